@@ -1,0 +1,35 @@
+/**
+ * Serves an application that is a `fetch` function (Web standard Request → Response) as a request listener of `node:http`.
+ * Called by `load-application.ts`, which loads this file, and with it the adapter, only when an application needs it.
+ */
+
+import type { RequestListener } from 'node:http'
+import { getRequestListener, RequestError } from '@hono/node-server'
+
+/** An application as Hono and its relatives export it; the second argument holds Node's `incoming` and `outgoing`. */
+export type Fetch = (request: Request, bindings: unknown) => Response | Promise<Response>
+
+/**
+ * A listener that answers with what `fetch` returns. The Request's `signal` aborts when the client leaves before the answer is
+ * complete. What `fetch` throws is printed with its own stack and answered with 500, a request that cannot be a Request with
+ * 400. The global Request and Response stay Node's own: the application may have been written to `instanceof` them.
+ */
+export function fetchListener(fetch: Fetch): RequestListener {
+  // A client of HTTP/1.0 may leave out Host; a Request needs a URL with one.
+  return getRequestListener(fetch, { overrideGlobalObjects: false, hostname: 'localhost', errorHandler: answerError })
+}
+
+function answerError(thrown: unknown): Response {
+  if (thrown instanceof RequestError) return textResponse(400, 'Bad Request')
+  // The client left and the application passed its `signal` on: nobody waits for the answer, and nothing is wrong.
+  if (!isAbort(thrown)) console.error(thrown)
+  return textResponse(500, 'Internal Server Error')
+}
+
+function isAbort(thrown: unknown): boolean {
+  return thrown instanceof Error && thrown.name === 'AbortError'
+}
+
+function textResponse(status: number, text: string): Response {
+  return new Response(`${text}\n`, { status, headers: { 'content-type': 'text/plain; charset=utf-8' } })
+}

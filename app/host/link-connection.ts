@@ -1,0 +1,142 @@
+/**
+ * The worker's end of one link: takes frames from one proxy and turns them into requests for the application.
+ * Made by `link-server.ts` for each proxy that connects.
+ *
+ * The rule that makes rescue after a death possible: before a batch with a non-idempotent request is handed to the application,
+ * `seen` has left this process. So no frame's request is started while its chunk is still being read.
+ */
+
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
+import { FrameWriter } from '../../kit/frame-writer.js'
+import { decodeRequest, FRAME, FrameReader, frame, isIdempotent, LINK_VERSION, pongFrame } from '../../kit/frames.js'
+import type { NodeInternals } from './node-internals.js'
+import { type RequestHome, ServedRequest } from './served-request.js'
+
+/** What a link needs of the rest of the worker. */
+export interface Host {
+  /** Called for each request that is handed to the application. */
+  onRequest(): void
+  /** The event loop's longest lag of the last second. */
+  lagMs(): number
+}
+
+export class LinkConnection implements RequestHome {
+  readonly writer: FrameWriter
+  readonly server: Server
+  readonly internals: NodeInternals
+  readonly #socket: Socket
+  readonly #host: Host
+  readonly #reader = new FrameReader((...frame) => this.#frame(...frame))
+  readonly #requests = new Map<number, ServedRequest>()
+  /** Requests of the chunk that is being read, not yet handed over. */
+  #batch: ServedRequest[] = []
+  /** The last non-idempotent request of the batch, 0 = none. */
+  #lastUnsafeId = 0
+
+  constructor(socket: Socket, server: Server, internals: NodeInternals, host: Host) {
+    this.#socket = socket
+    this.server = server
+    this.internals = internals
+    this.#host = host
+    this.writer = new FrameWriter(socket)
+    this.writer.send(frame(FRAME.hello, 0, LINK_VERSION))
+    socket.on('data', chunk => this.#read(chunk))
+    // The close event follows and does the work: ECONNRESET of a proxy that was killed.
+    socket.on('error', () => {})
+    socket.on('close', () => this.#closed())
+  }
+
+  /** Requests that the application has not answered yet. */
+  get inFlight(): number {
+    return this.#requests.size
+  }
+
+  forget(id: number): void {
+    this.#requests.delete(id)
+  }
+
+  close(): void {
+    this.writer.flush()
+    this.#socket.end()
+  }
+
+  #read(chunk: Buffer): void {
+    this.#reader.read(chunk)
+    if (this.#batch.length === 0) return
+    const batch = this.#batch
+    this.#batch = []
+    if (this.#lastUnsafeId === 0) {
+      this.#start(batch)
+      return
+    }
+    this.writer.send(frame(FRAME.seen, this.#lastUnsafeId))
+    this.#lastUnsafeId = 0
+    this.writer.flush()
+    if (this.writer.backlogBytes === 0) this.#start(batch)
+    else this.#startOnceWritten(batch)
+  }
+
+  /** The kernel did not take the acknowledgement yet; until it has, nobody knows that the application saw the batch. */
+  #startOnceWritten(batch: ServedRequest[]): void {
+    this.#socket.pause()
+    this.#socket.write('', () => {
+      this.#socket.resume()
+      this.#start(batch)
+    })
+  }
+
+  #start(batch: ServedRequest[]): void {
+    for (const request of batch) {
+      this.#host.onRequest()
+      startOne(request)
+    }
+  }
+
+  #frame(type: number, id: number, bytes: Buffer, start: number, end: number): void {
+    switch (type) {
+      case FRAME.request:
+        return this.#request(id, bytes.latin1Slice(start, end))
+      case FRAME.data:
+        return this.#requests.get(id)?.body(bytes.subarray(start, end))
+      case FRAME.end:
+        return this.#requests.get(id)?.bodyEnd(bytes.latin1Slice(start, end))
+      case FRAME.credit:
+        return this.#requests.get(id)?.credit(bytes.readUInt32LE(start))
+      case FRAME.abort:
+        return this.#requests.get(id)?.abort()
+      case FRAME.ping:
+        this.writer.send(pongFrame(id, Math.round(this.#host.lagMs())))
+        return this.writer.flush()
+      case FRAME.hello:
+        if (bytes.latin1Slice(start, end) !== LINK_VERSION) this.#socket.destroy()
+        return
+      default:
+        this.#socket.destroy()
+    }
+  }
+
+  #request(id: number, payload: string): void {
+    const wire = decodeRequest(payload)
+    const request = new ServedRequest(this, id, wire)
+    this.#requests.set(id, request)
+    this.#batch.push(request)
+    if (!isIdempotent(wire.method)) this.#lastUnsafeId = id
+  }
+
+  #closed(): void {
+    this.#batch = []
+    for (const request of [...this.#requests.values()]) request.abort()
+  }
+}
+
+/** An application that throws here is judged as by Node (`uncaughtException`), but the rest of its batch is not lost by it. */
+function startOne(request: ServedRequest): void {
+  try {
+    request.start()
+  } catch (error) {
+    process.nextTick(() => {
+      throw error
+    })
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * Where proxies connect their links: one unix socket per worker, one connection per proxy.
+ * Opened by `main.ts` once the application's server listens; the requests' way into the application.
+ */
+
+import type { Server } from 'node:http'
+import { createServer, type Server as NetServer } from 'node:net'
+import { type Host, LinkConnection } from './link-connection.js'
+import { NodeInternals } from './node-internals.js'
+
+export interface LinkServer {
+  readonly inFlight: number
+  /** Takes no new link and ends those there are. */
+  close(): void
+}
+
+/** Listens on `path` and resolves once it does. */
+export async function openLinkServer(path: string, application: Server, host: Host): Promise<LinkServer> {
+  const internals = new NodeInternals(application)
+  const links = new Set<LinkConnection>()
+  const server = createServer(socket => {
+    const link = new LinkConnection(socket, application, internals, host)
+    links.add(link)
+    socket.on('close', () => links.delete(link))
+  })
+  await listening(server, path)
+  return {
+    get inFlight() {
+      return [...links].reduce((sum, link) => sum + link.inFlight, 0)
+    },
+    close() {
+      server.close()
+      for (const link of links) link.close()
+    },
+  }
+}
+
+function listening(server: NetServer, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(path, resolve)
+  })
+}

@@ -1,0 +1,102 @@
+/**
+ * Entry file of a worker: one life of one copy of the application, on its own unix socket.
+ * Started by the master (`supervisor/`), which has set environment, working directory and title; stops by its word, never by a signal.
+ */
+
+import { chmodSync } from 'node:fs'
+import type { Server } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+import { dropPrivileges } from '../../kit/drop-privileges.js'
+import { reasonOf } from '../../kit/failure.js'
+import type { MasterToWorker, WorkerSettings } from '../../kit/messages.js'
+import { type LinkServer, openLinkServer } from './link-server.js'
+import { loadApplication } from './load-application.js'
+import { startLoopLag } from './loop-lag.js'
+import { openMasterChannel } from './master-channel.js'
+import { startMetricsShipper } from './metrics-shipper.js'
+import { takeOverListen } from './take-over.js'
+
+/** How long requests in flight may take when the master is dead; the proxies go away within a second themselves. */
+const ORPHAN_MS = 1200
+const POLL_MS = 20
+/** The part of its mercy that a worker waits for open tunnels; the rest is the application's, to clean up in. */
+const TUNNEL_SHARE = 0.8
+
+interface Running {
+  application: Server
+  link: LinkServer
+  metrics: ReturnType<typeof startMetricsShipper>
+}
+
+let running: Running | null = null
+const channel = openMasterChannel(onMessage, onMasterGone)
+
+function onMessage(message: MasterToWorker): void {
+  if (message.type === 'configure') start(message.settings).catch(fail)
+  else if (message.type === 'stop') stop(message.mercyMs).catch(fail)
+}
+
+async function start(settings: WorkerSettings): Promise<void> {
+  dropPrivileges(settings.credentials)
+  const application = await loadApplication(settings.app, takeOverListen(settings.socketPath))
+  chmodSync(settings.socketPath, settings.socketMode)
+  const { lagMs } = startLoopLag()
+  const link = await openLinkServer(settings.linkPath, application, {
+    onRequest: countRequests(settings.maxRequests),
+    lagMs,
+  })
+  chmodSync(settings.linkPath, settings.socketMode)
+  const metrics = startMetricsShipper(
+    settings.app,
+    families => channel.send({ type: 'metrics', families }),
+    undefined,
+    why => channel.send({ type: 'event', event: 'metrics-trouble', fields: { slot: settings.slot, why } }),
+  )
+  running = { application, link, metrics }
+  channel.send({ type: 'ready', bootMs: Math.round(process.uptime() * 1000) })
+}
+
+function countRequests(maxRequests: number): () => void {
+  let requests = 0
+  return () => {
+    requests += 1
+    if (requests === maxRequests) channel.send({ type: 'recycle', reason: 'max-requests' })
+  }
+}
+
+async function fail(thrown: unknown): Promise<void> {
+  const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
+  await channel.sent({ type: 'failed', reason: reasonOf(thrown), stack })
+  process.exit(1)
+}
+
+/** The proxies send nothing any more; what is left are tunnels, direct connections, and the application's own clean-up. */
+async function stop(mercyMs: number): Promise<void> {
+  setTimeout(() => process.exit(0), mercyMs)
+  if (running === null) process.exit(0)
+  running.link.close()
+  await Promise.race([closed(running.application), delay(mercyMs * TUNNEL_SHARE)])
+  await running.metrics.flush()
+  endApplication()
+}
+
+function closed(application: Server): Promise<void> {
+  return new Promise(resolve => {
+    if (!application.listening) return resolve()
+    application.close(() => resolve())
+    application.closeIdleConnections()
+  })
+}
+
+/** An application that cleans up at SIGTERM gets to do so, inside its mercy; the signal itself is never sent. */
+function endApplication(): void {
+  if (process.listenerCount('SIGTERM') > 0) process.emit('SIGTERM', 'SIGTERM')
+  else process.exit(0)
+}
+
+function onMasterGone(): void {
+  const deadline = performance.now() + ORPHAN_MS
+  setInterval(() => {
+    if (running === null || running.link.inFlight === 0 || performance.now() > deadline) process.exit(0)
+  }, POLL_MS)
+}

@@ -1,0 +1,118 @@
+/**
+ * The few undocumented doors of `node:http` that a request needs which does not come from Node's own parser.
+ * Used by `served-request.ts`; everything that could change with a Node version is here and is covered by a test on each version.
+ *
+ * Source: lib/_http_server.js (parserOnIncoming, resOnFinish, socketOnDrain) and lib/_http_outgoing.js of Node 20 to 26.
+ */
+
+import { IncomingMessage, type Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { WireRequest } from '../../kit/frames.js'
+import type { VirtualSocket } from './virtual-socket.js'
+
+interface RequestDoors {
+  _addHeaderLines(rawHeaders: string[], count: number): void
+  _consuming: boolean
+  _dump(): void
+  joinDuplicateHeaders: boolean
+}
+
+interface ResponseDoors {
+  _closed: boolean
+  _contentLength: number | null
+  _hasBody: boolean
+  _header: string | null
+  _last: boolean
+  destroyed: boolean
+}
+
+type RequestClass = new (socket: Socket) => IncomingMessage
+type ResponseClass = new (request: IncomingMessage) => ServerResponse
+
+/** Makes and ends requests as one application's server would: with its own message classes where it was given some. */
+export class NodeInternals {
+  readonly #Request: RequestClass
+  readonly #Response: ResponseClass
+  readonly #joinDuplicateHeaders: boolean
+  readonly #needDrain: symbol | undefined
+
+  constructor(server: Server) {
+    this.#Request = classOption(server, 'IncomingMessage') ?? IncomingMessage
+    this.#Response = classOption(server, 'ServerResponse') ?? ServerResponse
+    this.#joinDuplicateHeaders = (server as unknown as RequestDoors).joinDuplicateHeaders === true
+    this.#needDrain = symbolNamed(new ServerResponse(new IncomingMessage(null as unknown as Socket)), 'kNeedDrain')
+  }
+
+  createRequest(socket: VirtualSocket, wire: WireRequest, http10: boolean): IncomingMessage {
+    const request = new this.#Request(socket as unknown as Socket)
+    request.httpVersion = http10 ? '1.0' : '1.1'
+    request.httpVersionMajor = 1
+    request.httpVersionMinor = http10 ? 0 : 1
+    request.method = wire.method
+    request.url = wire.target
+    const doors = request as unknown as RequestDoors
+    if (this.#joinDuplicateHeaders) doors.joinDuplicateHeaders = true
+    doors._addHeaderLines(wire.rawHeaders, wire.rawHeaders.length)
+    return request
+  }
+
+  createResponse(request: IncomingMessage): ServerResponse {
+    return new this.#Response(request)
+  }
+
+  /** Tells a response that was refused a write that it may go on. */
+  drain(response: ServerResponse): void {
+    if (!response.writableNeedDrain) return
+    if (this.#needDrain) (response as unknown as Record<symbol, boolean>)[this.#needDrain] = false
+    response.emit('drain')
+  }
+}
+
+export function assignSocket(response: ServerResponse, socket: VirtualSocket): void {
+  response.assignSocket(socket as unknown as Socket)
+}
+
+export function detachSocket(response: ServerResponse, socket: VirtualSocket): void {
+  response.detachSocket(socket as unknown as Socket)
+}
+
+/** Lets the rest of a body run away that nobody has begun to read. */
+export function dumpUnread(request: IncomingMessage): void {
+  const doors = request as unknown as RequestDoors
+  if (!doors._consuming) doors._dump()
+}
+
+export function emitClose(response: ServerResponse): void {
+  const doors = response as unknown as ResponseDoors
+  if (doors._closed) return
+  doors.destroyed = true
+  doors._closed = true
+  response.emit('close')
+}
+
+/** The response ends the client's connection: the application said so, or its end cannot be seen otherwise. */
+export function closesConnection(response: ServerResponse): boolean {
+  return (response as unknown as ResponseDoors)._last || !response.shouldKeepAlive
+}
+
+/** Bytes of head and body that the head promises, or -1 where it promises none. Asked after the head was made. */
+export function promisedBytes(response: ServerResponse): number {
+  const doors = response as unknown as ResponseDoors
+  if (doors._header === null || response.chunkedEncoding) return -1
+  if (!doors._hasBody) return doors._header.length
+  return typeof doors._contentLength === 'number' ? doors._header.length + doors._contentLength : -1
+}
+
+/** A class given to `http.createServer({ IncomingMessage, ServerResponse })`, which Node keeps under a private symbol. */
+function classOption<Class>(server: Server, name: string): Class | undefined {
+  const symbol = symbolNamed(server, name)
+  return symbol && (server as unknown as Record<symbol, Class>)[symbol]
+}
+
+function symbolNamed(object: object, name: string): symbol | undefined {
+  for (let from: object | null = object; from !== null; from = Object.getPrototypeOf(from)) {
+    const found = Object.getOwnPropertySymbols(from).find(symbol => symbol.description === name)
+    if (found) return found
+  }
+  return undefined
+}

@@ -1,0 +1,330 @@
+/**
+ * One request inside a worker, from the frame that brought it to the last byte of the application's answer.
+ * Made by `link-connection.ts`; gives the application a real `http.IncomingMessage` and a real `http.ServerResponse`.
+ *
+ * What `node:http` does around a request when it owns the connection (emitting `checkContinue`, dumping an unread body, `close`
+ * events, `aborted`) is done here in the same order.
+ */
+
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { FrameWriter } from '../../kit/frame-writer.js'
+import {
+  creditFrame,
+  FRAME,
+  frame,
+  REQUEST_FLAG,
+  RESPONSE_FLAG,
+  responsePrefix,
+  WINDOW_BYTES,
+  type WireRequest,
+} from '../../kit/frames.js'
+import {
+  assignSocket,
+  closesConnection,
+  detachSocket,
+  dumpUnread,
+  emitClose,
+  type NodeInternals,
+  promisedBytes,
+} from './node-internals.js'
+import { VirtualSocket, type VirtualSocketOwner } from './virtual-socket.js'
+
+type WriteCallback = (error?: Error | null) => void
+
+/** Bytes that may wait for credit before `write` says false; what a socket of Node's has. */
+const HIGH_WATER_BYTES = 16 * 1024
+/** Larger buffers travel as they are, smaller ones are copied into the frame's string. */
+const COPY_BYTES = 4096
+const FRAME_BYTES = 64 * 1024
+const NOT_ASCII = /[^\x00-\x7f]/
+
+interface Waiting {
+  bytes: string | Buffer
+  callback: WriteCallback | undefined
+}
+
+/** The link's side of a request: where its frames go and who forgets it. */
+export interface RequestHome {
+  readonly writer: FrameWriter
+  readonly server: Server
+  readonly internals: NodeInternals
+  forget(id: number): void
+}
+
+export class ServedRequest implements VirtualSocketOwner {
+  readonly id: number
+  readonly #home: RequestHome
+  readonly #flags: number
+  readonly #socket: VirtualSocket
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  /** Answer bytes in latin1 that have not been put into a frame yet, all within the window. */
+  #ready = ''
+  #readyScheduled = false
+  /** Answer bytes beyond the window. */
+  #waiting: Waiting[] = []
+  #waitingBytes = 0
+  #needsDrain = false
+  #window = WINDOW_BYTES
+  /** Bytes that the response's head allows for, -1 = no limit, undefined = the head is not made yet. */
+  #allowance: number | undefined
+  #headSent = false
+  #ended = false
+  /** The response is over for us: complete, aborted or destroyed. */
+  #over = false
+  /** Request body bytes handed to the application and not yet returned as credit. */
+  #bodyHeld = 0
+  #bodyPaused = false
+
+  constructor(home: RequestHome, id: number, wire: WireRequest) {
+    this.#home = home
+    this.id = id
+    this.#flags = wire.flags
+    this.#socket = new VirtualSocket(this, wire, home.server)
+    this.#request = home.internals.createRequest(this.#socket, wire, this.#has(REQUEST_FLAG.http10))
+    this.#response = home.internals.createResponse(this.#request)
+    this.#response.shouldKeepAlive = !this.#has(REQUEST_FLAG.close)
+    assignSocket(this.#response, this.#socket)
+    this.#response.on('prefinish', () => this.#responseEnded())
+    this.#response.on('finish', () => this.#responseFinished())
+    if (!this.#has(REQUEST_FLAG.body)) this.#bodyComplete()
+  }
+
+  /** Hands the request to the application, as `node:http` would. */
+  start(): void {
+    const { server } = this.#home
+    if (this.#request.headers.expect !== undefined && !this.#has(REQUEST_FLAG.http10)) {
+      if (server.listenerCount('checkContinue') > 0) {
+        server.emit('checkContinue', this.#request, this.#response)
+        return
+      }
+      this.#response.writeContinue()
+    }
+    server.emit('request', this.#request, this.#response)
+  }
+
+  /** A piece of the request's body; `bytes` is ours to keep. */
+  body(bytes: Buffer): void {
+    if (this.#request.destroyed) return
+    this.#socket.received(bytes.length)
+    this.#bodyHeld += bytes.length
+    if (this.#request.push(bytes)) this.#returnCredit()
+    else this.#bodyPaused = true
+  }
+
+  bodyEnd(trailers: string): void {
+    if (trailers !== '') this.#request.rawTrailers = trailers.split('\n')
+    this.#bodyComplete()
+    if (this.#over) this.#home.forget(this.id)
+  }
+
+  /** The client is gone, or its deadline passed, or the link broke. */
+  abort(): void {
+    this.#over = true
+    this.#drop()
+    this.#socket.destroy()
+    this.#request.destroy(resetError())
+  }
+
+  /** The proxy has passed on so many bytes of the response. */
+  credit(bytes: number): void {
+    this.#window += bytes
+    this.#sendWaiting()
+    if (this.#waiting.length > 0 || this.#over) return
+    if (this.#ended) this.#finishFrames()
+    else if (this.#needsDrain) {
+      this.#needsDrain = false
+      process.nextTick(() => this.#home.internals.drain(this.#response))
+    }
+  }
+
+  take(chunk: string | Buffer, encoding: BufferEncoding, callback: WriteCallback | undefined): boolean {
+    if (this.#over) {
+      if (callback) process.nextTick(callback)
+      return false
+    }
+    const bytes = asBytes(chunk, encoding)
+    if (!this.#response.headersSent) {
+      this.#home.writer.send(frame(FRAME.informational, this.id, asLatin1(bytes)))
+      if (callback) process.nextTick(callback)
+      return true
+    }
+    return this.#enqueue(this.#withinPromise(bytes), callback)
+  }
+
+  wantsBody(): void {
+    if (!this.#bodyPaused) return
+    this.#bodyPaused = false
+    this.#returnCredit()
+  }
+
+  destroyedByApplication(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#home.writer.send(frame(FRAME.abort, this.id))
+    this.#drop()
+    this.#request.destroy(resetError())
+  }
+
+  timedOut(): void {
+    const handled = [
+      this.#request.emit('timeout', this.#socket),
+      this.#response.emit('timeout', this.#socket),
+      this.#home.server.emit('timeout', this.#socket),
+      this.#socket.emit('timeout'),
+    ]
+    if (!handled.includes(true)) this.#socket.destroy()
+  }
+
+  /**
+   * Cuts off what goes beyond the Content-Length that the head promised: the client would read it as the beginning of the
+   * answer to its next request.
+   */
+  #withinPromise(bytes: string | Buffer): string | Buffer {
+    this.#allowance ??= promisedBytes(this.#response)
+    if (this.#allowance < 0) return bytes
+    const allowed = bytes.length <= this.#allowance ? bytes : bytes.slice(0, this.#allowance)
+    this.#allowance -= allowed.length
+    return allowed
+  }
+
+  #enqueue(bytes: string | Buffer, callback: WriteCallback | undefined): boolean {
+    const sent = this.#waiting.length === 0 ? this.#send(bytes) : 0
+    if (sent === bytes.length && this.#waiting.length === 0) {
+      if (callback) process.nextTick(callback)
+      return true
+    }
+    this.#waiting.push({ bytes: sent === 0 ? bytes : bytes.slice(sent), callback })
+    this.#waitingBytes += bytes.length - sent
+    if (this.#waitingBytes < HIGH_WATER_BYTES) return true
+    this.#needsDrain = true
+    return false
+  }
+
+  #sendWaiting(): void {
+    let first = this.#waiting[0]
+    while (first !== undefined && this.#window > 0) {
+      const sent = this.#send(first.bytes)
+      this.#waitingBytes -= sent
+      if (sent < first.bytes.length) {
+        first.bytes = first.bytes.slice(sent)
+        return
+      }
+      this.#waiting.shift()
+      if (first.callback) process.nextTick(first.callback)
+      first = this.#waiting[0]
+    }
+  }
+
+  /** Puts as much into frames as the window allows; the number of bytes that went. */
+  #send(bytes: string | Buffer): number {
+    const count = Math.min(bytes.length, this.#window)
+    this.#window -= count
+    if (typeof bytes === 'string') {
+      this.#ready += count === bytes.length ? bytes : bytes.slice(0, count)
+      if (!this.#readyScheduled && count > 0) {
+        this.#readyScheduled = true
+        process.nextTick(this.#flushReady)
+      }
+      return count
+    }
+    this.#flushReady()
+    for (let start = 0; start < count; start += FRAME_BYTES) {
+      this.#sendBuffer(bytes.subarray(start, Math.min(start + FRAME_BYTES, count)))
+    }
+    return count
+  }
+
+  #sendBuffer(bytes: Buffer): void {
+    if (!this.#headSent) this.#sendHead('', 0)
+    this.#home.writer.sendBytes(FRAME.data, this.id, bytes)
+  }
+
+  /** Makes one frame of what was written in this turn, unless the end of the response has done so already. */
+  readonly #flushReady = (): void => {
+    this.#readyScheduled = false
+    if (this.#ready === '' || this.#over) return
+    const ready = this.#ready
+    this.#ready = ''
+    if (this.#headSent) this.#home.writer.send(frame(FRAME.data, this.id, ready))
+    else this.#sendHead(ready, 0)
+  }
+
+  #sendHead(bytes: string, flags: number): void {
+    this.#headSent = true
+    this.#home.writer.send(frame(FRAME.response, this.id, responsePrefix(this.#response.statusCode, flags) + bytes))
+  }
+
+  #responseEnded(): void {
+    if (this.#over || this.#ended) return
+    this.#ended = true
+    if (this.#waiting.length === 0) this.#finishFrames()
+  }
+
+  #finishFrames(): void {
+    if (this.#allowance !== undefined && this.#allowance > 0) {
+      // Fewer bytes than promised: the client must see that the answer is not complete.
+      this.#socket.destroy()
+      return
+    }
+    const close = closesConnection(this.#response) ? RESPONSE_FLAG.close : 0
+    if (this.#headSent) {
+      this.#flushReady()
+      this.#home.writer.send(frame(FRAME.end, this.id, String.fromCharCode(close)))
+    } else {
+      const ready = this.#ready
+      this.#ready = ''
+      this.#sendHead(ready, close | RESPONSE_FLAG.complete)
+    }
+    this.#over = true
+    if (this.#request.complete) this.#home.forget(this.id)
+  }
+
+  /** What `node:http` does once a response has been written: free the message, drop an unread body, say `close`. */
+  #responseFinished(): void {
+    if (this.#has(REQUEST_FLAG.body) || this.#request.listenerCount('end') + this.#request.listenerCount('close') > 0) {
+      dumpUnread(this.#request)
+    }
+    if (this.#response.socket !== null) detachSocket(this.#response, this.#socket)
+    process.nextTick(emitClose, this.#response)
+    if (this.#socket.listenerCount('close') > 0) this.#socket.destroy()
+  }
+
+  #bodyComplete(): void {
+    this.#request.complete = true
+    this.#request.push(null)
+  }
+
+  #returnCredit(): void {
+    if (this.#bodyHeld < WINDOW_BYTES / 4 || this.#request.complete) return
+    this.#home.writer.send(creditFrame(this.id, this.#bodyHeld))
+    this.#bodyHeld = 0
+  }
+
+  #drop(): void {
+    this.#waiting = []
+    this.#ready = ''
+    this.#home.forget(this.id)
+  }
+
+  #has(flag: number): boolean {
+    return (this.#flags & flag) !== 0
+  }
+}
+
+/** A string that stands for its bytes (latin1), or a buffer where copying would cost more than a frame of its own. */
+function asBytes(chunk: string | Buffer, encoding: BufferEncoding): string | Buffer {
+  if (typeof chunk !== 'string') return chunk.length <= COPY_BYTES ? chunk.latin1Slice() : chunk
+  if (encoding === 'latin1' || encoding === 'binary') return chunk
+  if ((encoding === 'utf8' || encoding === 'utf-8' || encoding === 'ascii') && !NOT_ASCII.test(chunk)) return chunk
+  const bytes = Buffer.from(chunk, encoding)
+  return bytes.length <= COPY_BYTES ? bytes.latin1Slice() : bytes
+}
+
+function asLatin1(bytes: string | Buffer): string {
+  return typeof bytes === 'string' ? bytes : bytes.latin1Slice()
+}
+
+function resetError(): NodeJS.ErrnoException {
+  return Object.assign(new Error('aborted'), { code: 'ECONNRESET' })
+}

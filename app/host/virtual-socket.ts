@@ -1,0 +1,176 @@
+/**
+ * The socket that an application sees behind a request that came over the link: `req.socket`, `res.socket`.
+ * One is made for each request by `served-request.ts`, which takes what is written to it and gives credit back.
+ *
+ * It is a real `stream.Duplex`, but `write`, `cork` and `uncork` do not go through the stream's own queue: the link has its own
+ * batching and window. What must stay true for `http.ServerResponse`: callbacks come in order and never before `write` returned, `write`
+ * is false when the window is used up, and `drain` follows.
+ */
+
+import type { Server } from 'node:http'
+import { Duplex } from 'node:stream'
+import { REQUEST_FLAG, type WireRequest } from '../../kit/frames.js'
+
+type WriteCallback = (error?: Error | null) => void
+
+/** Who takes the bytes and wants to know of the application's doings; `served-request.ts`. */
+export interface VirtualSocketOwner {
+  /** Takes a chunk; `callback` is called once it has left. False: wait for `drain`. */
+  take(chunk: string | Buffer, encoding: BufferEncoding, callback: WriteCallback | undefined): boolean
+  /** The application reads: more of the request's body is welcome. */
+  wantsBody(): void
+  /** The application has destroyed the socket. */
+  destroyedByApplication(error: Error | null): void
+  /** No byte passed for as long as `setTimeout` said. */
+  timedOut(): void
+}
+
+const STREAM_OPTIONS = { autoDestroy: false, emitClose: true, decodeStrings: false }
+
+export class VirtualSocket extends Duplex {
+  readonly #owner: VirtualSocketOwner
+  readonly #client: WireRequest
+  readonly server: Server
+  #timeoutMs = 0
+  #timer: NodeJS.Timeout | undefined
+  bytesRead = 0
+  bytesWritten = 0
+
+  constructor(owner: VirtualSocketOwner, client: WireRequest, server: Server) {
+    super(STREAM_OPTIONS)
+    this.#owner = owner
+    this.#client = client
+    this.server = server
+  }
+
+  get remoteAddress(): string {
+    return this.#client.clientAddress
+  }
+
+  get remotePort(): number {
+    return this.#client.clientPort
+  }
+
+  get remoteFamily(): string {
+    return this.#client.clientAddress.includes(':') ? 'IPv6' : 'IPv4'
+  }
+
+  get encrypted(): boolean {
+    return (this.#client.flags & REQUEST_FLAG.encrypted) !== 0
+  }
+
+  get localAddress(): string | undefined {
+    const address = this.server.address()
+    return address !== null && typeof address === 'object' ? address.address : undefined
+  }
+
+  get localPort(): number | undefined {
+    const address = this.server.address()
+    return address !== null && typeof address === 'object' ? address.port : undefined
+  }
+
+  get connecting(): boolean {
+    return false
+  }
+
+  get pending(): boolean {
+    return false
+  }
+
+  get readyState(): string {
+    return this.destroyed ? 'closed' : 'open'
+  }
+
+  get timeout(): number {
+    return this.#timeoutMs
+  }
+
+  address(): object {
+    return this.server.address() as object
+  }
+
+  override write(chunk: unknown, encoding?: BufferEncoding | WriteCallback, callback?: WriteCallback): boolean {
+    const done = typeof encoding === 'function' ? encoding : callback
+    if (this.destroyed) {
+      if (done) process.nextTick(done, new Error('write after the client was gone'))
+      return false
+    }
+    if (this.#timer) this.#timer.refresh()
+    const bytes = typeof chunk === 'string' || Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk as Uint8Array)
+    this.bytesWritten += bytes.length
+    return this.#owner.take(bytes, typeof encoding === 'string' ? encoding : 'utf8', done)
+  }
+
+  override cork(): void {}
+
+  override uncork(): void {}
+
+  /** The response's own `end` tells where it ends; ending the socket alone is what closing the connection would be. */
+  override end(...args: unknown[]): this {
+    const [chunk, encoding] = args
+    if (typeof chunk === 'string' || chunk instanceof Uint8Array) {
+      this.write(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : undefined)
+    }
+    this.destroy()
+    return this
+  }
+
+  /** `http.ServerResponse` calls it when the connection is not to be kept. */
+  destroySoon(): void {
+    this.destroy()
+  }
+
+  override resume(): this {
+    this.#owner.wantsBody()
+    return this
+  }
+
+  override pause(): this {
+    return this
+  }
+
+  override _read(): void {}
+
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    this.setTimeout(0)
+    this.#owner.destroyedByApplication(error)
+    callback(error)
+  }
+
+  /** As `net.Socket`: `timeout` after so long without a byte in either direction; 0 stops it. */
+  setTimeout(timeoutMs: number, listener?: () => void): this {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#timeoutMs = timeoutMs
+    if (timeoutMs > 0) {
+      this.#timer = setTimeout(() => this.#owner.timedOut(), timeoutMs)
+      this.#timer.unref()
+      if (listener) this.once('timeout', listener)
+    } else if (listener) {
+      this.removeListener('timeout', listener)
+    }
+    return this
+  }
+
+  /** A byte of the request came. */
+  received(bytes: number): void {
+    this.bytesRead += bytes
+    if (this.#timer) this.#timer.refresh()
+  }
+
+  setKeepAlive(): this {
+    return this
+  }
+
+  setNoDelay(): this {
+    return this
+  }
+
+  ref(): this {
+    return this
+  }
+
+  unref(): this {
+    return this
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * What a figure means nothing without: versions, kernel, cores, date. `main.ts` reads it once; `report.ts` prints it.
+ */
+
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { availableParallelism, loadavg, release } from 'node:os'
+import { join } from 'node:path'
+import { findExecutable } from './program.js'
+import { topFolder } from './repository.js'
+import { httpProxyVersion } from './stacks/http-proxy.js'
+
+/** Printed in this order. A program that is missing has the version null. */
+export interface Machine {
+  date: string
+  versions: Record<string, string | null>
+  kernel: string
+  cores: number
+}
+
+/** Asks each program for its version. The kernel's is given without its builder's suffix. */
+export function describeMachine(now = new Date()): Machine {
+  return {
+    date: now.toISOString().slice(0, 10),
+    versions: {
+      daimyo: JSON.parse(readFileSync(join(topFolder, 'package.json'), 'utf8')).version,
+      node: process.versions.node,
+      nginx: versionOf('nginx', ['-v'], /nginx\/(\S+)/),
+      'http-proxy': httpProxyVersion(),
+      wrk: versionOf('wrk', ['--version'], /^wrk (\S+)/m),
+    },
+    kernel: release().replace(/-.*$/, ''),
+    cores: availableParallelism(),
+  }
+}
+
+/** A warning when other work was running in the last minute, null when the machine was quiet. */
+export function busyWarning(load = loadavg()[0] ?? 0, cores = availableParallelism()): string | null {
+  if (load <= cores / 4) return null
+  return `other work ran in the last minute (load ${load.toFixed(2)} on ${cores} cores): absolute figures will be too low, ratios less certain`
+}
+
+/** wrk and nginx print their version on different streams, and wrk ends with 1. */
+function versionOf(name: string, args: string[], pattern: RegExp): string | null {
+  const path = findExecutable(name)
+  if (path === null) return null
+  const { stdout, stderr } = spawnSync(path, args, { encoding: 'utf8', timeout: 5000 })
+  return pattern.exec(stdout + stderr)?.[1] ?? null
+}

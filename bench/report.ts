@@ -1,0 +1,113 @@
+/**
+ * How results are printed: the blocks on the terminal and `docs/benchmarks.md`. Pure; `main.ts` calls it.
+ * Both show the same tables; the document adds what was compared and how.
+ */
+
+import type { Machine } from './machine.js'
+import type { CaseResult } from './measure.js'
+import { BASE } from './stacks/list.js'
+import type { Stack } from './stacks/stack.js'
+import { type Figures, ratio } from './statistics.js'
+
+/** All that one run of the bench found out. `notes`: what was missing or went wrong. */
+export interface Results {
+  machine: Machine
+  seconds: number
+  rounds: number
+  cases: CaseResult[]
+  notes: string[]
+}
+
+/** Title and text of each column; `base` are the figures that ratios are relative to. */
+const COLUMNS: [title: string, text: (name: string, figures: Figures, base: Figures | undefined) => string][] = [
+  ['stack', name => name],
+  ['requests/s', (_, figures) => number(figures.requestsPerSecond, 0)],
+  ['p50 ms', (_, figures) => number(figures.p50Ms, 2)],
+  ['p99 ms', (_, figures) => number(figures.p99Ms, 2)],
+  ['CPU µs/request', (_, figures) => number(figures.cpuMicrosecondsPerRequest, 1)],
+  ['errors', (_, figures) => validity(figures)],
+  [`throughput ÷ ${BASE}`, (_, figures, base) => number(ratio(figures.requestsPerSecond, base?.requestsPerSecond), 2)],
+  [`p99 ÷ ${BASE}`, (_, figures, base) => number(ratio(figures.p99Ms, base?.p99Ms), 2)],
+  [
+    `CPU ÷ ${BASE}`,
+    (_, figures, base) => number(ratio(figures.cpuMicrosecondsPerRequest, base?.cpuMicrosecondsPerRequest), 2),
+  ],
+]
+
+/** One case as a table with a title, and below it why runs of it are invalid. */
+export function renderCase({ title, path, connections, stacks }: CaseResult): string {
+  const base = stacks.find(({ name }) => name === BASE)?.figures
+  const rows = stacks.map(({ name, figures }) => COLUMNS.map(([, text]) => text(name, figures, base)))
+  const reasons = stacks.flatMap(({ name, figures }) =>
+    figures.invalid.map(reason => `- ${name}, an invalid run: ${reason}`),
+  )
+  const heading = `### ${title}, ${connections} connection${connections === 1 ? '' : 's'}`
+  const blocks = [heading, `\`${path}\``, renderTable([COLUMNS.map(([name]) => name), ...rows])]
+  if (reasons.length > 0) blocks.push([...new Set(reasons)].join('\n'))
+  return `${blocks.join('\n\n')}\n`
+}
+
+/** Where and how it was measured, in two lines. */
+export function renderConditions({ machine, seconds, rounds }: Omit<Results, 'cases' | 'notes'>): string {
+  const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version ?? 'missing'}`)
+  return `${machine.date}: ${versions.join(', ')}; Linux ${machine.kernel}, ${machine.cores} cores.
+${rounds === 1 ? 'One round' : `Medians of ${rounds} rounds`} of ${seconds} s for each stack, in turns.
+`
+}
+
+/** The part of `docs/benchmarks.md` that does not depend on a run. */
+export function renderPreface(stacks: readonly Stack[]): string {
+  return `# Benchmarks
+
+Written by \`npm run bench -- --write\`; do not edit. \`npm run bench -- --help\` lists the options. It needs the Debian packages
+\`wrk\` and \`nginx\`, and Linux.
+
+What is compared:
+
+${stacks.map(({ name, title }) => `- **${name}**: ${title}`).join('\n')}
+
+How to read the tables:
+
+- All stacks run on one machine together with the load generator (\`wrk\`, one thread), so throughput is what is left over
+  from its work. CPU per request is user and system time of **all** processes of the stack, divided by the requests
+  that were answered.
+- wrk is a closed loop: each connection asks again once it is answered. The percentiles belong to that number of connections.
+- Before every run one request is checked for the expected status and length. A run with a status of 400 or above or with a
+  socket error is invalid and enters no median.
+- nginx and daimyo write an access log to a file; http-proxy has none. All three add the forwarded headers; the bare
+  server does neither.
+- A stack that cannot answer a case is left out of its table: http-proxy serves no files.
+`
+}
+
+/** The whole of `docs/benchmarks.md`; without results, what stands there until the first run. */
+export function renderDocument(stacks: readonly Stack[], results: Results | null): string {
+  if (results === null) return `${renderPreface(stacks)}\n## Figures\n\nNot measured yet.\n`
+  const notes =
+    results.notes.length === 0 ? '' : `\n${results.notes.map(note => `- ${note.replaceAll('\n', ' ')}`).join('\n')}\n`
+  const cases = results.cases.map(result => `\n${renderCase(result)}`).join('')
+  return `${renderPreface(stacks)}\n## Figures\n\n${renderConditions(results)}${notes}${cases}`
+}
+
+function validity({ errors, invalid, rounds }: Figures): string {
+  return invalid.length === 0 ? String(errors) : `${errors} (${invalid.length} of ${rounds} runs invalid)`
+}
+
+function number(value: number | null, digits: number): string {
+  return value === null
+    ? '—'
+    : value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })
+}
+
+/** A Markdown table that reads well as plain text too: first column to the left, figures to the right. */
+function renderTable([head = [], ...rows]: string[][]): string {
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map(row => row[column]?.length ?? 0)))
+  const line = (cells: string[]): string =>
+    `| ${cells.map((cell, column) => pad(cell, widths[column] ?? 0, column)).join(' | ')} |`
+  const rule = `|${widths.map((width, column) => (column === 0 ? `${'-'.repeat(width + 2)}` : `${'-'.repeat(width + 1)}:`)).join('|')}|`
+  return [line(head), rule, ...rows.map(line)].join('\n')
+}
+
+function pad(cell: string, width: number, column: number): string {
+  return column === 0 ? cell.padEnd(width) : cell.padStart(width)
+}

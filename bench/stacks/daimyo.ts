@@ -1,0 +1,49 @@
+/**
+ * daimyo itself, started by its real command on a generated INI: two workers, one proxy, access log and metrics as
+ * by default.
+ */
+
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { builtFile } from '../repository.js'
+import { type Bed, cleanEnvironment, READY_PATH, type Stack } from './stack.js'
+import { WORKER_COUNT } from './workers.js'
+
+const command = builtFile('supervisor/daimyo.js')
+
+/** The product, with everything on that is on by default. */
+export const daimyo: Stack = {
+  name: 'daimyo',
+  title: 'daimyo, 1 proxy, 2 workers, default logging and metrics',
+  kinds: ['json', 'app', 'file'],
+  missing: () =>
+    existsSync(command) ? null : 'daimyo: supervisor/daimyo.js is not built: `node prepare.mjs` builds it',
+  plan: bed => {
+    const url = `http://127.0.0.1:${bed.port}`
+    const master = {
+      name: 'daimyo',
+      command: process.execPath,
+      args: [command, '--ini', join(bed.folder, 'bench.ini')],
+      env: cleanEnvironment(),
+      logPath: join(bed.folder, 'master.log'),
+      ready: { url: url + READY_PATH },
+    }
+    return { url, files: [{ name: 'bench.ini', text: benchIni(bed) }], programs: [master] }
+  },
+}
+
+/** The INI: only what says where things are and how many; the rest stays at its default. */
+export function benchIni(bed: Bed): string {
+  return `[uwsgi]
+master = true
+processes = ${WORKER_COUNT}
+http-processes = 1
+http = 127.0.0.1:${bed.port}
+app = ${bed.app}
+mount = /api
+static-map = /static=${bed.siteFolder}
+metrics = 127.0.0.1:${bed.sparePort}
+run-dir = ${join(bed.folder, 'run')}
+logto = ${join(bed.folder, 'daimyo.log')}
+`
+}

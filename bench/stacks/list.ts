@@ -1,0 +1,14 @@
+/**
+ * The stacks that are compared, in the order in which they are printed. nginx is the base of all ratios.
+ */
+
+import { bare } from './bare.js'
+import { daimyo } from './daimyo.js'
+import { httpProxy } from './http-proxy.js'
+import { nginx } from './nginx.js'
+import type { Stack } from './stack.js'
+
+export const STACKS: readonly Stack[] = [nginx, httpProxy, daimyo, bare]
+
+/** The stack that the others are divided by. */
+export const BASE = nginx.name

@@ -1,0 +1,179 @@
+/**
+ * The wire format of the link, the one connection between a proxy and a worker that carries all their requests.
+ * Read by `proxy/link.ts` and `app/host/link-server.ts`; nothing else is shared between the two sides.
+ *
+ * A frame is an 8-byte header and a payload: 24-bit length of the payload, 8-bit type, 32-bit request id, all little endian.
+ * Id 0 speaks of the link itself. Ids are chosen by the proxy, ascending, and used again only when they are free.
+ *
+ *     frame          from    payload
+ *     hello          both    `daimyo-link/1`, the first frame of either side
+ *     request        proxy   one latin1 string, see `encodeRequest`
+ *     data           both    bytes of a request or response body
+ *     end            both    proxy: the request body is complete, trailers joined by `\n`;
+ *                            worker: the response is complete, one byte of RESPONSE_FLAG
+ *     credit         both    32-bit number of bytes of that message's body that the receiver has passed on
+ *     abort          both    proxy: the client is gone or the deadline passed; worker: the response will never be complete
+ *     ping           proxy   id is the ping's number
+ *     pong           worker  the same id; 32-bit event-loop lag of the last second in ms
+ *     response       worker  16-bit status, one byte of RESPONSE_FLAG, then the bytes of an HTTP/1.1 response from its first
+ *     informational  worker  the bytes of a 1xx response
+ *     seen           worker  the application is about to see the request `id` and all that came before it
+ *
+ * Flow control: each side may send WINDOW_BYTES of a message's body (a response counts from its first head byte) beyond what
+ * the other side has returned as credit, so neither ever buffers more than that for a slow peer.
+ */
+
+export const LINK_VERSION = 'daimyo-link/1'
+
+export const FRAME = {
+  hello: 1,
+  request: 2,
+  data: 3,
+  end: 4,
+  credit: 5,
+  abort: 6,
+  ping: 7,
+  pong: 8,
+  response: 9,
+  informational: 10,
+  seen: 11,
+} as const
+
+export const REQUEST_FLAG = { body: 1, close: 2, http10: 4, encrypted: 8 } as const
+export const RESPONSE_FLAG = { complete: 1, close: 2 } as const
+
+export const FRAME_HEADER_BYTES = 8
+
+/** Bytes of one message's body that may be under way without credit, in each direction. */
+export const WINDOW_BYTES = 128 * 1024
+
+/** The largest payload that a sender makes; a larger one means that the other side is not a link. */
+export const MAX_PAYLOAD_BYTES = 1024 * 1024
+
+/** A frame's header as a latin1 string, to be joined with a latin1 payload of `length` bytes. */
+export function frameHeader(type: number, id: number, length: number): string {
+  return String.fromCharCode(
+    length & 255,
+    (length >> 8) & 255,
+    (length >> 16) & 255,
+    type,
+    id & 255,
+    (id >> 8) & 255,
+    (id >> 16) & 255,
+    (id >>> 24) & 255,
+  )
+}
+
+/** A whole frame as a latin1 string. */
+export function frame(type: number, id: number, payload = ''): string {
+  return frameHeader(type, id, payload.length) + payload
+}
+
+export function creditFrame(id: number, bytes: number): string {
+  return frame(FRAME.credit, id, uint32(bytes))
+}
+
+export function pongFrame(id: number, lagMs: number): string {
+  return frame(FRAME.pong, id, uint32(lagMs))
+}
+
+function uint32(value: number): string {
+  return String.fromCharCode(value & 255, (value >> 8) & 255, (value >> 16) & 255, (value >>> 24) & 255)
+}
+
+export function responsePrefix(status: number, flags: number): string {
+  return String.fromCharCode(status & 255, status >> 8, flags)
+}
+
+export const RESPONSE_PREFIX_BYTES = 3
+
+export interface WireRequest {
+  method: string
+  target: string
+  flags: number
+  clientAddress: string
+  clientPort: number
+  /** Field names and values in turn, as Node's `rawHeaders`. */
+  rawHeaders: string[]
+}
+
+/**
+ * The payload of a request frame. `headers` is `\nname\nvalue` for each field; `\n` cannot occur in any of the parts, which the
+ * parser guarantees. The fixed parts stand at the end, where `pop` takes them off without moving the fields.
+ */
+export function encodeRequest(
+  method: string,
+  target: string,
+  headers: string,
+  flags: number,
+  clientAddress: string,
+  clientPort: number,
+): string {
+  // `headers` begins with a separator: the first part of the split is empty and is used for the flags.
+  return `${String.fromCharCode(48 + flags)}${headers}\n${clientPort}\n${clientAddress}\n${target}\n${method}`
+}
+
+export function decodeRequest(payload: string): WireRequest {
+  const parts = payload.slice(2).split('\n')
+  const method = parts.pop() ?? ''
+  const target = parts.pop() ?? ''
+  const clientAddress = parts.pop() ?? ''
+  const clientPort = Number(parts.pop())
+  return { method, target, flags: payload.charCodeAt(0) - 48, clientAddress, clientPort, rawHeaders: parts }
+}
+
+/** RFC 9110 §9.2.2: sending it twice does what sending it once does. Both sides of the link must agree on this. */
+export function isIdempotent(method: string): boolean {
+  switch (method) {
+    case 'GET':
+    case 'HEAD':
+    case 'OPTIONS':
+    case 'PUT':
+    case 'DELETE':
+      return true
+    default:
+      return false
+  }
+}
+
+/** Receives one frame; its payload is `bytes` from `start` to `end` and is valid as long as the caller of `read` lets it be. */
+export type FrameListener = (type: number, id: number, bytes: Buffer, start: number, end: number) => void
+
+/** Cuts a byte stream into frames. Throws a RangeError on a payload longer than MAX_PAYLOAD_BYTES. */
+export class FrameReader {
+  readonly #listener: FrameListener
+  #rest: Buffer | null = null
+  /** Bytes that the incomplete frame in #rest needs in all, 0 while its header is incomplete. */
+  #needed = 0
+
+  constructor(listener: FrameListener) {
+    this.#listener = listener
+  }
+
+  read(chunk: Buffer): void {
+    let bytes = chunk
+    if (this.#rest !== null) {
+      bytes = Buffer.concat([this.#rest, chunk])
+      if (bytes.length < this.#needed) {
+        this.#rest = bytes
+        return
+      }
+      this.#rest = null
+    }
+    let offset = 0
+    while (bytes.length - offset >= FRAME_HEADER_BYTES) {
+      const length = bytes[offset]! | (bytes[offset + 1]! << 8) | (bytes[offset + 2]! << 16)
+      if (length > MAX_PAYLOAD_BYTES) throw new RangeError(`frame of ${length} bytes`)
+      const start = offset + FRAME_HEADER_BYTES
+      if (bytes.length < start + length) break
+      this.#listener(bytes[offset + 3]!, bytes.readUInt32LE(offset + 4), bytes, start, start + length)
+      offset = start + length
+    }
+    if (offset < bytes.length) this.#keep(bytes.subarray(offset))
+  }
+
+  #keep(rest: Buffer): void {
+    this.#rest = rest
+    this.#needed = rest.length < FRAME_HEADER_BYTES ? 0 : FRAME_HEADER_BYTES + (rest.readUInt32LE(0) & 0xffffff)
+  }
+}

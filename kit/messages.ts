@@ -1,0 +1,132 @@
+/**
+ * What the master and its children say to each other over the IPC channel of `child_process` (JSON).
+ * The only contract between `supervisor/` on one side and `proxy/` and `app/host/` on the other; requests never travel here.
+ */
+
+import type { EventFields } from './log.js'
+import type { MetricFamily } from './metric-family.js'
+
+/** Whom a child that was started as root becomes before it does anything else; `user` also gives its supplementary groups. */
+export interface Credentials {
+  user: string | null
+  uid: number
+  gid: number
+}
+
+/** A public listener: the descriptor that the proxy inherited, and how it is printed (`http://127.0.0.1:8080`, `unix:/run/x.sock`). */
+export interface InheritedListener {
+  fd: number
+  url: string
+}
+
+/** Which paths go where; `prefix` begins with `/` and matches whole segments. */
+export type RouteSpec =
+  | { kind: 'app'; prefix: string }
+  | { kind: 'static'; prefix: string; folder: string }
+  | { kind: 'metrics'; prefix: string }
+
+/** Everything that a proxy may change while it runs. Sizes in bytes, times in milliseconds, 0 = no limit. */
+export interface ProxySettings {
+  routes: RouteSpec[]
+  /** Folders in which every path is looked up before the application is asked (`check-static`). */
+  checkStatic: string[]
+  harakiriMs: number
+  headBytes: number
+  postBufferingBytes: number
+  /** Requests that may wait for a worker, and how long. */
+  queueRequests: number
+  queueMs: number
+  /** Requests in flight per worker over all connections of one proxy. */
+  workerConnections: number
+  /** Deadline for a request's whole head, and idle time between two requests of a connection. */
+  headMs: number
+  keepAliveMs: number
+  /** Access log: null = none, an empty path = standard output. */
+  accessLog: { path: string } | null
+  /** `user:hash` for the `metrics` route, null = open. */
+  metricsAuth: string | null
+}
+
+/** A worker as a proxy sees it. `workerId` is unique in the life of the master; a slot's next worker has another one. */
+export interface WorkerAddress {
+  workerId: number
+  slot: number
+  pid: number
+  generation: number
+  /** HTTP on a unix socket: WebSocket tunnels, `curl --unix-socket`. */
+  socketPath: string
+  linkPath: string
+}
+
+export type MasterToProxy =
+  | {
+      type: 'configure'
+      proxyId: number
+      credentials: Credentials | null
+      listeners: InheritedListener[]
+      backlog: number
+      settings: ProxySettings
+    }
+  | { type: 'settings'; settings: ProxySettings }
+  /** Connect and take it into rotation; answered by `worker-linked`. */
+  | { type: 'worker-ready'; worker: WorkerAddress }
+  /** Out of rotation, nothing new; answered by `worker-drained` when nothing is in flight any more. */
+  | { type: 'worker-retire'; workerId: number }
+  | { type: 'worker-gone'; workerId: number }
+  | { type: 'reopen-logs' }
+  /** Accept nothing new, finish what is in flight for at most `mercyMs`, exit 0. */
+  | { type: 'drain'; mercyMs: number }
+  | { type: 'metrics'; requestId: number; text: string }
+
+export type ProxyToMaster =
+  /** Accepting on all listeners. */
+  | { type: 'listening' }
+  | { type: 'failed'; reason: string }
+  | { type: 'worker-linked'; workerId: number }
+  | { type: 'worker-drained'; workerId: number }
+  /** Past a deadline and no answer to a ping: the worker's loop is blocked, kill it. `request` is the guilty one, printable. */
+  | { type: 'worker-blocked'; workerId: number; request: string; elapsedMs: number; inFlight: number }
+  /** Counters and histograms since this proxy started (never deltas), and the load of each worker as this proxy sees it. */
+  | { type: 'metrics'; families: MetricFamily[]; workers: WorkerLoad[] }
+  | { type: 'metrics-wanted'; requestId: number }
+  | { type: 'event'; event: string; fields: EventFields }
+
+/** One proxy's view of one worker; the master adds them up. `lagMs` is the event-loop lag of the last pong. */
+export interface WorkerLoad {
+  workerId: number
+  requests: number
+  inFlight: number
+  lagMs: number
+}
+
+/** What a worker needs beyond its environment, working directory and argv, which the master sets when it spawns it. */
+export interface WorkerSettings {
+  workerId: number
+  slot: number
+  generation: number
+  credentials: Credentials | null
+  /** Absolute path of the application's entry file, links resolved once per generation. */
+  app: string
+  socketPath: string
+  linkPath: string
+  /** Mode of the two sockets. */
+  socketMode: number
+  /** Ask to be recycled after so many requests, 0 = never. */
+  maxRequests: number
+}
+
+export type MasterToWorker =
+  | { type: 'configure'; settings: WorkerSettings }
+  /** Out of rotation everywhere: finish, send the last metrics, exit 0 within `mercyMs`. */
+  | { type: 'stop'; mercyMs: number }
+
+export type WorkerToMaster =
+  /** The application listens, both sockets are open. `bootMs` since the process started. */
+  | { type: 'ready'; bootMs: number }
+  /** It will never be: the application threw while loading, or exports nothing that can be served. `stack` is the application's own. */
+  | { type: 'failed'; reason: string; stack: string }
+  /** The metrics whose values changed since the last message; values since the worker started, never deltas. */
+  | { type: 'metrics'; families: MetricFamily[] }
+  /** Please replace me, then stop me. */
+  | { type: 'recycle'; reason: 'max-requests' }
+  | { type: 'event'; event: string; fields: EventFields }

@@ -1,0 +1,17 @@
+/** Functions that Node has and its type declarations lack. */
+
+declare global {
+  interface Buffer {
+    /** `toString('latin1', start, end)` without the look-up of the encoding's name; on the hot path of every request. */
+    latin1Slice(start?: number, end?: number): string
+  }
+
+  namespace NodeJS {
+    interface Process {
+      /** Sets the supplementary groups to those of `user` and `extraGroup`. Source: Node's documentation of `process`. */
+      initgroups?(user: string | number, extraGroup: string | number): void
+    }
+  }
+}
+
+export {}

@@ -1,0 +1,37 @@
+/**
+ * Two cheap clocks for the hot path: a monotonic one for durations and deadlines, and the date in the forms that HTTP and logs
+ * print, made once a second.
+ */
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+
+/** Milliseconds, monotonic: steps of the wall clock do not move it. */
+export function monotonicMs(): number {
+  return performance.now()
+}
+
+let second = -1
+let httpText = ''
+let logText = ''
+
+/** IMF-fixdate, RFC 9110 §5.6.7. */
+export function httpDate(): string {
+  refresh()
+  return httpText
+}
+
+/** As nginx's `$time_local`, in UTC: `21/Nov/2026:10:00:00 +0000`. */
+export function logDate(): string {
+  refresh()
+  return logText
+}
+
+function refresh(): void {
+  const now = Date.now()
+  if (Math.floor(now / 1000) === second) return
+  second = Math.floor(now / 1000)
+  const date = new Date(now)
+  httpText = date.toUTCString()
+  const [day, month, year] = [date.getUTCDate(), MONTHS[date.getUTCMonth()], date.getUTCFullYear()]
+  logText = `${String(day).padStart(2, '0')}/${month}/${year}:${date.toISOString().slice(11, 19)} +0000`
+}

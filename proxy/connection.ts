@@ -1,0 +1,283 @@
+/**
+ * One client's HTTP/1.1 connection: reads requests one after the other, in order, and writes their answers. Made by `proxy-server.ts` for
+ * each accepted socket. What a request means is none of its business: `phases.ts` is asked, and answers through `Client`.
+ *
+ * What must stay true: the next head is read only when the answer to the one before is complete, so answers never change places; bytes
+ * that wait are bounded by the head's limit and the socket is paused beyond it.
+ */
+
+import type { Socket } from 'node:net'
+import { httpDate, monotonicMs } from './clock.js'
+import { type OwnAnswer, titleOf } from './error-response.js'
+import type { Client, Exchange } from './exchange.js'
+import type { Phases } from './phases.js'
+import { isRefusal } from './refusal.js'
+import { RequestBody } from './request-body.js'
+import { overlongHead, parseRequestHead } from './request-head.js'
+
+/** Body bytes that are read and thrown away after an answer, so that the client gets to see it (RFC 9112 §9.6). */
+const LINGER_BYTES = 256 * 1024
+const LINGER_MS = 2000
+/** A body with no more than this left is read to its end, to keep the connection. */
+const KEEP_BYTES = 64 * 1024
+
+/** Limits of a connection; changed in place when the configuration changes. */
+export interface ConnectionLimits {
+  headBytes: number
+  headMs: number
+  keepAliveMs: number
+}
+
+export class Connection implements Client {
+  readonly address: string
+  readonly port: number
+  readonly encrypted = false
+  readonly #socket: Socket
+  readonly #phases: Phases
+  readonly #limits: ConnectionLimits
+  #pending: Buffer | null = null
+  #exchange: Exchange | null = null
+  #body: RequestBody | null = null
+  /** When the state that the deadlines look at began: an idle wait, or the wait for the rest of a head. */
+  #sinceMs = monotonicMs()
+  /** Nothing more is read as a request: the last answer is out or on its way. */
+  #last = false
+  #lingeredBytes = 0
+  #headBegun = false
+  /** No request has come yet. */
+  #isFresh = true
+
+  constructor(socket: Socket, phases: Phases, limits: ConnectionLimits) {
+    this.#socket = socket
+    this.#phases = phases
+    this.#limits = limits
+    this.address = plainAddress(socket.remoteAddress)
+    this.port = socket.remotePort ?? 0
+    socket.on('data', this.#read)
+    socket.on('end', () => this.#clientEnded())
+    // `close` follows and does the work: a client that resets its connection is no news.
+    socket.on('error', () => {})
+    socket.on('close', () => this.#clientGone())
+  }
+
+  get closing(): boolean {
+    return this.#last || this.#phases.draining || !(this.#exchange?.head.keepAlive ?? true)
+  }
+
+  get idle(): boolean {
+    return this.#exchange === null
+  }
+
+  write(bytes: string | Buffer): boolean {
+    return typeof bytes === 'string' ? this.#socket.write(bytes, 'latin1') : this.#socket.write(bytes)
+  }
+
+  whenWritable(callback: () => void): void {
+    this.#socket.once('drain', callback)
+  }
+
+  answer(answer: OwnAnswer): void {
+    const close = this.closing || !this.#canFinishBody()
+    this.#socket.write(printAnswer(answer, close, this.#exchange?.head.method === 'HEAD'), 'latin1')
+    this.answerComplete(close)
+  }
+
+  answerComplete(close: boolean): void {
+    const keep = !close && !this.closing && this.#canFinishBody()
+    this.#exchange = null
+    this.#sinceMs = monotonicMs()
+    if (!keep) return this.#linger()
+    if (this.#body !== null) this.resumeBody()
+    else if (this.#pending !== null) this.#goOn()
+  }
+
+  answerBroken(): void {
+    this.#exchange = null
+    this.#socket.destroy()
+  }
+
+  resumeBody(): void {
+    if (this.#socket.isPaused()) this.#socket.resume()
+  }
+
+  /** Stops reading as long as the body has nowhere to go. */
+  pauseBody(): void {
+    this.#socket.pause()
+  }
+
+  /** Gives the bare socket away, with the bytes that came behind the head: a tunnel begins. */
+  takeSocket(): { socket: Socket; early: Buffer } {
+    const early = this.#pending ?? Buffer.alloc(0)
+    this.#pending = null
+    this.#socket.removeAllListeners('data')
+    this.#socket.removeAllListeners('end')
+    this.#socket.pause()
+    return { socket: this.#socket, early }
+  }
+
+  /** Applies the deadlines for a head and for an idle connection; called now and then. */
+  sweep(now: number): void {
+    if (this.#exchange !== null) return
+    const { headMs, keepAliveMs } = this.#limits
+    const waited = now - this.#sinceMs
+    if (this.#last || this.#body !== null) {
+      if (waited > LINGER_MS) this.#socket.destroy()
+    } else if (this.#headBegun) {
+      if (headMs > 0 && waited > headMs) this.#refuse(() => this.#phases.headTooSlow(this))
+    } else {
+      const limitMs = this.#isFresh ? headMs : keepAliveMs
+      if (limitMs > 0 && waited > limitMs) this.#linger()
+    }
+  }
+
+  /** The proxy goes away: an idle connection ends now, a busy one after its answer. */
+  drain(): void {
+    if (this.#exchange === null && this.#body === null) this.#linger()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  readonly #read = (chunk: Buffer): void => {
+    if (this.#last) return this.#discard(chunk.length)
+    if (this.#pending !== null) {
+      this.#pending = Buffer.concat([this.#pending, chunk])
+      if (this.#exchange !== null && this.#body === null) return this.#pauseWhenFull()
+      return this.#goOn()
+    }
+    this.#consume(chunk)
+  }
+
+  /** Works through what has been waiting. */
+  #goOn(): void {
+    const bytes = this.#pending
+    this.#pending = null
+    if (this.#socket.isPaused()) this.#socket.resume()
+    if (bytes !== null) this.#consume(bytes)
+  }
+
+  #consume(chunk: Buffer): void {
+    let bytes = chunk
+    while (bytes.length > 0 && !this.#last) {
+      if (this.#body !== null) {
+        const taken = this.#body.feed(bytes)
+        if (typeof taken !== 'number') return this.#refuse(() => this.#phases.refusedBody(this.#exchange, this, taken))
+        bytes = bytes.subarray(taken)
+        if (this.#body.complete) this.#body = null
+      } else if (this.#exchange !== null) {
+        this.#pending = bytes
+        return this.#pauseWhenFull()
+      } else {
+        const taken = this.#readHead(bytes)
+        if (taken === 0) return
+        bytes = bytes.subarray(taken)
+      }
+    }
+    if (this.#last) this.#discard(bytes.length)
+  }
+
+  /** Pipelined requests wait in order; a client that sends more than a head's worth of them waits too. */
+  #pauseWhenFull(): void {
+    if (this.#pending !== null && this.#pending.length > this.#limits.headBytes) this.#socket.pause()
+  }
+
+  /** Begins a request, if its head is all there; the number of bytes taken, 0 = wait for more. */
+  #readHead(bytes: Buffer): number {
+    let start = 0
+    // RFC 9112 §2.2: empty lines before a request line are skipped; a bounded number of them.
+    while (start < 8 && bytes[start] === 13 && bytes[start + 1] === 10) start += 2
+    const { headBytes } = this.#limits
+    const text = bytes.latin1Slice(start, Math.min(bytes.length, start + headBytes + 4))
+    const end = text.indexOf('\r\n\r\n')
+    if (end < 0 || end > headBytes) {
+      if (text.length > headBytes) this.#refuse(() => this.#phases.refusedHead(this, overlongHead(text)))
+      else this.#wait(bytes)
+      return 0
+    }
+    this.#begin(text.slice(0, end))
+    return start + end + 4
+  }
+
+  /** The rest of a head is awaited, from its first byte on for `headMs`. */
+  #wait(bytes: Buffer): void {
+    this.#pending = bytes
+    if (this.#headBegun) return
+    this.#headBegun = true
+    this.#sinceMs = monotonicMs()
+  }
+
+  #begin(text: string): void {
+    const head = parseRequestHead(text)
+    if (isRefusal(head)) return this.#refuse(() => this.#phases.refusedHead(this, head))
+    this.#headBegun = false
+    this.#isFresh = false
+    const exchange = this.#phases.received(head, this)
+    this.#exchange = exchange
+    if (exchange.hasBody) {
+      this.#body = new RequestBody(head, {
+        data: bytes => {
+          if (!exchange.finished && !this.#phases.bodyData(exchange, bytes)) this.pauseBody()
+        },
+        end: trailers => this.#phases.bodyEnd(exchange, trailers),
+      })
+    }
+    this.#phases.begin(exchange)
+  }
+
+  /** Answers in the proxy's own name and ends: where the next request begins is not to be believed. */
+  #refuse(answer: () => void): void {
+    this.#last = true
+    this.#pending = null
+    this.#body = null
+    answer()
+  }
+
+  /** Whether the rest of the body is small enough to be read for the sake of the connection. */
+  #canFinishBody(): boolean {
+    if (this.#body === null) return true
+    return this.#body.leftBytes > 0 && this.#body.leftBytes <= KEEP_BYTES
+  }
+
+  /** Sends the end of the stream and reads on for a while, so that no reset destroys the answer on its way. */
+  #linger(): void {
+    this.#last = true
+    this.#pending = null
+    this.#body = null
+    this.#sinceMs = monotonicMs()
+    this.#socket.end()
+    if (this.#socket.isPaused()) this.#socket.resume()
+  }
+
+  #discard(bytes: number): void {
+    this.#lingeredBytes += bytes
+    if (this.#lingeredBytes > LINGER_BYTES) this.#socket.destroy()
+  }
+
+  #clientEnded(): void {
+    const exchange = this.#exchange
+    if (exchange === null) this.#linger()
+    else if (exchange.link !== null || exchange.queue !== null || !exchange.bodyComplete) this.#socket.destroy()
+    else this.#last = true
+  }
+
+  #clientGone(): void {
+    const exchange = this.#exchange
+    this.#exchange = null
+    if (exchange !== null) this.#phases.clientGone(exchange)
+  }
+}
+
+/** An HTTP/1.1 answer of the proxy's own, as latin1. */
+export function printAnswer(answer: OwnAnswer, close: boolean, headOnly: boolean): string {
+  let head = `HTTP/1.1 ${titleOf(answer.status)}\r\nDate: ${httpDate()}\r\n`
+  for (const [name, value] of answer.fields) head += `${name}: ${value}\r\n`
+  head += `Content-Length: ${Buffer.byteLength(answer.body)}\r\nConnection: ${close ? 'close' : 'keep-alive'}\r\n\r\n`
+  return headOnly ? head : head + Buffer.from(answer.body).latin1Slice()
+}
+
+/** IPv4 clients of a dual-stack listener come as `::ffff:192.0.2.1`; clients of a unix socket have no address. */
+function plainAddress(address: string | undefined): string {
+  if (address === undefined) return '127.0.0.1'
+  return address.startsWith('::ffff:') ? address.slice(7) : address
+}

@@ -1,0 +1,125 @@
+/**
+ * The only place that turns an error into a status: every answer that the proxy gives in its own name.
+ * Used by `phases.ts`; the parser's refusals carry their own status and come through `refusalAnswer`.
+ */
+
+import { STATUS_CODES } from 'node:http'
+import type { Refusal } from './request-head.js'
+
+/**
+ * source: who is to blame. retry: whether another worker may be tried (`never`, `unseen` = if the application has not seen it,
+ * `idempotent` = also then, if the method allows); decided in `rescue.ts` before the error becomes an answer.
+ */
+interface ErrorRow {
+  source: 'client' | 'upstream' | 'proxy'
+  status: number
+  retry: 'never' | 'unseen' | 'idempotent'
+  message: string
+  retryAfterSeconds?: number
+}
+
+export const ERRORS = {
+  'bad-path': { source: 'client', status: 400, retry: 'never', message: 'the path of the request target is not valid' },
+  'bad-body': {
+    source: 'client',
+    status: 400,
+    retry: 'never',
+    message: 'the request body is not framed as its head says',
+  },
+  unauthorized: { source: 'client', status: 401, retry: 'never', message: 'user name and password are needed' },
+  forbidden: { source: 'client', status: 403, retry: 'never', message: 'this file may not be read' },
+  'not-found': { source: 'client', status: 404, retry: 'never', message: 'nothing is here' },
+  'method-not-allowed': { source: 'client', status: 405, retry: 'never', message: 'this method is not allowed here' },
+  'head-too-slow': {
+    source: 'client',
+    status: 408,
+    retry: 'never',
+    message: 'the request head did not arrive in time',
+  },
+  'head-too-large': {
+    source: 'client',
+    status: 431,
+    retry: 'never',
+    message: 'the request head is larger than buffer-size',
+  },
+  'client-gone': { source: 'client', status: 499, retry: 'never', message: 'the client went away' },
+  'file-unreadable': { source: 'proxy', status: 500, retry: 'never', message: 'the file could not be read' },
+  'worker-died': {
+    source: 'upstream',
+    status: 502,
+    retry: 'idempotent',
+    message: 'the worker died while it had the request',
+  },
+  'worker-aborted': { source: 'upstream', status: 502, retry: 'never', message: 'the application gave no answer' },
+  'bad-answer': {
+    source: 'upstream',
+    status: 502,
+    retry: 'never',
+    message: 'the application answered with something that is not HTTP',
+  },
+  'no-tunnel': { source: 'upstream', status: 502, retry: 'unseen', message: 'the worker could not be reached' },
+  'no-worker': {
+    source: 'proxy',
+    status: 503,
+    retry: 'never',
+    message: 'no worker was free in time',
+    retryAfterSeconds: 1,
+  },
+  'queue-full': {
+    source: 'proxy',
+    status: 503,
+    retry: 'never',
+    message: 'too many requests are waiting for a worker',
+    retryAfterSeconds: 1,
+  },
+  'no-files': {
+    source: 'proxy',
+    status: 503,
+    retry: 'never',
+    message: 'too many files are open',
+    retryAfterSeconds: 1,
+  },
+  'no-metrics': {
+    source: 'proxy',
+    status: 503,
+    retry: 'never',
+    message: 'the master did not give its metrics',
+    retryAfterSeconds: 1,
+  },
+  deadline: {
+    source: 'upstream',
+    status: 504,
+    retry: 'never',
+    message: 'the application did not answer before its deadline',
+  },
+} as const satisfies Record<string, ErrorRow>
+
+export type ErrorCode = keyof typeof ERRORS
+
+/** A whole answer, ready for any client: fields without framing, a small body. */
+export interface OwnAnswer {
+  status: number
+  fields: [name: string, value: string][]
+  body: string
+}
+
+export function errorAnswer(code: ErrorCode, extra: [string, string][] = []): OwnAnswer {
+  const row: ErrorRow = ERRORS[code]
+  const fields: [string, string][] = [['Content-Type', 'text/plain; charset=utf-8'], ...extra]
+  if (row.retryAfterSeconds !== undefined) fields.push(['Retry-After', String(row.retryAfterSeconds)])
+  return { status: row.status, fields, body: `${titleOf(row.status)}: ${row.message}\n` }
+}
+
+export function refusalAnswer(refusal: Refusal): OwnAnswer {
+  const fields: [string, string][] = [['Content-Type', 'text/plain; charset=utf-8']]
+  if (refusal.refused === 'method-not-allowed') fields.push(['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'])
+  return {
+    status: refusal.status,
+    fields,
+    body: `${titleOf(refusal.status)}: ${refusal.reason}\n`,
+  }
+}
+
+export function titleOf(status: number): string {
+  return `${status} ${STATUS_CODES[status] ?? 'Unknown'}`
+}

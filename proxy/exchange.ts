@@ -1,0 +1,95 @@
+/**
+ * One request of one client and what has become of it so far. Made by `phases.ts`, which moves it from phase to phase;
+ * `link.ts` and `connection.ts` fill in what they see. Holds no policy.
+ */
+
+import type { Dispatcher } from './dispatcher.js'
+import type { OwnAnswer } from './error-response.js'
+import type { Link } from './link.js'
+import type { RequestHead } from './request-head.js'
+import type { Route } from './route-table.js'
+
+/** Whoever asked: an HTTP/1.1 connection. Another protocol joins by implementing this. */
+export interface Client {
+  readonly address: string
+  readonly port: number
+  readonly encrypted: boolean
+  /** Bytes of an HTTP/1.1 answer that is framed already. False: wait for `whenWritable` before more. */
+  write(bytes: string | Buffer): boolean
+  whenWritable(callback: () => void): void
+  /** A whole answer of the proxy's own. */
+  answer(answer: OwnAnswer): void
+  /** The last byte of the answer was written; `close`: its end is the end of the connection. */
+  answerComplete(close: boolean): void
+  /** The answer will never be complete: the client must see that. */
+  answerBroken(): void
+  /** Reading the request's body may go on. */
+  resumeBody(): void
+  /** The connection must not be used for another request. */
+  readonly closing: boolean
+}
+
+export class Exchange {
+  readonly head: RequestHead
+  readonly client: Client
+  readonly startMs: number
+  path = ''
+  /** The fields as the application gets them, `\nname\nvalue` each. */
+  wireHeaders = ''
+  route: Route | null = null
+  /** When it was handed to a worker the first time, and when the first byte of the answer came; 0 = not yet. */
+  dispatchMs = 0
+  firstByteMs = 0
+  status = 0
+  sentBytes = 0
+  /** Slot of the worker that answered, for the log; 0 = none. */
+  slot = 0
+  finished = false
+  /** It is known that it goes to a worker; it has been handed to the dispatcher. */
+  routed = false
+  dispatched = false
+  /** Stops what works for it outside the link: a file being sent, a tunnel. */
+  cancel: (() => void) | null = null
+
+  /** How the request's body is taken: by the application, kept until there is a worker, or thrown away. */
+  bodyComplete: boolean
+  bodyTrailers = ''
+  /** The body so far, as long as another worker could need it; null once it was let go. */
+  kept: Buffer[] | null = []
+  keptBytes = 0
+  /** Bytes that the link may still take without credit. */
+  bodyWindow = 0
+
+  /** The attempt under way, see `link.ts`. */
+  link: Link | null = null
+  linkId = 0
+  attempts = 0
+  seen = false
+  answerBegun = false
+  /** Answer bytes passed on to the client and not yet returned as credit. */
+  unreturned = 0
+  waitingForClient = false
+  /** Monotonic time at which harakiri is due, 0 = the clock is not running. */
+  deadlineMs = 0
+  /** While it waits for a worker: where, and until when. */
+  queue: Dispatcher | null = null
+  queueDeadlineMs = 0
+  queuedMs = 0
+
+  constructor(head: RequestHead, client: Client, startMs: number) {
+    this.head = head
+    this.client = client
+    this.startMs = startMs
+    this.bodyComplete = head.length === 0 && !head.chunked
+  }
+
+  get hasBody(): boolean {
+    return this.head.length > 0 || this.head.chunked
+  }
+
+  /** For events: what an operator recognises, without the query, which may hold secrets. */
+  get title(): string {
+    const query = this.head.target.indexOf('?')
+    return `${this.head.method} ${query < 0 ? this.head.target : this.head.target.slice(0, query)}`
+  }
+}

@@ -1,0 +1,299 @@
+/**
+ * The proxy's end of one link: one worker, all requests that this proxy has in flight there.
+ * Made by `dispatcher.ts` when the master says that a worker is ready. Moves bytes and tells what happened; what follows from it
+ * (answers, rescue, deadlines) is decided by `LinkEvents`, which `phases.ts` implements.
+ */
+
+import { connect, type Socket } from 'node:net'
+import { FrameWriter } from '../kit/frame-writer.js'
+import {
+  creditFrame,
+  encodeRequest,
+  FRAME,
+  FrameReader,
+  frame,
+  isIdempotent,
+  LINK_VERSION,
+  REQUEST_FLAG,
+  RESPONSE_FLAG,
+  RESPONSE_PREFIX_BYTES,
+  WINDOW_BYTES,
+} from '../kit/frames.js'
+import type { WorkerAddress } from '../kit/messages.js'
+import { monotonicMs } from './clock.js'
+import type { Exchange } from './exchange.js'
+
+/** What a link tells; each exchange gets exactly one of `answered`, `aborted`, `lost`, unless it was released before. */
+export interface LinkEvents {
+  /** The handshake is done. */
+  linked(link: Link): void
+  /** The answer is complete; `close`: its end is the end of the client's connection. */
+  answered(exchange: Exchange, close: boolean): void
+  /** The application broke its answer off. */
+  aborted(exchange: Exchange): void
+  /** The worker is gone, and these were in flight. */
+  lost(link: Link, exchanges: Exchange[]): void
+  /** Something was in flight and is not any more. */
+  freed(link: Link): void
+}
+
+/** Answers up to this size are copied into one latin1 string, larger ones are passed on as the buffer they came in. */
+const COPY_BYTES = 16 * 1024
+const RETURN_CREDIT_BYTES = WINDOW_BYTES / 4
+const MAX_ID = 0xffffffff
+
+export class Link {
+  readonly worker: WorkerAddress
+  readonly #events: LinkEvents
+  readonly #socket: Socket
+  readonly #writer: FrameWriter
+  readonly #reader = new FrameReader((...frame) => this.#frame(...frame))
+  readonly #exchanges = new Map<number, Exchange>()
+  /** Requests that must not be sent twice and that the worker has not acknowledged yet, in the order of sending. */
+  #unseen: Exchange[] = []
+  #lastId = 0
+  #closed = false
+  /** In rotation: linked, not retiring, not condemned. */
+  open = false
+  retiring = false
+  /** Its loop was found blocked; the master has been asked to kill it. */
+  condemned = false
+  tunnels = 0
+  requests = 0
+  /** When the ping that has no answer yet was sent, 0 = all answered. */
+  pingSentMs = 0
+  lastPongMs = 0
+  /** The worker's event-loop lag as its last pong told it. */
+  lagMs = 0
+  #pingNumber = 0
+
+  constructor(worker: WorkerAddress, events: LinkEvents) {
+    this.worker = worker
+    this.#events = events
+    this.#socket = connect(worker.linkPath)
+    this.#writer = new FrameWriter(this.#socket)
+    this.#writer.send(frame(FRAME.hello, 0, LINK_VERSION))
+    this.#socket.on('data', chunk => this.#read(chunk))
+    // The close event follows and does the work: ECONNRESET of a worker that was killed.
+    this.#socket.on('error', () => {})
+    this.#socket.on('close', () => this.#lose())
+  }
+
+  get inFlight(): number {
+    return this.#exchanges.size
+  }
+
+  get exchanges(): Iterable<Exchange> {
+    return this.#exchanges.values()
+  }
+
+  /** Sends the request with what is there of its body; the exchange is this link's until it is answered, lost or released. */
+  send(exchange: Exchange, closeAfter: boolean): void {
+    const { head, client } = exchange
+    const id = this.#nextId()
+    exchange.link = this
+    exchange.linkId = id
+    exchange.seen = false
+    exchange.attempts += 1
+    exchange.slot = this.worker.slot
+    exchange.bodyWindow = WINDOW_BYTES
+    this.requests += 1
+    const alone = this.#exchanges.size === 0
+    this.#exchanges.set(id, exchange)
+    if (!isIdempotent(head.method)) this.#unseen.push(exchange)
+    const flags =
+      (exchange.hasBody ? REQUEST_FLAG.body : 0) |
+      (closeAfter ? REQUEST_FLAG.close : 0) |
+      (head.httpMinor === 0 ? REQUEST_FLAG.http10 : 0) |
+      (client.encrypted ? REQUEST_FLAG.encrypted : 0)
+    const payload = encodeRequest(head.method, head.target, exchange.wireHeaders, flags, client.address, client.port)
+    this.#writer.send(frame(FRAME.request, id, payload))
+    for (const bytes of exchange.kept ?? []) this.sendBody(exchange, bytes)
+    if (exchange.bodyComplete && exchange.hasBody) this.endBody(exchange)
+    // Waiting for the end of the turn pays only where others share the write.
+    if (alone) this.#writer.flush()
+  }
+
+  /** False: the window is used up; the client's `resumeBody` is called when there is credit. */
+  sendBody(exchange: Exchange, bytes: Buffer): boolean {
+    exchange.bodyWindow -= bytes.length
+    this.#writer.sendBytes(FRAME.data, exchange.linkId, bytes)
+    return exchange.bodyWindow > 0
+  }
+
+  endBody(exchange: Exchange): void {
+    this.#writer.send(frame(FRAME.end, exchange.linkId, exchange.bodyTrailers))
+  }
+
+  /** Gives up on the answer: the client is gone or the deadline passed. The worker is told. */
+  release(exchange: Exchange): void {
+    if (!this.#exchanges.delete(exchange.linkId)) return
+    this.#forgetUnseen(exchange)
+    exchange.link = null
+    this.#writer.send(frame(FRAME.abort, exchange.linkId))
+    this.#events.freed(this)
+  }
+
+  ping(now: number): void {
+    this.pingSentMs = now
+    this.#pingNumber = (this.#pingNumber + 1) & 0x7fffffff
+    this.#writer.send(frame(FRAME.ping, this.#pingNumber))
+    this.#writer.flush()
+  }
+
+  /** Ends the connection; what is in flight is lost. */
+  close(): void {
+    this.open = false
+    this.#socket.destroy()
+  }
+
+  #nextId(): number {
+    do this.#lastId = this.#lastId === MAX_ID ? 1 : this.#lastId + 1
+    while (this.#exchanges.has(this.#lastId))
+    return this.#lastId
+  }
+
+  #read(chunk: Buffer): void {
+    try {
+      this.#reader.read(chunk)
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      this.#socket.destroy()
+    }
+  }
+
+  #frame(type: number, id: number, bytes: Buffer, start: number, end: number): void {
+    if (type === FRAME.response || type === FRAME.data || type === FRAME.end) {
+      const exchange = this.#exchanges.get(id)
+      // Released meanwhile: its last frames were under way.
+      if (exchange !== undefined) this.#answer(exchange, type, bytes, start, end)
+      return
+    }
+    switch (type) {
+      case FRAME.pong:
+        return this.#pong(id, bytes.readUInt32LE(start))
+      case FRAME.seen:
+        return this.#seen(id)
+      case FRAME.credit:
+        return this.#credit(id, bytes.readUInt32LE(start))
+      case FRAME.informational:
+        return this.#informational(id, bytes.latin1Slice(start, end))
+      case FRAME.abort:
+        return this.#aborted(id)
+      case FRAME.hello:
+        if (bytes.latin1Slice(start, end) !== LINK_VERSION) this.#socket.destroy()
+        else this.#events.linked(this)
+        return
+      default:
+        this.#socket.destroy()
+    }
+  }
+
+  #answer(exchange: Exchange, type: number, bytes: Buffer, start: number, end: number): void {
+    if (type === FRAME.data) return this.#pass(exchange, bytes, start, end)
+    if (type === FRAME.end) return this.#complete(exchange, bytes[start] ?? 0)
+    exchange.status = bytes.readUInt16LE(start)
+    exchange.answerBegun = true
+    exchange.firstByteMs = monotonicMs()
+    exchange.deadlineMs = 0
+    exchange.kept = null
+    const flags = bytes[start + 2] ?? 0
+    if ((flags & RESPONSE_FLAG.complete) === 0) {
+      this.#pass(exchange, bytes, start + RESPONSE_PREFIX_BYTES, end)
+      return
+    }
+    const from = start + RESPONSE_PREFIX_BYTES
+    exchange.sentBytes += end - from
+    exchange.client.write(end - from <= COPY_BYTES ? bytes.latin1Slice(from, end) : bytes.subarray(from, end))
+    this.#complete(exchange, flags)
+  }
+
+  #pass(exchange: Exchange, bytes: Buffer, start: number, end: number): void {
+    const length = end - start
+    if (length === 0) return
+    exchange.sentBytes += length
+    exchange.unreturned += length
+    const flowing = exchange.client.write(
+      length <= COPY_BYTES ? bytes.latin1Slice(start, end) : bytes.subarray(start, end),
+    )
+    if (flowing) this.#returnCredit(exchange)
+    else if (!exchange.waitingForClient) {
+      exchange.waitingForClient = true
+      exchange.client.whenWritable(() => {
+        exchange.waitingForClient = false
+        if (exchange.link === this) this.#returnCredit(exchange)
+      })
+    }
+  }
+
+  #returnCredit(exchange: Exchange): void {
+    if (exchange.unreturned < RETURN_CREDIT_BYTES || exchange.waitingForClient) return
+    this.#writer.send(creditFrame(exchange.linkId, exchange.unreturned))
+    exchange.unreturned = 0
+  }
+
+  #complete(exchange: Exchange, flags: number): void {
+    this.#exchanges.delete(exchange.linkId)
+    this.#forgetUnseen(exchange)
+    exchange.link = null
+    // The application has answered without reading all of the body: nobody will.
+    if (!exchange.bodyComplete) this.#writer.send(frame(FRAME.abort, exchange.linkId))
+    this.#events.answered(exchange, (flags & RESPONSE_FLAG.close) !== 0)
+    this.#events.freed(this)
+  }
+
+  #aborted(id: number): void {
+    const exchange = this.#exchanges.get(id)
+    if (exchange === undefined) return
+    this.#exchanges.delete(id)
+    this.#forgetUnseen(exchange)
+    exchange.link = null
+    this.#events.aborted(exchange)
+    this.#events.freed(this)
+  }
+
+  #pong(number: number, lagMs: number): void {
+    if (number !== this.#pingNumber) return
+    this.lastPongMs = monotonicMs()
+    this.lagMs = lagMs
+    this.pingSentMs = 0
+    this.#events.freed(this)
+  }
+
+  #seen(id: number): void {
+    const last = this.#unseen.findIndex(exchange => exchange.linkId === id)
+    for (const exchange of this.#unseen.splice(0, last + 1)) {
+      exchange.seen = true
+      exchange.kept = null
+    }
+  }
+
+  #credit(id: number, bytes: number): void {
+    const exchange = this.#exchanges.get(id)
+    if (exchange === undefined) return
+    exchange.bodyWindow += bytes
+    if (exchange.bodyWindow > 0) exchange.client.resumeBody()
+  }
+
+  #informational(id: number, bytes: string): void {
+    const exchange = this.#exchanges.get(id)
+    if (exchange !== undefined && exchange.head.httpMinor === 1) exchange.client.write(bytes)
+  }
+
+  #forgetUnseen(exchange: Exchange): void {
+    if (exchange.seen || this.#unseen.length === 0) return
+    const index = this.#unseen.indexOf(exchange)
+    if (index >= 0) this.#unseen.splice(index, 1)
+  }
+
+  #lose(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.open = false
+    const exchanges = [...this.#exchanges.values()]
+    this.#exchanges.clear()
+    this.#unseen = []
+    for (const exchange of exchanges) exchange.link = null
+    this.#events.lost(this, exchanges)
+  }
+}

@@ -1,0 +1,348 @@
+/**
+ * The life of a request, in reading order: received, routed, served from a file or dispatched to a worker, rescued if that worker dies,
+ * finished. One object per proxy; connections bring exchanges in, links and the dispatcher tell what happened to them.
+ *
+ * What must stay true: every exchange reaches `#finish` exactly once, whatever happens, and only there is it logged and counted; after it
+ * nothing is written for it any more.
+ */
+
+import { WINDOW_BYTES } from '../kit/frames.js'
+import type { ProxySettings } from '../kit/messages.js'
+import type { AccessLog } from './access-log.js'
+import { monotonicMs } from './clock.js'
+import { Dispatcher, type DispatcherEvents } from './dispatcher.js'
+import { type ErrorCode, errorAnswer, refusalAnswer } from './error-response.js'
+import { type Client, Exchange } from './exchange.js'
+import { wireHeaders } from './forwarded-fields.js'
+import { HarakiriClock, type HarakiriEvents } from './harakiri.js'
+import type { Link, LinkEvents } from './link.js'
+import type { MetricsPage } from './metrics-page.js'
+import type { Refusal } from './refusal.js'
+import type { RequestHead } from './request-head.js'
+import type { RequestMetrics } from './request-metrics.js'
+import { verdictOn } from './rescue.js'
+import { type Route, RouteTable } from './route-table.js'
+import { serveFile } from './static-exchange.js'
+import { routingPath } from './target-path.js'
+import { type TunnelClient, Tunnels } from './tunnels.js'
+
+/** What the phases need of the rest of the proxy. */
+export interface PhasesWorld {
+  settings: ProxySettings
+  metrics: RequestMetrics
+  accessLog: AccessLog | null
+  metricsPage: MetricsPage
+  linked(workerId: number): void
+  drained(workerId: number): void
+  blocked(link: Link, guilty: string, elapsedMs: number): void
+  event(name: string, fields: Record<string, string | number>): void
+}
+
+/** The mount under which requests are counted that never got to a route. */
+const NO_MOUNT = '-'
+
+export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
+  readonly dispatcher: Dispatcher
+  readonly tunnels: Tunnels
+  readonly #world: PhasesWorld
+  readonly #harakiri: HarakiriClock
+  #routes: RouteTable
+  /** The proxy is going away: connections end after their answer. */
+  draining = false
+
+  constructor(world: PhasesWorld) {
+    this.#world = world
+    this.#routes = new RouteTable(world.settings.routes)
+    this.dispatcher = new Dispatcher(world.settings, this)
+    this.#harakiri = new HarakiriClock(this)
+    this.tunnels = new Tunnels(this.dispatcher)
+  }
+
+  /** A new configuration: requests from now on follow it. */
+  apply(settings: ProxySettings): void {
+    this.#world.settings = settings
+    this.#routes = new RouteTable(settings.routes)
+    this.dispatcher.settings = settings
+  }
+
+  // 1. Received: its head has arrived and is believed.
+
+  received(head: RequestHead, client: Client): Exchange {
+    return new Exchange(head, client, monotonicMs())
+  }
+
+  // 2. Routed: longest prefix of the path that dot segments and encodings have been resolved in.
+
+  begin(exchange: Exchange): void {
+    const path = routingPath(exchange.head.target)
+    if (path === null) {
+      // `OPTIONS *` speaks of the server as a whole; it has no path and goes to the application.
+      if (exchange.head.target !== '*') return this.#fail(exchange, 'bad-path')
+      exchange.path = '/'
+    } else exchange.path = path
+    const route = this.#routes.match(exchange.path)
+    exchange.route = route
+    if (route === null) this.#fail(exchange, 'not-found')
+    else if (route.kind === 'app') this.#application(exchange, route)
+    else if (route.kind === 'static') this.#file(exchange, [route.folder], route)
+    else this.#metrics(exchange)
+  }
+
+  // 3a. A built-in endpoint.
+
+  #metrics(exchange: Exchange): void {
+    this.#world.metricsPage.answer(exchange).then(answer => {
+      if (!exchange.finished) this.#answer(exchange, answer)
+    })
+  }
+
+  // 3b. A file; where there is none, the application that is mounted there gets its chance.
+
+  #file(exchange: Exchange, folders: string[], route: Route): void {
+    serveFile(exchange, folders, route).then(outcome => {
+      if (exchange.finished) return
+      if (outcome.kind === 'sent') this.#finish(exchange, outcome.close)
+      else if (outcome.kind === 'broken') this.#break(exchange)
+      else if (outcome.kind === 'error') this.#fail(exchange, outcome.code)
+      else this.#noFile(exchange)
+    })
+  }
+
+  #noFile(exchange: Exchange): void {
+    const application = this.#routes.application(exchange.path)
+    if (application === null) return this.#fail(exchange, 'not-found')
+    exchange.route = application
+    this.#toWorker(exchange)
+  }
+
+  #application(exchange: Exchange, route: Route): void {
+    const { checkStatic } = this.#world.settings
+    const { method } = exchange.head
+    if (checkStatic.length > 0 && (method === 'GET' || method === 'HEAD')) this.#file(exchange, checkStatic, route)
+    else this.#toWorker(exchange)
+  }
+
+  // 4. Dispatched: to the worker with the fewest in flight, now or when one is free, or after the body where it is to be buffered first.
+
+  #toWorker(exchange: Exchange): void {
+    const { head, client } = exchange
+    exchange.wireHeaders = wireHeaders(head, client.address, client.encrypted)
+    exchange.routed = true
+    if (exchange.bodyComplete || this.#world.settings.postBufferingBytes === 0) this.#dispatch(exchange)
+    else if (head.expectContinue && exchange.keptBytes === 0) client.write('HTTP/1.1 100 Continue\r\n\r\n')
+    else if (exchange.keptBytes >= this.#world.settings.postBufferingBytes) this.#dispatch(exchange)
+  }
+
+  #dispatch(exchange: Exchange): void {
+    exchange.dispatched = true
+    this.dispatcher.dispatch(exchange, monotonicMs())
+  }
+
+  /** A piece of the body. False: read no more of it until `resumeBody`. */
+  bodyData(exchange: Exchange, bytes: Buffer): boolean {
+    if (exchange.finished) return true
+    this.#keep(exchange, bytes)
+    if (exchange.link !== null) return exchange.link.sendBody(exchange, bytes)
+    if (exchange.routed && !exchange.dispatched && exchange.keptBytes >= this.#world.settings.postBufferingBytes) {
+      this.#dispatch(exchange)
+      if (exchange.link !== null) return exchange.bodyWindow > 0
+    }
+    return exchange.keptBytes < WINDOW_BYTES
+  }
+
+  /** A body that outgrows the window is let go once a worker has it: it cannot be sent again. */
+  #keep(exchange: Exchange, bytes: Buffer): void {
+    exchange.keptBytes += bytes.length
+    if (exchange.link !== null && exchange.keptBytes > WINDOW_BYTES) exchange.kept = null
+    exchange.kept?.push(bytes)
+  }
+
+  bodyEnd(exchange: Exchange, trailers: string): void {
+    exchange.bodyComplete = true
+    exchange.bodyTrailers = trailers
+    if (exchange.finished) return
+    if (exchange.link !== null) {
+      exchange.link.endBody(exchange)
+      this.#startClock(exchange)
+    } else if (exchange.routed && !exchange.dispatched) this.#dispatch(exchange)
+  }
+
+  assigned(exchange: Exchange, link: Link): void {
+    const now = monotonicMs()
+    if (exchange.queuedMs > 0) this.#world.metrics.queued(mountOf(exchange), (now - exchange.queuedMs) / 1000)
+    exchange.queuedMs = 0
+    exchange.dispatchMs = now
+    if (isTunnel(exchange)) return this.#tunnel(exchange, link)
+    link.send(exchange, exchange.client.closing)
+    if (exchange.bodyComplete) this.#startClock(exchange)
+    else if (exchange.bodyWindow > 0) exchange.client.resumeBody()
+  }
+
+  refused(exchange: Exchange, code: ErrorCode): void {
+    this.#fail(exchange, code)
+  }
+
+  drained(workerId: number): void {
+    this.#world.drained(workerId)
+  }
+
+  // 5. At the worker: the clock of harakiri runs from the last byte of the request to the first byte of the answer.
+
+  #startClock(exchange: Exchange): void {
+    const { harakiriMs } = this.#world.settings
+    if (harakiriMs > 0 && !exchange.answerBegun) exchange.deadlineMs = monotonicMs() + harakiriMs
+  }
+
+  linked(link: Link): void {
+    this.dispatcher.linked(link)
+    this.#world.linked(link.worker.workerId)
+  }
+
+  freed(link: Link): void {
+    this.dispatcher.freed(link)
+  }
+
+  sweep(now: number): void {
+    this.dispatcher.sweep(now)
+    this.#harakiri.sweep(this.dispatcher.links, this.#world.settings.harakiriMs, now)
+  }
+
+  expired(exchange: Exchange): void {
+    this.#world.metrics.harakiri(mountOf(exchange))
+    const elapsedMs = Math.round(monotonicMs() - exchange.dispatchMs)
+    this.#world.event('request-harakiri', { request: exchange.title, elapsedMs, slot: exchange.slot })
+    exchange.link?.release(exchange)
+    this.#fail(exchange, 'deadline')
+  }
+
+  blocked(link: Link, guilty: string, elapsedMs: number): void {
+    link.condemned = true
+    link.open = false
+    this.#world.blocked(link, guilty, elapsedMs)
+  }
+
+  answered(exchange: Exchange, close: boolean): void {
+    this.#finish(exchange, close)
+  }
+
+  aborted(exchange: Exchange): void {
+    if (exchange.answerBegun) this.#break(exchange)
+    else this.#fail(exchange, 'worker-aborted')
+  }
+
+  // 6. Rescued: its worker died, and what the application has seen of it decides.
+
+  lost(link: Link, exchanges: Exchange[]): void {
+    this.#harakiri.forget(link)
+    this.dispatcher.lost(link)
+    // Last first, because each goes to the head of the queue: they keep their order.
+    for (const exchange of exchanges.reverse()) this.#rescue(exchange)
+  }
+
+  #rescue(exchange: Exchange): void {
+    exchange.deadlineMs = 0
+    const { answerBegun, seen, attempts, kept, head } = exchange
+    const verdict = verdictOn({ method: head.method, answerBegun, seen, attempts, replayable: kept !== null })
+    if (verdict === 'break') return this.#break(exchange)
+    this.#world.metrics.rescue(verdict === 'again' ? 'again' : 'given-up')
+    if (verdict === 'again') this.dispatcher.dispatchFirst(exchange, monotonicMs())
+    else this.#fail(exchange, 'worker-died')
+  }
+
+  // 7. Tunnels: a WebSocket handshake goes to the worker's own socket.
+
+  #tunnel(exchange: Exchange, link: Link): void {
+    exchange.slot = link.worker.slot
+    exchange.attempts = 1
+    this.tunnels.open(exchange, exchange.client as TunnelClient, link, {
+      failed: code => this.#fail(exchange, code),
+      over: close => this.#finish(exchange, close),
+    })
+  }
+
+  // 8. Finished: one log line, one count, one freed slot.
+
+  /** An answer in the proxy's own name. */
+  #fail(exchange: Exchange, code: ErrorCode, fields: [string, string][] = []): void {
+    if (exchange.finished) return
+    this.#world.metrics.error(code)
+    if (exchange.answerBegun) return this.#break(exchange)
+    this.#answer(exchange, errorAnswer(code, fields))
+  }
+
+  #answer(exchange: Exchange, answer: ReturnType<typeof errorAnswer>): void {
+    exchange.status = answer.status
+    exchange.sentBytes = answer.body.length
+    this.#close(exchange)
+    exchange.client.answer(answer)
+  }
+
+  #finish(exchange: Exchange, close: boolean): void {
+    if (exchange.finished) return
+    this.#close(exchange)
+    exchange.client.answerComplete(close)
+  }
+
+  /** The client has a part of the answer and gets no more: it must see that. */
+  #break(exchange: Exchange): void {
+    if (exchange.finished) return
+    this.#close(exchange)
+    exchange.client.answerBroken()
+  }
+
+  clientGone(exchange: Exchange): void {
+    if (exchange.finished) return
+    if (!exchange.answerBegun) exchange.status = 499
+    this.#close(exchange)
+    exchange.queue?.leave(exchange)
+    exchange.link?.release(exchange)
+    exchange.cancel?.()
+  }
+
+  #close(exchange: Exchange): void {
+    exchange.finished = true
+    exchange.kept = null
+    const now = monotonicMs()
+    const mount = mountOf(exchange)
+    const { metrics, accessLog } = this.#world
+    metrics.finished(mount, exchange.head.method, exchange.status, (now - exchange.startMs) / 1000)
+    if (exchange.firstByteMs > 0) metrics.firstByte(mount, (exchange.firstByteMs - exchange.dispatchMs) / 1000)
+    accessLog?.write(exchange, now)
+  }
+
+  // Messages that never became an exchange.
+
+  refusedHead(client: Client, refusal: Refusal): void {
+    this.#world.metrics.refused(refusal.refused)
+    this.#world.accessLog?.writeRefused(client.address, refusal.status)
+    client.answer(refusalAnswer(refusal))
+  }
+
+  headTooSlow(client: Client): void {
+    const answer = errorAnswer('head-too-slow')
+    this.#world.metrics.error('head-too-slow')
+    this.#world.accessLog?.writeRefused(client.address, answer.status)
+    client.answer(answer)
+  }
+
+  /** The body turned out not to be framed as it should; whoever has the request must not take it for complete. */
+  refusedBody(exchange: Exchange | null, client: Client, refusal: Refusal): void {
+    this.#world.metrics.refused(refusal.refused)
+    if (exchange === null || exchange.finished) return client.answerBroken()
+    exchange.queue?.leave(exchange)
+    exchange.link?.release(exchange)
+    exchange.cancel?.()
+    if (exchange.answerBegun) this.#break(exchange)
+    else this.#answer(exchange, refusalAnswer(refusal))
+  }
+}
+
+function mountOf(exchange: Exchange): string {
+  return exchange.route?.mount ?? NO_MOUNT
+}
+
+/** WebSocket is the only protocol that is tunnelled; another Upgrade is an ordinary request, as RFC 9110 §7.8 allows. */
+function isTunnel(exchange: Exchange): boolean {
+  const { upgrade, method } = exchange.head
+  return upgrade !== null && method === 'GET' && !exchange.hasBody && upgrade.toLowerCase() === 'websocket'
+}

@@ -1,0 +1,173 @@
+/**
+ * One proxy process, put together: listeners, connections, phases, the master's wishes. Made by `main.ts`.
+ */
+
+import { createServer, type Server, type Socket } from 'node:net'
+import { reasonOf } from '../kit/failure.js'
+import type { EventFields } from '../kit/log.js'
+import type { MasterToProxy, ProxySettings, ProxyToMaster } from '../kit/messages.js'
+import { AccessLog } from './access-log.js'
+import { monotonicMs } from './clock.js'
+import { Connection, type ConnectionLimits } from './connection.js'
+import type { Link } from './link.js'
+import { MetricsPage } from './metrics-page.js'
+import { Phases } from './phases.js'
+import { RequestMetrics } from './request-metrics.js'
+
+type Configure = Extract<MasterToProxy, { type: 'configure' }>
+
+const SWEEP_MS = 100
+/** Connection deadlines are coarse; every so many sweeps is enough. */
+const SWEEPS_PER_CONNECTION_SWEEP = 5
+const METRICS_MS = 1000
+/** When the master is dead: how long requests in flight may take before everything goes. */
+export const ORPHAN_MS = 1000
+
+export class ProxyServer {
+  readonly #tell: (message: ProxyToMaster) => void
+  readonly #metrics = new RequestMetrics()
+  readonly #page: MetricsPage
+  readonly #phases: Phases
+  readonly #servers: Server[] = []
+  readonly #connections = new Set<Connection>()
+  readonly #accessLog: AccessLog | null
+  readonly #timers: NodeJS.Timeout[] = []
+  readonly #limits: ConnectionLimits
+  #sweeps = 0
+  #onIdle: (() => void) | null = null
+
+  constructor(configure: Configure, tell: (message: ProxyToMaster) => void) {
+    this.#tell = tell
+    const { headBytes, headMs, keepAliveMs } = configure.settings
+    this.#limits = { headBytes, headMs, keepAliveMs }
+    this.#page = new MetricsPage(requestId => tell({ type: 'metrics-wanted', requestId }))
+    this.#page.auth = configure.settings.metricsAuth
+    const { accessLog } = configure.settings
+    this.#accessLog =
+      accessLog === null ? null : new AccessLog(accessLog.path, why => this.#event('access-log-trouble', { why }))
+    this.#phases = new Phases({
+      settings: configure.settings,
+      metrics: this.#metrics,
+      accessLog: this.#accessLog,
+      metricsPage: this.#page,
+      linked: workerId => tell({ type: 'worker-linked', workerId }),
+      drained: workerId => tell({ type: 'worker-drained', workerId }),
+      blocked: (link, request, elapsedMs) => this.#blocked(link, request, elapsedMs),
+      event: (name, fields) => this.#event(name, fields),
+    })
+  }
+
+  /** Accepts on the inherited descriptors; resolves when all do. */
+  async listen({ listeners, backlog }: Configure): Promise<void> {
+    await Promise.all(listeners.map(({ fd }) => this.#listen(fd, backlog)))
+    this.#timers.push(
+      setInterval(() => this.#sweep(), SWEEP_MS),
+      setInterval(() => this.#ship(), METRICS_MS),
+    )
+  }
+
+  take(message: Exclude<MasterToProxy, Configure>): void {
+    const { dispatcher } = this.#phases
+    switch (message.type) {
+      case 'settings':
+        return this.#apply(message.settings)
+      case 'worker-ready':
+        return dispatcher.connect(message.worker, this.#phases)
+      case 'worker-retire':
+        return dispatcher.retire(message.workerId)
+      case 'worker-gone':
+        return dispatcher.gone(message.workerId)
+      case 'reopen-logs':
+        return this.#accessLog?.reopen()
+      case 'metrics':
+        return this.#page.arrived(message.requestId, message.text)
+      case 'drain':
+        return
+    }
+  }
+
+  /** Accepts nothing new and resolves when all is answered, or after `mercyMs`. */
+  async drain(mercyMs: number): Promise<void> {
+    this.#phases.draining = true
+    for (const server of this.#servers) server.close()
+    for (const connection of this.#connections) connection.drain()
+    if (this.#connections.size > 0) await this.#idleWithin(mercyMs)
+    this.#phases.tunnels.destroyAll()
+    for (const connection of this.#connections) connection.destroy()
+    for (const timer of this.#timers) clearInterval(timer)
+    this.#ship()
+    this.#accessLog?.close()
+  }
+
+  /** Workers that still hold their links; for the end of an orphaned proxy, which may have to kill what does not see that the master died. */
+  get workerPids(): number[] {
+    return [...this.#phases.dispatcher.links].map(link => link.worker.pid)
+  }
+
+  #listen(fd: number, backlog: number): Promise<void> {
+    const server = createServer({ noDelay: true, allowHalfOpen: true }, socket => this.#accept(socket))
+    this.#servers.push(server)
+    return new Promise((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ fd, backlog }, () => {
+        server.removeListener('error', reject)
+        server.on('error', error => this.#event('accept-trouble', { why: reasonOf(error) }))
+        resolve()
+      })
+    })
+  }
+
+  #accept(socket: Socket): void {
+    this.#metrics.connections += 1
+    const connection = new Connection(socket, this.#phases, this.#limits)
+    this.#connections.add(connection)
+    socket.on('close', () => {
+      this.#connections.delete(connection)
+      if (this.#connections.size === 0) this.#onIdle?.()
+    })
+  }
+
+  #apply(settings: ProxySettings): void {
+    const { headBytes, headMs, keepAliveMs } = settings
+    Object.assign(this.#limits, { headBytes, headMs, keepAliveMs })
+    this.#page.auth = settings.metricsAuth
+    this.#phases.apply(settings)
+  }
+
+  #idleWithin(mercyMs: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, mercyMs)
+      this.#onIdle = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  #sweep(): void {
+    const now = monotonicMs()
+    this.#phases.sweep(now)
+    this.#sweeps += 1
+    if (this.#sweeps % SWEEPS_PER_CONNECTION_SWEEP !== 0) return
+    for (const connection of this.#connections) connection.sweep(now)
+  }
+
+  #ship(): void {
+    const families = this.#metrics.families({
+      connections: this.#connections.size,
+      queued: this.#phases.dispatcher.queued,
+      tunnels: this.#phases.tunnels.count,
+      accessLinesDropped: this.#accessLog?.dropped ?? 0,
+    })
+    this.#tell({ type: 'metrics', families, workers: this.#phases.dispatcher.loads() })
+  }
+
+  #blocked(link: Link, request: string, elapsedMs: number): void {
+    const { workerId } = link.worker
+    this.#tell({ type: 'worker-blocked', workerId, request, elapsedMs: Math.round(elapsedMs), inFlight: link.inFlight })
+  }
+
+  #event(event: string, fields: EventFields): void {
+    this.#tell({ type: 'event', event, fields })
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * Reads one request's body out of the connection's bytes, by length or by chunks, and says where it ends. Owned by `connection.ts`.
+ */
+
+import { ChunkedDecoder } from './chunked-body.js'
+import { isRefusal, type Refusal } from './refusal.js'
+import type { RequestHead } from './request-head.js'
+
+/** Where the body goes. */
+export interface BodySink {
+  data(bytes: Buffer): void
+  /** `trailers`: names and values in turn, joined by `\n`; empty: none. */
+  end(trailers: string): void
+}
+
+export class RequestBody {
+  readonly #sink: BodySink
+  readonly #chunked: ChunkedDecoder | null
+  #left: number
+  complete = false
+  /** Bytes that are known to come, 0 where the body is chunked. */
+  get leftBytes(): number {
+    return this.#left
+  }
+
+  constructor(head: RequestHead, sink: BodySink) {
+    this.#sink = sink
+    this.#left = head.length
+    this.#chunked = head.chunked ? new ChunkedDecoder() : null
+  }
+
+  /** Takes what belongs to the body; the number of bytes taken, or why the rest cannot be believed. */
+  feed(bytes: Buffer): number | Refusal {
+    return this.#chunked === null ? this.#feedLength(bytes) : this.#feedChunks(this.#chunked, bytes)
+  }
+
+  #feedLength(bytes: Buffer): number {
+    const count = Math.min(bytes.length, this.#left)
+    this.#left -= count
+    if (count > 0) this.#sink.data(count === bytes.length ? bytes : bytes.subarray(0, count))
+    if (this.#left === 0) this.#end('')
+    return count
+  }
+
+  #feedChunks(decoder: ChunkedDecoder, bytes: Buffer): number | Refusal {
+    const result = decoder.decode(bytes, data => this.#sink.data(data))
+    if (isRefusal(result)) return result
+    if (result.done) this.#end(decoder.trailers.join('\n'))
+    return result.consumed
+  }
+
+  #end(trailers: string): void {
+    this.complete = true
+    this.#sink.end(trailers)
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * What a proxy counts about requests, outside anything that an application can block. Filled by `phases.ts`, shipped to the
+ * master once a second by `proxy-server.ts`, which adds the families of all proxies.
+ */
+
+import { METHODS } from 'node:http'
+import type { MetricFamily, MetricSample } from '../kit/metric-family.js'
+
+/** Upper bounds in seconds, from a memory answer to a slow report. */
+const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+
+const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
+
+/** Observations of one label set; `counts[i]` are those within `BOUNDS[i]` and above the bound before it. */
+class Histogram {
+  readonly counts = new Array<number>(BOUNDS.length + 1).fill(0)
+  sum = 0
+  count = 0
+
+  observe(seconds: number): void {
+    let bucket = 0
+    while (bucket < BOUNDS.length && seconds > BOUNDS[bucket]!) bucket += 1
+    this.counts[bucket]! += 1
+    this.sum += seconds
+    this.count += 1
+  }
+}
+
+type Labels = Record<string, string | number>
+
+/** Observations of one metric by a short key; the labels of a key are made once. */
+class HistogramFamily {
+  readonly #name: string
+  readonly #help: string
+  readonly #series = new Map<string, { labels: Labels; histogram: Histogram }>()
+
+  constructor(name: string, help: string) {
+    this.#name = name
+    this.#help = help
+  }
+
+  observe(key: string, labels: () => Labels, seconds: number): void {
+    let series = this.#series.get(key)
+    if (series === undefined) {
+      series = { labels: labels(), histogram: new Histogram() }
+      this.#series.set(key, series)
+    }
+    series.histogram.observe(seconds)
+  }
+
+  family(): MetricFamily {
+    const values = [...this.#series.values()].flatMap(({ labels, histogram }) => this.#samples(labels, histogram))
+    return { name: this.#name, help: this.#help, type: 'histogram', aggregator: 'sum', values }
+  }
+
+  /** The counts of the same label sets, as a counter of its own. */
+  counts(): MetricSample[] {
+    return [...this.#series.values()].map(({ labels, histogram }) => ({ labels, value: histogram.count }))
+  }
+
+  #samples(labels: Labels, histogram: Histogram): MetricSample[] {
+    let below = 0
+    const buckets = histogram.counts.map((count, index) => {
+      below += count
+      return { labels: { ...labels, le: BOUNDS[index] ?? '+Inf' }, value: below, metricName: `${this.#name}_bucket` }
+    })
+    return [
+      ...buckets,
+      { labels, value: histogram.sum, metricName: `${this.#name}_sum` },
+      { labels, value: histogram.count, metricName: `${this.#name}_count` },
+    ]
+  }
+}
+
+/** A counter by one label. */
+class Tally {
+  readonly #counts = new Map<string, number>()
+
+  add(key: string): void {
+    this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1)
+  }
+
+  samples(label: string): MetricSample[] {
+    return [...this.#counts].map(([key, value]) => ({ labels: { [label]: key }, value }))
+  }
+}
+
+/** Gauges that are read when the families are made. */
+export interface ProxyLoad {
+  connections: number
+  queued: number
+  tunnels: number
+  accessLinesDropped: number
+}
+
+export class RequestMetrics {
+  readonly #total = new HistogramFamily(
+    'daimyo_request_duration_seconds',
+    'Time from the last byte of the head to the last byte of the answer.',
+  )
+  readonly #firstByte = new HistogramFamily(
+    'daimyo_request_first_byte_seconds',
+    'Time from handing a request to a worker to the first byte of its answer.',
+  )
+  readonly #queue = new HistogramFamily(
+    'daimyo_request_queue_seconds',
+    'Time that requests waited for a worker, of those that had to.',
+  )
+  readonly #harakiris = new Tally()
+  readonly #rescues = new Tally()
+  readonly #refusals = new Tally()
+  readonly #errors = new Tally()
+  connections = 0
+
+  finished(mount: string, method: string, status: number, seconds: number): void {
+    // A method's spelling comes from the client; only known ones become labels.
+    const known = KNOWN_METHODS.has(method) ? method : 'other'
+    const labels = () => ({ mount, method: known, status: `${Math.floor(status / 100)}xx` })
+    this.#total.observe(`${mount} ${known} ${Math.floor(status / 100)}`, labels, seconds)
+  }
+
+  firstByte(mount: string, seconds: number): void {
+    this.#firstByte.observe(mount, () => ({ mount }), seconds)
+  }
+
+  queued(mount: string, seconds: number): void {
+    this.#queue.observe(mount, () => ({ mount }), seconds)
+  }
+
+  harakiri(mount: string): void {
+    this.#harakiris.add(mount)
+  }
+
+  /** `outcome`: `again` or `given-up`. */
+  rescue(outcome: string): void {
+    this.#rescues.add(outcome)
+  }
+
+  refused(code: string): void {
+    this.#refusals.add(code)
+  }
+
+  error(code: string): void {
+    this.#errors.add(code)
+  }
+
+  families(load: ProxyLoad): MetricFamily[] {
+    return [
+      counter(
+        'daimyo_requests_total',
+        'Requests answered, by mount, method and class of status.',
+        this.#total.counts(),
+      ),
+      this.#total.family(),
+      this.#firstByte.family(),
+      this.#queue.family(),
+      counter('daimyo_harakiris_total', 'Requests that passed their deadline.', this.#harakiris.samples('mount')),
+      counter(
+        'daimyo_rescues_total',
+        'Requests whose worker died, by what became of them.',
+        this.#rescues.samples('outcome'),
+      ),
+      counter(
+        'daimyo_refused_requests_total',
+        'Heads and bodies that were not believed, by reason.',
+        this.#refusals.samples('reason'),
+      ),
+      counter(
+        'daimyo_error_answers_total',
+        'Answers that a proxy gave in its own name, by reason.',
+        this.#errors.samples('reason'),
+      ),
+      counter('daimyo_connections_total', 'Client connections accepted.', [{ labels: {}, value: this.connections }]),
+      counter('daimyo_access_lines_dropped_total', 'Access log lines lost to a slow or full disk.', [
+        { labels: {}, value: load.accessLinesDropped },
+      ]),
+      gauge('daimyo_client_connections', 'Client connections open now.', load.connections),
+      gauge('daimyo_queued_requests', 'Requests waiting for a worker now.', load.queued),
+      gauge('daimyo_tunnels', 'WebSocket tunnels open now.', load.tunnels),
+    ]
+  }
+}
+
+function counter(name: string, help: string, values: MetricSample[]): MetricFamily {
+  return { name, help, type: 'counter', aggregator: 'sum', values }
+}
+
+function gauge(name: string, help: string, value: number): MetricFamily {
+  return { name, help, type: 'gauge', aggregator: 'sum', values: [{ labels: {}, value }] }
+}

@@ -1,0 +1,55 @@
+/**
+ * Which path goes where: the routes of the configuration, compiled once for each new configuration.
+ * The longest prefix wins, as nginx's locations; a prefix matches whole segments (`/api` takes `/api` and `/api/x`, not `/apix`).
+ */
+
+import type { RouteSpec } from '../kit/messages.js'
+
+export interface Route {
+  kind: RouteSpec['kind']
+  /** As configured, without a slash at the end; the label of its metrics. */
+  mount: string
+  /** Absolute folder of a `static` route. */
+  folder: string
+}
+
+export class RouteTable {
+  readonly #routes: { route: Route; inside: string }[]
+
+  constructor(specs: RouteSpec[]) {
+    this.#routes = specs
+      .map(compile)
+      .sort((a, b) => b.inside.length - a.inside.length || RANK[a.route.kind] - RANK[b.route.kind])
+  }
+
+  /** The route of a path that `routingPath` made, or null. */
+  match(path: string): Route | null {
+    for (const { route, inside } of this.#routes) {
+      if (path.startsWith(inside) || path === route.mount) return route
+    }
+    return null
+  }
+
+  /** Where the path is a file under a static map, the application mount that stands behind it, or null. */
+  application(path: string): Route | null {
+    for (const { route, inside } of this.#routes) {
+      if (route.kind === 'app' && (path.startsWith(inside) || path === route.mount)) return route
+    }
+    return null
+  }
+}
+
+/** At the same prefix: built-in endpoints, then files, then the application. */
+const RANK = { metrics: 0, static: 1, app: 2 }
+
+function compile(spec: RouteSpec): { route: Route; inside: string } {
+  const prefix = spec.prefix.replace(/\/+$/, '')
+  const folder = spec.kind === 'static' ? spec.folder : ''
+  return { route: { kind: spec.kind, mount: prefix === '' ? '/' : prefix, folder }, inside: `${prefix}/` }
+}
+
+/** The path below a mount, beginning with a slash: what a static folder is asked for. */
+export function pathBelow(route: Route, path: string): string {
+  if (route.mount === '/') return path
+  return path.length === route.mount.length ? '/' : path.slice(route.mount.length)
+}

@@ -1,0 +1,61 @@
+/**
+ * The path that a request target means, for routing and for static files. Called by the router once for each request.
+ *
+ * What must stay true: a path that this returns begins with `/`, contains no empty, `.` or `..` segment, no control
+ * character and no backslash, and was decoded exactly once. Nobody decodes it again. Routes are chosen by it, never by the
+ * target, so `/api/%2E%2E/` cannot leave a mount; the application still receives the target as it came.
+ *
+ * nginx and RFC 3986 resolve `/a//../b` differently; where readers disagree (that, an encoded slash, a path above the root),
+ * there is no path and the answer is 400.
+ */
+
+/** Printable ASCII without `%`, `\`, `#`, and no segment that is empty or begins with a dot. */
+const NEEDS_WORK = /[^!"$&-[\]-~]|\/[/.]/
+const NOT_IN_TARGET = /[^!"$-[\]-~]/
+const BAD_ENCODING = /%(?![\dA-Fa-f]{2})|%[01][\dA-Fa-f]|%2[Ff]|%5[Cc]|%7[Ff]/
+const CONTROL = /[\x7f-\x9f]/
+
+/**
+ * The decoded path of an origin-form target, without its query; null (a 400) when it has none that all would agree on.
+ * `*` and absolute-form are no paths.
+ */
+export function routingPath(target: string): string | null {
+  const query = target.indexOf('?')
+  const path = query === -1 ? target : target.slice(0, query)
+  if (path.charCodeAt(0) !== SLASH) return null
+  if (!NEEDS_WORK.test(path)) return path
+  const decoded = decode(path)
+  return decoded === null ? null : resolve(decoded)
+}
+
+const SLASH = 47
+
+function decode(path: string): string | null {
+  if (NOT_IN_TARGET.test(path) || BAD_ENCODING.test(path)) return null
+  try {
+    const decoded = decodeURIComponent(path)
+    return CONTROL.test(decoded) ? null : decoded
+  } catch (error) {
+    // Overlong, cut or surrogate UTF-8.
+    if (error instanceof URIError) return null
+    throw error
+  }
+}
+
+/** RFC 3986 §5.2.4, but refusing what climbs above the root or out of an empty segment; then empty segments are dropped. */
+function resolve(path: string): string | null {
+  const resolved: string[] = []
+  const segments = path.split('/').slice(1)
+  for (const segment of segments) {
+    if (segment === '..') {
+      // Popping nothing would be above the root; popping '' is where RFC 3986 and collapsing first disagree.
+      if (!resolved.pop()) return null
+    } else if (segment !== '.') {
+      resolved.push(segment)
+    }
+  }
+  const kept = resolved.filter(segment => segment !== '')
+  const last = segments.at(-1)
+  const isFolder = last === '' || last === '.' || last === '..'
+  return kept.length === 0 ? '/' : `/${kept.join('/')}${isFolder ? '/' : ''}`
+}

@@ -1,0 +1,108 @@
+/**
+ * The WebSocket tunnels that are open now, and how each becomes one. One per proxy; `phases.ts` opens them, `proxy-server.ts` ends them when the proxy
+ * goes away.
+ */
+
+import type { Socket } from 'node:net'
+import { monotonicMs } from './clock.js'
+import type { Dispatcher } from './dispatcher.js'
+import type { ErrorCode } from './error-response.js'
+import type { Client, Exchange } from './exchange.js'
+import type { Link } from './link.js'
+import { openTunnel, withConnectionClose } from './tunnel.js'
+
+/** A client whose bare connection can be taken: HTTP/1.1. */
+export interface TunnelClient extends Client {
+  takeSocket(): { socket: Socket; early: Buffer }
+}
+
+export interface TunnelOutcome {
+  failed(code: ErrorCode): void
+  over(close: boolean): void
+}
+
+export class Tunnels {
+  readonly #dispatcher: Dispatcher
+  readonly #clients = new Set<Socket>()
+
+  constructor(dispatcher: Dispatcher) {
+    this.#dispatcher = dispatcher
+  }
+
+  get count(): number {
+    return this.#clients.size
+  }
+
+  open(exchange: Exchange, client: TunnelClient, link: Link, outcome: TunnelOutcome): void {
+    link.tunnels += 1
+    const release = once(() => {
+      link.tunnels -= 1
+      this.#dispatcher.freed(link)
+    })
+    const finish = (tell: () => void) => {
+      release()
+      tell()
+    }
+    const tunnel = openTunnel(exchange, link, {
+      unreachable: () => finish(() => outcome.failed('no-tunnel')),
+      badAnswer: () => finish(() => outcome.failed('bad-answer')),
+      open: status => this.#switched(exchange, client, status),
+      refused: (status, head, rest, worker) => {
+        begun(exchange, status)
+        passAnswer(exchange, withConnectionClose(head), rest, worker, () => finish(() => outcome.over(true)))
+      },
+      closed: sentBytes => {
+        exchange.sentBytes = sentBytes
+        finish(() => outcome.over(true))
+      },
+    })
+    exchange.cancel = () => {
+      tunnel.destroy()
+      release()
+    }
+  }
+
+  destroyAll(): void {
+    for (const client of this.#clients) client.destroy()
+  }
+
+  #switched(exchange: Exchange, client: TunnelClient, status: number): { client: Socket; early: Buffer } {
+    begun(exchange, status)
+    const { socket, early } = client.takeSocket()
+    this.#clients.add(socket)
+    socket.on('close', () => this.#clients.delete(socket))
+    return { client: socket, early }
+  }
+}
+
+function begun(exchange: Exchange, status: number): void {
+  exchange.status = status
+  exchange.answerBegun = true
+  exchange.firstByteMs = monotonicMs()
+}
+
+/** Passes an answer on whose end is the end of the worker's connection. */
+function passAnswer(exchange: Exchange, head: string, rest: Buffer, worker: Socket, done: () => void): void {
+  const { client } = exchange
+  const pass = (bytes: string | Buffer) => {
+    if (exchange.finished) return
+    exchange.sentBytes += bytes.length
+    if (client.write(bytes)) return
+    worker.pause()
+    client.whenWritable(() => worker.resume())
+  }
+  worker.on('data', pass)
+  worker.on('close', done)
+  pass(head)
+  if (rest.length > 0) pass(rest)
+  worker.resume()
+}
+
+function once(action: () => void): () => void {
+  let done = false
+  return () => {
+    if (done) return
+    done = true
+    action()
+  }
+}

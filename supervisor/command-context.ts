@@ -1,0 +1,13 @@
+/**
+ * What a command gets from the outside. Made by `daimyo.ts`, used by every command.
+ */
+
+/** `print` is standard output, `complain` standard error; both take text with its newline. */
+export interface CommandContext {
+  environment: NodeJS.ProcessEnv
+  cwd: string
+  print(text: string): void
+  complain(text: string): void
+  /** How this program is called, for the commands that it recommends. */
+  program: string
+}

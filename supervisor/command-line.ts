@@ -1,0 +1,188 @@
+/**
+ * The command line, taken apart: which command, which INI, which options. Called by `daimyo.ts`. Pure: values are judged later, with
+ * the INI's, so that all mistakes are told at once; only what cannot be understood is a usage error here.
+ */
+
+import { EXIT } from '../kit/failure.js'
+import { SETTERS } from './config/ini-reader.js'
+import { didYouMean, nearestName } from './config/nearest-name.js'
+import type { Flag } from './config/option-values.js'
+import { acceptedKeys, isOptionKey, MOOT_OPTIONS, optionNamed, rowOf } from './config/options.js'
+
+/** What every command that reads the configuration needs. `iniPath` as written, null: none was named. */
+export interface ConfigArguments {
+  iniPath: string | null
+  flags: Flag[]
+}
+
+export type CommandLine =
+  | ({ command: 'run' } & ConfigArguments)
+  | ({ command: 'check' } & ConfigArguments)
+  | ({ command: 'start' } & ConfigArguments)
+  | ({ command: 'stop' } & ConfigArguments)
+  | ({ command: 'reload' } & ConfigArguments)
+  /** `json`: print the raw report. */
+  | ({ command: 'status'; json: boolean } & ConfigArguments)
+  /** `path` begins with `/`. `head`: print the head of the answer too. */
+  | ({ command: 'get'; path: string; head: boolean } & ConfigArguments)
+  | { command: 'hash-password' }
+  /** `options`: the reference of all options as Markdown. */
+  | { command: 'help'; topic: 'usage' | 'options' }
+  | { command: 'version' }
+  /** `message` reads `what: received X: accepted Y`. */
+  | { command: 'usage-error'; message: string; exitCode: number }
+
+type ConfigCommand = Extract<CommandLine, ConfigArguments>['command']
+
+const CONFIG_COMMANDS: readonly ConfigCommand[] = ['run', 'check', 'start', 'stop', 'reload', 'status', 'get']
+const COMMANDS: readonly string[] = [...CONFIG_COMMANDS, 'hash-password', 'help']
+
+/** Switches of single commands; no option of the configuration has these names. */
+const SWITCHES: Readonly<Record<string, ConfigCommand>> = { '--json': 'status', '-i': 'get' }
+
+interface Words {
+  positionals: string[]
+  flags: Flag[]
+  switches: Set<string>
+  iniPath: string | null
+  wants: 'help' | 'version' | null
+  error: string | null
+}
+
+/** Understands `argv`, the words behind the program's name. `DAIMYO_INI` names the INI where the words do not. */
+export function parseCommandLine(
+  argv: readonly string[],
+  environment: Record<string, string | undefined>,
+): CommandLine {
+  const words = sortWords(argv)
+  if (words.wants === 'help') return { command: 'help', topic: 'usage' }
+  if (words.wants === 'version') return { command: 'version' }
+  if (words.error !== null) return usageError(words.error)
+  const [first = ''] = words.positionals
+  if (!COMMANDS.includes(first)) return complete('run', words.positionals, words, environment)
+  const rest = words.positionals.slice(1)
+  if (first === 'help') return parseHelp(rest)
+  if (first === 'hash-password') return parseHashPassword(rest, words)
+  return complete(CONFIG_COMMANDS.find(name => name === first) ?? 'run', rest, words, environment)
+}
+
+function parseHelp([topic = 'usage', ...more]: string[]): CommandLine {
+  if (more.length === 0 && (topic === 'usage' || topic === 'options')) return { command: 'help', topic }
+  return usageError(`help: received ${[topic, ...more].join(' ')}: accepted nothing, or \`options\``)
+}
+
+/** A password on the command line would be seen by every user of the machine (ps). */
+function parseHashPassword(rest: string[], { flags, switches }: Words): CommandLine {
+  if (rest.length + flags.length + switches.size === 0) return { command: 'hash-password' }
+  return usageError(
+    'hash-password: received arguments: accepted none: the password is read from the terminal or from standard input',
+  )
+}
+
+function complete(
+  command: ConfigCommand,
+  positionals: string[],
+  words: Words,
+  environment: Record<string, string | undefined>,
+): CommandLine {
+  const [path, ...others] = command === 'get' ? positionals : ['/', ...positionals]
+  if (path === undefined || !path.startsWith('/')) {
+    return usageError(`get: received ${path ?? 'no path'}: accepted a path such as \`/api/v1/_about\``)
+  }
+  const wrong = [...words.switches].find(name => SWITCHES[name] !== command)
+  if (wrong !== undefined)
+    return usageError(`${wrong}: received with \`${command}\`: accepted with \`${SWITCHES[wrong]}\``)
+  const [positional, tooMuch] = others
+  const problem = whyNoIni(command, positional, tooMuch, words)
+  if (problem !== null) return usageError(problem)
+  const iniPath = positional ?? words.iniPath ?? (environment.DAIMYO_INI || null)
+  if (iniPath === null && words.flags.length === 0) {
+    return usageError(
+      `${command}: received no configuration: accepted an INI, such as \`daimyo ${command} conf/farm.ini\`, options, or DAIMYO_INI in the environment`,
+    )
+  }
+  return withSwitches(command, path, words, { iniPath, flags: words.flags })
+}
+
+function withSwitches(command: ConfigCommand, path: string, { switches }: Words, rest: ConfigArguments): CommandLine {
+  if (command === 'status') return { command, json: switches.has('--json'), ...rest }
+  if (command === 'get') return { command, path, head: switches.has('-i'), ...rest }
+  return { command, ...rest }
+}
+
+function whyNoIni(
+  command: string,
+  positional: string | undefined,
+  tooMuch: string | undefined,
+  words: Words,
+): string | null {
+  if (tooMuch !== undefined) return `${command}: received ${tooMuch} besides ${positional}: accepted one INI`
+  if (positional !== undefined && words.iniPath !== null) {
+    return `${command}: received ${positional} besides --ini ${words.iniPath}: accepted one INI`
+  }
+  // `daimyo relaod` must not look for a file of that name.
+  if (command !== 'run' || positional === undefined || /[./:]/.test(positional)) return null
+  const hint = didYouMean(nearestName(positional, COMMANDS))
+  return `unknown command: received ${positional}: accepted ${COMMANDS.join(', ')}, or an INI with its ending${hint}`
+}
+
+function sortWords(argv: readonly string[]): Words {
+  const words: Words = { positionals: [], flags: [], switches: new Set(), iniPath: null, wants: null, error: null }
+  for (let index = 0; index < argv.length && words.error === null; ) {
+    index += takeWord(argv[index] ?? '', argv[index + 1], words)
+  }
+  return words
+}
+
+/** Takes a word and, where it needs one, its value: returns how many words that were. */
+function takeWord(word: string, next: string | undefined, words: Words): number {
+  if (word === '--help' || word === '-h') words.wants ??= 'help'
+  else if (word === '--version') words.wants ??= 'version'
+  else if (Object.hasOwn(SWITCHES, word)) words.switches.add(word)
+  else if (word.startsWith('--')) return takeFlag(word, next, words)
+  else if (/^-./.test(word))
+    words.error = `unknown option: received ${word}: accepted options with two dashes, see \`daimyo --help\``
+  else words.positionals.push(word)
+  return 1
+}
+
+function takeFlag(word: string, next: string | undefined, words: Words): number {
+  const at = word.indexOf('=')
+  const name = word.slice(2, at === -1 ? undefined : at)
+  const place = `--${name}`
+  if (name !== 'ini' && !SETTERS.has(name) && !isOptionKey(name)) {
+    const near = nearestName(name, [...acceptedKeys(), 'ini', 'help', 'version', 'json', 'set-placeholder'])
+    words.error = `unknown option: received ${place}: accepted an option of \`daimyo --help\`${didYouMean(near === null ? null : `--${near}`)}`
+    return 1
+  }
+  const value = at === -1 ? valueAfter(name, next) : { text: word.slice(at + 1), words: 1 }
+  if (value === null) words.error = `${place}: received no value: accepted \`${place} VALUE\` or \`${place}=VALUE\``
+  else if (name !== 'ini') words.flags.push({ name, value: value.text, place })
+  else if (words.iniPath !== null)
+    words.error = `${place}: received ${words.iniPath} and ${value.text}: accepted one INI`
+  else words.iniPath = value.text
+  return value?.words ?? 1
+}
+
+/** A switch takes the next word only if it can be nothing but its value. */
+function valueAfter(name: string, next: string | undefined): { text: string; words: number } | null {
+  if (needsValue(name)) return next === undefined || next.startsWith('--') ? null : { text: next, words: 2 }
+  return next !== undefined && isSwitchValue(name, next) ? { text: next, words: 2 } : { text: '', words: 1 }
+}
+
+function needsValue(name: string): boolean {
+  const option = optionNamed(name)
+  if (option !== null) return rowOf(option).kind.isSwitch !== true
+  return MOOT_OPTIONS[name]?.takesValue !== false
+}
+
+function isSwitchValue(name: string, text: string): boolean {
+  if (/^(true|false|1|0|yes|no|on|off)$/i.test(text)) return true
+  const option = optionNamed(name)
+  if (option === null || rowOf(option).kind.symbol === '' || text.startsWith('-')) return false
+  return rowOf(option).kind.parse(text, { cwd: '/', chdir: '/', cores: 1 }).ok && !/\.ini(:|$)/.test(text)
+}
+
+function usageError(message: string): CommandLine {
+  return { command: 'usage-error', message, exitCode: EXIT.usage }
+}

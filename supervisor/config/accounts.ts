@@ -1,0 +1,88 @@
+/**
+ * `uid` and `gid` become the ids that children switch to, from the lines of /etc/passwd and /etc/group: Node has no getpwnam(3), and
+ * no native code is wanted. Users of other directories (LDAP) are given by number. Called by `read-settings.ts`. Pure.
+ */
+
+import type { Credentials } from '../../kit/messages.js'
+import { didYouMean, nearestName } from './nearest-name.js'
+
+/** The two files and who runs this. */
+export interface Accounts {
+  passwd: string
+  group: string
+  uid: number
+  gid: number
+}
+
+/** `option` says which of the two is wrong. */
+export type FoundCredentials = { ok: true; value: Credentials } | { ok: false; option: 'uid' | 'gid'; message: string }
+
+interface Account {
+  name: string
+  id: number
+  /** Primary group of a user. */
+  gid: number
+}
+
+/** Linux keeps the highest id for "no change" (setresuid(2)). */
+const HIGHEST_ID = 4_294_967_294
+
+/** The credentials that `uid` and `gid`, each a name or a number, stand for. At least one is given. */
+export function findCredentials(uid: string | null, gid: string | null, accounts: Accounts): FoundCredentials {
+  const users = readAccounts(accounts.passwd, 3)
+  const user = uid === null ? ownAccount(users, accounts) : findAccount(uid, users)
+  if (user === null) return refuse('uid', 'user', uid ?? '', users)
+  if (gid === null) {
+    const isUnknown = user.gid === -1
+    if (!isUnknown) return { ok: true, value: { user: user.name || null, uid: user.id, gid: user.gid } }
+    return {
+      ok: false,
+      option: 'uid',
+      message: `uid: user ${uid} is not in /etc/passwd, so its group is not known: give \`gid\` as well`,
+    }
+  }
+  const groups = readAccounts(accounts.group, -1)
+  const group = findAccount(gid, groups)
+  if (group === null) return refuse('gid', 'group', gid, groups)
+  return { ok: true, value: { user: user.name || null, uid: user.id, gid: group.id } }
+}
+
+/** Name of a user or group by its id, for `%U` and `%G`; the id itself when there is none. */
+export function accountName(id: number, lines: string): string {
+  return readAccounts(lines, -1).find(account => account.id === id)?.name ?? String(id)
+}
+
+function ownAccount(users: Account[], { uid, gid }: Accounts): Account {
+  return users.find(user => user.id === uid) ?? { name: '', id: uid, gid }
+}
+
+/** A number need not be listed: then it has no name and its group is unknown (-1). */
+function findAccount(given: string, accounts: Account[]): Account | null {
+  const named = accounts.find(account => account.name === given)
+  if (named !== undefined) return named
+  if (!/^\d+$/.test(given) || Number(given) > HIGHEST_ID) return null
+  return accounts.find(account => account.id === Number(given)) ?? { name: '', id: Number(given), gid: -1 }
+}
+
+function refuse(option: 'uid' | 'gid', what: string, given: string, known: Account[]): FoundCredentials {
+  const names = known.map(account => account.name)
+  const hint = didYouMean(nearestName(given, names))
+  return {
+    ok: false,
+    option,
+    message: `${option}: no such ${what}: received ${given}: accepted a name of /etc/${what === 'user' ? 'passwd' : 'group'} or a number${hint}`,
+  }
+}
+
+/** `name:x:id:…`, the format of passwd(5) and group(5). */
+function readAccounts(lines: string, gidField: number): Account[] {
+  const accounts: Account[] = []
+  for (const line of lines.split('\n')) {
+    const fields = line.split(':')
+    const [name = '', , id = ''] = fields
+    const gid = fields[gidField] ?? ''
+    if (name === '' || name.startsWith('#') || !/^\d+$/.test(id)) continue
+    accounts.push({ name, id: Number(id), gid: /^\d+$/.test(gid) ? Number(gid) : -1 })
+  }
+  return accounts
+}

@@ -1,0 +1,36 @@
+/**
+ * What a reload changes, and when it counts. Called by the master's reload and by `daimyo check`. Pure.
+ */
+
+import { isDeepStrictEqual } from 'node:util'
+import { type OptionName, optionNames, rowOf, type TakesEffect } from './options.js'
+import type { Settings } from './settings.js'
+
+export interface ChangedOption {
+  name: OptionName
+  takesEffect: TakesEffect
+}
+
+/** The options whose values differ, in the order of the table. Several that fill one field (`uid`, `gid`) are told as the first. */
+export function changedOptions(before: Settings, after: Settings): ChangedOption[] {
+  const changed: ChangedOption[] = []
+  const seen = new Set<keyof Settings>()
+  for (const name of optionNames()) {
+    const { setting, takesEffect } = rowOf(name)
+    if (setting === null || seen.has(setting)) continue
+    seen.add(setting)
+    if (!isDeepStrictEqual(before[setting], after[setting])) changed.push({ name, takesEffect })
+  }
+  return changed
+}
+
+/** What is in effect after a reload: the new settings, but the old values of options that need a restart. */
+export function settingsAfterReload(before: Settings, after: Settings): Settings {
+  const kept = changedOptions(before, after).filter(option => option.takesEffect === 'restart')
+  const fields = kept.map(({ name }) => rowOf(name).setting)
+  return { ...after, ...Object.fromEntries(Object.entries(before).filter(([field]) => isAmong(field, fields))) }
+}
+
+function isAmong(field: string, fields: readonly (string | null)[]): boolean {
+  return fields.includes(field)
+}

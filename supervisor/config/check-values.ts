@@ -1,0 +1,146 @@
+/**
+ * What can only be judged with all values at hand, or by a look at the file system: an application that is not there, no listener
+ * at all, two options that contradict each other. Called by `read-settings.ts`. Pure but for the files it asks about.
+ */
+
+import { dirname } from 'node:path'
+import type { ConfigFiles, FileKind } from './config-files.js'
+import { isPrivateAddress, printListenAddress } from './listen-address.js'
+import type { OptionValues, ReadValues } from './option-values.js'
+import type { OptionName } from './options.js'
+import type { Finding, ListenAddress } from './settings.js'
+
+export interface CheckFacts extends ReadValues {
+  files: ConfigFiles
+  /** Where what no line says is reported: the INI, or the command line. */
+  place: string
+  /** The files were read whole, so that a missing option is really missing. */
+  isComplete: boolean
+  runDir: string
+  uid: number
+}
+
+type Report = (name: OptionName, index: number, message: string) => void
+
+/** All mistakes and remarks that the values give together. */
+export function checkValues(facts: CheckFacts): { mistakes: Finding[]; remarks: Finding[] } {
+  const mistakes: Finding[] = []
+  const remarks: Finding[] = []
+  const reportTo =
+    (findings: Finding[]): Report =>
+    (name, index, message) => {
+      findings.push({ place: facts.places.get(name)?.[index] ?? facts.place, message: `${name}: ${message}` })
+    }
+  const refuse = reportTo(mistakes)
+  const remark = reportTo(remarks)
+  checkPresence(facts, refuse)
+  checkListeners(facts, refuse)
+  checkPaths(facts, refuse)
+  remarkNeedless(facts.values, remark)
+  remarkDangers(facts, remark)
+  return { mistakes, remarks }
+}
+
+function checkPresence({ values, given, isComplete }: CheckFacts, refuse: Report): void {
+  if (!isComplete) return
+  if (!given.has('http'))
+    refuse('http', 0, 'no listener: received none: accepted at least one, such as `http = 127.0.0.1:8080`')
+  const serves: OptionName[] = ['app', 'static-map', 'check-static']
+  if (!serves.some(name => given.has(name))) {
+    refuse(
+      'app',
+      0,
+      'nothing to serve: received neither `app` nor `static-map` nor `check-static`: accepted at least one',
+    )
+  }
+  if (values['metrics-path'] === '/')
+    refuse('metrics-path', 0, 'received /: accepted a path below it, such as `/metrics`')
+}
+
+function checkListeners({ values }: CheckFacts, refuse: Report): void {
+  const seen = new Set<string>()
+  for (const [index, address] of values.http.entries()) {
+    const name = printListenAddress(address)
+    if (seen.has(name) && !isAnyPort(address)) refuse('http', index, `received ${name} twice: accepted once`)
+    seen.add(name)
+  }
+  const metrics = values.metrics
+  if (metrics !== null && !isAnyPort(metrics) && seen.has(printListenAddress(metrics))) {
+    refuse(
+      'metrics',
+      0,
+      `received ${printListenAddress(metrics)}, which \`http\` has: accepted an address of its own, or \`metrics-path\``,
+    )
+  }
+}
+
+function isAnyPort(address: ListenAddress): boolean {
+  return address.kind === 'tcp' && address.port === 0
+}
+
+function checkPaths(facts: CheckFacts, refuse: Report): void {
+  const { values, files } = facts
+  const demand = (name: OptionName, index: number, path: string | null, wanted: 'file' | 'folder'): void => {
+    const why = path === null ? null : whyNot(files.kindOf(path), wanted)
+    if (why !== null)
+      refuse(name, index, `${why}: received ${path}: accepted an existing ${wanted}${hintFor(name, path)}`)
+  }
+  demand('app', 0, values.app, 'file')
+  demand('chdir', 0, values.chdir, 'folder')
+  for (const [index, { folder }] of values['static-map'].entries()) demand('static-map', index, folder, 'folder')
+  for (const [index, folder] of values['check-static'].entries()) demand('check-static', index, folder, 'folder')
+  for (const name of ['pidfile', 'logto'] as const) checkNewFile(facts, name, 0, values[name], refuse)
+  for (const [index, address] of values.http.entries()) {
+    if (address.kind === 'unix') checkNewFile(facts, 'http', index, address.path, refuse)
+  }
+  if (values.metrics?.kind === 'unix') checkNewFile(facts, 'metrics', 0, values.metrics.path, refuse)
+}
+
+function whyNot(kind: FileKind, wanted: 'file' | 'folder'): string | null {
+  if (kind === wanted) return null
+  if (kind === 'missing') return `no such ${wanted}`
+  return kind === 'unreadable' ? 'no permission to look' : `not a ${wanted}`
+}
+
+function hintFor(name: OptionName, path: string | null): string {
+  const isPython = name === 'app' && /\.py$|:\w+$|\.wsgi$/.test(path ?? '')
+  return isPython ? ': a Node application, not a Python one' : ''
+}
+
+/** A file or socket that is made later needs its folder now; the run folder is made by the master itself. */
+function checkNewFile(
+  { files, runDir }: CheckFacts,
+  name: OptionName,
+  index: number,
+  path: string | null,
+  refuse: Report,
+): void {
+  if (path === null || dirname(path) === runDir) return
+  if (files.kindOf(path) === 'folder')
+    return refuse(name, index, `it is a folder: received ${path}: accepted the path of a file`)
+  const why = whyNot(files.kindOf(dirname(path)), 'folder')
+  if (why !== null) refuse(name, index, `${why} to hold it: received ${path}: accepted a path in an existing folder`)
+}
+
+function remarkNeedless(values: OptionValues, remark: Report): void {
+  if (!values.master) remark('master', 0, 'false changes nothing: there is always a master')
+  if (!values['die-on-term']) remark('die-on-term', 0, 'false changes nothing: SIGTERM stops, SIGHUP reloads')
+}
+
+function remarkDangers({ values, places, uid }: CheckFacts, remark: Report): void {
+  const isOpen = (address: ListenAddress): boolean => !isPrivateAddress(address)
+  if (values.app === null && places.has('mount')) remark('mount', 0, 'counts for nothing without `app`')
+  if (values['metrics-auth'] === null) {
+    if (values.metrics !== null && isOpen(values.metrics)) {
+      remark('metrics', 0, 'everybody who reaches this address reads the metrics: `metrics-auth` asks for a password')
+    }
+    if (values['metrics-path'] !== null && values.http.some(isOpen)) {
+      remark('metrics-path', 0, 'every client reads the metrics: `metrics-auth` asks for a password')
+    }
+  }
+  if (uid !== 0) {
+    for (const name of ['uid', 'gid'] as const) {
+      if (values[name] !== null) remark(name, 0, 'changes nothing: daimyo was not started as root')
+    }
+  } else if (values.uid === null) remark('uid', 0, 'not set: the application and the proxies run as root')
+}

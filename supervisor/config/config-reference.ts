@@ -1,0 +1,108 @@
+/**
+ * `docs/options.md`, printed from the option table by `daimyo help options`. A test compares the file with it. Pure.
+ */
+
+import { BLOCK_OPENERS } from './ini-blocks.js'
+import { MAGIC_VARIABLES } from './magic-variables.js'
+import {
+  MOOT_OPTIONS,
+  type OptionName,
+  optionNames,
+  REFUSED_OPTIONS,
+  rowOf,
+  SECTIONS,
+  type TakesEffect,
+} from './options.js'
+
+const TAKES_EFFECT: Record<TakesEffect, string> = {
+  live: 'at the reload',
+  'next-generation': 'at the reload, with the new workers',
+  restart: 'after stop and start',
+}
+
+const INTRODUCTION = `# Options
+
+Printed from the option table by \`daimyo help options > docs/options.md\`; do not edit it by hand.
+
+Every option can stand in the INI (\`name = value\`, below \`[uwsgi]\`) and on the command line (\`--name value\`). The command line
+goes before the INI wherever it stands, and adds to repeatable options. \`daimyo check FILE\` shows every value in effect and
+where it comes from.
+
+## The INI
+
+The grammar is uWSGI's. One \`key = value\` a line; blanks around both do not count. A key without \`=\` is a switch that is on.
+\`;\` and \`#\` begin a comment only at the start of a line: behind a value they belong to it. Lines keep their order: a
+repeatable option adds a value with each line, of any other the last line counts. A line may have 16384 characters, a file 1 MiB.
+
+- \`[uwsgi]\` is read; other sections of the file are not, unless \`file.ini:section\` or \`ini = :section\` names them.
+- \`ini = other.ini\`, \`ini = other.ini:section\`, \`ini = :section\` (also \`include\`) put the lines of another file or section in
+  this place. Paths count from the folder in which daimyo was started; \`%d\` is the folder of the file.
+- \`%(key)\` is the first value of that key. A key that no option has is a placeholder as soon as another line uses it;
+  \`set-placeholder = key=value\` (also \`set-ph\`, \`set\`) sets one in any case. \`%(a b + 2)\` joins a and b and adds 2.
+- \`$(NAME)\` is an environment variable, \`@(file)\` the text of a file without its last newline.
+- ${BLOCK_OPENERS.map(name => `\`${name}\``).join(', ')} … \`else\` … \`endif\` or \`endfor\` take their lines under a condition or
+  several times; \`%(_)\` is the value that was found. They cannot be nested.
+
+Different from uWSGI, on purpose: whatever uWSGI would skip silently is a mistake, an unknown option, an unknown placeholder or magic
+variable and a missing environment variable among them; all mistakes are told at once, and nothing is started. \`%(key)\`
+resolves whatever the order of the lines. Text that comes from a variable or a file is not replaced again. Flags win even
+where they stand before the INI on the command line.
+`
+
+/** The whole reference, with a newline at its end. */
+export function configReference(): string {
+  return [INTRODUCTION, printMagic(), ...Object.keys(SECTIONS).map(printSection), printMoot(), printRefused()].join(
+    '\n',
+  )
+}
+
+function printMagic(): string {
+  const rows = [...MAGIC_VARIABLES].map(([letter, { meaning }]) => `| \`%${letter}\` | ${meaning} |\n`)
+  return `### Magic variables\n\nReplaced in keys and values while the file is read.\n\n| variable | is |\n|---|---|\n${rows.join('')}`
+}
+
+function printSection(section: string): string {
+  const title = Object.entries(SECTIONS).find(([name]) => name === section)?.[1] ?? section
+  const names = optionNames().filter(name => rowOf(name).section === section)
+  return `## ${title}\n\n${names.map(printOption).join('\n')}`
+}
+
+function printOption(name: OptionName): string {
+  const row = rowOf(name)
+  const facts = [
+    ['also', row.aliases?.map(alias => `\`${alias}\``).join(', ')],
+    ['accepted', row.kind.accepts],
+    ['default', row.default === null ? 'none' : `\`${row.default}\``],
+    ['repeatable', row.repeatable === true ? 'yes' : undefined],
+    ['a change counts', TAKES_EFFECT[row.takesEffect]],
+    ['in place of', printReplaced(row.replaces)],
+    ['example', `\`${row.example}\``],
+  ]
+  const list = facts.flatMap(([label, text]) => (text === undefined ? [] : [`- ${label}: ${text}\n`]))
+  return `### ${name}\n\n${row.summary}\n\n${list.join('')}`
+}
+
+function printReplaced(replaces: { uwsgi?: string; nginx?: string } = {}): string | undefined {
+  const { uwsgi, nginx } = replaces
+  const parts = [
+    uwsgi === undefined ? [] : [`uWSGI \`${uwsgi}\``],
+    nginx === undefined ? [] : [`nginx \`${nginx}\``],
+  ].flat()
+  return parts.length === 0 ? undefined : parts.join(', ')
+}
+
+function printMoot(): string {
+  return `## Accepted, but without a meaning in Node\n\n${printTable(
+    'why',
+    Object.entries(MOOT_OPTIONS).map(([name, { why }]) => [name, why]),
+  )}`
+}
+
+function printRefused(): string {
+  return `## Refused\n\nOptions of uWSGI that would promise something that does not happen.\n\n${printTable('instead', Object.entries(REFUSED_OPTIONS))}`
+}
+
+function printTable(title: string, rows: [string, string][]): string {
+  const lines = rows.map(([name, text]) => `| \`${name}\` | ${text.replaceAll('|', '\\|')} |\n`)
+  return `| option | ${title} |\n|---|---|\n${lines.join('')}`
+}

@@ -1,0 +1,28 @@
+/**
+ * What `daimyo check FILE` prints: the mistakes, or that there are none with every value in effect and where it comes from; the
+ * remarks in any case. Also how the start and the reload print what they found. Pure. Secrets never arrive here: they are
+ * hidden where the values are read.
+ */
+
+import type { EffectiveValue, Finding, Reading } from './settings.js'
+
+/** One block of lines, with a newline at its end. `title` is the configuration's name, such as `conf/farm.ini`. */
+export function describeCheck(reading: Reading, title: string): string {
+  const lines = describeFindings(reading.remarks, 'remark: ')
+  if (reading.mistakes.length > 0) {
+    const count = reading.mistakes.length
+    lines.unshift(...describeFindings(reading.mistakes), `${title}: ${count} ${count === 1 ? 'mistake' : 'mistakes'}`)
+  } else lines.unshift(`${title}: OK`, ...describeValues(reading.values ?? []))
+  return `${lines.join('\n')}\n`
+}
+
+/** `file:line: what: …`, one line each: editors and terminals jump to such places. */
+export function describeFindings(findings: readonly Finding[], prefix = ''): string[] {
+  return findings.map(({ place, message }) => `${place}: ${prefix}${message}`)
+}
+
+function describeValues(values: readonly EffectiveValue[]): string[] {
+  const lines = values.map(value => [`  ${value.name} = ${value.text}`, value.place] as const)
+  const width = Math.min(60, Math.max(0, ...lines.map(([text]) => text.length)))
+  return lines.map(([text, place]) => `${text.padEnd(width)}  ; ${place}`)
+}

@@ -1,0 +1,53 @@
+/**
+ * "Did you mean …?": the known name that is nearest to a misspelt one. Used for options, commands and values. Pure.
+ */
+
+/** The nearest of `names` by edits (insert, delete, replace, swap neighbours), or null when none is near enough to be meant. */
+export function nearestName(given: string, names: Iterable<string>): string | null {
+  const wanted = normalize(given)
+  // A longer text than any name cannot be near, and must not cost a table of its length.
+  if (wanted === '' || wanted.length > 64) return null
+  let nearest: string | null = null
+  let best = Math.floor(wanted.length / 3) + 1
+  for (const name of names) {
+    const distance = countEdits(wanted, normalize(name))
+    if (distance < best) {
+      best = distance
+      nearest = name
+    }
+  }
+  return nearest
+}
+
+/** ` (did you mean x?)`, or nothing: the end of a message. */
+export function didYouMean(name: string | null): string {
+  return name === null ? '' : ` (did you mean \`${name}\`?)`
+}
+
+/** Case and `_` instead of `-` are the commonest slips: they count as no edit. */
+function normalize(name: string): string {
+  return name.toLowerCase().replaceAll('_', '-')
+}
+
+/** Optimal string alignment distance. */
+function countEdits(a: string, b: string): number {
+  let older: number[] = []
+  let previous = Array.from({ length: b.length + 1 }, (_, column) => column)
+  for (let row = 1; row <= a.length; row++) {
+    const current = [row]
+    for (let column = 1; column <= b.length; column++) {
+      const same = a[row - 1] === b[column - 1]
+      let edits = Math.min(
+        (previous[column] ?? 0) + 1,
+        (current[column - 1] ?? 0) + 1,
+        (previous[column - 1] ?? 0) + (same ? 0 : 1),
+      )
+      const swapped = row > 1 && column > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1]
+      if (swapped) edits = Math.min(edits, (older[column - 2] ?? 0) + 1)
+      current.push(edits)
+    }
+    older = previous
+    previous = current
+  }
+  return previous[b.length] ?? 0
+}

@@ -1,0 +1,230 @@
+/**
+ * From the entries of the INI and the flags of the command line to one value for each option, with all mistakes at once.
+ * Called by `read-settings.ts`. Pure but for the files that `@(…)` names.
+ *
+ * The command line goes before the INI wherever it stands: the last value of an option counts, and flags come last; those
+ * of a repeatable option are added; a placeholder that the command line sets hides the one of the file.
+ */
+
+import { type IniEntry, SETTERS, splitPlaceholder } from './ini-reader.js'
+import { didYouMean, nearestName } from './nearest-name.js'
+import type { Kind, ValueContext } from './option-kinds.js'
+import {
+  acceptedKeys,
+  isOptionKey,
+  MOOT_OPTIONS,
+  OPTIONS,
+  type OptionName,
+  optionNamed,
+  optionNames,
+  REFUSED_OPTIONS,
+  rowOf,
+} from './options.js'
+import { type ExpandContext, expand } from './placeholders.js'
+import { HIDDEN } from './secret-names.js'
+import type { EffectiveValue, Finding } from './settings.js'
+
+/** One option of the command line; `place` is how it was written, such as `--processes`. */
+export interface Flag {
+  name: string
+  value: string
+  place: string
+}
+
+type ValueOf<Row> = Row extends { kind: Kind<infer T> }
+  ? Row extends { repeatable: true }
+    ? T[]
+    : Row extends { default: string }
+      ? T
+      : T | null
+  : never
+
+/** A value for every option, its default where none was given. */
+export type OptionValues = { [Name in OptionName]: ValueOf<(typeof OPTIONS)[Name]> }
+
+/** `places` holds, for each option that was given, where; as many as it has values. */
+export interface ReadValues {
+  values: OptionValues
+  places: Map<OptionName, string[]>
+  /** Options that have a line or a flag, be it a wrong one. */
+  given: ReadonlySet<OptionName>
+  effective: EffectiveValue[]
+  mistakes: Finding[]
+  remarks: Finding[]
+}
+
+interface Given {
+  text: string
+  place: string
+  isSecret: boolean
+}
+
+export interface ValueSource {
+  entries: IniEntry[]
+  flags: readonly Flag[]
+  /** Keys that were already used as placeholders. */
+  usedKeys: ReadonlySet<string>
+  environment: Record<string, string | undefined>
+  read: ExpandContext['read']
+  cwd: string
+  cores: number
+}
+
+/** The flags as entries: they are expanded like lines of the file, but hold no magic variables. */
+export function flagEntries(flags: readonly Flag[]): IniEntry[] {
+  return flags.map(({ name, value, place }) => {
+    const entry = { key: name, value, place, placeholderOnly: false, isSecret: false }
+    const pair = SETTERS.has(name) ? splitPlaceholder(value) : null
+    return pair === null ? entry : { ...entry, ...pair, placeholderOnly: true }
+  })
+}
+
+/** Judges every key and reads every value. */
+export function readValues(source: ValueSource): ReadValues {
+  const mistakes: Finding[] = []
+  const remarks: Finding[] = []
+  const given = gather(source, mistakes, remarks)
+  const context = contextOf(source, given.get('chdir'))
+  const values = new Map<OptionName, unknown>()
+  const places = new Map<OptionName, string[]>()
+  const effective: EffectiveValue[] = []
+  for (const name of optionNames()) {
+    const texts = given.get(name) ?? []
+    const read = readOption(name, texts, context, mistakes, remarks)
+    values.set(name, read.value)
+    if (read.places.length > 0) places.set(name, read.places)
+    effective.push(...read.effective)
+  }
+  // The loop above visits every row and reads it with the row's own kind: nothing is left out.
+  const complete = Object.fromEntries(values) as OptionValues
+  return { values: complete, places, given: new Set(given.keys()), effective, mistakes, remarks }
+}
+
+/** Sorts the lines by option; keys that are no options become placeholders, remarks or mistakes. */
+function gather(source: ValueSource, mistakes: Finding[], remarks: Finding[]): Map<OptionName, Given[]> {
+  const flags = flagEntries(source.flags)
+  const used = new Set(source.usedKeys)
+  const context = expandContext([...flags, ...source.entries], source, used)
+  const given = new Map<OptionName, Given[]>()
+  const others: IniEntry[] = []
+  for (const entry of [...source.entries, ...flags]) {
+    const expanded = expand(entry.value, context)
+    const name = entry.placeholderOnly ? null : optionNamed(entry.key)
+    for (const problem of expanded.problems) mistakes.push({ place: entry.place, message: `${entry.key}: ${problem}` })
+    if (name === null) others.push(entry)
+    else {
+      const { text, isSecret } = expanded
+      const item = { text, place: entry.place, isSecret: isSecret || entry.isSecret }
+      const items = given.get(name) ?? []
+      if (expanded.problems.length === 0) items.push(item)
+      given.set(name, items)
+    }
+  }
+  // Not before all values were expanded: only then is it known which keys they use.
+  for (const entry of others) judgeKey(entry, used, mistakes, remarks)
+  return given
+}
+
+function expandContext(entries: IniEntry[], source: ValueSource, used: Set<string>): ExpandContext {
+  const first = new Map<string, string>()
+  for (const { key, value } of entries) if (!first.has(key)) first.set(key, value)
+  return {
+    environment: source.environment,
+    read: source.read,
+    firstValue(key) {
+      used.add(key)
+      return first.get(key)
+    },
+  }
+}
+
+function judgeKey(
+  { key, place, placeholderOnly }: IniEntry,
+  used: Set<string>,
+  mistakes: Finding[],
+  remarks: Finding[],
+): void {
+  const moot = Object.hasOwn(MOOT_OPTIONS, key) ? MOOT_OPTIONS[key]?.why : undefined
+  const refused = Object.hasOwn(REFUSED_OPTIONS, key) ? REFUSED_OPTIONS[key] : undefined
+  if (placeholderOnly) {
+    if (isOptionKey(key))
+      mistakes.push({ place, message: `placeholder ${key}: received the name of an option: accepted any other name` })
+  } else if (moot !== undefined) remarks.push({ place, message: `${key}: means nothing in Node: ${moot}` })
+  else if (refused !== undefined) mistakes.push({ place, message: `${key}: cannot work here: ${refused}` })
+  else if (SETTERS.has(key)) mistakes.push({ place, message: `${key}: received no key: accepted KEY=VALUE` })
+  else if (!used.has(key)) {
+    const hint = didYouMean(nearestName(key, acceptedKeys()))
+    mistakes.push({
+      place,
+      message: `unknown option: received ${key}: accepted an option of \`daimyo --help\`, or a placeholder that another line uses${hint}`,
+    })
+  }
+}
+
+/** `chdir` is read first: other paths count from it. A wrong one is told when its turn comes. */
+function contextOf({ cwd, cores }: ValueSource, chdir: Given[] | undefined): ValueContext {
+  const context = { cwd, chdir: cwd, cores }
+  const parsed = OPTIONS.chdir.kind.parse(chdir?.at(-1)?.text ?? '', context)
+  return parsed.ok ? { ...context, chdir: parsed.value } : context
+}
+
+interface ReadOption {
+  value: unknown
+  places: string[]
+  effective: EffectiveValue[]
+}
+
+function readOption(
+  name: OptionName,
+  given: Given[],
+  context: ValueContext,
+  mistakes: Finding[],
+  remarks: Finding[],
+): ReadOption {
+  const row = rowOf(name)
+  const good: { value: unknown; shown: string; place: string }[] = []
+  for (const { text, place, isSecret } of given) {
+    const parsed = row.kind.parse(text, context)
+    if (parsed.ok) good.push({ value: parsed.value, place, shown: isSecret ? HIDDEN : row.kind.print(parsed.value) })
+    else mistakes.push({ place, message: refusal(name, row.kind, text, isSecret, parsed.hint) })
+  }
+  if (row.repeatable !== true && good.length > 1) remarkRepeated(name, good, remarks)
+  const counting = row.repeatable === true ? good : good.slice(-1)
+  if (counting.length === 0) return otherwise(name, context)
+  return {
+    value: row.repeatable === true ? counting.map(item => item.value) : counting[0]?.value,
+    places: counting.map(item => item.place),
+    effective: counting.map(({ shown, place }) => ({ name, text: shown, place })),
+  }
+}
+
+function refusal(name: OptionName, kind: Kind<unknown>, text: string, isSecret: boolean, hint: string | null): string {
+  const shown = isSecret || OPTIONS_WITH_SECRETS.has(name) ? HIDDEN : (kind.hide?.(text) ?? shorten(text))
+  return `${name}: received ${shown || 'nothing'}: accepted ${kind.accepts}${didYouMean(isSecret ? null : hint)}`
+}
+
+const OPTIONS_WITH_SECRETS: ReadonlySet<string> = new Set(optionNames().filter(name => rowOf(name).secret === true))
+
+/** Only lines of files: that a flag goes before the file is what flags are for. */
+function remarkRepeated(name: OptionName, good: { shown: string; place: string }[], remarks: Finding[]): void {
+  const [last, ...earlier] = good.filter(item => !item.place.startsWith('--')).reverse()
+  for (const item of earlier.reverse()) {
+    if (last === undefined || item.shown === last.shown) continue
+    remarks.push({
+      place: item.place,
+      message: `${name}: ${item.shown} does not count: ${last.place} says ${last.shown}`,
+    })
+  }
+}
+
+function otherwise(name: OptionName, context: ValueContext): ReadOption {
+  const row = rowOf(name)
+  const parsed = row.default === null ? null : row.kind.parse(row.default, context)
+  if (parsed === null || !parsed.ok) return { value: row.repeatable === true ? [] : null, places: [], effective: [] }
+  const value = row.repeatable === true ? [parsed.value] : parsed.value
+  return { value, places: [], effective: [{ name, text: row.kind.print(parsed.value), place: 'default' }] }
+}
+
+function shorten(text: string): string {
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text
+}

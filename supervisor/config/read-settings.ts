@@ -1,0 +1,189 @@
+/**
+ * The configuration from its sources to `Settings`: reads the INI, expands and judges every value, checks them together. Called at
+ * the start, at every reload, and by `daimyo check`. Must stay true: all mistakes at once, and nothing but reading happens.
+ *
+ * Relative paths count, as in uWSGI, from the folder in which daimyo was started; `app`, static folders and unix sockets of
+ * listeners from `chdir` where it is set.
+ */
+
+import { availableParallelism, hostname } from 'node:os'
+import { resolve } from 'node:path'
+import type { Credentials } from '../../kit/messages.js'
+import { type Accounts, accountName, findCredentials } from './accounts.js'
+import { checkValues } from './check-values.js'
+import { type ConfigFiles, realFiles } from './config-files.js'
+import { fileNamed, type IniReading, readIni } from './ini-reader.js'
+import type { ConfigFile, MagicFacts } from './magic-variables.js'
+import { type Flag, flagEntries, type OptionValues, readValues } from './option-values.js'
+import { runFolderPath, whyTooLong } from './run-folder-path.js'
+import type { EffectiveValue, Finding, Reading, Settings } from './settings.js'
+
+export interface SettingsSource {
+  /** As on the command line: `farm.ini` or `farm.ini:section`, relative to `cwd`. Null: flags only. */
+  iniPath: string | null
+  flags: readonly Flag[]
+  environment: Record<string, string | undefined>
+  cwd: string
+  /** What follows is the machine's own unless given. */
+  cores?: number
+  uid?: number
+  gid?: number
+  files?: ConfigFiles
+}
+
+/** More mistakes than anybody reads: the rest is counted. */
+const MISTAKES = 100
+
+const NO_INI: IniReading = { entries: [], usedKeys: new Set(), mistakes: [] }
+
+/** Reads everything. `settings` is null when there is any mistake. */
+export function readSettings(source: SettingsSource): Reading {
+  const files = source.files ?? realFiles
+  const accounts = readAccounts(source, files)
+  const file = source.iniPath === null ? null : fileNamed(source.iniPath, source.cwd)
+  const ini = source.iniPath === null ? NO_INI : readIni(source.iniPath, iniSource(source, accounts, files))
+  const read = readValues({
+    ...ini,
+    flags: source.flags,
+    environment: source.environment,
+    read: path => files.read(resolve(source.cwd, path)),
+    cwd: source.cwd,
+    cores: coresOf(source),
+  })
+  const { values, places } = read
+  const runDir = runFolderPath({ ...source, configured: values['run-dir'], file, uid: accounts.uid })
+  const place = file?.given ?? 'command line'
+  const isComplete = ini.mistakes.length === 0
+  const checked = checkValues({ ...read, files, place, isComplete, runDir, uid: accounts.uid })
+  const found = credentialsOf(values, accounts)
+  const tooLong = whyTooLong(runDir)
+  const mistakes = [...ini.mistakes, ...read.mistakes, ...checked.mistakes]
+  if (found.mistake !== null) mistakes.push({ place: places.get(found.option)?.[0] ?? place, message: found.mistake })
+  if (tooLong !== null) mistakes.push({ place: places.get('run-dir')?.[0] ?? place, message: tooLong })
+  return {
+    settings: mistakes.length > 0 ? null : toSettings(values, file, found.credentials, runDir),
+    mistakes: bound(sortFindings(mistakes)),
+    remarks: bound(sortFindings([...read.remarks, ...checked.remarks])),
+    values: withRunDir(read.effective, runDir),
+    runDir,
+  }
+}
+
+function coresOf(source: SettingsSource): number {
+  return source.cores ?? availableParallelism()
+}
+
+function readAccounts(source: SettingsSource, files: ConfigFiles): Accounts {
+  const textOf = (path: string): string => {
+    const read = files.read(path)
+    return read.ok ? read.text : ''
+  }
+  return {
+    passwd: textOf('/etc/passwd'),
+    group: textOf('/etc/group'),
+    uid: source.uid ?? process.getuid?.() ?? 0,
+    gid: source.gid ?? process.getgid?.() ?? 0,
+  }
+}
+
+function iniSource(source: SettingsSource, accounts: Accounts, files: ConfigFiles): Parameters<typeof readIni>[1] {
+  const flags = flagEntries(source.flags)
+  return {
+    facts: magicFacts(source, accounts),
+    environment: source.environment,
+    files,
+    flagValue: key => flags.find(flag => flag.key === key)?.value,
+  }
+}
+
+function magicFacts(source: SettingsSource, { uid, gid, passwd, group }: Accounts): MagicFacts {
+  const names = { user: accountName(uid, passwd), group: accountName(gid, group) }
+  return { cwd: source.cwd, hostname: hostname(), uid, gid, ...names, cores: coresOf(source) }
+}
+
+interface FoundAccount {
+  credentials: Credentials | null
+  option: 'uid' | 'gid'
+  mistake: string | null
+}
+
+/** Only root can become somebody else; for others `check-values.ts` remarks that the options change nothing. */
+function credentialsOf({ uid, gid }: OptionValues, accounts: Accounts): FoundAccount {
+  if (uid === null && gid === null) return { credentials: null, option: 'uid', mistake: null }
+  const found = findCredentials(uid, gid, accounts)
+  if (!found.ok) return { credentials: null, option: found.option, mistake: found.message }
+  return { credentials: accounts.uid === 0 ? found.value : null, option: 'uid', mistake: null }
+}
+
+function toSettings(
+  values: OptionValues,
+  file: ConfigFile | null,
+  credentials: Credentials | null,
+  runDir: string,
+): Settings {
+  return {
+    iniPath: file?.absolute ?? null,
+    app: values.app,
+    chdir: values.chdir,
+    processes: values.processes,
+    httpProcesses: values['http-processes'],
+    listeners: values.http,
+    backlog: values.listen,
+    staticMaps: values['static-map'],
+    checkStatic: values['check-static'],
+    mounts: values.app === null ? [] : values.mount,
+    harakiriMs: values.harakiri,
+    workerReloadMercyMs: values['worker-reload-mercy'],
+    reloadMercyMs: values['reload-mercy'],
+    workerStartMs: values['worker-start-timeout'],
+    lazyApps: values['lazy-apps'],
+    maxRequests: values['max-requests'],
+    workerConnections: values['worker-connections'],
+    queueRequests: values['http-queue'],
+    queueMs: values['http-queue-timeout'],
+    headMs: values['http-header-timeout'],
+    keepAliveMs: values['http-keepalive'],
+    env: values.env,
+    credentials,
+    pidfile: values.pidfile,
+    logto: values.logto,
+    vacuum: values.vacuum,
+    accessLog: !values['disable-logging'],
+    headBytes: values['buffer-size'],
+    postBufferingBytes: values['post-buffering'],
+    metrics: values.metrics,
+    metricsAuth: values['metrics-auth'],
+    metricsPath: values['metrics-path'],
+    runDir,
+  }
+}
+
+/** The run folder has no default in the table: it depends on where the INI is. */
+function withRunDir(effective: EffectiveValue[], runDir: string): EffectiveValue[] {
+  if (effective.some(value => value.name === 'run-dir')) return effective
+  return [...effective, { name: 'run-dir', text: runDir, place: 'default' }]
+}
+
+/** By line within a file; files and flags in the order in which they are first mentioned. */
+function sortFindings(findings: Finding[]): Finding[] {
+  const files = new Map<string, number>()
+  const ranked = findings.map(finding => {
+    const { file, line } = splitPlace(finding.place)
+    if (!files.has(file)) files.set(file, files.size)
+    return { finding, file: files.get(file) ?? 0, line }
+  })
+  return ranked.sort((a, b) => a.file - b.file || a.line - b.line).map(({ finding }) => finding)
+}
+
+/** What concerns a file as a whole comes after its lines. */
+function splitPlace(place: string): { file: string; line: number } {
+  const [, file = place, line] = /^(.*):(\d+)$/.exec(place) ?? []
+  return { file, line: line === undefined ? Number.MAX_SAFE_INTEGER : Number(line) }
+}
+
+function bound(findings: Finding[]): Finding[] {
+  if (findings.length <= MISTAKES) return findings
+  const rest = findings.length - MISTAKES
+  const place = findings.at(-1)?.place ?? ''
+  return [...findings.slice(0, MISTAKES), { place, message: `and ${rest} more` }]
+}

@@ -1,0 +1,82 @@
+/**
+ * What the configuration says once it was read and found valid: the values that the master works with.
+ * Made by `read-settings.ts` from the option table; everything else reads it. Sizes in bytes, times in milliseconds, paths absolute.
+ */
+
+import type { Credentials } from '../../kit/messages.js'
+
+export type ListenAddress = { kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }
+
+export interface Settings {
+  /** The INI that was read, null when everything came from the command line. */
+  iniPath: string | null
+  /** Entry file of the application as written, not yet resolved through links; null: static files only. */
+  app: string | null
+  chdir: string | null
+  /** `processes`: workers wanted. */
+  processes: number
+  httpProcesses: number
+  /** `http` and `http-socket`, in their order; port 0 lets the kernel choose. */
+  listeners: ListenAddress[]
+  /** `listen`: the backlog of each. */
+  backlog: number
+  staticMaps: { mount: string; folder: string }[]
+  checkStatic: string[]
+  mounts: string[]
+  /** 0 = no deadline. */
+  harakiriMs: number
+  /** How long a worker may take to finish when it is replaced, and the whole tree when it stops. */
+  workerReloadMercyMs: number
+  reloadMercyMs: number
+  /** How long a new worker may take until it listens (`worker-start-timeout`). */
+  workerStartMs: number
+  lazyApps: boolean
+  maxRequests: number
+  workerConnections: number
+  queueRequests: number
+  queueMs: number
+  headMs: number
+  keepAliveMs: number
+  env: { name: string; value: string }[]
+  /** From `uid` and `gid`; null: stay who we are. */
+  credentials: Credentials | null
+  pidfile: string | null
+  logto: string | null
+  /** `vacuum`: remove pidfile and unix sockets at exit. */
+  vacuum: boolean
+  /** `disable-logging` false: one access line for each request. */
+  accessLog: boolean
+  headBytes: number
+  postBufferingBytes: number
+  /** Listener for `/metrics`; null: none. */
+  metrics: ListenAddress | null
+  /** `user:hash`; secret. */
+  metricsAuth: string | null
+  metricsPath: string | null
+  /** Folder of worker sockets and the control socket. */
+  runDir: string
+}
+
+/** A mistake or a remark about one value: `place` is `file:line` or `--option`. */
+export interface Finding {
+  place: string
+  message: string
+}
+
+/** A value in effect as it may be shown: secrets are hidden. `place` is `file:line`, `--option` or `default`. */
+export interface EffectiveValue {
+  name: string
+  text: string
+  place: string
+}
+
+/** `mistakes` empty: `settings` is usable. `remarks` are lines to tell the operator in any case. */
+export interface Reading {
+  settings: Settings | null
+  mistakes: Finding[]
+  remarks: Finding[]
+  /** What `check` lists, in the order of the option table. */
+  values?: EffectiveValue[]
+  /** Where a running master of this configuration is found, even while the configuration has mistakes. */
+  runDir?: string
+}

@@ -1,0 +1,58 @@
+/**
+ * What the `daimyo` command and a running master say to each other on the control socket (`<run-dir>/control.sock`, mode 0600):
+ * one JSON object a line. The command sends one request and reads until the last answer (`done`); then the master closes.
+ */
+
+/** `reload` and `stop` answer `done` when the thing asked for has happened or has failed, not before. */
+export type ControlRequest = { command: 'status' } | { command: 'reload' } | { command: 'stop' } | { command: 'reopen-logs' }
+
+export type ControlAnswer =
+  | { type: 'progress'; text: string }
+  | { type: 'done'; ok: true; status?: StatusReport }
+  /** `lines`: the worker's last lines on standard error, where a worker was the reason. */
+  | { type: 'done'; ok: false; reason: string; lines: string[] }
+
+/** The whole truth about a running master. Times are milliseconds since the epoch, sizes bytes. */
+export interface StatusReport {
+  version: string
+  pid: number
+  generation: number
+  sinceMs: number
+  iniPath: string | null
+  /** What clients can open: `http://127.0.0.1:8080`, `unix:/run/x.sock`. */
+  urls: string[]
+  metricsUrl: string | null
+  /** `processes` as wanted now, after TTIN and TTOU. */
+  wanted: number
+  stopping: boolean
+  reloading: boolean
+  workers: WorkerReport[]
+  proxies: ProxyReport[]
+}
+
+export interface WorkerReport {
+  slot: number
+  workerId: number
+  pid: number | null
+  /** A phase of `worker-phase.ts`. */
+  phase: string
+  /** Why it is in that phase, as the log says it. */
+  why: string
+  generation: number
+  requests: number
+  inFlight: number
+  rssBytes: number | null
+  cpuPercent: number | null
+  lagMs: number | null
+  sinceMs: number
+  socketPath: string
+}
+
+export interface ProxyReport {
+  proxyId: number
+  pid: number | null
+  phase: string
+  rssBytes: number | null
+  cpuPercent: number | null
+  sinceMs: number
+}

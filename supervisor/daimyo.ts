@@ -1,0 +1,144 @@
+#!/usr/bin/env node
+/**
+ * The `daimyo` command: takes the command line apart, carries the command out, and turns its end into an exit status (sysexits,
+ * `kit/failure.ts`). Started by people, by systemd, and by `daimyo start` for the master in the background.
+ * Must stay true: this is the only file of `supervisor/` that ends the process; an operating error is one line on standard error and no
+ * stack, a bug shows its stack and ends with 70.
+ */
+
+import { basename, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { EXIT, Failure, reasonOf } from '../kit/failure.js'
+import type { CommandContext } from './command-context.js'
+import { type CommandLine, type ConfigArguments, parseCommandLine } from './command-line.js'
+import { configReference } from './config/config-reference.js'
+import { describeCheck } from './config/describe-check.js'
+import { helpText } from './config/help-text.js'
+import { fileNamed } from './config/ini-reader.js'
+import { readSettings } from './config/read-settings.js'
+import type { ListenAddress, Reading, Settings } from './config/settings.js'
+import { addressOf, getCommand } from './get-command.js'
+import { hashPasswordCommand } from './hash-password-command.js'
+import { locateMaster, type MasterSought } from './locate-master.js'
+import { readOrRefuse } from './read-or-refuse.js'
+import { reloadCommand } from './reload-command.js'
+import { type RunOptions, runCommand } from './run-command.js'
+import { startCommand } from './start-command.js'
+import { takeStarter } from './starter.js'
+import { statusCommand } from './status-command.js'
+import { stopCommand } from './stop-command.js'
+import { readVersion } from './version.js'
+
+const starter = takeStarter(process.env)
+const context: CommandContext = {
+  environment: process.env,
+  cwd: process.cwd(),
+  print: text => process.stdout.write(text),
+  complain: text => process.stderr.write(text),
+  program: programName(process.argv[1] ?? ''),
+}
+
+const crashSteps: (() => Promise<void>)[] = []
+
+// A terminal or a pipe that is gone (EPIPE, EIO) is no reason to stop serving.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+process.on('uncaughtException', error => end(error))
+process.on('unhandledRejection', reason => end(reason))
+
+try {
+  process.exit(await carryOut(parseCommandLine(process.argv.slice(2), process.env)))
+} catch (error) {
+  await end(error)
+}
+
+async function carryOut(line: CommandLine): Promise<number> {
+  switch (line.command) {
+    case 'run':
+      return runCommand(runOptions(line), context)
+    case 'start': {
+      const program = fileURLToPath(import.meta.url)
+      return startCommand({ settings: settingsOf(line, 'cannot start'), program, argv: argvOf(line) }, context)
+    }
+    case 'check':
+      return check(line)
+    case 'status':
+      return statusCommand(soughtBy(line), line.json, context)
+    case 'reload':
+      return reloadCommand(soughtBy(line), context)
+    case 'stop':
+      return stopCommand(soughtBy(line), context)
+    case 'get':
+      return getCommand(await addressFor(line), { path: line.path, headers: line.head, output: process.stdout })
+    case 'hash-password':
+      return hashPasswordCommand(process.stdin, context)
+    case 'help':
+      return say(line.topic === 'options' ? configReference() : helpText())
+    case 'version':
+      return say(`${readVersion()}\n`)
+    case 'usage-error':
+      throw new Failure('usage', line.message, line.exitCode)
+  }
+}
+
+function say(text: string): number {
+  context.print(text)
+  return EXIT.ok
+}
+
+function runOptions(line: ConfigArguments): RunOptions {
+  const whenCrashing = (step: () => Promise<void>) => crashSteps.push(step)
+  return { settings: settingsOf(line, 'cannot start'), readAgain: () => read(line), starter, whenCrashing }
+}
+
+function check(line: ConfigArguments): number {
+  const reading = read(line)
+  context.print(describeCheck(reading, line.iniPath ?? 'command line'))
+  return reading.mistakes.length === 0 ? EXIT.ok : EXIT.config
+}
+
+function read({ iniPath, flags }: ConfigArguments): Reading {
+  return readSettings({ iniPath, flags, environment: context.environment, cwd: context.cwd })
+}
+
+function settingsOf(line: ConfigArguments, what: string): Settings {
+  return readOrRefuse(read(line), what, context)
+}
+
+/** Whoever stops or looks at a server does not need its INI to be right, only to know which it is. */
+function soughtBy(line: ConfigArguments): MasterSought {
+  const iniPath = line.iniPath === null ? null : fileNamed(line.iniPath, context.cwd).absolute
+  return { runDir: read(line).runDir ?? null, iniPath }
+}
+
+/** The first listener of the INI; where the kernel chose its port, or the INI has become wrong, the running master knows it. */
+async function addressFor(line: ConfigArguments): Promise<ListenAddress> {
+  const first = read(line).settings?.listeners[0]
+  if (first !== undefined && (first.kind === 'unix' || first.port !== 0)) return first
+  const { report } = await locateMaster(soughtBy(line), context.environment)
+  const [url] = report.urls
+  if (url === undefined)
+    throw new Failure('no-listener', `cannot get: pid ${report.pid}: it has no listener`, EXIT.unavailable)
+  return addressOf(url)
+}
+
+/** The same configuration again, for the master in the background. */
+function argvOf({ iniPath, flags }: ConfigArguments): string[] {
+  return [...(iniPath === null ? [] : [`--ini=${iniPath}`]), ...flags.map(({ name, value }) => `--${name}=${value}`)]
+}
+
+/** As it was typed: `daimyo`, or, without an installation, `node dist/supervisor/daimyo.js`. */
+function programName(script: string): string {
+  if (basename(script) === 'daimyo') return 'daimyo'
+  const near = relative(process.cwd(), script)
+  return `node ${near.startsWith('..') ? script : near}`
+}
+
+async function end(error: unknown): Promise<void> {
+  const isFailure = error instanceof Failure
+  const exitCode = isFailure ? error.exitCode : EXIT.software
+  const text = isFailure ? error.message : error instanceof Error ? (error.stack ?? error.message) : reasonOf(error)
+  context.complain(isFailure ? `daimyo: ${text}\n` : `daimyo: a bug, please report it: ${text}\n`)
+  await starter?.tell({ type: 'failed', message: text, exitCode })
+  for (const step of crashSteps) await step()
+  process.exit(exitCode)
+}

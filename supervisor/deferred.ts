@@ -1,0 +1,16 @@
+/**
+ * A promise that is settled from outside: `Promise.withResolvers`, which Node 20 does not have. Used by `master.ts`.
+ */
+
+export interface Deferred<T> {
+  promise: Promise<T>
+  resolve(value: T): void
+  reject(reason: unknown): void
+}
+
+/** A new one. */
+export function deferred<T>(): Deferred<T> {
+  const parts: Partial<Deferred<T>> = {}
+  parts.promise = new Promise((resolve, reject) => Object.assign(parts, { resolve, reject }))
+  return parts as Deferred<T>
+}

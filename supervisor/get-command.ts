@@ -1,0 +1,80 @@
+/**
+ * `daimyo get PATH [INI] [-i]`: one GET to the first listener of a running server, as curl would do it. Called by `daimyo.ts`.
+ * Must stay true: the body goes out as it comes in, never held in memory; a status of 400 and above ends with 1.
+ */
+
+import { type IncomingMessage, request } from 'node:http'
+import { pipeline } from 'node:stream/promises'
+import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
+import type { ListenAddress } from './config/settings.js'
+
+/** `headers`: print the status line and the headers first (`-i`). `timeoutMs`: longest silence. */
+export interface GetOptions {
+  path: string
+  headers: boolean
+  output: NodeJS.WritableStream
+  timeoutMs?: number
+}
+
+/** Asks and prints; Failures: `usage` (64) for a path that cannot be asked for, `not-running` (69), `no-answer` (69). */
+export async function getCommand(address: ListenAddress, options: GetOptions): Promise<number> {
+  if (!/^\/[\x21-\x7e]*$/.test(options.path)) {
+    const message = `cannot get: ${JSON.stringify(options.path)}: accepted: a path that begins with / (percent-encoded where needed)`
+    throw new Failure('usage', message, EXIT.usage)
+  }
+  const response = await ask(address, options)
+  try {
+    if (options.headers) options.output.write(printHead(response))
+    await pipeline(response, options.output, { end: false })
+  } catch (error) {
+    // EPIPE: whoever reads us (head) has seen enough.
+    if (codeOf(error) !== 'EPIPE') throw noAnswer(address, `the answer broke off: ${reasonOf(error)}`)
+  }
+  return (response.statusCode ?? 0) >= 400 ? EXIT.failed : EXIT.ok
+}
+
+/** The address of a URL from a status report: `http://127.0.0.1:8080`, `unix:/run/x.sock`. */
+export function addressOf(url: string): ListenAddress {
+  if (url.startsWith('unix:')) return { kind: 'unix', path: url.slice('unix:'.length) }
+  const { hostname, port } = new URL(url)
+  return { kind: 'tcp', host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80) }
+}
+
+function ask(address: ListenAddress, options: GetOptions): Promise<IncomingMessage> {
+  const { timeoutMs = 60_000 } = options
+  return new Promise((resolve, reject) => {
+    const asked = request({ ...target(address), path: options.path, agent: false, timeout: timeoutMs }, resolve)
+    asked.on('timeout', () => asked.destroy(new Error(`silent for ${timeoutMs} ms`)))
+    asked.on('error', error => reject(askFailure(address, error)))
+    asked.end()
+  })
+}
+
+function target(address: ListenAddress): { socketPath: string; host: string } | { host: string; port: number } {
+  if (address.kind === 'unix') return { socketPath: address.path, host: 'localhost' }
+  // The wildcard addresses are for listening; who asks goes to the loopback.
+  const host = { '': '127.0.0.1', '0.0.0.0': '127.0.0.1', '::': '::1' }[address.host] ?? address.host
+  return { host, port: address.port }
+}
+
+function printHead(response: IncomingMessage): string {
+  const lines = [`HTTP/${response.httpVersion} ${response.statusCode} ${response.statusMessage}`]
+  for (let at = 0; at < response.rawHeaders.length; at += 2)
+    lines.push(`${response.rawHeaders[at]}: ${response.rawHeaders[at + 1]}`)
+  return `${lines.join('\r\n')}\r\n\r\n`
+}
+
+function askFailure(address: ListenAddress, error: unknown): Failure {
+  if (['ECONNREFUSED', 'ENOENT'].includes(codeOf(error))) {
+    return new Failure('not-running', `not running: nobody listens on ${describe(address)}`, EXIT.unavailable)
+  }
+  return noAnswer(address, reasonOf(error))
+}
+
+function noAnswer(address: ListenAddress, why: string): Failure {
+  return new Failure('no-answer', `no answer: ${describe(address)}: ${why}`, EXIT.unavailable)
+}
+
+function describe(address: ListenAddress): string {
+  return address.kind === 'unix' ? `unix:${address.path}` : `${address.host}:${address.port}`
+}

@@ -1,0 +1,53 @@
+/**
+ * Sockets that systemd opened for us (sd_listen_fds(3)): LISTEN_FDS descriptors from 3 on, meant for the process LISTEN_PID.
+ * Used by `listeners.ts`. They belong to systemd: never bound, closed or unlinked by us.
+ */
+
+import { readFileSync, readlinkSync } from 'node:fs'
+import type { ListenAddress } from './config/settings.js'
+
+/** `address` null: a socket of some other kind, or one whose name cannot be read. */
+export interface InheritedSocket {
+  fd: number
+  address: ListenAddress | null
+}
+
+const FIRST_FD = 3
+
+/** The descriptors that were passed to the process `pid`; none when they were meant for somebody else. */
+export function inheritedDescriptors(environment: NodeJS.ProcessEnv, pid: number): number[] {
+  const count = Number(environment.LISTEN_FDS)
+  if (environment.LISTEN_PID !== String(pid) || !Number.isInteger(count) || count < 1 || count > 1024) return []
+  return Array.from({ length: count }, (_, index) => FIRST_FD + index)
+}
+
+/** Whether a configured address is the one that systemd has opened; every way to say "all addresses" is the same. */
+export function isSameAddress(configured: ListenAddress, inherited: ListenAddress): boolean {
+  if (configured.kind === 'unix') return inherited.kind === 'unix' && inherited.path === configured.path
+  if (inherited.kind === 'unix' || inherited.port !== configured.port) return false
+  return inherited.host === configured.host || (isWildcard(inherited.host) && isWildcard(configured.host))
+}
+
+/** "All addresses" in any spelling. */
+export function isWildcard(host: string): boolean {
+  return host === '' || host === '*' || host === '::' || host === '0.0.0.0'
+}
+
+/** The path that a unix socket is bound to, from `/proc/net/unix`; null when it has none. */
+export function unixPathOf(fd: number, table: () => string = readUnixTable): string | null {
+  const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1]
+  return inode === undefined ? null : findUnixPath(table(), inode)
+}
+
+/** Looks a socket up in the text of `/proc/net/unix`: `Num RefCount Protocol Flags Type St Inode Path`. */
+export function findUnixPath(table: string, inode: string): string | null {
+  for (const line of table.split('\n')) {
+    const match = /^\S+: \S+ \S+ \S+ \S+ \S+ +(\d+) (\/.*)$/.exec(line)
+    if (match?.[1] === inode) return match[2] ?? null
+  }
+  return null
+}
+
+function readUnixTable(): string {
+  return readFileSync('/proc/net/unix', 'latin1')
+}

@@ -1,0 +1,188 @@
+/**
+ * The public listening sockets. The master opens them, as root where a port needs it, and keeps them for its whole life; the
+ * proxies inherit the descriptors, call listen(2) on them and accept. Called by `master.ts`.
+ *
+ * Must stay true: the master never accepts. `net._createServerHandle`, which `cluster` itself uses, binds without listening,
+ * and libuv accepts only on handles that it listens on. It sets SO_REUSEADDR, so a restart does not wait for TIME_WAIT.
+ *
+ * The socket listens from the first proxy's listen(2) on, for as long as the master holds it: between the death of a proxy
+ * and the next one's first accept, clients wait in the backlog. Before the first proxy they are refused, as before the start.
+ * Two masters that bind the same port at the same time both succeed; the second one's proxy then fails to listen.
+ */
+
+import { lookup } from 'node:dns/promises'
+import { chownSync } from 'node:fs'
+import * as net from 'node:net'
+import { getSystemErrorName } from 'node:util'
+import { EXIT, Failure, reasonOf } from '../kit/failure.js'
+import type { Credentials } from '../kit/messages.js'
+import type { ListenAddress } from './config/settings.js'
+import { inheritedDescriptors, isSameAddress, isWildcard, unixPathOf } from './inherited-sockets.js'
+import { freeSocketPath, withMode } from './socket-file.js'
+
+/** One open socket; `close` also removes the file of a unix socket, but never touches what systemd opened. */
+export interface Listener {
+  fd: number
+  /** What clients open: `http://127.0.0.1:8080`, `unix:/run/x.sock`. */
+  url: string
+  inherited: boolean
+  close(): void
+}
+
+export interface ListenerOptions {
+  addresses: readonly ListenAddress[]
+  /** Who owns unix sockets; null: the master. */
+  owner: Credentials | null
+  /** Where LISTEN_PID and LISTEN_FDS are looked up. */
+  environment: NodeJS.ProcessEnv
+}
+
+/**
+ * Opens all addresses, or none and throws a Failure that names the one (69 in use, 77 not permitted, 71 anything else).
+ * Sockets passed by systemd take the place of the same configured addresses; those that match none are served too.
+ */
+export async function openListeners({ addresses, owner, environment }: ListenerOptions): Promise<Listener[]> {
+  const inherited = inheritedDescriptors(environment, process.pid).map(adopt)
+  const opened: Listener[] = []
+  try {
+    for (const address of addresses) {
+      const index = inherited.findIndex(socket => socket.address !== null && isSameAddress(address, socket.address))
+      const [adopted] = index === -1 ? [] : inherited.splice(index, 1)
+      opened.push(adopted?.listener ?? (await open(address, owner)))
+    }
+  } catch (error) {
+    for (const listener of opened) listener.close()
+    throw error
+  }
+  return [...opened, ...inherited.map(socket => socket.listener)]
+}
+
+/** An address as the INI writes it: `127.0.0.1:8080`, `[::1]:8080`, `/run/x.sock`. */
+export function printAddress(address: ListenAddress): string {
+  if (address.kind === 'unix') return address.path
+  return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
+}
+
+/** An address as clients open it. */
+export function printUrl(address: ListenAddress): string {
+  return address.kind === 'unix' ? `unix:${address.path}` : `http://${printAddress(address)}`
+}
+
+/** The part of libuv's handles that is used here. */
+interface BoundHandle {
+  fd: number
+  getsockname(out: { address?: string; port?: number }): number
+  close(): void
+}
+
+type CreateServerHandle = (
+  address: string | null,
+  port: number,
+  addressType: number,
+  fd?: number,
+) => BoundHandle | number
+
+const createServerHandle = (net as unknown as { _createServerHandle: CreateServerHandle })._createServerHandle
+
+function adopt(fd: number): { address: ListenAddress | null; listener: Listener } {
+  const path = pathOfInherited(fd)
+  const address: ListenAddress | null = path === null ? tcpAddressOf(fd) : { kind: 'unix', path }
+  const url = address === null ? `fd:${fd}` : printUrl(address)
+  return { address, listener: { fd, url, inherited: true, close: () => {} } }
+}
+
+function pathOfInherited(fd: number): string | null {
+  try {
+    return unixPathOf(fd)
+  } catch (error) {
+    throw new Failure('listen', `cannot use LISTEN_FDS: descriptor ${fd}: ${reasonOf(error)}`, EXIT.os, error)
+  }
+}
+
+/** The handle only lends its getsockname and stays open with the process: to close it would close systemd's socket. */
+function tcpAddressOf(fd: number): ListenAddress | null {
+  const handle = createServerHandle(null, -1, -1, fd)
+  if (typeof handle === 'number' || typeof handle.getsockname !== 'function') return null
+  return boundAddress(handle)
+}
+
+function open(address: ListenAddress, owner: Credentials | null): Promise<Listener> {
+  return address.kind === 'unix' ? openUnix(address, owner) : openTcp(address)
+}
+
+async function openUnix(address: ListenAddress & { kind: 'unix' }, owner: Credentials | null): Promise<Listener> {
+  await freeSocketPath(address.path)
+  const handle = withMode(0o660, () => createServerHandle(address.path, -1, -1))
+  if (typeof handle === 'number') throw cannotListen(address, getSystemErrorName(handle))
+  try {
+    if (owner !== null) chownSync(address.path, owner.uid, owner.gid)
+  } catch (error) {
+    handle.close()
+    throw new Failure(
+      'listen',
+      `cannot give away the socket: ${address.path}: ${reasonOf(error)}`,
+      EXIT.permission,
+      error,
+    )
+  }
+  return { fd: handle.fd, url: printUrl(address), inherited: false, close: () => handle.close() }
+}
+
+async function openTcp(address: ListenAddress & { kind: 'tcp' }): Promise<Listener> {
+  const hosts =
+    isWildcard(address.host) && address.host !== '0.0.0.0' ? ['::', '0.0.0.0'] : [await resolveHost(address)]
+  let code = ''
+  for (const host of hosts) {
+    const bound = bindTcp(host, address.port)
+    if (typeof bound !== 'string') {
+      return { fd: bound.handle.fd, url: printUrl(bound.address), inherited: false, close: () => bound.handle.close() }
+    }
+    code = bound
+    // Only a machine without IPv6 is asked again, for IPv4.
+    if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL') break
+  }
+  throw cannotListen(address, code)
+}
+
+/** The bound handle and its real port, or the error's code. libuv keeps back EADDRINUSE of bind(2) until getsockname. */
+function bindTcp(host: string, port: number): { handle: BoundHandle; address: ListenAddress } | string {
+  const handle = createServerHandle(host, port, net.isIPv6(host) ? 6 : 4)
+  if (typeof handle === 'number') return getSystemErrorName(handle)
+  const address = boundAddress(handle)
+  if (address !== null) return { handle, address }
+  handle.close()
+  return 'EADDRINUSE'
+}
+
+function boundAddress(handle: BoundHandle): ListenAddress | null {
+  const name: { address?: string; port?: number } = {}
+  if (handle.getsockname(name) !== 0 || name.address === undefined || name.port === undefined) return null
+  return { kind: 'tcp', host: name.address, port: name.port }
+}
+
+async function resolveHost(address: ListenAddress & { kind: 'tcp' }): Promise<string> {
+  if (net.isIP(address.host) !== 0) return address.host
+  try {
+    return (await lookup(address.host)).address
+  } catch (error) {
+    throw new Failure('listen', `cannot listen: ${printAddress(address)}: ${reasonOf(error)}`, EXIT.unavailable, error)
+  }
+}
+
+const EXIT_CODES: Record<string, number> = {
+  EADDRINUSE: EXIT.unavailable,
+  EADDRNOTAVAIL: EXIT.unavailable,
+  EACCES: EXIT.permission,
+  EPERM: EXIT.permission,
+}
+
+const REASONS: Record<string, string> = {
+  EADDRINUSE: 'the address is in use (EADDRINUSE)',
+  EADDRNOTAVAIL: 'this machine does not have the address (EADDRNOTAVAIL)',
+  EACCES: 'not permitted (EACCES)',
+}
+
+function cannotListen(address: ListenAddress, code: string): Failure {
+  const why = REASONS[code] ?? code
+  return new Failure('listen', `cannot listen: ${printAddress(address)}: ${why}`, EXIT_CODES[code] ?? EXIT.os)
+}

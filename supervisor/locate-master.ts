@@ -1,0 +1,113 @@
+/**
+ * Finds the running master that an INI belongs to. Called by the commands that ask one: status, reload, stop, get.
+ * Must stay true: a master is taken for ours only if its control socket is in our run folder, or if it says itself that it runs our
+ * INI; "not running" is said only after all places where it could be were looked at.
+ */
+
+import { readdirSync, realpathSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { EXIT, Failure } from '../kit/failure.js'
+import { askStatus, notRunning } from './control-client.js'
+import type { StatusReport } from './control-protocol.js'
+import { controlPathOf } from './run-folder.js'
+import { claimHolder } from './run-folder-claim.js'
+
+/** Whom to look for. `runDir` null: the settings cannot be read, only the INI's path is known. */
+export interface MasterSought {
+  runDir: string | null
+  iniPath: string | null
+}
+
+/** A master that answered. */
+export interface MasterFound {
+  controlPath: string
+  report: StatusReport
+}
+
+const mostFolders = 200
+
+/** Failures: `not-running` (69), `no-answer` (69, with the pid where it is known), `not-allowed` (77). */
+export async function locateMaster(sought: MasterSought, environment: NodeJS.ProcessEnv): Promise<MasterFound> {
+  const expected = sought.runDir === null ? null : controlPathOf(sought.runDir)
+  if (expected !== null) {
+    const report = await statusIfRunning(expected)
+    if (report !== null) return { controlPath: expected, report }
+  }
+  const elsewhere = await lookElsewhere(sought, expected, environment)
+  if (elsewhere === null) throw notRunning(expected ?? sought.iniPath ?? 'the command line')
+  return elsewhere
+}
+
+/**
+ * A service has its run folder from systemd, or another user's environment: so the usual places are searched for a folder of the same name
+ * (it holds a hash of the INI's path), or for a master with the same INI. Who may not be asked is passed over; it is another user's.
+ */
+async function lookElsewhere(
+  sought: MasterSought,
+  known: string | null,
+  environment: NodeJS.ProcessEnv,
+): Promise<MasterFound | null> {
+  const found: MasterFound[] = []
+  for (const controlPath of usualFolders(environment).map(controlPathOf)) {
+    if (controlPath === known) continue
+    try {
+      const report = await askStatus(controlPath)
+      if (isSought(controlPath, report, sought)) found.push({ controlPath, report })
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+    }
+  }
+  if (found.length > 1) throw ambiguous(found)
+  return found[0] ?? null
+}
+
+function isSought(controlPath: string, report: StatusReport, { runDir, iniPath }: MasterSought): boolean {
+  const name = basename(dirname(controlPath))
+  if (runDir !== null && name === basename(runDir)) return true
+  // Another INI's folder, or another section's of the same INI.
+  if (/-[0-9a-f]{8}$/.test(name)) return false
+  return iniPath !== null && report.iniPath !== null && realPath(report.iniPath) === realPath(iniPath)
+}
+
+function ambiguous(found: MasterFound[]): Failure {
+  const folders = found.map(({ controlPath, report }) => `${dirname(controlPath)} (pid ${report.pid})`).join(', ')
+  const message = `cannot tell which daimyo is meant: ${folders}: accepted: --run-dir with one of these`
+  return new Failure('ambiguous', message, EXIT.usage)
+}
+
+/** The folders below each base, and the bases themselves. */
+function usualFolders(environment: NodeJS.ProcessEnv): string[] {
+  const bases = ['/run/daimyo', join(tmpdir(), `daimyo-${process.getuid?.() ?? 0}`)]
+  if (environment.XDG_RUNTIME_DIR) bases.push(join(environment.XDG_RUNTIME_DIR, 'daimyo'))
+  return bases.flatMap(base => [base, ...namesIn(base).map(name => join(base, name))]).slice(0, mostFolders)
+}
+
+async function statusIfRunning(controlPath: string): Promise<StatusReport | null> {
+  try {
+    return await askStatus(controlPath)
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code === 'not-allowed') throw error
+    if (error.code === 'not-running') return null
+    const pid = claimHolder(dirname(controlPath))
+    throw pid === null ? error : new Failure(error.code, `${error.message} (its pid is ${pid})`, error.exitCode, error)
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    // ENOENT: nobody used this place; EACCES: it is somebody else's.
+    return []
+  }
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    // ENOENT: the INI was removed while its master runs.
+    return path
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * Keeps the previous log of `daimyo start` as a dated backup, `daimyo.log.2026-11-21T10-00-00` (UTC, as in the log itself), and
+ * a bounded number of those. Called by `start-command.ts` before it opens the log.
+ * Must stay true: nothing is removed but regular files with exactly such a name; no backup replaces another.
+ */
+
+import { lstatSync, readdirSync, renameSync, unlinkSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
+
+/** How many backups of one log are kept. */
+export const keptBackups = 10
+
+/** Moves `path` away and removes the oldest backups past `kept`; returns the backup's path, null when there was nothing to keep. */
+export function backUpLog(path: string, now: Date, kept: number = keptBackups): string | null {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (!found?.isFile() || found.size === 0) return null
+  try {
+    const backup = freeName(path, now)
+    renameSync(path, backup)
+    removeOldest(path, kept)
+    return backup
+  } catch (error) {
+    const exitCode = ['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error)) ? EXIT.permission : EXIT.os
+    throw new Failure('log-backup', `cannot keep the previous log: ${path}: ${reasonOf(error)}`, exitCode, error)
+  }
+}
+
+/** The backups of a log among the names of its folder, oldest first. */
+export function backupsAmong(names: string[], logName: string): string[] {
+  const suffix = /^\.\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(\.\d{3})?$/
+  return names.filter(name => name.startsWith(logName) && suffix.test(name.slice(logName.length))).sort()
+}
+
+function freeName(path: string, now: Date): string {
+  const dated = `${path}.${now.toISOString().slice(0, 19).replaceAll(':', '-')}`
+  let name = dated
+  // Two starts within one second.
+  for (let count = 1; lstatSync(name, { throwIfNoEntry: false }) !== undefined; count++) {
+    name = `${dated}.${String(count).padStart(3, '0')}`
+  }
+  return name
+}
+
+function removeOldest(path: string, kept: number): void {
+  const folder = dirname(path)
+  const backups = backupsAmong(readdirSync(folder), basename(path))
+  for (const name of backups.slice(0, Math.max(0, backups.length - kept))) {
+    const backup = join(folder, name)
+    if (lstatSync(backup, { throwIfNoEntry: false })?.isFile()) unlinkSync(backup)
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * Opens a log file for appending. Called by `log-sink.ts`, and by `start-command.ts` for the output of a master in the background.
+ * Must stay true: root writes to and gives away only the very file that `logto` names; a link that the service's user planted in
+ * its own log folder is refused (how CVE-2016-1247 made nginx give away /etc/shadow), and opening never waits (a FIFO without a reader).
+ */
+
+import { closeSync, constants, fchmodSync, fchownSync, fstatSync, openSync } from 'node:fs'
+import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
+import type { Credentials } from '../kit/messages.js'
+
+const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
+
+/**
+ * A descriptor on `path`, made with mode 0640 when it is missing and owned by `owner`, so that proxies without privileges can open
+ * the same file. Throws a `log` Failure: 77 when it is not ours to write, 71 otherwise.
+ */
+export function openLogFile(path: string, owner: Credentials | null): number {
+  let descriptor: number
+  try {
+    descriptor = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0o640)
+  } catch (error) {
+    throw cannotOpen(path, error)
+  }
+  try {
+    if (owner !== null && process.geteuid?.() === 0) giveTo(descriptor, owner)
+    return descriptor
+  } catch (error) {
+    closeSync(descriptor)
+    throw cannotOpen(path, error)
+  }
+}
+
+/** Devices and FIFOs keep their owner; a file with a second name may be somebody's elsewhere. */
+function giveTo(descriptor: number, owner: Credentials): void {
+  const stats = fstatSync(descriptor)
+  if (!stats.isFile() || (stats.uid === owner.uid && stats.gid === owner.gid)) return
+  if (stats.nlink !== 1) throw new Error('it has a second name (a hard link)')
+  fchownSync(descriptor, owner.uid, owner.gid)
+  fchmodSync(descriptor, 0o640)
+}
+
+function cannotOpen(path: string, error: unknown): Failure {
+  const code = codeOf(error)
+  const why = code === 'ELOOP' ? 'it is a symbolic link' : reasonOf(error)
+  const exitCode = ['EACCES', 'EPERM', 'EROFS', 'ELOOP'].includes(code) ? EXIT.permission : EXIT.os
+  return new Failure('log', `cannot open the log: logto=${path}: ${why}`, exitCode, error)
+}

@@ -1,0 +1,163 @@
+/**
+ * Where the master's lines and its children's output go: standard output or the `logto` file. Called by the master for every chunk.
+ * Must stay true: `write` never throws and never blocks; what waits is bounded; a disk that is full or gone stops no child (what cannot
+ * be written is counted, dropped and owned up to, once when it begins and once when it is over).
+ *
+ * The writing is sonic-boom's, as long as it works. After an error one of its streams is given up: it would keep its buffer, never
+ * try again by itself, and its `flushSync` never returns from ENOSPC. The sink then opens the file anew, at most once a second.
+ */
+
+import type { SonicBoom } from 'sonic-boom'
+import sonicBoom from 'sonic-boom'
+import { reasonOf } from '../kit/failure.js'
+import { createLog } from '../kit/log.js'
+import type { Credentials } from '../kit/messages.js'
+import { openLogFile } from './log-file.js'
+
+/** `path` null: standard output. `complain` gets the one line about a broken log: the original standard error. */
+export interface LogSinkOptions {
+  path: string | null
+  owner: Credentials | null
+  complain: (line: string) => void
+  now?: () => number
+  /** Most bytes that wait to be written. */
+  longestBytes?: number
+}
+
+const retryMs = 1000
+const closeMs = 2000
+
+/** One open log. Its only state beyond the stream is what was lost and whether that is known. */
+export class LogSink {
+  readonly #options: LogSinkOptions
+  readonly #now: () => number
+  readonly #drainListeners = new Set<() => void>()
+  #stream: SonicBoom | null
+  #lostBytes = 0
+  #isBroken = false
+  #isClosed = false
+  #triedAt = 0
+
+  /** Throws a `log` Failure when the file cannot be opened: a start with a wrong `logto` is refused. */
+  constructor(options: LogSinkOptions) {
+    this.#options = options
+    this.#now = options.now ?? (() => performance.now())
+    this.#stream = this.#open()
+  }
+
+  /** False: the log is behind, stop reading what feeds it until `onDrain`. The chunk is taken in any case. */
+  write(chunk: string | Uint8Array): boolean {
+    const bytes =
+      typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    if (bytes.length === 0) return true
+    if (this.#stream === null) this.#tryAgain()
+    if (this.#stream === null) {
+      this.#lostBytes += bytes.length
+      return true
+    }
+    // While it is not known to work again nobody is made to wait for it.
+    return writeBytes(this.#stream, bytes) || this.#isBroken
+  }
+
+  /** Calls `listener` whenever everything was written (or given up) after a `write` that returned false; returns its removal. */
+  onDrain(listener: () => void): () => void {
+    this.#drainListeners.add(listener)
+    return () => this.#drainListeners.delete(listener)
+  }
+
+  /**
+   * Goes on in a new file of the same name, after a rotation. The file is there, with its owner, when this returns: proxies open it
+   * next. When it cannot be opened the old one stays in use, and that is said. Standard output has nothing to reopen.
+   */
+  reopen(): void {
+    if (this.#options.path === null || this.#isClosed) return
+    try {
+      const next = this.#open()
+      this.#stream?.end()
+      this.#stream = next
+    } catch (error) {
+      this.#options.complain(`daimyo: ${reasonOf(error)}: the log is not reopened\n`)
+    }
+  }
+
+  /** Writes what waits, for at most two seconds, and closes. */
+  async close(): Promise<void> {
+    const stream = this.#stream
+    this.#stream = null
+    this.#isClosed = true
+    if (stream === null) return
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, closeMs)
+      for (const event of ['finish', 'close', 'error']) {
+        stream.once(event, () => {
+          clearTimeout(timer)
+          resolve()
+        })
+      }
+      stream.end()
+    })
+  }
+
+  #open(): SonicBoom {
+    const { path, owner, longestBytes = 1 << 20 } = this.#options
+    const fd = path === null ? 1 : openLogFile(path, owner)
+    const stream = new sonicBoom.SonicBoom({ fd, contentMode: 'buffer', maxLength: longestBytes })
+    stream.on('error', (error: unknown) => this.#giveUp(stream, error))
+    stream.on('drop', (bytes: Uint8Array) => {
+      this.#lostBytes += bytes.byteLength
+    })
+    stream.on('drain', () => this.#drained(stream))
+    return stream
+  }
+
+  #giveUp(stream: SonicBoom, error: unknown): void {
+    if (stream !== this.#stream) return
+    this.#stream = null
+    this.#triedAt = this.#now()
+    this.#lostBytes += waitingBytes(stream)
+    stream.destroy()
+    if (!this.#isBroken) {
+      const name = this.#options.path ?? 'standard output'
+      this.#options.complain(
+        `daimyo: cannot write the log: ${name}: ${reasonOf(error)}: serving goes on, lines are lost\n`,
+      )
+    }
+    this.#isBroken = true
+    this.#tellDrained()
+  }
+
+  #tryAgain(): void {
+    if (this.#isClosed || this.#now() - this.#triedAt < retryMs) return
+    this.#triedAt = this.#now()
+    try {
+      this.#stream = this.#open()
+    } catch {
+      // The folder is gone, or the file is no longer ours: said already, tried again in a second.
+    }
+  }
+
+  /** Everything is written: an outage is over, and its loss is told where it happened, in the log. */
+  #drained(stream: SonicBoom): void {
+    if (stream !== this.#stream) return
+    this.#isBroken = false
+    const lostBytes = this.#lostBytes
+    this.#lostBytes = 0
+    if (lostBytes > 0) createLog(line => writeBytes(stream, Buffer.from(line)))('log-lost', { bytes: lostBytes })
+    this.#tellDrained()
+  }
+
+  #tellDrained(): void {
+    for (const listener of this.#drainListeners) listener()
+  }
+}
+
+/** In buffer mode sonic-boom takes bytes as they are; its type declaration knows strings only. */
+function writeBytes(stream: SonicBoom, bytes: Buffer): boolean {
+  return stream.write(bytes as unknown as string)
+}
+
+/** What a failed stream still holds: declared nowhere, so that a change of it costs a figure and nothing else. */
+function waitingBytes(stream: SonicBoom): number {
+  const held: unknown = Reflect.get(stream, '_len')
+  return typeof held === 'number' ? held : 0
+}

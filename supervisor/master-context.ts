@@ -1,0 +1,72 @@
+/**
+ * What the parts of the master share: the outside world as one record, the events of its one queue, and what a generation is.
+ * Types only.
+ */
+
+import type { Log } from '../kit/log.js'
+import type { ProxyToMaster, WorkerToMaster } from '../kit/messages.js'
+import type { MetricFamily } from '../kit/metric-family.js'
+import type { Reading, Settings } from './config/settings.js'
+import type { ControlAnswer } from './control-protocol.js'
+import type { OutputGate } from './output-lines.js'
+import type { ProxyEvent } from './proxy-phase.js'
+import type { ProxyProcess } from './proxy-process.js'
+import type { Release } from './release.js'
+import type { SignalEvent } from './signals.js'
+import type { Worker } from './worker.js'
+import type { WorkerEvent } from './worker-phase.js'
+
+/** What a reload starts: new settings and the release that their paths led to then. Numbers are never used again. */
+export interface Generation {
+  number: number
+  settings: Settings
+  release: Release
+}
+
+/** Where the children's metrics go. `sourceId` is unique in the life of the master. */
+export interface MetricsSink {
+  update(sourceId: string, families: MetricFamily[]): void
+  /** The process is gone: its counts stay, its gauges go. */
+  retire(sourceId: string): void
+}
+
+export interface ReloadRequest {
+  progress(text: string): void
+  done(outcome: ReloadOutcome): void
+}
+
+/** How a reload ended; what could not change without a restart is in `ignored`, by option name. */
+export type ReloadOutcome =
+  | { ok: true; generation: number; ignored: string[] }
+  | { ok: false; reason: string; lines: string[] }
+
+/** Everything that happens to the master, in the order of its happening. */
+export type MasterEvent =
+  | { type: 'worker'; worker: Worker; event: WorkerEvent }
+  | { type: 'worker-message'; worker: Worker; message: WorkerToMaster }
+  | { type: 'worker-exit'; worker: Worker; code: number | null; signal: string | null; error: string | null }
+  | { type: 'proxy'; proxy: ProxyProcess; event: ProxyEvent }
+  | { type: 'proxy-message'; proxy: ProxyProcess; message: ProxyToMaster }
+  | { type: 'signal'; signal: string; event: SignalEvent }
+  | { type: 'reload'; request: ReloadRequest }
+  | { type: 'reading'; reading: Reading | Error }
+  | { type: 'stop'; why: string }
+  | { type: 'tick' }
+
+export interface MasterContext {
+  /** Monotonic milliseconds. */
+  nowMs(): number
+  /** How long a ready worker may be without a link from every proxy. */
+  linkMs: number
+  log: Log
+  put(event: MasterEvent): void
+  gate: OutputGate
+  metrics: MetricsSink
+  /** The master's own environment, before it is cleaned for a child. */
+  environment: NodeJS.ProcessEnv
+  workerEntry: string
+  proxyEntry: string
+}
+
+/** The last answer to a control request. */
+export type ControlDone = Extract<ControlAnswer, { type: 'done' }>

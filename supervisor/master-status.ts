@@ -1,0 +1,93 @@
+/**
+ * The status report: what the master knows of its children at this moment, nothing guessed. Pure but for the wall clock;
+ * called by `master.ts` for the control socket, the banner and the metrics.
+ */
+
+import type { ProxyReport, StatusReport, WorkerReport } from './control-protocol.js'
+import type { Listener } from './listeners.js'
+import type { Pool, PoolSlot } from './pool.js'
+import type { ProcessUsage } from './process-usage.js'
+import type { Proxies } from './proxies.js'
+import type { Worker } from './worker.js'
+import type { WorkerLoads } from './worker-loads.js'
+
+export interface StatusSources {
+  pool: Pool
+  proxies: Proxies
+  usage: ProcessUsage
+  loads: WorkerLoads
+  nowMs: number
+  /** Wall clock at `nowMs`. */
+  epochMs: number
+}
+
+/** One row for each worker that is not gone, and one for each slot that waits to be filled. */
+export function workerReports(sources: StatusSources): WorkerReport[] {
+  const { pool } = sources
+  const rows = pool.workers().map(worker => workerReport(worker, sources))
+  for (const slot of pool.slots) if (slot.current === null) rows.push(emptyReport(slot, sources))
+  return rows.sort((a, b) => a.slot - b.slot || a.workerId - b.workerId)
+}
+
+/** One row for each proxy that is not gone. */
+export function proxyReports(sources: StatusSources): ProxyReport[] {
+  return sources.proxies.alive().map(proxy => {
+    const usage = sources.usage.of(proxy.pid)
+    return {
+      proxyId: proxy.proxyId,
+      pid: proxy.pid,
+      phase: proxy.life.phase,
+      rssBytes: usage?.rssBytes ?? null,
+      cpuPercent: usage?.cpuPercent ?? null,
+      sinceMs: toEpoch(proxy.life.sinceMs, sources),
+    }
+  })
+}
+
+/** The URLs that the listeners really have. */
+export function urlsOf(listeners: readonly Listener[]): StatusReport['urls'] {
+  return listeners.map(listener => listener.url)
+}
+
+/** A monotonic time of the past as milliseconds since the epoch. */
+export function toEpoch(sinceMs: number, { nowMs, epochMs }: Pick<StatusSources, 'nowMs' | 'epochMs'>): number {
+  return Math.round(epochMs - (nowMs - sinceMs))
+}
+
+function workerReport(worker: Worker, sources: StatusSources): WorkerReport {
+  const { slot, workerId, generation, socketPath } = worker.address
+  const usage = sources.usage.of(worker.pid)
+  return {
+    slot,
+    workerId,
+    pid: worker.pid,
+    phase: worker.life.phase,
+    why: worker.life.why,
+    generation,
+    ...sources.loads.of(workerId),
+    rssBytes: usage?.rssBytes ?? null,
+    cpuPercent: usage?.cpuPercent ?? null,
+    sinceMs: toEpoch(worker.life.sinceMs, sources),
+    socketPath,
+  }
+}
+
+/** A slot without a worker: why its last one is gone, and when it is filled again. */
+function emptyReport({ slot, generation, last, backOff }: PoolSlot, sources: StatusSources): WorkerReport {
+  const waitMs = Math.max(0, Math.round(backOff.notBeforeMs - sources.nowMs))
+  return {
+    slot,
+    workerId: last?.address.workerId ?? 0,
+    pid: null,
+    phase: 'gone',
+    why: `${last?.life.why ?? 'not started'}${waitMs > 0 ? `, next start in ${waitMs} ms` : ''}`,
+    generation: generation.number,
+    requests: 0,
+    inFlight: 0,
+    lagMs: null,
+    rssBytes: null,
+    cpuPercent: null,
+    sinceMs: toEpoch(last?.life.sinceMs ?? sources.nowMs, sources),
+    socketPath: '',
+  }
+}

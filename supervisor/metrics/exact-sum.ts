@@ -1,0 +1,34 @@
+/**
+ * Sums that do not depend on the order of their terms. When a worker dies its counters move to the accumulator, so the
+ * same numbers are added in another order; plain floating point may then give a result that is smaller by one bit, and
+ * Prometheus takes any fall of a counter for a restart and counts the whole value again. So each sum keeps what
+ * rounding took (Neumaier). Used by the merge and the accumulator; pure but for the row that it adds to.
+ */
+
+import type { Row } from './family-table.js'
+
+/** A row that begins at zero. */
+export function zeroRow(labels: Row['labels'], columns: number): Required<Row> {
+  return { labels, values: new Array(columns).fill(0), errors: new Array(columns).fill(0) }
+}
+
+/** Adds all numbers of `row` to `sum`. */
+export function addRow(sum: Required<Row>, row: Row): void {
+  for (let at = 0; at < sum.values.length; at++) {
+    addValue(sum, at, row.values[at] ?? 0)
+    if (row.errors !== undefined) addValue(sum, at, row.errors[at] ?? 0)
+  }
+}
+
+/** The sum with its errors put back: one rounding, whatever the number of terms. */
+export function roundRow(sum: Required<Row>): Row {
+  return { labels: sum.labels, values: sum.values.map((value, at) => value + (sum.errors[at] ?? 0)) }
+}
+
+function addValue(sum: Required<Row>, at: number, value: number): void {
+  const before = sum.values[at] ?? 0
+  const after = before + value
+  const lost = Math.abs(before) >= Math.abs(value) ? before - after + value : value - after + before
+  sum.values[at] = after
+  sum.errors[at] = (sum.errors[at] ?? 0) + lost
+}

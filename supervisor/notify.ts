@@ -1,0 +1,121 @@
+/**
+ * Tells systemd what the master does (sd_notify(3)), through the `systemd-notify` program: Node has no unix datagram sockets.
+ * Called by `run-command.ts` at each change; without NOTIFY_SOCKET in the environment it does nothing.
+ * Must stay true: the loop is never blocked and the program never fails because of it; messages arrive in their order; what waits is
+ * bounded (a newer message of the same kind replaces one that still waits).
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { reasonOf } from '../kit/failure.js'
+import type { Log } from '../kit/log.js'
+
+/** All methods return at once. `settled` resolves when nothing waits any more: called before the process ends. */
+export interface Notifier {
+  ready(status: string): void
+  reloading(): void
+  stopping(): void
+  status(text: string): void
+  settled(): Promise<void>
+}
+
+/** What the notifier needs: `program` and `deadlineMs` (of one call) are given by tests only. */
+export interface NotifierOptions {
+  environment: Record<string, string | undefined>
+  log: Log
+  program?: string
+  deadlineMs?: number
+}
+
+type Kind = 'ready' | 'reloading' | 'stopping' | 'status'
+
+/** A notifier for the socket that the environment names. */
+export function createNotifier(options: NotifierOptions): Notifier {
+  const queue = new NotifyQueue(options)
+  // systemd-notify is another process than the unit's main one, so MAINPID goes along and the unit says NotifyAccess=all.
+  const mainPid = `MAINPID=${process.pid}`
+  return {
+    ready: status => queue.add('ready', ['READY=1', mainPid, statusLine(status)]),
+    reloading: () => queue.add('reloading', ['RELOADING=1', monotonicTime(), statusLine('reloading')]),
+    stopping: () => queue.add('stopping', ['STOPPING=1', statusLine('stopping')]),
+    status: text => queue.add('status', [statusLine(text)]),
+    settled: () => queue.settled(),
+  }
+}
+
+/** CLOCK_MONOTONIC in microseconds, which `Type=notify-reload` compares with its own (sd_notify(3)); uv_hrtime reads the same clock. */
+function monotonicTime(): string {
+  return `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`
+}
+
+/** One line, whatever is in it: a line end would begin another assignment. */
+function statusLine(text: string): string {
+  return `STATUS=${text.replace(/[\x00-\x1f\x7f]+/g, ' ').slice(0, 500)}`
+}
+
+class NotifyQueue {
+  readonly #options: NotifierOptions
+  readonly #waiting = new Map<Kind, string[]>()
+  readonly #settled: (() => void)[] = []
+  #isBusy = false
+  #hasFailed = false
+
+  constructor(options: NotifierOptions) {
+    this.#options = options
+  }
+
+  add(kind: Kind, assignments: string[]): void {
+    if (!this.#options.environment.NOTIFY_SOCKET) return
+    // Deleted first: a Map keeps the place of a key, and the last thing said must be the last to arrive.
+    this.#waiting.delete(kind)
+    this.#waiting.set(kind, assignments)
+    this.#sendNext()
+  }
+
+  settled(): Promise<void> {
+    if (!this.#isBusy) return Promise.resolve()
+    return new Promise(resolve => this.#settled.push(resolve))
+  }
+
+  #sendNext(): void {
+    if (this.#isBusy) return
+    const next = this.#waiting.entries().next()
+    if (next.done) {
+      for (const resolve of this.#settled.splice(0)) resolve()
+      return
+    }
+    const [kind, assignments] = next.value
+    this.#waiting.delete(kind)
+    this.#isBusy = true
+    this.#send(assignments, failure => {
+      this.#isBusy = false
+      if (failure !== null) this.#complain(failure)
+      this.#sendNext()
+    })
+  }
+
+  #send(assignments: string[], onEnd: (failure: string | null) => void): void {
+    const { environment, program = 'systemd-notify', deadlineMs = 5000 } = this.#options
+    const env = { PATH: environment.PATH ?? '/usr/bin:/bin', NOTIFY_SOCKET: environment.NOTIFY_SOCKET }
+    let child: ChildProcess
+    try {
+      child = spawn(program, assignments, { env, stdio: 'ignore' })
+    } catch (error) {
+      // ENOMEM, E2BIG: spawn throws what it does not know as an event.
+      return onEnd(reasonOf(error))
+    }
+    const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs)
+    // A program that is missing gives `error` and no `exit`; one that could not be killed gives both: the first one counts.
+    const end = (failure: string | null) => {
+      clearTimeout(timer)
+      child.removeAllListeners().on('error', () => {})
+      onEnd(failure)
+    }
+    child.once('error', error => end(error.message))
+    child.once('exit', (code, signal) => end(code === 0 ? null : `exit code=${code} signal=${signal}`))
+  }
+
+  #complain(why: string): void {
+    if (!this.#hasFailed) this.#options.log('notify-failed', { why })
+    this.#hasFailed = true
+  }
+}

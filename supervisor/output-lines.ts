@@ -1,0 +1,106 @@
+/**
+ * What children print, on its way to the master's log: whole lines only, so that two children never share one, and with
+ * back-pressure: while the log is behind, the pipes are not read. Used by `spawn-child.ts`.
+ * Must stay true: nothing here grows beyond LONGEST_LINE_BYTES a stream, however much a child prints.
+ */
+
+import type { Readable } from 'node:stream'
+
+/** Where output goes. `write` returning false: take nothing more from the children until `onDrain` calls. */
+export interface OutputSink {
+  write(chunk: Uint8Array): boolean
+  onDrain(listener: () => void): unknown
+}
+
+const LONGEST_LINE_BYTES = 64 * 1024
+const NEWLINE = 10
+
+/** Opens and shuts all children's streams as the one sink behind it can take more or not. */
+export class OutputGate {
+  readonly #sink: OutputSink
+  readonly #waiting = new Set<Readable>()
+
+  constructor(sink: OutputSink) {
+    this.#sink = sink
+    sink.onDrain(() => this.#open())
+  }
+
+  /** Forwards the lines of `stream` until it ends; `onLine` sees each of them, without its newline, cut at the bound. */
+  forward(stream: Readable, onLine?: (line: string) => void): void {
+    const lines = new WholeLines(bytes => {
+      if (onLine !== undefined) for (const line of bytes.toString('utf8').trimEnd().split('\n')) onLine(line)
+      if (this.#sink.write(bytes)) return
+      this.#waiting.add(stream)
+      stream.pause()
+    })
+    stream.on('data', (chunk: Buffer) => lines.push(chunk))
+    stream.on('close', () => {
+      this.#waiting.delete(stream)
+      lines.end()
+    })
+    // A pipe that breaks says the same as one that ends; 'close' follows.
+    stream.on('error', () => {})
+  }
+
+  #open(): void {
+    const streams = [...this.#waiting]
+    this.#waiting.clear()
+    for (const stream of streams) stream.resume()
+  }
+}
+
+/** Cuts a byte stream into runs of whole lines; a line that is too long is broken. */
+export class WholeLines {
+  readonly #take: (lines: Buffer) => void
+  #rest: Buffer[] = []
+  #restBytes = 0
+
+  /** `take` gets one or more lines, each with its newline. */
+  constructor(take: (lines: Buffer) => void) {
+    this.#take = take
+  }
+
+  push(chunk: Buffer): void {
+    const end = chunk.lastIndexOf(NEWLINE) + 1
+    if (end > 0) {
+      const lines =
+        this.#restBytes === 0 ? chunk.subarray(0, end) : Buffer.concat([...this.#rest, chunk.subarray(0, end)])
+      this.#clear()
+      this.#take(lines)
+    }
+    if (end === chunk.length) return
+    this.#rest.push(chunk.subarray(end))
+    this.#restBytes += chunk.length - end
+    if (this.#restBytes >= LONGEST_LINE_BYTES) this.end()
+  }
+
+  /** The last line need not have ended. */
+  end(): void {
+    if (this.#restBytes === 0) return
+    const line = Buffer.concat([...this.#rest, Buffer.of(NEWLINE)])
+    this.#clear()
+    this.#take(line)
+  }
+
+  #clear(): void {
+    this.#rest = []
+    this.#restBytes = 0
+  }
+}
+
+/** The last lines of a stream, for the message about a worker that did not start. */
+export class LastLines {
+  readonly #lines: string[] = []
+
+  push(line: string): void {
+    this.#lines.push(line.slice(0, LINE_CHARACTERS))
+    if (this.#lines.length > LINES) this.#lines.shift()
+  }
+
+  all(): string[] {
+    return [...this.#lines]
+  }
+}
+
+const LINES = 20
+const LINE_CHARACTERS = 500

@@ -1,0 +1,129 @@
+/**
+ * The pidfile: the master's pid and a newline, for `kill -HUP $(cat daimyo.pid)`. Called by `run-command.ts`.
+ * Must stay true: readers see the old file or the whole new one, never half of one; nothing that a planted link points to is
+ * written or removed; a live daimyo's pidfile is never taken.
+ *
+ * Unlike uWSGI, which leaves it behind unless `vacuum` is set, the file is always removed at exit while it is still ours: a
+ * pidfile that outlives its process names a stranger some day.
+ */
+
+import {
+  closeSync,
+  constants,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
+import { commandOf, lifeOf, startTimeOf } from './process-presence.js'
+
+const longestPidfile = 64
+
+/**
+ * Throws a `pidfile` Failure when `path` cannot become ours: it is a link or no regular file (77), or it names a daimyo that
+ * runs (69). Called before anything is started, and again by `writePidfile`.
+ */
+export function checkPidfile(path: string): void {
+  const found = lookAt(path)
+  if (found === null) return
+  if (!found.isFile()) {
+    const what = found.isSymbolicLink() ? 'it is a symbolic link' : 'it is not a regular file'
+    throw new Failure('pidfile', `cannot use the pidfile: pidfile=${path}: ${what}`, EXIT.permission)
+  }
+  const pid = readPid(path)
+  if (pid !== null && pid !== process.pid && isRunningDaimyo(pid, found.mtimeMs)) {
+    throw new Failure(
+      'pidfile',
+      `cannot use the pidfile: pidfile=${path}: daimyo runs with pid ${pid}`,
+      EXIT.unavailable,
+    )
+  }
+}
+
+/** Writes our pid to `path` (mode 0644) in one step; a stale pidfile is replaced. Failures as `checkPidfile`. */
+export function writePidfile(path: string, pid: number = process.pid): void {
+  checkPidfile(path)
+  const temporary = join(dirname(path), `.${basename(path)}.${pid}.new`)
+  try {
+    removeIfThere(temporary)
+    writeNewFile(temporary, `${pid}\n`)
+    renameSync(temporary, path)
+  } catch (error) {
+    const exitCode = ['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error)) ? EXIT.permission : EXIT.os
+    throw new Failure('pidfile', `cannot write the pidfile: pidfile=${path}: ${reasonOf(error)}`, exitCode, error)
+  }
+}
+
+/** Removes the pidfile if it still holds our pid; tells whether it did. Never throws: at exit nobody could act on it. */
+export function removePidfile(path: string, pid: number = process.pid): boolean {
+  try {
+    if (!lookAt(path)?.isFile() || readPid(path) !== pid) return false
+    unlinkSync(path)
+    return true
+  } catch {
+    // EACCES, EROFS: it stays, and the next start finds it stale.
+    return false
+  }
+}
+
+/** The pid that a pidfile holds; null when there is no such file or something else is in it. */
+export function readPid(path: string): number | null {
+  try {
+    const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    try {
+      const text = readFileSync(descriptor, 'utf8').slice(0, longestPidfile).trim()
+      return /^[1-9]\d{0,9}$/.test(text) ? Number(text) : null
+    } finally {
+      closeSync(descriptor)
+    }
+  } catch {
+    // ENOENT, ELOOP (a link), EACCES.
+    return null
+  }
+}
+
+/**
+ * A master that started before the file was written wrote it; one that started later only got the same number, as happens after
+ * a crash of the whole machine. A stepped clock can make this wrong, for two INIs that share one pidfile by mistake.
+ */
+function isRunningDaimyo(pid: number, writtenMs: number): boolean {
+  const life = lifeOf(pid)
+  if (life === null) return false
+  const command = commandOf(pid)
+  if (command === null) return true
+  const startedMs = startTimeOf(life)
+  return isMasterCommand(command) && (startedMs === null || startedMs <= writtenMs + 1000)
+}
+
+/** `daimyo: master …` once the title is set, before that `node …/daimyo.js …`. */
+function isMasterCommand(command: string): boolean {
+  return /^daimyo\b/.test(command) || /(^|[ /])daimyo(\.js)?( |$)/.test(command)
+}
+
+function writeNewFile(path: string, text: string): void {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+  const descriptor = openSync(path, flags, 0o644)
+  try {
+    writeSync(descriptor, text)
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
+}
+
+function lookAt(path: string) {
+  return lstatSync(path, { throwIfNoEntry: false }) ?? null
+}

@@ -1,0 +1,284 @@
+/**
+ * All workers: the slots with their current workers and replacements, and those that are leaving. Executes what `slots.ts`
+ * decides; owned by `master.ts`, steered by `reload.ts`.
+ * Must stay true: a worker is in one place only, a slot's or `leaving`, until it is reaped; then it is in none.
+ */
+
+import type { WorkerAddress, WorkerToMaster } from '../kit/messages.js'
+import { afterDeath, type BackOff, NO_BACK_OFF } from './back-off.js'
+import type { Generation, MasterContext } from './master-context.js'
+import { reconcile, type SlotAction, type SlotView, type Wishes } from './slots.js'
+import { type BootFailure, Worker, type WorkerHooks } from './worker.js'
+import { diedUnasked, type WorkerEvent } from './worker-phase.js'
+
+/** What the workers' lives do to the proxies. */
+export interface PoolProxies {
+  announce(worker: WorkerAddress): void
+  /** The proxies that will answer that it is drained. */
+  takeOut(workerId: number): number[]
+  withdraw(workerId: number): void
+  haveLinked(linkedBy: ReadonlySet<number>): boolean
+}
+
+export interface PoolHooks {
+  /** A worker ended before it was ready, though nobody had asked it to, or no proxy could reach it. */
+  bootFailed(failure: BootFailure): void
+  gone(worker: Worker): void
+}
+
+/** What the pool shall bring about; see `Wishes`. */
+export interface PoolTarget {
+  wanted: number
+  /** For new slots. */
+  base: Generation
+  /** For all slots in the end. */
+  target: Generation
+  move: Wishes['move']
+}
+
+/** A slot as the pool keeps it; `last` is the worker that died in it last, for the status of an empty one. */
+export interface PoolSlot {
+  slot: number
+  generation: Generation
+  current: Worker | null
+  replacement: Worker | null
+  backOff: BackOff
+  last: Worker | null
+}
+
+export class Pool {
+  readonly slots: PoolSlot[] = []
+  readonly leaving = new Set<Worker>()
+  target: PoolTarget
+  readonly #context: MasterContext
+  readonly #proxies: PoolProxies
+  readonly #hooks: PoolHooks
+  readonly #workerHooks: WorkerHooks
+  #workers = 0
+  #hasProven = false
+  #isStopping = false
+
+  constructor(target: PoolTarget, context: MasterContext, proxies: PoolProxies, hooks: PoolHooks) {
+    this.target = target
+    this.#context = context
+    this.#proxies = proxies
+    this.#hooks = hooks
+    this.#workerHooks = {
+      announce: worker => proxies.announce(worker.address),
+      takeOut: worker => this.#takeOut(worker),
+      withdraw: worker => proxies.withdraw(worker.address.workerId),
+      fold: worker => context.metrics.retire(worker.sourceId),
+    }
+  }
+
+  /** Every worker that is not gone, those of the slots first. */
+  workers(): Worker[] {
+    const inSlots = this.slots.flatMap(({ current, replacement }) => [current, replacement])
+    return [...inSlots.filter(worker => worker !== null), ...this.leaving]
+  }
+
+  /** Those that the proxies may use. */
+  rotation(): WorkerAddress[] {
+    return this.workers().flatMap(worker => (worker.life.phase === 'ready' ? [worker.address] : []))
+  }
+
+  /** Ready and in rotation at all proxies. */
+  isServing(worker: Worker | null): boolean {
+    return worker !== null && worker.life.phase === 'ready' && this.#proxies.haveLinked(worker.linkedBy)
+  }
+
+  /** Some worker became ready since the start. */
+  get hasProven(): boolean {
+    return this.#hasProven
+  }
+
+  /** Brings the slots nearer to the target; returns when to look again although nothing happens. */
+  reconcile(): number | null {
+    if (this.#isStopping) return null
+    for (;;) {
+      const { actions, wakeAtMs } = reconcile(
+        this.slots.map(slot => this.#view(slot)),
+        this.#wishes(),
+      )
+      if (actions.length === 0) return wakeAtMs
+      for (const action of actions) this.#execute(action)
+    }
+  }
+
+  /** An event of one worker's life. */
+  apply(worker: Worker, event: WorkerEvent): void {
+    worker.apply(event)
+  }
+
+  /** A message of one worker. */
+  take(worker: Worker, message: WorkerToMaster): void {
+    worker.take(message)
+    if (worker.life.phase === 'ready') this.#hasProven = true
+  }
+
+  /** The child is gone. */
+  exit(worker: Worker, code: number | null, signal: string | null, error: string | null): void {
+    worker.exit(code, signal, error)
+    this.#forget(worker)
+    if (worker.life.readyMs === null && diedUnasked(worker.life)) this.#hooks.bootFailed(worker.bootFailure())
+    this.#hooks.gone(worker)
+  }
+
+  /** A proxy has it in rotation. */
+  linked(workerId: number, proxyId: number): void {
+    this.#find(workerId)?.linkedBy.add(proxyId)
+  }
+
+  /** A proxy has nothing in flight at it any more. */
+  drained(workerId: number, proxyId: number): void {
+    const worker = this.#find(workerId)
+    if (worker !== undefined) this.#settle(worker, proxyId)
+  }
+
+  /** Its loop is blocked, says a proxy. */
+  blocked(workerId: number, event: WorkerEvent & { type: 'blocked' }): void {
+    const worker = this.#find(workerId)
+    if (worker !== undefined) this.apply(worker, event)
+  }
+
+  /** Whatever a dead proxy would have answered is answered. */
+  proxyGone(proxyId: number): void {
+    for (const worker of this.workers()) {
+      worker.linkedBy.delete(proxyId)
+      this.#settle(worker, proxyId)
+    }
+  }
+
+  /** The end: tells all to stop; none is started again. */
+  stop(why: string, mercyMs: number): void {
+    this.#isStopping = true
+    for (const worker of this.workers()) this.apply(worker, { type: 'stop', why, mercyMs })
+  }
+
+  kill(why: string): void {
+    this.#isStopping = true
+    for (const worker of this.workers()) this.apply(worker, { type: 'kill', why })
+  }
+
+  /** Nothing is started any more, and what does not serve yet never will; the others go on while the proxies drain. */
+  freeze(why: string): void {
+    this.#isStopping = true
+    for (const worker of this.workers()) {
+      if (worker.life.phase === 'booting') this.apply(worker, { type: 'stop', why, mercyMs: 0 })
+    }
+  }
+
+  #view({ slot, generation, current, replacement, backOff }: PoolSlot): SlotView {
+    const view = (worker: Worker | null) =>
+      worker === null ? null : worker.view(this.#proxies.haveLinked(worker.linkedBy))
+    return { slot, generation: generation.number, current: view(current), replacement: view(replacement), backOff }
+  }
+
+  #wishes(): Wishes {
+    const { wanted, base, target, move } = this.target
+    const mayStartAll = this.#hasProven || target.settings.lazyApps
+    return {
+      wanted: mayStartAll ? wanted : Math.min(wanted, 1),
+      generation: base.number,
+      target: target.number,
+      move,
+      leaving: this.leaving.size,
+      linkMs: this.#context.linkMs,
+      nowMs: this.#context.nowMs(),
+    }
+  }
+
+  #execute(action: SlotAction): void {
+    if (action.type === 'add') {
+      const generation = this.#generation(action.generation)
+      const slot = { slot: action.slot, generation, current: null, replacement: null, backOff: NO_BACK_OFF, last: null }
+      this.slots.push(slot)
+      this.slots.sort((a, b) => a.slot - b.slot)
+      return
+    }
+    const slot = this.slots.find(candidate => candidate.slot === action.slot)!
+    switch (action.type) {
+      case 'remove':
+        this.slots.splice(this.slots.indexOf(slot), 1)
+        for (const worker of [slot.current, slot.replacement]) if (worker !== null) this.#retire(worker, action.why)
+        return
+      case 'spawn':
+        slot[action.place] = this.#spawn(slot, this.#generation(action.generation), action.why)
+        return
+      case 'promote':
+        return this.#promote(slot, action.why)
+      case 'give-up':
+        return this.#giveUp(slot, action.why)
+    }
+  }
+
+  #spawn(slot: PoolSlot, generation: Generation, why: string): Worker {
+    this.#workers++
+    const spec = { workerId: this.#workers, slot: slot.slot, generation, why }
+    return new Worker(spec, this.#context, this.#workerHooks)
+  }
+
+  #promote(slot: PoolSlot, why: string): void {
+    const { current, replacement } = slot
+    if (replacement === null) return
+    slot.current = replacement
+    slot.replacement = null
+    slot.generation = replacement.generation
+    slot.backOff = NO_BACK_OFF
+    if (current !== null) this.#retire(current, why)
+  }
+
+  #giveUp(slot: PoolSlot, why: string): void {
+    const { replacement } = slot
+    if (replacement === null) return
+    slot.replacement = null
+    slot.backOff = afterDeath(slot.backOff, 0, this.#context.nowMs())
+    this.#retire(replacement, why)
+    if (why === 'link-deadline') {
+      const { linkMs } = this.#context
+      this.#hooks.bootFailed(replacement.bootFailure(`a proxy did not link to the ready worker within ${linkMs} ms`))
+    }
+  }
+
+  #retire(worker: Worker, why: string): void {
+    this.leaving.add(worker)
+    this.apply(worker, { type: 'retire', why })
+  }
+
+  /** Takes a reaped worker out of its place, and makes its slot wait if it died too soon. */
+  #forget(worker: Worker): void {
+    this.leaving.delete(worker)
+    for (const slot of this.slots) {
+      if (slot.current === worker) slot.current = null
+      else if (slot.replacement === worker) slot.replacement = null
+      else continue
+      slot.last = worker
+      slot.backOff = this.#backOffAfter(worker, slot.backOff)
+    }
+  }
+
+  /** The harakiri of a healthy application is the request's fault, not the slot's. */
+  #backOffAfter({ life }: Worker, backOff: BackOff): BackOff {
+    if (!diedUnasked(life) || life.why === 'harakiri') return NO_BACK_OFF
+    return afterDeath(backOff, life.readyMs === null ? 0 : life.sinceMs - life.readyMs, life.sinceMs)
+  }
+
+  #takeOut(worker: Worker): void {
+    for (const proxyId of this.#proxies.takeOut(worker.address.workerId)) worker.owedBy.add(proxyId)
+    if (worker.owedBy.size === 0) this.#context.put({ type: 'worker', worker, event: { type: 'drained' } })
+  }
+
+  #settle(worker: Worker, proxyId: number): void {
+    if (worker.owedBy.delete(proxyId) && worker.owedBy.size === 0) this.apply(worker, { type: 'drained' })
+  }
+
+  #find(workerId: number): Worker | undefined {
+    return this.workers().find(worker => worker.address.workerId === workerId)
+  }
+
+  /** Generations are known by those who use them: the target's two, and the slots' own. */
+  #generation(number: number): Generation {
+    const known = [this.target.base, this.target.target, ...this.slots.map(slot => slot.generation)]
+    return known.find(generation => generation.number === number)!
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * Memory and CPU of the children, read every two seconds through `pidusage`. Owned by `master.ts`; read by the status and
+ * the metrics. A round that takes longer is never overtaken by the next; a pid that is gone is simply not in the next result.
+ */
+
+import pidusage from 'pidusage'
+
+/** `cpuPercent`: of one core, since the round before. */
+export interface Usage {
+  rssBytes: number
+  cpuPercent: number
+  /** Used since the process started, user and system. */
+  cpuSeconds: number
+}
+
+const EVERY_MS = 2000
+
+/** The part of pidusage's figures that is used; `ctime` in milliseconds. */
+interface Stat {
+  memory: number
+  cpu: number
+  ctime: number
+}
+
+/** Figures by pid; a pid that is gone may be missing. */
+export type ReadUsage = (pids: number[]) => Promise<Record<string, Stat | undefined>>
+
+export class ProcessUsage {
+  readonly #pids: () => number[]
+  readonly #read: ReadUsage
+  readonly #timer: NodeJS.Timeout
+  #usage = new Map<number, Usage>()
+  #isReading = false
+
+  constructor(pids: () => number[], read: ReadUsage = readWithPidusage, everyMs: number = EVERY_MS) {
+    this.#pids = pids
+    this.#read = read
+    this.#timer = setInterval(() => void this.round(), everyMs)
+    this.#timer.unref()
+  }
+
+  /** The last figures of a process, null: none yet. */
+  of(pid: number | null): Usage | null {
+    return pid === null ? null : (this.#usage.get(pid) ?? null)
+  }
+
+  /** Reads once, unless a round is under way. Called by the timer. */
+  async round(): Promise<void> {
+    const pids = this.#pids()
+    if (this.#isReading || pids.length === 0) return
+    this.#isReading = true
+    try {
+      this.#usage = readings(await this.#read(pids))
+    } catch {
+      // `No matching pid found`: all of them ended meanwhile. Stale figures are worse than none.
+      this.#usage = new Map()
+    } finally {
+      this.#isReading = false
+    }
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    pidusage.clear()
+  }
+}
+
+function readWithPidusage(pids: number[]): Promise<Record<string, Stat | undefined>> {
+  return pidusage(pids)
+}
+
+function readings(stats: Awaited<ReturnType<ReadUsage>>): Map<number, Usage> {
+  const usage = new Map<number, Usage>()
+  for (const [pid, stat] of Object.entries(stats)) {
+    if (!stat) continue
+    const cpuPercent = Math.round(stat.cpu * 10) / 10
+    usage.set(Number(pid), { rssBytes: stat.memory, cpuPercent, cpuSeconds: stat.ctime / 1000 })
+  }
+  return usage
+}

@@ -1,0 +1,184 @@
+/**
+ * All proxies: keeps `http-processes` of them alive, tells them of workers, and knows whom they serve. Owned by `master.ts`.
+ * Must stay true: a dead proxy owes nothing: whatever waits for an answer of it goes on.
+ */
+
+import type { Credentials, MasterToProxy, ProxySettings, ProxyToMaster, WorkerAddress } from '../kit/messages.js'
+import { afterDeath, type BackOff, NO_BACK_OFF } from './back-off.js'
+import type { Listener } from './listeners.js'
+import type { MasterContext } from './master-context.js'
+import type { ProxyEvent } from './proxy-phase.js'
+import { ProxyProcess } from './proxy-process.js'
+import { FIRST_DESCRIPTOR } from './spawn-child.js'
+
+export interface ProxyOptions {
+  count: number
+  listeners: readonly Listener[]
+  backlog: number
+  credentials: Credentials | null
+  settings: ProxySettings
+  /** Access lines go to the master's own standard output. */
+  stdout: 'inherit' | 'ignore'
+}
+
+export interface ProxyHooks {
+  /** Workers that a new proxy must know. */
+  rotation(): WorkerAddress[]
+  gone(proxy: ProxyProcess): void
+  /** It died, or gave up, before it ever accepted. */
+  startFailed(proxyId: number, reason: string, lines: string[]): void
+}
+
+interface Place {
+  proxyId: number
+  proxy: ProxyProcess | null
+  backOff: BackOff
+  failure: string | null
+}
+
+export class Proxies {
+  readonly #context: MasterContext
+  readonly #options: ProxyOptions
+  readonly #hooks: ProxyHooks
+  readonly #places: Place[]
+  #settings: ProxySettings
+  #lives = 0
+  #isDraining = false
+
+  constructor(options: ProxyOptions, context: MasterContext, hooks: ProxyHooks) {
+    this.#options = options
+    this.#context = context
+    this.#hooks = hooks
+    this.#settings = options.settings
+    this.#places = Array.from({ length: options.count }, (_, index) => ({
+      proxyId: index + 1,
+      proxy: null,
+      backOff: NO_BACK_OFF,
+      failure: null,
+    }))
+  }
+
+  /** Those that are not gone. */
+  alive(): ProxyProcess[] {
+    return this.#places.flatMap(({ proxy }) => (proxy === null ? [] : [proxy]))
+  }
+
+  /** Every one accepts. */
+  get areListening(): boolean {
+    return this.#places.every(({ proxy }) => proxy?.life.phase === 'listening')
+  }
+
+  /** Whether all that accept have the worker in rotation. */
+  haveLinked(linkedBy: ReadonlySet<number>): boolean {
+    return this.alive().every(proxy => proxy.life.phase !== 'listening' || linkedBy.has(proxy.proxyId))
+  }
+
+  /** Fills empty places whose back-off is over; returns when to look again. */
+  reconcile(): number | null {
+    if (this.#isDraining) return null
+    const nowMs = this.#context.nowMs()
+    const waits: number[] = []
+    for (const place of this.#places) {
+      if (place.proxy !== null) continue
+      if (place.backOff.notBeforeMs <= nowMs) this.#start(place)
+      else waits.push(place.backOff.notBeforeMs)
+    }
+    return waits.length === 0 ? null : Math.min(...waits)
+  }
+
+  announce(worker: WorkerAddress): void {
+    this.#tell({ type: 'worker-ready', worker })
+  }
+
+  /** Tells all to give a worker nothing new; returns those that will answer. */
+  takeOut(workerId: number): number[] {
+    this.#tell({ type: 'worker-retire', workerId })
+    return this.alive().flatMap(proxy => (proxy.isServing ? [proxy.proxyId] : []))
+  }
+
+  withdraw(workerId: number): void {
+    this.#tell({ type: 'worker-gone', workerId })
+  }
+
+  /** New settings for those that run and those to come. */
+  change(settings: ProxySettings): void {
+    this.#settings = settings
+    this.#tell({ type: 'settings', settings })
+  }
+
+  reopenLogs(): void {
+    this.#tell({ type: 'reopen-logs' })
+  }
+
+  /** The end: none is started again. */
+  drain(why: string, mercyMs: number): void {
+    this.#isDraining = true
+    for (const proxy of this.alive()) proxy.apply({ type: 'drain', why, mercyMs })
+  }
+
+  kill(why: string): void {
+    this.#isDraining = true
+    for (const proxy of this.alive()) proxy.apply({ type: 'kill', why })
+  }
+
+  /** An event of one proxy's life. */
+  apply(proxy: ProxyProcess, event: ProxyEvent): void {
+    const place = this.#places.find(candidate => candidate.proxy === proxy)
+    if (place === undefined) return
+    if (event.type === 'failed') place.failure = event.reason
+    proxy.apply(event)
+    if (proxy.life.phase === 'gone') this.#vacate(place, proxy)
+  }
+
+  /** What of a proxy's messages is about itself. */
+  take(proxy: ProxyProcess, message: ProxyToMaster & { type: 'listening' | 'failed' | 'event' }): void {
+    if (message.type === 'event') proxy.report(message.event, message.fields)
+    else this.apply(proxy, message)
+  }
+
+  #start(place: Place): void {
+    const { listeners, backlog, credentials, stdout } = this.#options
+    this.#lives++
+    place.failure = null
+    const proxy = new ProxyProcess(
+      {
+        proxyId: place.proxyId,
+        life: this.#lives,
+        why: place.backOff.deaths === 0 ? 'start' : 'respawn',
+        stdout,
+        descriptors: listeners.map(listener => listener.fd),
+      },
+      this.#context,
+    )
+    place.proxy = proxy
+    proxy.send({
+      type: 'configure',
+      proxyId: place.proxyId,
+      credentials,
+      listeners: listeners.map(({ url }, index) => ({ fd: FIRST_DESCRIPTOR + index, url })),
+      backlog,
+      settings: this.#settings,
+    })
+    // Before it accepts, so that its first request finds the workers.
+    for (const worker of this.#hooks.rotation()) proxy.send({ type: 'worker-ready', worker })
+  }
+
+  #vacate(place: Place, proxy: ProxyProcess): void {
+    const { listeningMs, sinceMs, why } = proxy.life
+    place.proxy = null
+    place.backOff = afterDeath(place.backOff, listeningMs === null ? 0 : sinceMs - listeningMs, sinceMs)
+    this.#context.metrics.retire(proxy.sourceId)
+    this.#hooks.gone(proxy)
+    if (listeningMs === null && !proxy.life.asked) {
+      this.#hooks.startFailed(
+        place.proxyId,
+        place.failure ?? `it ended before it was ready (${why})`,
+        proxy.errorLines(),
+      )
+    }
+  }
+
+  #tell(message: MasterToProxy): void {
+    for (const proxy of this.alive()) proxy.send(message)
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * The lifecycle of a proxy as a total table, the smaller sister of `worker-phase.ts`. Used by `proxy-process.ts`, which
+ * executes the effects. A proxy is never replaced by a reload: it takes new settings while it runs.
+ *
+ *     starting → listening → draining → gone
+ *         └──────────┴───────────┴→ killed → gone
+ */
+
+import type { EventFields } from '../kit/log.js'
+
+export const PROXY_PHASES = ['starting', 'listening', 'draining', 'killed', 'gone'] as const
+
+/** draining: accepts nothing new, finishes what is in flight. killed: SIGKILL sent, not reaped yet. gone: reaped. */
+export type ProxyPhase = (typeof PROXY_PHASES)[number]
+
+/** As `WorkerLife`, on the master's monotonic clock. */
+export interface ProxyLife {
+  phase: ProxyPhase
+  why: string
+  sinceMs: number
+  deadlineMs: number | null
+  /** When it began to accept, null: never. */
+  listeningMs: number | null
+  asked: boolean
+}
+
+export type ProxyEvent =
+  | { type: 'listening' }
+  | { type: 'failed'; reason: string }
+  | { type: 'drain'; why: string; mercyMs: number }
+  | { type: 'kill'; why: string }
+  | { type: 'ipc-closed' }
+  | { type: 'tick' }
+  | { type: 'exit'; code: number | null; signal: string | null }
+
+export type ProxyEffect =
+  | { type: 'send-drain'; mercyMs: number }
+  | { type: 'kill' }
+  | { type: 'report'; event: string; fields: EventFields }
+
+export interface ProxyStep {
+  next: ProxyLife
+  effects: ProxyEffect[]
+}
+
+/** How long a proxy may take until it accepts: it loads our own code only. */
+export const PROXY_START_MS = 20_000
+
+/** Between the end of a proxy's mercy, or the loss of its channel, and SIGKILL. */
+export const DRAIN_GRACE_MS = 1000
+
+/** A proxy that was just spawned. */
+export function newProxyLife(nowMs: number, why: string): ProxyLife {
+  return { phase: 'starting', why, sinceMs: nowMs, deadlineMs: nowMs + PROXY_START_MS, listeningMs: null, asked: false }
+}
+
+/** The next life and the effects of one event. */
+export function stepProxy(life: ProxyLife, event: ProxyEvent, nowMs: number): ProxyStep {
+  const cell = TABLE[life.phase][event.type] as Cell<ProxyEvent>
+  return cell(life, event, nowMs)
+}
+
+type Cell<E extends ProxyEvent> = (life: ProxyLife, event: E, nowMs: number) => ProxyStep
+type Row = { [T in ProxyEvent['type']]: Cell<Extract<ProxyEvent, { type: T }>> }
+
+const ignore = (life: ProxyLife): ProxyStep => ({ next: life, effects: [] })
+
+const listen: Row['listening'] = (life, _event, nowMs) => ({
+  next: { ...life, phase: 'listening', sinceMs: nowMs, deadlineMs: null, listeningMs: nowMs },
+  effects: [report('proxy-listening', { why: life.why })],
+})
+
+const fail: Row['failed'] = (life, event, nowMs) => {
+  const { next, effects } = killNow(life, 'failed', nowMs)
+  return { next, effects: [report('proxy-failed', { why: 'failed', reason: event.reason }), ...effects] }
+}
+
+const drain: Row['drain'] = (life, event, nowMs) => ({
+  next: {
+    ...life,
+    phase: 'draining',
+    why: event.why,
+    sinceMs: nowMs,
+    deadlineMs: nowMs + event.mercyMs + DRAIN_GRACE_MS,
+    asked: true,
+  },
+  effects: [{ type: 'send-drain', mercyMs: Math.round(event.mercyMs) }, report('proxy-draining', { why: event.why })],
+})
+
+const kill: Row['kill'] = (life, event, nowMs) => killNow({ ...life, asked: true }, event.why, nowMs)
+
+/** It cannot be told of workers any more; it drains by itself, as it would without a master, but others must take over soon. */
+const lose: Row['ipc-closed'] = (life, _event, nowMs) => ({
+  next: { ...life, phase: 'draining', why: 'ipc-closed', sinceMs: nowMs, deadlineMs: nowMs + DRAIN_GRACE_MS },
+  effects: [],
+})
+
+const killLate: Row['tick'] = (life, _event, nowMs) => {
+  if (life.deadlineMs === null || nowMs < life.deadlineMs) return ignore(life)
+  return killNow(life, life.phase === 'starting' ? 'start-deadline' : life.why, nowMs)
+}
+
+const reap: Row['exit'] = (life, { code, signal }, nowMs) => {
+  const why = life.asked || life.phase === 'killed' ? life.why : 'died'
+  return {
+    next: { ...life, phase: 'gone', why, sinceMs: nowMs, deadlineMs: null },
+    effects: [report('proxy-exit', { code: code ?? undefined, signal: signal ?? undefined, why })],
+  }
+}
+
+const TABLE: { [P in ProxyPhase]: Row } = {
+  starting: { listening: listen, failed: fail, drain, kill, 'ipc-closed': lose, tick: killLate, exit: reap },
+  listening: { listening: ignore, failed: fail, drain, kill, 'ipc-closed': lose, tick: ignore, exit: reap },
+  draining: { listening: ignore, failed: fail, drain: ignore, kill, 'ipc-closed': ignore, tick: killLate, exit: reap },
+  killed: {
+    listening: ignore,
+    failed: ignore,
+    drain: ignore,
+    kill: ignore,
+    'ipc-closed': ignore,
+    tick: ignore,
+    exit: reap,
+  },
+  gone: {
+    listening: ignore,
+    failed: ignore,
+    drain: ignore,
+    kill: ignore,
+    'ipc-closed': ignore,
+    tick: ignore,
+    exit: ignore,
+  },
+}
+
+function killNow(life: ProxyLife, why: string, nowMs: number): ProxyStep {
+  return {
+    next: { ...life, phase: 'killed', why, sinceMs: nowMs, deadlineMs: null },
+    effects: [{ type: 'kill' }, report('proxy-killed', { why, phase: life.phase })],
+  }
+}
+
+function report(event: string, fields: EventFields): ProxyEffect {
+  return { type: 'report', event, fields }
+}

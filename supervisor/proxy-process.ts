@@ -1,0 +1,111 @@
+/**
+ * A proxy as the master sees it: one process, one life. Executes the effects that `proxy-phase.ts` decides; owned by
+ * `proxies.ts`. It inherits the listening sockets; what runs inside is `proxy/`.
+ */
+
+import type { MasterToProxy } from '../kit/messages.js'
+import { readProxyMessage } from './child-message.js'
+import type { MasterContext } from './master-context.js'
+import { newProxyLife, type ProxyEffect, type ProxyEvent, type ProxyLife, stepProxy } from './proxy-phase.js'
+import { Child } from './spawn-child.js'
+import { cleanEnvironment } from './spawn-environment.js'
+
+export interface ProxySpec {
+  /** The number of its place, from 1: the next proxy of the same place has it too. */
+  proxyId: number
+  /** Counts the proxies of this master: unique. */
+  life: number
+  why: string
+  stdout: 'inherit' | 'ignore'
+  descriptors: readonly number[]
+}
+
+export class ProxyProcess {
+  readonly proxyId: number
+  /** Under which the metrics of this life are kept. */
+  readonly sourceId: string
+  readonly #context: MasterContext
+  readonly #child: Child
+  #life: ProxyLife
+
+  constructor(spec: ProxySpec, context: MasterContext) {
+    this.proxyId = spec.proxyId
+    this.sourceId = `proxy-${spec.proxyId}-${spec.life}`
+    this.#context = context
+    this.#life = newProxyLife(context.nowMs(), spec.why)
+    this.#child = this.#spawn(spec)
+    this.report('proxy-start', { why: spec.why })
+  }
+
+  get life(): ProxyLife {
+    return this.#life
+  }
+
+  get pid(): number | null {
+    return this.#life.phase === 'gone' ? null : this.#child.pid
+  }
+
+  /** Can be told of workers, and answers. */
+  get isServing(): boolean {
+    return this.#life.phase === 'starting' || this.#life.phase === 'listening'
+  }
+
+  /** Lets one event happen to it. */
+  apply(event: ProxyEvent): void {
+    const { next, effects } = stepProxy(this.#life, event, this.#context.nowMs())
+    this.#life = next
+    for (const effect of effects) this.#execute(effect)
+  }
+
+  /** Sends a message; after its death this does nothing. */
+  send(message: MasterToProxy): void {
+    this.#child.send(message)
+  }
+
+  /** Tells an event of this proxy. */
+  report(event: string, fields: Parameters<MasterContext['log']>[1]): void {
+    this.#context.log(event, { proxy: this.proxyId, pid: this.#child.pid, ...fields })
+  }
+
+  /** The last lines that it wrote to standard error. */
+  errorLines(): string[] {
+    return this.#child.errorLines()
+  }
+
+  #spawn({ proxyId, stdout, descriptors }: ProxySpec): Child {
+    const { environment, proxyEntry, gate, put } = this.#context
+    return new Child(
+      {
+        entry: proxyEntry,
+        title: `daimyo: proxy ${proxyId}`,
+        cwd: undefined,
+        env: cleanEnvironment(environment),
+        stdout,
+        descriptors,
+      },
+      gate,
+      {
+        message: value => {
+          const message = readProxyMessage(value)
+          if (message !== null) put({ type: 'proxy-message', proxy: this, message })
+        },
+        ipcClosed: () => put({ type: 'proxy', proxy: this, event: { type: 'ipc-closed' } }),
+        exit: (code, signal, error) => {
+          if (error !== null) put({ type: 'proxy', proxy: this, event: { type: 'failed', reason: error } })
+          put({ type: 'proxy', proxy: this, event: { type: 'exit', code, signal } })
+        },
+      },
+    )
+  }
+
+  #execute(effect: ProxyEffect): void {
+    switch (effect.type) {
+      case 'send-drain':
+        return this.send({ type: 'drain', mercyMs: effect.mercyMs })
+      case 'kill':
+        return this.#child.kill()
+      case 'report':
+        return this.report(effect.event, effect.fields)
+    }
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * `daimyo reload [INI]`: asks the master for a rolling reload and waits for its end. Called by `daimyo.ts`.
+ * Must stay true: it ends with 0 only when the new workers serve.
+ */
+
+import { EXIT } from '../kit/failure.js'
+import type { CommandContext } from './command-context.js'
+import { askMaster } from './control-client.js'
+import { locateMaster, type MasterSought } from './locate-master.js'
+
+/** A master that reloads says so every other second, however long it takes. */
+const silenceMs = 20_000
+
+/** Prints the steps, then `reloaded`, or the reason of the failure and the worker's last lines (1). Failures as `locateMaster`. */
+export async function reloadCommand(sought: MasterSought, context: CommandContext): Promise<number> {
+  const { controlPath } = await locateMaster(sought, context.environment)
+  const onProgress = (text: string) => context.print(`${printable(text)}\n`)
+  const done = await askMaster(controlPath, { command: 'reload' }, { silenceMs, onProgress })
+  if (done.ok) {
+    context.print('reloaded\n')
+    return EXIT.ok
+  }
+  context.complain(`daimyo: reload failed: ${printable(done.reason)}\n`)
+  for (const line of done.lines) context.complain(`  ${printable(line)}\n`)
+  return EXIT.failed
+}
+
+/** What an application printed goes to a terminal: its control characters do not. */
+function printable(text: string): string {
+  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]+/g, ' ')
+}

@@ -1,0 +1,256 @@
+/**
+ * Reloads, one at a time. Owned by `master.ts`, which calls `check` after every event.
+ *
+ *     reading → canary → rolling → done
+ *         └────────┴─────────┴→ rolled back
+ *
+ * A reload moves the pool's target to a new generation; the slots do the rest. The first of the new workers that all proxies
+ * have linked is the canary: from then on the new settings are in force. Any worker of the new generation that fails before
+ * it is ready moves the target back. What must stay true: until a reload is done, everything of the generation before it is
+ * still known, and nothing of it was given up before a new worker stood in its place.
+ */
+
+import { Failure, reasonOf } from '../kit/failure.js'
+import type { Reading, Settings } from './config/settings.js'
+import type { Generation, MasterContext, ReloadOutcome, ReloadRequest } from './master-context.js'
+import type { Pool, PoolTarget } from './pool.js'
+import { resolveRelease } from './release.js'
+import { mergeSettings } from './settings-effect.js'
+import type { BootFailure } from './worker.js'
+
+export interface ReloadDeps {
+  context: MasterContext
+  pool: Pool
+  readSettings: () => Reading | Promise<Reading>
+  /** Makes settings the ones in force: the proxies', and the master's own deadlines. */
+  apply(settings: Settings): void
+}
+
+interface Running {
+  phase: 'reading' | 'canary' | 'rolling'
+  requests: ReloadRequest[]
+  before: PoolTarget
+  next: Generation | null
+  ignored: string[]
+  failure: BootFailure | null
+  moved: number
+}
+
+/** What is known when the next step of a reload is decided. */
+export interface ReloadFacts {
+  phase: 'canary' | 'rolling'
+  failure: BootFailure | null
+  /** The new generation has no application: nothing to prove. */
+  isStatic: boolean
+  /** Slots of the new generation whose worker serves, and all slots that are wanted. */
+  serving: number
+  wanted: number
+  /** Slots that are there, and how many of them belong to the new generation. */
+  slots: number
+  moved: number
+  leaving: number
+}
+
+/** What to do now. Pure. */
+export function nextReloadStep(facts: ReloadFacts): 'wait' | 'commit' | 'roll-back' | 'finish' {
+  if (facts.failure !== null) return 'roll-back'
+  if (facts.phase === 'canary') return facts.isStatic || facts.serving > 0 ? 'commit' : 'wait'
+  const isRolled = facts.moved === facts.slots && facts.slots === facts.wanted
+  return isRolled && facts.serving >= facts.wanted && facts.leaving === 0 ? 'finish' : 'wait'
+}
+
+export class Reloads {
+  readonly #deps: ReloadDeps
+  #running: Running | null = null
+  /** Whoever asks while a reload runs gets the next one, all the same. */
+  #queued: ReloadRequest[] = []
+  #isOpen = false
+  #lastNumber: number
+  /** Outcomes since the start: what `daimyo_reloads_total` counts. */
+  readonly outcomes = { ok: 0, failed: 0 }
+
+  constructor(deps: ReloadDeps) {
+    this.#deps = deps
+    this.#lastNumber = deps.pool.target.base.number
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== null
+  }
+
+  /** From now on reloads run; before, the start has to succeed first. */
+  open(): void {
+    this.#isOpen = true
+    this.#beginQueued()
+  }
+
+  /** Takes a request in; it is answered when its reload has happened or has failed. */
+  request(request: ReloadRequest): void {
+    this.#queued.push(request)
+    if (this.#running !== null) request.progress('waiting for the reload that runs')
+    this.#beginQueued()
+  }
+
+  /** The INI was read again. */
+  read(reading: Reading | Error): void {
+    const running = this.#running
+    if (running === null || running.phase !== 'reading') return
+    if (reading instanceof Error) return this.#finish({ ok: false, reason: reasonOf(reading), lines: [] })
+    for (const { place, message } of reading.remarks) this.#progress(`${place}: ${message}`)
+    if (reading.settings === null || reading.mistakes.length > 0) {
+      const lines = reading.mistakes.map(({ place, message }) => `${place}: ${message}`)
+      return this.#finish({ ok: false, reason: 'the configuration is not valid', lines })
+    }
+    try {
+      this.#startCanary(running, reading.settings)
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      this.#finish({ ok: false, reason: error.message, lines: [] })
+    }
+  }
+
+  /** A worker ended before it was ready. */
+  bootFailed(failure: BootFailure): void {
+    if (this.#running?.next?.number === failure.generation) this.#running.failure ??= failure
+  }
+
+  /** Takes as many steps as can be taken now. */
+  check(): void {
+    while (this.#running?.next) {
+      const step = nextReloadStep(this.#facts(this.#running, this.#running.next))
+      if (step === 'commit') this.#commit(this.#running, this.#running.next)
+      else if (step === 'finish') this.#succeed(this.#running, this.#running.next)
+      else if (step === 'roll-back') this.#rollBack(this.#running)
+      else return this.#tellMoved(this.#running)
+    }
+  }
+
+  /** The tree stops: nobody waits for a reload any more. */
+  close(why: string): void {
+    this.#isOpen = false
+    if (this.#running !== null) this.#finish({ ok: false, reason: `the master stops: ${why}`, lines: [] })
+    const queued = this.#queued
+    this.#queued = []
+    for (const request of queued) request.done({ ok: false, reason: `the master stops: ${why}`, lines: [] })
+  }
+
+  #beginQueued(): void {
+    if (!this.#isOpen || this.#running !== null || this.#queued.length === 0) return
+    const { pool, readSettings, context } = this.#deps
+    this.#running = {
+      phase: 'reading',
+      requests: this.#queued,
+      before: pool.target,
+      next: null,
+      ignored: [],
+      failure: null,
+      moved: 0,
+    }
+    this.#queued = []
+    context.log('reload-start', { generation: pool.target.base.number })
+    Promise.resolve()
+      .then(readSettings)
+      .catch((error: unknown) => (error instanceof Error ? error : new Error(reasonOf(error))))
+      .then(reading => context.put({ type: 'reading', reading }))
+  }
+
+  #startCanary(running: Running, read: Settings): void {
+    const { pool, context } = this.#deps
+    const { settings, ignored } = mergeSettings(running.before.base.settings, read)
+    for (const option of ignored) {
+      context.log('reload-ignored', { option, why: 'needs-restart' })
+      this.#progress(`${option} changed: needs a restart, ignored`)
+    }
+    const next: Generation = { number: this.#lastNumber + 1, settings, release: resolveRelease(settings) }
+    this.#lastNumber = next.number
+    const isFirstApp = pool.target.wanted === 0 && next.release.app !== null
+    Object.assign(running, { phase: 'canary', next, ignored })
+    pool.target = {
+      wanted: isFirstApp ? 1 : pool.target.wanted,
+      base: isFirstApp ? next : pool.target.base,
+      target: next.release.app === null ? pool.target.target : next,
+      move: { why: 'reload', atOnce: true },
+    }
+    if (next.release.app !== null) this.#progress(`generation ${next.number}: starting one worker`)
+  }
+
+  #facts(running: Running, next: Generation): ReloadFacts {
+    const { pool } = this.#deps
+    const moved = pool.slots.filter(slot => slot.generation === next)
+    return {
+      phase: running.phase === 'canary' ? 'canary' : 'rolling',
+      failure: running.failure,
+      isStatic: next.release.app === null,
+      serving: moved.filter(slot => slot.current?.generation === next && pool.isServing(slot.current)).length,
+      wanted: pool.target.wanted,
+      slots: pool.slots.length,
+      moved: moved.length,
+      leaving: pool.leaving.size,
+    }
+  }
+
+  /** The canary serves: the new settings are in force, for the proxies too. */
+  #commit(running: Running, next: Generation): void {
+    const { pool, apply } = this.#deps
+    running.phase = 'rolling'
+    pool.target = { ...pool.target, wanted: this.#wantedAfter(running.before, next), base: next, target: next }
+    apply(next.settings)
+  }
+
+  /** What TTIN and TTOU made of the number stays, unless the INI has another one now. */
+  #wantedAfter(before: PoolTarget, { settings, release }: Generation): number {
+    if (release.app === null) return 0
+    const isSame = before.wanted > 0 && before.base.settings.processes === settings.processes
+    return isSame ? this.#deps.pool.target.wanted : settings.processes
+  }
+
+  #succeed(running: Running, next: Generation): void {
+    this.#tellMoved(running)
+    this.#finish({ ok: true, generation: next.number, ignored: running.ignored })
+  }
+
+  #rollBack(running: Running): void {
+    const { pool, apply } = this.#deps
+    const { failure, before } = running
+    const isCommitted = running.phase === 'rolling'
+    if (isCommitted) apply(before.base.settings)
+    const wanted = isCommitted || before.wanted === 0 ? before.wanted : pool.target.wanted
+    pool.target = { ...before, wanted, move: { why: 'rollback', atOnce: false } }
+    const reason = failure === null ? 'failed' : `slot ${failure.slot}: ${failure.reason}`
+    this.#finish({ ok: false, reason, lines: failure?.lines ?? [] })
+  }
+
+  #tellMoved(running: Running): void {
+    if (running.next === null) return
+    const { moved, serving, slots } = this.#facts(running, running.next)
+    if (serving <= running.moved) return
+    running.moved = serving
+    this.#progress(`generation ${running.next.number}: ${Math.min(moved, serving)} of ${slots} workers ready`)
+  }
+
+  #finish(outcome: ReloadOutcome): void {
+    const running = this.#running
+    if (running === null) return
+    this.#running = null
+    this.#report(outcome)
+    for (const request of running.requests) request.done(outcome)
+    // In its own event: whoever was just answered sees a master at rest, or the next reload, never a half of both.
+    setImmediate(() => this.#beginQueued())
+  }
+
+  #report(outcome: ReloadOutcome): void {
+    const { log } = this.#deps.context
+    if (outcome.ok) {
+      this.outcomes.ok++
+      log('reload-done', { generation: outcome.generation })
+      return
+    }
+    this.outcomes.failed++
+    log('reload-failed', { generation: this.#deps.pool.target.base.number, why: outcome.reason })
+    for (const line of outcome.lines) log('reload-failed-line', { text: line })
+  }
+
+  #progress(text: string): void {
+    for (const request of this.#running?.requests ?? []) request.progress(text)
+  }
+}

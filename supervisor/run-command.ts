@@ -1,0 +1,173 @@
+/**
+ * `daimyo [INI]`: the master in the foreground; also what `daimyo start` runs in the background. Called by `daimyo.ts`.
+ * Puts the parts together in the order in which each needs the one before, and takes them down in the opposite one.
+ * Must stay true: READY, the pidfile and the banner come only when clients are answered; whatever fails, nothing of what was made here
+ * is left behind.
+ */
+
+import { createLog, type Log } from '../kit/log.js'
+import { printBanner } from './banner.js'
+import type { CommandContext } from './command-context.js'
+import type { Reading, Settings } from './config/settings.js'
+import { controlHandler } from './control-commands.js'
+import { startControlSocket } from './control-socket.js'
+import { LogSink } from './log-sink.js'
+import { Master } from './master.js'
+import { printExposition } from './metrics/exposition.js'
+import { masterFamilies } from './metrics/master-families.js'
+import { startMetricsEndpoint } from './metrics/metrics-endpoint.js'
+import { MetricsStore } from './metrics/metrics-store.js'
+import { createNotifier, type Notifier } from './notify.js'
+import { checkPidfile, removePidfile, writePidfile } from './pidfile.js'
+import { prepareRunFolder, type RunFolder } from './run-folder.js'
+import type { Starter } from './starter.js'
+import { readVersion } from './version.js'
+
+/** `readAgain` is asked at each reload. `starter`: who waits for the outcome of a start in the background. */
+export interface RunOptions {
+  settings: Settings
+  readAgain: () => Reading
+  starter: Starter | null
+  /** Takes what is still to be done when the program crashes. */
+  whenCrashing: (step: () => Promise<void>) => void
+}
+
+/** Everything that has to be undone, last first. */
+type Undo = (() => unknown)[]
+
+/** Serves until the master has stopped; resolves with its exit code. Failures: those of every part. */
+export async function runCommand(options: RunOptions, context: CommandContext): Promise<number> {
+  const undo: Undo = []
+  try {
+    return await serve(options, context, undo)
+  } finally {
+    for (const step of undo.reverse()) await step()
+  }
+}
+
+async function serve(options: RunOptions, context: CommandContext, undo: Undo): Promise<number> {
+  const settings = withoutDeviceLog(options.settings)
+  if (settings.pidfile !== null) checkPidfile(settings.pidfile)
+  const folder = await prepareRunFolder(settings.runDir, settings.credentials)
+  undo.push(() => folder.release())
+  const sink = new LogSink({ path: settings.logto, owner: settings.credentials, complain: context.complain })
+  undo.push(() => sink.close())
+  options.whenCrashing(() => sink.close())
+  const written = createLog(line => sink.write(line))
+  const notifier = createNotifier({ environment: context.environment, log: written })
+  undo.push(() => notifier.settled())
+  const log = tellingSystemd(written, notifier)
+
+  const parts = { settings, folder, sink, log, readAgain: options.readAgain }
+  const { master, startEndpoint } = assemble(parts, context)
+  holdSignals(undo)
+  options.starter?.onGone(() => void master.stop('starter-gone'))
+  await startEndpoint(undo)
+  const control = await startControlSocket(folder.controlPath, controlHandler(master))
+  undo.push(() => control.close())
+  await master.start()
+  await announce(master, settings, options.starter, { sink, notifier, context, undo })
+  return master.finished
+}
+
+interface AssembleParts {
+  settings: Settings
+  folder: RunFolder
+  sink: LogSink
+  log: Log
+  readAgain: () => Reading
+}
+
+/** The master with its metrics. The endpoint needs the master for what it shows, the master the endpoint for its URL. */
+function assemble({ settings, sink, log, readAgain }: AssembleParts, context: CommandContext) {
+  const version = readVersion()
+  let metricsUrl: string | null = null
+  const store = new MetricsStore({ log })
+  const render = (): string => {
+    const state = master.metricsState()
+    return printExposition([...(state === null ? [] : masterFamilies(state)), ...store.families().families])
+  }
+  const master: Master = new Master({
+    settings,
+    readSettings: () => withDeviceLogRemoved(readAgain()),
+    log,
+    output: sink,
+    reopenLogs: () => sink.reopen(),
+    metrics: store,
+    renderMetrics: render,
+    version,
+    metricsUrl: () => metricsUrl,
+    environment: context.environment,
+  })
+  const startEndpoint = async (undo: Undo) => {
+    if (settings.metrics === null) return
+    const options = { address: settings.metrics, auth: settings.metricsAuth, render, log }
+    const endpoint = await startMetricsEndpoint(options)
+    metricsUrl = endpoint.url
+    undo.push(() => endpoint.close())
+  }
+  return { master, startEndpoint }
+}
+
+interface Audience {
+  sink: LogSink
+  notifier: Notifier
+  context: CommandContext
+  undo: Undo
+}
+
+/** Clients are answered now: whoever waits for that is told. */
+async function announce(
+  master: Master,
+  settings: Settings,
+  starter: Starter | null,
+  { sink, notifier, context, undo }: Audience,
+): Promise<void> {
+  const { pidfile, logto } = settings
+  if (pidfile !== null) {
+    try {
+      writePidfile(pidfile)
+    } catch (error) {
+      await master.stop('pidfile')
+      throw error
+    }
+    undo.push(() => removePidfile(pidfile))
+  }
+  const report = master.status()
+  notifier.ready(`serving ${report.urls.join(' ')}`)
+  if (starter !== null) return starter.tell({ type: 'started', report })
+  const banner = printBanner({ ...context, report, log: logto, mode: 'foreground' })
+  // The log and the banner share a terminal: through the same door they keep their order.
+  if (logto === null) sink.write(banner)
+  else context.print(banner)
+}
+
+/** Which of the master's events systemd hears of. */
+function tellingSystemd(log: Log, notifier: Notifier): Log {
+  return (event, fields) => {
+    log(event, fields)
+    if (event === 'reload-start') notifier.reloading()
+    else if (event === 'reload-done') notifier.ready(`generation ${fields?.generation} serves`)
+    else if (event === 'reload-failed') notifier.ready(`reload failed, generation ${fields?.generation} serves`)
+    else if (event === 'master-stopping') notifier.stopping()
+  }
+}
+
+/** While the parts are taken down, after the master has let go of its signals, a second Ctrl-C does not leave half of them behind. */
+function holdSignals(undo: Undo): void {
+  const ignore = () => {}
+  const signals = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP'] as const
+  for (const signal of signals) process.on(signal, ignore)
+  undo.unshift(() => {
+    for (const signal of signals) process.off(signal, ignore)
+  })
+}
+
+/** `logto = /dev/stdout`, as containers have it, is what happens without `logto`: it is a link that differs from process to process. */
+function withoutDeviceLog(settings: Settings): Settings {
+  return settings.logto === '/dev/stdout' ? { ...settings, logto: null } : settings
+}
+
+function withDeviceLogRemoved(reading: Reading): Reading {
+  return reading.settings === null ? reading : { ...reading, settings: withoutDeviceLog(reading.settings) }
+}

@@ -1,0 +1,65 @@
+/**
+ * The end of the tree, in order: the proxies finish what is in flight, then the workers are told to exit, then all is over.
+ * Owned by `master.ts`, which calls `check` after every event.
+ */
+
+import type { Listener } from './listeners.js'
+import type { MasterContext } from './master-context.js'
+import type { Pool } from './pool.js'
+import type { Proxies } from './proxies.js'
+
+export interface ShutdownParts {
+  listeners: readonly Listener[]
+  proxies: Proxies
+  pool: Pool
+}
+
+/** Once all proxies are gone, what is left of the mercy is for the workers, and at least so much. */
+const LEAST_STOP_MS = 1000
+
+/** Ctrl-C under `npm` arrives twice, from the terminal and from npm: that is one key press, not impatience. */
+const SAME_KEY_MS = 500
+
+export class Shutdown {
+  readonly why: string
+  readonly #mercyMs: number
+  readonly #context: MasterContext
+  readonly #sinceMs: number
+  #phase: 'draining' | 'stopping' = 'draining'
+
+  /** Begins it. `mercyMs` bounds the whole of it; 0: nobody is waited for. */
+  constructor(why: string, mercyMs: number, context: MasterContext, parts: ShutdownParts | null) {
+    this.why = why
+    this.#mercyMs = mercyMs
+    this.#context = context
+    this.#sinceMs = context.nowMs()
+    context.log('master-stopping', { why, mercyMs })
+    if (parts === null) return
+    parts.pool.freeze(why)
+    parts.proxies.drain(why, mercyMs)
+    // Now the proxies alone hold the sockets: when the last of them has closed, the port is free for whoever comes next.
+    for (const listener of parts.listeners) listener.close()
+  }
+
+  /** Takes the next step if it can be taken; true: everything is gone. */
+  check({ proxies, pool }: ShutdownParts): boolean {
+    if (this.#phase === 'draining' && proxies.alive().length === 0) {
+      this.#phase = 'stopping'
+      const leftMs = this.#sinceMs + this.#mercyMs - this.#context.nowMs()
+      pool.stop(this.why, this.#mercyMs === 0 ? 0 : Math.max(LEAST_STOP_MS, leftMs))
+    }
+    return this.#phase === 'stopping' && pool.workers().length === 0
+  }
+
+  /** A second SIGINT: whoever pressed Ctrl-C again does not want to wait. */
+  get isImpatient(): boolean {
+    return this.#context.nowMs() - this.#sinceMs > SAME_KEY_MS
+  }
+
+  /** Ends it now. */
+  kill(why: string, { proxies, pool }: ShutdownParts): void {
+    this.#context.log('master-killing', { why })
+    proxies.kill(why)
+    pool.kill(why)
+  }
+}

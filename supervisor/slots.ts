@@ -1,0 +1,138 @@
+/**
+ * Which workers to start and which to end: compares what is with what is wanted. Pure; `pool.ts` executes the actions and
+ * asks again after every event.
+ *
+ * Each slot has at most one current worker and one replacement of it. A replacement is started beside the current worker and
+ * takes its place when it is ready and linked by all proxies; only then is the other one retired. So is every slot that runs
+ * another generation than the target: a rolling reload, and its rollback, are a number. A slot's own generation is that of
+ * its last current worker: what dies is made good in that generation, whatever a reload is about to do.
+ */
+
+import type { BackOff } from './back-off.js'
+import type { WorkerPhase } from './worker-phase.js'
+
+/** A worker as far as it matters here. */
+export interface SlotWorker {
+  workerId: number
+  generation: number
+  phase: WorkerPhase
+  sinceMs: number
+  /** All proxies that accept have it in rotation. */
+  linked: boolean
+  /** It asked to be replaced, and why. */
+  recycle: string | null
+}
+
+export interface SlotView {
+  slot: number
+  /** What a new current worker of this slot must run. */
+  generation: number
+  current: SlotWorker | null
+  replacement: SlotWorker | null
+  backOff: BackOff
+}
+
+export interface Wishes {
+  /** Workers wanted. */
+  wanted: number
+  /** The generation that new slots get: the last one that proved itself. */
+  generation: number
+  /** The generation that all slots shall run in the end. */
+  target: number
+  /** Why a slot is moved to the target, and whether that may ignore its back-off (a reload may be the cure). */
+  move: { why: string; atOnce: boolean }
+  /** No further worker is rolled while others still drain. */
+  leaving: number
+  /** How long a ready replacement may wait for its links. */
+  linkMs: number
+  nowMs: number
+}
+
+export type SlotAction =
+  | { type: 'add'; slot: number; generation: number }
+  | { type: 'remove'; slot: number; why: string }
+  | { type: 'spawn'; slot: number; generation: number; place: 'current' | 'replacement'; why: string }
+  /** The replacement becomes the current worker; `why` is what the former one is retired for. */
+  | { type: 'promote'; slot: number; why: string }
+  | { type: 'give-up'; slot: number; why: string }
+
+export interface Plan {
+  actions: SlotAction[]
+  /** When to ask again although nothing happened, null: never. */
+  wakeAtMs: number | null
+}
+
+/** The next actions. An empty list means that the slots are as wanted, or that something must happen first. */
+export function reconcile(slots: readonly SlotView[], wishes: Wishes): Plan {
+  const actions: SlotAction[] = []
+  const kept = slots.filter(slot => slot.slot <= wishes.wanted)
+  for (const slot of slots)
+    if (slot.slot > wishes.wanted) actions.push({ type: 'remove', slot: slot.slot, why: 'fewer' })
+  for (let number = 1; number <= wishes.wanted; number++) {
+    if (!kept.some(slot => slot.slot === number))
+      actions.push({ type: 'add', slot: number, generation: wishes.generation })
+  }
+  const waits: number[] = []
+  for (const slot of kept) {
+    const action = fill(slot, wishes, waits) ?? settleReplacement(slot, wishes, waits)
+    if (action !== null) actions.push(action)
+  }
+  const replacing = kept.some(slot => slot.replacement !== null)
+  const replace = replacing || actions.length > 0 ? null : replaceOne(kept, wishes, waits)
+  if (replace !== null) actions.push(replace)
+  return { actions, wakeAtMs: waits.length === 0 ? null : Math.min(...waits) }
+}
+
+/** An empty slot gets a worker, unless its replacement is just what it needs. */
+function fill(slot: SlotView, { nowMs }: Wishes, waits: number[]): SlotAction | null {
+  if (slot.current !== null) return null
+  if (slot.replacement?.generation === slot.generation) return { type: 'promote', slot: slot.slot, why: 'replaced' }
+  if (isWaiting(slot, nowMs, waits)) return null
+  return { type: 'spawn', slot: slot.slot, generation: slot.generation, place: 'current', why: whyFilled(slot) }
+}
+
+/** A replacement that is ready takes over when all proxies have it; one that they do not get is given up. */
+function settleReplacement(slot: SlotView, wishes: Wishes, waits: number[]): SlotAction | null {
+  const { replacement } = slot
+  if (replacement === null) return null
+  const moves = replacement.generation !== slot.generation
+  if (moves && replacement.generation !== wishes.target)
+    return { type: 'give-up', slot: slot.slot, why: wishes.move.why }
+  if (replacement.phase !== 'ready') return null
+  const why = moves ? wishes.move.why : (slot.current?.recycle ?? 'replaced')
+  if (replacement.linked) return { type: 'promote', slot: slot.slot, why }
+  const deadlineMs = replacement.sinceMs + wishes.linkMs
+  if (wishes.nowMs >= deadlineMs) return { type: 'give-up', slot: slot.slot, why: 'link-deadline' }
+  waits.push(deadlineMs)
+  return null
+}
+
+/** One replacement at a time in all slots: each costs a second application's memory and start. */
+function replaceOne(slots: readonly SlotView[], wishes: Wishes, waits: number[]): SlotAction | null {
+  for (const slot of slots) {
+    const why = whyReplaced(slot, wishes)
+    if (why === null) continue
+    const moves = slot.generation !== wishes.target
+    if (moves && wishes.leaving > 0) continue
+    if (!(moves && wishes.move.atOnce) && isWaiting(slot, wishes.nowMs, waits)) continue
+    const generation = moves ? wishes.target : slot.generation
+    return { type: 'spawn', slot: slot.slot, generation, place: 'replacement', why }
+  }
+  return null
+}
+
+/** Why the current worker of a slot is to be replaced, null: it stays. */
+function whyReplaced(slot: SlotView, wishes: Wishes): string | null {
+  if (slot.generation !== wishes.target) return wishes.move.why
+  return slot.current?.phase === 'ready' ? slot.current.recycle : null
+}
+
+function whyFilled(slot: SlotView): string {
+  return slot.backOff.deaths === 0 ? 'start' : 'respawn'
+}
+
+function isWaiting(slot: SlotView, nowMs: number, waits: number[]): boolean {
+  if (slot.backOff.notBeforeMs <= nowMs) return false
+  waits.push(slot.backOff.notBeforeMs)
+  return true
+}

@@ -1,0 +1,67 @@
+/**
+ * Makes the path of a unix socket free to be bound. Used by `listeners.ts` and `control-socket.ts`.
+ * Must stay true: what is not a socket is never removed, nor is a socket on which somebody answers.
+ */
+
+import { lstatSync, unlinkSync } from 'node:fs'
+import { createConnection } from 'node:net'
+import { codeOf, EXIT, Failure } from '../kit/failure.js'
+
+/** What fits into `sockaddr_un.sun_path` with its final zero; longer ones are cut in silence by some kernels' callers. */
+const LONGEST_PATH_BYTES = 107
+
+/** Removes a stale socket. Failures: `address-in-use` (69), `not-a-socket` (69), `path-too-long` (78), `socket-path` (77). */
+export async function freeSocketPath(path: string): Promise<void> {
+  const bytes = Buffer.byteLength(path)
+  if (bytes > LONGEST_PATH_BYTES) {
+    throw refuse(
+      'path-too-long',
+      path,
+      `${bytes} bytes, at most ${LONGEST_PATH_BYTES} fit a socket address`,
+      EXIT.config,
+    )
+  }
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (found === undefined) return
+  if (!found.isSocket()) throw refuse('not-a-socket', path, 'exists and is not a socket; not removed', EXIT.unavailable)
+  const code = await connectCode(path)
+  if (code === 'ECONNREFUSED') removeSocket(path)
+  else if (code === 'EACCES' || code === 'EPERM') throw refuse('socket-path', path, code, EXIT.permission)
+  else if (code !== 'ENOENT') throw refuse('address-in-use', path, 'another program listens there', EXIT.unavailable)
+}
+
+/** Removes a socket that nobody will answer on any more; anything else, or nothing, is left as it is. */
+export function removeSocket(path: string): void {
+  try {
+    if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) unlinkSync(path)
+  } catch (error) {
+    // ENOENT: gone in between. EACCES, EPERM, EROFS: the folder is no longer ours, and its owner keeps the file.
+    if (!['ENOENT', 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR'].includes(codeOf(error))) throw error
+  }
+}
+
+/** Runs `bind`, which must be synchronous, so that what it creates never has more than `mode`: a chmod afterwards would be too late. */
+export function withMode<T>(mode: number, bind: () => T): T {
+  const before = process.umask(0o777 & ~mode)
+  try {
+    return bind()
+  } finally {
+    process.umask(before)
+  }
+}
+
+/** The error code of a connect, empty when somebody accepted; EAGAIN (a full backlog) is somebody too. */
+function connectCode(path: string): Promise<string> {
+  return new Promise(resolve => {
+    const socket = createConnection({ path })
+    socket.on('connect', () => {
+      socket.destroy()
+      resolve('')
+    })
+    socket.on('error', error => resolve(codeOf(error)))
+  })
+}
+
+function refuse(code: string, path: string, why: string, exitCode: number): Failure {
+  return new Failure(code, `cannot listen: ${path}: ${why}`, exitCode)
+}

@@ -1,0 +1,137 @@
+/**
+ * One child process: its pipes, its IPC channel, its exit. Shared by `worker.ts` and `proxy-process.ts`, which know what the
+ * messages mean. `child_process.spawn`, never `cluster`: a cluster worker whose loop is blocked cannot be killed.
+ *
+ * Each child leads a session of its own. Ctrl-C in a terminal goes to the whole foreground group: the children must not see
+ * it, because it is the master that tells them, in order, how to end. And a SIGKILL takes what the child started with it.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { codeOf, reasonOf } from '../kit/failure.js'
+import { LastLines, type OutputGate } from './output-lines.js'
+
+export interface ChildSpec {
+  /** Compiled entry file, run by this same Node. */
+  entry: string
+  /** What `ps` shows as its name. */
+  title: string
+  cwd: string | undefined
+  env: Record<string, string>
+  /** `pipe`: through the gate. `inherit`: the master's own. */
+  stdout: 'pipe' | 'inherit' | 'ignore'
+  /** Descriptors that the child gets as 4, 5, … (3 is the IPC channel). */
+  descriptors: readonly number[]
+}
+
+export interface ChildListeners {
+  message(message: unknown): void
+  ipcClosed(): void
+  /** The last call. `error`: it could not even be started. */
+  exit(code: number | null, signal: NodeJS.Signals | null, error: string | null): void
+}
+
+/** The descriptor that the first of `ChildSpec.descriptors` has in the child. */
+export const FIRST_DESCRIPTOR = 4
+
+/** After an exit, how long the last output and messages are waited for: a grandchild may hold the pipes for ever. */
+const LAST_WORDS_MS = 250
+
+export class Child {
+  readonly #process: ChildProcess | null
+  readonly #listeners: ChildListeners
+  readonly #errorLines = new LastLines()
+  #finished = false
+
+  constructor(spec: ChildSpec, gate: OutputGate, listeners: ChildListeners) {
+    this.#listeners = listeners
+    this.#process = this.#spawn(spec)
+    if (this.#process === null) return
+    const { stdout, stderr } = this.#process
+    if (stdout) gate.forward(stdout)
+    if (stderr) gate.forward(stderr, line => this.#errorLines.push(line))
+    this.#listen(this.#process)
+  }
+
+  /** null: it could not be started. */
+  get pid(): number | null {
+    return this.#process?.pid ?? null
+  }
+
+  /** The last lines that it wrote to standard error. */
+  errorLines(): string[] {
+    return this.#errorLines.all()
+  }
+
+  /** Sends a message, or does nothing when the channel is closed: the exit tells the rest. */
+  send(message: object): void {
+    if (this.#process?.connected) this.#process.send(message, () => {})
+  }
+
+  /** SIGKILL to the child and what it started in its process group. Never to a pid that was reaped. */
+  kill(): void {
+    if (this.#process === null) return
+    const { pid, exitCode, signalCode } = this.#process
+    if (pid === undefined || exitCode !== null || signalCode !== null) return
+    try {
+      process.kill(-pid, 'SIGKILL')
+    } catch (error) {
+      // ESRCH: between fork and setsid the group does not exist yet. EPERM: a member of the group became somebody else.
+      if (!['ESRCH', 'EPERM'].includes(codeOf(error))) throw error
+      this.#process.kill('SIGKILL')
+    }
+  }
+
+  /** Node tells most failures by an event and throws the rest, such as E2BIG for an environment that is too large. */
+  #spawn(spec: ChildSpec): ChildProcess | null {
+    try {
+      return spawn(process.execPath, [spec.entry], {
+        argv0: spec.title,
+        cwd: spec.cwd,
+        env: spec.env,
+        detached: true,
+        stdio: ['ignore', spec.stdout, 'pipe', 'ipc', ...spec.descriptors],
+      })
+    } catch (error) {
+      setImmediate(() => this.#finish(null, null, reasonOf(error)))
+      return null
+    }
+  }
+
+  #listen(child: ChildProcess): void {
+    child.on('message', message => {
+      if (!this.#finished) this.#listeners.message(message)
+    })
+    child.on('disconnect', () => this.#listeners.ipcClosed())
+    child.on('error', error => {
+      if (child.pid === undefined) this.#finish(null, null, reasonOf(error))
+    })
+    child.on('exit', (code, signal) => awaitLastWords(child, () => this.#finish(code, signal, null)))
+  }
+
+  #finish(code: number | null, signal: NodeJS.Signals | null, error: string | null): void {
+    if (this.#finished) return
+    this.#finished = true
+    this.#listeners.exit(code, signal, error)
+  }
+}
+
+/** Output and messages that are still in the pipes come before the news of the exit. */
+function awaitLastWords(child: ChildProcess, then: () => void): void {
+  const streams = [child.stdout, child.stderr].filter(stream => stream !== null)
+  const check = () => {
+    if (!child.connected && streams.every(stream => stream.closed)) finish()
+  }
+  const finish = () => {
+    clearTimeout(timer)
+    child.off('disconnect', check)
+    for (const stream of streams) {
+      stream.off('close', check)
+      stream.destroy()
+    }
+    then()
+  }
+  const timer = setTimeout(finish, LAST_WORDS_MS)
+  child.on('disconnect', check)
+  for (const stream of streams) stream.on('close', check)
+  check()
+}

@@ -1,0 +1,28 @@
+/**
+ * The environment of the master's children. Used by `worker.ts` and `proxy-process.ts`. Pure.
+ * Must stay true: nothing that speaks to the master alone (systemd's protocols, our own variables, an inherited IPC channel)
+ * reaches a child: an application that finds NOTIFY_SOCKET would answer systemd in the master's name.
+ */
+
+const MASTERS_OWN = /^(NOTIFY_SOCKET|LISTEN_(PID|FDS|FDNAMES|PIDFDID)|WATCHDOG_(PID|USEC)|NODE_CHANNEL_.*|DAIMYO_.*)$/
+
+/** The master's environment without what is meant for the master. */
+export function cleanEnvironment(environment: NodeJS.ProcessEnv): Record<string, string> {
+  const clean: Record<string, string> = {}
+  for (const [name, value] of Object.entries(environment)) {
+    if (value !== undefined && !MASTERS_OWN.test(name)) clean[name] = value
+  }
+  return clean
+}
+
+/** A worker's environment: the clean one, `env` of the INI in its order, and which worker it is. */
+export function workerEnvironment(
+  environment: NodeJS.ProcessEnv,
+  env: readonly { name: string; value: string }[],
+  slot: number,
+  generation: number,
+): Record<string, string> {
+  const result = cleanEnvironment(environment)
+  for (const { name, value } of env) result[name] = value
+  return { ...result, DAIMYO_SLOT: String(slot), DAIMYO_GENERATION: String(generation) }
+}

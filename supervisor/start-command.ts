@@ -1,0 +1,133 @@
+/**
+ * `daimyo start [INI]`: starts a master in the background and waits until it serves or has failed. Called by `daimyo.ts`.
+ * Must stay true: it ends with 0 only when clients are answered; what is wrong with the INI, the pidfile or the log is said here, on the
+ * terminal, before anything is moved or started; a failed start leaves no process behind.
+ *
+ * Without `pidfile` and `logto` the two lie in `logs/` of the working directory, and the log of the time before becomes a backup. A log
+ * that the INI names is appended to and never moved: it has a logrotate of its own.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync } from 'node:fs'
+import { join } from 'node:path'
+import { EXIT, Failure, reasonOf } from '../kit/failure.js'
+import { printBanner } from './banner.js'
+import type { CommandContext } from './command-context.js'
+import type { Settings } from './config/settings.js'
+import { findMaster } from './control-client.js'
+import { backUpLog } from './log-backup.js'
+import { openLogFile } from './log-file.js'
+import { checkPidfile } from './pidfile.js'
+import { controlPathOf } from './run-folder.js'
+import { alreadyRunning } from './run-folder-claim.js'
+import { starterVariable, waitForOutcome } from './starter.js'
+
+/** `argv`: the command line that makes a master with these settings; `program`: what runs it, `daimyo.js`. */
+export interface StartOptions {
+  settings: Settings
+  program: string
+  argv: string[]
+}
+
+interface BackgroundFiles {
+  log: string
+  /** Options for the ones that the settings do not name. */
+  flags: string[]
+}
+
+const logName = 'daimyo.log'
+const pidfileName = 'daimyo.pid'
+const shownBytes = 2000
+
+/** Failures: those of the master's own start, `already-running` (69), `log`, `pidfile`. */
+export async function startCommand(options: StartOptions, context: CommandContext): Promise<number> {
+  const { settings } = options
+  const running = await findMaster(controlPathOf(settings.runDir))
+  if (running !== null) throw alreadyRunning(settings.runDir, running)
+  const files = prepareFiles(settings, context.cwd)
+  const child = spawnMaster(options, files, context)
+  const outcome = await waitForOutcome(child, settings.workerStartMs + 30_000)
+  if (outcome.type === 'started') {
+    leave(child)
+    context.print(printBanner({ ...context, report: outcome.report, log: files.log, mode: 'background' }))
+    return EXIT.ok
+  }
+  if (outcome.type === 'failed') throw new Failure('start', outcome.message, outcome.exitCode)
+  child.kill('SIGKILL')
+  const how = outcome.type === 'silent' ? 'it is not ready in time' : `it ended without a word: ${outcome.how}`
+  throw new Failure(
+    'start',
+    `cannot start: pid ${child.pid}: ${how}: the end of ${files.log}:\n${endOf(files.log)}`,
+    EXIT.unavailable,
+  )
+}
+
+function prepareFiles({ logto, pidfile }: Settings, cwd: string): BackgroundFiles {
+  const folder = join(cwd, 'logs')
+  const flags: string[] = []
+  if (logto === null || pidfile === null) makeFolder(folder)
+  if (pidfile === null) flags.push(`--pidfile=${join(folder, pidfileName)}`)
+  checkPidfile(pidfile ?? join(folder, pidfileName))
+  const log = logto ?? join(folder, logName)
+  if (logto === null) {
+    flags.push(`--logto=${log}`)
+    backUpLog(log, new Date())
+  }
+  return { log, flags }
+}
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true })
+  } catch (error) {
+    throw new Failure(
+      'log',
+      `cannot make the folder of the log and the pidfile: ${path}: ${reasonOf(error)}`,
+      EXIT.permission,
+      error,
+    )
+  }
+}
+
+/** A session of its own: neither the terminal's signals nor its end reach the master. */
+function spawnMaster(
+  { settings, program, argv }: StartOptions,
+  files: BackgroundFiles,
+  context: CommandContext,
+): ChildProcess {
+  const output = openLogFile(files.log, settings.credentials)
+  try {
+    return spawn(process.execPath, [...process.execArgv, program, ...argv, ...files.flags], {
+      cwd: context.cwd,
+      env: { ...context.environment, [starterVariable]: String(process.pid) },
+      stdio: ['ignore', output, output, 'ipc'],
+      detached: true,
+    })
+  } finally {
+    closeSync(output)
+  }
+}
+
+function leave(child: ChildProcess): void {
+  child.removeAllListeners()
+  if (child.connected) child.disconnect()
+  child.unref()
+}
+
+/** A log may have any size: only its end is read. */
+function endOf(path: string): string {
+  try {
+    const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    try {
+      const { size } = fstatSync(descriptor)
+      const bytes = Buffer.alloc(Math.min(size, shownBytes))
+      readSync(descriptor, bytes, 0, bytes.length, size - bytes.length)
+      return bytes.toString('utf8').trimEnd()
+    } finally {
+      closeSync(descriptor)
+    }
+  } catch (error) {
+    // Whatever keeps us from reading it is the second trouble, not the first.
+    return `(${reasonOf(error)})`
+  }
+}

@@ -1,0 +1,24 @@
+/**
+ * The version of this package, from the one place where it is written: `package.json`. Called by the commands and the master.
+ */
+
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** `0.1.0`. Read from disk at each call: a running master asks once, at its start, and so keeps the version that it is. */
+export function readVersion(): string {
+  const description: unknown = JSON.parse(readFileSync(join(packageFolder(), 'package.json'), 'utf8'))
+  const isNamed = typeof description === 'object' && description !== null && 'version' in description
+  return isNamed && typeof description.version === 'string' ? description.version : 'unknown'
+}
+
+/** The folder of `package.json`: sources and the compiled program lie at different depths below it. */
+export function packageFolder(): string {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'package.json'))) {
+    if (folder === dirname(folder)) throw new Error('package.json: not found above the program')
+    folder = dirname(folder)
+  }
+  return folder
+}

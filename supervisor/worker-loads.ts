@@ -1,0 +1,47 @@
+/**
+ * How busy each worker is, summed over the proxies: each of them tells only what it sees. Owned by `master.ts`, read by the
+ * status. What a dead proxy has counted stays counted.
+ */
+
+import type { WorkerLoad } from '../kit/messages.js'
+
+/** `lagMs` null: no proxy knows the worker yet. */
+export interface Load {
+  requests: number
+  inFlight: number
+  lagMs: number | null
+}
+
+export class WorkerLoads {
+  readonly #byProxy = new Map<number, Map<number, WorkerLoad>>()
+  readonly #ofDeadProxies = new Map<number, number>()
+
+  /** Takes in what a proxy sees now; it names all workers that it has. */
+  update(proxyId: number, loads: readonly WorkerLoad[]): void {
+    this.#byProxy.set(proxyId, new Map(loads.map(load => [load.workerId, load])))
+  }
+
+  proxyGone(proxyId: number): void {
+    for (const { workerId, requests } of this.#byProxy.get(proxyId)?.values() ?? []) {
+      this.#ofDeadProxies.set(workerId, (this.#ofDeadProxies.get(workerId) ?? 0) + requests)
+    }
+    this.#byProxy.delete(proxyId)
+  }
+
+  workerGone(workerId: number): void {
+    this.#ofDeadProxies.delete(workerId)
+  }
+
+  /** The load of one worker over all proxies; the worst lag counts. */
+  of(workerId: number): Load {
+    const sum: Load = { requests: this.#ofDeadProxies.get(workerId) ?? 0, inFlight: 0, lagMs: null }
+    for (const loads of this.#byProxy.values()) {
+      const load = loads.get(workerId)
+      if (load === undefined) continue
+      sum.requests += load.requests
+      sum.inFlight += load.inFlight
+      sum.lagMs = Math.max(sum.lagMs ?? 0, load.lagMs)
+    }
+    return sum
+  }
+}

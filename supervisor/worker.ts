@@ -1,0 +1,216 @@
+/**
+ * A worker as the master sees it: one process, one life, never used again. Executes the effects that `worker-phase.ts`
+ * decides; owned by `pool.ts`. What runs inside the process is `app/host/`.
+ */
+
+import { join } from 'node:path'
+import type { MasterToWorker, WorkerAddress, WorkerToMaster } from '../kit/messages.js'
+import { readWorkerMessage } from './child-message.js'
+import type { Generation, MasterContext } from './master-context.js'
+import type { SlotWorker } from './slots.js'
+import { removeSocket } from './socket-file.js'
+import { Child } from './spawn-child.js'
+import { workerEnvironment } from './spawn-environment.js'
+import { newWorkerLife, stepWorker, type WorkerEffect, type WorkerEvent, type WorkerLife } from './worker-phase.js'
+
+export interface WorkerSpec {
+  workerId: number
+  slot: number
+  generation: Generation
+  why: string
+}
+
+/** What a life's effects do to the rest of the tree. */
+export interface WorkerHooks {
+  announce(worker: Worker): void
+  takeOut(worker: Worker): void
+  withdraw(worker: Worker): void
+  fold(worker: Worker): void
+}
+
+/** Why a worker never became ready, with the lines that explain it. */
+export interface BootFailure {
+  slot: number
+  generation: number
+  reason: string
+  lines: string[]
+}
+
+/** The sockets are for the service's own user and group, and for `curl --unix-socket` as root. */
+const SOCKET_MODE = 0o660
+
+const MOST_STACK_LINES = 30
+
+export class Worker {
+  readonly address: WorkerAddress
+  readonly generation: Generation
+  /** Proxies that have it in rotation, and proxies that have not yet answered that it is drained. */
+  readonly linkedBy = new Set<number>()
+  readonly owedBy = new Set<number>()
+  /** It asked to be replaced, and why. */
+  recycle: string | null = null
+  readonly #context: MasterContext
+  readonly #hooks: WorkerHooks
+  readonly #child: Child
+  #life: WorkerLife
+  #loadFailure: { reason: string; stack: string } | null = null
+
+  constructor(spec: WorkerSpec, context: MasterContext, hooks: WorkerHooks) {
+    const { workerId, slot, generation, why } = spec
+    const { settings } = generation
+    this.#context = context
+    this.#hooks = hooks
+    this.generation = generation
+    this.#life = newWorkerLife(context.nowMs(), settings.workerStartMs, why)
+    const socketPath = join(settings.runDir, `worker-${workerId}.sock`)
+    const linkPath = join(settings.runDir, `worker-${workerId}.link`)
+    removeSocket(socketPath)
+    removeSocket(linkPath)
+    this.#child = this.#spawn(slot)
+    this.address = { workerId, slot, pid: this.#child.pid ?? 0, generation: generation.number, socketPath, linkPath }
+    this.#report('worker-start', { why })
+    this.#configure()
+  }
+
+  get life(): WorkerLife {
+    return this.#life
+  }
+
+  get pid(): number | null {
+    return this.#life.phase === 'gone' ? null : this.#child.pid
+  }
+
+  /** Under which the metrics of this life are kept. */
+  get sourceId(): string {
+    return `worker-${this.address.workerId}`
+  }
+
+  /** What the slots need to know of it; `linked` is for the owner to say. */
+  view(linked: boolean): SlotWorker {
+    const { phase, sinceMs } = this.#life
+    const { workerId, generation } = this.address
+    return { workerId, generation, phase, sinceMs, linked, recycle: this.recycle }
+  }
+
+  /** Lets one event happen to it. */
+  apply(event: WorkerEvent): void {
+    const mercyMs = this.generation.settings.workerReloadMercyMs
+    const { next, effects } = stepWorker(this.#life, event, { nowMs: this.#context.nowMs(), mercyMs })
+    this.#life = next
+    for (const effect of effects) this.#execute(effect)
+  }
+
+  /** Takes in a message of the child. */
+  take(message: WorkerToMaster): void {
+    switch (message.type) {
+      case 'ready':
+        return this.apply({ type: 'ready', bootMs: message.bootMs })
+      case 'failed':
+        this.#loadFailure ??= { reason: message.reason, stack: message.stack }
+        return this.apply({ type: 'load-failed', reason: message.reason })
+      case 'metrics':
+        return this.#context.metrics.update(this.sourceId, message.families)
+      case 'recycle':
+        this.recycle ??= message.reason
+        return
+      case 'event':
+        return this.#report(message.event, message.fields)
+    }
+  }
+
+  /** The child is gone: nothing of it stays but its figures. `error`: it could not even be started. */
+  exit(code: number | null, signal: string | null, error: string | null): void {
+    if (this.#life.readyMs === null) {
+      this.#loadFailure ??= { reason: this.#bootEnd(code, signal, error), stack: '' }
+    }
+    this.apply({ type: 'exit', code, signal })
+    removeSocket(this.address.socketPath)
+    removeSocket(this.address.linkPath)
+  }
+
+  /** Why it never became ready; `reason` is what the master found where the worker itself gave none. */
+  bootFailure(reason = 'worker failed'): BootFailure {
+    const { slot, generation } = this.address
+    const stack = this.#loadFailure?.stack.trimEnd() ?? ''
+    const lines = stack === '' ? this.#child.errorLines() : stack.split('\n').slice(0, MOST_STACK_LINES)
+    return { slot, generation, reason: this.#loadFailure?.reason ?? reason, lines }
+  }
+
+  #bootEnd(code: number | null, signal: string | null, error: string | null): string {
+    if (error !== null) return `worker cannot be started: ${error}`
+    const { settings } = this.generation
+    if (this.#life.why === 'start-deadline') return `worker was not ready within ${settings.workerStartMs} ms`
+    return `worker ended ${signal === null ? `with code ${code}` : `by ${signal}`} before it was ready`
+  }
+
+  #spawn(slot: number): Child {
+    const { generation } = this
+    const { environment, workerEntry, gate, put } = this.#context
+    return new Child(
+      {
+        entry: workerEntry,
+        title: `daimyo: worker ${slot} generation ${generation.number}`,
+        cwd: generation.release.chdir,
+        env: workerEnvironment(environment, generation.settings.env, slot, generation.number),
+        stdout: 'pipe',
+        descriptors: [],
+      },
+      gate,
+      {
+        message: value => {
+          const message = readWorkerMessage(value)
+          if (message !== null) put({ type: 'worker-message', worker: this, message })
+        },
+        ipcClosed: () => put({ type: 'worker', worker: this, event: { type: 'ipc-closed' } }),
+        exit: (code, signal, error) => put({ type: 'worker-exit', worker: this, code, signal, error }),
+      },
+    )
+  }
+
+  #configure(): void {
+    const { settings, release } = this.generation
+    const { workerId, slot, generation, socketPath, linkPath } = this.address
+    this.#send({
+      type: 'configure',
+      settings: {
+        workerId,
+        slot,
+        generation,
+        credentials: settings.credentials,
+        app: release.app ?? '',
+        socketPath,
+        linkPath,
+        socketMode: SOCKET_MODE,
+        maxRequests: settings.maxRequests,
+      },
+    })
+  }
+
+  #execute(effect: WorkerEffect): void {
+    switch (effect.type) {
+      case 'announce':
+        return this.#hooks.announce(this)
+      case 'take-out':
+        return this.#hooks.takeOut(this)
+      case 'withdraw':
+        return this.#hooks.withdraw(this)
+      case 'send-stop':
+        return this.#send({ type: 'stop', mercyMs: effect.mercyMs })
+      case 'kill':
+        return this.#child.kill()
+      case 'fold':
+        return this.#hooks.fold(this)
+      case 'report':
+        return this.#report(effect.event, effect.fields)
+    }
+  }
+
+  #send(message: MasterToWorker): void {
+    this.#child.send(message)
+  }
+
+  #report(event: string, fields: Parameters<MasterContext['log']>[1]): void {
+    const { slot, pid, generation } = this.address
+    this.#context.log(event, { slot, pid, generation, ...fields })
+  }
+}

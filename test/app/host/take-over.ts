@@ -1,0 +1,207 @@
+/** Tests `app/host/take-over.ts`: the first HTTP server listens on our socket and never notices, all others are left alone. */
+
+import { once } from 'node:events'
+import { existsSync, writeFileSync } from 'node:fs'
+import { createServer, Server as HttpServer, type RequestListener } from 'node:http'
+import { createSecureServer } from 'node:http2'
+import { createServer as createSecure } from 'node:https'
+import net from 'node:net'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { askedAddress, takeOverListen, UNCHOSEN_PORT } from '../../../app/host/take-over.js'
+import { scratchFolder } from '../../supervisor/scratch-folder.js'
+import { ask } from '../program.js'
+
+/** A take-over for one test, undone after it; `listening` closes what it listens with. */
+function takeOver(t: Test) {
+  const { listen } = net.Server.prototype
+  const socketPath = join(scratchFolder(t), 's')
+  const { server } = takeOverListen(socketPath)
+  t.teardown(() => {
+    net.Server.prototype.listen = listen
+  })
+  const call = (listening: net.Server, ...args: unknown[]) => {
+    t.teardown(() => listening.close())
+    return Reflect.apply(listening.listen, listening, args) as net.Server
+  }
+  return { socketPath, server, call }
+}
+
+const hello: RequestListener = (_request, response) => response.end('hello')
+const tcp = (address: string, port: number) => ({ address, family: net.isIP(address) === 6 ? 'IPv6' : 'IPv4', port })
+const aborted = new AbortController()
+
+const accepted: [string, unknown[], unknown][] = [
+  ['no arguments', [], tcp('::', UNCHOSEN_PORT)],
+  ['only a callback', ['CALLBACK'], tcp('::', UNCHOSEN_PORT)],
+  ['null', [null], tcp('::', UNCHOSEN_PORT)],
+  ['undefined, as of an unset PORT', [undefined, 'CALLBACK'], tcp('::', UNCHOSEN_PORT)],
+  ['a port', [3000], tcp('::', 3000)],
+  ['port 0', [0, 'CALLBACK'], tcp('::', UNCHOSEN_PORT)],
+  ['a string port, as of PORT', ['3000', 'CALLBACK'], tcp('::', 3000)],
+  ['the largest port', [65535], tcp('::', 65535)],
+  ['port and host', [3000, '0.0.0.0', 'CALLBACK'], tcp('0.0.0.0', 3000)],
+  ['port, host, backlog and callback', [3000, '127.0.0.1', 128, 'CALLBACK'], tcp('127.0.0.1', 3000)],
+  ['port, backlog and callback', [3000, 128, 'CALLBACK'], tcp('::', 3000)],
+  ['port and a host that is a name', [3000, 'localhost'], tcp('127.0.0.1', 3000)],
+  ['an IPv6 host', ['3000', '::1'], tcp('::1', 3000)],
+  ['an object', [{ port: 3000, host: '127.0.0.1', backlog: 5, exclusive: true }, 'CALLBACK'], tcp('127.0.0.1', 3000)],
+  ['an object with an undefined port', [{ port: undefined, host: '::1' }], tcp('::1', UNCHOSEN_PORT)],
+  ['an object with a string port', [{ port: '3000' }], tcp('::', 3000)],
+  ['an object with a signal', [{ port: 3000, signal: aborted.signal }], tcp('::', 3000)],
+  ['an object with port and path: the port counts', [{ port: 3000, path: '/nowhere' }], tcp('::', 3000)],
+  ['a path', ['/nowhere/app.sock', 'CALLBACK'], '/nowhere/app.sock'],
+  ['a path and a backlog', ['/nowhere/app.sock', 128, 'CALLBACK'], '/nowhere/app.sock'],
+  ['an object with a path', [{ path: '/nowhere/app.sock', writableAll: true }], '/nowhere/app.sock'],
+  ['a descriptor, as of socket activation', [{ fd: 3 }, 'CALLBACK'], tcp('::', UNCHOSEN_PORT)],
+]
+
+t.test('whatever it asks for, it listens on our socket and is told what it asked for', async t => {
+  for (const [title, args, expected] of accepted) {
+    await t.test(title, async t => {
+      const { socketPath, server, call } = takeOver(t)
+      const application = createServer(hello)
+      let calls = 0
+      const callback = () => {
+        calls++
+      }
+      const listening = once(application, 'listening')
+      t.equal(application.address(), null, 'no address before')
+      t.equal(call(application, ...args.map(value => (value === 'CALLBACK' ? callback : value))), application, 'chains')
+      t.equal(calls, 0, 'the callback comes later')
+      await listening
+      t.equal(calls, args.includes('CALLBACK') ? 1 : 0)
+      t.strictSame(application.address(), expected)
+      t.equal(await server, application)
+      t.match(await ask({ socketPath, path: '/' }), { status: 200, text: 'hello' })
+      await new Promise(resolve => application.close(resolve))
+      t.equal(application.address(), null, 'no address after')
+    })
+  }
+})
+
+const refused: [string, unknown[], string][] = [
+  ['a port too large', [65536], 'ERR_SOCKET_BAD_PORT'],
+  ['a negative port', [-1], 'ERR_SOCKET_BAD_PORT'],
+  ['a broken port', [3000.5], 'ERR_SOCKET_BAD_PORT'],
+  ['no number', [Number.NaN], 'ERR_SOCKET_BAD_PORT'],
+  ['an empty string', [''], 'ERR_SOCKET_BAD_PORT'],
+  ['a blank string', [' '], 'ERR_SOCKET_BAD_PORT'],
+  ['an object with an empty port', [{ port: '' }], 'ERR_SOCKET_BAD_PORT'],
+  ['a boolean', [true], 'ERR_INVALID_ARG_VALUE'],
+  ['an empty object', [{}], 'ERR_INVALID_ARG_VALUE'],
+  ['only a host', [{ host: '127.0.0.1' }], 'ERR_INVALID_ARG_VALUE'],
+  ['a negative descriptor', [{ fd: -1 }], 'ERR_INVALID_ARG_VALUE'],
+]
+
+t.test('what Node refuses is refused by Node, and nothing is taken over', async t => {
+  for (const [title, args, code] of refused) {
+    await t.test(title, async t => {
+      const { socketPath, server, call } = takeOver(t)
+      t.throws(() => call(createServer(), ...args), { code })
+      t.equal(askedAddress(args), null)
+      t.equal(existsSync(socketPath), false)
+      const application = createServer(hello)
+      call(application, 3000)
+      t.equal(await server, application, 'the next one that listens is taken over')
+    })
+  }
+})
+
+t.test('the same server listens twice', async t => {
+  const { call } = takeOver(t)
+  const application = createServer(hello)
+  call(application, 3000)
+  t.throws(() => call(application, 3001), { code: 'ERR_SERVER_ALREADY_LISTEN' }, 'at once')
+  await once(application, 'listening')
+  t.throws(() => call(application, 3001), { code: 'ERR_SERVER_ALREADY_LISTEN' }, 'later')
+  t.strictSame(application.address(), tcp('::', 3000))
+})
+
+t.test('a server that was closed listens on our socket again', async t => {
+  const { socketPath, call } = takeOver(t)
+  const application = createServer(hello)
+  call(application, 3000)
+  await once(application, 'listening')
+  await new Promise(resolve => application.close(resolve))
+  call(application, 4000)
+  await once(application, 'listening')
+  t.strictSame(application.address(), tcp('::', 4000))
+  t.match(await ask({ socketPath, path: '/' }), { text: 'hello' })
+})
+
+t.test('a signal that was passed closes it', async t => {
+  const { socketPath, call } = takeOver(t)
+  const control = new AbortController()
+  const application = createServer(hello)
+  call(application, { port: 3000, signal: control.signal })
+  await once(application, 'listening')
+  control.abort()
+  await once(application, 'close')
+  t.equal(existsSync(socketPath), false)
+})
+
+t.test('a class of its own that extends http.Server is taken over', async t => {
+  const { server, call } = takeOver(t)
+  class Farm extends HttpServer {}
+  const farm = new Farm()
+  call(farm, 3000)
+  t.equal(await server, farm)
+})
+
+const others: [string, () => net.Server][] = [
+  ['net', () => net.createServer()],
+  ['https', () => createSecure()],
+  ['http2', () => createSecureServer() as unknown as net.Server],
+]
+
+t.test('servers of other kinds get what they ask for', async t => {
+  for (const [title, create] of others) {
+    await t.test(title, async t => {
+      const { socketPath, server, call } = takeOver(t)
+      const other = create()
+      call(other, 0, '127.0.0.1')
+      await once(other, 'listening')
+      t.match(other.address(), { address: '127.0.0.1', family: 'IPv4' })
+      t.not((other.address() as net.AddressInfo).port, UNCHOSEN_PORT)
+      t.equal(existsSync(socketPath), false)
+      const application = createServer(hello)
+      call(application, 3000)
+      t.equal(await server, application)
+    })
+  }
+})
+
+t.test('a later HTTP server gets what it asks for', async t => {
+  const { socketPath, call } = takeOver(t)
+  call(createServer(hello), 3000)
+  const later = createServer((_request, response) => response.end('later'))
+  call(later, 0, '127.0.0.1')
+  await once(later, 'listening')
+  const { port } = later.address() as net.AddressInfo
+  t.match(await ask({ host: '127.0.0.1', port, path: '/' }), { text: 'later' })
+  t.match(await ask({ socketPath, path: '/' }), { text: 'hello' })
+})
+
+t.test('a later HTTP server with the same request listener gets no door of its own', async t => {
+  const { socketPath, call } = takeOver(t)
+  call(createServer(hello), 3000, '127.0.0.1')
+  const again = createServer(hello)
+  call(again, 0, '::1')
+  await once(again, 'listening')
+  t.strictSame(again.address(), tcp('::1', UNCHOSEN_PORT))
+  t.equal(existsSync(`${socketPath}+`), false)
+  await t.rejects(ask({ host: '::1', port: UNCHOSEN_PORT, path: '/' }))
+  t.match(await ask({ socketPath, path: '/' }), { text: 'hello' })
+})
+
+t.test('a socket that cannot be opened', async t => {
+  const { socketPath, server, call } = takeOver(t)
+  writeFileSync(socketPath, '')
+  const application = createServer(hello)
+  const failed = once(application, 'error')
+  call(application, 3000)
+  await t.rejects(server, { code: 'EADDRINUSE' })
+  t.match((await failed)[0], { code: 'EADDRINUSE' }, 'the application is told, as in Node')
+  t.equal(application.address(), null)
+})

@@ -1,0 +1,3 @@
+// Exports something that cannot be served, and leaves nothing to wait for.
+'use strict'
+module.exports = { start() {}, stop() {} }

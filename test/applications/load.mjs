@@ -1,0 +1,24 @@
+/**
+ * Loads one application as a worker does, and says what came of it: `node load.mjs <compiled app/host> <socket> <application>`.
+ * Started by the tests of `app/host/`, over an IPC channel as a worker has one: `{ listening: address }` or `{ failed: {…} }`.
+ */
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+const [, , host, socketPath, application] = process.argv
+const { takeOverListen } = await importHost('take-over.js')
+const { loadApplication } = await importHost('load-application.js')
+
+// Counts for the event loop, as in a worker: without care it would keep a useless application alive for ever.
+process.on('message', () => {})
+try {
+  const server = await loadApplication(application, takeOverListen(socketPath))
+  process.send({ listening: server.address() })
+} catch (error) {
+  const { name, code, message, stack } = error
+  process.send({ failed: { name, code, message, stack } }, () => process.exit(1))
+}
+
+function importHost(name) {
+  return import(pathToFileURL(join(resolve(host), name)).href)
+}

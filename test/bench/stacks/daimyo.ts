@@ -1,0 +1,29 @@
+import t from 'tap'
+import { benchIni, daimyo } from '../../../bench/stacks/daimyo.js'
+
+const bed = { folder: '/bed', port: 8080, sparePort: 8081, app: '/app.js', siteFolder: '/bed/site' }
+
+t.test('the INI sets places and numbers, and turns nothing off', t => {
+  t.strictSame(benchIni(bed).trimEnd().split('\n'), [
+    '[uwsgi]',
+    'master = true',
+    'processes = 2',
+    'http-processes = 1',
+    'http = 127.0.0.1:8080',
+    'app = /app.js',
+    'mount = /api',
+    'static-map = /static=/bed/site',
+    'metrics = 127.0.0.1:8081',
+    'run-dir = /bed/run',
+    'logto = /bed/daimyo.log',
+  ])
+  t.end()
+})
+
+t.test('it is started by its real command', t => {
+  const { programs, files } = daimyo.plan(bed)
+  t.equal(programs.length, 1)
+  t.match(programs[0]?.args, [/\/supervisor\/daimyo\.js$/, '--ini', '/bed/bench.ini'])
+  t.strictSame(files, [{ name: 'bench.ini', text: benchIni(bed) }])
+  t.end()
+})

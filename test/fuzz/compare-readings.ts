@@ -1,0 +1,46 @@
+/**
+ * Puts a series of inputs before our parser and before Node's and looks for the first on which they disagree. Used by
+ * `test/proxy/request-head-against-node.ts` with a small series and by `test/fuzz/request-parser.ts` with a large one.
+ */
+
+import { disagreement } from './disagreement.js'
+import { mutatedRequest, NEXT_REQUEST } from './mutated-request.js'
+import { NodeReader } from './node-reader.js'
+import { readAsProxy } from './request-reading.js'
+
+/** `complete`: inputs whose first request both took whole; `refusedByNode`: those of which Node took none. */
+export interface Comparison {
+  inputs: number
+  complete: number
+  refusedByUs: number
+  refusedByNode: number
+  /** The first one found, with the command line part that gives it again. */
+  disagreement: string | null
+}
+
+/** Inputs that are under way at a time. */
+const BATCH = 50
+
+/** Compares inputs `from` to `from + count - 1` of the series `seed`. */
+export async function compareReadings(seed: number, from: number, count: number): Promise<Comparison> {
+  const reader = new NodeReader()
+  const result: Comparison = { inputs: 0, complete: 0, refusedByUs: 0, refusedByNode: 0, disagreement: null }
+  for (let first = from; first < from + count && result.disagreement === null; first += BATCH) {
+    const indexes = Array.from({ length: Math.min(BATCH, from + count - first) }, (_, offset) => first + offset)
+    await Promise.all(indexes.map(index => compareOne(reader, seed, index, result)))
+  }
+  return result
+}
+
+async function compareOne(reader: NodeReader, seed: number, index: number, result: Comparison): Promise<void> {
+  const input = mutatedRequest(seed, index)
+  const ours = readAsProxy(input)
+  const node = await reader.read(input)
+  const found = disagreement(ours, node)
+  if (found !== null) result.disagreement ??= `--seed ${seed} --from ${index}: ${found}\n${JSON.stringify(input)}`
+  result.inputs++
+  // An input whose first lines were cut off may begin with the request that stands behind it.
+  if (ours[0]?.complete && input !== NEXT_REQUEST) result.complete++
+  if (ours.length === 0) result.refusedByUs++
+  if (node.requests.length === 0) result.refusedByNode++
+}

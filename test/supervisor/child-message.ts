@@ -1,0 +1,64 @@
+/** What counts as a message of a child: `supervisor/child-message.ts`. */
+
+import t from 'tap'
+import { readProxyMessage, readWorkerMessage } from '../../supervisor/child-message.js'
+
+const accepted: [string, unknown][] = [
+  ['ready', { type: 'ready', bootMs: 1 }],
+  ['failed', { type: 'failed', reason: 'no', stack: '' }],
+  ['metrics', { type: 'metrics', families: [] }],
+  ['recycle', { type: 'recycle', reason: 'max-requests' }],
+  ['event', { type: 'event', event: 'app-listens', fields: { port: 1, ok: true, none: null, text: 'x' } }],
+]
+const refused: [string, unknown][] = [
+  ['what pm2 applications send', 'ready'],
+  ['null', null],
+  ['a number', 7],
+  ['a list', [{ type: 'ready', bootMs: 1 }]],
+  ['no type', { bootMs: 1 }],
+  ['a type of every object', { type: 'constructor' }],
+  ['another type', { type: 'listening' }],
+  ['ready without a time', { type: 'ready' }],
+  ['ready with another time', { type: 'ready', bootMs: 'soon' }],
+  ['no families', { type: 'metrics', families: {} }],
+  ['another reason', { type: 'recycle', reason: 'boredom' }],
+  ['an event name that forges a line', { type: 'event', event: 'x\nworker-exit', fields: {} }],
+  ['a field name that forges a field', { type: 'event', event: 'x', fields: { 'a=1 b': 2 } }],
+  ['a field that is no value', { type: 'event', event: 'x', fields: { a: {} } }],
+  ['no fields', { type: 'event', event: 'x' }],
+]
+for (const [title, value] of accepted) {
+  t.test(`a worker may say: ${title}`, t => {
+    t.equal(readWorkerMessage(value), value)
+    t.end()
+  })
+}
+for (const [title, value] of refused) {
+  t.test(`a worker may not say: ${title}`, t => {
+    t.equal(readWorkerMessage(value), null)
+    t.end()
+  })
+}
+
+const load = { workerId: 1, requests: 1, inFlight: 0, lagMs: 0 }
+const blocked = { type: 'worker-blocked', workerId: 1, request: 'GET /', elapsedMs: 1, inFlight: 1 }
+const proxies: [string, unknown, boolean][] = [
+  ['listening', { type: 'listening' }, true],
+  ['failed', { type: 'failed', reason: 'no' }, true],
+  ['linked', { type: 'worker-linked', workerId: 1 }, true],
+  ['drained', { type: 'worker-drained', workerId: 1 }, true],
+  ['blocked', blocked, true],
+  ['metrics', { type: 'metrics', families: [], workers: [load] }, true],
+  ['metrics wanted', { type: 'metrics-wanted', requestId: 1 }, true],
+  ['linked with whom', { type: 'worker-linked' }, false],
+  ['blocked by what', { ...blocked, request: undefined }, false],
+  ['a load without a worker', { type: 'metrics', families: [], workers: [{ requests: 1 }] }, false],
+  ['not a number', { type: 'metrics-wanted', requestId: Number.NaN }, false],
+  ["a worker's message", { type: 'ready', bootMs: 1 }, false],
+]
+for (const [title, value, isFine] of proxies) {
+  t.test(`a proxy ${isFine ? 'may' : 'may not'} say: ${title}`, t => {
+    t.equal(readProxyMessage(value), isFine ? value : null)
+    t.end()
+  })
+}

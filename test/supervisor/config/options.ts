@@ -1,0 +1,65 @@
+/** Tests of the option table itself: every row holds what the help, the reference and the reader take from it. */
+
+import t from 'tap'
+import { BLOCK_ENDS, BLOCK_OPENERS } from '../../../supervisor/config/ini-blocks.js'
+import { INCLUDES, SETTERS } from '../../../supervisor/config/ini-reader.js'
+import {
+  acceptedKeys,
+  isOptionKey,
+  MOOT_OPTIONS,
+  optionNamed,
+  optionNames,
+  REFUSED_OPTIONS,
+  rowOf,
+} from '../../../supervisor/config/options.js'
+
+const CONTEXT = { cwd: '/start', chdir: '/start', cores: 2 }
+
+t.test('each row reads its own default and example', async t => {
+  for (const name of optionNames()) {
+    const { kind, default: otherwise, example, summary } = rowOf(name)
+    if (otherwise !== null) t.equal(kind.parse(otherwise, CONTEXT).ok, true, `default of ${name}`)
+    const [, key, value = ''] = /^([\w-]+) = (.+)$/.exec(example) ?? []
+    t.equal(key, name, `example of ${name} is a line of it`)
+    if (!/[@%]/.test(value)) t.equal(kind.parse(value, CONTEXT).ok, true, `example of ${name}`)
+    t.match(summary, /\.$/, `summary of ${name} is a sentence`)
+  }
+})
+
+t.test('no key has two meanings', async t => {
+  const directives = [...BLOCK_ENDS, ...BLOCK_OPENERS, ...INCLUDES, ...SETTERS, 'else']
+  const keys = [...acceptedKeys(), ...Object.keys(REFUSED_OPTIONS), ...directives]
+  t.same(
+    keys.filter((key, index) => keys.indexOf(key) !== index),
+    [],
+  )
+})
+
+t.test('aliases of uWSGI lead to their option', async t => {
+  const cases: [key: string, expected: string | null][] = [
+    ['workers', 'processes'],
+    ['module', 'app'],
+    ['wsgi-file', 'app'],
+    ['file', 'app'],
+    ['http-socket', 'http'],
+    ['processes', 'processes'],
+    ['Processes', null],
+    ['__proto__', null],
+    ['constructor', null],
+    ['', null],
+  ]
+  for (const [key, expected] of cases) t.equal(optionNamed(key), expected, key)
+})
+
+t.test('all options that the product promises are known', async t => {
+  const promised =
+    'master processes workers app module wsgi-file http http-socket http-processes static-map check-static mount harakiri ' +
+    'worker-reload-mercy reload-mercy lazy-apps max-requests chdir env uid gid pidfile logto vacuum die-on-term buffer-size ' +
+    'post-buffering listen metrics metrics-auth metrics-path enable-threads single-interpreter virtualenv plugins thunder-lock ' +
+    'worker-start-timeout worker-connections http-queue http-queue-timeout http-header-timeout http-keepalive disable-logging run-dir'
+  for (const key of promised.split(' ')) t.equal(isOptionKey(key), true, key)
+  for (const key of ['enable-threads', 'single-interpreter', 'virtualenv', 'plugins', 'thunder-lock']) {
+    t.ok(MOOT_OPTIONS[key]?.why, key)
+  }
+  for (const key of ['constructor', '__proto__', 'toString', 'banana']) t.equal(isOptionKey(key), false, key)
+})

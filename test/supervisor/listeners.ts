@@ -1,0 +1,162 @@
+/** The public sockets: `supervisor/listeners.ts`. */
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, lstatSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createConnection, createServer, type ListenOptions, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { EXIT } from '../../kit/failure.js'
+import type { ListenAddress } from '../../supervisor/config/settings.js'
+import { type Listener, openListeners, printAddress, printUrl } from '../../supervisor/listeners.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'daimyo-listeners-'))
+t.teardown(() => rmSync(folder, { recursive: true }))
+const isRoot = process.getuid?.() === 0
+
+const tcp = (host: string, port = 0): ListenAddress => ({ kind: 'tcp', host, port })
+const unix = (name: string): ListenAddress => ({ kind: 'unix', path: join(folder, name) })
+const open = (...addresses: ListenAddress[]) => openListeners({ addresses, owner: null, environment: {} })
+
+/** A server that listens as a proxy does. */
+async function serveOn(listener: Listener | ListenOptions): Promise<Server> {
+  const server = createServer(socket => socket.end('served'))
+  server.listen('url' in listener ? { fd: (listener as Listener).fd } : listener)
+  await once(server, 'listening')
+  return server
+}
+
+async function fetchFrom(url: string): Promise<string> {
+  if (url.startsWith('unix:')) return text(createConnection({ path: url.slice(5) }))
+  const { hostname, port } = new URL(url)
+  return text(createConnection({ host: hostname.replace(/[[\]]/g, ''), port: Number(port) }))
+}
+
+const printed: [string, ListenAddress, string, string][] = [
+  ['IPv4', tcp('127.0.0.1', 80), '127.0.0.1:80', 'http://127.0.0.1:80'],
+  ['IPv6', tcp('::1', 80), '[::1]:80', 'http://[::1]:80'],
+  ['unix', { kind: 'unix', path: '/run/x.sock' }, '/run/x.sock', 'unix:/run/x.sock'],
+]
+for (const [title, address, plain, url] of printed) {
+  t.test(`prints ${title}`, t => {
+    t.equal(printAddress(address), plain)
+    t.equal(printUrl(address), url)
+    t.end()
+  })
+}
+
+const served: [string, ListenAddress, RegExp][] = [
+  ['IPv4 with a port of its own', tcp('127.0.0.1'), /^http:\/\/127\.0\.0\.1:[1-9]\d*$/],
+  ['IPv6', tcp('::1'), /^http:\/\/\[::1\]:[1-9]\d*$/],
+  ['a name', tcp('localhost'), /^http:\/\/(127\.0\.0\.1|\[::1\]):[1-9]\d*$/],
+  ['every IPv4 address', tcp('0.0.0.0'), /^http:\/\/0\.0\.0\.0:[1-9]\d*$/],
+  ['every address', tcp(''), /^http:\/\/(\[::\]|0\.0\.0\.0):[1-9]\d*$/],
+  ['a unix socket', unix('a.sock'), /^unix:.*a\.sock$/],
+]
+for (const [title, address, url] of served) {
+  t.test(`a proxy serves ${title}`, async t => {
+    const [listener] = await open(address)
+    t.match(listener!.url, url)
+    const server = await serveOn(listener!)
+    t.equal(await fetchFrom(listener!.url), 'served')
+    server.close()
+  })
+}
+
+t.test('a unix socket is 0660 from the first moment and gone after its close', async t => {
+  const before = process.umask()
+  const [listener] = await open(unix('mode.sock'))
+  t.equal(statSync(join(folder, 'mode.sock')).mode & 0o777, 0o660)
+  t.equal(process.umask(), before)
+  listener!.close()
+  t.notOk(existsSync(join(folder, 'mode.sock')))
+})
+
+t.test('a unix socket is given to its owner', { skip: isRoot ? false : 'needs root' }, async t => {
+  const owner = { user: null, uid: 1234, gid: 4321 }
+  const [listener] = await openListeners({ addresses: [unix('owner.sock')], owner, environment: {} })
+  t.match(lstatSync(join(folder, 'owner.sock')), { uid: 1234, gid: 4321 })
+  listener!.close()
+})
+
+t.test('a stale unix socket is replaced', async t => {
+  const child = spawn(process.execPath, ['-e', 'require("net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))', join(folder, 'stale.sock')])
+  await once(child, 'exit')
+  t.ok(existsSync(join(folder, 'stale.sock')), 'left behind')
+  const [listener] = await open(unix('stale.sock'))
+  listener!.close()
+})
+
+t.test('TIME_WAIT does not keep the port', async t => {
+  const server = await serveOn({ port: 0, host: '127.0.0.1' })
+  const { port } = server.address() as AddressInfo
+  // The side that closes first, the server, is left in TIME_WAIT.
+  await text(createConnection({ port, host: '127.0.0.1' }))
+  server.close()
+  await once(server, 'close')
+  const [listener] = await open(tcp('127.0.0.1', port))
+  const next = await serveOn(listener!)
+  t.equal(await fetchFrom(listener!.url), 'served')
+  next.close()
+})
+
+t.test('what cannot be listened on is refused by name, and the rest is closed again', async t => {
+  const taken = await serveOn({ port: 0, host: '127.0.0.1' })
+  t.teardown(() => taken.close())
+  const { port } = taken.address() as AddressInfo
+  const live = await serveOn({ path: join(folder, 'live.sock') })
+  t.teardown(() => live.close())
+  writeFileSync(join(folder, 'file'), 'precious')
+  const refused: [string, ListenAddress, RegExp, number][] = [
+    ['a port in use', tcp('127.0.0.1', port), /127\.0\.0\.1:\d+: the address is in use/, EXIT.unavailable],
+    ['an address of another machine', tcp('192.0.2.1', 8080), /192\.0\.2\.1:8080: this machine does not have/, EXIT.unavailable],
+    ['a name that is none', tcp('nowhere.invalid', 80), /nowhere\.invalid:80: /, EXIT.unavailable],
+    ['a live unix socket', unix('live.sock'), /live\.sock: another program listens there/, EXIT.unavailable],
+    ['a file', unix('file'), /file: exists and is not a socket/, EXIT.unavailable],
+    ['a folder that is not there', unix('no/x.sock'), /no\/x\.sock: /, EXIT.permission],
+    ['a path that is too long', unix('x'.repeat(108)), /\d+ bytes, at most 107/, EXIT.config],
+  ]
+  for (const [title, address, message, exitCode] of refused) {
+    await t.rejects(open(unix('first.sock'), address), { message, exitCode }, title)
+    t.notOk(existsSync(join(folder, 'first.sock')), 'nothing is left')
+  }
+  t.equal(statSync(join(folder, 'file')).size, 8)
+  t.equal(await fetchFrom(`unix:${join(folder, 'live.sock')}`), 'served', 'the live one still serves')
+})
+
+t.test('a socket in a folder that may not be written', { skip: isRoot ? 'root may write anywhere' : false }, async t => {
+  chmodSync(folder, 0o500)
+  t.teardown(() => chmodSync(folder, 0o700))
+  await t.rejects(open(unix('x.sock')), { exitCode: EXIT.permission })
+})
+
+t.test('sockets of systemd take the place of the same addresses, and are never unlinked', async t => {
+  const path = join(folder, 'systemd.sock')
+  const servers = [await serveOn({ port: 0, host: '127.0.0.1' }), await serveOn({ path }), await serveOn({ port: 0, host: '::' })]
+  t.teardown(() => servers.map(server => server.close()))
+  const [port, , other] = servers.map(server => (server.address() as AddressInfo).port)
+  const addresses = [tcp('127.0.0.1'), unix('systemd.sock'), tcp('127.0.0.1', port)]
+  const child = spawn(
+    '/bin/sh',
+    ['-c', 'LISTEN_PID=$$ LISTEN_FDS=3 exec "$@"', 'sh', process.execPath, program('print-listeners.js'), JSON.stringify(addresses)],
+    { stdio: ['ignore', 'pipe', 'inherit', ...servers.map(descriptorOf)] },
+  )
+  t.match(JSON.parse(await text(child.stdout!)), [
+    { url: /^http:\/\/127\.0\.0\.1:/, inherited: false },
+    { fd: 4, url: `unix:${path}`, inherited: true },
+    { fd: 3, url: `http://127.0.0.1:${port}`, inherited: true },
+    { fd: 5, url: `http://[::]:${other}`, inherited: true },
+  ])
+  t.equal(await fetchFrom(`unix:${path}`), 'served', 'not unlinked')
+})
+
+function descriptorOf(server: Server): number {
+  return (server as unknown as { _handle: { fd: number } })._handle.fd
+}
+
+function program(name: string): string {
+  return fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))
+}

@@ -1,0 +1,126 @@
+/** What a process may send, and what of it the master believes. */
+
+import t from 'tap'
+import { boundsOf, familyOf, readTable, seriesOf, type TableReading } from '../../../supervisor/metrics/family-table.js'
+
+function read(raw: unknown, limit?: number): Exclude<TableReading, { refused: string }> {
+  const reading = readTable(raw, limit)
+  if ('refused' in reading) throw new Error(reading.refused)
+  return reading
+}
+
+const histogram = (labels: object, counts: number[], bounds: unknown[] = [0.1, 1, '+Inf']) => ({
+  name: 'h',
+  help: 'h',
+  type: 'histogram',
+  aggregator: 'sum',
+  values: [
+    ...bounds.map((le, at) => ({ metricName: 'h_bucket', labels: { le, ...labels }, value: counts[at] })),
+    { metricName: 'h_sum', labels, value: 1.5 },
+    { metricName: 'h_count', labels, value: counts.at(-1) },
+  ],
+})
+const gauge = (labels: unknown, value: unknown, type = 'gauge') => {
+  return { name: 'g', help: 'g', type, aggregator: 'sum', values: [{ labels, value }] }
+}
+
+const refused: [string, unknown, string][] = [
+  ['null', null, 'not an object'],
+  ['an array', [], 'not an object'],
+  ['no name', { help: '', type: 'gauge', values: [] }, 'not a metric name'],
+  ['a name that forges a line', { name: 'a 1\nb', help: '', type: 'gauge', values: [] }, 'not a metric name'],
+  ['an endless name', { name: 'a'.repeat(257), help: '', type: 'gauge', values: [] }, 'not a metric name'],
+  ['no help', { name: 'a', type: 'gauge', values: [] }, 'no help text or one of over 4096 characters'],
+  ['an unknown type', { name: 'a', help: '', type: 'info', values: [] }, 'unknown type info'],
+  [
+    'an unknown aggregator',
+    { name: 'a', help: '', type: 'gauge', aggregator: 'p99', values: [] },
+    'unknown aggregator p99',
+  ],
+  ['no values', { name: 'a', help: '', type: 'gauge' }, 'no values'],
+]
+
+for (const [title, raw, why] of refused) {
+  t.test(`refuses a family: ${title}`, async t => t.same(readTable(raw), { refused: why }))
+}
+
+const malformed: [string, unknown][] = [
+  ['a sample that is no object', { ...gauge({}, 1), values: [7] }],
+  ['a value that is text', gauge({}, '1')],
+  ['a label name with a quote', gauge({ 'a"': 'x' }, 1)],
+  ['a reserved label name', gauge(JSON.parse('{"__proto__":"x"}'), 1)],
+  ['a label that is an object', gauge({ a: {} }, 1)],
+  ['labels that are an array', gauge(['a'], 1)],
+  ['a label value of 5,000 characters', gauge({ a: 'x'.repeat(5000) }, 1)],
+  ['a counter that is NaN', gauge({}, null, 'counter')],
+  ['a counter that is infinite', gauge({}, Number.POSITIVE_INFINITY, 'counter')],
+  ['a sample of another metric', { ...gauge({}, 1), values: [{ metricName: 'x', labels: {}, value: 1 }] }],
+  ['a histogram without +Inf', histogram({}, [1, 2], [0.1, 1])],
+  ['a bucket bound that forges a line', histogram({}, [1], ['1"} 1\nx{a="'])],
+  [
+    'a histogram without its count',
+    { ...histogram({}, [1, 2, 3]), values: histogram({}, [1, 2, 3]).values.slice(0, -1) },
+  ],
+]
+
+for (const [title, raw] of malformed) {
+  t.test(`refuses samples: ${title}`, async t => {
+    const reading = read(raw)
+    t.equal(reading.table.rows.size, 0)
+    t.ok(reading.malformed > 0, 'and says so')
+  })
+}
+
+t.test('keeps the good samples beside a bad one', async t => {
+  const reading = read({ ...gauge({}, 1), values: [{ labels: {}, value: 4 }, null] })
+  t.same(familyOf(reading.table).values, [{ labels: {}, value: 4 }])
+  t.equal(reading.malformed, 1)
+})
+
+t.test('puts a histogram in order, whatever order it came in', async t => {
+  const raw = histogram({ b: 'x', a: 2 }, [1, 2, 3])
+  const reading = read({ ...raw, values: raw.values.reverse() })
+  t.equal(boundsOf(reading.table), '0.1,1,+Inf')
+  t.same([...reading.table.rows.values()][0], {
+    labels: [
+      ['a', '2'],
+      ['b', 'x'],
+    ],
+    values: [1, 2, 3, 1.5, 3],
+  })
+})
+
+t.test('reads bounds as numbers', async t => {
+  const reading = read(histogram({}, [1, 2, 3], ['0.10', 1, '+Inf']))
+  t.match(reading, { table: { columns: [{ bound: '0.1' }, { bound: '1' }, { bound: '+Inf' }] } })
+})
+
+t.test('an empty label is no label, and 1 is the same as "1"', async t => {
+  const values = [
+    { labels: { a: 1, b: '' }, value: 1 },
+    { labels: { a: '1' }, value: 2 },
+  ]
+  const reading = read({ ...gauge({}, 1, 'counter'), values })
+  t.same(familyOf(reading.table).values, [{ labels: { a: '1' }, value: 3 }])
+})
+
+t.test('label sets that look alike when joined stay apart', async t => {
+  const values = [
+    { labels: { a: '1,b=1:2' }, value: 1 },
+    { labels: { a: '1', b: '2' }, value: 2 },
+  ]
+  t.equal(read({ ...gauge({}, 1), values }).table.rows.size, 2)
+})
+
+t.test('null, which is what JSON makes of NaN, is NaN in a gauge', async t => {
+  const reading = read(JSON.parse(JSON.stringify(gauge({}, Number.NaN))))
+  t.same(familyOf(reading.table).values, [{ labels: {}, value: Number.NaN }])
+})
+
+t.test('keeps whole label sets up to the limit, the first ones, and counts the rest', async t => {
+  const values = ['a', 'b', 'c'].flatMap(name => histogram({ name }, [1, 1, 1]).values)
+  const reading = read({ ...histogram({}, []), values }, 12)
+  t.same([...reading.table.rows.keys()], ['name=1:a,', 'name=1:b,'])
+  t.equal(seriesOf(reading.table), 10)
+  t.equal(reading.excess, 5)
+})

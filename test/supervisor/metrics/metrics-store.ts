@@ -1,0 +1,223 @@
+/**
+ * What the master remembers of living and dead processes: no sum falls, memory is bounded, nothing is left out in
+ * silence.
+ */
+
+import t from 'tap'
+import type { EventFields } from '../../../kit/log.js'
+import type { MetricFamily } from '../../../kit/metric-family.js'
+import { MetricsStore, type MetricsStoreOptions } from '../../../supervisor/metrics/metrics-store.js'
+
+function counter(values: Record<string, number>, name = 'c_total'): MetricFamily {
+  return { name, help: 'c', type: 'counter', aggregator: 'sum', values: samples(values) }
+}
+
+function gauge(values: Record<string, number>): MetricFamily {
+  return { name: 'g', help: 'g', type: 'gauge', aggregator: 'sum', values: samples(values) }
+}
+
+function samples(values: Record<string, number>) {
+  return Object.entries(values).map(([l, value]) => ({ labels: { l }, value }))
+}
+
+function histogram(counts: Record<string, number>): MetricFamily {
+  const count = counts['+Inf'] ?? 0
+  const buckets = Object.entries(counts).map(([le, value]) => ({ metricName: 'h_bucket', labels: { le }, value }))
+  const ends = ['h_sum', 'h_count'].map(metricName => ({ metricName, labels: {}, value: count }))
+  return { name: 'h', help: 'h', type: 'histogram', aggregator: 'sum', values: [...buckets, ...ends] }
+}
+
+function start(options: Omit<MetricsStoreOptions, 'log'> = {}) {
+  const events: [string, EventFields][] = []
+  const store = new MetricsStore({ ...options, log: (event, fields = {}) => void events.push([event, fields]) })
+  return { store, events, show: (name?: string) => show(store, name) }
+}
+
+/** Samples as `metric label label`, those of one family or of all that are not the store's own. */
+function show(store: MetricsStore, name?: string): Record<string, number> {
+  const wanted = store
+    .families()
+    .families.filter(family => (name === undefined ? !family.name.startsWith('daimyo_') : family.name === name))
+  const all = wanted.flatMap(family => family.values.map(sample => ({ metricName: family.name, ...sample })))
+  return Object.fromEntries(
+    all.map(({ metricName, labels, value }) => [[metricName, ...Object.values(labels)].join(' '), value]),
+  )
+}
+
+t.test('an empty store shows nothing', async t => {
+  t.same(start().show(), {})
+  t.same(start().store.families().conflicts, [])
+})
+
+t.test('a message replaces the families that it names and keeps the others', async t => {
+  const { store, show } = start()
+  store.update('worker-1', [counter({ a: 1 }), gauge({ a: 5 })])
+  store.update('worker-1', [counter({ a: 2 })])
+  t.same(show(), { 'c_total a': 2, 'g a': 5 })
+})
+
+t.test('a process that is gone leaves its counts and takes its gauges along', async t => {
+  const { store, show } = start()
+  store.update('worker-1', [counter({ a: 3 }), gauge({ a: 5 }), histogram({ 1: 1, '+Inf': 2 })])
+  store.update('worker-2', [counter({ a: 4 }), gauge({ a: 1 })])
+  store.retire('worker-1')
+  store.retire('worker-1')
+  store.retire('worker-unknown')
+  const counts = { 'c_total a': 7, 'h_bucket 1': 1, 'h_bucket +Inf': 2, h_sum: 2, h_count: 2 }
+  t.same(show(), { ...counts, 'g a': 1 })
+  store.retire('worker-2')
+  t.same(show(), counts)
+})
+
+t.test('a last message that is read after the exit still counts', async t => {
+  const { store, show } = start()
+  store.update('worker-1', [counter({ a: 3 }), gauge({ a: 1 })])
+  store.retire('worker-1')
+  store.update('worker-1', [counter({ a: 5 }), gauge({ a: 1 })])
+  t.same(show(), { 'c_total a': 5 })
+})
+
+t.test('no sum ever falls over 300 replacements of four workers', async t => {
+  const { store, show } = start()
+  const seconds = [0.1, 0.7, 1e-7, 123.456, 0.3]
+  const totals = [0, 0, 0, 0]
+  let before = 0
+  for (let round = 0; round < 1200; round++) {
+    const slot = (round * 7) % 4
+    totals[slot] = (totals[slot] ?? 0) + (seconds[round % 5] ?? 0)
+    const id = `worker-${slot}-${Math.floor(round / 16)}`
+    store.update(id, [counter({ a: totals[slot] ?? 0 })])
+    if (round % 16 > 11) {
+      store.retire(id)
+      totals[slot] = 0
+    }
+    const now = show()['c_total a'] ?? 0
+    if (now < before) t.fail(`fell from ${before} to ${now} in round ${round}`)
+    before = now
+  }
+  t.ok(before > 29_000, `counted up to ${before}`)
+})
+
+t.test('a process that resets its own counter or histogram does not make the sum fall', async t => {
+  const { store, show } = start()
+  store.update('worker-1', [counter({ a: 10 }), histogram({ '+Inf': 10 })])
+  store.update('worker-1', [counter({ a: 1 }), histogram({ '+Inf': 2 })])
+  t.same(show(), { 'c_total a': 11, 'h_bucket +Inf': 12, h_sum: 12, h_count: 12 })
+})
+
+t.test('a label set that was removed stays until the last process removed it', async t => {
+  const { store, show } = start()
+  store.update('worker-0', [counter({ a: 100 })])
+  store.retire('worker-0')
+  store.update('worker-1', [counter({ a: 1, b: 1 })])
+  store.update('worker-2', [counter({ a: 2 })])
+  for (let other = 0; other < 20; other++) {
+    store.update(`other-${other}`, [gauge({})])
+    store.retire(`other-${other}`)
+  }
+  store.update('worker-1', [counter({ b: 1 })])
+  t.same(show(), { 'c_total a': 103, 'c_total b': 1 }, 'another one has it')
+  store.update('worker-2', [counter({})])
+  t.same(show(), { 'c_total b': 1 }, 'nobody has it')
+})
+
+t.test(
+  'a new generation with other buckets: one is shown, it is reported once, the old one ends with its last process',
+  async t => {
+    const { store, events, show } = start()
+    store.update('worker-1', [histogram({ 1: 5, '+Inf': 5 })])
+    store.update('worker-2', [histogram({ 1: 5, '+Inf': 5 })])
+    store.update('worker-3', [histogram({ 2: 1, '+Inf': 1 })])
+    t.match(show(), { 'h_bucket 1': 10, h_count: 10 })
+    t.same(show('daimyo_metrics_conflicts'), { 'daimyo_metrics_conflicts h': 1 })
+    t.match(store.families().conflicts, [{ name: 'h', differs: 'buckets', kept: '1,+Inf', leftOut: '2,+Inf' }])
+    store.retire('worker-1')
+    store.retire('worker-2')
+    t.match(show(), { 'h_bucket 2': 1, h_count: 1 })
+    t.same(show('daimyo_metrics_conflicts'), {})
+    store.retire('worker-3')
+    t.match(show(), { 'h_bucket 2': 1, h_count: 1 })
+    t.same(
+      events.map(([event]) => event),
+      ['metrics-conflict'],
+    )
+    t.match(events[0]?.[1], { name: 'h', differs: 'buckets', processes: 1 })
+  },
+)
+
+t.test('the forms of a name do not pile up over many generations', async t => {
+  const { store, events, show } = start({ settledSeries: 100 })
+  for (let generation = 1; generation <= 200; generation++) {
+    store.update(`worker-${generation}`, [histogram({ [generation]: 1, '+Inf': 1 })])
+    store.retire(`worker-${generation - 1}`)
+  }
+  t.match(show(), { 'h_bucket 200': 1, h_count: 1 })
+  t.same(events, [], 'they never met at a scrape, and nothing was lost')
+})
+
+t.test('a conflict that ended and comes back is told again', async t => {
+  const { store, events } = start()
+  store.update('worker-1', [counter({ a: 1 }, 'x')])
+  for (const id of ['worker-2', 'worker-3']) {
+    store.update(id, [{ ...counter({ a: 1 }, 'x'), type: 'gauge' }])
+    store.families()
+    store.families()
+    store.retire(id)
+    store.families()
+  }
+  t.equal(events.length, 2)
+})
+
+t.test('series past the limit of a process are left out, counted and told once', async t => {
+  const { store, events, show } = start({ seriesPerSource: 3 })
+  store.update('worker-1', [counter({ a: 1, b: 1 }), gauge({ a: 1, b: 1, c: 1 })])
+  store.update('worker-1', [gauge({ a: 2, b: 2, c: 2 })])
+  t.same(show(), { 'c_total a': 1, 'c_total b': 1, 'g a': 2 })
+  t.same(show('daimyo_metrics_series_left_out'), { 'daimyo_metrics_series_left_out g limit': 2 })
+  t.equal(events.length, 1)
+  t.match(events[0], [
+    'metrics-left-out',
+    { source: 'worker-1', name: 'g', series: 2, why: 'over 3 series in one process' },
+  ])
+  store.update('worker-1', [gauge({ a: 2 })])
+  t.same(show('daimyo_metrics_series_left_out'), {})
+})
+
+t.test('ever new label values of short-lived workers fill no memory', async t => {
+  const { store, events, show } = start({ settledSeries: 5 })
+  for (let id = 0; id < 40; id++) {
+    store.update(`worker-${id}`, [counter({ [`user-${id}`]: 1 })])
+    store.retire(`worker-${id}`)
+  }
+  t.equal(Object.keys(show()).length, 5 + 16, 'the settled ones and those that may still send')
+  t.same(show('daimyo_metrics_series_left_out'), { 'daimyo_metrics_series_left_out c_total gone': 19 })
+  t.equal(events.length, 1)
+})
+
+const hostile: [string, unknown, string[]][] = [
+  ['no list', { length: 1 }, []],
+  ['null', [null], ['metrics-refused']],
+  ['a name that is no name', [{ ...counter({ a: 1 }), name: 'x y\nz' }], ['metrics-refused']],
+  ['a malformed sample', [{ ...counter({ a: 1 }), values: [{ labels: 7, value: 1 }] }], ['metrics-left-out']],
+]
+
+for (const [title, message, expected] of hostile) {
+  t.test(`a child that sends nonsense is harmless: ${title}`, async t => {
+    const { store, events, show } = start()
+    store.update('worker-1', [gauge({ a: 1 })])
+    store.update('worker-1', message as MetricFamily[])
+    t.same(show(), { 'g a': 1 })
+    t.same(
+      events.map(([event]) => event),
+      expected,
+    )
+  })
+}
+
+t.test('a counter that is NaN does not poison the sum', async t => {
+  const { store, show } = start()
+  store.update('worker-1', [counter({ a: 1 })])
+  store.update('worker-1', JSON.parse(JSON.stringify([counter({ a: Number.NaN, b: 1 })])))
+  store.retire('worker-1')
+  t.same(show(), { 'c_total b': 1 })
+})

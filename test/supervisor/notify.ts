@@ -1,0 +1,131 @@
+/** Tests `supervisor/notify.ts`: with a program that writes down what it was told, and with the real one on a real socket. */
+
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { createNotifier } from '../../supervisor/notify.js'
+import { scratchFolder } from './scratch-folder.js'
+
+/** A notifier whose program appends its arguments, one message a line, to `record`, after running `first`. */
+function makeNotifier(folder: string, first = '', deadlineMs = 5000) {
+  const record = join(folder, 'record')
+  const program = join(folder, 'notify')
+  writeFileSync(
+    program,
+    `#!/bin/sh\n${first}\nprintf '%s|' "$NOTIFY_SOCKET" "$@" >> '${record}'\necho >> '${record}'\n`,
+  )
+  chmodSync(program, 0o755)
+  const events: string[] = []
+  const environment = { NOTIFY_SOCKET: '/run/s', PATH: process.env.PATH, SECRET: 'x' }
+  const notifier = createNotifier({ environment, program, deadlineMs, log: event => events.push(event) })
+  return { notifier, events, told: () => readFileSync(record, 'utf8').trimEnd().split('\n') }
+}
+
+t.test('messages go out in order, with what systemd needs', async t => {
+  const { notifier, told, events } = makeNotifier(scratchFolder(t))
+  notifier.ready('2 workers')
+  notifier.reloading()
+  notifier.stopping()
+  await notifier.settled()
+  const [ready, reloading, stopping] = told()
+  t.equal(ready, `/run/s|READY=1|MAINPID=${process.pid}|STATUS=2 workers|`)
+  t.match(reloading, /^\/run\/s\|RELOADING=1\|MONOTONIC_USEC=\d+\|STATUS=reloading\|$/)
+  t.equal(stopping, '/run/s|STOPPING=1|STATUS=stopping|')
+  t.same(events, [])
+})
+
+t.test('the time of a reload is the monotonic clock in microseconds', async t => {
+  const { notifier, told } = makeNotifier(scratchFolder(t))
+  const before = process.hrtime.bigint()
+  notifier.reloading()
+  const after = process.hrtime.bigint()
+  await notifier.settled()
+  const sent = BigInt(/MONOTONIC_USEC=(\d+)/.exec(told()[0] ?? '')?.[1] ?? 0) * 1000n
+  t.ok(sent >= before - 1000n && sent <= after, `before=${before} sent=${sent} after=${after}`)
+})
+
+t.test('what waits is bounded: the newest of a kind, in the order of the newest', async t => {
+  const { notifier, told } = makeNotifier(scratchFolder(t))
+  notifier.status('first')
+  for (let count = 0; count < 100; count++) notifier.status(`status ${count}`)
+  notifier.reloading()
+  notifier.ready('done')
+  notifier.status('last\nREADY=1\u0000')
+  await notifier.settled()
+  t.match(told(), [/STATUS=first/, /RELOADING=1/, /READY=1/, /STATUS=last READY=1 \|$/])
+  t.equal(told().length, 4)
+})
+
+t.test('without a socket nothing is started', async t => {
+  const events: string[] = []
+  const notifier = createNotifier({ environment: {}, program: '/nonexistent', log: event => events.push(event) })
+  notifier.ready('up')
+  await notifier.settled()
+  t.same(events, [])
+})
+
+const broken: [string, (folder: string) => ReturnType<typeof makeNotifier>][] = [
+  ['fails', folder => makeNotifier(folder, 'exit 3')],
+  ['never ends', folder => makeNotifier(folder, 'exec sleep 600', 50)],
+]
+for (const [title, make] of broken) {
+  t.test(`a program that ${title} is logged once and hinders nothing`, async t => {
+    const { notifier, events } = make(scratchFolder(t))
+    notifier.ready('up')
+    notifier.stopping()
+    await notifier.settled()
+    t.same(events, ['notify-failed'])
+  })
+}
+
+t.test('a program that is missing is logged once and hinders nothing', async t => {
+  const events: string[] = []
+  const environment = { NOTIFY_SOCKET: '/run/s' }
+  const notifier = createNotifier({ environment, program: '/nonexistent', log: event => events.push(event) })
+  notifier.ready('up')
+  notifier.stopping()
+  await notifier.settled()
+  t.same(events, ['notify-failed'])
+})
+
+const hasProgram = spawnSync('systemd-notify', ['--version']).status === 0
+const hasPython = spawnSync('python3', ['--version']).status === 0
+const missing = !hasProgram
+  ? 'needs the package systemd'
+  : !hasPython && 'needs the package python3 (a unix datagram socket)'
+t.test('the real systemd-notify delivers it', { skip: missing }, async t => {
+  const path = join(scratchFolder(t), 'notify')
+  // The answer to the barrier (a descriptor that is closed) is part of the protocol: sd_notify_barrier(3).
+  const program = `
+import socket, array, os, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); print('up', flush=True)
+while True:
+  data, ancillary, flags, address = s.recvmsg(4096, 4096)
+  for level, kind, fds in ancillary:
+    for fd in array.array('i', fds[:len(fds) - len(fds) % 4]): os.close(fd)
+  print(data.decode().replace('\\n', ' '), flush=True)
+  if b'BARRIER' in data: break`
+  const receiver = spawn('python3', ['-c', program, path], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => receiver.kill('SIGKILL'))
+  let text = ''
+  receiver.stdout.setEncoding('utf8')
+  const [up] = await once(receiver.stdout, 'data')
+  t.match(up, /^up/)
+  receiver.stdout.on('data', (chunk: string) => {
+    text += chunk
+  })
+  t.ok(existsSync(path))
+  const events: string[] = []
+  const notifier = createNotifier({
+    environment: { NOTIFY_SOCKET: path, PATH: process.env.PATH },
+    log: event => events.push(event),
+  })
+  const over = once(receiver, 'close')
+  notifier.ready('2 workers')
+  await notifier.settled()
+  await over
+  t.match(text, new RegExp(`READY=1 MAINPID=${process.pid} STATUS=2 workers`))
+  t.same(events, [])
+})

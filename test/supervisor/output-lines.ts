@@ -1,0 +1,62 @@
+/** The children's output: `supervisor/output-lines.ts`. */
+
+import { once } from 'node:events'
+import { PassThrough } from 'node:stream'
+import t from 'tap'
+import { LastLines, OutputGate, WholeLines } from '../../supervisor/output-lines.js'
+
+const long = 'x'.repeat(70_000)
+const cases: [string, string[], string[]][] = [
+  ['one line', ['a\n'], ['a\n']],
+  ['several in one chunk', ['a\nb\n'], ['a\nb\n']],
+  ['a line in pieces', ['a', 'b', 'c\nd'], ['abc\n', 'd\n']],
+  ['an empty line', ['\n'], ['\n']],
+  ['nothing', [], []],
+  ['no newline at the end', ['a\nb'], ['a\n', 'b\n']],
+  ['a line without end is broken', [long, 'y\n'], [`${long}\n`, 'y\n']],
+]
+for (const [title, chunks, expected] of cases) {
+  t.test(title, t => {
+    const taken: string[] = []
+    const lines = new WholeLines(bytes => taken.push(bytes.toString()))
+    for (const chunk of chunks) lines.push(Buffer.from(chunk))
+    lines.end()
+    t.same(taken, expected)
+    t.end()
+  })
+}
+
+t.test('the last lines are bounded in number and length', t => {
+  const last = new LastLines()
+  for (let index = 0; index < 100; index++) last.push(`${index} ${'z'.repeat(10_000)}`)
+  t.equal(last.all().length, 20)
+  t.match(last.all()[0], /^80 z{497}$/)
+  t.end()
+})
+
+t.test('while the sink is behind nothing is read, and then everything', async t => {
+  let isBehind = true
+  let drained = () => {}
+  const taken: string[] = []
+  const gate = new OutputGate({
+    write: chunk => taken.push(Buffer.from(chunk).toString()) > 0 && !isBehind,
+    onDrain: listener => {
+      drained = listener
+    },
+  })
+  const streams = [new PassThrough(), new PassThrough()]
+  const lines: string[] = []
+  for (const stream of streams) gate.forward(stream, line => lines.push(line))
+  const paused = once(streams[0]!, 'pause')
+  streams[0]!.write('one\n')
+  await paused
+  streams[0]!.write('two\n')
+  t.same(taken, ['one\n'])
+  t.notOk(streams[1]!.isPaused(), 'the others are held when they write')
+  isBehind = false
+  drained()
+  streams[0]!.end('three\n')
+  await once(streams[0]!, 'close')
+  t.equal(taken.join(''), 'one\ntwo\nthree\n')
+  t.same(lines, ['one', 'two', 'three'])
+})

@@ -1,0 +1,112 @@
+/** Tests `supervisor/pidfile.ts` with real files and processes. */
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { EXIT } from '../../kit/failure.js'
+import { checkPidfile, readPid, removePidfile, writePidfile } from '../../supervisor/pidfile.js'
+import { scratchFolder } from './scratch-folder.js'
+
+t.test('it is written whole, readable by all, and removed', async t => {
+  const path = join(scratchFolder(t), 'daimyo.pid')
+  writePidfile(path)
+  t.equal(readFileSync(path, 'utf8'), `${process.pid}\n`)
+  t.equal(lstatSync(path).mode & 0o777, 0o644)
+  t.same(readdirSync(join(path, '..')), ['daimyo.pid'], 'no temporary file is left')
+  t.equal(removePidfile(path), true)
+  t.equal(lstatSync(path, { throwIfNoEntry: false }), undefined)
+  t.equal(removePidfile(path), false, 'a second time there is nothing to remove')
+})
+
+const stale: [string, string][] = [
+  ['of a process that is gone', '2147483646\n'],
+  ['of a process that is no daimyo', '1\n'],
+  ['empty', ''],
+  ['of something else', 'hello\n'],
+  ['of our own', `${process.pid}\n`],
+]
+for (const [title, text] of stale) {
+  t.test(`a stale pidfile is replaced: ${title}`, async t => {
+    const path = join(scratchFolder(t), 'daimyo.pid')
+    writeFileSync(path, text)
+    writePidfile(path)
+    t.equal(readPid(path), process.pid)
+  })
+}
+
+t.test('a temporary file left by a crash, or planted, is no hindrance and is not followed', async t => {
+  const folder = scratchFolder(t)
+  writeFileSync(join(folder, 'precious'), 'keep')
+  symlinkSync('precious', join(folder, `.daimyo.pid.${process.pid}.new`))
+  writePidfile(join(folder, 'daimyo.pid'))
+  t.equal(readFileSync(join(folder, 'precious'), 'utf8'), 'keep')
+  t.equal(readPid(join(folder, 'daimyo.pid')), process.pid)
+})
+
+t.test('what is no regular file is refused and left alone', async t => {
+  const folder = scratchFolder(t)
+  writeFileSync(join(folder, 'precious'), 'keep')
+  symlinkSync('precious', join(folder, 'link'))
+  symlinkSync('nowhere', join(folder, 'dangling'))
+  mkdirSync(join(folder, 'folder'))
+  for (const [name, reason] of [
+    ['link', /symbolic link/],
+    ['dangling', /symbolic link/],
+    ['folder', /not a regular file/],
+  ] as const) {
+    const path = join(folder, name)
+    const refusal = { code: 'pidfile', exitCode: EXIT.permission, message: reason }
+    t.throws(() => checkPidfile(path), refusal, name)
+    t.throws(() => writePidfile(path), refusal, name)
+    t.equal(removePidfile(path), false, name)
+  }
+  t.equal(readFileSync(join(folder, 'precious'), 'utf8'), 'keep')
+})
+
+t.test(
+  'the pidfile of a daimyo that runs is refused with its pid',
+  { skip: process.platform !== 'linux' && 'needs /proc' },
+  async t => {
+    const folder = scratchFolder(t)
+    const program = join(folder, 'daimyo.js')
+    writeFileSync(program, "process.stdout.write('up'); process.stdin.resume()")
+    const child = spawn(process.execPath, [program, 'some.ini'], { stdio: ['pipe', 'pipe', 'ignore'] })
+    t.teardown(() => child.kill('SIGKILL'))
+    await once(child.stdout, 'data')
+    const path = join(folder, 'daimyo.pid')
+    writeFileSync(path, `${child.pid}\n`)
+    t.throws(() => writePidfile(path), { exitCode: EXIT.unavailable, message: new RegExp(`pid ${child.pid}$`) })
+    t.equal(removePidfile(path), false, 'it is not ours to remove')
+
+    const yesterday = Date.now() / 1000 - 86400
+    utimesSync(path, yesterday, yesterday)
+    t.doesNotThrow(
+      () => checkPidfile(path),
+      'a daimyo that started after the file was written only has the same number',
+    )
+  },
+)
+
+t.test('a folder that is missing or closed says which pidfile', async t => {
+  const folder = scratchFolder(t)
+  t.throws(() => writePidfile(join(folder, 'no/daimyo.pid')), {
+    exitCode: EXIT.os,
+    message: /pidfile=.*no\/daimyo\.pid: ENOENT/,
+  })
+  if (process.geteuid?.() !== 0) {
+    chmodSync(folder, 0o500)
+    t.throws(() => writePidfile(join(folder, 'daimyo.pid')), { code: 'pidfile', exitCode: EXIT.permission })
+    chmodSync(folder, 0o700)
+  }
+})

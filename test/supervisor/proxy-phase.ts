@@ -1,0 +1,62 @@
+/** The lifecycle of a proxy: `supervisor/proxy-phase.ts`. */
+
+import t from 'tap'
+import {
+  DRAIN_GRACE_MS,
+  newProxyLife,
+  PROXY_START_MS,
+  type ProxyEvent,
+  type ProxyPhase,
+  stepProxy,
+} from '../../supervisor/proxy-phase.js'
+
+const listening: ProxyEvent = { type: 'listening' }
+const failed: ProxyEvent = { type: 'failed', reason: 'no' }
+const drain: ProxyEvent = { type: 'drain', why: 'SIGTERM', mercyMs: 100 }
+const kill: ProxyEvent = { type: 'kill', why: 'SIGINT' }
+const lost: ProxyEvent = { type: 'ipc-closed' }
+const tick: ProxyEvent = { type: 'tick' }
+const exit: ProxyEvent = { type: 'exit', code: null, signal: 'SIGKILL' }
+
+type Happening = ProxyEvent | number
+
+function live(happenings: readonly Happening[]) {
+  let nowMs = 0
+  let life = newProxyLife(nowMs, 'start')
+  const acts: string[] = []
+  for (const happening of happenings) {
+    if (typeof happening === 'number') nowMs += happening
+    else {
+      const { next, effects } = stepProxy(life, happening, nowMs)
+      life = next
+      acts.push(...effects.flatMap(({ type }) => (type === 'report' ? [] : [type])))
+    }
+  }
+  return { life, acts }
+}
+
+const lives: [string, Happening[], ProxyPhase, string, string[]][] = [
+  ['a start', [listening], 'listening', 'start', []],
+  ['a late start', [PROXY_START_MS, tick], 'killed', 'start-deadline', ['kill']],
+  ['a start in time', [PROXY_START_MS - 1, tick], 'starting', 'start', []],
+  ['a failed start', [failed], 'killed', 'failed', ['kill']],
+  ['a death', [listening, exit], 'gone', 'died', []],
+  ['a death that begins at the channel', [listening, lost, exit], 'gone', 'died', []],
+  ['a lost channel', [listening, lost, DRAIN_GRACE_MS, tick], 'killed', 'ipc-closed', ['kill']],
+  ['a drain', [listening, drain, exit], 'gone', 'SIGTERM', ['send-drain']],
+  ['a drain in time', [listening, drain, 100 + DRAIN_GRACE_MS - 1, tick], 'draining', 'SIGTERM', ['send-drain']],
+  ['a drain without end', [listening, drain, 100 + DRAIN_GRACE_MS, tick], 'killed', 'SIGTERM', ['send-drain', 'kill']],
+  ['a drain before it listens', [drain], 'draining', 'SIGTERM', ['send-drain']],
+  ['listening after the drain began', [drain, listening], 'draining', 'SIGTERM', ['send-drain']],
+  ['a kill', [listening, drain, kill, kill], 'killed', 'SIGINT', ['send-drain', 'kill']],
+  ['anything after the end', [exit, listening, failed, drain, kill, lost, 1e6, tick, exit], 'gone', 'died', []],
+]
+
+for (const [title, happenings, phase, why, effects] of lives) {
+  t.test(title, t => {
+    const { life, acts } = live(happenings)
+    t.match(life, { phase, why })
+    t.same(acts, effects)
+    t.end()
+  })
+}

@@ -1,0 +1,47 @@
+/** The release of a generation: `supervisor/release.ts`. */
+
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { EXIT } from '../../kit/failure.js'
+import { resolveRelease } from '../../supervisor/release.js'
+
+const folder = realpathSync(mkdtempSync(join(tmpdir(), 'daimyo-release-')))
+t.teardown(() => rmSync(folder, { recursive: true }))
+for (const name of ['a', 'b', 'other']) {
+  mkdirSync(join(folder, name))
+  writeFileSync(join(folder, name, 'app.js'), '')
+}
+symlinkSync('a', join(folder, 'current'))
+symlinkSync('../other/app.js', join(folder, 'a', 'linked.js'))
+const at = (path: string) => join(folder, path)
+
+const resolved: [string, { app: string | null; chdir: string | null }, { app: string | null; chdir: string }][] = [
+  ['plain paths', { app: at('a/app.js'), chdir: at('a') }, { app: at('a/app.js'), chdir: at('a') }],
+  ['a linked folder', { app: at('current/app.js'), chdir: at('current') }, { app: at('a/app.js'), chdir: at('a') }],
+  ['a relative application', { app: 'app.js', chdir: at('current') }, { app: at('a/app.js'), chdir: at('a') }],
+  ['an application elsewhere', { app: at('b/app.js'), chdir: at('current') }, { app: at('b/app.js'), chdir: at('a') }],
+  ['a linked application', { app: at('a/linked.js'), chdir: at('a') }, { app: at('other/app.js'), chdir: at('a') }],
+  ['no application', { app: null, chdir: at('a') }, { app: null, chdir: at('a') }],
+  ['no folder', { app: null, chdir: null }, { app: null, chdir: realpathSync(process.cwd()) }],
+]
+for (const [title, settings, expected] of resolved) {
+  t.test(title, t => {
+    t.same(resolveRelease(settings), expected)
+    t.end()
+  })
+}
+
+const refused: [string, { app: string | null; chdir: string | null }, RegExp][] = [
+  ['no such application', { app: at('a/no.js'), chdir: null }, /app=.*no\.js: no such file/],
+  ['an application that is a folder', { app: at('a'), chdir: null }, /app=.*: not a file/],
+  ['no such folder', { app: null, chdir: at('no') }, /chdir=.*no: no such file/],
+  ['a folder that is a file', { app: null, chdir: at('a/app.js') }, /chdir=.*: not a folder/],
+]
+for (const [title, settings, message] of refused) {
+  t.test(`refuses ${title}`, t => {
+    t.throws(() => resolveRelease(settings), { message, code: 'release', exitCode: EXIT.unavailable })
+    t.end()
+  })
+}

@@ -1,0 +1,38 @@
+/** Tests `supervisor/reload-command.ts`: progress, and the truth at the end. */
+
+import { join } from 'node:path'
+import t from 'tap'
+import type { ControlAnswer } from '../../supervisor/control-protocol.js'
+import { reloadCommand } from '../../supervisor/reload-command.js'
+import { fakeMaster, keptContext, report } from './fake-master.js'
+import { scratchFolder } from './scratch-folder.js'
+
+const cases: [string, ControlAnswer, number, string, string][] = [
+  ['success', { type: 'done', ok: true }, 0, 'canary starts\nreloaded\n', ''],
+  [
+    'failure with the last lines of the worker, without what would move the cursor',
+    { type: 'done', ok: false, reason: 'slot 1: exit 1', lines: ['Error: no', '\u001b[2Jat load'] },
+    1,
+    'canary starts\n',
+    'daimyo: reload failed: slot 1: exit 1\n  Error: no\n   [2Jat load\n',
+  ],
+]
+for (const [title, answer, exitCode, out, err] of cases) {
+  t.test(title, async t => {
+    const runDir = scratchFolder(t)
+    await fakeMaster(t, join(runDir, 'control.sock'), report, (request, send) => {
+      t.equal(request.command, 'reload')
+      send({ type: 'progress', text: 'canary starts' })
+      send(answer)
+    })
+    const context = keptContext(runDir)
+    t.equal(await reloadCommand({ runDir, iniPath: null }, context), exitCode)
+    t.equal(context.out, out)
+    t.equal(context.err, err)
+  })
+}
+
+t.test('not running is a failure', async t => {
+  const runDir = scratchFolder(t)
+  await t.rejects(reloadCommand({ runDir, iniPath: null }, keptContext(runDir)), { code: 'not-running' })
+})

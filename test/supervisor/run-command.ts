@@ -1,0 +1,116 @@
+/** Tests `supervisor/run-command.ts` with the real program in the foreground. */
+
+import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import t from 'tap'
+import { EXIT } from '../../kit/failure.js'
+import { Site } from './daimyo-program.js'
+
+const banner = /^ {2}stop {5}.* Ctrl-C\n/m
+
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) {
+  t.test(`it serves until ${signal}, and leaves nothing behind`, async t => {
+    const site = new Site(t, ['pidfile = %dmine.pid', 'http = %dhttp.sock', 'vacuum = true'])
+    const running = site.spawn('site.ini')
+    await running.seen(banner)
+    t.match(
+      running.out(),
+      /master-ready (.|\n)*^daimyo \S+ runs with pid \d+\n {2}serving {2}http:\/\/127\.0\.0\.1:\d+ {2}unix:/m,
+    )
+    t.equal(site.read('mine.pid'), `${running.pid}\n`)
+    t.match(await site.run('get', '/', 'site.ini'), { code: EXIT.ok, out: /^\d+\n$/ })
+    running.child.kill(signal)
+    const { code, out } = await running.ended
+    t.equal(code, EXIT.ok)
+    t.match(out, /master-stopped/)
+    t.same(readdirSync(site.folder).sort(), ['app.cjs', 'master', 'site.ini'])
+  })
+}
+
+t.test('a failed start says why, ends with 69 and leaves nothing behind', async t => {
+  const site = new Site(t, ['pidfile = %dmine.pid'], "throw new Error('no database')")
+  const { code, err } = await site.run('site.ini')
+  t.equal(code, EXIT.unavailable)
+  t.match(err, /^daimyo: cannot start: .*no database/m)
+  t.same(readdirSync(site.folder).sort(), ['app.cjs', 'site.ini'])
+})
+
+t.test('a reload that fails says why, and the old ones serve on', async t => {
+  const site = new Site(t)
+  const running = site.spawn('site.ini')
+  await running.seen(banner)
+  const before = (await site.run('get', '/', 'site.ini')).out
+  const failures: [string, RegExp][] = [
+    ["throw new Error('no database')", /^daimyo: reload failed: .*no database\n(.|\n)*^ {2} +at .*app\.cjs/m],
+    ["console.error('no luck'); process.exit(3)", /^daimyo: reload failed: .*\n(.|\n)*^ {2}no luck$/m],
+  ]
+  for (const [app, reason] of failures) {
+    site.writeApp(app)
+    t.match(await site.run('reload', 'site.ini'), { code: EXIT.failed, err: reason })
+    t.equal((await site.run('get', '/', 'site.ini')).out, before)
+  }
+
+  site.writeIni(['processes = many'])
+  const wrong = await site.run('reload', 'site.ini')
+  t.match(wrong, { code: EXIT.failed, err: /reload failed: (.|\n)*site\.ini:\d+: processes/ })
+  t.equal(
+    (await site.run('status', 'site.ini')).code,
+    EXIT.ok,
+    'an INI that has become wrong is still that of its master',
+  )
+  t.equal((await site.run('get', '/', 'site.ini')).out, before)
+  t.equal((await site.run('stop', 'site.ini')).code, EXIT.ok)
+  t.equal((await running.ended).code, EXIT.ok)
+})
+
+t.test('the log is reopened after a rotation, and access lines go with it', async t => {
+  const site = new Site(t, ['logto = %dmine.log'])
+  const running = site.spawn('site.ini')
+  await running.seen(banner)
+  t.notMatch(running.out(), /master-ready/, 'the log is in its file, the terminal has the banner only')
+  renameSync(site.path('mine.log'), site.path('mine.log.1'))
+  running.child.kill('SIGUSR1')
+  // Whatever the master does for a command comes after the signal that was there before.
+  await site.run('status', 'site.ini')
+  t.match(await site.run('get', '/after', 'site.ini'), { code: EXIT.ok })
+  t.equal((await site.run('stop', 'site.ini')).code, EXIT.ok)
+  await running.ended
+  t.match(site.read('mine.log.1'), /master-ready/)
+  t.match(site.read('mine.log'), /logs-reopened(.|\n)*master-stopped/)
+  t.match(site.read('mine.log'), /"GET \/after HTTP\/1\.1" 200/)
+})
+
+t.test('a full disk stops nobody', { skip: !existsSync('/dev/full') && 'needs /dev/full' }, async t => {
+  const site = new Site(t, ['logto = /dev/full'])
+  const running = site.spawn('site.ini')
+  await running.seen(banner)
+  for (let count = 0; count < 3; count++) t.match(await site.run('get', '/', 'site.ini'), { code: EXIT.ok })
+  t.equal((await site.run('stop', 'site.ini')).code, EXIT.ok)
+  const { code, err } = await running.ended
+  t.equal(code, EXIT.ok)
+  t.equal(err.match(/cannot write the log: \/dev\/full: ENOSPC/g)?.length, 1, 'said once')
+})
+
+t.test('systemd hears of it, in order', async t => {
+  const folder = new Site(t).folder
+  const record = `${folder}/record`
+  const bin = `${folder}/systemd-notify`
+  writeFileSync(bin, `#!/bin/sh\necho "$@" >> '${record}'\n`)
+  chmodSync(bin, 0o755)
+  const environment = { NOTIFY_SOCKET: '/run/systemd/notify', PATH: `${folder}:${process.env.PATH}` }
+  const app =
+    "require('node:http').createServer((_, response) => response.end(String(process.env.NOTIFY_SOCKET))).listen(1)"
+  const site = new Site(t, [], app, environment)
+  const running = site.spawn('site.ini')
+  await running.seen(banner)
+  t.match(await site.run('get', '/', 'site.ini'), { out: 'undefined' }, 'applications do not see the socket')
+  t.equal((await site.run('reload', 'site.ini')).code, EXIT.ok)
+  running.child.kill('SIGTERM')
+  await running.ended
+  const told = readFileSync(record, 'utf8').trimEnd().split('\n')
+  t.match(told, [
+    new RegExp(`^READY=1 MAINPID=${running.pid} STATUS=serving http://127\\.0\\.0\\.1:\\d+$`),
+    /^RELOADING=1 MONOTONIC_USEC=\d+ STATUS=reloading$/,
+    new RegExp(`^READY=1 MAINPID=${running.pid} STATUS=generation 2 serves$`),
+    /^STOPPING=1 STATUS=stopping$/,
+  ])
+})

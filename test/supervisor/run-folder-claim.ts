@@ -1,0 +1,105 @@
+/** Tests `supervisor/run-folder-claim.ts`: who may use a run folder. */
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { EXIT } from '../../kit/failure.js'
+import { lifeOf } from '../../supervisor/process-presence.js'
+import { claimFolder, claimName } from '../../supervisor/run-folder-claim.js'
+import { scratchFolder } from './scratch-folder.js'
+
+t.test('a claim is made and given back, without a trace', async t => {
+  const folder = scratchFolder(t)
+  const claim = claimFolder(folder)
+  t.match(readFileSync(join(folder, claimName), 'utf8'), new RegExp(`^${process.pid} \\d*\\n$`))
+  t.same(readdirSync(folder), [claimName])
+  claim.release()
+  t.same(readdirSync(folder), [])
+  t.doesNotThrow(() => claim.release(), 'a second release does nothing')
+})
+
+t.test('a claim of a living process is refused with its pid', async t => {
+  const folder = scratchFolder(t)
+  const child = spawn(process.execPath, ['-e', 'process.stdin.resume()'], { stdio: ['pipe', 'ignore', 'ignore'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  await once(child, 'spawn')
+  const life = lifeOf(child.pid ?? 0)
+  if (life === null) throw new Error('the child is not seen')
+  claimFolder(folder, life)
+  t.throws(() => claimFolder(folder), {
+    code: 'already-running',
+    exitCode: EXIT.unavailable,
+    message: new RegExp(`pid ${child.pid}$`),
+  })
+  t.same(readdirSync(folder), [claimName], 'the refused one leaves nothing behind')
+
+  child.kill('SIGKILL')
+  await once(child, 'close')
+  const claim = claimFolder(folder)
+  t.match(
+    readFileSync(join(folder, claimName), 'utf8'),
+    new RegExp(`^${process.pid} `),
+    'after its death it is taken over',
+  )
+  t.same(readdirSync(folder), [claimName])
+  claim.release()
+})
+
+const stale: [string, string][] = [
+  ['of a pid that is gone', '2147483646 5\n'],
+  ['half written', '12'],
+  ['empty', ''],
+  ['no claim at all', 'hello world\n'],
+]
+if (process.platform === 'linux') stale.push(['of our own pid in an earlier life', `${process.pid} 1\n`])
+for (const [title, text] of stale) {
+  t.test(`a stale claim is taken over: ${title}`, async t => {
+    const folder = scratchFolder(t)
+    writeFileSync(join(folder, claimName), text)
+    claimFolder(folder).release()
+    t.same(readdirSync(folder), [])
+  })
+}
+
+t.test('a claim that another master took over is not released', async t => {
+  const folder = scratchFolder(t)
+  const claim = claimFolder(folder)
+  writeFileSync(join(folder, claimName), '1 1\n')
+  claim.release()
+  t.equal(readFileSync(join(folder, claimName), 'utf8'), '1 1\n')
+})
+
+t.test('a planted link is refused', async t => {
+  const folder = scratchFolder(t)
+  writeFileSync(join(folder, 'precious'), 'keep')
+  symlinkSync('precious', join(folder, claimName))
+  t.throws(() => claimFolder(folder), { code: 'run-folder', exitCode: EXIT.permission })
+  t.equal(readFileSync(join(folder, 'precious'), 'utf8'), 'keep')
+})
+
+t.test('of many that start at once exactly one gets the folder', async t => {
+  const folder = scratchFolder(t)
+  writeFileSync(join(folder, claimName), '2147483646 5\n')
+  const module = new URL('../../supervisor/run-folder-claim.js', import.meta.url).href
+  const program = `
+    const { claimFolder } = await import(${JSON.stringify(module)})
+    process.send('up')
+    process.once('message', () => {
+      let text = 'claimed'
+      try { claimFolder(${JSON.stringify(folder)}) } catch (error) { text = error.code }
+      process.send(text)
+    })
+    process.once('disconnect', () => process.exit())`
+  const children = Array.from({ length: 6 }, () =>
+    spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }),
+  )
+  await Promise.all(children.map(child => once(child, 'message')))
+  const answers = Promise.all(children.map(child => once(child, 'message')))
+  for (const child of children) child.send('go')
+  const outcomes = (await answers).map(([outcome]) => String(outcome)).sort()
+  t.equal(outcomes.filter(outcome => outcome === 'claimed').length, 1, outcomes.join(' '))
+  for (const child of children) child.disconnect()
+  await Promise.all(children.map(child => once(child, 'exit')))
+})

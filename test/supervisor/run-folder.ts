@@ -1,0 +1,183 @@
+/** Tests `supervisor/run-folder.ts` and `run-folder-owner.ts`: which folders are taken, what is removed and what never. */
+
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import t from 'tap'
+import { EXIT } from '../../kit/failure.js'
+import { prepareRunFolder } from '../../supervisor/run-folder.js'
+import { claimName } from '../../supervisor/run-folder-claim.js'
+import { scratchFolder } from './scratch-folder.js'
+
+const isRoot = process.geteuid?.() === 0
+const nobody = { user: null, uid: 65534, gid: 65534 }
+const mode = (path: string) => lstatSync(path).mode & 0o7777
+
+function listen(path: string): Promise<Server> {
+  const server = createServer()
+  return new Promise(resolve => server.listen(path, () => resolve(server)))
+}
+
+/** A socket file without a listener, as a killed process leaves it behind. */
+async function deadSocket(path: string): Promise<void> {
+  const server = await listen(`${path}.live`)
+  renameSync(`${path}.live`, path)
+  await new Promise(resolve => server.close(resolve))
+}
+
+t.test('a missing folder is made, closed to others, and removed at the end', async t => {
+  const path = join(scratchFolder(t), 'parent/run')
+  const before = process.umask(0o077)
+  const folder = await prepareRunFolder(path, null)
+  process.umask(before)
+  t.equal(mode(path), 0o750)
+  t.equal(mode(join(path, '..')), 0o755, 'whatever the umask: the service must reach its own folder')
+  t.equal(folder.controlPath, join(path, 'control.sock'))
+  t.same(readdirSync(path), [claimName])
+  folder.release()
+  t.notOk(existsSync(path))
+  t.doesNotThrow(() => folder.release(), 'a second time nothing is left to do')
+})
+
+t.test('a folder that was there stays, and what others put into one of ours too', async t => {
+  const path = join(scratchFolder(t), 'run')
+  mkdirSync(path, { mode: 0o700 })
+  const folder = await prepareRunFolder(path, null)
+  t.equal(mode(path), 0o700, 'one that is closed enough is not changed')
+  folder.release()
+  t.same(readdirSync(path), [])
+
+  const made = join(path, 'made')
+  const second = await prepareRunFolder(made, null)
+  writeFileSync(join(made, 'notes'), '')
+  second.release()
+  t.same(readdirSync(made), ['notes'])
+})
+
+t.test('sockets of a dead master are removed, and nothing else', async t => {
+  const path = join(scratchFolder(t), 'run')
+  mkdirSync(path, { mode: 0o750 })
+  for (const name of ['worker-1.7.sock', 'worker-1.7.link', 'control.sock', 'other.sock'])
+    await deadSocket(join(path, name))
+  writeFileSync(join(path, 'worker-2.8.sock'), 'a file, not a socket')
+  const folder = await prepareRunFolder(path, null)
+  t.same(readdirSync(path).sort(), [claimName, 'other.sock', 'worker-2.8.sock'])
+  folder.release()
+})
+
+t.test('a second master is refused with the pid of the first', async t => {
+  const path = join(scratchFolder(t), 'run')
+  const folder = await prepareRunFolder(path, null)
+  // Our own claim is alive, whoever asks.
+  await t.rejects(prepareRunFolder(path, null), {
+    code: 'already-running',
+    exitCode: EXIT.unavailable,
+    message: `cannot start: run-dir=${path}: daimyo already runs with pid ${process.pid}`,
+  })
+  folder.release()
+})
+
+t.test('a master that is found by its socket only keeps its sockets', async t => {
+  const path = join(scratchFolder(t), 'run')
+  mkdirSync(path, { mode: 0o750 })
+  const server = await listen(join(path, 'control.sock'))
+  server.on('connection', socket =>
+    socket.resume().end(`${JSON.stringify({ type: 'done', ok: true, status: { pid: 4711 } })}\n`),
+  )
+  await deadSocket(join(path, 'worker-1.7.sock'))
+  await t.rejects(prepareRunFolder(path, null), { code: 'already-running', message: /pid 4711$/ })
+  t.same(readdirSync(path).sort(), ['control.sock', 'worker-1.7.sock'], 'and the refused one takes its claim back')
+  await new Promise(resolve => server.close(resolve))
+})
+
+t.test('a listener that is no daimyo is not run over', async t => {
+  const path = join(scratchFolder(t), 'run')
+  mkdirSync(path, { mode: 0o750 })
+  const server = await listen(join(path, 'control.sock'))
+  server.on('connection', socket => socket.resume().end('220 mail ready\n'))
+  await t.rejects(prepareRunFolder(path, null), { code: 'no-answer' })
+  t.ok(existsSync(join(path, 'control.sock')))
+  await new Promise(resolve => server.close(resolve))
+})
+
+const planted: [string, (path: string) => void, RegExp][] = [
+  ['a link', path => symlinkSync('.', path), /ELOOP|ENOTDIR/],
+  ['a link to nowhere', path => symlinkSync('nowhere', path), /ELOOP|ENOTDIR/],
+  ['a file', path => writeFileSync(path, ''), /ENOTDIR/],
+  [
+    'a folder with strange files that others may write to',
+    path => {
+      mkdirSync(path)
+      chmodSync(path, 0o777)
+      writeFileSync(join(path, 'stranger'), '')
+    },
+    /mode 0777 and it holds other files \("stranger"\)/,
+  ],
+]
+for (const [title, plant, message] of planted) {
+  t.test(`refused: ${title}`, async t => {
+    const path = join(scratchFolder(t), 'run')
+    plant(path)
+    const before = lstatSync(path).mode
+    await t.rejects(prepareRunFolder(path, null), { code: 'run-folder', exitCode: EXIT.permission, message })
+    t.equal(lstatSync(path).mode, before, 'and not changed')
+  })
+}
+
+t.test('refused: a parent that others may write to', async t => {
+  const parent = join(scratchFolder(t), 'open')
+  mkdirSync(parent)
+  chmodSync(parent, 0o777)
+  await t.rejects(prepareRunFolder(join(parent, 'run'), null), {
+    code: 'run-folder',
+    message: /others may write to .*open/,
+  })
+  t.same(readdirSync(parent), [])
+  chmodSync(parent, 0o1777)
+  const folder = await prepareRunFolder(join(parent, 'run'), null)
+  folder.release()
+})
+
+t.test('an open folder of ours with nothing strange in it is closed', async t => {
+  const path = join(scratchFolder(t), 'run')
+  mkdirSync(path)
+  chmodSync(path, 0o777)
+  const folder = await prepareRunFolder(path, null)
+  t.equal(mode(path), 0o750)
+  folder.release()
+})
+
+t.test('root gives the folder to the user of the service', { skip: !isRoot && 'needs root' }, async t => {
+  const top = scratchFolder(t)
+  chmodSync(top, 0o755)
+  const path = join(top, 'run')
+  const folder = await prepareRunFolder(path, nobody)
+  t.match(lstatSync(path), { uid: nobody.uid, gid: nobody.gid })
+  t.equal(mode(path), 0o750)
+  folder.release()
+
+  const foreign = join(top, 'foreign')
+  mkdirSync(foreign)
+  chownSync(foreign, 12345, 12345)
+  await t.rejects(prepareRunFolder(foreign, nobody), { exitCode: EXIT.permission, message: /belongs to uid 12345/ })
+  await t.rejects(prepareRunFolder(join(foreign, 'run'), nobody), {
+    exitCode: EXIT.permission,
+    message: /foreign belongs to uid 12345/,
+  })
+
+  const shared = join(top, 'shared')
+  mkdirSync(shared, { mode: 0o755 })
+  writeFileSync(join(shared, 'sshd.pid'), '')
+  await t.rejects(prepareRunFolder(shared, nobody), { message: /holds other files \("sshd.pid"\)/ })
+  t.equal(lstatSync(shared).uid, 0, 'a folder like /run never changes its owner')
+})

@@ -1,0 +1,106 @@
+/** One child process: `supervisor/spawn-child.ts`. */
+
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { OutputGate } from '../../supervisor/output-lines.js'
+import { Child, type ChildSpec } from '../../supervisor/spawn-child.js'
+
+const folder = realpathSync(mkdtempSync(join(tmpdir(), 'daimyo-child-')))
+t.teardown(() => rmSync(folder, { recursive: true }))
+
+interface End {
+  code: number | null
+  signal: string | null
+  error: string | null
+  messages: unknown[]
+  printed: string
+  child: Child
+}
+
+/** Runs a program to its end; `onMessage` may do things to it. */
+function run(source: string, more: Partial<ChildSpec> = {}, onMessage: (child: Child) => void = () => {}): Promise<End> {
+  const entry = join(folder, 'program.cjs')
+  writeFileSync(entry, source)
+  const messages: unknown[] = []
+  let printed = ''
+  const gate = new OutputGate({
+    write: chunk => {
+      printed += Buffer.from(chunk).toString()
+      return true
+    },
+    onDrain: () => {},
+  })
+  const spec: ChildSpec = { entry, title: 'a child', cwd: folder, env: {}, stdout: 'pipe', descriptors: [], ...more }
+  return new Promise(resolve => {
+    const child: Child = new Child(spec, gate, {
+      message: message => {
+        messages.push(message)
+        onMessage(child)
+      },
+      ipcClosed: () => {},
+      exit: (code, signal, error) => resolve({ code, signal, error, messages, printed, child }),
+    })
+  })
+}
+
+const ends: [string, string, Partial<ChildSpec>, Partial<Record<keyof End, unknown>>][] = [
+  ['an exit', 'process.exit(7)', {}, { code: 7, signal: null, error: null }],
+  ['a signal', 'process.kill(process.pid, "SIGTERM")', {}, { code: null, signal: 'SIGTERM' }],
+  ['its last words come first', 'process.send("bye", () => { console.log("out"); console.error("err"); process.exit(0) })', {}, { messages: ['bye'] }],
+  ['its folder and name', 'process.send([process.cwd(), process.argv0]); process.disconnect()', {}, { messages: [[folder, 'a child']] }],
+  ['only its own environment', 'process.send(Object.keys(process.env)); process.disconnect()', { env: { A: 'b' } }, { messages: [['A']] }],
+  ['a folder that is not there', '', { cwd: '/nowhere' }, { code: null, signal: null, error: /ENOENT/ }],
+  ['an environment that is too large', '', { env: { BIG: 'x'.repeat(10_000_000) } }, { code: null, error: /E2BIG/ }],
+]
+for (const [title, source, spec, expected] of ends) {
+  t.test(title, async t => {
+    t.match(await run(source, spec), expected)
+  })
+}
+
+t.test('both outputs are forwarded, and the last lines of the second are kept', async t => {
+  const { printed, child } = await run('console.log("out"); console.error("one\\ntwo")')
+  t.same(printed.split('\n').sort(), ['', 'one', 'out', 'two'])
+  t.same(child.errorLines(), ['one', 'two'])
+})
+
+t.test('it leads a session of its own: the Ctrl-C of a terminal does not reach it', async t => {
+  const { messages, child } = await run(
+    'process.send(require("fs").readFileSync("/proc/self/stat", "latin1").replace(/^.*\\) /, "").split(" ").slice(2, 4)); process.disconnect()',
+  )
+  t.same(messages, [[String(child.pid), String(child.pid)]])
+})
+
+t.test('SIGKILL ends what ignores everything else', async t => {
+  const source = 'process.on("SIGTERM", () => {}); process.send("up"); while (true);'
+  t.match(await run(source, {}, child => child.kill()), { signal: 'SIGKILL', code: null })
+})
+
+t.test('a child that is gone is neither signalled nor spoken to', async t => {
+  const { child } = await run('process.exit(0)')
+  const killed = watchKill(t)
+  child.kill()
+  child.send({ type: 'stop' })
+  t.same(killed, [])
+})
+
+t.test('a grandchild that holds the pipes does not hold the news', async t => {
+  const source = `
+    const { pid } = require('child_process').spawn('sleep', ['30'], { stdio: 'inherit', detached: true })
+    process.send(pid, () => process.exit(3))`
+  const { code, messages } = await run(source)
+  t.equal(code, 3)
+  process.kill(Number(messages[0]), 'SIGKILL')
+})
+
+function watchKill(t: Test): unknown[] {
+  const calls: unknown[] = []
+  const { kill } = process
+  process.kill = (...args) => calls.push(args) > 0
+  t.teardown(() => {
+    process.kill = kill
+  })
+  return calls
+}

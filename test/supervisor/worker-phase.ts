@@ -1,0 +1,188 @@
+/** The lifecycle of a worker: `supervisor/worker-phase.ts`. */
+
+import t from 'tap'
+import {
+  newWorkerLife,
+  printLifecycleTable,
+  STOP_GRACE_MS,
+  stepWorker,
+  WORKER_PHASES,
+  type WorkerEffect,
+  type WorkerEvent,
+  type WorkerLife,
+  type WorkerPhase,
+} from '../../supervisor/worker-phase.js'
+
+const START_MS = 1000
+const MERCY_MS = 500
+const ready: WorkerEvent = { type: 'ready', bootMs: 5 }
+const failed: WorkerEvent = { type: 'load-failed', reason: 'no' }
+const retire: WorkerEvent = { type: 'retire', why: 'reload' }
+const drained: WorkerEvent = { type: 'drained' }
+const stop: WorkerEvent = { type: 'stop', why: 'SIGTERM', mercyMs: 300 }
+const blocked: WorkerEvent = { type: 'blocked', request: 'GET /', elapsedMs: 9, inFlight: 2 }
+const kill: WorkerEvent = { type: 'kill', why: 'SIGINT' }
+const lost: WorkerEvent = { type: 'ipc-closed' }
+const tick: WorkerEvent = { type: 'tick' }
+const exit: WorkerEvent = { type: 'exit', code: 0, signal: null }
+const wait = (ms: number) => ({ type: 'wait', ms }) as const
+type Happening = WorkerEvent | { type: 'wait'; ms: number }
+
+function live(happenings: readonly Happening[]): { life: WorkerLife; effects: WorkerEffect[]; nowMs: number } {
+  let nowMs = 10_000
+  let life = newWorkerLife(nowMs, START_MS, 'start')
+  const effects: WorkerEffect[] = []
+  for (const happening of happenings) {
+    if (happening.type === 'wait') {
+      nowMs += happening.ms
+      continue
+    }
+    const step = stepWorker(life, happening, { nowMs, mercyMs: MERCY_MS })
+    life = step.next
+    effects.push(...step.effects)
+  }
+  return { life, effects, nowMs }
+}
+
+const acts = (effects: WorkerEffect[]) => effects.filter(({ type }) => type !== 'report').map(({ type }) => type)
+
+const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
+  ['a start', [ready], 'ready', 'start', ['announce']],
+  ['a start within its deadline', [wait(START_MS - 1), tick, ready], 'ready', 'start', ['announce']],
+  ['a start that is late', [wait(START_MS), tick], 'killed', 'start-deadline', ['kill']],
+  ['ready twice', [ready, ready], 'ready', 'start', ['announce']],
+  ['ready after it was killed', [wait(START_MS), tick, ready], 'killed', 'start-deadline', ['kill']],
+  ['a failed load', [failed], 'stopping', 'load-failed', ['send-stop']],
+  ['a failed load that stays', [failed, wait(STOP_GRACE_MS), tick], 'killed', 'load-failed', ['send-stop', 'kill']],
+  ['a failed load when ready', [ready, failed], 'ready', 'start', ['announce']],
+  ['a death while booting', [exit], 'gone', 'died', ['fold']],
+  ['a death when ready', [ready, exit], 'gone', 'died', ['announce', 'withdraw', 'fold']],
+  ['a death that begins at the channel', [ready, lost, exit], 'gone', 'died', ['announce', 'take-out', 'withdraw', 'fold']],
+  ['a lost channel', [ready, lost, wait(MERCY_MS + STOP_GRACE_MS), tick], 'killed', 'ipc-closed', ['announce', 'take-out', 'kill']],
+  ['a replacement', [ready, retire, drained, exit], 'gone', 'reload', ['announce', 'take-out', 'send-stop', 'withdraw', 'fold']],
+  ['a retirement before ready', [retire, exit], 'gone', 'reload', ['send-stop', 'fold']],
+  ['drained without being retired', [ready, drained], 'ready', 'start', ['announce']],
+  ['a slow drain', [ready, retire, wait(MERCY_MS), tick], 'stopping', 'reload', ['announce', 'take-out', 'send-stop']],
+  ['a drain in time', [ready, retire, wait(MERCY_MS - 1), tick], 'retiring', 'reload', ['announce', 'take-out']],
+  [
+    'a slow drain and a deaf application',
+    [ready, retire, wait(MERCY_MS), tick, wait(STOP_GRACE_MS), tick],
+    'killed',
+    'reload',
+    ['announce', 'take-out', 'send-stop', 'kill'],
+  ],
+  ['a stop', [ready, stop, exit], 'gone', 'SIGTERM', ['announce', 'take-out', 'send-stop', 'withdraw', 'fold']],
+  ['a stop while retiring', [ready, retire, stop], 'stopping', 'SIGTERM', ['announce', 'take-out', 'send-stop']],
+  ['a stop twice', [ready, stop, stop], 'stopping', 'SIGTERM', ['announce', 'take-out', 'send-stop']],
+  ['a harakiri', [ready, blocked, exit], 'gone', 'harakiri', ['announce', 'kill', 'withdraw', 'fold']],
+  ['a harakiri while retiring', [ready, retire, blocked], 'killed', 'harakiri', ['announce', 'take-out', 'kill']],
+  ['a harakiri while booting', [blocked], 'booting', 'start', []],
+  ['a kill', [ready, kill], 'killed', 'SIGINT', ['announce', 'kill']],
+  ['a kill twice', [ready, kill, kill], 'killed', 'SIGINT', ['announce', 'kill']],
+]
+
+for (const [title, happenings, phase, why, effects] of lives) {
+  t.test(title, t => {
+    const { life, effects: done } = live(happenings)
+    t.match(life, { phase, why })
+    t.same(acts(done), effects)
+    t.end()
+  })
+}
+
+t.test('draining and stopping share one mercy', t => {
+  const { effects, life, nowMs } = live([ready, retire, wait(200), drained])
+  t.match(effects.find(({ type }) => type === 'send-stop'), { mercyMs: MERCY_MS - 200 })
+  t.equal(life.deadlineMs, nowMs + MERCY_MS - 200 + STOP_GRACE_MS)
+  t.end()
+})
+
+t.test('each transition is told once, with its why', t => {
+  const { effects } = live([ready, retire, drained, wait(5000), tick, exit])
+  const told = effects.flatMap(effect => (effect.type === 'report' ? [[effect.event, effect.fields.why]] : []))
+  t.same(told, [
+    ['worker-ready', 'start'],
+    ['worker-retiring', 'reload'],
+    ['worker-stopping', 'reload'],
+    ['worker-killed', 'reload'],
+    ['worker-exit', 'reload'],
+  ])
+  t.end()
+})
+
+const anything: WorkerEvent[] = [ready, failed, retire, drained, stop, blocked, kill, lost, tick, exit]
+
+t.test('from every phase a stop, its deadlines and an exit lead to the end', t => {
+  const ways: Record<WorkerPhase, Happening[]> = {
+    booting: [],
+    ready: [ready],
+    retiring: [ready, retire],
+    stopping: [ready, retire, drained],
+    killed: [ready, kill],
+    gone: [exit],
+  }
+  for (const phase of WORKER_PHASES) {
+    t.equal(live(ways[phase]).life.phase, phase)
+    const ended = live([...ways[phase], stop, wait(MERCY_MS + STOP_GRACE_MS), tick, wait(STOP_GRACE_MS), tick])
+    t.ok(['killed', 'gone'].includes(ended.life.phase), `${phase} ends by force`)
+    t.equal(live([...ways[phase], stop, exit]).life.phase, 'gone')
+  }
+  t.end()
+})
+
+t.test('whatever happens, nothing reaches a process that was reaped, and counts are folded once', t => {
+  const next = random(20_261_121)
+  for (let run = 0; run < 3000; run++) {
+    const happenings = Array.from({ length: 12 }, (): Happening =>
+      next(4) === 0 ? wait(next(1500)) : anything[next(anything.length)]!,
+    )
+    const end = happenings.findIndex(({ type }) => type === 'exit')
+    if (end === -1) continue
+    const before = live(happenings.slice(0, end + 1))
+    const after = live(happenings)
+    const late = after.effects.slice(before.effects.length)
+    if (late.length > 0 || acts(after.effects).filter(type => type === 'fold').length !== 1) {
+      t.fail(`run ${run}: ${JSON.stringify(happenings)}`)
+    }
+    if (after.life.phase !== 'gone') t.fail(`run ${run} left the end`)
+  }
+  t.pass('3000 runs')
+  t.end()
+})
+
+t.test('whatever happens, only what was announced is withdrawn, and a kill is the last thing done to it', t => {
+  const next = random(7)
+  for (let run = 0; run < 3000; run++) {
+    const happenings = Array.from({ length: 10 }, (): Happening =>
+      next(3) === 0 ? wait(next(1500)) : anything[next(anything.length)]!,
+    )
+    const done = acts(live(happenings).effects)
+    const isFine =
+      (done.includes('announce') || !done.includes('withdraw')) &&
+      done.filter(type => type === 'kill').length <= 1 &&
+      done.slice(done.indexOf('kill') + 1).every(type => !done.includes('kill') || ['withdraw', 'fold'].includes(type))
+    if (!isFine) t.fail(`run ${run}: ${JSON.stringify(happenings)} → ${done}`)
+  }
+  t.pass('3000 runs')
+  t.end()
+})
+
+t.test('the printed table has a cell for everything', t => {
+  const lines = printLifecycleTable().trimEnd().split('\n')
+  t.equal(lines.length, 2 + anything.length)
+  for (const line of lines) t.equal(line.split('|').length, WORKER_PHASES.length + 3, line)
+  t.match(lines.find(line => line.startsWith('| ready |')), '| **ready**, announce | · | · | · | · | · |')
+  t.match(lines.find(line => line.startsWith('| tick |')), '| **killed**, kill | · | **stopping**, send-stop | **killed**, kill | · | · |')
+  t.end()
+})
+
+/** Numbers below `limit`, always the same ones for a seed (mulberry32). */
+function random(seed: number): (limit: number) => number {
+  let state = seed
+  return limit => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * The structure of the repository as a test: what may import what, which files are pure, what every file begins with, what is not called.
+ * A rule that is broken for a reason gets its exception here, with the reason.
+ */
+
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { basename, dirname, join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+
+const top = fileURLToPath(new URL('../..', import.meta.url))
+/** What git tracks or would track; a checkout without git is not tested. */
+const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: top, encoding: 'utf8' })
+  .split('\n')
+  .filter(path => path !== '')
+const sources = tracked.filter(path => /\.(ts|js|mjs|cjs)$/.test(path))
+const text = (path: string) => readFileSync(join(top, path), 'utf8')
+const within = (path: string, folder: string) => path.startsWith(`${folder}/`)
+
+/** Everything that the file imports, as paths from the top for relative ones. */
+function importsOf(path: string): string[] {
+  const found = [...text(path).matchAll(/(?:\bfrom|\bimport|\bimport\()\s*'([^']+)'/g)].map(match => match[1] ?? '')
+  return found.map(name => (name.startsWith('.') ? normalize(join(dirname(path), name)) : name))
+}
+
+const ARROWS: [folder: string, mayImport: string[]][] = [
+  ['kit', ['kit']],
+  ['proxy', ['proxy', 'kit']],
+  ['app/host', ['app/host', 'kit']],
+  ['app/farm', ['app/farm']],
+  ['supervisor', ['supervisor', 'kit']],
+]
+
+/** Decisions without input or output: they import no part of Node but types and pure functions. */
+const PURE = [
+  'supervisor/worker-phase.ts',
+  'supervisor/proxy-phase.ts',
+  'supervisor/slots.ts',
+  'supervisor/back-off.ts',
+  'supervisor/metrics/merge-families.ts',
+  'supervisor/metrics/exposition.ts',
+  'proxy/rescue.ts',
+  'proxy/route-table.ts',
+  'proxy/target-path.ts',
+  'proxy/byte-range.ts',
+  'proxy/preconditions.ts',
+  'proxy/forwarded-fields.ts',
+]
+
+/** Processes end in their entry files only. */
+const ENTRY_FILES = ['supervisor/daimyo.ts', 'proxy/main.ts', 'app/host/main.ts', 'app/farm/farm.js', 'prepare.mjs']
+
+const BANNED: [title: string, pattern: RegExp, applies: (path: string) => boolean, instead: string][] = [
+  [
+    'process.exit',
+    /\bprocess\.exit\(/,
+    path => !ENTRY_FILES.includes(path) && !within(path, 'test') && !within(path, 'bench'),
+    'throw a Failure; entry files exit',
+  ],
+  ['node:cluster', /'(node:)?cluster'/, () => true, 'child_process (nodejs/node#22703)'],
+  ['console', /\bconsole\.(log|error|warn)\(/, path => /^(kit|proxy|supervisor|app\/host)\//.test(path), 'the log or a stream'],
+  ['a sleep', /\b(await (sleep|delay)\(|setTimeout\((r|res|resolve)\b)/, path => within(path, 'test'), 'wait for an event'],
+  ['an unfinished word', /\b(TODO|FIXME|XXX|HACK)\b/, () => true, 'finish it or write an issue'],
+  ['any', /[:<]\s*any\b|\bas any\b/, path => path.endsWith('.ts'), 'unknown, or the type'],
+  ['@ts-ignore', /@ts-(ignore|nocheck|expect-error)/, () => true, 'a type that is true'],
+  ['a single test', /\bt(est)?\.only\(/, path => within(path, 'test'), 'run all'],
+]
+
+/** Longer than 400 lines for a reason. */
+const LONG: Record<string, string> = {
+  'supervisor/config/options.ts': 'the option table',
+}
+const MOST_LINES = 400
+
+t.test('import arrows point one way', async t => {
+  for (const [folder, mayImport] of ARROWS) {
+    for (const path of sources.filter(path => within(path, folder))) {
+      const local = importsOf(path).filter(name => /^(\.\.|kit|proxy|app|supervisor|test|bench)\b/.test(name))
+      const wrong = local.filter(name => !mayImport.some(allowed => within(name, allowed)))
+      t.same(wrong, [], `${path} imports only ${mayImport.join(', ')}`)
+    }
+  }
+})
+
+t.test('pure files touch nothing', async t => {
+  for (const path of PURE) {
+    const impure = importsOf(path).filter(name => /^node:(fs|net|child_process|timers|http|process|os|dns)/.test(name))
+    t.same(impure, [], `${path} imports no shell`)
+    t.notMatch(text(path), /\b(Date\.now|performance\.now|setTimeout|setInterval|Math\.random)\(/, `${path} has no clock of its own`)
+  }
+})
+
+t.test('every source begins with what it is', async t => {
+  // A unit test is explained by the source that it mirrors, a fixture by the test that uses it.
+  for (const path of sources.filter(path => !within(path, 'test') || within(path, 'test/e2e'))) {
+    t.match(text(path), /^(#!.*\n)?\/\*\*[\s\S]{40,}?\*\//, `${path} has a header comment`)
+  }
+})
+
+t.test('nothing banned is called', async t => {
+  for (const [title, pattern, applies, instead] of BANNED) {
+    const found = sources.filter(path => path !== 'test/tidy.ts' && applies(path) && pattern.test(text(path)))
+    t.same(found, [], `${title}: use ${instead}`)
+  }
+})
+
+t.test('files are named after one idea and hold one', async t => {
+  for (const path of sources) {
+    const name = basename(path).replace(/(\.test)?(\.d)?\.[a-z]+$/, '')
+    t.match(name, /^[a-z0-9]+(-[a-z0-9]+)*$/, `${path} is in kebab-case`)
+    t.notMatch(name, /^(utils?|helpers?|common|manager|misc)$/, `${path} has a name`)
+    const lines = text(path).split('\n').length - 1
+    if (!(path in LONG)) t.ok(lines <= MOST_LINES, `${path} has ${lines} lines, at most ${MOST_LINES}`)
+  }
+})
