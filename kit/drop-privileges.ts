@@ -6,7 +6,7 @@ import type { Credentials } from './messages.js'
 
 /**
  * Becomes `credentials` for good, with the user's supplementary groups and no others. Does nothing unless this process is root.
- * Throws the system's error (EPERM, unknown user).
+ * A user without an entry in the group database has none. Throws the system's error (EPERM).
  */
 export function dropPrivileges(credentials: Credentials | null): void {
   if (credentials === null || process.getuid?.() !== 0) return

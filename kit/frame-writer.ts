@@ -37,6 +37,7 @@ export class FrameWriter {
       this.send(frameHeader(type, id, bytes.length) + bytes.latin1Slice())
       return
     }
+    if (!this.#socket.writable) return
     this.#socket.cork()
     this.#pending += frameHeader(type, id, bytes.length)
     this.flush()

@@ -19,11 +19,15 @@ const GATHERED_BYTES = 64 * 1024
 /** When the disk does not keep up, lines beyond this are dropped: requests go on. */
 const MOST_BYTES = 16 * 1024 * 1024
 const FLUSH_MS = 500
+/** How long the end of the process waits for the last lines. */
+const CLOSE_MS = 1000
 
 export class AccessLog {
-  readonly #boom: SonicBoom
   readonly #path: string
+  readonly #onTrouble: (reason: string) => void
   readonly #timer: NodeJS.Timeout
+  readonly #told = new Set<string>()
+  #boom: SonicBoom
   /** Whole lines, ASCII. */
   #gathered = ''
   /** Lines lost since the start, to a full or vanished disk. */
@@ -32,17 +36,8 @@ export class AccessLog {
   /** `onTrouble` is told once about each kind of failure; an empty path is standard output. Throws where the file cannot be opened. */
   constructor(path: string, onTrouble: (reason: string) => void) {
     this.#path = path
-    const fd = path === '' ? STANDARD_OUTPUT : openSync(path, 'a', 0o640)
-    this.#boom = new sonicBoom.SonicBoom({ fd, maxWrite: 2 * GATHERED_BYTES, maxLength: MOST_BYTES, sync: false })
-    const told = new Set<string>()
-    this.#boom.on('error', (error: NodeJS.ErrnoException) => {
-      const reason = error.code ?? error.message
-      if (!told.has(reason)) onTrouble(reason)
-      told.add(reason)
-    })
-    this.#boom.on('drop', (lines: string) => {
-      this.dropped += lines.split('\n').length - 1
-    })
+    this.#onTrouble = onTrouble
+    this.#boom = this.#open()
     this.#timer = setInterval(() => this.#handOver(), FLUSH_MS)
     this.#timer.unref()
   }
@@ -61,18 +56,32 @@ export class AccessLog {
     this.#gather(`${address} - - [${logDate()}] "-" ${status} 0 "-" "-" 0.000 - 0\n`)
   }
 
-  /** Opens the path again, after a rotation. The master has made the file for us. */
+  /** Opens the path again, after a rotation. The master has made the file for us; if it cannot be opened, the old one stays. */
   reopen(): void {
     if (this.#path === '') return
     this.#handOver()
-    this.#boom.reopen()
+    const rotated = this.#boom
+    try {
+      this.#boom = this.#open()
+    } catch (error) {
+      return this.#trouble(error as NodeJS.ErrnoException)
+    }
+    rotated.end()
   }
 
-  /** Writes what was gathered; for the end of the process. */
-  close(): void {
+  /** Writes what was gathered; for the end of the process, which waits neither for a full disk nor for a stuck reader. */
+  close(): Promise<void> {
     clearInterval(this.#timer)
     this.#handOver()
-    this.#boom.flushSync()
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, CLOSE_MS)
+      const done = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      this.#boom.once('close', done).once('error', done)
+      this.#boom.end()
+    })
   }
 
   #gather(line: string): void {
@@ -81,9 +90,26 @@ export class AccessLog {
   }
 
   #handOver(): void {
-    if (this.#gathered === '') return
-    this.#boom.write(this.#gathered)
+    const lines = this.#gathered
     this.#gathered = ''
+    if (lines !== '') this.#boom.write(lines)
+  }
+
+  /** Opened here and not by SonicBoom, so that a path that cannot be opened is known at once. */
+  #open(): SonicBoom {
+    const fd = this.#path === '' ? STANDARD_OUTPUT : openSync(this.#path, 'a', 0o640)
+    const boom = new sonicBoom.SonicBoom({ fd, maxWrite: 2 * GATHERED_BYTES, maxLength: MOST_BYTES, sync: false })
+    boom.on('error', (error: NodeJS.ErrnoException) => this.#trouble(error))
+    boom.on('drop', (lines: string) => {
+      this.dropped += lines.split('\n').length - 1
+    })
+    return boom
+  }
+
+  #trouble(error: NodeJS.ErrnoException): void {
+    const reason = error.code ?? error.message
+    if (!this.#told.has(reason)) this.#onTrouble(reason)
+    this.#told.add(reason)
   }
 }
 

@@ -15,9 +15,14 @@ import { isRefusal } from './refusal.js'
 import { RequestBody } from './request-body.js'
 import { overlongHead, parseRequestHead } from './request-head.js'
 
-/** Body bytes that are read and thrown away after an answer, so that the client gets to see it (RFC 9112 §9.6). */
+/**
+ * After the last answer bytes are read and thrown away, so that no reset destroys it on its way (RFC 9112 §9.6): so many, and for so long
+ * after it was handed to the kernel.
+ */
 const LINGER_BYTES = 256 * 1024
 const LINGER_MS = 2000
+/** How long a slow client may take for what is left of its last answer. */
+const FLUSH_MS = 60_000
 /** A body with no more than this left is read to its end, to keep the connection. */
 const KEEP_BYTES = 64 * 1024
 
@@ -43,6 +48,8 @@ export class Connection implements Client {
   /** Nothing more is read as a request: the last answer is out or on its way. */
   #last = false
   #lingeredBytes = 0
+  /** The kernel has all of the last answer. */
+  #flushed = false
   #headBegun = false
   /** No request has come yet. */
   #isFresh = true
@@ -54,6 +61,7 @@ export class Connection implements Client {
     this.address = plainAddress(socket.remoteAddress)
     this.port = socket.remotePort ?? 0
     socket.on('data', this.#read)
+    socket.on('drain', () => this.#drained())
     socket.on('end', () => this.#clientEnded())
     // `close` follows and does the work: a client that resets its connection is no news.
     socket.on('error', () => {})
@@ -120,8 +128,10 @@ export class Connection implements Client {
     if (this.#exchange !== null) return
     const { headMs, keepAliveMs } = this.#limits
     const waited = now - this.#sinceMs
-    if (this.#last || this.#body !== null) {
-      if (waited > LINGER_MS) this.#socket.destroy()
+    if (this.#last) {
+      if (waited > (this.#flushed ? LINGER_MS : FLUSH_MS)) this.#socket.destroy()
+    } else if (this.#body !== null) {
+      if (waited > LINGER_MS) this.#linger()
     } else if (this.#headBegun) {
       if (headMs > 0 && waited > headMs) this.#refuse(() => this.#phases.headTooSlow(this))
     } else {
@@ -132,7 +142,7 @@ export class Connection implements Client {
 
   /** The proxy goes away: an idle connection ends now, a busy one after its answer. */
   drain(): void {
-    if (this.#exchange === null && this.#body === null) this.#linger()
+    if (this.#exchange === null && this.#body === null && !this.#last) this.#linger()
   }
 
   destroy(): void {
@@ -160,12 +170,14 @@ export class Connection implements Client {
   #consume(chunk: Buffer): void {
     let bytes = chunk
     while (bytes.length > 0 && !this.#last) {
-      if (this.#body !== null) {
-        const taken = this.#body.feed(bytes)
+      const body = this.#body
+      if (body !== null) {
+        const taken = body.feed(bytes)
         if (typeof taken !== 'number') return this.#refuse(() => this.#phases.refusedBody(this.#exchange, this, taken))
         bytes = bytes.subarray(taken)
-        if (this.#body.complete) this.#body = null
-      } else if (this.#exchange !== null) {
+        // An answer given meanwhile may have ended the connection and let the body go.
+        if (body.complete && this.#body === body) this.#body = null
+      } else if (this.#exchange !== null || this.#socket.writableNeedDrain) {
         this.#pending = bytes
         return this.#pauseWhenFull()
       } else {
@@ -180,6 +192,11 @@ export class Connection implements Client {
   /** Pipelined requests wait in order; a client that sends more than a head's worth of them waits too. */
   #pauseWhenFull(): void {
     if (this.#pending !== null && this.#pending.length > this.#limits.headBytes) this.#socket.pause()
+  }
+
+  /** A client that does not read its answers gets no more of them: the next request waits. */
+  #drained(): void {
+    if (this.#exchange === null && this.#body === null && this.#pending !== null) this.#goOn()
   }
 
   /** Begins a request, if its head is all there; the number of bytes taken, 0 = wait for more. */
@@ -235,23 +252,27 @@ export class Connection implements Client {
 
   /** Whether the rest of the body is small enough to be read for the sake of the connection. */
   #canFinishBody(): boolean {
-    if (this.#body === null) return true
+    if (this.#body === null || this.#body.complete) return true
     return this.#body.leftBytes > 0 && this.#body.leftBytes <= KEEP_BYTES
   }
 
-  /** Sends the end of the stream and reads on for a while, so that no reset destroys the answer on its way. */
+  /** Sends the end of the stream behind the last answer and reads on for a while. */
   #linger(): void {
     this.#last = true
     this.#pending = null
     this.#body = null
     this.#sinceMs = monotonicMs()
-    this.#socket.end()
+    this.#socket.end(() => {
+      this.#flushed = true
+      this.#sinceMs = monotonicMs()
+    })
     if (this.#socket.isPaused()) this.#socket.resume()
   }
 
+  /** Past the bound the rest is left to the kernel: to close now would reset the connection before the client has read its answer. */
   #discard(bytes: number): void {
     this.#lingeredBytes += bytes
-    if (this.#lingeredBytes > LINGER_BYTES) this.#socket.destroy()
+    if (this.#lingeredBytes > LINGER_BYTES) this.#socket.pause()
   }
 
   #clientEnded(): void {

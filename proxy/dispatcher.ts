@@ -24,6 +24,8 @@ export const LATE_MS = 250
 export class Dispatcher {
   readonly #events: DispatcherEvents
   readonly #links = new Map<number, Link>()
+  /** Those of which it was said that they are drained. */
+  readonly #drained = new WeakSet<Link>()
   #settings: ProxySettings
   #waiting: Exchange[] = []
 
@@ -69,12 +71,19 @@ export class Dispatcher {
 
   lost(link: Link): void {
     this.#links.delete(link.worker.workerId)
-    if (link.retiring) this.#events.drained(link.worker.workerId)
+    if (link.retiring) this.#tellDrained(link)
   }
 
   freed(link: Link): void {
     if (this.#waiting.length > 0) this.pump()
-    if (link.retiring && link.inFlight === 0 && link.tunnels === 0) this.#events.drained(link.worker.workerId)
+    if (link.retiring && link.inFlight === 0 && link.tunnels === 0) this.#tellDrained(link)
+  }
+
+  /** Once: a link is freed by every pong. */
+  #tellDrained(link: Link): void {
+    if (this.#drained.has(link)) return
+    this.#drained.add(link)
+    this.#events.drained(link.worker.workerId)
   }
 
   /** Hands the exchange to the worker with the fewest in flight, or queues it. */

@@ -57,6 +57,8 @@ export class Exchange {
   /** The body so far, as long as another worker could need it; null once it was let go. */
   kept: Buffer[] | null = []
   keptBytes = 0
+  /** The client has been told to go on with its body. */
+  continued = false
   /** Bytes that the link may still take without credit. */
   bodyWindow = 0
 

@@ -23,6 +23,9 @@ const VERDICT_MS = 500
 /** An idle worker is asked for its lag this often. */
 const IDLE_PING_MS = 1000
 
+/** What is told where no request was in flight. */
+const NO_REQUEST = '-'
+
 interface Suspicion {
   guilty: string
   sinceMs: number
@@ -94,11 +97,13 @@ export class HarakiriClock {
     this.#events.blocked(link, guilty, now - sinceMs)
   }
 
-  /** Its requests have begun to be answered, so none has a deadline, but nothing moves any more. */
+  /**
+   * Nothing moves any more although no request has passed a deadline: their answers have begun, or there are only WebSockets, or it was a
+   * timer. Such a worker gets no new request, so nothing else would ever find it.
+   */
   #condemnSilent(link: Link, now: number): void {
-    for (const exchange of link.exchanges) {
-      this.#events.blocked(link, exchange.title, now - exchange.dispatchMs)
-      return
-    }
+    const [exchange] = link.exchanges
+    if (exchange !== undefined) this.#events.blocked(link, exchange.title, now - exchange.dispatchMs)
+    else this.#events.blocked(link, NO_REQUEST, now - link.pingSentMs)
   }
 }

@@ -41,6 +41,10 @@ export interface LinkEvents {
 const COPY_BYTES = 16 * 1024
 const RETURN_CREDIT_BYTES = WINDOW_BYTES / 4
 const MAX_ID = 0xffffffff
+const HALF_OF_IDS = 0x80000000
+
+/** One 1xx head and nothing else; 101 would switch the client's connection under our feet. */
+const INTERIM_HEAD = /^HTTP\/1\.1 1(?!01)\d\d [^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n$/
 
 export class Link {
   readonly worker: WorkerAddress
@@ -51,7 +55,7 @@ export class Link {
   readonly #exchanges = new Map<number, Exchange>()
   /** Requests that must not be sent twice and that the worker has not acknowledged yet, in the order of sending. */
   #unseen: Exchange[] = []
-  #lastId = 0
+  #lastId: number
   #closed = false
   /** In rotation: linked, not retiring, not condemned. */
   open = false
@@ -67,8 +71,10 @@ export class Link {
   lagMs = 0
   #pingNumber = 0
 
-  constructor(worker: WorkerAddress, events: LinkEvents) {
+  /** `lastId`: the id before the first one. */
+  constructor(worker: WorkerAddress, events: LinkEvents, lastId = 0) {
     this.worker = worker
+    this.#lastId = lastId
     this.#events = events
     this.#socket = connect(worker.linkPath)
     this.#writer = new FrameWriter(this.#socket)
@@ -260,9 +266,13 @@ export class Link {
     this.#events.freed(this)
   }
 
+  /**
+   * Whatever was sent before `id`, and `id` itself. That one may have been given up meanwhile, so it is not looked for: ids ascend, and at the
+   * wrap the distance still tells before from behind.
+   */
   #seen(id: number): void {
-    const last = this.#unseen.findIndex(exchange => exchange.linkId === id)
-    for (const exchange of this.#unseen.splice(0, last + 1)) {
+    const first = this.#unseen.findIndex(exchange => (id - exchange.linkId) >>> 0 >= HALF_OF_IDS)
+    for (const exchange of this.#unseen.splice(0, first < 0 ? this.#unseen.length : first)) {
       exchange.seen = true
       exchange.kept = null
     }
@@ -277,7 +287,13 @@ export class Link {
 
   #informational(id: number, bytes: string): void {
     const exchange = this.#exchanges.get(id)
-    if (exchange !== undefined && exchange.head.httpMinor === 1) exchange.client.write(bytes)
+    if (exchange === undefined || exchange.head.httpMinor === 0 || !INTERIM_HEAD.test(bytes)) return
+    if (bytes.startsWith('HTTP/1.1 100 ')) {
+      // A second one, of another attempt or behind our own, would make some clients send the body twice (RFC 9110 §15.2.1).
+      if (exchange.continued || exchange.keptBytes > 0) return
+      exchange.continued = true
+    }
+    exchange.client.write(bytes)
   }
 
   #forgetUnseen(exchange: Exchange): void {

@@ -129,8 +129,17 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     exchange.wireHeaders = wireHeaders(head, client.address, client.encrypted)
     exchange.routed = true
     if (exchange.bodyComplete || this.#world.settings.postBufferingBytes === 0) this.#dispatch(exchange)
-    else if (head.expectContinue && exchange.keptBytes === 0) client.write('HTTP/1.1 100 Continue\r\n\r\n')
     else if (exchange.keptBytes >= this.#world.settings.postBufferingBytes) this.#dispatch(exchange)
+    else {
+      if (head.expectContinue && exchange.keptBytes === 0) this.#continue(exchange)
+      client.resumeBody()
+    }
+  }
+
+  /** RFC 9110 §10.1.1: whoever reads the body says so, and here that is the proxy. */
+  #continue(exchange: Exchange): void {
+    exchange.continued = true
+    exchange.client.write('HTTP/1.1 100 Continue\r\n\r\n')
   }
 
   #dispatch(exchange: Exchange): void {
@@ -143,11 +152,13 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     if (exchange.finished) return true
     this.#keep(exchange, bytes)
     if (exchange.link !== null) return exchange.link.sendBody(exchange, bytes)
-    if (exchange.routed && !exchange.dispatched && exchange.keptBytes >= this.#world.settings.postBufferingBytes) {
+    const { postBufferingBytes } = this.#world.settings
+    if (exchange.routed && !exchange.dispatched && exchange.keptBytes >= postBufferingBytes) {
       this.#dispatch(exchange)
+      if (exchange.finished) return true
       if (exchange.link !== null) return exchange.bodyWindow > 0
     }
-    return exchange.keptBytes < WINDOW_BYTES
+    return exchange.keptBytes < (exchange.dispatched ? WINDOW_BYTES : Math.max(WINDOW_BYTES, postBufferingBytes))
   }
 
   /** A body that outgrows the window is let go once a worker has it: it cannot be sent again. */
@@ -205,6 +216,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   sweep(now: number): void {
     this.dispatcher.sweep(now)
     this.#harakiri.sweep(this.dispatcher.links, this.#world.settings.harakiriMs, now)
+    for (const exchange of this.tunnels.lateHandshakes(now)) this.expired(exchange)
   }
 
   expired(exchange: Exchange): void {
@@ -212,6 +224,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     const elapsedMs = Math.round(monotonicMs() - exchange.dispatchMs)
     this.#world.event('request-harakiri', { request: exchange.title, elapsedMs, slot: exchange.slot })
     exchange.link?.release(exchange)
+    exchange.cancel?.()
     this.#fail(exchange, 'deadline')
   }
 
@@ -254,6 +267,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   #tunnel(exchange: Exchange, link: Link): void {
     exchange.slot = link.worker.slot
     exchange.attempts = 1
+    this.#startClock(exchange)
     this.tunnels.open(exchange, exchange.client as TunnelClient, link, {
       failed: code => this.#fail(exchange, code),
       over: close => this.#finish(exchange, close),
@@ -328,7 +342,8 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   /** The body turned out not to be framed as it should; whoever has the request must not take it for complete. */
   refusedBody(exchange: Exchange | null, client: Client, refusal: Refusal): void {
     this.#world.metrics.refused(refusal.refused)
-    if (exchange === null || exchange.finished) return client.answerBroken()
+    // Its answer is complete and may be on its way still.
+    if (exchange === null || exchange.finished) return client.answerComplete(true)
     exchange.queue?.leave(exchange)
     exchange.link?.release(exchange)
     exchange.cancel?.()

@@ -96,7 +96,7 @@ export class ProxyServer {
     for (const connection of this.#connections) connection.destroy()
     for (const timer of this.#timers) clearInterval(timer)
     this.#ship()
-    this.#accessLog?.close()
+    await this.#accessLog?.close()
   }
 
   /** Workers that still hold their links; for the end of an orphaned proxy, which may have to kill what does not see that the master died. */

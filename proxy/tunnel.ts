@@ -18,10 +18,12 @@ export interface TunnelEnd {
   open(status: number): { client: Socket; early: Buffer }
   /** Another status; the bytes up to the end of the connection are the answer. */
   refused(status: number, head: string, rest: Buffer, worker: Socket): void
-  closed(sentBytes: number): void
+  closed(): void
 }
 
 const MAX_HEAD_BYTES = 64 * 1024
+/** How long one side may take nothing of what the other has said before it closed. */
+const STUCK_MS = 60_000
 
 export interface Tunnel {
   destroy(): void
@@ -76,28 +78,36 @@ function join(worker: Socket, head: string, rest: Buffer, end: TunnelEnd): void 
   client.write(head, 'latin1')
   if (rest.length > 0) client.write(rest)
   if (early.length > 0) worker.write(early)
-  const sockets = [client, worker]
-  let open = sockets.length
-  for (const socket of sockets) {
-    socket.on('error', () => {})
-    socket.on('close', () => {
-      for (const other of sockets) other.destroy()
-      open -= 1
-      if (open === 0) end.closed(client.bytesWritten)
-    })
+  let open = 2
+  const over = (other: Socket) => {
+    closeBehind(other)
+    open -= 1
+    if (open === 0) end.closed()
   }
+  for (const socket of [client, worker]) socket.on('error', () => {})
+  client.on('close', () => over(worker))
+  worker.on('close', () => over(client))
   worker.setNoDelay(true)
   client.pipe(worker)
   worker.pipe(client)
 }
 
-/** The handshake as the worker's own HTTP parser reads it. */
+/** Ends a socket once it has taken what was written to it: the last message of one side is often followed by its end at once. */
+function closeBehind(socket: Socket): void {
+  socket.setTimeout(STUCK_MS, () => socket.destroy())
+  socket.destroySoon()
+}
+
+/**
+ * The handshake as the worker's own HTTP parser reads it. `close` is for an application that does not know WebSocket: its ordinary answer
+ * ends with its connection then, and not when the worker's keep-alive time is over.
+ */
 function printRequest(exchange: Exchange): string {
   const { head } = exchange
   const parts = exchange.wireHeaders.slice(1).split('\n')
   let text = `${head.method} ${head.target} HTTP/1.1\r\n`
   for (let index = 0; index < parts.length; index += 2) text += `${parts[index]}: ${parts[index + 1]}\r\n`
-  return `${text}Connection: Upgrade\r\nUpgrade: ${head.upgrade}\r\n\r\n`
+  return `${text}Connection: Upgrade, close\r\nUpgrade: ${head.upgrade}\r\n\r\n`
 }
 
 /** A refused handshake's answer, made the last of its connection, as HTTP/1.1 bytes. */

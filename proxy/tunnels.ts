@@ -24,6 +24,8 @@ export interface TunnelOutcome {
 export class Tunnels {
   readonly #dispatcher: Dispatcher
   readonly #clients = new Set<Socket>()
+  /** Whose answer has not come. */
+  readonly #handshakes = new Set<Exchange>()
 
   constructor(dispatcher: Dispatcher) {
     this.#dispatcher = dispatcher
@@ -35,7 +37,9 @@ export class Tunnels {
 
   open(exchange: Exchange, client: TunnelClient, link: Link, outcome: TunnelOutcome): void {
     link.tunnels += 1
+    this.#handshakes.add(exchange)
     const release = once(() => {
+      this.#handshakes.delete(exchange)
       link.tunnels -= 1
       this.#dispatcher.freed(link)
     })
@@ -48,13 +52,10 @@ export class Tunnels {
       badAnswer: () => finish(() => outcome.failed('bad-answer')),
       open: status => this.#switched(exchange, client, status),
       refused: (status, head, rest, worker) => {
-        begun(exchange, status)
+        this.#begun(exchange, status)
         passAnswer(exchange, withConnectionClose(head), rest, worker, () => finish(() => outcome.over(true)))
       },
-      closed: sentBytes => {
-        exchange.sentBytes = sentBytes
-        finish(() => outcome.over(true))
-      },
+      closed: () => finish(() => outcome.over(true)),
     })
     exchange.cancel = () => {
       tunnel.destroy()
@@ -62,23 +63,36 @@ export class Tunnels {
     }
   }
 
+  /** Those past their deadline. */
+  lateHandshakes(now: number): Exchange[] {
+    if (this.#handshakes.size === 0) return []
+    return [...this.#handshakes].filter(exchange => exchange.deadlineMs !== 0 && exchange.deadlineMs <= now)
+  }
+
   destroyAll(): void {
     for (const client of this.#clients) client.destroy()
   }
 
   #switched(exchange: Exchange, client: TunnelClient, status: number): { client: Socket; early: Buffer } {
-    begun(exchange, status)
+    this.#begun(exchange, status)
     const { socket, early } = client.takeSocket()
+    const earlierBytes = socket.bytesWritten
     this.#clients.add(socket)
-    socket.on('close', () => this.#clients.delete(socket))
+    // Before the connection's own listener, which ends the exchange and with it its line in the log.
+    socket.prependListener('close', () => {
+      this.#clients.delete(socket)
+      exchange.sentBytes = socket.bytesWritten - earlierBytes
+    })
     return { client: socket, early }
   }
-}
 
-function begun(exchange: Exchange, status: number): void {
-  exchange.status = status
-  exchange.answerBegun = true
-  exchange.firstByteMs = monotonicMs()
+  #begun(exchange: Exchange, status: number): void {
+    this.#handshakes.delete(exchange)
+    exchange.status = status
+    exchange.answerBegun = true
+    exchange.firstByteMs = monotonicMs()
+    exchange.deadlineMs = 0
+  }
 }
 
 /** Passes an answer on whose end is the end of the worker's connection. */

@@ -5,6 +5,7 @@
 /** Longer waits would overflow Node's timers; waking up early is harmless. */
 const LONGEST_WAIT_MS = 60_000
 
+/** A timer that is set again after every event. */
 export class Alarm {
   readonly #nowMs: () => number
   readonly #ring: () => void

@@ -14,6 +14,7 @@ import { freeSocketPath, removeSocket, withMode } from './socket-file.js'
 /** Carries out one request; `progress` lines reach the client at once. What it throws is answered as a failure. */
 export type ControlHandler = (request: ControlRequest, progress: (text: string) => void) => Promise<ControlDone>
 
+/** A control socket that listens. */
 export interface ControlSocket {
   /** Stops to listen, lets answers that are under way out, and removes the socket file. */
   close(): Promise<void>
@@ -112,8 +113,8 @@ async function answer(socket: Socket, request: ControlRequest | null, handle: Co
 function readRequest(line: string): ControlRequest | null {
   try {
     const value: unknown = JSON.parse(line)
-    if (typeof value !== 'object' || value === null || !('command' in value)) return null
-    return COMMANDS.includes(String(value.command)) ? ({ command: value.command } as ControlRequest) : null
+    const command = typeof value === 'object' && value !== null && 'command' in value ? value.command : null
+    return COMMANDS.find(known => known === command) === undefined ? null : ({ command } as ControlRequest)
   } catch {
     // SyntaxError: not JSON.
     return null

@@ -2,6 +2,7 @@
  * A promise that is settled from outside: `Promise.withResolvers`, which Node 20 does not have. Used by `master.ts`.
  */
 
+/** The promise and its two ends. */
 export interface Deferred<T> {
   promise: Promise<T>
   resolve(value: T): void

@@ -6,6 +6,7 @@
  * so only after that turn is it known which pids are still there to be signalled.
  */
 
+/** Events in the order of their happening. */
 export class EventQueue<E> {
   readonly #take: (event: E) => void
   readonly #settle: () => void

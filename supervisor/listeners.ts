@@ -29,6 +29,7 @@ export interface Listener {
   close(): void
 }
 
+/** What to open, for whom. */
 export interface ListenerOptions {
   addresses: readonly ListenAddress[]
   /** Who owns unix sockets; null: the master. */
@@ -77,8 +78,8 @@ interface BoundHandle {
 
 type CreateServerHandle = (
   address: string | null,
-  port: number,
-  addressType: number,
+  port: number | null,
+  addressType: number | null,
   fd?: number,
 ) => BoundHandle | number
 
@@ -101,7 +102,7 @@ function pathOfInherited(fd: number): string | null {
 
 /** The handle only lends its getsockname and stays open with the process: to close it would close systemd's socket. */
 function tcpAddressOf(fd: number): ListenAddress | null {
-  const handle = createServerHandle(null, -1, -1, fd)
+  const handle = createServerHandle(null, null, null, fd)
   if (typeof handle === 'number' || typeof handle.getsockname !== 'function') return null
   return boundAddress(handle)
 }

@@ -30,6 +30,7 @@ export interface MetricsSink {
   retire(sourceId: string): void
 }
 
+/** Somebody waits for a reload. */
 export interface ReloadRequest {
   progress(text: string): void
   done(outcome: ReloadOutcome): void
@@ -40,19 +41,24 @@ export type ReloadOutcome =
   | { ok: true; generation: number; ignored: string[] }
   | { ok: false; reason: string; lines: string[] }
 
-/** Everything that happens to the master, in the order of its happening. */
+/** Everything that happens to the master. */
 export type MasterEvent =
+  | TreeEvent
+  | { type: 'signal'; signal: string; event: SignalEvent }
+  | { type: 'stop'; why: string }
+
+/** What happens to the running tree; `tick`: a deadline may have passed. */
+export type TreeEvent =
   | { type: 'worker'; worker: Worker; event: WorkerEvent }
   | { type: 'worker-message'; worker: Worker; message: WorkerToMaster }
   | { type: 'worker-exit'; worker: Worker; code: number | null; signal: string | null; error: string | null }
   | { type: 'proxy'; proxy: ProxyProcess; event: ProxyEvent }
   | { type: 'proxy-message'; proxy: ProxyProcess; message: ProxyToMaster }
-  | { type: 'signal'; signal: string; event: SignalEvent }
   | { type: 'reload'; request: ReloadRequest }
   | { type: 'reading'; reading: Reading | Error }
-  | { type: 'stop'; why: string }
   | { type: 'tick' }
 
+/** The outside world and the queue, for every part that acts. */
 export interface MasterContext {
   /** Monotonic milliseconds. */
   nowMs(): number

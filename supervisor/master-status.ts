@@ -11,6 +11,7 @@ import type { Proxies } from './proxies.js'
 import type { Worker } from './worker.js'
 import type { WorkerLoads } from './worker-loads.js'
 
+/** Where the report is read from. */
 export interface StatusSources {
   pool: Pool
   proxies: Proxies

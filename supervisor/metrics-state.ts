@@ -25,6 +25,15 @@ const REASONS = [
   'fewer',
 ]
 
+/** Where the state is read from. */
+export interface MetricsSources {
+  pool: Pool
+  proxies: Proxies
+  usage: ProcessUsage
+  loads: WorkerLoads
+}
+
+/** What the master knows of itself. */
 export interface MetricsFacts {
   version: string
   startedMs: number
@@ -45,12 +54,7 @@ export class MetricsState {
   }
 
   /** The state at this moment. */
-  state(
-    facts: MetricsFacts,
-    parts: { pool: Pool; proxies: Proxies; usage: ProcessUsage },
-    loads: WorkerLoads,
-  ): MasterMetricsState {
-    const { pool, proxies, usage } = parts
+  state(facts: MetricsFacts, { pool, proxies, usage, loads }: MetricsSources): MasterMetricsState {
     const workers = pool.workers()
     for (const { address } of workers) this.#record(address, usage)
     return {

@@ -102,7 +102,7 @@ function isRunningDaimyo(pid: number, writtenMs: number): boolean {
 
 /** `daimyo: master …` once the title is set, before that `node …/daimyo.js …`. */
 function isMasterCommand(command: string): boolean {
-  return /^daimyo\b/.test(command) || /(^|[ /])daimyo(\.js)?( |$)/.test(command)
+  return command.startsWith('daimyo: master') || /(^|[ /])daimyo(\.js)?( |$)/.test(command)
 }
 
 function writeNewFile(path: string, text: string): void {

@@ -20,6 +20,7 @@ export interface PoolProxies {
   haveLinked(linkedBy: ReadonlySet<number>): boolean
 }
 
+/** What the pool tells its owner. */
 export interface PoolHooks {
   /** A worker ended before it was ready, though nobody had asked it to, or no proxy could reach it. */
   bootFailed(failure: BootFailure): void
@@ -46,6 +47,7 @@ export interface PoolSlot {
   last: Worker | null
 }
 
+/** All workers of a master. */
 export class Pool {
   readonly slots: PoolSlot[] = []
   readonly leaving = new Set<Worker>()
@@ -168,10 +170,17 @@ export class Pool {
     }
   }
 
-  #view({ slot, generation, current, replacement, backOff }: PoolSlot): SlotView {
+  #view({ slot, generation, current, replacement, backOff, last }: PoolSlot): SlotView {
     const view = (worker: Worker | null) =>
       worker === null ? null : worker.view(this.#proxies.haveLinked(worker.linkedBy))
-    return { slot, generation: generation.number, current: view(current), replacement: view(replacement), backOff }
+    return {
+      slot,
+      generation: generation.number,
+      current: view(current),
+      replacement: view(replacement),
+      backOff,
+      isNew: last === null,
+    }
   }
 
   #wishes(): Wishes {
@@ -232,7 +241,7 @@ export class Pool {
     const { replacement } = slot
     if (replacement === null) return
     slot.replacement = null
-    slot.backOff = afterDeath(slot.backOff, 0, this.#context.nowMs())
+    slot.backOff = afterDeath(slot.backOff, null, this.#context.nowMs())
     this.#retire(replacement, why)
     if (why === 'link-deadline') {
       const { linkMs } = this.#context
@@ -260,7 +269,7 @@ export class Pool {
   /** The harakiri of a healthy application is the request's fault, not the slot's. */
   #backOffAfter({ life }: Worker, backOff: BackOff): BackOff {
     if (!diedUnasked(life) || life.why === 'harakiri') return NO_BACK_OFF
-    return afterDeath(backOff, life.readyMs === null ? 0 : life.sinceMs - life.readyMs, life.sinceMs)
+    return afterDeath(backOff, life.readyMs === null ? null : life.sinceMs - life.readyMs, life.sinceMs)
   }
 
   #takeOut(worker: Worker): void {

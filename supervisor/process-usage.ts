@@ -25,6 +25,7 @@ interface Stat {
 /** Figures by pid; a pid that is gone may be missing. */
 export type ReadUsage = (pids: number[]) => Promise<Record<string, Stat | undefined>>
 
+/** Reads figures on a timer of its own. */
 export class ProcessUsage {
   readonly #pids: () => number[]
   readonly #read: ReadUsage

@@ -11,6 +11,7 @@ import type { ProxyEvent } from './proxy-phase.js'
 import { ProxyProcess } from './proxy-process.js'
 import { FIRST_DESCRIPTOR } from './spawn-child.js'
 
+/** What all proxies of a master have in common. */
 export interface ProxyOptions {
   count: number
   listeners: readonly Listener[]
@@ -21,6 +22,7 @@ export interface ProxyOptions {
   stdout: 'inherit' | 'ignore'
 }
 
+/** What the proxies ask and tell their owner. */
 export interface ProxyHooks {
   /** Workers that a new proxy must know. */
   rotation(): WorkerAddress[]
@@ -36,6 +38,7 @@ interface Place {
   failure: string | null
 }
 
+/** All proxies of a master. */
 export class Proxies {
   readonly #context: MasterContext
   readonly #options: ProxyOptions
@@ -166,7 +169,7 @@ export class Proxies {
   #vacate(place: Place, proxy: ProxyProcess): void {
     const { listeningMs, sinceMs, why } = proxy.life
     place.proxy = null
-    place.backOff = afterDeath(place.backOff, listeningMs === null ? 0 : sinceMs - listeningMs, sinceMs)
+    place.backOff = afterDeath(place.backOff, listeningMs === null ? null : sinceMs - listeningMs, sinceMs)
     this.#context.metrics.retire(proxy.sourceId)
     this.#hooks.gone(proxy)
     if (listeningMs === null && !proxy.life.asked) {

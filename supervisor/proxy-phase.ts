@@ -8,6 +8,7 @@
 
 import type { EventFields } from '../kit/log.js'
 
+/** In the order of a life. */
 export const PROXY_PHASES = ['starting', 'listening', 'draining', 'killed', 'gone'] as const
 
 /** draining: accepts nothing new, finishes what is in flight. killed: SIGKILL sent, not reaped yet. gone: reaped. */
@@ -24,6 +25,7 @@ export interface ProxyLife {
   asked: boolean
 }
 
+/** What can happen to a proxy. */
 export type ProxyEvent =
   | { type: 'listening' }
   | { type: 'failed'; reason: string }
@@ -33,11 +35,13 @@ export type ProxyEvent =
   | { type: 'tick' }
   | { type: 'exit'; code: number | null; signal: string | null }
 
+/** What the shell does, in this order. */
 export type ProxyEffect =
   | { type: 'send-drain'; mercyMs: number }
   | { type: 'kill' }
   | { type: 'report'; event: string; fields: EventFields }
 
+/** The outcome of one event. */
 export interface ProxyStep {
   next: ProxyLife
   effects: ProxyEffect[]

@@ -10,6 +10,7 @@ import { newProxyLife, type ProxyEffect, type ProxyEvent, type ProxyLife, stepPr
 import { Child } from './spawn-child.js'
 import { cleanEnvironment } from './spawn-environment.js'
 
+/** Which proxy to start, and with what. */
 export interface ProxySpec {
   /** The number of its place, from 1: the next proxy of the same place has it too. */
   proxyId: number
@@ -20,6 +21,7 @@ export interface ProxySpec {
   descriptors: readonly number[]
 }
 
+/** One life. */
 export class ProxyProcess {
   readonly proxyId: number
   /** Under which the metrics of this life are kept. */

@@ -11,13 +11,14 @@
  */
 
 import { Failure, reasonOf } from '../kit/failure.js'
+import { changedOptions, settingsAfterReload } from './config/changed-options.js'
 import type { Reading, Settings } from './config/settings.js'
 import type { Generation, MasterContext, ReloadOutcome, ReloadRequest } from './master-context.js'
 import type { Pool, PoolTarget } from './pool.js'
 import { resolveRelease } from './release.js'
-import { mergeSettings } from './settings-effect.js'
 import type { BootFailure } from './worker.js'
 
+/** What a reload works with. */
 export interface ReloadDeps {
   context: MasterContext
   pool: Pool
@@ -59,6 +60,7 @@ export function nextReloadStep(facts: ReloadFacts): 'wait' | 'commit' | 'roll-ba
   return isRolled && facts.serving >= facts.wanted && facts.leaving === 0 ? 'finish' : 'wait'
 }
 
+/** The reload that runs, and those who wait for the next. */
 export class Reloads {
   readonly #deps: ReloadDeps
   #running: Running | null = null
@@ -156,7 +158,10 @@ export class Reloads {
 
   #startCanary(running: Running, read: Settings): void {
     const { pool, context } = this.#deps
-    const { settings, ignored } = mergeSettings(running.before.base.settings, read)
+    const before = running.before.base.settings
+    const changed = changedOptions(before, read)
+    const ignored = changed.filter(({ takesEffect }) => takesEffect === 'restart').map(({ name }) => name)
+    const settings = settingsAfterReload(before, read)
     for (const option of ignored) {
       context.log('reload-ignored', { option, why: 'needs-restart' })
       this.#progress(`${option} changed: needs a restart, ignored`)

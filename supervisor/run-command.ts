@@ -5,13 +5,14 @@
  * is left behind.
  */
 
+import { reasonOf } from '../kit/failure.js'
 import { createLog, type Log } from '../kit/log.js'
 import { printBanner } from './banner.js'
 import type { CommandContext } from './command-context.js'
 import type { Reading, Settings } from './config/settings.js'
 import { controlHandler } from './control-commands.js'
 import { startControlSocket } from './control-socket.js'
-import { LogSink } from './log-sink.js'
+import { LogSink } from '../kit/log-sink.js'
 import { Master } from './master.js'
 import { printExposition } from './metrics/exposition.js'
 import { masterFamilies } from './metrics/master-families.js'
@@ -19,7 +20,7 @@ import { startMetricsEndpoint } from './metrics/metrics-endpoint.js'
 import { MetricsStore } from './metrics/metrics-store.js'
 import { createNotifier, type Notifier } from './notify.js'
 import { checkPidfile, removePidfile, writePidfile } from './pidfile.js'
-import { prepareRunFolder, type RunFolder } from './run-folder.js'
+import { prepareRunFolder } from './run-folder.js'
 import type { Starter } from './starter.js'
 import { readVersion } from './version.js'
 
@@ -38,10 +39,21 @@ type Undo = (() => unknown)[]
 /** Serves until the master has stopped; resolves with its exit code. Failures: those of every part. */
 export async function runCommand(options: RunOptions, context: CommandContext): Promise<number> {
   const undo: Undo = []
+  // As its children have one; what was given on the command line, secrets too, is not for everybody's ps.
+  process.title = `daimyo: master ${options.settings.iniPath ?? ''}`.trimEnd()
   try {
     return await serve(options, context, undo)
   } finally {
-    for (const step of undo.reverse()) await step()
+    for (const step of undo.reverse()) await takeDown(step, context)
+  }
+}
+
+/** One part that cannot be taken down does not keep the others standing, nor hide why it all ended. */
+async function takeDown(step: Undo[number], context: CommandContext): Promise<void> {
+  try {
+    await step()
+  } catch (error) {
+    context.complain(`daimyo: cannot clean up: ${reasonOf(error)}\n`)
   }
 }
 
@@ -58,8 +70,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   undo.push(() => notifier.settled())
   const log = tellingSystemd(written, notifier)
 
-  const parts = { settings, folder, sink, log, readAgain: options.readAgain }
-  const { master, startEndpoint } = assemble(parts, context)
+  const { master, startEndpoint } = assemble({ settings, sink, log, readAgain: options.readAgain }, context)
   holdSignals(undo)
   options.starter?.onGone(() => void master.stop('starter-gone'))
   await startEndpoint(undo)
@@ -72,7 +83,6 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
 
 interface AssembleParts {
   settings: Settings
-  folder: RunFolder
   sink: LogSink
   log: Log
   readAgain: () => Reading
@@ -89,7 +99,7 @@ function assemble({ settings, sink, log, readAgain }: AssembleParts, context: Co
   }
   const master: Master = new Master({
     settings,
-    readSettings: () => withDeviceLogRemoved(readAgain()),
+    readSettings: () => readingWithoutDeviceLog(readAgain()),
     log,
     output: sink,
     reopenLogs: () => sink.reopen(),
@@ -168,6 +178,6 @@ function withoutDeviceLog(settings: Settings): Settings {
   return settings.logto === '/dev/stdout' ? { ...settings, logto: null } : settings
 }
 
-function withDeviceLogRemoved(reading: Reading): Reading {
+function readingWithoutDeviceLog(reading: Reading): Reading {
   return reading.settings === null ? reading : { ...reading, settings: withoutDeviceLog(reading.settings) }
 }

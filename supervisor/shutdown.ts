@@ -8,6 +8,7 @@ import type { MasterContext } from './master-context.js'
 import type { Pool } from './pool.js'
 import type { Proxies } from './proxies.js'
 
+/** What is to end. */
 export interface ShutdownParts {
   listeners: readonly Listener[]
   proxies: Proxies
@@ -20,6 +21,7 @@ const LEAST_STOP_MS = 1000
 /** Ctrl-C under `npm` arrives twice, from the terminal and from npm: that is one key press, not impatience. */
 const SAME_KEY_MS = 500
 
+/** One end; it begins with its construction. */
 export class Shutdown {
   readonly why: string
   readonly #mercyMs: number

@@ -2,6 +2,7 @@
  * Which signal means what. The handlers only put an event into the master's queue; the loop acts on it. Called by `master.ts`.
  */
 
+/** What a signal asks for. */
 export type SignalEvent =
   | { type: 'stop'; why: string }
   | { type: 'reload' }

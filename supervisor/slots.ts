@@ -23,6 +23,7 @@ export interface SlotWorker {
   recycle: string | null
 }
 
+/** A slot as it is. */
 export interface SlotView {
   slot: number
   /** What a new current worker of this slot must run. */
@@ -30,8 +31,11 @@ export interface SlotView {
   current: SlotWorker | null
   replacement: SlotWorker | null
   backOff: BackOff
+  /** No worker has died in it yet. */
+  isNew: boolean
 }
 
+/** What is wanted, and the limits on the way. */
 export interface Wishes {
   /** Workers wanted. */
   wanted: number
@@ -48,6 +52,7 @@ export interface Wishes {
   nowMs: number
 }
 
+/** One step nearer to what is wanted. */
 export type SlotAction =
   | { type: 'add'; slot: number; generation: number }
   | { type: 'remove'; slot: number; why: string }
@@ -56,6 +61,7 @@ export type SlotAction =
   | { type: 'promote'; slot: number; why: string }
   | { type: 'give-up'; slot: number; why: string }
 
+/** What to do now, and when to think again. */
 export interface Plan {
   actions: SlotAction[]
   /** When to ask again although nothing happened, null: never. */
@@ -128,7 +134,7 @@ function whyReplaced(slot: SlotView, wishes: Wishes): string | null {
 }
 
 function whyFilled(slot: SlotView): string {
-  return slot.backOff.deaths === 0 ? 'start' : 'respawn'
+  return slot.isNew ? 'start' : 'respawn'
 }
 
 function isWaiting(slot: SlotView, nowMs: number, waits: number[]): boolean {

@@ -3,14 +3,15 @@
  * Must stay true: what is not a socket is never removed, nor is a socket on which somebody answers.
  */
 
-import { lstatSync, unlinkSync } from 'node:fs'
+import { lstatSync, statSync, unlinkSync } from 'node:fs'
 import { createConnection } from 'node:net'
-import { codeOf, EXIT, Failure } from '../kit/failure.js'
+import { dirname } from 'node:path'
+import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
 
 /** What fits into `sockaddr_un.sun_path` with its final zero; longer ones are cut in silence by some kernels' callers. */
 const LONGEST_PATH_BYTES = 107
 
-/** Removes a stale socket. Failures: `address-in-use` (69), `not-a-socket` (69), `path-too-long` (78), `socket-path` (77). */
+/** Removes a stale socket. Failures: `address-in-use` (69), `not-a-socket` (69), `path-too-long` (78), `socket-path` (69, 77). */
 export async function freeSocketPath(path: string): Promise<void> {
   const bytes = Buffer.byteLength(path)
   if (bytes > LONGEST_PATH_BYTES) {
@@ -21,9 +22,9 @@ export async function freeSocketPath(path: string): Promise<void> {
       EXIT.config,
     )
   }
-  const found = lstatSync(path, { throwIfNoEntry: false })
-  if (found === undefined) return
-  if (!found.isSocket()) throw refuse('not-a-socket', path, 'exists and is not a socket; not removed', EXIT.unavailable)
+  const kind = kindOf(path)
+  if (kind === 'nothing') return
+  if (kind === 'other') throw refuse('not-a-socket', path, 'exists and is not a socket; not removed', EXIT.unavailable)
   const code = await connectCode(path)
   if (code === 'ECONNREFUSED') removeSocket(path)
   else if (code === 'EACCES' || code === 'EPERM') throw refuse('socket-path', path, code, EXIT.permission)
@@ -47,6 +48,20 @@ export function withMode<T>(mode: number, bind: () => T): T {
     return bind()
   } finally {
     process.umask(before)
+  }
+}
+
+/** libuv's bind would call a missing folder EACCES, so it is looked for here. */
+function kindOf(path: string): 'nothing' | 'socket' | 'other' {
+  try {
+    const found = lstatSync(path, { throwIfNoEntry: false })
+    if (found !== undefined) return found.isSocket() ? 'socket' : 'other'
+    if (statSync(dirname(path)).isDirectory()) return 'nothing'
+    throw refuse('socket-path', path, 'its folder is not a folder', EXIT.unavailable)
+  } catch (error) {
+    if (error instanceof Failure) throw error
+    const isMissing = codeOf(error) === 'ENOENT'
+    throw refuse('socket-path', path, isMissing ? 'its folder does not exist' : reasonOf(error), EXIT.unavailable)
   }
 }
 

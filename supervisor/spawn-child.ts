@@ -10,6 +10,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { codeOf, reasonOf } from '../kit/failure.js'
 import { LastLines, type OutputGate } from './output-lines.js'
 
+/** What to start, and with what. */
 export interface ChildSpec {
   /** Compiled entry file, run by this same Node. */
   entry: string
@@ -23,6 +24,7 @@ export interface ChildSpec {
   descriptors: readonly number[]
 }
 
+/** Who hears of it. */
 export interface ChildListeners {
   message(message: unknown): void
   ipcClosed(): void
@@ -36,6 +38,7 @@ export const FIRST_DESCRIPTOR = 4
 /** After an exit, how long the last output and messages are waited for: a grandchild may hold the pipes for ever. */
 const LAST_WORDS_MS = 250
 
+/** One process. */
 export class Child {
   readonly #process: ChildProcess | null
   readonly #listeners: ChildListeners

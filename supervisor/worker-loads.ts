@@ -12,6 +12,7 @@ export interface Load {
   lagMs: number | null
 }
 
+/** The last words of every proxy about every worker. */
 export class WorkerLoads {
   readonly #byProxy = new Map<number, Map<number, WorkerLoad>>()
   readonly #ofDeadProxies = new Map<number, number>()

@@ -11,6 +11,7 @@
 
 import type { EventFields } from '../kit/log.js'
 
+/** In the order of a life. */
 export const WORKER_PHASES = ['booting', 'ready', 'retiring', 'stopping', 'killed', 'gone'] as const
 
 /**
@@ -33,6 +34,7 @@ export interface WorkerLife {
   asked: boolean
 }
 
+/** What can happen to a worker. */
 export type WorkerEvent =
   | { type: 'ready'; bootMs: number }
   | { type: 'load-failed'; reason: string }
@@ -66,6 +68,7 @@ export interface WorkerMoment {
   mercyMs: number
 }
 
+/** The outcome of one event. */
 export interface WorkerStep {
   next: WorkerLife
   effects: WorkerEffect[]

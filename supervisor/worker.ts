@@ -13,6 +13,7 @@ import { Child } from './spawn-child.js'
 import { workerEnvironment } from './spawn-environment.js'
 import { newWorkerLife, stepWorker, type WorkerEffect, type WorkerEvent, type WorkerLife } from './worker-phase.js'
 
+/** Which worker to start, and why. */
 export interface WorkerSpec {
   workerId: number
   slot: number
@@ -41,6 +42,7 @@ const SOCKET_MODE = 0o660
 
 const MOST_STACK_LINES = 30
 
+/** One life. */
 export class Worker {
   readonly address: WorkerAddress
   readonly generation: Generation

@@ -4,16 +4,21 @@
  */
 
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { configReference } from '../supervisor/config/config-reference.js'
+import { printLifecycleTable } from '../supervisor/worker-phase.js'
 
 const top = fileURLToPath(new URL('../..', import.meta.url))
 /** What git tracks or would track; a checkout without git is not tested. */
-const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: top, encoding: 'utf8' })
+const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+  cwd: top,
+  encoding: 'utf8',
+})
   .split('\n')
-  .filter(path => path !== '')
+  .filter(path => path !== '' && existsSync(join(top, path)))
 const sources = tracked.filter(path => /\.(ts|js|mjs|cjs)$/.test(path))
 const text = (path: string) => readFileSync(join(top, path), 'utf8')
 const within = (path: string, folder: string) => path.startsWith(`${folder}/`)
@@ -59,8 +64,18 @@ const BANNED: [title: string, pattern: RegExp, applies: (path: string) => boolea
     'throw a Failure; entry files exit',
   ],
   ['node:cluster', /'(node:)?cluster'/, () => true, 'child_process (nodejs/node#22703)'],
-  ['console', /\bconsole\.(log|error|warn)\(/, path => /^(kit|proxy|supervisor|app\/host)\//.test(path), 'the log or a stream'],
-  ['a sleep', /\b(await (sleep|delay)\(|setTimeout\((r|res|resolve)\b)/, path => within(path, 'test'), 'wait for an event'],
+  [
+    'console',
+    /\bconsole\.(log|error|warn)\(/,
+    path => /^(kit|proxy|supervisor|app\/host)\//.test(path),
+    'the log or a stream',
+  ],
+  [
+    'a sleep',
+    /\b(await (sleep|delay)\(|setTimeout\((r|res|resolve)\b)/,
+    path => within(path, 'test'),
+    'wait for an event',
+  ],
   ['an unfinished word', /\b(TODO|FIXME|XXX|HACK)\b/, () => true, 'finish it or write an issue'],
   ['any', /[:<]\s*any\b|\bas any\b/, path => path.endsWith('.ts'), 'unknown, or the type'],
   ['@ts-ignore', /@ts-(ignore|nocheck|expect-error)/, () => true, 'a type that is true'],
@@ -87,7 +102,11 @@ t.test('pure files touch nothing', async t => {
   for (const path of PURE) {
     const impure = importsOf(path).filter(name => /^node:(fs|net|child_process|timers|http|process|os|dns)/.test(name))
     t.same(impure, [], `${path} imports no shell`)
-    t.notMatch(text(path), /\b(Date\.now|performance\.now|setTimeout|setInterval|Math\.random)\(/, `${path} has no clock of its own`)
+    t.notMatch(
+      text(path),
+      /\b(Date\.now|performance\.now|setTimeout|setInterval|Math\.random)\(/,
+      `${path} has no clock of its own`,
+    )
   }
 })
 
@@ -113,4 +132,11 @@ t.test('files are named after one idea and hold one', async t => {
     const lines = text(path).split('\n').length - 1
     if (!(path in LONG)) t.ok(lines <= MOST_LINES, `${path} has ${lines} lines, at most ${MOST_LINES}`)
   }
+})
+
+t.test('printed pages are fresh', async t => {
+  const [, table] = text('ARCHITECTURE.md').match(/printed by printLifecycleTable\(\) -->\n([\s\S]*?)<!-- end/) ?? []
+  t.equal(table?.trim(), printLifecycleTable().trim(), 'ARCHITECTURE.md has the lifecycle table')
+  t.equal(text('docs/options.md'), configReference(), 'docs/options.md is printed from the option table')
+  t.ok(text('ARCHITECTURE.md').split('\n').length <= 300, 'ARCHITECTURE.md can be read in one sitting')
 })

@@ -62,7 +62,13 @@ export class LinkConnection implements RequestHome {
   }
 
   #read(chunk: Buffer): void {
-    this.#reader.read(chunk)
+    try {
+      this.#reader.read(chunk)
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      // Not a link: somebody tried the wrong socket.
+      this.#socket.destroy()
+    }
     if (this.#batch.length === 0) return
     const batch = this.#batch
     this.#batch = []
@@ -98,13 +104,10 @@ export class LinkConnection implements RequestHome {
       case FRAME.request:
         return this.#request(id, bytes.latin1Slice(start, end))
       case FRAME.data:
-        return this.#requests.get(id)?.body(bytes.subarray(start, end))
       case FRAME.end:
-        return this.#requests.get(id)?.bodyEnd(bytes.latin1Slice(start, end))
       case FRAME.credit:
-        return this.#requests.get(id)?.credit(bytes.readUInt32LE(start))
       case FRAME.abort:
-        return this.#requests.get(id)?.abort()
+        return this.#pass(type, id, bytes, start, end)
       case FRAME.ping:
         this.writer.send(pongFrame(id, Math.round(this.#host.lagMs())))
         return this.writer.flush()
@@ -113,6 +116,20 @@ export class LinkConnection implements RequestHome {
         return
       default:
         this.#socket.destroy()
+    }
+  }
+
+  /** To the request that the frame speaks of; what the application throws in there must not lose the frames behind it. */
+  #pass(type: number, id: number, bytes: Buffer, start: number, end: number): void {
+    const request = this.#requests.get(id)
+    if (request === undefined) return
+    try {
+      if (type === FRAME.data) request.body(bytes.subarray(start, end))
+      else if (type === FRAME.end) request.bodyEnd(bytes.latin1Slice(start, end))
+      else if (type === FRAME.credit) request.credit(bytes.readUInt32LE(start))
+      else request.abort()
+    } catch (error) {
+      throwLater(error)
     }
   }
 
@@ -135,8 +152,12 @@ function startOne(request: ServedRequest): void {
   try {
     request.start()
   } catch (error) {
-    process.nextTick(() => {
-      throw error
-    })
+    throwLater(error)
   }
+}
+
+function throwLater(error: unknown): void {
+  process.nextTick(() => {
+    throw error
+  })
 }

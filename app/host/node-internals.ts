@@ -21,7 +21,6 @@ interface ResponseDoors {
   _closed: boolean
   _contentLength: number | null
   _hasBody: boolean
-  _header: string | null
   _last: boolean
   destroyed: boolean
 }
@@ -68,6 +67,14 @@ export class NodeInternals {
   }
 }
 
+/** The request's body is complete; `trailers` are names and values in turn. */
+export function completeRequest(request: IncomingMessage, trailers: string[]): void {
+  request.complete = true
+  // To a complete message Node adds lines as trailers.
+  if (trailers.length > 0) (request as unknown as RequestDoors)._addHeaderLines(trailers, trailers.length)
+  request.push(null)
+}
+
 export function assignSocket(response: ServerResponse, socket: VirtualSocket): void {
   response.assignSocket(socket as unknown as Socket)
 }
@@ -95,12 +102,16 @@ export function closesConnection(response: ServerResponse): boolean {
   return (response as unknown as ResponseDoors)._last || !response.shouldKeepAlive
 }
 
-/** Bytes of head and body that the head promises, or -1 where it promises none. Asked after the head was made. */
+/**
+ * Bytes of body that the head promises, -1 where it promises none, NaN where what it says is no number of bytes. Asked after the
+ * head was made.
+ */
 export function promisedBytes(response: ServerResponse): number {
   const doors = response as unknown as ResponseDoors
-  if (doors._header === null || response.chunkedEncoding) return -1
-  if (!doors._hasBody) return doors._header.length
-  return typeof doors._contentLength === 'number' ? doors._header.length + doors._contentLength : -1
+  if (response.chunkedEncoding) return -1
+  if (!doors._hasBody) return 0
+  if (typeof doors._contentLength !== 'number') return -1
+  return Number.isSafeInteger(doors._contentLength) && doors._contentLength >= 0 ? doors._contentLength : Number.NaN
 }
 
 /** A class given to `http.createServer({ IncomingMessage, ServerResponse })`, which Node keeps under a private symbol. */

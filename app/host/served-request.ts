@@ -21,6 +21,7 @@ import {
 import {
   assignSocket,
   closesConnection,
+  completeRequest,
   detachSocket,
   dumpUnread,
   emitClose,
@@ -87,7 +88,8 @@ export class ServedRequest implements VirtualSocketOwner {
     assignSocket(this.#response, this.#socket)
     this.#response.on('prefinish', () => this.#responseEnded())
     this.#response.on('finish', () => this.#responseFinished())
-    if (!this.#has(REQUEST_FLAG.body)) this.#bodyComplete()
+    if (home.server.timeout > 0) this.#socket.setTimeout(home.server.timeout)
+    if (!this.#has(REQUEST_FLAG.body)) completeRequest(this.#request, [])
   }
 
   /** Hands the request to the application, as `node:http` would. */
@@ -113,8 +115,7 @@ export class ServedRequest implements VirtualSocketOwner {
   }
 
   bodyEnd(trailers: string): void {
-    if (trailers !== '') this.#request.rawTrailers = trailers.split('\n')
-    this.#bodyComplete()
+    completeRequest(this.#request, trailers === '' ? [] : trailers.split('\n'))
     if (this.#over) this.#home.forget(this.id)
   }
 
@@ -166,14 +167,15 @@ export class ServedRequest implements VirtualSocketOwner {
     this.#request.destroy(resetError())
   }
 
+  /** As `socketOnTimeout` of `node:http`, to which listeners of the socket itself count for nothing. */
   timedOut(): void {
     const handled = [
-      this.#request.emit('timeout', this.#socket),
+      !this.#request.complete && this.#request.emit('timeout', this.#socket),
       this.#response.emit('timeout', this.#socket),
       this.#home.server.emit('timeout', this.#socket),
-      this.#socket.emit('timeout'),
     ]
     if (!handled.includes(true)) this.#socket.destroy()
+    this.#socket.emit('timeout')
   }
 
   /**
@@ -181,11 +183,22 @@ export class ServedRequest implements VirtualSocketOwner {
    * answer to its next request.
    */
   #withinPromise(bytes: string | Buffer): string | Buffer {
-    this.#allowance ??= promisedBytes(this.#response)
+    this.#allowance ??= this.#promise(bytes)
     if (this.#allowance < 0) return bytes
+    if (Number.isNaN(this.#allowance)) {
+      // No client could find the end of this answer.
+      this.#socket.destroy()
+      return ''
+    }
     const allowed = bytes.length <= this.#allowance ? bytes : bytes.slice(0, this.#allowance)
     this.#allowance -= allowed.length
     return allowed
+  }
+
+  /** The first bytes hold the whole head, in an encoding that only they tell: `node:http` writes it in that of the first piece of body. */
+  #promise(first: string | Buffer): number {
+    const bodyBytes = promisedBytes(this.#response)
+    return bodyBytes < 0 ? -1 : first.indexOf('\r\n\r\n') + 4 + bodyBytes
   }
 
   #enqueue(bytes: string | Buffer, callback: WriteCallback | undefined): boolean {
@@ -285,14 +298,11 @@ export class ServedRequest implements VirtualSocketOwner {
     if (this.#has(REQUEST_FLAG.body) || this.#request.listenerCount('end') + this.#request.listenerCount('close') > 0) {
       dumpUnread(this.#request)
     }
+    // What was asked for this request must not come up after it.
+    this.#socket.setTimeout(0)
     if (this.#response.socket !== null) detachSocket(this.#response, this.#socket)
     process.nextTick(emitClose, this.#response)
     if (this.#socket.listenerCount('close') > 0) this.#socket.destroy()
-  }
-
-  #bodyComplete(): void {
-    this.#request.complete = true
-    this.#request.push(null)
   }
 
   #returnCredit(): void {

@@ -134,7 +134,8 @@ export class VirtualSocket extends Duplex {
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     this.setTimeout(0)
     this.#owner.destroyedByApplication(error)
-    callback(error)
+    // `node:http` listens to the errors of its sockets; a response destroyed with one must not end the process.
+    callback(this.listenerCount('error') > 0 ? error : null)
   }
 
   /** As `net.Socket`: `timeout` after so long without a byte in either direction; 0 stops it. */

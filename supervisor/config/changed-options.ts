@@ -11,7 +11,10 @@ export interface ChangedOption {
   takesEffect: TakesEffect
 }
 
-/** The options whose values differ, in the order of the table. Several that fill one field (`uid`, `gid`) are told as the first. */
+/**
+ * The options whose values differ, in the order of the table. Several that fill one field (`uid`, `gid`) are told as the
+ * first.
+ */
 export function changedOptions(before: Settings, after: Settings): ChangedOption[] {
   const changed: ChangedOption[] = []
   const seen = new Set<keyof Settings>()

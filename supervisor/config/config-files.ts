@@ -1,6 +1,6 @@
 /**
- * The file system as the configuration sees it: what kind of thing a path is, and the text of small files. The one shell below
- * `read-settings.ts`; tests put a table of texts in its place.
+ * The file system as the configuration sees it: what kind of thing a path is, and the text of small files. The one shell
+ * below `read-settings.ts`; tests put a table of texts in its place.
  */
 
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'

@@ -2,7 +2,9 @@
  * `docs/options.md`, printed from the option table by `daimyo help options`. A test compares the file with it. Pure.
  */
 
+import { FILE_BYTES } from './config-files.js'
 import { BLOCK_OPENERS } from './ini-blocks.js'
+import { LINE_CHARS } from './ini-lines.js'
 import { MAGIC_VARIABLES } from './magic-variables.js'
 import {
   MOOT_OPTIONS,
@@ -24,29 +26,33 @@ const INTRODUCTION = `# Options
 
 Printed from the option table by \`daimyo help options > docs/options.md\`; do not edit it by hand.
 
-Every option can stand in the INI (\`name = value\`, below \`[uwsgi]\`) and on the command line (\`--name value\`). The command line
-goes before the INI wherever it stands, and adds to repeatable options. \`daimyo check FILE\` shows every value in effect and
-where it comes from.
+Every option can stand in the INI (\`name = value\`, below \`[uwsgi]\`) and on the command line (\`--name value\`). The
+command line goes before the INI wherever it stands, and adds to repeatable options. \`daimyo check FILE\` shows every
+value in effect and where it comes from.
 
 ## The INI
 
-The grammar is uWSGI's. One \`key = value\` a line; blanks around both do not count. A key without \`=\` is a switch that is on.
-\`;\` and \`#\` begin a comment only at the start of a line: behind a value they belong to it. Lines keep their order: a
-repeatable option adds a value with each line, of any other the last line counts. A line may have 16384 characters, a file 1 MiB.
+The grammar is uWSGI's. One \`key = value\` a line; blanks around both do not count. A key without \`=\` is a switch
+that is on. \`;\` and \`#\` begin a comment only at the start of a line: behind a value they belong to it. Lines keep
+their order: a repeatable option adds a value with each line, of any other the last line counts. A line may have
+${LINE_CHARS} characters, a file ${FILE_BYTES} bytes.
 
 - \`[uwsgi]\` is read; other sections of the file are not, unless \`file.ini:section\` or \`ini = :section\` names them.
-- \`ini = other.ini\`, \`ini = other.ini:section\`, \`ini = :section\` (also \`include\`) put the lines of another file or section in
-  this place. Paths count from the folder in which daimyo was started; \`%d\` is the folder of the file.
+- \`ini = other.ini\`, \`ini = other.ini:section\`, \`ini = :section\` (also \`include\`) put the lines of another file
+  or section in this place. Paths count from the folder in which daimyo was started; \`%d\` is the folder of the file.
 - \`%(key)\` is the first value of that key. A key that no option has is a placeholder as soon as another line uses it;
-  \`set-placeholder = key=value\` (also \`set-ph\`, \`set\`) sets one in any case. \`%(a b + 2)\` joins a and b and adds 2.
+  \`set-placeholder = key=value\` (also \`set-ph\`, \`set\`) sets one in any case. \`%(a b + 2)\` joins a and b and
+  adds 2.
 - \`$(NAME)\` is an environment variable, \`@(file)\` the text of a file without its last newline.
-- ${BLOCK_OPENERS.map(name => `\`${name}\``).join(', ')} … \`else\` … \`endif\` or \`endfor\` take their lines under a condition or
-  several times; \`%(_)\` is the value that was found. They cannot be nested.
+- ${BLOCK_OPENERS.map(name => `\`${name}\``).join(', ')}
+  … \`else\` … \`endif\` or \`endfor\` take their lines under a condition or several times; \`%(_)\` is the value that
+  was found. They cannot be nested.
 
-Different from uWSGI, on purpose: whatever uWSGI would skip silently is a mistake, an unknown option, an unknown placeholder or magic
-variable and a missing environment variable among them; all mistakes are told at once, and nothing is started. \`%(key)\`
-resolves whatever the order of the lines. Text that comes from a variable or a file is not replaced again. Flags win even
-where they stand before the INI on the command line.
+Different from uWSGI, on purpose: whatever uWSGI would skip silently is a mistake, an unknown option, an unknown
+placeholder or magic variable and a missing environment variable among them; all mistakes are told at once, and nothing
+is started. \`%(key)\` resolves whatever the order of the lines. Text that comes from a variable or a file is not
+replaced again. \`:section\` is a section of the file in which it stands. Flags win even where they stand before the
+INI on the command line.
 `
 
 /** The whole reference, with a newline at its end. */
@@ -58,7 +64,8 @@ export function configReference(): string {
 
 function printMagic(): string {
   const rows = [...MAGIC_VARIABLES].map(([letter, { meaning }]) => `| \`%${letter}\` | ${meaning} |\n`)
-  return `### Magic variables\n\nReplaced in keys and values while the file is read.\n\n| variable | is |\n|---|---|\n${rows.join('')}`
+  const when = 'Replaced in keys and values while the file is read.'
+  return `### Magic variables\n\n${when}\n\n| variable | is |\n|---|---|\n${rows.join('')}`
 }
 
 function printSection(section: string): string {
@@ -99,7 +106,8 @@ function printMoot(): string {
 }
 
 function printRefused(): string {
-  return `## Refused\n\nOptions of uWSGI that would promise something that does not happen.\n\n${printTable('instead', Object.entries(REFUSED_OPTIONS))}`
+  const reason = 'Options of uWSGI that would promise something that does not happen.'
+  return `## Refused\n\n${reason}\n\n${printTable('instead', Object.entries(REFUSED_OPTIONS))}`
 }
 
 function printTable(title: string, rows: [string, string][]): string {

@@ -1,7 +1,7 @@
 /**
- * What `daimyo check FILE` prints: the mistakes, or that there are none with every value in effect and where it comes from; the
- * remarks in any case. Also how the start and the reload print what they found. Pure. Secrets never arrive here: they are
- * hidden where the values are read.
+ * What `daimyo check FILE` prints: the mistakes, or that there are none with every value in effect and where it comes
+ * from; the remarks in any case. Also how the start and the reload print what they found. Pure. Secrets never arrive
+ * here: they are hidden where the values are read.
  */
 
 import type { EffectiveValue, Finding, Reading } from './settings.js'

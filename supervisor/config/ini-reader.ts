@@ -1,9 +1,10 @@
 /**
- * Reads an INI and what it includes into one ordered list of entries, each with its place: uWSGI's "top-bottom and expand asap".
- * Called by `read-settings.ts`. It knows no options; their keys and values are judged by `option-values.ts`.
+ * Reads an INI and what it includes into one ordered list of entries, each with its place: uWSGI's "top-bottom and
+ * expand asap". Called by `read-settings.ts`. It knows no options; their keys and values are judged by
+ * `option-values.ts`.
  *
- * Directives that are done here: `ini` and `include` (`file.ini`, `file.ini:section`, `:section` of the same file, in their
- * place), `set-placeholder` (`set-ph`, `set`) and the blocks of `ini-blocks.ts`.
+ * Directives that are done here: `ini` and `include` (`file.ini`, `file.ini:section`, `:section` of the same file, in
+ * their place), `set-placeholder` (`set-ph`, `set`) and the blocks of `ini-blocks.ts`.
  */
 
 import { resolve } from 'node:path'
@@ -60,7 +61,15 @@ interface Reader extends IniSource, IniReading {
 /** Reads the file named as on the command line: `farm.ini` or `farm.ini:section`. */
 export function readIni(name: string, source: IniSource): IniReading {
   const main = fileNamed(name, source.facts.cwd)
-  const reader: Reader = { ...source, main, filesRead: 0, told: new Set(), entries: [], usedKeys: new Set(), mistakes: [] }
+  const reader: Reader = {
+    ...source,
+    main,
+    filesRead: 0,
+    told: new Set(),
+    entries: [],
+    usedKeys: new Set(),
+    mistakes: [],
+  }
   readFile(main, main.given, [], reader)
   const { entries, usedKeys, mistakes } = reader
   return { entries, usedKeys, mistakes }

@@ -21,6 +21,7 @@ export type ParsedAddress = { ok: true; value: ListenAddress } | { ok: false; hi
 export function parseListenAddress(text: string, folder: string): ParsedAddress {
   if (text.includes('/')) return parseSocketPath(text, folder)
   if (/^\d{1,5}$/.test(text)) return { ok: false, hint: `:${text}` }
+  if (/\.sock(et)?$/.test(text)) return { ok: false, hint: `./${text}` }
   const match = /^(?<host>.*):(?<port>\d{1,5})$/.exec(text)
   const host = readHost(match?.groups?.host)
   const port = Number(match?.groups?.port)

@@ -1,6 +1,7 @@
 /**
- * uWSGI's magic variables, `%d` and the like: replaced in keys and values while a file is read, before anything else looks at them.
- * Called by `ini-reader.ts`; the table is printed in the reference. Pure. `%(` begins a placeholder and is left alone.
+ * uWSGI's magic variables, `%d` and the like: replaced in keys and values while a file is read, before anything else
+ * looks at them. Called by `ini-reader.ts`; the table is printed in the reference. Pure. `%(` begins a placeholder and
+ * is left alone.
  */
 
 import { basename, dirname, extname } from 'node:path'
@@ -73,8 +74,8 @@ function* makeTable(): Iterable<[string, MagicVariable]> {
 }
 
 /**
- * The text with its magic variables replaced, and the unknown ones. uWSGI drops an unknown variable silently, which turns `50%` or
- * `%20` into something else: here it is left alone and told.
+ * The text with its magic variables replaced, and the unknown ones. uWSGI drops an unknown variable silently, which
+ * turns `50%` or `%20` into something else: here it is left alone and told.
  */
 export function replaceMagic(text: string, scope: MagicScope): { text: string; unknown: string[] } {
   const unknown: string[] = []

@@ -2,7 +2,10 @@
  * "Did you mean …?": the known name that is nearest to a misspelt one. Used for options, commands and values. Pure.
  */
 
-/** The nearest of `names` by edits (insert, delete, replace, swap neighbours), or null when none is near enough to be meant. */
+/**
+ * The nearest of `names` by edits (insert, delete, replace, swap neighbours), or null when none is near enough to be
+ * meant.
+ */
 export function nearestName(given: string, names: Iterable<string>): string | null {
   const wanted = normalize(given)
   // A longer text than any name cannot be near, and must not cost a table of its length.

@@ -122,7 +122,7 @@ export function path(base: PathBase): Kind<string> {
 /** A path of a URL without trailing slash: `/`, `/api/v1`. */
 export const urlPath: Kind<string> = {
   symbol: 'PATH',
-  accepts: 'a URL path such as `/api/v1`, without `//`, `.`, `..`, `%`, `?` and `#`',
+  accepts: 'a URL path such as `/api/v1`, without `//`, `.`, `..`, `%`, `=`, `?` and `#`',
   parse(text) {
     if (text !== '' && !text.startsWith('/')) return refuse(isUrlPath(`/${text}`) ? `/${text}` : null)
     return isUrlPath(text) ? accept(withoutTrailingSlash(text)) : refuse()
@@ -223,7 +223,7 @@ function printSize(bytes: number): string {
 }
 
 function isUrlPath(text: string): boolean {
-  return /^\/[\x21-\x7e]*$/.test(text) && !/[?#%\\]|\/\/|\/\.{1,2}(\/|$)/.test(text)
+  return /^\/[\x21-\x7e]*$/.test(text) && !/[?#%=\\]|\/\/|\/\.{1,2}(\/|$)/.test(text)
 }
 
 function withoutTrailingSlash(text: string): string {

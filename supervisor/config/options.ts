@@ -1,9 +1,10 @@
 /**
- * Every option, once. Reading, checking, the command line, `--help`, `docs/options.md`, `check` and the reload all work from
- * these tables; there is no second list. Names are uWSGI's wherever uWSGI has one.
+ * Every option, once. Reading, checking, the command line, `--help`, `docs/options.md`, `check` and the reload all work
+ * from these tables; there is no second list. Names are uWSGI's wherever uWSGI has one.
  *
- * To add an option: add a row to OPTIONS (a row without `takesEffect` does not compile), a field to `settings.ts`, and its
- * line to `toSettings` in `read-settings.ts`; then print the reference again: `daimyo help options > docs/options.md`.
+ * To add an option: add a row to OPTIONS (a row without `takesEffect` does not compile), a field to `settings.ts`, and
+ * its line to `toSettings` in `read-settings.ts`; then print the reference again: `daimyo help options >
+ * docs/options.md`.
  */
 
 import type { Kind } from './option-kinds.js'
@@ -57,7 +58,8 @@ export const OPTIONS = {
     takesEffect: 'next-generation',
     replaces: { uwsgi: 'wsgi-file', nginx: 'proxy_pass' },
     summary:
-      'Entry file of the Node application, CommonJS or ES module, unmodified. Without it only static files are served. Relative to `chdir`.',
+      'Entry file of the Node application, CommonJS or ES module, unmodified. Without it only static files are ' +
+      'served. Relative to `chdir`.',
     example: 'app = server.js',
     setting: 'app',
   },
@@ -68,7 +70,8 @@ export const OPTIONS = {
     takesEffect: 'next-generation',
     replaces: { uwsgi: 'chdir' },
     summary:
-      'Working directory of the workers, and the folder from which `app`, `static-map`, `check-static` and unix sockets count. Relative to where daimyo was started, which is also what counts without it.',
+      'Working directory of the workers, and the folder from which `app`, `static-map`, `check-static` and unix' +
+      ' sockets count. Relative to where daimyo was started, which is also what counts without it.',
     example: 'chdir = %d..',
     setting: 'chdir',
   },
@@ -90,7 +93,8 @@ export const OPTIONS = {
     takesEffect: 'next-generation',
     replaces: { uwsgi: 'lazy-apps' },
     summary:
-      'Each worker loads the application itself in any case. `true` starts all workers at once; `false` lets the first one prove that the application loads.',
+      'Each worker loads the application itself in any case. `true` starts all workers at once; `false` lets ' +
+      'the first one prove that the application loads.',
     example: 'lazy-apps = true',
     setting: 'lazyApps',
   },
@@ -103,7 +107,8 @@ export const OPTIONS = {
     takesEffect: 'restart',
     replaces: { uwsgi: 'http, http-socket', nginx: 'listen' },
     summary:
-      'Where clients connect. `:8080` is every IPv4 address, `[::]:8080` every address, port 0 a free port. A relative socket path counts from `chdir`.',
+      'Where clients connect. `:8080` is every IPv4 address, `[::]:8080` every address, port 0 a free port. A ' +
+      'relative socket path counts from `chdir`.',
     example: 'http = 127.0.0.1:8080',
     setting: 'listeners',
   },
@@ -169,7 +174,8 @@ export const OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'harakiri', nginx: 'proxy_read_timeout' },
     summary:
-      'Deadline of each request; its clock starts when the worker has the whole of it. Past it: 504, and a worker whose loop is blocked is killed and replaced. 0: none.',
+      'Deadline of each request; its clock starts when the worker has the whole of it. Past it: 504, and a ' +
+      'worker whose loop is blocked is killed and replaced. 0: none.',
     example: 'harakiri = 30',
     setting: 'harakiriMs',
   },
@@ -190,7 +196,8 @@ export const OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'post-buffering', nginx: 'client_body_buffer_size' },
     summary:
-      'A request body up to this size is received whole before a worker gets the request. 0: it is passed on as it arrives.',
+      'A request body up to this size is received whole before a worker gets the request. 0: it is passed on as' +
+      ' it arrives.',
     example: 'post-buffering = 64k',
     setting: 'postBufferingBytes',
   },
@@ -350,7 +357,8 @@ export const OPTIONS = {
     takesEffect: 'restart',
     replaces: { uwsgi: 'uid', nginx: 'user' },
     summary:
-      'User that proxies and workers become when daimyo was started as root, with its supplementary groups. Without `gid`: with its primary group.',
+      'User that proxies and workers become when daimyo was started as root, with its supplementary groups. ' +
+      'Without `gid`: with its primary group.',
     example: 'uid = www-data',
     setting: 'credentials',
   },
@@ -381,7 +389,8 @@ export const OPTIONS = {
     takesEffect: 'restart',
     replaces: { uwsgi: 'logto', nginx: 'error_log, access_log' },
     summary:
-      'File for the log of the whole tree; SIGUSR1 opens it again. Without it: standard output. Relative to where daimyo was started.',
+      'File for the log of the whole tree; SIGUSR1 opens it again. Without it: standard output. Relative to ' +
+      'where daimyo was started.',
     example: 'logto = /var/log/shop.log',
     setting: 'logto',
   },
@@ -411,7 +420,9 @@ export const OPTIONS = {
     default: null,
     takesEffect: 'restart',
     summary:
-      'Folder of the workers’ sockets and the control socket. Without it: `$RUNTIME_DIRECTORY`, or a folder of this INI below `/run/daimyo` (as root), `$XDG_RUNTIME_DIR/daimyo` or the folder for temporary files. Relative to where daimyo was started.',
+      'Folder of the workers’ sockets and the control socket. Without it: `$RUNTIME_DIRECTORY`, or a folder of ' +
+      'this INI below `/run/daimyo` (as root), `$XDG_RUNTIME_DIR/daimyo` or the folder for temporary files. ' +
+      'Relative to where daimyo was started.',
     example: 'run-dir = /run/daimyo/shop',
     setting: 'runDir',
   },

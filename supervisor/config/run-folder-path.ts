@@ -1,6 +1,6 @@
 /**
- * Which folder holds the workers' sockets and the control socket: the one of `run-dir`, or one that the same INI always leads to, so
- * that `daimyo reload` finds the master that `daimyo start` started. Called by `read-settings.ts`. Pure.
+ * Which folder holds the workers' sockets and the control socket: the one of `run-dir`, or one that the same INI always
+ * leads to, so that `daimyo reload` finds the master that `daimyo start` started. Called by `read-settings.ts`. Pure.
  */
 
 import { createHash } from 'node:crypto'
@@ -34,7 +34,9 @@ export function whyTooLong(runDir: string): string | null {
   const longest = join(runDir, 'worker-99999.999999.sock')
   const bytes = Buffer.byteLength(longest)
   if (bytes <= SOCKET_PATH_BYTES) return null
-  return `run-dir: path too long for unix sockets: received ${runDir}, which makes ${bytes} bytes of ${longest}: accepted at most ${SOCKET_PATH_BYTES} bytes: set a shorter \`run-dir\``
+  const received = `received ${runDir}, which makes ${bytes} bytes of ${longest}`
+  const accepted = `accepted at most ${SOCKET_PATH_BYTES} bytes: set a shorter \`run-dir\``
+  return `run-dir: path too long for unix sockets: ${received}: ${accepted}`
 }
 
 function parentOf(environment: Record<string, string | undefined>, uid: number): string {

@@ -1,5 +1,6 @@
 /**
- * Which names announce a secret, and how a secret is printed. Used wherever configuration is shown: messages, `check`, the log. Pure.
+ * Which names announce a secret, and how a secret is printed. Used wherever configuration is shown: messages, `check`,
+ * the log. Pure.
  */
 
 /** What stands in place of a secret. */

@@ -3,26 +3,34 @@
 import t from 'tap'
 import { afterDeath, HEALTHY_MS, NO_BACK_OFF } from '../../supervisor/back-off.js'
 
-t.test('the delay doubles from the second death on, up to its bound', t => {
+/** The delays of so many deaths in a row. */
+function delays(servedMs: number | null, count: number): number[] {
   let backOff = NO_BACK_OFF
-  const delays: number[] = []
-  for (let death = 0; death < 12; death++) {
-    backOff = afterDeath(backOff, 0, 1000)
-    delays.push(backOff.notBeforeMs - 1000)
-  }
-  t.same(delays, [0, 100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000])
-  t.end()
-})
+  return Array.from({ length: count }, () => {
+    backOff = afterDeath(backOff, servedMs, 1000)
+    return backOff.notBeforeMs - 1000
+  })
+}
 
-const cases: [string, number, number, number][] = [
-  ['never ready', 5, 0, 1600],
-  ['a short life', 5, HEALTHY_MS - 1, 1600],
-  ['a healthy life', 5, HEALTHY_MS, 0],
-  ['weeks of deaths', 1e6, 0, 30_000],
+const loops: [string, number | null, number[]][] = [
+  ['never ready', null, [0, 100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]],
+  ['ready, then dead', 0, [0, 100, 200, 400, 800, 1000, 1000]],
+  ['nearly healthy', HEALTHY_MS - 1, [0, 100, 200]],
+  ['healthy', HEALTHY_MS, [0, 0, 0]],
 ]
-for (const [title, deaths, servedMs, delayMs] of cases) {
+for (const [title, servedMs, expected] of loops) {
   t.test(title, t => {
-    t.equal(afterDeath({ deaths, notBeforeMs: 0 }, servedMs, 50).notBeforeMs, 50 + delayMs)
+    t.same(delays(servedMs, expected.length), expected)
     t.end()
   })
 }
+
+t.test('a healthy life ends a crash loop', t => {
+  t.same(afterDeath({ deaths: 9, notBeforeMs: 0 }, HEALTHY_MS, 50), { deaths: 1, notBeforeMs: 50 })
+  t.end()
+})
+
+t.test('weeks of deaths overflow nothing', t => {
+  t.equal(afterDeath({ deaths: 1e6, notBeforeMs: 0 }, null, 50).notBeforeMs, 30_050)
+  t.end()
+})

@@ -44,7 +44,13 @@ t.test('a blocked worker is killed, told of, and replaced at once', async t => {
   const [pid] = readyPids(tree)
   const message = { type: 'worker-blocked', workerId: 1, request: 'GET /burn', elapsedMs: 3000, inFlight: 4 } as const
   await tree.proxySays(message)
-  t.match((await tree.event('worker-harakiri')).fields, { slot: 1, pid, request: 'GET /burn', elapsedMs: 3000, inFlight: 4 })
+  t.match((await tree.event('worker-harakiri')).fields, {
+    slot: 1,
+    pid,
+    request: 'GET /burn',
+    elapsedMs: 3000,
+    inFlight: 4,
+  })
   t.match((await tree.event('worker-exit', { pid })).fields, { signal: 'SIGKILL', why: 'harakiri' })
   const { fields } = await tree.event('worker-ready', {}, 2)
   await tree.proxySays({ ...message, workerId: 2 })
@@ -138,7 +144,13 @@ t.test('metrics go in and out', async t => {
   t.match(tree.master.status().workers, [{ requests: 17, inFlight: 2, lagMs: 3 }])
   t.ok(tree.metrics.updated.includes('proxy-1-1'))
   t.match((await tree.got()).at(-1), { type: 'metrics', requestId: 5, text: 'all_is_well 1\n' })
-  t.match(tree.master.metricsState(), { version: '1.2.3', workersWanted: 1, proxies: 1, slots: [1], workers: [{ up: true, lagMs: 3 }] })
+  t.match(tree.master.metricsState(), {
+    version: '1.2.3',
+    workersWanted: 1,
+    proxies: 1,
+    slots: [1],
+    workers: [{ up: true, lagMs: 3 }],
+  })
 })
 
 t.test('what a worker prints arrives in whole lines', async t => {

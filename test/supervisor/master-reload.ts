@@ -6,7 +6,8 @@ import t from 'tap'
 import type { Reading } from '../../supervisor/config/settings.js'
 import { plantTree, readyPids, startTree, type Tree } from './fixtures/tree.js'
 
-const generations = (tree: Tree) => tree.master.status().workers.map(({ slot, generation, phase }) => [slot, generation, phase])
+const generations = (tree: Tree) =>
+  tree.master.status().workers.map(({ slot, generation, phase }) => [slot, generation, phase])
 
 function change(tree: Tree, settings: Partial<Tree['settings']>): void {
   tree.reading = { settings: { ...tree.settings, ...settings }, mistakes: [], remarks: [] }
@@ -31,7 +32,10 @@ for (const processes of [1, 3]) {
     }
     const types = (await tree.got()).map(({ type }) => type)
     t.equal(types.filter(type => type === 'settings').length, 1)
-    t.ok(types.indexOf('settings') > types.indexOf('worker-ready', types.indexOf('worker-ready') + processes), 'not before the canary')
+    t.ok(
+      types.indexOf('settings') > types.indexOf('worker-ready', types.indexOf('worker-ready') + processes),
+      'not before the canary',
+    )
     t.equal(tree.master.status().generation, 2)
   })
 }
@@ -40,7 +44,10 @@ t.test('new settings reach the proxies live and the workers with their generatio
   const tree = await startTree(t)
   change(tree, { harakiriMs: 7000, env: [{ name: 'FROM_INI', value: 'again' }], processes: 2 })
   t.match(await tree.master.reload(() => {}), { ok: true })
-  t.match((await tree.got()).find(({ type }) => type === 'settings'), { settings: { harakiriMs: 7000 } })
+  t.match(
+    (await tree.got()).find(({ type }) => type === 'settings'),
+    { settings: { harakiriMs: 7000 } },
+  )
   await tree.event('fake-boot', { generation: 2, fromIni: 'again' }, 2)
   t.equal(tree.master.status().wanted, 2)
 })
@@ -59,9 +66,27 @@ t.test('what needs a restart is named and ignored', async t => {
 const failures: [string, (tree: Tree) => void, RegExp, RegExp][] = [
   ['the configuration is wrong', tree => (tree.reading = mistaken), /not valid/, /app\.ini:3: unknown key/],
   ['the configuration cannot be read', tree => change(tree, { app: '/nowhere' }), /no such file/, /^$/],
-  ['the application throws', tree => tree.app('app.json', { boot: 'failed' }), /slot 1: no such module/, /at app\.js:1:1/],
-  ['the application exits', tree => tree.app('app.json', { boot: 'exit' }), /ended with code 7/, /cannot find the database/],
-  ['the application is late', tree => (tree.app('app.json', { boot: 'never' }), change(tree, { workerStartMs: 50 })), /not ready within 50 ms/, /^$/],
+  [
+    'the application throws',
+    tree => tree.app('app.json', { boot: 'failed' }),
+    /slot 1: no such module/,
+    /at app\.js:1:1/,
+  ],
+  [
+    'the application exits',
+    tree => tree.app('app.json', { boot: 'exit' }),
+    /ended with code 7/,
+    /cannot find the database/,
+  ],
+  [
+    'the application is late',
+    tree => {
+      tree.app('app.json', { boot: 'never' })
+      change(tree, { workerStartMs: 50 })
+    },
+    /not ready within 50 ms/,
+    /^$/,
+  ],
 ]
 
 const mistaken: Reading = { settings: null, mistakes: [{ place: 'app.ini:3', message: 'unknown key' }], remarks: [] }
@@ -80,7 +105,12 @@ for (const [title, breakIt, reason, line] of failures) {
     tree.app('app.json', {})
     change(tree, {})
     t.match(await tree.master.reload(() => {}), { ok: true }, 'and the next reload works')
-    t.same(generations(tree).map(([, generation]) => generation).every(number => Number(number) > 1), true)
+    t.same(
+      generations(tree)
+        .map(([, generation]) => generation)
+        .every(number => Number(number) > 1),
+      true,
+    )
   })
 }
 
@@ -159,7 +189,10 @@ t.test('a slot whose worker dies during the canary is filled with its own genera
   process.kill(readyPids(tree)[0]!, 'SIGKILL')
   await tree.event('worker-ready', { generation: 1 }, 2)
   t.match(await outcome, { ok: false })
-  t.same(generations(tree).filter(([, , phase]) => phase === 'ready'), [[1, 1, 'ready']])
+  t.same(
+    generations(tree).filter(([, , phase]) => phase === 'ready'),
+    [[1, 1, 'ready']],
+  )
 })
 
 t.test('a reload heals a crash loop without waiting for its back-off', async t => {

@@ -1,9 +1,9 @@
 /** The start of the tree, and the starts that must fail: `supervisor/master.ts`. */
 
-import { createServer } from 'node:net'
-import { join } from 'node:path'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
 import t from 'tap'
 import { EXIT, Failure } from '../../kit/failure.js'
 import { plantTree, readyPids, startTree, type TreeOptions } from './fixtures/tree.js'
@@ -18,10 +18,13 @@ t.test('starts proxies and workers, and says what runs', async t => {
     { slot: 1, workerId: 1, phase: 'ready', generation: 1, socketPath: join(tree.folder, 'worker-1.sock') },
     { slot: 2, workerId: 2, phase: 'ready', generation: 1 },
   ])
-  t.same(status.proxies.map(({ proxyId, phase }) => [proxyId, phase]), [
-    [1, 'listening'],
-    [2, 'listening'],
-  ])
+  t.same(
+    status.proxies.map(({ proxyId, phase }) => [proxyId, phase]),
+    [
+      [1, 'listening'],
+      [2, 'listening'],
+    ],
+  )
   t.ok(Math.abs(Date.now() - status.sinceMs) < 60_000, 'since is wall clock')
   t.match(await tree.ask('who'), /^[12] \d+$/)
 })
@@ -53,11 +56,36 @@ t.test('without an application the proxies alone are the tree', async t => {
 })
 
 const refusals: [string, TreeOptions, number, RegExp][] = [
-  ['the application throws', { behaviour: { boot: 'failed' } }, EXIT.unavailable, /no such module\n {4}Error: no such module\n/],
-  ['the worker exits', { behaviour: { boot: 'exit' } }, EXIT.unavailable, /ended with code 7 before it was ready\n.*database/],
-  ['the worker is late', { behaviour: { boot: 'never' }, settings: { workerStartMs: 50 } }, EXIT.unavailable, /not ready within 50 ms/],
-  ['several fail at once', { behaviour: { boot: 'failed' }, settings: { processes: 2, lazyApps: true } }, EXIT.unavailable, /no such module/],
-  ['there is no application', { settings: { app: '/nowhere/app.js' } }, EXIT.unavailable, /app=\/nowhere\/app\.js: no such file/],
+  [
+    'the application throws',
+    { behaviour: { boot: 'failed' } },
+    EXIT.unavailable,
+    /no such module\n {4}Error: no such module\n/,
+  ],
+  [
+    'the worker exits',
+    { behaviour: { boot: 'exit' } },
+    EXIT.unavailable,
+    /ended with code 7 before it was ready\n.*database/,
+  ],
+  [
+    'the worker is late',
+    { behaviour: { boot: 'never' }, settings: { workerStartMs: 50 } },
+    EXIT.unavailable,
+    /not ready within 50 ms/,
+  ],
+  [
+    'several fail at once',
+    { behaviour: { boot: 'failed' }, settings: { processes: 2, lazyApps: true } },
+    EXIT.unavailable,
+    /no such module/,
+  ],
+  [
+    'there is no application',
+    { settings: { app: '/nowhere/app.js' } },
+    EXIT.unavailable,
+    /app=\/nowhere\/app\.js: no such file/,
+  ],
   ['there is no folder', { settings: { chdir: '/nowhere' } }, EXIT.unavailable, /chdir=\/nowhere: no such file/],
   ['the proxy gives up', { proxy: { fails: true } }, EXIT.unavailable, /proxy 1: no luck/],
 ]
@@ -65,7 +93,10 @@ const refusals: [string, TreeOptions, number, RegExp][] = [
 for (const [title, options, exitCode, message] of refusals) {
   t.test(`the start fails when ${title}`, async t => {
     const tree = plantTree(t, options)
-    const failure = await tree.master.start().then(() => null, (error: unknown) => error)
+    const failure = await tree.master.start().then(
+      () => null,
+      (error: unknown) => error,
+    )
     t.type(failure, Failure)
     t.match(failure, { message, exitCode })
     t.equal(await tree.master.finished, exitCode)
@@ -79,7 +110,10 @@ t.test('the start fails when the port is taken, and names it', async t => {
   t.teardown(() => other.close())
   const { port } = other.address() as AddressInfo
   const tree = plantTree(t, { settings: { listeners: [{ kind: 'tcp', host: '127.0.0.1', port }] } })
-  await t.rejects(tree.master.start(), { message: new RegExp(`127\\.0\\.0\\.1:${port}: .*in use`), exitCode: EXIT.unavailable })
+  await t.rejects(tree.master.start(), {
+    message: new RegExp(`127\\.0\\.0\\.1:${port}: .*in use`),
+    exitCode: EXIT.unavailable,
+  })
   t.equal(await tree.master.finished, EXIT.unavailable)
 })
 

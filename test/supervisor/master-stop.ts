@@ -1,8 +1,8 @@
 /** The end of the tree: `supervisor/master.ts` with `supervisor/shutdown.ts`. */
 
-import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { isAlive, plantTree, readyPids, startTree } from './fixtures/tree.js'

@@ -77,6 +77,7 @@ t.test('the log is reopened after a rotation, and access lines go with it', asyn
   t.match(site.read('mine.log.1'), /master-ready/)
   t.match(site.read('mine.log'), /logs-reopened(.|\n)*master-stopped/)
   t.match(site.read('mine.log'), /"GET \/after HTTP\/1\.1" 200/)
+  t.notMatch(site.read('mine.log'), /proxy-exit .*why=died/, 'by reopening, not by a proxy that died of it')
 })
 
 t.test('a full disk stops nobody', { skip: !existsSync('/dev/full') && 'needs /dev/full' }, async t => {

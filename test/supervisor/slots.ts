@@ -20,6 +20,7 @@ const slot = (number: number, more: Partial<SlotView> = {}): SlotView => ({
   current: worker(1),
   replacement: null,
   backOff: NO_BACK_OFF,
+  isNew: false,
   ...more,
 })
 
@@ -50,7 +51,7 @@ const cases: [string, SlotView[], Partial<Wishes>, SlotAction[], number | null][
   ['nothing is there', [], {}, [1, 2].map(number => ({ type: 'add', slot: number, generation: 1 })), null],
   ['nothing is wanted', [], { wanted: 0 }, [], null],
   ['one too many', [slot(1), slot(2), slot(3)], {}, [{ type: 'remove', slot: 3, why: 'fewer' }], null],
-  ['a new slot', [slot(1), slot(2, { current: null })], {}, [spawn(2, 1, 'current', 'start')], null],
+  ['a new slot', [slot(1), slot(2, { current: null, isNew: true })], {}, [spawn(2, 1, 'current', 'start')], null],
   [
     'a death',
     [slot(1, { current: null, backOff: { deaths: 1, notBeforeMs: 500 } }), slot(2)],
@@ -59,7 +60,13 @@ const cases: [string, SlotView[], Partial<Wishes>, SlotAction[], number | null][
     null,
   ],
   ['a crash loop waits', [slot(1, { current: null, backOff: waiting }), slot(2)], {}, [], 700],
-  ['a worker asks to be replaced', [slot(1, { current: worker(1, { recycle: 'max-requests' }) }), slot(2)], {}, [spawn(1, 1, 'replacement', 'max-requests')], null],
+  [
+    'a worker asks to be replaced',
+    [slot(1, { current: worker(1, { recycle: 'max-requests' }) }), slot(2)],
+    {},
+    [spawn(1, 1, 'replacement', 'max-requests')],
+    null,
+  ],
   [
     'two ask: one at a time',
     [1, 2].map(number => slot(number, { current: worker(1, { recycle: 'max-requests' }) })),
@@ -67,7 +74,13 @@ const cases: [string, SlotView[], Partial<Wishes>, SlotAction[], number | null][
     [spawn(1, 1, 'replacement', 'max-requests')],
     null,
   ],
-  ['it asks while it retires', [slot(1, { current: worker(1, { recycle: 'x', phase: 'stopping' }) }), slot(2)], {}, [], null],
+  [
+    'it asks while it retires',
+    [slot(1, { current: worker(1, { recycle: 'x', phase: 'stopping' }) }), slot(2)],
+    {},
+    [],
+    null,
+  ],
   [
     'its replacement keeps dying',
     [slot(1, { current: worker(1, { recycle: 'max-requests' }), backOff: waiting }), slot(2)],
@@ -76,9 +89,27 @@ const cases: [string, SlotView[], Partial<Wishes>, SlotAction[], number | null][
     700,
   ],
   ['a reload begins', [slot(1), slot(2)], reload, [spawn(1, 2, 'replacement', 'reload')], null],
-  ['a reload ignores the back-off', [slot(1, { backOff: waiting }), slot(2)], reload, [spawn(1, 2, 'replacement', 'reload')], null],
-  ['the canary boots', [slot(1, { replacement: worker(2, { phase: 'booting', linked: false }) }), slot(2)], reload, [], null],
-  ['the canary is not linked', [slot(1, { replacement: worker(2, { linked: false, sinceMs: 400 }) }), slot(2)], reload, [], 1400],
+  [
+    'a reload ignores the back-off',
+    [slot(1, { backOff: waiting }), slot(2)],
+    reload,
+    [spawn(1, 2, 'replacement', 'reload')],
+    null,
+  ],
+  [
+    'the canary boots',
+    [slot(1, { replacement: worker(2, { phase: 'booting', linked: false }) }), slot(2)],
+    reload,
+    [],
+    null,
+  ],
+  [
+    'the canary is not linked',
+    [slot(1, { replacement: worker(2, { linked: false, sinceMs: 400 }) }), slot(2)],
+    reload,
+    [],
+    1400,
+  ],
   [
     'the canary is never linked',
     [slot(1, { replacement: worker(2, { linked: false, sinceMs: -500 }) }), slot(2)],
@@ -86,14 +117,32 @@ const cases: [string, SlotView[], Partial<Wishes>, SlotAction[], number | null][
     [{ type: 'give-up', slot: 1, why: 'link-deadline' }],
     null,
   ],
-  ['the canary is linked', [slot(1, { replacement: worker(2) }), slot(2)], reload, [{ type: 'promote', slot: 1, why: 'reload' }], null],
-  ['the old one drains', [slot(1, { generation: 2, current: worker(2) }), slot(2)], { ...reload, leaving: 1 }, [], null],
-  ['the next one', [slot(1, { generation: 2, current: worker(2) }), slot(2)], reload, [spawn(2, 2, 'replacement', 'reload')], null],
+  [
+    'the canary is linked',
+    [slot(1, { replacement: worker(2) }), slot(2)],
+    reload,
+    [{ type: 'promote', slot: 1, why: 'reload' }],
+    null,
+  ],
+  [
+    'the old one drains',
+    [slot(1, { generation: 2, current: worker(2) }), slot(2)],
+    { ...reload, leaving: 1 },
+    [],
+    null,
+  ],
+  [
+    'the next one',
+    [slot(1, { generation: 2, current: worker(2) }), slot(2)],
+    reload,
+    [spawn(2, 2, 'replacement', 'reload')],
+    null,
+  ],
   [
     'a death during the canary',
     [slot(1, { current: null, replacement: worker(2, { phase: 'booting' }) }), slot(2, { current: null })],
     reload,
-    [spawn(1, 1, 'current', 'start'), spawn(2, 1, 'current', 'start')],
+    [spawn(1, 1, 'current', 'respawn'), spawn(2, 1, 'current', 'respawn')],
     null,
   ],
   [
@@ -110,9 +159,27 @@ const cases: [string, SlotView[], Partial<Wishes>, SlotAction[], number | null][
     [{ type: 'give-up', slot: 1, why: 'rollback' }],
     null,
   ],
-  ['a rollback moves back', [slot(1, { generation: 2, current: worker(2) }), slot(2)], rollback, [spawn(1, 1, 'replacement', 'rollback')], null],
-  ['a rollback respects the back-off', [slot(1, { generation: 2, current: worker(2), backOff: waiting }), slot(2)], rollback, [], 700],
-  ['a dead slot of a failed generation is not left empty', [slot(1, { generation: 2, current: null }), slot(2)], rollback, [spawn(1, 2, 'current', 'start')], null],
+  [
+    'a rollback moves back',
+    [slot(1, { generation: 2, current: worker(2) }), slot(2)],
+    rollback,
+    [spawn(1, 1, 'replacement', 'rollback')],
+    null,
+  ],
+  [
+    'a rollback respects the back-off',
+    [slot(1, { generation: 2, current: worker(2), backOff: waiting }), slot(2)],
+    rollback,
+    [],
+    700,
+  ],
+  [
+    'a dead slot of a failed generation is not left empty',
+    [slot(1, { generation: 2, current: null }), slot(2)],
+    rollback,
+    [spawn(1, 2, 'current', 'respawn')],
+    null,
+  ],
 ]
 
 for (const [title, slots, wished, actions, wakeAtMs] of cases) {

@@ -20,7 +20,11 @@ interface End {
 }
 
 /** Runs a program to its end; `onMessage` may do things to it. */
-function run(source: string, more: Partial<ChildSpec> = {}, onMessage: (child: Child) => void = () => {}): Promise<End> {
+function run(
+  source: string,
+  more: Partial<ChildSpec> = {},
+  onMessage: (child: Child) => void = () => {},
+): Promise<End> {
   const entry = join(folder, 'program.cjs')
   writeFileSync(entry, source)
   const messages: unknown[] = []
@@ -48,9 +52,24 @@ function run(source: string, more: Partial<ChildSpec> = {}, onMessage: (child: C
 const ends: [string, string, Partial<ChildSpec>, Partial<Record<keyof End, unknown>>][] = [
   ['an exit', 'process.exit(7)', {}, { code: 7, signal: null, error: null }],
   ['a signal', 'process.kill(process.pid, "SIGTERM")', {}, { code: null, signal: 'SIGTERM' }],
-  ['its last words come first', 'process.send("bye", () => { console.log("out"); console.error("err"); process.exit(0) })', {}, { messages: ['bye'] }],
-  ['its folder and name', 'process.send([process.cwd(), process.argv0]); process.disconnect()', {}, { messages: [[folder, 'a child']] }],
-  ['only its own environment', 'process.send(Object.keys(process.env)); process.disconnect()', { env: { A: 'b' } }, { messages: [['A']] }],
+  [
+    'its last words come first',
+    'process.send("bye", () => { console.log("out"); console.error("err"); process.exit(0) })',
+    {},
+    { messages: ['bye'] },
+  ],
+  [
+    'its folder and name',
+    'process.send([process.cwd(), process.argv0]); process.disconnect()',
+    {},
+    { messages: [[folder, 'a child']] },
+  ],
+  [
+    'only its own environment',
+    'process.send(Object.keys(process.env)); process.disconnect()',
+    { env: { A: 'b' } },
+    { messages: [['A']] },
+  ],
   ['a folder that is not there', '', { cwd: '/nowhere' }, { code: null, signal: null, error: /ENOENT/ }],
   ['an environment that is too large', '', { env: { BIG: 'x'.repeat(10_000_000) } }, { code: null, error: /E2BIG/ }],
 ]
@@ -98,7 +117,10 @@ t.test('a grandchild that holds the pipes does not hold the news', async t => {
 function watchKill(t: Test): unknown[] {
   const calls: unknown[] = []
   const { kill } = process
-  process.kill = (...args) => calls.push(args) > 0
+  process.kill = (...args): true => {
+    calls.push(args)
+    return true
+  }
   t.teardown(() => {
     process.kill = kill
   })

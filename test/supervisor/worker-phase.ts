@@ -57,9 +57,27 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
   ['a failed load when ready', [ready, failed], 'ready', 'start', ['announce']],
   ['a death while booting', [exit], 'gone', 'died', ['fold']],
   ['a death when ready', [ready, exit], 'gone', 'died', ['announce', 'withdraw', 'fold']],
-  ['a death that begins at the channel', [ready, lost, exit], 'gone', 'died', ['announce', 'take-out', 'withdraw', 'fold']],
-  ['a lost channel', [ready, lost, wait(MERCY_MS + STOP_GRACE_MS), tick], 'killed', 'ipc-closed', ['announce', 'take-out', 'kill']],
-  ['a replacement', [ready, retire, drained, exit], 'gone', 'reload', ['announce', 'take-out', 'send-stop', 'withdraw', 'fold']],
+  [
+    'a death that begins at the channel',
+    [ready, lost, exit],
+    'gone',
+    'died',
+    ['announce', 'take-out', 'withdraw', 'fold'],
+  ],
+  [
+    'a lost channel',
+    [ready, lost, wait(MERCY_MS + STOP_GRACE_MS), tick],
+    'killed',
+    'ipc-closed',
+    ['announce', 'take-out', 'kill'],
+  ],
+  [
+    'a replacement',
+    [ready, retire, drained, exit],
+    'gone',
+    'reload',
+    ['announce', 'take-out', 'send-stop', 'withdraw', 'fold'],
+  ],
   ['a retirement before ready', [retire, exit], 'gone', 'reload', ['send-stop', 'fold']],
   ['drained without being retired', [ready, drained], 'ready', 'start', ['announce']],
   ['a slow drain', [ready, retire, wait(MERCY_MS), tick], 'stopping', 'reload', ['announce', 'take-out', 'send-stop']],
@@ -92,7 +110,10 @@ for (const [title, happenings, phase, why, effects] of lives) {
 
 t.test('draining and stopping share one mercy', t => {
   const { effects, life, nowMs } = live([ready, retire, wait(200), drained])
-  t.match(effects.find(({ type }) => type === 'send-stop'), { mercyMs: MERCY_MS - 200 })
+  t.match(
+    effects.find(({ type }) => type === 'send-stop'),
+    { mercyMs: MERCY_MS - 200 },
+  )
   t.equal(life.deadlineMs, nowMs + MERCY_MS - 200 + STOP_GRACE_MS)
   t.end()
 })
@@ -133,8 +154,9 @@ t.test('from every phase a stop, its deadlines and an exit lead to the end', t =
 t.test('whatever happens, nothing reaches a process that was reaped, and counts are folded once', t => {
   const next = random(20_261_121)
   for (let run = 0; run < 3000; run++) {
-    const happenings = Array.from({ length: 12 }, (): Happening =>
-      next(4) === 0 ? wait(next(1500)) : anything[next(anything.length)]!,
+    const happenings = Array.from(
+      { length: 12 },
+      (): Happening => (next(4) === 0 ? wait(next(1500)) : anything[next(anything.length)]!),
     )
     const end = happenings.findIndex(({ type }) => type === 'exit')
     if (end === -1) continue
@@ -153,8 +175,9 @@ t.test('whatever happens, nothing reaches a process that was reaped, and counts 
 t.test('whatever happens, only what was announced is withdrawn, and a kill is the last thing done to it', t => {
   const next = random(7)
   for (let run = 0; run < 3000; run++) {
-    const happenings = Array.from({ length: 10 }, (): Happening =>
-      next(3) === 0 ? wait(next(1500)) : anything[next(anything.length)]!,
+    const happenings = Array.from(
+      { length: 10 },
+      (): Happening => (next(3) === 0 ? wait(next(1500)) : anything[next(anything.length)]!),
     )
     const done = acts(live(happenings).effects)
     const isFine =
@@ -171,8 +194,14 @@ t.test('the printed table has a cell for everything', t => {
   const lines = printLifecycleTable().trimEnd().split('\n')
   t.equal(lines.length, 2 + anything.length)
   for (const line of lines) t.equal(line.split('|').length, WORKER_PHASES.length + 3, line)
-  t.match(lines.find(line => line.startsWith('| ready |')), '| **ready**, announce | · | · | · | · | · |')
-  t.match(lines.find(line => line.startsWith('| tick |')), '| **killed**, kill | · | **stopping**, send-stop | **killed**, kill | · | · |')
+  t.match(
+    lines.find(line => line.startsWith('| ready |')),
+    '| **ready**, announce | · | · | · | · | · |',
+  )
+  t.match(
+    lines.find(line => line.startsWith('| tick |')),
+    '| **killed**, kill | · | **stopping**, send-stop | **killed**, kill | · | · |',
+  )
   t.end()
 })
 

@@ -5,7 +5,8 @@ import { accountName, findCredentials } from '../../../supervisor/config/account
 
 const ACCOUNTS = {
   passwd:
-    'root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:34:www:/var/www:/bin/false\n# comment\nbroken\n+::::\n12:x:77:78::/:\n',
+    'root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:34:www:/var/www:/bin/false\n# ' +
+    'comment\nbroken\n+::::\n12:x:77:78::/:\n',
   group: 'root:x:0:\nwww-data:x:34:\nadm:x:4:syslog,alice\n',
   uid: 0,
   gid: 0,

@@ -1,4 +1,6 @@
-/** Tests of reading whole INIs: sections, includes, placeholders that are set, blocks, and everything that is refused. */
+/**
+ * Tests of reading whole INIs: sections, includes, placeholders that are set, blocks, and everything that is refused.
+ */
 
 import t from 'tap'
 import { fileNamed, readIni } from '../../../supervisor/config/ini-reader.js'

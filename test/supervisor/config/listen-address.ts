@@ -44,6 +44,7 @@ const refused: [text: string, hint: string | null][] = [
   ['http://127.0.0.1:8080/', '127.0.0.1:8080'],
   ['a b:80', null],
   ['-x:80', null],
+  ['x.sock', './x.sock'],
   ['@abstract', null],
   ['/run/', null],
   [`/${'a'.repeat(107)}`, null],

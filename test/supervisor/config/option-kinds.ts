@@ -131,7 +131,7 @@ const cases: [name: string, kind: kind.Kind<unknown>, cases: Case[]][] = [
       ['/a b', null],
       ['/ä', null],
       ['/a\\b', null],
-      ['/pinax=/var/www/pinax.wsgi ', null],
+      ['/a=app.js', null],
     ],
   ],
   [

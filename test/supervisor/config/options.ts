@@ -55,8 +55,10 @@ t.test('all options that the product promises are known', async t => {
   const promised =
     'master processes workers app module wsgi-file http http-socket http-processes static-map check-static mount harakiri ' +
     'worker-reload-mercy reload-mercy lazy-apps max-requests chdir env uid gid pidfile logto vacuum die-on-term buffer-size ' +
-    'post-buffering listen metrics metrics-auth metrics-path enable-threads single-interpreter virtualenv plugins thunder-lock ' +
-    'worker-start-timeout worker-connections http-queue http-queue-timeout http-header-timeout http-keepalive disable-logging run-dir'
+    'post-buffering listen metrics metrics-auth metrics-path ' +
+    'enable-threads single-interpreter virtualenv plugins thunder-lock ' +
+    'worker-start-timeout worker-connections http-queue http-queue-timeout http-header-timeout http-keepalive' +
+    ' disable-logging run-dir'
   for (const key of promised.split(' ')) t.equal(isOptionKey(key), true, key)
   for (const key of ['enable-threads', 'single-interpreter', 'virtualenv', 'plugins', 'thunder-lock']) {
     t.ok(MOOT_OPTIONS[key]?.why, key)

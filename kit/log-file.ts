@@ -5,8 +5,8 @@
  */
 
 import { closeSync, constants, fchmodSync, fchownSync, fstatSync, openSync } from 'node:fs'
-import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
-import type { Credentials } from '../kit/messages.js'
+import { codeOf, EXIT, Failure, reasonOf } from './failure.js'
+import type { Credentials } from './messages.js'
 
 const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
 

@@ -1,12 +1,12 @@
-/** Tests `supervisor/log-file.ts`: which files root opens, makes and gives away. */
+/** Tests `kit/log-file.ts`: which files root opens, makes and gives away. */
 
 import { execFileSync } from 'node:child_process'
 import { closeSync, linkSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
-import { openLogFile } from '../../supervisor/log-file.js'
-import { scratchFolder } from './scratch-folder.js'
+import { openLogFile } from '../../kit/log-file.js'
+import { scratchFolder } from '../supervisor/scratch-folder.js'
 
 const isRoot = process.geteuid?.() === 0
 const service = { user: null, uid: 65534, gid: 65534 }

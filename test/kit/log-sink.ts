@@ -1,12 +1,12 @@
-/** Tests `supervisor/log-sink.ts` with real files, full and vanished disks, and a standard output that nobody reads. */
+/** Tests `kit/log-sink.ts` with real files, full and vanished disks, and a standard output that nobody reads. */
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { LogSink, type LogSinkOptions } from '../../supervisor/log-sink.js'
-import { scratchFolder } from './scratch-folder.js'
+import { LogSink, type LogSinkOptions } from '../../kit/log-sink.js'
+import { scratchFolder } from '../supervisor/scratch-folder.js'
 
 /** A sink with a clock that the test moves; `complaints` are the lines on the original standard error. */
 function makeSink(options: Partial<LogSinkOptions> & { path: string }) {
@@ -128,7 +128,7 @@ t.test('when there is room again it writes again, and tells what is missing', as
   mkdirSync(join(folder, 'logs'))
   // A limit on the file's size is a disk that is full for us alone; a program of its own has it.
   const program = `
-    import { LogSink } from ${JSON.stringify(new URL('../../supervisor/log-sink.js', import.meta.url).href)}
+    import { LogSink } from ${JSON.stringify(new URL('../../kit/log-sink.js', import.meta.url).href)}
     import { truncateSync } from 'node:fs'
     process.on('SIGXFSZ', () => {})
     const path = ${JSON.stringify(path)}
@@ -169,7 +169,7 @@ t.test('a start with a log that cannot be opened is refused', async t => {
 
 t.test('standard output that nobody reads is a log that is behind; closing gives up', async t => {
   const program = `
-    import { LogSink } from ${JSON.stringify(new URL('../../supervisor/log-sink.js', import.meta.url).href)}
+    import { LogSink } from ${JSON.stringify(new URL('../../kit/log-sink.js', import.meta.url).href)}
     const sink = new LogSink({ path: null, owner: null, complain: line => process.stderr.write(line) })
     let count = 0
     while (sink.write('x'.repeat(10000))) count += 1

@@ -1,5 +1,5 @@
 /**
- * Where the master's lines and its children's output go: standard output or the `logto` file. Called by the master for every chunk.
+ * Where the master's lines and its children's output go: standard output or the `logto` file. Called by the master for every chunk, and by proxies for their access lines.
  * Must stay true: `write` never throws and never blocks; what waits is bounded; a disk that is full or gone stops no child (what cannot
  * be written is counted, dropped and owned up to, once when it begins and once when it is over).
  *
@@ -9,9 +9,9 @@
 
 import type { SonicBoom } from 'sonic-boom'
 import sonicBoom from 'sonic-boom'
-import { reasonOf } from '../kit/failure.js'
-import { createLog } from '../kit/log.js'
-import type { Credentials } from '../kit/messages.js'
+import { reasonOf } from './failure.js'
+import { createLog } from './log.js'
+import type { Credentials } from './messages.js'
 import { openLogFile } from './log-file.js'
 
 /** `path` null: standard output. `complain` gets the one line about a broken log: the original standard error. */

@@ -1,0 +1,188 @@
+/**
+ * The running tree: listeners, proxies, workers and what is known of them, wired together. Made by `master.ts` once the
+ * listeners are open; it hands each event to its owner and has the owners compare what is with what is wanted.
+ */
+
+import { reasonOf } from '../kit/failure.js'
+import type { ProxyToMaster } from '../kit/messages.js'
+import type { Reading, Settings } from './config/settings.js'
+import type { Listener } from './listeners.js'
+import type { Generation, MasterContext, TreeEvent } from './master-context.js'
+import { MetricsState } from './metrics-state.js'
+import { Pool } from './pool.js'
+import { ProcessUsage } from './process-usage.js'
+import { Proxies } from './proxies.js'
+import type { ProxyProcess } from './proxy-process.js'
+import { proxySettings } from './proxy-settings.js'
+import { Reloads } from './reload.js'
+import { WorkerLoads } from './worker-loads.js'
+
+/** What the tree needs of the outside, besides the context. */
+export interface TreeDeps {
+  readSettings: () => Reading | Promise<Reading>
+  renderMetrics: () => string | Promise<string>
+  proxyStdout: 'inherit' | 'ignore'
+  /** A child gave up before any of its kind ever worked. */
+  startFailed(what: string, reason: string, lines: string[]): void
+}
+
+/** More workers than anybody's signals may ask for. */
+const MOST_WORKERS = 1024
+
+/** Everything that one start has brought to life. */
+export class ProcessTree {
+  readonly listeners: readonly Listener[]
+  readonly proxies: Proxies
+  readonly pool: Pool
+  readonly reloads: Reloads
+  readonly usage: ProcessUsage
+  readonly loads = new WorkerLoads()
+  readonly metrics = new MetricsState()
+  readonly #context: MasterContext
+  readonly #deps: TreeDeps
+  /** Those in force: a reload that proved itself has changed them. */
+  settings: Settings
+
+  constructor(listeners: readonly Listener[], generation: Generation, context: MasterContext, deps: TreeDeps) {
+    this.listeners = listeners
+    this.settings = generation.settings
+    this.#context = context
+    this.#deps = deps
+    this.proxies = this.#makeProxies()
+    this.pool = this.#makePool(generation)
+    this.reloads = new Reloads({
+      context,
+      pool: this.pool,
+      readSettings: deps.readSettings,
+      apply: settings => this.#apply(settings),
+    })
+    this.usage = new ProcessUsage(() => this.#childPids())
+  }
+
+  /** Every proxy accepts, and a first worker is linked or none is wanted. */
+  get isServing(): boolean {
+    const { pool, proxies } = this
+    return proxies.areListening && (pool.target.wanted === 0 || pool.slots.some(slot => pool.isServing(slot.current)))
+  }
+
+  /** Lets one event happen. */
+  take(event: TreeEvent): void {
+    const { pool, proxies, reloads } = this
+    switch (event.type) {
+      case 'worker':
+        return pool.apply(event.worker, event.event)
+      case 'worker-message':
+        return pool.take(event.worker, event.message)
+      case 'worker-exit':
+        return pool.exit(event.worker, event.code, event.signal, event.error)
+      case 'proxy':
+        return proxies.apply(event.proxy, event.event)
+      case 'proxy-message':
+        return this.#hear(event.proxy, event.message)
+      case 'reload':
+        return reloads.request(event.request)
+      case 'reading':
+        return reloads.read(event.reading)
+      case 'tick':
+        for (const worker of pool.workers()) pool.apply(worker, { type: 'tick' })
+        for (const proxy of proxies.alive()) proxies.apply(proxy, { type: 'tick' })
+    }
+  }
+
+  /** Compares what is with what is wanted; returns the times at which to look again although nothing happens. */
+  reconcile(): (number | null)[] {
+    const { pool, proxies, reloads } = this
+    pool.reconcile()
+    // A reload may move the target, and then there is more to do.
+    reloads.check()
+    const waits = [pool.reconcile(), proxies.reconcile()]
+    for (const { life } of [...pool.workers(), ...proxies.alive()]) waits.push(life.deadlineMs)
+    return waits
+  }
+
+  /** One worker more or fewer, never below one. */
+  resize(by: number, why: string): void {
+    const { target } = this.pool
+    if (target.wanted === 0) return
+    const wanted = Math.min(MOST_WORKERS, Math.max(1, target.wanted + by))
+    this.pool.target = { ...target, wanted }
+    this.#context.log('workers-wanted', { wanted, why })
+  }
+
+  #makeProxies(): Proxies {
+    const { settings } = this
+    const options = {
+      count: settings.httpProcesses,
+      listeners: this.listeners,
+      backlog: settings.backlog,
+      credentials: settings.credentials,
+      settings: proxySettings(settings),
+      stdout: this.#deps.proxyStdout,
+    }
+    return new Proxies(options, this.#context, {
+      rotation: () => this.pool.rotation(),
+      gone: proxy => {
+        this.loads.proxyGone(proxy.proxyId)
+        this.pool.proxyGone(proxy.proxyId)
+      },
+      startFailed: (proxyId, reason, lines) => this.#deps.startFailed(`proxy ${proxyId}`, reason, lines),
+    })
+  }
+
+  #makePool(generation: Generation): Pool {
+    const wanted = generation.release.app === null ? 0 : generation.settings.processes
+    const target = { wanted, base: generation, target: generation, move: { why: 'reload', atOnce: true } }
+    const pool: Pool = new Pool(target, this.#context, this.proxies, {
+      bootFailed: failure => {
+        if (!pool.hasProven) this.#deps.startFailed('the application', failure.reason, failure.lines)
+        this.reloads.bootFailed(failure)
+      },
+      gone: worker => {
+        this.loads.workerGone(worker.address.workerId)
+        this.metrics.gone(worker, this.usage)
+      },
+    })
+    return pool
+  }
+
+  #hear(proxy: ProxyProcess, message: ProxyToMaster): void {
+    switch (message.type) {
+      case 'worker-linked':
+        return this.pool.linked(message.workerId, proxy.proxyId)
+      case 'worker-drained':
+        return this.pool.drained(message.workerId, proxy.proxyId)
+      case 'worker-blocked': {
+        const { request, elapsedMs, inFlight } = message
+        return this.pool.blocked(message.workerId, { type: 'blocked', request, elapsedMs, inFlight })
+      }
+      case 'metrics':
+        this.loads.update(proxy.proxyId, message.workers)
+        return this.#context.metrics.update(proxy.sourceId, message.families)
+      case 'metrics-wanted':
+        void this.#answerMetrics(proxy, message.requestId)
+        return
+      default:
+        return this.proxies.take(proxy, message)
+    }
+  }
+
+  async #answerMetrics(proxy: ProxyProcess, requestId: number): Promise<void> {
+    let text: string
+    try {
+      text = await this.#deps.renderMetrics()
+    } catch (error) {
+      this.#context.log('metrics-failed', { why: reasonOf(error) })
+      text = '# the metrics cannot be rendered, see the log\n'
+    }
+    proxy.send({ type: 'metrics', requestId, text })
+  }
+
+  #apply(settings: Settings): void {
+    this.settings = settings
+    this.proxies.change(proxySettings(settings))
+  }
+
+  #childPids(): number[] {
+    return [...this.pool.workers(), ...this.proxies.alive()].flatMap(({ pid }) => (pid === null ? [] : [pid]))
+  }
+}

@@ -1,0 +1,197 @@
+/** Which worker gets a request, who waits, who is refused, and when a worker is drained. Links are real, their workers are played. */
+
+import t, { type Test } from 'tap'
+import { FRAME, frame } from '../../kit/frames.js'
+import type { ProxySettings } from '../../kit/messages.js'
+import { Dispatcher } from '../../proxy/dispatcher.js'
+import type { Exchange } from '../../proxy/exchange.js'
+import type { Link } from '../../proxy/link.js'
+import { FakeWorker } from './fixtures/fake-worker.js'
+import { SETTINGS } from './fixtures/rig.js'
+
+/** A dispatcher whose exchanges occupy a worker until they are released. */
+async function open(t: Test, workers: number, settings: Partial<ProxySettings> = {}) {
+  const told: string[] = []
+  const drained: number[] = []
+  let linked = 0
+  let allLinked = () => {}
+  const ready = new Promise<void>(resolve => {
+    allLinked = resolve
+  })
+  const dispatcher: Dispatcher = new Dispatcher(
+    { ...SETTINGS, ...settings },
+    {
+      assigned: (exchange, link) => {
+        told.push(`${exchange.title}>${link.worker.slot}`)
+        link.send(exchange, false)
+      },
+      refused: (exchange, code) => told.push(`${exchange.title}!${code}`),
+      drained: id => drained.push(id),
+    },
+  )
+  const events = {
+    linked: (link: Link) => {
+      dispatcher.linked(link)
+      linked += 1
+      if (linked === workers) allLinked()
+    },
+    answered: () => {},
+    aborted: () => {},
+    lost: (link: Link) => dispatcher.lost(link),
+    freed: (link: Link) => dispatcher.freed(link),
+  }
+  const fakes = await Promise.all(Array.from({ length: workers }, (_, index) => FakeWorker.open(t, index + 1)))
+  for (const fake of fakes) dispatcher.connect(fake.address, events)
+  if (workers > 0) await ready
+  t.teardown(() => {
+    for (const link of dispatcher.links) link.close()
+  })
+  const link = (slot: number) => [...dispatcher.links].find(each => each.worker.slot === slot) as Link
+  return { dispatcher, told, drained, fakes, link, events }
+}
+
+function exchangeNamed(title: string): Exchange {
+  const head = { method: 'GET', target: title, httpMinor: 1 }
+  const client = { encrypted: false, address: '', port: 0 }
+  return { title, head, client, wireHeaders: '', bodyComplete: true, hasBody: false, queue: null } as unknown as Exchange
+}
+
+t.test('the worker with the fewest in flight gets it, up to its limit; the rest waits in order', async t => {
+  const { dispatcher, told, link } = await open(t, 2, { workerConnections: 2, queueRequests: 2 })
+  const exchanges = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map(exchangeNamed)
+  for (const exchange of exchanges) dispatcher.dispatch(exchange, 0)
+  t.same(told, ['a>1', 'b>2', 'c>1', 'd>2', 'g!queue-full'])
+  t.equal(dispatcher.queued, 2)
+  link(2).release(exchanges[1] as Exchange)
+  t.same(told.slice(5), ['e>2'], 'the first in the queue gets the free place')
+  link(1).release(exchanges[0] as Exchange)
+  t.same(told.slice(6), ['f>1'])
+  t.match(dispatcher.loads(), [
+    { workerId: 1, requests: 3, inFlight: 2 },
+    { workerId: 2, requests: 3, inFlight: 2 },
+  ])
+})
+
+t.test('tunnels count as requests in flight', async t => {
+  const { dispatcher, told, link } = await open(t, 2)
+  link(1).tunnels = 1
+  dispatcher.dispatch(exchangeNamed('a'), 0)
+  dispatcher.dispatch(exchangeNamed('b'), 0)
+  dispatcher.dispatch(exchangeNamed('c'), 0)
+  t.same(told, ['a>2', 'b>1', 'c>2'])
+})
+
+t.test('a worker whose ping is late gets nothing until it answers', async t => {
+  const { dispatcher, told, link, fakes } = await open(t, 1)
+  const [fake] = fakes as [FakeWorker]
+  fake.pongs = false
+  link(1).ping(1000)
+  await fake.has(FRAME.ping, 1)
+  t.ok(dispatcher.choose(1250), 'not late yet')
+  t.equal(dispatcher.choose(1251), null, 'late')
+  dispatcher.dispatch(exchangeNamed('a'), 1251)
+  t.same(told, [])
+  const freed = new Promise<void>(resolve => {
+    const look = () => (told.length > 0 ? resolve() : void setImmediate(look))
+    look()
+  })
+  fake.say(frame(FRAME.pong, 99, '\0\0\0\0'))
+  fake.say(frame(FRAME.pong, fake.of(FRAME.ping)[0]?.id ?? 0, '\x05\0\0\0'))
+  await freed
+  t.same(told, ['a>1'], 'a pong lets the queue go on; one of another ping does not count')
+  t.equal(link(1).lagMs, 5)
+})
+
+t.test('waiting too long', async t => {
+  const { dispatcher, told } = await open(t, 0, { queueMs: 1000 })
+  const [early, late, left] = [exchangeNamed('early'), exchangeNamed('late'), exchangeNamed('left')]
+  dispatcher.dispatch(early, 0)
+  dispatcher.dispatch(left, 0)
+  dispatcher.dispatch(late, 500)
+  dispatcher.leave(left)
+  dispatcher.sweep(999)
+  t.same(told, [])
+  dispatcher.sweep(1000)
+  t.same(told, ['early!no-worker'])
+  t.equal(early.queue, null)
+  dispatcher.sweep(1500)
+  t.same(told, ['early!no-worker', 'late!no-worker'], 'and one that left is not heard of')
+  t.equal(dispatcher.queued, 0)
+})
+
+t.test('without a queue time-out one waits for ever', async t => {
+  const { dispatcher, told } = await open(t, 0, { queueMs: 0 })
+  dispatcher.dispatch(exchangeNamed('a'), 0)
+  dispatcher.sweep(Number.MAX_SAFE_INTEGER)
+  t.same(told, [])
+})
+
+t.test('a rescued request goes before those that wait, also where the queue is full', async t => {
+  const { dispatcher, told } = await open(t, 0, { queueRequests: 1 })
+  dispatcher.dispatch(exchangeNamed('waits'), 0)
+  dispatcher.dispatchFirst(exchangeNamed('rescued'), 0)
+  t.equal(dispatcher.queued, 2)
+  const fake = await FakeWorker.open(t, 1)
+  const linked = new Promise<void>(resolve => {
+    const nothing = () => {}
+    dispatcher.connect(fake.address, {
+      linked: link => {
+        dispatcher.linked(link)
+        t.teardown(() => link.close())
+        resolve()
+      },
+      answered: nothing,
+      aborted: nothing,
+      lost: nothing,
+      freed: nothing,
+    })
+  })
+  await linked
+  t.same(told, ['rescued>1', 'waits>1'])
+})
+
+t.test('new settings let those go on that fit now', async t => {
+  const { dispatcher, told } = await open(t, 1, { workerConnections: 1 })
+  dispatcher.dispatch(exchangeNamed('a'), 0)
+  dispatcher.dispatch(exchangeNamed('b'), 0)
+  dispatcher.settings = { ...SETTINGS, workerConnections: 2 }
+  t.same(told, ['a>1', 'b>1'])
+})
+
+t.test('a retiring worker gets nothing new and is drained once, when all is finished', async t => {
+  const { dispatcher, told, drained, link, fakes } = await open(t, 2)
+  const exchange = exchangeNamed('a')
+  dispatcher.dispatch(exchange, 0)
+  const retiring = link(1)
+  retiring.tunnels = 1
+  dispatcher.retire(1)
+  dispatcher.dispatch(exchangeNamed('b'), 0)
+  dispatcher.dispatch(exchangeNamed('c'), 0)
+  t.same(told, ['a>1', 'b>2', 'c>2'])
+  retiring.release(exchange)
+  t.same(drained, [], 'a tunnel is still open')
+  retiring.tunnels = 0
+  dispatcher.freed(retiring)
+  t.same(drained, [1])
+  dispatcher.freed(retiring)
+  fakes[0]?.die()
+  await new Promise<void>(resolve => {
+    const look = () => ([...dispatcher.links].length === 1 ? resolve() : void setImmediate(look))
+    look()
+  })
+  t.same(drained, [1], 'said once')
+})
+
+t.test('workers that nobody knows, and workers that die while they retire', async t => {
+  const { dispatcher, drained, link } = await open(t, 1)
+  dispatcher.retire(77)
+  t.same(drained, [77], 'an unknown one is drained')
+  t.doesNotThrow(() => dispatcher.gone(77))
+  dispatcher.dispatch(exchangeNamed('a'), 0)
+  dispatcher.retire(1)
+  t.same(drained, [77])
+  const retiring = link(1)
+  dispatcher.lost(retiring)
+  t.same(drained, [77, 1], 'a dead one is drained')
+  retiring.close()
+})

@@ -1,0 +1,210 @@
+/** The clock of requests, in simulated time: who is late, whose worker is blocked, and when that is said. */
+
+import t from 'tap'
+import type { Exchange } from '../../proxy/exchange.js'
+import { HarakiriClock } from '../../proxy/harakiri.js'
+import type { Link } from '../../proxy/link.js'
+
+const SWEEP_MS = 100
+const HARAKIRI_MS = 3000
+
+/** A link whose worker's loop turns, or not, as the test says. */
+class FakeLink {
+  readonly exchanges: Exchange[] = []
+  open = true
+  retiring = false
+  condemned = false
+  tunnels = 0
+  pingSentMs = 0
+  lastPongMs = 0
+  pings = 0
+
+  get inFlight(): number {
+    return this.exchanges.length
+  }
+
+  ping(now: number): void {
+    this.pingSentMs = now
+    this.pings += 1
+  }
+
+  pong(now: number): void {
+    if (this.pingSentMs === 0) return
+    this.lastPongMs = now
+    this.pingSentMs = 0
+  }
+
+  add(title: string, dispatchMs: number, deadlineMs = dispatchMs + HARAKIRI_MS): void {
+    this.exchanges.push({ title, dispatchMs, deadlineMs } as Exchange)
+  }
+}
+
+interface Told {
+  what: 'expired' | 'blocked'
+  title: string
+  atMs: number
+}
+
+/** Sweeps from 0 to `untilMs`; `turns` says whether the loop of that link turns at that time. */
+function run(links: FakeLink[], untilMs: number, turns: (link: FakeLink, now: number) => boolean, harakiriMs = HARAKIRI_MS) {
+  const told: Told[] = []
+  let atMs = 0
+  const clock = new HarakiriClock({
+    expired: exchange => {
+      told.push({ what: 'expired', title: exchange.title, atMs })
+      for (const link of links) if (link.exchanges.includes(exchange)) link.exchanges.splice(link.exchanges.indexOf(exchange), 1)
+    },
+    blocked: (link, title) => {
+      told.push({ what: 'blocked', title, atMs })
+      link.condemned = true
+    },
+  })
+  for (atMs = 1; atMs <= untilMs; atMs += SWEEP_MS) {
+    clock.sweep(links as unknown as Link[], harakiriMs, atMs)
+    for (const link of links) if (turns(link, atMs)) link.pong(atMs + 1)
+  }
+  return told
+}
+
+t.test('one that waits for ever gets its 504 at the next sweep, and its worker lives', async t => {
+  const link = new FakeLink()
+  link.add('GET /slow', 0)
+  const told = run([link], 10_000, () => true)
+  t.match(told, [{ what: 'expired', title: 'GET /slow' }])
+  t.equal(told.length, 1)
+  t.ok((told[0]?.atMs ?? 0) - HARAKIRI_MS <= SWEEP_MS)
+})
+
+t.test('many at once are all on time', async t => {
+  for (const spacingMs of [0, 1, 7]) {
+    const link = new FakeLink()
+    for (let index = 0; index < 200; index++) link.add(`GET /${index}`, index * spacingMs)
+    const deadlines = new Map(link.exchanges.map(each => [each.title, each.deadlineMs]))
+    const told = run([link], 10_000, () => true)
+    t.equal(told.length, 200)
+    t.ok(told.every(each => each.what === 'expired'), 'nobody is blocked')
+    const latest = Math.max(...told.map(each => each.atMs - (deadlines.get(each.title) ?? 0)))
+    t.ok(latest <= 4 * SWEEP_MS, `${spacingMs} ms apart: at most ${latest} ms late`)
+  }
+})
+
+t.test('a blocked loop: one 504, then the verdict; the neighbours are left to be rescued', async t => {
+  for (let phase = 0; phase < SWEEP_MS; phase += 10) {
+    const link = new FakeLink()
+    link.add('GET /burn', phase)
+    link.add('GET /innocent', phase + 5)
+    link.add('GET /innocent2', phase + 300)
+    const told = run([link], 10_000, (_, now) => now < 500)
+    t.match(told, [
+      { what: 'expired', title: 'GET /burn' },
+      { what: 'blocked', title: 'GET /burn' },
+    ])
+    t.equal(told.length, 2, 'and nobody else')
+    t.ok((told[1]?.atMs ?? 0) - (told[0]?.atMs ?? 0) <= 600, 'within 600 ms after the 504')
+    t.ok((told[1]?.atMs ?? 0) - HARAKIRI_MS - phase <= 700, 'and 700 ms after the deadline')
+  }
+})
+
+t.test('only the worker whose loop is blocked is condemned', async t => {
+  const [blocked, well] = [new FakeLink(), new FakeLink()]
+  blocked.add('GET /burn', 0)
+  well.add('GET /slow', 0)
+  const told = run([blocked, well], 10_000, link => link === well)
+  t.same(
+    told.map(each => `${each.what} ${each.title}`),
+    ['expired GET /burn', 'expired GET /slow', 'blocked GET /burn'],
+  )
+})
+
+t.test('a loop that is late but turns again is not condemned', async t => {
+  const link = new FakeLink()
+  link.add('GET /slow', 0)
+  link.add('GET /slow2', 0)
+  const told = run([link], 10_000, (_, now) => now < 2900 || now > 3400)
+  t.same(
+    told.map(each => `${each.what} ${each.title}`),
+    ['expired GET /slow', 'expired GET /slow2'],
+  )
+})
+
+t.test('a blocked loop is found though no request has a deadline', async t => {
+  const cases: [title: string, prepare: (link: FakeLink) => void, expected: RegExp][] = [
+    ['answers under way', link => link.add('GET /stream', 0, 0), /^GET \/stream$/],
+    [
+      'WebSockets alone',
+      link => {
+        link.tunnels = 1
+      },
+      /^-$/,
+    ],
+    ['nothing at all: a timer', () => {}, /^-$/],
+    [
+      'nothing at all, while it retires',
+      link => {
+        link.open = false
+        link.retiring = true
+      },
+      /^-$/,
+    ],
+  ]
+  for (const [title, prepare, expected] of cases) {
+    const link = new FakeLink()
+    prepare(link)
+    const told = run([link], 10_000, (_, now) => now < 1000)
+    t.match(told, [{ what: 'blocked', title: expected }], title)
+    t.equal(told.length, 1, title)
+  }
+})
+
+t.test('what is not judged', async t => {
+  const cases: [title: string, prepare: (link: FakeLink) => void, harakiriMs: number][] = [
+    ['no harakiri', link => link.add('GET /', 0), 0],
+    ['no clock running', link => link.add('GET /', 0, 0), HARAKIRI_MS],
+    [
+      'not linked yet',
+      link => {
+        link.open = false
+      },
+      HARAKIRI_MS,
+    ],
+    [
+      'condemned already',
+      link => {
+        link.add('GET /', 0)
+        link.condemned = true
+      },
+      HARAKIRI_MS,
+    ],
+  ]
+  for (const [title, prepare, harakiriMs] of cases) {
+    const link = new FakeLink()
+    prepare(link)
+    t.same(run([link], 10_000, () => title === 'no clock running', harakiriMs), [], title)
+  }
+})
+
+t.test('a forgotten link leaves no suspicion to its successor', async t => {
+  const link = new FakeLink()
+  link.add('GET /burn', 0)
+  const told: string[] = []
+  const clock = new HarakiriClock({ expired: () => told.push('expired'), blocked: () => told.push('blocked') })
+  clock.sweep([link] as unknown as Link[], HARAKIRI_MS, 3001)
+  link.exchanges.length = 0
+  clock.forget(link as unknown as Link)
+  for (let now = 3101; now < 9000; now += SWEEP_MS) {
+    // As a new worker, that has not been asked before.
+    link.pong(now)
+    link.lastPongMs = 0
+    clock.sweep([link] as unknown as Link[], HARAKIRI_MS, now)
+  }
+  t.same(told, ['expired'])
+})
+
+t.test('busy links are pinged often, idle ones seldom', async t => {
+  const [busy, idle, tunnelled] = [new FakeLink(), new FakeLink(), new FakeLink()]
+  busy.add('GET /', 0, 0)
+  tunnelled.tunnels = 1
+  run([busy, idle, tunnelled], 2000, () => true)
+  t.ok(idle.pings >= 1 && idle.pings <= 2, `${idle.pings} pings in 2 s`)
+  for (const link of [busy, tunnelled]) t.ok(link.pings >= 4 && link.pings <= 9, `${link.pings} pings in 2 s`)
+})

@@ -1,0 +1,282 @@
+/** The proxy's end of a link against a worker that is played: ids, acknowledgements, answers in pieces, credit, death. */
+
+import t, { type Test } from 'tap'
+import { creditFrame, FRAME, frame, frameHeader, RESPONSE_FLAG, responsePrefix, WINDOW_BYTES } from '../../kit/frames.js'
+import { type Client, Exchange } from '../../proxy/exchange.js'
+import { Link } from '../../proxy/link.js'
+import { isRefusal } from '../../proxy/refusal.js'
+import { parseRequestHead } from '../../proxy/request-head.js'
+import { FakeWorker } from './fixtures/fake-worker.js'
+import { request } from './fixtures/raw-client.js'
+
+/** A client that keeps what it gets, and takes more or not as the test says. */
+class FakeClient implements Client {
+  readonly address = '192.0.2.1'
+  readonly port = 5
+  readonly encrypted = false
+  readonly closing = false
+  received = ''
+  resumes = 0
+  takesMore = true
+  #callbacks: (() => void)[] = []
+
+  write(bytes: string | Buffer): boolean {
+    this.received += typeof bytes === 'string' ? bytes : bytes.latin1Slice()
+    return this.takesMore
+  }
+
+  whenWritable(callback: () => void): void {
+    this.#callbacks.push(callback)
+  }
+
+  drain(): void {
+    this.takesMore = true
+    for (const callback of this.#callbacks.splice(0)) callback()
+  }
+
+  answer(): void {}
+
+  answerComplete(): void {}
+
+  answerBroken(): void {}
+
+  resumeBody(): void {
+    this.resumes += 1
+  }
+}
+
+interface TestExchange extends Exchange {
+  client: FakeClient
+}
+
+function exchangeOf(method: string, target: string, fields: string[] = []): TestExchange {
+  const head = parseRequestHead(request(method, target, fields).slice(0, -4))
+  if (isRefusal(head)) throw new Error(head.reason)
+  const exchange = new Exchange(head, new FakeClient(), 0)
+  exchange.wireHeaders = head.headers
+  return exchange as TestExchange
+}
+
+/** An open link, and everything that it told, as it came. */
+async function open(t: Test, lastId = 0) {
+  const worker = await FakeWorker.open(t, 1)
+  const told: string[] = []
+  const lost: Exchange[] = []
+  let wake = () => {}
+  const tell = (text: string) => {
+    told.push(text)
+    wake()
+  }
+  const events = {
+    linked: () => tell('linked'),
+    answered: (exchange: Exchange, close: boolean) => tell(`answered ${exchange.title}${close ? ' close' : ''}`),
+    aborted: (exchange: Exchange) => tell(`aborted ${exchange.title}`),
+    lost: (_: Link, exchanges: Exchange[]) => {
+      lost.push(...exchanges)
+      tell(`lost ${exchanges.map(exchange => exchange.title).join(', ')}`)
+    },
+    freed: () => {},
+  }
+  const link = new Link(worker.address, events, lastId)
+  t.teardown(() => link.close())
+  const until = async (text: string) => {
+    while (!told.includes(text)) {
+      await new Promise<void>(resolve => {
+        wake = resolve
+      })
+    }
+  }
+  await until('linked')
+  return { worker, link, told, lost, until }
+}
+
+const OK = 'HTTP/1.1 200 OK\r\n\r\n'
+
+t.test('ids ascend, wrap past the largest, and leave out 0 and those in use', async t => {
+  const { worker, link } = await open(t, 0xfffffffd)
+  for (const title of ['/1', '/2', '/3', '/4']) link.send(exchangeOf('GET', title), false)
+  await worker.has(FRAME.request, 4)
+  t.same(
+    worker.requests().map(({ id }) => id),
+    [0xfffffffe, 0xffffffff, 1, 2],
+  )
+  const again = await open(t, 0xfffffffe)
+  const first = exchangeOf('GET', '/first')
+  again.link.send(first, false)
+  again.link.send(exchangeOf('GET', '/second'), false)
+  t.equal(first.linkId, 0xffffffff)
+  await again.worker.has(FRAME.request, 2)
+  again.worker.answer(1, 'two')
+  again.worker.answer(0xffffffff, 'one')
+  await again.until('answered GET /first')
+  t.match(first.client.received, /one$/, 'and the answers find their requests')
+})
+
+t.test('an acknowledgement speaks of all that was sent before it', async t => {
+  const cases: [title: string, lastId: number, releaseLast: boolean][] = [
+    ['plainly', 0, false],
+    ['where the last one has been given up meanwhile', 0, true],
+    ['where ids wrap in between', 0xfffffffe, false],
+    ['where ids wrap and the last one has been given up', 0xfffffffe, true],
+  ]
+  for (const [title, lastId, releaseLast] of cases) {
+    const { worker, link, lost, until } = await open(t, lastId)
+    const [one, get, two, three] = [
+      exchangeOf('POST', '/1'),
+      exchangeOf('GET', '/g'),
+      exchangeOf('POST', '/2'),
+      exchangeOf('POST', '/3'),
+    ]
+    for (const exchange of [one, get, two, three]) link.send(exchange, false)
+    await worker.has(FRAME.request, 4)
+    const id = two.linkId
+    if (releaseLast) link.release(two)
+    worker.say(frame(FRAME.seen, id))
+    worker.die()
+    await until(releaseLast ? 'lost POST /1, GET /g, POST /3' : 'lost POST /1, GET /g, POST /2, POST /3')
+    t.equal(one.seen, true, `${title}: the one before it was seen`)
+    t.equal(three.seen, false, `${title}: the one behind it was not`)
+    t.equal(lost.includes(two), !releaseLast)
+    t.equal(one.kept, null, `${title}: and cannot be sent again`)
+  }
+})
+
+t.test('an acknowledgement of one attempt says nothing of the next', async t => {
+  const [first, second] = [await open(t), await open(t)]
+  const exchange = exchangeOf('POST', '/')
+  first.link.send(exchange, false)
+  await first.worker.has(FRAME.request, 1)
+  first.worker.die()
+  await first.until('lost POST /')
+  t.equal(exchange.seen, false)
+  second.link.send(exchange, false)
+  t.match(exchange, { seen: false, attempts: 2 })
+})
+
+t.test('answers: in one frame, in pieces, broken off, in vain', async t => {
+  const { worker, link, until, told } = await open(t)
+  const [whole, pieces, broken, released, closing] = ['/whole', '/pieces', '/broken', '/released', '/closing'].map(target =>
+    exchangeOf('GET', target),
+  ) as [TestExchange, TestExchange, TestExchange, TestExchange, TestExchange]
+  for (const exchange of [whole, pieces, broken, released, closing]) link.send(exchange, false)
+  await worker.has(FRAME.request, 5)
+  const late = released.linkId
+  link.release(released)
+  worker.answer(whole.linkId, 'x')
+  worker.say(frame(FRAME.response, pieces.linkId, responsePrefix(201, 0) + OK), frame(FRAME.data, pieces.linkId, 'ab'))
+  worker.say(frame(FRAME.data, pieces.linkId, 'cd'), frame(FRAME.end, pieces.linkId, '\0'))
+  worker.say(frame(FRAME.response, broken.linkId, responsePrefix(200, 0) + OK), frame(FRAME.abort, broken.linkId))
+  worker.answer(late, 'nobody reads this')
+  worker.say(frame(FRAME.abort, late), frame(FRAME.credit, 4711, '\x01\0\0\0'), frame(FRAME.end, 4711, '\0'))
+  worker.answer(closing.linkId, 'y', RESPONSE_FLAG.close)
+  await until('answered GET /closing close')
+  t.same(told, ['linked', 'answered GET /whole', 'answered GET /pieces', 'aborted GET /broken', 'answered GET /closing close'])
+  t.match(whole, { status: 200, answerBegun: true, link: null, sentBytes: whole.client.received.length })
+  t.equal(pieces.client.received, `${OK}abcd`)
+  t.equal(pieces.status, 201)
+  t.equal(released.client.received, '')
+  t.equal(link.inFlight, 0)
+})
+
+t.test('a worker that speaks no link is left', async t => {
+  const cases: [title: string, say: (worker: FakeWorker) => void][] = [
+    ['another version', worker => worker.hello('daimyo-link/2')],
+    ['an unknown frame', worker => worker.say(frame(99, 0))],
+    ['a frame that only proxies send', worker => worker.say(frame(FRAME.request, 1))],
+    ['a frame too long', worker => worker.say(frameHeader(FRAME.data, 1, 0xffffff))],
+    ['HTTP', worker => worker.say('HTTP/1.1 400 Bad Request\r\n\r\n')],
+  ]
+  for (const [title, say] of cases) {
+    const { worker, link, until, lost } = await open(t)
+    link.send(exchangeOf('GET', '/'), false)
+    say(worker)
+    await until('lost GET /')
+    t.equal(lost.length, 1, title)
+    t.equal(link.open, false, title)
+  }
+})
+
+t.test('what a worker said before it died counts', async t => {
+  const { worker, link, until, told } = await open(t)
+  const [answered, post] = [exchangeOf('GET', '/answered'), exchangeOf('POST', '/post')]
+  link.send(answered, false)
+  link.send(post, false)
+  await worker.has(FRAME.request, 2)
+  worker.say(frame(FRAME.seen, post.linkId))
+  worker.answer(answered.linkId, 'last words')
+  worker.die()
+  // These writes fail, before the last words were read.
+  link.send(exchangeOf('GET', '/too-late'), false)
+  link.ping(1)
+  await until('lost POST /post, GET /too-late')
+  t.same(told, ['linked', 'answered GET /answered', 'lost POST /post, GET /too-late'])
+  t.match(post, { seen: true })
+})
+
+t.test('credit for the answer goes back as the client takes it', async t => {
+  const { worker, link } = await open(t)
+  const exchange = exchangeOf('GET', '/')
+  link.send(exchange, false)
+  await worker.has(FRAME.request, 1)
+  const id = exchange.linkId
+  const quarter = 'x'.repeat(WINDOW_BYTES / 4)
+  worker.say(frame(FRAME.response, id, responsePrefix(200, 0) + quarter))
+  const [credit] = await worker.has(FRAME.credit, 1)
+  t.equal(credit?.payload.readUInt32LE(0), quarter.length)
+  exchange.client.takesMore = false
+  for (let count = 0; count < 3; count++) worker.say(frame(FRAME.data, id, quarter))
+  link.ping(1)
+  await worker.has(FRAME.ping, 1)
+  while (exchange.unreturned < 3 * quarter.length) await new Promise(resolve => setImmediate(resolve))
+  t.equal(worker.of(FRAME.credit).length, 1, 'a client that takes no more gives no credit')
+  exchange.client.drain()
+  const [, later] = await worker.has(FRAME.credit, 2)
+  t.equal(later?.payload.readUInt32LE(0), 3 * quarter.length)
+})
+
+t.test('the body of a request stops at the window and goes on with credit', async t => {
+  const { worker, link } = await open(t)
+  const exchange = exchangeOf('PUT', '/', ['Content-Length: 1000000'])
+  link.send(exchange, false)
+  t.equal(link.sendBody(exchange, Buffer.alloc(WINDOW_BYTES - 1)), true)
+  t.equal(link.sendBody(exchange, Buffer.alloc(1)), false, 'the window is used up')
+  await worker.has(FRAME.data, 2)
+  worker.say(creditFrame(exchange.linkId, 1))
+  while (exchange.client.resumes === 0) await new Promise(resolve => setImmediate(resolve))
+  t.equal(exchange.bodyWindow, 1)
+})
+
+t.test('1xx answers go to clients that know them, and nothing else goes that way', async t => {
+  const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n'
+  const cases: [title: string, httpMinor: 0 | 1, bytes: string, expected: string][] = [
+    ['early hints', 1, hints, hints],
+    ['HTTP/1.0', 0, hints, ''],
+    ['a final answer', 1, 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', ''],
+    ['a smuggled answer', 1, `${hints}HTTP/1.1 200 OK\r\n\r\n`, ''],
+    ['101', 1, 'HTTP/1.1 101 Switching Protocols\r\n\r\n', ''],
+    ['half a head', 1, 'HTTP/1.1 103 Early Hints\r\n', ''],
+    ['no HTTP', 1, 'hello\r\n\r\n', ''],
+  ]
+  for (const [title, httpMinor, bytes, expected] of cases) {
+    const { worker, link, until } = await open(t)
+    const exchange = exchangeOf('GET', '/')
+    exchange.head.httpMinor = httpMinor
+    link.send(exchange, false)
+    await worker.has(FRAME.request, 1)
+    worker.say(frame(FRAME.informational, exchange.linkId, bytes))
+    worker.answer(exchange.linkId, '')
+    await until('answered GET /')
+    t.equal(exchange.client.received, `${expected}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n`, title)
+  }
+})
+
+t.test('a worker that is not there', async t => {
+  const worker = await FakeWorker.open(t, 1)
+  worker.die()
+  const lost = await new Promise<Link>(resolve => {
+    const nothing = () => {}
+    const link = new Link(worker.address, { linked: nothing, answered: nothing, aborted: nothing, freed: nothing, lost: resolve })
+    t.teardown(() => link.close())
+  })
+  t.equal(lost.open, false)
+})

@@ -1,0 +1,39 @@
+/** Who is sent to another worker after a death: every combination of what is known. */
+
+import t from 'tap'
+import { type Orphan, type Verdict, verdictOn } from '../../proxy/rescue.js'
+
+const FRESH: Orphan = { method: 'GET', answerBegun: false, seen: false, replayable: true, attempts: 1 }
+
+t.test('decides', async t => {
+  const cases: [title: string, orphan: Partial<Orphan>, expected: Verdict][] = [
+    ['GET', {}, 'again'],
+    ['HEAD', { method: 'HEAD' }, 'again'],
+    ['PUT with its body', { method: 'PUT' }, 'again'],
+    ['GET the second time', { attempts: 2 }, 'give-up'],
+    ['GET whose answer has begun', { answerBegun: true }, 'break'],
+    ['POST whose answer has begun', { method: 'POST', seen: true, answerBegun: true }, 'break'],
+    ['answer begun and body gone', { answerBegun: true, replayable: false }, 'break'],
+    ['PUT whose body was let go', { method: 'PUT', replayable: false }, 'give-up'],
+    ['POST unseen', { method: 'POST' }, 'again'],
+    ['POST unseen, after deaths', { method: 'POST', attempts: 4 }, 'again'],
+    ['POST unseen, not for ever', { method: 'POST', attempts: 5 }, 'give-up'],
+    ['POST unseen whose body was let go', { method: 'POST', replayable: false }, 'give-up'],
+    ['POST seen', { method: 'POST', seen: true }, 'give-up'],
+    ['PATCH seen', { method: 'PATCH', seen: true }, 'give-up'],
+    ['unknown method seen', { method: 'PROPFIND', seen: true }, 'give-up'],
+  ]
+  for (const [title, orphan, expected] of cases) t.equal(verdictOn({ ...FRESH, ...orphan }), expected, title)
+})
+
+t.test('nothing that the application saw and that is not idempotent is ever sent again', async t => {
+  for (const method of ['POST', 'PATCH', 'LOCK', 'get', '']) {
+    for (const answerBegun of [true, false]) {
+      for (const replayable of [true, false]) {
+        for (let attempts = 0; attempts < 8; attempts++) {
+          t.not(verdictOn({ method, answerBegun, seen: true, replayable, attempts }), 'again')
+        }
+      }
+    }
+  }
+})

@@ -1,0 +1,76 @@
+/** Which path goes where. */
+
+import t from 'tap'
+import type { RouteSpec } from '../../kit/messages.js'
+import { pathBelow, RouteTable } from '../../proxy/route-table.js'
+
+const SPECS: RouteSpec[] = [
+  { kind: 'app', prefix: '/api' },
+  { kind: 'static', prefix: '/', folder: '/www' },
+  { kind: 'static', prefix: '/api/docs/', folder: '/docs' },
+  { kind: 'metrics', prefix: '/api/v1/metrics' },
+  { kind: 'app', prefix: '/api/docs' },
+  { kind: 'app', prefix: '/shop//' },
+]
+
+t.test('the longest prefix of whole segments wins', async t => {
+  const table = new RouteTable(SPECS)
+  const cases: [path: string, expected: string][] = [
+    ['/', 'static /'],
+    ['/index.html', 'static /'],
+    ['/api', 'app /api'],
+    ['/api/', 'app /api'],
+    ['/api/x', 'app /api'],
+    ['/apix', 'static /'],
+    ['/API', 'static /'],
+    ['/api.', 'static /'],
+    ['/api/docs', 'static /api/docs'],
+    ['/api/docs/', 'static /api/docs'],
+    ['/api/docs/a/b', 'static /api/docs'],
+    ['/api/docsx', 'app /api'],
+    ['/api/v1/metrics', 'metrics /api/v1/metrics'],
+    ['/api/v1/metrics/x', 'metrics /api/v1/metrics'],
+    ['/api/v1/metric', 'app /api'],
+    ['/shop', 'app /shop'],
+    ['/shop/x', 'app /shop'],
+  ]
+  for (const [path, expected] of cases) {
+    const route = table.match(path)
+    t.equal(`${route?.kind} ${route?.mount}`, expected, path)
+  }
+})
+
+t.test('no route', async t => {
+  const table = new RouteTable([{ kind: 'app', prefix: '/api' }])
+  for (const path of ['/', '/ap', '/apii', '/x/api', '']) t.equal(table.match(path), null, JSON.stringify(path))
+  t.equal(new RouteTable([]).match('/'), null)
+})
+
+t.test('the application behind a file that is not there', async t => {
+  const table = new RouteTable(SPECS)
+  const cases: [path: string, expected: string | undefined][] = [
+    ['/api/docs/x', '/api/docs'],
+    ['/api/v1/metrics', '/api'],
+    ['/other', undefined],
+  ]
+  for (const [path, expected] of cases) t.equal(table.application(path)?.mount, expected, path)
+})
+
+t.test('the order of the specs does not matter', async t => {
+  const paths = ['/', '/api', '/api/docs', '/api/docs/x', '/api/v1/metrics', '/shop/x']
+  const [one, other] = [new RouteTable(SPECS), new RouteTable([...SPECS].reverse())]
+  for (const path of paths) t.same(one.match(path), other.match(path), path)
+})
+
+t.test('the path below a mount', async t => {
+  const cases: [mount: string, path: string, expected: string][] = [
+    ['/', '/a/b', '/a/b'],
+    ['/', '/', '/'],
+    ['/static', '/static', '/'],
+    ['/static', '/static/', '/'],
+    ['/static', '/static/a/b', '/a/b'],
+  ]
+  for (const [mount, path, expected] of cases) {
+    t.equal(pathBelow({ kind: 'static', mount, folder: '/f' }, path), expected, `${mount} ${path}`)
+  }
+})

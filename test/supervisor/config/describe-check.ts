@@ -1,0 +1,37 @@
+/** Tests of what `daimyo check` prints. */
+
+import t from 'tap'
+import { describeCheck } from '../../../supervisor/config/describe-check.js'
+import type { Reading } from '../../../supervisor/config/settings.js'
+
+const finding = (place: string, message: string): { place: string; message: string } => ({ place, message })
+const VALUES = [
+  { name: 'app', text: '/srv/app.js', place: 'x.ini:3' },
+  { name: 'processes', text: '4', place: '--processes' },
+]
+
+const cases: [title: string, reading: Reading, expected: string][] = [
+  [
+    'no mistake: the values in effect',
+    { settings: null, mistakes: [], remarks: [], values: VALUES },
+    'x.ini: OK\n  app = /srv/app.js  ; x.ini:3\n  processes = 4      ; --processes\n',
+  ],
+  [
+    'remarks come last',
+    { settings: null, mistakes: [], remarks: [finding('x.ini:5', 'a: b')], values: [] },
+    'x.ini: OK\nx.ini:5: remark: a: b\n',
+  ],
+  [
+    'one mistake: no values',
+    { settings: null, mistakes: [finding('x.ini:2', 'a: b')], remarks: [], values: VALUES },
+    'x.ini:2: a: b\nx.ini: 1 mistake\n',
+  ],
+  [
+    'mistakes and remarks',
+    { settings: null, mistakes: [finding('x.ini:2', 'a'), finding('--b', 'c')], remarks: [finding('x.ini:1', 'd')] },
+    'x.ini:2: a\n--b: c\nx.ini: 2 mistakes\nx.ini:1: remark: d\n',
+  ],
+]
+for (const [title, reading, expected] of cases) {
+  t.test(title, async t => t.equal(describeCheck(reading, 'x.ini'), expected))
+}

@@ -1,0 +1,189 @@
+/** Tests of mistakes: each at its place, all at once, none that follows from another. */
+
+import t from 'tap'
+import { BASE, read } from './reading.js'
+
+const mistakes: [
+  title: string,
+  lines: string[],
+  expected: [place: string, message: RegExp][],
+  source?: Parameters<typeof read>[1],
+][] = [
+  [
+    'all at once, in the order of the lines',
+    ['http = 8080', 'proceses = 4', 'harakiri = soon', 'app = nosuch.js', 'endif', 'env = A', 'socket = :3031'],
+    [
+      ['shop.ini:2', /^http: received 8080: accepted `:port`.* \(did you mean `:8080`\?\)$/],
+      ['shop.ini:3', /^unknown option: received proceses: .* \(did you mean `processes`\?\)$/],
+      ['shop.ini:4', /^harakiri: received soon: accepted seconds/],
+      ['shop.ini:5', /^app: no such file: received \/srv\/nosuch.js: accepted an existing file$/],
+      ['shop.ini:6', /^endif: /],
+      ['shop.ini:7', /^env: received a text without `=`: accepted NAME=VALUE/],
+      ['shop.ini:8', /^socket: cannot work here: .* use `http = ADDRESS`/],
+    ],
+  ],
+  ['no listener', ['app = app.js'], [['shop.ini', /^http: no listener: /]]],
+  ['nothing to serve', ['http = :1'], [['shop.ini', /^app: nothing to serve/]]],
+  [
+    'nothing at all',
+    [],
+    [
+      ['shop.ini', /no listener/],
+      ['shop.ini', /nothing to serve/],
+    ],
+  ],
+  [
+    'a value that is missing',
+    [...BASE, 'processes'],
+    [['shop.ini:4', /^processes: received nothing: accepted a whole number from 1 to 1024/]],
+  ],
+  ['a comment behind a value', [...BASE, 'processes = 4 ; four'], [['shop.ini:4', /^processes: received 4 ; four/]]],
+  [
+    'out of bounds',
+    [...BASE, 'processes = 0', 'listen = 70000'],
+    [
+      ['shop.ini:4', /^processes: received 0/],
+      ['shop.ini:5', /^listen: received 70000: accepted a whole number from 1 to 65535/],
+    ],
+  ],
+  ['a wrong value of another file', [...BASE, 'ini = common.ini'], [['common.ini:2', /^processes: received banana/]]],
+  [
+    'a wrong line though a later one is right',
+    [...BASE, 'processes = x1', 'processes = 2'],
+    [['shop.ini:4', /^processes: received x1/]],
+  ],
+  ['a wrong flag', BASE, [['--processes', /^processes: received many/]], { args: ['processes=many'] }],
+  [
+    'an unused key is no placeholder',
+    [...BASE, 'my-root = /srv'],
+    [['shop.ini:4', /^unknown option: received my-root: /]],
+  ],
+  [
+    'a placeholder with the name of an option',
+    [...BASE, 'set-placeholder = processes=4'],
+    [['shop.ini:4', /^placeholder processes: received the name of an option/]],
+  ],
+  [
+    'an unknown placeholder',
+    [...BASE, 'processes = %(n)'],
+    [['shop.ini:4', /^processes: no key n for the placeholder/]],
+  ],
+  [
+    'no environment variable',
+    [...BASE, 'processes = $(N)'],
+    [['shop.ini:4', /^processes: the environment has no variable N/]],
+  ],
+  [
+    'placeholders in a circle',
+    [...BASE, 'a=%(b)', 'b=%(a)', 'processes=%(a)'],
+    [
+      ['shop.ini:4', /circle/],
+      ['shop.ini:5', /circle/],
+      ['shop.ini:6', /^processes: placeholders in a circle: a → b → a$/],
+    ],
+  ],
+  [
+    'a listener twice',
+    [...BASE, 'http-socket = 127.0.0.1:8080'],
+    [['shop.ini:4', /^http: received 127.0.0.1:8080 twice/]],
+  ],
+  [
+    'metrics on a public listener',
+    [...BASE, 'metrics = 127.0.0.1:8080'],
+    [['shop.ini:4', /^metrics: received 127.0.0.1:8080, which `http` has/]],
+  ],
+  ['metrics over everything', [...BASE, 'metrics-path = /'], [['shop.ini:4', /^metrics-path: received \//]]],
+  [
+    'folders that are not there',
+    [
+      ...BASE,
+      'static-map=/=nosuch',
+      'static-map=/a=public',
+      'static-map=/b=app.js',
+      'check-static=nosuch',
+      'chdir=/nosuch',
+    ],
+    [
+      ['shop.ini:3', /^app: no such file: received \/nosuch\/app.js/],
+      ['shop.ini:4', /^static-map: no such folder: received \/nosuch\/nosuch/],
+      ['shop.ini:5', /^static-map: no such folder/],
+      ['shop.ini:6', /^static-map: no such folder/],
+      ['shop.ini:7', /^check-static: no such folder/],
+      ['shop.ini:8', /^chdir: no such folder: received \/nosuch/],
+    ],
+  ],
+  ['a file for a folder', [...BASE, 'check-static=app.js'], [['shop.ini:4', /^check-static: not a folder/]]],
+  ['a folder for a file', ['http=:1', 'app=public'], [['shop.ini:3', /^app: not a file/]]],
+  [
+    'a Python application',
+    ['http=:1', 'module=shop.wsgi'],
+    [['shop.ini:3', /^app: no such file: .*: a Node application, not a Python one$/]],
+  ],
+  [
+    'nowhere to put files',
+    [...BASE, 'pidfile=/nosuch/x', 'logto=public', 'http=/nosuch/s'],
+    [
+      ['shop.ini:4', /^pidfile: no such folder to hold it/],
+      ['shop.ini:5', /^logto: it is a folder/],
+      ['shop.ini:6', /^http: no such folder to hold it/],
+    ],
+  ],
+  [
+    'a uWSGI mount with an application',
+    [...BASE, 'mount=/a=app.js'],
+    [['shop.ini:4', /^mount: received \/a=app.js: accepted a URL path/]],
+  ],
+  ['no such user', [...BASE, 'uid=nobody'], [['shop.ini:4', /^uid: no such user: received nobody/]], { uid: 0 }],
+  ['no such group', [...BASE, 'gid=nogroup'], [['shop.ini:4', /^gid: no such group/]]],
+  [
+    'a run folder too deep',
+    [...BASE, `run-dir=/${'x'.repeat(90)}`],
+    [['shop.ini:4', /^run-dir: path too long for unix sockets/]],
+  ],
+  [
+    'an INI too deep for its run folder',
+    BASE,
+    [['shop.ini', /^run-dir: path too long.* set a shorter `run-dir`/]],
+    { environment: { TMPDIR: `/${'x'.repeat(90)}` } },
+  ],
+  [
+    'a missing INI, and nothing about what it might hold',
+    [],
+    [['nosuch.ini', /^cannot read the configuration: nosuch.ini: no such file$/]],
+    { iniPath: 'nosuch.ini' },
+  ],
+  ['a setter without key', BASE, [['--set', /^set: received no key/]], { args: ['set=x'] }],
+  [
+    'a refused option on the command line',
+    BASE,
+    [['--daemonize', /^daemonize: cannot work here: use `daimyo start`/]],
+    { args: ['daemonize=x'] },
+  ],
+]
+for (const [title, lines, expected, source] of mistakes) {
+  t.test(`mistake: ${title}`, async t => {
+    const reading = read(lines, source)
+    t.equal(reading.settings === null, expected.length > 0)
+    t.same(
+      reading.mistakes.map(({ place }) => place),
+      expected.map(([place]) => place),
+      'places',
+    )
+    for (const [index, [, message]] of expected.entries()) t.match(reading.mistakes[index]?.message, message)
+  })
+}
+
+t.test('thousands of mistakes are a bounded answer', async t => {
+  const { mistakes } = read(Array.from({ length: 5000 }, (_, n) => `banana${n} = 1`))
+  t.equal(mistakes.length, 101)
+  t.match(mistakes.at(-1)?.message, /^and 4\d\d\d more$/)
+})
+
+t.test('traps for objects are ordinary keys', async t => {
+  const { mistakes } = read([...BASE, '__proto__ = 1', 'constructor = 1', 'toString', '[__proto__]', 'processes = 9'])
+  t.same(
+    mistakes.map(({ message }) => /received (\w+)/.exec(message)?.[1]),
+    ['__proto__', 'constructor', 'toString'],
+  )
+  t.equal(Object.hasOwn(Object.prototype, 'processes'), false)
+})

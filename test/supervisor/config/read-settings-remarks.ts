@@ -1,0 +1,94 @@
+/** Tests of remarks, and of secrets: whatever is wrong with them, they are never told. */
+
+import t from 'tap'
+import { describeCheck } from '../../../supervisor/config/describe-check.js'
+import { memoryFiles } from './memory-files.js'
+import { BASE, FILES, HASH, read } from './reading.js'
+
+const remarks: [
+  title: string,
+  lines: string[],
+  expected: [place: string, message: RegExp][],
+  source?: Parameters<typeof read>[1],
+][] = [
+  ['nothing to say', BASE, []],
+  [
+    'options without a meaning',
+    [...BASE, 'enable-threads', 'plugins = python3', 'master = true'],
+    [
+      ['shop.ini:4', /^enable-threads: means nothing in Node: /],
+      ['shop.ini:5', /^plugins: means nothing in Node: everything is built in/],
+    ],
+  ],
+  [
+    'what cannot be turned off',
+    [...BASE, 'master = false', 'die-on-term = no'],
+    [
+      ['shop.ini:4', /^master: false changes nothing/],
+      ['shop.ini:5', /^die-on-term: false changes nothing/],
+    ],
+  ],
+  [
+    'a value that does not count',
+    [...BASE, 'processes = 2', 'processes = 3'],
+    [['shop.ini:4', /^processes: 2 does not count: shop.ini:5 says 3/]],
+  ],
+  ['a value that is said twice', [...BASE, 'processes = 2', 'workers = 2'], []],
+  ['a flag instead of a line', [...BASE, 'processes = 2'], [], { args: ['processes=3'] }],
+  ['open metrics', [...BASE, 'metrics = :9117'], [['shop.ini:4', /^metrics: everybody/]]],
+  [
+    'open metrics on a public listener',
+    ['http=:1', 'app=app.js', 'metrics-path=/m'],
+    [['shop.ini:4', /^metrics-path: every client/]],
+  ],
+  ['closed metrics', ['http=:1', 'app=app.js', 'metrics-path=/m', 'metrics=:2', 'metrics-auth=@(hash)'], []],
+  [
+    'a mount without application',
+    ['http=:1', 'static-map=/=public', 'mount=/a'],
+    [['shop.ini:4', /^mount: counts for nothing/]],
+  ],
+  ['uid without root', [...BASE, 'uid=www-data'], [['shop.ini:4', /^uid: changes nothing/]]],
+  ['root without uid', BASE, [['shop.ini', /^uid: not set: .* run as root/]], { uid: 0 }],
+]
+for (const [title, lines, expected, source] of remarks) {
+  t.test(`remark: ${title}`, async t => {
+    const reading = read(lines, source)
+    t.same(reading.mistakes, [])
+    t.same(
+      reading.remarks.map(({ place }) => place),
+      expected.map(([place]) => place),
+      'places',
+    )
+    for (const [index, [, message]] of expected.entries()) t.match(reading.remarks[index]?.message, message)
+  })
+}
+
+t.test('no secret is ever told', async t => {
+  const secrets: [title: string, lines: string[], source?: Parameters<typeof read>[1]][] = [
+    ['metrics-auth without hash', ['metrics-auth = prometheus:hunter2']],
+    ['metrics-auth twice', [`metrics-auth = grafana:${HASH}`, `metrics-auth = prometheus:${HASH}`]],
+    ['an environment variable', ['env = API_TOKEN=hunter2']],
+    ['a wrong environment variable', ['env = 1X=hunter2']],
+    ['a variable without name', ['env = hunter2']],
+    ['a password in a URL', ['env = DATABASE_URL=postgres://u:hunter2@h/x']],
+    ['by way of the environment', ['env = X=$(DB_PASSWORD)', 'processes = $(DB_PASSWORD)']],
+    ['by way of a placeholder', ['db-password = hunter2', 'p = %(db-password)', 'env = X=%(p)', 'harakiri = %(p)']],
+    ['by way of a condition', ['if-env = DB_PASSWORD', 'env = X=%(_)', 'listen = %(_)', 'endif']],
+    [
+      'by way of a file',
+      ['env = X=@(secret/x)', 'processes = @(secret/x)'],
+      { files: memoryFiles({ '/srv/secret/x': 'hunter2\n', '/srv/shop.ini': '' }) },
+    ],
+    ['an unknown option', ['db-pasword = hunter2']],
+    ['a line outside of the sections', ['[', 'password = hunter2']],
+    ['a flag', [], { args: ['metrics-auth=hunter2'] }],
+  ]
+  for (const [title, lines, source] of secrets) {
+    const files = { ...FILES, '/srv/secret/x': 'hunter2\n', '/srv/shop.ini': ['[uwsgi]', ...BASE, ...lines].join('\n') }
+    const reading = read([], { ...source, files: memoryFiles(files) })
+    t.ok(reading.values?.length, title)
+    const told = `${describeCheck(reading, 'shop.ini')}${JSON.stringify([reading.mistakes, reading.remarks, reading.values])}`
+    t.notMatch(told.replaceAll(HASH, 'HASH'), 'hunter2', title)
+    t.notMatch(told, HASH, title)
+  }
+})

@@ -1,0 +1,38 @@
+/** What control requests do: `supervisor/control-commands.ts`. */
+
+import t from 'tap'
+import { type Commanded, controlHandler } from '../../supervisor/control-commands.js'
+import type { ControlRequest, StatusReport } from '../../supervisor/control-protocol.js'
+
+const status = { pid: 7, workers: [], proxies: [] } as unknown as StatusReport
+
+function master(more: Partial<Commanded> = {}, done: string[] = []): Commanded {
+  return {
+    status: () => status,
+    reload: async progress => {
+      progress('starting one worker')
+      return { ok: true, generation: 2, ignored: [] }
+    },
+    stop: async why => void done.push(`stop ${why}`),
+    reopenLogs: () => void done.push('reopen'),
+    ...more,
+  }
+}
+
+const failed: Partial<Commanded> = { reload: async () => ({ ok: false, reason: 'no', lines: ['why'] }) }
+
+const cases: [string, ControlRequest, Partial<Commanded>, unknown, string[]][] = [
+  ['status', { command: 'status' }, {}, { type: 'done', ok: true, status }, []],
+  ['reload', { command: 'reload' }, {}, { type: 'done', ok: true, status }, ['starting one worker']],
+  ['a reload that fails', { command: 'reload' }, failed, { type: 'done', ok: false, reason: 'no', lines: ['why'] }, []],
+  ['stop', { command: 'stop' }, {}, { type: 'done', ok: true }, ['stop control']],
+  ['reopen-logs', { command: 'reopen-logs' }, {}, { type: 'done', ok: true }, ['reopen']],
+]
+for (const [title, request, more, answer, heard] of cases) {
+  t.test(title, async t => {
+    const done: string[] = []
+    const handle = controlHandler(master(more, done))
+    t.same(await handle(request, text => done.push(text)), answer)
+    t.same(done, heard)
+  })
+}

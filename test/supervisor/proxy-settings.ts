@@ -1,0 +1,54 @@
+/** What the proxies get of the settings: `supervisor/proxy-settings.ts`. */
+
+import t from 'tap'
+import type { ProxySettings } from '../../kit/messages.js'
+import type { Settings } from '../../supervisor/config/settings.js'
+import { proxySettings } from '../../supervisor/proxy-settings.js'
+import { plainSettings } from './fixtures/tree.js'
+
+const plain = plainSettings('/srv', '/srv/app.js')
+const files = { staticMaps: [{ mount: '/static', folder: '/srv/static' }] }
+
+const cases: [string, Partial<Settings>, Partial<ProxySettings>][] = [
+  [
+    'the application',
+    { mounts: ['/', '/api'] },
+    {
+      routes: [
+        { kind: 'app', prefix: '/' },
+        { kind: 'app', prefix: '/api' },
+      ],
+    },
+  ],
+  [
+    'no application',
+    { app: null, ...files },
+    { routes: [{ kind: 'static', prefix: '/static', folder: '/srv/static' }] },
+  ],
+  [
+    'everything',
+    { metricsPath: '/metrics', ...files },
+    {
+      routes: [
+        { kind: 'metrics', prefix: '/metrics' },
+        { kind: 'static', prefix: '/static', folder: '/srv/static' },
+        { kind: 'app', prefix: '/' },
+      ],
+    },
+  ],
+  ['an access log on standard output', { accessLog: true }, { accessLog: { path: '' } }],
+  ['an access log in the log file', { accessLog: true, logto: '/var/log/x' }, { accessLog: { path: '/var/log/x' } }],
+  ['no access log', { accessLog: false, logto: '/var/log/x' }, { accessLog: null }],
+  [
+    'limits',
+    { harakiriMs: 7, queueRequests: 8, workerConnections: 9 },
+    { harakiriMs: 7, queueRequests: 8, workerConnections: 9 },
+  ],
+]
+for (const [title, settings, expected] of cases) {
+  t.test(title, t => {
+    const made = proxySettings({ ...plain, ...settings })
+    for (const [name, value] of Object.entries(expected)) t.same(made[name as keyof ProxySettings], value, name)
+    t.end()
+  })
+}

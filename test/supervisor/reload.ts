@@ -1,0 +1,40 @@
+/** The steps of a reload: `supervisor/reload.ts`. The reloads of a real tree are in `master-reload.ts`. */
+
+import t from 'tap'
+import { nextReloadStep, type ReloadFacts } from '../../supervisor/reload.js'
+
+const facts = (more: Partial<ReloadFacts>): ReloadFacts => ({
+  phase: 'canary',
+  failure: null,
+  isStatic: false,
+  serving: 0,
+  wanted: 2,
+  slots: 2,
+  moved: 0,
+  leaving: 0,
+  ...more,
+})
+const failure = { slot: 1, generation: 2, reason: 'no', lines: [] }
+const rolled = { phase: 'rolling', serving: 2, moved: 2 } as const
+
+const cases: [string, Partial<ReloadFacts>, ReturnType<typeof nextReloadStep>][] = [
+  ['the canary boots', {}, 'wait'],
+  ['the canary took a slot, but does not serve', { moved: 1 }, 'wait'],
+  ['the canary serves', { moved: 1, serving: 1, leaving: 1 }, 'commit'],
+  ['nothing to prove', { isStatic: true, wanted: 0, slots: 0 }, 'commit'],
+  ['the canary failed', { failure }, 'roll-back'],
+  ['a later one failed', { ...rolled, serving: 1, failure }, 'roll-back'],
+  ['half way', { ...rolled, serving: 1, moved: 1 }, 'wait'],
+  ['the last old one drains', { ...rolled, leaving: 1 }, 'wait'],
+  ['all serve', rolled, 'finish'],
+  ['more are wanted now', { ...rolled, wanted: 3 }, 'wait'],
+  ['more were added, one boots', { ...rolled, wanted: 3, slots: 3, moved: 3 }, 'wait'],
+  ['fewer are wanted now', { ...rolled, wanted: 1 }, 'wait'],
+  ['no worker is wanted any more', { phase: 'rolling', isStatic: true, wanted: 0, slots: 0 }, 'finish'],
+]
+for (const [title, more, expected] of cases) {
+  t.test(title, t => {
+    t.equal(nextReloadStep(facts(more)), expected)
+    t.end()
+  })
+}

@@ -1,0 +1,36 @@
+/** The load of the workers over all proxies: `supervisor/worker-loads.ts`. */
+
+import t from 'tap'
+import { WorkerLoads } from '../../supervisor/worker-loads.js'
+
+const load = (workerId: number, requests: number, inFlight: number, lagMs: number) => ({
+  workerId,
+  requests,
+  inFlight,
+  lagMs,
+})
+
+t.test('proxies add up, the worst lag counts, and the dead stay counted', t => {
+  const loads = new WorkerLoads()
+  t.same(loads.of(1), { requests: 0, inFlight: 0, lagMs: null })
+  loads.update(1, [load(1, 10, 1, 5), load(2, 3, 0, 0)])
+  loads.update(2, [load(1, 20, 2, 9)])
+  t.same(loads.of(1), { requests: 30, inFlight: 3, lagMs: 9 })
+  loads.update(1, [load(1, 11, 0, 4)])
+  t.same(loads.of(1), { requests: 31, inFlight: 2, lagMs: 9 })
+  t.same(loads.of(2), { requests: 0, inFlight: 0, lagMs: null }, 'no longer named')
+  loads.proxyGone(2)
+  t.same(loads.of(1), { requests: 31, inFlight: 0, lagMs: 4 })
+  loads.update(2, [load(1, 1, 1, 0)])
+  t.same(loads.of(1), { requests: 32, inFlight: 1, lagMs: 4 })
+  loads.workerGone(1)
+  t.same(loads.of(1).requests, 12)
+  t.end()
+})
+
+t.test('a proxy that never told anything may die', t => {
+  const loads = new WorkerLoads()
+  loads.proxyGone(3)
+  t.same(loads.of(1), { requests: 0, inFlight: 0, lagMs: null })
+  t.end()
+})
