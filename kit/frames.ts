@@ -39,7 +39,8 @@ export const FRAME = {
   seen: 11,
 } as const
 
-export const REQUEST_FLAG = { body: 1, close: 2, http10: 4, encrypted: 8 } as const
+/** `expect`: the client waits for 100 (Continue). */
+export const REQUEST_FLAG = { body: 1, close: 2, http10: 4, encrypted: 8, expect: 16 } as const
 export const RESPONSE_FLAG = { complete: 1, close: 2 } as const
 
 export const FRAME_HEADER_BYTES = 8
@@ -169,7 +170,7 @@ export class FrameReader {
       this.#listener(bytes[offset + 3]!, bytes.readUInt32LE(offset + 4), bytes, start, start + length)
       offset = start + length
     }
-    if (offset < bytes.length) this.#keep(bytes.subarray(offset))
+    if (offset < bytes.length) this.#keep(Buffer.from(bytes.subarray(offset)))
   }
 
   #keep(rest: Buffer): void {

@@ -11,8 +11,8 @@ import type { SonicBoom } from 'sonic-boom'
 import sonicBoom from 'sonic-boom'
 import { reasonOf } from './failure.js'
 import { createLog } from './log.js'
-import type { Credentials } from './messages.js'
 import { openLogFile } from './log-file.js'
+import type { Credentials } from './messages.js'
 
 /** `path` null: standard output. `complain` gets the one line about a broken log: the original standard error. */
 export interface LogSinkOptions {

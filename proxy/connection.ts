@@ -7,6 +7,7 @@
  */
 
 import type { Socket } from 'node:net'
+import { CLIENT_READ_BYTES, readAccepted } from '../kit/read-buffer.js'
 import { httpDate, monotonicMs } from './clock.js'
 import { type OwnAnswer, titleOf } from './error-response.js'
 import type { Client, Exchange } from './exchange.js'
@@ -25,6 +26,7 @@ const LINGER_MS = 2000
 const FLUSH_MS = 60_000
 /** A body with no more than this left is read to its end, to keep the connection. */
 const KEEP_BYTES = 64 * 1024
+const NOTHING = Buffer.alloc(0)
 
 /** Limits of a connection; changed in place when the configuration changes. */
 export interface ConnectionLimits {
@@ -47,6 +49,8 @@ export class Connection implements Client {
   #sinceMs = monotonicMs()
   /** Nothing more is read as a request: the last answer is out or on its way. */
   #last = false
+  /** The socket is a tunnel's: what comes is passed on as a stream. */
+  #taken = false
   #lingeredBytes = 0
   /** The kernel has all of the last answer. */
   #flushed = false
@@ -60,7 +64,7 @@ export class Connection implements Client {
     this.#limits = limits
     this.address = plainAddress(socket.remoteAddress)
     this.port = socket.remotePort ?? 0
-    socket.on('data', this.#read)
+    readAccepted(socket, bytes => this.#read(bytes), CLIENT_READ_BYTES)
     socket.on('drain', () => this.#drained())
     socket.on('end', () => this.#clientEnded())
     // `close` follows and does the work: a client that resets its connection is no news.
@@ -117,9 +121,9 @@ export class Connection implements Client {
   takeSocket(): { socket: Socket; early: Buffer } {
     const early = this.#pending ?? Buffer.alloc(0)
     this.#pending = null
-    this.#socket.removeAllListeners('data')
     this.#socket.removeAllListeners('end')
     this.#socket.pause()
+    this.#taken = true
     return { socket: this.#socket, early }
   }
 
@@ -149,14 +153,21 @@ export class Connection implements Client {
     this.#socket.destroy()
   }
 
-  readonly #read = (chunk: Buffer): void => {
-    if (this.#last) return this.#discard(chunk.length)
-    if (this.#pending !== null) {
+  /** `chunk` is valid for this call only: a head is read in place, all else is copied. */
+  #read(chunk: Buffer): void {
+    if (this.#taken) this.#socket.push(Buffer.from(chunk))
+    else if (this.#last) this.#discard(chunk.length)
+    else if (this.#pending !== null) {
       this.#pending = Buffer.concat([this.#pending, chunk])
-      if (this.#exchange !== null && this.#body === null) return this.#pauseWhenFull()
-      return this.#goOn()
-    }
-    this.#consume(chunk)
+      if (this.#exchange !== null && this.#body === null) this.#pauseWhenFull()
+      else this.#goOn()
+    } else if (this.#mayRead) this.#consume(chunk)
+    else this.#consume(Buffer.from(chunk))
+  }
+
+  /** What comes next is the head of a request, and it may be looked at. */
+  get #mayRead(): boolean {
+    return this.#exchange === null && this.#body === null && !this.#socket.writableNeedDrain
   }
 
   /** Works through what has been waiting. */
@@ -177,13 +188,13 @@ export class Connection implements Client {
         bytes = bytes.subarray(taken)
         // An answer given meanwhile may have ended the connection and let the body go.
         if (body.complete && this.#body === body) this.#body = null
-      } else if (this.#exchange !== null || this.#socket.writableNeedDrain) {
-        this.#pending = bytes
-        return this.#pauseWhenFull()
-      } else {
+      } else if (this.#mayRead) {
         const taken = this.#readHead(bytes)
         if (taken === 0) return
-        bytes = bytes.subarray(taken)
+        bytes = taken === bytes.length ? NOTHING : Buffer.from(bytes.subarray(taken))
+      } else {
+        this.#pending = bytes
+        return this.#pauseWhenFull()
       }
     }
     if (this.#last) this.#discard(bytes.length)
@@ -218,7 +229,7 @@ export class Connection implements Client {
 
   /** The rest of a head is awaited, from its first byte on for `headMs`. */
   #wait(bytes: Buffer): void {
-    this.#pending = bytes
+    this.#pending = Buffer.from(bytes)
     if (this.#headBegun) return
     this.#headBegun = true
     this.#sinceMs = monotonicMs()

@@ -11,7 +11,7 @@ import { Link, type LinkEvents } from './link.js'
 
 export interface DispatcherEvents {
   /** This link takes the exchange now. */
-  assigned(exchange: Exchange, link: Link): void
+  assigned(exchange: Exchange, link: Link, now: number): void
   /** It waited in vain, or could not even wait. */
   refused(exchange: Exchange, code: ErrorCode): void
   /** A retiring worker has nothing in flight any more. */
@@ -89,7 +89,7 @@ export class Dispatcher {
   /** Hands the exchange to the worker with the fewest in flight, or queues it. */
   dispatch(exchange: Exchange, now: number): void {
     const link = this.#waiting.length === 0 ? this.choose(now) : null
-    if (link !== null) this.#events.assigned(exchange, link)
+    if (link !== null) this.#events.assigned(exchange, link, now)
     else if (this.#waiting.length >= this.#settings.queueRequests) this.#events.refused(exchange, 'queue-full')
     else {
       this.#queue(exchange, now)
@@ -100,7 +100,7 @@ export class Dispatcher {
   /** A rescued request has waited already: it goes before the others. */
   dispatchFirst(exchange: Exchange, now: number): void {
     const link = this.choose(now)
-    if (link !== null) return this.#events.assigned(exchange, link)
+    if (link !== null) return this.#events.assigned(exchange, link, now)
     this.#queue(exchange, now)
     this.#waiting.unshift(exchange)
   }
@@ -137,7 +137,7 @@ export class Dispatcher {
       const exchange = this.#waiting[taken]!
       taken += 1
       exchange.queue = null
-      this.#events.assigned(exchange, link)
+      this.#events.assigned(exchange, link, now)
     }
     if (taken > 0) this.#waiting.splice(0, taken)
   }

@@ -20,6 +20,7 @@ import {
   WINDOW_BYTES,
 } from '../kit/frames.js'
 import type { WorkerAddress } from '../kit/messages.js'
+import { LINK_READ_BYTES, readOption } from '../kit/read-buffer.js'
 import { monotonicMs } from './clock.js'
 import type { Exchange } from './exchange.js'
 
@@ -28,7 +29,7 @@ export interface LinkEvents {
   /** The handshake is done. */
   linked(link: Link): void
   /** The answer is complete; `close`: its end is the end of the client's connection. */
-  answered(exchange: Exchange, close: boolean): void
+  answered(exchange: Exchange, close: boolean, now: number): void
   /** The application broke its answer off. */
   aborted(exchange: Exchange): void
   /** The worker is gone, and these were in flight. */
@@ -76,10 +77,9 @@ export class Link {
     this.worker = worker
     this.#lastId = lastId
     this.#events = events
-    this.#socket = connect(worker.linkPath)
+    this.#socket = connect({ path: worker.linkPath, onread: readOption(bytes => this.#read(bytes), LINK_READ_BYTES) })
     this.#writer = new FrameWriter(this.#socket)
     this.#writer.send(frame(FRAME.hello, 0, LINK_VERSION))
-    this.#socket.on('data', chunk => this.#read(chunk))
     // The close event follows and does the work: ECONNRESET of a worker that was killed.
     this.#socket.on('error', () => {})
     this.#socket.on('close', () => this.#lose())
@@ -104,20 +104,18 @@ export class Link {
     exchange.slot = this.worker.slot
     exchange.bodyWindow = WINDOW_BYTES
     this.requests += 1
-    const alone = this.#exchanges.size === 0
     this.#exchanges.set(id, exchange)
     if (!isIdempotent(head.method)) this.#unseen.push(exchange)
     const flags =
       (exchange.hasBody ? REQUEST_FLAG.body : 0) |
       (closeAfter ? REQUEST_FLAG.close : 0) |
       (head.httpMinor === 0 ? REQUEST_FLAG.http10 : 0) |
-      (client.encrypted ? REQUEST_FLAG.encrypted : 0)
+      (client.encrypted ? REQUEST_FLAG.encrypted : 0) |
+      (head.expectContinue && head.httpMinor === 1 && !exchange.continued ? REQUEST_FLAG.expect : 0)
     const payload = encodeRequest(head.method, head.target, exchange.wireHeaders, flags, client.address, client.port)
     this.#writer.send(frame(FRAME.request, id, payload))
     for (const bytes of exchange.kept ?? []) this.sendBody(exchange, bytes)
     if (exchange.bodyComplete && exchange.hasBody) this.endBody(exchange)
-    // Waiting for the end of the turn pays only where others share the write.
-    if (alone) this.#writer.flush()
   }
 
   /** False: the window is used up; the client's `resumeBody` is called when there is credit. */
@@ -197,7 +195,7 @@ export class Link {
 
   #answer(exchange: Exchange, type: number, bytes: Buffer, start: number, end: number): void {
     if (type === FRAME.data) return this.#pass(exchange, bytes, start, end)
-    if (type === FRAME.end) return this.#complete(exchange, bytes[start] ?? 0)
+    if (type === FRAME.end) return this.#complete(exchange, bytes[start] ?? 0, monotonicMs())
     exchange.status = bytes.readUInt16LE(start)
     exchange.answerBegun = true
     exchange.firstByteMs = monotonicMs()
@@ -210,8 +208,10 @@ export class Link {
     }
     const from = start + RESPONSE_PREFIX_BYTES
     exchange.sentBytes += end - from
-    exchange.client.write(end - from <= COPY_BYTES ? bytes.latin1Slice(from, end) : bytes.subarray(from, end))
-    this.#complete(exchange, flags)
+    exchange.client.write(
+      end - from <= COPY_BYTES ? bytes.latin1Slice(from, end) : Buffer.from(bytes.subarray(from, end)),
+    )
+    this.#complete(exchange, flags, exchange.firstByteMs)
   }
 
   #pass(exchange: Exchange, bytes: Buffer, start: number, end: number): void {
@@ -220,7 +220,7 @@ export class Link {
     exchange.sentBytes += length
     exchange.unreturned += length
     const flowing = exchange.client.write(
-      length <= COPY_BYTES ? bytes.latin1Slice(start, end) : bytes.subarray(start, end),
+      length <= COPY_BYTES ? bytes.latin1Slice(start, end) : Buffer.from(bytes.subarray(start, end)),
     )
     if (flowing) this.#returnCredit(exchange)
     else if (!exchange.waitingForClient) {
@@ -238,13 +238,13 @@ export class Link {
     exchange.unreturned = 0
   }
 
-  #complete(exchange: Exchange, flags: number): void {
+  #complete(exchange: Exchange, flags: number, now: number): void {
     this.#exchanges.delete(exchange.linkId)
     this.#forgetUnseen(exchange)
     exchange.link = null
     // The application has answered without reading all of the body: nobody will.
     if (!exchange.bodyComplete) this.#writer.send(frame(FRAME.abort, exchange.linkId))
-    this.#events.answered(exchange, (flags & RESPONSE_FLAG.close) !== 0)
+    this.#events.answered(exchange, (flags & RESPONSE_FLAG.close) !== 0, now)
     this.#events.freed(this)
   }
 

@@ -83,7 +83,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     const route = this.#routes.match(exchange.path)
     exchange.route = route
     if (route === null) this.#fail(exchange, 'not-found')
-    else if (route.kind === 'app') this.#application(exchange, route)
+    else if (route.kind === 'app') this.#application(exchange, route, exchange.startMs)
     else if (route.kind === 'static') this.#file(exchange, [route.folder], route)
     else this.#metrics(exchange)
   }
@@ -112,24 +112,24 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     const application = this.#routes.application(exchange.path)
     if (application === null) return this.#fail(exchange, 'not-found')
     exchange.route = application
-    this.#toWorker(exchange)
+    this.#toWorker(exchange, monotonicMs())
   }
 
-  #application(exchange: Exchange, route: Route): void {
+  #application(exchange: Exchange, route: Route, now: number): void {
     const { checkStatic } = this.#world.settings
     const { method } = exchange.head
     if (checkStatic.length > 0 && (method === 'GET' || method === 'HEAD')) this.#file(exchange, checkStatic, route)
-    else this.#toWorker(exchange)
+    else this.#toWorker(exchange, now)
   }
 
   // 4. Dispatched: to the worker with the fewest in flight, now or when one is free, or after the body where it is to be buffered first.
 
-  #toWorker(exchange: Exchange): void {
+  #toWorker(exchange: Exchange, now: number): void {
     const { head, client } = exchange
     exchange.wireHeaders = wireHeaders(head, client.address, client.encrypted)
     exchange.routed = true
-    if (exchange.bodyComplete || this.#world.settings.postBufferingBytes === 0) this.#dispatch(exchange)
-    else if (exchange.keptBytes >= this.#world.settings.postBufferingBytes) this.#dispatch(exchange)
+    const { postBufferingBytes } = this.#world.settings
+    if (exchange.bodyComplete || exchange.keptBytes >= postBufferingBytes) this.#dispatch(exchange, now)
     else {
       if (head.expectContinue && exchange.keptBytes === 0) this.#continue(exchange)
       client.resumeBody()
@@ -142,9 +142,9 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     exchange.client.write('HTTP/1.1 100 Continue\r\n\r\n')
   }
 
-  #dispatch(exchange: Exchange): void {
+  #dispatch(exchange: Exchange, now: number): void {
     exchange.dispatched = true
-    this.dispatcher.dispatch(exchange, monotonicMs())
+    this.dispatcher.dispatch(exchange, now)
   }
 
   /** A piece of the body. False: read no more of it until `resumeBody`. */
@@ -154,7 +154,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     if (exchange.link !== null) return exchange.link.sendBody(exchange, bytes)
     const { postBufferingBytes } = this.#world.settings
     if (exchange.routed && !exchange.dispatched && exchange.keptBytes >= postBufferingBytes) {
-      this.#dispatch(exchange)
+      this.#dispatch(exchange, monotonicMs())
       if (exchange.finished) return true
       if (exchange.link !== null) return exchange.bodyWindow > 0
     }
@@ -174,18 +174,17 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     if (exchange.finished) return
     if (exchange.link !== null) {
       exchange.link.endBody(exchange)
-      this.#startClock(exchange)
-    } else if (exchange.routed && !exchange.dispatched) this.#dispatch(exchange)
+      this.#startClock(exchange, monotonicMs())
+    } else if (exchange.routed && !exchange.dispatched) this.#dispatch(exchange, monotonicMs())
   }
 
-  assigned(exchange: Exchange, link: Link): void {
-    const now = monotonicMs()
+  assigned(exchange: Exchange, link: Link, now: number): void {
     if (exchange.queuedMs > 0) this.#world.metrics.queued(mountOf(exchange), (now - exchange.queuedMs) / 1000)
     exchange.queuedMs = 0
     exchange.dispatchMs = now
-    if (isTunnel(exchange)) return this.#tunnel(exchange, link)
+    if (isTunnel(exchange)) return this.#tunnel(exchange, link, now)
     link.send(exchange, exchange.client.closing)
-    if (exchange.bodyComplete) this.#startClock(exchange)
+    if (exchange.bodyComplete) this.#startClock(exchange, now)
     else if (exchange.bodyWindow > 0) exchange.client.resumeBody()
   }
 
@@ -199,9 +198,9 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
 
   // 5. At the worker: the clock of harakiri runs from the last byte of the request to the first byte of the answer.
 
-  #startClock(exchange: Exchange): void {
+  #startClock(exchange: Exchange, now: number): void {
     const { harakiriMs } = this.#world.settings
-    if (harakiriMs > 0 && !exchange.answerBegun) exchange.deadlineMs = monotonicMs() + harakiriMs
+    if (harakiriMs > 0 && !exchange.answerBegun) exchange.deadlineMs = now + harakiriMs
   }
 
   linked(link: Link): void {
@@ -234,8 +233,8 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     this.#world.blocked(link, guilty, elapsedMs)
   }
 
-  answered(exchange: Exchange, close: boolean): void {
-    this.#finish(exchange, close)
+  answered(exchange: Exchange, close: boolean, now: number): void {
+    this.#finish(exchange, close, now)
   }
 
   aborted(exchange: Exchange): void {
@@ -264,10 +263,10 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
 
   // 7. Tunnels: a WebSocket handshake goes to the worker's own socket.
 
-  #tunnel(exchange: Exchange, link: Link): void {
+  #tunnel(exchange: Exchange, link: Link, now: number): void {
     exchange.slot = link.worker.slot
     exchange.attempts = 1
-    this.#startClock(exchange)
+    this.#startClock(exchange, now)
     this.tunnels.open(exchange, exchange.client as TunnelClient, link, {
       failed: code => this.#fail(exchange, code),
       over: close => this.#finish(exchange, close),
@@ -291,9 +290,9 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     exchange.client.answer(answer)
   }
 
-  #finish(exchange: Exchange, close: boolean): void {
+  #finish(exchange: Exchange, close: boolean, now = monotonicMs()): void {
     if (exchange.finished) return
-    this.#close(exchange)
+    this.#close(exchange, now)
     exchange.client.answerComplete(close)
   }
 
@@ -313,10 +312,9 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     exchange.cancel?.()
   }
 
-  #close(exchange: Exchange): void {
+  #close(exchange: Exchange, now = monotonicMs()): void {
     exchange.finished = true
     exchange.kept = null
-    const now = monotonicMs()
     const mount = mountOf(exchange)
     const { metrics, accessLog } = this.#world
     metrics.finished(mount, exchange.head.method, exchange.status, (now - exchange.startMs) / 1000)

@@ -45,7 +45,7 @@ function describeWorkers({ proxies, wanted, workers }: StatusReport): string {
 /** As somebody in `cwd` would write it. */
 function shortPath(path: string, cwd: string): string {
   const near = relative(cwd, path)
-  return near.startsWith('..') || near === '' ? path : near
+  return cwd === '/' || near.startsWith('..') || near === '' ? path : near
 }
 
 /** For pasting into a shell. */

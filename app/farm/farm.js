@@ -57,9 +57,14 @@ server.on('upgrade', (request, socket, head) => {
 server.listen(process.env.PORT ?? 3000, process.env.HOST ?? '127.0.0.1', () => {
   // Behind a server of slots the address is not ours to announce.
   if (process.env.DAIMYO_SLOT !== undefined) return
-  const { address, port } = server.address()
-  console.log(`farm ${version} listens on http://${address.includes(':') ? `[${address}]` : address}:${port}/`)
+  console.log(`farm ${version} listens on ${printAddress(server.address())}`)
 })
+
+/** A unix socket's address is its path. */
+function printAddress(at) {
+  if (typeof at === 'string') return at
+  return `http://${at.family === 'IPv6' ? `[${at.address}]` : at.address}:${at.port}/`
+}
 
 function answer(request, response) {
   const startMs = performance.now()

@@ -4,6 +4,7 @@
  */
 
 import type { RequestListener } from 'node:http'
+import { inspect } from 'node:util'
 import { getRequestListener, RequestError } from '@hono/node-server'
 
 /** An application as Hono and its relatives export it; the second argument holds Node's `incoming` and `outgoing`. */
@@ -22,7 +23,7 @@ export function fetchListener(fetch: Fetch): RequestListener {
 function answerError(thrown: unknown): Response {
   if (thrown instanceof RequestError) return textResponse(400, 'Bad Request')
   // The client left and the application passed its `signal` on: nobody waits for the answer, and nothing is wrong.
-  if (!isAbort(thrown)) console.error(thrown)
+  if (!isAbort(thrown)) process.stderr.write(`${inspect(thrown)}\n`)
   return textResponse(500, 'Internal Server Error')
 }
 

@@ -10,6 +10,7 @@ import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { FrameWriter } from '../../kit/frame-writer.js'
 import { decodeRequest, FRAME, FrameReader, frame, isIdempotent, LINK_VERSION, pongFrame } from '../../kit/frames.js'
+import { LINK_READ_BYTES, readAccepted } from '../../kit/read-buffer.js'
 import type { NodeInternals } from './node-internals.js'
 import { type RequestHome, ServedRequest } from './served-request.js'
 
@@ -41,7 +42,7 @@ export class LinkConnection implements RequestHome {
     this.#host = host
     this.writer = new FrameWriter(socket)
     this.writer.send(frame(FRAME.hello, 0, LINK_VERSION))
-    socket.on('data', chunk => this.#read(chunk))
+    readAccepted(socket, chunk => this.#read(chunk), LINK_READ_BYTES)
     // The close event follows and does the work: ECONNRESET of a proxy that was killed.
     socket.on('error', () => {})
     socket.on('close', () => this.#closed())
@@ -124,10 +125,10 @@ export class LinkConnection implements RequestHome {
     const request = this.#requests.get(id)
     if (request === undefined) return
     try {
-      if (type === FRAME.data) request.body(bytes.subarray(start, end))
-      else if (type === FRAME.end) request.bodyEnd(bytes.latin1Slice(start, end))
-      else if (type === FRAME.credit) request.credit(bytes.readUInt32LE(start))
-      else request.abort()
+      if (type === FRAME.data) request.runInAsyncScope(request.body, request, Buffer.from(bytes.subarray(start, end)))
+      else if (type === FRAME.end) request.runInAsyncScope(request.bodyEnd, request, bytes.latin1Slice(start, end))
+      else if (type === FRAME.credit) request.runInAsyncScope(request.credit, request, bytes.readUInt32LE(start))
+      else request.runInAsyncScope(request.abort, request)
     } catch (error) {
       throwLater(error)
     }
@@ -143,14 +144,14 @@ export class LinkConnection implements RequestHome {
 
   #closed(): void {
     this.#batch = []
-    for (const request of [...this.#requests.values()]) request.abort()
+    for (const request of [...this.#requests.values()]) request.runInAsyncScope(request.abort, request)
   }
 }
 
 /** An application that throws here is judged as by Node (`uncaughtException`), but the rest of its batch is not lost by it. */
 function startOne(request: ServedRequest): void {
   try {
-    request.start()
+    request.runInAsyncScope(request.start, request)
   } catch (error) {
     throwLater(error)
   }

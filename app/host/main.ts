@@ -7,7 +7,7 @@ import { chmodSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { dropPrivileges } from '../../kit/drop-privileges.js'
-import { reasonOf } from '../../kit/failure.js'
+import { Failure, reasonOf } from '../../kit/failure.js'
 import type { MasterToWorker, WorkerSettings } from '../../kit/messages.js'
 import { type LinkServer, openLinkServer } from './link-server.js'
 import { loadApplication } from './load-application.js'
@@ -53,6 +53,8 @@ async function start(settings: WorkerSettings): Promise<void> {
     why => channel.send({ type: 'event', event: 'metrics-trouble', fields: { slot: settings.slot, why } }),
   )
   running = { application, link, metrics }
+  // So that gauges of the application do not vanish for a second when the worker before this one goes.
+  void metrics.flush()
   channel.send({ type: 'ready', bootMs: Math.round(process.uptime() * 1000) })
 }
 
@@ -65,9 +67,14 @@ function countRequests(maxRequests: number): () => void {
 }
 
 async function fail(thrown: unknown): Promise<void> {
-  const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
-  await channel.sent({ type: 'failed', reason: reasonOf(thrown), stack })
+  await channel.sent({ type: 'failed', reason: reasonOf(thrown), stack: applicationStack(thrown) })
   process.exit(1)
+}
+
+/** Empty for a finding of our own, whose message says it all: only the application's stacks help the operator. */
+function applicationStack(thrown: unknown): string {
+  if (thrown instanceof Failure) return ''
+  return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
 }
 
 /** The proxies send nothing any more; what is left are tunnels, direct connections, and the application's own clean-up. */

@@ -6,6 +6,7 @@
  * events, `aborted`) is done here in the same order.
  */
 
+import { AsyncResource } from 'node:async_hooks'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { FrameWriter } from '../../kit/frame-writer.js'
 import {
@@ -37,6 +38,7 @@ const HIGH_WATER_BYTES = 16 * 1024
 /** Larger buffers travel as they are, smaller ones are copied into the frame's string. */
 const COPY_BYTES = 4096
 const FRAME_BYTES = 64 * 1024
+const NOTHING: (() => void)[] = []
 const NOT_ASCII = /[^\x00-\x7f]/
 
 interface Waiting {
@@ -52,7 +54,11 @@ export interface RequestHome {
   forget(id: number): void
 }
 
-export class ServedRequest implements VirtualSocketOwner {
+/**
+ * An asynchronous context of its own for each request, in which everything that concerns it is to be called (`runInAsyncScope`): the link's
+ * socket is shared, and what an application stores with `AsyncLocalStorage.enterWith` would be found by the requests of other clients.
+ */
+export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   readonly id: number
   readonly #home: RequestHome
   readonly #flags: number
@@ -71,6 +77,9 @@ export class ServedRequest implements VirtualSocketOwner {
   #allowance: number | undefined
   #headSent = false
   #ended = false
+  #started = false
+  /** What came of the body before the application had the request. */
+  #early: (() => void)[] = NOTHING
   /** The response is over for us: complete, aborted or destroyed. */
   #over = false
   /** Request body bytes handed to the application and not yet returned as credit. */
@@ -78,6 +87,7 @@ export class ServedRequest implements VirtualSocketOwner {
   #bodyPaused = false
 
   constructor(home: RequestHome, id: number, wire: WireRequest) {
+    super('DAIMYOREQUEST')
     this.#home = home
     this.id = id
     this.#flags = wire.flags
@@ -89,24 +99,23 @@ export class ServedRequest implements VirtualSocketOwner {
     this.#response.on('prefinish', () => this.#responseEnded())
     this.#response.on('finish', () => this.#responseFinished())
     if (home.server.timeout > 0) this.#socket.setTimeout(home.server.timeout)
-    if (!this.#has(REQUEST_FLAG.body)) completeRequest(this.#request, [])
   }
 
-  /** Hands the request to the application, as `node:http` would. */
+  /** Hands the request to the application, as `node:http` would: its body, or the end of none, comes behind the event. */
   start(): void {
-    const { server } = this.#home
-    if (this.#request.headers.expect !== undefined && !this.#has(REQUEST_FLAG.http10)) {
-      if (server.listenerCount('checkContinue') > 0) {
-        server.emit('checkContinue', this.#request, this.#response)
-        return
-      }
-      this.#response.writeContinue()
+    this.#started = true
+    try {
+      this.#emit()
+    } finally {
+      for (const take of this.#early) take()
+      this.#early = NOTHING
+      if (!this.#has(REQUEST_FLAG.body)) this.bodyEnd('')
     }
-    server.emit('request', this.#request, this.#response)
   }
 
   /** A piece of the request's body; `bytes` is ours to keep. */
   body(bytes: Buffer): void {
+    if (!this.#started) return this.#keep(() => this.body(bytes))
     if (this.#request.destroyed) return
     this.#socket.received(bytes.length)
     this.#bodyHeld += bytes.length
@@ -115,6 +124,7 @@ export class ServedRequest implements VirtualSocketOwner {
   }
 
   bodyEnd(trailers: string): void {
+    if (!this.#started) return this.#keep(() => this.bodyEnd(trailers))
     completeRequest(this.#request, trailers === '' ? [] : trailers.split('\n'))
     if (this.#over) this.#home.forget(this.id)
   }
@@ -176,6 +186,23 @@ export class ServedRequest implements VirtualSocketOwner {
     ]
     if (!handled.includes(true)) this.#socket.destroy()
     this.#socket.emit('timeout')
+  }
+
+  #keep(take: () => void): void {
+    if (this.#early === NOTHING) this.#early = []
+    this.#early.push(take)
+  }
+
+  #emit(): void {
+    const { server } = this.#home
+    if (this.#has(REQUEST_FLAG.expect)) {
+      if (server.listenerCount('checkContinue') > 0) {
+        server.emit('checkContinue', this.#request, this.#response)
+        return
+      }
+      this.#response.writeContinue()
+    }
+    server.emit('request', this.#request, this.#response)
   }
 
   /**

@@ -420,9 +420,9 @@ export const OPTIONS = {
     default: null,
     takesEffect: 'restart',
     summary:
-      'Folder of the workers’ sockets and the control socket. Without it: `$RUNTIME_DIRECTORY`, or a folder of ' +
-      'this INI below `/run/daimyo` (as root), `$XDG_RUNTIME_DIR/daimyo` or the folder for temporary files. ' +
-      'Relative to where daimyo was started.',
+      'Folder of the workers’ sockets and the control socket. Without it: as root a folder of this INI below ' +
+      '`/run/daimyo`, else `$RUNTIME_DIRECTORY`, or a folder of this INI below `$XDG_RUNTIME_DIR/daimyo` or the ' +
+      'folder for temporary files. Relative to where daimyo was started.',
     example: 'run-dir = /run/daimyo/shop',
     setting: 'runDir',
   },

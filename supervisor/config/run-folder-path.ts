@@ -18,11 +18,14 @@ export interface RunFolderFacts {
   cwd: string
 }
 
-/** The folder, absolute. systemd's RuntimeDirectory= goes before our own choice. */
+/**
+ * The folder, absolute. systemd's RuntimeDirectory= goes before our own choice, but not for root: systemd gives that folder back to
+ * root whenever it runs ExecReload=, and workers that became another user are locked out of it.
+ */
 export function runFolderPath({ configured, file, environment, uid, cwd }: RunFolderFacts): string {
   if (configured !== null) return configured
   const [given] = (environment.RUNTIME_DIRECTORY ?? '').split(':')
-  if (given?.startsWith('/')) return given
+  if (uid !== 0 && given?.startsWith('/')) return given
   const name = file === null ? 'daimyo' : basename(file.absolute, extname(file.absolute))
   const identity = file === null ? cwd : `${file.absolute}${file.section === '' ? '' : `:${file.section}`}`
   const hash = createHash('sha256').update(identity).digest('hex').slice(0, 8)

@@ -17,7 +17,9 @@ function become(credentials: Credentials | null, user = 0): unknown {
     try { process.setuid(0) } catch { back = false }
     const who = [process.getuid(), process.geteuid(), process.getgid(), process.getegid()]
     console.log(JSON.stringify({ who, groups: process.getgroups(), back, error }))`
-  return JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', script], { env: {}, encoding: 'utf8' }))
+  return JSON.parse(
+    execFileSync(process.execPath, ['--input-type=module', '-e', script], { env: {}, encoding: 'utf8' }),
+  )
 }
 
 const isRoot = process.getuid?.() === 0

@@ -1,11 +1,11 @@
 /** The sending half of a link: one write a turn, order kept, and write errors that do not end the reading. */
 
 import { once } from 'node:events'
-import { createServer, connect, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { FRAME, FrameReader, frame } from '../../kit/frames.js'
 import { FrameWriter } from '../../kit/frame-writer.js'
+import { FRAME, FrameReader, frame } from '../../kit/frames.js'
 import { scratchFolder } from '../supervisor/scratch-folder.js'
 
 /** Both ends of a unix socket connection. */

@@ -8,7 +8,14 @@ import { type Client, Exchange } from '../../proxy/exchange.js'
 import type { RequestHead } from '../../proxy/request-head.js'
 import { scratchFolder } from '../supervisor/scratch-folder.js'
 
-const HEAD: Partial<RequestHead> = { method: 'GET', target: '/a?b', httpMinor: 1, userAgent: '', referer: '', length: 0 }
+const HEAD: Partial<RequestHead> = {
+  method: 'GET',
+  target: '/a?b',
+  httpMinor: 1,
+  userAgent: '',
+  referer: '',
+  length: 0,
+}
 
 function exchangeOf(head: Partial<RequestHead>, more: Partial<Exchange> = {}): Exchange {
   const exchange = new Exchange({ ...HEAD, ...head } as RequestHead, { address: '192.0.2.1' } as Client, 1000)
@@ -27,10 +34,18 @@ t.test('one line for one request, which cannot be forged', async t => {
       ['GET /a?b HTTP/1.0', '504', '312', 'http://x/', 'curl/8', '0.003', '2', '3'],
     ],
     ['a quote in the target', exchangeOf({ target: '/"' }), ['GET /\\x22 HTTP/1.1']],
-    ['a quote in the agent', exchangeOf({ userAgent: 'a" 200 "' }), ['GET /a?b HTTP/1.1', '200', '312', '-', 'a\\x22 200 \\x22']],
+    [
+      'a quote in the agent',
+      exchangeOf({ userAgent: 'a" 200 "' }),
+      ['GET /a?b HTTP/1.1', '200', '312', '-', 'a\\x22 200 \\x22'],
+    ],
     ['a backslash', exchangeOf({ userAgent: '\\x22' }), ['GET /a?b HTTP/1.1', '200', '312', '-', '\\x5Cx22']],
     ['a line feed', exchangeOf({ referer: 'a\nb' }), ['GET /a?b HTTP/1.1', '200', '312', 'a\\x0Ab']],
-    ['an escape sequence', exchangeOf({ referer: '\x1b[31m\x7f' }), ['GET /a?b HTTP/1.1', '200', '312', '\\x1B[31m\\x7F']],
+    [
+      'an escape sequence',
+      exchangeOf({ referer: '\x1b[31m\x7f' }),
+      ['GET /a?b HTTP/1.1', '200', '312', '\\x1B[31m\\x7F'],
+    ],
     ['latin1', exchangeOf({ userAgent: '\x85\xff' }), ['GET /a?b HTTP/1.1', '200', '312', '-', '\\x85\\xFF']],
     ['an encoded line feed stays encoded', exchangeOf({ target: '/%0a' }), ['GET /%0a HTTP/1.1']],
   ]
@@ -82,12 +97,16 @@ t.test('a path that cannot be opened', async t => {
   t.match(await written(`${path}.1`), /\/still/, 'and the old file is still written to')
 })
 
-t.test('a full disk is told once, and the end does not wait for it', {
-  skip: existsSync('/dev/full') ? false : 'needs /dev/full',
-}, async t => {
-  const told: string[] = []
-  const log = new AccessLog('/dev/full', why => told.push(why))
-  log.write(exchangeOf({}), 1003)
-  await log.close()
-  t.same(told, ['ENOSPC'])
-})
+t.test(
+  'a full disk is told once, and the end does not wait for it',
+  {
+    skip: existsSync('/dev/full') ? false : 'needs /dev/full',
+  },
+  async t => {
+    const told: string[] = []
+    const log = new AccessLog('/dev/full', why => told.push(why))
+    log.write(exchangeOf({}), 1003)
+    await log.close()
+    t.same(told, ['ENOSPC'])
+  },
+)

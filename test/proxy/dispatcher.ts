@@ -53,7 +53,15 @@ async function open(t: Test, workers: number, settings: Partial<ProxySettings> =
 function exchangeNamed(title: string): Exchange {
   const head = { method: 'GET', target: title, httpMinor: 1 }
   const client = { encrypted: false, address: '', port: 0 }
-  return { title, head, client, wireHeaders: '', bodyComplete: true, hasBody: false, queue: null } as unknown as Exchange
+  return {
+    title,
+    head,
+    client,
+    wireHeaders: '',
+    bodyComplete: true,
+    hasBody: false,
+    queue: null,
+  } as unknown as Exchange
 }
 
 t.test('the worker with the fewest in flight gets it, up to its limit; the rest waits in order', async t => {

@@ -13,7 +13,11 @@ t.test('each error has a status of its kind and a body that says it', async t =>
     t.ok(source === 'upstream' || retry === 'never', `${code}: only what an upstream did is tried again`)
     t.match(answer.body, new RegExp(`^${status} [A-Z][^\\n]+: [a-z][^\\n]+\\n$|^499 Unknown: [^\\n]+\\n$`), code)
     t.same(answer.fields[0], ['Content-Type', 'text/plain; charset=utf-8'], code)
-    t.equal(answer.fields.some(([name]) => name === 'Retry-After'), status === 503, `${code}: Retry-After with 503`)
+    t.equal(
+      answer.fields.some(([name]) => name === 'Retry-After'),
+      status === 503,
+      `${code}: Retry-After with 503`,
+    )
   }
 })
 

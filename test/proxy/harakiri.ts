@@ -46,13 +46,19 @@ interface Told {
 }
 
 /** Sweeps from 0 to `untilMs`; `turns` says whether the loop of that link turns at that time. */
-function run(links: FakeLink[], untilMs: number, turns: (link: FakeLink, now: number) => boolean, harakiriMs = HARAKIRI_MS) {
+function run(
+  links: FakeLink[],
+  untilMs: number,
+  turns: (link: FakeLink, now: number) => boolean,
+  harakiriMs = HARAKIRI_MS,
+) {
   const told: Told[] = []
   let atMs = 0
   const clock = new HarakiriClock({
     expired: exchange => {
       told.push({ what: 'expired', title: exchange.title, atMs })
-      for (const link of links) if (link.exchanges.includes(exchange)) link.exchanges.splice(link.exchanges.indexOf(exchange), 1)
+      for (const link of links)
+        if (link.exchanges.includes(exchange)) link.exchanges.splice(link.exchanges.indexOf(exchange), 1)
     },
     blocked: (link, title) => {
       told.push({ what: 'blocked', title, atMs })
@@ -82,7 +88,10 @@ t.test('many at once are all on time', async t => {
     const deadlines = new Map(link.exchanges.map(each => [each.title, each.deadlineMs]))
     const told = run([link], 10_000, () => true)
     t.equal(told.length, 200)
-    t.ok(told.every(each => each.what === 'expired'), 'nobody is blocked')
+    t.ok(
+      told.every(each => each.what === 'expired'),
+      'nobody is blocked',
+    )
     const latest = Math.max(...told.map(each => each.atMs - (deadlines.get(each.title) ?? 0)))
     t.ok(latest <= 4 * SWEEP_MS, `${spacingMs} ms apart: at most ${latest} ms late`)
   }
@@ -179,7 +188,11 @@ t.test('what is not judged', async t => {
   for (const [title, prepare, harakiriMs] of cases) {
     const link = new FakeLink()
     prepare(link)
-    t.same(run([link], 10_000, () => title === 'no clock running', harakiriMs), [], title)
+    t.same(
+      run([link], 10_000, () => title === 'no clock running', harakiriMs),
+      [],
+      title,
+    )
   }
 })
 

@@ -1,7 +1,15 @@
 /** The proxy's end of a link against a worker that is played: ids, acknowledgements, answers in pieces, credit, death. */
 
 import t, { type Test } from 'tap'
-import { creditFrame, FRAME, frame, frameHeader, RESPONSE_FLAG, responsePrefix, WINDOW_BYTES } from '../../kit/frames.js'
+import {
+  creditFrame,
+  FRAME,
+  frame,
+  frameHeader,
+  RESPONSE_FLAG,
+  responsePrefix,
+  WINDOW_BYTES,
+} from '../../kit/frames.js'
 import { type Client, Exchange } from '../../proxy/exchange.js'
 import { Link } from '../../proxy/link.js'
 import { isRefusal } from '../../proxy/refusal.js'
@@ -155,8 +163,8 @@ t.test('an acknowledgement of one attempt says nothing of the next', async t => 
 
 t.test('answers: in one frame, in pieces, broken off, in vain', async t => {
   const { worker, link, until, told } = await open(t)
-  const [whole, pieces, broken, released, closing] = ['/whole', '/pieces', '/broken', '/released', '/closing'].map(target =>
-    exchangeOf('GET', target),
+  const [whole, pieces, broken, released, closing] = ['/whole', '/pieces', '/broken', '/released', '/closing'].map(
+    target => exchangeOf('GET', target),
   ) as [TestExchange, TestExchange, TestExchange, TestExchange, TestExchange]
   for (const exchange of [whole, pieces, broken, released, closing]) link.send(exchange, false)
   await worker.has(FRAME.request, 5)
@@ -170,7 +178,13 @@ t.test('answers: in one frame, in pieces, broken off, in vain', async t => {
   worker.say(frame(FRAME.abort, late), frame(FRAME.credit, 4711, '\x01\0\0\0'), frame(FRAME.end, 4711, '\0'))
   worker.answer(closing.linkId, 'y', RESPONSE_FLAG.close)
   await until('answered GET /closing close')
-  t.same(told, ['linked', 'answered GET /whole', 'answered GET /pieces', 'aborted GET /broken', 'answered GET /closing close'])
+  t.same(told, [
+    'linked',
+    'answered GET /whole',
+    'answered GET /pieces',
+    'aborted GET /broken',
+    'answered GET /closing close',
+  ])
   t.match(whole, { status: 200, answerBegun: true, link: null, sentBytes: whole.client.received.length })
   t.equal(pieces.client.received, `${OK}abcd`)
   t.equal(pieces.status, 201)
@@ -275,7 +289,13 @@ t.test('a worker that is not there', async t => {
   worker.die()
   const lost = await new Promise<Link>(resolve => {
     const nothing = () => {}
-    const link = new Link(worker.address, { linked: nothing, answered: nothing, aborted: nothing, freed: nothing, lost: resolve })
+    const link = new Link(worker.address, {
+      linked: nothing,
+      answered: nothing,
+      aborted: nothing,
+      freed: nothing,
+      lost: resolve,
+    })
     t.teardown(() => link.close())
   })
   t.equal(lost.open, false)

@@ -24,17 +24,18 @@ function basic(credentials: string): string[] {
 
 t.test('method and password', async t => {
   const auth = `ops:${await hashPassword('secret')}`
-  const cases: [title: string, auth: string | null, method: string, fields: string[], expected: Partial<OwnAnswer>][] = [
-    ['open', null, 'GET', [], { status: 200, body: 'up 1\n' }],
-    ['HEAD', null, 'HEAD', [], { status: 200 }],
-    ['POST', null, 'POST', [], { status: 405 }],
-    ['right', auth, 'GET', basic('ops:secret'), { status: 200, body: 'up 1\n' }],
-    ['no password', auth, 'GET', [], { status: 401 }],
-    ['wrong password', auth, 'GET', basic('ops:wrong'), { status: 401 }],
-    ['wrong user', auth, 'GET', basic('root:secret'), { status: 401 }],
-    ['not Basic', auth, 'GET', ['Authorization: Bearer secret'], { status: 401 }],
-    ['twice', auth, 'GET', [...basic('ops:secret'), ...basic('ops:secret')], { status: 401 }],
-  ]
+  const cases: [title: string, auth: string | null, method: string, fields: string[], expected: Partial<OwnAnswer>][] =
+    [
+      ['open', null, 'GET', [], { status: 200, body: 'up 1\n' }],
+      ['HEAD', null, 'HEAD', [], { status: 200 }],
+      ['POST', null, 'POST', [], { status: 405 }],
+      ['right', auth, 'GET', basic('ops:secret'), { status: 200, body: 'up 1\n' }],
+      ['no password', auth, 'GET', [], { status: 401 }],
+      ['wrong password', auth, 'GET', basic('ops:wrong'), { status: 401 }],
+      ['wrong user', auth, 'GET', basic('root:secret'), { status: 401 }],
+      ['not Basic', auth, 'GET', ['Authorization: Bearer secret'], { status: 401 }],
+      ['twice', auth, 'GET', [...basic('ops:secret'), ...basic('ops:secret')], { status: 401 }],
+    ]
   for (const [title, userAndHash, method, fields, expected] of cases) {
     const asked: number[] = []
     const page = new MetricsPage(id => {
@@ -45,7 +46,11 @@ t.test('method and password', async t => {
     const answer = await page.answer(exchangeOf(method, fields))
     t.match(answer, expected, title)
     t.equal(asked.length, answer.status === 200 ? 1 : 0, `${title}: the master is asked only by who may`)
-    if (answer.status === 401) t.ok(answer.fields.some(([name]) => name === 'WWW-Authenticate'), title)
+    if (answer.status === 401)
+      t.ok(
+        answer.fields.some(([name]) => name === 'WWW-Authenticate'),
+        title,
+      )
   }
 })
 

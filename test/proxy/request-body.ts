@@ -50,7 +50,12 @@ t.test('finds the end, however the bytes come', async t => {
     ],
     ['chunks', CHUNKED, '3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nGET /', { ...whole, data: 'abcde', rest: 'GET /' }],
     ['no chunk', CHUNKED, '0\r\n\r\n', { ...whole, data: '', rest: '' }],
-    ['trailers', CHUNKED, '1\r\na\r\n0\r\nX: 1\r\nY: 2\r\n\r\n', { ...whole, data: 'a', trailers: 'X\n1\nY\n2', rest: '' }],
+    [
+      'trailers',
+      CHUNKED,
+      '1\r\na\r\n0\r\nX: 1\r\nY: 2\r\n\r\n',
+      { ...whole, data: 'a', trailers: 'X\n1\nY\n2', rest: '' },
+    ],
     ['bad size', CHUNKED, '1\r\na\r\n-1\r\n', { data: 'a', refused: 'bad-chunk-size' }],
     ['framing trailer', CHUNKED, '0\r\nContent-Length: 1\r\n\r\n', { data: '', refused: 'forbidden-trailer' }],
   ]

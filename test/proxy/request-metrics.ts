@@ -58,9 +58,7 @@ t.test('each thing has its own counter, and gauges are what they are now', async
   metrics.queued('/a', 1)
   metrics.connections = 7
   const load = { connections: 3, queued: 2, tunnels: 1, accessLinesDropped: 9 }
-  const values = Object.fromEntries(
-    metrics.families(load).map(family => [family.name, family.values.at(-1)]),
-  )
+  const values = Object.fromEntries(metrics.families(load).map(family => [family.name, family.values.at(-1)]))
   t.match(values, {
     daimyo_harakiris_total: { labels: { mount: '/a' }, value: 1 },
     daimyo_rescues_total: { labels: { outcome: 'again' }, value: 2 },

@@ -21,18 +21,23 @@ const report: StatusReport = {
 
 t.test('in the foreground', async t => {
   t.equal(
-    printBanner({ report, log: null, mode: 'foreground', program: 'daimyo', cwd: '/' }),
+    printBanner({ report, log: null, mode: 'foreground', program: 'daimyo', cwd: '/srv' }),
     `daimyo 0.1.0 runs with pid 400
   serving  http://127.0.0.1:8080  unix:/run/shop.sock
   metrics  http://127.0.0.1:9117/metrics
   workers  2 (0 ready so far), behind 1 proxy
-  config   srv/my shop/farm.ini
+  config   my shop/farm.ini
   log      here
-  status   daimyo status 'srv/my shop/farm.ini'
-  reload   daimyo reload 'srv/my shop/farm.ini'   or  kill -HUP 400
-  stop     daimyo stop 'srv/my shop/farm.ini'   or  Ctrl-C
+  status   daimyo status 'my shop/farm.ini'
+  reload   daimyo reload 'my shop/farm.ini'   or  kill -HUP 400
+  stop     daimyo stop 'my shop/farm.ini'   or  Ctrl-C
 `,
   )
+})
+
+t.test('at the top, where systemd starts services, paths stay whole', async t => {
+  const banner = printBanner({ report, log: null, mode: 'foreground', program: 'daimyo', cwd: '/' })
+  t.match(banner, /^ {2}config {3}\/srv\/my shop\/farm\.ini$/m)
 })
 
 t.test('in the background, from the command line, static files only', async t => {

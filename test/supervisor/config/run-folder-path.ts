@@ -16,9 +16,10 @@ const FACTS: RunFolderFacts = {
 
 const cases: [title: string, facts: Partial<RunFolderFacts>, expected: RegExp][] = [
   ['the option', { configured: '/run/x', environment: { RUNTIME_DIRECTORY: '/run/y' } }, /^\/run\/x$/],
-  ['systemd', { environment: { RUNTIME_DIRECTORY: '/run/y' }, uid: 0 }, /^\/run\/y$/],
+  ['systemd', { environment: { RUNTIME_DIRECTORY: '/run/y' } }, /^\/run\/y$/],
+  ['systemd, but root', { environment: { RUNTIME_DIRECTORY: '/run/y' }, uid: 0 }, /^\/run\/daimyo\/shop-[0-9a-f]{8}$/],
   ['the first of several of systemd', { environment: { RUNTIME_DIRECTORY: '/run/y:/run/z' } }, /^\/run\/y$/],
-  ['a relative one is not systemd’s', { environment: { RUNTIME_DIRECTORY: 'y' }, uid: 0 }, /^\/run\/daimyo\/shop-/],
+  ['a relative one is not systemd’s', { environment: { RUNTIME_DIRECTORY: 'y' } }, /^\/tmp\/daimyo-1000\/shop-/],
   ['root', { uid: 0, environment: { XDG_RUNTIME_DIR: '/run/user/0' } }, /^\/run\/daimyo\/shop-[0-9a-f]{8}$/],
   [
     'a user with a session',

@@ -1,0 +1,188 @@
+/**
+ * The undocumented doors of `node:http`, on whatever version of Node runs this: that each still opens what it is thought to open.
+ */
+
+import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http'
+import t from 'tap'
+import {
+  assignSocket,
+  closesConnection,
+  completeRequest,
+  detachSocket,
+  dumpUnread,
+  emitClose,
+  NodeInternals,
+  promisedBytes,
+} from '../../../app/host/node-internals.js'
+import { VirtualSocket } from '../../../app/host/virtual-socket.js'
+import type { WireRequest } from '../../../kit/frames.js'
+
+const WIRE: WireRequest = {
+  method: 'PUT',
+  target: '/a?b',
+  flags: 0,
+  clientAddress: '1.2.3.4',
+  clientPort: 5,
+  rawHeaders: [],
+}
+
+function open(server: Server = createServer(), wire: Partial<WireRequest> = {}, http10 = false) {
+  let takes = true
+  const owner = {
+    take: () => takes,
+    wantsBody: () => {},
+    destroyedByApplication: () => {},
+    timedOut: () => {},
+  }
+  const whole = { ...WIRE, ...wire }
+  const internals = new NodeInternals(server)
+  const socket = new VirtualSocket(owner, whole, server)
+  const request = internals.createRequest(socket, whole, http10)
+  const response = internals.createResponse(request)
+  assignSocket(response, socket)
+  const refuse = () => {
+    takes = false
+  }
+  return { internals, socket, request, response, refuse }
+}
+
+t.test('a request is what the wire says', async t => {
+  const { request, socket } = open(undefined, { rawHeaders: ['Host', 'a', 'X-A', '1', 'x-a', '2', 'Set-Cookie', 'c'] })
+  t.match(request, {
+    method: 'PUT',
+    url: '/a?b',
+    httpVersion: '1.1',
+    httpVersionMajor: 1,
+    httpVersionMinor: 1,
+    complete: false,
+  })
+  t.same(request.headers, { host: 'a', 'x-a': '1, 2', 'set-cookie': ['c'] })
+  t.same(request.rawHeaders, ['Host', 'a', 'X-A', '1', 'x-a', '2', 'Set-Cookie', 'c'])
+  t.equal(request.socket, socket as unknown)
+  t.match(open(undefined, {}, true).request, { httpVersion: '1.0', httpVersionMinor: 0 })
+})
+
+t.test('repeated fields are joined where the server wants it', async t => {
+  const rawHeaders = ['Age', '1', 'Age', '2']
+  t.equal(open(createServer(), { rawHeaders }).request.headers.age, '1')
+  t.equal(open(createServer({ joinDuplicateHeaders: true }), { rawHeaders }).request.headers.age, '1, 2')
+})
+
+t.test("the application's own message classes are used", async t => {
+  class OwnRequest extends IncomingMessage {}
+  class OwnResponse extends ServerResponse {}
+  const own = open(createServer({ IncomingMessage: OwnRequest, ServerResponse: OwnResponse }) as unknown as Server)
+  t.ok(own.request instanceof OwnRequest && own.response instanceof OwnResponse)
+  const usual = open()
+  t.ok(usual.request instanceof IncomingMessage && usual.response instanceof ServerResponse)
+})
+
+t.test('trailers', async t => {
+  const { request } = open()
+  completeRequest(request, ['X-Sum', '1', 'x-sum', '2'])
+  t.equal(request.complete, true)
+  t.same({ ...request.trailers }, { 'x-sum': '1, 2' })
+  t.same(request.rawTrailers, ['X-Sum', '1', 'x-sum', '2'])
+  t.same(request.headers, {}, 'they are no headers')
+  const without = open().request
+  completeRequest(without, [])
+  t.same([without.complete, { ...without.trailers }], [true, {}])
+})
+
+t.test('what the head promises', async t => {
+  const cases: [title: string, make: (response: ServerResponse) => void, expected: number][] = [
+    ['a length', response => void response.writeHead(200, { 'Content-Length': 5 }), 5],
+    ['a length as text', response => void response.writeHead(200, { 'content-length': '5' }), 5],
+    ['found at the end', response => void response.end('abc'), 3],
+    ['nothing', response => void response.end(), 0],
+    ['chunks', response => void response.write('abc'), -1],
+    ['204', response => void response.writeHead(204).end(), 0],
+    ['304', response => void response.writeHead(304, { 'Content-Length': 5 }).end(), 0],
+    ['no number', response => void response.writeHead(200, { 'Content-Length': 'x' }), Number.NaN],
+    ['below 0', response => void response.writeHead(200, { 'Content-Length': '-1' }), Number.NaN],
+    ['not whole', response => void response.writeHead(200, { 'Content-Length': '1.5' }), Number.NaN],
+    [
+      'too long to count',
+      response => void response.writeHead(200, { 'Content-Length': '9007199254740993' }),
+      Number.NaN,
+    ],
+  ]
+  for (const [title, make, expected] of cases) {
+    const { response } = open()
+    make(response)
+    t.same(promisedBytes(response), expected, title)
+  }
+  const { response } = open(undefined, { method: 'HEAD' })
+  response.writeHead(200, { 'Content-Length': 5 }).end()
+  t.equal(promisedBytes(response), 0, 'HEAD')
+  const old = open(undefined, {}, true).response
+  old.end('abc')
+  t.equal(promisedBytes(old), 3, 'HTTP/1.0 ends with its connection and yet its length is known')
+})
+
+t.test('whose end is the end of the connection', async t => {
+  const cases: [title: string, make: (response: ServerResponse) => void, expected: boolean][] = [
+    ['usual', response => void response.end('a'), false],
+    ['the client wants it', response => void Object.assign(response, { shouldKeepAlive: false }).end('a'), true],
+    ['the application wants it', response => void response.writeHead(200, { Connection: 'close' }).end('a'), true],
+    [
+      'no length and no chunks',
+      response => {
+        response.useChunkedEncodingByDefault = false
+        response.write('a')
+        response.end()
+      },
+      true,
+    ],
+  ]
+  for (const [title, make, expected] of cases) {
+    const { response } = open()
+    make(response)
+    t.equal(closesConnection(response), expected, title)
+  }
+})
+
+t.test('a refused write, and that it may go on', async t => {
+  const { internals, response, refuse } = open()
+  let drains = 0
+  response.on('drain', () => (drains += 1))
+  internals.drain(response)
+  t.equal(drains, 0, 'nobody waits')
+  refuse()
+  t.equal(response.write('a'), false)
+  t.equal(response.writableNeedDrain, true)
+  internals.drain(response)
+  t.equal(response.writableNeedDrain, false)
+  t.equal(drains, 1)
+  internals.drain(response)
+  t.equal(drains, 1)
+})
+
+t.test('the end of a response', async t => {
+  const { response, socket } = open()
+  let closes = 0
+  response.on('close', () => (closes += 1))
+  t.equal(response.socket, socket as unknown)
+  detachSocket(response, socket)
+  t.equal(response.socket, null)
+  t.equal(socket.listenerCount('close'), 0)
+  emitClose(response)
+  emitClose(response)
+  t.equal(closes, 1)
+  t.match(response, { destroyed: true, closed: true })
+})
+
+t.test('an unread body runs away, one that is read does not', async t => {
+  const unread = open().request
+  unread.push('abc')
+  completeRequest(unread, [])
+  const ended = new Promise(resolve => unread.on('end', resolve))
+  dumpUnread(unread)
+  await ended
+  const { request } = open()
+  request.push('abc')
+  completeRequest(request, [])
+  t.equal(String(request.read(1)), 'a')
+  dumpUnread(request)
+  t.equal(String(request.read()), 'bc')
+})

@@ -1,0 +1,135 @@
+/** The socket that an application sees: what it says of the client, and that its doings reach its owner. */
+
+import { createServer } from 'node:http'
+import { Duplex } from 'node:stream'
+import t from 'tap'
+import { VirtualSocket, type VirtualSocketOwner } from '../../../app/host/virtual-socket.js'
+import { REQUEST_FLAG, type WireRequest } from '../../../kit/frames.js'
+
+const WIRE: WireRequest = {
+  method: 'GET',
+  target: '/',
+  flags: 0,
+  clientAddress: '192.0.2.1',
+  clientPort: 5,
+  rawHeaders: [],
+}
+
+/** A socket, and what its owner was told. */
+function open(wire: Partial<WireRequest> = {}, takes = true) {
+  const told: string[] = []
+  const owner: VirtualSocketOwner = {
+    take: (chunk, encoding, callback) => {
+      told.push(`take ${chunk} ${encoding}`)
+      if (callback) process.nextTick(callback)
+      return takes
+    },
+    wantsBody: () => void told.push('wants body'),
+    destroyedByApplication: error => void told.push(`destroyed ${error?.message}`),
+    timedOut: () => void told.push('timed out'),
+  }
+  return { told, socket: new VirtualSocket(owner, { ...WIRE, ...wire }, createServer()) }
+}
+
+t.test('says who the client is', async t => {
+  const cases: [title: string, wire: Partial<WireRequest>, expected: object][] = [
+    ['IPv4', {}, { remoteAddress: '192.0.2.1', remotePort: 5, remoteFamily: 'IPv4', encrypted: false }],
+    ['IPv6', { clientAddress: '2001:db8::1' }, { remoteAddress: '2001:db8::1', remoteFamily: 'IPv6' }],
+    ['TLS', { flags: REQUEST_FLAG.encrypted | REQUEST_FLAG.body }, { encrypted: true }],
+    [
+      'none of the others',
+      { flags: REQUEST_FLAG.body | REQUEST_FLAG.close | REQUEST_FLAG.http10 },
+      { encrypted: false },
+    ],
+  ]
+  for (const [title, wire, expected] of cases) t.match(open(wire).socket, expected, title)
+  const { socket } = open()
+  t.ok(socket instanceof Duplex)
+  t.match(socket, {
+    connecting: false,
+    pending: false,
+    readyState: 'open',
+    localAddress: undefined,
+    localPort: undefined,
+  })
+})
+
+t.test('writes go to the owner, who says whether there may be more', async t => {
+  const { socket, told } = open()
+  t.equal(socket.write('a'), true)
+  t.equal(socket.write(Buffer.from('b'), 'utf8'), true)
+  t.equal(socket.write(new Uint8Array([99])), true)
+  await new Promise<void>(resolve => socket.write('d', 'latin1', () => resolve()))
+  await new Promise<void>(resolve => socket.write('e', () => resolve()))
+  t.same(told, ['take a utf8', 'take b utf8', 'take c utf8', 'take d latin1', 'take e utf8'])
+  t.equal(socket.bytesWritten, 5)
+  t.equal(open({}, false).socket.write('x'), false)
+})
+
+t.test('after its end nothing is taken, and the writer is told', async t => {
+  const { socket, told } = open()
+  const closed = new Promise(resolve => socket.on('close', resolve))
+  socket.end('last')
+  t.equal(socket.write('more'), false)
+  const error = await new Promise<Error | null | undefined>(resolve => socket.write('more', resolve))
+  t.match(error, Error)
+  await closed
+  t.same(told, ['take last utf8', 'destroyed undefined'])
+  t.match(socket, { destroyed: true, readyState: 'closed', writable: false })
+})
+
+t.test('an error without a listener ends nothing but the socket', async t => {
+  const cases: [title: string, listens: boolean][] = [
+    ['nobody listens', false],
+    ['somebody listens', true],
+  ]
+  for (const [title, listens] of cases) {
+    const { socket, told } = open()
+    const errors: string[] = []
+    if (listens) socket.on('error', error => errors.push(error.message))
+    const closed = new Promise(resolve => socket.on('close', resolve))
+    socket.destroy(new Error('why'))
+    await closed
+    t.same(told, ['destroyed why'], title)
+    t.same(errors, listens ? ['why'] : [], title)
+  }
+})
+
+t.test('resuming it asks for more of the body', async t => {
+  const { socket, told } = open()
+  socket.resume()
+  t.equal(socket.pause(), socket)
+  t.same(told, ['wants body'])
+  socket.received(10)
+  t.equal(socket.bytesRead, 10)
+})
+
+t.test('time-outs', async t => {
+  const { socket, told } = open()
+  const listener = () => {}
+  socket.setTimeout(10, listener)
+  t.equal(socket.timeout, 10)
+  t.equal(socket.listenerCount('timeout'), 1)
+  socket.setTimeout(0, listener)
+  t.equal(socket.listenerCount('timeout'), 0)
+  await new Promise(resolve => setTimeout(resolve, 30))
+  t.same(told, [], 'taken back')
+  socket.setTimeout(10)
+  socket.destroy()
+  await new Promise(resolve => setTimeout(resolve, 30))
+  t.same(told, ['destroyed undefined'], 'none after the end')
+  const other = open()
+  other.socket.setTimeout(10)
+  while (other.told.length === 0) await new Promise(resolve => setTimeout(resolve, 5))
+  t.same(other.told, ['timed out'])
+})
+
+t.test('what sockets have and this one does not need is there', async t => {
+  const { socket } = open()
+  for (const name of ['setKeepAlive', 'setNoDelay', 'ref', 'unref'] as const) t.equal(socket[name](), socket, name)
+  socket.cork()
+  socket.uncork()
+  t.equal(socket.writableCorked, 0)
+  socket.destroySoon()
+  t.equal(socket.destroyed, true)
+})

@@ -1,0 +1,53 @@
+/** A reload to code that cannot serve says so, with the reason, and the workers that serve go on; the next good reload works. */
+
+import t from 'tap'
+import { ask } from './fixtures/asking.js'
+import { failuresAmong, SteadyClient } from './fixtures/steady-client.js'
+import { WatchedSite } from './fixtures/watched-site.js'
+
+const release = (name: string) => `
+require('node:http').createServer((request, response) => response.end('${name} ' + process.pid)).listen(3000)
+`
+const good = release('old')
+
+/** `told`: what the operator must read on the terminal. */
+const broken: [title: string, app: string, told: RegExp[]][] = [
+  ['throws at load', `throw new Error('no rice today')`, [/no rice today/, /app\.cjs:1/]],
+  ['exits with 0', 'process.exit(0)', [/exit|ended/]],
+  ['ends by itself', 'exports.nothing = 0', [/export|listen/]],
+  ['never listens', 'setInterval(() => {}, 1000)', [/listen|export/]],
+  ['waits for ever before it listens', `require('node:http').createServer(); setInterval(() => {}, 1000)`, [/listen|export/]],
+  ['has a syntax error', `${good}\nlet rice = = 1`, [/SyntaxError/, /app\.cjs:\d+/]],
+  ['misses a module', `require('./granary.cjs')`, [/granary\.cjs/]],
+]
+for (const [title, app, told] of broken) {
+  t.test(title, async t => {
+    const site = new WatchedSite(t, ['processes = 2', 'worker-start-timeout = 1'], { app: good, expected: [/./] })
+    const running = await site.serve()
+    const client = new SteadyClient(t, running.url, 4, () => ({ path: '/' }))
+    const before = await pidsOf(site)
+
+    site.writeApp(app)
+    const { code, out, err } = await site.run('reload', site.ini)
+    t.equal(code, 1, 'daimyo reload')
+    t.match(err, /^daimyo: reload failed: slot \d+: ./m, 'the reason')
+    for (const pattern of told) t.match(out + err, pattern)
+    t.notMatch(out, /^reloaded$/m)
+    await site.untilReady()
+    t.same(await pidsOf(site), before, 'the same workers serve')
+    t.match(await ask(running.url, '/'), { status: 200, body: /^old / })
+    t.match(running.out(), / reload-failed generation=1 why=/)
+
+    site.writeApp(release('new'))
+    t.match(await site.run('reload', site.ini), { code: 0, out: /^reloaded$/m, err: '' })
+    t.match(await ask(running.url, '/'), { status: 200, body: /^new / }, 'a good one works afterwards')
+    const replies = await client.stop()
+    t.same(failuresAmong(replies), [], 'nobody noticed')
+    t.ok(replies.length > 50, `there were requests: ${replies.length}`)
+    t.match(await site.end(running), { code: 0 })
+  })
+}
+
+async function pidsOf(site: WatchedSite): Promise<(number | null)[]> {
+  return (await site.status()).workers.map(({ pid }) => pid)
+}

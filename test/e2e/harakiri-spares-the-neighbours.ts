@@ -1,0 +1,62 @@
+/**
+ * A request that blocks its worker gets a 504 at the deadline and its worker a successor; a request that only waits gets a 504 and its
+ * worker lives on. In both cases nobody beside it fails.
+ */
+
+import t from 'tap'
+import { ask } from './fixtures/asking.js'
+import { failuresAmong, SteadyClient } from './fixtures/steady-client.js'
+import { farmLines, timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
+
+const lines = [...farmLines, 'harakiri = 3']
+const everyMs = 1000 / 32
+const [deadlineMs, answeredMs] = [3000, 4500 * timeFactor]
+/** From the 504 to the end of the worker. */
+const killedMs = 1000
+
+t.test('a blocked loop', async t => {
+  const expected = [/ request-harakiri /, / worker-harakiri .*burn/, / worker-exit .*signal=SIGKILL why=harakiri/]
+  const site = new WatchedSite(t, lines, { expected })
+  const running = await site.serve()
+  const before = await pidsOf(site)
+  const neighbours = new SteadyClient(t, running.url, everyMs, () => ({ path: '/api/v1/whoami' }))
+  // Of requests that reach a worker in one piece it is not known which one blocks it: this one comes alone.
+  await until('the neighbours are answered', () => neighbours.sent > 32 && neighbours.replies.length === neighbours.sent)
+  t.match(await timed('/api/v1/burn?ms=60000', running.url), { status: 504, late: false, early: false })
+  const died = async () => (await pidsOf(site)).filter(pid => before.includes(pid)).length === 1
+  await until('the blocked worker is dead', died, killedMs)
+  await site.untilReady()
+  const replies = await neighbours.stop()
+  t.same(failuresAmong(replies), [], 'no neighbour failed')
+  t.ok(replies.length > 64, `there were neighbours: ${replies.length}`)
+  t.ok(await died(), 'the other worker is the same')
+  t.equal(running.out().match(/ worker-harakiri /g)?.length, 1)
+  t.match(await site.end(running), { code: 0 })
+})
+
+t.test('a request that waits for ever', async t => {
+  const site = new WatchedSite(t, lines, { expected: [/ request-harakiri /] })
+  const running = await site.serve()
+  const before = await pidsOf(site)
+  const neighbours = new SteadyClient(t, running.url, everyMs, () => ({ path: '/api/v1/whoami' }))
+  const waiting = ['/api/v1/sleep?ms=600000', '/api/v1/sleep?ms=599999', '/api/v1/sleep?ms=599998']
+  for (const answer of await Promise.all(waiting.map(path => timed(path, running.url)))) {
+    t.match(answer, { status: 504, late: false, early: false })
+  }
+  const replies = await neighbours.stop()
+  t.same(failuresAmong(replies), [], 'no neighbour failed')
+  t.same(await pidsOf(site), before, 'the same workers go on')
+  t.match(await site.end(running), { code: 0 })
+})
+
+/** The answer's status, and whether it came before the deadline or long after it. */
+async function timed(path: string, url: string): Promise<{ status: number; late: boolean; early: boolean; tookMs: number }> {
+  const sentMs = performance.now()
+  const { status } = await ask(url, path)
+  const tookMs = performance.now() - sentMs
+  return { status, early: tookMs < deadlineMs, late: tookMs > answeredMs, tookMs }
+}
+
+async function pidsOf(site: WatchedSite): Promise<(number | null)[]> {
+  return (await site.status()).workers.map(({ pid }) => pid)
+}

@@ -1,0 +1,376 @@
+/** WebSocket: the handshake to the worker's own socket, the tunnel behind it, refusals, ends. */
+
+import { once } from 'node:events'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createNetServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import t from 'tap'
+import { WebSocket, WebSocketServer } from 'ws'
+import type { Exchange } from '../../proxy/exchange.js'
+import type { Link } from '../../proxy/link.js'
+import { openTunnel, type TunnelEnd } from '../../proxy/tunnel.js'
+import { scratchFolder } from '../supervisor/scratch-folder.js'
+import { type RawClient, request } from './fixtures/raw-client.js'
+import { type Rig, withRig } from './fixtures/rig.js'
+import { StuckSocket } from './fixtures/stuck-socket.js'
+
+const UPGRADE = [
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+  'Sec-WebSocket-Version: 13',
+]
+
+/** An application with a WebSocket echo. */
+function echoServer(onRequest: RequestListener = (_, response) => void response.end('plain')): Server {
+  const server = createServer(onRequest)
+  const sockets = new WebSocketServer({ server })
+  sockets.on('connection', socket => socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary })))
+  return server
+}
+
+/** An application that handles its upgrades by hand. */
+function rawServer(onUpgrade: (socket: Socket, early: Buffer) => void): Server {
+  return createServer().on('upgrade', (_, socket, early) => {
+    // As every WebSocket server does.
+    socket.on('error', () => {}).on('end', () => socket.end())
+    onUpgrade(socket as Socket, early)
+  })
+}
+
+/** A server that keeps its connections as long as nobody asks it to close them. */
+function neverIdle(server: Server): Server {
+  server.keepAliveTimeout = 0
+  return server
+}
+
+const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+
+async function tick(): Promise<void> {
+  await new Promise(resolve => setImmediate(resolve))
+}
+
+function tunnels(rig: Rig): number {
+  return rig.phases.dispatcher.loads().reduce((sum, load) => sum + load.inFlight, 0)
+}
+
+async function webSocket(rig: Rig): Promise<WebSocket> {
+  const socket = new WebSocket(`ws://127.0.0.1:${rig.port}/ws`)
+  await once(socket, 'open')
+  return socket
+}
+
+t.test('messages both ways, of every size', async t => {
+  await withRig(t, { workers: [echoServer()] }, async rig => {
+    const socket = await webSocket(rig)
+    for (const size of [0, 1, 125, 126, 65_536, 5_000_000]) {
+      const message = Buffer.alloc(size, 'm')
+      socket.send(message)
+      const [answer] = (await once(socket, 'message')) as [Buffer]
+      t.ok(answer.equals(message), `${size} bytes`)
+    }
+    t.equal(tunnels(rig), 1)
+    t.equal(rig.phases.tunnels.count, 1)
+    socket.close(4000, 'bye')
+    const [code] = await once(socket, 'close')
+    t.equal(code, 4000, 'the closing handshake passes')
+    await rig.expectLines(1)
+    t.match(rig.log.entries, [{ title: 'GET /ws', status: 101, slot: 1 }])
+    t.ok((rig.log.entries[0]?.sentBytes ?? 0) > 5_000_000, `${rig.log.entries[0]?.sentBytes} bytes in the log`)
+    t.equal(rig.phases.tunnels.count, 0)
+    while (tunnels(rig) > 0) await tick()
+  })
+})
+
+t.test('the application sees the handshake as it came, and who asked', async t => {
+  const server = createServer()
+  const asked = once(server, 'upgrade')
+  await withRig(t, { workers: [server] }, async rig => {
+    const client = await rig.client()
+    client.send(request('GET', '/ws?a=b', UPGRADE.with(1, 'upgrade: WebSocket')))
+    const [incoming, socket] = await asked
+    t.equal(incoming.url, '/ws?a=b')
+    t.match(incoming.headers, {
+      host: 'test',
+      upgrade: 'WebSocket',
+      'x-forwarded-for': '127.0.0.1',
+      connection: /^Upgrade\b/,
+    })
+    t.equal(incoming.headers['sec-websocket-key'], 'dGhlIHNhbXBsZSBub25jZQ==')
+    socket.write(SWITCH)
+    t.equal((await client.answer()).head, SWITCH, 'and its answer is passed on as it is')
+    client.socket.resetAndDestroy()
+    await rig.expectLines(1)
+  })
+})
+
+t.test('an early byte does not reach the worker before its 101', async t => {
+  let socket: Socket | undefined
+  let received = ''
+  const server = rawServer((taken, early) => {
+    socket = taken
+    received += early.latin1Slice()
+    taken.on('data', chunk => {
+      received += chunk.latin1Slice()
+    })
+  })
+  await withRig(t, { workers: [server] }, async rig => {
+    const client = await rig.client()
+    client.send(`${request('GET', '/ws', UPGRADE)}early ${request('GET', '/smuggled')}`)
+    while (socket === undefined) await tick()
+    client.send('birds')
+    for (let wait = 0; wait < 30; wait++) await tick()
+    t.equal(received, '')
+    socket.write(SWITCH)
+    t.equal((await client.answer()).status, 101)
+    while (!received.endsWith('birds')) await tick()
+    t.equal(received, `early ${request('GET', '/smuggled')}birds`, 'and then comes whole and in order')
+    client.socket.destroy()
+    await rig.expectLines(1)
+  })
+})
+
+t.test('a refusal is an ordinary answer', async t => {
+  const cases: [title: string, server: Server, status: number, body: string][] = [
+    [
+      '401 by hand',
+      rawServer(socket => void socket.end('HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\nX-Why: no\r\n\r\nwho?')),
+      401,
+      'who?',
+    ],
+    [
+      'in two pieces',
+      rawServer(socket => {
+        socket.write('HTTP/1.1 403 For')
+        setImmediate(() => socket.end('bidden\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nno'))
+      }),
+      403,
+      'no',
+    ],
+    ['no upgrade listener', createServer((_, response) => void response.writeHead(200).end('plain')), 200, 'plain'],
+    ['no upgrade listener, by length', neverIdle(createServer((_, response) => void response.end('plain'))), 200, 'plain'],
+    [
+      'a WebSocket server elsewhere',
+      createServer().on('upgrade', (asked, socket) =>
+        new WebSocketServer({ noServer: true, path: '/other' }).shouldHandle(asked)
+          ? socket.destroy()
+          : socket.end('HTTP/1.1 404 Not Found\r\n\r\n'),
+      ),
+      404,
+      '',
+    ],
+    ['no HTTP', rawServer(socket => void socket.end('hello\r\n\r\n')), 502, ''],
+    ['a status of its own', rawServer(socket => void socket.end('HTTP/1.1 1000 X\r\n\r\n')), 502, ''],
+    ['nothing', rawServer(socket => void socket.end()), 502, ''],
+    ['a reset', rawServer(socket => void socket.destroy()), 502, ''],
+    ['half a head', rawServer(socket => void socket.end('HTTP/1.1 101 Switching Protocols\r\n')), 502, ''],
+  ]
+  for (const [title, server, status, body] of cases) {
+    await withRig(t, { workers: [server] }, async rig => {
+      const client = await rig.client()
+      client.send(`${request('GET', '/ws', UPGRADE)}${request('GET', '/behind')}`)
+      const answer = await client.answer()
+      t.equal(answer.status, status, title)
+      if (body !== '') t.equal(answer.body.toString(), body, title)
+      if (status < 500) {
+        t.equal(answer.fields.connection, 'close', title)
+        t.equal(await client.rest(), '', `${title}: the connection ends with it, at once`)
+        await rig.expectLines(1)
+      } else await rig.expectLines(status === 502 ? await afterRefusal(client, rig) : 1)
+      t.match(rig.log.entries[0], { status, slot: 1 }, title)
+      while (tunnels(rig) > 0) await tick()
+    })
+  }
+})
+
+/** After the proxy's own answer the connection goes on; the application has no answer for what was sent behind. */
+async function afterRefusal(client: RawClient, rig: Rig): Promise<number> {
+  while (rig.log.entries.length < 1) await tick()
+  client.socket.resetAndDestroy()
+  while (rig.connections.size > 0) await tick()
+  return rig.log.entries.length
+}
+
+t.test('what is no WebSocket handshake is an ordinary request', async t => {
+  const cases: [title: string, text: string][] = [
+    [
+      'h2c',
+      request('GET', '/', ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAAP__']),
+    ],
+    ['an unknown protocol', request('GET', '/', ['Connection: Upgrade', 'Upgrade: evil'])],
+    ['several', request('GET', '/', ['Connection: Upgrade', 'Upgrade: websocket, h2c'])],
+    ['not nominated', request('GET', '/', ['Upgrade: websocket'])],
+    ['a POST', request('POST', '/', [...UPGRADE, 'Content-Length: 0'])],
+    ['with a body', `${request('GET', '/', [...UPGRADE, 'Content-Length: 3'])}abc`],
+    ['HTTP/1.0', 'GET / HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'],
+  ]
+  for (const [title, text] of cases) {
+    const application: RequestListener = (asked, response) => void response.end(String(asked.headers.upgrade))
+    await withRig(t, { workers: [createServer(application).on('upgrade', socket => socket.destroy())] }, async rig => {
+      const client = await rig.client()
+      client.send(text)
+      t.match(await client.answer(), { status: 200, body: Buffer.from('undefined') }, title)
+      await rig.expectLines(1)
+    })
+  }
+})
+
+t.test('the end of one side is the end of the other', async t => {
+  const cases: [title: string, end: (client: RawClient, worker: Socket, rig: Rig) => void][] = [
+    ['the client closes', client => void client.socket.destroy()],
+    ['the client resets', client => void client.socket.resetAndDestroy()],
+    ['the client half-closes', client => void client.socket.end()],
+    ['the worker closes', (_, worker) => void worker.destroy()],
+    ['the worker ends', (_, worker) => void worker.end()],
+    ['the proxy goes away', (_client, _worker, rig) => rig.phases.tunnels.destroyAll()],
+  ]
+  for (const [title, end] of cases) {
+    let worker: Socket | undefined
+    const server = rawServer(socket => {
+      worker = socket
+      socket.resume()
+      socket.write(SWITCH)
+    })
+    await withRig(t, { workers: [server] }, async rig => {
+      const client = await rig.client()
+      client.send(request('GET', '/ws', UPGRADE))
+      t.equal((await client.answer()).status, 101)
+      const socket = worker as Socket
+      const closed = once(socket, 'close')
+      end(client, socket, rig)
+      await closed
+      await client.closed
+      await rig.expectLines(1)
+      t.match(rig.log.entries, [{ status: 101 }], title)
+      while (tunnels(rig) > 0) await tick()
+    })
+  }
+})
+
+t.test('what the application said before it closed arrives, however slowly it is read', async t => {
+  const last = Buffer.alloc(20_000_000, 'x')
+  const server = rawServer(socket => {
+    socket.write(SWITCH)
+    socket.end(last)
+  })
+  await withRig(t, { workers: [server] }, async rig => {
+    const client = await rig.client()
+    client.send(request('GET', '/ws', UPGRADE))
+    t.equal((await client.answer()).status, 101)
+    let length = 0
+    for (let piece = await client.bytes(); piece.length > 0; piece = await client.bytes()) {
+      length += piece.length
+      client.socket.pause()
+      await tick()
+      client.socket.resume()
+    }
+    t.equal(length, last.length)
+    await rig.expectLines(1)
+  })
+})
+
+t.test('the last words of a worker are kept for a client that has not taken them yet', async t => {
+  const server = createNetServer(socket => void socket.end(`${SWITCH}last words`))
+  const folder = scratchFolder(t)
+  server.listen(join(folder, 'worker'))
+  await once(server, 'listening')
+  const client = new StuckSocket({ allowHalfOpen: true })
+  const exchange = { head: { method: 'GET', target: '/', upgrade: 'websocket' }, wireHeaders: '\nHost\na' }
+  const link = { worker: { socketPath: join(folder, 'worker') } }
+  let closed = () => {}
+  const isClosed = new Promise<void>(resolve => {
+    closed = resolve
+  })
+  const end: TunnelEnd = {
+    unreachable: () => t.fail('unreachable'),
+    badAnswer: () => t.fail('bad answer'),
+    refused: () => t.fail('refused'),
+    open: () => ({ client: client.asSocket, early: Buffer.alloc(0) }),
+    closed: () => closed(),
+  }
+  openTunnel(exchange as unknown as Exchange, link as unknown as Link, end)
+  // The worker has gone by the time that the client's side is ended.
+  while (!client.writableEnded) await tick()
+  for (let wait = 0; wait < 20; wait++) await tick()
+  t.equal(client.destroyed, false)
+  client.open()
+  await isClosed
+  t.equal(client.received, `${SWITCH}last words`)
+  server.close()
+})
+
+t.test('a worker that dies takes its tunnels with it', async t => {
+  await withRig(t, {}, async rig => {
+    const worker = await rig.worker(echoServer())
+    const socket = await webSocket(rig)
+    const closed = once(socket, 'close')
+    worker.kill()
+    t.equal((await closed)[0], 1006)
+    await rig.expectLines(1)
+  })
+})
+
+t.test('a handshake has a deadline', async t => {
+  let worker: Socket | undefined
+  const server = rawServer(socket => {
+    worker = socket
+  })
+  await withRig(t, { settings: { harakiriMs: 150 }, workers: [server] }, async rig => {
+    const client = await rig.client()
+    client.send(request('GET', '/ws', UPGRADE))
+    t.equal((await client.answer()).status, 504)
+    if (!worker?.closed) await once(worker as Socket, 'close')
+    t.match(rig.events, [{ name: 'request-harakiri', fields: { request: 'GET /ws' } }])
+    t.equal(tunnels(rig), 0)
+    client.send(request('GET', '/ws', UPGRADE))
+    t.equal((await client.answer()).status, 504, 'and the connection is still good')
+    await rig.expectLines(2)
+  })
+})
+
+t.test('an open tunnel has none', async t => {
+  await withRig(t, { settings: { harakiriMs: 100 }, workers: [echoServer()] }, async rig => {
+    const socket = await webSocket(rig)
+    await new Promise(resolve => setTimeout(resolve, 350))
+    socket.send('still here')
+    t.equal(String((await once(socket, 'message'))[0]), 'still here')
+    socket.terminate()
+    await rig.expectLines(1)
+  })
+})
+
+t.test('a client that goes away during the handshake', async t => {
+  let worker: Socket | undefined
+  const server = rawServer(socket => {
+    worker = socket
+  })
+  await withRig(t, { workers: [server] }, async rig => {
+    const client = await rig.client()
+    client.send(request('GET', '/ws', UPGRADE))
+    while (worker === undefined) await tick()
+    const closed = once(worker, 'close')
+    client.socket.resetAndDestroy()
+    worker.resume()
+    await closed
+    await rig.expectLines(1)
+    t.match(rig.log.entries, [{ status: 499 }])
+    t.equal(tunnels(rig), 0)
+  })
+})
+
+t.test('no worker, no tunnel', async t => {
+  await withRig(t, { settings: { queueMs: 50 } }, async rig => {
+    const client = await rig.client()
+    client.send(request('GET', '/ws', UPGRADE))
+    t.equal((await client.answer()).status, 503)
+    await rig.expectLines(1)
+  })
+  await withRig(t, { workers: [echoServer()] }, async rig => {
+    const [link] = rig.phases.dispatcher.links
+    Object.assign(link?.worker ?? {}, { socketPath: '/nowhere' })
+    const client = await rig.client()
+    client.send(request('GET', '/ws', UPGRADE))
+    t.equal((await client.answer()).status, 502, 'its socket cannot be reached')
+    await rig.expectLines(1)
+  })
+})
