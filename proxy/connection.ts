@@ -26,7 +26,6 @@ const LINGER_MS = 2000
 const FLUSH_MS = 60_000
 /** A body with no more than this left is read to its end, to keep the connection. */
 const KEEP_BYTES = 64 * 1024
-const NOTHING = Buffer.alloc(0)
 
 /** Limits of a connection; changed in place when the configuration changes. */
 export interface ConnectionLimits {
@@ -161,8 +160,8 @@ export class Connection implements Client {
       this.#pending = Buffer.concat([this.#pending, chunk])
       if (this.#exchange !== null && this.#body === null) this.#pauseWhenFull()
       else this.#goOn()
-    } else if (this.#mayRead) this.#consume(chunk)
-    else this.#consume(Buffer.from(chunk))
+    } else if (this.#mayRead) this.#consume(chunk, false)
+    else this.#consume(Buffer.from(chunk), true)
   }
 
   /** What comes next is the head of a request, and it may be looked at. */
@@ -175,11 +174,13 @@ export class Connection implements Client {
     const bytes = this.#pending
     this.#pending = null
     if (this.#socket.isPaused()) this.#socket.resume()
-    if (bytes !== null) this.#consume(bytes)
+    if (bytes !== null) this.#consume(bytes, true)
   }
 
-  #consume(chunk: Buffer): void {
+  /** `ours`: the bytes stay as they are when this has returned. */
+  #consume(chunk: Buffer, ours: boolean): void {
     let bytes = chunk
+    let kept = ours
     while (bytes.length > 0 && !this.#last) {
       const body = this.#body
       if (body !== null) {
@@ -191,7 +192,9 @@ export class Connection implements Client {
       } else if (this.#mayRead) {
         const taken = this.#readHead(bytes)
         if (taken === 0) return
-        bytes = taken === bytes.length ? NOTHING : Buffer.from(bytes.subarray(taken))
+        const rest = bytes.subarray(taken)
+        bytes = kept || rest.length === 0 ? rest : Buffer.from(rest)
+        kept = true
       } else {
         this.#pending = bytes
         return this.#pauseWhenFull()

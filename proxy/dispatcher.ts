@@ -26,6 +26,8 @@ export class Dispatcher {
   readonly #links = new Map<number, Link>()
   /** Those of which it was said that they are drained. */
   readonly #drained = new WeakSet<Link>()
+  /** Workers whose link broke and of which the master has not said that they are gone: they get another one. */
+  readonly #broken = new Map<number, { worker: WorkerAddress; events: LinkEvents }>()
   #settings: ProxySettings
   #waiting: Exchange[] = []
 
@@ -58,6 +60,7 @@ export class Dispatcher {
 
   retire(workerId: number): void {
     const link = this.#links.get(workerId)
+    this.#broken.delete(workerId)
     if (link === undefined) return this.#events.drained(workerId)
     link.retiring = true
     link.open = false
@@ -66,12 +69,15 @@ export class Dispatcher {
 
   /** The master saw the process end; a link that never came up would otherwise be waited for. */
   gone(workerId: number): void {
-    this.#links.get(workerId)?.close()
+    this.#broken.delete(workerId)
+    this.#links.get(workerId)?.dismiss()
   }
 
   lost(link: Link): void {
-    this.#links.delete(link.worker.workerId)
+    const { worker, events } = link
+    this.#links.delete(worker.workerId)
     if (link.retiring) this.#tellDrained(link)
+    else if (!link.dismissed) this.#broken.set(worker.workerId, { worker, events })
   }
 
   freed(link: Link): void {
@@ -147,8 +153,10 @@ export class Dispatcher {
     this.#waiting = this.#waiting.filter(other => other !== exchange)
   }
 
-  /** Refuses those that have waited too long. */
+  /** Refuses those that have waited too long, and links broken links anew. */
   sweep(now: number): void {
+    for (const { worker, events } of this.#broken.values()) this.connect(worker, events)
+    this.#broken.clear()
     if (this.#waiting.length === 0) return
     const late = this.#waiting.filter(exchange => exchange.queueDeadlineMs <= now)
     if (late.length === 0) return

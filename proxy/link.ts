@@ -49,7 +49,7 @@ const INTERIM_HEAD = /^HTTP\/1\.1 1(?!01)\d\d [^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n$
 
 export class Link {
   readonly worker: WorkerAddress
-  readonly #events: LinkEvents
+  readonly events: LinkEvents
   readonly #socket: Socket
   readonly #writer: FrameWriter
   readonly #reader = new FrameReader((...frame) => this.#frame(...frame))
@@ -61,6 +61,8 @@ export class Link {
   /** In rotation: linked, not retiring, not condemned. */
   open = false
   retiring = false
+  /** The master said that the worker is gone. */
+  dismissed = false
   /** Its loop was found blocked; the master has been asked to kill it. */
   condemned = false
   tunnels = 0
@@ -76,7 +78,7 @@ export class Link {
   constructor(worker: WorkerAddress, events: LinkEvents, lastId = 0) {
     this.worker = worker
     this.#lastId = lastId
-    this.#events = events
+    this.events = events
     this.#socket = connect({ path: worker.linkPath, onread: readOption(bytes => this.#read(bytes), LINK_READ_BYTES) })
     this.#writer = new FrameWriter(this.#socket)
     this.#writer.send(frame(FRAME.hello, 0, LINK_VERSION))
@@ -135,7 +137,7 @@ export class Link {
     this.#forgetUnseen(exchange)
     exchange.link = null
     this.#writer.send(frame(FRAME.abort, exchange.linkId))
-    this.#events.freed(this)
+    this.events.freed(this)
   }
 
   ping(now: number): void {
@@ -145,9 +147,10 @@ export class Link {
     this.#writer.flush()
   }
 
-  /** Ends the connection; what is in flight is lost. */
-  close(): void {
+  /** The worker is gone: ends the connection for good; what is in flight is lost. */
+  dismiss(): void {
     this.open = false
+    this.dismissed = true
     this.#socket.destroy()
   }
 
@@ -186,7 +189,7 @@ export class Link {
         return this.#aborted(id)
       case FRAME.hello:
         if (bytes.latin1Slice(start, end) !== LINK_VERSION) this.#socket.destroy()
-        else this.#events.linked(this)
+        else this.events.linked(this)
         return
       default:
         this.#socket.destroy()
@@ -244,8 +247,8 @@ export class Link {
     exchange.link = null
     // The application has answered without reading all of the body: nobody will.
     if (!exchange.bodyComplete) this.#writer.send(frame(FRAME.abort, exchange.linkId))
-    this.#events.answered(exchange, (flags & RESPONSE_FLAG.close) !== 0, now)
-    this.#events.freed(this)
+    this.events.answered(exchange, (flags & RESPONSE_FLAG.close) !== 0, now)
+    this.events.freed(this)
   }
 
   #aborted(id: number): void {
@@ -254,8 +257,8 @@ export class Link {
     this.#exchanges.delete(id)
     this.#forgetUnseen(exchange)
     exchange.link = null
-    this.#events.aborted(exchange)
-    this.#events.freed(this)
+    this.events.aborted(exchange)
+    this.events.freed(this)
   }
 
   #pong(number: number, lagMs: number): void {
@@ -263,7 +266,7 @@ export class Link {
     this.lastPongMs = monotonicMs()
     this.lagMs = lagMs
     this.pingSentMs = 0
-    this.#events.freed(this)
+    this.events.freed(this)
   }
 
   /**
@@ -310,6 +313,6 @@ export class Link {
     this.#exchanges.clear()
     this.#unseen = []
     for (const exchange of exchanges) exchange.link = null
-    this.#events.lost(this, exchanges)
+    this.events.lost(this, exchanges)
   }
 }

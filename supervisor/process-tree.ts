@@ -92,6 +92,8 @@ export class ProcessTree {
   /** Compares what is with what is wanted; returns the times at which to look again although nothing happens. */
   reconcile(): (number | null)[] {
     const { pool, proxies, reloads } = this
+    // A canary that failed moves the target back before its slot is filled: no second one is started only to be stopped.
+    reloads.check()
     pool.reconcile()
     // A reload may move the target, and then there is more to do.
     reloads.check()

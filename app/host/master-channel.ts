@@ -1,6 +1,8 @@
 /**
  * The worker's line to the master: the IPC channel, taken out of the application's sight.
  * Opened by `main.ts`. An application started by `node app.js` has no `process.send`, so a hosted one has none either.
+ * Must stay true: the channel keeps the process alive until the first message has come, or a worker on a busy machine ends before that.
+ * While the application loads it does not count (`load-application.ts`).
  */
 
 import type { MasterToWorker, WorkerToMaster } from '../../kit/messages.js'
@@ -17,8 +19,6 @@ export function openMasterChannel(onMessage: (message: MasterToWorker) => void, 
   const send = process.send.bind(process) as (message: WorkerToMaster, callback: () => void) => boolean
   process.on('message', message => onMessage(message as MasterToWorker))
   process.on('disconnect', onGone)
-  // The channel alone must not keep a process alive whose application has ended.
-  process.channel?.unref()
   Object.assign(process, { send: undefined })
   return {
     // Failing to tell a dead master something is no error: `disconnect` follows.

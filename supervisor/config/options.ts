@@ -181,7 +181,8 @@ export const OPTIONS = {
   },
   'buffer-size': {
     section: 'requests',
-    kind: kind.size(1024, 1024 ** 2),
+    // A head crosses the link in one frame: MAX_PAYLOAD_BYTES of kit/frames.ts.
+    kind: kind.size(1024, 512 * 1024),
     default: '16k',
     takesEffect: 'live',
     replaces: { uwsgi: 'buffer-size', nginx: 'large_client_header_buffers' },

@@ -24,6 +24,7 @@ t.test('one life from start to stop', async t => {
   )
 
   const report = await site.untilReady()
+  t.equal(site.processes().length, 4, 'master, proxy and two workers')
   const table = await site.run('status', 'site.ini')
   t.match(table, { code: 0, err: '' })
   t.match(table.out, new RegExp(`pid ${pid}, 2 of 2 workers ready, generation 1`))
@@ -86,6 +87,8 @@ t.test('a reload that fails says so, and the old code serves on', async t => {
   t.match(reload.err, /^daimyo: reload failed: .*no rice/m)
   t.match(reload.err, /at .*app\.cjs:1/, 'with the application’s own stack')
   t.match(await ask(urls[0] ?? '', '/'), { status: 200 })
+  const tries = site.read('logs/daimyo.log').match(/worker-start .* generation=2 /g)
+  t.equal(tries?.length, 1, 'the new code was tried once')
   const { workers } = await site.untilReady()
   t.ok(workers.every(worker => worker.generation === 1))
   t.match(await site.run('stop', site.ini), { code: 0 })

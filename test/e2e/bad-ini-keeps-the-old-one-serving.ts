@@ -7,10 +7,10 @@ import { farmLines, until, WatchedSite } from './fixtures/watched-site.js'
 const lines = [...farmLines, 'http = 127.0.0.1:0', 'metrics = false', 'reload-mercy = 5', 'run-dir = %drun']
 /** `told`: what must be said of it. */
 const bad: [title: string, line: string, told: RegExp][] = [
-  ['an unknown option', 'proceses = 3', /site\.ini:12: .*proceses.*processes/],
-  ['a bad value', 'harakiri = soon', /site\.ini:12: .*harakiri.*soon/],
+  ['an unknown option', 'proceses = 3', /site\.ini:13: .*proceses.*processes/],
+  ['a bad value', 'harakiri = soon', /site\.ini:13: .*harakiri.*soon/],
   ['an application that is not there', 'app = app/farm/form.js', /app\/farm\/form\.js/],
-  ['no option at all', '[uwsgi', /site\.ini:12: /],
+  ['a broken section', '[uwsgi', /site\.ini:13: /],
 ]
 
 for (const [title, line, told] of bad) {
@@ -21,12 +21,12 @@ for (const [title, line, told] of bad) {
     const client = new SteadyClient(t, running.url, 4, () => ({ path: '/api/v1/whoami' }))
     const before = await pidsOf(site)
 
-    site.writeIni([...lines, line, 'max-requests = many'])
+    site.writeIni([...lines, 'max-requests = many', line])
     const { code, err } = await site.run('reload', site.ini)
     t.equal(code, 1, 'daimyo reload')
     t.match(err, /^daimyo: reload failed: /)
     t.match(err, told)
-    t.match(err, /site\.ini:13: .*max-requests/, 'the second mistake too')
+    t.match(err, /site\.ini:12: .*max-requests/, 'the other mistake too')
     t.same(await pidsOf(site), before, 'the same workers serve')
 
     process.kill(running.pid, 'SIGHUP')

@@ -9,13 +9,15 @@ import { Readable } from 'node:stream'
 import { setInterval } from 'node:timers/promises'
 import t from 'tap'
 import { open } from './fixtures/asking.js'
-import { farmLines, WatchedSite } from './fixtures/watched-site.js'
+import { farmLines, timeFactor, WatchedSite } from './fixtures/watched-site.js'
 
 const gigabyte = 1_000_000_000
 const mostBytes = 200_000_000
 const slowMs = 1000 * Number(process.env.E2E_SLOW_READ_SECONDS ?? 10)
 const slowBytesPerSecond = 1_000_000
 const piece = Buffer.alloc(64 * 1024, 'rice ')
+
+t.setTimeout(120_000 * timeFactor)
 
 t.test('a GET, a POST, and a POST that comes back', async t => {
   const site = new WatchedSite(t, farmLines)

@@ -21,7 +21,10 @@ t.test('a blocked loop', async t => {
   const before = await pidsOf(site)
   const neighbours = new SteadyClient(t, running.url, everyMs, () => ({ path: '/api/v1/whoami' }))
   // Of requests that reach a worker in one piece it is not known which one blocks it: this one comes alone.
-  await until('the neighbours are answered', () => neighbours.sent > 32 && neighbours.replies.length === neighbours.sent)
+  await until(
+    'the neighbours are answered',
+    () => neighbours.sent > 32 && neighbours.replies.length === neighbours.sent,
+  )
   t.match(await timed('/api/v1/burn?ms=60000', running.url), { status: 504, late: false, early: false })
   const died = async () => (await pidsOf(site)).filter(pid => before.includes(pid)).length === 1
   await until('the blocked worker is dead', died, killedMs)
@@ -50,7 +53,10 @@ t.test('a request that waits for ever', async t => {
 })
 
 /** The answer's status, and whether it came before the deadline or long after it. */
-async function timed(path: string, url: string): Promise<{ status: number; late: boolean; early: boolean; tookMs: number }> {
+async function timed(
+  path: string,
+  url: string,
+): Promise<{ status: number; late: boolean; early: boolean; tookMs: number }> {
   const sentMs = performance.now()
   const { status } = await ask(url, path)
   const tookMs = performance.now() - sentMs

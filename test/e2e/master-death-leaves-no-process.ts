@@ -24,7 +24,11 @@ t.test('while a worker is blocked and others are in use', async t => {
 
   site.writeIni([...farmLines, `http = 127.0.0.1:${port}`, 'metrics = 127.0.0.1:0', 'pidfile = %dsite.pid'])
   const next = await site.serve()
-  t.match(await ask(next.url, '/api/v1/_about'), { status: 200 }, 'the next one starts in the same folder, on the same port')
+  t.match(
+    await ask(next.url, '/api/v1/_about'),
+    { status: 200 },
+    'the next one starts in the same folder, on the same port',
+  )
   t.match(await site.end(next), { code: 0 })
 })
 

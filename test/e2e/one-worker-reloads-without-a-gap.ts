@@ -3,10 +3,12 @@
 import t from 'tap'
 import { ask } from './fixtures/asking.js'
 import { needsLoad, startLoad } from './fixtures/load.js'
-import { farmLines, until, WatchedSite } from './fixtures/watched-site.js'
+import { farmLines, timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
 
 const lines = [...farmLines, 'processes = 1', 'disable-logging = true']
 const replacements = 6
+
+t.setTimeout(120_000 * timeFactor)
 
 t.test('reloads', needsLoad, async t => {
   const site = new WatchedSite(t, lines)
@@ -14,7 +16,9 @@ t.test('reloads', needsLoad, async t => {
   const load = await startLoad(t, site, running.url, '/api/v1/_about')
   const pids = new Set([await answeringPid(running.url)])
   for (let reload = 1; reload <= replacements; reload++) {
+    const slow = ask(running.url, '/api/v1/sleep?ms=500')
     t.match(await site.run('reload', site.ini), { code: 0, err: '' })
+    t.match(await slow, { status: 200 }, 'what the old one had in its hands it finished')
     pids.add(await answeringPid(running.url))
   }
   t.equal(pids.size, replacements + 1, 'each answers from a worker of its own')
@@ -30,7 +34,10 @@ t.test('max-requests', needsLoad, async t => {
   await until(`${replacements} workers have gone`, () => goneOf(running.out()).length >= replacements, 30_000)
   const { requests, failures } = await load.stop()
   t.same(failures, [], `no request failed of ${requests}`)
-  t.ok(goneOf(running.out()).every(line => / code=0 why=max-requests /.test(line)), 'they went for that reason, by themselves')
+  t.ok(
+    goneOf(running.out()).every(line => / code=0 why=max-requests /.test(line)),
+    'they went for that reason, by themselves',
+  )
   await site.untilReady()
   t.match(await site.end(running), { code: 0 })
 })

@@ -36,7 +36,9 @@ t.test('one of two', async t => {
   process.kill(victim, 'SIGKILL')
   await untilProxies(site, 2, victim)
   const replies = await client.stop()
-  const errors = new Set(replies.filter(({ status }) => status !== 200).map(({ status, error }) => `${status} ${error}`))
+  const errors = new Set(
+    replies.filter(({ status }) => status !== 200).map(({ status, error }) => `${status} ${error}`),
+  )
   errors.delete('0 ECONNRESET')
   t.same([...errors], [], 'nobody is refused or answered wrongly; those of the dead proxy see a reset')
   t.ok(replies.filter(({ status }) => status === 200).length > 20, 'and the others are answered')

@@ -12,7 +12,7 @@ const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string
 
 t.test('the INI has no mistake', async t => {
   const site = new WatchedSite(t)
-  const [, ini = ''] = /```ini\n([^]*?)```/.exec(readme) ?? []
+  const [, ini = ''] = /```ini\n(.*?)```/s.exec(readme) ?? []
   t.match(ini, /^\[uwsgi\]$/m, 'there is one')
   // Its paths are those of somebody's host: here they lie in a folder of ours.
   const here = ini.replaceAll(/(?<==)( ?)(\/(srv|var|run)\/)/g, `$1${site.folder}$2`)

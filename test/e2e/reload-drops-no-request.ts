@@ -4,10 +4,12 @@ import t from 'tap'
 import { needsLoad, startLoad } from './fixtures/load.js'
 import { scrape, sumOf } from './fixtures/metrics-page.js'
 import { failuresAmong, SteadyClient } from './fixtures/steady-client.js'
-import { farmLines, until, WatchedSite } from './fixtures/watched-site.js'
+import { farmLines, timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
 
 const reloads = 20
 const reloadPatienceMs = 20_000
+
+t.setTimeout(120_000 * timeFactor)
 
 t.test(`${reloads} times SIGHUP`, needsLoad, async t => {
   const site = new WatchedSite(t, [...farmLines, 'metrics = 127.0.0.1:0', 'logto = %dsite.log'])
@@ -27,7 +29,10 @@ t.test(`${reloads} times SIGHUP`, needsLoad, async t => {
   t.same(failures, [], 'no GET failed')
   t.ok(requests > reloads * 100, 'there were GETs')
   t.same(failuresAmong(replies), [], 'no POST failed')
-  t.ok(replies.every(({ number, body }) => body === bodyOf(number)), 'every POST has its own body back')
+  t.ok(
+    replies.every(({ number, body }) => body === bodyOf(number)),
+    'every POST has its own body back',
+  )
   t.equal(pids.size, reloads * 2, 'every reload replaced every worker')
 
   // A worker that leaves tells its last figures: afterwards nothing is missing.

@@ -5,10 +5,12 @@ import t from 'tap'
 import { ask } from './fixtures/asking.js'
 import { needsLoad, startLoad } from './fixtures/load.js'
 import { failuresAmong, SteadyClient } from './fixtures/steady-client.js'
-import { farmLines, until, WatchedSite } from './fixtures/watched-site.js'
+import { farmLines, timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
 
 const kills = 20
 const expected = [/ worker-exit .*signal=SIGKILL why=died/]
+
+t.setTimeout(120_000 * timeFactor)
 
 t.test(`${kills} times kill -9`, needsLoad, async t => {
   const site = new WatchedSite(t, [...farmLines, 'disable-logging = true'], { expected })
@@ -46,7 +48,10 @@ t.test('POSTs meanwhile', async t => {
   const executed = site.read('executed').trimEnd().split('\n')
   t.equal(new Set(executed).size, executed.length, 'none was executed twice')
   const answered = replies.filter(({ status }) => status === 200)
-  t.ok(answered.every(({ number, body }) => body === String(number)), 'each answer is its own')
+  t.ok(
+    answered.every(({ number, body }) => body === String(number)),
+    'each answer is its own',
+  )
   t.same(
     answered.filter(({ number }) => !executed.includes(String(number))),
     [],
@@ -54,7 +59,10 @@ t.test('POSTs meanwhile', async t => {
   )
   const given = replies.filter(({ status }) => status !== 200)
   t.ok(given.length > 0, 'some were in the hands of a worker that died')
-  t.ok(given.every(({ status }) => status === 502), 'and their clients were told')
+  t.ok(
+    given.every(({ status }) => status === 502),
+    'and their clients were told',
+  )
   t.ok(answered.length > given.length, 'most were answered')
   t.same(failuresAmong(replies.filter(({ status }) => status === 0)), [], 'no connection broke')
   t.match(await site.end(running), { code: 0 })
@@ -67,7 +75,10 @@ t.test('POSTs that no application has seen', async t => {
   process.kill(victim, 'SIGSTOP')
   const asked = Array.from({ length: 20 }, (_, number) => String(number))
   const answers = Promise.all(asked.map(body => ask(running.url, '/', { method: 'POST', body })))
-  await until('those of the other worker are executed', () => site.read('executed').split('\n').length > asked.length / 2)
+  await until(
+    'those of the other worker are executed',
+    () => site.read('executed').split('\n').length > asked.length / 2,
+  )
   process.kill(victim, 'SIGKILL')
   t.same(
     (await answers).map(({ status, body }) => `${status} ${body}`),

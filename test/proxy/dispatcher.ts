@@ -44,7 +44,7 @@ async function open(t: Test, workers: number, settings: Partial<ProxySettings> =
   for (const fake of fakes) dispatcher.connect(fake.address, events)
   if (workers > 0) await ready
   t.teardown(() => {
-    for (const link of dispatcher.links) link.close()
+    for (const link of dispatcher.links) link.dismiss()
   })
   const link = (slot: number) => [...dispatcher.links].find(each => each.worker.slot === slot) as Link
   return { dispatcher, told, drained, fakes, link, events }
@@ -145,7 +145,7 @@ t.test('a rescued request goes before those that wait, also where the queue is f
     dispatcher.connect(fake.address, {
       linked: link => {
         dispatcher.linked(link)
-        t.teardown(() => link.close())
+        t.teardown(() => link.dismiss())
         resolve()
       },
       answered: nothing,
@@ -201,5 +201,23 @@ t.test('workers that nobody knows, and workers that die while they retire', asyn
   const retiring = link(1)
   dispatcher.lost(retiring)
   t.same(drained, [77, 1], 'a dead one is drained')
-  retiring.close()
+  retiring.dismiss()
+})
+
+t.test('a broken link is made anew, unless the master says that the worker is gone', async t => {
+  const { dispatcher, link } = await open(t, 2)
+  for (const slot of [1, 2]) dispatcher.lost(link(slot))
+  t.same([...dispatcher.links], [], 'both are broken')
+  dispatcher.gone(2)
+  dispatcher.sweep(0)
+  t.same(
+    [...dispatcher.links].map(each => each.worker.slot),
+    [1],
+  )
+  const again = link(1)
+  t.not(again.open, 'it takes nothing before its handshake')
+  dispatcher.gone(1)
+  dispatcher.lost(again)
+  dispatcher.sweep(0)
+  t.same([...dispatcher.links], [], 'dismissed for good')
 })

@@ -86,7 +86,7 @@ async function open(t: Test, lastId = 0) {
     freed: () => {},
   }
   const link = new Link(worker.address, events, lastId)
-  t.teardown(() => link.close())
+  t.teardown(() => link.dismiss())
   const until = async (text: string) => {
     while (!told.includes(text)) {
       await new Promise<void>(resolve => {
@@ -296,7 +296,7 @@ t.test('a worker that is not there', async t => {
       freed: nothing,
       lost: resolve,
     })
-    t.teardown(() => link.close())
+    t.teardown(() => link.dismiss())
   })
   t.equal(lost.open, false)
 })

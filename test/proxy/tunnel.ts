@@ -6,6 +6,7 @@ import { createServer as createNetServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
+import { monotonicMs } from '../../proxy/clock.js'
 import type { Exchange } from '../../proxy/exchange.js'
 import type { Link } from '../../proxy/link.js'
 import { openTunnel, type TunnelEnd } from '../../proxy/tunnel.js'
@@ -148,7 +149,12 @@ t.test('a refusal is an ordinary answer', async t => {
       'no',
     ],
     ['no upgrade listener', createServer((_, response) => void response.writeHead(200).end('plain')), 200, 'plain'],
-    ['no upgrade listener, by length', neverIdle(createServer((_, response) => void response.end('plain'))), 200, 'plain'],
+    [
+      'no upgrade listener, by length',
+      neverIdle(createServer((_, response) => void response.end('plain'))),
+      200,
+      'plain',
+    ],
     [
       'a WebSocket server elsewhere',
       createServer().on('upgrade', (asked, socket) =>
@@ -329,9 +335,9 @@ t.test('a handshake has a deadline', async t => {
 })
 
 t.test('an open tunnel has none', async t => {
-  await withRig(t, { settings: { harakiriMs: 100 }, workers: [echoServer()] }, async rig => {
+  await withRig(t, { settings: { harakiriMs: 1000 }, workers: [echoServer()] }, async rig => {
     const socket = await webSocket(rig)
-    await new Promise(resolve => setTimeout(resolve, 350))
+    rig.phases.sweep(monotonicMs() + 2000)
     socket.send('still here')
     t.equal(String((await once(socket, 'message'))[0]), 'still here')
     socket.terminate()

@@ -87,9 +87,10 @@ export class Site {
 
   /** Runs a command that goes on. */
   spawn(...args: string[]): Running {
-    const child = spawn(process.execPath, [program, ...args], {
+    // `env -i`: tap puts its hooks into the environment of every child, whatever environment that is given.
+    const variables = Object.entries(this.#environment).map(([name, value]) => `${name}=${value}`)
+    const child = spawn('env', ['-i', ...variables, process.execPath, program, ...args], {
       cwd: this.folder,
-      env: this.#environment,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const text = { out: '', err: '' }

@@ -2,6 +2,7 @@
 
 import { createServer } from 'node:http'
 import { Duplex } from 'node:stream'
+import { mock } from 'node:test'
 import t from 'tap'
 import { VirtualSocket, type VirtualSocketOwner } from '../../../app/host/virtual-socket.js'
 import { REQUEST_FLAG, type WireRequest } from '../../../kit/frames.js'
@@ -105,6 +106,8 @@ t.test('resuming it asks for more of the body', async t => {
 })
 
 t.test('time-outs', async t => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
   const { socket, told } = open()
   const listener = () => {}
   socket.setTimeout(10, listener)
@@ -112,16 +115,17 @@ t.test('time-outs', async t => {
   t.equal(socket.listenerCount('timeout'), 1)
   socket.setTimeout(0, listener)
   t.equal(socket.listenerCount('timeout'), 0)
-  await new Promise(resolve => setTimeout(resolve, 30))
+  mock.timers.tick(20)
   t.same(told, [], 'taken back')
   socket.setTimeout(10)
+  mock.timers.tick(9)
+  t.same(told, [])
+  mock.timers.tick(1)
+  t.same(told, ['timed out'])
+  socket.setTimeout(10)
   socket.destroy()
-  await new Promise(resolve => setTimeout(resolve, 30))
-  t.same(told, ['destroyed undefined'], 'none after the end')
-  const other = open()
-  other.socket.setTimeout(10)
-  while (other.told.length === 0) await new Promise(resolve => setTimeout(resolve, 5))
-  t.same(other.told, ['timed out'])
+  mock.timers.tick(20)
+  t.same(told, ['timed out', 'destroyed undefined'], 'none after the end')
 })
 
 t.test('what sockets have and this one does not need is there', async t => {
