@@ -4,7 +4,11 @@
  */
 
 /** `reload` and `stop` answer `done` when the thing asked for has happened or has failed, not before. */
-export type ControlRequest = { command: 'status' } | { command: 'reload' } | { command: 'stop' } | { command: 'reopen-logs' }
+export type ControlRequest =
+  | { command: 'status' }
+  | { command: 'reload' }
+  | { command: 'stop' }
+  | { command: 'reopen-logs' }
 
 export type ControlAnswer =
   | { type: 'progress'; text: string }

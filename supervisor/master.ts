@@ -92,7 +92,7 @@ export class Master {
   }
 
   /**
-   * Opens the listeners and starts the tree. Resolves when all proxies accept and a first worker is linked (at once without
+   * Opens the listeners and starts the tree. Resolves when all proxies accept and all workers are linked (at once without
    * an application). Rejects with a Failure when that cannot be; everything is cleaned up then.
    */
   async start(): Promise<void> {
@@ -215,7 +215,7 @@ export class Master {
     if (tree === null) return
     if (this.#shutdown?.check(tree)) return this.#end(tree, this.#shutdown.why)
     this.#alarm.set(tree.reconcile())
-    if (!this.#isStarted && this.#shutdown === null && tree.isServing) this.#succeed(tree)
+    if (!this.#isStarted && this.#shutdown === null && tree.isWhole) this.#succeed(tree)
   }
 
   #succeed(tree: ProcessTree): void {
@@ -226,7 +226,7 @@ export class Master {
     tree.reloads.open()
   }
 
-  /** Nothing has ever worked: to try again would only hide the reason. */
+  /** The start is not complete: to try again would only hide the reason. */
   #failStart(what: string, reason: string, lines: string[]): void {
     if (this.#isStarted || this.#shutdown !== null) return
     const detail = lines.map(line => `\n    ${line}`).join('')

@@ -89,11 +89,6 @@ export class Pool {
     return worker !== null && worker.life.phase === 'ready' && this.#proxies.haveLinked(worker.linkedBy)
   }
 
-  /** Some worker became ready since the start. */
-  get hasProven(): boolean {
-    return this.#hasProven
-  }
-
   /** Brings the slots nearer to the target; returns when to look again although nothing happens. */
   reconcile(): number | null {
     if (this.#isStopping) return null

@@ -22,7 +22,7 @@ export interface TreeDeps {
   readSettings: () => Reading | Promise<Reading>
   renderMetrics: () => string | Promise<string>
   proxyStdout: 'inherit' | 'ignore'
-  /** A child gave up before any of its kind ever worked. */
+  /** A worker did not get ready, or a proxy gave up before any worked; a reason to end a start that is not complete. */
   startFailed(what: string, reason: string, lines: string[]): void
 }
 
@@ -59,10 +59,11 @@ export class ProcessTree {
     this.usage = new ProcessUsage(() => this.#childPids())
   }
 
-  /** Every proxy accepts, and a first worker is linked or none is wanted. */
-  get isServing(): boolean {
+  /** Every proxy accepts and every slot's worker is linked. */
+  get isWhole(): boolean {
     const { pool, proxies } = this
-    return proxies.areListening && (pool.target.wanted === 0 || pool.slots.some(slot => pool.isServing(slot.current)))
+    const serving = pool.slots.filter(slot => pool.isServing(slot.current)).length
+    return proxies.areListening && serving >= pool.target.wanted
   }
 
   /** Lets one event happen. */
@@ -136,7 +137,7 @@ export class ProcessTree {
     const target = { wanted, base: generation, target: generation, move: { why: 'reload', atOnce: true } }
     const pool: Pool = new Pool(target, this.#context, this.proxies, {
       bootFailed: failure => {
-        if (!pool.hasProven) this.#deps.startFailed('the application', failure.reason, failure.lines)
+        this.#deps.startFailed('the application', failure.reason, failure.lines)
         this.reloads.bootFailed(failure)
       },
       gone: worker => {

@@ -7,12 +7,12 @@
 
 import { reasonOf } from '../kit/failure.js'
 import { createLog, type Log } from '../kit/log.js'
+import { LogSink } from '../kit/log-sink.js'
 import { printBanner } from './banner.js'
 import type { CommandContext } from './command-context.js'
 import type { Reading, Settings } from './config/settings.js'
 import { controlHandler } from './control-commands.js'
 import { startControlSocket } from './control-socket.js'
-import { LogSink } from '../kit/log-sink.js'
 import { Master } from './master.js'
 import { printExposition } from './metrics/exposition.js'
 import { masterFamilies } from './metrics/master-families.js'

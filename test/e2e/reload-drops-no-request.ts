@@ -42,9 +42,9 @@ t.test(`${reloads} times SIGHUP`, needsLoad, async t => {
   t.match(await site.end(running), { code: 0 })
 })
 
-/** From some bytes to some windows. */
+/** From some bytes to more than what may be on its way to an application at once. */
 function bodyOf(number: number): string {
-  return `grain ${number} `.repeat(1 + (number % 50) ** 3)
+  return `grain ${number} `.repeat(1 + (number % 28) ** 3)
 }
 
 async function reloadOnce(site: WatchedSite, masterPid: number, generation: number): Promise<void> {

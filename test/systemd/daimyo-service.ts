@@ -38,6 +38,7 @@ const lines: [string, RegExp][] = [
   ['a reload tells the truth', /^ExecReload=\/usr\/local\/bin\/daimyo reload /m],
   ['only the master gets SIGTERM', /^KillMode=mixed$/m],
   ['a wrong INI is not tried again', new RegExp(`^RestartPreventExitStatus=.*\\b${EXIT.config}\\b`, 'm')],
+  ['a start that fails is tried again for ever', /^StartLimitIntervalSec=0$/m],
   ['the commands find the master', /^RuntimeDirectory=daimyo\//m],
   ['V8 needs memory protection keys', /^SystemCallFilter=@system-service @pkey$/m],
 ]
