@@ -99,7 +99,7 @@ export class Connection implements Client {
     this.#sinceMs = monotonicMs()
     if (!keep) return this.#linger()
     if (this.#body !== null) this.resumeBody()
-    else if (this.#pending !== null) this.#goOn()
+    else this.#goOn()
   }
 
   answerBroken(): void {
@@ -169,7 +169,7 @@ export class Connection implements Client {
     return this.#exchange === null && this.#body === null && !this.#socket.writableNeedDrain
   }
 
-  /** Works through what has been waiting. */
+  /** Reads on, also after a body that stopped for want of credit, and works through what has been waiting. */
   #goOn(): void {
     const bytes = this.#pending
     this.#pending = null

@@ -20,11 +20,7 @@ t.test('a blocked loop', async t => {
   const running = await site.serve()
   const before = await pidsOf(site)
   const neighbours = new SteadyClient(t, running.url, everyMs, () => ({ path: '/api/v1/whoami' }))
-  // Of requests that reach a worker in one piece it is not known which one blocks it: this one comes alone.
-  await until(
-    'the neighbours are answered',
-    () => neighbours.sent > 32 && neighbours.replies.length === neighbours.sent,
-  )
+  await until('the neighbours are answered', () => neighbours.replies.length > 32)
   t.match(await timed('/api/v1/burn?ms=60000', running.url), { status: 504, late: false, early: false })
   const died = async () => (await pidsOf(site)).filter(pid => before.includes(pid)).length === 1
   await until('the blocked worker is dead', died, killedMs)
@@ -34,6 +30,24 @@ t.test('a blocked loop', async t => {
   t.ok(replies.length > 64, `there were neighbours: ${replies.length}`)
   t.ok(await died(), 'the other worker is the same')
   t.equal(running.out().match(/ worker-harakiri /g)?.length, 1)
+  t.match(await site.end(running), { code: 0 })
+})
+
+t.test('a blocked loop and neighbours that arrive with its request', async t => {
+  const expected = [/ request-harakiri /, / worker-harakiri .*burn/, / worker-exit .*signal=SIGKILL why=harakiri/]
+  const site = new WatchedSite(t, lines, { expected })
+  const running = await site.serve()
+  const burst = ['whoami', 'whoami', 'whoami', 'whoami', 'burn?ms=60000', 'whoami']
+  const answers = await Promise.all(burst.map(path => timed(`/api/v1/${path}`, running.url)))
+  t.same(
+    answers.map(({ status }) => status),
+    [200, 200, 200, 200, 504, 200],
+    'the guilty one is found among them',
+  )
+  t.match(answers[4], { late: false, early: false })
+  await until('the blocked worker is dead', () => / worker-exit .*why=harakiri/.test(running.out()), killedMs)
+  await site.untilReady()
+  t.equal(running.out().match(/ worker-harakiri /g)?.length, 1, 'one worker died')
   t.match(await site.end(running), { code: 0 })
 })
 

@@ -204,3 +204,24 @@ t.test('a body that is not framed as it should be', async t => {
     await rig.expectLines(1)
   })
 })
+
+t.test('a connection reads on after a body that had used the window up', async t => {
+  const asked = signal<ServerResponse>()
+  const application: RequestListener = ({ method }, response) => {
+    if (method === 'POST') asked.arrive(response)
+    else response.end('next')
+  }
+  await withRig(t, { workers: [application] }, async rig => {
+    const client = await rig.client()
+    client.send(request('POST', '/', [`Content-Length: ${WINDOW_BYTES}`]))
+    client.send(Buffer.alloc(WINDOW_BYTES))
+    const response = await asked.arrived
+    const [socket] = rig.sockets
+    while ((socket?.bytesRead ?? 0) < WINDOW_BYTES || !socket?.isPaused()) await tick()
+    response.end('first')
+    t.equal((await client.answer()).body.toString(), 'first')
+    client.send(request('GET', '/'))
+    t.equal((await client.answer()).body.toString(), 'next', 'although nobody gave credit for that body')
+    await rig.expectLines(2)
+  })
+})
