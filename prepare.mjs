@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -49,4 +49,5 @@ mkdirSync(join(top, 'dist'), { recursive: true })
 unlessDone(join(top, 'dist/.stamp'), sourceStamp(), () => {
   rmSync(join(top, 'dist'), { recursive: true, force: true })
   run('building', process.execPath, [join(top, 'node_modules/typescript/bin/tsc'), '-p', top])
+  chmodSync(join(top, 'dist/supervisor/daimyo.js'), 0o755)
 })

@@ -33,6 +33,11 @@ export class LogSink {
   readonly #now: () => number
   readonly #drainListeners = new Set<() => void>()
   #stream: SonicBoom | null
+  /** Writes what is left, after `close`. */
+  #closing: SonicBoom | null = null
+  /** Bytes lost since the start. */
+  allLostBytes = 0
+  /** Those of them that the log has not been told of. */
   #lostBytes = 0
   #isBroken = false
   #isClosed = false
@@ -52,7 +57,7 @@ export class LogSink {
     if (bytes.length === 0) return true
     if (this.#stream === null) this.#tryAgain()
     if (this.#stream === null) {
-      this.#lostBytes += bytes.length
+      this.#lose(bytes.length)
       return true
     }
     // While it is not known to work again nobody is made to wait for it.
@@ -84,6 +89,7 @@ export class LogSink {
   async close(): Promise<void> {
     const stream = this.#stream
     this.#stream = null
+    this.#closing = stream
     this.#isClosed = true
     if (stream === null) return
     await new Promise<void>(resolve => {
@@ -104,17 +110,17 @@ export class LogSink {
     const stream = new sonicBoom.SonicBoom({ fd, contentMode: 'buffer', maxLength: longestBytes })
     stream.on('error', (error: unknown) => this.#giveUp(stream, error))
     stream.on('drop', (bytes: Uint8Array) => {
-      this.#lostBytes += bytes.byteLength
+      this.#lose(bytes.byteLength)
     })
     stream.on('drain', () => this.#drained(stream))
     return stream
   }
 
   #giveUp(stream: SonicBoom, error: unknown): void {
-    if (stream !== this.#stream) return
+    if (stream !== this.#stream && stream !== this.#closing) return
     this.#stream = null
     this.#triedAt = this.#now()
-    this.#lostBytes += waitingBytes(stream)
+    this.#lose(waitingBytes(stream))
     stream.destroy()
     if (!this.#isBroken) {
       const name = this.#options.path ?? 'standard output'
@@ -124,6 +130,11 @@ export class LogSink {
     }
     this.#isBroken = true
     this.#tellDrained()
+  }
+
+  #lose(bytes: number): void {
+    this.#lostBytes += bytes
+    this.allLostBytes += bytes
   }
 
   #tryAgain(): void {

@@ -157,7 +157,7 @@ export class ProxyServer {
       connections: this.#connections.size,
       queued: this.#phases.dispatcher.queued,
       tunnels: this.#phases.tunnels.count,
-      accessLinesDropped: this.#accessLog?.dropped ?? 0,
+      accessLogLostBytes: this.#accessLog?.lostBytes ?? 0,
     })
     this.#tell({ type: 'metrics', families, workers: this.#phases.dispatcher.loads() })
   }

@@ -90,7 +90,7 @@ export interface ProxyLoad {
   connections: number
   queued: number
   tunnels: number
-  accessLinesDropped: number
+  accessLogLostBytes: number
 }
 
 export class RequestMetrics {
@@ -171,8 +171,8 @@ export class RequestMetrics {
         this.#errors.samples('reason'),
       ),
       counter('daimyo_connections_total', 'Client connections accepted.', [{ labels: {}, value: this.connections }]),
-      counter('daimyo_access_lines_dropped_total', 'Access log lines lost to a slow or full disk.', [
-        { labels: {}, value: load.accessLinesDropped },
+      counter('daimyo_access_log_lost_bytes_total', 'Bytes of the access log lost to a slow or full disk.', [
+        { labels: {}, value: load.accessLogLostBytes },
       ]),
       gauge('daimyo_client_connections', 'Client connections open now.', load.connections),
       gauge('daimyo_queued_requests', 'Requests waiting for a worker now.', load.queued),

@@ -249,7 +249,7 @@ t.test('Expect: 100-continue', async t => {
       mortal.kill()
       while (
         rig.metrics
-          .families({ connections: 0, queued: 0, tunnels: 0, accessLinesDropped: 0 })
+          .families({ connections: 0, queued: 0, tunnels: 0, accessLogLostBytes: 0 })
           .find(each => each.name === 'daimyo_rescues_total')?.values.length === 0
       ) {
         await tick()

@@ -4,7 +4,7 @@ import t from 'tap'
 import type { MetricFamily } from '../../kit/metric-family.js'
 import { RequestMetrics } from '../../proxy/request-metrics.js'
 
-const IDLE = { connections: 0, queued: 0, tunnels: 0, accessLinesDropped: 0 }
+const IDLE = { connections: 0, queued: 0, tunnels: 0, accessLogLostBytes: 0 }
 
 function named(metrics: RequestMetrics, name: string): MetricFamily {
   const family = metrics.families(IDLE).find(each => each.name === name)
@@ -57,7 +57,7 @@ t.test('each thing has its own counter, and gauges are what they are now', async
   metrics.error('deadline')
   metrics.queued('/a', 1)
   metrics.connections = 7
-  const load = { connections: 3, queued: 2, tunnels: 1, accessLinesDropped: 9 }
+  const load = { connections: 3, queued: 2, tunnels: 1, accessLogLostBytes: 9 }
   const values = Object.fromEntries(metrics.families(load).map(family => [family.name, family.values.at(-1)]))
   t.match(values, {
     daimyo_harakiris_total: { labels: { mount: '/a' }, value: 1 },
@@ -66,7 +66,7 @@ t.test('each thing has its own counter, and gauges are what they are now', async
     daimyo_error_answers_total: { labels: { reason: 'deadline' }, value: 1 },
     daimyo_request_queue_seconds: { value: 1 },
     daimyo_connections_total: { value: 7 },
-    daimyo_access_lines_dropped_total: { value: 9 },
+    daimyo_access_log_lost_bytes_total: { value: 9 },
     daimyo_client_connections: { value: 3 },
     daimyo_queued_requests: { value: 2 },
     daimyo_tunnels: { value: 1 },
