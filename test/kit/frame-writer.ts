@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { FrameWriter } from '../../kit/frame-writer.js'
 import { FRAME, FrameReader, frame } from '../../kit/frames.js'
-import { scratchFolder } from '../supervisor/scratch-folder.js'
+import { scratchFolder } from '../supervisor/fixtures/scratch-folder.js'
 
 /** Both ends of a unix socket connection. */
 async function pair(t: Test): Promise<[near: Socket, far: Socket]> {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import { openLogFile } from '../../kit/log-file.js'
-import { scratchFolder } from '../supervisor/scratch-folder.js'
+import { scratchFolder } from '../supervisor/fixtures/scratch-folder.js'
 
 const isRoot = process.geteuid?.() === 0
 const service = { user: null, uid: 65534, gid: 65534 }

@@ -6,7 +6,7 @@ import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync } fr
 import { join } from 'node:path'
 import t from 'tap'
 import { LogSink, type LogSinkOptions } from '../../kit/log-sink.js'
-import { scratchFolder } from '../supervisor/scratch-folder.js'
+import { scratchFolder } from '../supervisor/fixtures/scratch-folder.js'
 
 /** A sink with a clock that the test moves; `complaints` are the lines on the original standard error. */
 function makeSink(options: Partial<LogSinkOptions> & { path: string }) {

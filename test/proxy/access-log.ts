@@ -6,7 +6,7 @@ import t from 'tap'
 import { AccessLog } from '../../proxy/access-log.js'
 import { type Client, Exchange } from '../../proxy/exchange.js'
 import type { RequestHead } from '../../proxy/request-head.js'
-import { scratchFolder } from '../supervisor/scratch-folder.js'
+import { scratchFolder } from '../supervisor/fixtures/scratch-folder.js'
 
 const HEAD: Partial<RequestHead> = {
   method: 'GET',

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import { askMaster, askStatus, findMaster } from '../../supervisor/control-client.js'
-import { scratchFolder } from './scratch-folder.js'
+import { scratchFolder } from './fixtures/scratch-folder.js'
 
 /** A server that hands each connection to `serve`; the test's end closes it. */
 async function serve(t: { teardown(work: () => unknown): unknown }, work: (socket: Socket) => void): Promise<string> {

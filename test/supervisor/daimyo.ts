@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
-import { Site } from './daimyo-program.js'
+import { Site } from './fixtures/daimyo-program.js'
 
 const site = new Site(t)
 writeFileSync(site.path('wrong.ini'), '[uwsgi]\nprocesses = many\nharakri = 3\n')

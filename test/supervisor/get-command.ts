@@ -8,7 +8,7 @@ import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import type { ListenAddress } from '../../supervisor/config/settings.js'
 import { addressOf, getCommand } from '../../supervisor/get-command.js'
-import { scratchFolder } from './scratch-folder.js'
+import { scratchFolder } from './fixtures/scratch-folder.js'
 
 const answer: RequestListener = (request, response) => {
   if (request.url === '/missing') response.statusCode = 404

@@ -6,8 +6,8 @@ import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import { locateMaster } from '../../supervisor/locate-master.js'
 import { claimFolder } from '../../supervisor/run-folder-claim.js'
-import { fakeMaster, report } from './fake-master.js'
-import { scratchFolder } from './scratch-folder.js'
+import { fakeMaster, report } from './fixtures/fake-master.js'
+import { scratchFolder } from './fixtures/scratch-folder.js'
 
 t.test('in our run folder', async t => {
   const runDir = scratchFolder(t)

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from
 import { basename, join } from 'node:path'
 import t from 'tap'
 import { backUpLog, backupsAmong } from '../../supervisor/log-backup.js'
-import { scratchFolder } from './scratch-folder.js'
+import { scratchFolder } from './fixtures/scratch-folder.js'
 
 const now = new Date('2026-11-21T10:00:00.700Z')
 

@@ -6,7 +6,7 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { createNotifier } from '../../supervisor/notify.js'
-import { scratchFolder } from './scratch-folder.js'
+import { scratchFolder } from './fixtures/scratch-folder.js'
 
 /** A notifier whose program appends its arguments, one message a line, to `record`, after running `first`. */
 function makeNotifier(folder: string, first = '', deadlineMs = 5000) {

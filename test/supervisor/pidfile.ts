@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import { checkPidfile, readPid, removePidfile, writePidfile } from '../../supervisor/pidfile.js'
-import { scratchFolder } from './scratch-folder.js'
+import { scratchFolder } from './fixtures/scratch-folder.js'
 
 t.test('it is written whole, readable by all, and removed', async t => {
   const path = join(scratchFolder(t), 'daimyo.pid')

@@ -4,7 +4,7 @@ import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import type { Settings } from '../../supervisor/config/settings.js'
 import { readOrRefuse } from '../../supervisor/read-or-refuse.js'
-import { keptContext } from './fake-master.js'
+import { keptContext } from './fixtures/fake-master.js'
 
 const settings = { processes: 2 } as Settings
 const finding = (line: number) => ({ place: `shop.ini:${line}`, message: `key${line}: unknown` })

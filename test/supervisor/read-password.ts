@@ -8,7 +8,7 @@ import { EXIT } from '../../kit/failure.js'
 import { verifyPassword } from '../../kit/password-hash.js'
 import { hashPasswordCommand } from '../../supervisor/hash-password-command.js'
 import { readPassword } from '../../supervisor/read-password.js'
-import { keptContext } from './fake-master.js'
+import { keptContext } from './fixtures/fake-master.js'
 
 function input(...chunks: string[]): PassThrough {
   const stream = new PassThrough()

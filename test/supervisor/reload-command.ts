@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { ControlAnswer } from '../../supervisor/control-protocol.js'
 import { reloadCommand } from '../../supervisor/reload-command.js'
-import { fakeMaster, keptContext, report } from './fake-master.js'
-import { scratchFolder } from './scratch-folder.js'
+import { fakeMaster, keptContext, report } from './fixtures/fake-master.js'
+import { scratchFolder } from './fixtures/scratch-folder.js'
 
 const cases: [string, ControlAnswer, number, string, string][] = [
   ['success', { type: 'done', ok: true }, 0, 'canary starts\nreloaded\n', ''],

@@ -3,7 +3,7 @@
 import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
-import { Site } from './daimyo-program.js'
+import { Site } from './fixtures/daimyo-program.js'
 
 const banner = /^ {2}stop {5}.* Ctrl-C\n/m
 

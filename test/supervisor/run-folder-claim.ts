@@ -8,7 +8,7 @@ import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import { lifeOf } from '../../supervisor/process-presence.js'
 import { claimFolder, claimName } from '../../supervisor/run-folder-claim.js'
-import { scratchFolder } from './scratch-folder.js'
+import { scratchFolder } from './fixtures/scratch-folder.js'
 
 t.test('a claim is made and given back, without a trace', async t => {
   const folder = scratchFolder(t)

@@ -17,7 +17,7 @@ import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import { prepareRunFolder } from '../../supervisor/run-folder.js'
 import { claimName } from '../../supervisor/run-folder-claim.js'
-import { scratchFolder } from './scratch-folder.js'
+import { scratchFolder } from './fixtures/scratch-folder.js'
 
 const isRoot = process.geteuid?.() === 0
 const nobody = { user: null, uid: 65534, gid: 65534 }

@@ -51,7 +51,7 @@ function run(
 
 const ends: [string, string, Partial<ChildSpec>, Partial<Record<keyof End, unknown>>][] = [
   ['an exit', 'process.exit(7)', {}, { code: 7, signal: null, error: null }],
-  ['a signal', 'process.kill(process.pid, "SIGTERM")', {}, { code: null, signal: 'SIGTERM' }],
+  ['a signal', 'process.kill(process.pid, "SIGKILL")', {}, { code: null, signal: 'SIGKILL' }],
   [
     'its last words come first',
     'process.send("bye", () => { console.log("out"); console.error("err"); process.exit(0) })',

@@ -6,7 +6,7 @@ import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import type { StatusReport } from '../../supervisor/control-protocol.js'
 import { isAlive, lifeOf, type ProcessLife, waitUntilGone } from '../../supervisor/process-presence.js'
-import { Site } from './daimyo-program.js'
+import { Site } from './fixtures/daimyo-program.js'
 
 async function statusOf(site: Site): Promise<StatusReport> {
   return JSON.parse((await site.run('status', 'site.ini', '--json')).out)

@@ -3,8 +3,8 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { statusCommand } from '../../supervisor/status-command.js'
-import { fakeMaster, keptContext, report } from './fake-master.js'
-import { scratchFolder } from './scratch-folder.js'
+import { fakeMaster, keptContext, report } from './fixtures/fake-master.js'
+import { scratchFolder } from './fixtures/scratch-folder.js'
 
 t.test('a table, or the raw report', async t => {
   const runDir = scratchFolder(t)

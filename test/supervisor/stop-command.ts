@@ -7,8 +7,8 @@ import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import { lifeOf } from '../../supervisor/process-presence.js'
 import { stopCommand } from '../../supervisor/stop-command.js'
-import { fakeMaster, keptContext, report } from './fake-master.js'
-import { scratchFolder } from './scratch-folder.js'
+import { fakeMaster, keptContext, report } from './fixtures/fake-master.js'
+import { scratchFolder } from './fixtures/scratch-folder.js'
 
 async function startChild(t: { teardown(work: () => unknown): unknown }) {
   const child = spawn(process.execPath, ['-e', 'process.stdin.resume()'], { stdio: ['pipe', 'ignore', 'ignore'] })

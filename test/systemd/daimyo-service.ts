@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
-import { scratchFolder } from '../supervisor/scratch-folder.js'
+import { scratchFolder } from '../supervisor/fixtures/scratch-folder.js'
 
 function topFolder(): string {
   let folder = dirname(fileURLToPath(import.meta.url))

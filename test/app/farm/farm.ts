@@ -7,8 +7,8 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
-import { scratchFolder } from '../../supervisor/scratch-folder.js'
-import { ask, DEADLINE_MS, startProgram, topFolder } from '../program.js'
+import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
+import { ask, DEADLINE_MS, startProgram, topFolder } from '../fixtures/program.js'
 
 const version = JSON.parse(readFileSync(join(topFolder, 'package.json'), 'utf8')).version
 const signal = () => AbortSignal.timeout(DEADLINE_MS)

@@ -15,7 +15,7 @@ import {
   LINK_VERSION,
   REQUEST_FLAG,
 } from '../../../kit/frames.js'
-import { scratchFolder } from '../../supervisor/scratch-folder.js'
+import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
 
 interface Heard {
   type: number

@@ -12,8 +12,8 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { describeExport, isModule } from '../../../app/host/load-application.js'
 import { UNCHOSEN_PORT } from '../../../app/host/take-over.js'
-import { scratchFolder } from '../../supervisor/scratch-folder.js'
-import { ask, DEADLINE_MS, startProgram, topFolder } from '../program.js'
+import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
+import { ask, DEADLINE_MS, startProgram, topFolder } from '../fixtures/program.js'
 
 const applications = join(topFolder, 'test/applications')
 const host = fileURLToPath(new URL('../../../app/host', import.meta.url))

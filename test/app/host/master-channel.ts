@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { MasterToWorker, WorkerToMaster } from '../../../kit/messages.js'
-import { scratchFolder } from '../../supervisor/scratch-folder.js'
+import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
 
 const main = fileURLToPath(new URL('../../../app/host/main.js', import.meta.url))
 

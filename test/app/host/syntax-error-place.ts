@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import { addSyntaxErrorPlace, isWithoutPlace, placeIn } from '../../../app/host/syntax-error-place.js'
-import { scratchFolder } from '../../supervisor/scratch-folder.js'
+import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
 
 const stacks: [string, string, boolean][] = [
   [

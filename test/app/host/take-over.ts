@@ -9,8 +9,8 @@ import net from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { askedAddress, takeOverListen, UNCHOSEN_PORT } from '../../../app/host/take-over.js'
-import { scratchFolder } from '../../supervisor/scratch-folder.js'
-import { ask } from '../program.js'
+import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
+import { ask } from '../fixtures/program.js'
 
 /** A take-over for one test, undone after it; `listening` closes what it listens with. */
 function takeOver(t: Test) {

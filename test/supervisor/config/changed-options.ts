@@ -4,7 +4,7 @@ import t from 'tap'
 import { changedOptions, settingsAfterReload } from '../../../supervisor/config/changed-options.js'
 import { readSettings } from '../../../supervisor/config/read-settings.js'
 import type { Settings } from '../../../supervisor/config/settings.js'
-import { memoryFiles } from './memory-files.js'
+import { memoryFiles } from './fixtures/memory-files.js'
 
 function settingsOf(...lines: string[]): Settings {
   const text = ['[uwsgi]', 'http = :1', 'app = app.js', ...lines].join('\n')

@@ -4,7 +4,7 @@
 
 import t from 'tap'
 import { fileNamed, readIni } from '../../../supervisor/config/ini-reader.js'
-import { memoryFiles } from './memory-files.js'
+import { memoryFiles } from './fixtures/memory-files.js'
 
 const ENVIRONMENT = { HOME: '/root', MODE: 'prod', API_TOKEN: '%(x)' }
 const OTHERS = {

@@ -1,7 +1,7 @@
 /** Tests of mistakes: each at its place, all at once, none that follows from another. */
 
 import t from 'tap'
-import { BASE, read } from './reading.js'
+import { BASE, read } from './fixtures/reading.js'
 
 const mistakes: [
   title: string,

@@ -2,8 +2,8 @@
 
 import t from 'tap'
 import { describeCheck } from '../../../supervisor/config/describe-check.js'
-import { memoryFiles } from './memory-files.js'
-import { BASE, FILES, HASH, read } from './reading.js'
+import { memoryFiles } from './fixtures/memory-files.js'
+import { BASE, FILES, HASH, read } from './fixtures/reading.js'
 
 const remarks: [
   title: string,

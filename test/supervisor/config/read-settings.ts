@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { readSettings } from '../../../supervisor/config/read-settings.js'
-import { BASE, HASH, read } from './reading.js'
+import { BASE, HASH, read } from './fixtures/reading.js'
 
 const settings: [title: string, lines: string[], expected: object, source?: Parameters<typeof read>[1]][] = [
   [
