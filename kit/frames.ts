@@ -1,6 +1,6 @@
 /**
  * The wire format of the link, the one connection between a proxy and a worker that carries all their requests.
- * Read by `proxy/link.ts` and `app/host/link-server.ts`; nothing else is shared between the two sides.
+ * Read by `proxy/link.ts` and `app/host/link-connection.ts`; with `frame-writer.ts` all that the two sides share.
  *
  * A frame is an 8-byte header and a payload: 24-bit length of the payload, 8-bit type, 32-bit request id, all little endian.
  * Id 0 speaks of the link itself. Ids are chosen by the proxy, ascending, and used again only when they are free.
@@ -20,7 +20,8 @@
  *     seen           worker  the application is about to see the request `id` and all that came before it
  *
  * Flow control: each side may send WINDOW_BYTES of a message's body (a response counts from its first head byte) beyond what
- * the other side has returned as credit, so neither ever buffers more than that for a slow peer.
+ * the other side has returned as credit, so neither ever buffers more than that for a slow peer. A sender looks at the window before it reads on,
+ * so what one read brings (64 KB of a client), or what `post-buffering` holds, may go beyond it.
  */
 
 export const LINK_VERSION = 'daimyo-link/1'

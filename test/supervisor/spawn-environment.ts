@@ -29,7 +29,7 @@ t.test("the INI's variables win over the master's, the last one over the first, 
     { name: 'HOME', value: '/b' },
     { name: 'DAIMYO_SLOT', value: '9' },
   ]
-  t.same(workerEnvironment({ HOME: '/root', PATH: '/bin' }, env, 3, 2), {
+  t.same(workerEnvironment({ HOME: '/home/site', PATH: '/bin' }, env, 3, 2), {
     HOME: '/b',
     PATH: '/bin',
     DAIMYO_SLOT: '3',

@@ -6,7 +6,7 @@ import t from 'tap'
 import { fileNamed, readIni } from '../../../supervisor/config/ini-reader.js'
 import { memoryFiles } from './fixtures/memory-files.js'
 
-const ENVIRONMENT = { HOME: '/root', MODE: 'prod', API_TOKEN: '%(x)' }
+const ENVIRONMENT = { HOME: '/home/site', MODE: 'prod', API_TOKEN: '%(x)' }
 const OTHERS = {
   '/start/inc.ini': '[uwsgi]\ni = %n %N %x\n[blue]\nb = %x',
   '/start/loop.ini': '[uwsgi]\nini = main.ini',
@@ -53,7 +53,7 @@ const accepted: [title: string, lines: string[], expected: string[]][] = [
     ['[uwsgi]', 'set-placeholder = a = 1', 'set-ph=b=2', 'set=c=3=4'],
     ['a=1 @2', 'b=2 @3', 'c=3=4 @4'],
   ],
-  ['if-env that holds', ['[uwsgi]', 'if-env = HOME', 'h = %(_)/x', 'endif =', 'z=1'], ['h=/root/x @3', 'z=1 @5']],
+  ['if-env that holds', ['[uwsgi]', 'if-env = HOME', 'h = %(_)/x', 'endif =', 'z=1'], ['h=/home/site/x @3', 'z=1 @5']],
   [
     'if-env with a value',
     ['[uwsgi]', 'if-env=MODE=prod', 'a=1', 'endif', 'if-env=MODE=dev', 'a=2', 'endif'],

@@ -21,7 +21,12 @@ const KEYS: Record<string, string> = {
   deep60: 'bottom',
   wide: 'w'.repeat(60_000),
 }
-const ENVIRONMENT: Record<string, string> = { HOME: '/root', EMPTY: '', TRAP: '%(name) $(HOME) @(f)', LINES: 'a\nb' }
+const ENVIRONMENT: Record<string, string> = {
+  HOME: '/home/site',
+  EMPTY: '',
+  TRAP: '%(name) $(HOME) @(f)',
+  LINES: 'a\nb',
+}
 const FILES: Record<string, string> = { f: 'text\n', crlf: 'text\r\n', lines: 'a\nb\n', trap: '%(name)\n', empty: '' }
 
 const CONTEXT = {
@@ -47,7 +52,7 @@ const accepted: [text: string, expected: string][] = [
   ['%(two --)', '1'],
   ['%(word + 1)', '1'],
   ['%(two word three)', '2x3'],
-  ['$(HOME)/x', '/root/x'],
+  ['$(HOME)/x', '/home/site/x'],
   ['[$(EMPTY)]', '[]'],
   ['@(f)', 'text'],
   ['@(crlf)', 'text'],

@@ -131,7 +131,7 @@ const settings: [title: string, lines: string[], expected: object, source?: Para
     {
       app: '/srv/app.js',
       env: [
-        { name: 'H', value: '/root' },
+        { name: 'H', value: '/home/site' },
         { name: 'N', value: 'shop' },
       ],
     },

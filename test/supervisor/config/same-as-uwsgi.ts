@@ -13,7 +13,7 @@ import { readIni } from '../../../supervisor/config/ini-reader.js'
 import { expand } from '../../../supervisor/config/placeholders.js'
 
 const isMissing = spawnSync('uwsgi', ['--version']).status !== 0
-const ENVIRONMENT = { HOME: '/root', MODE: 'prod', PATH: process.env.PATH ?? '' }
+const ENVIRONMENT = { HOME: '/home/site', MODE: 'prod', PATH: process.env.PATH ?? '' }
 
 const cases: [title: string, lines: string[]][] = [
   [
