@@ -2,6 +2,8 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import type { Readable, Writable } from 'node:stream'
 import t from 'tap'
 import { commandOf, isAlive, lifeOf, startTimeOf, waitUntilGone } from '../../supervisor/process-presence.js'
 
@@ -58,11 +60,14 @@ t.test(
   'a zombie is gone, although its pid can still be signalled',
   { skip: process.platform !== 'linux' && 'needs /proc' },
   async t => {
-    // The shell becomes a program that never waits for the child that it inherits.
-    const parent = spawn('/bin/sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] })
+    // The shell becomes a program that never waits for the child that it inherits; only then may the child end.
+    const script = 'cat <&3 >/dev/null & echo $!; exec sleep 60'
+    const parent = spawn('/bin/sh', ['-c', script], { stdio: ['ignore', 'pipe', 'ignore', 'pipe'] })
     t.teardown(() => parent.kill('SIGKILL'))
-    const [chunk] = await once(parent.stdout, 'data')
+    const [chunk] = await once(parent.stdout as Readable, 'data')
     const pid = Number(String(chunk))
+    while (readFileSync(`/proc/${parent.pid}/comm`, 'latin1') !== 'sleep\n') await new Promise(setImmediate)
+    ;(parent.stdio[3] as Writable).end()
     const life = lifeOf(pid) ?? { pid, startTicks: '' }
     t.equal(await waitUntilGone(life, 5000), true)
     t.ok(process.kill(pid, 0), 'it is still in the process table')
