@@ -23,8 +23,9 @@ export async function readPassword(
   question: string,
 ): Promise<string> {
   if (!isTerminal(input)) return readLine(input, false)
-  prompt(question)
+  // First no echo, then the question: who answers at once must not see the answer.
   input.setRawMode(true)
+  prompt(question)
   try {
     return await readLine(input, true)
   } finally {
