@@ -4,6 +4,8 @@ declare global {
   interface Buffer {
     /** `toString('latin1', start, end)` without the look-up of the encoding's name; on the hot path of every request. */
     latin1Slice(start?: number, end?: number): string
+    /** `write(text, offset, 'latin1')` without the same; the number of bytes written. */
+    latin1Write(text: string, offset?: number): number
   }
 
   namespace NodeJS {

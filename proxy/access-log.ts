@@ -4,7 +4,9 @@
  *
  *     127.0.0.1 - - [21/Nov/2026:10:00:00 +0000] "GET /api/x HTTP/1.1" 200 312 "-" "curl/8.5" 0.003 2 1
  *
- * The byte count is of the bytes sent, with the head where the application or a file answered, of the body where the proxy did. Lines are gathered and written twice a second.
+ * The byte count is of the bytes sent, with the head where the application or a file answered, of the body where the proxy did. Lines are gathered
+ * as bytes and written twice a second: gathered as strings they would live until then, and moving them took the garbage collector a tenth of the
+ * proxy's time.
  */
 
 import { LogSink } from '../kit/log-sink.js'
@@ -20,8 +22,9 @@ const FLUSH_MS = 500
 export class AccessLog {
   readonly #sink: LogSink
   readonly #timer: NodeJS.Timeout
-  /** Whole lines, ASCII. */
-  #gathered = ''
+  /** Whole lines, ASCII, up to `#used`. */
+  #gathered = Buffer.allocUnsafeSlow(GATHERED_BYTES)
+  #used = 0
 
   /**
    * `onTrouble` is told once when the log cannot be written or opened again; an empty path is standard output. Throws a Failure where the file
@@ -67,14 +70,17 @@ export class AccessLog {
   }
 
   #gather(line: string): void {
-    this.#gathered += line
-    if (this.#gathered.length >= GATHERED_BYTES) this.#handOver()
+    if (line.length > GATHERED_BYTES - this.#used) this.#handOver()
+    if (line.length > GATHERED_BYTES) this.#sink.write(Buffer.from(line, 'latin1'))
+    else this.#used += this.#gathered.latin1Write(line, this.#used)
   }
 
+  /** The sink keeps what it is given. */
   #handOver(): void {
-    const lines = this.#gathered
-    this.#gathered = ''
-    if (lines !== '') this.#sink.write(Buffer.from(lines, 'latin1'))
+    if (this.#used === 0) return
+    this.#sink.write(this.#gathered.subarray(0, this.#used))
+    this.#gathered = Buffer.allocUnsafeSlow(GATHERED_BYTES)
+    this.#used = 0
   }
 }
 

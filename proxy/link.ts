@@ -19,6 +19,7 @@ import {
   RESPONSE_PREFIX_BYTES,
   WINDOW_BYTES,
 } from '../kit/frames.js'
+import { IdTable } from '../kit/id-table.js'
 import type { WorkerAddress } from '../kit/messages.js'
 import { LINK_READ_BYTES, readOption } from '../kit/read-buffer.js'
 import { monotonicMs } from './clock.js'
@@ -52,8 +53,8 @@ export class Link {
   readonly events: LinkEvents
   readonly #socket: Socket
   readonly #writer: FrameWriter
-  readonly #reader = new FrameReader((...frame) => this.#frame(...frame))
-  readonly #exchanges = new Map<number, Exchange>()
+  readonly #reader = new FrameReader((type, id, bytes, start, end) => this.#frame(type, id, bytes, start, end))
+  readonly #exchanges = new IdTable<Exchange>()
   /** Requests that must not be sent twice and that the worker has not acknowledged yet, in the order of sending. */
   #unseen: Exchange[] = []
   #lastId: number
@@ -156,7 +157,7 @@ export class Link {
 
   #nextId(): number {
     do this.#lastId = this.#lastId === MAX_ID ? 1 : this.#lastId + 1
-    while (this.#exchanges.has(this.#lastId))
+    while (!this.#exchanges.isFree(this.#lastId))
     return this.#lastId
   }
 
@@ -309,7 +310,7 @@ export class Link {
     if (this.#closed) return
     this.#closed = true
     this.open = false
-    const exchanges = [...this.#exchanges.values()]
+    const exchanges = this.#exchanges.values()
     this.#exchanges.clear()
     this.#unseen = []
     for (const exchange of exchanges) exchange.link = null

@@ -158,8 +158,15 @@ function explainRequestLine(line: string): RefusalCode {
 
 /** RFC 9110 §9.1: 501 for a method that is not known. CONNECT and TRACE are known and never served: we tunnel and reflect for nobody. */
 function takeMethod(head: RequestHead, method: string): RefusalCode | null {
+  // The constants, not slices: their hash is known wherever they are looked up.
+  if (method === 'GET') head.method = 'GET'
+  else if (method === 'POST') head.method = 'POST'
+  else return takeOtherMethod(head, method)
+  return null
+}
+
+function takeOtherMethod(head: RequestHead, method: string): RefusalCode | null {
   head.method = method
-  if (method === 'GET' || method === 'POST') return null
   if (method === 'CONNECT' || method === 'TRACE') return 'method-not-allowed'
   if (KNOWN_METHODS.has(method)) return null
   return isToken(method) ? 'unknown-method' : 'bad-method'

@@ -28,34 +28,32 @@ class Histogram {
 
 type Labels = Record<string, string | number>
 
-/** Observations of one metric by a short key; the labels of a key are made once. */
+/** The series of one metric. Whoever observes finds a series by its labels, without making a key of them: that happens for every request. */
 class HistogramFamily {
   readonly #name: string
   readonly #help: string
-  readonly #series = new Map<string, { labels: Labels; histogram: Histogram }>()
+  readonly #series: { labels: Labels; histogram: Histogram }[] = []
 
   constructor(name: string, help: string) {
     this.#name = name
     this.#help = help
   }
 
-  observe(key: string, labels: () => Labels, seconds: number): void {
-    let series = this.#series.get(key)
-    if (series === undefined) {
-      series = { labels: labels(), histogram: new Histogram() }
-      this.#series.set(key, series)
-    }
-    series.histogram.observe(seconds)
+  /** A series more. */
+  add(labels: Labels): Histogram {
+    const histogram = new Histogram()
+    this.#series.push({ labels, histogram })
+    return histogram
   }
 
   family(): MetricFamily {
-    const values = [...this.#series.values()].flatMap(({ labels, histogram }) => this.#samples(labels, histogram))
+    const values = this.#series.flatMap(({ labels, histogram }) => this.#samples(labels, histogram))
     return { name: this.#name, help: this.#help, type: 'histogram', aggregator: 'sum', values }
   }
 
   /** The counts of the same label sets, as a counter of its own. */
   counts(): MetricSample[] {
-    return [...this.#series.values()].map(({ labels, histogram }) => ({ labels, value: histogram.count }))
+    return this.#series.map(({ labels, histogram }) => ({ labels, value: histogram.count }))
   }
 
   #samples(labels: Labels, histogram: Histogram): MetricSample[] {
@@ -70,6 +68,16 @@ class HistogramFamily {
       { labels, value: histogram.count, metricName: `${this.#name}_count` },
     ]
   }
+}
+
+/** The value of `key`, made at its first use. */
+function found<Value>(map: Map<string, Value>, key: string, make: () => Value): Value {
+  let value = map.get(key)
+  if (value === undefined) {
+    value = make()
+    map.set(key, value)
+  }
+  return value
 }
 
 /** A counter by one label. */
@@ -106,6 +114,10 @@ export class RequestMetrics {
     'daimyo_request_queue_seconds',
     'Time that requests waited for a worker, of those that had to.',
   )
+  /** By mount, by method, by the first digit of the status. */
+  readonly #totals = new Map<string, Map<string, Histogram[]>>()
+  readonly #firstBytes = new Map<string, Histogram>()
+  readonly #queues = new Map<string, Histogram>()
   readonly #harakiris = new Tally()
   readonly #rescues = new Tally()
   readonly #refusals = new Tally()
@@ -115,16 +127,19 @@ export class RequestMetrics {
   finished(mount: string, method: string, status: number, seconds: number): void {
     // A method's spelling comes from the client; only known ones become labels.
     const known = KNOWN_METHODS.has(method) ? method : 'other'
-    const labels = () => ({ mount, method: known, status: `${Math.floor(status / 100)}xx` })
-    this.#total.observe(`${mount} ${known} ${Math.floor(status / 100)}`, labels, seconds)
+    const byMethod = found(this.#totals, mount, () => new Map<string, Histogram[]>())
+    const byClass = found(byMethod, known, () => [])
+    const statusClass = Math.floor(status / 100)
+    byClass[statusClass] ??= this.#total.add({ mount, method: known, status: `${statusClass}xx` })
+    byClass[statusClass].observe(seconds)
   }
 
   firstByte(mount: string, seconds: number): void {
-    this.#firstByte.observe(mount, () => ({ mount }), seconds)
+    found(this.#firstBytes, mount, () => this.#firstByte.add({ mount })).observe(seconds)
   }
 
   queued(mount: string, seconds: number): void {
-    this.#queue.observe(mount, () => ({ mount }), seconds)
+    found(this.#queues, mount, () => this.#queue.add({ mount })).observe(seconds)
   }
 
   harakiri(mount: string): void {

@@ -10,6 +10,7 @@ import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { FrameWriter } from '../../kit/frame-writer.js'
 import { decodeRequest, FRAME, FrameReader, frame, isIdempotent, LINK_VERSION, pongFrame } from '../../kit/frames.js'
+import { IdTable } from '../../kit/id-table.js'
 import { LINK_READ_BYTES, readAccepted } from '../../kit/read-buffer.js'
 import type { NodeInternals } from './node-internals.js'
 import { type RequestHome, ServedRequest } from './served-request.js'
@@ -34,8 +35,8 @@ export class LinkConnection implements RequestHome {
   readonly internals: NodeInternals
   readonly #socket: Socket
   readonly #host: Host
-  readonly #reader = new FrameReader((...frame) => this.#frame(...frame))
-  readonly #requests = new Map<number, ServedRequest>()
+  readonly #reader = new FrameReader((type, id, bytes, start, end) => this.#frame(type, id, bytes, start, end))
+  readonly #requests = new IdTable<ServedRequest>()
   /** Requests of the chunk that is being read, not yet handed over. */
   #batch: ServedRequest[] = []
   /** The last non-idempotent request of the batch, 0 = none. */
@@ -153,7 +154,7 @@ export class LinkConnection implements RequestHome {
 
   #closed(): void {
     this.#batch = []
-    for (const request of [...this.#requests.values()]) request.runInAsyncScope(request.abort, request)
+    for (const request of this.#requests.values()) request.runInAsyncScope(request.abort, request)
   }
 }
 
