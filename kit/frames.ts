@@ -6,7 +6,7 @@
  * Id 0 speaks of the link itself. Ids are chosen by the proxy, ascending, and used again only when they are free.
  *
  *     frame          from    payload
- *     hello          both    `daimyo-link/1`, the first frame of either side
+ *     hello          both    `daimyo-link/2`, the first frame of either side
  *     request        proxy   one latin1 string, see `encodeRequest`
  *     data           both    bytes of a request or response body
  *     end            both    proxy: the request body is complete, trailers joined by `\n`;
@@ -18,13 +18,14 @@
  *     response       worker  16-bit status, one byte of RESPONSE_FLAG, then the bytes of an HTTP/1.1 response from its first
  *     informational  worker  the bytes of a 1xx response
  *     seen           worker  the application is about to see the request `id` and all that came before it
+ *     stuck          worker  the event loop has not turned for a while, because it is in the request `id`
  *
  * Flow control: each side may send WINDOW_BYTES of a message's body (a response counts from its first head byte) beyond what
  * the other side has returned as credit, so neither ever buffers more than that for a slow peer. A sender looks at the window before it reads on,
  * so what one read brings (64 KB of a client), or what `post-buffering` holds, may go beyond it.
  */
 
-export const LINK_VERSION = 'daimyo-link/1'
+export const LINK_VERSION = 'daimyo-link/2'
 
 export const FRAME = {
   hello: 1,
@@ -38,6 +39,7 @@ export const FRAME = {
   response: 9,
   informational: 10,
   seen: 11,
+  stuck: 12,
 } as const
 
 /** `expect`: the client waits for 100 (Continue). */

@@ -71,18 +71,20 @@ export class HarakiriClock {
   }
 
   /**
-   * Expires those that were late when the loop was last seen turning, and besides them the one that is late longest, which is returned; the
-   * others wait for the verdict on their worker.
+   * Expires those that were late when the loop was last seen turning, and besides them the one that blocks the loop, which is returned; the others wait for
+   * the verdict on their worker. Which one blocks it, the worker's watchdog says; where it does not, it is taken to be the one that is late longest.
    */
   #expireDue(link: Link, now: number): Exchange | null {
-    const due = [...link.exchanges].filter(exchange => exchange.deadlineMs !== 0 && exchange.deadlineMs <= now)
+    const due = link.exchanges.filter(exchange => exchange.deadlineMs !== 0 && exchange.deadlineMs <= now)
+    if (due.length === 0) return null
     due.sort((a, b) => a.deadlineMs - b.deadlineMs)
-    let suspect: Exchange | null = null
+    const { stuck } = link
+    const known = stuck === null ? due.find(exchange => exchange.deadlineMs > link.lastPongMs) : stuck
+    // The loop is blocked by one that still has time: that is not the fault of those that are late, and it gets its time.
+    const suspect = known !== undefined && due.includes(known) ? known : null
     for (const exchange of due) {
-      const loopTurnedSince = exchange.deadlineMs <= link.lastPongMs
-      if (!loopTurnedSince && suspect !== null) break
-      if (!loopTurnedSince) suspect = exchange
-      this.#events.expired(exchange)
+      const isInnocent = exchange.deadlineMs > link.lastPongMs && suspect !== null
+      if (exchange === suspect || !isInnocent) this.#events.expired(exchange)
     }
     return suspect
   }
@@ -102,7 +104,7 @@ export class HarakiriClock {
    * timer. Such a worker gets no new request, so nothing else would ever find it.
    */
   #condemnSilent(link: Link, now: number): void {
-    const [exchange] = link.exchanges
+    const exchange = link.stuck ?? link.exchanges[0]
     if (exchange !== undefined) this.#events.blocked(link, exchange.title, now - exchange.dispatchMs)
     else this.#events.blocked(link, NO_REQUEST, now - link.pingSentMs)
   }

@@ -73,6 +73,8 @@ export class Link {
   lastPongMs = 0
   /** The worker's event-loop lag as its last pong told it. */
   lagMs = 0
+  /** The request that the worker's loop is blocked in, as far as is known; 0 = it turns, or nobody knows. */
+  #stuckId = 0
   #pingNumber = 0
 
   /** `lastId`: the id before the first one. */
@@ -92,8 +94,14 @@ export class Link {
     return this.#exchanges.size
   }
 
-  get exchanges(): Iterable<Exchange> {
+  /** Oldest first. */
+  get exchanges(): Exchange[] {
     return this.#exchanges.values()
+  }
+
+  /** The exchange that the worker's loop is blocked in, as the worker's watchdog says. */
+  get stuck(): Exchange | null {
+    return this.#exchanges.get(this.#stuckId) ?? null
   }
 
   /** Sends the request with what is there of its body; the exchange is this link's until it is answered, lost or released. */
@@ -171,6 +179,8 @@ export class Link {
   }
 
   #frame(type: number, id: number, bytes: Buffer, start: number, end: number): void {
+    // Any other frame comes of a loop that turns, or of before it was blocked.
+    this.#stuckId = type === FRAME.stuck ? id : 0
     if (type === FRAME.response || type === FRAME.data || type === FRAME.end) {
       const exchange = this.#exchanges.get(id)
       // Released meanwhile: its last frames were under way.
@@ -182,6 +192,8 @@ export class Link {
         return this.#pong(id, bytes.readUInt32LE(start))
       case FRAME.seen:
         return this.#seen(id)
+      case FRAME.stuck:
+        return
       case FRAME.credit:
         return this.#credit(id, bytes.readUInt32LE(start))
       case FRAME.informational:

@@ -8,11 +8,11 @@
 
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { FrameWriter } from '../../kit/frame-writer.js'
 import { decodeRequest, FRAME, FrameReader, frame, isIdempotent, LINK_VERSION, pongFrame } from '../../kit/frames.js'
 import { IdTable } from '../../kit/id-table.js'
 import { LINK_READ_BYTES, readAccepted } from '../../kit/read-buffer.js'
 import type { NodeInternals } from './node-internals.js'
+import { OutboxWriter } from './outbox-writer.js'
 import { type RequestHome, ServedRequest } from './served-request.js'
 
 /** What a link needs of the rest of the worker. */
@@ -23,14 +23,8 @@ export interface Host {
   lagMs(): number
 }
 
-/**
- * Up to so many requests of one chunk are answered one by one, so that harakiri finds the one that blocks the loop. More come only under a load at
- * which a write for each answer would cost a fifth of the throughput.
- */
-const EAGER_BATCH = 4
-
 export class LinkConnection implements RequestHome {
-  readonly writer: FrameWriter
+  readonly writer: OutboxWriter
   readonly server: Server
   readonly internals: NodeInternals
   readonly #socket: Socket
@@ -47,7 +41,7 @@ export class LinkConnection implements RequestHome {
     this.server = server
     this.internals = internals
     this.#host = host
-    this.writer = new FrameWriter(socket)
+    this.writer = new OutboxWriter(socket)
     this.writer.send(frame(FRAME.hello, 0, LINK_VERSION))
     readAccepted(socket, chunk => this.#read(chunk), LINK_READ_BYTES)
     // The close event follows and does the work: ECONNRESET of a proxy that was killed.
@@ -101,12 +95,12 @@ export class LinkConnection implements RequestHome {
   }
 
   #start(batch: ServedRequest[]): void {
-    const eager = batch.length <= EAGER_BATCH
+    const { outbox } = this.writer
     for (const request of batch) {
-      // The answers of those before it: if this one blocks the loop, they must not seem to be its accomplices.
-      if (eager) this.writer.flush()
       this.#host.onRequest()
+      outbox.running = request.id
       startOne(request)
+      outbox.running = 0
     }
   }
 

@@ -4,9 +4,10 @@
  */
 
 import type { Server } from 'node:http'
-import { createServer, type Server as NetServer } from 'node:net'
+import { createServer, type Server as NetServer, type Socket } from 'node:net'
 import { type Host, LinkConnection } from './link-connection.js'
 import { NodeInternals } from './node-internals.js'
+import type { Watchdog } from './watchdog.js'
 
 export interface LinkServer {
   readonly inFlight: number
@@ -14,13 +15,20 @@ export interface LinkServer {
   close(): void
 }
 
-/** Listens on `path` and resolves once it does. */
-export async function openLinkServer(path: string, application: Server, host: Host): Promise<LinkServer> {
+/** Listens on `path` and resolves once it does. `watchdog` null: nobody looks after the links while the loop is blocked. */
+export async function openLinkServer(
+  path: string,
+  application: Server,
+  host: Host,
+  watchdog: Watchdog | null = null,
+): Promise<LinkServer> {
   const internals = new NodeInternals(application)
   const links = new Set<LinkConnection>()
   const server = createServer(socket => {
     const link = new LinkConnection(socket, application, internals, host)
     links.add(link)
+    const fd = descriptorOf(socket)
+    if (fd >= 0) watchdog?.watch(link.writer.outbox, fd)
     socket.on('close', () => links.delete(link))
   })
   await listening(server, path)
@@ -40,4 +48,9 @@ function listening(server: NetServer, path: string): Promise<void> {
     server.once('error', reject)
     server.listen(path, resolve)
   })
+}
+
+/** The descriptor of a connected socket, which Node tells without declaring it; -1 where it does not. */
+function descriptorOf(socket: Socket): number {
+  return (socket as unknown as { _handle?: { fd?: number } })._handle?.fd ?? -1
 }

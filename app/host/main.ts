@@ -15,6 +15,7 @@ import { startLoopLag } from './loop-lag.js'
 import { openMasterChannel } from './master-channel.js'
 import { startMetricsShipper } from './metrics-shipper.js'
 import { takeOverListen } from './take-over.js'
+import { startWatchdog } from './watchdog.js'
 
 /** How long requests in flight may take when the master is dead; the proxies go away within a second themselves. */
 const ORPHAN_MS = 1200
@@ -41,16 +42,17 @@ async function start(settings: WorkerSettings): Promise<void> {
   const application = await loadApplication(settings.app, takeOverListen(settings.socketPath))
   chmodSync(settings.socketPath, settings.socketMode)
   const { lagMs } = startLoopLag()
-  const link = await openLinkServer(settings.linkPath, application, {
-    onRequest: countRequests(settings.maxRequests),
-    lagMs,
-  })
+  const trouble = (event: string) => (why: string) =>
+    channel.send({ type: 'event', event, fields: { slot: settings.slot, why } })
+  const host = { onRequest: countRequests(settings.maxRequests), lagMs }
+  const watchdog = startWatchdog(trouble('watchdog-trouble'))
+  const link = await openLinkServer(settings.linkPath, application, host, watchdog)
   chmodSync(settings.linkPath, settings.socketMode)
   const metrics = startMetricsShipper(
     settings.app,
     families => channel.send({ type: 'metrics', families }),
     undefined,
-    why => channel.send({ type: 'event', event: 'metrics-trouble', fields: { slot: settings.slot, why } }),
+    trouble('metrics-trouble'),
   )
   running = { application, link, metrics }
   // So that gauges of the application do not vanish for a second when the worker before this one goes.

@@ -8,7 +8,7 @@
 
 import { AsyncResource } from 'node:async_hooks'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { FrameWriter } from '../../kit/frame-writer.js'
+import type { FrameSender } from '../../kit/frame-writer.js'
 import {
   creditFrame,
   FRAME,
@@ -48,7 +48,7 @@ interface Waiting {
 
 /** The link's side of a request: where its frames go and who forgets it. */
 export interface RequestHome {
-  readonly writer: FrameWriter
+  readonly writer: FrameSender
   readonly server: Server
   readonly internals: NodeInternals
   forget(id: number): void

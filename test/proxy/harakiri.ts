@@ -18,9 +18,15 @@ class FakeLink {
   pingSentMs = 0
   lastPongMs = 0
   pings = 0
+  /** What its watchdog says. */
+  stuckTitle = ''
 
   get inFlight(): number {
     return this.exchanges.length
+  }
+
+  get stuck(): Exchange | null {
+    return this.exchanges.find(({ title }) => title === this.stuckTitle) ?? null
   }
 
   ping(now: number): void {
@@ -112,6 +118,34 @@ t.test('a blocked loop: one 504, then the verdict; the neighbours are left to be
     t.ok((told[1]?.atMs ?? 0) - (told[0]?.atMs ?? 0) <= 600, 'within 600 ms after the 504')
     t.ok((told[1]?.atMs ?? 0) - HARAKIRI_MS - phase <= 700, 'and 700 ms after the deadline')
   }
+})
+
+t.test('the one that the watchdog names is guilty, wherever it stands', async t => {
+  const link = new FakeLink()
+  for (const title of ['GET /1', 'GET /2', 'GET /burn', 'GET /3']) link.add(title, 0)
+  link.stuckTitle = 'GET /burn'
+  t.match(
+    run([link], 10_000, () => false),
+    [
+      { what: 'expired', title: 'GET /burn' },
+      { what: 'blocked', title: 'GET /burn' },
+    ],
+  )
+  t.equal(link.exchanges.length, 3, 'the others are left to be rescued')
+})
+
+t.test('a loop blocked by one that has time still gets it, whoever else is late', async t => {
+  const link = new FakeLink()
+  link.add('GET /slow', 0)
+  link.add('GET /burn', 2000)
+  link.stuckTitle = 'GET /burn'
+  const told = run([link], 10_000, (_, now) => now < 2000)
+  t.match(told, [
+    { what: 'expired', title: 'GET /slow' },
+    { what: 'expired', title: 'GET /burn' },
+    { what: 'blocked', title: 'GET /burn' },
+  ])
+  t.ok((told[1]?.atMs ?? 0) >= 5000, 'its own deadline')
 })
 
 t.test('only the worker whose loop is blocked is condemned', async t => {

@@ -194,7 +194,7 @@ t.test('answers: in one frame, in pieces, broken off, in vain', async t => {
 
 t.test('a worker that speaks no link is left', async t => {
   const cases: [title: string, say: (worker: FakeWorker) => void][] = [
-    ['another version', worker => worker.hello('daimyo-link/2')],
+    ['another version', worker => worker.hello('daimyo-link/1')],
     ['an unknown frame', worker => worker.say(frame(99, 0))],
     ['a frame that only proxies send', worker => worker.say(frame(FRAME.request, 1))],
     ['a frame too long', worker => worker.say(frameHeader(FRAME.data, 1, 0xffffff))],

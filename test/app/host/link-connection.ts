@@ -200,7 +200,7 @@ t.test('what one request throws does not lose the others of its batch', async t 
 t.test('peers that are no proxy are left, and the worker lives', async t => {
   const cases: [title: string, text: string][] = [
     ['an HTTP client', 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'],
-    ['another version', frame(FRAME.hello, 0, 'daimyo-link/2')],
+    ['another version', frame(FRAME.hello, 0, 'daimyo-link/1')],
     ['an unknown frame', frame(99, 0)],
     ['a frame that only workers send', frame(FRAME.response, 1, 'xyz')],
     ['a frame too long', frameHeader(FRAME.data, 1, 0xffffff)],

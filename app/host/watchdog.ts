@@ -1,0 +1,37 @@
+/**
+ * The main thread's handle on its watchdog, the thread that acts for a worker whose loop is blocked (`watchdog-thread.ts`). Started by `main.ts` when
+ * the worker serves; links are put under its eye by `link-server.ts`.
+ */
+
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import type { Outbox } from './outbox.js'
+
+/** Asks the thread to look after an outbox, whose frames go to the descriptor. */
+export interface WatchedLink {
+  memory: SharedArrayBuffer
+  fd: number
+}
+
+export interface Watchdog {
+  watch(outbox: Outbox, fd: number): void
+}
+
+/**
+ * Starts the thread, with nothing of the application's preloads, and keeps no process alive by it. `onTrouble`: it could not be started or has died; the
+ * worker serves on, only without it.
+ */
+export function startWatchdog(onTrouble: (why: string) => void): Watchdog {
+  const entry = fileURLToPath(new URL('./watchdog-thread.js', import.meta.url))
+  const thread = new Worker(entry, { name: 'daimyo-watchdog', execArgv: [], env: {}, resourceLimits: SMALL })
+  thread.on('error', error => onTrouble(error.message))
+  thread.unref()
+  return {
+    watch(outbox, fd) {
+      thread.postMessage({ memory: outbox.memory, fd } satisfies WatchedLink)
+    },
+  }
+}
+
+/** It holds next to nothing. */
+const SMALL = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 }
