@@ -154,30 +154,38 @@ export class FrameReader {
     this.#listener = listener
   }
 
-  read(chunk: Buffer): void {
-    let bytes = chunk
+  /** The first `count` bytes of `buffer` are what came. */
+  read(buffer: Buffer, count = buffer.length): void {
+    let bytes = buffer
+    let length = count
     if (this.#rest !== null) {
-      bytes = Buffer.concat([this.#rest, chunk])
-      if (bytes.length < this.#needed) {
+      bytes = Buffer.concat([this.#rest, buffer.subarray(0, count)])
+      length = bytes.length
+      if (length < this.#needed) {
         this.#rest = bytes
         return
       }
       this.#rest = null
     }
     let offset = 0
-    while (bytes.length - offset >= FRAME_HEADER_BYTES) {
-      const length = bytes[offset]! | (bytes[offset + 1]! << 8) | (bytes[offset + 2]! << 16)
-      if (length > MAX_PAYLOAD_BYTES) throw new RangeError(`frame of ${length} bytes`)
+    while (length - offset >= FRAME_HEADER_BYTES) {
+      const payload = bytes[offset]! | (bytes[offset + 1]! << 8) | (bytes[offset + 2]! << 16)
+      if (payload > MAX_PAYLOAD_BYTES) throw new RangeError(`frame of ${payload} bytes`)
       const start = offset + FRAME_HEADER_BYTES
-      if (bytes.length < start + length) break
-      this.#listener(bytes[offset + 3]!, bytes.readUInt32LE(offset + 4), bytes, start, start + length)
-      offset = start + length
+      if (length < start + payload) break
+      this.#listener(bytes[offset + 3]!, readId(bytes, offset + 4), bytes, start, start + payload)
+      offset = start + payload
     }
-    if (offset < bytes.length) this.#keep(Buffer.from(bytes.subarray(offset)))
+    if (offset < length) this.#keep(Buffer.from(bytes.subarray(offset, length)))
   }
 
   #keep(rest: Buffer): void {
     this.#rest = rest
     this.#needed = rest.length < FRAME_HEADER_BYTES ? 0 : FRAME_HEADER_BYTES + (rest.readUInt32LE(0) & 0xffffff)
   }
+}
+
+/** `readUInt32LE` without its checks. */
+function readId(bytes: Buffer, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
 }

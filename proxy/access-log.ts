@@ -18,6 +18,8 @@ const GATHERED_BYTES = 64 * 1024
 /** When the disk does not keep up, lines beyond this are lost: requests go on. */
 const MOST_BYTES = 16 * 1024 * 1024
 const FLUSH_MS = 500
+/** The wall clock is looked at this often: looking for each line costs a hundredth of the proxy's time. */
+const DATE_MS = 50
 
 export class AccessLog {
   readonly #sink: LogSink
@@ -25,6 +27,9 @@ export class AccessLog {
   /** Whole lines, ASCII, up to `#used`. */
   #gathered = Buffer.allocUnsafeSlow(GATHERED_BYTES)
   #used = 0
+  /** What stands between address and request line, and the monotonic time at which it was made. */
+  #date = ''
+  #datedMs = Number.NEGATIVE_INFINITY
 
   /**
    * `onTrouble` is told once when the log cannot be written or opened again; an empty path is standard output. Throws a Failure where the file
@@ -44,10 +49,14 @@ export class AccessLog {
 
   write(exchange: Exchange, now: number): void {
     const { head, client } = exchange
+    if (now - this.#datedMs >= DATE_MS) {
+      this.#datedMs = now
+      this.#date = ` - - [${logDate()}] "`
+    }
     this.#gather(
-      `${client.address} - - [${logDate()}] "${head.method} ${quotable(head.target)} HTTP/1.${head.httpMinor}" ` +
+      `${client.address}${this.#date}${head.method} ${quotable(head.target)} HTTP/1.${head.httpMinor}" ` +
         `${exchange.status} ${exchange.sentBytes} "${quotable(head.referer) || '-'}" "${quotable(head.userAgent) || '-'}" ` +
-        `${((now - exchange.startMs) / 1000).toFixed(3)} ${exchange.slot === 0 ? '-' : exchange.slot} ${exchange.attempts}\n`,
+        `${printSeconds(now - exchange.startMs)} ${exchange.slot === 0 ? '-' : exchange.slot} ${exchange.attempts}\n`,
     )
   }
 
@@ -84,9 +93,17 @@ export class AccessLog {
   }
 }
 
+const SHORT_TIMES = Array.from({ length: 1000 }, (_, ms) => (ms / 1000).toFixed(3))
+
+/** Seconds with three decimals. */
+function printSeconds(durationMs: number): string {
+  const rounded = Math.round(durationMs)
+  return SHORT_TIMES[rounded] ?? (rounded / 1000).toFixed(3)
+}
+
 /** Quotes, backslashes and what is not printable ASCII as `\xNN`, as nginx does: a line cannot be forged. */
 function quotable(text: string): string {
-  if (!/["\\\x00-\x1f\x7f-\xff]/.test(text)) return text
+  if (text === '' || !/["\\\x00-\x1f\x7f-\xff]/.test(text)) return text
   return text.replace(
     /["\\\x00-\x1f\x7f-\xff]/g,
     one => `\\x${one.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,

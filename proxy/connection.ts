@@ -63,7 +63,7 @@ export class Connection implements Client {
     this.#limits = limits
     this.address = plainAddress(socket.remoteAddress)
     this.port = socket.remotePort ?? 0
-    readAccepted(socket, bytes => this.#read(bytes), CLIENT_READ_BYTES)
+    readAccepted(socket, (buffer, count) => this.#read(buffer, count), CLIENT_READ_BYTES)
     socket.on('drain', () => this.#drained())
     socket.on('end', () => this.#clientEnded())
     // `close` follows and does the work: a client that resets its connection is no news.
@@ -152,16 +152,24 @@ export class Connection implements Client {
     this.#socket.destroy()
   }
 
-  /** `chunk` is valid for this call only: a head is read in place, all else is copied. */
-  #read(chunk: Buffer): void {
-    if (this.#taken) this.#socket.push(Buffer.from(chunk))
-    else if (this.#last) this.#discard(chunk.length)
-    else if (this.#pending !== null) {
-      this.#pending = Buffer.concat([this.#pending, chunk])
+  /** The first `count` bytes of `buffer` are valid for this call only: a head is read in place, all else is copied. */
+  #read(buffer: Buffer, count: number): void {
+    if (this.#last && !this.#taken) this.#discard(count)
+    else if (this.#pending === null && !this.#taken && this.#mayRead) {
+      const taken = this.#readHead(buffer, count)
+      if (taken > 0 && taken < count) this.#consume(Buffer.from(buffer.subarray(taken, count)))
+    } else this.#take(Buffer.from(buffer.subarray(0, count)))
+  }
+
+  /** `bytes` are ours. */
+  #take(bytes: Buffer): void {
+    if (this.#taken) this.#socket.push(bytes)
+    else if (this.#pending === null) this.#consume(bytes)
+    else {
+      this.#pending = Buffer.concat([this.#pending, bytes])
       if (this.#exchange !== null && this.#body === null) this.#pauseWhenFull()
       else this.#goOn()
-    } else if (this.#mayRead) this.#consume(chunk, false)
-    else this.#consume(Buffer.from(chunk), true)
+    }
   }
 
   /** What comes next is the head of a request, and it may be looked at. */
@@ -174,13 +182,11 @@ export class Connection implements Client {
     const bytes = this.#pending
     this.#pending = null
     if (this.#socket.isPaused()) this.#socket.resume()
-    if (bytes !== null) this.#consume(bytes, true)
+    if (bytes !== null) this.#consume(bytes)
   }
 
-  /** `ours`: the bytes stay as they are when this has returned. */
-  #consume(chunk: Buffer, ours: boolean): void {
-    let bytes = chunk
-    let kept = ours
+  #consume(ours: Buffer): void {
+    let bytes = ours
     while (bytes.length > 0 && !this.#last) {
       const body = this.#body
       if (body !== null) {
@@ -190,11 +196,9 @@ export class Connection implements Client {
         // An answer given meanwhile may have ended the connection and let the body go.
         if (body.complete && this.#body === body) this.#body = null
       } else if (this.#mayRead) {
-        const taken = this.#readHead(bytes)
+        const taken = this.#readHead(bytes, bytes.length)
         if (taken === 0) return
-        const rest = bytes.subarray(taken)
-        bytes = kept || rest.length === 0 ? rest : Buffer.from(rest)
-        kept = true
+        bytes = bytes.subarray(taken)
       } else {
         this.#pending = bytes
         return this.#pauseWhenFull()
@@ -213,17 +217,17 @@ export class Connection implements Client {
     if (this.#exchange === null && this.#body === null && this.#pending !== null) this.#goOn()
   }
 
-  /** Begins a request, if its head is all there; the number of bytes taken, 0 = wait for more. */
-  #readHead(bytes: Buffer): number {
+  /** Begins a request, if its head is all there in the first `count` bytes; the number of bytes taken, 0 = wait for more. */
+  #readHead(bytes: Buffer, count: number): number {
     let start = 0
     // RFC 9112 §2.2: empty lines before a request line are skipped; a bounded number of them.
-    while (start < 8 && bytes[start] === 13 && bytes[start + 1] === 10) start += 2
+    while (start < 8 && start + 1 < count && bytes[start] === 13 && bytes[start + 1] === 10) start += 2
     const { headBytes } = this.#limits
-    const text = bytes.latin1Slice(start, Math.min(bytes.length, start + headBytes + 4))
+    const text = bytes.latin1Slice(start, Math.min(count, start + headBytes + 4))
     const end = text.indexOf('\r\n\r\n')
     if (end < 0 || end > headBytes) {
       if (text.length > headBytes) this.#refuse(() => this.#phases.refusedHead(this, overlongHead(text)))
-      else this.#wait(bytes)
+      else this.#wait(bytes.subarray(0, count))
       return 0
     }
     this.#begin(text.slice(0, end))

@@ -29,6 +29,9 @@ export interface Client {
   readonly closing: boolean
 }
 
+/** What is kept of no body. */
+const NOTHING: Buffer[] = []
+
 export class Exchange {
   readonly head: RequestHead
   readonly client: Client
@@ -55,7 +58,7 @@ export class Exchange {
   bodyComplete: boolean
   bodyTrailers = ''
   /** The body so far, as long as another worker could need it; null once it was let go. */
-  kept: Buffer[] | null = []
+  kept: Buffer[] | null
   keptBytes = 0
   /** The client has been told to go on with its body. */
   continued = false
@@ -83,6 +86,7 @@ export class Exchange {
     this.client = client
     this.startMs = startMs
     this.bodyComplete = head.length === 0 && !head.chunked
+    this.kept = this.bodyComplete ? NOTHING : []
   }
 
   get hasBody(): boolean {

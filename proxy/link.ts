@@ -82,7 +82,10 @@ export class Link {
     this.worker = worker
     this.#lastId = lastId
     this.events = events
-    this.#socket = connect({ path: worker.linkPath, onread: readOption(bytes => this.#read(bytes), LINK_READ_BYTES) })
+    this.#socket = connect({
+      path: worker.linkPath,
+      onread: readOption((bytes, count) => this.#read(bytes, count), LINK_READ_BYTES),
+    })
     this.#writer = new FrameWriter(this.#socket)
     this.#writer.send(frame(FRAME.hello, 0, LINK_VERSION))
     // The close event follows and does the work: ECONNRESET of a worker that was killed.
@@ -169,9 +172,9 @@ export class Link {
     return this.#lastId
   }
 
-  #read(chunk: Buffer): void {
+  #read(buffer: Buffer, count: number): void {
     try {
-      this.#reader.read(chunk)
+      this.#reader.read(buffer, count)
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
       this.#socket.destroy()

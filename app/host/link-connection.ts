@@ -43,7 +43,7 @@ export class LinkConnection implements RequestHome {
     this.#host = host
     this.writer = new OutboxWriter(socket)
     this.writer.send(frame(FRAME.hello, 0, LINK_VERSION))
-    readAccepted(socket, chunk => this.#read(chunk), LINK_READ_BYTES)
+    readAccepted(socket, (buffer, count) => this.#read(buffer, count), LINK_READ_BYTES)
     // The close event follows and does the work: ECONNRESET of a proxy that was killed.
     socket.on('error', () => {})
     socket.on('close', () => this.#closed())
@@ -63,9 +63,9 @@ export class LinkConnection implements RequestHome {
     this.#socket.end()
   }
 
-  #read(chunk: Buffer): void {
+  #read(buffer: Buffer, count: number): void {
     try {
-      this.#reader.read(chunk)
+      this.#reader.read(buffer, count)
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
       // Not a link: somebody tried the wrong socket.

@@ -2,14 +2,14 @@
  * The socket that an application sees behind a request that came over the link: `req.socket`, `res.socket`.
  * One is made for each request by `served-request.ts`, which takes what is written to it and gives credit back.
  *
- * It is a real `stream.Duplex`, but `write`, `cork` and `uncork` do not go through the stream's own queue: the link has its own
+ * It is a `stream.Duplex` (`lazy-duplex.ts`), but `write`, `cork` and `uncork` do not go through the stream's own queue: the link has its own
  * batching and window. What must stay true for `http.ServerResponse`: callbacks come in order and never before `write` returned, `write`
  * is false when the window is used up, and `drain` follows.
  */
 
 import type { Server } from 'node:http'
-import { Duplex } from 'node:stream'
 import { REQUEST_FLAG, type WireRequest } from '../../kit/frames.js'
+import { LazyDuplex } from './lazy-duplex.js'
 
 type WriteCallback = (error?: Error | null) => void
 
@@ -25,9 +25,7 @@ export interface VirtualSocketOwner {
   timedOut(): void
 }
 
-const STREAM_OPTIONS = { autoDestroy: false, emitClose: true, decodeStrings: false }
-
-export class VirtualSocket extends Duplex {
+export class VirtualSocket extends LazyDuplex {
   readonly #owner: VirtualSocketOwner
   readonly #client: WireRequest
   readonly server: Server
@@ -37,7 +35,7 @@ export class VirtualSocket extends Duplex {
   bytesWritten = 0
 
   constructor(owner: VirtualSocketOwner, client: WireRequest, server: Server) {
-    super(STREAM_OPTIONS)
+    super()
     this.#owner = owner
     this.#client = client
     this.server = server
