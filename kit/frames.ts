@@ -143,9 +143,15 @@ export function isIdempotent(method: string): boolean {
 /** Receives one frame; its payload is `bytes` from `start` to `end` and is valid as long as the caller of `read` lets it be. */
 export type FrameListener = (type: number, id: number, bytes: Buffer, start: number, end: number) => void
 
-/** Cuts a byte stream into frames. Throws a RangeError on a payload longer than MAX_PAYLOAD_BYTES. */
+/** A `data` frame that is not all there is passed on in parts from this size on: to piece it together costs more than a write. */
+const PART_BYTES = 16 * 1024
+
+/** Cuts a byte stream into frames, and long `data` frames into shorter ones. Throws a RangeError on a payload longer than MAX_PAYLOAD_BYTES. */
 export class FrameReader {
   readonly #listener: FrameListener
+  /** Of a data frame that has been passed on in part: whose it is, and how much is to come. */
+  #partId = 0
+  #partBytes = 0
   #rest: Buffer | null = null
   /** Bytes that the incomplete frame in #rest needs in all, 0 while its header is incomplete. */
   #needed = 0
@@ -167,16 +173,31 @@ export class FrameReader {
       }
       this.#rest = null
     }
-    let offset = 0
+    let offset = this.#partBytes === 0 ? 0 : this.#continuePart(bytes, 0, length)
     while (length - offset >= FRAME_HEADER_BYTES) {
       const payload = bytes[offset]! | (bytes[offset + 1]! << 8) | (bytes[offset + 2]! << 16)
       if (payload > MAX_PAYLOAD_BYTES) throw new RangeError(`frame of ${payload} bytes`)
       const start = offset + FRAME_HEADER_BYTES
-      if (length < start + payload) break
+      if (length < start + payload) {
+        if (bytes[offset + 3] === FRAME.data && length - start >= PART_BYTES) {
+          this.#partId = readId(bytes, offset + 4)
+          this.#partBytes = payload
+          offset = this.#continuePart(bytes, start, length)
+        }
+        break
+      }
       this.#listener(bytes[offset + 3]!, readId(bytes, offset + 4), bytes, start, start + payload)
       offset = start + payload
     }
     if (offset < length) this.#keep(Buffer.from(bytes.subarray(offset, length)))
+  }
+
+  /** Passes on what there is of the frame's payload from `start`; where it ends. */
+  #continuePart(bytes: Buffer, start: number, length: number): number {
+    const end = Math.min(length, start + this.#partBytes)
+    this.#partBytes -= end - start
+    this.#listener(FRAME.data, this.#partId, bytes, start, end)
+    return end
   }
 
   #keep(rest: Buffer): void {

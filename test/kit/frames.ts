@@ -68,6 +68,26 @@ t.test('the length of a payload', async t => {
   }
 })
 
+t.test('a long data frame comes in parts, and nothing else does', async t => {
+  const body = Array.from({ length: 100_000 }, (_, index) => String.fromCharCode(index & 255)).join('')
+  const stream = Buffer.from(
+    frame(FRAME.data, 7, body) + frame(FRAME.response, 8, body) + frame(FRAME.data, 9, body) + frame(FRAME.end, 7),
+    'latin1',
+  )
+  for (const size of [1000, 20_000, 65_536, 150_000, stream.length]) {
+    const chunks = Array.from({ length: Math.ceil(stream.length / size) }, (_, index) =>
+      stream.subarray(index * size, (index + 1) * size),
+    )
+    const got = read(chunks)
+    const joined = (type: number, id: number) =>
+      got.filter(each => each[0] === type && each[1] === id).map(each => each[2])
+    t.equal(joined(FRAME.data, 7).join(''), body, `chunks of ${size}`)
+    t.equal(joined(FRAME.data, 9).join(''), body)
+    t.same(joined(FRAME.response, 8), [body], 'a response is whole')
+    t.same(joined(FRAME.end, 7), [''])
+  }
+})
+
 t.test('credit is 32 bits, little endian', async t => {
   for (const bytes of [0, 1, 131072, 0x7fffffff, 0xffffffff]) {
     const [, , payload] = read([Buffer.from(creditFrame(7, bytes), 'latin1')])[0] ?? []
