@@ -22,14 +22,48 @@ export interface InheritedListener {
 /** Which paths go where; `prefix` begins with `/` and matches whole segments. */
 export type RouteSpec =
   | { kind: 'app'; prefix: string }
-  | { kind: 'static'; prefix: string; folder: string }
+  /** `keepsMount`: the prefix is a part of the path in the folder too (`static-map2`). */
+  | { kind: 'static'; prefix: string; folder: string; keepsMount?: boolean }
   | { kind: 'metrics'; prefix: string }
+
+/** What `static-expires` and its variants say: which files, how long, and from when on. */
+export interface ExpiresRule {
+  by: 'type' | 'file' | 'path' | 'uri'
+  /** A content type, or a regular expression. */
+  pattern: string
+  seconds: number
+  from: 'now' | 'modified'
+}
+
+/** How files are looked up and sent; all folders are real paths, resolved once per generation. */
+export interface StaticSettings {
+  /** Names looked up in a folder, in their order. */
+  index: string[]
+  /** Endings of names that are not served. */
+  skipExt: string[]
+  /** Folders that links may lead into. */
+  safe: string[]
+  /** Which compressed siblings are looked for. */
+  precompressed: ('br' | 'zstd' | 'gzip')[]
+  expires: ExpiresRule[]
+  /** Names with a hash of the content are called immutable. */
+  immutable: boolean
+  /** Paths below `mount` that nobody answers get this one, where a browser navigates. */
+  fallbacks: { mount: string; path: string }[]
+  /** Bounds of the memory cache; 0 bytes: none. */
+  cacheBytes: number
+  cacheFileBytes: number
+  cacheEntries: number
+  /** Folders of earlier releases in which what a folder lacks is looked for, for so long from now. */
+  previous: { folder: string; before: string; graceMs: number }[]
+}
 
 /** Everything that a proxy may change while it runs. Sizes in bytes, times in milliseconds, 0 = no limit. */
 export interface ProxySettings {
   routes: RouteSpec[]
   /** Folders in which every path is looked up before the application is asked (`check-static`). */
   checkStatic: string[]
+  files: StaticSettings
   harakiriMs: number
   headBytes: number
   postBufferingBytes: number

@@ -22,7 +22,8 @@ import type { RequestHead } from './request-head.js'
 import type { RequestMetrics } from './request-metrics.js'
 import { verdictOn } from './rescue.js'
 import { type Route, RouteTable } from './route-table.js'
-import { serveFile } from './static-exchange.js'
+import { type FileOutcome, serveFile } from './static-exchange.js'
+import { StaticSite } from './static-site.js'
 import { routingPath } from './target-path.js'
 import { type TunnelClient, Tunnels } from './tunnels.js'
 
@@ -47,12 +48,14 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   readonly #world: PhasesWorld
   readonly #harakiri: HarakiriClock
   #routes: RouteTable
+  #site: StaticSite
   /** The proxy is going away: connections end after their answer. */
   draining = false
 
   constructor(world: PhasesWorld) {
     this.#world = world
     this.#routes = new RouteTable(world.settings.routes)
+    this.#site = new StaticSite(world.settings.files)
     this.dispatcher = new Dispatcher(world.settings, this)
     this.#harakiri = new HarakiriClock(this)
     this.tunnels = new Tunnels(this.dispatcher)
@@ -62,6 +65,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   apply(settings: ProxySettings): void {
     this.#world.settings = settings
     this.#routes = new RouteTable(settings.routes)
+    this.#site = new StaticSite(settings.files)
     this.dispatcher.settings = settings
   }
 
@@ -99,13 +103,17 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   // 3b. A file; where there is none, the application that is mounted there gets its chance.
 
   #file(exchange: Exchange, folders: string[], route: Route): void {
-    serveFile(exchange, folders, route).then(outcome => {
-      if (exchange.finished) return
-      if (outcome.kind === 'sent') this.#finish(exchange, outcome.close)
-      else if (outcome.kind === 'broken') this.#break(exchange)
-      else if (outcome.kind === 'error') this.#fail(exchange, outcome.code)
-      else this.#noFile(exchange)
-    })
+    const outcome = serveFile(this.#site, exchange, folders, route)
+    if (outcome instanceof Promise) outcome.then(later => this.#filed(exchange, later))
+    else this.#filed(exchange, outcome)
+  }
+
+  #filed(exchange: Exchange, outcome: FileOutcome): void {
+    if (exchange.finished) return
+    if (outcome.kind === 'sent') this.#finish(exchange, outcome.close)
+    else if (outcome.kind === 'broken') this.#break(exchange)
+    else if (outcome.kind === 'error') this.#fail(exchange, outcome.code)
+    else this.#noFile(exchange)
   }
 
   #noFile(exchange: Exchange): void {

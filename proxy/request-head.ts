@@ -113,6 +113,28 @@ export function headerValue(head: RequestHead, lowerCaseName: string): string | 
   return found
 }
 
+/** The fields of RFC 9110 §13 and §14 by their names in small letters, as `headerValue` gives them; one pass for all six. */
+export function conditionalFields({ headers }: RequestHead): Record<string, string | undefined> {
+  const fields: Record<string, string | undefined> = {}
+  let at = 1
+  while (at < headers.length) {
+    const nameEnd = headers.indexOf('\n', at)
+    const end = headers.indexOf('\n', nameEnd + 1)
+    const valueEnd = end === -1 ? headers.length : end
+    if (CONDITIONAL_LENGTHS.has(nameEnd - at)) {
+      const name = headers.slice(at, nameEnd).toLowerCase()
+      const value = headers.slice(nameEnd + 1, valueEnd)
+      if (name === 'range' || name.startsWith('if-'))
+        fields[name] = name in fields ? `${fields[name]}, ${value}` : value
+    }
+    at = valueEnd + 1
+  }
+  return fields
+}
+
+/** `range`, `if-match` and `if-range`, `if-none-match`, `if-modified-since`, `if-unmodified-since`. */
+const CONDITIONAL_LENGTHS: ReadonlySet<number> = new Set([5, 8, 13, 17, 19])
+
 function blankDraft(): Draft {
   return {
     head: {

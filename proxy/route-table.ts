@@ -11,6 +11,8 @@ export interface Route {
   mount: string
   /** Absolute folder of a `static` route. */
   folder: string
+  /** In the folder the path begins with the mount too. */
+  keepsMount: boolean
 }
 
 export class RouteTable {
@@ -45,11 +47,12 @@ const RANK = { metrics: 0, static: 1, app: 2 }
 function compile(spec: RouteSpec): { route: Route; inside: string } {
   const prefix = spec.prefix.replace(/\/+$/, '')
   const folder = spec.kind === 'static' ? spec.folder : ''
-  return { route: { kind: spec.kind, mount: prefix === '' ? '/' : prefix, folder }, inside: `${prefix}/` }
+  const keepsMount = spec.kind === 'static' && spec.keepsMount === true
+  return { route: { kind: spec.kind, mount: prefix === '' ? '/' : prefix, folder, keepsMount }, inside: `${prefix}/` }
 }
 
 /** The path below a mount, beginning with a slash: what a static folder is asked for. */
 export function pathBelow(route: Route, path: string): string {
-  if (route.mount === '/') return path
+  if (route.mount === '/' || route.keepsMount) return path
   return path.length === route.mount.length ? '/' : path.slice(route.mount.length)
 }

@@ -1,11 +1,12 @@
 /**
- * Sends part of an open file into a connection, in bounded memory and at the connection's pace. Called with what
- * `openStatic` answered. Must stay true: the file is closed exactly once; what has been announced is sent whole or the
+ * Sends parts of an open file into a connection, in bounded memory and at the connection's pace. Called with what
+ * `answerForFile` decided. Must stay true: the file is closed exactly once; what has been announced is sent whole or the
  * copy ends as `failed`, after which the caller has to destroy the connection (or, with nothing sent yet, may still
  * answer an error); after `cancel` nothing is written.
  */
 
 import { Failure, reasonOf } from '../kit/failure.js'
+import type { BodyPart } from './static-files.js'
 import { WHOLE_READ_BYTES } from './static-open.js'
 import type { OpenFile, ReadDone } from './static-open-file.js'
 
@@ -20,13 +21,6 @@ export interface ByteSink {
    * serve the whole copy (a third less CPU per byte). Left out: each chunk has its own buffer.
    */
   readonly isFlushedWhenWritable?: boolean
-}
-
-/** What to send; a StaticAnswer whose `file` is not null is one. */
-export interface FilePart {
-  file: OpenFile
-  start: number
-  bodyBytes: number
 }
 
 /** `sentBytes`: of the head and the body, given to the sink. `failed` with 0 sent: an error can still be answered. */
@@ -57,19 +51,22 @@ export function chunkBytesFor(held: number): number {
 }
 
 /**
- * Sends `head` (latin1, may be empty) and the part. A small part goes out in one write with the head. May write before
- * it returns.
+ * Sends `head` (latin1, may be empty) and the parts, of which there is one at least; closes the file. A small part goes out in one write with what
+ * is before it. May write before it returns.
  */
-export function copyFileTo(part: FilePart, sink: ByteSink, head = ''): FileCopy {
-  return new Copy(part, sink, head)
+export function copyFileTo(file: OpenFile, parts: readonly BodyPart[], sink: ByteSink, head = ''): FileCopy {
+  return new Copy(file, parts, sink, head)
 }
 
 class Copy implements FileCopy {
   readonly finished: Promise<CopyEnd>
   readonly #file: OpenFile
+  readonly #parts: readonly BodyPart[]
   readonly #sink: ByteSink
-  #position: number
-  #leftBytes: number
+  #partsBegun = 0
+  #position = 0
+  /** Of the part that is being sent. */
+  #leftBytes = 0
   #sentBytes = 0
   #heldBytes = 0
   /** The chunk being filled: its first `#filledBytes` bytes are read already. */
@@ -79,22 +76,31 @@ class Copy implements FileCopy {
   #isOver = false
   #end: (end: CopyEnd) => void = () => {}
 
-  constructor(part: FilePart, sink: ByteSink, head: string) {
-    this.#file = part.file
+  constructor(file: OpenFile, parts: readonly BodyPart[], sink: ByteSink, head: string) {
+    this.#file = file
+    this.#parts = parts
     this.#sink = sink
-    this.#position = part.start
-    this.#leftBytes = part.bodyBytes
     this.finished = new Promise(resolve => {
       this.#end = resolve
     })
-    const firstBytes = part.bodyBytes <= WHOLE_READ_BYTES ? part.bodyBytes : MANY_CHUNK_BYTES
-    this.#takeChunk(Buffer.allocUnsafe(head.length + firstBytes))
-    this.#filledBytes = this.#chunk.write(head, 'latin1')
-    this.#fill()
+    this.#beginPart(head)
   }
 
   cancel(): void {
     if (!this.#isOver) this.#finish({ ending: 'cancelled', sentBytes: this.#sentBytes })
+  }
+
+  /** The first chunk of a part has the text before it too. */
+  #beginPart(head: string): void {
+    const part = this.#parts[this.#partsBegun++]
+    if (part === undefined) throw new Error('static copy: there is no part to send')
+    const text = head + part.text
+    const firstBytes = part.bytes <= WHOLE_READ_BYTES ? part.bytes : MANY_CHUNK_BYTES
+    this.#position = part.start
+    this.#leftBytes = part.bytes
+    this.#takeChunk(Buffer.allocUnsafe(text.length + firstBytes))
+    this.#filledBytes = this.#chunk.write(text, 'latin1')
+    this.#fill()
   }
 
   #fill(): void {
@@ -122,7 +128,7 @@ class Copy implements FileCopy {
     this.#sentBytes += this.#chunk.length
     const mayGoOn = this.#sink.write(this.#chunk)
     if (this.#isOver) return
-    if (this.#leftBytes === 0) {
+    if (this.#leftBytes === 0 && this.#partsBegun === this.#parts.length) {
       this.#finish({ ending: 'complete', sentBytes: this.#sentBytes })
     } else if (mayGoOn) {
       this.#next(false)
@@ -139,6 +145,7 @@ class Copy implements FileCopy {
   }
 
   #next(mayReuse: boolean): void {
+    if (this.#leftBytes === 0) return this.#beginPart('')
     const chunkBytes = Math.min(this.#leftBytes, chunkBytesFor(heldBytes - this.#heldBytes))
     if (mayReuse && this.#chunk.length >= chunkBytes) this.#chunk = this.#chunk.subarray(0, chunkBytes)
     else this.#takeChunk(Buffer.allocUnsafe(chunkBytes))

@@ -1,16 +1,35 @@
 /**
- * Answers an exchange with a file, if one of the folders has it. Called by `phases.ts`; the decisions about the file are in `static-files.ts`, the
- * reading is in `static-copy.ts`, here they meet a client.
+ * Answers an exchange with a file, if one of the folders has it. Called by `phases.ts`; `static-site.ts` says what is stored, `static-files.ts`
+ * decides about the answer, `static-copy.ts` reads what is large, here they meet a client.
+ *
+ * The hot path: what the cache holds is answered at once, head and body in one write, with no promise, no thread pool and no look at the disk.
  */
 
+import { randomBytes } from 'node:crypto'
 import { codeOf } from '../kit/failure.js'
 import { httpDate, monotonicMs } from './clock.js'
-import { type ErrorCode, titleOf } from './error-response.js'
+import { negotiateCoding } from './content-coding.js'
+import type { ErrorCode } from './error-response.js'
 import type { Exchange } from './exchange.js'
-import { headerValue } from './request-head.js'
+import { checkPreconditions } from './preconditions.js'
+import { conditionalFields, headerValue } from './request-head.js'
 import { pathBelow, type Route } from './route-table.js'
+import type { Forms } from './static-cache.js'
 import { type ByteSink, copyFileTo } from './static-copy.js'
-import { answerForDirectory, openStatic, type StaticAnswer, type StaticRequest } from './static-files.js'
+import {
+  answerForDirectory,
+  answerForFile,
+  emptyAnswer,
+  type Representation,
+  type StaticAnswer,
+  type StaticRequest,
+  validatorsOf,
+} from './static-files.js'
+import { printHead } from './static-head.js'
+import { openInside } from './static-open.js'
+import type { OpenFile } from './static-open-file.js'
+import type { Asked, StaticSite } from './static-site.js'
+import type { StoredFile } from './static-stored-file.js'
 
 /** `none`: no such file. `broken`: the file changed while it was sent, the client must see that its answer is not complete. */
 export type FileOutcome =
@@ -19,58 +38,180 @@ export type FileOutcome =
   | { kind: 'broken' }
   | { kind: 'error'; code: ErrorCode }
 
-export async function serveFile(exchange: Exchange, folders: readonly string[], route: Route): Promise<FileOutcome> {
-  const { head } = exchange
-  const query = head.target.indexOf('?')
-  const request: StaticRequest = { method: head.method, header: name => headerValue(head, name) }
-  if (query >= 0) request.query = head.target.slice(query)
-  const path = route.kind === 'static' ? pathBelow(route, exchange.path) : exchange.path
+const NONE: FileOutcome = { kind: 'none' }
+const BROKEN: FileOutcome = { kind: 'broken' }
+const SENT: FileOutcome = { kind: 'sent', close: false }
+const SENT_LAST: FileOutcome = { kind: 'sent', close: true }
+
+/** Looks the path of the exchange up in the folders; `route` null: no mount stands before it. A promise where the disk has to be asked. */
+export function serveFile(
+  site: StaticSite,
+  exchange: Exchange,
+  folders: readonly string[],
+  route: Route | null,
+): FileOutcome | Promise<FileOutcome> {
+  const { path, head } = exchange
+  if (route?.kind === 'static' && path === route.mount && path !== '/' && !route.keepsMount) {
+    // Without its slash a mount's relative links would point beside it.
+    return sendHead(exchange, answerForDirectory(path, requestOf(exchange)))
+  }
+  return serve(site, exchange, site.keyOf(path, head.target), () => {
+    const below = route?.kind === 'static' ? pathBelow(route, path) : path
+    return { places: folders.map(folder => ({ folder, path: below })), path, uri: head.target, vary: '' }
+  })
+}
+
+/**
+ * Sends the file `path` of `folder` (real path of a folder; `path` as for `openInside`) as the answer to the exchange, whatever was asked for.
+ * `vary`: what that depended on, beside the path.
+ */
+export function serveInside(
+  site: StaticSite,
+  exchange: Exchange,
+  place: { folder: string; path: string },
+  vary = '',
+): FileOutcome | Promise<FileOutcome> {
+  // No path of a request has a NUL in it.
+  const key = `${vary}\0${place.folder}\0${place.path}`
+  return serve(site, exchange, key, () => ({ places: [place], path: place.path, uri: exchange.head.target, vary }))
+}
+
+function serve(
+  site: StaticSite,
+  exchange: Exchange,
+  key: string,
+  ask: () => Asked,
+): FileOutcome | Promise<FileOutcome> {
+  const nowMs = monotonicMs()
+  const forms = site.recall(key, nowMs, ask)
+  return (forms === null ? null : fromMemory(exchange, forms, nowMs)) ?? fromDisk(site, exchange, key, ask())
+}
+
+/** A condition, a range, or a value that looks like one: then the fields are read. */
+const CONDITIONAL = /\n(?:if-|range\n)/i
+
+/** null: the content is not in memory. */
+function fromMemory(exchange: Exchange, forms: Forms, nowMs: number): FileOutcome | null {
+  const { head, client } = exchange
+  const form = forms.length === 1 ? forms[0] : choose(exchange, forms)
+  if (form === null) return sendHead(exchange, emptyAnswer(406, [['Vary', 'Accept-Encoding']]))
+  if (head.method === 'GET' && !client.closing) {
+    const prepared = prepare(exchange, form)
+    if (prepared !== null) return send(exchange, prepared.status, prepared.bytes, nowMs)
+  }
+  const answer = answerForFile(form, requestOf(exchange), Date.now(), newBoundary)
+  if (answer.body.length === 0) return sendHead(exchange, answer)
+  return form.body === null ? null : sendWhole(exchange, answer, form.body)
+}
+
+/** An answer that lies ready, if this request gets one of those; null: it has to be made. */
+function prepare({ head }: Exchange, form: StoredFile): { status: number; bytes: Buffer | string } | null {
+  if (CONDITIONAL.test(head.headers)) {
+    const fields = conditionalFields(head)
+    const header = (name: string) => fields[name]
+    const verdict = checkPreconditions(form.validators, header, Date.now())
+    if (verdict === 'not-modified') return { status: 304, bytes: form.notModified(httpDate()) }
+    if (verdict === 'failed' || header('range') !== undefined) return null
+  }
+  const bytes = form.wire(httpDate())
+  return bytes === null ? null : { status: 200, bytes }
+}
+
+function choose({ head }: Exchange, forms: Forms): StoredFile | null {
+  const codings = forms.map(form => form.coding)
+  const coding = negotiateCoding(headerValue(head, 'accept-encoding'), codings)
+  return forms.find(form => form.coding === coding) ?? null
+}
+
+/** A second look when what was just found is gone before it could be opened; a name that keeps changing is as good as none. */
+async function fromDisk(site: StaticSite, exchange: Exchange, key: string, asked: Asked): Promise<FileOutcome> {
   try {
-    if (route.kind === 'static' && exchange.path === route.mount && route.mount !== '/') {
-      // Without its slash a mount's relative links would point beside it.
-      return await send(exchange, answerForDirectory(route.mount, request))
+    for (let attempt = 1; attempt <= 2; attempt++) {
+      const found = await site.find(key, asked)
+      if (exchange.finished) return BROKEN
+      if (found.kind === 'missing') return NONE
+      if (found.kind === 'forbidden') return { kind: 'error', code: 'forbidden' }
+      if (found.kind === 'directory') return sendHead(exchange, answerForDirectory(exchange.path, requestOf(exchange)))
+      const outcome = fromMemory(exchange, found.forms, monotonicMs()) ?? (await fromFile(site, exchange, found.forms))
+      if (outcome !== null) return outcome
+      site.cache.drop(key)
     }
-    for (const folder of folders) {
-      const answer = await openStatic(folder, path, request)
-      if (answer !== null) return await send(exchange, answer)
-    }
+    return NONE
   } catch (error) {
     if (codeOf(error) === 'no-files') return { kind: 'error', code: 'no-files' }
     if (codeOf(error) === 'file-unreadable') return { kind: 'error', code: 'file-unreadable' }
     throw error
   }
-  return { kind: 'none' }
 }
 
-async function send(exchange: Exchange, answer: StaticAnswer): Promise<FileOutcome> {
+/** Opens and sends what is too large for memory; what is open now counts, not what was seen. null: it is there no more. */
+async function fromFile(site: StaticSite, exchange: Exchange, forms: Forms): Promise<FileOutcome | null> {
+  const form = forms.length === 1 ? forms[0] : choose(exchange, forms)
+  if (form === null) return null
+  const opened = await openInside(form.place.folder, form.place.path, site.settings.safe)
+  if (opened.kind !== 'file') return null
   if (exchange.finished) {
-    answer.file?.close()
-    return { kind: 'broken' }
+    opened.file.close()
+    return BROKEN
   }
+  const { contentType, coding, vary, freshness } = form
+  const nowMs = Date.now()
+  const validators = validatorsOf(opened.version, coding, nowMs)
+  const now: Representation = { sizeBytes: opened.version.sizeBytes, validators, contentType, coding, vary, freshness }
+  const answer = answerForFile(now, requestOf(exchange), nowMs, newBoundary)
+  if (answer.body.length > 0) return sendFile(exchange, answer, opened.file)
+  opened.file.close()
+  return sendHead(exchange, answer)
+}
+
+function requestOf({ head }: Exchange): StaticRequest {
+  const request: StaticRequest = { method: head.method, header: name => headerValue(head, name) }
+  const query = head.target.indexOf('?')
+  if (query >= 0) request.query = head.target.slice(query)
+  return request
+}
+
+function newBoundary(): string {
+  return randomBytes(18).toString('base64url')
+}
+
+function sendHead(exchange: Exchange, answer: StaticAnswer): FileOutcome {
+  return send(exchange, answer.status, printHead(answer, httpDate(), exchange.client.closing), monotonicMs())
+}
+
+/** Head and some of the bytes that are in memory, in one write. */
+function sendWhole(exchange: Exchange, answer: StaticAnswer, body: Buffer): FileOutcome {
+  const parts: Uint8Array[] = [Buffer.from(printHead(answer, httpDate(), exchange.client.closing), 'latin1')]
+  for (const { text, start, bytes } of answer.body) {
+    parts.push(Buffer.from(text, 'latin1'), body.subarray(start, start + bytes))
+  }
+  return send(exchange, answer.status, Buffer.concat(parts), monotonicMs())
+}
+
+/** A whole answer: text is latin1. */
+function send(exchange: Exchange, status: number, bytes: Buffer | string, nowMs: number): FileOutcome {
   const { client } = exchange
   const close = client.closing
-  const head = printHead(answer, close)
-  exchange.status = answer.status
-  exchange.firstByteMs = monotonicMs()
+  exchange.status = status
   exchange.dispatchMs = exchange.startMs
-  if (answer.file === null) {
-    exchange.answerBegun = true
-    exchange.sentBytes = head.length
-    client.write(head)
-    return { kind: 'sent', close }
-  }
-  const copy = copyFileTo(
-    { file: answer.file, start: answer.start, bodyBytes: answer.bodyBytes },
-    sinkOf(exchange),
-    head,
-  )
+  exchange.firstByteMs = nowMs
+  exchange.answerBegun = true
+  exchange.sentBytes = bytes.length
+  client.write(bytes)
+  return close ? SENT_LAST : SENT
+}
+
+async function sendFile(exchange: Exchange, answer: StaticAnswer, file: OpenFile): Promise<FileOutcome> {
+  const close = exchange.client.closing
+  exchange.status = answer.status
+  exchange.dispatchMs = exchange.startMs
+  exchange.firstByteMs = monotonicMs()
+  const copy = copyFileTo(file, answer.body, sinkOf(exchange), printHead(answer, httpDate(), close))
   exchange.cancel = () => copy.cancel()
   const end = await copy.finished
   exchange.sentBytes = end.sentBytes
-  if (end.ending === 'complete') return { kind: 'sent', close }
-  return end.sentBytes === 0 && end.ending === 'failed'
-    ? { kind: 'error', code: 'file-unreadable' }
-    : { kind: 'broken' }
+  if (end.ending === 'complete') return close ? SENT_LAST : SENT
+  return end.sentBytes === 0 && end.ending === 'failed' ? { kind: 'error', code: 'file-unreadable' } : BROKEN
 }
 
 function sinkOf(exchange: Exchange): ByteSink {
@@ -83,10 +224,4 @@ function sinkOf(exchange: Exchange): ByteSink {
     whenWritable: callback => client.whenWritable(callback),
     isFlushedWhenWritable: true,
   }
-}
-
-function printHead(answer: StaticAnswer, close: boolean): string {
-  let head = `HTTP/1.1 ${titleOf(answer.status)}\r\nDate: ${httpDate()}\r\n`
-  for (const [name, value] of answer.headers) head += `${name}: ${value}\r\n`
-  return `${head}Connection: ${close ? 'close' : 'keep-alive'}\r\n\r\n`
 }

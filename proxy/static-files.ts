@@ -1,17 +1,16 @@
 /**
- * Answers GET and HEAD with the files of a folder: status and head here, the body through static-copy.ts. Called for
- * the routes of kind `static` and for `check-static`. What may be opened at all is decided in static-open.ts and by
- * `isServable`.
- * As nginx does, no `X-Content-Type-Options` and no `Cache-Control` are sent; `Date` and `Connection` are the caller's.
+ * Answers GET and HEAD for one stored form of a file: status, head and which of its bytes follow. Pure; `static-exchange.ts` sends what is
+ * decided here. What may be opened at all is decided in static-open.ts and by `isServable`.
+ * As nginx does, no `X-Content-Type-Options` is sent; `Date` and `Connection` are the caller's.
  */
 
 import { contentType } from 'mime-types'
-import { decideRange, printContentRange } from './byte-range.js'
+import { type ByteRange, decideRange, printContentRange } from './byte-range.js'
+import type { Coding } from './content-coding.js'
 import { entityTagOf, type FileVersion } from './entity-tag.js'
 import { checkPreconditions, mayUseRange, type ReadHeader, type Validators } from './preconditions.js'
+import { type Freshness, freshnessFields } from './static-freshness.js'
 import { printHttpDate } from './static-http-date.js'
-import { openInside } from './static-open.js'
-import type { OpenFile } from './static-open-file.js'
 
 export interface StaticRequest {
   method: string
@@ -20,41 +19,32 @@ export interface StaticRequest {
   query?: string
 }
 
+/** A stored form of a file, as far as heads depend on it. */
+export interface Representation {
+  sizeBytes: number
+  validators: Validators
+  contentType: string
+  coding: Coding
+  /** What the choice among several forms depended on: the value of `Vary`; empty: nothing. */
+  vary: string
+  freshness: Freshness | null
+}
+
+/** Bytes of the file, with `text` (latin1) before them. */
+export interface BodyPart {
+  text: string
+  start: number
+  bytes: number
+}
+
 /**
- * What to send. `headers` are complete for the status, with `Content-Length` (but for 304), so an answer without a
- * `file` can go out as it is; for a status of 400 and more the caller may put a body of its own under it.
+ * What to send. `headers` are complete for the status, with `Content-Length` (but for 304), so an answer without `body` can go out as it is; for
+ * a status of 400 and more the caller may put a body of its own under it. Empty `body`: nothing, as for HEAD, whatever `Content-Length` says.
  */
 export interface StaticAnswer {
   status: number
   headers: [name: string, value: string][]
-  /** Bytes of the body to send: 0 for HEAD, whatever `Content-Length` says. */
-  bodyBytes: number
-  /** Where in the file they begin. */
-  start: number
-  /** Open where there is a body; given to `copyFileTo`, or closed by the caller. */
-  file: OpenFile | null
-}
-
-const INDEX_FILE = 'index.html'
-
-/**
- * Looks `path` up in `folder`. `path` is what follows the mount: percent-decoded, beginning with `/`, dot segments
- * removed. Null: no such file, or none that may be seen; the next route is to be asked. Throws a Failure with the code
- * `no-files` (503) or `file-unreadable` (500).
- */
-export async function openStatic(folder: string, path: string, request: StaticRequest): Promise<StaticAnswer | null> {
-  if (!isServable(path)) return null
-  const isFolderPath = path.endsWith('/')
-  const opened = await openInside(folder, isFolderPath ? path + INDEX_FILE : path)
-  if (opened.kind === 'missing') return null
-  if (opened.kind === 'forbidden') return emptyAnswer(403, [])
-  if (opened.kind === 'directory') {
-    return !isFolderPath && (await hasIndex(folder, path)) ? answerForDirectory(path, request) : null
-  }
-  const answer = answerForFile(path, opened.version, request, Date.now())
-  if (answer.bodyBytes > 0) answer.file = opened.file
-  else opened.file.close()
-  return answer
+  body: BodyPart[]
 }
 
 /**
@@ -67,14 +57,42 @@ export function isServable(path: string): boolean {
   return !path.includes('/.') || !path.replace(/^\/\.well-known(?=\/|$)/, '').includes('/.')
 }
 
-/** The answer for a file, `file` not yet set. Pure. */
-export function answerForFile(path: string, version: FileVersion, request: StaticRequest, nowMs: number): StaticAnswer {
+/** The strong tag (with the coding in it, as two forms never share one) and the time; one in the future is now (RFC 9110 §8.8.2.1). */
+export function validatorsOf(version: FileVersion, coding: Coding, nowMs: number): Validators {
+  const modifiedMs = Math.min(Number(version.modifiedNs / 1_000_000n), nowMs)
+  const plainTag = entityTagOf(version)
+  const entityTag = coding === 'identity' ? plainTag : `${plainTag.slice(0, -1)}-${coding}"`
+  return { entityTag, lastModifiedMs: Math.floor(modifiedMs / 1000) * 1000 }
+}
+
+/** The content type by the ending of the name. */
+export function contentTypeOf(path: string): string {
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  const dotAt = name.lastIndexOf('.')
+  return (dotAt > 0 && contentType(name.slice(dotAt))) || 'application/octet-stream'
+}
+
+/** The answer for a file. `boundary`: makes what separates several ranges; it must not occur in any file. */
+export function answerForFile(
+  file: Representation,
+  request: StaticRequest,
+  nowMs: number,
+  boundary: () => string,
+): StaticAnswer {
   if (request.method !== 'GET' && request.method !== 'HEAD') return methodNotAllowed()
-  const validators = validatorsOf(version, nowMs)
-  const verdict = checkPreconditions(validators, request.header, nowMs)
+  const verdict = checkPreconditions(file.validators, request.header, nowMs)
   if (verdict === 'failed') return emptyAnswer(412, [])
-  if (verdict === 'not-modified') return { ...NO_BODY, status: 304, headers: validatorHeaders(validators) }
-  return answerWithFile(path, version.sizeBytes, validators, request, nowMs)
+  if (verdict === 'not-modified') return { status: 304, headers: cacheHeaders(file, nowMs), body: [] }
+  // §14.2: `Range` is defined for GET only.
+  const isRangeUsed = request.method === 'GET' && mayUseRange(file.validators, request.header('if-range'), nowMs)
+  const range = decideRange(isRangeUsed ? request.header('range') : undefined, file.sizeBytes)
+  if (range.kind === 'unsatisfiable') {
+    return emptyAnswer(416, [['Content-Range', printContentRange(null, file.sizeBytes)], ...varyHeader(file)])
+  }
+  if (range.kind === 'parts') return answerWithParts(file, range.parts, nowMs, boundary)
+  const headers = [...contentHeaders(file, file.contentType, file.sizeBytes), ...cacheHeaders(file, nowMs)]
+  const body = request.method === 'HEAD' || file.sizeBytes === 0 ? [] : [{ text: '', start: 0, bytes: file.sizeBytes }]
+  return { status: 200, headers, body }
 }
 
 /**
@@ -90,66 +108,68 @@ export function answerForDirectory(path: string, request: StaticRequest): Static
   return emptyAnswer(301, [['Location', `./${encodedName}/${request.query ?? ''}`]])
 }
 
-const NO_BODY = { bodyBytes: 0, start: 0, file: null }
+/** An answer that is its head; the caller may put a body under it where the status is 400 or more. */
+export function emptyAnswer(status: number, headers: StaticAnswer['headers']): StaticAnswer {
+  return { status, headers: [...headers, ['Content-Length', '0']], body: [] }
+}
 
-/** §14.2: `Range` is defined for GET only. */
-function answerWithFile(
-  path: string,
-  sizeBytes: number,
-  validators: Validators,
-  request: StaticRequest,
+/** The bytes of the body, those of its text included. */
+export function bodyBytesOf({ body }: StaticAnswer): number {
+  return body.reduce((sum, { text, bytes }) => sum + text.length + bytes, 0)
+}
+
+/** One range, or several as `multipart/byteranges` (§14.6): each with its own fields, and a last line behind them. */
+function answerWithParts(
+  file: Representation,
+  parts: readonly ByteRange[],
   nowMs: number,
+  boundary: () => string,
 ): StaticAnswer {
-  const { method, header } = request
-  const isRangeUsed = method === 'GET' && mayUseRange(validators, header('if-range'), nowMs)
-  const range = decideRange(isRangeUsed ? header('range') : undefined, sizeBytes)
-  if (range.kind === 'unsatisfiable') return emptyAnswer(416, [['Content-Range', printContentRange(null, sizeBytes)]])
-  const isPart = range.kind === 'part'
-  const start = isPart ? range.first : 0
-  const contentBytes = isPart ? range.last - range.first + 1 : sizeBytes
+  const [only] = parts
+  if (parts.length === 1 && only !== undefined) {
+    const bytes = only.last - only.first + 1
+    const headers = [...contentHeaders(file, file.contentType, bytes), ...cacheHeaders(file, nowMs)]
+    headers.push(['Content-Range', printContentRange(only, file.sizeBytes)])
+    return { status: 206, headers, body: [{ text: '', start: only.first, bytes }] }
+  }
+  const mark = boundary()
+  const body: BodyPart[] = parts.map(({ first, last }) => ({
+    text:
+      `\r\n--${mark}\r\nContent-Type: ${file.contentType}\r\n` +
+      `Content-Range: ${printContentRange({ first, last }, file.sizeBytes)}\r\n\r\n`,
+    start: first,
+    bytes: last - first + 1,
+  }))
+  body.push({ text: `\r\n--${mark}--\r\n`, start: 0, bytes: 0 })
+  const bytes = bodyBytesOf({ status: 206, headers: [], body })
+  const headers = contentHeaders(file, `multipart/byteranges; boundary=${mark}`, bytes)
+  return { status: 206, headers: [...headers, ...cacheHeaders(file, nowMs)], body }
+}
+
+function contentHeaders(file: Representation, type: string, bytes: number): StaticAnswer['headers'] {
   const headers: StaticAnswer['headers'] = [
-    ['Content-Type', contentTypeOf(path)],
-    ['Content-Length', String(contentBytes)],
-    ...validatorHeaders(validators),
+    ['Content-Type', type],
+    ['Content-Length', String(bytes)],
     ['Accept-Ranges', 'bytes'],
   ]
-  if (isPart) headers.push(['Content-Range', printContentRange(range, sizeBytes)])
-  return { status: isPart ? 206 : 200, headers, bodyBytes: method === 'HEAD' ? 0 : contentBytes, start, file: null }
+  if (file.coding !== 'identity') headers.push(['Content-Encoding', file.coding])
+  return headers
 }
 
-/** A time in the future is sent as now (RFC 9110 §8.8.2.1). */
-function validatorsOf(version: FileVersion, nowMs: number): Validators {
-  const modifiedMs = Math.min(Number(version.modifiedNs / 1_000_000n), nowMs)
-  return { entityTag: entityTagOf(version), lastModifiedMs: Math.floor(modifiedMs / 1000) * 1000 }
-}
-
-function validatorHeaders(validators: Validators): StaticAnswer['headers'] {
+/** What a 304 repeats of a 200 (§15.4.5). */
+function cacheHeaders(file: Representation, nowMs: number): StaticAnswer['headers'] {
   return [
-    ['Last-Modified', printHttpDate(validators.lastModifiedMs)],
-    ['ETag', validators.entityTag],
+    ['Last-Modified', printHttpDate(file.validators.lastModifiedMs)],
+    ['ETag', file.validators.entityTag],
+    ...freshnessFields(file.freshness, nowMs),
+    ...varyHeader(file),
   ]
 }
 
-function contentTypeOf(path: string): string {
-  const name = path.endsWith('/') ? INDEX_FILE : path.slice(path.lastIndexOf('/') + 1)
-  const dotAt = name.lastIndexOf('.')
-  return (dotAt > 0 && contentType(name.slice(dotAt))) || 'application/octet-stream'
-}
-
-/**
- * Only a folder with an index is redirected to: a redirect must not lead to a 404, nor take a path away from the
- * application.
- */
-async function hasIndex(folder: string, path: string): Promise<boolean> {
-  const index = await openInside(folder, `${path}/${INDEX_FILE}`)
-  if (index.kind === 'file') index.file.close()
-  return index.kind === 'file'
+function varyHeader(file: Representation): StaticAnswer['headers'] {
+  return file.vary === '' ? [] : [['Vary', file.vary]]
 }
 
 function methodNotAllowed(): StaticAnswer {
   return emptyAnswer(405, [['Allow', 'GET, HEAD']])
-}
-
-function emptyAnswer(status: number, headers: StaticAnswer['headers']): StaticAnswer {
-  return { ...NO_BODY, status, headers: [...headers, ['Content-Length', '0']] }
 }

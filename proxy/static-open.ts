@@ -14,10 +14,15 @@ import { WarmPaths } from './static-warm-paths.js'
 
 /** `missing` is also what may not be seen: a path that leaves the folder, a FIFO, a socket, a device. */
 export type Opened =
-  | { kind: 'file'; file: OpenFile; version: FileVersion }
+  | { kind: 'file'; file: OpenFile; version: OpenedVersion }
   | { kind: 'directory' }
   | { kind: 'missing' }
   | { kind: 'forbidden' }
+
+/** What tells one content from another, also where a tool sets the time of modification back: the kernel sets `changedNs` itself. */
+export interface OpenedVersion extends FileVersion {
+  changedNs: bigint
+}
 
 /** Files up to this size are read in one go, so that head and body leave in one write. */
 export const WHOLE_READ_BYTES = 128 * 1024
@@ -70,15 +75,20 @@ const OUTCOMES = new Map<string, Opened | 'no-files'>([
  */
 const ROOT_MS = 1000
 
-/** One entry per folder of the configuration. */
+/** One entry per folder of the configuration; `forgetRoots` when that changes. */
 const roots = new Map<string, Root>()
 const warmPaths = new WarmPaths()
 
+/** Another configuration has other folders. */
+export function forgetRoots(): void {
+  roots.clear()
+}
+
 /**
- * Opens `folder` + `path`; `path` begins with `/` and has no segment `.` or `..` and no NUL.
+ * Opens `folder` + `path`; `path` begins with `/` and has no segment `.` or `..` and no NUL. Links may lead into the folders `safe` as well.
  * Throws a Failure: `no-files`, or `file-unreadable` for what a disk or a file system does wrong.
  */
-export async function openInside(folder: string, path: string): Promise<Opened> {
+export async function openInside(folder: string, path: string, safe: readonly string[] = []): Promise<Opened> {
   const full = folder + path
   try {
     const nowMs = monotonicMs()
@@ -87,28 +97,29 @@ export async function openInside(folder: string, path: string): Promise<Opened> 
     const warm = root.isLocal ? warmPaths.get(full, nowMs) : undefined
     if (warm === 'missing' && fs.statSync(full, { throwIfNoEntry: false }) === undefined) return MISSING
     const fd = warm === 'file' ? fs.openSync(full, OPEN_FLAGS) : await open(full)
-    return await judge({ fd, folder, full, root, isWarm: warm === 'file' })
+    return await judge({ fd, folders: [folder, ...safe], full, root, isWarm: warm === 'file' })
   } catch (thrown) {
-    return codeOf(thrown) === 'ELOOP' ? await openLinked(folder, full) : outcomeOf(thrown, folder, full)
+    return codeOf(thrown) === 'ELOOP' ? await openLinked([folder, ...safe], full) : outcomeOf(thrown, folder, full)
   }
 }
 
 /** The last segment is a link: opens what it points to, if that is inside. */
-async function openLinked(folder: string, full: string): Promise<Opened> {
+async function openLinked(folders: readonly string[], full: string): Promise<Opened> {
   try {
     const target = await realPath(full)
-    const root = await rootAround(folder, target)
+    const root = await rootAround(folders, target)
     if (root === null) return MISSING
-    return await judge({ fd: await open(target), folder, full: target, root, isWarm: false })
+    return await judge({ fd: await open(target), folders, full: target, root, isWarm: false })
   } catch (thrown) {
-    return outcomeOf(thrown, folder, full)
+    return outcomeOf(thrown, folders[0] ?? '', full)
   }
 }
 
 /** A descriptor that nobody has looked at yet, and the name that it was opened by. */
 interface Candidate {
   fd: number
-  folder: string
+  /** Where it may lie. */
+  folders: readonly string[]
   full: string
   root: Root
   isWarm: boolean
@@ -119,17 +130,18 @@ interface Candidate {
  * open the file, so it is asked directly, without the thread pool.
  */
 async function judge(candidate: Candidate): Promise<Opened> {
-  const { fd, folder, full, root, isWarm } = candidate
+  const { fd, folders, full, root, isWarm } = candidate
   let opened: Opened = MISSING
   try {
     const stat = fs.fstatSync(fd, { bigint: true })
     if (!stat.isFile() && !stat.isDirectory()) return MISSING
     const place = placeOf(fd) ?? (await placeByName(full, stat))
-    if (place === null || (!isInside(root.realPath, place) && (await rootAround(folder, place)) === null))
+    if (place === null || (!isInside(root.realPath, place) && (await rootAround(folders, place)) === null))
       return MISSING
     if (stat.isDirectory()) return DIRECTORY
     if (stat.dev === root.device) warmPaths.note(full, 'file', monotonicMs())
-    const version = { sizeBytes: Number(stat.size), modifiedNs: stat.mtimeNs, inode: stat.ino }
+    const { mtimeNs: modifiedNs, ctimeNs: changedNs, ino: inode } = stat
+    const version = { sizeBytes: Number(stat.size), modifiedNs, changedNs, inode }
     opened = { kind: 'file', file: new OpenFile(fd, isWarm && stat.size <= WHOLE_READ_BYTES), version }
     return opened
   } finally {
@@ -145,12 +157,20 @@ function outcomeOf(thrown: unknown, folder: string, full: string): Opened {
   throw new Failure(code, `cannot open a static file: ${full}: ${reasonOf(thrown)}`, undefined, thrown)
 }
 
-/** The folder if `place` is inside. Looks at it again first: it may be a link that a deploy has moved since. */
-async function rootAround(folder: string, place: string): Promise<Root | null> {
-  const known = roots.get(folder)
-  if (known !== undefined && isInside(known.realPath, place)) return known
-  const fresh = await readRoot(folder)
-  return isInside(fresh.realPath, place) ? fresh : null
+/** The first folder that `place` is inside of. Looks at it again first: it may be a link that a deploy has moved since. */
+async function rootAround(folders: readonly string[], place: string): Promise<Root | null> {
+  for (const folder of folders) {
+    const known = roots.get(folder)
+    if (known !== undefined && isInside(known.realPath, place)) return known
+    const fresh = await readRoot(folder).catch(missingRoot)
+    if (fresh !== null && isInside(fresh.realPath, place)) return fresh
+  }
+  return null
+}
+
+function missingRoot(thrown: unknown): null {
+  if (codeOf(thrown) === 'ENOENT' || codeOf(thrown) === 'ENOTDIR') return null
+  throw thrown
 }
 
 async function readRoot(folder: string): Promise<Root> {

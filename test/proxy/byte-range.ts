@@ -1,4 +1,4 @@
-/** Single byte ranges: honoured, refused, ignored. */
+/** Byte ranges: honoured, joined, refused, ignored, and never more than the file. */
 
 import t from 'tap'
 import { decideRange, printContentRange, type RangeDecision } from '../../proxy/byte-range.js'
@@ -7,7 +7,22 @@ const WHOLE: RangeDecision = { kind: 'whole' }
 const REFUSED: RangeDecision = { kind: 'unsatisfiable' }
 
 function part(first: number, last: number): RangeDecision {
-  return { kind: 'part', first, last }
+  return { kind: 'parts', parts: [{ first, last }] }
+}
+
+function parts(...pairs: [first: number, last: number][]): RangeDecision {
+  return { kind: 'parts', parts: pairs.map(([first, last]) => ({ first, last })) }
+}
+
+/** Every other byte, `count` of them. */
+function pairsOf(count: number): [number, number][] {
+  return Array.from({ length: count }, (_, index) => [2 * index, 2 * index])
+}
+
+function singles(count: number): string {
+  return pairsOf(count)
+    .map(([at]) => `${at}-${at}`)
+    .join()
 }
 
 const DIGITS = '9'.repeat(8000)
@@ -35,7 +50,21 @@ const CASES: [title: string, value: string | undefined, sizeBytes: number, expec
   ['empty file', 'bytes=0-', 0, REFUSED],
   ['suffix of an empty file', 'bytes=-5', 0, WHOLE],
   ['end before start', 'bytes=5-4', 10, WHOLE],
-  ['two ranges', 'bytes=0-1,3-4', 10, WHOLE],
+  ['two ranges', 'bytes=0-1,300-401', 1000, parts([0, 1], [300, 401])],
+  ['in the order asked for', 'bytes=300-401,0-1', 1000, parts([300, 401], [0, 1])],
+  ['two ranges and a suffix', 'bytes=0-1,300-301,-2', 1000, parts([0, 1], [300, 301], [998, 999])],
+  ['two of which one is behind the end', 'bytes=0-1,1000-', 1000, part(0, 1)],
+  ['two that overlap', 'bytes=0-500,400-600', 1000, part(0, 600)],
+  ['two that touch', 'bytes=5-9,0-4', 1000, part(0, 9)],
+  ['one inside another', 'bytes=0-99,10-20', 1000, part(0, 99)],
+  ['three of which two overlap', 'bytes=500-510,0-9,5-20', 1000, parts([0, 20], [500, 510])],
+  ['all behind the end', 'bytes=1000-,1001-', 1000, REFUSED],
+  ['two that cost more than the file', 'bytes=0-1,3-4', 10, WHOLE],
+  ['two that are nearly the file', 'bytes=0-900,902-999', 1000, WHOLE],
+  ['sixty-four single bytes', `bytes=${singles(64)}`, 100_000, parts(...pairsOf(64))],
+  ['sixty-five', `bytes=${singles(65)}`, 100_000, WHOLE],
+  ['a thousand single bytes', `bytes=${singles(1000)}`, 100_000_000, WHOLE],
+  ['one of two is malformed', 'bytes=0-1,5-4', 1000, WHOLE],
   ['a thousand ranges', `bytes=${'0-,'.repeat(1000)}`, 10, WHOLE],
   ['another unit', 'lines=0-1', 10, WHOLE],
   ['no unit', '0-1', 10, WHOLE],
@@ -58,3 +87,13 @@ for (const [title, value, sizeBytes, expected] of CASES) {
 
 t.equal(printContentRange({ first: 2, last: 4 }, 10), 'bytes 2-4/10')
 t.equal(printContentRange(null, 10), 'bytes */10')
+
+for (let round = 0; round < 2000; round++) {
+  const sizeBytes = 1 + (round % 1000)
+  const at = (step: number) => (round * 7919 + step * 104_729) % (sizeBytes + 5)
+  const value = `bytes=${Array.from({ length: 1 + (round % 9) }, (_, n) => `${at(n)}-${at(n) + (round % 50)}`).join()}`
+  const decision = decideRange(value, sizeBytes)
+  if (decision.kind !== 'parts') continue
+  const sent = decision.parts.reduce((sum, { first, last }) => sum + last - first + 1, 0)
+  if (sent > sizeBytes) t.fail(`${value} of ${sizeBytes} bytes: ${sent} bytes sent`)
+}

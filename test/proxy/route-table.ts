@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import type { RouteSpec } from '../../kit/messages.js'
-import { pathBelow, RouteTable } from '../../proxy/route-table.js'
+import { pathBelow, type Route, RouteTable } from '../../proxy/route-table.js'
 
 const SPECS: RouteSpec[] = [
   { kind: 'app', prefix: '/api' },
@@ -71,6 +71,8 @@ t.test('the path below a mount', async t => {
     ['/static', '/static/a/b', '/a/b'],
   ]
   for (const [mount, path, expected] of cases) {
-    t.equal(pathBelow({ kind: 'static', mount, folder: '/f' }, path), expected, `${mount} ${path}`)
+    const route: Route = { kind: 'static', mount, folder: '/f', keepsMount: false }
+    t.equal(pathBelow(route, path), expected, `${mount} ${path}`)
+    t.equal(pathBelow({ ...route, keepsMount: true }, path), path, `${mount} ${path}, which keeps its mount`)
   }
 })

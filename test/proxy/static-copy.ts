@@ -6,7 +6,7 @@ import fs from 'node:fs'
 import net from 'node:net'
 import t from 'tap'
 import { type ByteSink, chunkBytesFor, copyFileTo } from '../../proxy/static-copy.js'
-import { openStatic } from '../../proxy/static-files.js'
+import type { BodyPart } from '../../proxy/static-files.js'
 import { OpenFile } from '../../proxy/static-open-file.js'
 
 const MEGABYTE = 1024 * 1024
@@ -30,6 +30,10 @@ function openRandom(
     close()
   }
   return { bytes, path, file, closes: () => closes }
+}
+
+function part(start: number, bytes: number): BodyPart[] {
+  return [{ text: '', start, bytes }]
 }
 
 /** Keeps every chunk as it is, so that a buffer that is used again too early shows in the bytes. */
@@ -63,7 +67,7 @@ for (const isFull of [false, true]) {
     for (const size of SIZES) {
       const { bytes, file, closes } = openRandom(size)
       const sink = new KeepingSink(isFull)
-      const end = await copyFileTo({ file, start: 0, bodyBytes: size }, sink, 'head\r\n\r\n').finished
+      const end = await copyFileTo(file, part(0, size), sink, 'head\r\n\r\n').finished
       t.strictSame(end, { ending: 'complete', sentBytes: size + 8 }, `${size} bytes`)
       t.ok(sink.bytes.equals(Buffer.concat([Buffer.from('head\r\n\r\n'), bytes])), `${size} bytes are the same`)
       t.ok(
@@ -79,7 +83,7 @@ for (const isFull of [false, true]) {
 t.test('sends a small file at once when it is read directly', async t => {
   const { bytes, file, closes } = openRandom(1000, true)
   const sink = new KeepingSink(true)
-  const copy = copyFileTo({ file, start: 0, bodyBytes: 1000 }, sink, 'é')
+  const copy = copyFileTo(file, part(0, 1000), sink, 'é')
   t.ok(
     sink.bytes.equals(Buffer.concat([Buffer.from([0xe9]), bytes])),
     'written before the call returns, the head in latin1',
@@ -99,7 +103,7 @@ t.test('sends parts', async t => {
   for (const [start, bodyBytes] of cases) {
     const { bytes, file } = openRandom(MEGABYTE)
     const sink = new KeepingSink(true)
-    await copyFileTo({ file, start, bodyBytes }, sink).finished
+    await copyFileTo(file, part(start, bodyBytes), sink).finished
     t.ok(sink.bytes.equals(bytes.subarray(start, start + bodyBytes)), `${bodyBytes} from ${start}`)
   }
 })
@@ -124,7 +128,7 @@ t.test('uses one buffer again where the sink allows it, with no more than one ch
         callback()
       }),
   }
-  const end = await copyFileTo({ file, start: 0, bodyBytes: size }, sink).finished
+  const end = await copyFileTo(file, part(0, size), sink).finished
   t.equal(end.sentBytes, size)
   t.equal(hash.digest('hex'), createHash('sha256').update(bytes).digest('hex'))
   t.equal(buffers.size, 2, 'the first chunk and the one for the rest')
@@ -144,7 +148,7 @@ t.test('follows the pace of a slow client on a real socket', async t => {
       },
       whenWritable: callback => socket.once('drain', callback),
     }
-    copyFileTo({ file, start: 0, bodyBytes: size }, sink, 'head').finished.then(() => socket.end())
+    copyFileTo(file, part(0, size), sink, 'head').finished.then(() => socket.end())
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -169,7 +173,7 @@ t.test('tells when a large file was truncated meanwhile', async t => {
     fs.truncateSync(path, 100 * 1024)
     setImmediate(callback)
   }
-  const end = await copyFileTo({ file, start: 0, bodyBytes: MEGABYTE }, sink).finished
+  const end = await copyFileTo(file, part(0, MEGABYTE), sink).finished
   t.match(end, { ending: 'failed', sentBytes: 64 * 1024, failure: { code: 'file-truncated' } })
   t.equal(sink.bytes.length, end.sentBytes, 'what it says was sent')
   t.equal(closes(), 1)
@@ -180,7 +184,7 @@ for (const isDirect of [true, false]) {
     const { path, file, closes } = openRandom(1000, isDirect)
     fs.truncateSync(path, 999)
     const sink = new KeepingSink(false)
-    const end = await copyFileTo({ file, start: 0, bodyBytes: 1000 }, sink, 'head').finished
+    const end = await copyFileTo(file, part(0, 1000), sink, 'head').finished
     t.match(end, { ending: 'failed', sentBytes: 0, failure: { code: 'file-truncated' } })
     t.equal(sink.chunks.length, 0)
     t.equal(closes(), 1)
@@ -202,7 +206,7 @@ t.test('sends what was opened when the file is replaced, deleted or grows', asyn
   for (const [title, change] of changes) {
     const { bytes, path, file } = openRandom(MEGABYTE)
     const sink = new KeepingSink(true)
-    const copy = copyFileTo({ file, start: 0, bodyBytes: MEGABYTE }, sink)
+    const copy = copyFileTo(file, part(0, MEGABYTE), sink)
     change(path)
     t.equal((await copy.finished).ending, 'complete', title)
     t.ok(sink.bytes.equals(bytes), `${title}: the same bytes`)
@@ -211,7 +215,7 @@ t.test('sends what was opened when the file is replaced, deleted or grows', asyn
 
 t.test('tells a read error', async t => {
   const file = new OpenFile(fs.openSync(folder, 'r'), false)
-  const end = await copyFileTo({ file, start: 0, bodyBytes: 10 }, new KeepingSink(false)).finished
+  const end = await copyFileTo(file, part(0, 10), new KeepingSink(false)).finished
   t.match(end, { ending: 'failed', sentBytes: 0, failure: { code: 'file-unreadable' } })
 })
 
@@ -227,7 +231,7 @@ t.test('stops when the client leaves', async t => {
           resolve()
         })
     })
-    const copy = copyFileTo({ file, start: 0, bodyBytes: 1000 }, sink)
+    const copy = copyFileTo(file, part(0, 1000), sink)
     copy.cancel()
     copy.cancel()
     t.strictSame(await copy.finished, { ending: 'cancelled', sentBytes: 0 })
@@ -246,7 +250,7 @@ t.test('stops when the client leaves', async t => {
         resolve()
       }
     })
-    const copy = copyFileTo({ file, start: 0, bodyBytes: MEGABYTE }, sink)
+    const copy = copyFileTo(file, part(0, MEGABYTE), sink)
     await isWaiting
     copy.cancel()
     waiting()
@@ -258,7 +262,7 @@ t.test('stops when the client leaves', async t => {
   t.test('inside a write', async t => {
     const { file, closes } = openRandom(MEGABYTE)
     const sink = new KeepingSink(false)
-    const copy = copyFileTo({ file, start: 0, bodyBytes: MEGABYTE }, sink)
+    const copy = copyFileTo(file, part(0, MEGABYTE), sink)
     sink.write = () => {
       copy.cancel()
       return true
@@ -269,7 +273,7 @@ t.test('stops when the client leaves', async t => {
 
   t.test('after the end', async t => {
     const { file, closes } = openRandom(10)
-    const copy = copyFileTo({ file, start: 0, bodyBytes: 10 }, new KeepingSink(false))
+    const copy = copyFileTo(file, part(0, 10), new KeepingSink(false))
     t.equal((await copy.finished).ending, 'complete')
     copy.cancel()
     t.equal((await copy.finished).ending, 'complete')
@@ -277,18 +281,26 @@ t.test('stops when the client leaves', async t => {
   })
 })
 
-t.test('sends what openStatic answered', async t => {
-  const bytes = randomBytes(1000)
-  fs.writeFileSync(`${folder}/a.bin`, bytes)
-  for (const round of ['first', 'second', 'third']) {
-    const answer = await openStatic(folder, '/a.bin', {
-      method: 'GET',
-      header: name => (name === 'range' ? 'bytes=500-' : undefined),
-    })
-    if (answer === null || answer.file === null) throw new Error('no file')
-    const sink = new KeepingSink(true)
-    await copyFileTo({ ...answer, file: answer.file }, sink).finished
-    t.ok(sink.bytes.equals(bytes.subarray(500)), `${round} time`)
+t.test('sends several parts with the text before each, and closes the file once', async t => {
+  for (const isFull of [false, true]) {
+    const { bytes, file, closes } = openRandom(MEGABYTE)
+    const sink = new KeepingSink(isFull)
+    const parts = [
+      { text: 'one:', start: 500_000, bytes: 300_000 },
+      { text: 'two:', start: 0, bytes: 10 },
+      { text: 'end', start: 0, bytes: 0 },
+    ]
+    const end = await copyFileTo(file, parts, sink, 'head:').finished
+    const expected = Buffer.concat([
+      Buffer.from('head:one:'),
+      bytes.subarray(500_000, 800_000),
+      Buffer.from('two:'),
+      bytes.subarray(0, 10),
+      Buffer.from('end'),
+    ])
+    t.ok(sink.bytes.equals(expected), 'every byte in its place')
+    t.strictSame(end, { ending: 'complete', sentBytes: expected.length })
+    t.equal(closes(), 1)
   }
 })
 

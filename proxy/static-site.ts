@@ -1,0 +1,85 @@
+/**
+ * The files of one configuration: from a path to what is stored under it, through the cache or from disk. Made by `phases.ts` for each new
+ * configuration; `static-exchange.ts` asks it.
+ */
+
+import type { StaticSettings } from '../kit/messages.js'
+import { monotonicMs } from './clock.js'
+import { type Forms, FRESH_MS, STALE_MS, StaticCache } from './static-cache.js'
+import { FreshnessRules } from './static-freshness.js'
+import { type Found, type LookupRules, lookUp, type Question } from './static-lookup.js'
+import { forgetRoots, WHOLE_READ_BYTES } from './static-open.js'
+
+/** A question without what is known already. */
+export type Asked = Omit<Question, 'known'>
+
+export class StaticSite {
+  readonly settings: StaticSettings
+  readonly cache: StaticCache
+  readonly #rules: LookupRules
+  readonly #looks = new Map<string, { begunMs: number; found: Promise<Found> }>()
+
+  constructor(settings: StaticSettings) {
+    forgetRoots()
+    this.settings = settings
+    this.cache = new StaticCache(settings.cacheBytes, settings.cacheEntries)
+    const sinceMs = monotonicMs()
+    this.#rules = {
+      files: settings,
+      freshness: new FreshnessRules(settings),
+      wholeBytes: settings.cacheBytes === 0 ? WHOLE_READ_BYTES : settings.cacheFileBytes,
+      previous: folder => {
+        if (settings.previous.length === 0) return NONE
+        const ageMs = monotonicMs() - sinceMs
+        return settings.previous.flatMap(each => (each.folder === folder && each.graceMs > ageMs ? [each.before] : []))
+      },
+    }
+  }
+
+  /** Under which name the answer to this is kept. Where the query decides about `Expires`, it is a part of it. */
+  keyOf(path: string, target: string): string {
+    return this.#rules.freshness.dependOnUri ? `${path}\0${target}` : path
+  }
+
+  /** What is stored under a path, if that was seen less than a second ago; touches no disk. `ask`: for the next look, made when it is due. */
+  recall(key: string, nowMs: number, ask: () => Asked): Forms | null {
+    const entry = this.cache.get(key)
+    if (entry === undefined) return null
+    const ageMs = nowMs - entry.lookedMs
+    if (ageMs > FRESH_MS) {
+      if (ageMs > STALE_MS) return null
+      if (!entry.isLooking) {
+        entry.isLooking = true
+        // A disk that fails now is the next request's matter, which asks it and waits.
+        this.find(key, ask()).catch(() => {})
+      }
+    }
+    return entry.forms
+  }
+
+  /** What is on disk now. Whoever asks for the same soon after gets the same. Throws the Failures of `openInside`. */
+  find(key: string, asked: Asked): Promise<Found> {
+    const begunMs = monotonicMs()
+    const running = this.#looks.get(key)
+    if (running !== undefined && begunMs - running.begunMs < FRESH_MS) return running.found
+    const look = { begunMs, found: this.#look(key, asked, begunMs) }
+    this.#looks.set(key, look)
+    const over = () => {
+      if (this.#looks.get(key) === look) this.#looks.delete(key)
+    }
+    look.found.then(over, over)
+    return look.found
+  }
+
+  async #look(key: string, asked: Asked, begunMs: number): Promise<Found> {
+    const known = this.cache.get(key)?.forms ?? null
+    const found = await lookUp({ ...asked, known }, this.#rules)
+    // A look that began later may have ended before.
+    if ((this.cache.get(key)?.lookedMs ?? 0) > begunMs) return found
+    if (found.kind === 'file') this.cache.put(key, found.forms, begunMs)
+    else this.cache.drop(key)
+    return found
+  }
+}
+
+const NONE: readonly string[] = []

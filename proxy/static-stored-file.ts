@@ -1,0 +1,98 @@
+/**
+ * One stored form of a file as it was last seen on disk: what heads say about it, and its content where that is small. Made by
+ * `static-lookup.ts`, kept by `static-cache.ts`, sent by `static-exchange.ts`.
+ *
+ * What must stay true: a buffer that `wire` has given out is never written to again, because a slow client may still be waiting for it.
+ */
+
+import type { Coding } from './content-coding.js'
+import type { Validators } from './preconditions.js'
+import { answerForFile, type Representation, type StaticAnswer } from './static-files.js'
+import type { Freshness } from './static-freshness.js'
+import { printHead } from './static-head.js'
+import type { OpenedVersion } from './static-open.js'
+
+/** A name inside a folder, as `openInside` takes them. */
+export interface Place {
+  folder: string
+  path: string
+}
+
+export interface StoredFileFacts extends Omit<Representation, 'sizeBytes'> {
+  place: Place
+  version: OpenedVersion
+  /** The whole content, null where it is too large to be kept in memory. */
+  body: Buffer | null
+  /** It may have changed again without a trace: what was read must be read anew, whatever the file's times say. */
+  isYoung: boolean
+}
+
+const PLAIN_GET = { method: 'GET', header: () => undefined }
+
+export class StoredFile implements Representation {
+  readonly place: Place
+  readonly version: OpenedVersion
+  readonly isYoung: boolean
+  readonly validators: Validators
+  readonly contentType: string
+  readonly coding: Coding
+  readonly vary: string
+  readonly freshness: Freshness | null
+  #body: Buffer | null
+  #wire: Buffer | null = null
+  #wireDate = ''
+  #notModified = ''
+  #notModifiedDate = ''
+
+  constructor(facts: StoredFileFacts) {
+    this.place = facts.place
+    this.version = facts.version
+    this.isYoung = facts.isYoung
+    this.validators = facts.validators
+    this.contentType = facts.contentType
+    this.coding = facts.coding
+    this.vary = facts.vary
+    this.freshness = facts.freshness
+    this.#body = facts.body
+  }
+
+  get sizeBytes(): number {
+    return this.version.sizeBytes
+  }
+
+  get body(): Buffer | null {
+    return this.#body
+  }
+
+  /**
+   * The answer to a plain GET on a connection that stays, head and body in one; null where the body is not in memory. Made once a second, for
+   * its `date`; the content lies in the last one made, once.
+   */
+  wire(date: string): Buffer | null {
+    if (this.#wireDate === date) return this.#wire
+    const body = this.#body
+    if (body === null) return null
+    const head = printHead(this.#plainAnswer(PLAIN_GET), date, false)
+    const wire = Buffer.allocUnsafeSlow(head.length + body.length)
+    wire.write(head, 'latin1')
+    body.copy(wire, head.length)
+    this.#body = wire.subarray(head.length)
+    this.#wire = wire
+    this.#wireDate = date
+    return wire
+  }
+
+  /** The 304 on a connection that stays, latin1. */
+  notModified(date: string): string {
+    if (this.#notModifiedDate !== date) {
+      const header = (name: string) => (name === 'if-none-match' ? '*' : undefined)
+      this.#notModified = printHead(this.#plainAnswer({ method: 'GET', header }), date, false)
+      this.#notModifiedDate = date
+    }
+    return this.#notModified
+  }
+
+  #plainAnswer(request: Parameters<typeof answerForFile>[1]): StaticAnswer {
+    return answerForFile(this, request, Date.now(), () => '')
+  }
+}
