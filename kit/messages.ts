@@ -54,8 +54,11 @@ export interface StaticSettings {
   cacheBytes: number
   cacheFileBytes: number
   cacheEntries: number
-  /** Folders of earlier releases in which what a folder lacks is looked for, for so long from now. */
-  previous: { folder: string; before: string; graceMs: number }[]
+  /**
+   * Folders of earlier releases in which what a folder lacks is looked for, newest first, until a time of the monotonic clock that all processes
+   * of a machine share (`process.hrtime`).
+   */
+  previous: { folder: string; before: string; untilMs: number }[]
 }
 
 /** Everything that a proxy may change while it runs. Sizes in bytes, times in milliseconds, 0 = no limit. */

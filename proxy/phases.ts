@@ -22,7 +22,8 @@ import type { RequestHead } from './request-head.js'
 import type { RequestMetrics } from './request-metrics.js'
 import { verdictOn } from './rescue.js'
 import { type Route, RouteTable } from './route-table.js'
-import { type FileOutcome, serveFile } from './static-exchange.js'
+import { type FileOutcome, serveFile, serveInside } from './static-exchange.js'
+import { FALLBACK_VARY, fallbackPlaces } from './static-fallback.js'
 import { StaticSite } from './static-site.js'
 import { routingPath } from './target-path.js'
 import { type TunnelClient, Tunnels } from './tunnels.js'
@@ -86,8 +87,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     } else exchange.path = path
     const route = this.#routes.match(exchange.path)
     exchange.route = route
-    if (route === null) this.#fail(exchange, 'not-found')
-    else if (route.kind === 'app') this.#application(exchange, route, exchange.startMs)
+    if (route === null || route.kind === 'app') this.#application(exchange, route, exchange.startMs)
     else if (route.kind === 'static') this.#file(exchange, [route.folder], route)
     else this.#metrics(exchange)
   }
@@ -102,31 +102,39 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
 
   // 3b. A file; where there is none, the application that is mounted there gets its chance.
 
-  #file(exchange: Exchange, folders: string[], route: Route): void {
-    const outcome = serveFile(this.#site, exchange, folders, route)
-    if (outcome instanceof Promise) outcome.then(later => this.#filed(exchange, later))
-    else this.#filed(exchange, outcome)
+  #file(exchange: Exchange, folders: string[], route: Route | null): void {
+    this.#filed(exchange, serveFile(this.#site, exchange, folders, route), () => this.#noFile(exchange))
   }
 
-  #filed(exchange: Exchange, outcome: FileOutcome): void {
-    if (exchange.finished) return
-    if (outcome.kind === 'sent') this.#finish(exchange, outcome.close)
+  /** What lies in memory was sent at once; a promise: the disk was asked. */
+  #filed(exchange: Exchange, outcome: FileOutcome | Promise<FileOutcome>, none: () => void): void {
+    if (outcome instanceof Promise) void outcome.then(later => this.#filed(exchange, later, none))
+    else if (exchange.finished) return
+    else if (outcome.kind === 'sent') this.#finish(exchange, outcome.close)
     else if (outcome.kind === 'broken') this.#break(exchange)
     else if (outcome.kind === 'error') this.#fail(exchange, outcome.code)
-    else this.#noFile(exchange)
+    else none()
   }
 
   #noFile(exchange: Exchange): void {
     const application = this.#routes.application(exchange.path)
-    if (application === null) return this.#fail(exchange, 'not-found')
+    if (application === null) return this.#fallback(exchange)
     exchange.route = application
     this.#toWorker(exchange, monotonicMs())
   }
 
-  #application(exchange: Exchange, route: Route, now: number): void {
+  /** Nothing is here; a browser may be shown the page of the single-page application all the same. */
+  #fallback(exchange: Exchange): void {
+    const places = fallbackPlaces(this.#world.settings, this.#routes, exchange.path, exchange.head)
+    const outcome = serveInside(this.#site, exchange, places, FALLBACK_VARY)
+    this.#filed(exchange, outcome, () => this.#fail(exchange, 'not-found'))
+  }
+
+  #application(exchange: Exchange, route: Route | null, now: number): void {
     const { checkStatic } = this.#world.settings
     const { method } = exchange.head
     if (checkStatic.length > 0 && (method === 'GET' || method === 'HEAD')) this.#file(exchange, checkStatic, route)
+    else if (route === null) this.#fallback(exchange)
     else this.#toWorker(exchange, now)
   }
 

@@ -5,7 +5,6 @@
  * The hot path: what the cache holds is answered at once, head and body in one write, with no promise, no thread pool and no look at the disk.
  */
 
-import { randomBytes } from 'node:crypto'
 import { codeOf } from '../kit/failure.js'
 import { httpDate, monotonicMs } from './clock.js'
 import { negotiateCoding } from './content-coding.js'
@@ -16,20 +15,18 @@ import { conditionalFields, headerValue } from './request-head.js'
 import { pathBelow, type Route } from './route-table.js'
 import type { Forms } from './static-cache.js'
 import { type ByteSink, copyFileTo } from './static-copy.js'
+import { answerFromDisk, newBoundary } from './static-disk-answer.js'
 import {
   answerForDirectory,
   answerForFile,
   emptyAnswer,
-  type Representation,
   type StaticAnswer,
   type StaticRequest,
-  validatorsOf,
 } from './static-files.js'
 import { printHead } from './static-head.js'
-import { openInside } from './static-open.js'
 import type { OpenFile } from './static-open-file.js'
 import type { Asked, StaticSite } from './static-site.js'
-import type { StoredFile } from './static-stored-file.js'
+import type { Place, StoredFile } from './static-stored-file.js'
 
 /** `none`: no such file. `broken`: the file changed while it was sent, the client must see that its answer is not complete. */
 export type FileOutcome =
@@ -62,18 +59,20 @@ export function serveFile(
 }
 
 /**
- * Sends the file `path` of `folder` (real path of a folder; `path` as for `openInside`) as the answer to the exchange, whatever was asked for.
- * `vary`: what that depended on, beside the path.
+ * Sends the first file that is there as the answer to the exchange, whatever path was asked for. A folder is a real path, `path` as for `openInside`.
+ * `vary`: what the choice of the file depended on, beside the path.
  */
 export function serveInside(
   site: StaticSite,
   exchange: Exchange,
-  place: { folder: string; path: string },
+  places: readonly Place[],
   vary = '',
 ): FileOutcome | Promise<FileOutcome> {
+  const [first] = places
+  if (first === undefined) return NONE
   // No path of a request has a NUL in it.
-  const key = `${vary}\0${place.folder}\0${place.path}`
-  return serve(site, exchange, key, () => ({ places: [place], path: place.path, uri: exchange.head.target, vary }))
+  const key = `${vary}\0${first.folder}\0${first.path}`
+  return serve(site, exchange, key, () => ({ places, path: first.path, uri: exchange.head.target, vary }))
 }
 
 function serve(
@@ -148,20 +147,14 @@ async function fromDisk(site: StaticSite, exchange: Exchange, key: string, asked
 async function fromFile(site: StaticSite, exchange: Exchange, forms: Forms): Promise<FileOutcome | null> {
   const form = forms.length === 1 ? forms[0] : choose(exchange, forms)
   if (form === null) return null
-  const opened = await openInside(form.place.folder, form.place.path, site.settings.safe)
-  if (opened.kind !== 'file') return null
+  const opened = await answerFromDisk(form.place, requestOf(exchange), site.settings.safe, form)
+  if (opened.kind !== 'answer') return null
+  const { answer, file } = opened
   if (exchange.finished) {
-    opened.file.close()
+    file?.close()
     return BROKEN
   }
-  const { contentType, coding, vary, freshness } = form
-  const nowMs = Date.now()
-  const validators = validatorsOf(opened.version, coding, nowMs)
-  const now: Representation = { sizeBytes: opened.version.sizeBytes, validators, contentType, coding, vary, freshness }
-  const answer = answerForFile(now, requestOf(exchange), nowMs, newBoundary)
-  if (answer.body.length > 0) return sendFile(exchange, answer, opened.file)
-  opened.file.close()
-  return sendHead(exchange, answer)
+  return file === null ? sendHead(exchange, answer) : sendFile(exchange, answer, file)
 }
 
 function requestOf({ head }: Exchange): StaticRequest {
@@ -169,10 +162,6 @@ function requestOf({ head }: Exchange): StaticRequest {
   const query = head.target.indexOf('?')
   if (query >= 0) request.query = head.target.slice(query)
   return request
-}
-
-function newBoundary(): string {
-  return randomBytes(18).toString('base64url')
 }
 
 function sendHead(exchange: Exchange, answer: StaticAnswer): FileOutcome {

@@ -4,6 +4,7 @@
  */
 
 import type { StaticSettings } from '../kit/messages.js'
+import { sharedMs } from '../kit/shared-clock.js'
 import { monotonicMs } from './clock.js'
 import { type Forms, FRESH_MS, STALE_MS, StaticCache } from './static-cache.js'
 import { FreshnessRules } from './static-freshness.js'
@@ -23,15 +24,14 @@ export class StaticSite {
     forgetRoots()
     this.settings = settings
     this.cache = new StaticCache(settings.cacheBytes, settings.cacheEntries)
-    const sinceMs = monotonicMs()
     this.#rules = {
       files: settings,
       freshness: new FreshnessRules(settings),
       wholeBytes: settings.cacheBytes === 0 ? WHOLE_READ_BYTES : settings.cacheFileBytes,
       previous: folder => {
         if (settings.previous.length === 0) return NONE
-        const ageMs = monotonicMs() - sinceMs
-        return settings.previous.flatMap(each => (each.folder === folder && each.graceMs > ageMs ? [each.before] : []))
+        const nowMs = sharedMs()
+        return settings.previous.flatMap(each => (each.folder === folder && each.untilMs > nowMs ? [each.before] : []))
       },
     }
   }

@@ -5,6 +5,8 @@
 
 import { reasonOf } from '../kit/failure.js'
 import type { ProxyToMaster } from '../kit/messages.js'
+import { sharedMs } from '../kit/shared-clock.js'
+import { AssetGrace } from './asset-grace.js'
 import type { Reading, Settings } from './config/settings.js'
 import type { Listener } from './listeners.js'
 import type { Generation, MasterContext, TreeEvent } from './master-context.js'
@@ -40,6 +42,7 @@ export class ProcessTree {
   readonly metrics = new MetricsState()
   readonly #context: MasterContext
   readonly #deps: TreeDeps
+  readonly #grace = new AssetGrace()
   /** Those in force: a reload that proved itself has changed them. */
   settings: Settings
 
@@ -48,13 +51,13 @@ export class ProcessTree {
     this.settings = generation.settings
     this.#context = context
     this.#deps = deps
-    this.proxies = this.#makeProxies()
+    this.proxies = this.#makeProxies(generation)
     this.pool = this.#makePool(generation)
     this.reloads = new Reloads({
       context,
       pool: this.pool,
       readSettings: deps.readSettings,
-      apply: settings => this.#apply(settings),
+      apply: next => this.#apply(next),
     })
     this.usage = new ProcessUsage(() => this.#childPids())
   }
@@ -112,14 +115,14 @@ export class ProcessTree {
     this.#context.log('workers-wanted', { wanted, why })
   }
 
-  #makeProxies(): Proxies {
-    const { settings } = this
+  #makeProxies(generation: Generation): Proxies {
+    const { settings } = generation
     const options = {
       count: settings.httpProcesses,
       listeners: this.listeners,
       backlog: settings.backlog,
       credentials: settings.credentials,
-      settings: proxySettings(settings),
+      settings: proxySettings(generation, this.#grace.enter(generation, sharedMs())),
       stdout: this.#deps.proxyStdout,
     }
     return new Proxies(options, this.#context, {
@@ -180,9 +183,9 @@ export class ProcessTree {
     proxy.send({ type: 'metrics', requestId, text })
   }
 
-  #apply(settings: Settings): void {
-    this.settings = settings
-    this.proxies.change(proxySettings(settings))
+  #apply(generation: Generation): void {
+    this.settings = generation.settings
+    this.proxies.change(proxySettings(generation, this.#grace.enter(generation, sharedMs())))
   }
 
   #childPids(): number[] {

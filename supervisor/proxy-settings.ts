@@ -2,27 +2,21 @@
  * What the proxies need of the settings. Pure; called by `master.ts` at the start and by `reload.ts` when a new generation proved itself.
  */
 
-import type { ProxySettings, RouteSpec } from '../kit/messages.js'
+import type { ProxySettings, RouteSpec, StaticSettings } from '../kit/messages.js'
+import { realOf } from './asset-grace.js'
 import type { Settings } from './config/settings.js'
+import type { Generation } from './master-context.js'
+import type { Release } from './release.js'
 
-/** The settings of all proxies. Without an application nothing is routed to workers. */
-export function proxySettings(settings: Settings): ProxySettings {
+/** The settings of all proxies, with the folders that its release led to; `previous` from `asset-grace.ts`. Without an application nothing is routed to workers. */
+export function proxySettings(
+  { settings, release }: Pick<Generation, 'settings' | 'release'>,
+  previous: StaticSettings['previous'] = [],
+): ProxySettings {
   return {
-    routes: routes(settings),
-    checkStatic: settings.checkStatic,
-    files: {
-      index: ['index.html'],
-      skipExt: [],
-      safe: [],
-      precompressed: [],
-      expires: [],
-      immutable: false,
-      fallbacks: [],
-      cacheBytes: 32 * 1024 ** 2,
-      cacheFileBytes: 128 * 1024,
-      cacheEntries: 4096,
-      previous: [],
-    },
+    routes: routes(settings, release),
+    checkStatic: settings.checkStatic.map(folder => realOf(release, folder)),
+    files: { ...settings.files, safe: settings.files.safe.map(folder => realOf(release, folder)), previous },
     harakiriMs: settings.harakiriMs,
     headBytes: settings.headBytes,
     postBufferingBytes: settings.postBufferingBytes,
@@ -36,10 +30,12 @@ export function proxySettings(settings: Settings): ProxySettings {
   }
 }
 
-function routes({ app, mounts, staticMaps, metricsPath }: Settings): RouteSpec[] {
+function routes({ app, mounts, staticMaps, metricsPath }: Settings, release: Release): RouteSpec[] {
   return [
     ...(metricsPath === null ? [] : [{ kind: 'metrics', prefix: metricsPath } as const]),
-    ...staticMaps.map(({ mount, folder }) => ({ kind: 'static', prefix: mount, folder }) as const),
+    ...staticMaps.map(({ mount, folder, ...rest }) => {
+      return { kind: 'static', prefix: mount, folder: realOf(release, folder), ...rest } as const
+    }),
     ...(app === null ? [] : mounts.map(prefix => ({ kind: 'app', prefix }) as const)),
   ]
 }

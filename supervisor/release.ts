@@ -1,5 +1,5 @@
 /**
- * The release that a generation runs: application and working directory with their links resolved, once. A deploy that turns
+ * The release that a generation runs: application, working directory and static folders with their links resolved, once. A deploy that turns
  * `current` to a new folder changes nothing for workers of the running generation that are respawned meanwhile. Called by
  * `master.ts` at the start and by `reload.ts`.
  */
@@ -13,23 +13,42 @@ import type { Settings } from './config/settings.js'
 export interface Release {
   app: string | null
   chdir: string
+  /** Of each static folder as the settings have it: where it really is. */
+  folders: ReadonlyMap<string, string>
 }
 
+type Located = Pick<Settings, 'app' | 'chdir' | 'staticMaps' | 'checkStatic' | 'files'>
+
 /** Resolves the paths of `settings`. Failures: `release` (69), naming the option and the path. */
-export function resolveRelease(settings: Pick<Settings, 'app' | 'chdir'>): Release {
+export function resolveRelease(settings: Located): Release {
   const written = settings.chdir ?? process.cwd()
   const chdir = realPath('chdir', written)
   if (!statSync(chdir).isDirectory()) throw cannotUse('chdir', written, 'not a folder')
-  if (settings.app === null) return { app: null, chdir }
+  const folders = resolveFolders(settings, path => withinRelease(path, written, chdir))
+  if (settings.app === null) return { app: null, chdir, folders }
   const app = realPath('app', withinRelease(settings.app, written, chdir))
   if (!statSync(app).isFile()) throw cannotUse('app', settings.app, 'not a file')
-  return { app, chdir }
+  return { app, chdir, folders }
 }
 
-/** An application below `chdir` is looked up in the folder that `chdir` was resolved to: a link may turn between the two. */
-function withinRelease(app: string, written: string, real: string): string {
-  const below = relative(written, resolve(written, app))
-  return below.startsWith('..') || isAbsolute(below) ? app : resolve(real, below)
+function resolveFolders(
+  { staticMaps, checkStatic, files }: Located,
+  inRelease: (path: string) => string,
+): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const map of staticMaps) {
+    const option = map.keepsMount ? 'static-map2' : 'static-map'
+    found.set(map.folder, realPath(option, inRelease(map.folder)))
+  }
+  for (const folder of checkStatic) found.set(folder, realPath('check-static', inRelease(folder)))
+  for (const folder of files.safe) found.set(folder, realPath('static-safe', inRelease(folder)))
+  return found
+}
+
+/** What lies below `chdir` is looked up in the folder that `chdir` was resolved to: a link may turn between the two. */
+function withinRelease(path: string, written: string, real: string): string {
+  const below = relative(written, resolve(written, path))
+  return below.startsWith('..') || isAbsolute(below) ? path : resolve(real, below)
 }
 
 function realPath(option: string, path: string): string {

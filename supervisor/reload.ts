@@ -23,8 +23,8 @@ export interface ReloadDeps {
   context: MasterContext
   pool: Pool
   readSettings: () => Reading | Promise<Reading>
-  /** Makes settings the ones in force: the proxies', and the master's own deadlines. */
-  apply(settings: Settings): void
+  /** Makes a generation's settings the ones in force: the proxies', and the master's own deadlines. */
+  apply(generation: Generation): void
 }
 
 interface Running {
@@ -199,7 +199,7 @@ export class Reloads {
     const { pool, apply } = this.#deps
     running.phase = 'rolling'
     pool.target = { ...pool.target, wanted: this.#wantedAfter(running.before, next), base: next, target: next }
-    apply(next.settings)
+    apply(next)
   }
 
   /** What TTIN and TTOU made of the number stays, unless the INI has another one now. */
@@ -218,7 +218,7 @@ export class Reloads {
     const { pool, apply } = this.#deps
     const { failure, before } = running
     const isCommitted = running.phase === 'rolling'
-    if (isCommitted) apply(before.base.settings)
+    if (isCommitted) apply(before.base)
     const wanted = isCommitted || before.wanted === 0 ? before.wanted : pool.target.wanted
     pool.target = { ...before, wanted, move: { why: 'rollback', atOnce: false } }
     const reason = failure === null ? 'failed' : `slot ${failure.slot}: ${failure.reason}`

@@ -51,6 +51,11 @@ const PURE = [
   'proxy/route-table.ts',
   'proxy/target-path.ts',
   'proxy/byte-range.ts',
+  'proxy/content-coding.ts',
+  'proxy/static-fallback.ts',
+  'proxy/static-files.ts',
+  'proxy/static-freshness.ts',
+  'supervisor/asset-grace.ts',
   'proxy/preconditions.ts',
   'proxy/forwarded-fields.ts',
 ]

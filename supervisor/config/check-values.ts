@@ -46,7 +46,7 @@ function checkPresence({ values, given, isComplete }: CheckFacts, refuse: Report
   if (!isComplete) return
   if (!given.has('http'))
     refuse('http', 0, 'no listener: received none: accepted at least one, such as `http = 127.0.0.1:8080`')
-  const serves: OptionName[] = ['app', 'static-map', 'check-static']
+  const serves: OptionName[] = ['app', 'static-map', 'static-map2', 'check-static']
   if (!serves.some(name => given.has(name))) {
     refuse(
       'app',
@@ -88,8 +88,12 @@ function checkPaths(facts: CheckFacts, refuse: Report): void {
   }
   demand('app', 0, values.app, 'file')
   demand('chdir', 0, values.chdir, 'folder')
-  for (const [index, { folder }] of values['static-map'].entries()) demand('static-map', index, folder, 'folder')
-  for (const [index, folder] of values['check-static'].entries()) demand('check-static', index, folder, 'folder')
+  for (const name of ['static-map', 'static-map2'] as const) {
+    for (const [index, { folder }] of values[name].entries()) demand(name, index, folder, 'folder')
+  }
+  for (const name of ['check-static', 'static-safe'] as const) {
+    for (const [index, folder] of values[name].entries()) demand(name, index, folder, 'folder')
+  }
   for (const name of ['pidfile', 'logto'] as const) checkNewFile(facts, name, 0, values[name], refuse)
   for (const [index, address] of values.http.entries()) {
     if (address.kind === 'unix') checkNewFile(facts, 'http', index, address.path, refuse)

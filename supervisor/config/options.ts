@@ -10,6 +10,7 @@
 import type { Kind } from './option-kinds.js'
 import * as kind from './option-kinds.js'
 import type { ListenAddress, Settings } from './settings.js'
+import { STATIC_OPTIONS } from './static-options.js'
 
 /** Headings of the help and of the reference, in their order. */
 export const SECTIONS = {
@@ -167,6 +168,7 @@ export const OPTIONS = {
     example: 'check-static = public',
     setting: 'checkStatic',
   },
+  ...STATIC_OPTIONS,
   harakiri: {
     section: 'requests',
     kind: kind.time(0, DAY),
@@ -448,6 +450,7 @@ export const MOOT_OPTIONS: Readonly<Record<string, MootOption>> = {
   'single-interpreter': { takesValue: false, why: 'each worker is a Node process of its own' },
   'thunder-lock': { takesValue: false, why: 'workers do not accept connections, so there is nothing to lock' },
   virtualenv: { takesValue: true, why: NODE_MODULES },
+  'static-cache-paths': { takesValue: true, why: 'what is on disk is always remembered, for less than a second' },
   venv: { takesValue: true, why: NODE_MODULES },
   home: { takesValue: true, why: NODE_MODULES },
   pythonpath: { takesValue: true, why: NODE_MODULES },

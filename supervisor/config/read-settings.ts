@@ -18,6 +18,7 @@ import type { ConfigFile, MagicFacts } from './magic-variables.js'
 import { type Flag, flagEntries, type OptionValues, readValues } from './option-values.js'
 import { runFolderPath, whyTooLong } from './run-folder-path.js'
 import type { EffectiveValue, Finding, Reading, Settings } from './settings.js'
+import { toStaticSettings } from './static-values.js'
 
 export interface SettingsSource {
   /** As on the command line: `farm.ini` or `farm.ini:section`, relative to `cwd`. Null: flags only. */
@@ -130,8 +131,10 @@ function toSettings(
     httpProcesses: values['http-processes'],
     listeners: values.http,
     backlog: values.listen,
-    staticMaps: values['static-map'],
+    staticMaps: [...values['static-map'], ...values['static-map2'].map(map => ({ ...map, keepsMount: true as const }))],
     checkStatic: values['check-static'],
+    files: toStaticSettings(values),
+    assetGraceMs: values['asset-grace'],
     mounts: values.app === null ? [] : values.mount,
     harakiriMs: values.harakiri,
     workerReloadMercyMs: values['worker-reload-mercy'],

@@ -3,7 +3,7 @@
  * Made by `read-settings.ts` from the option table; everything else reads it. Sizes in bytes, times in milliseconds, paths absolute.
  */
 
-import type { Credentials } from '../../kit/messages.js'
+import type { Credentials, StaticSettings } from '../../kit/messages.js'
 
 export type ListenAddress = { kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }
 
@@ -20,8 +20,12 @@ export interface Settings {
   listeners: ListenAddress[]
   /** `listen`: the backlog of each. */
   backlog: number
-  staticMaps: { mount: string; folder: string }[]
+  /** `keepsMount`: the mount is a part of the path in the folder too (`static-map2`). Folders as written, absolute. */
+  staticMaps: { mount: string; folder: string; keepsMount?: true }[]
   checkStatic: string[]
+  /** How files are looked up and sent; `safe` as written. */
+  files: Omit<StaticSettings, 'previous'>
+  assetGraceMs: number
   mounts: string[]
   /** 0 = no deadline. */
   harakiriMs: number

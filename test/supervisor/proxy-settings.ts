@@ -36,6 +36,20 @@ const cases: [string, Partial<Settings>, Partial<ProxySettings>][] = [
       ],
     },
   ],
+  [
+    'static folders as the release has them',
+    {
+      app: null,
+      staticMaps: [{ mount: '/a', folder: '/srv/linked', keepsMount: true }],
+      checkStatic: ['/srv/linked', '/srv/other'],
+      files: { ...plain.files, safe: ['/srv/linked'] },
+    },
+    {
+      routes: [{ kind: 'static', prefix: '/a', folder: '/srv/real', keepsMount: true }],
+      checkStatic: ['/srv/real', '/srv/other'],
+      files: { ...plain.files, safe: ['/srv/real'], previous: [] },
+    },
+  ],
   ['an access log on standard output', { accessLog: true }, { accessLog: { path: '' } }],
   ['an access log in the log file', { accessLog: true, logto: '/var/log/x' }, { accessLog: { path: '/var/log/x' } }],
   ['no access log', { accessLog: false, logto: '/var/log/x' }, { accessLog: null }],
@@ -47,7 +61,8 @@ const cases: [string, Partial<Settings>, Partial<ProxySettings>][] = [
 ]
 for (const [title, settings, expected] of cases) {
   t.test(title, t => {
-    const made = proxySettings({ ...plain, ...settings })
+    const release = { app: null, chdir: '/srv', folders: new Map([['/srv/linked', '/srv/real']]) }
+    const made = proxySettings({ settings: { ...plain, ...settings }, release })
     for (const [name, value] of Object.entries(expected)) t.same(made[name as keyof ProxySettings], value, name)
     t.end()
   })

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import { resolveRelease } from '../../supervisor/release.js'
+import { PLAIN_FILES } from './fixtures/tree.js'
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'daimyo-release-')))
 t.teardown(() => rmSync(folder, { recursive: true }))
@@ -17,6 +18,7 @@ symlinkSync('a', join(folder, 'current'))
 symlinkSync('../other/app.js', join(folder, 'a', 'linked.js'))
 const at = (path: string) => join(folder, path)
 
+const nothing = { staticMaps: [], checkStatic: [], files: PLAIN_FILES }
 const resolved: [string, { app: string | null; chdir: string | null }, { app: string | null; chdir: string }][] = [
   ['plain paths', { app: at('a/app.js'), chdir: at('a') }, { app: at('a/app.js'), chdir: at('a') }],
   ['a linked folder', { app: at('current/app.js'), chdir: at('current') }, { app: at('a/app.js'), chdir: at('a') }],
@@ -28,12 +30,21 @@ const resolved: [string, { app: string | null; chdir: string | null }, { app: st
 ]
 for (const [title, settings, expected] of resolved) {
   t.test(title, t => {
-    t.same(resolveRelease(settings), expected)
+    t.same(resolveRelease({ ...settings, ...nothing }), { ...expected, folders: new Map() })
     t.end()
   })
 }
 
-const refused: [string, { app: string | null; chdir: string | null }, RegExp][] = [
+const refused: [
+  string,
+  Partial<Parameters<typeof resolveRelease>[0]> & { app: null | string; chdir: null | string },
+  RegExp,
+][] = [
+  [
+    'a static folder that is gone',
+    { app: null, chdir: at('a'), checkStatic: [at('no')] },
+    /check-static=.*no: no such file/,
+  ],
   ['no such application', { app: at('a/no.js'), chdir: null }, /app=.*no\.js: no such file/],
   ['an application that is a folder', { app: at('a'), chdir: null }, /app=.*: not a file/],
   ['no such folder', { app: null, chdir: at('no') }, /chdir=.*no: no such file/],
@@ -41,7 +52,30 @@ const refused: [string, { app: string | null; chdir: string | null }, RegExp][] 
 ]
 for (const [title, settings, message] of refused) {
   t.test(`refuses ${title}`, t => {
-    t.throws(() => resolveRelease(settings), { message, code: 'release', exitCode: EXIT.unavailable })
+    t.throws(() => resolveRelease({ ...nothing, ...settings }), {
+      message,
+      code: 'release',
+      exitCode: EXIT.unavailable,
+    })
     t.end()
   })
 }
+
+t.test('static folders are resolved in the release, whatever becomes of the link', t => {
+  const { folders } = resolveRelease({
+    app: null,
+    chdir: at('current'),
+    staticMaps: [{ mount: '/', folder: at('current') }],
+    checkStatic: [at('b')],
+    files: { ...PLAIN_FILES, safe: [at('other')] },
+  })
+  t.same(
+    [...folders].sort(),
+    [
+      [at('b'), at('b')],
+      [at('current'), at('a')],
+      [at('other'), at('other')],
+    ].sort(),
+  )
+  t.end()
+})

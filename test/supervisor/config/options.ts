@@ -58,7 +58,10 @@ t.test('all options that the product promises are known', async t => {
     'post-buffering listen metrics metrics-auth metrics-path ' +
     'enable-threads single-interpreter virtualenv plugins thunder-lock ' +
     'worker-start-timeout worker-connections http-queue http-queue-timeout http-header-timeout http-keepalive' +
-    ' disable-logging run-dir'
+    ' disable-logging run-dir ' +
+    'static-map2 static-index static-skip-ext static-safe static-fallback asset-grace static-precompressed static-gzip-all ' +
+    'static-immutable static-expires static-expires-mtime static-expires-type static-expires-type-mtime static-expires-uri ' +
+    'static-expires-uri-mtime static-expires-path-info static-expires-path-info-mtime static-cache-size'
   for (const key of promised.split(' ')) t.equal(isOptionKey(key), true, key)
   for (const key of ['enable-threads', 'single-interpreter', 'virtualenv', 'plugins', 'thunder-lock']) {
     t.ok(MOOT_OPTIONS[key]?.why, key)
