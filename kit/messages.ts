@@ -19,9 +19,13 @@ export interface InheritedListener {
   url: string
 }
 
+/** A foreign HTTP server (`http-to`), as `net.connect` takes it; a name is resolved anew for each connection. */
+export type UpstreamAddress = { host: string; port: number } | { path: string }
+
 /** Which paths go where; `prefix` begins with `/` and matches whole segments. */
 export type RouteSpec =
   | { kind: 'app'; prefix: string }
+  | { kind: 'upstream'; prefix: string; upstreams: UpstreamAddress[] }
   /** `keepsMount`: the prefix is a part of the path in the folder too (`static-map2`). */
   | { kind: 'static'; prefix: string; folder: string; keepsMount?: boolean }
   | { kind: 'metrics'; prefix: string }
@@ -75,6 +79,10 @@ export interface ProxySettings {
   queueMs: number
   /** Requests in flight per worker over all connections of one proxy. */
   workerConnections: number
+  /** Foreign upstreams: how long a connection may take; after how many failures within the grace time one is left alone for as long, 0 = never. */
+  upstreamConnectMs: number
+  upstreamMaxFails: number
+  upstreamGraceMs: number
   /** Deadline for a request's whole head, and idle time between two requests of a connection. */
   headMs: number
   keepAliveMs: number

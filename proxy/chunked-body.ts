@@ -161,7 +161,8 @@ function changesMessage(field: Field): boolean {
   }
 }
 
-function mayBeTrailer(field: Field, name: string): boolean {
+/** Whether a field of that name may go on as a trailer. */
+export function mayBeTrailer(field: Field, name: string): boolean {
   return field < FIELD.connection && !NOT_IN_TRAILERS.has(name.toLowerCase())
 }
 

@@ -296,7 +296,8 @@ export class Connection implements Client {
   #clientEnded(): void {
     const exchange = this.#exchange
     if (exchange === null) this.#linger()
-    else if (exchange.link !== null || exchange.queue !== null || !exchange.bodyComplete) this.#socket.destroy()
+    else if (exchange.link !== null || exchange.queue !== null || exchange.upstream !== null || !exchange.bodyComplete)
+      this.#socket.destroy()
     else this.#last = true
   }
 

@@ -58,6 +58,25 @@ export const ERRORS = {
     message: 'the application answered with something that is not HTTP',
   },
   'no-tunnel': { source: 'upstream', status: 502, retry: 'unseen', message: 'the worker could not be reached' },
+  'upstream-unreachable': {
+    source: 'upstream',
+    status: 502,
+    retry: 'unseen',
+    message: 'no server behind this path could be reached',
+  },
+  'upstream-lost': {
+    source: 'upstream',
+    status: 502,
+    retry: 'idempotent',
+    message: 'the server broke off while it had the request',
+  },
+  'no-upstream': {
+    source: 'proxy',
+    status: 503,
+    retry: 'never',
+    message: 'no server behind this path was free in time',
+    retryAfterSeconds: 1,
+  },
   'no-worker': {
     source: 'proxy',
     status: 503,

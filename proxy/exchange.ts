@@ -8,6 +8,7 @@ import type { OwnAnswer } from './error-response.js'
 import type { Link } from './link.js'
 import type { RequestHead } from './request-head.js'
 import type { Route } from './route-table.js'
+import type { UpstreamAttempt } from './upstream-attempt.js'
 
 /** Whoever asked: an HTTP/1.1 connection. Another protocol joins by implementing this. */
 export interface Client {
@@ -68,6 +69,8 @@ export class Exchange {
   /** The attempt under way, see `link.ts`. */
   link: Link | null = null
   linkId = 0
+  /** The same at a foreign upstream. */
+  upstream: UpstreamAttempt | null = null
   attempts = 0
   seen = false
   answerBegun = false

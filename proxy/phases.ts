@@ -26,7 +26,8 @@ import { type FileOutcome, serveFile, serveInside } from './static-exchange.js'
 import { FALLBACK_VARY, fallbackPlaces } from './static-fallback.js'
 import { StaticSite } from './static-site.js'
 import { routingPath } from './target-path.js'
-import { type TunnelClient, Tunnels } from './tunnels.js'
+import { isTunnel, type TunnelClient, Tunnels } from './tunnels.js'
+import { Upstreams } from './upstreams.js'
 
 /** What the phases need of the rest of the proxy. */
 export interface PhasesWorld {
@@ -46,6 +47,7 @@ const NO_MOUNT = '-'
 export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   readonly dispatcher: Dispatcher
   readonly tunnels: Tunnels
+  readonly upstreams: Upstreams
   readonly #world: PhasesWorld
   readonly #harakiri: HarakiriClock
   #routes: RouteTable
@@ -60,6 +62,12 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     this.dispatcher = new Dispatcher(world.settings, this)
     this.#harakiri = new HarakiriClock(this)
     this.tunnels = new Tunnels(this.dispatcher)
+    this.upstreams = new Upstreams(world, this.tunnels, {
+      answered: (exchange, close) => this.#finish(exchange, close),
+      failed: (exchange, code) => this.#fail(exchange, code),
+      broken: exchange => this.#break(exchange),
+      expired: exchange => this.expired(exchange),
+    })
   }
 
   /** A new configuration: requests from now on follow it. */
@@ -68,6 +76,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     this.#routes = new RouteTable(settings.routes)
     this.#site = new StaticSite(settings.files)
     this.dispatcher.settings = settings
+    this.upstreams.apply(settings)
   }
 
   // 1. Received: its head has arrived and is believed.
@@ -89,6 +98,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     exchange.route = route
     if (route === null || route.kind === 'app') this.#application(exchange, route, exchange.startMs)
     else if (route.kind === 'static') this.#file(exchange, [route.folder], route)
+    else if (route.kind === 'upstream') this.#toWorker(exchange, exchange.startMs)
     else this.#metrics(exchange)
   }
 
@@ -160,7 +170,8 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
 
   #dispatch(exchange: Exchange, now: number): void {
     exchange.dispatched = true
-    this.dispatcher.dispatch(exchange, now)
+    if (exchange.route?.kind === 'upstream') this.upstreams.dispatch(exchange, now)
+    else this.dispatcher.dispatch(exchange, now)
   }
 
   /** A piece of the body. False: read no more of it until `resumeBody`. */
@@ -168,19 +179,27 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     if (exchange.finished) return true
     this.#keep(exchange, bytes)
     if (exchange.link !== null) return exchange.link.sendBody(exchange, bytes)
+    if (exchange.upstream !== null) return exchange.upstream.sendBody(bytes)
     const { postBufferingBytes } = this.#world.settings
     if (exchange.routed && !exchange.dispatched && exchange.keptBytes >= postBufferingBytes) {
       this.#dispatch(exchange, monotonicMs())
       if (exchange.finished) return true
-      if (exchange.link !== null) return exchange.bodyWindow > 0
     }
+    return this.#hasRoom(exchange)
+  }
+
+  #hasRoom(exchange: Exchange): boolean {
+    if (exchange.link !== null) return exchange.bodyWindow > 0
+    if (exchange.upstream !== null) return exchange.upstream.isHungry
+    const { postBufferingBytes } = this.#world.settings
     return exchange.keptBytes < (exchange.dispatched ? WINDOW_BYTES : Math.max(WINDOW_BYTES, postBufferingBytes))
   }
 
   /** A body that outgrows the window is let go once a worker has it: it cannot be sent again. */
   #keep(exchange: Exchange, bytes: Buffer): void {
     exchange.keptBytes += bytes.length
-    if (exchange.link !== null && exchange.keptBytes > WINDOW_BYTES) exchange.kept = null
+    const isSent = exchange.link !== null || exchange.upstream !== null
+    if (isSent && exchange.keptBytes > WINDOW_BYTES) exchange.kept = null
     exchange.kept?.push(bytes)
   }
 
@@ -191,7 +210,8 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     if (exchange.link !== null) {
       exchange.link.endBody(exchange)
       this.#startClock(exchange, monotonicMs())
-    } else if (exchange.routed && !exchange.dispatched) this.#dispatch(exchange, monotonicMs())
+    } else if (exchange.upstream !== null) exchange.upstream.endBody()
+    else if (exchange.routed && !exchange.dispatched) this.#dispatch(exchange, monotonicMs())
   }
 
   assigned(exchange: Exchange, link: Link, now: number): void {
@@ -232,6 +252,8 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     this.dispatcher.sweep(now)
     this.#harakiri.sweep(this.dispatcher.links, this.#world.settings.harakiriMs, now)
     for (const exchange of this.tunnels.lateHandshakes(now)) this.expired(exchange)
+    for (const exchange of this.upstreams.late(now)) this.expired(exchange)
+    this.upstreams.sweep(now)
   }
 
   expired(exchange: Exchange): void {
@@ -368,10 +390,4 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
 
 function mountOf(exchange: Exchange): string {
   return exchange.route?.mount ?? NO_MOUNT
-}
-
-/** WebSocket is the only protocol that is tunnelled; another Upgrade is an ordinary request, as RFC 9110 §7.8 allows. */
-function isTunnel(exchange: Exchange): boolean {
-  const { upgrade, method } = exchange.head
-  return upgrade !== null && method === 'GET' && !exchange.hasBody && upgrade.toLowerCase() === 'websocket'
 }

@@ -93,6 +93,7 @@ export class ProxyServer {
     for (const connection of this.#connections) connection.drain()
     if (this.#connections.size > 0) await this.#idleWithin(mercyMs)
     this.#phases.tunnels.destroyAll()
+    this.#phases.upstreams.destroy()
     for (const connection of this.#connections) connection.destroy()
     for (const timer of this.#timers) clearInterval(timer)
     this.#ship()
@@ -159,6 +160,7 @@ export class ProxyServer {
       tunnels: this.#phases.tunnels.count,
       accessLogLostBytes: this.#accessLog?.lostBytes ?? 0,
     })
+    families.push(...this.#phases.upstreams.families())
     this.#tell({ type: 'metrics', families, workers: this.#phases.dispatcher.loads() })
   }
 

@@ -23,6 +23,16 @@ export type Verdict = 'again' | 'break' | 'give-up'
 const IDEMPOTENT_ATTEMPTS = 2
 const UNSEEN_ATTEMPTS = 5
 
+/**
+ * The same for a request whose foreign upstream failed. There `seen` is known of every method, because it means no more than that bytes of the request
+ * were written; `attempts` are those of them that wrote any, `unseenAttempts` the others.
+ */
+export function verdictOnForeign(orphan: Orphan & { unseenAttempts: number }): Verdict {
+  const { answerBegun, seen, replayable, attempts, unseenAttempts } = orphan
+  if (answerBegun || seen || !replayable) return verdictOn(orphan)
+  return attempts + unseenAttempts < UNSEEN_ATTEMPTS ? 'again' : 'give-up'
+}
+
 export function verdictOn(orphan: Orphan): Verdict {
   if (orphan.answerBegun) return 'break'
   if (!orphan.replayable) return 'give-up'

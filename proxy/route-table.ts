@@ -3,7 +3,7 @@
  * The longest prefix wins, as nginx's locations; a prefix matches whole segments (`/api` takes `/api` and `/api/x`, not `/apix`).
  */
 
-import type { RouteSpec } from '../kit/messages.js'
+import type { RouteSpec, UpstreamAddress } from '../kit/messages.js'
 
 export interface Route {
   kind: RouteSpec['kind']
@@ -13,6 +13,8 @@ export interface Route {
   folder: string
   /** In the folder the path begins with the mount too. */
   keepsMount: boolean
+  /** Of an `upstream` route. */
+  upstreams: UpstreamAddress[]
 }
 
 export class RouteTable {
@@ -32,23 +34,28 @@ export class RouteTable {
     return null
   }
 
-  /** Where the path is a file under a static map, the application mount that stands behind it, or null. */
+  /** Where the path is a file under a static map, the application mount or the upstreams that stand behind it, or null. */
   application(path: string): Route | null {
     for (const { route, inside } of this.#routes) {
-      if (route.kind === 'app' && (path.startsWith(inside) || path === route.mount)) return route
+      if ((route.kind === 'app' || route.kind === 'upstream') && (path.startsWith(inside) || path === route.mount))
+        return route
     }
     return null
   }
 }
 
-/** At the same prefix: built-in endpoints, then files, then the application. */
-const RANK = { metrics: 0, static: 1, app: 2 }
+/** At the same prefix: built-in endpoints, then files, then what answers requests. */
+const RANK = { metrics: 0, static: 1, upstream: 2, app: 3 }
 
 function compile(spec: RouteSpec): { route: Route; inside: string } {
   const prefix = spec.prefix.replace(/\/+$/, '')
   const folder = spec.kind === 'static' ? spec.folder : ''
   const keepsMount = spec.kind === 'static' && spec.keepsMount === true
-  return { route: { kind: spec.kind, mount: prefix === '' ? '/' : prefix, folder, keepsMount }, inside: `${prefix}/` }
+  const upstreams = spec.kind === 'upstream' ? spec.upstreams : []
+  return {
+    route: { kind: spec.kind, mount: prefix === '' ? '/' : prefix, folder, keepsMount, upstreams },
+    inside: `${prefix}/`,
+  }
 }
 
 /** The path below a mount, beginning with a slash: what a static folder is asked for. */

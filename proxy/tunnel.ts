@@ -1,13 +1,15 @@
 /**
- * A WebSocket handshake and the tunnel behind it, to the worker's own unix socket. Started by `phases.ts`.
+ * A WebSocket handshake and the tunnel behind it, to the worker's own unix socket or to a foreign upstream, which is "the worker" below as well.
+ * Started by `tunnels.ts`.
  *
  * The handshake is an ordinary HTTP/1.1 request. Not a byte that came behind its head goes to the worker before the worker has said 101; any
  * other answer is an ordinary one and goes to the client with `Connection: close`.
  */
 
 import { connect, type Socket } from 'node:net'
+import type { UpstreamAddress } from '../kit/messages.js'
 import type { Exchange } from './exchange.js'
-import type { Link } from './link.js'
+import { malformation } from './header-field.js'
 
 export interface TunnelEnd {
   /** The connection to the worker could not be made: it never saw the request. */
@@ -29,8 +31,8 @@ export interface Tunnel {
   destroy(): void
 }
 
-export function openTunnel(exchange: Exchange, link: Link, end: TunnelEnd): Tunnel {
-  const worker = connect(link.worker.socketPath)
+export function openTunnel(exchange: Exchange, address: UpstreamAddress, end: TunnelEnd): Tunnel {
+  const worker = connect(address)
   let connected = false
   worker.once('connect', () => {
     connected = true
@@ -70,7 +72,7 @@ function readHead(worker: Socket, onHead: (head: string, rest: Buffer) => void):
 
 function statusOf(head: string): number | null {
   const match = /^HTTP\/1\.[01] ([1-5][0-9]{2})[ \r]/.exec(head)
-  return match === null ? null : Number(match[1])
+  return match === null || malformation(head.slice(0, -4)) !== null ? null : Number(match[1])
 }
 
 function join(worker: Socket, head: string, rest: Buffer, end: TunnelEnd): void {

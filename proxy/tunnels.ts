@@ -4,6 +4,7 @@
  */
 
 import type { Socket } from 'node:net'
+import type { UpstreamAddress } from '../kit/messages.js'
 import { monotonicMs } from './clock.js'
 import type { Dispatcher } from './dispatcher.js'
 import type { ErrorCode } from './error-response.js'
@@ -17,6 +18,8 @@ export interface TunnelClient extends Client {
 }
 
 export interface TunnelOutcome {
+  /** The other side has answered, with 101 or not. */
+  begun?(): void
   failed(code: ErrorCode): void
   over(close: boolean): void
 }
@@ -37,21 +40,38 @@ export class Tunnels {
 
   open(exchange: Exchange, client: TunnelClient, link: Link, outcome: TunnelOutcome): void {
     link.tunnels += 1
+    this.openTo({ path: link.worker.socketPath }, exchange, client, outcome, () => {
+      link.tunnels -= 1
+      this.#dispatcher.freed(link)
+    })
+  }
+
+  /** To any HTTP server; `freed` is called once, before the outcome is told or when the exchange is cancelled. */
+  openTo(
+    address: UpstreamAddress,
+    exchange: Exchange,
+    client: TunnelClient,
+    outcome: TunnelOutcome,
+    freed: () => void,
+  ): void {
     this.#handshakes.add(exchange)
     const release = once(() => {
       this.#handshakes.delete(exchange)
-      link.tunnels -= 1
-      this.#dispatcher.freed(link)
+      freed()
     })
     const finish = (tell: () => void) => {
       release()
       tell()
     }
-    const tunnel = openTunnel(exchange, link, {
+    const tunnel = openTunnel(exchange, address, {
       unreachable: () => finish(() => outcome.failed('no-tunnel')),
       badAnswer: () => finish(() => outcome.failed('bad-answer')),
-      open: status => this.#switched(exchange, client, status),
+      open: status => {
+        outcome.begun?.()
+        return this.#switched(exchange, client, status)
+      },
       refused: (status, head, rest, worker) => {
+        outcome.begun?.()
         this.#begun(exchange, status)
         passAnswer(exchange, withConnectionClose(head), rest, worker, () => finish(() => outcome.over(true)))
       },
@@ -119,4 +139,10 @@ function once(action: () => void): () => void {
     done = true
     action()
   }
+}
+
+/** WebSocket is the only protocol that is tunnelled; another Upgrade is an ordinary request, as RFC 9110 §7.8 allows. */
+export function isTunnel(exchange: Exchange): boolean {
+  const { upgrade, method } = exchange.head
+  return upgrade !== null && method === 'GET' && !exchange.hasBody && upgrade.toLowerCase() === 'websocket'
 }

@@ -23,6 +23,9 @@ export function proxySettings(
     queueRequests: settings.queueRequests,
     queueMs: settings.queueMs,
     workerConnections: settings.workerConnections,
+    upstreamConnectMs: settings.upstreamConnectMs,
+    upstreamMaxFails: settings.upstreamMaxFails,
+    upstreamGraceMs: settings.upstreamGraceMs,
     headMs: settings.headMs,
     keepAliveMs: settings.keepAliveMs,
     accessLog: settings.accessLog ? { path: settings.logto ?? '' } : null,
@@ -30,12 +33,13 @@ export function proxySettings(
   }
 }
 
-function routes({ app, mounts, staticMaps, metricsPath }: Settings, release: Release): RouteSpec[] {
+function routes({ app, mounts, staticMaps, upstreams, metricsPath }: Settings, release: Release): RouteSpec[] {
   return [
     ...(metricsPath === null ? [] : [{ kind: 'metrics', prefix: metricsPath } as const]),
     ...staticMaps.map(({ mount, folder, ...rest }) => {
       return { kind: 'static', prefix: mount, folder: realOf(release, folder), ...rest } as const
     }),
+    ...upstreams.map(({ mount, addresses }) => ({ kind: 'upstream', prefix: mount, upstreams: addresses }) as const),
     ...(app === null ? [] : mounts.map(prefix => ({ kind: 'app', prefix }) as const)),
   ]
 }

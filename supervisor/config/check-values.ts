@@ -36,6 +36,7 @@ export function checkValues(facts: CheckFacts): { mistakes: Finding[]; remarks: 
   const remark = reportTo(remarks)
   checkPresence(facts, refuse)
   checkListeners(facts, refuse)
+  checkUpstreams(facts.values, refuse)
   checkPaths(facts, refuse)
   remarkNeedless(facts.values, remark)
   remarkDangers(facts, remark)
@@ -46,12 +47,12 @@ function checkPresence({ values, given, isComplete }: CheckFacts, refuse: Report
   if (!isComplete) return
   if (!given.has('http'))
     refuse('http', 0, 'no listener: received none: accepted at least one, such as `http = 127.0.0.1:8080`')
-  const serves: OptionName[] = ['app', 'static-map', 'static-map2', 'check-static']
+  const serves: OptionName[] = ['app', 'static-map', 'static-map2', 'check-static', 'http-to']
   if (!serves.some(name => given.has(name))) {
     refuse(
       'app',
       0,
-      'nothing to serve: received neither `app` nor `static-map` nor `check-static`: accepted at least one',
+      'nothing to serve: received neither `app` nor `static-map` nor `check-static` nor `http-to`: accepted at least one',
     )
   }
   if (values['metrics-path'] === '/')
@@ -72,6 +73,23 @@ function checkListeners({ values }: CheckFacts, refuse: Report): void {
       0,
       `received ${printListenAddress(metrics)}, which \`http\` has: accepted an address of its own, or \`metrics-path\``,
     )
+  }
+}
+
+/** One mount goes to one place. */
+function checkUpstreams({ app, mount, 'http-to': groups }: OptionValues, refuse: Report): void {
+  const seen = new Set<string>()
+  for (const [index, group] of groups.entries()) {
+    if (seen.has(group.mount))
+      refuse('http-to', index, `received ${group.mount} twice: accepted one line with all its URLs`)
+    else if (app !== null && mount.includes(group.mount)) {
+      refuse(
+        'http-to',
+        index,
+        `received ${group.mount}, which \`mount\` gives to the application: accepted another path`,
+      )
+    }
+    seen.add(group.mount)
   }
 }
 

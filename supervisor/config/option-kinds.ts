@@ -4,11 +4,13 @@
  */
 
 import { resolve } from 'node:path'
+import type { UpstreamAddress } from '../../kit/messages.js'
 import { isPasswordHash } from '../../kit/password-hash.js'
 import { ADDRESS_ACCEPTS, parseListenAddress, printListenAddress } from './listen-address.js'
 import { nearestName } from './nearest-name.js'
 import { HIDDEN, hideUrlPasswords, looksSecret } from './secret-names.js'
 import type { ListenAddress } from './settings.js'
+import { hideUserinfo, parseUpstreams, printUpstream, UPSTREAMS_ACCEPTS } from './upstream-list.js'
 
 /** What a value may depend on. `chdir` is the folder that the `chdir` option names, `cwd` without one. */
 export interface ValueContext {
@@ -140,6 +142,21 @@ export const staticMap: Kind<{ mount: string; folder: string }> = {
     return accept({ mount: withoutTrailingSlash(mount), folder: resolve(chdir, folder) })
   },
   print: ({ mount, folder }) => `${mount}=${folder}`,
+}
+
+/** `mount=url,url`. */
+export const upstreams: Kind<{ mount: string; addresses: UpstreamAddress[] }> = {
+  symbol: 'MOUNT=URL,…',
+  accepts: UPSTREAMS_ACCEPTS,
+  parse(text) {
+    const [mount, list] = splitPair(text)
+    if (mount === null || !isUrlPath(mount)) return refuse()
+    const parsed = parseUpstreams(list)
+    if (!parsed.ok) return refuse(parsed.hint === null ? null : `${mount}=${parsed.hint}`)
+    return accept({ mount: withoutTrailingSlash(mount), addresses: parsed.value })
+  },
+  print: ({ mount, addresses }) => `${mount}=${addresses.map(printUpstream).join(',')}`,
+  hide: hideUserinfo,
 }
 
 /** A public listener; a relative socket path counts from `chdir`, as in uWSGI. */

@@ -169,6 +169,52 @@ export const OPTIONS = {
     setting: 'checkStatic',
   },
   ...STATIC_OPTIONS,
+  'http-to': {
+    section: 'front',
+    kind: kind.upstreams,
+    default: null,
+    repeatable: true,
+    takesEffect: 'live',
+    replaces: { uwsgi: 'http-to', nginx: 'proxy_pass, upstream … server' },
+    summary:
+      'Paths that go to other HTTP servers, which share the requests. Path, query and Host are passed on as they came. ' +
+      '`harakiri` is the deadline for the answer and for each pause in it; `worker-connections` and the queue bound each ' +
+      'server and each path. A name is resolved for each connection. The workers need no such line.',
+    example: 'http-to = /legacy=http://127.0.0.1:9000,http://unix:/run/legacy.sock:',
+    setting: 'upstreams',
+  },
+  'http-connect-timeout': {
+    section: 'front',
+    kind: kind.time(100, HOUR),
+    default: '5',
+    takesEffect: 'live',
+    replaces: { uwsgi: 'http-connect-timeout', nginx: 'proxy_connect_timeout' },
+    summary: 'How long a connection to a server of `http-to` may take. Longer: the next server.',
+    example: 'http-connect-timeout = 2',
+    setting: 'upstreamConnectMs',
+  },
+  'http-max-fails': {
+    section: 'front',
+    kind: kind.wholeNumber(0, 1000),
+    default: '3',
+    takesEffect: 'live',
+    replaces: { nginx: 'upstream … max_fails=' },
+    summary:
+      'Failures within `http-gracetime` after which a server of `http-to` gets no requests for as long: it cannot be reached, ' +
+      'breaks off, is late or does not speak HTTP. 0: it always gets its share.',
+    example: 'http-max-fails = 1',
+    setting: 'upstreamMaxFails',
+  },
+  'http-gracetime': {
+    section: 'front',
+    kind: kind.time(100, HOUR),
+    default: '10',
+    takesEffect: 'live',
+    replaces: { uwsgi: 'http-gracetime', nginx: 'upstream … fail_timeout=' },
+    summary: 'How long a server of `http-to` that failed gets no requests; then a single one tries it.',
+    example: 'http-gracetime = 30',
+    setting: 'upstreamGraceMs',
+  },
   harakiri: {
     section: 'requests',
     kind: kind.time(0, DAY),
@@ -470,7 +516,6 @@ export const REFUSED_OPTIONS: Readonly<Record<string, string>> = {
   protocol: 'clients are served HTTP only: use `http = ADDRESS`',
   'fastcgi-socket': 'FastCGI is not spoken: use `http = ADDRESS`',
   'scgi-socket': 'SCGI is not spoken: use `http = ADDRESS`',
-  'http-to': 'the proxies find the workers by themselves: leave it out',
   https: 'this version does not serve TLS: use `http = ADDRESS` behind a server that does',
   'https-socket': 'this version does not serve TLS: use `http = ADDRESS` behind a server that does',
   daemonize: 'use `daimyo start` and `logto`, or systemd',

@@ -3,7 +3,7 @@
  * Made by `read-settings.ts` from the option table; everything else reads it. Sizes in bytes, times in milliseconds, paths absolute.
  */
 
-import type { Credentials, StaticSettings } from '../../kit/messages.js'
+import type { Credentials, StaticSettings, UpstreamAddress } from '../../kit/messages.js'
 
 export type ListenAddress = { kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }
 
@@ -27,6 +27,8 @@ export interface Settings {
   files: Omit<StaticSettings, 'previous'>
   assetGraceMs: number
   mounts: string[]
+  /** `http-to`. */
+  upstreams: { mount: string; addresses: UpstreamAddress[] }[]
   /** 0 = no deadline. */
   harakiriMs: number
   /** How long a worker may take to finish when it is replaced, and the whole tree when it stops. */
@@ -37,6 +39,9 @@ export interface Settings {
   lazyApps: boolean
   maxRequests: number
   workerConnections: number
+  upstreamConnectMs: number
+  upstreamMaxFails: number
+  upstreamGraceMs: number
   queueRequests: number
   queueMs: number
   headMs: number

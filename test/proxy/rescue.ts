@@ -1,7 +1,7 @@
 /** Who is sent to another worker after a death: every combination of what is known. */
 
 import t from 'tap'
-import { type Orphan, type Verdict, verdictOn } from '../../proxy/rescue.js'
+import { type Orphan, type Verdict, verdictOn, verdictOnForeign } from '../../proxy/rescue.js'
 
 const FRESH: Orphan = { method: 'GET', answerBegun: false, seen: false, replayable: true, attempts: 1 }
 
@@ -35,5 +35,22 @@ t.test('nothing that the application saw and that is not idempotent is ever sent
         }
       }
     }
+  }
+})
+
+t.test('a foreign upstream that failed', async t => {
+  const cases: [title: string, orphan: Partial<Orphan & { unseenAttempts: number }>, expected: Verdict][] = [
+    ['GET unseen', { attempts: 0, unseenAttempts: 1 }, 'again'],
+    ['GET unseen, after a seen one', { attempts: 1, unseenAttempts: 1 }, 'again'],
+    ['GET unseen, not for ever', { attempts: 0, unseenAttempts: 5 }, 'give-up'],
+    ['POST unseen', { method: 'POST', attempts: 0, unseenAttempts: 4 }, 'again'],
+    ['unseen whose body was let go', { method: 'PUT', attempts: 0, replayable: false }, 'give-up'],
+    ['GET seen', { seen: true, unseenAttempts: 3 }, 'again'],
+    ['GET seen twice', { seen: true, attempts: 2 }, 'give-up'],
+    ['POST seen', { method: 'POST', seen: true }, 'give-up'],
+    ['begun', { answerBegun: true }, 'break'],
+  ]
+  for (const [title, orphan, expected] of cases) {
+    t.equal(verdictOnForeign({ ...FRESH, unseenAttempts: 0, ...orphan }), expected, title)
   }
 })

@@ -56,6 +56,18 @@ t.test('the application behind a file that is not there', async t => {
   for (const [path, expected] of cases) t.equal(table.application(path)?.mount, expected, path)
 })
 
+t.test('foreign upstreams', async t => {
+  const upstreams = [{ host: 'a', port: 1 }]
+  const table = new RouteTable([
+    { kind: 'app', prefix: '/' },
+    { kind: 'upstream', prefix: '/legacy/', upstreams },
+    { kind: 'static', prefix: '/legacy', folder: '/www' },
+  ])
+  t.match(table.match('/legacy/x'), { kind: 'static', mount: '/legacy' })
+  t.match(table.application('/legacy/x'), { kind: 'upstream', mount: '/legacy', upstreams })
+  t.match(table.match('/legacyx'), { kind: 'app', mount: '/' })
+})
+
 t.test('the order of the specs does not matter', async t => {
   const paths = ['/', '/api', '/api/docs', '/api/docs/x', '/api/v1/metrics', '/shop/x']
   const [one, other] = [new RouteTable(SPECS), new RouteTable([...SPECS].reverse())]
@@ -71,7 +83,7 @@ t.test('the path below a mount', async t => {
     ['/static', '/static/a/b', '/a/b'],
   ]
   for (const [mount, path, expected] of cases) {
-    const route: Route = { kind: 'static', mount, folder: '/f', keepsMount: false }
+    const route: Route = { kind: 'static', mount, folder: '/f', keepsMount: false, upstreams: [] }
     t.equal(pathBelow(route, path), expected, `${mount} ${path}`)
     t.equal(pathBelow({ ...route, keepsMount: true }, path), path, `${mount} ${path}, which keeps its mount`)
   }

@@ -8,7 +8,6 @@ import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import { monotonicMs } from '../../proxy/clock.js'
 import type { Exchange } from '../../proxy/exchange.js'
-import type { Link } from '../../proxy/link.js'
 import { openTunnel, type TunnelEnd } from '../../proxy/tunnel.js'
 import { scratchFolder } from '../supervisor/fixtures/scratch-folder.js'
 import { type RawClient, request } from './fixtures/raw-client.js'
@@ -282,7 +281,6 @@ t.test('the last words of a worker are kept for a client that has not taken them
   await once(server, 'listening')
   const client = new StuckSocket({ allowHalfOpen: true })
   const exchange = { head: { method: 'GET', target: '/', upgrade: 'websocket' }, wireHeaders: '\nHost\na' }
-  const link = { worker: { socketPath: join(folder, 'worker') } }
   let closed = () => {}
   const isClosed = new Promise<void>(resolve => {
     closed = resolve
@@ -294,7 +292,7 @@ t.test('the last words of a worker are kept for a client that has not taken them
     open: () => ({ client: client.asSocket, early: Buffer.alloc(0) }),
     closed: () => closed(),
   }
-  openTunnel(exchange as unknown as Exchange, link as unknown as Link, end)
+  openTunnel(exchange as unknown as Exchange, { path: join(folder, 'worker') }, end)
   // The worker has gone by the time that the client's side is ended.
   while (!client.writableEnded) await tick()
   for (let wait = 0; wait < 20; wait++) await tick()

@@ -26,6 +26,21 @@ const cases: [string, Partial<Settings>, Partial<ProxySettings>][] = [
     { routes: [{ kind: 'static', prefix: '/static', folder: '/srv/static' }] },
   ],
   [
+    'foreign servers',
+    {
+      app: null,
+      upstreams: [{ mount: '/x', addresses: [{ path: '/x.sock' }] }],
+      upstreamMaxFails: 4,
+      upstreamGraceMs: 5,
+    },
+    {
+      routes: [{ kind: 'upstream', prefix: '/x', upstreams: [{ path: '/x.sock' }] }],
+      upstreamMaxFails: 4,
+      upstreamGraceMs: 5,
+      upstreamConnectMs: 5000,
+    },
+  ],
+  [
     'everything',
     { metricsPath: '/metrics', ...files },
     {

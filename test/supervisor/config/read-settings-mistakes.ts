@@ -22,6 +22,26 @@ const mistakes: [
       ['shop.ini:8', /^socket: cannot work here: .* use `http = ADDRESS`/],
     ],
   ],
+  [
+    'foreign servers',
+    [
+      ...BASE,
+      'mount = /app',
+      'http-to = /a=http://a:1',
+      'http-to = /a=http://b:1',
+      'http-to = /app=http://a:1',
+      'http-to = /b=a:1',
+      'http-to = /c=http://me:hunter2@a:1',
+      'http-to = http://a:1',
+    ],
+    [
+      ['shop.ini:6', /^http-to: received \/a twice: accepted one line with all its URLs$/],
+      ['shop.ini:7', /^http-to: received \/app, which `mount` gives to the application: accepted another path$/],
+      ['shop.ini:8', /^http-to: received \/b=a:1: accepted MOUNT=URL.* \(did you mean `\/b=http:\/\/a:1`\?\)$/],
+      ['shop.ini:9', /^http-to: received \/c=\*\*\*@a:1: accepted MOUNT=URL.* without user/],
+      ['shop.ini:10', /^http-to: received http:\/\/a:1: accepted MOUNT=URL/],
+    ],
+  ],
   ['no listener', ['app = app.js'], [['shop.ini', /^http: no listener: /]]],
   ['nothing to serve', ['http = :1'], [['shop.ini', /^app: nothing to serve/]]],
   [

@@ -1,0 +1,108 @@
+/**
+ * A foreign upstream's answer on its way to the client, as HTTP/1.1 of our own making. Fed by `upstream-attempt.ts`.
+ *
+ * Whatever leaves for the client leaves through `#flush`. What arrives in one read of the upstream's socket leaves in one write.
+ */
+
+import { httpDate, monotonicMs } from './clock.js'
+import { titleOf } from './error-response.js'
+import type { Exchange } from './exchange.js'
+import { type AnswerHead, hasField, printTrailers, type RawFields } from './upstream-head.js'
+
+/** Answer bytes up to this many in all are gathered in one latin1 string; a larger piece leaves as the buffer that it came in. */
+const GATHERED_BYTES = 16 * 1024
+
+type Framing = 'none' | 'length' | 'chunked' | 'until-close'
+
+export class UpstreamAnswer {
+  readonly #exchange: Exchange
+  readonly #framing: Framing
+  /** The end of the answer is the end of the client's connection. */
+  readonly close: boolean
+  readonly #onWritable: () => void
+  #gathered: string
+  #isScheduled = false
+  #isWaiting = false
+
+  /** Begins the answer. `onWritable`: the client has taken what it was given, after `data` was false. */
+  constructor(exchange: Exchange, head: AnswerHead, onWritable: () => void) {
+    this.#exchange = exchange
+    this.#onWritable = onWritable
+    this.#framing = framingOf(exchange, head)
+    this.close = this.#framing === 'until-close' || exchange.client.closing
+    exchange.status = head.status
+    exchange.answerBegun = true
+    exchange.firstByteMs = monotonicMs()
+    exchange.deadlineMs = 0
+    exchange.kept = null
+    this.#gathered = printHead(head, this.#framing, this.close)
+    this.#schedule()
+  }
+
+  /** False: no more before `onWritable`. */
+  data(bytes: Buffer): boolean {
+    if (this.#framing === 'none') return true
+    const isChunked = this.#framing === 'chunked'
+    if (isChunked) this.#gathered += `${bytes.length.toString(16)}\r\n`
+    if (this.#gathered.length + bytes.length <= GATHERED_BYTES) this.#gathered += bytes.latin1Slice()
+    else {
+      this.#flush()
+      this.#write(bytes)
+    }
+    if (isChunked) this.#gathered += '\r\n'
+    this.#schedule()
+    return !this.#isWaiting
+  }
+
+  end(trailers: RawFields): void {
+    if (this.#framing === 'chunked') this.#gathered += `0\r\n${printTrailers(trailers)}\r\n`
+    this.#flush()
+  }
+
+  /** There will be no more: the client gets what there is, and is to see that it is not all. */
+  interrupt(): void {
+    this.#flush()
+  }
+
+  /** Once the reader of the upstream's socket is through with what it has read. */
+  #schedule(): void {
+    if (this.#isScheduled || this.#gathered === '') return
+    this.#isScheduled = true
+    queueMicrotask(() => {
+      this.#isScheduled = false
+      if (!this.#exchange.finished) this.#flush()
+    })
+  }
+
+  #flush(): void {
+    const text = this.#gathered
+    this.#gathered = ''
+    if (text !== '') this.#write(text)
+  }
+
+  #write(bytes: string | Buffer): void {
+    const { client } = this.#exchange
+    this.#exchange.sentBytes += bytes.length
+    if (client.write(bytes) || this.#isWaiting) return
+    this.#isWaiting = true
+    client.whenWritable(() => {
+      this.#isWaiting = false
+      if (!this.#exchange.finished) this.#onWritable()
+    })
+  }
+}
+
+function framingOf({ head: { httpMinor } }: Exchange, { bodiless, lengthBytes }: AnswerHead): Framing {
+  if (bodiless) return 'none'
+  if (lengthBytes !== null) return 'length'
+  // RFC 9112 §6.1: a client of HTTP/1.0 knows no chunks.
+  return httpMinor === 0 ? 'until-close' : 'chunked'
+}
+
+function printHead({ status, fields, lengthBytes }: AnswerHead, framing: Framing, close: boolean): string {
+  // RFC 9110 §6.6.1: whoever has a clock adds the date that is missing.
+  const date = hasField(fields, 'date') ? '' : `Date: ${httpDate()}\r\n`
+  const length = lengthBytes === null ? '' : `Content-Length: ${lengthBytes}\r\n`
+  const coding = framing === 'chunked' ? 'Transfer-Encoding: chunked\r\n' : ''
+  return `HTTP/1.1 ${titleOf(status)}\r\n${date}${fields}${length}${coding}Connection: ${close ? 'close' : 'keep-alive'}\r\n\r\n`
+}
