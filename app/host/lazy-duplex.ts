@@ -9,7 +9,8 @@
 import { EventEmitter } from 'node:events'
 import { Duplex } from 'node:stream'
 
-const OPTIONS = { autoDestroy: false, emitClose: true, decodeStrings: false }
+/** As a socket of Node's, which says `close` itself, once its handle is closed. */
+const OPTIONS = { autoDestroy: false, emitClose: false, decodeStrings: false }
 
 interface StreamStates {
   _readableState: object

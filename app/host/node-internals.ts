@@ -26,7 +26,17 @@ interface ResponseDoors {
 }
 
 type RequestClass = new (socket: Socket) => IncomingMessage
-type ResponseClass = new (request: IncomingMessage) => ServerResponse
+type ResponseClass = new (request: IncomingMessage, options: ResponseOptions) => ServerResponse
+
+interface ResponseOptions {
+  rejectNonStandardBodyWrites: boolean | undefined
+}
+
+/** lib/net.js counts here, and tells a closed server of the end of the last one. */
+interface ServerDoors extends ResponseOptions {
+  _connections: number
+  _emitCloseIfDrained?: () => void
+}
 
 /** Makes and ends requests as one application's server would: with its own message classes where it was given some. */
 export class NodeInternals {
@@ -34,12 +44,16 @@ export class NodeInternals {
   readonly #Response: ResponseClass
   readonly #joinDuplicateHeaders: boolean
   readonly #needDrain: symbol | undefined
+  readonly #responseOptions: ResponseOptions
+  readonly #server: Server & ServerDoors
 
   constructor(server: Server) {
     this.#Request = classOption(server, 'IncomingMessage') ?? IncomingMessage
     this.#Response = classOption(server, 'ServerResponse') ?? ServerResponse
     this.#joinDuplicateHeaders = (server as unknown as RequestDoors).joinDuplicateHeaders === true
     this.#needDrain = symbolNamed(new ServerResponse(new IncomingMessage(null as unknown as Socket)), 'kNeedDrain')
+    this.#server = server as Server & ServerDoors
+    this.#responseOptions = { rejectNonStandardBodyWrites: this.#server.rejectNonStandardBodyWrites }
   }
 
   createRequest(socket: VirtualSocket, wire: WireRequest, http10: boolean): IncomingMessage {
@@ -56,7 +70,17 @@ export class NodeInternals {
   }
 
   createResponse(request: IncomingMessage): ServerResponse {
-    return new this.#Response(request)
+    return new this.#Response(request, this.#responseOptions)
+  }
+
+  /** A request that is being answered counts as one of the server's connections, so that its `close` waits for it. */
+  countRequest(): void {
+    this.#server._connections += 1
+  }
+
+  uncountRequest(): void {
+    this.#server._connections -= 1
+    if (!this.#server.listening) this.#server._emitCloseIfDrained?.()
   }
 
   /** Tells a response that was refused a write that it may go on. */

@@ -70,7 +70,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   #readyScheduled = false
   /** Answer bytes beyond the window. */
   #waiting: Waiting[] = []
-  #waitingBytes = 0
+  waitingBytes = 0
   #needsDrain = false
   #window = WINDOW_BYTES
   /** Bytes that the response's head allows for, -1 = no limit, undefined = the head is not made yet. */
@@ -78,10 +78,14 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   #headSent = false
   #ended = false
   #started = false
+  /** Counted among the server's connections. */
+  #counted = true
   /** What came of the body before the application had the request. */
   #early: (() => void)[] = NOTHING
   /** The response is over for us: complete, aborted or destroyed. */
   #over = false
+  /** The application has destroyed its socket. */
+  #broken = false
   /** Request body bytes handed to the application and not yet returned as credit. */
   #bodyHeld = 0
   #bodyPaused = false
@@ -98,6 +102,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     assignSocket(this.#response, this.#socket)
     this.#response.on('prefinish', () => this.#responseEnded())
     this.#response.on('finish', () => this.#responseFinished())
+    home.internals.countRequest()
     if (home.server.timeout > 0) this.#socket.setTimeout(home.server.timeout)
   }
 
@@ -109,29 +114,30 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     } finally {
       for (const take of this.#early) take()
       this.#early = NOTHING
-      if (!this.#has(REQUEST_FLAG.body)) this.bodyEnd('')
+      if (!this.#has(REQUEST_FLAG.body)) this.#complete('')
     }
   }
 
   /** A piece of the request's body; `bytes` is ours to keep. */
   body(bytes: Buffer): void {
     if (!this.#started) return this.#keep(() => this.body(bytes))
-    if (this.#request.destroyed) return
+    if (this.#request.destroyed || this.#broken) return
     this.#socket.received(bytes.length)
     this.#bodyHeld += bytes.length
     if (this.#request.push(bytes)) this.#returnCredit()
     else this.#bodyPaused = true
   }
 
+  /** Node lets all ticks that a piece of body brought about pass before it tells of the end; a microtask comes behind them. */
   bodyEnd(trailers: string): void {
     if (!this.#started) return this.#keep(() => this.bodyEnd(trailers))
-    completeRequest(this.#request, trailers === '' ? [] : trailers.split('\n'))
-    if (this.#over) this.#home.forget(this.id)
+    queueMicrotask(() => this.#complete(trailers))
   }
 
   /** The client is gone, or its deadline passed, or the link broke. */
   abort(): void {
     this.#over = true
+    this.#uncount()
     this.#drop()
     this.#socket.destroy()
     this.#request.destroy(resetError())
@@ -169,12 +175,18 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#returnCredit()
   }
 
-  destroyedByApplication(): void {
-    if (this.#over) return
+  /** By the application, unless the request is over. What follows from it comes where that of a closed handle would. */
+  socketDestroyed(gone: () => void): void {
+    if (this.#over) return process.nextTick(gone)
     this.#over = true
+    this.#broken = true
     this.#home.writer.send(frame(FRAME.abort, this.id))
     this.#drop()
-    this.#request.destroy(resetError())
+    setImmediate(() => {
+      process.nextTick(gone)
+      this.#uncount()
+      this.#request.destroy(resetError())
+    })
   }
 
   /** As `socketOnTimeout` of `node:http`, to which listeners of the socket itself count for nothing. */
@@ -186,6 +198,12 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     ]
     if (!handled.includes(true)) this.#socket.destroy()
     this.#socket.emit('timeout')
+  }
+
+  #complete(trailers: string): void {
+    const lost = this.#has(REQUEST_FLAG.body) && (this.#request.destroyed || this.#broken)
+    if (!lost) completeRequest(this.#request, trailers === '' ? [] : trailers.split('\n'))
+    if (this.#over) this.#home.forget(this.id)
   }
 
   #keep(take: () => void): void {
@@ -235,8 +253,8 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
       return true
     }
     this.#waiting.push({ bytes: sent === 0 ? bytes : bytes.slice(sent), callback })
-    this.#waitingBytes += bytes.length - sent
-    if (this.#waitingBytes < HIGH_WATER_BYTES) return true
+    this.waitingBytes += bytes.length - sent
+    if (this.waitingBytes < HIGH_WATER_BYTES) return true
     this.#needsDrain = true
     return false
   }
@@ -245,7 +263,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     let first = this.#waiting[0]
     while (first !== undefined && this.#window > 0) {
       const sent = this.#send(first.bytes)
-      this.#waitingBytes -= sent
+      this.waitingBytes -= sent
       if (sent < first.bytes.length) {
         first.bytes = first.bytes.slice(sent)
         return
@@ -323,12 +341,14 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   /** What `node:http` does once a response has been written: free the message, drop an unread body, say `close`. */
   #responseFinished(): void {
     if (this.#has(REQUEST_FLAG.body) || this.#request.listenerCount('end') + this.#request.listenerCount('close') > 0) {
-      dumpUnread(this.#request)
+      // Whoever begins to read in the tick in which it has answered still gets the body.
+      process.nextTick(dumpUnread, this.#request)
     }
     // What was asked for this request must not come up after it.
     this.#socket.setTimeout(0)
     if (this.#response.socket !== null) detachSocket(this.#response, this.#socket)
     process.nextTick(emitClose, this.#response)
+    this.#uncount()
     if (this.#socket.listenerCount('close') > 0) this.#socket.destroy()
   }
 
@@ -342,6 +362,11 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#waiting = []
     this.#ready = ''
     this.#home.forget(this.id)
+  }
+
+  #uncount(): void {
+    if (this.#counted) this.#home.internals.uncountRequest()
+    this.#counted = false
   }
 
   #has(flag: number): boolean {

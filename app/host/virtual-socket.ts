@@ -17,10 +17,12 @@ type WriteCallback = (error?: Error | null) => void
 export interface VirtualSocketOwner {
   /** Takes a chunk; `callback` is called once it has left. False: wait for `drain`. */
   take(chunk: string | Buffer, encoding: BufferEncoding, callback: WriteCallback | undefined): boolean
+  /** Bytes of the answer that wait for credit. */
+  readonly waitingBytes: number
   /** The application reads: more of the request's body is welcome. */
   wantsBody(): void
-  /** The application has destroyed the socket. */
-  destroyedByApplication(error: Error | null): void
+  /** The socket was destroyed; `gone` lets it say `close`, which a socket of Node's does once its handle is closed. */
+  socketDestroyed(gone: () => void): void
   /** No byte passed for as long as `setTimeout` said. */
   timedOut(): void
 }
@@ -29,7 +31,7 @@ export class VirtualSocket extends LazyDuplex {
   readonly #owner: VirtualSocketOwner
   readonly #client: WireRequest
   readonly server: Server
-  #timeoutMs = 0
+  #timeoutMs: number | undefined
   #timer: NodeJS.Timeout | undefined
   bytesRead = 0
   bytesWritten = 0
@@ -62,6 +64,11 @@ export class VirtualSocket extends LazyDuplex {
     return address !== null && typeof address === 'object' ? address.address : undefined
   }
 
+  get localFamily(): string | undefined {
+    const address = this.server.address()
+    return address !== null && typeof address === 'object' ? address.family : undefined
+  }
+
   get localPort(): number | undefined {
     const address = this.server.address()
     return address !== null && typeof address === 'object' ? address.port : undefined
@@ -79,12 +86,22 @@ export class VirtualSocket extends LazyDuplex {
     return this.destroyed ? 'closed' : 'open'
   }
 
-  get timeout(): number {
+  get timeout(): number | undefined {
     return this.#timeoutMs
   }
 
   address(): object {
-    return this.server.address() as object
+    const address = this.server.address()
+    return typeof address === 'object' && address !== null ? address : {}
+  }
+
+  static {
+    // As a property of a Duplex it is no accessor to TypeScript. It is asked for with each answer, and by whoever drops slow clients.
+    Object.defineProperty(VirtualSocket.prototype, 'writableLength', {
+      get(this: VirtualSocket) {
+        return this.#owner.waitingBytes
+      },
+    })
   }
 
   override write(chunk: unknown, encoding?: BufferEncoding | WriteCallback, callback?: WriteCallback): boolean {
@@ -118,6 +135,11 @@ export class VirtualSocket extends LazyDuplex {
     this.destroy()
   }
 
+  /** There is no connection to reset. */
+  resetAndDestroy(): this {
+    return this.destroy()
+  }
+
   override resume(): this {
     this.#owner.wantsBody()
     return this
@@ -130,10 +152,10 @@ export class VirtualSocket extends LazyDuplex {
   override _read(): void {}
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    this.setTimeout(0)
-    this.#owner.destroyedByApplication(error)
+    if (this.#timer) this.setTimeout(0)
     // `node:http` listens to the errors of its sockets; a response destroyed with one must not end the process.
     callback(this.listenerCount('error') > 0 ? error : null)
+    this.#owner.socketDestroyed(() => this.emit('close', error !== null))
   }
 
   /** As `net.Socket`: `timeout` after so long without a byte in either direction; 0 stops it. */

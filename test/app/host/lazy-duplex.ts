@@ -4,7 +4,7 @@ import { Duplex, finished } from 'node:stream'
 import t from 'tap'
 import { LazyDuplex } from '../../../app/host/lazy-duplex.js'
 
-const OPTIONS = { autoDestroy: false, emitClose: true, decodeStrings: false }
+const OPTIONS = { autoDestroy: false, emitClose: false, decodeStrings: false }
 
 function quiet<Stream extends Duplex>(stream: Stream): Stream {
   return Object.assign(stream, { _read: () => {} })

@@ -31,7 +31,8 @@ function open(server: Server = createServer(), wire: Partial<WireRequest> = {}, 
   const owner = {
     take: () => takes,
     wantsBody: () => {},
-    destroyedByApplication: () => {},
+    waitingBytes: 0,
+    socketDestroyed: (gone: () => void) => process.nextTick(gone),
     timedOut: () => {},
   }
   const whole = { ...WIRE, ...wire }
