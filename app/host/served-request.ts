@@ -71,7 +71,6 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   /** Answer bytes beyond the window. */
   #waiting: Waiting[] = []
   waitingBytes = 0
-  #needsDrain = false
   #window = WINDOW_BYTES
   /** Bytes that the response's head allows for, -1 = no limit, undefined = the head is not made yet. */
   #allowance: number | undefined
@@ -146,13 +145,11 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   /** The proxy has passed on so many bytes of the response. */
   credit(bytes: number): void {
     this.#window += bytes
+    if (this.#waiting.length === 0) return
     this.#sendWaiting()
     if (this.#waiting.length > 0 || this.#over) return
     if (this.#ended) this.#finishFrames()
-    else if (this.#needsDrain) {
-      this.#needsDrain = false
-      process.nextTick(() => this.#home.internals.drain(this.#response))
-    }
+    else process.nextTick(() => this.#home.internals.drain(this.#response))
   }
 
   take(chunk: string | Buffer, encoding: BufferEncoding, callback: WriteCallback | undefined): boolean {
@@ -255,7 +252,6 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#waiting.push({ bytes: sent === 0 ? bytes : bytes.slice(sent), callback })
     this.waitingBytes += bytes.length - sent
     if (this.waitingBytes < HIGH_WATER_BYTES) return true
-    this.#needsDrain = true
     return false
   }
 
@@ -340,10 +336,9 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
 
   /** What `node:http` does once a response has been written: free the message, drop an unread body, say `close`. */
   #responseFinished(): void {
-    if (this.#has(REQUEST_FLAG.body) || this.#request.listenerCount('end') + this.#request.listenerCount('close') > 0) {
-      // Whoever begins to read in the tick in which it has answered still gets the body.
-      process.nextTick(dumpUnread, this.#request)
-    }
+    // Whoever begins to read in the tick in which it has answered still gets the body.
+    if (this.#has(REQUEST_FLAG.body)) process.nextTick(dumpUnread, this.#request)
+    else if (this.#request.listenerCount('end') + this.#request.listenerCount('close') > 0) dumpUnread(this.#request)
     // What was asked for this request must not come up after it.
     this.#socket.setTimeout(0)
     if (this.#response.socket !== null) detachSocket(this.#response, this.#socket)

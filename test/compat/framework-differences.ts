@@ -36,7 +36,8 @@ for (const [title, scenes] of tables) {
       const ofClient = scene.onlyApplication === true ? [] : difference(bare.client, linked.client)
       const seen = [...difference(bare.application, linked.application), ...ofClient]
       const known = Object.values(scene.differs ?? {}).flat()
-      const unknown = seen.filter(line => !known.some(pattern => pattern.test(line)))
+      const isKnown = (line: string) => [...known, scene.mayDiffer].some(pattern => pattern?.test(line))
+      const unknown = seen.filter(line => !isKnown(line))
       t.same(unknown, [], `${scene.title}: no difference but those that are known`)
       const gone = known.filter(pattern => !seen.some(line => pattern.test(line)))
       t.same(gone.map(String), [], `${scene.title}: what is known to differ does`)
