@@ -86,6 +86,8 @@ export interface ProxySettings {
   /** Deadline for a request's whole head, and idle time between two requests of a connection. */
   headMs: number
   keepAliveMs: number
+  /** How long nothing may pass through a tunnel. */
+  tunnelIdleMs: number
   /** Access log: null = none, an empty path = standard output. */
   accessLog: { path: string } | null
   /** `user:hash` for the `metrics` route, null = open. */
@@ -98,10 +100,15 @@ export interface WorkerAddress {
   slot: number
   pid: number
   generation: number
-  /** HTTP on a unix socket: WebSocket tunnels, `curl --unix-socket`. */
+  /** HTTP on a unix socket, for `curl --unix-socket`. */
   socketPath: string
   linkPath: string
+  /** WebSocket tunnels, each with a line about the client in front: `kit/tunnel-preamble.ts`. */
+  tunnelPath: string
 }
+
+/** Between a proxy's goodbye to both sides of a tunnel and its end: for the client's answer, and for the application to see it. */
+export const TUNNEL_CLOSE_MS = 3000
 
 export type MasterToProxy =
   | {
@@ -115,8 +122,11 @@ export type MasterToProxy =
   | { type: 'settings'; settings: ProxySettings }
   /** Connect and take it into rotation; answered by `worker-linked`. */
   | { type: 'worker-ready'; worker: WorkerAddress }
-  /** Out of rotation, nothing new; answered by `worker-drained` when nothing is in flight any more. */
-  | { type: 'worker-retire'; workerId: number }
+  /**
+   * Out of rotation, nothing new; its tunnels are closed within `tunnelMs`. Answered by `worker-draining` as long as there is something left and
+   * by `worker-drained` then. Sent again with less time when that has become short.
+   */
+  | { type: 'worker-retire'; workerId: number; tunnelMs: number }
   | { type: 'worker-gone'; workerId: number }
   | { type: 'reopen-logs' }
   /** Accept nothing new, finish what is in flight for at most `mercyMs`, exit 0. */
@@ -129,6 +139,8 @@ export type ProxyToMaster =
   | { type: 'failed'; reason: string }
   | { type: 'worker-linked'; workerId: number }
   | { type: 'worker-drained'; workerId: number }
+  /** What a retiring worker still has at this proxy: `requests` without an answer, open `tunnels`. At least one of them. */
+  | { type: 'worker-draining'; workerId: number; requests: boolean; tunnels: boolean }
   /** Past a deadline and no answer to a ping: the worker's loop is blocked, kill it. `request` is the guilty one, printable. */
   | { type: 'worker-blocked'; workerId: number; request: string; elapsedMs: number; inFlight: number }
   /** Counters and histograms since this proxy started (never deltas), and the load of each worker as this proxy sees it. */
@@ -154,7 +166,8 @@ export interface WorkerSettings {
   app: string
   socketPath: string
   linkPath: string
-  /** Mode of the two sockets. */
+  tunnelPath: string
+  /** Mode of the application's own socket; the others are for the service's user alone. */
   socketMode: number
   /** Ask to be recycled after so many requests, 0 = never. */
   maxRequests: number

@@ -48,8 +48,8 @@ export class Connection implements Client {
   #sinceMs = monotonicMs()
   /** Nothing more is read as a request: the last answer is out or on its way. */
   #last = false
-  /** The socket is a tunnel's: what comes is passed on as a stream. */
-  #taken = false
+  /** The socket is a tunnel's, and so is what comes. */
+  #taken: ((bytes: Buffer) => void) | null = null
   #lingeredBytes = 0
   /** The kernel has all of the last answer. */
   #flushed = false
@@ -116,13 +116,16 @@ export class Connection implements Client {
     this.#socket.pause()
   }
 
-  /** Gives the bare socket away, with the bytes that came behind the head: a tunnel begins. */
-  takeSocket(): { socket: Socket; early: Buffer } {
+  /**
+   * Gives the bare socket away, with the bytes that came behind the head: a tunnel begins. What comes from now on goes to `onBytes`, not through
+   * the socket's stream: pushed into that, a paused socket would read on without bound.
+   */
+  takeSocket(onBytes: (bytes: Buffer) => void): { socket: Socket; early: Buffer } {
     const early = this.#pending ?? Buffer.alloc(0)
     this.#pending = null
     this.#socket.removeAllListeners('end')
     this.#socket.pause()
-    this.#taken = true
+    this.#taken = onBytes
     return { socket: this.#socket, early }
   }
 
@@ -154,8 +157,8 @@ export class Connection implements Client {
 
   /** The first `count` bytes of `buffer` are valid for this call only: a head is read in place, all else is copied. */
   #read(buffer: Buffer, count: number): void {
-    if (this.#last && !this.#taken) this.#discard(count)
-    else if (this.#pending === null && !this.#taken && this.#mayRead) {
+    if (this.#last && this.#taken === null) this.#discard(count)
+    else if (this.#pending === null && this.#taken === null && this.#mayRead) {
       const taken = this.#readHead(buffer, count)
       if (taken > 0 && taken < count) this.#consume(Buffer.from(buffer.subarray(taken, count)))
     } else this.#take(Buffer.from(buffer.subarray(0, count)))
@@ -163,7 +166,7 @@ export class Connection implements Client {
 
   /** `bytes` are ours. */
   #take(bytes: Buffer): void {
-    if (this.#taken) this.#socket.push(bytes)
+    if (this.#taken !== null) this.#taken(bytes)
     else if (this.#pending === null) this.#consume(bytes)
     else {
       this.#pending = Buffer.concat([this.#pending, bytes])

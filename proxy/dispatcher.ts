@@ -14,18 +14,20 @@ export interface DispatcherEvents {
   assigned(exchange: Exchange, link: Link, now: number): void
   /** It waited in vain, or could not even wait. */
   refused(exchange: Exchange, code: ErrorCode): void
-  /** A retiring worker has nothing in flight any more. */
-  drained(workerId: number): void
+  /** What a retiring worker still has; told at once and when it changes. Neither: it is drained, and nothing is told after that. */
+  left(workerId: number, requests: boolean, tunnels: boolean): void
 }
 
 /** A ping that has waited so long means that the worker's loop is late: it gets nothing new until it answers. */
 export const LATE_MS = 250
 
+type Left = 'nothing' | 'requests' | 'tunnels' | 'both'
+
 export class Dispatcher {
   readonly #events: DispatcherEvents
   readonly #links = new Map<number, Link>()
-  /** Those of which it was said that they are drained. */
-  readonly #drained = new WeakSet<Link>()
+  /** What was told last of links that retire. */
+  readonly #left = new WeakMap<Link, Left>()
   /** Workers whose link broke and of which the master has not said that they are gone: they get another one. */
   readonly #broken = new Map<number, { worker: WorkerAddress; events: LinkEvents }>()
   #settings: ProxySettings
@@ -61,7 +63,7 @@ export class Dispatcher {
   retire(workerId: number): void {
     const link = this.#links.get(workerId)
     this.#broken.delete(workerId)
-    if (link === undefined) return this.#events.drained(workerId)
+    if (link === undefined) return this.#events.left(workerId, false, false)
     link.retiring = true
     link.open = false
     this.freed(link)
@@ -76,20 +78,25 @@ export class Dispatcher {
   lost(link: Link): void {
     const { worker, events } = link
     this.#links.delete(worker.workerId)
-    if (link.retiring) this.#tellDrained(link)
+    if (link.retiring) this.#tellLeft(link, 'nothing')
     else if (!link.dismissed) this.#broken.set(worker.workerId, { worker, events })
   }
 
   freed(link: Link): void {
     if (this.#waiting.length > 0) this.pump()
-    if (link.retiring && link.inFlight === 0 && link.tunnels === 0) this.#tellDrained(link)
+    if (link.retiring) this.#tellLeft(link, leftOf(link))
   }
 
-  /** Once: a link is freed by every pong. */
-  #tellDrained(link: Link): void {
-    if (this.#drained.has(link)) return
-    this.#drained.add(link)
-    this.#events.drained(link.worker.workerId)
+  /** Once each: a link is freed by every pong. */
+  #tellLeft(link: Link, left: Left): void {
+    const before = this.#left.get(link)
+    if (before === left || before === 'nothing') return
+    this.#left.set(link, left)
+    this.#events.left(
+      link.worker.workerId,
+      left === 'both' || left === 'requests',
+      left === 'both' || left === 'tunnels',
+    )
   }
 
   /** Hands the exchange to the worker with the fewest in flight, or queues it. */
@@ -107,6 +114,17 @@ export class Dispatcher {
   dispatchFirst(exchange: Exchange, now: number): void {
     const link = this.choose(now)
     if (link !== null) return this.#events.assigned(exchange, link, now)
+    this.#queue(exchange, now)
+    this.#waiting.unshift(exchange)
+  }
+
+  /** This link could not be reached: another one gets the exchange, or whichever is free next. */
+  dispatchElsewhere(exchange: Exchange, link: Link, now: number): void {
+    const { open } = link
+    link.open = false
+    const other = this.choose(now)
+    link.open = open
+    if (other !== null) return this.#events.assigned(exchange, other, now)
     this.#queue(exchange, now)
     this.#waiting.unshift(exchange)
   }
@@ -175,4 +193,9 @@ export class Dispatcher {
       lagMs: Math.round(link.lagMs),
     }))
   }
+}
+
+function leftOf({ inFlight, tunnels }: Link): Left {
+  if (inFlight > 0) return tunnels > 0 ? 'both' : 'requests'
+  return tunnels > 0 ? 'tunnels' : 'nothing'
 }

@@ -36,7 +36,8 @@ export interface PhasesWorld {
   accessLog: AccessLog | null
   metricsPage: MetricsPage
   linked(workerId: number): void
-  drained(workerId: number): void
+  /** See `DispatcherEvents`. */
+  left(workerId: number, requests: boolean, tunnels: boolean): void
   blocked(link: Link, guilty: string, elapsedMs: number): void
   event(name: string, fields: Record<string, string | number>): void
 }
@@ -61,7 +62,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     this.#site = new StaticSite(world.settings.files)
     this.dispatcher = new Dispatcher(world.settings, this)
     this.#harakiri = new HarakiriClock(this)
-    this.tunnels = new Tunnels(this.dispatcher)
+    this.tunnels = new Tunnels(this.dispatcher, world.metrics.tunnels)
     this.upstreams = new Upstreams(world, this.tunnels, {
       answered: (exchange, close) => this.#finish(exchange, close),
       failed: (exchange, code) => this.#fail(exchange, code),
@@ -228,8 +229,8 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     this.#fail(exchange, code)
   }
 
-  drained(workerId: number): void {
-    this.#world.drained(workerId)
+  left(workerId: number, requests: boolean, tunnels: boolean): void {
+    this.#world.left(workerId, requests, tunnels)
   }
 
   // 5. At the worker: the clock of harakiri runs from the last byte of the request to the first byte of the answer.
@@ -251,7 +252,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   sweep(now: number): void {
     this.dispatcher.sweep(now)
     this.#harakiri.sweep(this.dispatcher.links, this.#world.settings.harakiriMs, now)
-    for (const exchange of this.tunnels.lateHandshakes(now)) this.expired(exchange)
+    for (const exchange of this.tunnels.sweep(now, this.#world.settings.tunnelIdleMs)) this.expired(exchange)
     for (const exchange of this.upstreams.late(now)) this.expired(exchange)
     this.upstreams.sweep(now)
   }
@@ -303,11 +304,12 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
 
   #tunnel(exchange: Exchange, link: Link, now: number): void {
     exchange.slot = link.worker.slot
-    exchange.attempts = 1
+    exchange.attempts += 1
     this.#startClock(exchange, now)
     this.tunnels.open(exchange, exchange.client as TunnelClient, link, {
       failed: code => this.#fail(exchange, code),
       over: close => this.#finish(exchange, close),
+      broken: () => this.#break(exchange),
     })
   }
 

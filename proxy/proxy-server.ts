@@ -51,7 +51,7 @@ export class ProxyServer {
       accessLog: this.#accessLog,
       metricsPage: this.#page,
       linked: workerId => tell({ type: 'worker-linked', workerId }),
-      drained: workerId => tell({ type: 'worker-drained', workerId }),
+      left: (workerId, requests, tunnels) => this.#left(workerId, requests, tunnels),
       blocked: (link, request, elapsedMs) => this.#blocked(link, request, elapsedMs),
       event: (name, fields) => this.#event(name, fields),
     })
@@ -74,8 +74,10 @@ export class ProxyServer {
       case 'worker-ready':
         return dispatcher.connect(message.worker, this.#phases)
       case 'worker-retire':
+        this.#phases.tunnels.retire(message.workerId, message.tunnelMs)
         return dispatcher.retire(message.workerId)
       case 'worker-gone':
+        this.#phases.tunnels.forget(message.workerId)
         return dispatcher.gone(message.workerId)
       case 'reopen-logs':
         return this.#accessLog?.reopen()
@@ -91,6 +93,7 @@ export class ProxyServer {
     this.#phases.draining = true
     for (const server of this.#servers) server.close()
     for (const connection of this.#connections) connection.drain()
+    this.#phases.tunnels.closeAll(mercyMs)
     if (this.#connections.size > 0) await this.#idleWithin(mercyMs)
     this.#phases.tunnels.destroyAll()
     this.#phases.upstreams.destroy()
@@ -162,6 +165,11 @@ export class ProxyServer {
     })
     families.push(...this.#phases.upstreams.families())
     this.#tell({ type: 'metrics', families, workers: this.#phases.dispatcher.loads() })
+  }
+
+  #left(workerId: number, requests: boolean, tunnels: boolean): void {
+    if (requests || tunnels) this.#tell({ type: 'worker-draining', workerId, requests, tunnels })
+    else this.#tell({ type: 'worker-drained', workerId })
   }
 
   #blocked(link: Link, request: string, elapsedMs: number): void {

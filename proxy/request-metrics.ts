@@ -5,6 +5,7 @@
 
 import { METHODS } from 'node:http'
 import type { MetricFamily, MetricSample } from '../kit/metric-family.js'
+import { TunnelMetrics } from './tunnel-metrics.js'
 
 /** Upper bounds in seconds, from a memory answer to a slow report. */
 const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
@@ -122,6 +123,7 @@ export class RequestMetrics {
   readonly #rescues = new Tally()
   readonly #refusals = new Tally()
   readonly #errors = new Tally()
+  readonly tunnels = new TunnelMetrics()
   connections = 0
 
   finished(mount: string, method: string, status: number, seconds: number): void {
@@ -191,7 +193,7 @@ export class RequestMetrics {
       ]),
       gauge('daimyo_client_connections', 'Client connections open now.', load.connections),
       gauge('daimyo_queued_requests', 'Requests waiting for a worker now.', load.queued),
-      gauge('daimyo_tunnels', 'WebSocket tunnels open now.', load.tunnels),
+      ...this.tunnels.families(load.tunnels),
     ]
   }
 }

@@ -1,20 +1,25 @@
 /**
- * The WebSocket tunnels that are open now, and how each becomes one. One per proxy; `phases.ts` opens them, `proxy-server.ts` ends them when the proxy
- * goes away.
+ * The WebSocket tunnels that are open now, how each becomes one, and when each is closed. One per proxy; `phases.ts` opens them, `proxy-server.ts`
+ * ends them when a worker is replaced or the proxy goes away.
  */
 
-import type { Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import type { UpstreamAddress } from '../kit/messages.js'
+import { printPreamble } from '../kit/tunnel-preamble.js'
 import { monotonicMs } from './clock.js'
 import type { Dispatcher } from './dispatcher.js'
 import type { ErrorCode } from './error-response.js'
 import type { Client, Exchange } from './exchange.js'
+import { CLOSE_CODE } from './frame-boundary.js'
 import type { Link } from './link.js'
-import { openTunnel, withConnectionClose } from './tunnel.js'
+import { openTunnel, type TunnelTarget } from './tunnel.js'
+import { Tunnel, type TunnelSides } from './tunnel-flow.js'
+import type { TunnelMetrics } from './tunnel-metrics.js'
+import { isFramed, passRefusal } from './tunnel-refusal.js'
 
 /** A client whose bare connection can be taken: HTTP/1.1. */
 export interface TunnelClient extends Client {
-  takeSocket(): { socket: Socket; early: Buffer }
+  takeSocket(onBytes: (bytes: Buffer) => void): { socket: Socket; early: Buffer }
 }
 
 export interface TunnelOutcome {
@@ -22,25 +27,56 @@ export interface TunnelOutcome {
   begun?(): void
   failed(code: ErrorCode): void
   over(close: boolean): void
+  broken(): void
 }
+
+/** Why tunnels are closed, and the time over which that is spread. */
+interface Closing {
+  reason: 'restart' | 'stop'
+  fromMs: number
+  untilMs: number
+}
+
+/** Tries at workers that cannot be reached; none of them has seen the request. */
+const MOST_ATTEMPTS = 4
+/** The last part of the time that tunnels have, over which their ends are spread: all clients at once would come back at once. */
+const SPREAD_SHARE = 0.2
+/** When the proxy goes away nobody waits for more than the storm takes. */
+const SPREAD_MS_PER_TUNNEL = 1
+const IDLE_SWEEP_MS = 1000
+/** Of a foreign upstream's tunnels; ids of workers begin at 1. */
+const NO_WORKER = 0
 
 export class Tunnels {
   readonly #dispatcher: Dispatcher
-  readonly #clients = new Set<Socket>()
+  readonly #metrics: TunnelMetrics
+  /** Each with the id of its worker. */
+  readonly #tunnels = new Map<Tunnel, number>()
   /** Whose answer has not come. */
   readonly #handshakes = new Set<Exchange>()
+  /** Workers that are replaced. */
+  readonly #closingWorkers = new Map<number, Closing>()
+  #closingAll: Closing | null = null
+  #hasDeadlines = false
+  #idleSweptMs = 0
 
-  constructor(dispatcher: Dispatcher) {
+  constructor(dispatcher: Dispatcher, metrics: TunnelMetrics) {
     this.#dispatcher = dispatcher
+    this.#metrics = metrics
   }
 
   get count(): number {
-    return this.#clients.size
+    return this.#tunnels.size
   }
 
   open(exchange: Exchange, client: TunnelClient, link: Link, outcome: TunnelOutcome): void {
     link.tunnels += 1
-    this.openTo({ path: link.worker.socketPath }, exchange, client, outcome, () => {
+    const failed = (code: ErrorCode) => {
+      if (code !== 'no-tunnel' || exchange.attempts >= MOST_ATTEMPTS) return outcome.failed(code)
+      exchange.deadlineMs = 0
+      this.#dispatcher.dispatchElsewhere(exchange, link, monotonicMs())
+    }
+    this.#open(targetOf(link, client), link.worker.workerId, exchange, client, { ...outcome, failed }, () => {
       link.tunnels -= 1
       this.#dispatcher.freed(link)
     })
@@ -54,56 +90,147 @@ export class Tunnels {
     outcome: TunnelOutcome,
     freed: () => void,
   ): void {
+    this.#open({ connect: () => connect(address), preamble: '' }, NO_WORKER, exchange, client, outcome, freed)
+  }
+
+  #open(
+    target: TunnelTarget,
+    workerId: number,
+    exchange: Exchange,
+    client: TunnelClient,
+    outcome: TunnelOutcome,
+    freed: () => void,
+  ): void {
     this.#handshakes.add(exchange)
     const release = once(() => {
       this.#handshakes.delete(exchange)
       freed()
     })
-    const finish = (tell: () => void) => {
+    const fail = (code: ErrorCode) => {
       release()
-      tell()
+      outcome.failed(code)
     }
-    const tunnel = openTunnel(exchange, address, {
-      unreachable: () => finish(() => outcome.failed('no-tunnel')),
-      badAnswer: () => finish(() => outcome.failed('bad-answer')),
-      open: status => {
+    const giveUp = openTunnel(exchange, target, {
+      unreachable: () => fail('no-tunnel'),
+      badAnswer: () => fail('bad-answer'),
+      interim: head => void client.write(head),
+      switched: (upstream, head, rest) => {
         outcome.begun?.()
-        return this.#switched(exchange, client, status)
+        this.#begun(exchange, 101)
+        let tunnel: Tunnel | null = null
+        const { socket, early } = this.#take(exchange, client, bytes => tunnel?.fromClient(bytes))
+        const sides = { client: socket, early, upstream, head, rest }
+        tunnel = this.#join(sides, workerId, () => {
+          release()
+          outcome.over(true)
+        })
       },
-      refused: (status, head, rest, worker) => {
+      refused: (upstream, head, rest, status) => {
+        if (!isFramed(head)) {
+          upstream.destroy()
+          return fail('bad-answer')
+        }
         outcome.begun?.()
         this.#begun(exchange, status)
-        passAnswer(exchange, withConnectionClose(head), rest, worker, () => finish(() => outcome.over(true)))
+        passRefusal(exchange, { status, head, rest, upstream }, ending => {
+          release()
+          if (ending === 'broken') outcome.broken()
+          else outcome.over(ending === 'last')
+        })
       },
-      closed: () => finish(() => outcome.over(true)),
     })
     exchange.cancel = () => {
-      tunnel.destroy()
+      giveUp()
       release()
     }
   }
 
-  /** Those past their deadline. */
-  lateHandshakes(now: number): Exchange[] {
+  /** A worker is replaced: its tunnels may stay for so long. Asked again, it may be sooner. */
+  retire(workerId: number, mercyMs: number): void {
+    const now = monotonicMs()
+    const closing: Closing = {
+      reason: 'restart',
+      fromMs: now + mercyMs * (1 - SPREAD_SHARE),
+      untilMs: now + mercyMs,
+    }
+    this.#closingWorkers.set(workerId, closing)
+    this.#schedule(
+      [...this.#tunnels].flatMap(([tunnel, id]) => (id === workerId ? [tunnel] : [])),
+      closing,
+    )
+  }
+
+  forget(workerId: number): void {
+    this.#closingWorkers.delete(workerId)
+  }
+
+  /** The proxy goes away within `mercyMs`. */
+  closeAll(mercyMs: number): void {
+    const now = monotonicMs()
+    const untilMs = now + Math.min(mercyMs * SPREAD_SHARE, this.#tunnels.size * SPREAD_MS_PER_TUNNEL)
+    this.#closingAll = { reason: 'stop', fromMs: now, untilMs }
+    this.#schedule([...this.#tunnels.keys()], this.#closingAll)
+    this.#closeDue(now)
+  }
+
+  destroyAll(): void {
+    for (const tunnel of this.#tunnels.keys()) tunnel.destroy()
+  }
+
+  /** Closes what is due, and what was idle for `idleMs` (0: never). The handshakes past their deadline are the caller's. */
+  sweep(now: number, idleMs: number): Exchange[] {
+    if (this.#hasDeadlines) this.#closeDue(now)
+    if (idleMs > 0 && now - this.#idleSweptMs >= IDLE_SWEEP_MS) {
+      this.#idleSweptMs = now
+      for (const tunnel of this.#tunnels.keys()) {
+        if (tunnel.isIdle(now, idleMs)) tunnel.close('idle', CLOSE_CODE.goingAway, 'idle')
+      }
+    }
     if (this.#handshakes.size === 0) return []
     return [...this.#handshakes].filter(exchange => exchange.deadlineMs !== 0 && exchange.deadlineMs <= now)
   }
 
-  destroyAll(): void {
-    for (const client of this.#clients) client.destroy()
-  }
-
-  #switched(exchange: Exchange, client: TunnelClient, status: number): { client: Socket; early: Buffer } {
-    this.#begun(exchange, status)
-    const { socket, early } = client.takeSocket()
+  #take(exchange: Exchange, client: TunnelClient, onBytes: (bytes: Buffer) => void): { socket: Socket; early: Buffer } {
+    const taken = client.takeSocket(onBytes)
+    const { socket } = taken
     const earlierBytes = socket.bytesWritten
-    this.#clients.add(socket)
     // Before the connection's own listener, which ends the exchange and with it its line in the log.
     socket.prependListener('close', () => {
-      this.#clients.delete(socket)
       exchange.sentBytes = socket.bytesWritten - earlierBytes
     })
-    return { client: socket, early }
+    // From now on the tunnel ends by its sides' ends, and lasts: what only the handshake needed is let go.
+    exchange.cancel = null
+    exchange.wireHeaders = ''
+    exchange.head.headers = ''
+    return taken
+  }
+
+  #join(sides: TunnelSides, workerId: number, over: () => void): Tunnel {
+    const now = monotonicMs()
+    const tunnel = new Tunnel(sides, now, this.#metrics, over)
+    this.#tunnels.set(tunnel, workerId)
+    sides.client.once('close', () => this.#tunnels.delete(tunnel))
+    const closing = this.#closingAll ?? this.#closingWorkers.get(workerId)
+    if (closing !== undefined) this.#schedule([tunnel], { ...closing, fromMs: Math.max(now, closing.fromMs) })
+    return tunnel
+  }
+
+  #schedule(tunnels: Tunnel[], { fromMs, untilMs }: Closing): void {
+    if (tunnels.length === 0) return
+    this.#hasDeadlines = true
+    const stepMs = (untilMs - fromMs) / tunnels.length
+    for (const [index, tunnel] of tunnels.entries()) tunnel.closeAtMs = fromMs + stepMs * index
+  }
+
+  #closeDue(now: number): void {
+    let left = 0
+    for (const tunnel of this.#tunnels.keys()) {
+      if (tunnel.closeAtMs === 0) continue
+      if (tunnel.closeAtMs > now) left += 1
+      else if (this.#closingAll !== null) tunnel.close('stop', CLOSE_CODE.goingAway, 'server stops')
+      else tunnel.close('restart', CLOSE_CODE.serviceRestart, 'service restart')
+    }
+    this.#hasDeadlines = left > 0
   }
 
   #begun(exchange: Exchange, status: number): void {
@@ -115,21 +242,8 @@ export class Tunnels {
   }
 }
 
-/** Passes an answer on whose end is the end of the worker's connection. */
-function passAnswer(exchange: Exchange, head: string, rest: Buffer, worker: Socket, done: () => void): void {
-  const { client } = exchange
-  const pass = (bytes: string | Buffer) => {
-    if (exchange.finished) return
-    exchange.sentBytes += bytes.length
-    if (client.write(bytes)) return
-    worker.pause()
-    client.whenWritable(() => worker.resume())
-  }
-  worker.on('data', pass)
-  worker.on('close', done)
-  pass(head)
-  if (rest.length > 0) pass(rest)
-  worker.resume()
+function targetOf(link: Link, client: Client): TunnelTarget {
+  return { connect: () => connect(link.worker.tunnelPath), preamble: printPreamble(client) }
 }
 
 function once(action: () => void): () => void {

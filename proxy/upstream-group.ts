@@ -235,6 +235,10 @@ export class UpstreamGroup {
         this.#end(course)
         this.#events.answered(course.exchange, close)
       },
+      broken: () => {
+        this.#end(course)
+        this.#events.broken(course.exchange)
+      },
     }
   }
 

@@ -41,6 +41,8 @@ const PROXY_MESSAGES: { [T in ProxyToMaster['type']]: Check } = {
   failed: ({ reason }) => isText(reason),
   'worker-linked': ({ workerId }) => isNumber(workerId),
   'worker-drained': ({ workerId }) => isNumber(workerId),
+  'worker-draining': ({ workerId, requests, tunnels }) =>
+    isNumber(workerId) && typeof requests === 'boolean' && typeof tunnels === 'boolean',
   'worker-blocked': ({ workerId, request, elapsedMs, inFlight }) =>
     isNumber(workerId) && isText(request) && isNumber(elapsedMs) && isNumber(inFlight),
   metrics: ({ families, workers }) => isList(families) && Array.isArray(workers) && workers.every(isLoad),

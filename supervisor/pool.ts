@@ -8,14 +8,14 @@ import type { WorkerAddress, WorkerToMaster } from '../kit/messages.js'
 import { afterDeath, type BackOff, NO_BACK_OFF } from './back-off.js'
 import type { Generation, MasterContext } from './master-context.js'
 import { reconcile, type SlotAction, type SlotView, type Wishes } from './slots.js'
-import { type BootFailure, Worker, type WorkerHooks } from './worker.js'
-import { diedUnasked, type WorkerEvent } from './worker-phase.js'
+import { type BootFailure, Worker, type WorkerHooks, type WorkerLeft } from './worker.js'
+import { diedUnasked, HURRY_MS, type WorkerEvent } from './worker-phase.js'
 
 /** What the workers' lives do to the proxies. */
 export interface PoolProxies {
   announce(worker: WorkerAddress): void
-  /** The proxies that will answer that it is drained. */
-  takeOut(workerId: number): number[]
+  /** The proxies that will answer what is left of it. */
+  takeOut(workerId: number, tunnelMs: number): number[]
   withdraw(workerId: number): void
   haveLinked(linkedBy: ReadonlySet<number>): boolean
 }
@@ -68,6 +68,7 @@ export class Pool {
     this.#workerHooks = {
       announce: worker => proxies.announce(worker.address),
       takeOut: worker => this.#takeOut(worker),
+      closeTunnels: worker => void proxies.takeOut(worker.address.workerId, HURRY_MS),
       withdraw: worker => proxies.withdraw(worker.address.workerId),
       fold: worker => context.metrics.retire(worker.sourceId),
     }
@@ -102,9 +103,16 @@ export class Pool {
     }
   }
 
+  /** Those that leave and have more to finish than tunnels: nobody waits for the others. */
+  get draining(): number {
+    return [...this.leaving].filter(({ life }) => life.phase !== 'lingering').length
+  }
+
   /** An event of one worker's life. */
   apply(worker: Worker, event: WorkerEvent): void {
+    const before = worker.life.phase
     worker.apply(event)
+    if (worker.life.phase === 'lingering' && before !== 'lingering') this.#hurryOthers(worker)
   }
 
   /** A message of one worker. */
@@ -126,10 +134,13 @@ export class Pool {
     this.#find(workerId)?.linkedBy.add(proxyId)
   }
 
-  /** A proxy has nothing in flight at it any more. */
-  drained(workerId: number, proxyId: number): void {
+  /** What a retiring worker still has at a proxy. */
+  left(workerId: number, proxyId: number, { requests, tunnels }: WorkerLeft): void {
     const worker = this.#find(workerId)
-    if (worker !== undefined) this.#settle(worker, proxyId)
+    if (!worker?.left.has(proxyId)) return
+    if (requests || tunnels) worker.left.set(proxyId, { requests, tunnels })
+    else worker.left.delete(proxyId)
+    this.#settle(worker)
   }
 
   /** Its loop is blocked, says a proxy. */
@@ -142,7 +153,7 @@ export class Pool {
   proxyGone(proxyId: number): void {
     for (const worker of this.workers()) {
       worker.linkedBy.delete(proxyId)
-      this.#settle(worker, proxyId)
+      if (worker.left.delete(proxyId)) this.#settle(worker)
     }
   }
 
@@ -186,7 +197,7 @@ export class Pool {
       generation: base.number,
       target: target.number,
       move,
-      leaving: this.leaving.size,
+      leaving: this.draining,
       linkMs: this.#context.linkMs,
       nowMs: this.#context.nowMs(),
     }
@@ -268,12 +279,25 @@ export class Pool {
   }
 
   #takeOut(worker: Worker): void {
-    for (const proxyId of this.#proxies.takeOut(worker.address.workerId)) worker.owedBy.add(proxyId)
-    if (worker.owedBy.size === 0) this.#context.put({ type: 'worker', worker, event: { type: 'drained' } })
+    const { workerId } = worker.address
+    for (const proxyId of this.#proxies.takeOut(workerId, worker.generation.settings.tunnelMercyMs)) {
+      worker.left.set(proxyId, { requests: true, tunnels: false })
+    }
+    if (worker.left.size === 0) this.#context.put({ type: 'worker', worker, event: { type: 'drained' } })
   }
 
-  #settle(worker: Worker, proxyId: number): void {
-    if (worker.owedBy.delete(proxyId) && worker.owedBy.size === 0) this.apply(worker, { type: 'drained' })
+  #settle(worker: Worker): void {
+    if (worker.left.size === 0) return this.apply(worker, { type: 'drained' })
+    const isAnswered = [...worker.left.values()].every(({ requests }) => !requests)
+    // A worker that stays for tunnels alone may have lost the last of them.
+    this.apply(worker, { type: isAnswered ? 'answered' : 'tick' })
+  }
+
+  /** One at most stays for the tunnels of a slot: else each reload could leave one more process behind. */
+  #hurryOthers(worker: Worker): void {
+    for (const other of this.leaving) {
+      if (other !== worker && other.address.slot === worker.address.slot) this.apply(other, { type: 'hurry' })
+    }
   }
 
   #find(workerId: number): Worker | undefined {

@@ -156,7 +156,9 @@ export class ProcessTree {
       case 'worker-linked':
         return this.pool.linked(message.workerId, proxy.proxyId)
       case 'worker-drained':
-        return this.pool.drained(message.workerId, proxy.proxyId)
+        return this.pool.left(message.workerId, proxy.proxyId, { requests: false, tunnels: false })
+      case 'worker-draining':
+        return this.pool.left(message.workerId, proxy.proxyId, message)
       case 'worker-blocked': {
         const { request, elapsedMs, inFlight } = message
         return this.pool.blocked(message.workerId, { type: 'blocked', request, elapsedMs, inFlight })

@@ -93,9 +93,9 @@ export class Proxies {
     this.#tell({ type: 'worker-ready', worker })
   }
 
-  /** Tells all to give a worker nothing new; returns those that will answer. */
-  takeOut(workerId: number): number[] {
-    this.#tell({ type: 'worker-retire', workerId })
+  /** Tells all to give a worker nothing new and its tunnels so much time; returns those that will answer. */
+  takeOut(workerId: number, tunnelMs: number): number[] {
+    this.#tell({ type: 'worker-retire', workerId, tunnelMs })
     return this.alive().flatMap(proxy => (proxy.isServing ? [proxy.proxyId] : []))
   }
 

@@ -28,6 +28,7 @@ export function proxySettings(
     upstreamGraceMs: settings.upstreamGraceMs,
     headMs: settings.headMs,
     keepAliveMs: settings.keepAliveMs,
+    tunnelIdleMs: settings.tunnelIdleMs,
     accessLog: settings.accessLog ? { path: settings.logto ?? '' } : null,
     metricsAuth: settings.metricsAuth,
   }

@@ -190,7 +190,7 @@ export class Reloads {
       wanted: pool.target.wanted,
       slots: pool.slots.length,
       moved: moved.length,
-      leaving: pool.leaving.size,
+      leaving: pool.draining,
     }
   }
 

@@ -2,21 +2,22 @@
  * The lifecycle of a worker as a total table, phase × event → next phase and effects. Used by `worker.ts`, which executes
  * the effects; nothing else decides what happens to a worker.
  *
- *     booting → ready → retiring → stopping → gone
- *                 └────────┴───────────┴→ killed → gone
+ *     booting → ready → retiring → lingering → stopping → gone
+ *                 └────────┴───────────┴──────────┴→ killed → gone
  *
  * What must stay true: every cell is filled (a missing one does not compile), a cell is a pure function, `gone` is only
  * reached by `exit`, and nothing is sent or signalled after it.
  */
 
 import type { EventFields } from '../kit/log.js'
+import { TUNNEL_CLOSE_MS } from '../kit/messages.js'
 
 /** In the order of a life. */
-export const WORKER_PHASES = ['booting', 'ready', 'retiring', 'stopping', 'killed', 'gone'] as const
+export const WORKER_PHASES = ['booting', 'ready', 'retiring', 'lingering', 'stopping', 'killed', 'gone'] as const
 
 /**
  * booting: started, loads its application. ready: listens, offered to the proxies. retiring: out of rotation, finishes what
- * is in flight. stopping: told to exit. killed: SIGKILL sent, not reaped yet. gone: reaped.
+ * is in flight. lingering: kept for its open tunnels only. stopping: told to exit. killed: SIGKILL sent, not reaped yet. gone: reaped.
  */
 export type WorkerPhase = (typeof WORKER_PHASES)[number]
 
@@ -39,7 +40,11 @@ export type WorkerEvent =
   | { type: 'ready'; bootMs: number }
   | { type: 'load-failed'; reason: string }
   | { type: 'retire'; why: string }
+  /** Nothing is in flight but tunnels. */
+  | { type: 'answered' }
   | { type: 'drained' }
+  /** Another worker of its slot lingers now. */
+  | { type: 'hurry' }
   | { type: 'stop'; why: string; mercyMs: number }
   | { type: 'blocked'; request: string; elapsedMs: number; inFlight: number }
   | { type: 'kill'; why: string }
@@ -53,6 +58,8 @@ export type WorkerEffect =
   | { type: 'announce' }
   /** The proxies give it nothing new and say when it is drained. */
   | { type: 'take-out' }
+  /** The proxies close its tunnels within `HURRY_MS`. */
+  | { type: 'close-tunnels' }
   /** The proxies forget it. */
   | { type: 'withdraw' }
   | { type: 'send-stop'; mercyMs: number }
@@ -66,6 +73,10 @@ export interface WorkerMoment {
   nowMs: number
   /** How long a retired worker may take, from `retire` to its exit. */
   mercyMs: number
+  /** How long its tunnels may stay, from `retire` to the last goodbye. */
+  tunnelMercyMs: number
+  /** It retires, and a proxy has tunnels to it. */
+  hasTunnels: boolean
 }
 
 /** The outcome of one event. */
@@ -76,6 +87,12 @@ export interface WorkerStep {
 
 /** Between the end of a worker's mercy and SIGKILL: it was told how long it has and needs a moment to exit by itself. */
 export const STOP_GRACE_MS = 1000
+
+/** What the tunnels of a worker get when another one of its slot lingers. */
+export const HURRY_MS = 10_000
+
+/** Between the last goodbye to its tunnels and the end of a worker that still has some: the goodbye's own bound, and a moment. */
+const LINGER_GRACE_MS = TUNNEL_CLOSE_MS + 1000
 
 /** The longest mercy of a worker that closed its channel. */
 const LOST_MERCY_MS = 2000
@@ -102,19 +119,6 @@ export function stepWorker(life: WorkerLife, event: WorkerEvent, moment: WorkerM
 /** Died although nobody had asked it to: its slot's back-off counts it. */
 export function diedUnasked(life: WorkerLife): boolean {
   return life.phase === 'gone' && !life.asked
-}
-
-/** The table as Markdown, for ARCHITECTURE.md: printed by running every cell once, `tick` past the deadline. */
-export function printLifecycleTable(): string {
-  const lines = [
-    `| event \\ phase | ${WORKER_PHASES.join(' | ')} |`,
-    `|---|${WORKER_PHASES.map(() => '---').join('|')}|`,
-  ]
-  for (const event of SAMPLE_EVENTS) {
-    const cells = WORKER_PHASES.map(phase => printStep(phase, stepWorker(sampleLife(phase), event, SAMPLE_MOMENT)))
-    lines.push(`| ${event.type} | ${cells.join(' | ')} |`)
-  }
-  return `${lines.join('\n')}\n`
 }
 
 type Cell<E extends WorkerEvent> = (life: WorkerLife, event: E, moment: WorkerMoment) => WorkerStep
@@ -148,6 +152,21 @@ const retireUnready: Row['retire'] = (life, event, moment) => tellToStop(life, e
 /** Whatever of its mercy draining has left is for the application's own end. */
 const stopDrained: Row['drained'] = (life, _event, moment) =>
   tellToStop(life, life.why, Math.max(0, (life.deadlineMs ?? 0) - moment.nowMs), moment)
+
+/** In `retiring`, whose `sinceMs` is when it was retired. The proxies close the tunnels themselves; the deadline is for what they cannot. */
+const linger: Row['answered'] = (life, _event, { nowMs, tunnelMercyMs }) => ({
+  next: { ...life, phase: 'lingering', sinceMs: nowMs, deadlineMs: life.sinceMs + tunnelMercyMs + LINGER_GRACE_MS },
+  effects: [report('worker-lingering', { why: life.why })],
+})
+
+const hurry: Row['hurry'] = (life, _event, { nowMs }) => {
+  const deadlineMs = nowMs + HURRY_MS + LINGER_GRACE_MS
+  if (life.deadlineMs !== null && life.deadlineMs <= deadlineMs) return ignore(life)
+  return { next: { ...life, deadlineMs }, effects: [{ type: 'close-tunnels' }] }
+}
+
+/** The application's own end has a mercy of its own: tunnels may have stayed far longer. */
+const stopLingered: Row['drained'] = (life, _event, moment) => tellToStop(life, life.why, moment.mercyMs, moment)
 
 const stop: Row['stop'] = (life, event, moment) => {
   const { next, effects } = tellToStop(life, event.why, event.mercyMs, moment)
@@ -190,8 +209,17 @@ const pastDeadline = (life: WorkerLife, then: () => WorkerStep, nowMs: number): 
 const failToStart: Row['tick'] = (life, _event, moment) =>
   pastDeadline(life, () => killNow(life, 'start-deadline', moment), moment.nowMs)
 
-const stopUndrained: Row['tick'] = (life, _event, moment) =>
-  pastDeadline(life, () => tellToStop(life, life.why, 0, moment), moment.nowMs)
+/** What is still in flight may go on as long as the worker stays for its tunnels anyway. */
+const stopUndrained: Row['tick'] = (life, _event, moment) => {
+  const then = () =>
+    moment.hasTunnels ? linger(life, { type: 'answered' }, moment) : tellToStop(life, life.why, 0, moment)
+  return pastDeadline(life, then, moment.nowMs)
+}
+
+const stopLingering: Row['tick'] = (life, _event, moment) =>
+  moment.hasTunnels
+    ? pastDeadline(life, () => tellToStop(life, life.why, 0, moment), moment.nowMs)
+    : tellToStop(life, life.why, 0, moment)
 
 /** Its why stays the one that it was stopped for; that it had to be killed is in the event and in the exit's signal. */
 const killUnstopped: Row['tick'] = (life, _event, moment) =>
@@ -221,7 +249,9 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     ready: becomeReady,
     'load-failed': failToLoad,
     retire: retireUnready,
+    answered: ignore,
     drained: ignore,
+    hurry: ignore,
     stop,
     blocked: ignore,
     kill: killAsked,
@@ -233,7 +263,9 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     ready: ignore,
     'load-failed': ignore,
     retire,
+    answered: ignore,
     drained: ignore,
+    hurry: ignore,
     stop,
     blocked: killBlocked,
     kill: killAsked,
@@ -245,7 +277,9 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     ready: ignore,
     'load-failed': ignore,
     retire: ignore,
+    answered: linger,
     drained: stopDrained,
+    hurry: ignore,
     stop,
     blocked: killBlocked,
     kill: killAsked,
@@ -253,11 +287,27 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     tick: stopUndrained,
     exit: reap,
   },
+  lingering: {
+    ready: ignore,
+    'load-failed': ignore,
+    retire: ignore,
+    answered: ignore,
+    drained: stopLingered,
+    hurry,
+    stop,
+    blocked: killBlocked,
+    kill: killAsked,
+    'ipc-closed': lose,
+    tick: stopLingering,
+    exit: reap,
+  },
   stopping: {
     ready: ignore,
     'load-failed': ignore,
     retire: ignore,
+    answered: ignore,
     drained: ignore,
+    hurry: ignore,
     stop: ignore,
     blocked: killBlocked,
     kill: killAsked,
@@ -269,7 +319,9 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     ready: ignore,
     'load-failed': ignore,
     retire: ignore,
+    answered: ignore,
     drained: ignore,
+    hurry: ignore,
     stop: ignore,
     blocked: ignore,
     kill: ignore,
@@ -281,7 +333,9 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     ready: ignore,
     'load-failed': ignore,
     retire: ignore,
+    answered: ignore,
     drained: ignore,
+    hurry: ignore,
     stop: ignore,
     blocked: ignore,
     kill: ignore,
@@ -314,31 +368,4 @@ function killNow(life: WorkerLife, why: string, { nowMs }: WorkerMoment): Worker
 
 function report(event: string, fields: EventFields): WorkerEffect {
   return { type: 'report', event, fields }
-}
-
-const SAMPLE_MOMENT: WorkerMoment = { nowMs: 10, mercyMs: 5 }
-
-const SAMPLE_EVENTS: WorkerEvent[] = [
-  { type: 'ready', bootMs: 1 },
-  { type: 'load-failed', reason: '' },
-  { type: 'retire', why: 'reload' },
-  { type: 'drained' },
-  { type: 'stop', why: 'stop', mercyMs: 5 },
-  { type: 'blocked', request: '', elapsedMs: 1, inFlight: 1 },
-  { type: 'kill', why: 'stop' },
-  { type: 'ipc-closed' },
-  { type: 'tick' },
-  { type: 'exit', code: 0, signal: null },
-]
-
-function sampleLife(phase: WorkerPhase): WorkerLife {
-  const readyMs = phase === 'booting' ? null : 0
-  const deadlineMs = phase === 'ready' || phase === 'killed' || phase === 'gone' ? null : 9
-  return { phase, why: 'start', sinceMs: 0, deadlineMs, startedMs: 0, readyMs, asked: false }
-}
-
-function printStep(from: WorkerPhase, { next, effects }: WorkerStep): string {
-  if (next.phase === from && effects.length === 0) return '·'
-  const names = effects.filter(effect => effect.type !== 'report').map(effect => effect.type)
-  return [`**${next.phase}**`, ...names].join(', ')
 }

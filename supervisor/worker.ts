@@ -25,8 +25,15 @@ export interface WorkerSpec {
 export interface WorkerHooks {
   announce(worker: Worker): void
   takeOut(worker: Worker): void
+  closeTunnels(worker: Worker): void
   withdraw(worker: Worker): void
   fold(worker: Worker): void
+}
+
+/** What a proxy still has in flight at a worker that retires. */
+export interface WorkerLeft {
+  requests: boolean
+  tunnels: boolean
 }
 
 /** Why a worker never became ready, with the lines that explain it. */
@@ -37,7 +44,7 @@ export interface BootFailure {
   lines: string[]
 }
 
-/** The sockets are for the service's own user and group, and for `curl --unix-socket` as root. */
+/** The application's socket is for the service's own user and group, and for `curl --unix-socket` as root. */
 const SOCKET_MODE = 0o660
 
 const MOST_STACK_LINES = 30
@@ -46,9 +53,9 @@ const MOST_STACK_LINES = 30
 export class Worker {
   readonly address: WorkerAddress
   readonly generation: Generation
-  /** Proxies that have it in rotation, and proxies that have not yet answered that it is drained. */
+  /** Proxies that have it in rotation, and what those have left that have not yet answered that it is drained. */
   readonly linkedBy = new Set<number>()
-  readonly owedBy = new Set<number>()
+  readonly left = new Map<number, WorkerLeft>()
   /** It asked to be replaced, and why. */
   recycle: string | null = null
   readonly #context: MasterContext
@@ -66,10 +73,11 @@ export class Worker {
     this.#life = newWorkerLife(context.nowMs(), settings.workerStartMs, why)
     const socketPath = join(settings.runDir, `worker-${workerId}.sock`)
     const linkPath = join(settings.runDir, `worker-${workerId}.link`)
-    removeSocket(socketPath)
-    removeSocket(linkPath)
+    const tunnelPath = join(settings.runDir, `worker-${workerId}.tunnel`)
+    for (const path of [socketPath, linkPath, tunnelPath]) removeSocket(path)
     this.#child = this.#spawn(slot)
-    this.address = { workerId, slot, pid: this.#child.pid ?? 0, generation: generation.number, socketPath, linkPath }
+    const { number } = generation
+    this.address = { workerId, slot, pid: this.#child.pid ?? 0, generation: number, socketPath, linkPath, tunnelPath }
     this.#report('worker-start', { why })
     this.#configure()
   }
@@ -96,8 +104,10 @@ export class Worker {
 
   /** Lets one event happen to it. */
   apply(event: WorkerEvent): void {
-    const mercyMs = this.generation.settings.workerReloadMercyMs
-    const { next, effects } = stepWorker(this.#life, event, { nowMs: this.#context.nowMs(), mercyMs })
+    const { workerReloadMercyMs: mercyMs, tunnelMercyMs } = this.generation.settings
+    const hasTunnels = [...this.left.values()].some(({ tunnels }) => tunnels)
+    const moment = { nowMs: this.#context.nowMs(), mercyMs, tunnelMercyMs, hasTunnels }
+    const { next, effects } = stepWorker(this.#life, event, moment)
     this.#life = next
     for (const effect of effects) this.#execute(effect)
   }
@@ -126,8 +136,8 @@ export class Worker {
       this.#loadFailure ??= { reason: this.#bootEnd(code, signal, error), stack: '' }
     }
     this.apply({ type: 'exit', code, signal })
-    removeSocket(this.address.socketPath)
-    removeSocket(this.address.linkPath)
+    const { socketPath, linkPath, tunnelPath } = this.address
+    for (const path of [socketPath, linkPath, tunnelPath]) removeSocket(path)
   }
 
   /** Why it never became ready; `reason` is what the master found where the worker itself gave none. */
@@ -171,7 +181,7 @@ export class Worker {
 
   #configure(): void {
     const { settings, release } = this.generation
-    const { workerId, slot, generation, socketPath, linkPath } = this.address
+    const { workerId, slot, generation, socketPath, linkPath, tunnelPath } = this.address
     this.#send({
       type: 'configure',
       settings: {
@@ -182,6 +192,7 @@ export class Worker {
         app: release.app ?? '',
         socketPath,
         linkPath,
+        tunnelPath,
         socketMode: SOCKET_MODE,
         maxRequests: settings.maxRequests,
       },
@@ -194,6 +205,8 @@ export class Worker {
         return this.#hooks.announce(this)
       case 'take-out':
         return this.#hooks.takeOut(this)
+      case 'close-tunnels':
+        return this.#hooks.closeTunnels(this)
       case 'withdraw':
         return this.#hooks.withdraw(this)
       case 'send-stop':

@@ -9,7 +9,7 @@ import { basename, dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { configReference } from '../supervisor/config/config-reference.js'
-import { printLifecycleTable } from '../supervisor/worker-phase.js'
+import { printLifecycleTable } from '../supervisor/lifecycle-table.js'
 
 const top = fileURLToPath(new URL('../..', import.meta.url))
 /** What git tracks or would track; a checkout without git is not tested. */
@@ -42,6 +42,7 @@ const ARROWS: [folder: string, mayImport: string[]][] = [
 /** Decisions without input or output: they import no part of Node but types and pure functions. */
 const PURE = [
   'supervisor/worker-phase.ts',
+  'supervisor/lifecycle-table.ts',
   'supervisor/proxy-phase.ts',
   'supervisor/slots.ts',
   'supervisor/back-off.ts',
@@ -58,6 +59,7 @@ const PURE = [
   'supervisor/asset-grace.ts',
   'proxy/preconditions.ts',
   'proxy/forwarded-fields.ts',
+  'proxy/frame-boundary.ts',
 ]
 
 /** Processes end in their entry files only. */

@@ -15,17 +15,21 @@ import { startLoopLag } from './loop-lag.js'
 import { openMasterChannel } from './master-channel.js'
 import { startMetricsShipper } from './metrics-shipper.js'
 import { takeOverListen } from './take-over.js'
+import { openTunnelServer, type TunnelServer } from './tunnel-server.js'
 import { startWatchdog } from './watchdog.js'
 
 /** How long requests in flight may take when the master is dead; the proxies go away within a second themselves. */
 const ORPHAN_MS = 1200
 const POLL_MS = 20
-/** The part of its mercy that a worker waits for open tunnels; the rest is the application's, to clean up in. */
-const TUNNEL_SHARE = 0.8
+/** What the proxies talk to speaks of clients, and is believed: for the service's own user only. */
+const PRIVATE_MODE = 0o600
+/** The part of its mercy that a worker waits for open connections; the rest is the application's, to clean up in. */
+const OPEN_SHARE = 0.8
 
 interface Running {
   application: Server
   link: LinkServer
+  tunnels: TunnelServer
   metrics: ReturnType<typeof startMetricsShipper>
 }
 
@@ -47,14 +51,16 @@ async function start(settings: WorkerSettings): Promise<void> {
   const host = { onRequest: countRequests(settings.maxRequests), lagMs }
   const watchdog = startWatchdog(trouble('watchdog-trouble'))
   const link = await openLinkServer(settings.linkPath, application, host, watchdog)
-  chmodSync(settings.linkPath, settings.socketMode)
+  chmodSync(settings.linkPath, PRIVATE_MODE)
+  const tunnels = await openTunnelServer(settings.tunnelPath, application)
+  chmodSync(settings.tunnelPath, PRIVATE_MODE)
   const metrics = startMetricsShipper(
     settings.app,
     families => channel.send({ type: 'metrics', families }),
     undefined,
     trouble('metrics-trouble'),
   )
-  running = { application, link, metrics }
+  running = { application, link, tunnels, metrics }
   // So that gauges of the application do not vanish for a second when the worker before this one goes.
   void metrics.flush()
   channel.send({ type: 'ready', bootMs: Math.round(process.uptime() * 1000) })
@@ -84,7 +90,8 @@ async function stop(mercyMs: number): Promise<void> {
   setTimeout(() => process.exit(0), mercyMs)
   if (running === null) process.exit(0)
   running.link.close()
-  await Promise.race([closed(running.application), delay(mercyMs * TUNNEL_SHARE)])
+  const ended = Promise.all([closed(running.application), running.tunnels.close()])
+  await Promise.race([ended, delay(mercyMs * OPEN_SHARE)])
   await running.metrics.flush()
   endApplication()
 }
@@ -106,6 +113,10 @@ function endApplication(): void {
 function onMasterGone(): void {
   const deadline = performance.now() + ORPHAN_MS
   setInterval(() => {
-    if (running === null || running.link.inFlight === 0 || performance.now() > deadline) process.exit(0)
+    if (running === null || performance.now() > deadline || isIdle(running)) process.exit(0)
   }, POLL_MS)
+}
+
+function isIdle({ link, tunnels }: Running): boolean {
+  return link.inFlight === 0 && tunnels.open === 0
 }

@@ -271,6 +271,19 @@ export const OPTIONS = {
     example: 'http-keepalive = 30',
     setting: 'keepAliveMs',
   },
+  'ws-idle-timeout': {
+    section: 'requests',
+    aliases: ['websocket-idle-timeout'],
+    kind: kind.time(0, DAY),
+    default: '0',
+    takesEffect: 'live',
+    replaces: { nginx: 'proxy_read_timeout, proxy_send_timeout' },
+    summary:
+      'Close a WebSocket through which nothing has passed for so long, with code 1001; a ping counts. 0: never. A' +
+      ' client whose host has vanished is found by TCP keep-alive in any case.',
+    example: 'ws-idle-timeout = 3600',
+    setting: 'tunnelIdleMs',
+  },
   'http-queue': {
     section: 'requests',
     kind: kind.wholeNumber(1, 1_000_000),
@@ -335,9 +348,24 @@ export const OPTIONS = {
     default: '60',
     takesEffect: 'live',
     replaces: { uwsgi: 'worker-reload-mercy', nginx: 'worker_shutdown_timeout' },
-    summary: 'How long a worker that is replaced may take to finish what it has in flight; then it is killed.',
+    summary:
+      'How long a worker that is replaced may take to finish what it has in flight; then it is killed. One with open' +
+      ' WebSockets lives on for them, see `ws-mercy`.',
     example: 'worker-reload-mercy = 30',
     setting: 'workerReloadMercyMs',
+  },
+  'ws-mercy': {
+    section: 'workers',
+    kind: kind.time(0, DAY),
+    default: '60',
+    takesEffect: 'live',
+    replaces: { nginx: 'worker_shutdown_timeout' },
+    summary:
+      'How long the WebSockets of a worker that is replaced may stay. It takes nothing new meanwhile, and the reload does' +
+      ' not wait for it. In the last fifth of that time they are closed with code 1012, one after the other. Of a slot only' +
+      ' the last such worker stays; the one before it has ten seconds.',
+    example: 'ws-mercy = 3600',
+    setting: 'tunnelMercyMs',
   },
   'reload-mercy': {
     section: 'workers',
@@ -506,6 +534,7 @@ export const MOOT_OPTIONS: Readonly<Record<string, MootOption>> = {
   callable: { takesValue: true, why: 'what the application listens with or exports is found by itself' },
   'need-app': { takesValue: false, why: 'workers without the application never serve' },
   'no-orphans': { takesValue: false, why: 'children always go away when the master dies' },
+  'http-websockets': { takesValue: false, why: 'WebSockets always pass' },
   strict: { takesValue: false, why: 'an unknown option is always a mistake' },
 }
 

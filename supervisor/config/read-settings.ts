@@ -140,6 +140,8 @@ function toSettings(
     harakiriMs: values.harakiri,
     workerReloadMercyMs: values['worker-reload-mercy'],
     reloadMercyMs: values['reload-mercy'],
+    tunnelMercyMs: values['ws-mercy'],
+    tunnelIdleMs: values['ws-idle-timeout'],
     workerStartMs: values['worker-start-timeout'],
     lazyApps: values['lazy-apps'],
     maxRequests: values['max-requests'],

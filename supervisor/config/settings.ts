@@ -34,6 +34,10 @@ export interface Settings {
   /** How long a worker may take to finish when it is replaced, and the whole tree when it stops. */
   workerReloadMercyMs: number
   reloadMercyMs: number
+  /** `ws-mercy`: how long the tunnels of a replaced worker may stay. */
+  tunnelMercyMs: number
+  /** `ws-idle-timeout`, 0 = none. */
+  tunnelIdleMs: number
   /** How long a new worker may take until it listens (`worker-start-timeout`). */
   workerStartMs: number
   lazyApps: boolean

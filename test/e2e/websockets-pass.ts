@@ -7,7 +7,7 @@ import { ask, sendBytes } from './fixtures/asking.js'
 import { farmLines, timeFactor, WatchedSite } from './fixtures/watched-site.js'
 
 const mercyMs = 2000
-const site = new WatchedSite(t, [...farmLines, `worker-reload-mercy = ${mercyMs / 1000}`])
+const site = new WatchedSite(t, [...farmLines, `ws-mercy = ${mercyMs / 1000}`])
 const running = await site.serve()
 
 async function openWebSocket(protocols: string[] = []): Promise<WebSocket> {
@@ -96,10 +96,11 @@ t.test('refused by the application: no upgrade at all', async t => {
   t.match(await ask(running.url, '/api/v1/ws'), { status: 426 })
 })
 
-t.test('a reload ends it within the mercy, and new ones work all the time', async t => {
+t.test('a reload ends it within its mercy, and new ones work all the time', async t => {
   const socket = await openWebSocket()
   const sinceMs = performance.now()
-  const end = closed(socket).then(() => performance.now() - sinceMs)
+  const end = closed(socket)
+  const tookMs = end.then(() => performance.now() - sinceMs)
   let isReloading = true
   const reload = site.run('reload', site.ini).finally(() => {
     isReloading = false
@@ -114,9 +115,13 @@ t.test('a reload ends it within the mercy, and new ones work all the time', asyn
   }
   t.match(await reload, { code: 0 })
   t.ok(echoes > 0, `${echoes} new ones meanwhile`)
-  // Two workers are replaced one after the other, each with its own mercy.
-  const tookMs = await end
-  t.ok(tookMs < 2 * mercyMs + 5000 * timeFactor, `ended after ${Math.round(tookMs)} ms`)
+  t.equal(socket.readyState, WebSocket.OPEN, 'the reload does not wait for it')
+  const answer = nextMessage(socket)
+  socket.send('old rice')
+  t.equal((await answer)[0].toString(), 'old rice', 'it works on')
+  t.same(await end, [1012, 'service restart'])
+  const ms = Math.round(await tookMs)
+  t.ok(ms >= 0.7 * mercyMs && ms < 2 * mercyMs + 5000 * timeFactor, `ended after ${ms} ms`)
   const { workers } = await site.untilReady()
   t.ok(
     workers.every(worker => worker.generation === 2),
@@ -124,4 +129,10 @@ t.test('a reload ends it within the mercy, and new ones work all the time', asyn
   )
 })
 
-t.test('it stops', async t => t.match(await site.end(running), { code: 0 }))
+t.test('a stop says that the server goes away', async t => {
+  const end = closed(await openWebSocket())
+  const sinceMs = performance.now()
+  t.match(await site.end(running), { code: 0 })
+  t.ok(performance.now() - sinceMs < 3000 * timeFactor, 'nobody waits for sockets that answer')
+  t.same(await end, [1001, 'server stops'])
+})

@@ -13,6 +13,7 @@ import { SETTINGS } from './fixtures/rig.js'
 async function open(t: Test, workers: number, settings: Partial<ProxySettings> = {}) {
   const told: string[] = []
   const drained: number[] = []
+  const left: string[] = []
   let linked = 0
   let allLinked = () => {}
   const ready = new Promise<void>(resolve => {
@@ -26,7 +27,10 @@ async function open(t: Test, workers: number, settings: Partial<ProxySettings> =
         link.send(exchange, false)
       },
       refused: (exchange, code) => told.push(`${exchange.title}!${code}`),
-      drained: id => drained.push(id),
+      left: (id, requests, tunnels) => {
+        left.push([id, ...(requests ? ['requests'] : []), ...(tunnels ? ['tunnels'] : [])].join(' '))
+        if (!requests && !tunnels) drained.push(id)
+      },
     },
   )
   const events = {
@@ -47,7 +51,7 @@ async function open(t: Test, workers: number, settings: Partial<ProxySettings> =
     for (const link of dispatcher.links) link.dismiss()
   })
   const link = (slot: number) => [...dispatcher.links].find(each => each.worker.slot === slot) as Link
-  return { dispatcher, told, drained, fakes, link, events }
+  return { dispatcher, told, drained, left, fakes, link, events }
 }
 
 function exchangeNamed(title: string): Exchange {
@@ -167,7 +171,7 @@ t.test('new settings let those go on that fit now', async t => {
 })
 
 t.test('a retiring worker gets nothing new and is drained once, when all is finished', async t => {
-  const { dispatcher, told, drained, link, fakes } = await open(t, 2)
+  const { dispatcher, told, drained, left, link, fakes } = await open(t, 2)
   const exchange = exchangeNamed('a')
   dispatcher.dispatch(exchange, 0)
   const retiring = link(1)
@@ -187,7 +191,24 @@ t.test('a retiring worker gets nothing new and is drained once, when all is fini
     const look = () => ([...dispatcher.links].length === 1 ? resolve() : void setImmediate(look))
     look()
   })
-  t.same(drained, [1], 'said once')
+  t.same(left, ['1 requests tunnels', '1 tunnels', '1'], 'each said once')
+})
+
+t.test('what could not be reached is not tried again as long as there is another', async t => {
+  const { dispatcher, told, link } = await open(t, 2)
+  dispatcher.dispatchElsewhere(exchangeNamed('a'), link(1), 0)
+  dispatcher.dispatchElsewhere(exchangeNamed('b'), link(2), 0)
+  t.same(told, ['a>2', 'b>1'])
+  t.ok(link(1).open && link(2).open, 'both stay in rotation')
+})
+
+t.test('what could not be reached waits where there is no other', async t => {
+  const { dispatcher, told, link } = await open(t, 1)
+  dispatcher.dispatchElsewhere(exchangeNamed('a'), link(1), 0)
+  t.same(told, [])
+  t.equal(dispatcher.queued, 1)
+  dispatcher.freed(link(1))
+  t.same(told, ['a>1'], 'until something happens')
 })
 
 t.test('workers that nobody knows, and workers that die while they retire', async t => {

@@ -2,17 +2,12 @@
 
 import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
-import { createServer as createNetServer, type Socket } from 'node:net'
-import { join } from 'node:path'
+import type { Socket } from 'node:net'
 import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import { monotonicMs } from '../../proxy/clock.js'
-import type { Exchange } from '../../proxy/exchange.js'
-import { openTunnel, type TunnelEnd } from '../../proxy/tunnel.js'
-import { scratchFolder } from '../supervisor/fixtures/scratch-folder.js'
 import { type RawClient, request } from './fixtures/raw-client.js'
 import { type Rig, withRig } from './fixtures/rig.js'
-import { StuckSocket } from './fixtures/stuck-socket.js'
 
 const UPGRADE = [
   'Connection: Upgrade',
@@ -36,12 +31,6 @@ function rawServer(onUpgrade: (socket: Socket, early: Buffer) => void): Server {
     socket.on('error', () => {}).on('end', () => socket.end())
     onUpgrade(socket as Socket, early)
   })
-}
-
-/** A server that keeps its connections as long as nobody asks it to close them. */
-function neverIdle(server: Server): Server {
-  server.keepAliveTimeout = 0
-  return server
 }
 
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
@@ -130,72 +119,6 @@ t.test('an early byte does not reach the worker before its 101', async t => {
   })
 })
 
-t.test('a refusal is an ordinary answer', async t => {
-  const cases: [title: string, server: Server, status: number, body: string][] = [
-    [
-      '401 by hand',
-      rawServer(socket => void socket.end('HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\nX-Why: no\r\n\r\nwho?')),
-      401,
-      'who?',
-    ],
-    [
-      'in two pieces',
-      rawServer(socket => {
-        socket.write('HTTP/1.1 403 For')
-        setImmediate(() => socket.end('bidden\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nno'))
-      }),
-      403,
-      'no',
-    ],
-    ['no upgrade listener', createServer((_, response) => void response.writeHead(200).end('plain')), 200, 'plain'],
-    [
-      'no upgrade listener, by length',
-      neverIdle(createServer((_, response) => void response.end('plain'))),
-      200,
-      'plain',
-    ],
-    [
-      'a WebSocket server elsewhere',
-      createServer().on('upgrade', (asked, socket) =>
-        new WebSocketServer({ noServer: true, path: '/other' }).shouldHandle(asked)
-          ? socket.destroy()
-          : socket.end('HTTP/1.1 404 Not Found\r\n\r\n'),
-      ),
-      404,
-      '',
-    ],
-    ['no HTTP', rawServer(socket => void socket.end('hello\r\n\r\n')), 502, ''],
-    ['a status of its own', rawServer(socket => void socket.end('HTTP/1.1 1000 X\r\n\r\n')), 502, ''],
-    ['nothing', rawServer(socket => void socket.end()), 502, ''],
-    ['a reset', rawServer(socket => void socket.destroy()), 502, ''],
-    ['half a head', rawServer(socket => void socket.end('HTTP/1.1 101 Switching Protocols\r\n')), 502, ''],
-  ]
-  for (const [title, server, status, body] of cases) {
-    await withRig(t, { workers: [server] }, async rig => {
-      const client = await rig.client()
-      client.send(`${request('GET', '/ws', UPGRADE)}${request('GET', '/behind')}`)
-      const answer = await client.answer()
-      t.equal(answer.status, status, title)
-      if (body !== '') t.equal(answer.body.toString(), body, title)
-      if (status < 500) {
-        t.equal(answer.fields.connection, 'close', title)
-        t.equal(await client.rest(), '', `${title}: the connection ends with it, at once`)
-        await rig.expectLines(1)
-      } else await rig.expectLines(status === 502 ? await afterRefusal(client, rig) : 1)
-      t.match(rig.log.entries[0], { status, slot: 1 }, title)
-      while (tunnels(rig) > 0) await tick()
-    })
-  }
-})
-
-/** After the proxy's own answer the connection goes on; the application has no answer for what was sent behind. */
-async function afterRefusal(client: RawClient, rig: Rig): Promise<number> {
-  while (rig.log.entries.length < 1) await tick()
-  client.socket.resetAndDestroy()
-  while (rig.connections.size > 0) await tick()
-  return rig.log.entries.length
-}
-
 t.test('what is no WebSocket handshake is an ordinary request', async t => {
   const cases: [title: string, text: string][] = [
     [
@@ -274,35 +197,6 @@ t.test('what the application said before it closed arrives, however slowly it is
   })
 })
 
-t.test('the last words of a worker are kept for a client that has not taken them yet', async t => {
-  const server = createNetServer(socket => void socket.end(`${SWITCH}last words`))
-  const folder = scratchFolder(t)
-  server.listen(join(folder, 'worker'))
-  await once(server, 'listening')
-  const client = new StuckSocket({ allowHalfOpen: true })
-  const exchange = { head: { method: 'GET', target: '/', upgrade: 'websocket' }, wireHeaders: '\nHost\na' }
-  let closed = () => {}
-  const isClosed = new Promise<void>(resolve => {
-    closed = resolve
-  })
-  const end: TunnelEnd = {
-    unreachable: () => t.fail('unreachable'),
-    badAnswer: () => t.fail('bad answer'),
-    refused: () => t.fail('refused'),
-    open: () => ({ client: client.asSocket, early: Buffer.alloc(0) }),
-    closed: () => closed(),
-  }
-  openTunnel(exchange as unknown as Exchange, { path: join(folder, 'worker') }, end)
-  // The worker has gone by the time that the client's side is ended.
-  while (!client.writableEnded) await tick()
-  for (let wait = 0; wait < 20; wait++) await tick()
-  t.equal(client.destroyed, false)
-  client.open()
-  await isClosed
-  t.equal(client.received, `${SWITCH}last words`)
-  server.close()
-})
-
 t.test('a worker that dies takes its tunnels with it', async t => {
   await withRig(t, {}, async rig => {
     const worker = await rig.worker(echoServer())
@@ -369,12 +263,82 @@ t.test('no worker, no tunnel', async t => {
     t.equal((await client.answer()).status, 503)
     await rig.expectLines(1)
   })
-  await withRig(t, { workers: [echoServer()] }, async rig => {
-    const [link] = rig.phases.dispatcher.links
-    Object.assign(link?.worker ?? {}, { socketPath: '/nowhere' })
+})
+
+/** Makes the worker's tunnel socket one that nobody listens on. */
+function hideTunnels(rig: Rig, slot: number): void {
+  for (const { worker } of rig.phases.dispatcher.links) if (worker.slot === slot) worker.tunnelPath = '/nowhere'
+}
+
+t.test('a worker that cannot be reached is not the only one', async t => {
+  await withRig(t, { workers: [echoServer(), echoServer()] }, async rig => {
+    hideTunnels(rig, 1)
+    const socket = await webSocket(rig)
+    socket.send('found')
+    t.equal(String((await once(socket, 'message'))[0]), 'found')
+    socket.terminate()
+    await rig.expectLines(1)
+    t.match(rig.log.entries, [{ status: 101, slot: 2, attempts: 2 }])
+    while (tunnels(rig) > 0) await tick()
+  })
+})
+
+t.test('no worker can be reached', async t => {
+  await withRig(t, { workers: [echoServer(), echoServer()] }, async rig => {
+    for (const slot of [1, 2]) hideTunnels(rig, slot)
     const client = await rig.client()
     client.send(request('GET', '/ws', UPGRADE))
-    t.equal((await client.answer()).status, 502, 'its socket cannot be reached')
+    t.equal((await client.answer()).status, 502)
+    client.send(request('GET', '/'))
+    t.equal((await client.answer()).status, 200, 'and the connection is still good')
+    await rig.expectLines(2)
+    t.match(rig.log.entries, [{ status: 502, attempts: 4 }, { status: 200 }])
+  })
+})
+
+t.test('the only worker cannot be reached, but its successor can', async t => {
+  await withRig(t, { workers: [echoServer()] }, async rig => {
+    hideTunnels(rig, 1)
+    const socket = new WebSocket(`ws://127.0.0.1:${rig.port}/ws`)
+    while (rig.phases.dispatcher.queued === 0) await tick()
+    rig.phases.dispatcher.retire(1)
+    await rig.worker(echoServer())
+    await once(socket, 'open')
+    socket.terminate()
+    await rig.expectLines(1)
+    t.match(rig.log.entries, [{ status: 101, slot: 2 }])
+  })
+})
+
+t.test('the application sees who the client is', async t => {
+  const server = createServer()
+  const asked = once(server, 'upgrade')
+  await withRig(t, { workers: [server] }, async rig => {
+    const client = await rig.client()
+    client.send(request('GET', '/ws', UPGRADE))
+    const [incoming, socket] = await asked
+    const { localPort } = client.socket
+    t.match(incoming.socket, { remoteAddress: '127.0.0.1', remoteFamily: 'IPv4', remotePort: localPort })
+    t.equal(incoming.socket, socket)
+    socket.on('end', () => socket.end()).resume()
+    client.socket.resetAndDestroy()
+    await once(socket, 'close')
+    await rig.expectLines(1)
+  })
+})
+
+t.test('heads before the answer', async t => {
+  const server = rawServer(socket => {
+    socket.write('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n')
+    socket.end(SWITCH)
+  })
+  await withRig(t, { workers: [server] }, async rig => {
+    const client = await rig.client()
+    client.send(request('GET', '/ws', UPGRADE))
+    const answer = await client.answer()
+    t.equal(answer.status, 101)
+    t.match(answer.interim, [/103 Early Hints/, /102 Processing/])
+    client.socket.destroy()
     await rig.expectLines(1)
   })
 })

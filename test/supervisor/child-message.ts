@@ -47,6 +47,8 @@ const proxies: [string, unknown, boolean][] = [
   ['failed', { type: 'failed', reason: 'no' }, true],
   ['linked', { type: 'worker-linked', workerId: 1 }, true],
   ['drained', { type: 'worker-drained', workerId: 1 }, true],
+  ['draining', { type: 'worker-draining', workerId: 1, requests: false, tunnels: true }, true],
+  ['draining, of unknown things', { type: 'worker-draining', workerId: 1, requests: 1, tunnels: true }, false],
   ['blocked', blocked, true],
   ['metrics', { type: 'metrics', families: [], workers: [load] }, true],
   ['metrics wanted', { type: 'metrics-wanted', requestId: 1 }, true],

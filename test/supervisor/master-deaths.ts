@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import t from 'tap'
+import { HURRY_MS } from '../../supervisor/worker-phase.js'
 import { isAlive, readyPids, startTree } from './fixtures/tree.js'
 
 t.test('a killed worker is replaced at once, in its slot and generation', async t => {
@@ -128,6 +129,55 @@ t.test('a worker that drains for too long is told to stop, and killed when it do
   await tree.event('fake-stop', { pid, mercyMs: 0 })
   await tree.event('worker-killed', { pid, phase: 'stopping', why: 'max-requests' })
   await tree.event('worker-exit', { pid, signal: 'SIGKILL', why: 'max-requests' })
+})
+
+t.test('a worker with tunnels stays for them, and its slot serves on', async t => {
+  const tree = await startTree(t, { proxy: { hasTunnels: true } })
+  const [pid] = readyPids(tree)
+  process.kill(pid!, 'SIGUSR2')
+  await tree.event('worker-lingering', { pid, why: 'max-requests' })
+  t.match(
+    tree.master
+      .status()
+      .workers.map(({ phase }) => phase)
+      .sort(),
+    ['lingering', 'ready'],
+  )
+  await tree.proxySays({ type: 'worker-drained', workerId: 1 })
+  await tree.event('worker-exit', { pid, code: 0, why: 'max-requests' })
+})
+
+t.test('a second worker of a slot that stays for its tunnels makes the first one hurry', async t => {
+  const tree = await startTree(t, { proxy: { hasTunnels: true }, settings: { tunnelMercyMs: 60_000 } })
+  const [first] = readyPids(tree)
+  process.kill(first!, 'SIGUSR2')
+  await tree.event('worker-lingering', { pid: first })
+  const [second] = readyPids(tree).filter(pid => pid !== first)
+  process.kill(second!, 'SIGUSR2')
+  await tree.event('worker-lingering', { pid: second })
+  // What it is told crosses another channel than the answer.
+  let retired: number[][] = []
+  while (retired.length < 3) {
+    const got = await tree.got()
+    retired = got.flatMap(message => (message.type === 'worker-retire' ? [[message.workerId, message.tunnelMs]] : []))
+  }
+  t.same(retired, [
+    [1, 60_000],
+    [2, 60_000],
+    [1, HURRY_MS],
+  ])
+  for (const workerId of [1, 2]) await tree.proxySays({ type: 'worker-drained', workerId })
+  for (const pid of [first, second]) await tree.event('worker-exit', { pid, code: 0 })
+})
+
+t.test('a proxy that dies leaves no tunnels behind', async t => {
+  const tree = await startTree(t, { proxy: { hasTunnels: true } })
+  const [pid] = readyPids(tree)
+  const proxyPid = Number((await tree.ask('who')).split(' ')[1])
+  process.kill(pid!, 'SIGUSR2')
+  await tree.event('worker-lingering', { pid })
+  process.kill(proxyPid, 'SIGKILL')
+  await tree.event('worker-exit', { pid, code: 0, why: 'max-requests' })
 })
 
 t.test('metrics go in and out', async t => {

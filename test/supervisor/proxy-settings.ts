@@ -70,8 +70,8 @@ const cases: [string, Partial<Settings>, Partial<ProxySettings>][] = [
   ['no access log', { accessLog: false, logto: '/var/log/x' }, { accessLog: null }],
   [
     'limits',
-    { harakiriMs: 7, queueRequests: 8, workerConnections: 9 },
-    { harakiriMs: 7, queueRequests: 8, workerConnections: 9 },
+    { harakiriMs: 7, queueRequests: 8, workerConnections: 9, tunnelIdleMs: 10 },
+    { harakiriMs: 7, queueRequests: 8, workerConnections: 9, tunnelIdleMs: 10 },
   ],
 ]
 for (const [title, settings, expected] of cases) {

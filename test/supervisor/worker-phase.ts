@@ -1,9 +1,11 @@
 /** The lifecycle of a worker: `supervisor/worker-phase.ts`. */
 
 import t from 'tap'
+import { TUNNEL_CLOSE_MS } from '../../kit/messages.js'
+import { printLifecycleTable } from '../../supervisor/lifecycle-table.js'
 import {
+  HURRY_MS,
   newWorkerLife,
-  printLifecycleTable,
   STOP_GRACE_MS,
   stepWorker,
   WORKER_PHASES,
@@ -15,10 +17,15 @@ import {
 
 const START_MS = 1000
 const MERCY_MS = 500
+const TUNNEL_MS = 60_000
+/** The time that the last goodbyes may take, and some more. */
+const GOODBYE_MS = TUNNEL_CLOSE_MS + 1000
 const ready: WorkerEvent = { type: 'ready', bootMs: 5 }
 const failed: WorkerEvent = { type: 'load-failed', reason: 'no' }
 const retire: WorkerEvent = { type: 'retire', why: 'reload' }
+const answered: WorkerEvent = { type: 'answered' }
 const drained: WorkerEvent = { type: 'drained' }
+const hurry: WorkerEvent = { type: 'hurry' }
 const stop: WorkerEvent = { type: 'stop', why: 'SIGTERM', mercyMs: 300 }
 const blocked: WorkerEvent = { type: 'blocked', request: 'GET /', elapsedMs: 9, inFlight: 2 }
 const kill: WorkerEvent = { type: 'kill', why: 'SIGINT' }
@@ -26,18 +33,25 @@ const lost: WorkerEvent = { type: 'ipc-closed' }
 const tick: WorkerEvent = { type: 'tick' }
 const exit: WorkerEvent = { type: 'exit', code: 0, signal: null }
 const wait = (ms: number) => ({ type: 'wait', ms }) as const
-type Happening = WorkerEvent | { type: 'wait'; ms: number }
+/** Whether it has tunnels, from then on. */
+const tunnels = (are: boolean) => ({ type: 'tunnels', are }) as const
+type Happening = WorkerEvent | { type: 'wait'; ms: number } | { type: 'tunnels'; are: boolean }
 
 function live(happenings: readonly Happening[]): { life: WorkerLife; effects: WorkerEffect[]; nowMs: number } {
   let nowMs = 10_000
   let life = newWorkerLife(nowMs, START_MS, 'start')
   const effects: WorkerEffect[] = []
+  let hasTunnels = false
   for (const happening of happenings) {
+    if (happening.type === 'tunnels') {
+      hasTunnels = happening.are
+      continue
+    }
     if (happening.type === 'wait') {
       nowMs += happening.ms
       continue
     }
-    const step = stepWorker(life, happening, { nowMs, mercyMs: MERCY_MS })
+    const step = stepWorker(life, happening, { nowMs, mercyMs: MERCY_MS, tunnelMercyMs: TUNNEL_MS, hasTunnels })
     life = step.next
     effects.push(...step.effects)
   }
@@ -89,6 +103,50 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
     'reload',
     ['announce', 'take-out', 'send-stop', 'kill'],
   ],
+  [
+    'tunnels that outlast the requests',
+    [ready, retire, tunnels(true), answered, wait(TUNNEL_MS), tick],
+    'lingering',
+    'reload',
+    ['announce', 'take-out'],
+  ],
+  [
+    'the last tunnel’s end',
+    [ready, retire, tunnels(true), answered, wait(TUNNEL_MS / 2), tunnels(false), drained, exit],
+    'gone',
+    'reload',
+    ['announce', 'take-out', 'send-stop', 'withdraw', 'fold'],
+  ],
+  [
+    'tunnels and requests past the mercy',
+    [ready, retire, tunnels(true), wait(MERCY_MS), tick, wait(TUNNEL_MS - MERCY_MS), tick],
+    'lingering',
+    'reload',
+    ['announce', 'take-out'],
+  ],
+  [
+    'requests that outlast the tunnels and the mercy',
+    [ready, retire, tunnels(true), wait(MERCY_MS), tick, tunnels(false), tick],
+    'stopping',
+    'reload',
+    ['announce', 'take-out', 'send-stop'],
+  ],
+  [
+    'tunnels that do not end',
+    [ready, retire, tunnels(true), answered, wait(TUNNEL_MS + GOODBYE_MS), tick, wait(STOP_GRACE_MS), tick],
+    'killed',
+    'reload',
+    ['announce', 'take-out', 'send-stop', 'kill'],
+  ],
+  [
+    'tunnels that have to hurry',
+    [ready, retire, tunnels(true), answered, hurry, hurry, wait(HURRY_MS + GOODBYE_MS), tick],
+    'stopping',
+    'reload',
+    ['announce', 'take-out', 'close-tunnels', 'send-stop'],
+  ],
+  ['a hurry when nothing lingers', [ready, hurry, retire, hurry], 'retiring', 'reload', ['announce', 'take-out']],
+  ['answered without being retired', [ready, answered], 'ready', 'start', ['announce']],
   ['a stop', [ready, stop, exit], 'gone', 'SIGTERM', ['announce', 'take-out', 'send-stop', 'withdraw', 'fold']],
   ['a stop while retiring', [ready, retire, stop], 'stopping', 'SIGTERM', ['announce', 'take-out', 'send-stop']],
   ['a stop twice', [ready, stop, stop], 'stopping', 'SIGTERM', ['announce', 'take-out', 'send-stop']],
@@ -118,6 +176,15 @@ t.test('draining and stopping share one mercy', t => {
   t.end()
 })
 
+t.test('after its tunnels a worker has the whole mercy for its own end', t => {
+  const { effects } = live([ready, retire, tunnels(true), answered, wait(TUNNEL_MS), tunnels(false), drained])
+  t.match(
+    effects.find(({ type }) => type === 'send-stop'),
+    { mercyMs: MERCY_MS },
+  )
+  t.end()
+})
+
 t.test('each transition is told once, with its why', t => {
   const { effects } = live([ready, retire, drained, wait(5000), tick, exit])
   const told = effects.flatMap(effect => (effect.type === 'report' ? [[effect.event, effect.fields.why]] : []))
@@ -131,13 +198,14 @@ t.test('each transition is told once, with its why', t => {
   t.end()
 })
 
-const anything: WorkerEvent[] = [ready, failed, retire, drained, stop, blocked, kill, lost, tick, exit]
+const anything: WorkerEvent[] = [ready, failed, retire, answered, drained, hurry, stop, blocked, kill, lost, tick, exit]
 
 t.test('from every phase a stop, its deadlines and an exit lead to the end', t => {
   const ways: Record<WorkerPhase, Happening[]> = {
     booting: [],
     ready: [ready],
     retiring: [ready, retire],
+    lingering: [ready, retire, tunnels(true), answered],
     stopping: [ready, retire, drained],
     killed: [ready, kill],
     gone: [exit],
@@ -156,7 +224,8 @@ t.test('whatever happens, nothing reaches a process that was reaped, and counts 
   for (let run = 0; run < 3000; run++) {
     const happenings = Array.from(
       { length: 12 },
-      (): Happening => (next(4) === 0 ? wait(next(1500)) : anything[next(anything.length)]!),
+      (): Happening =>
+        next(4) === 0 ? wait(next(1500)) : next(5) === 0 ? tunnels(next(2) === 0) : anything[next(anything.length)]!,
     )
     const end = happenings.findIndex(({ type }) => type === 'exit')
     if (end === -1) continue
@@ -177,7 +246,8 @@ t.test('whatever happens, only what was announced is withdrawn, and a kill is th
   for (let run = 0; run < 3000; run++) {
     const happenings = Array.from(
       { length: 10 },
-      (): Happening => (next(3) === 0 ? wait(next(1500)) : anything[next(anything.length)]!),
+      (): Happening =>
+        next(3) === 0 ? wait(next(1500)) : next(5) === 0 ? tunnels(next(2) === 0) : anything[next(anything.length)]!,
     )
     const done = acts(live(happenings).effects)
     const isFine =
@@ -196,11 +266,11 @@ t.test('the printed table has a cell for everything', t => {
   for (const line of lines) t.equal(line.split('|').length, WORKER_PHASES.length + 3, line)
   t.match(
     lines.find(line => line.startsWith('| ready |')),
-    '| **ready**, announce | · | · | · | · | · |',
+    '| **ready**, announce | · | · | · | · | · | · |',
   )
   t.match(
     lines.find(line => line.startsWith('| tick |')),
-    '| **killed**, kill | · | **stopping**, send-stop | **killed**, kill | · | · |',
+    '| **killed**, kill | · | **stopping**, send-stop | **stopping**, send-stop | **killed**, kill | · | · |',
   )
   t.end()
 })

@@ -31,6 +31,7 @@ t.test('a master that is slow is waited for', async t => {
       app: join(folder, 'app.cjs'),
       socketPath: join(folder, 'w.sock'),
       linkPath: join(folder, 'w.link'),
+      tunnelPath: join(folder, 'w.tunnel'),
       socketMode: 0o660,
       maxRequests: 0,
     },

@@ -25,6 +25,8 @@ const settings: [title: string, lines: string[], expected: object, source?: Para
       harakiriMs: 0,
       workerReloadMercyMs: 60_000,
       reloadMercyMs: 60_000,
+      tunnelMercyMs: 60_000,
+      tunnelIdleMs: 0,
       workerStartMs: 60_000,
       lazyApps: false,
       maxRequests: 0,

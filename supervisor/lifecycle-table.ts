@@ -1,0 +1,59 @@
+/**
+ * Prints the lifecycle table of `worker-phase.ts` for ARCHITECTURE.md, by running every cell once. Called by `test/tidy.ts`, which compares. Pure.
+ */
+
+import {
+  stepWorker,
+  WORKER_PHASES,
+  type WorkerEvent,
+  type WorkerLife,
+  type WorkerMoment,
+  type WorkerPhase,
+  type WorkerStep,
+} from './worker-phase.js'
+
+/** The table as Markdown, for ARCHITECTURE.md: printed by running every cell once, `tick` past the deadline. */
+export function printLifecycleTable(): string {
+  const lines = [
+    `| event \\ phase | ${WORKER_PHASES.join(' | ')} |`,
+    `|---|${WORKER_PHASES.map(() => '---').join('|')}|`,
+  ]
+  for (const event of SAMPLE_EVENTS) {
+    const cells = WORKER_PHASES.map(phase => printStep(phase, stepWorker(sampleLife(phase), event, SAMPLE_MOMENT)))
+    lines.push(`| ${event.type} | ${cells.join(' | ')} |`)
+  }
+  return `${lines.join('\n')}\n`
+}
+
+const HOUR_MS = 3_600_000
+
+const SAMPLE_MOMENT: WorkerMoment = { nowMs: 10, mercyMs: 5, tunnelMercyMs: 5, hasTunnels: false }
+
+const SAMPLE_EVENTS: WorkerEvent[] = [
+  { type: 'ready', bootMs: 1 },
+  { type: 'load-failed', reason: '' },
+  { type: 'retire', why: 'reload' },
+  { type: 'answered' },
+  { type: 'drained' },
+  { type: 'hurry' },
+  { type: 'stop', why: 'stop', mercyMs: 5 },
+  { type: 'blocked', request: '', elapsedMs: 1, inFlight: 1 },
+  { type: 'kill', why: 'stop' },
+  { type: 'ipc-closed' },
+  { type: 'tick' },
+  { type: 'exit', code: 0, signal: null },
+]
+
+function sampleLife(phase: WorkerPhase): WorkerLife {
+  const readyMs = phase === 'booting' ? null : 0
+  // One that lingers has time left, which `hurry` cuts short.
+  const hasDeadline = phase !== 'ready' && phase !== 'killed' && phase !== 'gone'
+  const deadlineMs = hasDeadline ? (phase === 'lingering' ? HOUR_MS : 9) : null
+  return { phase, why: 'start', sinceMs: 0, deadlineMs, startedMs: 0, readyMs, asked: false }
+}
+
+function printStep(from: WorkerPhase, { next, effects }: WorkerStep): string {
+  if (next.phase === from && effects.length === 0) return '·'
+  const names = effects.filter(effect => effect.type !== 'report').map(effect => effect.type)
+  return [`**${next.phase}**`, ...names].join(', ')
+}

@@ -1,0 +1,105 @@
+/** The worker's socket for tunnels: `app/host/tunnel-server.ts`, with a real `http.Server` behind it and hostile peers before it. */
+
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { openTunnelServer } from '../../../app/host/tunnel-server.js'
+import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
+
+const HANDSHAKE = 'GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+
+async function open(t: Test, application: Server) {
+  const path = join(scratchFolder(t), 'tunnel')
+  const tunnels = await openTunnelServer(path, application)
+  const sockets: Socket[] = []
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    void tunnels.close()
+  })
+  const dial = async () => {
+    const socket = connect(path)
+    sockets.push(socket)
+    await once(socket, 'connect')
+    return socket
+  }
+  return { tunnels, dial }
+}
+
+for (const [title, pieces] of [
+  ['in one piece', [`TUNNEL 203.0.113.7 4711 tls\n${HANDSHAKE}early`]],
+  ['byte by byte', [...`TUNNEL 203.0.113.7 4711 tls\n${HANDSHAKE}early`]],
+  ['the line first', ['TUNNEL 203.0.113.7 4711 tls\n', `${HANDSHAKE}early`]],
+] as [string, string[]][]) {
+  t.test(`the application gets an upgrade of the client named: ${title}`, async t => {
+    const server = createServer()
+    const { tunnels, dial } = await open(t, server)
+    const upgrade = once(server, 'upgrade')
+    const peer = await dial()
+    peer.setNoDelay(true)
+    for (const piece of pieces) await new Promise<void>(resolve => peer.write(piece, () => setImmediate(resolve)))
+    const [asked, socket, head] = (await upgrade) as [IncomingMessage, Socket, Buffer]
+    t.match(asked, { url: '/ws', headers: { upgrade: 'websocket' } })
+    t.match(asked.socket, { remoteAddress: '203.0.113.7', remotePort: 4711, remoteFamily: 'IPv4', encrypted: true })
+    let received = head.toString()
+    socket.on('data', chunk => {
+      received += String(chunk)
+    })
+    while (received !== 'early') await new Promise(resolve => setImmediate(resolve))
+    socket.on('data', chunk => socket.write(chunk))
+    peer.write('hello')
+    t.equal(String((await once(peer, 'data'))[0]), 'hello')
+    t.equal(tunnels.open, 1)
+    const closed = tunnels.close()
+    peer.end()
+    socket.end()
+    await closed
+    while (tunnels.open > 0) await new Promise(resolve => setImmediate(resolve))
+  })
+}
+
+t.test('an ordinary answer, and another request on the same connection', async t => {
+  const server = createServer((request, response) => void response.end(request.socket.remoteAddress))
+  const { dial } = await open(t, server)
+  const peer = await dial()
+  for (const line of ['TUNNEL 2001:db8::9 1 tcp\n', '']) {
+    peer.write(`${line}GET / HTTP/1.1\r\nHost: a\r\n\r\n`)
+    t.match(String((await once(peer, 'data'))[0]), /^HTTP\/1\.1 200 OK[\s\S]*2001:db8::9$/)
+  }
+})
+
+for (const [title, text] of [
+  ['no line', HANDSHAKE],
+  ['a line that is none', 'TUNNEL me 1 tcp\n'],
+  ['too long a line', 'T'.repeat(5000)],
+] as [string, string][]) {
+  t.test(`dropped: ${title}`, async t => {
+    const server = createServer(() => t.fail('the application was asked')).on('upgrade', () => t.fail('an upgrade'))
+    const { tunnels, dial } = await open(t, server)
+    const peer = await dial()
+    peer.on('error', () => {}).resume()
+    peer.write(text)
+    await once(peer, 'close')
+    t.equal(tunnels.open, 0)
+  })
+}
+
+t.test('dropped: a peer that ends before its line', async t => {
+  const { tunnels, dial } = await open(t, createServer())
+  const peer = await dial()
+  peer.resume().end('TUNNEL 127.')
+  await once(peer, 'close')
+  t.equal(tunnels.open, 0)
+})
+
+t.test('on the application’s own socket the line means nothing', async t => {
+  const server = createServer(() => t.fail('the application was asked'))
+  server.listen(join(scratchFolder(t), 'app'))
+  await once(server, 'listening')
+  const peer = connect(String(server.address()))
+  peer.write(`TUNNEL 203.0.113.7 1 tcp\n${HANDSHAKE}`)
+  t.match(String((await once(peer, 'data'))[0]), /^HTTP\/1\.1 400 /)
+  peer.destroy()
+  server.close()
+})
