@@ -73,6 +73,10 @@ export interface ProxySettings {
   files: StaticSettings
   harakiriMs: number
   headBytes: number
+  /** Field lines of a head, bytes of its target, bytes of a body. */
+  headFields: number
+  targetBytes: number
+  postBytes: number
   postBufferingBytes: number
   /** Requests that may wait for a worker, and how long. */
   queueRequests: number
@@ -88,6 +92,14 @@ export interface ProxySettings {
   keepAliveMs: number
   /** How long nothing may pass through a tunnel. */
   tunnelIdleMs: number
+  keepAliveRequests: number
+  /** A body's longest silence and its least pace, and how long an answer may wait for its reader. */
+  bodyMs: number
+  bodyBytesPerSecond: number
+  sendMs: number
+  /** Open client connections, in all and of one address. */
+  connections: number
+  connectionsPerAddress: number
   /** Access log: null = none, an empty path = standard output. */
   accessLog: { path: string } | null
   /** `user:hash` for the `metrics` route, null = open. */

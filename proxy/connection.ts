@@ -8,8 +8,10 @@
 
 import type { Socket } from 'node:net'
 import { CLIENT_READ_BYTES, readAccepted } from '../kit/read-buffer.js'
-import { httpDate, monotonicMs } from './clock.js'
-import { type OwnAnswer, titleOf } from './error-response.js'
+import { monotonicMs } from './clock.js'
+import { type ConnectionLimits, clientAddress, takenBytes } from './connection-limits.js'
+import { BodyPace, SendPace } from './deadlines.js'
+import { type OwnAnswer, printAnswer } from './error-response.js'
 import type { Client, Exchange } from './exchange.js'
 import type { Phases } from './phases.js'
 import { isRefusal } from './refusal.js'
@@ -22,17 +24,8 @@ import { overlongHead, parseRequestHead } from './request-head.js'
  */
 const LINGER_BYTES = 256 * 1024
 const LINGER_MS = 2000
-/** How long a slow client may take for what is left of its last answer. */
-const FLUSH_MS = 60_000
 /** A body with no more than this left is read to its end, to keep the connection. */
 const KEEP_BYTES = 64 * 1024
-
-/** Limits of a connection; changed in place when the configuration changes. */
-export interface ConnectionLimits {
-  headBytes: number
-  headMs: number
-  keepAliveMs: number
-}
 
 export class Connection implements Client {
   readonly address: string
@@ -44,6 +37,8 @@ export class Connection implements Client {
   #pending: Buffer | null = null
   #exchange: Exchange | null = null
   #body: RequestBody | null = null
+  /** Has been answered, and the application reads the rest of its body. */
+  #reading: Exchange | null = null
   /** When the state that the deadlines look at began: an idle wait, or the wait for the rest of a head. */
   #sinceMs = monotonicMs()
   /** Nothing more is read as a request: the last answer is out or on its way. */
@@ -54,29 +49,39 @@ export class Connection implements Client {
   /** The kernel has all of the last answer. */
   #flushed = false
   #headBegun = false
-  /** No request has come yet. */
-  #isFresh = true
+  /** Requests that have begun. */
+  #requests = 0
+  /** Of what was under way at the last sweep. */
+  #bodyPace: BodyPace | null = null
+  #sendPace: SendPace | null = null
 
   constructor(socket: Socket, phases: Phases, limits: ConnectionLimits) {
     this.#socket = socket
     this.#phases = phases
     this.#limits = limits
-    this.address = plainAddress(socket.remoteAddress)
+    this.address = clientAddress(socket) ?? '127.0.0.1'
     this.port = socket.remotePort ?? 0
     readAccepted(socket, (buffer, count) => this.#read(buffer, count), CLIENT_READ_BYTES)
     socket.on('drain', () => this.#drained())
     socket.on('end', () => this.#clientEnded())
     // `close` follows and does the work: a client that resets its connection is no news.
-    socket.on('error', () => {})
+    socket.on('error', ignore)
     socket.on('close', () => this.#clientGone())
   }
 
   get closing(): boolean {
-    return this.#last || this.#phases.draining || !(this.#exchange?.head.keepAlive ?? true)
+    return (
+      this.#last ||
+      this.#phases.draining ||
+      this.#requests >= this.#limits.keepAliveRequests ||
+      !(this.#exchange?.head.keepAlive ?? true)
+    )
   }
 
-  get idle(): boolean {
-    return this.#exchange === null
+  /** Since when it has waited for the first byte of a request; infinite: it does not. */
+  get idleSinceMs(): number {
+    const isIdle = this.#mayRead && !this.#last && !this.#headBegun && this.#pending === null
+    return isIdle ? this.#sinceMs : Number.POSITIVE_INFINITY
   }
 
   write(bytes: string | Buffer): boolean {
@@ -88,13 +93,16 @@ export class Connection implements Client {
   }
 
   answer(answer: OwnAnswer): void {
-    const close = this.closing || !this.#canFinishBody()
+    const close = this.closing || !this.#canFinishBody() || this.#awaitsContinue()
     this.#socket.write(printAnswer(answer, close, this.#exchange?.head.method === 'HEAD'), 'latin1')
     this.answerComplete(close)
   }
 
   answerComplete(close: boolean): void {
-    const keep = !close && !this.closing && this.#canFinishBody()
+    const reading = this.#exchange !== null && this.#exchange.reader !== null ? this.#exchange : null
+    const keep = !close && !this.closing && (reading !== null || this.#canFinishBody())
+    this.#reading ??= reading
+    if (this.#requests >= this.#limits.keepAliveRequests) this.#phases.refusals.limited('http-keepalive-requests')
     this.#exchange = null
     this.#sinceMs = monotonicMs()
     if (!keep) return this.#linger()
@@ -129,21 +137,74 @@ export class Connection implements Client {
     return { socket: this.#socket, early }
   }
 
-  /** Applies the deadlines for a head and for an idle connection; called now and then. */
+  /** Applies the deadlines; called now and then. */
   sweep(now: number): void {
-    if (this.#exchange !== null) return
+    if (this.#taken) return
+    if (this.#isStuck(now)) return this.#reset()
+    const exchange = this.#exchange ?? this.#reading
+    if (exchange !== null) return this.#sweepBody(now, exchange)
     const { headMs, keepAliveMs } = this.#limits
     const waited = now - this.#sinceMs
     if (this.#last) {
-      if (waited > (this.#flushed ? LINGER_MS : FLUSH_MS)) this.#socket.destroy()
+      if (this.#flushed && waited > LINGER_MS) this.#socket.destroy()
     } else if (this.#body !== null) {
       if (waited > LINGER_MS) this.#linger()
     } else if (this.#headBegun) {
-      if (headMs > 0 && waited > headMs) this.#refuse(() => this.#phases.headTooSlow(this))
+      if (headMs > 0 && waited > headMs) this.#refuse(() => this.#phases.refusals.neverBegan(this, 'head-too-slow'))
     } else {
-      const limitMs = this.#isFresh ? headMs : keepAliveMs
-      if (limitMs > 0 && waited > limitMs) this.#linger()
+      const limitMs = this.#requests === 0 ? headMs : keepAliveMs
+      if (limitMs === 0 || waited <= limitMs) return
+      this.#phases.refusals.limited(this.#requests === 0 ? 'http-header-timeout' : 'http-keepalive')
+      this.#linger()
     }
+  }
+
+  /** Whether the client has taken nothing for too long of what it is sent. */
+  #isStuck(now: number): boolean {
+    if (this.#socket.writableLength === 0) {
+      this.#sendPace = null
+      return false
+    }
+    const taken = takenBytes(this.#socket)
+    this.#sendPace ??= new SendPace(now, taken)
+    return this.#sendPace.isStuck(now, taken, this.#limits.sendMs)
+  }
+
+  /** A reset, because after a mere close the kernel would keep what is unsent for a client that takes nothing, for minutes. */
+  #reset(): void {
+    this.#phases.refusals.limited('http-send-timeout')
+    // Unix sockets have no reset.
+    if (this.#socket.remoteAddress === undefined) this.#socket.destroy()
+    else this.#socket.resetAndDestroy()
+  }
+
+  #sweepBody(now: number, exchange: Exchange): void {
+    const body = this.#body
+    if (body === null || body.complete) {
+      this.#bodyPace = null
+      return
+    }
+    // An application that has answered is not waited for either.
+    const awaited = this.#reading !== null || !(this.#socket.isPaused() || this.#awaitsContinue())
+    this.#bodyPace ??= new BodyPace(now, body.receivedBytes)
+    const slowness = this.#bodyPace.look(now, body.receivedBytes, awaited, this.#limits)
+    if (slowness !== null) this.#refuse(() => this.#phases.cut(exchange, slowness))
+  }
+
+  /** The client holds its body back until somebody wants it. */
+  #awaitsContinue(): boolean {
+    const exchange = this.#exchange
+    return exchange?.head.expectContinue === true && !exchange.continued && this.#body?.receivedBytes === 0
+  }
+
+  /** Makes room for another connection; called while this one is idle. */
+  evict(): void {
+    this.#linger()
+  }
+
+  /** Its address has too many connections: it is told so, and not listened to. */
+  turnAway(): void {
+    this.#refuse(() => this.#phases.refusals.neverBegan(this, 'too-many-connections'))
   }
 
   /** The proxy goes away: an idle connection ends now, a busy one after its answer. */
@@ -197,7 +258,7 @@ export class Connection implements Client {
         if (typeof taken !== 'number') return this.#refuse(() => this.#phases.refusedBody(this.#exchange, this, taken))
         bytes = bytes.subarray(taken)
         // An answer given meanwhile may have ended the connection and let the body go.
-        if (body.complete && this.#body === body) this.#body = null
+        if (body.complete && this.#body === body) this.#bodyOver()
       } else if (this.#mayRead) {
         const taken = this.#readHead(bytes, bytes.length)
         if (taken === 0) return
@@ -208,6 +269,14 @@ export class Connection implements Client {
       }
     }
     if (this.#last) this.#discard(bytes.length)
+  }
+
+  #bodyOver(): void {
+    this.#body = null
+    if (this.#exchange !== null) return
+    this.#reading = null
+    this.#sinceMs = monotonicMs()
+    if (this.closing) this.#linger()
   }
 
   /** Pipelined requests wait in order; a client that sends more than a head's worth of them waits too. */
@@ -229,7 +298,7 @@ export class Connection implements Client {
     const text = bytes.latin1Slice(start, Math.min(count, start + headBytes + 4))
     const end = text.indexOf('\r\n\r\n')
     if (end < 0 || end > headBytes) {
-      if (text.length > headBytes) this.#refuse(() => this.#phases.refusedHead(this, overlongHead(text)))
+      if (text.length > headBytes) this.#refuse(() => this.#phases.refusals.head(this, overlongHead(text)))
       else this.#wait(bytes.subarray(0, count))
       return 0
     }
@@ -246,16 +315,17 @@ export class Connection implements Client {
   }
 
   #begin(text: string): void {
-    const head = parseRequestHead(text)
-    if (isRefusal(head)) return this.#refuse(() => this.#phases.refusedHead(this, head))
+    const head = parseRequestHead(text, this.#limits)
+    if (isRefusal(head)) return this.#refuse(() => this.#phases.refusals.head(this, head))
     this.#headBegun = false
-    this.#isFresh = false
+    this.#requests += 1
+    this.#bodyPace = null
     const exchange = this.#phases.received(head, this)
     this.#exchange = exchange
     if (exchange.hasBody) {
       this.#body = new RequestBody(head, {
         data: bytes => {
-          if (!exchange.finished && !this.#phases.bodyData(exchange, bytes)) this.pauseBody()
+          if (!this.#phases.bodyData(exchange, bytes)) this.pauseBody()
         },
         end: trailers => this.#phases.bodyEnd(exchange, trailers),
       })
@@ -282,6 +352,7 @@ export class Connection implements Client {
     this.#last = true
     this.#pending = null
     this.#body = null
+    this.#stopReading()
     this.#sinceMs = monotonicMs()
     this.#socket.end(() => {
       this.#flushed = true
@@ -304,23 +375,18 @@ export class Connection implements Client {
     else this.#last = true
   }
 
+  #stopReading(): void {
+    const reading = this.#reading
+    this.#reading = null
+    if (reading !== null) this.#phases.clientGone(reading)
+  }
+
   #clientGone(): void {
+    this.#stopReading()
     const exchange = this.#exchange
     this.#exchange = null
     if (exchange !== null) this.#phases.clientGone(exchange)
   }
 }
 
-/** An HTTP/1.1 answer of the proxy's own, as latin1. */
-export function printAnswer(answer: OwnAnswer, close: boolean, headOnly: boolean): string {
-  let head = `HTTP/1.1 ${titleOf(answer.status)}\r\nDate: ${httpDate()}\r\n`
-  for (const [name, value] of answer.fields) head += `${name}: ${value}\r\n`
-  head += `Content-Length: ${Buffer.byteLength(answer.body)}\r\nConnection: ${close ? 'close' : 'keep-alive'}\r\n\r\n`
-  return headOnly ? head : head + Buffer.from(answer.body).latin1Slice()
-}
-
-/** IPv4 clients of a dual-stack listener come as `::ffff:192.0.2.1`; clients of a unix socket have no address. */
-function plainAddress(address: string | undefined): string {
-  if (address === undefined) return '127.0.0.1'
-  return address.startsWith('::ffff:') ? address.slice(7) : address
-}
+function ignore(): void {}

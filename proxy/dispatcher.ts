@@ -30,6 +30,8 @@ export class Dispatcher {
   readonly #left = new WeakMap<Link, Left>()
   /** Workers whose link broke and of which the master has not said that they are gone: they get another one. */
   readonly #broken = new Map<number, { worker: WorkerAddress; events: LinkEvents }>()
+  /** The last link that broke was never made, for want of a descriptor. */
+  #lacksDescriptors = false
   #settings: ProxySettings
   #waiting: Exchange[] = []
 
@@ -56,6 +58,7 @@ export class Dispatcher {
   }
 
   linked(link: Link): void {
+    this.#lacksDescriptors = false
     if (!link.retiring) link.open = true
     this.pump()
   }
@@ -78,6 +81,7 @@ export class Dispatcher {
   lost(link: Link): void {
     const { worker, events } = link
     this.#links.delete(worker.workerId)
+    this.#lacksDescriptors = link.lacksDescriptor
     if (link.retiring) this.#tellLeft(link, 'nothing')
     else if (!link.dismissed) this.#broken.set(worker.workerId, { worker, events })
   }
@@ -181,7 +185,7 @@ export class Dispatcher {
     this.#waiting = this.#waiting.filter(exchange => exchange.queueDeadlineMs > now)
     for (const exchange of late) {
       exchange.queue = null
-      this.#events.refused(exchange, 'no-worker')
+      this.#events.refused(exchange, this.#lacksDescriptors ? 'no-files' : 'no-worker')
     }
   }
 

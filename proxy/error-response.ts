@@ -4,6 +4,7 @@
  */
 
 import { STATUS_CODES } from 'node:http'
+import { httpDate } from './clock.js'
 import type { Refusal } from './request-head.js'
 
 /**
@@ -35,6 +36,24 @@ export const ERRORS = {
     status: 408,
     retry: 'never',
     message: 'the request head did not arrive in time',
+  },
+  'body-stalled': {
+    source: 'client',
+    status: 408,
+    retry: 'never',
+    message: 'the request body stopped coming',
+  },
+  'body-too-slow': {
+    source: 'client',
+    status: 408,
+    retry: 'never',
+    message: 'the request body came too slowly',
+  },
+  'body-too-large': {
+    source: 'client',
+    status: 413,
+    retry: 'never',
+    message: 'the request body is larger than is allowed',
   },
   'head-too-large': {
     source: 'client',
@@ -91,6 +110,13 @@ export const ERRORS = {
     message: 'too many requests are waiting for a worker',
     retryAfterSeconds: 1,
   },
+  'too-many-connections': {
+    source: 'proxy',
+    status: 503,
+    retry: 'never',
+    message: 'this address has too many connections',
+    retryAfterSeconds: 1,
+  },
   'no-files': {
     source: 'proxy',
     status: 503,
@@ -137,6 +163,14 @@ export function refusalAnswer(refusal: Refusal): OwnAnswer {
     fields,
     body: `${titleOf(refusal.status)}: ${refusal.reason}\n`,
   }
+}
+
+/** An HTTP/1.1 answer of the proxy's own, as latin1. */
+export function printAnswer(answer: OwnAnswer, close: boolean, headOnly: boolean): string {
+  let head = `HTTP/1.1 ${titleOf(answer.status)}\r\nDate: ${httpDate()}\r\n`
+  for (const [name, value] of answer.fields) head += `${name}: ${value}\r\n`
+  head += `Content-Length: ${Buffer.byteLength(answer.body)}\r\nConnection: ${close ? 'close' : 'keep-alive'}\r\n\r\n`
+  return headOnly ? head : head + Buffer.from(answer.body).latin1Slice()
 }
 
 export function titleOf(status: number): string {

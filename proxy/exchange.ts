@@ -66,6 +66,9 @@ export class Exchange {
   /** Bytes that the link may still take without credit. */
   bodyWindow = 0
 
+  /** Where the application reads on though its answer is complete; null: nobody does. */
+  reader: Link | null = null
+
   /** The attempt under way, see `link.ts`. */
   link: Link | null = null
   linkId = 0
@@ -90,6 +93,11 @@ export class Exchange {
     this.startMs = startMs
     this.bodyComplete = head.length === 0 && !head.chunked
     this.kept = this.bodyComplete ? NOTHING : []
+  }
+
+  /** Under which requests are counted; `-` before there is a route. */
+  get mount(): string {
+    return this.route?.mount ?? '-'
   }
 
   get hasBody(): boolean {

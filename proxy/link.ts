@@ -23,6 +23,7 @@ import { IdTable } from '../kit/id-table.js'
 import type { WorkerAddress } from '../kit/messages.js'
 import { LINK_READ_BYTES, readOption } from '../kit/read-buffer.js'
 import { monotonicMs } from './clock.js'
+import { isOutOfDescriptors } from './descriptors.js'
 import type { Exchange } from './exchange.js'
 
 /** What a link tells; each exchange gets exactly one of `answered`, `aborted`, `lost`, unless it was released before. */
@@ -35,6 +36,8 @@ export interface LinkEvents {
   aborted(exchange: Exchange): void
   /** The worker is gone, and these were in flight. */
   lost(link: Link, exchanges: Exchange[]): void
+  /** The application has answered this one long ago and does not read on any more. */
+  readingStopped(exchange: Exchange): void
   /** Something was in flight and is not any more. */
   freed(link: Link): void
 }
@@ -55,6 +58,8 @@ export class Link {
   readonly #writer: FrameWriter
   readonly #reader = new FrameReader((type, id, bytes, start, end) => this.#frame(type, id, bytes, start, end))
   readonly #exchanges = new IdTable<Exchange>()
+  /** Answered ones whose body the application goes on reading. */
+  readonly #readers = new Map<number, Exchange>()
   /** Requests that must not be sent twice and that the worker has not acknowledged yet, in the order of sending. */
   #unseen: Exchange[] = []
   #lastId: number
@@ -66,6 +71,8 @@ export class Link {
   dismissed = false
   /** Its loop was found blocked; the master has been asked to kill it. */
   condemned = false
+  /** It could not be opened, although the worker may be there. */
+  lacksDescriptor = false
   tunnels = 0
   requests = 0
   /** When the ping that has no answer yet was sent, 0 = all answered. */
@@ -89,12 +96,14 @@ export class Link {
     this.#writer = new FrameWriter(this.#socket)
     this.#writer.send(frame(FRAME.hello, 0, LINK_VERSION))
     // The close event follows and does the work: ECONNRESET of a worker that was killed.
-    this.#socket.on('error', () => {})
+    this.#socket.on('error', error => {
+      this.lacksDescriptor = isOutOfDescriptors(error)
+    })
     this.#socket.on('close', () => this.#lose())
   }
 
   get inFlight(): number {
-    return this.#exchanges.size
+    return this.#exchanges.size + this.#readers.size
   }
 
   /** Oldest first. */
@@ -141,6 +150,13 @@ export class Link {
 
   endBody(exchange: Exchange): void {
     this.#writer.send(frame(FRAME.end, exchange.linkId, exchange.bodyTrailers))
+    if (exchange.reader === this) this.#forgetReader(exchange)
+  }
+
+  /** The rest of the body will not come. The application is told. */
+  stopReading(exchange: Exchange): void {
+    this.#writer.send(frame(FRAME.abort, exchange.linkId))
+    this.#forgetReader(exchange)
   }
 
   /** Gives up on the answer: the client is gone or the deadline passed. The worker is told. */
@@ -168,7 +184,7 @@ export class Link {
 
   #nextId(): number {
     do this.#lastId = this.#lastId === MAX_ID ? 1 : this.#lastId + 1
-    while (!this.#exchanges.isFree(this.#lastId))
+    while (!this.#exchanges.isFree(this.#lastId) || (this.#readers.size > 0 && this.#readers.has(this.#lastId)))
     return this.#lastId
   }
 
@@ -261,13 +277,33 @@ export class Link {
     this.#exchanges.delete(exchange.linkId)
     this.#forgetUnseen(exchange)
     exchange.link = null
-    // The application has answered without reading all of the body: nobody will.
-    if (!exchange.bodyComplete) this.#writer.send(frame(FRAME.abort, exchange.linkId))
+    if (!exchange.bodyComplete) this.#settleBody(exchange, flags)
     this.events.answered(exchange, (flags & RESPONSE_FLAG.close) !== 0, now)
     this.events.freed(this)
   }
 
+  /** The application has answered without reading all of the body: it goes on, as with a connection of its own, or nobody reads the rest. */
+  #settleBody(exchange: Exchange, flags: number): void {
+    if ((flags & RESPONSE_FLAG.readsOn) === 0) {
+      this.#writer.send(frame(FRAME.abort, exchange.linkId))
+      return
+    }
+    this.#readers.set(exchange.linkId, exchange)
+    exchange.reader = this
+  }
+
+  #forgetReader(exchange: Exchange): void {
+    this.#readers.delete(exchange.linkId)
+    exchange.reader = null
+    this.events.freed(this)
+  }
+
   #aborted(id: number): void {
+    const reader = this.#readers.get(id)
+    if (reader !== undefined) {
+      this.#forgetReader(reader)
+      this.events.readingStopped(reader)
+    }
     const exchange = this.#exchanges.get(id)
     if (exchange === undefined) return
     this.#exchanges.delete(id)
@@ -298,7 +334,7 @@ export class Link {
   }
 
   #credit(id: number, bytes: number): void {
-    const exchange = this.#exchanges.get(id)
+    const exchange = this.#exchanges.get(id) ?? this.#readers.get(id)
     if (exchange === undefined) return
     exchange.bodyWindow += bytes
     if (exchange.bodyWindow > 0) exchange.client.resumeBody()
@@ -329,6 +365,12 @@ export class Link {
     this.#exchanges.clear()
     this.#unseen = []
     for (const exchange of exchanges) exchange.link = null
+    const readers = [...this.#readers.values()]
+    this.#readers.clear()
     this.events.lost(this, exchanges)
+    for (const exchange of readers) {
+      exchange.reader = null
+      this.events.readingStopped(exchange)
+    }
   }
 }

@@ -18,6 +18,7 @@ import { HarakiriClock, type HarakiriEvents } from './harakiri.js'
 import type { Link, LinkEvents } from './link.js'
 import type { MetricsPage } from './metrics-page.js'
 import type { Refusal } from './refusal.js'
+import { Refusals } from './refusals.js'
 import type { RequestHead } from './request-head.js'
 import type { RequestMetrics } from './request-metrics.js'
 import { verdictOn } from './rescue.js'
@@ -42,13 +43,11 @@ export interface PhasesWorld {
   event(name: string, fields: Record<string, string | number>): void
 }
 
-/** The mount under which requests are counted that never got to a route. */
-const NO_MOUNT = '-'
-
 export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   readonly dispatcher: Dispatcher
   readonly tunnels: Tunnels
   readonly upstreams: Upstreams
+  readonly refusals: Refusals
   readonly #world: PhasesWorld
   readonly #harakiri: HarakiriClock
   #routes: RouteTable
@@ -69,6 +68,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
       broken: exchange => this.#break(exchange),
       expired: exchange => this.expired(exchange),
     })
+    this.refusals = new Refusals(world)
   }
 
   /** A new configuration: requests from now on follow it. */
@@ -97,7 +97,8 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     } else exchange.path = path
     const route = this.#routes.match(exchange.path)
     exchange.route = route
-    if (route === null || route.kind === 'app') this.#application(exchange, route, exchange.startMs)
+    if (this.#isTooLarge(exchange.head.length)) this.#fail(exchange, 'body-too-large')
+    else if (route === null || route.kind === 'app') this.#application(exchange, route, exchange.startMs)
     else if (route.kind === 'static') this.#file(exchange, [route.folder], route)
     else if (route.kind === 'upstream') this.#toWorker(exchange, exchange.startMs)
     else this.#metrics(exchange)
@@ -177,8 +178,13 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
 
   /** A piece of the body. False: read no more of it until `resumeBody`. */
   bodyData(exchange: Exchange, bytes: Buffer): boolean {
-    if (exchange.finished) return true
+    if (exchange.finished && exchange.reader === null) return true
     this.#keep(exchange, bytes)
+    if (this.#isTooLarge(exchange.keptBytes)) {
+      this.cut(exchange, 'body-too-large')
+      return true
+    }
+    if (exchange.reader !== null) return exchange.reader.sendBody(exchange, bytes)
     if (exchange.link !== null) return exchange.link.sendBody(exchange, bytes)
     if (exchange.upstream !== null) return exchange.upstream.sendBody(bytes)
     const { postBufferingBytes } = this.#world.settings
@@ -196,6 +202,10 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     return exchange.keptBytes < (exchange.dispatched ? WINDOW_BYTES : Math.max(WINDOW_BYTES, postBufferingBytes))
   }
 
+  #isTooLarge(bodyBytes: number): boolean {
+    return bodyBytes > (this.#world.settings.postBytes || Number.POSITIVE_INFINITY)
+  }
+
   /** A body that outgrows the window is let go once a worker has it: it cannot be sent again. */
   #keep(exchange: Exchange, bytes: Buffer): void {
     exchange.keptBytes += bytes.length
@@ -207,7 +217,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   bodyEnd(exchange: Exchange, trailers: string): void {
     exchange.bodyComplete = true
     exchange.bodyTrailers = trailers
-    if (exchange.finished) return
+    if (exchange.finished) return exchange.reader?.endBody(exchange)
     if (exchange.link !== null) {
       exchange.link.endBody(exchange)
       this.#startClock(exchange, monotonicMs())
@@ -216,7 +226,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   }
 
   assigned(exchange: Exchange, link: Link, now: number): void {
-    if (exchange.queuedMs > 0) this.#world.metrics.queued(mountOf(exchange), (now - exchange.queuedMs) / 1000)
+    if (exchange.queuedMs > 0) this.#world.metrics.queued(exchange.mount, (now - exchange.queuedMs) / 1000)
     exchange.queuedMs = 0
     exchange.dispatchMs = now
     if (isTunnel(exchange)) return this.#tunnel(exchange, link, now)
@@ -258,11 +268,10 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   }
 
   expired(exchange: Exchange): void {
-    this.#world.metrics.harakiri(mountOf(exchange))
+    this.#world.metrics.harakiri(exchange.mount)
     const elapsedMs = Math.round(monotonicMs() - exchange.dispatchMs)
     this.#world.event('request-harakiri', { request: exchange.title, elapsedMs, slot: exchange.slot })
-    exchange.link?.release(exchange)
-    exchange.cancel?.()
+    this.#letGo(exchange)
     this.#fail(exchange, 'deadline')
   }
 
@@ -274,6 +283,11 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
 
   answered(exchange: Exchange, close: boolean, now: number): void {
     this.#finish(exchange, close, now)
+  }
+
+  /** What is left of the body has nowhere to go. */
+  readingStopped(exchange: Exchange): void {
+    exchange.client.answerComplete(true)
   }
 
   aborted(exchange: Exchange): void {
@@ -344,37 +358,20 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   }
 
   clientGone(exchange: Exchange): void {
-    if (exchange.finished) return
+    if (exchange.finished) return exchange.reader?.stopReading(exchange)
     if (!exchange.answerBegun) exchange.status = 499
     this.#close(exchange)
-    exchange.queue?.leave(exchange)
-    exchange.link?.release(exchange)
-    exchange.cancel?.()
+    this.#letGo(exchange)
   }
 
   #close(exchange: Exchange, now = monotonicMs()): void {
     exchange.finished = true
     exchange.kept = null
-    const mount = mountOf(exchange)
+    const mount = exchange.mount
     const { metrics, accessLog } = this.#world
     metrics.finished(mount, exchange.head.method, exchange.status, (now - exchange.startMs) / 1000)
     if (exchange.firstByteMs > 0) metrics.firstByte(mount, (exchange.firstByteMs - exchange.dispatchMs) / 1000)
     accessLog?.write(exchange, now)
-  }
-
-  // Messages that never became an exchange.
-
-  refusedHead(client: Client, refusal: Refusal): void {
-    this.#world.metrics.refused(refusal.refused)
-    this.#world.accessLog?.writeRefused(client.address, refusal.status)
-    client.answer(refusalAnswer(refusal))
-  }
-
-  headTooSlow(client: Client): void {
-    const answer = errorAnswer('head-too-slow')
-    this.#world.metrics.error('head-too-slow')
-    this.#world.accessLog?.writeRefused(client.address, answer.status)
-    client.answer(answer)
   }
 
   /** The body turned out not to be framed as it should; whoever has the request must not take it for complete. */
@@ -382,14 +379,24 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     this.#world.metrics.refused(refusal.refused)
     // Its answer is complete and may be on its way still.
     if (exchange === null || exchange.finished) return client.answerComplete(true)
-    exchange.queue?.leave(exchange)
-    exchange.link?.release(exchange)
-    exchange.cancel?.()
+    this.#letGo(exchange)
     if (exchange.answerBegun) this.#break(exchange)
     else this.#answer(exchange, refusalAnswer(refusal))
   }
-}
 
-function mountOf(exchange: Exchange): string {
-  return exchange.route?.mount ?? NO_MOUNT
+  /** The body passes a limit; the application is told by ABORT. */
+  cut(exchange: Exchange, code: ErrorCode): void {
+    this.#letGo(exchange)
+    if (!exchange.finished) return this.#fail(exchange, code)
+    this.#world.metrics.error(code)
+    exchange.client.answerComplete(true)
+  }
+
+  /** Whoever works for it stops. */
+  #letGo(exchange: Exchange): void {
+    exchange.queue?.leave(exchange)
+    exchange.link?.release(exchange)
+    exchange.reader?.stopReading(exchange)
+    exchange.cancel?.()
+  }
 }

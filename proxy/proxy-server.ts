@@ -6,9 +6,12 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { reasonOf } from '../kit/failure.js'
 import type { EventFields } from '../kit/log.js'
 import type { MasterToProxy, ProxySettings, ProxyToMaster } from '../kit/messages.js'
+import { AcceptGate } from './accept-gate.js'
 import { AccessLog } from './access-log.js'
 import { monotonicMs } from './clock.js'
-import { Connection, type ConnectionLimits } from './connection.js'
+import { Connection } from './connection.js'
+import { AddressCounts, type ConnectionLimits, clientAddress, connectionLimits } from './connection-limits.js'
+import { descriptorLimit } from './descriptors.js'
 import type { Link } from './link.js'
 import { MetricsPage } from './metrics-page.js'
 import { Phases } from './phases.js'
@@ -33,13 +36,16 @@ export class ProxyServer {
   readonly #accessLog: AccessLog | null
   readonly #timers: NodeJS.Timeout[] = []
   readonly #limits: ConnectionLimits
+  readonly #addresses = new AddressCounts()
+  readonly #gate: AcceptGate
+  #settings: ProxySettings
   #sweeps = 0
   #onIdle: (() => void) | null = null
 
   constructor(configure: Configure, tell: (message: ProxyToMaster) => void) {
     this.#tell = tell
-    const { headBytes, headMs, keepAliveMs } = configure.settings
-    this.#limits = { headBytes, headMs, keepAliveMs }
+    this.#settings = configure.settings
+    this.#limits = connectionLimits(configure.settings)
     this.#page = new MetricsPage(requestId => tell({ type: 'metrics-wanted', requestId }))
     this.#page.auth = configure.settings.metricsAuth
     const { accessLog } = configure.settings
@@ -53,6 +59,13 @@ export class ProxyServer {
       linked: workerId => tell({ type: 'worker-linked', workerId }),
       left: (workerId, requests, tunnels) => this.#left(workerId, requests, tunnels),
       blocked: (link, request, elapsedMs) => this.#blocked(link, request, elapsedMs),
+      event: (name, fields) => this.#event(name, fields),
+    })
+    this.#gate = new AcceptGate(configure.settings.connections, {
+      connections: this.#connections,
+      now: monotonicMs,
+      descriptorLimit,
+      limited: name => this.#metrics.limited(name),
       event: (name, fields) => this.#event(name, fields),
     })
   }
@@ -115,6 +128,7 @@ export class ProxyServer {
       server.once('error', reject)
       server.listen({ fd, backlog }, () => {
         server.removeListener('error', reject)
+        this.#gate.add(server)
         server.on('error', error => this.#event('accept-trouble', { why: reasonOf(error) }))
         resolve()
       })
@@ -125,15 +139,24 @@ export class ProxyServer {
     this.#metrics.connections += 1
     const connection = new Connection(socket, this.#phases, this.#limits)
     this.#connections.add(connection)
+    const address = clientAddress(socket)
     socket.on('close', () => {
       this.#connections.delete(connection)
+      if (address !== null) this.#addresses.leave(address)
+      this.#gate.closed()
       if (this.#connections.size === 0) this.#onIdle?.()
     })
+    this.#gate.accepted(socket)
+    if (address === null) return
+    const { connectionsPerAddress } = this.#settings
+    const ofAddress = this.#addresses.enter(address)
+    if (connectionsPerAddress > 0 && ofAddress > connectionsPerAddress) connection.turnAway()
   }
 
   #apply(settings: ProxySettings): void {
-    const { headBytes, headMs, keepAliveMs } = settings
-    Object.assign(this.#limits, { headBytes, headMs, keepAliveMs })
+    this.#settings = settings
+    Object.assign(this.#limits, connectionLimits(settings))
+    this.#gate.mostConnections = settings.connections
     this.#page.auth = settings.metricsAuth
     this.#phases.apply(settings)
   }
@@ -154,6 +177,7 @@ export class ProxyServer {
     this.#sweeps += 1
     if (this.#sweeps % SWEEPS_PER_CONNECTION_SWEEP !== 0) return
     for (const connection of this.#connections) connection.sweep(now)
+    this.#gate.sweep()
   }
 
   #ship(): void {

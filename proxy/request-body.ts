@@ -18,6 +18,8 @@ export class RequestBody {
   readonly #chunked: ChunkedDecoder | null
   #left: number
   complete = false
+  /** Bytes that have come, with the framing of chunks. */
+  receivedBytes = 0
   /** Bytes that are known to come, 0 where the body is chunked. */
   get leftBytes(): number {
     return this.#left
@@ -31,6 +33,7 @@ export class RequestBody {
 
   /** Takes what belongs to the body; the number of bytes taken, or why the rest cannot be believed. */
   feed(bytes: Buffer): number | Refusal {
+    this.receivedBytes += bytes.length
     return this.#chunked === null ? this.#feedLength(bytes) : this.#feedChunks(this.#chunked, bytes)
   }
 

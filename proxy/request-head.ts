@@ -46,11 +46,14 @@ export interface RequestHead {
   forwarding: string[] | null
 }
 
-/** Node's own parser keeps some 1,000 to 2,000 fields and drops the rest in silence; nobody sends that many in good faith. */
-export const MAX_FIELD_LINES = 1000
+export interface HeadLimits {
+  /** Node's own parser keeps some 1,000 to 2,000 fields and drops the rest in silence; nobody sends that many in good faith. */
+  headFields: number
+  targetBytes: number
+}
 
-/** The head's own bound is an option; however large that is, targets end here, where no client and no log can use them. */
-export const MAX_TARGET_LENGTH = 65_536
+/** As far as the options go. */
+export const MOST_HEAD: HeadLimits = { headFields: 1000, targetBytes: 65_536 }
 
 /** 2^53 - 1 has 16 digits; more could only be zeros in front, which nobody sends in good faith. */
 const MAX_LENGTH_DIGITS = 16
@@ -78,15 +81,17 @@ interface Draft {
  * Parses the request line and the field lines, as one latin1 string without the empty line at their end. Empty lines before
  * the request line are the caller's to skip, and the head's total size is the caller's to bound (`overlongHead`).
  */
-export function parseRequestHead(text: string): RequestHead | Refusal {
+export function parseRequestHead(text: string, limits = MOST_HEAD): RequestHead | Refusal {
   const malformed = malformation(text)
   if (malformed !== null) return REFUSALS[malformed]
   const lineEnd = text.indexOf('\r\n')
   const draft = blankDraft()
   const refused =
     lineEnd === -1
-      ? (takeRequestLine(draft, text) ?? settle(draft))
-      : (takeRequestLine(draft, text.slice(0, lineEnd)) ?? takeFields(draft, text, lineEnd + 2) ?? settle(draft))
+      ? (takeRequestLine(draft, text, limits) ?? settle(draft))
+      : (takeRequestLine(draft, text.slice(0, lineEnd), limits) ??
+        takeFields(draft, text, lineEnd + 2, limits) ??
+        settle(draft))
   return refused === null ? draft.head : REFUSALS[refused]
 }
 
@@ -162,14 +167,15 @@ function blankDraft(): Draft {
 }
 
 /** RFC 9112 §3: method SP target SP version, with nothing else around and between. */
-function takeRequestLine(draft: Draft, line: string): RefusalCode | null {
+function takeRequestLine(draft: Draft, line: string, limits: HeadLimits): RefusalCode | null {
   const methodEnd = line.indexOf(' ')
   const targetEnd = line.length - VERSION_LENGTH
   if (methodEnd <= 0 || methodEnd >= targetEnd) return explainRequestLine(line)
   if (line.endsWith(' HTTP/1.1')) draft.head.httpMinor = 1
   else if (line.endsWith(' HTTP/1.0')) draft.head.httpMinor = 0
   else return explainRequestLine(line)
-  return takeMethod(draft.head, line.slice(0, methodEnd)) ?? takeTarget(draft, line.slice(methodEnd + 1, targetEnd))
+  const target = line.slice(methodEnd + 1, targetEnd)
+  return takeMethod(draft.head, line.slice(0, methodEnd)) ?? takeTarget(draft, target, limits)
 }
 
 const VERSION_LENGTH = ' HTTP/1.1'.length
@@ -198,11 +204,11 @@ function takeOtherMethod(head: RequestHead, method: string): RefusalCode | null 
  * RFC 9112 §3.2. Printable ASCII but `#`. A backslash is refused in the path, where URL parsers of applications take it for a
  * slash, and passes in the query, where browsers send it as it is.
  */
-function takeTarget(draft: Draft, target: string): RefusalCode | null {
+function takeTarget(draft: Draft, target: string, limits: HeadLimits): RefusalCode | null {
   const { head } = draft
   head.target = target
   if (BAD_TARGET.test(target)) return 'bad-target'
-  if (target.length > MAX_TARGET_LENGTH) return 'target-too-long'
+  if (target.length > limits.targetBytes) return 'target-too-long'
   if (target.charCodeAt(0) === SLASH) return null
   if (target === '*') return head.method === 'OPTIONS' ? null : 'bad-target'
   return takeAbsoluteTarget(draft, target)
@@ -224,11 +230,11 @@ function takeAbsoluteTarget(draft: Draft, target: string): RefusalCode | null {
 }
 
 /** Takes all field lines; `malformation` has seen that each is `token ":" value`. */
-function takeFields(draft: Draft, text: string, start: number): RefusalCode | null {
+function takeFields(draft: Draft, text: string, start: number, limits: HeadLimits): RefusalCode | null {
   let headers = ''
   let lines = 0
   for (let at = start, end: number; at < text.length; at = end + 2) {
-    if (++lines > MAX_FIELD_LINES) return 'too-many-fields'
+    if (++lines > limits.headFields) return 'too-many-fields'
     const colon = text.indexOf(':', at)
     end = text.indexOf('\r\n', colon)
     if (end === -1) end = text.length

@@ -5,6 +5,9 @@
 
 import { METHODS } from 'node:http'
 import type { MetricFamily, MetricSample } from '../kit/metric-family.js'
+import type { ErrorCode } from './error-response.js'
+import { type LimitName, limitBehind } from './limit-names.js'
+import type { RefusalCode } from './refusal.js'
 import { TunnelMetrics } from './tunnel-metrics.js'
 
 /** Upper bounds in seconds, from a memory answer to a slow report. */
@@ -124,6 +127,7 @@ export class RequestMetrics {
   readonly #refusals = new Tally()
   readonly #errors = new Tally()
   readonly tunnels = new TunnelMetrics()
+  readonly #limits = new Tally()
   connections = 0
 
   finished(mount: string, method: string, status: number, seconds: number): void {
@@ -153,12 +157,19 @@ export class RequestMetrics {
     this.#rescues.add(outcome)
   }
 
-  refused(code: string): void {
+  refused(code: RefusalCode): void {
     this.#refusals.add(code)
+    this.#limited(code)
   }
 
-  error(code: string): void {
+  error(code: ErrorCode): void {
     this.#errors.add(code)
+    this.#limited(code)
+  }
+
+  /** A limit that shows in no answer of the proxy's own. */
+  limited(name: LimitName): void {
+    this.#limits.add(name)
   }
 
   families(load: ProxyLoad): MetricFamily[] {
@@ -187,6 +198,11 @@ export class RequestMetrics {
         'Answers that a proxy gave in its own name, by reason.',
         this.#errors.samples('reason'),
       ),
+      counter(
+        'daimyo_limits_total',
+        'Times that a limit cut something off or held it back, by the option that sets it.',
+        this.#limits.samples('limit'),
+      ),
       counter('daimyo_connections_total', 'Client connections accepted.', [{ labels: {}, value: this.connections }]),
       counter('daimyo_access_log_lost_bytes_total', 'Bytes of the access log lost to a slow or full disk.', [
         { labels: {}, value: load.accessLogLostBytes },
@@ -195,6 +211,11 @@ export class RequestMetrics {
       gauge('daimyo_queued_requests', 'Requests waiting for a worker now.', load.queued),
       ...this.tunnels.families(load.tunnels),
     ]
+  }
+
+  #limited(code: ErrorCode | RefusalCode): void {
+    const name = limitBehind(code)
+    if (name !== undefined) this.#limits.add(name)
   }
 }
 

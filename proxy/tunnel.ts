@@ -20,7 +20,7 @@ export interface TunnelTarget {
 /** What comes of a handshake: exactly one of these, after any number of `interim`. */
 export interface HandshakeEnd {
   /** The connection could not be made: the upstream never saw the request. */
-  unreachable(): void
+  unreachable(why: Error): void
   /** The answer is not HTTP, or the upstream hung up before it gave one. */
   badAnswer(): void
   /** 101. The socket is paused and has no listeners; `rest` came behind the head. */
@@ -40,12 +40,13 @@ export function openTunnel(exchange: Exchange, target: TunnelTarget, end: Handsh
   let connected = false
   let received: Buffer = Buffer.alloc(0)
   let interimHeads = 0
-  const fail = () => {
+  const fail = (why: Error) => {
     upstream.removeAllListeners().on('error', () => {})
     upstream.destroy()
     if (connected) end.badAnswer()
-    else end.unreachable()
+    else end.unreachable(why)
   }
+  const hangUp = () => fail(new Error('no answer'))
   const read = (chunk: Buffer) => {
     received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
     for (;;) {
@@ -53,17 +54,17 @@ export function openTunnel(exchange: Exchange, target: TunnelTarget, end: Handsh
       if (headEnd < 0 && received.length < MAX_HEAD_BYTES) return
       const head = headEnd < 0 ? '' : received.latin1Slice(0, headEnd + 4)
       const status = statusOf(head)
-      if (status === null) return fail()
+      if (status === null) return hangUp()
       received = received.subarray(headEnd + 4)
       if (status >= 200 || status === 101) return decide(status, head)
       interimHeads += 1
-      if (interimHeads > MOST_INTERIM_HEADS) return fail()
+      if (interimHeads > MOST_INTERIM_HEADS) return hangUp()
       end.interim(head)
     }
   }
   const decide = (status: number, head: string) => {
     upstream.pause()
-    upstream.removeListener('data', read).removeListener('end', fail).removeListener('close', fail)
+    upstream.removeListener('data', read).removeListener('end', hangUp).removeListener('close', hangUp)
     upstream.removeListener('error', fail).on('error', () => {})
     if (status === 101) end.switched(upstream, head, received)
     else end.refused(upstream, head, received, status)
@@ -72,7 +73,7 @@ export function openTunnel(exchange: Exchange, target: TunnelTarget, end: Handsh
     connected = true
     upstream.write(target.preamble + printRequest(exchange), 'latin1')
   })
-  upstream.on('data', read).on('end', fail).on('close', fail).on('error', fail)
+  upstream.on('data', read).on('end', hangUp).on('close', hangUp).on('error', fail)
   return () => {
     upstream.removeAllListeners().on('error', () => {})
     upstream.destroy()

@@ -7,6 +7,7 @@ import { connect, type Socket } from 'node:net'
 import type { UpstreamAddress } from '../kit/messages.js'
 import { printPreamble } from '../kit/tunnel-preamble.js'
 import { monotonicMs } from './clock.js'
+import { isOutOfDescriptors } from './descriptors.js'
 import type { Dispatcher } from './dispatcher.js'
 import type { ErrorCode } from './error-response.js'
 import type { Client, Exchange } from './exchange.js'
@@ -111,7 +112,7 @@ export class Tunnels {
       outcome.failed(code)
     }
     const giveUp = openTunnel(exchange, target, {
-      unreachable: () => fail('no-tunnel'),
+      unreachable: why => fail(isOutOfDescriptors(why) ? 'no-files' : 'no-tunnel'),
       badAnswer: () => fail('bad-answer'),
       interim: head => void client.write(head),
       switched: (upstream, head, rest) => {

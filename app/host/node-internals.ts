@@ -113,6 +113,12 @@ export function dumpUnread(request: IncomingMessage): void {
   if (!doors._consuming) doors._dump()
 }
 
+/** The application has begun to read the body, or is about to: a stream that was told to flow does so from the next tick on. */
+export function isConsumed(request: IncomingMessage): boolean {
+  const { _consuming } = request as unknown as RequestDoors
+  return _consuming || request.readableFlowing === true || request.listenerCount('readable') > 0
+}
+
 export function emitClose(response: ServerResponse): void {
   const doors = response as unknown as ResponseDoors
   if (doors._closed) return

@@ -26,6 +26,7 @@ import {
   detachSocket,
   dumpUnread,
   emitClose,
+  isConsumed,
   type NodeInternals,
   promisedBytes,
 } from './node-internals.js'
@@ -85,6 +86,8 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   #over = false
   /** The application has destroyed its socket. */
   #broken = false
+  /** The answer is complete, the body is not, and the application goes on reading it. */
+  #readsOn = false
   /** Request body bytes handed to the application and not yet returned as credit. */
   #bodyHeld = 0
   #bodyPaused = false
@@ -137,6 +140,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   abort(): void {
     this.#over = true
     this.#uncount()
+    this.#readsOn = false
     this.#drop()
     this.#socket.destroy()
     this.#request.destroy(resetError())
@@ -174,8 +178,9 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
 
   /** By the application, unless the request is over. What follows from it comes where that of a closed handle would. */
   socketDestroyed(gone: () => void): void {
-    if (this.#over) return process.nextTick(gone)
+    if (this.#over && !this.#readsOn) return process.nextTick(gone)
     this.#over = true
+    this.#readsOn = false
     this.#broken = true
     this.#home.writer.send(frame(FRAME.abort, this.id))
     this.#drop()
@@ -200,7 +205,10 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   #complete(trailers: string): void {
     const lost = this.#has(REQUEST_FLAG.body) && (this.#request.destroyed || this.#broken)
     if (!lost) completeRequest(this.#request, trailers === '' ? [] : trailers.split('\n'))
-    if (this.#over) this.#home.forget(this.id)
+    if (!this.#over) return
+    if (this.#readsOn && this.#socket.listenerCount('close') > 0) this.#socket.destroy()
+    this.#readsOn = false
+    this.#home.forget(this.id)
   }
 
   #keep(take: () => void): void {
@@ -322,13 +330,16 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
       return
     }
     const close = closesConnection(this.#response) ? RESPONSE_FLAG.close : 0
+    // As with a connection of its own: one that is to be closed is closed, whatever is still to come.
+    this.#readsOn = close === 0 && !this.#request.complete && isConsumed(this.#request)
+    const flags = close | (this.#readsOn ? RESPONSE_FLAG.readsOn : 0)
     if (this.#headSent) {
       this.#flushReady()
-      this.#home.writer.send(frame(FRAME.end, this.id, String.fromCharCode(close)))
+      this.#home.writer.send(frame(FRAME.end, this.id, String.fromCharCode(flags)))
     } else {
       const ready = this.#ready
       this.#ready = ''
-      this.#sendHead(ready, close | RESPONSE_FLAG.complete)
+      this.#sendHead(ready, flags | RESPONSE_FLAG.complete)
     }
     this.#over = true
     if (this.#request.complete) this.#home.forget(this.id)
@@ -344,7 +355,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     if (this.#response.socket !== null) detachSocket(this.#response, this.#socket)
     process.nextTick(emitClose, this.#response)
     this.#uncount()
-    if (this.#socket.listenerCount('close') > 0) this.#socket.destroy()
+    if (this.#socket.listenerCount('close') > 0 && !this.#readsOn) this.#socket.destroy()
   }
 
   #returnCredit(): void {

@@ -135,6 +135,30 @@ export const OPTIONS = {
     example: 'listen = 4096',
     setting: 'backlog',
   },
+  'http-connections': {
+    section: 'front',
+    kind: kind.wholeNumber(1, 1_000_000),
+    default: '16384',
+    takesEffect: 'live',
+    replaces: { nginx: 'worker_connections' },
+    summary:
+      'Connections of clients that one proxy has open at a time. At the limit the connections that have been idle' +
+      ' longest are closed, and new ones wait in the backlog (`listen`) until there is room.',
+    example: 'http-connections = 4096',
+    setting: 'connections',
+  },
+  'http-connections-per-address': {
+    section: 'front',
+    kind: kind.wholeNumber(0, 1_000_000),
+    default: '0',
+    takesEffect: 'live',
+    replaces: { nginx: 'limit_conn' },
+    summary:
+      'Connections that one proxy has open with one client address at a time; of IPv6 the first 64 bits count. One' +
+      ' more: 503. Clients of a unix socket have no address and no limit. 0: none.',
+    example: 'http-connections-per-address = 100',
+    setting: 'connectionsPerAddress',
+  },
   mount: {
     section: 'front',
     kind: kind.urlPath,
@@ -238,6 +262,38 @@ export const OPTIONS = {
     example: 'buffer-size = 32k',
     setting: 'headBytes',
   },
+  'http-header-count': {
+    section: 'requests',
+    kind: kind.wholeNumber(10, 1000),
+    default: '1000',
+    takesEffect: 'live',
+    replaces: { nginx: 'max_headers' },
+    summary: 'Header fields that a request may have. One more: 431.',
+    example: 'http-header-count = 100',
+    setting: 'headFields',
+  },
+  'http-uri-size': {
+    section: 'requests',
+    kind: kind.size(64, 64 * 1024),
+    default: '8k',
+    takesEffect: 'live',
+    replaces: { nginx: 'large_client_header_buffers' },
+    summary: 'Longest target of a request, its path and query. Past it: 414.',
+    example: 'http-uri-size = 2k',
+    setting: 'targetBytes',
+  },
+  'limit-post': {
+    section: 'requests',
+    kind: kind.size(0, 1024 ** 5),
+    default: '0',
+    takesEffect: 'live',
+    replaces: { uwsgi: 'limit-post', nginx: 'client_max_body_size' },
+    summary:
+      'Largest body of a request: one that says it is larger gets 413 before its body is read, a chunked one when it' +
+      ' has become larger. 0: no limit.',
+    example: 'limit-post = 10m',
+    setting: 'postBytes',
+  },
   'post-buffering': {
     section: 'requests',
     kind: kind.size(0, 16 * 1024 ** 2),
@@ -261,6 +317,39 @@ export const OPTIONS = {
     example: 'http-header-timeout = 10',
     setting: 'headMs',
   },
+  'http-body-timeout': {
+    section: 'requests',
+    kind: kind.time(1000, HOUR),
+    default: '60',
+    takesEffect: 'live',
+    replaces: { uwsgi: 'http-timeout', nginx: 'client_body_timeout' },
+    summary:
+      'How long a client may keep us waiting for the next part of a request’s body. Longer: 408. Time in which the ' +
+      'application does not take what came does not count.',
+    example: 'http-body-timeout = 30',
+    setting: 'bodyMs',
+  },
+  'http-body-min-rate': {
+    section: 'requests',
+    kind: kind.size(0, 1024 ** 3),
+    default: '240',
+    takesEffect: 'live',
+    summary:
+      'Bytes a second that the body of a request must bring. What a client is slower uses up the time of ' +
+      '`http-body-timeout`, what it is faster wins that back; used up: 408. 0: no rate.',
+    example: 'http-body-min-rate = 1k',
+    setting: 'bodyBytesPerSecond',
+  },
+  'http-send-timeout': {
+    section: 'requests',
+    kind: kind.time(1000, HOUR),
+    default: '60',
+    takesEffect: 'live',
+    replaces: { uwsgi: 'socket-timeout', nginx: 'send_timeout' },
+    summary: 'How long a client may take nothing of an answer that waits for it. Longer: its connection is reset.',
+    example: 'http-send-timeout = 30',
+    setting: 'sendMs',
+  },
   'http-keepalive': {
     section: 'requests',
     kind: kind.time(1000, HOUR),
@@ -283,6 +372,18 @@ export const OPTIONS = {
       ' client whose host has vanished is found by TCP keep-alive in any case.',
     example: 'ws-idle-timeout = 3600',
     setting: 'tunnelIdleMs',
+  },
+  'http-keepalive-requests': {
+    section: 'requests',
+    kind: kind.wholeNumber(0, 1_000_000_000),
+    default: '10000',
+    takesEffect: 'live',
+    replaces: { nginx: 'keepalive_requests' },
+    summary:
+      'Requests of one connection; the answer to the last one says `Connection: close`, and the client’s next ' +
+      'connection may go to another proxy. 0: no limit.',
+    example: 'http-keepalive-requests = 1000',
+    setting: 'keepAliveRequests',
   },
   'http-queue': {
     section: 'requests',

@@ -50,6 +50,15 @@ export interface Settings {
   queueMs: number
   headMs: number
   keepAliveMs: number
+  /** 0 = no limit. */
+  keepAliveRequests: number
+  bodyMs: number
+  /** 0 = no rate. */
+  bodyBytesPerSecond: number
+  sendMs: number
+  /** Client connections of one proxy, and of those with one address (0 = no limit). */
+  connections: number
+  connectionsPerAddress: number
   env: { name: string; value: string }[]
   /** From `uid` and `gid`; null: stay who we are. */
   credentials: Credentials | null
@@ -60,6 +69,10 @@ export interface Settings {
   /** `disable-logging` false: one access line for each request. */
   accessLog: boolean
   headBytes: number
+  headFields: number
+  targetBytes: number
+  /** `limit-post`, 0 = no limit. */
+  postBytes: number
   postBufferingBytes: number
   /** Listener for `/metrics`; null: none. */
   metrics: ListenAddress | null

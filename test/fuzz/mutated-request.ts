@@ -1,6 +1,6 @@
 /**
- * Bytes as a client could send them: one request put together from parts, most often damaged in one to three places, and a
- * second request behind it that shows where a reader thinks that the first one ends. Used by the test that compares our
+ * Bytes as a client could send them: one to three requests put together from parts, most often damaged in one to three places, and a
+ * last request behind them that shows where a reader thinks that the others end. Used by the test that compares our
  * parser with Node's, and by the fuzzing program. The same seed and index always give the same input.
  */
 
@@ -10,10 +10,10 @@ type Random = (below: number) => number
 /** Input number `index` of the series `seed`, as latin1. */
 export function mutatedRequest(seed: number, index: number): string {
   const random = randomNumbers(seed, index)
-  const sound = composeRequest(random)
+  let input = ''
+  for (let count = pick(random, [1, 1, 1, 2, 3]); count > 0; count--) input += composeRequest(random)
   const wounds = pick(random, [0, 0, 1, 1, 1, 2, 3])
-  let input = sound
-  for (let i = 0; i < wounds; i++) input = pick(random, MUTATIONS)(input, random)
+  for (let i = 0; i < wounds; i++) input = pick(random, random(2) === 0 ? MUTATIONS : BODY_MUTATIONS)(input, random)
   return input + NEXT_REQUEST
 }
 
@@ -61,9 +61,15 @@ function composeChunks(random: Random): string {
   let chunks = ''
   for (let count = random(4); count > 0; count--) {
     const data = pick(random, DATA)
-    if (data !== '') chunks += `${data.length.toString(16)}${pick(random, EXTENSIONS)}\r\n${data}\r\n`
+    if (data !== '') chunks += `${chunkSize(random, data.length)}${pick(random, EXTENSIONS)}\r\n${data}\r\n`
   }
-  return `${chunks}0${pick(random, EXTENSIONS)}\r\n${pick(random, TRAILERS)}\r\n`
+  return `${chunks}${chunkSize(random, 0)}${pick(random, EXTENSIONS)}\r\n${pick(random, TRAILERS)}\r\n`
+}
+
+/** In either case, at times with zeros in front. */
+function chunkSize(random: Random, length: number): string {
+  const digits = random(2) === 0 ? length.toString(16) : length.toString(16).toUpperCase()
+  return '0'.repeat(pick(random, [0, 0, 0, 1, 14])) + digits
 }
 
 const METHODS = [
@@ -238,6 +244,22 @@ const MUTATIONS: readonly Mutation[] = [
   (input, random) => changeLineEnd(input, random),
   (input, random) => changeCase(input, random),
 ]
+
+/** Damages what stands behind a head: sizes, extensions, data, ends of chunks, trailers, the begin of the next request. */
+const BODY_MUTATIONS: readonly Mutation[] = [
+  (input, random) => splice(input, placeInBody(input, random), 0, pick(random, MORSELS)),
+  (input, random) => splice(input, placeInBody(input, random), 1, pick(random, MORSELS)),
+  (input, random) => splice(input, placeInBody(input, random), 1 + random(3), ''),
+  (input, random) =>
+    splice(input, placeInBody(input, random), 0, pick(random, ['\r\n', '0\r\n', 'f\r\n', ';a=b', ': ', 'x'])),
+  (input, random) => splice(input, placeInBody(input, random), 0, `${pick(random, LINES)}\r\n`),
+  (input, random) => splice(input, placeInBody(input, random), 1, String.fromCharCode(random(256))),
+]
+
+function placeInBody(input: string, random: Random): number {
+  const headEnd = input.indexOf('\r\n\r\n')
+  return headEnd < 0 ? random(input.length + 1) : headEnd + 4 + random(input.length - headEnd - 3)
+}
 
 function splice(input: string, at: number, removed: number, inserted: string): string {
   return input.slice(0, at) + inserted + input.slice(at + removed)

@@ -26,9 +26,9 @@ if (![inputs, seed, from].every(Number.isSafeInteger)) {
 
 for (let done = 0; done < inputs; done += STEP) {
   const compared = await compareReadings(seed, from + done, Math.min(STEP, inputs - done))
-  const { complete, refusedByUs, refusedByNode, disagreement } = compared
+  const { complete, chunked, splits, refusedByUs, refusedByNode, disagreement } = compared
   console.log(
-    `seed=${seed} from=${from + done} inputs=${compared.inputs} complete=${complete} refusedByUs=${refusedByUs} refusedByNode=${refusedByNode}`,
+    `seed=${seed} from=${from + done} inputs=${compared.inputs} complete=${complete} chunked=${chunked} splits=${splits} refusedByUs=${refusedByUs} refusedByNode=${refusedByNode}`,
   )
   if (disagreement !== null) {
     console.error(disagreement)

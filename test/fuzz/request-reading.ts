@@ -1,11 +1,16 @@
 /**
- * What a reader understands of a client's bytes, and how our parser understands them: the connection's reading loop without
- * sockets. Used by the test that compares it with Node's reading, and by the fuzzing program.
+ * What a reader understands of a client's bytes, and how our proxy understands them: a real `Connection` over a socket in memory, whose phases
+ * answer each request as soon as all of it is there. Used by the test that compares it with Node's reading, and by the fuzzing program.
  */
 
-import { ChunkedDecoder } from '../../proxy/chunked-body.js'
-import { isRefusal } from '../../proxy/refusal.js'
-import { parseRequestHead, type RequestHead } from '../../proxy/request-head.js'
+import { EventEmitter } from 'node:events'
+import type { Socket } from 'node:net'
+import { Connection } from '../../proxy/connection.js'
+import { connectionLimits } from '../../proxy/connection-limits.js'
+import { type Client, Exchange } from '../../proxy/exchange.js'
+import type { Phases } from '../../proxy/phases.js'
+import type { RequestHead } from '../../proxy/request-head.js'
+import { SETTINGS } from '../proxy/fixtures/rig.js'
 
 /** `complete`: the body has ended; `refused`: the reader rejected it. Neither: more bytes would be needed. */
 export interface BodyReading {
@@ -19,36 +24,86 @@ export interface OurRequest extends BodyReading {
   head: RequestHead
 }
 
-/** The requests that we read in `input` (latin1), up to the first that is refused, cut, or the last of its connection. */
-export function readAsProxy(input: string): OurRequest[] {
-  const requests: OurRequest[] = []
-  let rest = input
-  for (;;) {
-    while (rest.startsWith('\r\n')) rest = rest.slice(2)
-    const headEnd = rest.indexOf('\r\n\r\n')
-    if (headEnd === -1) return requests
-    const head = parseRequestHead(rest.slice(0, headEnd))
-    if (isRefusal(head)) return requests
-    rest = rest.slice(headEnd + 4)
-    const { consumed, ...body } = head.chunked ? readChunks(rest) : readLength(rest, head.length)
-    requests.push({ head, ...body })
+const LIMITS = connectionLimits({ ...SETTINGS, headBytes: 1024 * 1024, targetBytes: 65_536 })
+
+/**
+ * The requests that we read in `input` (latin1), up to the first that is refused, cut, or the last of its connection. `cuts`: where one read ends
+ * and the next begins, ascending.
+ */
+export function readAsProxy(input: string, cuts: readonly number[] = []): OurRequest[] {
+  const reading = new Reading()
+  const socket = new MemorySocket()
+  // What Connection asks of the two is here, and nothing more.
+  new Connection(socket as unknown as Socket, reading as unknown as Phases, LIMITS)
+  const bytes = Buffer.from(input, 'latin1')
+  let start = 0
+  for (const cut of [...cuts, bytes.length]) {
+    // A buffer of its own that is spoilt afterwards: whoever keeps it without a copy is found out.
+    const piece = Buffer.from(bytes.subarray(start, cut))
+    if (piece.length > 0) socket.emit('data', piece)
+    piece.fill('!')
+    start = cut
+  }
+  return reading.requests
+}
+
+/** In place of the phases. */
+class Reading {
+  readonly requests: OurRequest[] = []
+  readonly draining = false
+  readonly refusals = { head: (client: Client) => client.answerComplete(true), limited: () => {} }
+  #current: OurRequest | null = null
+
+  received(head: RequestHead, client: Client): Exchange {
+    this.#current = { head, body: '', trailers: [], complete: false, refused: false }
+    this.requests.push(this.#current)
+    return new Exchange(head, client, 0)
+  }
+
+  begin(exchange: Exchange): void {
+    if (exchange.bodyComplete) this.#complete(exchange)
+  }
+
+  bodyData(_exchange: Exchange, bytes: Buffer): boolean {
+    if (this.#current !== null) this.#current.body += bytes.latin1Slice()
+    return true
+  }
+
+  bodyEnd(exchange: Exchange, trailers: string): void {
+    if (this.#current !== null) this.#current.trailers = trailers === '' ? [] : trailers.split('\n')
+    this.#complete(exchange)
+  }
+
+  refusedBody(exchange: Exchange, client: Client): void {
+    if (this.#current !== null) this.#current.refused = true
+    exchange.finished = true
+    client.answerComplete(true)
+  }
+
+  clientGone(): void {}
+
+  #complete(exchange: Exchange): void {
+    if (this.#current !== null) this.#current.complete = true
+    exchange.bodyComplete = true
+    exchange.finished = true
     // After an upgrade the bytes may be another protocol's; who follows is decided by the application's answer.
-    if (!body.complete || !head.keepAlive || head.upgrade !== null) return requests
-    rest = rest.slice(consumed)
+    exchange.client.answerComplete(!exchange.head.keepAlive || exchange.head.upgrade !== null)
   }
 }
 
-function readLength(rest: string, length: number): BodyReading & { consumed: number } {
-  const body = rest.slice(0, length)
-  return { body, trailers: [], complete: body.length === length, refused: false, consumed: body.length }
-}
+class MemorySocket extends EventEmitter {
+  readonly writableNeedDrain = false
 
-function readChunks(rest: string): BodyReading & { consumed: number } {
-  const decoder = new ChunkedDecoder()
-  let body = ''
-  const decoded = decoder.decode(Buffer.from(rest, 'latin1'), data => {
-    body += data.toString('latin1')
-  })
-  if (isRefusal(decoded)) return { body, trailers: [], complete: false, refused: true, consumed: 0 }
-  return { body, trailers: decoder.trailers, complete: decoded.done, refused: false, consumed: decoded.consumed }
+  write(): boolean {
+    return true
+  }
+
+  end(): void {}
+  destroy(): void {}
+  pause(): void {}
+  resume(): void {}
+
+  isPaused(): boolean {
+    return false
+  }
 }

@@ -6,8 +6,7 @@ import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import t from 'tap'
 import { monotonicMs } from '../../proxy/clock.js'
-import { Connection, printAnswer } from '../../proxy/connection.js'
-import { errorAnswer } from '../../proxy/error-response.js'
+import { Connection } from '../../proxy/connection.js'
 import { request, requestWithBody } from './fixtures/raw-client.js'
 import { type Rig, withRig } from './fixtures/rig.js'
 import { StuckSocket } from './fixtures/stuck-socket.js'
@@ -378,7 +377,7 @@ t.test('the last answer is not cut off for a slow reader, nor waited for without
     for (const takes of [true, false]) {
       await withRig(t, { settings: { routes: [] } }, async rig => {
         const socket = new StuckSocket({ allowHalfOpen: true })
-        const limits = { ...rig.limits, keepAliveMs: idleMs }
+        const limits = { ...rig.limits, keepAliveMs: idleMs, sendMs: 60_000 }
         const connection = new Connection(socket.asSocket, rig.phases, limits)
         const startMs = monotonicMs()
         socket.push(request('GET', '/', fields))
@@ -462,20 +461,4 @@ t.test('a client that pipelines more than a head waits', async t => {
     await rig.expectLines(rig.log.entries.length)
     t.ok(rig.log.entries.length >= answers.length)
   })
-})
-
-t.test('an answer of the proxy itself', async t => {
-  const cases: [title: string, close: boolean, headOnly: boolean, expected: RegExp][] = [
-    ['stays', false, false, /\r\nConnection: keep-alive\r\n\r\n404 Not Found: nothing is here\n$/],
-    ['ends', true, false, /\r\nConnection: close\r\n\r\n404 Not Found: nothing is here\n$/],
-    ['to a HEAD', true, true, /\r\nConnection: close\r\n\r\n$/],
-  ]
-  for (const [title, close, headOnly, expected] of cases) {
-    const text = printAnswer(errorAnswer('not-found'), close, headOnly)
-    t.match(text, /^HTTP\/1\.1 404 Not Found\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n/, title)
-    t.match(text, /\r\nContent-Length: 31\r\n/, title)
-    t.match(text, expected, title)
-  }
-  const text = printAnswer({ status: 200, fields: [], body: 'caf\u00e9 \u2713' }, false, false)
-  t.match(Buffer.from(text, 'latin1').toString(), /Content-Length: 9\r\n[\s\S]*\r\n\r\ncaf\u00e9 \u2713$/, 'in UTF-8')
 })

@@ -41,6 +41,7 @@ async function open(t: Test, workers: number, settings: Partial<ProxySettings> =
     },
     answered: () => {},
     aborted: () => {},
+    readingStopped: () => {},
     lost: (link: Link) => dispatcher.lost(link),
     freed: (link: Link) => dispatcher.freed(link),
   }
@@ -154,6 +155,7 @@ t.test('a rescued request goes before those that wait, also where the queue is f
       },
       answered: nothing,
       aborted: nothing,
+      readingStopped: nothing,
       lost: nothing,
       freed: nothing,
     })

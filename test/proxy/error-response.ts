@@ -1,7 +1,7 @@
 /** Every answer in the proxy's own name: status, fields, a small clear body, and nothing of the client's in it. */
 
 import t from 'tap'
-import { ERRORS, type ErrorCode, errorAnswer, refusalAnswer, titleOf } from '../../proxy/error-response.js'
+import { ERRORS, type ErrorCode, errorAnswer, printAnswer, refusalAnswer, titleOf } from '../../proxy/error-response.js'
 import { REFUSALS } from '../../proxy/refusal.js'
 
 t.test('each error has a status of its kind and a body that says it', async t => {
@@ -41,4 +41,20 @@ t.test('titles', async t => {
     [499, '499 Unknown'],
   ]
   for (const [status, expected] of cases) t.equal(titleOf(status), expected)
+})
+
+t.test('an answer of the proxy itself', async t => {
+  const cases: [title: string, close: boolean, headOnly: boolean, expected: RegExp][] = [
+    ['stays', false, false, /\r\nConnection: keep-alive\r\n\r\n404 Not Found: nothing is here\n$/],
+    ['ends', true, false, /\r\nConnection: close\r\n\r\n404 Not Found: nothing is here\n$/],
+    ['to a HEAD', true, true, /\r\nConnection: close\r\n\r\n$/],
+  ]
+  for (const [title, close, headOnly, expected] of cases) {
+    const text = printAnswer(errorAnswer('not-found'), close, headOnly)
+    t.match(text, /^HTTP\/1\.1 404 Not Found\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n/, title)
+    t.match(text, /\r\nContent-Length: 31\r\n/, title)
+    t.match(text, expected, title)
+  }
+  const text = printAnswer({ status: 200, fields: [], body: 'caf\u00e9 \u2713' }, false, false)
+  t.match(Buffer.from(text, 'latin1').toString(), /Content-Length: 9\r\n[\s\S]*\r\n\r\ncaf\u00e9 \u2713$/, 'in UTF-8')
 })

@@ -79,6 +79,7 @@ async function open(t: Test, lastId = 0) {
     linked: () => tell('linked'),
     answered: (exchange: Exchange, close: boolean) => tell(`answered ${exchange.title}${close ? ' close' : ''}`),
     aborted: (exchange: Exchange) => tell(`aborted ${exchange.title}`),
+    readingStopped: () => {},
     lost: (_: Link, exchanges: Exchange[]) => {
       lost.push(...exchanges)
       tell(`lost ${exchanges.map(exchange => exchange.title).join(', ')}`)
@@ -293,6 +294,7 @@ t.test('a worker that is not there', async t => {
       linked: nothing,
       answered: nothing,
       aborted: nothing,
+      readingStopped: nothing,
       freed: nothing,
       lost: resolve,
     })

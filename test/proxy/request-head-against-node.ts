@@ -19,6 +19,8 @@ t.test(`${INPUTS} damaged requests are read as Node reads them, or refused`, asy
   t.equal(compared.inputs, INPUTS)
   // A comparison of refusals alone would say little.
   t.ok(compared.complete > INPUTS / 5, `${compared.complete} were taken whole`)
+  t.ok(compared.chunked > INPUTS / 8, `${compared.chunked} had a chunked request that was taken whole`)
+  t.ok(compared.splits > INPUTS * 2, `${compared.splits} readings in pieces`)
   t.ok(compared.refusedByUs > INPUTS / 5, `${compared.refusedByUs} were refused by us`)
   t.ok(compared.refusedByNode > INPUTS / 10, `${compared.refusedByNode} were refused by Node`)
 })
@@ -44,6 +46,16 @@ t.test('sound requests are taken by both', async t => {
       title,
     )
     t.equal(disagreement(ours, await reader.read(input + NEXT_REQUEST)), null, title)
+  }
+})
+
+t.test('white space that RFC 9112 §7.1.1 calls bad is taken by neither', async t => {
+  const reader = new NodeReader()
+  const head = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
+  for (const size of ['1 ', '1 ;a', '1; a', '1;a =b', '1;a= b', '1;a=b ', '1\t;a', '1;a ;b', '1;a="b" ', ' 1']) {
+    const input = `${head}${size}\r\nx\r\n0\r\n\r\n`
+    t.match(readAsProxy(input), [{ complete: false, refused: true }], JSON.stringify(size))
+    t.type((await reader.read(input)).refusal, 'string', `${JSON.stringify(size)}: node`)
   }
 })
 

@@ -5,8 +5,7 @@ import type { RefusalCode } from '../../proxy/refusal.js'
 import {
   headerValue,
   isRefusal,
-  MAX_FIELD_LINES,
-  MAX_TARGET_LENGTH,
+  MOST_HEAD,
   overlongHead,
   parseRequestHead,
   type RequestHead,
@@ -46,8 +45,8 @@ const TAKEN: [title: string, input: string, expected: Partial<RequestHead>][] = 
   ['a target of empty segments', target('//evil.example/..'), { target: '//evil.example/..' }],
   [
     'a target of the largest length',
-    target('/'.padEnd(MAX_TARGET_LENGTH, 'x')),
-    { target: '/'.padEnd(MAX_TARGET_LENGTH, 'x') },
+    target('/'.padEnd(MOST_HEAD.targetBytes, 'x')),
+    { target: '/'.padEnd(MOST_HEAD.targetBytes, 'x') },
   ],
   ['OPTIONS for the server', lines('OPTIONS * HTTP/1.1', 'Host: a'), { method: 'OPTIONS', target: '*' }],
   [
@@ -104,8 +103,8 @@ const TAKEN: [title: string, input: string, expected: Partial<RequestHead>][] = 
   ],
   [
     'the most fields',
-    get(...Array.from({ length: MAX_FIELD_LINES - 1 }, () => 'A: b')),
-    { headers: `\nHost\na${'\nA\nb'.repeat(MAX_FIELD_LINES - 1)}` },
+    get(...Array.from({ length: MOST_HEAD.headFields - 1 }, () => 'A: b')),
+    { headers: `\nHost\na${'\nA\nb'.repeat(MOST_HEAD.headFields - 1)}` },
   ],
   [
     'Content-Length',
@@ -324,7 +323,7 @@ const REFUSED: [title: string, input: string, status: number, expected: RefusalC
   ['UTF-8 in the query', target('/?b\xc3\xbc'), 400, 'bad-target'],
   ['a backslash in the path', target('/a\\b'), 400, 'bad-target'],
   ['a backslash as the first slash', target('/\\evil.example/'), 400, 'bad-target'],
-  ['a target that is too long', target('/'.padEnd(MAX_TARGET_LENGTH + 1, 'x')), 414, 'target-too-long'],
+  ['a target that is too long', target('/'.padEnd(MOST_HEAD.targetBytes + 1, 'x')), 414, 'target-too-long'],
   ['absolute-form of another scheme', target('ftp://a/'), 400, 'bad-target'],
   ['absolute-form without authority', target('http:///b'), 400, 'bad-target'],
   ['absolute-form with one slash', target('http:/a'), 400, 'bad-target'],
@@ -401,7 +400,7 @@ const REFUSED: [title: string, input: string, status: number, expected: RefusalC
   ['ESC in a value', get('A: \x1b[31m'), 400, 'control-character'],
   ['DEL in a value', get('A: b\x7f'), 400, 'control-character'],
   ['a character beyond latin1', get('A: \u010a'), 400, 'control-character'],
-  ['a field too many', get(...Array.from({ length: MAX_FIELD_LINES }, () => 'A: b')), 431, 'too-many-fields'],
+  ['a field too many', get(...Array.from({ length: MOST_HEAD.headFields }, () => 'A: b')), 431, 'too-many-fields'],
   ['two Content-Lengths', post('Content-Length: 5', 'Content-Length: 6'), 400, 'repeated-content-length'],
   ['two equal Content-Lengths', post('Content-Length: 5', 'content-length: 5'), 400, 'repeated-content-length'],
   ['two zero Content-Lengths', post('Content-Length: 0', 'content-length: 0'), 400, 'repeated-content-length'],

@@ -67,11 +67,17 @@ const cases: [string, Partial<Settings>, Partial<ProxySettings>][] = [
   ],
   ['an access log on standard output', { accessLog: true }, { accessLog: { path: '' } }],
   ['an access log in the log file', { accessLog: true, logto: '/var/log/x' }, { accessLog: { path: '/var/log/x' } }],
+  ['idle tunnels', { tunnelIdleMs: 10 }, { tunnelIdleMs: 10 }],
   ['no access log', { accessLog: false, logto: '/var/log/x' }, { accessLog: null }],
   [
     'limits',
-    { harakiriMs: 7, queueRequests: 8, workerConnections: 9, tunnelIdleMs: 10 },
-    { harakiriMs: 7, queueRequests: 8, workerConnections: 9, tunnelIdleMs: 10 },
+    { harakiriMs: 7, queueRequests: 8, workerConnections: 9, headFields: 10, targetBytes: 11, postBytes: 12 },
+    { harakiriMs: 7, queueRequests: 8, workerConnections: 9, headFields: 10, targetBytes: 11, postBytes: 12 },
+  ],
+  [
+    'limits of connections',
+    { keepAliveRequests: 1, bodyMs: 2, bodyBytesPerSecond: 3, sendMs: 4, connections: 5, connectionsPerAddress: 6 },
+    { keepAliveRequests: 1, bodyMs: 2, bodyBytesPerSecond: 3, sendMs: 4, connections: 5, connectionsPerAddress: 6 },
   ],
 ]
 for (const [title, settings, expected] of cases) {

@@ -58,7 +58,8 @@ t.test('all options that the product promises are known', async t => {
     'post-buffering listen metrics metrics-auth metrics-path ' +
     'enable-threads single-interpreter virtualenv plugins thunder-lock ' +
     'worker-start-timeout worker-connections http-queue http-queue-timeout http-header-timeout http-keepalive' +
-    ' disable-logging run-dir ' +
+    ' disable-logging run-dir limit-post http-connections http-connections-per-address http-header-count http-uri-size' +
+    ' http-body-timeout http-body-min-rate http-send-timeout http-keepalive-requests ' +
     'static-map2 static-index static-skip-ext static-safe static-fallback asset-grace static-precompressed static-gzip-all ' +
     'static-immutable static-expires static-expires-mtime static-expires-type static-expires-type-mtime static-expires-uri ' +
     'static-expires-uri-mtime static-expires-path-info static-expires-path-info-mtime static-cache-size'

@@ -1,0 +1,80 @@
+/**
+ * What bounds a connection, and how many connections an address has. Used by `proxy-server.ts`, which makes the connections, and by
+ * `connection.ts`, which keeps within the bounds.
+ */
+
+import type { Socket } from 'node:net'
+import type { ProxySettings } from '../kit/messages.js'
+import type { BodyLimits } from './deadlines.js'
+import type { HeadLimits } from './request-head.js'
+
+/** Bounds of each connection; changed in place when the configuration changes. Times in milliseconds, 0 = none. */
+export interface ConnectionLimits extends HeadLimits, BodyLimits {
+  headBytes: number
+  headMs: number
+  keepAliveMs: number
+  keepAliveRequests: number
+  sendMs: number
+}
+
+export function connectionLimits(settings: ProxySettings): ConnectionLimits {
+  const { headBytes, headFields, targetBytes, headMs, keepAliveMs, bodyMs, bodyBytesPerSecond, sendMs } = settings
+  const keepAliveRequests = settings.keepAliveRequests === 0 ? Number.POSITIVE_INFINITY : settings.keepAliveRequests
+  return {
+    headBytes,
+    headFields,
+    targetBytes,
+    headMs,
+    keepAliveMs,
+    keepAliveRequests,
+    bodyMs,
+    bodyBytesPerSecond,
+    sendMs,
+  }
+}
+
+/** IPv4 clients of a dual-stack listener come as `::ffff:192.0.2.1`; null: a client of a unix socket. */
+export function clientAddress(socket: Socket): string | null {
+  const { remoteAddress } = socket
+  if (remoteAddress === undefined) return null
+  return remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress
+}
+
+/** Changes whenever the kernel takes something: bytes of finished writes, less those of the write under way that libuv still holds. */
+export function takenBytes(socket: Socket): number {
+  const { _handle } = socket as unknown as { _handle?: { writeQueueSize?: number } | null }
+  return socket.bytesWritten - socket.writableLength - (_handle?.writeQueueSize ?? 0)
+}
+
+/** Open connections by client; an IPv6 client owns a /64 at least, so that is what counts. */
+export class AddressCounts {
+  readonly #counts = new Map<string, number>()
+
+  /** The number of open connections of this client, with the new one. */
+  enter(address: string): number {
+    const client = clientOf(address)
+    const count = (this.#counts.get(client) ?? 0) + 1
+    this.#counts.set(client, count)
+    return count
+  }
+
+  leave(address: string): void {
+    const client = clientOf(address)
+    const count = (this.#counts.get(client) ?? 0) - 1
+    if (count > 0) this.#counts.set(client, count)
+    else this.#counts.delete(client)
+  }
+}
+
+/** An IPv4 address as it is; of an IPv6 address, as the kernel prints it, the first four groups. */
+function clientOf(address: string): string {
+  if (!address.includes(':')) return address
+  const [front = '', back] = address.split('::')
+  const groups = front === '' ? [] : front.split(':')
+  if (back !== undefined) {
+    const behind = back === '' ? 0 : back.split(':').length + (back.includes('.') ? 1 : 0)
+    while (groups.length + behind < 8) groups.push('0')
+    if (behind > 0) groups.push(...back.split(':'))
+  }
+  return groups.slice(0, 4).join(':')
+}

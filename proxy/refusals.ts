@@ -1,0 +1,42 @@
+/**
+ * Messages that never became an exchange: heads that are not believed, that do not come, that are not listened to. Each is answered, logged and
+ * counted once. Owned by `phases.ts`, asked by `connection.ts`.
+ */
+
+import type { AccessLog } from './access-log.js'
+import { type ErrorCode, errorAnswer, refusalAnswer } from './error-response.js'
+import type { Client } from './exchange.js'
+import type { LimitName } from './limit-names.js'
+import type { Refusal } from './refusal.js'
+import type { RequestMetrics } from './request-metrics.js'
+
+export interface RefusalsWorld {
+  metrics: RequestMetrics
+  accessLog: AccessLog | null
+}
+
+export class Refusals {
+  readonly #world: RefusalsWorld
+
+  constructor(world: RefusalsWorld) {
+    this.#world = world
+  }
+
+  head(client: Client, refusal: Refusal): void {
+    this.#world.metrics.refused(refusal.refused)
+    this.#world.accessLog?.writeRefused(client.address, refusal.status)
+    client.answer(refusalAnswer(refusal))
+  }
+
+  neverBegan(client: Client, code: ErrorCode): void {
+    const answer = errorAnswer(code)
+    this.#world.metrics.error(code)
+    this.#world.accessLog?.writeRefused(client.address, answer.status)
+    client.answer(answer)
+  }
+
+  /** A limit that shows in no answer. */
+  limited(name: LimitName): void {
+    this.#world.metrics.limited(name)
+  }
+}
