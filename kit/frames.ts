@@ -12,8 +12,8 @@
  *     end            both    proxy: the request body is complete, trailers joined by `\n`;
  *                            worker: the response is complete, one byte of RESPONSE_FLAG
  *     credit         both    32-bit number of bytes of that message's body that the receiver has passed on
- *     abort          both    proxy: the client is gone, the deadline passed, or nobody reads on; worker: the response will never be complete, or
- *                            the application that read on stops
+ *     abort          both    proxy: the client is gone, the deadline passed, or nobody reads on; worker: the response will never be complete, and
+ *                            why it is no answer that could be passed on (nothing: the application broke it off), or who read on stops
  *     ping           proxy   id is the ping's number
  *     pong           worker  the same id; 32-bit event-loop lag of the last second in ms
  *     response       worker  16-bit status, one byte of RESPONSE_FLAG, then the bytes of an HTTP/1.1 response from its first
@@ -45,8 +45,11 @@ export const FRAME = {
 
 /** `expect`: the client waits for 100 (Continue). */
 export const REQUEST_FLAG = { body: 1, close: 2, http10: 4, encrypted: 8, expect: 16 } as const
-/** `readsOn`: the answer is complete and the request's body is not, but the application goes on reading it. */
-export const RESPONSE_FLAG = { complete: 1, close: 2, readsOn: 4 } as const
+/**
+ * `readsOn`: the answer is complete and the request's body is not, but the application goes on reading it. `file`: the head has an X-Accel-Redirect
+ * or X-Sendfile.
+ */
+export const RESPONSE_FLAG = { complete: 1, close: 2, readsOn: 4, file: 8 } as const
 
 export const FRAME_HEADER_BYTES = 8
 

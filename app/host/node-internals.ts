@@ -19,8 +19,7 @@ interface RequestDoors {
 
 interface ResponseDoors {
   _closed: boolean
-  _contentLength: number | null
-  _hasBody: boolean
+  _header: string | null
   _last: boolean
   destroyed: boolean
 }
@@ -132,16 +131,9 @@ export function closesConnection(response: ServerResponse): boolean {
   return (response as unknown as ResponseDoors)._last || !response.shouldKeepAlive
 }
 
-/**
- * Bytes of body that the head promises, -1 where it promises none, NaN where what it says is no number of bytes. Asked after the
- * head was made.
- */
-export function promisedBytes(response: ServerResponse): number {
-  const doors = response as unknown as ResponseDoors
-  if (response.chunkedEncoding) return -1
-  if (!doors._hasBody) return 0
-  if (typeof doors._contentLength !== 'number') return -1
-  return Number.isSafeInteger(doors._contentLength) && doors._contentLength >= 0 ? doors._contentLength : Number.NaN
+/** The head as Node printed it; asked after it was made. */
+export function printedHead(response: ServerResponse): string {
+  return String((response as unknown as ResponseDoors)._header)
 }
 
 /** A class given to `http.createServer({ IncomingMessage, ServerResponse })`, which Node keeps under a private symbol. */

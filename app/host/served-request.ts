@@ -19,6 +19,7 @@ import {
   WINDOW_BYTES,
   type WireRequest,
 } from '../../kit/frames.js'
+import { AnswerGuard } from './answer-guard.js'
 import {
   assignSocket,
   closesConnection,
@@ -28,7 +29,7 @@ import {
   emitClose,
   isConsumed,
   type NodeInternals,
-  promisedBytes,
+  printedHead,
 } from './node-internals.js'
 import { VirtualSocket, type VirtualSocketOwner } from './virtual-socket.js'
 
@@ -39,6 +40,8 @@ const HIGH_WATER_BYTES = 16 * 1024
 /** Larger buffers travel as they are, smaller ones are copied into the frame's string. */
 const COPY_BYTES = 4096
 const FRAME_BYTES = 64 * 1024
+/** An interim answer is never longer: it is one frame. */
+const INTERIM_BYTES = 64 * 1024
 const NOTHING: (() => void)[] = []
 const NOT_ASCII = /[^\x00-\x7f]/
 
@@ -73,8 +76,8 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   #waiting: Waiting[] = []
   waitingBytes = 0
   #window = WINDOW_BYTES
-  /** Bytes that the response's head allows for, -1 = no limit, undefined = the head is not made yet. */
-  #allowance: number | undefined
+  /** Watches over the answer; null = no byte of it has been written yet. */
+  #guard: AnswerGuard | null = null
   #headSent = false
   #ended = false
   #started = false
@@ -88,6 +91,8 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   #broken = false
   /** The answer is complete, the body is not, and the application goes on reading it. */
   #readsOn = false
+  /** Why its answer is refused, for the proxy. */
+  #refusal = ''
   /** Request body bytes handed to the application and not yet returned as credit. */
   #bodyHeld = 0
   #bodyPaused = false
@@ -163,7 +168,8 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     }
     const bytes = asBytes(chunk, encoding)
     if (!this.#response.headersSent) {
-      this.#home.writer.send(frame(FRAME.informational, this.id, asLatin1(bytes)))
+      if (bytes.length > INTERIM_BYTES) this.#refuse('it has an endless interim answer')
+      else this.#home.writer.send(frame(FRAME.informational, this.id, asLatin1(bytes)))
       if (callback) process.nextTick(callback)
       return true
     }
@@ -176,13 +182,13 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#returnCredit()
   }
 
-  /** By the application, unless the request is over. What follows from it comes where that of a closed handle would. */
+  /** By the application or `#refuse`, unless the request is over. What follows from it comes where that of a closed handle would. */
   socketDestroyed(gone: () => void): void {
     if (this.#over && !this.#readsOn) return process.nextTick(gone)
     this.#over = true
     this.#readsOn = false
     this.#broken = true
-    this.#home.writer.send(frame(FRAME.abort, this.id))
+    this.#home.writer.send(frame(FRAME.abort, this.id, this.#refusal))
     this.#drop()
     setImmediate(() => {
       process.nextTick(gone)
@@ -200,6 +206,12 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     ]
     if (!handled.includes(true)) this.#socket.destroy()
     this.#socket.emit('timeout')
+  }
+
+  /** The answer is none that a client could read in one way only, and ends here. */
+  #refuse(why: string): void {
+    this.#refusal = why
+    this.#socket.destroy()
   }
 
   #complete(trailers: string): void {
@@ -228,27 +240,12 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     server.emit('request', this.#request, this.#response)
   }
 
-  /**
-   * Cuts off what goes beyond the Content-Length that the head promised: the client would read it as the beginning of the
-   * answer to its next request.
-   */
+  /** The first bytes hold the whole head. */
   #withinPromise(bytes: string | Buffer): string | Buffer {
-    this.#allowance ??= this.#promise(bytes)
-    if (this.#allowance < 0) return bytes
-    if (Number.isNaN(this.#allowance)) {
-      // No client could find the end of this answer.
-      this.#socket.destroy()
-      return ''
-    }
-    const allowed = bytes.length <= this.#allowance ? bytes : bytes.slice(0, this.#allowance)
-    this.#allowance -= allowed.length
-    return allowed
-  }
-
-  /** The first bytes hold the whole head, in an encoding that only they tell: `node:http` writes it in that of the first piece of body. */
-  #promise(first: string | Buffer): number {
-    const bodyBytes = promisedBytes(this.#response)
-    return bodyBytes < 0 ? -1 : first.indexOf('\r\n\r\n') + 4 + bodyBytes
+    this.#guard ??= new AnswerGuard(bytes, printedHead(this.#response), this.#request.method === 'HEAD')
+    const admitted = this.#guard.admit(bytes)
+    if (this.#guard.refused !== null) this.#refuse(this.#guard.refused)
+    return admitted
   }
 
   #enqueue(bytes: string | Buffer, callback: WriteCallback | undefined): boolean {
@@ -314,7 +311,9 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
 
   #sendHead(bytes: string, flags: number): void {
     this.#headSent = true
-    this.#home.writer.send(frame(FRAME.response, this.id, responsePrefix(this.#response.statusCode, flags) + bytes))
+    const { status, namesFile } = (this.#guard as AnswerGuard).promise
+    const allFlags = namesFile ? flags | RESPONSE_FLAG.file : flags
+    this.#home.writer.send(frame(FRAME.response, this.id, responsePrefix(status, allFlags) + bytes))
   }
 
   #responseEnded(): void {
@@ -324,12 +323,12 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   }
 
   #finishFrames(): void {
-    if (this.#allowance !== undefined && this.#allowance > 0) {
-      // Fewer bytes than promised: the client must see that the answer is not complete.
+    if (this.#guard === null || this.#guard.isShort) {
+      // Less than promised: the client must see that the answer is not complete.
       this.#socket.destroy()
       return
     }
-    const close = closesConnection(this.#response) ? RESPONSE_FLAG.close : 0
+    const close = this.#guard.isUntilClose || closesConnection(this.#response) ? RESPONSE_FLAG.close : 0
     // As with a connection of its own: one that is to be closed is closed, whatever is still to come.
     this.#readsOn = close === 0 && !this.#request.complete && isConsumed(this.#request)
     const flags = close | (this.#readsOn ? RESPONSE_FLAG.readsOn : 0)
