@@ -30,6 +30,9 @@ export type RouteSpec =
   | { kind: 'static'; prefix: string; folder: string; keepsMount?: boolean }
   | { kind: 'metrics'; prefix: string }
 
+/** A content coding by its registered name, which is what `Content-Encoding` and `Accept-Encoding` say. */
+export type ContentCoding = 'br' | 'zstd' | 'gzip'
+
 /** What `static-expires` and its variants say: which files, how long, and from when on. */
 export interface ExpiresRule {
   by: 'type' | 'file' | 'path' | 'uri'
@@ -48,7 +51,7 @@ export interface StaticSettings {
   /** Folders that links may lead into. */
   safe: string[]
   /** Which compressed siblings are looked for. */
-  precompressed: ('br' | 'zstd' | 'gzip')[]
+  precompressed: ContentCoding[]
   expires: ExpiresRule[]
   /** Names with a hash of the content are called immutable. */
   immutable: boolean
@@ -63,6 +66,31 @@ export interface StaticSettings {
    * of a machine share (`process.hrtime`).
    */
   previous: { folder: string; before: string; untilMs: number }[]
+}
+
+/** How answers are compressed on their way. */
+export interface CompressionSettings {
+  /** In order of preference among those that the client likes equally. */
+  codings: { coding: ContentCoding; level: number }[]
+  /** Media types in small letters: `text/html`, `text/*`, `*`. */
+  types: string[]
+  /** Answers with a smaller Content-Length are left as they are. */
+  minBytes: number
+  /** Compressors that one proxy may have open at the same time. */
+  streams: number
+}
+
+/** Where applications may name files: by URL for X-Accel-Redirect, by path for X-Sendfile. Prefixes have no slash at the end; folders are real paths. */
+export interface FileRoots {
+  internal: { prefix: string; folder: string }[]
+  sendfile: { prefix: string; folder: string }[]
+}
+
+/** A page for the statuses that the proxy answers in its own name; `text` is what the file held when the configuration was read. */
+export interface ErrorPageSpec {
+  statuses: number[]
+  file: string
+  text: string
 }
 
 /** Everything that a proxy may change while it runs. Sizes in bytes, times in milliseconds, 0 = no limit. */
@@ -104,6 +132,9 @@ export interface ProxySettings {
   accessLog: { path: string } | null
   /** `user:hash` for the `metrics` route, null = open. */
   metricsAuth: string | null
+  compression: CompressionSettings | null
+  fileRoots: FileRoots
+  errorPages: ErrorPageSpec[]
 }
 
 /** A worker as a proxy sees it. `workerId` is unique in the life of the master; a slot's next worker has another one. */

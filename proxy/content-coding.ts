@@ -1,20 +1,23 @@
 /**
- * Which stored form of a file a client wants (RFC 9110 §12.5.3). Called by static files that have compressed siblings; pure.
- * Where the client likes several equally the server's order decides: the coding that is usually smallest first.
+ * Which content coding an answer gets. What the client wants (RFC 9110 §12.5.3): asked by `static-exchange.ts` among the stored forms of a file, and by
+ * `compressing-stage.ts` among what it can make. And what kind of answer of an application may be compressed at all. Pure.
+ * Where the client likes several equally the server's order decides.
  */
 
-/** A coding that can lie beside a file, and the ending of its name; the order is our preference. */
-export const CODINGS = { br: '.br', zstd: '.zst', gzip: '.gz' } as const
+import type { ContentCoding } from '../kit/messages.js'
+import { type AnswerField, type AnswerHead, fieldValue } from './answer-head.js'
 
-export type ContentCoding = keyof typeof CODINGS
+/** How the names of files in each coding end. */
+export const SIBLING_ENDINGS = { br: '.br', zstd: '.zst', gzip: '.gz' } as const satisfies Record<ContentCoding, string>
+
 export type Coding = ContentCoding | 'identity'
 
 /** Longer lists are nobody's; what comes behind counts as not listed. */
 const MOST_ELEMENTS = 50
 
 /**
- * The best of `available`, which is in the server's order and has `identity` last; null: the client refuses them all (406). An element with a
- * syntax error counts for nothing; of two for one coding the first counts.
+ * The best of `available`, which is in the server's order and has `identity` last; null: the client refuses them all. An element with a syntax error
+ * counts for nothing; of two for one coding the first counts.
  */
 export function negotiateCoding<Available extends Coding>(
   acceptEncoding: string | undefined,
@@ -31,6 +34,65 @@ export function negotiateCoding<Available extends Coding>(
     }
   }
   return best
+}
+
+/** What of the configuration and the request decides about an answer's eligibility. */
+export interface CompressionRule {
+  types: ReadonlySet<string>
+  minBytes: number
+}
+
+/**
+ * Whether such an answer is compressed for clients that accept it, and so varies with `Accept-Encoding` for all. Not asked: how long a body is that
+ * tells no length.
+ */
+export function isCompressible(head: AnswerHead, rule: CompressionRule): boolean {
+  const { status, fields } = head
+  // 206 is a part of another representation; 1xx, 204 and 304 have no body; what is behind 205 no client reads.
+  if (status === 204 || status === 205 || status === 206 || status === 304) return false
+  const declared = fieldValue(fields, 'content-length')
+  if (declared !== undefined && Number(declared) < rule.minBytes) return false
+  if ((fieldValue(fields, 'content-encoding') ?? 'identity').toLowerCase() !== 'identity') return false
+  if (fieldValue(fields, 'content-range') !== undefined) return false
+  if (forbidsTransformation(fieldValue(fields, 'cache-control'))) return false
+  return isConfiguredType(fieldValue(fields, 'content-type'), rule.types)
+}
+
+/** `Cache-Control: no-transform`, of a request or an answer (RFC 9111 §5.2.1.6, §5.2.2.6). */
+export function forbidsTransformation(cacheControl: string | undefined): boolean {
+  return cacheControl !== undefined && /(?:^|[,\s])no-transform(?=$|[,\s])/i.test(cacheControl)
+}
+
+/** The fields of the same answer with its body in `coding` and in chunks. */
+export function codedFields(fields: readonly AnswerField[], coding: ContentCoding): AnswerField[] {
+  const kept = fields.filter(([name]) => !OF_THE_PLAIN_BODY.has(name.toLowerCase())).map(weakenEntityTag)
+  kept.push(['Content-Encoding', coding], ['Transfer-Encoding', 'chunked'])
+  return varyingFields(kept)
+}
+
+/** With `Vary: Accept-Encoding`, unless it says so already. */
+export function varyingFields(fields: AnswerField[]): AnswerField[] {
+  const names = (fieldValue(fields, 'vary') ?? '').toLowerCase().split(',')
+  if (names.some(name => name.trim() === 'accept-encoding' || name.trim() === '*')) return fields
+  return [...fields, ['Vary', 'Accept-Encoding']]
+}
+
+/** They speak of the bytes that were replaced; ranges of the coded body cannot be had. */
+const OF_THE_PLAIN_BODY: ReadonlySet<string> = new Set([
+  'accept-ranges',
+  'content-digest',
+  'content-encoding',
+  'content-length',
+  'content-md5',
+  'digest',
+  'repr-digest',
+  'transfer-encoding',
+])
+
+/** As nginx: the coded body is another representation, equivalent and not the same byte for byte (RFC 9110 §8.8.1). */
+function weakenEntityTag(field: AnswerField): AnswerField {
+  const [name, value] = field
+  return name.toLowerCase() === 'etag' && value.startsWith('"') ? [name, `W/${value}`] : field
 }
 
 /** Identity that is not mentioned is acceptable, but the least of what is: whatever was asked for comes first. */
@@ -54,4 +116,10 @@ function readWeights(value: string): Map<string, number> {
   return weights
 }
 
+/** An element with its weight: `gzip`, `br;q=0.8`, `*;q=0`. */
 const ELEMENT = /^[ \t]*([!#$%&'*+\-.^_`|~\dA-Za-z]+)[ \t]*(?:;[ \t]*[qQ]=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)[ \t]*)?$/
+
+function isConfiguredType(contentType: string | undefined, types: ReadonlySet<string>): boolean {
+  const type = (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  return type !== '' && (types.has(type) || types.has(`${type.slice(0, type.indexOf('/'))}/*`) || types.has('*'))
+}

@@ -31,6 +31,12 @@ export const ERRORS = {
   forbidden: { source: 'client', status: 403, retry: 'never', message: 'this file may not be read' },
   'not-found': { source: 'client', status: 404, retry: 'never', message: 'nothing is here' },
   'method-not-allowed': { source: 'client', status: 405, retry: 'never', message: 'this method is not allowed here' },
+  'not-acceptable': {
+    source: 'client',
+    status: 406,
+    retry: 'never',
+    message: 'every form of this file is refused by accept-encoding',
+  },
   'head-too-slow': {
     source: 'client',
     status: 408,
@@ -54,6 +60,18 @@ export const ERRORS = {
     status: 413,
     retry: 'never',
     message: 'the request body is larger than is allowed',
+  },
+  'precondition-failed': {
+    source: 'client',
+    status: 412,
+    retry: 'never',
+    message: 'the file is not what a condition of the request says',
+  },
+  'range-not-satisfiable': {
+    source: 'client',
+    status: 416,
+    retry: 'never',
+    message: 'the file has no bytes in this range',
   },
   'head-too-large': {
     source: 'client',
@@ -148,7 +166,7 @@ export interface OwnAnswer {
   body: string
 }
 
-export function errorAnswer(code: ErrorCode, extra: [string, string][] = []): OwnAnswer {
+export function errorAnswer(code: ErrorCode, extra: OwnAnswer['fields'] = []): OwnAnswer {
   const row: ErrorRow = ERRORS[code]
   const fields: [string, string][] = [['Content-Type', 'text/plain; charset=utf-8'], ...extra]
   if (row.retryAfterSeconds !== undefined) fields.push(['Retry-After', String(row.retryAfterSeconds)])

@@ -10,14 +10,28 @@ import type { RequestHead } from './request-head.js'
 import type { Route } from './route-table.js'
 import type { UpstreamAttempt } from './upstream-attempt.js'
 
+/** Where the bytes of an answer go. */
+export interface AnswerSink {
+  /** Bytes of an HTTP/1.1 answer that is framed already; a string is latin1, a buffer must not change any more. False: wait for `whenWritable` before more. */
+  write(bytes: string | Buffer): boolean
+  whenWritable(callback: () => void): void
+}
+
+/** Stands before the client and changes the answer on its way; see `answer-stages.ts`. */
+export interface AnswerStage extends AnswerSink {
+  /** All of the answer has been written; `close`: its end is the end of the connection. */
+  end(close: boolean): void
+  /** The exchange is over: nothing more is written, nothing is held. */
+  destroy(): void
+  /** Bytes that the client was given. */
+  readonly sentBytes: number
+}
+
 /** Whoever asked: an HTTP/1.1 connection. Another protocol joins by implementing this. */
-export interface Client {
+export interface Client extends AnswerSink {
   readonly address: string
   readonly port: number
   readonly encrypted: boolean
-  /** Bytes of an HTTP/1.1 answer that is framed already. False: wait for `whenWritable` before more. */
-  write(bytes: string | Buffer): boolean
-  whenWritable(callback: () => void): void
   /** A whole answer of the proxy's own. */
   answer(answer: OwnAnswer): void
   /** The last byte of the answer was written; `close`: its end is the end of the connection. */
@@ -52,6 +66,9 @@ export class Exchange {
   /** It is known that it goes to a worker; it has been handed to the dispatcher. */
   routed = false
   dispatched = false
+  /** Where its answer's bytes go: the client, or the first stage before it. */
+  out: AnswerSink
+  stage: AnswerStage | null = null
   /** Stops what works for it outside the link: a file being sent, a tunnel. */
   cancel: (() => void) | null = null
 
@@ -90,6 +107,7 @@ export class Exchange {
   constructor(head: RequestHead, client: Client, startMs: number) {
     this.head = head
     this.client = client
+    this.out = client
     this.startMs = startMs
     this.bodyComplete = head.length === 0 && !head.chunked
     this.kept = this.bodyComplete ? NOTHING : []

@@ -22,11 +22,12 @@ import {
 import { IdTable } from '../kit/id-table.js'
 import type { WorkerAddress } from '../kit/messages.js'
 import { LINK_READ_BYTES, readOption } from '../kit/read-buffer.js'
+import { isInterimHead } from './answer-head.js'
 import { monotonicMs } from './clock.js'
 import { isOutOfDescriptors } from './descriptors.js'
 import type { Exchange } from './exchange.js'
 
-/** What a link tells; each exchange gets exactly one of `answered`, `aborted`, `lost`, unless it was released before. */
+/** What a link tells; each exchange gets exactly one of `answered`, `aborted`, `badAnswer`, `lost`, unless it was released before. */
 export interface LinkEvents {
   /** The handshake is done. */
   linked(link: Link): void
@@ -34,6 +35,10 @@ export interface LinkEvents {
   answered(exchange: Exchange, close: boolean, now: number): void
   /** The application broke its answer off. */
   aborted(exchange: Exchange): void
+  /** What came is not an answer, or not one that every client would read in the same way. */
+  badAnswer(exchange: Exchange, why: string): void
+  /** The answer that begins now names a file to be sent in its place. */
+  fileNamed(exchange: Exchange): void
   /** The worker is gone, and these were in flight. */
   lost(link: Link, exchanges: Exchange[]): void
   /** The application has answered this one long ago and does not read on any more. */
@@ -47,9 +52,6 @@ const COPY_BYTES = 16 * 1024
 const RETURN_CREDIT_BYTES = WINDOW_BYTES / 4
 const MAX_ID = 0xffffffff
 const HALF_OF_IDS = 0x80000000
-
-/** One 1xx head and nothing else; 101 would switch the client's connection under our feet. */
-const INTERIM_HEAD = /^HTTP\/1\.1 1(?!01)\d\d [^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n$/
 
 export class Link {
   readonly worker: WorkerAddress
@@ -218,7 +220,7 @@ export class Link {
       case FRAME.informational:
         return this.#informational(id, bytes.latin1Slice(start, end))
       case FRAME.abort:
-        return this.#aborted(id)
+        return this.#aborted(id, bytes.latin1Slice(start, end))
       case FRAME.hello:
         if (bytes.latin1Slice(start, end) !== LINK_VERSION) this.#socket.destroy()
         else this.events.linked(this)
@@ -229,23 +231,27 @@ export class Link {
   }
 
   #answer(exchange: Exchange, type: number, bytes: Buffer, start: number, end: number): void {
+    // A head comes first and once: a second one would be another answer to the client.
+    if ((type === FRAME.response) === exchange.firstByteMs > 0)
+      return this.#refuse(exchange, 'its parts are out of order')
     if (type === FRAME.data) return this.#pass(exchange, bytes, start, end)
     if (type === FRAME.end) return this.#complete(exchange, bytes[start] ?? 0, monotonicMs())
-    exchange.status = bytes.readUInt16LE(start)
+    const status = bytes.readUInt16LE(start)
+    if (status < 200 || status > 999) return this.#refuse(exchange, 'its status is none of a final answer')
+    exchange.status = status
     exchange.answerBegun = true
     exchange.firstByteMs = monotonicMs()
     exchange.deadlineMs = 0
     exchange.kept = null
     const flags = bytes[start + 2] ?? 0
+    if ((flags & RESPONSE_FLAG.file) !== 0) this.events.fileNamed(exchange)
     if ((flags & RESPONSE_FLAG.complete) === 0) {
       this.#pass(exchange, bytes, start + RESPONSE_PREFIX_BYTES, end)
       return
     }
     const from = start + RESPONSE_PREFIX_BYTES
     exchange.sentBytes += end - from
-    exchange.client.write(
-      end - from <= COPY_BYTES ? bytes.latin1Slice(from, end) : Buffer.from(bytes.subarray(from, end)),
-    )
+    exchange.out.write(end - from <= COPY_BYTES ? bytes.latin1Slice(from, end) : Buffer.from(bytes.subarray(from, end)))
     this.#complete(exchange, flags, exchange.firstByteMs)
   }
 
@@ -254,13 +260,13 @@ export class Link {
     if (length === 0) return
     exchange.sentBytes += length
     exchange.unreturned += length
-    const flowing = exchange.client.write(
+    const flowing = exchange.out.write(
       length <= COPY_BYTES ? bytes.latin1Slice(start, end) : Buffer.from(bytes.subarray(start, end)),
     )
     if (flowing) this.#returnCredit(exchange)
     else if (!exchange.waitingForClient) {
       exchange.waitingForClient = true
-      exchange.client.whenWritable(() => {
+      exchange.out.whenWritable(() => {
         exchange.waitingForClient = false
         if (exchange.link === this) this.#returnCredit(exchange)
       })
@@ -298,7 +304,13 @@ export class Link {
     this.events.freed(this)
   }
 
-  #aborted(id: number): void {
+  #refuse(exchange: Exchange, why: string): void {
+    this.release(exchange)
+    this.events.badAnswer(exchange, why)
+  }
+
+  /** `why`: what is wrong with the answer, empty where the application broke it off. */
+  #aborted(id: number, why: string): void {
     const reader = this.#readers.get(id)
     if (reader !== undefined) {
       this.#forgetReader(reader)
@@ -309,7 +321,8 @@ export class Link {
     this.#exchanges.delete(id)
     this.#forgetUnseen(exchange)
     exchange.link = null
-    this.events.aborted(exchange)
+    if (why === '') this.events.aborted(exchange)
+    else this.events.badAnswer(exchange, why)
     this.events.freed(this)
   }
 
@@ -342,7 +355,10 @@ export class Link {
 
   #informational(id: number, bytes: string): void {
     const exchange = this.#exchanges.get(id)
-    if (exchange === undefined || exchange.head.httpMinor === 0 || !INTERIM_HEAD.test(bytes)) return
+    if (exchange === undefined) return
+    if (!isInterimHead(bytes) || exchange.firstByteMs > 0)
+      return this.#refuse(exchange, 'it has a malformed interim answer')
+    if (exchange.head.httpMinor === 0) return
     if (bytes.startsWith('HTTP/1.1 100 ')) {
       // A second one, of another attempt or behind our own, would make some clients send the body twice (RFC 9110 §15.2.1).
       if (exchange.continued || exchange.keptBytes > 0) return

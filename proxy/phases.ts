@@ -8,19 +8,19 @@
 
 import { WINDOW_BYTES } from '../kit/frames.js'
 import type { ProxySettings } from '../kit/messages.js'
-import type { AccessLog } from './access-log.js'
+import { AnswerStages } from './answer-stages.js'
 import { monotonicMs } from './clock.js'
 import { Dispatcher, type DispatcherEvents } from './dispatcher.js'
-import { type ErrorCode, errorAnswer, refusalAnswer } from './error-response.js'
+import { ErrorPages } from './error-pages.js'
+import { type ErrorCode, errorAnswer, type OwnAnswer, refusalAnswer } from './error-response.js'
 import { type Client, Exchange } from './exchange.js'
 import { wireHeaders } from './forwarded-fields.js'
 import { HarakiriClock, type HarakiriEvents } from './harakiri.js'
 import type { Link, LinkEvents } from './link.js'
-import type { MetricsPage } from './metrics-page.js'
+import type { PhasesWorld } from './phases-world.js'
 import type { Refusal } from './refusal.js'
 import { Refusals } from './refusals.js'
 import type { RequestHead } from './request-head.js'
-import type { RequestMetrics } from './request-metrics.js'
 import { verdictOn } from './rescue.js'
 import { type Route, RouteTable } from './route-table.js'
 import { type FileOutcome, serveFile, serveInside } from './static-exchange.js'
@@ -30,19 +30,6 @@ import { routingPath } from './target-path.js'
 import { isTunnel, type TunnelClient, Tunnels } from './tunnels.js'
 import { Upstreams } from './upstreams.js'
 
-/** What the phases need of the rest of the proxy. */
-export interface PhasesWorld {
-  settings: ProxySettings
-  metrics: RequestMetrics
-  accessLog: AccessLog | null
-  metricsPage: MetricsPage
-  linked(workerId: number): void
-  /** See `DispatcherEvents`. */
-  left(workerId: number, requests: boolean, tunnels: boolean): void
-  blocked(link: Link, guilty: string, elapsedMs: number): void
-  event(name: string, fields: Record<string, string | number>): void
-}
-
 export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   readonly dispatcher: Dispatcher
   readonly tunnels: Tunnels
@@ -50,8 +37,10 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   readonly refusals: Refusals
   readonly #world: PhasesWorld
   readonly #harakiri: HarakiriClock
+  readonly #stages: AnswerStages
   #routes: RouteTable
   #site: StaticSite
+  #pages: ErrorPages
   /** The proxy is going away: connections end after their answer. */
   draining = false
 
@@ -62,13 +51,16 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     this.dispatcher = new Dispatcher(world.settings, this)
     this.#harakiri = new HarakiriClock(this)
     this.tunnels = new Tunnels(this.dispatcher, world.metrics.tunnels)
-    this.upstreams = new Upstreams(world, this.tunnels, {
-      answered: (exchange, close) => this.#finish(exchange, close),
-      failed: (exchange, code) => this.#fail(exchange, code),
-      broken: exchange => this.#break(exchange),
-      expired: exchange => this.expired(exchange),
-    })
-    this.refusals = new Refusals(world)
+    const outcome = {
+      failed: (exchange: Exchange, code: ErrorCode, fields?: OwnAnswer['fields']) => this.#fail(exchange, code, fields),
+      finished: (exchange: Exchange, close: boolean) => this.#finish(exchange, close),
+      broken: (exchange: Exchange) => this.#break(exchange),
+      expired: (exchange: Exchange) => this.expired(exchange),
+    }
+    this.upstreams = new Upstreams(world, this.tunnels, { ...outcome, answered: outcome.finished })
+    this.#stages = new AnswerStages(world, outcome)
+    this.#pages = new ErrorPages(world.settings.errorPages)
+    this.refusals = new Refusals(world, answer => this.#pages.dress(answer))
   }
 
   /** A new configuration: requests from now on follow it. */
@@ -78,6 +70,8 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     this.#site = new StaticSite(settings.files)
     this.dispatcher.settings = settings
     this.upstreams.apply(settings)
+    this.#stages.apply()
+    this.#pages = new ErrorPages(settings.errorPages)
   }
 
   // 1. Received: its head has arrived and is believed.
@@ -124,7 +118,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     else if (exchange.finished) return
     else if (outcome.kind === 'sent') this.#finish(exchange, outcome.close)
     else if (outcome.kind === 'broken') this.#break(exchange)
-    else if (outcome.kind === 'error') this.#fail(exchange, outcome.code)
+    else if (outcome.kind === 'error') this.#fail(exchange, outcome.code, outcome.fields)
     else none()
   }
 
@@ -230,6 +224,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     exchange.queuedMs = 0
     exchange.dispatchMs = now
     if (isTunnel(exchange)) return this.#tunnel(exchange, link, now)
+    this.#stages.prepare(exchange)
     link.send(exchange, exchange.client.closing)
     if (exchange.bodyComplete) this.#startClock(exchange, now)
     else if (exchange.bodyWindow > 0) exchange.client.resumeBody()
@@ -282,7 +277,8 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   }
 
   answered(exchange: Exchange, close: boolean, now: number): void {
-    this.#finish(exchange, close, now)
+    if (exchange.stage === null) this.#finish(exchange, close, now)
+    else exchange.stage.end(close)
   }
 
   /** What is left of the body has nowhere to go. */
@@ -293,6 +289,14 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   aborted(exchange: Exchange): void {
     if (exchange.answerBegun) this.#break(exchange)
     else this.#fail(exchange, 'worker-aborted')
+  }
+
+  badAnswer(exchange: Exchange, why: string): void {
+    this.#stages.badAnswer(exchange, why)
+  }
+
+  fileNamed(exchange: Exchange): void {
+    this.#stages.fileNamed(exchange)
   }
 
   // 6. Rescued: its worker died, and what the application has seen of it decides.
@@ -330,18 +334,18 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   // 8. Finished: one log line, one count, one freed slot.
 
   /** An answer in the proxy's own name. */
-  #fail(exchange: Exchange, code: ErrorCode, fields: [string, string][] = []): void {
+  #fail(exchange: Exchange, code: ErrorCode, fields?: OwnAnswer['fields']): void {
     if (exchange.finished) return
     this.#world.metrics.error(code)
     if (exchange.answerBegun) return this.#break(exchange)
     this.#answer(exchange, errorAnswer(code, fields))
   }
 
-  #answer(exchange: Exchange, answer: ReturnType<typeof errorAnswer>): void {
+  #answer(exchange: Exchange, answer: OwnAnswer): void {
     exchange.status = answer.status
     exchange.sentBytes = answer.body.length
     this.#close(exchange)
-    exchange.client.answer(answer)
+    exchange.client.answer(this.#pages.dress(answer))
   }
 
   #finish(exchange: Exchange, close: boolean, now = monotonicMs()): void {
@@ -367,6 +371,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   #close(exchange: Exchange, now = monotonicMs()): void {
     exchange.finished = true
     exchange.kept = null
+    this.#stages.close(exchange)
     const mount = exchange.mount
     const { metrics, accessLog } = this.#world
     metrics.finished(mount, exchange.head.method, exchange.status, (now - exchange.startMs) / 1000)

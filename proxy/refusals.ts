@@ -4,7 +4,7 @@
  */
 
 import type { AccessLog } from './access-log.js'
-import { type ErrorCode, errorAnswer, refusalAnswer } from './error-response.js'
+import { type ErrorCode, errorAnswer, type OwnAnswer, refusalAnswer } from './error-response.js'
 import type { Client } from './exchange.js'
 import type { LimitName } from './limit-names.js'
 import type { Refusal } from './refusal.js'
@@ -17,22 +17,25 @@ export interface RefusalsWorld {
 
 export class Refusals {
   readonly #world: RefusalsWorld
+  readonly #dress: (answer: OwnAnswer) => OwnAnswer
 
-  constructor(world: RefusalsWorld) {
+  /** `dress` puts the operator's page under an answer. */
+  constructor(world: RefusalsWorld, dress: (answer: OwnAnswer) => OwnAnswer) {
     this.#world = world
+    this.#dress = dress
   }
 
   head(client: Client, refusal: Refusal): void {
     this.#world.metrics.refused(refusal.refused)
     this.#world.accessLog?.writeRefused(client.address, refusal.status)
-    client.answer(refusalAnswer(refusal))
+    client.answer(this.#dress(refusalAnswer(refusal)))
   }
 
   neverBegan(client: Client, code: ErrorCode): void {
     const answer = errorAnswer(code)
     this.#world.metrics.error(code)
     this.#world.accessLog?.writeRefused(client.address, answer.status)
-    client.answer(answer)
+    client.answer(this.#dress(answer))
   }
 
   /** A limit that shows in no answer. */

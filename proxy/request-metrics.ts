@@ -128,6 +128,7 @@ export class RequestMetrics {
   readonly #errors = new Tally()
   readonly tunnels = new TunnelMetrics()
   readonly #limits = new Tally()
+  readonly #compressions = new Tally()
   connections = 0
 
   finished(mount: string, method: string, status: number, seconds: number): void {
@@ -172,6 +173,11 @@ export class RequestMetrics {
     this.#limits.add(name)
   }
 
+  /** `coding`: `none` where too many compressors were open. */
+  compressed(coding: string): void {
+    this.#compressions.add(coding)
+  }
+
   families(load: ProxyLoad): MetricFamily[] {
     return [
       counter(
@@ -202,6 +208,11 @@ export class RequestMetrics {
         'daimyo_limits_total',
         'Times that a limit cut something off or held it back, by the option that sets it.',
         this.#limits.samples('limit'),
+      ),
+      counter(
+        'daimyo_compressed_answers_total',
+        'Answers compressed on their way, by coding; none: left as they were because `gzip-streams` were open.',
+        this.#compressions.samples('coding'),
       ),
       counter('daimyo_connections_total', 'Client connections accepted.', [{ labels: {}, value: this.connections }]),
       counter('daimyo_access_log_lost_bytes_total', 'Bytes of the access log lost to a slow or full disk.', [

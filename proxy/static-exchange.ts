@@ -8,7 +8,7 @@
 import { codeOf } from '../kit/failure.js'
 import { httpDate, monotonicMs } from './clock.js'
 import { negotiateCoding } from './content-coding.js'
-import type { ErrorCode } from './error-response.js'
+import type { ErrorCode, OwnAnswer } from './error-response.js'
 import type { Exchange } from './exchange.js'
 import { checkPreconditions } from './preconditions.js'
 import { conditionalFields, headerValue } from './request-head.js'
@@ -20,6 +20,7 @@ import {
   answerForDirectory,
   answerForFile,
   emptyAnswer,
+  errorIn,
   type StaticAnswer,
   type StaticRequest,
 } from './static-files.js'
@@ -33,7 +34,7 @@ export type FileOutcome =
   | { kind: 'none' }
   | { kind: 'sent'; close: boolean }
   | { kind: 'broken' }
-  | { kind: 'error'; code: ErrorCode }
+  | { kind: 'error'; code: ErrorCode; fields?: OwnAnswer['fields'] }
 
 const NONE: FileOutcome = { kind: 'none' }
 const BROKEN: FileOutcome = { kind: 'broken' }
@@ -164,7 +165,10 @@ function requestOf({ head }: Exchange): StaticRequest {
   return request
 }
 
+/** What the file's own head says; an error gets its body, or its page, where all errors do. */
 function sendHead(exchange: Exchange, answer: StaticAnswer): FileOutcome {
+  const error = errorIn(answer)
+  if (error !== null) return { kind: 'error', ...error }
   return send(exchange, answer.status, printHead(answer, httpDate(), exchange.client.closing), monotonicMs())
 }
 

@@ -8,6 +8,7 @@ import { contentType } from 'mime-types'
 import { type ByteRange, decideRange, printContentRange } from './byte-range.js'
 import type { Coding } from './content-coding.js'
 import { entityTagOf, type FileVersion } from './entity-tag.js'
+import type { ErrorCode } from './error-response.js'
 import { checkPreconditions, mayUseRange, type ReadHeader, type Validators } from './preconditions.js'
 import { type Freshness, freshnessFields } from './static-freshness.js'
 import { printHttpDate } from './static-http-date.js'
@@ -38,8 +39,8 @@ export interface BodyPart {
 }
 
 /**
- * What to send. `headers` are complete for the status, with `Content-Length` (but for 304), so an answer without `body` can go out as it is; for
- * a status of 400 and more the caller may put a body of its own under it. Empty `body`: nothing, as for HEAD, whatever `Content-Length` says.
+ * What to send. `headers` are complete for the status, with `Content-Length` (but for 304), so an answer without `body` can go out as it is,
+ * but for an error: `errorIn`. Empty `body`: nothing, as for HEAD, whatever `Content-Length` says.
  */
 export interface StaticAnswer {
   status: number
@@ -108,9 +109,27 @@ export function answerForDirectory(path: string, request: StaticRequest): Static
   return emptyAnswer(301, [['Location', `./${encodedName}/${request.query ?? ''}`]])
 }
 
-/** An answer that is its head; the caller may put a body under it where the status is 400 or more. */
+/** An answer that is its head. */
 export function emptyAnswer(status: number, headers: StaticAnswer['headers']): StaticAnswer {
   return { status, headers: [...headers, ['Content-Length', '0']], body: [] }
+}
+
+/** What an answer of 400 and more is to `error-response.ts`, which gives it a body, and what its head has to say beside; null: it is none. */
+export interface StaticError {
+  code: ErrorCode
+  fields: StaticAnswer['headers']
+}
+
+const ERROR_CODES: ReadonlyMap<number, ErrorCode> = new Map([
+  [405, 'method-not-allowed'],
+  [406, 'not-acceptable'],
+  [412, 'precondition-failed'],
+  [416, 'range-not-satisfiable'],
+])
+
+export function errorIn({ status, headers }: StaticAnswer): StaticError | null {
+  const code = ERROR_CODES.get(status)
+  return code === undefined ? null : { code, fields: headers.filter(([name]) => name !== 'Content-Length') }
 }
 
 /** The bytes of the body, those of its text included. */

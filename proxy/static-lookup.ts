@@ -4,7 +4,7 @@
  */
 
 import type { StaticSettings } from '../kit/messages.js'
-import { CODINGS, type Coding } from './content-coding.js'
+import { type Coding, SIBLING_ENDINGS } from './content-coding.js'
 import type { Forms } from './static-cache.js'
 import { contentTypeOf, isServable, validatorsOf } from './static-files.js'
 import type { FreshnessRules } from './static-freshness.js'
@@ -127,7 +127,7 @@ async function openSiblings(
   seen: Seen[],
 ): Promise<void> {
   for (const coding of rules.files.precompressed) {
-    const place = { folder, path: path + CODINGS[coding] }
+    const place = { folder, path: path + SIBLING_ENDINGS[coding] }
     const opened = await openInside(folder, place.path, rules.files.safe)
     if (opened.kind !== 'file') continue
     if (opened.version.modifiedNs >= version.modifiedNs) seen.push({ coding, place, opened })

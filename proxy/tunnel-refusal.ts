@@ -66,9 +66,11 @@ export function passRefusal(exchange: Exchange, refused: Refused, done: (outcome
   upstream.resume()
 }
 
-/** The head with a Connection of ours; 426 must nominate the Upgrade that it names (RFC 9110 §15.5.22). */
+/** The head with a Connection of ours, and without the path of a file, which is for the proxy; 426 must nominate the Upgrade that it names (RFC 9110 §15.5.22). */
 function withConnection(head: string, token: 'close' | 'keep-alive'): string {
-  const lines = head.split('\r\n').filter(line => !/^(connection|keep-alive|proxy-connection):/i.test(line))
+  const lines = head
+    .split('\r\n')
+    .filter(line => !/^(connection|keep-alive|proxy-connection|x-accel-redirect|x-sendfile):/i.test(line))
   const upgrade = fieldValues(head, 'upgrade').length > 0 ? ', Upgrade' : ''
   lines.splice(1, 0, `Connection: ${token}${upgrade}`)
   return lines.join('\r\n')

@@ -2,7 +2,7 @@
  * What the proxies need of the settings. Pure; called by `master.ts` at the start and by `reload.ts` when a new generation proved itself.
  */
 
-import type { ProxySettings, RouteSpec, StaticSettings } from '../kit/messages.js'
+import type { CompressionSettings, FileRoots, ProxySettings, RouteSpec, StaticSettings } from '../kit/messages.js'
 import { realOf } from './asset-grace.js'
 import type { Settings } from './config/settings.js'
 import type { Generation } from './master-context.js'
@@ -40,6 +40,30 @@ export function proxySettings(
     connectionsPerAddress: settings.connectionsPerAddress,
     accessLog: settings.accessLog ? { path: settings.logto ?? '' } : null,
     metricsAuth: settings.metricsAuth,
+    compression: compression(settings),
+    fileRoots: fileRoots(settings, release),
+    errorPages: settings.errorPages,
+  }
+}
+
+/** At equal liking of the client, the one with the best relation of size and time first. */
+function compression(settings: Settings): CompressionSettings | null {
+  const codings: CompressionSettings['codings'] = []
+  if (settings.autoZstd) codings.push({ coding: 'zstd', level: settings.zstdLevel })
+  if (settings.autoBr) codings.push({ coding: 'br', level: settings.brotliLevel })
+  if (settings.autoGzip) codings.push({ coding: 'gzip', level: settings.gzipLevel })
+  const { gzipTypes: types, gzipMinBytes: minBytes, gzipStreams: streams } = settings
+  return codings.length === 0 ? null : { codings, types, minBytes, streams }
+}
+
+/** An application may know a folder of `x-sendfile-root` as the INI writes it, or by where it really is: its own modules are loaded from there. */
+function fileRoots({ internalMaps, sendfileRoots }: Settings, release: Release): FileRoots {
+  return {
+    internal: internalMaps.map(({ mount, folder }) => ({ prefix: mount, folder: realOf(release, folder) })),
+    sendfile: sendfileRoots.flatMap(written => {
+      const folder = realOf(release, written)
+      return [...new Set([written, folder])].map(prefix => ({ prefix, folder }))
+    }),
   }
 }
 

@@ -13,11 +13,14 @@ import type { Settings } from './config/settings.js'
 export interface Release {
   app: string | null
   chdir: string
-  /** Of each static folder as the settings have it: where it really is. */
+  /** Of each folder with files to send as the settings have it: where it really is. */
   folders: ReadonlyMap<string, string>
 }
 
-type Located = Pick<Settings, 'app' | 'chdir' | 'staticMaps' | 'checkStatic' | 'files'>
+type Located = Pick<
+  Settings,
+  'app' | 'chdir' | 'staticMaps' | 'checkStatic' | 'files' | 'internalMaps' | 'sendfileRoots'
+>
 
 /** Resolves the paths of `settings`. Failures: `release` (69), naming the option and the path. */
 export function resolveRelease(settings: Located): Release {
@@ -32,7 +35,7 @@ export function resolveRelease(settings: Located): Release {
 }
 
 function resolveFolders(
-  { staticMaps, checkStatic, files }: Located,
+  { staticMaps, checkStatic, files, internalMaps, sendfileRoots }: Located,
   inRelease: (path: string) => string,
 ): Map<string, string> {
   const found = new Map<string, string>()
@@ -42,6 +45,8 @@ function resolveFolders(
   }
   for (const folder of checkStatic) found.set(folder, realPath('check-static', inRelease(folder)))
   for (const folder of files.safe) found.set(folder, realPath('static-safe', inRelease(folder)))
+  for (const { folder } of internalMaps) found.set(folder, realPath('internal', inRelease(folder)))
+  for (const folder of sendfileRoots) found.set(folder, realPath('x-sendfile-root', inRelease(folder)))
   return found
 }
 

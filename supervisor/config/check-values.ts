@@ -5,6 +5,7 @@
  */
 
 import { dirname } from 'node:path'
+import zlib from 'node:zlib'
 import type { ConfigFiles, FileKind } from './config-files.js'
 import { isPrivateAddress, printListenAddress } from './listen-address.js'
 import type { OptionValues, ReadValues } from './option-values.js'
@@ -106,10 +107,10 @@ function checkPaths(facts: CheckFacts, refuse: Report): void {
   }
   demand('app', 0, values.app, 'file')
   demand('chdir', 0, values.chdir, 'folder')
-  for (const name of ['static-map', 'static-map2'] as const) {
+  for (const name of ['static-map', 'static-map2', 'internal'] as const) {
     for (const [index, { folder }] of values[name].entries()) demand(name, index, folder, 'folder')
   }
-  for (const name of ['check-static', 'static-safe'] as const) {
+  for (const name of ['check-static', 'static-safe', 'x-sendfile-root'] as const) {
     for (const [index, folder] of values[name].entries()) demand(name, index, folder, 'folder')
   }
   for (const name of ['pidfile', 'logto'] as const) checkNewFile(facts, name, 0, values[name], refuse)
@@ -147,6 +148,8 @@ function checkNewFile(
 
 function remarkNeedless(values: OptionValues, remark: Report): void {
   if (!values.master) remark('master', 0, 'false changes nothing: there is always a master')
+  if (values['http-auto-zstd'] && !('createZstdCompress' in zlib))
+    remark('http-auto-zstd', 0, `changes nothing: Node ${process.version} has no zstd`)
   if (!values['die-on-term']) remark('die-on-term', 0, 'false changes nothing: SIGTERM stops, SIGHUP reloads')
 }
 

@@ -159,6 +159,34 @@ export const upstreams: Kind<{ mount: string; addresses: UpstreamAddress[] }> = 
   hide: hideUserinfo,
 }
 
+/** Media types for compression, with `text/*` and `*` as nginx has them. */
+export const mediaTypes: Kind<string[]> = {
+  symbol: 'TYPES',
+  accepts: 'media types with blanks between, such as `text/html application/json`, `text/*` or `*`',
+  parse(text) {
+    const types = text
+      .toLowerCase()
+      .split(/[\s,]+/)
+      .filter(type => type !== '')
+    const areTypes = types.every(type => /^(\*|[\w!#$&^.+-]+\/(\*|[\w!#$&^.+-]+))$/.test(type))
+    return types.length > 0 && areTypes ? accept(types) : refuse()
+  },
+  print: types => types.join(' '),
+}
+
+/** `404,410=page.html`: a page for statuses of the proxy's own answers. */
+export const errorPage: Kind<{ statuses: number[]; file: string }> = {
+  symbol: 'STATUS=FILE',
+  accepts: 'STATUS=FILE or STATUS,STATUS=FILE with statuses from 400 to 599, such as `502,503=busy.html`',
+  parse(text, { chdir }) {
+    const [left, file] = splitPair(text)
+    const statuses = (left ?? '').split(',').map(status => status.trim())
+    if (file === '' || !statuses.every(status => /^[45]\d\d$/.test(status))) return refuse()
+    return accept({ statuses: statuses.map(Number), file: resolve(chdir, file) })
+  },
+  print: ({ statuses, file }) => `${statuses.join(',')}=${file}`,
+}
+
 /** A public listener; a relative socket path counts from `chdir`, as in uWSGI. */
 export const address: Kind<ListenAddress> = {
   symbol: 'ADDRESS',

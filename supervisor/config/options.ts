@@ -7,6 +7,7 @@
  * docs/options.md`.
  */
 
+import { ANSWER_OPTIONS } from './answer-options.js'
 import type { Kind } from './option-kinds.js'
 import * as kind from './option-kinds.js'
 import type { ListenAddress, Settings } from './settings.js'
@@ -193,6 +194,7 @@ export const OPTIONS = {
     setting: 'checkStatic',
   },
   ...STATIC_OPTIONS,
+  ...ANSWER_OPTIONS,
   'http-to': {
     section: 'front',
     kind: kind.upstreams,

@@ -13,6 +13,7 @@ import type { Credentials } from '../../kit/messages.js'
 import { type Accounts, accountName, findCredentials } from './accounts.js'
 import { checkValues } from './check-values.js'
 import { type ConfigFiles, realFiles } from './config-files.js'
+import { readErrorPages } from './error-page-files.js'
 import { fileNamed, type IniReading, readIni } from './ini-reader.js'
 import type { ConfigFile, MagicFacts } from './magic-variables.js'
 import { type Flag, flagEntries, type OptionValues, readValues } from './option-values.js'
@@ -59,11 +60,15 @@ export function readSettings(source: SettingsSource): Reading {
   const checked = checkValues({ ...read, files, place, isComplete, runDir, uid: accounts.uid })
   const found = credentialsOf(values, accounts)
   const tooLong = whyTooLong(runDir)
-  const mistakes = [...ini.mistakes, ...read.mistakes, ...checked.mistakes]
+  const pages = readErrorPages(
+    values['error-page'].map((page, index) => ({ ...page, place: places.get('error-page')?.[index] ?? place })),
+    files,
+  )
+  const mistakes = [...ini.mistakes, ...read.mistakes, ...checked.mistakes, ...pages.mistakes]
   if (found.mistake !== null) mistakes.push({ place: places.get(found.option)?.[0] ?? place, message: found.mistake })
   if (tooLong !== null) mistakes.push({ place: places.get('run-dir')?.[0] ?? place, message: tooLong })
   return {
-    settings: mistakes.length > 0 ? null : toSettings(values, file, found.credentials, runDir),
+    settings: mistakes.length > 0 ? null : toSettings(values, file, found.credentials, runDir, pages.pages),
     mistakes: bound(sortFindings(mistakes)),
     remarks: bound(sortFindings([...read.remarks, ...checked.remarks])),
     values: withRunDir(read.effective, runDir),
@@ -122,6 +127,7 @@ function toSettings(
   file: ConfigFile | null,
   credentials: Credentials | null,
   runDir: string,
+  errorPages: Settings['errorPages'],
 ): Settings {
   return {
     iniPath: file?.absolute ?? null,
@@ -137,6 +143,18 @@ function toSettings(
     assetGraceMs: values['asset-grace'],
     mounts: values.app === null ? [] : values.mount,
     upstreams: values['http-to'],
+    autoGzip: values['http-auto-gzip'],
+    autoBr: values['http-auto-br'],
+    autoZstd: values['http-auto-zstd'],
+    gzipTypes: values['gzip-types'],
+    gzipMinBytes: values['gzip-min-length'],
+    gzipLevel: values['gzip-comp-level'],
+    brotliLevel: values['brotli-comp-level'],
+    zstdLevel: values['zstd-comp-level'],
+    gzipStreams: values['gzip-streams'],
+    internalMaps: values.internal,
+    sendfileRoots: values['x-sendfile-root'],
+    errorPages,
     harakiriMs: values.harakiri,
     workerReloadMercyMs: values['worker-reload-mercy'],
     reloadMercyMs: values['reload-mercy'],

@@ -3,7 +3,7 @@
  * Made by `read-settings.ts` from the option table; everything else reads it. Sizes in bytes, times in milliseconds, paths absolute.
  */
 
-import type { Credentials, StaticSettings, UpstreamAddress } from '../../kit/messages.js'
+import type { Credentials, ErrorPageSpec, StaticSettings, UpstreamAddress } from '../../kit/messages.js'
 
 export type ListenAddress = { kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }
 
@@ -29,6 +29,21 @@ export interface Settings {
   mounts: string[]
   /** `http-to`. */
   upstreams: { mount: string; addresses: UpstreamAddress[] }[]
+  /** Whether answers are compressed with each coding, which, how and how many at the same time. */
+  autoGzip: boolean
+  autoBr: boolean
+  autoZstd: boolean
+  gzipTypes: string[]
+  gzipMinBytes: number
+  gzipLevel: number
+  brotliLevel: number
+  zstdLevel: number
+  gzipStreams: number
+  /** Where the application may name files: `internal` and `x-sendfile-root`. */
+  internalMaps: { mount: string; folder: string }[]
+  sendfileRoots: string[]
+  /** With their texts, so that a changed file is a changed setting. */
+  errorPages: ErrorPageSpec[]
   /** 0 = no deadline. */
   harakiriMs: number
   /** How long a worker may take to finish when it is replaced, and the whole tree when it stops. */

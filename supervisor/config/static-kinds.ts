@@ -2,10 +2,8 @@
  * The kinds of values that only the options of static files take. Used by the rows of `static-options.ts`. Pure.
  */
 
-import type { ExpiresRule, StaticSettings } from '../../kit/messages.js'
+import type { ContentCoding, ExpiresRule } from '../../kit/messages.js'
 import { type Kind, urlPath } from './option-kinds.js'
-
-type Coding = StaticSettings['precompressed'][number]
 
 /** What an `Expires` rule is for, and for how long. */
 export type ExpiresPair = Pick<ExpiresRule, 'pattern' | 'seconds'>
@@ -26,10 +24,10 @@ export const nameEnding: Kind<string> = {
   print: value => value,
 }
 
-const CODINGS: Record<string, Coding> = { br: 'br', zst: 'zstd', zstd: 'zstd', gz: 'gzip', gzip: 'gzip' }
+const CODINGS: Record<string, ContentCoding> = { br: 'br', zst: 'zstd', zstd: 'zstd', gz: 'gzip', gzip: 'gzip' }
 
 /** A compressed form that can lie beside a file. */
-export const siblingCoding: Kind<Coding> = {
+export const siblingCoding: Kind<ContentCoding> = {
   symbol: 'CODING',
   accepts: '`br`, `zst` or `gz`',
   parse(text) {

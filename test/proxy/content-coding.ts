@@ -1,10 +1,20 @@
-/** Which stored form of a file a client gets, by cases and against the package `negotiator`. */
+/** Which coding a client gets, by cases and against the package `negotiator`, and which answers may be coded. */
 
 import Negotiator from 'negotiator'
 import t from 'tap'
-import { type Coding, negotiateCoding } from '../../proxy/content-coding.js'
+import type { AnswerField, AnswerHead } from '../../proxy/answer-head.js'
+import {
+  type Coding,
+  codedFields,
+  forbidsTransformation,
+  isCompressible,
+  negotiateCoding,
+} from '../../proxy/content-coding.js'
 
 const ALL: Coding[] = ['br', 'zstd', 'gzip', 'identity']
+
+/** What can be made on the way: the server's order is another one. */
+const MADE: Coding[] = ['zstd', 'br', 'gzip', 'identity']
 
 const CASES: [title: string, value: string | undefined, expected: Coding | null, available?: Coding[]][] = [
   ['no header', undefined, 'identity'],
@@ -42,6 +52,41 @@ for (const [title, value, expected, available = ALL] of CASES) {
   t.equal(negotiateCoding(value, available), expected, `${title}: ${value}`)
 }
 
+const ON_THE_WAY: [value: string | undefined, expected: Coding | null][] = [
+  [undefined, 'identity'],
+  ['', 'identity'],
+  ['gzip', 'gzip'],
+  ['GZIP', 'gzip'],
+  ['x-gzip', 'gzip'],
+  ['gzip, deflate, br, zstd', 'zstd'],
+  ['gzip, br', 'br'],
+  ['gzip;q=1.0, br;q=0.9', 'gzip'],
+  ['gzip ; q=0.5 , br;Q=0.6', 'br'],
+  ['deflate', 'identity'],
+  ['identity', 'identity'],
+  ['*', 'zstd'],
+  ['*;q=0.1, zstd;q=0', 'br'],
+  ['*;q=0', null],
+  ['gzip;q=0', 'identity'],
+  ['gzip;q=0.000', 'identity'],
+  ['gzip;q=0.001', 'gzip'],
+  ['identity;q=0, gzip;q=0.1', 'gzip'],
+  ['identity;q=0', null],
+  ['identity, gzip;q=0.5', 'identity'],
+  ['identity;q=0.5, gzip;q=0.5', 'gzip'],
+  ['gzip;q=2', 'identity'],
+  ['gzip;q=-1', 'identity'],
+  ['gzip;q=', 'identity'],
+  ['gzip;level=9', 'identity'],
+  ['gzip br', 'identity'],
+  ['gzip;q=x, br', 'br'],
+  [',,gzip,,', 'gzip'],
+]
+
+for (const [value, expected] of ON_THE_WAY) {
+  t.equal(negotiateCoding(value, MADE), expected, `made on the way: ${value}`)
+}
+
 t.test('agrees with negotiator', async t => {
   const names = ['br', 'gzip', 'zstd', 'identity', '*', 'deflate']
   const weights = ['', ';q=0', ';q=0.5', ';q=1', ';q=0.25', '; q=0.75']
@@ -59,5 +104,70 @@ t.test('agrees with negotiator', async t => {
     const ours = negotiateCoding(value, available)
     if (ours === null) t.equal(acceptable.size, 0, `${value}: nothing of ${available}`)
     else if (!acceptable.has(ours)) t.fail(`${value}: ${ours} of ${available}, negotiator: ${[...acceptable]}`)
+  }
+})
+
+t.test('which answers may be compressed', async t => {
+  const rule = { types: new Set(['text/html', 'image/*']), minBytes: 100 }
+  const html: AnswerField = ['Content-Type', 'text/html; charset=utf-8']
+  const cases: [title: string, status: number, fields: AnswerField[], expected: boolean][] = [
+    ['of a configured type', 200, [html], true],
+    ['of a family', 200, [['content-type', 'IMAGE/svg+xml']], true],
+    ['of another type', 200, [['Content-Type', 'text/htmlx']], false],
+    ['of no type', 200, [], false],
+    ['large enough', 200, [html, ['Content-Length', '100']], true],
+    ['too small', 200, [html, ['Content-Length', '99']], false],
+    ['coded', 200, [html, ['Content-Encoding', 'br']], false],
+    ['coded by nothing', 200, [html, ['Content-Encoding', 'identity']], true],
+    ['a part', 200, [html, ['Content-Range', 'bytes 0-1/2']], false],
+    ['no-transform', 200, [html, ['Cache-Control', 'public, No-Transform']], false],
+    ['an error', 503, [html], true],
+    ...[204, 205, 206, 304].map(
+      status => [`status ${status}`, status, [html], false] as [string, number, AnswerField[], boolean],
+    ),
+  ]
+  for (const [title, status, fields, expected] of cases) {
+    const head: AnswerHead = { status, reason: '', fields, framing: 'close', length: 0 }
+    t.equal(isCompressible(head, rule), expected, title)
+  }
+  const any: AnswerHead = { status: 200, reason: '', fields: [['Content-Type', 'a/b']], framing: 'close', length: 0 }
+  t.equal(isCompressible(any, { types: new Set(['*']), minBytes: 0 }), true, 'every type')
+  t.equal(forbidsTransformation('x-no-transform'), false)
+})
+
+t.test('the fields of a coded answer', async t => {
+  const cases: [title: string, fields: AnswerField[], expected: AnswerField[]][] = [
+    ['a strong entity tag', [['ETag', '"a"']], [['ETag', 'W/"a"']]],
+    ['a weak one', [['etag', 'W/"a"']], [['etag', 'W/"a"']]],
+    [
+      'framing',
+      [
+        ['Content-Length', '5'],
+        ['Transfer-Encoding', 'chunked'],
+      ],
+      [],
+    ],
+    ['ranges', [['Accept-Ranges', 'bytes']], []],
+    [
+      'others',
+      [
+        ['A', 'b'],
+        ['A', 'c'],
+      ],
+      [
+        ['A', 'b'],
+        ['A', 'c'],
+      ],
+    ],
+  ]
+  const added: AnswerField[] = [
+    ['Content-Encoding', 'gzip'],
+    ['Transfer-Encoding', 'chunked'],
+    ['Vary', 'Accept-Encoding'],
+  ]
+  for (const [title, fields, expected] of cases) t.same(codedFields(fields, 'gzip'), [...expected, ...added], title)
+  for (const vary of ['*', 'Accept-Encoding', 'Cookie, accept-encoding']) {
+    t.same(codedFields([['Vary', vary]], 'br')[0], ['Vary', vary], vary)
+    t.equal(codedFields([['Vary', vary]], 'br').length, 3, `${vary} is enough`)
   }
 })

@@ -42,6 +42,8 @@ async function open(t: Test, workers: number, settings: Partial<ProxySettings> =
     answered: () => {},
     aborted: () => {},
     readingStopped: () => {},
+    badAnswer: () => {},
+    fileNamed: () => {},
     lost: (link: Link) => dispatcher.lost(link),
     freed: (link: Link) => dispatcher.freed(link),
   }
@@ -156,6 +158,8 @@ t.test('a rescued request goes before those that wait, also where the queue is f
       answered: nothing,
       aborted: nothing,
       readingStopped: nothing,
+      badAnswer: nothing,
+      fileNamed: nothing,
       lost: nothing,
       freed: nothing,
     })

@@ -80,6 +80,8 @@ async function open(t: Test, lastId = 0) {
     answered: (exchange: Exchange, close: boolean) => tell(`answered ${exchange.title}${close ? ' close' : ''}`),
     aborted: (exchange: Exchange) => tell(`aborted ${exchange.title}`),
     readingStopped: () => {},
+    badAnswer: (exchange: Exchange, why: string) => tell(`bad ${exchange.title}: ${why}`),
+    fileNamed: (exchange: Exchange) => tell(`file ${exchange.title}`),
     lost: (_: Link, exchanges: Exchange[]) => {
       lost.push(...exchanges)
       tell(`lost ${exchanges.map(exchange => exchange.title).join(', ')}`)
@@ -263,25 +265,70 @@ t.test('the body of a request stops at the window and goes on with credit', asyn
 
 t.test('1xx answers go to clients that know them, and nothing else goes that way', async t => {
   const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n'
-  const cases: [title: string, httpMinor: 0 | 1, bytes: string, expected: string][] = [
+  const cases: [title: string, httpMinor: 0 | 1, bytes: string, expected: string | null][] = [
     ['early hints', 1, hints, hints],
     ['HTTP/1.0', 0, hints, ''],
-    ['a final answer', 1, 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', ''],
-    ['a smuggled answer', 1, `${hints}HTTP/1.1 200 OK\r\n\r\n`, ''],
-    ['101', 1, 'HTTP/1.1 101 Switching Protocols\r\n\r\n', ''],
-    ['half a head', 1, 'HTTP/1.1 103 Early Hints\r\n', ''],
-    ['no HTTP', 1, 'hello\r\n\r\n', ''],
+    ['a final answer', 1, 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', null],
+    ['a smuggled answer', 1, `${hints}HTTP/1.1 200 OK\r\n\r\n`, null],
+    ['101', 1, 'HTTP/1.1 101 Switching Protocols\r\n\r\n', null],
+    ['half a head', 1, 'HTTP/1.1 103 Early Hints\r\n', null],
+    ['a body', 1, 'HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n', null],
+    ['a line that is no field', 1, 'HTTP/1.1 103 Early Hints\r\nHTTP/1.1 200 OK\r\n\r\n', null],
+    ['a bare line feed', 1, 'HTTP/1.1 103 Early Hints\r\na: b\nc: d\r\n\r\n', null],
+    ['no HTTP', 1, 'hello\r\n\r\n', null],
   ]
   for (const [title, httpMinor, bytes, expected] of cases) {
     const { worker, link, until } = await open(t)
     const exchange = exchangeOf('GET', '/')
     exchange.head.httpMinor = httpMinor
     link.send(exchange, false)
+    const id = exchange.linkId
     await worker.has(FRAME.request, 1)
-    worker.say(frame(FRAME.informational, exchange.linkId, bytes))
-    worker.answer(exchange.linkId, '')
-    await until('answered GET /')
-    t.equal(exchange.client.received, `${expected}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n`, title)
+    worker.say(frame(FRAME.informational, id, bytes))
+    worker.answer(id, '')
+    if (expected === null) {
+      await until('bad GET /: it has a malformed interim answer')
+      t.equal(exchange.client.received, '', `${title}: nothing of it, and nothing behind it`)
+      t.equal((await worker.has(FRAME.abort, 1))[0]?.id, id, `${title}: the worker is told`)
+    } else {
+      await until('answered GET /')
+      t.equal(exchange.client.received, `${expected}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n`, title)
+    }
+  }
+})
+
+t.test('a head comes first, once, and with the status of a final answer', async t => {
+  const head = (status: number, flags = 0) => responsePrefix(status, flags) + OK
+  const cases: [title: string, frames: (id: number) => string[], received: string][] = [
+    ['data before the head', id => [frame(FRAME.data, id, 'evil')], ''],
+    ['an end before the head', id => [frame(FRAME.end, id, '\0')], ''],
+    ['two heads', id => [frame(FRAME.response, id, head(200)), frame(FRAME.response, id, head(200))], OK],
+    [
+      'a whole answer behind a head',
+      id => [frame(FRAME.response, id, head(200)), frame(FRAME.response, id, head(200, 1))],
+      OK,
+    ],
+    [
+      'hints behind a head',
+      id => [frame(FRAME.response, id, head(200)), frame(FRAME.informational, id, 'HTTP/1.1 103 E\r\n\r\n')],
+      OK,
+    ],
+    ['status 99', id => [frame(FRAME.response, id, head(99))], ''],
+    ['status 101', id => [frame(FRAME.response, id, head(101))], ''],
+    ['status 199', id => [frame(FRAME.response, id, head(199))], ''],
+    ['status 1000', id => [frame(FRAME.response, id, head(1000))], ''],
+    ['refused by the worker', id => [frame(FRAME.abort, id, 'it has two content-lengths')], ''],
+  ]
+  for (const [title, frames, received] of cases) {
+    const { worker, link, told } = await open(t)
+    const exchange = exchangeOf('GET', '/')
+    link.send(exchange, false)
+    const id = exchange.linkId
+    await worker.has(FRAME.request, 1)
+    worker.say(...frames(id))
+    while (!told.some(text => text.startsWith('bad GET /: it'))) await new Promise(resolve => setImmediate(resolve))
+    t.equal(exchange.client.received, received, title)
+    t.equal(exchange.link, null, `${title}: it is not in flight any more`)
   }
 })
 
@@ -295,6 +342,8 @@ t.test('a worker that is not there', async t => {
       answered: nothing,
       aborted: nothing,
       readingStopped: nothing,
+      badAnswer: nothing,
+      fileNamed: nothing,
       freed: nothing,
       lost: resolve,
     })

@@ -39,7 +39,12 @@ t.test('what a client gets', async t => {
     ['a file', request('GET', '/files/small.txt'), 200, 'small'],
     ['HEAD', request('HEAD', '/files/small.txt'), 200, null],
     ['a range', request('GET', '/files/small.txt', ['Range: bytes=1-3']), 206, 'mal'],
-    ['a range behind the end', request('GET', '/files/small.txt', ['Range: bytes=9-']), 416, ''],
+    [
+      'a range behind the end',
+      request('GET', '/files/small.txt', ['Range: bytes=9-']),
+      416,
+      '416 Range Not Satisfiable: the file has no bytes in this range\n',
+    ],
     ['a folder with an index', request('GET', '/files/'), 200, '<p>index'],
     ['a folder without its slash', request('GET', '/files'), 301, null],
     ['a folder below, without an index', request('GET', '/files/sub'), 404, null],
@@ -93,6 +98,44 @@ t.test('conditions', async t => {
       t.equal((await client.answer()).status, status, field)
     }
     await rig.expectLines(cases.length + 1)
+  })
+})
+
+t.test('errors have the page of their status, and what their head has to say', async t => {
+  const post = requestWithBody('POST', '/files/small.txt', 'body')
+  const cases: [title: string, text: string, status: number, field: [name: string, value: string] | null][] = [
+    ['another method', post, 405, ['allow', 'GET, HEAD']],
+    ['another method, for the mount', post.replace('/small.txt', ''), 405, ['allow', 'GET, HEAD']],
+    ['a condition', request('GET', '/files/small.txt', ['If-Match: "other"']), 412, null],
+    ['a range', request('GET', '/files/small.txt', ['Range: bytes=9-']), 416, ['content-range', 'bytes */5']],
+    ['a range of a large file', request('GET', '/files/big', ['Range: bytes=30000000-']), 416, null],
+    ['HEAD', request('HEAD', '/files/small.txt', ['If-Match: "other"']), 412, null],
+  ]
+  await withFiles(t, false, async (rig, folder) => {
+    const page = { statuses: [405, 412, 416], file: '/srv/e.html', text: '<p>page' }
+    rig.phases.apply({
+      ...rig.settings,
+      routes: [{ kind: 'static', prefix: '/files', folder }],
+      errorPages: [page],
+    })
+    const client = await rig.client()
+    for (const [title, text, status, field] of cases) {
+      client.send(text)
+      const answer = await client.answer(text.startsWith('HEAD'))
+      t.match(
+        { ...answer, body: answer.body.toString() },
+        { status, body: text.startsWith('HEAD') ? '' : '<p>page' },
+        title,
+      )
+      t.equal(answer.fields['content-length'], '7', `${title}: of the page`)
+      t.equal(answer.head.match(/^content-length:/gim)?.length, 1, `${title}: one length`)
+      if (field !== null) t.equal(answer.fields[field[0]], field[1], title)
+    }
+    await rig.expectLines(cases.length)
+    t.same(
+      rig.log.entries.map(({ status }) => status),
+      cases.map(([, , status]) => status),
+    )
   })
 })
 

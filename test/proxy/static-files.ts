@@ -2,11 +2,14 @@
 
 import t from 'tap'
 import type { FileVersion } from '../../proxy/entity-tag.js'
+import { ERRORS } from '../../proxy/error-response.js'
 import {
   answerForDirectory,
   answerForFile,
   bodyBytesOf,
   contentTypeOf,
+  emptyAnswer,
+  errorIn,
   isServable,
   type Representation,
   type StaticAnswer,
@@ -186,6 +189,33 @@ t.test('redirects to folders without naming a host', async t => {
     t.equal(new URL(location, base).href, resolved, `${JSON.stringify(path)}, as a browser resolves it`)
   }
   t.equal(answerForDirectory('/a', request('POST')).status, 405)
+})
+
+t.test('errors go where all errors are answered, without the length of a body that is not theirs', async t => {
+  const coded = { vary: 'Accept-Encoding' }
+  const cases: [title: string, answer: StaticAnswer, expected: ReturnType<typeof errorIn>][] = [
+    ['405', answer(request('PUT')), { code: 'method-not-allowed', fields: [['Allow', 'GET, HEAD']] }],
+    ['406', emptyAnswer(406, []), { code: 'not-acceptable', fields: [] }],
+    ['412', answer(request('GET', { 'if-match': '"x"' })), { code: 'precondition-failed', fields: [] }],
+    [
+      '416',
+      answer(request('GET', { range: 'bytes=1000-' }), coded),
+      {
+        code: 'range-not-satisfiable',
+        fields: [
+          ['Content-Range', 'bytes */1000'],
+          ['Vary', 'Accept-Encoding'],
+        ],
+      },
+    ],
+    ['200', answer(request('GET')), null],
+    ['304', answer(request('GET', { 'if-none-match': '*' })), null],
+    ['301', answerForDirectory('/a', request('GET')), null],
+  ]
+  for (const [title, given, expected] of cases) {
+    t.same(errorIn(given), expected, title)
+    if (expected !== null) t.equal(ERRORS[expected.code].status, given.status, `${title}: the same status`)
+  }
 })
 
 t.test('says what a compressed form and a rule for its age need', async t => {

@@ -29,7 +29,12 @@ function plain(listener: RequestListener): Server {
 }
 
 const kept: [title: string, server: Server, status: number, body: string][] = [
-  ['401 by hand', refusing('HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\nX-Why: no\r\n\r\nwho?'), 401, 'who?'],
+  [
+    '401 by hand',
+    refusing('HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\nX-Sendfile: /srv/in\r\n\r\nwho?'),
+    401,
+    'who?',
+  ],
   [
     'in two pieces',
     refusing('HTTP/1.1 403 For', 'bidden\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nno'),

@@ -79,6 +79,36 @@ const cases: [string, Partial<Settings>, Partial<ProxySettings>][] = [
     { keepAliveRequests: 1, bodyMs: 2, bodyBytesPerSecond: 3, sendMs: 4, connections: 5, connectionsPerAddress: 6 },
     { keepAliveRequests: 1, bodyMs: 2, bodyBytesPerSecond: 3, sendMs: 4, connections: 5, connectionsPerAddress: 6 },
   ],
+  ['no compression', {}, { compression: null }],
+  [
+    'compression, the preferred coding first',
+    { autoGzip: true, autoZstd: true, gzipLevel: 5, gzipMinBytes: 10, gzipStreams: 2 },
+    {
+      compression: {
+        codings: [
+          { coding: 'zstd', level: 3 },
+          { coding: 'gzip', level: 5 },
+        ],
+        types: ['text/html'],
+        minBytes: 10,
+        streams: 2,
+      },
+    },
+  ],
+  [
+    'where files may be named',
+    { internalMaps: [{ mount: '/protected', folder: '/srv/linked' }], sendfileRoots: ['/srv/linked', '/srv/more'] },
+    {
+      fileRoots: {
+        internal: [{ prefix: '/protected', folder: '/srv/real' }],
+        sendfile: [
+          { prefix: '/srv/linked', folder: '/srv/real' },
+          { prefix: '/srv/real', folder: '/srv/real' },
+          { prefix: '/srv/more', folder: '/srv/more' },
+        ],
+      },
+    },
+  ],
 ]
 for (const [title, settings, expected] of cases) {
   t.test(title, t => {

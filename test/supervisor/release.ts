@@ -15,10 +15,12 @@ for (const name of ['a', 'b', 'other']) {
   writeFileSync(join(folder, name, 'app.js'), '')
 }
 symlinkSync('a', join(folder, 'current'))
+symlinkSync('b', join(folder, 'named'))
+symlinkSync('other', join(folder, 'sent'))
 symlinkSync('../other/app.js', join(folder, 'a', 'linked.js'))
 const at = (path: string) => join(folder, path)
 
-const nothing = { staticMaps: [], checkStatic: [], files: PLAIN_FILES }
+const nothing = { staticMaps: [], checkStatic: [], files: PLAIN_FILES, internalMaps: [], sendfileRoots: [] }
 const resolved: [string, { app: string | null; chdir: string | null }, { app: string | null; chdir: string }][] = [
   ['plain paths', { app: at('a/app.js'), chdir: at('a') }, { app: at('a/app.js'), chdir: at('a') }],
   ['a linked folder', { app: at('current/app.js'), chdir: at('current') }, { app: at('a/app.js'), chdir: at('a') }],
@@ -68,6 +70,8 @@ t.test('static folders are resolved in the release, whatever becomes of the link
     staticMaps: [{ mount: '/', folder: at('current') }],
     checkStatic: [at('b')],
     files: { ...PLAIN_FILES, safe: [at('other')] },
+    internalMaps: [{ mount: '/protected', folder: at('named') }],
+    sendfileRoots: [at('sent')],
   })
   t.same(
     [...folders].sort(),
@@ -75,6 +79,8 @@ t.test('static folders are resolved in the release, whatever becomes of the link
       [at('b'), at('b')],
       [at('current'), at('a')],
       [at('other'), at('other')],
+      [at('named'), at('b')],
+      [at('sent'), at('other')],
     ].sort(),
   )
   t.end()

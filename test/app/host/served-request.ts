@@ -368,7 +368,7 @@ t.test('more and less body than the head promises', async t => {
         asked.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
         response.end('own')
       },
-      { status: 200, body: Buffer.from('own') },
+      { status: 502 },
     ],
   ]
   for (const [title, application, expected] of cases) {

@@ -150,6 +150,34 @@ const cases: [name: string, kind: kind.Kind<unknown>, cases: Case[]][] = [
     ],
   ],
   [
+    'media types',
+    kind.mediaTypes,
+    [
+      ['text/html', ['text/html'], 'text/html'],
+      [' Text/*,  application/ld+json\t* ', ['text/*', 'application/ld+json', '*'], 'text/* application/ld+json *'],
+      ['', null],
+      ['html', null],
+      ['text/html; charset=utf-8', null],
+      ['*/html', null],
+    ],
+  ],
+  [
+    'error page',
+    kind.errorPage,
+    [
+      ['404=a.html', { statuses: [404], file: '/srv/shop/a.html' }, '404=/srv/shop/a.html'],
+      ['502, 503,504=/b=c', { statuses: [502, 503, 504], file: '/b=c' }, '502,503,504=/b=c'],
+      ['a.html', null],
+      ['404', null],
+      ['404=', null],
+      ['=a.html', null],
+      ['4xx=a.html', null],
+      ['399=a.html', null],
+      ['600=a.html', null],
+      ['404 410=a.html', null],
+    ],
+  ],
+  [
     'address or off',
     kind.addressOrOff({ kind: 'tcp', host: '::1', port: 9 }),
     [

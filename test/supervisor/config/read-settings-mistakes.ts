@@ -132,6 +132,24 @@ const mistakes: [
       ['shop.ini:8', /^chdir: no such folder: received \/nosuch/],
     ],
   ],
+  [
+    'folders and pages for answers',
+    [
+      ...BASE,
+      'internal=/p=nosuch',
+      'x-sendfile-root=app.js',
+      'error-page=404=nosuch.html',
+      'error-page=500=large.html',
+      'error-page=200=app.js',
+    ],
+    [
+      ['shop.ini:4', /^internal: no such folder/],
+      ['shop.ini:5', /^x-sendfile-root: not a folder/],
+      ['shop.ini:6', /^error-page: no such file: received \/srv\/nosuch.html: accepted a readable file/],
+      ['shop.ini:7', /^error-page: larger than 65536 bytes: received \/srv\/large.html/],
+      ['shop.ini:8', /^error-page: received 200=app.js: accepted STATUS=FILE/],
+    ],
+  ],
   ['a file for a folder', [...BASE, 'check-static=app.js'], [['shop.ini:4', /^check-static: not a folder/]]],
   ['a folder for a file', ['http=:1', 'app=public'], [['shop.ini:3', /^app: not a file/]]],
   [

@@ -1,0 +1,207 @@
+/**
+ * Compresses an answer on its way to the client, if it is one that may be compressed. One for each exchange while compression is configured; put before
+ * the client by `answer-stages.ts`.
+ *
+ *     head → held → passing            (bytes as they came)
+ *                 → compressing → over
+ *
+ * What must stay true: an answer that does not come to its end never gets the last chunk, so the client sees that; no more waits here than the compressor
+ * and its two stream buffers hold, because a client that does not read stops the compressor, which stops the link's credit.
+ */
+
+import type { ContentCoding } from '../kit/messages.js'
+import { AnswerBody } from './answer-body.js'
+import { type AnswerHead, isBadHead, printAnswerHead } from './answer-head.js'
+import { type Compressor, type Compressors, flushCompressor } from './compressor.js'
+import { codedFields, forbidsTransformation, isCompressible, negotiateCoding, varyingFields } from './content-coding.js'
+import type { AnswerSink, AnswerStage, Exchange } from './exchange.js'
+import { HeadCollector } from './head-collector.js'
+import { headerValue } from './request-head.js'
+import type { StageEvents } from './stage-events.js'
+
+export class CompressingStage implements AnswerStage {
+  readonly #exchange: Exchange
+  readonly #next: AnswerSink
+  readonly #compressors: Compressors
+  readonly #events: StageEvents
+  readonly #collector: HeadCollector
+  #phase: 'head' | 'held' | 'passing' | 'compressing' | 'over' = 'head'
+  #head: AnswerHead | null = null
+  /** Framed bytes behind the head, while it is not decided what becomes of them. */
+  #held: Buffer = Buffer.alloc(0)
+  #coding: ContentCoding = 'gzip'
+  #body: AnswerBody | null = null
+  #compressor: Compressor | null = null
+  /** The printed head, until it goes out with the first bytes of the body. */
+  #prefix = ''
+  #close = false
+  sentBytes = 0
+
+  constructor(exchange: Exchange, compressors: Compressors, events: StageEvents) {
+    this.#exchange = exchange
+    this.#next = exchange.out
+    this.#compressors = compressors
+    this.#events = events
+    this.#collector = new HeadCollector(exchange.head.method)
+  }
+
+  write(bytes: string | Buffer): boolean {
+    switch (this.#phase) {
+      case 'head':
+        return this.#takeHead(bytes)
+      case 'held':
+        this.#held = Buffer.concat([this.#held, asBuffer(bytes)])
+        return true
+      case 'passing':
+        return this.#give(bytes)
+      case 'compressing':
+        return this.#compress(asBuffer(bytes))
+      case 'over':
+        return true
+    }
+  }
+
+  whenWritable(callback: () => void): void {
+    if (this.#compressor === null) this.#next.whenWritable(callback)
+    else this.#compressor.once('drain', callback)
+  }
+
+  end(close: boolean): void {
+    this.#close = close
+    if (this.#phase === 'head') return this.#refuse('its head has no end')
+    if (this.#phase === 'held') this.#decide(true)
+    if (this.#phase === 'passing') return this.#events.finished(this.#exchange, close)
+    if (this.#phase !== 'compressing' || this.#compressor === null) return
+    if (this.#body?.isComplete === false && this.#head?.framing !== 'close')
+      return this.#refuse('its body is cut short')
+    this.#compressor.end()
+  }
+
+  destroy(): void {
+    this.#phase = 'over'
+    this.#held = Buffer.alloc(0)
+    this.#compressor?.destroy()
+  }
+
+  #takeHead(bytes: string | Buffer): boolean {
+    // The link has begun the answer; the client has seen nothing of it.
+    this.#exchange.answerBegun = false
+    const collected = this.#collector.take(bytes)
+    if (collected === null) return true
+    const { head, rest } = collected
+    if (isBadHead(head)) {
+      this.#refuse(head.bad)
+      return true
+    }
+    this.#head = head
+    this.#held = rest
+    this.#phase = 'held'
+    // Without a length the end of this turn tells whether all of it is here, and small.
+    if (head.framing === 'chunked' || head.framing === 'close') queueMicrotask(() => this.#decide(false))
+    else this.#decide(false)
+    return !this.#isFull
+  }
+
+  get #isFull(): boolean {
+    return this.#compressor?.writableNeedDrain === true
+  }
+
+  /** `isWhole`: what is held is the whole body. */
+  #decide(isWhole: boolean): void {
+    if (this.#phase !== 'held' || this.#head === null) return
+    const head = this.#head
+    const held = this.#held
+    this.#held = Buffer.alloc(0)
+    const isFit = (!isWhole || held.length >= this.#compressors.minBytes) && isCompressible(head, this.#compressors)
+    const coding = isFit ? this.#codingFor(head) : null
+    const compressor = coding === null ? null : this.#compressors.make(coding)
+    if (coding !== null) this.#events.compressed(compressor === null ? 'none' : coding)
+    if (coding !== null && compressor !== null) return this.#begin(head, coding, compressor, held)
+    this.#phase = 'passing'
+    // Somebody else gets it compressed, and a cache between must know.
+    const fields = isFit ? varyingFields(head.fields) : head.fields
+    this.#give(printAnswerHead(head.status, fields, head.reason))
+    if (held.length > 0) this.#give(held)
+  }
+
+  /** Null: this client gets it as it is. */
+  #codingFor(head: AnswerHead): ContentCoding | null {
+    const request = this.#exchange.head
+    if (forbidsTransformation(headerValue(request, 'cache-control'))) return null
+    // HTTP/1.0 has no chunks, and HEAD has nothing to compress.
+    if (request.httpMinor === 0 || head.framing === 'none') return null
+    // Whoever refuses even what is not coded gets it all the same, as with nginx: better than a 406 (RFC 9110 §12.5.3).
+    const coding = negotiateCoding(headerValue(request, 'accept-encoding'), this.#compressors.choices)
+    return coding === 'identity' ? null : coding
+  }
+
+  #begin(head: AnswerHead, coding: ContentCoding, compressor: Compressor, held: Buffer): void {
+    this.#phase = 'compressing'
+    this.#coding = coding
+    this.#compressor = compressor
+    this.#body = new AnswerBody(head)
+    this.#prefix = printAnswerHead(head.status, codedFields(head.fields, coding), head.reason)
+    compressor.on('data', (chunk: Buffer) => this.#emit(chunk))
+    compressor.once('end', () => this.#endBody())
+    // What zlib fails with would be a fault of ours; the client must see that the answer is not complete.
+    compressor.once('error', () => this.#refuse('it could not be compressed'))
+    // A head that comes alone is meant to arrive alone: an event stream's, for one.
+    if (held.length === 0) this.#give(this.#takePrefix())
+    else this.#compress(held)
+  }
+
+  #compress(bytes: Buffer): boolean {
+    const compressor = this.#compressor
+    if (compressor === null) return true
+    const isFramed = this.#body?.feed(bytes, data => compressor.write(data, this.#flushWhenIdle))
+    if (isFramed === false) this.#refuse('its body is not framed as its head says')
+    return !this.#isFull
+  }
+
+  /** Whatever the application has said so far goes out, when nothing more is on its way; with a known length nobody waits for a part. */
+  readonly #flushWhenIdle = (): void => {
+    const compressor = this.#compressor
+    if (compressor === null || this.#phase !== 'compressing' || this.#head?.framing === 'length') return
+    if (compressor.writableLength === 0 && !compressor.writableEnded) flushCompressor(compressor, this.#coding)
+  }
+
+  #emit(chunk: Buffer): void {
+    if (this.#phase !== 'compressing' || chunk.length === 0) return
+    const compressor = this.#compressor
+    const begin = Buffer.from(`${this.#takePrefix()}${chunk.length.toString(16)}\r\n`, 'latin1')
+    if (this.#give(Buffer.concat([begin, chunk, CRLF])) || compressor === null) return
+    compressor.pause()
+    this.#next.whenWritable(() => compressor.resume())
+  }
+
+  #endBody(): void {
+    if (this.#phase !== 'compressing') return
+    const trailers = this.#body?.trailers ?? []
+    let text = `${this.#takePrefix()}0\r\n`
+    for (let index = 0; index < trailers.length; index += 2) text += `${trailers[index]}: ${trailers[index + 1]}\r\n`
+    this.#give(`${text}\r\n`)
+    this.#events.finished(this.#exchange, this.#close)
+  }
+
+  #takePrefix(): string {
+    const prefix = this.#prefix
+    this.#prefix = ''
+    return prefix
+  }
+
+  #give(bytes: string | Buffer): boolean {
+    this.#exchange.answerBegun = true
+    this.sentBytes += bytes.length
+    return this.#next.write(bytes)
+  }
+
+  #refuse(why: string): void {
+    if (this.#phase !== 'over') this.#events.badAnswer(this.#exchange, why)
+  }
+}
+
+const CRLF = Buffer.from('\r\n')
+
+function asBuffer(bytes: string | Buffer): Buffer {
+  return typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes
+}

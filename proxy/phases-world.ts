@@ -1,0 +1,22 @@
+/**
+ * What the rest of the proxy is to the life of a request. Made by `proxy-server.ts`, used by `phases.ts`.
+ */
+
+import type { ProxySettings } from '../kit/messages.js'
+import type { AccessLog } from './access-log.js'
+import type { Link } from './link.js'
+import type { MetricsPage } from './metrics-page.js'
+import type { RequestMetrics } from './request-metrics.js'
+
+/** What the phases need of the rest of the proxy. */
+export interface PhasesWorld {
+  settings: ProxySettings
+  metrics: RequestMetrics
+  accessLog: AccessLog | null
+  metricsPage: MetricsPage
+  linked(workerId: number): void
+  /** See `DispatcherEvents`. */
+  left(workerId: number, requests: boolean, tunnels: boolean): void
+  blocked(link: Link, guilty: string, elapsedMs: number): void
+  event(name: string, fields: Record<string, string | number>): void
+}

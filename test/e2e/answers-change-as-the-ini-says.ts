@@ -1,0 +1,80 @@
+/** Compression, files in the place of answers, and error pages: from the lines of an INI to what a client gets; a reload brings the next. */
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import t from 'tap'
+import { ask } from './fixtures/asking.js'
+import { until, WatchedSite } from './fixtures/watched-site.js'
+
+const app = `
+require('node:http').createServer((request, response) => {
+  if (request.url === '/api/page') response.setHeader('Content-Type', 'text/html').end('<p>page</p>'.repeat(1000))
+  else if (request.url === '/api/accel') response.setHeader('X-Accel-Redirect', '/protected/a.txt').end('hidden')
+  else if (request.url === '/api/out') response.setHeader('X-Accel-Redirect', '/protected/../site.ini').end('hidden')
+  else response.setHeader('X-Sendfile', __dirname + '/files/a.txt').end('hidden')
+}).listen(3000)
+`
+const lines = [
+  'mount = /api',
+  'http-auto-gzip = true',
+  'http-auto-br = 1',
+  'internal = /protected=%dfiles',
+  'x-sendfile-root = %dfiles',
+  'error-page = 404,503=%dpages/gone.html',
+]
+
+t.test('an INI', async t => {
+  const site = new WatchedSite(t, lines, { app, expected: [/ named-file-refused /] })
+  for (const folder of ['files', 'pages']) mkdirSync(site.path(folder))
+  writeFileSync(site.path('files/a.txt'), 'file a')
+  writeFileSync(site.path('pages/gone.html'), '<h1>gone</h1>')
+  const running = await site.serve()
+  const accepts = (coding: string) => ({ headers: { 'Accept-Encoding': coding } })
+  t.match((await ask(running.url, '/api/page', accepts('gzip'))).headers, {
+    'content-encoding': 'gzip',
+    vary: 'Accept-Encoding',
+  })
+  t.match((await ask(running.url, '/api/page', accepts('gzip, br'))).headers, { 'content-encoding': 'br' })
+  t.match(await ask(running.url, '/api/page'), {
+    headers: { 'content-encoding': undefined },
+    body: /^(<p>page<\/p>){1000}$/,
+  })
+  t.match(await ask(running.url, '/api/accel'), {
+    status: 200,
+    body: 'file a',
+    headers: { 'x-accel-redirect': undefined },
+  })
+  t.match(await ask(running.url, '/api/sendfile'), {
+    status: 200,
+    body: 'file a',
+    headers: { 'x-sendfile': undefined },
+  })
+  const gone = { status: 404, body: '<h1>gone</h1>', headers: { 'content-type': 'text/html; charset=utf-8' } }
+  t.match(await ask(running.url, '/api/out'), gone, 'outside of the roots')
+  t.match(await ask(running.url, '/nothing'), gone)
+  await until('the event', async () =>
+    / named-file-refused .*request="GET \/api\/out" slot=1 file="?\/protected\/\.\.\/site\.ini"? why=/.test(
+      running.out(),
+    ),
+  )
+
+  writeFileSync(site.path('pages/gone.html'), '<h1>moved</h1>')
+  t.match((await ask(running.url, '/nothing')).body, 'gone', 'the page is in memory')
+  site.writeIni(lines.filter(line => !line.startsWith('http-auto')))
+  t.match(await site.run('reload', site.ini), { code: 0 })
+  t.match((await ask(running.url, '/nothing')).body, 'moved', 'and read again by a reload')
+  t.match((await ask(running.url, '/api/page', accepts('gzip'))).headers, {
+    'content-encoding': undefined,
+    vary: undefined,
+  })
+  t.match(await site.end(running), { code: 0 })
+})
+
+t.test('a page that is not there', async t => {
+  const site = new WatchedSite(t, ['error-page = 404=%dnosuch.html'], { app })
+  const { code, out, err } = await site.run('check', site.ini)
+  t.equal(code, 78)
+  t.match(
+    out + err,
+    /site\.ini:\d+: error-page: no such file: received .*nosuch\.html: accepted a readable file of UTF-8 text/,
+  )
+})
