@@ -113,7 +113,7 @@ t.test('a second SIGINT does not wait', async t => {
   const sinceMs = performance.now()
   process.kill(running.pid, 'SIGINT')
   // Two within half a second are one key press that arrived twice.
-  const { code } = await pressing(running, 'SIGINT')
+  const { code } = await pressing(running, 'SIGINT', () => site.read('site.log').includes('master-killing'))
   t.ok(code !== null, `it ended by itself, with ${code}`)
   t.ok(performance.now() - sinceMs < 10_000 * timeFactor, 'long before its mercy')
   t.match(site.read('site.log'), /master-killing why=/)
@@ -130,15 +130,15 @@ t.test('a stop does not wait longer than its mercy', async t => {
   t.ok(performance.now() - sinceMs < 10_000 * timeFactor, 'bounded by reload-mercy')
 })
 
-/** Sends the signal again and again until the program has ended. */
-async function pressing(running: Serving, signal: NodeJS.Signals): Promise<{ code: number | null }> {
-  let ended = null as { code: number | null } | null
-  void running.ended.then(end => {
-    ended = end
-  })
-  await until(`${signal} ends it`, () => {
-    if (ended === null) running.child.kill(signal)
-    return ended !== null
+/** Sends the signal again and again until it was heard: one that comes while the process ends would be the end of it. */
+async function pressing(
+  running: Serving,
+  signal: NodeJS.Signals,
+  heard: () => boolean,
+): Promise<{ code: number | null }> {
+  await until(`${signal} is heard`, () => {
+    if (!heard()) running.child.kill(signal)
+    return heard()
   })
   return running.ended
 }
