@@ -135,7 +135,22 @@ export interface ProxySettings {
   compression: CompressionSettings | null
   fileRoots: FileRoots
   errorPages: ErrorPageSpec[]
+  /** Networks of proxies whose forwarding fields are believed: `10.0.0.0/8`, `::1`, `unix`. */
+  trustedProxies: string[]
+  /** Name of the cookie that keeps a client at one slot, null = none. */
+  sticky: string | null
+  /** Whether X-Request-Id stands on the answers, and at the end of each access line. */
+  requestIdOnAnswers: boolean
+  requestIdInLog: boolean
+  /** So many crashes within a window hold a request back for a time; `deaths` 0 = never. */
+  quarantine: { deaths: number; windowMs: number; holdMs: number }
 }
+
+/**
+ * Why a worker is gone. `asked`: the master stopped or killed it, harakiri included; `killed`: SIGKILL of somebody else's, an operator's or
+ * that of the kernel when memory is short; `crashed`: by itself.
+ */
+export type WorkerEnd = 'asked' | 'killed' | 'crashed'
 
 /** A worker as a proxy sees it. `workerId` is unique in the life of the master; a slot's next worker has another one. */
 export interface WorkerAddress {
@@ -170,7 +185,7 @@ export type MasterToProxy =
    * by `worker-drained` then. Sent again with less time when that has become short.
    */
   | { type: 'worker-retire'; workerId: number; tunnelMs: number }
-  | { type: 'worker-gone'; workerId: number }
+  | { type: 'worker-gone'; workerId: number; end: WorkerEnd }
   | { type: 'reopen-logs' }
   /** Accept nothing new, finish what is in flight for at most `mercyMs`, exit 0. */
   | { type: 'drain'; mercyMs: number }

@@ -4,6 +4,7 @@
  *
  *     127.0.0.1 - - [21/Nov/2026:10:00:00 +0000] "GET /api/x HTTP/1.1" 200 312 "-" "curl/8.5" 0.003 2 1
  *
+ * With `log-request-id` the X-Request-Id stands behind them. The client is the one that a trusted proxy speaks for, if one does.
  * The byte count is of the bytes sent, with the head where the application or a file answered, of the body where the proxy did. Lines are gathered
  * as bytes and written twice a second: gathered as strings they would live until then, and moving them took the garbage collector a tenth of the
  * proxy's time.
@@ -24,6 +25,8 @@ const DATE_MS = 50
 export class AccessLog {
   readonly #sink: LogSink
   readonly #timer: NodeJS.Timeout
+  /** `log-request-id`. */
+  endsWithRequestId = false
   /** Whole lines, ASCII, up to `#used`. */
   #gathered = Buffer.allocUnsafeSlow(GATHERED_BYTES)
   #used = 0
@@ -48,21 +51,24 @@ export class AccessLog {
   }
 
   write(exchange: Exchange, now: number): void {
-    const { head, client } = exchange
+    const { head, origin } = exchange
+    const requestId = this.endsWithRequestId ? ` ${exchange.requestId || '-'}` : ''
     if (now - this.#datedMs >= DATE_MS) {
       this.#datedMs = now
       this.#date = ` - - [${logDate()}] "`
     }
     this.#gather(
-      `${client.address}${this.#date}${head.method} ${quotable(head.target)} HTTP/1.${head.httpMinor}" ` +
+      `${origin.address}${this.#date}${head.method} ${quotable(head.target)} HTTP/1.${head.httpMinor}" ` +
         `${exchange.status} ${exchange.sentBytes} "${quotable(head.referer) || '-'}" "${quotable(head.userAgent) || '-'}" ` +
-        `${printSeconds(now - exchange.startMs)} ${exchange.slot === 0 ? '-' : exchange.slot} ${exchange.attempts}\n`,
+        `${printSeconds(now - exchange.startMs)} ${exchange.slot === 0 ? '-' : exchange.slot} ${exchange.attempts}${requestId}\n`,
     )
   }
 
   /** A request whose head was not believed: nothing of it is repeated. */
   writeRefused(address: string, status: number): void {
-    this.#gather(`${address} - - [${logDate()}] "-" ${status} 0 "-" "-" 0.000 - 0\n`)
+    this.#gather(
+      `${address} - - [${logDate()}] "-" ${status} 0 "-" "-" 0.000 - 0${this.endsWithRequestId ? ' -' : ''}\n`,
+    )
   }
 
   /** Opens the path again, after a rotation. The master has made the file for us; if it cannot be opened, the old one stays. */

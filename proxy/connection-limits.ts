@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net'
 import type { ProxySettings } from '../kit/messages.js'
 import type { BodyLimits } from './deadlines.js'
+import { withoutMapping } from './node-address.js'
 import type { HeadLimits } from './request-head.js'
 
 /** Bounds of each connection; changed in place when the configuration changes. Times in milliseconds, 0 = none. */
@@ -33,11 +34,10 @@ export function connectionLimits(settings: ProxySettings): ConnectionLimits {
   }
 }
 
-/** IPv4 clients of a dual-stack listener come as `::ffff:192.0.2.1`; null: a client of a unix socket. */
+/** null: a client of a unix socket, or one that has reset its connection. */
 export function clientAddress(socket: Socket): string | null {
   const { remoteAddress } = socket
-  if (remoteAddress === undefined) return null
-  return remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress
+  return remoteAddress === undefined ? null : withoutMapping(remoteAddress)
 }
 
 /** Changes whenever the kernel takes something: bytes of finished writes, less those of the write under way that libuv still holds. */

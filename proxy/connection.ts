@@ -31,6 +31,7 @@ export class Connection implements Client {
   readonly address: string
   readonly port: number
   readonly encrypted = false
+  readonly overUnix: boolean
   readonly #socket: Socket
   readonly #phases: Phases
   readonly #limits: ConnectionLimits
@@ -59,7 +60,10 @@ export class Connection implements Client {
     this.#socket = socket
     this.#phases = phases
     this.#limits = limits
+    // A TCP peer that has reset its connection has no address any more either, but its side here has.
+    this.overUnix = socket.remoteAddress === undefined && socket.localAddress === undefined
     this.address = clientAddress(socket) ?? '127.0.0.1'
+    if (socket.remoteAddress === undefined && !this.overUnix) socket.destroy()
     this.port = socket.remotePort ?? 0
     readAccepted(socket, (buffer, count) => this.#read(buffer, count), CLIENT_READ_BYTES)
     socket.on('drain', () => this.#drained())

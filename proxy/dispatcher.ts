@@ -3,11 +3,13 @@
  * One per proxy; `phases.ts` hands exchanges in, links report freed slots.
  */
 
-import type { ProxySettings, WorkerAddress, WorkerLoad } from '../kit/messages.js'
+import type { ProxySettings, WorkerAddress, WorkerEnd, WorkerLoad } from '../kit/messages.js'
 import { monotonicMs } from './clock.js'
 import type { ErrorCode } from './error-response.js'
 import type { Exchange } from './exchange.js'
 import { Link, type LinkEvents } from './link.js'
+import { cookieValue, slotToken } from './sticky-cookie.js'
+import { WaitingLine } from './waiting-line.js'
 
 export interface DispatcherEvents {
   /** This link takes the exchange now. */
@@ -25,7 +27,9 @@ type Left = 'nothing' | 'requests' | 'tunnels' | 'both'
 
 export class Dispatcher {
   readonly #events: DispatcherEvents
-  readonly #links = new Map<number, Link>()
+  #links: readonly Link[] = []
+  /** Where the search for a worker begins: behind the one that was chosen last, so that equals take turns. */
+  #turn = 0
   /** What was told last of links that retire. */
   readonly #left = new WeakMap<Link, Left>()
   /** Workers whose link broke and of which the master has not said that they are gone: they get another one. */
@@ -33,7 +37,7 @@ export class Dispatcher {
   /** The last link that broke was never made, for want of a descriptor. */
   #lacksDescriptors = false
   #settings: ProxySettings
-  #waiting: Exchange[] = []
+  readonly #waiting = new WaitingLine()
 
   constructor(settings: ProxySettings, events: DispatcherEvents) {
     this.#settings = settings
@@ -45,16 +49,16 @@ export class Dispatcher {
     this.pump()
   }
 
-  get links(): Iterable<Link> {
-    return this.#links.values()
+  get links(): readonly Link[] {
+    return this.#links
   }
 
   get queued(): number {
-    return this.#waiting.length
+    return this.#waiting.size
   }
 
   connect(worker: WorkerAddress, events: LinkEvents): void {
-    this.#links.set(worker.workerId, new Link(worker, events))
+    this.#links = [...this.#links, new Link(worker, events)]
   }
 
   linked(link: Link): void {
@@ -64,7 +68,7 @@ export class Dispatcher {
   }
 
   retire(workerId: number): void {
-    const link = this.#links.get(workerId)
+    const link = this.#linkOf(workerId)
     this.#broken.delete(workerId)
     if (link === undefined) return this.#events.left(workerId, false, false)
     link.retiring = true
@@ -73,21 +77,21 @@ export class Dispatcher {
   }
 
   /** The master saw the process end; a link that never came up would otherwise be waited for. */
-  gone(workerId: number): void {
+  gone(workerId: number, end: WorkerEnd): void {
     this.#broken.delete(workerId)
-    this.#links.get(workerId)?.dismiss()
+    this.#linkOf(workerId)?.dismiss(end)
   }
 
   lost(link: Link): void {
     const { worker, events } = link
-    this.#links.delete(worker.workerId)
+    this.#links = this.#links.filter(other => other !== link)
     this.#lacksDescriptors = link.lacksDescriptor
     if (link.retiring) this.#tellLeft(link, 'nothing')
-    else if (!link.dismissed) this.#broken.set(worker.workerId, { worker, events })
+    else if (link.end === null) this.#broken.set(worker.workerId, { worker, events })
   }
 
   freed(link: Link): void {
-    if (this.#waiting.length > 0) this.pump()
+    if (this.#waiting.size > 0) this.pump()
     if (link.retiring) this.#tellLeft(link, leftOf(link))
   }
 
@@ -105,9 +109,9 @@ export class Dispatcher {
 
   /** Hands the exchange to the worker with the fewest in flight, or queues it. */
   dispatch(exchange: Exchange, now: number): void {
-    const link = this.#waiting.length === 0 ? this.choose(now) : null
+    const link = this.#waiting.size === 0 ? this.#linkFor(exchange, now) : null
     if (link !== null) this.#events.assigned(exchange, link, now)
-    else if (this.#waiting.length >= this.#settings.queueRequests) this.#events.refused(exchange, 'queue-full')
+    else if (this.#waiting.size >= this.#settings.queueRequests) this.#events.refused(exchange, 'queue-full')
     else {
       this.#queue(exchange, now)
       this.#waiting.push(exchange)
@@ -116,7 +120,7 @@ export class Dispatcher {
 
   /** A rescued request has waited already: it goes before the others. */
   dispatchFirst(exchange: Exchange, now: number): void {
-    const link = this.choose(now)
+    const link = this.#linkFor(exchange, now)
     if (link !== null) return this.#events.assigned(exchange, link, now)
     this.#queue(exchange, now)
     this.#waiting.unshift(exchange)
@@ -140,57 +144,74 @@ export class Dispatcher {
     exchange.queueDeadlineMs = queueMs > 0 ? now + queueMs : Number.POSITIVE_INFINITY
   }
 
-  /** The worker with the fewest in flight among those that answer their pings and have room; null: none. */
+  /** The worker with the fewest in flight among those that answer their pings and have room, each in turn among equals; null: none. */
   choose(now: number): Link | null {
+    const links = this.#links
+    const count = links.length
     let best: Link | null = null
-    let bestInFlight = this.#settings.workerConnections
-    for (const link of this.#links.values()) {
-      if (!link.open || (link.pingSentMs !== 0 && now - link.pingSentMs > LATE_MS)) continue
+    let fewest = this.#settings.workerConnections
+    for (let step = 0, at = this.#turn; step < count; step++, at++) {
+      if (at >= count) at = 0
+      const link = links[at]!
       const inFlight = link.inFlight + link.tunnels
-      if (inFlight < bestInFlight) {
-        best = link
-        bestInFlight = inFlight
-      }
+      if (inFlight >= fewest || !isResponsive(link, now)) continue
+      best = link
+      fewest = inFlight
+      this.#turn = at + 1
+      if (inFlight === 0) break
     }
     return best
+  }
+
+  /** The worker to which the client's cookie points, if it can take the request, or any other. */
+  #linkFor(exchange: Exchange, now: number): Link | null {
+    const { sticky, workerConnections } = this.#settings
+    if (sticky !== null) {
+      const token = cookieValue(exchange.head, sticky)
+      const isPreferred = (link: Link) =>
+        slotToken(sticky, link.worker.slot) === token &&
+        isResponsive(link, now) &&
+        link.inFlight + link.tunnels < workerConnections
+      const preferred = token === null ? undefined : this.#links.find(isPreferred)
+      if (preferred !== undefined) return preferred
+    }
+    return this.choose(now)
+  }
+
+  #linkOf(workerId: number): Link | undefined {
+    return this.#links.find(({ worker }) => worker.workerId === workerId)
   }
 
   /** Gives waiting exchanges to workers that have room. */
   pump(): void {
     const now = monotonicMs()
-    let taken = 0
-    while (taken < this.#waiting.length) {
-      const link = this.choose(now)
-      if (link === null) break
-      const exchange = this.#waiting[taken]!
-      taken += 1
-      exchange.queue = null
+    for (;;) {
+      const exchange = this.#waiting.first
+      const link = exchange === null ? null : this.#linkFor(exchange, now)
+      if (exchange === null || link === null) return
+      this.leave(exchange)
       this.#events.assigned(exchange, link, now)
     }
-    if (taken > 0) this.#waiting.splice(0, taken)
   }
 
+  /** It waits no longer: it is served, or its client is gone. */
   leave(exchange: Exchange): void {
     exchange.queue = null
-    this.#waiting = this.#waiting.filter(other => other !== exchange)
+    this.#waiting.remove(exchange)
   }
 
   /** Refuses those that have waited too long, and links broken links anew. */
   sweep(now: number): void {
     for (const { worker, events } of this.#broken.values()) this.connect(worker, events)
     this.#broken.clear()
-    if (this.#waiting.length === 0) return
-    const late = this.#waiting.filter(exchange => exchange.queueDeadlineMs <= now)
-    if (late.length === 0) return
-    this.#waiting = this.#waiting.filter(exchange => exchange.queueDeadlineMs > now)
-    for (const exchange of late) {
+    for (const exchange of this.#waiting.removeLate(now)) {
       exchange.queue = null
       this.#events.refused(exchange, this.#lacksDescriptors ? 'no-files' : 'no-worker')
     }
   }
 
   loads(): WorkerLoad[] {
-    return [...this.#links.values()].map(link => ({
+    return this.#links.map(link => ({
       workerId: link.worker.workerId,
       requests: link.requests,
       inFlight: link.inFlight + link.tunnels,
@@ -202,4 +223,8 @@ export class Dispatcher {
 function leftOf({ inFlight, tunnels }: Link): Left {
   if (inFlight > 0) return tunnels > 0 ? 'both' : 'requests'
   return tunnels > 0 ? 'tunnels' : 'nothing'
+}
+
+function isResponsive(link: Link, now: number): boolean {
+  return link.open && (link.pingSentMs === 0 || now - link.pingSentMs <= LATE_MS)
 }

@@ -135,6 +135,13 @@ export const ERRORS = {
     message: 'this address has too many connections',
     retryAfterSeconds: 1,
   },
+  quarantined: {
+    source: 'upstream',
+    status: 503,
+    retry: 'never',
+    message: 'workers died of this request',
+    retryAfterSeconds: 60,
+  },
   'no-files': {
     source: 'proxy',
     status: 503,
@@ -169,7 +176,8 @@ export interface OwnAnswer {
 export function errorAnswer(code: ErrorCode, extra: OwnAnswer['fields'] = []): OwnAnswer {
   const row: ErrorRow = ERRORS[code]
   const fields: [string, string][] = [['Content-Type', 'text/plain; charset=utf-8'], ...extra]
-  if (row.retryAfterSeconds !== undefined) fields.push(['Retry-After', String(row.retryAfterSeconds)])
+  const isTold = extra.some(([name]) => name === 'Retry-After')
+  if (row.retryAfterSeconds !== undefined && !isTold) fields.push(['Retry-After', String(row.retryAfterSeconds)])
   return { status: row.status, fields, body: `${titleOf(row.status)}: ${row.message}\n` }
 }
 

@@ -5,6 +5,7 @@
 
 import type { Dispatcher } from './dispatcher.js'
 import type { OwnAnswer } from './error-response.js'
+import type { Believed, Origin } from './forwarded-fields.js'
 import type { Link } from './link.js'
 import type { RequestHead } from './request-head.js'
 import type { Route } from './route-table.js'
@@ -32,6 +33,8 @@ export interface Client extends AnswerSink {
   readonly address: string
   readonly port: number
   readonly encrypted: boolean
+  /** It came through a unix socket and has no address: `address` is a stand-in. */
+  readonly overUnix?: boolean
   /** A whole answer of the proxy's own. */
   answer(answer: OwnAnswer): void
   /** The last byte of the answer was written; `close`: its end is the end of the connection. */
@@ -52,6 +55,11 @@ export class Exchange {
   readonly client: Client
   readonly startMs: number
   path = ''
+  /** The client as applications and logs see it: the peer itself, or the one that a trusted proxy speaks for. */
+  origin: Origin
+  believed: Believed | null = null
+  /** X-Request-Id, made once it is known that an upstream gets it. */
+  requestId = ''
   /** The fields as the application gets them, `\nname\nvalue` each. */
   wireHeaders = ''
   route: Route | null = null
@@ -94,6 +102,8 @@ export class Exchange {
   attempts = 0
   seen = false
   answerBegun = false
+  /** Whole field lines that the proxy adds to the answer of this attempt, behind its status line. */
+  answerLines = ''
   /** Answer bytes passed on to the client and not yet returned as credit. */
   unreturned = 0
   waitingForClient = false
@@ -103,11 +113,15 @@ export class Exchange {
   queue: Dispatcher | null = null
   queueDeadlineMs = 0
   queuedMs = 0
+  /** Its neighbours in the queue. */
+  waitsBehind: Exchange | null = null
+  waitsBefore: Exchange | null = null
 
   constructor(head: RequestHead, client: Client, startMs: number) {
     this.head = head
     this.client = client
     this.out = client
+    this.origin = client
     this.startMs = startMs
     this.bodyComplete = head.length === 0 && !head.chunked
     this.kept = this.bodyComplete ? NOTHING : []

@@ -13,8 +13,8 @@ import type { Link } from './link.js'
 export interface HarakiriEvents {
   /** Past its deadline: 504, and the application is told. */
   expired(exchange: Exchange): void
-  /** The loop is blocked; `guilty` is printable. */
-  blocked(link: Link, guilty: string, elapsedMs: number): void
+  /** The loop is blocked; `guilty` is printable. Not `isKnown`: that one was in flight, and may be innocent. */
+  blocked(link: Link, guilty: string, elapsedMs: number, isKnown: boolean): void
 }
 
 /** How long a worker may leave a ping unanswered after a deadline has passed. */
@@ -96,7 +96,7 @@ export class HarakiriClock {
 
   #condemn(link: Link, { guilty, sinceMs }: Suspicion, now: number): void {
     this.#suspicions.delete(link)
-    this.#events.blocked(link, guilty, now - sinceMs)
+    this.#events.blocked(link, guilty, now - sinceMs, true)
   }
 
   /**
@@ -105,7 +105,8 @@ export class HarakiriClock {
    */
   #condemnSilent(link: Link, now: number): void {
     const exchange = link.stuck ?? link.exchanges[0]
-    if (exchange !== undefined) this.#events.blocked(link, exchange.title, now - exchange.dispatchMs)
-    else this.#events.blocked(link, NO_REQUEST, now - link.pingSentMs)
+    if (exchange !== undefined)
+      this.#events.blocked(link, exchange.title, now - exchange.dispatchMs, exchange === link.stuck)
+    else this.#events.blocked(link, NO_REQUEST, now - link.pingSentMs, false)
   }
 }

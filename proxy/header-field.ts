@@ -18,7 +18,7 @@ export const FIELD = {
   upgrade: 8,
   /** Speaks to the next hop only, which is us. */
   hopByHop: 9,
-  /** What proxies before us say about the client; believed or not by the caller. */
+  /** What proxies before us say about the client and the request; believed or not by the caller. */
   forwarding: 10,
   /** `X_Forwarded_For`: CGI-style names make it the same as `X-Forwarded-For`, so it could pass for what we say. */
   forwardingTwin: 11,
@@ -91,6 +91,8 @@ export function fieldOf(name: string): Field {
       return isNamed(name, 'forwarded') ? FIELD.forwarding : forwardingOr(FIELD.plain, name, 'x-real-ip')
     case 10:
       return fieldOfTen(name)
+    case 12:
+      return forwardingOr(FIELD.plain, name, 'x-request-id')
     case 14:
       return isNamed(name, 'content-length') ? FIELD.contentLength : FIELD.plain
     case 15:

@@ -8,24 +8,24 @@ import { connect, type Socket } from 'node:net'
 import { FrameWriter } from '../kit/frame-writer.js'
 import {
   creditFrame,
-  encodeRequest,
   FRAME,
   FrameReader,
   frame,
   isIdempotent,
   LINK_VERSION,
-  REQUEST_FLAG,
   RESPONSE_FLAG,
   RESPONSE_PREFIX_BYTES,
   WINDOW_BYTES,
 } from '../kit/frames.js'
 import { IdTable } from '../kit/id-table.js'
-import type { WorkerAddress } from '../kit/messages.js'
+import type { WorkerAddress, WorkerEnd } from '../kit/messages.js'
 import { LINK_READ_BYTES, readOption } from '../kit/read-buffer.js'
 import { isInterimHead } from './answer-head.js'
 import { monotonicMs } from './clock.js'
 import { isOutOfDescriptors } from './descriptors.js'
 import type { Exchange } from './exchange.js'
+import { writeAnswer } from './link-answer.js'
+import { requestPayload } from './link-request.js'
 
 /** What a link tells; each exchange gets exactly one of `answered`, `aborted`, `badAnswer`, `lost`, unless it was released before. */
 export interface LinkEvents {
@@ -47,9 +47,9 @@ export interface LinkEvents {
   freed(link: Link): void
 }
 
-/** Answers up to this size are copied into one latin1 string, larger ones are passed on as the buffer they came in. */
-const COPY_BYTES = 16 * 1024
 const RETURN_CREDIT_BYTES = WINDOW_BYTES / 4
+/** A dead worker's last bytes are there already; only a process that it left behind could keep the connection open. */
+const LAST_WORDS_MS = 1000
 const MAX_ID = 0xffffffff
 const HALF_OF_IDS = 0x80000000
 
@@ -66,11 +66,13 @@ export class Link {
   #unseen: Exchange[] = []
   #lastId: number
   #closed = false
+  /** The worker has said hello. */
+  #isUp = false
   /** In rotation: linked, not retiring, not condemned. */
   open = false
   retiring = false
-  /** The master said that the worker is gone. */
-  dismissed = false
+  /** The master said that the worker is gone, and why; null: it has not. */
+  end: WorkerEnd | null = null
   /** Its loop was found blocked; the master has been asked to kill it. */
   condemned = false
   /** It could not be opened, although the worker may be there. */
@@ -120,7 +122,6 @@ export class Link {
 
   /** Sends the request with what is there of its body; the exchange is this link's until it is answered, lost or released. */
   send(exchange: Exchange, closeAfter: boolean): void {
-    const { head, client } = exchange
     const id = this.#nextId()
     exchange.link = this
     exchange.linkId = id
@@ -130,15 +131,8 @@ export class Link {
     exchange.bodyWindow = WINDOW_BYTES
     this.requests += 1
     this.#exchanges.set(id, exchange)
-    if (!isIdempotent(head.method)) this.#unseen.push(exchange)
-    const flags =
-      (exchange.hasBody ? REQUEST_FLAG.body : 0) |
-      (closeAfter ? REQUEST_FLAG.close : 0) |
-      (head.httpMinor === 0 ? REQUEST_FLAG.http10 : 0) |
-      (client.encrypted ? REQUEST_FLAG.encrypted : 0) |
-      (head.expectContinue && head.httpMinor === 1 && !exchange.continued ? REQUEST_FLAG.expect : 0)
-    const payload = encodeRequest(head.method, head.target, exchange.wireHeaders, flags, client.address, client.port)
-    this.#writer.send(frame(FRAME.request, id, payload))
+    if (!isIdempotent(exchange.head.method)) this.#unseen.push(exchange)
+    this.#writer.send(frame(FRAME.request, id, requestPayload(exchange, closeAfter)))
     for (const bytes of exchange.kept ?? []) this.sendBody(exchange, bytes)
     if (exchange.bodyComplete && exchange.hasBody) this.endBody(exchange)
   }
@@ -177,11 +171,15 @@ export class Link {
     this.#writer.flush()
   }
 
-  /** The worker is gone: ends the connection for good; what is in flight is lost. */
-  dismiss(): void {
+  /**
+   * The worker is gone. What it wrote may still be unread here, and decides what it has seen and answered: the connection ends behind that by itself.
+   * One that never came up, or that somebody else keeps open, is ended.
+   */
+  dismiss(end: WorkerEnd = 'asked'): void {
     this.open = false
-    this.dismissed = true
-    this.#socket.destroy()
+    this.end = end
+    if (this.#isUp) setTimeout(() => this.#socket.destroy(), LAST_WORDS_MS).unref()
+    else this.#socket.destroy()
   }
 
   #nextId(): number {
@@ -223,11 +221,16 @@ export class Link {
         return this.#aborted(id, bytes.latin1Slice(start, end))
       case FRAME.hello:
         if (bytes.latin1Slice(start, end) !== LINK_VERSION) this.#socket.destroy()
-        else this.events.linked(this)
+        else this.#up()
         return
       default:
         this.#socket.destroy()
     }
+  }
+
+  #up(): void {
+    this.#isUp = true
+    if (this.end === null) this.events.linked(this)
   }
 
   #answer(exchange: Exchange, type: number, bytes: Buffer, start: number, end: number): void {
@@ -250,19 +253,15 @@ export class Link {
       return
     }
     const from = start + RESPONSE_PREFIX_BYTES
-    exchange.sentBytes += end - from
-    exchange.out.write(end - from <= COPY_BYTES ? bytes.latin1Slice(from, end) : Buffer.from(bytes.subarray(from, end)))
+    writeAnswer(exchange, bytes, from, end)
     this.#complete(exchange, flags, exchange.firstByteMs)
   }
 
   #pass(exchange: Exchange, bytes: Buffer, start: number, end: number): void {
     const length = end - start
     if (length === 0) return
-    exchange.sentBytes += length
     exchange.unreturned += length
-    const flowing = exchange.out.write(
-      length <= COPY_BYTES ? bytes.latin1Slice(start, end) : Buffer.from(bytes.subarray(start, end)),
-    )
+    const flowing = writeAnswer(exchange, bytes, start, end)
     if (flowing) this.#returnCredit(exchange)
     else if (!exchange.waitingForClient) {
       exchange.waitingForClient = true

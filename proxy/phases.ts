@@ -7,7 +7,8 @@
  */
 
 import { WINDOW_BYTES } from '../kit/frames.js'
-import type { ProxySettings } from '../kit/messages.js'
+import type { ProxySettings, WorkerEnd } from '../kit/messages.js'
+import { answerLines, requestIdField } from './answer-lines.js'
 import { AnswerStages } from './answer-stages.js'
 import { monotonicMs } from './clock.js'
 import { Dispatcher, type DispatcherEvents } from './dispatcher.js'
@@ -21,16 +22,18 @@ import type { PhasesWorld } from './phases-world.js'
 import type { Refusal } from './refusal.js'
 import { Refusals } from './refusals.js'
 import type { RequestHead } from './request-head.js'
-import { verdictOn } from './rescue.js'
+import { nextRequestId } from './request-id.js'
+import { type RescueEvents, Rescuer } from './rescuer.js'
 import { type Route, RouteTable } from './route-table.js'
 import { type FileOutcome, serveFile, serveInside } from './static-exchange.js'
 import { FALLBACK_VARY, fallbackPlaces } from './static-fallback.js'
 import { StaticSite } from './static-site.js'
 import { routingPath } from './target-path.js'
+import { type TrustedProxies, trustedProxies } from './trusted-proxies.js'
 import { isTunnel, type TunnelClient, Tunnels } from './tunnels.js'
 import { Upstreams } from './upstreams.js'
 
-export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
+export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, RescueEvents {
   readonly dispatcher: Dispatcher
   readonly tunnels: Tunnels
   readonly upstreams: Upstreams
@@ -38,9 +41,11 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   readonly #world: PhasesWorld
   readonly #harakiri: HarakiriClock
   readonly #stages: AnswerStages
+  readonly #rescuer: Rescuer
   #routes: RouteTable
   #site: StaticSite
   #pages: ErrorPages
+  #trusted: TrustedProxies | null
   /** The proxy is going away: connections end after their answer. */
   draining = false
 
@@ -54,13 +59,15 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     const outcome = {
       failed: (exchange: Exchange, code: ErrorCode, fields?: OwnAnswer['fields']) => this.#fail(exchange, code, fields),
       finished: (exchange: Exchange, close: boolean) => this.#finish(exchange, close),
-      broken: (exchange: Exchange) => this.#break(exchange),
+      broken: (exchange: Exchange) => this.broken(exchange),
       expired: (exchange: Exchange) => this.expired(exchange),
     }
     this.upstreams = new Upstreams(world, this.tunnels, { ...outcome, answered: outcome.finished })
     this.#stages = new AnswerStages(world, outcome)
     this.#pages = new ErrorPages(world.settings.errorPages)
     this.refusals = new Refusals(world, answer => this.#pages.dress(answer))
+    this.#trusted = trustedProxies(world.settings.trustedProxies)
+    this.#rescuer = new Rescuer(world, this)
   }
 
   /** A new configuration: requests from now on follow it. */
@@ -68,6 +75,8 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     this.#world.settings = settings
     this.#routes = new RouteTable(settings.routes)
     this.#site = new StaticSite(settings.files)
+    this.#trusted = trustedProxies(settings.trustedProxies)
+    this.#rescuer.rules = settings.quarantine
     this.dispatcher.settings = settings
     this.upstreams.apply(settings)
     this.#stages.apply()
@@ -77,7 +86,14 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   // 1. Received: its head has arrived and is believed.
 
   received(head: RequestHead, client: Client): Exchange {
-    return new Exchange(head, client, monotonicMs())
+    const exchange = new Exchange(head, client, monotonicMs())
+    if (this.#trusted !== null && head.forwarding !== null) this.#trusted.judge(exchange)
+    return exchange
+  }
+
+  /** A proxy in front of us speaks for many clients. */
+  trusts(client: Client): boolean {
+    return this.#trusted?.trustsPeer(client) ?? false
   }
 
   // 2. Routed: longest prefix of the path that dot segments and encodings have been resolved in.
@@ -117,7 +133,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     if (outcome instanceof Promise) void outcome.then(later => this.#filed(exchange, later, none))
     else if (exchange.finished) return
     else if (outcome.kind === 'sent') this.#finish(exchange, outcome.close)
-    else if (outcome.kind === 'broken') this.#break(exchange)
+    else if (outcome.kind === 'broken') this.broken(exchange)
     else if (outcome.kind === 'error') this.#fail(exchange, outcome.code, outcome.fields)
     else none()
   }
@@ -147,8 +163,10 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   // 4. Dispatched: to the worker with the fewest in flight, now or when one is free, or after the body where it is to be buffered first.
 
   #toWorker(exchange: Exchange, now: number): void {
-    const { head, client } = exchange
-    exchange.wireHeaders = wireHeaders(head, client.address, client.encrypted)
+    const { head, client, origin, believed } = exchange
+    if (this.#isHeldBack(exchange, now)) return
+    exchange.requestId = believed?.requestId ?? nextRequestId()
+    exchange.wireHeaders = wireHeaders(head, origin, believed, exchange.requestId)
     exchange.routed = true
     const { postBufferingBytes } = this.#world.settings
     if (exchange.bodyComplete || exchange.keptBytes >= postBufferingBytes) this.#dispatch(exchange, now)
@@ -166,8 +184,10 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
 
   #dispatch(exchange: Exchange, now: number): void {
     exchange.dispatched = true
-    if (exchange.route?.kind === 'upstream') this.upstreams.dispatch(exchange, now)
-    else this.dispatcher.dispatch(exchange, now)
+    if (exchange.route?.kind === 'upstream') {
+      exchange.answerLines = answerLines(exchange, null, this.#world.settings)
+      this.upstreams.dispatch(exchange, now)
+    } else this.dispatcher.dispatch(exchange, now)
   }
 
   /** A piece of the body. False: read no more of it until `resumeBody`. */
@@ -220,11 +240,13 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   }
 
   assigned(exchange: Exchange, link: Link, now: number): void {
+    if (this.#isHeldBack(exchange, now)) return
     if (exchange.queuedMs > 0) this.#world.metrics.queued(exchange.mount, (now - exchange.queuedMs) / 1000)
     exchange.queuedMs = 0
     exchange.dispatchMs = now
     if (isTunnel(exchange)) return this.#tunnel(exchange, link, now)
     this.#stages.prepare(exchange)
+    exchange.answerLines = answerLines(exchange, link.worker.slot, this.#world.settings)
     link.send(exchange, exchange.client.closing)
     if (exchange.bodyComplete) this.#startClock(exchange, now)
     else if (exchange.bodyWindow > 0) exchange.client.resumeBody()
@@ -256,6 +278,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
 
   sweep(now: number): void {
     this.dispatcher.sweep(now)
+    this.#rescuer.sweep(now)
     this.#harakiri.sweep(this.dispatcher.links, this.#world.settings.harakiriMs, now)
     for (const exchange of this.tunnels.sweep(now, this.#world.settings.tunnelIdleMs)) this.expired(exchange)
     for (const exchange of this.upstreams.late(now)) this.expired(exchange)
@@ -270,13 +293,15 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     this.#fail(exchange, 'deadline')
   }
 
-  blocked(link: Link, guilty: string, elapsedMs: number): void {
+  blocked(link: Link, guilty: string, elapsedMs: number, isKnown: boolean): void {
     link.condemned = true
     link.open = false
+    if (isKnown) this.#rescuer.blocked(link.worker.workerId, guilty, monotonicMs())
     this.#world.blocked(link, guilty, elapsedMs)
   }
 
   answered(exchange: Exchange, close: boolean, now: number): void {
+    this.#rescuer.answered(exchange, now)
     if (exchange.stage === null) this.#finish(exchange, close, now)
     else exchange.stage.end(close)
   }
@@ -287,7 +312,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   }
 
   aborted(exchange: Exchange): void {
-    if (exchange.answerBegun) this.#break(exchange)
+    if (exchange.answerBegun) this.broken(exchange)
     else this.#fail(exchange, 'worker-aborted')
   }
 
@@ -304,18 +329,28 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   lost(link: Link, exchanges: Exchange[]): void {
     this.#harakiri.forget(link)
     this.dispatcher.lost(link)
-    // Last first, because each goes to the head of the queue: they keep their order.
-    for (const exchange of exchanges.reverse()) this.#rescue(exchange)
+    this.#rescuer.lost(link, exchanges, monotonicMs())
   }
 
-  #rescue(exchange: Exchange): void {
-    exchange.deadlineMs = 0
-    const { answerBegun, seen, attempts, kept, head } = exchange
-    const verdict = verdictOn({ method: head.method, answerBegun, seen, attempts, replayable: kept !== null })
-    if (verdict === 'break') return this.#break(exchange)
-    this.#world.metrics.rescue(verdict === 'again' ? 'again' : 'given-up')
-    if (verdict === 'again') this.dispatcher.dispatchFirst(exchange, monotonicMs())
-    else this.#fail(exchange, 'worker-died')
+  /** The master saw the process end. */
+  gone(workerId: number, end: WorkerEnd): void {
+    this.dispatcher.gone(workerId, end)
+    this.#rescuer.gone(workerId, end, monotonicMs())
+  }
+
+  again(exchange: Exchange): void {
+    this.dispatcher.dispatchFirst(exchange, monotonicMs())
+  }
+
+  givenUp(exchange: Exchange): void {
+    this.#fail(exchange, 'worker-died')
+  }
+
+  /** Whether workers die of it; then it is answered. */
+  #isHeldBack(exchange: Exchange, now: number): boolean {
+    const seconds = this.#rescuer.holdSeconds(exchange, now)
+    if (seconds > 0) this.#fail(exchange, 'quarantined', [['Retry-After', String(seconds)]])
+    return seconds > 0
   }
 
   // 7. Tunnels: a WebSocket handshake goes to the worker's own socket.
@@ -327,7 +362,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     this.tunnels.open(exchange, exchange.client as TunnelClient, link, {
       failed: code => this.#fail(exchange, code),
       over: close => this.#finish(exchange, close),
-      broken: () => this.#break(exchange),
+      broken: () => this.broken(exchange),
     })
   }
 
@@ -337,11 +372,12 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   #fail(exchange: Exchange, code: ErrorCode, fields?: OwnAnswer['fields']): void {
     if (exchange.finished) return
     this.#world.metrics.error(code)
-    if (exchange.answerBegun) return this.#break(exchange)
+    if (exchange.answerBegun) return this.broken(exchange)
     this.#answer(exchange, errorAnswer(code, fields))
   }
 
   #answer(exchange: Exchange, answer: OwnAnswer): void {
+    if (this.#world.settings.requestIdOnAnswers) answer.fields.push(...requestIdField(exchange))
     exchange.status = answer.status
     exchange.sentBytes = answer.body.length
     this.#close(exchange)
@@ -355,7 +391,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
   }
 
   /** The client has a part of the answer and gets no more: it must see that. */
-  #break(exchange: Exchange): void {
+  broken(exchange: Exchange): void {
     if (exchange.finished) return
     this.#close(exchange)
     exchange.client.answerBroken()
@@ -385,7 +421,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents {
     // Its answer is complete and may be on its way still.
     if (exchange === null || exchange.finished) return client.answerComplete(true)
     this.#letGo(exchange)
-    if (exchange.answerBegun) this.#break(exchange)
+    if (exchange.answerBegun) this.broken(exchange)
     else this.#answer(exchange, refusalAnswer(refusal))
   }
 

@@ -51,6 +51,7 @@ export class ProxyServer {
     const { accessLog } = configure.settings
     this.#accessLog =
       accessLog === null ? null : new AccessLog(accessLog.path, why => this.#event('access-log-trouble', { why }))
+    if (this.#accessLog !== null) this.#accessLog.endsWithRequestId = configure.settings.requestIdInLog
     this.#phases = new Phases({
       settings: configure.settings,
       metrics: this.#metrics,
@@ -91,7 +92,7 @@ export class ProxyServer {
         return dispatcher.retire(message.workerId)
       case 'worker-gone':
         this.#phases.tunnels.forget(message.workerId)
-        return dispatcher.gone(message.workerId)
+        return this.#phases.gone(message.workerId, message.end)
       case 'reopen-logs':
         return this.#accessLog?.reopen()
       case 'metrics':
@@ -150,7 +151,8 @@ export class ProxyServer {
     if (address === null) return
     const { connectionsPerAddress } = this.#settings
     const ofAddress = this.#addresses.enter(address)
-    if (connectionsPerAddress > 0 && ofAddress > connectionsPerAddress) connection.turnAway()
+    if (connectionsPerAddress === 0 || ofAddress <= connectionsPerAddress) return
+    if (!this.#phases.trusts(connection)) connection.turnAway()
   }
 
   #apply(settings: ProxySettings): void {
@@ -158,6 +160,7 @@ export class ProxyServer {
     Object.assign(this.#limits, connectionLimits(settings))
     this.#gate.mostConnections = settings.connections
     this.#page.auth = settings.metricsAuth
+    if (this.#accessLog !== null) this.#accessLog.endsWithRequestId = settings.requestIdInLog
     this.#phases.apply(settings)
   }
 

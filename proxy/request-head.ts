@@ -42,7 +42,7 @@ export interface RequestHead {
   expectContinue: boolean
   userAgent: string
   referer: string
-  /** Names and values in turn of Forwarded, X-Real-IP, X-Forwarded-For, -Host, -Port and -Proto; null when there are none. */
+  /** Names and values in turn of Forwarded, X-Real-IP, X-Request-Id, X-Forwarded-For, -Host, -Port and -Proto; null when there are none. */
   forwarding: string[] | null
 }
 
@@ -298,7 +298,7 @@ function takeHost(head: RequestHead, value: string): RefusalCode | null {
 }
 
 /** RFC 9110 §4.2, `uri-host [ ":" port ]`, less the comma, with which two Hosts are joined, and never empty. */
-function isHost(value: string): boolean {
+export function isHost(value: string): boolean {
   if (value === lastUsualHost) return true
   if (USUAL_HOST.test(value)) {
     lastUsualHost = value

@@ -129,6 +129,7 @@ export class RequestMetrics {
   readonly tunnels = new TunnelMetrics()
   readonly #limits = new Tally()
   readonly #compressions = new Tally()
+  #quarantines = 0
   connections = 0
 
   finished(mount: string, method: string, status: number, seconds: number): void {
@@ -156,6 +157,10 @@ export class RequestMetrics {
   /** `outcome`: `again` or `given-up`. */
   rescue(outcome: string): void {
     this.#rescues.add(outcome)
+  }
+
+  quarantine(): void {
+    this.#quarantines += 1
   }
 
   refused(code: RefusalCode): void {
@@ -214,6 +219,9 @@ export class RequestMetrics {
         'Answers compressed on their way, by coding; none: left as they were because `gzip-streams` were open.',
         this.#compressions.samples('coding'),
       ),
+      counter('daimyo_quarantines_total', 'Times that a request was held back because workers died of it.', [
+        { labels: {}, value: this.#quarantines },
+      ]),
       counter('daimyo_connections_total', 'Client connections accepted.', [{ labels: {}, value: this.connections }]),
       counter('daimyo_access_log_lost_bytes_total', 'Bytes of the access log lost to a slow or full disk.', [
         { labels: {}, value: load.accessLogLostBytes },

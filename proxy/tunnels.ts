@@ -77,7 +77,7 @@ export class Tunnels {
       exchange.deadlineMs = 0
       this.#dispatcher.dispatchElsewhere(exchange, link, monotonicMs())
     }
-    this.#open(targetOf(link, client), link.worker.workerId, exchange, client, { ...outcome, failed }, () => {
+    this.#open(targetOf(link, exchange), link.worker.workerId, exchange, client, { ...outcome, failed }, () => {
       link.tunnels -= 1
       this.#dispatcher.freed(link)
     })
@@ -243,8 +243,8 @@ export class Tunnels {
   }
 }
 
-function targetOf(link: Link, client: Client): TunnelTarget {
-  return { connect: () => connect(link.worker.tunnelPath), preamble: printPreamble(client) }
+function targetOf(link: Link, { origin }: Exchange): TunnelTarget {
+  return { connect: () => connect(link.worker.tunnelPath), preamble: printPreamble(origin) }
 }
 
 function once(action: () => void): () => void {

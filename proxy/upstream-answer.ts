@@ -35,7 +35,7 @@ export class UpstreamAnswer {
     exchange.firstByteMs = monotonicMs()
     exchange.deadlineMs = 0
     exchange.kept = null
-    this.#gathered = printHead(head, this.#framing, this.close)
+    this.#gathered = printHead(head, exchange.answerLines, this.#framing, this.close)
     this.#schedule()
   }
 
@@ -99,10 +99,15 @@ function framingOf({ head: { httpMinor } }: Exchange, { bodiless, lengthBytes }:
   return httpMinor === 0 ? 'until-close' : 'chunked'
 }
 
-function printHead({ status, fields, lengthBytes }: AnswerHead, framing: Framing, close: boolean): string {
+function printHead(
+  { status, fields, lengthBytes }: AnswerHead,
+  ownLines: string,
+  framing: Framing,
+  close: boolean,
+): string {
   // RFC 9110 §6.6.1: whoever has a clock adds the date that is missing.
   const date = hasField(fields, 'date') ? '' : `Date: ${httpDate()}\r\n`
   const length = lengthBytes === null ? '' : `Content-Length: ${lengthBytes}\r\n`
   const coding = framing === 'chunked' ? 'Transfer-Encoding: chunked\r\n' : ''
-  return `HTTP/1.1 ${titleOf(status)}\r\n${date}${fields}${length}${coding}Connection: ${close ? 'close' : 'keep-alive'}\r\n\r\n`
+  return `HTTP/1.1 ${titleOf(status)}\r\n${ownLines}${date}${fields}${length}${coding}Connection: ${close ? 'close' : 'keep-alive'}\r\n\r\n`
 }

@@ -28,6 +28,15 @@ export function afterDeath(backOff: BackOff, servedMs: number | null, nowMs: num
   return { deaths, notBeforeMs: nowMs + delayMs(deaths, servedMs === null ? LONGEST_MS : LONGEST_SERVING_MS) }
 }
 
+/**
+ * The back-off after somebody else's SIGKILL: of an operator, or of the kernel when memory is short. It says nothing against an application that could
+ * serve, whose place is filled at once: what can serve for a moment between two kills serves. Before that it may be the memory that the
+ * start itself needs, so its tries slow down, though never for long.
+ */
+export function afterKill(backOff: BackOff, servedMs: number | null, nowMs: number): BackOff {
+  return servedMs === null ? afterDeath(backOff, 0, nowMs) : NO_BACK_OFF
+}
+
 /** 0, 100, 200, 400 … milliseconds. The exponent is bounded: a loop may run for weeks. */
 function delayMs(deaths: number, longestMs: number): number {
   return deaths <= 1 ? 0 : Math.min(longestMs, SHORTEST_MS * 2 ** Math.min(deaths - 2, 20))

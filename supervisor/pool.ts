@@ -4,19 +4,19 @@
  * Must stay true: a worker is in one place only, a slot's or `leaving`, until it is reaped; then it is in none.
  */
 
-import type { WorkerAddress, WorkerToMaster } from '../kit/messages.js'
-import { afterDeath, type BackOff, NO_BACK_OFF } from './back-off.js'
+import type { WorkerAddress, WorkerEnd, WorkerToMaster } from '../kit/messages.js'
+import { afterDeath, afterKill, type BackOff, NO_BACK_OFF } from './back-off.js'
 import type { Generation, MasterContext } from './master-context.js'
 import { reconcile, type SlotAction, type SlotView, type Wishes } from './slots.js'
 import { type BootFailure, Worker, type WorkerHooks, type WorkerLeft } from './worker.js'
-import { diedUnasked, HURRY_MS, type WorkerEvent } from './worker-phase.js'
+import { diedUnasked, endOf, HURRY_MS, type WorkerEvent } from './worker-phase.js'
 
 /** What the workers' lives do to the proxies. */
 export interface PoolProxies {
   announce(worker: WorkerAddress): void
   /** The proxies that will answer what is left of it. */
   takeOut(workerId: number, tunnelMs: number): number[]
-  withdraw(workerId: number): void
+  withdraw(workerId: number, end: WorkerEnd): void
   haveLinked(linkedBy: ReadonlySet<number>): boolean
 }
 
@@ -69,7 +69,7 @@ export class Pool {
       announce: worker => proxies.announce(worker.address),
       takeOut: worker => this.#takeOut(worker),
       closeTunnels: worker => void proxies.takeOut(worker.address.workerId, HURRY_MS),
-      withdraw: worker => proxies.withdraw(worker.address.workerId),
+      withdraw: (worker, end) => proxies.withdraw(worker.address.workerId, end),
       fold: worker => context.metrics.retire(worker.sourceId),
     }
   }
@@ -124,7 +124,7 @@ export class Pool {
   /** The child is gone. */
   exit(worker: Worker, code: number | null, signal: string | null, error: string | null): void {
     worker.exit(code, signal, error)
-    this.#forget(worker)
+    this.#forget(worker, signal)
     if (worker.life.readyMs === null && diedUnasked(worker.life)) this.#hooks.bootFailed(worker.bootFailure())
     this.#hooks.gone(worker)
   }
@@ -261,21 +261,23 @@ export class Pool {
   }
 
   /** Takes a reaped worker out of its place, and makes its slot wait if it died too soon. */
-  #forget(worker: Worker): void {
+  #forget(worker: Worker, signal: string | null): void {
     this.leaving.delete(worker)
     for (const slot of this.slots) {
       if (slot.current === worker) slot.current = null
       else if (slot.replacement === worker) slot.replacement = null
       else continue
       slot.last = worker
-      slot.backOff = this.#backOffAfter(worker, slot.backOff)
+      slot.backOff = this.#backOffAfter(worker, signal, slot.backOff)
     }
   }
 
   /** The harakiri of a healthy application is the request's fault, not the slot's. */
-  #backOffAfter({ life }: Worker, backOff: BackOff): BackOff {
+  #backOffAfter({ life }: Worker, signal: string | null, backOff: BackOff): BackOff {
     if (!diedUnasked(life) || life.why === 'harakiri') return NO_BACK_OFF
-    return afterDeath(backOff, life.readyMs === null ? null : life.sinceMs - life.readyMs, life.sinceMs)
+    const servedMs = life.readyMs === null ? null : life.sinceMs - life.readyMs
+    const after = endOf(life, signal) === 'killed' ? afterKill : afterDeath
+    return after(backOff, servedMs, life.sinceMs)
   }
 
   #takeOut(worker: Worker): void {

@@ -3,7 +3,14 @@
  * Must stay true: a dead proxy owes nothing: whatever waits for an answer of it goes on.
  */
 
-import type { Credentials, MasterToProxy, ProxySettings, ProxyToMaster, WorkerAddress } from '../kit/messages.js'
+import type {
+  Credentials,
+  MasterToProxy,
+  ProxySettings,
+  ProxyToMaster,
+  WorkerAddress,
+  WorkerEnd,
+} from '../kit/messages.js'
 import { afterDeath, type BackOff, NO_BACK_OFF } from './back-off.js'
 import type { Listener } from './listeners.js'
 import type { MasterContext } from './master-context.js'
@@ -99,8 +106,8 @@ export class Proxies {
     return this.alive().flatMap(proxy => (proxy.isServing ? [proxy.proxyId] : []))
   }
 
-  withdraw(workerId: number): void {
-    this.#tell({ type: 'worker-gone', workerId })
+  withdraw(workerId: number, end: WorkerEnd): void {
+    this.#tell({ type: 'worker-gone', workerId, end })
   }
 
   /** New settings for those that run and those to come. */

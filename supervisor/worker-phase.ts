@@ -10,7 +10,7 @@
  */
 
 import type { EventFields } from '../kit/log.js'
-import { TUNNEL_CLOSE_MS } from '../kit/messages.js'
+import { TUNNEL_CLOSE_MS, type WorkerEnd } from '../kit/messages.js'
 
 /** In the order of a life. */
 export const WORKER_PHASES = ['booting', 'ready', 'retiring', 'lingering', 'stopping', 'killed', 'gone'] as const
@@ -61,7 +61,7 @@ export type WorkerEffect =
   /** The proxies close its tunnels within `HURRY_MS`. */
   | { type: 'close-tunnels' }
   /** The proxies forget it. */
-  | { type: 'withdraw' }
+  | { type: 'withdraw'; end: WorkerEnd }
   | { type: 'send-stop'; mercyMs: number }
   | { type: 'kill' }
   /** Add its counters to those of the dead. */
@@ -119,6 +119,12 @@ export function stepWorker(life: WorkerLife, event: WorkerEvent, moment: WorkerM
 /** Died although nobody had asked it to: its slot's back-off counts it. */
 export function diedUnasked(life: WorkerLife): boolean {
   return life.phase === 'gone' && !life.asked
+}
+
+/** Why it is gone: what its `why` and the signal of its exit say together. */
+export function endOf({ asked, why }: Pick<WorkerLife, 'asked' | 'why'>, signal: string | null): WorkerEnd {
+  if (asked || why !== 'died') return 'asked'
+  return signal === 'SIGKILL' ? 'killed' : 'crashed'
 }
 
 type Cell<E extends WorkerEvent> = (life: WorkerLife, event: E, moment: WorkerMoment) => WorkerStep
@@ -237,7 +243,7 @@ const reap: Row['exit'] = (life, event, { nowMs }) => {
   return {
     next: { ...life, phase: 'gone', why, sinceMs: nowMs, deadlineMs: null },
     effects: [
-      ...(life.readyMs === null ? [] : [{ type: 'withdraw' } as const]),
+      ...(life.readyMs === null ? [] : [{ type: 'withdraw', end: endOf({ ...life, why }, signal) } as const]),
       { type: 'fold' },
       report('worker-exit', fields),
     ],

@@ -4,7 +4,7 @@
  */
 
 import { join } from 'node:path'
-import type { MasterToWorker, WorkerAddress, WorkerToMaster } from '../kit/messages.js'
+import type { MasterToWorker, WorkerAddress, WorkerEnd, WorkerToMaster } from '../kit/messages.js'
 import { readWorkerMessage } from './child-message.js'
 import type { Generation, MasterContext } from './master-context.js'
 import type { SlotWorker } from './slots.js'
@@ -26,7 +26,7 @@ export interface WorkerHooks {
   announce(worker: Worker): void
   takeOut(worker: Worker): void
   closeTunnels(worker: Worker): void
-  withdraw(worker: Worker): void
+  withdraw(worker: Worker, end: WorkerEnd): void
   fold(worker: Worker): void
 }
 
@@ -208,7 +208,7 @@ export class Worker {
       case 'close-tunnels':
         return this.#hooks.closeTunnels(this)
       case 'withdraw':
-        return this.#hooks.withdraw(this)
+        return this.#hooks.withdraw(this, effect.end)
       case 'send-stop':
         return this.#send({ type: 'stop', mercyMs: effect.mercyMs })
       case 'kill':

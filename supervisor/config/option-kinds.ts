@@ -8,6 +8,7 @@ import type { UpstreamAddress } from '../../kit/messages.js'
 import { isPasswordHash } from '../../kit/password-hash.js'
 import { ADDRESS_ACCEPTS, parseListenAddress, printListenAddress } from './listen-address.js'
 import { nearestName } from './nearest-name.js'
+import { readNetwork } from './network.js'
 import { HIDDEN, hideUrlPasswords, looksSecret } from './secret-names.js'
 import type { ListenAddress } from './settings.js'
 import { hideUserinfo, parseUpstreams, printUpstream, UPSTREAMS_ACCEPTS } from './upstream-list.js'
@@ -220,6 +221,28 @@ export const userAndHash: Kind<string> = {
   },
   print: value => `${value.slice(0, value.indexOf(':'))}:${HIDDEN}`,
   hide: () => HIDDEN,
+}
+
+/** Addresses and networks, one or more; each as `network.ts` reads it. */
+export const networks: Kind<string[]> = {
+  symbol: 'NETWORK',
+  accepts:
+    '`unix`, or addresses and networks such as `127.0.0.1`, `10.0.0.0/8` or `2001:db8::/32`, separated by commas',
+  parse(text) {
+    const read = text.split(',').map(part => readNetwork(part.trim()))
+    const bad = read.find(network => !network.ok)
+    if (bad !== undefined) return refuse(read.length === 1 && !bad.ok ? bad.hint : null)
+    return accept(read.flatMap(network => (network.ok ? [network.value] : [])))
+  },
+  print: value => value.join(', '),
+}
+
+/** RFC 6265 §4.1.1: a token. The prefixes that browsers treat specially ask for what plain HTTP cannot give. */
+export const cookieName: Kind<string> = {
+  symbol: 'NAME',
+  accepts: 'the name of a cookie: letters, digits, `_`, `-` and `.`, at most 64, without `__Host-` and `__Secure-`',
+  parse: text => (/^(?!__(?:host|secure)-)[\w.-]{1,64}$/i.test(text) ? accept(text) : refuse()),
+  print: value => value,
 }
 
 /** A user or a group, by name or number; whether there is one is looked up later. */

@@ -8,6 +8,7 @@
  */
 
 import { ANSWER_OPTIONS } from './answer-options.js'
+import { FORWARDING_OPTIONS } from './forwarding-options.js'
 import type { Kind } from './option-kinds.js'
 import * as kind from './option-kinds.js'
 import type { ListenAddress, Settings } from './settings.js'
@@ -156,7 +157,7 @@ export const OPTIONS = {
     replaces: { nginx: 'limit_conn' },
     summary:
       'Connections that one proxy has open with one client address at a time; of IPv6 the first 64 bits count. One' +
-      ' more: 503. Clients of a unix socket have no address and no limit. 0: none.',
+      ' more: 503. Clients of a unix socket have no address and no limit, `trusted-proxies` no limit. 0: none.',
     example: 'http-connections-per-address = 100',
     setting: 'connectionsPerAddress',
   },
@@ -241,6 +242,7 @@ export const OPTIONS = {
     example: 'http-gracetime = 30',
     setting: 'upstreamGraceMs',
   },
+  ...FORWARDING_OPTIONS,
   harakiri: {
     section: 'requests',
     kind: kind.time(0, DAY),

@@ -61,6 +61,12 @@ export interface Settings {
   upstreamConnectMs: number
   upstreamMaxFails: number
   upstreamGraceMs: number
+  /** `trusted-proxies`: networks as written, and `unix`. */
+  trustedProxies: string[]
+  sticky: string | null
+  requestIdOnAnswers: boolean
+  requestIdInLog: boolean
+  quarantine: { deaths: number; windowMs: number; holdMs: number }
   queueRequests: number
   queueMs: number
   headMs: number

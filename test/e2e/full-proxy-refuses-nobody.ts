@@ -151,6 +151,16 @@ t.test('http-connections: idle ones make room, busy ones do not, and who waits i
   t.match(await site.end(running), { code: 0 })
 })
 
+t.test('http-connections-per-address: a trusted proxy speaks for many clients', async t => {
+  const limits = ['http-connections-per-address = 3', 'trusted-proxies = 127.0.0.1', 'http = 127.0.0.1:0']
+  const site = new WatchedSite(t, [...measured, ...limits])
+  const running = await site.serve()
+  const clients = await openHalf(Number(new URL(running.url).port), 3)
+  t.equal((await ask(running.url, '/')).status, 200)
+  for (const client of clients) client.socket.destroy()
+  t.match(await site.end(running), { code: 0 })
+})
+
 t.test('http-connections-per-address: one more gets 503, a unix socket has no limit', async t => {
   const site = new WatchedSite(t, [
     ...measured,

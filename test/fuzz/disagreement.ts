@@ -63,7 +63,7 @@ function expectedTarget({ method, target }: NodeRequest): string {
   return path === '' || path.startsWith('?') ? `/${path}` : path
 }
 
-const FORWARDING = /^(?:forwarded|x[-_]real[-_]ip|x[-_]forwarded[-_](?:for|host|port|proto))$/i
+const FORWARDING = /^(?:forwarded|x[-_]real[-_]ip|x[-_]request[-_]id|x[-_]forwarded[-_](?:for|host|port|proto))$/i
 const HOP_BY_HOP = /^(?:connection|keep-alive|proxy-connection|te|upgrade|proxy-authorization)$/i
 const NEVER_NOMINATED = /^(?:host|content-length|transfer-encoding|expect)$/i
 const NOT_IN_TRAILERS = /^(?:expires|expect|cookie|trailer)$/i

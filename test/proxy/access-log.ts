@@ -63,6 +63,22 @@ t.test('one line for one request, which cannot be forged', async t => {
   t.match(lines[cases.length], / "-" 400 0 "-" "-" 0\.000 - 0$/, 'and nothing of what was sent')
 })
 
+t.test('the id at the end, where it is wanted', async t => {
+  const path = join(scratchFolder(t), 'access.log')
+  const log = new AccessLog(path, why => t.fail(why))
+  log.endsWithRequestId = true
+  log.write(exchangeOf({}, { requestId: 'abc-1' }), 1003)
+  log.write(exchangeOf({}), 1003)
+  log.writeRefused('192.0.2.1', 400)
+  log.write(exchangeOf({}, { origin: { address: '2001:db8::1', port: 0, encrypted: true } }), 1003)
+  await log.close()
+  const [first, second, refused, foreign] = readFileSync(path, 'latin1').split('\n')
+  t.match(first, / 0\.003 - 0 abc-1$/)
+  t.match(second, / 0\.003 - 0 -$/)
+  t.match(refused, / 0\.000 - 0 -$/)
+  t.match(foreign, /^2001:db8::1 - - /, 'and the client is the one that was believed')
+})
+
 /** The file's text once it has some. */
 async function written(path: string): Promise<string> {
   while (readFileSync(path).length === 0) await new Promise(resolve => setImmediate(resolve))

@@ -68,6 +68,10 @@ function exchangeNamed(title: string): Exchange {
     bodyComplete: true,
     hasBody: false,
     queue: null,
+    origin: client,
+    answerLines: '',
+    waitsBehind: null,
+    waitsBefore: null,
   } as unknown as Exchange
 }
 
@@ -85,6 +89,20 @@ t.test('the worker with the fewest in flight gets it, up to its limit; the rest 
     { workerId: 1, requests: 3, inFlight: 2 },
     { workerId: 2, requests: 3, inFlight: 2 },
   ])
+})
+
+t.test('equals take turns, also around one that has more', async t => {
+  const { dispatcher, told, link } = await open(t, 3)
+  const one = (title: string) => {
+    const exchange = exchangeNamed(title)
+    dispatcher.dispatch(exchange, 0)
+    exchange.link?.release(exchange)
+  }
+  for (const title of 'abcdefg') one(title)
+  t.same(told, ['a>1', 'b>2', 'c>3', 'd>1', 'e>2', 'f>3', 'g>1'])
+  link(2).tunnels = 1
+  for (const title of 'hijk') one(title)
+  t.same(told.slice(7), ['h>3', 'i>1', 'j>3', 'k>1'])
 })
 
 t.test('tunnels count as requests in flight', async t => {
@@ -221,7 +239,7 @@ t.test('workers that nobody knows, and workers that die while they retire', asyn
   const { dispatcher, drained, link } = await open(t, 1)
   dispatcher.retire(77)
   t.same(drained, [77], 'an unknown one is drained')
-  t.doesNotThrow(() => dispatcher.gone(77))
+  t.doesNotThrow(() => dispatcher.gone(77, 'crashed'))
   dispatcher.dispatch(exchangeNamed('a'), 0)
   dispatcher.retire(1)
   t.same(drained, [77])
@@ -235,7 +253,7 @@ t.test('a broken link is made anew, unless the master says that the worker is go
   const { dispatcher, link } = await open(t, 2)
   for (const slot of [1, 2]) dispatcher.lost(link(slot))
   t.same([...dispatcher.links], [], 'both are broken')
-  dispatcher.gone(2)
+  dispatcher.gone(2, 'crashed')
   dispatcher.sweep(0)
   t.same(
     [...dispatcher.links].map(each => each.worker.slot),
@@ -243,7 +261,7 @@ t.test('a broken link is made anew, unless the master says that the worker is go
   )
   const again = link(1)
   t.not(again.open, 'it takes nothing before its handshake')
-  dispatcher.gone(1)
+  dispatcher.gone(1, 'crashed')
   dispatcher.lost(again)
   dispatcher.sweep(0)
   t.same([...dispatcher.links], [], 'dismissed for good')

@@ -5,6 +5,7 @@ import t from 'tap'
 import { creditFrame, FRAME, frame, responsePrefix } from '../../kit/frames.js'
 import type { ProxySettings } from '../../kit/messages.js'
 import { monotonicMs } from '../../proxy/clock.js'
+import { isRequestId } from '../../proxy/request-id.js'
 import { FakeWorker } from './fixtures/fake-worker.js'
 import { type RawClient, request, requestWithBody } from './fixtures/raw-client.js'
 import { withRig } from './fixtures/rig.js'
@@ -56,13 +57,16 @@ t.test('what the application is told of the client', async t => {
         'A: b',
       ]),
     )
-    t.same(JSON.parse((await client.answer()).body.toString()), {
+    const answered = JSON.parse((await client.answer()).body.toString())
+    t.same(answered, {
       host: 'test',
       a: 'b',
       'x-forwarded-for': '127.0.0.1',
       'x-forwarded-proto': 'http',
       'x-forwarded-host': 'test',
+      'x-request-id': answered['x-request-id'],
     })
+    t.ok(isRequestId(answered['x-request-id']))
     await rig.expectLines(1)
   })
 })

@@ -327,6 +327,23 @@ t.test('the application sees who the client is', async t => {
   })
 })
 
+t.test('and for whom a trusted proxy speaks', async t => {
+  const server = createServer()
+  const asked = once(server, 'upgrade')
+  await withRig(t, { workers: [server], settings: { trustedProxies: ['127.0.0.1'] } }, async rig => {
+    const client = await rig.client()
+    const said = ['X-Forwarded-For: 2001:db8::7', 'X-Forwarded-Proto: https', 'X-Request-Id: theirs']
+    client.send(request('GET', '/ws', [...UPGRADE, ...said]))
+    const [{ socket, headers }] = await asked
+    t.match(socket, { remoteAddress: '2001:db8::7', remoteFamily: 'IPv6', encrypted: true })
+    t.match(headers, { 'x-forwarded-for': '2001:db8::7, 127.0.0.1', 'x-request-id': 'theirs' })
+    socket.on('end', () => socket.end()).resume()
+    client.socket.resetAndDestroy()
+    await once(socket, 'close')
+    await rig.expectLines(1)
+  })
+})
+
 t.test('heads before the answer', async t => {
   const server = rawServer(socket => {
     socket.write('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n')

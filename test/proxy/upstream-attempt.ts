@@ -22,6 +22,25 @@ function chunked(method: string, target: string, chunks: string[], trailers = ''
   return `${request(method, target, ['Transfer-Encoding: chunked', ...fields])}${body}0\r\n${trailers}\r\n`
 }
 
+t.test('for whom a trusted proxy speaks, and the id on the answer', async t => {
+  const upstream = await ForeignServer.http(t, mirror)
+  const settings = {
+    ...toUpstreams(upstream),
+    trustedProxies: ['127.0.0.1'],
+    requestIdOnAnswers: true,
+    sticky: 'worker',
+  }
+  await withRig(t, { settings }, async rig => {
+    const client = await rig.client()
+    client.send(request('GET', '/', ['X-Forwarded-For: 192.0.2.1', 'X-Request-Id: theirs']))
+    const { head, fields, body } = await client.answer()
+    t.match(body.toString(), /"X-Forwarded-For","192\.0\.2\.1, 127\.0\.0\.1",.*"X-Request-Id","theirs","Via"/)
+    t.match(head, /^HTTP\/1\.1 200 OK\r\nX-Request-Id: theirs\r\n/)
+    t.equal(fields['set-cookie'], undefined, 'a foreign upstream is no worker to come back to')
+    await rig.expectLines(1)
+  })
+})
+
 t.test('target, Host and fields as received, and who asked', async t => {
   const path = join(scratchFolder(t), 'up.sock')
   for (const upstream of [await ForeignServer.http(t, mirror), await ForeignServer.http(t, mirror, path)]) {
@@ -48,6 +67,8 @@ t.test('target, Host and fields as received, and who asked', async t => {
           'http',
           'X-Forwarded-Host',
           'test',
+          'X-Request-Id',
+          got.fields.at(-3),
           'Via',
           '1.1 daimyo',
         ],

@@ -1,7 +1,7 @@
 /** How long a place stays empty after a death: `supervisor/back-off.ts`. */
 
 import t from 'tap'
-import { afterDeath, HEALTHY_MS, NO_BACK_OFF } from '../../supervisor/back-off.js'
+import { afterDeath, afterKill, HEALTHY_MS, NO_BACK_OFF } from '../../supervisor/back-off.js'
 
 /** The delays of so many deaths in a row. */
 function delays(servedMs: number | null, count: number): number[] {
@@ -32,5 +32,13 @@ t.test('a healthy life ends a crash loop', t => {
 
 t.test('weeks of deaths overflow nothing', t => {
   t.equal(afterDeath({ deaths: 1e6, notBeforeMs: 0 }, null, 50).notBeforeMs, 30_050)
+  t.end()
+})
+
+t.test('somebody else kills it', t => {
+  t.same(afterKill({ deaths: 9, notBeforeMs: 0 }, 0, 50), NO_BACK_OFF, 'what could serve comes back at once')
+  let backOff = NO_BACK_OFF
+  for (let death = 0; death < 20; death++) backOff = afterKill(backOff, null, 50)
+  t.same(backOff, { deaths: 20, notBeforeMs: 1050 }, 'what could not slows down, to a second')
   t.end()
 })

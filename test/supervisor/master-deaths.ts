@@ -20,7 +20,8 @@ t.test('a killed worker is replaced at once, in its slot and generation', async 
   const got = await tree.got()
   t.match(
     got.filter(({ type }) => type === 'worker-gone'),
-    [{ workerId: 1 }],
+    [{ workerId: 1, end: 'killed' }],
+    'and the proxies know that somebody killed it',
   )
 })
 

@@ -4,6 +4,7 @@ import t from 'tap'
 import { TUNNEL_CLOSE_MS } from '../../kit/messages.js'
 import { printLifecycleTable } from '../../supervisor/lifecycle-table.js'
 import {
+  endOf,
   HURRY_MS,
   newWorkerLife,
   STOP_GRACE_MS,
@@ -285,3 +286,17 @@ function random(seed: number): (limit: number) => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) % limit
   }
 }
+
+t.test('why a worker is gone', t => {
+  const cases: [why: string, asked: boolean, signal: string | null, end: string][] = [
+    ['died', false, 'SIGKILL', 'killed'],
+    ['died', false, 'SIGSEGV', 'crashed'],
+    ['died', false, 'SIGTERM', 'crashed'],
+    ['died', false, null, 'crashed'],
+    ['harakiri', false, 'SIGKILL', 'asked'],
+    ['reload', true, 'SIGKILL', 'asked'],
+    ['reload', true, null, 'asked'],
+  ]
+  for (const [why, asked, signal, end] of cases) t.equal(endOf({ why, asked }, signal), end, `${why} ${signal}`)
+  t.end()
+})

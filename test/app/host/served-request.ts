@@ -278,7 +278,9 @@ const SCENES: [title: string, text: string, scene: Scene, prepare?: (server: Ser
       const { method, url, httpVersion, rawHeaders, headers, complete, headersDistinct } = asked
       note(JSON.stringify({ method, url, httpVersion, complete }))
       note(
-        JSON.stringify(rawHeaders.filter((_, index) => !/^x-forwarded/i.test(rawHeaders[index - (index % 2)] ?? ''))),
+        JSON.stringify(
+          rawHeaders.filter((_, index) => !/^x-(forwarded|request-id)/i.test(rawHeaders[index - (index % 2)] ?? '')),
+        ),
       )
       note(`${headers['x-a']} ${headers.cookie} ${headersDistinct['x-a']}`)
       note(`${asked.socket.remoteAddress} ${typeof asked.socket.remotePort} ${asked.socket.remoteFamily}`)

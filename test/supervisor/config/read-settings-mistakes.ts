@@ -57,6 +57,25 @@ const mistakes: [
     [...BASE, 'processes'],
     [['shop.ini:4', /^processes: received nothing: accepted a whole number from 1 to 1024/]],
   ],
+  [
+    'networks',
+    [
+      ...BASE,
+      'trusted-proxies = 10.0.0.0/8, 10.0.0.0/33',
+      'trusted-proxies = 10.1.2.3/8',
+      'sticky = __Host-w',
+      'sticky = a b',
+    ],
+    [
+      [
+        'shop.ini:4',
+        /^trusted-proxies: received 10\.0\.0\.0\/8, 10\.0\.0\.0\/33: accepted `unix`, or addresses and networks/,
+      ],
+      ['shop.ini:5', /^trusted-proxies: received 10\.1\.2\.3\/8: .*\(did you mean `10\.0\.0\.0\/8`\?\)$/],
+      ['shop.ini:6', /^sticky: received __Host-w: accepted the name of a cookie/],
+      ['shop.ini:7', /^sticky: received a b: /],
+    ],
+  ],
   ['a comment behind a value', [...BASE, 'processes = 4 ; four'], [['shop.ini:4', /^processes: received 4 ; four/]]],
   [
     'out of bounds',

@@ -1,0 +1,27 @@
+/** Pieces of a worker's answer on their way from the link to the client or to the first stage before it. Used by `link.ts`, which has read them. */
+
+import type { Exchange } from './exchange.js'
+
+/** Answers up to this size are copied into one latin1 string, larger ones are passed on as the buffer they came in. */
+const COPY_BYTES = 16 * 1024
+
+/** Writes what `bytes` have from `start` to `end`. False: the client is slow. */
+export function writeAnswer(exchange: Exchange, bytes: Buffer, start: number, end: number): boolean {
+  const from = exchange.answerLines === '' ? start : writeStatusLine(exchange, bytes, start, end)
+  exchange.sentBytes += end - from
+  return exchange.out.write(
+    end - from <= COPY_BYTES ? bytes.latin1Slice(from, end) : Buffer.from(bytes.subarray(from, end)),
+  )
+}
+
+/** Writes the status line and what the proxy adds behind it; where the rest begins. */
+function writeStatusLine(exchange: Exchange, bytes: Buffer, start: number, end: number): number {
+  const rest = bytes.indexOf('\r\n', start, 'latin1') + 2
+  // Its end is in a later piece.
+  if (rest < start + 2 || rest > end) return start
+  const text = bytes.latin1Slice(start, rest) + exchange.answerLines
+  exchange.answerLines = ''
+  exchange.sentBytes += text.length
+  exchange.out.write(text)
+  return rest
+}
