@@ -11,7 +11,7 @@ import type { Socket } from 'node:net'
 import { decodeRequest, FRAME, FrameReader, frame, isIdempotent, LINK_VERSION, pongFrame } from '../../kit/frames.js'
 import { IdTable } from '../../kit/id-table.js'
 import { LINK_READ_BYTES, readAccepted } from '../../kit/read-buffer.js'
-import type { NodeInternals } from './node-internals.js'
+import { type NodeInternals, runTicks } from './node-internals.js'
 import { OutboxWriter } from './outbox-writer.js'
 import { type RequestHome, ServedRequest } from './served-request.js'
 
@@ -94,12 +94,17 @@ export class LinkConnection implements RequestHome {
     })
   }
 
+  /**
+   * Between two of them all ticks and microtasks run, as between the events of two connections: one client's answer does not wait for what another's
+   * request does, and while one blocks the loop, those before it have been answered.
+   */
   #start(batch: ServedRequest[]): void {
     const { outbox } = this.writer
     for (const request of batch) {
       this.#host.onRequest()
       outbox.running = request.id
-      startOne(request)
+      orThrowLater(() => request.runInAsyncScope(request.start, request))
+      if (batch.length > 1) orThrowLater(runTicks)
       outbox.running = 0
     }
   }
@@ -128,14 +133,12 @@ export class LinkConnection implements RequestHome {
   #pass(type: number, id: number, bytes: Buffer, start: number, end: number): void {
     const request = this.#requests.get(id)
     if (request === undefined) return
-    try {
+    orThrowLater(() => {
       if (type === FRAME.data) request.runInAsyncScope(request.body, request, Buffer.from(bytes.subarray(start, end)))
       else if (type === FRAME.end) request.runInAsyncScope(request.bodyEnd, request, bytes.latin1Slice(start, end))
       else if (type === FRAME.credit) request.runInAsyncScope(request.credit, request, bytes.readUInt32LE(start))
       else request.runInAsyncScope(request.abort, request)
-    } catch (error) {
-      throwLater(error)
-    }
+    })
   }
 
   #request(id: number, payload: string): void {
@@ -152,17 +155,13 @@ export class LinkConnection implements RequestHome {
   }
 }
 
-/** An application that throws here is judged as by Node (`uncaughtException`), but the rest of its batch is not lost by it. */
-function startOne(request: ServedRequest): void {
+/** An application that throws is judged as by Node (`uncaughtException`), but what comes behind it in a chunk is not lost by it. */
+function orThrowLater(work: () => void): void {
   try {
-    request.runInAsyncScope(request.start, request)
+    work()
   } catch (error) {
-    throwLater(error)
+    setImmediate(() => {
+      throw error
+    })
   }
-}
-
-function throwLater(error: unknown): void {
-  process.nextTick(() => {
-    throw error
-  })
 }

@@ -112,6 +112,12 @@ export function dumpUnread(request: IncomingMessage): void {
   if (!doors._consuming) doors._dump()
 }
 
+/** Runs the ticks and microtasks that are due. Source: `runNextTicks` in lib/internal/process/task_queues.js of Node 20 to 26; without it they run later. */
+export function runTicks(): void {
+  const { _tickCallback } = process as unknown as { _tickCallback?: () => void }
+  _tickCallback?.()
+}
+
 /** The application has begun to read the body, or is about to: a stream that was told to flow does so from the next tick on. */
 export function isConsumed(request: IncomingMessage): boolean {
   const { _consuming } = request as unknown as RequestDoors

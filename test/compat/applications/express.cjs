@@ -63,7 +63,7 @@ module.exports = {
     app.get('/', (_req, res) => {
       res.type('text').write('one '.repeat(1000))
       res.flush()
-      setTimeout(() => res.end('two '.repeat(1000)), 20)
+      setTimeout(() => res.end('two '.repeat(1000)), 200)
     })
     return app
   },
