@@ -4,7 +4,7 @@
  * both ends of the link.
  *
  * What must stay true for a reader: the first `count` bytes of the buffer are what came, and valid until it returns; what it keeps, it copies. It gets no
- * `subarray` of them: to make one costs as much as to find the end of a head.
+ * `subarray` of them: to make one for each read would cost more than it is worth.
  */
 
 import type { Socket } from 'node:net'

@@ -6,8 +6,7 @@
  *
  * With `log-request-id` the X-Request-Id stands behind them. The client is the one that a trusted proxy speaks for, if one does.
  * The byte count is of the bytes sent, with the head where the application or a file answered, of the body where the proxy did. Lines are gathered
- * as bytes and written twice a second: gathered as strings they would live until then, and moving them took the garbage collector a tenth of the
- * proxy's time.
+ * as bytes and written twice a second: gathered as strings they would live until then, and every scavenge would have to move them.
  */
 
 import { LogSink } from '../kit/log-sink.js'

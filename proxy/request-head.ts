@@ -309,7 +309,7 @@ export function isHost(value: string): boolean {
   return !name.startsWith('[') || (isIPv6(name.slice(1, -1)) && !name.includes('%'))
 }
 
-/** Nearly all requests name the same one: to compare costs a tenth of the expression. */
+/** Nearly all requests name the same one: to compare is cheaper than the expression, which took 2 % of the proxy's time. */
 let lastUsualHost = ''
 const USUAL_HOST = /^[\w.-]+(?::\d{1,4})?$/
 const ANY_HOST = /^((?:[\w.~!$&'()*+;=-]|%[\dA-Fa-f]{2})+|\[[\dA-Fa-f:.]+\])(?::(\d{0,5}))?$/

@@ -1,6 +1,6 @@
 /**
  * A `stream.Duplex` that is one by its prototype, and whose streams' inner state is made when somebody first asks for it. Base of `virtual-socket.ts`, one
- * of which is made for each request and hardly ever used as a stream: to make the two states costs a tenth of what a worker spends on a small request.
+ * of which is made for each request and hardly ever used as a stream: to make the two states for each is work for nothing.
  *
  * What must stay true: whoever looks finds what `new Duplex()` would have given, since every use of it goes through `_readableState` and `_writableState`
  * (lib/internal/streams of Node 20 to 26), but for `on` and the getters below, which would ask for them without need.

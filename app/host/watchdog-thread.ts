@@ -3,7 +3,7 @@
  * that were given before, and says on the link in which request it is (`stuck`, where it was called for one and has not returned): the neighbours are
  * answered at once, and harakiri finds the guilty one, however many came in one batch.
  *
- * A look every PERIOD_MS costs some 20 µs; after IDLE_LOOKS at which nothing had happened, the thread looks less often.
+ * It looks every PERIOD_MS; after IDLE_LOOKS at which nothing had happened, less often.
  */
 
 import { writeSync } from 'node:fs'
