@@ -66,6 +66,11 @@ export class FrameWriter implements FrameSender {
   get backlogBytes(): number {
     return this.#socket.writableLength
   }
+
+  /** Something waits for the end of this turn. */
+  get isPending(): boolean {
+    return this.#scheduled
+  }
 }
 
 type WriteCallback = (error?: Error | null) => void

@@ -20,6 +20,8 @@ export interface DispatcherEvents {
   left(workerId: number, requests: boolean, tunnels: boolean): void
 }
 
+/** Over how many requests the usual number in flight is averaged. */
+const USUAL_REQUESTS = 64
 /** A ping that has waited so long means that the worker's loop is late: it gets nothing new until it answers. */
 export const LATE_MS = 250
 
@@ -30,6 +32,8 @@ export class Dispatcher {
   #links: readonly Link[] = []
   /** Where the search for a worker begins: behind the one that was chosen last, so that equals take turns. */
   #turn = 0
+  /** How many requests the workers have in flight at this proxy, averaged. */
+  #usual = 0
   /** What was told last of links that retire. */
   readonly #left = new WeakMap<Link, Left>()
   /** Workers whose link broke and of which the master has not said that they are gone: they get another one. */
@@ -144,34 +148,53 @@ export class Dispatcher {
     exchange.queueDeadlineMs = queueMs > 0 ? now + queueMs : Number.POSITIVE_INFINITY
   }
 
-  /** The worker with the fewest in flight among those that answer their pings and have room, each in turn among equals; null: none. */
+  /**
+   * The worker with the fewest in flight among those that answer their pings and have room, each in turn among equals; null: none.
+   *
+   * Where an idle one is the exception, a request rather joins those that came in with it and have not left, at a worker that is through with them
+   * before another one would have woken up: to be woken up is what a small request costs most.
+   */
   choose(now: number): Link | null {
     const links = this.#links
     const count = links.length
     let best: Link | null = null
+    let joined: Link | null = null
     let fewest = this.#settings.workerConnections
+    let fewestJoined = fewest
+    let total = 0
+    let turn = this.#turn
     for (let step = 0, at = this.#turn; step < count; step++, at++) {
       if (at >= count) at = 0
       const link = links[at]!
       const inFlight = link.inFlight + link.tunnels
-      if (inFlight >= fewest || !isResponsive(link, now)) continue
+      total += link.inFlight
+      if (inFlight >= fewestJoined || !isResponsive(link, now)) continue
+      if (link.takesCompanions) {
+        joined = link
+        fewestJoined = inFlight
+      }
+      if (inFlight >= fewest) continue
       best = link
       fewest = inFlight
-      this.#turn = at + 1
-      if (inFlight === 0) break
+      turn = at + 1
     }
+    this.#usual += (total - this.#usual) / USUAL_REQUESTS
+    if (joined !== null && (fewest > 0 || this.#usual > count)) return joined
+    this.#turn = turn
     return best
+  }
+
+  #hasRoom(link: Link): boolean {
+    return link.inFlight + link.tunnels < this.#settings.workerConnections
   }
 
   /** The worker to which the client's cookie points, if it can take the request, or any other. */
   #linkFor(exchange: Exchange, now: number): Link | null {
-    const { sticky, workerConnections } = this.#settings
+    const { sticky } = this.#settings
     if (sticky !== null) {
       const token = cookieValue(exchange.head, sticky)
       const isPreferred = (link: Link) =>
-        slotToken(sticky, link.worker.slot) === token &&
-        isResponsive(link, now) &&
-        link.inFlight + link.tunnels < workerConnections
+        slotToken(sticky, link.worker.slot) === token && isResponsive(link, now) && this.#hasRoom(link)
       const preferred = token === null ? undefined : this.#links.find(isPreferred)
       if (preferred !== undefined) return preferred
     }

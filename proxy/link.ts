@@ -26,6 +26,7 @@ import { isOutOfDescriptors } from './descriptors.js'
 import type { Exchange } from './exchange.js'
 import { writeAnswer } from './link-answer.js'
 import { requestPayload } from './link-request.js'
+import { Turnaround } from './turnaround.js'
 
 /** What a link tells; each exchange gets exactly one of `answered`, `aborted`, `badAnswer`, `lost`, unless it was released before. */
 export interface LinkEvents {
@@ -47,6 +48,8 @@ export interface LinkEvents {
   freed(link: Link): void
 }
 
+/** How many requests may go together to a quick worker. */
+const COMPANIONS = 8
 const RETURN_CREDIT_BYTES = WINDOW_BYTES / 4
 /** A dead worker's last bytes are there already; only a process that it left behind could keep the connection open. */
 const LAST_WORDS_MS = 1000
@@ -79,6 +82,7 @@ export class Link {
   lacksDescriptor = false
   tunnels = 0
   requests = 0
+  readonly #turnaround = new Turnaround()
   /** When the ping that has no answer yet was sent, 0 = all answered. */
   pingSentMs = 0
   lastPongMs = 0
@@ -108,6 +112,11 @@ export class Link {
 
   get inFlight(): number {
     return this.#exchanges.size + this.#readers.size
+  }
+
+  /** What was sent last has not left yet, so that another request would leave with it, and be answered in no time. */
+  get takesCompanions(): boolean {
+    return this.#turnaround.isQuick && this.#writer.isPending && this.#exchanges.size < COMPANIONS
   }
 
   /** Oldest first. */
@@ -252,8 +261,7 @@ export class Link {
       this.#pass(exchange, bytes, start + RESPONSE_PREFIX_BYTES, end)
       return
     }
-    const from = start + RESPONSE_PREFIX_BYTES
-    writeAnswer(exchange, bytes, from, end)
+    writeAnswer(exchange, bytes, start + RESPONSE_PREFIX_BYTES, end)
     this.#complete(exchange, flags, exchange.firstByteMs)
   }
 
@@ -282,6 +290,7 @@ export class Link {
     this.#exchanges.delete(exchange.linkId)
     this.#forgetUnseen(exchange)
     exchange.link = null
+    this.#turnaround.took(now - exchange.dispatchMs)
     if (!exchange.bodyComplete) this.#settleBody(exchange, flags)
     this.events.answered(exchange, (flags & RESPONSE_FLAG.close) !== 0, now)
     this.events.freed(this)

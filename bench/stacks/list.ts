@@ -3,12 +3,12 @@
  */
 
 import { bare } from './bare.js'
-import { daimyo } from './daimyo.js'
+import { daimyo, daimyoWithTwoProxies } from './daimyo.js'
 import { httpProxy } from './http-proxy.js'
 import { nginx } from './nginx.js'
 import type { Stack } from './stack.js'
 
-export const STACKS: readonly Stack[] = [nginx, httpProxy, daimyo, bare]
+export const STACKS: readonly Stack[] = [nginx, httpProxy, daimyo, daimyoWithTwoProxies, bare]
 
 /** The stack that the others are divided by. */
 export const BASE = nginx.name

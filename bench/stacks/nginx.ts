@@ -8,6 +8,9 @@ import { findExecutable } from '../program.js'
 import { type Bed, cleanEnvironment, type Plan, READY_PATH, type Stack } from './stack.js'
 import { WORKER_COUNT, workerPrograms, workerSockets } from './workers.js'
 
+/** One for each worker. */
+export const NGINX_PROCESSES = WORKER_COUNT
+
 /** nginx with two processes and kept-alive connections to its upstreams. */
 export const nginx: Stack = {
   name: 'nginx',
@@ -35,7 +38,7 @@ export function nginxConf(bed: Bed, asRoot: boolean): string {
     name => `  ${name}_temp_path ${name}_temp;`,
   )
   return `${asRoot ? 'user root;\n' : ''}daemon off;
-worker_processes ${WORKER_COUNT};
+worker_processes ${NGINX_PROCESSES};
 pid nginx.pid;
 error_log error.log;
 events {

@@ -3,6 +3,7 @@
 import t, { type Test } from 'tap'
 import { FRAME, frame } from '../../kit/frames.js'
 import type { ProxySettings } from '../../kit/messages.js'
+import { monotonicMs } from '../../proxy/clock.js'
 import { Dispatcher } from '../../proxy/dispatcher.js'
 import type { Exchange } from '../../proxy/exchange.js'
 import type { Link } from '../../proxy/link.js'
@@ -24,6 +25,7 @@ async function open(t: Test, workers: number, settings: Partial<ProxySettings> =
     {
       assigned: (exchange, link) => {
         told.push(`${exchange.title}>${link.worker.slot}`)
+        exchange.dispatchMs = monotonicMs()
         link.send(exchange, false)
       },
       refused: (exchange, code) => told.push(`${exchange.title}!${code}`),
@@ -69,6 +71,8 @@ function exchangeNamed(title: string): Exchange {
     hasBody: false,
     queue: null,
     origin: client,
+    out: { write: () => true },
+    firstByteMs: 0,
     answerLines: '',
     waitsBehind: null,
     waitsBefore: null,
@@ -103,6 +107,35 @@ t.test('equals take turns, also around one that has more', async t => {
   link(2).tunnels = 1
   for (const title of 'hijk') one(title)
   t.same(told.slice(7), ['h>3', 'i>1', 'j>3', 'k>1'])
+})
+
+t.test('where none is idle, those that come together go together to a worker that is quick', async t => {
+  const { dispatcher, told, fakes, link } = await open(t, 2)
+  const together = (...titles: string[]) => {
+    told.length = 0
+    const exchanges = titles.map(exchangeNamed)
+    for (const exchange of exchanges) dispatcher.dispatch(exchange, monotonicMs())
+    return exchanges
+  }
+  const answered = async (exchanges: Exchange[]) => {
+    for (const [index, fake] of fakes.entries()) {
+      const own = exchanges.filter(({ link }) => link?.worker.slot === index + 1)
+      await fake.has(FRAME.request, link(index + 1).requests)
+      for (const { linkId } of own) fake.answer(linkId, '')
+    }
+    while (link(1).inFlight + link(2).inFlight > 0) await new Promise(resolve => setImmediate(resolve))
+  }
+  await answered(together('a', 'b', 'c', 'd'))
+  t.same(told, ['a>1', 'b>2', 'c>1', 'd>2'], 'of one that has not answered yet nothing is known')
+  // Whatever this machine is doing, these have been answered at once.
+  await answered(together('e', 'f').map(exchange => Object.assign(exchange, { dispatchMs: monotonicMs() + 1000 })))
+  const first = together('g')
+  await fakes[0]?.has(FRAME.request, link(1).requests)
+  const rest = together('h', 'i', 'j', 'k')
+  t.same(told, ['h>2', 'i>2', 'j>2', 'k>2'], 'the idle one gets the first, and it its companions')
+  await answered([...first, ...rest].map(exchange => Object.assign(exchange, { dispatchMs: monotonicMs() - 60_000 })))
+  together('l', 'm', 'n', 'o')
+  t.same(told.map(line => line.slice(2)).sort(), ['1', '1', '2', '2'], 'slow ones get each its share')
 })
 
 t.test('tunnels count as requests in flight', async t => {

@@ -1,10 +1,10 @@
 import t from 'tap'
-import { benchIni, daimyo } from '../../../bench/stacks/daimyo.js'
+import { benchIni, daimyo, daimyoWithTwoProxies } from '../../../bench/stacks/daimyo.js'
 
 const bed = { folder: '/bed', port: 8080, sparePort: 8081, app: '/app.js', siteFolder: '/bed/site' }
 
 t.test('the INI sets places and numbers, and turns nothing off', t => {
-  t.strictSame(benchIni(bed).trimEnd().split('\n'), [
+  t.strictSame(benchIni(bed, 1).trimEnd().split('\n'), [
     '[uwsgi]',
     'master = true',
     'processes = 2',
@@ -24,6 +24,7 @@ t.test('it is started by its real command', t => {
   const { programs, files } = daimyo.plan(bed)
   t.equal(programs.length, 1)
   t.match(programs[0]?.args, [/\/supervisor\/daimyo\.js$/, '--ini', '/bed/bench.ini'])
-  t.strictSame(files, [{ name: 'bench.ini', text: benchIni(bed) }])
+  t.strictSame(files, [{ name: 'bench.ini', text: benchIni(bed, 1) }])
+  t.strictSame(daimyoWithTwoProxies.plan(bed).files, [{ name: 'bench.ini', text: benchIni(bed, 2) }])
   t.end()
 })
