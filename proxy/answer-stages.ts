@@ -47,9 +47,8 @@ export class AnswerStages {
 
   /** Before an exchange is handed to whoever answers it, also when it is handed over again. */
   prepare(exchange: Exchange): void {
-    if (this.#compressors === null) return
-    exchange.out = exchange.client
-    this.#put(exchange, new CompressingStage(exchange, this.#compressors, this.#events))
+    if (exchange.stage !== null) this.#remove(exchange, exchange.stage)
+    if (this.#compressors !== null) this.#put(exchange, new CompressingStage(exchange, this.#compressors, this.#events))
   }
 
   /** Before the first byte of an answer whose head has an X-Accel-Redirect or X-Sendfile. */
@@ -61,7 +60,7 @@ export class AnswerStages {
   badAnswer(exchange: Exchange, why: string): void {
     if (exchange.finished) return
     this.#world.event('bad-answer', { request: exchange.title, slot: exchange.slot, why })
-    exchange.link?.release(exchange)
+    exchange.release()
     this.#events.failed(exchange, 'bad-answer')
   }
 
@@ -71,6 +70,13 @@ export class AnswerStages {
     // An answer in the proxy's own name went past them.
     if (exchange.answerBegun) exchange.sentBytes = exchange.stage.sentBytes
     exchange.stage.destroy()
+  }
+
+  /** What an upstream that is gone had said so far. */
+  #remove(exchange: Exchange, stage: AnswerStage): void {
+    stage.destroy()
+    exchange.stage = null
+    exchange.out = exchange.client
   }
 
   #put(exchange: Exchange, stage: AnswerStage): void {

@@ -136,6 +136,12 @@ export class Exchange {
     return this.head.length > 0 || this.head.chunked
   }
 
+  /** Takes it from the worker or the foreign upstream that answers it. */
+  release(): void {
+    this.link?.release(this)
+    if (this.upstream !== null) this.cancel?.()
+  }
+
   /** For events: what an operator recognises, without the query, which may hold secrets. */
   get title(): string {
     const query = this.head.target.indexOf('?')

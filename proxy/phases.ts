@@ -62,8 +62,13 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
       broken: (exchange: Exchange) => this.broken(exchange),
       expired: (exchange: Exchange) => this.expired(exchange),
     }
-    this.upstreams = new Upstreams(world, this.tunnels, { ...outcome, answered: outcome.finished })
     this.#stages = new AnswerStages(world, outcome)
+    this.upstreams = new Upstreams(world, this.tunnels, {
+      ...outcome,
+      assigned: exchange => this.#stages.prepare(exchange),
+      fileNamed: exchange => this.#stages.fileNamed(exchange),
+      answered: (exchange, close) => this.#end(exchange, close),
+    })
     this.#pages = new ErrorPages(world.settings.errorPages)
     this.refusals = new Refusals(world, answer => this.#pages.dress(answer))
     this.#trusted = trustedProxies(world.settings.trustedProxies)
@@ -302,6 +307,10 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
 
   answered(exchange: Exchange, close: boolean, now: number): void {
     this.#rescuer.answered(exchange, now)
+    this.#end(exchange, close, now)
+  }
+
+  #end(exchange: Exchange, close: boolean, now = monotonicMs()): void {
     if (exchange.stage === null) this.#finish(exchange, close, now)
     else exchange.stage.end(close)
   }

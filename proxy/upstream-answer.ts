@@ -81,11 +81,11 @@ export class UpstreamAnswer {
   }
 
   #write(bytes: string | Buffer): void {
-    const { client } = this.#exchange
+    const { out } = this.#exchange
     this.#exchange.sentBytes += bytes.length
-    if (client.write(bytes) || this.#isWaiting) return
+    if (out.write(bytes) || this.#isWaiting) return
     this.#isWaiting = true
-    client.whenWritable(() => {
+    out.whenWritable(() => {
       this.#isWaiting = false
       if (!this.#exchange.finished) this.#onWritable()
     })

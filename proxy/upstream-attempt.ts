@@ -21,6 +21,8 @@ export type FailureReason = 'unreachable' | 'reset' | 'late' | 'bad-answer'
 export interface AttemptEvents {
   /** The last byte of the request's body has come. */
   complete(): void
+  /** The answer that begins now names a file to be sent in its place. */
+  fileNamed(): void
   answered(close: boolean): void
   /** `seen`: bytes of the request have been written, so it may have been executed. */
   failed(reason: FailureReason, seen: boolean): void
@@ -34,6 +36,8 @@ const BAD_ANSWER_CODES: ReadonlySet<string> = new Set([
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
 ])
 const BAD_ANSWER_MESSAGES = /^bad (response|upgrade)$/
+/** In field lines: the answer is a word to the proxy. */
+const NAMES_FILE = /^x-(accel-redirect|sendfile):/im
 const LATE_CODES: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
 
 export class UpstreamAttempt implements Dispatcher.DispatchHandler {
@@ -104,6 +108,7 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler {
     if (status < 200) return this.#interim(status, raw)
     const head = readAnswerHead(status, raw, this.#exchange.head.method)
     if (head === null) return this.#refuse()
+    if (NAMES_FILE.test(head.fields)) this.#events.fileNamed()
     this.#answer = new UpstreamAnswer(this.#exchange, head, () => {
       if (!this.#isOver) controller.resume()
     })

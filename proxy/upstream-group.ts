@@ -26,8 +26,12 @@ import {
 } from './upstream-choice.js'
 import { viaField } from './upstream-head.js'
 
-/** What a group tells; each exchange gets exactly one of the first three, unless it was cancelled. */
+/** What a group tells; each exchange gets exactly one of `answered`, `failed` and `broken`, unless it was cancelled. */
 export interface GroupEvents {
+  /** It is about to be sent to an upstream. */
+  assigned(exchange: Exchange): void
+  /** The answer that begins now names a file to be sent in its place. */
+  fileNamed(exchange: Exchange): void
   answered(exchange: Exchange, close: boolean): void
   failed(exchange: Exchange, code: ErrorCode): void
   /** A part of the answer is with the client, and there will be no more. */
@@ -205,8 +209,10 @@ export class UpstreamGroup {
 
   #send(course: Course, upstream: Upstream): void {
     const { exchange } = course
+    this.#events.assigned(exchange)
     const attempt = new UpstreamAttempt(exchange, {
       complete: () => this.#startClock(exchange, monotonicMs()),
+      fileNamed: () => this.#events.fileNamed(exchange),
       answered: close => {
         this.#succeed(upstream)
         this.#end(course)

@@ -1,24 +1,30 @@
 /** Compression, files in the place of answers, and error pages: from the lines of an INI to what a client gets; a reload brings the next. */
 
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { ask } from './fixtures/asking.js'
 import { until, WatchedSite } from './fixtures/watched-site.js'
 
 const app = `
-require('node:http').createServer((request, response) => {
-  if (request.url === '/api/page') response.setHeader('Content-Type', 'text/html').end('<p>page</p>'.repeat(1000))
-  else if (request.url === '/api/accel') response.setHeader('X-Accel-Redirect', '/protected/a.txt').end('hidden')
-  else if (request.url === '/api/out') response.setHeader('X-Accel-Redirect', '/protected/../site.ini').end('hidden')
+const listener = (request, response) => {
+  const path = request.url.slice(request.url.lastIndexOf('/'))
+  if (path === '/page') response.setHeader('Content-Type', 'text/html').end('<p>page</p>'.repeat(1000))
+  else if (path === '/accel') response.setHeader('X-Accel-Redirect', '/protected/a.txt').end('hidden')
+  else if (path === '/out') response.setHeader('X-Accel-Redirect', '/protected/../site.ini').end('hidden')
   else response.setHeader('X-Sendfile', __dirname + '/files/a.txt').end('hidden')
-}).listen(3000)
+}
+require('node:http').createServer(listener).listen(process.env.PORT, () => process.stdout.write('listening'))
 `
 const lines = [
   'mount = /api',
   'http-auto-gzip = true',
   'http-auto-br = 1',
+  'request-id-answer = true',
   'internal = /protected=%dfiles',
   'x-sendfile-root = %dfiles',
+  'http-to = /legacy=http://unix:%dlegacy.sock:',
   'error-page = 404,503=%dpages/gone.html',
 ]
 
@@ -27,27 +33,32 @@ t.test('an INI', async t => {
   for (const folder of ['files', 'pages']) mkdirSync(site.path(folder))
   writeFileSync(site.path('files/a.txt'), 'file a')
   writeFileSync(site.path('pages/gone.html'), '<h1>gone</h1>')
+  const legacy = spawn(process.execPath, [site.path('app.cjs')], { env: { PORT: site.path('legacy.sock') } })
+  t.teardown(() => legacy.kill())
+  await once(legacy.stdout, 'data')
   const running = await site.serve()
   const accepts = (coding: string) => ({ headers: { 'Accept-Encoding': coding } })
-  t.match((await ask(running.url, '/api/page', accepts('gzip'))).headers, {
-    'content-encoding': 'gzip',
-    vary: 'Accept-Encoding',
-  })
-  t.match((await ask(running.url, '/api/page', accepts('gzip, br'))).headers, { 'content-encoding': 'br' })
-  t.match(await ask(running.url, '/api/page'), {
-    headers: { 'content-encoding': undefined },
-    body: /^(<p>page<\/p>){1000}$/,
-  })
-  t.match(await ask(running.url, '/api/accel'), {
-    status: 200,
-    body: 'file a',
-    headers: { 'x-accel-redirect': undefined },
-  })
-  t.match(await ask(running.url, '/api/sendfile'), {
-    status: 200,
-    body: 'file a',
-    headers: { 'x-sendfile': undefined },
-  })
+  for (const prefix of ['/api', '/legacy']) {
+    t.match((await ask(running.url, `${prefix}/page`, accepts('gzip'))).headers, {
+      'content-encoding': 'gzip',
+      vary: 'Accept-Encoding',
+    })
+    t.match((await ask(running.url, `${prefix}/page`, accepts('gzip, br'))).headers, { 'content-encoding': 'br' })
+    t.match(await ask(running.url, `${prefix}/page`), {
+      headers: { 'content-encoding': undefined },
+      body: /^(<p>page<\/p>){1000}$/,
+    })
+    t.match(await ask(running.url, `${prefix}/accel`), {
+      status: 200,
+      body: 'file a',
+      headers: { 'x-accel-redirect': undefined, 'x-request-id': /./ },
+    })
+    t.match(await ask(running.url, `${prefix}/sendfile`), {
+      status: 200,
+      body: 'file a',
+      headers: { 'x-sendfile': undefined },
+    })
+  }
   const gone = { status: 404, body: '<h1>gone</h1>', headers: { 'content-type': 'text/html; charset=utf-8' } }
   t.match(await ask(running.url, '/api/out'), gone, 'outside of the roots')
   t.match(await ask(running.url, '/nothing'), gone)
@@ -67,6 +78,9 @@ t.test('an INI', async t => {
     vary: undefined,
   })
   t.match(await site.end(running), { code: 0 })
+  legacy.kill()
+  await once(legacy, 'exit')
+  rmSync(site.path('legacy.sock'))
 })
 
 t.test('a page that is not there', async t => {
