@@ -9,21 +9,16 @@
 import type { Socket } from 'node:net'
 import { CLIENT_READ_BYTES, readAccepted } from '../kit/read-buffer.js'
 import { monotonicMs } from './clock.js'
-import { type ConnectionLimits, clientAddress, takenBytes } from './connection-limits.js'
+import { type ConnectionLimits, clientAddress, LINGER_BYTES, LINGER_MS, takenBytes } from './connection-limits.js'
 import { BodyPace, SendPace } from './deadlines.js'
 import { type OwnAnswer, printAnswer } from './error-response.js'
 import type { Client, Exchange } from './exchange.js'
+import { writeLent } from './lent-write.js'
 import type { Phases } from './phases.js'
 import { isRefusal } from './refusal.js'
 import { RequestBody } from './request-body.js'
 import { overlongHead, parseRequestHead } from './request-head.js'
 
-/**
- * After the last answer bytes are read and thrown away, so that no reset destroys it on its way (RFC 9112 §9.6): so many, and for so long
- * after it was handed to the kernel.
- */
-const LINGER_BYTES = 256 * 1024
-const LINGER_MS = 2000
 /** A body with no more than this left is read to its end, to keep the connection. */
 const KEEP_BYTES = 64 * 1024
 
@@ -90,6 +85,10 @@ export class Connection implements Client {
 
   write(bytes: string | Buffer): boolean {
     return typeof bytes === 'string' ? this.#socket.write(bytes, 'latin1') : this.#socket.write(bytes)
+  }
+
+  writeLent(bytes: Buffer, start: number, end: number): boolean {
+    return writeLent(this.#socket, bytes, start, end)
   }
 
   whenWritable(callback: () => void): void {

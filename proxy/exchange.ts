@@ -35,6 +35,8 @@ export interface Client extends AnswerSink {
   readonly encrypted: boolean
   /** It came through a unix socket and has no address: `address` is a stand-in. */
   readonly overUnix?: boolean
+  /** As `write`, of a part of a buffer that may change afterwards. */
+  writeLent(bytes: Buffer, start: number, end: number): boolean
   /** A whole answer of the proxy's own. */
   answer(answer: OwnAnswer): void
   /** The last byte of the answer was written; `close`: its end is the end of the connection. */

@@ -2,16 +2,16 @@
 
 import type { Exchange } from './exchange.js'
 
-/** Answers up to this size are copied into one latin1 string, larger ones are passed on as the buffer they came in. */
+/** Pieces up to this size are copied into one latin1 string. */
 const COPY_BYTES = 16 * 1024
 
 /** Writes what `bytes` have from `start` to `end`. False: the client is slow. */
 export function writeAnswer(exchange: Exchange, bytes: Buffer, start: number, end: number): boolean {
   const from = exchange.answerLines === '' ? start : writeStatusLine(exchange, bytes, start, end)
   exchange.sentBytes += end - from
-  return exchange.out.write(
-    end - from <= COPY_BYTES ? bytes.latin1Slice(from, end) : Buffer.from(bytes.subarray(from, end)),
-  )
+  if (end - from <= COPY_BYTES) return exchange.out.write(bytes.latin1Slice(from, end))
+  if (exchange.stage === null) return exchange.client.writeLent(bytes, from, end)
+  return exchange.out.write(Buffer.from(bytes.subarray(from, end)))
 }
 
 /** Writes the status line and what the proxy adds behind it; where the rest begins. */

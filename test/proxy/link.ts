@@ -33,6 +33,10 @@ class FakeClient implements Client {
     return this.takesMore
   }
 
+  writeLent(bytes: Buffer, start: number, end: number): boolean {
+    return this.write(bytes.latin1Slice(start, end))
+  }
+
   whenWritable(callback: () => void): void {
     this.#callbacks.push(callback)
   }
