@@ -12,18 +12,27 @@ import { Duplex } from 'node:stream'
 /** As a socket of Node's, which says `close` itself, once its handle is closed. */
 const OPTIONS = { autoDestroy: false, emitClose: false, decodeStrings: false }
 
-interface StreamStates {
-  _readableState: object
-  _writableState: object
-}
+type StateName = '_readableState' | '_writableState'
+
+/** Where a stream keeps its states. As properties defined when they are asked for they would cost a slow call for each request. */
+const KEPT = { _readableState: Symbol('readable state'), _writableState: Symbol('writable state') } as const
+
+type Kept = Record<(typeof KEPT)[StateName], object | null>
 
 /** Never used as a stream. What is inherited from its state is what a fresh one holds. */
 const template = new Duplex(OPTIONS)
 
+function statesOf(stream: Duplex): Record<StateName, object> {
+  return stream as unknown as Record<StateName, object>
+}
+
 /** Events at whose listeners a Readable begins to read. */
 const READING = new Set<string | symbol>(['data', 'readable'])
 
-function Bare() {}
+function Bare(this: Kept) {
+  this[KEPT._readableState] = null
+  this[KEPT._writableState] = null
+}
 Object.setPrototypeOf(Bare, Duplex)
 Object.setPrototypeOf(Bare.prototype, Duplex.prototype)
 
@@ -36,31 +45,29 @@ function accessorOf(name: string): PropertyDescriptor {
   return {}
 }
 
-/** Defines the state as the stream's own property, as the constructor of Duplex would have done. */
-function own<Name extends keyof StreamStates>(stream: object, name: Name, value: StreamStates[Name]): object {
-  Object.defineProperty(stream, name, { value, writable: true, enumerable: true, configurable: true })
-  return value
-}
-
-function lazily(name: keyof StreamStates, make: () => object): PropertyDescriptor {
+function lazily(name: StateName, make: () => object): PropertyDescriptor {
+  const key = KEPT[name]
   return {
-    get(this: object) {
-      return own(this, name, make())
+    get(this: Kept) {
+      this[key] ??= make()
+      return this[key]
     },
-    set(this: object, value: object) {
-      own(this, name, value)
+    set(this: Kept, value: object) {
+      this[key] = value
     },
+    enumerable: true,
     configurable: true,
   }
 }
 
 /** An accessor of Duplex that answers `otherwise` as long as `state` was not asked for. */
-function unless(state: keyof StreamStates, name: string, otherwise: unknown): PropertyDescriptor {
+function unless(state: StateName, name: string, otherwise: unknown): PropertyDescriptor {
   const accessor = accessorOf(name)
+  const key = KEPT[state]
   return {
     ...accessor,
-    get(this: object) {
-      return Object.hasOwn(this, state) ? accessor.get?.call(this) : otherwise
+    get(this: Kept) {
+      return this[key] === null ? otherwise : accessor.get?.call(this)
     },
   }
 }
@@ -79,9 +86,9 @@ const on = listening(Duplex.prototype.on, EventEmitter.prototype.on)
 const off = listening(Duplex.prototype.removeListener, EventEmitter.prototype.removeListener)
 
 Object.defineProperties(Bare.prototype, {
-  _readableState: lazily('_readableState', () => (new Duplex(OPTIONS) as unknown as StreamStates)._readableState),
+  _readableState: lazily('_readableState', () => statesOf(new Duplex(OPTIONS))._readableState),
   // `end` of every response sets `corked`. Nothing is ever written through this state (`VirtualSocket.write`), so that one which inherits will do.
-  _writableState: lazily('_writableState', () => Object.create((template as unknown as StreamStates)._writableState)),
+  _writableState: lazily('_writableState', () => Object.create(statesOf(template)._writableState)),
   allowHalfOpen: { value: true, writable: true, enumerable: true, configurable: true },
   readableHighWaterMark: unless('_readableState', 'readableHighWaterMark', template.readableHighWaterMark),
   // Destroying asks for both states.
