@@ -13,12 +13,14 @@ import type { CommandContext } from './command-context.js'
 import type { Reading, Settings } from './config/settings.js'
 import { controlHandler } from './control-commands.js'
 import { startControlSocket } from './control-socket.js'
+import { LogRotation } from './log-rotation.js'
 import { Master } from './master.js'
 import { printExposition } from './metrics/exposition.js'
 import { masterFamilies } from './metrics/master-families.js'
 import { startMetricsEndpoint } from './metrics/metrics-endpoint.js'
 import { MetricsStore } from './metrics/metrics-store.js'
 import { createNotifier, type Notifier } from './notify.js'
+import type { OutputSink } from './output-lines.js'
 import { checkPidfile, removePidfile, writePidfile } from './pidfile.js'
 import { prepareRunFolder } from './run-folder.js'
 import type { Starter } from './starter.js'
@@ -70,8 +72,9 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   undo.push(() => notifier.settled())
   const log = tellingSystemd(written, notifier)
 
-  const { master, startEndpoint } = assemble({ settings, sink, log, readAgain: options.readAgain }, context)
+  const { master, rotation, startEndpoint } = assemble({ settings, sink, log, readAgain: options.readAgain }, context)
   holdSignals(undo)
+  undo.push(() => rotation?.stop())
   options.starter?.onGone(() => void master.stop('starter-gone'))
   await startEndpoint(undo)
   const control = await startControlSocket(folder.controlPath, controlHandler(master))
@@ -97,11 +100,12 @@ function assemble({ settings, sink, log, readAgain }: AssembleParts, context: Co
     const state = master.metricsState()
     return printExposition([...(state === null ? [] : masterFamilies(state)), ...store.families().families])
   }
+  const rotation = rotationOf(settings, log, () => master.reopenLogs())
   const master: Master = new Master({
     settings,
     readSettings: () => readingWithoutDeviceLog(readAgain()),
     log,
-    output: sink,
+    output: rotation === null ? sink : rotated(sink, rotation),
     reopenLogs: () => sink.reopen(),
     metrics: store,
     renderMetrics: render,
@@ -116,7 +120,23 @@ function assemble({ settings, sink, log, readAgain }: AssembleParts, context: Co
     metricsUrl = endpoint.url
     undo.push(() => endpoint.close())
   }
-  return { master, startEndpoint }
+  return { master, rotation, startEndpoint }
+}
+
+function rotationOf({ logto, logMaxBytes, logBackups }: Settings, log: Log, reopen: () => void): LogRotation | null {
+  if (logto === null || logMaxBytes === 0) return null
+  return new LogRotation({ path: logto, maxBytes: logMaxBytes, backups: logBackups, reopen, log })
+}
+
+/** Output of children, of which a rotation hears. */
+function rotated(sink: LogSink, rotation: LogRotation): OutputSink {
+  return {
+    write: chunk => {
+      rotation.wrote(chunk.byteLength)
+      return sink.write(chunk)
+    },
+    onDrain: listener => sink.onDrain(listener),
+  }
 }
 
 interface Audience {

@@ -9,6 +9,7 @@
 
 import { ANSWER_OPTIONS } from './answer-options.js'
 import { FORWARDING_OPTIONS } from './forwarding-options.js'
+import { LOG_OPTIONS } from './log-options.js'
 import type { Kind } from './option-kinds.js'
 import * as kind from './option-kinds.js'
 import type { ListenAddress, Settings } from './settings.js'
@@ -576,6 +577,7 @@ export const OPTIONS = {
     example: 'logto = /var/log/shop.log',
     setting: 'logto',
   },
+  ...LOG_OPTIONS,
   'disable-logging': {
     section: 'host',
     kind: kind.boolean,

@@ -190,6 +190,8 @@ function toSettings(
     credentials,
     pidfile: values.pidfile,
     logto: values.logto,
+    logMaxBytes: values['log-maxsize'],
+    logBackups: values['log-backups'],
     vacuum: values.vacuum,
     accessLog: !values['disable-logging'],
     headBytes: values['buffer-size'],

@@ -85,6 +85,9 @@ export interface Settings {
   credentials: Credentials | null
   pidfile: string | null
   logto: string | null
+  /** `log-maxsize`, 0 = never rotated; `log-backups`. */
+  logMaxBytes: number
+  logBackups: number
   /** `vacuum`: remove pidfile and unix sockets at exit. */
   vacuum: boolean
   /** `disable-logging` false: one access line for each request. */

@@ -1,0 +1,62 @@
+/**
+ * Keeps the log within `log-maxsize` and `log-backups`: moves a file that has grown past the bound away and lets everybody begin a new one. Made by
+ * `run-command.ts`, which tells it of what the master writes; the proxies write access lines to the same file by themselves, so it also looks by itself.
+ *
+ * What must stay true: all there ever is on the disk is `backups + 1` files of the bound, and what is written between two looks: an eighth of the bound
+ * from the master, a second's access lines from the proxies. A folder that cannot be written to stops nothing.
+ */
+
+import { statSync } from 'node:fs'
+import { reasonOf } from '../kit/failure.js'
+import type { Log } from '../kit/log.js'
+import { backUpLog } from './log-backup.js'
+
+const LOOK_MS = 1000
+/** What the master may write before it looks again. */
+const PARTS = 8
+
+export interface RotationOptions {
+  path: string
+  maxBytes: number
+  backups: number
+  /** Everybody begins a new file. */
+  reopen(): void
+  log: Log
+}
+
+export class LogRotation {
+  readonly #options: RotationOptions
+  readonly #timer: NodeJS.Timeout
+  #unseenBytes = 0
+  #isBroken = false
+
+  constructor(options: RotationOptions) {
+    this.#options = options
+    this.#timer = setInterval(() => this.look(), LOOK_MS).unref()
+  }
+
+  /** The master has written so many bytes to the log. */
+  wrote(bytes: number): void {
+    this.#unseenBytes += bytes
+    if (this.#unseenBytes >= this.#options.maxBytes / PARTS) this.look()
+  }
+
+  look(): void {
+    this.#unseenBytes = 0
+    const { path, maxBytes, backups, reopen, log } = this.#options
+    try {
+      if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) < maxBytes) return
+      if (backUpLog(path, new Date(), backups) === null) return
+      this.#isBroken = false
+    } catch (error) {
+      if (!this.#isBroken) log('log-not-rotated', { why: reasonOf(error) })
+      this.#isBroken = true
+      return
+    }
+    reopen()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+}
