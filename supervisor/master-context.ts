@@ -41,6 +41,15 @@ export type ReloadOutcome =
   | { ok: true; generation: number; ignored: string[] }
   | { ok: false; reason: string; lines: string[] }
 
+/** Somebody wants so many workers; `auto`: as many as the configuration says. */
+export interface ScaleRequest {
+  count: number | 'auto'
+  done(outcome: ScaleOutcome): void
+}
+
+/** What was wanted before, and what is now; the workers follow. */
+export type ScaleOutcome = { ok: true; before: number; wanted: number } | { ok: false; reason: string }
+
 /** Everything that happens to the master. */
 export type MasterEvent =
   | TreeEvent
@@ -56,6 +65,7 @@ export type TreeEvent =
   | { type: 'proxy-message'; proxy: ProxyProcess; message: ProxyToMaster }
   | { type: 'reload'; request: ReloadRequest }
   | { type: 'reading'; reading: Reading | Error }
+  | { type: 'scale'; request: ScaleRequest }
   | { type: 'tick' }
 
 /** The outside world and the queue, for every part that acts. */

@@ -16,7 +16,7 @@ import type { StatusReport } from './control-protocol.js'
 import { deferred } from './deferred.js'
 import { EventQueue } from './event-queue.js'
 import { openListeners } from './listeners.js'
-import type { MasterContext, MasterEvent, MetricsSink, ReloadOutcome } from './master-context.js'
+import type { MasterContext, MasterEvent, MetricsSink, ReloadOutcome, ScaleOutcome } from './master-context.js'
 import { proxyReports, toEpoch, urlsOf, workerReports } from './master-status.js'
 import type { MasterMetricsState } from './metrics/master-families.js'
 import { OutputGate, type OutputSink } from './output-lines.js'
@@ -114,6 +114,11 @@ export class Master {
     return new Promise(done => this.#queue.put({ type: 'reload', request: { progress, done } }))
   }
 
+  /** Makes so many workers wanted, or leaves the number to the configuration again. Resolves at once: the workers follow. */
+  scale(count: number | 'auto'): Promise<ScaleOutcome> {
+    return new Promise(done => this.#queue.put({ type: 'scale', request: { count, done } }))
+  }
+
   /** Drains, stops and resolves when everything is gone; `why` is for the log. */
   async stop(why: string): Promise<void> {
     this.#queue.put({ type: 'stop', why })
@@ -190,6 +195,9 @@ export class Master {
     if (event.type === 'reload' && (this.#tree === null || this.#shutdown !== null)) {
       return event.request.done(refusal(this.#shutdown?.why ?? null))
     }
+    if (event.type === 'scale' && (this.#tree === null || this.#shutdown !== null)) {
+      return event.request.done({ ok: false, reason: refusal(this.#shutdown?.why ?? null).reason })
+    }
     this.#tree?.take(event)
   }
 
@@ -205,7 +213,7 @@ export class Master {
       case 'reopen-logs':
         return this.reopenLogs()
       case 'resize':
-        if (this.#shutdown === null) this.#tree?.resize(event.by, signal)
+        if (this.#shutdown === null) this.#tree?.scaler.resize(event.by, signal)
     }
   }
 
@@ -255,7 +263,7 @@ function interrupted(why: string): Failure {
   return new Failure('stopped', `the start was interrupted: ${why}`, EXIT.ok)
 }
 
-function refusal(stopWhy: string | null): ReloadOutcome {
+function refusal(stopWhy: string | null): ReloadOutcome & { ok: false } {
   const reason = stopWhy === null ? 'the master has not started' : `the master stops: ${stopWhy}`
   return { ok: false, reason, lines: [] }
 }

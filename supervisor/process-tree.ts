@@ -17,6 +17,7 @@ import { Proxies } from './proxies.js'
 import type { ProxyProcess } from './proxy-process.js'
 import { proxySettings } from './proxy-settings.js'
 import { Reloads } from './reload.js'
+import { Scaler } from './scaler.js'
 import { WorkerLoads } from './worker-loads.js'
 
 /** What the tree needs of the outside, besides the context. */
@@ -28,15 +29,13 @@ export interface TreeDeps {
   startFailed(what: string, reason: string, lines: string[]): void
 }
 
-/** More workers than anybody's signals may ask for. */
-const MOST_WORKERS = 1024
-
 /** Everything that one start has brought to life. */
 export class ProcessTree {
   readonly listeners: readonly Listener[]
   readonly proxies: Proxies
   readonly pool: Pool
   readonly reloads: Reloads
+  readonly scaler: Scaler
   readonly usage: ProcessUsage
   readonly loads = new WorkerLoads()
   readonly metrics = new MetricsState()
@@ -59,6 +58,7 @@ export class ProcessTree {
       readSettings: deps.readSettings,
       apply: next => this.#apply(next),
     })
+    this.scaler = new Scaler(context, this.pool)
     this.usage = new ProcessUsage(() => this.#childPids())
   }
 
@@ -87,6 +87,8 @@ export class ProcessTree {
         return reloads.request(event.request)
       case 'reading':
         return reloads.read(event.reading)
+      case 'scale':
+        return this.scaler.scale(event.request)
       case 'tick':
         for (const worker of pool.workers()) pool.apply(worker, { type: 'tick' })
         for (const proxy of proxies.alive()) proxies.apply(proxy, { type: 'tick' })
@@ -104,15 +106,6 @@ export class ProcessTree {
     const waits = [pool.reconcile(), proxies.reconcile()]
     for (const { life } of [...pool.workers(), ...proxies.alive()]) waits.push(life.deadlineMs)
     return waits
-  }
-
-  /** One worker more or fewer, never below one. */
-  resize(by: number, why: string): void {
-    const { target } = this.pool
-    if (target.wanted === 0) return
-    const wanted = Math.min(MOST_WORKERS, Math.max(1, target.wanted + by))
-    this.pool.target = { ...target, wanted }
-    this.#context.log('workers-wanted', { wanted, why })
   }
 
   #makeProxies(generation: Generation): Proxies {
