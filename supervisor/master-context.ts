@@ -66,6 +66,8 @@ export type TreeEvent =
   | { type: 'reload'; request: ReloadRequest }
   | { type: 'reading'; reading: Reading | Error }
   | { type: 'scale'; request: ScaleRequest }
+  /** The memory of the children was read. */
+  | { type: 'usage' }
   | { type: 'tick' }
 
 /** The outside world and the queue, for every part that acts. */

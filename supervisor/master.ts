@@ -21,6 +21,7 @@ import { proxyReports, toEpoch, urlsOf, workerReports } from './master-status.js
 import type { MasterMetricsState } from './metrics/master-families.js'
 import { OutputGate, type OutputSink } from './output-lines.js'
 import { ProcessTree } from './process-tree.js'
+import type { UsageOptions } from './process-usage.js'
 import { resolveRelease } from './release.js'
 import { Shutdown } from './shutdown.js'
 import { listenToSignals, type SignalEvent, type SignalSource } from './signals.js'
@@ -45,6 +46,8 @@ export interface MasterDeps {
   nowMs?: () => number
   /** How long a ready worker may be without a link from every proxy. */
   linkMs?: number
+  /** How the memory of the children is read. */
+  usage?: UsageOptions
   /** Where a proxy's access lines go when no log file is set. */
   proxyStdout?: 'inherit' | 'ignore'
   entries?: { worker: string; proxy: string }
@@ -184,6 +187,7 @@ export class Master {
     return new ProcessTree(listeners, generation, this.#context, {
       readSettings,
       renderMetrics,
+      usage: this.#deps.usage ?? {},
       proxyStdout: proxyStdout ?? (settings.logto === null ? 'inherit' : 'ignore'),
       startFailed: (what, reason, lines) => this.#failStart(what, reason, lines),
     })

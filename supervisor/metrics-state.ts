@@ -21,6 +21,9 @@ const REASONS = [
   'reload',
   'rollback',
   'max-requests',
+  'max-worker-lifetime',
+  'reload-on-rss',
+  'evil-reload-on-rss',
   'replaced',
   'fewer',
 ]

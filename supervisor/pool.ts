@@ -98,7 +98,7 @@ export class Pool {
         this.slots.map(slot => this.#view(slot)),
         this.#wishes(),
       )
-      if (actions.length === 0) return wakeAtMs
+      if (actions.length === 0) return earliest([wakeAtMs, ...this.#recycleTimes()])
       for (const action of actions) this.#execute(action)
     }
   }
@@ -174,6 +174,15 @@ export class Pool {
     for (const worker of this.workers()) {
       if (worker.life.phase === 'booting') this.apply(worker, { type: 'stop', why, mercyMs: 0 })
     }
+  }
+
+  /** When workers that serve will have lived long enough. */
+  #recycleTimes(): (number | null)[] {
+    const nowMs = this.#context.nowMs()
+    return this.slots.map(({ current }) => {
+      const waitMs = current?.life.phase === 'ready' ? current.age().waitMs : null
+      return waitMs === null ? null : nowMs + waitMs
+    })
   }
 
   #view({ slot, generation, current, replacement, backOff, last }: PoolSlot): SlotView {
@@ -311,4 +320,10 @@ export class Pool {
     const known = [this.target.base, this.target.target, ...this.slots.map(slot => slot.generation)]
     return known.find(generation => generation.number === number)!
   }
+}
+
+/** null: never. */
+function earliest(times: (number | null)[]): number | null {
+  const known = times.filter(time => time !== null)
+  return known.length === 0 ? null : Math.min(...known)
 }

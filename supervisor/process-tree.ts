@@ -10,9 +10,10 @@ import { AssetGrace } from './asset-grace.js'
 import type { Reading, Settings } from './config/settings.js'
 import type { Listener } from './listeners.js'
 import type { Generation, MasterContext, TreeEvent } from './master-context.js'
+import { MemoryWatch } from './memory-watch.js'
 import { MetricsState } from './metrics-state.js'
 import { Pool } from './pool.js'
-import { ProcessUsage } from './process-usage.js'
+import { ProcessUsage, type UsageOptions } from './process-usage.js'
 import { Proxies } from './proxies.js'
 import type { ProxyProcess } from './proxy-process.js'
 import { proxySettings } from './proxy-settings.js'
@@ -25,6 +26,7 @@ export interface TreeDeps {
   readSettings: () => Reading | Promise<Reading>
   renderMetrics: () => string | Promise<string>
   proxyStdout: 'inherit' | 'ignore'
+  usage: UsageOptions
   /** A worker did not get ready, or a proxy gave up before any worked; a reason to end a start that is not complete. */
   startFailed(what: string, reason: string, lines: string[]): void
 }
@@ -39,6 +41,7 @@ export class ProcessTree {
   readonly usage: ProcessUsage
   readonly loads = new WorkerLoads()
   readonly metrics = new MetricsState()
+  readonly #memory: MemoryWatch
   readonly #context: MasterContext
   readonly #deps: TreeDeps
   readonly #grace = new AssetGrace()
@@ -59,7 +62,11 @@ export class ProcessTree {
       apply: next => this.#apply(next),
     })
     this.scaler = new Scaler(context, this.pool)
-    this.usage = new ProcessUsage(() => this.#childPids())
+    this.usage = new ProcessUsage(() => this.#childPids(), {
+      ...deps.usage,
+      onRound: () => context.put({ type: 'usage' }),
+    })
+    this.#memory = new MemoryWatch(context, this.pool, this.usage)
   }
 
   /** Every proxy accepts and every slot's worker is linked. */
@@ -89,6 +96,8 @@ export class ProcessTree {
         return reloads.read(event.reading)
       case 'scale':
         return this.scaler.scale(event.request)
+      case 'usage':
+        return this.#memory.look(this.settings.memoryReport)
       case 'tick':
         for (const worker of pool.workers()) pool.apply(worker, { type: 'tick' })
         for (const proxy of proxies.alive()) proxies.apply(proxy, { type: 'tick' })

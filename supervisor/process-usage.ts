@@ -25,17 +25,29 @@ interface Stat {
 /** Figures by pid; a pid that is gone may be missing. */
 export type ReadUsage = (pids: number[]) => Promise<Record<string, Stat | undefined>>
 
+/** What has its value in production. `onRound`: new figures are there. */
+export interface UsageOptions {
+  read?: ReadUsage
+  everyMs?: number
+  onRound?: () => void
+}
+
 /** Reads figures on a timer of its own. */
 export class ProcessUsage {
   readonly #pids: () => number[]
   readonly #read: ReadUsage
   readonly #timer: NodeJS.Timeout
+  readonly #onRound: () => void
   #usage = new Map<number, Usage>()
   #isReading = false
 
-  constructor(pids: () => number[], read: ReadUsage = readWithPidusage, everyMs: number = EVERY_MS) {
+  constructor(
+    pids: () => number[],
+    { read = readWithPidusage, everyMs = EVERY_MS, onRound = () => {} }: UsageOptions = {},
+  ) {
     this.#pids = pids
     this.#read = read
+    this.#onRound = onRound
     this.#timer = setInterval(() => void this.round(), everyMs)
     this.#timer.unref()
   }
@@ -58,6 +70,7 @@ export class ProcessUsage {
     } finally {
       this.#isReading = false
     }
+    this.#onRound()
   }
 
   stop(): void {

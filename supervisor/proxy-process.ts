@@ -79,6 +79,7 @@ export class ProxyProcess {
     return new Child(
       {
         entry: proxyEntry,
+        nodeArgs: [],
         title: `daimyo: proxy ${proxyId}`,
         cwd: undefined,
         env: cleanEnvironment(environment),

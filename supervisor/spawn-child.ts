@@ -14,6 +14,8 @@ import { LastLines, type OutputGate } from './output-lines.js'
 export interface ChildSpec {
   /** Compiled entry file, run by this same Node. */
   entry: string
+  /** Arguments of Node itself. */
+  nodeArgs: readonly string[]
   /** What `ps` shows as its name. */
   title: string
   cwd: string | undefined
@@ -87,7 +89,7 @@ export class Child {
   /** Node tells most failures by an event and throws the rest, such as E2BIG for an environment that is too large. */
   #spawn(spec: ChildSpec): ChildProcess | null {
     try {
-      return spawn(process.execPath, [spec.entry], {
+      return spawn(process.execPath, [...spec.nodeArgs, spec.entry], {
         argv0: spec.title,
         cwd: spec.cwd,
         env: spec.env,

@@ -7,6 +7,8 @@ import { join } from 'node:path'
 import type { MasterToWorker, WorkerAddress, WorkerEnd, WorkerToMaster } from '../kit/messages.js'
 import { readWorkerMessage } from './child-message.js'
 import type { Generation, MasterContext } from './master-context.js'
+import { nodeArguments } from './node-args.js'
+import { judgeAge, type RecycleVerdict, requestsOf } from './recycling.js'
 import type { SlotWorker } from './slots.js'
 import { removeSocket } from './socket-file.js'
 import { Child } from './spawn-child.js'
@@ -56,7 +58,7 @@ export class Worker {
   /** Proxies that have it in rotation, and what those have left that have not yet answered that it is drained. */
   readonly linkedBy = new Set<number>()
   readonly left = new Map<number, WorkerLeft>()
-  /** It asked to be replaced, and why. */
+  /** It is to be replaced, and why: it asked for it, or a limit was passed. `age` says when. */
   recycle: string | null = null
   readonly #context: MasterContext
   readonly #hooks: WorkerHooks
@@ -99,7 +101,13 @@ export class Worker {
   view(linked: boolean): SlotWorker {
     const { phase, sinceMs } = this.#life
     const { workerId, generation } = this.address
-    return { workerId, generation, phase, sinceMs, linked, recycle: this.recycle }
+    return { workerId, generation, phase, sinceMs, linked, recycle: this.age().why }
+  }
+
+  /** Whether it has lived long enough. */
+  age(): RecycleVerdict {
+    const ageMs = this.#context.nowMs() - this.#life.startedMs
+    return judgeAge({ slot: this.address.slot, ageMs, asked: this.recycle }, this.generation.settings.recycling)
   }
 
   /** Lets one event happen to it. */
@@ -158,12 +166,15 @@ export class Worker {
   #spawn(slot: number): Child {
     const { generation } = this
     const { environment, workerEntry, gate, put } = this.#context
+    const { settings } = generation
+    const env = workerEnvironment(environment, settings.env, slot, generation.number)
     return new Child(
       {
         entry: workerEntry,
         title: `daimyo: worker ${slot} generation ${generation.number}`,
         cwd: generation.release.chdir,
-        env: workerEnvironment(environment, generation.settings.env, slot, generation.number),
+        nodeArgs: nodeArguments(settings.nodeArgs, env.NODE_OPTIONS ?? '', settings.recycling),
+        env,
         stdout: 'pipe',
         descriptors: [],
       },
@@ -194,7 +205,7 @@ export class Worker {
         linkPath,
         tunnelPath,
         socketMode: SOCKET_MODE,
-        maxRequests: settings.maxRequests,
+        maxRequests: requestsOf(slot, settings.maxRequests, settings.recycling),
       },
     })
   }

@@ -12,6 +12,7 @@ import { FORWARDING_OPTIONS } from './forwarding-options.js'
 import { LOG_OPTIONS } from './log-options.js'
 import type { Kind } from './option-kinds.js'
 import * as kind from './option-kinds.js'
+import { RECYCLING_OPTIONS } from './recycling-options.js'
 import type { ListenAddress, Settings } from './settings.js'
 import { STATIC_OPTIONS } from './static-options.js'
 
@@ -439,6 +440,7 @@ export const OPTIONS = {
     example: 'max-requests = 100000',
     setting: 'maxRequests',
   },
+  ...RECYCLING_OPTIONS,
   'worker-start-timeout': {
     section: 'workers',
     kind: kind.time(1000, HOUR),

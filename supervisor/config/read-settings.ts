@@ -17,6 +17,7 @@ import { readErrorPages } from './error-page-files.js'
 import { fileNamed, type IniReading, readIni } from './ini-reader.js'
 import type { ConfigFile, MagicFacts } from './magic-variables.js'
 import { type Flag, flagEntries, type OptionValues, readValues } from './option-values.js'
+import { toRecycleLimits } from './recycling-values.js'
 import { runFolderPath, whyTooLong } from './run-folder-path.js'
 import type { EffectiveValue, Finding, Reading, Settings } from './settings.js'
 import { toStaticSettings } from './static-values.js'
@@ -163,6 +164,9 @@ function toSettings(
     workerStartMs: values['worker-start-timeout'],
     lazyApps: values['lazy-apps'],
     maxRequests: values['max-requests'],
+    recycling: toRecycleLimits(values),
+    memoryReport: values['memory-report'],
+    nodeArgs: values['node-args'].flat(),
     workerConnections: values['worker-connections'],
     upstreamConnectMs: values['http-connect-timeout'],
     upstreamMaxFails: values['http-max-fails'],

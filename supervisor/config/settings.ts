@@ -4,6 +4,7 @@
  */
 
 import type { Credentials, ErrorPageSpec, StaticSettings, UpstreamAddress } from '../../kit/messages.js'
+import type { RecycleLimits } from '../recycling.js'
 
 export type ListenAddress = { kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }
 
@@ -57,6 +58,11 @@ export interface Settings {
   workerStartMs: number
   lazyApps: boolean
   maxRequests: number
+  /** `max-requests-delta` to `evil-reload-on-rss`. */
+  recycling: RecycleLimits
+  memoryReport: boolean
+  /** `node-args`, word by word. */
+  nodeArgs: string[]
   workerConnections: number
   upstreamConnectMs: number
   upstreamMaxFails: number

@@ -6,7 +6,7 @@ import { ProcessUsage, type ReadUsage } from '../../supervisor/process-usage.js'
 const HOUR_MS = 3_600_000
 
 function usageOf(t: { teardown(end: () => void): void }, pids: () => number[], read?: ReadUsage): ProcessUsage {
-  const usage = new ProcessUsage(pids, read, HOUR_MS)
+  const usage = new ProcessUsage(pids, { read, everyMs: HOUR_MS })
   t.teardown(() => usage.stop())
   return usage
 }

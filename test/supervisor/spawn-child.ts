@@ -36,7 +36,16 @@ function run(
     },
     onDrain: () => {},
   })
-  const spec: ChildSpec = { entry, title: 'a child', cwd: folder, env: {}, stdout: 'pipe', descriptors: [], ...more }
+  const spec: ChildSpec = {
+    entry,
+    nodeArgs: [],
+    title: 'a child',
+    cwd: folder,
+    env: {},
+    stdout: 'pipe',
+    descriptors: [],
+    ...more,
+  }
   return new Promise(resolve => {
     const child: Child = new Child(spec, gate, {
       message: message => {

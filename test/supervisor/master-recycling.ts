@@ -1,0 +1,75 @@
+/** Workers are replaced by age and memory, replacement first: `supervisor/memory-watch.ts`, `supervisor/pool.ts`. */
+
+import t from 'tap'
+import type { ReadUsage } from '../../supervisor/process-usage.js'
+import { NO_LIMITS, readyPids, startTree, type Tree } from './fixtures/tree.js'
+
+const MB = 1024 ** 2
+
+/** Figures that a test sets, and a round each 20 ms. */
+function figures() {
+  const rssBytes = new Map<number, number>()
+  const read: ReadUsage = async pids =>
+    Object.fromEntries(pids.map(pid => [pid, { memory: rssBytes.get(pid) ?? 50 * MB, cpu: 1, ctime: 1 }]))
+  return { rssBytes, usage: { read, everyMs: 20 } }
+}
+
+function at(tree: Tree, event: string, pid: unknown): number {
+  return tree.told.findIndex(told => told.event === event && told.fields.pid === pid)
+}
+
+t.test('an old worker goes when its successor serves', async t => {
+  const recycling = { ...NO_LIMITS, maxLifetimeMs: 700, maxLifetimeDeltaMs: 100 }
+  const tree = await startTree(t, { settings: { recycling } })
+  const [pid] = readyPids(tree)
+  const exit = await tree.event('worker-exit', { pid })
+  t.match(exit.fields, { code: 0, why: 'max-worker-lifetime' })
+  t.ok(Number(exit.fields.aliveMs) >= 800, 'the delta counts once for slot 1')
+  const next = await tree.event('worker-ready', { why: 'max-worker-lifetime' })
+  t.ok(at(tree, 'worker-ready', next.fields.pid) < at(tree, 'worker-retiring', pid), 'replacement first')
+})
+
+t.test('so does one with too much memory, and its neighbour stays', async t => {
+  const { rssBytes, usage } = figures()
+  const recycling = { ...NO_LIMITS, minLifetimeMs: 0, reloadOnRssBytes: 100 * MB }
+  const tree = await startTree(t, { settings: { recycling, processes: 2 }, deps: { usage } })
+  const [big, small] = readyPids(tree)
+  rssBytes.set(big!, 101 * MB)
+  t.match((await tree.event('worker-memory-high', { pid: big })).fields, { rssBytes: 101 * MB, why: 'reload-on-rss' })
+  t.match((await tree.event('worker-exit', { pid: big })).fields, { code: 0, why: 'reload-on-rss' })
+  const next = await tree.event('worker-ready', { why: 'reload-on-rss' })
+  t.ok(at(tree, 'worker-ready', next.fields.pid) < at(tree, 'worker-retiring', big), 'replacement first')
+  t.equal(readyPids(tree)[1], small)
+})
+
+t.test('one that is far too big is killed at once, drained or not', async t => {
+  const { rssBytes, usage } = figures()
+  const recycling = { ...NO_LIMITS, reloadOnRssBytes: 100 * MB, evilReloadOnRssBytes: 200 * MB }
+  const tree = await startTree(t, { settings: { recycling }, proxy: { neverDrained: true }, deps: { usage } })
+  const [pid] = readyPids(tree)
+  rssBytes.set(pid!, 201 * MB)
+  t.match((await tree.event('worker-exit', { pid })).fields, { signal: 'SIGKILL', why: 'evil-reload-on-rss' })
+  t.match((await tree.event('worker-ready', {}, 2)).fields, { why: 'respawn' })
+})
+
+t.test('the least life of a worker counts', async t => {
+  const { rssBytes, usage } = figures()
+  const recycling = { ...NO_LIMITS, minLifetimeMs: 1200, reloadOnRssBytes: 100 * MB }
+  const tree = await startTree(t, { settings: { recycling }, deps: { usage } })
+  const [pid] = readyPids(tree)
+  rssBytes.set(pid!, 101 * MB)
+  process.kill(pid!, 'SIGUSR2')
+  const exit = await tree.event('worker-exit', { pid })
+  t.ok(Number(exit.fields.aliveMs) >= 1200, `${exit.fields.aliveMs} ms`)
+})
+
+t.test('memory-report tells of each worker, once a minute', async t => {
+  const { usage } = figures()
+  const tree = await startTree(t, { settings: { memoryReport: true, processes: 2 }, deps: { usage } })
+  await tree.event('memory-report', { slot: 2, rssBytes: 50 * MB, cpuPercent: 1 })
+  await tree.master.scale(3)
+  await tree.event('worker-ready', { slot: 3 })
+  await tree.event('memory-report', { slot: 3 })
+  const reported = tree.told.filter(({ event }) => event === 'memory-report').map(({ fields }) => fields.slot)
+  t.same(reported.sort(), [1, 2, 3])
+})
