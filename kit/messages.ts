@@ -187,6 +187,8 @@ export type MasterToProxy =
   | { type: 'worker-retire'; workerId: number; tunnelMs: number }
   | { type: 'worker-gone'; workerId: number; end: WorkerEnd }
   | { type: 'reopen-logs' }
+  /** Whether requests are held in the queue in place of being given to workers; ends with the drain. */
+  | { type: 'pause'; isPaused: boolean }
   /** Accept nothing new, finish what is in flight for at most `mercyMs`, exit 0. */
   | { type: 'drain'; mercyMs: number }
   | { type: 'metrics'; requestId: number; text: string }

@@ -42,6 +42,7 @@ export class Dispatcher {
   #lacksDescriptors = false
   #settings: ProxySettings
   readonly #waiting = new WaitingLine()
+  #isPaused = false
 
   constructor(settings: ProxySettings, events: DispatcherEvents) {
     this.#settings = settings
@@ -51,6 +52,17 @@ export class Dispatcher {
   set settings(settings: ProxySettings) {
     this.#settings = settings
     this.pump()
+  }
+
+  /**
+   * While paused everything waits: no deadline runs and none is refused, so the queue is bounded by the client connections, each of which can have
+   * one request in it. Afterwards all that wait have the whole `http-queue-timeout` again.
+   */
+  set isPaused(isPaused: boolean) {
+    if (isPaused === this.#isPaused) return
+    this.#isPaused = isPaused
+    this.#waiting.waitUntil(this.#queueDeadline(monotonicMs()))
+    if (!isPaused) this.pump()
   }
 
   get links(): readonly Link[] {
@@ -115,7 +127,8 @@ export class Dispatcher {
   dispatch(exchange: Exchange, now: number): void {
     const link = this.#waiting.size === 0 ? this.#linkFor(exchange, now) : null
     if (link !== null) this.#events.assigned(exchange, link, now)
-    else if (this.#waiting.size >= this.#settings.queueRequests) this.#events.refused(exchange, 'queue-full')
+    else if (!this.#isPaused && this.#waiting.size >= this.#settings.queueRequests)
+      this.#events.refused(exchange, 'queue-full')
     else {
       this.#queue(exchange, now)
       this.#waiting.push(exchange)
@@ -134,7 +147,7 @@ export class Dispatcher {
   dispatchElsewhere(exchange: Exchange, link: Link, now: number): void {
     const { open } = link
     link.open = false
-    const other = this.choose(now)
+    const other = this.#isPaused ? null : this.choose(now)
     link.open = open
     if (other !== null) return this.#events.assigned(exchange, other, now)
     this.#queue(exchange, now)
@@ -142,10 +155,14 @@ export class Dispatcher {
   }
 
   #queue(exchange: Exchange, now: number): void {
-    const { queueMs } = this.#settings
     exchange.queue = this
     exchange.queuedMs = now
-    exchange.queueDeadlineMs = queueMs > 0 ? now + queueMs : Number.POSITIVE_INFINITY
+    exchange.queueDeadlineMs = this.#queueDeadline(now)
+  }
+
+  #queueDeadline(now: number): number {
+    const { queueMs } = this.#settings
+    return queueMs > 0 && !this.#isPaused ? now + queueMs : Number.POSITIVE_INFINITY
   }
 
   /**
@@ -190,6 +207,7 @@ export class Dispatcher {
 
   /** The worker to which the client's cookie points, if it can take the request, or any other. */
   #linkFor(exchange: Exchange, now: number): Link | null {
+    if (this.#isPaused) return null
     const { sticky } = this.#settings
     if (sticky !== null) {
       const token = cookieValue(exchange.head, sticky)

@@ -97,6 +97,9 @@ export class ProxyServer {
         return this.#accessLog?.reopen()
       case 'metrics':
         return this.#page.arrived(message.requestId, message.text)
+      case 'pause':
+        dispatcher.isPaused = message.isPaused
+        return
       case 'drain':
         return
     }
@@ -105,6 +108,7 @@ export class ProxyServer {
   /** Accepts nothing new and resolves when all is answered, or after `mercyMs`. */
   async drain(mercyMs: number): Promise<void> {
     this.#phases.draining = true
+    this.#phases.dispatcher.isPaused = false
     for (const server of this.#servers) server.close()
     for (const connection of this.#connections) connection.drain()
     this.#phases.tunnels.closeAll(mercyMs)

@@ -49,6 +49,11 @@ export class WaitingLine {
     this.#size -= 1
   }
 
+  /** All that wait may wait until then. */
+  waitUntil(deadlineMs: number): void {
+    for (let each = this.#first; each !== null; each = each.waitsBefore) each.queueDeadlineMs = deadlineMs
+  }
+
   /** Takes out those whose time is over, in their order; one look at each that waits. */
   removeLate(now: number): Exchange[] {
     const late: Exchange[] = []

@@ -21,6 +21,11 @@ export type CommandLine =
   | ({ command: 'start' } & ConfigArguments)
   | ({ command: 'stop' } & ConfigArguments)
   | ({ command: 'reload' } & ConfigArguments)
+  /** Numbers as written: the running master judges them. */
+  | ({ command: 'scale'; wanted: number | 'auto' } & ConfigArguments)
+  | ({ command: 'restart-worker'; slot: number } & ConfigArguments)
+  | ({ command: 'pause' | 'resume' } & ConfigArguments)
+  | ({ command: 'logs'; action: 'reopen' } & ConfigArguments)
   /** `json`: print the raw report. */
   | ({ command: 'status'; json: boolean } & ConfigArguments)
   /** `path` begins with `/`. `head`: print the head of the answer too. */
@@ -34,11 +39,32 @@ export type CommandLine =
 
 type ConfigCommand = Extract<CommandLine, ConfigArguments>['command']
 
-const CONFIG_COMMANDS: readonly ConfigCommand[] = ['run', 'check', 'start', 'stop', 'reload', 'status', 'get']
+const CONFIG_COMMANDS: readonly ConfigCommand[] = [
+  'run',
+  'check',
+  'start',
+  'stop',
+  'reload',
+  'status',
+  'get',
+  'scale',
+  'restart-worker',
+  'pause',
+  'resume',
+  'logs',
+]
 const COMMANDS: readonly string[] = [...CONFIG_COMMANDS, 'hash-password', 'help']
 
 /** Switches of single commands; no option of the configuration has these names. */
 const SWITCHES: Readonly<Record<string, ConfigCommand>> = { '--json': 'status', '-i': 'get' }
+
+/** Commands whose first word is not the INI: what it must look like. */
+const OPERANDS: { [C in ConfigCommand]?: { pattern: RegExp; name: string; accepts: string } } = {
+  get: { pattern: /^\//, name: 'path', accepts: 'a path such as `/api/v1/_about`' },
+  scale: { pattern: /^(\d{1,9}|auto)$/, name: 'number', accepts: 'how many workers, or `auto` for what the INI says' },
+  'restart-worker': { pattern: /^\d{1,9}$/, name: 'slot', accepts: 'a slot of `daimyo status`, such as 1' },
+  logs: { pattern: /^reopen$/, name: 'word', accepts: '`daimyo logs reopen`' },
+}
 
 interface Words {
   positionals: string[]
@@ -85,9 +111,10 @@ function complete(
   words: Words,
   environment: Record<string, string | undefined>,
 ): CommandLine {
-  const [path, ...others] = command === 'get' ? positionals : ['/', ...positionals]
-  if (path === undefined || !path.startsWith('/')) {
-    return usageError(`get: received ${path ?? 'no path'}: accepted a path such as \`/api/v1/_about\``)
+  const operand = OPERANDS[command]
+  const [first = '', ...others] = operand === undefined ? ['', ...positionals] : positionals
+  if (operand !== undefined && !operand.pattern.test(first)) {
+    return usageError(`${command}: received ${first || `no ${operand.name}`}: accepted ${operand.accepts}`)
   }
   const wrong = [...words.switches].find(name => SWITCHES[name] !== command)
   if (wrong !== undefined)
@@ -101,13 +128,24 @@ function complete(
       `${command}: received no configuration: accepted an INI, such as \`daimyo ${command} conf/farm.ini\`, options, or DAIMYO_INI in the environment`,
     )
   }
-  return withSwitches(command, path, words, { iniPath, flags: words.flags })
+  return withOperand(command, first, words, { iniPath, flags: words.flags })
 }
 
-function withSwitches(command: ConfigCommand, path: string, { switches }: Words, rest: ConfigArguments): CommandLine {
-  if (command === 'status') return { command, json: switches.has('--json'), ...rest }
-  if (command === 'get') return { command, path, head: switches.has('-i'), ...rest }
-  return { command, ...rest }
+function withOperand(command: ConfigCommand, first: string, { switches }: Words, rest: ConfigArguments): CommandLine {
+  switch (command) {
+    case 'status':
+      return { command, json: switches.has('--json'), ...rest }
+    case 'get':
+      return { command, path: first, head: switches.has('-i'), ...rest }
+    case 'scale':
+      return { command, wanted: first === 'auto' ? first : Number(first), ...rest }
+    case 'restart-worker':
+      return { command, slot: Number(first), ...rest }
+    case 'logs':
+      return { command, action: 'reopen', ...rest }
+    default:
+      return { command, ...rest }
+  }
 }
 
 function whyNoIni(

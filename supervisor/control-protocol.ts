@@ -3,12 +3,17 @@
  * one JSON object a line. The command sends one request and reads until the last answer (`done`); then the master closes.
  */
 
-/** `reload` and `stop` answer `done` when the thing asked for has happened or has failed, not before. */
+/** `reload`, `stop`, `scale` and `restart-worker` answer `done` when the thing asked for has happened or has failed, not before. */
 export type ControlRequest =
   | { command: 'status' }
   | { command: 'reload' }
   | { command: 'stop' }
   | { command: 'reopen-logs' }
+  /** So many workers, from 1 to 1024; `auto`: as the INI says. */
+  | { command: 'scale'; wanted: number | 'auto' }
+  | { command: 'restart-worker'; slot: number }
+  | { command: 'pause' }
+  | { command: 'resume' }
 
 export type ControlAnswer =
   | { type: 'progress'; text: string }
@@ -26,10 +31,12 @@ export interface StatusReport {
   /** What clients can open: `http://127.0.0.1:8080`, `unix:/run/x.sock`. */
   urls: string[]
   metricsUrl: string | null
-  /** `processes` as wanted now, after TTIN and TTOU. */
+  /** `processes` as wanted now, after `scale`, TTIN and TTOU. */
   wanted: number
   stopping: boolean
   reloading: boolean
+  /** Requests wait in the proxies. */
+  paused: boolean
   workers: WorkerReport[]
   proxies: ProxyReport[]
 }

@@ -27,7 +27,17 @@ const SILENCE_MS = 5000
 /** Progress that a client does not read is dropped beyond this. */
 const MOST_UNREAD_BYTES = 1 << 20
 
-const COMMANDS = ['status', 'reload', 'stop', 'reopen-logs']
+/** The commands, and the whole number that goes with some of them. */
+const COMMANDS: Record<ControlRequest['command'], 'wanted' | 'slot' | null> = {
+  status: null,
+  reload: null,
+  stop: null,
+  'reopen-logs': null,
+  scale: 'wanted',
+  'restart-worker': 'slot',
+  pause: null,
+  resume: null,
+}
 
 /** Listens on `path`. Failures as `freeSocketPath`, and `control-socket` (71) for what else the system refuses. */
 export async function startControlSocket(path: string, handle: ControlHandler): Promise<ControlSocket> {
@@ -96,7 +106,7 @@ async function answer(socket: Socket, request: ControlRequest | null, handle: Co
     send({
       type: 'done',
       ok: false,
-      reason: `not a request: one line of JSON, command = ${COMMANDS.join(', ')}`,
+      reason: `not a request: one line of JSON, command = ${Object.keys(COMMANDS).join(', ')}`,
       lines: [],
     })
   } else {
@@ -113,8 +123,13 @@ async function answer(socket: Socket, request: ControlRequest | null, handle: Co
 function readRequest(line: string): ControlRequest | null {
   try {
     const value: unknown = JSON.parse(line)
-    const command = typeof value === 'object' && value !== null && 'command' in value ? value.command : null
-    return COMMANDS.find(known => known === command) === undefined ? null : ({ command } as ControlRequest)
+    if (typeof value !== 'object' || value === null) return null
+    const { command, ...more } = value as Record<string, unknown>
+    if (typeof command !== 'string' || !Object.hasOwn(COMMANDS, command)) return null
+    const field = COMMANDS[command as ControlRequest['command']]
+    if (field === null) return { command } as ControlRequest
+    const isValue = Number.isSafeInteger(more[field]) || (command === 'scale' && more[field] === 'auto')
+    return isValue ? ({ command, [field]: more[field] } as unknown as ControlRequest) : null
   } catch {
     // SyntaxError: not JSON.
     return null

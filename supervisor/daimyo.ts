@@ -20,6 +20,7 @@ import type { ListenAddress, Reading, Settings } from './config/settings.js'
 import { addressOf, getCommand } from './get-command.js'
 import { hashPasswordCommand } from './hash-password-command.js'
 import { locateMaster, type MasterSought } from './locate-master.js'
+import { orderCommand } from './order-command.js'
 import { readOrRefuse } from './read-or-refuse.js'
 import { reloadCommand } from './reload-command.js'
 import { type RunOptions, runCommand } from './run-command.js'
@@ -67,6 +68,15 @@ async function carryOut(line: CommandLine): Promise<number> {
       return reloadCommand(soughtBy(line), context)
     case 'stop':
       return stopCommand(soughtBy(line), context)
+    case 'scale':
+      return orderCommand(soughtBy(line), { command: 'scale', wanted: line.wanted }, context)
+    case 'restart-worker':
+      return orderCommand(soughtBy(line), { command: 'restart-worker', slot: line.slot }, context)
+    case 'pause':
+    case 'resume':
+      return orderCommand(soughtBy(line), { command: line.command }, context)
+    case 'logs':
+      return orderCommand(soughtBy(line), { command: 'reopen-logs' }, context)
     case 'get':
       return getCommand(await addressFor(line), { path: line.path, headers: line.head, output: process.stdout })
     case 'hash-password':

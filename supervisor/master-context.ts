@@ -8,6 +8,7 @@ import type { ProxyToMaster, WorkerToMaster } from '../kit/messages.js'
 import type { MetricFamily } from '../kit/metric-family.js'
 import type { Reading, Settings } from './config/settings.js'
 import type { ControlAnswer } from './control-protocol.js'
+import type { OrderRequest } from './orders.js'
 import type { OutputGate } from './output-lines.js'
 import type { ProxyEvent } from './proxy-phase.js'
 import type { ProxyProcess } from './proxy-process.js'
@@ -64,6 +65,7 @@ export type TreeEvent =
   | { type: 'proxy'; proxy: ProxyProcess; event: ProxyEvent }
   | { type: 'proxy-message'; proxy: ProxyProcess; message: ProxyToMaster }
   | { type: 'reload'; request: ReloadRequest }
+  | { type: 'order'; request: OrderRequest }
   | { type: 'reading'; reading: Reading | Error }
   | { type: 'scale'; request: ScaleRequest }
   /** The memory of the children was read. */

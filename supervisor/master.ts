@@ -19,6 +19,7 @@ import { openListeners } from './listeners.js'
 import type { MasterContext, MasterEvent, MetricsSink, ReloadOutcome, ScaleOutcome } from './master-context.js'
 import { proxyReports, toEpoch, urlsOf, workerReports } from './master-status.js'
 import type { MasterMetricsState } from './metrics/master-families.js'
+import type { Order, OrderOutcome } from './orders.js'
 import { OutputGate, type OutputSink } from './output-lines.js'
 import { ProcessTree } from './process-tree.js'
 import type { UsageOptions } from './process-usage.js'
@@ -122,6 +123,11 @@ export class Master {
     return new Promise(done => this.#queue.put({ type: 'scale', request: { count, done } }))
   }
 
+  /** What a person asked of the running tree; resolves when it has happened or has failed. */
+  order(order: Order, progress: (text: string) => void): Promise<OrderOutcome> {
+    return new Promise(done => this.#queue.put({ type: 'order', request: { order, progress, done } }))
+  }
+
   /** Drains, stops and resolves when everything is gone; `why` is for the log. */
   async stop(why: string): Promise<void> {
     this.#queue.put({ type: 'stop', why })
@@ -157,6 +163,7 @@ export class Master {
       wanted: tree?.pool.target.wanted ?? 0,
       stopping: this.#shutdown !== null,
       reloading: tree?.reloads.isRunning ?? false,
+      paused: tree?.proxies.arePaused ?? false,
       workers: sources === null ? [] : workerReports(sources),
       proxies: sources === null ? [] : proxyReports(sources),
     }
@@ -196,7 +203,7 @@ export class Master {
   #take(event: MasterEvent): void {
     if (event.type === 'stop') return this.#beginStop(event.why)
     if (event.type === 'signal') return this.#signal(event.signal, event.event)
-    if (event.type === 'reload' && (this.#tree === null || this.#shutdown !== null)) {
+    if ((event.type === 'reload' || event.type === 'order') && (this.#tree === null || this.#shutdown !== null)) {
       return event.request.done(refusal(this.#shutdown?.why ?? null))
     }
     if (event.type === 'scale' && (this.#tree === null || this.#shutdown !== null)) {
@@ -249,6 +256,7 @@ export class Master {
   #beginStop(why: string, mercyMs = (this.#tree?.settings ?? this.#deps.settings).reloadMercyMs): void {
     if (this.#shutdown !== null) return
     this.#tree?.reloads.close(why)
+    this.#tree?.orders.close(why)
     this.#shutdown = new Shutdown(why, mercyMs, this.#context, this.#tree)
   }
 

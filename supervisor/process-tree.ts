@@ -12,6 +12,7 @@ import type { Listener } from './listeners.js'
 import type { Generation, MasterContext, TreeEvent } from './master-context.js'
 import { MemoryWatch } from './memory-watch.js'
 import { MetricsState } from './metrics-state.js'
+import { Orders } from './orders.js'
 import { Pool } from './pool.js'
 import { ProcessUsage, type UsageOptions } from './process-usage.js'
 import { Proxies } from './proxies.js'
@@ -38,6 +39,7 @@ export class ProcessTree {
   readonly pool: Pool
   readonly reloads: Reloads
   readonly scaler: Scaler
+  readonly orders: Orders
   readonly usage: ProcessUsage
   readonly loads = new WorkerLoads()
   readonly metrics = new MetricsState()
@@ -67,6 +69,7 @@ export class ProcessTree {
       onRound: () => context.put({ type: 'usage' }),
     })
     this.#memory = new MemoryWatch(context, this.pool, this.usage)
+    this.orders = new Orders(context, this.pool, this.proxies, this.scaler)
   }
 
   /** Every proxy accepts and every slot's worker is linked. */
@@ -92,6 +95,8 @@ export class ProcessTree {
         return this.#hear(event.proxy, event.message)
       case 'reload':
         return reloads.request(event.request)
+      case 'order':
+        return this.orders.request(event.request)
       case 'reading':
         return reloads.read(event.reading)
       case 'scale':
@@ -112,6 +117,7 @@ export class ProcessTree {
     pool.reconcile()
     // A reload may move the target, and then there is more to do.
     reloads.check()
+    this.orders.check()
     const waits = [pool.reconcile(), proxies.reconcile()]
     for (const { life } of [...pool.workers(), ...proxies.alive()]) waits.push(life.deadlineMs)
     return waits
@@ -144,6 +150,7 @@ export class ProcessTree {
       bootFailed: failure => {
         this.#deps.startFailed('the application', failure.reason, failure.lines)
         this.reloads.bootFailed(failure)
+        this.orders.bootFailed(failure)
       },
       gone: worker => {
         this.loads.workerGone(worker.address.workerId)

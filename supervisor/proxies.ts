@@ -54,6 +54,7 @@ export class Proxies {
   #settings: ProxySettings
   #lives = 0
   #isDraining = false
+  #isPaused = false
 
   constructor(options: ProxyOptions, context: MasterContext, hooks: ProxyHooks) {
     this.#options = options
@@ -116,6 +117,16 @@ export class Proxies {
     this.#tell({ type: 'settings', settings })
   }
 
+  /** Requests wait in the proxies' queues, until the same is called with false. */
+  pause(isPaused: boolean): void {
+    this.#isPaused = isPaused
+    this.#tell({ type: 'pause', isPaused })
+  }
+
+  get arePaused(): boolean {
+    return this.#isPaused
+  }
+
   reopenLogs(): void {
     this.#tell({ type: 'reopen-logs' })
   }
@@ -169,6 +180,7 @@ export class Proxies {
       backlog,
       settings: this.#settings,
     })
+    if (this.#isPaused) proxy.send({ type: 'pause', isPaused: true })
     // Before it accepts, so that its first request finds the workers.
     for (const worker of this.#hooks.rotation()) proxy.send({ type: 'worker-ready', worker })
   }

@@ -7,6 +7,7 @@ import { EXIT } from '../kit/failure.js'
 import type { CommandContext } from './command-context.js'
 import { askMaster } from './control-client.js'
 import { locateMaster, type MasterSought } from './locate-master.js'
+import { printable } from './printable.js'
 
 /** A master that reloads says so every other second, however long it takes. */
 const silenceMs = 20_000
@@ -23,9 +24,4 @@ export async function reloadCommand(sought: MasterSought, context: CommandContex
   context.complain(`daimyo: reload failed: ${printable(done.reason)}\n`)
   for (const line of done.lines) context.complain(`  ${printable(line)}\n`)
   return EXIT.failed
-}
-
-/** What an application printed goes to a terminal: its control characters do not. */
-function printable(text: string): string {
-  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]+/g, ' ')
 }

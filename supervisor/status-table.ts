@@ -65,7 +65,7 @@ export function printAge(ageMs: number): string {
 }
 
 function headline(report: StatusReport, now: number): string {
-  const doing = report.stopping ? ', stopping' : report.reloading ? ', reloading' : ''
+  const doing = `${report.stopping ? ', stopping' : report.reloading ? ', reloading' : ''}${report.paused ? ', paused' : ''}`
   const ready = report.workers.filter(worker => worker.phase === 'ready').length
   const workers = report.wanted === 0 ? 'no workers' : `${ready} of ${report.wanted} workers ready`
   const ini = report.iniPath === null ? '' : ` ${oneLine(report.iniPath)}`

@@ -12,6 +12,10 @@ Usage:
   daimyo [run] [INI] [--OPTION[=VALUE]]...   serve in the foreground
   daimyo check [INI]                         say what is wrong with the configuration, or what is in effect
   daimyo start|stop|reload|status [INI]      in the background; status --json prints the raw report
+  daimyo scale N|auto [INI]                  so many workers, or as many as the INI says
+  daimyo restart-worker SLOT [INI]           replace one worker: the new one is ready before the old one goes
+  daimyo pause|resume [INI]                  hold requests back in the queue, and let them go on
+  daimyo logs reopen [INI]                   after a rotation
   daimyo get PATH [INI]                      ask the running server; -i shows the head of the answer
   daimyo hash-password                       make the hash for metrics-auth
   daimyo help [options]                      this text, or the reference of all options as Markdown

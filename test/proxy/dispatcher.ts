@@ -192,6 +192,35 @@ t.test('without a queue time-out one waits for ever', async t => {
   t.same(told, [])
 })
 
+t.test('while it is paused all wait, and none is refused or late', async t => {
+  const { dispatcher, told } = await open(t, 1, { queueMs: 1000, queueRequests: 1 })
+  dispatcher.isPaused = true
+  const names = ['a', 'b', 'c']
+  for (const name of names) dispatcher.dispatch(exchangeNamed(name), 0)
+  dispatcher.sweep(Number.MAX_SAFE_INTEGER)
+  t.same(told, [])
+  t.equal(dispatcher.queued, 3)
+  dispatcher.isPaused = false
+  t.same(
+    told,
+    names.map(name => `${name}>1`),
+  )
+})
+
+t.test('who waits when a pause ends has the whole time again', async t => {
+  const { dispatcher, told } = await open(t, 0, { queueMs: 1000 })
+  const waits = exchangeNamed('a')
+  dispatcher.dispatch(waits, 0)
+  dispatcher.isPaused = true
+  dispatcher.isPaused = true
+  t.equal(waits.queueDeadlineMs, Number.POSITIVE_INFINITY)
+  const sinceMs = monotonicMs()
+  dispatcher.isPaused = false
+  t.ok(waits.queueDeadlineMs >= sinceMs + 1000)
+  dispatcher.sweep(waits.queueDeadlineMs)
+  t.same(told, ['a!no-worker'])
+})
+
 t.test('a rescued request goes before those that wait, also where the queue is full', async t => {
   const { dispatcher, told } = await open(t, 0, { queueRequests: 1 })
   dispatcher.dispatch(exchangeNamed('waits'), 0)

@@ -15,6 +15,7 @@ const report: StatusReport = {
   wanted: 2,
   stopping: false,
   reloading: false,
+  paused: false,
   workers: [],
   proxies: [{ proxyId: 1, pid: 401, phase: 'listening', rssBytes: null, cpuPercent: null, sinceMs: 0 }],
 }

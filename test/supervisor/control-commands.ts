@@ -13,6 +13,10 @@ function master(more: Partial<Commanded> = {}, done: string[] = []): Commanded {
       progress('starting one worker')
       return { ok: true, generation: 2, ignored: [] }
     },
+    order: async order => {
+      done.push(JSON.stringify(order))
+      return { ok: true }
+    },
     stop: async why => void done.push(`stop ${why}`),
     reopenLogs: () => void done.push('reopen'),
     ...more,
@@ -26,6 +30,16 @@ const cases: [string, ControlRequest, Partial<Commanded>, unknown, string[]][] =
   ['reload', { command: 'reload' }, {}, { type: 'done', ok: true, status }, ['starting one worker']],
   ['a reload that fails', { command: 'reload' }, failed, { type: 'done', ok: false, reason: 'no', lines: ['why'] }, []],
   ['stop', { command: 'stop' }, {}, { type: 'done', ok: true }, ['stop control']],
+  ['scale', { command: 'scale', wanted: 3 }, {}, { type: 'done', ok: true }, ['{"type":"scale","wanted":3}']],
+  [
+    'restart-worker',
+    { command: 'restart-worker', slot: 2 },
+    { order: async () => ({ ok: false, reason: 'no slot 2', lines: [] }) },
+    { type: 'done', ok: false, reason: 'no slot 2', lines: [] },
+    [],
+  ],
+  ['pause', { command: 'pause' }, {}, { type: 'done', ok: true }, ['{"type":"pause"}']],
+  ['resume', { command: 'resume' }, {}, { type: 'done', ok: true }, ['{"type":"resume"}']],
   ['reopen-logs', { command: 'reopen-logs' }, {}, { type: 'done', ok: true }, ['reopen']],
 ]
 for (const [title, request, more, answer, heard] of cases) {

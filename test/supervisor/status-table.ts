@@ -31,6 +31,7 @@ const report: StatusReport = {
   wanted: 2,
   stopping: false,
   reloading: false,
+  paused: false,
   workers: [
     worker,
     {
@@ -68,6 +69,7 @@ PROXY  PID  PHASE      RSS   CPU   SINCE
 
 t.test('what it does just now, and what it does not have', async t => {
   t.match(printStatus({ ...report, reloading: true }, 0), /up 0s, reloading\n/)
+  t.match(printStatus({ ...report, reloading: true, paused: true }, 0), /up 0s, reloading, paused\n/)
   t.match(printStatus({ ...report, reloading: true, stopping: true }, 0), /up 0s, stopping\n/)
   const files = { ...report, iniPath: null, metricsUrl: null, wanted: 0, workers: [], proxies: [] }
   t.equal(
