@@ -13,6 +13,7 @@ import type { OutputGate } from './output-lines.js'
 import type { ProxyEvent } from './proxy-phase.js'
 import type { ProxyProcess } from './proxy-process.js'
 import type { Release } from './release.js'
+import type { CommandEnd } from './shell-command.js'
 import type { SignalEvent } from './signals.js'
 import type { Worker } from './worker.js'
 import type { WorkerEvent } from './worker-phase.js'
@@ -51,11 +52,17 @@ export interface ScaleRequest {
 /** What was wanted before, and what is now; the workers follow. */
 export type ScaleOutcome = { ok: true; before: number; wanted: number } | { ok: false; reason: string }
 
+/** Whoever runs a shell command: a hook, a daemon, a cron job. */
+export interface CommandOwner {
+  ended(end: CommandEnd): void
+}
+
 /** Everything that happens to the master. */
 export type MasterEvent =
   | TreeEvent
   | { type: 'signal'; signal: string; event: SignalEvent }
   | { type: 'stop'; why: string }
+  | { type: 'command-end'; owner: CommandOwner; end: CommandEnd }
 
 /** What happens to the running tree; `tick`: a deadline may have passed. */
 export type TreeEvent =

@@ -15,6 +15,8 @@ import type { Reading, Settings } from './config/settings.js'
 import type { StatusReport } from './control-protocol.js'
 import { deferred } from './deferred.js'
 import { EventQueue } from './event-queue.js'
+import { HookPoints } from './hook-points.js'
+import { HookFailure } from './hooks.js'
 import { openListeners } from './listeners.js'
 import type { MasterContext, MasterEvent, MetricsSink, ReloadOutcome, ScaleOutcome } from './master-context.js'
 import { proxyReports, toEpoch, urlsOf, workerReports } from './master-status.js'
@@ -66,6 +68,7 @@ export class Master {
   readonly #started = deferred<void>()
   readonly #finished = deferred<number>()
   readonly #bornMs: number
+  readonly #hooks: HookPoints
   #endSignals: () => void = () => {}
   #tree: ProcessTree | null = null
   #isStarted = false
@@ -93,6 +96,7 @@ export class Master {
       workerEntry: deps.entries?.worker ?? fileURLToPath(new URL('../app/host/main.js', import.meta.url)),
       proxyEntry: deps.entries?.proxy ?? fileURLToPath(new URL('../proxy/main.js', import.meta.url)),
     }
+    this.#hooks = new HookPoints(this.#context)
   }
 
   /**
@@ -106,8 +110,9 @@ export class Master {
       this.#tree = await this.#plant()
     } catch (error) {
       this.#endSignals()
-      this.#finished.resolve(error instanceof Failure ? error.exitCode : EXIT.software)
-      throw error
+      const failure = this.#shutdown === null ? startFailure(error) : interrupted(this.#shutdown.why)
+      this.#finished.resolve(failure instanceof Failure ? failure.exitCode : EXIT.software)
+      throw failure
     }
     this.#queue.put({ type: 'tick' })
     return this.#started.promise
@@ -182,27 +187,45 @@ export class Master {
   }
 
   async #plant(): Promise<ProcessTree> {
-    const { settings, readSettings, renderMetrics, proxyStdout } = this.#deps
+    const { settings, renderMetrics, proxyStdout } = this.#deps
+    await this.#hooks.beforeListening(settings)
     const generation = { number: 1, settings, release: resolveRelease(settings) }
     const { listeners: addresses, credentials: owner } = settings
     const listeners = await openListeners({ addresses, owner, environment: this.#context.environment })
-    if (this.#shutdown !== null) {
-      // A signal came while a name was looked up.
+    try {
+      // Behind the listeners: where the port is taken, nothing is migrated.
+      await this.#hooks.beforeApplication(settings)
+      if (this.#shutdown !== null) throw interrupted(this.#shutdown.why)
+    } catch (error) {
       for (const listener of listeners) listener.close()
-      throw interrupted(this.#shutdown.why)
+      throw error
     }
     return new ProcessTree(listeners, generation, this.#context, {
-      readSettings,
+      readSettings: () => this.#readAgain(),
       renderMetrics,
       usage: this.#deps.usage ?? {},
       proxyStdout: proxyStdout ?? (settings.logto === null ? 'inherit' : 'ignore'),
       startFailed: (what, reason, lines) => this.#failStart(what, reason, lines),
+      served: generation => this.#hooks.served(generation),
+      accepting: settings => this.#hooks.accepting(settings),
     })
+  }
+
+  /** For a reload: the new settings, once what must run before their application has run. */
+  async #readAgain(): Promise<Reading> {
+    const reading = await this.#deps.readSettings()
+    const { settings, mistakes } = reading
+    if (settings !== null && mistakes.length === 0) {
+      const { credentials } = this.#deps.settings
+      await this.#hooks.beforeApplication({ ...settings, credentials })
+    }
+    return reading
   }
 
   #take(event: MasterEvent): void {
     if (event.type === 'stop') return this.#beginStop(event.why)
     if (event.type === 'signal') return this.#signal(event.signal, event.event)
+    if (event.type === 'command-end') return event.owner.ended(event.end)
     if ((event.type === 'reload' || event.type === 'order') && (this.#tree === null || this.#shutdown !== null)) {
       return event.request.done(refusal(this.#shutdown?.why ?? null))
     }
@@ -216,6 +239,8 @@ export class Master {
     switch (event.type) {
       case 'stop':
         if (signal === 'SIGINT' && this.#shutdown?.isImpatient && this.#tree !== null) {
+          this.#tree.companions.kill()
+          this.#hooks.close()
           return this.#shutdown.kill(signal, this.#tree)
         }
         return this.#beginStop(event.why)
@@ -232,9 +257,14 @@ export class Master {
   #settle(): void {
     const tree = this.#tree
     if (tree === null) return
-    if (this.#shutdown?.check(tree)) return this.#end(tree, this.#shutdown.why)
+    if (this.#shutdown?.check(tree) && this.#isSwept(tree)) return this.#end(tree, this.#shutdown.why)
     this.#alarm.set(tree.reconcile())
     if (!this.#isStarted && this.#shutdown === null && tree.isWhole) this.#succeed(tree)
+  }
+
+  /** The workers are gone; then goes what ran beside them. */
+  #isSwept({ settings, companions }: ProcessTree): boolean {
+    return this.#hooks.atExit(settings) && companions.end(settings.reloadMercyMs) && this.#hooks.close()
   }
 
   #succeed(tree: ProcessTree): void {
@@ -242,6 +272,7 @@ export class Master {
     const bootMs = Math.round(this.#context.nowMs() - this.#bornMs)
     this.#context.log('master-ready', { workers: tree.pool.target.wanted, bootMs })
     this.#started.resolve()
+    this.#hooks.served(tree.pool.target.base)
     tree.reloads.open()
   }
 
@@ -257,6 +288,7 @@ export class Master {
     if (this.#shutdown !== null) return
     this.#tree?.reloads.close(why)
     this.#tree?.orders.close(why)
+    if (this.#tree === null) this.#hooks.close()
     this.#shutdown = new Shutdown(why, mercyMs, this.#context, this.#tree)
   }
 
@@ -269,6 +301,13 @@ export class Master {
     this.#started.reject(this.#failure ?? interrupted(why))
     this.#finished.resolve(this.#failure?.exitCode ?? EXIT.ok)
   }
+}
+
+/** A hook's last lines belong to the message. */
+function startFailure(error: unknown): unknown {
+  if (!(error instanceof HookFailure)) return error
+  const detail = error.lines.map(line => `\n    ${line}`).join('')
+  return new Failure('start', `cannot start: ${error.message}${detail}`, EXIT.unavailable)
 }
 
 function interrupted(why: string): Failure {

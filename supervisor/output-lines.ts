@@ -25,11 +25,14 @@ export class OutputGate {
     sink.onDrain(() => this.#open())
   }
 
-  /** Forwards the lines of `stream` until it ends; `onLine` sees each of them, without its newline, cut at the bound. */
-  forward(stream: Readable, onLine?: (line: string) => void): void {
+  /**
+   * Forwards the lines of `stream` until it ends; `onLine` sees each of them, without its newline, cut at the bound. With a `name` each line
+   * gets `[name] ` in front.
+   */
+  forward(stream: Readable, onLine?: (line: string) => void, name?: string): void {
     const lines = new WholeLines(bytes => {
       if (onLine !== undefined) for (const line of bytes.toString('utf8').trimEnd().split('\n')) onLine(line)
-      if (this.#sink.write(bytes)) return
+      if (this.#sink.write(name === undefined ? bytes : named(name, bytes))) return
       this.#waiting.add(stream)
       stream.pause()
     })
@@ -47,6 +50,13 @@ export class OutputGate {
     this.#waiting.clear()
     for (const stream of streams) stream.resume()
   }
+}
+
+function named(name: string, lines: Buffer): Buffer {
+  const text = lines
+    .toString('latin1')
+    .replace(/[^\n]*\n/g, line => `[${Buffer.from(name).toString('latin1')}] ${line}`)
+  return Buffer.from(text, 'latin1')
 }
 
 /** Cuts a byte stream into runs of whole lines; a line that is too long is broken. */

@@ -7,6 +7,7 @@ import { reasonOf } from '../kit/failure.js'
 import type { ProxyToMaster } from '../kit/messages.js'
 import { sharedMs } from '../kit/shared-clock.js'
 import { AssetGrace } from './asset-grace.js'
+import { Companions } from './companions.js'
 import type { Reading, Settings } from './config/settings.js'
 import type { Listener } from './listeners.js'
 import type { Generation, MasterContext, TreeEvent } from './master-context.js'
@@ -30,6 +31,10 @@ export interface TreeDeps {
   usage: UsageOptions
   /** A worker did not get ready, or a proxy gave up before any worked; a reason to end a start that is not complete. */
   startFailed(what: string, reason: string, lines: string[]): void
+  /** Its settings are in force: its first worker serves. */
+  served(generation: Generation): void
+  /** A worker of slot 1 is ready. */
+  accepting(settings: Settings): void
 }
 
 /** Everything that one start has brought to life. */
@@ -40,6 +45,7 @@ export class ProcessTree {
   readonly reloads: Reloads
   readonly scaler: Scaler
   readonly orders: Orders
+  readonly companions: Companions
   readonly usage: ProcessUsage
   readonly loads = new WorkerLoads()
   readonly metrics = new MetricsState()
@@ -63,6 +69,7 @@ export class ProcessTree {
       readSettings: deps.readSettings,
       apply: next => this.#apply(next),
     })
+    this.companions = new Companions(generation.settings, context)
     this.scaler = new Scaler(context, this.pool)
     this.usage = new ProcessUsage(() => this.#childPids(), {
       ...deps.usage,
@@ -86,7 +93,9 @@ export class ProcessTree {
       case 'worker':
         return pool.apply(event.worker, event.event)
       case 'worker-message':
-        return pool.take(event.worker, event.message)
+        pool.take(event.worker, event.message)
+        if (event.message.type === 'ready' && event.worker.address.slot === 1) this.#deps.accepting(this.settings)
+        return
       case 'worker-exit':
         return pool.exit(event.worker, event.code, event.signal, event.error)
       case 'proxy':
@@ -119,6 +128,7 @@ export class ProcessTree {
     reloads.check()
     this.orders.check()
     const waits = [pool.reconcile(), proxies.reconcile()]
+    waits.push(...this.companions.check())
     for (const { life } of [...pool.workers(), ...proxies.alive()]) waits.push(life.deadlineMs)
     return waits
   }
@@ -196,6 +206,8 @@ export class ProcessTree {
 
   #apply(generation: Generation): void {
     this.settings = generation.settings
+    this.companions.apply(generation.settings)
+    this.#deps.served(generation)
     this.proxies.change(proxySettings(generation, this.#grace.enter(generation, sharedMs())))
   }
 

@@ -13,6 +13,7 @@
 import { Failure, reasonOf } from '../kit/failure.js'
 import { changedOptions, settingsAfterReload } from './config/changed-options.js'
 import type { Reading, Settings } from './config/settings.js'
+import { HookFailure } from './hooks.js'
 import type { Generation, MasterContext, ReloadOutcome, ReloadRequest } from './master-context.js'
 import type { Pool, PoolTarget } from './pool.js'
 import { resolveRelease } from './release.js'
@@ -97,7 +98,10 @@ export class Reloads {
   read(reading: Reading | Error): void {
     const running = this.#running
     if (running === null || running.phase !== 'reading') return
-    if (reading instanceof Error) return this.#finish({ ok: false, reason: reasonOf(reading), lines: [] })
+    if (reading instanceof Error) {
+      const lines = reading instanceof HookFailure ? reading.lines : []
+      return this.#finish({ ok: false, reason: reasonOf(reading), lines })
+    }
     for (const { place, message } of reading.remarks) this.#progress(`${place}: ${message}`)
     if (reading.settings === null || reading.mistakes.length > 0) {
       const lines = reading.mistakes.map(({ place, message }) => `${place}: ${message}`)

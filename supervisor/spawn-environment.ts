@@ -1,5 +1,5 @@
 /**
- * The environment of the master's children. Used by `worker.ts` and `proxy-process.ts`. Pure.
+ * The environment of the master's children. Used by `worker.ts`, `proxy-process.ts` and what runs around the application. Pure.
  * Must stay true: nothing that speaks to the master alone (systemd's protocols, our own variables, an inherited IPC channel)
  * reaches a child: an application that finds NOTIFY_SOCKET would answer systemd in the master's name.
  */
@@ -15,6 +15,16 @@ export function cleanEnvironment(environment: NodeJS.ProcessEnv): Record<string,
   return clean
 }
 
+/** The environment of a command around the application: the clean one, and `env` of the INI in its order. */
+export function commandEnvironment(
+  environment: NodeJS.ProcessEnv,
+  env: readonly { name: string; value: string }[],
+): Record<string, string> {
+  const result = cleanEnvironment(environment)
+  for (const { name, value } of env) result[name] = value
+  return result
+}
+
 /** A worker's environment: the clean one, `env` of the INI in its order, and which worker it is. */
 export function workerEnvironment(
   environment: NodeJS.ProcessEnv,
@@ -22,7 +32,5 @@ export function workerEnvironment(
   slot: number,
   generation: number,
 ): Record<string, string> {
-  const result = cleanEnvironment(environment)
-  for (const { name, value } of env) result[name] = value
-  return { ...result, DAIMYO_SLOT: String(slot), DAIMYO_GENERATION: String(generation) }
+  return { ...commandEnvironment(environment, env), DAIMYO_SLOT: String(slot), DAIMYO_GENERATION: String(generation) }
 }

@@ -8,6 +8,7 @@
  */
 
 import { ANSWER_OPTIONS } from './answer-options.js'
+import { AROUND_OPTIONS } from './around-options.js'
 import { FORWARDING_OPTIONS } from './forwarding-options.js'
 import { LOG_OPTIONS } from './log-options.js'
 import type { Kind } from './option-kinds.js'
@@ -22,6 +23,7 @@ export const SECTIONS = {
   front: 'Listeners, routes and static files',
   requests: 'Requests and their deadlines',
   workers: 'Workers',
+  around: 'Around the application',
   metrics: 'Metrics',
   host: 'Users, files and logs',
 } as const
@@ -600,6 +602,7 @@ export const OPTIONS = {
     example: 'vacuum = true',
     setting: 'vacuum',
   },
+  ...AROUND_OPTIONS,
   'run-dir': {
     section: 'host',
     kind: kind.path('cwd'),

@@ -11,6 +11,7 @@ import { availableParallelism, hostname } from 'node:os'
 import { resolve } from 'node:path'
 import type { Credentials } from '../../kit/messages.js'
 import { type Accounts, accountName, findCredentials } from './accounts.js'
+import { toAroundSettings, toStartingSettings } from './around-values.js'
 import { checkValues } from './check-values.js'
 import { type ConfigFiles, realFiles } from './config-files.js'
 import { readErrorPages } from './error-page-files.js'
@@ -191,6 +192,8 @@ function toSettings(
     connections: values['http-connections'],
     connectionsPerAddress: values['http-connections-per-address'],
     env: values.env,
+    starting: toStartingSettings(values),
+    around: toAroundSettings(values),
     credentials,
     pidfile: values.pidfile,
     logto: values.logto,

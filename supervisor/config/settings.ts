@@ -4,9 +4,54 @@
  */
 
 import type { Credentials, ErrorPageSpec, StaticSettings, UpstreamAddress } from '../../kit/messages.js'
+import type { CronTimes } from '../cron-time.js'
 import type { RecycleLimits } from '../recycling.js'
+import type { CommandSignal } from '../shell-command.js'
 
 export type ListenAddress = { kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }
+
+/** What a daemon may be stopped with. */
+export type StopSignal = CommandSignal
+
+/** `attach-daemon`. `pauseMs`: at least so long from its end to its next start. */
+export interface DaemonSpec {
+  name: string
+  command: string
+  stopSignal: StopSignal
+  reloadSignal: StopSignal | null
+  pauseMs: number
+}
+
+/** `cron`. `harakiriMs` null: that of `cron-harakiri`. */
+export interface CronSpec {
+  name: string
+  command: string
+  times: CronTimes
+  isUnique: boolean
+  harakiriMs: number | null
+}
+
+/** What the start waits for, and what it runs first of all. */
+export interface StartingSettings {
+  waitForFiles: string[]
+  waitForFileMs: number
+  waitForSockets: ListenAddress[]
+  waitForSocketMs: number
+  execAsap: string[]
+}
+
+/** What runs around the application. */
+export interface AroundSettings {
+  execPreApp: string[]
+  execPostApp: string[]
+  accepting1: string[]
+  execAtExit: string[]
+  execMs: number
+  daemons: DaemonSpec[]
+  crons: CronSpec[]
+  /** 0 = none. */
+  cronHarakiriMs: number
+}
 
 export interface Settings {
   /** The INI that was read, null when everything came from the command line. */
@@ -87,6 +132,8 @@ export interface Settings {
   connections: number
   connectionsPerAddress: number
   env: { name: string; value: string }[]
+  starting: StartingSettings
+  around: AroundSettings
   /** From `uid` and `gid`; null: stay who we are. */
   credentials: Credentials | null
   pidfile: string | null

@@ -1,0 +1,151 @@
+/**
+ * The cron jobs of the INI: starts each when it is due, and ends those that run too long. Owned by `companions.ts`.
+ * Runs are due by the wall clock, which may be set: it is looked at once a minute, a time that was jumped over is made good once, and after a step
+ * back the next times are found anew. How long a run may take is measured by the clock that only goes forward.
+ */
+
+import { isDeepStrictEqual } from 'node:util'
+import type { AroundSettings, CronSpec } from './config/settings.js'
+import { nextRun } from './cron-time.js'
+import type { CommandPlace } from './daemon.js'
+import type { CommandOwner, MasterContext } from './master-context.js'
+import { type CommandEnd, ShellCommand } from './shell-command.js'
+
+interface Job {
+  spec: CronSpec
+  /** Epoch milliseconds; null: never. */
+  nextMs: number | null
+  /** When `nextMs` was found. */
+  foundMs: number
+}
+
+const LOOK_MS = 60_000
+
+/** All jobs and their runs. */
+export class CronJobs {
+  readonly #context: MasterContext
+  readonly #place: CommandPlace
+  readonly #wallMs: () => number
+  readonly #runs = new Set<CronRun>()
+  #jobs: Job[] = []
+  #harakiriMs = 0
+
+  constructor(context: MasterContext, place: CommandPlace, wallMs: () => number = Date.now) {
+    this.#context = context
+    this.#place = place
+    this.#wallMs = wallMs
+  }
+
+  /** From now on these jobs; those that stay keep their next time. */
+  apply({ crons, cronHarakiriMs }: AroundSettings): void {
+    const before = this.#jobs
+    this.#harakiriMs = cronHarakiriMs
+    this.#jobs = crons.map(
+      spec => before.find(job => isDeepStrictEqual(job.spec, spec)) ?? this.#planned(spec, this.#wallMs()),
+    )
+  }
+
+  get areGone(): boolean {
+    return this.#runs.size === 0
+  }
+
+  /** Starts what is due; returns when to look again. */
+  check(): number | null {
+    const wallMs = this.#wallMs()
+    const nowMs = this.#context.nowMs()
+    const waits = [...this.#runs].map(run => run.check(nowMs))
+    for (const job of this.#jobs) {
+      if (wallMs < job.foundMs) Object.assign(job, this.#planned(job.spec, wallMs))
+      if (job.nextMs !== null && job.nextMs <= wallMs) {
+        Object.assign(job, this.#planned(job.spec, wallMs))
+        this.#start(job.spec, nowMs)
+      }
+      if (job.nextMs !== null) waits.push(nowMs + Math.min(LOOK_MS, job.nextMs - wallMs))
+    }
+    const times = waits.filter(wait => wait !== null)
+    return times.length === 0 ? null : Math.min(...times)
+  }
+
+  /** Nothing is started any more, and what runs gets SIGTERM, and SIGKILL after `mercyMs`. */
+  stop(mercyMs: number): void {
+    this.#jobs = []
+    for (const run of this.#runs) run.stop('SIGTERM', 'stop', this.#context.nowMs() + mercyMs)
+  }
+
+  kill(): void {
+    this.#jobs = []
+    for (const run of this.#runs) run.stop('SIGKILL', 'kill', null)
+  }
+
+  #planned(spec: CronSpec, wallMs: number): Job {
+    return { spec, nextMs: nextRun(spec.times, wallMs), foundMs: wallMs }
+  }
+
+  #start(spec: CronSpec, nowMs: number): void {
+    if (spec.isUnique && [...this.#runs].some(run => isDeepStrictEqual(run.spec, spec))) {
+      return this.#context.log('cron-skipped', { name: spec.name, why: 'still-running' })
+    }
+    const harakiriMs = spec.harakiriMs ?? this.#harakiriMs
+    const deadlineMs = harakiriMs === 0 ? null : nowMs + harakiriMs
+    const run = new CronRun(spec, deadlineMs, this.#context, this.#place, () => this.#runs.delete(run))
+    this.#runs.add(run)
+  }
+}
+
+/** One run of one job. */
+class CronRun implements CommandOwner {
+  readonly spec: CronSpec
+  readonly #context: MasterContext
+  readonly #command: ShellCommand
+  readonly #onEnd: () => void
+  readonly #sinceMs: number
+  #deadlineMs: number | null
+  #why = 'by-itself'
+
+  constructor(
+    spec: CronSpec,
+    deadlineMs: number | null,
+    context: MasterContext,
+    place: CommandPlace,
+    onEnd: () => void,
+  ) {
+    this.spec = spec
+    this.#context = context
+    this.#deadlineMs = deadlineMs
+    this.#onEnd = onEnd
+    this.#sinceMs = context.nowMs()
+    const { name, command } = spec
+    this.#command = new ShellCommand({ name, command, ...place() }, context.gate, end =>
+      context.put({ type: 'command-end', owner: this, end }),
+    )
+    context.log('cron-start', { name, pid: this.#command.pid })
+  }
+
+  /** Kills it past its deadline; returns that. */
+  check(nowMs: number): number | null {
+    if (this.#deadlineMs !== null && nowMs >= this.#deadlineMs) {
+      this.stop('SIGKILL', this.#why === 'by-itself' ? 'cron-harakiri' : this.#why, null)
+    }
+    return this.#deadlineMs
+  }
+
+  stop(signal: 'SIGTERM' | 'SIGKILL', why: string, deadlineMs: number | null): void {
+    this.#why = why
+    this.#deadlineMs = deadlineMs
+    this.#command.signal(signal)
+  }
+
+  ended({ code, signal, error }: CommandEnd): void {
+    const ranMs = Math.round(this.#context.nowMs() - this.#sinceMs)
+    const { name } = this.spec
+    this.#context.log('cron-exit', {
+      name,
+      pid: this.#command.pid,
+      code: code ?? undefined,
+      signal: signal ?? undefined,
+      ranMs,
+      why: error ?? this.#why,
+    })
+    this.#onEnd()
+  }
+}

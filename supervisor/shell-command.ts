@@ -1,0 +1,166 @@
+/**
+ * A shell command that the master runs beside the application: a hook, a daemon, a cron job. Used by `hooks.ts`, `daemon.ts` and `cron-jobs.ts`.
+ *
+ * It leads a session of its own, in which two shells stand: the leader, which runs the command, and a watcher, which reads a pipe from the
+ * master. When the command has ended the master writes a word, and the watcher kills what the command left in the group; its own pid keeps the
+ * group's number taken until then. When the master dies, even by SIGKILL, the pipe ends: the group gets SIGTERM, and SIGKILL a second later.
+ * What must stay true: nothing of the group outlives the command or the master (but what made a session of its own), and a group is
+ * signalled only while its leader has not been reaped.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { constants } from 'node:os'
+import type { Writable } from 'node:stream'
+import { codeOf, reasonOf } from '../kit/failure.js'
+import type { Credentials } from '../kit/messages.js'
+import { LastLines, type OutputGate } from './output-lines.js'
+
+/** What to run. `name` stands before its lines in the log, and is what `ps` shows. */
+export interface CommandSpec {
+  name: string
+  command: string
+  cwd: string | undefined
+  env: Record<string, string>
+  credentials: Credentials | null
+}
+
+/** How it ended: `error` when it could not even be started. A shell reports a death by signal as 128 + its number. */
+export interface CommandEnd {
+  code: number | null
+  signal: string | null
+  error: string | null
+}
+
+/** What the group may be sent besides SIGKILL: the leader lives through these. */
+export const SIGNAL_NAMES = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const
+export type CommandSignal = (typeof SIGNAL_NAMES)[number] | 'SIGKILL'
+
+const NAMES = SIGNAL_NAMES.map(name => name.slice(3)).join(' ')
+
+/** `trap :` and not `trap ""`: what is ignored would stay ignored in the command. The leader's own words on deaths go nowhere. */
+const SCRIPT = `trap : ${NAMES}
+( trap "" ${NAMES}
+  exec >/dev/null 2>&1
+  read -r word <&3 || { kill -TERM 0; sleep 1; }
+  kill -KILL 0 ) &
+exec 4>&2 2>/dev/null
+( exec /bin/sh -c "$1" 2>&4 3<&- 4>&- )
+status=$?
+exec 3<&- 4>&-
+exit $status`
+
+const CONTROL_DESCRIPTOR = 3
+/** Who holds the pipes after that is no longer in the group. */
+const LAST_WORDS_MS = 250
+const SETPRIV = '/usr/bin/setpriv'
+
+/** One run of one command. */
+export class ShellCommand {
+  readonly #child: ChildProcess | null
+  readonly #onEnd: (end: CommandEnd) => void
+  readonly #errorLines = new LastLines()
+  #hasEnded = false
+
+  /** `onEnd` is the last call, when nothing of the group is left. */
+  constructor(spec: CommandSpec, gate: OutputGate, onEnd: (end: CommandEnd) => void) {
+    this.#onEnd = onEnd
+    this.#child = this.#spawn(spec)
+    if (this.#child === null) return
+    const { stdout, stderr } = this.#child
+    if (stdout) gate.forward(stdout, undefined, spec.name)
+    if (stderr) gate.forward(stderr, line => this.#errorLines.push(line), spec.name)
+    this.#child.on('error', error => {
+      if (this.#child?.pid === undefined) this.#finish({ code: null, signal: null, error: reasonOf(error) })
+    })
+    this.#control()?.on('error', () => {}) // EPIPE: the watcher was killed with the rest
+    this.#child.on('exit', (code, signal) => this.#sweep(() => this.#finish({ ...endOf(code, signal), error: null })))
+  }
+
+  /** Of the leader, which is the group's number too; null: it could not be started. */
+  get pid(): number | null {
+    return this.#child?.pid ?? null
+  }
+
+  /** The last lines that it wrote to standard error. */
+  errorLines(): string[] {
+    return this.#errorLines.all()
+  }
+
+  /** To the command and everything that it started. Does nothing once it has ended. */
+  signal(signal: CommandSignal): void {
+    if (this.#child === null) return
+    const { pid, exitCode, signalCode } = this.#child
+    if (pid === undefined || exitCode !== null || signalCode !== null) return
+    try {
+      process.kill(-pid, signal)
+    } catch (error) {
+      // ESRCH: between fork and setsid there is no group yet. EPERM: all of it became somebody else.
+      if (!['ESRCH', 'EPERM'].includes(codeOf(error))) throw error
+      this.#child.kill(signal)
+    }
+  }
+
+  #spawn(spec: CommandSpec): ChildProcess | null {
+    const { program, args, as } = becoming(spec.credentials)
+    try {
+      return spawn(program, [...args, '-c', SCRIPT, `daimyo: ${spec.name}`, spec.command], {
+        cwd: spec.cwd,
+        env: spec.env,
+        detached: true,
+        stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+        ...as,
+      })
+    } catch (error) {
+      setImmediate(() => this.#finish({ code: null, signal: null, error: reasonOf(error) }))
+      return null
+    }
+  }
+
+  #control(): Writable | null {
+    return (this.#child?.stdio[CONTROL_DESCRIPTOR] ?? null) as Writable | null
+  }
+
+  /** Ends what the command left behind; the pipes end with it. */
+  #sweep(then: () => void): void {
+    const child = this.#child!
+    const streams = [child.stdout!, child.stderr!, this.#control()!]
+    const check = () => {
+      if (streams.every(stream => stream.closed)) finish()
+    }
+    const finish = () => {
+      clearTimeout(timer)
+      for (const stream of streams) stream.off('close', check).destroy()
+      then()
+    }
+    const timer = setTimeout(finish, LAST_WORDS_MS)
+    for (const stream of streams) stream.on('close', check)
+    this.#control()!.end('end\n')
+    check()
+  }
+
+  #finish(end: CommandEnd): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    this.#onEnd(end)
+  }
+}
+
+/** As `dropPrivileges` does it for workers, supplementary groups included; without setpriv (util-linux) there are none of those. */
+function becoming(credentials: Credentials | null): {
+  program: string
+  args: string[]
+  as: { uid: number; gid: number } | object
+} {
+  const shell = { program: '/bin/sh', args: [], as: {} }
+  if (credentials === null || process.getuid?.() !== 0) return shell
+  const { user, uid, gid } = credentials
+  if (user === null || !existsSync(SETPRIV)) return { ...shell, as: { uid, gid } }
+  const args = [`--reuid=${uid}`, `--regid=${gid}`, '--init-groups', '/bin/sh']
+  return { program: SETPRIV, args, as: {} }
+}
+
+function endOf(code: number | null, signal: string | null): Pick<CommandEnd, 'code' | 'signal'> {
+  const named = Object.entries(constants.signals).find(([, number]) => code !== null && number === code - 128)
+  return named === undefined ? { code, signal } : { code: null, signal: named[0] }
+}

@@ -1,0 +1,63 @@
+/**
+ * What a start waits for: files that must be there, sockets that must accept. Called by `master.ts` before anything is opened.
+ */
+
+import { existsSync } from 'node:fs'
+import { createConnection } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { EXIT, Failure } from '../kit/failure.js'
+import type { Log } from '../kit/log.js'
+import { printListenAddress } from './config/listen-address.js'
+import type { ListenAddress, StartingSettings } from './config/settings.js'
+
+const LOOK_MS = 200
+const CONNECT_MS = 1000
+
+/** Resolves when all conditions hold. Failures: `start-condition` (69) past a deadline; an abort rejects with its reason. */
+export async function startConditions(starting: StartingSettings, log: Log, signal: AbortSignal): Promise<void> {
+  const { waitForFiles, waitForFileMs, waitForSockets, waitForSocketMs } = starting
+  for (const path of waitForFiles) {
+    await waitFor({ what: `wait-for-file=${path}`, timeoutMs: waitForFileMs, log, signal }, async () =>
+      existsSync(path),
+    )
+  }
+  for (const address of waitForSockets) {
+    const what = `wait-for-socket=${printListenAddress(address)}`
+    await waitFor({ what, timeoutMs: waitForSocketMs, log, signal }, () => isAccepting(address))
+  }
+}
+
+interface Wait {
+  what: string
+  timeoutMs: number
+  log: Log
+  signal: AbortSignal
+}
+
+async function waitFor({ what, timeoutMs, log, signal }: Wait, holds: () => Promise<boolean>): Promise<void> {
+  const endMs = performance.now() + timeoutMs
+  for (let looks = 0; !(await holds()); looks++) {
+    if (looks === 0) log('start-waits', { what })
+    if (performance.now() >= endMs) {
+      throw new Failure('start-condition', `cannot start: ${what}: not there after ${timeoutMs} ms`, EXIT.unavailable)
+    }
+    await delay(LOOK_MS, undefined, { signal })
+  }
+}
+
+function isAccepting(address: ListenAddress): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = createConnection(
+      address.kind === 'unix'
+        ? { path: address.path }
+        : { host: address.host === '0.0.0.0' ? '127.0.0.1' : address.host, port: address.port },
+    )
+    const finish = (accepts: boolean) => {
+      resolve(accepts)
+      socket.destroy()
+    }
+    socket.setTimeout(CONNECT_MS, () => finish(false))
+    socket.on('connect', () => finish(true))
+    socket.on('error', () => finish(false)) // ECONNREFUSED, ENOENT: not yet
+  })
+}
