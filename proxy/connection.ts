@@ -10,7 +10,7 @@ import type { Socket } from 'node:net'
 import { CLIENT_READ_BYTES, readAccepted } from '../kit/read-buffer.js'
 import { monotonicMs } from './clock.js'
 import { type ConnectionLimits, clientAddress, LINGER_BYTES, LINGER_MS, takenBytes } from './connection-limits.js'
-import { BodyPace, SendPace } from './deadlines.js'
+import { BodyPace, FAREWELL_MS, SendPace } from './deadlines.js'
 import { type OwnAnswer, printAnswer } from './error-response.js'
 import type { Client, Exchange } from './exchange.js'
 import { writeLent } from './lent-write.js'
@@ -150,8 +150,8 @@ export class Connection implements Client {
     const waited = now - this.#sinceMs
     if (this.#last) {
       if (this.#flushed && waited > LINGER_MS) this.#socket.destroy()
-    } else if (this.#body !== null) {
-      if (waited > LINGER_MS) this.#linger()
+    } else if (this.#body !== null || this.#phases.draining) {
+      if (waited > (this.#body === null ? FAREWELL_MS : LINGER_MS)) this.#linger()
     } else if (this.#headBegun) {
       if (headMs > 0 && waited > headMs) this.#refuse(() => this.#phases.refusals.neverBegan(this, 'head-too-slow'))
     } else {
@@ -210,9 +210,11 @@ export class Connection implements Client {
     this.#refuse(() => this.#phases.refusals.neverBegan(this, 'too-many-connections'))
   }
 
-  /** The proxy goes away: an idle connection ends now, a busy one after its answer. */
+  /** The proxy goes away: an idle connection ends now, a busy one after its answer, a new one after its request, which may be on its way. */
   drain(): void {
-    if (this.#exchange === null && this.#body === null && !this.#last) this.#linger()
+    if (this.#exchange !== null || this.#body !== null || this.#last) return
+    if (this.#requests === 0 || this.#headBegun) this.#sinceMs = monotonicMs()
+    else this.#linger()
   }
 
   destroy(): void {

@@ -10,6 +10,9 @@ export interface BodyLimits {
   bodyBytesPerSecond: number
 }
 
+/** How long a proxy that goes away waits for a request that has not arrived yet. */
+export const FAREWELL_MS = 500
+
 /**
  * The patience with one body: `bodyMs`, used up by waiting and won back by bytes, `bodyBytesPerSecond` for a second. So whoever keeps that pace
  * may pause for `bodyMs` at any time, and whoever sends a byte now and then may not go on for ever.

@@ -252,11 +252,13 @@ export class Dispatcher {
   }
 
   loads(): WorkerLoad[] {
+    const now = monotonicMs()
     return this.#links.map(link => ({
       workerId: link.worker.workerId,
       requests: link.requests,
       inFlight: link.inFlight + link.tunnels,
-      lagMs: Math.round(link.lagMs),
+      // A ping without an answer is a lag too: a loop that stands still could not tell it.
+      lagMs: Math.round(link.pingSentMs === 0 ? link.lagMs : Math.max(link.lagMs, now - link.pingSentMs)),
     }))
   }
 }

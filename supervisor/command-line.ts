@@ -30,12 +30,19 @@ export type CommandLine =
   | ({ command: 'status'; json: boolean } & ConfigArguments)
   /** `path` begins with `/`. `head`: print the head of the answer too. */
   | ({ command: 'get'; path: string; head: boolean } & ConfigArguments)
+  /** `folder` null: print. */
+  | ({ command: 'systemd'; folder: string | null } & ConfigArguments)
+  | ({ command: 'doctor' } & ConfigArguments)
   | { command: 'hash-password' }
-  /** `options`: the reference of all options as Markdown. */
-  | { command: 'help'; topic: 'usage' | 'options' }
+  | { command: 'help'; topic: HelpTopic }
   | { command: 'version' }
   /** `message` reads `what: received X: accepted Y`. */
   | { command: 'usage-error'; message: string; exitCode: number }
+
+/** `options`: the reference of all options as Markdown. `service`, `socket`: the template units. */
+export type HelpTopic = 'usage' | (typeof HELP_TOPICS)[number]
+
+const HELP_TOPICS = ['options', 'service', 'socket'] as const
 
 type ConfigCommand = Extract<CommandLine, ConfigArguments>['command']
 
@@ -52,6 +59,8 @@ const CONFIG_COMMANDS: readonly ConfigCommand[] = [
   'pause',
   'resume',
   'logs',
+  'systemd',
+  'doctor',
 ]
 const COMMANDS: readonly string[] = [...CONFIG_COMMANDS, 'hash-password', 'help']
 
@@ -92,9 +101,13 @@ export function parseCommandLine(
   return complete(CONFIG_COMMANDS.find(name => name === first) ?? 'run', rest, words, environment)
 }
 
-function parseHelp([topic = 'usage', ...more]: string[]): CommandLine {
-  if (more.length === 0 && (topic === 'usage' || topic === 'options')) return { command: 'help', topic }
-  return usageError(`help: received ${[topic, ...more].join(' ')}: accepted nothing, or \`options\``)
+function parseHelp([topic, ...more]: string[]): CommandLine {
+  if (topic === undefined) return { command: 'help', topic: 'usage' }
+  const known = HELP_TOPICS.find(name => name === topic)
+  if (more.length === 0 && known !== undefined) return { command: 'help', topic: known }
+  return usageError(
+    `help: received ${[topic, ...more].join(' ')}: accepted nothing, or one of ${HELP_TOPICS.join(', ')}`,
+  )
 }
 
 /** A password on the command line would be seen by every user of the machine (ps). */
@@ -119,7 +132,8 @@ function complete(
   const wrong = [...words.switches].find(name => SWITCHES[name] !== command)
   if (wrong !== undefined)
     return usageError(`${wrong}: received with \`${command}\`: accepted with \`${SWITCHES[wrong]}\``)
-  const [positional, tooMuch] = others
+  const [positional, second, third] = others
+  const [folder, tooMuch] = command === 'systemd' ? [second ?? null, third] : [null, second]
   const problem = whyNoIni(command, positional, tooMuch, words)
   if (problem !== null) return usageError(problem)
   const iniPath = positional ?? words.iniPath ?? (environment.DAIMYO_INI || null)
@@ -128,10 +142,16 @@ function complete(
       `${command}: received no configuration: accepted an INI, such as \`daimyo ${command} conf/farm.ini\`, options, or DAIMYO_INI in the environment`,
     )
   }
+  if (command === 'systemd') return { command, folder, iniPath, flags: words.flags }
   return withOperand(command, first, words, { iniPath, flags: words.flags })
 }
 
-function withOperand(command: ConfigCommand, first: string, { switches }: Words, rest: ConfigArguments): CommandLine {
+function withOperand(
+  command: Exclude<ConfigCommand, 'systemd'>,
+  first: string,
+  { switches }: Words,
+  rest: ConfigArguments,
+): CommandLine {
   switch (command) {
     case 'status':
       return { command, json: switches.has('--json'), ...rest }

@@ -10,13 +10,14 @@ import { basename, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { CommandContext } from './command-context.js'
-import { type CommandLine, type ConfigArguments, parseCommandLine } from './command-line.js'
+import { type CommandLine, type ConfigArguments, type HelpTopic, parseCommandLine } from './command-line.js'
 import { configReference } from './config/config-reference.js'
 import { describeCheck } from './config/describe-check.js'
 import { helpText } from './config/help-text.js'
 import { fileNamed } from './config/ini-reader.js'
 import { readSettings } from './config/read-settings.js'
-import type { ListenAddress, Reading, Settings } from './config/settings.js'
+import type { BoundAddress, Reading, Settings } from './config/settings.js'
+import { doctorCommand } from './doctor-command.js'
 import { addressOf, getCommand } from './get-command.js'
 import { hashPasswordCommand } from './hash-password-command.js'
 import { locateMaster, type MasterSought } from './locate-master.js'
@@ -24,10 +25,12 @@ import { orderCommand } from './order-command.js'
 import { readOrRefuse } from './read-or-refuse.js'
 import { reloadCommand } from './reload-command.js'
 import { type RunOptions, runCommand } from './run-command.js'
+import { serviceUnit, socketUnit, TEMPLATE_SERVICE, TEMPLATE_SOCKET } from './service-unit.js'
 import { startCommand } from './start-command.js'
 import { takeStarter } from './starter.js'
 import { statusCommand } from './status-command.js'
 import { stopCommand } from './stop-command.js'
+import { systemdCommand } from './systemd-command.js'
 import { readVersion } from './version.js'
 
 const starter = takeStarter(process.env)
@@ -37,6 +40,13 @@ const context: CommandContext = {
   print: text => process.stdout.write(text),
   complain: text => process.stderr.write(text),
   program: programName(process.argv[1] ?? ''),
+}
+
+const HELP: Record<HelpTopic, () => string> = {
+  usage: helpText,
+  options: configReference,
+  service: () => serviceUnit(TEMPLATE_SERVICE),
+  socket: () => socketUnit(TEMPLATE_SOCKET),
 }
 
 const crashSteps: (() => Promise<void>)[] = []
@@ -79,10 +89,16 @@ async function carryOut(line: CommandLine): Promise<number> {
       return orderCommand(soughtBy(line), { command: 'reopen-logs' }, context)
     case 'get':
       return getCommand(await addressFor(line), { path: line.path, headers: line.head, output: process.stdout })
+    case 'systemd':
+      return systemdCommand({ line, script: fileURLToPath(import.meta.url), folder: line.folder }, context)
+    case 'doctor': {
+      const ini = line.iniPath === null ? null : fileNamed(line.iniPath, context.cwd).absolute
+      return doctorCommand({ reading: read(line), sought: soughtBy(line), ini }, context)
+    }
     case 'hash-password':
       return hashPasswordCommand(process.stdin, context)
     case 'help':
-      return say(line.topic === 'options' ? configReference() : helpText())
+      return say(HELP[line.topic]())
     case 'version':
       return say(`${readVersion()}\n`)
     case 'usage-error':
@@ -120,10 +136,10 @@ function soughtBy(line: ConfigArguments): MasterSought {
   return { runDir: read(line).runDir ?? null, iniPath }
 }
 
-/** The first listener of the INI; where the kernel chose its port, or the INI has become wrong, the running master knows it. */
-async function addressFor(line: ConfigArguments): Promise<ListenAddress> {
+/** The first listener of the INI; where the kernel chose its port, systemd passes it, or the INI has become wrong, the running master knows it. */
+async function addressFor(line: ConfigArguments): Promise<BoundAddress> {
   const first = read(line).settings?.listeners[0]
-  if (first !== undefined && (first.kind === 'unix' || first.port !== 0)) return first
+  if (first?.kind === 'unix' || (first?.kind === 'tcp' && first.port !== 0)) return first
   const { report } = await locateMaster(soughtBy(line), context.environment)
   const [url] = report.urls
   if (url === undefined)

@@ -6,7 +6,7 @@
 import { type IncomingMessage, request } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
-import type { ListenAddress } from './config/settings.js'
+import type { BoundAddress } from './config/settings.js'
 
 /** `headers`: print the status line and the headers first (`-i`). `timeoutMs`: longest silence. */
 export interface GetOptions {
@@ -17,7 +17,7 @@ export interface GetOptions {
 }
 
 /** Asks and prints; Failures: `usage` (64) for a path that cannot be asked for, `not-running` (69), `no-answer` (69). */
-export async function getCommand(address: ListenAddress, options: GetOptions): Promise<number> {
+export async function getCommand(address: BoundAddress, options: GetOptions): Promise<number> {
   if (!/^\/[\x21-\x7e]*$/.test(options.path)) {
     const message = `cannot get: ${JSON.stringify(options.path)}: accepted: a path that begins with / (percent-encoded where needed)`
     throw new Failure('usage', message, EXIT.usage)
@@ -34,13 +34,13 @@ export async function getCommand(address: ListenAddress, options: GetOptions): P
 }
 
 /** The address of a URL from a status report: `http://127.0.0.1:8080`, `unix:/run/x.sock`. */
-export function addressOf(url: string): ListenAddress {
+export function addressOf(url: string): BoundAddress {
   if (url.startsWith('unix:')) return { kind: 'unix', path: url.slice('unix:'.length) }
   const { hostname, port } = new URL(url)
   return { kind: 'tcp', host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80) }
 }
 
-function ask(address: ListenAddress, options: GetOptions): Promise<IncomingMessage> {
+function ask(address: BoundAddress, options: GetOptions): Promise<IncomingMessage> {
   const { timeoutMs = 60_000 } = options
   return new Promise((resolve, reject) => {
     const asked = request({ ...target(address), path: options.path, agent: false, timeout: timeoutMs }, resolve)
@@ -50,7 +50,7 @@ function ask(address: ListenAddress, options: GetOptions): Promise<IncomingMessa
   })
 }
 
-function target(address: ListenAddress): { socketPath: string; host: string } | { host: string; port: number } {
+function target(address: BoundAddress): { socketPath: string; host: string } | { host: string; port: number } {
   if (address.kind === 'unix') return { socketPath: address.path, host: 'localhost' }
   // The wildcard addresses are for listening; who asks goes to the loopback.
   const host = { '': '127.0.0.1', '0.0.0.0': '127.0.0.1', '::': '::1' }[address.host] ?? address.host
@@ -64,17 +64,17 @@ function printHead(response: IncomingMessage): string {
   return `${lines.join('\r\n')}\r\n\r\n`
 }
 
-function askFailure(address: ListenAddress, error: unknown): Failure {
+function askFailure(address: BoundAddress, error: unknown): Failure {
   if (['ECONNREFUSED', 'ENOENT'].includes(codeOf(error))) {
     return new Failure('not-running', `not running: nobody listens on ${describe(address)}`, EXIT.unavailable)
   }
   return noAnswer(address, reasonOf(error))
 }
 
-function noAnswer(address: ListenAddress, why: string): Failure {
+function noAnswer(address: BoundAddress, why: string): Failure {
   return new Failure('no-answer', `no answer: ${describe(address)}: ${why}`, EXIT.unavailable)
 }
 
-function describe(address: ListenAddress): string {
+function describe(address: BoundAddress): string {
   return address.kind === 'unix' ? `unix:${address.path}` : `${address.host}:${address.port}`
 }

@@ -16,8 +16,10 @@ import * as net from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import { EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
-import type { ListenAddress } from './config/settings.js'
-import { inheritedDescriptors, isSameAddress, isWildcard, unixPathOf } from './inherited-sockets.js'
+import { printListenAddress } from './config/listen-address.js'
+import type { BoundAddress, ListenAddress } from './config/settings.js'
+import { type InheritedSocket, isWildcard } from './inherited-sockets.js'
+import type { PassedSockets } from './socket-activation.js'
 import { freeSocketPath, withMode } from './socket-file.js'
 
 /** One open socket; `close` also removes the file of a unix socket, but never touches what systemd opened. */
@@ -34,39 +36,32 @@ export interface ListenerOptions {
   addresses: readonly ListenAddress[]
   /** Who owns unix sockets; null: the master. */
   owner: Credentials | null
-  /** Where LISTEN_PID and LISTEN_FDS are looked up. */
-  environment: NodeJS.ProcessEnv
+  /** What systemd has opened in place of some of them. */
+  passed: PassedSockets
 }
 
 /**
- * Opens all addresses, or none and throws a Failure that names the one (69 in use, 77 not permitted, 71 anything else).
- * Sockets passed by systemd take the place of the same configured addresses; those that match none are served too.
+ * Opens all addresses, or none and throws a Failure that names the one (69 in use, 77 not permitted, 71 anything else). Sockets passed by
+ * systemd take the place of those that `passed` says.
  */
-export async function openListeners({ addresses, owner, environment }: ListenerOptions): Promise<Listener[]> {
-  const inherited = inheritedDescriptors(environment, process.pid).map(adopt)
+export async function openListeners({ addresses, owner, passed }: ListenerOptions): Promise<Listener[]> {
   const opened: Listener[] = []
   try {
-    for (const address of addresses) {
-      const index = inherited.findIndex(socket => socket.address !== null && isSameAddress(address, socket.address))
-      const [adopted] = index === -1 ? [] : inherited.splice(index, 1)
-      opened.push(adopted?.listener ?? (await open(address, owner)))
+    for (const [index, address] of addresses.entries()) {
+      const sockets = passed.http[index] ?? []
+      if (sockets.length > 0) opened.push(...sockets.map(adopt))
+      else if (address.kind !== 'passed') opened.push(await open(address, owner))
     }
   } catch (error) {
     for (const listener of opened) listener.close()
     throw error
   }
-  return [...opened, ...inherited.map(socket => socket.listener)]
-}
-
-/** An address as the INI writes it: `127.0.0.1:8080`, `[::1]:8080`, `/run/x.sock`. */
-export function printAddress(address: ListenAddress): string {
-  if (address.kind === 'unix') return address.path
-  return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
+  return opened
 }
 
 /** An address as clients open it. */
-export function printUrl(address: ListenAddress): string {
-  return address.kind === 'unix' ? `unix:${address.path}` : `http://${printAddress(address)}`
+export function printUrl(address: BoundAddress): string {
+  return address.kind === 'unix' ? `unix:${address.path}` : `http://${printListenAddress(address)}`
 }
 
 /** The part of libuv's handles that is used here. */
@@ -85,33 +80,23 @@ type CreateServerHandle = (
 
 const createServerHandle = (net as unknown as { _createServerHandle: CreateServerHandle })._createServerHandle
 
-function adopt(fd: number): { address: ListenAddress | null; listener: Listener } {
-  const path = pathOfInherited(fd)
-  const address: ListenAddress | null = path === null ? tcpAddressOf(fd) : { kind: 'unix', path }
+function adopt({ fd, address }: InheritedSocket): Listener {
   const url = address === null ? `fd:${fd}` : printUrl(address)
-  return { address, listener: { fd, url, inherited: true, close: () => {} } }
+  return { fd, url, inherited: true, close: () => {} }
 }
 
-function pathOfInherited(fd: number): string | null {
-  try {
-    return unixPathOf(fd)
-  } catch (error) {
-    throw new Failure('listen', `cannot use LISTEN_FDS: descriptor ${fd}: ${reasonOf(error)}`, EXIT.os, error)
-  }
-}
-
-/** The handle only lends its getsockname and stays open with the process: to close it would close systemd's socket. */
-function tcpAddressOf(fd: number): ListenAddress | null {
+/** Where an open TCP socket is bound; null: it is another kind. The handle only lends its getsockname and stays open: to close it would close the socket. */
+export function tcpAddressOf(fd: number): BoundAddress | null {
   const handle = createServerHandle(null, null, null, fd)
   if (typeof handle === 'number' || typeof handle.getsockname !== 'function') return null
   return boundAddress(handle)
 }
 
-function open(address: ListenAddress, owner: Credentials | null): Promise<Listener> {
+function open(address: BoundAddress, owner: Credentials | null): Promise<Listener> {
   return address.kind === 'unix' ? openUnix(address, owner) : openTcp(address)
 }
 
-async function openUnix(address: ListenAddress & { kind: 'unix' }, owner: Credentials | null): Promise<Listener> {
+async function openUnix(address: BoundAddress & { kind: 'unix' }, owner: Credentials | null): Promise<Listener> {
   await freeSocketPath(address.path)
   const handle = withMode(0o660, () => createServerHandle(address.path, -1, -1))
   if (typeof handle === 'number') throw cannotListen(address, getSystemErrorName(handle))
@@ -129,7 +114,7 @@ async function openUnix(address: ListenAddress & { kind: 'unix' }, owner: Creden
   return { fd: handle.fd, url: printUrl(address), inherited: false, close: () => handle.close() }
 }
 
-async function openTcp(address: ListenAddress & { kind: 'tcp' }): Promise<Listener> {
+async function openTcp(address: BoundAddress & { kind: 'tcp' }): Promise<Listener> {
   const hosts =
     isWildcard(address.host) && address.host !== '0.0.0.0' ? ['::', '0.0.0.0'] : [await resolveHost(address)]
   let code = ''
@@ -146,7 +131,7 @@ async function openTcp(address: ListenAddress & { kind: 'tcp' }): Promise<Listen
 }
 
 /** The bound handle and its real port, or the error's code. libuv keeps back EADDRINUSE of bind(2) until getsockname. */
-function bindTcp(host: string, port: number): { handle: BoundHandle; address: ListenAddress } | string {
+function bindTcp(host: string, port: number): { handle: BoundHandle; address: BoundAddress } | string {
   const handle = createServerHandle(host, port, net.isIPv6(host) ? 6 : 4)
   if (typeof handle === 'number') return getSystemErrorName(handle)
   const address = boundAddress(handle)
@@ -155,18 +140,23 @@ function bindTcp(host: string, port: number): { handle: BoundHandle; address: Li
   return 'EADDRINUSE'
 }
 
-function boundAddress(handle: BoundHandle): ListenAddress | null {
+function boundAddress(handle: BoundHandle): BoundAddress | null {
   const name: { address?: string; port?: number } = {}
   if (handle.getsockname(name) !== 0 || name.address === undefined || name.port === undefined) return null
   return { kind: 'tcp', host: name.address, port: name.port }
 }
 
-async function resolveHost(address: ListenAddress & { kind: 'tcp' }): Promise<string> {
+async function resolveHost(address: BoundAddress & { kind: 'tcp' }): Promise<string> {
   if (net.isIP(address.host) !== 0) return address.host
   try {
     return (await lookup(address.host)).address
   } catch (error) {
-    throw new Failure('listen', `cannot listen: ${printAddress(address)}: ${reasonOf(error)}`, EXIT.unavailable, error)
+    throw new Failure(
+      'listen',
+      `cannot listen: ${printListenAddress(address)}: ${reasonOf(error)}`,
+      EXIT.unavailable,
+      error,
+    )
   }
 }
 
@@ -183,7 +173,7 @@ const REASONS: Record<string, string> = {
   EACCES: 'not permitted (EACCES)',
 }
 
-function cannotListen(address: ListenAddress, code: string): Failure {
+function cannotListen(address: BoundAddress, code: string): Failure {
   const why = REASONS[code] ?? code
-  return new Failure('listen', `cannot listen: ${printAddress(address)}: ${why}`, EXIT_CODES[code] ?? EXIT.os)
+  return new Failure('listen', `cannot listen: ${printListenAddress(address)}: ${why}`, EXIT_CODES[code] ?? EXIT.os)
 }

@@ -28,6 +28,7 @@ import type { UsageOptions } from './process-usage.js'
 import { resolveRelease } from './release.js'
 import { Shutdown } from './shutdown.js'
 import { listenToSignals, type SignalEvent, type SignalSource } from './signals.js'
+import { NOTHING_PASSED, type PassedSockets } from './socket-activation.js'
 
 /** The world outside. What is optional has its value in production. */
 export interface MasterDeps {
@@ -45,6 +46,8 @@ export interface MasterDeps {
   /** Where the metrics endpoint really listens, once it does. */
   metricsUrl?: () => string | null
   environment?: NodeJS.ProcessEnv
+  /** Sockets of systemd. */
+  passed?: PassedSockets
   signals?: SignalSource
   nowMs?: () => number
   /** How long a ready worker may be without a link from every proxy. */
@@ -174,6 +177,15 @@ export class Master {
     }
   }
 
+  /** How many ready workers answered a proxy within the last `withinMs`. */
+  answering(withinMs: number): number {
+    const tree = this.#tree
+    if (tree === null) return 0
+    const nowMs = this.#context.nowMs()
+    const ready = tree.pool.workers().filter(worker => worker.life.phase === 'ready')
+    return ready.filter(worker => tree.loads.answers(worker.address.workerId, nowMs, withinMs)).length
+  }
+
   /** What `masterFamilies` prints; null before the start and after the end. */
   metricsState(): MasterMetricsState | null {
     if (this.#tree === null) return null
@@ -191,7 +203,7 @@ export class Master {
     await this.#hooks.beforeListening(settings)
     const generation = { number: 1, settings, release: resolveRelease(settings) }
     const { listeners: addresses, credentials: owner } = settings
-    const listeners = await openListeners({ addresses, owner, environment: this.#context.environment })
+    const listeners = await openListeners({ addresses, owner, passed: this.#deps.passed ?? NOTHING_PASSED })
     try {
       // Behind the listeners: where the port is taken, nothing is migrated.
       await this.#hooks.beforeApplication(settings)

@@ -1,6 +1,6 @@
 /**
  * Tells systemd what the master does (sd_notify(3)), through the `systemd-notify` program: Node has no unix datagram sockets.
- * Called by `run-command.ts` at each change; without NOTIFY_SOCKET in the environment it does nothing.
+ * Called by `service-reports.ts` at each change; without NOTIFY_SOCKET in the environment it does nothing.
  * Must stay true: the loop is never blocked and the program never fails because of it; messages arrive in their order; what waits is
  * bounded (a newer message of the same kind replaces one that still waits).
  */
@@ -15,6 +15,10 @@ export interface Notifier {
   reloading(): void
   stopping(): void
   status(text: string): void
+  /** The unit's watchdog is fed. */
+  watchdog(): void
+  /** The start, reload or stop that goes on may take so much longer, from now on. */
+  extend(ms: number): void
   settled(): Promise<void>
 }
 
@@ -26,7 +30,7 @@ export interface NotifierOptions {
   deadlineMs?: number
 }
 
-type Kind = 'ready' | 'reloading' | 'stopping' | 'status'
+type Kind = 'ready' | 'reloading' | 'stopping' | 'status' | 'watchdog' | 'extend'
 
 /** A notifier for the socket that the environment names. */
 export function createNotifier(options: NotifierOptions): Notifier {
@@ -35,9 +39,12 @@ export function createNotifier(options: NotifierOptions): Notifier {
   const mainPid = `MAINPID=${process.pid}`
   return {
     ready: status => queue.add('ready', ['READY=1', mainPid, statusLine(status)]),
+    // Right for both: `Type=notify` (systemd 252) ignores the time, `Type=notify-reload` (253) waits for one that is later than its signal.
     reloading: () => queue.add('reloading', ['RELOADING=1', monotonicTime(), statusLine('reloading')]),
     stopping: () => queue.add('stopping', ['STOPPING=1', statusLine('stopping')]),
     status: text => queue.add('status', [statusLine(text)]),
+    watchdog: () => queue.add('watchdog', ['WATCHDOG=1']),
+    extend: ms => queue.add('extend', [`EXTEND_TIMEOUT_USEC=${Math.round(ms) * 1000}`]),
     settled: () => queue.settled(),
   }
 }

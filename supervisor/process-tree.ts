@@ -183,7 +183,7 @@ export class ProcessTree {
         return this.pool.blocked(message.workerId, { type: 'blocked', request, elapsedMs, inFlight })
       }
       case 'metrics':
-        this.loads.update(proxy.proxyId, message.workers)
+        this.loads.update(proxy.proxyId, message.workers, this.#context.nowMs())
         return this.#context.metrics.update(proxy.sourceId, message.families)
       case 'metrics-wanted':
         void this.#answerMetrics(proxy, message.requestId)

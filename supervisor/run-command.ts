@@ -19,10 +19,12 @@ import { printExposition } from './metrics/exposition.js'
 import { masterFamilies } from './metrics/master-families.js'
 import { startMetricsEndpoint } from './metrics/metrics-endpoint.js'
 import { MetricsStore } from './metrics/metrics-store.js'
-import { createNotifier, type Notifier } from './notify.js'
+import { createNotifier } from './notify.js'
 import type { OutputSink } from './output-lines.js'
 import { checkPidfile, removePidfile, writePidfile } from './pidfile.js'
 import { prepareRunFolder } from './run-folder.js'
+import { ServiceReports } from './service-reports.js'
+import { assignSockets, type PassedSockets, receiveSockets } from './socket-activation.js'
 import type { Starter } from './starter.js'
 import { readVersion } from './version.js'
 
@@ -61,6 +63,7 @@ async function takeDown(step: Undo[number], context: CommandContext): Promise<vo
 
 async function serve(options: RunOptions, context: CommandContext, undo: Undo): Promise<number> {
   const settings = withoutDeviceLog(options.settings)
+  const passed = assignSockets(settings, receiveSockets(context.environment, process.pid))
   if (settings.pidfile !== null) checkPidfile(settings.pidfile)
   const folder = await prepareRunFolder(settings.runDir, settings.credentials)
   undo.push(() => folder.release())
@@ -70,29 +73,40 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   const written = createLog(line => sink.write(line))
   const notifier = createNotifier({ environment: context.environment, log: written })
   undo.push(() => notifier.settled())
-  const log = tellingSystemd(written, notifier)
+  const service = new ServiceReports({
+    notifier,
+    environment: context.environment,
+    report: () => master.status(),
+    answering: withinMs => master.answering(withinMs),
+  })
+  const log = service.hearing(written)
 
-  const { master, rotation, startEndpoint } = assemble({ settings, sink, log, readAgain: options.readAgain }, context)
+  const { master, rotation, startEndpoint } = assemble(
+    { settings, passed, sink, log, readAgain: options.readAgain },
+    context,
+  )
   holdSignals(undo)
   undo.push(() => rotation?.stop())
   options.starter?.onGone(() => void master.stop('starter-gone'))
   await startEndpoint(undo)
   const control = await startControlSocket(folder.controlPath, controlHandler(master))
   undo.push(() => control.close())
+  undo.push(service.start())
   await master.start()
-  await announce(master, settings, options.starter, { sink, notifier, context, undo })
+  await announce(master, settings, options.starter, { sink, service, context, undo })
   return master.finished
 }
 
 interface AssembleParts {
   settings: Settings
+  passed: PassedSockets
   sink: LogSink
   log: Log
   readAgain: () => Reading
 }
 
 /** The master with its metrics. The endpoint needs the master for what it shows, the master the endpoint for its URL. */
-function assemble({ settings, sink, log, readAgain }: AssembleParts, context: CommandContext) {
+function assemble({ settings, passed, sink, log, readAgain }: AssembleParts, context: CommandContext) {
   const version = readVersion()
   let metricsUrl: string | null = null
   const store = new MetricsStore({ log })
@@ -112,10 +126,11 @@ function assemble({ settings, sink, log, readAgain }: AssembleParts, context: Co
     version,
     metricsUrl: () => metricsUrl,
     environment: context.environment,
+    passed,
   })
   const startEndpoint = async (undo: Undo) => {
     if (settings.metrics === null) return
-    const options = { address: settings.metrics, auth: settings.metricsAuth, render, log }
+    const options = { address: settings.metrics, passed: passed.metrics, auth: settings.metricsAuth, render, log }
     const endpoint = await startMetricsEndpoint(options)
     metricsUrl = endpoint.url
     undo.push(() => endpoint.close())
@@ -141,7 +156,7 @@ function rotated(sink: LogSink, rotation: LogRotation): OutputSink {
 
 interface Audience {
   sink: LogSink
-  notifier: Notifier
+  service: ServiceReports
   context: CommandContext
   undo: Undo
 }
@@ -151,7 +166,7 @@ async function announce(
   master: Master,
   settings: Settings,
   starter: Starter | null,
-  { sink, notifier, context, undo }: Audience,
+  { sink, service, context, undo }: Audience,
 ): Promise<void> {
   const { pidfile, logto } = settings
   if (pidfile !== null) {
@@ -164,23 +179,12 @@ async function announce(
     undo.push(() => removePidfile(pidfile))
   }
   const report = master.status()
-  notifier.ready(`serving ${report.urls.join(' ')}`)
+  service.ready()
   if (starter !== null) return starter.tell({ type: 'started', report })
   const banner = printBanner({ ...context, report, log: logto, mode: 'foreground' })
   // The log and the banner share a terminal: through the same door they keep their order.
   if (logto === null) sink.write(banner)
   else context.print(banner)
-}
-
-/** Which of the master's events systemd hears of. */
-function tellingSystemd(log: Log, notifier: Notifier): Log {
-  return (event, fields) => {
-    log(event, fields)
-    if (event === 'reload-start') notifier.reloading()
-    else if (event === 'reload-done') notifier.ready(`generation ${fields?.generation} serves`)
-    else if (event === 'reload-failed') notifier.ready(`reload failed, generation ${fields?.generation} serves`)
-    else if (event === 'master-stopping') notifier.stopping()
-  }
 }
 
 /** While the parts are taken down, after the master has let go of its signals, a second Ctrl-C does not leave half of them behind. */

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { EXIT, Failure } from '../kit/failure.js'
 import type { Log } from '../kit/log.js'
 import { printListenAddress } from './config/listen-address.js'
-import type { ListenAddress, StartingSettings } from './config/settings.js'
+import type { BoundAddress, StartingSettings } from './config/settings.js'
 
 const LOOK_MS = 200
 const CONNECT_MS = 1000
@@ -45,7 +45,7 @@ async function waitFor({ what, timeoutMs, log, signal }: Wait, holds: () => Prom
   }
 }
 
-function isAccepting(address: ListenAddress): Promise<boolean> {
+function isAccepting(address: BoundAddress): Promise<boolean> {
   return new Promise(resolve => {
     const socket = createConnection(
       address.kind === 'unix'

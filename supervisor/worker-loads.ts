@@ -12,18 +12,24 @@ export interface Load {
   lagMs: number | null
 }
 
+/** What a proxy said at some time of the monotonic clock. */
+interface Words {
+  loads: Map<number, WorkerLoad>
+  saidMs: number
+}
+
 /** The last words of every proxy about every worker. */
 export class WorkerLoads {
-  readonly #byProxy = new Map<number, Map<number, WorkerLoad>>()
+  readonly #byProxy = new Map<number, Words>()
   readonly #ofDeadProxies = new Map<number, number>()
 
   /** Takes in what a proxy sees now; it names all workers that it has. */
-  update(proxyId: number, loads: readonly WorkerLoad[]): void {
-    this.#byProxy.set(proxyId, new Map(loads.map(load => [load.workerId, load])))
+  update(proxyId: number, loads: readonly WorkerLoad[], nowMs: number): void {
+    this.#byProxy.set(proxyId, { loads: new Map(loads.map(load => [load.workerId, load])), saidMs: nowMs })
   }
 
   proxyGone(proxyId: number): void {
-    for (const { workerId, requests } of this.#byProxy.get(proxyId)?.values() ?? []) {
+    for (const { workerId, requests } of this.#byProxy.get(proxyId)?.loads.values() ?? []) {
       this.#ofDeadProxies.set(workerId, (this.#ofDeadProxies.get(workerId) ?? 0) + requests)
     }
     this.#byProxy.delete(proxyId)
@@ -36,7 +42,7 @@ export class WorkerLoads {
   /** The load of one worker over all proxies; the worst lag counts. */
   of(workerId: number): Load {
     const sum: Load = { requests: this.#ofDeadProxies.get(workerId) ?? 0, inFlight: 0, lagMs: null }
-    for (const loads of this.#byProxy.values()) {
+    for (const { loads } of this.#byProxy.values()) {
       const load = loads.get(workerId)
       if (load === undefined) continue
       sum.requests += load.requests
@@ -44,5 +50,14 @@ export class WorkerLoads {
       sum.lagMs = Math.max(sum.lagMs ?? 0, load.lagMs)
     }
     return sum
+  }
+
+  /** Whether some proxy had, less than `withinMs` ago, a worker's answer that was not older than that. */
+  answers(workerId: number, nowMs: number, withinMs: number): boolean {
+    for (const { loads, saidMs } of this.#byProxy.values()) {
+      const load = loads.get(workerId)
+      if (load !== undefined && nowMs - saidMs < withinMs && load.lagMs < withinMs) return true
+    }
+    return false
   }
 }

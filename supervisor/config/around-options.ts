@@ -37,7 +37,7 @@ export const AROUND_OPTIONS = {
   },
   'wait-for-socket': {
     ...early,
-    kind: kind.address,
+    kind: kind.peerAddress,
     replaces: { uwsgi: 'wait-for-socket' },
     summary: 'The start waits until somebody accepts connections on this address.',
     example: 'wait-for-socket = 127.0.0.1:5432',

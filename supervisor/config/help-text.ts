@@ -18,7 +18,9 @@ Usage:
   daimyo logs reopen [INI]                   after a rotation
   daimyo get PATH [INI]                      ask the running server; -i shows the head of the answer
   daimyo hash-password                       make the hash for metrics-auth
-  daimyo help [options]                      this text, or the reference of all options as Markdown
+  daimyo systemd [INI] [FOLDER]              print or write the systemd units that fit the INI
+  daimyo doctor [INI]                        compare this host with the INI: what is wrong, and the remedy
+  daimyo help [options|service|socket]       this text, all options as Markdown, or the template units of systemd
   daimyo --version
 
 INI is a file such as conf/farm.ini, or file.ini:section; also --ini INI. Without it: the one that the environment

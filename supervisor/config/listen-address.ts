@@ -11,14 +11,24 @@ import type { ListenAddress } from './settings.js'
 export const SOCKET_PATH_BYTES = 107
 
 /** What `parseListenAddress` accepts, for messages. */
-export const ADDRESS_ACCEPTS = '`:port`, `address:port`, `[ipv6]:port` or the path of a unix socket with a `/` in it'
+export const ADDRESS_ACCEPTS =
+  '`:port`, `address:port`, `[ipv6]:port`, the path of a unix socket with a `/` in it, or `fd://name` for a socket of systemd'
+export const PEER_ADDRESS_ACCEPTS =
+  '`:port`, `address:port`, `[ipv6]:port` or the path of a unix socket with a `/` in it'
 
 const HOST_NAME = /^(?=.{1,253}$)[a-z\d]([a-z\d-]*[a-z\d])?(\.[a-z\d]([a-z\d-]*[a-z\d])?)*\.?$/i
 
 export type ParsedAddress = { ok: true; value: ListenAddress } | { ok: false; hint: string | null }
 
+/** How systemd's sockets are named; uWSGI and Gunicorn have the numbers (`fd://3`) only. */
+const PASSED = 'fd://'
+
+/** What systemd accepts for FileDescriptorName= (fdname_is_valid), without what would look like a path. */
+const SOCKET_NAME = /^[\x21-\x7e]{1,255}$/
+
 /** Reads an address; a relative socket path counts from `folder`. `hint` is the address that was probably meant. */
 export function parseListenAddress(text: string, folder: string): ParsedAddress {
+  if (text.startsWith(PASSED)) return parsePassed(text.slice(PASSED.length))
   if (text.includes('/')) return parseSocketPath(text, folder)
   if (/^\d{1,5}$/.test(text)) return { ok: false, hint: `:${text}` }
   if (/\.sock(et)?$/.test(text)) return { ok: false, hint: `./${text}` }
@@ -35,12 +45,19 @@ export function parseListenAddress(text: string, folder: string): ParsedAddress 
 /** The address as the INI writes it. */
 export function printListenAddress(address: ListenAddress): string {
   if (address.kind === 'unix') return address.path
+  if (address.kind === 'passed') return `${PASSED}${address.name}`
   return `${isIPv6(address.host) ? `[${address.host}]` : address.host}:${address.port}`
 }
 
-/** Whether only this machine can connect. */
+/** Whether only this machine can connect; what systemd passes may be anything. */
 export function isPrivateAddress(address: ListenAddress): boolean {
+  if (address.kind === 'passed') return false
   return address.kind === 'unix' || /^(127\.|::1$|localhost$)/.test(address.host)
+}
+
+function parsePassed(name: string): ParsedAddress {
+  if (!SOCKET_NAME.test(name) || /[:/]/.test(name)) return { ok: false, hint: null }
+  return { ok: true, value: { kind: 'passed', name } }
 }
 
 function parseSocketPath(text: string, folder: string): ParsedAddress {

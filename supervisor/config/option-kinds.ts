@@ -6,11 +6,11 @@
 import { resolve } from 'node:path'
 import type { UpstreamAddress } from '../../kit/messages.js'
 import { isPasswordHash } from '../../kit/password-hash.js'
-import { ADDRESS_ACCEPTS, parseListenAddress, printListenAddress } from './listen-address.js'
+import { ADDRESS_ACCEPTS, PEER_ADDRESS_ACCEPTS, parseListenAddress, printListenAddress } from './listen-address.js'
 import { nearestName } from './nearest-name.js'
 import { readNetwork } from './network.js'
 import { HIDDEN, hideUrlPasswords, looksSecret } from './secret-names.js'
-import type { ListenAddress } from './settings.js'
+import type { BoundAddress, ListenAddress } from './settings.js'
 import { hideUserinfo, parseUpstreams, printUpstream, UPSTREAMS_ACCEPTS } from './upstream-list.js'
 
 /** What a value may depend on. `chdir` is the folder that the `chdir` option names, `cwd` without one. */
@@ -194,6 +194,17 @@ export const address: Kind<ListenAddress> = {
   accepts: ADDRESS_ACCEPTS,
   parse: (text, { chdir }) => parseListenAddress(text, chdir),
   print: printListenAddress,
+}
+
+/** Somewhere to connect to: what systemd passes is only for listening. */
+export const peerAddress: Kind<BoundAddress> = {
+  ...address,
+  accepts: PEER_ADDRESS_ACCEPTS,
+  parse: (text, places) => {
+    const parsed = address.parse(text, places)
+    if (!parsed.ok) return parsed
+    return parsed.value.kind === 'passed' ? { ok: false, hint: null } : { ok: true, value: parsed.value }
+  },
 }
 
 /** A listener that can be turned off (null); the bare key means `otherwise`. */

@@ -8,7 +8,11 @@ import type { CronTimes } from '../cron-time.js'
 import type { RecycleLimits } from '../recycling.js'
 import type { CommandSignal } from '../shell-command.js'
 
-export type ListenAddress = { kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }
+/** An address that can be bound and connected to. */
+export type BoundAddress = { kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }
+
+/** `passed`: what systemd passes under this name (FileDescriptorName=) or as this descriptor's number. */
+export type ListenAddress = BoundAddress | { kind: 'passed'; name: string }
 
 /** What a daemon may be stopped with. */
 export type StopSignal = CommandSignal
@@ -35,7 +39,7 @@ export interface CronSpec {
 export interface StartingSettings {
   waitForFiles: string[]
   waitForFileMs: number
-  waitForSockets: ListenAddress[]
+  waitForSockets: BoundAddress[]
   waitForSocketMs: number
   execAsap: string[]
 }

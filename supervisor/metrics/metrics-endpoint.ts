@@ -9,12 +9,16 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { BasicAuth } from '../../kit/basic-auth.js'
 import { codeOf, EXIT, Failure, reasonOf } from '../../kit/failure.js'
 import type { Log } from '../../kit/log.js'
+import { printListenAddress } from '../config/listen-address.js'
 import type { ListenAddress } from '../config/settings.js'
+import type { InheritedSocket } from '../inherited-sockets.js'
 import { freeSocketPath, withMode } from '../socket-file.js'
 import { EXPOSITION_TYPE } from './exposition.js'
 
 export interface MetricsEndpointOptions {
   address: ListenAddress
+  /** The socket of systemd that takes the address's place. */
+  passed?: InheritedSocket | null
   /** `user:hash`; null = open. */
   auth: string | null
   /** The text to answer with; asked once per request. */
@@ -49,7 +53,7 @@ const SOCKET_MODE = 0o660
  * its mode is 0660.
  */
 export async function startMetricsEndpoint(options: MetricsEndpointOptions): Promise<MetricsEndpoint> {
-  const { address, log } = options
+  const { address, passed = null, log } = options
   const limits = { ...LIMITS, ...options.limits }
   const auth = options.auth === null ? null : readAuth(options.auth)
   const server = createServer(
@@ -70,11 +74,11 @@ export async function startMetricsEndpoint(options: MetricsEndpointOptions): Pro
   )
   server.maxConnections = limits.connections
   server.on('clientError', (_error, socket) => socket.destroy())
-  if (address.kind === 'unix') await freePath(address.path)
-  await listen(server, address)
+  if (passed === null && address.kind === 'unix') await freePath(address.path)
+  await listen(server, address, passed)
   // Later errors are those of accept(), such as no descriptor left: the next connection may succeed.
   server.on('error', error => log('metrics-listener-error', { why: reasonOf(error) }))
-  return { url: urlOf(server, address), close: () => close(server) }
+  return { url: urlOf(server, passed === null ? address : passed.address), close: () => close(server) }
 }
 
 function readAuth(text: string): BasicAuth {
@@ -125,14 +129,16 @@ function finish(response: ServerResponse, status: number, body: string, headers:
   response.end(isHead ? undefined : body)
 }
 
-function listen(server: Server, address: ListenAddress): Promise<void> {
+function listen(server: Server, address: ListenAddress, passed: InheritedSocket | null): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', error => reject(listenFailure(error, address)))
     server.once('listening', () => {
       server.removeAllListeners('error')
       resolve()
     })
+    if (passed !== null) return void server.listen({ fd: passed.fd })
     if (address.kind === 'tcp') return void server.listen({ host: address.host, port: address.port })
+    if (address.kind === 'passed') return void server.emit('error', new Error('systemd passed no such socket'))
     withMode(SOCKET_MODE, () => server.listen({ path: address.path }))
   })
 }
@@ -145,8 +151,7 @@ const LISTEN_REASONS: Record<string, string> = {
 
 function listenFailure(error: Error, address: ListenAddress): Failure {
   const code = codeOf(error)
-  const value = address.kind === 'unix' ? address.path : printHostPort(address.host, address.port)
-  const message = `cannot serve metrics: metrics=${value}: ${LISTEN_REASONS[code] ?? reasonOf(error)}`
+  const message = `cannot serve metrics: metrics=${printListenAddress(address)}: ${LISTEN_REASONS[code] ?? reasonOf(error)}`
   return new Failure('metrics-listen', message, code === 'EACCES' ? EXIT.permission : EXIT.unavailable, error)
 }
 
@@ -160,8 +165,9 @@ async function freePath(path: string): Promise<void> {
   }
 }
 
-function urlOf(server: Server, address: ListenAddress): string {
-  if (address.kind === 'unix') return `unix:${address.path}`
+function urlOf(server: Server, address: ListenAddress | null): string {
+  if (address?.kind === 'unix') return `unix:${address.path}`
+  if (address?.kind !== 'tcp') return 'a socket of systemd'
   const bound = server.address()
   const port = typeof bound === 'object' && bound !== null ? bound.port : address.port
   return `http://${printHostPort(address.host, port)}/metrics`

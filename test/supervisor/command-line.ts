@@ -17,6 +17,11 @@ const understood: [argv: string, expected: CommandLine, environment?: Record<str
   ['--ini=conf/farm.ini --processes=4', { command: 'run', iniPath: 'conf/farm.ini', flags: [flag('processes', '4')] }],
   ['--processes 4 conf/farm.ini', { command: 'run', iniPath: 'conf/farm.ini', flags: [flag('processes', '4')] }],
   ['a.ini:prod', { command: 'run', iniPath: 'a.ini:prod', flags: [] }],
+  ['systemd a.ini', { command: 'systemd', folder: null, iniPath: 'a.ini', flags: [] }],
+  ['systemd a.ini /etc', { command: 'systemd', folder: '/etc', iniPath: 'a.ini', flags: [] }],
+  ['systemd', { command: 'systemd', folder: null, iniPath: 'd.ini', flags: [] }, { DAIMYO_INI: 'd.ini' }],
+  ['doctor a.ini', { command: 'doctor', iniPath: 'a.ini', flags: [] }],
+  ['help service', { command: 'help', topic: 'service' }],
   ['./check', { command: 'run', iniPath: './check', flags: [] }],
   ['', { command: 'run', iniPath: 'd.ini', flags: [] }, { DAIMYO_INI: 'd.ini' }],
   ['a.ini', { command: 'run', iniPath: 'a.ini', flags: [] }, { DAIMYO_INI: 'd.ini' }],
@@ -106,7 +111,7 @@ const refused: [argv: string, message: RegExp][] = [
   ['-i a.ini', /^-i: received with `run`: accepted with `get`$/],
   ['hash-password hunter2', /^hash-password: received arguments: accepted none/],
   ['hash-password --processes 4', /^hash-password: received arguments/],
-  ['help banana', /^help: received banana: accepted nothing, or `options`$/],
+  ['help banana', /^help: received banana: accepted nothing, or one of options, service, socket$/],
 ]
 for (const [argv, message] of refused) {
   t.test(`refuses daimyo ${argv}`, async t => {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
-import type { ListenAddress } from '../../supervisor/config/settings.js'
+import type { BoundAddress } from '../../supervisor/config/settings.js'
 import { addressOf, getCommand } from '../../supervisor/get-command.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
 
@@ -24,7 +24,7 @@ const answer: RequestListener = (request, response) => {
 async function listen(
   t: { teardown(work: () => unknown): unknown },
   where: string | { host: string },
-): Promise<ListenAddress> {
+): Promise<BoundAddress> {
   const server = createServer(answer)
   const listening = new Promise<void>(resolve => server.once('listening', resolve))
   if (typeof where === 'string') server.listen(where)
@@ -47,7 +47,7 @@ function keptOutput() {
   return kept
 }
 
-async function get(address: ListenAddress, path: string, headers = false) {
+async function get(address: BoundAddress, path: string, headers = false) {
   const output = keptOutput()
   const exitCode = await getCommand(address, { path, headers, output: output.stream, timeoutMs: 200 })
   return { exitCode, text: output.text }
@@ -107,7 +107,7 @@ t.test('a reader that has seen enough is no failure', async t => {
   t.equal(await getCommand(address, { path: '/', headers: false, output: closed }), EXIT.ok)
 })
 
-const urls: [string, ListenAddress][] = [
+const urls: [string, BoundAddress][] = [
   ['http://127.0.0.1:8080', { kind: 'tcp', host: '127.0.0.1', port: 8080 }],
   ['http://[::1]:44444', { kind: 'tcp', host: '::1', port: 44444 }],
   ['http://example.org', { kind: 'tcp', host: 'example.org', port: 80 }],

@@ -1,12 +1,28 @@
 /** Socket activation: `supervisor/inherited-sockets.ts`. */
 
 import t from 'tap'
-import type { ListenAddress } from '../../supervisor/config/settings.js'
+import type { BoundAddress } from '../../supervisor/config/settings.js'
 import { findUnixPath, inheritedDescriptors, isSameAddress } from '../../supervisor/inherited-sockets.js'
 
-const environments: [string, NodeJS.ProcessEnv, number[]][] = [
+const environments: [string, NodeJS.ProcessEnv, [fd: number, name: string][]][] = [
   ['none', {}, []],
-  ['two for us', { LISTEN_PID: '7', LISTEN_FDS: '2' }, [3, 4]],
+  [
+    'two for us',
+    { LISTEN_PID: '7', LISTEN_FDS: '2' },
+    [
+      [3, 'unknown'],
+      [4, 'unknown'],
+    ],
+  ],
+  [
+    'with names',
+    { LISTEN_PID: '7', LISTEN_FDS: '3', LISTEN_FDNAMES: 'web::site.socket' },
+    [
+      [3, 'web'],
+      [4, 'unknown'],
+      [5, 'site.socket'],
+    ],
+  ],
   ['for another process', { LISTEN_PID: '8', LISTEN_FDS: '2' }, []],
   ['for nobody', { LISTEN_FDS: '2' }, []],
   ['no number', { LISTEN_PID: '7', LISTEN_FDS: 'x' }, []],
@@ -16,14 +32,18 @@ const environments: [string, NodeJS.ProcessEnv, number[]][] = [
 ]
 for (const [title, environment, expected] of environments) {
   t.test(`descriptors: ${title}`, t => {
-    t.same(inheritedDescriptors(environment, 7), expected)
+    const found = inheritedDescriptors(environment, 7)
+    t.same(
+      found.map(({ fd, name }) => [fd, name]),
+      expected,
+    )
     t.end()
   })
 }
 
-const tcp = (host: string, port: number): ListenAddress => ({ kind: 'tcp', host, port })
-const unix = (path: string): ListenAddress => ({ kind: 'unix', path })
-const pairs: [string, ListenAddress, ListenAddress, boolean][] = [
+const tcp = (host: string, port: number): BoundAddress => ({ kind: 'tcp', host, port })
+const unix = (path: string): BoundAddress => ({ kind: 'unix', path })
+const pairs: [string, BoundAddress, BoundAddress, boolean][] = [
   ['the same', tcp('127.0.0.1', 80), tcp('127.0.0.1', 80), true],
   ['another port', tcp('127.0.0.1', 80), tcp('127.0.0.1', 81), false],
   ['another host', tcp('127.0.0.1', 80), tcp('::1', 80), false],

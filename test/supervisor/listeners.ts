@@ -10,16 +10,18 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
-import type { ListenAddress } from '../../supervisor/config/settings.js'
-import { type Listener, openListeners, printAddress, printUrl } from '../../supervisor/listeners.js'
+import { printListenAddress } from '../../supervisor/config/listen-address.js'
+import type { BoundAddress } from '../../supervisor/config/settings.js'
+import { type Listener, openListeners, printUrl } from '../../supervisor/listeners.js'
+import { NOTHING_PASSED } from '../../supervisor/socket-activation.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'daimyo-listeners-'))
 t.teardown(() => rmSync(folder, { recursive: true }))
 const isRoot = process.getuid?.() === 0
 
-const tcp = (host: string, port = 0): ListenAddress => ({ kind: 'tcp', host, port })
-const unix = (name: string): ListenAddress => ({ kind: 'unix', path: join(folder, name) })
-const open = (...addresses: ListenAddress[]) => openListeners({ addresses, owner: null, environment: {} })
+const tcp = (host: string, port = 0): BoundAddress => ({ kind: 'tcp', host, port })
+const unix = (name: string): BoundAddress => ({ kind: 'unix', path: join(folder, name) })
+const open = (...addresses: BoundAddress[]) => openListeners({ addresses, owner: null, passed: NOTHING_PASSED })
 
 /** A server that listens as a proxy does. */
 async function serveOn(listener: Listener | ListenOptions): Promise<Server> {
@@ -36,20 +38,20 @@ async function fetchFrom(url: string): Promise<string> {
   return text(createConnection({ host: hostname.replace(/[[\]]/g, ''), port: Number(port) }))
 }
 
-const printed: [string, ListenAddress, string, string][] = [
+const printed: [string, BoundAddress, string, string][] = [
   ['IPv4', tcp('127.0.0.1', 80), '127.0.0.1:80', 'http://127.0.0.1:80'],
   ['IPv6', tcp('::1', 80), '[::1]:80', 'http://[::1]:80'],
   ['unix', { kind: 'unix', path: '/run/x.sock' }, '/run/x.sock', 'unix:/run/x.sock'],
 ]
 for (const [title, address, plain, url] of printed) {
   t.test(`prints ${title}`, t => {
-    t.equal(printAddress(address), plain)
+    t.equal(printListenAddress(address), plain)
     t.equal(printUrl(address), url)
     t.end()
   })
 }
 
-const served: [string, ListenAddress, RegExp][] = [
+const served: [string, BoundAddress, RegExp][] = [
   ['IPv4 with a port of its own', tcp('127.0.0.1'), /^http:\/\/127\.0\.0\.1:[1-9]\d*$/],
   ['IPv6', tcp('::1'), /^http:\/\/\[::1\]:[1-9]\d*$/],
   ['a name', tcp('localhost'), /^http:\/\/(127\.0\.0\.1|\[::1\]):[1-9]\d*$/],
@@ -78,7 +80,7 @@ t.test('a unix socket is 0660 from the first moment and gone after its close', a
 
 t.test('a unix socket is given to its owner', { skip: isRoot ? false : 'needs root' }, async t => {
   const owner = { user: null, uid: 1234, gid: 4321 }
-  const [listener] = await openListeners({ addresses: [unix('owner.sock')], owner, environment: {} })
+  const [listener] = await openListeners({ addresses: [unix('owner.sock')], owner, passed: NOTHING_PASSED })
   t.match(lstatSync(join(folder, 'owner.sock')), { uid: 1234, gid: 4321 })
   listener!.close()
 })
@@ -115,7 +117,7 @@ t.test('what cannot be listened on is refused by name, and the rest is closed ag
   const live = await serveOn({ path: join(folder, 'live.sock') })
   t.teardown(() => live.close())
   writeFileSync(join(folder, 'file'), 'precious')
-  const refused: [string, ListenAddress, RegExp, number][] = [
+  const refused: [string, BoundAddress, RegExp, number][] = [
     ['a port in use', tcp('127.0.0.1', port), /127\.0\.0\.1:\d+: the address is in use/, EXIT.unavailable],
     [
       'an address of another machine',
@@ -157,12 +159,12 @@ t.test('sockets of systemd take the place of the same addresses, and are never u
   ]
   t.teardown(() => servers.map(server => server.close()))
   const [port, , other] = servers.map(server => (server.address() as AddressInfo).port)
-  const addresses = [tcp('127.0.0.1'), unix('systemd.sock'), tcp('127.0.0.1', port)]
+  const addresses = [tcp('127.0.0.1'), unix('systemd.sock'), tcp('127.0.0.1', port), { kind: 'passed', name: 'third' }]
   const child = spawn(
     '/bin/sh',
     [
       '-c',
-      'LISTEN_PID=$$ LISTEN_FDS=3 exec "$@"',
+      'LISTEN_PID=$$ LISTEN_FDS=3 LISTEN_FDNAMES=first:second:third exec "$@"',
       'sh',
       process.execPath,
       program('print-listeners.js'),

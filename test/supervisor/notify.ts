@@ -36,6 +36,14 @@ t.test('messages go out in order, with what systemd needs', async t => {
   t.same(events, [])
 })
 
+t.test('the watchdog is fed and time is asked for in microseconds', async t => {
+  const { notifier, told } = makeNotifier(scratchFolder(t))
+  notifier.watchdog()
+  notifier.extend(1500.4)
+  await notifier.settled()
+  t.same(told(), ['/run/s|WATCHDOG=1|', '/run/s|EXTEND_TIMEOUT_USEC=1500000|'])
+})
+
 t.test('the time of a reload is the monotonic clock in microseconds', async t => {
   const { notifier, told } = makeNotifier(scratchFolder(t))
   const before = process.hrtime.bigint()

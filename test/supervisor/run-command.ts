@@ -97,10 +97,14 @@ t.test('systemd hears of it, in order', async t => {
   const bin = `${folder}/systemd-notify`
   writeFileSync(bin, `#!/bin/sh\necho "$@" >> '${record}'\n`)
   chmodSync(bin, 0o755)
-  const environment = { NOTIFY_SOCKET: '/run/systemd/notify', PATH: `${folder}:${process.env.PATH}` }
+  const environment = {
+    NOTIFY_SOCKET: '/run/systemd/notify',
+    WATCHDOG_USEC: '2000000',
+    PATH: `${folder}:${process.env.PATH}`,
+  }
   const app =
     "require('node:http').createServer((_, response) => response.end(String(process.env.NOTIFY_SOCKET))).listen(1)"
-  const site = new Site(t, [], app, environment)
+  const site = new Site(t, ['processes = 1'], app, environment)
   const running = site.spawn('site.ini')
   await running.seen(banner)
   t.match(await site.run('get', '/', 'site.ini'), { out: 'undefined' }, 'applications do not see the socket')
@@ -108,10 +112,13 @@ t.test('systemd hears of it, in order', async t => {
   running.child.kill('SIGTERM')
   await running.ended
   const told = readFileSync(record, 'utf8').trimEnd().split('\n')
-  t.match(told, [
-    new RegExp(`^READY=1 MAINPID=${running.pid} STATUS=serving http://127\\.0\\.0\\.1:\\d+$`),
-    /^RELOADING=1 MONOTONIC_USEC=\d+ STATUS=reloading$/,
-    new RegExp(`^READY=1 MAINPID=${running.pid} STATUS=generation 2 serves$`),
-    /^STOPPING=1 STATUS=stopping$/,
-  ])
+  const ready = (generation: number) =>
+    new RegExp(
+      `^READY=1 MAINPID=${running.pid} STATUS=generation ${generation}: 1 of 1 workers ready, 1 proxy, http://127\\.0\\.0\\.1:\\d+$`,
+    )
+  t.match(
+    told.filter(line => !/^(STATUS|EXTEND|WATCHDOG)/.test(line)),
+    [ready(1), /^RELOADING=1 MONOTONIC_USEC=\d+ STATUS=reloading$/, ready(2), /^STOPPING=1 STATUS=stopping$/],
+  )
+  t.ok(told.includes('EXTEND_TIMEOUT_USEC=20000000'), 'it asks for time')
 })

@@ -16,6 +16,9 @@ const accepted: [text: string, expected: ListenAddress, printed: string][] = [
   ['[::]:65535', tcp('::', 65535), '[::]:65535'],
   ['localhost:8080', tcp('localhost', 8080), 'localhost:8080'],
   ['www.example.org:80', tcp('www.example.org', 80), 'www.example.org:80'],
+  ['fd://web', { kind: 'passed', name: 'web' }, 'fd://web'],
+  ['fd://3', { kind: 'passed', name: '3' }, 'fd://3'],
+  ['fd://site@eu.socket', { kind: 'passed', name: 'site@eu.socket' }, 'fd://site@eu.socket'],
   ['/run/x.sock', unix('/run/x.sock'), '/run/x.sock'],
   ['./x.sock', unix('/srv/x.sock'), '/srv/x.sock'],
   ['a/../x:1.sock', unix('/srv/x:1.sock'), '/srv/x:1.sock'],
@@ -46,6 +49,10 @@ const refused: [text: string, hint: string | null][] = [
   ['-x:80', null],
   ['x.sock', './x.sock'],
   ['@abstract', null],
+  ['fd://', null],
+  ['fd://a:b', null],
+  ['fd://a/b', null],
+  ['fd://a b', null],
   ['/run/', null],
   [`/${'a'.repeat(107)}`, null],
 ]
@@ -56,6 +63,7 @@ for (const [text, hint] of refused) {
 const privates: [address: ListenAddress, isPrivate: boolean][] = [
   [tcp('127.0.0.1', 1), true],
   [tcp('127.9.9.9', 1), true],
+  [{ kind: 'passed', name: 'web' }, false],
   [tcp('::1', 1), true],
   [tcp('localhost', 1), true],
   [unix('/x'), true],
