@@ -21,7 +21,7 @@ import { startMetricsEndpoint } from './metrics/metrics-endpoint.js'
 import { MetricsStore } from './metrics/metrics-store.js'
 import { createNotifier } from './notify.js'
 import type { OutputSink } from './output-lines.js'
-import { checkPidfile, removePidfile, writePidfile } from './pidfile.js'
+import { checkPidfile, readPid, removePidfile, writePidfile } from './pidfile.js'
 import { prepareRunFolder } from './run-folder.js'
 import { ServiceReports } from './service-reports.js'
 import { assignSockets, type PassedSockets, receiveSockets } from './socket-activation.js'
@@ -176,7 +176,10 @@ async function announce(
       await master.stop('pidfile')
       throw error
     }
-    undo.push(() => removePidfile(pidfile))
+    undo.push(() => {
+      if (removePidfile(pidfile) || readPid(pidfile) !== process.pid) return
+      context.complain(`daimyo: cannot remove the pidfile: ${pidfile}: it stays, and the next start finds it stale\n`)
+    })
   }
   const report = master.status()
   service.ready()
