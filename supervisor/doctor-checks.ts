@@ -46,7 +46,8 @@ export interface UnitFound {
 export interface Found {
   somaxconn: number | null
   master: { pid: number; ready: number; wanted: number; descriptors: number | null; iniIsNewer: boolean } | null
-  /** Whether some systemd was asked. */
+  /** Why a master that seems to run could not be asked. */
+  trouble: string | null
   unit: UnitFound | null
   /** The own soft limit, which a start from here would have. */
   descriptors: number | null
@@ -76,8 +77,10 @@ function row(verdict: Verdict, what: string, found: string, remedy = ''): Diagno
   return { verdict, what, found, remedy: verdict === 'ok' ? '' : remedy }
 }
 
-function master({ master }: Found): Diagnosis {
+function master({ master, trouble }: Found): Diagnosis {
   const what = 'master'
+  if (trouble !== null)
+    return row('bad', what, trouble, 'ask as the user of the service, or as root; if it hangs, look into the log')
   if (master === null) return row('ok', what, 'not running')
   const { pid, ready, wanted, iniIsNewer } = master
   const text = `runs with pid ${pid}, ${ready} of ${wanted} workers ready`

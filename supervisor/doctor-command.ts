@@ -116,12 +116,13 @@ async function look(
   ini: string | null,
   context: CommandContext,
 ): Promise<Found> {
-  const report = await runningReport(sought, context)
+  const { report, trouble } = await runningReport(sought, context)
   const unit = await findUnit(report?.pid ?? null, ini)
   const own = Number(await told('/bin/sh', ['-c', 'ulimit -n']))
   return {
     somaxconn: numberIn('/proc/sys/net/core/somaxconn'),
     master: report === null ? null : masterFound(report, ini),
+    trouble,
     unit,
     descriptors: Number.isInteger(own) && own > 0 ? own : null,
     clock: await lookAtClock(ini),
@@ -130,12 +131,15 @@ async function look(
   }
 }
 
-async function runningReport(sought: MasterSought, context: CommandContext): Promise<StatusReport | null> {
+async function runningReport(
+  sought: MasterSought,
+  context: CommandContext,
+): Promise<{ report: StatusReport | null; trouble: string | null }> {
   try {
-    return (await locateMaster(sought, context.environment)).report
+    return { report: (await locateMaster(sought, context.environment)).report, trouble: null }
   } catch (error) {
-    if (error instanceof Failure && error.code === 'not-running') return null
-    throw error
+    if (!(error instanceof Failure)) throw error
+    return { report: null, trouble: error.code === 'not-running' ? null : error.message }
   }
 }
 

@@ -49,9 +49,9 @@ export function serviceStatus(report: StatusReport): string {
   return `${doing}generation ${generation}: ${parts.join(', ')}`
 }
 
-/** Whether clients are served as far as anybody can tell: a worker answers; without an application, a proxy listens. Pure. */
-export function isAlive({ wanted, proxies }: StatusReport, answering: number): boolean {
-  return wanted === 0 ? proxies.some(({ phase }) => phase === 'listening') : answering > 0
+/** Whether clients are served as far as anybody can tell: a worker answers; where none is meant to run, a proxy listens. Pure. */
+export function isAlive({ workers, proxies }: StatusReport, answering: number): boolean {
+  return workers.length === 0 ? proxies.some(({ phase }) => phase === 'listening') : answering > 0
 }
 
 /** One for the life of the master. */

@@ -20,7 +20,7 @@ const site = 'daimyo@site.service'
 const patienceMs = 20_000
 
 const goodApp = `require('node:http').createServer((request, response) => {
-  setTimeout(() => response.end('by ' + process.pid), request.url === '/slow' ? 4000 : 0)
+  setTimeout(() => response.end('by ' + process.pid), request.url === '/slow' ? 2500 : 0)
 }).listen(1)`
 
 if (why === false) await withSystemd()
@@ -145,7 +145,7 @@ async function watchdog(t: Test, host: BootedSystemd): Promise<void> {
   await host.run('kill', '-STOP', first ?? '')
   // More than a period without a sign of the one that stands still.
   const before = await monotonicOf(host)
-  await until('more than a period is over', async () => (await monotonicOf(host)) - before > 3, patienceMs)
+  await until('more than a period is over', async () => (await monotonicOf(host)) - before > 2.5, patienceMs)
   t.match(await host.show(site, 'MainPID', 'NRestarts'), { MainPID: String(pid), NRestarts: '0' })
   await host.run('kill', '-STOP', second ?? '')
   await until(

@@ -25,6 +25,7 @@ const unit: UnitFound = {
 const found: Found = {
   somaxconn: 4096,
   master: { pid: 7, ready: 2, wanted: 2, descriptors: 65_536, iniIsNewer: false },
+  trouble: null,
   unit,
   descriptors: 1024,
   clock: { isSynchronized: true, source: 'tsc', isBehindIni: false },
@@ -57,6 +58,7 @@ const wrong: [
   Partial<Wanted>,
   expected: [what: string, verdict: string, remedy: RegExp],
 ][] = [
+  ['a master that does not answer', { master: null, trouble: 'no answer: x' }, {}, ['master', 'bad', /as root/]],
   ['no worker', withMaster({ ready: 0 }), {}, ['master', 'bad', /log/]],
   ['one worker too few', withMaster({ ready: 1 }), {}, ['master', 'warn', /log/]],
   ['an INI that was not reloaded', withMaster({ iniIsNewer: true }), {}, ['master', 'warn', /daimyo reload/]],

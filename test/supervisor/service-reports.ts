@@ -42,8 +42,9 @@ for (const [title, report, expected] of texts) {
 const lives: [string, StatusReport, number, boolean][] = [
   ['one worker answers', reportOf(), 1, true],
   ['none answers', reportOf(), 0, false],
-  ['without an application a proxy is enough', reportOf({ wanted: 0 }), 0, true],
-  ['but one is needed', reportOf({ wanted: 0, proxies: [] }), 0, false],
+  ['without a slot a proxy is enough', reportOf({}, []), 0, true],
+  ['but one is needed', reportOf({ proxies: [] }, []), 0, false],
+  ['slots that wait to be filled', reportOf({}, ['gone', 'gone']), 0, false],
 ]
 for (const [title, report, answering, expected] of lives) {
   t.test(`alive: ${title}`, async t => t.equal(isAlive(report, answering), expected))

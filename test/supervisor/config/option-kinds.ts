@@ -256,6 +256,10 @@ t.test('a refused secret is hidden in messages', async t => {
 t.test('hints at what was meant', async t => {
   t.same(kind.boolean.parse('ture', CONTEXT), { ok: false, hint: 'true' })
   t.same(kind.address.parse('8080', CONTEXT), { ok: false, hint: ':8080' })
+  t.same(kind.address.parse('fd://web', CONTEXT), { ok: true, value: { kind: 'passed', name: 'web' } })
+  t.same(kind.peerAddress.parse('fd://web', CONTEXT), { ok: false, hint: null }, 'nobody connects to that')
+  t.same(kind.peerAddress.parse(':80', CONTEXT), { ok: true, value: { kind: 'tcp', host: '0.0.0.0', port: 80 } })
+  t.same(kind.peerAddress.parse('80', CONTEXT), { ok: false, hint: ':80' })
   t.same(kind.urlPath.parse('api', CONTEXT), { ok: false, hint: '/api' })
   t.same(kind.processCount(64).parse('atuo', CONTEXT), { ok: false, hint: 'auto' })
 })
