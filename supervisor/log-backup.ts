@@ -34,12 +34,12 @@ export function backupsAmong(names: string[], logName: string): string[] {
 
 function freeName(path: string, now: Date): string {
   const dated = `${path}.${now.toISOString().slice(0, 19).replaceAll(':', '-')}`
-  let name = dated
-  // Two starts within one second.
-  for (let count = 1; lstatSync(name, { throwIfNoEntry: false }) !== undefined; count++) {
-    name = `${dated}.${String(count).padStart(3, '0')}`
-  }
-  return name
+  // Several within one second: behind the last of them, since the first may have been the oldest and gone.
+  const backups = backupsAmong(readdirSync(dirname(path)), basename(path))
+  const last = backups.findLast(name => name.startsWith(basename(dated)))
+  if (last === undefined) return dated
+  const count = Number(last.slice(basename(dated).length + 1))
+  return `${dated}.${String(count + 1).padStart(3, '0')}`
 }
 
 function removeOldest(path: string, kept: number): void {

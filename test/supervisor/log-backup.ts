@@ -27,6 +27,19 @@ t.test('two within a second are both kept', async t => {
   t.equal(readFileSync(join(path, '..', dated), 'utf8'), 'one')
 })
 
+t.test('of many within a second the newest stay', async t => {
+  const path = join(scratchFolder(t), 'daimyo.log')
+  for (const text of ['one', 'two', 'three', 'four', 'five']) {
+    writeFileSync(path, text)
+    backUpLog(path, now, 2)
+  }
+  const backups = backupsAmong(readdirSync(join(path, '..')), 'daimyo.log')
+  t.same(
+    backups.map(name => readFileSync(join(path, '..', name), 'utf8')),
+    ['four', 'five'],
+  )
+})
+
 t.test('the oldest past the bound go, and nothing else', async t => {
   const folder = scratchFolder(t)
   const path = join(folder, 'daimyo.log')
