@@ -193,6 +193,16 @@ export type MasterToProxy =
   | { type: 'drain'; mercyMs: number }
   | { type: 'metrics'; requestId: number; text: string }
 
+/** A blocked loop as a proxy found it, for the log: `others` is what becomes of the rest in flight, empty = nothing; `at` is `file:line`, `-` = unknown. */
+export interface BlockedLoop {
+  request: string
+  elapsedMs: number
+  at: string
+  stack: string
+  inFlight: number
+  others: string
+}
+
 export type ProxyToMaster =
   /** Accepting on all listeners. */
   | { type: 'listening' }
@@ -202,7 +212,7 @@ export type ProxyToMaster =
   /** What a retiring worker still has at this proxy: `requests` without an answer, open `tunnels`. At least one of them. */
   | { type: 'worker-draining'; workerId: number; requests: boolean; tunnels: boolean }
   /** Past a deadline and no answer to a ping: the worker's loop is blocked, kill it. `request` is the guilty one, printable. */
-  | { type: 'worker-blocked'; workerId: number; request: string; elapsedMs: number; inFlight: number }
+  | ({ type: 'worker-blocked'; workerId: number } & BlockedLoop)
   /** Counters and histograms since this proxy started (never deltas), and the load of each worker as this proxy sees it. */
   | { type: 'metrics'; families: MetricFamily[]; workers: WorkerLoad[] }
   | { type: 'metrics-wanted'; requestId: number }

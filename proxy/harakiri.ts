@@ -3,22 +3,31 @@
  * Swept ten times a second by `proxy-server.ts`; decides, and leaves the doing to `HarakiriEvents`.
  *
  * A passed deadline alone costs one request a 504. Only a worker that does not answer a ping either is blocked and has to die; until
- * that is known, the other deadlines on its link wait, because the blocked loop, not they themselves, may be what made them late.
+ * that is known, the other deadlines on its link wait, because the blocked loop, not they themselves, may be what made them late. Meanwhile the
+ * worker's watchdog is asked where in the code the loop is.
  */
 
+import { noStack, type StackReport } from '../kit/stack-report.js'
 import { LATE_MS } from './dispatcher.js'
 import type { Exchange } from './exchange.js'
 import type { Link } from './link.js'
+import { requestStack, type StackRequest } from './stack-request.js'
 
 export interface HarakiriEvents {
   /** Past its deadline: 504, and the application is told. */
   expired(exchange: Exchange): void
-  /** The loop is blocked; `guilty` is printable. Not `isKnown`: that one was in flight, and may be innocent. */
-  blocked(link: Link, guilty: string, elapsedMs: number, isKnown: boolean): void
+  /** The loop is blocked, at `stack`; `guilty` is printable. Not `isKnown`: that one was in flight, and may be innocent. */
+  blocked(link: Link, guilty: string, elapsedMs: number, isKnown: boolean, stack: StackReport): void
 }
 
 /** How long a worker may leave a ping unanswered after a deadline has passed. */
 const VERDICT_MS = 500
+
+/** A ping unanswered for so long has the watchdog asked where the loop is; one that only waits has answered by then. */
+const ASK_MS = 50
+
+/** How long the verdict waits for the watchdog at most, all in all: the kill is to come within a second after the deadline. */
+const ANSWER_MS = 750
 
 /** An idle worker is asked for its lag this often. */
 const IDLE_PING_MS = 1000
@@ -28,16 +37,20 @@ const NO_REQUEST = '-'
 
 interface Suspicion {
   guilty: string
+  isKnown: boolean
   sinceMs: number
-  expiredMs: number
+  raisedMs: number
+  stack: StackRequest | null
 }
 
 export class HarakiriClock {
   readonly #events: HarakiriEvents
+  readonly #requestStack: typeof requestStack
   readonly #suspicions = new Map<Link, Suspicion>()
 
-  constructor(events: HarakiriEvents) {
+  constructor(events: HarakiriEvents, askForStack = requestStack) {
     this.#events = events
+    this.#requestStack = askForStack
   }
 
   /** `harakiriMs` 0: no deadlines. */
@@ -49,6 +62,7 @@ export class HarakiriClock {
   }
 
   forget(link: Link): void {
+    this.#suspicions.get(link)?.stack?.cancel()
     this.#suspicions.delete(link)
   }
 
@@ -60,14 +74,24 @@ export class HarakiriClock {
   #judge(link: Link, harakiriMs: number, now: number): void {
     const suspicion = this.#suspicions.get(link)
     if (suspicion !== undefined) {
-      if (link.lastPongMs >= suspicion.expiredMs) this.#suspicions.delete(link)
-      else if (now - suspicion.expiredMs > VERDICT_MS) this.#condemn(link, suspicion, now)
-      else return
+      if (link.lastPongMs >= suspicion.raisedMs) this.forget(link)
+      else return this.#weigh(link, suspicion, now)
     }
-    if (link.condemned) return
     const oldest = this.#expireDue(link, now)
-    if (oldest !== null) this.#suspect(link, oldest, now)
-    else if (link.pingSentMs !== 0 && now - link.pingSentMs > harakiriMs) this.#condemnSilent(link, now)
+    if (oldest !== null) this.#suspect(link, oldest.title, oldest.dispatchMs, true, now)
+    else if (link.pingSentMs !== 0 && now - link.pingSentMs > harakiriMs) this.#suspectSilent(link, now)
+  }
+
+  /** No ping has been answered since. */
+  #weigh(link: Link, suspicion: Suspicion, now: number): void {
+    const ageMs = now - suspicion.raisedMs
+    if (now - link.pingSentMs > ASK_MS) suspicion.stack ??= this.#requestStack(link.worker.linkPath)
+    if (ageMs <= VERDICT_MS) return
+    const stack = suspicion.stack?.report ?? null
+    if (stack === null && ageMs <= ANSWER_MS) return
+    this.forget(link)
+    const { guilty, sinceMs, isKnown } = suspicion
+    this.#events.blocked(link, guilty, now - sinceMs, isKnown, stack ?? noStack('the watchdog did not answer in time'))
   }
 
   /**
@@ -89,24 +113,20 @@ export class HarakiriClock {
     return suspect
   }
 
-  #suspect(link: Link, exchange: Exchange, now: number): void {
+  #suspect(link: Link, guilty: string, sinceMs: number, isKnown: boolean, now: number): void {
     if (link.pingSentMs === 0) link.ping(now)
-    this.#suspicions.set(link, { guilty: exchange.title, sinceMs: exchange.dispatchMs, expiredMs: now })
-  }
-
-  #condemn(link: Link, { guilty, sinceMs }: Suspicion, now: number): void {
-    this.#suspicions.delete(link)
-    this.#events.blocked(link, guilty, now - sinceMs, true)
+    const suspicion = { guilty, sinceMs, isKnown, raisedMs: now, stack: null }
+    this.#suspicions.set(link, suspicion)
+    this.#weigh(link, suspicion, now)
   }
 
   /**
    * Nothing moves any more although no request has passed a deadline: their answers have begun, or there are only WebSockets, or it was a
    * timer. Such a worker gets no new request, so nothing else would ever find it.
    */
-  #condemnSilent(link: Link, now: number): void {
+  #suspectSilent(link: Link, now: number): void {
     const exchange = link.stuck ?? link.exchanges[0]
-    if (exchange !== undefined)
-      this.#events.blocked(link, exchange.title, now - exchange.dispatchMs, exchange === link.stuck)
-    else this.#events.blocked(link, NO_REQUEST, now - link.pingSentMs, false)
+    const [guilty, sinceMs] = exchange ? [exchange.title, exchange.dispatchMs] : [NO_REQUEST, link.pingSentMs]
+    this.#suspect(link, guilty, sinceMs, exchange !== undefined && exchange === link.stuck, now)
   }
 }

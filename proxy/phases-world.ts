@@ -3,6 +3,7 @@
  */
 
 import type { ProxySettings } from '../kit/messages.js'
+import type { StackReport } from '../kit/stack-report.js'
 import type { AccessLog } from './access-log.js'
 import type { Link } from './link.js'
 import type { MetricsPage } from './metrics-page.js'
@@ -17,6 +18,6 @@ export interface PhasesWorld {
   linked(workerId: number): void
   /** See `DispatcherEvents`. */
   left(workerId: number, requests: boolean, tunnels: boolean): void
-  blocked(link: Link, guilty: string, elapsedMs: number): void
+  blocked(link: Link, guilty: string, elapsedMs: number, stack: StackReport): void
   event(name: string, fields: Record<string, string | number>): void
 }

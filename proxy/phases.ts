@@ -8,6 +8,7 @@
 
 import { WINDOW_BYTES } from '../kit/frames.js'
 import type { ProxySettings, WorkerEnd } from '../kit/messages.js'
+import type { StackReport } from '../kit/stack-report.js'
 import { answerLines, requestIdField } from './answer-lines.js'
 import { AnswerStages } from './answer-stages.js'
 import { monotonicMs } from './clock.js'
@@ -298,11 +299,11 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     this.#fail(exchange, 'deadline')
   }
 
-  blocked(link: Link, guilty: string, elapsedMs: number, isKnown: boolean): void {
+  blocked(link: Link, guilty: string, elapsedMs: number, isKnown: boolean, stack: StackReport): void {
     link.condemned = true
     link.open = false
     if (isKnown) this.#rescuer.blocked(link.worker.workerId, guilty, monotonicMs())
-    this.#world.blocked(link, guilty, elapsedMs)
+    this.#world.blocked(link, guilty, elapsedMs, stack)
   }
 
   answered(exchange: Exchange, close: boolean, now: number): void {

@@ -8,11 +8,11 @@ import type { EventFields } from '../kit/log.js'
 import type { MasterToProxy, ProxySettings, ProxyToMaster } from '../kit/messages.js'
 import { AcceptGate } from './accept-gate.js'
 import { AccessLog } from './access-log.js'
+import { reportBlocked } from './blocked-report.js'
 import { monotonicMs } from './clock.js'
 import { Connection } from './connection.js'
 import { AddressCounts, type ConnectionLimits, clientAddress, connectionLimits } from './connection-limits.js'
 import { descriptorLimit } from './descriptors.js'
-import type { Link } from './link.js'
 import { MetricsPage } from './metrics-page.js'
 import { Phases } from './phases.js'
 import { RequestMetrics } from './request-metrics.js'
@@ -59,7 +59,10 @@ export class ProxyServer {
       metricsPage: this.#page,
       linked: workerId => tell({ type: 'worker-linked', workerId }),
       left: (workerId, requests, tunnels) => this.#left(workerId, requests, tunnels),
-      blocked: (link, request, elapsedMs) => this.#blocked(link, request, elapsedMs),
+      blocked: (link, request, elapsedMs, stack) => {
+        const { workerId } = link.worker
+        tell({ type: 'worker-blocked', workerId, ...reportBlocked(link, request, elapsedMs, stack) })
+      },
       event: (name, fields) => this.#event(name, fields),
     })
     this.#gate = new AcceptGate(configure.settings.connections, {
@@ -201,11 +204,6 @@ export class ProxyServer {
   #left(workerId: number, requests: boolean, tunnels: boolean): void {
     if (requests || tunnels) this.#tell({ type: 'worker-draining', workerId, requests, tunnels })
     else this.#tell({ type: 'worker-drained', workerId })
-  }
-
-  #blocked(link: Link, request: string, elapsedMs: number): void {
-    const { workerId } = link.worker
-    this.#tell({ type: 'worker-blocked', workerId, request, elapsedMs: Math.round(elapsedMs), inFlight: link.inFlight })
   }
 
   #event(event: string, fields: EventFields): void {

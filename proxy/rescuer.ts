@@ -8,7 +8,7 @@ import type { Exchange } from './exchange.js'
 import type { Link } from './link.js'
 import { Quarantine, type QuarantineRules } from './quarantine.js'
 import type { RequestMetrics } from './request-metrics.js'
-import { verdictOn } from './rescue.js'
+import { type Verdict, verdictOn } from './rescue.js'
 
 export interface RescueEvents {
   /** To another worker, before those that have not been sent yet. */
@@ -32,6 +32,11 @@ interface Undecided {
   workerId: number
   deadlineMs: number
   exchanges: Exchange[]
+}
+
+/** What becomes of an exchange whose worker ended like that. */
+export function verdictFor({ answerBegun, seen, attempts, kept, head }: Exchange, end: WorkerEnd | null): Verdict {
+  return verdictOn({ method: head.method, answerBegun, seen, attempts, replayable: kept !== null, end })
 }
 
 export class Rescuer {
@@ -101,9 +106,8 @@ export class Rescuer {
 
   /** False: not yet. */
   #settle(exchange: Exchange, end: WorkerEnd | null): boolean {
-    const { answerBegun, seen, attempts, kept, head } = exchange
     exchange.deadlineMs = 0
-    const verdict = verdictOn({ method: head.method, answerBegun, seen, attempts, replayable: kept !== null, end })
+    const verdict = verdictFor(exchange, end)
     if (verdict === 'ask') return false
     if (verdict === 'break') this.#events.broken(exchange)
     else {

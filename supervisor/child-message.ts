@@ -43,8 +43,9 @@ const PROXY_MESSAGES: { [T in ProxyToMaster['type']]: Check } = {
   'worker-drained': ({ workerId }) => isNumber(workerId),
   'worker-draining': ({ workerId, requests, tunnels }) =>
     isNumber(workerId) && typeof requests === 'boolean' && typeof tunnels === 'boolean',
-  'worker-blocked': ({ workerId, request, elapsedMs, inFlight }) =>
-    isNumber(workerId) && isText(request) && isNumber(elapsedMs) && isNumber(inFlight),
+  'worker-blocked': ({ request, others, at, stack, ...numbers }) =>
+    [request, others, at, stack].every(isText) &&
+    ['workerId', 'elapsedMs', 'inFlight'].every(name => isNumber(numbers[name])),
   metrics: ({ families, workers }) => isList(families) && Array.isArray(workers) && workers.every(isLoad),
   'metrics-wanted': ({ requestId }) => isNumber(requestId),
   event: isEvent,

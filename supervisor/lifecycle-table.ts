@@ -37,7 +37,7 @@ const SAMPLE_EVENTS: WorkerEvent[] = [
   { type: 'drained' },
   { type: 'hurry' },
   { type: 'stop', why: 'stop', mercyMs: 5 },
-  { type: 'blocked', request: '', elapsedMs: 1, inFlight: 1 },
+  { type: 'blocked', loop: { request: '', elapsedMs: 1, at: '', stack: '', inFlight: 1, others: '' } },
   { type: 'kill', why: 'stop' },
   { type: 'ipc-closed' },
   { type: 'tick' },

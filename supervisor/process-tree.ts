@@ -179,8 +179,8 @@ export class ProcessTree {
       case 'worker-draining':
         return this.pool.left(message.workerId, proxy.proxyId, message)
       case 'worker-blocked': {
-        const { request, elapsedMs, inFlight } = message
-        return this.pool.blocked(message.workerId, { type: 'blocked', request, elapsedMs, inFlight })
+        const { type: _, workerId, ...loop } = message
+        return this.pool.blocked(workerId, { type: 'blocked', loop })
       }
       case 'metrics':
         this.loads.update(proxy.proxyId, message.workers, this.#context.nowMs())

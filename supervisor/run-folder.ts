@@ -62,7 +62,7 @@ function isOurName(name: string): boolean {
 }
 
 function isSocketName(name: string): boolean {
-  return name === 'control.sock' || /^worker-[\w.-]+\.(sock|link|tunnel)$/.test(name)
+  return name === 'control.sock' || /^worker-[\w.-]+\.(sock|link|tunnel|watch)$/.test(name)
 }
 
 function removeSockets(folder: string): void {

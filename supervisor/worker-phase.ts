@@ -10,7 +10,7 @@
  */
 
 import type { EventFields } from '../kit/log.js'
-import { TUNNEL_CLOSE_MS, type WorkerEnd } from '../kit/messages.js'
+import { type BlockedLoop, TUNNEL_CLOSE_MS, type WorkerEnd } from '../kit/messages.js'
 
 /** In the order of a life. */
 export const WORKER_PHASES = ['booting', 'ready', 'retiring', 'lingering', 'stopping', 'killed', 'gone'] as const
@@ -46,7 +46,7 @@ export type WorkerEvent =
   /** Another worker of its slot lingers now. */
   | { type: 'hurry' }
   | { type: 'stop'; why: string; mercyMs: number }
-  | { type: 'blocked'; request: string; elapsedMs: number; inFlight: number }
+  | { type: 'blocked'; loop: BlockedLoop }
   | { type: 'kill'; why: string }
   | { type: 'ipc-closed' }
   | { type: 'tick' }
@@ -183,12 +183,7 @@ const killBlocked: Row['blocked'] = (life, event, { nowMs }) => ({
   next: { ...life, phase: 'killed', why: 'harakiri', sinceMs: nowMs, deadlineMs: null },
   effects: [
     { type: 'kill' },
-    report('worker-harakiri', {
-      why: 'harakiri',
-      request: event.request,
-      elapsedMs: event.elapsedMs,
-      inFlight: event.inFlight,
-    }),
+    report('worker-harakiri', { why: 'harakiri', ...event.loop, others: event.loop.others || undefined }),
   ],
 })
 

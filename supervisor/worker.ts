@@ -5,6 +5,7 @@
 
 import { join } from 'node:path'
 import type { MasterToWorker, WorkerAddress, WorkerEnd, WorkerToMaster } from '../kit/messages.js'
+import { watchdogPathOf } from '../kit/stack-report.js'
 import { readWorkerMessage } from './child-message.js'
 import type { Generation, MasterContext } from './master-context.js'
 import { nodeArguments } from './node-args.js'
@@ -76,7 +77,7 @@ export class Worker {
     const socketPath = join(settings.runDir, `worker-${workerId}.sock`)
     const linkPath = join(settings.runDir, `worker-${workerId}.link`)
     const tunnelPath = join(settings.runDir, `worker-${workerId}.tunnel`)
-    for (const path of [socketPath, linkPath, tunnelPath]) removeSocket(path)
+    for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)]) removeSocket(path)
     this.#child = this.#spawn(slot)
     const { number } = generation
     this.address = { workerId, slot, pid: this.#child.pid ?? 0, generation: number, socketPath, linkPath, tunnelPath }
@@ -145,7 +146,7 @@ export class Worker {
     }
     this.apply({ type: 'exit', code, signal })
     const { socketPath, linkPath, tunnelPath } = this.address
-    for (const path of [socketPath, linkPath, tunnelPath]) removeSocket(path)
+    for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)]) removeSocket(path)
   }
 
   /** Why it never became ready; `reason` is what the master found where the worker itself gave none. */

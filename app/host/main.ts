@@ -9,6 +9,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { dropPrivileges } from '../../kit/drop-privileges.js'
 import { Failure, reasonOf } from '../../kit/failure.js'
 import type { MasterToWorker, WorkerSettings } from '../../kit/messages.js'
+import { watchdogPathOf } from '../../kit/stack-report.js'
+import { countInspectorSessions } from './inspector-sessions.js'
 import { type LinkServer, openLinkServer } from './link-server.js'
 import { loadApplication } from './load-application.js'
 import { startLoopLag } from './loop-lag.js'
@@ -43,13 +45,14 @@ function onMessage(message: MasterToWorker): void {
 
 async function start(settings: WorkerSettings): Promise<void> {
   dropPrivileges(settings.credentials)
+  const sessions = await countInspectorSessions()
   const application = await loadApplication(settings.app, takeOverListen(settings.socketPath))
   chmodSync(settings.socketPath, settings.socketMode)
   const { lagMs } = startLoopLag()
   const trouble = (event: string) => (why: string) =>
     channel.send({ type: 'event', event, fields: { slot: settings.slot, why } })
   const host = { onRequest: countRequests(settings.maxRequests), lagMs }
-  const watchdog = startWatchdog(trouble('watchdog-trouble'))
+  const watchdog = startWatchdog({ path: watchdogPathOf(settings.linkPath), sessions }, trouble('watchdog-trouble'))
   const link = await openLinkServer(settings.linkPath, application, host, watchdog)
   chmodSync(settings.linkPath, PRIVATE_MODE)
   const tunnels = await openTunnelServer(settings.tunnelPath, application)

@@ -1,22 +1,28 @@
 /**
  * The thread beside an application's event loop. Entry file of the thread that `watchdog.ts` starts. While the loop is blocked, it writes the answers
  * that were given before, and says on the link in which request it is (`stuck`, where it was called for one and has not returned): the neighbours are
- * answered at once, and harakiri finds the guilty one, however many came in one batch.
+ * answered at once, and harakiri finds the guilty one, however many came in one batch. A proxy that takes the loop for blocked asks on
+ * a socket for its stack.
  *
  * It looks every PERIOD_MS; after IDLE_LOOKS at which nothing had happened, less often.
  */
 
-import { writeSync } from 'node:fs'
-import { parentPort, receiveMessageOnPort } from 'node:worker_threads'
+import { chmodSync, writeSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { parentPort, workerData } from 'node:worker_threads'
 import { codeOf } from '../../kit/failure.js'
 import { FRAME, frame } from '../../kit/frames.js'
+import type { StackReport } from '../../kit/stack-report.js'
+import { takeStack } from './blocked-stack.js'
 import { Outbox } from './outbox.js'
-import type { WatchedLink } from './watchdog.js'
+import type { WatchdogStart, WatchedLink } from './watchdog.js'
 
 /** A loop that has not moved between two looks and should have is blocked for so long at least. */
 const PERIOD_MS = 25
 const IDLE_PERIOD_MS = 250
 const IDLE_LOOKS = 40
+/** What it says is for the proxies, which are the service's own user. */
+const PRIVATE_MODE = 0o600
 
 interface Watched {
   outbox: Outbox
@@ -27,23 +33,33 @@ interface Watched {
   toldMoves: number
 }
 
+const { path, sessions } = workerData as WatchdogStart
 const links = new Set<Watched>()
-/** Nobody ever changes it: waiting for it is a sleep. */
-const never = new Int32Array(new SharedArrayBuffer(4))
+let idle = 0
+/** One stack is taken at a time, for all who ask meanwhile. */
+let taking: Promise<StackReport> | null = null
 
-for (let idle = 0; ; ) {
-  Atomics.wait(never, 0, 0, idle < IDLE_LOOKS ? PERIOD_MS : IDLE_PERIOD_MS)
-  takeMessages()
+parentPort?.on('message', ({ memory, fd }: WatchedLink) => {
+  links.add({ outbox: new Outbox(memory), fd, moves: 0, toldMoves: 0 })
+})
+lookOn()
+answerProxies()
+
+function lookOn(): void {
   idle = [...links].map(look).includes(true) ? 0 : idle + 1
+  setTimeout(lookOn, idle < IDLE_LOOKS ? PERIOD_MS : IDLE_PERIOD_MS)
 }
 
-function takeMessages(): void {
-  for (;;) {
-    const received = parentPort === null ? undefined : receiveMessageOnPort(parentPort)
-    if (received === undefined) return
-    const { memory, fd } = received.message as WatchedLink
-    links.add({ outbox: new Outbox(memory), fd, moves: 0, toldMoves: 0 })
-  }
+function answerProxies(): void {
+  const server = createServer(async socket => {
+    // A proxy that lost interest.
+    socket.on('error', () => {})
+    taking ??= takeStack(Atomics.load(new Int32Array(sessions), 0) > 0).finally(() => {
+      taking = null
+    })
+    socket.end(JSON.stringify(await taking))
+  })
+  server.listen(path, () => chmodSync(path, PRIVATE_MODE))
 }
 
 /** Whether anything has happened on the link since the last look. */

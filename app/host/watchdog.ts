@@ -13,17 +13,29 @@ export interface WatchedLink {
   fd: number
 }
 
+/** What the thread starts with: where it answers proxies, and where the application's inspector sessions are counted. */
+export interface WatchdogStart {
+  path: string
+  sessions: SharedArrayBuffer
+}
+
 export interface Watchdog {
   watch(outbox: Outbox, fd: number): void
 }
 
 /**
- * Starts the thread, with nothing of the application's preloads, and keeps no process alive by it. `onTrouble`: it could not be started or has died; the
- * worker serves on, only without it.
+ * Starts the thread, with nothing of the application's preloads, and keeps no process alive by it. It answers on a unix socket, 0600.
+ * `onTrouble`: it could not be started or has died; the worker serves on, only without it.
  */
-export function startWatchdog(onTrouble: (why: string) => void): Watchdog {
+export function startWatchdog(start: WatchdogStart, onTrouble: (why: string) => void): Watchdog {
   const entry = fileURLToPath(new URL('./watchdog-thread.js', import.meta.url))
-  const thread = new Worker(entry, { name: 'daimyo-watchdog', execArgv: [], env: {}, resourceLimits: SMALL })
+  const thread = new Worker(entry, {
+    name: 'daimyo-watchdog',
+    execArgv: [],
+    env: {},
+    resourceLimits: SMALL,
+    workerData: start,
+  })
   thread.on('error', error => onTrouble(error.message))
   thread.unref()
   return {

@@ -3,16 +3,19 @@
  * worker lives on. In both cases nobody beside it fails.
  */
 
+import { join } from 'node:path'
 import t from 'tap'
 import { type Asked, ask } from './fixtures/asking.js'
 import { failuresAmong, SteadyClient } from './fixtures/steady-client.js'
-import { farmLines, timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
+import { farmLines, timeFactor, topFolder, until, WatchedSite } from './fixtures/watched-site.js'
 
 const lines = [...farmLines, 'harakiri = 3']
 const everyMs = 1000 / 32
 const [deadlineMs, answeredMs] = [3000, 4500 * timeFactor]
 /** From the 504 to the end of the worker. */
 const killedMs = 1000
+/** From the deadline to the end of the worker, in all. */
+const detectedMs = 1000 * timeFactor
 /** The place of the one that blocks, in a burst. */
 const GUILTY = 20
 const POSTED = { method: 'POST', body: 'rice' }
@@ -32,7 +35,54 @@ t.test('a blocked loop', async t => {
   t.same(failuresAmong(replies), [], 'no neighbour failed')
   t.ok(replies.length > 64, `there were neighbours: ${replies.length}`)
   t.ok(await died(), 'the other worker is the same')
-  t.equal(running.out().match(/ worker-harakiri /g)?.length, 1)
+  const told = running.out().match(/ worker-harakiri .*/g) ?? []
+  t.equal(told.length, 1)
+  t.match(
+    told[0],
+    / request="GET \/api\/v1\/burn" elapsedMs=\d+ at=\/.*\/app\/farm\/endpoints\.js:4\d stack=".+ \(\S+:\d+\)/,
+  )
+  t.match(await site.end(running), { code: 0 })
+})
+
+t.test('every way to block a loop is found in time, with its line where there is one', async t => {
+  const cases: [path: string, at: RegExp, stack: RegExp][] = [
+    ['turn', /^\/.*blocks\.cjs:1[012]$/, /^"turn \(\S+:1[012]\) < \(anonymous\) \(\S+blocks\.cjs:43\) < /],
+    ['turnLater', /^\/.*blocks\.cjs:1[012]$/, /^"turn \(\S+:1[012]\) < turnLater \(/],
+    ['match', /^\/.*blocks\.cjs:21$/, /^"test \(built-in\) < match \(/],
+    ['wait', /^\/.*blocks\.cjs:25$/, /^"wait \(built-in\) < wait \(/],
+    ['sleep', /^-$/, /^"none: a system call waits/],
+    ['derive', /^-$/, /^"none: native code runs/],
+  ]
+  const [harakiriMs, processes] = [2000, 3]
+  const app = join(topFolder, 'test/applications/blocks.cjs')
+  const expected = [/ request-harakiri /, / worker-harakiri /, / worker-exit .*signal=SIGKILL why=harakiri/]
+  const lines = [`app = ${app}`, `processes = ${processes}`, `harakiri = ${harakiriMs / 1000}`, 'mount = /']
+  const site = new WatchedSite(t, lines, { expected })
+  const running = await site.serve()
+  for (let first = 0; first < cases.length; first += processes) {
+    const batch = cases.slice(first, first + processes)
+    const sentMs = performance.now()
+    const asked = batch.map(([path]) => ask(running.url, `/${path}?secret=1`))
+    for (const { status } of await Promise.all(asked)) t.equal(status, 504)
+    const exits = () => running.out().match(/ worker-exit .*why=harakiri/g)?.length ?? 0
+    await until('the blocked workers are dead', () => exits() === first + batch.length)
+    const lateMs = Math.round(performance.now() - sentMs - harakiriMs)
+    t.ok(lateMs >= 0 && lateMs < detectedMs, `all within ${lateMs} ms after their deadline`)
+    await site.untilReady()
+  }
+  for (const [path, at, stack] of cases) {
+    const [, place, calls] =
+      new RegExp(` request="GET /${path}" elapsedMs=\\d+ at=(\\S+) stack=(".*?") `).exec(running.out()) ?? []
+    t.match(place, at, path)
+    t.match(calls, stack, path)
+  }
+  t.notMatch(
+    running
+      .out()
+      .match(/ worker-harakiri .*/g)
+      ?.join('\n'),
+    /secret|\?/,
+  )
   t.match(await site.end(running), { code: 0 })
 })
 

@@ -1,6 +1,7 @@
 /** The clock of requests, in simulated time: who is late, whose worker is blocked, and when that is said. */
 
 import t from 'tap'
+import type { StackReport } from '../../kit/stack-report.js'
 import type { Exchange } from '../../proxy/exchange.js'
 import { HarakiriClock } from '../../proxy/harakiri.js'
 import type { Link } from '../../proxy/link.js'
@@ -18,6 +19,7 @@ class FakeLink {
   pingSentMs = 0
   lastPongMs = 0
   pings = 0
+  readonly worker = { linkPath: '/nowhere/1.link' }
   /** What its watchdog says. */
   stuckTitle = ''
 
@@ -46,10 +48,14 @@ class FakeLink {
 }
 
 interface Told {
-  what: 'expired' | 'blocked'
+  what: 'expired' | 'blocked' | 'asked' | 'cancelled'
   title: string
   atMs: number
 }
+
+const REPORT: StackReport = { frames: [{ name: 'f', place: 'a.js:1' }], why: '' }
+
+const answerAtOnce = () => ({ report: REPORT, cancel: () => {} })
 
 /** Sweeps from 0 to `untilMs`; `turns` says whether the loop of that link turns at that time. */
 function run(
@@ -60,17 +66,20 @@ function run(
 ) {
   const told: Told[] = []
   let atMs = 0
-  const clock = new HarakiriClock({
-    expired: exchange => {
-      told.push({ what: 'expired', title: exchange.title, atMs })
-      for (const link of links)
-        if (link.exchanges.includes(exchange)) link.exchanges.splice(link.exchanges.indexOf(exchange), 1)
+  const clock = new HarakiriClock(
+    {
+      expired: exchange => {
+        told.push({ what: 'expired', title: exchange.title, atMs })
+        for (const link of links)
+          if (link.exchanges.includes(exchange)) link.exchanges.splice(link.exchanges.indexOf(exchange), 1)
+      },
+      blocked: (link, title) => {
+        told.push({ what: 'blocked', title, atMs })
+        link.condemned = true
+      },
     },
-    blocked: (link, title) => {
-      told.push({ what: 'blocked', title, atMs })
-      link.condemned = true
-    },
-  })
+    answerAtOnce,
+  )
   for (atMs = 1; atMs <= untilMs; atMs += SWEEP_MS) {
     clock.sweep(links as unknown as Link[], harakiriMs, atMs)
     for (const link of links) if (turns(link, atMs)) link.pong(atMs + 1)
@@ -234,7 +243,10 @@ t.test('a forgotten link leaves no suspicion to its successor', async t => {
   const link = new FakeLink()
   link.add('GET /burn', 0)
   const told: string[] = []
-  const clock = new HarakiriClock({ expired: () => told.push('expired'), blocked: () => told.push('blocked') })
+  const clock = new HarakiriClock(
+    { expired: () => told.push('expired'), blocked: () => told.push('blocked') },
+    answerAtOnce,
+  )
   clock.sweep([link] as unknown as Link[], HARAKIRI_MS, 3001)
   link.exchanges.length = 0
   clock.forget(link as unknown as Link)
@@ -255,3 +267,79 @@ t.test('busy links are pinged often, idle ones seldom', async t => {
   t.ok(idle.pings >= 1 && idle.pings <= 2, `${idle.pings} pings in 2 s`)
   for (const link of [busy, tunnelled]) t.ok(link.pings >= 4 && link.pings <= 9, `${link.pings} pings in 2 s`)
 })
+
+t.test(
+  'where the loop is, is asked only of one that left its ping unanswered, and waited for within bounds',
+  async t => {
+    const cases: [title: string, answersMs: number, turnsAgainMs: number, expected: [string, number][]][] = [
+      [
+        'an answer at once',
+        0,
+        Infinity,
+        [
+          ['asked', 3000],
+          ['blocked f', 3600],
+        ],
+      ],
+      [
+        'a late answer',
+        700,
+        Infinity,
+        [
+          ['asked', 3000],
+          ['blocked f', 3700],
+        ],
+      ],
+      [
+        'none',
+        Infinity,
+        Infinity,
+        [
+          ['asked', 3000],
+          ['blocked none', 3800],
+        ],
+      ],
+      [
+        'a false alarm',
+        200,
+        3400,
+        [
+          ['asked', 3000],
+          ['cancelled', 3500],
+        ],
+      ],
+      ['one that only waits', 0, 0, []],
+    ]
+    for (const [title, answersMs, turnsAgainMs, expected] of cases) {
+      const link = new FakeLink()
+      link.add('GET /burn', 0)
+      const told: [string, number][] = []
+      let now = 0
+      const events = {
+        expired: () => link.exchanges.splice(0),
+        blocked: (_link: Link, _guilty: string, _elapsedMs: number, _isKnown: boolean, stack: StackReport) => {
+          link.condemned = true
+          told.push([`blocked ${stack.frames[0]?.name ?? 'none'}`, now])
+        },
+      }
+      const ask = (path: string) => {
+        t.equal(path, '/nowhere/1.link')
+        const askedMs = now
+        told.push(['asked', now])
+        return {
+          get report() {
+            return now - askedMs >= answersMs ? REPORT : null
+          },
+          cancel: () => void (link.condemned || told.push(['cancelled', now])),
+        }
+      }
+      const clock = new HarakiriClock(events, ask)
+      for (now = 0; now < 6000; now += SWEEP_MS) {
+        if (now < 2500 || now > turnsAgainMs) link.pong(now)
+        clock.sweep([link] as unknown as Link[], HARAKIRI_MS, now)
+      }
+      const withoutCancel = told.filter(([what]) => what !== 'cancelled' || title === 'a false alarm')
+      t.same(withoutCancel, expected, title)
+    }
+  },
+)

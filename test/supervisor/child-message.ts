@@ -41,7 +41,8 @@ for (const [title, value] of refused) {
 }
 
 const load = { workerId: 1, requests: 1, inFlight: 0, lagMs: 0 }
-const blocked = { type: 'worker-blocked', workerId: 1, request: 'GET /', elapsedMs: 1, inFlight: 1 }
+const loop = { request: 'GET /', elapsedMs: 1, at: '-', stack: 'none: no answer', inFlight: 1, others: '' }
+const blocked = { type: 'worker-blocked', workerId: 1, ...loop }
 const proxies: [string, unknown, boolean][] = [
   ['listening', { type: 'listening' }, true],
   ['failed', { type: 'failed', reason: 'no' }, true],
@@ -54,6 +55,7 @@ const proxies: [string, unknown, boolean][] = [
   ['metrics wanted', { type: 'metrics-wanted', requestId: 1 }, true],
   ['linked with whom', { type: 'worker-linked' }, false],
   ['blocked by what', { ...blocked, request: undefined }, false],
+  ['blocked where', { ...blocked, stack: 1 }, false],
   ['a load without a worker', { type: 'metrics', families: [], workers: [{ requests: 1 }] }, false],
   ['not a number', { type: 'metrics-wanted', requestId: Number.NaN }, false],
   ["a worker's message", { type: 'ready', bootMs: 1 }, false],

@@ -4,8 +4,20 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import t from 'tap'
+import type { ProxyToMaster } from '../../kit/messages.js'
 import { HURRY_MS } from '../../supervisor/worker-phase.js'
 import { isAlive, readyPids, startTree } from './fixtures/tree.js'
+
+const blocked: ProxyToMaster & { type: 'worker-blocked' } = {
+  type: 'worker-blocked',
+  workerId: 1,
+  request: 'GET /',
+  elapsedMs: 1,
+  at: 'a.js:1',
+  stack: 'f (a.js:1)',
+  inFlight: 1,
+  others: '',
+}
 
 t.test('a killed worker is replaced at once, in its slot and generation', async t => {
   const tree = await startTree(t, { settings: { processes: 2 } })
@@ -44,7 +56,7 @@ t.test('a crash loop slows down, and leaves the healthy ones alone', async t => 
 t.test('a blocked worker is killed, told of, and replaced at once', async t => {
   const tree = await startTree(t)
   const [pid] = readyPids(tree)
-  const message = { type: 'worker-blocked', workerId: 1, request: 'GET /burn', elapsedMs: 3000, inFlight: 4 } as const
+  const message = { ...blocked, request: 'GET /burn', elapsedMs: 3000, inFlight: 4, others: '502: POST /' }
   await tree.proxySays(message)
   t.match((await tree.event('worker-harakiri')).fields, {
     slot: 1,
@@ -52,6 +64,9 @@ t.test('a blocked worker is killed, told of, and replaced at once', async t => {
     request: 'GET /burn',
     elapsedMs: 3000,
     inFlight: 4,
+    others: '502: POST /',
+    at: 'a.js:1',
+    stack: 'f (a.js:1)',
   })
   t.match((await tree.event('worker-exit', { pid })).fields, { signal: 'SIGKILL', why: 'harakiri' })
   const { fields } = await tree.event('worker-ready', {}, 2)
@@ -63,7 +78,7 @@ t.test('a blocked worker is killed, told of, and replaced at once', async t => {
 
 t.test('a blocked message about a worker that is gone kills nobody', async t => {
   const tree = await startTree(t)
-  await tree.proxySays({ type: 'worker-blocked', workerId: 99, request: 'GET /', elapsedMs: 1, inFlight: 1 })
+  await tree.proxySays({ ...blocked, workerId: 99 })
   await tree.proxySays({ type: 'event', event: 'after', fields: {} })
   await tree.event('after')
   t.notOk(tree.told.some(({ event }) => event === 'worker-harakiri'))
@@ -72,7 +87,7 @@ t.test('a blocked message about a worker that is gone kills nobody', async t => 
 t.test('SIGKILL takes what the worker has started with it', async t => {
   const tree = await startTree(t, { behaviour: { forks: true } })
   const { child } = (await tree.event('fake-fork')).fields
-  await tree.proxySays({ type: 'worker-blocked', workerId: 1, request: 'GET /', elapsedMs: 1, inFlight: 1 })
+  await tree.proxySays(blocked)
   await tree.event('worker-exit')
   t.notOk(isRunning(Number(child)))
 })

@@ -67,7 +67,14 @@ t.test('a folder that was there stays, and what others put into one of ours too'
 t.test('sockets of a dead master are removed, and nothing else', async t => {
   const path = join(scratchFolder(t), 'run')
   mkdirSync(path, { mode: 0o750 })
-  for (const name of ['worker-1.7.sock', 'worker-1.7.link', 'worker-1.7.tunnel', 'control.sock', 'other.sock'])
+  for (const name of [
+    'worker-1.7.sock',
+    'worker-1.7.link',
+    'worker-1.7.tunnel',
+    'worker-1.7.watch',
+    'control.sock',
+    'other.sock',
+  ])
     await deadSocket(join(path, name))
   writeFileSync(join(path, 'worker-2.8.sock'), 'a file, not a socket')
   const folder = await prepareRunFolder(path, null)

@@ -28,7 +28,10 @@ const answered: WorkerEvent = { type: 'answered' }
 const drained: WorkerEvent = { type: 'drained' }
 const hurry: WorkerEvent = { type: 'hurry' }
 const stop: WorkerEvent = { type: 'stop', why: 'SIGTERM', mercyMs: 300 }
-const blocked: WorkerEvent = { type: 'blocked', request: 'GET /', elapsedMs: 9, inFlight: 2 }
+const blocked: WorkerEvent = {
+  type: 'blocked',
+  loop: { request: 'GET /', elapsedMs: 9, inFlight: 2, others: '', at: 'a.js:1', stack: 'f (a.js:1)' },
+}
 const kill: WorkerEvent = { type: 'kill', why: 'SIGINT' }
 const lost: WorkerEvent = { type: 'ipc-closed' }
 const tick: WorkerEvent = { type: 'tick' }
