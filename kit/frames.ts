@@ -6,7 +6,7 @@
  * Id 0 speaks of the link itself. Ids are chosen by the proxy, ascending, and used again only when they are free.
  *
  *     frame          from    payload
- *     hello          both    `daimyo-link/2`, the first frame of either side
+ *     hello          both    `daimyo-link/3`, the first frame of either side
  *     request        proxy   one latin1 string, see `encodeRequest`
  *     data           both    bytes of a request or response body
  *     end            both    proxy: the request body is complete, trailers joined by `\n`;
@@ -20,13 +20,14 @@
  *     informational  worker  the bytes of a 1xx response
  *     seen           worker  the application is about to see the request `id` and all that came before it
  *     stuck          worker  the event loop has not turned for a while, because it is in the request `id`
+ *     harakiri       worker  32-bit number of ms that the request `id` may take from now on, 0 = no deadline
  *
  * Flow control: each side may send WINDOW_BYTES of a message's body (a response counts from its first head byte) beyond what
  * the other side has returned as credit, so neither ever buffers more than that for a slow peer. A sender looks at the window before it reads on,
  * so what one read brings (64 KB of a client), or what `post-buffering` holds, may go beyond it.
  */
 
-export const LINK_VERSION = 'daimyo-link/2'
+export const LINK_VERSION = 'daimyo-link/3'
 
 export const FRAME = {
   hello: 1,
@@ -41,6 +42,7 @@ export const FRAME = {
   informational: 10,
   seen: 11,
   stuck: 12,
+  harakiri: 13,
 } as const
 
 /** `expect`: the client waits for 100 (Continue). */
@@ -80,6 +82,10 @@ export function frame(type: number, id: number, payload = ''): string {
 
 export function creditFrame(id: number, bytes: number): string {
   return frame(FRAME.credit, id, uint32(bytes))
+}
+
+export function harakiriFrame(id: number, ms: number): string {
+  return frame(FRAME.harakiri, id, uint32(ms))
 }
 
 export function pongFrame(id: number, lagMs: number): string {

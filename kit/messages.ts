@@ -100,6 +100,10 @@ export interface ProxySettings {
   checkStatic: string[]
   files: StaticSettings
   harakiriMs: number
+  /** Other deadlines below a path (0 = none), the longest `prefix` first; it ends with a slash. */
+  mountHarakiri: { prefix: string; ms: number }[]
+  /** Requests that have to wait before there is harakiri. */
+  harakiriQueue: number
   headBytes: number
   /** Field lines of a head, bytes of its target, bytes of a body. */
   headFields: number

@@ -111,6 +111,8 @@ export class Exchange {
   waitingForClient = false
   /** Monotonic time at which harakiri is due, 0 = the clock is not running. */
   deadlineMs = 0
+  /** What the application said that it needs in this attempt, 0 = no deadline; null: nothing. */
+  ownHarakiriMs: number | null = null
   /** While it waits for a worker: where, and until when. */
   queue: Dispatcher | null = null
   queueDeadlineMs = 0

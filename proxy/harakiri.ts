@@ -7,9 +7,11 @@
  * worker's watchdog is asked where in the code the loop is.
  */
 
+import type { ProxySettings } from '../kit/messages.js'
 import { noStack, type StackReport } from '../kit/stack-report.js'
 import { LATE_MS } from './dispatcher.js'
 import type { Exchange } from './exchange.js'
+import { type HarakiriRules, harakiriMsOf } from './harakiri-deadline.js'
 import type { Link } from './link.js'
 import { requestStack, type StackRequest } from './stack-request.js'
 
@@ -35,6 +37,9 @@ const IDLE_PING_MS = 1000
 /** What is told where no request was in flight. */
 const NO_REQUEST = '-'
 
+/** `harakiriQueue`: so many have to wait for a worker before anybody is judged. */
+export type ClockRules = HarakiriRules & Pick<ProxySettings, 'harakiriQueue'>
+
 interface Suspicion {
   guilty: string
   isKnown: boolean
@@ -53,11 +58,12 @@ export class HarakiriClock {
     this.#requestStack = askForStack
   }
 
-  /** `harakiriMs` 0: no deadlines. */
-  sweep(links: Iterable<Link>, harakiriMs: number, now: number): void {
+  /** `queued` requests wait for a worker. */
+  sweep(links: Iterable<Link>, rules: ClockRules, queued: number, now: number): void {
+    const isPressed = queued >= rules.harakiriQueue
     for (const link of [...links]) {
       this.#keepPinging(link, now)
-      if (harakiriMs > 0 && !link.condemned) this.#judge(link, harakiriMs, now)
+      if (!link.condemned) this.#judge(link, rules, isPressed, now)
     }
   }
 
@@ -71,15 +77,17 @@ export class HarakiriClock {
     if ((link.open || link.retiring) && link.pingSentMs === 0 && now - link.lastPongMs > everyMs) link.ping(now)
   }
 
-  #judge(link: Link, harakiriMs: number, now: number): void {
+  /** Not `isPressed`: whoever is late may go on, but what has begun is brought to its end. */
+  #judge(link: Link, rules: ClockRules, isPressed: boolean, now: number): void {
     const suspicion = this.#suspicions.get(link)
     if (suspicion !== undefined) {
       if (link.lastPongMs >= suspicion.raisedMs) this.forget(link)
       else return this.#weigh(link, suspicion, now)
     }
+    if (!isPressed) return
     const oldest = this.#expireDue(link, now)
     if (oldest !== null) this.#suspect(link, oldest.title, oldest.dispatchMs, true, now)
-    else if (link.pingSentMs !== 0 && now - link.pingSentMs > harakiriMs) this.#suspectSilent(link, now)
+    else if (isSilent(link, rules.harakiriMs, now) && !mayBlock(link, rules, now)) this.#suspectSilent(link, now)
   }
 
   /** No ping has been answered since. */
@@ -129,4 +137,15 @@ export class HarakiriClock {
     const [guilty, sinceMs] = exchange ? [exchange.title, exchange.dispatchMs] : [NO_REQUEST, link.pingSentMs]
     this.#suspect(link, guilty, sinceMs, exchange !== undefined && exchange === link.stuck, now)
   }
+}
+
+function isSilent({ pingSentMs }: Link, harakiriMs: number, now: number): boolean {
+  return harakiriMs > 0 && pingSentMs !== 0 && now - pingSentMs > harakiriMs
+}
+
+/** The loop is, or may be, in a request that has more time than others: by its mount, or as the application said. */
+function mayBlock(link: Link, rules: HarakiriRules, now: number): boolean {
+  const { stuck } = link
+  if (stuck === null) return link.exchanges.some(({ deadlineMs }) => deadlineMs > now)
+  return stuck.deadlineMs > now || (!stuck.answerBegun && harakiriMsOf(stuck, rules) === 0)
 }

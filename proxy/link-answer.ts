@@ -1,5 +1,6 @@
 /** Pieces of a worker's answer on their way from the link to the client or to the first stage before it. Used by `link.ts`, which has read them. */
 
+import { isInterimHead } from './answer-head.js'
 import type { Exchange } from './exchange.js'
 
 /** Pieces up to this size are copied into one latin1 string. */
@@ -24,4 +25,17 @@ function writeStatusLine(exchange: Exchange, bytes: Buffer, start: number, end: 
   exchange.sentBytes += text.length
   exchange.out.write(text)
   return rest
+}
+
+/** Passes an interim answer (1xx) on to a client that knows such. False: it is malformed, or comes after the head of the answer. */
+export function writeInterim(exchange: Exchange, bytes: string): boolean {
+  if (!isInterimHead(bytes) || exchange.firstByteMs > 0) return false
+  if (exchange.head.httpMinor === 0) return true
+  if (bytes.startsWith('HTTP/1.1 100 ')) {
+    // A second one, of another attempt or behind our own, would make some clients send the body twice (RFC 9110 §15.2.1).
+    if (exchange.continued || exchange.keptBytes > 0) return true
+    exchange.continued = true
+  }
+  exchange.client.write(bytes)
+  return true
 }

@@ -20,11 +20,11 @@ import {
 import { IdTable } from '../kit/id-table.js'
 import type { WorkerAddress, WorkerEnd } from '../kit/messages.js'
 import { LINK_READ_BYTES, readOption } from '../kit/read-buffer.js'
-import { isInterimHead } from './answer-head.js'
 import { monotonicMs } from './clock.js'
 import { isOutOfDescriptors } from './descriptors.js'
 import type { Exchange } from './exchange.js'
-import { writeAnswer } from './link-answer.js'
+import { overrideHarakiri } from './harakiri-deadline.js'
+import { writeAnswer, writeInterim } from './link-answer.js'
 import { requestPayload } from './link-request.js'
 import { Turnaround } from './turnaround.js'
 
@@ -222,6 +222,8 @@ export class Link {
         return this.#seen(id)
       case FRAME.stuck:
         return
+      case FRAME.harakiri:
+        return this.#harakiri(id, bytes.readUInt32LE(start))
       case FRAME.credit:
         return this.#credit(id, bytes.readUInt32LE(start))
       case FRAME.informational:
@@ -361,18 +363,15 @@ export class Link {
     if (exchange.bodyWindow > 0) exchange.client.resumeBody()
   }
 
+  #harakiri(id: number, ms: number): void {
+    const exchange = this.#exchanges.get(id)
+    if (exchange !== undefined) overrideHarakiri(exchange, ms, monotonicMs())
+  }
+
   #informational(id: number, bytes: string): void {
     const exchange = this.#exchanges.get(id)
-    if (exchange === undefined) return
-    if (!isInterimHead(bytes) || exchange.firstByteMs > 0)
-      return this.#refuse(exchange, 'it has a malformed interim answer')
-    if (exchange.head.httpMinor === 0) return
-    if (bytes.startsWith('HTTP/1.1 100 ')) {
-      // A second one, of another attempt or behind our own, would make some clients send the body twice (RFC 9110 §15.2.1).
-      if (exchange.continued || exchange.keptBytes > 0) return
-      exchange.continued = true
-    }
-    exchange.client.write(bytes)
+    if (exchange !== undefined && !writeInterim(exchange, bytes))
+      this.#refuse(exchange, 'it has a malformed interim answer')
   }
 
   #forgetUnseen(exchange: Exchange): void {

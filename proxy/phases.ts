@@ -18,6 +18,7 @@ import { type ErrorCode, errorAnswer, type OwnAnswer, refusalAnswer } from './er
 import { type Client, Exchange } from './exchange.js'
 import { wireHeaders } from './forwarded-fields.js'
 import { HarakiriClock, type HarakiriEvents } from './harakiri.js'
+import { startHarakiri } from './harakiri-deadline.js'
 import type { Link, LinkEvents } from './link.js'
 import type { PhasesWorld } from './phases-world.js'
 import type { Refusal } from './refusal.js'
@@ -269,8 +270,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
   // 5. At the worker: the clock of harakiri runs from the last byte of the request to the first byte of the answer.
 
   #startClock(exchange: Exchange, now: number): void {
-    const { harakiriMs } = this.#world.settings
-    if (harakiriMs > 0 && !exchange.answerBegun) exchange.deadlineMs = now + harakiriMs
+    startHarakiri(exchange, this.#world.settings, now)
   }
 
   linked(link: Link): void {
@@ -285,7 +285,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
   sweep(now: number): void {
     this.dispatcher.sweep(now)
     this.#rescuer.sweep(now)
-    this.#harakiri.sweep(this.dispatcher.links, this.#world.settings.harakiriMs, now)
+    this.#harakiri.sweep(this.dispatcher.links, this.#world.settings, this.dispatcher.queued, now)
     for (const exchange of this.tunnels.sweep(now, this.#world.settings.tunnelIdleMs)) this.expired(exchange)
     for (const exchange of this.upstreams.late(now)) this.expired(exchange)
     this.upstreams.sweep(now)

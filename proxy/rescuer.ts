@@ -107,6 +107,7 @@ export class Rescuer {
   /** False: not yet. */
   #settle(exchange: Exchange, end: WorkerEnd | null): boolean {
     exchange.deadlineMs = 0
+    exchange.ownHarakiriMs = null
     const verdict = verdictFor(exchange, end)
     if (verdict === 'ask') return false
     if (verdict === 'break') this.#events.broken(exchange)

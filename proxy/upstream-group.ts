@@ -13,6 +13,7 @@ import type { ProxySettings, UpstreamAddress } from '../kit/messages.js'
 import { monotonicMs } from './clock.js'
 import type { ErrorCode } from './error-response.js'
 import type { Exchange } from './exchange.js'
+import { harakiriMsOf, startHarakiri } from './harakiri-deadline.js'
 import { verdictOnForeign } from './rescue.js'
 import { isTunnel, type TunnelClient, type TunnelOutcome, type Tunnels } from './tunnels.js'
 import { type FailureReason, UpstreamAttempt } from './upstream-attempt.js'
@@ -203,8 +204,7 @@ export class UpstreamGroup {
 
   /** The clock of harakiri runs from the last byte of the request to the first one of the answer, as at a worker. */
   #startClock(exchange: Exchange, now: number): void {
-    const { harakiriMs } = this.#world.settings
-    if (harakiriMs > 0 && !exchange.answerBegun) exchange.deadlineMs = now + harakiriMs
+    startHarakiri(exchange, this.#world.settings, now)
   }
 
   #send(course: Course, upstream: Upstream): void {
@@ -226,7 +226,7 @@ export class UpstreamGroup {
       exchange.continued = true
       exchange.client.write('HTTP/1.1 100 Continue\r\n\r\n')
     }
-    attempt.start(upstream.pool, this.#world.settings.harakiriMs)
+    attempt.start(upstream.pool, harakiriMsOf(exchange, this.#world.settings))
   }
 
   #tunnelOutcome(course: Course, upstream: Upstream): TunnelOutcome {

@@ -27,7 +27,7 @@ export function printLifecycleTable(): string {
 
 const HOUR_MS = 3_600_000
 
-const SAMPLE_MOMENT: WorkerMoment = { nowMs: 10, mercyMs: 5, tunnelMercyMs: 5, hasTunnels: false }
+const SAMPLE_MOMENT: WorkerMoment = { nowMs: 10, mercyMs: 5, tunnelMercyMs: 5, hasTunnels: false, gracefulMs: 0 }
 
 const SAMPLE_EVENTS: WorkerEvent[] = [
   { type: 'ready', bootMs: 1 },

@@ -146,7 +146,9 @@ export class Pool {
   /** Its loop is blocked, says a proxy. */
   blocked(workerId: number, event: WorkerEvent & { type: 'blocked' }): void {
     const worker = this.#find(workerId)
-    if (worker !== undefined) this.apply(worker, event)
+    if (worker === undefined) return
+    this.apply(worker, event)
+    if (worker.life.phase === 'retiring') this.#vacate(worker)
   }
 
   /** Whatever a dead proxy would have answered is answered. */
@@ -267,6 +269,16 @@ export class Pool {
   #retire(worker: Worker, why: string): void {
     this.leaving.add(worker)
     this.apply(worker, { type: 'retire', why })
+  }
+
+  /** Its slot is free for a successor, although it is not gone: nobody knows whether it will answer again. */
+  #vacate(worker: Worker): void {
+    for (const slot of this.slots) {
+      if (slot.current !== worker) continue
+      slot.current = null
+      slot.last = worker
+      this.leaving.add(worker)
+    }
   }
 
   /** Takes a reaped worker out of its place, and makes its slot wait if it died too soon. */

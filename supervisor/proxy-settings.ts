@@ -18,6 +18,8 @@ export function proxySettings(
     checkStatic: settings.checkStatic.map(folder => realOf(release, folder)),
     files: { ...settings.files, safe: settings.files.safe.map(folder => realOf(release, folder)), previous },
     harakiriMs: settings.harakiriMs,
+    mountHarakiri: mountHarakiri(settings),
+    harakiriQueue: settings.harakiriQueue,
     headBytes: settings.headBytes,
     headFields: settings.headFields,
     targetBytes: settings.targetBytes,
@@ -49,6 +51,12 @@ export function proxySettings(
     fileRoots: fileRoots(settings, release),
     errorPages: settings.errorPages,
   }
+}
+
+/** The longest first, so that the first one that fits counts; of equal ones the last. */
+function mountHarakiri(settings: Settings): ProxySettings['mountHarakiri'] {
+  const last = new Map(settings.mountHarakiri.map(({ mount, ms }) => [mount === '/' ? mount : `${mount}/`, ms]))
+  return [...last].map(([prefix, ms]) => ({ prefix, ms })).sort((a, b) => b.prefix.length - a.prefix.length)
 }
 
 /** At equal liking of the client, the one with the best relation of size and time first. */

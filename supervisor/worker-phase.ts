@@ -77,6 +77,8 @@ export interface WorkerMoment {
   tunnelMercyMs: number
   /** It retires, and a proxy has tunnels to it. */
   hasTunnels: boolean
+  /** What one whose loop is blocked gets before it is killed, 0 = nothing. */
+  gracefulMs: number
 }
 
 /** The outcome of one event. */
@@ -160,10 +162,14 @@ const stopDrained: Row['drained'] = (life, _event, moment) =>
   tellToStop(life, life.why, Math.max(0, (life.deadlineMs ?? 0) - moment.nowMs), moment)
 
 /** In `retiring`, whose `sinceMs` is when it was retired. The proxies close the tunnels themselves; the deadline is for what they cannot. */
-const linger: Row['answered'] = (life, _event, { nowMs, tunnelMercyMs }) => ({
-  next: { ...life, phase: 'lingering', sinceMs: nowMs, deadlineMs: life.sinceMs + tunnelMercyMs + LINGER_GRACE_MS },
-  effects: [report('worker-lingering', { why: life.why })],
-})
+const linger: Row['answered'] = (life, _event, { nowMs, tunnelMercyMs }) => {
+  // One that was blocked does not stay for its tunnels beyond the deadline that it has.
+  if (life.why === 'harakiri') return ignore(life)
+  return {
+    next: { ...life, phase: 'lingering', sinceMs: nowMs, deadlineMs: life.sinceMs + tunnelMercyMs + LINGER_GRACE_MS },
+    effects: [report('worker-lingering', { why: life.why })],
+  }
+}
 
 const hurry: Row['hurry'] = (life, _event, { nowMs }) => {
   const deadlineMs = nowMs + HURRY_MS + LINGER_GRACE_MS
@@ -178,6 +184,22 @@ const stop: Row['stop'] = (life, event, moment) => {
   const { next, effects } = tellToStop(life, event.why, event.mercyMs, moment)
   return { next, effects: life.phase === 'ready' ? [{ type: 'take-out' }, ...effects] : effects }
 }
+
+/** It gets nothing new, and its successor at once. Whether its loop turns again is up to it. */
+const leaveBlocked: Row['blocked'] = (life, event, moment) => {
+  const { nowMs, gracefulMs } = moment
+  if (gracefulMs === 0) return killBlocked(life, event, moment)
+  const { others, ...loop } = event.loop
+  const fields = { why: 'harakiri', ...loop, gracefulMs, othersIfKilled: others || undefined }
+  return {
+    next: { ...life, phase: 'retiring', why: 'harakiri', sinceMs: nowMs, deadlineMs: nowMs + gracefulMs },
+    effects: [{ type: 'take-out' }, report('worker-harakiri', fields)],
+  }
+}
+
+/** Once more, by another proxy: one that was left for its harakiri has its deadline. */
+const killRetired: Row['blocked'] = (life, event, moment) =>
+  life.why === 'harakiri' ? ignore(life) : killBlocked(life, event, moment)
 
 const killBlocked: Row['blocked'] = (life, event, { nowMs }) => ({
   next: { ...life, phase: 'killed', why: 'harakiri', sinceMs: nowMs, deadlineMs: null },
@@ -213,7 +235,11 @@ const failToStart: Row['tick'] = (life, _event, moment) =>
 /** What is still in flight may go on as long as the worker stays for its tunnels anyway. */
 const stopUndrained: Row['tick'] = (life, _event, moment) => {
   const then = () =>
-    moment.hasTunnels ? linger(life, { type: 'answered' }, moment) : tellToStop(life, life.why, 0, moment)
+    life.why === 'harakiri'
+      ? killNow(life, life.why, moment)
+      : moment.hasTunnels
+        ? linger(life, { type: 'answered' }, moment)
+        : tellToStop(life, life.why, 0, moment)
   return pastDeadline(life, then, moment.nowMs)
 }
 
@@ -268,7 +294,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     drained: ignore,
     hurry: ignore,
     stop,
-    blocked: killBlocked,
+    blocked: leaveBlocked,
     kill: killAsked,
     'ipc-closed': lose,
     tick: ignore,
@@ -282,7 +308,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     drained: stopDrained,
     hurry: ignore,
     stop,
-    blocked: killBlocked,
+    blocked: killRetired,
     kill: killAsked,
     'ipc-closed': lose,
     tick: stopUndrained,
@@ -296,7 +322,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     drained: stopLingered,
     hurry,
     stop,
-    blocked: killBlocked,
+    blocked: killRetired,
     kill: killAsked,
     'ipc-closed': lose,
     tick: stopLingering,
@@ -310,7 +336,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     drained: ignore,
     hurry: ignore,
     stop: ignore,
-    blocked: killBlocked,
+    blocked: killRetired,
     kill: killAsked,
     'ipc-closed': ignore,
     tick: killUnstopped,

@@ -113,9 +113,9 @@ export class Worker {
 
   /** Lets one event happen to it. */
   apply(event: WorkerEvent): void {
-    const { workerReloadMercyMs: mercyMs, tunnelMercyMs } = this.generation.settings
+    const { workerReloadMercyMs: mercyMs, tunnelMercyMs, harakiriGracefulMs: gracefulMs } = this.generation.settings
     const hasTunnels = [...this.left.values()].some(({ tunnels }) => tunnels)
-    const moment = { nowMs: this.#context.nowMs(), mercyMs, tunnelMercyMs, hasTunnels }
+    const moment = { nowMs: this.#context.nowMs(), mercyMs, tunnelMercyMs, hasTunnels, gracefulMs }
     const { next, effects } = stepWorker(this.#life, event, moment)
     this.#life = next
     for (const effect of effects) this.#execute(effect)

@@ -10,6 +10,7 @@ import { dropPrivileges } from '../../kit/drop-privileges.js'
 import { Failure, reasonOf } from '../../kit/failure.js'
 import type { MasterToWorker, WorkerSettings } from '../../kit/messages.js'
 import { watchdogPathOf } from '../../kit/stack-report.js'
+import { installHook } from './application-hook.js'
 import { countInspectorSessions } from './inspector-sessions.js'
 import { type LinkServer, openLinkServer } from './link-server.js'
 import { loadApplication } from './load-application.js'
@@ -45,6 +46,7 @@ function onMessage(message: MasterToWorker): void {
 
 async function start(settings: WorkerSettings): Promise<void> {
   dropPrivileges(settings.credentials)
+  installHook()
   const sessions = await countInspectorSessions()
   const application = await loadApplication(settings.app, takeOverListen(settings.socketPath))
   chmodSync(settings.socketPath, settings.socketMode)

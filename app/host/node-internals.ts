@@ -155,3 +155,8 @@ function symbolNamed(object: object, name: string): symbol | undefined {
   }
   return undefined
 }
+
+/** What a request is destroyed with whose client is gone. */
+export function resetError(): NodeJS.ErrnoException {
+  return Object.assign(new Error('aborted'), { code: 'ECONNRESET' })
+}

@@ -13,6 +13,7 @@ import {
   creditFrame,
   FRAME,
   frame,
+  harakiriFrame,
   REQUEST_FLAG,
   RESPONSE_FLAG,
   responsePrefix,
@@ -30,6 +31,7 @@ import {
   isConsumed,
   type NodeInternals,
   printedHead,
+  resetError,
 } from './node-internals.js'
 import { VirtualSocket, type VirtualSocketOwner } from './virtual-socket.js'
 
@@ -197,6 +199,10 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     })
   }
 
+  harakiri(ms: number): void {
+    if (!this.#over) this.#home.writer.send(harakiriFrame(this.id, ms))
+  }
+
   /** As `socketOnTimeout` of `node:http`, to which listeners of the socket itself count for nothing. */
   timedOut(): void {
     const handled = [
@@ -256,8 +262,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     }
     this.#waiting.push({ bytes: sent === 0 ? bytes : bytes.slice(sent), callback })
     this.waitingBytes += bytes.length - sent
-    if (this.waitingBytes < HIGH_WATER_BYTES) return true
-    return false
+    return this.waitingBytes < HIGH_WATER_BYTES
   }
 
   #sendWaiting(): void {
@@ -390,8 +395,4 @@ function asBytes(chunk: string | Buffer, encoding: BufferEncoding): string | Buf
 
 function asLatin1(bytes: string | Buffer): string {
   return typeof bytes === 'string' ? bytes : bytes.latin1Slice()
-}
-
-function resetError(): NodeJS.ErrnoException {
-  return Object.assign(new Error('aborted'), { code: 'ECONNRESET' })
 }

@@ -23,6 +23,8 @@ export interface VirtualSocketOwner {
   wantsBody(): void
   /** The socket was destroyed; `gone` lets it say `close`, which a socket of Node's does once its handle is closed. */
   socketDestroyed(gone: () => void): void
+  /** The application says how long this request may take from now on; see `application-hook.ts`. */
+  harakiri(ms: number): void
   /** No byte passed for as long as `setTimeout` said. */
   timedOut(): void
 }
@@ -88,6 +90,10 @@ export class VirtualSocket extends LazyDuplex {
 
   get timeout(): number | undefined {
     return this.#timeoutMs
+  }
+
+  setHarakiri(ms: number): void {
+    this.#owner.harakiri(ms)
   }
 
   address(): object {

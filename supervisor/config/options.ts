@@ -10,6 +10,7 @@
 import { ANSWER_OPTIONS } from './answer-options.js'
 import { AROUND_OPTIONS } from './around-options.js'
 import { FORWARDING_OPTIONS } from './forwarding-options.js'
+import { HARAKIRI_OPTIONS } from './harakiri-options.js'
 import { LOG_OPTIONS } from './log-options.js'
 import type { Kind } from './option-kinds.js'
 import * as kind from './option-kinds.js'
@@ -260,6 +261,7 @@ export const OPTIONS = {
     example: 'harakiri = 30',
     setting: 'harakiriMs',
   },
+  ...HARAKIRI_OPTIONS,
   'buffer-size': {
     section: 'requests',
     // A head crosses the link in one frame: MAX_PAYLOAD_BYTES of kit/frames.ts.

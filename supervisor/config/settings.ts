@@ -96,6 +96,12 @@ export interface Settings {
   errorPages: ErrorPageSpec[]
   /** 0 = no deadline. */
   harakiriMs: number
+  /** `mount-harakiri`, in its order; 0 = none. */
+  mountHarakiri: { mount: string; ms: number }[]
+  /** Requests that have to wait before there is harakiri. */
+  harakiriQueue: number
+  /** What a blocked worker gets before it is killed. */
+  harakiriGracefulMs: number
   /** How long a worker may take to finish when it is replaced, and the whole tree when it stops. */
   workerReloadMercyMs: number
   reloadMercyMs: number

@@ -3,11 +3,12 @@
 import t from 'tap'
 import type { StackReport } from '../../kit/stack-report.js'
 import type { Exchange } from '../../proxy/exchange.js'
-import { HarakiriClock } from '../../proxy/harakiri.js'
+import { type ClockRules, HarakiriClock } from '../../proxy/harakiri.js'
 import type { Link } from '../../proxy/link.js'
 
 const SWEEP_MS = 100
 const HARAKIRI_MS = 3000
+const RULES: ClockRules = { harakiriMs: HARAKIRI_MS, mountHarakiri: [], harakiriQueue: 0 }
 
 /** A link whose worker's loop turns, or not, as the test says. */
 class FakeLink {
@@ -43,7 +44,7 @@ class FakeLink {
   }
 
   add(title: string, dispatchMs: number, deadlineMs = dispatchMs + HARAKIRI_MS): void {
-    this.exchanges.push({ title, dispatchMs, deadlineMs } as Exchange)
+    this.exchanges.push({ title, dispatchMs, deadlineMs, ownHarakiriMs: null, path: '/' } as Exchange)
   }
 }
 
@@ -81,7 +82,7 @@ function run(
     answerAtOnce,
   )
   for (atMs = 1; atMs <= untilMs; atMs += SWEEP_MS) {
-    clock.sweep(links as unknown as Link[], harakiriMs, atMs)
+    clock.sweep(links as unknown as Link[], { ...RULES, harakiriMs }, 0, atMs)
     for (const link of links) if (turns(link, atMs)) link.pong(atMs + 1)
   }
   return told
@@ -210,7 +211,7 @@ t.test('a blocked loop is found though no request has a deadline', async t => {
 
 t.test('what is not judged', async t => {
   const cases: [title: string, prepare: (link: FakeLink) => void, harakiriMs: number][] = [
-    ['no harakiri', link => link.add('GET /', 0), 0],
+    ['no harakiri', link => link.add('GET /', 0, 0), 0],
     ['no clock running', link => link.add('GET /', 0, 0), HARAKIRI_MS],
     [
       'not linked yet',
@@ -247,14 +248,14 @@ t.test('a forgotten link leaves no suspicion to its successor', async t => {
     { expired: () => told.push('expired'), blocked: () => told.push('blocked') },
     answerAtOnce,
   )
-  clock.sweep([link] as unknown as Link[], HARAKIRI_MS, 3001)
+  clock.sweep([link] as unknown as Link[], RULES, 0, 3001)
   link.exchanges.length = 0
   clock.forget(link as unknown as Link)
   for (let now = 3101; now < 9000; now += SWEEP_MS) {
     // As a new worker, that has not been asked before.
     link.pong(now)
     link.lastPongMs = 0
-    clock.sweep([link] as unknown as Link[], HARAKIRI_MS, now)
+    clock.sweep([link] as unknown as Link[], RULES, 0, now)
   }
   t.same(told, ['expired'])
 })
@@ -336,10 +337,53 @@ t.test(
       const clock = new HarakiriClock(events, ask)
       for (now = 0; now < 6000; now += SWEEP_MS) {
         if (now < 2500 || now > turnsAgainMs) link.pong(now)
-        clock.sweep([link] as unknown as Link[], HARAKIRI_MS, now)
+        clock.sweep([link] as unknown as Link[], RULES, 0, now)
       }
       const withoutCancel = told.filter(([what]) => what !== 'cancelled' || title === 'a false alarm')
       t.same(withoutCancel, expected, title)
     }
   },
 )
+
+t.test('a loop that is blocked by one that may, is not condemned for its silence', async t => {
+  const mountHarakiri = [{ prefix: '/free/', ms: 0 }]
+  const cases: [title: string, stuckTitle: string, deadlineMs: number, path: string, isCondemned: boolean][] = [
+    ['one that has time', 'GET /it', 60_000, '/', false],
+    ['not known to be the one, but it has time', '', 60_000, '/', false],
+    ['one without a deadline', 'GET /it', 0, '/free/x', false],
+    ['not known to be the one, and nobody waits for ever', '', 0, '/free/x', true],
+    ['one that is answered already', 'GET /it', 0, '/', true],
+  ]
+  for (const [title, stuckTitle, deadlineMs, path, isCondemned] of cases) {
+    const link = new FakeLink()
+    link.add('GET /it', 0, deadlineMs)
+    link.stuckTitle = stuckTitle
+    Object.assign(link.exchanges[0] ?? {}, { path })
+    const told: string[] = []
+    const clock = new HarakiriClock(
+      { expired: () => told.push('expired'), blocked: () => told.push('blocked') },
+      answerAtOnce,
+    )
+    for (let now = 1; now < 10_000; now += SWEEP_MS)
+      clock.sweep([link] as unknown as Link[], { ...RULES, mountHarakiri }, 0, now)
+    t.equal(told.includes('blocked'), isCondemned, title)
+  }
+})
+
+t.test('below the threshold of the queue nobody is late', async t => {
+  const link = new FakeLink()
+  link.add('GET /slow', 0)
+  const told: string[] = []
+  const clock = new HarakiriClock(
+    { expired: () => told.push('expired'), blocked: () => told.push('blocked') },
+    answerAtOnce,
+  )
+  const sweep = (queued: number, now: number) =>
+    clock.sweep([link] as unknown as Link[], { ...RULES, harakiriQueue: 3 }, queued, now)
+  for (let now = 1; now < 9000; now += SWEEP_MS) sweep(2, now)
+  t.same(told, [])
+  sweep(3, 9000)
+  t.same(told, ['expired'])
+  for (let now = 9100; now < 9900; now += SWEEP_MS) sweep(0, now)
+  t.same(told, ['expired', 'blocked'], 'what has begun is brought to its end')
+})

@@ -75,6 +75,26 @@ const cases: [string, Partial<Settings>, Partial<ProxySettings>][] = [
     { harakiriMs: 7, queueRequests: 8, workerConnections: 9, headFields: 10, targetBytes: 11, postBytes: 12 },
   ],
   [
+    'harakiri by mount: the longest first, the last of equal ones',
+    {
+      mountHarakiri: [
+        { mount: '/', ms: 1 },
+        { mount: '/a', ms: 2 },
+        { mount: '/a/b', ms: 0 },
+        { mount: '/a', ms: 3 },
+      ],
+      harakiriQueue: 4,
+    },
+    {
+      mountHarakiri: [
+        { prefix: '/a/b/', ms: 0 },
+        { prefix: '/a/', ms: 3 },
+        { prefix: '/', ms: 1 },
+      ],
+      harakiriQueue: 4,
+    },
+  ],
+  [
     'limits of connections',
     { keepAliveRequests: 1, bodyMs: 2, bodyBytesPerSecond: 3, sendMs: 4, connections: 5, connectionsPerAddress: 6 },
     { keepAliveRequests: 1, bodyMs: 2, bodyBytesPerSecond: 3, sendMs: 4, connections: 5, connectionsPerAddress: 6 },

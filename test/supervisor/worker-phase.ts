@@ -39,23 +39,35 @@ const exit: WorkerEvent = { type: 'exit', code: 0, signal: null }
 const wait = (ms: number) => ({ type: 'wait', ms }) as const
 /** Whether it has tunnels, from then on. */
 const tunnels = (are: boolean) => ({ type: 'tunnels', are }) as const
-type Happening = WorkerEvent | { type: 'wait'; ms: number } | { type: 'tunnels'; are: boolean }
+/** The time that one whose loop is blocked gets, from then on. */
+const graceful = (ms: number) => ({ type: 'graceful', ms }) as const
+type Happening =
+  | WorkerEvent
+  | { type: 'graceful'; ms: number }
+  | { type: 'wait'; ms: number }
+  | { type: 'tunnels'; are: boolean }
 
 function live(happenings: readonly Happening[]): { life: WorkerLife; effects: WorkerEffect[]; nowMs: number } {
   let nowMs = 10_000
   let life = newWorkerLife(nowMs, START_MS, 'start')
   const effects: WorkerEffect[] = []
   let hasTunnels = false
+  let gracefulMs = 0
   for (const happening of happenings) {
     if (happening.type === 'tunnels') {
       hasTunnels = happening.are
+      continue
+    }
+    if (happening.type === 'graceful') {
+      gracefulMs = happening.ms
       continue
     }
     if (happening.type === 'wait') {
       nowMs += happening.ms
       continue
     }
-    const step = stepWorker(life, happening, { nowMs, mercyMs: MERCY_MS, tunnelMercyMs: TUNNEL_MS, hasTunnels })
+    const moment = { nowMs, mercyMs: MERCY_MS, tunnelMercyMs: TUNNEL_MS, hasTunnels, gracefulMs }
+    const step = stepWorker(life, happening, moment)
     life = step.next
     effects.push(...step.effects)
   }
@@ -68,6 +80,35 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
   ['a start', [ready], 'ready', 'start', ['announce']],
   ['a start within its deadline', [wait(START_MS - 1), tick, ready], 'ready', 'start', ['announce']],
   ['a start that is late', [wait(START_MS), tick], 'killed', 'start-deadline', ['kill']],
+  ['blocked', [ready, blocked, tick], 'killed', 'harakiri', ['announce', 'kill']],
+  [
+    'blocked, left alone',
+    [graceful(50), ready, blocked, wait(49), tick],
+    'retiring',
+    'harakiri',
+    ['announce', 'take-out'],
+  ],
+  [
+    'blocked, left alone, said twice, with tunnels, and too late',
+    [graceful(50), tunnels(true), ready, blocked, answered, blocked, wait(50), tick],
+    'killed',
+    'harakiri',
+    ['announce', 'take-out', 'kill'],
+  ],
+  [
+    'blocked, left alone, and turning again',
+    [graceful(50), ready, blocked, drained, blocked, exit],
+    'gone',
+    'harakiri',
+    ['announce', 'take-out', 'send-stop', 'withdraw', 'fold'],
+  ],
+  [
+    'blocked while it retires',
+    [graceful(50), ready, retire, blocked],
+    'killed',
+    'harakiri',
+    ['announce', 'take-out', 'kill'],
+  ],
   ['ready twice', [ready, ready], 'ready', 'start', ['announce']],
   ['ready after it was killed', [wait(START_MS), tick, ready], 'killed', 'start-deadline', ['kill']],
   ['a failed load', [failed], 'stopping', 'load-failed', ['send-stop']],

@@ -36,6 +36,7 @@ function open(server: Server = createServer(), wire: Partial<WireRequest> = {}, 
       return takes ? 0 : 1024 * 1024
     },
     socketDestroyed: (gone: () => void) => process.nextTick(gone),
+    harakiri: () => {},
     timedOut: () => {},
   }
   const whole = { ...WIRE, ...wire }

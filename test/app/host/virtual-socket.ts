@@ -31,6 +31,7 @@ function open(wire: Partial<WireRequest> = {}, takes = true) {
       told.push('destroyed')
       process.nextTick(gone)
     },
+    harakiri: ms => void told.push(`harakiri ${ms}`),
     timedOut: () => void told.push('timed out'),
   }
   return { told, socket: new VirtualSocket(owner, { ...WIRE, ...wire }, createServer()) }
