@@ -191,6 +191,8 @@ export type MasterToProxy =
   | { type: 'worker-retire'; workerId: number; tunnelMs: number }
   | { type: 'worker-gone'; workerId: number; end: WorkerEnd }
   | { type: 'reopen-logs' }
+  /** Answered by `in-flight`. */
+  | { type: 'in-flight-wanted'; requestId: number }
   /** Whether requests are held in the queue in place of being given to workers; ends with the drain. */
   | { type: 'pause'; isPaused: boolean }
   /** Accept nothing new, finish what is in flight for at most `mercyMs`, exit 0. */
@@ -220,7 +222,17 @@ export type ProxyToMaster =
   /** Counters and histograms since this proxy started (never deltas), and the load of each worker as this proxy sees it. */
   | { type: 'metrics'; families: MetricFamily[]; workers: WorkerLoad[] }
   | { type: 'metrics-wanted'; requestId: number }
+  /** The oldest requests of this proxy, at most 20. */
+  | { type: 'in-flight'; requestId: number; requests: InFlightRequest[] }
   | { type: 'event'; event: string; fields: EventFields }
+
+/** A request that is not answered yet. `path` without its query; `slot` 0: it waits for a worker. */
+export interface InFlightRequest {
+  method: string
+  path: string
+  ageMs: number
+  slot: number
+}
 
 /** One proxy's view of one worker; the master adds them up. `lagMs` is the event-loop lag of the last pong. */
 export interface WorkerLoad {

@@ -251,6 +251,11 @@ export class Dispatcher {
     }
   }
 
+  /** Those at workers and those that wait for one. */
+  exchanges(): Exchange[] {
+    return [...this.#links.flatMap(link => link.exchanges), ...this.#waiting.all()]
+  }
+
   loads(): WorkerLoad[] {
     const now = monotonicMs()
     return this.#links.map(link => ({

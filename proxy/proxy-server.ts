@@ -13,6 +13,7 @@ import { monotonicMs } from './clock.js'
 import { Connection } from './connection.js'
 import { AddressCounts, type ConnectionLimits, clientAddress, connectionLimits } from './connection-limits.js'
 import { descriptorLimit } from './descriptors.js'
+import { inFlightRequests } from './in-flight.js'
 import { MetricsPage } from './metrics-page.js'
 import { Phases } from './phases.js'
 import { RequestMetrics } from './request-metrics.js'
@@ -100,6 +101,10 @@ export class ProxyServer {
         return this.#accessLog?.reopen()
       case 'metrics':
         return this.#page.arrived(message.requestId, message.text)
+      case 'in-flight-wanted': {
+        const requests = inFlightRequests(dispatcher.exchanges(), monotonicMs())
+        return this.#tell({ type: 'in-flight', requestId: message.requestId, requests })
+      }
       case 'pause':
         dispatcher.isPaused = message.isPaused
         return

@@ -54,6 +54,13 @@ export class WaitingLine {
     for (let each = this.#first; each !== null; each = each.waitsBefore) each.queueDeadlineMs = deadlineMs
   }
 
+  /** From the first to the last. */
+  all(): Exchange[] {
+    const all: Exchange[] = []
+    for (let each = this.#first; each !== null; each = each.waitsBefore) all.push(each)
+    return all
+  }
+
   /** Takes out those whose time is over, in their order; one look at each that waits. */
   removeLate(now: number): Exchange[] {
     const late: Exchange[] = []

@@ -36,6 +36,9 @@ const WORKER_MESSAGES: { [T in WorkerToMaster['type']]: Check } = {
 const isLoad = (value: unknown): boolean =>
   isRecord(value) && ['workerId', 'requests', 'inFlight', 'lagMs'].every(name => isNumber(value[name]))
 
+const isInFlight = (value: unknown): boolean =>
+  isRecord(value) && isText(value.method) && isText(value.path) && isNumber(value.ageMs) && isNumber(value.slot)
+
 const PROXY_MESSAGES: { [T in ProxyToMaster['type']]: Check } = {
   listening: () => true,
   failed: ({ reason }) => isText(reason),
@@ -47,6 +50,8 @@ const PROXY_MESSAGES: { [T in ProxyToMaster['type']]: Check } = {
     [request, others, at, stack].every(isText) &&
     ['workerId', 'elapsedMs', 'inFlight'].every(name => isNumber(numbers[name])),
   metrics: ({ families, workers }) => isList(families) && Array.isArray(workers) && workers.every(isLoad),
+  'in-flight': ({ requestId, requests }) =>
+    isNumber(requestId) && Array.isArray(requests) && requests.every(isInFlight),
   'metrics-wanted': ({ requestId }) => isNumber(requestId),
   event: isEvent,
 }

@@ -24,7 +24,7 @@ export type CommandLine =
   /** Numbers as written: the running master judges them. */
   | ({ command: 'scale'; wanted: number | 'auto' } & ConfigArguments)
   | ({ command: 'restart-worker'; slot: number } & ConfigArguments)
-  | ({ command: 'pause' | 'resume' } & ConfigArguments)
+  | ({ command: 'pause' | 'resume' | 'top' } & ConfigArguments)
   | ({ command: 'logs'; action: 'reopen' } & ConfigArguments)
   /** `json`: print the raw report. */
   | ({ command: 'status'; json: boolean } & ConfigArguments)
@@ -61,6 +61,7 @@ const CONFIG_COMMANDS: readonly ConfigCommand[] = [
   'logs',
   'systemd',
   'doctor',
+  'top',
 ]
 const COMMANDS: readonly string[] = [...CONFIG_COMMANDS, 'hash-password', 'help']
 

@@ -2,23 +2,32 @@
  * What the requests on the control socket do to the master. Called by `control-socket.ts`, composed by `run-command.ts`.
  */
 
-import type { ControlRequest } from './control-protocol.js'
+import type { MetricFamily, MetricSample } from '../kit/metric-family.js'
+import type { ControlRequest, TopReport } from './control-protocol.js'
 import type { ControlHandler } from './control-socket.js'
 import type { Master } from './master.js'
 import type { Order } from './orders.js'
 
 /** The part of the master that a command may use. */
-export type Commanded = Pick<Master, 'status' | 'reload' | 'order' | 'stop' | 'reopenLogs'>
+export type Commanded = Pick<Master, 'status' | 'reload' | 'order' | 'stop' | 'reopenLogs' | 'inFlight'>
+
+/** What `daimyo top` needs besides the master. */
+export interface TopFigures {
+  families(): readonly MetricFamily[]
+  events(): string[]
+}
 
 /** A client gives up on a silent master: while a long thing runs it hears of it this often. */
 const STILL_MS = 4000
 
 /** A handler for `startControlSocket`. `reload` and `stop` answer when it has happened. */
-export function controlHandler(master: Commanded): ControlHandler {
+export function controlHandler(master: Commanded, figures: TopFigures): ControlHandler {
   return async (request, progress) => {
     switch (request.command) {
       case 'status':
         return { type: 'done', ok: true, status: master.status() }
+      case 'top':
+        return { type: 'done', ok: true, top: await topReport(master, figures) }
       case 'reopen-logs':
         master.reopenLogs()
         return { type: 'done', ok: true }
@@ -39,6 +48,38 @@ export function controlHandler(master: Commanded): ControlHandler {
       }
     }
   }
+}
+
+async function topReport(master: Commanded, { families, events }: TopFigures): Promise<TopReport> {
+  const all = families()
+  const inFlight = await master.inFlight()
+  const gauge = (name: string) => samplesOf(all, name).reduce((sum, { value }) => sum + value, 0)
+  return {
+    status: master.status(),
+    latency: latencyOf(samplesOf(all, 'daimyo_request_duration_seconds')),
+    queued: gauge('daimyo_queued_requests'),
+    connections: gauge('daimyo_client_connections'),
+    inFlight,
+    events: events(),
+  }
+}
+
+function samplesOf(families: readonly MetricFamily[], name: string): MetricSample[] {
+  return families.find(family => family.name === name)?.values ?? []
+}
+
+/** The buckets of all label sets added up. */
+function latencyOf(samples: MetricSample[]): TopReport['latency'] {
+  const counts = new Map<string, number>()
+  for (const { labels, value, metricName } of samples) {
+    if (!metricName?.endsWith('_bucket')) continue
+    const bound = String(labels.le)
+    counts.set(bound, (counts.get(bound) ?? 0) + value)
+  }
+  const buckets = [...counts].map(([bound, count]) => ({ bound: Number(bound.replace('+Inf', 'Infinity')), count }))
+  return buckets
+    .sort((a, b) => a.bound - b.bound)
+    .map(({ bound, count }) => ({ seconds: Number.isFinite(bound) ? bound : null, count }))
 }
 
 function orderOf(request: Extract<ControlRequest, { command: Order['type'] }>): Order {

@@ -3,9 +3,12 @@
  * one JSON object a line. The command sends one request and reads until the last answer (`done`); then the master closes.
  */
 
+import type { InFlightRequest } from '../kit/messages.js'
+
 /** `reload`, `stop`, `scale` and `restart-worker` answer `done` when the thing asked for has happened or has failed, not before. */
 export type ControlRequest =
   | { command: 'status' }
+  | { command: 'top' }
   | { command: 'reload' }
   | { command: 'stop' }
   | { command: 'reopen-logs' }
@@ -17,9 +20,22 @@ export type ControlRequest =
 
 export type ControlAnswer =
   | { type: 'progress'; text: string }
-  | { type: 'done'; ok: true; status?: StatusReport }
+  | { type: 'done'; ok: true; status?: StatusReport; top?: TopReport }
   /** `lines`: the worker's last lines on standard error, where a worker was the reason. */
   | { type: 'done'; ok: false; reason: string; lines: string[] }
+
+/** What `daimyo top` shows, of one moment. */
+export interface TopReport {
+  status: StatusReport
+  /** Answers since the start by their duration, cumulative: `seconds` is the bound of the bucket, null for the last. */
+  latency: { seconds: number | null; count: number }[]
+  queued: number
+  connections: number
+  /** The oldest first. */
+  inFlight: InFlightRequest[]
+  /** Lines of the log, the newest last. */
+  events: string[]
+}
 
 /** The whole truth about a running master. Times are milliseconds since the epoch, sizes bytes. */
 export interface StatusReport {

@@ -30,6 +30,7 @@ const MOST_UNREAD_BYTES = 1 << 20
 /** The commands, and the whole number that goes with some of them. */
 const COMMANDS: Record<ControlRequest['command'], 'wanted' | 'slot' | null> = {
   status: null,
+  top: null,
   reload: null,
   stop: null,
   'reopen-logs': null,

@@ -31,6 +31,7 @@ import { takeStarter } from './starter.js'
 import { statusCommand } from './status-command.js'
 import { stopCommand } from './stop-command.js'
 import { systemdCommand } from './systemd-command.js'
+import { topCommand } from './top-command.js'
 import { readVersion } from './version.js'
 
 const starter = takeStarter(process.env)
@@ -78,6 +79,8 @@ async function carryOut(line: CommandLine): Promise<number> {
       return reloadCommand(soughtBy(line), context)
     case 'stop':
       return stopCommand(soughtBy(line), context)
+    case 'top':
+      return topCommand(soughtBy(line), context, { input: process.stdin, output: process.stdout })
     case 'scale':
       return orderCommand(soughtBy(line), { command: 'scale', wanted: line.wanted }, context)
     case 'restart-worker':

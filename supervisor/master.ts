@@ -10,6 +10,7 @@
 import { fileURLToPath } from 'node:url'
 import { EXIT, Failure } from '../kit/failure.js'
 import type { Log } from '../kit/log.js'
+import type { InFlightRequest } from '../kit/messages.js'
 import { Alarm } from './alarm.js'
 import type { Reading, Settings } from './config/settings.js'
 import type { StatusReport } from './control-protocol.js'
@@ -142,6 +143,11 @@ export class Master {
     await this.finished
   }
 
+  /** A letter of the master FIFO: what a signal would do. */
+  signal(name: string, event: SignalEvent): void {
+    this.#queue.put({ type: 'signal', signal: name, event })
+  }
+
   /** The exit code, once everything is gone. */
   get finished(): Promise<number> {
     return this.#finished.promise
@@ -184,6 +190,11 @@ export class Master {
     const nowMs = this.#context.nowMs()
     const ready = tree.pool.workers().filter(worker => worker.life.phase === 'ready')
     return ready.filter(worker => tree.loads.answers(worker.address.workerId, nowMs, withinMs)).length
+  }
+
+  /** The oldest requests that are not answered yet. */
+  async inFlight(): Promise<InFlightRequest[]> {
+    return (await this.#tree?.survey.ask(this.#tree.proxies.alive())) ?? []
   }
 
   /** What `masterFamilies` prints; null before the start and after the end. */
@@ -251,18 +262,38 @@ export class Master {
     switch (event.type) {
       case 'stop':
         if (signal === 'SIGINT' && this.#shutdown?.isImpatient && this.#tree !== null) {
-          this.#tree.companions.kill()
-          this.#hooks.close()
-          return this.#shutdown.kill(signal, this.#tree)
+          return this.#kill(signal)
         }
         return this.#beginStop(event.why)
       case 'reload':
         return this.#queue.put({ type: 'reload', request: { progress: () => {}, done: () => {} } })
       case 'reopen-logs':
         return this.reopenLogs()
+      case 'kill':
+        return this.#shutdown === null ? this.#beginStop(signal, 0) : this.#kill(signal)
+      case 'toggle-pause':
+        if (this.#shutdown === null) this.#tree?.orders.togglePause()
+        return
+      case 'tell-status':
+        return this.#tellStatus()
       case 'resize':
         if (this.#shutdown === null) this.#tree?.scaler.resize(event.by, signal)
     }
+  }
+
+  /** Nobody is waited for any more. */
+  #kill(why: string): void {
+    if (this.#shutdown === null || this.#tree === null) return
+    this.#tree.companions.kill()
+    this.#hooks.close()
+    this.#shutdown.kill(why, this.#tree)
+  }
+
+  #tellStatus(): void {
+    const { wanted, paused, workers, proxies } = this.status()
+    this.#context.log('status', { wanted, paused, workers: workers.length, proxies: proxies.length })
+    for (const { slot, pid, phase, generation, requests, inFlight, lagMs, rssBytes } of workers)
+      this.#context.log('worker-status', { slot, pid, phase, generation, requests, inFlight, lagMs, rssBytes })
   }
 
   /** After each event. */

@@ -89,6 +89,11 @@ export class Orders {
     this.#settle(() => refusal(`the master stops: ${why}`))
   }
 
+  /** SIGTSTP. */
+  togglePause(): void {
+    this.#pause(!this.#proxies.arePaused)
+  }
+
   #pause(isPaused: boolean): void {
     if (this.#proxies.arePaused === isPaused) return
     this.#proxies.pause(isPaused)

@@ -9,6 +9,7 @@ import { sharedMs } from '../kit/shared-clock.js'
 import { AssetGrace } from './asset-grace.js'
 import { Companions } from './companions.js'
 import type { Reading, Settings } from './config/settings.js'
+import { InFlightSurvey } from './in-flight-survey.js'
 import type { Listener } from './listeners.js'
 import type { Generation, MasterContext, TreeEvent } from './master-context.js'
 import { MemoryWatch } from './memory-watch.js'
@@ -47,6 +48,7 @@ export class ProcessTree {
   readonly orders: Orders
   readonly companions: Companions
   readonly usage: ProcessUsage
+  readonly survey = new InFlightSurvey()
   readonly loads = new WorkerLoads()
   readonly metrics = new MetricsState()
   readonly #memory: MemoryWatch
@@ -185,6 +187,8 @@ export class ProcessTree {
       case 'metrics':
         this.loads.update(proxy.proxyId, message.workers, this.#context.nowMs())
         return this.#context.metrics.update(proxy.sourceId, message.families)
+      case 'in-flight':
+        return this.survey.take(proxy.proxyId, message.requestId, message.requests)
       case 'metrics-wanted':
         void this.#answerMetrics(proxy, message.requestId)
         return

@@ -15,6 +15,7 @@ import { controlHandler } from './control-commands.js'
 import { startControlSocket } from './control-socket.js'
 import { LogRotation } from './log-rotation.js'
 import { Master } from './master.js'
+import { startMasterFifo } from './master-fifo.js'
 import { printExposition } from './metrics/exposition.js'
 import { masterFamilies } from './metrics/master-families.js'
 import { startMetricsEndpoint } from './metrics/metrics-endpoint.js'
@@ -22,8 +23,10 @@ import { MetricsStore } from './metrics/metrics-store.js'
 import { createNotifier } from './notify.js'
 import type { OutputSink } from './output-lines.js'
 import { checkPidfile, readPid, removePidfile, writePidfile } from './pidfile.js'
+import { RecentEvents } from './recent-events.js'
 import { prepareRunFolder } from './run-folder.js'
 import { ServiceReports } from './service-reports.js'
+import type { SignalEvent } from './signals.js'
 import { assignSockets, type PassedSockets, receiveSockets } from './socket-activation.js'
 import type { Starter } from './starter.js'
 import { readVersion } from './version.js'
@@ -79,9 +82,10 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
     report: () => master.status(),
     answering: withinMs => master.answering(withinMs),
   })
-  const log = service.hearing(written)
+  const recent = new RecentEvents()
+  const log = telling([service.hearing(written), recent.log])
 
-  const { master, rotation, startEndpoint } = assemble(
+  const { master, store, rotation, startEndpoint } = assemble(
     { settings, passed, sink, log, readAgain: options.readAgain },
     context,
   )
@@ -89,8 +93,14 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   undo.push(() => rotation?.stop())
   options.starter?.onGone(() => void master.stop('starter-gone'))
   await startEndpoint(undo)
-  const control = await startControlSocket(folder.controlPath, controlHandler(master))
+  const figures = { families: () => store.families().families, events: () => recent.lines() }
+  const control = await startControlSocket(folder.controlPath, controlHandler(master, figures))
   undo.push(() => control.close())
+  if (settings.masterFifos.length > 0) {
+    const put = (letter: string, event: SignalEvent) => master.signal(letter, event)
+    const fifo = startMasterFifo({ paths: settings.masterFifos, put, log })
+    undo.push(() => fifo.close())
+  }
   undo.push(service.start())
   await master.start()
   await announce(master, settings, options.starter, { sink, service, context, undo })
@@ -135,7 +145,7 @@ function assemble({ settings, passed, sink, log, readAgain }: AssembleParts, con
     metricsUrl = endpoint.url
     undo.push(() => endpoint.close())
   }
-  return { master, rotation, startEndpoint }
+  return { master, store, rotation, startEndpoint }
 }
 
 function rotationOf({ logto, logMaxBytes, logBackups }: Settings, log: Log, reopen: () => void): LogRotation | null {
@@ -188,6 +198,12 @@ async function announce(
   // The log and the banner share a terminal: through the same door they keep their order.
   if (logto === null) sink.write(banner)
   else context.print(banner)
+}
+
+function telling(logs: readonly Log[]): Log {
+  return (event, fields) => {
+    for (const log of logs) log(event, fields)
+  }
 }
 
 /** While the parts are taken down, after the master has let go of its signals, a second Ctrl-C does not leave half of them behind. */

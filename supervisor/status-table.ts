@@ -5,13 +5,15 @@
 
 import type { ProxyReport, StatusReport, WorkerReport } from './control-protocol.js'
 
-interface Column<Row> {
+/** One column of a table of rows. */
+export interface Column<Row> {
   title: string
   align: 'left' | 'right'
   print: (row: Row, now: number) => string
 }
 
-const workerColumns: Column<WorkerReport>[] = [
+/** Of `daimyo status`, and of `daimyo top`, which adds one. */
+export const workerColumns: Column<WorkerReport>[] = [
   { title: 'SLOT', align: 'right', print: worker => String(worker.slot) },
   { title: 'PID', align: 'right', print: worker => printOptional(worker.pid, String) },
   { title: 'PHASE', align: 'left', print: worker => worker.phase },
@@ -38,8 +40,8 @@ const proxyColumns: Column<ProxyReport>[] = [
 export function printStatus(report: StatusReport, now: number): string {
   const lines = [headline(report, now), ...report.urls.map(url => `  ${url}`)]
   if (report.metricsUrl !== null) lines.push(`  ${report.metricsUrl} (metrics)`)
-  if (report.workers.length > 0) lines.push('', ...table(workerColumns, report.workers, now))
-  if (report.proxies.length > 0) lines.push('', ...table(proxyColumns, report.proxies, now))
+  if (report.workers.length > 0) lines.push('', ...printTable(workerColumns, report.workers, now))
+  if (report.proxies.length > 0) lines.push('', ...printTable(proxyColumns, report.proxies, now))
   return `${lines.join('\n')}\n`
 }
 
@@ -64,7 +66,8 @@ export function printAge(ageMs: number): string {
   return `${Math.floor(seconds / 86400)}d${pair(seconds % 86400, 3600)}h`
 }
 
-function headline(report: StatusReport, now: number): string {
+/** One line about the master as a whole. */
+export function headline(report: StatusReport, now: number): string {
   const doing = `${report.stopping ? ', stopping' : report.reloading ? ', reloading' : ''}${report.paused ? ', paused' : ''}`
   const ready = report.workers.filter(worker => worker.phase === 'ready').length
   const workers = report.wanted === 0 ? 'no workers' : `${ready} of ${report.wanted} workers ready`
@@ -72,7 +75,8 @@ function headline(report: StatusReport, now: number): string {
   return `daimyo ${report.version}${ini}: pid ${report.pid}, ${workers}, generation ${report.generation}, up ${printAge(now - report.sinceMs)}${doing}`
 }
 
-function table<Row>(columns: Column<Row>[], rows: Row[], now: number): string[] {
+/** A title line and one line a row; without rows only the titles. */
+export function printTable<Row>(columns: Column<Row>[], rows: Row[], now: number): string[] {
   const cells = rows.map(row => columns.map(column => column.print(row, now)))
   const widths = columns.map((column, at) => Math.max(column.title.length, ...cells.map(line => line[at]?.length ?? 0)))
   const pad = (line: string[]) =>
@@ -85,7 +89,8 @@ function table<Row>(columns: Column<Row>[], rows: Row[], now: number): string[] 
   return [pad(columns.map(column => column.title)), ...cells.map(pad)]
 }
 
-function printOptional(value: number | null, print: (value: number) => string): string {
+/** `-` for what is not known. */
+export function printOptional(value: number | null, print: (value: number) => string): string {
   return value === null ? '-' : print(value)
 }
 

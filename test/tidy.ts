@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { configReference } from '../supervisor/config/config-reference.js'
 import { printLifecycleTable } from '../supervisor/lifecycle-table.js'
+import { printSignalTable } from '../supervisor/signal-table.js'
 
 const top = fileURLToPath(new URL('../..', import.meta.url))
 /** What git tracks or would track; a checkout without git is not tested. */
@@ -153,6 +154,8 @@ t.test('files are named after one idea and hold one', async t => {
 t.test('printed pages are fresh', async t => {
   const [, table] = text('ARCHITECTURE.md').match(/printed by printLifecycleTable\(\) -->\n([\s\S]*?)<!-- end/) ?? []
   t.equal(table?.trim(), printLifecycleTable().trim(), 'ARCHITECTURE.md has the lifecycle table')
+  const [, signals] = text('README.md').match(/printed by printSignalTable\(\) -->\n([\s\S]*?)<!-- end/) ?? []
+  t.equal(signals?.trim(), printSignalTable().trim(), 'README.md has the table of signals')
   t.equal(text('docs/options.md'), configReference(), 'docs/options.md is printed from the option table')
   t.ok(text('ARCHITECTURE.md').split('\n').length <= 300, 'ARCHITECTURE.md can be read in one sitting')
 })

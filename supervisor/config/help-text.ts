@@ -12,6 +12,7 @@ Usage:
   daimyo [run] [INI] [--OPTION[=VALUE]]...   serve in the foreground
   daimyo check [INI]                         say what is wrong with the configuration, or what is in effect
   daimyo start|stop|reload|status [INI]      in the background; status --json prints the raw report
+  daimyo top [INI]                           the same as status, live; q ends it
   daimyo scale N|auto [INI]                  so many workers, or as many as the INI says
   daimyo restart-worker SLOT [INI]           replace one worker: the new one is ready before the old one goes
   daimyo pause|resume [INI]                  hold requests back in the queue, and let them go on
@@ -27,8 +28,8 @@ INI is a file such as conf/farm.ini, or file.ini:section; also --ini INI. Withou
 variable DAIMYO_INI names. Every option can stand in the INI (name = value) and on the command line (--name value); the
 command line goes before the INI, and adds to options marked with +. --set-placeholder key=value sets %(key).
 
-Signals to the master: SIGHUP reload, SIGTERM SIGINT SIGQUIT stop, SIGUSR1 open the logs again, SIGTTIN one worker
-more, SIGTTOU one less.
+Signals to the master: SIGHUP reload, SIGTERM SIGINT SIGQUIT stop, SIGUSR1 open the logs again, SIGUSR2 tell the
+workers' state in the log, SIGTSTP pause and go on, SIGTTIN one worker more, SIGTTOU one less.
 `
 
 /** The whole help, with a newline at its end. */

@@ -9,6 +9,7 @@
 
 import { ANSWER_OPTIONS } from './answer-options.js'
 import { AROUND_OPTIONS } from './around-options.js'
+import { CONTROL_OPTIONS } from './control-options.js'
 import { FORWARDING_OPTIONS } from './forwarding-options.js'
 import { HARAKIRI_OPTIONS } from './harakiri-options.js'
 import { LOG_OPTIONS } from './log-options.js'
@@ -606,6 +607,7 @@ export const OPTIONS = {
     setting: 'vacuum',
   },
   ...AROUND_OPTIONS,
+  ...CONTROL_OPTIONS,
   'run-dir': {
     section: 'host',
     kind: kind.path('cwd'),

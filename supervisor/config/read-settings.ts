@@ -199,6 +199,7 @@ function toSettings(
     around: toAroundSettings(values),
     credentials,
     pidfile: values.pidfile,
+    masterFifos: values['master-fifo'],
     logto: values.logto,
     logMaxBytes: values['log-maxsize'],
     logBackups: values['log-backups'],

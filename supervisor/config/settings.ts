@@ -147,6 +147,7 @@ export interface Settings {
   /** From `uid` and `gid`; null: stay who we are. */
   credentials: Credentials | null
   pidfile: string | null
+  masterFifos: string[]
   logto: string | null
   /** `log-maxsize`, 0 = never rotated; `log-backups`. */
   logMaxBytes: number

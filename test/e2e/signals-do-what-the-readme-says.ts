@@ -73,6 +73,19 @@ const proofs: Record<string, Proof> = {
     t.notMatch(rotated, /worker-ready slot=2/, 'and nothing of what came behind it')
     t.notMatch(log(), /"GET \/(before|between) /)
   },
+  async SIGUSR2(t, { running, log }, signal) {
+    process.kill(running.pid, signal)
+    await until('the state is told', () => /worker-status slot=1 pid=\d+ phase=ready generation=1 /.test(log()))
+    t.match(log(), / status wanted=1 paused=false workers=1 proxies=1$/m)
+  },
+  async SIGTSTP(t, { site, running }, signal) {
+    process.kill(running.pid, signal)
+    await until('it is paused', async () => (await site.status()).paused)
+    const answer = ask(running.url, '/')
+    process.kill(running.pid, signal)
+    t.match(await answer, { status: 200 }, 'what waited is answered')
+    t.match(await site.status(), { paused: false })
+  },
   async SIGTTIN(t, { site, running }, signal) {
     process.kill(running.pid, signal)
     await until('one more', async () => (await site.untilReady()).workers.length === 2)

@@ -18,6 +18,7 @@ function master(more: Partial<Commanded> = {}, done: string[] = []): Commanded {
       return { ok: true }
     },
     stop: async why => void done.push(`stop ${why}`),
+    inFlight: async () => [],
     reopenLogs: () => void done.push('reopen'),
     ...more,
   }
@@ -27,6 +28,17 @@ const failed: Partial<Commanded> = { reload: async () => ({ ok: false, reason: '
 
 const cases: [string, ControlRequest, Partial<Commanded>, unknown, string[]][] = [
   ['status', { command: 'status' }, {}, { type: 'done', ok: true, status }, []],
+  [
+    'top',
+    { command: 'top' },
+    {},
+    {
+      type: 'done',
+      ok: true,
+      top: { status, latency: [], queued: 0, connections: 0, inFlight: [], events: ['an event'] },
+    },
+    [],
+  ],
   ['reload', { command: 'reload' }, {}, { type: 'done', ok: true, status }, ['starting one worker']],
   ['a reload that fails', { command: 'reload' }, failed, { type: 'done', ok: false, reason: 'no', lines: ['why'] }, []],
   ['stop', { command: 'stop' }, {}, { type: 'done', ok: true }, ['stop control']],
@@ -45,7 +57,7 @@ const cases: [string, ControlRequest, Partial<Commanded>, unknown, string[]][] =
 for (const [title, request, more, answer, heard] of cases) {
   t.test(title, async t => {
     const done: string[] = []
-    const handle = controlHandler(master(more, done))
+    const handle = controlHandler(master(more, done), { families: () => [], events: () => ['an event'] })
     t.same(await handle(request, text => done.push(text)), answer)
     t.same(done, heard)
   })

@@ -1,0 +1,21 @@
+/** The last events of the log, for `daimyo top`. Filled by `run-command.ts`, which passes every event on. */
+
+import type { Log } from '../kit/log.js'
+import { createLog } from '../kit/log.js'
+
+const MOST = 20
+const CHARACTERS = 300
+
+/** Keeps the last lines; `log` is to be called as well as the real one. */
+export class RecentEvents {
+  readonly #lines: string[] = []
+  readonly log: Log = createLog(line => {
+    this.#lines.push(line.trimEnd().slice(0, CHARACTERS))
+    if (this.#lines.length > MOST) this.#lines.shift()
+  })
+
+  /** The newest last. */
+  lines(): string[] {
+    return [...this.#lines]
+  }
+}
