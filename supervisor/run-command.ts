@@ -13,6 +13,7 @@ import type { CommandContext } from './command-context.js'
 import type { Reading, Settings } from './config/settings.js'
 import { controlHandler } from './control-commands.js'
 import { startControlSocket } from './control-socket.js'
+import { setInheritedLimits } from './inherited-limits.js'
 import { LogRotation } from './log-rotation.js'
 import { Master } from './master.js'
 import { startMasterFifo } from './master-fifo.js'
@@ -66,6 +67,7 @@ async function takeDown(step: Undo[number], context: CommandContext): Promise<vo
 
 async function serve(options: RunOptions, context: CommandContext, undo: Undo): Promise<number> {
   const settings = withoutDeviceLog(options.settings)
+  setInheritedLimits(settings.inherited)
   const passed = assignSockets(settings, receiveSockets(context.environment, process.pid))
   if (settings.pidfile !== null) checkPidfile(settings.pidfile)
   const folder = await prepareRunFolder(settings.runDir, settings.credentials)

@@ -15,6 +15,12 @@ export function cleanEnvironment(environment: NodeJS.ProcessEnv): Record<string,
   return clean
 }
 
+/** What `unenv` leaves of the master's environment. */
+export function withoutVariables(environment: NodeJS.ProcessEnv, names: readonly string[]): NodeJS.ProcessEnv {
+  if (names.length === 0) return environment
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !names.includes(name)))
+}
+
 /** The environment of a command around the application: the clean one, and `env` of the INI in its order. */
 export function commandEnvironment(
   environment: NodeJS.ProcessEnv,

@@ -13,7 +13,7 @@ import { judgeAge, type RecycleVerdict, requestsOf } from './recycling.js'
 import type { SlotWorker } from './slots.js'
 import { removeSocket } from './socket-file.js'
 import { Child } from './spawn-child.js'
-import { workerEnvironment } from './spawn-environment.js'
+import { withoutVariables, workerEnvironment } from './spawn-environment.js'
 import { newWorkerLife, stepWorker, type WorkerEffect, type WorkerEvent, type WorkerLife } from './worker-phase.js'
 
 /** Which worker to start, and why. */
@@ -168,7 +168,7 @@ export class Worker {
     const { generation } = this
     const { environment, workerEntry, gate, put } = this.#context
     const { settings } = generation
-    const env = workerEnvironment(environment, settings.env, slot, generation.number)
+    const env = workerEnvironment(withoutVariables(environment, settings.unenv), settings.env, slot, generation.number)
     return new Child(
       {
         entry: workerEntry,

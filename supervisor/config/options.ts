@@ -15,6 +15,7 @@ import { HARAKIRI_OPTIONS } from './harakiri-options.js'
 import { LOG_OPTIONS } from './log-options.js'
 import type { Kind } from './option-kinds.js'
 import * as kind from './option-kinds.js'
+import { PROCESS_OPTIONS } from './process-options.js'
 import { RECYCLING_OPTIONS } from './recycling-options.js'
 import type { ListenAddress, Settings } from './settings.js'
 import { STATIC_OPTIONS } from './static-options.js'
@@ -608,6 +609,7 @@ export const OPTIONS = {
   },
   ...AROUND_OPTIONS,
   ...CONTROL_OPTIONS,
+  ...PROCESS_OPTIONS,
   'run-dir': {
     section: 'host',
     kind: kind.path('cwd'),

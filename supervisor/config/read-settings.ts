@@ -195,6 +195,8 @@ function toSettings(
     connections: values['http-connections'],
     connectionsPerAddress: values['http-connections-per-address'],
     env: values.env,
+    unenv: values.unenv,
+    inherited: { umask: values.umask, prio: values.prio, maxFd: values['max-fd'] },
     starting: toStartingSettings(values),
     around: toAroundSettings(values),
     credentials,

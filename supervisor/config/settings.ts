@@ -5,6 +5,7 @@
 
 import type { Credentials, ErrorPageSpec, StaticSettings, UpstreamAddress } from '../../kit/messages.js'
 import type { CronTimes } from '../cron-time.js'
+import type { InheritedLimits } from '../inherited-limits.js'
 import type { RecycleLimits } from '../recycling.js'
 import type { CommandSignal } from '../shell-command.js'
 
@@ -144,6 +145,9 @@ export interface Settings {
   env: { name: string; value: string }[]
   starting: StartingSettings
   around: AroundSettings
+  inherited: InheritedLimits
+  /** Variables that children do not inherit. */
+  unenv: string[]
   /** From `uid` and `gid`; null: stay who we are. */
   credentials: Credentials | null
   pidfile: string | null

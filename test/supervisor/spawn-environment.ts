@@ -1,7 +1,7 @@
 /** What children find in their environment: `supervisor/spawn-environment.ts`. */
 
 import t from 'tap'
-import { cleanEnvironment, workerEnvironment } from '../../supervisor/spawn-environment.js'
+import { cleanEnvironment, withoutVariables, workerEnvironment } from '../../supervisor/spawn-environment.js'
 
 const kept = ['PATH', 'HOME', 'NODE_OPTIONS', 'LISTEN_PORT', 'LISTEN', 'MY_NOTIFY_SOCKET', 'WATCHDOG', 'NODE_ENV']
 const dropped = [
@@ -21,6 +21,11 @@ t.test('what is meant for the master stays with it', t => {
   const environment = Object.fromEntries([...kept, ...dropped].map(name => [name, 'x']))
   t.same(Object.keys(cleanEnvironment({ ...environment, UNSET: undefined })), kept)
   t.end()
+})
+
+t.test('what unenv names is gone', async t => {
+  t.same(withoutVariables({ A: '1', B: '2' }, ['B', 'C']), { A: '1' })
+  t.same(withoutVariables({ A: '1' }, []), { A: '1' })
 })
 
 t.test("the INI's variables win over the master's, the last one over the first, and our own over all", t => {

@@ -1,0 +1,69 @@
+/** The rows of the option table that say what all processes inherit from the master. A part of `options.ts`, where a row is explained. */
+
+import { type Kind, wholeNumber } from './option-kinds.js'
+import type { OptionRow } from './options.js'
+
+/** Octal digits, as umask(1) writes them. */
+const fileMask: Kind<number> = {
+  symbol: 'MASK',
+  accepts: 'three octal digits such as 022, with or without a 0 before them',
+  parse: text =>
+    /^0?[0-7]{3}$/.test(text) ? { ok: true, value: Number.parseInt(text, 8) } : { ok: false, hint: null },
+  print: value => value.toString(8).padStart(3, '0'),
+}
+
+/** -20 to 19. */
+const niceness: Kind<number> = {
+  symbol: 'N',
+  accepts: 'a whole number from -20 (first) to 19 (last)',
+  parse(text) {
+    const value = /^-?\d{1,2}$/.test(text) ? Number(text) : Number.NaN
+    return value >= -20 && value <= 19 ? { ok: true, value } : { ok: false, hint: null }
+  },
+  print: String,
+}
+
+const inherited = { section: 'host', default: null, takesEffect: 'restart', setting: 'inherited' } as const
+
+export const PROCESS_OPTIONS = {
+  umask: {
+    ...inherited,
+    kind: fileMask,
+    replaces: { uwsgi: 'umask' },
+    summary:
+      'The umask of all processes; without it the one that daimyo was started with. Its sockets have modes of their own.',
+    example: 'umask = 027',
+  },
+  prio: {
+    ...inherited,
+    kind: niceness,
+    replaces: { uwsgi: 'prio', nginx: 'worker_priority' },
+    summary: 'The niceness of all processes. Below that of who starts it: as root only.',
+    example: 'prio = 5',
+  },
+  'max-fd': {
+    ...inherited,
+    kind: wholeNumber(64, 1_048_576),
+    replaces: { uwsgi: 'max-fd', nginx: 'worker_rlimit_nofile' },
+    summary:
+      'How many files and sockets each process may have open. Node raises its soft limit to the hard one by itself; this sets both, by ' +
+      '`prlimit` of util-linux, above the hard one as root only.',
+    example: 'max-fd = 65536',
+  },
+  unenv: {
+    section: 'application',
+    kind: {
+      symbol: 'NAME',
+      accepts: 'the name of an environment variable: letters, digits and `_`',
+      parse: text => (/^[A-Za-z_]\w*$/.test(text) ? { ok: true, value: text } : { ok: false, hint: null }),
+      print: value => value,
+    } as Kind<string>,
+    default: null,
+    repeatable: true,
+    takesEffect: 'next-generation',
+    replaces: { uwsgi: 'unenv' },
+    summary: 'Workers and commands do not inherit this variable; `env` may set it anew.',
+    example: 'unenv = AWS_SECRET_ACCESS_KEY',
+    setting: 'unenv',
+  },
+} as const satisfies Record<string, OptionRow>
