@@ -240,6 +240,10 @@ export interface WorkerLoad {
   requests: number
   inFlight: number
   lagMs: number
+  /** Since the link came up: answers and passed deadlines, how many of them were 5xx, and the sum of the times to their first bytes. */
+  answered: number
+  failed: number
+  waitedMs: number
 }
 
 /** What a worker needs beyond its environment, working directory and argv, which the master sets when it spawns it. */

@@ -264,6 +264,9 @@ export class Dispatcher {
       inFlight: link.inFlight + link.tunnels,
       // A ping without an answer is a lag too: a loop that stands still could not tell it.
       lagMs: Math.round(link.pingSentMs === 0 ? link.lagMs : Math.max(link.lagMs, now - link.pingSentMs)),
+      answered: link.figures.answered,
+      failed: link.figures.failed,
+      waitedMs: Math.round(link.figures.waitedMs),
     }))
   }
 }

@@ -20,6 +20,7 @@ import {
 import { IdTable } from '../kit/id-table.js'
 import type { WorkerAddress, WorkerEnd } from '../kit/messages.js'
 import { LINK_READ_BYTES, readOption } from '../kit/read-buffer.js'
+import { AnswerFigures } from './answer-figures.js'
 import { monotonicMs } from './clock.js'
 import { isOutOfDescriptors } from './descriptors.js'
 import type { Exchange } from './exchange.js'
@@ -83,6 +84,7 @@ export class Link {
   tunnels = 0
   requests = 0
   readonly #turnaround = new Turnaround()
+  readonly figures = new AnswerFigures()
   /** When the ping that has no answer yet was sent, 0 = all answered. */
   pingSentMs = 0
   lastPongMs = 0
@@ -255,15 +257,14 @@ export class Link {
     exchange.status = status
     exchange.answerBegun = true
     exchange.firstByteMs = monotonicMs()
+    this.figures.add(exchange.firstByteMs - exchange.dispatchMs, status >= 500)
     exchange.deadlineMs = 0
     exchange.kept = null
     const flags = bytes[start + 2] ?? 0
     if ((flags & RESPONSE_FLAG.file) !== 0) this.events.fileNamed(exchange)
-    if ((flags & RESPONSE_FLAG.complete) === 0) {
-      this.#pass(exchange, bytes, start + RESPONSE_PREFIX_BYTES, end)
-      return
-    }
-    writeAnswer(exchange, bytes, start + RESPONSE_PREFIX_BYTES, end)
+    const from = start + RESPONSE_PREFIX_BYTES
+    if ((flags & RESPONSE_FLAG.complete) === 0) return this.#pass(exchange, bytes, from, end)
+    writeAnswer(exchange, bytes, from, end)
     this.#complete(exchange, flags, exchange.firstByteMs)
   }
 
@@ -271,8 +272,7 @@ export class Link {
     const length = end - start
     if (length === 0) return
     exchange.unreturned += length
-    const flowing = writeAnswer(exchange, bytes, start, end)
-    if (flowing) this.#returnCredit(exchange)
+    if (writeAnswer(exchange, bytes, start, end)) this.#returnCredit(exchange)
     else if (!exchange.waitingForClient) {
       exchange.waitingForClient = true
       exchange.out.whenWritable(() => {
@@ -300,10 +300,7 @@ export class Link {
 
   /** The application has answered without reading all of the body: it goes on, as with a connection of its own, or nobody reads the rest. */
   #settleBody(exchange: Exchange, flags: number): void {
-    if ((flags & RESPONSE_FLAG.readsOn) === 0) {
-      this.#writer.send(frame(FRAME.abort, exchange.linkId))
-      return
-    }
+    if ((flags & RESPONSE_FLAG.readsOn) === 0) return this.#writer.send(frame(FRAME.abort, exchange.linkId))
     this.#readers.set(exchange.linkId, exchange)
     exchange.reader = this
   }

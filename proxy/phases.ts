@@ -294,6 +294,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
   expired(exchange: Exchange): void {
     this.#world.metrics.harakiri(exchange.mount)
     const elapsedMs = Math.round(monotonicMs() - exchange.dispatchMs)
+    exchange.link?.figures.add(elapsedMs, true)
     this.#world.event('request-harakiri', { request: exchange.title, elapsedMs, slot: exchange.slot })
     this.#letGo(exchange)
     this.#fail(exchange, 'deadline')

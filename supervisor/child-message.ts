@@ -33,8 +33,8 @@ const WORKER_MESSAGES: { [T in WorkerToMaster['type']]: Check } = {
   event: isEvent,
 }
 
-const isLoad = (value: unknown): boolean =>
-  isRecord(value) && ['workerId', 'requests', 'inFlight', 'lagMs'].every(name => isNumber(value[name]))
+const LOAD_FIELDS = ['workerId', 'requests', 'inFlight', 'lagMs', 'answered', 'failed', 'waitedMs']
+const isLoad = (value: unknown): boolean => isRecord(value) && LOAD_FIELDS.every(name => isNumber(value[name]))
 
 const isInFlight = (value: unknown): boolean =>
   isRecord(value) && isText(value.method) && isText(value.path) && isNumber(value.ageMs) && isNumber(value.slot)

@@ -20,7 +20,8 @@ export type CommandLine =
   | ({ command: 'check' } & ConfigArguments)
   | ({ command: 'start' } & ConfigArguments)
   | ({ command: 'stop' } & ConfigArguments)
-  | ({ command: 'reload' } & ConfigArguments)
+  /** `waits`: until it has happened or has failed. */
+  | ({ command: 'reload'; waits: boolean } & ConfigArguments)
   /** Numbers as written: the running master judges them. */
   | ({ command: 'scale'; wanted: number | 'auto' } & ConfigArguments)
   | ({ command: 'restart-worker'; slot: number } & ConfigArguments)
@@ -66,7 +67,12 @@ const CONFIG_COMMANDS: readonly ConfigCommand[] = [
 const COMMANDS: readonly string[] = [...CONFIG_COMMANDS, 'hash-password', 'help']
 
 /** Switches of single commands; no option of the configuration has these names. */
-const SWITCHES: Readonly<Record<string, ConfigCommand>> = { '--json': 'status', '-i': 'get' }
+const SWITCHES: Readonly<Record<string, ConfigCommand>> = {
+  '--json': 'status',
+  '-i': 'get',
+  '--wait': 'reload',
+  '--no-wait': 'reload',
+}
 
 /** Commands whose first word is not the INI: what it must look like. */
 const OPERANDS: { [C in ConfigCommand]?: { pattern: RegExp; name: string; accepts: string } } = {
@@ -156,6 +162,8 @@ function withOperand(
   switch (command) {
     case 'status':
       return { command, json: switches.has('--json'), ...rest }
+    case 'reload':
+      return { command, waits: !switches.has('--no-wait'), ...rest }
     case 'get':
       return { command, path: first, head: switches.has('-i'), ...rest }
     case 'scale':
@@ -210,7 +218,16 @@ function takeFlag(word: string, next: string | undefined, words: Words): number 
   const name = word.slice(2, at === -1 ? undefined : at)
   const place = `--${name}`
   if (name !== 'ini' && !SETTERS.has(name) && !isOptionKey(name)) {
-    const near = nearestName(name, [...acceptedKeys(), 'ini', 'help', 'version', 'json', 'set-placeholder'])
+    const near = nearestName(name, [
+      ...acceptedKeys(),
+      'ini',
+      'help',
+      'version',
+      'json',
+      'wait',
+      'no-wait',
+      'set-placeholder',
+    ])
     words.error = `unknown option: received ${place}: accepted an option of \`daimyo --help\`${didYouMean(near === null ? null : `--${near}`)}`
     return 1
   }

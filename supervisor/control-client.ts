@@ -10,10 +10,11 @@ import type { ControlAnswer, ControlRequest, StatusReport } from './control-prot
 
 export type ControlDone = Extract<ControlAnswer, { type: 'done' }>
 
-/** `silenceMs`: longest time without a single answer. `onProgress` gets each progress line. */
+/** `silenceMs`: longest time without a single answer. `onProgress` gets each progress line. `leaves`: with the first one it is done. */
 export interface AskOptions {
   silenceMs?: number
   onProgress?: (text: string) => void
+  leaves?: boolean
 }
 
 const longestAnswerBytes = 1 << 20
@@ -36,8 +37,9 @@ export function askMaster(path: string, request: ControlRequest, options: AskOpt
     socket.on('error', error => finish(connectFailure(path, error)))
     socket.on('close', () => finish(noAnswer(path, 'it closed the connection before it answered')))
     readAnswers(socket, path, answer => {
-      if (answer instanceof Failure || answer.type === 'done') finish(answer)
-      else options.onProgress?.(answer.text)
+      if (answer instanceof Failure || answer.type === 'done') return finish(answer)
+      options.onProgress?.(answer.text)
+      if (options.leaves) finish({ type: 'done', ok: true })
     })
     socket.write(`${JSON.stringify(request)}\n`)
   })

@@ -76,7 +76,7 @@ async function carryOut(line: CommandLine): Promise<number> {
     case 'status':
       return statusCommand(soughtBy(line), line.json, context)
     case 'reload':
-      return reloadCommand(soughtBy(line), context)
+      return reloadCommand(soughtBy(line), line.waits, context)
     case 'stop':
       return stopCommand(soughtBy(line), context)
     case 'top':

@@ -10,6 +10,7 @@ import type { Reading, Settings } from './config/settings.js'
 import type { ControlAnswer } from './control-protocol.js'
 import type { OrderRequest } from './orders.js'
 import type { OutputGate } from './output-lines.js'
+import type { WatchedPath } from './path-watch.js'
 import type { ProxyEvent } from './proxy-phase.js'
 import type { ProxyProcess } from './proxy-process.js'
 import type { Release } from './release.js'
@@ -32,11 +33,19 @@ export interface MetricsSink {
   retire(sourceId: string): void
 }
 
-/** Somebody waits for a reload. */
+/** Somebody asks for a reload, and may wait for it. `why` is for the log: a signal, `command`, the option that watches a path. */
 export interface ReloadRequest {
+  why: string
+  /** `workers`: new ones with the settings in force; nothing is read. */
+  scope: 'configuration' | 'workers'
+  /** Nobody is replaced when the configuration means the same as before. */
+  ifChanged?: boolean
   progress(text: string): void
   done(outcome: ReloadOutcome): void
 }
+
+/** What a reload wants to work with: the configuration read again, or the settings in force. */
+export type SettingsWanted = Pick<ReloadRequest, 'scope' | 'ifChanged'> & { inForce: Settings }
 
 /** How a reload ended; what could not change without a restart is in `ignored`, by option name. */
 export type ReloadOutcome =
@@ -77,6 +86,8 @@ export type TreeEvent =
   | { type: 'scale'; request: ScaleRequest }
   /** The memory of the children was read. */
   | { type: 'usage' }
+  /** A path that an option watches has changed. */
+  | { type: 'touched'; watched: WatchedPath }
   | { type: 'tick' }
 
 /** The outside world and the queue, for every part that acts. */

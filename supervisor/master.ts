@@ -12,6 +12,7 @@ import { EXIT, Failure } from '../kit/failure.js'
 import type { Log } from '../kit/log.js'
 import type { InFlightRequest } from '../kit/messages.js'
 import { Alarm } from './alarm.js'
+import { meansTheSame } from './config/changed-options.js'
 import type { Reading, Settings } from './config/settings.js'
 import type { StatusReport } from './control-protocol.js'
 import { deferred } from './deferred.js'
@@ -19,7 +20,14 @@ import { EventQueue } from './event-queue.js'
 import { HookPoints } from './hook-points.js'
 import { HookFailure } from './hooks.js'
 import { openListeners } from './listeners.js'
-import type { MasterContext, MasterEvent, MetricsSink, ReloadOutcome, ScaleOutcome } from './master-context.js'
+import type {
+  MasterContext,
+  MasterEvent,
+  MetricsSink,
+  ReloadOutcome,
+  ScaleOutcome,
+  SettingsWanted,
+} from './master-context.js'
 import { proxyReports, toEpoch, urlsOf, workerReports } from './master-status.js'
 import type { MasterMetricsState } from './metrics/master-families.js'
 import type { Order, OrderOutcome } from './orders.js'
@@ -122,9 +130,11 @@ export class Master {
     return this.#started.promise
   }
 
-  /** Reloads, after those that were asked for before; `progress` gets a line for each thing done. */
-  reload(progress: (text: string) => void): Promise<ReloadOutcome> {
-    return new Promise(done => this.#queue.put({ type: 'reload', request: { progress, done } }))
+  /** Reloads, after those that were asked for before; `progress` gets a line for each thing done, `why` is for the log. */
+  reload(progress: (text: string) => void, why = 'command'): Promise<ReloadOutcome> {
+    return new Promise(done => {
+      this.#queue.put({ type: 'reload', request: { why, scope: 'configuration', progress, done } })
+    })
   }
 
   /** Makes so many workers wanted, or leaves the number to the configuration again. Resolves at once: the workers follow. */
@@ -224,7 +234,7 @@ export class Master {
       throw error
     }
     return new ProcessTree(listeners, generation, this.#context, {
-      readSettings: () => this.#readAgain(),
+      readSettings: wanted => this.#readAgain(wanted),
       renderMetrics,
       usage: this.#deps.usage ?? {},
       proxyStdout: proxyStdout ?? (settings.logto === null ? 'inherit' : 'ignore'),
@@ -235,10 +245,12 @@ export class Master {
   }
 
   /** For a reload: the new settings, once what must run before their application has run. */
-  async #readAgain(): Promise<Reading> {
-    const reading = await this.#deps.readSettings()
+  async #readAgain({ scope, ifChanged, inForce }: SettingsWanted): Promise<Reading> {
+    const asBefore: Reading = { settings: inForce, mistakes: [], remarks: [] }
+    const reading = scope === 'workers' ? asBefore : await this.#deps.readSettings()
     const { settings, mistakes } = reading
-    if (settings !== null && mistakes.length === 0) {
+    const isNeeded = settings !== null && !(ifChanged && meansTheSame(inForce, settings))
+    if (isNeeded && mistakes.length === 0) {
       const { credentials } = this.#deps.settings
       await this.#hooks.beforeApplication({ ...settings, credentials })
     }
@@ -266,7 +278,7 @@ export class Master {
         }
         return this.#beginStop(event.why)
       case 'reload':
-        return this.#queue.put({ type: 'reload', request: { progress: () => {}, done: () => {} } })
+        return void this.reload(() => {}, signal)
       case 'reopen-logs':
         return this.reopenLogs()
       case 'kill':
@@ -338,6 +350,7 @@ export class Master {
   #end(tree: ProcessTree, why: string): void {
     this.#tree = null
     tree.usage.stop()
+    tree.watch.stop()
     this.#alarm.clear()
     this.#endSignals()
     this.#context.log('master-stopped', { why })

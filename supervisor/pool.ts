@@ -80,6 +80,11 @@ export class Pool {
     return [...inSlots.filter(worker => worker !== null), ...this.leaving]
   }
 
+  /** One that is not gone. */
+  find(workerId: number): Worker | undefined {
+    return this.workers().find(worker => worker.address.workerId === workerId)
+  }
+
   /** Those that the proxies may use. */
   rotation(): WorkerAddress[] {
     return this.workers().flatMap(worker => (worker.life.phase === 'ready' ? [worker.address] : []))
@@ -112,13 +117,14 @@ export class Pool {
   apply(worker: Worker, event: WorkerEvent): void {
     const before = worker.life.phase
     worker.apply(event)
+    this.#noteProof(worker)
     if (worker.life.phase === 'lingering' && before !== 'lingering') this.#hurryOthers(worker)
   }
 
   /** A message of one worker. */
   take(worker: Worker, message: WorkerToMaster): void {
     worker.take(message)
-    if (worker.life.phase === 'ready') this.#hasProven = true
+    this.#noteProof(worker)
   }
 
   /** The child is gone. */
@@ -131,12 +137,12 @@ export class Pool {
 
   /** A proxy has it in rotation. */
   linked(workerId: number, proxyId: number): void {
-    this.#find(workerId)?.linkedBy.add(proxyId)
+    this.find(workerId)?.linkedBy.add(proxyId)
   }
 
   /** What a retiring worker still has at a proxy. */
   left(workerId: number, proxyId: number, { requests, tunnels }: WorkerLeft): void {
-    const worker = this.#find(workerId)
+    const worker = this.find(workerId)
     if (!worker?.left.has(proxyId)) return
     if (requests || tunnels) worker.left.set(proxyId, { requests, tunnels })
     else worker.left.delete(proxyId)
@@ -145,7 +151,7 @@ export class Pool {
 
   /** Its loop is blocked, says a proxy. */
   blocked(workerId: number, event: WorkerEvent & { type: 'blocked' }): void {
-    const worker = this.#find(workerId)
+    const worker = this.find(workerId)
     if (worker === undefined) return
     this.apply(worker, event)
     if (worker.life.phase === 'retiring') this.#vacate(worker)
@@ -185,6 +191,10 @@ export class Pool {
       const waitMs = current?.life.phase === 'ready' ? current.age().waitMs : null
       return waitMs === null ? null : nowMs + waitMs
     })
+  }
+
+  #noteProof({ life }: Worker): void {
+    if (life.phase === 'ready') this.#hasProven = true
   }
 
   #view({ slot, generation, current, replacement, backOff, last }: PoolSlot): SlotView {
@@ -321,10 +331,6 @@ export class Pool {
     for (const other of this.leaving) {
       if (other !== worker && other.address.slot === worker.address.slot) this.apply(other, { type: 'hurry' })
     }
-  }
-
-  #find(workerId: number): Worker | undefined {
-    return this.workers().find(worker => worker.address.workerId === workerId)
   }
 
   /** Generations are known by those who use them: the target's two, and the slots' own. */

@@ -8,25 +8,26 @@ import type { ProxyToMaster } from '../kit/messages.js'
 import { sharedMs } from '../kit/shared-clock.js'
 import { AssetGrace } from './asset-grace.js'
 import { Companions } from './companions.js'
-import type { Reading, Settings } from './config/settings.js'
+import type { Settings } from './config/settings.js'
 import { InFlightSurvey } from './in-flight-survey.js'
 import type { Listener } from './listeners.js'
 import type { Generation, MasterContext, TreeEvent } from './master-context.js'
 import { MemoryWatch } from './memory-watch.js'
 import { MetricsState } from './metrics-state.js'
 import { Orders } from './orders.js'
+import { PathWatch, type WatchedPath, watchedPaths } from './path-watch.js'
 import { Pool } from './pool.js'
 import { ProcessUsage, type UsageOptions } from './process-usage.js'
 import { Proxies } from './proxies.js'
 import type { ProxyProcess } from './proxy-process.js'
 import { proxySettings } from './proxy-settings.js'
-import { Reloads } from './reload.js'
+import { type ReloadDeps, Reloads } from './reload.js'
 import { Scaler } from './scaler.js'
 import { WorkerLoads } from './worker-loads.js'
 
 /** What the tree needs of the outside, besides the context. */
 export interface TreeDeps {
-  readSettings: () => Reading | Promise<Reading>
+  readSettings: ReloadDeps['readSettings']
   renderMetrics: () => string | Promise<string>
   proxyStdout: 'inherit' | 'ignore'
   usage: UsageOptions
@@ -49,6 +50,7 @@ export class ProcessTree {
   readonly companions: Companions
   readonly usage: ProcessUsage
   readonly survey = new InFlightSurvey()
+  readonly watch: PathWatch
   readonly loads = new WorkerLoads()
   readonly metrics = new MetricsState()
   readonly #memory: MemoryWatch
@@ -70,6 +72,7 @@ export class ProcessTree {
       pool: this.pool,
       readSettings: deps.readSettings,
       apply: next => this.#apply(next),
+      answersOf: workerId => this.loads.of(workerId),
     })
     this.companions = new Companions(generation.settings, context)
     this.scaler = new Scaler(context, this.pool)
@@ -79,6 +82,8 @@ export class ProcessTree {
     })
     this.#memory = new MemoryWatch(context, this.pool, this.usage)
     this.orders = new Orders(context, this.pool, this.proxies, this.scaler)
+    this.watch = new PathWatch(watched => context.put({ type: 'touched', watched }))
+    this.watch.watch(watchedPaths(generation.settings))
   }
 
   /** Every proxy accepts and every slot's worker is linked. */
@@ -109,11 +114,15 @@ export class ProcessTree {
       case 'order':
         return this.orders.request(event.request)
       case 'reading':
+        // Also those of a refused one: who mends the file with the mistake wants to see it taken.
+        if ('files' in event.reading) this.watch.watch(watchedPaths(this.settings, event.reading.files))
         return reloads.read(event.reading)
       case 'scale':
         return this.scaler.scale(event.request)
       case 'usage':
         return this.#memory.look(this.settings.memoryReport)
+      case 'touched':
+        return this.#touched(event.watched)
       case 'tick':
         for (const worker of pool.workers()) pool.apply(worker, { type: 'tick' })
         for (const proxy of proxies.alive()) proxies.apply(proxy, { type: 'tick' })
@@ -129,7 +138,7 @@ export class ProcessTree {
     // A reload may move the target, and then there is more to do.
     reloads.check()
     this.orders.check()
-    const waits = [pool.reconcile(), proxies.reconcile()]
+    const waits = [pool.reconcile(), proxies.reconcile(), reloads.wakeAtMs]
     waits.push(...this.companions.check())
     for (const { life } of [...pool.workers(), ...proxies.alive()]) waits.push(life.deadlineMs)
     return waits
@@ -157,7 +166,12 @@ export class ProcessTree {
 
   #makePool(generation: Generation): Pool {
     const wanted = generation.release.app === null ? 0 : generation.settings.processes
-    const target = { wanted, base: generation, target: generation, move: { why: 'reload', atOnce: true } }
+    const target = {
+      wanted,
+      base: generation,
+      target: generation,
+      move: { why: 'reload', atOnce: true, hold: 'none' as const },
+    }
     const pool: Pool = new Pool(target, this.#context, this.proxies, {
       bootFailed: failure => {
         this.#deps.startFailed('the application', failure.reason, failure.lines)
@@ -165,6 +179,7 @@ export class ProcessTree {
         this.orders.bootFailed(failure)
       },
       gone: worker => {
+        this.reloads.workerGone(worker)
         this.loads.workerGone(worker.address.workerId)
         this.metrics.gone(worker, this.usage)
       },
@@ -208,10 +223,22 @@ export class ProcessTree {
     proxy.send({ type: 'metrics', requestId, text })
   }
 
+  #touched({ option, path }: WatchedPath): void {
+    this.#context.log('touched', { option, path })
+    this.reloads.request({
+      why: option,
+      scope: option === 'touch-workers-reload' || option === 'touch-chain-reload' ? 'workers' : 'configuration',
+      ifChanged: option === 'ini-reload',
+      progress: () => {},
+      done: () => {},
+    })
+  }
+
   #apply(generation: Generation): void {
     this.settings = generation.settings
     this.companions.apply(generation.settings)
     this.#deps.served(generation)
+    this.watch.watch(watchedPaths(generation.settings))
     this.proxies.change(proxySettings(generation, this.#grace.enter(generation, sharedMs())))
   }
 

@@ -1,6 +1,6 @@
 /**
- * `daimyo reload [INI]`: asks the master for a rolling reload and waits for its end. Called by `daimyo.ts`.
- * Must stay true: it ends with 0 only when the new workers serve.
+ * `daimyo reload [INI]`: asks the master for a rolling reload and waits for its end, or, with `--no-wait`, until the master has heard it. Called
+ * by `daimyo.ts`. Must stay true: who waits gets 0 only when the new workers serve.
  */
 
 import { EXIT } from '../kit/failure.js'
@@ -13,12 +13,12 @@ import { printable } from './printable.js'
 const silenceMs = 20_000
 
 /** Prints the steps, then `reloaded`, or the reason of the failure and the worker's last lines (1). Failures as `locateMaster`. */
-export async function reloadCommand(sought: MasterSought, context: CommandContext): Promise<number> {
+export async function reloadCommand(sought: MasterSought, waits: boolean, context: CommandContext): Promise<number> {
   const { controlPath } = await locateMaster(sought, context.environment)
   const onProgress = (text: string) => context.print(`${printable(text)}\n`)
-  const done = await askMaster(controlPath, { command: 'reload' }, { silenceMs, onProgress })
+  const done = await askMaster(controlPath, { command: 'reload' }, { silenceMs, onProgress, leaves: !waits })
   if (done.ok) {
-    context.print('reloaded\n')
+    if (waits) context.print('reloaded\n')
     return EXIT.ok
   }
   context.complain(`daimyo: reload failed: ${printable(done.reason)}\n`)

@@ -1,49 +1,59 @@
 /**
  * Reloads, one at a time. Owned by `master.ts`, which calls `check` after every event.
  *
- *     reading → canary → rolling → done
- *         └────────┴─────────┴→ rolled back
+ *     reading → canary → soaking → rolling → done
+ *         └────────┴─────────┴─────────┴→ rolled back
  *
  * A reload moves the pool's target to a new generation; the slots do the rest. The first of the new workers that all proxies
- * have linked is the canary: from then on the new settings are in force. Any worker of the new generation that fails before
- * it is ready moves the target back. What must stay true: until a reload is done, everything of the generation before it is
- * still known, and nothing of it was given up before a new worker stood in its place.
+ * have linked is the canary. It serves beside the old ones as long as it soaks (`soak.ts`), then the new settings are in force. Any worker
+ * of the new generation that is not ready in time, or dies by itself, moves the target back. What must stay true: until a reload is done,
+ * everything of the generation before it is still known, and nothing of it was given up before a new worker stood in its place.
  */
 
 import { Failure, reasonOf } from '../kit/failure.js'
-import { changedOptions, settingsAfterReload } from './config/changed-options.js'
+import { changedOptions, meansTheSame, settingsAfterReload } from './config/changed-options.js'
 import type { Reading, Settings } from './config/settings.js'
 import { HookFailure } from './hooks.js'
-import type { Generation, MasterContext, ReloadOutcome, ReloadRequest } from './master-context.js'
+import type { Generation, MasterContext, ReloadOutcome, ReloadRequest, SettingsWanted } from './master-context.js'
 import type { Pool, PoolTarget } from './pool.js'
 import { resolveRelease } from './release.js'
-import type { BootFailure } from './worker.js'
+import { type AnswerFigures, figuresSince, judgeSoak, type Soak, soakEnd } from './soak.js'
+import type { BootFailure, Worker } from './worker.js'
+import { diedUnasked } from './worker-phase.js'
 
 /** What a reload works with. */
 export interface ReloadDeps {
   context: MasterContext
   pool: Pool
-  readSettings: () => Reading | Promise<Reading>
+  /** Reads, where that is wanted, and prepares what the new settings need. */
+  readSettings: (wanted: SettingsWanted) => Reading | Promise<Reading>
   /** Makes a generation's settings the ones in force: the proxies', and the master's own deadlines. */
   apply(generation: Generation): void
+  /** What the proxies count of a worker's answers. */
+  answersOf(workerId: number): AnswerFigures
 }
 
 interface Running {
-  phase: 'reading' | 'canary' | 'rolling'
+  phase: 'reading' | 'canary' | 'soaking' | 'rolling'
   requests: ReloadRequest[]
   before: PoolTarget
   next: Generation | null
   ignored: string[]
   failure: BootFailure | null
   moved: number
+  soak: Soak | null
 }
 
 /** What is known when the next step of a reload is decided. */
 export interface ReloadFacts {
-  phase: 'canary' | 'rolling'
+  phase: 'canary' | 'soaking' | 'rolling'
   failure: BootFailure | null
   /** The new generation has no application: nothing to prove. */
   isStatic: boolean
+  /** A new worker serves, be it beside the one that it replaces; it has to soak, and has done so. */
+  hasCanary: boolean
+  mustSoak: boolean
+  isSoaked: boolean
   /** Slots of the new generation whose worker serves, and all slots that are wanted. */
   serving: number
   wanted: number
@@ -54,9 +64,17 @@ export interface ReloadFacts {
 }
 
 /** What to do now. Pure. */
-export function nextReloadStep(facts: ReloadFacts): 'wait' | 'commit' | 'roll-back' | 'finish' {
+export function nextReloadStep(facts: ReloadFacts): 'wait' | 'soak' | 'seek' | 'commit' | 'roll-back' | 'finish' {
   if (facts.failure !== null) return 'roll-back'
-  if (facts.phase === 'canary') return facts.isStatic || facts.serving > 0 ? 'commit' : 'wait'
+  if (facts.phase === 'canary') {
+    if (facts.isStatic) return 'commit'
+    if (!facts.hasCanary) return 'wait'
+    return facts.mustSoak ? 'soak' : 'commit'
+  }
+  if (facts.phase === 'soaking') {
+    if (!facts.hasCanary) return 'seek'
+    return facts.isSoaked ? 'commit' : 'wait'
+  }
   const isRolled = facts.moved === facts.slots && facts.slots === facts.wanted
   return isRolled && facts.serving >= facts.wanted && facts.leaving === 0 ? 'finish' : 'wait'
 }
@@ -120,11 +138,30 @@ export class Reloads {
     if (this.#running?.next?.number === failure.generation) this.#running.failure ??= failure
   }
 
+  /** A worker is gone. What the new ones do while they are judged counts; later only what cannot come from outside. */
+  workerGone(worker: Worker): void {
+    const running = this.#running
+    if (running === null || worker.generation !== running.next || worker.life.readyMs === null) return
+    const isRolling = running.phase === 'rolling'
+    if (isRolling ? !worker.hasCrashed : !diedUnasked(worker.life)) return
+    running.failure ??= worker.deathFailure(
+      isRolling ? 'while the others were replaced' : 'before it had proven itself',
+    )
+  }
+
+  /** When to look again although nothing happens. */
+  get wakeAtMs(): number | null {
+    return this.#running?.soak?.overMs ?? null
+  }
+
   /** Takes as many steps as can be taken now. */
   check(): void {
     while (this.#running?.next) {
+      if (this.#running.soak !== null) this.#judge(this.#running, this.#running.soak)
       const step = nextReloadStep(this.#facts(this.#running, this.#running.next))
       if (step === 'commit') this.#commit(this.#running, this.#running.next)
+      else if (step === 'soak') this.#soak(this.#running, this.#running.next)
+      else if (step === 'seek') this.#seek(this.#running)
       else if (step === 'finish') this.#succeed(this.#running, this.#running.next)
       else if (step === 'roll-back') this.#rollBack(this.#running)
       else return this.#tellMoved(this.#running)
@@ -151,11 +188,20 @@ export class Reloads {
       ignored: [],
       failure: null,
       moved: 0,
+      soak: null,
     }
+    const requests = this.#queued
     this.#queued = []
-    context.log('reload-start', { generation: pool.target.base.number })
+    const why = [...new Set(requests.map(request => request.why))].join(', ')
+    context.log('reload-start', { generation: pool.target.base.number, why })
+    const wanted: SettingsWanted = {
+      scope: requests.every(({ scope }) => scope === 'workers') ? 'workers' : 'configuration',
+      ifChanged: requests.every(({ ifChanged }) => ifChanged),
+      inForce: pool.target.base.settings,
+    }
+    this.#progress(wanted.scope === 'workers' ? 'the settings in force stay' : 'reading the configuration')
     Promise.resolve()
-      .then(readSettings)
+      .then(() => readSettings(wanted))
       .catch((error: unknown) => (error instanceof Error ? error : new Error(reasonOf(error))))
       .then(reading => context.put({ type: 'reading', reading }))
   }
@@ -170,6 +216,11 @@ export class Reloads {
       context.log('reload-ignored', { option, why: 'needs-restart' })
       this.#progress(`${option} changed: needs a restart, ignored`)
     }
+    if (running.requests.every(({ ifChanged }) => ifChanged) && meansTheSame(before, read)) {
+      const { number } = running.before.base
+      this.#progress(`generation ${number}: the configuration means the same as before`)
+      return this.#finish({ ok: true, generation: number, ignored })
+    }
     const next: Generation = { number: this.#lastNumber + 1, settings, release: resolveRelease(settings) }
     this.#lastNumber = next.number
     const isFirstApp = pool.target.wanted === 0 && next.release.app !== null
@@ -178,7 +229,7 @@ export class Reloads {
       wanted: isFirstApp ? 1 : pool.target.wanted,
       base: isFirstApp ? next : pool.target.base,
       target: next.release.app === null ? pool.target.target : next,
-      move: { why: 'reload', atOnce: true },
+      move: { why: 'reload', atOnce: true, hold: 'linked' },
     }
     if (next.release.app !== null) this.#progress(`generation ${next.number}: starting one worker`)
   }
@@ -187,9 +238,12 @@ export class Reloads {
     const { pool } = this.#deps
     const moved = pool.slots.filter(slot => slot.generation === next)
     return {
-      phase: running.phase === 'canary' ? 'canary' : 'rolling',
+      phase: running.phase === 'reading' ? 'canary' : running.phase,
       failure: running.failure,
       isStatic: next.release.app === null,
+      hasCanary: this.#canary(next) !== null,
+      mustSoak: next.settings.soakMs > 0,
+      isSoaked: running.soak === null,
       serving: moved.filter(slot => slot.current?.generation === next && pool.isServing(slot.current)).length,
       wanted: pool.target.wanted,
       slots: pool.slots.length,
@@ -198,11 +252,62 @@ export class Reloads {
     }
   }
 
-  /** The canary serves: the new settings are in force, for the proxies too. */
+  /** The first new worker that serves; while it soaks, a proxy that starts anew may not have linked it yet. */
+  #canary(next: Generation): Worker | null {
+    const { pool } = this.#deps
+    const soaks = this.#running?.phase === 'soaking'
+    const workers = pool.slots.flatMap(({ current, replacement }) => [replacement, current])
+    return (
+      workers.find(worker => {
+        return worker?.generation === next && (soaks ? worker.life.phase === 'ready' : pool.isServing(worker))
+      }) ?? null
+    )
+  }
+
+  #soak(running: Running, next: Generation): void {
+    const { pool, context, answersOf } = this.#deps
+    const { soakMs } = next.settings
+    const canary = this.#canary(next)!.address.workerId
+    const before = new Map(this.#others(next).map(workerId => [workerId, answersOf(workerId)]))
+    running.phase = 'soaking'
+    running.soak = { canary, overMs: soakEnd(context.nowMs(), soakMs), before }
+    pool.target = { ...pool.target, move: { ...pool.target.move, hold: 'ready' } }
+    context.log('reload-soaking', { generation: next.number, soakMs })
+    this.#progress(`generation ${next.number}: the first worker is ready and soaks for ${soakMs / 1000} s`)
+  }
+
+  /** The canary was taken away for a reason that is not its own, such as fewer workers wanted. */
+  #seek(running: Running): void {
+    const { pool } = this.#deps
+    running.phase = 'canary'
+    running.soak = null
+    pool.target = { ...pool.target, move: { ...pool.target.move, hold: 'linked' } }
+  }
+
+  #judge(running: Running, soak: Soak): void {
+    const { context, answersOf } = this.#deps
+    const old = figuresSince(soak.before, this.#others(running.next!), answersOf)
+    const verdict = judgeSoak(answersOf(soak.canary), old, context.nowMs() >= soak.overMs)
+    if (verdict === null) return
+    running.soak = null
+    if (verdict.type === 'passed') return this.#progress(`generation ${running.next!.number}: soaked: ${verdict.text}`)
+    running.failure ??= this.#deps.pool.find(soak.canary)?.judgement(verdict.reason) ?? null
+  }
+
+  /** The workers that serve and are not of the new generation. */
+  #others(next: Generation): number[] {
+    const workers = this.#deps.pool.workers().filter(({ generation, life }) => {
+      return generation !== next && life.phase === 'ready'
+    })
+    return workers.map(({ address }) => address.workerId)
+  }
+
+  /** The canary has proven itself: the new settings are in force, for the proxies too. */
   #commit(running: Running, next: Generation): void {
     const { pool, apply } = this.#deps
     running.phase = 'rolling'
-    pool.target = { ...pool.target, wanted: this.#wantedAfter(running.before, next), base: next, target: next }
+    const wanted = this.#wantedAfter(running.before, next)
+    pool.target = { wanted, base: next, target: next, move: { why: 'reload', atOnce: true, hold: 'none' } }
     apply(next)
   }
 
@@ -224,7 +329,7 @@ export class Reloads {
     const isCommitted = running.phase === 'rolling'
     if (isCommitted) apply(before.base)
     const wanted = isCommitted || before.wanted === 0 ? before.wanted : pool.target.wanted
-    pool.target = { ...before, wanted, move: { why: 'rollback', atOnce: false } }
+    pool.target = { ...before, wanted, move: { why: 'rollback', atOnce: false, hold: 'none' } }
     const reason = failure === null ? 'failed' : `slot ${failure.slot}: ${failure.reason}`
     this.#finish({ ok: false, reason, lines: failure?.lines ?? [] })
   }

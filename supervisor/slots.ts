@@ -43,8 +43,11 @@ export interface Wishes {
   generation: number
   /** The generation that all slots shall run in the end. */
   target: number
-  /** Why a slot is moved to the target, and whether that may ignore its back-off (a reload may be the cure). */
-  move: { why: string; atOnce: boolean }
+  /**
+   * Why a slot is moved to the target, and whether that may ignore its back-off (a reload may be the cure). `hold`: which new
+   * worker stays beside the current one until the reload has judged it: one that is linked, or one that is ready, whatever becomes of its links.
+   */
+  move: { why: string; atOnce: boolean; hold: 'none' | 'linked' | 'ready' }
   /** No further worker is rolled while others still drain. */
   leaving: number
   /** How long a ready replacement may wait for its links. */
@@ -106,6 +109,8 @@ function settleReplacement(slot: SlotView, wishes: Wishes, waits: number[]): Slo
     return { type: 'give-up', slot: slot.slot, why: wishes.move.why }
   if (replacement.phase !== 'ready') return null
   const why = moves ? wishes.move.why : (slot.current?.recycle ?? 'replaced')
+  const { hold } = wishes.move
+  if (moves && (hold === 'ready' || (hold === 'linked' && replacement.linked))) return null
   if (replacement.linked) return { type: 'promote', slot: slot.slot, why }
   const deadlineMs = replacement.sinceMs + wishes.linkMs
   if (wishes.nowMs >= deadlineMs) return { type: 'give-up', slot: slot.slot, why: 'link-deadline' }

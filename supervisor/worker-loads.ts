@@ -4,9 +4,10 @@
  */
 
 import type { WorkerLoad } from '../kit/messages.js'
+import type { AnswerFigures } from './soak.js'
 
 /** `lagMs` null: no proxy knows the worker yet. */
-export interface Load {
+export interface Load extends AnswerFigures {
   requests: number
   inFlight: number
   lagMs: number | null
@@ -41,12 +42,22 @@ export class WorkerLoads {
 
   /** The load of one worker over all proxies; the worst lag counts. */
   of(workerId: number): Load {
-    const sum: Load = { requests: this.#ofDeadProxies.get(workerId) ?? 0, inFlight: 0, lagMs: null }
+    const sum: Load = {
+      requests: this.#ofDeadProxies.get(workerId) ?? 0,
+      inFlight: 0,
+      lagMs: null,
+      answered: 0,
+      failed: 0,
+      waitedMs: 0,
+    }
     for (const { loads } of this.#byProxy.values()) {
       const load = loads.get(workerId)
       if (load === undefined) continue
       sum.requests += load.requests
       sum.inFlight += load.inFlight
+      sum.answered += load.answered
+      sum.failed += load.failed
+      sum.waitedMs += load.waitedMs
       sum.lagMs = Math.max(sum.lagMs ?? 0, load.lagMs)
     }
     return sum

@@ -9,12 +9,20 @@ import { watchdogPathOf } from '../kit/stack-report.js'
 import { readWorkerMessage } from './child-message.js'
 import type { Generation, MasterContext } from './master-context.js'
 import { nodeArguments } from './node-args.js'
+import { ReadyProbe } from './ready-probe.js'
 import { judgeAge, type RecycleVerdict, requestsOf } from './recycling.js'
 import type { SlotWorker } from './slots.js'
 import { removeSocket } from './socket-file.js'
 import { Child } from './spawn-child.js'
 import { withoutVariables, workerEnvironment } from './spawn-environment.js'
-import { newWorkerLife, stepWorker, type WorkerEffect, type WorkerEvent, type WorkerLife } from './worker-phase.js'
+import {
+  endOf,
+  newWorkerLife,
+  stepWorker,
+  type WorkerEffect,
+  type WorkerEvent,
+  type WorkerLife,
+} from './worker-phase.js'
 
 /** Which worker to start, and why. */
 export interface WorkerSpec {
@@ -39,7 +47,7 @@ export interface WorkerLeft {
   tunnels: boolean
 }
 
-/** Why a worker never became ready, with the lines that explain it. */
+/** Why a worker never became ready, or did not stay, with the lines that explain it. */
 export interface BootFailure {
   slot: number
   generation: number
@@ -66,6 +74,10 @@ export class Worker {
   readonly #child: Child
   #life: WorkerLife
   #loadFailure: { reason: string; stack: string } | null = null
+  #probe: ReadyProbe | null = null
+  /** How it ended, and by which signal. */
+  #end = ''
+  #signal: string | null = null
 
   constructor(spec: WorkerSpec, context: MasterContext, hooks: WorkerHooks) {
     const { workerId, slot, generation, why } = spec
@@ -118,6 +130,7 @@ export class Worker {
     const moment = { nowMs: this.#context.nowMs(), mercyMs, tunnelMercyMs, hasTunnels, gracefulMs }
     const { next, effects } = stepWorker(this.#life, event, moment)
     this.#life = next
+    if (next.phase !== 'booting') this.#probe?.stop()
     for (const effect of effects) this.#execute(effect)
   }
 
@@ -125,7 +138,7 @@ export class Worker {
   take(message: WorkerToMaster): void {
     switch (message.type) {
       case 'ready':
-        return this.apply({ type: 'ready', bootMs: message.bootMs })
+        return this.#listens(message.bootMs)
       case 'failed':
         this.#loadFailure ??= { reason: message.reason, stack: message.stack }
         return this.apply({ type: 'load-failed', reason: message.reason })
@@ -141,8 +154,10 @@ export class Worker {
 
   /** The child is gone: nothing of it stays but its figures. `error`: it could not even be started. */
   exit(code: number | null, signal: string | null, error: string | null): void {
+    this.#signal = signal
+    this.#end = signal === null ? `ended with code ${code}` : `ended by ${signal}`
     if (this.#life.readyMs === null) {
-      this.#loadFailure ??= { reason: this.#bootEnd(code, signal, error), stack: '' }
+      this.#loadFailure ??= { reason: this.#bootEnd(error), stack: '' }
     }
     this.apply({ type: 'exit', code, signal })
     const { socketPath, linkPath, tunnelPath } = this.address
@@ -157,11 +172,46 @@ export class Worker {
     return { slot, generation, reason: this.#loadFailure?.reason ?? reason, lines }
   }
 
-  #bootEnd(code: number | null, signal: string | null, error: string | null): string {
+  /** It died by itself: nobody asked, killed or condemned it. */
+  get hasCrashed(): boolean {
+    return this.#life.phase === 'gone' && endOf(this.#life, this.#signal) === 'crashed'
+  }
+
+  /** Why it did not stay: `when` follows how it ended. */
+  deathFailure(when: string): BootFailure {
+    return this.judgement(
+      `worker ${this.#life.why === 'harakiri' ? 'blocked its loop past harakiri' : this.#end} ${when}`,
+    )
+  }
+
+  /** A failure of it that others found, with its own last lines. */
+  judgement(reason: string): BootFailure {
+    const { slot, generation } = this.address
+    return { slot, generation, reason, lines: this.#child.errorLines() }
+  }
+
+  /** Its application listens; with `ready-check` that is not all. */
+  #listens(bootMs: number): void {
+    const { readyCheck } = this.generation.settings
+    if (readyCheck === null) return this.apply({ type: 'ready', bootMs })
+    if (this.#life.phase !== 'booting' || this.#probe !== null) return
+    const { nowMs, put } = this.#context
+    const sinceMs = nowMs()
+    this.#probe = new ReadyProbe(readyCheck, this.address.socketPath, {
+      passed: () => {
+        const event: WorkerEvent = { type: 'ready', bootMs: Math.round(bootMs + nowMs() - sinceMs) }
+        put({ type: 'worker', worker: this, event })
+      },
+      failed: why => this.#report('worker-not-ready', { why }),
+    })
+  }
+
+  #bootEnd(error: string | null): string {
     if (error !== null) return `worker cannot be started: ${error}`
     const { settings } = this.generation
-    if (this.#life.why === 'start-deadline') return `worker was not ready within ${settings.workerStartMs} ms`
-    return `worker ended ${signal === null ? `with code ${code}` : `by ${signal}`} before it was ready`
+    const check = this.#probe === null ? '' : `: ready-check ${this.#probe.lastFailure}`
+    if (this.#life.why === 'start-deadline') return `worker was not ready within ${settings.workerStartMs} ms${check}`
+    return `worker ${this.#end} before it was ready${check}`
   }
 
   #spawn(slot: number): Child {

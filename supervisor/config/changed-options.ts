@@ -27,6 +27,11 @@ export function changedOptions(before: Settings, after: Settings): ChangedOption
   return changed
 }
 
+/** Whether a reload would change nothing: what needs a restart stays as it is anyway. */
+export function meansTheSame(before: Settings, after: Settings): boolean {
+  return changedOptions(before, after).every(({ takesEffect }) => takesEffect === 'restart')
+}
+
 /** What is in effect after a reload: the new settings, but the old values of options that need a restart. */
 export function settingsAfterReload(before: Settings, after: Settings): Settings {
   const kept = changedOptions(before, after).filter(option => option.takesEffect === 'restart')

@@ -11,7 +11,9 @@ const USAGE = `daimyo serves Node applications: a master, HTTP proxies, and work
 Usage:
   daimyo [run] [INI] [--OPTION[=VALUE]]...   serve in the foreground
   daimyo check [INI]                         say what is wrong with the configuration, or what is in effect
-  daimyo start|stop|reload|status [INI]      in the background; status --json prints the raw report
+  daimyo start|stop|status [INI]             in the background; status --json prints the raw report
+  daimyo reload [INI]                        waits for the new workers: 0 when they serve, 1 when the configuration or
+                                             the code is refused and the old ones go on; --no-wait only asks for it
   daimyo top [INI]                           the same as status, live; q ends it
   daimyo scale N|auto [INI]                  so many workers, or as many as the INI says
   daimyo restart-worker SLOT [INI]           replace one worker: the new one is ready before the old one goes

@@ -17,6 +17,7 @@ import type { Kind } from './option-kinds.js'
 import * as kind from './option-kinds.js'
 import { PROCESS_OPTIONS } from './process-options.js'
 import { RECYCLING_OPTIONS } from './recycling-options.js'
+import { RELOAD_OPTIONS } from './reload-options.js'
 import type { ListenAddress, Settings } from './settings.js'
 import { STATIC_OPTIONS } from './static-options.js'
 
@@ -457,6 +458,7 @@ export const OPTIONS = {
     example: 'worker-start-timeout = 20',
     setting: 'workerStartMs',
   },
+  ...RELOAD_OPTIONS,
   'worker-reload-mercy': {
     section: 'workers',
     kind: kind.time(0, DAY),

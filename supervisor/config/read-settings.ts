@@ -43,8 +43,8 @@ const NO_INI: IniReading = { entries: [], usedKeys: new Set(), mistakes: [] }
 
 /** Reads everything. `settings` is null when there is any mistake. */
 export function readSettings(source: SettingsSource): Reading {
-  const files = source.files ?? realFiles
-  const accounts = readAccounts(source, files)
+  const accounts = readAccounts(source, source.files ?? realFiles)
+  const { files, paths } = noting(source.files ?? realFiles)
   const file = source.iniPath === null ? null : fileNamed(source.iniPath, source.cwd)
   const ini = source.iniPath === null ? NO_INI : readIni(source.iniPath, iniSource(source, accounts, files))
   const read = readValues({
@@ -70,12 +70,23 @@ export function readSettings(source: SettingsSource): Reading {
   if (found.mistake !== null) mistakes.push({ place: places.get(found.option)?.[0] ?? place, message: found.mistake })
   if (tooLong !== null) mistakes.push({ place: places.get('run-dir')?.[0] ?? place, message: tooLong })
   return {
-    settings: mistakes.length > 0 ? null : toSettings(values, file, found.credentials, runDir, pages.pages),
+    settings: mistakes.length > 0 ? null : toSettings(values, file, found.credentials, runDir, pages.pages, [...paths]),
     mistakes: bound(sortFindings(mistakes)),
     remarks: bound(sortFindings([...read.remarks, ...checked.remarks])),
     values: withRunDir(read.effective, runDir),
     runDir,
+    files: [...paths],
   }
+}
+
+/** The same files, and the paths of those that were read through them. */
+function noting(files: ConfigFiles): { files: ConfigFiles; paths: ReadonlySet<string> } {
+  const paths = new Set<string>()
+  const read = (path: string) => {
+    paths.add(path)
+    return files.read(path)
+  }
+  return { files: { kindOf: path => files.kindOf(path), read }, paths }
 }
 
 function coresOf(source: SettingsSource): number {
@@ -130,9 +141,11 @@ function toSettings(
   credentials: Credentials | null,
   runDir: string,
   errorPages: Settings['errorPages'],
+  configFiles: string[],
 ): Settings {
   return {
     iniPath: file?.absolute ?? null,
+    configFiles,
     app: values.app,
     chdir: values.chdir,
     processes: values.processes,
@@ -166,6 +179,13 @@ function toSettings(
     tunnelMercyMs: values['ws-mercy'],
     tunnelIdleMs: values['ws-idle-timeout'],
     workerStartMs: values['worker-start-timeout'],
+    readyCheck: values['ready-check'],
+    soakMs: values.soak,
+    touchReload: values['touch-reload'],
+    touchWorkersReload: values['touch-workers-reload'],
+    touchChainReload: values['touch-chain-reload'],
+    fsReload: values['fs-reload'],
+    iniReload: values['ini-reload'],
     lazyApps: values['lazy-apps'],
     maxRequests: values['max-requests'],
     recycling: toRecycleLimits(values),

@@ -8,6 +8,7 @@ import type { CronTimes } from '../cron-time.js'
 import type { InheritedLimits } from '../inherited-limits.js'
 import type { RecycleLimits } from '../recycling.js'
 import type { CommandSignal } from '../shell-command.js'
+import type { ReadyCheck } from './ready-check.js'
 
 /** An address that can be bound and connected to. */
 export type BoundAddress = { kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }
@@ -61,6 +62,8 @@ export interface AroundSettings {
 export interface Settings {
   /** The INI that was read, null when everything came from the command line. */
   iniPath: string | null
+  /** Every file whose text went into this, the INI first: what `ini-reload` watches. */
+  configFiles: string[]
   /** Entry file of the application as written, not yet resolved through links; null: static files only. */
   app: string | null
   chdir: string | null
@@ -112,6 +115,16 @@ export interface Settings {
   tunnelIdleMs: number
   /** How long a new worker may take until it listens (`worker-start-timeout`). */
   workerStartMs: number
+  /** What a new worker must answer before it serves. */
+  readyCheck: ReadyCheck | null
+  /** How long a reload's first new worker serves beside the old ones, 0 = not at all. */
+  soakMs: number
+  /** Paths whose change starts a reload, absolute; `iniReload`: so do `configFiles`. */
+  touchReload: string[]
+  touchWorkersReload: string[]
+  touchChainReload: string[]
+  fsReload: string[]
+  iniReload: boolean
   lazyApps: boolean
   maxRequests: number
   /** `max-requests-delta` to `evil-reload-on-rss`. */
@@ -195,6 +208,8 @@ export interface Reading {
   remarks: Finding[]
   /** What `check` lists, in the order of the option table. */
   values?: EffectiveValue[]
+  /** Every file that was read, even for a reading with mistakes. */
+  files?: string[]
   /** Where a running master of this configuration is found, even while the configuration has mistakes. */
   runDir?: string
 }

@@ -9,6 +9,7 @@ const release = (name: string) => `
 require('node:http').createServer((request, response) => response.end('${name} ' + process.pid)).listen(3000)
 `
 const good = release('old')
+const lines = ['processes = 2', 'worker-start-timeout = 1', 'ready-check = GET / 200']
 
 /** `told`: what the operator must read on the terminal. */
 const broken: [title: string, app: string, told: RegExp[]][] = [
@@ -17,11 +18,23 @@ const broken: [title: string, app: string, told: RegExp[]][] = [
   ['ends by itself', 'exports.nothing = 0', [/export|listen/]],
   ['never listens', 'setInterval(() => {}, 1000)', [/not ready within 1000 ms/]],
   ['has a syntax error', `${good}\nlet rice = = 1`, [/SyntaxError/, /app\.cjs:\d+/]],
+  [
+    'listens and answers 500',
+    `require('node:http').createServer((request, response) => {
+  response.writeHead(500).end('the granary is closed\\n')
+}).listen(3000)
+console.error('cannot open the granary')`,
+    [
+      /not ready within 1000 ms: ready-check GET \/: 500 Internal Server Error: the granary is closed$/m,
+      /^ {2}cannot open/m,
+    ],
+  ],
   ['misses a module', `require('./granary.cjs')`, [/granary\.cjs/]],
 ]
 /** The new generation's trouble and nothing else; what is indented are its own words. */
 const expected = [
-  / worker-(load-failed|exit) slot=1 pid=\d+ generation=2 /,
+  / worker-(load-failed|exit|not-ready) slot=1 pid=\d+ generation=2 /,
+  /^cannot open the granary$/,
   / reload-failed(-line)? /,
   /^daimyo: reload failed: slot 1: /,
   /^ {2}/,
@@ -29,7 +42,7 @@ const expected = [
 
 for (const [title, app, told] of broken) {
   t.test(title, async t => {
-    const site = new WatchedSite(t, ['processes = 2', 'worker-start-timeout = 1'], { app: good, expected })
+    const site = new WatchedSite(t, lines, { app: good, expected })
     const running = await site.serve()
     const client = new SteadyClient(t, running.url, 4, () => ({ path: '/' }))
     const before = await pidsOf(site)

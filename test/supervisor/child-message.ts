@@ -40,7 +40,7 @@ for (const [title, value] of refused) {
   })
 }
 
-const load = { workerId: 1, requests: 1, inFlight: 0, lagMs: 0 }
+const load = { workerId: 1, requests: 1, inFlight: 0, lagMs: 0, answered: 1, failed: 0, waitedMs: 3 }
 const loop = { request: 'GET /', elapsedMs: 1, at: '-', stack: 'none: no answer', inFlight: 1, others: '' }
 const blocked = { type: 'worker-blocked', workerId: 1, ...loop }
 const proxies: [string, unknown, boolean][] = [

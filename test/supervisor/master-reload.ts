@@ -23,7 +23,11 @@ for (const processes of [1, 3]) {
       generations(tree),
       Array.from({ length: processes }, (_, index) => [index + 1, 2, 'ready']),
     )
-    t.match(progress, [/starting one worker/, new RegExp(`1 of ${processes} workers ready`)])
+    t.match(progress, [
+      /reading the configuration/,
+      /starting one worker/,
+      new RegExp(`1 of ${processes} workers ready`),
+    ])
     let alive = 0
     for (const { event } of tree.told) {
       if (event === 'worker-ready') alive++

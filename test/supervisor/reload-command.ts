@@ -26,7 +26,7 @@ for (const [title, answer, exitCode, out, err] of cases) {
       send(answer)
     })
     const context = keptContext(runDir)
-    t.equal(await reloadCommand({ runDir, iniPath: null }, context), exitCode)
+    t.equal(await reloadCommand({ runDir, iniPath: null }, true, context), exitCode)
     t.equal(context.out, out)
     t.equal(context.err, err)
   })
@@ -34,5 +34,25 @@ for (const [title, answer, exitCode, out, err] of cases) {
 
 t.test('not running is a failure', async t => {
   const runDir = scratchFolder(t)
-  await t.rejects(reloadCommand({ runDir, iniPath: null }, keptContext(runDir)), { code: 'not-running' })
+  await t.rejects(reloadCommand({ runDir, iniPath: null }, true, keptContext(runDir)), { code: 'not-running' })
+})
+
+t.test('without waiting it ends when the master has heard it', async t => {
+  const runDir = scratchFolder(t)
+  await fakeMaster(t, join(runDir, 'control.sock'), report, (_request, send) => {
+    send({ type: 'progress', text: 'reading the configuration' })
+  })
+  const context = keptContext(runDir)
+  t.equal(await reloadCommand({ runDir, iniPath: null }, false, context), 0)
+  t.equal(context.out, 'reading the configuration\n')
+})
+
+t.test('without waiting, too, a master that refuses is a failure', async t => {
+  const runDir = scratchFolder(t)
+  await fakeMaster(t, join(runDir, 'control.sock'), report, (_request, send) => {
+    send({ type: 'done', ok: false, reason: 'the master stops: SIGTERM', lines: [] })
+  })
+  const context = keptContext(runDir)
+  t.equal(await reloadCommand({ runDir, iniPath: null }, false, context), 1)
+  t.equal(context.err, 'daimyo: reload failed: the master stops: SIGTERM\n')
 })

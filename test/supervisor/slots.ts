@@ -28,7 +28,7 @@ const wishes = (more: Partial<Wishes> = {}): Wishes => ({
   wanted: 2,
   generation: 1,
   target: 1,
-  move: { why: 'reload', atOnce: true },
+  move: { why: 'reload', atOnce: true, hold: 'none' },
   leaving: 0,
   linkMs: 1000,
   nowMs: 500,
@@ -36,7 +36,8 @@ const wishes = (more: Partial<Wishes> = {}): Wishes => ({
 })
 
 const reload = { target: 2 }
-const rollback = { target: 1, move: { why: 'rollback', atOnce: false } }
+const rollback = { target: 1, move: { why: 'rollback', atOnce: false, hold: 'none' as const } }
+const holding = { why: 'reload', atOnce: true }
 const waiting = { deaths: 3, notBeforeMs: 700 }
 const spawn = (number: number, generation: number, place: 'current' | 'replacement', why: string): SlotAction => ({
   type: 'spawn',
@@ -143,6 +144,41 @@ const cases: [string, SlotView[], Partial<Wishes>, SlotAction[], number | null][
     [slot(1, { current: null, replacement: worker(2, { phase: 'booting' }) }), slot(2, { current: null })],
     reload,
     [spawn(1, 1, 'current', 'respawn'), spawn(2, 1, 'current', 'respawn')],
+    null,
+  ],
+  ...(['linked', 'ready'] as const).map((hold): (typeof cases)[number] => [
+    `a canary that is judged stays beside the current one: ${hold}`,
+    [slot(1, { replacement: worker(2) }), slot(2)],
+    { ...reload, move: { ...holding, hold } },
+    [],
+    null,
+  ]),
+  [
+    'a canary that is judged keeps its place when a proxy starts anew',
+    [slot(1, { replacement: worker(2, { linked: false, sinceMs: -5000 }) }), slot(2)],
+    { ...reload, move: { ...holding, hold: 'ready' } },
+    [],
+    null,
+  ],
+  [
+    'a canary that no proxy links is not judged',
+    [slot(1, { replacement: worker(2, { linked: false, sinceMs: -5000 }) }), slot(2)],
+    { ...reload, move: { ...holding, hold: 'linked' } },
+    [{ type: 'give-up', slot: 1, why: 'link-deadline' }],
+    null,
+  ],
+  [
+    'the current worker dies beside a canary that is judged',
+    [slot(1, { current: null, replacement: worker(2) }), slot(2)],
+    { ...reload, move: { ...holding, hold: 'ready' } },
+    [spawn(1, 1, 'current', 'respawn')],
+    null,
+  ],
+  [
+    'a canary that failed its judgement',
+    [slot(1, { replacement: worker(2) }), slot(2)],
+    rollback,
+    [{ type: 'give-up', slot: 1, why: 'rollback' }],
     null,
   ],
   [

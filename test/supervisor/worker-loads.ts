@@ -8,21 +8,25 @@ const load = (workerId: number, requests: number, inFlight: number, lagMs: numbe
   requests,
   inFlight,
   lagMs,
+  answered: requests,
+  failed: inFlight,
+  waitedMs: lagMs,
 })
+const nothing = { requests: 0, inFlight: 0, lagMs: null, answered: 0, failed: 0, waitedMs: 0 }
 
 t.test('proxies add up, the worst lag counts, and the dead stay counted', t => {
   const loads = new WorkerLoads()
-  t.same(loads.of(1), { requests: 0, inFlight: 0, lagMs: null })
+  t.same(loads.of(1), nothing)
   loads.update(1, [load(1, 10, 1, 5), load(2, 3, 0, 0)], 0)
   loads.update(2, [load(1, 20, 2, 9)], 0)
-  t.same(loads.of(1), { requests: 30, inFlight: 3, lagMs: 9 })
+  t.same(loads.of(1), { requests: 30, inFlight: 3, lagMs: 9, answered: 30, failed: 3, waitedMs: 14 })
   loads.update(1, [load(1, 11, 0, 4)], 0)
-  t.same(loads.of(1), { requests: 31, inFlight: 2, lagMs: 9 })
-  t.same(loads.of(2), { requests: 0, inFlight: 0, lagMs: null }, 'no longer named')
+  t.match(loads.of(1), { requests: 31, inFlight: 2, lagMs: 9 })
+  t.same(loads.of(2), nothing, 'no longer named')
   loads.proxyGone(2)
-  t.same(loads.of(1), { requests: 31, inFlight: 0, lagMs: 4 })
+  t.match(loads.of(1), { requests: 31, inFlight: 0, lagMs: 4 })
   loads.update(2, [load(1, 1, 1, 0)], 0)
-  t.same(loads.of(1), { requests: 32, inFlight: 1, lagMs: 4 })
+  t.match(loads.of(1), { requests: 32, inFlight: 1, lagMs: 4 })
   loads.workerGone(1)
   t.same(loads.of(1).requests, 12)
   t.end()
@@ -31,7 +35,7 @@ t.test('proxies add up, the worst lag counts, and the dead stay counted', t => {
 t.test('a proxy that never told anything may die', t => {
   const loads = new WorkerLoads()
   loads.proxyGone(3)
-  t.same(loads.of(1), { requests: 0, inFlight: 0, lagMs: null })
+  t.same(loads.of(1), nothing)
   t.end()
 })
 

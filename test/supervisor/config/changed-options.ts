@@ -1,7 +1,7 @@
 /** Tests of what a reload changes, and of what stays as it was until a restart. */
 
 import t from 'tap'
-import { changedOptions, settingsAfterReload } from '../../../supervisor/config/changed-options.js'
+import { changedOptions, meansTheSame, settingsAfterReload } from '../../../supervisor/config/changed-options.js'
 import { readSettings } from '../../../supervisor/config/read-settings.js'
 import type { Settings } from '../../../supervisor/config/settings.js'
 import { memoryFiles } from './fixtures/memory-files.js'
@@ -53,6 +53,10 @@ for (const [title, lines, expected] of cases) {
       changedOptions(settingsOf(...lines), before).map(({ name }) => name),
       expected.map(([name]) => name),
       'and back',
+    )
+    t.equal(
+      meansTheSame(before, settingsOf(...lines)),
+      expected.every(([, takesEffect]) => takesEffect === 'restart'),
     )
   })
 }
