@@ -219,8 +219,10 @@ export type ProxyToMaster =
   | { type: 'worker-draining'; workerId: number; requests: boolean; tunnels: boolean }
   /** Past a deadline and no answer to a ping: the worker's loop is blocked, kill it. `request` is the guilty one, printable. */
   | ({ type: 'worker-blocked'; workerId: number } & BlockedLoop)
-  /** Counters and histograms since this proxy started (never deltas), and the load of each worker as this proxy sees it. */
-  | { type: 'metrics'; families: MetricFamily[]; workers: WorkerLoad[] }
+  /** Counters and histograms since this proxy started (never deltas), and the load of each worker as this proxy sees it; `queued` requests wait. */
+  | { type: 'metrics'; families: MetricFamily[]; workers: WorkerLoad[]; queued: number }
+  /** Requests wait, and no worker is there that could ever take one. */
+  | { type: 'worker-wanted' }
   | { type: 'metrics-wanted'; requestId: number }
   /** The oldest requests of this proxy, at most 20. */
   | { type: 'in-flight'; requestId: number; requests: InFlightRequest[] }
@@ -261,6 +263,8 @@ export interface WorkerSettings {
   socketMode: number
   /** Ask to be recycled after so many requests, 0 = never. */
   maxRequests: number
+  /** Tell the utilisation of the event loop so often, 0 = never. */
+  utilizationMs: number
 }
 
 export type MasterToWorker =
@@ -277,4 +281,6 @@ export type WorkerToMaster =
   | { type: 'metrics'; families: MetricFamily[] }
   /** Please replace me, then stop me. */
   | { type: 'recycle'; reason: 'max-requests' }
+  /** The share of the time since the last one that the event loop has worked, 0 to 1. */
+  | { type: 'utilization'; share: number }
   | { type: 'event'; event: string; fields: EventFields }

@@ -18,6 +18,8 @@ export interface DispatcherEvents {
   refused(exchange: Exchange, code: ErrorCode): void
   /** What a retiring worker still has; told at once and when it changes. Neither: it is drained, and nothing is told after that. */
   left(workerId: number, requests: boolean, tunnels: boolean): void
+  /** A request waits, and there is no worker that could take it. */
+  starved(): void
 }
 
 /** Over how many requests the usual number in flight is averaged. */
@@ -90,6 +92,12 @@ export class Dispatcher {
     link.retiring = true
     link.open = false
     this.freed(link)
+    if (this.#waiting.size > 0) this.#callForWorkers()
+  }
+
+  /** Workers that are only late or full will take what waits. */
+  #callForWorkers(): void {
+    if (this.#links.every(link => link.retiring)) this.#events.starved()
   }
 
   /** The master saw the process end; a link that never came up would otherwise be waited for. */
@@ -155,6 +163,7 @@ export class Dispatcher {
   }
 
   #queue(exchange: Exchange, now: number): void {
+    if (this.#waiting.size === 0) this.#callForWorkers()
     exchange.queue = this
     exchange.queuedMs = now
     exchange.queueDeadlineMs = this.#queueDeadline(now)
@@ -245,6 +254,8 @@ export class Dispatcher {
   sweep(now: number): void {
     for (const { worker, events } of this.#broken.values()) this.connect(worker, events)
     this.#broken.clear()
+    // Again: the master may have sent the last worker away just then.
+    if (this.#waiting.size > 0) this.#callForWorkers()
     for (const exchange of this.#waiting.removeLate(now)) {
       exchange.queue = null
       this.#events.refused(exchange, this.#lacksDescriptors ? 'no-files' : 'no-worker')

@@ -18,6 +18,7 @@ export interface PhasesWorld {
   linked(workerId: number): void
   /** See `DispatcherEvents`. */
   left(workerId: number, requests: boolean, tunnels: boolean): void
+  starved(): void
   blocked(link: Link, guilty: string, elapsedMs: number, stack: StackReport): void
   event(name: string, fields: Record<string, string | number>): void
 }

@@ -267,6 +267,10 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     this.#world.left(workerId, requests, tunnels)
   }
 
+  starved(): void {
+    this.#world.starved()
+  }
+
   // 5. At the worker: the clock of harakiri runs from the last byte of the request to the first byte of the answer.
 
   #startClock(exchange: Exchange, now: number): void {

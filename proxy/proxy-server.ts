@@ -59,6 +59,7 @@ export class ProxyServer {
       accessLog: this.#accessLog,
       metricsPage: this.#page,
       linked: workerId => tell({ type: 'worker-linked', workerId }),
+      starved: () => tell({ type: 'worker-wanted' }),
       left: (workerId, requests, tunnels) => this.#left(workerId, requests, tunnels),
       blocked: (link, request, elapsedMs, stack) => {
         const { workerId } = link.worker
@@ -203,7 +204,8 @@ export class ProxyServer {
       accessLogLostBytes: this.#accessLog?.lostBytes ?? 0,
     })
     families.push(...this.#phases.upstreams.families())
-    this.#tell({ type: 'metrics', families, workers: this.#phases.dispatcher.loads() })
+    const { dispatcher } = this.#phases
+    this.#tell({ type: 'metrics', families, workers: dispatcher.loads(), queued: dispatcher.queued })
   }
 
   #left(workerId: number, requests: boolean, tunnels: boolean): void {

@@ -30,6 +30,7 @@ const WORKER_MESSAGES: { [T in WorkerToMaster['type']]: Check } = {
   failed: ({ reason, stack }) => isText(reason) && isText(stack),
   metrics: ({ families }) => isList(families),
   recycle: ({ reason }) => reason === 'max-requests',
+  utilization: ({ share }) => typeof share === 'number' && share >= 0 && share <= 1,
   event: isEvent,
 }
 
@@ -49,7 +50,9 @@ const PROXY_MESSAGES: { [T in ProxyToMaster['type']]: Check } = {
   'worker-blocked': ({ request, others, at, stack, ...numbers }) =>
     [request, others, at, stack].every(isText) &&
     ['workerId', 'elapsedMs', 'inFlight'].every(name => isNumber(numbers[name])),
-  metrics: ({ families, workers }) => isList(families) && Array.isArray(workers) && workers.every(isLoad),
+  metrics: ({ families, workers, queued }) =>
+    isList(families) && Array.isArray(workers) && workers.every(isLoad) && isNumber(queued),
+  'worker-wanted': () => true,
   'in-flight': ({ requestId, requests }) =>
     isNumber(requestId) && Array.isArray(requests) && requests.every(isInFlight),
   'metrics-wanted': ({ requestId }) => isNumber(requestId),

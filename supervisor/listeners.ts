@@ -59,6 +59,16 @@ export async function openListeners({ addresses, owner, passed }: ListenerOption
   return opened
 }
 
+/** `die-on-idle`: a socket that nobody holds while the master is away would lose its clients. Throws (78) when there is one. */
+export function demandInherited(listeners: readonly Listener[]): void {
+  const own = listeners.filter(listener => !listener.inherited).map(({ url }) => url)
+  if (own.length === 0) return
+  const message =
+    `die-on-idle: received ${own.join(', ')}, which systemd did not open: ` +
+    'accepted only where a socket unit of systemd has opened every listener'
+  throw new Failure('config', message, EXIT.config)
+}
+
 /** An address as clients open it. */
 export function printUrl(address: BoundAddress): string {
   return address.kind === 'unix' ? `unix:${address.path}` : `http://${printListenAddress(address)}`

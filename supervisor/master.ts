@@ -19,7 +19,7 @@ import { deferred } from './deferred.js'
 import { EventQueue } from './event-queue.js'
 import { HookPoints } from './hook-points.js'
 import { HookFailure } from './hooks.js'
-import { openListeners } from './listeners.js'
+import { demandInherited, openListeners } from './listeners.js'
 import type {
   MasterContext,
   MasterEvent,
@@ -226,6 +226,7 @@ export class Master {
     const { listeners: addresses, credentials: owner } = settings
     const listeners = await openListeners({ addresses, owner, passed: this.#deps.passed ?? NOTHING_PASSED })
     try {
+      if (settings.dieOnIdle) demandInherited(listeners)
       // Behind the listeners: where the port is taken, nothing is migrated.
       await this.#hooks.beforeApplication(settings)
       if (this.#shutdown !== null) throw interrupted(this.#shutdown.why)

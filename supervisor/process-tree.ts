@@ -22,7 +22,7 @@ import { Proxies } from './proxies.js'
 import type { ProxyProcess } from './proxy-process.js'
 import { proxySettings } from './proxy-settings.js'
 import { type ReloadDeps, Reloads } from './reload.js'
-import { Scaler } from './scaler.js'
+import { Scaler, workersAtStart } from './scaler.js'
 import { WorkerLoads } from './worker-loads.js'
 
 /** What the tree needs of the outside, besides the context. */
@@ -75,12 +75,12 @@ export class ProcessTree {
       answersOf: workerId => this.loads.of(workerId),
     })
     this.companions = new Companions(generation.settings, context)
-    this.scaler = new Scaler(context, this.pool)
     this.usage = new ProcessUsage(() => this.#childPids(), {
       ...deps.usage,
       onRound: () => context.put({ type: 'usage' }),
     })
     this.#memory = new MemoryWatch(context, this.pool, this.usage)
+    this.scaler = new Scaler(context, this)
     this.orders = new Orders(context, this.pool, this.proxies, this.scaler)
     this.watch = new PathWatch(watched => context.put({ type: 'touched', watched }))
     this.watch.watch(watchedPaths(generation.settings))
@@ -138,7 +138,7 @@ export class ProcessTree {
     // A reload may move the target, and then there is more to do.
     reloads.check()
     this.orders.check()
-    const waits = [pool.reconcile(), proxies.reconcile(), reloads.wakeAtMs]
+    const waits = [this.scaler.check(), pool.reconcile(), proxies.reconcile(), reloads.wakeAtMs]
     waits.push(...this.companions.check())
     for (const { life } of [...pool.workers(), ...proxies.alive()]) waits.push(life.deadlineMs)
     return waits
@@ -165,7 +165,7 @@ export class ProcessTree {
   }
 
   #makePool(generation: Generation): Pool {
-    const wanted = generation.release.app === null ? 0 : generation.settings.processes
+    const wanted = workersAtStart(generation)
     const target = {
       wanted,
       base: generation,
@@ -200,10 +200,12 @@ export class ProcessTree {
         return this.pool.blocked(workerId, { type: 'blocked', loop })
       }
       case 'metrics':
-        this.loads.update(proxy.proxyId, message.workers, this.#context.nowMs())
+        this.loads.update(proxy.proxyId, message.workers, this.#context.nowMs(), message.queued)
         return this.#context.metrics.update(proxy.sourceId, message.families)
       case 'in-flight':
         return this.survey.take(proxy.proxyId, message.requestId, message.requests)
+      case 'worker-wanted':
+        return this.scaler.wake()
       case 'metrics-wanted':
         void this.#answerMetrics(proxy, message.requestId)
         return

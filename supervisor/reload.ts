@@ -11,6 +11,7 @@
  */
 
 import { Failure, reasonOf } from '../kit/failure.js'
+import { workersAtFirst } from './cheaper.js'
 import { changedOptions, meansTheSame, settingsAfterReload } from './config/changed-options.js'
 import type { Reading, Settings } from './config/settings.js'
 import { HookFailure } from './hooks.js'
@@ -315,7 +316,9 @@ export class Reloads {
   #wantedAfter(before: PoolTarget, { settings, release }: Generation): number {
     if (release.app === null) return 0
     const isSame = before.wanted > 0 && before.base.settings.processes === settings.processes
-    return isSame ? this.#deps.pool.target.wanted : settings.processes
+    // It slept, and goes on sleeping now that its new generation has proved itself.
+    if (before.wanted === 0 && before.base.release.app !== null) return 0
+    return isSame ? this.#deps.pool.target.wanted : workersAtFirst(settings.cheaper, settings.processes)
   }
 
   #succeed(running: Running, next: Generation): void {

@@ -22,11 +22,18 @@ interface Words {
 /** The last words of every proxy about every worker. */
 export class WorkerLoads {
   readonly #byProxy = new Map<number, Words>()
+  readonly #queued = new Map<number, number>()
   readonly #ofDeadProxies = new Map<number, number>()
 
+  /** Requests that wait for a worker, in all proxies. */
+  get queued(): number {
+    return [...this.#queued.values()].reduce((sum, queued) => sum + queued, 0)
+  }
+
   /** Takes in what a proxy sees now; it names all workers that it has. */
-  update(proxyId: number, loads: readonly WorkerLoad[], nowMs: number): void {
+  update(proxyId: number, loads: readonly WorkerLoad[], nowMs: number, queued = 0): void {
     this.#byProxy.set(proxyId, { loads: new Map(loads.map(load => [load.workerId, load])), saidMs: nowMs })
+    this.#queued.set(proxyId, queued)
   }
 
   proxyGone(proxyId: number): void {
@@ -34,6 +41,7 @@ export class WorkerLoads {
       this.#ofDeadProxies.set(workerId, (this.#ofDeadProxies.get(workerId) ?? 0) + requests)
     }
     this.#byProxy.delete(proxyId)
+    this.#queued.delete(proxyId)
   }
 
   workerGone(workerId: number): void {

@@ -6,6 +6,7 @@
 import { join } from 'node:path'
 import type { MasterToWorker, WorkerAddress, WorkerEnd, WorkerToMaster } from '../kit/messages.js'
 import { watchdogPathOf } from '../kit/stack-report.js'
+import { LOOK_MS } from './cheaper.js'
 import { readWorkerMessage } from './child-message.js'
 import type { Generation, MasterContext } from './master-context.js'
 import { nodeArguments } from './node-args.js'
@@ -69,6 +70,8 @@ export class Worker {
   readonly left = new Map<number, WorkerLeft>()
   /** It is to be replaced, and why: it asked for it, or a limit was passed. `age` says when. */
   recycle: string | null = null
+  /** The last word about its event loop: the share of the time that it works. A blocked one says nothing more. */
+  utilization: { share: number; atMs: number } | null = null
   readonly #context: MasterContext
   readonly #hooks: WorkerHooks
   readonly #child: Child
@@ -146,6 +149,9 @@ export class Worker {
         return this.#context.metrics.update(this.sourceId, message.families)
       case 'recycle':
         this.recycle ??= message.reason
+        return
+      case 'utilization':
+        this.utilization = { share: message.share, atMs: this.#context.nowMs() }
         return
       case 'event':
         return this.#report(message.event, message.fields)
@@ -256,6 +262,7 @@ export class Worker {
         linkPath,
         tunnelPath,
         socketMode: SOCKET_MODE,
+        utilizationMs: settings.cheaper.least > 0 && settings.cheaper.algorithm === 'busyness' ? LOOK_MS : 0,
         maxRequests: requestsOf(slot, settings.maxRequests, settings.recycling),
       },
     })

@@ -19,6 +19,7 @@ import { openMasterChannel } from './master-channel.js'
 import { startMetricsShipper } from './metrics-shipper.js'
 import { takeOverListen } from './take-over.js'
 import { openTunnelServer, type TunnelServer } from './tunnel-server.js'
+import { startUtilization } from './utilization.js'
 import { startWatchdog } from './watchdog.js'
 
 /** How long requests in flight may take when the master is dead; the proxies go away within a second themselves. */
@@ -68,6 +69,8 @@ async function start(settings: WorkerSettings): Promise<void> {
   running = { application, link, tunnels, metrics }
   // So that gauges of the application do not vanish for a second when the worker before this one goes.
   void metrics.flush()
+  if (settings.utilizationMs > 0)
+    startUtilization(settings.utilizationMs, share => channel.send({ type: 'utilization', share }))
   channel.send({ type: 'ready', bootMs: Math.round(process.uptime() * 1000) })
 }
 

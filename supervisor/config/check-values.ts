@@ -10,6 +10,7 @@ import type { ConfigFiles, FileKind } from './config-files.js'
 import { isPrivateAddress, printListenAddress } from './listen-address.js'
 import type { OptionValues, ReadValues } from './option-values.js'
 import type { OptionName } from './options.js'
+import { checkScaling, remarkScaling } from './scaling-values.js'
 import type { Finding, ListenAddress } from './settings.js'
 
 export interface CheckFacts extends ReadValues {
@@ -39,8 +40,10 @@ export function checkValues(facts: CheckFacts): { mistakes: Finding[]; remarks: 
   checkListeners(facts, refuse)
   checkUpstreams(facts.values, refuse)
   checkPaths(facts, refuse)
+  checkScaling(facts.values, refuse)
   remarkNeedless(facts.values, remark)
   remarkDangers(facts, remark)
+  remarkScaling(facts, remark)
   return { mistakes, remarks }
 }
 

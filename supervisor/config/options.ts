@@ -18,6 +18,7 @@ import * as kind from './option-kinds.js'
 import { PROCESS_OPTIONS } from './process-options.js'
 import { RECYCLING_OPTIONS } from './recycling-options.js'
 import { RELOAD_OPTIONS } from './reload-options.js'
+import { SCALING_OPTIONS } from './scaling-options.js'
 import type { ListenAddress, Settings } from './settings.js'
 import { STATIC_OPTIONS } from './static-options.js'
 
@@ -449,6 +450,7 @@ export const OPTIONS = {
     setting: 'maxRequests',
   },
   ...RECYCLING_OPTIONS,
+  ...SCALING_OPTIONS,
   'worker-start-timeout': {
     section: 'workers',
     kind: kind.time(1000, HOUR),

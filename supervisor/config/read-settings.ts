@@ -20,6 +20,7 @@ import type { ConfigFile, MagicFacts } from './magic-variables.js'
 import { type Flag, flagEntries, type OptionValues, readValues } from './option-values.js'
 import { toRecycleLimits } from './recycling-values.js'
 import { runFolderPath, whyTooLong } from './run-folder-path.js'
+import { toCheaperSettings } from './scaling-values.js'
 import type { EffectiveValue, Finding, Reading, Settings } from './settings.js'
 import { toStaticSettings } from './static-values.js'
 
@@ -190,6 +191,10 @@ function toSettings(
     maxRequests: values['max-requests'],
     recycling: toRecycleLimits(values),
     memoryReport: values['memory-report'],
+    cheaper: toCheaperSettings(values),
+    cheap: values.cheap,
+    idleMs: values.idle,
+    dieOnIdle: values['die-on-idle'],
     nodeArgs: values['node-args'].flat(),
     workerConnections: values['worker-connections'],
     upstreamConnectMs: values['http-connect-timeout'],

@@ -4,6 +4,7 @@
  */
 
 import type { Credentials, ErrorPageSpec, StaticSettings, UpstreamAddress } from '../../kit/messages.js'
+import type { CheaperSettings } from '../cheaper.js'
 import type { CronTimes } from '../cron-time.js'
 import type { InheritedLimits } from '../inherited-limits.js'
 import type { RecycleLimits } from '../recycling.js'
@@ -130,6 +131,12 @@ export interface Settings {
   /** `max-requests-delta` to `evil-reload-on-rss`. */
   recycling: RecycleLimits
   memoryReport: boolean
+  /** `cheaper` and `cheaper-*`. */
+  cheaper: CheaperSettings
+  cheap: boolean
+  /** 0 = never. */
+  idleMs: number
+  dieOnIdle: boolean
   /** `node-args`, word by word. */
   nodeArgs: string[]
   workerConnections: number

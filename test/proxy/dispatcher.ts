@@ -15,6 +15,7 @@ async function open(t: Test, workers: number, settings: Partial<ProxySettings> =
   const told: string[] = []
   const drained: number[] = []
   const left: string[] = []
+  const starved: number[] = []
   let linked = 0
   let allLinked = () => {}
   const ready = new Promise<void>(resolve => {
@@ -29,6 +30,7 @@ async function open(t: Test, workers: number, settings: Partial<ProxySettings> =
         link.send(exchange, false)
       },
       refused: (exchange, code) => told.push(`${exchange.title}!${code}`),
+      starved: () => starved.push(dispatcher.queued),
       left: (id, requests, tunnels) => {
         left.push([id, ...(requests ? ['requests'] : []), ...(tunnels ? ['tunnels'] : [])].join(' '))
         if (!requests && !tunnels) drained.push(id)
@@ -56,7 +58,7 @@ async function open(t: Test, workers: number, settings: Partial<ProxySettings> =
     for (const link of dispatcher.links) link.dismiss()
   })
   const link = (slot: number) => [...dispatcher.links].find(each => each.worker.slot === slot) as Link
-  return { dispatcher, told, drained, left, fakes, link, events }
+  return { dispatcher, told, drained, left, starved, fakes, link, events }
 }
 
 function exchangeNamed(title: string): Exchange {
@@ -327,4 +329,27 @@ t.test('a broken link is made anew, unless the master says that the worker is go
   dispatcher.lost(again)
   dispatcher.sweep(0)
   t.same([...dispatcher.links], [], 'dismissed for good')
+})
+
+t.test('workers are called for only where a request waits and nobody could take it', async t => {
+  const { dispatcher, starved, link } = await open(t, 1, { workerConnections: 1, queueRequests: 5 })
+  const [a, b, c] = ['a', 'b', 'c'].map(exchangeNamed) as [Exchange, Exchange, Exchange]
+  dispatcher.dispatch(a, 0)
+  dispatcher.dispatch(b, 0)
+  dispatcher.sweep(0)
+  t.same(starved, [], 'a full worker will take it')
+  dispatcher.retire(link(1).worker.workerId)
+  t.same(starved, [1], 'one that leaves will not')
+  dispatcher.dispatch(c, 0)
+  t.same(starved, [1], 'once is enough')
+  dispatcher.sweep(0)
+  t.same(starved, [1, 2], 'for a moment')
+})
+
+t.test('the first request calls for a worker where there is none', async t => {
+  const { dispatcher, starved } = await open(t, 0, { queueRequests: 5 })
+  dispatcher.sweep(0)
+  t.same(starved, [], 'nobody waits')
+  dispatcher.dispatch(exchangeNamed('a'), 0)
+  t.same(starved, [0])
 })

@@ -8,6 +8,7 @@ const accepted: [string, unknown][] = [
   ['failed', { type: 'failed', reason: 'no', stack: '' }],
   ['metrics', { type: 'metrics', families: [] }],
   ['recycle', { type: 'recycle', reason: 'max-requests' }],
+  ['utilization', { type: 'utilization', share: 0.5 }],
   ['event', { type: 'event', event: 'app-listens', fields: { port: 1, ok: true, none: null, text: 'x' } }],
 ]
 const refused: [string, unknown][] = [
@@ -22,6 +23,7 @@ const refused: [string, unknown][] = [
   ['ready with another time', { type: 'ready', bootMs: 'soon' }],
   ['no families', { type: 'metrics', families: {} }],
   ['another reason', { type: 'recycle', reason: 'boredom' }],
+  ['a share that is none', { type: 'utilization', share: 1.5 }],
   ['an event name that forges a line', { type: 'event', event: 'x\nworker-exit', fields: {} }],
   ['a field name that forges a field', { type: 'event', event: 'x', fields: { 'a=1 b': 2 } }],
   ['a field that is no value', { type: 'event', event: 'x', fields: { a: {} } }],
@@ -51,7 +53,9 @@ const proxies: [string, unknown, boolean][] = [
   ['draining', { type: 'worker-draining', workerId: 1, requests: false, tunnels: true }, true],
   ['draining, of unknown things', { type: 'worker-draining', workerId: 1, requests: 1, tunnels: true }, false],
   ['blocked', blocked, true],
-  ['metrics', { type: 'metrics', families: [], workers: [load] }, true],
+  ['metrics', { type: 'metrics', families: [], workers: [load], queued: 0 }, true],
+  ['metrics of no queue', { type: 'metrics', families: [], workers: [load] }, false],
+  ['a worker is wanted', { type: 'worker-wanted' }, true],
   ['metrics wanted', { type: 'metrics-wanted', requestId: 1 }, true],
   ['linked with whom', { type: 'worker-linked' }, false],
   ['blocked by what', { ...blocked, request: undefined }, false],

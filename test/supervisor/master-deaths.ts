@@ -203,6 +203,7 @@ t.test('metrics go in and out', async t => {
     type: 'metrics',
     families: [],
     workers: [{ workerId: 1, requests: 17, inFlight: 2, lagMs: 3, answered: 17, failed: 0, waitedMs: 20 }],
+    queued: 0,
   })
   await tree.proxySays({ type: 'metrics-wanted', requestId: 5 })
   await tree.proxySays({ type: 'event', event: 'after', fields: {} })

@@ -1,7 +1,8 @@
 /** How many workers are wanted: `supervisor/scaler.ts`. */
 
 import t from 'tap'
-import { startTree } from './fixtures/tree.js'
+import type { ProxyToMaster } from '../../kit/messages.js'
+import { ALWAYS_ALL, plantTree, startTree } from './fixtures/tree.js'
 
 t.test('scale sets the number of workers, and auto leaves it to the configuration', async t => {
   const tree = await startTree(t)
@@ -38,4 +39,69 @@ t.test('a master that stops refuses', async t => {
   const stopped = tree.master.stop('test')
   t.match(await tree.master.scale(2), { ok: false, reason: 'the master stops: test' })
   await stopped
+})
+
+const cheaper = { ...ALWAYS_ALL, least: 1, overloadMs: 1000, idleMs: 1000 }
+const metrics = (workers: { workerId: number; inFlight: number; requests?: number }[]): ProxyToMaster => ({
+  type: 'metrics',
+  families: [],
+  workers: workers.map(worker => ({ requests: 0, lagMs: 0, answered: 0, failed: 0, waitedMs: 0, ...worker })),
+  queued: 0,
+})
+
+t.test('the number follows the load, within its bounds', async t => {
+  const tree = await startTree(t, { settings: { processes: 2, cheaper } })
+  t.equal(tree.master.status().wanted, 1, 'the least at first')
+  await tree.proxySays(metrics([{ workerId: 1, inFlight: 1 }]))
+  await tree.event('workers-wanted', { wanted: 2, why: 'spare' })
+  await tree.event('worker-ready', { slot: 2 })
+  await tree.proxySays(metrics([1, 2].map(workerId => ({ workerId, inFlight: 0 }))))
+  await tree.event('workers-wanted', { wanted: 1, why: 'spare' })
+  await tree.event('worker-exit', { slot: 2, why: 'fewer', code: 0 })
+})
+
+t.test('a person’s number counts until it is left to the configuration again', async t => {
+  const tree = await startTree(t, { settings: { processes: 3, cheaper } })
+  t.match(await tree.master.scale(4), { ok: true, wanted: 4 })
+  await tree.event('worker-ready', { slot: 4 })
+  t.match(await tree.master.scale('auto'), { ok: true, before: 4, wanted: 1 })
+})
+
+t.test('cheap: the first request starts the workers', async t => {
+  const tree = await startTree(t, { settings: { processes: 2, cheap: true } })
+  t.match(tree.master.status(), { wanted: 0, workers: [] })
+  await tree.proxySays({ type: 'worker-wanted' })
+  await tree.event('workers-wanted', { wanted: 2, why: 'first-request' })
+  await tree.event('worker-ready', { slot: 2 })
+})
+
+t.test('idle: the workers go when there is nothing to do, and come back', async t => {
+  const tree = await startTree(t, { settings: { idleMs: 1500 } })
+  await tree.proxySays(metrics([{ workerId: 1, inFlight: 1 }]))
+  await tree.proxySays(metrics([{ workerId: 1, inFlight: 0, requests: 1 }]))
+  await tree.event('workers-wanted', { wanted: 0, why: 'idle' })
+  await tree.event('worker-exit', { slot: 1, why: 'fewer' })
+  t.match(tree.master.status(), { wanted: 0, workers: [] })
+  await tree.proxySays({ type: 'worker-wanted' })
+  await tree.event('worker-ready', { slot: 1 }, 2)
+})
+
+t.test('a reload while all sleep proves the new code, and lets it sleep', async t => {
+  const tree = await startTree(t, { settings: { cheap: true } })
+  t.match(await tree.master.reload(() => {}), { ok: true, generation: 2 })
+  t.match(tree.master.status(), { wanted: 0, generation: 2 })
+  tree.reading = {
+    settings: { ...tree.settings, app: tree.app('bad.json', { boot: 'failed' }) },
+    mistakes: [],
+    remarks: [],
+  }
+  t.match(await tree.master.reload(() => {}), { ok: false, reason: /no such module/ })
+  t.match(tree.master.status(), { wanted: 0, generation: 2 })
+  await tree.proxySays({ type: 'worker-wanted' })
+  t.match((await tree.event('worker-ready', {}, 2)).fields, { generation: 2 })
+})
+
+t.test('die-on-idle needs sockets of systemd', async t => {
+  const tree = plantTree(t, { settings: { idleMs: 1000, dieOnIdle: true } })
+  await t.rejects(tree.master.start(), { exitCode: 78, message: /die-on-idle: .*127\.0\.0\.1/ })
 })

@@ -34,6 +34,7 @@ t.test('a master that is slow is waited for', async t => {
       tunnelPath: join(folder, 'w.tunnel'),
       socketMode: 0o660,
       maxRequests: 0,
+      utilizationMs: 0,
     },
   }
   const told: unknown[] = []
