@@ -9,6 +9,7 @@ import {
   nextWanted,
   workersAtFirst,
 } from '../../supervisor/cheaper.js'
+import { randomNumbers } from './fixtures/random-numbers.js'
 import { ALWAYS_ALL } from './fixtures/tree.js'
 
 const settings = (more: Partial<CheaperSettings> = {}): CheaperSettings => ({
@@ -128,15 +129,6 @@ t.test('at first', t => {
   t.equal(workersAtFirst(settings({ initial: 50 }), 8), 8)
   t.end()
 })
-
-/** Numbers below `below` that are the same in every run. */
-function randomNumbers(seed: number): (below: number) => number {
-  let state = seed
-  return below => {
-    state = (Math.imul(state, 1103515245) + 12345) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  }
-}
 
 t.test('whatever is seen: within the bounds, one step at a time, and never to and fro', t => {
   for (let seed = 1; seed <= 60; seed++) {
