@@ -37,6 +37,11 @@ export function afterKill(backOff: BackOff, servedMs: number | null, nowMs: numb
   return servedMs === null ? afterDeath(backOff, 0, nowMs) : NO_BACK_OFF
 }
 
+/** The same with a share of the wait from `nowMs` on. */
+export function shortened({ deaths, notBeforeMs }: BackOff, nowMs: number, share: number): BackOff {
+  return { deaths, notBeforeMs: nowMs + (notBeforeMs - nowMs) * share }
+}
+
 /** 0, 100, 200, 400 … milliseconds. The exponent is bounded: a loop may run for weeks. */
 function delayMs(deaths: number, longestMs: number): number {
   return deaths <= 1 ? 0 : Math.min(longestMs, SHORTEST_MS * 2 ** Math.min(deaths - 2, 20))

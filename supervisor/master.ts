@@ -61,6 +61,7 @@ export interface MasterDeps {
   nowMs?: () => number
   /** How long a ready worker may be without a link from every proxy. */
   linkMs?: number
+  backOffShare?: number
   /** How the memory of the children is read. */
   usage?: UsageOptions
   /** Where a proxy's access lines go when no log file is set. */
@@ -100,6 +101,7 @@ export class Master {
     this.#context = {
       nowMs,
       linkMs: deps.linkMs ?? LINK_MS,
+      backOffShare: deps.backOffShare ?? 1,
       log: deps.log,
       put: this.#queue.put,
       gate: new OutputGate(deps.output),

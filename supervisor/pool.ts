@@ -5,7 +5,7 @@
  */
 
 import type { WorkerAddress, WorkerEnd, WorkerToMaster } from '../kit/messages.js'
-import { afterDeath, afterKill, type BackOff, NO_BACK_OFF } from './back-off.js'
+import { afterDeath, afterKill, type BackOff, NO_BACK_OFF, shortened } from './back-off.js'
 import type { Generation, MasterContext } from './master-context.js'
 import { reconcile, type SlotAction, type SlotView, type Wishes } from './slots.js'
 import { type BootFailure, Worker, type WorkerHooks, type WorkerLeft } from './worker.js'
@@ -308,7 +308,7 @@ export class Pool {
     if (!diedUnasked(life) || life.why === 'harakiri') return NO_BACK_OFF
     const servedMs = life.readyMs === null ? null : life.sinceMs - life.readyMs
     const after = endOf(life, signal) === 'killed' ? afterKill : afterDeath
-    return after(backOff, servedMs, life.sinceMs)
+    return shortened(after(backOff, servedMs, life.sinceMs), life.sinceMs, this.#context.backOffShare)
   }
 
   #takeOut(worker: Worker): void {

@@ -1,7 +1,7 @@
 /** How long a place stays empty after a death: `supervisor/back-off.ts`. */
 
 import t from 'tap'
-import { afterDeath, afterKill, HEALTHY_MS, NO_BACK_OFF } from '../../supervisor/back-off.js'
+import { afterDeath, afterKill, HEALTHY_MS, NO_BACK_OFF, shortened } from '../../supervisor/back-off.js'
 
 /** The delays of so many deaths in a row. */
 function delays(servedMs: number | null, count: number): number[] {
@@ -40,5 +40,11 @@ t.test('somebody else kills it', t => {
   let backOff = NO_BACK_OFF
   for (let death = 0; death < 20; death++) backOff = afterKill(backOff, null, 50)
   t.same(backOff, { deaths: 20, notBeforeMs: 1050 }, 'what could not slows down, to a second')
+  t.end()
+})
+
+t.test('a share of the wait', t => {
+  t.same(shortened({ deaths: 5, notBeforeMs: 1800 }, 1000, 0.5), { deaths: 5, notBeforeMs: 1400 })
+  t.same(shortened({ deaths: 5, notBeforeMs: 1800 }, 1000, 1), { deaths: 5, notBeforeMs: 1800 })
   t.end()
 })
