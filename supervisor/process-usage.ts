@@ -15,6 +15,9 @@ export interface Usage {
 
 const EVERY_MS = 2000
 
+/** pidusage keeps `/proc/PID/stat` of each process open so long after it was read last, of dead ones too: a minute unless told otherwise. */
+const REMEMBERED_MS = 2.5 * EVERY_MS
+
 /** The part of pidusage's figures that is used; `ctime` in milliseconds. */
 interface Stat {
   memory: number
@@ -80,7 +83,7 @@ export class ProcessUsage {
 }
 
 function readWithPidusage(pids: number[]): Promise<Record<string, Stat | undefined>> {
-  return pidusage(pids)
+  return pidusage(pids, { maxage: REMEMBERED_MS })
 }
 
 function readings(stats: Awaited<ReturnType<ReadUsage>>): Map<number, Usage> {
