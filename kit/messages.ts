@@ -269,8 +269,8 @@ export interface WorkerSettings {
 
 export type MasterToWorker =
   | { type: 'configure'; settings: WorkerSettings }
-  /** Out of rotation everywhere: finish, send the last metrics, exit 0 within `mercyMs`. */
-  | { type: 'stop'; mercyMs: number }
+  /** Out of rotation everywhere: finish, send the last metrics, write a heap snapshot if there is a path for one, exit 0 within `mercyMs`. */
+  | { type: 'stop'; mercyMs: number; snapshotPath: string | null }
 
 export type WorkerToMaster =
   /** The application listens, both sockets are open. `bootMs` since the process started. */

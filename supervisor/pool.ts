@@ -6,6 +6,7 @@
 
 import type { WorkerAddress, WorkerEnd, WorkerToMaster } from '../kit/messages.js'
 import { afterDeath, afterKill, type BackOff, NO_BACK_OFF, shortened } from './back-off.js'
+import { LeakAutopsies } from './leak-autopsies.js'
 import type { Generation, MasterContext } from './master-context.js'
 import { reconcile, type SlotAction, type SlotView, type Wishes } from './slots.js'
 import { type BootFailure, Worker, type WorkerHooks, type WorkerLeft } from './worker.js'
@@ -56,6 +57,7 @@ export class Pool {
   readonly #proxies: PoolProxies
   readonly #hooks: PoolHooks
   readonly #workerHooks: WorkerHooks
+  readonly #autopsies: LeakAutopsies
   #workers = 0
   #hasProven = false
   #isStopping = false
@@ -63,6 +65,7 @@ export class Pool {
   constructor(target: PoolTarget, context: MasterContext, proxies: PoolProxies, hooks: PoolHooks) {
     this.target = target
     this.#context = context
+    this.#autopsies = new LeakAutopsies(context)
     this.#proxies = proxies
     this.#hooks = hooks
     this.#workerHooks = {
@@ -71,6 +74,7 @@ export class Pool {
       closeTunnels: worker => void proxies.takeOut(worker.address.workerId, HURRY_MS),
       withdraw: (worker, end) => proxies.withdraw(worker.address.workerId, end),
       fold: worker => context.metrics.retire(worker.sourceId),
+      snapshotPath: worker => this.#autopsies.begin(worker),
     }
   }
 
@@ -131,6 +135,7 @@ export class Pool {
   exit(worker: Worker, code: number | null, signal: string | null, error: string | null): void {
     worker.exit(code, signal, error)
     this.#forget(worker, signal)
+    this.#autopsies.end(worker)
     if (worker.life.readyMs === null && diedUnasked(worker.life)) this.#hooks.bootFailed(worker.bootFailure())
     this.#hooks.gone(worker)
   }

@@ -40,6 +40,8 @@ export interface WorkerHooks {
   closeTunnels(worker: Worker): void
   withdraw(worker: Worker, end: WorkerEnd): void
   fold(worker: Worker): void
+  /** Where it leaves a heap snapshot, null: nowhere. */
+  snapshotPath(worker: Worker): string | null
 }
 
 /** What a proxy still has in flight at a worker that retires. */
@@ -279,7 +281,7 @@ export class Worker {
       case 'withdraw':
         return this.#hooks.withdraw(this, effect.end)
       case 'send-stop':
-        return this.#send({ type: 'stop', mercyMs: effect.mercyMs })
+        return this.#send({ type: 'stop', mercyMs: effect.mercyMs, snapshotPath: this.#hooks.snapshotPath(this) })
       case 'kill':
         return this.#child.kill()
       case 'fold':

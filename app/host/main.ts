@@ -11,6 +11,7 @@ import { Failure, reasonOf } from '../../kit/failure.js'
 import type { MasterToWorker, WorkerSettings } from '../../kit/messages.js'
 import { watchdogPathOf } from '../../kit/stack-report.js'
 import { installHook } from './application-hook.js'
+import { writeSnapshot } from './heap-snapshot.js'
 import { countInspectorSessions } from './inspector-sessions.js'
 import { type LinkServer, openLinkServer } from './link-server.js'
 import { loadApplication } from './load-application.js'
@@ -42,7 +43,7 @@ const channel = openMasterChannel(onMessage, onMasterGone)
 
 function onMessage(message: MasterToWorker): void {
   if (message.type === 'configure') start(message.settings).catch(fail)
-  else if (message.type === 'stop') stop(message.mercyMs).catch(fail)
+  else if (message.type === 'stop') stop(message.mercyMs, message.snapshotPath).catch(fail)
 }
 
 async function start(settings: WorkerSettings): Promise<void> {
@@ -94,13 +95,14 @@ function applicationStack(thrown: unknown): string {
 }
 
 /** The proxies send nothing any more; what is left are tunnels, direct connections, and the application's own clean-up. */
-async function stop(mercyMs: number): Promise<void> {
+async function stop(mercyMs: number, snapshotPath: string | null): Promise<void> {
   setTimeout(() => process.exit(0), mercyMs)
   if (running === null) process.exit(0)
   running.link.close()
   const ended = Promise.all([closed(running.application), running.tunnels.close()])
   await Promise.race([ended, delay(mercyMs * OPEN_SHARE)])
   await running.metrics.flush()
+  if (snapshotPath !== null) await channel.sent(writeSnapshot(snapshotPath))
   endApplication()
 }
 

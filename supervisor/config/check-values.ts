@@ -110,6 +110,7 @@ function checkPaths(facts: CheckFacts, refuse: Report): void {
   }
   demand('app', 0, values.app, 'file')
   demand('chdir', 0, values.chdir, 'folder')
+  demand('leak-autopsy', 0, values['leak-autopsy'], 'folder')
   for (const name of ['static-map', 'static-map2', 'internal'] as const) {
     for (const [index, { folder }] of values[name].entries()) demand(name, index, folder, 'folder')
   }
@@ -158,6 +159,8 @@ function remarkNeedless(values: OptionValues, remark: Report): void {
 
 function remarkDangers({ values, places, uid }: CheckFacts, remark: Report): void {
   const isOpen = (address: ListenAddress): boolean => !isPrivateAddress(address)
+  if (values['leak-autopsy'] !== null && values['reload-on-rss'] === 0)
+    remark('leak-autopsy', 0, 'counts for nothing without `reload-on-rss`')
   if (values.app === null && places.has('mount')) remark('mount', 0, 'counts for nothing without `app`')
   if (values['metrics-auth'] === null) {
     if (values.metrics !== null && isOpen(values.metrics)) {

@@ -191,6 +191,7 @@ function toSettings(
     maxRequests: values['max-requests'],
     recycling: toRecycleLimits(values),
     memoryReport: values['memory-report'],
+    leakAutopsy: { folder: values['leak-autopsy'], files: values['leak-autopsy-files'] },
     cheaper: toCheaperSettings(values),
     cheap: values.cheap,
     idleMs: values.idle,

@@ -77,6 +77,27 @@ export const RECYCLING_OPTIONS = {
     example: 'evil-reload-on-rss = 1024',
     setting: 'recycling',
   },
+  'leak-autopsy': {
+    section: 'workers',
+    kind: kind.path('cwd'),
+    default: null,
+    takesEffect: 'next-generation',
+    summary:
+      'Folder for heap snapshots, for Chrome’s DevTools: a worker that `reload-on-rss` replaces writes one after its last request, within ' +
+      '`worker-reload-mercy`, if the last one is an hour old and the disk has room. It holds all that the application has in memory, passwords and ' +
+      'data of clients too: the file is readable by the workers’ user alone, and the folder must be writable by it and by nobody else.',
+    example: 'leak-autopsy = /var/lib/shop/autopsies',
+    setting: 'leakAutopsy',
+  },
+  'leak-autopsy-files': {
+    section: 'workers',
+    kind: kind.wholeNumber(1, 100),
+    default: '3',
+    takesEffect: 'next-generation',
+    summary: 'Heap snapshots that are kept in the folder of `leak-autopsy`; the oldest go first.',
+    example: 'leak-autopsy-files = 1',
+    setting: 'leakAutopsy',
+  },
   'memory-report': {
     section: 'workers',
     kind: kind.boolean,

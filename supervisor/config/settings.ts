@@ -7,6 +7,7 @@ import type { Credentials, ErrorPageSpec, StaticSettings, UpstreamAddress } from
 import type { CheaperSettings } from '../cheaper.js'
 import type { CronTimes } from '../cron-time.js'
 import type { InheritedLimits } from '../inherited-limits.js'
+import type { LeakAutopsySettings } from '../leak-autopsies.js'
 import type { RecycleLimits } from '../recycling.js'
 import type { CommandSignal } from '../shell-command.js'
 import type { ReadyCheck } from './ready-check.js'
@@ -131,6 +132,7 @@ export interface Settings {
   /** `max-requests-delta` to `evil-reload-on-rss`. */
   recycling: RecycleLimits
   memoryReport: boolean
+  leakAutopsy: LeakAutopsySettings
   /** `cheaper` and `cheaper-*`. */
   cheaper: CheaperSettings
   cheap: boolean

@@ -1,5 +1,6 @@
 /** Workers that leak are replaced under load, before they crash, and no client notices. */
 
+import { mkdirSync, readdirSync, statSync } from 'node:fs'
 import t from 'tap'
 import { ask } from './fixtures/asking.js'
 import { needsLoad, startLoad } from './fixtures/load.js'
@@ -16,8 +17,9 @@ require('node:http').createServer((request, response) => response.end(answer)).l
 `
 
 t.test('reload-on-rss', needsLoad, async t => {
-  const limits = ['reload-on-rss = 130', 'min-worker-lifetime = 0']
+  const limits = ['reload-on-rss = 130', 'min-worker-lifetime = 0', 'leak-autopsy = %dautopsies']
   const site = new WatchedSite(t, ['processes = 2', 'disable-logging = true', ...limits], { app: leakyApp })
+  mkdirSync(site.path('autopsies'))
   const running = await site.serve()
   t.equal((await ask(running.url, '/')).body, '--max-old-space-size=98')
   const load = await startLoad(t, site, running.url, '/')
@@ -27,6 +29,11 @@ t.test('reload-on-rss', needsLoad, async t => {
   const unlike = exitsOf(running.out()).filter(line => !line.includes(' code=0 why=reload-on-rss '))
   t.same(unlike, [], 'they went for that reason, by themselves: V8 did not give up before')
   await site.untilReady()
+  const [snapshot = '', ...others] = readdirSync(site.path('autopsies'))
+  t.same(others, [], 'one snapshot an hour')
+  t.match(running.out(), / autopsy-refused slot=\d pid=\d+ why=(one-an-hour|another-is-written)/)
+  t.equal(statSync(site.path(`autopsies/${snapshot}`)).mode & 0o777, 0o600, 'for its owner alone')
+  t.match(JSON.parse(site.read(`autopsies/${snapshot}`)), { snapshot: { node_count: Number } })
   t.match(await site.end(running), { code: 0 })
 })
 

@@ -42,6 +42,7 @@ const settings: [title: string, lines: string[], expected: object, source?: Para
         evilReloadOnRssBytes: 0,
       },
       memoryReport: false,
+      leakAutopsy: { folder: null, files: 3 },
       cheaper: {
         least: 0,
         initial: null,

@@ -1,0 +1,123 @@
+/**
+ * Heap snapshots of workers that leaked (`leak-autopsy`): whether a worker may write one, where, and what is kept. Owned by `pool.ts`; the worker itself
+ * writes, after its last request and before its exit.
+ * Must stay true: one at a time and one an hour at most, never more files than asked for, never the last of the disk; and of the folder
+ * nothing is touched that does not have a name of ours.
+ */
+
+import { lstatSync, readdirSync, rmSync, statfsSync } from 'node:fs'
+import { join } from 'node:path'
+import { reasonOf } from '../kit/failure.js'
+import type { MasterContext } from './master-context.js'
+import type { Worker } from './worker.js'
+
+/** `folder` null: none are written. */
+export interface LeakAutopsySettings {
+  folder: string | null
+  files: number
+}
+
+/** What is known when a worker asks. Sizes in bytes. */
+export interface AutopsyFacts {
+  /** Since the last one began, infinite when there was none. */
+  sinceMs: number
+  isRunning: boolean
+  freeBytes: number
+  /** What the snapshot may need: text about a heap is larger than the heap. */
+  neededBytes: number
+}
+
+/** Between two snapshots: each holds a process up, and two of the same leak say the same. */
+export const AUTOPSY_EVERY_MS = 3_600_000
+
+/** What must be free besides. */
+const SPARE_BYTES = 256 * 1024 ** 2
+
+const NAME = /^daimyo-slot\d+-pid\d+-\d{8}T\d{6}Z\.heapsnapshot(\.partial)?$/
+
+/** Why no snapshot is written now, null: it may be. Pure. */
+export function whyNoAutopsy({ sinceMs, isRunning, freeBytes, neededBytes }: AutopsyFacts): string | null {
+  if (isRunning) return 'another-is-written'
+  if (sinceMs < AUTOPSY_EVERY_MS) return 'one-an-hour'
+  return freeBytes < neededBytes + SPARE_BYTES ? 'disk-lacks-room' : null
+}
+
+interface Kept {
+  path: string
+  writtenMs: number
+}
+
+/** Of one master. */
+export class LeakAutopsies {
+  readonly #context: MasterContext
+  #lastMs = Number.NEGATIVE_INFINITY
+  #running: { worker: Worker; path: string } | null = null
+
+  constructor(context: MasterContext) {
+    this.#context = context
+  }
+
+  /** Where a worker that is told to exit writes its snapshot first; null: nowhere. */
+  begin(worker: Worker): string | null {
+    const { leakAutopsy, recycling } = worker.generation.settings
+    const { folder, files } = leakAutopsy
+    if (folder === null || worker.life.why !== 'reload-on-rss') return null
+    const { slot, pid } = worker.address
+    try {
+      const kept = snapshotsIn(folder)
+      const why = whyNoAutopsy({
+        sinceMs: Math.min(this.#context.nowMs() - this.#lastMs, ...kept.map(ageOf)),
+        isRunning: this.#running !== null,
+        freeBytes: freeBytesOf(folder),
+        neededBytes: 2 * recycling.reloadOnRssBytes,
+      })
+      if (why !== null) return this.#refuse(worker, why)
+      for (const { path } of kept.slice(files - 1)) rmSync(path)
+      const path = join(folder, `daimyo-slot${slot}-pid${pid}-${timestamp(new Date())}.heapsnapshot`)
+      this.#lastMs = this.#context.nowMs()
+      this.#running = { worker, path }
+      return path
+    } catch (error) {
+      return this.#refuse(worker, reasonOf(error))
+    }
+  }
+
+  /** The worker is gone; killed half-way it leaves half a file. */
+  end(worker: Worker): void {
+    if (this.#running?.worker !== worker) return
+    rmSync(`${this.#running.path}.partial`, { force: true })
+    this.#running = null
+  }
+
+  #refuse({ address }: Worker, why: string): null {
+    this.#context.log('autopsy-refused', { slot: address.slot, pid: address.pid, why })
+    return null
+  }
+}
+
+/** The newest first; halves are as good as none, and go with the others. */
+function snapshotsIn(folder: string): Kept[] {
+  const paths = readdirSync(folder).filter(name => NAME.test(name))
+  return paths
+    .map(name => ({ path: join(folder, name), stats: lstatSync(join(folder, name)) }))
+    .filter(({ stats }) => stats.isFile())
+    .map(({ path, stats }) => ({ path, writtenMs: stats.mtimeMs }))
+    .sort((a, b) => b.writtenMs - a.writtenMs)
+}
+
+/** A file of the future says that the clock was set: it counts as old. */
+function ageOf({ writtenMs }: Kept): number {
+  const ageMs = Date.now() - writtenMs
+  return ageMs < 0 ? Number.POSITIVE_INFINITY : ageMs
+}
+
+/** What is free for everybody, as root counts nothing of its own reserve. */
+function freeBytesOf(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder)
+  return bavail * bsize
+}
+
+/** `20260131T235959Z` */
+function timestamp(date: Date): string {
+  return `${date.toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`
+}
