@@ -31,6 +31,7 @@ import type { SignalEvent } from './signals.js'
 import { assignSockets, type PassedSockets, receiveSockets } from './socket-activation.js'
 import type { Starter } from './starter.js'
 import { readVersion } from './version.js'
+import { keepYoungGenerationSmall } from './young-generation.js'
 
 /** `readAgain` is asked at each reload. `starter`: who waits for the outcome of a start in the background. */
 export interface RunOptions {
@@ -47,6 +48,7 @@ type Undo = (() => unknown)[]
 /** Serves until the master has stopped; resolves with its exit code. Failures: those of every part. */
 export async function runCommand(options: RunOptions, context: CommandContext): Promise<number> {
   const undo: Undo = []
+  keepYoungGenerationSmall()
   // As its children have one; what was given on the command line, secrets too, is not for everybody's ps.
   process.title = `daimyo: master ${options.settings.iniPath ?? ''}`.trimEnd()
   try {
