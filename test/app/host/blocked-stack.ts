@@ -57,7 +57,7 @@ async function printedStack(blocking: Blocking, wanted: RegExp) {
 
 t.test('the line of the loop', async t => {
   const cases: [way: string, at: RegExp, stack: RegExp][] = [
-    ['turn', /blocks\.cjs:1[012]$/, /^turn \(.*blocks\.cjs:1[012]\) < .*blocking-application\.js:\d+\)/],
+    ['turn', /blocks\.cjs:1[012]$/, /^turn \(.*blocks\.cjs:1[012]\) < .*blocking-application\.[jt]s:\d+\)/],
     ['turnLater', /blocks\.cjs:1[012]$/, /^turn \(.*\) < turnLater \(.*blocks\.cjs:17\)/],
     ['match', /blocks\.cjs:21$/, /^test \(built-in\) < match \(/],
     ['wait', /blocks\.cjs:25$/, /^wait \(built-in\) < wait \(/],
