@@ -118,7 +118,9 @@ export class Scaler {
   #ask(wanted: number, why: string): void {
     this.#asked = wanted
     this.#activeMs = this.#context.nowMs()
-    this.#want(wanted, why)
+    // Whoever asks is answered, also where it is so already.
+    if (this.#tree.pool.target.wanted === wanted) this.#context.log('workers-wanted', { wanted, why })
+    else this.#want(wanted, why)
   }
 
   #want(wanted: number, why: string): void {
