@@ -52,15 +52,6 @@ export type ReloadOutcome =
   | { ok: true; generation: number; ignored: string[] }
   | { ok: false; reason: string; lines: string[] }
 
-/** Somebody wants so many workers; `auto`: as many as the configuration says. */
-export interface ScaleRequest {
-  count: number | 'auto'
-  done(outcome: ScaleOutcome): void
-}
-
-/** What was wanted before, and what is now; the workers follow. */
-export type ScaleOutcome = { ok: true; before: number; wanted: number } | { ok: false; reason: string }
-
 /** Whoever runs a shell command: a hook, a daemon, a cron job. */
 export interface CommandOwner {
   ended(end: CommandEnd): void
@@ -83,7 +74,6 @@ export type TreeEvent =
   | { type: 'reload'; request: ReloadRequest }
   | { type: 'order'; request: OrderRequest }
   | { type: 'reading'; reading: Reading | Error }
-  | { type: 'scale'; request: ScaleRequest }
   /** The memory of the children was read. */
   | { type: 'usage' }
   /** A path that an option watches has changed. */

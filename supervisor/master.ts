@@ -20,14 +20,7 @@ import { EventQueue } from './event-queue.js'
 import { HookPoints } from './hook-points.js'
 import { HookFailure } from './hooks.js'
 import { demandInherited, openListeners } from './listeners.js'
-import type {
-  MasterContext,
-  MasterEvent,
-  MetricsSink,
-  ReloadOutcome,
-  ScaleOutcome,
-  SettingsWanted,
-} from './master-context.js'
+import type { MasterContext, MasterEvent, MetricsSink, ReloadOutcome, SettingsWanted } from './master-context.js'
 import { proxyReports, toEpoch, urlsOf, workerReports } from './master-status.js'
 import type { MasterMetricsState } from './metrics/master-families.js'
 import type { Order, OrderOutcome } from './orders.js'
@@ -137,11 +130,6 @@ export class Master {
     return new Promise(done => {
       this.#queue.put({ type: 'reload', request: { why, scope: 'configuration', progress, done } })
     })
-  }
-
-  /** Makes so many workers wanted, or leaves the number to the configuration again. Resolves at once: the workers follow. */
-  scale(count: number | 'auto'): Promise<ScaleOutcome> {
-    return new Promise(done => this.#queue.put({ type: 'scale', request: { count, done } }))
   }
 
   /** What a person asked of the running tree; resolves when it has happened or has failed. */
@@ -266,9 +254,6 @@ export class Master {
     if (event.type === 'command-end') return event.owner.ended(event.end)
     if ((event.type === 'reload' || event.type === 'order') && (this.#tree === null || this.#shutdown !== null)) {
       return event.request.done(refusal(this.#shutdown?.why ?? null))
-    }
-    if (event.type === 'scale' && (this.#tree === null || this.#shutdown !== null)) {
-      return event.request.done({ ok: false, reason: refusal(this.#shutdown?.why ?? null).reason })
     }
     this.#tree?.take(event)
   }

@@ -5,7 +5,7 @@
  * Must stay true: an order is answered when it has happened, or has failed; then nobody goes on trying for it in silence.
  */
 
-import type { MasterContext, ScaleOutcome } from './master-context.js'
+import type { MasterContext } from './master-context.js'
 import type { Pool } from './pool.js'
 import type { Scaler } from './scaler.js'
 import type { BootFailure, Worker } from './worker.js'
@@ -102,11 +102,9 @@ export class Orders {
 
   /** `daimyo scale` waits until the workers have come and gone. */
   #scale(count: number | 'auto', request: OrderRequest): void {
-    const done = (outcome: ScaleOutcome) => {
-      if (outcome.ok) this.#open.push({ request, before: null })
-      else request.done(refusal(outcome.reason))
-    }
-    this.#scaler.scale({ count, done })
+    const why = this.#scaler.scale(count)
+    if (why === null) this.#open.push({ request, before: null })
+    else request.done(refusal(why))
   }
 
   #restart(number: number, request: OrderRequest): void {

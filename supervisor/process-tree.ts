@@ -117,8 +117,6 @@ export class ProcessTree {
         // Also those of a refused one: who mends the file with the mistake wants to see it taken.
         if ('files' in event.reading) this.watch.watch(watchedPaths(this.settings, event.reading.files))
         return reloads.read(event.reading)
-      case 'scale':
-        return this.scaler.scale(event.request)
       case 'usage':
         return this.#memory.look(this.settings.memoryReport)
       case 'touched':

@@ -15,7 +15,7 @@ import {
   workersAtFirst,
 } from './cheaper.js'
 import type { Settings } from './config/settings.js'
-import type { Generation, MasterContext, ScaleOutcome, ScaleRequest } from './master-context.js'
+import type { Generation, MasterContext } from './master-context.js'
 import type { Pool } from './pool.js'
 import type { ProcessUsage } from './process-usage.js'
 import type { Worker } from './worker.js'
@@ -69,9 +69,19 @@ export class Scaler {
     if (wanted > 0) this.#ask(Math.min(MOST_WORKERS, Math.max(1, wanted + by)), why)
   }
 
-  /** `daimyo scale`: answers at once; the workers come and go by themselves. */
-  scale({ count, done }: ScaleRequest): void {
-    done(this.#scaled(count))
+  /** `daimyo scale`: why that cannot be, null: it is wanted now, and the workers come and go by themselves. `auto`: as the configuration says. */
+  scale(count: number | 'auto'): string | null {
+    if (this.#tree.pool.target.base.release.app === null) return 'there is no application'
+    if (count === 'auto') {
+      this.#asked = null
+      this.#want(this.#atFirst, 'scale')
+      return null
+    }
+    if (!Number.isInteger(count) || count < 1 || count > MOST_WORKERS) {
+      return `cannot scale: received ${count}: accepted a whole number from 1 to ${MOST_WORKERS}, or auto`
+    }
+    this.#ask(count, 'scale')
+    return null
   }
 
   /** A request waits and there is nobody to take it. */
@@ -97,22 +107,6 @@ export class Scaler {
 
   get #atFirst(): number {
     return workersAtFirst(this.#tree.settings.cheaper, this.#tree.settings.processes)
-  }
-
-  #scaled(count: ScaleRequest['count']): ScaleOutcome {
-    const { wanted, base } = this.#tree.pool.target
-    if (base.release.app === null) return { ok: false, reason: 'there is no application' }
-    if (count === 'auto') {
-      this.#asked = null
-      this.#want(this.#atFirst, 'scale')
-    } else {
-      if (!Number.isInteger(count) || count < 1 || count > MOST_WORKERS) {
-        const reason = `cannot scale: received ${count}: accepted a whole number from 1 to ${MOST_WORKERS}, or auto`
-        return { ok: false, reason }
-      }
-      this.#ask(count, 'scale')
-    }
-    return { ok: true, before: wanted, wanted: this.#tree.pool.target.wanted }
   }
 
   #ask(wanted: number, why: string): void {

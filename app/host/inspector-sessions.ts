@@ -4,17 +4,14 @@
  * other threads of the application are not seen.
  */
 
-import { codeOf } from '../../kit/failure.js'
+import { loadInspector } from './load-inspector.js'
 
 type Connection = Pick<import('node:inspector').Session, 'connect' | 'disconnect'>
 
 /** Counts from now on, in the first number of the memory that is returned. */
 export async function countInspectorSessions(): Promise<SharedArrayBuffer> {
   const memory = new SharedArrayBuffer(4)
-  const inspector = await import('node:inspector').catch((error: unknown) => {
-    if (codeOf(error) !== 'ERR_INSPECTOR_NOT_AVAILABLE') throw error
-    return null
-  })
+  const inspector = await loadInspector()
   if (inspector !== null) countConnections(inspector.Session.prototype, new Int32Array(memory))
   return memory
 }

@@ -67,7 +67,7 @@ t.test('memory-report tells of each worker, once a minute', async t => {
   const { usage } = figures()
   const tree = await startTree(t, { settings: { memoryReport: true, processes: 2 }, deps: { usage } })
   await tree.event('memory-report', { slot: 2, rssBytes: 50 * MB, cpuPercent: 1 })
-  await tree.master.scale(3)
+  await tree.master.order({ type: 'scale', wanted: 3 }, () => {})
   await tree.event('worker-ready', { slot: 3 })
   await tree.event('memory-report', { slot: 3 })
   const reported = tree.told.filter(({ event }) => event === 'memory-report').map(({ fields }) => fields.slot)

@@ -2,13 +2,20 @@
 
 import t from 'tap'
 import type { ProxyToMaster } from '../../kit/messages.js'
-import { ALWAYS_ALL, plantTree, startTree } from './fixtures/tree.js'
+import { ALWAYS_ALL, plantTree, startTree, type Tree } from './fixtures/tree.js'
+
+/** As `daimyo scale` asks; with the number before and after. */
+async function scale({ master }: Tree, wanted: number | 'auto') {
+  const before = master.status().wanted
+  const outcome = await master.order({ type: 'scale', wanted }, () => {})
+  return outcome.ok ? { ...outcome, before, wanted: master.status().wanted } : outcome
+}
 
 t.test('scale sets the number of workers, and auto leaves it to the configuration', async t => {
   const tree = await startTree(t)
-  t.same(await tree.master.scale(3), { ok: true, before: 1, wanted: 3 })
+  t.same(await scale(tree, 3), { ok: true, before: 1, wanted: 3 })
   await tree.event('worker-ready', { slot: 3 })
-  t.same(await tree.master.scale('auto'), { ok: true, before: 3, wanted: 1 })
+  t.same(await scale(tree, 'auto'), { ok: true, before: 3, wanted: 1 })
   await tree.event('worker-exit', { slot: 3, why: 'fewer' })
   t.equal(tree.master.status().wanted, 1)
 })
@@ -24,20 +31,20 @@ const refused: [title: string, count: number][] = [
 t.test('what cannot be is refused with a reason, and changes nothing', async t => {
   const tree = await startTree(t)
   for (const [title, count] of refused) {
-    t.match(await tree.master.scale(count), { ok: false, reason: /accepted a whole number from 1 to 1024/ }, title)
+    t.match(await scale(tree, count), { ok: false, reason: /accepted a whole number from 1 to 1024/ }, title)
   }
   t.equal(tree.master.status().wanted, 1)
 })
 
 t.test('without an application there is nothing to scale', async t => {
   const tree = await startTree(t, { settings: { app: null } })
-  t.match(await tree.master.scale(2), { ok: false, reason: 'there is no application' })
+  t.match(await scale(tree, 2), { ok: false, reason: 'there is no application' })
 })
 
 t.test('a master that stops refuses', async t => {
   const tree = await startTree(t, { behaviour: { deaf: true }, settings: { reloadMercyMs: 500 } })
   const stopped = tree.master.stop('test')
-  t.match(await tree.master.scale(2), { ok: false, reason: 'the master stops: test' })
+  t.match(await scale(tree, 2), { ok: false, reason: 'the master stops: test' })
   await stopped
 })
 
@@ -62,9 +69,9 @@ t.test('the number follows the load, within its bounds', async t => {
 
 t.test('a person’s number counts until it is left to the configuration again', async t => {
   const tree = await startTree(t, { settings: { processes: 3, cheaper } })
-  t.match(await tree.master.scale(4), { ok: true, wanted: 4 })
+  t.match(await scale(tree, 4), { ok: true, wanted: 4 })
   await tree.event('worker-ready', { slot: 4 })
-  t.match(await tree.master.scale('auto'), { ok: true, before: 4, wanted: 1 })
+  t.match(await scale(tree, 'auto'), { ok: true, before: 4, wanted: 1 })
 })
 
 t.test('cheap: the first request starts the workers', async t => {
