@@ -14,7 +14,7 @@ import { readPreamble, type TunnelPeer } from '../../kit/tunnel-preamble.js'
 export interface TunnelServer {
   /** Tunnels that are open, with those whose handshake is not answered yet. */
   readonly open: number
-  /** Takes no new tunnel; resolves when those that there are have ended. */
+  /** Takes no new tunnel, and ends those that their client has left; resolves when all have ended. */
   close(): Promise<void>
 }
 
@@ -25,13 +25,11 @@ const PREAMBLE_MS = 10_000
 
 /** Listens on `path` and resolves once it does. */
 export async function openTunnelServer(path: string, application: Server): Promise<TunnelServer> {
-  let open = 0
+  const open = new Set<Socket>()
   // Half open as the sockets of an HTTP server are.
   const server = createServer({ allowHalfOpen: true }, socket => {
-    open += 1
-    socket.once('close', () => {
-      open -= 1
-    })
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
     greet(socket, application)
   })
   await new Promise<void>((resolve, reject) => {
@@ -40,10 +38,24 @@ export async function openTunnelServer(path: string, application: Server): Promi
   })
   return {
     get open() {
-      return open
+      return open.size
     },
-    close: () => new Promise(resolve => server.close(() => resolve())),
+    close() {
+      for (const socket of open) endWithClient(socket)
+      return new Promise(resolve => server.close(() => resolve()))
+    },
   }
+}
+
+/**
+ * Node leaves it to the application to end a socket whose client has ended, and one that forgets to keeps the server open for ever. By now no proxy
+ * would pass its last words on.
+ */
+function endWithClient(socket: Socket): void {
+  if (socket.readableEnded) return socket.destroySoon()
+  socket.once('end', () => socket.destroySoon())
+  // Nobody has ever read, so nobody would see the end.
+  if (socket.readableFlowing === null) socket.resume()
 }
 
 /** Reads the line and gives the socket away, with nothing of ours left on it. */

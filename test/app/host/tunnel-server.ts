@@ -69,6 +69,33 @@ t.test('an ordinary answer, and another request on the same connection', async t
   }
 })
 
+for (const [title, read] of [
+  ['never reads', () => {}],
+  ['reads on', (socket: Socket) => void socket.resume()],
+] as [string, (socket: Socket) => void][]) {
+  t.test(`an application that ${title} and forgets to end its half keeps nothing open`, async t => {
+    const server = createServer()
+    const { tunnels, dial } = await open(t, server)
+    server.on('upgrade', (_request, socket: Socket) => {
+      read(socket)
+      socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n')
+    })
+    const [left, leaving, staying] = [await dial(), await dial(), await dial()]
+    for (const peer of [left, leaving, staying]) {
+      peer.write(`TUNNEL 203.0.113.7 4711 tls\n${HANDSHAKE}`)
+      await once(peer, 'data')
+    }
+    const closing = (peer: Socket) => once(peer.end(), 'close')
+    left.end()
+    for (let turn = 0; turn < 10; turn++) await new Promise(resolve => setImmediate(resolve))
+    t.equal(tunnels.open, 3, 'a half-open one is left to the application')
+    const closed = tunnels.close()
+    await Promise.all([once(left, 'close'), closing(leaving)])
+    while (tunnels.open > 1) await new Promise(resolve => setImmediate(resolve))
+    await Promise.all([closing(staying), closed])
+  })
+}
+
 for (const [title, text] of [
   ['no line', HANDSHAKE],
   ['a line that is none', 'TUNNEL me 1 tcp\n'],
