@@ -10,6 +10,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { homedir, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { runFile } from './run-file.mjs'
 
 const top = fileURLToPath(new URL('..', import.meta.url))
 const tests = join(top, 'dist/test')
@@ -50,22 +51,6 @@ function installNode(major) {
 function environmentOf(bin) {
   const { NODE_OPTIONS: _, ...environment } = process.env
   return { ...environment, PATH: `${bin}${delimiter}${environment.PATH}` }
-}
-
-/** Runs one test file to its end: whether it passed, and what it printed. */
-function runTest(bin, file) {
-  const child = spawn(join(bin, 'node'), [join(tests, file)], {
-    cwd: top,
-    env: environmentOf(bin),
-    timeout: LONGEST_MS,
-  })
-  let printed = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', text => {
-      printed += text
-    })
-  }
-  return new Promise(resolve => child.on('close', code => resolve({ passed: code === 0, printed })))
 }
 
 /** What `npm start` serves, on ports that are free: the INI stands elsewhere, so its `%d` is written out. */
@@ -118,7 +103,11 @@ async function runAll(bin) {
   for (const [row, files] of Object.entries(ROWS)) {
     const failed = []
     for (const file of files) {
-      const { passed, printed } = await runTest(bin, file)
+      const { passed, printed } = await runFile(join(bin, 'node'), [join(tests, file)], {
+        cwd: top,
+        env: environmentOf(bin),
+        longestMs: LONGEST_MS,
+      })
       if (passed) continue
       failed.push(file)
       process.stderr.write(`--- ${file} failed\n${printed}\n`)
