@@ -40,6 +40,30 @@ t.test('of many within a second the newest stay', async t => {
   )
 })
 
+t.test('on a clock that was set back the newest stay too', async t => {
+  const path = join(scratchFolder(t), 'daimyo.log')
+  const hourAgo = new Date(now.getTime() - 3_600_000)
+  for (const [text, date] of Object.entries({ one: now, two: now, three: hourAgo, four: hourAgo })) {
+    writeFileSync(path, text)
+    backUpLog(path, date, 2)
+  }
+  const backups = backupsAmong(readdirSync(join(path, '..')), 'daimyo.log')
+  t.same(backups, ['daimyo.log.2026-11-21T10-00-01', 'daimyo.log.2026-11-21T10-00-02'])
+  t.same(
+    backups.map(name => readFileSync(join(path, '..', name), 'utf8')),
+    ['three', 'four'],
+  )
+})
+
+for (const date of ['2026-99-99T00-00-00', '9999-12-31T23-59-59']) {
+  t.test(`a backup of ${date} keeps nobody from the true date`, async t => {
+    const path = join(scratchFolder(t), 'daimyo.log')
+    writeFileSync(`${path}.${date}`, '')
+    writeFileSync(path, 'new')
+    t.equal(backUpLog(path, now), `${path}.2026-11-21T10-00-00`)
+  })
+}
+
 t.test('the oldest past the bound go, and nothing else', async t => {
   const folder = scratchFolder(t)
   const path = join(folder, 'daimyo.log')
