@@ -1,12 +1,22 @@
 /**
- * Two cheap clocks for the hot path: a monotonic one for durations and deadlines, and the date in the forms that HTTP and logs
+ * Cheap clocks for the hot path: one for durations and deadlines, one for the age of what is remembered, and the date in the forms that HTTP and logs
  * print, made once a second.
  */
 
+import { RunningClock } from '../kit/running-clock.js'
+
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
-/** Milliseconds, monotonic: steps of the wall clock do not move it. */
+/** Watched as long as the proxy sweeps (`proxy-server.ts`). */
+export const runningClock = new RunningClock()
+
+/** Milliseconds in which the proxy could look (`kit/running-clock.ts`): of durations and deadlines, which are compared with nothing else. */
 export function monotonicMs(): number {
+  return runningClock.now()
+}
+
+/** Milliseconds, also those in which everything stood still: of what must not be older than its time, whoever could look. */
+export function strictMs(): number {
   return performance.now()
 }
 

@@ -6,10 +6,11 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { reasonOf } from '../kit/failure.js'
 import type { EventFields } from '../kit/log.js'
 import type { MasterToProxy, ProxySettings, ProxyToMaster } from '../kit/messages.js'
+import { waitOn } from '../kit/running-clock.js'
 import { AcceptGate } from './accept-gate.js'
 import { AccessLog } from './access-log.js'
 import { reportBlocked } from './blocked-report.js'
-import { monotonicMs } from './clock.js'
+import { monotonicMs, runningClock } from './clock.js'
 import { Connection } from './connection.js'
 import { AddressCounts, type ConnectionLimits, clientAddress, connectionLimits } from './connection-limits.js'
 import { descriptorLimit } from './descriptors.js'
@@ -83,6 +84,7 @@ export class ProxyServer {
       setInterval(() => this.#sweep(), SWEEP_MS),
       setInterval(() => this.#ship(), METRICS_MS),
     )
+    runningClock.isWatched = true
   }
 
   take(message: Exclude<MasterToProxy, Configure>): void {
@@ -126,6 +128,7 @@ export class ProxyServer {
     this.#phases.upstreams.destroy()
     for (const connection of this.#connections) connection.destroy()
     for (const timer of this.#timers) clearInterval(timer)
+    runningClock.isWatched = false
     this.#ship()
     await this.#accessLog?.close()
   }
@@ -179,9 +182,9 @@ export class ProxyServer {
 
   #idleWithin(mercyMs: number): Promise<void> {
     return new Promise(resolve => {
-      const timer = setTimeout(resolve, mercyMs)
+      const callOff = waitOn(monotonicMs, mercyMs, resolve)
       this.#onIdle = () => {
-        clearTimeout(timer)
+        callOff()
         resolve()
       }
     })

@@ -6,7 +6,7 @@
  */
 
 import { codeOf } from '../kit/failure.js'
-import { httpDate, monotonicMs } from './clock.js'
+import { httpDate, monotonicMs, strictMs } from './clock.js'
 import { negotiateCoding } from './content-coding.js'
 import type { ErrorCode, OwnAnswer } from './error-response.js'
 import type { Exchange } from './exchange.js'
@@ -82,22 +82,21 @@ function serve(
   key: string,
   ask: () => Asked,
 ): FileOutcome | Promise<FileOutcome> {
-  const nowMs = monotonicMs()
-  const forms = site.recall(key, nowMs, ask)
-  return (forms === null ? null : fromMemory(exchange, forms, nowMs)) ?? fromDisk(site, exchange, key, ask())
+  const forms = site.recall(key, strictMs(), ask)
+  return (forms === null ? null : fromMemory(exchange, forms)) ?? fromDisk(site, exchange, key, ask())
 }
 
 /** A condition, a range, or a value that looks like one: then the fields are read. */
 const CONDITIONAL = /\n(?:if-|range\n)/i
 
 /** null: the content is not in memory. */
-function fromMemory(exchange: Exchange, forms: Forms, nowMs: number): FileOutcome | null {
+function fromMemory(exchange: Exchange, forms: Forms): FileOutcome | null {
   const { head, client } = exchange
   const form = forms.length === 1 ? forms[0] : choose(exchange, forms)
   if (form === null) return sendHead(exchange, emptyAnswer(406, [['Vary', 'Accept-Encoding']]))
   if (head.method === 'GET' && !client.closing) {
     const prepared = prepare(exchange, form)
-    if (prepared !== null) return send(exchange, prepared.status, prepared.bytes, nowMs)
+    if (prepared !== null) return send(exchange, prepared.status, prepared.bytes)
   }
   const answer = answerForFile(form, requestOf(exchange), Date.now(), newBoundary)
   if (answer.body.length === 0) return sendHead(exchange, answer)
@@ -132,7 +131,7 @@ async function fromDisk(site: StaticSite, exchange: Exchange, key: string, asked
       if (found.kind === 'missing') return NONE
       if (found.kind === 'forbidden') return { kind: 'error', code: 'forbidden' }
       if (found.kind === 'directory') return sendHead(exchange, answerForDirectory(exchange.path, requestOf(exchange)))
-      const outcome = fromMemory(exchange, found.forms, monotonicMs()) ?? (await fromFile(site, exchange, found.forms))
+      const outcome = fromMemory(exchange, found.forms) ?? (await fromFile(site, exchange, found.forms))
       if (outcome !== null) return outcome
       site.cache.drop(key)
     }
@@ -169,7 +168,7 @@ function requestOf({ head }: Exchange): StaticRequest {
 function sendHead(exchange: Exchange, answer: StaticAnswer): FileOutcome {
   const error = errorIn(answer)
   if (error !== null) return { kind: 'error', ...error }
-  return send(exchange, answer.status, printHead(answer, httpDate(), exchange.client.closing), monotonicMs())
+  return send(exchange, answer.status, printHead(answer, httpDate(), exchange.client.closing))
 }
 
 /** Head and some of the bytes that are in memory, in one write. */
@@ -178,16 +177,16 @@ function sendWhole(exchange: Exchange, answer: StaticAnswer, body: Buffer): File
   for (const { text, start, bytes } of answer.body) {
     parts.push(Buffer.from(text, 'latin1'), body.subarray(start, start + bytes))
   }
-  return send(exchange, answer.status, Buffer.concat(parts), monotonicMs())
+  return send(exchange, answer.status, Buffer.concat(parts))
 }
 
 /** A whole answer: text is latin1. */
-function send(exchange: Exchange, status: number, bytes: Buffer | string, nowMs: number): FileOutcome {
+function send(exchange: Exchange, status: number, bytes: Buffer | string): FileOutcome {
   const { client } = exchange
   const close = client.closing
   exchange.status = status
   exchange.dispatchMs = exchange.startMs
-  exchange.firstByteMs = nowMs
+  exchange.firstByteMs = monotonicMs()
   exchange.answerBegun = true
   exchange.sentBytes = bytes.length
   client.write(bytes)

@@ -7,7 +7,7 @@
 
 import fs from 'node:fs'
 import { codeOf, Failure, reasonOf } from '../kit/failure.js'
-import { monotonicMs } from './clock.js'
+import { strictMs } from './clock.js'
 import type { FileVersion } from './entity-tag.js'
 import { OpenFile } from './static-open-file.js'
 import { WarmPaths } from './static-warm-paths.js'
@@ -91,7 +91,7 @@ export function forgetRoots(): void {
 export async function openInside(folder: string, path: string, safe: readonly string[] = []): Promise<Opened> {
   const full = folder + path
   try {
-    const nowMs = monotonicMs()
+    const nowMs = strictMs()
     const known = roots.get(folder)
     const root = known !== undefined && nowMs - known.readMs < ROOT_MS ? known : await readRoot(folder)
     const warm = root.isLocal ? warmPaths.get(full, nowMs) : undefined
@@ -139,7 +139,7 @@ async function judge(candidate: Candidate): Promise<Opened> {
     if (place === null || (!isInside(root.realPath, place) && (await rootAround(folders, place)) === null))
       return MISSING
     if (stat.isDirectory()) return DIRECTORY
-    if (stat.dev === root.device) warmPaths.note(full, 'file', monotonicMs())
+    if (stat.dev === root.device) warmPaths.note(full, 'file', strictMs())
     const { mtimeNs: modifiedNs, ctimeNs: changedNs, ino: inode } = stat
     const version = { sizeBytes: Number(stat.size), modifiedNs, changedNs, inode }
     opened = { kind: 'file', file: new OpenFile(fd, isWarm && stat.size <= WHOLE_READ_BYTES), version }
@@ -151,7 +151,7 @@ async function judge(candidate: Candidate): Promise<Opened> {
 
 function outcomeOf(thrown: unknown, folder: string, full: string): Opened {
   const outcome = OUTCOMES.get(codeOf(thrown))
-  if (outcome === MISSING && roots.get(folder)?.isLocal) warmPaths.note(full, 'missing', monotonicMs())
+  if (outcome === MISSING && roots.get(folder)?.isLocal) warmPaths.note(full, 'missing', strictMs())
   if (outcome !== undefined && outcome !== 'no-files') return outcome
   const code = outcome ?? 'file-unreadable'
   throw new Failure(code, `cannot open a static file: ${full}: ${reasonOf(thrown)}`, undefined, thrown)
@@ -180,7 +180,7 @@ async function readRoot(folder: string): Promise<Root> {
     realPath: path,
     device: stat.dev,
     isLocal: LOCAL_FILE_SYSTEMS.has(fileSystem.type),
-    readMs: monotonicMs(),
+    readMs: strictMs(),
   }
   roots.set(folder, root)
   return root

@@ -5,7 +5,7 @@
 
 import type { StaticSettings } from '../kit/messages.js'
 import { sharedMs } from '../kit/shared-clock.js'
-import { monotonicMs } from './clock.js'
+import { strictMs } from './clock.js'
 import { type Forms, FRESH_MS, STALE_MS, StaticCache } from './static-cache.js'
 import { FreshnessRules } from './static-freshness.js'
 import { type Found, type LookupRules, lookUp, type Question } from './static-lookup.js'
@@ -59,7 +59,7 @@ export class StaticSite {
 
   /** What is on disk now. Whoever asks for the same soon after gets the same. Throws the Failures of `openInside`. */
   find(key: string, asked: Asked): Promise<Found> {
-    const begunMs = monotonicMs()
+    const begunMs = strictMs()
     const running = this.#looks.get(key)
     if (running !== undefined && begunMs - running.begunMs < FRESH_MS) return running.found
     const look = { begunMs, found: this.#look(key, asked, begunMs) }

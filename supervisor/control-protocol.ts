@@ -37,7 +37,10 @@ export interface TopReport {
   events: string[]
 }
 
-/** The whole truth about a running master. Times are milliseconds since the epoch, sizes bytes. */
+/**
+ * The whole truth about a running master. Times are milliseconds since the epoch, sizes bytes. `sinceMs` of a child leaves out the time in which everybody
+ * stood still.
+ */
 export interface StatusReport {
   version: string
   pid: number

@@ -4,6 +4,7 @@
  */
 
 import { EXIT, Failure } from '../kit/failure.js'
+import { waitOn } from '../kit/running-clock.js'
 import type { Settings } from './config/settings.js'
 import type { CommandOwner, MasterContext } from './master-context.js'
 import { type CommandEnd, ShellCommand } from './shell-command.js'
@@ -79,7 +80,7 @@ export class Hooks {
   }
 
   async #finished(name: HookName, command: string, settings: Settings, timeoutMs: number, late: () => void) {
-    const { gate, put, environment, log } = this.#context
+    const { gate, put, environment, log, nowMs } = this.#context
     const spec = {
       name,
       command,
@@ -95,12 +96,12 @@ export class Hooks {
     const shell = new ShellCommand(spec, gate, end => put({ type: 'command-end', owner, end }))
     this.#running.add(shell)
     log('hook-start', { name, pid: shell.pid })
-    const timer = setTimeout(() => {
+    const callOff = waitOn(nowMs, timeoutMs, () => {
       late()
       shell.signal('SIGKILL')
-    }, timeoutMs)
+    })
     const outcome = await end
-    clearTimeout(timer)
+    callOff()
     this.#running.delete(shell)
     put({ type: 'tick' })
     return { end: outcome, lines: shell.errorLines(), pid: shell.pid }

@@ -82,7 +82,7 @@ export type TreeEvent =
 
 /** The outside world and the queue, for every part that acts. */
 export interface MasterContext {
-  /** Monotonic milliseconds. */
+  /** Monotonic milliseconds, without those in which the master stood still (`kit/running-clock.ts`). */
   nowMs(): number
   /** How long a ready worker may be without a link from every proxy. */
   linkMs: number

@@ -50,7 +50,7 @@ export function urlsOf(listeners: readonly Listener[]): StatusReport['urls'] {
   return listeners.map(listener => listener.url)
 }
 
-/** A monotonic time of the past as milliseconds since the epoch. */
+/** A time of the master's clock as milliseconds since the epoch: it ran for so long since. */
 export function toEpoch(sinceMs: number, { nowMs, epochMs }: Pick<StatusSources, 'nowMs' | 'epochMs'>): number {
   return Math.round(epochMs - (nowMs - sinceMs))
 }

@@ -11,7 +11,10 @@ import { fileURLToPath } from 'node:url'
 import { EXIT, Failure } from '../kit/failure.js'
 import type { Log } from '../kit/log.js'
 import type { InFlightRequest } from '../kit/messages.js'
+import { RunningClock } from '../kit/running-clock.js'
 import { Alarm } from './alarm.js'
+import type { ClockFinding } from './clock-findings.js'
+import { ClockWatch } from './clock-watch.js'
 import { meansTheSame } from './config/changed-options.js'
 import type { Reading, Settings } from './config/settings.js'
 import type { StatusReport } from './control-protocol.js'
@@ -21,7 +24,7 @@ import { HookPoints } from './hook-points.js'
 import { HookFailure } from './hooks.js'
 import { demandInherited, openListeners } from './listeners.js'
 import type { MasterContext, MasterEvent, MetricsSink, ReloadOutcome, SettingsWanted } from './master-context.js'
-import { proxyReports, toEpoch, urlsOf, workerReports } from './master-status.js'
+import { proxyReports, urlsOf, workerReports } from './master-status.js'
 import type { MasterMetricsState } from './metrics/master-families.js'
 import type { Order, OrderOutcome } from './orders.js'
 import { OutputGate, type OutputSink } from './output-lines.js'
@@ -74,6 +77,10 @@ export class Master {
   readonly #started = deferred<void>()
   readonly #finished = deferred<number>()
   readonly #bornMs: number
+  readonly #clock = new RunningClock()
+  readonly #clockWatch = new ClockWatch(this.#clock, finding => this.#found(finding))
+  /** When it was born, by the wall clock as it is set now: a true start time does not differ from one look to the next. */
+  #startedMs = Date.now()
   readonly #hooks: HookPoints
   #endSignals: () => void = () => {}
   #tree: ProcessTree | null = null
@@ -84,7 +91,7 @@ export class Master {
 
   constructor(deps: MasterDeps) {
     this.#deps = deps
-    const nowMs = deps.nowMs ?? (() => performance.now())
+    const nowMs = deps.nowMs ?? this.#clock.now
     this.#bornMs = nowMs()
     this.#queue = new EventQueue(
       event => this.#take(event),
@@ -113,10 +120,12 @@ export class Master {
   async start(): Promise<void> {
     const signals = this.#deps.signals ?? process
     this.#endSignals = listenToSignals(signals, (signal, event) => this.#queue.put({ type: 'signal', signal, event }))
+    this.#clockWatch.start()
     try {
       this.#tree = await this.#plant()
     } catch (error) {
       this.#endSignals()
+      this.#clockWatch.stop()
       const failure = this.#shutdown === null ? startFailure(error) : interrupted(this.#shutdown.why)
       this.#finished.resolve(failure instanceof Failure ? failure.exitCode : EXIT.software)
       throw failure
@@ -170,7 +179,7 @@ export class Master {
       version: this.#deps.version,
       pid: process.pid,
       generation: tree?.pool.target.base.number ?? 0,
-      sinceMs: toEpoch(this.#bornMs, { nowMs, epochMs }),
+      sinceMs: this.#startedMs,
       iniPath: this.#deps.settings.iniPath,
       urls: urlsOf(tree?.listeners ?? []),
       metricsUrl: this.#deps.metricsUrl?.() ?? null,
@@ -200,9 +209,17 @@ export class Master {
   /** What `masterFamilies` prints; null before the start and after the end. */
   metricsState(): MasterMetricsState | null {
     if (this.#tree === null) return null
-    const startedMs = toEpoch(this.#bornMs, { nowMs: this.#context.nowMs(), epochMs: Date.now() })
-    const facts = { version: this.#deps.version, startedMs, reloads: this.#tree.reloads.outcomes }
+    const facts = { version: this.#deps.version, startedMs: this.#startedMs, reloads: this.#tree.reloads.outcomes }
     return this.#tree.metrics.state(facts, this.#known(this.#tree))
+  }
+
+  /** Nobody is judged by it; what is due by the wall clock is due at once. */
+  #found(finding: ClockFinding): void {
+    const { event, ...fields } = finding
+    if (finding.event === 'clock-stepped')
+      this.#startedMs += finding.direction === 'forward' ? finding.stepMs : -finding.stepMs
+    this.#context.log(event, fields)
+    this.#queue.put({ type: 'tick' })
   }
 
   #known({ pool, proxies, usage, loads }: ProcessTree): Pick<ProcessTree, 'pool' | 'proxies' | 'usage' | 'loads'> {
@@ -340,6 +357,7 @@ export class Master {
     tree.usage.stop()
     tree.watch.stop()
     this.#alarm.clear()
+    this.#clockWatch.stop()
     this.#endSignals()
     this.#context.log('master-stopped', { why })
     this.#started.reject(this.#failure ?? interrupted(why))

@@ -27,6 +27,8 @@ const EXTEND_EVERY_MS = 5000
 const EXTEND_MS = 20_000
 /** Proxies ask each worker at least once a second and tell the master once a second. */
 const ANSWER_MS = 5000
+/** How long workers go on telling of a lag that was everybody's. */
+const EXCUSED_FOR_MS = 3000
 
 /** How long the unit may go without food (sd_watchdog_enabled(3)); null: it has no watchdog, or it is another process's. */
 export function watchdogMs(environment: Record<string, string | undefined>, pid: number): number | null {
@@ -64,6 +66,8 @@ export class ServiceReports {
   #lastFailure = ''
   #fedMs = Number.NEGATIVE_INFINITY
   #extendedMs = Number.NEGATIVE_INFINITY
+  /** All stood still for so long, not long ago. */
+  #excused = { lagMs: 0, untilMs: 0 }
 
   constructor(deps: ServiceDeps) {
     this.#deps = deps
@@ -94,6 +98,7 @@ export class ServiceReports {
       else if (event === 'reload-done') this.#reloaded('')
       else if (event === 'reload-failed') this.#reloaded(`; the last reload failed: ${fields?.why}`)
       else if (event === 'master-stopping') this.#begin(() => notifier.stopping())
+      else if (event === 'stood-still') this.#excuse(Number(fields?.stillMs))
     }
   }
 
@@ -121,6 +126,10 @@ export class ServiceReports {
     this.#deps.notifier.extend(EXTEND_MS)
   }
 
+  #excuse(lagMs: number): void {
+    this.#excused = { lagMs, untilMs: this.#nowMs() + EXCUSED_FOR_MS }
+  }
+
   #reloaded(failure: string): void {
     this.#lastFailure = failure
     this.ready()
@@ -129,7 +138,8 @@ export class ServiceReports {
   /** Three times in each period: one message may be late. */
   #feed(report: StatusReport, nowMs: number): void {
     if (this.#watchdogMs === null || nowMs - this.#fedMs < this.#watchdogMs / 3) return
-    if (!isAlive(report, this.#deps.answering(Math.min(ANSWER_MS, this.#watchdogMs)))) return
+    const excusedMs = nowMs < this.#excused.untilMs ? this.#excused.lagMs : 0
+    if (!isAlive(report, this.#deps.answering(Math.min(ANSWER_MS, this.#watchdogMs) + excusedMs))) return
     this.#fedMs = nowMs
     this.#deps.notifier.watchdog()
   }

@@ -47,6 +47,7 @@ const PURE = [
   'supervisor/proxy-phase.ts',
   'supervisor/slots.ts',
   'supervisor/cheaper.ts',
+  'supervisor/clock-findings.ts',
   'supervisor/cron-time.ts',
   'supervisor/daemon-phase.ts',
   'supervisor/soak.ts',

@@ -135,3 +135,11 @@ t.test('a stop before the listeners are open ends it too', async t => {
   t.equal(await tree.master.finished, 0)
   t.same(readyPids(tree), [])
 })
+
+t.test('nobody ages, and no deadline comes nearer, while the master stands still', async t => {
+  const tree = await startTree(t)
+  const ageMs = () => Date.now() - tree.master.status().workers[0]!.sinceMs
+  const beforeMs = ageMs()
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 700)
+  t.ok(ageMs() - beforeMs < 400)
+})

@@ -52,7 +52,7 @@ for (const [title, report, answering, expected] of lives) {
 
 function make(environment: Record<string, string> = {}) {
   const told: string[] = []
-  const world = { report: reportOf(), answering: 1, nowMs: 0 }
+  const world = { report: reportOf(), answering: 1, lagMs: 0, nowMs: 0 }
   const reports = new ServiceReports({
     notifier: {
       ready: text => told.push(`READY ${text}`),
@@ -65,7 +65,7 @@ function make(environment: Record<string, string> = {}) {
     },
     environment,
     report: () => world.report,
-    answering: () => world.answering,
+    answering: withinMs => (withinMs > world.lagMs ? world.answering : 0),
     nowMs: () => world.nowMs,
   })
   /** What was told since the last call, after a beat at this time. */
@@ -124,6 +124,17 @@ t.test('the watchdog is fed three times in its period, while a worker answers', 
   t.same(at(60_000), [])
   world.answering = 1
   t.same(at(60_001), ['WATCHDOG'])
+})
+
+t.test('behind a standstill of all the watchdog is fed at once, though every worker tells of its lag', async t => {
+  const { reports, world, at } = make({ WATCHDOG_USEC: '3000000', WATCHDOG_PID: String(pid) })
+  const log = reports.hearing(() => {})
+  t.match(at(0), [/^EXTEND/, 'WATCHDOG', /^STATUS/])
+  world.lagMs = 60_000
+  world.nowMs = 60_000
+  log('stood-still', { stillMs: 60_000, why: 'no-turn' })
+  t.match(at(60_000), [/^EXTEND/, 'WATCHDOG'])
+  t.same(at(63_000), [], 'but not for ever')
 })
 
 t.test('without a socket it does not beat', async t => {

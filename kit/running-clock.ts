@@ -1,0 +1,51 @@
+/**
+ * The clock of deadlines, for the master and for each proxy: the time in which the process could look. Where it had no turn for a while (the virtual
+ * machine was paused, everybody was stopped by SIGSTOP, or it alone was), nobody knows what the others could do meanwhile, and answers may lie there unread:
+ * that time speaks against nobody. A suspended machine needs none of this: CLOCK_MONOTONIC stands still with it.
+ *
+ * What must stay true: it never goes back, and each reading counts, be it only for a little, so that every deadline passes in the end.
+ */
+
+/** Longer than any turn of a loop that is merely busy; whoever watches the clock reads it at least twice as often. */
+export const STILL_MS = 500
+/** What a standstill counts for. */
+export const COUNTED_MS = 100
+
+export class RunningClock {
+  readonly #read: () => number
+  #lastMs: number
+  #lostMs = 0
+  #isWatched = false
+
+  constructor(read: () => number = () => performance.now()) {
+    this.#read = read
+    this.#lastMs = read()
+  }
+
+  /** From now on somebody reads it all the time, so that a gap between two readings means something. False: nobody does any more. */
+  set isWatched(isWatched: boolean) {
+    this.now()
+    this.#isWatched = isWatched
+  }
+
+  /** Milliseconds, monotonic: steps of the wall clock do not move it. */
+  readonly now = (): number => {
+    const readMs = this.#read()
+    const gapMs = readMs - this.#lastMs
+    if (gapMs > STILL_MS && this.#isWatched) this.#lostMs += gapMs - COUNTED_MS
+    this.#lastMs = readMs
+    return readMs - this.#lostMs
+  }
+}
+
+/** Calls `late` when `ms` have passed on such a clock; the result calls it off. */
+export function waitOn(now: () => number, ms: number, late: () => void): () => void {
+  const endMs = now() + ms
+  const look = () => {
+    const leftMs = endMs - now()
+    if (leftMs <= 0) late()
+    else timer = setTimeout(look, Math.ceil(leftMs))
+  }
+  let timer = setTimeout(look, Math.ceil(ms))
+  return () => clearTimeout(timer)
+}
