@@ -1,12 +1,13 @@
 /**
  * The cron jobs of the INI: starts each when it is due, and ends those that run too long. Owned by `companions.ts`.
- * Runs are due by the wall clock, which may be set: it is looked at once a minute, a time that was jumped over is made good once, and after a step
- * back the next times are found anew. How long a run may take is measured by the clock that only goes forward.
+ * Runs are due by the wall clock, which may be set: it is looked at once a minute, and when it was set (`clock-watch.ts`). As cron(8) has it, what was jumped
+ * over is made good once, at once, and what comes a second time is not run again; a step of more than three hours is a correction: from then on the new time
+ * counts. How long a run may take is measured by the clock that only goes forward.
  */
 
 import { isDeepStrictEqual } from 'node:util'
 import type { AroundSettings, CronSpec } from './config/settings.js'
-import { nextRun } from './cron-time.js'
+import { nextRun, nextRunOfRepeatedTime } from './cron-time.js'
 import type { CommandPlace } from './daemon.js'
 import type { CommandOwner, MasterContext } from './master-context.js'
 import { type CommandEnd, ShellCommand } from './shell-command.js'
@@ -17,9 +18,12 @@ interface Job {
   nextMs: number | null
   /** When `nextMs` was found. */
   foundMs: number
+  /** When its last run was due to begin, by the clock that only goes forward; null: it has not run. */
+  ranMs: number | null
 }
 
 const LOOK_MS = 60_000
+const CORRECTION_MS = 3 * 3_600_000
 
 /** All jobs and their runs. */
 export class CronJobs {
@@ -41,7 +45,7 @@ export class CronJobs {
     const before = this.#jobs
     this.#harakiriMs = cronHarakiriMs
     this.#jobs = crons.map(
-      spec => before.find(job => isDeepStrictEqual(job.spec, spec)) ?? this.#planned(spec, this.#wallMs()),
+      spec => before.find(job => isDeepStrictEqual(job.spec, spec)) ?? newJob(spec, this.#wallMs()),
     )
   }
 
@@ -55,11 +59,8 @@ export class CronJobs {
     const nowMs = this.#context.nowMs()
     const waits = [...this.#runs].map(run => run.check(nowMs))
     for (const job of this.#jobs) {
-      if (wallMs < job.foundMs) Object.assign(job, this.#planned(job.spec, wallMs))
-      if (job.nextMs !== null && job.nextMs <= wallMs) {
-        Object.assign(job, this.#planned(job.spec, wallMs))
-        this.#start(job.spec, nowMs)
-      }
+      if (wallMs < job.foundMs) planAgain(job, wallMs, nowMs)
+      if (job.nextMs !== null && job.nextMs <= wallMs) this.#due(job, wallMs - job.nextMs, wallMs, nowMs)
       if (job.nextMs !== null) waits.push(nowMs + Math.min(LOOK_MS, job.nextMs - wallMs))
     }
     const times = waits.filter(wait => wait !== null)
@@ -77,8 +78,13 @@ export class CronJobs {
     for (const run of this.#runs) run.stop('SIGKILL', 'kill', null)
   }
 
-  #planned(spec: CronSpec, wallMs: number): Job {
-    return { spec, nextMs: nextRun(spec.times, wallMs), foundMs: wallMs }
+  #due(job: Job, lateMs: number, wallMs: number, nowMs: number): void {
+    const { spec } = job
+    job.nextMs = nextRun(spec.times, wallMs)
+    job.foundMs = wallMs
+    if (lateMs > CORRECTION_MS) return this.#context.log('cron-skipped', { name: spec.name, why: 'clock-stepped' })
+    job.ranMs = nowMs
+    this.#start(spec, nowMs)
   }
 
   #start(spec: CronSpec, nowMs: number): void {
@@ -90,6 +96,21 @@ export class CronJobs {
     const run = new CronRun(spec, deadlineMs, this.#context, this.#place, () => this.#runs.delete(run))
     this.#runs.add(run)
   }
+}
+
+function newJob(spec: CronSpec, wallMs: number): Job {
+  return { spec, nextMs: nextRun(spec.times, wallMs), foundMs: wallMs, ranMs: null }
+}
+
+/** The clock was set back, to before the last time that it was planned. */
+function planAgain(job: Job, wallMs: number, nowMs: number): void {
+  const { times } = job.spec
+  const isCorrection = job.foundMs - wallMs > CORRECTION_MS
+  job.nextMs =
+    isCorrection || job.ranMs === null
+      ? nextRun(times, wallMs)
+      : nextRunOfRepeatedTime(times, wallMs, nowMs - job.ranMs)
+  job.foundMs = wallMs
 }
 
 /** One run of one job. */

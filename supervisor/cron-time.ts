@@ -31,6 +31,17 @@ export function nextRun(times: CronTimes, afterMs: number): number | null {
   return null
 }
 
+/**
+ * The same on a clock that was set back, for a job whose last run began `agoMs` ago, whatever the clock showed then: not at a time that it has run at
+ * already. Half of the usual time between two runs must have passed, since a job of every few minutes is not to rest for as long as the clock was set back.
+ */
+export function nextRunOfRepeatedTime(times: CronTimes, afterMs: number, agoMs: number): number | null {
+  const nextMs = nextRun(times, afterMs)
+  const secondMs = nextMs === null ? null : nextRun(times, nextMs)
+  if (nextMs === null || secondMs === null) return nextMs
+  return agoMs + nextMs - afterMs < (secondMs - nextMs) / 2 ? secondMs : nextMs
+}
+
 /** Whether the job runs in the minute that begins at `atMs`. */
 function isDue(times: CronTimes, atMs: number): boolean {
   if (times.hour < 0) return matches(times, wallOf(atMs))
