@@ -10,12 +10,16 @@
 export const STILL_MS = 500
 /** What a standstill counts for. */
 export const COUNTED_MS = 100
+/** How many standstills are remembered for `passedMs`. */
+const REMEMBERED = 100
 
 export class RunningClock {
   readonly #read: () => number
   #lastMs: number
   #lostMs = 0
   #isWatched = false
+  /** When each was over, on this clock, and what of it was not counted; the last one first. */
+  readonly #standstills: { atMs: number; lostMs: number }[] = []
 
   constructor(read: () => number = () => performance.now()) {
     this.#read = read
@@ -32,9 +36,25 @@ export class RunningClock {
   readonly now = (): number => {
     const readMs = this.#read()
     const gapMs = readMs - this.#lastMs
-    if (gapMs > STILL_MS && this.#isWatched) this.#lostMs += gapMs - COUNTED_MS
+    if (gapMs > STILL_MS && this.#isWatched) this.#forgive(readMs, gapMs - COUNTED_MS)
     this.#lastMs = readMs
     return readMs - this.#lostMs
+  }
+
+  /** How long it really took from one reading to a later one, standstills and all: of durations that are told to people. */
+  passedMs(fromMs: number, toMs: number): number {
+    let passedMs = toMs - fromMs
+    for (const { atMs, lostMs } of this.#standstills) {
+      if (atMs <= fromMs) break
+      if (atMs <= toMs) passedMs += lostMs
+    }
+    return passedMs
+  }
+
+  #forgive(readMs: number, lostMs: number): void {
+    this.#lostMs += lostMs
+    this.#standstills.unshift({ atMs: readMs - this.#lostMs, lostMs })
+    this.#standstills.length = Math.min(this.#standstills.length, REMEMBERED)
   }
 }
 

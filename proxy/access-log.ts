@@ -10,7 +10,7 @@
  */
 
 import { LogSink } from '../kit/log-sink.js'
-import { logDate } from './clock.js'
+import { logDate, passedMs } from './clock.js'
 import type { Exchange } from './exchange.js'
 
 /** Handed over at once: a write for each line would cost a fifth of the proxy's time. */
@@ -59,7 +59,7 @@ export class AccessLog {
     this.#gather(
       `${origin.address}${this.#date}${head.method} ${quotable(head.target)} HTTP/1.${head.httpMinor}" ` +
         `${exchange.status} ${exchange.sentBytes} "${quotable(head.referer) || '-'}" "${quotable(head.userAgent) || '-'}" ` +
-        `${printSeconds(now - exchange.startMs)} ${exchange.slot === 0 ? '-' : exchange.slot} ${exchange.attempts}${requestId}\n`,
+        `${printSeconds(passedMs(exchange.startMs, now))} ${exchange.slot === 0 ? '-' : exchange.slot} ${exchange.attempts}${requestId}\n`,
     )
   }
 

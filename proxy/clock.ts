@@ -10,9 +10,14 @@ const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
 /** Watched as long as the proxy sweeps (`proxy-server.ts`). */
 export const runningClock = new RunningClock()
 
-/** Milliseconds in which the proxy could look (`kit/running-clock.ts`): of durations and deadlines, which are compared with nothing else. */
+/** Milliseconds in which the proxy could look (`kit/running-clock.ts`): of deadlines, which are compared with nothing else. */
 export function monotonicMs(): number {
   return runningClock.now()
+}
+
+/** Between two readings of `monotonicMs`, with the time in which the proxy could not look: what logs and metrics tell. */
+export function passedMs(fromMs: number, toMs: number): number {
+  return runningClock.passedMs(fromMs, toMs)
 }
 
 /** Milliseconds, also those in which everything stood still: of what must not be older than its time, whoever could look. */

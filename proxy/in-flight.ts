@@ -1,6 +1,7 @@
 /** Which requests a proxy has in flight, for `daimyo top`. Called by `proxy-server.ts` when the master asks. */
 
 import type { InFlightRequest } from '../kit/messages.js'
+import { passedMs } from './clock.js'
 import type { Exchange } from './exchange.js'
 
 /** More than a terminal shows. */
@@ -16,7 +17,7 @@ export function inFlightRequests(exchanges: readonly Exchange[], now: number): I
     .map(({ head, startMs, link }) => ({
       method: head.method.slice(0, 20),
       path: (head.target.split('?', 1)[0] ?? '').slice(0, PATH_CHARACTERS),
-      ageMs: Math.round(now - startMs),
+      ageMs: Math.round(passedMs(startMs, now)),
       slot: link?.worker.slot ?? 0,
     }))
 }

@@ -11,7 +11,7 @@ import type { ProxySettings, WorkerEnd } from '../kit/messages.js'
 import type { StackReport } from '../kit/stack-report.js'
 import { answerLines, requestIdField } from './answer-lines.js'
 import { AnswerStages } from './answer-stages.js'
-import { monotonicMs } from './clock.js'
+import { monotonicMs, passedMs } from './clock.js'
 import { Dispatcher, type DispatcherEvents } from './dispatcher.js'
 import { ErrorPages } from './error-pages.js'
 import { type ErrorCode, errorAnswer, type OwnAnswer, refusalAnswer } from './error-response.js'
@@ -297,7 +297,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
 
   expired(exchange: Exchange): void {
     this.#world.metrics.harakiri(exchange.mount)
-    const elapsedMs = Math.round(monotonicMs() - exchange.dispatchMs)
+    const elapsedMs = Math.round(passedMs(exchange.dispatchMs, monotonicMs()))
     exchange.link?.figures.add(elapsedMs, true)
     this.#world.event('request-harakiri', { request: exchange.title, elapsedMs, slot: exchange.slot })
     this.#letGo(exchange)
@@ -425,8 +425,8 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     this.#stages.close(exchange)
     const mount = exchange.mount
     const { metrics, accessLog } = this.#world
-    metrics.finished(mount, exchange.head.method, exchange.status, (now - exchange.startMs) / 1000)
-    if (exchange.firstByteMs > 0) metrics.firstByte(mount, (exchange.firstByteMs - exchange.dispatchMs) / 1000)
+    metrics.finished(mount, exchange.head.method, exchange.status, passedMs(exchange.startMs, now) / 1000)
+    if (exchange.firstByteMs > 0) metrics.firstByte(mount, passedMs(exchange.dispatchMs, exchange.firstByteMs) / 1000)
     accessLog?.write(exchange, now)
   }
 

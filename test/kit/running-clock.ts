@@ -22,6 +22,22 @@ for (const [title, readMs, expected] of cases) {
   })
 }
 
+t.test('what is told of a duration leaves nothing out', async t => {
+  let atMs = 0
+  const clock = new RunningClock(() => atMs)
+  clock.isWatched = true
+  const nowAt = (ms: number) => {
+    atMs = ms
+    return clock.now()
+  }
+  const [begun, paused, between, pausedAgain] = [100, 5100, 5200, 9200].map(nowAt) as [number, number, number, number]
+  t.equal(clock.passedMs(begun, paused), 5000)
+  t.equal(clock.passedMs(paused, between), 100, 'a standstill before it is none of its')
+  t.equal(clock.passedMs(begun, between), 5100, 'nor is one after it')
+  t.equal(clock.passedMs(between, pausedAgain), 4000)
+  t.equal(clock.passedMs(begun, pausedAgain), 9100)
+})
+
 t.test('unwatched it forgives nothing, neither before nor afterwards', async t => {
   let atMs = 0
   const clock = new RunningClock(() => atMs)
