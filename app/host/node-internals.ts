@@ -90,6 +90,15 @@ export class NodeInternals {
   }
 }
 
+/** A connection that another server has accepted counts as one of this one's, which then waits for it when it is closed. Source: lib/net.js. */
+export function adoptConnection(socket: Socket, server: Server): void {
+  const its = socket as unknown as { _server: ServerDoors | null }
+  if (its._server === null) return
+  its._server._connections -= 1
+  its._server = server as Server & ServerDoors
+  its._server._connections += 1
+}
+
 /** The request's body is complete; `trailers` are names and values in turn. */
 export function completeRequest(request: IncomingMessage, trailers: string[]): void {
   request.complete = true

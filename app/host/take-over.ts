@@ -26,8 +26,8 @@ export const UNCHOSEN_PORT = 49152
 type Address = AddressInfo | string
 type Listen = (...args: unknown[]) => Server
 
-/** Binds the first HTTP server of this process that listens to the unix socket `socketPath`, which must not exist. */
-export function takeOverListen(socketPath: string): Taken {
+/** Binds the first HTTP server of this process that listens to the unix socket `socketPath`, which must not exist when `makeRoom` has been called. */
+export function takeOverListen(socketPath: string, makeRoom = () => {}): Taken {
   const listen = Server.prototype.listen as Listen
   const { server, resolve, reject } = pendingServer()
   let taken: HttpServer | null = null
@@ -43,6 +43,7 @@ export function takeOverListen(socketPath: string): Taken {
       this.prependOnceListener('listening', () => resolve(this))
       // Only watched: an `error` that the application does not handle still ends the process.
       EventEmitter.prototype.once.call(this, errorMonitor, reject)
+      makeRoom()
     }
     return bind(this, socketPath, args, asked)
   } as Server['listen']
