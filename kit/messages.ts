@@ -115,6 +115,8 @@ export interface ProxySettings {
   queueMs: number
   /** Requests in flight per worker over all connections of one proxy. */
   workerConnections: number
+  /** Workers may wait with their application: whoever has more than one request for each worker asks for another one (`worker-wanted`). */
+  lazy: boolean
   /** Foreign upstreams: how long a connection may take; after how many failures within the grace time one is left alone for as long, 0 = never. */
   upstreamConnectMs: number
   upstreamMaxFails: number
@@ -221,7 +223,7 @@ export type ProxyToMaster =
   | ({ type: 'worker-blocked'; workerId: number } & BlockedLoop)
   /** Counters and histograms since this proxy started (never deltas), and the load of each worker as this proxy sees it; `queued` requests wait. */
   | { type: 'metrics'; families: MetricFamily[]; workers: WorkerLoad[]; queued: number }
-  /** Requests wait, and no worker is there that could ever take one. */
+  /** Requests wait, and no worker is there that could ever take one. With `lazy` also: there are more requests than workers. */
   | { type: 'worker-wanted' }
   | { type: 'metrics-wanted'; requestId: number }
   /** The oldest requests of this proxy, at most 20. */
@@ -256,6 +258,8 @@ export interface WorkerSettings {
   credentials: Credentials | null
   /** Absolute path of the application's entry file, links resolved once per generation. */
   app: string
+  /** The application is loaded by `load` only. */
+  waits: boolean
   socketPath: string
   linkPath: string
   tunnelPath: string
@@ -269,11 +273,17 @@ export interface WorkerSettings {
 
 export type MasterToWorker =
   | { type: 'configure'; settings: WorkerSettings }
+  /** What the application waited for is there. */
+  | { type: 'load' }
   /** Out of rotation everywhere: finish, send the last metrics, write a heap snapshot if there is a path for one, exit 0 within `mercyMs`. */
   | { type: 'stop'; mercyMs: number; snapshotPath: string | null }
 
 export type WorkerToMaster =
-  /** The application listens, both sockets are open. `bootMs` since the process started. */
+  /** As `WorkerSettings.waits` asks for. `bootMs` since the process started. */
+  | { type: 'waiting'; bootMs: number }
+  /** Somebody has connected to the socket of the application that waits. */
+  | { type: 'load-wanted' }
+  /** The application listens, both sockets are open. `bootMs` since the process started, or since `load`. */
   | { type: 'ready'; bootMs: number }
   /** It will never be: the application threw while loading, or exports nothing that can be served. `stack` is the application's own. */
   | { type: 'failed'; reason: string; stack: string }

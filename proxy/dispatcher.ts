@@ -18,12 +18,14 @@ export interface DispatcherEvents {
   refused(exchange: Exchange, code: ErrorCode): void
   /** What a retiring worker still has; told at once and when it changes. Neither: it is drained, and nothing is told after that. */
   left(workerId: number, requests: boolean, tunnels: boolean): void
-  /** A request waits, and there is no worker that could take it. */
+  /** A request waits, and there is no worker that could take it; with `lazy`: one worker more would be of use. */
   starved(): void
 }
 
 /** Over how many requests the usual number in flight is averaged. */
 const USUAL_REQUESTS = 64
+/** Between two calls for one more worker than are there, with `lazy`: a load takes longer. */
+const CALL_MS = 500
 /** A ping that has waited so long means that the worker's loop is late: it gets nothing new until it answers. */
 export const LATE_MS = 250
 
@@ -45,6 +47,9 @@ export class Dispatcher {
   #settings: ProxySettings
   readonly #waiting = new WaitingLine()
   #isPaused = false
+  /** Some request had to go to a worker that was not idle, or to none. */
+  #isCrowded = false
+  #calledMs = 0
 
   constructor(settings: ProxySettings, events: DispatcherEvents) {
     this.#settings = settings
@@ -95,9 +100,17 @@ export class Dispatcher {
     if (this.#waiting.size > 0) this.#callForWorkers()
   }
 
-  /** Workers that are only late or full will take what waits. */
+  /** Workers that are only late or full will take what waits; one that waits for its first request could do so sooner. */
   #callForWorkers(): void {
-    if (this.#links.every(link => link.retiring)) this.#events.starved()
+    if (this.#settings.lazy || this.#links.every(link => link.retiring)) this.#events.starved()
+  }
+
+  /** Whoever is served waits for nobody, but another worker would be of use. */
+  #callForMore(now: number): void {
+    if (!this.#isCrowded || !this.#settings.lazy || now - this.#calledMs < CALL_MS) return
+    this.#isCrowded = false
+    this.#calledMs = now
+    this.#events.starved()
   }
 
   /** The master saw the process end; a link that never came up would otherwise be waited for. */
@@ -204,6 +217,7 @@ export class Dispatcher {
       fewest = inFlight
       turn = at + 1
     }
+    if (fewest > 0) this.#isCrowded = true
     this.#usual += (total - this.#usual) / USUAL_REQUESTS
     if (joined !== null && (fewest > 0 || this.#usual > count)) return joined
     this.#turn = turn
@@ -223,7 +237,10 @@ export class Dispatcher {
       const isPreferred = (link: Link) =>
         slotToken(sticky, link.worker.slot) === token && isResponsive(link, now) && this.#hasRoom(link)
       const preferred = token === null ? undefined : this.#links.find(isPreferred)
-      if (preferred !== undefined) return preferred
+      if (preferred !== undefined) {
+        if (preferred.inFlight + preferred.tunnels > 0) this.#isCrowded = true
+        return preferred
+      }
     }
     return this.choose(now)
   }
@@ -256,6 +273,7 @@ export class Dispatcher {
     this.#broken.clear()
     // Again: the master may have sent the last worker away just then.
     if (this.#waiting.size > 0) this.#callForWorkers()
+    this.#callForMore(now)
     for (const exchange of this.#waiting.removeLate(now)) {
       exchange.queue = null
       this.#events.refused(exchange, this.#lacksDescriptors ? 'no-files' : 'no-worker')

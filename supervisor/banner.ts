@@ -5,6 +5,7 @@
 
 import { relative } from 'node:path'
 import type { StatusReport } from './control-protocol.js'
+import { readiness } from './readiness.js'
 
 /** `log`: the file that the log goes to, null when it is the terminal itself. `program` and `cwd`: where the commands are typed. */
 export interface BannerFacts {
@@ -38,8 +39,10 @@ export function printBanner({ report, log, mode, program, cwd }: BannerFacts): s
 function describeWorkers({ proxies, wanted, workers }: StatusReport): string {
   const served = `behind ${proxies.length} ${proxies.length === 1 ? 'proxy' : 'proxies'}`
   if (wanted === 0) return `none (static files only), ${served}`
-  const ready = workers.filter(worker => worker.phase === 'ready').length
-  return `${wanted}${ready < wanted ? ` (${ready} ready so far)` : ''}, ${served}`
+  const { ready, waiting } = readiness(workers)
+  const later = waiting > 0 ? `, ${waiting} load at their first request` : ''
+  const isWhole = ready + waiting >= wanted
+  return `${wanted}${isWhole && waiting === 0 ? '' : ` (${ready} ready${isWhole ? '' : ' so far'}${later})`}, ${served}`
 }
 
 /** As somebody in `cwd` would write it. */

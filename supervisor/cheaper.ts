@@ -33,7 +33,7 @@ export interface CheaperFacts {
   wanted: number
   /** `processes`. */
   most: number
-  /** Workers that serve, and those of them that have a request in their hands. */
+  /** Workers that serve, or would at once, and those of them that have a request in their hands. */
   serving: number
   busy: number
   /** Event-loop utilisation of those that serve, on average, in percent. */

@@ -26,6 +26,8 @@ const isEvent: Check = ({ event, fields }) =>
   )
 
 const WORKER_MESSAGES: { [T in WorkerToMaster['type']]: Check } = {
+  waiting: ({ bootMs }) => isNumber(bootMs),
+  'load-wanted': () => true,
   ready: ({ bootMs }) => isNumber(bootMs),
   failed: ({ reason, stack }) => isText(reason) && isText(stack),
   metrics: ({ families }) => isList(families),

@@ -5,6 +5,7 @@
  */
 
 import { SOCKET_PATH_BYTES } from './config/listen-address.js'
+import { describeReadiness } from './readiness.js'
 
 export type Verdict = 'ok' | 'warn' | 'bad'
 
@@ -45,7 +46,14 @@ export interface UnitFound {
 /** What the host gives; null: not known. */
 export interface Found {
   somaxconn: number | null
-  master: { pid: number; ready: number; wanted: number; descriptors: number | null; iniIsNewer: boolean } | null
+  master: {
+    pid: number
+    ready: number
+    waiting: number
+    wanted: number
+    descriptors: number | null
+    iniIsNewer: boolean
+  } | null
   /** Why a master that seems to run could not be asked. */
   trouble: string | null
   unit: UnitFound | null
@@ -82,10 +90,11 @@ function master({ master, trouble }: Found): Diagnosis {
   if (trouble !== null)
     return row('bad', what, trouble, 'ask as the user of the service, or as root; if it hangs, look into the log')
   if (master === null) return row('ok', what, 'not running')
-  const { pid, ready, wanted, iniIsNewer } = master
-  const text = `runs with pid ${pid}, ${ready} of ${wanted} workers ready`
-  if (ready === 0 && wanted > 0) return row('bad', what, text, 'look into the log: why do the workers not get ready?')
-  if (ready < wanted) return row('warn', what, text, 'look into the log: why are some workers not ready?')
+  const { pid, ready, waiting, wanted, iniIsNewer } = master
+  const text = `runs with pid ${pid}, ${describeReadiness({ ready, waiting }, wanted)}`
+  const inPlace = ready + waiting
+  if (inPlace === 0 && wanted > 0) return row('bad', what, text, 'look into the log: why do the workers not get ready?')
+  if (inPlace < wanted) return row('warn', what, text, 'look into the log: why are some workers not ready?')
   return iniIsNewer ? row('warn', what, `${text}, the INI has changed since`, 'daimyo reload') : row('ok', what, text)
 }
 

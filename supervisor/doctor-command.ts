@@ -13,6 +13,7 @@ import type { Reading, Settings } from './config/settings.js'
 import type { StatusReport } from './control-protocol.js'
 import { type Diagnosis, examine, type Found, type UnitFound, type Wanted } from './doctor-checks.js'
 import { locateMaster, type MasterSought } from './locate-master.js'
+import { readiness } from './readiness.js'
 import { descriptorsOf, unitName } from './unit-facts.js'
 
 /** `ini` null: everything is on the command line. */
@@ -147,8 +148,7 @@ function masterFound(report: StatusReport, ini: string | null): Found['master'] 
   const { pid, wanted, workers, sinceMs } = report
   const changedMs = ini === null ? 0 : (statSync(ini, { throwIfNoEntry: false })?.mtimeMs ?? 0)
   const startsMs = Math.max(sinceMs, ...workers.map(worker => worker.sinceMs))
-  const ready = workers.filter(({ phase }) => phase === 'ready').length
-  return { pid, wanted, ready, descriptors: limitOfProcess(pid), iniIsNewer: changedMs > startsMs }
+  return { pid, wanted, ...readiness(workers), descriptors: limitOfProcess(pid), iniIsNewer: changedMs > startsMs }
 }
 
 function limitOfProcess(pid: number): number | null {

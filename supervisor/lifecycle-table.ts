@@ -27,9 +27,18 @@ export function printLifecycleTable(): string {
 
 const HOUR_MS = 3_600_000
 
-const SAMPLE_MOMENT: WorkerMoment = { nowMs: 10, mercyMs: 5, tunnelMercyMs: 5, hasTunnels: false, gracefulMs: 0 }
+const SAMPLE_MOMENT: WorkerMoment = {
+  nowMs: 10,
+  startMs: 5,
+  mercyMs: 5,
+  tunnelMercyMs: 5,
+  hasTunnels: false,
+  gracefulMs: 0,
+}
 
 const SAMPLE_EVENTS: WorkerEvent[] = [
+  { type: 'waiting', bootMs: 1 },
+  { type: 'load', why: 'first-request' },
   { type: 'ready', bootMs: 1 },
   { type: 'load-failed', reason: '' },
   { type: 'retire', why: 'reload' },
@@ -45,9 +54,9 @@ const SAMPLE_EVENTS: WorkerEvent[] = [
 ]
 
 function sampleLife(phase: WorkerPhase): WorkerLife {
-  const readyMs = phase === 'booting' ? null : 0
+  const readyMs = phase === 'booting' || phase === 'waiting' ? null : 0
   // One that lingers has time left, which `hurry` cuts short.
-  const hasDeadline = phase !== 'ready' && phase !== 'killed' && phase !== 'gone'
+  const hasDeadline = !['waiting', 'ready', 'killed', 'gone'].includes(phase)
   const deadlineMs = hasDeadline ? (phase === 'lingering' ? HOUR_MS : 9) : null
   return { phase, why: 'start', sinceMs: 0, deadlineMs, startedMs: 0, readyMs, asked: false }
 }

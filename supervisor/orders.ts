@@ -125,11 +125,11 @@ export class Orders {
     if (order.type === 'restart-worker') {
       const slot = slots.find(({ slot }) => slot === order.slot)
       if (slot === undefined) return true
-      return slot.current !== before && this.#pool.isServing(slot.current) && !this.#isLeaving(before)
+      return slot.current !== before && this.#pool.isInPlace(slot.current) && !this.#isLeaving(before)
     }
     // Of two that ask for different numbers the last one counts, for both.
-    const serving = slots.filter(({ current }) => this.#pool.isServing(current)).length
-    return slots.length === target.wanted && serving === slots.length && draining === 0
+    const inPlace = slots.filter(({ current }) => this.#pool.isInPlace(current)).length
+    return slots.length === target.wanted && inPlace === slots.length && draining === 0
   }
 
   /** Whoever is kept for its tunnels only is not waited for. */

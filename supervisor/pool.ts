@@ -10,7 +10,7 @@ import { LeakAutopsies } from './leak-autopsies.js'
 import type { Generation, MasterContext } from './master-context.js'
 import { reconcile, type SlotAction, type SlotView, type Wishes } from './slots.js'
 import { type BootFailure, Worker, type WorkerHooks, type WorkerLeft } from './worker.js'
-import { diedUnasked, endOf, HURRY_MS, type WorkerEvent } from './worker-phase.js'
+import { diedUnasked, endOf, HURRY_MS, type WorkerEvent, type WorkerPhase } from './worker-phase.js'
 
 /** What the workers' lives do to the proxies. */
 export interface PoolProxies {
@@ -99,6 +99,23 @@ export class Pool {
     return worker !== null && worker.life.phase === 'ready' && this.#proxies.haveLinked(worker.linkedBy)
   }
 
+  /** It serves, or would as soon as there is something to do. */
+  isInPlace(worker: Worker | null): boolean {
+    return worker?.life.phase === 'waiting' || this.isServing(worker)
+  }
+
+  /**
+   * There are more requests than workers: has one load that waited for that (`lazy`), rather one of a slot in which none has died. At first one alone,
+   * which proves that it can be done; then never more at the same time than serve, which go on needing the processors.
+   */
+  loadOne(): void {
+    const inPhase = (phase: WorkerPhase) => this.slots.filter(({ current }) => current?.life.phase === phase)
+    const [slot] = inPhase('waiting').toSorted((a, b) => a.backOff.deaths - b.backOff.deaths)
+    if (this.#isStopping || !slot?.current) return
+    if (inPhase('booting').length >= Math.max(1, inPhase('ready').length)) return
+    this.apply(slot.current, { type: 'load', why: 'first-request' })
+  }
+
   /** Brings the slots nearer to the target; returns when to look again although nothing happens. */
   reconcile(): number | null {
     if (this.#isStopping) return null
@@ -185,7 +202,8 @@ export class Pool {
   freeze(why: string): void {
     this.#isStopping = true
     for (const worker of this.workers()) {
-      if (worker.life.phase === 'booting') this.apply(worker, { type: 'stop', why, mercyMs: 0 })
+      const { phase } = worker.life
+      if (phase === 'booting' || phase === 'waiting') this.apply(worker, { type: 'stop', why, mercyMs: 0 })
     }
   }
 
@@ -217,7 +235,8 @@ export class Pool {
 
   #wishes(): Wishes {
     const { wanted, base, target, move } = this.target
-    const mayStartAll = this.#hasProven || target.settings.lazyApps
+    const { lazyApps, lazy } = target.settings
+    const mayStartAll = this.#hasProven || lazyApps || lazy
     return {
       wanted: mayStartAll ? wanted : Math.min(wanted, 1),
       generation: base.number,
@@ -244,7 +263,7 @@ export class Pool {
         for (const worker of [slot.current, slot.replacement]) if (worker !== null) this.#retire(worker, action.why)
         return
       case 'spawn':
-        slot[action.place] = this.#spawn(slot, this.#generation(action.generation), action.why)
+        slot[action.place] = this.#spawn(slot, action)
         return
       case 'promote':
         return this.#promote(slot, action.why)
@@ -253,10 +272,19 @@ export class Pool {
     }
   }
 
-  #spawn(slot: PoolSlot, generation: Generation, why: string): Worker {
+  #spawn(slot: PoolSlot, action: SlotAction & { type: 'spawn' }): Worker {
     this.#workers++
-    const spec = { workerId: this.#workers, slot: slot.slot, generation, why }
+    const generation = this.#generation(action.generation)
+    const waits = generation.settings.lazy && !this.#isNeeded(slot, generation, action.place)
+    const spec = { workerId: this.#workers, slot: slot.slot, generation, why: action.why, waits }
     return new Worker(spec, this.#context, this.#workerHooks)
+  }
+
+  /** A canary has to prove that its application loads; and whoever has loaded it is replaced by one that has. */
+  #isNeeded({ current }: PoolSlot, generation: Generation, place: 'current' | 'replacement'): boolean {
+    const { move, target } = this.target
+    if (move.hold !== 'none' && generation === target) return true
+    return place === 'replacement' && current !== null && current.life.phase !== 'waiting'
   }
 
   #promote(slot: PoolSlot, why: string): void {

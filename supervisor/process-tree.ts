@@ -86,11 +86,11 @@ export class ProcessTree {
     this.watch.watch(watchedPaths(generation.settings))
   }
 
-  /** Every proxy accepts and every slot's worker is linked. */
+  /** Every proxy accepts and every slot's worker is linked, or waits for its first request. */
   get isWhole(): boolean {
     const { pool, proxies } = this
-    const serving = pool.slots.filter(slot => pool.isServing(slot.current)).length
-    return proxies.areListening && serving >= pool.target.wanted
+    const inPlace = pool.slots.filter(slot => pool.isInPlace(slot.current)).length
+    return proxies.areListening && inPlace >= pool.target.wanted
   }
 
   /** Lets one event happen. */
@@ -203,6 +203,7 @@ export class ProcessTree {
       case 'in-flight':
         return this.survey.take(proxy.proxyId, message.requestId, message.requests)
       case 'worker-wanted':
+        this.pool.loadOne()
         return this.scaler.wake()
       case 'metrics-wanted':
         void this.#answerMetrics(proxy, message.requestId)

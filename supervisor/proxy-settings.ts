@@ -28,6 +28,7 @@ export function proxySettings(
     queueRequests: settings.queueRequests,
     queueMs: settings.queueMs,
     workerConnections: settings.workerConnections,
+    lazy: settings.lazy,
     upstreamConnectMs: settings.upstreamConnectMs,
     upstreamMaxFails: settings.upstreamMaxFails,
     upstreamGraceMs: settings.upstreamGraceMs,

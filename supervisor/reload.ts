@@ -55,8 +55,8 @@ export interface ReloadFacts {
   hasCanary: boolean
   mustSoak: boolean
   isSoaked: boolean
-  /** Slots of the new generation whose worker serves, and all slots that are wanted. */
-  serving: number
+  /** Slots of the new generation whose worker serves or waits for its first request, and all slots that are wanted. */
+  inPlace: number
   wanted: number
   /** Slots that are there, and how many of them belong to the new generation. */
   slots: number
@@ -77,7 +77,7 @@ export function nextReloadStep(facts: ReloadFacts): 'wait' | 'soak' | 'seek' | '
     return facts.isSoaked ? 'commit' : 'wait'
   }
   const isRolled = facts.moved === facts.slots && facts.slots === facts.wanted
-  return isRolled && facts.serving >= facts.wanted && facts.leaving === 0 ? 'finish' : 'wait'
+  return isRolled && facts.inPlace >= facts.wanted && facts.leaving === 0 ? 'finish' : 'wait'
 }
 
 /** The reload that runs, and those who wait for the next. */
@@ -245,7 +245,7 @@ export class Reloads {
       hasCanary: this.#canary(next) !== null,
       mustSoak: next.settings.soakMs > 0,
       isSoaked: running.soak === null,
-      serving: moved.filter(slot => slot.current?.generation === next && pool.isServing(slot.current)).length,
+      inPlace: moved.filter(slot => slot.current?.generation === next && pool.isInPlace(slot.current)).length,
       wanted: pool.target.wanted,
       slots: pool.slots.length,
       moved: moved.length,
@@ -339,10 +339,12 @@ export class Reloads {
 
   #tellMoved(running: Running): void {
     if (running.next === null) return
-    const { moved, serving, slots } = this.#facts(running, running.next)
-    if (serving <= running.moved) return
-    running.moved = serving
-    this.#progress(`generation ${running.next.number}: ${Math.min(moved, serving)} of ${slots} workers ready`)
+    const { number, settings } = running.next
+    const { moved, inPlace, slots } = this.#facts(running, running.next)
+    if (inPlace <= running.moved) return
+    running.moved = inPlace
+    const what = settings.lazy ? 'ready or waiting' : 'ready'
+    this.#progress(`generation ${number}: ${Math.min(moved, inPlace)} of ${slots} workers ${what}`)
   }
 
   #finish(outcome: ReloadOutcome): void {

@@ -151,7 +151,8 @@ export class Scaler {
   #facts(nowMs: number): CheaperFacts {
     const { pool, loads, usage, reloads, proxies, settings } = this.#tree
     const workers = pool.workers()
-    const serving = workers.filter(({ life }) => life.phase === 'ready')
+    // One that waits for its first request is free.
+    const serving = workers.filter(({ life }) => life.phase === 'ready' || life.phase === 'waiting')
     const inFlight = serving.map(worker => loads.of(worker.address.workerId).inFlight)
     const shares = serving.flatMap(worker => shareOf(worker, nowMs) ?? [])
     return {
@@ -175,6 +176,7 @@ function isStarting({ life }: Worker): boolean {
 
 /** null: it has not had the time to say anything. */
 function shareOf({ utilization, life }: Worker, nowMs: number): number | null {
+  if (life.phase === 'waiting') return 0
   const heardMs = utilization?.atMs ?? life.readyMs ?? nowMs
   return nowMs - heardMs > SILENT_MS ? 1 : (utilization?.share ?? null)
 }

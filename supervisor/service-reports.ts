@@ -8,6 +8,7 @@
 import type { Log } from '../kit/log.js'
 import type { StatusReport } from './control-protocol.js'
 import type { Notifier } from './notify.js'
+import { describeReadiness, readiness } from './readiness.js'
 
 /** Where the reports come from and go to. */
 export interface ServiceDeps {
@@ -40,20 +41,21 @@ export function watchdogMs(environment: Record<string, string | undefined>, pid:
 /** The status line: `generation 3: 4 of 4 workers ready, 1 proxy, http://127.0.0.1:8080`. Pure. */
 export function serviceStatus(report: StatusReport): string {
   const { generation, workers, wanted, proxies, urls } = report
-  const ready = workers.filter(({ phase }) => phase === 'ready').length
   const listening = proxies.filter(({ phase }) => phase === 'listening').length
   const doing = report.stopping ? 'stopping, ' : report.reloading ? 'reloading, ' : ''
   const parts = [
-    `${ready} of ${wanted} workers ready`,
+    describeReadiness(readiness(workers), wanted),
     `${listening} ${listening === 1 ? 'proxy' : 'proxies'}`,
     ...urls,
   ]
   return `${doing}generation ${generation}: ${parts.join(', ')}`
 }
 
-/** Whether clients are served as far as anybody can tell: a worker answers; where none is meant to run, a proxy listens. Pure. */
+/** Whether clients are served as far as anybody can tell: a worker answers; where none is meant to run, or to answer yet, a proxy listens. Pure. */
 export function isAlive({ workers, proxies }: StatusReport, answering: number): boolean {
-  return workers.length === 0 ? proxies.some(({ phase }) => phase === 'listening') : answering > 0
+  return workers.every(({ phase }) => phase === 'waiting')
+    ? proxies.some(({ phase }) => phase === 'listening')
+    : answering > 0
 }
 
 /** One for the life of the master. */

@@ -3,7 +3,7 @@
  * asks again after every event.
  *
  * Each slot has at most one current worker and one replacement of it. A replacement is started beside the current worker and
- * takes its place when it is ready and linked by all proxies; only then is the other one retired. So is every slot that runs
+ * takes its place when it is ready and linked by all proxies, or waits for its first request; only then is the other one retired. So is every slot that runs
  * another generation than the target: a rolling reload, and its rollback, are a number. A slot's own generation is that of
  * its last current worker: what dies is made good in that generation, whatever a reload is about to do.
  */
@@ -107,11 +107,11 @@ function settleReplacement(slot: SlotView, wishes: Wishes, waits: number[]): Slo
   const moves = replacement.generation !== slot.generation
   if (moves && replacement.generation !== wishes.target)
     return { type: 'give-up', slot: slot.slot, why: wishes.move.why }
-  if (replacement.phase !== 'ready') return null
+  if (replacement.phase !== 'ready' && replacement.phase !== 'waiting') return null
   const why = moves ? wishes.move.why : (slot.current?.recycle ?? 'replaced')
   const { hold } = wishes.move
   if (moves && (hold === 'ready' || (hold === 'linked' && replacement.linked))) return null
-  if (replacement.linked) return { type: 'promote', slot: slot.slot, why }
+  if (replacement.linked || replacement.phase === 'waiting') return { type: 'promote', slot: slot.slot, why }
   const deadlineMs = replacement.sinceMs + wishes.linkMs
   if (wishes.nowMs >= deadlineMs) return { type: 'give-up', slot: slot.slot, why: 'link-deadline' }
   waits.push(deadlineMs)

@@ -4,6 +4,7 @@
  */
 
 import type { ProxyReport, StatusReport, WorkerReport } from './control-protocol.js'
+import { describeReadiness, readiness } from './readiness.js'
 
 /** One column of a table of rows. */
 export interface Column<Row> {
@@ -69,8 +70,7 @@ export function printAge(ageMs: number): string {
 /** One line about the master as a whole. */
 export function headline(report: StatusReport, now: number): string {
   const doing = `${report.stopping ? ', stopping' : report.reloading ? ', reloading' : ''}${report.paused ? ', paused' : ''}`
-  const ready = report.workers.filter(worker => worker.phase === 'ready').length
-  const workers = report.wanted === 0 ? 'no workers' : `${ready} of ${report.wanted} workers ready`
+  const workers = report.wanted === 0 ? 'no workers' : describeReadiness(readiness(report.workers), report.wanted)
   const ini = report.iniPath === null ? '' : ` ${oneLine(report.iniPath)}`
   return `daimyo ${report.version}${ini}: pid ${report.pid}, ${workers}, generation ${report.generation}, up ${printAge(now - report.sinceMs)}${doing}`
 }

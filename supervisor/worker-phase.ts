@@ -3,7 +3,8 @@
  * the effects; nothing else decides what happens to a worker.
  *
  *     booting → ready → retiring → lingering → stopping → gone
- *                 └────────┴───────────┴──────────┴→ killed → gone
+ *      ↓   ↑      └────────┴───────────┴──────────┴→ killed → gone
+ *     waiting
  *
  * What must stay true: every cell is filled (a missing one does not compile), a cell is a pure function, `gone` is only
  * reached by `exit`, and nothing is sent or signalled after it.
@@ -13,11 +14,20 @@ import type { EventFields } from '../kit/log.js'
 import { type BlockedLoop, TUNNEL_CLOSE_MS, type WorkerEnd } from '../kit/messages.js'
 
 /** In the order of a life. */
-export const WORKER_PHASES = ['booting', 'ready', 'retiring', 'lingering', 'stopping', 'killed', 'gone'] as const
+export const WORKER_PHASES = [
+  'booting',
+  'waiting',
+  'ready',
+  'retiring',
+  'lingering',
+  'stopping',
+  'killed',
+  'gone',
+] as const
 
 /**
- * booting: started, loads its application. ready: listens, offered to the proxies. retiring: out of rotation, finishes what
- * is in flight. lingering: kept for its open tunnels only. stopping: told to exit. killed: SIGKILL sent, not reaped yet. gone: reaped.
+ * booting: loads its application. waiting: does so when it is needed (`lazy`). ready: listens, offered to the proxies. retiring: out of rotation, finishes
+ * what is in flight. lingering: kept for its open tunnels only. stopping: told to exit. killed: SIGKILL sent, not reaped yet. gone: reaped.
  */
 export type WorkerPhase = (typeof WORKER_PHASES)[number]
 
@@ -28,6 +38,7 @@ export interface WorkerLife {
   sinceMs: number
   /** null: as long as it likes. */
   deadlineMs: number | null
+  /** When it was started, or began to load what it had waited with. */
   startedMs: number
   /** When it became ready, null: never. Such a worker was announced to the proxies. */
   readyMs: number | null
@@ -37,6 +48,9 @@ export interface WorkerLife {
 
 /** What can happen to a worker. */
 export type WorkerEvent =
+  /** It is there and loads its application only when it is told to. */
+  | { type: 'waiting'; bootMs: number }
+  | { type: 'load'; why: string }
   | { type: 'ready'; bootMs: number }
   | { type: 'load-failed'; reason: string }
   | { type: 'retire'; why: string }
@@ -62,6 +76,7 @@ export type WorkerEffect =
   | { type: 'close-tunnels' }
   /** The proxies forget it. */
   | { type: 'withdraw'; end: WorkerEnd }
+  | { type: 'send-load' }
   | { type: 'send-stop'; mercyMs: number }
   | { type: 'kill' }
   /** Add its counters to those of the dead. */
@@ -71,6 +86,8 @@ export type WorkerEffect =
 /** The clock and the deadlines in force when an event arrives. */
 export interface WorkerMoment {
   nowMs: number
+  /** How long its application may take to load. */
+  startMs: number
   /** How long a retired worker may take, from `retire` to its exit. */
   mercyMs: number
   /** How long its tunnels may stay, from `retire` to the last goodbye. */
@@ -134,6 +151,17 @@ type Row = { [T in WorkerEvent['type']]: Cell<Extract<WorkerEvent, { type: T }>>
 
 /** Nothing to do: the event is late, or says what is known. */
 const ignore = (life: WorkerLife): WorkerStep => ({ next: life, effects: [] })
+
+const wait: Row['waiting'] = (life, event, { nowMs }) => ({
+  next: { ...life, phase: 'waiting', sinceMs: nowMs, deadlineMs: null },
+  effects: [report('worker-waiting', { bootMs: event.bootMs, why: life.why })],
+})
+
+/** From here on it is like any other that was just started. */
+const load: Row['load'] = (life, { why }, { nowMs, startMs }) => ({
+  next: { ...life, phase: 'booting', why, sinceMs: nowMs, deadlineMs: nowMs + startMs, startedMs: nowMs },
+  effects: [{ type: 'send-load' }, report('worker-loading', { why })],
+})
 
 const becomeReady: Row['ready'] = (life, event, { nowMs }) => ({
   next: { ...life, phase: 'ready', sinceMs: nowMs, deadlineMs: null, readyMs: nowMs },
@@ -254,7 +282,7 @@ const killUnstopped: Row['tick'] = (life, _event, moment) =>
 
 const reap: Row['exit'] = (life, event, { nowMs }) => {
   const { code, signal } = event
-  const why = life.phase === 'booting' || life.phase === 'ready' || life.why === 'ipc-closed' ? 'died' : life.why
+  const why = UNASKED_PHASES.has(life.phase) || life.why === 'ipc-closed' ? 'died' : life.why
   const fields = {
     code: code ?? undefined,
     signal: signal ?? undefined,
@@ -271,8 +299,13 @@ const reap: Row['exit'] = (life, event, { nowMs }) => {
   }
 }
 
+/** Whoever exits in one of these had no reason that anybody knows. */
+const UNASKED_PHASES: ReadonlySet<WorkerPhase> = new Set(['booting', 'waiting', 'ready'])
+
 const TABLE: { [P in WorkerPhase]: Row } = {
   booting: {
+    waiting: wait,
+    load: ignore,
     ready: becomeReady,
     'load-failed': failToLoad,
     retire: retireUnready,
@@ -286,7 +319,25 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     tick: failToStart,
     exit: reap,
   },
+  waiting: {
+    waiting: ignore,
+    load,
+    ready: ignore,
+    'load-failed': ignore,
+    retire: retireUnready,
+    answered: ignore,
+    drained: ignore,
+    hurry: ignore,
+    stop,
+    blocked: ignore,
+    kill: killAsked,
+    'ipc-closed': lose,
+    tick: ignore,
+    exit: reap,
+  },
   ready: {
+    waiting: ignore,
+    load: ignore,
     ready: ignore,
     'load-failed': ignore,
     retire,
@@ -301,6 +352,8 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     exit: reap,
   },
   retiring: {
+    waiting: ignore,
+    load: ignore,
     ready: ignore,
     'load-failed': ignore,
     retire: ignore,
@@ -315,6 +368,8 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     exit: reap,
   },
   lingering: {
+    waiting: ignore,
+    load: ignore,
     ready: ignore,
     'load-failed': ignore,
     retire: ignore,
@@ -329,6 +384,8 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     exit: reap,
   },
   stopping: {
+    waiting: ignore,
+    load: ignore,
     ready: ignore,
     'load-failed': ignore,
     retire: ignore,
@@ -343,6 +400,8 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     exit: reap,
   },
   killed: {
+    waiting: ignore,
+    load: ignore,
     ready: ignore,
     'load-failed': ignore,
     retire: ignore,
@@ -357,6 +416,8 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     exit: reap,
   },
   gone: {
+    waiting: ignore,
+    load: ignore,
     ready: ignore,
     'load-failed': ignore,
     retire: ignore,

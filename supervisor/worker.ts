@@ -31,6 +31,8 @@ export interface WorkerSpec {
   slot: number
   generation: Generation
   why: string
+  /** It loads its application when it is needed (`lazy`). */
+  waits: boolean
 }
 
 /** What a life's effects do to the rest of the tree. */
@@ -85,7 +87,7 @@ export class Worker {
   #signal: string | null = null
 
   constructor(spec: WorkerSpec, context: MasterContext, hooks: WorkerHooks) {
-    const { workerId, slot, generation, why } = spec
+    const { workerId, slot, generation, why, waits } = spec
     const { settings } = generation
     this.#context = context
     this.#hooks = hooks
@@ -99,7 +101,7 @@ export class Worker {
     const { number } = generation
     this.address = { workerId, slot, pid: this.#child.pid ?? 0, generation: number, socketPath, linkPath, tunnelPath }
     this.#report('worker-start', { why })
-    this.#configure()
+    this.#configure(waits)
   }
 
   get life(): WorkerLife {
@@ -130,9 +132,10 @@ export class Worker {
 
   /** Lets one event happen to it. */
   apply(event: WorkerEvent): void {
-    const { workerReloadMercyMs: mercyMs, tunnelMercyMs, harakiriGracefulMs: gracefulMs } = this.generation.settings
+    const { workerStartMs: startMs, workerReloadMercyMs: mercyMs, tunnelMercyMs } = this.generation.settings
+    const { harakiriGracefulMs: gracefulMs } = this.generation.settings
     const hasTunnels = [...this.left.values()].some(({ tunnels }) => tunnels)
-    const moment = { nowMs: this.#context.nowMs(), mercyMs, tunnelMercyMs, hasTunnels, gracefulMs }
+    const moment = { nowMs: this.#context.nowMs(), startMs, mercyMs, tunnelMercyMs, hasTunnels, gracefulMs }
     const { next, effects } = stepWorker(this.#life, event, moment)
     this.#life = next
     if (next.phase !== 'booting') this.#probe?.stop()
@@ -142,6 +145,10 @@ export class Worker {
   /** Takes in a message of the child. */
   take(message: WorkerToMaster): void {
     switch (message.type) {
+      case 'waiting':
+        return this.apply(message)
+      case 'load-wanted':
+        return this.apply({ type: 'load', why: 'direct-connection' })
       case 'ready':
         return this.#listens(message.bootMs)
       case 'failed':
@@ -249,7 +256,7 @@ export class Worker {
     )
   }
 
-  #configure(): void {
+  #configure(waits: boolean): void {
     const { settings, release } = this.generation
     const { workerId, slot, generation, socketPath, linkPath, tunnelPath } = this.address
     this.#send({
@@ -260,6 +267,7 @@ export class Worker {
         generation,
         credentials: settings.credentials,
         app: release.app ?? '',
+        waits,
         socketPath,
         linkPath,
         tunnelPath,
@@ -280,6 +288,8 @@ export class Worker {
         return this.#hooks.closeTunnels(this)
       case 'withdraw':
         return this.#hooks.withdraw(this, effect.end)
+      case 'send-load':
+        return this.#send({ type: 'load' })
       case 'send-stop':
         return this.#send({ type: 'stop', mercyMs: effect.mercyMs, snapshotPath: this.#hooks.snapshotPath(this) })
       case 'kill':

@@ -28,7 +28,8 @@ export async function keepDoor(path: string, mode: number, onKnock: () => void):
   // As the sockets of an HTTP server are.
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, socket => {
     if (application !== null) return admit(socket, application)
-    socket.on('error', drop).unref()
+    // Paused, it does not count as something that keeps the process alive.
+    socket.on('error', drop)
     if (held.push(socket) === 1) onKnock()
   })
   server.maxConnections = MOST_HELD
@@ -54,7 +55,7 @@ function drop(this: Socket): void {
 
 function admit(socket: Socket, application: Server): void {
   if (socket.destroyed) return
-  socket.removeListener('error', drop).ref()
+  socket.removeListener('error', drop)
   adoptConnection(socket, application)
   application.emit('connection', socket)
   socket.resume()

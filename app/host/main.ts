@@ -1,6 +1,9 @@
 /**
  * Entry file of a worker: one life of one copy of the application, on its own unix socket.
  * Started by the master (`supervisor/`), which has set environment, working directory and title; stops by its word, never by a signal.
+ *
+ * Where it is told to wait (`lazy`), it has nothing but its socket until the master says `load`: no link, whose proxy would take a long load for a
+ * blocked loop, no watchdog, no metrics. From then on it boots as any other.
  */
 
 import { chmodSync } from 'node:fs'
@@ -11,6 +14,7 @@ import { Failure, reasonOf } from '../../kit/failure.js'
 import type { MasterToWorker, WorkerSettings } from '../../kit/messages.js'
 import { watchdogPathOf } from '../../kit/stack-report.js'
 import { installHook } from './application-hook.js'
+import { type Door, keepDoor } from './door.js'
 import { writeSnapshot } from './heap-snapshot.js'
 import { countInspectorSessions } from './inspector-sessions.js'
 import { type LinkServer, openLinkServer } from './link-server.js'
@@ -39,10 +43,13 @@ interface Running {
 }
 
 let running: Running | null = null
+/** Loads the application of a worker that waits. */
+let load = async () => {}
 const channel = openMasterChannel(onMessage, onMasterGone)
 
 function onMessage(message: MasterToWorker): void {
   if (message.type === 'configure') start(message.settings).catch(fail)
+  else if (message.type === 'load') load().catch(fail)
   else if (message.type === 'stop') stop(message.mercyMs, message.snapshotPath).catch(fail)
 }
 
@@ -50,8 +57,18 @@ async function start(settings: WorkerSettings): Promise<void> {
   dropPrivileges(settings.credentials)
   installHook()
   const sessions = await countInspectorSessions()
-  const application = await loadApplication(settings.app, takeOverListen(settings.socketPath))
+  if (!settings.waits) return serve(settings, sessions, null)
+  const { socketPath, socketMode } = settings
+  const door = await keepDoor(socketPath, socketMode, () => channel.send({ type: 'load-wanted' }))
+  load = () => serve(settings, sessions, door)
+  channel.send({ type: 'waiting', bootMs: uptimeMs() })
+}
+
+async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door: Door | null): Promise<void> {
+  const sinceMs = door === null ? 0 : uptimeMs()
+  const application = await loadApplication(settings.app, takeOverListen(settings.socketPath, door?.leave))
   chmodSync(settings.socketPath, settings.socketMode)
+  door?.open(application)
   const { lagMs } = startLoopLag()
   const trouble = (event: string) => (why: string) =>
     channel.send({ type: 'event', event, fields: { slot: settings.slot, why } })
@@ -72,7 +89,11 @@ async function start(settings: WorkerSettings): Promise<void> {
   void metrics.flush()
   if (settings.utilizationMs > 0)
     startUtilization(settings.utilizationMs, share => channel.send({ type: 'utilization', share }))
-  channel.send({ type: 'ready', bootMs: Math.round(process.uptime() * 1000) })
+  channel.send({ type: 'ready', bootMs: uptimeMs() - sinceMs })
+}
+
+function uptimeMs(): number {
+  return Math.round(process.uptime() * 1000)
 }
 
 function countRequests(maxRequests: number): () => void {

@@ -194,6 +194,7 @@ function toSettings(
     leakAutopsy: { folder: values['leak-autopsy'], files: values['leak-autopsy-files'] },
     cheaper: toCheaperSettings(values),
     cheap: values.cheap,
+    lazy: values.lazy,
     idleMs: values.idle,
     dieOnIdle: values['die-on-idle'],
     nodeArgs: values['node-args'].flat(),

@@ -148,6 +148,20 @@ export const SCALING_OPTIONS = {
     example: 'cheap = true',
     setting: 'cheap',
   },
+  lazy: {
+    section: 'workers',
+    kind: kind.boolean,
+    default: 'false',
+    takesEffect: 'next-generation',
+    summary:
+      'Workers start without the application (phase `waiting`) and load it when it is needed: the first one at the first request, which waits for it ' +
+      '(`http-queue-timeout`; `harakiri` counts from then on), others when there are more requests than workers, and any when somebody connects to its ' +
+      'own socket. The start proves nothing then, but a reload does: its first worker loads the application at once, and so does whoever replaces one ' +
+      'that has. Each load has `worker-start-timeout` and must pass `ready-check`; when one fails, its requests wait for the next. What uWSGI calls ' +
+      '`lazy` is always so here (`lazy-apps`).',
+    example: 'lazy = true',
+    setting: 'lazy',
+  },
   idle: {
     section: 'workers',
     kind: kind.time(0, 30 * DAY),

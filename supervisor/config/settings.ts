@@ -136,6 +136,7 @@ export interface Settings {
   /** `cheaper` and `cheaper-*`. */
   cheaper: CheaperSettings
   cheap: boolean
+  lazy: boolean
   /** 0 = never. */
   idleMs: number
   dieOnIdle: boolean

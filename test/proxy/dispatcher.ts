@@ -170,6 +170,27 @@ t.test('a worker whose ping is late gets nothing until it answers', async t => {
   t.equal(link(1).lagMs, 5)
 })
 
+t.test(
+  'lazy: calls for a worker while one waits, and now and then while there are more requests than workers',
+  async t => {
+    const { dispatcher, starved, told, link } = await open(t, 1, { lazy: true, workerConnections: 2 })
+    const [first, ...others] = ['a', 'b', 'c'].map(exchangeNamed) as [Exchange, Exchange, Exchange]
+    dispatcher.dispatch(first, 10_000)
+    dispatcher.sweep(10_000)
+    t.same(starved, [], 'each has a worker')
+    dispatcher.dispatch(others[0]!, 10_000)
+    for (const now of [10_100, 10_200, 10_599]) dispatcher.sweep(now)
+    t.same([told, starved], [['a>1', 'b>1'], [0]], 'it is served all the same')
+    dispatcher.choose(10_600)
+    dispatcher.sweep(10_600)
+    t.same(starved, [0, 0], 'again, when it still is so')
+    dispatcher.dispatch(others[1]!, 10_601)
+    t.same(starved, [0, 0, 0], 'nobody can take it')
+    link(1).release(first)
+    t.same(told, ['a>1', 'b>1', 'c>1'])
+  },
+)
+
 t.test('waiting too long', async t => {
   const { dispatcher, told } = await open(t, 0, { queueMs: 1000 })
   const [early, late, left] = [exchangeNamed('early'), exchangeNamed('late'), exchangeNamed('left')]

@@ -5,6 +5,8 @@ import { readProxyMessage, readWorkerMessage } from '../../supervisor/child-mess
 
 const accepted: [string, unknown][] = [
   ['ready', { type: 'ready', bootMs: 1 }],
+  ['waiting', { type: 'waiting', bootMs: 1 }],
+  ['load-wanted', { type: 'load-wanted' }],
   ['failed', { type: 'failed', reason: 'no', stack: '' }],
   ['metrics', { type: 'metrics', families: [] }],
   ['recycle', { type: 'recycle', reason: 'max-requests' }],
@@ -21,6 +23,7 @@ const refused: [string, unknown][] = [
   ['another type', { type: 'listening' }],
   ['ready without a time', { type: 'ready' }],
   ['ready with another time', { type: 'ready', bootMs: 'soon' }],
+  ['waiting without a time', { type: 'waiting' }],
   ['no families', { type: 'metrics', families: {} }],
   ['another reason', { type: 'recycle', reason: 'boredom' }],
   ['a share that is none', { type: 'utilization', share: 1.5 }],

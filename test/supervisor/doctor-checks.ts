@@ -24,7 +24,7 @@ const unit: UnitFound = {
 }
 const found: Found = {
   somaxconn: 4096,
-  master: { pid: 7, ready: 2, wanted: 2, descriptors: 65_536, iniIsNewer: false },
+  master: { pid: 7, ready: 2, waiting: 0, wanted: 2, descriptors: 65_536, iniIsNewer: false },
   trouble: null,
   unit,
   descriptors: 1024,
@@ -61,6 +61,7 @@ const wrong: [
   ['a master that does not answer', { master: null, trouble: 'no answer: x' }, {}, ['master', 'bad', /as root/]],
   ['no worker', withMaster({ ready: 0 }), {}, ['master', 'bad', /log/]],
   ['one worker too few', withMaster({ ready: 1 }), {}, ['master', 'warn', /log/]],
+  ['workers that wait', withMaster({ ready: 0, waiting: 2 }), {}, ['master', 'ok', /^$/]],
   ['an INI that was not reloaded', withMaster({ iniIsNewer: true }), {}, ['master', 'warn', /daimyo reload/]],
   ['a small somaxconn', { somaxconn: 128 }, {}, ['backlog', 'warn', /somaxconn=1024/]],
   ['an unknown somaxconn', { somaxconn: null }, {}, ['backlog', 'warn', /\/proc/]],

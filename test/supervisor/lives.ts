@@ -20,10 +20,12 @@ import {
 import { randomNumbers } from './fixtures/random-numbers.js'
 
 const HOUR_MS = 3_600_000
-const moment = { mercyMs: 500, tunnelMercyMs: 60_000 }
+const moment = { startMs: 1000, mercyMs: 500, tunnelMercyMs: 60_000 }
 const exit = { type: 'exit', code: 0, signal: null } as const
 
 const workerEvents: WorkerEvent[] = [
+  { type: 'waiting', bootMs: 3 },
+  { type: 'load', why: 'first-request' },
   { type: 'ready', bootMs: 5 },
   { type: 'load-failed', reason: 'no' },
   { type: 'retire', why: 'reload' },
@@ -63,7 +65,7 @@ function workerMachine(life: WorkerLife = newWorkerLife(0, 1000, 'start')): Mach
       const gracefulMs = hasTunnels ? 200 : 0
       const { next, effects } = stepWorker(life, event as WorkerEvent, { ...moment, nowMs, hasTunnels, gracefulMs })
       life = next
-      return effects.map(({ type }) => type).filter(type => type === 'kill' || type === 'send-stop')
+      return effects.map(({ type }) => type).filter(type => ['kill', 'send-stop', 'send-load'].includes(type))
     },
   }
 }

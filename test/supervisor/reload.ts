@@ -10,7 +10,7 @@ const facts = (more: Partial<ReloadFacts>): ReloadFacts => ({
   hasCanary: false,
   mustSoak: false,
   isSoaked: true,
-  serving: 0,
+  inPlace: 0,
   wanted: 2,
   slots: 2,
   moved: 0,
@@ -18,7 +18,7 @@ const facts = (more: Partial<ReloadFacts>): ReloadFacts => ({
   ...more,
 })
 const failure = { slot: 1, generation: 2, reason: 'no', lines: [] }
-const rolled = { phase: 'rolling', serving: 2, moved: 2 } as const
+const rolled = { phase: 'rolling', inPlace: 2, moved: 2 } as const
 
 const cases: [string, Partial<ReloadFacts>, ReturnType<typeof nextReloadStep>][] = [
   ['the canary boots', {}, 'wait'],
@@ -31,8 +31,8 @@ const cases: [string, Partial<ReloadFacts>, ReturnType<typeof nextReloadStep>][]
   ['it failed while it soaked', { phase: 'soaking', hasCanary: true, isSoaked: false, failure }, 'roll-back'],
   ['nothing to prove', { isStatic: true, wanted: 0, slots: 0 }, 'commit'],
   ['the canary failed', { failure }, 'roll-back'],
-  ['a later one failed', { ...rolled, serving: 1, failure }, 'roll-back'],
-  ['half way', { ...rolled, serving: 1, moved: 1 }, 'wait'],
+  ['a later one failed', { ...rolled, inPlace: 1, failure }, 'roll-back'],
+  ['half way', { ...rolled, inPlace: 1, moved: 1 }, 'wait'],
   ['the last old one drains', { ...rolled, leaving: 1 }, 'wait'],
   ['all serve', rolled, 'finish'],
   ['more are wanted now', { ...rolled, wanted: 3 }, 'wait'],

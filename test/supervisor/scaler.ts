@@ -67,6 +67,13 @@ t.test('the number follows the load, within its bounds', async t => {
   await tree.event('worker-exit', { slot: 2, why: 'fewer', code: 0 })
 })
 
+t.test('workers that wait for requests are idle ones', async t => {
+  const settings = { processes: 3, lazy: true, cheaper: { ...cheaper, initial: 3 } }
+  const tree = await startTree(t, { settings })
+  await tree.event('workers-wanted', { wanted: 2, why: 'spare' })
+  t.match(tree.master.status().workers, [{ phase: 'waiting' }, { phase: 'waiting' }])
+})
+
 t.test('a person’s number counts until it is left to the configuration again', async t => {
   const tree = await startTree(t, { settings: { processes: 3, cheaper } })
   t.match(await scale(tree, 4), { ok: true, wanted: 4 })

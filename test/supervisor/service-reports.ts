@@ -28,6 +28,11 @@ for (const [title, environment, expected] of watchdogs) {
 
 const texts: [string, StatusReport, string][] = [
   ['serving', reportOf(), 'generation 2: 2 of 3 workers ready, 1 proxy, http://a:1'],
+  [
+    'waiting',
+    reportOf({}, ['ready', 'waiting', 'waiting']),
+    'generation 2: 1 of 3 workers ready, 2 waiting for requests, 1 proxy, http://a:1',
+  ],
   ['reloading', reportOf({ reloading: true }), 'reloading, generation 2: 2 of 3 workers ready, 1 proxy, http://a:1'],
   [
     'stopping',
@@ -45,6 +50,8 @@ const lives: [string, StatusReport, number, boolean][] = [
   ['without a slot a proxy is enough', reportOf({}, []), 0, true],
   ['but one is needed', reportOf({ proxies: [] }, []), 0, false],
   ['slots that wait to be filled', reportOf({}, ['gone', 'gone']), 0, false],
+  ['workers that wait for requests', reportOf({}, ['waiting', 'waiting']), 0, true],
+  ['one that serves and does not answer', reportOf({}, ['ready', 'waiting']), 0, false],
 ]
 for (const [title, report, answering, expected] of lives) {
   t.test(`alive: ${title}`, async t => t.equal(isAlive(report, answering), expected))

@@ -146,6 +146,13 @@ const cases: [string, SlotView[], Partial<Wishes>, SlotAction[], number | null][
     [spawn(1, 1, 'current', 'respawn'), spawn(2, 1, 'current', 'respawn')],
     null,
   ],
+  [
+    'a replacement that waits for its first request needs no link',
+    [slot(1, { replacement: worker(2, { phase: 'waiting', linked: false }) }), slot(2)],
+    reload,
+    [{ type: 'promote', slot: 1, why: 'reload' }],
+    null,
+  ],
   ...(['linked', 'ready'] as const).map((hold): (typeof cases)[number] => [
     `a canary that is judged stays beside the current one: ${hold}`,
     [slot(1, { replacement: worker(2) }), slot(2)],

@@ -52,7 +52,7 @@ const report: StatusReport = {
 t.test('the whole table', async t => {
   t.equal(
     printStatus(report, 1_065_000),
-    `daimyo 0.1.0 /etc/daimyo/shop.ini: pid 400, 1 of 2 workers ready, generation 2, up 17m45s
+    `daimyo 0.1.0 /etc/daimyo/shop.ini: pid 400, 1 of 2 workers ready, 1 waiting for requests, generation 2, up 17m45s
   http://127.0.0.1:8080
   unix:/run/shop.sock
   http://127.0.0.1:9117/metrics (metrics)

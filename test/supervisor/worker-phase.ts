@@ -21,6 +21,8 @@ const MERCY_MS = 500
 const TUNNEL_MS = 60_000
 /** The time that the last goodbyes may take, and some more. */
 const GOODBYE_MS = TUNNEL_CLOSE_MS + 1000
+const waiting: WorkerEvent = { type: 'waiting', bootMs: 3 }
+const load: WorkerEvent = { type: 'load', why: 'first-request' }
 const ready: WorkerEvent = { type: 'ready', bootMs: 5 }
 const failed: WorkerEvent = { type: 'load-failed', reason: 'no' }
 const retire: WorkerEvent = { type: 'retire', why: 'reload' }
@@ -66,7 +68,7 @@ function live(happenings: readonly Happening[]): { life: WorkerLife; effects: Wo
       nowMs += happening.ms
       continue
     }
-    const moment = { nowMs, mercyMs: MERCY_MS, tunnelMercyMs: TUNNEL_MS, hasTunnels, gracefulMs }
+    const moment = { nowMs, startMs: START_MS, mercyMs: MERCY_MS, tunnelMercyMs: TUNNEL_MS, hasTunnels, gracefulMs }
     const step = stepWorker(life, happening, moment)
     life = step.next
     effects.push(...step.effects)
@@ -80,6 +82,21 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
   ['a start', [ready], 'ready', 'start', ['announce']],
   ['a start within its deadline', [wait(START_MS - 1), tick, ready], 'ready', 'start', ['announce']],
   ['a start that is late', [wait(START_MS), tick], 'killed', 'start-deadline', ['kill']],
+  ['a wait', [waiting, wait(9 * START_MS), tick], 'waiting', 'start', []],
+  [
+    'a load',
+    [waiting, wait(9 * START_MS), load, tick, load, ready],
+    'ready',
+    'first-request',
+    ['send-load', 'announce'],
+  ],
+  ['a load that is late', [waiting, load, wait(START_MS), tick], 'killed', 'start-deadline', ['send-load', 'kill']],
+  ['a load that fails', [waiting, load, failed, exit], 'gone', 'load-failed', ['send-load', 'send-stop', 'fold']],
+  ['a load when it loads anyway', [load, ready, load], 'ready', 'start', ['announce']],
+  ['a replacement before the load', [waiting, retire, load, exit], 'gone', 'reload', ['send-stop', 'fold']],
+  ['a death before the load', [waiting, exit], 'gone', 'died', ['fold']],
+  ['a death while it loads', [waiting, load, exit], 'gone', 'died', ['send-load', 'fold']],
+  ['a channel lost before the load', [waiting, lost, exit], 'gone', 'died', ['fold']],
   ['blocked', [ready, blocked, tick], 'killed', 'harakiri', ['announce', 'kill']],
   [
     'blocked, left alone',
@@ -243,11 +260,27 @@ t.test('each transition is told once, with its why', t => {
   t.end()
 })
 
-const anything: WorkerEvent[] = [ready, failed, retire, answered, drained, hurry, stop, blocked, kill, lost, tick, exit]
+const anything: WorkerEvent[] = [
+  waiting,
+  load,
+  ready,
+  failed,
+  retire,
+  answered,
+  drained,
+  hurry,
+  stop,
+  blocked,
+  kill,
+  lost,
+  tick,
+  exit,
+]
 
 t.test('from every phase a stop, its deadlines and an exit lead to the end', t => {
   const ways: Record<WorkerPhase, Happening[]> = {
     booting: [],
+    waiting: [waiting],
     ready: [ready],
     retiring: [ready, retire],
     lingering: [ready, retire, tunnels(true), answered],
@@ -311,11 +344,11 @@ t.test('the printed table has a cell for everything', t => {
   for (const line of lines) t.equal(line.split('|').length, WORKER_PHASES.length + 3, line)
   t.match(
     lines.find(line => line.startsWith('| ready |')),
-    '| **ready**, announce | · | · | · | · | · | · |',
+    '| **ready**, announce | · | · | · | · | · | · | · |',
   )
   t.match(
     lines.find(line => line.startsWith('| tick |')),
-    '| **killed**, kill | · | **stopping**, send-stop | **stopping**, send-stop | **killed**, kill | · | · |',
+    '| **killed**, kill | · | · | **stopping**, send-stop | **stopping**, send-stop | **killed**, kill | · | · |',
   )
   t.end()
 })

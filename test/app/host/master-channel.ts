@@ -29,6 +29,7 @@ t.test('a master that is slow is waited for', async t => {
       generation: 1,
       credentials: null,
       app: join(folder, 'app.cjs'),
+      waits: false,
       socketPath: join(folder, 'w.sock'),
       linkPath: join(folder, 'w.link'),
       tunnelPath: join(folder, 'w.tunnel'),

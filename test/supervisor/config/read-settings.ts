@@ -55,6 +55,7 @@ const settings: [title: string, lines: string[], expected: object, source?: Para
         rssHardBytes: 0,
       },
       cheap: false,
+      lazy: false,
       idleMs: 0,
       dieOnIdle: false,
       nodeArgs: [],
