@@ -161,7 +161,7 @@ function unit(wanted: Wanted, unit: UnitFound): Diagnosis[] {
 /** Where the messages arrive, systemd is asked for more time while the master drains. */
 function stopTimeout({ stopMs }: Wanted, unit: UnitFound, mayExtend: boolean): Diagnosis {
   const seconds = Math.ceil(stopMs / 1000)
-  const text = `TimeoutStopSec=${printSeconds(unit.stopMs)}, the mercies of the INI need ${seconds}s`
+  const text = `TimeoutStopSec=${printSeconds(unit.stopMs)}, the INI may need ${seconds}s`
   if (unit.stopMs >= stopMs) return row('ok', 'stop timeout', text)
   return row(
     mayExtend ? 'warn' : 'bad',

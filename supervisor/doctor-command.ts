@@ -14,6 +14,7 @@ import type { StatusReport } from './control-protocol.js'
 import { type Diagnosis, examine, type Found, type UnitFound, type Wanted } from './doctor-checks.js'
 import { locateMaster, type MasterSought } from './locate-master.js'
 import { readiness } from './readiness.js'
+import { longestStopMs } from './stop-time.js'
 import { descriptorsOf, unitName } from './unit-facts.js'
 
 /** `ini` null: everything is on the command line. */
@@ -107,7 +108,7 @@ function wantedOf(settings: Settings): Wanted {
   const { runDir, listeners, metrics, backlog, harakiriMs } = settings
   const paths = [...listeners, metrics].map(address => (address?.kind === 'unix' ? address.path : ''))
   const longest = [join(runDir, 'worker-99999.999999.sock'), ...paths].sort((a, b) => b.length - a.length)[0] ?? ''
-  const stopMs = Math.max(settings.reloadMercyMs, settings.workerReloadMercyMs)
+  const stopMs = longestStopMs(settings)
   return { backlog, descriptors: descriptorsOf(settings), stopMs, harakiriMs, runDir, longestSocketPath: longest }
 }
 

@@ -7,6 +7,7 @@ import type { Settings } from './config/settings.js'
 import { type HookName, Hooks } from './hooks.js'
 import type { MasterContext } from './master-context.js'
 import { startConditions } from './start-conditions.js'
+import { atExitMs } from './stop-time.js'
 
 /** All points of one master. */
 export class HookPoints {
@@ -49,7 +50,7 @@ export class HookPoints {
     if (this.#exit === 'not-yet') {
       this.#exit = 'running'
       const commands = settings.around.execAtExit
-      const timeoutMs = Math.min(settings.around.execMs, settings.reloadMercyMs)
+      const timeoutMs = atExitMs(settings)
       const done = () => {
         this.#exit = 'done'
         this.#context.put({ type: 'tick' })

@@ -79,7 +79,7 @@ ExecStart=${facts.execStart}
 ExecReload=${facts.execReload}
 # The start and a reload, and the stop, ask for more time (EXTEND_TIMEOUT_USEC) for as long as they make progress.
 TimeoutStartSec=${facts.startSeconds}
-# reload-mercy, and what the end takes besides.
+# reload-mercy, then the hooks at exit, then reload-mercy for daemons and cron jobs, and what the end takes besides.
 TimeoutStopSec=${facts.stopSeconds}
 # Fed while the master's loop turns and a worker answers: longer than harakiri and the start of the worker after it.
 WatchdogSec=${facts.watchdogSeconds}

@@ -8,6 +8,7 @@ import { basename, dirname, extname } from 'node:path'
 import { printListenAddress } from './config/listen-address.js'
 import type { BoundAddress, ListenAddress, Settings } from './config/settings.js'
 import { quoteWord, type ServiceFacts, type SocketFacts } from './service-unit.js'
+import { longestStopMs, type StopSettings } from './stop-time.js'
 
 /** What was looked up. */
 export interface UnitSource {
@@ -35,7 +36,7 @@ export interface NamedUnit<Facts> {
   facts: Facts
 }
 
-/** What the end of the tree takes besides the mercies, in seconds. */
+/** What the end of the tree takes besides its deadlines, in seconds. */
 const STOP_MARGIN = 15
 const START_MARGIN = 30
 const DEFAULT_USER = 'www-data'
@@ -94,14 +95,14 @@ export function descriptorsOf({ connections }: Pick<Settings, 'connections'>): n
 
 /** The deadlines of the unit, longer than those of the INI. */
 export function secondsOf(
-  settings: Pick<Settings, 'reloadMercyMs' | 'workerReloadMercyMs' | 'workerStartMs' | 'harakiriMs' | 'lazyApps'>,
+  settings: StopSettings & Pick<Settings, 'workerStartMs' | 'harakiriMs' | 'lazyApps'>,
 ): Pick<ServiceFacts, 'startSeconds' | 'stopSeconds' | 'watchdogSeconds'> {
-  const { reloadMercyMs, workerReloadMercyMs, workerStartMs, harakiriMs, lazyApps } = settings
+  const { workerStartMs, harakiriMs, lazyApps } = settings
   // Without lazy-apps the first worker starts alone, and the others after it.
   const starts = lazyApps ? 1 : 2
   return {
     startSeconds: seconds(workerStartMs * starts) + START_MARGIN,
-    stopSeconds: seconds(Math.max(reloadMercyMs, workerReloadMercyMs)) + STOP_MARGIN,
+    stopSeconds: seconds(longestStopMs(settings)) + STOP_MARGIN,
     watchdogSeconds: seconds(harakiriMs + workerStartMs) + START_MARGIN,
   }
 }

@@ -3,6 +3,7 @@
 import t from 'tap'
 import { readSettings } from '../../supervisor/config/read-settings.js'
 import { descriptorsOf, secondsOf, type UnitSource, unitFacts, unitName } from '../../supervisor/unit-facts.js'
+import { NOTHING_AROUND } from './fixtures/tree.js'
 
 const names: [string, string][] = [
   ['/srv/farm.ini', 'farm'],
@@ -23,10 +24,31 @@ for (const [connections, expected] of descriptors) {
 }
 
 t.test('the deadlines of the unit are longer than those of the INI', async t => {
-  const times = { reloadMercyMs: 60_000, workerReloadMercyMs: 90_500, workerStartMs: 60_000, harakiriMs: 30_000 }
+  const around = NOTHING_AROUND
+  const times = {
+    reloadMercyMs: 60_000,
+    workerReloadMercyMs: 90_500,
+    workerStartMs: 60_000,
+    harakiriMs: 30_000,
+    around,
+  }
   t.same(secondsOf({ ...times, lazyApps: false }), { startSeconds: 150, stopSeconds: 106, watchdogSeconds: 120 })
   t.same(secondsOf({ ...times, lazyApps: true }), { startSeconds: 90, stopSeconds: 106, watchdogSeconds: 120 })
 })
+
+const files = { 'static-map': ['/=/usr'], metrics: ['false'] }
+const mercy = { ...files, http: [':8080'], 'reload-mercy': ['20'], 'worker-reload-mercy': ['10'] }
+const stops: [title: string, lines: Record<string, string[]>, seconds: number][] = [
+  ['nothing else', {}, 35],
+  ['commands at exit, one after the other', { 'exec-as-user-atexit': ['true', 'false'], 'exec-timeout': ['7'] }, 49],
+  ['a command at exit has no more than the mercy', { 'exec-as-user-atexit': ['true'], 'exec-timeout': ['90'] }, 55],
+  ['daemons, all at once', { 'attach-daemon': ['a', 'b'] }, 55],
+  ['cron jobs', { cron: ['-1 -1 -1 -1 -1 a'] }, 55],
+  ['all of it', { 'exec-as-user-atexit': ['true'], 'attach-daemon2': ['cmd=a'], cron: ['-1 -1 -1 -1 -1 a'] }, 75],
+]
+for (const [title, lines, stopSeconds] of stops) {
+  t.test(`time to stop: ${title}`, async t => t.match(factsOf({ ...mercy, ...lines }).service.facts, { stopSeconds }))
+}
 
 function factsOf(lines: Record<string, string[]>, change: Partial<UnitSource> = {}) {
   const flags = Object.entries(lines).flatMap(([name, values]) =>
@@ -47,8 +69,6 @@ function factsOf(lines: Record<string, string[]>, change: Partial<UnitSource> = 
     ...change,
   })
 }
-
-const files = { 'static-map': ['/=/usr'], metrics: ['false'] }
 
 t.test('the command line is quoted, and has the options of this one', async t => {
   const { service } = factsOf({ ...files, http: [':8080'] }, { flags: ['--processes=2'] })
