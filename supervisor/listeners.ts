@@ -11,13 +11,12 @@
  */
 
 import { lookup } from 'node:dns/promises'
-import { chownSync } from 'node:fs'
+import { lchownSync, lstatSync } from 'node:fs'
 import * as net from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import { EXIT, Failure, reasonOf } from '../kit/failure.js'
-import type { Credentials } from '../kit/messages.js'
 import { printListenAddress } from './config/listen-address.js'
-import type { BoundAddress, ListenAddress } from './config/settings.js'
+import type { BoundAddress, ListenAddress, Settings, SocketOwner } from './config/settings.js'
 import { type InheritedSocket, isWildcard } from './inherited-sockets.js'
 import type { PassedSockets } from './socket-activation.js'
 import { freeSocketPath, withMode } from './socket-file.js'
@@ -34,23 +33,39 @@ export interface Listener {
 /** What to open, for whom. */
 export interface ListenerOptions {
   addresses: readonly ListenAddress[]
-  /** Who owns unix sockets; null: the master. */
-  owner: Credentials | null
+  /** Of unix sockets. */
+  mode: number
+  /** Who owns unix sockets; null: the master. `gid` null: its group stays. */
+  owner: SocketOwner | null
   /** What systemd has opened in place of some of them. */
   passed: PassedSockets
+}
+
+/** For the service's user and group, which the web server in front of it may belong to. */
+const SERVICE_MODE = 0o660
+/** chown(2). */
+const UNCHANGED = -1
+
+/** Who may use the public unix sockets: `chmod-socket` and `chown-socket`, otherwise the user and group of the service. */
+export function socketAccess(
+  settings: Pick<Settings, 'socketMode' | 'socketOwner' | 'credentials'>,
+): Pick<ListenerOptions, 'mode' | 'owner'> {
+  const { socketMode, socketOwner: owner, credentials } = settings
+  const mode = socketMode ?? SERVICE_MODE
+  return { mode, owner: owner === null ? credentials : { ...owner, gid: owner.gid ?? credentials?.gid ?? null } }
 }
 
 /**
  * Opens all addresses, or none and throws a Failure that names the one (69 in use, 77 not permitted, 71 anything else). Sockets passed by
  * systemd take the place of those that `passed` says.
  */
-export async function openListeners({ addresses, owner, passed }: ListenerOptions): Promise<Listener[]> {
+export async function openListeners({ addresses, mode, owner, passed }: ListenerOptions): Promise<Listener[]> {
   const opened: Listener[] = []
   try {
     for (const [index, address] of addresses.entries()) {
       const sockets = passed.http[index] ?? []
       if (sockets.length > 0) opened.push(...sockets.map(adopt))
-      else if (address.kind !== 'passed') opened.push(await open(address, owner))
+      else if (address.kind !== 'passed') opened.push(await open(address, mode, owner))
     }
   } catch (error) {
     for (const listener of opened) listener.close()
@@ -102,16 +117,20 @@ export function tcpAddressOf(fd: number): BoundAddress | null {
   return boundAddress(handle)
 }
 
-function open(address: BoundAddress, owner: Credentials | null): Promise<Listener> {
-  return address.kind === 'unix' ? openUnix(address, owner) : openTcp(address)
+function open(address: BoundAddress, mode: number, owner: SocketOwner | null): Promise<Listener> {
+  return address.kind === 'unix' ? openUnix(address, mode, owner) : openTcp(address)
 }
 
-async function openUnix(address: BoundAddress & { kind: 'unix' }, owner: Credentials | null): Promise<Listener> {
+async function openUnix(
+  address: BoundAddress & { kind: 'unix' },
+  mode: number,
+  owner: SocketOwner | null,
+): Promise<Listener> {
   await freeSocketPath(address.path)
-  const handle = withMode(0o660, () => createServerHandle(address.path, -1, -1))
+  const handle = withMode(mode, () => createServerHandle(address.path, -1, -1))
   if (typeof handle === 'number') throw cannotListen(address, getSystemErrorName(handle))
   try {
-    if (owner !== null) chownSync(address.path, owner.uid, owner.gid)
+    if (owner !== null) giveAway(address.path, owner)
   } catch (error) {
     handle.close()
     throw new Failure(
@@ -122,6 +141,13 @@ async function openUnix(address: BoundAddress & { kind: 'unix' }, owner: Credent
     )
   }
   return { fd: handle.fd, url: printUrl(address), inherited: false, close: () => handle.close() }
+}
+
+/** Never what somebody has put in its place. Where it is so already nothing is asked for: a sandbox may forbid chown(2) as such. */
+function giveAway(path: string, { uid, gid }: SocketOwner): void {
+  const found = lstatSync(path)
+  if (found.uid === uid && (gid === null || found.gid === gid)) return
+  lchownSync(path, uid, gid ?? UNCHANGED)
 }
 
 async function openTcp(address: BoundAddress & { kind: 'tcp' }): Promise<Listener> {

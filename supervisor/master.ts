@@ -22,7 +22,7 @@ import { deferred } from './deferred.js'
 import { EventQueue } from './event-queue.js'
 import { HookPoints } from './hook-points.js'
 import { HookFailure } from './hooks.js'
-import { demandInherited, openListeners } from './listeners.js'
+import { demandInherited, openListeners, socketAccess } from './listeners.js'
 import type { MasterContext, MasterEvent, MetricsSink, ReloadOutcome, SettingsWanted } from './master-context.js'
 import { proxyReports, urlsOf, workerReports } from './master-status.js'
 import type { MasterMetricsState } from './metrics/master-families.js'
@@ -230,8 +230,8 @@ export class Master {
     const { settings, renderMetrics, proxyStdout } = this.#deps
     await this.#hooks.beforeListening(settings)
     const generation = { number: 1, settings, release: resolveRelease(settings) }
-    const { listeners: addresses, credentials: owner } = settings
-    const listeners = await openListeners({ addresses, owner, passed: this.#deps.passed ?? NOTHING_PASSED })
+    const passed = this.#deps.passed ?? NOTHING_PASSED
+    const listeners = await openListeners({ addresses: settings.listeners, ...socketAccess(settings), passed })
     try {
       if (settings.dieOnIdle) demandInherited(listeners)
       // Behind the listeners: where the port is taken, nothing is migrated.

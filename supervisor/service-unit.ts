@@ -45,6 +45,7 @@ export interface SocketFacts {
   streams: readonly string[]
   user: string
   group: string | null
+  mode: number
   backlog: number
   remarks: readonly string[]
 }
@@ -157,7 +158,7 @@ FileDescriptorName=${facts.name}
 ${facts.service === null ? '' : `Service=${facts.service}\n`}\
 # As "listen" in the INI; the kernel lowers it to net.core.somaxconn.
 Backlog=${facts.backlog}
-${isUnix ? `SocketUser=${facts.user}\n${facts.group === null ? '' : `SocketGroup=${facts.group}\n`}SocketMode=0660\nRemoveOnStop=yes\n` : ''}
+${isUnix ? `SocketUser=${facts.user}\n${facts.group === null ? '' : `SocketGroup=${facts.group}\n`}SocketMode=${printMode(facts.mode)}\nRemoveOnStop=yes\n` : ''}
 [Install]
 WantedBy=sockets.target
 `
@@ -204,6 +205,7 @@ export const TEMPLATE_SOCKET: SocketFacts = {
   streams: ['0.0.0.0:8080'],
   user: 'www-data',
   group: 'www-data',
+  mode: 0o660,
   backlog: 1024,
 }
 
@@ -214,6 +216,10 @@ function comments(lines: readonly string[]): string {
 function privileges(bindsLowPorts: boolean): string {
   if (!bindsLowPorts) return 'CapabilityBoundingSet=\n'
   return '# Ports below 1024.\nAmbientCapabilities=CAP_NET_BIND_SERVICE\nCapabilityBoundingSet=CAP_NET_BIND_SERVICE\n'
+}
+
+function printMode(mode: number): string {
+  return mode.toString(8).padStart(4, '0')
 }
 
 /** Outside `Exec…=` there are no variables, only specifiers. */

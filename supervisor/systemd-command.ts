@@ -68,6 +68,7 @@ function sourceOf({ line, flags, script, reading, settings }: Read, context: Com
     flags,
     uid: configured('uid'),
     gid: configured('gid'),
+    socketOwner: configured('chown-socket'),
     caller: userInfo().username,
     runDir: configured('run-dir') === null ? null : settings.runDir,
     dependsOn: {

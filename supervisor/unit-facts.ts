@@ -22,6 +22,8 @@ export interface UnitSource {
   /** `uid` and `gid` as written. */
   uid: string | null
   gid: string | null
+  /** `chown-socket` as written. */
+  socketOwner: string | null
   /** Who asks: stands in for `uid` unless it is root. */
   caller: string
   /** `run-dir` as configured. */
@@ -138,51 +140,73 @@ function isLowPort(address: ListenAddress | null): boolean {
   return address?.kind === 'tcp' && address.port > 0 && address.port < 1024
 }
 
-function remarksOf({ ini, uid, caller, dependsOn }: UnitSource): string[] {
+function remarksOf(source: UnitSource): string[] {
+  const { ini, uid, caller, dependsOn } = source
   const remarks = [
     `For ${ini}, printed by "daimyo systemd". After a change of its times, paths or listeners, print it again.`,
   ]
   if (uid === null && caller === 'root')
     remarks.push(`The INI has no uid: put the user of your application in place of ${DEFAULT_USER}.`)
+  const [user, group] = publicOwner(source)
+  if (user !== userOf(source) || group !== source.gid)
+    remarks.push(
+      'Only root may give sockets away (chown-socket): this unit needs the socket unit, which makes them so.',
+    )
   if (dependsOn.environment)
     remarks.push('The INI reads variables of the environment: give them with Environment= or EnvironmentFile=.')
   return remarks
 }
 
+/** User and group of the public unix sockets. */
+function publicOwner(source: UnitSource): [user: string, group: string | null] {
+  const [user = userOf(source), group = source.gid] = source.socketOwner?.split(':') ?? []
+  return [user, group]
+}
+
 /** Stands where the INI knows a socket's name only. */
 const UNKNOWN_STREAM = '0.0.0.0:8080'
 
+const OPTIONAL_SOCKET =
+  'Optional where the service can open the address itself: with this unit a restart refuses no client.'
+/** As daimyo itself makes them. */
+const SOCKET_MODE = 0o660
+
+type SocketAccess = Pick<SocketFacts, 'user' | 'group' | 'mode'>
+
 function socketFacts(source: UnitSource, name: string, service: string): NamedUnit<SocketFacts>[] {
-  const { listeners, metrics } = source.settings
+  const { listeners, metrics, socketMode } = source.settings
   const units = new Map<string, SocketFacts>()
-  const add = (file: string, socket: string, stream: string | null, remarks: string[]): void => {
-    const facts =
-      units.get(file) ?? makeSocket(source, { name, service: file === `${name}.socket` ? null : service, socket })
+  const add = (file: string, socket: string, stream: string | null, access: SocketAccess, remarks: string[]): void => {
+    const names = { name, service: file === `${name}.socket` ? null : service, socket }
+    const facts = units.get(file) ?? { ...makeSocket(source, names), ...access }
     const streams = stream === null ? facts.streams : [...facts.streams, stream]
     units.set(file, { ...facts, streams, remarks: [...facts.remarks, ...remarks] })
   }
-  const addAll = (addresses: readonly ListenAddress[], file: string, socket: string) => {
+  const addAll = (addresses: readonly ListenAddress[], file: string, socket: string, access: SocketAccess) => {
     for (const address of addresses) {
       if (address.kind === 'passed') {
         const remark = 'The INI does not say which address: put yours in place of this one.'
-        add(`${name}-${unitName(address.name)}.socket`, address.name, UNKNOWN_STREAM, [remark])
-      } else if (streamOf(address) !== null) add(file, socket, streamOf(address), [])
+        add(`${name}-${unitName(address.name)}.socket`, address.name, UNKNOWN_STREAM, access, [remark])
+      } else if (streamOf(address) !== null) add(file, socket, streamOf(address), access, [])
     }
   }
-  addAll(listeners, `${name}.socket`, 'http')
-  addAll(metrics === null ? [] : [metrics], `${name}-metrics.socket`, 'metrics')
+  const plain = { user: userOf(source), group: source.gid, mode: SOCKET_MODE }
+  const [user, group] = publicOwner(source)
+  addAll(listeners, `${name}.socket`, 'http', { user, group, mode: socketMode ?? SOCKET_MODE })
+  addAll(metrics === null ? [] : [metrics], `${name}-metrics.socket`, 'metrics', plain)
   return [...units].map(([file, facts]) => ({ file, facts }))
 }
 
-function makeSocket(source: UnitSource, names: { name: string; service: string | null; socket: string }): SocketFacts {
+function makeSocket(
+  source: UnitSource,
+  names: { name: string; service: string | null; socket: string },
+): Omit<SocketFacts, keyof SocketAccess> {
   return {
-    remarks: ['Optional where the service can open the address itself: with this unit a restart refuses no client.'],
+    remarks: [OPTIONAL_SOCKET],
     description: `Socket ${names.socket} of daimyo, ${names.name}`.replaceAll('%', '%%'),
     service: names.service,
     name: names.socket,
     streams: [],
-    user: userOf(source),
-    group: source.gid,
     backlog: source.settings.backlog,
   }
 }

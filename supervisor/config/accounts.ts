@@ -1,11 +1,13 @@
 /**
- * `uid` and `gid` become the ids that children switch to, from the lines of /etc/passwd and /etc/group: Node has no
+ * `uid` and `gid` become the ids that children switch to, `chown-socket` those that own sockets, from the lines of /etc/passwd and /etc/group: Node has no
  * getpwnam(3), and no native code is wanted. Users of other directories (LDAP) are given by number. Called by
  * `read-settings.ts`. Pure.
  */
 
 import type { Credentials } from '../../kit/messages.js'
 import { didYouMean, nearestName } from './nearest-name.js'
+import type { SocketOwner } from './settings.js'
+import type { NamedOwner } from './socket-options.js'
 
 /** The two files and who runs this. */
 export interface Accounts {
@@ -48,6 +50,20 @@ export function findCredentials(uid: string | null, gid: string | null, accounts
   return { ok: true, value: { user: user.name || null, uid: user.id, gid: group.id } }
 }
 
+/** The ids that `chown-socket` stands for. */
+export function findOwner(
+  { user, group }: NamedOwner,
+  accounts: Pick<Accounts, 'passwd' | 'group'>,
+): { ok: true; value: SocketOwner } | { ok: false; message: string } {
+  const users = readAccounts(accounts.passwd, -1)
+  const groups = readAccounts(accounts.group, -1)
+  const uid = findAccount(user, users)?.id
+  const gid = group === null ? null : findAccount(group, groups)?.id
+  if (uid === undefined) return { ok: false, message: noSuch('chown-socket', 'user', user, users) }
+  if (gid === undefined) return { ok: false, message: noSuch('chown-socket', 'group', group ?? '', groups) }
+  return { ok: true, value: { uid, gid } }
+}
+
 /** Name of a user or group by its id, for `%U` and `%G`; the id itself when there is none. */
 export function accountName(id: number, lines: string): string {
   return readAccounts(lines, -1).find(account => account.id === id)?.name ?? String(id)
@@ -65,14 +81,14 @@ function findAccount(given: string, accounts: Account[]): Account | null {
   return accounts.find(account => account.id === Number(given)) ?? { name: '', id: Number(given), gid: -1 }
 }
 
-function refuse(option: 'uid' | 'gid', what: string, given: string, known: Account[]): FoundCredentials {
+function refuse(option: 'uid' | 'gid', what: 'user' | 'group', given: string, known: Account[]): FoundCredentials {
+  return { ok: false, option, message: noSuch(option, what, given, known) }
+}
+
+function noSuch(option: string, what: 'user' | 'group', given: string, known: Account[]): string {
   const names = known.map(account => account.name)
   const hint = didYouMean(nearestName(given, names))
-  return {
-    ok: false,
-    option,
-    message: `${option}: no such ${what}: received ${given}: accepted a name of /etc/${what === 'user' ? 'passwd' : 'group'} or a number${hint}`,
-  }
+  return `${option}: no such ${what}: received ${given}: accepted a name of /etc/${what === 'user' ? 'passwd' : 'group'} or a number${hint}`
 }
 
 /** `name:x:id:…`, the format of passwd(5) and group(5). */

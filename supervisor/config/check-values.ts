@@ -154,6 +154,11 @@ function remarkNeedless(values: OptionValues, remark: Report): void {
   if (!values.master) remark('master', 0, 'false changes nothing: there is always a master')
   if (values['http-auto-zstd'] && !('createZstdCompress' in zlib))
     remark('http-auto-zstd', 0, `changes nothing: Node ${process.version} has no zstd`)
+  if (!values.http.some(({ kind }) => kind === 'unix')) {
+    for (const name of ['chmod-socket', 'chown-socket'] as const) {
+      if (values[name] !== null) remark(name, 0, 'counts for nothing without a unix socket in `http`')
+    }
+  }
   if (!values['die-on-term']) remark('die-on-term', 0, 'false changes nothing: SIGTERM stops, SIGHUP reloads')
 }
 

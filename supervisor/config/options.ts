@@ -20,6 +20,7 @@ import { RECYCLING_OPTIONS } from './recycling-options.js'
 import { RELOAD_OPTIONS } from './reload-options.js'
 import { SCALING_OPTIONS } from './scaling-options.js'
 import type { ListenAddress, Settings } from './settings.js'
+import { SOCKET_OPTIONS } from './socket-options.js'
 import { STATIC_OPTIONS } from './static-options.js'
 
 /** Headings of the help and of the reference, in their order. */
@@ -147,6 +148,7 @@ export const OPTIONS = {
     example: 'listen = 4096',
     setting: 'backlog',
   },
+  ...SOCKET_OPTIONS,
   'http-connections': {
     section: 'front',
     kind: kind.wholeNumber(1, 1_000_000),

@@ -10,7 +10,7 @@
 import { availableParallelism, hostname } from 'node:os'
 import { resolve } from 'node:path'
 import type { Credentials } from '../../kit/messages.js'
-import { type Accounts, accountName, findCredentials } from './accounts.js'
+import { type Accounts, accountName, findCredentials, findOwner } from './accounts.js'
 import { toAroundSettings, toStartingSettings } from './around-values.js'
 import { checkValues } from './check-values.js'
 import { type ConfigFiles, realFiles } from './config-files.js'
@@ -67,11 +67,20 @@ export function readSettings(source: SettingsSource): Reading {
     values['error-page'].map((page, index) => ({ ...page, place: places.get('error-page')?.[index] ?? place })),
     files,
   )
+  const owner = ownerOf(values, accounts)
   const mistakes = [...ini.mistakes, ...read.mistakes, ...checked.mistakes, ...pages.mistakes]
   if (found.mistake !== null) mistakes.push({ place: places.get(found.option)?.[0] ?? place, message: found.mistake })
+  if (owner.mistake !== null) mistakes.push({ place: places.get('chown-socket')?.[0] ?? place, message: owner.mistake })
   if (tooLong !== null) mistakes.push({ place: places.get('run-dir')?.[0] ?? place, message: tooLong })
+  const facts = {
+    credentials: found.credentials,
+    socketOwner: owner.owner,
+    errorPages: pages.pages,
+    configFiles: [...paths],
+    runDir,
+  }
   return {
-    settings: mistakes.length > 0 ? null : toSettings(values, file, found.credentials, runDir, pages.pages, [...paths]),
+    settings: mistakes.length > 0 ? null : toSettings(values, file, facts),
     mistakes: bound(sortFindings(mistakes)),
     remarks: bound(sortFindings([...read.remarks, ...checked.remarks])),
     values: withRunDir(read.effective, runDir),
@@ -136,23 +145,26 @@ function credentialsOf({ uid, gid }: OptionValues, accounts: Accounts): FoundAcc
   return { credentials: accounts.uid === 0 ? found.value : null, option: 'uid', mistake: null }
 }
 
-function toSettings(
-  values: OptionValues,
-  file: ConfigFile | null,
-  credentials: Credentials | null,
-  runDir: string,
-  errorPages: Settings['errorPages'],
-  configFiles: string[],
-): Settings {
+function ownerOf({ 'chown-socket': named }: OptionValues, accounts: Accounts) {
+  const found = named === null ? null : findOwner(named, accounts)
+  if (found?.ok === false) return { owner: null, mistake: found.message }
+  return { owner: found === null ? null : found.value, mistake: null }
+}
+
+/** What was looked up for the values. */
+type FoundFacts = Pick<Settings, 'credentials' | 'socketOwner' | 'errorPages' | 'configFiles' | 'runDir'>
+
+function toSettings(values: OptionValues, file: ConfigFile | null, facts: FoundFacts): Settings {
   return {
+    ...facts,
     iniPath: file?.absolute ?? null,
-    configFiles,
     app: values.app,
     chdir: values.chdir,
     processes: values.processes,
     httpProcesses: values['http-processes'],
     listeners: values.http,
     backlog: values.listen,
+    socketMode: values['chmod-socket'],
     staticMaps: [...values['static-map'], ...values['static-map2'].map(map => ({ ...map, keepsMount: true as const }))],
     checkStatic: values['check-static'],
     files: toStaticSettings(values),
@@ -170,7 +182,6 @@ function toSettings(
     gzipStreams: values['gzip-streams'],
     internalMaps: values.internal,
     sendfileRoots: values['x-sendfile-root'],
-    errorPages,
     harakiriMs: values.harakiri,
     mountHarakiri: values['mount-harakiri'],
     harakiriQueue: values['harakiri-queue-threshold'],
@@ -226,7 +237,6 @@ function toSettings(
     inherited: { umask: values.umask, prio: values.prio, maxFd: values['max-fd'] },
     starting: toStartingSettings(values),
     around: toAroundSettings(values),
-    credentials,
     pidfile: values.pidfile,
     masterFifos: values['master-fifo'],
     logto: values.logto,
@@ -242,7 +252,6 @@ function toSettings(
     metrics: values.metrics,
     metricsAuth: values['metrics-auth'],
     metricsPath: values['metrics-path'],
-    runDir,
   }
 }
 

@@ -39,6 +39,12 @@ export interface CronSpec {
   harakiriMs: number | null
 }
 
+/** `chown-socket`; `gid` null: the group stays what it is without it. */
+export interface SocketOwner {
+  uid: number
+  gid: number | null
+}
+
 /** What the start waits for, and what it runs first of all. */
 export interface StartingSettings {
   waitForFiles: string[]
@@ -76,6 +82,9 @@ export interface Settings {
   listeners: ListenAddress[]
   /** `listen`: the backlog of each. */
   backlog: number
+  /** `chmod-socket` and `chown-socket`, of the public unix sockets; null: 0660, and the service's own. */
+  socketMode: number | null
+  socketOwner: SocketOwner | null
   /** `keepsMount`: the mount is a part of the path in the folder too (`static-map2`). Folders as written, absolute. */
   staticMaps: { mount: string; folder: string; keepsMount?: true }[]
   checkStatic: string[]

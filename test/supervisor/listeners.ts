@@ -12,7 +12,7 @@ import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import { printListenAddress } from '../../supervisor/config/listen-address.js'
 import type { BoundAddress } from '../../supervisor/config/settings.js'
-import { type Listener, openListeners, printUrl } from '../../supervisor/listeners.js'
+import { type Listener, openListeners, printUrl, socketAccess } from '../../supervisor/listeners.js'
 import { NOTHING_PASSED } from '../../supervisor/socket-activation.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'daimyo-listeners-'))
@@ -21,7 +21,8 @@ const isRoot = process.getuid?.() === 0
 
 const tcp = (host: string, port = 0): BoundAddress => ({ kind: 'tcp', host, port })
 const unix = (name: string): BoundAddress => ({ kind: 'unix', path: join(folder, name) })
-const open = (...addresses: BoundAddress[]) => openListeners({ addresses, owner: null, passed: NOTHING_PASSED })
+const open = (...addresses: BoundAddress[]) =>
+  openListeners({ addresses, mode: 0o660, owner: null, passed: NOTHING_PASSED })
 
 /** A server that listens as a proxy does. */
 async function serveOn(listener: Listener | ListenOptions): Promise<Server> {
@@ -78,11 +79,45 @@ t.test('a unix socket is 0660 from the first moment and gone after its close', a
   t.notOk(existsSync(join(folder, 'mode.sock')))
 })
 
-t.test('a unix socket is given to its owner', { skip: isRoot ? false : 'needs root' }, async t => {
-  const owner = { user: null, uid: 1234, gid: 4321 }
-  const [listener] = await openListeners({ addresses: [unix('owner.sock')], owner, passed: NOTHING_PASSED })
-  t.match(lstatSync(join(folder, 'owner.sock')), { uid: 1234, gid: 4321 })
-  listener!.close()
+const service = { user: 'www-data', uid: 33, gid: 34 }
+const plain = { socketMode: null, socketOwner: null, credentials: null }
+const access: [
+  title: string,
+  settings: Partial<Parameters<typeof socketAccess>[0]>,
+  mode: number,
+  uid: number,
+  gid: number,
+][] = [
+  ['of root alone', {}, 0o660, 0, 0],
+  ['of the service', { credentials: service }, 0o660, 33, 34],
+  ['as chmod-socket says', { socketMode: 0o666, credentials: service }, 0o666, 33, 34],
+  ['as chown-socket says', { socketOwner: { uid: 1, gid: 2 }, credentials: service }, 0o660, 1, 2],
+  ['chown-socket without a group', { socketOwner: { uid: 1, gid: null }, credentials: service }, 0o660, 1, 34],
+  ['chown-socket without anything else', { socketMode: 0o600, socketOwner: { uid: 1, gid: null } }, 0o600, 1, 0],
+]
+for (const [title, settings, mode, uid, gid] of access) {
+  t.test(`a unix socket ${title}`, { skip: isRoot ? false : 'needs root' }, async t => {
+    const addresses = [unix('owner.sock')]
+    const [listener] = await openListeners({
+      addresses,
+      ...socketAccess({ ...plain, ...settings }),
+      passed: NOTHING_PASSED,
+    })
+    const found = lstatSync(join(folder, 'owner.sock'))
+    t.same([found.mode & 0o777, found.uid, found.gid], [mode, uid, gid])
+    listener!.close()
+  })
+}
+
+t.test('a unix socket that may not be given away is closed again', async t => {
+  if (isRoot) process.seteuid?.(65_534)
+  t.teardown(() => {
+    if (isRoot) process.seteuid?.(0)
+  })
+  const addresses = [{ kind: 'unix' as const, path: join(tmpdir(), `daimyo-given-${process.pid}.sock`) }]
+  const refused = openListeners({ addresses, mode: 0o660, owner: { uid: 1, gid: 1 }, passed: NOTHING_PASSED })
+  await t.rejects(refused, { message: /^cannot give away the socket: \/.*EPERM/, exitCode: EXIT.permission })
+  t.notOk(existsSync(addresses[0]!.path))
 })
 
 t.test('a stale unix socket is replaced', async t => {

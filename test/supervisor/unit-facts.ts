@@ -2,6 +2,7 @@
 
 import t from 'tap'
 import { readSettings } from '../../supervisor/config/read-settings.js'
+import { socketUnit } from '../../supervisor/service-unit.js'
 import { descriptorsOf, secondsOf, type UnitSource, unitFacts, unitName } from '../../supervisor/unit-facts.js'
 import { NOTHING_AROUND } from './fixtures/tree.js'
 
@@ -50,6 +51,20 @@ for (const [title, lines, stopSeconds] of stops) {
   t.test(`time to stop: ${title}`, async t => t.match(factsOf({ ...mercy, ...lines }).service.facts, { stopSeconds }))
 }
 
+t.test('public unix sockets are as the INI says, those of the metrics are not', async t => {
+  const lines = { ...files, http: ['/run/a.sock'], metrics: ['/run/m.sock'], 'chmod-socket': ['664'] }
+  const owned = factsOf({ ...lines, 'chown-socket': ['0:0'] }, { uid: 'app', gid: 'app', socketOwner: 'web:www' })
+  t.match(owned.sockets, [
+    { facts: { user: 'web', group: 'www', mode: 0o664 } },
+    { facts: { user: 'app', group: 'app', mode: 0o660 } },
+  ])
+  t.match(owned.service.facts.remarks, [/./, /^Only root may give sockets away/])
+  const { sockets, service } = factsOf(lines, { uid: 'app', gid: 'app', socketOwner: 'app' })
+  t.match(sockets[0]?.facts, { user: 'app', group: 'app', mode: 0o664 })
+  t.equal(service.facts.remarks.length, 1)
+  t.match(socketUnit(sockets[0]!.facts), /^SocketMode=0664$/m)
+})
+
 function factsOf(lines: Record<string, string[]>, change: Partial<UnitSource> = {}) {
   const flags = Object.entries(lines).flatMap(([name, values]) =>
     values.map(value => ({ name, value, place: `--${name}` })),
@@ -63,6 +78,7 @@ function factsOf(lines: Record<string, string[]>, change: Partial<UnitSource> = 
     flags: [],
     uid: null,
     gid: null,
+    socketOwner: null,
     caller: 'root',
     runDir: null,
     dependsOn: { folder: null, environment: false },

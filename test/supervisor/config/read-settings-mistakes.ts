@@ -193,6 +193,26 @@ const mistakes: [
   ['no such user', [...BASE, 'uid=nobody'], [['shop.ini:4', /^uid: no such user: received nobody/]], { uid: 0 }],
   ['no such group', [...BASE, 'gid=nogroup'], [['shop.ini:4', /^gid: no such group/]]],
   [
+    'sockets',
+    [...BASE, 'chmod-socket = 888', 'chmod-socket = 66', 'chown-socket = a:b:c', 'chown-socket = :adm'],
+    [
+      ['shop.ini:4', /^chmod-socket: received 888: accepted three octal digits/],
+      ['shop.ini:5', /^chmod-socket: received 66: /],
+      ['shop.ini:6', /^chown-socket: received a:b:c: accepted USER or USER:GROUP/],
+      ['shop.ini:7', /^chown-socket: received :adm: /],
+    ],
+  ],
+  [
+    'no such owner',
+    [...BASE, 'http = ./s', 'chown-socket = www-dta:adm'],
+    [['shop.ini:5', /^chown-socket: no such user: received www-dta: .*\(did you mean `www-data`\?\)$/]],
+  ],
+  [
+    'no such group of an owner',
+    [...BASE, 'http = ./s', 'chown-socket = 33:nosuch'],
+    [['shop.ini:5', /^chown-socket: no such group: received nosuch: accepted a name of \/etc\/group or a number/]],
+  ],
+  [
     'a run folder too deep',
     [...BASE, `run-dir=/${'x'.repeat(90)}`],
     [['shop.ini:4', /^run-dir: path too long for unix sockets/]],

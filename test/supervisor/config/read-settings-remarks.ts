@@ -47,6 +47,14 @@ const remarks: [
     ['http=:1', 'static-map=/=public', 'mount=/a'],
     [['shop.ini:4', /^mount: counts for nothing/]],
   ],
+  [
+    'the mode and owner of no socket',
+    [...BASE, 'chmod-socket = 600', 'chown-socket = 33'],
+    [
+      ['shop.ini:4', /^chmod-socket: counts for nothing without a unix socket/],
+      ['shop.ini:5', /^chown-socket: counts for nothing/],
+    ],
+  ],
   ['uid without root', [...BASE, 'uid=www-data'], [['shop.ini:4', /^uid: changes nothing/]]],
   ['root without uid', BASE, [['shop.ini', /^uid: not set: .* run as root/]], { uid: 0 }],
 ]

@@ -189,6 +189,20 @@ const settings: [title: string, lines: string[], expected: object, source?: Para
     { uid: 0 },
   ],
   ['uid as somebody else', [...BASE, 'uid=www-data'], { credentials: null }],
+  ['sockets as they are', BASE, { socketMode: null, socketOwner: null }],
+  [
+    'sockets as the INI says',
+    [...BASE, 'http=./s', 'chmod=0664', 'chown-socket=www-data:adm'],
+    {
+      socketMode: 0o664,
+      socketOwner: { uid: 33, gid: 4 },
+    },
+  ],
+  [
+    'bare chmod-socket',
+    [...BASE, 'http=./s', 'chmod-socket', 'chown-socket=5000'],
+    { socketMode: 0o666, socketOwner: { uid: 5000, gid: null } },
+  ],
   ['CRLF', BASE.map(line => `${line}\r`), { app: '/srv/app.js' }],
 ]
 for (const [title, lines, expected, source] of settings) {
