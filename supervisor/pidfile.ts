@@ -20,6 +20,7 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
+import { MASTER_NAME } from './process-names.js'
 import { commandOf, lifeOf, startTimeOf } from './process-presence.js'
 
 const longestPidfile = 64
@@ -100,9 +101,9 @@ function isRunningDaimyo(pid: number, writtenMs: number): boolean {
   return isMasterCommand(command) && (startedMs === null || startedMs <= writtenMs + 1000)
 }
 
-/** `daimyo: master …` once the title is set, before that `node …/daimyo.js …`. */
+/** `daimyo: master …` once the title is set, be it behind a `procname-prefix`, before that `node …/daimyo.js …`. */
 function isMasterCommand(command: string): boolean {
-  return command.startsWith('daimyo: master') || /(^|[ /])daimyo(\.js)?( |$)/.test(command)
+  return command.includes(MASTER_NAME) || /(^|[ /])daimyo(\.js)?( |$)/.test(command)
 }
 
 function writeNewFile(path: string, text: string): void {

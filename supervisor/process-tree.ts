@@ -150,6 +150,7 @@ export class ProcessTree {
       backlog: settings.backlog,
       credentials: settings.credentials,
       settings: proxySettings(generation, this.#grace.enter(generation, sharedMs())),
+      names: settings.processNames,
       stdout: this.#deps.proxyStdout,
     }
     return new Proxies(options, this.#context, {

@@ -14,6 +14,7 @@ import type {
 import { afterDeath, type BackOff, NO_BACK_OFF } from './back-off.js'
 import type { Listener } from './listeners.js'
 import type { MasterContext } from './master-context.js'
+import type { ProcessNames } from './process-names.js'
 import type { ProxyEvent } from './proxy-phase.js'
 import { ProxyProcess } from './proxy-process.js'
 import { FIRST_DESCRIPTOR } from './spawn-child.js'
@@ -25,6 +26,7 @@ export interface ProxyOptions {
   backlog: number
   credentials: Credentials | null
   settings: ProxySettings
+  names: ProcessNames
   /** Access lines go to the master's own standard output. */
   stdout: 'inherit' | 'ignore'
 }
@@ -158,7 +160,7 @@ export class Proxies {
   }
 
   #start(place: Place): void {
-    const { listeners, backlog, credentials, stdout } = this.#options
+    const { listeners, backlog, credentials, names, stdout } = this.#options
     this.#lives++
     place.failure = null
     const proxy = new ProxyProcess(
@@ -166,6 +168,7 @@ export class Proxies {
         proxyId: place.proxyId,
         life: this.#lives,
         why: place.backOff.deaths === 0 ? 'start' : 'respawn',
+        names,
         stdout,
         descriptors: listeners.map(listener => listener.fd),
       },

@@ -6,6 +6,7 @@
 import type { MasterToProxy } from '../kit/messages.js'
 import { readProxyMessage } from './child-message.js'
 import type { MasterContext } from './master-context.js'
+import { type ProcessNames, processName } from './process-names.js'
 import { newProxyLife, type ProxyEffect, type ProxyEvent, type ProxyLife, stepProxy } from './proxy-phase.js'
 import { Child } from './spawn-child.js'
 import { cleanEnvironment } from './spawn-environment.js'
@@ -17,6 +18,7 @@ export interface ProxySpec {
   /** Counts the proxies of this master: unique. */
   life: number
   why: string
+  names: ProcessNames
   stdout: 'inherit' | 'ignore'
   descriptors: readonly number[]
 }
@@ -74,13 +76,13 @@ export class ProxyProcess {
     return this.#child.errorLines()
   }
 
-  #spawn({ proxyId, stdout, descriptors }: ProxySpec): Child {
+  #spawn({ proxyId, names, stdout, descriptors }: ProxySpec): Child {
     const { environment, proxyEntry, gate, put } = this.#context
     return new Child(
       {
         entry: proxyEntry,
         nodeArgs: [],
-        title: `daimyo: proxy ${proxyId}`,
+        title: processName(`daimyo: proxy ${proxyId}`, names),
         cwd: undefined,
         env: cleanEnvironment(environment),
         stdout,

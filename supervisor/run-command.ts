@@ -24,6 +24,7 @@ import { MetricsStore } from './metrics/metrics-store.js'
 import { createNotifier } from './notify.js'
 import type { OutputSink } from './output-lines.js'
 import { checkPidfile, readPid, removePidfile, writePidfile } from './pidfile.js'
+import { nameMaster } from './process-names.js'
 import { RecentEvents } from './recent-events.js'
 import { prepareRunFolder } from './run-folder.js'
 import { ServiceReports } from './service-reports.js'
@@ -50,7 +51,7 @@ export async function runCommand(options: RunOptions, context: CommandContext): 
   const undo: Undo = []
   keepYoungGenerationSmall()
   // As its children have one; what was given on the command line, secrets too, is not for everybody's ps.
-  process.title = `daimyo: master ${options.settings.iniPath ?? ''}`.trimEnd()
+  nameMaster(options.settings.iniPath, options.settings.processNames)
   try {
     return await serve(options, context, undo)
   } finally {

@@ -10,6 +10,7 @@ import { LOOK_MS } from './cheaper.js'
 import { readWorkerMessage } from './child-message.js'
 import type { Generation, MasterContext } from './master-context.js'
 import { nodeArguments } from './node-args.js'
+import { processName } from './process-names.js'
 import { ReadyProbe } from './ready-probe.js'
 import { judgeAge, type RecycleVerdict, requestsOf } from './recycling.js'
 import type { SlotWorker } from './slots.js'
@@ -237,7 +238,7 @@ export class Worker {
     return new Child(
       {
         entry: workerEntry,
-        title: `daimyo: worker ${slot} generation ${generation.number}`,
+        title: processName(`daimyo: worker ${slot} generation ${generation.number}`, settings.processNames),
         cwd: generation.release.chdir,
         nodeArgs: nodeArguments(settings.nodeArgs, env.NODE_OPTIONS ?? '', settings.recycling),
         env,

@@ -40,6 +40,7 @@ export function checkValues(facts: CheckFacts): { mistakes: Finding[]; remarks: 
   checkListeners(facts, refuse)
   checkUpstreams(facts.values, refuse)
   checkPaths(facts, refuse)
+  checkNames(facts.values, refuse)
   checkScaling(facts.values, refuse)
   remarkNeedless(facts.values, remark)
   remarkDangers(facts, remark)
@@ -95,6 +96,11 @@ function checkUpstreams({ app, mount, 'http-to': groups }: OptionValues, refuse:
     }
     seen.add(group.mount)
   }
+}
+
+function checkNames(values: OptionValues, refuse: Report): void {
+  if (values['procname-prefix'] !== null && values['procname-prefix-spaced'] !== null)
+    refuse('procname-prefix-spaced', 0, 'received besides `procname-prefix`: accepted one of the two')
 }
 
 function isAnyPort(address: ListenAddress): boolean {

@@ -1,4 +1,4 @@
-/** The rows of the option table that say what all processes inherit from the master. A part of `options.ts`, where a row is explained. */
+/** The rows of the option table that say what processes get from the master: limits and names. A part of `options.ts`, where a row is explained. */
 
 import { type Kind, wholeNumber } from './option-kinds.js'
 import type { OptionRow } from './options.js'
@@ -22,6 +22,22 @@ const niceness: Kind<number> = {
   },
   print: String,
 }
+
+/** A part of a process's name, as `ps` can show it. */
+const partOfName: Kind<string> = {
+  symbol: 'TEXT',
+  accepts: 'up to 64 characters, none of them a control character',
+  parse: text => (/^[^\0-\x1f\x7f]{1,64}$/.test(text) ? { ok: true, value: text } : { ok: false, hint: null }),
+  print: value => value,
+}
+
+const name = {
+  section: 'host',
+  kind: partOfName,
+  default: null,
+  takesEffect: 'restart',
+  setting: 'processNames',
+} as const
 
 const inherited = { section: 'host', default: null, takesEffect: 'restart', setting: 'inherited' } as const
 
@@ -49,6 +65,25 @@ export const PROCESS_OPTIONS = {
       'How many files and sockets each process may have open. Node raises its soft limit to the hard one by itself; this sets both, by ' +
       '`prlimit` of util-linux, above the hard one as root only.',
     example: 'max-fd = 65536',
+  },
+  'procname-prefix': {
+    ...name,
+    replaces: { uwsgi: 'procname-prefix' },
+    summary:
+      'Stands before the names of master, proxies and workers in `ps`, which say what each is: `daimyo: worker 1 generation 1`.',
+    example: 'procname-prefix = shop-',
+  },
+  'procname-prefix-spaced': {
+    ...name,
+    replaces: { uwsgi: 'procname-prefix-spaced' },
+    summary: 'As `procname-prefix`, with a blank behind it.',
+    example: 'procname-prefix-spaced = shop',
+  },
+  'procname-append': {
+    ...name,
+    replaces: { uwsgi: 'procname-append' },
+    summary: 'Stands behind the names of master, proxies and workers in `ps`.',
+    example: 'procname-append = -shop',
   },
   unenv: {
     section: 'application',

@@ -199,6 +199,7 @@ function toSettings(values: OptionValues, file: ConfigFile | null, facts: FoundF
     fsReload: values['fs-reload'],
     iniReload: values['ini-reload'],
     lazyApps: values['lazy-apps'],
+    processNames: toProcessNames(values),
     maxRequests: values['max-requests'],
     recycling: toRecycleLimits(values),
     memoryReport: values['memory-report'],
@@ -253,6 +254,12 @@ function toSettings(values: OptionValues, file: ConfigFile | null, facts: FoundF
     metricsAuth: values['metrics-auth'],
     metricsPath: values['metrics-path'],
   }
+}
+
+function toProcessNames(values: OptionValues): Settings['processNames'] {
+  const spaced = values['procname-prefix-spaced']
+  const prefix = values['procname-prefix'] ?? (spaced === null ? '' : `${spaced} `)
+  return { prefix, append: values['procname-append'] ?? '' }
 }
 
 /** The run folder has no default in the table: it depends on where the INI is. */

@@ -8,6 +8,7 @@ import type { CheaperSettings } from '../cheaper.js'
 import type { CronTimes } from '../cron-time.js'
 import type { InheritedLimits } from '../inherited-limits.js'
 import type { LeakAutopsySettings } from '../leak-autopsies.js'
+import type { ProcessNames } from '../process-names.js'
 import type { RecycleLimits } from '../recycling.js'
 import type { CommandSignal } from '../shell-command.js'
 import type { ReadyCheck } from './ready-check.js'
@@ -137,6 +138,7 @@ export interface Settings {
   fsReload: string[]
   iniReload: boolean
   lazyApps: boolean
+  processNames: ProcessNames
   maxRequests: number
   /** `max-requests-delta` to `evil-reload-on-rss`. */
   recycling: RecycleLimits

@@ -98,6 +98,23 @@ t.test(
   },
 )
 
+t.test(
+  'so is that of a master with a prefix before its name',
+  { skip: process.platform !== 'linux' && 'needs /proc' },
+  async t => {
+    const code = "process.stdout.write('up'); process.stdin.resume()"
+    const child = spawn(process.execPath, ['-e', code], {
+      argv0: 'shop daimyo: master /srv/shop.ini',
+      stdio: ['pipe', 'pipe', 'ignore'],
+    })
+    t.teardown(() => child.kill('SIGKILL'))
+    await once(child.stdout, 'data')
+    const path = join(scratchFolder(t), 'daimyo.pid')
+    writeFileSync(path, `${child.pid}\n`)
+    t.throws(() => writePidfile(path), { exitCode: EXIT.unavailable, message: new RegExp(`pid ${child.pid}$`) })
+  },
+)
+
 t.test('a folder that is missing or closed says which pidfile', async t => {
   const folder = scratchFolder(t)
   t.throws(() => writePidfile(join(folder, 'no/daimyo.pid')), {

@@ -193,14 +193,31 @@ const mistakes: [
   ['no such user', [...BASE, 'uid=nobody'], [['shop.ini:4', /^uid: no such user: received nobody/]], { uid: 0 }],
   ['no such group', [...BASE, 'gid=nogroup'], [['shop.ini:4', /^gid: no such group/]]],
   [
-    'sockets',
-    [...BASE, 'chmod-socket = 888', 'chmod-socket = 66', 'chown-socket = a:b:c', 'chown-socket = :adm'],
+    'sockets and names',
+    [
+      ...BASE,
+      'chmod-socket = 888',
+      'chmod-socket = 66',
+      'chown-socket = a:b:c',
+      'chown-socket = :adm',
+      'procname-prefix = a\tb',
+      'procname = shop',
+      'procname-master = shop',
+    ],
     [
       ['shop.ini:4', /^chmod-socket: received 888: accepted three octal digits/],
       ['shop.ini:5', /^chmod-socket: received 66: /],
       ['shop.ini:6', /^chown-socket: received a:b:c: accepted USER or USER:GROUP/],
       ['shop.ini:7', /^chown-socket: received :adm: /],
+      ['shop.ini:8', /^procname-prefix: received a\tb: accepted up to 64 characters/],
+      ['shop.ini:9', /^procname: cannot work here: .*`procname-prefix`/],
+      ['shop.ini:10', /^procname-master: cannot work here: /],
     ],
+  ],
+  [
+    'a prefix twice',
+    [...BASE, 'procname-prefix-spaced = a', 'procname-prefix = b'],
+    [['shop.ini:4', /^procname-prefix-spaced: received besides `procname-prefix`/]],
   ],
   [
     'no such owner',

@@ -55,6 +55,11 @@ const remarks: [
       ['shop.ini:5', /^chown-socket: counts for nothing/],
     ],
   ],
+  [
+    'auto-procname',
+    [...BASE, 'auto-procname'],
+    [['shop.ini:4', /^auto-procname: means nothing in Node: each process has/]],
+  ],
   ['uid without root', [...BASE, 'uid=www-data'], [['shop.ini:4', /^uid: changes nothing/]]],
   ['root without uid', BASE, [['shop.ini', /^uid: not set: .* run as root/]], { uid: 0 }],
 ]

@@ -189,13 +189,18 @@ const settings: [title: string, lines: string[], expected: object, source?: Para
     { uid: 0 },
   ],
   ['uid as somebody else', [...BASE, 'uid=www-data'], { credentials: null }],
-  ['sockets as they are', BASE, { socketMode: null, socketOwner: null }],
   [
-    'sockets as the INI says',
-    [...BASE, 'http=./s', 'chmod=0664', 'chown-socket=www-data:adm'],
+    'sockets and names as they are',
+    BASE,
+    { socketMode: null, socketOwner: null, processNames: { prefix: '', append: '' } },
+  ],
+  [
+    'sockets and names as the INI says',
+    [...BASE, 'http=./s', 'chmod=0664', 'chown-socket=www-data:adm', 'procname-prefix-spaced=a', 'procname-append=z'],
     {
       socketMode: 0o664,
       socketOwner: { uid: 33, gid: 4 },
+      processNames: { prefix: 'a ', append: 'z' },
     },
   ],
   [
