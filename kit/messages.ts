@@ -255,6 +255,8 @@ export interface WorkerSettings {
   workerId: number
   slot: number
   generation: number
+  /** Those that it may use; null: all that it inherits. */
+  cpus: number[] | null
   credentials: Credentials | null
   /** Absolute path of the application's entry file, links resolved once per generation. */
   app: string

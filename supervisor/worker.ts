@@ -8,6 +8,7 @@ import type { MasterToWorker, WorkerAddress, WorkerEnd, WorkerToMaster } from '.
 import { watchdogPathOf } from '../kit/stack-report.js'
 import { LOOK_MS } from './cheaper.js'
 import { readWorkerMessage } from './child-message.js'
+import { affinityOf } from './cpu-affinity.js'
 import type { Generation, MasterContext } from './master-context.js'
 import { nodeArguments } from './node-args.js'
 import { processName } from './process-names.js'
@@ -101,8 +102,9 @@ export class Worker {
     this.#child = this.#spawn(slot)
     const { number } = generation
     this.address = { workerId, slot, pid: this.#child.pid ?? 0, generation: number, socketPath, linkPath, tunnelPath }
-    this.#report('worker-start', { why })
-    this.#configure(waits)
+    const cpus = affinityOf(slot, settings.cpuAffinity)
+    this.#report('worker-start', { why, cpus: cpus?.join(',') })
+    this.#configure(waits, cpus)
   }
 
   get life(): WorkerLife {
@@ -257,7 +259,7 @@ export class Worker {
     )
   }
 
-  #configure(waits: boolean): void {
+  #configure(waits: boolean, cpus: number[] | null): void {
     const { settings, release } = this.generation
     const { workerId, slot, generation, socketPath, linkPath, tunnelPath } = this.address
     this.#send({
@@ -266,6 +268,7 @@ export class Worker {
         workerId,
         slot,
         generation,
+        cpus,
         credentials: settings.credentials,
         app: release.app ?? '',
         waits,

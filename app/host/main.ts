@@ -22,6 +22,7 @@ import { loadApplication } from './load-application.js'
 import { startLoopLag } from './loop-lag.js'
 import { openMasterChannel } from './master-channel.js'
 import { startMetricsShipper } from './metrics-shipper.js'
+import { moveToCpus } from './move-to-cpus.js'
 import { takeOverListen } from './take-over.js'
 import { openTunnelServer, type TunnelServer } from './tunnel-server.js'
 import { startUtilization } from './utilization.js'
@@ -54,6 +55,10 @@ function onMessage(message: MasterToWorker): void {
 }
 
 async function start(settings: WorkerSettings): Promise<void> {
+  const trouble = troubleOf(settings)
+  // As long as it is who the master is: of a process that became somebody else a hidden /proc hides the threads.
+  const why = settings.cpus === null ? null : moveToCpus(settings.cpus)
+  if (why !== null) trouble('affinity-trouble')(why)
   dropPrivileges(settings.credentials)
   installHook()
   const sessions = await countInspectorSessions()
@@ -69,9 +74,8 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   const application = await loadApplication(settings.app, takeOverListen(settings.socketPath, door?.leave))
   chmodSync(settings.socketPath, settings.socketMode)
   door?.open(application)
+  const trouble = troubleOf(settings)
   const { lagMs } = startLoopLag()
-  const trouble = (event: string) => (why: string) =>
-    channel.send({ type: 'event', event, fields: { slot: settings.slot, why } })
   const host = { onRequest: countRequests(settings.maxRequests), lagMs }
   const watchdog = startWatchdog({ path: watchdogPathOf(settings.linkPath), sessions }, trouble('watchdog-trouble'))
   const link = await openLinkServer(settings.linkPath, application, host, watchdog)
@@ -90,6 +94,10 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   if (settings.utilizationMs > 0)
     startUtilization(settings.utilizationMs, share => channel.send({ type: 'utilization', share }))
   channel.send({ type: 'ready', bootMs: uptimeMs() - sinceMs })
+}
+
+function troubleOf({ slot }: WorkerSettings) {
+  return (event: string) => (why: string) => channel.send({ type: 'event', event, fields: { slot, why } })
 }
 
 function uptimeMs(): number {

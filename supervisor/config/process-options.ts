@@ -1,4 +1,4 @@
-/** The rows of the option table that say what processes get from the master: limits and names. A part of `options.ts`, where a row is explained. */
+/** The rows of the option table that say what processes get from the master: limits, CPUs, names. A part of `options.ts`, where a row is explained. */
 
 import { type Kind, wholeNumber } from './option-kinds.js'
 import type { OptionRow } from './options.js'
@@ -65,6 +65,19 @@ export const PROCESS_OPTIONS = {
       'How many files and sockets each process may have open. Node raises its soft limit to the hard one by itself; this sets both, by ' +
       '`prlimit` of util-linux, above the hard one as root only.',
     example: 'max-fd = 65536',
+  },
+  'cpu-affinity': {
+    section: 'workers',
+    kind: wholeNumber(0, 1024),
+    default: '0',
+    takesEffect: 'next-generation',
+    replaces: { uwsgi: 'cpu-affinity', nginx: 'worker_cpu_affinity' },
+    summary:
+      'Bind each worker to so many CPUs, by `taskset` of util-linux: the worker of slot 1 to the first ones that the master may use, that of ' +
+      'slot 2 to the next, and behind the last CPU from the first again. A respawned or reloaded worker has those of its slot. Where it cannot ' +
+      'be done the worker serves all the same, and `affinity-trouble` in the log says why. 0: every worker has all CPUs.',
+    example: 'cpu-affinity = 1',
+    setting: 'cpuAffinity',
   },
   'procname-prefix': {
     ...name,

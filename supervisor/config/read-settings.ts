@@ -199,6 +199,7 @@ function toSettings(values: OptionValues, file: ConfigFile | null, facts: FoundF
     fsReload: values['fs-reload'],
     iniReload: values['ini-reload'],
     lazyApps: values['lazy-apps'],
+    cpuAffinity: values['cpu-affinity'],
     processNames: toProcessNames(values),
     maxRequests: values['max-requests'],
     recycling: toRecycleLimits(values),

@@ -138,6 +138,8 @@ export interface Settings {
   fsReload: string[]
   iniReload: boolean
   lazyApps: boolean
+  /** `cpu-affinity`: CPUs of each worker, 0 = all. */
+  cpuAffinity: number
   processNames: ProcessNames
   maxRequests: number
   /** `max-requests-delta` to `evil-reload-on-rss`. */

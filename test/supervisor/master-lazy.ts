@@ -87,8 +87,8 @@ t.test(
     const settings = { ...tree.settings, app: tree.app('bad.json', { boot: 'failed' }) }
     tree.reading = { ...tree.reading, settings }
     const refused = tree.master.reload(() => {})
-  await tree.event('fake-boot', { generation: 2 })
-  t.match(await refused, { ok: false, reason: /no such module/ })
+    await tree.event('fake-boot', { generation: 2 })
+    t.match(await refused, { ok: false, reason: /no such module/ })
     t.same(
       tree.master.status().workers.map(({ pid }) => pid),
       before,

@@ -27,6 +27,7 @@ t.test('a master that is slow is waited for', async t => {
       workerId: 1,
       slot: 1,
       generation: 1,
+      cpus: [4095],
       credentials: null,
       app: join(folder, 'app.cjs'),
       waits: false,
@@ -51,5 +52,6 @@ t.test('a master that is slow is waited for', async t => {
   const gone = new Promise<number | null>(resolve => worker.on('exit', resolve))
   t.match(await failed, { type: 'failed', reason: /app\.cjs/ }, 'its first word was understood')
   t.equal(told[0], 'opened')
+  t.match(told[1], { event: 'affinity-trouble', fields: { slot: 1, why: /taskset|argument/ } }, 'there is no such CPU')
   t.equal(await gone, 1)
 })

@@ -203,6 +203,7 @@ const mistakes: [
       'procname-prefix = a\tb',
       'procname = shop',
       'procname-master = shop',
+      'cpu-affinity = -1',
     ],
     [
       ['shop.ini:4', /^chmod-socket: received 888: accepted three octal digits/],
@@ -212,6 +213,7 @@ const mistakes: [
       ['shop.ini:8', /^procname-prefix: received a\tb: accepted up to 64 characters/],
       ['shop.ini:9', /^procname: cannot work here: .*`procname-prefix`/],
       ['shop.ini:10', /^procname-master: cannot work here: /],
+      ['shop.ini:11', /^cpu-affinity: received -1: accepted a whole number from 0/],
     ],
   ],
   [
