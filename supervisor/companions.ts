@@ -8,7 +8,7 @@ import type { Settings } from './config/settings.js'
 import { CronJobs } from './cron-jobs.js'
 import { Daemon } from './daemon.js'
 import type { MasterContext } from './master-context.js'
-import { commandEnvironment, withoutVariables } from './spawn-environment.js'
+import { commandEnvironment } from './spawn-environment.js'
 
 /** All of them. */
 export class Companions {
@@ -85,8 +85,8 @@ export class Companions {
   }
 
   #place = () => {
-    const { chdir, env, unenv, credentials } = this.#settings
-    const inherited = withoutVariables(this.#context.environment, unenv)
-    return { cwd: chdir ?? undefined, env: commandEnvironment(inherited, env), credentials }
+    const { chdir, credentials } = this.#settings
+    const env = commandEnvironment(this.#context.environment, this.#settings)
+    return { cwd: chdir ?? undefined, env, credentials }
   }
 }

@@ -8,7 +8,7 @@ import { waitOn } from '../kit/running-clock.js'
 import type { Settings } from './config/settings.js'
 import type { CommandOwner, MasterContext } from './master-context.js'
 import { type CommandEnd, ShellCommand } from './shell-command.js'
-import { commandEnvironment, withoutVariables } from './spawn-environment.js'
+import { commandEnvironment } from './spawn-environment.js'
 
 export type HookName = 'exec-asap' | 'exec-pre-app' | 'exec-post-app' | 'hook-accepting1' | 'exec-as-user-atexit'
 
@@ -85,7 +85,7 @@ export class Hooks {
       name,
       command,
       cwd: settings.chdir ?? undefined,
-      env: commandEnvironment(withoutVariables(environment, settings.unenv), settings.env),
+      env: commandEnvironment(environment, settings),
       credentials: settings.credentials,
     }
     let ended: (end: CommandEnd) => void = () => {}

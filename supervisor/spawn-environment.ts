@@ -4,6 +4,11 @@
  * reaches a child: an application that finds NOTIFY_SOCKET would answer systemd in the master's name.
  */
 
+import type { Settings } from './config/settings.js'
+
+/** What the INI says of it. */
+export type EnvironmentSettings = Pick<Settings, 'unenv' | 'environmentFiles' | 'env'>
+
 const MASTERS_OWN = /^(NOTIFY_SOCKET|LISTEN_(PID|FDS|FDNAMES|PIDFDID)|WATCHDOG_(PID|USEC)|NODE_CHANNEL_.*|DAIMYO_.*)$/
 
 /** The master's environment without what is meant for the master. */
@@ -15,28 +20,27 @@ export function cleanEnvironment(environment: NodeJS.ProcessEnv): Record<string,
   return clean
 }
 
-/** What `unenv` leaves of the master's environment. */
-export function withoutVariables(environment: NodeJS.ProcessEnv, names: readonly string[]): NodeJS.ProcessEnv {
-  if (names.length === 0) return environment
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => !names.includes(name)))
-}
-
-/** The environment of a command around the application: the clean one, and `env` of the INI in its order. */
+/** The environment of a command around the application: what `unenv` leaves of the clean one, then what the files say, then `env`, each in its order. */
 export function commandEnvironment(
   environment: NodeJS.ProcessEnv,
-  env: readonly { name: string; value: string }[],
+  { unenv, environmentFiles, env }: EnvironmentSettings,
 ): Record<string, string> {
   const result = cleanEnvironment(environment)
-  for (const { name, value } of env) result[name] = value
+  const changes = [...unenv.map(name => ({ name, value: null })), ...environmentFiles, ...env]
+  for (const { name, value } of changes) {
+    if (value === null) delete result[name]
+    else result[name] = value
+  }
   return result
 }
 
-/** A worker's environment: the clean one, `env` of the INI in its order, and which worker it is. */
+/** A worker's environment: that of a command, and which worker it is. */
 export function workerEnvironment(
   environment: NodeJS.ProcessEnv,
-  env: readonly { name: string; value: string }[],
+  settings: EnvironmentSettings,
   slot: number,
   generation: number,
 ): Record<string, string> {
-  return { ...commandEnvironment(environment, env), DAIMYO_SLOT: String(slot), DAIMYO_GENERATION: String(generation) }
+  const own = { DAIMYO_SLOT: String(slot), DAIMYO_GENERATION: String(generation) }
+  return { ...commandEnvironment(environment, settings), ...own }
 }

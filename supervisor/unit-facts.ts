@@ -67,7 +67,8 @@ function serviceFacts(source: UnitSource, name: string, sockets: string[]): Serv
   const { settings, program, flags, ini, dependsOn } = source
   const user = userOf(source)
   const words = (...command: string[]) => [...program, ...command, ini, ...flags].map(quoteWord).join(' ')
-  const paths = [...program, ini, settings.app, settings.chdir, ...settings.staticMaps.map(({ folder }) => folder)]
+  const folders = settings.staticMaps.map(({ folder }) => folder)
+  const paths = [...program, ini, ...settings.configFiles, settings.app, settings.chdir, ...folders]
   const used = [...paths, ...settings.checkStatic, ...writableOf(source)].filter(path => path !== null)
   const runtime = /^\/run\/(.+)$/.exec(source.runDir ?? '')?.[1] ?? `daimyo/${name}`
   return {

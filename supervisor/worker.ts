@@ -17,7 +17,7 @@ import { judgeAge, type RecycleVerdict, requestsOf } from './recycling.js'
 import type { SlotWorker } from './slots.js'
 import { removeSocket } from './socket-file.js'
 import { Child } from './spawn-child.js'
-import { withoutVariables, workerEnvironment } from './spawn-environment.js'
+import { workerEnvironment } from './spawn-environment.js'
 import {
   endOf,
   newWorkerLife,
@@ -236,7 +236,7 @@ export class Worker {
     const { generation } = this
     const { environment, workerEntry, gate, put } = this.#context
     const { settings } = generation
-    const env = workerEnvironment(withoutVariables(environment, settings.unenv), settings.env, slot, generation.number)
+    const env = workerEnvironment(environment, settings, slot, generation.number)
     return new Child(
       {
         entry: workerEntry,

@@ -1,25 +1,32 @@
 /**
- * The file system as the configuration sees it: what kind of thing a path is, and the text of small files. The one shell
+ * The file system as the configuration sees it: what kind of thing a path is, the text of small files, what is in a folder. The one shell
  * below `read-settings.ts`; tests put a table of texts in its place.
  */
 
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readdirSync, readSync, type Stats, statSync } from 'node:fs'
 import { codeOf } from '../../kit/failure.js'
 
 export type FileKind = 'file' | 'folder' | 'other' | 'missing' | 'unreadable'
 
 export interface ConfigFiles {
   kindOf(path: string): FileKind
-  read(path: string): FileText
+  /** `ofRoot`: one that others than root may write is refused. */
+  read(path: string, ofRoot?: boolean): FileText
+  list(folder: string): FolderNames
 }
 
 export type FileText = { ok: true; text: string } | { ok: false; why: string }
 
+/** In no order. */
+export type FolderNames = { ok: true; names: string[] } | { ok: false; why: string }
+
 /** Largest file that is read: an INI, or one named by `@(…)`. */
 export const FILE_BYTES = 1024 * 1024
 
+const WRITABLE_BY_OTHERS = 0o022
+
 /** The real file system. */
-export const realFiles: ConfigFiles = { kindOf, read }
+export const realFiles: ConfigFiles = { kindOf, read, list }
 
 function kindOf(path: string): FileKind {
   try {
@@ -33,20 +40,47 @@ function kindOf(path: string): FileKind {
 }
 
 /** Only regular files, so that a pipe or a device cannot make the start hang. */
-function read(path: string): FileText {
+function read(path: string, ofRoot = false): FileText {
   const kind = kindOf(path)
   if (kind !== 'file') return { ok: false, why: WHY_NOT[kind] }
   try {
     const fd = openSync(path, 'r')
     try {
-      if (fstatSync(fd).size > FILE_BYTES) return { ok: false, why: `larger than ${FILE_BYTES} bytes` }
+      const found = fstatSync(fd)
+      if (found.size > FILE_BYTES) return { ok: false, why: `larger than ${FILE_BYTES} bytes` }
+      if (ofRoot && !isRootsAlone(found)) return { ok: false, why: 'others than root may write it' }
       return decode(readBounded(fd))
     } finally {
       closeSync(fd)
     }
   } catch (error) {
-    return { ok: false, why: codeOf(error) === 'EACCES' ? 'permission denied' : codeOf(error) || String(error) }
+    return { ok: false, why: whyOf(error) }
   }
+}
+
+function isRootsAlone({ uid, mode }: Stats): boolean {
+  return uid === 0 && (mode & WRITABLE_BY_OTHERS) === 0
+}
+
+function list(folder: string): FolderNames {
+  const kind = kindOf(folder)
+  if (kind !== 'folder') return { ok: false, why: WHY_NO_FOLDER[kind] }
+  try {
+    return { ok: true, names: readdirSync(folder) }
+  } catch (error) {
+    return { ok: false, why: whyOf(error) }
+  }
+}
+
+const WHY_NO_FOLDER: Record<Exclude<FileKind, 'folder'>, string> = {
+  file: 'it is not a folder',
+  other: 'it is not a folder',
+  missing: 'no such folder',
+  unreadable: 'permission denied',
+}
+
+function whyOf(error: unknown): string {
+  return codeOf(error) === 'EACCES' ? 'permission denied' : codeOf(error) || String(error)
 }
 
 const WHY_NOT: Record<Exclude<FileKind, 'file'>, string> = {

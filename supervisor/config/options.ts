@@ -10,6 +10,7 @@
 import { ANSWER_OPTIONS } from './answer-options.js'
 import { AROUND_OPTIONS } from './around-options.js'
 import { CONTROL_OPTIONS } from './control-options.js'
+import { ENVIRONMENT_OPTIONS } from './environment-options.js'
 import { FORWARDING_OPTIONS } from './forwarding-options.js'
 import { HARAKIRI_OPTIONS } from './harakiri-options.js'
 import { LOG_OPTIONS } from './log-options.js'
@@ -95,10 +96,12 @@ export const OPTIONS = {
     repeatable: true,
     takesEffect: 'next-generation',
     replaces: { uwsgi: 'env', nginx: 'env' },
-    summary: 'Environment variable of the workers. A value whose name looks like a secret is never shown.',
+    summary:
+      'Environment variable of workers and commands. A value whose name looks like a secret is never shown; better in an `env-file`.',
     example: 'env = NODE_ENV=production',
     setting: 'env',
   },
+  ...ENVIRONMENT_OPTIONS,
   'lazy-apps': {
     section: 'application',
     kind: kind.boolean,

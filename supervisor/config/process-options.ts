@@ -110,7 +110,7 @@ export const PROCESS_OPTIONS = {
     repeatable: true,
     takesEffect: 'next-generation',
     replaces: { uwsgi: 'unenv' },
-    summary: 'Workers and commands do not inherit this variable; `env` may set it anew.',
+    summary: 'Workers and commands do not inherit this variable; `env` and `env-file` may set it anew.',
     example: 'unenv = AWS_SECRET_ACCESS_KEY',
     setting: 'unenv',
   },

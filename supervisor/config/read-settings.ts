@@ -14,6 +14,7 @@ import { type Accounts, accountName, findCredentials, findOwner } from './accoun
 import { toAroundSettings, toStartingSettings } from './around-values.js'
 import { checkValues } from './check-values.js'
 import { type ConfigFiles, realFiles } from './config-files.js'
+import { type NamedPath, readEnvironmentFiles } from './environment-files.js'
 import { readErrorPages } from './error-page-files.js'
 import { fileNamed, type IniReading, readIni } from './ini-reader.js'
 import type { ConfigFile, MagicFacts } from './magic-variables.js'
@@ -67,8 +68,11 @@ export function readSettings(source: SettingsSource): Reading {
     values['error-page'].map((page, index) => ({ ...page, place: places.get('error-page')?.[index] ?? place })),
     files,
   )
+  const named = (name: 'env-file' | 'envdir'): NamedPath[] =>
+    values[name].map((path, index) => ({ path, place: places.get(name)?.[index] ?? place }))
+  const environment = readEnvironmentFiles(named('env-file'), named('envdir'), files, found.credentials !== null)
   const owner = ownerOf(values, accounts)
-  const mistakes = [...ini.mistakes, ...read.mistakes, ...checked.mistakes, ...pages.mistakes]
+  const mistakes = [...ini.mistakes, ...read.mistakes, ...checked.mistakes, ...pages.mistakes, ...environment.mistakes]
   if (found.mistake !== null) mistakes.push({ place: places.get(found.option)?.[0] ?? place, message: found.mistake })
   if (owner.mistake !== null) mistakes.push({ place: places.get('chown-socket')?.[0] ?? place, message: owner.mistake })
   if (tooLong !== null) mistakes.push({ place: places.get('run-dir')?.[0] ?? place, message: tooLong })
@@ -76,27 +80,32 @@ export function readSettings(source: SettingsSource): Reading {
     credentials: found.credentials,
     socketOwner: owner.owner,
     errorPages: pages.pages,
+    environmentFiles: environment.changes,
     configFiles: [...paths],
     runDir,
   }
   return {
     settings: mistakes.length > 0 ? null : toSettings(values, file, facts),
     mistakes: bound(sortFindings(mistakes)),
-    remarks: bound(sortFindings([...read.remarks, ...checked.remarks])),
+    remarks: bound(sortFindings([...read.remarks, ...checked.remarks, ...environment.remarks])),
     values: withRunDir(read.effective, runDir),
     runDir,
     files: [...paths],
   }
 }
 
-/** The same files, and the paths of those that were read through them. */
+/** The same files, and the paths of those, and of the folders, that were read through them. */
 function noting(files: ConfigFiles): { files: ConfigFiles; paths: ReadonlySet<string> } {
   const paths = new Set<string>()
-  const read = (path: string) => {
+  const read: ConfigFiles['read'] = (path, ofRoot) => {
     paths.add(path)
-    return files.read(path)
+    return files.read(path, ofRoot)
   }
-  return { files: { kindOf: path => files.kindOf(path), read }, paths }
+  const list = (folder: string) => {
+    paths.add(folder)
+    return files.list(folder)
+  }
+  return { files: { kindOf: path => files.kindOf(path), read, list }, paths }
 }
 
 function coresOf(source: SettingsSource): number {
@@ -152,7 +161,10 @@ function ownerOf({ 'chown-socket': named }: OptionValues, accounts: Accounts) {
 }
 
 /** What was looked up for the values. */
-type FoundFacts = Pick<Settings, 'credentials' | 'socketOwner' | 'errorPages' | 'configFiles' | 'runDir'>
+type FoundFacts = Pick<
+  Settings,
+  'credentials' | 'socketOwner' | 'errorPages' | 'environmentFiles' | 'configFiles' | 'runDir'
+>
 
 function toSettings(values: OptionValues, file: ConfigFile | null, facts: FoundFacts): Settings {
   return {

@@ -40,6 +40,12 @@ export interface CronSpec {
   harakiriMs: number | null
 }
 
+/** A variable that children get (null: do not get), whatever they inherit. */
+export interface EnvironmentChange {
+  name: string
+  value: string | null
+}
+
 /** `chown-socket`; `gid` null: the group stays what it is without it. */
 export interface SocketOwner {
   uid: number
@@ -71,7 +77,7 @@ export interface AroundSettings {
 export interface Settings {
   /** The INI that was read, null when everything came from the command line. */
   iniPath: string | null
-  /** Every file whose text went into this, the INI first: what `ini-reload` watches. */
+  /** Every file whose text went into this, the INI first, and every folder of `envdir`: what `ini-reload` watches. */
   configFiles: string[]
   /** Entry file of the application as written, not yet resolved through links; null: static files only. */
   app: string | null
@@ -179,6 +185,8 @@ export interface Settings {
   connections: number
   connectionsPerAddress: number
   env: { name: string; value: string }[]
+  /** What `env-file` and `envdir` say, in their order; `env` goes before it. */
+  environmentFiles: EnvironmentChange[]
   starting: StartingSettings
   around: AroundSettings
   inherited: InheritedLimits

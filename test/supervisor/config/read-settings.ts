@@ -192,7 +192,13 @@ const settings: [title: string, lines: string[], expected: object, source?: Para
   [
     'sockets, CPUs and names as they are',
     BASE,
-    { socketMode: null, socketOwner: null, cpuAffinity: 0, processNames: { prefix: '', append: '' } },
+    {
+      socketMode: null,
+      socketOwner: null,
+      cpuAffinity: 0,
+      processNames: { prefix: '', append: '' },
+      environmentFiles: [],
+    },
   ],
   [
     'sockets, CPUs and names as the INI says',

@@ -1,0 +1,91 @@
+/**
+ * Reads what `env-file` and `envdir` name, once for each reading of the configuration. Called by `read-settings.ts`: so a file that cannot be read refuses
+ * the start or the reload, and a changed one is a changed setting.
+ * Must stay true: no value is ever part of a message; what is started as root before it becomes somebody else (`ofRoot`) gets no variable, such as
+ * NODE_OPTIONS or LD_PRELOAD, of a file that others than root may write.
+ */
+
+import { join } from 'node:path'
+import type { ConfigFiles } from './config-files.js'
+import { parseEnvFile } from './env-file.js'
+import type { EnvironmentChange, Finding } from './settings.js'
+
+/** A file or folder, and the place of its line. */
+export interface NamedPath {
+  path: string
+  place: string
+}
+
+/** Later changes go before earlier ones. */
+export interface ReadEnvironment {
+  changes: EnvironmentChange[]
+  mistakes: Finding[]
+  remarks: Finding[]
+}
+
+/** Of a folder: more are no environment. */
+const MOST_FILES = 1000
+
+/** All files in their order, then all folders in theirs. */
+export function readEnvironmentFiles(
+  envFiles: readonly NamedPath[],
+  folders: readonly NamedPath[],
+  files: ConfigFiles,
+  ofRoot: boolean,
+): ReadEnvironment {
+  const read: ReadEnvironment = { changes: [], mistakes: [], remarks: [] }
+  const readText = (path: string) => files.read(path, ofRoot)
+  for (const named of envFiles) readEnvFile(named, readText, read)
+  for (const named of folders) readFolder(named, { ...files, read: readText }, read)
+  return read
+}
+
+function readEnvFile({ path, place }: NamedPath, readText: ConfigFiles['read'], read: ReadEnvironment): void {
+  const text = readText(path)
+  if (!text.ok) {
+    const message = `env-file: ${text.why}: received ${path}: accepted a readable file of NAME=VALUE lines`
+    read.mistakes.push({ place, message })
+    return
+  }
+  const { variables, mistakes } = parseEnvFile(text.text)
+  read.changes.push(...variables)
+  for (const { line, why } of mistakes) read.mistakes.push({ place: `${path}:${line}`, message: `env-file: ${why}` })
+}
+
+/** As envdir(8) of daemontools: the name of a file is a variable's, its first line the value; an empty file unsets. Hidden files and folders do not count. */
+function readFolder({ path: folder, place }: NamedPath, files: ConfigFiles, read: ReadEnvironment): void {
+  const listed = files.list(folder)
+  const refuse = (why: string, path: string) => {
+    read.mistakes.push({
+      place,
+      message: `envdir: ${why}: received ${path}: accepted a readable folder, a file for each variable`,
+    })
+  }
+  if (!listed.ok) return refuse(listed.why, folder)
+  const names = listed.names.filter(name => !name.startsWith('.')).sort()
+  if (names.length > MOST_FILES) return refuse(`more than ${MOST_FILES} files`, folder)
+  for (const name of names) {
+    const path = join(folder, name)
+    if (['folder', 'other'].includes(files.kindOf(path))) continue
+    const text = files.read(path)
+    if (name.includes('=')) refuse('`=` in the name of a variable', path)
+    else if (!text.ok) refuse(text.why, path)
+    else {
+      read.changes.push({ name, value: text.text === '' ? null : firstLine(text.text) })
+      if (hasMore(text.text)) read.remarks.push({ place, message: `envdir: only the first line of ${path} counts` })
+    }
+  }
+}
+
+/** Without blanks at its end; a NUL stands for a line break. */
+function firstLine(text: string): string {
+  let end = text.indexOf('\n')
+  if (end === -1) end = text.length
+  while (end > 0 && ' \t\r'.includes(text[end - 1] ?? '')) end--
+  return text.slice(0, end).replaceAll('\0', '\n')
+}
+
+function hasMore(text: string): boolean {
+  const end = text.indexOf('\n')
+  return end !== -1 && text.slice(end).trim() !== ''
+}
