@@ -5,9 +5,10 @@
 
 import { EXIT } from '../kit/failure.js'
 import { SETTERS } from './config/ini-reader.js'
+import { MOOT_OPTIONS } from './config/moot-options.js'
 import { didYouMean, nearestName } from './config/nearest-name.js'
 import type { Flag } from './config/option-values.js'
-import { acceptedKeys, isOptionKey, MOOT_OPTIONS, optionNamed, rowOf } from './config/options.js'
+import { acceptedKeys, isOptionKey, optionNamed, rowOf } from './config/options.js'
 
 /** What every command that reads the configuration needs. `iniPath` as written, null: none was named. */
 export interface ConfigArguments {

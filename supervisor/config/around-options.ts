@@ -1,5 +1,5 @@
 /**
- * The rows of the option table that say what runs around the application. A part of `options.ts`, where a row is explained.
+ * The rows of the option table that say what runs around the application. A part of `host-options.ts`; `options.ts` explains a row.
  * All commands are run by `/bin/sh -c` as the service's user, in `chdir`, with `env`.
  */
 

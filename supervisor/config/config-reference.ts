@@ -6,15 +6,8 @@ import { FILE_BYTES } from './config-files.js'
 import { BLOCK_OPENERS } from './ini-blocks.js'
 import { LINE_CHARS } from './ini-lines.js'
 import { MAGIC_VARIABLES } from './magic-variables.js'
-import {
-  MOOT_OPTIONS,
-  type OptionName,
-  optionNames,
-  REFUSED_OPTIONS,
-  rowOf,
-  SECTIONS,
-  type TakesEffect,
-} from './options.js'
+import { MOOT_OPTIONS, REFUSED_OPTIONS } from './moot-options.js'
+import { type OptionName, optionNames, rowOf, SECTIONS, type TakesEffect } from './options.js'
 
 const TAKES_EFFECT: Record<TakesEffect, string> = {
   live: 'at the reload',

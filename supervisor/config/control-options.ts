@@ -1,4 +1,4 @@
-/** The rows of the option table that say how a running master is spoken to. A part of `options.ts`, where a row is explained. */
+/** The rows of the option table that say how a running master is spoken to. A part of `host-options.ts`; `options.ts` explains a row. */
 
 import * as kind from './option-kinds.js'
 import type { OptionRow } from './options.js'

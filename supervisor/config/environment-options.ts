@@ -1,5 +1,5 @@
 /**
- * The rows of the option table that read the environment of workers and commands from files. A part of `options.ts`, where a row is explained.
+ * The rows of the option table that read the environment of workers and commands from files. A part of `application-options.ts`; `options.ts` explains a row.
  * `environment-files.ts` reads what they name.
  */
 

@@ -1,5 +1,5 @@
 /**
- * The rows of the option table that refine harakiri, and the kind of value that only they take. A part of `options.ts`, where a row is explained. Pure.
+ * The rows of the option table that refine harakiri, and the kind of value that only they take. A part of `request-options.ts`; `options.ts` explains a row. Pure.
  */
 
 import * as kind from './option-kinds.js'

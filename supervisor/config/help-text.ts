@@ -2,7 +2,8 @@
  * `daimyo --help`, printed from the option table. Pure.
  */
 
-import { MOOT_OPTIONS, type OptionName, optionNames, rowOf, SECTIONS } from './options.js'
+import { MOOT_OPTIONS } from './moot-options.js'
+import { type OptionName, optionNames, rowOf, SECTIONS } from './options.js'
 
 const COLUMNS = 100
 

@@ -1,4 +1,4 @@
-/** The rows of the option table that bound the log. A part of `options.ts`, where a row is explained. */
+/** The rows of the option table that bound the log. A part of `host-options.ts`; `options.ts` explains a row. */
 
 import * as kind from './option-kinds.js'
 import type { OptionRow } from './options.js'

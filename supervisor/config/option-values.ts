@@ -7,19 +7,10 @@
  */
 
 import { type IniEntry, SETTERS, splitPlaceholder } from './ini-reader.js'
+import { MOOT_OPTIONS, REFUSED_OPTIONS } from './moot-options.js'
 import { didYouMean, nearestName } from './nearest-name.js'
 import type { Kind, ValueContext } from './option-kinds.js'
-import {
-  acceptedKeys,
-  isOptionKey,
-  MOOT_OPTIONS,
-  OPTIONS,
-  type OptionName,
-  optionNamed,
-  optionNames,
-  REFUSED_OPTIONS,
-  rowOf,
-} from './options.js'
+import { acceptedKeys, isOptionKey, OPTIONS, type OptionName, optionNamed, optionNames, rowOf } from './options.js'
 import { type ExpandContext, expand } from './placeholders.js'
 import { HIDDEN } from './secret-names.js'
 import type { EffectiveValue, Finding } from './settings.js'

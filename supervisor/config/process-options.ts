@@ -1,4 +1,4 @@
-/** The rows of the option table that say what processes get from the master: limits, CPUs, names. A part of `options.ts`, where a row is explained. */
+/** The rows of the option table that say what processes get from the master: limits, CPUs, names. A part of `host-options.ts`; `options.ts` explains a row. */
 
 import { type Kind, wholeNumber } from './option-kinds.js'
 import type { OptionRow } from './options.js'

@@ -1,5 +1,5 @@
 /**
- * The rows of the option table that say when a worker is replaced, and how much memory it may have. A part of `options.ts`, where a row is explained.
+ * The rows of the option table that say when a worker is replaced, and how much memory it may have. A part of `worker-options.ts`; `options.ts` explains a row.
  */
 
 import * as kind from './option-kinds.js'

@@ -1,5 +1,5 @@
 /**
- * The rows of the option table that say how many workers run, and when. A part of `options.ts`, where a row is explained.
+ * The rows of the option table that say how many workers run, and when. A part of `worker-options.ts`; `options.ts` explains a row.
  */
 
 import { CHEAPER_ALGORITHMS } from '../cheaper.js'

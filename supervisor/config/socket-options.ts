@@ -1,4 +1,4 @@
-/** The rows of the option table that say who may use the public unix sockets, and their kinds. A part of `options.ts`, where a row is explained. */
+/** The rows of the option table that say who may use the public unix sockets, and their kinds. A part of `front-options.ts`; `options.ts` explains a row. */
 
 import type { Kind } from './option-kinds.js'
 import * as kind from './option-kinds.js'

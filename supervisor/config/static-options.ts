@@ -1,5 +1,5 @@
 /**
- * The rows of the option table that say how static files are found and sent. A part of `options.ts`, where a row is explained.
+ * The rows of the option table that say how static files are found and sent. A part of `front-options.ts`; `options.ts` explains a row.
  */
 
 import * as kind from './option-kinds.js'

@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { configReference } from '../../../supervisor/config/config-reference.js'
-import { acceptedKeys, optionNames, REFUSED_OPTIONS } from '../../../supervisor/config/options.js'
+import { REFUSED_OPTIONS } from '../../../supervisor/config/moot-options.js'
+import { acceptedKeys, optionNames } from '../../../supervisor/config/options.js'
 
 const reference = configReference()
 

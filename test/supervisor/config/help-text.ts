@@ -2,7 +2,8 @@
 
 import t from 'tap'
 import { helpText } from '../../../supervisor/config/help-text.js'
-import { MOOT_OPTIONS, optionNames, rowOf } from '../../../supervisor/config/options.js'
+import { MOOT_OPTIONS } from '../../../supervisor/config/moot-options.js'
+import { optionNames, rowOf } from '../../../supervisor/config/options.js'
 
 const help = helpText()
 

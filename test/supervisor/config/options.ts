@@ -3,15 +3,8 @@
 import t from 'tap'
 import { BLOCK_ENDS, BLOCK_OPENERS } from '../../../supervisor/config/ini-blocks.js'
 import { INCLUDES, SETTERS } from '../../../supervisor/config/ini-reader.js'
-import {
-  acceptedKeys,
-  isOptionKey,
-  MOOT_OPTIONS,
-  optionNamed,
-  optionNames,
-  REFUSED_OPTIONS,
-  rowOf,
-} from '../../../supervisor/config/options.js'
+import { MOOT_OPTIONS, REFUSED_OPTIONS } from '../../../supervisor/config/moot-options.js'
+import { acceptedKeys, isOptionKey, optionNamed, optionNames, rowOf } from '../../../supervisor/config/options.js'
 
 const CONTEXT = { cwd: '/start', chdir: '/start', cores: 2 }
 

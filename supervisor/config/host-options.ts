@@ -1,0 +1,91 @@
+/** The rows of the option table about the host: users, files, logs, and what runs around the application. A part of `options.ts`, where a row is explained. Pure. */
+
+import { AROUND_OPTIONS } from './around-options.js'
+import { CONTROL_OPTIONS } from './control-options.js'
+import { LOG_OPTIONS } from './log-options.js'
+import * as kind from './option-kinds.js'
+import type { OptionRow } from './options.js'
+import { PROCESS_OPTIONS } from './process-options.js'
+
+export const HOST_OPTIONS = {
+  uid: {
+    section: 'host',
+    kind: kind.account('user'),
+    default: null,
+    takesEffect: 'restart',
+    replaces: { uwsgi: 'uid', nginx: 'user' },
+    summary:
+      'User that proxies and workers become when daimyo was started as root, with its supplementary groups. ' +
+      'Without `gid`: with its primary group.',
+    example: 'uid = www-data',
+    setting: 'credentials',
+  },
+  gid: {
+    section: 'host',
+    kind: kind.account('group'),
+    default: null,
+    takesEffect: 'restart',
+    replaces: { uwsgi: 'gid', nginx: 'user' },
+    summary: 'Group that proxies and workers become when daimyo was started as root.',
+    example: 'gid = www-data',
+    setting: 'credentials',
+  },
+  pidfile: {
+    section: 'host',
+    kind: kind.path('cwd'),
+    default: null,
+    takesEffect: 'restart',
+    replaces: { uwsgi: 'pidfile', nginx: 'pid' },
+    summary: 'File for the pid of the master, written when everything is ready. Relative to where daimyo was started.',
+    example: 'pidfile = /run/daimyo/shop.pid',
+    setting: 'pidfile',
+  },
+  logto: {
+    section: 'host',
+    kind: kind.path('cwd'),
+    default: null,
+    takesEffect: 'restart',
+    replaces: { uwsgi: 'logto', nginx: 'error_log, access_log' },
+    summary:
+      'File for the log of the whole tree; SIGUSR1 opens it again. Without it: standard output. Relative to ' +
+      'where daimyo was started.',
+    example: 'logto = /var/log/shop.log',
+    setting: 'logto',
+  },
+  ...LOG_OPTIONS,
+  'disable-logging': {
+    section: 'host',
+    kind: kind.boolean,
+    default: 'false',
+    takesEffect: 'live',
+    replaces: { uwsgi: 'disable-logging', nginx: 'access_log off' },
+    summary: 'No line for each request.',
+    example: 'disable-logging = true',
+    setting: 'accessLog',
+  },
+  vacuum: {
+    section: 'host',
+    kind: kind.boolean,
+    default: 'false',
+    takesEffect: 'live',
+    replaces: { uwsgi: 'vacuum' },
+    summary: 'Remove the pidfile and the unix sockets at exit.',
+    example: 'vacuum = true',
+    setting: 'vacuum',
+  },
+  ...AROUND_OPTIONS,
+  ...CONTROL_OPTIONS,
+  ...PROCESS_OPTIONS,
+  'run-dir': {
+    section: 'host',
+    kind: kind.path('cwd'),
+    default: null,
+    takesEffect: 'restart',
+    summary:
+      'Folder of the workers’ sockets and the control socket. Without it: as root a folder of this INI below ' +
+      '`/run/daimyo`, else `$RUNTIME_DIRECTORY`, or a folder of this INI below `$XDG_RUNTIME_DIR/daimyo` or the ' +
+      'folder for temporary files. Relative to where daimyo was started.',
+    example: 'run-dir = /run/daimyo/shop',
+    setting: 'runDir',
+  },
+} as const satisfies Record<string, OptionRow>
