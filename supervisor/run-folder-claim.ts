@@ -28,7 +28,7 @@ export function claimFolder(
   try {
     writeDraft(draft, text)
     try {
-      placeClaim(folder, draft, path, life.pid)
+      placeClaim(folder, draft, path)
     } finally {
       unlinkSync(draft)
     }
@@ -55,42 +55,51 @@ export function alreadyRunning(folder: string, pid: number): Failure {
   return new Failure('already-running', message, EXIT.unavailable)
 }
 
-/** Three rounds are enough: each lost one means that another master was quicker, and its claim is then alive. */
-function placeClaim(folder: string, draft: string, path: string, pid: number): void {
-  for (let round = 0; round < 3; round++) {
-    try {
-      linkSync(draft, path)
+/** A claim that was found and whose process is dead. */
+interface StaleClaim {
+  place: string
+  text: string
+}
+
+/** Enough rounds: each lost one means that another master was quicker, and its claim is then alive. */
+const MOST_ROUNDS = 5
+
+/**
+ * A stale claim is never removed before there is another in its place: whoever wants to follow it claims the right to, in a file that is named after it, and
+ * only one can. A right whose owner died before it was used is stale in turn. Who has the right and still finds what it has read moves its own claim there.
+ */
+function placeClaim(folder: string, draft: string, path: string): void {
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    const stale: StaleClaim[] = []
+    const place = findPlace(folder, draft, path, stale)
+    if (place === path) return
+    if (place === null) continue
+    if (stale.every(({ place, text }) => readText(place) === text)) {
+      renameSync(place, path)
+      for (const { place } of stale.slice(1)) unlinkSync(place)
       return
-    } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw error
     }
-    const found = readText(path)
-    const holder = parseClaim(found)
-    if (holder !== null && isAlive(holder)) throw alreadyRunning(folder, holder.pid)
-    if (found !== null) setAside(path, `${path}.${pid}.stale`, found)
+    unlinkSync(place)
   }
   throw unusable(folder, new Error('another daimyo is starting here'))
 }
 
-/**
- * Takes a stale claim out of the way. Between reading and renaming another master may have put its own in its place: then what
- * was moved is not what was read, and goes back.
- */
-function setAside(path: string, aside: string, stale: string): void {
-  try {
-    renameSync(path, aside)
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return
-    throw error
-  }
-  if (readText(aside) !== stale) {
+/** Links the draft to the first name that is free, behind the `stale` ones that it finds; null: what was there has just gone. */
+function findPlace(folder: string, draft: string, path: string, stale: StaleClaim[]): string | null {
+  for (let place = path; ; ) {
     try {
-      linkSync(aside, path)
+      linkSync(draft, place)
+      return place
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw error
     }
+    const text = readText(place)
+    if (text === null) return null
+    const holder = parseClaim(text)
+    if (holder !== null && isAlive(holder)) throw alreadyRunning(folder, holder.pid)
+    stale.push({ place, text })
+    place = `${place}.after-${holder === null ? 'none' : `${holder.pid}-${holder.startTicks}`}`
   }
-  unlinkSync(aside)
 }
 
 function releaseClaim(path: string, text: string): void {

@@ -63,6 +63,27 @@ for (const [title, text] of stale) {
   })
 }
 
+const [stalePid, staleTicks] = [2147483646, 5]
+const right = `${claimName}.after-${stalePid}-${staleTicks}`
+
+t.test('who may follow a stale claim is alive: it is waited for by nobody', async t => {
+  const folder = scratchFolder(t)
+  writeFileSync(join(folder, claimName), `${stalePid} ${staleTicks}\n`)
+  writeFileSync(join(folder, right), `${process.pid} ${lifeOf(process.pid)?.startTicks ?? ''}\n`)
+  t.throws(() => claimFolder(folder), { code: 'already-running', message: new RegExp(`pid ${process.pid}$`) })
+  t.same(readdirSync(folder).sort(), [claimName, right], 'nothing was touched')
+})
+
+t.test('who might have followed a stale claim died before it could', async t => {
+  const folder = scratchFolder(t)
+  writeFileSync(join(folder, claimName), `${stalePid} ${staleTicks}\n`)
+  writeFileSync(join(folder, right), '2147483645 7\n')
+  const claim = claimFolder(folder)
+  t.match(readFileSync(join(folder, claimName), 'utf8'), new RegExp(`^${process.pid} `))
+  t.same(readdirSync(folder), [claimName])
+  claim.release()
+})
+
 t.test('a claim that another master took over is not released', async t => {
   const folder = scratchFolder(t)
   const claim = claimFolder(folder)
