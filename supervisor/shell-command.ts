@@ -11,9 +11,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
-import type { Writable } from 'node:stream'
+import type { Duplex, Writable } from 'node:stream'
 import { codeOf, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
+import { awaitLastWords } from './last-words.js'
 import { LastLines, type OutputGate } from './output-lines.js'
 
 /** What to run. `name` stands before its lines in the log, and is what `ps` shows. */
@@ -51,8 +52,6 @@ exec 3<&- 4>&-
 exit $status`
 
 const CONTROL_DESCRIPTOR = 3
-/** Who holds the pipes after that is no longer in the group. */
-const LAST_WORDS_MS = 250
 const SETPRIV = '/usr/bin/setpriv'
 
 /** One run of one command. */
@@ -124,19 +123,9 @@ export class ShellCommand {
   /** Ends what the command left behind; the pipes end with it. */
   #sweep(then: () => void): void {
     const child = this.#child!
-    const streams = [child.stdout!, child.stderr!, this.#control()!]
-    const check = () => {
-      if (streams.every(stream => stream.closed)) finish()
-    }
-    const finish = () => {
-      clearTimeout(timer)
-      for (const stream of streams) stream.off('close', check).destroy()
-      then()
-    }
-    const timer = setTimeout(finish, LAST_WORDS_MS)
-    for (const stream of streams) stream.on('close', check)
-    this.#control()!.end('end\n')
-    check()
+    const control = this.#control()!
+    awaitLastWords(child, [child.stdout!, child.stderr!, control] as Duplex[], then)
+    control.end('end\n')
   }
 
   #finish(end: CommandEnd): void {

@@ -7,7 +7,9 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import type { Duplex } from 'node:stream'
 import { codeOf, reasonOf } from '../kit/failure.js'
+import { awaitLastWords } from './last-words.js'
 import { LastLines, type OutputGate } from './output-lines.js'
 
 /** What to start, and with what. */
@@ -36,9 +38,6 @@ export interface ChildListeners {
 
 /** The descriptor that the first of `ChildSpec.descriptors` has in the child. */
 export const FIRST_DESCRIPTOR = 4
-
-/** After an exit, how long the last output and messages are waited for: a grandchild may hold the pipes for ever. */
-const LAST_WORDS_MS = 250
 
 /** One process. */
 export class Child {
@@ -110,7 +109,9 @@ export class Child {
     child.on('error', error => {
       if (child.pid === undefined) this.#finish(null, null, reasonOf(error))
     })
-    child.on('exit', (code, signal) => awaitLastWords(child, () => this.#finish(code, signal, null)))
+    // Output and messages that are still in the pipes come before the news of the exit.
+    const streams = [child.stdout, child.stderr].filter(stream => stream !== null) as Duplex[]
+    child.on('exit', (code, signal) => awaitLastWords(child, streams, () => this.#finish(code, signal, null)))
   }
 
   #finish(code: number | null, signal: NodeJS.Signals | null, error: string | null): void {
@@ -118,25 +119,4 @@ export class Child {
     this.#finished = true
     this.#listeners.exit(code, signal, error)
   }
-}
-
-/** Output and messages that are still in the pipes come before the news of the exit. */
-function awaitLastWords(child: ChildProcess, then: () => void): void {
-  const streams = [child.stdout, child.stderr].filter(stream => stream !== null)
-  const check = () => {
-    if (!child.connected && streams.every(stream => stream.closed)) finish()
-  }
-  const finish = () => {
-    clearTimeout(timer)
-    child.off('disconnect', check)
-    for (const stream of streams) {
-      stream.off('close', check)
-      stream.destroy()
-    }
-    then()
-  }
-  const timer = setTimeout(finish, LAST_WORDS_MS)
-  child.on('disconnect', check)
-  for (const stream of streams) stream.on('close', check)
-  check()
 }
