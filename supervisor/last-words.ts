@@ -6,26 +6,35 @@ import type { Duplex } from 'node:stream'
 /** How long the last output and messages are waited for: a grandchild may hold the pipes for ever. */
 const LAST_WORDS_MS = 250
 
-/** Calls `then` once, when the channel and all `streams` of the child are closed; after a while they are closed by force. */
-export function awaitLastWords(child: ChildProcess, streams: readonly Duplex[], then: () => void): void {
-  let isOver = false
-  let isLate = false
-  const check = () => {
-    if (isOver || (child.connected && !isLate) || !streams.every(stream => stream.closed)) return
-    isOver = true
-    clearTimeout(timer)
-    child.off('disconnect', check)
-    for (const stream of streams) stream.off('close', check)
-    then()
+/**
+ * To be called behind those who listen to the streams themselves, as soon as they exist. The result, called at the exit, calls `then` once when the channel
+ * is closed and all streams have said `close` (`closed` is true earlier, before they were heard); after a while they are closed by force.
+ */
+export function lastWordsOf(child: ChildProcess, streams: readonly Duplex[]): (then: () => void) => void {
+  let open = streams.length
+  let check = () => {}
+  for (const stream of streams) {
+    stream.once('close', () => {
+      open -= 1
+      check()
+    })
   }
-  const giveUp = () => {
-    isLate = true
-    for (const stream of streams) stream.destroy()
+  return then => {
+    let isLate = false
+    check = () => {
+      if (open > 0 || (child.connected && !isLate)) return
+      check = () => {}
+      clearTimeout(timer)
+      then()
+    }
+    const giveUp = () => {
+      isLate = true
+      for (const stream of streams) stream.destroy()
+      check()
+    }
+    // Behind what can be read in this turn: after a stall a timer comes before it.
+    const timer = setTimeout(() => setImmediate(giveUp), LAST_WORDS_MS)
+    child.on('disconnect', () => check())
     check()
   }
-  // Behind what can be read in this turn: after a stall a timer comes before it.
-  const timer = setTimeout(() => setImmediate(giveUp), LAST_WORDS_MS)
-  child.on('disconnect', check)
-  for (const stream of streams) stream.on('close', check)
-  check()
 }

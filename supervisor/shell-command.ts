@@ -14,7 +14,7 @@ import { constants } from 'node:os'
 import type { Duplex, Writable } from 'node:stream'
 import { codeOf, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
-import { awaitLastWords } from './last-words.js'
+import { lastWordsOf } from './last-words.js'
 import { LastLines, type OutputGate } from './output-lines.js'
 
 /** What to run. `name` stands before its lines in the log, and is what `ps` shows. */
@@ -73,7 +73,13 @@ export class ShellCommand {
       if (this.#child?.pid === undefined) this.#finish({ code: null, signal: null, error: reasonOf(error) })
     })
     this.#control()?.on('error', () => {}) // EPIPE: the watcher was killed with the rest
-    this.#child.on('exit', (code, signal) => this.#sweep(() => this.#finish({ ...endOf(code, signal), error: null })))
+    const streams = [stdout, stderr, this.#control()].filter(stream => stream) as Duplex[]
+    const awaitLastWords = lastWordsOf(this.#child, streams)
+    this.#child.on('exit', (code, signal) => {
+      awaitLastWords(() => this.#finish({ ...endOf(code, signal), error: null }))
+      // Ends what the command left behind; the pipes end with it.
+      this.#control()?.end('end\n')
+    })
   }
 
   /** Of the leader, which is the group's number too; null: it could not be started. */
@@ -118,14 +124,6 @@ export class ShellCommand {
 
   #control(): Writable | null {
     return (this.#child?.stdio[CONTROL_DESCRIPTOR] ?? null) as Writable | null
-  }
-
-  /** Ends what the command left behind; the pipes end with it. */
-  #sweep(then: () => void): void {
-    const child = this.#child!
-    const control = this.#control()!
-    awaitLastWords(child, [child.stdout!, child.stderr!, control] as Duplex[], then)
-    control.end('end\n')
   }
 
   #finish(end: CommandEnd): void {

@@ -9,7 +9,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 import { codeOf, reasonOf } from '../kit/failure.js'
-import { awaitLastWords } from './last-words.js'
+import { lastWordsOf } from './last-words.js'
 import { LastLines, type OutputGate } from './output-lines.js'
 
 /** What to start, and with what. */
@@ -110,8 +110,9 @@ export class Child {
       if (child.pid === undefined) this.#finish(null, null, reasonOf(error))
     })
     // Output and messages that are still in the pipes come before the news of the exit.
-    const streams = [child.stdout, child.stderr].filter(stream => stream !== null) as Duplex[]
-    child.on('exit', (code, signal) => awaitLastWords(child, streams, () => this.#finish(code, signal, null)))
+    const streams = [child.stdout, child.stderr].filter(stream => stream) as Duplex[]
+    const awaitLastWords = lastWordsOf(child, streams)
+    child.on('exit', (code, signal) => awaitLastWords(() => this.#finish(code, signal, null)))
   }
 
   #finish(code: number | null, signal: NodeJS.Signals | null, error: string | null): void {

@@ -1,18 +1,19 @@
 /** What a dead child still has in its pipes: `supervisor/last-words.ts`. */
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import t from 'tap'
-import { awaitLastWords } from '../../supervisor/last-words.js'
+import { lastWordsOf } from '../../supervisor/last-words.js'
 
-function start(script: string): { child: ChildProcess; stdout: Duplex; printed: () => string } {
+function start(script: string) {
   const child = spawn('/bin/sh', ['-c', script], { stdio: ['ignore', 'pipe', 'ignore'] })
   let text = ''
   child.stdout.on('data', bytes => {
     text += bytes
   })
-  return { child, stdout: child.stdout as unknown as Duplex, printed: () => text }
+  const stdout = child.stdout as unknown as Duplex
+  return { child, stdout, printed: () => text, awaitLastWords: lastWordsOf(child, [stdout]) }
 }
 
 /** The loop does not turn for so long. */
@@ -21,9 +22,9 @@ function stall(ms: number): void {
 }
 
 t.test('what can be read after a stall is read before the time is over', async t => {
-  const { child, stdout, printed } = start('echo one; (sleep 0.3; printf thr) &')
+  const { child, stdout, printed, awaitLastWords } = start('echo one; (sleep 0.3; printf thr) &')
   await once(child, 'exit')
-  const done = new Promise<void>(resolve => awaitLastWords(child, [stdout], resolve))
+  const done = new Promise<void>(resolve => awaitLastWords(resolve))
   stall(600)
   await done
   t.equal(printed(), 'one\nthr')
@@ -31,9 +32,9 @@ t.test('what can be read after a stall is read before the time is over', async t
 })
 
 t.test('a grandchild that holds the pipe is not waited for', async t => {
-  const { child, stdout, printed } = start('sleep 30 & echo $!')
+  const { child, stdout, printed, awaitLastWords } = start('sleep 30 & echo $!')
   await once(child, 'exit')
-  await new Promise<void>(resolve => awaitLastWords(child, [stdout], resolve))
+  await new Promise<void>(resolve => awaitLastWords(resolve))
   t.ok(stdout.closed)
   process.kill(Number(printed()), 'SIGKILL')
 })
