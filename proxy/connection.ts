@@ -8,12 +8,12 @@
 
 import type { Socket } from 'node:net'
 import { CLIENT_READ_BYTES, readAccepted } from '../kit/read-buffer.js'
+import { ClientWriter } from './client-writer.js'
 import { monotonicMs } from './clock.js'
 import { type ConnectionLimits, clientAddress, LINGER_BYTES, LINGER_MS, takenBytes } from './connection-limits.js'
 import { BodyPace, FAREWELL_MS, SendPace } from './deadlines.js'
 import { type OwnAnswer, printAnswer } from './error-response.js'
 import type { Client, Exchange } from './exchange.js'
-import { writeLent } from './lent-write.js'
 import type { Phases } from './phases.js'
 import { isRefusal } from './refusal.js'
 import { RequestBody } from './request-body.js'
@@ -28,6 +28,7 @@ export class Connection implements Client {
   readonly encrypted = false
   readonly overUnix: boolean
   readonly #socket: Socket
+  readonly #writer: ClientWriter
   readonly #phases: Phases
   readonly #limits: ConnectionLimits
   #pending: Buffer | null = null
@@ -53,6 +54,7 @@ export class Connection implements Client {
 
   constructor(socket: Socket, phases: Phases, limits: ConnectionLimits) {
     this.#socket = socket
+    this.#writer = new ClientWriter(socket)
     this.#phases = phases
     this.#limits = limits
     // A TCP peer that has reset its connection has no address any more either, but its side here has.
@@ -84,30 +86,30 @@ export class Connection implements Client {
   }
 
   write(bytes: string | Buffer): boolean {
-    return typeof bytes === 'string' ? this.#socket.write(bytes, 'latin1') : this.#socket.write(bytes)
+    return this.#writer.write(bytes)
   }
 
   writeLent(bytes: Buffer, start: number, end: number): boolean {
-    return writeLent(this.#socket, bytes, start, end)
+    return this.#writer.writeLent(bytes, start, end)
   }
 
   whenWritable(callback: () => void): void {
-    this.#socket.once('drain', callback)
+    this.#writer.whenWritable(callback)
   }
 
   answer(answer: OwnAnswer): void {
     const close = this.closing || !this.#canFinishBody() || this.#awaitsContinue()
-    this.#socket.write(printAnswer(answer, close, this.#exchange?.head.method === 'HEAD'), 'latin1')
+    this.#writer.write(printAnswer(answer, close, this.#exchange?.head.method === 'HEAD'))
     this.answerComplete(close)
   }
 
-  answerComplete(close: boolean): void {
+  answerComplete(close: boolean, now = monotonicMs()): void {
     const reading = this.#exchange !== null && this.#exchange.reader !== null ? this.#exchange : null
     const keep = !close && !this.closing && (reading !== null || this.#canFinishBody())
     this.#reading ??= reading
     if (this.#requests >= this.#limits.keepAliveRequests) this.#phases.refusals.limited('http-keepalive-requests')
     this.#exchange = null
-    this.#sinceMs = monotonicMs()
+    this.#sinceMs = now
     if (!keep) return this.#linger()
     if (this.#body !== null) this.resumeBody()
     else this.#goOn()
@@ -164,7 +166,7 @@ export class Connection implements Client {
 
   /** Whether the client has taken nothing for too long of what it is sent. */
   #isStuck(now: number): boolean {
-    if (this.#socket.writableLength === 0) {
+    if (this.#writer.waitingBytes === 0) {
       this.#sendPace = null
       return false
     }
@@ -243,7 +245,7 @@ export class Connection implements Client {
 
   /** What comes next is the head of a request, and it may be looked at. */
   get #mayRead(): boolean {
-    return this.#exchange === null && this.#body === null && !this.#socket.writableNeedDrain
+    return this.#exchange === null && this.#body === null && !this.#writer.isFull
   }
 
   /** Reads on, also after a body that stopped for want of credit, and works through what has been waiting. */

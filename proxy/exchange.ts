@@ -39,8 +39,8 @@ export interface Client extends AnswerSink {
   writeLent(bytes: Buffer, start: number, end: number): boolean
   /** A whole answer of the proxy's own. */
   answer(answer: OwnAnswer): void
-  /** The last byte of the answer was written; `close`: its end is the end of the connection. */
-  answerComplete(close: boolean): void
+  /** The last byte of the answer was written; `close`: its end is the end of the connection. `now`: where it was read just now. */
+  answerComplete(close: boolean, now?: number): void
   /** The answer will never be complete: the client must see that. */
   answerBroken(): void
   /** Reading the request's body may go on. */

@@ -402,7 +402,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
   #finish(exchange: Exchange, close: boolean, now = monotonicMs()): void {
     if (exchange.finished) return
     this.#close(exchange, now)
-    exchange.client.answerComplete(close)
+    exchange.client.answerComplete(close, now)
   }
 
   /** The client has a part of the answer and gets no more: it must see that. */

@@ -9,10 +9,11 @@ import type { ProxySettings } from '../../kit/messages.js'
 import { request } from './fixtures/raw-client.js'
 import { type Rig, withRig } from './fixtures/rig.js'
 import { signal, tick } from './fixtures/signal.js'
+import { waitingBytes } from './fixtures/waiting-bytes.js'
 
 /** What waits in the proxy for its client; the kernel's own buffers come on top. */
 function heldBytes(rig: Rig): number {
-  return Math.max(0, ...[...rig.sockets].map(socket => socket.writableLength))
+  return Math.max(0, ...[...rig.sockets].map(waitingBytes))
 }
 
 /** More than the kernel buffers on the loopback interface. */
