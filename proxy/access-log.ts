@@ -32,6 +32,10 @@ export class AccessLog {
   /** What stands between address and request line, and the monotonic time at which it was made. */
   #date = ''
   #datedMs = Number.NEGATIVE_INFINITY
+  /** Who asked last, and how that is printed: a client's requests come in a row, and many clients are of one kind. */
+  #referer = ''
+  #userAgent = ''
+  #asker = '"-" "-"'
 
   /**
    * `onTrouble` is told once when the log cannot be written or opened again; an empty path is standard output. Throws a Failure where the file
@@ -56,9 +60,14 @@ export class AccessLog {
       this.#datedMs = now
       this.#date = ` - - [${logDate()}] "`
     }
+    if (head.userAgent !== this.#userAgent || head.referer !== this.#referer) {
+      this.#userAgent = head.userAgent
+      this.#referer = head.referer
+      this.#asker = `"${quotable(head.referer) || '-'}" "${quotable(head.userAgent) || '-'}"`
+    }
     this.#gather(
       `${origin.address}${this.#date}${head.method} ${quotable(head.target)} HTTP/1.${head.httpMinor}" ` +
-        `${exchange.status} ${exchange.sentBytes} "${quotable(head.referer) || '-'}" "${quotable(head.userAgent) || '-'}" ` +
+        `${exchange.status} ${exchange.sentBytes} ${this.#asker} ` +
         `${printSeconds(passedMs(exchange.startMs, now))} ${exchange.slot === 0 ? '-' : exchange.slot} ${exchange.attempts}${requestId}\n`,
     )
   }

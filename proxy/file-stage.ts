@@ -10,11 +10,11 @@ import { codeOf } from '../kit/failure.js'
 import type { ProxySettings } from '../kit/messages.js'
 import { type AnswerHead, isBadHead, printAnswerHead } from './answer-head.js'
 import { httpDate } from './clock.js'
+import { NO_CONDITIONS } from './conditions.js'
 import type { ErrorCode } from './error-response.js'
 import type { AnswerSink, AnswerStage, Exchange } from './exchange.js'
 import { HeadCollector } from './head-collector.js'
 import { factsOf, fieldsWithFile, namedFile, wordsFor } from './named-file.js'
-import { headerValue } from './request-head.js'
 import type { StageEvents } from './stage-events.js'
 import { type ByteSink, copyFileTo, type FileCopy } from './static-copy.js'
 import { answerFromDisk } from './static-disk-answer.js'
@@ -94,7 +94,7 @@ export class FileStage implements AnswerStage {
     const request = this.#exchange.head
     // As in nginx, the file is got whatever the request's method was.
     const method = request.method === 'HEAD' ? 'HEAD' : 'GET'
-    const asked = { method, header: (name: string) => headerValue(request, name) }
+    const asked = { method, conditions: request.conditions ?? NO_CONDITIONS }
     const found = await answerFromDisk(named, asked, this.#settings.files.safe, factsOf(head, named.path))
     if (found.kind === 'answer') {
       if (this.#isOver) found.file?.close()

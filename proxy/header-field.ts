@@ -5,7 +5,7 @@
 
 import type { RefusalCode } from './refusal.js'
 
-/** What a field is to the proxy. Those up to `referer` travel on to the worker, the others end here. */
+/** What a field is to the proxy. Those up to `condition` travel on to the worker, the others end here. */
 export const FIELD = {
   plain: 0,
   host: 1,
@@ -14,14 +14,16 @@ export const FIELD = {
   expect: 4,
   userAgent: 5,
   referer: 6,
-  connection: 7,
-  upgrade: 8,
+  /** On which the answer of a file depends: RFC 9110 §13 and §14. */
+  condition: 7,
+  connection: 8,
+  upgrade: 9,
   /** Speaks to the next hop only, which is us. */
-  hopByHop: 9,
+  hopByHop: 10,
   /** What proxies before us say about the client and the request; believed or not by the caller. */
-  forwarding: 10,
+  forwarding: 11,
   /** `X_Forwarded_For`: CGI-style names make it the same as `X-Forwarded-For`, so it could pass for what we say. */
-  forwardingTwin: 11,
+  forwardingTwin: 12,
 } as const
 
 export type Field = (typeof FIELD)[keyof typeof FIELD]
@@ -83,16 +85,22 @@ export function fieldOf(name: string): Field {
       return isNamed(name, 'te') ? FIELD.hopByHop : FIELD.plain
     case 4:
       return isNamed(name, 'host') ? FIELD.host : FIELD.plain
+    case 5:
+      return isNamed(name, 'range') ? FIELD.condition : FIELD.plain
     case 6:
       return isNamed(name, 'expect') ? FIELD.expect : FIELD.plain
     case 7:
       return isNamed(name, 'referer') ? FIELD.referer : isNamed(name, 'upgrade') ? FIELD.upgrade : FIELD.plain
+    case 8:
+      return isNamed(name, 'if-match') || isNamed(name, 'if-range') ? FIELD.condition : FIELD.plain
     case 9:
       return isNamed(name, 'forwarded') ? FIELD.forwarding : forwardingOr(FIELD.plain, name, 'x-real-ip')
     case 10:
       return fieldOfTen(name)
     case 12:
       return forwardingOr(FIELD.plain, name, 'x-request-id')
+    case 13:
+      return isNamed(name, 'if-none-match') ? FIELD.condition : FIELD.plain
     case 14:
       return isNamed(name, 'content-length') ? FIELD.contentLength : FIELD.plain
     case 15:
@@ -102,8 +110,10 @@ export function fieldOf(name: string): Field {
       return forwardingOr(forwardingOr(FIELD.plain, name, 'x-forwarded-port'), name, 'x-forwarded-host')
     case 17:
       if (isNamed(name, 'transfer-encoding')) return FIELD.transferEncoding
+      if (isNamed(name, 'if-modified-since')) return FIELD.condition
       return forwardingOr(FIELD.plain, name, 'x-forwarded-proto')
     case 19:
+      if (isNamed(name, 'if-unmodified-since')) return FIELD.condition
       return isNamed(name, 'proxy-authorization') ? FIELD.hopByHop : FIELD.plain
     default:
       return FIELD.plain

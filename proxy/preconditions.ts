@@ -4,11 +4,9 @@
  * `If-Modified-Since`, whatever it says.
  */
 
+import type { Conditions } from './conditions.js'
 import { listsEntityTag } from './entity-tag.js'
 import { parseHttpDate } from './static-http-date.js'
-
-/** The value of a request header by its lower-case name; several headers of one name joined with `, `. */
-export type ReadHeader = (lowerCaseName: string) => string | undefined
 
 /** What the selected representation is compared by. */
 export interface Validators {
@@ -22,9 +20,9 @@ export interface Validators {
 export type Verdict = 'send' | 'not-modified' | 'failed'
 
 /** Steps 1 to 4 of §13.2.2. Dates that are none are ignored, lists of tags with a syntax error match nothing. */
-export function checkPreconditions(validators: Validators, header: ReadHeader, nowMs: number): Verdict {
-  if (!mayProceed(validators, header, nowMs)) return 'failed'
-  return hasFreshCopy(validators, header, nowMs) ? 'not-modified' : 'send'
+export function checkPreconditions(validators: Validators, conditions: Readonly<Conditions>, nowMs: number): Verdict {
+  if (!mayProceed(validators, conditions, nowMs)) return 'failed'
+  return hasFreshCopy(validators, conditions, nowMs) ? 'not-modified' : 'send'
 }
 
 /**
@@ -35,19 +33,19 @@ export function mayUseRange(validators: Validators, ifRange: string | undefined,
   return parseHttpDate(ifRange, nowMs) === validators.lastModifiedMs
 }
 
-function mayProceed(validators: Validators, header: ReadHeader, nowMs: number): boolean {
-  const ifMatch = header('if-match')
+function mayProceed(validators: Validators, conditions: Readonly<Conditions>, nowMs: number): boolean {
+  const ifMatch = conditions['if-match']
   if (ifMatch !== undefined) return listsEntityTag(ifMatch, validators.entityTag, 'strong')
-  const unmodifiedSince = header('if-unmodified-since')
+  const unmodifiedSince = conditions['if-unmodified-since']
   if (unmodifiedSince === undefined) return true
   const sinceMs = parseHttpDate(unmodifiedSince, nowMs)
   return sinceMs === null || validators.lastModifiedMs <= sinceMs
 }
 
-function hasFreshCopy(validators: Validators, header: ReadHeader, nowMs: number): boolean {
-  const ifNoneMatch = header('if-none-match')
+function hasFreshCopy(validators: Validators, conditions: Readonly<Conditions>, nowMs: number): boolean {
+  const ifNoneMatch = conditions['if-none-match']
   if (ifNoneMatch !== undefined) return listsEntityTag(ifNoneMatch, validators.entityTag, 'weak')
-  const modifiedSince = header('if-modified-since')
+  const modifiedSince = conditions['if-modified-since']
   if (modifiedSince === undefined) return false
   const sinceMs = parseHttpDate(modifiedSince, nowMs)
   return sinceMs !== null && validators.lastModifiedMs <= sinceMs

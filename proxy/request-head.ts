@@ -17,6 +17,7 @@
 
 import { METHODS } from 'node:http'
 import { isIPv6 } from 'node:net'
+import { type Conditions, withCondition, withoutConditions } from './conditions.js'
 import { FIELD, type Field, fieldOf, isToken, malformation, trimmedSlice } from './header-field.js'
 import { REFUSALS, type Refusal, type RefusalCode } from './refusal.js'
 
@@ -44,6 +45,8 @@ export interface RequestHead {
   referer: string
   /** Names and values in turn of Forwarded, X-Real-IP, X-Request-Id, X-Forwarded-For, -Host, -Port and -Proto; null when there are none. */
   forwarding: string[] | null
+  /** What the answer of a file depends on, the values of one name joined with commas; null: nothing. They go on to the worker too. */
+  conditions: Conditions | null
 }
 
 export interface HeadLimits {
@@ -118,28 +121,6 @@ export function headerValue(head: RequestHead, lowerCaseName: string): string | 
   return found
 }
 
-/** The fields of RFC 9110 §13 and §14 by their names in small letters, as `headerValue` gives them; one pass for all six. */
-export function conditionalFields({ headers }: RequestHead): Record<string, string | undefined> {
-  const fields: Record<string, string | undefined> = {}
-  let at = 1
-  while (at < headers.length) {
-    const nameEnd = headers.indexOf('\n', at)
-    const end = headers.indexOf('\n', nameEnd + 1)
-    const valueEnd = end === -1 ? headers.length : end
-    if (CONDITIONAL_LENGTHS.has(nameEnd - at)) {
-      const name = headers.slice(at, nameEnd).toLowerCase()
-      const value = headers.slice(nameEnd + 1, valueEnd)
-      if (name === 'range' || name.startsWith('if-'))
-        fields[name] = name in fields ? `${fields[name]}, ${value}` : value
-    }
-    at = valueEnd + 1
-  }
-  return fields
-}
-
-/** `range`, `if-match` and `if-range`, `if-none-match`, `if-modified-since`, `if-unmodified-since`. */
-const CONDITIONAL_LENGTHS: ReadonlySet<number> = new Set([5, 8, 13, 17, 19])
-
 function blankDraft(): Draft {
   return {
     head: {
@@ -156,6 +137,7 @@ function blankDraft(): Draft {
       userAgent: '',
       referer: '',
       forwarding: null,
+      conditions: null,
     },
     authority: null,
     lengthSeen: false,
@@ -241,7 +223,7 @@ function takeFields(draft: Draft, text: string, start: number, limits: HeadLimit
     const name = text.slice(at, colon)
     const value = trimmedSlice(text, colon + 1, end)
     const field = fieldOf(name)
-    if (field <= FIELD.referer) headers += `\n${name}\n${value}`
+    if (field <= FIELD.condition) headers += `\n${name}\n${value}`
     const refused =
       field === FIELD.plain ? null : (tabAfterFraming(field, text, end) ?? takeField(draft, field, name, value))
     if (refused !== null) return refused
@@ -275,6 +257,9 @@ function takeField(draft: Draft, field: Field, name: string, value: string): Ref
       return null
     case FIELD.referer:
       if (head.referer === '') head.referer = value
+      return null
+    case FIELD.condition:
+      head.conditions = withCondition(head.conditions, name, value)
       return null
     case FIELD.connection:
       return takeConnection(draft, value)
@@ -362,7 +347,10 @@ function settle(draft: Draft): RefusalCode | null {
   if (draft.authority !== null && !settleHost(head, draft.authority)) return 'host-mismatch'
   if (head.chunked && draft.lengthSeen) return 'length-with-transfer-encoding'
   if (head.chunked && isHttp10) return 'transfer-encoding-in-http10'
-  if (draft.nominated !== null) head.headers = withoutFields(head.headers, draft.nominated)
+  if (draft.nominated !== null) {
+    head.headers = withoutFields(head.headers, draft.nominated)
+    head.conditions = withoutConditions(head.conditions, draft.nominated)
+  }
   head.keepAlive = !draft.connectionClose && (!isHttp10 || draft.connectionKeepAlive)
   // RFC 9110 §7.8 and §10.1.1: in HTTP/1.0 both are to be ignored.
   if (isHttp10 || !draft.connectionUpgrade) head.upgrade = null

@@ -120,6 +120,8 @@ export class RequestMetrics {
   )
   /** By mount, by method, by the first digit of the status. */
   readonly #totals = new Map<string, Map<string, Histogram[]>>()
+  /** What the last request counted under, as the next one does as a rule: three searches less. */
+  #last: { mount: string; method: string; statusClass: number; histogram: Histogram } | null = null
   readonly #firstBytes = new Map<string, Histogram>()
   readonly #queues = new Map<string, Histogram>()
   readonly #harakiris = new Tally()
@@ -133,13 +135,24 @@ export class RequestMetrics {
   connections = 0
 
   finished(mount: string, method: string, status: number, seconds: number): void {
+    const statusClass = Math.floor(status / 100)
+    const last = this.#last
+    if (last !== null && last.mount === mount && last.method === method && last.statusClass === statusClass)
+      last.histogram.observe(seconds)
+    else {
+      const histogram = this.#totalOf(mount, method, statusClass)
+      histogram.observe(seconds)
+      this.#last = { mount, method, statusClass, histogram }
+    }
+  }
+
+  #totalOf(mount: string, method: string, statusClass: number): Histogram {
     // A method's spelling comes from the client; only known ones become labels.
     const known = KNOWN_METHODS.has(method) ? method : 'other'
     const byMethod = found(this.#totals, mount, () => new Map<string, Histogram[]>())
     const byClass = found(byMethod, known, () => [])
-    const statusClass = Math.floor(status / 100)
     byClass[statusClass] ??= this.#total.add({ mount, method: known, status: `${statusClass}xx` })
-    byClass[statusClass].observe(seconds)
+    return byClass[statusClass]
   }
 
   firstByte(mount: string, seconds: number): void {

@@ -7,11 +7,12 @@
 
 import { codeOf } from '../kit/failure.js'
 import { httpDate, monotonicMs, strictMs } from './clock.js'
+import { NO_CONDITIONS } from './conditions.js'
 import { negotiateCoding } from './content-coding.js'
 import type { ErrorCode, OwnAnswer } from './error-response.js'
 import type { Exchange } from './exchange.js'
 import { checkPreconditions } from './preconditions.js'
-import { conditionalFields, headerValue } from './request-head.js'
+import { headerValue } from './request-head.js'
 import { pathBelow, type Route } from './route-table.js'
 import type { Forms } from './static-cache.js'
 import { type ByteSink, copyFileTo } from './static-copy.js'
@@ -86,9 +87,6 @@ function serve(
   return (forms === null ? null : fromMemory(exchange, forms)) ?? fromDisk(site, exchange, key, ask())
 }
 
-/** A condition, a range, or a value that looks like one: then the fields are read. */
-const CONDITIONAL = /\n(?:if-|range\n)/i
-
 /** null: the content is not in memory. */
 function fromMemory(exchange: Exchange, forms: Forms): FileOutcome | null {
   const { head, client } = exchange
@@ -105,12 +103,11 @@ function fromMemory(exchange: Exchange, forms: Forms): FileOutcome | null {
 
 /** An answer that lies ready, if this request gets one of those; null: it has to be made. */
 function prepare({ head }: Exchange, form: StoredFile): { status: number; bytes: Buffer | string } | null {
-  if (CONDITIONAL.test(head.headers)) {
-    const fields = conditionalFields(head)
-    const header = (name: string) => fields[name]
-    const verdict = checkPreconditions(form.validators, header, Date.now())
+  const { conditions } = head
+  if (conditions !== null) {
+    const verdict = checkPreconditions(form.validators, conditions, Date.now())
     if (verdict === 'not-modified') return { status: 304, bytes: form.notModified(httpDate()) }
-    if (verdict === 'failed' || header('range') !== undefined) return null
+    if (verdict === 'failed' || conditions.range !== undefined) return null
   }
   const bytes = form.wire(httpDate())
   return bytes === null ? null : { status: 200, bytes }
@@ -158,7 +155,7 @@ async function fromFile(site: StaticSite, exchange: Exchange, forms: Forms): Pro
 }
 
 function requestOf({ head }: Exchange): StaticRequest {
-  const request: StaticRequest = { method: head.method, header: name => headerValue(head, name) }
+  const request: StaticRequest = { method: head.method, conditions: head.conditions ?? NO_CONDITIONS }
   const query = head.target.indexOf('?')
   if (query >= 0) request.query = head.target.slice(query)
   return request

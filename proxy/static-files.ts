@@ -6,16 +6,17 @@
 
 import { contentType } from 'mime-types'
 import { type ByteRange, decideRange, printContentRange } from './byte-range.js'
+import type { Conditions } from './conditions.js'
 import type { Coding } from './content-coding.js'
 import { entityTagOf, type FileVersion } from './entity-tag.js'
 import type { ErrorCode } from './error-response.js'
-import { checkPreconditions, mayUseRange, type ReadHeader, type Validators } from './preconditions.js'
+import { checkPreconditions, mayUseRange, type Validators } from './preconditions.js'
 import { type Freshness, freshnessFields } from './static-freshness.js'
 import { printHttpDate } from './static-http-date.js'
 
 export interface StaticRequest {
   method: string
-  header: ReadHeader
+  conditions: Readonly<Conditions>
   /** The query as received, with its `?`, for redirects. */
   query?: string
 }
@@ -81,12 +82,12 @@ export function answerForFile(
   boundary: () => string,
 ): StaticAnswer {
   if (request.method !== 'GET' && request.method !== 'HEAD') return methodNotAllowed()
-  const verdict = checkPreconditions(file.validators, request.header, nowMs)
+  const verdict = checkPreconditions(file.validators, request.conditions, nowMs)
   if (verdict === 'failed') return emptyAnswer(412, [])
   if (verdict === 'not-modified') return { status: 304, headers: cacheHeaders(file, nowMs), body: [] }
   // §14.2: `Range` is defined for GET only.
-  const isRangeUsed = request.method === 'GET' && mayUseRange(file.validators, request.header('if-range'), nowMs)
-  const range = decideRange(isRangeUsed ? request.header('range') : undefined, file.sizeBytes)
+  const isRangeUsed = request.method === 'GET' && mayUseRange(file.validators, request.conditions['if-range'], nowMs)
+  const range = decideRange(isRangeUsed ? request.conditions.range : undefined, file.sizeBytes)
   if (range.kind === 'unsatisfiable') {
     return emptyAnswer(416, [['Content-Range', printContentRange(null, file.sizeBytes)], ...varyHeader(file)])
   }

@@ -5,6 +5,7 @@
  * What must stay true: a buffer that `wire` has given out is never written to again, because a slow client may still be waiting for it.
  */
 
+import { NO_CONDITIONS } from './conditions.js'
 import type { Coding } from './content-coding.js'
 import type { Validators } from './preconditions.js'
 import { answerForFile, type Representation, type StaticAnswer } from './static-files.js'
@@ -27,7 +28,8 @@ export interface StoredFileFacts extends Omit<Representation, 'sizeBytes'> {
   isYoung: boolean
 }
 
-const PLAIN_GET = { method: 'GET', header: () => undefined }
+const PLAIN_GET = { method: 'GET', conditions: NO_CONDITIONS }
+const FRESH_GET = { method: 'GET', conditions: { 'if-none-match': '*' } }
 
 export class StoredFile implements Representation {
   readonly place: Place
@@ -85,8 +87,7 @@ export class StoredFile implements Representation {
   /** The 304 on a connection that stays, latin1. */
   notModified(date: string): string {
     if (this.#notModifiedDate !== date) {
-      const header = (name: string) => (name === 'if-none-match' ? '*' : undefined)
-      this.#notModified = printHead(this.#plainAnswer({ method: 'GET', header }), date, false)
+      this.#notModified = printHead(this.#plainAnswer(FRESH_GET), date, false)
       this.#notModifiedDate = date
     }
     return this.#notModified

@@ -20,6 +20,7 @@ import {
   WINDOW_BYTES,
   type WireRequest,
 } from '../../kit/frames.js'
+import { asBytes, asLatin1 } from './answer-bytes.js'
 import { AnswerGuard } from './answer-guard.js'
 import {
   assignSocket,
@@ -39,13 +40,10 @@ type WriteCallback = (error?: Error | null) => void
 
 /** Bytes that may wait for credit before `write` says false; what a socket of Node's has. */
 const HIGH_WATER_BYTES = 16 * 1024
-/** Larger buffers travel as they are, smaller ones are copied into the frame's string. */
-const COPY_BYTES = 4096
 const FRAME_BYTES = 64 * 1024
 /** An interim answer is never longer: it is one frame. */
 const INTERIM_BYTES = 64 * 1024
 const NOTHING: (() => void)[] = []
-const NOT_ASCII = /[^\x00-\x7f]/
 
 interface Waiting {
   bytes: string | Buffer
@@ -382,17 +380,4 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   #has(flag: number): boolean {
     return (this.#flags & flag) !== 0
   }
-}
-
-/** A string that stands for its bytes (latin1), or a buffer where copying would cost more than a frame of its own. */
-function asBytes(chunk: string | Buffer, encoding: BufferEncoding): string | Buffer {
-  if (typeof chunk !== 'string') return chunk.length <= COPY_BYTES ? chunk.latin1Slice() : chunk
-  if (encoding === 'latin1' || encoding === 'binary') return chunk
-  if ((encoding === 'utf8' || encoding === 'utf-8' || encoding === 'ascii') && !NOT_ASCII.test(chunk)) return chunk
-  const bytes = Buffer.from(chunk, encoding)
-  return bytes.length <= COPY_BYTES ? bytes.latin1Slice() : bytes
-}
-
-function asLatin1(bytes: string | Buffer): string {
-  return typeof bytes === 'string' ? bytes : bytes.latin1Slice()
 }

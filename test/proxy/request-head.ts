@@ -34,6 +34,7 @@ const PLAIN: RequestHead = {
   userAgent: '',
   referer: '',
   forwarding: null,
+  conditions: null,
 }
 
 const TAKEN: [title: string, input: string, expected: Partial<RequestHead>][] = [

@@ -2,6 +2,7 @@
 
 import fs from 'node:fs'
 import t from 'tap'
+import type { Conditions } from '../../proxy/conditions.js'
 import { entityTagOf } from '../../proxy/entity-tag.js'
 import { answerFromDisk } from '../../proxy/static-disk-answer.js'
 import type { StaticRequest } from '../../proxy/static-files.js'
@@ -10,8 +11,8 @@ const folder = fs.realpathSync(t.testdir({ 'a.txt': 'hello', dir: {} }))
 const { ino: inode, mtimeNs: modifiedNs } = fs.statSync(`${folder}/a.txt`, { bigint: true })
 const TAG = entityTagOf({ sizeBytes: 5, modifiedNs, inode })
 
-function request(fields: Record<string, string> = {}, method = 'GET'): StaticRequest {
-  return { method, header: name => fields[name] }
+function request(conditions: Conditions = {}, method = 'GET'): StaticRequest {
+  return { method, conditions }
 }
 
 t.test('a file, or why there is none', async t => {

@@ -1,6 +1,7 @@
 /** Status and head for files: what is servable, methods, conditions, ranges, folders. */
 
 import t from 'tap'
+import type { Conditions } from '../../proxy/conditions.js'
 import type { FileVersion } from '../../proxy/entity-tag.js'
 import { ERRORS } from '../../proxy/error-response.js'
 import {
@@ -21,8 +22,8 @@ const NOW_MS = Date.UTC(2026, 10, 21)
 const MODIFIED = 'Thu, 02 Jan 2020 03:04:05 GMT'
 const VERSION: FileVersion = { sizeBytes: 1000, modifiedNs: BigInt(Date.parse(MODIFIED)) * 1_000_000n + 5n, inode: 7n }
 
-function request(method: string, headers: Record<string, string> = {}, query?: string): StaticRequest {
-  return { method, header: name => headers[name], ...(query === undefined ? {} : { query }) }
+function request(method: string, conditions: Conditions = {}, query?: string): StaticRequest {
+  return { method, conditions, ...(query === undefined ? {} : { query }) }
 }
 
 function headersOf(answer: StaticAnswer | null): Record<string, string> {
