@@ -30,8 +30,11 @@ export interface CaseResult {
   stacks: { name: string; figures: Figures; samples: Sample[] }[]
 }
 
-/** Long enough for V8 to compile what is hot, and for every kept-alive connection to be opened once. */
-const WARM_UP_SECONDS = 1
+/**
+ * Enough requests for V8 to have compiled what is hot in every process, however few connections are measured: a worker that has answered a few
+ * thousand is still several times slower than it will be. Also opens every kept-alive connection once.
+ */
+const WARM_UP = { seconds: 2, connections: 64 }
 
 /** The file in the folder that makes wrk send the case's POST, null for a plain GET. */
 export function wrkScript(row: Case): { name: string; text: string } | null {
@@ -51,7 +54,10 @@ export async function measureCase(
   conditions: Conditions,
 ): Promise<CaseResult> {
   const able = stacks.filter(({ kinds }) => kinds.includes(row.kind)).map(stack => ({ stack, samples: [] as Sample[] }))
-  for (const { stack } of able) await takeSample(row, connections, stack, { ...conditions, seconds: WARM_UP_SECONDS })
+  for (const { stack } of able) {
+    const { seconds } = WARM_UP
+    await takeSample(row, Math.max(connections, WARM_UP.connections), stack, { ...conditions, seconds })
+  }
   for (let round = 0; round < conditions.rounds; round++) {
     for (const { stack, samples } of rotate(able, round))
       samples.push(await takeSample(row, connections, stack, conditions))
