@@ -14,10 +14,11 @@ import { type ConnectionLimits, clientAddress, LINGER_BYTES, LINGER_MS, takenByt
 import { BodyPace, FAREWELL_MS, SendPace } from './deadlines.js'
 import { type OwnAnswer, printAnswer } from './error-response.js'
 import type { Client, Exchange } from './exchange.js'
+import { HeadMemory } from './head-memory.js'
 import type { Phases } from './phases.js'
-import { isRefusal } from './refusal.js'
+import { isRefusal, type Refusal } from './refusal.js'
 import { RequestBody } from './request-body.js'
-import { overlongHead, parseRequestHead } from './request-head.js'
+import { overlongHead, type RequestHead } from './request-head.js'
 
 /** A body with no more than this left is read to its end, to keep the connection. */
 const KEEP_BYTES = 64 * 1024
@@ -31,6 +32,7 @@ export class Connection implements Client {
   readonly #writer: ClientWriter
   readonly #phases: Phases
   readonly #limits: ConnectionLimits
+  readonly #heads = new HeadMemory()
   #pending: Buffer | null = null
   #exchange: Exchange | null = null
   #body: RequestBody | null = null
@@ -46,7 +48,6 @@ export class Connection implements Client {
   /** The kernel has all of the last answer. */
   #flushed = false
   #headBegun = false
-  /** Requests that have begun. */
   #requests = 0
   /** Of what was under way at the last sweep. */
   #bodyPace: BodyPace | null = null
@@ -110,8 +111,8 @@ export class Connection implements Client {
     if (this.#requests >= this.#limits.keepAliveRequests) this.#phases.refusals.limited('http-keepalive-requests')
     this.#exchange = null
     this.#sinceMs = now
-    if (!keep) return this.#linger()
-    if (this.#body !== null) this.resumeBody()
+    if (!keep) this.#linger()
+    else if (this.#body !== null) this.resumeBody()
     else this.#goOn()
   }
 
@@ -139,6 +140,7 @@ export class Connection implements Client {
     this.#socket.removeAllListeners('end')
     this.#socket.pause()
     this.#taken = onBytes
+    this.#heads.forget()
     return { socket: this.#socket, early }
   }
 
@@ -309,7 +311,7 @@ export class Connection implements Client {
       else this.#wait(bytes.subarray(0, count))
       return 0
     }
-    this.#begin(text.slice(0, end))
+    this.#begin(this.#heads.parse(text, end, this.#limits))
     return start + end + 4
   }
 
@@ -321,8 +323,7 @@ export class Connection implements Client {
     this.#sinceMs = monotonicMs()
   }
 
-  #begin(text: string): void {
-    const head = parseRequestHead(text, this.#limits)
+  #begin(head: RequestHead | Refusal): void {
     if (isRefusal(head)) return this.#refuse(() => this.#phases.refusals.head(this, head))
     this.#headBegun = false
     this.#requests += 1

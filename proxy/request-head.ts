@@ -67,11 +67,15 @@ const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
 /** Fields that frame or route the message: a nomination by Connection does not remove them. */
 const NOT_TO_BE_NOMINATED: ReadonlySet<string> = new Set(['host', 'content-length', 'transfer-encoding', 'expect'])
 
-/** What the fields said so far; becomes the head. */
-interface Draft {
+/** What the request line said so far; becomes the head. */
+interface LineDraft {
   head: RequestHead
   /** Of an absolute-form target, else null. */
   authority: { host: string; defaultPort: string } | null
+}
+
+/** And the fields. */
+interface Draft extends LineDraft {
   lengthSeen: boolean
   connectionClose: boolean
   connectionKeepAlive: boolean
@@ -96,6 +100,16 @@ export function parseRequestHead(text: string, limits = MOST_HEAD): RequestHead 
         takeFields(draft, text, lineEnd + 2, limits) ??
         settle(draft))
   return refused === null ? draft.head : REFUSALS[refused]
+}
+
+/**
+ * The head of a request whose field lines are those of `last`, an accepted one with a target in origin-form. null: `line` is no such request line, or the
+ * field lines mean something else behind it: parse it all.
+ */
+export function repeatedHead(last: RequestHead, line: string, limits: HeadLimits): RequestHead | null {
+  const draft: LineDraft = { head: { ...last }, authority: null }
+  const isPlain = takeRequestLine(draft, line, limits) === null && draft.authority === null
+  return isPlain && draft.head.httpMinor === last.httpMinor ? draft.head : null
 }
 
 /** The refusal of a head that has passed its bound; `received` is what has come of it, from its first byte. */
@@ -149,7 +163,7 @@ function blankDraft(): Draft {
 }
 
 /** RFC 9112 §3: method SP target SP version, with nothing else around and between. */
-function takeRequestLine(draft: Draft, line: string, limits: HeadLimits): RefusalCode | null {
+function takeRequestLine(draft: LineDraft, line: string, limits: HeadLimits): RefusalCode | null {
   const methodEnd = line.indexOf(' ')
   const targetEnd = line.length - VERSION_LENGTH
   if (methodEnd <= 0 || methodEnd >= targetEnd) return explainRequestLine(line)
@@ -186,7 +200,7 @@ function takeOtherMethod(head: RequestHead, method: string): RefusalCode | null 
  * RFC 9112 §3.2. Printable ASCII but `#`. A backslash is refused in the path, where URL parsers of applications take it for a
  * slash, and passes in the query, where browsers send it as it is.
  */
-function takeTarget(draft: Draft, target: string, limits: HeadLimits): RefusalCode | null {
+function takeTarget(draft: LineDraft, target: string, limits: HeadLimits): RefusalCode | null {
   const { head } = draft
   head.target = target
   if (BAD_TARGET.test(target)) return 'bad-target'
@@ -201,7 +215,7 @@ const SLASH = 47
 const TAB = 9
 const ABSOLUTE_FORM = /^(https?):\/\/([^/?]+)(.*)$/i
 
-function takeAbsoluteTarget(draft: Draft, target: string): RefusalCode | null {
+function takeAbsoluteTarget(draft: LineDraft, target: string): RefusalCode | null {
   const [, scheme = '', host = '', rest = ''] = ABSOLUTE_FORM.exec(target) ?? []
   if (!isHost(host)) return 'bad-target'
   draft.authority = { host, defaultPort: scheme.toLowerCase() === 'http' ? ':80' : ':443' }

@@ -102,7 +102,7 @@ function fromMemory(exchange: Exchange, forms: Forms): FileOutcome | null {
 }
 
 /** An answer that lies ready, if this request gets one of those; null: it has to be made. */
-function prepare({ head }: Exchange, form: StoredFile): { status: number; bytes: Buffer | string } | null {
+function prepare({ head }: Exchange, form: StoredFile): { status: number; bytes: Buffer } | null {
   const { conditions } = head
   if (conditions !== null) {
     const verdict = checkPreconditions(form.validators, conditions, Date.now())

