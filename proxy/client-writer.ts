@@ -16,6 +16,8 @@ const SCRATCH_BYTES = 64 * 1024
 
 /** What a handle remembers of a write that the kernel did not take at once. */
 interface WriteRequest {
+  /** Below 0: no handle has taken it for a write, and none will call it back. */
+  getAsyncId(): number
   oncomplete: (status: number) => void
   /** Keeps alive what is still to be written. */
   buffer?: Buffer
@@ -33,7 +35,7 @@ interface Handle {
 
 const Request = writeRequestClass()
 
-/** Untouched by a write that the kernel takes whole, so that the next one can have it: of all connections. */
+/** No handle's yet: a write that the kernel takes whole leaves it so, and the next one, of whichever connection, can have it. */
 let spare = Request === null ? null : new Request()
 let scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
 
@@ -88,12 +90,10 @@ export class ClientWriter {
     if (handle === null || request === null) return false
     const error =
       typeof bytes === 'string' ? handle.writeLatin1String(request, bytes) : handle.writeBuffer(request, bytes)
-    if (error !== 0) {
-      this.#socket.destroy()
-      return false
-    }
-    if (handle.writeQueueSize === 0) return true
+    // Not so a queue that is empty: libuv may have written the rest already and still hold the request.
+    if (error === 0 && request.getAsyncId() < 0) return true
     spare = new Request!()
+    if (error !== 0) this.#socket.destroy()
     request.oncomplete = status => this.#written(status)
     if (typeof bytes !== 'string') request.buffer = bytes
     return false
@@ -131,8 +131,8 @@ function writeRequestClass(): WriteRequestClass | null {
     const socket = new Socket({ handle, readable: false } as ConstructorParameters<typeof Socket>[0])
     socket.on('error', () => {})
     socket.write(' ', 'latin1')
+    return found !== null && new (found as WriteRequestClass)().getAsyncId() < 0 ? found : null
   } catch {
     return null
   }
-  return found
 }
