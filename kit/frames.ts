@@ -49,9 +49,9 @@ export const FRAME = {
 export const REQUEST_FLAG = { body: 1, close: 2, http10: 4, encrypted: 8, expect: 16 } as const
 /**
  * `readsOn`: the answer is complete and the request's body is not, but the application goes on reading it. `file`: the head has an X-Accel-Redirect
- * or X-Sendfile.
+ * or X-Sendfile. `untilClose`: of the body's end the head says nothing, so that only the end of the connection tells it.
  */
-export const RESPONSE_FLAG = { complete: 1, close: 2, readsOn: 4, file: 8 } as const
+export const RESPONSE_FLAG = { complete: 1, close: 2, readsOn: 4, file: 8, untilClose: 16 } as const
 
 export const FRAME_HEADER_BYTES = 8
 

@@ -3,7 +3,7 @@
  *
  * The hot path: an answer goes straight to the socket's handle, past `node:stream`, whose bookkeeping of a write that the kernel takes at once (a
  * request object, a callback, a turn of `process.nextTick`) took a tenth of the proxy's own time. What the kernel does not take waits in libuv, in order,
- * and `drain` is emitted when nothing waits any more, as a socket does. The stream itself never holds anything, so `end` and `destroy` work as ever.
+ * and `drain` is emitted when nothing waits any more, as a socket does.
  *
  * Source: lib/internal/stream_base_commons.js (writeGeneric) and src/stream_base.cc (Write) of Node 20 to 26; where a Node has that differently, the
  * socket's own `write` is used.
@@ -70,6 +70,12 @@ export class ClientWriter {
     return isFlowing
   }
 
+  /** The end, behind all that waits; `finished`: the kernel has it. Not sooner: a handle that has begun to shut down can no longer be reset. */
+  end(finished: () => void): void {
+    if (!this.#isDirect || this.waitingBytes === 0) this.#socket.end(finished)
+    else this.whenWritable(() => this.#socket.end(finished))
+  }
+
   whenWritable(callback: () => void): void {
     this.#socket.once('drain', callback)
   }
@@ -102,7 +108,7 @@ export class ClientWriter {
   /** One of those that waited is out, or never will be. */
   #written(status: number): void {
     if (status !== 0) this.#socket.destroy()
-    else if (this.waitingBytes === 0) this.#socket.emit('drain')
+    else if (this.waitingBytes === 0 && !this.#socket.destroyed) this.#socket.emit('drain')
   }
 }
 

@@ -9,13 +9,6 @@ import type { BodyLimits } from './deadlines.js'
 import { withoutMapping } from './node-address.js'
 import type { HeadLimits } from './request-head.js'
 
-/**
- * After the last answer bytes are read and thrown away, so that no reset destroys it on its way (RFC 9112 §9.6): so many, and for so long
- * after it was handed to the kernel.
- */
-export const LINGER_BYTES = 256 * 1024
-export const LINGER_MS = 2000
-
 /** Bounds of each connection; changed in place when the configuration changes. Times in milliseconds, 0 = none. */
 export interface ConnectionLimits extends HeadLimits, BodyLimits {
   headBytes: number

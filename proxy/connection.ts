@@ -10,15 +10,15 @@ import type { Socket } from 'node:net'
 import { CLIENT_READ_BYTES, readAccepted } from '../kit/read-buffer.js'
 import { ClientWriter } from './client-writer.js'
 import { monotonicMs } from './clock.js'
-import { type ConnectionLimits, clientAddress, LINGER_BYTES, LINGER_MS, takenBytes } from './connection-limits.js'
-import { BodyPace, FAREWELL_MS, SendPace } from './deadlines.js'
+import { type ConnectionLimits, clientAddress, takenBytes } from './connection-limits.js'
+import { BodyPace, FAREWELL_MS, LINGER_MS, LingerPace, SendPace } from './deadlines.js'
 import { type OwnAnswer, printAnswer } from './error-response.js'
 import type { Client, Exchange } from './exchange.js'
-import { HeadMemory } from './head-memory.js'
+import { HeadReader } from './head-reader.js'
 import type { Phases } from './phases.js'
 import { isRefusal, type Refusal } from './refusal.js'
 import { RequestBody } from './request-body.js'
-import { overlongHead, type RequestHead } from './request-head.js'
+import type { RequestHead } from './request-head.js'
 
 /** A body with no more than this left is read to its end, to keep the connection. */
 const KEEP_BYTES = 64 * 1024
@@ -32,7 +32,7 @@ export class Connection implements Client {
   readonly #writer: ClientWriter
   readonly #phases: Phases
   readonly #limits: ConnectionLimits
-  readonly #heads = new HeadMemory()
+  readonly #heads = new HeadReader()
   #pending: Buffer | null = null
   #exchange: Exchange | null = null
   #body: RequestBody | null = null
@@ -45,8 +45,8 @@ export class Connection implements Client {
   /** The socket is a tunnel's, and so is what comes. */
   #taken: ((bytes: Buffer) => void) | null = null
   #lingeredBytes = 0
-  /** The kernel has all of the last answer. */
-  #flushed = false
+  /** Since the kernel has all of the last answer. */
+  #lingerPace: LingerPace | null = null
   #headBegun = false
   #requests = 0
   /** Of what was under way at the last sweep. */
@@ -80,6 +80,10 @@ export class Connection implements Client {
     )
   }
 
+  get closingNow(): boolean {
+    return this.closing || !this.#canFinishBody() || this.#awaitsContinue()
+  }
+
   /** Since when it has waited for the first byte of a request; infinite: it does not. */
   get idleSinceMs(): number {
     const isIdle = this.#mayRead && !this.#last && !this.#headBegun && this.#pending === null
@@ -99,14 +103,14 @@ export class Connection implements Client {
   }
 
   answer(answer: OwnAnswer): void {
-    const close = this.closing || !this.#canFinishBody() || this.#awaitsContinue()
+    const close = this.closingNow
     this.#writer.write(printAnswer(answer, close, this.#exchange?.head.method === 'HEAD'))
     this.answerComplete(close)
   }
 
   answerComplete(close: boolean, now = monotonicMs()): void {
     const reading = this.#exchange !== null && this.#exchange.reader !== null ? this.#exchange : null
-    const keep = !close && !this.closing && (reading !== null || this.#canFinishBody())
+    const keep = !close && !(reading === null ? this.closingNow : this.closing)
     this.#reading ??= reading
     if (this.#requests >= this.#limits.keepAliveRequests) this.#phases.refusals.limited('http-keepalive-requests')
     this.#exchange = null
@@ -117,8 +121,10 @@ export class Connection implements Client {
   }
 
   answerBroken(): void {
+    const isUntilClose = this.#exchange?.answersUntilClose === true
     this.#exchange = null
-    this.#socket.destroy()
+    if (isUntilClose) this.#reset()
+    else this.#socket.destroy()
   }
 
   resumeBody(): void {
@@ -147,13 +153,16 @@ export class Connection implements Client {
   /** Applies the deadlines; called now and then. */
   sweep(now: number): void {
     if (this.#taken) return
-    if (this.#isStuck(now)) return this.#reset()
+    if (this.#isStuck(now)) {
+      this.#phases.refusals.limited('http-send-timeout')
+      return this.#reset()
+    }
     const exchange = this.#exchange ?? this.#reading
     if (exchange !== null) return this.#sweepBody(now, exchange)
     const { headMs, keepAliveMs } = this.#limits
     const waited = now - this.#sinceMs
     if (this.#last) {
-      if (this.#flushed && waited > LINGER_MS) this.#socket.destroy()
+      if (this.#lingerPace?.isOver(now, this.#lingeredBytes)) this.#socket.destroy()
     } else if (this.#body !== null || this.#phases.draining) {
       if (waited > (this.#body === null ? FAREWELL_MS : LINGER_MS)) this.#linger()
     } else if (this.#headBegun) {
@@ -177,9 +186,8 @@ export class Connection implements Client {
     return this.#sendPace.isStuck(now, taken, this.#limits.sendMs)
   }
 
-  /** A reset, because after a mere close the kernel would keep what is unsent for a client that takes nothing, for minutes. */
+  /** After a mere close the kernel would keep what is unsent, for minutes, and the client would see an end as of an answer that is complete. */
   #reset(): void {
-    this.#phases.refusals.limited('http-send-timeout')
     // Unix sockets have no reset.
     if (this.#socket.remoteAddress === undefined) this.#socket.destroy()
     else this.#socket.resetAndDestroy()
@@ -227,7 +235,7 @@ export class Connection implements Client {
 
   /** The first `count` bytes of `buffer` are valid for this call only: a head is read in place, all else is copied. */
   #read(buffer: Buffer, count: number): void {
-    if (this.#last && this.#taken === null) this.#discard(count)
+    if (this.#last && this.#taken === null) this.#lingeredBytes += count
     else if (this.#pending === null && this.#taken === null && this.#mayRead) {
       const taken = this.#readHead(buffer, count)
       if (taken > 0 && taken < count) this.#consume(Buffer.from(buffer.subarray(taken, count)))
@@ -277,7 +285,7 @@ export class Connection implements Client {
         return this.#pauseWhenFull()
       }
     }
-    if (this.#last) this.#discard(bytes.length)
+    if (this.#last) this.#lingeredBytes += bytes.length
   }
 
   #bodyOver(): void {
@@ -300,19 +308,11 @@ export class Connection implements Client {
 
   /** Begins a request, if its head is all there in the first `count` bytes; the number of bytes taken, 0 = wait for more. */
   #readHead(bytes: Buffer, count: number): number {
-    let start = 0
-    // RFC 9112 §2.2: empty lines before a request line are skipped; a bounded number of them.
-    while (start < 8 && start + 1 < count && bytes[start] === 13 && bytes[start + 1] === 10) start += 2
-    const { headBytes } = this.#limits
-    const text = bytes.latin1Slice(start, Math.min(count, start + headBytes + 4))
-    const end = text.indexOf('\r\n\r\n')
-    if (end < 0 || end > headBytes) {
-      if (text.length > headBytes) this.#refuse(() => this.#phases.refusals.head(this, overlongHead(text)))
-      else this.#wait(bytes.subarray(0, count))
-      return 0
-    }
-    this.#begin(this.#heads.parse(text, end, this.#limits))
-    return start + end + 4
+    const head = this.#heads.read(bytes, count, this.#limits)
+    const { takenBytes } = this.#heads
+    if (head === null) this.#wait(bytes.subarray(0, count))
+    else this.#begin(head)
+    return takenBytes
   }
 
   /** The rest of a head is awaited, from its first byte on for `headMs`. */
@@ -361,18 +361,10 @@ export class Connection implements Client {
     this.#pending = null
     this.#body = null
     this.#stopReading()
-    this.#sinceMs = monotonicMs()
-    this.#socket.end(() => {
-      this.#flushed = true
-      this.#sinceMs = monotonicMs()
+    this.#writer.end(() => {
+      this.#lingerPace = new LingerPace(monotonicMs())
     })
     if (this.#socket.isPaused()) this.#socket.resume()
-  }
-
-  /** Past the bound the rest is left to the kernel: to close now would reset the connection before the client has read its answer. */
-  #discard(bytes: number): void {
-    this.#lingeredBytes += bytes
-    if (this.#lingeredBytes > LINGER_BYTES) this.#socket.pause()
   }
 
   #clientEnded(): void {

@@ -1,5 +1,5 @@
 /**
- * How long a client may keep us waiting while something moves: for the next part of a body, and for taking an answer. Looked at by the sweep of
+ * How long a client may keep us waiting while something moves: for the next part of a body, for taking an answer, and for its own end. Looked at by the sweep of
  * `connection.ts`, which makes one only for what is still under way then; pure, so that a request that is over in time costs nothing.
  */
 
@@ -12,6 +12,32 @@ export interface BodyLimits {
 
 /** How long a proxy that goes away waits for a request that has not arrived yet. */
 export const FAREWELL_MS = 500
+
+/** How long a connection that has had its last answer waits for bytes that may be on their way; and how long they may come. nginx: 5 s and 30 s. */
+export const LINGER_MS = 2000
+export const LINGER_MOST_MS = 30_000
+
+/**
+ * The patience with what comes behind the last answer. It is read and thrown away: to close now would reset the connection, and a client that sends its
+ * whole body before it reads would never see the answer (RFC 9112 §9.6).
+ */
+export class LingerPace {
+  readonly #beganMs: number
+  #heardMs: number
+  #bytes = 0
+
+  constructor(now: number) {
+    this.#beganMs = now
+    this.#heardMs = now
+  }
+
+  /** `bytes`: how many have come. */
+  isOver(now: number, bytes: number): boolean {
+    if (bytes !== this.#bytes) this.#heardMs = now
+    this.#bytes = bytes
+    return now - this.#heardMs > LINGER_MS || now - this.#beganMs > LINGER_MOST_MS
+  }
+}
 
 /**
  * The patience with one body: `bodyMs`, used up by waiting and won back by bytes, `bodyBytesPerSecond` for a second. So whoever keeps that pace

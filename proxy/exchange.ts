@@ -47,6 +47,8 @@ export interface Client extends AnswerSink {
   resumeBody(): void
   /** The connection must not be used for another request. */
   readonly closing: boolean
+  /** Nor if the answer were to begin now: too much of the body is still to come, or the client does not know whether to send it. */
+  readonly closingNow: boolean
 }
 
 /** What is kept of no body. */
@@ -104,6 +106,8 @@ export class Exchange {
   attempts = 0
   seen = false
   answerBegun = false
+  /** Its end is the end of the connection and nothing else. */
+  answersUntilClose = false
   /** Whole field lines that the proxy adds to the answer of this attempt, behind its status line. */
   answerLines = ''
   /** Answer bytes passed on to the client and not yet returned as credit. */

@@ -113,7 +113,7 @@ export class FileStage implements AnswerStage {
     const exchange = this.#exchange
     const error = errorIn(answer)
     if (error !== null) return this.#events.failed(exchange, error.code, error.fields)
-    const close = applicationCloses || exchange.client.closing
+    const close = applicationCloses || exchange.client.closingNow
     exchange.status = answer.status
     const fields = fieldsWithFile(head, answer.status, answer.headers)
     fields.unshift(['Date', httpDate()])

@@ -261,6 +261,7 @@ export class Link {
     exchange.deadlineMs = 0
     exchange.kept = null
     const flags = bytes[start + 2] ?? 0
+    exchange.answersUntilClose = (flags & RESPONSE_FLAG.untilClose) !== 0
     if ((flags & RESPONSE_FLAG.file) !== 0) this.events.fileNamed(exchange)
     const from = start + RESPONSE_PREFIX_BYTES
     if ((flags & RESPONSE_FLAG.complete) === 0) return this.#pass(exchange, bytes, from, end)

@@ -92,7 +92,7 @@ function fromMemory(exchange: Exchange, forms: Forms): FileOutcome | null {
   const { head, client } = exchange
   const form = forms.length === 1 ? forms[0] : choose(exchange, forms)
   if (form === null) return sendHead(exchange, emptyAnswer(406, [['Vary', 'Accept-Encoding']]))
-  if (head.method === 'GET' && !client.closing) {
+  if (head.method === 'GET' && !client.closingNow) {
     const prepared = prepare(exchange, form)
     if (prepared !== null) return send(exchange, prepared.status, prepared.bytes)
   }
@@ -165,12 +165,12 @@ function requestOf({ head }: Exchange): StaticRequest {
 function sendHead(exchange: Exchange, answer: StaticAnswer): FileOutcome {
   const error = errorIn(answer)
   if (error !== null) return { kind: 'error', ...error }
-  return send(exchange, answer.status, printHead(answer, httpDate(), exchange.client.closing))
+  return send(exchange, answer.status, printHead(answer, httpDate(), exchange.client.closingNow))
 }
 
 /** Head and some of the bytes that are in memory, in one write. */
 function sendWhole(exchange: Exchange, answer: StaticAnswer, body: Buffer): FileOutcome {
-  const parts: Uint8Array[] = [Buffer.from(printHead(answer, httpDate(), exchange.client.closing), 'latin1')]
+  const parts: Uint8Array[] = [Buffer.from(printHead(answer, httpDate(), exchange.client.closingNow), 'latin1')]
   for (const { text, start, bytes } of answer.body) {
     parts.push(Buffer.from(text, 'latin1'), body.subarray(start, start + bytes))
   }
@@ -180,7 +180,7 @@ function sendWhole(exchange: Exchange, answer: StaticAnswer, body: Buffer): File
 /** A whole answer: text is latin1. */
 function send(exchange: Exchange, status: number, bytes: Buffer | string): FileOutcome {
   const { client } = exchange
-  const close = client.closing
+  const close = client.closingNow
   exchange.status = status
   exchange.dispatchMs = exchange.startMs
   exchange.firstByteMs = monotonicMs()
@@ -191,7 +191,7 @@ function send(exchange: Exchange, status: number, bytes: Buffer | string): FileO
 }
 
 async function sendFile(exchange: Exchange, answer: StaticAnswer, file: OpenFile): Promise<FileOutcome> {
-  const close = exchange.client.closing
+  const close = exchange.client.closingNow
   exchange.status = answer.status
   exchange.dispatchMs = exchange.startMs
   exchange.firstByteMs = monotonicMs()

@@ -32,6 +32,7 @@ export class UpstreamAnswer {
     this.close = this.#framing === 'until-close' || exchange.client.closing
     exchange.status = head.status
     exchange.answerBegun = true
+    exchange.answersUntilClose = this.#framing === 'until-close'
     exchange.firstByteMs = monotonicMs()
     exchange.deadlineMs = 0
     exchange.kept = null

@@ -19,6 +19,7 @@ interface RequestDoors {
 
 interface ResponseDoors {
   _closed: boolean
+  _expect_continue: boolean
   _header: string | null
   _last: boolean
   destroyed: boolean
@@ -131,6 +132,11 @@ export function runTicks(): void {
 export function isConsumed(request: IncomingMessage): boolean {
   const { _consuming } = request as unknown as RequestDoors
   return _consuming || request.readableFlowing === true || request.listenerCount('readable') > 0
+}
+
+/** An answer before `writeContinue` will end the connection: whether the body still comes is not known then. Source: `_storeHeader` in lib/_http_outgoing.js. */
+export function expectContinue(response: ServerResponse): void {
+  ;(response as unknown as ResponseDoors)._expect_continue = true
 }
 
 export function emitClose(response: ServerResponse): void {

@@ -29,6 +29,7 @@ import {
   detachSocket,
   dumpUnread,
   emitClose,
+  expectContinue,
   isConsumed,
   type NodeInternals,
   printedHead,
@@ -235,6 +236,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   #emit(): void {
     const { server } = this.#home
     if (this.#has(REQUEST_FLAG.expect)) {
+      expectContinue(this.#response)
       if (server.listenerCount('checkContinue') > 0) {
         server.emit('checkContinue', this.#request, this.#response)
         return
@@ -314,9 +316,10 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
 
   #sendHead(bytes: string, flags: number): void {
     this.#headSent = true
-    const { status, namesFile } = (this.#guard as AnswerGuard).promise
-    const allFlags = namesFile ? flags | RESPONSE_FLAG.file : flags
-    this.#home.writer.send(frame(FRAME.response, this.id, responsePrefix(status, allFlags) + bytes))
+    const { isUntilClose, promise } = this.#guard as AnswerGuard
+    const file = promise.namesFile ? RESPONSE_FLAG.file : 0
+    const end = isUntilClose ? RESPONSE_FLAG.untilClose : 0
+    this.#home.writer.send(frame(FRAME.response, this.id, responsePrefix(promise.status, flags | file | end) + bytes))
   }
 
   #responseEnded(): void {

@@ -4,7 +4,7 @@
  */
 
 import { isDeepStrictEqual } from 'node:util'
-import { HeadMemory } from '../../proxy/head-memory.js'
+import { HeadReader } from '../../proxy/head-reader.js'
 import { MOST_HEAD, parseRequestHead } from '../../proxy/request-head.js'
 import { disagreement } from './disagreement.js'
 import { mutatedRequest, NEXT_REQUEST } from './mutated-request.js'
@@ -49,7 +49,7 @@ export async function compareReadings(seed: number, from: number, count: number)
 }
 
 /** Of one connection whose requests are all the inputs. */
-const memory = new HeadMemory()
+const memory = new HeadReader()
 
 /** A head means the same, whatever came before it. */
 function memoryDifference(input: string): string | null {

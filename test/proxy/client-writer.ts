@@ -111,10 +111,10 @@ t.test('what it does not take waits past the stream, in order, and drain tells w
 })
 
 t.test('an end behind what waits lets it out first', async t => {
-  const { socket, writer, reader } = await pair(t)
+  const { writer, reader } = await pair(t)
   reader.pause()
   const pieces = fill(writer, Buffer.alloc(PIECE, 'x'))
-  const ended = new Promise<number>(resolve => socket.end(() => resolve(writer.waitingBytes)))
+  const ended = new Promise<number>(resolve => writer.end(() => resolve(writer.waitingBytes)))
   let received = 0
   for await (const chunk of reader) received += (chunk as Buffer).length
   t.equal(received, PIECE * pieces)
@@ -149,6 +149,22 @@ t.test('a socket destroyed while something waits: no drain follows', async t => 
   await closing(socket)
   await new Promise(resolve => setImmediate(resolve))
   t.equal(writer.waitingBytes, 0)
+})
+
+t.test('destroyed by the first who is told: nobody else is told', async t => {
+  const { socket, writer, reader } = await pair(t)
+  reader.pause()
+  fill(writer, 'x'.repeat(PIECE))
+  writer.write('y')
+  let told = 0
+  socket.on('drain', () => {
+    told += 1
+    socket.destroy()
+  })
+  reader.resume()
+  await closing(socket)
+  await new Promise(resolve => setImmediate(resolve))
+  t.equal(told, 1)
 })
 
 t.test('without a handle of the kind that is known, the socket itself is written to', async t => {

@@ -9,7 +9,7 @@ import type { ProxySettings } from '../../kit/messages.js'
 import { AddressCounts, clientAddress } from '../../proxy/connection-limits.js'
 import type { ErrorCode } from '../../proxy/error-response.js'
 import { request, requestWithBody } from './fixtures/raw-client.js'
-import { type Rig, withRig } from './fixtures/rig.js'
+import { type Rig, SETTINGS, withRig } from './fixtures/rig.js'
 import { signal, tick } from './fixtures/signal.js'
 
 const IDLE = { connections: 0, queued: 0, tunnels: 0, accessLogLostBytes: 0 }
@@ -239,6 +239,12 @@ t.test('an idle connection, and one that never asks', async t => {
   }
 })
 
+/** The proxy's sides of the connections, once there is one. */
+async function proxySides(rig: Rig): Promise<Socket[]> {
+  while (rig.sockets.size === 0) await tick()
+  return [...rig.sockets]
+}
+
 t.test('a client that does not read its answer is reset, and the application learns of it', async t => {
   const closed = signal<boolean>()
   const application: RequestListener = (_, response) => {
@@ -259,6 +265,32 @@ t.test('a client that does not read its answer is reset, and the application lea
     t.same(limitsMet(rig), { 'http-send-timeout': 1 })
     t.same(openSides(rig.port), [], 'nothing waits for it in the kernel')
   })
+})
+
+t.test('nor is it waited for behind its last answer', async t => {
+  // In one write, and more than the kernel takes.
+  const bytes = 20_000_000
+  const folder = t.testdir({ large: 'x'.repeat(bytes) })
+  const files = { ...SETTINGS.files, cacheBytes: 2 * bytes, cacheFileBytes: bytes }
+  const settings: Partial<ProxySettings> = { sendMs: 200, files, routes: [{ kind: 'static', prefix: '/', folder }] }
+  for (const [title, fields, end] of [
+    ['the connection closes', ['Connection: close'], false],
+    ['the client has ended its side', [], true],
+  ] as const) {
+    await withRig(t, { settings }, async rig => {
+      const client = await rig.client(true)
+      client.socket.pause()
+      client.send(request('GET', '/large', [...fields]))
+      const [socket] = await proxySides(rig)
+      const closed = new Promise(resolve => socket?.once('close', resolve))
+      await rig.expectLines(1)
+      if (end) client.socket.end()
+      await closed
+      t.same(limitsMet(rig), { 'http-send-timeout': 1 }, title)
+      t.same(openSides(rig.port), [], `${title}: nothing waits for it in the kernel`)
+      t.equal(rig.connections.size, 0, title)
+    })
+  }
 })
 
 t.test('a client that reads slowly but reads is not reset', async t => {

@@ -219,8 +219,29 @@ t.test('Expect: 100-continue', async t => {
       client.send('abc')
       t.equal((await client.answer()).body.toString(), 'POST / abc')
       client.send(expect.replace('POST /', 'POST /no'))
-      t.match(await client.answer(), { status: 417, interim: [] })
+      t.match(await client.answer(), { status: 417, interim: [], fields: { connection: 'close' } })
+      // For its body or for a request: nobody could tell.
+      client.send(request('GET', '/'))
+      t.equal(await client.rest(), '')
       await rig.expectLines(2)
+    })
+  })
+  await t.test('a file does not want the body: the connection ends', async t => {
+    await withRig(t, { workers: [echo] }, async rig => {
+      addFiles(rig)
+      const expecting = request('GET', '/files/1', ['Expect: 100-continue', 'Content-Length: 47'])
+      for (const [title, text] of [
+        ['one that is expected', expecting],
+        ['a long one', request('GET', '/files/1', ['Content-Length: 900000'])],
+        ['the first bytes of one', `${request('GET', '/files/1', ['Transfer-Encoding: chunked'])}4\r\nbody`],
+      ] as const) {
+        const client = await rig.client()
+        client.send(text)
+        t.match(await client.answer(), { status: 200, fields: { connection: 'close' } }, title)
+        client.send(request('GET', '/'))
+        t.equal(await client.rest(), '', title)
+      }
+      await rig.expectLines(3)
     })
   })
   await t.test('in HTTP/1.0 it is ignored', async t => {
@@ -413,6 +434,38 @@ async function once(rig: Rig) {
     await tick()
   }
 }
+
+t.test('an answer that breaks off never looks complete', async t => {
+  const cases: [title: string, text: string, isReset: boolean][] = [
+    ['HTTP/1.0', 'GET / HTTP/1.0\r\n\r\n', true],
+    ['the end of the connection is its end', request('GET', '/bare'), true],
+    ['its length says so', request('GET', '/length'), false],
+    ['its last chunk is missing', request('GET', '/'), false],
+  ]
+  for (const [title, text, isReset] of cases) {
+    const begun: ServerResponse[] = []
+    const application: RequestListener = ({ url }, response) => {
+      if (url === '/bare') {
+        response.removeHeader('Transfer-Encoding')
+        response.shouldKeepAlive = false
+      }
+      if (url === '/length') response.setHeader('Content-Length', 100)
+      response.write('part')
+      begun.push(response)
+    }
+    await withRig(t, { workers: [application] }, async rig => {
+      const client = await rig.client()
+      client.send(text)
+      t.match((await client.bytes()).latin1Slice(), /^HTTP\/1\.1 200 .*part/s, title)
+      // Once it has that: Node takes a reset that comes with the last bytes for an end.
+      begun[0]?.destroy()
+      t.equal(await client.rest(), '', title)
+      client.socket.end()
+      t.equal(await client.closed, isReset, title)
+      await rig.expectLines(1)
+    })
+  }
+})
 
 t.test('a client that sends on and on without reading is not answered on and on', async t => {
   let asked = 0

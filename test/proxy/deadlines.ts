@@ -1,7 +1,7 @@
-/** How long a client may keep us waiting: the patience with a body, and with the reader of an answer. */
+/** How long a client may keep us waiting: the patience with a body, with the reader of an answer, and with what comes behind the last one. */
 
 import t from 'tap'
-import { BodyPace, SendPace } from '../../proxy/deadlines.js'
+import { BodyPace, LINGER_MOST_MS, LINGER_MS, LingerPace, SendPace } from '../../proxy/deadlines.js'
 
 const LIMITS = { bodyMs: 10_000, bodyBytesPerSecond: 100 }
 
@@ -70,4 +70,19 @@ t.test('the reader of an answer', async t => {
   t.equal(pace.isStuck(2002, 4, 1000), false)
   t.equal(pace.isStuck(2003, 4, 1000), true)
   t.equal(pace.isStuck(1e9, 4, 0), false, 'no deadline')
+})
+
+t.test('what comes behind the last answer', async t => {
+  const silent = new LingerPace(1000)
+  t.equal(silent.isOver(1000 + LINGER_MS, 0), false)
+  t.equal(silent.isOver(1001 + LINGER_MS, 0), true, 'nothing comes')
+
+  const sending = new LingerPace(1000)
+  let now = 1000
+  for (let bytes = 1; now < 1000 + LINGER_MOST_MS - LINGER_MS; bytes++) {
+    now += LINGER_MS
+    if (sending.isOver(now, bytes)) t.fail(`after ${now - 1000} ms`)
+  }
+  t.equal(sending.isOver(now, 1_000_000_000), false, 'however much comes')
+  t.equal(sending.isOver(1001 + LINGER_MOST_MS, 2_000_000_000), true, 'but not for ever')
 })

@@ -23,6 +23,7 @@ class FakeClient implements Client {
   readonly port = 5
   readonly encrypted = false
   readonly closing = false
+  readonly closingNow = false
   received = ''
   resumes = 0
   takesMore = true

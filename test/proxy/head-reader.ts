@@ -1,7 +1,7 @@
 /** A head is read as if it were the first of its connection, whatever came before it; and what may be long is not kept. */
 
 import t from 'tap'
-import { HeadMemory } from '../../proxy/head-memory.js'
+import { HeadReader } from '../../proxy/head-reader.js'
 import { MOST_HEAD, parseRequestHead } from '../../proxy/request-head.js'
 
 const FIELDS = ['Host: a', 'User-Agent: x', 'If-None-Match: "y"', 'X-Forwarded-For: 1.2.3.4']
@@ -48,7 +48,7 @@ const HEADS: [title: string, head: string][] = [
 
 for (const [before, first] of HEADS) {
   t.test(`behind ${before}`, async t => {
-    const memory = new HeadMemory()
+    const memory = new HeadReader()
     for (const [title, head] of HEADS) {
       memory.parse(`${first}\r\n\r\n`, first.length, MOST_HEAD)
       const expected = parseRequestHead(head)
@@ -59,7 +59,7 @@ for (const [before, first] of HEADS) {
 }
 
 t.test('the same fields are not read twice', async t => {
-  const memory = new HeadMemory()
+  const memory = new HeadReader()
   const [first, second] = ['/', '/other'].map(target => {
     const head = get(target)
     return memory.parse(head, head.length, MOST_HEAD)
@@ -69,7 +69,7 @@ t.test('the same fields are not read twice', async t => {
 })
 
 t.test('the limits are those of now', async t => {
-  const memory = new HeadMemory()
+  const memory = new HeadReader()
   const head = get(`/${'x'.repeat(50)}`)
   t.match(memory.parse(head, head.length, MOST_HEAD), { method: 'GET' })
   t.match(memory.parse(head, head.length, { ...MOST_HEAD, headFields: 3 }), { refused: 'too-many-fields' })
@@ -81,7 +81,7 @@ t.test('a long head, or one with a long body behind it, is not kept', async t =>
     ['head', get('/', `X: ${'x'.repeat(3000)}`), ''],
     ['body', get('/', 'Content-Length: 3000').replace('GET', 'POST'), 'x'.repeat(3000)],
   ] as const) {
-    const memory = new HeadMemory()
+    const memory = new HeadReader()
     const text = `${head}\r\n\r\n${behind}`
     const [first, second] = [memory.parse(text, head.length, MOST_HEAD), memory.parse(text, head.length, MOST_HEAD)]
     t.strictSame(first, second, title)
@@ -90,7 +90,7 @@ t.test('a long head, or one with a long body behind it, is not kept', async t =>
 })
 
 t.test('forgotten, it is read again', async t => {
-  const memory = new HeadMemory()
+  const memory = new HeadReader()
   const head = get('/')
   const first = memory.parse(head, head.length, MOST_HEAD)
   memory.forget()
