@@ -40,6 +40,11 @@ export class AnswerStages {
     }
   }
 
+  /** Null: nothing is compressed. Another one after `apply`. */
+  get compressors(): Compressors | null {
+    return this.#compressors
+  }
+
   /** The settings of the world have changed: answers that begin from now on follow them. */
   apply(): void {
     this.#compressors = compressorsOf(this.#world.settings)

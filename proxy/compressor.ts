@@ -1,6 +1,6 @@
 /**
- * Streams that compress, and how many of them may be open. One `Compressors` per proxy and configuration, made by `answer-stages.ts`; the work is done by
- * zlib's asynchronous streams in the thread pool, so the proxy's loop never waits for it.
+ * Streams that compress, and how many of them may be open. One `Compressors` per proxy and configuration, made by `answer-stages.ts`, which
+ * shares it with the static files; the work is done by zlib's asynchronous streams in the thread pool, so the proxy's loop never waits for it.
  */
 
 import type { Transform } from 'node:stream'
@@ -35,6 +35,8 @@ export class Compressors {
   readonly choices: readonly Coding[]
   readonly types: ReadonlySet<string>
   readonly minBytes: number
+  /** Streams that may be open. */
+  readonly most: number
   #open = 0
 
   constructor(settings: CompressionSettings) {
@@ -43,6 +45,7 @@ export class Compressors {
     this.choices = [...this.offered, 'identity']
     this.types = new Set(settings.types)
     this.minBytes = settings.minBytes
+    this.most = settings.streams
   }
 
   get open(): number {
@@ -51,7 +54,7 @@ export class Compressors {
 
   /** Null: as many are open as may be. It counts until its `close` event, which `destroy` brings about. */
   make(coding: ContentCoding): Compressor | null {
-    if (this.#open >= this.#settings.streams) return null
+    if (this.#open >= this.most) return null
     this.#open += 1
     const level = this.#settings.codings.find(each => each.coding === coding)?.level ?? 1
     const compressor = create(coding, level)

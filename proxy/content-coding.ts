@@ -55,7 +55,13 @@ export function isCompressible(head: AnswerHead, rule: CompressionRule): boolean
   if ((fieldValue(fields, 'content-encoding') ?? 'identity').toLowerCase() !== 'identity') return false
   if (fieldValue(fields, 'content-range') !== undefined) return false
   if (forbidsTransformation(fieldValue(fields, 'cache-control'))) return false
-  return isConfiguredType(fieldValue(fields, 'content-type'), rule.types)
+  return isTypeAmong(fieldValue(fields, 'content-type'), rule.types)
+}
+
+/** Whether a `Content-Type` is one of the configured types: `text/html`, `text/*`, `*`. */
+export function isTypeAmong(contentType: string | undefined, types: ReadonlySet<string>): boolean {
+  const type = (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  return type !== '' && (types.has(type) || types.has(`${type.slice(0, type.indexOf('/'))}/*`) || types.has('*'))
 }
 
 /** `Cache-Control: no-transform`, of a request or an answer (RFC 9111 §5.2.1.6, §5.2.2.6). */
@@ -118,8 +124,3 @@ function readWeights(value: string): Map<string, number> {
 
 /** An element with its weight: `gzip`, `br;q=0.8`, `*;q=0`. */
 const ELEMENT = /^[ \t]*([!#$%&'*+\-.^_`|~\dA-Za-z]+)[ \t]*(?:;[ \t]*[qQ]=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)[ \t]*)?$/
-
-function isConfiguredType(contentType: string | undefined, types: ReadonlySet<string>): boolean {
-  const type = (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
-  return type !== '' && (types.has(type) || types.has(`${type.slice(0, type.indexOf('/'))}/*`) || types.has('*'))
-}

@@ -54,7 +54,6 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
   constructor(world: PhasesWorld) {
     this.#world = world
     this.#routes = new RouteTable(world.settings.routes)
-    this.#site = new StaticSite(world.settings.files)
     this.dispatcher = new Dispatcher(world.settings, this)
     this.#harakiri = new HarakiriClock(this)
     this.tunnels = new Tunnels(this.dispatcher, world.metrics.tunnels)
@@ -65,6 +64,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
       expired: (exchange: Exchange) => this.expired(exchange),
     }
     this.#stages = new AnswerStages(world, outcome)
+    this.#site = new StaticSite(world.settings.files, this.#stages.compressors)
     this.upstreams = new Upstreams(world, this.tunnels, {
       ...outcome,
       assigned: exchange => this.#stages.prepare(exchange),
@@ -81,12 +81,13 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
   apply(settings: ProxySettings): void {
     this.#world.settings = settings
     this.#routes = new RouteTable(settings.routes)
-    this.#site = new StaticSite(settings.files)
+    this.#stages.apply()
+    this.#site.close()
+    this.#site = new StaticSite(settings.files, this.#stages.compressors)
     this.#trusted = trustedProxies(settings.trustedProxies)
     this.#rescuer.rules = settings.quarantine
     this.dispatcher.settings = settings
     this.upstreams.apply(settings)
-    this.#stages.apply()
     this.#pages = new ErrorPages(settings.errorPages)
   }
 

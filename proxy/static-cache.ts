@@ -11,7 +11,7 @@
 
 import type { StoredFile } from './static-stored-file.js'
 
-/** All stored forms of a file, the server's favourite first, the file itself last. */
+/** All forms of a file, stored and made, the server's favourite first, the file itself last. */
 export type Forms = readonly [StoredFile, ...StoredFile[]]
 
 export interface CacheEntry {
@@ -57,14 +57,22 @@ export class StaticCache {
   /** `lookedMs`: monotonic, from before the look began. */
   put(key: string, forms: Forms, lookedMs: number): void {
     this.drop(key)
-    const bytes = forms.reduce((sum, form) => sum + (form.body?.length ?? 0), ENTRY_BYTES * forms.length + key.length)
+    const bytes = bytesOf(key, forms)
     if (bytes > this.#mostBytes || this.#mostEntries === 0) return
     this.#entries.set(key, { forms, lookedMs, bytes, isLooking: false })
     this.#bytes += bytes
-    for (const oldest of this.#entries.keys()) {
-      if (this.#bytes <= this.#mostBytes && this.#entries.size <= this.#mostEntries) break
-      this.drop(oldest)
-    }
+    this.#dropOldest()
+  }
+
+  /** More forms of what lies there, of the same look and at its place in the order. False: there is no room for them, the entry stays as it is. */
+  widen(key: string, forms: Forms): boolean {
+    const entry = this.#entries.get(key)
+    const bytes = bytesOf(key, forms)
+    if (entry === undefined || bytes > this.#mostBytes) return false
+    this.#entries.set(key, { ...entry, forms, bytes })
+    this.#bytes += bytes - entry.bytes
+    this.#dropOldest()
+    return true
   }
 
   drop(key: string): void {
@@ -73,4 +81,15 @@ export class StaticCache {
     this.#entries.delete(key)
     this.#bytes -= entry.bytes
   }
+
+  #dropOldest(): void {
+    for (const oldest of this.#entries.keys()) {
+      if (this.#bytes <= this.#mostBytes && this.#entries.size <= this.#mostEntries) break
+      this.drop(oldest)
+    }
+  }
+}
+
+function bytesOf(key: string, forms: Forms): number {
+  return forms.reduce((sum, form) => sum + (form.body?.length ?? 0), ENTRY_BYTES * forms.length + key.length)
 }

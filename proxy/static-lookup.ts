@@ -17,6 +17,8 @@ export interface LookupRules {
   freshness: FreshnessRules
   /** Files up to this size are read whole. */
   wholeBytes: number
+  /** Whether compressed forms are made of such a file. */
+  isCompressed(contentType: string, sizeBytes: number): boolean
   /** Folders of earlier releases that count now, newest first. */
   previous(folder: string): readonly string[]
 }
@@ -108,7 +110,8 @@ async function formsOf(place: Place, original: OpenedFile, question: Question, r
   try {
     await openSiblings(place, original.version, rules, seen)
     seen.push({ coding: 'identity', place, opened: original })
-    const vary = [question.vary, seen.length > 1 ? 'Accept-Encoding' : ''].filter(name => name !== '').join(', ')
+    const varies = seen.length > 1 || rules.isCompressed(contentTypeOf(place.path), original.version.sizeBytes)
+    const vary = [question.vary, varies ? 'Accept-Encoding' : ''].filter(name => name !== '').join(', ')
     const forms: StoredFile[] = []
     for (const each of seen)
       forms.push(await store(each, { place, modifiedNs: original.version.modifiedNs, vary }, question, rules))
@@ -148,7 +151,7 @@ async function store(
   rules: LookupRules,
 ): Promise<StoredFile> {
   const { version, file } = opened
-  const same = question.known?.find(form => isSame(form, place, version, original.vary))
+  const same = question.known?.find(form => form.coding === coding && isSame(form, place, version, original.vary))
   if (same !== undefined) return same
   const nowMs = Date.now()
   const nowNs = BigInt(nowMs) * 1_000_000n

@@ -6,7 +6,9 @@
 import type { StaticSettings } from '../kit/messages.js'
 import { sharedMs } from '../kit/shared-clock.js'
 import { strictMs } from './clock.js'
+import type { Compressors } from './compressor.js'
 import { type Forms, FRESH_MS, STALE_MS, StaticCache } from './static-cache.js'
+import { StaticCompression } from './static-compression.js'
 import { FreshnessRules } from './static-freshness.js'
 import { type Found, type LookupRules, lookUp, type Question } from './static-lookup.js'
 import { forgetRoots, WHOLE_READ_BYTES } from './static-open.js'
@@ -18,22 +20,34 @@ export class StaticSite {
   readonly settings: StaticSettings
   readonly cache: StaticCache
   readonly #rules: LookupRules
+  readonly #compression: StaticCompression | null
   readonly #looks = new Map<string, { begunMs: number; found: Promise<Found> }>()
 
-  constructor(settings: StaticSettings) {
+  /** `compressors`: of the configuration, null for none. */
+  constructor(settings: StaticSettings, compressors: Compressors | null) {
     forgetRoots()
     this.settings = settings
     this.cache = new StaticCache(settings.cacheBytes, settings.cacheEntries)
+    const { cacheBytes, cacheFileBytes } = settings
+    const compression =
+      compressors === null || cacheBytes === 0 ? null : new StaticCompression(compressors, this.cache, cacheFileBytes)
+    this.#compression = compression
     this.#rules = {
       files: settings,
       freshness: new FreshnessRules(settings),
-      wholeBytes: settings.cacheBytes === 0 ? WHOLE_READ_BYTES : settings.cacheFileBytes,
+      wholeBytes: cacheBytes === 0 ? WHOLE_READ_BYTES : cacheFileBytes,
+      isCompressed: (contentType, sizeBytes) => compression?.covers(contentType, sizeBytes) ?? false,
       previous: folder => {
         if (settings.previous.length === 0) return NONE
         const nowMs = sharedMs()
         return settings.previous.flatMap(each => (each.folder === folder && each.untilMs > nowMs ? [each.before] : []))
       },
     }
+  }
+
+  /** Another configuration goes on. */
+  close(): void {
+    this.#compression?.close()
   }
 
   /** Under which name the answer to this is kept. Where the query decides about `Expires`, it is a part of it. */
@@ -73,12 +87,19 @@ export class StaticSite {
 
   async #look(key: string, asked: Asked, begunMs: number): Promise<Found> {
     const known = this.cache.get(key)?.forms ?? null
-    const found = await lookUp({ ...asked, known }, this.#rules)
+    const found = this.#complete(await lookUp({ ...asked, known }, this.#rules), known)
     // A look that began later may have ended before.
     if ((this.cache.get(key)?.lookedMs ?? 0) > begunMs) return found
-    if (found.kind === 'file') this.cache.put(key, found.forms, begunMs)
-    else this.cache.drop(key)
+    if (found.kind === 'file') {
+      this.cache.put(key, found.forms, begunMs)
+      this.#compression?.want(key, found.forms)
+    } else this.cache.drop(key)
     return found
+  }
+
+  #complete(found: Found, known: Forms | null): Found {
+    if (this.#compression === null || found.kind !== 'file') return found
+    return { kind: 'file', forms: this.#compression.complete(found.forms, known) }
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * One stored form of a file as it was last seen on disk: what heads say about it, and its content where that is small. Made by
- * `static-lookup.ts`, kept by `static-cache.ts`, sent by `static-exchange.ts`.
+ * One form of a file as it was last seen on disk: what heads say about it, and its content where that is small. Made by
+ * `static-lookup.ts`, and by `static-compression.ts` of what lies in memory; kept by `static-cache.ts`, sent by `static-exchange.ts`.
  *
  * What must stay true: a buffer that `wire` has given out is never written to again, because a slow client may still be waiting for it.
  */
@@ -20,6 +20,7 @@ export interface Place {
 }
 
 export interface StoredFileFacts extends Omit<Representation, 'sizeBytes'> {
+  /** Where the bytes on disk are, and which; a form that was made of them in memory has those of the plain file. */
   place: Place
   version: OpenedVersion
   /** The whole content, null where it is too large to be kept in memory. */
@@ -35,6 +36,7 @@ export class StoredFile implements Representation {
   readonly place: Place
   readonly version: OpenedVersion
   readonly isYoung: boolean
+  readonly sizeBytes: number
   readonly validators: Validators
   readonly contentType: string
   readonly coding: Coding
@@ -50,16 +52,13 @@ export class StoredFile implements Representation {
     this.place = facts.place
     this.version = facts.version
     this.isYoung = facts.isYoung
+    this.sizeBytes = facts.body?.length ?? facts.version.sizeBytes
     this.validators = facts.validators
     this.contentType = facts.contentType
     this.coding = facts.coding
     this.vary = facts.vary
     this.freshness = facts.freshness
     this.#body = facts.body
-  }
-
-  get sizeBytes(): number {
-    return this.version.sizeBytes
   }
 
   get body(): Buffer | null {

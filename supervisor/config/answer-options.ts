@@ -15,9 +15,11 @@ export const ANSWER_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'http-auto-gzip', nginx: 'gzip' },
     summary:
-      'Compress answers of the application with gzip for clients that accept it: those of `gzip-types`, unless they are small, coded already, partial or ' +
+      'Compress answers of the application, and static files, with gzip for clients that accept it: those of `gzip-types`, unless they are small, coded already, partial or ' +
       'marked `no-transform`. Over TLS, a page that shows a secret next to what a client sent can be guessed from its compressed length (BREACH): keep ' +
-      'such pages out with `Cache-Control: no-transform`. Static files are sent as they lie there: `static-precompressed` is for them.',
+      'such pages out with `Cache-Control: no-transform`. A static file is compressed once, in the background, and its compressed form kept in memory with it ' +
+      '(`static-cache-size`); until that is ready the file is sent as it is, and so is one that does not get smaller or is larger than ' +
+      '`static-cache-file-size`. Where it has a sibling of that coding (`static-precompressed`), that is sent.',
     example: 'http-auto-gzip = true',
     setting: 'autoGzip',
   },
@@ -27,7 +29,8 @@ export const ANSWER_OPTIONS = {
     default: 'false',
     takesEffect: 'live',
     replaces: { nginx: 'brotli' },
-    summary: 'The same with brotli. A client that likes several codings equally gets zstd before br before gzip.',
+    summary:
+      'The same with brotli. A client that likes several codings equally gets zstd before br before gzip; of a file, siblings before those.',
     example: 'http-auto-br = true',
     setting: 'autoBr',
   },
@@ -62,7 +65,8 @@ export const ANSWER_OPTIONS = {
     default: '1k',
     takesEffect: 'live',
     replaces: { nginx: 'gzip_min_length' },
-    summary: 'Answers that are smaller stay as they are; one whose length is not known when it begins is compressed.',
+    summary:
+      'Answers and files that are smaller stay as they are; an answer whose length is not known when it begins is compressed.',
     example: 'gzip-min-length = 512',
     setting: 'gzipMinBytes',
   },
@@ -102,7 +106,8 @@ export const ANSWER_OPTIONS = {
     default: '256',
     takesEffect: 'live',
     summary:
-      'Answers that one proxy compresses at the same time; each takes up to 1 MB, also while its client does not read. One more goes out as it is.',
+      'Answers that one proxy compresses at the same time, with at most two static files among them; each takes up to 1 MB, also while its client does not ' +
+      'read. One more goes out as it is. Of static files, as many more wait their turn.',
     example: 'gzip-streams = 64',
     setting: 'gzipStreams',
   },

@@ -192,7 +192,7 @@ export const STATIC_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'static-cache-paths', nginx: 'open_file_cache' },
     summary:
-      'Memory that each proxy may use for small files and for what it knows of large ones. What it holds was looked ' +
+      'Memory that each proxy may use for small files, with their compressed forms, and for what it knows of large ones. What it holds was looked ' +
       'at on disk less than a second ago. 0: every request looks.',
     example: 'static-cache-size = 256m',
     setting: 'files',
@@ -203,7 +203,8 @@ export const STATIC_OPTIONS = {
     kind: kind.size(0, MEGABYTE),
     default: '128k',
     takesEffect: 'live',
-    summary: 'Largest file that is kept in memory whole.',
+    summary:
+      'Largest file that is kept in memory whole. Only such static files are compressed by `http-auto-gzip` and its kin: larger ones are sent as they are.',
     example: 'static-cache-file-size = 1m',
     setting: 'files',
   },

@@ -24,14 +24,16 @@ const lines = [
   'request-id-answer = true',
   'internal = /protected=%dfiles',
   'x-sendfile-root = %dfiles',
+  'static-map = /styles=%dstyles',
   'http-to = /legacy=http://unix:%dlegacy.sock:',
   'error-page = 404,503=%dpages/gone.html',
 ]
 
 t.test('an INI', async t => {
   const site = new WatchedSite(t, lines, { app, expected: [/ named-file-refused /] })
-  for (const folder of ['files', 'pages']) mkdirSync(site.path(folder))
+  for (const folder of ['files', 'pages', 'styles']) mkdirSync(site.path(folder))
   writeFileSync(site.path('files/a.txt'), 'file a')
+  writeFileSync(site.path('styles/a.css'), 'p { color: red }\n'.repeat(1000))
   writeFileSync(site.path('pages/gone.html'), '<h1>gone</h1>')
   const legacy = spawn(process.execPath, [site.path('app.cjs')], { env: { PORT: site.path('legacy.sock') } })
   t.teardown(() => legacy.kill())
@@ -59,6 +61,9 @@ t.test('an INI', async t => {
       headers: { 'x-sendfile': undefined },
     })
   }
+  const style = async () => (await ask(running.url, '/styles/a.css', accepts('gzip'))).headers
+  t.match(await style(), { vary: 'Accept-Encoding' })
+  await until('a compressed file', async () => (await style())['content-encoding'] === 'gzip')
   const gone = { status: 404, body: '<h1>gone</h1>', headers: { 'content-type': 'text/html; charset=utf-8' } }
   t.match(await ask(running.url, '/api/out'), gone, 'outside of the roots')
   t.match(await ask(running.url, '/nothing'), gone)
@@ -77,6 +82,7 @@ t.test('an INI', async t => {
     'content-encoding': undefined,
     vary: undefined,
   })
+  t.match(await style(), { 'content-encoding': undefined, vary: undefined })
   t.match(await site.end(running), { code: 0 })
   legacy.kill()
   await once(legacy, 'exit')

@@ -36,6 +36,22 @@ t.test('bytes', async t => {
   t.equal(cache.bytes, 0)
 })
 
+t.test('more forms of an entry', async t => {
+  const cache = new StaticCache(100_000, 1000)
+  for (const name of ['/a', '/b', '/c']) cache.put(name, forms(10_000), 7)
+  const entry = cache.get('/b')
+  if (entry !== undefined) entry.isLooking = true
+  t.equal(cache.widen('/b', [...forms(5000), ...forms(10_000)]), true)
+  t.match(cache.get('/b'), { lookedMs: 7, isLooking: true, bytes: 15_000 + 2 * 2048 + 2 })
+  t.equal(cache.bytes, 35_000 + 4 * 2048 + 3 * 2)
+  t.equal(cache.widen('/b', [...forms(99_000), ...forms(10_000)]), false, 'more than there can be room for')
+  t.equal(cache.get('/b')?.forms.length, 2, 'stays as it was')
+  t.equal(cache.widen('/c', [...forms(70_000), ...forms(10_000)]), true)
+  t.equal(cache.get('/a'), undefined, 'the oldest makes room')
+  t.ok(cache.bytes <= 100_000)
+  t.equal(cache.widen('/a', forms(1)), false, 'what is not there')
+})
+
 t.test('entries', async t => {
   const cache = new StaticCache(1e9, 10)
   for (let n = 0; n < 100; n++) {

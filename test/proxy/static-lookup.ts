@@ -2,6 +2,7 @@
 
 import fs from 'node:fs'
 import t from 'tap'
+import type { Forms } from '../../proxy/static-cache.js'
 import { FreshnessRules } from '../../proxy/static-freshness.js'
 import { type LookupRules, lookUp } from '../../proxy/static-lookup.js'
 import { StoredFile } from '../../proxy/static-stored-file.js'
@@ -13,12 +14,23 @@ const rules: LookupRules = {
   files: SETTINGS.files,
   freshness: new FreshnessRules(SETTINGS.files),
   wholeBytes: 1000,
+  isCompressed: () => false,
   previous: () => [],
 }
 
-async function look(known: StoredFile | null, wholeBytes = 1000): Promise<StoredFile> {
+async function look(
+  known: StoredFile | null,
+  wholeBytes = 1000,
+  before: readonly StoredFile[] = [],
+): Promise<StoredFile> {
   const places = [{ folder, path: '/a' }]
-  const question = { places, path: '/a', uri: '/a', vary: '', known: known === null ? null : ([known] as const) }
+  const question = {
+    places,
+    path: '/a',
+    uri: '/a',
+    vary: '',
+    known: known === null ? null : ([...before, known] as readonly StoredFile[] as Forms),
+  }
   const found = await lookUp(question, { ...rules, wholeBytes })
   if (found.kind !== 'file') throw new Error(found.kind)
   return found.forms[0]
@@ -41,6 +53,15 @@ t.test('what has not changed is kept', async t => {
   const first = await look(null)
   const known = settled(first)
   t.equal(await look(known), known)
+})
+
+t.test('a form that was made of the file is not taken for it', async t => {
+  write('one')
+  const known = settled(await look(null))
+  const { place, version, validators, contentType, vary, freshness } = known
+  const facts = { place, version, validators, contentType, vary, freshness, isYoung: false }
+  const made = new StoredFile({ ...facts, coding: 'gzip', body: Buffer.from('gz') })
+  t.equal(await look(known, 1000, [made]), known)
 })
 
 t.test('what was read just after a change is read again', async t => {
