@@ -5,7 +5,7 @@
  *
  * Of a trusted proxy's fields that which is malformed counts as not sent. X-Forwarded-For is read from the right, as nginx with
  * `real_ip_recursive`: the first address that is not trusted is the client; something that is no address ends the chain, and what stands
- * before it goes no further. X-Forwarded-Port, X-Real-IP and Forwarded are passed on only where a trusted proxy sent them, and Forwarded
+ * before it goes no further. Any other X-Forwarded-*, X-Real-IP and Forwarded are passed on only where a trusted proxy sent them, and Forwarded
  * only where it names the same client as X-Forwarded-For does: many proxies extend the one and pass the other through unseen.
  */
 
@@ -65,10 +65,24 @@ export function believe(head: RequestHead, peer: Origin, trusts: (address: strin
     address: origin.address,
     port: origin.port,
     encrypted: proto === 'https' || proto === 'wss',
-    fields: fields.map(([name, value]) => (value === null ? '' : `\n${name}\n${value}`)).join(''),
+    fields:
+      fields.map(([name, value]) => (value === null ? '' : `\n${name}\n${value}`)).join('') +
+      others(head.forwarding ?? []),
     requestId: requestId !== undefined && isRequestId(requestId) ? requestId : null,
   }
 }
+
+/** X-Forwarded-Prefix and whatever else only applications know, as it came. */
+function others(forwarding: readonly string[]): string {
+  let fields = ''
+  for (let index = 0; index < forwarding.length; index += 2) {
+    const name = forwarding[index] ?? ''
+    if (OTHER.test(name)) fields += `\n${name}\n${forwarding[index + 1]}`
+  }
+  return fields
+}
+
+const OTHER = /^x-forwarded-(?!(?:for|proto|host|port)$)/i
 
 interface Hop extends NodeAddress {
   /** As it came. */
@@ -134,13 +148,20 @@ function believeForwarded(
   return { text, chain, client, element: elements[index]! }
 }
 
+/** Proxies behind each other may each have added the same; where they differ, nobody knows which of them is the client's. */
+function single(value: string | null | undefined): string | undefined {
+  const [first, ...more] = (value ?? '').split(',').map(part => part.trim())
+  return more.every(other => other.toLowerCase() === first?.toLowerCase()) ? first : undefined
+}
+
 function readProto(value: string | null | undefined): string | null {
-  const proto = value?.toLowerCase()
+  const proto = single(value)?.toLowerCase()
   return proto === 'http' || proto === 'https' || proto === 'ws' || proto === 'wss' ? proto : null
 }
 
 function readHost(value: string | null | undefined): string | null {
-  return value !== undefined && value !== null && isHost(value) ? value : null
+  const host = single(value)
+  return host !== undefined && isHost(host) ? host : null
 }
 
 function readPort(value: string | undefined): string | null {

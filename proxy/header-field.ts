@@ -100,23 +100,19 @@ export function fieldOf(name: string): Field {
     case 12:
       return forwardingOr(FIELD.plain, name, 'x-request-id')
     case 13:
-      return isNamed(name, 'if-none-match') ? FIELD.condition : FIELD.plain
+      return isNamed(name, 'if-none-match') ? FIELD.condition : forwardedOrPlain(name)
     case 14:
-      return isNamed(name, 'content-length') ? FIELD.contentLength : FIELD.plain
-    case 15:
-      return forwardingOr(FIELD.plain, name, 'x-forwarded-for')
+      return isNamed(name, 'content-length') ? FIELD.contentLength : forwardedOrPlain(name)
     case 16:
-      if (isNamed(name, 'proxy-connection')) return FIELD.hopByHop
-      return forwardingOr(forwardingOr(FIELD.plain, name, 'x-forwarded-port'), name, 'x-forwarded-host')
+      return isNamed(name, 'proxy-connection') ? FIELD.hopByHop : forwardedOrPlain(name)
     case 17:
       if (isNamed(name, 'transfer-encoding')) return FIELD.transferEncoding
-      if (isNamed(name, 'if-modified-since')) return FIELD.condition
-      return forwardingOr(FIELD.plain, name, 'x-forwarded-proto')
+      return isNamed(name, 'if-modified-since') ? FIELD.condition : forwardedOrPlain(name)
     case 19:
       if (isNamed(name, 'if-unmodified-since')) return FIELD.condition
-      return isNamed(name, 'proxy-authorization') ? FIELD.hopByHop : FIELD.plain
+      return isNamed(name, 'proxy-authorization') ? FIELD.hopByHop : forwardedOrPlain(name)
     default:
-      return FIELD.plain
+      return forwardedOrPlain(name)
   }
 }
 
@@ -134,7 +130,12 @@ function isNamed(name: string, lower: string): boolean {
   return true
 }
 
-/** `otherwise`, unless `name` is `lower` in any case, with hyphens or with underscores in their place. */
+/** Any X-Forwarded-*: what it says about the client is for us to believe, also where only the application knows the word. */
+function forwardedOrPlain(name: string): Field {
+  return (name.charCodeAt(0) | 32) === LETTER_X ? forwardingOr(FIELD.plain, name, 'x-forwarded-') : FIELD.plain
+}
+
+/** `otherwise`, unless `name` begins with `lower` in any case, with hyphens or with underscores in their place. */
 function forwardingOr(otherwise: Field, name: string, lower: string): Field {
   let field: Field = FIELD.forwarding
   for (let i = 0; i < lower.length; i++) {
@@ -145,5 +146,6 @@ function forwardingOr(otherwise: Field, name: string, lower: string): Field {
   return field
 }
 
+const LETTER_X = 120
 const HYPHEN = 45
 const UNDERSCORE = 95

@@ -107,12 +107,11 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
   // 2. Routed: longest prefix of the path that dot segments and encodings have been resolved in.
 
   begin(exchange: Exchange): void {
-    const path = routingPath(exchange.head.target)
-    if (path === null) {
-      // `OPTIONS *` speaks of the server as a whole; it has no path and goes to the application.
-      if (exchange.head.target !== '*') return this.#fail(exchange, 'bad-path')
-      exchange.path = '/'
-    } else exchange.path = path
+    const { target } = exchange.head
+    // `OPTIONS *` speaks of the server as a whole; it has no path and goes to the application.
+    const path = routingPath(target) ?? (target === '*' ? '/' : this.#routes.agreedPath(target))
+    if (path === null) return this.#fail(exchange, 'bad-path')
+    exchange.path = path
     const route = this.#routes.match(exchange.path)
     exchange.route = route
     if (this.#isTooLarge(exchange.head.length)) this.#fail(exchange, 'body-too-large')

@@ -43,7 +43,7 @@ export interface RequestHead {
   expectContinue: boolean
   userAgent: string
   referer: string
-  /** Names and values in turn of Forwarded, X-Real-IP, X-Request-Id, X-Forwarded-For, -Host, -Port and -Proto; null when there are none. */
+  /** Names and values in turn of Forwarded, X-Real-IP, X-Request-Id and all X-Forwarded-*; null when there are none. */
   forwarding: string[] | null
   /** What the answer of a file depends on, the values of one name joined with commas; null: nothing. They go on to the worker too. */
   conditions: Conditions | null

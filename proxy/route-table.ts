@@ -4,6 +4,7 @@
  */
 
 import type { RouteSpec, UpstreamAddress } from '../kit/messages.js'
+import { looseReadings } from './target-path.js'
 
 export interface Route {
   kind: RouteSpec['kind']
@@ -32,6 +33,15 @@ export class RouteTable {
       if (path.startsWith(inside) || path === route.mount) return route
     }
     return null
+  }
+
+  /** The path of a target that `routingPath` has none for, if all its readers would send it to the same application or upstream; else null. */
+  agreedPath(target: string): string | null {
+    const readings = looseReadings(target)
+    if (readings === null) return null
+    const route = this.match(readings.kept)
+    const isAgreed = route === this.match(readings.undone)
+    return isAgreed && (route === null || route.kind === 'app' || route.kind === 'upstream') ? readings.kept : null
   }
 
   /** Where the path is a file under a static map, the application mount or the upstreams that stand behind it, or null. */

@@ -6,7 +6,8 @@
  * target, so `/api/%2E%2E/` cannot leave a mount; the application still receives the target as it came.
  *
  * nginx and RFC 3986 resolve `/a//../b` differently; where readers disagree (that, an encoded slash, a path above the root),
- * there is no path and the answer is 400.
+ * there is no such path. A target with an encoded slash may still be an application's (`/@scope%2Fname` of a package registry): `looseReadings`
+ * gives what the furthest apart of its readers take it for, and where they all stay with one route the answer is not a 400.
  */
 
 /** Printable ASCII without `%`, `\`, `#`, and no segment that is empty or begins with a dot. */
@@ -57,5 +58,29 @@ function resolve(path: string): string | null {
   const kept = resolved.filter(segment => segment !== '')
   const last = segments.at(-1)
   const isFolder = last === '' || last === '.' || last === '..'
+  return kept.length === 0 ? '/' : `/${kept.join('/')}${isFolder ? '/' : ''}`
+}
+
+/** Escapes that readers disagree on: of a slash, a backslash or a control character. */
+const DOUBTFUL = /%[01][\dA-Fa-f]|%2[Ff]|%5[Cc]|%7[Ff]/
+
+/**
+ * The path of a target that `routingPath` has none for, as one reader sees it who leaves escapes that are doubtful (or no UTF-8) alone, and as one who takes
+ * `%2F` and `%5C` for slashes. null: it is malformed, has a NUL, or dot segments, with which the readers between those two could arrive anywhere.
+ */
+export function looseReadings(target: string): { kept: string; undone: string } | null {
+  const query = target.indexOf('?')
+  const path = query === -1 ? target : target.slice(0, query)
+  if (path.charCodeAt(0) !== SLASH || NOT_IN_TARGET.test(path) || /%(?![\dA-Fa-f]{2})|%00/.test(path)) return null
+  const undone = decodeSegments(path.replace(/%2[Ff]|%5[Cc]/g, '/'))
+  if (/\/\.{1,2}(?:\/|$)/.test(undone)) return null
+  return { kept: decodeSegments(path), undone }
+}
+
+/** Decodes the segments that all readers decode alike, and drops empty ones. */
+function decodeSegments(path: string): string {
+  const segments = path.split('/').map(segment => (DOUBTFUL.test(segment) ? segment : (decode(segment) ?? segment)))
+  const isFolder = path.endsWith('/')
+  const kept = segments.filter(segment => segment !== '')
   return kept.length === 0 ? '/' : `/${kept.join('/')}${isFolder ? '/' : ''}`
 }

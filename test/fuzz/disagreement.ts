@@ -63,7 +63,8 @@ function expectedTarget({ method, target }: NodeRequest): string {
   return path === '' || path.startsWith('?') ? `/${path}` : path
 }
 
-const FORWARDING = /^(?:forwarded|x[-_]real[-_]ip|x[-_]request[-_]id|x[-_]forwarded[-_](?:for|host|port|proto))$/i
+const FORWARDING = /^(?:forwarded|x[-_]real[-_]ip|x[-_]request[-_]id|x[-_]forwarded[-_].+)$/i
+const TWIN = /^(?:x_|x-real_|x-request_|x-forwarded_)/i
 const HOP_BY_HOP = /^(?:connection|keep-alive|proxy-connection|te|upgrade|proxy-authorization)$/i
 const NEVER_NOMINATED = /^(?:host|content-length|transfer-encoding|expect)$/i
 const NOT_IN_TRAILERS = /^(?:expires|expect|cookie|trailer)$/i
@@ -82,7 +83,7 @@ function expectedFields({ rawHeaders, target, httpMinor }: NodeRequest): { heade
   if (httpMinor === 0 && authority !== undefined && !hasHost) kept.unshift(['Host', authority])
   return {
     headers: kept.map(([name, value]) => `\n${name}\n${value}`).join(''),
-    forwarding: fields.filter(([name]) => FORWARDING.test(name) && !name.includes('_')).flat(),
+    forwarding: fields.filter(([name]) => FORWARDING.test(name) && !TWIN.test(name)).flat(),
   }
 }
 

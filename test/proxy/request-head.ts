@@ -249,10 +249,9 @@ const TAKEN: [title: string, input: string, expected: Partial<RequestHead>][] = 
   ],
   [
     'neighbours of those',
-    get('X-Forwarded-Fox: 1', 'X-Real-IQ: 2', 'X-Forwarded-Boot: 3', 'X-Forwarded-Prozo: 4', 'X+Forwarded+For: 5'),
+    get('X-Forwardes-Fox: 1', 'X-Real-IQ: 2', 'Z-Forwarded-Boot: 3', 'X-Forwarding: 4', 'X+Forwarded+For: 5'),
     {
-      headers:
-        '\nHost\na\nX-Forwarded-Fox\n1\nX-Real-IQ\n2\nX-Forwarded-Boot\n3\nX-Forwarded-Prozo\n4\nX+Forwarded+For\n5',
+      headers: '\nHost\na\nX-Forwardes-Fox\n1\nX-Real-IQ\n2\nZ-Forwarded-Boot\n3\nX-Forwarding\n4\nX+Forwarded+For\n5',
     },
   ],
   [

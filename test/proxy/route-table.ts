@@ -68,6 +68,34 @@ t.test('foreign upstreams', async t => {
   t.match(table.match('/legacyx'), { kind: 'app', mount: '/' })
 })
 
+t.test('a target that readers disagree on goes where all of them would send it', async t => {
+  const table = new RouteTable([
+    { kind: 'app', prefix: '/' },
+    { kind: 'app', prefix: '/api' },
+    { kind: 'app', prefix: '/api/admin' },
+    { kind: 'static', prefix: '/files', folder: '/srv' },
+    { kind: 'upstream', prefix: '/old', upstreams: [] },
+    { kind: 'metrics', prefix: '/metrics' },
+  ])
+  for (const [target, expected] of [
+    ['/@scope%2Fname', '/@scope%2Fname'],
+    ['/api/a%2Fb?c', '/api/a%2Fb'],
+    ['/old/a%2Fb', '/old/a%2Fb'],
+    ['/api/admin/a%0Ab', '/api/admin/a%0Ab'],
+    ['/api%2Fx', null],
+    ['/api/admin%2Fx', null],
+    ['/api%2Fadmin', null],
+    ['/api/x%2F..%2Fadmin', null],
+    ['/files/a%2Fb', null],
+    ['/files%5Ca', null],
+    ['/metrics/%00', null],
+    ['/api/%zz', null],
+  ] as const) {
+    t.equal(table.agreedPath(target), expected, target)
+  }
+  t.equal(new RouteTable([]).agreedPath('/a%2Fb'), '/a%2Fb', 'no route, to all of them')
+})
+
 t.test('the order of the specs does not matter', async t => {
   const paths = ['/', '/api', '/api/docs', '/api/docs/x', '/api/v1/metrics', '/shop/x']
   const [one, other] = [new RouteTable(SPECS), new RouteTable([...SPECS].reverse())]

@@ -1,7 +1,7 @@
 /** Which path a target means, and which targets mean none. */
 
 import t from 'tap'
-import { routingPath } from '../../proxy/target-path.js'
+import { looseReadings, routingPath } from '../../proxy/target-path.js'
 
 const CASES: [title: string, input: string, expected: string | null][] = [
   ['the root', '/', '/'],
@@ -130,3 +130,37 @@ t.test('takes linear time', async t => {
   for (const piece of ['/', '/.', '/a/..', '%41', '/%2e', '.', 'a', '%', '//..']) routingPath(`/${piece.repeat(long)}`)
   t.pass('done')
 })
+
+const LOOSE: [title: string, input: string, kept: string, undone: string][] = [
+  ['an encoded slash', '/@scope%2Fname', '/@scope%2Fname', '/@scope/name'],
+  ['the rest is decoded', '/b%C3%BCcher/a%2fb%20c/%61/', '/bücher/a%2fb%20c/a/', '/bücher/a/b c/a/'],
+  ['an encoded backslash', '/a%5Cb', '/a%5Cb', '/a/b'],
+  ['a control character', '/a%0Ab/c%2Fd', '/a%0Ab/c%2Fd', '/a%0Ab/c/d'],
+  ['no UTF-8', '/q/%E9', '/q/%E9', '/q/%E9'],
+  ['the query is nobody’s path', '/a%2Fb?c=%2F..', '/a%2Fb', '/a/b'],
+  ['empty segments', '//a%2F%2Fb//', '/a%2F%2Fb/', '/a/b/'],
+  ['a slash at the end', '/a%2F', '/a%2F', '/a/'],
+]
+
+for (const [title, input, kept, undone] of LOOSE) {
+  t.equal(routingPath(input), null, title)
+  t.same(looseReadings(input), { kept, undone }, title)
+}
+
+for (const input of [
+  '/a%2F..%2Fb',
+  '/a%2F../b',
+  '/../a%2Fb',
+  '/a%2F%2e%2e/b',
+  '/a%5C.%2fb',
+  '/a%2F.',
+  '/a%2Fb/%zz',
+  '/a%00b',
+  '/a%2Fb%2',
+  '/a\\b',
+  '*',
+  'a%2Fb',
+  '',
+]) {
+  t.equal(looseReadings(input), null, `not even loosely: ${input}`)
+}
