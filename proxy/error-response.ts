@@ -21,12 +21,6 @@ interface ErrorRow {
 
 export const ERRORS = {
   'bad-path': { source: 'client', status: 400, retry: 'never', message: 'the path of the request target is not valid' },
-  'bad-body': {
-    source: 'client',
-    status: 400,
-    retry: 'never',
-    message: 'the request body is not framed as its head says',
-  },
   unauthorized: { source: 'client', status: 401, retry: 'never', message: 'user name and password are needed' },
   forbidden: { source: 'client', status: 403, retry: 'never', message: 'this file may not be read' },
   'not-found': { source: 'client', status: 404, retry: 'never', message: 'nothing is here' },
@@ -73,13 +67,6 @@ export const ERRORS = {
     retry: 'never',
     message: 'the file has no bytes in this range',
   },
-  'head-too-large': {
-    source: 'client',
-    status: 431,
-    retry: 'never',
-    message: 'the request head is larger than buffer-size',
-  },
-  'client-gone': { source: 'client', status: 499, retry: 'never', message: 'the client went away' },
   'file-unreadable': { source: 'proxy', status: 500, retry: 'never', message: 'the file could not be read' },
   'worker-died': {
     source: 'upstream',

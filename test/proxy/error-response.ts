@@ -1,5 +1,6 @@
 /** Every answer in the proxy's own name: status, fields, a small clear body, and nothing of the client's in it. */
 
+import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { ERRORS, type ErrorCode, errorAnswer, printAnswer, refusalAnswer, titleOf } from '../../proxy/error-response.js'
 import { REFUSALS } from '../../proxy/refusal.js'
@@ -11,7 +12,7 @@ t.test('each error has a status of its kind and a body that says it', async t =>
     t.equal(answer.status, status, code)
     t.equal(status >= 500, source !== 'client', `${code}: ${source} is to blame for ${status}`)
     t.ok(source === 'upstream' || retry === 'never', `${code}: only what an upstream did is tried again`)
-    t.match(answer.body, new RegExp(`^${status} [A-Z][^\\n]+: [a-z][^\\n]+\\n$|^499 Unknown: [^\\n]+\\n$`), code)
+    t.match(answer.body, new RegExp(`^${status} [A-Z][^\\n]+: [a-z][^\\n]+\\n$`), code)
     t.same(answer.fields[0], ['Content-Type', 'text/plain; charset=utf-8'], code)
     t.equal(
       answer.fields.some(([name]) => name === 'Retry-After'),
@@ -19,6 +20,13 @@ t.test('each error has a status of its kind and a body that says it', async t =>
       `${code}: Retry-After with 503`,
     )
   }
+})
+
+t.test('each error is given somewhere', async t => {
+  const folder = new URL('../../proxy/', import.meta.url)
+  const files = readdirSync(folder).filter(name => name.endsWith('.js') && name !== 'error-response.js')
+  const texts = files.map(name => readFileSync(new URL(name, folder), 'utf8')).join('')
+  for (const code of Object.keys(ERRORS)) t.ok(texts.includes(`'${code}'`), code)
 })
 
 t.test('fields of the caller stand between', async t => {
