@@ -9,7 +9,7 @@
 
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { codeOf } from '../kit/failure.js'
+import { codeOf, reasonOf } from '../kit/failure.js'
 import { WINDOW_BYTES } from '../kit/frames.js'
 import type { Exchange } from './exchange.js'
 import { UpstreamAnswer } from './upstream-answer.js'
@@ -25,7 +25,8 @@ export interface AttemptEvents {
   fileNamed(): void
   answered(close: boolean): void
   /** `seen`: bytes of the request have been written, so it may have been executed. */
-  failed(reason: FailureReason, seen: boolean): void
+  /** `why`: for the operator, with an errno where there is one. */
+  failed(reason: FailureReason, seen: boolean, why: string): void
 }
 
 type Controller = Dispatcher.DispatchController
@@ -107,7 +108,7 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler {
     const raw = rawOf(controller.rawHeaders)
     if (status < 200) return this.#interim(status, raw)
     const head = readAnswerHead(status, raw, this.#exchange.head.method)
-    if (head === null) return this.#refuse()
+    if (typeof head === 'string') return this.#refuse(head)
     if (NAMES_FILE.test(head.fields)) this.#events.fileNamed()
     this.#answer = new UpstreamAnswer(this.#exchange, head, () => {
       if (!this.#isOver) controller.resume()
@@ -127,12 +128,12 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler {
 
   onResponseError(_: Controller, error: Error): void {
     if (this.#isOver) return
-    this.#fail(this.#controller === null ? 'unreachable' : reasonOf(error))
+    this.#fail(this.#controller === null ? 'unreachable' : failureOf(error), reasonOf(error))
   }
 
   #interim(status: number, raw: RawFields): void {
     const head = printInterimHead(status, raw)
-    if (head === null) return this.#refuse()
+    if (head === null) return this.#refuse(`it has an interim answer of status ${status}`)
     if (this.#exchange.head.httpMinor === 1) this.#exchange.client.write(head)
   }
 
@@ -142,19 +143,19 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler {
     this.#events.answered(answer.close)
   }
 
-  #refuse(): void {
-    this.#fail('bad-answer')
+  #refuse(why: string): void {
+    this.#fail('bad-answer', why)
     this.#controller?.abort(new Error('bad answer'))
   }
 
-  #fail(reason: FailureReason): void {
+  #fail(reason: FailureReason, why: string): void {
     this.#isOver = true
     this.#answer?.interrupt()
-    this.#events.failed(reason, this.#controller !== null)
+    this.#events.failed(reason, this.#controller !== null, why)
   }
 }
 
-function reasonOf(error: Error): FailureReason {
+function failureOf(error: Error): FailureReason {
   const code = codeOf(error)
   if (LATE_CODES.has(code)) return 'late'
   const isBad = BAD_ANSWER_CODES.has(code) || BAD_ANSWER_MESSAGES.test(error.message)

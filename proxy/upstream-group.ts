@@ -218,7 +218,7 @@ export class UpstreamGroup {
         this.#end(course)
         this.#events.answered(exchange, close)
       },
-      failed: (reason, seen) => this.#failed(course, upstream, reason, seen),
+      failed: (reason, seen, why) => this.#failed(course, upstream, reason, seen, why),
     })
     exchange.upstream = attempt
     if (exchange.head.expectContinue && !exchange.bodyComplete && !exchange.continued && exchange.keptBytes === 0) {
@@ -232,8 +232,9 @@ export class UpstreamGroup {
   #tunnelOutcome(course: Course, upstream: Upstream): TunnelOutcome {
     return {
       failed: code => {
-        if (code === 'no-tunnel') return this.#failed(course, upstream, 'unreachable', false)
-        this.#fail(upstream, 'bad-answer')
+        if (code === 'no-tunnel')
+          return this.#failed(course, upstream, 'unreachable', false, 'no tunnel could be opened')
+        this.#fail(upstream, 'bad-answer', 'its answer to a handshake is malformed')
         this.#giveUp(course, code)
       },
       begun: () => this.#succeed(upstream),
@@ -248,18 +249,21 @@ export class UpstreamGroup {
     }
   }
 
-  #failed(course: Course, upstream: Upstream, reason: FailureReason, seen: boolean): void {
+  #failed(course: Course, upstream: Upstream, reason: FailureReason, seen: boolean, why: string): void {
     const { exchange } = course
     if (reason === 'late' && !exchange.answerBegun) {
       exchange.deadlineMs = monotonicMs()
       return this.#events.expired(exchange)
     }
-    this.#fail(upstream, reason)
+    this.#fail(upstream, reason, why)
     this.#release(course)
     exchange.upstream = null
     exchange.deadlineMs = 0
     if (!seen) course.unseenAttempts += 1
-    if (reason === 'bad-answer' && !exchange.answerBegun) return this.#giveUp(course, 'bad-answer')
+    if (reason === 'bad-answer' && !exchange.answerBegun) {
+      this.#world.event('bad-answer', { request: exchange.title, ...this.#named(upstream), why })
+      return this.#giveUp(course, 'bad-answer')
+    }
     const { answerBegun, attempts, kept, head } = exchange
     const { unseenAttempts } = course
     const seenAttempts = attempts - unseenAttempts
@@ -285,7 +289,7 @@ export class UpstreamGroup {
   #cancel(course: Course): void {
     const { exchange, upstream } = course
     if (upstream !== null && exchange.deadlineMs !== 0 && exchange.deadlineMs <= monotonicMs())
-      this.#fail(upstream, 'late')
+      this.#fail(upstream, 'late', 'its answer did not begin in time')
     const attempt = exchange.upstream
     this.#end(course)
     attempt?.abort()
@@ -312,12 +316,12 @@ export class UpstreamGroup {
     if (countAnswer(upstream)) this.#world.event('upstream-back', this.#named(upstream))
   }
 
-  #fail(upstream: Upstream, reason: FailureReason): void {
+  #fail(upstream: Upstream, reason: FailureReason, why: string): void {
     upstream.failuresByReason.set(reason, (upstream.failuresByReason.get(reason) ?? 0) + 1)
     const { upstreamMaxFails, upstreamGraceMs } = this.#world.settings
     const rules: HealthRules = { maxFails: upstreamMaxFails, graceMs: upstreamGraceMs }
     if (!countFailure(upstream, rules, monotonicMs())) return
-    this.#world.event('upstream-out', { ...this.#named(upstream), why: reason, graceMs: upstreamGraceMs })
+    this.#world.event('upstream-out', { ...this.#named(upstream), reason, why, graceMs: upstreamGraceMs })
   }
 
   #named({ address }: Upstream): { mount: string; upstream: string } {

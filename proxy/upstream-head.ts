@@ -49,16 +49,18 @@ export function viaField({ httpMinor }: RequestHead): string {
 
 const ENDS_HERE: ReadonlySet<string> = new Set(['expect', 'trailer', 'transfer-encoding'])
 
-/** The head of a final answer; null: it is not to be believed. */
-export function readAnswerHead(status: number, raw: RawFields, method: string): AnswerHead | null {
+/** The head of a final answer; a string says why it is not to be believed. */
+export function readAnswerHead(status: number, raw: RawFields, method: string): AnswerHead | string {
   const pairs = pairsOf(raw)
-  if (status < 200 || status > 599 || pairs === null) return null
+  if (status < 200 || status > 599) return `its status is ${status}`
+  if (pairs === null) return 'it has a malformed field'
   const lengths = valuesOf(pairs, 'content-length')
   const codings = valuesOf(pairs, 'transfer-encoding')
-  if (lengths.length + codings.length > 1) return null
+  if (lengths.length + codings.length > 1) return 'it has more than one content-length or transfer-encoding'
   const [length] = lengths
-  if (length !== undefined && !isLength(length)) return null
-  if (codings[0] !== undefined && codings[0].toLowerCase() !== 'chunked') return null
+  if (length !== undefined && !isLength(length)) return 'its content-length is no number of bytes'
+  if (codings[0] !== undefined && codings[0].toLowerCase() !== 'chunked')
+    return 'it has another transfer-encoding than chunked'
   return {
     status,
     fields: endToEnd(pairs),

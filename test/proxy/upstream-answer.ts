@@ -204,6 +204,13 @@ t.test('what is not to be believed is a 502', async t => {
         client.send(request('POST', '/', ['Content-Length: 0']))
         t.equal((await client.answer()).status, 502, `${title}: the connection goes on`)
         t.equal(upstream.accepted, 2, `${title}: sent once each`)
+        const told = rig.events.filter(({ name, fields }) => name === 'bad-answer' && fields.why !== '')
+        const isBad = answer.body.includes('not HTTP')
+        t.match(
+          told,
+          Array(isBad ? 2 : 0).fill({ fields: { request: 'POST /', mount: '/' } }),
+          `${title}: the log says why`,
+        )
         await rig.expectLines(2)
       },
     )
