@@ -12,8 +12,13 @@ import { runFile } from './run-file.mjs'
 
 const top = fileURLToPath(new URL('..', import.meta.url))
 const JOBS = 2
-/** They compare times, which another file beside them would change: one after the other, at the end. */
-const ALONE = ['e2e/proxy-death-keeps-the-port.js', 'e2e/thousands-of-clients.js']
+/** They compare times or count what a while is enough for, which another file beside them would change: one after the other, at the end. */
+const ALONE = [
+  'e2e/kills-every-200-ms-fail-no-get.js',
+  'e2e/proxy-death-keeps-the-port.js',
+  'e2e/reload-loops-fail-nobody.js',
+  'e2e/thousands-of-clients.js',
+]
 const LONGEST_MS = 240_000 * Number(process.env.TEST_TIME_FACTOR ?? 1)
 
 const wanted = process.argv.slice(2).map(path => path.replace(/^(\.\/)?(dist\/)?(test\/)?/, '').replace(/\.[jt]s$/, ''))
