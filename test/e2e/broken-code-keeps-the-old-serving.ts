@@ -9,14 +9,14 @@ const release = (name: string) => `
 require('node:http').createServer((request, response) => response.end('${name} ' + process.pid)).listen(3000)
 `
 const good = release('old')
-const lines = ['processes = 2', 'worker-start-timeout = 1', 'ready-check = GET / 200']
+const lines = ['processes = 2', 'worker-start-timeout = 3', 'ready-check = GET / 200']
 
 /** `told`: what the operator must read on the terminal. */
 const broken: [title: string, app: string, told: RegExp[]][] = [
   ['throws at load', `throw new Error('no rice today')`, [/no rice today/, /app\.cjs:1/]],
   ['exits with 0', 'process.exit(0)', [/exit|ended/]],
   ['ends by itself', 'exports.nothing = 0', [/export|listen/]],
-  ['never listens', 'setInterval(() => {}, 1000)', [/not ready within 1000 ms/]],
+  ['never listens', 'setInterval(() => {}, 1000)', [/not ready within 3000 ms/]],
   ['has a syntax error', `${good}\nlet rice = = 1`, [/SyntaxError/, /app\.cjs:\d+/]],
   [
     'listens and answers 500',
@@ -25,7 +25,7 @@ const broken: [title: string, app: string, told: RegExp[]][] = [
 }).listen(3000)
 console.error('cannot open the granary')`,
     [
-      /not ready within 1000 ms: ready-check GET \/: 500 Internal Server Error: the granary is closed$/m,
+      /not ready within 3000 ms: ready-check GET \/: 500 Internal Server Error: the granary is closed$/m,
       /^ {2}cannot open/m,
     ],
   ],
