@@ -70,8 +70,8 @@ export function parseWrk(text: string): WrkResult {
   return {
     requests: Number(field('requests', /^\s*(\d+) requests in /m)),
     requestsPerSecond: Number(field('requests per second', /^Requests\/sec:\s+([\d.]+)$/m)),
-    p50Ms: milliseconds(field('50th percentile', /^\s+50%\s+(\S+)$/m)),
-    p99Ms: milliseconds(field('99th percentile', /^\s+99%\s+(\S+)$/m)),
+    p50Ms: milliseconds(field('50th percentile', /^\s+50%\s+(\S+)\s*$/m)),
+    p99Ms: milliseconds(field('99th percentile', /^\s+99%\s+(\S+)\s*$/m)),
     errors: parseErrors(text),
   }
 }

@@ -30,7 +30,11 @@ t.test('parseWrk reads what wrk prints', t => {
   const cases: [string, string, object][] = [
     ['milliseconds', report(), plain],
     ['microseconds', report({ p50: '250.00us', p99: '999.00us' }), { ...plain, p50Ms: 0.25, p99Ms: 0.999 }],
-    ['seconds and minutes', report({ p50: '1.25s', p99: '1.00m' }), { ...plain, p50Ms: 1250, p99Ms: 60_000 }],
+    [
+      'seconds and minutes, with the blank behind them',
+      report({ p50: '1.25s ', p99: '1.00m ' }),
+      { ...plain, p50Ms: 1250, p99Ms: 60_000 },
+    ],
     [
       'socket errors',
       report({ errors: socketErrors }),
