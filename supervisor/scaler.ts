@@ -33,7 +33,7 @@ export interface ScalerSources {
   loads: WorkerLoads
   usage: ProcessUsage
   reloads: { isRunning: boolean }
-  proxies: { alive(): readonly unknown[] }
+  proxies: { alive(): readonly unknown[]; areListening: boolean }
   /** Those in force. */
   settings: Settings
 }
@@ -126,13 +126,15 @@ export class Scaler {
 
   /** After `idle`: sends all workers home, or the master too. True: it did. */
   #rest(nowMs: number): boolean {
-    const { pool, loads, settings, reloads } = this.#tree
+    const { pool, loads, settings, reloads, proxies } = this.#tree
     if (settings.idleMs === 0) return false
+    // Until all accept, the clients that woke us may still be in the backlog, where nobody sees them.
+    const isStartingUp = !proxies.areListening || pool.workers().some(isStarting)
     const seen = pool.workers().map(worker => loads.of(worker.address.workerId))
     const requests = seen.reduce((sum, load) => sum + load.requests, 0)
     const isActive = requests !== this.#requests || loads.queued > 0 || seen.some(load => load.inFlight > 0)
     this.#requests = requests
-    if (isActive || reloads.isRunning || pool.workers().some(isStarting)) this.#activeMs = nowMs
+    if (isActive || isStartingUp || reloads.isRunning) this.#activeMs = nowMs
     if (nowMs - this.#activeMs < settings.idleMs) return false
     this.#activeMs = nowMs
     if (settings.dieOnIdle) this.#context.put({ type: 'stop', why: 'idle' })

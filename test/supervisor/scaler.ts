@@ -100,6 +100,16 @@ t.test('idle: the workers go when there is nothing to do, and come back', async 
   await tree.event('worker-ready', { slot: 1 }, 2)
 })
 
+t.test('idle: nobody goes before the proxy accepts', async t => {
+  const tree = plantTree(t, { settings: { idleMs: 1000 }, proxy: { bootMs: 3500 } })
+  const started = tree.master.start()
+  await tree.event('worker-ready', { slot: 1 })
+  await tree.event('workers-wanted', { wanted: 0, why: 'idle' })
+  await started
+  const order = tree.told.flatMap(({ event }) => (/^(proxy-listening|workers-wanted)$/.test(event) ? [event] : []))
+  t.same(order, ['proxy-listening', 'workers-wanted'])
+})
+
 t.test('a reload while all sleep proves the new code, and lets it sleep', async t => {
   const tree = await startTree(t, { settings: { cheap: true } })
   t.match(await tree.master.reload(() => {}), { ok: true, generation: 2 })
