@@ -1,7 +1,7 @@
 /**
  * The master's own listener for `/metrics`: node:http with small limits, because whoever reaches it must not be able to
- * hurt the master. Slow heads, slow readers, bodies and idle connections all end within seconds; past the limit new
- * ones are closed at once. Answers only GET and HEAD of `/metrics`, and `/` with a pointer to it; behind HTTP Basic
+ * hurt the master. Slow heads, slow readers and bodies end within seconds, idle connections within a minute or so; past
+ * the limit new ones are closed at once. Answers only GET and HEAD of `/metrics`, and `/` with a pointer to it; behind HTTP Basic
  * where `auth` is set.
  */
 
@@ -44,7 +44,8 @@ export interface MetricsEndpoint {
   close(): Promise<void>
 }
 
-const LIMITS: EndpointLimits = { connections: 64, headBytes: 8192, headMs: 5000, idleMs: 5000, answerMs: 15_000 }
+/** Idle for longer than scrapers wait between two scrapes, or theirs would meet the end of the connection on its way. */
+const LIMITS: EndpointLimits = { connections: 64, headBytes: 8192, headMs: 5000, idleMs: 75_000, answerMs: 15_000 }
 const SOCKET_MODE = 0o660
 
 /**
