@@ -89,6 +89,8 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
     trouble('metrics-trouble'),
   )
   running = { application, link, tunnels, metrics }
+  // Or the stack of a loop that is blocked by the first request could not be asked for.
+  await watchdog.listening
   // So that gauges of the application do not vanish for a second when the worker before this one goes.
   void metrics.flush()
   if (settings.utilizationMs > 0)

@@ -59,7 +59,10 @@ function answerProxies(): void {
     })
     socket.end(JSON.stringify(await taking))
   })
-  server.listen(path, () => chmodSync(path, PRIVATE_MODE))
+  server.listen(path, () => {
+    chmodSync(path, PRIVATE_MODE)
+    parentPort?.postMessage('listening')
+  })
 }
 
 /** Whether anything has happened on the link since the last look. */

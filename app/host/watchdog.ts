@@ -20,6 +20,8 @@ export interface WatchdogStart {
 }
 
 export interface Watchdog {
+  /** Resolves when proxies may ask it, or when it never will answer, which `onTrouble` was told. */
+  listening: Promise<void>
   watch(outbox: Outbox, fd: number): void
 }
 
@@ -39,6 +41,9 @@ export function startWatchdog(start: WatchdogStart, onTrouble: (why: string) => 
   thread.on('error', error => onTrouble(error.message))
   thread.unref()
   return {
+    listening: new Promise(resolve => {
+      thread.once('message', () => resolve()).once('exit', () => resolve())
+    }),
     watch(outbox, fd) {
       thread.postMessage({ memory: outbox.memory, fd } satisfies WatchedLink)
     },

@@ -62,7 +62,7 @@ t.test('64 descriptors and 100 clients that take them', async t => {
   const running = await site.serve()
   const port = Number(new URL(running.url).port)
   const pid = await proxyPid(site)
-  const steady = new SteadyClient(t, running.url, 50, () => ({ path: '/' }))
+  const steady = new SteadyClient(t, running.url, 50, () => ({ path: '/' }), { asksAgain: true })
   await until('it is served', () => steady.replies.length > 0)
   setDescriptorLimit(pid, 64)
   const setMs = performance.now()
@@ -104,6 +104,9 @@ t.test('no descriptor at all', async t => {
     client.send(request('GET', '/'))
     t.equal((await client.answer()).status, 200)
   }
+  // One that has begun a request is not idle, so nobody takes its connection.
+  const [begun, rest] = ['POST / HT', request('POST', '/').slice('POST / HT'.length)]
+  fourth.send(begun)
   setDescriptorLimit(pid, 10)
   first.send(request('GET', '/large.bin'))
   t.equal((await first.answer()).status, 503, 'a file')
@@ -113,8 +116,11 @@ t.test('no descriptor at all', async t => {
   t.equal((await third.answer()).status, 503, 'a WebSocket')
   const [worker] = (await site.status()).workers
   process.kill(worker?.pid ?? 0, 'SIGKILL')
-  await until('the worker is gone', async () => (await site.status()).workers[0]?.pid !== worker?.pid)
-  fourth.send(request('POST', '/'))
+  await until('there is another', async () => {
+    const [next] = (await site.status()).workers
+    return next?.phase === 'ready' && next.pid !== worker?.pid
+  })
+  fourth.send(rest)
   const answer = await fourth.answer()
   t.match(answer, { status: 503, fields: { 'retry-after': '1' } }, 'a link to a new worker')
   t.match(answer.body.toString(), 'too many files are open')

@@ -9,7 +9,7 @@ import { farmLines, timeFactor, until, WatchedSite } from './fixtures/watched-si
 const reloads = 20
 const reloadPatienceMs = 20_000
 
-t.setTimeout(120_000 * timeFactor)
+t.setTimeout(220_000 * timeFactor)
 
 t.test(`${reloads} times SIGHUP`, needsLoad, async t => {
   const site = new WatchedSite(t, [...farmLines, 'metrics = 127.0.0.1:0', 'logto = %dsite.log'])

@@ -6,6 +6,8 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { countInspectorSessions } from '../../../app/host/inspector-sessions.js'
+import { startWatchdog } from '../../../app/host/watchdog.js'
 import { encodeRequest, FRAME, FrameReader, frame, LINK_VERSION } from '../../../kit/frames.js'
 import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
 
@@ -14,6 +16,23 @@ const entry = fileURLToPath(new URL('./fixtures/watched-worker.js', import.meta.
 function requestFrame(id: number, target: string): string {
   return frame(FRAME.request, id, encodeRequest('GET', target, '\nHost\na', 0, '192.0.2.1', 5))
 }
+
+t.test('it says when it can be asked, and when it never will', async t => {
+  const folder = scratchFolder(t)
+  const sessions = await countInspectorSessions()
+  const troubles: string[] = []
+  const path = join(folder, 'asked')
+  // The thread keeps no process alive.
+  const hold = setInterval(() => {}, 1000)
+  t.teardown(() => clearInterval(hold))
+  await startWatchdog({ path, sessions }, why => troubles.push(why)).listening
+  const socket = connect(path)
+  await once(socket, 'connect')
+  socket.destroy()
+  t.same(troubles, [])
+  await startWatchdog({ path: join(folder, 'nowhere/asked'), sessions }, why => troubles.push(why)).listening
+  t.match(troubles, [/nowhere/])
+})
 
 t.test('a loop that is blocked holds no answer back', async t => {
   const cases: [title: string, guilty: string, behind: string, named: boolean][] = [
