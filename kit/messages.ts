@@ -197,6 +197,8 @@ export type MasterToProxy =
   | { type: 'in-flight-wanted'; requestId: number }
   /** Whether requests are held in the queue in place of being given to workers; ends with the drain. */
   | { type: 'pause'; isPaused: boolean }
+  /** Answered by `synced`: all that was sent before is done. */
+  | { type: 'sync'; number: number }
   /** Accept nothing new, finish what is in flight for at most `mercyMs`, exit 0. */
   | { type: 'drain'; mercyMs: number }
   | { type: 'metrics'; requestId: number; text: string }
@@ -226,6 +228,7 @@ export type ProxyToMaster =
   /** Requests wait, and no worker is there that could ever take one. With `lazy` also: there are more requests than workers. */
   | { type: 'worker-wanted' }
   | { type: 'metrics-wanted'; requestId: number }
+  | { type: 'synced'; number: number }
   /** The oldest requests of this proxy, at most 20. */
   | { type: 'in-flight'; requestId: number; requests: InFlightRequest[] }
   | { type: 'event'; event: string; fields: EventFields }

@@ -111,6 +111,8 @@ export class ProxyServer {
       case 'pause':
         dispatcher.isPaused = message.isPaused
         return
+      case 'sync':
+        return this.#tell({ type: 'synced', number: message.number })
       case 'drain':
         return
     }

@@ -58,6 +58,7 @@ const PROXY_MESSAGES: { [T in ProxyToMaster['type']]: Check } = {
   'in-flight': ({ requestId, requests }) =>
     isNumber(requestId) && Array.isArray(requests) && requests.every(isInFlight),
   'metrics-wanted': ({ requestId }) => isNumber(requestId),
+  synced: ({ number }) => isNumber(number),
   event: isEvent,
 }
 

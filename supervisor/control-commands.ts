@@ -9,7 +9,7 @@ import type { Master } from './master.js'
 import type { Order } from './orders.js'
 
 /** The part of the master that a command may use. */
-export type Commanded = Pick<Master, 'status' | 'reload' | 'order' | 'stop' | 'reopenLogs' | 'inFlight'>
+export type Commanded = Pick<Master, 'status' | 'reload' | 'order' | 'stop' | 'inFlight'>
 
 /** What `daimyo top` needs besides the master. */
 export interface TopFigures {
@@ -28,16 +28,14 @@ export function controlHandler(master: Commanded, figures: TopFigures): ControlH
         return { type: 'done', ok: true, status: master.status() }
       case 'top':
         return { type: 'done', ok: true, top: await topReport(master, figures) }
-      case 'reopen-logs':
-        master.reopenLogs()
-        return { type: 'done', ok: true }
       case 'stop':
         await untilDone(master.stop('control'), () => progress(describeStop(master)))
         return { type: 'done', ok: true }
       case 'scale':
       case 'restart-worker':
       case 'pause':
-      case 'resume': {
+      case 'resume':
+      case 'reopen-logs': {
         const outcome = await untilDone(master.order(orderOf(request), progress), () => progress('still at it'))
         return { type: 'done', ...outcome }
       }

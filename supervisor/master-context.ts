@@ -86,6 +86,8 @@ export interface MasterContext {
   nowMs(): number
   /** How long a ready worker may be without a link from every proxy. */
   linkMs: number
+  /** How long a proxy that accepts may say nothing. */
+  proxySilentMs: number
   /** The share of the usual back-off that a worker's place waits: 1, but for tests of many deaths. */
   backOffShare: number
   log: Log

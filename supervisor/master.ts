@@ -30,6 +30,7 @@ import type { Order, OrderOutcome } from './orders.js'
 import { OutputGate, type OutputSink } from './output-lines.js'
 import { ProcessTree } from './process-tree.js'
 import type { UsageOptions } from './process-usage.js'
+import { PROXY_SILENT_MS } from './proxy-phase.js'
 import { resolveRelease } from './release.js'
 import { Shutdown } from './shutdown.js'
 import { listenToSignals, type SignalEvent, type SignalSource } from './signals.js'
@@ -57,6 +58,8 @@ export interface MasterDeps {
   nowMs?: () => number
   /** How long a ready worker may be without a link from every proxy. */
   linkMs?: number
+  /** How long a proxy that accepts may say nothing. */
+  proxySilentMs?: number
   backOffShare?: number
   /** How the memory of the children is read. */
   usage?: UsageOptions
@@ -101,6 +104,7 @@ export class Master {
     this.#context = {
       nowMs,
       linkMs: deps.linkMs ?? LINK_MS,
+      proxySilentMs: deps.proxySilentMs ?? PROXY_SILENT_MS,
       backOffShare: deps.backOffShare ?? 1,
       log: deps.log,
       put: this.#queue.put,
@@ -143,6 +147,11 @@ export class Master {
 
   /** What a person asked of the running tree; resolves when it has happened or has failed. */
   order(order: Order, progress: (text: string) => void): Promise<OrderOutcome> {
+    if (order.type === 'reopen-logs' && this.#tree === null) {
+      // Whoever moved a file away during a long start is not to wait for its end.
+      this.reopenLogs()
+      return Promise.resolve({ ok: true })
+    }
     return new Promise(done => this.#queue.put({ type: 'order', request: { order, progress, done } }))
   }
 
@@ -246,6 +255,7 @@ export class Master {
       renderMetrics,
       usage: this.#deps.usage ?? {},
       proxyStdout: proxyStdout ?? (settings.logto === null ? 'inherit' : 'ignore'),
+      reopenLogs: () => this.reopenLogs(),
       startFailed: (what, reason, lines) => this.#failStart(what, reason, lines),
       served: generation => this.#hooks.served(generation),
       accepting: settings => this.#hooks.accepting(settings),

@@ -15,6 +15,7 @@ export type Order =
   | { type: 'restart-worker'; slot: number }
   | { type: 'pause' }
   | { type: 'resume' }
+  | { type: 'reopen-logs' }
 
 /** `lines`: the worker's last lines on standard error, where a worker was the reason. */
 export type OrderOutcome = { ok: true } | { ok: false; reason: string; lines: string[] }
@@ -30,6 +31,7 @@ export interface OrderRequest {
 export interface OrderProxies {
   pause(isPaused: boolean): void
   readonly arePaused: boolean
+  readonly areInStep: boolean
 }
 
 /** An order that has not happened yet; `before` is the worker that shall be replaced. */
@@ -44,13 +46,15 @@ export class Orders {
   readonly #pool: Pool
   readonly #proxies: OrderProxies
   readonly #scaler: Scaler
+  readonly #reopenLogs: () => void
   #open: Open[] = []
 
-  constructor(context: MasterContext, pool: Pool, proxies: OrderProxies, scaler: Scaler) {
+  constructor(context: MasterContext, pool: Pool, proxies: OrderProxies, scaler: Scaler, reopenLogs: () => void) {
     this.#context = context
     this.#pool = pool
     this.#proxies = proxies
     this.#scaler = scaler
+    this.#reopenLogs = reopenLogs
   }
 
   /** Takes an order in; what cannot be is refused at once. */
@@ -60,7 +64,12 @@ export class Orders {
       case 'pause':
       case 'resume':
         this.#pause(order.type === 'pause')
-        return request.done({ ok: true })
+        this.#open.push({ request, before: null })
+        return
+      case 'reopen-logs':
+        this.#reopenLogs()
+        this.#open.push({ request, before: null })
+        return
       case 'scale':
         return this.#scale(order.wanted, request)
       case 'restart-worker':
@@ -73,8 +82,11 @@ export class Orders {
     this.#settle(({ request: { order }, before }) => {
       if (order.type === 'scale') return refusal(`slot ${slot}: ${reason}: it is tried again`, lines)
       if (order.type !== 'restart-worker' || order.slot !== slot) return null
+      // It died by itself meanwhile, and its slot is filled in any case.
+      if (before === null || before.life.phase === 'gone')
+        return refusal(`slot ${slot}: ${reason}: it is tried again`, lines)
       // Otherwise it would be tried again and again, with nobody there to read why.
-      if (before !== null) before.recycle = null
+      before.recycle = null
       return refusal(`slot ${slot}: ${reason}: the worker before it goes on`, lines)
     })
   }
@@ -122,6 +134,8 @@ export class Orders {
 
   #hasHappened({ request: { order }, before }: Open): boolean {
     const { slots, target, draining } = this.#pool
+    if (order.type === 'pause' || order.type === 'resume' || order.type === 'reopen-logs')
+      return this.#proxies.areInStep
     if (order.type === 'restart-worker') {
       const slot = slots.find(({ slot }) => slot === order.slot)
       if (slot === undefined) return true

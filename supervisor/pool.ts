@@ -19,6 +19,7 @@ export interface PoolProxies {
   takeOut(workerId: number, tunnelMs: number): number[]
   withdraw(workerId: number, end: WorkerEnd): void
   haveLinked(linkedBy: ReadonlySet<number>): boolean
+  lackedSince(linkedBy: ReadonlySet<number>): number | null
 }
 
 /** What the pool tells its owner. */
@@ -222,7 +223,10 @@ export class Pool {
 
   #view({ slot, generation, current, replacement, backOff, last }: PoolSlot): SlotView {
     const view = (worker: Worker | null) =>
-      worker === null ? null : worker.view(this.#proxies.haveLinked(worker.linkedBy))
+      worker?.view({
+        linked: this.#proxies.haveLinked(worker.linkedBy),
+        lackedSinceMs: this.#proxies.lackedSince(worker.linkedBy),
+      }) ?? null
     return {
       slot,
       generation: generation.number,

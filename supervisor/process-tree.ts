@@ -31,6 +31,8 @@ export interface TreeDeps {
   renderMetrics: () => string | Promise<string>
   proxyStdout: 'inherit' | 'ignore'
   usage: UsageOptions
+  /** The master's logs and those of the proxies. */
+  reopenLogs(): void
   /** A worker did not get ready, or a proxy gave up before any worked; a reason to end a start that is not complete. */
   startFailed(what: string, reason: string, lines: string[]): void
   /** Its settings are in force: its first worker serves. */
@@ -72,6 +74,7 @@ export class ProcessTree {
       pool: this.pool,
       readSettings: deps.readSettings,
       apply: next => this.#apply(next),
+      isInForce: () => this.proxies.areInStep,
       answersOf: workerId => this.loads.of(workerId),
     })
     this.companions = new Companions(generation.settings, context)
@@ -81,7 +84,7 @@ export class ProcessTree {
     })
     this.#memory = new MemoryWatch(context, this.pool, this.usage)
     this.scaler = new Scaler(context, this)
-    this.orders = new Orders(context, this.pool, this.proxies, this.scaler)
+    this.orders = new Orders(context, this.pool, this.proxies, this.scaler, deps.reopenLogs)
     this.watch = new PathWatch(watched => context.put({ type: 'touched', watched }))
     this.watch.watch(watchedPaths(generation.settings))
   }
@@ -187,6 +190,7 @@ export class ProcessTree {
   }
 
   #hear(proxy: ProxyProcess, message: ProxyToMaster): void {
+    this.proxies.apply(proxy, { type: 'heard' })
     switch (message.type) {
       case 'worker-linked':
         return this.pool.linked(message.workerId, proxy.proxyId)

@@ -81,9 +81,21 @@ export class Proxies {
     return this.#places.every(({ proxy }) => proxy?.life.phase === 'listening')
   }
 
-  /** Whether all that accept have the worker in rotation. */
+  /** Whether some accept, and all of these have the worker in rotation. */
   haveLinked(linkedBy: ReadonlySet<number>): boolean {
-    return this.alive().every(proxy => proxy.life.phase !== 'listening' || linkedBy.has(proxy.proxyId))
+    const listening = this.#listening()
+    return listening.length > 0 && listening.every(({ proxyId }) => linkedBy.has(proxyId))
+  }
+
+  /** Since when one that accepts has not had the worker in rotation; null: all have it. */
+  lackedSince(linkedBy: ReadonlySet<number>): number | null {
+    const lacking = this.#listening().filter(({ proxyId }) => !linkedBy.has(proxyId))
+    return lacking.length === 0 ? null : Math.min(...lacking.map(({ life }) => life.listeningMs ?? life.sinceMs))
+  }
+
+  /** Settings, pause and logs are everywhere what they were last said to be. */
+  get areInStep(): boolean {
+    return this.alive().every(proxy => !proxy.isServing || proxy.isInStep)
   }
 
   /** Fills empty places whose back-off is over; returns when to look again. */
@@ -116,13 +128,13 @@ export class Proxies {
   /** New settings for those that run and those to come. */
   change(settings: ProxySettings): void {
     this.#settings = settings
-    this.#tell({ type: 'settings', settings })
+    this.#tellToDo({ type: 'settings', settings })
   }
 
   /** Requests wait in the proxies' queues, until the same is called with false. */
   pause(isPaused: boolean): void {
     this.#isPaused = isPaused
-    this.#tell({ type: 'pause', isPaused })
+    this.#tellToDo({ type: 'pause', isPaused })
   }
 
   get arePaused(): boolean {
@@ -130,7 +142,7 @@ export class Proxies {
   }
 
   reopenLogs(): void {
-    this.#tell({ type: 'reopen-logs' })
+    this.#tellToDo({ type: 'reopen-logs' })
   }
 
   /** The end: none is started again. */
@@ -154,9 +166,14 @@ export class Proxies {
   }
 
   /** What of a proxy's messages is about itself. */
-  take(proxy: ProxyProcess, message: ProxyToMaster & { type: 'listening' | 'failed' | 'event' }): void {
+  take(proxy: ProxyProcess, message: ProxyToMaster & { type: 'listening' | 'failed' | 'synced' | 'event' }): void {
     if (message.type === 'event') proxy.report(message.event, message.fields)
+    else if (message.type === 'synced') proxy.synced(message.number)
     else this.apply(proxy, message)
+  }
+
+  #listening(): ProxyProcess[] {
+    return this.alive().filter(({ life }) => life.phase === 'listening')
   }
 
   #start(place: Place): void {
@@ -205,5 +222,10 @@ export class Proxies {
 
   #tell(message: MasterToProxy): void {
     for (const proxy of this.alive()) proxy.send(message)
+  }
+
+  /** The same, where somebody waits until it is done: `areInStep`. */
+  #tellToDo(message: MasterToProxy): void {
+    for (const proxy of this.alive()) proxy.tell(message)
   }
 }

@@ -23,11 +23,15 @@ export interface ProxyLife {
   /** When it began to accept, null: never. */
   listeningMs: number | null
   asked: boolean
+  /** How long it may say nothing while it accepts. */
+  silentMs: number
 }
 
 /** What can happen to a proxy. */
 export type ProxyEvent =
   | { type: 'listening' }
+  /** It said something. */
+  | { type: 'heard' }
   | { type: 'failed'; reason: string }
   | { type: 'drain'; why: string; mercyMs: number }
   | { type: 'kill'; why: string }
@@ -50,12 +54,19 @@ export interface ProxyStep {
 /** How long a proxy may take until it accepts: it loads our own code only. */
 export const PROXY_START_MS = 20_000
 
+/**
+ * How long one that accepts may say nothing, where a healthy one tells its figures every second. Its loop is blocked then, or somebody stopped it: its
+ * clients wait at a port behind which nobody is.
+ */
+export const PROXY_SILENT_MS = 30_000
+
 /** Between the end of a proxy's mercy, or the loss of its channel, and SIGKILL. */
 export const DRAIN_GRACE_MS = 1000
 
 /** A proxy that was just spawned. */
-export function newProxyLife(nowMs: number, why: string): ProxyLife {
-  return { phase: 'starting', why, sinceMs: nowMs, deadlineMs: nowMs + PROXY_START_MS, listeningMs: null, asked: false }
+export function newProxyLife(nowMs: number, why: string, silentMs = PROXY_SILENT_MS): ProxyLife {
+  const deadlineMs = nowMs + PROXY_START_MS
+  return { phase: 'starting', why, sinceMs: nowMs, deadlineMs, listeningMs: null, asked: false, silentMs }
 }
 
 /** The next life and the effects of one event. */
@@ -70,8 +81,13 @@ type Row = { [T in ProxyEvent['type']]: Cell<Extract<ProxyEvent, { type: T }>> }
 const ignore = (life: ProxyLife): ProxyStep => ({ next: life, effects: [] })
 
 const listen: Row['listening'] = (life, _event, nowMs) => ({
-  next: { ...life, phase: 'listening', sinceMs: nowMs, deadlineMs: null, listeningMs: nowMs },
+  next: { ...life, phase: 'listening', sinceMs: nowMs, deadlineMs: nowMs + life.silentMs, listeningMs: nowMs },
   effects: [report('proxy-listening', { why: life.why })],
+})
+
+const hear: Row['heard'] = (life, _event, nowMs) => ({
+  next: { ...life, deadlineMs: nowMs + life.silentMs },
+  effects: [],
 })
 
 const fail: Row['failed'] = (life, event, nowMs) => {
@@ -101,8 +117,11 @@ const lose: Row['ipc-closed'] = (life, _event, nowMs) => ({
 
 const killLate: Row['tick'] = (life, _event, nowMs) => {
   if (life.deadlineMs === null || nowMs < life.deadlineMs) return ignore(life)
-  return killNow(life, life.phase === 'starting' ? 'start-deadline' : life.why, nowMs)
+  return killNow(life, LATE_WHY[life.phase] ?? life.why, nowMs)
 }
+
+/** Why a proxy that was not asked to end is killed. */
+const LATE_WHY: Partial<Record<ProxyPhase, string>> = { starting: 'start-deadline', listening: 'silent' }
 
 const reap: Row['exit'] = (life, { code, signal }, nowMs) => {
   const why = life.asked || life.phase === 'killed' ? life.why : 'died'
@@ -113,11 +132,39 @@ const reap: Row['exit'] = (life, { code, signal }, nowMs) => {
 }
 
 const TABLE: { [P in ProxyPhase]: Row } = {
-  starting: { listening: listen, failed: fail, drain, kill, 'ipc-closed': lose, tick: killLate, exit: reap },
-  listening: { listening: ignore, failed: fail, drain, kill, 'ipc-closed': lose, tick: ignore, exit: reap },
-  draining: { listening: ignore, failed: fail, drain: ignore, kill, 'ipc-closed': ignore, tick: killLate, exit: reap },
+  starting: {
+    listening: listen,
+    heard: ignore,
+    failed: fail,
+    drain,
+    kill,
+    'ipc-closed': lose,
+    tick: killLate,
+    exit: reap,
+  },
+  listening: {
+    listening: ignore,
+    heard: hear,
+    failed: fail,
+    drain,
+    kill,
+    'ipc-closed': lose,
+    tick: killLate,
+    exit: reap,
+  },
+  draining: {
+    listening: ignore,
+    heard: ignore,
+    failed: fail,
+    drain: ignore,
+    kill,
+    'ipc-closed': ignore,
+    tick: killLate,
+    exit: reap,
+  },
   killed: {
     listening: ignore,
+    heard: ignore,
     failed: ignore,
     drain: ignore,
     kill: ignore,
@@ -127,6 +174,7 @@ const TABLE: { [P in ProxyPhase]: Row } = {
   },
   gone: {
     listening: ignore,
+    heard: ignore,
     failed: ignore,
     drain: ignore,
     kill: ignore,

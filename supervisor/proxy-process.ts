@@ -31,12 +31,15 @@ export class ProxyProcess {
   readonly #context: MasterContext
   readonly #child: Child
   #life: ProxyLife
+  /** The numbers of the last `sync` that it was sent and that it has answered. */
+  #syncSent = 0
+  #syncAnswered = 0
 
   constructor(spec: ProxySpec, context: MasterContext) {
     this.proxyId = spec.proxyId
     this.sourceId = `proxy-${spec.proxyId}-${spec.life}`
     this.#context = context
-    this.#life = newProxyLife(context.nowMs(), spec.why)
+    this.#life = newProxyLife(context.nowMs(), spec.why, context.proxySilentMs)
     this.#child = this.#spawn(spec)
     this.report('proxy-start', { why: spec.why })
   }
@@ -54,6 +57,11 @@ export class ProxyProcess {
     return this.#life.phase === 'starting' || this.#life.phase === 'listening'
   }
 
+  /** It has done all that `tell` was called for. */
+  get isInStep(): boolean {
+    return this.#syncAnswered === this.#syncSent
+  }
+
   /** Lets one event happen to it. */
   apply(event: ProxyEvent): void {
     const { next, effects } = stepProxy(this.#life, event, this.#context.nowMs())
@@ -64,6 +72,16 @@ export class ProxyProcess {
   /** Sends a message; after its death this does nothing. */
   send(message: MasterToProxy): void {
     this.#child.send(message)
+  }
+
+  /** Sends a message whose being done matters to somebody: `isInStep` says when it is. */
+  tell(message: MasterToProxy): void {
+    this.send(message)
+    this.send({ type: 'sync', number: ++this.#syncSent })
+  }
+
+  synced(number: number): void {
+    this.#syncAnswered = number
   }
 
   /** Tells an event of this proxy. */

@@ -30,6 +30,8 @@ export interface ReloadDeps {
   readSettings: (wanted: SettingsWanted) => Reading | Promise<Reading>
   /** Makes a generation's settings the ones in force: the proxies', and the master's own deadlines. */
   apply(generation: Generation): void
+  /** The proxies go by what was applied last. */
+  isInForce(): boolean
   /** What the proxies count of a worker's answers. */
   answersOf(workerId: number): AnswerFigures
 }
@@ -62,6 +64,8 @@ export interface ReloadFacts {
   slots: number
   moved: number
   leaving: number
+  /** All proxies go by the new settings. */
+  isInForce: boolean
 }
 
 /** What to do now. Pure. */
@@ -77,7 +81,7 @@ export function nextReloadStep(facts: ReloadFacts): 'wait' | 'soak' | 'seek' | '
     return facts.isSoaked ? 'commit' : 'wait'
   }
   const isRolled = facts.moved === facts.slots && facts.slots === facts.wanted
-  return isRolled && facts.inPlace >= facts.wanted && facts.leaving === 0 ? 'finish' : 'wait'
+  return isRolled && facts.inPlace >= facts.wanted && facts.leaving === 0 && facts.isInForce ? 'finish' : 'wait'
 }
 
 /** The reload that runs, and those who wait for the next. */
@@ -250,6 +254,7 @@ export class Reloads {
       slots: pool.slots.length,
       moved: moved.length,
       leaving: pool.draining,
+      isInForce: this.#deps.isInForce(),
     }
   }
 

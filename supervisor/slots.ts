@@ -17,8 +17,10 @@ export interface SlotWorker {
   generation: number
   phase: WorkerPhase
   sinceMs: number
-  /** All proxies that accept have it in rotation. */
+  /** All proxies that accept have it in rotation, and there are some. */
   linked: boolean
+  /** Since when a proxy has accepted without it, null: none has. */
+  lackedSinceMs: number | null
   /** It asked to be replaced, and why. */
   recycle: string | null
 }
@@ -50,7 +52,7 @@ export interface Wishes {
   move: { why: string; atOnce: boolean; hold: 'none' | 'linked' | 'ready' }
   /** No further worker is rolled while others still drain. */
   leaving: number
-  /** How long a ready replacement may wait for its links. */
+  /** How long a ready worker may wait for its links. */
   linkMs: number
   nowMs: number
 }
@@ -112,16 +114,22 @@ function settleReplacement(slot: SlotView, wishes: Wishes, waits: number[]): Slo
   const { hold } = wishes.move
   if (moves && (hold === 'ready' || (hold === 'linked' && replacement.linked))) return null
   if (replacement.linked || replacement.phase === 'waiting') return { type: 'promote', slot: slot.slot, why }
-  const deadlineMs = replacement.sinceMs + wishes.linkMs
-  if (wishes.nowMs >= deadlineMs) return { type: 'give-up', slot: slot.slot, why: 'link-deadline' }
+  return isOverdue(replacement, wishes, waits) ? { type: 'give-up', slot: slot.slot, why: 'link-deadline' } : null
+}
+
+/** A proxy accepts clients and cannot reach this worker, and has had the time to. */
+function isOverdue({ sinceMs, lackedSinceMs }: SlotWorker, { nowMs, linkMs }: Wishes, waits: number[]): boolean {
+  if (lackedSinceMs === null) return false
+  const deadlineMs = Math.max(sinceMs, lackedSinceMs) + linkMs
+  if (nowMs >= deadlineMs) return true
   waits.push(deadlineMs)
-  return null
+  return false
 }
 
 /** One replacement at a time in all slots: each costs a second application's memory and start. */
 function replaceOne(slots: readonly SlotView[], wishes: Wishes, waits: number[]): SlotAction | null {
   for (const slot of slots) {
-    const why = whyReplaced(slot, wishes)
+    const why = whyReplaced(slot, wishes, waits)
     if (why === null) continue
     const moves = slot.generation !== wishes.target
     if (moves && wishes.leaving > 0) continue
@@ -133,9 +141,10 @@ function replaceOne(slots: readonly SlotView[], wishes: Wishes, waits: number[])
 }
 
 /** Why the current worker of a slot is to be replaced, null: it stays. */
-function whyReplaced(slot: SlotView, wishes: Wishes): string | null {
+function whyReplaced(slot: SlotView, wishes: Wishes, waits: number[]): string | null {
   if (slot.generation !== wishes.target) return wishes.move.why
-  return slot.current?.phase === 'ready' ? slot.current.recycle : null
+  if (slot.current?.phase !== 'ready') return null
+  return slot.current.recycle ?? (isOverdue(slot.current, wishes, waits) ? 'link-deadline' : null)
 }
 
 function whyFilled(slot: SlotView): string {

@@ -120,11 +120,11 @@ export class Worker {
     return `worker-${this.address.workerId}`
   }
 
-  /** What the slots need to know of it; `linked` is for the owner to say. */
-  view(linked: boolean): SlotWorker {
+  /** What the slots need to know of it; its links are for the owner to say. */
+  view(links: Pick<SlotWorker, 'linked' | 'lackedSinceMs'>): SlotWorker {
     const { phase, sinceMs } = this.#life
     const { workerId, generation } = this.address
-    return { workerId, generation, phase, sinceMs, linked, recycle: this.age().why }
+    return { workerId, generation, phase, sinceMs, ...links, recycle: this.age().why }
   }
 
   /** Whether it has lived long enough. */

@@ -42,6 +42,7 @@ const workerEvents: WorkerEvent[] = [
 
 const proxyEvents: ProxyEvent[] = [
   { type: 'listening' },
+  { type: 'heard' },
   { type: 'failed', reason: 'no' },
   { type: 'drain', why: 'SIGTERM', mercyMs: 100 },
   { type: 'kill', why: 'SIGINT' },

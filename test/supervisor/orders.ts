@@ -42,6 +42,18 @@ t.test('a worker that does not start fails the order with its lines', async t =>
   t.not(readyPids(tree)[0], before)
 })
 
+t.test('a worker that dies while its replacement boots is not said to go on', async t => {
+  const tree = await startTree(t)
+  const [before] = readyPids(tree)
+  tree.app('app.json', { boot: 'never' })
+  const restarted = tree.master.order({ type: 'restart-worker', slot: 1 }, silent)
+  await tree.event('fake-boot', {}, 2)
+  process.kill(before!, 'SIGKILL')
+  await tree.event('worker-exit', { pid: before! })
+  process.kill(tree.master.status().workers[0]!.pid!, 'SIGKILL')
+  t.match(await restarted, { ok: false, reason: /^slot 1: .*SIGKILL before it was ready: it is tried again$/ })
+})
+
 t.test('a worker is replaced before it goes', async t => {
   const tree = await startTree(t, { settings: { processes: 2 } })
   const before = readyPids(tree)

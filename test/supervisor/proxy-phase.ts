@@ -4,6 +4,7 @@ import t from 'tap'
 import {
   DRAIN_GRACE_MS,
   newProxyLife,
+  PROXY_SILENT_MS,
   PROXY_START_MS,
   type ProxyEvent,
   type ProxyPhase,
@@ -11,6 +12,7 @@ import {
 } from '../../supervisor/proxy-phase.js'
 
 const listening: ProxyEvent = { type: 'listening' }
+const heard: ProxyEvent = { type: 'heard' }
 const failed: ProxyEvent = { type: 'failed', reason: 'no' }
 const drain: ProxyEvent = { type: 'drain', why: 'SIGTERM', mercyMs: 100 }
 const kill: ProxyEvent = { type: 'kill', why: 'SIGINT' }
@@ -40,6 +42,18 @@ const lives: [string, Happening[], ProxyPhase, string, string[]][] = [
   ['a late start', [PROXY_START_MS, tick], 'killed', 'start-deadline', ['kill']],
   ['a start in time', [PROXY_START_MS - 1, tick], 'starting', 'start', []],
   ['a failed start', [failed], 'killed', 'failed', ['kill']],
+  ['a silence', [listening, PROXY_SILENT_MS - 1, tick], 'listening', 'start', []],
+  ['a silence that lasts', [listening, PROXY_SILENT_MS, tick], 'killed', 'silent', ['kill']],
+  ['a word in between', [listening, PROXY_SILENT_MS - 1, heard, PROXY_SILENT_MS - 1, tick], 'listening', 'start', []],
+  ['a silence behind it', [listening, 1, heard, PROXY_SILENT_MS, tick, exit], 'gone', 'silent', ['kill']],
+  ['a word does not prolong a start', [heard, PROXY_START_MS, tick], 'killed', 'start-deadline', ['kill']],
+  [
+    'a word does not prolong a drain',
+    [listening, drain, 100 + DRAIN_GRACE_MS, heard, tick],
+    'killed',
+    'SIGTERM',
+    ['send-drain', 'kill'],
+  ],
   ['a death', [listening, exit], 'gone', 'died', []],
   ['a death that begins at the channel', [listening, lost, exit], 'gone', 'died', []],
   ['a lost channel', [listening, lost, DRAIN_GRACE_MS, tick], 'killed', 'ipc-closed', ['kill']],
@@ -49,7 +63,7 @@ const lives: [string, Happening[], ProxyPhase, string, string[]][] = [
   ['a drain before it listens', [drain], 'draining', 'SIGTERM', ['send-drain']],
   ['listening after the drain began', [drain, listening], 'draining', 'SIGTERM', ['send-drain']],
   ['a kill', [listening, drain, kill, kill], 'killed', 'SIGINT', ['send-drain', 'kill']],
-  ['anything after the end', [exit, listening, failed, drain, kill, lost, 1e6, tick, exit], 'gone', 'died', []],
+  ['anything after the end', [exit, listening, heard, failed, drain, kill, lost, 1e6, tick, exit], 'gone', 'died', []],
 ]
 
 for (const [title, happenings, phase, why, effects] of lives) {

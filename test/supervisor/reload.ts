@@ -15,6 +15,7 @@ const facts = (more: Partial<ReloadFacts>): ReloadFacts => ({
   slots: 2,
   moved: 0,
   leaving: 0,
+  isInForce: true,
   ...more,
 })
 const failure = { slot: 1, generation: 2, reason: 'no', lines: [] }
@@ -35,6 +36,7 @@ const cases: [string, Partial<ReloadFacts>, ReturnType<typeof nextReloadStep>][]
   ['half way', { ...rolled, inPlace: 1, moved: 1 }, 'wait'],
   ['the last old one drains', { ...rolled, leaving: 1 }, 'wait'],
   ['all serve', rolled, 'finish'],
+  ['a proxy still goes by the old settings', { ...rolled, isInForce: false }, 'wait'],
   ['more are wanted now', { ...rolled, wanted: 3 }, 'wait'],
   ['more were added, one boots', { ...rolled, wanted: 3, slots: 3, moved: 3 }, 'wait'],
   ['fewer are wanted now', { ...rolled, wanted: 1 }, 'wait'],
