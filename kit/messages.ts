@@ -153,8 +153,8 @@ export interface ProxySettings {
 }
 
 /**
- * Why a worker is gone. `asked`: the master stopped or killed it, harakiri included; `killed`: SIGKILL of somebody else's, an operator's or
- * that of the kernel when memory is short; `crashed`: by itself.
+ * Why a worker is gone. `asked`: the master stopped or killed it, harakiri included; `killed`: SIGKILL of somebody else's;
+ * `crashed`: by itself, or by the kernel's when it took too much memory.
  */
 export type WorkerEnd = 'asked' | 'killed' | 'crashed'
 

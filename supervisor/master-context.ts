@@ -8,6 +8,7 @@ import type { ProxyToMaster, WorkerToMaster } from '../kit/messages.js'
 import type { MetricFamily } from '../kit/metric-family.js'
 import type { Reading, Settings } from './config/settings.js'
 import type { ControlAnswer } from './control-protocol.js'
+import type { OomKills } from './oom-kills.js'
 import type { OrderRequest } from './orders.js'
 import type { OutputGate } from './output-lines.js'
 import type { WatchedPath } from './path-watch.js'
@@ -88,6 +89,8 @@ export interface MasterContext {
   linkMs: number
   /** How long a proxy that accepts may say nothing. */
   proxySilentMs: number
+  /** Whether a SIGKILL may have been the kernel's. */
+  oomKills: OomKills
   /** The share of the usual back-off that a worker's place waits: 1, but for tests of many deaths. */
   backOffShare: number
   log: Log

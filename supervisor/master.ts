@@ -26,6 +26,7 @@ import { demandInherited, openListeners, socketAccess } from './listeners.js'
 import type { MasterContext, MasterEvent, MetricsSink, ReloadOutcome, SettingsWanted } from './master-context.js'
 import { proxyReports, urlsOf, workerReports } from './master-status.js'
 import type { MasterMetricsState } from './metrics/master-families.js'
+import { type CountKills, OomKills } from './oom-kills.js'
 import type { Order, OrderOutcome } from './orders.js'
 import { OutputGate, type OutputSink } from './output-lines.js'
 import { ProcessTree } from './process-tree.js'
@@ -61,6 +62,8 @@ export interface MasterDeps {
   /** How long a proxy that accepts may say nothing. */
   proxySilentMs?: number
   backOffShare?: number
+  /** How the kernel's OOM kills are counted. */
+  countOomKills?: CountKills
   /** How the memory of the children is read. */
   usage?: UsageOptions
   /** Where a proxy's access lines go when no log file is set. */
@@ -105,6 +108,7 @@ export class Master {
       nowMs,
       linkMs: deps.linkMs ?? LINK_MS,
       proxySilentMs: deps.proxySilentMs ?? PROXY_SILENT_MS,
+      oomKills: new OomKills(deps.countOomKills),
       backOffShare: deps.backOffShare ?? 1,
       log: deps.log,
       put: this.#queue.put,

@@ -14,6 +14,7 @@ import { WORKER_PHASES } from './worker-phase.js'
 /** Why a worker's place was taken by another: the last `why` of its life. */
 const REASONS = [
   'died',
+  'out-of-memory',
   'harakiri',
   'load-failed',
   'start-deadline',
@@ -24,6 +25,7 @@ const REASONS = [
   'max-worker-lifetime',
   'reload-on-rss',
   'evil-reload-on-rss',
+  'restart-worker',
   'replaced',
   'fewer',
 ]

@@ -10,7 +10,7 @@ import { LeakAutopsies } from './leak-autopsies.js'
 import type { Generation, MasterContext } from './master-context.js'
 import { reconcile, type SlotAction, type SlotView, type Wishes } from './slots.js'
 import { type BootFailure, Worker, type WorkerHooks, type WorkerLeft } from './worker.js'
-import { diedUnasked, endOf, HURRY_MS, type WorkerEvent, type WorkerPhase } from './worker-phase.js'
+import { diedUnasked, endOf, HURRY_MS, OUT_OF_MEMORY, type WorkerEvent, type WorkerPhase } from './worker-phase.js'
 
 /** What the workers' lives do to the proxies. */
 export interface PoolProxies {
@@ -344,7 +344,8 @@ export class Pool {
   #backOffAfter({ life }: Worker, signal: string | null, backOff: BackOff): BackOff {
     if (!diedUnasked(life) || life.why === 'harakiri') return NO_BACK_OFF
     const servedMs = life.readyMs === null ? null : life.sinceMs - life.readyMs
-    const after = endOf(life, signal) === 'killed' ? afterKill : afterDeath
+    const isKilled = endOf(life, signal) === 'killed' || life.why === OUT_OF_MEMORY
+    const after = isKilled ? afterKill : afterDeath
     return shortened(after(backOff, servedMs, life.sinceMs), life.sinceMs, this.#context.backOffShare)
   }
 

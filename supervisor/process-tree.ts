@@ -121,6 +121,7 @@ export class ProcessTree {
         if ('files' in event.reading) this.watch.watch(watchedPaths(this.settings, event.reading.files))
         return reloads.read(event.reading)
       case 'usage':
+        this.#context.oomKills.look()
         return this.#memory.look(this.settings.memoryReport)
       case 'touched':
         return this.#touched(event.watched)

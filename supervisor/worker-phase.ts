@@ -64,7 +64,8 @@ export type WorkerEvent =
   | { type: 'kill'; why: string }
   | { type: 'ipc-closed' }
   | { type: 'tick' }
-  | { type: 'exit'; code: number | null; signal: string | null }
+  /** `isOutOfMemory`: its SIGKILL is taken to be that of the kernel's OOM killer. */
+  | { type: 'exit'; code: number | null; signal: string | null; isOutOfMemory?: boolean }
 
 /** What the shell does, in this order. */
 export type WorkerEffect =
@@ -116,6 +117,9 @@ const LINGER_GRACE_MS = TUNNEL_CLOSE_MS + 1000
 /** The longest mercy of a worker that closed its channel. */
 const LOST_MERCY_MS = 2000
 
+/** The `why` of one that the kernel's OOM killer took. */
+export const OUT_OF_MEMORY = 'out-of-memory'
+
 /** A worker that was just spawned and has `startMs` to become ready. */
 export function newWorkerLife(nowMs: number, startMs: number, why: string): WorkerLife {
   return {
@@ -142,8 +146,8 @@ export function diedUnasked(life: WorkerLife): boolean {
 
 /** Why it is gone: what its `why` and the signal of its exit say together. */
 export function endOf({ asked, why }: Pick<WorkerLife, 'asked' | 'why'>, signal: string | null): WorkerEnd {
-  if (asked || why !== 'died') return 'asked'
-  return signal === 'SIGKILL' ? 'killed' : 'crashed'
+  if (asked || (why !== 'died' && why !== OUT_OF_MEMORY)) return 'asked'
+  return why === 'died' && signal === 'SIGKILL' ? 'killed' : 'crashed'
 }
 
 type Cell<E extends WorkerEvent> = (life: WorkerLife, event: E, moment: WorkerMoment) => WorkerStep
@@ -282,7 +286,8 @@ const killUnstopped: Row['tick'] = (life, _event, moment) =>
 
 const reap: Row['exit'] = (life, event, { nowMs }) => {
   const { code, signal } = event
-  const why = UNASKED_PHASES.has(life.phase) || life.why === 'ipc-closed' ? 'died' : life.why
+  const isUnasked = UNASKED_PHASES.has(life.phase) || life.why === 'ipc-closed'
+  const why = isUnasked ? (event.isOutOfMemory ? OUT_OF_MEMORY : 'died') : life.why
   const fields = {
     code: code ?? undefined,
     signal: signal ?? undefined,

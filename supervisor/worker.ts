@@ -177,7 +177,8 @@ export class Worker {
     if (this.#life.readyMs === null) {
       this.#loadFailure ??= { reason: this.#bootEnd(error), stack: '' }
     }
-    this.apply({ type: 'exit', code, signal })
+    const isOutOfMemory = signal === 'SIGKILL' && this.#context.oomKills.areRecent
+    this.apply({ type: 'exit', code, signal, isOutOfMemory })
     const { socketPath, linkPath, tunnelPath } = this.address
     for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)]) removeSocket(path)
   }

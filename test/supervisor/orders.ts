@@ -67,6 +67,7 @@ t.test('a worker is replaced before it goes', async t => {
   const ready = events.findIndex(line => line.startsWith(`worker-ready ${after[1]}`))
   const leaves = events.findIndex(line => line.startsWith(`worker-retiring ${before[1]} restart-worker`))
   t.ok(ready !== -1 && leaves > ready, events.join('\n'))
+  t.match(tree.master.metricsState()?.restarts, { 'restart-worker': 1 }, 'and that is counted')
 })
 
 t.test('pause is told to proxies, also to one that comes later, and to the status', async t => {

@@ -367,6 +367,7 @@ function random(seed: number): (limit: number) => number {
 t.test('why a worker is gone', t => {
   const cases: [why: string, asked: boolean, signal: string | null, end: string][] = [
     ['died', false, 'SIGKILL', 'killed'],
+    ['out-of-memory', false, 'SIGKILL', 'crashed'],
     ['died', false, 'SIGSEGV', 'crashed'],
     ['died', false, 'SIGTERM', 'crashed'],
     ['died', false, null, 'crashed'],
