@@ -16,6 +16,25 @@ const tell = (message: ProxyToMaster) => void process.send?.(message, undefined,
 process.on('message', message => take(message as MasterToProxy))
 process.on('disconnect', () => end(ORPHAN_MS, true))
 
+/**
+ * They are the master's to act on. One that goes to all processes of a unit (`systemctl kill`) must not cost a client its answer, nor open Node's
+ * inspector, which any local user could connect to (SIGUSR1). SIGKILL is left.
+ */
+const MASTERS_SIGNALS = [
+  'SIGHUP',
+  'SIGINT',
+  'SIGQUIT',
+  'SIGTERM',
+  'SIGTSTP',
+  'SIGTTIN',
+  'SIGTTOU',
+  'SIGUSR1',
+  'SIGUSR2',
+]
+for (const signal of MASTERS_SIGNALS) {
+  process.on(signal, () => tell({ type: 'event', event: 'signal-ignored', fields: { signal } }))
+}
+
 function take(message: MasterToProxy): void {
   if (message.type === 'configure') start(message).catch(fail)
   else if (message.type === 'drain') end(message.mercyMs, false)
