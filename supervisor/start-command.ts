@@ -52,7 +52,9 @@ export async function startCommand(options: StartOptions, context: CommandContex
     context.print(printBanner({ ...context, report: outcome.report, log: files.log, mode: 'background' }))
     return EXIT.ok
   }
-  if (outcome.type === 'failed') throw new Failure('start', outcome.message, outcome.exitCode)
+  // A master that was told to stop before it served ends with 0; whoever waits for it to serve has waited in vain.
+  if (outcome.type === 'failed')
+    throw new Failure('start', outcome.message, outcome.exitCode === EXIT.ok ? EXIT.unavailable : outcome.exitCode)
   child.kill('SIGKILL')
   const how = outcome.type === 'silent' ? 'it is not ready in time' : `it ended without a word: ${outcome.how}`
   throw new Failure(

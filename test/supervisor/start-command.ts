@@ -100,6 +100,21 @@ t.test('a master that was killed is no hindrance', async t => {
   t.equal((await site.run('stop', 'site.ini')).code, EXIT.ok)
 })
 
+t.test('a master that is told to stop before it serves has not started', async t => {
+  // It names its master and never listens.
+  const site = new Site(
+    t,
+    [],
+    "require('node:fs').writeFileSync(__dirname + '/master', String(process.ppid)); setInterval(() => {}, 1000)",
+  )
+  const named = watchFor(site.folder, 'master')
+  const starter = site.run('start', 'site.ini')
+  await named
+  process.kill(site.masterPid() ?? 0, 'SIGTERM')
+  t.match(await starter, { code: EXIT.unavailable, out: '', err: /^daimyo: the start was interrupted: SIGTERM$/m })
+  t.notOk(existsSync(site.path('run')))
+})
+
 t.test('a starter that goes away takes its half-started master along', async t => {
   // It names its master and never listens.
   const site = new Site(
