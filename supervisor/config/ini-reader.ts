@@ -40,6 +40,8 @@ export interface IniSource {
 export const INCLUDES: ReadonlySet<string> = new Set(['ini', 'include'])
 export const SETTERS: ReadonlySet<string> = new Set(['set-placeholder', 'set-ph', 'set'])
 
+const MAIN_SECTION = 'uwsgi'
+
 /** Bounds of one reading, against files that include each other many times over and loops of loops. */
 const INCLUDE_DEPTH = 16
 const FILES = 200
@@ -50,12 +52,15 @@ export interface IniReading {
   entries: IniEntry[]
   usedKeys: Set<string>
   mistakes: Finding[]
+  remarks: Finding[]
 }
 
 interface Reader extends IniSource, IniReading {
   main: ConfigFile
   filesRead: number
   told: Set<string>
+  /** The sections of each file, and those of them that were read. */
+  sections: Map<string, { given: string; all: readonly string[]; read: Set<string> }>
 }
 
 /** Reads the file named as on the command line: `farm.ini` or `farm.ini:section`. */
@@ -66,13 +71,26 @@ export function readIni(name: string, source: IniSource): IniReading {
     main,
     filesRead: 0,
     told: new Set(),
+    sections: new Map(),
     entries: [],
     usedKeys: new Set(),
     mistakes: [],
+    remarks: [],
   }
   readFile(main, main.given, [], reader)
   const { entries, usedKeys, mistakes } = reader
-  return { entries, usedKeys, mistakes }
+  return { entries, usedKeys, mistakes, remarks: misspeltSections(reader) }
+}
+
+/** Other sections are for whoever asks for them by name, but one that is called almost as ours was to be read. */
+function misspeltSections({ sections }: Reader): Finding[] {
+  return [...sections.values()].flatMap(({ given, all, read }) => {
+    const near = all.filter(name => !read.has(name) && nearestName(name, [MAIN_SECTION]) !== null)
+    return near.map(name => ({
+      place: given,
+      message: `section [${name}] is not read (did you mean [${MAIN_SECTION}]?)`,
+    }))
+  })
 }
 
 /** Takes `file.ini:section` apart, at the last colon of the last part of the path. */
@@ -89,7 +107,7 @@ export function splitPlaceholder(text: string): { key: string; value: string } |
 
 /** `trail` are the files that are being read, as `path:section`. `place` is where the file was asked for. */
 function readFile(file: ConfigFile, place: string, trail: readonly string[], reader: Reader): void {
-  const section = file.section || 'uwsgi'
+  const section = file.section || MAIN_SECTION
   const identity = `${file.absolute}:${section}`
   if (trail.includes(identity)) return mistake(reader, place, `include in a circle: received ${file.given}:${section}`)
   if (trail.length >= INCLUDE_DEPTH) return mistake(reader, place, `include: nested deeper than ${INCLUDE_DEPTH} files`)
@@ -98,6 +116,9 @@ function readFile(file: ConfigFile, place: string, trail: readonly string[], rea
   if (!read.ok) return mistake(reader, place, `cannot read the configuration: ${file.given}: ${read.why}`)
   const { lines, sections, mistakes } = splitIni(read.text, file.given)
   for (const found of mistakes) mistake(reader, found.place, found.message)
+  const known = reader.sections.get(file.absolute) ?? { given: file.given, all: sections, read: new Set() }
+  reader.sections.set(file.absolute, known)
+  known.read.add(section)
   if (!sections.includes(section)) return mistake(reader, place, sectionMissing(section, sections, file.given))
   const wanted = lines.filter(line => line.section === section)
   readLines(file, wanted, [...trail, identity], reader)

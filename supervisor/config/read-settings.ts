@@ -41,7 +41,7 @@ export interface SettingsSource {
 /** More mistakes than anybody reads: the rest is counted. */
 const MISTAKES = 100
 
-const NO_INI: IniReading = { entries: [], usedKeys: new Set(), mistakes: [] }
+const NO_INI: IniReading = { entries: [], usedKeys: new Set(), mistakes: [], remarks: [] }
 
 /** Reads everything. `settings` is null when there is any mistake. */
 export function readSettings(source: SettingsSource): Reading {
@@ -87,7 +87,7 @@ export function readSettings(source: SettingsSource): Reading {
   return {
     settings: mistakes.length > 0 ? null : toSettings(values, file, facts),
     mistakes: bound(sortFindings(mistakes)),
-    remarks: bound(sortFindings([...read.remarks, ...checked.remarks, ...environment.remarks])),
+    remarks: bound(sortFindings([...ini.remarks, ...read.remarks, ...checked.remarks, ...environment.remarks])),
     values: withRunDir(read.effective, runDir),
     runDir,
     files: [...paths],

@@ -33,6 +33,12 @@ const remarks: [
     [...BASE, 'processes = 2', 'processes = 3'],
     [['shop.ini:4', /^processes: 2 does not count: shop.ini:5 says 3/]],
   ],
+  [
+    'a section that is almost ours',
+    [...BASE, '[uwsgl]', 'processes = 3', '[shop]', 'processes = 4'],
+    [['shop.ini', /^section \[uwsgl\] is not read \(did you mean \[uwsgi\]\?\)$/]],
+  ],
+  ['a section that is almost ours, and is asked for', [...BASE, 'ini = :uwsgi2', '[uwsgi2]', 'processes = 3'], []],
   ['a value that is said twice', [...BASE, 'processes = 2', 'workers = 2'], []],
   ['a flag instead of a line', [...BASE, 'processes = 2'], [], { args: ['processes=3'] }],
   ['open metrics', [...BASE, 'metrics = :9117'], [['shop.ini:4', /^metrics: everybody/]]],
