@@ -90,7 +90,18 @@ t.test('log lines', async t => {
   const text = running.out()
   const ofWorkers = text.split('\n').filter(line => line.startsWith('20') && line.includes(' worker-ready '))
   t.equal(ofWorkers.length, 2, 'the two that there are')
-  t.notMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\xff]/, 'nothing that is not printable')
+  t.notMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\uffff]/, 'nothing that is not printable')
+  const quoted = '"[^"]*"'
+  const accessLine = new RegExp(
+    `^\\S+ - - \\[[^\\]]+\\] ${quoted} \\d{3} \\d+ ${quoted} ${quoted} \\d+\\.\\d{3} \\S+ \\d+$`,
+  )
+  const accessLines = text.split('\n').filter(line => line.includes(' - - ['))
+  t.ok(accessLines.length >= heads.length, `${accessLines.length} access lines`)
+  t.same(
+    accessLines.filter(line => !accessLine.test(line)),
+    [],
+    'none of which has more fields than it should',
+  )
   t.match(text, /^\S+ request-harakiri proxy=1 pid=\d+ request="GET \/wait%0a/m)
   t.notOk(text.includes(environmentSecret) || text.includes(hash), 'no secret')
 })
