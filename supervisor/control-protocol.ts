@@ -64,7 +64,7 @@ export interface WorkerReport {
   slot: number
   workerId: number
   pid: number | null
-  /** A phase of `worker-phase.ts`. */
+  /** A phase of `worker-life.ts`. */
   phase: string
   /** Why it is in that phase, as the log says it. */
   why: string

@@ -3,14 +3,14 @@
  */
 
 import {
-  stepWorker,
   WORKER_PHASES,
   type WorkerEvent,
   type WorkerLife,
   type WorkerMoment,
   type WorkerPhase,
   type WorkerStep,
-} from './worker-phase.js'
+} from './worker-life.js'
+import { stepWorker } from './worker-phase.js'
 
 /** The table as Markdown, for ARCHITECTURE.md: printed by running every cell once, `tick` past the deadline. */
 export function printLifecycleTable(): string {

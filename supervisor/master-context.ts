@@ -18,7 +18,7 @@ import type { Release } from './release.js'
 import type { CommandEnd } from './shell-command.js'
 import type { SignalEvent } from './signals.js'
 import type { Worker } from './worker.js'
-import type { WorkerEvent } from './worker-phase.js'
+import type { WorkerEvent } from './worker-life.js'
 
 /** What a reload starts: new settings and the release that their paths led to then. Numbers are never used again. */
 export interface Generation {

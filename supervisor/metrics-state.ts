@@ -8,8 +8,8 @@ import type { Pool } from './pool.js'
 import type { ProcessUsage } from './process-usage.js'
 import type { Proxies } from './proxies.js'
 import type { Worker } from './worker.js'
+import { WORKER_PHASES } from './worker-life.js'
 import type { WorkerLoads } from './worker-loads.js'
-import { WORKER_PHASES } from './worker-phase.js'
 
 /** Why a worker's place was taken by another: the last `why` of its life. */
 const REASONS = [

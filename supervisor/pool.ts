@@ -10,7 +10,8 @@ import { LeakAutopsies } from './leak-autopsies.js'
 import type { Generation, MasterContext } from './master-context.js'
 import { reconcile, type SlotAction, type SlotView, type Wishes } from './slots.js'
 import { type BootFailure, Worker, type WorkerHooks, type WorkerLeft } from './worker.js'
-import { diedUnasked, endOf, HURRY_MS, OUT_OF_MEMORY, type WorkerEvent, type WorkerPhase } from './worker-phase.js'
+import { diedUnasked, endOf, OUT_OF_MEMORY, type WorkerEvent, type WorkerPhase } from './worker-life.js'
+import { HURRY_MS } from './worker-phase.js'
 
 /** What the workers' lives do to the proxies. */
 export interface PoolProxies {

@@ -20,7 +20,7 @@ import type { Pool, PoolTarget } from './pool.js'
 import { resolveRelease } from './release.js'
 import { type AnswerFigures, figuresSince, judgeSoak, type Soak, soakEnd } from './soak.js'
 import type { BootFailure, Worker } from './worker.js'
-import { diedUnasked } from './worker-phase.js'
+import { diedUnasked } from './worker-life.js'
 
 /** What a reload works with. */
 export interface ReloadDeps {

@@ -9,7 +9,7 @@
  */
 
 import type { BackOff } from './back-off.js'
-import type { WorkerPhase } from './worker-phase.js'
+import type { WorkerPhase } from './worker-life.js'
 
 /** A worker as far as it matters here. */
 export interface SlotWorker {

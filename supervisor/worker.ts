@@ -18,14 +18,8 @@ import type { SlotWorker } from './slots.js'
 import { removeSocket } from './socket-file.js'
 import { Child } from './spawn-child.js'
 import { workerEnvironment } from './spawn-environment.js'
-import {
-  endOf,
-  newWorkerLife,
-  stepWorker,
-  type WorkerEffect,
-  type WorkerEvent,
-  type WorkerLife,
-} from './worker-phase.js'
+import { endOf, newWorkerLife, type WorkerEffect, type WorkerEvent, type WorkerLife } from './worker-life.js'
+import { stepWorker } from './worker-phase.js'
 
 /** Which worker to start, and why. */
 export interface WorkerSpec {

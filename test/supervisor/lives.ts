@@ -10,13 +10,8 @@ import t from 'tap'
 import { OutputGate } from '../../supervisor/output-lines.js'
 import { newProxyLife, PROXY_PHASES, type ProxyEvent, type ProxyLife, stepProxy } from '../../supervisor/proxy-phase.js'
 import { Child } from '../../supervisor/spawn-child.js'
-import {
-  newWorkerLife,
-  stepWorker,
-  WORKER_PHASES,
-  type WorkerEvent,
-  type WorkerLife,
-} from '../../supervisor/worker-phase.js'
+import { newWorkerLife, WORKER_PHASES, type WorkerEvent, type WorkerLife } from '../../supervisor/worker-life.js'
+import { stepWorker } from '../../supervisor/worker-phase.js'
 import { randomNumbers } from './fixtures/random-numbers.js'
 
 const HOUR_MS = 3_600_000

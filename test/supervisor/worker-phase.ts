@@ -5,16 +5,14 @@ import { TUNNEL_CLOSE_MS } from '../../kit/messages.js'
 import { printLifecycleTable } from '../../supervisor/lifecycle-table.js'
 import {
   endOf,
-  HURRY_MS,
   newWorkerLife,
-  STOP_GRACE_MS,
-  stepWorker,
   WORKER_PHASES,
   type WorkerEffect,
   type WorkerEvent,
   type WorkerLife,
   type WorkerPhase,
-} from '../../supervisor/worker-phase.js'
+} from '../../supervisor/worker-life.js'
+import { HURRY_MS, STOP_GRACE_MS, stepWorker } from '../../supervisor/worker-phase.js'
 
 const START_MS = 1000
 const MERCY_MS = 500
