@@ -1,6 +1,7 @@
 /**
  * One line for each request, in nginx's `combined` format with three fields more: seconds until the answer was complete, the
- * slot of the worker that answered (`-`: none), and how many workers were tried. Called by `phases.ts` when a request is over.
+ * slot of the worker that answered (`-`: none), and how many workers were tried. Owned by `proxy-server.ts`; written when a request is over:
+ * `Phases.#close`, `Refusals`.
  *
  *     127.0.0.1 - - [21/Nov/2026:10:00:00 +0000] "GET /api/x HTTP/1.1" 200 312 "-" "curl/8.5" 0.003 2 1
  *

@@ -144,7 +144,7 @@ export class Dispatcher {
     )
   }
 
-  /** Hands the exchange to the worker with the fewest in flight, or queues it. */
+  /** Hands the exchange to the worker of its cookie, else to the one that `choose` finds, or queues it. */
   dispatch(exchange: Exchange, now: number): void {
     const link = this.#waiting.size === 0 ? this.#linkFor(exchange, now) : null
     if (link !== null) this.#events.assigned(exchange, link, now)

@@ -1,5 +1,5 @@
 /**
- * What the rest of the proxy is to the life of a request. Made by `proxy-server.ts`, used by `phases.ts`.
+ * What the rest of the proxy is to the life of a request. The proxy server is it; used by `phases.ts`.
  */
 
 import type { ProxySettings } from '../kit/messages.js'

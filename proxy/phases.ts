@@ -2,7 +2,7 @@
  * The life of a request, in reading order: received, routed, served from a file or dispatched to a worker, rescued if that worker dies,
  * finished. One object per proxy; connections bring exchanges in, links and the dispatcher tell what happened to them.
  *
- * What must stay true: every exchange reaches `#finish` exactly once, whatever happens, and only there is it logged and counted; after it
+ * What must stay true: every exchange reaches `#close` exactly once, whatever happens, and only there is it logged and counted; after it
  * nothing is written for it any more.
  */
 

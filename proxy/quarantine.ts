@@ -1,5 +1,5 @@
 /**
- * Which requests kill workers, and are held back for a time (`quarantine-deaths`). One per proxy, made by `phases.ts`; each proxy counts for itself.
+ * Which requests kill workers, and are held back for a time (`quarantine-deaths`). One per proxy, made by `rescuer.ts`; each proxy counts for itself.
  * Pure but for the log event that `held` tells.
  *
  * A request is known by its method and its path as received, without the query, which may hold secrets. Of each death, what was in flight without

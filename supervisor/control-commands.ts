@@ -1,5 +1,5 @@
 /**
- * What the requests on the control socket do to the master. Called by `control-socket.ts`, composed by `run-command.ts`.
+ * What the requests on the control socket do to the master. Made by `run-command.ts`, which hands it to the control socket.
  */
 
 import type { MetricFamily, MetricSample } from '../kit/metric-family.js'

@@ -1,5 +1,5 @@
 /**
- * What `metrics/master-families.ts` wants to know of the master, from its parts. Called by `master.ts` at each scrape.
+ * What `metrics/master-families.ts` wants to know of the master, from its parts. Owned by `process-tree.ts`; asked at each scrape.
  */
 
 import { CpuSeconds } from './metrics/cpu-seconds.js'

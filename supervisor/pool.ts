@@ -1,6 +1,6 @@
 /**
  * All workers: the slots with their current workers and replacements, and those that are leaving. Executes what `slots.ts`
- * decides; owned by `master.ts`, steered by `reload.ts`.
+ * decides; owned by `process-tree.ts`, steered by `reload.ts`.
  * Must stay true: a worker is in one place only, a slot's or `leaving`, until it is reaped; then it is in none.
  */
 

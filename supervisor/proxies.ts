@@ -1,5 +1,5 @@
 /**
- * All proxies: keeps `http-processes` of them alive, tells them of workers, and knows whom they serve. Owned by `master.ts`.
+ * All proxies: keeps `http-processes` of them alive, tells them of workers, and knows whom they serve. Owned by `process-tree.ts`.
  * Must stay true: a dead proxy owes nothing: whatever waits for an answer of it goes on.
  */
 

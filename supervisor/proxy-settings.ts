@@ -1,5 +1,5 @@
 /**
- * What the proxies need of the settings. Pure; called by `master.ts` at the start and by `reload.ts` when a new generation proved itself.
+ * What the proxies need of the settings. Pure; called by `process-tree.ts` at the start and when a new generation has proved itself.
  */
 
 import type { CompressionSettings, FileRoots, ProxySettings, RouteSpec, StaticSettings } from '../kit/messages.js'

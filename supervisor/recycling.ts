@@ -1,5 +1,5 @@
 /**
- * When a worker has lived long enough: requests, time and memory, as uWSGI counts them. Used by `pool.ts`, `memory-watch.ts` and `worker.ts`. Pure.
+ * When a worker has lived long enough: requests, time and memory, as uWSGI counts them. Used by `memory-watch.ts` and `worker.ts`. Pure.
  * Must stay true: recycling only ever asks for a replacement; the old worker serves until that is linked. `evil` alone kills.
  */
 

@@ -1,5 +1,5 @@
 /**
- * Reloads, one at a time. Owned by `master.ts`, which calls `check` after every event.
+ * Reloads, one at a time. Owned by `process-tree.ts`, which calls `check` after every event.
  *
  *     reading → canary → soaking → rolling → done
  *         └────────┴─────────┴─────────┴→ rolled back

@@ -1,5 +1,5 @@
 /**
- * What a start waits for: files that must be there, sockets that must accept. Called by `master.ts` before anything is opened.
+ * What a start waits for: files that must be there, sockets that must accept. Called by `hook-points.ts` before anything is opened.
  */
 
 import { existsSync } from 'node:fs'

@@ -1,5 +1,5 @@
 /**
- * How busy each worker is, summed over the proxies: each of them tells only what it sees. Owned by `master.ts`, read by the
+ * How busy each worker is, summed over the proxies: each of them tells only what it sees. Owned by `process-tree.ts`, read by the
  * status. What a dead proxy has counted stays counted.
  */
 

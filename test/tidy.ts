@@ -143,6 +143,21 @@ t.test('every source begins with what it is', async t => {
   }
 })
 
+t.test('whom a header names as its user imports it', async t => {
+  const named = /\b(?:[Cc]alled|[Uu]sed|[Oo]wned|[Mm]ade) by ((?:`[\w./-]+\.ts`(?:, | and |, and )?)+)/g
+  for (const path of sources.filter(path => path.endsWith('.ts') && !within(path, 'test'))) {
+    const [header = ''] = /^(?:#!.*\n)?\/\*\*[\s\S]*?\*\//.exec(text(path)) ?? []
+    const users = [...header.replace(/\n \* ?/g, ' ').matchAll(named)].flatMap(
+      ([, list = '']) => list.match(/[\w./-]+\.ts/g) ?? [],
+    )
+    for (const user of users) {
+      const places = sources.filter(other => other === user || other.endsWith(`/${user}`))
+      const isTrue = places.some(other => importsOf(other).some(name => name.replace(/\.js$/, '.ts') === path))
+      t.ok(isTrue, `${path}: used by ${user}`)
+    }
+  }
+})
+
 t.test('nothing banned is called', async t => {
   for (const [title, pattern, applies, instead] of BANNED) {
     const found = sources.filter(path => path !== 'test/tidy.ts' && applies(path) && pattern.test(code(path)))

@@ -1,5 +1,5 @@
 /**
- * What the head of an application's answer promises about the bytes behind it, read from the bytes themselves. Called by `served-request.ts` once
+ * What the head of an application's answer promises about the bytes behind it, read from the bytes themselves. Called by `answer-guard.ts` once
  * for each answer.
  *
  * `node:http` checks what comes in by its front doors. A header array that is changed after `setHeader`, a value with a `toString` of two minds, a

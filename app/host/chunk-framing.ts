@@ -1,5 +1,5 @@
 /**
- * Watches the chunks of an answer on their way out (RFC 9112 §7.1). Owned by `served-request.ts` for each answer in chunks: `node:http` frames what it
+ * Watches the chunks of an answer on their way out (RFC 9112 §7.1). Owned by `answer-guard.ts` for each answer in chunks: `node:http` frames what it
  * is given, but bytes written to `res.socket`, or a trailer set behind its back, could end the answer early and begin another.
  */
 
