@@ -63,9 +63,9 @@ export async function findMaster(path: string): Promise<number | null> {
   }
 }
 
-/** The one answer to a command for a server that is not there. */
-export function notRunning(path: string): Failure {
-  return new Failure('not-running', `not running: no daimyo answers on ${path}`, EXIT.unavailable)
+/** The one answer to a command for a server that is not there; `besides`: what else is known. */
+export function notRunning(path: string, besides = ''): Failure {
+  return new Failure('not-running', `not running: no daimyo answers on ${path}${besides}`, EXIT.unavailable)
 }
 
 function readAnswers(socket: Socket, path: string, onAnswer: (answer: ControlAnswer | Failure) => void): void {

@@ -4,7 +4,7 @@
  * INI; "not running" is said only after all places where it could be were looked at.
  */
 
-import { readdirSync, realpathSync } from 'node:fs'
+import { existsSync, readdirSync, realpathSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { EXIT, Failure } from '../kit/failure.js'
@@ -35,8 +35,13 @@ export async function locateMaster(sought: MasterSought, environment: NodeJS.Pro
     if (report !== null) return { controlPath: expected, report }
   }
   const elsewhere = await lookElsewhere(sought, expected, environment)
-  if (elsewhere === null) throw notRunning(expected ?? sought.iniPath ?? 'the command line')
+  if (elsewhere === null) throw notRunning(expected ?? sought.iniPath ?? 'the command line', whyUnknown(sought.iniPath))
   return elsewhere
+}
+
+/** The INI may be wanted no more by a master that runs; where none does, its name is the likelier mistake. */
+function whyUnknown(iniPath: string | null): string {
+  return iniPath === null || existsSync(iniPath) ? '' : `, and there is no file ${iniPath}`
 }
 
 /**

@@ -145,7 +145,7 @@ function listen(server: Server, address: ListenAddress, passed: InheritedSocket 
 }
 
 const LISTEN_REASONS: Record<string, string> = {
-  EADDRINUSE: 'address already in use',
+  EADDRINUSE: 'address already in use: accepted another one, or `metrics = false`',
   EADDRNOTAVAIL: 'no such address on this machine',
   EACCES: 'permission denied',
 }

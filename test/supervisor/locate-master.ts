@@ -46,6 +46,8 @@ t.test('in the run folder of another environment, by its name or by its INI, thr
     ['not-running', '/elsewhere/third-33333333', 'third.ini'],
     ['ambiguous', '/elsewhere/shop-0123abcd', 'shop.ini'],
   ]
+  const missing = { code: 'not-running', message: /^not running: .*, and there is no file .*nosuch\.ini$/ }
+  await t.rejects(locate('/elsewhere/nosuch-44444444', 'nosuch.ini'), missing, 'an INI that is not there')
   for (const [code, runDir, ini] of refused) await t.rejects(locate(runDir, ini), { code }, code)
 })
 

@@ -126,7 +126,7 @@ t.test('a render that fails is a 500 and an event, and the next one works', asyn
 t.test('a port in use', async t => {
   const { port } = await start(t)
   const options = { address: { ...LOOPBACK, port }, auth: null, render: () => '', log: () => {} }
-  const message = `cannot serve metrics: metrics=127.0.0.1:${port}: address already in use`
+  const message = `cannot serve metrics: metrics=127.0.0.1:${port}: address already in use: accepted another one, or \`metrics = false\``
   await t.rejects(startMetricsEndpoint(options), { exitCode: 69, message })
 })
 
