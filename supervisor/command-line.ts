@@ -4,6 +4,7 @@
  */
 
 import { EXIT } from '../kit/failure.js'
+import { FOREIGN_COMMANDS, whatIsMeant } from './config/foreign-names.js'
 import { SETTERS } from './config/ini-reader.js'
 import { MOOT_OPTIONS } from './config/moot-options.js'
 import { didYouMean, nearestName } from './config/nearest-name.js'
@@ -37,6 +38,8 @@ export type CommandLine =
   | ({ command: 'doctor' } & ConfigArguments)
   | { command: 'hash-password' }
   | { command: 'help'; topic: HelpTopic }
+  /** An option, or a word of which the help may know something. */
+  | { command: 'explain'; word: string }
   | { command: 'version' }
   /** `message` reads `what: received X: accepted Y`. */
   | { command: 'usage-error'; message: string; exitCode: number }
@@ -65,7 +68,7 @@ const CONFIG_COMMANDS: readonly ConfigCommand[] = [
   'doctor',
   'top',
 ]
-const COMMANDS: readonly string[] = [...CONFIG_COMMANDS, 'hash-password', 'help']
+const COMMANDS: readonly string[] = [...CONFIG_COMMANDS, 'hash-password', 'help', 'version']
 
 /** Switches of single commands; no option of the configuration has these names. */
 const SWITCHES: Readonly<Record<string, ConfigCommand>> = {
@@ -98,13 +101,17 @@ export function parseCommandLine(
   environment: Record<string, string | undefined>,
 ): CommandLine {
   const words = sortWords(argv)
-  if (words.wants === 'help') return { command: 'help', topic: 'usage' }
+  const [first = ''] = words.positionals
+  if (words.wants === 'help') return COMMANDS.includes(first) ? parseHelp([first]) : parseHelp([])
   if (words.wants === 'version') return { command: 'version' }
   if (words.error !== null) return usageError(words.error)
-  const [first = ''] = words.positionals
-  if (!COMMANDS.includes(first)) return complete('run', words.positionals, words, environment)
+  if (!COMMANDS.includes(first)) {
+    const problem = words.positionals.length === 0 ? null : whyNoCommand(first)
+    return problem === null ? complete('run', words.positionals, words, environment) : usageError(problem)
+  }
   const rest = words.positionals.slice(1)
   if (first === 'help') return parseHelp(rest)
+  if (first === 'version') return { command: 'version' }
   if (first === 'hash-password') return parseHashPassword(rest, words)
   return complete(CONFIG_COMMANDS.find(name => name === first) ?? 'run', rest, words, environment)
 }
@@ -112,10 +119,8 @@ export function parseCommandLine(
 function parseHelp([topic, ...more]: string[]): CommandLine {
   if (topic === undefined) return { command: 'help', topic: 'usage' }
   const known = HELP_TOPICS.find(name => name === topic)
-  if (more.length === 0 && known !== undefined) return { command: 'help', topic: known }
-  return usageError(
-    `help: received ${[topic, ...more].join(' ')}: accepted nothing, or one of ${HELP_TOPICS.join(', ')}`,
-  )
+  if (more.length > 0) return usageError(`help: received ${[topic, ...more].join(' ')}: accepted one word at most`)
+  return known === undefined ? { command: 'explain', word: topic } : { command: 'help', topic: known }
 }
 
 /** A password on the command line would be seen by every user of the machine (ps). */
@@ -188,10 +193,14 @@ function whyNoIni(
   if (positional !== undefined && words.iniPath !== null) {
     return `${command}: received ${positional} besides --ini ${words.iniPath}: accepted one INI`
   }
-  // `daimyo relaod` must not look for a file of that name.
-  if (command !== 'run' || positional === undefined || /[./:]/.test(positional)) return null
-  const hint = didYouMean(nearestName(positional, COMMANDS))
-  return `unknown command: received ${positional}: accepted ${COMMANDS.join(', ')}, or an INI with its ending${hint}`
+  return null
+}
+
+/** `daimyo relaod` must not look for a file of that name. */
+function whyNoCommand(word: string): string | null {
+  if (/[./:]/.test(word)) return null
+  const hint = foreignCommand(word) || didYouMean(nearestName(word, COMMANDS))
+  return `unknown command: received ${word}: accepted ${COMMANDS.join(', ')}, or an INI with its ending${hint}`
 }
 
 function sortWords(argv: readonly string[]): Words {
@@ -205,13 +214,17 @@ function sortWords(argv: readonly string[]): Words {
 /** Takes a word and, where it needs one, its value: returns how many words that were. */
 function takeWord(word: string, next: string | undefined, words: Words): number {
   if (word === '--help' || word === '-h') words.wants ??= 'help'
-  else if (word === '--version') words.wants ??= 'version'
+  else if (word === '--version' || word === '-V' || word === '-v') words.wants ??= 'version'
   else if (Object.hasOwn(SWITCHES, word)) words.switches.add(word)
   else if (word.startsWith('--')) return takeFlag(word, next, words)
   else if (/^-./.test(word))
-    words.error = `unknown option: received ${word}: accepted options with two dashes, see \`daimyo --help\``
+    words.error = `unknown option: received ${word}: accepted options with two dashes, see \`daimyo --help\`${foreignCommand(word)}`
   else words.positionals.push(word)
   return 1
+}
+
+function foreignCommand(word: string): string {
+  return Object.hasOwn(FOREIGN_COMMANDS, word) ? ` (here: ${FOREIGN_COMMANDS[word]})` : ''
 }
 
 function takeFlag(word: string, next: string | undefined, words: Words): number {
@@ -219,17 +232,9 @@ function takeFlag(word: string, next: string | undefined, words: Words): number 
   const name = word.slice(2, at === -1 ? undefined : at)
   const place = `--${name}`
   if (name !== 'ini' && !SETTERS.has(name) && !isOptionKey(name)) {
-    const near = nearestName(name, [
-      ...acceptedKeys(),
-      'ini',
-      'help',
-      'version',
-      'json',
-      'wait',
-      'no-wait',
-      'set-placeholder',
-    ])
-    words.error = `unknown option: received ${place}: accepted an option of \`daimyo --help\`${didYouMean(near === null ? null : `--${near}`)}`
+    const names = [...acceptedKeys(), 'ini', 'help', 'version', 'json', 'wait', 'no-wait', 'set-placeholder']
+    const hint = whatIsMeant(name, names, option => `--${option}`)
+    words.error = `unknown option: received ${place}: accepted an option of \`daimyo --help\`${hint}`
     return 1
   }
   const value = at === -1 ? valueAfter(name, next) : { text: word.slice(at + 1), words: 1 }

@@ -13,7 +13,7 @@ import type { CommandContext } from './command-context.js'
 import { type CommandLine, type ConfigArguments, type HelpTopic, parseCommandLine } from './command-line.js'
 import { configReference } from './config/config-reference.js'
 import { describeCheck } from './config/describe-check.js'
-import { helpText } from './config/help-text.js'
+import { explainWord, helpText, nearWord } from './config/help-text.js'
 import { fileNamed } from './config/ini-reader.js'
 import { readSettings } from './config/read-settings.js'
 import type { BoundAddress, Reading, Settings } from './config/settings.js'
@@ -22,6 +22,7 @@ import { addressOf, getCommand } from './get-command.js'
 import { hashPasswordCommand } from './hash-password-command.js'
 import { locateMaster, type MasterSought } from './locate-master.js'
 import { orderCommand } from './order-command.js'
+import { printable } from './printable.js'
 import { readOrRefuse } from './read-or-refuse.js'
 import { reloadCommand } from './reload-command.js'
 import { type RunOptions, runCommand } from './run-command.js'
@@ -102,6 +103,8 @@ async function carryOut(line: CommandLine): Promise<number> {
       return hashPasswordCommand(process.stdin, context)
     case 'help':
       return say(HELP[line.topic]())
+    case 'explain':
+      return explain(line.word)
     case 'version':
       return say(`${readVersion()}\n`)
     case 'usage-error':
@@ -112,6 +115,13 @@ async function carryOut(line: CommandLine): Promise<number> {
 function say(text: string): number {
   context.print(text)
   return EXIT.ok
+}
+
+function explain(word: string): number {
+  const text = explainWord(word)
+  if (text !== null) return say(text)
+  const accepted = 'accepted an option, a command, options, service, socket, or nothing for the whole help'
+  throw new Failure('usage', `help: received ${printable(word)}: ${accepted}${nearWord(word)}`, EXIT.usage)
 }
 
 function runOptions(line: ConfigArguments): RunOptions {

@@ -11,7 +11,7 @@ export const APPLICATION_OPTIONS = {
     kind: kind.path('chdir'),
     default: null,
     takesEffect: 'next-generation',
-    replaces: { uwsgi: 'wsgi-file', nginx: 'proxy_pass' },
+    replaces: { uwsgi: 'wsgi-file', nginx: 'proxy_pass', pm2: 'script' },
     summary:
       'Entry file of the Node application, CommonJS or ES module, unmodified. Without it only static files are ' +
       'served. Relative to `chdir`.',
@@ -23,7 +23,7 @@ export const APPLICATION_OPTIONS = {
     kind: kind.path('cwd'),
     default: null,
     takesEffect: 'next-generation',
-    replaces: { uwsgi: 'chdir' },
+    replaces: { uwsgi: 'chdir', pm2: 'cwd', gunicorn: 'chdir' },
     summary:
       'Working directory of the workers, and the folder from which `app`, `static-map`, `check-static` and unix' +
       ' sockets count. Relative to where daimyo was started, which is also what counts without it.',
@@ -36,7 +36,7 @@ export const APPLICATION_OPTIONS = {
     default: null,
     repeatable: true,
     takesEffect: 'next-generation',
-    replaces: { uwsgi: 'env', nginx: 'env' },
+    replaces: { uwsgi: 'env', nginx: 'env', pm2: 'env', gunicorn: 'raw_env' },
     summary:
       'Environment variable of workers and commands. A value whose name looks like a secret is never shown; better in an `env-file`.',
     example: 'env = NODE_ENV=production',
@@ -48,7 +48,7 @@ export const APPLICATION_OPTIONS = {
     kind: kind.boolean,
     default: 'false',
     takesEffect: 'next-generation',
-    replaces: { uwsgi: 'lazy-apps' },
+    replaces: { uwsgi: 'lazy-apps', gunicorn: 'preload_app' },
     summary:
       'Each worker loads the application itself in any case. `true` starts all workers at once; `false` lets ' +
       'the first one prove that the application loads.',

@@ -3,11 +3,12 @@
  */
 
 import { FILE_BYTES } from './config-files.js'
+import { SERVERS, type Server } from './foreign-names.js'
 import { BLOCK_OPENERS } from './ini-blocks.js'
 import { LINE_CHARS } from './ini-lines.js'
 import { MAGIC_VARIABLES } from './magic-variables.js'
 import { MOOT_OPTIONS, REFUSED_OPTIONS } from './moot-options.js'
-import { type OptionName, optionNames, rowOf, SECTIONS, type TakesEffect } from './options.js'
+import { type OptionName, type OptionRow, optionNames, rowOf, SECTIONS, type TakesEffect } from './options.js'
 
 const TAKES_EFFECT: Record<TakesEffect, string> = {
   live: 'at the reload',
@@ -48,11 +49,37 @@ replaced again. \`:section\` is a section of the file in which it stands. Flags 
 INI on the command line.
 `
 
+const THE_LOG = `## The log
+
+One file, or standard output, has three kinds of lines.
+
+A request, in nginx's \`combined\` format with three fields more, seconds, slot and attempts:
+
+    203.0.113.7 - - [21/Nov/2026:10:00:00 +0000] "GET /api/x HTTP/1.1" 200 312 "-" "curl/8.5" 0.003 2 1
+
+Behind client, time, request, status, bytes sent, Referer and User-Agent stand the seconds until the answer was complete, the slot of the worker that
+answered (\`-\`: none, as for files) and how many workers were tried. Status 499: the client went away before there was an answer. A request that
+could not be read has \`"-"\` in place of its line. With \`log-request-id\` the id follows. \`disable-logging\` leaves these lines out.
+
+An event of daimyo's own life: the time, what happened, and fields, as JSON strings where they need quotes. \`why\` says what it happened for:
+
+    2026-11-21T10:00:00.000Z worker-exit slot=1 pid=412 generation=1 signal=SIGKILL why=harakiri aliveMs=31522
+
+\`why=died\` is an end that nobody asked for, by itself (\`code\`) or by somebody else's signal.
+
+Anything else is what the workers, hooks, daemons and cron jobs print, as it is.
+`
+
 /** The whole reference, with a newline at its end. */
 export function configReference(): string {
-  return [INTRODUCTION, printMagic(), ...Object.keys(SECTIONS).map(printSection), printMoot(), printRefused()].join(
-    '\n',
-  )
+  return [
+    INTRODUCTION,
+    printMagic(),
+    ...Object.keys(SECTIONS).map(printSection),
+    THE_LOG,
+    printMoot(),
+    printRefused(),
+  ].join('\n')
 }
 
 function printMagic(): string {
@@ -68,8 +95,14 @@ function printSection(section: string): string {
 }
 
 function printOption(name: OptionName): string {
+  const list = optionFacts(name).map(([label, text]) => `- ${label}: ${text}\n`)
+  return `### ${name}\n\n${rowOf(name).summary}\n\n${list.join('')}`
+}
+
+/** What the table says of an option besides its summary. */
+export function optionFacts(name: OptionName): [label: string, text: string][] {
   const row = rowOf(name)
-  const facts = [
+  const facts: [string, string | undefined][] = [
     ['also', row.aliases?.map(alias => `\`${alias}\``).join(', ')],
     ['accepted', row.kind.accepts],
     ['default', row.default === null ? 'none' : `\`${row.default}\``],
@@ -78,16 +111,14 @@ function printOption(name: OptionName): string {
     ['in place of', printReplaced(row.replaces)],
     ['example', `\`${row.example}\``],
   ]
-  const list = facts.flatMap(([label, text]) => (text === undefined ? [] : [`- ${label}: ${text}\n`]))
-  return `### ${name}\n\n${row.summary}\n\n${list.join('')}`
+  return facts.flatMap(([label, text]) => (text === undefined ? [] : [[label, text] as [string, string]]))
 }
 
-function printReplaced(replaces: { uwsgi?: string; nginx?: string } = {}): string | undefined {
-  const { uwsgi, nginx } = replaces
-  const parts = [
-    uwsgi === undefined ? [] : [`uWSGI \`${uwsgi}\``],
-    nginx === undefined ? [] : [`nginx \`${nginx}\``],
-  ].flat()
+function printReplaced(replaces: OptionRow['replaces'] = {}): string | undefined {
+  const parts = Object.entries(SERVERS).flatMap(([server, title]) => {
+    const names = replaces[server as Server]
+    return names === undefined ? [] : [`${title} \`${names}\``]
+  })
   return parts.length === 0 ? undefined : parts.join(', ')
 }
 

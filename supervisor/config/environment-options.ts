@@ -18,6 +18,7 @@ const fromFiles = {
 export const ENVIRONMENT_OPTIONS = {
   'env-file': {
     ...fromFiles,
+    replaces: { pm2: 'env_file' },
     summary:
       'File of NAME=VALUE lines for the environment of workers and commands, as EnvironmentFile of systemd or `.env`: `#` comments, ' +
       '`export`, values in single or double quotes, over several lines too. Read at the start and at each reload, and never shown. What ' +

@@ -16,7 +16,7 @@ export const FORWARDING_OPTIONS = {
     default: null,
     repeatable: true,
     takesEffect: 'live',
-    replaces: { nginx: 'set_real_ip_from, real_ip_recursive' },
+    replaces: { nginx: 'set_real_ip_from, real_ip_recursive', gunicorn: 'forwarded_allow_ips' },
     summary:
       'Proxies in front of this one, as addresses or networks; `unix` is whoever comes through a unix socket. What they say of the ' +
       'client in X-Forwarded-* and Forwarded is believed and extended, and their X-Request-Id is kept; from anybody else these fields are ' +

@@ -17,7 +17,7 @@ export const FRONT_OPTIONS = {
     default: null,
     repeatable: true,
     takesEffect: 'restart',
-    replaces: { uwsgi: 'http, http-socket', nginx: 'listen' },
+    replaces: { uwsgi: 'http, http-socket', nginx: 'listen', gunicorn: 'bind' },
     summary:
       'Where clients connect. `:8080` is every IPv4 address, `[::]:8080` every address, port 0 a free port. A ' +
       'relative socket path counts from `chdir`. `fd://web` is what systemd passes as FileDescriptorName=web; a ' +
@@ -38,10 +38,10 @@ export const FRONT_OPTIONS = {
   },
   listen: {
     section: 'front',
-    kind: kind.wholeNumber(1, 65_535),
+    kind: kind.backlog,
     default: '1024',
     takesEffect: 'restart',
-    replaces: { uwsgi: 'listen', nginx: 'listen … backlog=' },
+    replaces: { uwsgi: 'listen', nginx: 'listen … backlog=', gunicorn: 'backlog' },
     summary:
       'Connections that may wait to be accepted, for each listener. The kernel lowers it to `net.core.somaxconn`.',
     example: 'listen = 4096',

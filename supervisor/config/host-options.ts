@@ -13,7 +13,7 @@ export const HOST_OPTIONS = {
     kind: kind.account('user'),
     default: null,
     takesEffect: 'restart',
-    replaces: { uwsgi: 'uid', nginx: 'user' },
+    replaces: { uwsgi: 'uid', nginx: 'user', pm2: 'uid', gunicorn: 'user' },
     summary:
       'User that proxies and workers become when daimyo was started as root, with its supplementary groups. ' +
       'Without `gid`: with its primary group.',
@@ -25,7 +25,7 @@ export const HOST_OPTIONS = {
     kind: kind.account('group'),
     default: null,
     takesEffect: 'restart',
-    replaces: { uwsgi: 'gid', nginx: 'user' },
+    replaces: { uwsgi: 'gid', nginx: 'user', pm2: 'gid', gunicorn: 'group' },
     summary: 'Group that proxies and workers become when daimyo was started as root.',
     example: 'gid = www-data',
     setting: 'credentials',
@@ -35,7 +35,7 @@ export const HOST_OPTIONS = {
     kind: kind.path('cwd'),
     default: null,
     takesEffect: 'restart',
-    replaces: { uwsgi: 'pidfile', nginx: 'pid' },
+    replaces: { uwsgi: 'pidfile, pidfile2, safe-pidfile', nginx: 'pid', pm2: 'pid_file', gunicorn: 'pidfile' },
     summary: 'File for the pid of the master, written when everything is ready. Relative to where daimyo was started.',
     example: 'pidfile = /run/daimyo/shop.pid',
     setting: 'pidfile',
@@ -45,7 +45,12 @@ export const HOST_OPTIONS = {
     kind: kind.path('cwd'),
     default: null,
     takesEffect: 'restart',
-    replaces: { uwsgi: 'logto', nginx: 'error_log, access_log' },
+    replaces: {
+      uwsgi: 'logto, logto2, logger, req-logger',
+      nginx: 'error_log, access_log',
+      pm2: 'out_file, error_file, log_file',
+      gunicorn: 'accesslog, errorlog',
+    },
     summary:
       'File for the log of the whole tree; SIGUSR1 opens it again. Without it: standard output. Relative to ' +
       'where daimyo was started.',

@@ -126,7 +126,8 @@ function readFile(file: ConfigFile, place: string, trail: readonly string[], rea
 
 function sectionMissing(section: string, sections: string[], file: string): string {
   const names = sections.slice(0, 10).map(name => `[${name}]`)
-  const hint = didYouMean(nearestName(section, sections))
+  const near = nearestName(section, sections)
+  const hint = near === null && names.length > 0 ? `: accepted \`${file}:NAME\` of one of them` : didYouMean(near)
   return `section [${section}] not found: ${file}: it has ${names.join(', ') || 'no section at all'}${hint}`
 }
 

@@ -10,7 +10,7 @@ export const LOG_OPTIONS = {
     kind: kind.size(0, 1024 ** 4),
     default: '0',
     takesEffect: 'restart',
-    replaces: { uwsgi: 'log-maxsize' },
+    replaces: { uwsgi: 'log-maxsize', pm2: 'max_size (pm2-logrotate)' },
     summary:
       'Size from which the file of `logto` is kept as a backup with a date behind its name, and a new one begun. It is looked at once a second, and more ' +
       'often when much is written. 0: never; then rotate it from outside and send SIGUSR1.',
@@ -22,6 +22,7 @@ export const LOG_OPTIONS = {
     kind: kind.wholeNumber(0, 10_000),
     default: '10',
     takesEffect: 'restart',
+    replaces: { pm2: 'retain (pm2-logrotate)' },
     summary: 'How many backups of `log-maxsize` are kept; the oldest go.',
     example: 'log-backups = 3',
     setting: 'logBackups',

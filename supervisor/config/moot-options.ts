@@ -9,6 +9,7 @@ export interface MootOption {
 const ONE_THREAD = 'an application in Node runs on one thread; more `processes` give more cores'
 const NODE_MODULES = 'Node finds modules in the `node_modules` folders above the application'
 const BUILT_IN = 'everything is built in'
+const WRITE_ERRORS = 'a client that goes away costs no worker anything'
 
 /** uWSGI options that mean nothing in Node: accepted, and the reason is told. */
 export const MOOT_OPTIONS: Readonly<Record<string, MootOption>> = {
@@ -29,6 +30,19 @@ export const MOOT_OPTIONS: Readonly<Record<string, MootOption>> = {
   'need-app': { takesValue: false, why: 'workers without the application never serve' },
   'no-orphans': { takesValue: false, why: 'children always go away when the master dies' },
   'http-websockets': { takesValue: false, why: 'WebSockets always pass' },
+  'http-auto-chunked': { takesValue: false, why: 'answers without a length are always chunked' },
+  'http-chunked-input': { takesValue: false, why: 'chunked requests are always read' },
+  'so-keepalive': { takesValue: false, why: 'every wait for a client has a deadline, and WebSockets are probed' },
+  'tcp-nodelay': { takesValue: false, why: 'connections of clients always have it' },
+  'close-on-exec': { takesValue: false, why: 'children inherit no socket that they do not need' },
+  'offload-threads': { takesValue: true, why: 'files are sent by the proxies, no worker waits for them' },
+  'ignore-sigpipe': { takesValue: false, why: WRITE_ERRORS },
+  'ignore-write-errors': { takesValue: false, why: WRITE_ERRORS },
+  'disable-write-exception': { takesValue: false, why: WRITE_ERRORS },
+  'harakiri-verbose': { takesValue: false, why: 'harakiri always names the request and the place of the blocked loop' },
+  'log-x-forwarded-for': { takesValue: false, why: 'the log has the client that `trusted-proxies` speak for' },
+  'log-master': { takesValue: false, why: 'the master always writes the log' },
+  'threaded-logger': { takesValue: false, why: 'writing the log never blocks a request' },
   strict: { takesValue: false, why: 'an unknown option is always a mistake' },
 }
 

@@ -2,14 +2,18 @@
  * "Did you mean …?": the known name that is nearest to a misspelt one. Used for options, commands and values. Pure.
  */
 
+/** Fewer characters are the beginning of anything. */
+const LEAST_BEGINNING = 4
+
 /**
- * The nearest of `names` by edits (insert, delete, replace, swap neighbours), or null when none is near enough to be
- * meant.
+ * The nearest of `names` by edits (insert, delete, replace, swap neighbours), else one that begins so; null when none is near
+ * enough to be meant.
  */
-export function nearestName(given: string, names: Iterable<string>): string | null {
+export function nearestName(given: string, known: Iterable<string>): string | null {
   const wanted = normalize(given)
   // A longer text than any name cannot be near, and must not cost a table of its length.
   if (wanted === '' || wanted.length > 64) return null
+  const names = [...known]
   let nearest: string | null = null
   let best = Math.floor(wanted.length / 3) + 1
   for (const name of names) {
@@ -19,12 +23,24 @@ export function nearestName(given: string, names: Iterable<string>): string | nu
       nearest = name
     }
   }
-  return nearest
+  return nearest ?? nearestLonger(wanted, names)
+}
+
+/** Whether the two differ in nothing but case and `_` for `-`. */
+export function sameName(a: string, b: string): boolean {
+  return normalize(a) === normalize(b)
 }
 
 /** ` (did you mean x?)`, or nothing: the end of a message. */
 export function didYouMean(name: string | null): string {
   return name === null ? '' : ` (did you mean \`${name}\`?)`
+}
+
+/** The shortest name of which the text is the beginning: somebody knows what a thing is called, but not to its end. */
+function nearestLonger(wanted: string, names: readonly string[]): string | null {
+  if (wanted.length < LEAST_BEGINNING) return null
+  const [shortest = null] = names.filter(name => normalize(name).startsWith(wanted)).sort((a, b) => a.length - b.length)
+  return shortest
 }
 
 /** Case and `_` instead of `-` are the commonest slips: they count as no edit. */

@@ -78,7 +78,7 @@ export function time(minMs: number, maxMs: number): Kind<number> {
   return {
     symbol: 'SECONDS',
     accepts: `seconds, or a number with ms, s, m or h, from ${printTime(minMs)} to ${printTime(maxMs)}`,
-    parse: text => acceptWithin(scale(text, TIME_UNITS), minMs, maxMs),
+    parse: text => acceptScaled(text, TIME_UNITS, minMs, maxMs),
     print: printTime,
   }
 }
@@ -90,7 +90,7 @@ export function size(min: number, max: number): Kind<number> {
   return {
     symbol: 'BYTES',
     accepts: `bytes, or a number with k, m or g, from ${printSize(min)} to ${printSize(max)}`,
-    parse: text => acceptWithin(scale(text.toLowerCase(), SIZE_UNITS), min, max),
+    parse: text => acceptScaled(text.toLowerCase(), SIZE_UNITS, min, max),
     print: printSize,
   }
 }
@@ -128,7 +128,10 @@ export const urlPath: Kind<string> = {
   accepts: 'a URL path such as `/api/v1`, without `//`, `.`, `..`, `%`, `=`, `?` and `#`',
   parse(text) {
     if (text !== '' && !text.startsWith('/')) return refuse(isUrlPath(`/${text}`) ? `/${text}` : null)
-    return isUrlPath(text) ? accept(withoutTrailingSlash(text)) : refuse()
+    if (isUrlPath(text)) return accept(withoutTrailingSlash(text))
+    // uWSGI's `mount = /api=app.py`.
+    const [mount] = splitPair(text)
+    return refuse(mount !== null && isUrlPath(mount) ? mount : null)
   },
   print: value => value,
 }
@@ -139,7 +142,8 @@ export const staticMap: Kind<{ mount: string; folder: string }> = {
   accepts: 'MOUNT=FOLDER, such as `/assets=public/assets`',
   parse(text, { chdir }) {
     const [mount, folder] = splitPair(text)
-    if (mount === null || folder === '' || !isUrlPath(mount)) return refuse()
+    if (mount === null) return refuse(text === '' ? null : `/=${text}`)
+    if (folder === '' || !isUrlPath(mount)) return refuse()
     return accept({ mount: withoutTrailingSlash(mount), folder: resolve(chdir, folder) })
   },
   print: ({ mount, folder }) => `${mount}=${folder}`,
@@ -194,6 +198,15 @@ export const address: Kind<ListenAddress> = {
   accepts: ADDRESS_ACCEPTS,
   parse: (text, { chdir }) => parseListenAddress(text, chdir),
   print: printListenAddress,
+}
+
+/** `listen` of uWSGI, a number; whoever comes from nginx means `http`. */
+export const backlog: Kind<number> = {
+  ...wholeNumber(1, 65_535),
+  parse: (text, context) => {
+    const parsed = wholeNumber(1, 65_535).parse(text, context)
+    return parsed.ok || !address.parse(text, context).ok ? parsed : refuse(`http = ${text}`)
+  },
 }
 
 /** Somewhere to connect to: what systemd passes is only for listening. */
@@ -281,6 +294,19 @@ export const environmentVariable: Kind<{ name: string; value: string }> = {
 
 function acceptWithin(value: number, min: number, max: number): Parsed<number> {
   return value >= min && value <= max ? accept(value) : refuse()
+}
+
+function acceptScaled(text: string, units: Record<string, number>, min: number, max: number): Parsed<number> {
+  const value = scale(text, units)
+  return value >= min && value <= max ? accept(value) : refuse(withShortUnit(text, units))
+}
+
+/** `10 MB`, `30 sec` or `1d`, as they are written here; null where the unit is not what is wrong. */
+function withShortUnit(text: string, units: Record<string, number>): string | null {
+  const [, digits = '', word = ''] = /^(\d{1,6}) ?(ki?b|mi?b|gi?b|b|sec|min|hour|hr|d|day)\w{0,4}$/i.exec(text) ?? []
+  const letter = word.charAt(0).toLowerCase()
+  const short = letter === 'd' ? `${Number(digits) * 24}h` : `${digits}${letter === 'b' ? '' : letter}`
+  return digits !== '' && short !== text && !Number.isNaN(scale(short, units)) ? short : null
 }
 
 /** A number with one of the units, in the smallest unit and whole; NaN when it is none. */

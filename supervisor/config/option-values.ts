@@ -6,9 +6,10 @@
  * those of a repeatable option are added; a placeholder that the command line sets hides the one of the file.
  */
 
+import { whatIsMeant } from './foreign-names.js'
 import { type IniEntry, SETTERS, splitPlaceholder } from './ini-reader.js'
 import { MOOT_OPTIONS, REFUSED_OPTIONS } from './moot-options.js'
-import { didYouMean, nearestName } from './nearest-name.js'
+import { didYouMean } from './nearest-name.js'
 import type { Kind, ValueContext } from './option-kinds.js'
 import { acceptedKeys, isOptionKey, OPTIONS, type OptionName, optionNamed, optionNames, rowOf } from './options.js'
 import { type ExpandContext, expand } from './placeholders.js'
@@ -144,7 +145,7 @@ function judgeKey(
   else if (refused !== undefined) mistakes.push({ place, message: `${key}: cannot work here: ${refused}` })
   else if (SETTERS.has(key)) mistakes.push({ place, message: `${key}: received no key: accepted KEY=VALUE` })
   else if (!used.has(key)) {
-    const hint = didYouMean(nearestName(key, acceptedKeys()))
+    const hint = whatIsMeant(key, acceptedKeys())
     mistakes.push({
       place,
       message: `unknown option: received ${key}: accepted an option of \`daimyo --help\`, or a placeholder that another line uses${hint}`,
@@ -176,8 +177,14 @@ function readOption(
   const good: { value: unknown; shown: string; place: string }[] = []
   for (const { text, place, isSecret } of given) {
     const parsed = row.kind.parse(text, context)
-    if (parsed.ok) good.push({ value: parsed.value, place, shown: isSecret ? HIDDEN : row.kind.print(parsed.value) })
-    else mistakes.push({ place, message: refusal(name, row.kind, text, isSecret, parsed.hint) })
+    const shown = parsed.ok && !isSecret ? row.kind.print(parsed.value) : HIDDEN
+    if (parsed.ok) good.push({ value: parsed.value, place, shown })
+    else {
+      const hint = parsed.hint ?? withoutComment(text, row.kind, context)
+      mistakes.push({ place, message: refusal(name, row.kind, text, isSecret, hint) })
+    }
+    if (parsed.ok && row.kind.symbol === 'PATH' && COMMENT.test(text))
+      remarks.push({ place, message: `${name}: ${shown} is the whole value: a comment stands on a line of its own` })
   }
   if (row.repeatable !== true && good.length > 1) remarkRepeated(name, good, remarks)
   const counting = row.repeatable === true ? good : good.slice(-1)
@@ -187,6 +194,15 @@ function readOption(
     places: counting.map(item => item.place),
     effective: counting.map(({ shown, place }) => ({ name, text: shown, place })),
   }
+}
+
+/** What in most other files would begin a comment behind a value. */
+const COMMENT = /\s+[;#].*$/
+
+/** The value that was meant, if what looks like a comment is all that is wrong. */
+function withoutComment(text: string, kind: Kind<unknown>, context: ValueContext): string | null {
+  const bare = text.replace(COMMENT, '')
+  return bare !== text && kind.parse(bare, context).ok ? bare : null
 }
 
 function refusal(name: OptionName, kind: Kind<unknown>, text: string, isSecret: boolean, hint: string | null): string {

@@ -2,9 +2,7 @@
  * Every option, once. Reading, checking, the command line, `--help`, `docs/options.md`, `check` and the reload all work
  * from this table; there is no second list. Names are uWSGI's wherever uWSGI has one.
  *
- * To add an option: add a row to the file of its section (a row without `takesEffect` does not compile), a field to `settings.ts`, and
- * its line to `toSettings` in `read-settings.ts`; then print the reference again: `daimyo help options >
- * docs/options.md`.
+ * To add an option: ARCHITECTURE.md, "Anatomy of changes".
  */
 
 import { APPLICATION_OPTIONS } from './application-options.js'
@@ -43,7 +41,8 @@ export interface OptionRow {
   repeatable?: true
   secret?: true
   takesEffect: TakesEffect
-  replaces?: { uwsgi?: string; nginx?: string }
+  /** What it is called elsewhere: names with commas between, `…` for what belongs to a directive. Also how a foreign word is understood. */
+  replaces?: { uwsgi?: string; nginx?: string; pm2?: string; gunicorn?: string }
   summary: string
   example: string
   /** The field of Settings that it fills; null: it only confirms what is always so. */

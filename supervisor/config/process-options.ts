@@ -45,7 +45,7 @@ export const PROCESS_OPTIONS = {
   umask: {
     ...inherited,
     kind: fileMask,
-    replaces: { uwsgi: 'umask' },
+    replaces: { uwsgi: 'umask', gunicorn: 'umask' },
     summary:
       'The umask of all processes; without it the one that daimyo was started with. Its sockets have modes of their own.',
     example: 'umask = 027',
@@ -81,7 +81,7 @@ export const PROCESS_OPTIONS = {
   },
   'procname-prefix': {
     ...name,
-    replaces: { uwsgi: 'procname-prefix' },
+    replaces: { uwsgi: 'procname-prefix', pm2: 'name', gunicorn: 'proc_name' },
     summary:
       'Stands before the names of master, proxies and workers in `ps`, which say what each is: `daimyo: worker 1 generation 1`.',
     example: 'procname-prefix = shop-',

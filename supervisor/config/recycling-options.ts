@@ -15,7 +15,7 @@ export const RECYCLING_OPTIONS = {
     kind: kind.wholeNumber(0, 1_000_000_000),
     default: '0',
     takesEffect: 'next-generation',
-    replaces: { uwsgi: 'max-requests-delta' },
+    replaces: { uwsgi: 'max-requests-delta', gunicorn: 'max_requests_jitter' },
     summary: 'Added to `max-requests` once for each number of the slot, so that workers are not replaced all at once.',
     example: 'max-requests-delta = 1000',
     setting: 'recycling',
@@ -25,7 +25,7 @@ export const RECYCLING_OPTIONS = {
     kind: kind.time(0, YEAR),
     default: '0',
     takesEffect: 'next-generation',
-    replaces: { uwsgi: 'max-worker-lifetime' },
+    replaces: { uwsgi: 'max-worker-lifetime', pm2: 'cron_restart' },
     summary: 'Replace a worker after so long; its successor is ready before it goes. 0: never.',
     example: 'max-worker-lifetime = 6h',
     setting: 'recycling',
@@ -58,7 +58,7 @@ export const RECYCLING_OPTIONS = {
     kind: megabytes,
     default: '0',
     takesEffect: 'next-generation',
-    replaces: { uwsgi: 'reload-on-rss' },
+    replaces: { uwsgi: 'reload-on-rss', pm2: 'max_memory_restart' },
     summary:
       'Replace a worker whose resident memory is higher, in megabytes; looked at every two seconds. Its successor is ready before it goes. V8 ' +
       'gets a heap limit (`--max-old-space-size`) 32 MB below, unless `node-args` or NODE_OPTIONS has one. 0: never.',
@@ -114,6 +114,7 @@ export const RECYCLING_OPTIONS = {
     default: null,
     repeatable: true,
     takesEffect: 'next-generation',
+    replaces: { pm2: 'node_args, interpreter_args, source_map_support' },
     summary:
       'Arguments of Node for the workers, as on its command line, with blanks between. Files count from `chdir`. Those that would run something ' +
       'other than the application are refused.',

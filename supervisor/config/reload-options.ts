@@ -16,6 +16,7 @@ export const RELOAD_OPTIONS = {
     kind: readyCheck,
     default: null,
     takesEffect: 'next-generation',
+    replaces: { pm2: 'wait_ready' },
     summary:
       'What each new worker is asked on its own unix socket once it listens; it gets no request before it has answered with that status. It is ' +
       'asked again until `worker-start-timeout`. Without a method GET, without a status any 2xx. Its Host is `localhost`.',
@@ -74,7 +75,7 @@ export const RELOAD_OPTIONS = {
     default: null,
     repeatable: true,
     takesEffect: 'live',
-    replaces: { uwsgi: 'fs-reload' },
+    replaces: { uwsgi: 'fs-reload, py-autoreload', pm2: 'watch', gunicorn: 'reload' },
     summary:
       'Reload, as SIGHUP does, when this file, or a folder or what lies directly in it, has changed and then stood still for a second. Up to 10,000 ' +
       'entries of a folder are looked at.',

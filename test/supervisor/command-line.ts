@@ -53,6 +53,7 @@ const understood: [argv: string, expected: CommandLine, environment?: Record<str
   ['check a.ini', { command: 'check', iniPath: 'a.ini', flags: [] }],
   ['check a.ini --processes 4', { command: 'check', iniPath: 'a.ini', flags: [flag('processes', '4')] }],
   ['--processes 4 check a.ini', { command: 'check', iniPath: 'a.ini', flags: [flag('processes', '4')] }],
+  ['run farm', { command: 'run', iniPath: 'farm', flags: [] }],
   ['check farm', { command: 'check', iniPath: 'farm', flags: [] }],
   ['start a.ini', { command: 'start', iniPath: 'a.ini', flags: [] }],
   ['start --ini a.ini --listen 5', { command: 'start', iniPath: 'a.ini', flags: [flag('listen', '5')] }],
@@ -78,8 +79,13 @@ const understood: [argv: string, expected: CommandLine, environment?: Record<str
   ['help', { command: 'help', topic: 'usage' }],
   ['help options', { command: 'help', topic: 'options' }],
   ['--help', { command: 'help', topic: 'usage' }],
+  ['help harakiri', { command: 'explain', word: 'harakiri' }],
+  ['reload --help', { command: 'explain', word: 'reload' }],
+  ['reload a.ini -h', { command: 'explain', word: 'reload' }],
   ['a.ini --processes 4 -h', { command: 'help', topic: 'usage' }],
   ['--version', { command: 'version' }],
+  ['-V', { command: 'version' }],
+  ['version', { command: 'version' }],
 ]
 for (const [argv, expected, environment = {}] of understood) {
   t.test(`daimyo ${argv}`, async t => t.same(parseCommandLine(words(argv), environment), expected))
@@ -89,7 +95,7 @@ const refused: [argv: string, message: RegExp][] = [
   ['', /^run: received no configuration: accepted an INI/],
   ['status', /^status: received no configuration: .* DAIMYO_INI/],
   ['relaod', /^unknown command: received relaod: accepted run, check, .* \(did you mean `reload`\?\)$/],
-  ['banana a.ini', /^run: received a.ini besides banana|^unknown command: received banana/],
+  ['banana a.ini', /^unknown command: received banana: /],
   ['a.ini b.ini', /^run: received b.ini besides a.ini: accepted one INI$/],
   ['a.ini --ini b.ini', /^run: received a.ini besides --ini b.ini/],
   ['--ini a.ini --ini b.ini', /^--ini: received a.ini and b.ini/],
@@ -114,7 +120,12 @@ const refused: [argv: string, message: RegExp][] = [
   ['-i a.ini', /^-i: received with `run`: accepted with `get`$/],
   ['hash-password hunter2', /^hash-password: received arguments: accepted none/],
   ['hash-password --processes 4', /^hash-password: received arguments/],
-  ['help banana', /^help: received banana: accepted nothing, or one of options, service, socket$/],
+  ['help options service', /^help: received options service: accepted one word at most$/],
+  ['restart a.ini', /^unknown command: received restart: .* \(here: `daimyo reload` for new code/],
+  ['list', /\(here: `daimyo status`\)$/],
+  ['-t a.ini', /^unknown option: received -t: .* \(here: `daimyo check`\)$/],
+  ['a.ini --bind :80', /^unknown option: received --bind: .* \(Gunicorn’s `bind` is here `--http`\)$/],
+  ['a.ini --proces 4', /\(did you mean `--processes`\?\)$/],
 ]
 for (const [argv, message] of refused) {
   t.test(`refuses daimyo ${argv}`, async t => {

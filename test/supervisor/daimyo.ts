@@ -10,8 +10,10 @@ writeFileSync(site.path('wrong.ini'), '[uwsgi]\nprocesses = many\nharakri = 3\n'
 
 const cases: [string, string[], number, RegExp, RegExp][] = [
   ['the version', ['--version'], EXIT.ok, /^\d+\.\d+\.\d+\n$/, /^$/],
-  ['help', ['--help'], EXIT.ok, /Usage:\n(.|\n)*--harakiri/, /^$/],
+  ['help', ['--help'], EXIT.ok, /Usage:\n(.|\n)* harakiri /, /^$/],
   ['all options', ['help', 'options'], EXIT.ok, /harakiri/, /^$/],
+  ['an option explained', ['help', 'harakiri'], EXIT.ok, /^--harakiri SECONDS\n/, /^$/],
+  ['a word of nobody', ['help', 'banana'], EXIT.usage, /^$/, /^daimyo: help: received banana: accepted .*\n$/],
   ['nothing', [], EXIT.usage, /^$/, /^daimyo: run: received no configuration.*\n$/],
   ['an unknown command', ['relaod'], EXIT.usage, /^$/, /^daimyo: unknown command: .*did you mean `reload`.*\n$/],
   ['an unknown option', ['--harakri=3', 'site.ini'], EXIT.usage, /^$/, /^daimyo: unknown option: .*--harakiri.*\n$/],
@@ -27,7 +29,13 @@ const cases: [string, string[], number, RegExp, RegExp][] = [
   ['a wrong one, started', ['start', 'wrong.ini'], EXIT.config, /^$/, /\ndaimyo: cannot start: .* mistakes\n$/],
   ['no INI there', ['check', 'none.ini'], EXIT.config, /none\.ini/, /^$/],
   ['status of nothing', ['status', 'site.ini'], EXIT.unavailable, /^$/, /^daimyo: not running: .*control\.sock\n$/],
-  ['status without an INI there', ['status', 'none.ini'], EXIT.unavailable, /^$/, /^daimyo: not running: .*\n$/],
+  [
+    'status without an INI there',
+    ['status', 'none.ini'],
+    EXIT.unavailable,
+    /^$/,
+    /^daimyo: not running: .*, and there is no file .*none\.ini\n$/,
+  ],
   ['reload of nothing', ['reload', 'site.ini'], EXIT.unavailable, /^$/, /^daimyo: not running: .*\n$/],
   ['stop of nothing', ['stop', 'site.ini'], EXIT.unavailable, /^$/, /^daimyo: not running: .*\n$/],
   ['get from nothing', ['get', '/', 'site.ini'], EXIT.unavailable, /^$/, /^daimyo: not running: .*\n$/],

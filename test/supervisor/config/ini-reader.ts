@@ -121,6 +121,12 @@ const refused: [title: string, lines: string[], place: string | RegExp, message:
     'main.ini',
     /^section \[uwsgi\] not found: main.ini: it has \[uwsgy\] \(did you mean `uwsgy`\?\)/,
   ],
+  [
+    'other sections',
+    ['[public]', 'a=1', '[internal]'],
+    'main.ini',
+    /it has \[public\], \[internal\]: accepted `main.ini:NAME` of one of them$/,
+  ],
   ['no section at all', [], 'main.ini', /it has no section at all/],
   [
     'an unknown magic variable',

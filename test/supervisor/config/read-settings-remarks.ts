@@ -39,6 +39,11 @@ const remarks: [
     [['shop.ini', /^section \[uwsgl\] is not read \(did you mean \[uwsgi\]\?\)$/]],
   ],
   ['a section that is almost ours, and is asked for', [...BASE, 'ini = :uwsgi2', '[uwsgi2]', 'processes = 3'], []],
+  [
+    'what looks like a comment behind a path',
+    [...BASE, 'pidfile = /run/shop.pid ; ours'],
+    [['shop.ini:4', /^pidfile: \/run\/shop.pid ; ours is the whole value: a comment stands on a line of its own$/]],
+  ],
   ['a value that is said twice', [...BASE, 'processes = 2', 'workers = 2'], []],
   ['a flag instead of a line', [...BASE, 'processes = 2'], [], { args: ['processes=3'] }],
   ['open metrics', [...BASE, 'metrics = :9117'], [['shop.ini:4', /^metrics: everybody/]]],

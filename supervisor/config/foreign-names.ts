@@ -1,0 +1,161 @@
+/**
+ * What options are called elsewhere: the words of uWSGI, nginx, PM2 and Gunicorn that the option table names as replaced, and a few for which there
+ * is no option. Called where a key is unknown, and by `daimyo help WORD`. Pure.
+ */
+
+import { didYouMean, nearestName, sameName } from './nearest-name.js'
+import { type OptionName, optionNames, rowOf } from './options.js'
+
+/** How the servers whose words are known are written, in the order in which they are named. */
+export const SERVERS = { uwsgi: 'uWSGI', nginx: 'nginx', pm2: 'PM2', gunicorn: 'Gunicorn' } as const
+
+export type Server = keyof typeof SERVERS
+
+const KNOWN = Object.keys(SERVERS) as Server[]
+
+/** A word of somebody else's; `options` take its place, none: `instead` says what is done. */
+export interface ForeignName {
+  servers: Server[]
+  options: OptionName[]
+  instead: string
+}
+
+/** More options than these are no answer to "what is that here?". */
+const MOST_OPTIONS = 3
+
+const TLS = 'TLS is not served here: put a server that does in front'
+const RESTARTS = 'a worker that dies is started again, ever slower when it dies soon'
+const LOG_LINES = 'the lines of the log have one format each, see "The log" in docs/options.md'
+const PUSHED = 'metrics are not pushed: Prometheus asks for them at `metrics`'
+const ONE_EACH = 'each INI has a master of its own, such as the unit daimyo@NAME'
+const APPLICATION = 'this is left to the application'
+
+/** Words without an option, by server. */
+const WITHOUT_OPTION: Record<Server, Readonly<Record<string, string>>> = {
+  uwsgi: {
+    'log-format': LOG_LINES,
+    logformat: LOG_LINES,
+    'log-date': LOG_LINES,
+    'log-encoder': LOG_LINES,
+    'stats-push': PUSHED,
+    'stats-http': PUSHED,
+    emperor: ONE_EACH,
+    vassals: ONE_EACH,
+    spooler: 'use `attach-daemon` for a process that works beside the workers',
+    mule: 'use `attach-daemon` for a process that works beside the workers',
+    mules: 'use `attach-daemon` for a process that works beside the workers',
+    cache2: APPLICATION,
+    'add-header': APPLICATION,
+    https2: TLS,
+    route: 'use `mount`, `http-to` and `mount-harakiri`, or the application',
+    'touch-logreopen': 'use SIGUSR1 or `daimyo logs reopen`',
+    'touch-logrotate': 'use `log-maxsize`, or SIGUSR1 after a rotation',
+  },
+  nginx: {
+    ssl_certificate: TLS,
+    ssl_certificate_key: TLS,
+    ssl: TLS,
+    http2: TLS,
+    server_name: 'every Host is served alike: each site has an INI of its own',
+    add_header: APPLICATION,
+    log_format: LOG_LINES,
+    return: APPLICATION,
+    rewrite: APPLICATION,
+  },
+  pm2: {
+    exec_mode: 'workers are always processes of their own: use `processes`',
+    autorestart: RESTARTS,
+    max_restarts: RESTARTS,
+    min_uptime: RESTARTS,
+    restart_delay: RESTARTS,
+    exp_backoff_restart_delay: RESTARTS,
+    interpreter: 'workers run the Node that daimyo runs',
+    log_date_format: LOG_LINES,
+  },
+  gunicorn: {
+    certfile: TLS,
+    keyfile: TLS,
+    worker_class: 'an application in Node runs on one thread; more `processes` give more cores',
+    access_log_format: LOG_LINES,
+    loglevel: LOG_LINES,
+    statsd_host: PUSHED,
+    daemon: 'use `daimyo start`, or systemd',
+  },
+}
+
+/** What commands are called elsewhere, and what is meant here. */
+export const FOREIGN_COMMANDS: Readonly<Record<string, string>> = {
+  restart: '`daimyo reload` for new code and a new INI; for what needs a restart `daimyo stop`, then `daimyo start`',
+  startOrReload: '`daimyo reload`, or `daimyo start`',
+  test: '`daimyo check`',
+  configtest: '`daimyo check`',
+  list: '`daimyo status`',
+  ls: '`daimyo status`',
+  ps: '`daimyo status`',
+  show: '`daimyo status`',
+  monit: '`daimyo top`',
+  delete: '`daimyo stop`',
+  kill: '`daimyo stop`',
+  quit: '`daimyo stop`',
+  serve: '`daimyo INI`',
+  startup: '`daimyo systemd`',
+  '-t': '`daimyo check`',
+  '-T': '`daimyo check`',
+  '-s': '`daimyo reload`, `daimyo stop` and `daimyo logs reopen`',
+  '-c': '`daimyo INI`',
+  '-p': '`--processes`',
+  '-w': '`--processes`',
+  '-b': '`--http`',
+}
+
+/** What a word of another server is here, or null. */
+export function foreignName(word: string): ForeignName | null {
+  return replaced(word, isWhole) ?? withoutOption(word) ?? replaced(word, isPart)
+}
+
+/** The end of a message about a word that is no option: what it is here, else the nearest name; `print` makes an option of a name. */
+export function whatIsMeant(word: string, names: readonly string[], print = (name: string) => name): string {
+  const near = nearestName(word, names)
+  const foreign = near !== null && sameName(near, word) ? null : foreignName(word)
+  if (foreign === null) return didYouMean(near === null ? null : print(near))
+  return ` (${describeForeign(word, foreign, print)})`
+}
+
+/** ``nginx’s `proxy_pass` is here `app` or `http-to` ``. */
+export function describeForeign(
+  word: string,
+  { servers, options, instead }: ForeignName,
+  print = (name: string) => name,
+): string {
+  const whose = servers.map(server => `${SERVERS[server]}’s`).join(' and ')
+  if (options.length === 0) return `${whose} \`${word}\`: ${instead}`
+  return `${whose} \`${word}\` is here ${options.map(name => `\`${print(name)}\``).join(' or ')}`
+}
+
+function replaced(word: string, isMeant: (names: string | undefined, word: string) => boolean): ForeignName | null {
+  const options = optionNames().filter(name => KNOWN.some(server => isMeant(rowOf(name).replaces?.[server], word)))
+  const servers = KNOWN.filter(server => options.some(name => isMeant(rowOf(name).replaces?.[server], word)))
+  return options.length === 0 ? null : { servers, options: options.slice(0, MOST_OPTIONS), instead: '' }
+}
+
+/** As it is spelt, else with `_` for `-`. */
+function withoutOption(word: string): ForeignName | null {
+  for (const isSame of [Object.is, sameName]) {
+    for (const server of KNOWN) {
+      const [, instead] = Object.entries(WITHOUT_OPTION[server]).find(([name]) => isSame(name, word)) ?? []
+      if (instead !== undefined) return { servers: [server], options: [], instead }
+    }
+  }
+  return null
+}
+
+/** The table has several names with commas between, and directives with what belongs to them: `location … alias`. */
+function isWhole(names: string | undefined, word: string): boolean {
+  return names?.split(', ').some(item => sameName(item, word)) === true
+}
+
+/** A directive, or what stands behind the dots. */
+function isPart(names: string | undefined, word: string): boolean {
+  const parts = names?.split(/, | … /).map(part => /[a-z][\w-]*/i.exec(part)?.[0] ?? '') ?? []
+  return parts.some(part => sameName(part, word))
+}
