@@ -28,6 +28,10 @@ export interface Wanted {
   runDir: string
   /** The longest path of a socket in the run folder, or of a listener. */
   longestSocketPath: string
+  /** Of the workers. */
+  nodeEnv: string | undefined
+  /** Whether there are workers at all. */
+  hasApplication: boolean
 }
 
 /** A unit of systemd; times in milliseconds, `infinity` is Infinity. */
@@ -61,11 +65,16 @@ export interface Found {
   descriptors: number | null
   clock: { isSynchronized: boolean | null; source: string | null; isBehindIni: boolean }
   runFolder: { mode: number; uid: number; isOpenAbove: boolean } | null
+  /** Where the file of `logto` is; null: there is no such file, or not known. */
+  logDisk: { folder: string; freeBytes: number; allBytes: number } | null
   /** Of the service. */
   uid: number
 }
 
 const OTHERS = 0o007
+/** Less room than this for the log is none; a smaller share than that soon is. */
+const NO_ROOM_BYTES = 1024 ** 2
+const LITTLE_ROOM = 0.05
 const SLOW_CLOCKS = ['hpet', 'acpi_pm', 'jiffies']
 
 /** All rows, in the order in which they are printed. */
@@ -78,6 +87,8 @@ export function examine(wanted: Wanted, found: Found): Diagnosis[] {
     ...clock(found),
     socketPath(wanted),
     runFolder(wanted, found),
+    ...logDisk(found),
+    ...nodeEnvironment(wanted),
   ]
 }
 
@@ -235,6 +246,21 @@ function runFolder({ runDir }: Wanted, { runFolder: folder, uid }: Found): Diagn
   if (folder.uid !== 0 && folder.uid !== uid)
     return row('warn', what, text, `chown it to the user of the service, ${uid}`)
   return row('ok', what, text)
+}
+
+/** A full disk stops nobody, but the lines of that time are lost, also the one that would say so. */
+function logDisk({ logDisk: disk }: Found): Diagnosis[] {
+  if (disk === null) return []
+  const { folder, freeBytes, allBytes } = disk
+  const text = `${Math.floor(freeBytes / 1024 ** 2)} MB free in ${folder}`
+  const verdict = freeBytes < NO_ROOM_BYTES ? 'bad' : freeBytes < allBytes * LITTLE_ROOM ? 'warn' : 'ok'
+  return [row(verdict, 'log', text, 'make room, and bound the log by log-maxsize and log-backups: lines are lost')]
+}
+
+function nodeEnvironment({ nodeEnv, hasApplication }: Wanted): Diagnosis[] {
+  if (!hasApplication) return []
+  const remedy = 'env = NODE_ENV=production, if it is: Express, for one, shows stacks to clients otherwise'
+  return [row(nodeEnv === 'production' ? 'ok' : 'warn', 'NODE_ENV', nodeEnv ?? 'not set', remedy)]
 }
 
 function printSeconds(ms: number): string {

@@ -4,7 +4,7 @@
  */
 
 import { execFile } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { codeOf, EXIT, Failure } from '../kit/failure.js'
 import type { CommandContext } from './command-context.js'
@@ -14,6 +14,7 @@ import type { StatusReport } from './control-protocol.js'
 import { type Diagnosis, examine, type Found, type UnitFound, type Wanted } from './doctor-checks.js'
 import { locateMaster, type MasterSought } from './locate-master.js'
 import { readiness } from './readiness.js'
+import { commandEnvironment } from './spawn-environment.js'
 import { longestStopMs } from './stop-time.js'
 import { descriptorsOf, unitName } from './unit-facts.js'
 
@@ -29,7 +30,7 @@ export async function doctorCommand({ reading, sought, ini }: DoctorOptions, con
   const rows = [configuration(reading, ini)]
   const { settings } = reading
   if (settings !== null && reading.mistakes.length === 0) {
-    rows.push(...examine(wantedOf(settings), await look(settings, sought, ini, context)))
+    rows.push(...examine(wantedOf(settings, context), await look(settings, sought, ini, context)))
   }
   context.print(printDiagnoses(rows))
   for (const line of describeFindings(reading.mistakes)) context.print(`${line}\n`)
@@ -104,12 +105,24 @@ function configuration({ mistakes }: Reading, ini: string | null): Diagnosis {
   }
 }
 
-function wantedOf(settings: Settings): Wanted {
+function wantedOf(settings: Settings, { environment }: CommandContext): Wanted {
   const { runDir, listeners, metrics, backlog, harakiriMs } = settings
   const paths = [...listeners, metrics].map(address => (address?.kind === 'unix' ? address.path : ''))
   const longest = [join(runDir, 'worker-99999.999999.sock'), ...paths].sort((a, b) => b.length - a.length)[0] ?? ''
   const stopMs = longestStopMs(settings)
-  return { backlog, descriptors: descriptorsOf(settings), stopMs, harakiriMs, runDir, longestSocketPath: longest }
+  const application = {
+    nodeEnv: commandEnvironment(environment, settings).NODE_ENV,
+    hasApplication: settings.app !== null,
+  }
+  return {
+    backlog,
+    descriptors: descriptorsOf(settings),
+    stopMs,
+    harakiriMs,
+    runDir,
+    longestSocketPath: longest,
+    ...application,
+  }
 }
 
 async function look(
@@ -129,6 +142,7 @@ async function look(
     descriptors: Number.isInteger(own) && own > 0 ? own : null,
     clock: await lookAtClock(ini),
     runFolder: lookAtFolder(settings.runDir),
+    logDisk: settings.logto === null ? null : lookAtDisk(dirname(settings.logto)),
     uid: settings.credentials?.uid ?? process.getuid?.() ?? 0,
   }
 }
@@ -183,6 +197,11 @@ async function lookAtClock(ini: string | null): Promise<Found['clock']> {
     source: source === '' ? null : source,
     isBehindIni: writtenMs > Date.now(),
   }
+}
+
+function lookAtDisk(folder: string): Found['logDisk'] {
+  const { bavail, blocks, bsize } = statfsSync(folder)
+  return { folder, freeBytes: bavail * bsize, allBytes: blocks * bsize }
 }
 
 function lookAtFolder(runDir: string): Found['runFolder'] {

@@ -10,6 +10,8 @@ const wanted: Wanted = {
   harakiriMs: 30_000,
   runDir: '/run/daimyo/farm',
   longestSocketPath: '/run/daimyo/farm/worker-99999.999999.sock',
+  nodeEnv: 'production',
+  hasApplication: true,
 }
 const unit: UnitFound = {
   name: 'farm.service',
@@ -30,11 +32,22 @@ const found: Found = {
   descriptors: 1024,
   clock: { isSynchronized: true, source: 'tsc', isBehindIni: false },
   runFolder: { mode: 0o40750, uid: 33, isOpenAbove: false },
+  logDisk: { folder: '/var/log', freeBytes: 40 * 1024 ** 3, allBytes: 100 * 1024 ** 3 },
   uid: 33,
 }
 const withUnit = (change: Partial<UnitFound>): Partial<Found> => ({ unit: { ...unit, ...change } })
 const withMaster = (change: Partial<NonNullable<Found['master']>>): Partial<Found> => ({
   master: { ...found.master!, ...change },
+})
+
+const withDisk = (freeBytes: number): Partial<Found> => ({ logDisk: { ...found.logDisk!, freeBytes } })
+
+t.test('a host without application and log file', async t => {
+  const rows = examine({ ...wanted, hasApplication: false, nodeEnv: undefined }, { ...found, logDisk: null })
+  t.same(
+    rows.filter(({ what }) => what === 'log' || what === 'NODE_ENV'),
+    [],
+  )
 })
 
 t.test('a host on which all is well', async t => {
@@ -59,6 +72,10 @@ const wrong: [
   expected: [what: string, verdict: string, remedy: RegExp],
 ][] = [
   ['a master that does not answer', { master: null, trouble: 'no answer: x' }, {}, ['master', 'bad', /as root/]],
+  ['a full disk', withDisk(1000), {}, ['log', 'bad', /make room/]],
+  ['a disk that is nearly full', withDisk(1024 ** 3), {}, ['log', 'warn', /log-maxsize/]],
+  ['no NODE_ENV', {}, { nodeEnv: undefined }, ['NODE_ENV', 'warn', /env = NODE_ENV=production/]],
+  ['another NODE_ENV', {}, { nodeEnv: 'development' }, ['NODE_ENV', 'warn', /stacks/]],
   ['no worker', withMaster({ ready: 0 }), {}, ['master', 'bad', /log/]],
   ['one worker too few', withMaster({ ready: 1 }), {}, ['master', 'warn', /log/]],
   ['workers that wait', withMaster({ ready: 0, waiting: 2 }), {}, ['master', 'ok', /^$/]],
