@@ -5,14 +5,15 @@
  *
  *     127.0.0.1 - - [21/Nov/2026:10:00:00 +0000] "GET /api/x HTTP/1.1" 200 312 "-" "curl/8.5" 0.003 2 1
  *
- * With `log-request-id` the X-Request-Id stands behind them. The client is the one that a trusted proxy speaks for, if one does.
+ * With `log-request-id` the X-Request-Id stands behind them. The client is the one that a trusted proxy speaks for, if one does; `unix:` a
+ * client of a unix socket for which nobody speaks.
  * The byte count is of the bytes sent, with the head where the application or a file answered, of the body where the proxy did. Lines are gathered
  * as bytes and written twice a second: gathered as strings they would live until then, and every scavenge would have to move them.
  */
 
 import { LogSink } from '../kit/log-sink.js'
 import { logDate, passedMs } from './clock.js'
-import type { Exchange } from './exchange.js'
+import type { Client, Exchange } from './exchange.js'
 
 /** Handed over at once: a write for each line would cost a fifth of the proxy's time. */
 const GATHERED_BYTES = 64 * 1024
@@ -21,6 +22,8 @@ const MOST_BYTES = 16 * 1024 * 1024
 const FLUSH_MS = 500
 /** The wall clock is looked at this often: looking for each line costs a hundredth of the proxy's time. */
 const DATE_MS = 50
+
+type Peer = Pick<Client, 'address' | 'overUnix'>
 
 export class AccessLog {
   readonly #sink: LogSink
@@ -67,16 +70,16 @@ export class AccessLog {
       this.#asker = `"${quotable(head.referer) || '-'}" "${quotable(head.userAgent) || '-'}"`
     }
     this.#gather(
-      `${origin.address}${this.#date}${head.method} ${quotable(head.target)} HTTP/1.${head.httpMinor}" ` +
+      `${origin === exchange.client ? peerOf(exchange.client) : origin.address}${this.#date}${head.method} ${quotable(head.target)} HTTP/1.${head.httpMinor}" ` +
         `${exchange.status} ${exchange.sentBytes} ${this.#asker} ` +
         `${printSeconds(passedMs(exchange.startMs, now))} ${exchange.slot === 0 ? '-' : exchange.slot} ${exchange.attempts}${requestId}\n`,
     )
   }
 
   /** A request whose head was not believed: nothing of it is repeated. */
-  writeRefused(address: string, status: number): void {
+  writeRefused(client: Peer, status: number): void {
     this.#gather(
-      `${address} - - [${logDate()}] "-" ${status} 0 "-" "-" 0.000 - 0${this.endsWithRequestId ? ' -' : ''}\n`,
+      `${peerOf(client)} - - [${logDate()}] "-" ${status} 0 "-" "-" 0.000 - 0${this.endsWithRequestId ? ' -' : ''}\n`,
     )
   }
 
@@ -106,6 +109,11 @@ export class AccessLog {
     this.#gathered = Buffer.allocUnsafeSlow(GATHERED_BYTES)
     this.#used = 0
   }
+}
+
+/** As nginx writes it: a client of a unix socket has no address. */
+function peerOf({ address, overUnix }: Peer): string {
+  return overUnix === true ? 'unix:' : address
 }
 
 const SHORT_TIMES = Array.from({ length: 1000 }, (_, ms) => (ms / 1000).toFixed(3))

@@ -27,14 +27,14 @@ export class Refusals {
 
   head(client: Client, refusal: Refusal): void {
     this.#world.metrics.refused(refusal.refused)
-    this.#world.accessLog?.writeRefused(client.address, refusal.status)
+    this.#world.accessLog?.writeRefused(client, refusal.status)
     client.answer(this.#dress(refusalAnswer(refusal)))
   }
 
   neverBegan(client: Client, code: ErrorCode): void {
     const answer = errorAnswer(code)
     this.#world.metrics.error(code)
-    this.#world.accessLog?.writeRefused(client.address, answer.status)
+    this.#world.accessLog?.writeRefused(client, answer.status)
     client.answer(this.#dress(answer))
   }
 

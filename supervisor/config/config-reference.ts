@@ -58,8 +58,9 @@ A request, in nginx's \`combined\` format with three fields more, seconds, slot 
     203.0.113.7 - - [21/Nov/2026:10:00:00 +0000] "GET /api/x HTTP/1.1" 200 312 "-" "curl/8.5" 0.003 2 1
 
 Behind client, time, request, status, bytes sent, Referer and User-Agent stand the seconds until the answer was complete, the slot of the worker that
-answered (\`-\`: none, as for files) and how many workers were tried. Status 499: the client went away before there was an answer. A request that
-could not be read has \`"-"\` in place of its line. With \`log-request-id\` the id follows. \`disable-logging\` leaves these lines out.
+answered (\`-\`: none, as for files) and how many workers were tried. Status 499: the client went away before there was an answer. A client
+of a unix socket is \`unix:\`, unless a trusted proxy speaks for it. A request that could not be read has \`"-"\` in place of its line. With
+\`log-request-id\` the id follows. \`disable-logging\` leaves these lines out.
 
 An event of daimyo's own life: the time, what happened, and fields, as JSON strings where they need quotes. \`why\` says what it happened for:
 
