@@ -19,7 +19,8 @@ export interface ConfigArguments {
 
 export type CommandLine =
   | ({ command: 'run' } & ConfigArguments)
-  | ({ command: 'check' } & ConfigArguments)
+  /** `all`: with the defaults. */
+  | ({ command: 'check'; all: boolean } & ConfigArguments)
   | ({ command: 'start' } & ConfigArguments)
   | ({ command: 'stop' } & ConfigArguments)
   /** `waits`: until it has happened or has failed. */
@@ -73,6 +74,7 @@ const COMMANDS: readonly string[] = [...CONFIG_COMMANDS, 'hash-password', 'help'
 /** Switches of single commands; no option of the configuration has these names. */
 const SWITCHES: Readonly<Record<string, ConfigCommand>> = {
   '--json': 'status',
+  '--all': 'check',
   '-i': 'get',
   '--wait': 'reload',
   '--no-wait': 'reload',
@@ -168,6 +170,8 @@ function withOperand(
   switch (command) {
     case 'status':
       return { command, json: switches.has('--json'), ...rest }
+    case 'check':
+      return { command, all: switches.has('--all'), ...rest }
     case 'reload':
       return { command, waits: !switches.has('--no-wait'), ...rest }
     case 'get':
@@ -232,7 +236,7 @@ function takeFlag(word: string, next: string | undefined, words: Words): number 
   const name = word.slice(2, at === -1 ? undefined : at)
   const place = `--${name}`
   if (name !== 'ini' && !SETTERS.has(name) && !isOptionKey(name)) {
-    const names = [...acceptedKeys(), 'ini', 'help', 'version', 'json', 'wait', 'no-wait', 'set-placeholder']
+    const names = [...acceptedKeys(), 'ini', 'help', 'version', 'json', 'all', 'wait', 'no-wait', 'set-placeholder']
     const hint = whatIsMeant(name, names, option => `--${option}`)
     words.error = `unknown option: received ${place}: accepted an option of \`daimyo --help\`${hint}`
     return 1

@@ -129,9 +129,9 @@ function runOptions(line: ConfigArguments): RunOptions {
   return { settings: settingsOf(line, 'cannot start'), readAgain: () => read(line), starter, whenCrashing }
 }
 
-function check(line: ConfigArguments): number {
+function check(line: CommandLine & { command: 'check' }): number {
   const reading = read(line)
-  context.print(describeCheck(reading, line.iniPath ?? 'command line'))
+  context.print(describeCheck(reading, line.iniPath ?? 'command line', line.all))
   return reading.mistakes.length === 0 ? EXIT.ok : EXIT.config
 }
 

@@ -21,8 +21,8 @@ const INTRODUCTION = `# Options
 Printed from the option table by \`daimyo help options > docs/options.md\`; do not edit it by hand.
 
 Every option can stand in the INI (\`name = value\`, below \`[uwsgi]\`) and on the command line (\`--name value\`). The
-command line goes before the INI wherever it stands, and adds to repeatable options. \`daimyo check FILE\` shows every
-value in effect and where it comes from.
+command line goes before the INI wherever it stands, and adds to repeatable options. \`daimyo check FILE\` shows the
+values in effect and where they come from, \`--all\` the defaults too.
 
 ## The INI
 

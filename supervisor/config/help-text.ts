@@ -14,7 +14,7 @@ const WIDE_COLUMNS = 120
 
 const COMMANDS: [usage: string, text: string][] = [
   ['[run] [INI] [--OPTION[=VALUE]]...', 'serve in the foreground'],
-  ['check [INI]', 'say what is wrong with the configuration, or what is in effect'],
+  ['check [--all] [INI]', 'say what is wrong with the configuration, or what is in effect; --all: defaults too'],
   ['start [INI]', 'serve in the background; returns when clients are answered'],
   ['stop [INI]', 'answer what is in flight, then end'],
   ['status [--json] [INI]', 'workers and proxies; --json prints the raw report'],

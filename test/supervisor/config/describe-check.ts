@@ -10,11 +10,24 @@ const VALUES = [
   { name: 'processes', text: '4', place: '--processes' },
 ]
 
-const cases: [title: string, reading: Reading, expected: string][] = [
+const DEFAULTS = [...VALUES, { name: 'harakiri', text: '0s', place: 'default' }]
+
+const cases: [title: string, reading: Reading, expected: string, all?: boolean][] = [
   [
     'no mistake: the values in effect',
     { settings: null, mistakes: [], remarks: [], values: VALUES },
     'x.ini: OK\n  app = /srv/app.js  ; x.ini:3\n  processes = 4      ; --processes\n',
+  ],
+  [
+    'defaults are counted',
+    { settings: null, mistakes: [], remarks: [], values: DEFAULTS },
+    'x.ini: OK\n  app = /srv/app.js  ; x.ini:3\n  processes = 4      ; --processes\n  and 1 default: daimyo check --all shows them\n',
+  ],
+  [
+    'or shown',
+    { settings: null, mistakes: [], remarks: [], values: DEFAULTS },
+    'x.ini: OK\n  app = /srv/app.js  ; x.ini:3\n  processes = 4      ; --processes\n  harakiri = 0s      ; default\n',
+    true,
   ],
   [
     'remarks come last',
@@ -32,6 +45,6 @@ const cases: [title: string, reading: Reading, expected: string][] = [
     'x.ini:2: a\n--b: c\nx.ini: 2 mistakes\nx.ini:1: remark: d\n',
   ],
 ]
-for (const [title, reading, expected] of cases) {
-  t.test(title, async t => t.equal(describeCheck(reading, 'x.ini'), expected))
+for (const [title, reading, expected, all = false] of cases) {
+  t.test(title, async t => t.equal(describeCheck(reading, 'x.ini', all), expected))
 }
