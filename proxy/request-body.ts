@@ -6,6 +6,12 @@ import { ChunkedDecoder } from './chunked-body.js'
 import { isRefusal, type Refusal } from './refusal.js'
 import type { RequestHead } from './request-head.js'
 
+/**
+ * Smaller pieces that came in one read are put together. A client may send each byte as a chunk of its own; kept one by one, until a worker has them or has read
+ * them, they would take some twenty times their size.
+ */
+const SMALL_BYTES = 1024
+
 /** Where the body goes. */
 export interface BodySink {
   data(bytes: Buffer): void
@@ -17,6 +23,7 @@ export class RequestBody {
   readonly #sink: BodySink
   readonly #chunked: ChunkedDecoder | null
   #left: number
+  #small: Buffer[] = []
   complete = false
   /** Bytes that have come, with the framing of chunks. */
   receivedBytes = 0
@@ -46,10 +53,26 @@ export class RequestBody {
   }
 
   #feedChunks(decoder: ChunkedDecoder, bytes: Buffer): number | Refusal {
-    const result = decoder.decode(bytes, data => this.#sink.data(data))
+    const result = decoder.decode(bytes, data => this.#take(data))
+    this.#passSmall()
     if (isRefusal(result)) return result
     if (result.done) this.#end(decoder.trailers.join('\n'))
     return result.consumed
+  }
+
+  #take(data: Buffer): void {
+    if (data.length < SMALL_BYTES) this.#small.push(data)
+    else {
+      this.#passSmall()
+      this.#sink.data(data)
+    }
+  }
+
+  #passSmall(): void {
+    const small = this.#small
+    if (small.length === 0) return
+    this.#small = []
+    this.#sink.data(small.length === 1 ? small[0]! : Buffer.concat(small))
   }
 
   #end(trailers: string): void {

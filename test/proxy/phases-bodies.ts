@@ -225,3 +225,27 @@ t.test('a connection reads on after a body that had used the window up', async t
     await rig.expectLines(2)
   })
 })
+
+t.test('a body in chunks of one byte takes no more room than another, while it waits and at the worker', async t => {
+  const chunks = 60_000
+  const body = '1\r\nx\r\n'.repeat(chunks)
+  let pieces = 0
+  const application: RequestListener = (asked, response) => {
+    asked.on('data', () => {
+      pieces += 1
+    })
+    asked.on('end', () => response.end('read'))
+  }
+  await withRig(t, {}, async rig => {
+    const client = await rig.client()
+    client.send(`${request('PUT', '/', ['Transfer-Encoding: chunked'])}${body}`)
+    const waiting = () => rig.phases.dispatcher.exchanges()[0]
+    while ((waiting()?.keptBytes ?? 0) < chunks) await tick()
+    t.ok((waiting()?.kept?.length ?? chunks) < 200, `it waits in ${waiting()?.kept?.length} pieces`)
+    client.send('0\r\n\r\n')
+    await rig.worker(application)
+    t.equal((await client.answer()).body.toString(), 'read')
+    t.ok(pieces < 200, `the application got ${pieces}`)
+    await rig.expectLines(1)
+  })
+})

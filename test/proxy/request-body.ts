@@ -67,3 +67,16 @@ t.test('finds the end, however the bytes come', async t => {
     }
   }
 })
+
+t.test('chunks of a byte are handed on together, between larger ones and in their order', async t => {
+  const pieces: string[] = []
+  const body = new RequestBody(headOf(CHUNKED), { data: bytes => void pieces.push(bytes.latin1Slice()), end: () => {} })
+  const large = 'L'.repeat(5000)
+  const tiny = (letter: string) => `1\r\n${letter}\r\n`.repeat(1000)
+  body.feed(Buffer.from(`${tiny('a')}1388\r\n${large}\r\n${tiny('b')}`))
+  t.same(pieces, ['a'.repeat(1000), large, 'b'.repeat(1000)])
+  body.feed(Buffer.from('1\r\nc\r\n'))
+  t.equal(pieces.at(-1), 'c', 'what comes alone waits for nothing')
+  body.feed(Buffer.from(`${tiny('d')}zz\r\n`))
+  t.equal(pieces.at(-1), 'd'.repeat(1000), 'what came before a refusal was handed on')
+})
