@@ -11,9 +11,16 @@
 
 import type { ContentCoding } from '../kit/messages.js'
 import { AnswerBody } from './answer-body.js'
-import { type AnswerHead, isBadHead, printAnswerHead } from './answer-head.js'
+import { type AnswerField, type AnswerHead, isBadHead, printAnswerHead } from './answer-head.js'
 import { type Compressor, type Compressors, flushCompressor } from './compressor.js'
-import { codedFields, forbidsTransformation, isCompressible, negotiateCoding, varyingFields } from './content-coding.js'
+import {
+  codedFields,
+  forbidsTransformation,
+  isCompressible,
+  negotiateCoding,
+  notModifiedFields,
+  varyingFields,
+} from './content-coding.js'
 import type { AnswerSink, AnswerStage, Exchange } from './exchange.js'
 import { HeadCollector } from './head-collector.js'
 import { headerValue } from './request-head.js'
@@ -118,18 +125,30 @@ export class CompressingStage implements AnswerStage {
     if (coding !== null) this.#events.compressed(compressor === null ? 'none' : coding)
     if (coding !== null && compressor !== null) return this.#begin(head, coding, compressor, held)
     this.#phase = 'passing'
-    // Somebody else gets it compressed, and a cache between must know.
-    const fields = isFit ? varyingFields(head.fields) : head.fields
-    this.#give(printAnswerHead(head.status, fields, head.reason))
+    this.#give(printAnswerHead(head.status, this.#plainFields(head, isFit), head.reason))
     if (held.length > 0) this.#give(held)
+  }
+
+  #plainFields(head: AnswerHead, isFit: boolean): AnswerField[] {
+    // Somebody else gets it compressed, and a cache between must know.
+    if (isFit) return varyingFields(head.fields)
+    if (head.status !== 304) return head.fields
+    const ifNoneMatch = this.#exchange.head.conditions?.['if-none-match']
+    return notModifiedFields(head, this.#compressors.types, ifNoneMatch, this.#clientCoding !== null)
   }
 
   /** Null: this client gets it as it is. */
   #codingFor(head: AnswerHead): ContentCoding | null {
+    // HEAD has nothing to compress.
+    return head.framing === 'none' ? null : this.#clientCoding
+  }
+
+  /** What the client likes best, null: nothing. */
+  get #clientCoding(): ContentCoding | null {
     const request = this.#exchange.head
     if (forbidsTransformation(headerValue(request, 'cache-control'))) return null
-    // HTTP/1.0 has no chunks, and HEAD has nothing to compress.
-    if (request.httpMinor === 0 || head.framing === 'none') return null
+    // HTTP/1.0 has no chunks.
+    if (request.httpMinor === 0) return null
     // Whoever refuses even what is not coded gets it all the same, as with nginx: better than a 406 (RFC 9110 §12.5.3).
     const coding = negotiateCoding(headerValue(request, 'accept-encoding'), this.#compressors.choices)
     return coding === 'identity' ? null : coding

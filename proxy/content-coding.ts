@@ -6,6 +6,7 @@
 
 import type { ContentCoding } from '../kit/messages.js'
 import { type AnswerField, type AnswerHead, fieldValue } from './answer-head.js'
+import { listsEntityTag } from './entity-tag.js'
 
 /** How the names of files in each coding end. */
 export const SIBLING_ENDINGS = { br: '.br', zstd: '.zst', gzip: '.gz' } as const satisfies Record<ContentCoding, string>
@@ -74,6 +75,26 @@ export function codedFields(fields: readonly AnswerField[], coding: ContentCodin
   const kept = fields.filter(([name]) => !OF_THE_PLAIN_BODY.has(name.toLowerCase())).map(weakenEntityTag)
   kept.push(['Content-Encoding', coding], ['Transfer-Encoding', 'chunked'])
   return varyingFields(kept)
+}
+
+/**
+ * The fields of a 304: ETag and Vary as the 200 has them that the client got (RFC 9110 §15.4.5), or a cache between must not use it for what it has stored (RFC 9111
+ * §4.3.4). Mostly a 304 tells no type; that the 200 is compressed shows in the tag that the client knows, which is the application's, and weak where
+ * the application's is strong. `isCodable`: nothing in the request forbids a coding.
+ */
+export function notModifiedFields(
+  { fields }: Pick<AnswerHead, 'fields'>,
+  types: ReadonlySet<string>,
+  ifNoneMatch: string | undefined,
+  isCodable: boolean,
+): AnswerField[] {
+  if (fieldValue(fields, 'content-encoding') !== undefined) return fields
+  if (forbidsTransformation(fieldValue(fields, 'cache-control'))) return fields
+  const tag = fieldValue(fields, 'etag') ?? ''
+  const isKnownWeak =
+    tag.startsWith('"') && ifNoneMatch !== '*' && listsEntityTag(ifNoneMatch ?? '', `W/${tag}`, 'strong')
+  if (!isKnownWeak && !isTypeAmong(fieldValue(fields, 'content-type'), types)) return fields
+  return varyingFields(isKnownWeak && isCodable ? fields.map(weakenEntityTag) : fields)
 }
 
 /** With `Vary: Accept-Encoding`, unless it says so already. */

@@ -120,7 +120,7 @@ t.test('who gets what', async t => {
       (_, response) => void response.writeHead(304, { 'Content-Type': 'text/html' }).end(),
       request('GET', '/', GZIP),
       undefined,
-      undefined,
+      'Accept-Encoding',
     ],
   ]
   for (const [title, application, asked, coding, vary] of cases) {
@@ -181,6 +181,40 @@ t.test('validators, ranges and digests speak of the bytes that are sent', async 
       'on the same connection, without coding',
     )
     await rig.expectLines(2)
+  })
+})
+
+t.test('a 304 has the tag and the Vary of the 200 that the client knows', async t => {
+  const tagged: RequestListener = (asked, response) => {
+    const extra = JSON.parse(String(asked.headers['x-fields'] ?? '{}'))
+    response.writeHead(asked.headers['if-none-match'] === undefined ? 200 : 304, { ETag: '"abc"', ...extra })
+    response.end(asked.headers['if-none-match'] === undefined ? PAGE : '')
+  }
+  const [weak, strong] = ['If-None-Match: W/"abc"', 'If-None-Match: "abc"']
+  const cases: [title: string, fields: string[], etag: string, vary: string | undefined][] = [
+    ['it has the compressed one', [...GZIP, weak], 'W/"abc"', 'Accept-Encoding'],
+    ['it has both', [...GZIP, 'If-None-Match: "abc", W/"abc"'], 'W/"abc"', 'Accept-Encoding'],
+    ['it has others too', [...GZIP, 'If-None-Match: "x"', 'If-None-Match: W/"abc"'], 'W/"abc"', 'Accept-Encoding'],
+    ['it has the compressed one and wants it plain now', [weak], '"abc"', 'Accept-Encoding'],
+    ['nothing may be done to it', [...GZIP, weak, 'Cache-Control: no-transform'], '"abc"', 'Accept-Encoding'],
+    ['it has the plain one', [...GZIP, strong], '"abc"', undefined],
+    ['it has something', [...GZIP, 'If-None-Match: *'], '"abc"', undefined],
+    ['no list of tags', [...GZIP, 'If-None-Match: W/"abc", ;'], '"abc"', undefined],
+    ['a type that is compressed', [strong, 'X-Fields: {"Content-Type":"text/html"}'], '"abc"', 'Accept-Encoding'],
+    ['another type', [...GZIP, strong, 'X-Fields: {"Content-Type":"image/png"}'], '"abc"', undefined],
+    ['a weak tag of its own', [...GZIP, weak, 'X-Fields: {"ETag":"W/\\"abc\\""}'], 'W/"abc"', undefined],
+    ['a coding of its own', [...GZIP, weak, 'X-Fields: {"Content-Encoding":"br"}'], '"abc"', undefined],
+    ['not to be transformed', [...GZIP, weak, 'X-Fields: {"Cache-Control":"no-transform"}'], '"abc"', undefined],
+    ['Vary of its own', [...GZIP, weak, 'X-Fields: {"Vary":"Accept-Encoding"}'], 'W/"abc"', 'Accept-Encoding'],
+  ]
+  await withCompression(t, tagged, async rig => {
+    const client = await rig.client()
+    for (const [title, fields, etag, vary] of cases) {
+      client.send(request('GET', '/', fields))
+      const answer = await client.answer()
+      t.same([answer.status, answer.fields.etag, answer.fields.vary], [304, etag, vary], title)
+    }
+    await rig.expectLines(cases.length)
   })
 })
 
