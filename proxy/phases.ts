@@ -393,10 +393,11 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
 
   #answer(exchange: Exchange, answer: OwnAnswer): void {
     if (this.#world.settings.requestIdOnAnswers) answer.fields.push(...requestIdField(exchange))
+    const dressed = this.#pages.dress(answer)
     exchange.status = answer.status
-    exchange.sentBytes = answer.body.length
+    exchange.sentBytes = exchange.head.method === 'HEAD' ? 0 : Buffer.byteLength(dressed.body)
     this.#close(exchange)
-    exchange.client.answer(this.#pages.dress(answer))
+    exchange.client.answer(dressed)
   }
 
   #finish(exchange: Exchange, close: boolean, now = monotonicMs()): void {

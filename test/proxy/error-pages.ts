@@ -60,6 +60,8 @@ t.test('clients get the page with the right length, and HEAD only its head', asy
       }
       await client.closed
       await rig.expectLines(5)
+      const [page = 0, ofHead, failed] = rig.log.entries.map(({ sentBytes }) => sentBytes)
+      t.same([page, ofHead, failed], [Buffer.byteLength(BUSY), 0, page], 'the log has the bytes that were sent')
       rig.phases.apply({ ...rig.settings, errorPages: [{ statuses: [404], file: '/srv/e.txt', text: 'new' }] })
       const next = await rig.client()
       next.send(request('GET', '/none'))
