@@ -92,6 +92,8 @@ export class Exchange {
   keptBytes = 0
   /** The client has been told to go on with its body. */
   continued = false
+  /** An interim answer waits for the client to read. */
+  interimWaits = false
   /** Bytes that the link may still take without credit. */
   bodyWindow = 0
 

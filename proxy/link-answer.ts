@@ -1,10 +1,14 @@
-/** Pieces of a worker's answer on their way from the link to the client or to the first stage before it. Used by `link.ts`, which has read them. */
+/**
+ * Pieces of a worker's answer on their way from the link to the client or to the first stage before it. Used by `link.ts`, which has read them; interim answers
+ * of foreign upstreams pass here too (`upstream-attempt.ts`).
+ */
 
 import { isInterimHead } from './answer-head.js'
 import type { Exchange } from './exchange.js'
 
 /** Pieces up to this size are copied into one latin1 string. */
 const COPY_BYTES = 16 * 1024
+const CONTINUE = 'HTTP/1.1 100 '
 
 /** Writes what `bytes` have from `start` to `end`. False: the client is slow. */
 export function writeAnswer(exchange: Exchange, bytes: Buffer, start: number, end: number): boolean {
@@ -31,11 +35,22 @@ function writeStatusLine(exchange: Exchange, bytes: Buffer, start: number, end: 
 export function writeInterim(exchange: Exchange, bytes: string): boolean {
   if (!isInterimHead(bytes) || exchange.firstByteMs > 0) return false
   if (exchange.head.httpMinor === 0) return true
-  if (bytes.startsWith('HTTP/1.1 100 ')) {
+  if (bytes.startsWith(CONTINUE)) {
     // A second one, of another attempt or behind our own, would make some clients send the body twice (RFC 9110 §15.2.1).
     if (exchange.continued || exchange.keptBytes > 0) return true
     exchange.continued = true
   }
-  exchange.client.write(bytes)
+  passInterim(exchange, bytes)
   return true
+}
+
+/** To a client that does not read goes one of them at most, or `100 Continue` before it: nothing else bounds how many an application may say. */
+export function passInterim(exchange: Exchange, head: string): void {
+  const { client } = exchange
+  if (exchange.interimWaits && !head.startsWith(CONTINUE)) return
+  if (client.write(head) || exchange.interimWaits) return
+  exchange.interimWaits = true
+  client.whenWritable(() => {
+    exchange.interimWaits = false
+  })
 }

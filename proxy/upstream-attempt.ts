@@ -12,6 +12,7 @@ import type { Dispatcher } from 'undici'
 import { codeOf, reasonOf } from '../kit/failure.js'
 import { WINDOW_BYTES } from '../kit/frames.js'
 import type { Exchange } from './exchange.js'
+import { passInterim } from './link-answer.js'
 import { UpstreamAnswer } from './upstream-answer.js'
 import { printInterimHead, type RawFields, readAnswerHead, upstreamFields } from './upstream-head.js'
 
@@ -134,7 +135,7 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler {
   #interim(status: number, raw: RawFields): void {
     const head = printInterimHead(status, raw)
     if (head === null) return this.#refuse(`it has an interim answer of status ${status}`)
-    if (this.#exchange.head.httpMinor === 1) this.#exchange.client.write(head)
+    if (this.#exchange.head.httpMinor === 1) passInterim(this.#exchange, head)
   }
 
   #complete(answer: UpstreamAnswer, trailers: RawFields): void {

@@ -284,6 +284,40 @@ t.test('early hints pass', async t => {
   )
 })
 
+t.test('early hints without end wait for no client that does not read', async t => {
+  const hint = `HTTP/1.1 103 Early Hints\r\nLink: </${'a'.repeat(1000)}>\r\n\r\n`
+  const hints = 30_000
+  await withUpstream(
+    t,
+    socket => {
+      let said = 0
+      const say = () => {
+        while (said < hints) {
+          said += 100
+          if (!socket.write(hint.repeat(100))) return void socket.once('drain', say)
+        }
+        socket.end(`${OK}Content-Length: 2\r\n\r\nok`)
+      }
+      say()
+    },
+    async rig => {
+      const client = await rig.client()
+      client.socket.pause()
+      client.send(request('GET', '/'))
+      let held = 0
+      const [proxySide] = rig.sockets
+      while (rig.log.entries.length === 0) {
+        held = Math.max(held, waitingBytes(proxySide))
+        await new Promise(resolve => setImmediate(resolve))
+      }
+      t.ok(held > 0 && held < 512 * 1024, `${held} bytes wait in us`)
+      client.socket.resume()
+      t.match(await client.answer(), { status: 200, body: Buffer.from('ok') })
+      await rig.expectLines(1)
+    },
+  )
+})
+
 t.test('a piece arrives at once, and a large body whole', async t => {
   const large = Buffer.alloc(3_000_000, 'l')
   let socket: Socket | undefined
