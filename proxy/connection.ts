@@ -370,8 +370,7 @@ export class Connection implements Client {
   #clientEnded(): void {
     const exchange = this.#exchange
     if (exchange === null) this.#linger()
-    else if (exchange.link !== null || exchange.queue !== null || exchange.upstream !== null || !exchange.bodyComplete)
-      this.#socket.destroy()
+    else if (exchange.isAwaited || !exchange.bodyComplete) this.#socket.destroy()
     else this.#last = true
   }
 

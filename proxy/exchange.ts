@@ -146,6 +146,12 @@ export class Exchange {
     return this.head.length > 0 || this.head.chunked
   }
 
+  /** Somebody else works for its answer or is to: a worker or a foreign upstream, also at a WebSocket handshake, of which there is no more than its attempt. */
+  get isAwaited(): boolean {
+    const isAtSomebody = this.link !== null || this.upstream !== null || (this.attempts > 0 && this.firstByteMs === 0)
+    return isAtSomebody || this.queue !== null
+  }
+
   /** Takes it from the worker or the foreign upstream that answers it. */
   release(): void {
     this.link?.release(this)

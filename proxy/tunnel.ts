@@ -6,6 +6,7 @@
  */
 
 import type { Socket } from 'node:net'
+import { isInterimHead } from './answer-head.js'
 import type { Exchange } from './exchange.js'
 import { malformation } from './header-field.js'
 
@@ -58,7 +59,7 @@ export function openTunnel(exchange: Exchange, target: TunnelTarget, end: Handsh
       received = received.subarray(headEnd + 4)
       if (status >= 200 || status === 101) return decide(status, head)
       interimHeads += 1
-      if (interimHeads > MOST_INTERIM_HEADS) return hangUp()
+      if (interimHeads > MOST_INTERIM_HEADS || !isInterimHead(head)) return hangUp()
       end.interim(head)
     }
   }

@@ -3,7 +3,8 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { type RawData, WebSocket } from 'ws'
-import { ask, sendBytes } from './fixtures/asking.js'
+import { RawClient, request } from '../proxy/fixtures/raw-client.js'
+import { ask } from './fixtures/asking.js'
 import { farmLines, timeFactor, WatchedSite } from './fixtures/watched-site.js'
 
 /** Longer than any reload takes: what happens within it does not depend on the machine. */
@@ -81,11 +82,13 @@ t.test('requests that run beside it do not disturb it', async t => {
   }
 })
 
-const handshake = (lines: string[]) =>
-  sendBytes(
-    running.url,
-    `${['GET /api/v1/ws HTTP/1.1', 'Host: farm', 'Connection: Upgrade', ...lines].join('\r\n')}\r\n\r\n`,
-  )
+const handshake = async (lines: string[]) => {
+  const client = await RawClient.open(Number(new URL(running.url).port))
+  client.send(request('GET', '/api/v1/ws', ['Connection: Upgrade', ...lines]))
+  const { head } = await client.answer()
+  client.socket.destroy()
+  return head
+}
 const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
 const refused: [title: string, lines: string[], expected: RegExp][] = [
   ['a version that nobody has', ['Upgrade: websocket', key, 'Sec-WebSocket-Version: 99'], /^HTTP\/1\.1 400 /],

@@ -359,3 +359,38 @@ t.test('heads before the answer', async t => {
     await rig.expectLines(1)
   })
 })
+
+t.test('heads before the answer that two clients could read differently', async t => {
+  const heads = ['HTTP/1.1 103 Early Hints\r\nContent-Length: 4\r\n\r\n', 'HTTP/1.0 103 Early Hints\r\n\r\n']
+  for (const head of heads) {
+    const server = rawServer(socket => {
+      socket.write(head)
+      socket.end(SWITCH)
+    })
+    await withRig(t, { workers: [server] }, async rig => {
+      const client = await rig.client()
+      client.send(request('GET', '/ws', UPGRADE))
+      t.match(await client.answer(), { status: 502, interim: [] }, head)
+      await rig.expectLines(1)
+    })
+  }
+})
+
+t.test('a client that ends its half during the handshake', async t => {
+  let worker: Socket | undefined
+  const server = rawServer(socket => {
+    worker = socket
+  })
+  await withRig(t, { workers: [server] }, async rig => {
+    const client = await rig.client(true)
+    client.send(request('GET', '/ws', UPGRADE))
+    while (worker === undefined) await tick()
+    const closed = once(worker, 'close')
+    client.socket.end()
+    worker.resume()
+    await closed
+    await rig.expectLines(1)
+    t.match(rig.log.entries, [{ status: 499 }])
+    t.equal(tunnels(rig), 0)
+  })
+})
