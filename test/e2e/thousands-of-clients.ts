@@ -34,6 +34,9 @@ const mostIdleShare = 0.05
 
 t.setTimeout(300_000 * timeFactor)
 
+/** As `crowd.ts` has them. */
+type Kind = 'idle' | 'heads' | 'bodies' | 'answers'
+
 /** What normal clients see in one run. */
 interface Run {
   requestsPerSecond: number
@@ -82,8 +85,8 @@ function compare(without: Run[], withCrowd: Run[]): Slowdown {
 }
 
 /** A crowd that has come; `leave` waits until the proxy has seen it go. */
-async function gather(port: number, count: number, kind: 'idle' | 'slow') {
-  const args = ['-i', process.execPath, crowdProgram, String(port), String(count), kind]
+async function gather(where: string, count: number, kind: Kind) {
+  const args = ['-i', process.execPath, crowdProgram, where, String(count), kind]
   const child: ChildProcess = spawn('env', args, { stdio: ['ignore', 'pipe', 'inherit'] })
   let said = ''
   child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
@@ -103,12 +106,14 @@ async function gather(port: number, count: number, kind: 'idle' | 'slow') {
 async function alternate(
   site: WatchedSite,
   count: number,
-  kind: 'idle' | 'slow',
+  kind: Kind,
   isFine: (slowdown: Slowdown) => boolean,
   look: (pid: number) => Promise<void>,
 ): Promise<{ slowdown: Slowdown; lost: number }> {
   const running = await site.serve()
   const port = Number(new URL(running.url).port)
+  // A unix socket where answers are to wait: the kernel's buffers of a TCP connection would hold all of them, and gigabytes in all.
+  const where = kind === 'answers' ? site.path('crowd.sock') : String(port)
   const pid = (await site.status()).proxies[0]?.pid ?? 0
   const clients = await Promise.all(Array.from({ length: normalClients }, () => RawClient.open(port)))
   await measure(clients)
@@ -116,7 +121,7 @@ async function alternate(
   let [slowdown, lost] = [compare([], []), 0]
   while (without.length < mostRuns && !(without.length >= fewestRuns && isFine(slowdown))) {
     without.push(await measure(clients))
-    const crowd = await gather(port, count, kind)
+    const crowd = await gather(where, count, kind)
     withCrowd.push(await measure(clients))
     if (without.length === 1) await look(pid)
     lost += crowd.lost()
@@ -147,10 +152,36 @@ function cpuSeconds(pid: number): number {
 t.test(`${slowClients} clients that trickle their heads`, async t => {
   const site = new WatchedSite(t, [...lines, 'http-header-timeout = 60'])
   const isFine = ({ throughput, p50 }: Slowdown) => throughput > 0.8 && p50 < 1.2
-  const { slowdown, lost } = await alternate(site, slowClients, 'slow', isFine, async () => {})
+  const { slowdown, lost } = await alternate(site, slowClients, 'heads', isFine, async () => {})
   t.ok(isFine(slowdown), `normal clients are at most 20 % slower: ${slowdown.text}`)
   t.equal(lost, 0, 'and no slow one is cut off before its time')
 })
+
+/** A body is read to its end, `/answer` is more than all buffers on its way take, and everything else is answered at once. */
+const slowApp = `
+const answer = Buffer.alloc(1000000, 'rice ')
+require('node:http').createServer((request, response) => {
+  if (request.url === '/answer') return response.end(answer)
+  request.on('end', () => response.end('done')).resume()
+}).listen(3000)
+`
+
+for (const kind of ['bodies', 'answers'] as const) {
+  t.test(`${slowClients} clients that trickle their ${kind}`, async t => {
+    const fronts = ['http = 127.0.0.1:0', 'http = %dcrowd.sock', 'processes = 2']
+    const site = new WatchedSite(t, [...lines, ...fronts], { app: slowApp })
+    const isFine = ({ throughput, p99 }: Slowdown) => throughput > 0.6 && p99 < 2
+    const { slowdown, lost } = await alternate(site, slowClients, kind, isFine, async pid => {
+      const inFlight = async () => (await site.status()).workers.reduce((sum, worker) => sum + worker.inFlight, 0)
+      await until('all have their requests in flight', async () => (await inFlight()) >= slowClients)
+      const { workers } = await site.status()
+      const bytes = [pid, ...workers.map(worker => worker.pid ?? 0)].map(residentBytes)
+      t.ok(Math.max(...bytes) < 2 * mostBytes, `${bytes.map(each => Math.round(each / 1e6)).join(', ')} MB`)
+    })
+    t.ok(isFine(slowdown), `p99 of the others is within twice: ${slowdown.text}`)
+    t.equal(lost, 0, 'and no slow one is cut off before its time')
+  })
+}
 
 t.test(`${idleClients} idle clients`, async t => {
   const site = new WatchedSite(t, lines)
