@@ -74,6 +74,8 @@ export interface WorkerReport {
   rssBytes: number | null
   cpuPercent: number | null
   lagMs: number | null
+  /** Workers of the slot that went although nobody had asked them to, since there is such a slot. */
+  deaths: number
   sinceMs: number
   socketPath: string
 }
@@ -84,5 +86,7 @@ export interface ProxyReport {
   phase: string
   rssBytes: number | null
   cpuPercent: number | null
+  /** Of this number, unasked. */
+  deaths: number
   sinceMs: number
 }

@@ -40,6 +40,7 @@ export function proxyReports(sources: StatusSources): ProxyReport[] {
       phase: proxy.life.phase,
       rssBytes: usage?.rssBytes ?? null,
       cpuPercent: usage?.cpuPercent ?? null,
+      deaths: sources.proxies.deathsOf(proxy.proxyId),
       sinceMs: toEpoch(proxy.life.sinceMs, sources),
     }
   })
@@ -68,13 +69,14 @@ function workerReport(worker: Worker, sources: StatusSources): WorkerReport {
     ...sources.loads.of(workerId),
     rssBytes: usage?.rssBytes ?? null,
     cpuPercent: usage?.cpuPercent ?? null,
+    deaths: sources.pool.slots.find(place => place.slot === slot)?.deaths ?? 0,
     sinceMs: toEpoch(worker.life.sinceMs, sources),
     socketPath,
   }
 }
 
 /** A slot without a worker: why its last one is gone, and when it is filled again. */
-function emptyReport({ slot, generation, last, backOff }: PoolSlot, sources: StatusSources): WorkerReport {
+function emptyReport({ slot, generation, last, backOff, deaths }: PoolSlot, sources: StatusSources): WorkerReport {
   const waitMs = Math.max(0, Math.round(backOff.notBeforeMs - sources.nowMs))
   return {
     slot,
@@ -88,6 +90,7 @@ function emptyReport({ slot, generation, last, backOff }: PoolSlot, sources: Sta
     lagMs: null,
     rssBytes: null,
     cpuPercent: null,
+    deaths,
     sinceMs: toEpoch(last?.life.sinceMs ?? sources.nowMs, sources),
     socketPath: '',
   }

@@ -40,13 +40,17 @@ export interface PoolTarget {
   move: Wishes['move']
 }
 
-/** A slot as the pool keeps it; `last` is the worker that died in it last, for the status of an empty one. */
+/**
+ * A slot as the pool keeps it; `last` is the worker that died in it last, for the status of an empty one. `deaths`: of its workers, whatever became
+ * of them before, those that nobody had asked to go.
+ */
 export interface PoolSlot {
   slot: number
   generation: Generation
   current: Worker | null
   replacement: Worker | null
   backOff: BackOff
+  deaths: number
   last: Worker | null
 }
 
@@ -256,7 +260,15 @@ export class Pool {
   #execute(action: SlotAction): void {
     if (action.type === 'add') {
       const generation = this.#generation(action.generation)
-      const slot = { slot: action.slot, generation, current: null, replacement: null, backOff: NO_BACK_OFF, last: null }
+      const slot = {
+        slot: action.slot,
+        generation,
+        current: null,
+        replacement: null,
+        backOff: NO_BACK_OFF,
+        deaths: 0,
+        last: null,
+      }
       this.slots.push(slot)
       this.slots.sort((a, b) => a.slot - b.slot)
       return
@@ -333,6 +345,7 @@ export class Pool {
   #forget(worker: Worker, signal: string | null): void {
     this.leaving.delete(worker)
     for (const slot of this.slots) {
+      if (slot.slot === worker.address.slot && diedUnasked(worker.life)) slot.deaths++
       if (slot.current === worker) slot.current = null
       else if (slot.replacement === worker) slot.replacement = null
       else continue

@@ -44,6 +44,8 @@ interface Place {
   proxyId: number
   proxy: ProxyProcess | null
   backOff: BackOff
+  /** Of its proxies that nobody had asked to go. */
+  deaths: number
   failure: string | null
 }
 
@@ -67,6 +69,7 @@ export class Proxies {
       proxyId: index + 1,
       proxy: null,
       backOff: NO_BACK_OFF,
+      deaths: 0,
       failure: null,
     }))
   }
@@ -74,6 +77,11 @@ export class Proxies {
   /** Those that are not gone. */
   alive(): ProxyProcess[] {
     return this.#places.flatMap(({ proxy }) => (proxy === null ? [] : [proxy]))
+  }
+
+  /** Of one place, how many went although nobody had asked them to. */
+  deathsOf(proxyId: number): number {
+    return this.#places.find(place => place.proxyId === proxyId)?.deaths ?? 0
   }
 
   /** Every one accepts. */
@@ -208,6 +216,7 @@ export class Proxies {
   #vacate(place: Place, proxy: ProxyProcess): void {
     const { listeningMs, sinceMs, why } = proxy.life
     place.proxy = null
+    if (!proxy.life.asked) place.deaths++
     place.backOff = afterDeath(place.backOff, listeningMs === null ? null : sinceMs - listeningMs, sinceMs)
     this.#context.metrics.retire(proxy.sourceId)
     this.#hooks.gone(proxy)

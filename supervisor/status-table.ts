@@ -24,6 +24,7 @@ export const workerColumns: Column<WorkerReport>[] = [
   { title: 'RSS', align: 'right', print: worker => printOptional(worker.rssBytes, printBytes) },
   { title: 'CPU', align: 'right', print: worker => printOptional(worker.cpuPercent, printPercent) },
   { title: 'LAG', align: 'right', print: worker => printOptional(worker.lagMs, lag => `${Math.round(lag)}ms`) },
+  { title: 'DEATHS', align: 'right', print: worker => String(worker.deaths) },
   { title: 'SINCE', align: 'right', print: (worker, now) => printAge(now - worker.sinceMs) },
   { title: 'WHY', align: 'left', print: worker => oneLine(worker.why) },
 ]
@@ -34,6 +35,7 @@ const proxyColumns: Column<ProxyReport>[] = [
   { title: 'PHASE', align: 'left', print: proxy => proxy.phase },
   { title: 'RSS', align: 'right', print: proxy => printOptional(proxy.rssBytes, printBytes) },
   { title: 'CPU', align: 'right', print: proxy => printOptional(proxy.cpuPercent, printPercent) },
+  { title: 'DEATHS', align: 'right', print: proxy => String(proxy.deaths) },
   { title: 'SINCE', align: 'right', print: (proxy, now) => printAge(now - proxy.sinceMs) },
 ]
 

@@ -1,6 +1,6 @@
 /**
  * While reloads loop, some 500 requests a second on kept connections, slow readers and 200 WebSockets see no failure; the same with one worker,
- * and with workers that are replaced after 50 requests under 100 connections. `RELOADS_FOR_MS` makes each last longer than the 6 seconds of the suite.
+ * and with workers that are replaced after 50 requests under 100 connections. `RELOADS_FOR_MS` makes each last longer than the 4 seconds of the suite.
  */
 
 import { once, setMaxListeners } from 'node:events'
@@ -9,7 +9,7 @@ import t from 'tap'
 import { failuresAmong, type NextRequest, SteadyClient } from './fixtures/steady-client.js'
 import { timeFactor, WatchedSite } from './fixtures/watched-site.js'
 
-const lastsMs = Number(process.env.RELOADS_FOR_MS ?? 6000)
+const lastsMs = Number(process.env.RELOADS_FOR_MS ?? 4000)
 /** Beyond that time if need be. */
 const leastReloads = 3
 const webSockets = 200

@@ -17,7 +17,7 @@ const report: StatusReport = {
   reloading: false,
   paused: false,
   workers: [],
-  proxies: [{ proxyId: 1, pid: 401, phase: 'listening', rssBytes: null, cpuPercent: null, sinceMs: 0 }],
+  proxies: [{ proxyId: 1, pid: 401, phase: 'listening', rssBytes: null, cpuPercent: null, deaths: 0, sinceMs: 0 }],
 }
 
 t.test('in the foreground', async t => {

@@ -35,6 +35,10 @@ t.test('a killed worker is replaced at once, in its slot and generation', async 
     [{ workerId: 1, end: 'killed' }],
     'and the proxies know that somebody killed it',
   )
+  const deaths = () => tree.master.status().workers.map(worker => worker.deaths)
+  t.same(deaths(), [1, 0])
+  t.match(await tree.master.reload(() => {}), { ok: true })
+  t.same(deaths(), [1, 0], 'those whom a reload replaces are not counted')
 })
 
 t.test('a crash loop slows down, and leaves the healthy ones alone', async t => {
@@ -46,7 +50,7 @@ t.test('a crash loop slows down, and leaves the healthy ones alone', async t => 
   await tree.event('worker-exit', { slot: 2 }, 5)
   const { workers } = tree.master.status()
   const empty = workers.find(({ slot, pid }) => slot === 2 && pid === null)
-  t.match(empty, { phase: 'gone', why: /^died, next start in \d+ ms$/, generation: 1 })
+  t.match(empty, { phase: 'gone', why: /^died, next start in \d+ ms$/, generation: 1, deaths: 5 })
   t.ok(isAlive(healthy!))
   t.match(workers[0], { slot: 1, pid: healthy, phase: 'ready' })
   tree.app('app.json', {})
@@ -72,7 +76,7 @@ t.test('a blocked worker is killed, told of, and replaced at once', async t => {
   const { fields } = await tree.event('worker-ready', {}, 2)
   await tree.proxySays({ ...message, workerId: 2 })
   await tree.event('worker-ready', {}, 3)
-  t.same(tree.master.status().workers.length, 1, 'a second harakiri waits no longer than the first')
+  t.match(tree.master.status().workers, [{ deaths: 2 }], 'a second harakiri waits no longer than the first')
   t.notSame(fields.pid, pid)
 })
 
@@ -121,6 +125,7 @@ t.test('clients wait for the next proxy when the only one is killed', async t =>
   const got = await tree.got()
   t.match(got.slice(0, 2), [{ type: 'configure' }, { type: 'worker-ready', worker: { workerId: 1 } }])
   t.ok(tree.metrics.retired.includes('proxy-1-1'))
+  t.match(tree.master.status().proxies, [{ proxyId: 1, deaths: 1 }])
 })
 
 t.test('what a dead proxy owed is settled: no replacement waits for it', async t => {

@@ -16,6 +16,7 @@ const worker: WorkerReport = {
   rssBytes: 64 * 1024 * 1024,
   cpuPercent: 12.34,
   lagMs: 0.4,
+  deaths: 0,
   sinceMs: 1_000_000,
   socketPath: '/run/x/worker-1.7.sock',
 }
@@ -44,9 +45,12 @@ const report: StatusReport = {
       rssBytes: null,
       cpuPercent: null,
       lagMs: null,
+      deaths: 12,
     },
   ],
-  proxies: [{ proxyId: 1, pid: 401, phase: 'listening', rssBytes: 48 * 1024 * 1024, cpuPercent: 3, sinceMs: 0 }],
+  proxies: [
+    { proxyId: 1, pid: 401, phase: 'listening', rssBytes: 48 * 1024 * 1024, cpuPercent: 3, deaths: 1, sinceMs: 0 },
+  ],
 }
 
 t.test('the whole table', async t => {
@@ -57,12 +61,12 @@ t.test('the whole table', async t => {
   unix:/run/shop.sock
   http://127.0.0.1:9117/metrics (metrics)
 
-SLOT  PID  PHASE    GEN  REQUESTS  IN FLIGHT  RSS  CPU  LAG  SINCE  WHY
-   1  412  ready      2    123456          3  64M  12%  0ms  1m05s  reload
-   2    -  waiting    2    123456          3    -    -    -  1m05s  crashed [31m
+SLOT  PID  PHASE    GEN  REQUESTS  IN FLIGHT  RSS  CPU  LAG  DEATHS  SINCE  WHY
+   1  412  ready      2    123456          3  64M  12%  0ms       0  1m05s  reload
+   2    -  waiting    2    123456          3    -    -    -      12  1m05s  crashed [31m
 
-PROXY  PID  PHASE      RSS   CPU   SINCE
-    1  401  listening  48M  3.0%  17m45s
+PROXY  PID  PHASE      RSS   CPU  DEATHS   SINCE
+    1  401  listening  48M  3.0%       1  17m45s
 `,
   )
 })

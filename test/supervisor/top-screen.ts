@@ -12,7 +12,7 @@ t.test('everything has its place', async t => {
   const lines = draw({}, 200, 24)
   t.match(lines[0], /^daimyo 0\.1\.0: pid \d+, 1 of 1 workers ready, generation 1, up 5s$/)
   t.equal(lines[1], '- requests/s, p50 -, p99 -, in flight 2, queued 3, connections 4')
-  t.match(lines[3], /^SLOT +PID +PHASE +GEN +REQUESTS +REQ\/S +IN FLIGHT +RSS +CPU +LAG +SINCE +WHY$/)
+  t.match(lines[3], /^SLOT +PID +PHASE +GEN +REQUESTS +REQ\/S +IN FLIGHT +RSS +CPU +LAG +DEATHS +SINCE +WHY$/)
   t.match(lines[4], / 412 +ready /)
   t.same(lines.slice(5), [
     '',
