@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: measures daimyo beside nginx and http-proxy, and prints tables. The entry file.
  * Whatever happens, it ends every process that it started and removes its temporary folder.
- * Exit code: 0 done (a peer may be missing); 1 a stack failed, left processes behind, or had an invalid run; 64 usage;
+ * Exit code: 0 done (a peer may be missing); 1 a stack failed, left processes behind, or had more invalid runs than it may; 64 usage;
  * 69 without wrk; 130 or 143 when told to stop.
  */
 
@@ -14,7 +14,7 @@ import { type Case, selectCases } from './cases.js'
 import { busyWarning, describeMachine } from './machine.js'
 import { type CaseResult, type Conditions, measureCase, wrkScript } from './measure.js'
 import { endAll, findExecutable } from './program.js'
-import { type Results, renderCase, renderConditions, renderDocument } from './report.js'
+import { isUnfit, type Results, renderCase, renderConditions, renderDocument } from './report.js'
 import { topFolder } from './repository.js'
 import { makeFolder } from './site.js'
 import { STACKS } from './stacks/list.js'
@@ -65,7 +65,7 @@ async function run(args: BenchArguments, signal: AbortSignal): Promise<number> {
     const { stacks, notes } = started
     const { seconds, rounds } = args
     const measured = await measureAll(cases, stacks, { wrk, folder, seconds, rounds, signal })
-    if (measured.some(isInvalid)) started.failed = true
+    if (measured.some(isUnfit)) started.failed = true
     const complete = stacks.length === STACKS.length && !started.failed
     if (!save({ machine, seconds, rounds, cases: measured, notes }, args, complete)) started.failed = true
   } finally {
@@ -139,19 +139,15 @@ async function measureAll(
 }
 
 /**
- * False when the document was asked for and not written: it would lie about a stack that is left out or has invalid
- * runs.
+ * False when the document was asked for and not written: it would lie about a stack that is left out or has too many
+ * invalid runs.
  */
 function save(results: Results, args: BenchArguments, complete: boolean): boolean {
   if (args.json !== null) writeFileSync(args.json, `${JSON.stringify(results, null, 2)}\n`)
   if (!args.write) return true
   if (complete) writeFileSync(join(topFolder, 'docs/benchmarks.md'), renderDocument(STACKS, results))
-  else say(['writing docs/benchmarks.md failed: a stack is left out or has invalid runs: the old one stays'])
+  else say(['writing docs/benchmarks.md failed: a stack is left out or has too many invalid runs: the old one stays'])
   return complete
-}
-
-function isInvalid({ stacks }: CaseResult): boolean {
-  return stacks.some(({ figures }) => figures.invalid.length > 0)
 }
 
 function note(started: Started, text: string): void {

@@ -5,6 +5,7 @@
 
 import type { Machine } from './machine.js'
 import type { CaseResult } from './measure.js'
+import { daimyo } from './stacks/daimyo.js'
 import { BASE } from './stacks/list.js'
 import type { Stack } from './stacks/stack.js'
 import { type Figures, ratio } from './statistics.js'
@@ -73,7 +74,7 @@ How to read the tables:
   that were answered.
 - wrk is a closed loop: each connection asks again once it is answered. The percentiles belong to that number of connections.
 - Before every run one request is checked for the expected status and length. A run with a status of 400 or above or with a
-  socket error is invalid and enters no median.
+  socket error is invalid and enters no median; below the table stands why.
 - nginx and daimyo write an access log to a file; http-proxy has none. All three add the forwarded headers; the bare
   server does neither.
 - A stack that cannot answer a case is left out of its table: http-proxy serves no files.
@@ -87,6 +88,17 @@ export function renderDocument(stacks: readonly Stack[], results: Results | null
     results.notes.length === 0 ? '' : `\n${results.notes.map(note => `- ${note.replaceAll('\n', ' ')}`).join('\n')}\n`
   const cases = results.cases.map(result => `\n${renderCase(result)}`).join('')
   return `${renderPreface(stacks)}\n## Figures\n\n${renderConditions(results)}${notes}${cases}`
+}
+
+/**
+ * Whether a case must not be published. Of our own runs none may be invalid: that is a bug. Of a peer's more than half must be valid; the page
+ * tells of the others.
+ */
+export function isUnfit({ stacks }: CaseResult): boolean {
+  return stacks.some(({ name, figures: { invalid, rounds } }) => {
+    const isOurs = name.startsWith(daimyo.name)
+    return isOurs ? invalid.length > 0 : 2 * invalid.length >= rounds
+  })
 }
 
 function validity({ errors, invalid, rounds }: Figures): string {

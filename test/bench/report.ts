@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { renderCase, renderConditions, renderDocument, renderPreface } from '../../bench/report.js'
+import { isUnfit, renderCase, renderConditions, renderDocument, renderPreface } from '../../bench/report.js'
 import { topFolder } from '../../bench/repository.js'
 import { STACKS } from '../../bench/stacks/list.js'
 import type { Figures } from '../../bench/statistics.js'
@@ -59,6 +59,26 @@ t.test('renderCase never divides by what is not there', t => {
     'each reason once',
   )
   t.match(renderCase({ ...result({}), connections: 1 }), '### small JSON, 1 connection\n', 'no stack at all')
+  t.end()
+})
+
+const invalidRuns: [name: string, count: number, unfit: boolean][] = [
+  ['http-proxy', 1, false],
+  ['http-proxy', 2, true],
+  ['nginx', 3, true],
+  ['daimyo', 0, false],
+  ['daimyo', 1, true],
+  ['daimyo, 2 proxies', 1, true],
+]
+
+t.test('what must not be published', t => {
+  for (const [name, count, unfit] of invalidRuns) {
+    const row = result({
+      bare: figures(1, 1),
+      [name]: { ...figures(1, 1), invalid: Array(count).fill('errors: read=1') },
+    })
+    t.equal(isUnfit(row), unfit, `${count} of 3 invalid runs of ${name}`)
+  }
   t.end()
 })
 
