@@ -106,6 +106,8 @@ export function parseCommandLine(
   const [first = ''] = words.positionals
   if (words.wants === 'help') return COMMANDS.includes(first) ? parseHelp([first]) : parseHelp([])
   if (words.wants === 'version') return { command: 'version' }
+  // Its word may be an option, which wants no value here.
+  if (argv[0] === 'help') return parseHelp(argv.slice(1))
   if (words.error !== null) return usageError(words.error)
   if (!COMMANDS.includes(first)) {
     const problem = words.positionals.length === 0 ? null : whyNoCommand(first)

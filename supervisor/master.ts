@@ -151,8 +151,8 @@ export class Master {
 
   /** What a person asked of the running tree; resolves when it has happened or has failed. */
   order(order: Order, progress: (text: string) => void): Promise<OrderOutcome> {
-    if (order.type === 'reopen-logs' && this.#tree === null) {
-      // Whoever moved a file away during a long start is not to wait for its end.
+    if (order.type === 'reopen-logs' && (this.#tree === null || this.#shutdown !== null)) {
+      // Whoever moved a file away during a long start is not to wait for its end, nor is a long stop to write on into that file.
       this.reopenLogs()
       return Promise.resolve({ ok: true })
     }

@@ -85,7 +85,8 @@ export function readIni(name: string, source: IniSource): IniReading {
 /** Other sections are for whoever asks for them by name, but one that is called almost as ours was to be read. */
 function misspeltSections({ sections }: Reader): Finding[] {
   return [...sections.values()].flatMap(({ given, all, read }) => {
-    const near = all.filter(name => !read.has(name) && nearestName(name, [MAIN_SECTION]) !== null)
+    const others = all.filter(name => name !== MAIN_SECTION && !read.has(name))
+    const near = others.filter(name => nearestName(name, [MAIN_SECTION]) !== null)
     return near.map(name => ({
       place: given,
       message: `section [${name}] is not read (did you mean [${MAIN_SECTION}]?)`,

@@ -206,8 +206,11 @@ function withoutComment(text: string, kind: Kind<unknown>, context: ValueContext
 }
 
 function refusal(name: OptionName, kind: Kind<unknown>, text: string, isSecret: boolean, hint: string | null): string {
-  const shown = isSecret || OPTIONS_WITH_SECRETS.has(name) ? HIDDEN : (kind.hide?.(text) ?? shorten(text))
-  return `${name}: received ${shown || 'nothing'}: accepted ${kind.accepts}${didYouMean(isSecret ? null : hint)}`
+  const hide = isSecret || OPTIONS_WITH_SECRETS.has(name) ? () => HIDDEN : kind.hide
+  const shown = hide?.(text) ?? shorten(text)
+  // What was meant is as secret as what was written.
+  const told = hint !== null && (hide?.(hint) ?? hint) === hint ? hint : null
+  return `${name}: received ${shown || 'nothing'}: accepted ${kind.accepts}${didYouMean(told)}`
 }
 
 const OPTIONS_WITH_SECRETS: ReadonlySet<string> = new Set(optionNames().filter(name => rowOf(name).secret === true))

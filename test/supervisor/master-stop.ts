@@ -74,6 +74,18 @@ t.test('SIGUSR1 reopens the logs of master and proxies', async t => {
   t.ok((await tree.got()).some(({ type }) => type === 'reopen-logs'))
 })
 
+t.test('in the middle of a stop the logs are reopened all the same', async t => {
+  const tree = await startTree(t, { proxy: { deaf: true }, settings: { reloadMercyMs: 60_000 } })
+  const stopped = tree.master.stop('test')
+  await tree.event('proxy-draining')
+  t.match(await tree.master.order({ type: 'reopen-logs' }, () => {}), { ok: true })
+  t.equal(tree.reopened, 1)
+  t.match(await tree.master.order({ type: 'pause' }, () => {}), { ok: false, reason: 'the master stops: test' })
+  tree.signals.emit('SIGINT')
+  process.kill(tree.master.status().proxies[0]?.pid ?? 0, 'SIGKILL')
+  await stopped
+})
+
 t.test('SIGTTIN starts one worker more, SIGTTOU ends one, but never the last', async t => {
   const tree = await startTree(t)
   tree.signals.emit('SIGTTIN')

@@ -40,6 +40,12 @@ const remarks: [
   ],
   ['a section that is almost ours, and is asked for', [...BASE, 'ini = :uwsgi2', '[uwsgi2]', 'processes = 3'], []],
   [
+    'another section than ours is asked for',
+    [...BASE, '[shop]', 'ini = :shop-base', '[shop-base]', ...BASE],
+    [],
+    { iniPath: 'shop.ini:shop' },
+  ],
+  [
     'what looks like a comment behind a path',
     [...BASE, 'pidfile = /run/shop.pid ; ours'],
     [['shop.ini:4', /^pidfile: \/run\/shop.pid ; ours is the whole value: a comment stands on a line of its own$/]],
@@ -91,6 +97,8 @@ t.test('no secret is ever told', async t => {
   const secrets: [title: string, lines: string[], source?: Parameters<typeof read>[1]][] = [
     ['metrics-auth without hash', ['metrics-auth = prometheus:hunter2']],
     ['metrics-auth twice', [`metrics-auth = grafana:${HASH}`, `metrics-auth = prometheus:${HASH}`]],
+    ['metrics-auth with a comment', [`metrics-auth = grafana:${HASH} ; the hash`]],
+    ['a password in an upstream with a comment', ['http-to = /a=http://me:hunter2@a:1 ; the shop']],
     ['an environment variable', ['env = API_TOKEN=hunter2']],
     ['a wrong environment variable', ['env = 1X=hunter2']],
     ['a variable without name', ['env = hunter2']],
