@@ -102,6 +102,8 @@ export function parseCommandLine(
   argv: readonly string[],
   environment: Record<string, string | undefined>,
 ): CommandLine {
+  // Elsewhere `-v` stands for "verbose": behind a command it must not look as if the command had been carried out.
+  if (argv.length === 1 && (argv[0] === '-V' || argv[0] === '-v')) return { command: 'version' }
   const words = sortWords(argv)
   const [first = ''] = words.positionals
   if (words.wants === 'help') return COMMANDS.includes(first) ? parseHelp([first]) : parseHelp([])
@@ -220,7 +222,7 @@ function sortWords(argv: readonly string[]): Words {
 /** Takes a word and, where it needs one, its value: returns how many words that were. */
 function takeWord(word: string, next: string | undefined, words: Words): number {
   if (word === '--help' || word === '-h') words.wants ??= 'help'
-  else if (word === '--version' || word === '-V' || word === '-v') words.wants ??= 'version'
+  else if (word === '--version') words.wants ??= 'version'
   else if (Object.hasOwn(SWITCHES, word)) words.switches.add(word)
   else if (word.startsWith('--')) return takeFlag(word, next, words)
   else if (/^-./.test(word))

@@ -89,6 +89,7 @@ const understood: [argv: string, expected: CommandLine, environment?: Record<str
   ['a.ini --processes 4 -h', { command: 'help', topic: 'usage' }],
   ['--version', { command: 'version' }],
   ['-V', { command: 'version' }],
+  ['-v', { command: 'version' }],
   ['version', { command: 'version' }],
 ]
 for (const [argv, expected, environment = {}] of understood) {
@@ -124,6 +125,7 @@ const refused: [argv: string, message: RegExp][] = [
   ['-i a.ini', /^-i: received with `run`: accepted with `get`$/],
   ['hash-password hunter2', /^hash-password: received arguments: accepted none/],
   ['hash-password --processes 4', /^hash-password: received arguments/],
+  ['reload -v a.ini', /^unknown option: received -v: accepted options with two dashes/],
   ['help options service', /^help: received options service: accepted one word at most$/],
   ['restart a.ini', /^unknown command: received restart: .* \(here: `daimyo reload` for new code/],
   ['list', /\(here: `daimyo status`\)$/],
