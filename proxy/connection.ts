@@ -159,6 +159,7 @@ export class Connection implements Client {
     }
     const exchange = this.#exchange ?? this.#reading
     if (exchange !== null) return this.#sweepBody(now, exchange)
+    if (this.#requestWaits) return
     const { headMs, keepAliveMs } = this.#limits
     const waited = now - this.#sinceMs
     if (this.#last) {
@@ -224,7 +225,7 @@ export class Connection implements Client {
 
   /** The proxy goes away: an idle connection ends now, a busy one after its answer, a new one after its request, which may be on its way. */
   drain(): void {
-    if (this.#exchange !== null || this.#body !== null || this.#last) return
+    if (this.#exchange !== null || this.#body !== null || this.#last || this.#requestWaits) return
     if (this.#requests === 0 || this.#headBegun) this.#sinceMs = monotonicMs()
     else this.#linger()
   }
@@ -256,6 +257,11 @@ export class Connection implements Client {
   /** What comes next is the head of a request, and it may be looked at. */
   get #mayRead(): boolean {
     return this.#exchange === null && this.#body === null && !this.#writer.isFull
+  }
+
+  /** What came behind requests that are answered is not looked at before the client reads on, for which it has `sendMs`. */
+  get #requestWaits(): boolean {
+    return this.#exchange === null && this.#body === null && this.#pending !== null && !this.#headBegun
   }
 
   /** Reads on, also after a body that stopped for want of credit, and works through what has been waiting. */

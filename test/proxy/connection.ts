@@ -516,3 +516,32 @@ t.test('a client that pipelines more than a head waits', async t => {
     t.ok(rig.log.entries.length >= answers.length)
   })
 })
+
+t.test('a request that waits for its client to read is not idle', async t => {
+  const cases: [title: string, wait: (rig: Rig, connection: Connection) => void, lastAnswer: string][] = [
+    ['for longer than http-keepalive', (_, connection) => connection.sweep(monotonicMs() + 5000), 'keep-alive'],
+    [
+      'while the proxy begins to drain',
+      (rig, connection) => {
+        rig.phases.draining = true
+        connection.drain()
+        connection.sweep(monotonicMs() + 5000)
+      },
+      'close',
+    ],
+  ]
+  for (const [title, wait, lastAnswer] of cases) {
+    await withRig(t, { settings: { routes: [] } }, async rig => {
+      const socket = new StuckSocket({ allowHalfOpen: true, writableHighWaterMark: 1 })
+      const connection = new Connection(socket.asSocket, rig.phases, { ...rig.limits, keepAliveMs: 100 })
+      socket.push(request('GET', '/1') + request('GET', '/2'))
+      await rig.expectLines(1)
+      wait(rig, connection)
+      t.equal(socket.writableEnded, false, `${title}: it stays`)
+      socket.open()
+      await rig.expectLines(2)
+      t.same(socket.received.match(/(?<=^Connection: )\S+/gm), ['keep-alive', lastAnswer], `${title}: it is answered`)
+      socket.destroy()
+    })
+  }
+})
