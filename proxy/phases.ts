@@ -19,6 +19,7 @@ import { type Client, Exchange } from './exchange.js'
 import { wireHeaders } from './forwarded-fields.js'
 import { HarakiriClock, type HarakiriEvents } from './harakiri.js'
 import { startHarakiri } from './harakiri-deadline.js'
+import { keepPiece } from './kept-body.js'
 import type { Link, LinkEvents } from './link.js'
 import type { PhasesWorld } from './phases-world.js'
 import type { Refusal } from './refusal.js'
@@ -232,7 +233,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     exchange.keptBytes += bytes.length
     const isSent = exchange.link !== null || exchange.upstream !== null
     if (isSent && exchange.keptBytes > WINDOW_BYTES) exchange.kept = null
-    exchange.kept?.push(bytes)
+    if (exchange.kept !== null) keepPiece(exchange.kept, bytes)
   }
 
   bodyEnd(exchange: Exchange, trailers: string): void {

@@ -6,9 +6,11 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import t from 'tap'
 import { WINDOW_BYTES } from '../../kit/frames.js'
 import type { ProxySettings } from '../../kit/messages.js'
+import { Connection } from '../../proxy/connection.js'
 import { request } from './fixtures/raw-client.js'
 import { type Rig, withRig } from './fixtures/rig.js'
 import { signal, tick } from './fixtures/signal.js'
+import { StuckSocket } from './fixtures/stuck-socket.js'
 import { waitingBytes } from './fixtures/waiting-bytes.js'
 
 /** What waits in the proxy for its client; the kernel's own buffers come on top. */
@@ -248,4 +250,32 @@ t.test('a body in chunks of one byte takes no more room than another, while it w
     t.ok(pieces < 200, `the application got ${pieces}`)
     await rig.expectLines(1)
   })
+})
+
+t.test('a body that comes byte by byte takes no more room than another while it waits', async t => {
+  const bytes = 10_000
+  for (const fields of [['Transfer-Encoding: chunked'], [`Content-Length: ${bytes}`]]) {
+    await withRig(t, {}, async rig => {
+      const socket = new StuckSocket({ allowHalfOpen: true })
+      socket.open()
+      new Connection(socket.asSocket, rig.phases, rig.limits)
+      socket.push(request('PUT', '/', fields))
+      const waiting = () => rig.phases.dispatcher.exchanges()[0]
+      const isChunked = fields[0] === 'Transfer-Encoding: chunked'
+      for (let index = 0; index < bytes; index++) {
+        socket.push(isChunked ? '1\r\nx\r\n' : 'x')
+        while ((waiting()?.keptBytes ?? 0) <= index) await tick()
+      }
+      t.ok((waiting()?.kept?.length ?? bytes) < 50, `it waits in ${waiting()?.kept?.length} pieces`)
+      if (isChunked) socket.push('0\r\n\r\n')
+      await rig.worker(async (asked, response) => {
+        let length = 0
+        for await (const chunk of asked) length += chunk.length
+        response.end(`${length} bytes`)
+      })
+      await rig.expectLines(1)
+      t.match(socket.received, `\r\n\r\n${bytes} bytes`)
+      socket.destroy()
+    })
+  }
 })
