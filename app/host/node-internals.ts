@@ -131,6 +131,7 @@ export function runTicks(): void {
 /** The application has begun to read the body, or is about to: a stream that was told to flow does so from the next tick on. */
 export function isConsumed(request: IncomingMessage): boolean {
   const { _consuming } = request as unknown as RequestDoors
+  if (request.destroyed) return false
   return _consuming || request.readableFlowing === true || request.listenerCount('readable') > 0
 }
 

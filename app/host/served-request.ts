@@ -337,6 +337,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     const close = this.#guard.isUntilClose || closesConnection(this.#response) ? RESPONSE_FLAG.close : 0
     // As with a connection of its own: one that is to be closed is closed, whatever is still to come.
     this.#readsOn = close === 0 && !this.#request.complete && isConsumed(this.#request)
+    if (this.#readsOn) this.#request.once('close', this.#stopReading)
     const flags = close | (this.#readsOn ? RESPONSE_FLAG.readsOn : 0)
     if (this.#headSent) {
       this.#flushReady()
@@ -348,6 +349,15 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     }
     this.#over = true
     if (this.#request.complete) this.#home.forget(this.id)
+  }
+
+  /** The application has broken its reading off (an iteration, a pipeline), and the rest of the body is for nobody. */
+  readonly #stopReading = (): void => {
+    if (!this.#readsOn) return
+    this.#readsOn = false
+    this.#home.writer.send(frame(FRAME.abort, this.id))
+    this.#home.forget(this.id)
+    if (this.#socket.listenerCount('close') > 0) this.#socket.destroy()
   }
 
   /** What `node:http` does once a response has been written: free the message, drop an unread body, say `close`. */
