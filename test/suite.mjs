@@ -12,9 +12,13 @@ import { runFile } from './run-file.mjs'
 
 const top = fileURLToPath(new URL('..', import.meta.url))
 const JOBS = 2
-/** They compare times or count what a while is enough for, which another file beside them would change: one after the other, at the end. */
+/**
+ * They compare times or count what a while is enough for, which another file beside them would change, or have the kernel count an OOM kill, which is
+ * the whole machine's: one after the other, at the end.
+ */
 const ALONE = [
   'e2e/kills-every-200-ms-fail-no-get.js',
+  'e2e/memory-that-runs-out-costs-two-workers.js',
   'e2e/proxy-death-keeps-the-port.js',
   'e2e/reload-loops-fail-nobody.js',
   'e2e/thousands-of-clients.js',
