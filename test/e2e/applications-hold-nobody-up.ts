@@ -3,28 +3,12 @@
 import { readFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { text } from 'node:stream/consumers'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { ask } from './fixtures/asking.js'
-import { type Serving, timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
+import { pidOf, reloads, testEach } from './fixtures/odd-applications.js'
+import { timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
 
-interface Scene {
-  app: string
-  lines?: string[]
-  expected?: RegExp[]
-  proof(t: Test, site: WatchedSite, running: Serving): Promise<void>
-}
-
-async function pidOf(url: string): Promise<number> {
-  return Number((await ask(url, '/pid')).body)
-}
-
-async function reloads(t: Test, site: WatchedSite, running: Serving): Promise<void> {
-  const before = await pidOf(running.url)
-  t.match(await site.run('reload', site.ini), { code: 0, err: '' }, 'it can be reloaded')
-  t.not(await pidOf(running.url), before)
-}
-
-const scenes: Record<string, Scene> = {
+testEach({
   'takes our listeners away and ignores every signal': {
     app: `
 for (const name of ['message', 'disconnect', 'exit', 'beforeExit']) process.removeAllListeners(name)
@@ -70,16 +54,7 @@ require('node:http').createServer((request, response) => {
       await reloads(t, site, running)
     },
   },
-}
-
-for (const [title, { app, lines = [], expected, proof }] of Object.entries(scenes)) {
-  t.test(title, async t => {
-    const site = new WatchedSite(t, ['processes = 1', ...lines], { app, expected })
-    const running = await site.serve()
-    await proof(t, site, running)
-    if (running.child.exitCode === null) t.match(await site.end(running), { code: 0 })
-  })
-}
+})
 
 t.test('a worker that stands still', async t => {
   const expected = [/ worker-harakiri | worker-exit .*signal=SIGKILL why=harakiri/]

@@ -1,26 +1,10 @@
 /** Applications that listen in ways of their own: each is served, and reloaded where the new worker can be what the old one was. */
 
-import t, { type Test } from 'tap'
 import { ask } from './fixtures/asking.js'
-import { type Serving, until, WatchedSite } from './fixtures/watched-site.js'
+import { pidOf, reloads, testEach } from './fixtures/odd-applications.js'
+import { until } from './fixtures/watched-site.js'
 
-interface Scene {
-  app: string
-  expected?: RegExp[]
-  proof(t: Test, site: WatchedSite, running: Serving): Promise<void>
-}
-
-async function pidOf(url: string): Promise<number> {
-  return Number((await ask(url, '/pid')).body)
-}
-
-async function reloads(t: Test, site: WatchedSite, running: Serving): Promise<void> {
-  const before = await pidOf(running.url)
-  t.match(await site.run('reload', site.ini), { code: 0, err: '' }, 'it can be reloaded')
-  t.not(await pidOf(running.url), before)
-}
-
-const scenes: Record<string, Scene> = {
+testEach({
   'listens twice': {
     app: `
 const server = require('node:http').createServer((request, response) => {
@@ -85,13 +69,4 @@ server.listen(3000)`,
       await reloads(t, site, running)
     },
   },
-}
-
-for (const [title, { app, expected, proof }] of Object.entries(scenes)) {
-  t.test(title, async t => {
-    const site = new WatchedSite(t, ['processes = 1'], { app, expected })
-    const running = await site.serve()
-    await proof(t, site, running)
-    if (running.child.exitCode === null) t.match(await site.end(running), { code: 0 })
-  })
-}
+})
