@@ -106,14 +106,6 @@ const BANNED: [title: string, pattern: RegExp, applies: (path: string) => boolea
   ['a single test', /\bt(est)?\.only\(/, path => within(path, 'test'), 'run all'],
 ]
 
-/** Longer than 400 lines for a reason. */
-const LONG: Record<string, string> = {
-  'proxy/phases.ts': 'the life of a request in reading order, each phase a few lines that call its own file',
-}
-const MOST_LINES = 400
-/** Tests are tables of cases for the most part. */
-const MOST_TEST_LINES = 600
-
 t.test('import arrows point one way', async t => {
   for (const [folder, mayImport] of ARROWS) {
     for (const path of sources.filter(path => within(path, folder))) {
@@ -165,14 +157,11 @@ t.test('nothing banned is called', async t => {
   }
 })
 
-t.test('files are named after one idea and hold one', async t => {
+t.test('files are named after one idea', async t => {
   for (const path of sources) {
     const name = basename(path).replace(/(\.test)?(\.d)?\.[a-z]+$/, '')
     t.match(name, /^[a-z0-9]+(-[a-z0-9]+)*$/, `${path} is in kebab-case`)
     t.notMatch(name, /^(utils?|helpers?|common|manager|misc)$/, `${path} has a name`)
-    const lines = text(path).split('\n').length - 1
-    const most = within(path, 'test') ? MOST_TEST_LINES : MOST_LINES
-    if (!(path in LONG)) t.ok(lines <= most, `${path} has ${lines} lines, at most ${most}`)
   }
 })
 

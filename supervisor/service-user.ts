@@ -1,0 +1,37 @@
+/**
+ * Work that a root master does as the service's user (`uid`): opening what lies where that user, or whoever else is not root, may plant a link.
+ * The kernel then judges every folder and link on the way, so nothing is opened that the user could not open itself.
+ *
+ * The identity is switched for the whole process, threads included, and back again within one synchronous call. Meanwhile no other user
+ * gains anything: real and saved ids stay root's, which is what kill(2) and ptrace(2) look at.
+ */
+
+import type { Credentials } from '../kit/messages.js'
+
+/**
+ * What `work` returns or throws; it must be synchronous, and gets the user's groups too. As root without `credentials`, or as anybody else, it is just called.
+ * An identity that cannot be taken back ends the program: it throws in place of the result.
+ */
+export function asServiceUser<T>(credentials: Credentials | null, work: () => T): T {
+  if (credentials === null || process.geteuid?.() !== 0) return work()
+  const groups = process.getgroups?.() ?? []
+  const gid = process.getegid?.() ?? 0
+  try {
+    // Groups before the user: afterwards they may not be changed.
+    if (credentials.user === null) process.setgroups?.([])
+    else process.initgroups?.(credentials.user, credentials.gid)
+    process.setegid?.(credentials.gid)
+    process.seteuid?.(credentials.uid)
+    return work()
+  } finally {
+    process.seteuid?.(0)
+    process.setegid?.(gid)
+    process.setgroups?.(groups)
+  }
+}
+
+/** The groups that a process of the service's user has, its primary one first. */
+export function groupsOf(credentials: Credentials): number[] {
+  const groups = asServiceUser(credentials, () => process.getgroups?.() ?? [])
+  return [credentials.gid, ...groups.filter(group => group !== credentials.gid)]
+}
