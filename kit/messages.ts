@@ -1,9 +1,9 @@
 /**
- * What the master and its children say to each other over the IPC channel of `child_process` (JSON).
+ * What the master and its children say to each other over the channel between them (`channel.ts`, JSON).
  * The only contract between `supervisor/` on one side and `proxy/` and `app/host/` on the other; requests never travel here.
  */
 
-import type { EventFields } from './log.js'
+import type { ProxyEventName, ToldFields, WorkerEventName } from './child-events.js'
 import type { MetricFamily } from './metric-family.js'
 
 /** Whom a child that was started as root becomes before it does anything else; `user` also gives its supplementary groups. */
@@ -231,7 +231,7 @@ export type ProxyToMaster =
   | { type: 'synced'; number: number }
   /** The oldest requests of this proxy, at most 20. */
   | { type: 'in-flight'; requestId: number; requests: InFlightRequest[] }
-  | { type: 'event'; event: string; fields: EventFields }
+  | { type: 'event'; event: ProxyEventName; fields: ToldFields }
 
 /** A request that is not answered yet. `path` without its query; `slot` 0: it waits for a worker. */
 export interface InFlightRequest {
@@ -298,4 +298,11 @@ export type WorkerToMaster =
   | { type: 'recycle'; reason: 'max-requests' }
   /** The share of the time since the last one that the event loop has worked, 0 to 1. */
   | { type: 'utilization'; share: number }
-  | { type: 'event'; event: string; fields: EventFields }
+  | { type: 'event'; event: WorkerEventName; fields: ToldFields }
+
+/** The longest message that a child may send, in bytes of JSON. */
+export const LONGEST_CHILD_MESSAGE_BYTES = 4 * 1024 * 1024
+
+/** Of `failed`: what was wrong, and the application's own stack. In characters; both are cut by the child. */
+export const LONGEST_REASON = 4000
+export const LONGEST_STACK = 32_000

@@ -11,7 +11,7 @@
  */
 
 import type { Server, Socket } from 'node:net'
-import type { EventFields } from '../kit/log.js'
+import type { ProxyEventName, ToldFields } from '../kit/child-events.js'
 import { isOutOfDescriptors, lowestFreeDescriptor } from './descriptors.js'
 import type { LimitName } from './limit-names.js'
 
@@ -28,7 +28,7 @@ export interface GateWorld {
   /** The soft limit on descriptors; throws EMFILE when there is none left to read it with. */
   descriptorLimit(): number
   limited(name: LimitName): void
-  event(name: string, fields: EventFields): void
+  event(name: ProxyEventName, fields: ToldFields): void
 }
 
 /** Whoever has been idle for less may have a request under way. */

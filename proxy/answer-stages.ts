@@ -6,6 +6,7 @@
  * The order on the way out: the file in the place of the answer, then compression, then the client.
  */
 
+import type { ProxyEventName, ToldFields } from '../kit/child-events.js'
 import type { ProxySettings } from '../kit/messages.js'
 import { CompressingStage } from './compressing-stage.js'
 import { Compressors } from './compressor.js'
@@ -18,7 +19,7 @@ import type { StageEvents } from './stage-events.js'
 export interface StagesWorld {
   settings: ProxySettings
   metrics: Pick<RequestMetrics, 'compressed'>
-  event(name: string, fields: Record<string, string | number>): void
+  event(name: ProxyEventName, fields: ToldFields): void
 }
 
 export class AnswerStages {

@@ -15,6 +15,8 @@ const FATES: Record<Verdict, string> = { again: 'sent again', 'give-up': '502', 
 
 const MOST_TITLES = 10
 const LONGEST_TITLE = 100
+/** A target may have 64 KB. */
+const LONGEST_REQUEST = 4000
 
 /** The report on a condemned link. Only what this proxy has in flight there is known here. */
 export function reportBlocked(
@@ -25,7 +27,8 @@ export function reportBlocked(
 ): BlockedLoop {
   const { inFlight, exchanges, tunnels } = link
   const others = [...describe(exchanges), ...(tunnels > 0 ? [`${tunnels} tunnels: closed`] : [])].join('; ')
-  return { request: guilty, elapsedMs: Math.round(elapsedMs), ...printStack(stack), inFlight, others }
+  const request = guilty.slice(0, LONGEST_REQUEST)
+  return { request, elapsedMs: Math.round(elapsedMs), ...printStack(stack), inFlight, others }
 }
 
 /** By fate: `sent again: GET /a, GET /b`. Harakiri is the master's hand, so nobody has to be asked how the worker ended. */

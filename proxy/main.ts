@@ -1,20 +1,26 @@
 /**
  * Entry file of a proxy process. Started by the master (`supervisor/`), which hands it the listening sockets as descriptors and its
- * configuration over the IPC channel; goes away when the master says so or dies.
+ * configuration over the channel; goes away when the master says so or dies.
  */
 
+import { Socket } from 'node:net'
+import { CHANNEL_DESCRIPTOR, Channel } from '../kit/channel.js'
 import { dropPrivileges } from '../kit/drop-privileges.js'
 import { codeOf, EXIT, reasonOf } from '../kit/failure.js'
-import type { MasterToProxy, ProxyToMaster } from '../kit/messages.js'
+import { LONGEST_REASON, type MasterToProxy, type ProxyToMaster } from '../kit/messages.js'
 import { ORPHAN_MS, ProxyServer } from './proxy-server.js'
 
 let proxy: ProxyServer | null = null
 
-// Failing to tell a dead master something is no error: `disconnect` follows.
-const tell = (message: ProxyToMaster) => void process.send?.(message, undefined, undefined, () => {})
-
-process.on('message', message => take(message as MasterToProxy))
-process.on('disconnect', () => end(ORPHAN_MS, true))
+const channel = new Channel(new Socket({ fd: CHANNEL_DESCRIPTOR }), {
+  mostBytes: Number.POSITIVE_INFINITY,
+  message: message => {
+    take(message as MasterToProxy)
+    return true
+  },
+  closed: () => end(ORPHAN_MS, true),
+})
+const tell = (message: ProxyToMaster, sent?: () => void) => void channel.send(message, Number.POSITIVE_INFINITY, sent)
 
 /**
  * They are the master's to act on. One that goes to all processes of a unit (`systemctl kill`) must not cost a client its answer, nor open Node's
@@ -49,8 +55,8 @@ async function start(configure: Extract<MasterToProxy, { type: 'configure' }>): 
 }
 
 function fail(error: unknown): void {
-  const message: ProxyToMaster = { type: 'failed', reason: reasonOf(error) }
-  process.send?.(message, undefined, undefined, () => process.exit(EXIT.software))
+  const reason = reasonOf(error).slice(0, LONGEST_REASON)
+  tell({ type: 'failed', reason }, () => process.exit(EXIT.software))
 }
 
 let ending = false

@@ -2,6 +2,7 @@
  * What the rest of the proxy is to the life of a request. The proxy server is it; used by `phases.ts`.
  */
 
+import type { ProxyEventName, ToldFields } from '../kit/child-events.js'
 import type { ProxySettings } from '../kit/messages.js'
 import type { StackReport } from '../kit/stack-report.js'
 import type { AccessLog } from './access-log.js'
@@ -20,5 +21,5 @@ export interface PhasesWorld {
   left(workerId: number, requests: boolean, tunnels: boolean): void
   starved(): void
   blocked(link: Link, guilty: string, elapsedMs: number, stack: StackReport): void
-  event(name: string, fields: Record<string, string | number>): void
+  event(name: ProxyEventName, fields: ToldFields): void
 }

@@ -3,8 +3,8 @@
  */
 
 import { createServer, type Server, type Socket } from 'node:net'
+import { cutFields, type ProxyEventName, type ToldFields } from '../kit/child-events.js'
 import { reasonOf } from '../kit/failure.js'
-import type { EventFields } from '../kit/log.js'
 import type { MasterToProxy, ProxySettings, ProxyToMaster } from '../kit/messages.js'
 import { waitOn } from '../kit/running-clock.js'
 import { AcceptGate } from './accept-gate.js'
@@ -218,7 +218,7 @@ export class ProxyServer {
     else this.#tell({ type: 'worker-drained', workerId })
   }
 
-  #event(event: string, fields: EventFields): void {
-    this.#tell({ type: 'event', event, fields })
+  #event(event: ProxyEventName, fields: ToldFields): void {
+    this.#tell({ type: 'event', event, fields: cutFields(fields) })
   }
 }

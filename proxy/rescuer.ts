@@ -3,6 +3,7 @@
  * ended. One per proxy, made by `phases.ts`. That word comes before or after the end of the link, whichever the kernel delivers first.
  */
 
+import type { ProxyEventName, ToldFields } from '../kit/child-events.js'
 import type { ProxySettings, WorkerEnd } from '../kit/messages.js'
 import type { Exchange } from './exchange.js'
 import type { Link } from './link.js'
@@ -22,7 +23,7 @@ export interface RescueEvents {
 export interface RescueWorld {
   settings: Pick<ProxySettings, 'quarantine'>
   metrics: Pick<RequestMetrics, 'rescue' | 'quarantine'>
-  event(name: string, fields: Record<string, string | number>): void
+  event(name: ProxyEventName, fields: ToldFields): void
 }
 
 /** The master reaps a dead child within milliseconds; a link that broke although its worker lives is never spoken of. */

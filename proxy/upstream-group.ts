@@ -8,6 +8,7 @@
 
 import { isIPv6 } from 'node:net'
 import { Pool } from 'undici'
+import type { ProxyEventName, ToldFields } from '../kit/child-events.js'
 import { isIdempotent } from '../kit/frames.js'
 import type { ProxySettings, UpstreamAddress } from '../kit/messages.js'
 import { monotonicMs } from './clock.js'
@@ -45,7 +46,7 @@ export interface GroupEvents {
 export interface GroupWorld {
   settings: ProxySettings
   metrics: { queued(mount: string, seconds: number): void; rescue(outcome: string): void }
-  event(name: string, fields: Record<string, string | number>): void
+  event(name: ProxyEventName, fields: ToldFields): void
 }
 
 export interface Upstream extends Standing {

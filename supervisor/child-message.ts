@@ -1,65 +1,73 @@
 /**
- * Reads what arrives on a child's IPC channel. The application shares its worker's channel (`process.send('ready')` is common
- * under other process managers), so anything may arrive: what is not one of ours in shape is nothing. Used by `worker.ts` and
- * `proxy-process.ts`. Pure.
+ * What counts as a message of a child: every value of it is looked at, down to the last, before the master acts on any. A worker runs other people's code,
+ * so anything may arrive on its channel; what is not exactly one of ours ends the channel. Used by `worker.ts` and `proxy-process.ts`. Pure.
  */
 
-import type { ProxyToMaster, WorkerToMaster } from '../kit/messages.js'
+import { isToldEvent, PROXY_EVENTS, WORKER_EVENTS } from '../kit/child-events.js'
+import { LONGEST_REASON, LONGEST_STACK, type ProxyToMaster, type WorkerToMaster } from '../kit/messages.js'
 
 type Fields = Record<string, unknown>
 type Check = (fields: Fields) => boolean
 
-const isNumber = (value: unknown): boolean => typeof value === 'number' && Number.isFinite(value)
-const isText = (value: unknown): boolean => typeof value === 'string'
+/** More than any count, and any time in milliseconds, that a child has to tell. */
+const MOST = Number.MAX_SAFE_INTEGER
+const LONGEST_TEXT = 4000
+/** A proxy names its twenty oldest requests, and every worker of the master. */
+const MOST_REQUESTS = 20
+const MOST_WORKERS = 10_000
+
+/** Counts, times and sums of times. */
+const isAmount = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value <= MOST
+const isId = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
+const isText = (value: unknown, most = LONGEST_TEXT): boolean => typeof value === 'string' && value.length <= most
 const isList = (value: unknown): boolean => Array.isArray(value)
 const isRecord = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Names and values that a log line may hold. */
-const isEvent: Check = ({ event, fields }) =>
-  typeof event === 'string' &&
-  /^[a-z][a-z0-9-]{0,63}$/.test(event) &&
-  isRecord(fields) &&
-  Object.entries(fields).every(
-    ([name, value]) =>
-      /^\w{1,64}$/.test(name) && (value === null || ['string', 'number', 'boolean'].includes(typeof value)),
-  )
-
+/** The families are judged one by one by `metrics-store.ts`: one that is malformed costs itself, not the channel. */
 const WORKER_MESSAGES: { [T in WorkerToMaster['type']]: Check } = {
-  waiting: ({ bootMs }) => isNumber(bootMs),
+  waiting: ({ bootMs }) => isAmount(bootMs),
   'load-wanted': () => true,
-  ready: ({ bootMs }) => isNumber(bootMs),
-  failed: ({ reason, stack }) => isText(reason) && isText(stack),
+  ready: ({ bootMs }) => isAmount(bootMs),
+  failed: ({ reason, stack }) => isText(reason, LONGEST_REASON) && isText(stack, LONGEST_STACK),
   metrics: ({ families }) => isList(families),
   recycle: ({ reason }) => reason === 'max-requests',
   utilization: ({ share }) => typeof share === 'number' && share >= 0 && share <= 1,
-  event: isEvent,
+  event: ({ event, fields }) => isToldEvent(WORKER_EVENTS, event, fields),
 }
 
-const LOAD_FIELDS = ['workerId', 'requests', 'inFlight', 'lagMs', 'answered', 'failed', 'waitedMs']
-const isLoad = (value: unknown): boolean => isRecord(value) && LOAD_FIELDS.every(name => isNumber(value[name]))
+const LOAD_FIELDS = ['requests', 'inFlight', 'lagMs', 'answered', 'failed', 'waitedMs']
+const isLoad = (value: unknown): boolean =>
+  isRecord(value) && isId(value.workerId) && LOAD_FIELDS.every(name => isAmount(value[name]))
 
 const isInFlight = (value: unknown): boolean =>
-  isRecord(value) && isText(value.method) && isText(value.path) && isNumber(value.ageMs) && isNumber(value.slot)
+  isRecord(value) && isText(value.method) && isText(value.path) && isAmount(value.ageMs) && isId(value.slot)
 
 const PROXY_MESSAGES: { [T in ProxyToMaster['type']]: Check } = {
   listening: () => true,
-  failed: ({ reason }) => isText(reason),
-  'worker-linked': ({ workerId }) => isNumber(workerId),
-  'worker-drained': ({ workerId }) => isNumber(workerId),
+  failed: ({ reason }) => isText(reason, LONGEST_REASON),
+  'worker-linked': ({ workerId }) => isId(workerId),
+  'worker-drained': ({ workerId }) => isId(workerId),
   'worker-draining': ({ workerId, requests, tunnels }) =>
-    isNumber(workerId) && typeof requests === 'boolean' && typeof tunnels === 'boolean',
-  'worker-blocked': ({ request, others, at, stack, ...numbers }) =>
-    [request, others, at, stack].every(isText) &&
-    ['workerId', 'elapsedMs', 'inFlight'].every(name => isNumber(numbers[name])),
+    isId(workerId) && typeof requests === 'boolean' && typeof tunnels === 'boolean',
+  'worker-blocked': ({ workerId, elapsedMs, inFlight, request, others, at, stack }) =>
+    isId(workerId) &&
+    isAmount(elapsedMs) &&
+    isId(inFlight) &&
+    [request, others, at].every(text => isText(text)) &&
+    isText(stack, LONGEST_STACK),
   metrics: ({ families, workers, queued }) =>
-    isList(families) && Array.isArray(workers) && workers.every(isLoad) && isNumber(queued),
+    isList(families) &&
+    Array.isArray(workers) &&
+    workers.length <= MOST_WORKERS &&
+    workers.every(isLoad) &&
+    isId(queued),
   'worker-wanted': () => true,
   'in-flight': ({ requestId, requests }) =>
-    isNumber(requestId) && Array.isArray(requests) && requests.every(isInFlight),
-  'metrics-wanted': ({ requestId }) => isNumber(requestId),
-  synced: ({ number }) => isNumber(number),
-  event: isEvent,
+    isId(requestId) && Array.isArray(requests) && requests.length <= MOST_REQUESTS && requests.every(isInFlight),
+  'metrics-wanted': ({ requestId }) => isId(requestId),
+  synced: ({ number }) => isId(number),
+  event: ({ event, fields }) => isToldEvent(PROXY_EVENTS, event, fields),
 }
 
 /** The message of a worker, null when it is something else. */

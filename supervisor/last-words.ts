@@ -1,16 +1,15 @@
 /** Waits for what a child that has exited still has in its pipes. Used by `spawn-child.ts` and `shell-command.ts`. */
 
-import type { ChildProcess } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 
 /** How long the last output and messages are waited for: a grandchild may hold the pipes for ever. */
 const LAST_WORDS_MS = 250
 
 /**
- * To be called behind those who listen to the streams themselves, as soon as they exist. The result, called at the exit, calls `then` once when the channel
- * is closed and all streams have said `close` (`closed` is true earlier, before they were heard); after a while they are closed by force.
+ * To be called behind those who listen to the streams themselves, as soon as they exist. The result, called at the exit, calls `then` once when all
+ * streams have said `close` (`closed` is true earlier, before they were heard); after a while they are closed by force.
  */
-export function lastWordsOf(child: ChildProcess, streams: readonly Duplex[]): (then: () => void) => void {
+export function lastWordsOf(streams: readonly Duplex[]): (then: () => void) => void {
   let open = streams.length
   let check = () => {}
   for (const stream of streams) {
@@ -20,21 +19,18 @@ export function lastWordsOf(child: ChildProcess, streams: readonly Duplex[]): (t
     })
   }
   return then => {
-    let isLate = false
     check = () => {
-      if (open > 0 || (child.connected && !isLate)) return
+      if (open > 0) return
       check = () => {}
       clearTimeout(timer)
       then()
     }
     const giveUp = () => {
-      isLate = true
       for (const stream of streams) stream.destroy()
       check()
     }
     // Behind what can be read in this turn: after a stall a timer comes before it.
     const timer = setTimeout(() => setImmediate(giveUp), LAST_WORDS_MS)
-    child.on('disconnect', () => check())
     check()
   }
 }

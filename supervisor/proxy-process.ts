@@ -23,6 +23,9 @@ export interface ProxySpec {
   descriptors: readonly number[]
 }
 
+/** Far above what it says: metrics once a second, an event for a request that failed, what is left of each worker that retires. */
+const PACE = { messagesPerSecond: 2000, messages: 10_000, bytesPerSecond: 16 * 1024 ** 2, bytes: 32 * 1024 ** 2 }
+
 /** One life. */
 export class ProxyProcess {
   readonly proxyId: number
@@ -86,7 +89,9 @@ export class ProxyProcess {
 
   /** Tells an event of this proxy. */
   report(event: string, fields: Parameters<MasterContext['log']>[1]): void {
-    this.#context.log(event, { proxy: this.proxyId, pid: this.#child.pid, ...fields })
+    const identity = { proxy: this.proxyId, pid: this.#child.pid }
+    // Fields that a proxy tells never take the place of these.
+    this.#context.log(event, { ...identity, ...fields, ...identity })
   }
 
   /** The last lines that it wrote to standard error. */
@@ -105,14 +110,20 @@ export class ProxyProcess {
         env: cleanEnvironment(environment),
         stdout,
         descriptors,
+        pace: PACE,
       },
       gate,
       {
         message: value => {
           const message = readProxyMessage(value)
           if (message !== null) put({ type: 'proxy-message', proxy: this, message })
+          return message !== null
         },
-        ipcClosed: () => put({ type: 'proxy', proxy: this, event: { type: 'ipc-closed' } }),
+        channelClosed: broken => {
+          if (broken !== null) this.report('proxy-broke-channel', { why: broken })
+          put({ type: 'proxy', proxy: this, event: { type: 'ipc-closed' } })
+        },
+        slowed: () => this.report('proxy-talks-too-much', {}),
         exit: (code, signal, error) => {
           if (error !== null) put({ type: 'proxy', proxy: this, event: { type: 'failed', reason: error } })
           put({ type: 'proxy', proxy: this, event: { type: 'exit', code, signal } })

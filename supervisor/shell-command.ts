@@ -74,7 +74,7 @@ export class ShellCommand {
     })
     this.#control()?.on('error', () => {}) // EPIPE: the watcher was killed with the rest
     const streams = [stdout, stderr, this.#control()].filter(stream => stream) as Duplex[]
-    const awaitLastWords = lastWordsOf(this.#child, streams)
+    const awaitLastWords = lastWordsOf(streams)
     this.#child.on('exit', (code, signal) => {
       awaitLastWords(() => this.#finish({ ...endOf(code, signal), error: null }))
       // Ends what the command left behind; the pipes end with it.

@@ -1,5 +1,5 @@
 /**
- * One child process: its pipes, its IPC channel, its exit. Shared by `worker.ts` and `proxy-process.ts`, which know what the
+ * One child process: its pipes, its channel, its exit. Shared by `worker.ts` and `proxy-process.ts`, which know what the
  * messages mean. `child_process.spawn`, never `cluster`: a cluster worker whose loop is blocked cannot be killed.
  *
  * Each child leads a session of its own. Ctrl-C in a terminal goes to the whole foreground group: the children must not see
@@ -7,8 +7,11 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { CHANNEL_DESCRIPTOR, Channel, type Pace } from '../kit/channel.js'
 import { codeOf, reasonOf } from '../kit/failure.js'
+import { LONGEST_CHILD_MESSAGE_BYTES } from '../kit/messages.js'
 import { lastWordsOf } from './last-words.js'
 import { LastLines, type OutputGate } from './output-lines.js'
 
@@ -24,14 +27,20 @@ export interface ChildSpec {
   env: Record<string, string>
   /** `pipe`: through the gate. `inherit`: the master's own. */
   stdout: 'pipe' | 'inherit' | 'ignore'
-  /** Descriptors that the child gets as 4, 5, … (3 is the IPC channel). */
+  /** Descriptors that the child gets as 4, 5, … (3 is the channel). */
   descriptors: readonly number[]
+  /** How much the master listens to it. */
+  pace: Pace
 }
 
 /** Who hears of it. */
 export interface ChildListeners {
-  message(message: unknown): void
-  ipcClosed(): void
+  /** False: it is none of a child like this, and the channel is given up. */
+  message(message: unknown): boolean
+  /** The channel has ended. `broken`: the child broke a rule of it; null: it closed it, or died. */
+  channelClosed(broken: string | null): void
+  /** It sends more than its pace allows; the rest waits. Told once. */
+  slowed(): void
   /** The last call. `error`: it could not even be started. */
   exit(code: number | null, signal: NodeJS.Signals | null, error: string | null): void
 }
@@ -44,6 +53,7 @@ export class Child {
   readonly #process: ChildProcess | null
   readonly #listeners: ChildListeners
   readonly #errorLines = new LastLines()
+  #channel: Channel | null = null
   #finished = false
 
   constructor(spec: ChildSpec, gate: OutputGate, listeners: ChildListeners) {
@@ -53,6 +63,7 @@ export class Child {
     const { stdout, stderr } = this.#process
     if (stdout) gate.forward(stdout)
     if (stderr) gate.forward(stderr, line => this.#errorLines.push(line))
+    this.#channel = this.#openChannel(this.#process, spec.pace)
     this.#listen(this.#process)
   }
 
@@ -68,7 +79,7 @@ export class Child {
 
   /** Sends a message, or does nothing when the channel is closed: the exit tells the rest. */
   send(message: object): void {
-    if (this.#process?.connected) this.#process.send(message, () => {})
+    this.#channel?.send(message)
   }
 
   /** SIGKILL to the child and what it started in its process group. Never to a pid that was reaped. */
@@ -93,7 +104,7 @@ export class Child {
         cwd: spec.cwd,
         env: spec.env,
         detached: true,
-        stdio: ['ignore', spec.stdout, 'pipe', 'ipc', ...spec.descriptors],
+        stdio: ['ignore', spec.stdout, 'pipe', 'pipe', ...spec.descriptors],
       })
     } catch (error) {
       setImmediate(() => this.#finish(null, null, reasonOf(error)))
@@ -101,17 +112,27 @@ export class Child {
     }
   }
 
-  #listen(child: ChildProcess): void {
-    child.on('message', message => {
-      if (!this.#finished) this.#listeners.message(message)
+  /** null: it could not be started. */
+  #openChannel(child: ChildProcess, pace: Pace): Channel | null {
+    const socket = child.stdio[CHANNEL_DESCRIPTOR] as Socket | null | undefined
+    if (!socket) return null
+    return new Channel(socket, {
+      mostBytes: LONGEST_CHILD_MESSAGE_BYTES,
+      pace,
+      message: message => this.#finished || this.#listeners.message(message),
+      closed: broken => this.#listeners.channelClosed(broken),
+      slowed: () => this.#listeners.slowed(),
     })
-    child.on('disconnect', () => this.#listeners.ipcClosed())
+  }
+
+  #listen(child: ChildProcess): void {
     child.on('error', error => {
       if (child.pid === undefined) this.#finish(null, null, reasonOf(error))
     })
     // Output and messages that are still in the pipes come before the news of the exit.
-    const streams = [child.stdout, child.stderr].filter(stream => stream) as Duplex[]
-    const awaitLastWords = lastWordsOf(child, streams)
+    const channel = child.stdio[CHANNEL_DESCRIPTOR]
+    const streams = [child.stdout, child.stderr, channel].filter(stream => stream) as Duplex[]
+    const awaitLastWords = lastWordsOf(streams)
     child.on('exit', (code, signal) => awaitLastWords(() => this.#finish(code, signal, null)))
   }
 

@@ -61,6 +61,9 @@ const SOCKET_MODE = 0o660
 
 const MOST_STACK_LINES = 30
 
+/** Far above what the host says: metrics once a second, in as many messages as they need, and now and then an event. */
+const PACE = { messagesPerSecond: 100, messages: 400, bytesPerSecond: 4 * 1024 ** 2, bytes: 8 * 1024 ** 2 }
+
 /** One life. */
 export class Worker {
   readonly address: WorkerAddress
@@ -154,7 +157,7 @@ export class Worker {
       case 'metrics':
         return this.#context.metrics.update(this.sourceId, message.families)
       case 'recycle':
-        this.recycle ??= message.reason
+        if (this.generation.settings.maxRequests > 0) this.recycle ??= message.reason
         return
       case 'utilization':
         this.utilization = { share: message.share, atMs: this.#context.nowMs() }
@@ -241,14 +244,20 @@ export class Worker {
         env,
         stdout: 'pipe',
         descriptors: [],
+        pace: PACE,
       },
       gate,
       {
         message: value => {
           const message = readWorkerMessage(value)
           if (message !== null) put({ type: 'worker-message', worker: this, message })
+          return message !== null
         },
-        ipcClosed: () => put({ type: 'worker', worker: this, event: { type: 'ipc-closed' } }),
+        channelClosed: broken => {
+          if (broken !== null) this.#report('worker-broke-channel', { why: broken })
+          put({ type: 'worker', worker: this, event: { type: 'ipc-closed' } })
+        },
+        slowed: () => this.#report('worker-talks-too-much', {}),
         exit: (code, signal, error) => put({ type: 'worker-exit', worker: this, code, signal, error }),
       },
     )
@@ -306,6 +315,8 @@ export class Worker {
 
   #report(event: string, fields: Parameters<MasterContext['log']>[1]): void {
     const { slot, pid, generation } = this.address
-    this.#context.log(event, { slot, pid, generation, ...fields })
+    // Fields that a worker tells never take the place of these.
+    const identity = { slot, pid, generation }
+    this.#context.log(event, { ...identity, ...fields, ...identity })
   }
 }

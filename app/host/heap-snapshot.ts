@@ -5,13 +5,13 @@
 
 import { chmodSync, renameSync, rmSync, statSync } from 'node:fs'
 import { writeHeapSnapshot } from 'node:v8'
+import type { ToldFields, WorkerEventName } from '../../kit/child-events.js'
 import { reasonOf } from '../../kit/failure.js'
-import type { WorkerToMaster } from '../../kit/messages.js'
 
 const OWNER_ONLY = 0o600
 
 /** Writes to `path`, by way of a name with `.partial` behind, and says what came of it. */
-export function writeSnapshot(path: string): WorkerToMaster & { type: 'event' } {
+export function writeSnapshot(path: string): { event: WorkerEventName; fields: ToldFields } {
   const startMs = performance.now()
   const partial = `${path}.partial`
   const before = process.umask(0o077)
@@ -21,10 +21,10 @@ export function writeSnapshot(path: string): WorkerToMaster & { type: 'event' } 
     const { size } = statSync(partial)
     renameSync(partial, path)
     const tookMs = Math.round(performance.now() - startMs)
-    return { type: 'event', event: 'autopsy-written', fields: { path, bytes: size, tookMs } }
+    return { event: 'autopsy-written', fields: { path, bytes: size, tookMs } }
   } catch (error) {
     rmSync(partial, { force: true })
-    return { type: 'event', event: 'autopsy-failed', fields: { path, why: reasonOf(error) } }
+    return { event: 'autopsy-failed', fields: { path, why: reasonOf(error) } }
   } finally {
     process.umask(before)
   }

@@ -16,6 +16,7 @@ import { types } from 'node:util'
 import { compileFunction } from 'node:vm'
 import { codeOf, EXIT, Failure } from '../../kit/failure.js'
 import type { Fetch } from './fetch-listener.js'
+import type { Hold } from './master-channel.js'
 import { addSyntaxErrorPlace } from './syntax-error-place.js'
 import type { Taken } from './take-over.js'
 
@@ -32,13 +33,13 @@ const ACCEPTED =
 /**
  * The application's server, listening. Rejects with what the application throws while it loads, and with a Failure when nothing
  * is left in this process that could still make it listen. An application that is only slow is waited for: deadlines are the
- * master's. The IPC channel does not count as something that keeps the process alive meanwhile.
+ * master's. The channel to the master does not count as something that keeps the process alive meanwhile.
  */
-export async function loadApplication(path: string, taken: Taken): Promise<Server> {
+export async function loadApplication(path: string, taken: Taken, channel: Hold): Promise<Server> {
   process.argv[1] = path
   let exported = 'it has not finished loading'
   let found = false
-  const idle = whenIdle(() => unusable(path, exported))
+  const idle = whenIdle(channel, () => unusable(path, exported))
 
   async function serve(): Promise<Server> {
     const value = await evaluate(path)
@@ -168,23 +169,23 @@ async function listen(servable: Servable): Promise<void> {
 }
 
 /**
- * Rejects with `failure()` when the event loop has run dry. The IPC channel, which is ours and never ends, is not counted
+ * Rejects with `failure()` when the event loop has run dry. The channel to the master, which is ours and never ends, is not counted
  * until `stop`; it is counted again before the process could end.
  */
-function whenIdle(failure: () => Failure): { promise: Promise<never>; stop: () => void } {
+function whenIdle(channel: Hold, failure: () => Failure): { promise: Promise<never>; stop: () => void } {
   let onIdle = () => {}
   const promise = new Promise<never>((_resolve, reject) => {
     onIdle = () => {
-      process.channel?.ref()
+      channel.ref()
       reject(failure())
     }
   })
   const stop = () => {
     process.off('beforeExit', onIdle)
-    process.channel?.ref()
+    channel.ref()
   }
   process.once('beforeExit', onIdle)
-  process.channel?.unref()
+  channel.unref()
   return { promise, stop }
 }
 

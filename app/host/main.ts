@@ -9,6 +9,7 @@
 import { chmodSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { WorkerEventName } from '../../kit/child-events.js'
 import { dropPrivileges } from '../../kit/drop-privileges.js'
 import { Failure, reasonOf } from '../../kit/failure.js'
 import type { MasterToWorker, WorkerSettings } from '../../kit/messages.js'
@@ -55,7 +56,6 @@ function onMessage(message: MasterToWorker): void {
 }
 
 async function start(settings: WorkerSettings): Promise<void> {
-  const trouble = troubleOf(settings)
   // As long as it is who the master is: of a process that became somebody else a hidden /proc hides the threads.
   const why = settings.cpus === null ? null : moveToCpus(settings.cpus)
   if (why !== null) trouble('affinity-trouble')(why)
@@ -71,10 +71,9 @@ async function start(settings: WorkerSettings): Promise<void> {
 
 async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door: Door | null): Promise<void> {
   const sinceMs = door === null ? 0 : uptimeMs()
-  const application = await loadApplication(settings.app, takeOverListen(settings.socketPath, door?.leave))
+  const application = await loadApplication(settings.app, takeOverListen(settings.socketPath, door?.leave), channel)
   chmodSync(settings.socketPath, settings.socketMode)
   door?.open(application)
-  const trouble = troubleOf(settings)
   const { lagMs } = startLoopLag()
   const host = { onRequest: countRequests(settings.maxRequests), lagMs }
   const watchdog = startWatchdog({ path: watchdogPathOf(settings.linkPath), sessions }, trouble('watchdog-trouble'))
@@ -84,7 +83,7 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   chmodSync(settings.tunnelPath, PRIVATE_MODE)
   const metrics = startMetricsShipper(
     settings.app,
-    families => channel.send({ type: 'metrics', families }),
+    families => channel.metrics(families),
     undefined,
     trouble('metrics-trouble'),
   )
@@ -98,8 +97,8 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   channel.send({ type: 'ready', bootMs: uptimeMs() - sinceMs })
 }
 
-function troubleOf({ slot }: WorkerSettings) {
-  return (event: string) => (why: string) => channel.send({ type: 'event', event, fields: { slot, why } })
+function trouble(event: WorkerEventName) {
+  return (why: string) => void channel.event(event, { why })
 }
 
 function uptimeMs(): number {
@@ -115,7 +114,7 @@ function countRequests(maxRequests: number): () => void {
 }
 
 async function fail(thrown: unknown): Promise<void> {
-  await channel.sent({ type: 'failed', reason: reasonOf(thrown), stack: applicationStack(thrown) })
+  await channel.failed(reasonOf(thrown), applicationStack(thrown))
   process.exit(1)
 }
 
@@ -133,7 +132,10 @@ async function stop(mercyMs: number, snapshotPath: string | null): Promise<void>
   const ended = Promise.all([closed(running.application), running.tunnels.close()])
   await Promise.race([ended, delay(mercyMs * OPEN_SHARE)])
   await running.metrics.flush()
-  if (snapshotPath !== null) await channel.sent(writeSnapshot(snapshotPath))
+  if (snapshotPath !== null) {
+    const { event, fields } = writeSnapshot(snapshotPath)
+    await channel.event(event, fields)
+  }
   endApplication()
 }
 

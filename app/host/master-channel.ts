@@ -1,28 +1,102 @@
 /**
- * The worker's line to the master: the IPC channel, taken out of the application's sight.
- * Opened by `main.ts`. An application started by `node app.js` has no `process.send`, so a hosted one has none either.
- * Must stay true: the channel keeps the process alive until the first message has come, or a worker on a busy machine ends before that.
- * While the application loads it does not count (`load-application.ts`).
+ * The worker's line to the master: the channel of `kit/channel.ts` on a descriptor of its own. It is none of Node's IPC channels, so the application
+ * has neither `process.send` nor `process.on('message')` of ours, as under `node app.js`.
+ * Must stay true: the channel keeps the process alive, or a worker on a busy machine ends before its first message has come; while the application
+ * loads it does not count (`load-application.ts`).
  */
 
-import type { MasterToWorker, WorkerToMaster } from '../../kit/messages.js'
+import { Socket } from 'node:net'
+import { CHANNEL_DESCRIPTOR, Channel } from '../../kit/channel.js'
+import { cutFields, type ToldFields, type WorkerEventName } from '../../kit/child-events.js'
+import {
+  LONGEST_CHILD_MESSAGE_BYTES,
+  LONGEST_REASON,
+  LONGEST_STACK,
+  type MasterToWorker,
+  type WorkerToMaster,
+} from '../../kit/messages.js'
+import type { MetricFamily } from '../../kit/metric-family.js'
 
-export interface MasterChannel {
-  send(message: WorkerToMaster): void
-  /** Sends and resolves once the kernel has it; for the last words. */
-  sent(message: WorkerToMaster): Promise<void>
+/** What keeps the process alive, unless it is told not to. */
+export interface Hold {
+  ref(): void
+  unref(): void
 }
 
-/** Takes the channel over. `onGone`: the master died. Throws where the process was not started by a master. */
+export interface MasterChannel extends Hold {
+  send(message: WorkerToMaster): void
+  /** For the log; texts that are too long are cut. Resolves once the kernel has it. */
+  event(event: WorkerEventName, fields: ToldFields): Promise<void>
+  /**
+   * In as many messages as they need. Throws where one family is longer than a message may be, when the others have been sent, and where the master has
+   * not read what was sent before.
+   */
+  metrics(families: MetricFamily[]): void
+  /** The last words of a worker that will never serve; resolves once the kernel has them. */
+  failed(reason: string, stack: string): Promise<void>
+}
+
+/** A message of so many samples is far below what the master takes, unless its labels are very long. */
+const SAMPLES = 1000
+/** Past that the metrics of this second are not sent: the master reads slowly, and what it reads later are newer values. */
+const MOST_WAITING_BYTES = 4 * LONGEST_CHILD_MESSAGE_BYTES
+
+/** Takes the channel over. `onGone`: the master died, or gave the channel up. Throws where the process was not started by a master. */
 export function openMasterChannel(onMessage: (message: MasterToWorker) => void, onGone: () => void): MasterChannel {
-  if (!process.send) throw new Error('a worker is started by the master, not by hand')
-  const send = process.send.bind(process) as (message: WorkerToMaster, callback: () => void) => boolean
-  process.on('message', message => onMessage(message as MasterToWorker))
-  process.on('disconnect', onGone)
-  Object.assign(process, { send: undefined })
+  const channel = new Channel(openSocket(), {
+    mostBytes: Number.POSITIVE_INFINITY,
+    message: message => {
+      onMessage(message as MasterToWorker)
+      return true
+    },
+    closed: onGone,
+  })
+  const send = (message: WorkerToMaster, sent?: () => void) => channel.send(message, LONGEST_CHILD_MESSAGE_BYTES, sent)
   return {
-    // Failing to tell a dead master something is no error: `disconnect` follows.
-    send: message => void send(message, () => {}),
-    sent: message => new Promise(resolve => send(message, () => resolve())),
+    ref: () => channel.ref(),
+    unref: () => channel.unref(),
+    send: message => void send(message),
+    event: (event, fields) =>
+      new Promise(resolve => send({ type: 'event', event, fields: cutFields(fields) }, resolve)),
+    metrics: families => {
+      if (channel.waitingBytes > MOST_WAITING_BYTES) throw new Error('the master does not read')
+      const tooLong = batches(families).flatMap(batch => sendFamilies(batch, send))
+      if (tooLong.length > 0) throw new Error(`too long to be shipped: ${tooLong.join(', ').slice(0, LONGEST_REASON)}`)
+    },
+    failed: (reason, stack) =>
+      new Promise(resolve => {
+        const message = { reason: reason.slice(0, LONGEST_REASON), stack: stack.slice(0, LONGEST_STACK) }
+        send({ type: 'failed', ...message }, resolve)
+      }),
   }
+}
+
+function openSocket(): Socket {
+  try {
+    return new Socket({ fd: CHANNEL_DESCRIPTOR })
+  } catch (error) {
+    throw new Error('a worker is started by the master, not by hand', { cause: error })
+  }
+}
+
+function batches(families: readonly MetricFamily[]): MetricFamily[][] {
+  const result: MetricFamily[][] = []
+  let room = 0
+  for (const family of families) {
+    if (family.values.length > room) {
+      result.push([])
+      room = SAMPLES
+    }
+    result.at(-1)?.push(family)
+    room -= family.values.length
+  }
+  return result
+}
+
+/** Halves what is too long; returns the names of the families that are so by themselves. */
+function sendFamilies(families: MetricFamily[], send: (message: WorkerToMaster) => boolean): string[] {
+  if (families.length === 0 || send({ type: 'metrics', families })) return []
+  if (families.length === 1) return families.map(({ name }) => name)
+  const half = families.length >> 1
+  return [...sendFamilies(families.slice(0, half), send), ...sendFamilies(families.slice(half), send)]
 }

@@ -1,6 +1,6 @@
 /**
  * Loads one application as a worker does, and says what came of it: `node load.mjs <compiled app/host> <socket> <application>`.
- * Started by the tests of `app/host/`, over an IPC channel as a worker has one: `{ listening: address }` or `{ failed: {…} }`.
+ * Started by the tests of `app/host/`, whose IPC channel stands in for a worker's line to its master: `{ listening: address }` or `{ failed: {…} }`.
  */
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -12,7 +12,7 @@ const { loadApplication } = await importHost('load-application.js')
 // Counts for the event loop, as in a worker: without care it would keep a useless application alive for ever.
 process.on('message', () => {})
 try {
-  const server = await loadApplication(application, takeOverListen(socketPath))
+  const server = await loadApplication(application, takeOverListen(socketPath), process.channel)
   process.send({ listening: server.address() })
 } catch (error) {
   const { name, code, message, stack } = error

@@ -13,7 +13,7 @@ function start(script: string) {
     text += bytes
   })
   const stdout = child.stdout as unknown as Duplex
-  return { child, stdout, printed: () => text, awaitLastWords: lastWordsOf(child, [stdout]) }
+  return { child, stdout, printed: () => text, awaitLastWords: lastWordsOf([stdout]) }
 }
 
 /** The loop does not turn for so long. */

@@ -12,6 +12,7 @@ import { newProxyLife, PROXY_PHASES, type ProxyEvent, type ProxyLife, stepProxy 
 import { Child } from '../../supervisor/spawn-child.js'
 import { newWorkerLife, WORKER_PHASES, type WorkerEvent, type WorkerLife } from '../../supervisor/worker-life.js'
 import { stepWorker } from '../../supervisor/worker-phase.js'
+import { CHANNEL_SOURCE } from './fixtures/child-channel.js'
 import { randomNumbers } from './fixtures/random-numbers.js'
 
 const HOUR_MS = 3_600_000
@@ -163,7 +164,7 @@ t.test('a child is signalled as long as it lives, and never again', async t => {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'daimyo-lives-')))
   t.teardown(() => rmSync(folder, { recursive: true }))
   const entry = join(folder, 'program.cjs')
-  writeFileSync(entry, 'process.send("up"); setInterval(() => {}, 1000); process.on("message", () => process.exit(0))')
+  writeFileSync(entry, `${CHANNEL_SOURCE} say('up'); line.ref(); line.on('data', () => process.exit(0))`)
   const signalled = watchKill(t)
   const gate = new OutputGate({ write: () => true, onDrain: () => {} })
   for (let seed = 1; seed <= 6; seed++) {
@@ -178,11 +179,17 @@ t.test('a child is signalled as long as it lives, and never again', async t => {
         env: {},
         stdout: 'pipe',
         descriptors: [],
+        pace: { messagesPerSecond: 1000, messages: 1000, bytesPerSecond: 1e6, bytes: 1e6 },
       } as const
       const living: Child = new Child(spec, gate, {
-        message: () => (random(2) === 0 ? living.kill() : living.send({ type: 'stop' })),
+        message: () => {
+          if (random(2) === 0) living.kill()
+          else living.send({ type: 'stop' })
+          return true
+        },
+        slowed: () => {},
         // The channel may close before the exit is known: a kill in between is a matter of the kernel's.
-        ipcClosed: () => random(2) === 0 && living.kill(),
+        channelClosed: () => random(2) === 0 && living.kill(),
         exit: () => {
           reapedAt = signalled.length
           resolve(living)

@@ -83,8 +83,8 @@ t.test('a blocked worker is killed, told of, and replaced at once', async t => {
 t.test('a blocked message about a worker that is gone kills nobody', async t => {
   const tree = await startTree(t)
   await tree.proxySays({ ...blocked, workerId: 99 })
-  await tree.proxySays({ type: 'event', event: 'after', fields: {} })
-  await tree.event('after')
+  await tree.proxySays({ type: 'event', event: 'upstream-back', fields: {} })
+  await tree.event('upstream-back')
   t.notOk(tree.told.some(({ event }) => event === 'worker-harakiri'))
 })
 
@@ -211,8 +211,8 @@ t.test('metrics go in and out', async t => {
     queued: 0,
   })
   await tree.proxySays({ type: 'metrics-wanted', requestId: 5 })
-  await tree.proxySays({ type: 'event', event: 'after', fields: {} })
-  await tree.event('after', { proxy: 1 })
+  await tree.proxySays({ type: 'event', event: 'upstream-back', fields: {} })
+  await tree.event('upstream-back', { proxy: 1 })
   t.match(tree.master.status().workers, [{ requests: 17, inFlight: 2, lagMs: 3 }])
   t.ok(tree.metrics.updated.includes('proxy-1-1'))
   t.match((await tree.got()).at(-1), { type: 'metrics', requestId: 5, text: 'all_is_well 1\n' })

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { OutputGate } from '../../supervisor/output-lines.js'
 import { Child, type ChildSpec } from '../../supervisor/spawn-child.js'
+import { CHANNEL_SOURCE } from './fixtures/child-channel.js'
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'daimyo-child-')))
 t.teardown(() => rmSync(folder, { recursive: true }))
@@ -15,6 +16,7 @@ interface End {
   signal: string | null
   error: string | null
   messages: unknown[]
+  broken: string | null
   printed: string
   child: Child
 }
@@ -26,9 +28,10 @@ function run(
   onMessage: (child: Child) => void = () => {},
 ): Promise<End> {
   const entry = join(folder, 'program.cjs')
-  writeFileSync(entry, source)
+  writeFileSync(entry, CHANNEL_SOURCE + source)
   const messages: unknown[] = []
   let printed = ''
+  let broken: string | null = null
   const gate = new OutputGate({
     write: chunk => {
       printed += Buffer.from(chunk).toString()
@@ -44,6 +47,7 @@ function run(
     env: {},
     stdout: 'pipe',
     descriptors: [],
+    pace: { messagesPerSecond: 1000, messages: 1000, bytesPerSecond: 1e6, bytes: 1e6 },
     ...more,
   }
   return new Promise(resolve => {
@@ -51,9 +55,13 @@ function run(
       message: message => {
         messages.push(message)
         onMessage(child)
+        return message !== 'not ours'
       },
-      ipcClosed: () => {},
-      exit: (code, signal, error) => resolve({ code, signal, error, messages, printed, child }),
+      channelClosed: why => {
+        broken = why
+      },
+      slowed: () => {},
+      exit: (code, signal, error) => resolve({ code, signal, error, messages, broken, printed, child }),
     })
   })
 }
@@ -63,22 +71,12 @@ const ends: [string, string, Partial<ChildSpec>, Partial<Record<keyof End, unkno
   ['a signal', 'process.kill(process.pid, "SIGKILL")', {}, { code: null, signal: 'SIGKILL' }],
   [
     'its last words come first',
-    'process.send("bye", () => { console.log("out"); console.error("err"); process.exit(0) })',
+    'say("bye", () => { console.log("out"); console.error("err"); process.exit(0) })',
     {},
     { messages: ['bye'] },
   ],
-  [
-    'its folder and name',
-    'process.send([process.cwd(), process.argv0]); process.disconnect()',
-    {},
-    { messages: [[folder, 'a child']] },
-  ],
-  [
-    'only its own environment',
-    'process.send(Object.keys(process.env)); process.disconnect()',
-    { env: { A: 'b' } },
-    { messages: [['A']] },
-  ],
+  ['its folder and name', 'say([process.cwd(), process.argv0]); line.end()', {}, { messages: [[folder, 'a child']] }],
+  ['only its own environment', 'say(Object.keys(process.env)); line.end()', { env: { A: 'b' } }, { messages: [['A']] }],
   ['a folder that is not there', '', { cwd: '/nowhere' }, { code: null, signal: null, error: /ENOENT/ }],
   ['an environment that is too large', '', { env: { BIG: 'x'.repeat(10_000_000) } }, { code: null, error: /E2BIG/ }],
 ]
@@ -96,13 +94,13 @@ t.test('both outputs are forwarded, and the last lines of the second are kept', 
 
 t.test('it leads a session of its own: the Ctrl-C of a terminal does not reach it', async t => {
   const { messages, child } = await run(
-    'process.send(require("fs").readFileSync("/proc/self/stat", "latin1").replace(/^.*\\) /, "").split(" ").slice(2, 4)); process.disconnect()',
+    'say(require("fs").readFileSync("/proc/self/stat", "latin1").replace(/^.*\\) /, "").split(" ").slice(2, 4)); line.end()',
   )
   t.same(messages, [[String(child.pid), String(child.pid)]])
 })
 
 t.test('SIGKILL ends what ignores everything else', async t => {
-  const source = 'process.on("SIGTERM", () => {}); process.send("up"); while (true);'
+  const source = 'process.on("SIGTERM", () => {}); say("up"); while (true);'
   t.match(await run(source, {}, child => child.kill()), { signal: 'SIGKILL', code: null })
 })
 
@@ -117,7 +115,7 @@ t.test('a child that is gone is neither signalled nor spoken to', async t => {
 t.test('a grandchild that holds the pipes does not hold the news', async t => {
   const source = `
     const { pid } = require('child_process').spawn('sleep', ['30'], { stdio: 'inherit', detached: true })
-    process.send(pid, () => process.exit(3))`
+    say(pid, () => process.exit(3))`
   const { code, messages } = await run(source)
   t.equal(code, 3)
   process.kill(Number(messages[0]), 'SIGKILL')

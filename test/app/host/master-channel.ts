@@ -1,25 +1,29 @@
 /** Tests `app/host/master-channel.ts`, in a real worker: it waits for its master's first word, however late that comes. */
 
-import { fork } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { CHANNEL_DESCRIPTOR, Channel } from '../../../kit/channel.js'
 import type { MasterToWorker, WorkerToMaster } from '../../../kit/messages.js'
 import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
 
 const main = fileURLToPath(new URL('../../../app/host/main.js', import.meta.url))
 
-/** Runs beside the worker: says `opened` once the channel was taken over, and `ran dry` when nothing keeps the process alive. */
+/** Runs beside the worker: prints `opened` once the channel was taken over, and `ran dry` when nothing keeps the process alive. */
 const witness = `
-const send = process.send.bind(process)
-const look = () => process.send === undefined ? send('opened') : setImmediate(look)
+const isOpen = () => process._getActiveHandles().some(handle => handle._handle?.fd === ${CHANNEL_DESCRIPTOR})
+const look = () => (isOpen() ? console.log('opened') : setImmediate(look))
 look()
-process.once('beforeExit', () => { process.channel.ref(); send('ran dry') })
+process.once('beforeExit', () => console.log('ran dry'))
 `
 
 t.test('a master that is slow is waited for', async t => {
   const folder = scratchFolder(t)
-  const worker = fork(main, { execArgv: ['--import', `data:text/javascript,${encodeURIComponent(witness)}`] })
+  const worker = spawn(process.execPath, ['--import', `data:text/javascript,${encodeURIComponent(witness)}`, main], {
+    stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
+  })
   t.teardown(() => worker.kill('SIGKILL'))
   const configure: MasterToWorker = {
     type: 'configure',
@@ -39,19 +43,23 @@ t.test('a master that is slow is waited for', async t => {
       utilizationMs: 0,
     },
   }
-  const told: unknown[] = []
-  const failed = new Promise<WorkerToMaster>(resolve =>
-    worker.on('message', (message: WorkerToMaster | string) => {
-      told.push(message)
-      // Answered a turn later than it could be: a worker that does not wait has ended by then.
-      if (message === 'opened') setImmediate(() => worker.send(configure))
-      else if (message === 'ran dry') resolve({ type: 'failed', reason: message, stack: '' })
-      else if (typeof message === 'object' && message.type === 'failed') resolve(message)
-    }),
-  )
-  const gone = new Promise<number | null>(resolve => worker.on('exit', resolve))
-  t.match(await failed, { type: 'failed', reason: /app\.cjs/ }, 'its first word was understood')
-  t.equal(told[0], 'opened')
-  t.match(told[1], { event: 'affinity-trouble', fields: { slot: 1, why: /taskset|argument/ } }, 'there is no such CPU')
+  const told: WorkerToMaster[] = []
+  const channel = new Channel(worker.stdio[CHANNEL_DESCRIPTOR] as Socket, {
+    mostBytes: 1e6,
+    message: message => told.push(message as WorkerToMaster) > 0,
+    closed: () => {},
+  })
+  let printed = ''
+  worker.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    printed += text
+    // Answered a turn later than it could be: a worker that does not wait has ended by then.
+    if (text.includes('opened')) setImmediate(() => channel.send(configure))
+  })
+  const gone = new Promise<number | null>(resolve => worker.on('close', resolve))
   t.equal(await gone, 1)
+  t.equal(printed, 'opened\n', 'it never ran dry')
+  t.match(told, [
+    { type: 'event', event: 'affinity-trouble', fields: { why: /taskset|argument/ } },
+    { type: 'failed', reason: /app\.cjs/ },
+  ])
 })
