@@ -4,6 +4,7 @@
  */
 
 import { join } from 'node:path'
+import type { ToldFields } from '../kit/child-events.js'
 import type { MasterToWorker, WorkerAddress, WorkerEnd, WorkerToMaster } from '../kit/messages.js'
 import { watchdogPathOf } from '../kit/stack-report.js'
 import { LOOK_MS } from './cheaper.js'
@@ -64,6 +65,10 @@ const MOST_STACK_LINES = 30
 /** Far above what the host says: metrics once a second, in as many messages as they need, and now and then an event. */
 const PACE = { messagesPerSecond: 100, messages: 400, bytesPerSecond: 4 * 1024 ** 2, bytes: 8 * 1024 ** 2 }
 
+/** Events of one worker in the log: so many at once, and one more each second. */
+const EVENTS_AT_ONCE = 20
+const EVENT_EVERY_MS = 1000
+
 /** One life. */
 export class Worker {
   readonly address: WorkerAddress
@@ -84,6 +89,10 @@ export class Worker {
   /** How it ended, and by which signal. */
   #end = ''
   #signal: string | null = null
+  /** Of the events that it may still tell now, and when that was known. */
+  #eventsLeft = EVENTS_AT_ONCE
+  #eventsMs = 0
+  #hasTalkedTooMuch = false
 
   constructor(spec: WorkerSpec, context: MasterContext, hooks: WorkerHooks) {
     const { workerId, slot, generation, why, waits } = spec
@@ -163,7 +172,7 @@ export class Worker {
         this.utilization = { share: message.share, atMs: this.#context.nowMs() }
         return
       case 'event':
-        return this.#report(message.event, message.fields)
+        return this.#tell(message.event, message.fields)
     }
   }
 
@@ -257,7 +266,7 @@ export class Worker {
           if (broken !== null) this.#report('worker-broke-channel', { why: broken })
           put({ type: 'worker', worker: this, event: { type: 'ipc-closed' } })
         },
-        slowed: () => this.#report('worker-talks-too-much', {}),
+        slowed: () => this.#talksTooMuch(),
         exit: (code, signal, error) => put({ type: 'worker-exit', worker: this, code, signal, error }),
       },
     )
@@ -307,6 +316,22 @@ export class Worker {
       case 'report':
         return this.#report(effect.event, effect.fields)
     }
+  }
+
+  /** What it tells for the log: a worker that tells without end must not push the master's own lines out of it. */
+  #tell(event: string, fields: ToldFields): void {
+    const nowMs = this.#context.nowMs()
+    this.#eventsLeft = Math.min(EVENTS_AT_ONCE, this.#eventsLeft + (nowMs - this.#eventsMs) / EVENT_EVERY_MS)
+    this.#eventsMs = nowMs
+    if (this.#eventsLeft < 1) return this.#talksTooMuch()
+    this.#eventsLeft -= 1
+    this.#report(event, fields)
+  }
+
+  /** Said once in its life. */
+  #talksTooMuch(): void {
+    if (!this.#hasTalkedTooMuch) this.#report('worker-talks-too-much', {})
+    this.#hasTalkedTooMuch = true
   }
 
   #send(message: MasterToWorker): void {
