@@ -1,6 +1,6 @@
 /**
  * Events of the program's own life, one line each: `2026-11-21T10:00:00.000Z worker-ready slot=3 pid=412 bootMs=812`.
- * The master writes them; proxies and workers send theirs to the master over the IPC channel as an `event` message.
+ * The master writes them; proxies and workers send theirs to the master over their channel as an `event` message.
  */
 
 export type EventFields = Record<string, string | number | boolean | null | undefined>

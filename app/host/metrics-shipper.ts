@@ -140,7 +140,7 @@ function once(report: (reason: string) => void): (reason: string) => void {
     try {
       report(reason)
     } catch {
-      // The IPC channel is closed: the master is gone and nobody is left to hear it.
+      // The channel is closed: the master is gone and nobody is left to hear it.
     }
   }
 }
