@@ -3,9 +3,10 @@
  * configuration over the IPC channel; goes away when the master says so or dies.
  */
 
-import { dropPrivileges } from '../kit/drop-privileges.js'
 import { codeOf, EXIT, reasonOf } from '../kit/failure.js'
+import { MASTERS_SIGNALS } from '../kit/masters-signals.js'
 import type { MasterToProxy, ProxyToMaster } from '../kit/messages.js'
+import { closeUninvitedInspector } from '../kit/uninvited-inspector.js'
 import { ORPHAN_MS, ProxyServer } from './proxy-server.js'
 
 let proxy: ProxyServer | null = null
@@ -16,21 +17,7 @@ const tell = (message: ProxyToMaster) => void process.send?.(message, undefined,
 process.on('message', message => take(message as MasterToProxy))
 process.on('disconnect', () => end(ORPHAN_MS, true))
 
-/**
- * They are the master's to act on. One that goes to all processes of a unit (`systemctl kill`) must not cost a client its answer, nor open Node's
- * inspector, which any local user could connect to (SIGUSR1). SIGKILL is left.
- */
-const MASTERS_SIGNALS = [
-  'SIGHUP',
-  'SIGINT',
-  'SIGQUIT',
-  'SIGTERM',
-  'SIGTSTP',
-  'SIGTTIN',
-  'SIGTTOU',
-  'SIGUSR1',
-  'SIGUSR2',
-]
+// `kit/child-prelude.cts` holds them already; here they are told.
 for (const signal of MASTERS_SIGNALS) {
   process.on(signal, () => tell({ type: 'event', event: 'signal-ignored', fields: { signal } }))
 }
@@ -42,7 +29,7 @@ function take(message: MasterToProxy): void {
 }
 
 async function start(configure: Extract<MasterToProxy, { type: 'configure' }>): Promise<void> {
-  dropPrivileges(configure.credentials)
+  await closeUninvitedInspector()
   proxy = new ProxyServer(configure, tell)
   await proxy.listen(configure)
   tell({ type: 'listening' })

@@ -235,6 +235,7 @@ export class Worker {
     return new Child(
       {
         entry: workerEntry,
+        credentials: settings.credentials,
         title: processName(`daimyo: worker ${slot} generation ${generation.number}`, settings.processNames),
         cwd: generation.release.chdir,
         nodeArgs: nodeArguments(settings.nodeArgs, env.NODE_OPTIONS ?? '', settings.recycling),
@@ -264,7 +265,6 @@ export class Worker {
         slot,
         generation,
         cpus,
-        credentials: settings.credentials,
         app: release.app ?? '',
         waits,
         socketPath,

@@ -39,6 +39,7 @@ function run(
   const spec: ChildSpec = {
     entry,
     nodeArgs: [],
+    credentials: null,
     title: 'a child',
     cwd: folder,
     env: {},
@@ -69,9 +70,15 @@ const ends: [string, string, Partial<ChildSpec>, Partial<Record<keyof End, unkno
   ],
   [
     'its folder and name',
-    'process.send([process.cwd(), process.argv0]); process.disconnect()',
+    'process.send([process.cwd(), process.title]); process.disconnect()',
     {},
     { messages: [[folder, 'a child']] },
+  ],
+  [
+    'no trace of how it was started',
+    'process.send([process.argv.slice(1), process.execArgv, Object.keys(require.cache)]); process.disconnect()',
+    { nodeArgs: ['--no-warnings'] },
+    { messages: [[[join(folder, 'program.cjs')], ['--no-warnings'], [join(folder, 'program.cjs')]]] },
   ],
   [
     'only its own environment',
