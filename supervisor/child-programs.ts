@@ -7,6 +7,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
+import { REACH_REMEDY } from './doctor-checks.js'
 import { asServiceUser, O_PATH } from './service-user.js'
 
 const fileOf = (path: string) => fileURLToPath(new URL(path, import.meta.url))
@@ -30,8 +31,6 @@ export function checkReach(credentials: Credentials | null): void {
   const why = whyOutOfReach(credentials)
   if (why !== null) throw new Failure('out-of-reach', `cannot start: ${why}: ${REACH_REMEDY}`, EXIT.permission)
 }
-
-export const REACH_REMEDY = 'install it where every user may read it, such as /opt or /usr/local'
 
 /** Which file the user cannot reach, and what stops it; null: none, or there is no other user. */
 export function whyOutOfReach(

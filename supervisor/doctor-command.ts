@@ -8,6 +8,7 @@ import { readFileSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { codeOf, EXIT, Failure } from '../kit/failure.js'
 import { SYSTEM_PATH } from '../kit/system-path.js'
+import { whyOutOfReach } from './child-programs.js'
 import type { CommandContext } from './command-context.js'
 import { describeFindings } from './config/describe-check.js'
 import type { Reading, Settings } from './config/settings.js'
@@ -145,6 +146,7 @@ async function look(
     runFolder: lookAtFolder(settings.runDir),
     logDisk: settings.logto === null ? null : lookAtDisk(dirname(settings.logto)),
     uid: settings.credentials?.uid ?? process.getuid?.() ?? 0,
+    ...(settings.credentials === null ? {} : { outOfReach: whyOutOfReach(settings.credentials) }),
   }
 }
 

@@ -167,6 +167,7 @@ export class Worker {
   /** The child is gone: nothing of it stays but its figures. `error`: it could not even be started. */
   exit(code: number | null, signal: string | null, error: string | null): void {
     this.#signal = signal
+    if (error !== null) this.#report('worker-not-started', { why: error })
     this.#end = signal === null ? `ended with code ${code}` : `ended by ${signal}`
     if (this.#life.readyMs === null) {
       this.#loadFailure ??= { reason: this.#bootEnd(error), stack: '' }
