@@ -28,7 +28,7 @@ function sourceStamp() {
   const parts = [readFileSync(join(top, 'tsconfig.json'), 'utf8'), readFileSync(join(top, 'package-lock.json'), 'utf8')]
   for (const folder of sourceFolders) {
     for (const name of readdirSync(join(top, folder), { recursive: true }).sort()) {
-      if (!name.endsWith('.ts')) continue
+      if (!/\.c?ts$/.test(name)) continue
       const { size, mtimeMs } = statSync(join(top, folder, name))
       parts.push(`${folder}/${name} ${size} ${mtimeMs}`)
     }

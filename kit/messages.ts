@@ -6,11 +6,13 @@
 import type { ProxyEventName, ToldFields, WorkerEventName } from './child-events.js'
 import type { MetricFamily } from './metric-family.js'
 
-/** Whom a child that was started as root becomes before it does anything else; `user` also gives its supplementary groups. */
+/** Who the children of a root master are; `user` also gives their supplementary groups. Without an entry in /etc/passwd there is no `home` and no `shell`. */
 export interface Credentials {
   user: string | null
   uid: number
   gid: number
+  home?: string
+  shell?: string
 }
 
 /** A public listener: the descriptor that the proxy inherited, and how it is printed (`http://127.0.0.1:8080`, `unix:/run/x.sock`). */
@@ -178,7 +180,6 @@ export type MasterToProxy =
   | {
       type: 'configure'
       proxyId: number
-      credentials: Credentials | null
       listeners: InheritedListener[]
       backlog: number
       settings: ProxySettings
@@ -260,7 +261,6 @@ export interface WorkerSettings {
   generation: number
   /** Those that it may use; null: all that it inherits. */
   cpus: number[] | null
-  credentials: Credentials | null
   /** Absolute path of the application's entry file, links resolved once per generation. */
   app: string
   /** The application is loaded by `load` only. */

@@ -5,9 +5,10 @@
 
 import { Socket } from 'node:net'
 import { CHANNEL_DESCRIPTOR, Channel } from '../kit/channel.js'
-import { dropPrivileges } from '../kit/drop-privileges.js'
 import { codeOf, EXIT, reasonOf } from '../kit/failure.js'
+import { MASTERS_SIGNALS } from '../kit/masters-signals.js'
 import { LONGEST_REASON, type MasterToProxy, type ProxyToMaster } from '../kit/messages.js'
+import { closeUninvitedInspector } from '../kit/uninvited-inspector.js'
 import { ORPHAN_MS, ProxyServer } from './proxy-server.js'
 
 let proxy: ProxyServer | null = null
@@ -22,21 +23,7 @@ const channel = new Channel(new Socket({ fd: CHANNEL_DESCRIPTOR }), {
 })
 const tell = (message: ProxyToMaster, sent?: () => void) => void channel.send(message, Number.POSITIVE_INFINITY, sent)
 
-/**
- * They are the master's to act on. One that goes to all processes of a unit (`systemctl kill`) must not cost a client its answer, nor open Node's
- * inspector, which any local user could connect to (SIGUSR1). SIGKILL is left.
- */
-const MASTERS_SIGNALS = [
-  'SIGHUP',
-  'SIGINT',
-  'SIGQUIT',
-  'SIGTERM',
-  'SIGTSTP',
-  'SIGTTIN',
-  'SIGTTOU',
-  'SIGUSR1',
-  'SIGUSR2',
-]
+// `kit/child-prelude.cts` holds them already; here they are told.
 for (const signal of MASTERS_SIGNALS) {
   process.on(signal, () => tell({ type: 'event', event: 'signal-ignored', fields: { signal } }))
 }
@@ -48,7 +35,7 @@ function take(message: MasterToProxy): void {
 }
 
 async function start(configure: Extract<MasterToProxy, { type: 'configure' }>): Promise<void> {
-  dropPrivileges(configure.credentials)
+  await closeUninvitedInspector()
   proxy = new ProxyServer(configure, tell)
   await proxy.listen(configure)
   tell({ type: 'listening' })

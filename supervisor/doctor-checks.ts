@@ -69,7 +69,12 @@ export interface Found {
   logDisk: { folder: string; freeBytes: number; allBytes: number } | null
   /** Of the service. */
   uid: number
+  /** Why the user that children become cannot run daimyo; undefined: they become nobody else. */
+  outOfReach?: string | null
 }
+
+/** What `start` says too. */
+export const REACH_REMEDY = 'install it where every user may read it, such as /opt or /usr/local'
 
 const OTHERS = 0o007
 /** Less room than this for the log is none; a smaller share than that soon is. */
@@ -87,6 +92,7 @@ export function examine(wanted: Wanted, found: Found): Diagnosis[] {
     ...clock(found),
     socketPath(wanted),
     runFolder(wanted, found),
+    ...reach(found),
     ...logDisk(found),
     ...nodeEnvironment(wanted),
   ]
@@ -246,6 +252,13 @@ function runFolder({ runDir }: Wanted, { runFolder: folder, uid }: Found): Diagn
   if (folder.uid !== 0 && folder.uid !== uid)
     return row('warn', what, text, `chown it to the user of the service, ${uid}`)
   return row('ok', what, text)
+}
+
+/** Children are the user from their first instruction on: Node and daimyo have to be readable for it. */
+function reach({ outOfReach }: Found): Diagnosis[] {
+  if (outOfReach === undefined) return []
+  const found = outOfReach ?? 'the user of the service can run daimyo'
+  return [row(outOfReach === null ? 'ok' : 'bad', 'reach', found, REACH_REMEDY)]
 }
 
 /** A full disk stops nobody, but the lines of that time are lost, also the one that would say so. */

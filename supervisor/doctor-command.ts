@@ -7,6 +7,8 @@ import { execFile } from 'node:child_process'
 import { readFileSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { codeOf, EXIT, Failure } from '../kit/failure.js'
+import { SYSTEM_PATH } from '../kit/system-path.js'
+import { whyOutOfReach } from './child-programs.js'
 import type { CommandContext } from './command-context.js'
 import { describeFindings } from './config/describe-check.js'
 import type { Reading, Settings } from './config/settings.js'
@@ -144,6 +146,7 @@ async function look(
     runFolder: lookAtFolder(settings.runDir),
     logDisk: settings.logto === null ? null : lookAtDisk(dirname(settings.logto)),
     uid: settings.credentials?.uid ?? process.getuid?.() ?? 0,
+    ...(settings.credentials === null ? {} : { outOfReach: whyOutOfReach(settings.credentials) }),
   }
 }
 
@@ -229,6 +232,8 @@ function contentOf(path: string): string {
 /** What a program says; empty where it is missing, fails or takes longer than any of them may. */
 function told(program: string, words: string[]): Promise<string> {
   return new Promise(resolve => {
-    execFile(program, words, { timeout: 5000 }, (error, out) => resolve(error === null ? out : ''))
+    execFile(program, words, { timeout: 5000, env: { ...process.env, PATH: SYSTEM_PATH } }, (error, out) =>
+      resolve(error === null ? out : ''),
+    )
   })
 }

@@ -2,9 +2,10 @@
  * What all processes inherit from the master: umask, niceness, the limit of open files. Set by `run-command.ts` before anything is started.
  */
 
-import { execFileSync } from 'node:child_process'
+import { type ExecFileSyncOptions, execFileSync } from 'node:child_process'
 import { setPriority } from 'node:os'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
+import { SYSTEM_PATH } from '../kit/system-path.js'
 
 /** null: as it is. */
 export interface InheritedLimits {
@@ -20,7 +21,8 @@ export function setInheritedLimits({ umask, prio, maxFd }: InheritedLimits): voi
   // Node has no setrlimit(2).
   if (maxFd !== null) {
     const args = [`--pid=${process.pid}`, `--nofile=${maxFd}:${maxFd}`]
-    attempt(`max-fd=${maxFd}`, () => execFileSync('prlimit', args, { stdio: ['ignore', 'ignore', 'pipe'] }))
+    const options = { env: { PATH: SYSTEM_PATH }, stdio: ['ignore', 'ignore', 'pipe'] } satisfies ExecFileSyncOptions
+    attempt(`max-fd=${maxFd}`, () => execFileSync('prlimit', args, options))
   }
 }
 

@@ -10,6 +10,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, unlinkSync } from
 import { Socket } from 'node:net'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { Log } from '../kit/log.js'
+import { SYSTEM_PATH } from '../kit/system-path.js'
 import { FIFO_LETTERS, type SignalEvent } from './signals.js'
 
 /** `put` gets a name for the log, and what the letter asks for. */
@@ -58,7 +59,9 @@ export function startMasterFifo({ paths, put, log }: FifoOptions): { close(): vo
 function openFifo(path: string): number {
   try {
     // Node has no mkfifo(3); what is there already is looked at below.
-    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) execFileSync('mkfifo', ['-m', '600', '--', path])
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) {
+      execFileSync('mkfifo', ['-m', '600', '--', path], { env: { PATH: SYSTEM_PATH } })
+    }
     const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW)
     const stat = fstatSync(fd)
     if (stat.isFIFO() && [process.getuid?.(), 0].includes(stat.uid)) return fd

@@ -7,12 +7,12 @@
  * never waits in the loop, and leaves no child behind when `finished` resolves.
  */
 
-import { fileURLToPath } from 'node:url'
 import { EXIT, Failure } from '../kit/failure.js'
 import type { Log } from '../kit/log.js'
 import type { InFlightRequest } from '../kit/messages.js'
 import { RunningClock } from '../kit/running-clock.js'
 import { Alarm } from './alarm.js'
+import { PROXY_ENTRY, WORKER_ENTRY } from './child-programs.js'
 import type { ClockFinding } from './clock-findings.js'
 import { ClockWatch } from './clock-watch.js'
 import { meansTheSame } from './config/changed-options.js'
@@ -115,8 +115,8 @@ export class Master {
       gate: new OutputGate(deps.output),
       metrics: deps.metrics,
       environment: deps.environment ?? process.env,
-      workerEntry: deps.entries?.worker ?? fileURLToPath(new URL('../app/host/main.js', import.meta.url)),
-      proxyEntry: deps.entries?.proxy ?? fileURLToPath(new URL('../proxy/main.js', import.meta.url)),
+      workerEntry: deps.entries?.worker ?? WORKER_ENTRY,
+      proxyEntry: deps.entries?.proxy ?? PROXY_ENTRY,
     }
     this.#hooks = new HookPoints(this.#context)
   }

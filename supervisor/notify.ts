@@ -8,6 +8,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { reasonOf } from '../kit/failure.js'
 import type { Log } from '../kit/log.js'
+import { isMastersSignal } from '../kit/masters-signals.js'
+import { SYSTEM_PATH } from '../kit/system-path.js'
 
 /** All methods return at once. `settled` resolves when nothing waits any more: called before the process ends. */
 export interface Notifier {
@@ -93,32 +95,37 @@ class NotifyQueue {
     const [kind, assignments] = next.value
     this.#waiting.delete(kind)
     this.#isBusy = true
-    this.#send(assignments, failure => {
+    const onEnd = (failure: string | null) => {
       this.#isBusy = false
       if (failure !== null) this.#complain(failure)
       this.#sendNext()
+    }
+    this.#send(assignments, (failure, signal) => {
+      // A signal for the master that went to all processes of the unit (`systemctl kill`) took the messenger: once more.
+      if (isMastersSignal(signal)) this.#send(assignments, onEnd)
+      else onEnd(failure)
     })
   }
 
-  #send(assignments: string[], onEnd: (failure: string | null) => void): void {
+  #send(assignments: string[], onEnd: (failure: string | null, signal: string | null) => void): void {
     const { environment, program = 'systemd-notify', deadlineMs = 5000 } = this.#options
-    const env = { PATH: environment.PATH ?? '/usr/bin:/bin', NOTIFY_SOCKET: environment.NOTIFY_SOCKET }
+    const env = { PATH: SYSTEM_PATH, NOTIFY_SOCKET: environment.NOTIFY_SOCKET }
     let child: ChildProcess
     try {
       child = spawn(program, assignments, { env, stdio: 'ignore' })
     } catch (error) {
       // ENOMEM, E2BIG: spawn throws what it does not know as an event.
-      return onEnd(reasonOf(error))
+      return onEnd(reasonOf(error), null)
     }
     const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs)
     // A program that is missing gives `error` and no `exit`; one that could not be killed gives both: the first one counts.
-    const end = (failure: string | null) => {
+    const end = (failure: string | null, signal: string | null) => {
       clearTimeout(timer)
       child.removeAllListeners().on('error', () => {})
-      onEnd(failure)
+      onEnd(failure, signal)
     }
-    child.once('error', error => end(error.message))
-    child.once('exit', (code, signal) => end(code === 0 ? null : `exit code=${code} signal=${signal}`))
+    child.once('error', error => end(error.message, null))
+    child.once('exit', (code, signal) => end(code === 0 ? null : `exit code=${code} signal=${signal}`, signal))
   }
 
   #complain(why: string): void {

@@ -6,6 +6,7 @@
 
 import type { WorkerAddress, WorkerEnd, WorkerToMaster } from '../kit/messages.js'
 import { afterDeath, afterKill, type BackOff, NO_BACK_OFF, shortened } from './back-off.js'
+import { EarlySignals } from './early-signals.js'
 import { LeakAutopsies } from './leak-autopsies.js'
 import type { Generation, MasterContext } from './master-context.js'
 import { reconcile, type SlotAction, type SlotView, type Wishes } from './slots.js'
@@ -64,6 +65,7 @@ export class Pool {
   readonly #hooks: PoolHooks
   readonly #workerHooks: WorkerHooks
   readonly #autopsies: LeakAutopsies
+  readonly #earlySignals = new EarlySignals()
   #workers = 0
   #hasProven = false
   #isStopping = false
@@ -144,22 +146,25 @@ export class Pool {
   apply(worker: Worker, event: WorkerEvent): void {
     const before = worker.life.phase
     worker.apply(event)
-    this.#noteProof(worker)
+    this.#noteProof(worker, before)
     if (worker.life.phase === 'lingering' && before !== 'lingering') this.#hurryOthers(worker)
   }
 
   /** A message of one worker. */
   take(worker: Worker, message: WorkerToMaster): void {
+    const before = worker.life.phase
     worker.take(message)
-    this.#noteProof(worker)
+    this.#noteProof(worker, before)
   }
 
   /** The child is gone. */
   exit(worker: Worker, code: number | null, signal: string | null, error: string | null): void {
     worker.exit(code, signal, error)
-    this.#forget(worker, signal)
+    const hasFailed = worker.life.readyMs === null && diedUnasked(worker.life)
+    const isAccident = hasFailed && this.#earlySignals.isAccident(signal)
+    this.#forget(worker, signal, isAccident)
     this.#autopsies.end(worker)
-    if (worker.life.readyMs === null && diedUnasked(worker.life)) this.#hooks.bootFailed(worker.bootFailure())
+    if (hasFailed && !isAccident) this.#hooks.bootFailed(worker.bootFailure())
     this.#hooks.gone(worker)
   }
 
@@ -222,8 +227,10 @@ export class Pool {
     })
   }
 
-  #noteProof({ life }: Worker): void {
-    if (life.phase === 'ready') this.#hasProven = true
+  #noteProof({ life }: Worker, before: WorkerPhase): void {
+    if (life.phase !== 'ready' || before === 'ready') return
+    this.#hasProven = true
+    this.#earlySignals.cameUp()
   }
 
   #view({ slot, generation, current, replacement, backOff, last }: PoolSlot): SlotView {
@@ -342,7 +349,7 @@ export class Pool {
   }
 
   /** Takes a reaped worker out of its place, and makes its slot wait if it died too soon. */
-  #forget(worker: Worker, signal: string | null): void {
+  #forget(worker: Worker, signal: string | null, isAccident: boolean): void {
     this.leaving.delete(worker)
     for (const slot of this.slots) {
       if (slot.slot === worker.address.slot && diedUnasked(worker.life)) slot.deaths++
@@ -350,15 +357,15 @@ export class Pool {
       else if (slot.replacement === worker) slot.replacement = null
       else continue
       slot.last = worker
-      slot.backOff = this.#backOffAfter(worker, signal, slot.backOff)
+      slot.backOff = this.#backOffAfter(worker, signal, isAccident, slot.backOff)
     }
   }
 
   /** The harakiri of a healthy application is the request's fault, not the slot's. */
-  #backOffAfter({ life }: Worker, signal: string | null, backOff: BackOff): BackOff {
+  #backOffAfter({ life }: Worker, signal: string | null, isAccident: boolean, backOff: BackOff): BackOff {
     if (!diedUnasked(life) || life.why === 'harakiri') return NO_BACK_OFF
     const servedMs = life.readyMs === null ? null : life.sinceMs - life.readyMs
-    const isKilled = endOf(life, signal) === 'killed' || life.why === OUT_OF_MEMORY
+    const isKilled = isAccident || endOf(life, signal) === 'killed' || life.why === OUT_OF_MEMORY
     const after = isKilled ? afterKill : afterDeath
     return shortened(after(backOff, servedMs, life.sinceMs), life.sinceMs, this.#context.backOffShare)
   }

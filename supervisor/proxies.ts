@@ -12,6 +12,7 @@ import type {
   WorkerEnd,
 } from '../kit/messages.js'
 import { afterDeath, type BackOff, NO_BACK_OFF } from './back-off.js'
+import { EarlySignals } from './early-signals.js'
 import type { Listener } from './listeners.js'
 import type { MasterContext } from './master-context.js'
 import type { ProcessNames } from './process-names.js'
@@ -55,6 +56,7 @@ export class Proxies {
   readonly #options: ProxyOptions
   readonly #hooks: ProxyHooks
   readonly #places: Place[]
+  readonly #earlySignals = new EarlySignals()
   #settings: ProxySettings
   #lives = 0
   #isDraining = false
@@ -169,8 +171,9 @@ export class Proxies {
     const place = this.#places.find(candidate => candidate.proxy === proxy)
     if (place === undefined) return
     if (event.type === 'failed') place.failure = event.reason
+    if (event.type === 'listening') this.#earlySignals.cameUp()
     proxy.apply(event)
-    if (proxy.life.phase === 'gone') this.#vacate(place, proxy)
+    if (event.type === 'exit' && proxy.life.phase === 'gone') this.#vacate(place, proxy, event.signal)
   }
 
   /** What of a proxy's messages is about itself. */
@@ -194,6 +197,7 @@ export class Proxies {
         life: this.#lives,
         why: place.backOff.deaths === 0 ? 'start' : 'respawn',
         names,
+        credentials,
         stdout,
         descriptors: listeners.map(listener => listener.fd),
       },
@@ -203,7 +207,6 @@ export class Proxies {
     proxy.send({
       type: 'configure',
       proxyId: place.proxyId,
-      credentials,
       listeners: listeners.map(({ url }, index) => ({ fd: FIRST_DESCRIPTOR + index, url })),
       backlog,
       settings: this.#settings,
@@ -213,14 +216,14 @@ export class Proxies {
     for (const worker of this.#hooks.rotation()) proxy.send({ type: 'worker-ready', worker })
   }
 
-  #vacate(place: Place, proxy: ProxyProcess): void {
+  #vacate(place: Place, proxy: ProxyProcess, signal: string | null): void {
     const { listeningMs, sinceMs, why } = proxy.life
     place.proxy = null
     if (!proxy.life.asked) place.deaths++
     place.backOff = afterDeath(place.backOff, listeningMs === null ? null : sinceMs - listeningMs, sinceMs)
     this.#context.metrics.retire(proxy.sourceId)
     this.#hooks.gone(proxy)
-    if (listeningMs === null && !proxy.life.asked) {
+    if (listeningMs === null && !proxy.life.asked && !this.#earlySignals.isAccident(signal)) {
       this.#hooks.startFailed(
         place.proxyId,
         place.failure ?? `it ended before it was ready (${why})`,

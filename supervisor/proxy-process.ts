@@ -3,13 +3,13 @@
  * `proxies.ts`. It inherits the listening sockets; what runs inside is `proxy/`.
  */
 
-import type { MasterToProxy } from '../kit/messages.js'
+import type { Credentials, MasterToProxy } from '../kit/messages.js'
 import { readProxyMessage } from './child-message.js'
 import type { MasterContext } from './master-context.js'
 import { type ProcessNames, processName } from './process-names.js'
 import { newProxyLife, type ProxyEffect, type ProxyEvent, type ProxyLife, stepProxy } from './proxy-phase.js'
 import { Child } from './spawn-child.js'
-import { cleanEnvironment } from './spawn-environment.js'
+import { userEnvironment } from './spawn-environment.js'
 
 /** Which proxy to start, and with what. */
 export interface ProxySpec {
@@ -19,6 +19,7 @@ export interface ProxySpec {
   life: number
   why: string
   names: ProcessNames
+  credentials: Credentials | null
   stdout: 'inherit' | 'ignore'
   descriptors: readonly number[]
 }
@@ -99,15 +100,16 @@ export class ProxyProcess {
     return this.#child.errorLines()
   }
 
-  #spawn({ proxyId, names, stdout, descriptors }: ProxySpec): Child {
+  #spawn({ proxyId, names, credentials, stdout, descriptors }: ProxySpec): Child {
     const { environment, proxyEntry, gate, put } = this.#context
     return new Child(
       {
         entry: proxyEntry,
         nodeArgs: [],
+        credentials,
         title: processName(`daimyo: proxy ${proxyId}`, names),
         cwd: undefined,
-        env: cleanEnvironment(environment),
+        env: userEnvironment(environment, credentials),
         stdout,
         descriptors,
         pace: PACE,

@@ -8,7 +8,9 @@
 import { reasonOf } from '../kit/failure.js'
 import { createLog, type Log } from '../kit/log.js'
 import { LogSink } from '../kit/log-sink.js'
+import { closeUninvitedInspector } from '../kit/uninvited-inspector.js'
 import { printBanner } from './banner.js'
+import { checkReach } from './child-programs.js'
 import type { CommandContext } from './command-context.js'
 import type { Reading, Settings } from './config/settings.js'
 import { controlHandler } from './control-commands.js'
@@ -70,6 +72,7 @@ async function takeDown(step: Undo[number], context: CommandContext): Promise<vo
 
 async function serve(options: RunOptions, context: CommandContext, undo: Undo): Promise<number> {
   const settings = withoutDeviceLog(options.settings)
+  checkReach(settings.credentials)
   setInheritedLimits(settings.inherited)
   const passed = assignSockets(settings, receiveSockets(context.environment, process.pid))
   if (settings.pidfile !== null) checkPidfile(settings.pidfile)
@@ -95,6 +98,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
     context,
   )
   holdSignals(undo)
+  await closeUninvitedInspector()
   undo.push(() => rotation?.stop())
   options.starter?.onGone(() => void master.stop('starter-gone'))
   await startEndpoint(undo)
@@ -211,10 +215,13 @@ function telling(logs: readonly Log[]): Log {
   }
 }
 
-/** While the parts are taken down, after the master has let go of its signals, a second Ctrl-C does not leave half of them behind. */
+/**
+ * While the parts are taken down, after the master has let go of its signals, a second Ctrl-C does not leave half of them behind; nor does SIGUSR1 ever
+ * open an inspector, in which any local user could run code as the master.
+ */
 function holdSignals(undo: Undo): void {
   const ignore = () => {}
-  const signals = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP'] as const
+  const signals = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const
   for (const signal of signals) process.on(signal, ignore)
   undo.unshift(() => {
     for (const signal of signals) process.off(signal, ignore)

@@ -110,6 +110,8 @@ StateDirectoryMode=0750
 # A client costs one descriptor, a WebSocket two; the default soft limit of 1024 is for programs that use select(2).
 LimitNOFILE=${facts.descriptors}
 UMask=0027
+# A core of the application would be a file with its secrets in it.
+LimitCORE=0
 
 NoNewPrivileges=yes
 # The whole file system is read-only but for the folders above and these. Add what your application writes.
@@ -136,6 +138,7 @@ SystemCallArchitectures=native
 # @pkey: V8 protects its code pages with memory protection keys and is killed without them.
 SystemCallFilter=@system-service @pkey
 SystemCallFilter=~@privileged
+${facts.bindsLowPorts ? '# The master starts its children without the capability above: capset(2) can only give up.\nSystemCallFilter=capset\n' : ''}\
 # A call that is not in the list fails instead of killing the worker in the middle of its requests.
 SystemCallErrorNumber=EPERM
 # MemoryDenyWriteExecute= is missing on purpose: V8 compiles at run time. ProcSubset=pid too: cpu figures need /proc/uptime.

@@ -30,6 +30,9 @@ export function asServiceUser<T>(credentials: Credentials | null, work: () => T)
   }
 }
 
+/** open(2): only a place in the file system; nothing is read, and the right to read is not asked for. Node has no name for it. */
+export const O_PATH = 0o10000000
+
 /** The groups that a process of the service's user has, its primary one first. */
 export function groupsOf(credentials: Credentials): number[] {
   const groups = asServiceUser(credentials, () => process.getgroups?.() ?? [])

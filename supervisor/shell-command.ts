@@ -8,12 +8,12 @@
  * signalled only while its leader has not been reaped.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import type { ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
 import type { Duplex, Writable } from 'node:stream'
 import { codeOf, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
+import { spawnAs } from './become-user.js'
 import { lastWordsOf } from './last-words.js'
 import { LastLines, type OutputGate } from './output-lines.js'
 
@@ -52,7 +52,6 @@ exec 3<&- 4>&-
 exit $status`
 
 const CONTROL_DESCRIPTOR = 3
-const SETPRIV = '/usr/bin/setpriv'
 
 /** One run of one command. */
 export class ShellCommand {
@@ -107,15 +106,14 @@ export class ShellCommand {
   }
 
   #spawn(spec: CommandSpec): ChildProcess | null {
-    const { program, args, as } = becoming(spec.credentials)
+    const { env, cwd } = spec
+    const args = ['-c', SCRIPT, `daimyo: ${spec.name}`, spec.command]
     try {
-      return spawn(program, [...args, '-c', SCRIPT, `daimyo: ${spec.name}`, spec.command], {
-        cwd: spec.cwd,
-        env: spec.env,
-        detached: true,
-        stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-        ...as,
-      })
+      return spawnAs(
+        spec.credentials,
+        { program: '/bin/sh', args, env, cwd },
+        { detached: true, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] },
+      )
     } catch (error) {
       setImmediate(() => this.#finish({ code: null, signal: null, error: reasonOf(error) }))
       return null
@@ -131,20 +129,6 @@ export class ShellCommand {
     this.#hasEnded = true
     this.#onEnd(end)
   }
-}
-
-/** As `dropPrivileges` does it for workers, supplementary groups included; without setpriv (util-linux) there are none of those. */
-function becoming(credentials: Credentials | null): {
-  program: string
-  args: string[]
-  as: { uid: number; gid: number } | object
-} {
-  const shell = { program: '/bin/sh', args: [], as: {} }
-  if (credentials === null || process.getuid?.() !== 0) return shell
-  const { user, uid, gid } = credentials
-  if (user === null || !existsSync(SETPRIV)) return { ...shell, as: { uid, gid } }
-  const args = [`--reuid=${uid}`, `--regid=${gid}`, '--init-groups', '/bin/sh']
-  return { program: SETPRIV, args, as: {} }
 }
 
 function endOf(code: number | null, signal: string | null): Pick<CommandEnd, 'code' | 'signal'> {

@@ -6,12 +6,14 @@
  * it, because it is the master that tells them, in order, how to end. And a SIGKILL takes what the child started with it.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { CHANNEL_DESCRIPTOR, Channel, type Pace } from '../kit/channel.js'
 import { codeOf, reasonOf } from '../kit/failure.js'
-import { LONGEST_CHILD_MESSAGE_BYTES } from '../kit/messages.js'
+import { type Credentials, LONGEST_CHILD_MESSAGE_BYTES } from '../kit/messages.js'
+import { spawnAs } from './become-user.js'
+import { FIRST_ARGUMENTS } from './child-programs.js'
 import { lastWordsOf } from './last-words.js'
 import { LastLines, type OutputGate } from './output-lines.js'
 
@@ -21,7 +23,9 @@ export interface ChildSpec {
   entry: string
   /** Arguments of Node itself. */
   nodeArgs: readonly string[]
-  /** What `ps` shows as its name. */
+  /** Who it is, from its first instruction on; null: who the master is. */
+  credentials: Credentials | null
+  /** What `ps` shows as its name: the last argument, which `child-prelude.cts` makes the name. */
   title: string
   cwd: string | undefined
   env: Record<string, string>
@@ -99,13 +103,13 @@ export class Child {
   /** Node tells most failures by an event and throws the rest, such as E2BIG for an environment that is too large. */
   #spawn(spec: ChildSpec): ChildProcess | null {
     try {
-      return spawn(process.execPath, [...spec.nodeArgs, spec.entry], {
-        argv0: spec.title,
-        cwd: spec.cwd,
-        env: spec.env,
-        detached: true,
-        stdio: ['ignore', spec.stdout, 'pipe', 'pipe', ...spec.descriptors],
-      })
+      const { entry, nodeArgs, title, cwd, env } = spec
+      const args = [...FIRST_ARGUMENTS, ...nodeArgs, entry, title]
+      return spawnAs(
+        spec.credentials,
+        { program: process.execPath, args, env, cwd },
+        { detached: true, stdio: ['ignore', spec.stdout, 'pipe', 'pipe', ...spec.descriptors] },
+      )
     } catch (error) {
       setImmediate(() => this.#finish(null, null, reasonOf(error)))
       return null

@@ -4,10 +4,11 @@
  * reaches a child: an application that finds NOTIFY_SOCKET would answer systemd in the master's name.
  */
 
+import type { Credentials } from '../kit/messages.js'
 import type { Settings } from './config/settings.js'
 
 /** What the INI says of it. */
-export type EnvironmentSettings = Pick<Settings, 'unenv' | 'environmentFiles' | 'env'>
+export type EnvironmentSettings = Pick<Settings, 'unenv' | 'environmentFiles' | 'env' | 'credentials'>
 
 const MASTERS_OWN = /^(NOTIFY_SOCKET|LISTEN_(PID|FDS|FDNAMES|PIDFDID)|WATCHDOG_(PID|USEC)|NODE_CHANNEL_.*|DAIMYO_.*)$/
 
@@ -20,12 +21,32 @@ export function cleanEnvironment(environment: NodeJS.ProcessEnv): Record<string,
   return clean
 }
 
-/** The environment of a command around the application: what `unenv` leaves of the clean one, then what the files say, then `env`, each in its order. */
+/** What tells of a login, a desktop or a connection of whoever started the master: its files and sockets are not the service's. */
+const OF_A_SESSION = /^(MAIL|SUDO_.*|SSH_.*|XDG_.*|DBUS_(SESSION|STARTER)_.*|HOME|USER|LOGNAME|SHELL)$/
+
+/**
+ * The clean environment of whom children become, as systemd's `User=` sets it from /etc/passwd: a number without an entry there has neither HOME nor
+ * USER, LOGNAME and SHELL. `credentials` null: nobody else, and all is as it was.
+ */
+export function userEnvironment(
+  environment: NodeJS.ProcessEnv,
+  credentials: Credentials | null,
+): Record<string, string> {
+  const clean = cleanEnvironment(environment)
+  if (credentials === null) return clean
+  const { user, home, shell } = credentials
+  const others = Object.entries(clean).filter(([name]) => !OF_A_SESSION.test(name))
+  const own = { HOME: home, USER: user, LOGNAME: user, SHELL: shell }
+  const known = Object.entries(own).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
+  return Object.fromEntries([...others, ...known])
+}
+
+/** The environment of a command around the application: what `unenv` leaves of its user's, then what the files say, then `env`, each in its order. */
 export function commandEnvironment(
   environment: NodeJS.ProcessEnv,
-  { unenv, environmentFiles, env }: EnvironmentSettings,
+  { unenv, environmentFiles, env, credentials }: EnvironmentSettings,
 ): Record<string, string> {
-  const result = cleanEnvironment(environment)
+  const result = userEnvironment(environment, credentials)
   const changes = [...unenv.map(name => ({ name, value: null })), ...environmentFiles, ...env]
   for (const { name, value } of changes) {
     if (value === null) delete result[name]

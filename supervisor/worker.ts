@@ -179,6 +179,7 @@ export class Worker {
   /** The child is gone: nothing of it stays but its figures. `error`: it could not even be started. */
   exit(code: number | null, signal: string | null, error: string | null): void {
     this.#signal = signal
+    if (error !== null) this.#report('worker-not-started', { why: error })
     this.#end = signal === null ? `ended with code ${code}` : `ended by ${signal}`
     if (this.#life.readyMs === null) {
       this.#loadFailure ??= { reason: this.#bootEnd(error), stack: '' }
@@ -247,6 +248,7 @@ export class Worker {
     return new Child(
       {
         entry: workerEntry,
+        credentials: settings.credentials,
         title: processName(`daimyo: worker ${slot} generation ${generation.number}`, settings.processNames),
         cwd: generation.release.chdir,
         nodeArgs: nodeArguments(settings.nodeArgs, env.NODE_OPTIONS ?? '', settings.recycling),
@@ -282,7 +284,6 @@ export class Worker {
         slot,
         generation,
         cpus,
-        credentials: settings.credentials,
         app: release.app ?? '',
         waits,
         socketPath,

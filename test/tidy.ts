@@ -20,7 +20,7 @@ const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--excl
 })
   .split('\n')
   .filter(path => path !== '' && existsSync(join(top, path)))
-const sources = tracked.filter(path => /\.(ts|js|mjs|cjs)$/.test(path))
+const sources = tracked.filter(path => /\.(ts|cts|js|mjs|cjs)$/.test(path))
 const text = (path: string) => readFileSync(join(top, path), 'utf8')
 /** The file without whole-line comments, whose words are free. */
 const code = (path: string) => text(path).replace(/^\s*(\*|\/\*|\/\/).*$/gm, '')

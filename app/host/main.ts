@@ -10,10 +10,10 @@ import { chmodSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { WorkerEventName } from '../../kit/child-events.js'
-import { dropPrivileges } from '../../kit/drop-privileges.js'
 import { Failure, reasonOf } from '../../kit/failure.js'
 import type { MasterToWorker, WorkerSettings } from '../../kit/messages.js'
 import { watchdogPathOf } from '../../kit/stack-report.js'
+import { closeUninvitedInspector } from '../../kit/uninvited-inspector.js'
 import { installHook } from './application-hook.js'
 import { type Door, keepDoor } from './door.js'
 import { writeSnapshot } from './heap-snapshot.js'
@@ -56,10 +56,9 @@ function onMessage(message: MasterToWorker): void {
 }
 
 async function start(settings: WorkerSettings): Promise<void> {
-  // As long as it is who the master is: of a process that became somebody else a hidden /proc hides the threads.
   const why = settings.cpus === null ? null : moveToCpus(settings.cpus)
   if (why !== null) trouble('affinity-trouble')(why)
-  dropPrivileges(settings.credentials)
+  await closeUninvitedInspector()
   installHook()
   const sessions = await countInspectorSessions()
   if (!settings.waits) return serve(settings, sessions, null)

@@ -5,19 +5,26 @@
 
 import { execFileSync } from 'node:child_process'
 import { codeOf, reasonOf } from '../../kit/failure.js'
+import { isMastersSignal } from '../../kit/masters-signals.js'
+import { SYSTEM_PATH } from '../../kit/system-path.js'
 
-/** Not the PATH of the application: this may run as root. */
-const SYSTEM_PATH = '/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin'
 /** It is a few system calls. */
 const LONGEST_MS = 5000
 
-/** Moves all its threads; returns why not, or null. */
-export function moveToCpus(cpus: readonly number[], path = SYSTEM_PATH): string | null {
+/** Moves all its threads; returns why not, or null. A signal for the master that takes taskset (`systemctl kill`) is forgiven once. */
+export function moveToCpus(cpus: readonly number[], path = SYSTEM_PATH, mayTryAgain = true): string | null {
   const args = ['-a', '-c', '-p', cpus.join(','), String(process.pid)]
   try {
-    execFileSync('taskset', args, { env: { PATH: path }, stdio: ['ignore', 'ignore', 'pipe'], timeout: LONGEST_MS })
+    execFileSync('taskset', args, {
+      env: { PATH: path },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      timeout: LONGEST_MS,
+      killSignal: 'SIGKILL',
+    })
     return null
   } catch (error) {
+    const { signal = null } = error as { signal?: string | null }
+    if (mayTryAgain && isMastersSignal(signal)) return moveToCpus(cpus, path, false)
     if (codeOf(error) === 'ENOENT') return 'taskset is not installed (util-linux)'
     return reasonOf(error).trim().split('\n').at(-1) ?? ''
   }

@@ -25,19 +25,25 @@ interface Account {
   id: number
   /** Primary group of a user. */
   gid: number
+  /** Of a user with an entry. */
+  home?: string
+  shell?: string
 }
+
+/** Which field of passwd(5) is the primary group. */
+const PASSWD_GID = 3
 
 /** Linux keeps the highest id for "no change" (setresuid(2)). */
 const HIGHEST_ID = 4_294_967_294
 
 /** The credentials that `uid` and `gid`, each a name or a number, stand for. At least one is given. */
 export function findCredentials(uid: string | null, gid: string | null, accounts: Accounts): FoundCredentials {
-  const users = readAccounts(accounts.passwd, 3)
+  const users = readAccounts(accounts.passwd, PASSWD_GID)
   const user = uid === null ? ownAccount(users, accounts) : findAccount(uid, users)
   if (user === null) return refuse('uid', 'user', uid ?? '', users)
   if (gid === null) {
     const isUnknown = user.gid === -1
-    if (!isUnknown) return { ok: true, value: { user: user.name || null, uid: user.id, gid: user.gid } }
+    if (!isUnknown) return { ok: true, value: credentialsOf(user, user.gid) }
     return {
       ok: false,
       option: 'uid',
@@ -47,7 +53,11 @@ export function findCredentials(uid: string | null, gid: string | null, accounts
   const groups = readAccounts(accounts.group, -1)
   const group = findAccount(gid, groups)
   if (group === null) return refuse('gid', 'group', gid, groups)
-  return { ok: true, value: { user: user.name || null, uid: user.id, gid: group.id } }
+  return { ok: true, value: credentialsOf(user, group.id) }
+}
+
+function credentialsOf({ name, id, home, shell }: Account, gid: number): Credentials {
+  return { user: name || null, uid: id, gid, ...(home && { home }), ...(shell && { shell }) }
 }
 
 /** The ids that `chown-socket` stands for. */
@@ -99,7 +109,8 @@ function readAccounts(lines: string, gidField: number): Account[] {
     const [name = '', , id = ''] = fields
     const gid = fields[gidField] ?? ''
     if (name === '' || name.startsWith('#') || !/^\d+$/.test(id)) continue
-    accounts.push({ name, id: Number(id), gid: /^\d+$/.test(gid) ? Number(gid) : -1 })
+    const account = { name, id: Number(id), gid: /^\d+$/.test(gid) ? Number(gid) : -1 }
+    accounts.push(gidField === PASSWD_GID ? { ...account, home: fields[5] ?? '', shell: fields[6] ?? '' } : account)
   }
   return accounts
 }

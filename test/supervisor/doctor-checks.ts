@@ -34,6 +34,7 @@ const found: Found = {
   runFolder: { mode: 0o40750, uid: 33, isOpenAbove: false },
   logDisk: { folder: '/var/log', freeBytes: 40 * 1024 ** 3, allBytes: 100 * 1024 ** 3 },
   uid: 33,
+  outOfReach: null,
 }
 const withUnit = (change: Partial<UnitFound>): Partial<Found> => ({ unit: { ...unit, ...change } })
 const withMaster = (change: Partial<NonNullable<Found['master']>>): Partial<Found> => ({
@@ -72,6 +73,7 @@ const wrong: [
   expected: [what: string, verdict: string, remedy: RegExp],
 ][] = [
   ['a master that does not answer', { master: null, trouble: 'no answer: x' }, {}, ['master', 'bad', /as root/]],
+  ['a folder that is closed to the user', { outOfReach: 'uid=x cannot reach y' }, {}, ['reach', 'bad', /\/opt/]],
   ['a full disk', withDisk(1000), {}, ['log', 'bad', /make room/]],
   ['a disk that is nearly full', withDisk(1024 ** 3), {}, ['log', 'warn', /log-maxsize/]],
   ['no NODE_ENV', {}, { nodeEnv: undefined }, ['NODE_ENV', 'warn', /env = NODE_ENV=production/]],

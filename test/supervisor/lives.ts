@@ -174,6 +174,7 @@ t.test('a child is signalled as long as it lives, and never again', async t => {
       const spec = {
         entry,
         nodeArgs: [],
+        credentials: null,
         title: 'a child',
         cwd: folder,
         env: {},

@@ -88,6 +88,25 @@ for (const [title, make] of broken) {
   })
 }
 
+for (const signal of ['HUP', 'USR1', 'TERM']) {
+  t.test(`a SIG${signal} for the master that takes the program loses no message`, async t => {
+    const folder = scratchFolder(t)
+    const { notifier, told, events } = makeNotifier(folder, `mkdir '${folder}/seen' 2>/dev/null && kill -${signal} $$`)
+    notifier.reloading()
+    notifier.ready('up')
+    await notifier.settled()
+    t.match(told(), [/RELOADING=1/, /READY=1/])
+    t.same(events, [])
+  })
+}
+
+t.test('a program that a signal takes every time is logged once', async t => {
+  const { notifier, events } = makeNotifier(scratchFolder(t), 'kill -HUP $$')
+  notifier.ready('up')
+  await notifier.settled()
+  t.same(events, ['notify-failed'])
+})
+
 t.test('a program that is missing is logged once and hinders nothing', async t => {
   const events: string[] = []
   const environment = { NOTIFY_SOCKET: '/run/s' }

@@ -42,6 +42,7 @@ function run(
   const spec: ChildSpec = {
     entry,
     nodeArgs: [],
+    credentials: null,
     title: 'a child',
     cwd: folder,
     env: {},
@@ -75,7 +76,13 @@ const ends: [string, string, Partial<ChildSpec>, Partial<Record<keyof End, unkno
     {},
     { messages: ['bye'] },
   ],
-  ['its folder and name', 'say([process.cwd(), process.argv0]); line.end()', {}, { messages: [[folder, 'a child']] }],
+  ['its folder and name', 'say([process.cwd(), process.title]); line.end()', {}, { messages: [[folder, 'a child']] }],
+  [
+    'no trace of how it was started',
+    'say([process.argv.slice(1), process.execArgv, Object.keys(require.cache)]); line.end()',
+    { nodeArgs: ['--no-warnings'] },
+    { messages: [[[join(folder, 'program.cjs')], ['--no-warnings'], [join(folder, 'program.cjs')]]] },
+  ],
   ['only its own environment', 'say(Object.keys(process.env)); line.end()', { env: { A: 'b' } }, { messages: [['A']] }],
   ['a folder that is not there', '', { cwd: '/nowhere' }, { code: null, signal: null, error: /ENOENT/ }],
   ['an environment that is too large', '', { env: { BIG: 'x'.repeat(10_000_000) } }, { code: null, error: /E2BIG/ }],

@@ -1,7 +1,12 @@
 /** What children find in their environment: `supervisor/spawn-environment.ts`. */
 
 import t from 'tap'
-import { cleanEnvironment, commandEnvironment, workerEnvironment } from '../../supervisor/spawn-environment.js'
+import {
+  cleanEnvironment,
+  commandEnvironment,
+  userEnvironment,
+  workerEnvironment,
+} from '../../supervisor/spawn-environment.js'
 
 const kept = ['PATH', 'HOME', 'NODE_OPTIONS', 'LISTEN_PORT', 'LISTEN', 'MY_NOTIFY_SOCKET', 'WATCHDOG', 'NODE_ENV']
 const dropped = [
@@ -51,7 +56,7 @@ const cases: [title: string, settings: Partial<Parameters<typeof commandEnvironm
 ]
 for (const [title, settings, expected] of cases) {
   t.test(title, async t => {
-    const plain = { unenv: [], environmentFiles: [], env: [] }
+    const plain = { unenv: [], environmentFiles: [], env: [], credentials: null }
     t.same(commandEnvironment({ A: '1', B: '2' }, { ...plain, ...settings }), expected)
   })
 }
@@ -62,7 +67,7 @@ t.test("the INI's variables win over the master's, the last one over the first, 
     { name: 'HOME', value: '/b' },
     { name: 'DAIMYO_SLOT', value: '9' },
   ]
-  const settings = { unenv: [], environmentFiles: [], env }
+  const settings = { unenv: [], environmentFiles: [], env, credentials: null }
   t.same(workerEnvironment({ HOME: '/home/site', PATH: '/bin' }, settings, 3, 2), {
     HOME: '/b',
     PATH: '/bin',
@@ -70,4 +75,40 @@ t.test("the INI's variables win over the master's, the last one over the first, 
     DAIMYO_GENERATION: '2',
   })
   t.end()
+})
+
+const roots = {
+  PATH: '/bin',
+  HOME: '/root',
+  USER: 'root',
+  LOGNAME: 'root',
+  SHELL: '/bin/bash',
+  MAIL: '/var/mail/root',
+  SUDO_USER: 'ali',
+  SSH_AUTH_SOCK: '/tmp/agent',
+  XDG_RUNTIME_DIR: '/run/user/0',
+  DBUS_SESSION_BUS_ADDRESS: 'unix:path=/run/user/0/bus',
+  MAILTO: 'ops',
+  STATE_DIRECTORY: '/var/lib/site',
+}
+const neutral = { PATH: '/bin', MAILTO: 'ops', STATE_DIRECTORY: '/var/lib/site' }
+const site = { user: 'site', uid: 33, gid: 33, home: '/var/www', shell: '/usr/sbin/nologin' }
+const theirs = { HOME: '/var/www', USER: 'site', LOGNAME: 'site', SHELL: '/usr/sbin/nologin' }
+const users: [title: string, credentials: Parameters<typeof userEnvironment>[1], expected: object][] = [
+  ['who stays the same keeps all', null, roots],
+  ['another user has what its entry says, and nothing of a session', site, { ...neutral, ...theirs }],
+  ['a number without an entry has none of it', { user: null, uid: 4321, gid: 4321 }, neutral],
+]
+for (const [title, credentials, expected] of users) {
+  t.test(title, async t => t.same(userEnvironment(roots, credentials), expected))
+}
+
+t.test('what the INI says goes before what the user’s entry says', async t => {
+  const settings = {
+    unenv: ['SHELL'],
+    environmentFiles: [{ name: 'USER', value: null }],
+    env: [{ name: 'HOME', value: '/srv/site' }],
+    credentials: site,
+  }
+  t.same(commandEnvironment(roots, settings), { ...neutral, HOME: '/srv/site', LOGNAME: 'site' })
 })

@@ -32,7 +32,6 @@ t.test('a master that is slow is waited for', async t => {
       slot: 1,
       generation: 1,
       cpus: [4095],
-      credentials: null,
       app: join(folder, 'app.cjs'),
       waits: false,
       socketPath: join(folder, 'w.sock'),

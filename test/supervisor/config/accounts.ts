@@ -12,17 +12,19 @@ const ACCOUNTS = {
   gid: 0,
 }
 
-const found: [title: string, uid: string | null, gid: string | null, user: string | null, ids: [number, number]][] = [
-  ['a user by name, with its primary group', 'www-data', null, 'www-data', [33, 34]],
-  ['a user by number, with its primary group', '33', null, 'www-data', [33, 34]],
-  ['a user and a group by name', 'www-data', 'adm', 'www-data', [33, 4]],
-  ['numbers that nobody has', '5000', '6000', null, [5000, 6000]],
-  ['a group alone: the user stays', null, 'adm', 'root', [0, 4]],
-  ['a name of digits goes before the number', '12', null, '12', [77, 78]],
+const www = { user: 'www-data', uid: 33, home: '/var/www', shell: '/bin/false' }
+const root = { user: 'root', uid: 0, home: '/root', shell: '/bin/sh' }
+const found: [title: string, uid: string | null, gid: string | null, value: object][] = [
+  ['a user by name, with its primary group', 'www-data', null, { ...www, gid: 34 }],
+  ['a user by number, with its primary group', '33', null, { ...www, gid: 34 }],
+  ['a user and a group by name', 'www-data', 'adm', { ...www, gid: 4 }],
+  ['numbers that nobody has', '5000', '6000', { user: null, uid: 5000, gid: 6000 }],
+  ['a group alone: the user stays', null, 'adm', { ...root, gid: 4 }],
+  ['a name of digits goes before the number; it has no shell', '12', null, { user: '12', uid: 77, gid: 78, home: '/' }],
 ]
-for (const [title, uid, gid, user, [id, group]] of found) {
+for (const [title, uid, gid, value] of found) {
   t.test(title, async t => {
-    t.same(findCredentials(uid, gid, ACCOUNTS), { ok: true, value: { user, uid: id, gid: group } })
+    t.same(findCredentials(uid, gid, ACCOUNTS), { ok: true, value })
   })
 }
 

@@ -1,0 +1,213 @@
+/**
+ * Under a root master with `uid`, whoever owns the application's folder gains nothing: what they have Node or the C library load runs as the service's
+ * user, nobody stands in a folder that is closed to it, and HOME and its like are that user's. Needs root; skipped without.
+ */
+
+import { execFileSync } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { EXIT } from '../../kit/failure.js'
+import { copyProgram } from '../supervisor/fixtures/reachable-program.js'
+import { ask } from './fixtures/asking.js'
+import { until, type WatchedOptions, WatchedSite } from './fixtures/watched-site.js'
+
+const skip = process.getuid?.() !== 0 && 'needs root'
+const nobody = 65_534
+const app = `require('node:http').createServer((request, response) => response.end(process.cwd())).listen(3000)`
+
+/** Appends who runs it, and what for, to a file of everybody's beside it. */
+const witness = (what: string) =>
+  `require('node:fs').appendFileSync(__dirname + '/who', '${what} ' + process.getuid() + ' ' + process.geteuid() + '\\n')\n`
+
+/** A site whose folder is the service's. */
+function theirSite(t: Test, lines: string[], options: WatchedOptions = {}): WatchedSite {
+  const site = new WatchedSite(t, ['processes = 1', 'uid = nobody', ...lines], { app, ...options })
+  chmodSync(site.folder, 0o755)
+  chownSync(site.folder, nobody, nobody)
+  return site
+}
+
+function mayRaiseLimits(): boolean {
+  const [, effective = '0'] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
+  return (BigInt(`0x${effective}`) & (1n << 24n)) !== 0n
+}
+
+/** The variables of a process. */
+function environmentOf(pid: number | null): Record<string, string> {
+  const pairs = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').filter(Boolean)
+  return Object.fromEntries(pairs.map(pair => pair.split(/=(.*)/s).slice(0, 2)))
+}
+
+t.test('what Node loads before the application is loaded by the user', { skip }, async t => {
+  const site = theirSite(t, [
+    'node-args = --import ./import.mjs --require ./required.cjs',
+    'env-file = %dvariables',
+    'chdir = %d',
+    'http-processes = 1',
+  ])
+  writeFileSync(site.path('import.mjs'), `import './imported.cjs'\n`)
+  for (const what of ['imported', 'required', 'by-variable']) writeFileSync(site.path(`${what}.cjs`), witness(what))
+  writeFileSync(site.path('variables'), `NODE_OPTIONS=--require ${site.path('by-variable.cjs')}\n`)
+  const running = await site.serve()
+  t.same(
+    site.read('who').trim().split('\n').toSorted(),
+    ['by-variable', 'imported', 'required'].map(what => `${what} ${nobody} ${nobody}`),
+  )
+  t.match(await site.end(running), { code: 0 })
+})
+
+/** The dynamic linker writes a file for each program that it loads: whose it is says who ran it. */
+const linkerLines = ['env-file = %dlinker', 'exec-pre-app = true', 'attach-daemon = sleep 1000']
+
+t.test('no variable of theirs reaches a program that is still root', { skip }, async t => {
+  const site = theirSite(t, [...linkerLines, 'chdir = %d'], { expected: [/daemon-exit name=sleep/] })
+  mkdirSync(site.path('out'))
+  chmodSync(site.path('out'), 0o777)
+  writeFileSync(site.path('linker'), `LD_DEBUG=libs\nLD_DEBUG_OUTPUT=${site.path('out/ld')}\nPASSWORD=sesame\n`)
+  const running = await site.serve()
+  const [worker] = (await site.status()).workers
+  const told = readdirSync(site.path('out'))
+  t.ok(told.length > 2, 'the hook, the daemon and the worker have loaded libraries')
+  for (const name of told) t.equal(statSync(site.path(`out/${name}`)).uid, nobody, name)
+  const environment = environmentOf(worker?.pid ?? 0)
+  t.match(environment, { LD_DEBUG: 'libs', LD_DEBUG_OUTPUT: site.path('out/ld'), PASSWORD: 'sesame' })
+  t.match(await site.end(running), { code: 0 })
+})
+
+t.test('an allocator of the application’s choice is preloaded', { skip }, async t => {
+  const library = /\/\S*\/libm\.so\.6/.exec(execFileSync('ldd', [process.execPath], { encoding: 'utf8' }))?.[0] ?? ''
+  const site = theirSite(t, [`env = LD_PRELOAD=${library}`, 'env = MALLOC_ARENA_MAX=2', 'env = TZ=Europe/Berlin'])
+  const running = await site.serve()
+  const [worker] = (await site.status()).workers
+  const expected = { LD_PRELOAD: library, MALLOC_ARENA_MAX: '2', TZ: 'Europe/Berlin' }
+  t.match(environmentOf(worker?.pid ?? 0), expected)
+  t.match(await site.end(running), { code: 0 })
+})
+
+t.test('nobody stands in a folder that is closed to the user', { skip }, async t => {
+  const site = theirSite(t, ['chdir = %dhome'], {
+    expected: [/worker-exit .*signal=SIGKILL/, /worker-not-started .*cannot enter/],
+  })
+  mkdirSync(site.path('home'))
+  const closed = mkdtempSync(join(tmpdir(), 'closed-'))
+  t.teardown(() => rmSync(closed, { recursive: true }))
+  const running = await site.serve()
+  t.equal((await ask(running.url, '/')).body, site.path('home'))
+  renameSync(site.path('home'), site.path('before'))
+  symlinkSync(closed, site.path('home'))
+  const { workers } = await site.status()
+  process.kill(workers[0]?.pid ?? 0, 'SIGKILL')
+  await until('a worker could not be started there', () =>
+    /cannot enter .*home as uid=nobody: EACCES/.test(running.out()),
+  )
+  rmSync(site.path('home'))
+  renameSync(site.path('before'), site.path('home'))
+  await site.untilReady()
+  t.equal((await ask(running.url, '/')).body, site.path('home'))
+  t.match(await site.end(running), { code: 0 })
+})
+
+t.test('HOME and its like are the user’s, in workers, proxies and hooks', { skip }, async t => {
+  const site = theirSite(t, ['exec-pre-app = env > %dhook.env', 'env = SHELL=/bin/dash', 'chdir = %d'], {
+    environment: {
+      HOME: '/root',
+      USER: 'root',
+      LOGNAME: 'root',
+      SHELL: '/bin/bash',
+      SUDO_USER: 'ali',
+      XDG_RUNTIME_DIR: '/x',
+    },
+  })
+  const running = await site.serve()
+  const { workers, proxies } = await site.status()
+  const [, , , , , home] = /^nobody:.*$/m.exec(readFileSync('/etc/passwd', 'utf8'))?.[0].split(':') ?? []
+  const theirs = { HOME: home, USER: 'nobody', LOGNAME: 'nobody' }
+  const hook = Object.fromEntries(
+    site
+      .read('hook.env')
+      .split('\n')
+      .map(line => line.split(/=(.*)/s).slice(0, 2)),
+  )
+  for (const [who, environment] of [
+    ['hook', hook],
+    ['worker', environmentOf(workers[0]?.pid ?? 0)],
+    ['proxy', environmentOf(proxies[0]?.pid ?? 0)],
+  ] as const) {
+    t.match(environment, theirs, who)
+    t.notOk('SUDO_USER' in environment || 'XDG_RUNTIME_DIR' in environment, `${who}: nothing of root’s session`)
+    t.equal(environment.SHELL === '/bin/dash', who !== 'proxy', `${who}: the INI goes before`)
+  }
+  t.match(await site.end(running), { code: 0 })
+})
+
+t.test('a number without an entry has no HOME', { skip }, async t => {
+  const environmentOfRoot = { HOME: '/root', USER: 'root' }
+  const lines = ['processes = 1', 'uid = 54321', 'gid = 54321']
+  const site = new WatchedSite(t, lines, { app, environment: environmentOfRoot })
+  chmodSync(site.folder, 0o755)
+  const running = await site.serve()
+  const environment = environmentOf((await site.status()).workers[0]?.pid ?? 0)
+  t.same([environment.HOME, environment.USER], [undefined, undefined])
+  t.match(await site.end(running), { code: 0 })
+})
+
+t.test('what needs root to be set arrives', { skip }, async t => {
+  const hard = Number(execFileSync('/bin/sh', ['-c', 'ulimit -Hn'], { encoding: 'utf8' }))
+  // A root without CAP_SYS_RESOURCE, as in containers, may not go beyond the hard limit either.
+  const maxFd = hard + (mayRaiseLimits() ? 1 : 0)
+  const site = theirSite(t, ['prio = -5', `max-fd = ${maxFd}`, 'umask = 027', 'cpu-affinity = 1'])
+  const running = await site.serve()
+  const { workers, proxies } = await site.status()
+  for (const { pid } of [...workers, ...proxies]) {
+    t.match(readFileSync(`/proc/${pid}/limits`, 'utf8'), new RegExp(`^Max open files +${maxFd} +${maxFd} `, 'm'))
+    t.equal(
+      Number(
+        readFileSync(`/proc/${pid}/stat`, 'utf8')
+          .replace(/^.*\) /, '')
+          .split(' ')[16],
+      ),
+      -5,
+      'nice',
+    )
+    t.match(readFileSync(`/proc/${pid}/status`, 'utf8'), /^Umask:\t0027$/m)
+  }
+  for (const task of readdirSync(`/proc/${workers[0]?.pid}/task`)) {
+    const path = `/proc/${workers[0]?.pid}/task/${task}/status`
+    if (existsSync(path)) t.match(readFileSync(path, 'utf8'), /^Cpus_allowed_list:\t\d+$/m, 'one CPU')
+  }
+  t.match(await site.end(running), { code: 0 })
+})
+
+t.test('a program that the user cannot reach is not started, and the doctor says so', { skip }, async t => {
+  const closed = mkdtempSync(join(tmpdir(), 'daimyo-closed-'))
+  t.teardown(() => rmSync(closed, { recursive: true }))
+  const site = theirSite(t, [], { command: [process.execPath, copyProgram(closed)] })
+  const reason = new RegExp(
+    `uid=nobody cannot reach ${closed}/\\S+: ${closed} is closed to it \\(mode 0700, owner 0\\)`,
+  )
+  const { code, err } = await site.run(site.ini)
+  t.equal(code, EXIT.permission)
+  t.match(err, reason)
+  t.match(err, /\/opt or \/usr\/local/)
+  const doctor = await site.run('doctor', site.ini)
+  t.match(doctor.out, reason)
+  t.match(doctor.out, /^bad +reach/m)
+  chmodSync(closed, 0o711)
+  const running = await site.serve()
+  t.match(await site.end(running), { code: 0 })
+})
