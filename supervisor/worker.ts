@@ -152,7 +152,7 @@ export class Worker {
         this.#loadFailure ??= { reason: message.reason, stack: message.stack }
         return this.apply({ type: 'load-failed', reason: message.reason })
       case 'metrics':
-        return this.#context.metrics.update(this.sourceId, message.families)
+        return this.#context.metrics.update(this.sourceId, message.families, 'worker')
       case 'recycle':
         this.recycle ??= message.reason
         return
