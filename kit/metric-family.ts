@@ -22,3 +22,8 @@ export interface MetricSample {
   value: number
   metricName?: string
 }
+
+/** Whether only daimyo itself may use the name: a worker that had it could forge what the master and proxies count. */
+export function isReservedName(name: string): boolean {
+  return name === 'daimyo' || name.startsWith('daimyo_')
+}

@@ -8,6 +8,11 @@ declare global {
     latin1Write(text: string, offset?: number): number
   }
 
+  interface String {
+    /** With U+FFFD in place of each lone surrogate, as UTF-8 has it. Source: ECMA-262, 22.1.3.31. */
+    toWellFormed(): string
+  }
+
   namespace NodeJS {
     interface Process {
       /** Sets the supplementary groups to those of `user` and `extraGroup`. Source: Node's documentation of `process`. */

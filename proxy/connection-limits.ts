@@ -4,6 +4,7 @@
  */
 
 import type { Socket } from 'node:net'
+import { clientKey } from '../kit/client-key.js'
 import type { ProxySettings } from '../kit/messages.js'
 import type { BodyLimits } from './deadlines.js'
 import { withoutMapping } from './node-address.js'
@@ -52,29 +53,16 @@ export class AddressCounts {
 
   /** The number of open connections of this client, with the new one. */
   enter(address: string): number {
-    const client = clientOf(address)
+    const client = clientKey(address)
     const count = (this.#counts.get(client) ?? 0) + 1
     this.#counts.set(client, count)
     return count
   }
 
   leave(address: string): void {
-    const client = clientOf(address)
+    const client = clientKey(address)
     const count = (this.#counts.get(client) ?? 0) - 1
     if (count > 0) this.#counts.set(client, count)
     else this.#counts.delete(client)
   }
-}
-
-/** An IPv4 address as it is; of an IPv6 address, as the kernel prints it, the first four groups. */
-function clientOf(address: string): string {
-  if (!address.includes(':')) return address
-  const [front = '', back] = address.split('::')
-  const groups = front === '' ? [] : front.split(':')
-  if (back !== undefined) {
-    const behind = back === '' ? 0 : back.split(':').length + (back.includes('.') ? 1 : 0)
-    while (groups.length + behind < 8) groups.push('0')
-    if (behind > 0) groups.push(...back.split(':'))
-  }
-  return groups.slice(0, 4).join(':')
 }

@@ -8,6 +8,7 @@
 
 import type { Socket } from 'node:net'
 import { CLIENT_READ_BYTES, readAccepted } from '../kit/read-buffer.js'
+import type { Delivery } from '../kit/response-slots.js'
 import { ClientWriter } from './client-writer.js'
 import { monotonicMs } from './clock.js'
 import { type ConnectionLimits, clientAddress, takenBytes } from './connection-limits.js'
@@ -104,8 +105,32 @@ export class Connection implements Client {
 
   answer(answer: OwnAnswer): void {
     const close = this.closingNow
-    this.#writer.write(printAnswer(answer, close, this.#exchange?.head.method === 'HEAD'))
+    const headOnly = this.#exchange?.head.method === 'HEAD'
+    const { body, slot } = answer
+    this.#writer.write(printAnswer(answer, close, headOnly))
+    if (!headOnly && typeof body !== 'string') this.#writer.write(body)
+    slot?.send(this.#delivery(), body.length)
     this.answerComplete(close)
+  }
+
+  /** What has just been written, on its way to the client. Nothing else is written before the kernel has it. */
+  #delivery(): Delivery {
+    const writer = this.#writer
+    const socket = this.#socket
+    return {
+      get waitingBytes() {
+        return writer.waitingBytes
+      },
+      cut: () => this.#reset(),
+      whenOver: callback => {
+        if (writer.waitingBytes === 0) return callback()
+        const over = () => {
+          socket.off('drain', over).off('close', over)
+          callback()
+        }
+        socket.on('drain', over).on('close', over)
+      },
+    }
   }
 
   answerComplete(close: boolean, now = monotonicMs()): void {

@@ -28,7 +28,7 @@ export class ErrorPages {
     const page = this.#pages.get(answer.status)
     if (page === undefined) return answer
     const others = answer.fields.filter(([name]) => name !== 'Content-Type')
-    return { status: answer.status, fields: [['Content-Type', page.type], ...others], body: page.text }
+    return { ...answer, fields: [['Content-Type', page.type], ...others], body: page.text }
   }
 }
 

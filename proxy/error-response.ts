@@ -4,6 +4,7 @@
  */
 
 import { STATUS_CODES } from 'node:http'
+import type { ResponseSlot } from '../kit/response-slots.js'
 import { httpDate } from './clock.js'
 import type { Refusal } from './request-head.js'
 
@@ -143,6 +144,20 @@ export const ERRORS = {
     message: 'the master did not give its metrics',
     retryAfterSeconds: 1,
   },
+  'metrics-busy': {
+    source: 'proxy',
+    status: 503,
+    retry: 'never',
+    message: 'too many responses with metrics are under way',
+    retryAfterSeconds: 1,
+  },
+  'passwords-busy': {
+    source: 'proxy',
+    status: 503,
+    retry: 'never',
+    message: 'too many passwords are waiting to be checked',
+    retryAfterSeconds: 1,
+  },
   deadline: {
     source: 'upstream',
     status: 504,
@@ -153,11 +168,15 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS
 
-/** A whole answer, ready for any client: fields without framing, a small body. */
+/**
+ * A whole answer, ready for any client: fields without framing, a body. A text is small; a large body is bytes, which
+ * many answers may share. `slot` counts it among the responses under way; whoever does not send it leaves the slot.
+ */
 export interface OwnAnswer {
   status: number
   fields: [name: string, value: string][]
-  body: string
+  body: string | Buffer
+  slot?: ResponseSlot
 }
 
 export function errorAnswer(code: ErrorCode, extra: OwnAnswer['fields'] = []): OwnAnswer {
@@ -178,12 +197,12 @@ export function refusalAnswer(refusal: Refusal): OwnAnswer {
   }
 }
 
-/** An HTTP/1.1 answer of the proxy's own, as latin1. */
+/** An HTTP/1.1 answer of the proxy's own, as latin1; a body of bytes is not in it and follows. */
 export function printAnswer(answer: OwnAnswer, close: boolean, headOnly: boolean): string {
   let head = `HTTP/1.1 ${titleOf(answer.status)}\r\nDate: ${httpDate()}\r\n`
   for (const [name, value] of answer.fields) head += `${name}: ${value}\r\n`
   head += `Content-Length: ${Buffer.byteLength(answer.body)}\r\nConnection: ${close ? 'close' : 'keep-alive'}\r\n\r\n`
-  return headOnly ? head : head + Buffer.from(answer.body).latin1Slice()
+  return headOnly || typeof answer.body !== 'string' ? head : head + Buffer.from(answer.body).latin1Slice()
 }
 
 export function titleOf(status: number): string {

@@ -1,22 +1,28 @@
 /**
- * `/metrics` through the proxy (`metrics-path`): checks the password here and asks the master for the text, so the master reads nothing from a
- * public client. One per proxy; `phases.ts` asks, `proxy-server.ts` brings the master's answers.
+ * `/metrics` through the proxy (`metrics-path`): checks the password here and asks the master for the text, so the master
+ * reads nothing from a public client. One per proxy; `phases.ts` asks, `proxy-server.ts` brings the master's answers.
+ *
+ * The page may be megabytes, and anybody may ask for it: all scrapes that wait share one question to the master and one
+ * Buffer, and a few responses are under way at once (`ResponseSlots`).
  */
 
 import { BasicAuth } from '../kit/basic-auth.js'
+import { ResponseSlots } from '../kit/response-slots.js'
+import { SharedPage } from '../kit/shared-page.js'
 import { errorAnswer, type OwnAnswer } from './error-response.js'
 import type { Exchange } from './exchange.js'
 import { headerValue } from './request-head.js'
 
 const MASTER_MS = 5000
-/** Scrapes that may wait for the master at once. */
-const MOST_WAITING = 16
 
 export class MetricsPage {
   readonly #ask: (requestId: number) => void
-  readonly #waiting = new Map<number, (text: string | null) => void>()
+  readonly #slots = new ResponseSlots()
+  readonly #page = new SharedPage(() => this.#fetch())
   #auth: { of: string; check: BasicAuth } | null = null
   #lastId = 0
+  /** Takes the answer to the last question. */
+  #awaited: ((text: string) => void) | null = null
 
   /** `ask` sends `metrics-wanted` to the master. */
   constructor(ask: (requestId: number) => void) {
@@ -31,33 +37,41 @@ export class MetricsPage {
 
   /** The master's answer to `ask`. */
   arrived(requestId: number, text: string): void {
-    this.#waiting.get(requestId)?.(text)
+    if (requestId === this.#lastId) this.#awaited?.(text)
   }
 
+  /** The answer; one with metrics has a slot. */
   async answer(exchange: Exchange): Promise<OwnAnswer> {
     const { head } = exchange
     if (head.method !== 'GET' && head.method !== 'HEAD')
       return errorAnswer('method-not-allowed', [['Allow', 'GET, HEAD']])
-    if (this.#auth !== null && !(await this.#auth.check.check(headerValue(head, 'authorization')))) {
+    const { address } = exchange.origin
+    const verdict = (await this.#auth?.check.check(headerValue(head, 'authorization'), address)) ?? 'right'
+    if (verdict === 'busy') return errorAnswer('passwords-busy')
+    if (verdict === 'wrong')
       return errorAnswer('unauthorized', [['WWW-Authenticate', 'Basic realm="metrics", charset="UTF-8"']])
+    const slot = await this.#slots.enter(address)
+    if (slot === null) return errorAnswer('metrics-busy')
+    try {
+      const body = await this.#page.get()
+      return { status: 200, fields: [['Content-Type', 'text/plain; version=0.0.4; charset=utf-8']], body, slot }
+    } catch {
+      // The master was silent for too long: its log and the deadline of the proxies say more than we could.
+      slot.leave()
+      return errorAnswer('no-metrics')
     }
-    const text = this.#waiting.size < MOST_WAITING ? await this.#fetch() : null
-    if (text === null) return errorAnswer('no-metrics')
-    return { status: 200, fields: [['Content-Type', 'text/plain; version=0.0.4; charset=utf-8']], body: text }
   }
 
-  #fetch(): Promise<string | null> {
+  #fetch(): Promise<Buffer> {
     this.#lastId += 1
-    const id = this.#lastId
-    return new Promise(resolve => {
-      const done = (text: string | null) => {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`the master was silent for ${MASTER_MS} ms`)), MASTER_MS)
+      this.#awaited = text => {
         clearTimeout(timer)
-        this.#waiting.delete(id)
-        resolve(text)
+        this.#awaited = null
+        resolve(Buffer.from(text))
       }
-      const timer = setTimeout(done, MASTER_MS, null)
-      this.#waiting.set(id, done)
-      this.#ask(id)
+      this.#ask(this.#lastId)
     })
   }
 }

@@ -126,7 +126,8 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
 
   #metrics(exchange: Exchange): void {
     this.#world.metricsPage.answer(exchange).then(answer => {
-      if (!exchange.finished) this.#answer(exchange, answer)
+      if (exchange.finished) answer.slot?.leave()
+      else this.#answer(exchange, answer)
     })
   }
 

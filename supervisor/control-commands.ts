@@ -13,7 +13,8 @@ export type Commanded = Pick<Master, 'status' | 'reload' | 'order' | 'stop' | 'i
 
 /** What `daimyo top` needs besides the master. */
 export interface TopFigures {
-  families(): readonly MetricFamily[]
+  /** One family over all processes; null: nobody has it. Asked for the proxies' own only, whose size is bounded. */
+  family(name: string): MetricFamily | null
   events(): string[]
 }
 
@@ -48,22 +49,18 @@ export function controlHandler(master: Commanded, figures: TopFigures): ControlH
   }
 }
 
-async function topReport(master: Commanded, { families, events }: TopFigures): Promise<TopReport> {
-  const all = families()
+async function topReport(master: Commanded, { family, events }: TopFigures): Promise<TopReport> {
+  const samplesOf = (name: string) => family(name)?.values ?? []
+  const gauge = (name: string) => samplesOf(name).reduce((sum, { value }) => sum + value, 0)
   const inFlight = await master.inFlight()
-  const gauge = (name: string) => samplesOf(all, name).reduce((sum, { value }) => sum + value, 0)
   return {
     status: master.status(),
-    latency: latencyOf(samplesOf(all, 'daimyo_request_duration_seconds')),
+    latency: latencyOf(samplesOf('daimyo_request_duration_seconds')),
     queued: gauge('daimyo_queued_requests'),
     connections: gauge('daimyo_client_connections'),
     inFlight,
     events: events(),
   }
-}
-
-function samplesOf(families: readonly MetricFamily[], name: string): MetricSample[] {
-  return families.find(family => family.name === name)?.values ?? []
 }
 
 /** The buckets of all label sets added up. */

@@ -5,7 +5,6 @@
 
 import type { Log } from '../kit/log.js'
 import type { ProxyToMaster, WorkerToMaster } from '../kit/messages.js'
-import type { MetricFamily } from '../kit/metric-family.js'
 import type { Reading, Settings } from './config/settings.js'
 import type { ControlAnswer } from './control-protocol.js'
 import type { OomKills } from './oom-kills.js'
@@ -27,9 +26,12 @@ export interface Generation {
   release: Release
 }
 
-/** Where the children's metrics go. `sourceId` is unique in the life of the master. */
+/**
+ * Where the children's metrics go. `sourceId` is unique in the life of the master. `families` is what arrived; `kind`,
+ * which the master knows and no child says, decides what may be believed of it.
+ */
 export interface MetricsSink {
-  update(sourceId: string, families: MetricFamily[]): void
+  update(sourceId: string, families: unknown, kind: 'worker' | 'proxy'): void
   /** The process is gone: its counts stay, its gauges go. */
   retire(sourceId: string): void
 }

@@ -205,7 +205,7 @@ export class ProcessTree {
       }
       case 'metrics':
         this.loads.update(proxy.proxyId, message.workers, this.#context.nowMs(), message.queued)
-        return this.#context.metrics.update(proxy.sourceId, message.families)
+        return this.#context.metrics.update(proxy.sourceId, message.families, 'proxy')
       case 'in-flight':
         return this.survey.take(proxy.proxyId, message.requestId, message.requests)
       case 'worker-wanted':

@@ -8,6 +8,7 @@
 import { reasonOf } from '../kit/failure.js'
 import { createLog, type Log } from '../kit/log.js'
 import { LogSink } from '../kit/log-sink.js'
+import { SharedPage } from '../kit/shared-page.js'
 import { closeUninvitedInspector } from '../kit/uninvited-inspector.js'
 import { printBanner } from './banner.js'
 import { checkReach } from './child-programs.js'
@@ -19,10 +20,11 @@ import { setInheritedLimits } from './inherited-limits.js'
 import { LogRotation } from './log-rotation.js'
 import { Master } from './master.js'
 import { startMasterFifo } from './master-fifo.js'
-import { printExposition } from './metrics/exposition.js'
 import { masterFamilies } from './metrics/master-families.js'
 import { startMetricsEndpoint } from './metrics/metrics-endpoint.js'
+import { renderPage } from './metrics/metrics-page.js'
 import { MetricsStore } from './metrics/metrics-store.js'
+import { inSlices } from './metrics/slices.js'
 import { createNotifier } from './notify.js'
 import type { OutputSink } from './output-lines.js'
 import { checkPidfile, readPid, removePidfile, writePidfile } from './pidfile.js'
@@ -102,7 +104,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   undo.push(() => rotation?.stop())
   options.starter?.onGone(() => void master.stop('starter-gone'))
   await startEndpoint(undo)
-  const figures = { families: () => store.families().families, events: () => recent.lines() }
+  const figures = { family: (name: string) => store.family(name), events: () => recent.lines() }
   const control = await startControlSocket(folder.controlPath, controlHandler(master, figures))
   undo.push(() => control.close())
   if (settings.masterFifos.length > 0) {
@@ -129,10 +131,11 @@ function assemble({ settings, passed, sink, log, readAgain }: AssembleParts, con
   const version = readVersion()
   let metricsUrl: string | null = null
   const store = new MetricsStore({ log })
-  const render = (): string => {
+  const page = new SharedPage(() => {
     const state = master.metricsState()
-    return printExposition([...(state === null ? [] : masterFamilies(state)), ...store.families().families])
-  }
+    return inSlices(renderPage(state === null ? [] : masterFamilies(state), store))
+  })
+  const render = () => page.get()
   const rotation = rotationOf(settings, log, () => master.reopenLogs())
   const master: Master = new Master({
     settings,
@@ -141,7 +144,7 @@ function assemble({ settings, passed, sink, log, readAgain }: AssembleParts, con
     output: rotation === null ? sink : rotated(sink, rotation),
     reopenLogs: () => sink.reopen(),
     metrics: store,
-    renderMetrics: render,
+    renderMetrics: async () => (await render()).toString(),
     version,
     metricsUrl: () => metricsUrl,
     environment: context.environment,

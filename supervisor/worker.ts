@@ -62,8 +62,8 @@ const SOCKET_MODE = 0o660
 
 const MOST_STACK_LINES = 30
 
-/** Far above what the host says: metrics once a second, in as many messages as they need, and now and then an event. */
-const PACE = { messagesPerSecond: 100, messages: 400, bytesPerSecond: 4 * 1024 ** 2, bytes: 8 * 1024 ** 2 }
+/** Above what the host says: metrics once a second, in as many messages as they need, and now and then an event. A megabyte costs the master some 50 ms. */
+const PACE = { messagesPerSecond: 100, messages: 400, bytesPerSecond: 1024 ** 2, bytes: 8 * 1024 ** 2 }
 
 /** Events of one worker in the log: so many at once, and one more each second. */
 const EVENTS_AT_ONCE = 20
@@ -164,7 +164,7 @@ export class Worker {
         this.#loadFailure ??= { reason: message.reason, stack: message.stack }
         return this.apply({ type: 'load-failed', reason: message.reason })
       case 'metrics':
-        return this.#context.metrics.update(this.sourceId, message.families)
+        return this.#context.metrics.update(this.sourceId, message.families, 'worker')
       case 'recycle':
         if (this.generation.settings.maxRequests > 0) this.recycle ??= message.reason
         return

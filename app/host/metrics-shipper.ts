@@ -6,7 +6,7 @@
  */
 
 import { reasonOf } from '../../kit/failure.js'
-import type { MetricFamily, MetricSample } from '../../kit/metric-family.js'
+import { isReservedName, type MetricFamily, type MetricSample } from '../../kit/metric-family.js'
 import { findRegistries, type PromRegistry, RegistryReader, type RegistryReading } from './metrics-registry.js'
 
 export interface MetricsShipper {
@@ -18,8 +18,6 @@ export interface MetricsShipper {
 const INTERVAL_MS = 1000
 const READ_MS = 1000
 const TROUBLES = 100
-/** Names that only daimyo itself may use. */
-const RESERVED = 'daimyo_'
 
 /**
  * Starts shipping. `extra` adds families of the host itself; `trouble` hears each kind of failure once, such as a
@@ -96,8 +94,7 @@ class Shipper {
   #gather(readings: RegistryReading[]): MetricFamily[] {
     const families = [...this.#extra()]
     for (const family of readings.flatMap(reading => reading.families)) {
-      if (family.name.startsWith(RESERVED))
-        this.#trouble(`metric ${family.name} is not shipped: ${RESERVED} is reserved`)
+      if (isReservedName(family.name)) this.#trouble(`metric ${family.name} is not shipped: daimyo_ is reserved`)
       else families.push(plain(family))
     }
     return families

@@ -2,14 +2,19 @@
  * Sums that do not depend on the order of their terms. When a worker dies its counters move to the accumulator, so the
  * same numbers are added in another order; plain floating point may then give a result that is smaller by one bit, and
  * Prometheus takes any fall of a counter for a restart and counts the whole value again. So each sum keeps what
- * rounding took (Neumaier). Used by the merge and the accumulator; pure but for the row that it adds to.
+ * rounding took (Neumaier). Pure but for the row that it adds to.
  */
 
 import type { Row } from './family-table.js'
 
-/** A row that begins at zero. */
-export function zeroRow(labels: Row['labels'], columns: number): Required<Row> {
-  return { labels, values: new Array(columns).fill(0), errors: new Array(columns).fill(0) }
+/** A row with these labels that begins at zero. */
+export function zeroRow({ labels, text }: Row, columns: number): Required<Row> {
+  return { labels, text, values: new Array(columns).fill(0), errors: new Array(columns).fill(0) }
+}
+
+/** The same sum, to add to without changing the one that others may be reading. */
+export function copyRow({ labels, text, values, errors }: Required<Row>): Required<Row> {
+  return { labels, text, values: [...values], errors: [...errors] }
 }
 
 /** Adds all numbers of `row` to `sum`. */
@@ -22,7 +27,8 @@ export function addRow(sum: Required<Row>, row: Row): void {
 
 /** The sum with its errors put back: one rounding, whatever the number of terms. */
 export function roundRow(sum: Required<Row>): Row {
-  return { labels: sum.labels, values: sum.values.map((value, at) => value + (sum.errors[at] ?? 0)) }
+  const { labels, text, values } = sum
+  return { labels, text, values: values.map((value, at) => value + (sum.errors[at] ?? 0)) }
 }
 
 function addValue(sum: Required<Row>, at: number, value: number): void {

@@ -1,44 +1,97 @@
 /**
- * Prints metric families in the Prometheus text format 0.0.4, as `promtool check metrics` reads it. Called by the
- * master for `/metrics`; pure. Whatever comes in, the output stays readable: one family that Prometheus cannot read
- * costs the whole scrape.
+ * Prints metric families in the Prometheus text format 0.0.4, as `promtool check metrics` reads it. Pure. Whatever
+ * comes in, the output stays readable: one family that Prometheus cannot read costs the whole scrape.
  */
 
 import type { MetricFamily } from '../../kit/metric-family.js'
-import { type Column, type FamilyTable, type Row, readTable } from './family-table.js'
+import { type Column, escapeHelp, type FamilyTable, type Row, readTable, seriesOf } from './family-table.js'
+import type { Slices } from './slices.js'
 
 /** The content type to answer with. */
 export const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
+
+/** Rows between two pauses. */
+const SLICE = 1000
+/** Text is turned into bytes in pieces: half of it would otherwise live twice. */
+const PIECE_CHARS = 256 * 1024
 
 /**
  * The families in their order. Of two with one name the first is printed; a family without values, or one that
  * `readTable` refuses, is left out.
  */
 export function printExposition(families: readonly MetricFamily[]): string {
-  const printed = new Set<string>()
-  let text = ''
+  const page = new ExpositionPage(Number.POSITIVE_INFINITY)
   for (const family of families) {
     const reading = readTable(family)
-    if ('refused' in reading || reading.table.rows.size === 0 || printed.has(reading.table.name)) continue
-    printed.add(reading.table.name)
-    text += printTable(reading.table)
+    if ('table' in reading) page.addWhole(reading.table)
   }
-  return text
+  return page.finish().toString()
 }
 
-function printTable(table: FamilyTable): string {
-  let text = `# HELP ${table.name} ${escapeHelp(table.help)}\n# TYPE ${table.name} ${table.type}\n`
-  for (const row of table.rows.values()) text += printRow(table, row)
-  return text
+/** A page that grows table by table up to a number of bytes. Of two tables with one name the first is printed. */
+export class ExpositionPage {
+  readonly #printed = new Set<string>()
+  readonly #pieces: Buffer[] = []
+  #text = ''
+  #roomBytes: number
+  /** Series that found no room. */
+  leftOut = 0
+
+  constructor(roomBytes: number) {
+    this.#roomBytes = roomBytes
+  }
+
+  /** Prints a table of the master's own making, whatever room is left. */
+  addWhole(table: FamilyTable): void {
+    if (!this.#begin(table)) return
+    for (const row of table.rows.values()) this.#write(printRow(table, row))
+    this.#roomBytes -= table.bytes
+  }
+
+  /** Prints a table in slices, or leaves it out as a whole: half a family would read like a true one. */
+  *add(table: FamilyTable): Slices<void> {
+    if (table.bytes > this.#roomBytes) {
+      this.leftOut += seriesOf(table)
+      return
+    }
+    if (!this.#begin(table)) return
+    this.#roomBytes -= table.bytes
+    let printed = 0
+    for (const row of table.rows.values()) {
+      this.#write(printRow(table, row))
+      if (++printed % SLICE === 0) yield
+    }
+  }
+
+  finish(): Buffer {
+    this.#flush()
+    return this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces)
+  }
+
+  #begin(table: FamilyTable): boolean {
+    if (table.rows.size === 0 || this.#printed.has(table.name)) return false
+    this.#printed.add(table.name)
+    this.#write(`# HELP ${table.name} ${escapeHelp(table.help)}\n# TYPE ${table.name} ${table.type}\n`)
+    return true
+  }
+
+  #write(text: string): void {
+    this.#text += text
+    if (this.#text.length > PIECE_CHARS) this.#flush()
+  }
+
+  #flush(): void {
+    this.#pieces.push(Buffer.from(this.#text))
+    this.#text = ''
+  }
 }
 
 function printRow({ name, columns }: FamilyTable, row: Row): string {
-  const labels = row.labels.map(([label, value]) => `${label}="${escapeLabel(value)}"`).join(',')
   let text = ''
   columns.forEach((column, at) => {
     const value = row.values[at] ?? Number.NaN
     if (column.kind === 'quantile' && Number.isNaN(value)) return
-    text += `${name}${printSuffix(column, labels)} ${printNumber(value)}\n`
+    text += `${name}${printSuffix(column, row.text)} ${printNumber(value)}\n`
   })
   return text
 }
@@ -54,12 +107,4 @@ function printSuffix({ kind, bound }: Column, labels: string): string {
 function printNumber(value: number): string {
   if (value === Number.POSITIVE_INFINITY) return '+Inf'
   return value === Number.NEGATIVE_INFINITY ? '-Inf' : String(value)
-}
-
-function escapeHelp(text: string): string {
-  return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
-}
-
-function escapeLabel(text: string): string {
-  return /[\\\n"]/.test(text) ? escapeHelp(text).replaceAll('"', '\\"') : text
 }

@@ -1,8 +1,11 @@
 /**
  * One metric family as a table: a row for each label set, a column for each number of it (a histogram: its buckets,
  * sum, count). Families arrive as JSON from processes that run anybody's code, so this is also where they are checked:
- * nothing that could break the exposition or make the master throw gets past `readTable`. Called by the store and the
- * exposition; pure.
+ * nothing that could break the exposition or make the master throw gets past `readTable`, whatever JSON value stands at
+ * whatever place. Pure.
+ *
+ * What must stay true: a table never changes once it is made, so a page may be printed from it while newer messages
+ * arrive. Its size is counted as printed: a histogram repeats its labels in every column.
  */
 
 import type { Aggregator, MetricFamily, MetricSample, MetricType } from '../../kit/metric-family.js'
@@ -13,9 +16,13 @@ export interface Column {
   bound: string
 }
 
-/** `values` has one number per column. `errors`: what rounding took from each value; only running sums keep them. */
+/**
+ * `values` has one number per column. `text`: the labels as the exposition prints them, without braces. `errors`: what
+ * rounding took from each value; only running sums keep them.
+ */
 export interface Row {
   labels: [string, string][]
+  text: string
   values: number[]
   errors?: number[]
 }
@@ -30,42 +37,99 @@ export interface FamilyTable {
    */
   columns: Column[]
   rows: Map<string, Row>
+  /** What a process must agree on with the others before its numbers may be added to theirs. The help may differ. */
+  shape: string
+  /** Bytes of a row as printed are `rowBytes` and the bytes of its labels in each column. */
+  rowBytes: number
+  /** Bytes of the whole family as printed. */
+  bytes: number
 }
 
-/** `malformed`: samples refused; `excess`: samples past the limit. Both count series. */
-export type TableReading = { table: FamilyTable; malformed: number; excess: number } | { refused: string }
+/** Room that a process has left. `samples`: how many may be looked at, which bounds the time that a message takes. */
+export interface TableRoom {
+  series: number
+  bytes: number
+  samples: number
+}
+
+/** `malformed`: samples refused; `excess`: samples past the room. Both count series. `looked`: samples looked at. */
+export type TableReading =
+  | { table: FamilyTable; malformed: number; excess: number; looked: number }
+  | { refused: string }
 
 const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/
 const LABEL = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/
 const TYPES: readonly unknown[] = ['counter', 'gauge', 'histogram', 'summary']
 const AGGREGATORS: readonly unknown[] = ['sum', 'first', 'min', 'max', 'average', 'omit']
 const LABEL_TEXT = 4096
+/** Labels of one series, and buckets or quantiles of one family: far more than anybody reads. */
+const LABELS = 64
+const COLUMNS = 500
+/** What only counts may not come near the largest number: a sum that overflows is NaN for ever. */
+const LARGEST_COUNT = 1e300
+/** The longest number that JavaScript prints, the space before it and the line's end. */
+const VALUE_BYTES = 26
+const NO_LIMIT: TableRoom = {
+  series: Number.POSITIVE_INFINITY,
+  bytes: Number.POSITIVE_INFINITY,
+  samples: Number.POSITIVE_INFINITY,
+}
 
 /**
- * Reads one family as a process sent it. Whole rows are kept or refused: a histogram that lacks a bucket would lie.
- * `null` as a value is what JSON makes of NaN and the infinities, and is read as NaN, which only a gauge or a quantile
- * may be. Past `seriesLimit` the rows that came first stay, so that the same ones stay at the next message.
+ * Reads one family as a process sent it; never throws. Whole rows are kept or refused: a histogram that lacks a bucket
+ * would lie. `null` as a value is what JSON makes of NaN and the infinities, and is read as NaN, which only a gauge or a
+ * quantile may be. Past the room the rows that came first stay, so that the same ones stay at the next message.
  */
-export function readTable(raw: unknown, seriesLimit = Number.POSITIVE_INFINITY): TableReading {
+export function readTable(raw: unknown, room: Partial<TableRoom> = {}): TableReading {
   const refused = refusalOf(raw)
   if (refused !== null) return { refused }
+  const { series, bytes, samples } = { ...NO_LIMIT, ...room }
   const family = raw as MetricFamily
-  const { columns, rows, malformed } = gather(family)
-  const table: FamilyTable = { ...headOf(family), columns, rows: new Map() }
-  const roomForRows = Math.floor(seriesLimit / Math.max(1, columns.length))
-  const reading = { table, malformed, excess: 0 }
+  const looked = Math.min(family.values.length, Math.max(0, samples))
+  const { columns, rows, malformed } = gather(family, looked)
+  if (columns.length > COLUMNS) return { refused: `over ${COLUMNS} buckets or quantiles` }
+  const table = emptyTable(headOf(family), columns)
+  const reading = { table, malformed, excess: family.values.length - looked, looked }
+  const roomForRows = Math.floor(series / Math.max(1, columns.length))
   for (const [key, { labels, cells }] of rows) {
     const values = valuesOf(family.type, columns, cells)
-    if (values === null) reading.malformed += cells.size
-    else if (table.rows.size >= roomForRows) reading.excess += cells.size
-    else table.rows.set(key, { labels, values })
+    if (values === null) {
+      reading.malformed += cells.size
+      continue
+    }
+    const text = printLabels(labels)
+    const more = rowBytesOf(table, text)
+    if (table.rows.size >= roomForRows || table.bytes + more > bytes) {
+      reading.excess += cells.size
+      continue
+    }
+    table.rows.set(key, { labels, text, values })
+    table.bytes += more
   }
   return reading
 }
 
-/** What a process must agree on with the others before its numbers may be added to theirs. The help text may differ. */
-export function shapeOf(table: FamilyTable): string {
-  return `${table.type} ${table.aggregator} ${boundsOf(table)}`
+/** A table of this form without rows. */
+export function emptyTable(head: Pick<FamilyTable, 'name' | 'help' | 'type' | 'aggregator'>, columns: Column[]) {
+  const { name, help, type, aggregator } = head
+  const suffixes = columns.reduce((sum, column) => sum + suffixBytes(column), 0)
+  const table: FamilyTable = {
+    name,
+    help,
+    type,
+    aggregator,
+    columns,
+    rows: new Map(),
+    shape: `${type} ${aggregator} ${columns.map(({ kind, bound }) => `${kind[0]}${bound}`).join()}`,
+    rowBytes: columns.length * (name.length + VALUE_BYTES) + suffixes,
+    bytes: 2 * name.length + Buffer.byteLength(help) + 32,
+  }
+  return table
+}
+
+/** Bytes that a row with these labels takes as printed, all columns together; a little more than that where in doubt. */
+export function rowBytesOf({ rowBytes, columns }: FamilyTable, labelText: string): number {
+  return rowBytes + columns.length * Buffer.byteLength(labelText)
 }
 
 /** The bucket bounds or quantiles, for messages: `0.1,1,+Inf`. */
@@ -95,17 +159,29 @@ export function familyOf(table: FamilyTable): MetricFamily {
   return { name, help, type, aggregator, values }
 }
 
+/** Text of a help line or a label value with its backslashes and line ends escaped. */
+export function escapeHelp(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
+}
+
+/** What a process says of itself, fit for a log line, whatever it is. */
+export function describeValue(value: unknown): string {
+  if (typeof value === 'string') return value.slice(0, 100)
+  return value === null ? 'null' : Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`
+}
+
 function headOf({ name, help, type, aggregator = 'sum' }: MetricFamily) {
-  return { name, help, type, aggregator }
+  return { name, help: help.toWellFormed(), type, aggregator }
 }
 
 function refusalOf(raw: unknown): string | null {
   if (!isRecord(raw)) return 'not an object'
-  if (typeof raw.name !== 'string' || !NAME.test(raw.name) || raw.name.length > 256) return 'not a metric name'
+  if (typeof raw.name !== 'string' || raw.name.length > 256 || !NAME.test(raw.name)) return 'not a metric name'
   if (typeof raw.help !== 'string' || raw.help.length > LABEL_TEXT) return 'no help text or one of over 4096 characters'
-  if (!TYPES.includes(raw.type)) return `unknown type ${String(raw.type).slice(0, 40)}`
+  if (raw.help.includes('\0')) return 'a help text with NUL'
+  if (!TYPES.includes(raw.type)) return `unknown type ${describeValue(raw.type).slice(0, 40)}`
   if (raw.aggregator !== undefined && !AGGREGATORS.includes(raw.aggregator)) {
-    return `unknown aggregator ${String(raw.aggregator).slice(0, 40)}`
+    return `unknown aggregator ${describeValue(raw.aggregator).slice(0, 40)}`
   }
   return Array.isArray(raw.values) ? null : 'no values'
 }
@@ -116,13 +192,13 @@ interface Gathered {
   malformed: number
 }
 
-/** Sorts the samples into rows and columns; a row may still lack some columns. */
-function gather(family: MetricFamily): Gathered {
+/** Sorts the first samples into rows and columns; a row may still lack some columns. */
+function gather(family: MetricFamily, samples: number): Gathered {
   const rows: Gathered['rows'] = new Map()
   const columns = new Map<string, Column>()
   let malformed = 0
-  for (const sample of family.values) {
-    const cell = readCell(family, sample)
+  for (let at = 0; at < samples; at++) {
+    const cell = readCell(family, family.values[at])
     if (cell === null) {
       malformed += 1
       continue
@@ -141,6 +217,9 @@ function keyOf(column: Column): string {
   return column.kind + column.bound
 }
 
+/** In place of a number that cannot be: it takes its whole row along. */
+const BAD = Number.NaN
+
 interface Cell {
   rowKey: string
   labels: [string, string][]
@@ -151,16 +230,30 @@ interface Cell {
 function readCell(family: MetricFamily, sample: unknown): Cell | null {
   if (!isRecord(sample)) return null
   const value = sample.value === null ? Number.NaN : sample.value
+  if (typeof value !== 'number') return null
   const read = readLabels(sample.labels ?? {}, family.type)
   const column = read === null ? null : columnOf(family, sample.metricName, read.bound)
-  if (typeof value !== 'number' || read === null || column === null) return null
-  if (!Number.isFinite(value) && family.type !== 'gauge' && column.kind !== 'quantile') return null
-  return { rowKey: read.rowKey, labels: read.labels, column, value }
+  if (read === null || column === null) return null
+  return {
+    rowKey: read.rowKey,
+    labels: read.labels,
+    column,
+    value: mayBe(value, family.type, column.kind) ? value : BAD,
+  }
+}
+
+/** A gauge and a quantile may be any number. What counts is never below zero; the sum of observations may be. */
+function mayBe(value: number, type: MetricType, kind: Column['kind']): boolean {
+  if (type === 'gauge' || kind === 'quantile') return true
+  if (!(Math.abs(value) <= LARGEST_COUNT)) return false
+  return value >= 0 || kind === 'sum'
 }
 
 /**
  * The labels without `le` and `quantile`, sorted, and the key that equal label sets share. An empty value is the same
  * as no label to Prometheus, so it is dropped: `{a=""}` and `{}` printed side by side would be one series given twice.
+ * Lone surrogates all print as U+FFFD, so they are that already here: two series that print alike are one. NUL is
+ * refused: Prometheus takes it for the end of the page.
  */
 function readLabels(raw: unknown, type: MetricType) {
   if (!isRecord(raw)) return null
@@ -168,15 +261,17 @@ function readLabels(raw: unknown, type: MetricType) {
   const labels: [string, string][] = []
   let bound = ''
   let length = 0
-  for (const [name, value] of Object.entries(raw)) {
+  for (const name in raw) {
+    if (!Object.hasOwn(raw, name)) continue
+    const value = raw[name]
     if (value === undefined || value === '') continue
-    if (!LABEL.test(name) || (typeof value === 'object' && value !== null)) return null
+    if (labels.length >= LABELS || (typeof value === 'object' && value !== null)) return null
     const text = String(value)
     length += name.length + text.length
+    if (length > LABEL_TEXT || !LABEL.test(name) || text.includes('\0')) return null
     if (name === boundLabel) bound = text
-    else labels.push([name, text])
+    else labels.push([name, text.toWellFormed()])
   }
-  if (length > LABEL_TEXT) return null
   if (labels.length > 1) labels.sort(([a], [b]) => (a < b ? -1 : 1))
   let rowKey = ''
   // The length before each value keeps two label sets from sharing a key, whatever their values contain.
@@ -203,7 +298,8 @@ function suffixOf(name: string, metricName: unknown): string | null {
 
 /** Two samples of one process with the same labels: what only counts adds up, of what measures the last one stands. */
 function addTwin(type: MetricType, before: number | undefined, value: number): number {
-  return before === undefined || type === 'gauge' || type === 'summary' ? value : before + value
+  if (before === undefined || type === 'gauge' || type === 'summary') return value
+  return Math.min(before + value, LARGEST_COUNT)
 }
 
 const KIND_ORDER = { quantile: 0, bucket: 0, value: 0, sum: 1, count: 2 }
@@ -218,19 +314,34 @@ function boundValue(bound: string): number {
 }
 
 /**
- * The row's numbers in the columns' order; null if one is missing: a histogram needs every bucket, one of them +Inf,
+ * The row's numbers in the columns' order; null if one is bad or missing: a histogram needs every bucket, one of them +Inf,
  * and like a summary its sum and count. A quantile may be missing: it is not known then.
  */
 function valuesOf(type: MetricType, columns: Column[], cells: Map<string, number>): number[] | null {
   const values: number[] = []
   for (const column of columns) {
+    const mayBeNaN = type === 'gauge' || column.kind === 'quantile'
     const value = cells.get(keyOf(column)) ?? (column.kind === 'quantile' ? Number.NaN : null)
-    if (value === null) return null
+    if (value === null || (Number.isNaN(value) && !mayBeNaN)) return null
     values.push(value)
   }
   if (type === 'counter' || type === 'gauge') return values
   if (type === 'histogram' && columns.at(-3)?.bound !== '+Inf') return null
   return columns.at(-2)?.kind === 'sum' && columns.at(-1)?.kind === 'count' ? values : null
+}
+
+function printLabels(labels: [string, string][]): string {
+  let text = ''
+  for (const [name, value] of labels) text += `${text === '' ? '' : ','}${name}="${escapeLabel(value)}"`
+  return text
+}
+
+function escapeLabel(text: string): string {
+  return /[\\\n"]/.test(text) ? escapeHelp(text).replaceAll('"', '\\"') : text
+}
+
+function suffixBytes({ kind, bound }: Column): number {
+  return `_${kind}{,quantile=""}`.length + bound.length
 }
 
 function sampleOf(name: string, column: Column, labels: [string, string][], value: number): MetricSample {

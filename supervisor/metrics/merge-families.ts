@@ -1,5 +1,5 @@
 /**
- * The families of many processes as one: what `/metrics` shows. Called by the store at each scrape; pure.
+ * The families of many processes as one: what `/metrics` shows. Pure.
  *
  * Counters, histograms, and the sum and count of summaries add up per label set, with what dead processes left behind.
  * Gauges merge by their aggregator. Quantiles of a summary cannot be merged (their average is nobody's quantile): they
@@ -9,16 +9,24 @@
  * Families of one name that differ in type, aggregator or bucket bounds are never added up. The one that most living
  * processes have is shown, the one seen first if there are as many of each, and the rest is reported. What the dead
  * left behind in another form neither votes nor shows, unless no living process has the family.
+ *
+ * A histogram `x` prints `x_bucket`, `x_sum` and `x_count`: a family of such a name beside it would give one name two
+ * types, for which Prometheus may refuse the whole page. Of the two the one is shown that more living processes have,
+ * the histogram or summary if there are as many of each.
+ *
+ * What must stay true: the work is done in slices, so that the master's loop can turn between them, whatever was
+ * shipped. The tables do not change meanwhile.
  */
 
 import type { Aggregator } from '../../kit/metric-family.js'
 import { addRow, roundRow, zeroRow } from './exact-sum.js'
-import { boundsOf, type FamilyTable, type Row, shapeOf } from './family-table.js'
+import { boundsOf, emptyTable, type FamilyTable, type Row, rowBytesOf } from './family-table.js'
+import { atOnce, type Slices } from './slices.js'
 
 /** `kept` and `leftOut` are what differs, printed; `processes` counts the living ones whose family is not shown. */
 export interface Conflict {
   name: string
-  differs: 'type' | 'aggregator' | 'buckets' | 'quantiles'
+  differs: 'type' | 'aggregator' | 'buckets' | 'quantiles' | 'name'
   kept: string
   leftOut: string
   processes: number
@@ -29,43 +37,87 @@ export interface Merged {
   conflicts: Conflict[]
 }
 
-/**
- * `live`: the tables of each process, the oldest process first. `settled`: running sums of dead processes, any number
- * per name.
- */
-export function mergeFamilies(live: Iterable<Iterable<FamilyTable>>, settled: Iterable<FamilyTable>): Merged {
-  const merged: Merged = { tables: [], conflicts: [] }
-  const groups = groupByName(live, settled)
-  for (const name of [...groups.keys()].sort()) {
-    const group = groups.get(name) ?? { live: [], settled: [] }
-    const forms = formsOf(group.live)
-    const kept = forms[0] ?? group.settled.slice(-1)
-    if (forms.length > 1) merged.conflicts.push(conflictOf(forms))
-    const [first] = kept
-    if (first === undefined || first.aggregator === 'omit') continue
-    const shape = shapeOf(first)
-    const sums = group.settled.filter(table => shapeOf(table) === shape)
-    merged.tables.push(mergeTables(first, sums, forms[0] ?? []))
-  }
-  return merged
+/** The tables that become one, all of one shape. */
+export interface MergeGroup {
+  first: FamilyTable
+  settled: FamilyTable[]
+  live: FamilyTable[]
 }
 
-interface Group {
+/** What is to be merged, by name. */
+export interface MergePlan {
+  groups: MergeGroup[]
+  conflicts: Conflict[]
+}
+
+/** Tables, or rows, between two pauses: a millisecond or so. */
+const SLICE = 1000
+
+/**
+ * `live`: the tables of each process, the oldest process first. `settled`: running sums of dead processes, any number
+ * per name. All at once.
+ */
+export function mergeFamilies(live: Iterable<Iterable<FamilyTable>>, settled: Iterable<FamilyTable>): Merged {
+  const { groups, conflicts } = atOnce(planMerge(live, settled))
+  return { tables: groups.map(group => atOnce(mergeGroup(group))), conflicts }
+}
+
+/** Decides what is shown of what; the groups are sorted by name. */
+export function* planMerge(live: Iterable<Iterable<FamilyTable>>, settled: Iterable<FamilyTable>): Slices<MergePlan> {
+  const plan: MergePlan = { groups: [], conflicts: [] }
+  const named = yield* groupByName(live, settled)
+  let looked = 0
+  for (const name of [...named.keys()].sort()) {
+    if (++looked % SLICE === 0) yield
+    const group = named.get(name) ?? { live: [], settled: [] }
+    const forms = formsOf(group.live)
+    const kept = forms[0] ?? group.settled.slice(-1)
+    if (forms.length > 1) plan.conflicts.push(conflictOf(forms))
+    const [first] = kept
+    if (first === undefined || first.aggregator === 'omit') continue
+    const sums = group.settled.filter(table => table.shape === first.shape)
+    plan.groups.push({ first, settled: sums, live: forms[0] ?? [] })
+  }
+  return withoutSharedNames(plan)
+}
+
+/** The group as one table. */
+export function* mergeGroup(group: MergeGroup): Slices<FamilyTable> {
+  const { first, live } = group
+  const table = emptyTable(first, first.columns)
+  table.rows = yield* first.type === 'gauge' ? measure(first.aggregator, live) : addUp(group)
+  for (const { text } of table.rows.values()) table.bytes += rowBytesOf(table, text)
+  return table
+}
+
+interface Named {
   live: FamilyTable[]
   settled: FamilyTable[]
 }
 
 /** A family without rows has nothing to add and does not know its buckets yet, so it takes no part. */
-function groupByName(live: Iterable<Iterable<FamilyTable>>, settled: Iterable<FamilyTable>): Map<string, Group> {
-  const groups = new Map<string, Group>()
-  const add = (table: FamilyTable, side: keyof Group) => {
+function* groupByName(
+  live: Iterable<Iterable<FamilyTable>>,
+  settled: Iterable<FamilyTable>,
+): Slices<Map<string, Named>> {
+  const groups = new Map<string, Named>()
+  let looked = 0
+  const add = (table: FamilyTable, side: keyof Named) => {
     if (table.rows.size === 0) return
     const group = groups.get(table.name) ?? { live: [], settled: [] }
     group[side].push(table)
     groups.set(table.name, group)
   }
-  for (const tables of live) for (const table of tables) add(table, 'live')
-  for (const table of settled) add(table, 'settled')
+  for (const tables of live) {
+    for (const table of tables) {
+      add(table, 'live')
+      if (++looked % SLICE === 0) yield
+    }
+  }
+  for (const table of settled) {
+    add(table, 'settled')
+    if (++looked % SLICE === 0) yield
+  }
   return groups
 }
 
@@ -73,9 +125,8 @@ function groupByName(live: Iterable<Iterable<FamilyTable>>, settled: Iterable<Fa
 function formsOf(tables: FamilyTable[]): FamilyTable[][] {
   const forms = new Map<string, FamilyTable[]>()
   for (const table of tables) {
-    const shape = shapeOf(table)
-    const form = forms.get(shape)
-    if (form === undefined) forms.set(shape, [table])
+    const form = forms.get(table.shape)
+    if (form === undefined) forms.set(table.shape, [table])
     else form.push(table)
   }
   return [...forms.values()].sort((a, b) => b.length - a.length)
@@ -92,35 +143,52 @@ function conflictOf(forms: FamilyTable[][]): Conflict {
   return report(kept.type === 'histogram' ? 'buckets' : 'quantiles', boundsOf)
 }
 
-function mergeTables(first: FamilyTable, settled: FamilyTable[], live: FamilyTable[]): FamilyTable {
-  const rows = first.type === 'gauge' ? measure(first.aggregator, live) : addUp(first, settled, live)
-  const { name, help, type, aggregator, columns } = first
-  return { name, help, type, aggregator, columns, rows }
+const SUFFIXES = { histogram: ['_bucket', '_sum', '_count'], summary: ['_sum', '_count'], counter: [], gauge: [] }
+
+function withoutSharedNames({ groups, conflicts }: MergePlan): MergePlan {
+  const byName = new Map(groups.map(group => [group.first.name, group]))
+  for (const group of groups) {
+    for (const suffix of SUFFIXES[group.first.type]) {
+      const other = byName.get(group.first.name + suffix)
+      if (other === undefined || !byName.has(group.first.name)) continue
+      const [kept, leftOut] = other.live.length > group.live.length ? [other, group] : [group, other]
+      byName.delete(leftOut.first.name)
+      const processes = leftOut.live.length
+      const print = ({ first }: MergeGroup) => `${first.type} ${first.name}`
+      const { name } = leftOut.first
+      conflicts.push({ name, differs: 'name', kept: print(kept), leftOut: print(leftOut), processes })
+    }
+  }
+  return { groups: [...byName.values()], conflicts }
 }
 
-function addUp({ type, columns }: FamilyTable, settled: FamilyTable[], live: FamilyTable[]): Map<string, Row> {
+function* addUp({ first, settled, live }: MergeGroup): Slices<Map<string, Row>> {
   const sums = new Map<string, Required<Row>>()
+  let added = 0
   for (const table of [...settled, ...live]) {
     for (const [key, row] of table.rows) {
-      const sum = sums.get(key) ?? zeroRow(row.labels, columns.length)
+      const sum = sums.get(key) ?? zeroRow(row, first.columns.length)
       addRow(sum, row)
       sums.set(key, sum)
+      if (++added % SLICE === 0) yield
     }
   }
   const rows = new Map<string, Row>()
-  for (const [key, sum] of sums) rows.set(key, roundRow(sum))
-  if (type === 'summary') setQuantiles(rows, columns, live)
+  for (const [key, sum] of sums) {
+    const row = roundRow(sum)
+    if (first.type === 'summary') setQuantiles(key, row, first.columns, live)
+    rows.set(key, row)
+    if (++added % SLICE === 0) yield
+  }
   return rows
 }
 
-function setQuantiles(rows: Map<string, Row>, columns: FamilyTable['columns'], live: FamilyTable[]): void {
-  for (const [key, row] of rows) {
-    const owners = live.filter(table => table.rows.has(key))
-    const only = owners.length === 1 ? owners[0]?.rows.get(key) : undefined
-    columns.forEach((column, at) => {
-      if (column.kind === 'quantile') row.values[at] = only?.values[at] ?? Number.NaN
-    })
-  }
+function setQuantiles(key: string, row: Row, columns: FamilyTable['columns'], live: FamilyTable[]): void {
+  const owners = live.filter(table => table.rows.has(key))
+  const only = owners.length === 1 ? owners[0]?.rows.get(key) : undefined
+  columns.forEach((column, at) => {
+    if (column.kind === 'quantile') row.values[at] = only?.values[at] ?? Number.NaN
+  })
 }
 
 const MEASURES: Record<Exclude<Aggregator, 'omit'>, (values: number[]) => number> = {
@@ -131,17 +199,22 @@ const MEASURES: Record<Exclude<Aggregator, 'omit'>, (values: number[]) => number
   average: values => addAll(values) / values.length,
 }
 
-function measure(aggregator: Aggregator, live: FamilyTable[]): Map<string, Row> {
+function* measure(aggregator: Aggregator, live: FamilyTable[]): Slices<Map<string, Row>> {
   const found = new Map<string, Row>()
+  let looked = 0
+  if (aggregator === 'omit') return found
   for (const table of live) {
-    for (const [key, { labels, values }] of table.rows) {
-      const row = found.get(key) ?? { labels, values: [] }
+    for (const [key, { labels, text, values }] of table.rows) {
+      const row = found.get(key) ?? { labels, text, values: [] }
       row.values.push(...values)
       found.set(key, row)
+      if (++looked % SLICE === 0) yield
     }
   }
-  if (aggregator === 'omit') return new Map()
-  for (const row of found.values()) row.values = [MEASURES[aggregator](row.values)]
+  for (const row of found.values()) {
+    row.values = [MEASURES[aggregator](row.values)]
+    if (++looked % SLICE === 0) yield
+  }
   return found
 }
 

@@ -1,18 +1,22 @@
 /**
  * The master's own listener for `/metrics`: node:http with small limits, because whoever reaches it must not be able to
- * hurt the master. Slow heads, slow readers and bodies end within seconds, idle connections within a minute or so; past
- * the limit new ones are closed at once. Answers only GET and HEAD of `/metrics`, and `/` with a pointer to it; behind HTTP Basic
- * where `auth` is set.
+ * hurt the master. Slow heads, slow readers and bodies end within seconds, idle connections within a minute or so, and
+ * before that when a newcomer needs their place. Answers only GET and HEAD of `/metrics`, and `/` with a pointer to it;
+ * behind HTTP Basic where `auth` is set. Who finds no room, for the check of a password or for a response, is told so by
+ * a 503 with Retry-After.
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { BasicAuth } from '../../kit/basic-auth.js'
 import { codeOf, EXIT, Failure, reasonOf } from '../../kit/failure.js'
 import type { Log } from '../../kit/log.js'
+import { type Delivery, type ResponseSlot, ResponseSlots } from '../../kit/response-slots.js'
 import { printListenAddress } from '../config/listen-address.js'
 import type { ListenAddress } from '../config/settings.js'
 import type { InheritedSocket } from '../inherited-sockets.js'
 import { freeSocketPath, withMode } from '../socket-file.js'
+import { EndpointConnections } from './endpoint-connections.js'
 import { EXPOSITION_TYPE } from './exposition.js'
 
 export interface MetricsEndpointOptions {
@@ -21,12 +25,14 @@ export interface MetricsEndpointOptions {
   passed?: InheritedSocket | null
   /** `user:hash`; null = open. */
   auth: string | null
-  /** The text to answer with; asked once per request. */
-  render: () => string | Promise<string>
+  /** The page to answer with; asked once per request, so it should be shared. */
+  render: () => Page | Promise<Page>
   log: Log
   /** Other limits than ours, for tests. */
   limits?: Partial<EndpointLimits>
 }
+
+type Page = string | Buffer
 
 /** `answerMs`: from the request to the last byte that the client took. */
 export interface EndpointLimits {
@@ -44,8 +50,11 @@ export interface MetricsEndpoint {
   close(): Promise<void>
 }
 
-/** Idle for longer than scrapers wait between two scrapes, or theirs would meet the end of the connection on its way. */
-const LIMITS: EndpointLimits = { connections: 64, headBytes: 8192, headMs: 5000, idleMs: 75_000, answerMs: 15_000 }
+/**
+ * Idle for longer than scrapers wait between two scrapes, or theirs would meet the end of the connection on its way.
+ * Connections: more than those that may wait for a password's check, wait for a slot and have one, together 96.
+ */
+const LIMITS: EndpointLimits = { connections: 128, headBytes: 8192, headMs: 5000, idleMs: 75_000, answerMs: 15_000 }
 const SOCKET_MODE = 0o660
 
 /**
@@ -67,13 +76,19 @@ export async function startMetricsEndpoint(options: MetricsEndpointOptions): Pro
     },
     (request, response) => {
       limitTime(request, response, limits.answerMs)
-      answer(request, response, auth, options.render).catch(error => {
+      const { socket } = request
+      const isAlone = connections.begin(socket)
+      response.once('close', () => connections.end(socket, response.writableFinished && response.statusCode === 200))
+      if (!isAlone) return refuse(response, 'one request at a time\n')
+      answer(request, response, { auth, slots, render: options.render }).catch(error => {
         log('metrics-failed', { why: reasonOf(error) })
         finish(response, 500, 'metrics are not available, the log says why\n')
       })
     },
   )
-  server.maxConnections = limits.connections
+  const connections = new EndpointConnections(limits.connections)
+  const slots = new ResponseSlots()
+  server.on('connection', socket => connections.admit(socket))
   server.on('clientError', (_error, socket) => socket.destroy())
   if (passed === null && address.kind === 'unix') await freePath(address.path)
   await listen(server, address, passed)
@@ -95,14 +110,18 @@ function limitTime(request: IncomingMessage, response: ServerResponse, answerMs:
   response.on('close', () => clearTimeout(deadline))
 }
 
-async function answer(
-  request: IncomingMessage,
-  response: ServerResponse,
-  auth: BasicAuth | null,
-  render: () => string | Promise<string>,
-): Promise<void> {
+interface Answering {
+  auth: BasicAuth | null
+  slots: ResponseSlots
+  render: MetricsEndpointOptions['render']
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, by: Answering): Promise<void> {
   const path = request.url?.split('?', 1)[0]
-  if (auth !== null && !(await auth.check(request.headers.authorization))) {
+  const address = request.socket.remoteAddress ?? ''
+  const verdict = by.auth === null ? 'right' : await by.auth.check(request.headers.authorization, address)
+  if (verdict === 'busy') return refuse(response, 'too many passwords are waiting to be checked\n')
+  if (verdict === 'wrong') {
     return finish(response, 401, 'authentication required\n', {
       'www-authenticate': 'Basic realm="daimyo metrics", charset="UTF-8"',
     })
@@ -112,11 +131,48 @@ async function answer(
     return finish(response, 405, 'only GET and HEAD\n', { allow: 'GET, HEAD' })
   }
   if (path === '/') return finish(response, 200, 'daimyo: metrics are at /metrics\n')
-  finish(response, 200, await render(), { 'content-type': EXPOSITION_TYPE })
+  const slot = await by.slots.enter(address)
+  if (slot === null) return refuse(response, 'too many responses are under way\n')
+  await send(response, slot, by.render)
+}
+
+/** The slot is left when the response is over, or was never sent. */
+async function send(response: ServerResponse, slot: ResponseSlot, render: Answering['render']): Promise<void> {
+  try {
+    if (response.destroyed) return slot.leave()
+    const page = await render()
+    if (response.destroyed) return slot.leave()
+    slot.send(deliveryOf(response), page.length)
+    finish(response, 200, page, { 'content-type': EXPOSITION_TYPE })
+  } catch (error) {
+    slot.leave()
+    throw error
+  }
+}
+
+function deliveryOf(response: ServerResponse): Delivery {
+  const { socket } = response.req
+  return {
+    get waitingBytes() {
+      return queuedBytes(socket)
+    },
+    cut: () => socket.destroy(),
+    whenOver: callback => void response.once('finish', callback).once('close', callback),
+  }
+}
+
+/** What libuv holds of the socket's writes; the stream's own count falls only when a whole write is through. */
+function queuedBytes(socket: Socket): number {
+  const { _handle } = socket as unknown as { _handle?: { writeQueueSize?: number } | null }
+  return _handle?.writeQueueSize ?? socket.writableLength
+}
+
+function refuse(response: ServerResponse, why: string): void {
+  finish(response, 503, why, { 'retry-after': '1' })
 }
 
 /** Anything but a good answer also ends the connection: what may follow on it, such as a body, is never read. */
-function finish(response: ServerResponse, status: number, body: string, headers: Record<string, string> = {}): void {
+function finish(response: ServerResponse, status: number, body: Page, headers: Record<string, string> = {}): void {
   if (response.headersSent || response.destroyed) return
   const isHead = response.req.method === 'HEAD'
   response.writeHead(status, {

@@ -1,44 +1,91 @@
 /**
  * What the master knows of the metrics of all its children: their last snapshots, and the sums of those that are gone.
- * The master feeds it with the `metrics` messages of workers and proxies and reads it at each scrape; no scrape ever
- * asks a child.
+ * The master feeds it with the `metrics` messages of workers and proxies and reads it for pages; no scrape ever asks a
+ * child.
  *
  * What must stay true: a counter, a histogram and the sum and count of a summary never fall because a process was
  * replaced, crashed or reset its own. The one way down is that the application removes a label set in every process
  * that has it. Gauges die with their process. What is left out for a limit or a conflict is counted in the output and
  * told once in the log.
  *
+ * A worker runs anybody's code, so of a worker nothing is believed but figures of its own: `daimyo` and names that
+ * begin with `daimyo_` are for proxies and the master. `update` takes any value and never throws; its work is bounded
+ * by the number of samples that one message may have looked at, and the memory of one process by series and by bytes as
+ * printed.
+ *
  * When a new generation changes a histogram's buckets, both forms are kept while both generations live, the one of the
- * majority is shown and the other reported; the old form is forgotten with its last process. Prometheus sees other `le`
- * series then, no falling ones.
+ * majority is shown and the other reported. Of forms that no living process has the last few are kept: a form may be
+ * missing for a moment only, because a worker that has it is being replaced. Prometheus sees other `le` series then, no
+ * falling ones.
  */
 
 import type { EventFields, Log } from '../../kit/log.js'
-import type { MetricFamily } from '../../kit/metric-family.js'
-import { type FamilyTable, familyOf, type Row, readTable, seriesOf, shapeOf } from './family-table.js'
+import { isReservedName, type MetricFamily } from '../../kit/metric-family.js'
+import { describeValue, type FamilyTable, familyOf, type Row, readTable, seriesOf } from './family-table.js'
 import { type Conflict, mergeFamilies } from './merge-families.js'
 import { SettledTables } from './settled-tables.js'
 
 export interface MetricsStoreOptions {
   log: Log
-  /** Time series that one process may ship; what is past it is left out. */
-  seriesPerSource?: number
-  /** Time series kept for all processes that are gone. */
-  settledSeries?: number
+  limits?: Partial<StoreLimits>
 }
+
+/**
+ * Series and bytes as printed: of one living process, of all processes that are gone together (`settled`), and of those
+ * among them whose last message may still come (`departedBytes`). `samplesPerMessage` and `familiesPerMessage`: how much
+ * of one message is looked at.
+ */
+export interface StoreLimits {
+  seriesPerSource: number
+  bytesPerSource: number
+  familiesPerSource: number
+  settledSeries: number
+  settledBytes: number
+  departedBytes: number
+  samplesPerMessage: number
+  familiesPerMessage: number
+}
+
+/** Who ships the figures. What a worker may say is less. */
+export type SourceKind = 'worker' | 'proxy'
 
 export interface MetricsReading {
   families: MetricFamily[]
   conflicts: Conflict[]
 }
 
+/** The tables of each living process, the oldest first, and of those that are gone. They do not change any more. */
+export interface MetricsSnapshot {
+  live: FamilyTable[][]
+  gone: FamilyTable[]
+}
+
 interface Source {
   tables: Map<string, FamilyTable>
   series: number
+  bytes: number
   /** By family: series left out now, and why. */
   leftOut: Map<string, { malformed: number; limit: number }>
 }
 
+/** What of a message may still be looked at. */
+interface Budget {
+  families: number
+  samples: number
+}
+
+const MB = 1024 * 1024
+/** An application of 10,000 series may have 200 bytes for each; what is left out for it is told. */
+const LIMITS: StoreLimits = {
+  seriesPerSource: 10_000,
+  bytesPerSource: 2 * MB,
+  familiesPerSource: 2000,
+  settledSeries: 50_000,
+  settledBytes: 4 * MB,
+  departedBytes: 4 * MB,
+  samplesPerMessage: 20_000,
+  familiesPerMessage: 4000,
+}
 /**
  * How many processes that are gone are kept apart from the sums, because a last message of theirs may still be under
  * way.
@@ -46,30 +93,44 @@ interface Source {
 const DEPARTED = 16
 /** Names of things left out that are remembered; past so many the log has enough of them. */
 const TOLD = 1000
+/** Names that the families about what is left out show; the others stand together under no name. */
+const SHOWN = 100
+/** Under which what is left out of a message, or of a page, is counted: it has no name of a family. */
+const NAMELESS = ''
 
 export class MetricsStore {
   readonly #log: Log
-  readonly #seriesPerSource: number
+  readonly #limits: StoreLimits
   readonly #live = new Map<string, Source>()
   readonly #departed = new Map<string, Source>()
   readonly #settled: SettledTables
   readonly #told = new Set<string>()
 
-  constructor({ log, seriesPerSource = 10_000, settledSeries = 50_000 }: MetricsStoreOptions) {
+  constructor({ log, limits = {} }: MetricsStoreOptions) {
     this.#log = log
-    this.#seriesPerSource = seriesPerSource
-    this.#settled = new SettledTables(settledSeries)
+    this.#limits = { ...LIMITS, ...limits }
+    const { settledSeries: series, settledBytes: bytes } = this.#limits
+    this.#settled = new SettledTables({ series, bytes }, (name, shape, key) => this.#isLiving(name, shape, key))
   }
 
   /**
    * Takes in a message: families with values since that process started; families that it does not name stay as they
    * are, and one without values is gone. `sourceId` is unique for ever (`worker-17`). A last message after `retire`
-   * still counts.
+   * still counts. `families` may be anything.
    */
-  update(sourceId: string, families: readonly MetricFamily[]): void {
+  update(sourceId: string, families: unknown, kind: SourceKind = 'worker'): void {
     if (!Array.isArray(families)) return
     const source = this.#live.get(sourceId) ?? this.#departed.get(sourceId) ?? this.#admit(sourceId)
-    for (const family of families) this.#take(sourceId, source, family)
+    const { familiesPerMessage, samplesPerMessage } = this.#limits
+    const budget: Budget = { families: familiesPerMessage, samples: samplesPerMessage }
+    for (const family of families) {
+      budget.families -= 1
+      if (budget.families < 0) {
+        const why = `over ${familiesPerMessage} families in one message`
+        return this.#tell(`left out of ${sourceId} ${why}`, 'metrics-left-out', { source: sourceId, why })
+      }
+      this.#take(sourceId, source, family, kind, budget)
+    }
   }
 
   /**
@@ -82,23 +143,49 @@ export class MetricsStore {
     this.#live.delete(sourceId)
     this.#departed.set(sourceId, source)
     source.leftOut.clear()
+    this.#settled.died()
+    let bytes = 0
+    for (const departed of this.#departed.values()) bytes += departed.bytes
     for (const [id, departed] of this.#departed) {
-      if (this.#departed.size <= DEPARTED) return
+      if (this.#departed.size <= DEPARTED && bytes <= this.#limits.departedBytes) return
       this.#departed.delete(id)
+      bytes -= departed.bytes
       for (const table of departed.tables.values()) this.#settle(table)
     }
   }
 
+  /** What a page is printed from. */
+  snapshot(): MetricsSnapshot {
+    return { live: Array.from(this.#live.values(), source => [...source.tables.values()]), gone: [...this.#gone()] }
+  }
+
+  /** What the store says about itself, given what a page shows; conflicts are told in the log once. */
+  about(conflicts: Conflict[], leftOutOfPage: number): MetricFamily[] {
+    this.#tellConflicts(conflicts)
+    if (leftOutOfPage > 0) {
+      const why = 'the page is full'
+      this.#tell(why, 'metrics-left-out', { series: leftOutOfPage, why })
+    }
+    return [conflictFamily(conflicts), this.#leftOutFamily(leftOutOfPage)]
+  }
+
   /** Everything as one, with `daimyo_metrics_conflicts` and `daimyo_metrics_series_left_out` about itself. */
   families(): MetricsReading {
-    const live = Array.from(this.#live.values(), source => source.tables.values())
-    const { tables, conflicts } = mergeFamilies(live, this.#gone())
-    this.#tellConflicts(conflicts)
-    return { families: [...tables.map(familyOf), conflictFamily(conflicts), this.#leftOutFamily()], conflicts }
+    const { live, gone } = this.snapshot()
+    const { tables, conflicts } = mergeFamilies(live, gone)
+    return { families: [...tables.map(familyOf), ...this.about(conflicts, 0)], conflicts }
+  }
+
+  /** The family of this name alone, as `families` has it; null: nobody has it. Reserved names have no conflicts. */
+  family(name: string): MetricFamily | null {
+    const live = Array.from(this.#live.values(), ({ tables }) => [...tables.values()].filter(one => one.name === name))
+    const gone = [...this.#gone()].filter(one => one.name === name)
+    const [table] = mergeFamilies(live, gone).tables
+    return table === undefined ? null : familyOf(table)
   }
 
   #admit(sourceId: string): Source {
-    const source: Source = { tables: new Map(), series: 0, leftOut: new Map() }
+    const source: Source = { tables: new Map(), series: 0, bytes: 0, leftOut: new Map() }
     this.#live.set(sourceId, source)
     return source
   }
@@ -110,30 +197,44 @@ export class MetricsStore {
     }
   }
 
-  #take(sourceId: string, source: Source, family: MetricFamily): void {
-    const before = source.tables.get(family?.name)
-    const room = this.#seriesPerSource - source.series + (before === undefined ? 0 : seriesOf(before))
-    const reading = readTable(family, room)
-    if ('refused' in reading) {
-      const name = String(family?.name).slice(0, 100)
-      this.#tell(`refused ${name} ${reading.refused}`, 'metrics-refused', {
-        source: sourceId,
-        name,
-        why: reading.refused,
-      })
-      return
+  #take(sourceId: string, source: Source, family: unknown, kind: SourceKind, budget: Budget): void {
+    const named = (family as { name?: unknown } | null | undefined)?.name
+    const name = typeof named === 'string' ? named : describeValue(named)
+    if (kind === 'worker' && isReservedName(name)) return this.#refuse(sourceId, name, 'the name is reserved')
+    const before = source.tables.get(name)
+    const { seriesPerSource, bytesPerSource, familiesPerSource } = this.#limits
+    const reading = readTable(family, {
+      series: seriesPerSource - source.series + (before === undefined ? 0 : seriesOf(before)),
+      bytes: bytesPerSource - source.bytes + (before?.bytes ?? 0),
+      samples: budget.samples,
+    })
+    if ('refused' in reading) return this.#refuse(sourceId, name, reading.refused)
+    const { table, malformed, excess, looked } = reading
+    budget.samples -= looked
+    if (before === undefined && source.tables.size >= familiesPerSource) {
+      return this.#noteLeftOut(sourceId, source, NAMELESS, malformed, excess + seriesOf(table))
     }
-    const { table, malformed, excess } = reading
     this.#noteLeftOut(sourceId, source, table.name, malformed, excess)
     if (before !== undefined && before.type !== 'gauge') this.#carryOver(source, before, table)
     source.series += seriesOf(table) - (before === undefined ? 0 : seriesOf(before))
-    if (table.rows.size === 0) source.tables.delete(table.name)
-    else source.tables.set(table.name, table)
+    source.bytes -= before?.bytes ?? 0
+    if (table.rows.size === 0) {
+      source.tables.delete(table.name)
+    } else {
+      source.tables.set(table.name, table)
+      source.bytes += table.bytes
+    }
+  }
+
+  #refuse(source: string, named: string, why: string): void {
+    if (this.#told.size >= TOLD) return
+    const name = describeValue(named)
+    this.#tell(`refused ${name} ${why}`, 'metrics-refused', { source, name, why })
   }
 
   /** Saves what a living process reset, removed or changed the shape of, so that the sum over all does not fall. */
   #carryOver(source: Source, before: FamilyTable, now: FamilyTable): void {
-    const same = now.rows.size === 0 || shapeOf(before) === shapeOf(now)
+    const same = now.rows.size === 0 || before.shape === now.shape
     for (const [key, row] of before.rows) {
       const next = now.rows.get(key)
       const reset = !same || (next !== undefined && (next.values.at(-1) ?? 0) < (row.values.at(-1) ?? 0))
@@ -151,16 +252,16 @@ export class MetricsStore {
     return false
   }
 
-  /** Adds a gone process's table to the sums, unless all that live have the family in another form. */
+  #isLiving(name: string, shape: string, key?: string): boolean {
+    for (const { tables } of this.#live.values()) {
+      const table = tables.get(name)
+      if (table?.shape === shape && (key === undefined || table.rows.has(key))) return true
+    }
+    return false
+  }
+
   #settle(table: FamilyTable): void {
     if (table.type === 'gauge') return
-    const shapes = new Set<string>()
-    for (const source of this.#live.values()) {
-      const living = source.tables.get(table.name)
-      if (living !== undefined) shapes.add(shapeOf(living))
-    }
-    if (shapes.size > 0) this.#settled.keepShapes(table.name, shapes)
-    if (shapes.size > 0 && !shapes.has(shapeOf(table))) return
     for (const [key, row] of table.rows) this.#add(table, key, row)
   }
 
@@ -168,7 +269,7 @@ export class MetricsStore {
     if (this.#settled.add(table, key, row)) return
     this.#tell(`settled ${table.name}`, 'metrics-left-out', {
       name: table.name,
-      why: 'too many series of gone processes',
+      why: 'too many series, or too large ones, of gone processes',
     })
   }
 
@@ -176,13 +277,18 @@ export class MetricsStore {
     source.leftOut.delete(name)
     if (malformed + limit === 0 || source.leftOut.size >= TOLD) return
     source.leftOut.set(name, { malformed, limit })
-    const why = limit > 0 ? `over ${this.#seriesPerSource} series in one process` : 'malformed samples'
+    const why = limit > 0 ? this.#limitText() : 'malformed samples'
     this.#tell(`left out ${name} ${why}`, 'metrics-left-out', {
       source: sourceId,
       name,
       series: malformed + limit,
       why,
     })
+  }
+
+  #limitText(): string {
+    const { seriesPerSource, bytesPerSource } = this.#limits
+    return `over ${seriesPerSource} series or ${bytesPerSource} bytes in one process`
   }
 
   #tellConflicts(conflicts: Conflict[]): void {
@@ -197,10 +303,14 @@ export class MetricsStore {
     this.#log(event, fields)
   }
 
-  #leftOutFamily(): MetricFamily {
-    const sums = new Map<string, number>()
+  #leftOutFamily(ofPage: number): MetricFamily {
+    const sums = new Map<string, { name: string; why: string; series: number }>()
     const add = (name: string, why: string, series: number) => {
-      if (series > 0) sums.set(`${name} ${why}`, (sums.get(`${name} ${why}`) ?? 0) + series)
+      if (series === 0) return
+      const shown = sums.has(`${name} ${why}`) || sums.size < SHOWN ? name : NAMELESS
+      const sum = sums.get(`${shown} ${why}`) ?? { name: shown, why, series: 0 }
+      sum.series += series
+      sums.set(`${shown} ${why}`, sum)
     }
     for (const { leftOut } of this.#live.values()) {
       for (const [name, { malformed, limit }] of leftOut) {
@@ -209,18 +319,19 @@ export class MetricsStore {
       }
     }
     for (const [name, series] of this.#settled.lost) add(name, 'gone', series)
-    const values = Array.from(sums, ([key, value]) => {
-      const [name = '', why = ''] = key.split(' ')
-      return { labels: { name, why }, value }
-    })
+    add(NAMELESS, 'page', ofPage)
+    const values = Array.from(sums.values(), ({ name, why, series }) => ({ labels: { name, why }, value: series }))
     const help =
-      'Time series left out: malformed or over the limit of a process (now), of gone processes (since the start)'
+      'Time series left out: malformed, over the limit of a process or of the page (now), of gone processes (since ' +
+      'the start); without a name: of many families'
     return { name: 'daimyo_metrics_series_left_out', help, type: 'gauge', aggregator: 'sum', values }
   }
 }
 
 function conflictFamily(conflicts: Conflict[]): MetricFamily {
   const help = 'Processes whose metric is not shown because its type, aggregator or buckets differ from the others'
-  const values = conflicts.map(({ name, processes }) => ({ labels: { name }, value: processes }))
+  const values = conflicts.slice(0, SHOWN).map(({ name, processes }) => ({ labels: { name }, value: processes }))
+  const others = conflicts.slice(SHOWN).reduce((sum, { processes }) => sum + processes, 0)
+  if (others > 0) values.push({ labels: { name: NAMELESS }, value: others })
   return { name: 'daimyo_metrics_conflicts', help, type: 'gauge', aggregator: 'sum', values }
 }

@@ -1,29 +1,64 @@
 /**
  * The accumulator: what processes that are gone have counted, one running sum per name, shape and label set. Owned by
- * the store. Its size is bounded: workers that come and go with ever new label values would fill it in the end.
+ * the store. Its size is bounded, in series and in bytes as printed: workers that come and go with ever new label
+ * values would fill it in the end. A label set that a living process has needs its room most, because its sum would
+ * fall; label sets that no living process has make room for it.
+ *
+ * What must stay true: what `tables` gave does not change any more, so a page may be printed from it while processes
+ * die. Sums that were given away are copied before something is added to them.
  */
 
-import { addRow, zeroRow } from './exact-sum.js'
-import { type FamilyTable, type Row, shapeOf } from './family-table.js'
+import { addRow, copyRow, zeroRow } from './exact-sum.js'
+import { emptyTable, type FamilyTable, type Row, rowBytesOf } from './family-table.js'
+
+export interface SettledLimits {
+  series: number
+  bytes: number
+}
+
+/** Whether a living process has the family in this shape and, where a key is given, this label set. */
+export type IsLiving = (name: string, shape: string, key?: string) => boolean
 
 interface Sums extends FamilyTable {
   rows: Map<string, Required<Row>>
 }
 
+/** Forms of one name that are kept: those of living processes, and the last ones of others. */
+const FORMS = 4
+/** Names of lost series that are kept apart; the others are counted together under no name. */
+const LOST_NAMES = 1000
+/** What is made room for at once: looking for it takes a walk through all sums. */
+const ROOM_MADE = 0.1
+/** So often in a death it is found out whether a label set without room is a living one's: it takes a look at all processes. */
+const VAIN_QUESTIONS = 1000
+
 export class SettledTables {
-  readonly #seriesLimit: number
+  readonly #limits: SettledLimits
+  readonly #isLiving: IsLiving
   /** Name → shape → sums. Several shapes of a name while processes of two generations live. */
   readonly #sums = new Map<string, Map<string, Sums>>()
+  readonly #shared = new WeakSet<Sums>()
   readonly #lost = new Map<string, number>()
   #series = 0
+  #bytes = 0
+  /** The last walk found too little, and nobody has died since. */
+  #isExhausted = false
+  /** Label sets of which nobody living has one, that asked for room since the last death. */
+  #vainQuestions = 0
 
-  constructor(seriesLimit: number) {
-    this.#seriesLimit = seriesLimit
+  constructor(limits: SettledLimits, isLiving: IsLiving) {
+    this.#limits = limits
+    this.#isLiving = isLiving
   }
 
   /** All sums; of several shapes of one name, the one that was begun last comes last. */
   *tables(): Iterable<FamilyTable> {
-    for (const shapes of this.#sums.values()) yield* shapes.values()
+    for (const shapes of this.#sums.values()) {
+      for (const sums of shapes.values()) {
+        this.#shared.add(sums)
+        yield sums
+      }
+    }
   }
 
   /** Series that found no room since the start, by family: their sums fell. */
@@ -31,50 +66,116 @@ export class SettledTables {
     return this.#lost
   }
 
+  /** A process has died: what only it had may make room now. */
+  died(): void {
+    this.#isExhausted = false
+    this.#vainQuestions = 0
+  }
+
   /** Adds one label set. False: there is no room for it. */
   add(table: FamilyTable, key: string, row: Row): boolean {
-    const rows = this.#sumsFor(table).rows
-    const sum = rows.get(key)
-    if (sum !== undefined) {
-      addRow(sum, row)
-      return true
+    const columns = table.columns.length
+    const known = this.#sums.get(table.name)?.get(table.shape)?.rows.get(key)
+    const bytes = known === undefined ? rowBytesOf(table, row.text) : 0
+    if (known === undefined && !this.#hasRoom(columns, bytes)) {
+      if (this.#mayMakeRoom(table, key)) this.#makeRoom()
+      if (!this.#hasRoom(columns, bytes)) {
+        this.#lose(table.name, columns)
+        return false
+      }
     }
-    const series = table.columns.length
-    if (this.#series + series > this.#seriesLimit) {
-      this.#lost.set(table.name, (this.#lost.get(table.name) ?? 0) + series)
-      return false
-    }
-    const fresh = zeroRow(row.labels, series)
-    addRow(fresh, row)
-    rows.set(key, fresh)
-    this.#series += series
+    const sum = known === undefined ? zeroRow(row, columns) : copyRow(known)
+    addRow(sum, row)
+    this.#change(table).rows.set(key, sum)
+    if (known === undefined) this.#resize(columns, bytes)
     return true
   }
 
   /** Forgets one label set, in all shapes. */
   forgetRow(name: string, key: string): void {
-    for (const sums of this.#sums.get(name)?.values() ?? []) {
-      if (sums.rows.delete(key)) this.#series -= sums.columns.length
-    }
+    for (const sums of [...(this.#sums.get(name)?.values() ?? [])]) this.#drop(sums, key)
   }
 
-  /** Forgets a name's sums in all shapes but these. */
-  keepShapes(name: string, shapes: ReadonlySet<string>): void {
-    const all = this.#sums.get(name)
-    for (const [shape, sums] of all ?? []) {
-      if (shapes.has(shape)) continue
-      this.#series -= sums.rows.size * sums.columns.length
-      all?.delete(shape)
-    }
-    if (all?.size === 0) this.#sums.delete(name)
+  /** Whether the label set needs room most. A process that leaves thousands that do not is not asked for each. */
+  #mayMakeRoom({ name, shape }: FamilyTable, key: string): boolean {
+    if (this.#vainQuestions >= VAIN_QUESTIONS) return false
+    if (this.#isLiving(name, shape, key)) return true
+    this.#vainQuestions += 1
+    return false
   }
 
-  #sumsFor(table: FamilyTable): Sums {
-    const shape = shapeOf(table)
-    const shapes = this.#sums.get(table.name) ?? new Map<string, Sums>()
-    this.#sums.set(table.name, shapes)
-    const sums = shapes.get(shape) ?? { ...table, rows: new Map() }
-    shapes.set(shape, sums)
-    return sums
+  #hasRoom(series: number, bytes: number): boolean {
+    return this.#series + series <= this.#limits.series && this.#bytes + bytes <= this.#limits.bytes
+  }
+
+  #resize(series: number, bytes: number): void {
+    this.#series += series
+    this.#bytes += bytes
+  }
+
+  #lose(name: string, series: number): void {
+    const counted = this.#lost.has(name) || this.#lost.size < LOST_NAMES ? name : ''
+    this.#lost.set(counted, (this.#lost.get(counted) ?? 0) + series)
+  }
+
+  /** Drops label sets that no living process has, those first that came first. */
+  #makeRoom(): void {
+    if (this.#isExhausted) return
+    const { series, bytes } = this.#limits
+    const isEnough = () => this.#hasRoom(series * ROOM_MADE, bytes * ROOM_MADE)
+    for (const shapes of [...this.#sums.values()]) {
+      for (const sums of [...shapes.values()]) {
+        for (const key of [...sums.rows.keys()]) {
+          if (isEnough()) return
+          if (this.#isLiving(sums.name, sums.shape, key)) continue
+          this.#lose(sums.name, sums.columns.length)
+          this.#drop(sums, key)
+        }
+      }
+    }
+    this.#isExhausted = true
+  }
+
+  #drop(table: FamilyTable, key: string): void {
+    const row = this.#sums.get(table.name)?.get(table.shape)?.rows.get(key)
+    if (row === undefined) return
+    const sums = this.#change(table)
+    sums.rows.delete(key)
+    this.#resize(-sums.columns.length, -rowBytesOf(sums, row.text))
+    if (sums.rows.size === 0) this.#forgetForm(sums)
+  }
+
+  #forgetForm({ name, shape }: FamilyTable): void {
+    const shapes = this.#sums.get(name)
+    for (const row of shapes?.get(shape)?.rows.values() ?? []) {
+      const sums = shapes?.get(shape) as Sums
+      this.#resize(-sums.columns.length, -rowBytesOf(sums, row.text))
+    }
+    shapes?.delete(shape)
+    if (shapes?.size === 0) this.#sums.delete(name)
+  }
+
+  /** The sums of this name and shape, to be changed. */
+  #change(table: FamilyTable): Sums {
+    const shapes = this.#sums.get(table.name) ?? this.#shapesOf(table.name)
+    const sums = shapes.get(table.shape)
+    if (sums !== undefined && !this.#shared.has(sums)) return sums
+    if (sums === undefined) this.#forgetOldForm(shapes)
+    const mine = (sums === undefined ? emptyTable(table, table.columns) : { ...sums, rows: new Map(sums.rows) }) as Sums
+    this.#shapesOf(table.name).set(table.shape, mine)
+    return mine
+  }
+
+  #shapesOf(name: string): Map<string, Sums> {
+    const shapes = this.#sums.get(name) ?? new Map<string, Sums>()
+    this.#sums.set(name, shapes)
+    return shapes
+  }
+
+  /** So that the forms of a name do not pile up over many generations. */
+  #forgetOldForm(shapes: Map<string, Sums>): void {
+    if (shapes.size < FORMS) return
+    const old = [...shapes.values()].find(({ name, shape }) => !this.#isLiving(name, shape))
+    if (old !== undefined) this.#forgetForm(old)
   }
 }

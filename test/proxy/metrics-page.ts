@@ -1,6 +1,7 @@
 /** `/metrics` through the proxy: who may read it, and what happens when the master says nothing. */
 
 import { mock } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { ProxySettings } from '../../kit/messages.js'
 import { hashPassword } from '../../kit/password-hash.js'
@@ -15,7 +16,7 @@ import { withRig } from './fixtures/rig.js'
 function exchangeOf(method: string, fields: string[] = []): Exchange {
   const head = parseRequestHead(request(method, '/metrics', fields).slice(0, -4))
   if (isRefusal(head)) throw new Error(head.reason)
-  return new Exchange(head, {} as Client, 0)
+  return new Exchange(head, { address: '192.0.2.1' } as Client, 0)
 }
 
 function basic(credentials: string): string[] {
@@ -26,10 +27,10 @@ t.test('method and password', async t => {
   const auth = `ops:${await hashPassword('secret')}`
   const cases: [title: string, auth: string | null, method: string, fields: string[], expected: Partial<OwnAnswer>][] =
     [
-      ['open', null, 'GET', [], { status: 200, body: 'up 1\n' }],
+      ['open', null, 'GET', [], { status: 200, body: Buffer.from('up 1\n') }],
       ['HEAD', null, 'HEAD', [], { status: 200 }],
       ['POST', null, 'POST', [], { status: 405 }],
-      ['right', auth, 'GET', basic('ops:secret'), { status: 200, body: 'up 1\n' }],
+      ['right', auth, 'GET', basic('ops:secret'), { status: 200, body: Buffer.from('up 1\n') }],
       ['no password', auth, 'GET', [], { status: 401 }],
       ['wrong password', auth, 'GET', basic('ops:wrong'), { status: 401 }],
       ['wrong user', auth, 'GET', basic('root:secret'), { status: 401 }],
@@ -62,18 +63,65 @@ function holdTimers(t: Test): void {
 
 t.test('a silent master', async t => {
   holdTimers(t)
-  const page = new MetricsPage(() => {})
-  const waiting = Array.from({ length: 16 }, () => page.answer(exchangeOf('GET')))
+  const asked: number[] = []
+  const page = new MetricsPage(id => asked.push(id))
+  const waiting = Array.from({ length: 72 }, () => page.answer(exchangeOf('GET')))
   t.match(await page.answer(exchangeOf('GET')), { status: 503 }, 'one too many does not wait')
   mock.timers.tick(4999)
   t.equal(await Promise.race([waiting[0], Promise.resolve('still waiting')]), 'still waiting')
+  t.same(asked, [1], 'all share one question')
   mock.timers.tick(1)
   for (const answer of await Promise.all(waiting)) t.match(answer, { status: 503 })
   t.doesNotThrow(() => page.arrived(1, 'too late'), 'an answer that comes too late does no harm')
   const next = page.answer(exchangeOf('GET'))
-  page.arrived(18, 'up 1\n')
-  page.arrived(17, 'up 1\n')
+  await setImmediate()
+  page.arrived(asked.at(-1) ?? 0, 'up 1\n')
   t.match(await next, { status: 200 }, 'and there is room again')
+})
+
+/** A response that nobody reads; `end` is the end of its connection. */
+function unread(answer: OwnAnswer): { isCut: () => boolean; end: () => void } {
+  let isCut = false
+  let end = () => {}
+  answer.slot?.send(
+    {
+      waitingBytes: answer.body.length,
+      cut: () => {
+        isCut = true
+      },
+      whenOver: callback => {
+        end = callback
+      },
+    },
+    answer.body.length,
+  )
+  return { isCut: () => isCut, end: () => end() }
+}
+
+t.test('scrapes that come together share one question and one buffer, and few are under way', async t => {
+  const asked: number[] = []
+  const page = new MetricsPage(id => asked.push(id))
+  const all = Array.from({ length: 20 }, () => page.answer(exchangeOf('GET')))
+  await setImmediate()
+  page.arrived(1, 'x'.repeat(1000))
+  const first = await Promise.all(all.slice(0, 8))
+  t.same(asked, [1])
+  for (const { body } of first) t.equal(body, first[0]?.body, 'the very same bytes')
+  const deliveries = first.map(unread)
+  t.equal(await Promise.race([all[8], setImmediate('waits')]), 'waits', 'the ninth waits for a slot')
+  deliveries[0]?.end()
+  // Made in an instant, the page is kept for an instant only.
+  await setImmediate()
+  if (asked.length > 1) page.arrived(asked.at(-1) ?? 0, 'x'.repeat(1000))
+  const ninth = await all[8]
+  t.match(ninth, { status: 200 }, 'and has that of the first that is over')
+  ninth?.slot?.leave()
+  for (const { end } of deliveries) end()
+  const rest = Promise.all(all.slice(9))
+  const feed = setInterval(() => page.arrived(asked.at(-1) ?? 0, 'x'), 1)
+  for (const one of all.slice(9)) void one.then(answer => answer.slot?.leave())
+  for (const answer of await rest) t.match(answer, { status: 200 })
+  clearInterval(feed)
 })
 
 t.test('through the proxy', async t => {
@@ -82,7 +130,7 @@ t.test('through the proxy', async t => {
     metricsAuth: `ops:${await hashPassword('secret')}`,
   }
   let arrived = (_: number) => {}
-  await withRig(t, { settings, askMaster: id => setImmediate(() => arrived(id)) }, async rig => {
+  await withRig(t, { settings, askMaster: id => process.nextTick(() => arrived(id)) }, async rig => {
     arrived = id => rig.page.arrived(id, '# caf\u00e9 \u2713\nup 1\n')
     const client = await rig.client()
     client.send(request('GET', '/metrics') + request('GET', '/metrics', basic('ops:secret')))

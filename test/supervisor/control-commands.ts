@@ -56,7 +56,7 @@ const cases: [string, ControlRequest, Partial<Commanded>, unknown, string[]][] =
 for (const [title, request, more, answer, heard] of cases) {
   t.test(title, async t => {
     const done: string[] = []
-    const handle = controlHandler(master(more, done), { families: () => [], events: () => ['an event'] })
+    const handle = controlHandler(master(more, done), { family: () => null, events: () => ['an event'] })
     t.same(await handle(request, text => done.push(text)), answer)
     t.same(done, heard)
   })

@@ -3,9 +3,11 @@
 import t from 'tap'
 import { addRow, roundRow, zeroRow } from '../../../supervisor/metrics/exact-sum.js'
 
+const nobody = { labels: [], text: '', values: [] }
+
 function sum(values: number[]): number {
-  const row = zeroRow([], 1)
-  for (const value of values) addRow(row, { labels: [], values: [value] })
+  const row = zeroRow(nobody, 1)
+  for (const value of values) addRow(row, { ...nobody, values: [value] })
   return roundRow(row).values[0] ?? Number.NaN
 }
 
@@ -34,10 +36,10 @@ t.test('any order and any grouping gives the same number, where plain addition d
       () => Math.round(random.next().value * 1e6) / 10 ** Math.floor(random.next().value * 6),
     )
     const shuffled = [...values].sort(() => random.next().value - 0.5)
-    const dead = zeroRow([], 1)
-    for (const value of shuffled.slice(0, 3)) addRow(dead, { labels: [], values: [value] })
-    const total = zeroRow([], 1)
-    for (const row of [dead, ...shuffled.slice(3).map(value => ({ labels: [], values: [value] }))]) addRow(total, row)
+    const dead = zeroRow(nobody, 1)
+    for (const value of shuffled.slice(0, 3)) addRow(dead, { ...nobody, values: [value] })
+    const total = zeroRow(nobody, 1)
+    for (const row of [dead, ...shuffled.slice(3).map(value => ({ ...nobody, values: [value] }))]) addRow(total, row)
     if (roundRow(total).values[0] !== sum(values)) t.fail(`differs in round ${round}`, { values, shuffled })
     if (shuffled.reduce((a, b) => a + b) !== values.reduce((a, b) => a + b)) plainDiffers += 1
   }

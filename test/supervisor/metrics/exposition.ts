@@ -87,7 +87,7 @@ t.test(
   'promtool accepts everything, without a lint',
   { skip: !hasPromtool && 'promtool is missing: apt install prometheus' },
   async t => {
-    const store = new MetricsStore({ log: () => {}, seriesPerSource: 80 })
+    const store = new MetricsStore({ log: () => {}, limits: { seriesPerSource: 80 } })
     const families = await applicationFamilies()
     for (const id of ['worker-1', 'worker-2', 'worker-3']) store.update(id, families)
     store.update('worker-4', [

@@ -4,7 +4,7 @@ import t from 'tap'
 import { boundsOf, familyOf, readTable, seriesOf, type TableReading } from '../../../supervisor/metrics/family-table.js'
 
 function read(raw: unknown, limit?: number): Exclude<TableReading, { refused: string }> {
-  const reading = readTable(raw, limit)
+  const reading = readTable(raw, limit === undefined ? {} : { series: limit })
   if ('refused' in reading) throw new Error(reading.refused)
   return reading
 }
@@ -38,6 +38,18 @@ const refused: [string, unknown, string][] = [
     'unknown aggregator p99',
   ],
   ['no values', { name: 'a', help: '', type: 'gauge' }, 'no values'],
+  [
+    'a type that cannot be printed',
+    { name: 'a', help: '', type: { toString: 1 }, values: [] },
+    'unknown type a value of type object',
+  ],
+  [
+    'an aggregator that cannot be printed',
+    { name: 'a', help: '', type: 'gauge', aggregator: { toString: null, valueOf: 3 }, values: [] },
+    'unknown aggregator a value of type object',
+  ],
+  ['a help text that ends the page', { name: 'a', help: 'a\0b', type: 'gauge', values: [] }, 'a help text with NUL'],
+  ['600 buckets', histogram({}, Array(601).fill(1), [...Array(600).keys(), '+Inf']), 'over 500 buckets or quantiles'],
 ]
 
 for (const [title, raw, why] of refused) {
@@ -55,6 +67,11 @@ const malformed: [string, unknown][] = [
   ['a counter that is NaN', gauge({}, null, 'counter')],
   ['a counter that is infinite', gauge({}, Number.POSITIVE_INFINITY, 'counter')],
   ['a sample of another metric', { ...gauge({}, 1), values: [{ metricName: 'x', labels: {}, value: 1 }] }],
+  ['a counter below zero', gauge({}, -1, 'counter')],
+  ['a counter that would overflow the sum', gauge({}, 1e308, 'counter')],
+  ['a bucket below zero', histogram({}, [-1, 2, 3])],
+  ['a label value that ends the page', gauge({ a: 'x\0' }, 1)],
+  ['100,000 labels', gauge(Object.fromEntries(Array.from({ length: 100_000 }, (_, at) => [`l${at}`, 'x'])), 1)],
   ['a histogram without +Inf', histogram({}, [1, 2], [0.1, 1])],
   ['a bucket bound that forges a line', histogram({}, [1], ['1"} 1\nx{a="'])],
   [
@@ -82,6 +99,7 @@ t.test('puts a histogram in order, whatever order it came in', async t => {
   const reading = read({ ...raw, values: raw.values.reverse() })
   t.equal(boundsOf(reading.table), '0.1,1,+Inf')
   t.same([...reading.table.rows.values()][0], {
+    text: 'a="2",b="x"',
     labels: [
       ['a', '2'],
       ['b', 'x'],
@@ -123,4 +141,68 @@ t.test('keeps whole label sets up to the limit, the first ones, and counts the r
   t.same([...reading.table.rows.keys()], ['name=1:a,', 'name=1:b,'])
   t.equal(seriesOf(reading.table), 10)
   t.equal(reading.excess, 5)
+})
+
+t.test('bytes are counted as printed: each column of a histogram repeats the labels', async t => {
+  const reading = read(histogram({ a: 'x'.repeat(1000) }, [1, 2, 3]))
+  t.ok(reading.table.bytes > 5000, `${reading.table.bytes} bytes for five lines`)
+  t.ok(reading.table.bytes < 5600)
+  const twoBytes = read(gauge({ a: 'é'.repeat(1000) }, 1))
+  t.ok(twoBytes.table.bytes > 2000, 'of UTF-8')
+})
+
+t.test('keeps rows up to the bytes, and counts the rest', async t => {
+  const values = ['a', 'b', 'c'].map(name => ({ labels: { name: name.repeat(1000) }, value: 1 }))
+  const reading = readTable({ ...gauge({}, 1), values }, { bytes: 2500 })
+  t.match(reading, { excess: 1 })
+  t.equal('table' in reading && reading.table.rows.size, 2)
+})
+
+t.test('looks at so many samples and no more', async t => {
+  const values = Array.from({ length: 10 }, (_, at) => ({ labels: { at }, value: 1 }))
+  const reading = readTable({ ...gauge({}, 1), values }, { samples: 4 })
+  t.match(reading, { looked: 4, excess: 6 })
+  t.equal('table' in reading && reading.table.rows.size, 4)
+})
+
+t.test('names that mean something to JavaScript are names like others', async t => {
+  for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) {
+    const labels = name === '__proto__' ? {} : JSON.parse(`{"${name}":"x"}`)
+    const reading = read({ ...gauge(labels, 1), name })
+    t.same(familyOf(reading.table).values, [{ labels, value: 1 }], name)
+  }
+})
+
+t.test('two label values that print alike are one series', async t => {
+  const values = ['\ud800', '\ud801'].map(a => ({ labels: { a }, value: 1 }))
+  t.equal(read({ ...gauge({}, 1, 'counter'), values }).table.rows.size, 1)
+})
+
+t.test('no JSON value, at any place, makes it throw', async t => {
+  const odd: unknown[] = [
+    null,
+    0,
+    -0,
+    1e308,
+    '',
+    'x',
+    '__proto__',
+    true,
+    [],
+    [[]],
+    {},
+    { toString: 1 },
+    [null],
+    { length: 9 },
+  ]
+  const good = histogram({ a: 'x' }, [1, 2, 3])
+  const shapes = (value: unknown) => [
+    value,
+    ...['name', 'help', 'type', 'aggregator', 'values'].map(key => ({ ...good, [key]: value })),
+    { ...good, values: [value] },
+    ...['metricName', 'labels', 'value'].map(key => ({ ...good, values: [{ ...good.values[0], [key]: value }] })),
+    { ...good, values: [{ ...good.values[0], labels: { a: value, le: value } }] },
+  ]
+  for (const value of odd)
+    for (const shape of shapes(value)) t.doesNotThrow(() => readTable(shape), JSON.stringify(shape))
 })

@@ -6,6 +6,7 @@ import { type IncomingHttpHeaders, request } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { EventFields } from '../../../kit/log.js'
 import { hashPassword } from '../../../kit/password-hash.js'
@@ -40,6 +41,11 @@ function ask(port: number, path = '/metrics', method = 'GET', headers: Record<st
     call.on('error', reject)
     call.end()
   })
+}
+
+/** Waits until it holds; turns of the loop let the other side work. */
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await setImmediate()
 }
 
 /** Short enough for a unix socket, which a test directory is not. */
@@ -211,14 +217,88 @@ t.test('a client that does not read its answer is cut off', async t => {
   t.ok(socket.bytesRead < 30_000_000, `after ${socket.bytesRead} bytes`)
 })
 
-t.test('past the limit of connections new ones are closed, and served again afterwards', async t => {
-  const { port } = await start(t, { limits: { connections: 2, headMs: 60_000 } })
-  const held = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')]
-  await Promise.all(held.map(socket => once(socket, 'connect')))
-  t.equal(await untilClosed(connect(port, '127.0.0.1')), '')
-  for (const socket of held) {
-    socket.resume().end()
-    await once(socket, 'close')
+t.test('connections that are held keep nobody out: the one that is idle longest makes room', async t => {
+  const { port } = await start(t, { limits: { connections: 3, headMs: 60_000 } })
+  const idle = connect(port, '127.0.0.1')
+  await once(idle, 'connect')
+  const served = connect(port, '127.0.0.1')
+  served.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n')
+  await once(served, 'data')
+  const half = connect(port, '127.0.0.1')
+  half.write('GET /metrics HT')
+  await once(half, 'connect')
+  const ends: string[] = []
+  for (const [name, socket] of Object.entries({ idle, served, half })) {
+    t.teardown(() => socket.destroy())
+    socket.on('error', () => {}).on('close', () => ends.push(name))
   }
-  t.match(await ask(port), { status: 200 })
+  t.match(await ask(port), { status: 200 }, 'a newcomer is served')
+  await until(() => ends.length === 1)
+  t.same(ends, ['idle'])
+  const newcomers = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')]
+  for (const socket of newcomers) t.teardown(() => socket.destroy())
+  await until(() => ends.length === 2)
+  t.same(ends, ['idle', 'half'], 'one that asks for metrics now and then goes last')
+  served.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n')
+  const [chunk] = await once(served, 'data')
+  t.match(String(chunk), /^HTTP\/1\.1 200/, 'and is still served')
+})
+
+t.test('guessers who hold all connections do not keep the password out', async t => {
+  const { port } = await start(t, { auth: `ali:${await hashPassword('sesame')}`, limits: { headMs: 60_000 } })
+  const basic = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` })
+  const held = Array.from({ length: 160 }, (_, at) => {
+    const socket = connect(port, '127.0.0.1')
+    t.teardown(() => socket.destroy())
+    socket.on('error', () => {}).resume()
+    const authorization = basic(`ali:guess-${at}`).authorization
+    if (at % 2 === 0) socket.write(`GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\n\r\n`)
+    return once(socket, 'connect')
+  })
+  await Promise.all(held)
+  const statuses: number[] = []
+  while (statuses.at(-1) !== 200 && statuses.length < 10) {
+    statuses.push((await ask(port, '/metrics', 'GET', basic('ali:sesame'))).status)
+  }
+  t.equal(statuses.at(-1), 200)
+  t.notOk(statuses.includes(401), 'nor is it ever called wrong')
+})
+
+t.test('clients that do not read share one page, and are cut off when others wait', async t => {
+  const page = Buffer.alloc(30_000_000, 'x')
+  let renders = 0
+  const { port } = await start(t, {
+    render: () => {
+      renders += 1
+      return page
+    },
+  })
+  const before = process.memoryUsage.rss()
+  const held = Array.from({ length: 20 }, () => connect(port, '127.0.0.1'))
+  for (const socket of held) {
+    t.teardown(() => socket.destroy())
+    socket
+      .on('error', () => {})
+      .pause()
+      .write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n')
+  }
+  await until(() => renders >= 8)
+  t.match(await ask(port), { status: 200, headers: { 'content-length': '30000000' } }, 'who reads is served')
+  const more = process.memoryUsage.rss() - before
+  t.ok(more < 250_000_000, `${Math.round(more / 1e6)} MB more, the reader's own copies with them`)
+})
+
+t.test('a second request before the first is answered is refused', async t => {
+  let finishRender = (_: string) => {}
+  const rendered = new Promise<string>(resolve => {
+    finishRender = resolve
+  })
+  const { port } = await start(t, { render: () => rendered })
+  const socket = connect(port, '127.0.0.1')
+  socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n')
+  await once(socket, 'connect')
+  // An answer on a connection of its own proves that both have been read.
+  t.match(await ask(port, '/'), { status: 200 })
+  finishRender('m 1\n')
+  t.match(await untilClosed(socket), /^HTTP\/1\.1 200[\s\S]*m 1\nHTTP\/1\.1 503[\s\S]*retry-after: 1/i)
 })

@@ -27,9 +27,9 @@ function histogram(counts: Record<string, number>): MetricFamily {
   return { name: 'h', help: 'h', type: 'histogram', aggregator: 'sum', values: [...buckets, ...ends] }
 }
 
-function start(options: Omit<MetricsStoreOptions, 'log'> = {}) {
+function start(limits: MetricsStoreOptions['limits'] = {}) {
   const events: [string, EventFields][] = []
-  const store = new MetricsStore({ ...options, log: (event, fields = {}) => void events.push([event, fields]) })
+  const store = new MetricsStore({ limits, log: (event, fields = {}) => void events.push([event, fields]) })
   return { store, events, show: (name?: string) => show(store, name) }
 }
 
@@ -177,7 +177,7 @@ t.test('series past the limit of a process are left out, counted and told once',
   t.equal(events.length, 1)
   t.match(events[0], [
     'metrics-left-out',
-    { source: 'worker-1', name: 'g', series: 2, why: 'over 3 series in one process' },
+    { source: 'worker-1', name: 'g', series: 2, why: 'over 3 series or 2097152 bytes in one process' },
   ])
   store.update('worker-1', [gauge({ a: 2 })])
   t.same(show('daimyo_metrics_series_left_out'), {})
@@ -220,4 +220,157 @@ t.test('a counter that is NaN does not poison the sum', async t => {
   store.update('worker-1', JSON.parse(JSON.stringify([counter({ a: Number.NaN, b: 1 })])))
   store.retire('worker-1')
   t.same(show(), { 'c_total b': 1 })
+})
+
+t.test('a worker says nothing in the name of the master or of a proxy', async t => {
+  const { store, events, show } = start()
+  store.update('proxy-1-1', [counter({ a: 5 }, 'daimyo_requests_total')], 'proxy')
+  store.update('worker-1', [
+    counter({ a: 1e9 }, 'daimyo_requests_total'),
+    { ...gauge({ a: 7 }), name: 'daimyo_workers' },
+    { ...histogram({ '+Inf': 1 }), name: 'daimyo', values: [] },
+    counter({ a: 1 }),
+  ])
+  t.same(show('daimyo_requests_total'), { 'daimyo_requests_total a': 5 })
+  t.same(show('daimyo_workers'), {})
+  t.same(show(), { 'c_total a': 1 }, 'what is its own counts')
+  t.same(
+    events.map(([event, { name, why }]) => [event, name, why]),
+    ['daimyo_requests_total', 'daimyo_workers', 'daimyo'].map(name => [
+      'metrics-refused',
+      name,
+      'the name is reserved',
+    ]),
+  )
+})
+
+const claims: [title: string, claim: MetricFamily][] = [
+  ['another type', { ...gauge({ a: 99 }), name: 'c_total' }],
+  ['another aggregator', { ...counter({ a: 99 }), aggregator: 'max' }],
+  ['`omit`', { ...counter({ a: 99 }), aggregator: 'omit' }],
+]
+
+for (const [title, claim] of claims) {
+  for (const honest of [3, 1]) {
+    t.test(`a worker that claims a name with ${title} hides nobody: against ${honest}`, async t => {
+      const { store, events, show } = start()
+      for (let id = 1; id <= honest; id++) store.update(`worker-${id}`, [counter({ a: 2 })])
+      store.update('worker-9', [claim])
+      t.same(show(), { 'c_total a': 2 * honest })
+      t.same(show('daimyo_metrics_conflicts'), { 'daimyo_metrics_conflicts c_total': 1 })
+      t.match(events, [['metrics-conflict', { name: 'c_total' }]])
+    })
+  }
+}
+
+t.test('what the dead have counted outlives a claim while none of them lives', async t => {
+  const { store, show } = start()
+  store.update('worker-1', [counter({ a: 5 })])
+  store.retire('worker-1')
+  for (let id = 100; id < 140; id++) {
+    store.update(`worker-${id}`, [{ ...histogram({ '+Inf': 1 }), name: 'c_total', values: claimed() }])
+    store.retire(`worker-${id}`)
+  }
+  store.update('worker-200', [{ ...histogram({ '+Inf': 1 }), name: 'c_total', values: claimed() }])
+  store.update('worker-2', [counter({ a: 1 })])
+  store.update('worker-3', [counter({ a: 1 })])
+  t.match(show(), { 'c_total a': 7 })
+})
+
+/** A histogram that has a counter's name. */
+function claimed(): MetricFamily['values'] {
+  return histogram({ '+Inf': 1 }).values.map(sample => ({
+    ...sample,
+    metricName: `c_total${sample.metricName?.slice(1)}`,
+  }))
+}
+
+t.test('a family that takes a name of a histogram’s own is left out and reported', async t => {
+  const { store, show } = start()
+  for (const id of ['worker-1', 'worker-2']) store.update(id, [histogram({ '+Inf': 2 })])
+  store.update('worker-3', [counter({ a: 9 }, 'h_count')])
+  t.same(show(), { 'h_bucket +Inf': 4, h_sum: 4, h_count: 4 })
+  t.same(show('daimyo_metrics_conflicts'), { 'daimyo_metrics_conflicts h_count': 1 })
+  for (const id of ['worker-4', 'worker-5']) store.update(id, [counter({ a: 1 }, 'h_count')])
+  t.same(show(), { 'h_count a': 11 }, 'the one that more processes have is shown')
+})
+
+t.test('bytes past the limit of a process are left out, counted and told', async t => {
+  const { store, events, show } = start({ bytesPerSource: 3000 })
+  store.update('worker-1', [counter({ a: 1, ['x'.repeat(4000)]: 1 }), gauge({ a: 5 })])
+  t.same(show(), { 'c_total a': 1, 'g a': 5 })
+  t.same(show('daimyo_metrics_series_left_out'), { 'daimyo_metrics_series_left_out c_total limit': 1 })
+  t.match(events, [['metrics-left-out', { source: 'worker-1', name: 'c_total' }]])
+  for (let at = 0; at < 100; at++) store.update('worker-1', [gauge({ ['y'.repeat(1000 + at)]: at })])
+  t.equal(show('g')[`g ${'y'.repeat(1099)}`], 99, 'room is given back')
+})
+
+t.test('what dead processes leave is bounded in bytes too', async t => {
+  const { store, show } = start({ settledBytes: 5000, departedBytes: 5000 })
+  for (let id = 0; id < 40; id++) {
+    store.update(`worker-${id}`, [counter({ [String(id).padEnd(1000, 'x')]: 1 })])
+    store.retire(`worker-${id}`)
+  }
+  t.ok(Object.keys(show()).length <= 10, `${Object.keys(show()).length} series of 1,000 bytes are kept`)
+})
+
+t.test('a worker that dies again and again with new series takes no room from the others', async t => {
+  const { store, show } = start({ settledSeries: 50, departedBytes: 0 })
+  store.update('worker-live', [counter({ a: 1 })])
+  for (let id = 0; id < 30; id++) {
+    store.update(`junk-${id}`, [counter(Object.fromEntries(Array.from({ length: 10 }, (_, at) => [`${id}-${at}`, 1])))])
+    store.retire(`junk-${id}`)
+  }
+  store.update('worker-honest', [counter({ a: 7 })])
+  store.retire('worker-honest')
+  t.equal(show()['c_total a'], 8)
+})
+
+t.test('a message of many families, or samples, is looked at in part, and told once', async t => {
+  const { store, events } = start({ samplesPerMessage: 200, familiesPerMessage: 100 })
+  let looked = 0
+  const sample = {
+    get value() {
+      looked += 1
+      return 1
+    },
+  }
+  store.update(
+    'worker-1',
+    [1, 2, 3].map(at => ({ ...counter({}, `c_${at}`), values: Array(1000).fill(sample) })),
+  )
+  t.ok(looked <= 400, `${looked} looks at the values of 3,000 samples`)
+  looked = 0
+  const nameless = {
+    get name() {
+      looked += 1
+      return 7
+    },
+  }
+  store.update('worker-1', Array(5000).fill(nameless))
+  t.ok(looked <= 300, `${looked} looks at the names of 5,000 families`)
+  t.same(
+    events.map(([event, { name }]) => [event, name]),
+    [
+      ['metrics-left-out', 'c_1'],
+      ['metrics-left-out', 'c_2'],
+      ['metrics-left-out', 'c_3'],
+      ['metrics-refused', 'a value of type number'],
+      ['metrics-left-out', undefined],
+    ],
+  )
+})
+
+t.test('what a page is printed from does not change while processes die and reset', async t => {
+  const { store } = start({ departedBytes: 0 })
+  store.update('worker-1', [counter({ a: 1 })])
+  store.retire('worker-1')
+  store.update('worker-2', [counter({ a: 2 })])
+  const { live, gone } = store.snapshot()
+  store.update('worker-2', [counter({ a: 1 })])
+  store.retire('worker-2')
+  const sum = [...live.flat(), ...gone]
+    .flatMap(table => [...table.rows.values()])
+    .reduce((all, row) => all + (row.values[0] ?? 0), 0)
+  t.equal(sum, 3, 'neither twice nor gone')
 })
