@@ -16,6 +16,7 @@ import type { CommandContext } from './command-context.js'
 import type { Reading, Settings } from './config/settings.js'
 import { controlHandler } from './control-commands.js'
 import { startControlSocket } from './control-socket.js'
+import { closeForeignDescriptors } from './foreign-descriptors.js'
 import { setInheritedLimits } from './inherited-limits.js'
 import { LogRotation } from './log-rotation.js'
 import { Master } from './master.js'
@@ -53,6 +54,7 @@ type Undo = (() => unknown)[]
 /** Serves until the master has stopped; resolves with its exit code. Failures: those of every part. */
 export async function runCommand(options: RunOptions, context: CommandContext): Promise<number> {
   const undo: Undo = []
+  closeForeignDescriptors(context.environment.NODE_OPTIONS)
   keepYoungGenerationSmall()
   // As its children have one; what was given on the command line, secrets too, is not for everybody's ps.
   nameMaster(options.settings.iniPath, options.settings.processNames)
