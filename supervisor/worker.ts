@@ -92,7 +92,8 @@ export class Worker {
     const socketPath = join(settings.runDir, `worker-${workerId}.sock`)
     const linkPath = join(settings.runDir, `worker-${workerId}.link`)
     const tunnelPath = join(settings.runDir, `worker-${workerId}.tunnel`)
-    for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)]) removeSocket(path)
+    for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)])
+      removeSocket(path, settings.credentials)
     this.#child = this.#spawn(slot)
     const { number } = generation
     this.address = { workerId, slot, pid: this.#child.pid ?? 0, generation: number, socketPath, linkPath, tunnelPath }
@@ -174,7 +175,8 @@ export class Worker {
     const isOutOfMemory = signal === 'SIGKILL' && this.#context.oomKills.areRecent
     this.apply({ type: 'exit', code, signal, isOutOfMemory })
     const { socketPath, linkPath, tunnelPath } = this.address
-    for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)]) removeSocket(path)
+    for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)])
+      removeSocket(path, this.generation.settings.credentials)
   }
 
   /** Why it never became ready; `reason` is what the master found where the worker itself gave none. */
@@ -205,12 +207,12 @@ export class Worker {
 
   /** Its application listens; with `ready-check` that is not all. */
   #listens(bootMs: number): void {
-    const { readyCheck } = this.generation.settings
+    const { readyCheck, credentials } = this.generation.settings
     if (readyCheck === null) return this.apply({ type: 'ready', bootMs })
     if (this.#life.phase !== 'booting' || this.#probe !== null) return
     const { nowMs, put } = this.#context
     const sinceMs = nowMs()
-    this.#probe = new ReadyProbe(readyCheck, this.address.socketPath, {
+    this.#probe = new ReadyProbe(readyCheck, this.address.socketPath, credentials, {
       passed: () => {
         const event: WorkerEvent = { type: 'ready', bootMs: Math.round(bootMs + nowMs() - sinceMs) }
         put({ type: 'worker', worker: this, event })
