@@ -15,8 +15,8 @@ import { openLogFile } from './log-file.js'
 import type { Credentials } from './messages.js'
 
 /**
- * `path` null: standard output. `complain` gets the one line about a broken log: the original standard error. `open`: instead of
- * `openLogFile`, for who must not open the path as it is.
+ * `path` null: standard output. `complain` gets the one line about a broken log: the original standard error. `open`:
+ * instead of `openLogFile`, for who must not open the path as it is.
  */
 export interface LogSinkOptions {
   path: string | null

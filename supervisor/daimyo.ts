@@ -40,8 +40,9 @@ const starter = takeStarter(process.env)
 const context: CommandContext = {
   environment: process.env,
   cwd: process.cwd(),
-  print: text => process.stdout.write(text),
-  complain: text => process.stderr.write(text),
+  // The one door of all commands: much of what they print was written by others.
+  print: text => process.stdout.write(printable(text)),
+  complain: text => process.stderr.write(printable(text)),
   program: programName(process.argv[1] ?? ''),
 }
 

@@ -1,15 +1,19 @@
 /**
- * The one rule for every path that a root master, or root's command, opens: either root alone decides what the path leads to, and root opens it; or
- * somebody else could put a link there, and it is opened as the service's user, so that the kernel judges what that user may open.
+ * The one rule for every path that a root master, or root's command, opens: either root alone decides what the path
+ * leads to, and root opens it; or somebody else could put a link there, and it is opened as the service's user, so
+ * that the kernel judges what that user may open.
  *
- * Root alone decides when, from `/` down, every folder, every link and the thing itself belongs to root, and nobody else may write to them:
- * - a sticky folder that everybody may write to (`/tmp`) is fine where the next component exists and belongs to root: nobody else can move it away;
- * - a folder that a group may write to is fine only for the groups to which distributions give folders of root (`SYSTEM_GROUPS`), unless the
- *   service's user is in it.
- * The walk goes top down and resolves links itself. So whoever is not root can change no component after it was judged, and there is no race
- * between judging and opening. POSIX ACLs are not looked at: Node cannot read them.
+ * Root alone decides when, from `/` down, every folder, every link and the thing itself belongs to root, and nobody
+ * else may write to them:
+ * - a sticky folder that everybody may write to (`/tmp`) is fine where the next component exists and belongs to root:
+ *   nobody else can move it away;
+ * - a folder that a group may write to is fine only for the groups to which distributions give folders of root
+ *   (`SYSTEM_GROUPS`), unless the service's user is in it.
+ * The walk goes top down and resolves links itself. So whoever is not root can change no component after it was
+ * judged, and there is no race between judging and opening. POSIX ACLs are not looked at: Node cannot read them.
  *
- * Must stay true: nothing here changes what a master does that is not root, or that has no `uid` (`Opener` null).
+ * Must stay true: nothing here changes what a master does that is not root, or that has no `uid` (`Opener` null), but for
+ * how root reads the INI that says so.
  */
 
 import { lstatSync, readFileSync, readlinkSync, type Stats } from 'node:fs'
@@ -20,14 +24,15 @@ import { accountName, findCredentials } from './config/accounts.js'
 import { asServiceUser, groupsOf } from './service-user.js'
 
 /**
- * As whom to open what root alone does not decide about. `unknown`: the service's user is not known yet (the INI says who it is), so the path is
- * opened as the owner of the component that root does not own. Null: as we are.
+ * As whom to open what root alone does not decide about. `unknown`: the service's user is not known yet (the INI says
+ * who it is), so the path is opened as the owner of the component that root does not own. Null: as we are.
  */
 export type Opener = Credentials | 'unknown' | null
 
 /**
- * What is done at the end of the path. `content`: a link there is followed, and the thing itself is judged too. `name`: what the name stands for is made,
- * moved or removed, or opened without following a link (O_NOFOLLOW); then the folder decides, and in a sticky one whose the name is.
+ * What is done at the end of the path. `content`: a link there is followed, and the thing itself is judged too.
+ * `name`: what the name stands for is made, moved or removed, or opened without following a link (O_NOFOLLOW); then
+ * the folder decides, and in a sticky one whose the name is.
  */
 export type PathUse = 'content' | 'name'
 
@@ -52,12 +57,18 @@ const STICKY = 0o1000
 const GROUP_WRITES = 0o020
 const OTHERS_WRITE = 0o002
 
-/** Ubuntu's /var/log belongs to root:syslog, Debian's /usr/local to root:staff; who is in these groups is trusted with such folders by the system. */
+/**
+ * Ubuntu's /var/log belongs to root:syslog, Debian's /usr/local to root:staff; who is in these groups is trusted with
+ * such folders by the system.
+ */
 const SYSTEM_GROUPS = ['root', 'wheel', 'admin', 'adm', 'staff', 'syslog']
 
 const NOBODY = 65_534
 
-/** What `work` returns or throws, done as whoever may open `path`. A refusal of the kernel says as whom, and because of which component. */
+/**
+ * What `work` returns or throws, done as whoever may open `path`. A refusal of the kernel says as whom, and because
+ * of which component.
+ */
 export function onGuardedPath<T>(path: string, use: PathUse, opener: Opener, work: () => T): T {
   return asOpening(openingOf(path, use, opener), opener, work)
 }
@@ -97,7 +108,9 @@ export function explain(error: unknown, { as, reason }: Opening): unknown {
   return error
 }
 
-/** Who may change what a path leads to, besides root: the service's user, or others. Null: nobody. Both hold a reason. */
+/**
+ * Who may change what a path leads to, besides root: the service's user, or others. Null: nobody. Both hold a reason.
+ */
 export function changersOf(
   path: string,
   service: Credentials | null,
@@ -124,7 +137,10 @@ interface Component {
   isInSticky: boolean
 }
 
-/** The components that others than root may change, the first one first; what comes behind a weak one may change at any time. */
+/**
+ * The components that others than root may change, the first one first; what comes behind a weak one may change at
+ * any time.
+ */
 function* weaknesses(path: string, use: PathUse, service: Credentials | null): Generator<Weakness> {
   for (const component of walk(path, use)) {
     const weak = judge(component, service)
@@ -142,7 +158,8 @@ function judge({ path, stats, isInSticky }: Component, service: Credentials | nu
   if (uid !== 0) return weak(`${path} belongs to ${userName(uid)}`)
   // Whoever may write to the folder could have made the other name's thing appear here.
   if (isInSticky && !stats.isDirectory() && stats.nlink !== 1) return weak(`${path} has a second name`)
-  // What the mode of anything else says is not who may change it: a link's means nothing, a socket's says who may connect.
+  // What the mode of anything else says is not who may change it: a link's means nothing, a socket's says who may
+  // connect.
   if (!stats.isFile() && !stats.isDirectory()) return null
   if (isSticky(stats)) return null
   if ((mode & OTHERS_WRITE) !== 0) return weak(`everybody may write to ${path}`)

@@ -20,7 +20,7 @@ import { printListenAddress } from './config/listen-address.js'
 import type { BoundAddress, ListenAddress, Settings, SocketOwner } from './config/settings.js'
 import { asOpening, type Opening, onGuardedPath, openingOf } from './guarded-path.js'
 import { type InheritedSocket, isWildcard } from './inherited-sockets.js'
-import { asServiceUser } from './service-user.js'
+import { asServiceUser, O_PATH } from './service-user.js'
 import type { PassedSockets } from './socket-activation.js'
 import { freeSocketPath, withMode } from './socket-file.js'
 
@@ -50,8 +50,6 @@ export interface ListenerOptions {
 const SERVICE_MODE = 0o660
 /** chown(2). */
 const UNCHANGED = -1
-/** open(2), on Linux: a descriptor of the name, through which nothing is read or written. Node has no name for it. */
-const O_PATH = 0o10000000
 
 /** Who may use the public unix sockets: `chmod-socket` and `chown-socket`, otherwise the user and group of the service. */
 export function socketAccess(
@@ -164,7 +162,8 @@ function giveAway(path: string, { uid, gid }: SocketOwner, { as }: Opening): voi
     if (found.uid !== uid || (gid !== null && found.gid !== gid)) lchownSync(path, uid, gid ?? UNCHANGED)
     return
   }
-  // In a folder of the user's another thing may stand there by now: only a socket of that user's is given away, by a descriptor.
+  // In a folder of the user's another thing may stand there by now: only a socket of that user's is given away, by a
+  // descriptor.
   const fd = asServiceUser(as, () => openSync(path, O_PATH | constants.O_NOFOLLOW))
   try {
     const found = fstatSync(fd)

@@ -2,7 +2,8 @@
  * `master-fifo`: named pipes that take uWSGI's letters (`echo r > shop.fifo`). Started by `run-command.ts`.
  * Several may be named; one is listened to at a time, the first at the beginning, and a digit written to it chooses another one. The others keep what
  * is written to them until they are chosen.
- * Must stay true: what is not a FIFO of our own, or of the service's user in a folder of that user's, is refused, never removed; a letter only queues an event.
+ * Must stay true: what is not a FIFO of our own, or of the service's user in a folder of that user's, is refused,
+ * never removed; a letter only queues an event.
  */
 
 import { execFileSync } from 'node:child_process'

@@ -1,6 +1,7 @@
 /**
- * The master's own log file (`logto`), which root may have to make in a folder that belongs to others. Must stay true: in a folder that others than
- * root may write to it is opened, measured and moved as the service's user; elsewhere root opens this very name, and gives the file to that user.
+ * The master's own log file (`logto`), which root may have to make in a folder that belongs to others. Must stay
+ * true: in a folder that others than root may write to it is opened, measured and moved as the service's user;
+ * elsewhere root opens this very name, and gives the file to that user.
  */
 
 import { lstatSync } from 'node:fs'

@@ -91,8 +91,8 @@ export function readPid(path: string): number | null {
 
 /**
  * A master that started before the file was written wrote it; one that started later only got the same number, as happens after
- * a crash of the whole machine. A stepped clock can make this wrong, for two INIs that share one pidfile by mistake. Only a process of
- * ours, or of the file's owner, has written it: else its owner could name whomever it likes.
+ * a crash of the whole machine. A stepped clock can make this wrong, for two INIs that share one pidfile by mistake.
+ * Only a process of ours, or of the file's owner, has written it: else its owner could name whomever it likes.
  */
 function isRunningDaimyo(pid: number, { uid, mtimeMs: writtenMs }: Stats): boolean {
   const life = lifeOf(pid)

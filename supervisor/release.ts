@@ -2,7 +2,8 @@
  * The release that a generation runs: application, working directory and static folders with their links resolved, once. A deploy that turns
  * `current` to a new folder changes nothing for workers of the running generation that are respawned meanwhile. Called by
  * `master.ts` at the start and by `reload.ts`.
- * Must stay true: all is looked up as the service's user, so that a link into a folder which that user may not enter is refused.
+ * Must stay true: all is looked up as the service's user, so that a link into a folder which that user may not enter
+ * is refused.
  */
 
 import { realpathSync, statSync } from 'node:fs'

@@ -3,15 +3,18 @@
  * The kernel then judges every folder and link on the way, so nothing is opened that the user could not open itself.
  *
  * The identity is switched for the whole process, threads included, and back again within one synchronous call. Meanwhile no other user
- * gains anything: real and saved ids stay root's, which is what kill(2) and ptrace(2) look at. So does access(2), and with it existsSync: `work` must not
- * ask it.
+ * gains anything: real and saved ids stay root's, which is what kill(2) and ptrace(2) look at. So does access(2), and
+ * with it existsSync: `work` must not ask it.
  */
 
 import type { Credentials } from '../kit/messages.js'
 
 let switches = 0
 
-/** How often the identity was switched. What another thread of this process did meanwhile, such as an asynchronous stat(2), may have been done as the user. */
+/**
+ * How often the identity was switched. What another thread of this process did meanwhile, such as an asynchronous
+ * stat(2), may have been done as the user.
+ */
 export function identitySwitches(): number {
   return switches
 }
@@ -38,6 +41,12 @@ export function asServiceUser<T>(credentials: Credentials | null, work: () => T)
     process.setgroups?.(groups)
   }
 }
+
+/**
+ * open(2): only a place in the file system; nothing is read, and the right to read is not asked for. Node has no name
+ * for it.
+ */
+export const O_PATH = 0o10000000
 
 /** The groups that a process of the service's user has, its primary one first. */
 export function groupsOf(credentials: Credentials): number[] {

@@ -8,6 +8,7 @@ import type { MasterToWorker, WorkerAddress, WorkerEnd, WorkerToMaster } from '.
 import { watchdogPathOf } from '../kit/stack-report.js'
 import { LOOK_MS } from './cheaper.js'
 import { readWorkerMessage } from './child-message.js'
+import { workersFolderOf } from './config/run-folder-path.js'
 import { affinityOf } from './cpu-affinity.js'
 import type { Generation, MasterContext } from './master-context.js'
 import { nodeArguments } from './node-args.js'
@@ -89,9 +90,10 @@ export class Worker {
     this.#hooks = hooks
     this.generation = generation
     this.#life = newWorkerLife(context.nowMs(), settings.workerStartMs, why)
-    const socketPath = join(settings.runDir, `worker-${workerId}.sock`)
-    const linkPath = join(settings.runDir, `worker-${workerId}.link`)
-    const tunnelPath = join(settings.runDir, `worker-${workerId}.tunnel`)
+    const folder = workersFolderOf(settings.runDir)
+    const socketPath = join(folder, `worker-${workerId}.sock`)
+    const linkPath = join(folder, `worker-${workerId}.link`)
+    const tunnelPath = join(folder, `worker-${workerId}.tunnel`)
     for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)])
       removeSocket(path, settings.credentials)
     this.#child = this.#spawn(slot)

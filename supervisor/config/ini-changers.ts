@@ -1,7 +1,8 @@
 /**
- * Whose word a root master takes: whoever may change an INI decides as whom everything runs. Called by `read-settings.ts`.
- * The service's own user (`uid`) may not: an INI that it can change or replace is a mistake, as such a file is for sudo and cron. Another owner, as where
- * a deploy user unpacks releases, is told: that user can become root.
+ * Whose word a root master takes: whoever may change an INI decides as whom everything runs. Called by
+ * `read-settings.ts`. The service's own user (`uid`) may not: an INI that it can change or replace is a mistake, as
+ * such a file is for sudo and cron. Another owner, as where a deploy user unpacks releases, is told: that user can
+ * become root.
  */
 
 import type { Credentials } from '../../kit/messages.js'
@@ -18,8 +19,9 @@ export function judgeIniFiles(
   for (const path of files) {
     const changers = changersOf(path, service)
     if (changers.service !== null && service !== null) {
-      const message = `uid: ${userName(service.uid)} may change this file, from which root takes what to do: ${changers.service}`
-      found.mistakes.push({ place: path, message: `${message}: accepted an INI that only root can change` })
+      const what = `uid: ${userName(service.uid)} may change this file, from which root takes what to do`
+      const message = `${what}: ${changers.service}: accepted an INI that only root can change`
+      found.mistakes.push({ place: path, message })
     } else if (changers.others !== null) {
       const message = `not only root may change this file: ${changers.others}: whoever may, becomes root through it`
       found.remarks.push({ place: path, message })

@@ -47,7 +47,9 @@ const INCLUDE_DEPTH = 16
 const FILES = 200
 const ENTRIES = 10_000
 
-/** `usedKeys` are those that `if-…` and `include` lines named as placeholders; `files` those that were read, absolute. */
+/**
+ * `usedKeys` are those that `if-…` and `include` lines named as placeholders; `files` those that were read, absolute.
+ */
 export interface IniReading {
   entries: IniEntry[]
   usedKeys: Set<string>

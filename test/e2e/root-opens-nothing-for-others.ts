@@ -1,6 +1,7 @@
 /**
- * A root master with `uid`, and whoever controls the application's folder plants links to what only root may open: nothing root-only is published,
- * written, moved, given away or connected to, and the message says which folder made the difference. Needs root; skipped without.
+ * A root master with `uid`, and whoever controls the application's folder plants links to what only root may open:
+ * nothing root-only is published, written, moved, given away or connected to, and the message says which folder made
+ * the difference. Needs root; skipped without.
  */
 
 import {
@@ -57,7 +58,9 @@ function attacked(t: { teardown(work: () => unknown): unknown }, lines: string[]
   return { site, folder, roots, plant }
 }
 
-/** A line of the INI that names something in `app/`, and what `daimyo check` says when it is a link to what is root's. */
+/**
+ * A line of the INI that names something in `app/`, and what `daimyo check` says when it is a link to what is root's.
+ */
 const read: [option: string, line: string, planted: 'file' | 'folder'][] = [
   ['error-page', 'error-page = 404=app/planted', 'file'],
   ['env-file', 'env-file = app/planted', 'file'],

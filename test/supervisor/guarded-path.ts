@@ -1,4 +1,6 @@
-/** Tests `supervisor/guarded-path.ts`: what root opens itself, and what as somebody else. Needs root; skipped without. */
+/**
+ * Tests `supervisor/guarded-path.ts`: what root opens itself, and what as somebody else. Needs root; skipped without.
+ */
 
 import {
   chmodSync,
