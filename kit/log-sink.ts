@@ -14,10 +14,14 @@ import { createLog } from './log.js'
 import { openLogFile } from './log-file.js'
 import type { Credentials } from './messages.js'
 
-/** `path` null: standard output. `complain` gets the one line about a broken log: the original standard error. */
+/**
+ * `path` null: standard output. `complain` gets the one line about a broken log: the original standard error. `open`:
+ * instead of `openLogFile`, for who must not open the path as it is.
+ */
 export interface LogSinkOptions {
   path: string | null
   owner: Credentials | null
+  open?: (path: string, owner: Credentials | null) => number
   complain: (line: string) => void
   now?: () => number
   /** Most bytes that wait to be written. */
@@ -105,8 +109,8 @@ export class LogSink {
   }
 
   #open(): SonicBoom {
-    const { path, owner, longestBytes = 1 << 20 } = this.#options
-    const fd = path === null ? 1 : openLogFile(path, owner)
+    const { path, owner, open = openLogFile, longestBytes = 1 << 20 } = this.#options
+    const fd = path === null ? 1 : open(path, owner)
     const stream = new sonicBoom.SonicBoom({ fd, contentMode: 'buffer', maxLength: longestBytes })
     stream.on('error', (error: unknown) => this.#giveUp(stream, error))
     stream.on('drop', (bytes: Uint8Array) => {

@@ -1,12 +1,18 @@
 /**
  * The command's side of the control socket (`control-protocol.ts`): sends one request and reads answers until `done`.
  * Called by the commands and, to find a master that already runs, by `run-folder.ts`.
- * Must stay true: every wait has a deadline, an answer has a bound, and "nobody there" is told apart from "does not answer".
+ * Must stay true: root trusts no socket that others could have put there; every wait has a deadline, an answer has a
+ * bound, and "nobody there" is told apart from "does not answer".
  */
 
+import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
+import { dirname } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
+import { readAnswer } from './control-answer.js'
 import type { ControlAnswer, ControlRequest, StatusReport } from './control-protocol.js'
+import { userName } from './guarded-path.js'
+import { asServiceUser, O_PATH } from './service-user.js'
 
 export type ControlDone = Extract<ControlAnswer, { type: 'done' }>
 
@@ -27,7 +33,8 @@ const defaultSilenceMs = 5000
 export function askMaster(path: string, request: ControlRequest, options: AskOptions = {}): Promise<ControlDone> {
   const silenceMs = options.silenceMs ?? defaultSilenceMs
   return new Promise((resolve, reject) => {
-    const socket = createConnection({ path })
+    const socket = connectTo(path)
+    if (socket instanceof Failure) return reject(socket)
     const finish = (outcome: ControlDone | Failure) => {
       if (outcome instanceof Failure) reject(outcome)
       else resolve(outcome)
@@ -68,26 +75,50 @@ export function notRunning(path: string, besides = ''): Failure {
   return new Failure('not-running', `not running: no daimyo answers on ${path}${besides}`, EXIT.unavailable)
 }
 
+/** The user of the process that listens on `path`, where that is neither root nor us. Only root may ask such a one. */
+export function foreignOwnerOf(path: string): number | null {
+  const owner = lstatSync(path, { throwIfNoEntry: false })?.uid ?? 0
+  return [0, process.geteuid?.()].includes(owner) ? null : owner
+}
+
+/**
+ * A connection to the control socket itself, by a descriptor of it, not to whatever a link in its place leads to.
+ * What belongs to somebody else is asked by root only, as that user and in a folder of that user's: then nothing else
+ * of root's can be meant.
+ */
+function connectTo(path: string): Socket | Failure {
+  try {
+    if (process.platform !== 'linux') return createConnection({ path })
+    const descriptor = openSync(path, O_PATH | constants.O_NOFOLLOW)
+    try {
+      const { uid } = fstatSync(descriptor)
+      if (!fstatSync(descriptor).isSocket()) return notRunning(path, ': it is not a socket')
+      if ([0, process.geteuid?.()].includes(uid)) return createConnection({ path: `/proc/self/fd/${descriptor}` })
+      if (process.geteuid?.() !== 0 || lstatSync(dirname(path)).uid !== uid) return notTrusted(path, uid)
+      // connect(2) happens within the call.
+      return asServiceUser({ user: null, uid, gid: uid }, () => createConnection({ path }))
+    } finally {
+      closeSync(descriptor)
+    }
+  } catch (error) {
+    return connectFailure(path, error as Error)
+  }
+}
+
+function notTrusted(path: string, uid: number): Failure {
+  const message = `cannot ask daimyo: ${path}: it belongs to ${userName(uid)}: accepted from its own user, or root`
+  return new Failure('not-trusted', message, EXIT.permission)
+}
+
 function readAnswers(socket: Socket, path: string, onAnswer: (answer: ControlAnswer | Failure) => void): void {
   let pending = ''
   socket.setEncoding('utf8')
   socket.on('data', (chunk: string) => {
     const lines = (pending + chunk).split('\n')
     pending = lines.pop() ?? ''
-    for (const line of lines) onAnswer(parseAnswer(line) ?? noAnswer(path, 'this is not a daimyo'))
+    for (const line of lines) onAnswer(readAnswer(line) ?? noAnswer(path, 'this is not a daimyo'))
     if (pending.length > longestAnswerBytes) onAnswer(noAnswer(path, 'an endless answer'))
   })
-}
-
-function parseAnswer(line: string): ControlAnswer | null {
-  try {
-    const answer: unknown = JSON.parse(line)
-    if (typeof answer !== 'object' || answer === null || !('type' in answer)) return null
-    return answer.type === 'done' || answer.type === 'progress' ? (answer as ControlAnswer) : null
-  } catch {
-    // SyntaxError: something else listens on this socket.
-    return null
-  }
 }
 
 function connectFailure(path: string, error: Error): Failure {

@@ -42,7 +42,7 @@ const COMMANDS: Record<ControlRequest['command'], 'wanted' | 'slot' | null> = {
 
 /** Listens on `path`. Failures as `freeSocketPath`, and `control-socket` (71) for what else the system refuses. */
 export async function startControlSocket(path: string, handle: ControlHandler): Promise<ControlSocket> {
-  await freeSocketPath(path)
+  await freeSocketPath(path, null)
   const silent = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true }, socket => converse(socket, handle, silent))
   server.maxConnections = MOST_CONNECTIONS
@@ -65,7 +65,7 @@ function close(server: Server, path: string, silent: ReadonlySet<Socket>): Promi
   for (const socket of silent) socket.destroy()
   return new Promise(resolve => {
     server.close(() => {
-      removeSocket(path)
+      removeSocket(path, null)
       resolve()
     })
   })

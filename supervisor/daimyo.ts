@@ -19,6 +19,7 @@ import { readSettings } from './config/read-settings.js'
 import type { BoundAddress, Reading, Settings } from './config/settings.js'
 import { doctorCommand } from './doctor-command.js'
 import { addressOf, getCommand } from './get-command.js'
+import type { Opener } from './guarded-path.js'
 import { hashPasswordCommand } from './hash-password-command.js'
 import { locateMaster, type MasterSought } from './locate-master.js'
 import { orderCommand } from './order-command.js'
@@ -39,8 +40,9 @@ const starter = takeStarter(process.env)
 const context: CommandContext = {
   environment: process.env,
   cwd: process.cwd(),
-  print: text => process.stdout.write(text),
-  complain: text => process.stderr.write(text),
+  // The one door of all commands: much of what they print was written by others.
+  print: text => process.stdout.write(printable(text)),
+  complain: text => process.stderr.write(printable(text)),
   program: programName(process.argv[1] ?? ''),
 }
 
@@ -92,7 +94,12 @@ async function carryOut(line: CommandLine): Promise<number> {
     case 'logs':
       return orderCommand(soughtBy(line), { command: 'reopen-logs' }, context)
     case 'get':
-      return getCommand(await addressFor(line), { path: line.path, headers: line.head, output: process.stdout })
+      return getCommand(await addressFor(line), {
+        path: line.path,
+        opener: openerOf(read(line)),
+        headers: line.head,
+        output: process.stdout,
+      })
     case 'systemd':
       return systemdCommand({ line, script: fileURLToPath(import.meta.url), folder: line.folder }, context)
     case 'doctor': {
@@ -158,6 +165,11 @@ async function addressFor(line: ConfigArguments): Promise<BoundAddress> {
   if (url === undefined)
     throw new Failure('no-listener', `cannot get: pid ${report.pid}: it has no listener`, EXIT.unavailable)
   return addressOf(url)
+}
+
+/** As whom root follows paths of this configuration. */
+function openerOf({ settings }: Reading): Opener {
+  return settings === null ? 'unknown' : settings.credentials
 }
 
 /** The same configuration again, for the master in the background. */

@@ -5,12 +5,13 @@
 
 import { execFile } from 'node:child_process'
 import { readFileSync, statfsSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { codeOf, EXIT, Failure } from '../kit/failure.js'
 import { SYSTEM_PATH } from '../kit/system-path.js'
 import { whyOutOfReach } from './child-programs.js'
 import type { CommandContext } from './command-context.js'
 import { describeFindings } from './config/describe-check.js'
+import { longestSocketOf } from './config/run-folder-path.js'
 import type { Reading, Settings } from './config/settings.js'
 import type { StatusReport } from './control-protocol.js'
 import { type Diagnosis, examine, type Found, type UnitFound, type Wanted } from './doctor-checks.js'
@@ -110,7 +111,7 @@ function configuration({ mistakes }: Reading, ini: string | null): Diagnosis {
 function wantedOf(settings: Settings, { environment }: CommandContext): Wanted {
   const { runDir, listeners, metrics, backlog, harakiriMs } = settings
   const paths = [...listeners, metrics].map(address => (address?.kind === 'unix' ? address.path : ''))
-  const longest = [join(runDir, 'worker-99999.999999.sock'), ...paths].sort((a, b) => b.length - a.length)[0] ?? ''
+  const longest = [longestSocketOf(runDir), ...paths].sort((a, b) => b.length - a.length)[0] ?? ''
   const stopMs = longestStopMs(settings)
   const application = {
     nodeEnv: commandEnvironment(environment, settings).NODE_ENV,

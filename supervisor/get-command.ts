@@ -1,16 +1,22 @@
 /**
  * `daimyo get PATH [INI] [-i]`: one GET to the first listener of a running server, as curl would do it. Called by `daimyo.ts`.
- * Must stay true: the body goes out as it comes in, never held in memory; a status of 400 and above ends with 1.
+ * Must stay true: the body goes out as it comes in, never held in memory, but a terminal gets no control characters
+ * of it; a status of 400 and above ends with 1.
  */
 
-import { type IncomingMessage, request } from 'node:http'
+import { type IncomingMessage, type RequestOptions, request } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { BoundAddress } from './config/settings.js'
+import type { Opener } from './guarded-path.js'
+import { printable } from './printable.js'
+import { connectUnix } from './socket-file.js'
 
 /** `headers`: print the status line and the headers first (`-i`). `timeoutMs`: longest silence. */
 export interface GetOptions {
   path: string
+  /** As whom to connect to a unix socket where root alone does not decide about its path. */
+  opener: Opener
   headers: boolean
   output: NodeJS.WritableStream
   timeoutMs?: number
@@ -24,8 +30,10 @@ export async function getCommand(address: BoundAddress, options: GetOptions): Pr
   }
   const response = await ask(address, options)
   try {
-    if (options.headers) options.output.write(printHead(response))
-    await pipeline(response, options.output, { end: false })
+    if (options.headers) options.output.write(headFor(options.output, response))
+    if (isTerminal(options.output))
+      await pipeline(response.setEncoding('utf8'), fitForTerminal, options.output, { end: false })
+    else await pipeline(response, options.output, { end: false })
   } catch (error) {
     // EPIPE: whoever reads us (head) has seen enough.
     if (codeOf(error) !== 'EPIPE') throw noAnswer(address, `the answer broke off: ${reasonOf(error)}`)
@@ -43,18 +51,32 @@ export function addressOf(url: string): BoundAddress {
 function ask(address: BoundAddress, options: GetOptions): Promise<IncomingMessage> {
   const { timeoutMs = 60_000 } = options
   return new Promise((resolve, reject) => {
-    const asked = request({ ...target(address), path: options.path, agent: false, timeout: timeoutMs }, resolve)
+    const asked = request({ ...target(address, options.opener), path: options.path, timeout: timeoutMs }, resolve)
     asked.on('timeout', () => asked.destroy(new Error(`silent for ${timeoutMs} ms`)))
     asked.on('error', error => reject(askFailure(address, error)))
     asked.end()
   })
 }
 
-function target(address: BoundAddress): { socketPath: string; host: string } | { host: string; port: number } {
-  if (address.kind === 'unix') return { socketPath: address.path, host: 'localhost' }
+function target(address: BoundAddress, opener: Opener): RequestOptions {
+  if (address.kind === 'unix') return { createConnection: () => connectUnix(address.path, opener), host: 'localhost' }
   // The wildcard addresses are for listening; who asks goes to the loopback.
   const host = { '': '127.0.0.1', '0.0.0.0': '127.0.0.1', '::': '::1' }[address.host] ?? address.host
-  return { host, port: address.port }
+  return { host, port: address.port, agent: false }
+}
+
+function isTerminal(output: NodeJS.WritableStream): boolean {
+  return 'isTTY' in output && output.isTTY === true
+}
+
+async function* fitForTerminal(body: AsyncIterable<string>): AsyncGenerator<string> {
+  for await (const text of body) yield printable(text)
+}
+
+/** A terminal gets its own line ends. */
+function headFor(output: NodeJS.WritableStream, response: IncomingMessage): string {
+  const head = printHead(response)
+  return isTerminal(output) ? printable(head.replaceAll('\r\n', '\n')) : head
 }
 
 function printHead(response: IncomingMessage): string {

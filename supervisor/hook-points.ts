@@ -24,7 +24,7 @@ export class HookPoints {
 
   /** Before anything is opened. Failures: `start-condition` and `hook` (69). */
   async beforeListening(settings: Settings): Promise<void> {
-    await startConditions(settings.starting, this.#context.log, this.#starting.signal)
+    await startConditions(settings.starting, settings.credentials, this.#context.log, this.#starting.signal)
     await this.#run('exec-asap', settings.starting.execAsap, settings)
   }
 

@@ -2,13 +2,15 @@
  * Heap snapshots of workers that leaked (`leak-autopsy`): whether a worker may write one, where, and what is kept. Owned by `pool.ts`; the worker itself
  * writes, after its last request and before its exit.
  * Must stay true: one at a time and one an hour at most, never more files than asked for, never the last of the disk; and of the folder
- * nothing is touched that does not have a name of ours.
+ * nothing is touched that does not have a name of ours. All of it is done as the service's user, whose workers write
+ * there.
  */
 
 import { lstatSync, readdirSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { reasonOf } from '../kit/failure.js'
 import type { MasterContext } from './master-context.js'
+import { asServiceUser } from './service-user.js'
 import type { Worker } from './worker.js'
 
 /** `folder` null: none are written. */
@@ -59,20 +61,22 @@ export class LeakAutopsies {
 
   /** Where a worker that is told to exit writes its snapshot first; null: nowhere. */
   begin(worker: Worker): string | null {
-    const { leakAutopsy, recycling } = worker.generation.settings
+    const { leakAutopsy, recycling, credentials } = worker.generation.settings
     const { folder, files } = leakAutopsy
     if (folder === null || worker.life.why !== 'reload-on-rss') return null
     const { slot, pid } = worker.address
     try {
-      const kept = snapshotsIn(folder)
+      const kept = asServiceUser(credentials, () => snapshotsIn(folder))
       const why = whyNoAutopsy({
         sinceMs: Math.min(this.#context.nowMs() - this.#lastMs, ...kept.map(ageOf)),
         isRunning: this.#running !== null,
-        freeBytes: freeBytesOf(folder),
+        freeBytes: asServiceUser(credentials, () => freeBytesOf(folder)),
         neededBytes: 2 * recycling.reloadOnRssBytes,
       })
       if (why !== null) return this.#refuse(worker, why)
-      for (const { path } of kept.slice(files - 1)) rmSync(path)
+      asServiceUser(credentials, () => {
+        for (const { path } of kept.slice(files - 1)) rmSync(path)
+      })
       const path = join(folder, `daimyo-slot${slot}-pid${pid}-${timestamp(new Date())}.heapsnapshot`)
       this.#lastMs = this.#context.nowMs()
       this.#running = { worker, path }
@@ -85,7 +89,13 @@ export class LeakAutopsies {
   /** The worker is gone; killed half-way it leaves half a file. */
   end(worker: Worker): void {
     if (this.#running?.worker !== worker) return
-    rmSync(`${this.#running.path}.partial`, { force: true })
+    const { path } = this.#running
+    try {
+      asServiceUser(worker.generation.settings.credentials, () => rmSync(`${path}.partial`, { force: true }))
+    } catch (error) {
+      // EACCES, EISDIR: its user has changed the folder, or put something else in the file's place.
+      this.#context.log('autopsy-not-removed', { path, why: reasonOf(error) })
+    }
     this.#running = null
   }
 

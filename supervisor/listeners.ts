@@ -11,13 +11,16 @@
  */
 
 import { lookup } from 'node:dns/promises'
-import { lchownSync, lstatSync } from 'node:fs'
+import { chownSync, closeSync, constants, fstatSync, lchownSync, lstatSync, openSync } from 'node:fs'
 import * as net from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import { EXIT, Failure, reasonOf } from '../kit/failure.js'
+import type { Credentials } from '../kit/messages.js'
 import { printListenAddress } from './config/listen-address.js'
 import type { BoundAddress, ListenAddress, Settings, SocketOwner } from './config/settings.js'
+import { asOpening, type Opening, onGuardedPath, openingOf } from './guarded-path.js'
 import { type InheritedSocket, isWildcard } from './inherited-sockets.js'
+import { asServiceUser, O_PATH } from './service-user.js'
 import type { PassedSockets } from './socket-activation.js'
 import { freeSocketPath, withMode } from './socket-file.js'
 
@@ -37,6 +40,8 @@ export interface ListenerOptions {
   mode: number
   /** Who owns unix sockets; null: the master. `gid` null: its group stays. */
   owner: SocketOwner | null
+  /** As whom unix sockets are opened where root alone does not decide about the path. */
+  opener: Credentials | null
   /** What systemd has opened in place of some of them. */
   passed: PassedSockets
 }
@@ -49,23 +54,25 @@ const UNCHANGED = -1
 /** Who may use the public unix sockets: `chmod-socket` and `chown-socket`, otherwise the user and group of the service. */
 export function socketAccess(
   settings: Pick<Settings, 'socketMode' | 'socketOwner' | 'credentials'>,
-): Pick<ListenerOptions, 'mode' | 'owner'> {
+): Pick<ListenerOptions, 'mode' | 'owner' | 'opener'> {
   const { socketMode, socketOwner: owner, credentials } = settings
   const mode = socketMode ?? SERVICE_MODE
-  return { mode, owner: owner === null ? credentials : { ...owner, gid: owner.gid ?? credentials?.gid ?? null } }
+  const given = owner === null ? credentials : { ...owner, gid: owner.gid ?? credentials?.gid ?? null }
+  return { mode, owner: given, opener: credentials }
 }
 
 /**
  * Opens all addresses, or none and throws a Failure that names the one (69 in use, 77 not permitted, 71 anything else). Sockets passed by
  * systemd take the place of those that `passed` says.
  */
-export async function openListeners({ addresses, mode, owner, passed }: ListenerOptions): Promise<Listener[]> {
+export async function openListeners(options: ListenerOptions): Promise<Listener[]> {
+  const { addresses, passed } = options
   const opened: Listener[] = []
   try {
     for (const [index, address] of addresses.entries()) {
       const sockets = passed.http[index] ?? []
       if (sockets.length > 0) opened.push(...sockets.map(adopt))
-      else if (address.kind !== 'passed') opened.push(await open(address, mode, owner))
+      else if (address.kind !== 'passed') opened.push(await open(address, options))
     }
   } catch (error) {
     for (const listener of opened) listener.close()
@@ -117,22 +124,27 @@ export function tcpAddressOf(fd: number): BoundAddress | null {
   return boundAddress(handle)
 }
 
-function open(address: BoundAddress, mode: number, owner: SocketOwner | null): Promise<Listener> {
-  return address.kind === 'unix' ? openUnix(address, mode, owner) : openTcp(address)
+type UnixOptions = Pick<ListenerOptions, 'mode' | 'owner' | 'opener'>
+
+function open(address: BoundAddress, options: UnixOptions): Promise<Listener> {
+  return address.kind === 'unix' ? openUnix(address, options) : openTcp(address)
 }
 
 async function openUnix(
   address: BoundAddress & { kind: 'unix' },
-  mode: number,
-  owner: SocketOwner | null,
+  { mode, owner, opener }: UnixOptions,
 ): Promise<Listener> {
-  await freeSocketPath(address.path)
-  const handle = withMode(mode, () => createServerHandle(address.path, -1, -1))
-  if (typeof handle === 'number') throw cannotListen(address, getSystemErrorName(handle))
+  const { path } = address
+  await freeSocketPath(path, opener)
+  const opening = openingOf(path, 'name', opener)
+  const handle = asOpening(opening, opener, () => withMode(mode, () => createServerHandle(path, -1, -1)))
+  if (typeof handle === 'number') throw cannotListen(address, getSystemErrorName(handle), opening.reason)
+  // It removes the file within the call.
+  const close = () => onGuardedPath(path, 'name', opener, () => handle.close())
   try {
-    if (owner !== null) giveAway(address.path, owner)
+    if (owner !== null) giveAway(path, owner, opening)
   } catch (error) {
-    handle.close()
+    close()
     throw new Failure(
       'listen',
       `cannot give away the socket: ${address.path}: ${reasonOf(error)}`,
@@ -140,14 +152,27 @@ async function openUnix(
       error,
     )
   }
-  return { fd: handle.fd, url: printUrl(address), inherited: false, close: () => handle.close() }
+  return { fd: handle.fd, url: printUrl(address), inherited: false, close }
 }
 
 /** Never what somebody has put in its place. Where it is so already nothing is asked for: a sandbox may forbid chown(2) as such. */
-function giveAway(path: string, { uid, gid }: SocketOwner): void {
-  const found = lstatSync(path)
-  if (found.uid === uid && (gid === null || found.gid === gid)) return
-  lchownSync(path, uid, gid ?? UNCHANGED)
+function giveAway(path: string, { uid, gid }: SocketOwner, { as }: Opening): void {
+  if (as === null) {
+    const found = lstatSync(path)
+    if (found.uid !== uid || (gid !== null && found.gid !== gid)) lchownSync(path, uid, gid ?? UNCHANGED)
+    return
+  }
+  // In a folder of the user's another thing may stand there by now: only a socket of that user's is given away, by a
+  // descriptor.
+  const fd = asServiceUser(as, () => openSync(path, O_PATH | constants.O_NOFOLLOW))
+  try {
+    const found = fstatSync(fd)
+    if (found.uid === uid && (gid === null || found.gid === gid)) return
+    if (!found.isSocket() || found.uid !== as.uid) throw new Error('something else stands in its place')
+    chownSync(`/proc/self/fd/${fd}`, uid, gid ?? UNCHANGED)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 async function openTcp(address: BoundAddress & { kind: 'tcp' }): Promise<Listener> {
@@ -209,7 +234,7 @@ const REASONS: Record<string, string> = {
   EACCES: 'not permitted (EACCES)',
 }
 
-function cannotListen(address: BoundAddress, code: string): Failure {
-  const why = REASONS[code] ?? code
+function cannotListen(address: BoundAddress, code: string, reason = ''): Failure {
+  const why = (REASONS[code] ?? code) + (reason === '' ? '' : ` (${reason})`)
   return new Failure('listen', `cannot listen: ${printListenAddress(address)}: ${why}`, EXIT_CODES[code] ?? EXIT.os)
 }

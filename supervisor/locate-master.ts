@@ -1,15 +1,17 @@
 /**
  * Finds the running master that an INI belongs to. Called by the commands that ask one: status, reload, stop, get.
  * Must stay true: a master is taken for ours only if its control socket is in our run folder, or if it says itself that it runs our
- * INI; "not running" is said only after all places where it could be were looked at.
+ * INI, from a folder where root or we decide who listens; "not running" is said only after all places where it could
+ * be were looked at.
  */
 
-import { existsSync, readdirSync, realpathSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, realpathSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { EXIT, Failure } from '../kit/failure.js'
-import { askStatus, notRunning } from './control-client.js'
+import { askStatus, foreignOwnerOf, notRunning } from './control-client.js'
 import type { StatusReport } from './control-protocol.js'
+import { userName } from './guarded-path.js'
 import { controlPathOf } from './run-folder.js'
 import { claimHolder } from './run-folder-claim.js'
 
@@ -19,10 +21,11 @@ export interface MasterSought {
   iniPath: string | null
 }
 
-/** A master that answered. */
+/** A master that answered. `remark`: what to tell first, empty where the answer is root's own, or ours. */
 export interface MasterFound {
   controlPath: string
   report: StatusReport
+  remark: string
 }
 
 const mostFolders = 200
@@ -32,7 +35,7 @@ export async function locateMaster(sought: MasterSought, environment: NodeJS.Pro
   const expected = sought.runDir === null ? null : controlPathOf(sought.runDir)
   if (expected !== null) {
     const report = await statusIfRunning(expected)
-    if (report !== null) return { controlPath: expected, report }
+    if (report !== null) return found(expected, report)
   }
   const elsewhere = await lookElsewhere(sought, expected, environment)
   if (elsewhere === null) throw notRunning(expected ?? sought.iniPath ?? 'the command line', whyUnknown(sought.iniPath))
@@ -53,18 +56,29 @@ async function lookElsewhere(
   known: string | null,
   environment: NodeJS.ProcessEnv,
 ): Promise<MasterFound | null> {
-  const found: MasterFound[] = []
+  const masters: MasterFound[] = []
   for (const controlPath of usualFolders(environment).map(controlPathOf)) {
     if (controlPath === known) continue
     try {
       const report = await askStatus(controlPath)
-      if (isSought(controlPath, report, sought)) found.push({ controlPath, report })
+      if (isSought(controlPath, report, sought)) masters.push(found(controlPath, report))
     } catch (error) {
       if (!(error instanceof Failure)) throw error
     }
   }
-  if (found.length > 1) throw ambiguous(found)
-  return found[0] ?? null
+  if (masters.length > 1) throw ambiguous(masters)
+  return masters[0] ?? null
+}
+
+/**
+ * Root may ask a master that runs as another user, as systemd's `User=` has it, but has only that user's word for the
+ * answer.
+ */
+function found(controlPath: string, report: StatusReport): MasterFound {
+  const owner = foreignOwnerOf(controlPath)
+  const remark =
+    owner === null ? '' : `daimyo: what follows is said by a process of ${userName(owner)}: ${controlPath}\n`
+  return { controlPath, report, remark }
 }
 
 function isSought(controlPath: string, report: StatusReport, { runDir, iniPath }: MasterSought): boolean {
@@ -85,7 +99,14 @@ function ambiguous(found: MasterFound[]): Failure {
 function usualFolders(environment: NodeJS.ProcessEnv): string[] {
   const bases = ['/run/daimyo', join(tmpdir(), `daimyo-${process.getuid?.() ?? 0}`)]
   if (environment.XDG_RUNTIME_DIR) bases.push(join(environment.XDG_RUNTIME_DIR, 'daimyo'))
-  return bases.flatMap(base => [base, ...namesIn(base).map(name => join(base, name))]).slice(0, mostFolders)
+  const own = bases.filter(isOurs)
+  return own.flatMap(base => [base, ...namesIn(base).map(name => join(base, name))]).slice(0, mostFolders)
+}
+
+/** In /tmp anybody may make a folder with the name of ours. */
+function isOurs(folder: string): boolean {
+  const stats = lstatSync(folder, { throwIfNoEntry: false })
+  return stats?.isDirectory() === true && [0, process.geteuid?.()].includes(stats.uid) && (stats.mode & 0o002) === 0
 }
 
 async function statusIfRunning(controlPath: string): Promise<StatusReport | null> {

@@ -1,6 +1,6 @@
 /**
  * Keeps the previous log of `daimyo start` as a dated backup, `daimyo.log.2026-11-21T10-00-00` (UTC, as in the log itself), and
- * a bounded number of those. Called by `start-command.ts` before it opens the log.
+ * a bounded number of those. Called by `master-log.ts`, at a start and for `log-maxsize`.
  * Must stay true: nothing is removed but regular files with exactly such a name; no backup replaces another.
  */
 

@@ -6,10 +6,10 @@
  * from the master, a second's access lines from the proxies. A folder that cannot be written to stops nothing.
  */
 
-import { statSync } from 'node:fs'
 import { reasonOf } from '../kit/failure.js'
 import type { Log } from '../kit/log.js'
-import { backUpLog } from './log-backup.js'
+import type { Credentials } from '../kit/messages.js'
+import { backUpMasterLog } from './master-log.js'
 
 const LOOK_MS = 1000
 /** What the master may write before it looks again. */
@@ -17,6 +17,8 @@ const PARTS = 8
 
 export interface RotationOptions {
   path: string
+  /** Whose the log is. */
+  owner: Credentials | null
   maxBytes: number
   backups: number
   /** Everybody begins a new file. */
@@ -43,10 +45,9 @@ export class LogRotation {
 
   look(): void {
     this.#unseenBytes = 0
-    const { path, maxBytes, backups, reopen, log } = this.#options
+    const { path, owner, maxBytes, backups, reopen, log } = this.#options
     try {
-      if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) < maxBytes) return
-      if (backUpLog(path, new Date(), backups) === null) return
+      if (backUpMasterLog(path, owner, { leastBytes: maxBytes, kept: backups }) === null) return
       this.#isBroken = false
     } catch (error) {
       if (!this.#isBroken) log('log-not-rotated', { why: reasonOf(error) })

@@ -9,7 +9,6 @@ import type { CommandContext } from './command-context.js'
 import { askMaster } from './control-client.js'
 import type { ControlRequest } from './control-protocol.js'
 import { locateMaster, type MasterSought } from './locate-master.js'
-import { printable } from './printable.js'
 
 export type OrderedRequest = Extract<
   ControlRequest,
@@ -25,15 +24,16 @@ export async function orderCommand(
   request: OrderedRequest,
   context: CommandContext,
 ): Promise<number> {
-  const { controlPath } = await locateMaster(sought, context.environment)
-  const onProgress = (text: string) => context.print(`${printable(text)}\n`)
+  const { controlPath, remark } = await locateMaster(sought, context.environment)
+  context.complain(remark)
+  const onProgress = (text: string) => context.print(`${text}\n`)
   const done = await askMaster(controlPath, request, { silenceMs, onProgress })
   if (done.ok) {
     context.print(`${describe(request)}\n`)
     return EXIT.ok
   }
-  context.complain(`daimyo: ${request.command} failed: ${printable(done.reason)}\n`)
-  for (const line of done.lines) context.complain(`  ${printable(line)}\n`)
+  context.complain(`daimyo: ${request.command} failed: ${done.reason}\n`)
+  for (const line of done.lines) context.complain(`  ${line}\n`)
   return EXIT.failed
 }
 

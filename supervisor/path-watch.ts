@@ -1,12 +1,15 @@
 /**
  * Looks at the paths that `touch-reload` and its like name, once a second, and tells which have changed (`watched-path.ts`). Owned by
  * `process-tree.ts`. Must stay true: nothing blocks the master, not even a path on a file system that hangs: only one look is under way at a time.
+ * A root master looks as root, also where others may plant a link: all that they learn is that the thing there has
+ * changed, by a reload.
  */
 
 import type { BigIntStats } from 'node:fs'
 import { opendir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Settings } from './config/settings.js'
+import { identitySwitches } from './service-user.js'
 import { type Look, type Seen, takeLook, type WatchOption } from './watched-path.js'
 
 /** A path, and the option that watches it. */
@@ -98,11 +101,14 @@ async function lookAt(option: WatchOption, path: string): Promise<Look> {
 }
 
 async function lookup(path: string): Promise<BigIntStats | null> {
-  try {
-    return await stat(path, { bigint: true })
-  } catch {
-    // ENOENT, ENOTDIR, EACCES, ELOOP: there is nothing to be seen.
-    return null
+  for (;;) {
+    const before = identitySwitches()
+    try {
+      return await stat(path, { bigint: true })
+    } catch {
+      // ENOENT, ENOTDIR, EACCES, ELOOP: there is nothing to be seen, unless it was the service's user who looked.
+      if (identitySwitches() === before) return null
+    }
   }
 }
 

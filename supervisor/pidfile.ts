@@ -15,13 +15,14 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  type Stats,
   unlinkSync,
   writeSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
 import { MASTER_NAME } from './process-names.js'
-import { commandOf, lifeOf, startTimeOf } from './process-presence.js'
+import { commandOf, lifeOf, startTimeOf, userOf } from './process-presence.js'
 
 const longestPidfile = 64
 
@@ -30,14 +31,14 @@ const longestPidfile = 64
  * runs (69). Called before anything is started, and again by `writePidfile`.
  */
 export function checkPidfile(path: string): void {
-  const found = lookAt(path)
+  const found = lookOrRefuse(path)
   if (found === null) return
   if (!found.isFile()) {
     const what = found.isSymbolicLink() ? 'it is a symbolic link' : 'it is not a regular file'
     throw new Failure('pidfile', `cannot use the pidfile: pidfile=${path}: ${what}`, EXIT.permission)
   }
   const pid = readPid(path)
-  if (pid !== null && pid !== process.pid && isRunningDaimyo(pid, found.mtimeMs)) {
+  if (pid !== null && pid !== process.pid && isRunningDaimyo(pid, found)) {
     throw new Failure(
       'pidfile',
       `cannot use the pidfile: pidfile=${path}: daimyo runs with pid ${pid}`,
@@ -91,10 +92,13 @@ export function readPid(path: string): number | null {
 /**
  * A master that started before the file was written wrote it; one that started later only got the same number, as happens after
  * a crash of the whole machine. A stepped clock can make this wrong, for two INIs that share one pidfile by mistake.
+ * Only a process of ours, or of the file's owner, has written it: else its owner could name whomever it likes.
  */
-function isRunningDaimyo(pid: number, writtenMs: number): boolean {
+function isRunningDaimyo(pid: number, { uid, mtimeMs: writtenMs }: Stats): boolean {
   const life = lifeOf(pid)
   if (life === null) return false
+  const owner = userOf(pid)
+  if (owner !== null && owner !== process.geteuid?.() && owner !== process.getuid?.() && owner !== uid) return false
   const command = commandOf(pid)
   if (command === null) return true
   const startedMs = startTimeOf(life)
@@ -125,6 +129,16 @@ function removeIfThere(path: string): void {
   }
 }
 
-function lookAt(path: string) {
+function lookOrRefuse(path: string): Stats | null {
+  try {
+    return lookAt(path)
+  } catch (error) {
+    // EACCES, ELOOP, ENAMETOOLONG.
+    const message = `cannot use the pidfile: pidfile=${path}: ${reasonOf(error)}`
+    throw new Failure('pidfile', message, EXIT.permission, error)
+  }
+}
+
+function lookAt(path: string): Stats | null {
   return lstatSync(path, { throwIfNoEntry: false }) ?? null
 }

@@ -35,6 +35,12 @@ export function commandOf(pid: number): string | null {
   return readProcFile(pid, 'cmdline')?.replaceAll('\0', ' ').trim() ?? null
 }
 
+/** The real user of `pid`, whom no change of effective ids hides; null where it cannot be told. */
+export function userOf(pid: number): number | null {
+  const [, uid] = /^Uid:\s*(\d+)/m.exec(readProcFile(pid, 'status') ?? '') ?? []
+  return uid === undefined ? null : Number(uid)
+}
+
 /** When the life began, in milliseconds since the epoch by today's clock; null where the kernel does not tell. */
 export function startTimeOf(life: ProcessLife): number | null {
   if (life.startTicks === '') return null

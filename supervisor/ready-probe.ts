@@ -1,11 +1,15 @@
 /**
  * Asks a new worker, on its own unix socket, what `ready-check` says, again and again until it answers as it should. Made by
  * `worker.ts` when its worker listens, and stopped by it when the worker's boot is over: the worker's start deadline bounds it.
+ * Must stay true: it connects as the service's user, who may put a link to another service in the socket's place.
  */
 
 import { type ClientRequest, request, STATUS_CODES } from 'node:http'
+import { createConnection } from 'node:net'
 import { reasonOf } from '../kit/failure.js'
+import type { Credentials } from '../kit/messages.js'
 import type { ReadyCheck } from './config/ready-check.js'
+import { asServiceUser } from './service-user.js'
 
 /** `failed` is told of the first failure only; the last one is `lastFailure`. */
 export interface ProbeHooks {
@@ -25,14 +29,17 @@ const LINE_CHARS = 200
 export class ReadyProbe {
   readonly #check: ReadyCheck
   readonly #socketPath: string
+  readonly #credentials: Credentials | null
   readonly #hooks: ProbeHooks
   #request: ClientRequest | null = null
   #timer: NodeJS.Timeout | null = null
   #isStopped = false
   #lastFailure: string | null = null
 
-  constructor(check: ReadyCheck, socketPath: string, hooks: ProbeHooks) {
+  /** `credentials`: of the worker. */
+  constructor(check: ReadyCheck, socketPath: string, credentials: Credentials | null, hooks: ProbeHooks) {
     this.#check = check
+    this.#credentials = credentials
     this.#socketPath = socketPath
     this.#hooks = hooks
     this.#ask()
@@ -54,7 +61,8 @@ export class ReadyProbe {
   #ask(): void {
     const { method, path } = this.#check
     const headers = { host: 'localhost', 'user-agent': 'daimyo-ready-check' }
-    const asked = request({ socketPath: this.#socketPath, method, path, headers, agent: false })
+    const connect = () => asServiceUser(this.#credentials, () => createConnection({ path: this.#socketPath }))
+    const asked = request({ createConnection: connect, method, path, headers })
     this.#request = asked
     const deadline = setTimeout(() => asked.destroy(new Error(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS)
     asked.on('error', error => this.#settle(asked, reasonOf(error)))

@@ -2,12 +2,15 @@
  * The release that a generation runs: application, working directory and static folders with their links resolved, once. A deploy that turns
  * `current` to a new folder changes nothing for workers of the running generation that are respawned meanwhile. Called by
  * `master.ts` at the start and by `reload.ts`.
+ * Must stay true: all is looked up as the service's user, so that a link into a folder which that user may not enter
+ * is refused.
  */
 
 import { realpathSync, statSync } from 'node:fs'
 import { isAbsolute, relative, resolve } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { Settings } from './config/settings.js'
+import { asServiceUser } from './service-user.js'
 
 /** Real, absolute paths. `app` null: static files only. */
 export interface Release {
@@ -19,14 +22,19 @@ export interface Release {
 
 type Located = Pick<
   Settings,
-  'app' | 'chdir' | 'staticMaps' | 'checkStatic' | 'files' | 'internalMaps' | 'sendfileRoots'
+  'credentials' | 'app' | 'chdir' | 'staticMaps' | 'checkStatic' | 'files' | 'internalMaps' | 'sendfileRoots'
 >
 
 /** Resolves the paths of `settings`. Failures: `release` (69), naming the option and the path. */
 export function resolveRelease(settings: Located): Release {
+  return asServiceUser(settings.credentials, () => resolveAll(settings))
+}
+
+function resolveAll(settings: Located): Release {
   const written = settings.chdir ?? process.cwd()
-  const chdir = realPath('chdir', written)
-  if (!statSync(chdir).isDirectory()) throw cannotUse('chdir', written, 'not a folder')
+  // Without the option it is where we are, which nobody has to be able to reach by name.
+  const chdir = settings.chdir === null ? written : realPath('chdir', written)
+  if (settings.chdir !== null && !statSync(chdir).isDirectory()) throw cannotUse('chdir', written, 'not a folder')
   const folders = resolveFolders(settings, path => withinRelease(path, written, chdir))
   if (settings.app === null) return { app: null, chdir, folders }
   const app = realPath('app', withinRelease(settings.app, written, chdir))

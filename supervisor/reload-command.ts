@@ -7,21 +7,21 @@ import { EXIT } from '../kit/failure.js'
 import type { CommandContext } from './command-context.js'
 import { askMaster } from './control-client.js'
 import { locateMaster, type MasterSought } from './locate-master.js'
-import { printable } from './printable.js'
 
 /** A master that reloads says so every other second, however long it takes. */
 const silenceMs = 20_000
 
 /** Prints the steps, then `reloaded`, or the reason of the failure and the worker's last lines (1). Failures as `locateMaster`. */
 export async function reloadCommand(sought: MasterSought, waits: boolean, context: CommandContext): Promise<number> {
-  const { controlPath } = await locateMaster(sought, context.environment)
-  const onProgress = (text: string) => context.print(`${printable(text)}\n`)
+  const { controlPath, remark } = await locateMaster(sought, context.environment)
+  context.complain(remark)
+  const onProgress = (text: string) => context.print(`${text}\n`)
   const done = await askMaster(controlPath, { command: 'reload' }, { silenceMs, onProgress, leaves: !waits })
   if (done.ok) {
     if (waits) context.print('reloaded\n')
     return EXIT.ok
   }
-  context.complain(`daimyo: reload failed: ${printable(done.reason)}\n`)
-  for (const line of done.lines) context.complain(`  ${printable(line)}\n`)
+  context.complain(`daimyo: reload failed: ${done.reason}\n`)
+  for (const line of done.lines) context.complain(`  ${line}\n`)
   return EXIT.failed
 }

@@ -17,10 +17,12 @@ import type { Reading, Settings } from './config/settings.js'
 import { controlHandler } from './control-commands.js'
 import { startControlSocket } from './control-socket.js'
 import { closeForeignDescriptors } from './foreign-descriptors.js'
+import { onGuardedPath } from './guarded-path.js'
 import { setInheritedLimits } from './inherited-limits.js'
 import { LogRotation } from './log-rotation.js'
 import { Master } from './master.js'
 import { startMasterFifo } from './master-fifo.js'
+import { openMasterLog } from './master-log.js'
 import { masterFamilies } from './metrics/master-families.js'
 import { startMetricsEndpoint } from './metrics/metrics-endpoint.js'
 import { renderPage } from './metrics/metrics-page.js'
@@ -79,10 +81,16 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   checkReach(settings.credentials)
   setInheritedLimits(settings.inherited)
   const passed = assignSockets(settings, receiveSockets(context.environment, process.pid))
-  if (settings.pidfile !== null) checkPidfile(settings.pidfile)
+  const { pidfile, credentials } = settings
+  if (pidfile !== null) onGuardedPath(pidfile, 'name', credentials, () => checkPidfile(pidfile))
   const folder = await prepareRunFolder(settings.runDir, settings.credentials)
   undo.push(() => folder.release())
-  const sink = new LogSink({ path: settings.logto, owner: settings.credentials, complain: context.complain })
+  const sink = new LogSink({
+    path: settings.logto,
+    owner: settings.credentials,
+    open: openMasterLog,
+    complain: context.complain,
+  })
   undo.push(() => sink.close())
   options.whenCrashing(() => sink.close())
   const written = createLog(line => sink.write(line))
@@ -111,7 +119,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   undo.push(() => control.close())
   if (settings.masterFifos.length > 0) {
     const put = (letter: string, event: SignalEvent) => master.signal(letter, event)
-    const fifo = startMasterFifo({ paths: settings.masterFifos, put, log })
+    const fifo = startMasterFifo({ paths: settings.masterFifos, opener: credentials, put, log })
     undo.push(() => fifo.close())
   }
   undo.push(service.start())
@@ -154,7 +162,14 @@ function assemble({ settings, passed, sink, log, readAgain }: AssembleParts, con
   })
   const startEndpoint = async (undo: Undo) => {
     if (settings.metrics === null) return
-    const options = { address: settings.metrics, passed: passed.metrics, auth: settings.metricsAuth, render, log }
+    const options = {
+      address: settings.metrics,
+      passed: passed.metrics,
+      opener: settings.credentials,
+      auth: settings.metricsAuth,
+      render,
+      log,
+    }
     const endpoint = await startMetricsEndpoint(options)
     metricsUrl = endpoint.url
     undo.push(() => endpoint.close())
@@ -162,9 +177,13 @@ function assemble({ settings, passed, sink, log, readAgain }: AssembleParts, con
   return { master, store, rotation, startEndpoint }
 }
 
-function rotationOf({ logto, logMaxBytes, logBackups }: Settings, log: Log, reopen: () => void): LogRotation | null {
+function rotationOf(
+  { logto, credentials: owner, logMaxBytes, logBackups }: Settings,
+  log: Log,
+  reopen: () => void,
+): LogRotation | null {
   if (logto === null || logMaxBytes === 0) return null
-  return new LogRotation({ path: logto, maxBytes: logMaxBytes, backups: logBackups, reopen, log })
+  return new LogRotation({ path: logto, owner, maxBytes: logMaxBytes, backups: logBackups, reopen, log })
 }
 
 /** Output of children, of which a rotation hears. */
@@ -192,16 +211,17 @@ async function announce(
   starter: Starter | null,
   { sink, service, context, undo }: Audience,
 ): Promise<void> {
-  const { pidfile, logto } = settings
+  const { pidfile, logto, credentials } = settings
   if (pidfile !== null) {
+    const guarded = <T>(work: () => T): T => onGuardedPath(pidfile, 'name', credentials, work)
     try {
-      writePidfile(pidfile)
+      guarded(() => writePidfile(pidfile))
     } catch (error) {
       await master.stop('pidfile')
       throw error
     }
     undo.push(() => {
-      if (removePidfile(pidfile) || readPid(pidfile) !== process.pid) return
+      if (guarded(() => removePidfile(pidfile) || readPid(pidfile) !== process.pid)) return
       context.complain(`daimyo: cannot remove the pidfile: ${pidfile}: it stays, and the next start finds it stale\n`)
     })
   }

@@ -1,16 +1,43 @@
 /**
  * The claim on a run folder: the file `master.pid` with the pid and the start time of the master that uses it. Called by
  * `run-folder.ts`; it decides between two masters that start at the same moment, when no control socket answers yet.
- * Must stay true: a claim appears whole (link(2) of a finished file), and one whose process lives is never taken away.
+ * Must stay true: a claim appears whole (link(2) of a finished file), and one whose process lives is never taken
+ * away. It counts only as a regular file of root's or ours that names a process of the same user: whoever plants a
+ * file, a FIFO or a link neither blocks a start nor makes it wait.
  */
 
-import { closeSync, constants, linkSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
-import { isAlive, lifeOf, type ProcessLife } from './process-presence.js'
+import { isAlive, lifeOf, type ProcessLife, userOf } from './process-presence.js'
 
 /** File name of the claim; the names of its temporary files begin with it. */
 export const claimName = 'master.pid'
+
+/** Of a claim, or of one of its temporary files. */
+export function isClaimName(name: string): boolean {
+  return name === claimName || name.startsWith(`${claimName}.`)
+}
+
+/** Removes what masters that died while they claimed the folder left; called by who holds the claim. */
+export function removeDrafts(folder: string): void {
+  const drafts = readdirSync(folder).filter(name => isClaimName(name) && name.endsWith('.new'))
+  for (const name of drafts.slice(0, MOST_DRAFTS)) {
+    const pid = Number(name.split('.').at(-2))
+    if (lifeOf(pid) === null || userOf(pid) !== process.geteuid?.()) removeFile(join(folder, name))
+  }
+}
 
 /** A claim that we hold; `release` removes it while it is still ours. */
 export interface Claim {
@@ -41,8 +68,8 @@ export function claimFolder(
 /** The pid of the living process that holds `folder`, null when nobody does or it cannot be told. */
 export function claimHolder(folder: string): number | null {
   try {
-    const holder = parseClaim(readText(join(folder, claimName)))
-    return holder !== null && isAlive(holder) ? holder.pid : null
+    const claim = readClaim(join(folder, claimName))
+    return claim !== null && isHeld(claim) ? (claim.holder?.pid ?? null) : null
   } catch {
     // EACCES, ELOOP: not ours to read.
     return null
@@ -61,6 +88,9 @@ interface StaleClaim {
   text: string
 }
 
+/** More in one folder are left for the next start. */
+const MOST_DRAFTS = 10_000
+
 /** Enough rounds: each lost one means that another master was quicker, and its claim is then alive. */
 const MOST_ROUNDS = 5
 
@@ -74,7 +104,7 @@ function placeClaim(folder: string, draft: string, path: string): void {
     const place = findPlace(folder, draft, path, stale)
     if (place === path) return
     if (place === null) continue
-    if (stale.every(({ place, text }) => readText(place) === text)) {
+    if (stale.every(({ place, text }) => readClaim(place)?.text === text)) {
       renameSync(place, path)
       for (const { place } of stale.slice(1)) unlinkSync(place)
       return
@@ -93,10 +123,10 @@ function findPlace(folder: string, draft: string, path: string, stale: StaleClai
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw error
     }
-    const text = readText(place)
-    if (text === null) return null
-    const holder = parseClaim(text)
-    if (holder !== null && isAlive(holder)) throw alreadyRunning(folder, holder.pid)
+    const claim = readClaim(place)
+    if (claim === null) return null
+    const { holder, text } = claim
+    if (holder !== null && isHeld(claim)) throw alreadyRunning(folder, holder.pid)
     stale.push({ place, text })
     place = `${place}.after-${holder === null ? 'none' : `${holder.pid}-${holder.startTicks}`}`
   }
@@ -104,14 +134,16 @@ function findPlace(folder: string, draft: string, path: string, stale: StaleClai
 
 function releaseClaim(path: string, text: string): void {
   try {
-    if (readText(path) === text) unlinkSync(path)
+    if (readClaim(path)?.text === text) unlinkSync(path)
   } catch {
     // ENOENT, EACCES, EROFS: a claim left behind is found stale by the next start.
   }
 }
 
 function writeDraft(path: string, text: string): void {
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | constants.O_NONBLOCK
+  // What stands there is of a master that had our pid, or planted.
+  removeFile(path)
   const descriptor = openSync(path, flags, 0o644)
   try {
     writeSync(descriptor, text)
@@ -120,22 +152,56 @@ function writeDraft(path: string, text: string): void {
   }
 }
 
-function readText(path: string): string | null {
+function removeFile(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    // EISDIR, EPERM: it is a folder, and no draft.
+    if (!['ENOENT', 'EISDIR', 'EPERM'].includes(codeOf(error))) throw error
+  }
+}
+
+/** What stands in place of a claim: `holder` null where that is no claim at all. */
+interface FoundClaim {
+  text: string
+  uid: number
+  holder: ProcessLife | null
+}
+
+function readClaim(path: string): FoundClaim | null {
   try {
     const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
     try {
-      return readFileSync(descriptor, 'latin1').slice(0, 100)
+      const stats = fstatSync(descriptor)
+      const { uid } = stats
+      const isClaim = stats.isFile() && [0, process.geteuid?.()].includes(uid)
+      const text = isClaim ? readStart(descriptor) : ''
+      return { text, uid, holder: parseClaim(text) }
     } finally {
       closeSync(descriptor)
     }
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return null
+    // A socket.
+    if (codeOf(error) === 'ENXIO') return { text: '', uid: 0, holder: null }
     throw error
   }
 }
 
-function parseClaim(text: string | null): ProcessLife | null {
-  const parts = /^(\d{1,10}) (\d*)\n$/.exec(text ?? '')
+function readStart(descriptor: number): string {
+  const bytes = Buffer.alloc(100)
+  return bytes.toString('latin1', 0, readSync(descriptor, bytes, 0, bytes.length, 0))
+}
+
+/** Its process lives, and is the file's owner's: nobody claims a folder for somebody else. */
+function isHeld({ uid, holder }: FoundClaim): boolean {
+  if (holder === null || !isAlive(holder)) return false
+  const user = userOf(holder.pid)
+  return user === null || user === uid
+}
+
+function parseClaim(text: string): ProcessLife | null {
+  const parts = /^(\d{1,10}) (\d*)\n$/.exec(text)
   return parts === null ? null : { pid: Number(parts[1]), startTicks: parts[2] ?? '' }
 }
 

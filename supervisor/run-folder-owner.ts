@@ -1,8 +1,9 @@
 /**
  * Whether a folder may be our run folder, and making it one. Called by `run-folder.ts` alone.
- * Must stay true: root never changes owner or mode of a folder that it did not make, unless the folder is root's own and holds
- * nothing but what a dead daimyo left (systemd's RuntimeDirectory); everything is done on a descriptor, so that a folder swapped for
- * a link in between is not followed.
+ * Must stay true: root never changes owner or mode of a folder that it did not make, unless the folder is root's own,
+ * or the service's user's below folders of root's, and holds nothing but what a dead daimyo left; everything is done
+ * on a descriptor, so that a folder swapped for a link in between is not followed; what the service's user could
+ * plant is removed only when that user can change the folder no more.
  */
 
 import {
@@ -16,34 +17,82 @@ import {
   openSync,
   readdirSync,
   realpathSync,
+  rmdirSync,
   type Stats,
+  unlinkSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
+import { workersFolderOf } from './config/run-folder-path.js'
 
 const folderMode = 0o750
 
+/** `isOurs`: names that a daimyo makes. `askBefore` rejects where a folder of another user may not be taken over. */
+export interface FolderCare {
+  isOurs: (name: string) => boolean
+  askBefore: () => Promise<void>
+}
+
 /** Opens or makes `path`; `made` tells whether it was not there before. Throws a `run-folder` Failure (77 or 71). */
-export function openOwnFolder(
+export async function openOwnFolder(
   path: string,
   credentials: Credentials | null,
-  isOurName: (name: string) => boolean,
-): { made: boolean } {
-  try {
+  care: FolderCare,
+): Promise<{ made: boolean }> {
+  return onRunFolder(path, async () => {
+    checkAncestors(nearestFolder(dirname(path)), path)
     const parent = makeParents(dirname(path))
-    checkAncestors(parent, path, credentials)
+    checkAncestors(parent, path)
     const folder = join(parent, basename(path))
     const made = makeFolder(folder)
-    adopt(folder, made, credentials, isOurName)
+    if (!made && isForeign(folder, credentials)) await care.askBefore()
+    adopt(folder, made, credentials, care.isOurs)
     return { made }
+  })
+}
+
+/** The folder of the workers' sockets in a run folder of ours: nobody but us can have put it there. */
+export function openWorkersFolder(path: string, credentials: Credentials | null): { path: string; made: boolean } {
+  try {
+    const made = makeFolder(path)
+    const wanted = { uid: credentials?.uid ?? ourId(), gid: credentials?.gid ?? process.getegid?.() ?? 0 }
+    onFolder(path, descriptor => {
+      const stats = fstatSync(descriptor)
+      if (!made && isReady(stats, wanted)) return
+      if (ourId() === 0) fchownSync(descriptor, wanted.uid, wanted.gid)
+      else if (stats.uid !== wanted.uid) throw refused(path, `it belongs to uid ${stats.uid}`)
+      fchmodSync(descriptor, folderMode)
+    })
+    return { path, made }
   } catch (error) {
-    if (error instanceof Failure) throw error
-    const exitCode = ['EACCES', 'EPERM', 'EROFS', 'ELOOP', 'ENOTDIR'].includes(codeOf(error))
-      ? EXIT.permission
-      : EXIT.os
-    throw new Failure('run-folder', `cannot use the run folder: run-dir=${path}: ${reasonOf(error)}`, exitCode, error)
+    throw unusable(path, error)
   }
+}
+
+async function onRunFolder<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw unusable(path, error)
+  }
+}
+
+function unusable(path: string, error: unknown): Failure {
+  if (error instanceof Failure) return error
+  const exitCode = ['EACCES', 'EPERM', 'EROFS', 'ELOOP', 'ENOTDIR'].includes(codeOf(error)) ? EXIT.permission : EXIT.os
+  return new Failure('run-folder', `cannot use the run folder: run-dir=${path}: ${reasonOf(error)}`, exitCode, error)
+}
+
+/** A folder of the service's user that root is to use: of an earlier version, or of a master that runs as that user. */
+function isForeign(path: string, credentials: Credentials | null): boolean {
+  const { uid } = lstatSync(path)
+  return ourId() === 0 && uid !== 0 && uid === credentials?.uid
+}
+
+/** The nearest one above that is there, links resolved. */
+function nearestFolder(path: string): string {
+  return realPathOf(path) ?? nearestFolder(dirname(path))
 }
 
 /** Makes the missing folders above, readable by all so that the service's user reaches its own; returns the real path. */
@@ -56,12 +105,14 @@ function makeParents(path: string): string {
   return made
 }
 
-/** Every folder above must belong to root, us or the service, and be closed to others (or sticky as /tmp): else they could swap ours. */
-function checkAncestors(folder: string, runDir: string, credentials: Credentials | null): void {
+/**
+ * Every folder above must belong to root or us, and be closed to others (or sticky as /tmp): else they could swap
+ * ours.
+ */
+function checkAncestors(folder: string, runDir: string): void {
   for (let path = folder; ; path = dirname(path)) {
     const stats = lstatSync(path)
-    if (![0, ourId(), credentials?.uid].includes(stats.uid))
-      throw refused(runDir, `${path} belongs to uid ${stats.uid}`)
+    if (![0, ourId()].includes(stats.uid)) throw refused(runDir, `${path} belongs to uid ${stats.uid}`)
     if (othersMayWrite(stats)) throw refused(runDir, `others may write to ${path}`)
     if (path === dirname(path)) return
   }
@@ -73,24 +124,44 @@ function othersMayWrite(stats: Stats): boolean {
   return (stats.mode & 0o002) !== 0 || ((stats.mode & 0o020) !== 0 && ![0, process.getegid?.()].includes(stats.gid))
 }
 
-function adopt(
-  path: string,
-  made: boolean,
-  credentials: Credentials | null,
-  isOurName: (name: string) => boolean,
-): void {
-  const wanted = { uid: credentials?.uid ?? ourId(), gid: credentials?.gid ?? process.getegid?.() ?? 0 }
+function adopt(path: string, made: boolean, credentials: Credentials | null, isOurs: (name: string) => boolean): void {
+  const wanted = { uid: ourId(), gid: credentials?.gid ?? process.getegid?.() ?? 0 }
   onFolder(path, descriptor => {
     const stats = fstatSync(descriptor)
-    if (![ourId(), wanted.uid].includes(stats.uid)) throw refused(path, `it belongs to uid ${stats.uid}`)
-    if (!made && isReady(stats, wanted)) return
-    const stranger = made ? undefined : readdirSync(path).find(name => !isOurName(name))
-    if (stranger !== undefined)
+    const isForeign = stats.uid !== wanted.uid
+    if (isForeign && (ourId() !== 0 || stats.uid !== credentials?.uid))
+      throw refused(path, `it belongs to uid ${stats.uid}`)
+    // The workers' user passes through it as a member of its group.
+    const isPassable = credentials === null || (stats.gid === wanted.gid && (stats.mode & 0o050) === 0o050)
+    if (!made && isReady(stats, wanted) && isPassable) return
+    const refuseStrangers = () => {
+      const stranger = made ? undefined : readdirSync(path).find(name => !isOurs(name) && !mayStay(join(path, name)))
+      if (stranger === undefined) return
       throw refused(path, `${describe(stats)} and it holds other files (${JSON.stringify(stranger)})`)
+    }
+    refuseStrangers()
     if (ourId() === 0) fchownSync(descriptor, wanted.uid, wanted.gid)
-    else if (stats.uid !== wanted.uid) throw refused(path, `only root can give it to uid ${wanted.uid}`)
     fchmodSync(descriptor, folderMode)
+    if (!isForeign) return
+    // From here on its former owner changes nothing in it: what was planted before is seen now, and goes.
+    refuseStrangers()
+    for (const name of readdirSync(path).filter(isOurs)) remove(join(path, name))
   })
+}
+
+/** Public sockets and pidfiles that an INI puts into the run folder. */
+function mayStay(path: string): boolean {
+  const stats = lstatSync(path, { throwIfNoEntry: false })
+  return stats === undefined || stats.isSocket() || (stats.isFile() && path.endsWith('.pid'))
+}
+
+/**
+ * A folder below is still its former owner's: it is never emptied, and only that of the workers' sockets may have
+ * something in it.
+ */
+function remove(path: string): void {
+  if (!lstatSync(path).isDirectory()) unlinkSync(path)
+  else if (path !== workersFolderOf(dirname(path))) rmdirSync(path)
 }
 
 /** Fit as it is: the owner we want, and nobody else may write. */

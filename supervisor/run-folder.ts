@@ -1,19 +1,27 @@
 /**
- * The run folder: worker sockets, link sockets, the control socket and `master.pid`, the claim of the master that uses it.
+ * The run folder: the control socket and `master.pid`, the claim of the master that uses it, and below it `workers/`
+ * with the sockets of the workers.
  * Called by `run-command.ts` before anything is opened.
- * Must stay true: at most one master uses a folder; a folder that somebody else planted, or may write to, is refused; nothing in
- * it is removed but sockets and claims under our own names, and those only when their master is gone.
+ * Must stay true: at most one master uses a folder; a folder that somebody else planted, or may write to, is refused;
+ * under a root master with `uid` the folder is root's and only `workers/` the service's user's, so that nobody else
+ * decides who is asked and who is believed to run; nothing in them is removed but sockets and claims under our own
+ * names, and those only when their master is gone.
  */
 
 import { lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { codeOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
+import { workersFolderOf } from './config/run-folder-path.js'
 import { findMaster } from './control-client.js'
-import { alreadyRunning, claimFolder, claimName } from './run-folder-claim.js'
-import { openOwnFolder } from './run-folder-owner.js'
+import { onGuardedPath } from './guarded-path.js'
+import { alreadyRunning, claimFolder, isClaimName, removeDrafts } from './run-folder-claim.js'
+import { openOwnFolder, openWorkersFolder } from './run-folder-owner.js'
 
-/** A prepared folder. `release` takes back what we made: our claim, dead sockets, the folder if it was not there before. */
+/**
+ * A prepared folder. `release` takes back what we made: our claim, dead sockets, the folders if they were not there
+ * before.
+ */
 export interface RunFolder {
   path: string
   controlPath: string
@@ -26,39 +34,62 @@ export function controlPathOf(runDir: string): string {
 }
 
 /**
- * Makes `path` (mode 0750, owned by the service's user) ready for a new master. Failures: `already-running` (69, with the pid
+ * Makes `path` (mode 0750, root's and the service's group's, else our own) ready for a new master. Failures:
+ * `already-running` (69, with the pid
  * that runs), `run-folder` (77 when it is not ours to use, 71 when the system refuses).
  */
 export async function prepareRunFolder(path: string, credentials: Credentials | null): Promise<RunFolder> {
-  const { made } = openOwnFolder(path, credentials, isOurName)
+  const { made } = await openOwnFolder(path, credentials, {
+    isOurs: isOurName,
+    // Of another user's folder, before it is taken over: that user may run a master of its own there.
+    askBefore: async () => {
+      const running = await findMaster(controlPathOf(path))
+      if (running !== null) throw alreadyRunning(path, running)
+    },
+  })
   const claim = claimFolder(path)
   try {
     // The claim is exact within one pid namespace; a master in another container is found by its socket only.
     const running = await findMaster(controlPathOf(path))
     if (running !== null) throw alreadyRunning(path, running)
+    removeDrafts(path)
     removeSockets(path)
+    const workers = openWorkersFolder(workersFolderOf(path), credentials)
+    onGuardedPath(join(workers.path, 'any'), 'name', credentials, () => removeSockets(workers.path))
+    const release = () => releaseFolder(path, credentials, { folder: made, workers: workers.made }, claim.release)
+    return { path, controlPath: controlPathOf(path), release }
   } catch (error) {
     claim.release()
     throw error
   }
-  return { path, controlPath: controlPathOf(path), release: () => releaseFolder(path, made, claim.release) }
 }
 
-function releaseFolder(path: string, made: boolean, releaseClaim: () => void): void {
+function releaseFolder(
+  path: string,
+  credentials: Credentials | null,
+  made: { folder: boolean; workers: boolean },
+  releaseClaim: () => void,
+): void {
+  const workers = workersFolderOf(path)
+  onGuardedPath(join(workers, 'any'), 'name', credentials, () => removeSockets(workers))
   removeSockets(path)
   releaseClaim()
-  if (!made) return
+  if (made.workers) removeFolder(workers)
+  if (made.folder) removeFolder(path)
+}
+
+function removeFolder(path: string): void {
   try {
     rmdirSync(path)
   } catch (error) {
     // ENOTEMPTY: somebody else's file, or a next master that claimed it already; ENOENT: systemd was faster.
-    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT', 'EACCES', 'EBUSY'].includes(codeOf(error))) throw error
+    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT', 'EACCES', 'EBUSY', 'EROFS'].includes(codeOf(error))) throw error
   }
 }
 
-/** What a master and its children may leave behind; everything else in the folder is somebody else's. */
+/** What a master may leave behind, also one of an earlier version; everything else in the folder is somebody else's. */
 function isOurName(name: string): boolean {
-  return isSocketName(name) || name.startsWith(claimName)
+  return isSocketName(name) || isClaimName(name) || name === basename(workersFolderOf('/'))
 }
 
 function isSocketName(name: string): boolean {

@@ -3,10 +3,21 @@
  * The kernel then judges every folder and link on the way, so nothing is opened that the user could not open itself.
  *
  * The identity is switched for the whole process, threads included, and back again within one synchronous call. Meanwhile no other user
- * gains anything: real and saved ids stay root's, which is what kill(2) and ptrace(2) look at.
+ * gains anything: real and saved ids stay root's, which is what kill(2) and ptrace(2) look at. So does access(2), and
+ * with it existsSync: `work` must not ask it.
  */
 
 import type { Credentials } from '../kit/messages.js'
+
+let switches = 0
+
+/**
+ * How often the identity was switched. What another thread of this process did meanwhile, such as an asynchronous
+ * stat(2), may have been done as the user.
+ */
+export function identitySwitches(): number {
+  return switches
+}
 
 /**
  * What `work` returns or throws; it must be synchronous, and gets the user's groups too. As root without `credentials`, or as anybody else, it is just called.
@@ -14,6 +25,7 @@ import type { Credentials } from '../kit/messages.js'
  */
 export function asServiceUser<T>(credentials: Credentials | null, work: () => T): T {
   if (credentials === null || process.geteuid?.() !== 0) return work()
+  switches += 1
   const groups = process.getgroups?.() ?? []
   const gid = process.getegid?.() ?? 0
   try {
@@ -30,7 +42,10 @@ export function asServiceUser<T>(credentials: Credentials | null, work: () => T)
   }
 }
 
-/** open(2): only a place in the file system; nothing is read, and the right to read is not asked for. Node has no name for it. */
+/**
+ * open(2): only a place in the file system; nothing is read, and the right to read is not asked for. Node has no name
+ * for it.
+ */
 export const O_PATH = 0o10000000
 
 /** The groups that a process of the service's user has, its primary one first. */

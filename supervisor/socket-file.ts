@@ -1,18 +1,20 @@
 /**
  * Makes the path of a unix socket free to be bound. Used by `listeners.ts` and `control-socket.ts`.
- * Must stay true: what is not a socket is never removed, nor is a socket on which somebody answers.
+ * Must stay true: what is not a socket is never removed, nor is a socket on which somebody answers; root looks,
+ * connects and removes only as `guarded-path.ts` allows.
  */
 
 import { lstatSync, statSync, unlinkSync } from 'node:fs'
-import { createConnection } from 'node:net'
+import { createConnection, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
+import { asOpening, explain, type Opener, onGuardedPath, openingOf } from './guarded-path.js'
 
 /** What fits into `sockaddr_un.sun_path` with its final zero; longer ones are cut in silence by some kernels' callers. */
 const LONGEST_PATH_BYTES = 107
 
 /** Removes a stale socket. Failures: `address-in-use` (69), `not-a-socket` (69), `path-too-long` (78), `socket-path` (69, 77). */
-export async function freeSocketPath(path: string): Promise<void> {
+export async function freeSocketPath(path: string, opener: Opener): Promise<void> {
   const bytes = Buffer.byteLength(path)
   if (bytes > LONGEST_PATH_BYTES) {
     throw refuse(
@@ -22,23 +24,33 @@ export async function freeSocketPath(path: string): Promise<void> {
       EXIT.config,
     )
   }
-  const kind = kindOf(path)
+  const kind = onGuardedPath(path, 'name', opener, () => kindOf(path))
   if (kind === 'nothing') return
   if (kind === 'other') throw refuse('not-a-socket', path, 'exists and is not a socket; not removed', EXIT.unavailable)
-  const code = await connectCode(path)
-  if (code === 'ECONNREFUSED') removeSocket(path)
+  const code = await connectCode(path, opener)
+  if (code === 'ECONNREFUSED') removeSocket(path, opener)
   else if (code === 'EACCES' || code === 'EPERM') throw refuse('socket-path', path, code, EXIT.permission)
   else if (code !== 'ENOENT') throw refuse('address-in-use', path, 'another program listens there', EXIT.unavailable)
 }
 
 /** Removes a socket that nobody will answer on any more; anything else, or nothing, is left as it is. */
-export function removeSocket(path: string): void {
+export function removeSocket(path: string, opener: Opener): void {
   try {
-    if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) unlinkSync(path)
+    onGuardedPath(path, 'name', opener, () => {
+      if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) unlinkSync(path)
+    })
   } catch (error) {
     // ENOENT: gone in between. EACCES, EPERM, EROFS: the folder is no longer ours, and its owner keeps the file.
     if (!['ENOENT', 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR'].includes(codeOf(error))) throw error
   }
+}
+
+/** A connection to a unix socket. connect(2) happens within the call, as whoever may follow the path. */
+export function connectUnix(path: string, opener: Opener): Socket {
+  const opening = openingOf(path, 'content', opener)
+  const socket = asOpening(opening, opener, () => createConnection({ path }))
+  socket.prependOnceListener('error', error => explain(error, opening))
+  return socket
 }
 
 /** Runs `bind`, which must be synchronous, so that what it creates never has more than `mode`: a chmod afterwards would be too late. */
@@ -61,14 +73,15 @@ function kindOf(path: string): 'nothing' | 'socket' | 'other' {
   } catch (error) {
     if (error instanceof Failure) throw error
     const isMissing = codeOf(error) === 'ENOENT'
-    throw refuse('socket-path', path, isMissing ? 'its folder does not exist' : reasonOf(error), EXIT.unavailable)
+    const exitCode = codeOf(error) === 'EACCES' ? EXIT.permission : EXIT.unavailable
+    throw refuse('socket-path', path, isMissing ? 'its folder does not exist' : reasonOf(error), exitCode, error)
   }
 }
 
 /** The error code of a connect, empty when somebody accepted; EAGAIN (a full backlog) is somebody too. */
-function connectCode(path: string): Promise<string> {
+function connectCode(path: string, opener: Opener): Promise<string> {
   return new Promise(resolve => {
-    const socket = createConnection({ path })
+    const socket = connectUnix(path, opener)
     socket.on('connect', () => {
       socket.destroy()
       resolve('')
@@ -77,6 +90,6 @@ function connectCode(path: string): Promise<string> {
   })
 }
 
-function refuse(code: string, path: string, why: string, exitCode: number): Failure {
-  return new Failure(code, `cannot listen: ${path}: ${why}`, exitCode)
+function refuse(code: string, path: string, why: string, exitCode: number, cause?: unknown): Failure {
+  return new Failure(code, `cannot listen: ${path}: ${why}`, exitCode, cause)
 }

@@ -11,13 +11,15 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { EXIT, Failure, reasonOf } from '../kit/failure.js'
-import { openLogFile } from '../kit/log-file.js'
+import type { Credentials } from '../kit/messages.js'
 import { printBanner } from './banner.js'
 import type { CommandContext } from './command-context.js'
 import type { Settings } from './config/settings.js'
 import { findMaster } from './control-client.js'
-import { backUpLog } from './log-backup.js'
+import { onGuardedPath } from './guarded-path.js'
+import { backUpMasterLog, openMasterLog } from './master-log.js'
 import { checkPidfile } from './pidfile.js'
+import { printable } from './printable.js'
 import { controlPathOf } from './run-folder.js'
 import { alreadyRunning } from './run-folder-claim.js'
 import { starterVariable, waitForOutcome } from './starter.js'
@@ -56,31 +58,33 @@ export async function startCommand(options: StartOptions, context: CommandContex
   if (outcome.type === 'failed')
     throw new Failure('start', outcome.message, outcome.exitCode === EXIT.ok ? EXIT.unavailable : outcome.exitCode)
   child.kill('SIGKILL')
+  const lastOf = (path: string) => printable(onGuardedPath(path, 'name', settings.credentials, () => endOf(path)))
   const how = outcome.type === 'silent' ? 'it is not ready in time' : `it ended without a word: ${outcome.how}`
   throw new Failure(
     'start',
-    `cannot start: pid ${child.pid}: ${how}: the end of ${files.log}:\n${endOf(files.log)}`,
+    `cannot start: pid ${child.pid}: ${how}: the end of ${files.log}:\n${lastOf(files.log)}`,
     EXIT.unavailable,
   )
 }
 
-function prepareFiles({ logto, pidfile }: Settings, cwd: string): BackgroundFiles {
+function prepareFiles({ logto, pidfile, credentials }: Settings, cwd: string): BackgroundFiles {
   const folder = join(cwd, 'logs')
   const flags: string[] = []
-  if (logto === null || pidfile === null) makeFolder(folder)
+  if (logto === null || pidfile === null) makeFolder(folder, credentials)
   if (pidfile === null) flags.push(`--pidfile=${join(folder, pidfileName)}`)
-  checkPidfile(pidfile ?? join(folder, pidfileName))
+  const used = pidfile ?? join(folder, pidfileName)
+  onGuardedPath(used, 'name', credentials, () => checkPidfile(used))
   const log = logto ?? join(folder, logName)
   if (logto === null) {
     flags.push(`--logto=${log}`)
-    backUpLog(log, new Date())
+    backUpMasterLog(log, credentials)
   }
   return { log, flags }
 }
 
-function makeFolder(path: string): void {
+function makeFolder(path: string, credentials: Credentials | null): void {
   try {
-    mkdirSync(path, { recursive: true })
+    onGuardedPath(path, 'content', credentials, () => mkdirSync(path, { recursive: true }))
   } catch (error) {
     throw new Failure(
       'log',
@@ -97,7 +101,7 @@ function spawnMaster(
   files: BackgroundFiles,
   context: CommandContext,
 ): ChildProcess {
-  const output = openLogFile(files.log, settings.credentials)
+  const output = openMasterLog(files.log, settings.credentials)
   try {
     return spawn(process.execPath, [...process.execArgv, program, ...argv, ...files.flags], {
       cwd: context.cwd,

@@ -2,28 +2,35 @@
  * What a start waits for: files that must be there, sockets that must accept. Called by `hook-points.ts` before anything is opened.
  */
 
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { EXIT, Failure } from '../kit/failure.js'
 import type { Log } from '../kit/log.js'
 import { printListenAddress } from './config/listen-address.js'
 import type { BoundAddress, StartingSettings } from './config/settings.js'
+import { type Opener, onGuardedPath } from './guarded-path.js'
+import { connectUnix } from './socket-file.js'
 
 const LOOK_MS = 200
 const CONNECT_MS = 1000
 
 /** Resolves when all conditions hold. Failures: `start-condition` (69) past a deadline; an abort rejects with its reason. */
-export async function startConditions(starting: StartingSettings, log: Log, signal: AbortSignal): Promise<void> {
+export async function startConditions(
+  starting: StartingSettings,
+  opener: Opener,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
   const { waitForFiles, waitForFileMs, waitForSockets, waitForSocketMs } = starting
   for (const path of waitForFiles) {
     await waitFor({ what: `wait-for-file=${path}`, timeoutMs: waitForFileMs, log, signal }, async () =>
-      existsSync(path),
+      isThere(path, opener),
     )
   }
   for (const address of waitForSockets) {
     const what = `wait-for-socket=${printListenAddress(address)}`
-    await waitFor({ what, timeoutMs: waitForSocketMs, log, signal }, () => isAccepting(address))
+    await waitFor({ what, timeoutMs: waitForSocketMs, log, signal }, () => isAccepting(address, opener))
   }
 }
 
@@ -45,13 +52,22 @@ async function waitFor({ what, timeoutMs, log, signal }: Wait, holds: () => Prom
   }
 }
 
-function isAccepting(address: BoundAddress): Promise<boolean> {
+/** By stat(2), as access(2), of existsSync, goes by the real user. */
+function isThere(path: string, opener: Opener): boolean {
+  try {
+    return onGuardedPath(path, 'content', opener, () => statSync(path, { throwIfNoEntry: false }) !== undefined)
+  } catch {
+    // EACCES, ELOOP: not for who looks.
+    return false
+  }
+}
+
+function isAccepting(address: BoundAddress, opener: Opener): Promise<boolean> {
   return new Promise(resolve => {
-    const socket = createConnection(
+    const socket =
       address.kind === 'unix'
-        ? { path: address.path }
-        : { host: address.host === '0.0.0.0' ? '127.0.0.1' : address.host, port: address.port },
-    )
+        ? connectUnix(address.path, opener)
+        : createConnection({ host: address.host === '0.0.0.0' ? '127.0.0.1' : address.host, port: address.port })
     const finish = (accepts: boolean) => {
       resolve(accepts)
       socket.destroy()

@@ -7,7 +7,8 @@ import { printStatus } from './status-table.js'
 
 /** Prints the report, as a table or as JSON; Failure `not-running` (69) when there is none. */
 export async function statusCommand(sought: MasterSought, json: boolean, context: CommandContext): Promise<number> {
-  const { report } = await locateMaster(sought, context.environment)
+  const { report, remark } = await locateMaster(sought, context.environment)
+  context.complain(remark)
   context.print(json ? `${JSON.stringify(report, null, 2)}\n` : printStatus(report, Date.now()))
   return EXIT.ok
 }

@@ -16,7 +16,8 @@ const goneMs = 10_000
 
 /** Prints the steps and `stopped`. Failures as `locateMaster`, and `stop` (1) when the process is still there. */
 export async function stopCommand(sought: MasterSought, context: CommandContext): Promise<number> {
-  const { controlPath, report } = await locateMaster(sought, context.environment)
+  const { controlPath, report, remark } = await locateMaster(sought, context.environment)
+  context.complain(remark)
   // Before it is asked: afterwards the number may already be somebody else's.
   const life = lifeOf(report.pid)
   const onProgress = (text: string) => context.print(`${text}\n`)

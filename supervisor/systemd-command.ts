@@ -3,9 +3,9 @@
  * Must stay true: no secret leaves the INI: options on the command line go along, but a secret one is refused.
  */
 
-import { realpathSync, writeFileSync } from 'node:fs'
+import { realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { CommandContext } from './command-context.js'
 import type { ConfigArguments } from './command-line.js'
@@ -14,6 +14,7 @@ import { optionNamed, rowOf } from './config/options.js'
 import { readSettings } from './config/read-settings.js'
 import { looksSecret } from './config/secret-names.js'
 import type { Reading, Settings } from './config/settings.js'
+import { onGuardedPath } from './guarded-path.js'
 import { readOrRefuse } from './read-or-refuse.js'
 import { serviceUnit, socketUnit } from './service-unit.js'
 import { type UnitSource, unitFacts } from './unit-facts.js'
@@ -102,7 +103,11 @@ function printFlag({ name, value, place }: ConfigArguments['flags'][number]): st
 
 function write(path: string, text: string, context: CommandContext): void {
   try {
-    writeFileSync(path, text, { mode: 0o644 })
+    onGuardedPath(dirname(path), 'content', 'unknown', () => {
+      rmSync(path, { force: true })
+      // Made anew: nothing that another name or a link leads to is written.
+      writeFileSync(path, text, { mode: 0o644, flag: 'wx' })
+    })
   } catch (error) {
     const exitCode = codeOf(error) === 'EACCES' ? EXIT.permission : EXIT.os
     throw new Failure('write', `cannot write the unit: ${path}: ${reasonOf(error)}`, exitCode, error)

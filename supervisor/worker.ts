@@ -9,6 +9,7 @@ import type { MasterToWorker, WorkerAddress, WorkerEnd, WorkerToMaster } from '.
 import { watchdogPathOf } from '../kit/stack-report.js'
 import { LOOK_MS } from './cheaper.js'
 import { readWorkerMessage } from './child-message.js'
+import { workersFolderOf } from './config/run-folder-path.js'
 import { affinityOf } from './cpu-affinity.js'
 import type { Generation, MasterContext } from './master-context.js'
 import { nodeArguments } from './node-args.js'
@@ -101,10 +102,12 @@ export class Worker {
     this.#hooks = hooks
     this.generation = generation
     this.#life = newWorkerLife(context.nowMs(), settings.workerStartMs, why)
-    const socketPath = join(settings.runDir, `worker-${workerId}.sock`)
-    const linkPath = join(settings.runDir, `worker-${workerId}.link`)
-    const tunnelPath = join(settings.runDir, `worker-${workerId}.tunnel`)
-    for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)]) removeSocket(path)
+    const folder = workersFolderOf(settings.runDir)
+    const socketPath = join(folder, `worker-${workerId}.sock`)
+    const linkPath = join(folder, `worker-${workerId}.link`)
+    const tunnelPath = join(folder, `worker-${workerId}.tunnel`)
+    for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)])
+      removeSocket(path, settings.credentials)
     this.#child = this.#spawn(slot)
     const { number } = generation
     this.address = { workerId, slot, pid: this.#child.pid ?? 0, generation: number, socketPath, linkPath, tunnelPath }
@@ -187,7 +190,8 @@ export class Worker {
     const isOutOfMemory = signal === 'SIGKILL' && this.#context.oomKills.areRecent
     this.apply({ type: 'exit', code, signal, isOutOfMemory })
     const { socketPath, linkPath, tunnelPath } = this.address
-    for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)]) removeSocket(path)
+    for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)])
+      removeSocket(path, this.generation.settings.credentials)
   }
 
   /** Why it never became ready; `reason` is what the master found where the worker itself gave none. */
@@ -218,12 +222,12 @@ export class Worker {
 
   /** Its application listens; with `ready-check` that is not all. */
   #listens(bootMs: number): void {
-    const { readyCheck } = this.generation.settings
+    const { readyCheck, credentials } = this.generation.settings
     if (readyCheck === null) return this.apply({ type: 'ready', bootMs })
     if (this.#life.phase !== 'booting' || this.#probe !== null) return
     const { nowMs, put } = this.#context
     const sinceMs = nowMs()
-    this.#probe = new ReadyProbe(readyCheck, this.address.socketPath, {
+    this.#probe = new ReadyProbe(readyCheck, this.address.socketPath, credentials, {
       passed: () => {
         const event: WorkerEvent = { type: 'ready', bootMs: Math.round(bootMs + nowMs() - sinceMs) }
         put({ type: 'worker', worker: this, event })

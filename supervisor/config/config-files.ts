@@ -1,10 +1,13 @@
 /**
  * The file system as the configuration sees it: what kind of thing a path is, the text of small files, what is in a folder. The one shell
  * below `read-settings.ts`; tests put a table of texts in its place.
+ * Must stay true: root reads only what root alone decides about, everything else is read as `guarded-path.ts` says;
+ * opening never waits (a FIFO).
  */
 
-import { closeSync, fstatSync, openSync, readdirSync, readSync, type Stats, statSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, type Stats, statSync } from 'node:fs'
 import { codeOf } from '../../kit/failure.js'
+import { asOpening, type Opener, openingOf } from '../guarded-path.js'
 
 export type FileKind = 'file' | 'folder' | 'other' | 'missing' | 'unreadable'
 
@@ -25,8 +28,27 @@ export const FILE_BYTES = 1024 * 1024
 
 const WRITABLE_BY_OTHERS = 0o022
 
-/** The real file system. */
-export const realFiles: ConfigFiles = { kindOf, read, list }
+/** The real file system, as `opener` sees it. */
+export function filesFor(opener: Opener): ConfigFiles {
+  return {
+    kindOf: path => asOpening(openingOf(path, 'content', opener), opener, () => kindOf(path)),
+    read: (path, ofRoot) => guarded(path, opener, () => read(path, ofRoot)),
+    list: folder => guarded(folder, opener, () => list(folder)),
+  }
+}
+
+/** The real file system while it is not known yet who the service's user is. */
+export const realFiles: ConfigFiles = filesFor('unknown')
+
+/** A refusal says as whom the path was opened. */
+function guarded<T extends { ok: true } | { ok: false; why: string }>(path: string, opener: Opener, work: () => T): T {
+  const opening = openingOf(path, 'content', opener)
+  const result = asOpening(opening, opener, work)
+  if (result.ok || opening.as === null || result.why !== REFUSED) return result
+  return { ...result, why: `${REFUSED} (${opening.reason})` }
+}
+
+const REFUSED = 'permission denied'
 
 function kindOf(path: string): FileKind {
   try {
@@ -44,9 +66,10 @@ function read(path: string, ofRoot = false): FileText {
   const kind = kindOf(path)
   if (kind !== 'file') return { ok: false, why: WHY_NOT[kind] }
   try {
-    const fd = openSync(path, 'r')
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
     try {
       const found = fstatSync(fd)
+      if (!found.isFile()) return { ok: false, why: WHY_NOT.other }
       if (found.size > FILE_BYTES) return { ok: false, why: `larger than ${FILE_BYTES} bytes` }
       if (ofRoot && !isRootsAlone(found)) return { ok: false, why: 'others than root may write it' }
       return decode(readBounded(fd))
@@ -76,18 +99,18 @@ const WHY_NO_FOLDER: Record<Exclude<FileKind, 'folder'>, string> = {
   file: 'it is not a folder',
   other: 'it is not a folder',
   missing: 'no such folder',
-  unreadable: 'permission denied',
+  unreadable: REFUSED,
 }
 
 function whyOf(error: unknown): string {
-  return codeOf(error) === 'EACCES' ? 'permission denied' : codeOf(error) || String(error)
+  return codeOf(error) === 'EACCES' ? REFUSED : codeOf(error) || String(error)
 }
 
 const WHY_NOT: Record<Exclude<FileKind, 'file'>, string> = {
   folder: 'it is a folder',
   other: 'it is not a regular file',
   missing: 'no such file',
-  unreadable: 'permission denied',
+  unreadable: REFUSED,
 }
 
 /** By hand instead of readFileSync: files of /proc and files that grow have another length than stat says. */

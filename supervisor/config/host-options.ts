@@ -87,7 +87,8 @@ export const HOST_OPTIONS = {
     default: null,
     takesEffect: 'restart',
     summary:
-      'Folder of the workers’ sockets and the control socket. Without it: as root a folder of this INI below ' +
+      'Folder of the control socket and, in `workers/`, of the workers’ sockets. Under root with `uid` it is root’s, as all ' +
+      'folders above it must be, and only `workers/` is the user’s. Without it: as root a folder of this INI below ' +
       '`/run/daimyo`, else `$RUNTIME_DIRECTORY`, or a folder of this INI below `$XDG_RUNTIME_DIR/daimyo` or the ' +
       'folder for temporary files. Relative to where daimyo was started.',
     example: 'run-dir = /run/daimyo/shop',

@@ -47,15 +47,19 @@ const INCLUDE_DEPTH = 16
 const FILES = 200
 const ENTRIES = 10_000
 
-/** `usedKeys` are those that `if-…` and `include` lines named as placeholders. */
+/**
+ * `usedKeys` are those that `if-…` and `include` lines named as placeholders; `files` those that were read, absolute.
+ */
 export interface IniReading {
   entries: IniEntry[]
   usedKeys: Set<string>
   mistakes: Finding[]
   remarks: Finding[]
+  files: string[]
 }
 
-interface Reader extends IniSource, IniReading {
+interface Reader extends Omit<IniSource, 'files'>, Omit<IniReading, 'files'> {
+  files: ConfigFiles
   main: ConfigFile
   filesRead: number
   told: Set<string>
@@ -79,7 +83,7 @@ export function readIni(name: string, source: IniSource): IniReading {
   }
   readFile(main, main.given, [], reader)
   const { entries, usedKeys, mistakes } = reader
-  return { entries, usedKeys, mistakes, remarks: misspeltSections(reader) }
+  return { entries, usedKeys, mistakes, remarks: misspeltSections(reader), files: [...reader.sections.keys()] }
 }
 
 /** Other sections are for whoever asks for them by name, but one that is called almost as ours was to be read. */

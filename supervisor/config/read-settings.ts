@@ -13,9 +13,10 @@ import type { Credentials } from '../../kit/messages.js'
 import { type Accounts, accountName, findCredentials, findOwner } from './accounts.js'
 import { toAroundSettings, toStartingSettings } from './around-values.js'
 import { checkValues } from './check-values.js'
-import { type ConfigFiles, realFiles } from './config-files.js'
+import { type ConfigFiles, filesFor, realFiles } from './config-files.js'
 import { type NamedPath, readEnvironmentFiles } from './environment-files.js'
 import { readErrorPages } from './error-page-files.js'
+import { judgeIniFiles } from './ini-changers.js'
 import { fileNamed, type IniReading, readIni } from './ini-reader.js'
 import type { ConfigFile, MagicFacts } from './magic-variables.js'
 import { type Flag, flagEntries, type OptionValues, readValues } from './option-values.js'
@@ -41,12 +42,13 @@ export interface SettingsSource {
 /** More mistakes than anybody reads: the rest is counted. */
 const MISTAKES = 100
 
-const NO_INI: IniReading = { entries: [], usedKeys: new Set(), mistakes: [], remarks: [] }
+const NO_INI: IniReading = { entries: [], usedKeys: new Set(), mistakes: [], remarks: [], files: [] }
 
 /** Reads everything. `settings` is null when there is any mistake. */
 export function readSettings(source: SettingsSource): Reading {
   const accounts = readAccounts(source, source.files ?? realFiles)
-  const { files, paths } = noting(source.files ?? realFiles)
+  const paths = new Set<string>()
+  const files = noting(source.files ?? realFiles, paths)
   const file = source.iniPath === null ? null : fileNamed(source.iniPath, source.cwd)
   const ini = source.iniPath === null ? NO_INI : readIni(source.iniPath, iniSource(source, accounts, files))
   const read = readValues({
@@ -61,18 +63,23 @@ export function readSettings(source: SettingsSource): Reading {
   const runDir = runFolderPath({ ...source, configured: values['run-dir'], file, uid: accounts.uid })
   const place = file?.given ?? 'command line'
   const isComplete = ini.mistakes.length === 0
-  const checked = checkValues({ ...read, files, place, isComplete, runDir, uid: accounts.uid })
   const found = credentialsOf(values, accounts)
+  // From here on it is known for whom root looks and reads.
+  const guarded = noting(source.files ?? filesFor(found.credentials), paths)
+  const checked = checkValues({ ...read, files: guarded, place, isComplete, runDir, uid: accounts.uid })
+  const judged =
+    source.files === undefined ? judgeIniFiles(ini.files, found.credentials) : { mistakes: [], remarks: [] }
   const tooLong = whyTooLong(runDir)
   const pages = readErrorPages(
     values['error-page'].map((page, index) => ({ ...page, place: places.get('error-page')?.[index] ?? place })),
-    files,
+    guarded,
   )
   const named = (name: 'env-file' | 'envdir'): NamedPath[] =>
     values[name].map((path, index) => ({ path, place: places.get(name)?.[index] ?? place }))
-  const environment = readEnvironmentFiles(named('env-file'), named('envdir'), files, found.credentials !== null)
+  const environment = readEnvironmentFiles(named('env-file'), named('envdir'), guarded, found.credentials !== null)
   const owner = ownerOf(values, accounts)
-  const mistakes = [...ini.mistakes, ...read.mistakes, ...checked.mistakes, ...pages.mistakes, ...environment.mistakes]
+  const parts = [ini, read, checked, pages, environment, judged]
+  const mistakes = parts.flatMap(part => part.mistakes)
   if (found.mistake !== null) mistakes.push({ place: places.get(found.option)?.[0] ?? place, message: found.mistake })
   if (owner.mistake !== null) mistakes.push({ place: places.get('chown-socket')?.[0] ?? place, message: owner.mistake })
   if (tooLong !== null) mistakes.push({ place: places.get('run-dir')?.[0] ?? place, message: tooLong })
@@ -87,16 +94,15 @@ export function readSettings(source: SettingsSource): Reading {
   return {
     settings: mistakes.length > 0 ? null : toSettings(values, file, facts),
     mistakes: bound(sortFindings(mistakes)),
-    remarks: bound(sortFindings([...ini.remarks, ...read.remarks, ...checked.remarks, ...environment.remarks])),
+    remarks: bound(sortFindings([ini, read, checked, environment, judged].flatMap(part => part.remarks))),
     values: withRunDir(read.effective, runDir),
     runDir,
     files: [...paths],
   }
 }
 
-/** The same files, and the paths of those, and of the folders, that were read through them. */
-function noting(files: ConfigFiles): { files: ConfigFiles; paths: ReadonlySet<string> } {
-  const paths = new Set<string>()
+/** The same files; `paths` gets those of them, and of the folders, that are read. */
+function noting(files: ConfigFiles, paths: Set<string>): ConfigFiles {
   const read: ConfigFiles['read'] = (path, ofRoot) => {
     paths.add(path)
     return files.read(path, ofRoot)
@@ -105,7 +111,7 @@ function noting(files: ConfigFiles): { files: ConfigFiles; paths: ReadonlySet<st
     paths.add(folder)
     return files.list(folder)
   }
-  return { files: { kindOf: path => files.kindOf(path), read, list }, paths }
+  return { kindOf: path => files.kindOf(path), read, list }
 }
 
 function coresOf(source: SettingsSource): number {

@@ -1,5 +1,6 @@
 /**
- * Which folder holds the workers' sockets and the control socket: the one of `run-dir`, or one that the same INI always
+ * Which folder holds the control socket and, in a folder below, the workers' sockets: the one of `run-dir`, or one
+ * that the same INI always
  * leads to, so that `daimyo reload` finds the master that `daimyo start` started. Called by `read-settings.ts`. Pure.
  */
 
@@ -32,9 +33,19 @@ export function runFolderPath({ configured, file, environment, uid, cwd }: RunFo
   return join(parentOf(environment, uid), `${name.replace(/[^\w.-]/g, '_').slice(0, 32)}-${hash}`)
 }
 
+/** The folder of the workers' sockets, which belongs to the service's user where the run folder itself is root's. */
+export function workersFolderOf(runDir: string): string {
+  return join(runDir, 'workers')
+}
+
+/** The longest path of a worker's socket. */
+export function longestSocketOf(runDir: string): string {
+  return join(workersFolderOf(runDir), 'worker-99999.999999.tunnel')
+}
+
 /** Why worker sockets would not fit into the folder, or null. */
 export function whyTooLong(runDir: string): string | null {
-  const longest = join(runDir, 'worker-99999.999999.sock')
+  const longest = longestSocketOf(runDir)
   const bytes = Buffer.byteLength(longest)
   if (bytes <= SOCKET_PATH_BYTES) return null
   const received = `received ${runDir}, which makes ${bytes} bytes of ${longest}`

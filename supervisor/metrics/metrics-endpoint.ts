@@ -14,6 +14,7 @@ import type { Log } from '../../kit/log.js'
 import { type Delivery, type ResponseSlot, ResponseSlots } from '../../kit/response-slots.js'
 import { printListenAddress } from '../config/listen-address.js'
 import type { ListenAddress } from '../config/settings.js'
+import { type Opener, onGuardedPath } from '../guarded-path.js'
 import type { InheritedSocket } from '../inherited-sockets.js'
 import { freeSocketPath, withMode } from '../socket-file.js'
 import { EndpointConnections } from './endpoint-connections.js'
@@ -23,6 +24,8 @@ export interface MetricsEndpointOptions {
   address: ListenAddress
   /** The socket of systemd that takes the address's place. */
   passed?: InheritedSocket | null
+  /** As whom a unix socket is opened where root alone does not decide about its path. */
+  opener?: Opener
   /** `user:hash`; null = open. */
   auth: string | null
   /** The page to answer with; asked once per request, so it should be shared. */
@@ -63,7 +66,7 @@ const SOCKET_MODE = 0o660
  * its mode is 0660.
  */
 export async function startMetricsEndpoint(options: MetricsEndpointOptions): Promise<MetricsEndpoint> {
-  const { address, passed = null, log } = options
+  const { address, passed = null, opener = null, log } = options
   const limits = { ...LIMITS, ...options.limits }
   const auth = options.auth === null ? null : readAuth(options.auth)
   const server = createServer(
@@ -90,11 +93,11 @@ export async function startMetricsEndpoint(options: MetricsEndpointOptions): Pro
   const slots = new ResponseSlots()
   server.on('connection', socket => connections.admit(socket))
   server.on('clientError', (_error, socket) => socket.destroy())
-  if (passed === null && address.kind === 'unix') await freePath(address.path)
-  await listen(server, address, passed)
+  if (passed === null && address.kind === 'unix') await freePath(address.path, opener)
+  await listen(server, address, passed, opener)
   // Later errors are those of accept(), such as no descriptor left: the next connection may succeed.
   server.on('error', error => log('metrics-listener-error', { why: reasonOf(error) }))
-  return { url: urlOf(server, passed === null ? address : passed.address), close: () => close(server) }
+  return { url: urlOf(server, passed === null ? address : passed.address), close: () => close(server, address, opener) }
 }
 
 function readAuth(text: string): BasicAuth {
@@ -186,7 +189,7 @@ function finish(response: ServerResponse, status: number, body: Page, headers: R
   response.end(isHead ? undefined : body)
 }
 
-function listen(server: Server, address: ListenAddress, passed: InheritedSocket | null): Promise<void> {
+function listen(server: Server, address: ListenAddress, passed: InheritedSocket | null, opener: Opener): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', error => reject(listenFailure(error, address)))
     server.once('listening', () => {
@@ -196,7 +199,9 @@ function listen(server: Server, address: ListenAddress, passed: InheritedSocket 
     if (passed !== null) return void server.listen({ fd: passed.fd })
     if (address.kind === 'tcp') return void server.listen({ host: address.host, port: address.port })
     if (address.kind === 'passed') return void server.emit('error', new Error('systemd passed no such socket'))
-    withMode(SOCKET_MODE, () => server.listen({ path: address.path }))
+    const { path } = address
+    // bind(2) happens within the call.
+    onGuardedPath(path, 'name', opener, () => withMode(SOCKET_MODE, () => server.listen({ path })))
   })
 }
 
@@ -213,9 +218,9 @@ function listenFailure(error: Error, address: ListenAddress): Failure {
 }
 
 /** A stale socket is removed, anything else stays; the failure of `freeSocketPath` does not know the option's name. */
-async function freePath(path: string): Promise<void> {
+async function freePath(path: string, opener: Opener): Promise<void> {
   try {
-    await freeSocketPath(path)
+    await freeSocketPath(path, opener)
   } catch (error) {
     if (!(error instanceof Failure)) throw error
     throw new Failure(error.code, `cannot serve metrics: metrics=${path}: ${error.message}`, error.exitCode, error)
@@ -234,9 +239,11 @@ function printHostPort(host: string, port: number): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-function close(server: Server): Promise<void> {
+function close(server: Server, address: ListenAddress, opener: Opener): Promise<void> {
   return new Promise(resolve => {
-    server.close(() => resolve())
+    // The file of a unix socket is removed within the call.
+    if (address.kind !== 'unix') server.close(() => resolve())
+    else onGuardedPath(address.path, 'name', opener, () => server.close(() => resolve()))
     server.closeAllConnections()
   })
 }

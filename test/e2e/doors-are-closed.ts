@@ -41,16 +41,17 @@ t.test('modes', async t => {
   t.equal(modeOf(site.path('run')), '750')
   t.equal(modeOf(site.path('http.sock')), '660')
   const expected: [RegExp, string][] = [
-    [/^control\.sock$/, '600'],
-    [/^worker-\d\.sock$/, '660'],
-    [/^worker-\d\.(link|tunnel|watch)$/, '600'],
-    [/^master\.pid$/, '644'],
+    [/workers$/, '750'],
+    [/control\.sock$/, '600'],
+    [/worker-\d\.sock$/, '660'],
+    [/worker-\d\.(link|tunnel|watch)$/, '600'],
+    [/master\.pid$/, '644'],
   ]
-  const names = readdirSync(site.path('run'))
-  t.equal(names.length, 2 + 2 * 4, names.join(' '))
+  const names = ['run', 'run/workers'].flatMap(folder => readdirSync(site.path(folder)).map(name => join(folder, name)))
+  t.equal(names.length, 3 + 2 * 4, names.join(' '))
   for (const name of names) {
     const mode = expected.find(([pattern]) => pattern.test(name))?.[1]
-    t.equal(modeOf(join(site.path('run'), name)), mode, name)
+    t.equal(modeOf(site.path(name)), mode, name)
   }
 })
 

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import { askMaster, askStatus, findMaster } from '../../supervisor/control-client.js'
+import { report } from './fixtures/fake-master.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
 
 /** A server that hands each connection to `serve`; the test's end closes it. */
@@ -52,7 +53,9 @@ t.test('a failure is an answer too', async t => {
 })
 
 t.test('the status and the pid', async t => {
-  const path = await serve(t, socket => socket.resume().end(answer({ type: 'done', ok: true, status: { pid: 4711 } })))
+  const path = await serve(t, socket =>
+    socket.resume().end(answer({ type: 'done', ok: true, status: { ...report, pid: 4711 } })),
+  )
   t.match(await askStatus(path), { pid: 4711 })
   t.equal(await findMaster(path), 4711)
 })

@@ -9,7 +9,7 @@ const wanted: Wanted = {
   stopMs: 60_000,
   harakiriMs: 30_000,
   runDir: '/run/daimyo/farm',
-  longestSocketPath: '/run/daimyo/farm/worker-99999.999999.sock',
+  longestSocketPath: '/run/daimyo/farm/workers/worker-99999.999999.tunnel',
   nodeEnv: 'production',
   hasApplication: true,
 }

@@ -49,7 +49,7 @@ function keptOutput() {
 
 async function get(address: BoundAddress, path: string, headers = false) {
   const output = keptOutput()
-  const exitCode = await getCommand(address, { path, headers, output: output.stream, timeoutMs: 200 })
+  const exitCode = await getCommand(address, { path, opener: null, headers, output: output.stream, timeoutMs: 200 })
   return { exitCode, text: output.text }
 }
 
@@ -104,7 +104,7 @@ t.test('a reader that has seen enough is no failure', async t => {
     write: (_chunk, _encoding, done) => done(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })),
   })
   closed.on('error', () => {})
-  t.equal(await getCommand(address, { path: '/', headers: false, output: closed }), EXIT.ok)
+  t.equal(await getCommand(address, { path: '/', opener: null, headers: false, output: closed }), EXIT.ok)
 })
 
 const urls: [string, BoundAddress][] = [

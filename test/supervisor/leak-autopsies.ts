@@ -35,7 +35,7 @@ function open(t: { teardown(work: () => unknown): unknown }, files: number, relo
     ({
       address: { slot: 1, pid },
       life: { why },
-      generation: { settings: { leakAutopsy: { folder, files }, recycling: { reloadOnRssBytes } } },
+      generation: { settings: { leakAutopsy: { folder, files }, recycling: { reloadOnRssBytes }, credentials: null } },
     }) as unknown as Worker
   return { folder, clock, told, worker, autopsies: new LeakAutopsies(context as unknown as MasterContext) }
 }

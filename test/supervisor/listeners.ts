@@ -22,7 +22,7 @@ const isRoot = process.getuid?.() === 0
 const tcp = (host: string, port = 0): BoundAddress => ({ kind: 'tcp', host, port })
 const unix = (name: string): BoundAddress => ({ kind: 'unix', path: join(folder, name) })
 const open = (...addresses: BoundAddress[]) =>
-  openListeners({ addresses, mode: 0o660, owner: null, passed: NOTHING_PASSED })
+  openListeners({ addresses, mode: 0o660, owner: null, opener: null, passed: NOTHING_PASSED })
 
 /** A server that listens as a proxy does. */
 async function serveOn(listener: Listener | ListenOptions): Promise<Server> {
@@ -115,7 +115,13 @@ t.test('a unix socket that may not be given away is closed again', async t => {
     if (isRoot) process.seteuid?.(0)
   })
   const addresses = [{ kind: 'unix' as const, path: join(tmpdir(), `daimyo-given-${process.pid}.sock`) }]
-  const refused = openListeners({ addresses, mode: 0o660, owner: { uid: 1, gid: 1 }, passed: NOTHING_PASSED })
+  const refused = openListeners({
+    addresses,
+    mode: 0o660,
+    owner: { uid: 1, gid: 1 },
+    opener: null,
+    passed: NOTHING_PASSED,
+  })
   await t.rejects(refused, { message: /^cannot give away the socket: \/.*EPERM/, exitCode: EXIT.permission })
   t.notOk(existsSync(addresses[0]!.path))
 })

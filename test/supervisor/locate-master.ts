@@ -13,7 +13,7 @@ t.test('in our run folder', async t => {
   const runDir = scratchFolder(t)
   await fakeMaster(t, join(runDir, 'control.sock'), report)
   const found = await locateMaster({ runDir, iniPath: null }, {})
-  t.same(found, { controlPath: join(runDir, 'control.sock'), report })
+  t.same(found, { controlPath: join(runDir, 'control.sock'), report, remark: '' })
 })
 
 t.test('in the run folder of another environment, by its name or by its INI, through links', async t => {

@@ -9,6 +9,7 @@ import { scratchFolder } from './fixtures/scratch-folder.js'
 function rotating(t: Test, options: { path: string; maxBytes?: number; backups?: number }) {
   const told: string[] = []
   const rotation = new LogRotation({
+    owner: null,
     maxBytes: 800,
     backups: 2,
     ...options,

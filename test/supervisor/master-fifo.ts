@@ -12,7 +12,12 @@ import { scratchFolder } from './fixtures/scratch-folder.js'
 function start(t: Test, paths: string[]) {
   const told: string[] = []
   const log = (event: string, fields = {}) => void told.push(`${event} ${JSON.stringify(fields)}`)
-  const fifo = startMasterFifo({ paths, put: (letter, event) => void told.push(`${letter} ${event.type}`), log })
+  const fifo = startMasterFifo({
+    paths,
+    opener: null,
+    put: (letter, event) => void told.push(`${letter} ${event.type}`),
+    log,
+  })
   t.teardown(() => fifo.close())
   return { told, fifo }
 }

@@ -15,7 +15,7 @@ t.test('starts proxies and workers, and says what runs', async t => {
   t.match(status, { version: '1.2.3', pid: process.pid, generation: 1, wanted: 2, stopping: false, reloading: false })
   t.match(status.urls, [/^http:\/\/127\.0\.0\.1:[1-9]\d*$/])
   t.match(status.workers, [
-    { slot: 1, workerId: 1, phase: 'ready', generation: 1, socketPath: join(tree.folder, 'worker-1.sock') },
+    { slot: 1, workerId: 1, phase: 'ready', generation: 1, socketPath: join(tree.folder, 'workers/worker-1.sock') },
     { slot: 2, workerId: 2, phase: 'ready', generation: 1 },
   ])
   t.same(

@@ -1,7 +1,10 @@
 /** Tests `supervisor/printable.ts`. */
 
 import t from 'tap'
-import { printable } from '../../supervisor/printable.js'
+import { printable, printableParagraph } from '../../supervisor/printable.js'
 
 t.equal(printable('a\tb\nc'), 'a\tb\nc')
 t.equal(printable('\u001b[2Jgone\u0007\u009b1m'), ' [2Jgone 1m')
+t.equal(printable('a\u202eb\u2066c\u2028d\u061ce'), 'a b c d e', 'what turns the writing or ends a line')
+t.equal(printable('schön 日本 👩‍🌾 עברית'), 'schön 日本 👩‍🌾 עברית', 'letters of all scripts stay')
+t.equal(printableParagraph('first\r\nreloaded\n'), 'first \n  reloaded', 'no line but the first begins at the margin')

@@ -23,7 +23,7 @@ function ask(t: Test, path: string): Asked {
   const failed = new Promise<string>(resolve => {
     hooks.failed = resolve
   })
-  const probe = new ReadyProbe({ ...check, statuses: [200, 299] }, path, hooks)
+  const probe = new ReadyProbe({ ...check, statuses: [200, 299] }, path, null, hooks)
   t.teardown(() => probe.stop())
   return { probe, passed, failed }
 }
@@ -96,7 +96,7 @@ t.test('it says so when there was no answer yet, and is silent once it was stopp
     }),
   )
   let told = 0
-  const probe = new ReadyProbe({ ...check, statuses: [200, 299] }, path, {
+  const probe = new ReadyProbe({ ...check, statuses: [200, 299] }, path, null, {
     passed: () => told++,
     failed: () => told++,
   })

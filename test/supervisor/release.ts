@@ -20,7 +20,14 @@ symlinkSync('other', join(folder, 'sent'))
 symlinkSync('../other/app.js', join(folder, 'a', 'linked.js'))
 const at = (path: string) => join(folder, path)
 
-const nothing = { staticMaps: [], checkStatic: [], files: PLAIN_FILES, internalMaps: [], sendfileRoots: [] }
+const nothing = {
+  credentials: null,
+  staticMaps: [],
+  checkStatic: [],
+  files: PLAIN_FILES,
+  internalMaps: [],
+  sendfileRoots: [],
+}
 const resolved: [string, { app: string | null; chdir: string | null }, { app: string | null; chdir: string }][] = [
   ['plain paths', { app: at('a/app.js'), chdir: at('a') }, { app: at('a/app.js'), chdir: at('a') }],
   ['a linked folder', { app: at('current/app.js'), chdir: at('current') }, { app: at('a/app.js'), chdir: at('a') }],
@@ -65,6 +72,7 @@ for (const [title, settings, message] of refused) {
 
 t.test('static folders are resolved in the release, whatever becomes of the link', t => {
   const { folders } = resolveRelease({
+    credentials: null,
     app: null,
     chdir: at('current'),
     staticMaps: [{ mount: '/', folder: at('current') }],

@@ -1,13 +1,13 @@
 /** Tests `supervisor/run-folder-claim.ts`: who may use a run folder. */
 
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chownSync, linkSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import { lifeOf } from '../../supervisor/process-presence.js'
-import { claimFolder, claimName } from '../../supervisor/run-folder-claim.js'
+import { claimFolder, claimName, removeDrafts } from '../../supervisor/run-folder-claim.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
 
 t.test('a claim is made and given back, without a trace', async t => {
@@ -99,6 +99,62 @@ t.test('a planted link is refused', async t => {
   t.throws(() => claimFolder(folder), { code: 'run-folder', exitCode: EXIT.permission })
   t.equal(readFileSync(join(folder, 'precious'), 'utf8'), 'keep')
 })
+
+t.test('what is planted in place of a draft makes nobody wait, and is not written to', async t => {
+  const folder = scratchFolder(t)
+  const draft = join(folder, `${claimName}.${process.pid}.new`)
+  writeFileSync(join(folder, 'precious'), 'keep')
+  const plants: [string, () => void][] = [
+    ['a FIFO', () => execFileSync('mkfifo', [draft])],
+    ['a link', () => symlinkSync('precious', draft)],
+    ['a second name', () => linkSync(join(folder, 'precious'), draft)],
+  ]
+  for (const [title, plant] of plants) {
+    plant()
+    const claim = claimFolder(folder)
+    t.equal(readFileSync(join(folder, 'precious'), 'utf8'), 'keep', title)
+    claim.release()
+    t.same(readdirSync(folder), ['precious'], title)
+  }
+})
+
+t.test('drafts of the dead are removed, at whatever they lead to', async t => {
+  const folder = scratchFolder(t)
+  writeFileSync(join(folder, `${claimName}.2147483646.new`), '')
+  execFileSync('mkfifo', [join(folder, `${claimName}.2147483645.new`)])
+  writeFileSync(join(folder, `${claimName}.${process.pid}.new`), '')
+  removeDrafts(folder)
+  t.same(readdirSync(folder), [`${claimName}.${process.pid}.new`], 'that of a living one stays')
+})
+
+t.test('a FIFO or a socket in place of a claim blocks nothing', async t => {
+  const folder = scratchFolder(t)
+  execFileSync('mkfifo', [join(folder, claimName)])
+  claimFolder(folder).release()
+  t.same(readdirSync(folder), [])
+})
+
+t.test(
+  'a claim counts only for its own user’s process',
+  { skip: process.getuid?.() !== 0 && 'needs root' },
+  async t => {
+    const folder = scratchFolder(t)
+    const child = spawn(process.execPath, ['-e', 'process.stdin.resume()'], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      uid: 65_534,
+    })
+    t.teardown(() => child.kill('SIGKILL'))
+    await once(child, 'spawn')
+    const claim = join(folder, claimName)
+    writeFileSync(claim, `${child.pid} \n`)
+    claimFolder(folder).release()
+    t.same(readdirSync(folder), [], 'root’s file that names another’s process')
+    writeFileSync(claim, `${process.pid} \n`)
+    chownSync(claim, 65_534, 65_534)
+    claimFolder(folder).release()
+    t.same(readdirSync(folder), [], 'another’s file that names root’s process, as `1` does')
+  },
+)
 
 t.test('of many that start at once exactly one gets the folder', async t => {
   const folder = scratchFolder(t)

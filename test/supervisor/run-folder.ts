@@ -1,5 +1,6 @@
 /** Tests `supervisor/run-folder.ts` and `run-folder-owner.ts`: which folders are taken, what is removed and what never. */
 
+import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
@@ -7,6 +8,7 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   renameSync,
   symlinkSync,
   writeFileSync,
@@ -17,6 +19,8 @@ import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import { prepareRunFolder } from '../../supervisor/run-folder.js'
 import { claimName } from '../../supervisor/run-folder-claim.js'
+import { asServiceUser } from '../../supervisor/service-user.js'
+import { fakeMaster, report } from './fixtures/fake-master.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
 
 const isRoot = process.geteuid?.() === 0
@@ -43,7 +47,8 @@ t.test('a missing folder is made, closed to others, and removed at the end', asy
   t.equal(mode(path), 0o750)
   t.equal(mode(join(path, '..')), 0o755, 'whatever the umask: the service must reach its own folder')
   t.equal(folder.controlPath, join(path, 'control.sock'))
-  t.same(readdirSync(path), [claimName])
+  t.same(readdirSync(path), [claimName, 'workers'])
+  t.equal(mode(join(path, 'workers')), 0o750)
   folder.release()
   t.notOk(existsSync(path))
   t.doesNotThrow(() => folder.release(), 'a second time nothing is left to do')
@@ -78,7 +83,7 @@ t.test('sockets of a dead master are removed, and nothing else', async t => {
     await deadSocket(join(path, name))
   writeFileSync(join(path, 'worker-2.8.sock'), 'a file, not a socket')
   const folder = await prepareRunFolder(path, null)
-  t.same(readdirSync(path).sort(), [claimName, 'other.sock', 'worker-2.8.sock'])
+  t.same(readdirSync(path).sort(), [claimName, 'other.sock', 'worker-2.8.sock', 'workers'])
   folder.release()
 })
 
@@ -99,7 +104,7 @@ t.test('a master that is found by its socket only keeps its sockets', async t =>
   mkdirSync(path, { mode: 0o750 })
   const server = await listen(join(path, 'control.sock'))
   server.on('connection', socket =>
-    socket.resume().end(`${JSON.stringify({ type: 'done', ok: true, status: { pid: 4711 } })}\n`),
+    socket.resume().end(`${JSON.stringify({ type: 'done', ok: true, status: { ...report, pid: 4711 } })}\n`),
   )
   await deadSocket(join(path, 'worker-1.7.sock'))
   await t.rejects(prepareRunFolder(path, null), { code: 'already-running', message: /pid 4711$/ })
@@ -164,27 +169,90 @@ t.test('an open folder of ours with nothing strange in it is closed', async t =>
   folder.release()
 })
 
-t.test('root gives the folder to the user of the service', { skip: !isRoot && 'needs root' }, async t => {
+t.test('under root only the workers’ folder is the service’s', { skip: !isRoot && 'needs root' }, async t => {
   const top = scratchFolder(t)
   chmodSync(top, 0o755)
   const path = join(top, 'run')
   const folder = await prepareRunFolder(path, nobody)
-  t.match(lstatSync(path), { uid: nobody.uid, gid: nobody.gid })
+  t.match(lstatSync(path), { uid: 0, gid: nobody.gid })
   t.equal(mode(path), 0o750)
+  t.match(lstatSync(join(path, 'workers')), { uid: nobody.uid, gid: nobody.gid })
+  t.equal(mode(join(path, 'workers')), 0o750)
+  const plant = () => asServiceUser(nobody, () => writeFileSync(join(path, 'control.sock'), ''))
+  t.throws(plant, { code: 'EACCES' })
   folder.release()
+  t.notOk(existsSync(path))
 
   const foreign = join(top, 'foreign')
   mkdirSync(foreign)
   chownSync(foreign, 12345, 12345)
   await t.rejects(prepareRunFolder(foreign, nobody), { exitCode: EXIT.permission, message: /belongs to uid 12345/ })
-  await t.rejects(prepareRunFolder(join(foreign, 'run'), nobody), {
-    exitCode: EXIT.permission,
-    message: /foreign belongs to uid 12345/,
-  })
+  for (const uid of [12345, nobody.uid]) {
+    chownSync(foreign, uid, uid)
+    await t.rejects(prepareRunFolder(join(foreign, 'below/run'), nobody), {
+      exitCode: EXIT.permission,
+      message: new RegExp(`foreign belongs to uid ${uid}`),
+    })
+    t.same(readdirSync(foreign), [], 'and nothing is made there')
+  }
 
   const shared = join(top, 'shared')
   mkdirSync(shared, { mode: 0o755 })
-  writeFileSync(join(shared, 'sshd.pid'), '')
-  await t.rejects(prepareRunFolder(shared, nobody), { message: /holds other files \("sshd.pid"\)/ })
-  t.equal(lstatSync(shared).uid, 0, 'a folder like /run never changes its owner')
+  writeFileSync(join(shared, 'sshd.pid.d'), '')
+  await t.rejects(prepareRunFolder(shared, nobody), { message: /holds other files \("sshd.pid.d"\)/ })
+  t.equal(lstatSync(shared).gid, 0, 'a folder like /run never changes its owner')
+})
+
+t.test(
+  'a folder that was the service’s is taken over with nothing of what was planted',
+  {
+    skip: !isRoot && 'needs root',
+  },
+  async t => {
+    const top = scratchFolder(t)
+    chmodSync(top, 0o755)
+    const path = join(top, 'run')
+    mkdirSync(path, { mode: 0o750 })
+    chownSync(path, nobody.uid, nobody.gid)
+    mkdirSync(join(top, 'precious'))
+    asServiceUser(nobody, () => {
+      writeFileSync(join(path, claimName), '1 \n')
+      for (let pid = 1; pid <= 600; pid++) symlinkSync('../precious', join(path, `${claimName}.${pid}.new`))
+      symlinkSync('../precious', join(path, 'workers'))
+      symlinkSync('../precious', join(path, 'worker-1.7.sock'))
+    })
+    execFileSync('mkfifo', [join(path, `${claimName}.${process.pid}.new.fifo`)])
+    await deadSocket(join(path, 'control.sock'))
+    chownSync(join(path, 'control.sock'), nobody.uid, nobody.gid)
+    const folder = await prepareRunFolder(path, nobody)
+    t.same(readdirSync(path).sort(), [claimName, 'workers'])
+    t.match(lstatSync(path), { uid: 0, gid: nobody.gid })
+    t.ok(lstatSync(join(path, 'workers')).isDirectory())
+    t.match(readFileSync(join(path, claimName), 'utf8'), new RegExp(`^${process.pid} `))
+    folder.release()
+    t.same(readdirSync(join(top, 'precious')), [])
+  },
+)
+
+t.test('refused: a folder of the service’s that holds its application', { skip: !isRoot && 'needs root' }, async t => {
+  const top = scratchFolder(t)
+  chmodSync(top, 0o755)
+  const path = join(top, 'site')
+  mkdirSync(path)
+  writeFileSync(join(path, 'app.js'), '')
+  chownSync(path, nobody.uid, nobody.gid)
+  await t.rejects(prepareRunFolder(path, nobody), { message: /holds other files \("app.js"\)/ })
+  t.equal(lstatSync(path).uid, nobody.uid, 'and not changed')
+})
+
+t.test('a master of the service’s own user is not run over', { skip: !isRoot && 'needs root' }, async t => {
+  const top = scratchFolder(t)
+  chmodSync(top, 0o755)
+  const path = join(top, 'run')
+  mkdirSync(path, { mode: 0o750 })
+  chownSync(path, nobody.uid, nobody.gid)
+  await fakeMaster(t, join(path, 'control.sock'), { ...report, pid: 4711 })
+  chownSync(join(path, 'control.sock'), nobody.uid, nobody.gid)
+  await t.rejects(prepareRunFolder(path, nobody), { code: 'already-running', message: /pid 4711$/ })
+  t.equal(lstatSync(path).uid, nobody.uid)
 })

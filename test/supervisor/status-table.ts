@@ -18,7 +18,7 @@ const worker: WorkerReport = {
   lagMs: 0.4,
   deaths: 0,
   sinceMs: 1_000_000,
-  socketPath: '/run/x/worker-1.7.sock',
+  socketPath: '/run/x/workers/worker-1.7.sock',
 }
 
 const report: StatusReport = {

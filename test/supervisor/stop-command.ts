@@ -39,7 +39,7 @@ t.test('a master that ends without an answer has stopped too', async t => {
   const program = `
     require('node:net').createServer(socket => socket.on('data', data => {
       if (!String(data).includes('status')) return process.kill(process.pid, 'SIGKILL')
-      socket.write(JSON.stringify({ type: 'done', ok: true, status: { pid: process.pid, iniPath: null } }) + '\\n')
+      socket.write(JSON.stringify({ type: 'done', ok: true, status: { ...${JSON.stringify(report)}, pid: process.pid } }) + '\\n')
     }).on('error', () => {})).listen(${JSON.stringify(path)}, () => process.stdout.write('up'))`
   const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => child.kill('SIGKILL'))

@@ -3,7 +3,7 @@
 import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { realFiles } from '../../../supervisor/config/config-files.js'
+import { filesFor } from '../../../supervisor/config/config-files.js'
 import { readEnvironmentFiles } from '../../../supervisor/config/environment-files.js'
 import { scratchFolder } from '../fixtures/scratch-folder.js'
 import { memoryFiles } from './fixtures/memory-files.js'
@@ -70,7 +70,7 @@ t.test('real folders: links are followed, as of a mounted secret, what cannot be
   mkdirSync(join(folder, '..data'))
   writeFileSync(join(folder, '..data', 'PASSWORD'), 'sesame\n')
   symlinkSync('..data/PASSWORD', join(folder, 'PASSWORD'))
-  const take = () => readEnvironmentFiles([], [{ path: folder, place }], realFiles, false)
+  const take = () => readEnvironmentFiles([], [{ path: folder, place }], filesFor(null), false)
   t.same(take(), { changes: [{ name: 'PASSWORD', value: 'sesame' }], mistakes: [], remarks: [] })
   symlinkSync('nowhere', join(folder, 'DANGLING'))
   t.match(take().mistakes, [{ place, message: /^envdir: no such file: received .*DANGLING/ }])
@@ -89,7 +89,7 @@ t.test('what is started as root trusts files of root alone', { skip: !isRoot && 
   const mistakesOf = (ofRoot: boolean) => {
     const named = [{ path, place: 'shop.ini:1' }]
     const inFolder = [{ path: folder, place: 'shop.ini:2' }]
-    return readEnvironmentFiles(named, inFolder, realFiles, ofRoot).mistakes.map(({ message }) => message)
+    return readEnvironmentFiles(named, inFolder, filesFor(null), ofRoot).mistakes.map(({ message }) => message)
   }
   t.same(mistakesOf(true), [])
   const changes: [string, () => void][] = [

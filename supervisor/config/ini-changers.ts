@@ -1,0 +1,31 @@
+/**
+ * Whose word a root master takes: whoever may change an INI decides as whom everything runs. Called by
+ * `read-settings.ts`. The service's own user (`uid`) may not: an INI that it can change or replace is a mistake, as
+ * such a file is for sudo and cron. Another owner, as where a deploy user unpacks releases, is told: that user can
+ * become root.
+ */
+
+import type { Credentials } from '../../kit/messages.js'
+import { changersOf, userName } from '../guarded-path.js'
+import type { Finding } from './settings.js'
+
+/** Judges the INI and what it includes; for a reader that is not root there is nothing to say. */
+export function judgeIniFiles(
+  files: readonly string[],
+  service: Credentials | null,
+): { mistakes: Finding[]; remarks: Finding[] } {
+  const found: { mistakes: Finding[]; remarks: Finding[] } = { mistakes: [], remarks: [] }
+  if (process.geteuid?.() !== 0) return found
+  for (const path of files) {
+    const changers = changersOf(path, service)
+    if (changers.service !== null && service !== null) {
+      const what = `uid: ${userName(service.uid)} may change this file, from which root takes what to do`
+      const message = `${what}: ${changers.service}: accepted an INI that only root can change`
+      found.mistakes.push({ place: path, message })
+    } else if (changers.others !== null) {
+      const message = `not only root may change this file: ${changers.others}: whoever may, becomes root through it`
+      found.remarks.push({ place: path, message })
+    }
+  }
+  return found
+}

@@ -1,0 +1,229 @@
+/**
+ * A root master with `uid`, and whoever controls the application's folder plants links to what only root may open:
+ * nothing root-only is published, written, moved, given away or connected to, and the message says which folder made
+ * the difference. Needs root; skipped without.
+ */
+
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import t from 'tap'
+import { EXIT } from '../../kit/failure.js'
+import { scratchFolder } from '../supervisor/fixtures/scratch-folder.js'
+import { ask } from './fixtures/asking.js'
+import { until, WatchedSite } from './fixtures/watched-site.js'
+
+const skip = process.getuid?.() !== 0 && 'needs root'
+const SECRET = 'only root may read this'
+const WWW_DATA = 33
+const app = `require('node:http').createServer((request, response) => response.end('served')).listen(3000)`
+
+interface Attacked {
+  site: WatchedSite
+  /** Of www-data. */
+  folder: string
+  /** A folder that only root may enter, with a secret in it. */
+  roots: string
+  plant(target: string, name: string): void
+}
+
+/** A site with a folder `app/` of the service's user. */
+function attacked(t: { teardown(work: () => unknown): unknown }, lines: string[], expected: RegExp[] = []): Attacked {
+  const site = new WatchedSite(t, ['processes = 1', 'uid = www-data', ...lines], { app, expected })
+  chmodSync(site.folder, 0o755)
+  const folder = site.path('app')
+  const roots = site.path('roots')
+  mkdirSync(folder)
+  chownSync(folder, WWW_DATA, WWW_DATA)
+  mkdirSync(roots, { mode: 0o700 })
+  writeFileSync(join(roots, 'secret'), SECRET, { mode: 0o600 })
+  const plant = (target: string, name: string) => {
+    symlinkSync(target, join(folder, name))
+    lchownSync(join(folder, name), WWW_DATA, WWW_DATA)
+  }
+  return { site, folder, roots, plant }
+}
+
+/**
+ * A line of the INI that names something in `app/`, and what `daimyo check` says when it is a link to what is root's.
+ */
+const read: [option: string, line: string, planted: 'file' | 'folder'][] = [
+  ['error-page', 'error-page = 404=app/planted', 'file'],
+  ['env-file', 'env-file = app/planted', 'file'],
+  ['envdir', 'envdir = app/planted', 'folder'],
+  ['a value of a file', 'env = KEY=@(app/planted)', 'file'],
+  ['ini', 'ini = app/planted', 'file'],
+]
+for (const [option, line, planted] of read) {
+  t.test(`${option}: a link to what is root’s is not read`, { skip }, async t => {
+    const { site, roots, plant } = attacked(t, [line])
+    plant(planted === 'file' ? join(roots, 'secret') : roots, 'planted')
+    const { code, out, err } = await site.run('check', site.ini)
+    t.equal(code, EXIT.config)
+    const text = `${out}${err}`
+    t.match(text, /permission denied \(opened as www-data, because \/.*\/app belongs to www-data\)/)
+    t.notMatch(text, SECRET)
+  })
+}
+
+t.test('what only root may read is read where only root decides about it', { skip }, async t => {
+  const { site, roots } = attacked(t, ['error-page = 404=roots/secret', 'env-file = roots/env'])
+  writeFileSync(join(roots, 'env'), 'TOKEN=1\n', { mode: 0o600 })
+  const running = await site.serve()
+  t.equal((await ask(running.url, '/')).status, 200)
+  t.match(await site.end(running), { code: 0 })
+})
+
+t.test('folders and the application: a link into a folder of root’s is no release', { skip }, async t => {
+  for (const line of ['static-map = /s=app/planted', 'chdir = %dapp/planted', 'check-static = app/planted']) {
+    const { site, roots, plant } = attacked(t, [line])
+    mkdirSync(join(roots, 'below'))
+    plant(join(roots, 'below'), 'planted')
+    const { code, err } = await site.run(site.ini)
+    t.equal(code, EXIT.config, line)
+    t.match(err, /no permission to look/, line)
+  }
+})
+
+t.test('the log: a folder that becomes a link is not followed at a reopening', { skip }, async t => {
+  const expected = [/the log is not reopened/, /log-not-rotated/]
+  const { site, folder, roots } = attacked(t, ['logto = app/logs/site.log', 'disable-logging = true'], expected)
+  const logs = join(folder, 'logs')
+  mkdirSync(logs)
+  chownSync(logs, WWW_DATA, WWW_DATA)
+  writeFileSync(join(roots, 'site.log'), SECRET, { mode: 0o600 })
+  const running = await site.serve()
+  t.equal(statSync(join(logs, 'site.log')).uid, WWW_DATA)
+  renameSync(logs, `${logs}.before`)
+  symlinkSync(roots, logs)
+  lchownSync(logs, WWW_DATA, WWW_DATA)
+  process.kill(running.pid, 'SIGUSR1')
+  await until('it says so', () => /permission denied.*opened as www-data, because .*app belongs/.test(running.err()))
+  t.match(await site.end(running), { code: 0 })
+  const found = lstatSync(join(roots, 'site.log'))
+  t.same([found.uid, found.mode & 0o777], [0, 0o600], 'nothing was given away')
+  t.equal(readFileSync(join(roots, 'site.log'), 'utf8'), SECRET, 'nor written')
+})
+
+t.test('the log of the start, its folder and its backups: nothing is made or moved elsewhere', { skip }, async t => {
+  const { site, roots } = attacked(t, [])
+  chownSync(site.folder, WWW_DATA, WWW_DATA)
+  const elsewhere = scratchFolder(t)
+  chmodSync(elsewhere, 0o755)
+  const ini = join(elsewhere, 'site.ini')
+  writeFileSync(ini, readFileSync(site.ini, 'utf8').replace('%dapp', `${site.folder}/app`))
+  writeFileSync(join(roots, 'daimyo.log'), SECRET, { mode: 0o600 })
+  writeFileSync(join(roots, 'daimyo.pid'), 'old', { mode: 0o600 })
+  const before = readdirSync(roots)
+  symlinkSync(roots, site.path('logs'))
+  lchownSync(site.path('logs'), WWW_DATA, WWW_DATA)
+  const { code, err } = await site.run('start', ini)
+  t.match(err, /because \/.* belongs to www-data/)
+  t.equal(code, EXIT.permission)
+  t.same(readdirSync(roots), before)
+  t.equal(readFileSync(join(roots, 'daimyo.log'), 'utf8'), SECRET)
+})
+
+t.test('the pidfile: written, replaced and removed only as the user', { skip }, async t => {
+  const { site, folder, roots } = attacked(t, ['pidfile = app/run/site.pid'], [/cannot remove the pidfile/])
+  const pids = join(folder, 'run')
+  mkdirSync(pids)
+  chownSync(pids, WWW_DATA, WWW_DATA)
+  const running = await site.serve()
+  t.equal(statSync(join(pids, 'site.pid')).uid, WWW_DATA)
+  const precious = join(roots, 'site.pid')
+  writeFileSync(precious, `${running.pid}\n`)
+  renameSync(pids, `${pids}.before`)
+  symlinkSync(roots, pids)
+  lchownSync(pids, WWW_DATA, WWW_DATA)
+  t.match(await site.end(running), { code: 0 })
+  t.ok(existsSync(precious), 'the one in the folder of root’s is still there')
+})
+
+t.test('a FIFO: made as the user, and nothing of root’s is opened', { skip }, async t => {
+  const { site, folder } = attacked(t, ['master-fifo = app/site.fifo'])
+  const running = await site.serve()
+  t.equal(statSync(join(folder, 'site.fifo')).uid, WWW_DATA)
+  t.match(await site.end(running), { code: 0 })
+  t.notOk(existsSync(join(folder, 'site.fifo')))
+  rmSync(folder, { recursive: true })
+  symlinkSync('roots', folder)
+  lchownSync(folder, WWW_DATA, WWW_DATA)
+  const refused = await site.run(site.ini)
+  t.equal(refused.code, EXIT.os)
+  t.match(refused.err, /cannot open the master FIFO: .*because .*app belongs to www-data/)
+  t.same(readdirSync(site.path('roots')), ['secret'])
+})
+
+t.test('unix sockets: bound as the user, given away by descriptor, removed as the user', { skip }, async t => {
+  const lines = ['http = app/site.sock', 'chown-socket = nobody:nogroup', 'metrics = app/metrics.sock']
+  const { site, folder } = attacked(t, lines)
+  const running = site.spawn(site.ini)
+  await running.seen(/^ {2}stop /m)
+  const owner = (name: string) => statSync(join(folder, name)).uid
+  t.same([owner('site.sock'), owner('metrics.sock')], [65_534, WWW_DATA])
+  const got = await site.run('get', '/', site.ini)
+  t.match(got.err, /EACCES.*opened as www-data, because .*app belongs/, 'root asks as the user, who is shut out')
+  t.match(await site.end(running), { code: 0 })
+  t.same(readdirSync(folder), [])
+})
+
+t.test('unix sockets: a folder of root’s behind a link gets none', { skip }, async t => {
+  const { site, folder, roots } = attacked(t, ['http = app/run/site.sock'])
+  symlinkSync(roots, join(folder, 'run'))
+  lchownSync(join(folder, 'run'), WWW_DATA, WWW_DATA)
+  const { code, err } = await site.run(site.ini)
+  t.equal(code, EXIT.permission)
+  t.match(err, /cannot listen: .*EACCES.*because .*app belongs to www-data/)
+  t.same(readdirSync(roots), ['secret'])
+})
+
+t.test('daimyo get: no request goes through a planted link to a service of root’s', { skip }, async t => {
+  const { site, roots, plant } = attacked(t, ['http = app/site.sock'])
+  let asked = 0
+  const server = createServer(socket => {
+    asked++
+    socket.destroy()
+  })
+  await new Promise<void>(resolve => server.listen(join(roots, 'docker.sock'), resolve))
+  t.teardown(() => new Promise(resolve => server.close(resolve)))
+  plant(join(roots, 'docker.sock'), 'site.sock')
+  t.notSame((await site.run('get', '/', site.ini)).code, 0)
+  t.equal(asked, 0)
+})
+
+t.test('wait-for-file: what is behind a planted link is not told', { skip }, async t => {
+  const lines = ['wait-for-file = app/planted', 'wait-for-file-timeout = 1']
+  const { site, roots, plant } = attacked(t, lines)
+  plant(join(roots, 'secret'), 'planted')
+  const { code, err } = await site.run(site.ini)
+  t.equal(code, EXIT.unavailable)
+  t.match(err, /wait-for-file=.*planted: not there/)
+})
+
+t.test('an INI that the service’s user may change is refused, another’s is told', { skip }, async t => {
+  const { site, folder } = attacked(t, [])
+  const ini = join(folder, 'site.ini')
+  writeFileSync(ini, readFileSync(site.ini, 'utf8').replaceAll('%d', `${site.folder}/`))
+  const refused = await site.run('check', ini)
+  t.equal(refused.code, EXIT.config)
+  t.match(refused.out, /uid: www-data may change this file, .*app belongs to www-data: accepted an INI/)
+  chownSync(folder, 65_534, 65_534)
+  const told = await site.run('check', ini)
+  t.equal(told.code, EXIT.ok)
+  t.match(told.out, /remark: not only root may change this file: .*app belongs to nobody: whoever may, becomes root/)
+})

@@ -1,0 +1,126 @@
+/**
+ * The commands of root and the socket that answers them: under a root master with `uid` nobody else can put one into
+ * the run folder; what another user serves is asked as that user, said to be that user's word, and neither moves the
+ * cursor of root's terminal nor crashes a command. Needs root; skipped without.
+ */
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { dirname, join } from 'node:path'
+import t from 'tap'
+import { EXIT } from '../../kit/failure.js'
+import { asServiceUser } from '../../supervisor/service-user.js'
+import { report } from '../supervisor/fixtures/fake-master.js'
+import { ask } from './fixtures/asking.js'
+import { WatchedSite } from './fixtures/watched-site.js'
+
+const skip = process.getuid?.() !== 0 && 'needs root'
+const service = { user: 'www-data', uid: 33, gid: 33 }
+const EVIL = '\u001b]0;owned\u0007\u001b[2J\u202e'
+
+type TestEnd = { teardown(work: () => unknown): unknown }
+
+/** A site whose run folder, in the form of an earlier version, belongs to www-data. */
+function earlierSite(t: TestEnd): WatchedSite {
+  const site = new WatchedSite(t, ['processes = 1', 'uid = www-data'], {
+    app: `require('node:http').createServer((request, response) => response.end('served')).listen(3000)`,
+  })
+  chmodSync(site.folder, 0o755)
+  mkdirSync(site.path('run'), { mode: 0o750 })
+  chownSync(site.path('run'), service.uid, service.gid)
+  return site
+}
+
+/** A process of www-data that answers every request with these lines. */
+async function impostor(t: TestEnd, path: string, lines: readonly object[]): Promise<void> {
+  const program = `
+    const lines = ${JSON.stringify(lines.map(line => `${JSON.stringify(line)}\n`).join(''))}
+    require('node:net').createServer(socket => {
+      socket.on('error', () => {})
+      socket.once('data', () => socket.end(lines))
+    }).listen(${JSON.stringify(path)}, () => process.stdout.write('up'))`
+  const child = spawn(process.execPath, ['-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    cwd: '/',
+    uid: service.uid,
+    gid: service.gid,
+  })
+  t.teardown(async () => {
+    rmSync(path, { force: true })
+    if (child.exitCode !== null || child.signalCode !== null) return
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  })
+  await once(child.stdout, 'data')
+}
+
+t.test('the user of the service can put nothing beside the master’s socket', { skip }, async t => {
+  const site = earlierSite(t)
+  const running = await site.serve()
+  const run = site.path('run')
+  t.same([lstatSync(run).uid, lstatSync(run).gid], [0, service.gid])
+  t.equal(lstatSync(join(run, 'workers')).uid, service.uid)
+  for (const name of ['control.sock.new', 'master.pid.1.new', 'other'])
+    t.throws(() => asServiceUser(service, () => writeFileSync(join(run, name), '')), { code: 'EACCES' }, name)
+  t.equal((await ask(running.url, '/')).body, 'served')
+  const [worker] = (await site.status()).workers
+  t.equal(dirname(worker?.socketPath ?? ''), join(run, 'workers'))
+  t.match(await site.run('reload', site.ini), { code: EXIT.ok, err: '' })
+  t.match(await site.end(running), { code: 0 })
+})
+
+t.test('what the dead left or others planted neither blocks nor delays a start', { skip }, async t => {
+  const site = earlierSite(t)
+  const run = site.path('run')
+  asServiceUser(service, () => {
+    writeFileSync(join(run, 'master.pid'), '1 \n')
+    for (let pid = 1; pid < 600; pid++) symlinkSync('/dev/null', join(run, `master.pid.${pid}.new`))
+  })
+  const running = await site.serve()
+  t.same(readdirSync(run).sort(), ['control.sock', 'master.pid', 'workers'])
+  t.match(await site.end(running), { code: 0 })
+})
+
+t.test('an answer of another user’s process is said to be so, and does nothing to the terminal', { skip }, async t => {
+  const site = earlierSite(t)
+  const path = site.path('run/control.sock')
+  const status = { ...report, version: EVIL, urls: [`http://x/${EVIL}`], iniPath: `${EVIL}\ndaimyo: all is well` }
+  await impostor(t, path, [
+    { type: 'progress', text: `${EVIL}\nreloaded` },
+    { type: 'done', ok: true, status },
+  ])
+  for (const command of [['status'], ['status', '--json'], ['reload'], ['stop'], ['pause'], ['top']]) {
+    const { out, err } = await site.run(...command, site.ini)
+    t.notMatch(out + err, /[\u001b\u0007\u202e]/, command.join(' '))
+    t.notMatch(out, /^daimyo: all is well/m, command.join(' '))
+    if (command[0] !== 'top') t.match(err, /^daimyo: what follows is said by a process of www-data: \//m)
+  }
+})
+
+t.test('a report with wrong types is no answer, not a crash', { skip }, async t => {
+  const site = earlierSite(t)
+  const status = { ...report, urls: 5, workers: [{ why: { toString: 1 } }] }
+  await impostor(t, site.path('run/control.sock'), [{ type: 'done', ok: true, status }])
+  for (const command of ['status', 'top', 'reload', 'stop']) {
+    const { code, err } = await site.run(command, site.ini)
+    t.equal(code, EXIT.unavailable, command)
+    t.match(err, /^daimyo: no answer from daimyo: .*: this is not a daimyo/, command)
+  }
+})
+
+t.test('a link in place of the socket leads root to nobody', { skip }, async t => {
+  const site = earlierSite(t)
+  let asked = 0
+  const server = createServer(socket => {
+    asked++
+    socket.destroy()
+  })
+  const roots = site.path('roots.sock')
+  await new Promise<void>(resolve => server.listen(roots, resolve))
+  t.teardown(() => new Promise(resolve => server.close(resolve)))
+  asServiceUser(service, () => symlinkSync(roots, site.path('run/control.sock')))
+  for (const command of ['status', 'stop']) t.match(await site.run(command, site.ini), { code: EXIT.unavailable })
+  t.equal(asked, 0)
+})
