@@ -93,9 +93,9 @@ t.test('folders and the application: a link into a folder of root’s is no rele
     const { site, roots, plant } = attacked(t, [line])
     mkdirSync(join(roots, 'below'))
     plant(join(roots, 'below'), 'planted')
-    const { code, err } = await site.run(site.ini)
+    const { code, out } = await site.run('check', site.ini)
     t.equal(code, EXIT.config, line)
-    t.match(err, /no permission to look/, line)
+    t.match(out, /no permission to look/, line)
   }
 })
 

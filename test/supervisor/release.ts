@@ -1,6 +1,6 @@
 /** The release of a generation: `supervisor/release.ts`. */
 
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -91,5 +91,29 @@ t.test('static folders are resolved in the release, whatever becomes of the link
       [at('sent'), at('other')],
     ].sort(),
   )
+  t.end()
+})
+
+const notRoot = process.getuid?.() !== 0 && 'needs root'
+t.test('a link into a folder that only root may enter is no release of another user', { skip: notRoot }, t => {
+  const credentials = { user: null, uid: 65_534, gid: 65_534 }
+  chmodSync(folder, 0o755)
+  mkdirSync(at('roots/below'), { recursive: true })
+  writeFileSync(at('roots/app.js'), '')
+  chmodSync(at('roots'), 0o700)
+  symlinkSync('roots/below', at('planted'))
+  symlinkSync('roots/app.js', at('planted.js'))
+  const cases: [string, Partial<Parameters<typeof resolveRelease>[0]>][] = [
+    ['chdir', { chdir: at('planted') }],
+    ['app', { app: at('planted.js') }],
+    ['static-map', { staticMaps: [{ mount: '/', folder: at('planted') }] }],
+    ['x-sendfile-root', { sendfileRoots: [at('planted')] }],
+  ]
+  for (const [option, settings] of cases) {
+    const located = { ...nothing, app: null, chdir: at('a'), ...settings }
+    t.doesNotThrow(() => resolveRelease(located), `${option}: root itself may`)
+    const message = new RegExp(`${option}=.*EACCES`)
+    t.throws(() => resolveRelease({ ...located, credentials }), { code: 'release', message }, option)
+  }
   t.end()
 })
