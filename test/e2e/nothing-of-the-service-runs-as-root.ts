@@ -24,7 +24,9 @@ import t, { type Test } from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import { copyProgram } from '../supervisor/fixtures/reachable-program.js'
 import { ask } from './fixtures/asking.js'
-import { until, type WatchedOptions, WatchedSite } from './fixtures/watched-site.js'
+import { timeFactor, until, type WatchedOptions, WatchedSite } from './fixtures/watched-site.js'
+
+t.setTimeout(120_000 * timeFactor)
 
 const skip = process.getuid?.() !== 0 && 'needs root'
 const nobody = 65_534
@@ -34,11 +36,14 @@ const app = `require('node:http').createServer((request, response) => response.e
 const witness = (what: string) =>
   `require('node:fs').appendFileSync(__dirname + '/who', '${what} ' + process.getuid() + ' ' + process.geteuid() + '\\n')\n`
 
-/** A site whose folder is the service's. */
+/** A site whose application lies in the folder `theirs` of the service's user; the INI and the run folder are root's. */
 function theirSite(t: Test, lines: string[], options: WatchedOptions = {}): WatchedSite {
-  const site = new WatchedSite(t, ['processes = 1', 'uid = nobody', ...lines], { app, ...options })
+  const common = ['processes = 1', 'uid = nobody', 'app = %dtheirs/app.cjs']
+  const site = new WatchedSite(t, [...common, ...lines], { app, ...options })
   chmodSync(site.folder, 0o755)
-  chownSync(site.folder, nobody, nobody)
+  mkdirSync(site.path('theirs'))
+  renameSync(site.path('app.cjs'), site.path('theirs/app.cjs'))
+  chownSync(site.path('theirs'), nobody, nobody)
   return site
 }
 
@@ -56,36 +61,40 @@ function environmentOf(pid: number | null): Record<string, string> {
 t.test('what Node loads before the application is loaded by the user', { skip }, async t => {
   const site = theirSite(t, [
     'node-args = --import ./import.mjs --require ./required.cjs',
-    'env-file = %dvariables',
-    'chdir = %d',
+    'env-file = %dtheirs/variables',
+    'chdir = %dtheirs',
     'http-processes = 1',
   ])
-  writeFileSync(site.path('import.mjs'), `import './imported.cjs'\n`)
-  for (const what of ['imported', 'required', 'by-variable']) writeFileSync(site.path(`${what}.cjs`), witness(what))
-  writeFileSync(site.path('variables'), `NODE_OPTIONS=--require ${site.path('by-variable.cjs')}\n`)
+  writeFileSync(site.path('theirs/import.mjs'), `import './imported.cjs'\n`)
+  for (const what of ['imported', 'required', 'by-variable'])
+    writeFileSync(site.path(`theirs/${what}.cjs`), witness(what))
+  writeFileSync(site.path('theirs/variables'), `NODE_OPTIONS=--require ${site.path('theirs/by-variable.cjs')}\n`)
   const running = await site.serve()
   t.same(
-    site.read('who').trim().split('\n').toSorted(),
+    site.read('theirs/who').trim().split('\n').toSorted(),
     ['by-variable', 'imported', 'required'].map(what => `${what} ${nobody} ${nobody}`),
   )
   t.match(await site.end(running), { code: 0 })
 })
 
 /** The dynamic linker writes a file for each program that it loads: whose it is says who ran it. */
-const linkerLines = ['env-file = %dlinker', 'exec-pre-app = true', 'attach-daemon = sleep 1000']
+const linkerLines = ['env-file = %dtheirs/linker', 'exec-pre-app = true', 'attach-daemon = sleep 1000']
 
 t.test('no variable of theirs reaches a program that is still root', { skip }, async t => {
-  const site = theirSite(t, [...linkerLines, 'chdir = %d'], { expected: [/daemon-exit name=sleep/] })
-  mkdirSync(site.path('out'))
-  chmodSync(site.path('out'), 0o777)
-  writeFileSync(site.path('linker'), `LD_DEBUG=libs\nLD_DEBUG_OUTPUT=${site.path('out/ld')}\nPASSWORD=sesame\n`)
+  const site = theirSite(t, [...linkerLines, 'chdir = %dtheirs'], { expected: [/daemon-exit name=sleep/] })
+  mkdirSync(site.path('theirs/out'))
+  chmodSync(site.path('theirs/out'), 0o777)
+  writeFileSync(
+    site.path('theirs/linker'),
+    `LD_DEBUG=libs\nLD_DEBUG_OUTPUT=${site.path('theirs/out/ld')}\nPASSWORD=sesame\n`,
+  )
   const running = await site.serve()
   const [worker] = (await site.status()).workers
-  const told = readdirSync(site.path('out'))
+  const told = readdirSync(site.path('theirs/out'))
   t.ok(told.length > 2, 'the hook, the daemon and the worker have loaded libraries')
-  for (const name of told) t.equal(statSync(site.path(`out/${name}`)).uid, nobody, name)
+  for (const name of told) t.equal(statSync(site.path(`theirs/out/${name}`)).uid, nobody, name)
   const environment = environmentOf(worker?.pid ?? 0)
-  t.match(environment, { LD_DEBUG: 'libs', LD_DEBUG_OUTPUT: site.path('out/ld'), PASSWORD: 'sesame' })
+  t.match(environment, { LD_DEBUG: 'libs', LD_DEBUG_OUTPUT: site.path('theirs/out/ld'), PASSWORD: 'sesame' })
   t.match(await site.end(running), { code: 0 })
 })
 
@@ -100,30 +109,30 @@ t.test('an allocator of the application’s choice is preloaded', { skip }, asyn
 })
 
 t.test('nobody stands in a folder that is closed to the user', { skip }, async t => {
-  const site = theirSite(t, ['chdir = %dhome'], {
+  const site = theirSite(t, ['chdir = %dtheirs/home'], {
     expected: [/worker-exit .*signal=SIGKILL/, /worker-not-started .*cannot enter/],
   })
-  mkdirSync(site.path('home'))
+  mkdirSync(site.path('theirs/home'))
   const closed = mkdtempSync(join(tmpdir(), 'closed-'))
   t.teardown(() => rmSync(closed, { recursive: true }))
   const running = await site.serve()
-  t.equal((await ask(running.url, '/')).body, site.path('home'))
-  renameSync(site.path('home'), site.path('before'))
-  symlinkSync(closed, site.path('home'))
+  t.equal((await ask(running.url, '/')).body, site.path('theirs/home'))
+  renameSync(site.path('theirs/home'), site.path('theirs/before'))
+  symlinkSync(closed, site.path('theirs/home'))
   const { workers } = await site.status()
   process.kill(workers[0]?.pid ?? 0, 'SIGKILL')
   await until('a worker could not be started there', () =>
     /cannot enter .*home as uid=nobody: EACCES/.test(running.out()),
   )
-  rmSync(site.path('home'))
-  renameSync(site.path('before'), site.path('home'))
+  rmSync(site.path('theirs/home'))
+  renameSync(site.path('theirs/before'), site.path('theirs/home'))
   await site.untilReady()
-  t.equal((await ask(running.url, '/')).body, site.path('home'))
+  t.equal((await ask(running.url, '/')).body, site.path('theirs/home'))
   t.match(await site.end(running), { code: 0 })
 })
 
 t.test('HOME and its like are the user’s, in workers, proxies and hooks', { skip }, async t => {
-  const site = theirSite(t, ['exec-pre-app = env > %dhook.env', 'env = SHELL=/bin/dash', 'chdir = %d'], {
+  const site = theirSite(t, ['exec-pre-app = env > %dtheirs/hook.env', 'env = SHELL=/bin/dash', 'chdir = %dtheirs'], {
     environment: {
       HOME: '/root',
       USER: 'root',
@@ -139,7 +148,7 @@ t.test('HOME and its like are the user’s, in workers, proxies and hooks', { sk
   const theirs = { HOME: home, USER: 'nobody', LOGNAME: 'nobody' }
   const hook = Object.fromEntries(
     site
-      .read('hook.env')
+      .read('theirs/hook.env')
       .split('\n')
       .map(line => line.split(/=(.*)/s).slice(0, 2)),
   )
