@@ -42,6 +42,9 @@ const isLoad = (value: unknown): boolean => isRecord(value) && LOAD_FIELDS.every
 const isInFlight = (value: unknown): boolean =>
   isRecord(value) && isText(value.method) && isText(value.path) && isNumber(value.ageMs) && isNumber(value.slot)
 
+/** Of a link that was broken. */
+const LONGEST_WHY = 500
+
 const PROXY_MESSAGES: { [T in ProxyToMaster['type']]: Check } = {
   listening: () => true,
   failed: ({ reason }) => isText(reason),
@@ -52,6 +55,7 @@ const PROXY_MESSAGES: { [T in ProxyToMaster['type']]: Check } = {
   'worker-blocked': ({ request, others, at, stack, ...numbers }) =>
     [request, others, at, stack].every(isText) &&
     ['workerId', 'elapsedMs', 'inFlight'].every(name => isNumber(numbers[name])),
+  'link-broken': ({ workerId, why }) => isNumber(workerId) && isText(why) && (why as string).length <= LONGEST_WHY,
   metrics: ({ families, workers, queued }) =>
     isList(families) && Array.isArray(workers) && workers.every(isLoad) && isNumber(queued),
   'worker-wanted': () => true,

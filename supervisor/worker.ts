@@ -18,7 +18,14 @@ import type { SlotWorker } from './slots.js'
 import { removeSocket } from './socket-file.js'
 import { Child } from './spawn-child.js'
 import { workerEnvironment } from './spawn-environment.js'
-import { endOf, newWorkerLife, type WorkerEffect, type WorkerEvent, type WorkerLife } from './worker-life.js'
+import {
+  endOf,
+  LINK_BROKEN,
+  newWorkerLife,
+  type WorkerEffect,
+  type WorkerEvent,
+  type WorkerLife,
+} from './worker-life.js'
 import { stepWorker } from './worker-phase.js'
 
 /** Which worker to start, and why. */
@@ -60,6 +67,12 @@ export interface BootFailure {
 const SOCKET_MODE = 0o660
 
 const MOST_STACK_LINES = 30
+
+/** What a worker did that the master had to kill for it. */
+const DEEDS: Record<string, string> = {
+  harakiri: 'blocked its loop past harakiri',
+  [LINK_BROKEN]: 'broke the protocol of its link',
+}
 
 /** One life. */
 export class Worker {
@@ -192,9 +205,11 @@ export class Worker {
 
   /** Why it did not stay: `when` follows how it ended. */
   deathFailure(when: string): BootFailure {
-    return this.judgement(
-      `worker ${this.#life.why === 'harakiri' ? 'blocked its loop past harakiri' : this.#end} ${when}`,
-    )
+    return this.judgement(`worker ${DEEDS[this.#life.why] ?? this.#end} ${when}`)
+  }
+
+  reportBrokenLink(why: string): void {
+    this.#report('worker-broke-link', { why })
   }
 
   /** A failure of it that others found, with its own last lines. */
