@@ -1,12 +1,13 @@
 /**
  * The wire format of the link, the one connection between a proxy and a worker that carries all their requests.
- * Read by `proxy/link.ts` and `app/host/link-connection.ts`; with `frame-writer.ts` all that the two sides share.
+ * Read by `proxy/link.ts` and `app/host/link-connection.ts`; with `frame-writer.ts` all that the two sides share. A worker runs other people's code, so
+ * the proxy holds it to all that stands here: `proxy/link-promises.ts`.
  *
  * A frame is an 8-byte header and a payload: 24-bit length of the payload, 8-bit type, 32-bit request id, all little endian.
  * Id 0 speaks of the link itself. Ids are chosen by the proxy, ascending, and used again only when they are free.
  *
  *     frame          from    payload
- *     hello          both    `daimyo-link/3`, the first frame of either side
+ *     hello          both    `daimyo-link/4`, the first frame of either side
  *     request        proxy   one latin1 string, see `encodeRequest`
  *     data           both    bytes of a request or response body
  *     end            both    proxy: the request body is complete, trailers joined by `\n`;
@@ -22,12 +23,16 @@
  *     stuck          worker  the event loop has not turned for a while, because it is in the request `id`
  *     harakiri       worker  32-bit number of ms that the request `id` may take from now on, 0 = no deadline
  *
- * Flow control: each side may send WINDOW_BYTES of a message's body (a response counts from its first head byte) beyond what
- * the other side has returned as credit, so neither ever buffers more than that for a slow peer. A sender looks at the window before it reads on,
- * so what one read brings (64 KB of a client), or what `post-buffering` holds, may go beyond it.
+ * Flow control: each side may send WINDOW_BYTES of a message's body (a response counts from its first head byte, interim responses count too) beyond
+ * what the other side has returned as credit, so neither ever buffers more than that for a slow peer. A worker never goes beyond it. A proxy looks at the
+ * window before it reads on, so what one read brings (64 KB of a client), or what `post-buffering` holds, may go beyond it.
+ *
+ * Asides: `harakiri` and `stuck` answer no question. Between two pings a worker sends ASIDES_PER_PING of them at most.
  */
 
-export const LINK_VERSION = 'daimyo-link/3'
+import { GatheredBytes } from './gathered-bytes.js'
+
+export const LINK_VERSION = 'daimyo-link/4'
 
 export const FRAME = {
   hello: 1,
@@ -57,6 +62,12 @@ export const FRAME_HEADER_BYTES = 8
 
 /** Bytes of one message's body that may be under way without credit, in each direction. */
 export const WINDOW_BYTES = 128 * 1024
+
+/** A receiver returns credit in pieces of at least this size. */
+export const LEAST_CREDIT_BYTES = WINDOW_BYTES / 4
+
+/** Frames that nobody asked for which a worker may send between two pings. Its watchdog thread has its own half of them. */
+export const ASIDES_PER_PING = 4096
 
 /** The largest payload that a sender makes; a larger one means that the other side is not a link. */
 export const MAX_PAYLOAD_BYTES = 1024 * 1024
@@ -154,18 +165,20 @@ export function isIdempotent(method: string): boolean {
 /** Receives one frame; its payload is `bytes` from `start` to `end` and is valid as long as the caller of `read` lets it be. */
 export type FrameListener = (type: number, id: number, bytes: Buffer, start: number, end: number) => void
 
+/** A frame's payload is longer than MAX_PAYLOAD_BYTES. */
+export class FrameTooLong extends RangeError {}
+
 /** A `data` frame that is not all there is passed on in parts from this size on: to piece it together costs more than a write. */
 const PART_BYTES = 16 * 1024
 
-/** Cuts a byte stream into frames, and long `data` frames into shorter ones. Throws a RangeError on a payload longer than MAX_PAYLOAD_BYTES. */
+/** Cuts a byte stream into frames, and long `data` frames into shorter ones. Throws `FrameTooLong`. */
 export class FrameReader {
   readonly #listener: FrameListener
   /** Of a data frame that has been passed on in part: whose it is, and how much is to come. */
   #partId = 0
   #partBytes = 0
-  #rest: Buffer | null = null
-  /** Bytes that the incomplete frame in #rest needs in all, 0 while its header is incomplete. */
-  #needed = 0
+  /** The beginning of a frame that is not all there. */
+  readonly #kept = new GatheredBytes()
 
   constructor(listener: FrameListener) {
     this.#listener = listener
@@ -173,34 +186,24 @@ export class FrameReader {
 
   /** The first `count` bytes of `buffer` are what came. */
   read(buffer: Buffer, count = buffer.length): void {
-    let bytes = buffer
-    let length = count
-    if (this.#rest !== null) {
-      bytes = Buffer.concat([this.#rest, buffer.subarray(0, count)])
-      length = bytes.length
-      if (length < this.#needed) {
-        this.#rest = bytes
-        return
-      }
-      this.#rest = null
-    }
-    let offset = this.#partBytes === 0 ? 0 : this.#continuePart(bytes, 0, length)
-    while (length - offset >= FRAME_HEADER_BYTES) {
-      const payload = bytes[offset]! | (bytes[offset + 1]! << 8) | (bytes[offset + 2]! << 16)
-      if (payload > MAX_PAYLOAD_BYTES) throw new RangeError(`frame of ${payload} bytes`)
+    let offset = 0
+    if (this.#partBytes > 0) offset = this.#continuePart(buffer, 0, count)
+    else if (this.#kept.length > 0) offset = this.#continueKept(buffer, count)
+    while (count - offset >= FRAME_HEADER_BYTES) {
+      const payload = payloadBytes(buffer, offset)
       const start = offset + FRAME_HEADER_BYTES
-      if (length < start + payload) {
-        if (bytes[offset + 3] === FRAME.data && length - start >= PART_BYTES) {
-          this.#partId = readId(bytes, offset + 4)
+      if (count < start + payload) {
+        if (buffer[offset + 3] === FRAME.data && count - start >= PART_BYTES) {
+          this.#partId = readId(buffer, offset + 4)
           this.#partBytes = payload
-          offset = this.#continuePart(bytes, start, length)
+          offset = this.#continuePart(buffer, start, count)
         }
         break
       }
-      this.#listener(bytes[offset + 3]!, readId(bytes, offset + 4), bytes, start, start + payload)
+      this.#listener(buffer[offset + 3]!, readId(buffer, offset + 4), buffer, start, start + payload)
       offset = start + payload
     }
-    if (offset < length) this.#keep(Buffer.from(bytes.subarray(offset, length)))
+    if (offset < count) this.#kept.add(buffer, offset, count)
   }
 
   /** Passes on what there is of the frame's payload from `start`; where it ends. */
@@ -211,10 +214,38 @@ export class FrameReader {
     return end
   }
 
-  #keep(rest: Buffer): void {
-    this.#rest = rest
-    this.#needed = rest.length < FRAME_HEADER_BYTES ? 0 : FRAME_HEADER_BYTES + (rest.readUInt32LE(0) & 0xffffff)
+  /** Takes what the kept frame lacks from the beginning of `buffer`, and passes it on where that is enough; where the rest begins. */
+  #continueKept(buffer: Buffer, count: number): number {
+    const kept = this.#kept
+    let offset = 0
+    if (kept.length < FRAME_HEADER_BYTES) {
+      offset = Math.min(count, FRAME_HEADER_BYTES - kept.length)
+      kept.add(buffer, 0, offset)
+      if (kept.length < FRAME_HEADER_BYTES) return offset
+    }
+    const payload = payloadBytes(kept.room, 0)
+    const end = Math.min(count, offset + FRAME_HEADER_BYTES + payload - kept.length)
+    kept.add(buffer, offset, end)
+    const { room, length } = kept
+    const type = room[3]!
+    const id = readId(room, 4)
+    if (length === FRAME_HEADER_BYTES + payload) {
+      kept.clear()
+      this.#listener(type, id, room, FRAME_HEADER_BYTES, length)
+    } else if (type === FRAME.data && length - FRAME_HEADER_BYTES >= PART_BYTES) {
+      kept.clear()
+      this.#partId = id
+      this.#partBytes = payload
+      this.#continuePart(room, FRAME_HEADER_BYTES, length)
+    }
+    return end
   }
+}
+
+function payloadBytes(bytes: Buffer, at: number): number {
+  const payload = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16)
+  if (payload > MAX_PAYLOAD_BYTES) throw new FrameTooLong(`frame of ${payload} bytes`)
+  return payload
 }
 
 /** `readUInt32LE` without its checks. */

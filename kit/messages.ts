@@ -156,7 +156,7 @@ export interface ProxySettings {
 
 /**
  * Why a worker is gone. `asked`: the master stopped or killed it, harakiri included; `killed`: SIGKILL of somebody else's;
- * `crashed`: by itself, or by the kernel's when it took too much memory.
+ * `crashed`: by itself, by the kernel's when it took too much memory, or because it broke the protocol of a link.
  */
 export type WorkerEnd = 'asked' | 'killed' | 'crashed'
 
@@ -224,6 +224,8 @@ export type ProxyToMaster =
   | { type: 'worker-draining'; workerId: number; requests: boolean; tunnels: boolean }
   /** Past a deadline and no answer to a ping: the worker's loop is blocked, kill it. `request` is the guilty one, printable. */
   | ({ type: 'worker-blocked'; workerId: number } & BlockedLoop)
+  /** The worker has broken the protocol of its link, which is closed: kill it. `why` is printable and short. */
+  | { type: 'link-broken'; workerId: number; why: string }
   /** Counters and histograms since this proxy started (never deltas), and the load of each worker as this proxy sees it; `queued` requests wait. */
   | { type: 'metrics'; families: MetricFamily[]; workers: WorkerLoad[]; queued: number }
   /** Requests wait, and no worker is there that could ever take one. With `lazy` also: there are more requests than workers. */

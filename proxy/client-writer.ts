@@ -5,6 +5,9 @@
  * request object, a callback, a turn of `process.nextTick`) took a tenth of the proxy's own time. What the kernel does not take waits in libuv, in order,
  * and `drain` is emitted when nothing waits any more, as a socket does.
  *
+ * What must stay true: what waits costs little more than its bytes. Each write that libuv holds costs some 700 bytes, and an application may send its
+ * answer byte by byte to a client that does not read: so short pieces that come behind such a write are joined.
+ *
  * Source: lib/internal/stream_base_commons.js (writeGeneric) and src/stream_base.cc (Write) of Node 20 to 26; where a Node has that differently, the
  * socket's own `write` is used.
  */
@@ -13,6 +16,8 @@ import { Socket } from 'node:net'
 
 /** As much as a frame of the link carries. */
 const SCRATCH_BYTES = 64 * 1024
+/** Shorter pieces are joined, up to so many bytes. */
+const JOINED_BYTES = 4096
 
 /** What a handle remembers of a write that the kernel did not take at once. */
 interface WriteRequest {
@@ -42,6 +47,9 @@ let scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
 export class ClientWriter {
   readonly #socket: Socket
   readonly #isDirect: boolean
+  /** Writes that libuv holds, and latin1 text that comes behind them. */
+  #held = 0
+  #behind = ''
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -82,7 +90,16 @@ export class ClientWriter {
 
   /** Bytes that the kernel has not taken. */
   get waitingBytes(): number {
-    return this.#isDirect ? (handleOf(this.#socket)?.writeQueueSize ?? 0) : this.#socket.writableLength
+    if (!this.#isDirect) return this.#socket.writableLength
+    return (handleOf(this.#socket)?.writeQueueSize ?? 0) + this.#behind.length
+  }
+
+  /** Hands on what was joined: somebody else writes to the socket from now on. */
+  flush(): void {
+    if (this.#behind === '') return
+    const text = this.#behind
+    this.#behind = ''
+    this.#submit(text)
   }
 
   /** So many of them that nothing should be added. */
@@ -91,6 +108,17 @@ export class ClientWriter {
   }
 
   #writeDirectly(bytes: string | Buffer): boolean {
+    if (this.#held === 0) return this.#submit(bytes)
+    if (bytes.length >= JOINED_BYTES) {
+      this.flush()
+      return this.#submit(bytes)
+    }
+    this.#behind += typeof bytes === 'string' ? bytes : bytes.latin1Slice()
+    if (this.#behind.length >= JOINED_BYTES) this.flush()
+    return false
+  }
+
+  #submit(bytes: string | Buffer): boolean {
     const handle = handleOf(this.#socket)
     const request = spare
     if (handle === null || request === null) return false
@@ -99,7 +127,8 @@ export class ClientWriter {
     // Not so a queue that is empty: libuv may have written the rest already and still hold the request.
     if (error === 0 && request.getAsyncId() < 0) return true
     spare = new Request!()
-    if (error !== 0) this.#socket.destroy()
+    if (error === 0) this.#held += 1
+    else this.#socket.destroy()
     request.oncomplete = status => this.#written(status)
     if (typeof bytes !== 'string') request.buffer = bytes
     return false
@@ -107,8 +136,10 @@ export class ClientWriter {
 
   /** One of those that waited is out, or never will be. */
   #written(status: number): void {
+    this.#held -= 1
     if (status !== 0) this.#socket.destroy()
-    else if (this.waitingBytes === 0 && !this.#socket.destroyed) this.#socket.emit('drain')
+    else if (this.#held === 0) this.flush()
+    if (this.#held === 0 && !this.#socket.destroyed) this.#socket.emit('drain')
   }
 }
 

@@ -35,7 +35,7 @@ export class CompressingStage implements AnswerStage {
   #phase: 'head' | 'held' | 'passing' | 'compressing' | 'over' = 'head'
   #head: AnswerHead | null = null
   /** Framed bytes behind the head, while it is not decided what becomes of them. */
-  #held: Buffer = Buffer.alloc(0)
+  #held: Buffer[] = []
   #coding: ContentCoding = 'gzip'
   #body: AnswerBody | null = null
   #compressor: Compressor | null = null
@@ -57,7 +57,7 @@ export class CompressingStage implements AnswerStage {
       case 'head':
         return this.#takeHead(bytes)
       case 'held':
-        this.#held = Buffer.concat([this.#held, asBuffer(bytes)])
+        this.#held.push(asBuffer(bytes))
         return true
       case 'passing':
         return this.#give(bytes)
@@ -86,7 +86,7 @@ export class CompressingStage implements AnswerStage {
 
   destroy(): void {
     this.#phase = 'over'
-    this.#held = Buffer.alloc(0)
+    this.#held = []
     this.#compressor?.destroy()
   }
 
@@ -101,7 +101,7 @@ export class CompressingStage implements AnswerStage {
       return true
     }
     this.#head = head
-    this.#held = rest
+    this.#held = [rest]
     this.#phase = 'held'
     // Without a length the end of this turn tells whether all of it is here, and small.
     if (head.framing === 'chunked' || head.framing === 'close') queueMicrotask(() => this.#decide(false))
@@ -117,8 +117,8 @@ export class CompressingStage implements AnswerStage {
   #decide(isWhole: boolean): void {
     if (this.#phase !== 'held' || this.#head === null) return
     const head = this.#head
-    const held = this.#held
-    this.#held = Buffer.alloc(0)
+    const held = this.#held.length === 1 ? this.#held[0]! : Buffer.concat(this.#held)
+    this.#held = []
     const isFit = (!isWhole || held.length >= this.#compressors.minBytes) && isCompressible(head, this.#compressors)
     const coding = isFit ? this.#codingFor(head) : null
     const compressor = coding === null ? null : this.#compressors.make(coding)

@@ -166,6 +166,7 @@ export class Connection implements Client {
    * the socket's stream: pushed into that, a paused socket would read on without bound.
    */
   takeSocket(onBytes: (bytes: Buffer) => void): { socket: Socket; early: Buffer } {
+    this.#writer.flush()
     const early = this.#pending ?? Buffer.alloc(0)
     this.#pending = null
     this.#socket.removeAllListeners('end')

@@ -26,6 +26,8 @@ export interface DispatcherEvents {
 const USUAL_REQUESTS = 64
 /** Between two calls for one more worker than are there, with `lazy`: a load takes longer. */
 const CALL_MS = 500
+/** A worker that lives and whose link ends so often has broken it: a worker ends its link when it stops, once. */
+const MOST_ENDS = 5
 /** A ping that has waited so long means that the worker's loop is late: it gets nothing new until it answers. */
 export const LATE_MS = 250
 
@@ -42,6 +44,8 @@ export class Dispatcher {
   readonly #left = new WeakMap<Link, Left>()
   /** Workers whose link broke and of which the master has not said that they are gone: they get another one. */
   readonly #broken = new Map<number, { worker: WorkerAddress; events: LinkEvents }>()
+  /** How many links of a worker have ended although it lives. */
+  readonly #ends = new Map<number, number>()
   /** The last link that broke was never made, for want of a descriptor. */
   #lacksDescriptors = false
   #settings: ProxySettings
@@ -92,7 +96,7 @@ export class Dispatcher {
 
   retire(workerId: number): void {
     const link = this.#linkOf(workerId)
-    this.#broken.delete(workerId)
+    this.#forget(workerId)
     if (link === undefined) return this.#events.left(workerId, false, false)
     link.retiring = true
     link.open = false
@@ -115,7 +119,7 @@ export class Dispatcher {
 
   /** The master saw the process end; a link that never came up would otherwise be waited for. */
   gone(workerId: number, end: WorkerEnd): void {
-    this.#broken.delete(workerId)
+    this.#forget(workerId)
     this.#linkOf(workerId)?.dismiss(end)
   }
 
@@ -124,7 +128,24 @@ export class Dispatcher {
     this.#links = this.#links.filter(other => other !== link)
     this.#lacksDescriptors = link.lacksDescriptor
     if (link.retiring) this.#tellLeft(link, 'nothing')
-    else if (link.end === null) this.#broken.set(worker.workerId, { worker, events })
+    else if (link.end === null && this.#mayLinkAgain(link)) this.#broken.set(worker.workerId, { worker, events })
+  }
+
+  #mayLinkAgain(link: Link): boolean {
+    const { workerId } = link.worker
+    // It was not the worker that ended this one.
+    if (!link.isUp) return true
+    const ends = (this.#ends.get(workerId) ?? 0) + 1
+    this.#ends.set(workerId, ends)
+    if (ends < MOST_ENDS) return true
+    link.end = 'crashed'
+    link.events.broke(link, `it ended its link ${ends} times`)
+    return false
+  }
+
+  #forget(workerId: number): void {
+    this.#broken.delete(workerId)
+    this.#ends.delete(workerId)
   }
 
   freed(link: Link): void {
@@ -271,6 +292,7 @@ export class Dispatcher {
   sweep(now: number): void {
     for (const { worker, events } of this.#broken.values()) this.connect(worker, events)
     this.#broken.clear()
+    for (const link of this.#links) link.sweep(now)
     // Again: the master may have sent the last worker away just then.
     if (this.#waiting.size > 0) this.#callForWorkers()
     this.#callForMore(now)

@@ -3,6 +3,7 @@
  * head as a rule, but a long one comes in several.
  */
 
+import { GatheredBytes } from '../kit/gathered-bytes.js'
 import { type AnswerHead, type BadHead, MAX_ANSWER_HEAD_BYTES, parseAnswerHead } from './answer-head.js'
 
 /** The head, its printed length, and the first bytes behind it. */
@@ -11,9 +12,11 @@ export interface CollectedHead {
   rest: Buffer
 }
 
+const END = '\r\n\r\n'
+
 export class HeadCollector {
   readonly #method: string
-  #parts: Buffer = Buffer.alloc(0)
+  readonly #parts = new GatheredBytes()
 
   /** `method`: of the request. */
   constructor(method: string) {
@@ -22,12 +25,14 @@ export class HeadCollector {
 
   /** Null: more is needed. `bytes` may be used again once this has returned. */
   take(bytes: string | Buffer): CollectedHead | null {
-    const more = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes
-    const all = Buffer.concat([this.#parts, more])
-    const end = all.indexOf('\r\n\r\n')
-    if (end >= 0) return { head: parseAnswerHead(all.latin1Slice(0, end), this.#method), rest: all.subarray(end + 4) }
-    if (all.length > MAX_ANSWER_HEAD_BYTES) return { head: { bad: 'its head has no end' }, rest: all.subarray(0, 0) }
-    this.#parts = all
-    return null
+    // Its end may have begun in the piece before.
+    const from = Math.max(0, this.#parts.length - END.length + 1)
+    if (typeof bytes === 'string') this.#parts.addText(bytes)
+    else this.#parts.add(bytes)
+    const end = this.#parts.indexOf(END, from)
+    if (end < 0 && this.#parts.length <= MAX_ANSWER_HEAD_BYTES) return null
+    const all = this.#parts.take()
+    if (end < 0) return { head: { bad: 'its head has no end' }, rest: all.subarray(0, 0) }
+    return { head: parseAnswerHead(all.latin1Slice(0, end), this.#method), rest: all.subarray(end + END.length) }
   }
 }

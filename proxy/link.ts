@@ -4,14 +4,17 @@
  * (answers, rescue, deadlines) is decided by `LinkEvents`, which `phases.ts` implements.
  */
 
+import { randomInt } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { FrameWriter } from '../kit/frame-writer.js'
 import {
   creditFrame,
   FRAME,
   FrameReader,
+  FrameTooLong,
   frame,
   isIdempotent,
+  LEAST_CREDIT_BYTES,
   LINK_VERSION,
   RESPONSE_FLAG,
   RESPONSE_PREFIX_BYTES,
@@ -26,6 +29,7 @@ import { isOutOfDescriptors } from './descriptors.js'
 import type { Exchange } from './exchange.js'
 import { overrideHarakiri } from './harakiri-deadline.js'
 import { writeAnswer, writeInterim } from './link-answer.js'
+import { LinkBreach, LinkPromises, requireLength, takeAnswerBytes, takeCredit, wordsIn } from './link-promises.js'
 import { requestPayload } from './link-request.js'
 import { Turnaround } from './turnaround.js'
 
@@ -41,6 +45,8 @@ export interface LinkEvents {
   badAnswer(exchange: Exchange, why: string): void
   /** The answer that begins now names a file to be sent in its place. */
   fileNamed(exchange: Exchange): void
+  /** The worker has broken the protocol; `lost` follows. It has to be replaced. */
+  broke(link: Link, why: string): void
   /** The worker is gone, and these were in flight. */
   lost(link: Link, exchanges: Exchange[]): void
   /** The application has answered this one long ago and does not read on any more. */
@@ -51,10 +57,12 @@ export interface LinkEvents {
 
 /** How many requests may go together to a quick worker. */
 const COMPANIONS = 8
-const RETURN_CREDIT_BYTES = WINDOW_BYTES / 4
 /** A dead worker's last bytes are there already; only a process that it left behind could keep the connection open. */
 const LAST_WORDS_MS = 1000
+/** A worker that is silent for so long on a new link will never say hello. The master has replaced it before as a rule. */
+const HELLO_MS = 60_000
 const MAX_ID = 0xffffffff
+const MAX_PING = 0x7fffffff
 const HALF_OF_IDS = 0x80000000
 
 export class Link {
@@ -63,12 +71,14 @@ export class Link {
   readonly #socket: Socket
   readonly #writer: FrameWriter
   readonly #reader = new FrameReader((type, id, bytes, start, end) => this.#frame(type, id, bytes, start, end))
+  readonly #promises: LinkPromises
   readonly #exchanges = new IdTable<Exchange>()
   /** Answered ones whose body the application goes on reading. */
   readonly #readers = new Map<number, Exchange>()
   /** Requests that must not be sent twice and that the worker has not acknowledged yet, in the order of sending. */
   #unseen: Exchange[] = []
   #lastId: number
+  readonly #openedMs = monotonicMs()
   #closed = false
   /** The worker has said hello. */
   #isUp = false
@@ -92,12 +102,12 @@ export class Link {
   lagMs = 0
   /** The request that the worker's loop is blocked in, as far as is known; 0 = it turns, or nobody knows. */
   #stuckId = 0
-  #pingNumber = 0
 
   /** `lastId`: the id before the first one. */
   constructor(worker: WorkerAddress, events: LinkEvents, lastId = 0) {
     this.worker = worker
     this.#lastId = lastId
+    this.#promises = new LinkPromises(lastId)
     this.events = events
     this.#socket = connect({
       path: worker.linkPath,
@@ -110,6 +120,11 @@ export class Link {
       this.lacksDescriptor = isOutOfDescriptors(error)
     })
     this.#socket.on('close', () => this.#lose())
+  }
+
+  /** The worker has said hello. */
+  get isUp(): boolean {
+    return this.#isUp
   }
 
   get inFlight(): number {
@@ -140,9 +155,12 @@ export class Link {
     exchange.attempts += 1
     exchange.slot = this.worker.slot
     exchange.bodyWindow = WINDOW_BYTES
+    exchange.unreturned = 0
     this.requests += 1
     this.#exchanges.set(id, exchange)
-    if (!isIdempotent(exchange.head.method)) this.#unseen.push(exchange)
+    const isUnsafe = !isIdempotent(exchange.head.method)
+    if (isUnsafe) this.#unseen.push(exchange)
+    this.#promises.sent(id, isUnsafe)
     this.#writer.send(frame(FRAME.request, id, requestPayload(exchange, closeAfter)))
     for (const bytes of exchange.kept ?? []) this.sendBody(exchange, bytes)
     if (exchange.bodyComplete && exchange.hasBody) this.endBody(exchange)
@@ -171,15 +189,27 @@ export class Link {
     if (!this.#exchanges.delete(exchange.linkId)) return
     this.#forgetUnseen(exchange)
     exchange.link = null
+    this.#promises.released(exchange)
     this.#writer.send(frame(FRAME.abort, exchange.linkId))
     this.events.freed(this)
   }
 
+  /**
+   * One at a time: a worker that has not read all that was sent to it cannot answer, because it cannot guess the number. So one that does not read
+   * gets nothing new, and what waits for it here is bounded.
+   */
   ping(now: number): void {
+    if (this.pingSentMs !== 0) return
     this.pingSentMs = now
-    this.#pingNumber = (this.#pingNumber + 1) & 0x7fffffff
-    this.#writer.send(frame(FRAME.ping, this.#pingNumber))
+    const number = randomInt(1, MAX_PING)
+    this.#promises.pinged(number)
+    this.#writer.send(frame(FRAME.ping, number))
     this.#writer.flush()
+  }
+
+  /** Waits for no hello that does not come. */
+  sweep(now: number): void {
+    if (!this.#isUp && now - this.#openedMs > HELLO_MS) this.#break(`it did not say hello within ${HELLO_MS} ms`)
   }
 
   /**
@@ -203,9 +233,24 @@ export class Link {
     try {
       this.#reader.read(buffer, count)
     } catch (error) {
-      if (!(error instanceof RangeError)) throw error
-      this.#socket.destroy()
+      if (error instanceof LinkBreach) this.#break(error.message)
+      else if (error instanceof FrameTooLong) this.#break(`it sends a ${error.message}`)
+      else throw error
     }
+  }
+
+  /**
+   * The protocol is broken: nothing more is read, and what the worker has said of the past is not believed. It may have handed any request to the
+   * application, so none that must not be sent twice is sent again.
+   */
+  #break(why: string): void {
+    if (this.#closed) return
+    this.open = false
+    this.end ??= 'crashed'
+    for (const exchange of this.#unseen) markSeen(exchange)
+    this.#socket.destroy()
+    this.events.broke(this, why)
+    this.#lose()
   }
 
   #frame(type: number, id: number, bytes: Buffer, start: number, end: number): void {
@@ -213,31 +258,33 @@ export class Link {
     this.#stuckId = type === FRAME.stuck ? id : 0
     if (type === FRAME.response || type === FRAME.data || type === FRAME.end) {
       const exchange = this.#exchanges.get(id)
-      // Released meanwhile: its last frames were under way.
       if (exchange !== undefined) this.#answer(exchange, type, bytes, start, end)
+      else this.#stray(type, id, end - start - (type === FRAME.response ? RESPONSE_PREFIX_BYTES : 0))
       return
     }
+    if (type !== FRAME.hello) this.#promises.requireHello()
     switch (type) {
       case FRAME.pong:
-        return this.#pong(id, bytes.readUInt32LE(start))
+        return this.#pong(id, readNumber(bytes, start, end))
       case FRAME.seen:
+        requireLength(0, start, end)
         return this.#seen(id)
       case FRAME.stuck:
-        return
+        requireLength(0, start, end)
+        return this.#promises.aside(id)
       case FRAME.harakiri:
-        return this.#harakiri(id, bytes.readUInt32LE(start))
+        return this.#harakiri(id, readNumber(bytes, start, end))
       case FRAME.credit:
-        return this.#credit(id, bytes.readUInt32LE(start))
+        return this.#credit(id, readNumber(bytes, start, end))
       case FRAME.informational:
-        return this.#informational(id, bytes.latin1Slice(start, end))
+        return this.#informational(id, bytes, start, end)
       case FRAME.abort:
-        return this.#aborted(id, bytes.latin1Slice(start, end))
+        return this.#aborted(id, wordsIn(bytes, start, end))
       case FRAME.hello:
-        if (bytes.latin1Slice(start, end) !== LINK_VERSION) this.#socket.destroy()
-        else this.#up()
-        return
+        this.#promises.hello(bytes, start, end)
+        return this.#up()
       default:
-        this.#socket.destroy()
+        throw new LinkBreach(`it sends a frame of type ${type}`)
     }
   }
 
@@ -246,12 +293,24 @@ export class Link {
     if (this.end === null) this.events.linked(this)
   }
 
+  /** Of an answer that was given up: it was under way. */
+  #stray(type: number, id: number, bytes: number): void {
+    if (type !== FRAME.data) this.#promises.aside(id)
+    if (type !== FRAME.end)
+      this.#promises.strayAnswer(id, type === FRAME.data ? Math.max(1, bytes) : Math.max(0, bytes))
+  }
+
   #answer(exchange: Exchange, type: number, bytes: Buffer, start: number, end: number): void {
     // A head comes first and once: a second one would be another answer to the client.
     if ((type === FRAME.response) === exchange.firstByteMs > 0)
       return this.#refuse(exchange, 'its parts are out of order')
     if (type === FRAME.data) return this.#pass(exchange, bytes, start, end)
-    if (type === FRAME.end) return this.#complete(exchange, bytes[start] ?? 0, monotonicMs())
+    if (type === FRAME.end) {
+      requireLength(1, start, end)
+      return this.#complete(exchange, bytes[start]!, monotonicMs())
+    }
+    const from = start + RESPONSE_PREFIX_BYTES
+    if (from > end) throw new LinkBreach('it sends an answer without a status')
     const status = bytes.readUInt16LE(start)
     if (status < 200 || status > 999) return this.#refuse(exchange, 'its status is none of a final answer')
     exchange.status = status
@@ -260,20 +319,25 @@ export class Link {
     this.figures.add(exchange.firstByteMs - exchange.dispatchMs, status >= 500)
     exchange.deadlineMs = 0
     exchange.kept = null
-    const flags = bytes[start + 2] ?? 0
+    const flags = bytes[start + 2]!
     exchange.answersUntilClose = (flags & RESPONSE_FLAG.untilClose) !== 0
     if ((flags & RESPONSE_FLAG.file) !== 0) this.events.fileNamed(exchange)
-    const from = start + RESPONSE_PREFIX_BYTES
-    if ((flags & RESPONSE_FLAG.complete) === 0) return this.#pass(exchange, bytes, from, end)
+    if ((flags & RESPONSE_FLAG.complete) === 0) {
+      if (from < end) this.#pass(exchange, bytes, from, end)
+      return
+    }
+    takeAnswerBytes(exchange, end - from)
     writeAnswer(exchange, bytes, from, end)
-    this.#complete(exchange, flags, exchange.firstByteMs)
+    // Not where a stage has refused it meanwhile.
+    if (exchange.link === this) this.#complete(exchange, flags, exchange.firstByteMs)
   }
 
   #pass(exchange: Exchange, bytes: Buffer, start: number, end: number): void {
-    const length = end - start
-    if (length === 0) return
-    exchange.unreturned += length
-    if (writeAnswer(exchange, bytes, start, end)) this.#returnCredit(exchange)
+    if (start === end) throw new LinkBreach('it sends a part of an answer without a byte')
+    takeAnswerBytes(exchange, end - start)
+    const isTaken = writeAnswer(exchange, bytes, start, end)
+    if (exchange.link !== this) return
+    if (isTaken) this.#returnCredit(exchange)
     else if (!exchange.waitingForClient) {
       exchange.waitingForClient = true
       exchange.out.whenWritable(() => {
@@ -284,7 +348,7 @@ export class Link {
   }
 
   #returnCredit(exchange: Exchange): void {
-    if (exchange.unreturned < RETURN_CREDIT_BYTES || exchange.waitingForClient) return
+    if (exchange.unreturned < LEAST_CREDIT_BYTES || exchange.waitingForClient) return
     this.#writer.send(creditFrame(exchange.linkId, exchange.unreturned))
     exchange.unreturned = 0
   }
@@ -294,6 +358,7 @@ export class Link {
     this.#forgetUnseen(exchange)
     exchange.link = null
     this.#turnaround.took(now - exchange.dispatchMs)
+    if (exchange.hasBody) this.#promises.forgotten(exchange)
     if (!exchange.bodyComplete) this.#settleBody(exchange, flags)
     this.events.answered(exchange, (flags & RESPONSE_FLAG.close) !== 0, now)
     this.events.freed(this)
@@ -309,6 +374,7 @@ export class Link {
   #forgetReader(exchange: Exchange): void {
     this.#readers.delete(exchange.linkId)
     exchange.reader = null
+    this.#promises.forgotten(exchange)
     this.events.freed(this)
   }
 
@@ -325,17 +391,21 @@ export class Link {
       this.events.readingStopped(reader)
     }
     const exchange = this.#exchanges.get(id)
-    if (exchange === undefined) return
+    if (exchange === undefined) {
+      if (reader === undefined) this.#promises.aside(id)
+      return
+    }
     this.#exchanges.delete(id)
     this.#forgetUnseen(exchange)
     exchange.link = null
+    this.#promises.forgotten(exchange)
     if (why === '') this.events.aborted(exchange)
     else this.events.badAnswer(exchange, why)
     this.events.freed(this)
   }
 
   #pong(number: number, lagMs: number): void {
-    if (number !== this.#pingNumber) return
+    this.#promises.ponged(number)
     this.lastPongMs = monotonicMs()
     this.lagMs = lagMs
     this.pingSentMs = 0
@@ -347,29 +417,31 @@ export class Link {
    * wrap the distance still tells before from behind.
    */
   #seen(id: number): void {
+    this.#promises.seen(id)
     const first = this.#unseen.findIndex(exchange => (id - exchange.linkId) >>> 0 >= HALF_OF_IDS)
-    for (const exchange of this.#unseen.splice(0, first < 0 ? this.#unseen.length : first)) {
-      exchange.seen = true
-      exchange.kept = null
-    }
+    for (const exchange of this.#unseen.splice(0, first < 0 ? this.#unseen.length : first)) markSeen(exchange)
   }
 
   #credit(id: number, bytes: number): void {
     const exchange = this.#exchanges.get(id) ?? this.#readers.get(id)
-    if (exchange === undefined) return
-    exchange.bodyWindow += bytes
+    if (exchange === undefined) return this.#promises.aside(id)
+    takeCredit(exchange, bytes)
     if (exchange.bodyWindow > 0) exchange.client.resumeBody()
   }
 
   #harakiri(id: number, ms: number): void {
+    this.#promises.aside(id)
     const exchange = this.#exchanges.get(id)
     if (exchange !== undefined) overrideHarakiri(exchange, ms, monotonicMs())
   }
 
-  #informational(id: number, bytes: string): void {
+  /** A client that does not read gets one of them at most (`link-answer.ts`), so their credit is returned without waiting for it. */
+  #informational(id: number, bytes: Buffer, start: number, end: number): void {
     const exchange = this.#exchanges.get(id)
-    if (exchange !== undefined && !writeInterim(exchange, bytes))
-      this.#refuse(exchange, 'it has a malformed interim answer')
+    if (exchange === undefined) return this.#promises.strayAnswer(id, Math.max(1, end - start))
+    takeAnswerBytes(exchange, end - start)
+    if (writeInterim(exchange, bytes.latin1Slice(start, end))) this.#returnCredit(exchange)
+    else this.#refuse(exchange, 'it has a malformed interim answer')
   }
 
   #forgetUnseen(exchange: Exchange): void {
@@ -394,4 +466,14 @@ export class Link {
       this.events.readingStopped(exchange)
     }
   }
+}
+
+function markSeen(exchange: Exchange): void {
+  exchange.seen = true
+  exchange.kept = null
+}
+
+function readNumber(bytes: Buffer, start: number, end: number): number {
+  requireLength(4, start, end)
+  return bytes.readUInt32LE(start)
 }

@@ -17,6 +17,7 @@ export interface PhasesWorld {
   accessLog: AccessLog | null
   metricsPage: MetricsPage
   linked(workerId: number): void
+  linkBroken(workerId: number, why: string): void
   /** See `DispatcherEvents`. */
   left(workerId: number, requests: boolean, tunnels: boolean): void
   starved(): void

@@ -343,6 +343,11 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
 
   // 6. Rescued: its worker died, and what the application has seen of it decides.
 
+  /** Before `lost`. The worker's end is known then: as if it had crashed. */
+  broke(link: Link, why: string): void {
+    this.#world.linkBroken(link.worker.workerId, why)
+  }
+
   lost(link: Link, exchanges: Exchange[]): void {
     this.#harakiri.forget(link)
     this.dispatcher.lost(link)

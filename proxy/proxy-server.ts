@@ -60,6 +60,7 @@ export class ProxyServer {
       accessLog: this.#accessLog,
       metricsPage: this.#page,
       linked: workerId => tell({ type: 'worker-linked', workerId }),
+      linkBroken: (workerId, why) => tell({ type: 'link-broken', workerId, why }),
       starved: () => tell({ type: 'worker-wanted' }),
       left: (workerId, requests, tunnels) => this.#left(workerId, requests, tunnels),
       blocked: (link, request, elapsedMs, stack) => {

@@ -6,6 +6,7 @@
  */
 
 import type { Socket } from 'node:net'
+import { GatheredBytes } from '../kit/gathered-bytes.js'
 import { isInterimHead } from './answer-head.js'
 import type { Exchange } from './exchange.js'
 import { malformation } from './header-field.js'
@@ -34,12 +35,13 @@ export interface HandshakeEnd {
 
 const MAX_HEAD_BYTES = 64 * 1024
 const MOST_INTERIM_HEADS = 16
+const HEAD_END = '\r\n\r\n'
 
 /** Returns what gives the handshake up; afterwards nothing is told any more. */
 export function openTunnel(exchange: Exchange, target: TunnelTarget, end: HandshakeEnd): () => void {
   const upstream = target.connect()
   let connected = false
-  let received: Buffer = Buffer.alloc(0)
+  const received = new GatheredBytes()
   let interimHeads = 0
   const fail = (why: Error) => {
     upstream.removeAllListeners().on('error', () => {})
@@ -49,26 +51,31 @@ export function openTunnel(exchange: Exchange, target: TunnelTarget, end: Handsh
   }
   const hangUp = () => fail(new Error('no answer'))
   const read = (chunk: Buffer) => {
-    received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
+    // Its end may have begun in the piece before.
+    let from = Math.max(0, received.length - HEAD_END.length + 1)
+    received.add(chunk)
     for (;;) {
-      const headEnd = received.indexOf('\r\n\r\n')
+      const headEnd = received.indexOf(HEAD_END, from)
       if (headEnd < 0 && received.length < MAX_HEAD_BYTES) return
-      const head = headEnd < 0 ? '' : received.latin1Slice(0, headEnd + 4)
+      const all = received.take()
+      const head = headEnd < 0 ? '' : all.latin1Slice(0, headEnd + HEAD_END.length)
+      const rest = all.subarray(headEnd + HEAD_END.length)
       const status = statusOf(head)
       if (status === null) return hangUp()
-      received = received.subarray(headEnd + 4)
-      if (status >= 200 || status === 101) return decide(status, head)
+      if (status >= 200 || status === 101) return decide(status, head, rest)
       interimHeads += 1
       if (interimHeads > MOST_INTERIM_HEADS || !isInterimHead(head)) return hangUp()
       end.interim(head)
+      received.add(rest)
+      from = 0
     }
   }
-  const decide = (status: number, head: string) => {
+  const decide = (status: number, head: string, rest: Buffer) => {
     upstream.pause()
     upstream.removeListener('data', read).removeListener('end', hangUp).removeListener('close', hangUp)
     upstream.removeListener('error', fail).on('error', () => {})
-    if (status === 101) end.switched(upstream, head, received)
-    else end.refused(upstream, head, received, status)
+    if (status === 101) end.switched(upstream, head, rest)
+    else end.refused(upstream, head, rest, status)
   }
   upstream.once('connect', () => {
     connected = true

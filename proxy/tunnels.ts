@@ -13,6 +13,7 @@ import type { ErrorCode } from './error-response.js'
 import type { Client, Exchange } from './exchange.js'
 import { CLOSE_CODE } from './frame-boundary.js'
 import type { Link } from './link.js'
+import { passInterim } from './link-answer.js'
 import { openTunnel, type TunnelTarget } from './tunnel.js'
 import { Tunnel, type TunnelSides } from './tunnel-flow.js'
 import type { TunnelMetrics } from './tunnel-metrics.js'
@@ -114,7 +115,7 @@ export class Tunnels {
     const giveUp = openTunnel(exchange, target, {
       unreachable: why => fail(isOutOfDescriptors(why) ? 'no-files' : 'no-tunnel'),
       badAnswer: () => fail('bad-answer'),
-      interim: head => void client.write(head),
+      interim: head => passInterim(exchange, head),
       switched: (upstream, head, rest) => {
         outcome.begun?.()
         this.#begun(exchange, 101)

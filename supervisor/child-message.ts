@@ -43,6 +43,9 @@ const isLoad = (value: unknown): boolean =>
 const isInFlight = (value: unknown): boolean =>
   isRecord(value) && isText(value.method) && isText(value.path) && isAmount(value.ageMs) && isId(value.slot)
 
+/** Of a link that was broken. */
+const LONGEST_WHY = 500
+
 const PROXY_MESSAGES: { [T in ProxyToMaster['type']]: Check } = {
   listening: () => true,
   failed: ({ reason }) => isText(reason, LONGEST_REASON),
@@ -56,6 +59,7 @@ const PROXY_MESSAGES: { [T in ProxyToMaster['type']]: Check } = {
     isId(inFlight) &&
     [request, others, at].every(text => isText(text)) &&
     isText(stack, LONGEST_STACK),
+  'link-broken': ({ workerId, why }) => isId(workerId) && isText(why, LONGEST_WHY),
   metrics: ({ families, workers, queued }) =>
     isList(families) &&
     Array.isArray(workers) &&

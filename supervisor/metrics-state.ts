@@ -19,6 +19,7 @@ const REASONS = [
   'load-failed',
   'start-deadline',
   'link-deadline',
+  'link-broken',
   'reload',
   'rollback',
   'max-requests',

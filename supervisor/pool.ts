@@ -11,7 +11,7 @@ import { LeakAutopsies } from './leak-autopsies.js'
 import type { Generation, MasterContext } from './master-context.js'
 import { reconcile, type SlotAction, type SlotView, type Wishes } from './slots.js'
 import { type BootFailure, Worker, type WorkerHooks, type WorkerLeft } from './worker.js'
-import { diedUnasked, endOf, OUT_OF_MEMORY, type WorkerEvent, type WorkerPhase } from './worker-life.js'
+import { diedUnasked, endOf, LINK_BROKEN, OUT_OF_MEMORY, type WorkerEvent, type WorkerPhase } from './worker-life.js'
 import { HURRY_MS } from './worker-phase.js'
 
 /** What the workers' lives do to the proxies. */
@@ -188,6 +188,14 @@ export class Pool {
     if (worker === undefined) return
     this.apply(worker, event)
     if (worker.life.phase === 'retiring') this.#vacate(worker)
+  }
+
+  /** It broke the protocol of its link, says a proxy: nothing that it says there can be believed. */
+  brokeLink(workerId: number, why: string): void {
+    const worker = this.find(workerId)
+    if (worker === undefined || worker.life.phase === 'killed') return
+    worker.reportBrokenLink(why)
+    this.apply(worker, { type: 'kill', why: LINK_BROKEN, isUnasked: true })
   }
 
   /** Whatever a dead proxy would have answered is answered. */

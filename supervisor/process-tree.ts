@@ -203,6 +203,8 @@ export class ProcessTree {
         const { type: _, workerId, ...loop } = message
         return this.pool.blocked(workerId, { type: 'blocked', loop })
       }
+      case 'link-broken':
+        return this.pool.brokeLink(message.workerId, message.why)
       case 'metrics':
         this.loads.update(proxy.proxyId, message.workers, this.#context.nowMs(), message.queued)
         return this.#context.metrics.update(proxy.sourceId, message.families, 'proxy')

@@ -54,7 +54,8 @@ export type WorkerEvent =
   | { type: 'hurry' }
   | { type: 'stop'; why: string; mercyMs: number }
   | { type: 'blocked'; loop: BlockedLoop }
-  | { type: 'kill'; why: string }
+  /** `isUnasked`: for what it did, so that its end is a death. */
+  | { type: 'kill'; why: string; isUnasked?: boolean }
   | { type: 'ipc-closed' }
   | { type: 'tick' }
   /** `isOutOfMemory`: its SIGKILL is taken to be that of the kernel's OOM killer. */
@@ -101,6 +102,9 @@ export interface WorkerStep {
 /** The `why` of one that the kernel's OOM killer took. */
 export const OUT_OF_MEMORY = 'out-of-memory'
 
+/** The `why` of one that broke the protocol of its link. */
+export const LINK_BROKEN = 'link-broken'
+
 /** A worker that was just spawned and has `startMs` to become ready. */
 export function newWorkerLife(nowMs: number, startMs: number, why: string): WorkerLife {
   return {
@@ -121,6 +125,7 @@ export function diedUnasked(life: WorkerLife): boolean {
 
 /** Why it is gone: what its `why` and the signal of its exit say together. */
 export function endOf({ asked, why }: Pick<WorkerLife, 'asked' | 'why'>, signal: string | null): WorkerEnd {
+  if (why === LINK_BROKEN) return 'crashed'
   if (asked || (why !== 'died' && why !== OUT_OF_MEMORY)) return 'asked'
   return why === 'died' && signal === 'SIGKILL' ? 'killed' : 'crashed'
 }

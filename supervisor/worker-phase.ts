@@ -132,7 +132,8 @@ const killBlocked: Row['blocked'] = (life, event, { nowMs }) => ({
   ],
 })
 
-const killAsked: Row['kill'] = (life, event, moment) => killNow({ ...life, asked: true }, event.why, moment)
+const killAtOnce: Row['kill'] = (life, event, moment) =>
+  killNow({ ...life, asked: life.asked || event.isUnasked !== true }, event.why, moment)
 
 /**
  * A child whose channel is closed believes that the master died, and ends by itself. Mostly this is just the first sign of
@@ -210,7 +211,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     hurry: ignore,
     stop,
     blocked: ignore,
-    kill: killAsked,
+    kill: killAtOnce,
     'ipc-closed': lose,
     tick: failToStart,
     exit: reap,
@@ -226,7 +227,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     hurry: ignore,
     stop,
     blocked: ignore,
-    kill: killAsked,
+    kill: killAtOnce,
     'ipc-closed': lose,
     tick: ignore,
     exit: reap,
@@ -242,7 +243,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     hurry: ignore,
     stop,
     blocked: leaveBlocked,
-    kill: killAsked,
+    kill: killAtOnce,
     'ipc-closed': lose,
     tick: ignore,
     exit: reap,
@@ -258,7 +259,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     hurry: ignore,
     stop,
     blocked: killRetired,
-    kill: killAsked,
+    kill: killAtOnce,
     'ipc-closed': lose,
     tick: stopUndrained,
     exit: reap,
@@ -274,7 +275,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     hurry,
     stop,
     blocked: killRetired,
-    kill: killAsked,
+    kill: killAtOnce,
     'ipc-closed': lose,
     tick: stopLingering,
     exit: reap,
@@ -290,7 +291,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     hurry: ignore,
     stop: ignore,
     blocked: killRetired,
-    kill: killAsked,
+    kill: killAtOnce,
     'ipc-closed': ignore,
     tick: killUnstopped,
     exit: reap,

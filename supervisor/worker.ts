@@ -20,7 +20,14 @@ import type { SlotWorker } from './slots.js'
 import { removeSocket } from './socket-file.js'
 import { Child } from './spawn-child.js'
 import { workerEnvironment } from './spawn-environment.js'
-import { endOf, newWorkerLife, type WorkerEffect, type WorkerEvent, type WorkerLife } from './worker-life.js'
+import {
+  endOf,
+  LINK_BROKEN,
+  newWorkerLife,
+  type WorkerEffect,
+  type WorkerEvent,
+  type WorkerLife,
+} from './worker-life.js'
 import { stepWorker } from './worker-phase.js'
 
 /** Which worker to start, and why. */
@@ -69,6 +76,12 @@ const PACE = { messagesPerSecond: 100, messages: 400, bytesPerSecond: 1024 ** 2,
 /** Events of one worker in the log: so many at once, and one more each second. */
 const EVENTS_AT_ONCE = 20
 const EVENT_EVERY_MS = 1000
+
+/** What a worker did that the master had to kill for it. */
+const DEEDS: Record<string, string> = {
+  harakiri: 'blocked its loop past harakiri',
+  [LINK_BROKEN]: 'broke the protocol of its link',
+}
 
 /** One life. */
 export class Worker {
@@ -209,9 +222,11 @@ export class Worker {
 
   /** Why it did not stay: `when` follows how it ended. */
   deathFailure(when: string): BootFailure {
-    return this.judgement(
-      `worker ${this.#life.why === 'harakiri' ? 'blocked its loop past harakiri' : this.#end} ${when}`,
-    )
+    return this.judgement(`worker ${DEEDS[this.#life.why] ?? this.#end} ${when}`)
+  }
+
+  reportBrokenLink(why: string): void {
+    this.#report('worker-broke-link', { why })
   }
 
   /** A failure of it that others found, with its own last lines. */

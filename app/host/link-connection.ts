@@ -8,7 +8,18 @@
 
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { decodeRequest, FRAME, FrameReader, frame, isIdempotent, LINK_VERSION, pongFrame } from '../../kit/frames.js'
+import {
+  ASIDES_PER_PING,
+  decodeRequest,
+  FRAME,
+  FrameReader,
+  FrameTooLong,
+  frame,
+  harakiriFrame,
+  isIdempotent,
+  LINK_VERSION,
+  pongFrame,
+} from '../../kit/frames.js'
 import { IdTable } from '../../kit/id-table.js'
 import { LINK_READ_BYTES, readAccepted } from '../../kit/read-buffer.js'
 import { type NodeInternals, runTicks } from './node-internals.js'
@@ -23,6 +34,9 @@ export interface Host {
   lagMs(): number
 }
 
+/** The others are the watchdog thread's, which cannot be asked how many it has used. */
+const OWN_ASIDES = ASIDES_PER_PING / 2
+
 export class LinkConnection implements RequestHome {
   readonly writer: OutboxWriter
   readonly server: Server
@@ -33,6 +47,9 @@ export class LinkConnection implements RequestHome {
   readonly #requests = new IdTable<ServedRequest>()
   /** Requests of the chunk that is being read, not yet handed over. */
   #batch: ServedRequest[] = []
+  /** How many deadlines may be told before the next ping, and those that wait for it, the last of each request. */
+  #asides = OWN_ASIDES
+  readonly #deadlines = new Map<number, number>()
   /** The last non-idempotent request of the batch, 0 = none. */
   #lastUnsafeId = 0
 
@@ -54,7 +71,15 @@ export class LinkConnection implements RequestHome {
     return this.#requests.size
   }
 
+  tellHarakiri(id: number, ms: number): void {
+    if (this.#asides > 0) {
+      this.#asides -= 1
+      this.writer.send(harakiriFrame(id, ms))
+    } else if (this.#requests.get(id) !== undefined) this.#deadlines.set(id, ms)
+  }
+
   forget(id: number): void {
+    if (this.#deadlines.size > 0) this.#deadlines.delete(id)
     this.#requests.delete(id)
   }
 
@@ -67,7 +92,7 @@ export class LinkConnection implements RequestHome {
     try {
       this.#reader.read(buffer, count)
     } catch (error) {
-      if (!(error instanceof RangeError)) throw error
+      if (!(error instanceof FrameTooLong)) throw error
       // Not a link: somebody tried the wrong socket.
       this.#socket.destroy()
     }
@@ -119,8 +144,7 @@ export class LinkConnection implements RequestHome {
       case FRAME.abort:
         return this.#pass(type, id, bytes, start, end)
       case FRAME.ping:
-        this.writer.send(pongFrame(id, Math.round(this.#host.lagMs())))
-        return this.writer.flush()
+        return this.#answerPing(id)
       case FRAME.hello:
         if (bytes.latin1Slice(start, end) !== LINK_VERSION) this.#socket.destroy()
         return
@@ -139,6 +163,15 @@ export class LinkConnection implements RequestHome {
       else if (type === FRAME.credit) request.runInAsyncScope(request.credit, request, bytes.readUInt32LE(start))
       else request.runInAsyncScope(request.abort, request)
     })
+  }
+
+  #answerPing(number: number): void {
+    this.writer.send(pongFrame(number, Math.round(this.#host.lagMs())))
+    this.#asides = OWN_ASIDES
+    const waiting = [...this.#deadlines]
+    this.#deadlines.clear()
+    for (const [id, ms] of waiting) this.tellHarakiri(id, ms)
+    this.writer.flush()
   }
 
   #request(id: number, payload: string): void {

@@ -13,7 +13,7 @@ import {
   creditFrame,
   FRAME,
   frame,
-  harakiriFrame,
+  LEAST_CREDIT_BYTES,
   REQUEST_FLAG,
   RESPONSE_FLAG,
   responsePrefix,
@@ -56,6 +56,8 @@ export interface RequestHome {
   readonly writer: FrameSender
   readonly server: Server
   readonly internals: NodeInternals
+  /** The application says how long the request may take from now on. */
+  tellHarakiri(id: number, ms: number): void
   forget(id: number): void
 }
 
@@ -170,7 +172,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     const bytes = asBytes(chunk, encoding)
     if (!this.#response.headersSent) {
       if (bytes.length > INTERIM_BYTES) this.#refuse('it has an endless interim answer')
-      else this.#home.writer.send(frame(FRAME.informational, this.id, asLatin1(bytes)))
+      else this.#sendInterim(bytes)
       if (callback) process.nextTick(callback)
       return true
     }
@@ -199,7 +201,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   }
 
   harakiri(ms: number): void {
-    if (!this.#over) this.#home.writer.send(harakiriFrame(this.id, ms))
+    if (!this.#over) this.#home.tellHarakiri(this.id, ms)
   }
 
   /** As `socketOnTimeout` of `node:http`, to which listeners of the socket itself count for nothing. */
@@ -211,6 +213,13 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     ]
     if (!handled.includes(true)) this.#socket.destroy()
     this.#socket.emit('timeout')
+  }
+
+  /** One for which the window has no room is one of very many, and left out: nobody waits for it. */
+  #sendInterim(bytes: string | Buffer): void {
+    if (bytes.length > this.#window) return
+    this.#window -= bytes.length
+    this.#home.writer.send(frame(FRAME.informational, this.id, asLatin1(bytes)))
   }
 
   /** The answer is none that a client could read in one way only, and ends here. */
@@ -374,7 +383,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   }
 
   #returnCredit(): void {
-    if (this.#bodyHeld < WINDOW_BYTES / 4 || this.#request.complete) return
+    if (this.#bodyHeld < LEAST_CREDIT_BYTES || this.#request.complete) return
     this.#home.writer.send(creditFrame(this.id, this.#bodyHeld))
     this.#bodyHeld = 0
   }

@@ -5,7 +5,7 @@
  */
 
 /** A number from 0 to `below` - 1. */
-type Random = (below: number) => number
+export type Random = (below: number) => number
 
 /** Input number `index` of the series `seed`, as latin1. */
 export function mutatedRequest(seed: number, index: number): string {
@@ -21,7 +21,7 @@ export function mutatedRequest(seed: number, index: number): string {
 export const NEXT_REQUEST = 'GET /next HTTP/1.1\r\nHost: next\r\n\r\n'
 
 /** mulberry32, begun at a place of its own for each index. */
-function randomNumbers(seed: number, index: number): Random {
+export function randomNumbers(seed: number, index: number): Random {
   let state = (Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b)) >>> 0
   return below => {
     state = (state + 0x6d2b79f5) >>> 0

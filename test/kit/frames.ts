@@ -88,6 +88,22 @@ t.test('a long data frame comes in parts, and nothing else does', async t => {
   }
 })
 
+t.test('a long frame that comes byte by byte costs as much as its bytes', async t => {
+  const body = 'x'.repeat(MAX_PAYLOAD_BYTES)
+  for (const type of [FRAME.response, FRAME.data]) {
+    const stream = Buffer.from(frame(type, 7, body) + frame(FRAME.end, 7), 'latin1')
+    let bytes = 0
+    let ends = 0
+    const reader = new FrameReader((got, _id, _bytes, start, end) => {
+      if (got === type) bytes += end - start
+      else ends += 1
+    })
+    // Where each byte has all before it copied, this takes minutes.
+    for (let at = 0; at < stream.length; at++) reader.read(stream.subarray(at, at + 1))
+    t.same([bytes, ends], [body.length, 1])
+  }
+})
+
 t.test('credit is 32 bits, little endian', async t => {
   for (const bytes of [0, 1, 131072, 0x7fffffff, 0xffffffff]) {
     const [, , payload] = read([Buffer.from(creditFrame(7, bytes), 'latin1')])[0] ?? []

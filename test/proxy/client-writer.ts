@@ -181,3 +181,40 @@ t.test('without a handle of the kind that is known, the socket itself is written
   await writable
   t.equal(socket.received, `text bytes lent${'x'.repeat(pieces * 1000)}`)
 })
+
+t.test('what comes byte by byte for a client that does not read costs little more than its bytes', async t => {
+  const { socket, writer, reader } = await pair(t)
+  reader.pause()
+  const piece = Buffer.alloc(PIECE)
+  let expected = PIECE * fill(writer, piece)
+  const handle = (socket as unknown as { _handle: { writeQueueSize: number } })._handle
+  const before = writer.waitingBytes
+  const bytes = 100_000
+  let writes = 0
+  for (let count = 1, queued = handle.writeQueueSize; count <= bytes; count++) {
+    writer.write(count % 2 === 0 ? Buffer.from([count % 251]) : String.fromCharCode(count % 251))
+    if (handle.writeQueueSize !== queued) writes += 1
+    queued = handle.writeQueueSize
+  }
+  t.equal(writer.waitingBytes, before + bytes, 'all of them count as waiting')
+  t.ok(writes < 50, `${writes} writes wait in libuv`)
+  writer.write(Buffer.alloc(PIECE, 7))
+  const drained = new Promise<void>(resolve => writer.whenWritable(resolve))
+  const head = expected
+  expected += bytes + PIECE
+  const wrong = await readAll(reader, expected, at => (at < head ? 0 : at < head + bytes ? (at - head + 1) % 251 : 7))
+  t.equal(wrong, 0, 'and all come, in order')
+  await drained
+  t.equal(writer.waitingBytes, 0)
+})
+
+t.test('joined bytes are handed on before somebody else writes to the socket', async t => {
+  const { socket, writer, reader } = await pair(t)
+  reader.pause()
+  const head = PIECE * fill(writer, Buffer.alloc(PIECE))
+  writer.write('a')
+  writer.flush()
+  socket.write('b')
+  const wrong = await readAll(reader, head + 2, at => (at < head ? 0 : at === head ? 97 : 98))
+  t.equal(wrong, 0)
+})

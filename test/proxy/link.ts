@@ -1,19 +1,25 @@
 /** The proxy's end of a link against a worker that is played: ids, acknowledgements, answers in pieces, credit, death. */
 
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import {
   creditFrame,
   FRAME,
   frame,
   frameHeader,
+  LINK_VERSION,
   RESPONSE_FLAG,
   responsePrefix,
   WINDOW_BYTES,
 } from '../../kit/frames.js'
+import { monotonicMs } from '../../proxy/clock.js'
 import { type Client, Exchange } from '../../proxy/exchange.js'
 import { Link } from '../../proxy/link.js'
 import { isRefusal } from '../../proxy/refusal.js'
 import { parseRequestHead } from '../../proxy/request-head.js'
+import { scratchFolder } from '../supervisor/fixtures/scratch-folder.js'
 import { FakeWorker } from './fixtures/fake-worker.js'
 import { request } from './fixtures/raw-client.js'
 
@@ -86,6 +92,7 @@ async function open(t: Test, lastId = 0) {
     aborted: (exchange: Exchange) => tell(`aborted ${exchange.title}`),
     readingStopped: () => {},
     badAnswer: (exchange: Exchange, why: string) => tell(`bad ${exchange.title}: ${why}`),
+    broke: (_: Link, why: string) => tell(`broke: ${why}`),
     fileNamed: (exchange: Exchange) => tell(`file ${exchange.title}`),
     lost: (_: Link, exchanges: Exchange[]) => {
       lost.push(...exchanges)
@@ -104,6 +111,34 @@ async function open(t: Test, lastId = 0) {
   }
   await until('linked')
   return { worker, link, told, lost, until }
+}
+
+/** A link to a worker that has not said hello. */
+async function openSilent(t: Test) {
+  const folder = scratchFolder(t)
+  const server = createServer(socket => void socket.on('error', () => {})).listen(join(folder, 'link'))
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const told: string[] = []
+  const nothing = () => {}
+  const address = { workerId: 1, slot: 1, pid: 0, generation: 1, socketPath: '', tunnelPath: '' }
+  const openedMs = monotonicMs()
+  const link = new Link(
+    { ...address, linkPath: join(folder, 'link') },
+    {
+      linked: nothing,
+      answered: nothing,
+      aborted: nothing,
+      readingStopped: nothing,
+      badAnswer: nothing,
+      fileNamed: nothing,
+      freed: nothing,
+      broke: (_, why) => void told.push(`broke: ${why}`),
+      lost: () => void told.push('lost '),
+    },
+  )
+  t.teardown(() => link.dismiss())
+  return { told, silent: { link, openedMs } }
 }
 
 const OK = 'HTTP/1.1 200 OK\r\n\r\n'
@@ -183,7 +218,7 @@ t.test('answers: in one frame, in pieces, broken off, in vain', async t => {
   worker.say(frame(FRAME.data, pieces.linkId, 'cd'), frame(FRAME.end, pieces.linkId, '\0'))
   worker.say(frame(FRAME.response, broken.linkId, responsePrefix(200, 0) + OK), frame(FRAME.abort, broken.linkId))
   worker.answer(late, 'nobody reads this')
-  worker.say(frame(FRAME.abort, late), frame(FRAME.credit, 4711, '\x01\0\0\0'), frame(FRAME.end, 4711, '\0'))
+  worker.say(frame(FRAME.abort, late), creditFrame(late, WINDOW_BYTES / 4), frame(FRAME.end, late, '\0'))
   worker.answer(closing.linkId, 'y', RESPONSE_FLAG.close)
   await until('answered GET /closing close')
   t.same(told, [
@@ -216,6 +251,125 @@ t.test('a worker that speaks no link is left', async t => {
     t.equal(lost.length, 1, title)
     t.equal(link.open, false, title)
   }
+})
+
+t.test('a promise that is broken costs the link, at once', async t => {
+  const head = responsePrefix(200, 0) + OK
+  const long = (bytes: number) => 'x'.repeat(bytes)
+  /** To a link with GET 1, POST 2 and PUT 3 in flight, and GET 4 given up. */
+  const cases: [title: string, frames: string[], why: RegExp][] = [
+    [
+      'one byte more than the window',
+      [frame(FRAME.response, 1, `${responsePrefix(200, 0)}${long(WINDOW_BYTES + 1)}`)],
+      /window/,
+    ],
+    [
+      'the same in pieces',
+      [frame(FRAME.response, 1, head), ...Array.from({ length: 20 }, () => frame(FRAME.data, 1, long(8000)))],
+      /window/,
+    ],
+    [
+      'a whole answer beyond it',
+      [frame(FRAME.response, 1, `${responsePrefix(200, 1)}${long(WINDOW_BYTES + 1)}`)],
+      /window/,
+    ],
+    [
+      'hints beyond it',
+      Array.from({ length: 9000 }, () => frame(FRAME.informational, 4, 'HTTP/1.1 103 A\r\n\r\n')),
+      /nobody asks/,
+    ],
+    ['data without a byte', [frame(FRAME.response, 1, head), frame(FRAME.data, 1)], /without a byte/],
+    ['an answer without a status', [frame(FRAME.response, 1, '\xc8\0')], /without a status/],
+    ['an end without its flags', [frame(FRAME.response, 1, head), frame(FRAME.end, 1)], /payload of 0 bytes/],
+    ['credit for nothing', [creditFrame(1, 1)], /credit/],
+    ['credit of nothing', [creditFrame(3, 0)], /credit/],
+    ['more credit than body', [creditFrame(3, 5001)], /credit/],
+    ['credit without a number', [frame(FRAME.credit, 3, '\x01')], /payload of 1 bytes/],
+    ['a pong without a number', [frame(FRAME.pong, 1, '\0\0\0')], /payload of 3 bytes/],
+    ['a harakiri with two', [frame(FRAME.harakiri, 1, '\0\0\0\0\0\0\0\0')], /payload of 8 bytes/],
+    ['an acknowledgement with words', [frame(FRAME.seen, 2, 'x')], /payload of 1 bytes/],
+    ['a pong for no ping', [frame(FRAME.pong, 1, '\0\0\0\0')], /ping/],
+    ['an acknowledgement of what is to come', [frame(FRAME.seen, 5)], /acknowledges/],
+    ['an acknowledgement twice', [frame(FRAME.seen, 2), frame(FRAME.seen, 2)], /acknowledges/],
+    ['a second hello', [frame(FRAME.hello, 0, LINK_VERSION)], /hello twice/],
+    ['an answer to what is to come', [frame(FRAME.response, 5, head)], /was not sent/],
+    ['an abort of what is to come', [frame(FRAME.abort, 5)], /was not sent/],
+    ['stuck in what is to come', [frame(FRAME.stuck, 5)], /was not sent/],
+    [
+      'more of a given up answer than its window',
+      Array.from({ length: 20 }, () => frame(FRAME.data, 4, long(8000))),
+      /nobody asks/,
+    ],
+    ['a thousand ends of a given up one', Array.from({ length: 9000 }, () => frame(FRAME.end, 4, '\0')), /unasked/],
+    ['stuck without end', Array.from({ length: 9000 }, () => frame(FRAME.stuck, 1)), /unasked/],
+    ['harakiri without end', Array.from({ length: 9000 }, () => frame(FRAME.harakiri, 1, '\0\0\0\0')), /unasked/],
+    ['an unknown frame', [frame(99, 0)], /type 99/],
+    ['a frame that only proxies send', [frame(FRAME.request, 1)], /type 2/],
+    ['a frame too long', [frameHeader(FRAME.data, 1, 0xffffff)], /frame of 16777215 bytes/],
+  ]
+  for (const [title, frames, why] of cases) {
+    const { worker, link, told, lost } = await open(t)
+    const [get, post, put, gone] = [
+      exchangeOf('GET', '/1'),
+      exchangeOf('POST', '/2'),
+      exchangeOf('PUT', '/3', ['Content-Length: 5000']),
+      exchangeOf('GET', '/4'),
+    ]
+    for (const exchange of [get, post, put, gone]) link.send(exchange, false)
+    get.client.takesMore = false
+    link.sendBody(put, Buffer.alloc(5000))
+    link.release(gone)
+    await worker.has(FRAME.abort, 1)
+    worker.say(...frames, frame(FRAME.response, post.linkId, responsePrefix(200, 1) + OK))
+    while (!told.some(text => text.startsWith('lost'))) await new Promise(resolve => setImmediate(resolve))
+    t.match(told, ['linked', why, 'lost GET /1, POST /2, PUT /3'], title)
+    t.equal(told.length, 3, `${title}: nothing behind it is believed`)
+    t.match(lost[1], { seen: true, kept: null }, `${title}: the POST may have been done`)
+    t.not(lost[2]?.kept, null, `${title}: the PUT can be sent again`)
+    t.match(link, { open: false, end: 'crashed' }, title)
+    t.ok(get.client.received.length <= WINDOW_BYTES, `${title}: a client that does not read holds one window at most`)
+  }
+})
+
+t.test('a hello that never comes is waited for with a bound', async t => {
+  const { told, silent } = await openSilent(t)
+  silent.link.sweep(silent.openedMs + 59_000)
+  t.same(told, [])
+  silent.link.sweep(silent.openedMs + 61_000)
+  t.match(told, [/^broke: it did not say hello/, 'lost '])
+})
+
+t.test('what a worker that keeps its word may do on the way', async t => {
+  const { worker, link, told, until } = await open(t)
+  const [slow, upload, gone] = [
+    exchangeOf('GET', '/slow'),
+    exchangeOf('POST', '/upload', ['Content-Length: 1000000']),
+    exchangeOf('GET', '/gone'),
+  ]
+  for (const exchange of [slow, upload, gone]) link.send(exchange, false)
+  slow.client.takesMore = false
+  while (link.sendBody(upload, Buffer.alloc(50_000)));
+  link.release(gone)
+  const window = 'x'.repeat(WINDOW_BYTES - OK.length)
+  worker.say(
+    frame(FRAME.harakiri, 1, '\0\0\0\0'),
+    frame(FRAME.informational, 1, 'HTTP/1.1 103 Early Hints\r\n\r\n'),
+    frame(FRAME.seen, 2),
+    frame(FRAME.response, 1, responsePrefix(200, 0) + OK + window.slice('HTTP/1.1 103 Early Hints\r\n\r\n'.length)),
+    frame(FRAME.response, 3, responsePrefix(200, 0) + OK),
+    frame(FRAME.data, 3, window),
+    frame(FRAME.end, 3, '\0'),
+    creditFrame(2, 150_000),
+    frame(FRAME.stuck, 1),
+  )
+  link.ping(1)
+  while (link.lastPongMs === 0) await new Promise(resolve => setImmediate(resolve))
+  slow.client.drain()
+  await worker.has(FRAME.credit, 1)
+  worker.say(frame(FRAME.data, 1, 'x'.repeat(WINDOW_BYTES)), frame(FRAME.end, 1, '\0'))
+  await until('answered GET /slow')
+  t.same(told, ['linked', 'answered GET /slow'])
+  t.equal(upload.bodyWindow, WINDOW_BYTES)
 })
 
 t.test('what a worker said before it died counts', async t => {
@@ -348,6 +502,7 @@ t.test('a worker that is not there', async t => {
       aborted: nothing,
       readingStopped: nothing,
       badAnswer: nothing,
+      broke: nothing,
       fileNamed: nothing,
       freed: nothing,
       lost: resolve,

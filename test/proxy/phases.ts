@@ -2,7 +2,7 @@
 
 import type { RequestListener, ServerResponse } from 'node:http'
 import t from 'tap'
-import { creditFrame, FRAME, frame, responsePrefix } from '../../kit/frames.js'
+import { creditFrame, FRAME } from '../../kit/frames.js'
 import type { ProxySettings } from '../../kit/messages.js'
 import { monotonicMs } from '../../proxy/clock.js'
 import { isRequestId } from '../../proxy/request-id.js'
@@ -216,17 +216,45 @@ t.test('a new configuration is followed by the next request', async t => {
   })
 })
 
-t.test('credit that nobody is owed does no harm', async t => {
+t.test('a worker that breaks its link: what is in flight there is rescued, and nothing is done twice', async t => {
+  const cases: [title: string, text: string, status: number, others: string[]][] = [
+    ['GET', request('GET', '/'), 200, ['GET /']],
+    ['PUT', requestWithBody('PUT', '/', 'body'), 200, ['PUT /']],
+    // The worker has acknowledged nothing, but its word does not count any more.
+    ['POST', requestWithBody('POST', '/', 'body'), 502, []],
+  ]
+  for (const [title, text, status, others] of cases) {
+    await withRig(t, {}, async rig => {
+      const played = await FakeWorker.open(t, 50)
+      await rig.connect(played.address)
+      const client = await rig.client()
+      client.send(text)
+      await played.has(FRAME.request, 1)
+      const other = await rig.worker(hello)
+      played.say(creditFrame(1, 0xffffffff))
+      t.equal((await client.answer()).status, status, title)
+      t.same(other.seen, others, title)
+      t.same(rig.broken, ['50: it returns more credit than it was sent'], title)
+      rig.sweep()
+      t.equal(rig.phases.dispatcher.links.length, 1, `${title}: it gets no other link`)
+      await rig.expectLines(1)
+    })
+  }
+})
+
+t.test('a worker that ends its link again and again', async t => {
   await withRig(t, {}, async rig => {
     const played = await FakeWorker.open(t, 50)
     await rig.connect(played.address)
-    const client = await rig.client()
-    client.send(request('GET', '/'))
-    const [heard] = await played.has(FRAME.request, 1)
-    const id = heard?.id ?? 0
-    played.say(creditFrame(id, 0xffffffff), creditFrame(99, 1), frame(FRAME.data, 99, 'x'), frame(FRAME.abort, 99))
-    played.say(frame(FRAME.response, id, `${responsePrefix(200, 1)}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n`))
-    t.equal((await client.answer()).status, 200)
-    await rig.expectLines(1)
+    // The proxy links it anew each time.
+    while (rig.broken.length === 0) {
+      played.hangUp()
+      await tick()
+    }
+    t.same(rig.broken, ['50: it ended its link 5 times'])
+    rig.sweep()
+    t.equal(rig.phases.dispatcher.links.length, 0, 'not any more')
+    rig.phases.gone(50, 'crashed')
+    await rig.expectLines(0)
   })
 })

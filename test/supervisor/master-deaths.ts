@@ -57,6 +57,42 @@ t.test('a crash loop slows down, and leaves the healthy ones alone', async t => 
   await tree.event('worker-ready', { slot: 2, why: 'respawn' }, 5)
 })
 
+t.test('a worker that breaks its link is killed, told of once, counted, and replaced', async t => {
+  const tree = await startTree(t, { settings: { processes: 2 } })
+  await tree.event('worker-ready', {}, 2)
+  const [pid] = readyPids(tree)
+  const broken: ProxyToMaster = { type: 'link-broken', workerId: 1, why: 'it says hello twice' }
+  for (let count = 0; count < 3; count++) await tree.proxySays(broken)
+  t.match((await tree.event('worker-broke-link')).fields, { slot: 1, pid, why: 'it says hello twice' })
+  t.match((await tree.event('worker-exit', { pid })).fields, { slot: 1, signal: 'SIGKILL', why: 'link-broken' })
+  await tree.event('worker-ready', { slot: 1, why: 'respawn' })
+  await tree.proxySays({ ...broken, workerId: 99 })
+  await tree.proxySays({ type: 'event', event: 'upstream-back', fields: {} })
+  await tree.event('upstream-back')
+  t.equal(tree.told.filter(({ event }) => event === 'worker-broke-link').length, 1)
+  t.match(
+    (await tree.got()).filter(({ type }) => type === 'worker-gone'),
+    [{ workerId: 1, end: 'crashed' }],
+  )
+  t.same(
+    tree.master.status().workers.map(worker => worker.deaths),
+    [1, 0],
+  )
+})
+
+t.test('one that always breaks its link slows down', async t => {
+  const tree = await startTree(t, { settings: { processes: 1 } })
+  const waits: number[] = []
+  for (let life = 1; life <= 4; life++) {
+    await tree.event('worker-ready', { slot: 1 }, life)
+    await tree.proxySays({ type: 'link-broken', workerId: life, why: 'it says hello twice' })
+    await tree.event('worker-exit', { why: 'link-broken' }, life)
+    const [, ms = '0'] = /next start in (\d+) ms/.exec(tree.master.status().workers[0]?.why ?? '') ?? []
+    waits.push(Number(ms))
+  }
+  t.ok(waits[3]! > waits[2]!, `waits ${waits}`)
+})
+
 t.test('a blocked worker is killed, told of, and replaced at once', async t => {
   const tree = await startTree(t)
   const [pid] = readyPids(tree)

@@ -33,6 +33,7 @@ const blocked: WorkerEvent = {
   loop: { request: 'GET /', elapsedMs: 9, inFlight: 2, others: '', at: 'a.js:1', stack: 'f (a.js:1)' },
 }
 const kill: WorkerEvent = { type: 'kill', why: 'SIGINT' }
+const breach: WorkerEvent = { type: 'kill', why: 'link-broken', isUnasked: true }
 const lost: WorkerEvent = { type: 'ipc-closed' }
 const tick: WorkerEvent = { type: 'tick' }
 const exit: WorkerEvent = { type: 'exit', code: 0, signal: null }
@@ -214,6 +215,14 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
   ['a harakiri while retiring', [ready, retire, blocked], 'killed', 'harakiri', ['announce', 'take-out', 'kill']],
   ['a harakiri while booting', [blocked], 'booting', 'start', []],
   ['a kill', [ready, kill], 'killed', 'SIGINT', ['announce', 'kill']],
+  ['a kill for a broken link', [ready, breach, exit], 'gone', 'link-broken', ['announce', 'kill', 'withdraw', 'fold']],
+  [
+    'a broken link of one that retires',
+    [ready, retire, breach],
+    'killed',
+    'link-broken',
+    ['announce', 'take-out', 'kill'],
+  ],
   ['a kill twice', [ready, kill, kill], 'killed', 'SIGINT', ['announce', 'kill']],
 ]
 

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type LinkServer, openLinkServer } from '../../../app/host/link-server.js'
 import {
+  ASIDES_PER_PING,
   encodeRequest,
   FRAME,
   FrameReader,
@@ -14,6 +15,8 @@ import {
   frameHeader,
   LINK_VERSION,
   REQUEST_FLAG,
+  RESPONSE_PREFIX_BYTES,
+  WINDOW_BYTES,
 } from '../../../kit/frames.js'
 import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
 
@@ -258,4 +261,38 @@ t.test('when the proxy goes away, its requests are over', async t => {
   t.same(closed, ['/1', '/2'])
   t.equal(link.inFlight, 0)
   t.doesNotThrow(() => asked[0]?.[1].end('nobody'))
+})
+
+function sayDeadlines({ socket }: IncomingMessage): void {
+  for (let ms = 1; ms <= 10_000; ms++) (socket as unknown as { setHarakiri(ms: number): void }).setHarakiri(ms)
+}
+
+t.test('an application that says more than a link takes is held back, and its last word arrives', async t => {
+  const { proxy } = await open(t, (asked, response) => {
+    sayDeadlines(asked)
+    for (let count = 0; count < 10_000; count++) response.writeEarlyHints({ link: '</a.css>; rel=preload' })
+    response.end('done')
+  })
+  proxy.say(requestFrame(1, 'GET', '/'))
+  await proxy.has(FRAME.response)
+  const told = (type: number) => proxy.heard.filter(each => each.type === type)
+  t.ok(told(FRAME.harakiri).length <= ASIDES_PER_PING / 2, `${told(FRAME.harakiri).length} deadlines`)
+  const bytes = [...told(FRAME.informational), ...told(FRAME.response)].reduce((sum, { text }) => sum + text.length, 0)
+  t.ok(bytes <= WINDOW_BYTES + RESPONSE_PREFIX_BYTES, `${bytes} bytes within the window`)
+})
+
+t.test('a deadline that was held back goes out behind the next pong', async t => {
+  const { proxy } = await open(t, asked => {
+    sayDeadlines(asked)
+  })
+  proxy.say(requestFrame(1, 'GET', '/'))
+  const before = (await proxy.has(FRAME.harakiri, ASIDES_PER_PING / 2)).length
+  t.equal(before, ASIDES_PER_PING / 2)
+  proxy.say(frame(FRAME.ping, 5))
+  const all = await proxy.has(FRAME.harakiri, before + 1)
+  t.equal(Buffer.from(all.at(-1)?.text ?? '', 'latin1').readUInt32LE(0), 10_000, 'the last one')
+  t.ok(
+    proxy.heard.findIndex(({ type }) => type === FRAME.pong) < proxy.heard.lastIndexOf(all.at(-1)!),
+    'behind the pong',
+  )
 })
