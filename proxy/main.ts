@@ -35,8 +35,9 @@ function take(message: MasterToProxy): void {
 }
 
 async function start(configure: Extract<MasterToProxy, { type: 'configure' }>): Promise<void> {
-  await closeUninvitedInspector()
+  // At once: the next message may be of a worker.
   proxy = new ProxyServer(configure, tell)
+  await closeUninvitedInspector()
   await proxy.listen(configure)
   tell({ type: 'listening' })
 }
