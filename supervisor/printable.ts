@@ -15,6 +15,17 @@ export function printable(text: string): string {
   return text.replace(UNFIT, ' ')
 }
 
+/** Colours and other renditions of ECMA-48, which many applications print. */
+const RENDITION = /(\x1b\[[\d;]{0,40}m)/
+
+/** Lines of another user's process for our terminal: as `printable`, but its colours stay, and end with it. */
+export function printableLines(text: string): string {
+  const parts = text.split(RENDITION)
+  if (parts.length === 1) return printable(text)
+  const shown = parts.map((part, index) => (index % 2 === 1 ? part : printable(part))).join('')
+  return `${shown}\x1b[0m`
+}
+
 /** The same as a paragraph: no line but the first begins at the margin, where our own lines do. */
 export function printableParagraph(text: string): string {
   return printable(text).trimEnd().replaceAll('\n', '\n  ')

@@ -31,6 +31,7 @@ import { inSlices } from './metrics/slices.js'
 import { createNotifier } from './notify.js'
 import type { OutputSink } from './output-lines.js'
 import { checkPidfile, readPid, removePidfile, writePidfile } from './pidfile.js'
+import { printableLines } from './printable.js'
 import { nameMaster } from './process-names.js'
 import { RecentEvents } from './recent-events.js'
 import { prepareRunFolder } from './run-folder.js'
@@ -151,7 +152,7 @@ function assemble({ settings, passed, sink, log, readAgain }: AssembleParts, con
     settings,
     readSettings: () => readingWithoutDeviceLog(readAgain()),
     log,
-    output: rotation === null ? sink : rotated(sink, rotation),
+    output: outputOf(settings, sink, rotation),
     reopenLogs: () => sink.reopen(),
     metrics: store,
     renderMetrics: async () => (await render()).toString(),
@@ -184,6 +185,21 @@ function rotationOf(
 ): LogRotation | null {
   if (logto === null || logMaxBytes === 0) return null
   return new LogRotation({ path: logto, owner, maxBytes: logMaxBytes, backups: logBackups, reopen, log })
+}
+
+/** Where the children's output goes. */
+function outputOf({ logto, credentials }: Settings, sink: LogSink, rotation: LogRotation | null): OutputSink {
+  if (rotation !== null) return rotated(sink, rotation)
+  const isOthersOnOurTerminal = logto === null && credentials !== null && process.stdout.isTTY === true
+  return isOthersOnOurTerminal ? harmless(sink) : sink
+}
+
+/** The processes of another user print on root's terminal: nothing that moves its cursor, or types on it. */
+function harmless(sink: OutputSink): OutputSink {
+  return {
+    write: chunk => sink.write(Buffer.from(printableLines(Buffer.from(chunk).toString()))),
+    onDrain: listener => sink.onDrain(listener),
+  }
 }
 
 /** Output of children, of which a rotation hears. */

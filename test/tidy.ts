@@ -165,6 +165,12 @@ t.test('files are named after one idea', async t => {
   }
 })
 
+t.test('SECURITY.md names tests that there are', async t => {
+  const named = [...text('SECURITY.md').matchAll(/`((?:e2e|kit|proxy|supervisor)\/[\w/-]+)`/g)].map(([, name]) => name)
+  t.ok(named.length > 20, `${named.length} tests`)
+  for (const name of named) t.ok(sources.includes(`test/${name}.ts`), `test/${name}.ts`)
+})
+
 t.test('printed pages are fresh', async t => {
   const [, table] = text('ARCHITECTURE.md').match(/printed by printLifecycleTable\(\) -->\n([\s\S]*?)<!-- end/) ?? []
   t.equal(table?.trim(), printLifecycleTable().trim(), 'ARCHITECTURE.md has the lifecycle table')
