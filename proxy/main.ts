@@ -29,8 +29,9 @@ function take(message: MasterToProxy): void {
 }
 
 async function start(configure: Extract<MasterToProxy, { type: 'configure' }>): Promise<void> {
-  await closeUninvitedInspector()
+  // At once: messages that came with this one, such as of workers that are ready, are for it.
   proxy = new ProxyServer(configure, tell)
+  await closeUninvitedInspector()
   await proxy.listen(configure)
   tell({ type: 'listening' })
 }
