@@ -14,7 +14,6 @@
 
 const { createHook } = require('node:async_hooks') as typeof import('node:async_hooks')
 const { constants } = require('node:os') as typeof import('node:os')
-const { isMainThread } = require('node:worker_threads') as typeof import('node:worker_threads')
 
 /** `SignalWrap` in src/signal_wrap.cc of Node 20 to 26. */
 interface SignalHandle {
@@ -78,7 +77,9 @@ function letOwnSignalsPass(held: Map<number, SignalHandle>): void {
   }
 }
 
-// A thread of the application's runs the preloads again, and can do nothing about signals.
+// A thread of the application's runs the preloads again, and can do nothing about signals. `isMainThread` of node:worker_threads would say the same and
+// cost every process 5 to 10 ms to load; source: lib/internal/process/worker_thread_only.js of Node 20 to 26.
+const isMainThread = !(process.chdir as unknown as { disabled?: boolean }).disabled
 if (isMainThread) {
   const Handle = findHandleClass()
   if (Handle !== null) letOwnSignalsPass(holdSignals(Handle))

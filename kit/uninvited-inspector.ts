@@ -7,8 +7,6 @@ export async function closeUninvitedInspector(): Promise<void> {
   if (!process.features.inspector) return
   const { close, url } = await import('node:inspector')
   if (url() === undefined) return
-  // Where this Node can be told that the signal opens nothing, what is open was opened on purpose.
-  if (process.allowedNodeEnvironmentFlags.has('--disable-sigusr1')) return
   const given = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)]
   if (!given.some(word => word.startsWith('--inspect'))) close()
 }

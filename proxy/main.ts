@@ -35,7 +35,7 @@ function take(message: MasterToProxy): void {
 }
 
 async function start(configure: Extract<MasterToProxy, { type: 'configure' }>): Promise<void> {
-  // At once: the next message may be of a worker.
+  // At once: messages that came with this one, such as of workers that are ready, are for it.
   proxy = new ProxyServer(configure, tell)
   await closeUninvitedInspector()
   await proxy.listen(configure)

@@ -17,14 +17,10 @@ export const PROXY_ENTRY = fileOf('../proxy/main.js')
 const PRELUDE = fileOf('../kit/child-prelude.cjs')
 
 /**
- * The arguments of Node that come before all others. `--disable-sigusr1` closes the moment before the prelude in which SIGUSR1 opens the inspector; Node has
- * it since 22.14.
+ * The arguments of Node that come before all others. Not `--disable-sigusr1` (Node 22.14): with it the signal stays blocked, and an application that
+ * listens for it hears nothing.
  */
-export const FIRST_ARGUMENTS: readonly string[] = [
-  ...(process.allowedNodeEnvironmentFlags.has('--disable-sigusr1') ? ['--disable-sigusr1'] : []),
-  '--require',
-  PRELUDE,
-]
+export const FIRST_ARGUMENTS: readonly string[] = ['--require', PRELUDE]
 
 /** Failure 77: Node or daimyo itself lies where this user may not look. Children are this user from their first instruction on. */
 export function checkReach(credentials: Credentials | null): void {

@@ -23,7 +23,7 @@ const LONGEST_MS = 180_000 * Number(process.env.TEST_TIME_FACTOR ?? 1)
 /** What is run, by row of the table: files below dist/test/. */
 const ROWS = {
   'app/host': filesIn('app/host'),
-  'kit/frames, kit/frame-writer': ['kit/frames.js', 'kit/frame-writer.js'],
+  'kit/frames, kit/frame-writer, kit/child-prelude': ['kit/frames.js', 'kit/frame-writer.js', 'kit/child-prelude.js'],
   'proxy/link, proxy/connection': ['proxy/link.js', 'proxy/connection.js'],
   'proxy/phases, proxy/tunnel': filesIn('proxy').filter(file => /\/(phases|tunnel)[a-z-]*\.js$/.test(file)),
   compat: filesIn('compat'),

@@ -15,7 +15,9 @@ export const HOST_OPTIONS = {
     takesEffect: 'restart',
     replaces: { uwsgi: 'uid', nginx: 'user', pm2: 'uid', gunicorn: 'user' },
     summary:
-      'User that proxies and workers become when daimyo was started as root, with its supplementary groups. ' +
+      'User that proxies, workers, hooks, daemons and cron jobs are when daimyo was started as root, with its supplementary groups and from their ' +
+      'first instruction on: it has to be able to read Node and daimyo. HOME, USER, LOGNAME and SHELL are those of /etc/passwd (a number without an ' +
+      'entry has none), and what tells of the session of root (MAIL, SUDO_*, SSH_*, XDG_*, DBUS_*) is taken away; `env` and its like go before. ' +
       'Without `gid`: with its primary group.',
     example: 'uid = www-data',
     setting: 'credentials',
@@ -26,7 +28,7 @@ export const HOST_OPTIONS = {
     default: null,
     takesEffect: 'restart',
     replaces: { uwsgi: 'gid', nginx: 'user', pm2: 'gid', gunicorn: 'group' },
-    summary: 'Group that proxies and workers become when daimyo was started as root.',
+    summary: 'Group of all of them when daimyo was started as root.',
     example: 'gid = www-data',
     setting: 'credentials',
   },

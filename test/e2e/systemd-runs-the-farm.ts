@@ -41,6 +41,8 @@ async function withSystemd(): Promise<void> {
   await t.test('the printed unit serves the bundled application, and is exposed by 3.0 at most', t => farm(t, host))
   await t.test('the templates pass systemd-analyze', t => templates(t, host))
   await t.test('sockets of systemd refuse nobody', t => sockets(t, host))
+  await t.test('the capability to bind low ports stays with the master', t => capabilities(t, host))
+  await t.test('a signal to all processes of the unit is the master’s alone', t => signalToAll(t, host))
   await t.test('a reload that fails is told', t => failedReload(t, host))
   await t.test('a reload by signal is told, too', t => reloadBySignal(t, host))
   await t.test('the watchdog bites when no worker answers, not when one does', t => watchdog(t, host))
@@ -108,6 +110,35 @@ async function sockets(t: Test, host: BootedSystemd): Promise<void> {
   t.comment(`${answered} answers`)
   t.same(failures, [])
   t.ok(answered > 100, `${answered} answers`)
+}
+
+/** Also under the unit's filter of system calls. */
+async function capabilities(t: Test, host: BootedSystemd): Promise<void> {
+  const { pid, workers, proxies } = await statusOf(host)
+  const read = async (pid: number | null) =>
+    [...(await host.run('grep', '^Cap', `/proc/${pid}/status`)).out.matchAll(/^Cap(Inh|Prm|Eff|Amb):\t(\w+)$/gm)].map(
+      ([, , set]) => Number(`0x${set}`),
+    )
+  t.same(await read(pid), [0x400, 0x400, 0x400, 0x400], 'the master')
+  for (const { pid } of [...workers, ...proxies]) t.same(await read(pid), [0, 0, 0, 0])
+  t.match((await host.run('cat', `/proc/${pid}/limits`)).out, /^Max core file size +0 +0 /m, 'no core is written')
+}
+
+async function signalToAll(t: Test, host: BootedSystemd): Promise<void> {
+  const pidsOf = async () => {
+    const { pid, workers, proxies } = await statusOf(host)
+    return [pid, ...workers.map(({ pid }) => pid), ...proxies.map(({ pid }) => pid)]
+  }
+  const before = await pidsOf()
+  const slow = host.run('curl', '-sS', '-X', 'POST', '-d', 'x', 'http://127.0.0.1:8080/slow')
+  await until('it is in flight', async () => (await statusOf(host)).workers.some(({ inFlight }) => inFlight > 0))
+  for (const signal of ['USR1', 'USR2', 'WINCH']) {
+    await systemctl(t, host, 'kill', `--signal=${signal}`, site)
+    t.same(await pidsOf(), before, signal)
+  }
+  t.notMatch((await host.run('ss', '-ltn')).out, /:9229/, 'no inspector')
+  t.match(await slow, { code: 0, out: /^by \d+$/ })
+  t.same((await host.show(site, 'ActiveState')).ActiveState, 'active')
 }
 
 async function failedReload(t: Test, host: BootedSystemd): Promise<void> {
@@ -232,7 +263,8 @@ async function isActive(host: BootedSystemd): Promise<boolean> {
 }
 
 async function statusOf(host: BootedSystemd, ini = '/etc/daimyo/site.ini'): Promise<StatusReport> {
-  const { out } = await host.run('daimyo', 'status', ini, '--json')
+  // Standard error says whose word it is, where the master is another user's.
+  const { out } = await host.run('sh', '-c', 'exec daimyo status "$0" --json 2>/dev/null', ini)
   return JSON.parse(out) as StatusReport
 }
 

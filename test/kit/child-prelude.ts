@@ -1,0 +1,121 @@
+/** What comes before every other line of a child: `kit/child-prelude.cts`, and the inspector that it cannot keep from opening. */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import t, { type Test } from 'tap'
+import { MASTERS_SIGNALS } from '../../kit/masters-signals.js'
+import { FIRST_ARGUMENTS } from '../../supervisor/child-programs.js'
+import { scratchFolder } from '../supervisor/fixtures/scratch-folder.js'
+
+const uninvited = new URL('../../kit/uninvited-inspector.js', import.meta.url).href
+
+/** Runs a program behind the prelude, with an IPC channel. */
+function start(t: Test, source: string, nodeArgs: string[] = [], env: Record<string, string> = {}): ChildProcess {
+  const entry = join(scratchFolder(t), 'entry.cjs')
+  writeFileSync(entry, source)
+  const child = spawn(process.execPath, [...FIRST_ARGUMENTS, ...nodeArgs, entry, 'a name'], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  return child
+}
+
+const message = async (child: ChildProcess) => (await once(child, 'message'))[0]
+
+for (const signal of MASTERS_SIGNALS) {
+  t.test(`${signal} does nothing, unless somebody listens for it`, async t => {
+    const child = start(
+      t,
+      `process.on('message', word => {
+         if (word === 'listen') process.once('${signal}', () => process.send('heard'))
+         process.send([process.listenerCount('${signal}'), require('inspector').url()])
+       })
+       process.send('up')`,
+    )
+    t.equal(await message(child), 'up')
+    child.kill(signal)
+    child.send('look')
+    t.same(await message(child), [0, null])
+    child.send('listen')
+    t.same(await message(child), [1, null])
+    child.kill(signal)
+    t.equal(await message(child), 'heard')
+    child.kill(signal)
+    child.send('look')
+    t.same(await message(child), [0, null], 'nor when its last listener has gone')
+  })
+}
+
+const own: [title: string, call: string, signal: string][] = [
+  ['by its name', `process.kill(process.pid, 'SIGTERM')`, 'SIGTERM'],
+  ['by its number', 'process.kill(process.pid, 1)', 'SIGHUP'],
+  ['without one', 'process.kill(process.pid)', 'SIGTERM'],
+  [
+    'after its listener has gone',
+    `process.once('SIGUSR2', () => process.kill(process.pid, 'SIGUSR2')).emit('SIGUSR2')`,
+    'SIGUSR2',
+  ],
+]
+for (const [title, call, signal] of own) {
+  t.test(`what it sends to itself ${title} means the default`, async t => {
+    const child = start(t, `${call}\nsetInterval(() => {}, 1000)`)
+    t.same(await once(child, 'exit'), [null, signal])
+  })
+}
+
+t.test('SIGUSR1 to itself opens nothing either', async t => {
+  const child = start(
+    t,
+    `process.kill(process.pid, 'SIGUSR1'); setImmediate(() => process.send({ url: require('inspector').url() }))`,
+  )
+  t.same(await message(child), {})
+})
+
+t.test('it is seen nowhere, and inherited by nobody', async t => {
+  const child = start(
+    t,
+    `const { fork } = require('child_process')
+     const { Worker } = require('worker_threads')
+     const seen = 'const seen = [process.execArgv, process.argv.length]'
+     const look = () => [process.execArgv, process.argv.length, process.title, Object.keys(require.cache).length]
+     new Worker(seen + '; require("worker_threads").parentPort.postMessage(seen)', { eval: true }).once('message', inThread => {
+       require('fs').writeFileSync(__dirname + '/forked.cjs', seen + '; process.send(seen)')
+       fork(__dirname + '/forked.cjs').once('message', inFork => process.send({ inThread, inFork, own: look() }))
+     })`,
+    ['--no-warnings', '--pending-deprecation'],
+  )
+  const given = ['--no-warnings', '--pending-deprecation']
+  t.match(await message(child), { inThread: [given, 2], inFork: [given, 2], own: [given, 2, 'a name', 1] })
+})
+
+t.test('it says nothing', async t => {
+  const child = start(t, '', ['--pending-deprecation', '--trace-warnings'])
+  child.disconnect()
+  t.same(await Promise.all([text(child.stdout!), text(child.stderr!)]), ['', ''])
+})
+
+/** Opened as the signal does it, in the moment before the prelude. */
+const opened = `require('inspector').open(0)
+import('${uninvited}').then(({ closeUninvitedInspector }) => closeUninvitedInspector()).then(() => {
+  process.send({ url: require('inspector').url() ?? null })
+})`
+
+t.test('an inspector that a signal has opened is closed', async t => {
+  t.same(await message(start(t, opened)), { url: null })
+})
+
+const asked: [title: string, nodeArgs: string[], env: Record<string, string>][] = [
+  ['an argument', ['--inspect=127.0.0.1:0'], {}],
+  ['NODE_OPTIONS', [], { NODE_OPTIONS: '--inspect=127.0.0.1:0' }],
+]
+for (const [title, nodeArgs, env] of asked) {
+  t.test(`an inspector that ${title} asks for stays`, async t => {
+    const source = opened.replace(/^.*\n/, '')
+    const { url } = (await message(start(t, source, nodeArgs, env))) as { url: string | null }
+    t.match(url, /^ws:/)
+  })
+}
