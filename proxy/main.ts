@@ -8,7 +8,7 @@ import { CHANNEL_DESCRIPTOR, Channel } from '../kit/channel.js'
 import { codeOf, EXIT, reasonOf } from '../kit/failure.js'
 import { MASTERS_SIGNALS } from '../kit/masters-signals.js'
 import { LONGEST_REASON, type MasterToProxy, type ProxyToMaster } from '../kit/messages.js'
-import { closeUninvitedInspector } from '../kit/uninvited-inspector.js'
+import { hasUninvitedInspector, INSPECTED_SIGNAL } from '../kit/uninvited-inspector.js'
 import { ORPHAN_MS, ProxyServer } from './proxy-server.js'
 
 let proxy: ProxyServer | null = null
@@ -37,7 +37,7 @@ function take(message: MasterToProxy): void {
 async function start(configure: Extract<MasterToProxy, { type: 'configure' }>): Promise<void> {
   // At once: messages that came with this one, such as of workers that are ready, are for it.
   proxy = new ProxyServer(configure, tell)
-  await closeUninvitedInspector()
+  if (await hasUninvitedInspector()) process.kill(process.pid, INSPECTED_SIGNAL)
   await proxy.listen(configure)
   tell({ type: 'listening' })
 }

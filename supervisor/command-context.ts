@@ -1,5 +1,5 @@
 /**
- * What a command gets from the outside. Made by `daimyo.ts`, used by every command.
+ * What a command gets from the outside. Made by `command.ts`, used by every command.
  */
 
 /** `print` is standard output, `complain` standard error; both take text with its newline. */

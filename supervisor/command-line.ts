@@ -1,5 +1,5 @@
 /**
- * The command line, taken apart: which command, which INI, which options. Called by `daimyo.ts`. Pure: values are judged
+ * The command line, taken apart: which command, which INI, which options. Called by `command.ts`. Pure: values are judged
  * later, with the INI's, so that all mistakes are told at once; only what cannot be understood is a usage error here.
  */
 

@@ -1,5 +1,5 @@
 /**
- * `daimyo doctor INI`: looks the host up and prints what does not fit the INI, with the remedy. Called by `daimyo.ts`.
+ * `daimyo doctor INI`: looks the host up and prints what does not fit the INI, with the remedy. Called by `command.ts`.
  * Must stay true: it changes nothing and needs no running master; exit 0 where nothing is bad, else 1.
  */
 

@@ -4,6 +4,7 @@
  */
 
 import { isMastersSignal } from '../kit/masters-signals.js'
+import { INSPECTED_SIGNAL } from '../kit/uninvited-inspector.js'
 
 /** So many in a row are no accident: the program ends itself so. */
 const MOST_IN_A_ROW = 10
@@ -13,7 +14,7 @@ export class EarlySignals {
 
   /** Whether a child that was not yet up has ended by accident. Counts it: ask once for each. */
   isAccident(signal: string | null): boolean {
-    if (!isMastersSignal(signal)) return false
+    if (!isMastersSignal(signal) && signal !== INSPECTED_SIGNAL) return false
     this.#inARow++
     return this.#inARow <= MOST_IN_A_ROW
   }

@@ -1,5 +1,5 @@
 /**
- * `daimyo hash-password`: prints the hash of a password for `metrics-auth`. Called by `daimyo.ts`.
+ * `daimyo hash-password`: prints the hash of a password for `metrics-auth`. Called by `command.ts`.
  * Must stay true: the password is never printed, and never an argument: argv is open to every user of the machine.
  */
 

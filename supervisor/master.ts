@@ -32,6 +32,7 @@ import { OutputGate, type OutputSink } from './output-lines.js'
 import { ProcessTree } from './process-tree.js'
 import type { UsageOptions } from './process-usage.js'
 import { PROXY_SILENT_MS } from './proxy-phase.js'
+import type { ProxyOutput } from './proxy-process.js'
 import { resolveRelease } from './release.js'
 import { Shutdown } from './shutdown.js'
 import { listenToSignals, type SignalEvent, type SignalSource } from './signals.js'
@@ -67,12 +68,18 @@ export interface MasterDeps {
   /** How the memory of the children is read. */
   usage?: UsageOptions
   /** Where a proxy's access lines go when no log file is set. */
-  proxyStdout?: 'inherit' | 'ignore'
+  proxyStdout?: ProxyOutput
   entries?: { worker: string; proxy: string }
 }
 
 /** A link is a connect on the same machine; a proxy that has none by then hangs. */
 const LINK_MS = 10_000
+
+/** Our standard output itself only where proxies are who we are: another user could read what is typed on root's terminal, or rewrite root's file. */
+function proxyOutput({ logto, credentials }: Settings): ProxyOutput {
+  if (logto !== null) return 'ignore'
+  return credentials === null ? 'inherit' : 'pipe'
+}
 
 /** One life: started once, stopped once. */
 export class Master {
@@ -258,7 +265,7 @@ export class Master {
       readSettings: wanted => this.#readAgain(wanted),
       renderMetrics,
       usage: this.#deps.usage ?? {},
-      proxyStdout: proxyStdout ?? (settings.logto === null ? 'inherit' : 'ignore'),
+      proxyStdout: proxyStdout ?? proxyOutput(settings),
       reopenLogs: () => this.reopenLogs(),
       startFailed: (what, reason, lines) => this.#failStart(what, reason, lines),
       served: generation => this.#hooks.served(generation),

@@ -1,6 +1,6 @@
 /**
  * What others wrote (an application, another user's process, a file), made fit for a terminal. Everything that the
- * commands print passes `printable` in `daimyo.ts`; `control-answer.ts` and the tables keep it to its line besides.
+ * commands print passes `printable` in `command.ts`; `control-answer.ts` and the tables keep it to its line besides.
  * Pure.
  */
 

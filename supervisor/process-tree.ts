@@ -19,7 +19,7 @@ import { PathWatch, type WatchedPath, watchedPaths } from './path-watch.js'
 import { Pool } from './pool.js'
 import { ProcessUsage, type UsageOptions } from './process-usage.js'
 import { Proxies } from './proxies.js'
-import type { ProxyProcess } from './proxy-process.js'
+import type { ProxyOutput, ProxyProcess } from './proxy-process.js'
 import { proxySettings } from './proxy-settings.js'
 import { type ReloadDeps, Reloads } from './reload.js'
 import { Scaler, workersAtStart } from './scaler.js'
@@ -29,7 +29,7 @@ import { WorkerLoads } from './worker-loads.js'
 export interface TreeDeps {
   readSettings: ReloadDeps['readSettings']
   renderMetrics: () => string | Promise<string>
-  proxyStdout: 'inherit' | 'ignore'
+  proxyStdout: ProxyOutput
   usage: UsageOptions
   /** The master's logs and those of the proxies. */
   reopenLogs(): void

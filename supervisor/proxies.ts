@@ -17,7 +17,7 @@ import type { Listener } from './listeners.js'
 import type { MasterContext } from './master-context.js'
 import type { ProcessNames } from './process-names.js'
 import type { ProxyEvent } from './proxy-phase.js'
-import { ProxyProcess } from './proxy-process.js'
+import { type ProxyOutput, ProxyProcess } from './proxy-process.js'
 import { FIRST_DESCRIPTOR } from './spawn-child.js'
 
 /** What all proxies of a master have in common. */
@@ -28,8 +28,8 @@ export interface ProxyOptions {
   credentials: Credentials | null
   settings: ProxySettings
   names: ProcessNames
-  /** Access lines go to the master's own standard output. */
-  stdout: 'inherit' | 'ignore'
+  /** Where access lines go. */
+  stdout: ProxyOutput
 }
 
 /** What the proxies ask and tell their owner. */

@@ -11,6 +11,9 @@ import { newProxyLife, type ProxyEffect, type ProxyEvent, type ProxyLife, stepPr
 import { Child } from './spawn-child.js'
 import { userEnvironment } from './spawn-environment.js'
 
+/** Where its access lines go: to the master's own standard output, through the master to that, or nowhere, where there is a log file. */
+export type ProxyOutput = 'inherit' | 'pipe' | 'ignore'
+
 /** Which proxy to start, and with what. */
 export interface ProxySpec {
   /** The number of its place, from 1: the next proxy of the same place has it too. */
@@ -20,7 +23,7 @@ export interface ProxySpec {
   why: string
   names: ProcessNames
   credentials: Credentials | null
-  stdout: 'inherit' | 'ignore'
+  stdout: ProxyOutput
   descriptors: readonly number[]
 }
 

@@ -1,5 +1,5 @@
 /**
- * Reads the configuration for a command that needs it right: remarks are told, mistakes end it. Called by `daimyo.ts`.
+ * Reads the configuration for a command that needs it right: remarks are told, mistakes end it. Called by `command.ts`.
  */
 
 import { EXIT, Failure } from '../kit/failure.js'

@@ -1,5 +1,5 @@
 /**
- * `daimyo [INI]`: the master in the foreground; also what `daimyo start` runs in the background. Called by `daimyo.ts`.
+ * `daimyo [INI]`: the master in the foreground; also what `daimyo start` runs in the background. Called by `command.ts`.
  * Puts the parts together in the order in which each needs the one before, and takes them down in the opposite one.
  * Must stay true: READY, the pidfile and the banner come only when clients are answered; whatever fails, nothing of what was made here
  * is left behind.
@@ -9,7 +9,6 @@ import { reasonOf } from '../kit/failure.js'
 import { createLog, type Log } from '../kit/log.js'
 import { LogSink } from '../kit/log-sink.js'
 import { SharedPage } from '../kit/shared-page.js'
-import { closeUninvitedInspector } from '../kit/uninvited-inspector.js'
 import { printBanner } from './banner.js'
 import { checkReach } from './child-programs.js'
 import type { CommandContext } from './command-context.js'
@@ -111,7 +110,6 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
     context,
   )
   holdSignals(undo)
-  await closeUninvitedInspector()
   undo.push(() => rotation?.stop())
   options.starter?.onGone(() => void master.stop('starter-gone'))
   await startEndpoint(undo)

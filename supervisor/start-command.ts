@@ -1,5 +1,5 @@
 /**
- * `daimyo start [INI]`: starts a master in the background and waits until it serves or has failed. Called by `daimyo.ts`.
+ * `daimyo start [INI]`: starts a master in the background and waits until it serves or has failed. Called by `command.ts`.
  * Must stay true: it ends with 0 only when clients are answered; what is wrong with the INI, the pidfile or the log is said here, on the
  * terminal, before anything is moved or started; a failed start leaves no process behind.
  *

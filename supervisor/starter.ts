@@ -1,6 +1,6 @@
 /**
  * Between `daimyo start` and the master that it started in the background: one message over the IPC channel, "started" or "failed".
- * The sending side is called by `run-command.ts` and `daimyo.ts`, the receiving one by `start-command.ts`.
+ * The sending side is called by `run-command.ts` and `command.ts`, the receiving one by `start-command.ts`.
  * Must stay true: a master that nobody started this way notices nothing; one whose starter went away before it was ready stops.
  */
 

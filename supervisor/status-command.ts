@@ -1,4 +1,4 @@
-/** `daimyo status [INI] [--json]`: the report of the running master. Called by `daimyo.ts`. */
+/** `daimyo status [INI] [--json]`: the report of the running master. Called by `command.ts`. */
 
 import { EXIT } from '../kit/failure.js'
 import type { CommandContext } from './command-context.js'

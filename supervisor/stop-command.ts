@@ -1,5 +1,5 @@
 /**
- * `daimyo stop [INI]`: asks the master to stop and waits until its process is gone. Called by `daimyo.ts`.
+ * `daimyo stop [INI]`: asks the master to stop and waits until its process is gone. Called by `command.ts`.
  * Must stay true: when it ends with 0, the master's pid does not exist any more, and a new start finds everything free.
  */
 

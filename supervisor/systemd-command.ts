@@ -1,5 +1,5 @@
 /**
- * `daimyo systemd INI [FOLDER]`: the units that fit this INI, on standard output or as files in a folder. Called by `daimyo.ts`.
+ * `daimyo systemd INI [FOLDER]`: the units that fit this INI, on standard output or as files in a folder. Called by `command.ts`.
  * Must stay true: no secret leaves the INI: options on the command line go along, but a secret one is refused.
  */
 

@@ -75,7 +75,14 @@ const PURE = [
 ]
 
 /** Processes end in their entry files only. */
-const ENTRY_FILES = ['supervisor/daimyo.ts', 'proxy/main.ts', 'app/host/main.ts', 'app/farm/farm.js', 'prepare.mjs']
+const ENTRY_FILES = [
+  'supervisor/daimyo.ts',
+  'supervisor/command.ts',
+  'proxy/main.ts',
+  'app/host/main.ts',
+  'app/farm/farm.js',
+  'prepare.mjs',
+]
 
 /** Holds the text of a program that it starts. */
 const ANOTHER_PROGRAM = 'app/host/syntax-error-place.ts'

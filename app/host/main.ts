@@ -13,7 +13,7 @@ import type { WorkerEventName } from '../../kit/child-events.js'
 import { Failure, reasonOf } from '../../kit/failure.js'
 import type { MasterToWorker, WorkerSettings } from '../../kit/messages.js'
 import { watchdogPathOf } from '../../kit/stack-report.js'
-import { closeUninvitedInspector } from '../../kit/uninvited-inspector.js'
+import { hasUninvitedInspector, INSPECTED_SIGNAL } from '../../kit/uninvited-inspector.js'
 import { installHook } from './application-hook.js'
 import { type Door, keepDoor } from './door.js'
 import { writeSnapshot } from './heap-snapshot.js'
@@ -58,7 +58,7 @@ function onMessage(message: MasterToWorker): void {
 async function start(settings: WorkerSettings): Promise<void> {
   const why = settings.cpus === null ? null : moveToCpus(settings.cpus)
   if (why !== null) trouble('affinity-trouble')(why)
-  await closeUninvitedInspector()
+  if (await hasUninvitedInspector()) process.kill(process.pid, INSPECTED_SIGNAL)
   installHook()
   const sessions = await countInspectorSessions()
   if (!settings.waits) return serve(settings, sessions, null)

@@ -1,0 +1,195 @@
+/**
+ * The `daimyo` command: takes the command line apart, carries the command out, and turns its end into an exit status (sysexits,
+ * `kit/failure.ts`). Loaded by the entry file `daimyo.ts`, which people, systemd and `daimyo start` start.
+ * Must stay true: only this file and `daimyo.ts` end the process; an operating error is one line on standard error and no stack, a bug
+ * shows its stack and ends with 70.
+ */
+
+import { basename, relative } from 'node:path'
+import { EXIT, Failure, reasonOf } from '../kit/failure.js'
+import type { CommandContext } from './command-context.js'
+import { type CommandLine, type ConfigArguments, type HelpTopic, parseCommandLine } from './command-line.js'
+import { configReference } from './config/config-reference.js'
+import { describeCheck } from './config/describe-check.js'
+import { explainWord, helpText, nearWord } from './config/help-text.js'
+import { fileNamed } from './config/ini-reader.js'
+import { readSettings } from './config/read-settings.js'
+import type { BoundAddress, Reading, Settings } from './config/settings.js'
+import { doctorCommand } from './doctor-command.js'
+import { addressOf, getCommand } from './get-command.js'
+import type { Opener } from './guarded-path.js'
+import { hashPasswordCommand } from './hash-password-command.js'
+import { locateMaster, type MasterSought } from './locate-master.js'
+import { orderCommand } from './order-command.js'
+import { printable } from './printable.js'
+import { readOrRefuse } from './read-or-refuse.js'
+import { reloadCommand } from './reload-command.js'
+import { type RunOptions, runCommand } from './run-command.js'
+import { serviceUnit, socketUnit, TEMPLATE_SERVICE, TEMPLATE_SOCKET } from './service-unit.js'
+import { startCommand } from './start-command.js'
+import { takeStarter } from './starter.js'
+import { statusCommand } from './status-command.js'
+import { stopCommand } from './stop-command.js'
+import { systemdCommand } from './systemd-command.js'
+import { topCommand } from './top-command.js'
+import { readVersion } from './version.js'
+
+const starter = takeStarter(process.env)
+const context: CommandContext = {
+  environment: process.env,
+  cwd: process.cwd(),
+  // The one door of all commands: much of what they print was written by others.
+  print: text => process.stdout.write(printable(text)),
+  complain: text => process.stderr.write(printable(text)),
+  program: programName(process.argv[1] ?? ''),
+}
+
+const HELP: Record<HelpTopic, () => string> = {
+  usage: helpText,
+  options: configReference,
+  service: () => serviceUnit(TEMPLATE_SERVICE),
+  socket: () => socketUnit(TEMPLATE_SOCKET),
+}
+
+const crashSteps: (() => Promise<void>)[] = []
+
+// A terminal or a pipe that is gone (EPIPE, EIO) is no reason to stop serving.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+process.on('uncaughtException', error => end(error))
+process.on('unhandledRejection', reason => end(reason))
+
+/** Carries out what the command line says, and ends the process. `script`: the entry file. */
+export async function run(script: string): Promise<never> {
+  try {
+    process.exit(await carryOut(parseCommandLine(process.argv.slice(2), process.env), script))
+  } catch (error) {
+    return end(error)
+  }
+}
+
+async function carryOut(line: CommandLine, script: string): Promise<number> {
+  switch (line.command) {
+    case 'run':
+      return runCommand(runOptions(line), context)
+    case 'start': {
+      return startCommand({ settings: settingsOf(line, 'cannot start'), program: script, argv: argvOf(line) }, context)
+    }
+    case 'check':
+      return check(line)
+    case 'status':
+      return statusCommand(soughtBy(line), line.json, context)
+    case 'reload':
+      return reloadCommand(soughtBy(line), line.waits, context)
+    case 'stop':
+      return stopCommand(soughtBy(line), context)
+    case 'top':
+      return topCommand(soughtBy(line), context, { input: process.stdin, output: process.stdout })
+    case 'scale':
+      return orderCommand(soughtBy(line), { command: 'scale', wanted: line.wanted }, context)
+    case 'restart-worker':
+      return orderCommand(soughtBy(line), { command: 'restart-worker', slot: line.slot }, context)
+    case 'pause':
+    case 'resume':
+      return orderCommand(soughtBy(line), { command: line.command }, context)
+    case 'logs':
+      return orderCommand(soughtBy(line), { command: 'reopen-logs' }, context)
+    case 'get':
+      return getCommand(await addressFor(line), {
+        path: line.path,
+        opener: openerOf(read(line)),
+        headers: line.head,
+        output: process.stdout,
+      })
+    case 'systemd':
+      return systemdCommand({ line, script, folder: line.folder }, context)
+    case 'doctor': {
+      const ini = line.iniPath === null ? null : fileNamed(line.iniPath, context.cwd).absolute
+      return doctorCommand({ reading: read(line), sought: soughtBy(line), ini }, context)
+    }
+    case 'hash-password':
+      return hashPasswordCommand(process.stdin, context)
+    case 'help':
+      return say(HELP[line.topic]())
+    case 'explain':
+      return explain(line.word)
+    case 'version':
+      return say(`${readVersion()}\n`)
+    case 'usage-error':
+      throw new Failure('usage', line.message, line.exitCode)
+  }
+}
+
+function say(text: string): number {
+  context.print(text)
+  return EXIT.ok
+}
+
+function explain(word: string): number {
+  const text = explainWord(word)
+  if (text !== null) return say(text)
+  const accepted = 'accepted an option, a command, options, service, socket, or nothing for the whole help'
+  throw new Failure('usage', `help: received ${printable(word)}: ${accepted}${nearWord(word)}`, EXIT.usage)
+}
+
+function runOptions(line: ConfigArguments): RunOptions {
+  const whenCrashing = (step: () => Promise<void>) => crashSteps.push(step)
+  return { settings: settingsOf(line, 'cannot start'), readAgain: () => read(line), starter, whenCrashing }
+}
+
+function check(line: CommandLine & { command: 'check' }): number {
+  const reading = read(line)
+  context.print(describeCheck(reading, line.iniPath ?? 'command line', line.all))
+  return reading.mistakes.length === 0 ? EXIT.ok : EXIT.config
+}
+
+function read({ iniPath, flags }: ConfigArguments): Reading {
+  return readSettings({ iniPath, flags, environment: context.environment, cwd: context.cwd })
+}
+
+function settingsOf(line: ConfigArguments, what: string): Settings {
+  return readOrRefuse(read(line), what, context)
+}
+
+/** Whoever stops or looks at a server does not need its INI to be right, only to know which it is. */
+function soughtBy(line: ConfigArguments): MasterSought {
+  const iniPath = line.iniPath === null ? null : fileNamed(line.iniPath, context.cwd).absolute
+  return { runDir: read(line).runDir ?? null, iniPath }
+}
+
+/** The first listener of the INI; where the kernel chose its port, systemd passes it, or the INI has become wrong, the running master knows it. */
+async function addressFor(line: ConfigArguments): Promise<BoundAddress> {
+  const first = read(line).settings?.listeners[0]
+  if (first?.kind === 'unix' || (first?.kind === 'tcp' && first.port !== 0)) return first
+  const { report } = await locateMaster(soughtBy(line), context.environment)
+  const [url] = report.urls
+  if (url === undefined)
+    throw new Failure('no-listener', `cannot get: pid ${report.pid}: it has no listener`, EXIT.unavailable)
+  return addressOf(url)
+}
+
+/** As whom root follows paths of this configuration. */
+function openerOf({ settings }: Reading): Opener {
+  return settings === null ? 'unknown' : settings.credentials
+}
+
+/** The same configuration again, for the master in the background. */
+function argvOf({ iniPath, flags }: ConfigArguments): string[] {
+  return [...(iniPath === null ? [] : [`--ini=${iniPath}`]), ...flags.map(({ name, value }) => `--${name}=${value}`)]
+}
+
+/** As it was typed: `daimyo`, or, without an installation, `node dist/supervisor/daimyo.js`. */
+function programName(script: string): string {
+  if (basename(script) === 'daimyo') return 'daimyo'
+  const near = relative(process.cwd(), script)
+  return `node ${near.startsWith('..') ? script : near}`
+}
+
+async function end(error: unknown): Promise<never> {
+  const isFailure = error instanceof Failure
+  const exitCode = isFailure ? error.exitCode : EXIT.software
+  const text = isFailure ? error.message : error instanceof Error ? (error.stack ?? error.message) : reasonOf(error)
+  context.complain(isFailure ? `daimyo: ${text}\n` : `daimyo: a bug, please report it: ${text}\n`)
+  await starter?.tell({ type: 'failed', message: text, exitCode })
+  for (const step of crashSteps) await step()
+  process.exit(exitCode)
+}
