@@ -51,7 +51,7 @@ t.test('after the reload both releases have their files, for the time of grace',
   await site.untilReady()
   await expectAll(t, { '/': 'page two', '/api/': 'two', '/app-two-3f9c2a1b.js': 'script two' })
   t.match(await ask(running.url, '/app-one-3f9c2a1b.js'), { status: 200, body: 'script one' })
-  const proxy = site.processes().find(line => line.includes('/proxy/main.js'))
+  const proxy = site.processes().find(line => line.includes('daimyo: proxy '))
   process.kill(Number.parseInt(proxy ?? '', 10), 'SIGKILL')
   await until('the next proxy', async () => (await ask(running.url, '/')).body === 'page two')
   t.match(await ask(running.url, '/app-one-3f9c2a1b.js'), { status: 200, body: 'script one' }, 'in the next proxy too')

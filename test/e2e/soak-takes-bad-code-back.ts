@@ -7,14 +7,20 @@ import { timeFactor, WatchedSite } from './fixtures/watched-site.js'
 
 t.setTimeout(120_000 * timeFactor)
 
-/** `/ready` is always well, whatever becomes of the rest. */
+/** `/ready` is always well, whatever becomes of the rest; `more` begins with its first answer, however slow the start was. */
 const release = (name: string, answer: string, more = '') => `
 require('node:http').createServer((request, response) => {
   const end = () => response.end('${name} ' + process.pid)
-  if (request.url === '/ready') end()
+  if (request.url === '/ready') {
+    end()
+    begin()
+  }
   else { ${answer} }
 }).listen(3000)
-${more}`
+let begin = () => {
+  begin = () => {}
+  ${more}
+}`
 const good = release('old', 'end()')
 const lines = ['ready-check = /ready 200', 'soak = 1s', 'worker-reload-mercy = 5']
 
