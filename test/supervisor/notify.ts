@@ -1,11 +1,11 @@
 /** Tests `supervisor/notify.ts`: with a program that writes down what it was told, and with the real one on a real socket. */
 
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { createNotifier } from '../../supervisor/notify.js'
+import { until } from '../e2e/fixtures/watched-site.js'
+import { receiveNotifications, whyNoReceiver } from './fixtures/notify-receiver.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
 
 /** A notifier whose program appends its arguments, one message a line, to `record`, after running `first`. */
@@ -117,42 +117,13 @@ t.test('a program that is missing is logged once and hinders nothing', async t =
   t.same(events, ['notify-failed'])
 })
 
-const hasProgram = spawnSync('systemd-notify', ['--version']).status === 0
-const hasPython = spawnSync('python3', ['--version']).status === 0
-const missing = !hasProgram
-  ? 'needs the package systemd'
-  : !hasPython && 'needs the package python3 (a unix datagram socket)'
-t.test('the real systemd-notify delivers it', { skip: missing }, async t => {
-  const path = join(scratchFolder(t), 'notify')
-  // The answer to the barrier (a descriptor that is closed) is part of the protocol: sd_notify_barrier(3).
-  const program = `
-import socket, array, os, sys
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); print('up', flush=True)
-while True:
-  data, ancillary, flags, address = s.recvmsg(4096, 4096)
-  for level, kind, fds in ancillary:
-    for fd in array.array('i', fds[:len(fds) - len(fds) % 4]): os.close(fd)
-  print(data.decode().replace('\\n', ' '), flush=True)
-  if b'BARRIER' in data: break`
-  const receiver = spawn('python3', ['-c', program, path], { stdio: ['ignore', 'pipe', 'inherit'] })
-  t.teardown(() => receiver.kill('SIGKILL'))
-  let text = ''
-  receiver.stdout.setEncoding('utf8')
-  const [up] = await once(receiver.stdout, 'data')
-  t.match(up, /^up/)
-  receiver.stdout.on('data', (chunk: string) => {
-    text += chunk
-  })
-  t.ok(existsSync(path))
+t.test('the real systemd-notify delivers it', { skip: whyNoReceiver() }, async t => {
+  const { path, told } = await receiveNotifications(t)
   const events: string[] = []
-  const notifier = createNotifier({
-    environment: { NOTIFY_SOCKET: path, PATH: process.env.PATH },
-    log: event => events.push(event),
-  })
-  const over = once(receiver, 'close')
+  const notifier = createNotifier({ environment: { NOTIFY_SOCKET: path }, log: event => events.push(event) })
   notifier.ready('2 workers')
   await notifier.settled()
-  await over
-  t.match(text, new RegExp(`READY=1 MAINPID=${process.pid} STATUS=2 workers`))
+  await until('it has arrived', () => told().length > 0)
+  t.same(told(), [`READY=1 MAINPID=${process.pid} STATUS=2 workers`])
   t.same(events, [])
 })

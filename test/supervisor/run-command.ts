@@ -1,10 +1,11 @@
 /** Tests `supervisor/run-command.ts` with the real program in the foreground. */
 
-import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
+import { until } from '../e2e/fixtures/watched-site.js'
 import { Site } from './fixtures/daimyo-program.js'
-import { type Command, ownCommand } from './fixtures/reachable-program.js'
+import { receiveNotifications, whyNoReceiver } from './fixtures/notify-receiver.js'
 
 const banner = /^ {2}stop {5}.* Ctrl-C\n/m
 
@@ -92,23 +93,13 @@ t.test('a full disk stops nobody', { skip: !existsSync('/dev/full') && 'needs /d
   t.equal(err.match(/cannot write the log: \/dev\/full: ENOSPC/g)?.length, 1, 'said once')
 })
 
-/** Only the system's own is called, so the recorder takes its place for this one process tree. */
-const notifier = '/usr/bin/systemd-notify'
-const cannotMount = process.getuid?.() !== 0 && 'needs root'
-const lacksNotifier = !existsSync(notifier) && 'needs the package systemd'
-
-t.test('systemd hears of it, in order', { skip: cannotMount || lacksNotifier }, async t => {
+t.test('systemd hears of it, in order', { skip: whyNoReceiver() }, async t => {
+  const { path, told } = await receiveNotifications(t)
+  // A program of that name in the PATH of whoever starts the master is not run.
   const folder = new Site(t).folder
   const record = `${folder}/record`
-  const bin = `${folder}/systemd-notify`
-  writeFileSync(bin, `#!/bin/sh\necho "$@" >> '${record}'\n`)
-  chmodSync(bin, 0o755)
-  const environment = {
-    NOTIFY_SOCKET: '/run/systemd/notify',
-    WATCHDOG_USEC: '2000000',
-  }
-  const mount = `mount --bind ${bin} ${notifier} && exec "$0" "$@"`
-  const command: Command = ['unshare', '--mount', '/bin/sh', '-c', mount, ...ownCommand]
+  writeFileSync(`${folder}/systemd-notify`, `#!/bin/sh\necho "$@" >> '${record}'\n`, { mode: 0o755 })
+  const environment = { NOTIFY_SOCKET: path, WATCHDOG_USEC: '2000000', PATH: `${folder}:${process.env.PATH}` }
   const app =
     "require('node:http').createServer((_, response) => response.end(String(process.env.NOTIFY_SOCKET))).listen(1)"
   const site = new Site(t, ['processes = 1'], app, environment, command)
@@ -118,14 +109,15 @@ t.test('systemd hears of it, in order', { skip: cannotMount || lacksNotifier }, 
   t.equal((await site.run('reload', 'site.ini')).code, EXIT.ok)
   running.child.kill('SIGTERM')
   await running.ended
-  const told = readFileSync(record, 'utf8').trimEnd().split('\n')
+  await until('systemd has heard of the end', () => told().some(line => line.startsWith('STOPPING')))
+  t.notOk(existsSync(record))
   const ready = (generation: number) =>
     new RegExp(
       `^READY=1 MAINPID=${running.pid} STATUS=generation ${generation}: 1 of 1 workers ready, 1 proxy, http://127\\.0\\.0\\.1:\\d+$`,
     )
   t.match(
-    told.filter(line => !/^(STATUS|EXTEND|WATCHDOG)/.test(line)),
+    told().filter(line => !/^(STATUS|EXTEND|WATCHDOG)/.test(line)),
     [ready(1), /^RELOADING=1 MONOTONIC_USEC=\d+ STATUS=reloading$/, ready(2), /^STOPPING=1 STATUS=stopping$/],
   )
-  t.ok(told.includes('EXTEND_TIMEOUT_USEC=20000000'), 'it asks for time')
+  t.ok(told().includes('EXTEND_TIMEOUT_USEC=20000000'), 'it asks for time')
 })
