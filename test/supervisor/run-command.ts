@@ -102,7 +102,7 @@ t.test('systemd hears of it, in order', { skip: whyNoReceiver() }, async t => {
   const environment = { NOTIFY_SOCKET: path, WATCHDOG_USEC: '2000000', PATH: `${folder}:${process.env.PATH}` }
   const app =
     "require('node:http').createServer((_, response) => response.end(String(process.env.NOTIFY_SOCKET))).listen(1)"
-  const site = new Site(t, ['processes = 1'], app, environment, command)
+  const site = new Site(t, ['processes = 1'], app, environment)
   const running = site.spawn('site.ini')
   await running.seen(banner)
   t.match(await site.run('get', '/', 'site.ini'), { out: 'undefined' }, 'applications do not see the socket')
