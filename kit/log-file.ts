@@ -1,11 +1,23 @@
 /**
  * Opens a log file for appending. Called by `log-sink.ts`, and by `start-command.ts` for the output of a master in the background.
  * Must stay true: root writes to and gives away only the very file that `logto` names; a link that the service's user planted in
- * its own log folder is refused (how CVE-2016-1247 made nginx give away /etc/shadow), and opening never waits (a FIFO without a reader).
+ * its own log folder is refused (how CVE-2016-1247 made nginx give away /etc/shadow), and opening never waits (a FIFO without a reader,
+ * a file under a lease).
  */
 
-import { closeSync, constants, fchmodSync, fchownSync, fstatSync, openSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  renameSync,
+  writeSync,
+} from 'node:fs'
 import { codeOf, EXIT, Failure, reasonOf } from './failure.js'
+import { createLog } from './log.js'
 import type { Credentials } from './messages.js'
 
 const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
@@ -16,17 +28,50 @@ const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = consta
  */
 export function openLogFile(path: string, owner: Credentials | null): number {
   let descriptor: number
+  let movedTo: string | null = null
   try {
-    descriptor = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0o640)
+    descriptor = open(path)
   } catch (error) {
-    throw cannotOpen(path, error)
+    movedTo = moveHeld(path, error)
+    if (movedTo === null) throw cannotOpen(path, error)
+    descriptor = openAgain(path)
   }
   try {
     if (owner !== null && process.geteuid?.() === 0) giveTo(descriptor, owner)
+    if (movedTo !== null) createLog(line => writeSync(descriptor, line))('log-held', { path, movedTo })
     return descriptor
   } catch (error) {
     closeSync(descriptor)
     throw cannotOpen(path, error)
+  }
+}
+
+function open(path: string): number {
+  return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0o640)
+}
+
+function openAgain(path: string): number {
+  try {
+    return open(path)
+  } catch (error) {
+    throw cannotOpen(path, error)
+  }
+}
+
+/**
+ * The file's owner may hold a lease on it (F_SETLEASE of fcntl(2)): opening is EAGAIN then, for as long as its owner
+ * renews the lease. Such a file is moved aside, which no lease prevents; returns its new name, null when this is not
+ * the reason.
+ */
+function moveHeld(path: string, error: unknown): string | null {
+  if (codeOf(error) !== 'EAGAIN') return null
+  try {
+    if (!lstatSync(path).isFile()) return null
+    const movedTo = `${path}.held-${new Date().toISOString().replaceAll(/[-:.]/g, '')}`
+    renameSync(path, movedTo)
+    return movedTo
+  } catch (cause) {
+    throw cannotOpen(path, cause)
   }
 }
 

@@ -21,6 +21,8 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
+import type { Credentials } from '../kit/messages.js'
+import { onGuardedPath } from './guarded-path.js'
 import { MASTER_NAME } from './process-names.js'
 import { commandOf, lifeOf, startTimeOf, userOf } from './process-presence.js'
 
@@ -28,17 +30,20 @@ const longestPidfile = 64
 
 /**
  * Throws a `pidfile` Failure when `path` cannot become ours: it is a link or no regular file (77), or it names a daimyo that
- * runs (69). Called before anything is started, and again by `writePidfile`.
+ * runs (69). Called before anything is started, and again by `writePidfile`. The file is opened as `guarded-path.ts`
+ * allows for the service's `credentials`; the process that it names is judged as we are.
  */
-export function checkPidfile(path: string): void {
-  const found = lookOrRefuse(path)
+export function checkPidfile(path: string, credentials: Credentials | null = null): void {
+  const { found, pid } = onGuardedPath(path, 'name', credentials, () => ({
+    found: lookOrRefuse(path),
+    pid: readPid(path),
+  }))
   if (found === null) return
   if (!found.isFile()) {
     const what = found.isSymbolicLink() ? 'it is a symbolic link' : 'it is not a regular file'
     throw new Failure('pidfile', `cannot use the pidfile: pidfile=${path}: ${what}`, EXIT.permission)
   }
-  const pid = readPid(path)
-  if (pid !== null && pid !== process.pid && isRunningDaimyo(pid, found)) {
+  if (pid !== null && pid !== process.pid && isRunningDaimyo(pid, found, credentials)) {
     throw new Failure(
       'pidfile',
       `cannot use the pidfile: pidfile=${path}: daimyo runs with pid ${pid}`,
@@ -48,8 +53,12 @@ export function checkPidfile(path: string): void {
 }
 
 /** Writes our pid to `path` (mode 0644) in one step; a stale pidfile is replaced. Failures as `checkPidfile`. */
-export function writePidfile(path: string, pid: number = process.pid): void {
-  checkPidfile(path)
+export function writePidfile(path: string, credentials: Credentials | null = null): void {
+  checkPidfile(path, credentials)
+  onGuardedPath(path, 'name', credentials, () => replacePidfile(path, process.pid))
+}
+
+function replacePidfile(path: string, pid: number): void {
   const temporary = join(dirname(path), `.${basename(path)}.${pid}.new`)
   try {
     removeIfThere(temporary)
@@ -92,13 +101,17 @@ export function readPid(path: string): number | null {
 /**
  * A master that started before the file was written wrote it; one that started later only got the same number, as happens after
  * a crash of the whole machine. A stepped clock can make this wrong, for two INIs that share one pidfile by mistake.
- * Only a process of ours, or of the file's owner, has written it: else its owner could name whomever it likes.
+ * Only a process of ours, or of the file's owner, has written it: else its owner could name whomever it likes. A master
+ * that root starts with `uid` stays root's: there a process of anybody else is no master of this service, only a
+ * process that the service's user named in the file.
  */
-function isRunningDaimyo(pid: number, { uid, mtimeMs: writtenMs }: Stats): boolean {
+function isRunningDaimyo(pid: number, { uid, mtimeMs: writtenMs }: Stats, credentials: Credentials | null): boolean {
   const life = lifeOf(pid)
   if (life === null) return false
   const owner = userOf(pid)
-  if (owner !== null && owner !== process.geteuid?.() && owner !== process.getuid?.() && owner !== uid) return false
+  const isRootsMaster = credentials !== null && process.geteuid?.() === 0
+  const owners = isRootsMaster ? [0] : [process.geteuid?.(), process.getuid?.(), uid]
+  if (owner !== null && !owners.includes(owner)) return false
   const command = commandOf(pid)
   if (command === null) return true
   const startedMs = startTimeOf(life)

@@ -82,7 +82,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   setInheritedLimits(settings.inherited)
   const passed = assignSockets(settings, receiveSockets(context.environment, process.pid))
   const { pidfile, credentials } = settings
-  if (pidfile !== null) onGuardedPath(pidfile, 'name', credentials, () => checkPidfile(pidfile))
+  if (pidfile !== null) checkPidfile(pidfile, credentials)
   const folder = await prepareRunFolder(settings.runDir, settings.credentials)
   undo.push(() => folder.release())
   const sink = new LogSink({
@@ -229,7 +229,7 @@ async function announce(
   if (pidfile !== null) {
     const guarded = <T>(work: () => T): T => onGuardedPath(pidfile, 'name', credentials, work)
     try {
-      guarded(() => writePidfile(pidfile))
+      writePidfile(pidfile, credentials)
     } catch (error) {
       await master.stop('pidfile')
       throw error

@@ -52,8 +52,16 @@ export async function openOwnFolder(
   })
 }
 
-/** The folder of the workers' sockets in a run folder of ours: nobody but us can have put it there. */
-export function openWorkersFolder(path: string, credentials: Credentials | null): { path: string; made: boolean } {
+/**
+ * The folder of the workers' sockets in a run folder of ours: nobody but us can have put it there. `clear` gets it
+ * when its owner and mode are right. The service's user may close it at any time: that is a `run-folder` Failure with
+ * a remedy.
+ */
+export function openWorkersFolder(
+  path: string,
+  credentials: Credentials | null,
+  clear: (path: string, credentials: Credentials | null) => void,
+): { path: string; made: boolean } {
   try {
     const made = makeFolder(path)
     const wanted = { uid: credentials?.uid ?? ourId(), gid: credentials?.gid ?? process.getegid?.() ?? 0 }
@@ -64,9 +72,10 @@ export function openWorkersFolder(path: string, credentials: Credentials | null)
       else if (stats.uid !== wanted.uid) throw refused(path, `it belongs to uid ${stats.uid}`)
       fchmodSync(descriptor, folderMode)
     })
+    clear(path, credentials)
     return { path, made }
   } catch (error) {
-    throw unusable(path, error)
+    throw unusableWorkersFolder(path, error)
   }
 }
 
@@ -82,6 +91,14 @@ function unusable(path: string, error: unknown): Failure {
   if (error instanceof Failure) return error
   const exitCode = ['EACCES', 'EPERM', 'EROFS', 'ELOOP', 'ENOTDIR'].includes(codeOf(error)) ? EXIT.permission : EXIT.os
   return new Failure('run-folder', `cannot use the run folder: run-dir=${path}: ${reasonOf(error)}`, exitCode, error)
+}
+
+function unusableWorkersFolder(path: string, error: unknown): Failure {
+  const { code, message, exitCode } = unusable(path, error)
+  const stats = lstatSync(path, { throwIfNoEntry: false })
+  const found = stats === undefined ? 'it is gone' : describe(stats)
+  const remedy = 'move this folder away or give it mode 0750 and the owner of the service, then start again'
+  return new Failure(code, `${message}: ${found}: ${remedy}`, exitCode, error)
 }
 
 /** A folder of the service's user that root is to use: of an earlier version, or of a master that runs as that user. */

@@ -4,8 +4,9 @@
  * Called by `run-command.ts` before anything is opened.
  * Must stay true: at most one master uses a folder; a folder that somebody else planted, or may write to, is refused;
  * under a root master with `uid` the folder is root's and only `workers/` the service's user's, so that nobody else
- * decides who is asked and who is believed to run; nothing in them is removed but sockets and claims under our own
- * names, and those only when their master is gone.
+ * decides who is asked and who is believed to run; nothing is removed from the folder but sockets and claims under our
+ * own names, and those only when their master is gone. In `workers/` everything under our names is ours
+ * (`workers-folder.ts`).
  */
 
 import { lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs'
@@ -14,9 +15,9 @@ import { codeOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
 import { workersFolderOf } from './config/run-folder-path.js'
 import { findMaster } from './control-client.js'
-import { onGuardedPath } from './guarded-path.js'
 import { alreadyRunning, claimFolder, isClaimName, removeDrafts } from './run-folder-claim.js'
 import { openOwnFolder, openWorkersFolder } from './run-folder-owner.js'
+import { clearWorkerNames, isWorkerName } from './workers-folder.js'
 
 /**
  * A prepared folder. `release` takes back what we made: our claim, dead sockets, the folders if they were not there
@@ -54,8 +55,7 @@ export async function prepareRunFolder(path: string, credentials: Credentials | 
     if (running !== null) throw alreadyRunning(path, running)
     removeDrafts(path)
     removeSockets(path)
-    const workers = openWorkersFolder(workersFolderOf(path), credentials)
-    onGuardedPath(join(workers.path, 'any'), 'name', credentials, () => removeSockets(workers.path))
+    const workers = openWorkersFolder(workersFolderOf(path), credentials, clearWorkerNames)
     const release = () => releaseFolder(path, credentials, { folder: made, workers: workers.made }, claim.release)
     return { path, controlPath: controlPathOf(path), release }
   } catch (error) {
@@ -71,7 +71,11 @@ function releaseFolder(
   releaseClaim: () => void,
 ): void {
   const workers = workersFolderOf(path)
-  onGuardedPath(join(workers, 'any'), 'name', credentials, () => removeSockets(workers))
+  try {
+    clearWorkerNames(workers, credentials)
+  } catch {
+    // ENOENT: removed already; EACCES: its owner closed it. The next start clears the names.
+  }
   removeSockets(path)
   releaseClaim()
   if (made.workers) removeFolder(workers)
@@ -83,7 +87,8 @@ function removeFolder(path: string): void {
     rmdirSync(path)
   } catch (error) {
     // ENOTEMPTY: somebody else's file, or a next master that claimed it already; ENOENT: systemd was faster.
-    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT', 'EACCES', 'EBUSY', 'EROFS'].includes(codeOf(error))) throw error
+    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EBUSY', 'EROFS'].includes(codeOf(error)))
+      throw error
   }
 }
 
@@ -93,7 +98,7 @@ function isOurName(name: string): boolean {
 }
 
 function isSocketName(name: string): boolean {
-  return name === 'control.sock' || /^worker-[\w.-]+\.(sock|link|tunnel|watch)$/.test(name)
+  return name === 'control.sock' || isWorkerName(name)
 }
 
 function removeSockets(folder: string): void {

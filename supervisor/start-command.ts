@@ -73,7 +73,7 @@ function prepareFiles({ logto, pidfile, credentials }: Settings, cwd: string): B
   if (logto === null || pidfile === null) makeFolder(folder, credentials)
   if (pidfile === null) flags.push(`--pidfile=${join(folder, pidfileName)}`)
   const used = pidfile ?? join(folder, pidfileName)
-  onGuardedPath(used, 'name', credentials, () => checkPidfile(used))
+  checkPidfile(used, credentials)
   const log = logto ?? join(folder, logName)
   if (logto === null) {
     flags.push(`--logto=${log}`)

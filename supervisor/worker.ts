@@ -17,7 +17,6 @@ import { processName } from './process-names.js'
 import { ReadyProbe } from './ready-probe.js'
 import { judgeAge, type RecycleVerdict, requestsOf } from './recycling.js'
 import type { SlotWorker } from './slots.js'
-import { removeSocket } from './socket-file.js'
 import { Child } from './spawn-child.js'
 import { workerEnvironment } from './spawn-environment.js'
 import {
@@ -29,6 +28,7 @@ import {
   type WorkerLife,
 } from './worker-life.js'
 import { stepWorker } from './worker-phase.js'
+import { clearWorkerName } from './workers-folder.js'
 
 /** Which worker to start, and why. */
 export interface WorkerSpec {
@@ -120,7 +120,7 @@ export class Worker {
     const linkPath = join(folder, `worker-${workerId}.link`)
     const tunnelPath = join(folder, `worker-${workerId}.tunnel`)
     for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)])
-      removeSocket(path, settings.credentials)
+      clearWorkerName(path, settings.credentials)
     this.#child = this.#spawn(slot)
     const { number } = generation
     this.address = { workerId, slot, pid: this.#child.pid ?? 0, generation: number, socketPath, linkPath, tunnelPath }
@@ -204,7 +204,7 @@ export class Worker {
     this.apply({ type: 'exit', code, signal, isOutOfMemory })
     const { socketPath, linkPath, tunnelPath } = this.address
     for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)])
-      removeSocket(path, this.generation.settings.credentials)
+      clearWorkerName(path, this.generation.settings.credentials)
   }
 
   /** Why it never became ready; `reason` is what the master found where the worker itself gave none. */

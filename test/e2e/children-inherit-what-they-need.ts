@@ -90,15 +90,18 @@ t.test('descriptors, session, variables', async t => {
   t.match(await site.end(running), { code: 0 })
 })
 
-t.test('a descriptor that the caller left open goes no further than the master', async t => {
-  // Far above the others: of a contiguous row Node itself takes care.
-  const leaking = ['/bin/bash', '-c', 'exec 77</etc/passwd; exec "$@"', 'leaking', ...ownCommand]
-  const site = new WatchedSite(t, ['processes = 1'], { app, command: leaking })
-  const running = await site.serve()
-  await inspect(t, site, running.pid, (pid, name) => t.notOk(openOf(pid).has(77), name))
-  t.notMatch((await ask(running.url, '/')).body, /^77$/m, 'nor does what an application starts have it')
-  t.match(await site.end(running), { code: 0 })
-})
+for (const NODE_OPTIONS of ['', '--no-warnings']) {
+  t.test(`a descriptor that the caller left open goes no further than the master: "${NODE_OPTIONS}"`, async t => {
+    // Far above the others: of a contiguous row Node itself takes care.
+    const leaking = ['/bin/bash', '-c', 'exec 77</etc/passwd; exec "$@"', 'leaking', ...ownCommand]
+    const environment: Record<string, string> = NODE_OPTIONS === '' ? {} : { NODE_OPTIONS }
+    const site = new WatchedSite(t, ['processes = 1'], { app, command: leaking, environment })
+    const running = await site.serve()
+    await inspect(t, site, running.pid, (pid, name) => t.notOk(openOf(pid).has(77), name))
+    t.notMatch((await ask(running.url, '/')).body, /^77$/m, 'nor does what an application starts have it')
+    t.match(await site.end(running), { code: 0 })
+  })
+}
 
 t.test('limits, umask, niceness and the rest are the master’s', async t => {
   const site = new WatchedSite(t, ['processes = 1', 'umask = 027', 'prio = 3', 'max-fd = 1000'], { app })

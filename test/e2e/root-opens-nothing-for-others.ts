@@ -215,6 +215,30 @@ t.test('wait-for-file: what is behind a planted link is not told', { skip }, asy
   t.match(err, /wait-for-file=.*planted: not there/)
 })
 
+t.test('the workers’ names: what the user planted there costs neither a reload nor a start', { skip }, async t => {
+  const { site, roots } = attacked(t, [])
+  const running = await site.serve()
+  const { workers: old } = await site.status()
+  const planted = site.path('run/workers')
+  const names = readdirSync(planted)
+  const [, number] = /^worker-(\d+)\.sock$/.exec(names.find(name => name.endsWith('.sock')) ?? '') ?? []
+  const plantAll = (from: number) => {
+    for (let id = from; id < from + 20; id++) {
+      mkdirSync(join(planted, `worker-${id}.sock`))
+      writeFileSync(join(planted, `worker-${id}.sock`, 'kept'), '')
+      symlinkSync(roots, join(planted, `worker-${id}.link`))
+      writeFileSync(join(planted, `worker-${id}.tunnel`), '')
+    }
+  }
+  plantAll(Number(number) + 1)
+  t.equal((await site.run('reload', site.ini)).code, EXIT.ok)
+  const { workers } = await site.status()
+  t.notSame(workers[0]?.pid, old[0]?.pid)
+  t.equal((await ask(running.url, '/')).body, 'served')
+  t.match(await site.end(running), { code: 0 })
+  t.same(readdirSync(roots), ['secret'])
+})
+
 t.test('an INI that the service’s user may change is refused, another’s is told', { skip }, async t => {
   const { site, folder } = attacked(t, [])
   const ini = join(folder, 'site.ini')

@@ -1,7 +1,19 @@
 /** Tests `kit/log-file.ts`: which files root opens, makes and gives away. */
 
-import { execFileSync } from 'node:child_process'
-import { closeSync, linkSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync, writeSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  chownSync,
+  closeSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
@@ -65,4 +77,33 @@ t.test('root gives the file to the service', { skip: !isRoot && 'needs root' }, 
   const owner = lstatSync('/dev/null').uid
   closeSync(openLogFile('/dev/null', service))
   t.equal(lstatSync('/dev/null').uid, owner, 'a device keeps its owner')
+})
+
+/** Holds a write lease on a file, F_SETLEASE (1024) with F_WRLCK (1), until its input ends. */
+const LEASE = `
+$SIG{IO} = 'IGNORE'; $| = 1;
+open(my $file, '+<', $ARGV[0]) or die $!;
+fcntl($file, 1024, 1) or die $!;
+print "held\\n"; <STDIN>;
+`
+
+t.test('a file under a lease is moved aside, and a new one is made', async t => {
+  const folder = scratchFolder(t)
+  const path = join(folder, 'site.log')
+  writeFileSync(path, 'old\n')
+  if (isRoot) chownSync(path, service.uid, service.gid)
+  const holder = spawn('perl', ['-e', LEASE, path], { stdio: ['pipe', 'pipe', 'inherit'] })
+  t.teardown(() => holder.kill('SIGKILL'))
+  await once(holder.stdout, 'data')
+  const descriptor = openLogFile(path, isRoot ? service : null)
+  writeSync(descriptor, 'new\n')
+  closeSync(descriptor)
+  const [held = '', ...rest] = readdirSync(folder).filter(name => name !== 'site.log')
+  t.match(held, /^site\.log\.held-\d{8}T\d{9}Z$/)
+  t.same(rest, [])
+  t.match(readFileSync(path, 'utf8'), /^\S+ log-held path=\S+site\.log movedTo=\S+\.held-\S+\nnew\n$/)
+  if (isRoot) t.equal(lstatSync(path).uid, service.uid)
+  holder.stdin.end()
+  await once(holder, 'exit')
+  t.equal(readFileSync(join(folder, held), 'utf8'), 'old\n')
 })

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
+  chownSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -112,6 +113,38 @@ t.test(
     const path = join(scratchFolder(t), 'daimyo.pid')
     writeFileSync(path, `${child.pid}\n`)
     t.throws(() => writePidfile(path), { exitCode: EXIT.unavailable, message: new RegExp(`pid ${child.pid}$`) })
+  },
+)
+
+t.test(
+  'a master that root starts for a user is not kept from it by a process of that user’s',
+  { skip: process.geteuid?.() !== 0 && 'needs root' },
+  async t => {
+    const service = { user: null, uid: 65_534, gid: 65_534 }
+    const folder = scratchFolder(t)
+    chmodSync(folder, 0o755)
+    const path = join(folder, 'daimyo.pid')
+    const plant = async (uid: number) => {
+      const child = spawn('/bin/sh', ['-c', 'echo up; read line'], {
+        argv0: 'daimyo: master /srv/shop.ini',
+        uid,
+        gid: uid,
+        cwd: '/',
+        stdio: ['pipe', 'pipe', 'ignore'],
+      })
+      t.teardown(() => child.kill('SIGKILL'))
+      await once(child.stdout, 'data')
+      writeFileSync(path, `${child.pid}\n`)
+      chownSync(path, service.uid, service.gid)
+      return child.pid
+    }
+    const planted = await plant(service.uid)
+    t.throws(() => checkPidfile(path), { message: new RegExp(`pid ${planted}$`) }, 'without uid it may be a master')
+    t.doesNotThrow(() => checkPidfile(path, service))
+    await plant(12_345)
+    t.doesNotThrow(() => checkPidfile(path, service), 'nor by another user’s')
+    const roots = await plant(0)
+    t.throws(() => checkPidfile(path, service), { message: new RegExp(`pid ${roots}$`) }, 'but by one of root’s')
   },
 )
 

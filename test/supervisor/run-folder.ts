@@ -5,11 +5,13 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  lchownSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -19,6 +21,7 @@ import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import { prepareRunFolder } from '../../supervisor/run-folder.js'
 import { claimName } from '../../supervisor/run-folder-claim.js'
+import { openWorkersFolder } from '../../supervisor/run-folder-owner.js'
 import { asServiceUser } from '../../supervisor/service-user.js'
 import { fakeMaster, report } from './fixtures/fake-master.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
@@ -255,4 +258,58 @@ t.test('a master of the service’s own user is not run over', { skip: !isRoot &
   chownSync(join(path, 'control.sock'), nobody.uid, nobody.gid)
   await t.rejects(prepareRunFolder(path, nobody), { code: 'already-running', message: /pid 4711$/ })
   t.equal(lstatSync(path).uid, nobody.uid)
+})
+
+for (const credentials of isRoot ? [null, nobody] : [null]) {
+  t.test(`what was planted under the workers’ names goes at the start, uid ${credentials?.uid}`, async t => {
+    const top = scratchFolder(t)
+    chmodSync(top, 0o755)
+    const workers = join(top, 'run/workers')
+    ;(await prepareRunFolder(join(top, 'run'), credentials)).release()
+    mkdirSync(workers, { recursive: true })
+    chmodSync(join(top, 'run'), 0o750)
+    mkdirSync(join(top, 'precious/below'), { recursive: true })
+    mkdirSync(join(workers, 'worker-1.sock/below'), { recursive: true })
+    symlinkSync('../../precious', join(workers, 'worker-1.link'))
+    writeFileSync(join(workers, 'worker-1.tunnel'), '')
+    execFileSync('mkfifo', [join(workers, 'worker-1.watch')])
+    await deadSocket(join(workers, 'worker-2.sock'))
+    writeFileSync(join(workers, 'stranger'), '')
+    if (credentials !== null) {
+      for (const name of ['', ...readdirSync(workers)])
+        lchownSync(join(workers, name), credentials.uid, credentials.gid)
+      chmodSync(workers, 0)
+    }
+    const folder = await prepareRunFolder(join(top, 'run'), credentials)
+    t.equal(mode(workers), 0o750)
+    const [stranger, moved = '', ...rest] = readdirSync(workers).sort()
+    t.equal(stranger, 'stranger')
+    t.match(moved, /^worker-1\.sock\.planted-[0-9a-f]{16}$/)
+    t.same(rest, [])
+    t.same(readdirSync(join(workers, moved)), ['below'], 'a folder is moved, not emptied')
+    t.same(readdirSync(join(top, 'precious')), ['below'], 'a link is not followed')
+    folder.release()
+    t.same(readdirSync(workers).sort(), ['stranger', moved])
+  })
+}
+
+t.test('a workers’ folder that cannot be read is told with its remedy', async t => {
+  const path = join(scratchFolder(t), 'workers')
+  const closed = () => {
+    throw Object.assign(new Error('EACCES: permission denied, opendir'), { code: 'EACCES' })
+  }
+  t.throws(() => openWorkersFolder(path, null, closed), {
+    code: 'run-folder',
+    exitCode: EXIT.permission,
+    message: /run-dir=.*\/workers: .*permission denied.*: it has owner \d+ and mode 0750: move this folder away/,
+  })
+})
+
+t.test('a workers’ folder that is none any more does not stop the clean-up', async t => {
+  const path = join(scratchFolder(t), 'run')
+  const folder = await prepareRunFolder(path, null)
+  rmSync(join(path, 'workers'), { recursive: true })
+  writeFileSync(join(path, 'workers'), '')
+  t.doesNotThrow(() => folder.release())
+  t.same(readdirSync(path), ['workers'], 'the claim is given back')
 })

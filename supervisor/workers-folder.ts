@@ -1,0 +1,93 @@
+/**
+ * The names `worker-ID.sock`, `.link`, `.tunnel` and `.watch` in the folder `workers/` of a run folder. Called by
+ * `worker.ts` and `run-folder.ts`.
+ * Must stay true: in that folder everything under these names is ours, whatever the service's user puts there. A name
+ * that is in the way of a worker is cleared: a directory is renamed aside, anything else is unlinked. Nothing is
+ * followed, nothing is deleted recursively, and the work is bounded.
+ *
+ * Root may do this itself although the folder belongs to the service's user: the folder above is root's, so the user
+ * cannot replace `workers/`, and neither unlink(2) nor rename(2) follows the last component.
+ */
+
+import { randomBytes } from 'node:crypto'
+import { opendirSync, renameSync, unlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { codeOf } from '../kit/failure.js'
+import type { Credentials } from '../kit/messages.js'
+import { asServiceUser } from './service-user.js'
+
+/** Entries that one look at the folder reads at most: a user may put millions there. */
+const MOST_ENTRIES = 4096
+
+/** Between two attempts the user may exchange a file for a directory. */
+const MOST_ATTEMPTS = 3
+
+/** Whether a worker may have made this name. */
+export function isWorkerName(name: string): boolean {
+  return /^worker-[\w.-]+\.(sock|link|tunnel|watch)$/.test(name)
+}
+
+/**
+ * Clears one name. Never throws: a name that cannot be cleared is told by the worker that cannot bind it, and costs
+ * that worker only.
+ */
+export function clearWorkerName(path: string, credentials: Credentials | null): void {
+  try {
+    permitted(credentials, () => clear(path))
+  } catch {
+    // EACCES, EPERM, EROFS, EBUSY (a mount point), ENOTDIR.
+  }
+}
+
+/** Clears our names among the first `MOST_ENTRIES` entries of the folder; throws when the folder cannot be read. */
+export function clearWorkerNames(folder: string, credentials: Credentials | null): void {
+  for (const name of permitted(credentials, () => firstNamesIn(folder))) {
+    if (isWorkerName(name)) clearWorkerName(join(folder, name), credentials)
+  }
+}
+
+/** As we are, and where the kernel refuses that (a root without CAP_DAC_OVERRIDE) as the service's user. */
+function permitted<T>(credentials: Credentials | null, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (credentials === null || !['EACCES', 'EPERM'].includes(codeOf(error))) throw error
+    return asServiceUser(credentials, work)
+  }
+}
+
+function clear(path: string): void {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return unlinkOrMove(path)
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return
+      if (attempt === MOST_ATTEMPTS) throw error
+    }
+  }
+}
+
+function unlinkOrMove(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    // EISDIR is Linux's word for a directory, EPERM that of POSIX.
+    if (!['EISDIR', 'EPERM'].includes(codeOf(error))) throw error
+    renameSync(path, `${path}.planted-${randomBytes(8).toString('hex')}`)
+  }
+}
+
+function firstNamesIn(path: string): string[] {
+  const folder = opendirSync(path, { bufferSize: 256 })
+  try {
+    const names: string[] = []
+    while (names.length < MOST_ENTRIES) {
+      const entry = folder.readSync()
+      if (entry === null) break
+      names.push(entry.name)
+    }
+    return names
+  } finally {
+    folder.closeSync()
+  }
+}
