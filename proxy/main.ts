@@ -1,14 +1,16 @@
 /**
  * Entry file of a proxy process. Started by the master (`supervisor/`), which hands it the listening sockets as descriptors and its
- * configuration over the channel; goes away when the master says so or dies.
+ * configuration over the channel; goes away when the master says so or dies, and when it cannot tell the master anything any more.
  */
 
 import { Socket } from 'node:net'
 import { CHANNEL_DESCRIPTOR, Channel } from '../kit/channel.js'
 import { codeOf, EXIT, reasonOf } from '../kit/failure.js'
 import { MASTERS_SIGNALS } from '../kit/masters-signals.js'
-import { LONGEST_REASON, type MasterToProxy, type ProxyToMaster } from '../kit/messages.js'
+import { LONGEST_REASON, type MasterToProxy } from '../kit/messages.js'
 import { hasUninvitedInspector, INSPECTED_SIGNAL } from '../kit/uninvited-inspector.js'
+import { strictMs } from './clock.js'
+import { MasterLine } from './master-line.js'
 import { ORPHAN_MS, ProxyServer } from './proxy-server.js'
 
 let proxy: ProxyServer | null = null
@@ -19,13 +21,16 @@ const channel = new Channel(new Socket({ fd: CHANNEL_DESCRIPTOR }), {
     take(message as MasterToProxy)
     return true
   },
-  closed: () => end(ORPHAN_MS, true),
+  closed: broken => {
+    if (broken === null) end(ORPHAN_MS, true)
+    else giveUp(broken)
+  },
 })
-const tell = (message: ProxyToMaster, sent?: () => void) => void channel.send(message, Number.POSITIVE_INFINITY, sent)
+const line = new MasterLine(channel, strictMs)
 
 // `kit/child-prelude.cts` holds them already; here they are told.
 for (const signal of MASTERS_SIGNALS) {
-  process.on(signal, () => tell({ type: 'event', event: 'signal-ignored', fields: { signal } }))
+  process.on(signal, () => line.event('signal-ignored', { signal }))
 }
 
 function take(message: MasterToProxy): void {
@@ -36,15 +41,15 @@ function take(message: MasterToProxy): void {
 
 async function start(configure: Extract<MasterToProxy, { type: 'configure' }>): Promise<void> {
   // At once: messages that came with this one, such as of workers that are ready, are for it.
-  proxy = new ProxyServer(configure, tell)
+  proxy = new ProxyServer(configure, line)
   if (await hasUninvitedInspector()) process.kill(process.pid, INSPECTED_SIGNAL)
   await proxy.listen(configure)
-  tell({ type: 'listening' })
+  line.tell({ type: 'listening' })
 }
 
 function fail(error: unknown): void {
   const reason = reasonOf(error).slice(0, LONGEST_REASON)
-  tell({ type: 'failed', reason }, () => process.exit(EXIT.software))
+  line.tell({ type: 'failed', reason }, () => process.exit(EXIT.software))
 }
 
 let ending = false
@@ -56,6 +61,15 @@ async function end(mercyMs: number, orphaned: boolean): Promise<void> {
   await proxy?.drain(mercyMs)
   for (const pid of workers) killOrphan(pid)
   process.exit(0)
+}
+
+/** The master lives, and starts another proxy when it sees this one's exit: the workers are for that one. */
+async function giveUp(why: string): Promise<void> {
+  if (ending) return
+  ending = true
+  process.stderr.write(`the channel to the master is given up: ${why}\n`)
+  await proxy?.drain(ORPHAN_MS)
+  process.exit(EXIT.software)
 }
 
 /** A worker whose loop is blocked does not see that the master died; its pid is its own as long as its link was open. */

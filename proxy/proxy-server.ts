@@ -3,9 +3,8 @@
  */
 
 import { createServer, type Server, type Socket } from 'node:net'
-import { cutFields, type ProxyEventName, type ToldFields } from '../kit/child-events.js'
 import { reasonOf } from '../kit/failure.js'
-import type { MasterToProxy, ProxySettings, ProxyToMaster } from '../kit/messages.js'
+import type { MasterToProxy, ProxySettings } from '../kit/messages.js'
 import { waitOn } from '../kit/running-clock.js'
 import { AcceptGate } from './accept-gate.js'
 import { AccessLog } from './access-log.js'
@@ -15,6 +14,7 @@ import { Connection } from './connection.js'
 import { AddressCounts, type ConnectionLimits, clientAddress, connectionLimits } from './connection-limits.js'
 import { descriptorLimit } from './descriptors.js'
 import { inFlightRequests } from './in-flight.js'
+import type { MasterLine } from './master-line.js'
 import { MetricsPage } from './metrics-page.js'
 import { Phases } from './phases.js'
 import { RequestMetrics } from './request-metrics.js'
@@ -29,7 +29,7 @@ const METRICS_MS = 1000
 export const ORPHAN_MS = 1000
 
 export class ProxyServer {
-  readonly #tell: (message: ProxyToMaster) => void
+  readonly #line: MasterLine
   readonly #metrics = new RequestMetrics()
   readonly #page: MetricsPage
   readonly #phases: Phases
@@ -44,37 +44,37 @@ export class ProxyServer {
   #sweeps = 0
   #onIdle: (() => void) | null = null
 
-  constructor(configure: Configure, tell: (message: ProxyToMaster) => void) {
-    this.#tell = tell
+  constructor(configure: Configure, line: MasterLine) {
+    this.#line = line
     this.#settings = configure.settings
     this.#limits = connectionLimits(configure.settings)
-    this.#page = new MetricsPage(requestId => tell({ type: 'metrics-wanted', requestId }))
+    this.#page = new MetricsPage(requestId => line.tell({ type: 'metrics-wanted', requestId }))
     this.#page.auth = configure.settings.metricsAuth
     const { accessLog } = configure.settings
     this.#accessLog =
-      accessLog === null ? null : new AccessLog(accessLog.path, why => this.#event('access-log-trouble', { why }))
+      accessLog === null ? null : new AccessLog(accessLog.path, why => line.event('access-log-trouble', { why }))
     if (this.#accessLog !== null) this.#accessLog.endsWithRequestId = configure.settings.requestIdInLog
     this.#phases = new Phases({
       settings: configure.settings,
       metrics: this.#metrics,
       accessLog: this.#accessLog,
       metricsPage: this.#page,
-      linked: workerId => tell({ type: 'worker-linked', workerId }),
-      linkBroken: (workerId, why) => tell({ type: 'link-broken', workerId, why }),
-      starved: () => tell({ type: 'worker-wanted' }),
+      linked: workerId => line.tell({ type: 'worker-linked', workerId }),
+      linkBroken: (workerId, why) => line.tell({ type: 'link-broken', workerId, why }),
+      starved: () => line.tell({ type: 'worker-wanted' }),
       left: (workerId, requests, tunnels) => this.#left(workerId, requests, tunnels),
       blocked: (link, request, elapsedMs, stack) => {
         const { workerId } = link.worker
-        tell({ type: 'worker-blocked', workerId, ...reportBlocked(link, request, elapsedMs, stack) })
+        line.tell({ type: 'worker-blocked', workerId, ...reportBlocked(link, request, elapsedMs, stack) })
       },
-      event: (name, fields) => this.#event(name, fields),
+      event: (name, fields) => line.event(name, fields),
     })
     this.#gate = new AcceptGate(configure.settings.connections, {
       connections: this.#connections,
       now: monotonicMs,
       descriptorLimit,
       limited: name => this.#metrics.limited(name),
-      event: (name, fields) => this.#event(name, fields),
+      event: (name, fields) => line.event(name, fields),
     })
   }
 
@@ -83,7 +83,7 @@ export class ProxyServer {
     await Promise.all(listeners.map(({ fd }) => this.#listen(fd, backlog)))
     this.#timers.push(
       setInterval(() => this.#sweep(), SWEEP_MS),
-      setInterval(() => this.#ship(), METRICS_MS),
+      setInterval(() => this.#shipUnlessBehind(), METRICS_MS),
     )
     runningClock.isWatched = true
   }
@@ -107,13 +107,13 @@ export class ProxyServer {
         return this.#page.arrived(message.requestId, message.text)
       case 'in-flight-wanted': {
         const requests = inFlightRequests(dispatcher.exchanges(), monotonicMs())
-        return this.#tell({ type: 'in-flight', requestId: message.requestId, requests })
+        return this.#line.tell({ type: 'in-flight', requestId: message.requestId, requests })
       }
       case 'pause':
         dispatcher.isPaused = message.isPaused
         return
       case 'sync':
-        return this.#tell({ type: 'synced', number: message.number })
+        return this.#line.tell({ type: 'synced', number: message.number })
       case 'drain':
         return
     }
@@ -149,7 +149,7 @@ export class ProxyServer {
       server.listen({ fd, backlog }, () => {
         server.removeListener('error', reject)
         this.#gate.add(server)
-        server.on('error', error => this.#event('accept-trouble', { why: reasonOf(error) }))
+        server.on('error', error => this.#line.event('accept-trouble', { why: reasonOf(error) }))
         resolve()
       })
     })
@@ -202,6 +202,11 @@ export class ProxyServer {
     this.#gate.sweep()
   }
 
+  /** Values since the start: the next second's say what these would have said. */
+  #shipUnlessBehind(): void {
+    if (!this.#line.isBehind) this.#ship()
+  }
+
   #ship(): void {
     const families = this.#metrics.families({
       connections: this.#connections.size,
@@ -211,15 +216,11 @@ export class ProxyServer {
     })
     families.push(...this.#phases.upstreams.families())
     const { dispatcher } = this.#phases
-    this.#tell({ type: 'metrics', families, workers: dispatcher.loads(), queued: dispatcher.queued })
+    this.#line.tell({ type: 'metrics', families, workers: dispatcher.loads(), queued: dispatcher.queued })
   }
 
   #left(workerId: number, requests: boolean, tunnels: boolean): void {
-    if (requests || tunnels) this.#tell({ type: 'worker-draining', workerId, requests, tunnels })
-    else this.#tell({ type: 'worker-drained', workerId })
-  }
-
-  #event(event: ProxyEventName, fields: ToldFields): void {
-    this.#tell({ type: 'event', event, fields: cutFields(fields) })
+    if (requests || tunnels) this.#line.tell({ type: 'worker-draining', workerId, requests, tunnels })
+    else this.#line.tell({ type: 'worker-drained', workerId })
   }
 }

@@ -15,6 +15,8 @@ const LONGEST_TEXT = 4000
 /** A proxy names its twenty oldest requests, and every worker of the master. */
 const MOST_REQUESTS = 20
 const MOST_WORKERS = 10_000
+/** The host sends at most 1000 in one message (`app/host/master-channel.ts`). */
+const MOST_FAMILIES = 4000
 
 /** Counts, times and sums of times. */
 const isAmount = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value <= MOST
@@ -24,13 +26,18 @@ const isList = (value: unknown): boolean => Array.isArray(value)
 const isRecord = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** The families are judged one by one by `metrics-store.ts`: one that is malformed costs itself, not the channel. */
+const isFamily = (value: unknown): boolean => isRecord(value) && typeof value.name === 'string'
+
+/**
+ * The rest of a family is judged by `metrics-store.ts`: one that is malformed costs itself, not the channel. What has no name is not ours: to tell of
+ * each of 4000 such values costs the master milliseconds, and they fit into 8 KB.
+ */
 const WORKER_MESSAGES: { [T in WorkerToMaster['type']]: Check } = {
   waiting: ({ bootMs }) => isAmount(bootMs),
   'load-wanted': () => true,
   ready: ({ bootMs }) => isAmount(bootMs),
   failed: ({ reason, stack }) => isText(reason, LONGEST_REASON) && isText(stack, LONGEST_STACK),
-  metrics: ({ families }) => isList(families),
+  metrics: ({ families }) => Array.isArray(families) && families.length <= MOST_FAMILIES && families.every(isFamily),
   recycle: ({ reason }) => reason === 'max-requests',
   utilization: ({ share }) => typeof share === 'number' && share >= 0 && share <= 1,
   event: ({ event, fields }) => isToldEvent(WORKER_EVENTS, event, fields),

@@ -71,7 +71,7 @@ const SOCKET_MODE = 0o660
 const MOST_STACK_LINES = 30
 
 /** Above what the host says: metrics once a second, in as many messages as they need, and now and then an event. A megabyte costs the master some 50 ms. */
-const PACE = { messagesPerSecond: 100, messages: 400, bytesPerSecond: 1024 ** 2, bytes: 8 * 1024 ** 2 }
+const PACE = { messagesPerSecond: 50, messages: 400, bytesPerSecond: 1024 ** 2, bytes: 8 * 1024 ** 2 }
 
 /** Events of one worker in the log: so many at once, and one more each second. */
 const EVENTS_AT_ONCE = 20

@@ -61,6 +61,7 @@ const PURE = [
   'supervisor/metrics/merge-families.ts',
   'supervisor/metrics/exposition.ts',
   'proxy/rescue.ts',
+  'proxy/event-budget.ts',
   'proxy/route-table.ts',
   'proxy/target-path.ts',
   'proxy/byte-range.ts',

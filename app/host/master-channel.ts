@@ -7,7 +7,7 @@
 
 import { Socket } from 'node:net'
 import { CHANNEL_DESCRIPTOR, Channel } from '../../kit/channel.js'
-import { cutFields, type ToldFields, type WorkerEventName } from '../../kit/child-events.js'
+import { cutFields, type ToldFields, WORKER_EVENTS, type WorkerEventName } from '../../kit/child-events.js'
 import {
   LONGEST_CHILD_MESSAGE_BYTES,
   LONGEST_REASON,
@@ -36,12 +36,15 @@ export interface MasterChannel extends Hold {
   failed(reason: string, stack: string): Promise<void>
 }
 
-/** A message of so many samples is far below what the master takes, unless its labels are very long. */
-const SAMPLES = 1000
+/** A message of so many samples and families is far below what the master takes, unless its labels are very long. */
+const ROOM = 1000
 /** Past that the metrics of this second are not sent: the master reads slowly, and what it reads later are newer values. */
 const MOST_WAITING_BYTES = 4 * LONGEST_CHILD_MESSAGE_BYTES
 
-/** Takes the channel over. `onGone`: the master died, or gave the channel up. Throws where the process was not started by a master. */
+/**
+ * Takes the channel over. `onGone`: the master died, or one end gave the channel up; either way nothing more can be said, and the worker ends.
+ * Throws where the process was not started by a master.
+ */
 export function openMasterChannel(onMessage: (message: MasterToWorker) => void, onGone: () => void): MasterChannel {
   const channel = new Channel(openSocket(), {
     mostBytes: Number.POSITIVE_INFINITY,
@@ -57,7 +60,7 @@ export function openMasterChannel(onMessage: (message: MasterToWorker) => void, 
     unref: () => channel.unref(),
     send: message => void send(message),
     event: (event, fields) =>
-      new Promise(resolve => send({ type: 'event', event, fields: cutFields(fields) }, resolve)),
+      new Promise(resolve => send({ type: 'event', event, fields: cutFields(WORKER_EVENTS, event, fields) }, resolve)),
     metrics: families => {
       if (channel.waitingBytes > MOST_WAITING_BYTES) throw new Error('the master does not read')
       const tooLong = batches(families).flatMap(batch => sendFamilies(batch, send))
@@ -79,16 +82,18 @@ function openSocket(): Socket {
   }
 }
 
-function batches(families: readonly MetricFamily[]): MetricFamily[][] {
+/** What goes into one message each. A family without samples takes room too: the master takes no more than so many of them at once. */
+export function batches(families: readonly MetricFamily[]): MetricFamily[][] {
   const result: MetricFamily[][] = []
   let room = 0
   for (const family of families) {
-    if (family.values.length > room) {
+    const needed = 1 + family.values.length
+    if (needed > room) {
       result.push([])
-      room = SAMPLES
+      room = ROOM
     }
     result.at(-1)?.push(family)
-    room -= family.values.length
+    room -= needed
   }
   return result
 }

@@ -5,8 +5,11 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { batches } from '../../../app/host/master-channel.js'
 import { CHANNEL_DESCRIPTOR, Channel } from '../../../kit/channel.js'
 import type { MasterToWorker, WorkerToMaster } from '../../../kit/messages.js'
+import type { MetricFamily } from '../../../kit/metric-family.js'
+import { readWorkerMessage } from '../../../supervisor/child-message.js'
 import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
 
 const main = fileURLToPath(new URL('../../../app/host/main.js', import.meta.url))
@@ -61,4 +64,25 @@ t.test('a master that is slow is waited for', async t => {
     { type: 'event', event: 'affinity-trouble', fields: { why: /taskset|argument/ } },
     { type: 'failed', reason: /app\.cjs/ },
   ])
+})
+
+t.test('however many families an application has, each goes into one message that the master takes', t => {
+  const family = (index: number, samples: number): MetricFamily => {
+    const values = Array.from({ length: samples }, (_, value) => ({ labels: {}, value }))
+    return { name: `f${index}`, help: '', type: 'gauge', aggregator: 'sum', values }
+  }
+  const cases: [title: string, families: MetricFamily[], messages: number][] = [
+    ['none', [], 0],
+    ['one that is gone', [family(0, 0)], 1],
+    ['ten thousand without samples', Array.from({ length: 10_000 }, (_, index) => family(index, 0)), 10],
+    ['one of many samples, and one more', [family(0, 5000), family(1, 1)], 2],
+    ['one that is gone before others', [family(0, 0), family(1, 3), family(2, 0)], 1],
+  ]
+  for (const [title, families, messages] of cases) {
+    const made = batches(families)
+    t.equal(made.length, messages, title)
+    t.same(made.flat(), families, title)
+    for (const batch of made) t.ok(readWorkerMessage({ type: 'metrics', families: batch }), title)
+  }
+  t.end()
 })
