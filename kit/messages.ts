@@ -302,8 +302,8 @@ export type WorkerToMaster =
   | { type: 'utilization'; share: number }
   | { type: 'event'; event: WorkerEventName; fields: ToldFields }
 
-/** The longest message that a child may send, in bytes of JSON: as many as the master keeps of one process (`metrics-store.ts`). */
-export const LONGEST_CHILD_MESSAGE_BYTES = 2 * 1024 * 1024
+/** The longest message that a child may send, in bytes of JSON: twice what the master keeps of one process as printed (`metrics-store.ts`). */
+export const LONGEST_CHILD_MESSAGE_BYTES = 4 * 1024 * 1024
 
 /** Of `failed`: what was wrong, and the application's own stack. In characters; both are cut by the child. */
 export const LONGEST_REASON = 4000
