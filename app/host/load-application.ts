@@ -17,7 +17,6 @@ import { compileFunction } from 'node:vm'
 import { codeOf, EXIT, Failure } from '../../kit/failure.js'
 import type { Fetch } from './fetch-listener.js'
 import type { Hold } from './master-channel.js'
-import { addSyntaxErrorPlace } from './syntax-error-place.js'
 import type { Taken } from './take-over.js'
 
 /** What an application may export instead of listening. */
@@ -70,7 +69,9 @@ export async function loadApplication(path: string, taken: Taken, channel: Hold)
 /** Runs the application's file: the value of `module.exports`, of its Promise if it is one, or the namespace of an ES module. */
 async function evaluate(path: string): Promise<unknown> {
   if (isModule(path)) {
-    return import(pathToFileURL(path).href).catch(error => {
+    return import(pathToFileURL(path).href).catch(async error => {
+      // Here, because few starts need it and every start would pay for node:child_process.
+      const { addSyntaxErrorPlace } = await import('./syntax-error-place.js')
       addSyntaxErrorPlace(error, path)
       throw error
     })

@@ -23,7 +23,6 @@ import { loadApplication } from './load-application.js'
 import { startLoopLag } from './loop-lag.js'
 import { openMasterChannel } from './master-channel.js'
 import { startMetricsShipper } from './metrics-shipper.js'
-import { moveToCpus } from './move-to-cpus.js'
 import { takeOverListen } from './take-over.js'
 import { openTunnelServer, type TunnelServer } from './tunnel-server.js'
 import { startUtilization } from './utilization.js'
@@ -56,8 +55,7 @@ function onMessage(message: MasterToWorker): void {
 }
 
 async function start(settings: WorkerSettings): Promise<void> {
-  const why = settings.cpus === null ? null : moveToCpus(settings.cpus)
-  if (why !== null) trouble('affinity-trouble')(why)
+  if (settings.cpus !== null) await pinTo(settings.cpus)
   if (await hasUninvitedInspector()) process.kill(process.pid, INSPECTED_SIGNAL)
   installHook()
   const sessions = await countInspectorSessions()
@@ -68,14 +66,22 @@ async function start(settings: WorkerSettings): Promise<void> {
   channel.send({ type: 'waiting', bootMs: uptimeMs() })
 }
 
+async function pinTo(cpus: readonly number[]): Promise<void> {
+  // Here, because few sites ask for it and every start would pay for node:child_process.
+  const { moveToCpus } = await import('./move-to-cpus.js')
+  const why = moveToCpus(cpus)
+  if (why !== null) trouble('affinity-trouble')(why)
+}
+
 async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door: Door | null): Promise<void> {
   const sinceMs = door === null ? 0 : uptimeMs()
+  // First: its thread starts while the application loads.
+  const watchdog = startWatchdog({ path: watchdogPathOf(settings.linkPath), sessions }, trouble('watchdog-trouble'))
   const application = await loadApplication(settings.app, takeOverListen(settings.socketPath, door?.leave), channel)
   chmodSync(settings.socketPath, settings.socketMode)
   door?.open(application)
   const { lagMs } = startLoopLag()
   const host = { onRequest: countRequests(settings.maxRequests), lagMs }
-  const watchdog = startWatchdog({ path: watchdogPathOf(settings.linkPath), sessions }, trouble('watchdog-trouble'))
   const link = await openLinkServer(settings.linkPath, application, host, watchdog)
   chmodSync(settings.linkPath, PRIVATE_MODE)
   const tunnels = await openTunnelServer(settings.tunnelPath, application)
