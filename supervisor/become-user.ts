@@ -31,14 +31,22 @@ export interface Program {
 /** The rest of what `spawn` is told. */
 export type ProgramOptions = Omit<SpawnOptions, 'env' | 'cwd' | 'uid' | 'gid' | 'argv0' | 'shell'>
 
-/** As `spawn`. `credentials` null: as the master's own user. Throws a Failure where the user, or the folder, cannot be had. */
-export function spawnAs(credentials: Credentials | null, program: Program, options: ProgramOptions): ChildProcess {
+/**
+ * As `spawn`. `credentials` null: as the master's own user. `find` gives the path of a program of the system. Throws a Failure where the user, or the
+ * folder, cannot be had.
+ */
+export function spawnAs(
+  credentials: Credentials | null,
+  program: Program,
+  options: ProgramOptions,
+  find: typeof systemProgram = systemProgram,
+): ChildProcess {
   const becomes = process.getuid?.() === 0 ? credentials : null
   const folder = becomes === null || program.cwd === undefined ? null : openFolder(becomes, program.cwd)
   try {
     // Behind those of the standard streams, which would take its place: the lowest numbers are always in use in the master.
     const cwd = folder === null ? program.cwd : `/proc/self/fd/${folder}`
-    const { words, as, env } = throughSetpriv(becomes, program)
+    const { words, as, env } = throughSetpriv(becomes, program, find)
     const [first = '', ...rest] = words
     return spawn(first, rest, { ...options, ...as, env, cwd })
   } finally {
@@ -53,16 +61,20 @@ interface Start {
   as: { uid: number; gid: number } | object
 }
 
-function throughSetpriv(credentials: Credentials | null, { program, args, env }: Program): Start {
+function throughSetpriv(
+  credentials: Credentials | null,
+  { program, args, env }: Program,
+  find: typeof systemProgram,
+): Start {
   const words = [program, ...args]
   const plain = { words, env, as: {} }
   const dropping = credentials === null ? capabilityWords(program) : identityWords(credentials)
   if (dropping === null) return plain
-  const setpriv = systemProgram('setpriv')
+  const setpriv = find('setpriv')
   if (setpriv === null) return withoutSetpriv(credentials, plain)
   const { safe, unsafe } = splitEnvironment(env)
   const given = Object.entries(unsafe).map(([name, value]) => `${name}=${value}`)
-  const restoring = given.length === 0 ? [] : [systemProgram('env') ?? '/usr/bin/env', ...given]
+  const restoring = given.length === 0 ? [] : [find('env') ?? '/usr/bin/env', ...given]
   return { words: [setpriv, ...dropping, ...restoring, ...words], env: safe, as: {} }
 }
 

@@ -119,6 +119,22 @@ t.test('the log: a folder that becomes a link is not followed at a reopening', {
   t.equal(readFileSync(join(roots, 'site.log'), 'utf8'), SECRET, 'nor written')
 })
 
+t.test('the log: a folder that becomes a link is not rotated', { skip }, async t => {
+  const lines = ['logto = app/logs/site.log', 'disable-logging = true', 'log-maxsize = 64k']
+  const { site, folder, roots } = attacked(t, lines, [/log-not-rotated/])
+  const logs = join(folder, 'logs')
+  mkdirSync(logs)
+  chownSync(logs, WWW_DATA, WWW_DATA)
+  writeFileSync(join(roots, 'site.log'), SECRET.repeat(10_000), { mode: 0o600 })
+  const running = await site.serve()
+  renameSync(logs, `${logs}.before`)
+  symlinkSync(roots, logs)
+  lchownSync(logs, WWW_DATA, WWW_DATA)
+  await until('it says so', () => /log-not-rotated .*EACCES/.test(site.read('app/logs.before/site.log')))
+  t.match(await site.end(running), { code: 0 })
+  t.same(readdirSync(roots).sort(), ['secret', 'site.log'])
+})
+
 t.test('the log of the start, its folder and its backups: nothing is made or moved elsewhere', { skip }, async t => {
   const { site, roots } = attacked(t, [])
   chownSync(site.folder, WWW_DATA, WWW_DATA)
@@ -192,18 +208,55 @@ t.test('unix sockets: a folder of root’s behind a link gets none', { skip }, a
   t.same(readdirSync(roots), ['secret'])
 })
 
-t.test('daimyo get: no request goes through a planted link to a service of root’s', { skip }, async t => {
-  const { site, roots, plant } = attacked(t, ['http = app/site.sock'])
-  let asked = 0
+/** A service that only root may reach; says how often it was connected to. */
+async function rootsService(t: { teardown(work: () => unknown): unknown }, roots: string) {
+  let connections = 0
+  const path = join(roots, 'docker.sock')
   const server = createServer(socket => {
-    asked++
+    connections++
     socket.destroy()
   })
-  await new Promise<void>(resolve => server.listen(join(roots, 'docker.sock'), resolve))
+  await new Promise<void>(resolve => server.listen(path, resolve))
   t.teardown(() => new Promise(resolve => server.close(resolve)))
-  plant(join(roots, 'docker.sock'), 'site.sock')
+  return { path, connections: () => connections }
+}
+
+t.test('daimyo get: no request goes through a planted link to a service of root’s', { skip }, async t => {
+  const { site, roots, plant } = attacked(t, ['http = app/site.sock'])
+  const service = await rootsService(t, roots)
+  plant(service.path, 'site.sock')
   t.notSame((await site.run('get', '/', site.ini)).code, 0)
-  t.equal(asked, 0)
+  t.equal(service.connections(), 0)
+})
+
+t.test('wait-for-socket: nobody connects through a planted link', { skip }, async t => {
+  const { site, roots, plant } = attacked(t, ['wait-for-socket = app/db.sock', 'wait-for-socket-timeout = 1'])
+  const service = await rootsService(t, roots)
+  plant(service.path, 'db.sock')
+  const { code, err } = await site.run(site.ini)
+  t.equal(code, EXIT.unavailable)
+  t.match(err, /wait-for-socket=.*db\.sock/)
+  t.equal(service.connections(), 0)
+})
+
+t.test('ready-check: a worker that swaps its socket for a link has the master ask nobody', { skip }, async t => {
+  const { site, roots } = attacked(t, ['ready-check = /', 'worker-start-timeout = 2'], [/not-ready|not ready/])
+  const service = await rootsService(t, roots)
+  const swap = `
+    const { readdirSync, renameSync, symlinkSync } = require('node:fs')
+    const folder = ${JSON.stringify(site.path('run/workers'))}
+    require('node:http').createServer((request, response) => {
+      for (const name of readdirSync(folder).filter(name => /^worker-\\d+\\.sock$/.test(name))) {
+        renameSync(folder + '/' + name, folder + '/' + name + '.before')
+        symlinkSync(${JSON.stringify(service.path)}, folder + '/' + name)
+      }
+      response.writeHead(503, { connection: 'close' }).end()
+    }).listen(3000)`
+  writeFileSync(site.path('app.cjs'), swap)
+  const refused = await site.run(site.ini)
+  t.match(refused.err, /not ready within 2000 ms: ready-check GET \/: .*EACCES/)
+  t.equal(service.connections(), 0)
+  for (const name of readdirSync(site.path('run/workers'))) rmSync(site.path(`run/workers/${name}`))
 })
 
 t.test('wait-for-file: what is behind a planted link is not told', { skip }, async t => {

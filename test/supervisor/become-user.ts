@@ -53,9 +53,14 @@ const tell = `
   const who = [process.getuid(), process.geteuid(), process.getgid(), process.getegid()]
   console.log(JSON.stringify({ who, groups: process.getgroups(), back, cwd: process.cwd(), env: process.env }))`
 
-async function become(credentials: Credentials | null, env: Record<string, string> = {}, cwd?: string) {
+async function become(
+  credentials: Credentials | null,
+  env: Record<string, string> = {},
+  cwd?: string,
+  find?: () => null,
+) {
   const program = { program: process.execPath, args: ['-e', tell], env, cwd }
-  const child = spawnAs(credentials, program, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] })
+  const child = spawnAs(credentials, program, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] }, find)
   const [out, err] = await Promise.all([text(child.stdout!), text(child.stderr!)])
   return out === '' ? { err } : JSON.parse(out)
 }
@@ -86,6 +91,16 @@ t.test('variables arrive whole, the unsafe ones too', { skip }, async t => {
 
 t.test('without credentials nothing changes', { skip }, async t => {
   t.match(await become(null), { who: [0, 0, 0, 0], back: true })
+})
+
+t.test('without setpriv a user of one group is had all the same', { skip }, async t => {
+  const nothing = () => null
+  t.match(await become(nobody, { LD_LIBRARY_PATH: '/x' }, undefined, nothing), {
+    who: [65_534, 65_534, 65_534, 65_534],
+    groups: [65_534],
+    back: false,
+    env: { LD_LIBRARY_PATH: '/x' },
+  })
 })
 
 t.test('the folder is entered as the user', { skip }, async t => {

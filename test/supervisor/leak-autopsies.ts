@@ -1,8 +1,20 @@
 /** Which worker writes a heap snapshot: `supervisor/leak-autopsies.ts`. */
 
-import { existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import t from 'tap'
+import type { Credentials } from '../../kit/messages.js'
 import { AUTOPSY_EVERY_MS, type AutopsyFacts, LeakAutopsies, whyNoAutopsy } from '../../supervisor/leak-autopsies.js'
 import type { MasterContext } from '../../supervisor/master-context.js'
 import type { Worker } from '../../supervisor/worker.js'
@@ -26,7 +38,12 @@ for (const [title, facts, expected] of cases) {
 }
 
 /** Autopsies of a folder at a time that the test sets, and what they told. */
-function open(t: { teardown(work: () => unknown): unknown }, files: number, reloadOnRssBytes = 1) {
+function open(
+  t: { teardown(work: () => unknown): unknown },
+  files: number,
+  reloadOnRssBytes = 1,
+  credentials: Credentials | null = null,
+) {
   const folder = scratchFolder(t)
   const clock = { nowMs: 0 }
   const told: unknown[] = []
@@ -35,7 +52,7 @@ function open(t: { teardown(work: () => unknown): unknown }, files: number, relo
     ({
       address: { slot: 1, pid },
       life: { why },
-      generation: { settings: { leakAutopsy: { folder, files }, recycling: { reloadOnRssBytes }, credentials: null } },
+      generation: { settings: { leakAutopsy: { folder, files }, recycling: { reloadOnRssBytes }, credentials } },
     }) as unknown as Worker
   return { folder, clock, told, worker, autopsies: new LeakAutopsies(context as unknown as MasterContext) }
 }
@@ -98,3 +115,27 @@ t.test('no room, or no folder', t => {
   t.match(told, ['disk-lacks-room', /ENOENT/])
   t.end()
 })
+
+t.test(
+  'a folder that its user swaps for a link loses nothing that is root’s',
+  { skip: process.getuid?.() !== 0 && 'needs root' },
+  t => {
+    const nobody = { user: 'nobody', uid: 65_534, gid: 65_534 }
+    const { folder, autopsies, worker, told } = open(t, 1, 1, nobody)
+    const roots = scratchFolder(t)
+    chmodSync(dirname(folder), 0o755)
+    chownSync(folder, nobody.uid, nobody.gid)
+    const leaking = worker(1)
+    const path = autopsies.begin(leaking) ?? ''
+    const kept = [`${basename(path)}.partial`, 'daimyo-slot1-pid7-20200101T000000Z.heapsnapshot']
+    for (const name of kept) old(join(roots, name), 2)
+    renameSync(folder, `${folder}.before`)
+    t.teardown(() => rmSync(`${folder}.before`, { recursive: true }))
+    symlinkSync(roots, folder)
+    autopsies.end(leaking)
+    t.equal(autopsies.begin(worker(2)), null)
+    t.match(told, [/EACCES/, /EACCES/])
+    t.same(readdirSync(roots).sort(), kept.sort())
+    t.end()
+  },
+)
