@@ -86,13 +86,17 @@ require('node:http').createServer((request, response) => {
 const tricks = [${tricks.map(([, bytes]) => `() => ${bytes}`).join(', ')}]
 if (slot === '2') {
   const look = setInterval(() => {
-    const [link] = links()
-    if (link === undefined) return
+    if (links().length === 0) return
     clearInterval(look)
     const lives = fs.existsSync(__dirname + '/lives') ? fs.statSync(__dirname + '/lives').size : 0
     fs.appendFileSync(__dirname + '/lives', '.')
-    // Some requests are in flight by then.
-    setTimeout(() => link.write(tricks[lives % tricks.length]()), 150)
+    // Some requests are in flight by then. A link that a busy proxy gave up meanwhile is replaced by another.
+    const play = () => {
+      const [link] = links().filter(link => !link.destroyed)
+      if (link === undefined) return setTimeout(play, 10)
+      link.write(tricks[lives % tricks.length]())
+    }
+    setTimeout(play, 150)
   }, 10)
 }
 `
