@@ -14,6 +14,7 @@ import { printListenAddress } from '../../supervisor/config/listen-address.js'
 import type { BoundAddress } from '../../supervisor/config/settings.js'
 import { type Listener, openListeners, printUrl, socketAccess } from '../../supervisor/listeners.js'
 import { NOTHING_PASSED } from '../../supervisor/socket-activation.js'
+import { scratchFolder } from './fixtures/scratch-folder.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'daimyo-listeners-'))
 t.teardown(() => rmSync(folder, { recursive: true }))
@@ -110,11 +111,13 @@ for (const [title, settings, mode, uid, gid] of access) {
 }
 
 t.test('a unix socket that may not be given away is closed again', async t => {
+  const anybodys = scratchFolder(t)
+  chmodSync(anybodys, 0o777)
   if (isRoot) process.seteuid?.(65_534)
   t.teardown(() => {
     if (isRoot) process.seteuid?.(0)
   })
-  const addresses = [{ kind: 'unix' as const, path: join(tmpdir(), `daimyo-given-${process.pid}.sock`) }]
+  const addresses = [{ kind: 'unix' as const, path: join(anybodys, 'given.sock') }]
   const refused = openListeners({
     addresses,
     mode: 0o660,
