@@ -1,9 +1,21 @@
 /**
- * The inspector that a SIGUSR1 has opened in the moment before a process could hold that signal: any local user could run code there. `inspector.close()`
- * waits for whoever is connected, so a process that has one ends.
+ * The inspector that a SIGUSR1 opens in the moment before a process can hold that signal: any local user could run code there. What daimyo starts has it
+ * listen nowhere. A process that has one all the same ends by a signal: `inspector.close()` and `process.exit` wait for whoever is connected.
  */
 
-/** What a child of ours ends by then: the master takes it for an accident and starts another (`supervisor/early-signals.ts`). */
+/**
+ * Has the inspector that a SIGUSR1 opens listen where no host can: an address of documentation (RFC 5737). Node tries, says so, and goes on. The port is
+ * the lowest that Node accepts here.
+ */
+const NOWHERE = '--inspect-port=192.0.2.1:1024'
+
+/** Arguments of Node that come before all others, its own `nodeArgs` among them: none where an inspector was asked for, or cannot be. */
+export function inspectorArguments(nodeArgs: readonly string[], environment: NodeJS.ProcessEnv): string[] {
+  const isOurs = process.features.inspector && !asksForInspector(nodeArgs, environment)
+  return isOurs ? [NOWHERE] : []
+}
+
+/** What a process of ours ends by then: the master takes it for an accident and starts another (`supervisor/early-signals.ts`). */
 export const INSPECTED_SIGNAL = 'SIGALRM'
 
 /** To be asked once the signal is held. An inspector that was asked for, by an argument or NODE_OPTIONS, is none of these. */
@@ -11,6 +23,9 @@ export async function hasUninvitedInspector(): Promise<boolean> {
   if (!process.features.inspector) return false
   const { url } = await import('node:inspector')
   if (url() === undefined) return false
-  const given = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)]
-  return !given.some(word => word.startsWith('--inspect'))
+  return !asksForInspector(process.execArgv, process.env)
+}
+
+function asksForInspector(nodeArgs: readonly string[], { NODE_OPTIONS = '' }: NodeJS.ProcessEnv): boolean {
+  return [...nodeArgs, ...NODE_OPTIONS.split(/\s+/)].some(word => /^--inspect(-brk|-wait)?(=|$)/.test(word))
 }

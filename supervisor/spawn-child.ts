@@ -12,6 +12,7 @@ import type { Duplex } from 'node:stream'
 import { CHANNEL_DESCRIPTOR, Channel, type Pace } from '../kit/channel.js'
 import { codeOf, reasonOf } from '../kit/failure.js'
 import { type Credentials, LONGEST_CHILD_MESSAGE_BYTES } from '../kit/messages.js'
+import { inspectorArguments } from '../kit/uninvited-inspector.js'
 import { spawnAs } from './become-user.js'
 import { FIRST_ARGUMENTS } from './child-programs.js'
 import { lastWordsOf } from './last-words.js'
@@ -104,7 +105,7 @@ export class Child {
   #spawn(spec: ChildSpec): ChildProcess | null {
     try {
       const { entry, nodeArgs, title, cwd, env } = spec
-      const args = [...FIRST_ARGUMENTS, ...nodeArgs, entry, title]
+      const args = [...inspectorArguments(nodeArgs, env), ...FIRST_ARGUMENTS, ...nodeArgs, entry, title]
       return spawnAs(
         spec.credentials,
         { program: process.execPath, args, env, cwd },

@@ -10,7 +10,8 @@ import type { Settings } from './config/settings.js'
 /** What the INI says of it. */
 export type EnvironmentSettings = Pick<Settings, 'unenv' | 'environmentFiles' | 'env' | 'credentials'>
 
-const MASTERS_OWN = /^(NOTIFY_SOCKET|LISTEN_(PID|FDS|FDNAMES|PIDFDID)|WATCHDOG_(PID|USEC)|NODE_CHANNEL_.*|DAIMYO_.*)$/
+const MASTERS_OWN =
+  /^(NOTIFY_SOCKET|LISTEN_(PID|FDS|FDNAMES|PIDFDID)|WATCHDOG_(PID|USEC)|MAINPID|JOURNAL_STREAM|MEMORY_PRESSURE_.*|NODE_CHANNEL_.*|DAIMYO_.*)$/
 
 /** The master's environment without what is meant for the master. */
 export function cleanEnvironment(environment: NodeJS.ProcessEnv): Record<string, string> {
@@ -22,7 +23,8 @@ export function cleanEnvironment(environment: NodeJS.ProcessEnv): Record<string,
 }
 
 /** What tells of a login, a desktop or a connection of whoever started the master: its files and sockets are not the service's. */
-const OF_A_SESSION = /^(MAIL|SUDO_.*|SSH_.*|XDG_.*|DBUS_(SESSION|STARTER)_.*|HOME|USER|LOGNAME|SHELL)$/
+const OF_A_SESSION =
+  /^(MAIL|SUDO_.*|SSH_.*|XDG_.*|DBUS_(SESSION|STARTER)_.*|DISPLAY|WAYLAND_DISPLAY|XAUTHORITY|KRB5CCNAME|GNUPGHOME|GPG_.*|HOME|USER|LOGNAME|SHELL)$/
 
 /**
  * The clean environment of whom children become, as systemd's `User=` sets it from /etc/passwd: a number without an entry there has neither HOME nor

@@ -12,6 +12,7 @@ import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync } from '
 import { join } from 'node:path'
 import { EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
+import { inspectorArguments } from '../kit/uninvited-inspector.js'
 import { printBanner } from './banner.js'
 import type { CommandContext } from './command-context.js'
 import type { Settings } from './config/settings.js'
@@ -103,12 +104,16 @@ function spawnMaster(
 ): ChildProcess {
   const output = openMasterLog(files.log, settings.credentials)
   try {
-    return spawn(process.execPath, [...process.execArgv, program, ...argv, ...files.flags], {
-      cwd: context.cwd,
-      env: { ...context.environment, [starterVariable]: String(process.pid) },
-      stdio: ['ignore', output, output, 'ipc'],
-      detached: true,
-    })
+    return spawn(
+      process.execPath,
+      [...process.execArgv, ...inspectorArguments(process.execArgv, process.env), program, ...argv, ...files.flags],
+      {
+        cwd: context.cwd,
+        env: { ...context.environment, [starterVariable]: String(process.pid) },
+        stdio: ['ignore', output, output, 'ipc'],
+        detached: true,
+      },
+    )
   } finally {
     closeSync(output)
   }

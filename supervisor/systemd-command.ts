@@ -7,6 +7,7 @@ import { realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
+import { inspectorArguments } from '../kit/uninvited-inspector.js'
 import type { CommandContext } from './command-context.js'
 import type { ConfigArguments } from './command-line.js'
 import { fileNamed } from './config/ini-reader.js'
@@ -65,7 +66,7 @@ function sourceOf({ line, flags, script, reading, settings }: Read, context: Com
   return {
     settings,
     ini: namedFully(file),
-    program: [process.execPath, realpathSync(script)],
+    program: [process.execPath, ...inspectorArguments([], {}), realpathSync(script)],
     flags,
     uid: configured('uid'),
     gid: configured('gid'),

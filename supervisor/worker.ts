@@ -107,12 +107,15 @@ export class Worker {
   #eventsLeft = EVENTS_AT_ONCE
   #eventsMs = 0
   #hasTalkedTooMuch = false
+  /** It was told to wait, and has not said so yet. */
+  #mayWait: boolean
 
   constructor(spec: WorkerSpec, context: MasterContext, hooks: WorkerHooks) {
     const { workerId, slot, generation, why, waits } = spec
     const { settings } = generation
     this.#context = context
     this.#hooks = hooks
+    this.#mayWait = waits
     this.generation = generation
     this.#life = newWorkerLife(context.nowMs(), settings.workerStartMs, why)
     const folder = workersFolderOf(settings.runDir)
@@ -171,7 +174,10 @@ export class Worker {
   take(message: WorkerToMaster): void {
     switch (message.type) {
       case 'waiting':
-        return this.apply(message)
+        // Said by one that was not told to, it would end a deadline that is meant for it.
+        if (this.#mayWait) this.apply(message)
+        this.#mayWait = false
+        return
       case 'load-wanted':
         return this.apply({ type: 'load', why: 'direct-connection' })
       case 'ready':

@@ -139,7 +139,7 @@ t.test('pure files touch nothing', async t => {
 t.test('every source begins with what it is', async t => {
   // A unit test is explained by the source that it mirrors, a fixture by the test that uses it.
   for (const path of sources.filter(path => !within(path, 'test') || within(path, 'test/e2e'))) {
-    t.match(text(path), /^(#!.*\n)?\/\*\*[\s\S]{40,}?\*\//, `${path} has a header comment`)
+    t.match(text(path), /^(#!.*\n(\/\/.*\n)?)?\/\*\*[\s\S]{40,}?\*\//, `${path} has a header comment`)
   }
 })
 

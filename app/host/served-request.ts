@@ -275,18 +275,20 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   }
 
   #sendWaiting(): void {
-    let first = this.#waiting[0]
-    while (first !== undefined && this.#window > 0) {
+    const waiting = this.#waiting
+    // No `shift`, which moves all that is behind: an application may write very many pieces.
+    let gone = 0
+    for (let first = waiting[0]; first !== undefined && this.#window > 0; first = waiting[gone]) {
       const sent = this.#send(first.bytes)
       this.waitingBytes -= sent
       if (sent < first.bytes.length) {
         first.bytes = first.bytes.slice(sent)
-        return
+        break
       }
-      this.#waiting.shift()
+      gone += 1
       if (first.callback) process.nextTick(first.callback)
-      first = this.#waiting[0]
     }
+    waiting.splice(0, gone)
   }
 
   /** Puts as much into frames as the window allows; the number of bytes that went. */

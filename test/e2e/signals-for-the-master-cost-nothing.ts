@@ -227,6 +227,7 @@ t.test('signals while children boot fail neither the start nor a reload', async 
   clearInterval(storm)
   t.ok(hit.size > 0, `${hit.size} children were hit before their first line`)
   t.ok(shots > 10, `${shots} signals`)
+  t.notMatch(running.out() + running.err(), /Debugger listening/)
   await noInspector(t, site, running)
   t.match(await site.end(running), { code: 0 })
 })

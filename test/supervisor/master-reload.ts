@@ -91,6 +91,15 @@ const failures: [string, (tree: Tree) => void, RegExp, RegExp][] = [
     /not ready within 50 ms/,
     /^$/,
   ],
+  [
+    'the application says that it waits, which nobody told it to',
+    tree => {
+      tree.app('app.json', { boot: 'waits' })
+      change(tree, { workerStartMs: 200 })
+    },
+    /not ready within 200 ms/,
+    /^$/,
+  ],
 ]
 
 const mistaken: Reading = { settings: null, mistakes: [{ place: 'app.ini:3', message: 'unknown key' }], remarks: [] }

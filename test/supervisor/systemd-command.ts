@@ -19,7 +19,13 @@ t.test('it prints what fits the INI, and no secret', async t => {
   t.match(out, /^# \/etc\/systemd\/system\/site\.service\n/)
   t.match(out, /^TimeoutStopSec=115$/m)
   t.match(out, /^User=www-data$/m)
-  t.match(out, new RegExp(`^ExecStart=${process.execPath} /.*/daimyo\\.js ${site.ini} --processes=3$`, 'm'))
+  t.match(
+    out,
+    new RegExp(
+      `^ExecStart=${process.execPath} --inspect-port=192\\.0\\.2\\.1:1024 /.*/daimyo\\.js ${site.ini} --processes=3$`,
+      'm',
+    ),
+  )
   t.match(out, /^# The INI reads variables of the environment/m)
   t.match(out, new RegExp(`^ReadWritePaths=-${site.folder}$`, 'm'), 'the folder of its run-dir')
   t.notMatch(out, /^WorkingDirectory=/m, 'nothing depends on the folder')
