@@ -322,6 +322,8 @@ export class Connection implements Client {
 
   #bodyOver(): void {
     this.#body = null
+    // Its last piece may have used up the window, and nobody returns credit for a body that is over.
+    this.resumeBody()
     if (this.#exchange !== null) return
     this.#reading = null
     this.#sinceMs = monotonicMs()
