@@ -12,7 +12,7 @@ import type { Delivery } from '../kit/response-slots.js'
 import { ClientWriter } from './client-writer.js'
 import { monotonicMs } from './clock.js'
 import { type ConnectionLimits, clientAddress, takenBytes } from './connection-limits.js'
-import { BodyPace, FAREWELL_MS, LINGER_MS, LingerPace, SendPace } from './deadlines.js'
+import { BodyPace, FAREWELL_MS, LingerPace, SendPace } from './deadlines.js'
 import { type OwnAnswer, printAnswer } from './error-response.js'
 import type { Client, Exchange } from './exchange.js'
 import { HeadReader } from './head-reader.js'
@@ -48,6 +48,8 @@ export class Connection implements Client {
   #lingeredBytes = 0
   /** Since the kernel has all of the last answer. */
   #lingerPace: LingerPace | null = null
+  /** Since a body is read that nobody wants. */
+  #discardPace: LingerPace | null = null
   #headBegun = false
   #requests = 0
   /** Of what was under way at the last sweep. */
@@ -73,12 +75,13 @@ export class Connection implements Client {
   }
 
   get closing(): boolean {
-    return (
-      this.#last ||
-      this.#phases.draining ||
-      this.#requests >= this.#limits.keepAliveRequests ||
-      !(this.#exchange?.head.keepAlive ?? true)
-    )
+    return this.#phases.draining || this.#mustEnd
+  }
+
+  /** Whatever the answer under way has said of the connection. */
+  get #mustEnd(): boolean {
+    const isAskedToKeep = this.#exchange?.head.keepAlive ?? true
+    return this.#last || this.#requests >= this.#limits.keepAliveRequests || !isAskedToKeep
   }
 
   get closingNow(): boolean {
@@ -135,14 +138,28 @@ export class Connection implements Client {
 
   answerComplete(close: boolean, now = monotonicMs()): void {
     const reading = this.#exchange !== null && this.#exchange.reader !== null ? this.#exchange : null
-    const keep = !close && !(reading === null ? this.closingNow : this.closing)
+    // An answer that has not said `close` is kept to, as far as possible (RFC 9112 §9.6): the rest of its body is read, a proxy that goes away waits for one request more.
+    const keep = !close && !this.#mustEnd
     this.#reading ??= reading
     if (this.#requests >= this.#limits.keepAliveRequests) this.#phases.refusals.limited('http-keepalive-requests')
     this.#exchange = null
     this.#sinceMs = now
     if (!keep) this.#linger()
-    else if (this.#body !== null) this.resumeBody()
-    else this.#goOn()
+    else if (this.#body === null) this.#goOn()
+    else if (this.#reading === null) this.#discardBody(now)
+    else this.resumeBody()
+  }
+
+  /** The application reads no further in the body of what it has answered. */
+  readingStopped(): void {
+    this.#reading = null
+    if (this.#body !== null && !this.#last) this.#discardBody(monotonicMs())
+  }
+
+  /** Reads the rest of the body for nobody but the client. */
+  #discardBody(now: number): void {
+    this.#discardPace = new LingerPace(now)
+    this.resumeBody()
   }
 
   answerBroken(): void {
@@ -190,8 +207,10 @@ export class Connection implements Client {
     const waited = now - this.#sinceMs
     if (this.#last) {
       if (this.#lingerPace?.isOver(now, this.#lingeredBytes)) this.#socket.destroy()
-    } else if (this.#body !== null || this.#phases.draining) {
-      if (waited > (this.#body === null ? FAREWELL_MS : LINGER_MS)) this.#linger()
+    } else if (this.#body !== null) {
+      if (this.#discardPace?.isOver(now, this.#body.receivedBytes)) this.#linger()
+    } else if (this.#phases.draining) {
+      if (waited > FAREWELL_MS) this.#linger()
     } else if (this.#headBegun) {
       if (headMs > 0 && waited > headMs) this.#refuse(() => this.#phases.refusals.neverBegan(this, 'head-too-slow'))
     } else {
@@ -326,8 +345,9 @@ export class Connection implements Client {
     this.resumeBody()
     if (this.#exchange !== null) return
     this.#reading = null
+    this.#discardPace = null
     this.#sinceMs = monotonicMs()
-    if (this.closing) this.#linger()
+    if (this.#mustEnd) this.#linger()
   }
 
   /** Pipelined requests wait in order; a client that sends more than a head's worth of them waits too. */
