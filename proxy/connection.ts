@@ -12,7 +12,7 @@ import type { Delivery } from '../kit/response-slots.js'
 import { ClientWriter } from './client-writer.js'
 import { monotonicMs } from './clock.js'
 import { type ConnectionLimits, clientAddress, takenBytes } from './connection-limits.js'
-import { BodyPace, FAREWELL_MS, LINGER_MS, LingerPace, SendPace } from './deadlines.js'
+import { BodyPace, FAREWELL_MS, LingerPace, SendPace } from './deadlines.js'
 import { type OwnAnswer, printAnswer } from './error-response.js'
 import type { Client, Exchange } from './exchange.js'
 import { HeadReader } from './head-reader.js'
@@ -20,6 +20,7 @@ import type { Phases } from './phases.js'
 import { isRefusal, type Refusal } from './refusal.js'
 import { RequestBody } from './request-body.js'
 import type { RequestHead } from './request-head.js'
+import { isTunnel } from './tunnels.js'
 
 /** A body with no more than this left is read to its end, to keep the connection. */
 const KEEP_BYTES = 64 * 1024
@@ -35,6 +36,8 @@ export class Connection implements Client {
   readonly #limits: ConnectionLimits
   readonly #heads = new HeadReader()
   #pending: Buffer | null = null
+  /** What came behind the head that has been read just now, and is about to be looked at. */
+  #behindBytes = 0
   #exchange: Exchange | null = null
   #body: RequestBody | null = null
   /** Has been answered, and the application reads the rest of its body. */
@@ -48,11 +51,15 @@ export class Connection implements Client {
   #lingeredBytes = 0
   /** Since the kernel has all of the last answer. */
   #lingerPace: LingerPace | null = null
+  /** Since a body is read that nobody wants. */
+  #discardPace: LingerPace | null = null
   #headBegun = false
   #requests = 0
   /** Of what was under way at the last sweep. */
   #bodyPace: BodyPace | null = null
   #sendPace: SendPace | null = null
+  /** Since the client has ended its half of the connection. */
+  #silentPace: SendPace | null = null
 
   constructor(socket: Socket, phases: Phases, limits: ConnectionLimits) {
     this.#socket = socket
@@ -73,12 +80,14 @@ export class Connection implements Client {
   }
 
   get closing(): boolean {
-    return (
-      this.#last ||
-      this.#phases.draining ||
-      this.#requests >= this.#limits.keepAliveRequests ||
-      !(this.#exchange?.head.keepAlive ?? true)
-    )
+    return this.#phases.draining || this.#mustEnd
+  }
+
+  /** Whatever the answer under way has said of the connection. */
+  get #mustEnd(): boolean {
+    const isAskedToKeep = this.#exchange?.head.keepAlive ?? true
+    const isLastAsked = this.#silentPace !== null && this.#pending === null && this.#behindBytes === 0
+    return this.#last || isLastAsked || this.#requests >= this.#limits.keepAliveRequests || !isAskedToKeep
   }
 
   get closingNow(): boolean {
@@ -135,14 +144,28 @@ export class Connection implements Client {
 
   answerComplete(close: boolean, now = monotonicMs()): void {
     const reading = this.#exchange !== null && this.#exchange.reader !== null ? this.#exchange : null
-    const keep = !close && !(reading === null ? this.closingNow : this.closing)
+    // An answer that has not said `close` is kept to, as far as possible (RFC 9112 §9.6): the rest of its body is read, a proxy that goes away waits for one request more.
+    const keep = !close && !this.#mustEnd
     this.#reading ??= reading
     if (this.#requests >= this.#limits.keepAliveRequests) this.#phases.refusals.limited('http-keepalive-requests')
     this.#exchange = null
     this.#sinceMs = now
     if (!keep) this.#linger()
-    else if (this.#body !== null) this.resumeBody()
-    else this.#goOn()
+    else if (this.#body === null) this.#goOn()
+    else if (this.#reading === null) this.#discardBody(now)
+    else this.resumeBody()
+  }
+
+  /** The application reads no further in the body of what it has answered. */
+  readingStopped(): void {
+    this.#reading = null
+    if (this.#body !== null && !this.#last) this.#discardBody(monotonicMs())
+  }
+
+  /** Reads the rest of the body for nobody but the client. */
+  #discardBody(now: number): void {
+    this.#discardPace = new LingerPace(now)
+    this.resumeBody()
   }
 
   answerBroken(): void {
@@ -183,6 +206,11 @@ export class Connection implements Client {
       this.#phases.refusals.limited('http-send-timeout')
       return this.#reset()
     }
+    if (this.#isSilent(now)) {
+      this.#phases.refusals.limited('http-half-close-timeout')
+      this.#socket.destroy()
+      return
+    }
     const exchange = this.#exchange ?? this.#reading
     if (exchange !== null) return this.#sweepBody(now, exchange)
     if (this.#requestWaits) return
@@ -190,8 +218,10 @@ export class Connection implements Client {
     const waited = now - this.#sinceMs
     if (this.#last) {
       if (this.#lingerPace?.isOver(now, this.#lingeredBytes)) this.#socket.destroy()
-    } else if (this.#body !== null || this.#phases.draining) {
-      if (waited > (this.#body === null ? FAREWELL_MS : LINGER_MS)) this.#linger()
+    } else if (this.#body !== null) {
+      if (this.#discardPace?.isOver(now, this.#body.receivedBytes)) this.#linger()
+    } else if (this.#phases.draining) {
+      if (waited > FAREWELL_MS) this.#linger()
     } else if (this.#headBegun) {
       if (headMs > 0 && waited > headMs) this.#refuse(() => this.#phases.refusals.neverBegan(this, 'head-too-slow'))
     } else {
@@ -211,6 +241,13 @@ export class Connection implements Client {
     const taken = takenBytes(this.#socket)
     this.#sendPace ??= new SendPace(now, taken)
     return this.#sendPace.isStuck(now, taken, this.#limits.sendMs)
+  }
+
+  /** Whether a client that has ended its half gets nothing for too long: what it is sent would tell whether it is still there. */
+  #isSilent(now: number): boolean {
+    const pace = this.#silentPace
+    if (pace === null || this.#exchange?.isAwaited !== true || this.#writer.waitingBytes > 0) return false
+    return pace.isStuck(now, takenBytes(this.#socket), this.#limits.halfCloseMs)
   }
 
   /** After a mere close the kernel would keep what is unsent, for minutes, and the client would see an end as of an answer that is complete. */
@@ -299,6 +336,11 @@ export class Connection implements Client {
   }
 
   #consume(ours: Buffer): void {
+    this.#consumeAll(ours)
+    this.#behindBytes = 0
+  }
+
+  #consumeAll(ours: Buffer): void {
     let bytes = ours
     while (bytes.length > 0 && !this.#last) {
       const body = this.#body
@@ -322,10 +364,13 @@ export class Connection implements Client {
 
   #bodyOver(): void {
     this.#body = null
+    // Its last piece may have used up the window, and nobody returns credit for a body that is over.
+    this.resumeBody()
     if (this.#exchange !== null) return
     this.#reading = null
+    this.#discardPace = null
     this.#sinceMs = monotonicMs()
-    if (this.closing) this.#linger()
+    if (this.#mustEnd) this.#linger()
   }
 
   /** Pipelined requests wait in order; a client that sends more than a head's worth of them waits too. */
@@ -342,6 +387,7 @@ export class Connection implements Client {
   #readHead(bytes: Buffer, count: number): number {
     const head = this.#heads.read(bytes, count, this.#limits)
     const { takenBytes } = this.#heads
+    this.#behindBytes = count - takenBytes
     if (head === null) this.#wait(bytes.subarray(0, count))
     else this.#begin(head)
     return takenBytes
@@ -349,6 +395,8 @@ export class Connection implements Client {
 
   /** The rest of a head is awaited, from its first byte on for `headMs`. */
   #wait(bytes: Buffer): void {
+    // It will have no rest.
+    if (this.#silentPace !== null) return this.#linger()
     this.#pending = Buffer.from(bytes)
     if (this.#headBegun) return
     this.#headBegun = true
@@ -399,11 +447,13 @@ export class Connection implements Client {
     if (this.#socket.isPaused()) this.#socket.resume()
   }
 
+  /** It asks nothing more, but may read on: what it has asked whole is answered (RFC 9112 §9.6). */
   #clientEnded(): void {
     const exchange = this.#exchange
-    if (exchange === null) this.#linger()
-    else if (exchange.isAwaited || !exchange.bodyComplete) this.#socket.destroy()
-    else this.#last = true
+    const isWaiting = exchange !== null || this.#requestWaits
+    if (!isWaiting) this.#linger()
+    else if (exchange !== null && (!exchange.bodyComplete || isTunnel(exchange))) this.#socket.destroy()
+    else this.#silentPace = new SendPace(monotonicMs(), takenBytes(this.#socket))
   }
 
   #stopReading(): void {

@@ -18,7 +18,7 @@ export const LINGER_MS = 2000
 export const LINGER_MOST_MS = 30_000
 
 /**
- * The patience with what comes behind the last answer. It is read and thrown away: to close now would reset the connection, and a client that sends its
+ * The patience with what comes behind the last answer, or of a body that nobody wants. It is read and thrown away: to close now would reset the connection, and a client that sends its
  * whole body before it reads would never see the answer (RFC 9112 §9.6).
  */
 export class LingerPace {

@@ -45,6 +45,8 @@ export interface Client extends AnswerSink {
   answerBroken(): void
   /** Reading the request's body may go on. */
   resumeBody(): void
+  /** Nobody reads the rest of a body whose request is answered. */
+  readingStopped(): void
   /** The connection must not be used for another request. */
   readonly closing: boolean
   /** Nor if the answer were to begin now: too much of the body is still to come, or the client does not know whether to send it. */
@@ -108,6 +110,8 @@ export class Exchange {
   attempts = 0
   seen = false
   answerBegun = false
+  /** The connection ends behind it, and its head was made to say so. */
+  closes = false
   /** Its end is the end of the connection and nothing else. */
   answersUntilClose = false
   /** Whole field lines that the proxy adds to the answer of this attempt, behind its status line. */

@@ -8,7 +8,27 @@ import type { Exchange } from './exchange.js'
 
 /** Pieces up to this size are copied into one latin1 string. */
 const COPY_BYTES = 16 * 1024
+const HEAD_END = '\r\n\r\n'
+const CONNECTION_LINE = /^connection[ \t]*:(.*)$/i
 const CONTINUE = 'HTTP/1.1 100 '
+
+/**
+ * The first bytes of an answer, with its whole head, as those of one behind which the connection ends (RFC 9112 §9.6); null: it says so already. The other
+ * options of Connection stay.
+ */
+export function withClose(bytes: Buffer, start: number, end: number): Buffer | null {
+  const headEnd = bytes.indexOf(HEAD_END, start, 'latin1')
+  if (headEnd < 0 || headEnd > end) return null
+  const lines = bytes.latin1Slice(start, headEnd).split('\r\n')
+  const options = lines.flatMap(line => CONNECTION_LINE.exec(line)?.[1]?.split(',') ?? []).map(option => option.trim())
+  if (options.some(option => option.toLowerCase() === 'close')) return null
+  const others = options.filter(option => option !== '' && !/^keep-alive$/i.test(option))
+  const [status = '', ...fields] = lines.filter(
+    line => !CONNECTION_LINE.test(line) && !/^keep-alive[ \t]*:/i.test(line),
+  )
+  const head = [status, ...fields, `Connection: ${['close', ...others].join(', ')}`].join('\r\n')
+  return Buffer.concat([Buffer.from(head, 'latin1'), bytes.subarray(headEnd, end)])
+}
 
 /** Writes what `bytes` have from `start` to `end`. False: the client is slow. */
 export function writeAnswer(exchange: Exchange, bytes: Buffer, start: number, end: number): boolean {

@@ -28,7 +28,7 @@ import { monotonicMs } from './clock.js'
 import { isOutOfDescriptors } from './descriptors.js'
 import type { Exchange } from './exchange.js'
 import { overrideHarakiri } from './harakiri-deadline.js'
-import { writeAnswer, writeInterim } from './link-answer.js'
+import { withClose, writeAnswer, writeInterim } from './link-answer.js'
 import { LinkBreach, LinkPromises, requireLength, takeAnswerBytes, takeCredit, wordsIn } from './link-promises.js'
 import { requestPayload } from './link-request.js'
 import { Turnaround } from './turnaround.js'
@@ -156,6 +156,7 @@ export class Link {
     exchange.slot = this.worker.slot
     exchange.bodyWindow = WINDOW_BYTES
     exchange.unreturned = 0
+    exchange.closes = false
     this.requests += 1
     this.#exchanges.set(id, exchange)
     const isUnsafe = !isIdempotent(exchange.head.method)
@@ -322,12 +323,12 @@ export class Link {
     const flags = bytes[start + 2]!
     exchange.answersUntilClose = (flags & RESPONSE_FLAG.untilClose) !== 0
     if ((flags & RESPONSE_FLAG.file) !== 0) this.events.fileNamed(exchange)
-    if ((flags & RESPONSE_FLAG.complete) === 0) {
-      if (from < end) this.#pass(exchange, bytes, from, end)
-      return
-    }
     takeAnswerBytes(exchange, end - from)
-    writeAnswer(exchange, bytes, from, end)
+    exchange.closes = endsConnection(exchange, flags)
+    const closing = exchange.closes ? withClose(bytes, from, end) : null
+    const isTaken =
+      closing === null ? writeAnswer(exchange, bytes, from, end) : writeAnswer(exchange, closing, 0, closing.length)
+    if ((flags & RESPONSE_FLAG.complete) === 0) return this.#passed(exchange, isTaken)
     // Not where a stage has refused it meanwhile.
     if (exchange.link === this) this.#complete(exchange, flags, exchange.firstByteMs)
   }
@@ -335,7 +336,10 @@ export class Link {
   #pass(exchange: Exchange, bytes: Buffer, start: number, end: number): void {
     if (start === end) throw new LinkBreach('it sends a part of an answer without a byte')
     takeAnswerBytes(exchange, end - start)
-    const isTaken = writeAnswer(exchange, bytes, start, end)
+    this.#passed(exchange, writeAnswer(exchange, bytes, start, end))
+  }
+
+  #passed(exchange: Exchange, isTaken: boolean): void {
     if (exchange.link !== this) return
     if (isTaken) this.#returnCredit(exchange)
     else if (!exchange.waitingForClient) {
@@ -360,7 +364,7 @@ export class Link {
     this.#turnaround.took(now - exchange.dispatchMs)
     if (exchange.hasBody) this.#promises.forgotten(exchange)
     if (!exchange.bodyComplete) this.#settleBody(exchange, flags)
-    this.events.answered(exchange, (flags & RESPONSE_FLAG.close) !== 0, now)
+    this.events.answered(exchange, exchange.closes || (flags & RESPONSE_FLAG.close) !== 0, now)
     this.events.freed(this)
   }
 
@@ -466,6 +470,15 @@ export class Link {
       this.events.readingStopped(exchange)
     }
   }
+}
+
+/**
+ * Whether the connection ends behind an answer whose head came with these flags. Of one that is not complete nobody knows how much of the request's body the
+ * application is going to read: the connection reads the rest then.
+ */
+function endsConnection({ client, bodyComplete }: Exchange, flags: number): boolean {
+  const isUnread = !bodyComplete && (flags & RESPONSE_FLAG.complete) !== 0 && (flags & RESPONSE_FLAG.readsOn) === 0
+  return isUnread ? client.closingNow : client.closing
 }
 
 function markSeen(exchange: Exchange): void {

@@ -325,7 +325,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
 
   /** What is left of the body has nowhere to go. */
   readingStopped(exchange: Exchange): void {
-    exchange.client.answerComplete(true)
+    exchange.client.readingStopped()
   }
 
   aborted(exchange: Exchange): void {

@@ -17,10 +17,13 @@ type Framing = 'none' | 'length' | 'chunked' | 'until-close'
 export class UpstreamAnswer {
   readonly #exchange: Exchange
   readonly #framing: Framing
-  /** The end of the answer is the end of the client's connection. */
-  readonly close: boolean
+  readonly #head: AnswerHead
   readonly #onWritable: () => void
-  #gathered: string
+  /** The end of the answer is the end of the client's connection; decided when its head goes out. */
+  close = false
+  #isHeadOut = false
+  #isWhole = false
+  #gathered = ''
   #isScheduled = false
   #isWaiting = false
 
@@ -28,16 +31,23 @@ export class UpstreamAnswer {
   constructor(exchange: Exchange, head: AnswerHead, onWritable: () => void) {
     this.#exchange = exchange
     this.#onWritable = onWritable
+    this.#head = head
     this.#framing = framingOf(exchange, head)
-    this.close = this.#framing === 'until-close' || exchange.client.closing
     exchange.status = head.status
     exchange.answerBegun = true
     exchange.answersUntilClose = this.#framing === 'until-close'
     exchange.firstByteMs = monotonicMs()
     exchange.deadlineMs = 0
     exchange.kept = null
-    this.#gathered = printHead(head, exchange.answerLines, this.#framing, this.close)
     this.#schedule()
+  }
+
+  /** An answer that is whole before its head goes out is one without the rest of the request: that may be too much to read for the sake of the connection. */
+  #printHead(): string {
+    this.#isHeadOut = true
+    const { client, answerLines } = this.#exchange
+    this.close = this.#framing === 'until-close' || (this.#isWhole ? client.closingNow : client.closing)
+    return printHead(this.#head, answerLines, this.#framing, this.close)
   }
 
   /** False: no more before `onWritable`. */
@@ -56,6 +66,7 @@ export class UpstreamAnswer {
   }
 
   end(trailers: RawFields): void {
+    this.#isWhole = true
     if (this.#framing === 'chunked') this.#gathered += `0\r\n${printTrailers(trailers)}\r\n`
     this.#flush()
   }
@@ -67,7 +78,7 @@ export class UpstreamAnswer {
 
   /** Once the reader of the upstream's socket is through with what it has read. */
   #schedule(): void {
-    if (this.#isScheduled || this.#gathered === '') return
+    if (this.#isScheduled || (this.#isHeadOut && this.#gathered === '')) return
     this.#isScheduled = true
     queueMicrotask(() => {
       this.#isScheduled = false
@@ -76,7 +87,7 @@ export class UpstreamAnswer {
   }
 
   #flush(): void {
-    const text = this.#gathered
+    const text = this.#isHeadOut ? this.#gathered : this.#printHead() + this.#gathered
     this.#gathered = ''
     if (text !== '') this.#write(text)
   }

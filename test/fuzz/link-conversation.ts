@@ -77,6 +77,7 @@ class CountingClient implements Client {
   answer(): void {}
   answerComplete(): void {}
   answerBroken(): void {}
+  readingStopped(): void {}
 
   resumeBody(): void {
     this.onResume()

@@ -59,6 +59,8 @@ class FakeClient implements Client {
 
   answerBroken(): void {}
 
+  readingStopped(): void {}
+
   resumeBody(): void {
     this.resumes += 1
   }

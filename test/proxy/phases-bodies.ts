@@ -219,7 +219,7 @@ t.test('a connection reads on after a body that had used the window up', async t
     client.send(Buffer.alloc(WINDOW_BYTES))
     const response = await asked.arrived
     const [socket] = rig.sockets
-    while ((socket?.bytesRead ?? 0) < WINDOW_BYTES || !socket?.isPaused()) await tick()
+    while ((socket?.bytesRead ?? 0) < WINDOW_BYTES) await tick()
     response.end('first')
     t.equal((await client.answer()).body.toString(), 'first')
     client.send(request('GET', '/'))
