@@ -251,7 +251,12 @@ export class Master {
     await this.#hooks.beforeListening(settings)
     const generation = { number: 1, settings, release: resolveRelease(settings) }
     const passed = this.#deps.passed ?? NOTHING_PASSED
-    const listeners = await openListeners({ addresses: settings.listeners, ...socketAccess(settings), passed })
+    const listeners = await openListeners({
+      ...settings,
+      addresses: settings.listeners,
+      ...socketAccess(settings),
+      passed,
+    })
     try {
       if (settings.dieOnIdle) demandInherited(listeners)
       // Behind the listeners: where the port is taken, nothing is migrated.

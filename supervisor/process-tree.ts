@@ -151,7 +151,6 @@ export class ProcessTree {
     const options = {
       count: settings.httpProcesses,
       listeners: this.listeners,
-      backlog: settings.backlog,
       credentials: settings.credentials,
       settings: proxySettings(generation, this.#grace.enter(generation, sharedMs())),
       names: settings.processNames,

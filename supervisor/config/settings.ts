@@ -89,6 +89,8 @@ export interface Settings {
   listeners: ListenAddress[]
   /** `listen`: the backlog of each. */
   backlog: number
+  /** The same of one that systemd opened: as many as the kernel allows, unless the INI sets `listen`. */
+  passedBacklog: number
   /** `chmod-socket` and `chown-socket`, of the public unix sockets; null: 0660, and the service's own. */
   socketMode: number | null
   socketOwner: SocketOwner | null
