@@ -152,8 +152,8 @@ function settingsOf(line: ConfigArguments, what: string): Settings {
 
 /** Whoever stops or looks at a server does not need its INI to be right, only to know which it is. */
 function soughtBy(line: ConfigArguments): MasterSought {
-  const iniPath = line.iniPath === null ? null : fileNamed(line.iniPath, context.cwd).absolute
-  return { runDir: read(line).runDir ?? null, iniPath }
+  const file = line.iniPath === null ? null : fileNamed(line.iniPath, context.cwd)
+  return { runDir: read(line).runDir ?? null, iniPath: file?.absolute ?? null, iniSection: file?.section ?? '' }
 }
 
 /** The first listener of the INI; where the kernel chose its port, systemd passes it, or the INI has become wrong, the running master knows it. */

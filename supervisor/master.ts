@@ -201,6 +201,7 @@ export class Master {
       generation: tree?.pool.target.base.number ?? 0,
       sinceMs: this.#startedMs,
       iniPath: this.#deps.settings.iniPath,
+      iniSection: this.#deps.settings.iniSection,
       urls: urlsOf(tree?.listeners ?? []),
       metricsUrl: this.#deps.metricsUrl?.() ?? null,
       wanted: tree?.pool.target.wanted ?? 0,

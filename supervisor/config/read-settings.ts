@@ -178,6 +178,7 @@ function toSettings(values: OptionValues, file: ConfigFile | null, facts: FoundF
   return {
     ...facts,
     iniPath: file?.absolute ?? null,
+    iniSection: file?.section ?? '',
     app: values.app,
     chdir: values.chdir,
     processes: values.processes,

@@ -77,6 +77,8 @@ export interface AroundSettings {
 export interface Settings {
   /** The INI that was read, null when everything came from the command line. */
   iniPath: string | null
+  /** Of that INI; empty: the usual one. */
+  iniSection: string
   /** Every file whose text went into this, the INI first, and every folder of `envdir`: what `ini-reload` watches. */
   configFiles: string[]
   /** Entry file of the application as written, not yet resolved through links; null: static files only. */
