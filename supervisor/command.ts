@@ -7,6 +7,7 @@
 
 import { basename, relative } from 'node:path'
 import { EXIT, Failure, reasonOf } from '../kit/failure.js'
+import { hasStuckLog } from '../kit/log-sink.js'
 import type { CommandContext } from './command-context.js'
 import { type CommandLine, type ConfigArguments, type HelpTopic, parseCommandLine } from './command-line.js'
 import { configReference } from './config/config-reference.js'
@@ -20,6 +21,7 @@ import { addressOf, getCommand } from './get-command.js'
 import type { Opener } from './guarded-path.js'
 import { hashPasswordCommand } from './hash-password-command.js'
 import { locateMaster, type MasterSought } from './locate-master.js'
+import { createNotifier } from './notify.js'
 import { orderCommand } from './order-command.js'
 import { printable } from './printable.js'
 import { readOrRefuse } from './read-or-refuse.js'
@@ -61,7 +63,7 @@ process.on('unhandledRejection', reason => end(reason))
 /** Carries out what the command line says, and ends the process. `script`: the entry file. */
 export async function run(script: string): Promise<never> {
   try {
-    process.exit(await carryOut(parseCommandLine(process.argv.slice(2), process.env), script))
+    exit(await carryOut(parseCommandLine(process.argv.slice(2), process.env), script))
   } catch (error) {
     return end(error)
   }
@@ -70,6 +72,7 @@ export async function run(script: string): Promise<never> {
 async function carryOut(line: CommandLine, script: string): Promise<number> {
   switch (line.command) {
     case 'run':
+      isMaster = true
       return runCommand(runOptions(line), context)
     case 'start': {
       return startCommand({ settings: settingsOf(line, 'cannot start'), program: script, argv: argvOf(line) }, context)
@@ -184,12 +187,29 @@ function programName(script: string): string {
   return `node ${near.startsWith('..') ? script : near}`
 }
 
+/** A device that takes nothing more keeps a thread for ever: the end does not wait for it, and gives the exit code up. */
+function exit(code: number): never {
+  if (hasStuckLog()) process.kill(process.pid, 'SIGKILL')
+  process.exit(code)
+}
+
+/** The last word of `systemctl status`: without it the unit would seem to be stopping. */
+async function tellService(text: string): Promise<void> {
+  const notifier = createNotifier({ environment: context.environment, log: () => {} })
+  notifier.status(`failed: ${text.split('\n')[0]}`)
+  await notifier.settled()
+}
+
+/** This process serves, or was to: other commands have the unit's NOTIFY_SOCKET too (`ExecReload=`). */
+let isMaster = false
+
 async function end(error: unknown): Promise<never> {
   const isFailure = error instanceof Failure
   const exitCode = isFailure ? error.exitCode : EXIT.software
   const text = isFailure ? error.message : error instanceof Error ? (error.stack ?? error.message) : reasonOf(error)
   context.complain(isFailure ? `daimyo: ${text}\n` : `daimyo: a bug, please report it: ${text}\n`)
   await starter?.tell({ type: 'failed', message: text, exitCode })
+  if (isMaster) await tellService(text)
   for (const step of crashSteps) await step()
-  process.exit(exitCode)
+  exit(exitCode)
 }
