@@ -180,10 +180,15 @@ function argvOf({ iniPath, flags }: ConfigArguments): string[] {
   return [...(iniPath === null ? [] : [`--ini=${iniPath}`]), ...flags.map(({ name, value }) => `--${name}=${value}`)]
 }
 
+/** Whoever reads what a service of systemd prints is somewhere else: only whole paths mean something there. */
+function placeOfReader(): string {
+  return process.env.INVOCATION_ID === undefined ? process.cwd() : '/nowhere'
+}
+
 /** As it was typed: `daimyo`, or, without an installation, `node dist/supervisor/daimyo.js`. */
 function programName(script: string): string {
   if (basename(script) === 'daimyo') return 'daimyo'
-  const near = relative(process.cwd(), script)
+  const near = relative(placeOfReader(), script)
   return `node ${near.startsWith('..') ? script : near}`
 }
 
