@@ -34,7 +34,9 @@ for (const [title, answer, exitCode, out, err] of cases) {
 
 t.test('not running is a failure', async t => {
   const runDir = scratchFolder(t)
-  await t.rejects(reloadCommand({ runDir, iniPath: null, iniSection: '' }, true, keptContext(runDir)), { code: 'not-running' })
+  await t.rejects(reloadCommand({ runDir, iniPath: null, iniSection: '' }, true, keptContext(runDir)), {
+    code: 'not-running',
+  })
 })
 
 t.test('without waiting it ends when the master has heard it', async t => {

@@ -21,5 +21,7 @@ t.test('a table, or the raw report', async t => {
 
 t.test('not running is a failure', async t => {
   const runDir = scratchFolder(t)
-  await t.rejects(statusCommand({ runDir, iniPath: null, iniSection: '' }, true, keptContext(runDir)), { code: 'not-running' })
+  await t.rejects(statusCommand({ runDir, iniPath: null, iniSection: '' }, true, keptContext(runDir)), {
+    code: 'not-running',
+  })
 })
