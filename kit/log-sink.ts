@@ -7,12 +7,11 @@
  * try again by itself, and its `flushSync` never returns from ENOSPC. The sink then opens the file anew, at most once a second.
  */
 
-import type { SonicBoom } from 'sonic-boom'
-import sonicBoom from 'sonic-boom'
 import { reasonOf } from './failure.js'
 import { createLog } from './log.js'
 import { openLogFile } from './log-file.js'
 import type { Credentials } from './messages.js'
+import { fileLog, type LogStream, openStandardOutput } from './standard-output.js'
 
 /**
  * `path` null: standard output. `complain` gets the one line about a broken log: the original standard error. `open`:
@@ -31,14 +30,24 @@ export interface LogSinkOptions {
 const retryMs = 1000
 const closeMs = 2000
 
+/**
+ * Whether a log was given up at its end with a write under way. That write may hold a thread of the pool for ever, and `process.exit` waits for all threads:
+ * a process that must end then needs SIGKILL.
+ */
+export function hasStuckLog(): boolean {
+  return isLogStuck
+}
+
+let isLogStuck = false
+
 /** One open log. Its only state beyond the stream is what was lost and whether that is known. */
 export class LogSink {
   readonly #options: LogSinkOptions
   readonly #now: () => number
   readonly #drainListeners = new Set<() => void>()
-  #stream: SonicBoom | null
+  #stream: LogStream | null
   /** Writes what is left, after `close`. */
-  #closing: SonicBoom | null = null
+  #closing: LogStream | null = null
   /** Bytes lost since the start. */
   allLostBytes = 0
   /** Those of them that the log has not been told of. */
@@ -65,7 +74,7 @@ export class LogSink {
       return true
     }
     // While it is not known to work again nobody is made to wait for it.
-    return writeBytes(this.#stream, bytes) || this.#isBroken
+    return this.#stream.write(bytes) || this.#isBroken
   }
 
   /** Calls `listener` whenever everything was written (or given up) after a `write` that returned false; returns its removal. */
@@ -97,7 +106,10 @@ export class LogSink {
     this.#isClosed = true
     if (stream === null) return
     await new Promise<void>(resolve => {
-      const timer = setTimeout(resolve, closeMs)
+      const timer = setTimeout(() => {
+        isLogStuck ||= stream.mayHoldThread
+        resolve()
+      }, closeMs)
       for (const event of ['finish', 'close', 'error']) {
         stream.once(event, () => {
           clearTimeout(timer)
@@ -108,10 +120,9 @@ export class LogSink {
     })
   }
 
-  #open(): SonicBoom {
+  #open(): LogStream {
     const { path, owner, open = openLogFile, longestBytes = 1 << 20 } = this.#options
-    const fd = path === null ? 1 : open(path, owner)
-    const stream = new sonicBoom.SonicBoom({ fd, contentMode: 'buffer', maxLength: longestBytes })
+    const stream = path === null ? openStandardOutput(longestBytes) : fileLog(open(path, owner), longestBytes)
     stream.on('error', (error: unknown) => this.#giveUp(stream, error))
     stream.on('drop', (bytes: Uint8Array) => {
       this.#lose(bytes.byteLength)
@@ -120,11 +131,11 @@ export class LogSink {
     return stream
   }
 
-  #giveUp(stream: SonicBoom, error: unknown): void {
+  #giveUp(stream: LogStream, error: unknown): void {
     if (stream !== this.#stream && stream !== this.#closing) return
     this.#stream = null
     this.#triedAt = this.#now()
-    this.#lose(waitingBytes(stream))
+    this.#lose(stream.waitingBytes)
     stream.destroy()
     if (!this.#isBroken) {
       const name = this.#options.path ?? 'standard output'
@@ -152,27 +163,16 @@ export class LogSink {
   }
 
   /** Everything is written: an outage is over, and its loss is told where it happened, in the log. */
-  #drained(stream: SonicBoom): void {
+  #drained(stream: LogStream): void {
     if (stream !== this.#stream) return
     this.#isBroken = false
     const lostBytes = this.#lostBytes
     this.#lostBytes = 0
-    if (lostBytes > 0) createLog(line => writeBytes(stream, Buffer.from(line)))('log-lost', { bytes: lostBytes })
+    if (lostBytes > 0) createLog(line => stream.write(Buffer.from(line)))('log-lost', { bytes: lostBytes })
     this.#tellDrained()
   }
 
   #tellDrained(): void {
     for (const listener of this.#drainListeners) listener()
   }
-}
-
-/** In buffer mode sonic-boom takes bytes as they are; its type declaration knows strings only. */
-function writeBytes(stream: SonicBoom, bytes: Buffer): boolean {
-  return stream.write(bytes as unknown as string)
-}
-
-/** What a failed stream still holds: declared nowhere, so that a change of it costs a figure and nothing else. */
-function waitingBytes(stream: SonicBoom): number {
-  const held: unknown = Reflect.get(stream, '_len')
-  return typeof held === 'number' ? held : 0
 }

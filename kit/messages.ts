@@ -19,6 +19,8 @@ export interface Credentials {
 export interface InheritedListener {
   fd: number
   url: string
+  /** Connections that may wait there to be accepted. */
+  backlog: number
 }
 
 /** A foreign HTTP server (`http-to`), as `net.connect` takes it; a name is resolved anew for each connection. */
@@ -183,7 +185,6 @@ export type MasterToProxy =
       type: 'configure'
       proxyId: number
       listeners: InheritedListener[]
-      backlog: number
       settings: ProxySettings
     }
   | { type: 'settings'; settings: ProxySettings }

@@ -79,8 +79,8 @@ export class ProxyServer {
   }
 
   /** Accepts on the inherited descriptors; resolves when all do. */
-  async listen({ listeners, backlog }: Configure): Promise<void> {
-    await Promise.all(listeners.map(({ fd }) => this.#listen(fd, backlog)))
+  async listen({ listeners }: Configure): Promise<void> {
+    await Promise.all(listeners.map(({ fd, backlog }) => this.#listen(fd, backlog)))
     this.#timers.push(
       setInterval(() => this.#sweep(), SWEEP_MS),
       setInterval(() => this.#shipUnlessBehind(), METRICS_MS),
@@ -146,7 +146,8 @@ export class ProxyServer {
     this.#servers.push(server)
     return new Promise((resolve, reject) => {
       server.once('error', reject)
-      server.listen({ fd, backlog }, () => {
+      // Beside `fd` Node reads no `backlog` of the options.
+      server.listen({ fd }, backlog, () => {
         server.removeListener('error', reject)
         this.#gate.add(server)
         server.on('error', error => this.#line.event('accept-trouble', { why: reasonOf(error) }))

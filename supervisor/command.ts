@@ -7,6 +7,7 @@
 
 import { basename, relative } from 'node:path'
 import { EXIT, Failure, reasonOf } from '../kit/failure.js'
+import { hasStuckLog } from '../kit/log-sink.js'
 import type { CommandContext } from './command-context.js'
 import { type CommandLine, type ConfigArguments, type HelpTopic, parseCommandLine } from './command-line.js'
 import { configReference } from './config/config-reference.js'
@@ -20,6 +21,7 @@ import { addressOf, getCommand } from './get-command.js'
 import type { Opener } from './guarded-path.js'
 import { hashPasswordCommand } from './hash-password-command.js'
 import { locateMaster, type MasterSought } from './locate-master.js'
+import { createNotifier } from './notify.js'
 import { orderCommand } from './order-command.js'
 import { printable } from './printable.js'
 import { readOrRefuse } from './read-or-refuse.js'
@@ -61,7 +63,7 @@ process.on('unhandledRejection', reason => end(reason))
 /** Carries out what the command line says, and ends the process. `script`: the entry file. */
 export async function run(script: string): Promise<never> {
   try {
-    process.exit(await carryOut(parseCommandLine(process.argv.slice(2), process.env), script))
+    exit(await carryOut(parseCommandLine(process.argv.slice(2), process.env), script))
   } catch (error) {
     return end(error)
   }
@@ -70,6 +72,7 @@ export async function run(script: string): Promise<never> {
 async function carryOut(line: CommandLine, script: string): Promise<number> {
   switch (line.command) {
     case 'run':
+      isMaster = true
       return runCommand(runOptions(line), context)
     case 'start': {
       return startCommand({ settings: settingsOf(line, 'cannot start'), program: script, argv: argvOf(line) }, context)
@@ -152,8 +155,8 @@ function settingsOf(line: ConfigArguments, what: string): Settings {
 
 /** Whoever stops or looks at a server does not need its INI to be right, only to know which it is. */
 function soughtBy(line: ConfigArguments): MasterSought {
-  const iniPath = line.iniPath === null ? null : fileNamed(line.iniPath, context.cwd).absolute
-  return { runDir: read(line).runDir ?? null, iniPath }
+  const file = line.iniPath === null ? null : fileNamed(line.iniPath, context.cwd)
+  return { runDir: read(line).runDir ?? null, iniPath: file?.absolute ?? null, iniSection: file?.section ?? '' }
 }
 
 /** The first listener of the INI; where the kernel chose its port, systemd passes it, or the INI has become wrong, the running master knows it. */
@@ -177,12 +180,33 @@ function argvOf({ iniPath, flags }: ConfigArguments): string[] {
   return [...(iniPath === null ? [] : [`--ini=${iniPath}`]), ...flags.map(({ name, value }) => `--${name}=${value}`)]
 }
 
+/** Whoever reads what a service of systemd prints is somewhere else: only whole paths mean something there. */
+function placeOfReader(): string {
+  return process.env.INVOCATION_ID === undefined ? process.cwd() : '/nowhere'
+}
+
 /** As it was typed: `daimyo`, or, without an installation, `node dist/supervisor/daimyo.js`. */
 function programName(script: string): string {
   if (basename(script) === 'daimyo') return 'daimyo'
-  const near = relative(process.cwd(), script)
+  const near = relative(placeOfReader(), script)
   return `node ${near.startsWith('..') ? script : near}`
 }
+
+/** A device that takes nothing more keeps a thread for ever: the end does not wait for it, and gives the exit code up. */
+function exit(code: number): never {
+  if (hasStuckLog()) process.kill(process.pid, 'SIGKILL')
+  process.exit(code)
+}
+
+/** The last word of `systemctl status`: without it the unit would seem to be stopping. */
+async function tellService(text: string): Promise<void> {
+  const notifier = createNotifier({ environment: context.environment, log: () => {} })
+  notifier.status(`failed: ${text.split('\n')[0]}`)
+  await notifier.settled()
+}
+
+/** This process serves, or was to: other commands have the unit's NOTIFY_SOCKET too (`ExecReload=`). */
+let isMaster = false
 
 async function end(error: unknown): Promise<never> {
   const isFailure = error instanceof Failure
@@ -190,6 +214,7 @@ async function end(error: unknown): Promise<never> {
   const text = isFailure ? error.message : error instanceof Error ? (error.stack ?? error.message) : reasonOf(error)
   context.complain(isFailure ? `daimyo: ${text}\n` : `daimyo: a bug, please report it: ${text}\n`)
   await starter?.tell({ type: 'failed', message: text, exitCode })
+  if (isMaster) await tellService(text)
   for (const step of crashSteps) await step()
-  process.exit(exitCode)
+  exit(exitCode)
 }

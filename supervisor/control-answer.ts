@@ -70,6 +70,7 @@ const status = record<StatusReport>({
   generation: count,
   sinceMs: figure,
   iniPath: orNull(text),
+  iniSection: orNone(text),
   urls: list(text),
   metricsUrl: orNull(text),
   wanted: count,

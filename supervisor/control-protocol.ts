@@ -47,6 +47,8 @@ export interface StatusReport {
   generation: number
   sinceMs: number
   iniPath: string | null
+  /** Of that INI, where it is not the usual one. */
+  iniSection?: string
   /** What clients can open: `http://127.0.0.1:8080`, `unix:/run/x.sock`. */
   urls: string[]
   metricsUrl: string | null

@@ -30,12 +30,17 @@ export interface Listener {
   /** What clients open: `http://127.0.0.1:8080`, `unix:/run/x.sock`. */
   url: string
   inherited: boolean
+  /** Connections that may wait to be accepted. */
+  backlog: number
   close(): void
 }
 
 /** What to open, for whom. */
 export interface ListenerOptions {
   addresses: readonly ListenAddress[]
+  /** Of each that is opened, and of each that was passed. */
+  backlog: number
+  passedBacklog: number
   /** Of unix sockets. */
   mode: number
   /** Who owns unix sockets; null: the master. `gid` null: its group stays. */
@@ -71,7 +76,7 @@ export async function openListeners(options: ListenerOptions): Promise<Listener[
   try {
     for (const [index, address] of addresses.entries()) {
       const sockets = passed.http[index] ?? []
-      if (sockets.length > 0) opened.push(...sockets.map(adopt))
+      if (sockets.length > 0) opened.push(...sockets.map(socket => adopt(socket, options)))
       else if (address.kind !== 'passed') opened.push(await open(address, options))
     }
   } catch (error) {
@@ -112,9 +117,9 @@ type CreateServerHandle = (
 
 const createServerHandle = (net as unknown as { _createServerHandle: CreateServerHandle })._createServerHandle
 
-function adopt({ fd, address }: InheritedSocket): Listener {
+function adopt({ fd, address }: InheritedSocket, { passedBacklog: backlog }: ListenerOptions): Listener {
   const url = address === null ? `fd:${fd}` : printUrl(address)
-  return { fd, url, inherited: true, close: () => {} }
+  return { fd, url, inherited: true, backlog, close: () => {} }
 }
 
 /** Where an open TCP socket is bound; null: it is another kind. The handle only lends its getsockname and stays open: to close it would close the socket. */
@@ -124,15 +129,15 @@ export function tcpAddressOf(fd: number): BoundAddress | null {
   return boundAddress(handle)
 }
 
-type UnixOptions = Pick<ListenerOptions, 'mode' | 'owner' | 'opener'>
+type OpenOptions = Pick<ListenerOptions, 'backlog' | 'mode' | 'owner' | 'opener'>
 
-function open(address: BoundAddress, options: UnixOptions): Promise<Listener> {
-  return address.kind === 'unix' ? openUnix(address, options) : openTcp(address)
+function open(address: BoundAddress, options: OpenOptions): Promise<Listener> {
+  return address.kind === 'unix' ? openUnix(address, options) : openTcp(address, options.backlog)
 }
 
 async function openUnix(
   address: BoundAddress & { kind: 'unix' },
-  { mode, owner, opener }: UnixOptions,
+  { backlog, mode, owner, opener }: OpenOptions,
 ): Promise<Listener> {
   const { path } = address
   await freeSocketPath(path, opener)
@@ -152,7 +157,7 @@ async function openUnix(
       error,
     )
   }
-  return { fd: handle.fd, url: printUrl(address), inherited: false, close }
+  return { fd: handle.fd, url: printUrl(address), inherited: false, backlog, close }
 }
 
 /** Never what somebody has put in its place. Where it is so already nothing is asked for: a sandbox may forbid chown(2) as such. */
@@ -175,14 +180,15 @@ function giveAway(path: string, { uid, gid }: SocketOwner, { as }: Opening): voi
   }
 }
 
-async function openTcp(address: BoundAddress & { kind: 'tcp' }): Promise<Listener> {
+async function openTcp(address: BoundAddress & { kind: 'tcp' }, backlog: number): Promise<Listener> {
   const hosts =
     isWildcard(address.host) && address.host !== '0.0.0.0' ? ['::', '0.0.0.0'] : [await resolveHost(address)]
   let code = ''
   for (const host of hosts) {
     const bound = bindTcp(host, address.port)
     if (typeof bound !== 'string') {
-      return { fd: bound.handle.fd, url: printUrl(bound.address), inherited: false, close: () => bound.handle.close() }
+      const { handle } = bound
+      return { fd: handle.fd, url: printUrl(bound.address), inherited: false, backlog, close: () => handle.close() }
     }
     code = bound
     // Only a machine without IPv6 is asked again, for IPv4.

@@ -1,14 +1,15 @@
 /**
  * Finds the running master that an INI belongs to. Called by the commands that ask one: status, reload, stop, get.
- * Must stay true: a master is taken for ours only if its control socket is in our run folder, or if it says itself that it runs our
- * INI, from a folder where root or we decide who listens; "not running" is said only after all places where it could
- * be were looked at.
+ * Must stay true: a master is taken for ours only if it says itself that it runs our INI, and its control socket is in our run folder or in one
+ * where root or we decide who listens; without an INI our run folder is enough. "Not running" is said only after all places where it could be were
+ * looked at.
  */
 
 import { existsSync, lstatSync, readdirSync, realpathSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { EXIT, Failure } from '../kit/failure.js'
+import { MAIN_SECTION } from './config/ini-reader.js'
 import { askStatus, foreignOwnerOf, notRunning } from './control-client.js'
 import type { StatusReport } from './control-protocol.js'
 import { userName } from './guarded-path.js'
@@ -19,6 +20,7 @@ import { claimHolder } from './run-folder-claim.js'
 export interface MasterSought {
   runDir: string | null
   iniPath: string | null
+  iniSection: string
 }
 
 /** A master that answered. `remark`: what to tell first, empty where the answer is root's own, or ours. */
@@ -35,7 +37,7 @@ export async function locateMaster(sought: MasterSought, environment: NodeJS.Pro
   const expected = sought.runDir === null ? null : controlPathOf(sought.runDir)
   if (expected !== null) {
     const report = await statusIfRunning(expected)
-    if (report !== null) return found(expected, report)
+    if (report !== null) return found(expected, report, sought)
   }
   const elsewhere = await lookElsewhere(sought, expected, environment)
   if (elsewhere === null) throw notRunning(expected ?? sought.iniPath ?? 'the command line', whyUnknown(sought.iniPath))
@@ -57,24 +59,29 @@ async function lookElsewhere(
   environment: NodeJS.ProcessEnv,
 ): Promise<MasterFound | null> {
   const masters: MasterFound[] = []
+  const others: Failure[] = []
   for (const controlPath of usualFolders(environment).map(controlPathOf)) {
     if (controlPath === known) continue
     try {
       const report = await askStatus(controlPath)
-      if (isSought(controlPath, report, sought)) masters.push(found(controlPath, report))
+      if (isSought(controlPath, report, sought)) masters.push(found(controlPath, report, sought))
     } catch (error) {
       if (!(error instanceof Failure)) throw error
+      if (error.code === 'another-ini') others.push(error)
     }
   }
   if (masters.length > 1) throw ambiguous(masters)
-  return masters[0] ?? null
+  const [master = null] = masters
+  if (master === null && others[0] !== undefined) throw others[0]
+  return master
 }
 
 /**
- * Root may ask a master that runs as another user, as systemd's `User=` has it, but has only that user's word for the
- * answer.
+ * Failure `another-ini` (69): it is the master of another one. Root may ask a master that runs as another user, as systemd's `User=` has it, but has
+ * only that user's word for the answer.
  */
-function found(controlPath: string, report: StatusReport): MasterFound {
+function found(controlPath: string, report: StatusReport, sought: MasterSought): MasterFound {
+  if (sought.iniPath !== null && !isIniOf(report, sought)) throw anotherIni(controlPath, report, sought)
   const owner = foreignOwnerOf(controlPath)
   const remark =
     owner === null ? '' : `daimyo: what follows is said by a process of ${userName(owner)}: ${controlPath}\n`
@@ -86,7 +93,35 @@ function isSought(controlPath: string, report: StatusReport, { runDir, iniPath }
   if (runDir !== null && name === basename(runDir)) return true
   // Another INI's folder, or another section's of the same INI.
   if (/-[0-9a-f]{8}$/.test(name)) return false
-  return iniPath !== null && report.iniPath !== null && realPath(report.iniPath) === realPath(iniPath)
+  return iniPath !== null && isFileOf(report, iniPath)
+}
+
+/** The same file and section. A link that was turned since the start still names the INI that the master reads. */
+function isIniOf(report: StatusReport, { iniPath, iniSection }: MasterSought): boolean {
+  return iniPath !== null && isFileOf(report, iniPath) && sectionOf(report.iniSection) === sectionOf(iniSection)
+}
+
+function isFileOf(report: StatusReport, iniPath: string): boolean {
+  return report.iniPath !== null && (report.iniPath === iniPath || realPath(report.iniPath) === realPath(iniPath))
+}
+
+/** The usual one may be named too. */
+function sectionOf(section = ''): string {
+  return section === MAIN_SECTION ? '' : section
+}
+
+function anotherIni(controlPath: string, report: StatusReport, sought: MasterSought): Failure {
+  const runDir = dirname(controlPath)
+  const running =
+    report.iniPath === null ? 'without an INI' : `another INI, ${nameOf(report.iniPath, report.iniSection)}`
+  const asked = nameOf(sought.iniPath ?? '', sought.iniSection)
+  const accepted = report.iniPath === null ? '' : 'that INI, or '
+  const message = `not running: ${asked}: in run-dir=${runDir} pid ${report.pid} runs ${running}: accepted ${accepted}--run-dir=${runDir} without an INI`
+  return new Failure('another-ini', message, EXIT.unavailable)
+}
+
+function nameOf(path: string, section = ''): string {
+  return section === '' ? path : `${path}:${section}`
 }
 
 function ambiguous(found: MasterFound[]): Failure {

@@ -75,6 +75,12 @@ function workerReport(worker: Worker, sources: StatusSources): WorkerReport {
   }
 }
 
+/** One that never was ready says more than that it died. */
+function whyGone(last: Worker | null): string {
+  if (last === null) return 'not started'
+  return last.life.readyMs === null ? `${last.life.why}: ${last.bootFailure().reason}` : last.life.why
+}
+
 /** A slot without a worker: why its last one is gone, and when it is filled again. */
 function emptyReport({ slot, generation, last, backOff, deaths }: PoolSlot, sources: StatusSources): WorkerReport {
   const waitMs = Math.max(0, Math.round(backOff.notBeforeMs - sources.nowMs))
@@ -83,7 +89,7 @@ function emptyReport({ slot, generation, last, backOff, deaths }: PoolSlot, sour
     workerId: last?.address.workerId ?? 0,
     pid: null,
     phase: 'gone',
-    why: `${last?.life.why ?? 'not started'}${waitMs > 0 ? `, next start in ${waitMs} ms` : ''}`,
+    why: `${whyGone(last)}${waitMs > 0 ? `, next start in ${waitMs} ms` : ''}`,
     generation: generation.number,
     requests: 0,
     inFlight: 0,

@@ -201,6 +201,7 @@ export class Master {
       generation: tree?.pool.target.base.number ?? 0,
       sinceMs: this.#startedMs,
       iniPath: this.#deps.settings.iniPath,
+      iniSection: this.#deps.settings.iniSection,
       urls: urlsOf(tree?.listeners ?? []),
       metricsUrl: this.#deps.metricsUrl?.() ?? null,
       wanted: tree?.pool.target.wanted ?? 0,
@@ -251,7 +252,12 @@ export class Master {
     await this.#hooks.beforeListening(settings)
     const generation = { number: 1, settings, release: resolveRelease(settings) }
     const passed = this.#deps.passed ?? NOTHING_PASSED
-    const listeners = await openListeners({ addresses: settings.listeners, ...socketAccess(settings), passed })
+    const listeners = await openListeners({
+      ...settings,
+      addresses: settings.listeners,
+      ...socketAccess(settings),
+      passed,
+    })
     try {
       if (settings.dieOnIdle) demandInherited(listeners)
       // Behind the listeners: where the port is taken, nothing is migrated.

@@ -15,6 +15,7 @@ import type { WorkerLoads } from './worker-loads.js'
 const REASONS = [
   'died',
   'out-of-memory',
+  'not-started',
   'harakiri',
   'load-failed',
   'start-deadline',

@@ -21,8 +21,10 @@ import { ProcessUsage, type UsageOptions } from './process-usage.js'
 import { Proxies } from './proxies.js'
 import type { ProxyOutput, ProxyProcess } from './proxy-process.js'
 import { proxySettings } from './proxy-settings.js'
+import type { Release } from './release.js'
 import { type ReloadDeps, Reloads } from './reload.js'
 import { Scaler, workersAtStart } from './scaler.js'
+import { movedRelease, releaseObstacle } from './start-obstacle.js'
 import { WorkerLoads } from './worker-loads.js'
 
 /** What the tree needs of the outside, besides the context. */
@@ -59,6 +61,8 @@ export class ProcessTree {
   readonly #context: MasterContext
   readonly #deps: TreeDeps
   readonly #grace = new AssetGrace()
+  /** The release that was last tried in place of one that is gone. */
+  #followed: Release | null = null
   /** Those in force: a reload that proved itself has changed them. */
   settings: Settings
 
@@ -151,7 +155,6 @@ export class ProcessTree {
     const options = {
       count: settings.httpProcesses,
       listeners: this.listeners,
-      backlog: settings.backlog,
       credentials: settings.credentials,
       settings: proxySettings(generation, this.#grace.enter(generation, sharedMs())),
       names: settings.processNames,
@@ -180,6 +183,7 @@ export class ProcessTree {
         this.#deps.startFailed('the application', failure.reason, failure.lines)
         this.reloads.bootFailed(failure)
         this.orders.bootFailed(failure)
+        this.#follow(failure.generation)
       },
       gone: worker => {
         this.reloads.workerGone(worker)
@@ -188,6 +192,19 @@ export class ProcessTree {
       },
     })
     return pool
+  }
+
+  /**
+   * The release of the workers is gone, and the settings lead to another: without a reload the slots would stay empty one after the other. Each release is
+   * tried once: what fails there would fail again.
+   */
+  #follow(number: number): void {
+    const { base } = this.pool.target
+    if (number !== base.number || this.reloads.isRunning || releaseObstacle(base) === null) return
+    const moved = movedRelease(base)
+    if (moved === null || (moved.chdir === this.#followed?.chdir && moved.app === this.#followed.app)) return
+    this.#followed = moved
+    this.reloads.request({ why: 'release-gone', scope: 'workers', progress: () => {}, done: () => {} })
   }
 
   #hear(proxy: ProxyProcess, message: ProxyToMaster): void {

@@ -24,7 +24,6 @@ import { FIRST_DESCRIPTOR } from './spawn-child.js'
 export interface ProxyOptions {
   count: number
   listeners: readonly Listener[]
-  backlog: number
   credentials: Credentials | null
   settings: ProxySettings
   names: ProcessNames
@@ -188,7 +187,7 @@ export class Proxies {
   }
 
   #start(place: Place): void {
-    const { listeners, backlog, credentials, names, stdout } = this.#options
+    const { listeners, credentials, names, stdout } = this.#options
     this.#lives++
     place.failure = null
     const proxy = new ProxyProcess(
@@ -207,8 +206,7 @@ export class Proxies {
     proxy.send({
       type: 'configure',
       proxyId: place.proxyId,
-      listeners: listeners.map(({ url }, index) => ({ fd: FIRST_DESCRIPTOR + index, url })),
-      backlog,
+      listeners: listeners.map(({ url, backlog }, index) => ({ fd: FIRST_DESCRIPTOR + index, url, backlog })),
       settings: this.#settings,
     })
     if (this.#isPaused) proxy.send({ type: 'pause', isPaused: true })

@@ -242,7 +242,9 @@ async function announce(
   const report = master.status()
   service.ready()
   if (starter !== null) return starter.tell({ type: 'started', report })
-  const banner = printBanner({ ...context, report, log: logto, mode: 'foreground' })
+  // Whoever reads the journal of a service is somewhere else.
+  const cwd = context.environment.INVOCATION_ID === undefined ? context.cwd : '/'
+  const banner = printBanner({ ...context, cwd, report, log: logto, mode: 'foreground' })
   // The log and the banner share a terminal: through the same door they keep their order.
   if (logto === null) sink.write(banner)
   else context.print(banner)

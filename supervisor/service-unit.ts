@@ -17,6 +17,8 @@ export interface ServiceFacts {
   workingDirectory: string | null
   /** Below /run. */
   runtimeDirectory: string
+  /** Below /var/log; null: the log is elsewhere. */
+  logsDirectory: string | null
   /** Below /var/lib. */
   stateDirectory: string
   /** Folders that may be written, as a whole. */
@@ -78,6 +80,8 @@ ExecStart=${facts.execStart}
 # Not "kill -HUP", and not Type=notify-reload: this one waits for the new workers and fails when the reload failed, so that systemctl reload
 # tells the truth.
 ExecReload=${facts.execReload}
+# Else its lines in the journal are "node"'s.
+SyslogIdentifier=daimyo
 # The start and a reload, and the stop, ask for more time (EXTEND_TIMEOUT_USEC) for as long as they make progress.
 TimeoutStartSec=${facts.startSeconds}
 # reload-mercy, then the hooks at exit, then reload-mercy for daemons and cron jobs, and what the end takes besides.
@@ -89,9 +93,11 @@ WatchdogSec=${facts.watchdogSeconds}
 KillMode=mixed
 # Not "always": "daimyo stop" ends with 0 and means it.
 Restart=on-failure
-RestartSec=500ms
-# A mistake in the INI (78) or on the command line (64) is not cured by trying again.
-RestartPreventExitStatus=78 64
+# A start costs some 0.4 CPU seconds: one that fails for ever is not to keep a core busy. From systemd 254 on RestartSteps=5 and
+# RestartMaxDelaySec=1min make it ever slower.
+RestartSec=3s
+# A mistake in the INI (78) or on the command line (64), and what is not permitted (77), are not cured by trying again.
+RestartPreventExitStatus=77 78 64
 # A worker that the kernel's OOM killer takes is replaced by the master; the default would stop the whole unit.
 OOMPolicy=continue
 
@@ -107,6 +113,7 @@ RuntimeDirectoryMode=0750
 # For what the application keeps: /var/lib/${facts.stateDirectory}, also in its environment as STATE_DIRECTORY.
 StateDirectory=${facts.stateDirectory}
 StateDirectoryMode=0750
+${facts.logsDirectory === null ? '' : `# Made for the log of the INI.\nLogsDirectory=${pathLine(facts.logsDirectory)}\nLogsDirectoryMode=0750\n`}\
 # A client costs one descriptor, a WebSocket two; the default soft limit of 1024 is for programs that use select(2).
 LimitNOFILE=${facts.descriptors}
 UMask=0027
@@ -182,8 +189,9 @@ export const TEMPLATE_SERVICE: ServiceFacts = {
   group: 'www-data',
   workingDirectory: null,
   runtimeDirectory: 'daimyo/%i',
+  logsDirectory: 'daimyo',
   stateDirectory: 'daimyo/%i',
-  writable: ['/var/log/daimyo'],
+  writable: [],
   descriptors: 65_536,
   startSeconds: 150,
   stopSeconds: 75,

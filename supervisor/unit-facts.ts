@@ -71,6 +71,8 @@ function serviceFacts(source: UnitSource, name: string, sockets: string[]): Serv
   const paths = [...program, ini, ...settings.configFiles, settings.app, settings.chdir, ...folders]
   const used = [...paths, ...settings.checkStatic, ...writableOf(source)].filter(path => path !== null)
   const runtime = /^\/run\/(.+)$/.exec(source.runDir ?? '')?.[1] ?? `daimyo/${name}`
+  // systemd makes it, with the owner that the service has.
+  const logs = /^\/var\/log\/(.+)\/[^/]+$/.exec(settings.logto ?? '')?.[1] ?? null
   return {
     remarks: remarksOf(source),
     description: `daimyo application server, ${name}`.replaceAll('%', '%%'),
@@ -80,8 +82,9 @@ function serviceFacts(source: UnitSource, name: string, sockets: string[]): Serv
     group: source.gid,
     workingDirectory: dependsOn.folder,
     runtimeDirectory: runtime,
+    logsDirectory: logs,
     stateDirectory: `daimyo/${name}`,
-    writable: writableOf(source),
+    writable: writableOf(source).filter(folder => folder !== `/var/log/${logs}`),
     descriptors: descriptorsOf(settings),
     ...secondsOf(settings),
     usesHome: used.some(path => /^\/(home|root|run\/user)(\/|$)/.test(path)),

@@ -58,8 +58,8 @@ export type WorkerEvent =
   | { type: 'kill'; why: string; isUnasked?: boolean }
   | { type: 'ipc-closed' }
   | { type: 'tick' }
-  /** `isOutOfMemory`: its SIGKILL is taken to be that of the kernel's OOM killer. */
-  | { type: 'exit'; code: number | null; signal: string | null; isOutOfMemory?: boolean }
+  /** `isOutOfMemory`: its SIGKILL is taken to be that of the kernel's OOM killer. `isNotStarted`: there never was a process. */
+  | { type: 'exit'; code: number | null; signal: string | null; isOutOfMemory?: boolean; isNotStarted?: boolean }
 
 /** What the shell does, in this order. */
 export type WorkerEffect =
@@ -102,6 +102,9 @@ export interface WorkerStep {
 /** The `why` of one that the kernel's OOM killer took. */
 export const OUT_OF_MEMORY = 'out-of-memory'
 
+/** The `why` of one whose process could not be started. */
+export const NOT_STARTED = 'not-started'
+
 /** The `why` of one that broke the protocol of its link. */
 export const LINK_BROKEN = 'link-broken'
 
@@ -125,7 +128,7 @@ export function diedUnasked(life: WorkerLife): boolean {
 
 /** Why it is gone: what its `why` and the signal of its exit say together. */
 export function endOf({ asked, why }: Pick<WorkerLife, 'asked' | 'why'>, signal: string | null): WorkerEnd {
-  if (why === LINK_BROKEN) return 'crashed'
+  if (why === LINK_BROKEN || why === NOT_STARTED) return 'crashed'
   if (asked || (why !== 'died' && why !== OUT_OF_MEMORY)) return 'asked'
   return why === 'died' && signal === 'SIGKILL' ? 'killed' : 'crashed'
 }

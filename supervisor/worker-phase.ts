@@ -14,6 +14,7 @@ import type { EventFields } from '../kit/log.js'
 import { TUNNEL_CLOSE_MS } from '../kit/messages.js'
 import {
   endOf,
+  NOT_STARTED,
   OUT_OF_MEMORY,
   type WorkerEffect,
   type WorkerEvent,
@@ -179,7 +180,7 @@ const killUnstopped: Row['tick'] = (life, _event, moment) =>
 const reap: Row['exit'] = (life, event, { nowMs }) => {
   const { code, signal } = event
   const isUnasked = UNASKED_PHASES.has(life.phase) || life.why === 'ipc-closed'
-  const why = isUnasked ? (event.isOutOfMemory ? OUT_OF_MEMORY : 'died') : life.why
+  const why = isUnasked ? (event.isNotStarted ? NOT_STARTED : event.isOutOfMemory ? OUT_OF_MEMORY : 'died') : life.why
   const fields = {
     code: code ?? undefined,
     signal: signal ?? undefined,

@@ -19,6 +19,7 @@ import { judgeAge, type RecycleVerdict, requestsOf } from './recycling.js'
 import type { SlotWorker } from './slots.js'
 import { Child } from './spawn-child.js'
 import { workerEnvironment } from './spawn-environment.js'
+import { explainNotStarted, releaseObstacle } from './start-obstacle.js'
 import {
   endOf,
   LINK_BROKEN,
@@ -128,7 +129,7 @@ export class Worker {
     const { number } = generation
     this.address = { workerId, slot, pid: this.#child.pid ?? 0, generation: number, socketPath, linkPath, tunnelPath }
     const cpus = affinityOf(slot, settings.cpuAffinity)
-    this.#report('worker-start', { why, cpus: cpus?.join(',') })
+    if (this.#child.pid !== null) this.#report('worker-start', { why, cpus: cpus?.join(',') })
     this.#configure(waits, cpus)
   }
 
@@ -201,13 +202,11 @@ export class Worker {
   /** The child is gone: nothing of it stays but its figures. `error`: it could not even be started. */
   exit(code: number | null, signal: string | null, error: string | null): void {
     this.#signal = signal
-    if (error !== null) this.#report('worker-not-started', { why: error })
+    const isNotStarted = error !== null
     this.#end = signal === null ? `ended with code ${code}` : `ended by ${signal}`
-    if (this.#life.readyMs === null) {
-      this.#loadFailure ??= { reason: this.#bootEnd(error), stack: '' }
-    }
+    if (this.#life.readyMs === null) this.#explainEnd(error)
     const isOutOfMemory = signal === 'SIGKILL' && this.#context.oomKills.areRecent
-    this.apply({ type: 'exit', code, signal, isOutOfMemory })
+    this.apply({ type: 'exit', code, signal, isOutOfMemory, isNotStarted })
     const { socketPath, linkPath, tunnelPath } = this.address
     for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)])
       clearWorkerName(path, this.generation.settings.credentials)
@@ -257,8 +256,21 @@ export class Worker {
     })
   }
 
-  #bootEnd(error: string | null): string {
-    if (error !== null) return `worker cannot be started: ${error}`
+  /** Why it never became ready: what it said itself, unless its release is gone. */
+  #explainEnd(error: string | null): void {
+    const obstacle = error === null ? releaseObstacle(this.generation) : explainNotStarted(error, this.generation)
+    if (obstacle === null) {
+      this.#loadFailure ??= { reason: this.#bootEnd(), stack: '' }
+      return
+    }
+    const { why, remedy } = obstacle
+    const told = remedy === '' ? why : `${why}: ${remedy}`
+    this.#loadFailure = { reason: `worker cannot be started: ${told}`, stack: this.#loadFailure?.stack ?? '' }
+    if (error !== null) this.#report('worker-not-started', { why, remedy: remedy || undefined })
+    else this.#report('release-gone', { why, remedy })
+  }
+
+  #bootEnd(): string {
     const { settings } = this.generation
     const check = this.#probe === null ? '' : `: ready-check ${this.#probe.lastFailure}`
     if (this.#life.why === 'start-deadline') return `worker was not ready within ${settings.workerStartMs} ms${check}`
@@ -340,6 +352,8 @@ export class Worker {
       case 'fold':
         return this.#hooks.fold(this)
       case 'report':
+        // Of a process that never was there is nothing else to say.
+        if (this.#child.pid === null) return
         return this.#report(effect.event, effect.fields)
     }
   }
@@ -367,7 +381,7 @@ export class Worker {
   #report(event: string, fields: Parameters<MasterContext['log']>[1]): void {
     const { slot, pid, generation } = this.address
     // Fields that a worker tells never take the place of these.
-    const identity = { slot, pid, generation }
+    const identity = { slot, pid: pid || undefined, generation }
     this.#context.log(event, { ...identity, ...fields, ...identity })
   }
 }

@@ -67,7 +67,8 @@ An event of daimyo's own life: the time, what happened, and fields, as JSON stri
     2026-11-21T10:00:00.000Z worker-exit slot=1 pid=412 generation=1 signal=SIGKILL why=harakiri aliveMs=31522
 
 \`why=died\` is an end that nobody asked for, by itself (\`code\`) or by somebody else's signal. \`why=link-broken\` is a worker that was killed because its
-application wrote to the worker's own connection with a proxy; \`worker-broke-link\` before it says what.
+application wrote to the worker's own connection with a proxy; \`worker-broke-link\` before it says what. \`worker-not-started\` is one for which there was
+no process: \`why\` says what is missing, \`remedy\` what to do. \`reload-start why=release-gone\`: the release of the workers was removed, and its link leads to another one.
 
 Anything else is what the workers, hooks, daemons and cron jobs print, as it is.
 `

@@ -43,7 +43,8 @@ export const FRONT_OPTIONS = {
     takesEffect: 'restart',
     replaces: { uwsgi: 'listen', nginx: 'listen … backlog=', gunicorn: 'backlog' },
     summary:
-      'Connections that may wait to be accepted, for each listener. The kernel lowers it to `net.core.somaxconn`.',
+      'Connections that may wait to be accepted, for each listener. The kernel lowers it to `net.core.somaxconn`. Without this option a socket that' +
+      ' systemd opened has as many as that.',
     example: 'listen = 4096',
     setting: 'backlog',
   },

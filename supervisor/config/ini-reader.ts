@@ -40,7 +40,7 @@ export interface IniSource {
 export const INCLUDES: ReadonlySet<string> = new Set(['ini', 'include'])
 export const SETTERS: ReadonlySet<string> = new Set(['set-placeholder', 'set-ph', 'set'])
 
-const MAIN_SECTION = 'uwsgi'
+export const MAIN_SECTION = 'uwsgi'
 
 /** Bounds of one reading, against files that include each other many times over and loops of loops. */
 const INCLUDE_DEPTH = 16

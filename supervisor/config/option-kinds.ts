@@ -200,11 +200,14 @@ export const address: Kind<ListenAddress> = {
   print: printListenAddress,
 }
 
+/** The kernel lowers each to `net.core.somaxconn`. */
+export const MOST_BACKLOG = 65_535
+
 /** `listen` of uWSGI, a number; whoever comes from nginx means `http`. */
 export const backlog: Kind<number> = {
-  ...wholeNumber(1, 65_535),
+  ...wholeNumber(1, MOST_BACKLOG),
   parse: (text, context) => {
-    const parsed = wholeNumber(1, 65_535).parse(text, context)
+    const parsed = wholeNumber(1, MOST_BACKLOG).parse(text, context)
     return parsed.ok || !address.parse(text, context).ok ? parsed : refuse(`http = ${text}`)
   },
 }

@@ -19,6 +19,7 @@ import { readErrorPages } from './error-page-files.js'
 import { judgeIniFiles } from './ini-changers.js'
 import { fileNamed, type IniReading, readIni } from './ini-reader.js'
 import type { ConfigFile, MagicFacts } from './magic-variables.js'
+import { MOST_BACKLOG } from './option-kinds.js'
 import { type Flag, flagEntries, type OptionValues, readValues } from './option-values.js'
 import { toRecycleLimits } from './recycling-values.js'
 import { runFolderPath, whyTooLong } from './run-folder-path.js'
@@ -90,6 +91,7 @@ export function readSettings(source: SettingsSource): Reading {
     environmentFiles: environment.changes,
     configFiles: [...paths],
     runDir,
+    passedBacklog: places.has('listen') ? values.listen : MOST_BACKLOG,
   }
   return {
     settings: mistakes.length > 0 ? null : toSettings(values, file, facts),
@@ -169,19 +171,21 @@ function ownerOf({ 'chown-socket': named }: OptionValues, accounts: Accounts) {
 /** What was looked up for the values. */
 type FoundFacts = Pick<
   Settings,
-  'credentials' | 'socketOwner' | 'errorPages' | 'environmentFiles' | 'configFiles' | 'runDir'
+  'credentials' | 'socketOwner' | 'errorPages' | 'environmentFiles' | 'configFiles' | 'runDir' | 'passedBacklog'
 >
 
 function toSettings(values: OptionValues, file: ConfigFile | null, facts: FoundFacts): Settings {
   return {
     ...facts,
     iniPath: file?.absolute ?? null,
+    iniSection: file?.section ?? '',
     app: values.app,
     chdir: values.chdir,
     processes: values.processes,
     httpProcesses: values['http-processes'],
     listeners: values.http,
     backlog: values.listen,
+    passedBacklog: facts.passedBacklog,
     socketMode: values['chmod-socket'],
     staticMaps: [...values['static-map'], ...values['static-map2'].map(map => ({ ...map, keepsMount: true as const }))],
     checkStatic: values['check-static'],

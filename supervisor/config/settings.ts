@@ -77,6 +77,8 @@ export interface AroundSettings {
 export interface Settings {
   /** The INI that was read, null when everything came from the command line. */
   iniPath: string | null
+  /** Of that INI; empty: the usual one. */
+  iniSection: string
   /** Every file whose text went into this, the INI first, and every folder of `envdir`: what `ini-reload` watches. */
   configFiles: string[]
   /** Entry file of the application as written, not yet resolved through links; null: static files only. */
@@ -89,6 +91,8 @@ export interface Settings {
   listeners: ListenAddress[]
   /** `listen`: the backlog of each. */
   backlog: number
+  /** The same of one that systemd opened: as many as the kernel allows, unless the INI sets `listen`. */
+  passedBacklog: number
   /** `chmod-socket` and `chown-socket`, of the public unix sockets; null: 0660, and the service's own. */
   socketMode: number | null
   socketOwner: SocketOwner | null

@@ -13,6 +13,7 @@ import { codeOf, EXIT, Failure, reasonOf } from '../../kit/failure.js'
 import type { Log } from '../../kit/log.js'
 import { type Delivery, type ResponseSlot, ResponseSlots } from '../../kit/response-slots.js'
 import { printListenAddress } from '../config/listen-address.js'
+import { MOST_BACKLOG } from '../config/option-kinds.js'
 import type { ListenAddress } from '../config/settings.js'
 import { type Opener, onGuardedPath } from '../guarded-path.js'
 import type { InheritedSocket } from '../inherited-sockets.js'
@@ -196,7 +197,7 @@ function listen(server: Server, address: ListenAddress, passed: InheritedSocket 
       server.removeAllListeners('error')
       resolve()
     })
-    if (passed !== null) return void server.listen({ fd: passed.fd })
+    if (passed !== null) return void server.listen({ fd: passed.fd }, MOST_BACKLOG)
     if (address.kind === 'tcp') return void server.listen({ host: address.host, port: address.port })
     if (address.kind === 'passed') return void server.emit('error', new Error('systemd passed no such socket'))
     const { path } = address

@@ -48,8 +48,8 @@ async function startLinked(t: Test): Promise<Started> {
     closed: () => {},
   })
   const listening = told('listening')
-  const listeners = [{ fd: FIRST_DESCRIPTOR, url: 'http://127.0.0.1' }]
-  channel.send({ type: 'configure', proxyId: 1, listeners, backlog: 10, settings: SETTINGS })
+  const listeners = [{ fd: FIRST_DESCRIPTOR, url: 'http://127.0.0.1', backlog: 10 }]
+  channel.send({ type: 'configure', proxyId: 1, listeners, settings: SETTINGS })
   await listening
   const linked = told('worker-linked')
   channel.send({ type: 'worker-ready', worker: { ...link.address, pid: worker.pid } })

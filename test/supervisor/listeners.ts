@@ -19,11 +19,12 @@ import { scratchFolder } from './fixtures/scratch-folder.js'
 const folder = mkdtempSync(join(tmpdir(), 'daimyo-listeners-'))
 t.teardown(() => rmSync(folder, { recursive: true }))
 const isRoot = process.getuid?.() === 0
+const BACKLOGS = { backlog: 64, passedBacklog: 64 }
 
 const tcp = (host: string, port = 0): BoundAddress => ({ kind: 'tcp', host, port })
 const unix = (name: string): BoundAddress => ({ kind: 'unix', path: join(folder, name) })
 const open = (...addresses: BoundAddress[]) =>
-  openListeners({ addresses, mode: 0o660, owner: null, opener: null, passed: NOTHING_PASSED })
+  openListeners({ ...BACKLOGS, addresses, mode: 0o660, owner: null, opener: null, passed: NOTHING_PASSED })
 
 /** A server that listens as a proxy does. */
 async function serveOn(listener: Listener | ListenOptions): Promise<Server> {
@@ -100,6 +101,7 @@ for (const [title, settings, mode, uid, gid] of access) {
   t.test(`a unix socket ${title}`, { skip: isRoot ? false : 'needs root' }, async t => {
     const addresses = [unix('owner.sock')]
     const [listener] = await openListeners({
+      ...BACKLOGS,
       addresses,
       ...socketAccess({ ...plain, ...settings }),
       passed: NOTHING_PASSED,
@@ -119,6 +121,7 @@ t.test('a unix socket that may not be given away is closed again', async t => {
   })
   const addresses = [{ kind: 'unix' as const, path: join(anybodys, 'given.sock') }]
   const refused = openListeners({
+    ...BACKLOGS,
     addresses,
     mode: 0o660,
     owner: { uid: 1, gid: 1 },

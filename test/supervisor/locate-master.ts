@@ -12,7 +12,7 @@ import { scratchFolder } from './fixtures/scratch-folder.js'
 t.test('in our run folder', async t => {
   const runDir = scratchFolder(t)
   await fakeMaster(t, join(runDir, 'control.sock'), report)
-  const found = await locateMaster({ runDir, iniPath: null }, {})
+  const found = await locateMaster({ runDir, iniPath: null, iniSection: '' }, {})
   t.same(found, { controlPath: join(runDir, 'control.sock'), report, remark: '' })
 })
 
@@ -33,28 +33,84 @@ t.test('in the run folder of another environment, by its name or by its INI, thr
     await fakeMaster(t, join(folder, 'daimyo', name, 'control.sock'), { ...report, iniPath: join(folder, ini) })
   }
   const locate = (runDir: string | null, ini: string) =>
-    locateMaster({ runDir, iniPath: join(folder, ini) }, { XDG_RUNTIME_DIR: folder })
+    locateMaster({ runDir, iniPath: join(folder, ini), iniSection: '' }, { XDG_RUNTIME_DIR: folder })
   const cases: [string, string | null, string, string][] = [
     ['by the INI', '/elsewhere/shop-22222222', 'shop.ini', 'service'],
     ['by the INI, without readable settings', null, 'shop.ini', 'service'],
-    ['by the name', '/elsewhere/shop-0123abcd', 'third.ini', 'shop-0123abcd'],
+    ['by the name', '/elsewhere/shop-0123abcd', 'named.ini', 'shop-0123abcd'],
   ]
   for (const [title, runDir, ini, expected] of cases) {
     t.equal((await locate(runDir, ini)).controlPath, join(folder, 'daimyo', expected, 'control.sock'), title)
   }
   const refused: [string, string, string][] = [
     ['not-running', '/elsewhere/third-33333333', 'third.ini'],
-    ['ambiguous', '/elsewhere/shop-0123abcd', 'shop.ini'],
+    ['another-ini', '/elsewhere/shop-0123abcd', 'third.ini'],
   ]
   const missing = { code: 'not-running', message: /^not running: .*, and there is no file .*nosuch\.ini$/ }
   await t.rejects(locate('/elsewhere/nosuch-44444444', 'nosuch.ini'), missing, 'an INI that is not there')
   for (const [code, runDir, ini] of refused) await t.rejects(locate(runDir, ini), { code }, code)
 })
 
+t.test('of several, none is guessed', async t => {
+  const folder = scratchFolder(t)
+  writeFileSync(join(folder, 'shop.ini'), '')
+  for (const name of ['one', 'two']) {
+    mkdirSync(join(folder, 'daimyo', name), { recursive: true })
+    const status = { ...report, iniPath: join(folder, 'shop.ini') }
+    await fakeMaster(t, join(folder, 'daimyo', name, 'control.sock'), status)
+  }
+  const sought = { runDir: '/elsewhere/shop-0123abcd', iniPath: join(folder, 'shop.ini'), iniSection: '' }
+  await t.rejects(locateMaster(sought, { XDG_RUNTIME_DIR: folder }), { code: 'ambiguous' })
+})
+
+t.test('the master of another INI in our run folder', async t => {
+  const folder = scratchFolder(t)
+  for (const name of ['1', '2', 'run']) mkdirSync(join(folder, name))
+  for (const name of ['1/site.ini', '2/site.ini']) writeFileSync(join(folder, name), '')
+  symlinkSync('2', join(folder, 'current'))
+  const running: [
+    ini: string | null,
+    section: string | undefined,
+    asked: string | null,
+    askedSection: string,
+    refused: RegExp | null,
+  ][] = [
+    ['1/site.ini', undefined, '1/site.ini', '', null],
+    ['2/site.ini', '', 'current/site.ini', 'uwsgi', null],
+    ['current/gone.ini', '', 'current/gone.ini', '', null],
+    ['1/site.ini', 'blue', '1/site.ini', 'blue', null],
+    ['1/site.ini', '', null, '', null],
+    [
+      '1/site.ini',
+      '',
+      'current/site.ini',
+      '',
+      /current\/site\.ini: in run-dir=.*pid \d+ runs another INI, .*1\/site\.ini: accepted that INI/,
+    ],
+    ['1/site.ini', 'blue', '1/site.ini', 'green', /1\/site\.ini:green: .*runs another INI, .*1\/site\.ini:blue/],
+    ['1/site.ini', 'blue', '1/site.ini', '', /runs another INI, .*1\/site\.ini:blue/],
+    ['1/site.ini', '', '1/gone.ini', '', /1\/gone\.ini: .*runs another INI/],
+    [null, undefined, '1/site.ini', '', /runs without an INI: accepted --run-dir=/],
+  ]
+  const pathOf = (name: string | null) => (name === null ? null : join(folder, name))
+  for (const [number, [ini, section, asked, iniSection, refused]] of running.entries()) {
+    const runDir = join(folder, 'run', String(number))
+    mkdirSync(runDir)
+    const status = { ...report, iniPath: pathOf(ini), ...(section === undefined ? {} : { iniSection: section }) }
+    await fakeMaster(t, join(runDir, 'control.sock'), status)
+    const found = locateMaster({ runDir, iniPath: pathOf(asked), iniSection }, {})
+    if (refused === null) t.equal((await found).report.pid, process.pid, `${number}`)
+    else await t.rejects(found, { code: 'another-ini', exitCode: EXIT.unavailable, message: refused }, `${number}`)
+  }
+})
+
 t.test('not running', async t => {
   const runDir = scratchFolder(t)
-  await t.rejects(locateMaster({ runDir, iniPath: null }, {}), { code: 'not-running', exitCode: EXIT.unavailable })
-  await t.rejects(locateMaster({ runDir: null, iniPath: '/no/such.ini' }, {}), {
+  await t.rejects(locateMaster({ runDir, iniPath: null, iniSection: '' }, {}), {
+    code: 'not-running',
+    exitCode: EXIT.unavailable,
+  })
+  await t.rejects(locateMaster({ runDir: null, iniPath: '/no/such.ini', iniSection: '' }, {}), {
     code: 'not-running',
     message: /\/no\/such\.ini/,
   })
@@ -65,7 +121,7 @@ t.test('a master that answers nothing is named by its pid', async t => {
   const claim = claimFolder(runDir)
   t.teardown(claim.release)
   await fakeMaster(t, join(runDir, 'control.sock'), { ...report, version: 'x'.repeat(2 << 20) })
-  await t.rejects(locateMaster({ runDir, iniPath: null }, {}), {
+  await t.rejects(locateMaster({ runDir, iniPath: null, iniSection: '' }, {}), {
     code: 'no-answer',
     message: new RegExp(`its pid is ${process.pid}`),
   })

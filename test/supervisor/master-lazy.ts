@@ -63,7 +63,10 @@ t.test('a load that fails is told as at the start, its slot backs off, and the n
   await tree.event('worker-waiting', { slot: 2, why: 'respawn' })
   await tree.proxySays(wanted)
   await tree.event('worker-exit', { slot: 1 }, 2)
-  t.match(tree.master.status().workers[0], { phase: 'gone', why: /^load-failed, next start in \d+ ms$/ })
+  t.match(tree.master.status().workers[0], {
+    phase: 'gone',
+    why: /^load-failed: no such module, next start in \d+ ms$/,
+  })
   t.equal(loads(tree), 3, 'once for each call')
   tree.app('app.json', {})
   await tree.proxySays(wanted)

@@ -32,7 +32,7 @@ for (const [request, answer, exitCode, out, err] of cases) {
       send(answer)
     })
     const context = keptContext(runDir)
-    t.equal(await orderCommand({ runDir, iniPath: null }, request, context), exitCode)
+    t.equal(await orderCommand({ runDir, iniPath: null, iniSection: '' }, request, context), exitCode)
     t.equal(context.out, out)
     t.equal(context.err, err)
   })
@@ -40,7 +40,7 @@ for (const [request, answer, exitCode, out, err] of cases) {
 
 t.test('not running is a failure', async t => {
   const runDir = scratchFolder(t)
-  await t.rejects(orderCommand({ runDir, iniPath: null }, { command: 'pause' }, keptContext(runDir)), {
+  await t.rejects(orderCommand({ runDir, iniPath: null, iniSection: '' }, { command: 'pause' }, keptContext(runDir)), {
     code: 'not-running',
   })
 })

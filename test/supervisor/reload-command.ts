@@ -26,7 +26,7 @@ for (const [title, answer, exitCode, out, err] of cases) {
       send(answer)
     })
     const context = keptContext(runDir)
-    t.equal(await reloadCommand({ runDir, iniPath: null }, true, context), exitCode)
+    t.equal(await reloadCommand({ runDir, iniPath: null, iniSection: '' }, true, context), exitCode)
     t.equal(context.out, out)
     t.equal(context.err, err)
   })
@@ -34,7 +34,9 @@ for (const [title, answer, exitCode, out, err] of cases) {
 
 t.test('not running is a failure', async t => {
   const runDir = scratchFolder(t)
-  await t.rejects(reloadCommand({ runDir, iniPath: null }, true, keptContext(runDir)), { code: 'not-running' })
+  await t.rejects(reloadCommand({ runDir, iniPath: null, iniSection: '' }, true, keptContext(runDir)), {
+    code: 'not-running',
+  })
 })
 
 t.test('without waiting it ends when the master has heard it', async t => {
@@ -43,7 +45,7 @@ t.test('without waiting it ends when the master has heard it', async t => {
     send({ type: 'progress', text: 'reading the configuration' })
   })
   const context = keptContext(runDir)
-  t.equal(await reloadCommand({ runDir, iniPath: null }, false, context), 0)
+  t.equal(await reloadCommand({ runDir, iniPath: null, iniSection: '' }, false, context), 0)
   t.equal(context.out, 'reading the configuration\n')
 })
 
@@ -53,6 +55,6 @@ t.test('without waiting, too, a master that refuses is a failure', async t => {
     send({ type: 'done', ok: false, reason: 'the master stops: SIGTERM', lines: [] })
   })
   const context = keptContext(runDir)
-  t.equal(await reloadCommand({ runDir, iniPath: null }, false, context), 1)
+  t.equal(await reloadCommand({ runDir, iniPath: null, iniSection: '' }, false, context), 1)
   t.equal(context.err, 'daimyo: reload failed: the master stops: SIGTERM\n')
 })

@@ -29,6 +29,18 @@ for (const [name, expected] of shipped) {
   })
 }
 
+const promised: [why: string, line: RegExp][] = [
+  ['what trying again does not cure', /^RestartPreventExitStatus=77 78 64$/m],
+  ['a failing start costs a fraction of a core', /^RestartSec=[3-9]s$/m],
+  ['the journal has its name', /^SyslogIdentifier=daimyo$/m],
+  ['the folder of the log is there', /^LogsDirectory=daimyo\nLogsDirectoryMode=0750$/m],
+]
+for (const [why, line] of promised) t.test(why, async t => t.match(serviceUnit(TEMPLATE_SERVICE), line))
+
+t.test('no folder for a log that is elsewhere', async t => {
+  t.notMatch(serviceUnit({ ...TEMPLATE_SERVICE, logsDirectory: null }), /LogsDirectory/)
+})
+
 const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0
 t.test('systemd finds no fault with the templates', { skip: !hasSystemd && 'needs the package systemd' }, async t => {
   const folder = scratchFolder(t)

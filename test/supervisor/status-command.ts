@@ -9,7 +9,7 @@ import { scratchFolder } from './fixtures/scratch-folder.js'
 t.test('a table, or the raw report', async t => {
   const runDir = scratchFolder(t)
   await fakeMaster(t, join(runDir, 'control.sock'), report)
-  const sought = { runDir, iniPath: null }
+  const sought = { runDir, iniPath: null, iniSection: '' }
   const table = keptContext(runDir)
   t.equal(await statusCommand(sought, false, table), 0)
   t.match(table.out, new RegExp(`^daimyo 0\\.1\\.0: pid ${process.pid}, no workers`))
@@ -21,5 +21,7 @@ t.test('a table, or the raw report', async t => {
 
 t.test('not running is a failure', async t => {
   const runDir = scratchFolder(t)
-  await t.rejects(statusCommand({ runDir, iniPath: null }, true, keptContext(runDir)), { code: 'not-running' })
+  await t.rejects(statusCommand({ runDir, iniPath: null, iniSection: '' }, true, keptContext(runDir)), {
+    code: 'not-running',
+  })
 })

@@ -27,7 +27,7 @@ t.test('it waits for the end of the process, after the answer', async t => {
     setImmediate(() => child.kill('SIGKILL'))
   })
   const context = keptContext(runDir)
-  t.equal(await stopCommand({ runDir, iniPath: null }, context), EXIT.ok)
+  t.equal(await stopCommand({ runDir, iniPath: null, iniSection: '' }, context), EXIT.ok)
   t.equal(lifeOf(pid), null)
   t.equal(context.out, `draining\nstopped: pid ${pid}\n`)
 })
@@ -45,7 +45,7 @@ t.test('a master that ends without an answer has stopped too', async t => {
   t.teardown(() => child.kill('SIGKILL'))
   await once(child.stdout, 'data')
   const context = keptContext(runDir)
-  t.equal(await stopCommand({ runDir, iniPath: null }, context), EXIT.ok)
+  t.equal(await stopCommand({ runDir, iniPath: null, iniSection: '' }, context), EXIT.ok)
   t.equal(context.out, `stopped: pid ${child.pid}\n`)
 })
 
@@ -55,11 +55,11 @@ t.test('a refusal is a failure', async t => {
   await fakeMaster(t, join(runDir, 'control.sock'), { ...report, pid }, (_, send) => {
     send({ type: 'done', ok: false, reason: 'no', lines: [] })
   })
-  const stopped = stopCommand({ runDir, iniPath: null }, keptContext(runDir))
+  const stopped = stopCommand({ runDir, iniPath: null, iniSection: '' }, keptContext(runDir))
   await t.rejects(stopped, { code: 'stop', exitCode: EXIT.failed, message: `cannot stop: pid ${pid}: no` })
 })
 
 t.test('not running is a failure', async t => {
   const runDir = scratchFolder(t)
-  await t.rejects(stopCommand({ runDir, iniPath: null }, keptContext(runDir)), { code: 'not-running' })
+  await t.rejects(stopCommand({ runDir, iniPath: null, iniSection: '' }, keptContext(runDir)), { code: 'not-running' })
 })

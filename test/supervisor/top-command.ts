@@ -35,7 +35,7 @@ async function start(t: Test, answer: ControlAnswer, more: { isTTY?: boolean; TE
     },
   })
   const context = keptContext(runDir, { TERM: more.TERM ?? 'xterm' })
-  const done = topCommand({ runDir, iniPath: null }, context, { input, output } as unknown as Terminal)
+  const done = topCommand({ runDir, iniPath: null, iniSection: '' }, context, { input, output } as unknown as Terminal)
   /** Resolves when it was written. */
   const seen = (pattern: RegExp) =>
     new Promise<void>(resolve => {

@@ -113,6 +113,19 @@ t.test('folders that may be written', async t => {
   t.match(plain, { writable: [], usesTmp: false, bindsLowPorts: false, runtimeDirectory: 'my/farm' })
 })
 
+const logs: [logto: string, logsDirectory: string | null, writable: string[]][] = [
+  // Of a folder that is there: the settings are really read.
+  ['/var/log/apt/a.log', 'apt', []],
+  ['/var/log/a.log', null, ['/var/log']],
+  ['/srv/a.log', null, ['/srv']],
+]
+for (const [logto, logsDirectory, writable] of logs) {
+  t.test(`the folder of ${logto}`, async t => {
+    const { facts } = factsOf({ ...files, http: [':80'], logto: [logto] }, { runDir: '/run/my/farm' }).service
+    t.match(facts, { logsDirectory, writable })
+  })
+}
+
 t.test('sockets: one unit for the addresses, one for the metrics, one for each name', async t => {
   const http = ['0.0.0.0:80', '/run/a.sock', '[::1]:81', 'localhost:82', ':0', 'fd://admin']
   const { service, sockets } = factsOf({ ...files, http, metrics: ['127.0.0.1:9117'], listen: ['99'] }, { uid: 'app' })

@@ -19,6 +19,7 @@ const settings: [title: string, lines: string[], expected: object, source?: Para
       httpProcesses: 1,
       listeners: [{ kind: 'tcp', host: '127.0.0.1', port: 8080 }],
       backlog: 1024,
+      passedBacklog: 65_535,
       staticMaps: [],
       checkStatic: [],
       mounts: ['/'],

@@ -1,0 +1,131 @@
+/**
+ * Standard output as a log that blocks no thread, whatever it leads to. A write that waits in libuv's thread pool for a reader who never comes could not be
+ * called off: the end of the process waits for it, for ever. Used by `log-sink.ts`.
+ *
+ * What must stay true: the descriptor 1 itself is never closed; the flags of a pipe or terminal that others share are not changed. A pipe and a terminal are
+ * opened once more, by way of /proc, for us alone. A socket cannot be opened again: there the flag is set for all who share it, as Node itself does it
+ * for its `process.stdout`.
+ */
+
+import { EventEmitter } from 'node:events'
+import { closeSync, constants, fstatSync, openSync } from 'node:fs'
+import { Socket } from 'node:net'
+import sonicBoom from 'sonic-boom'
+
+/** The part of sonic-boom that a log sink uses. Events: `drain`, `drop`, `error`, `finish`, `close`. */
+export type LogStream = EventEmitter & {
+  write(bytes: Buffer): boolean
+  end(): void
+  destroy(): void
+  /** Bytes that were taken and are not written. */
+  readonly waitingBytes: number
+  /** A write may hold a thread of the pool for as long as the device likes. */
+  readonly mayHoldThread: boolean
+}
+
+const STDOUT = 1
+/** More than this that waits: whoever feeds the log is to pause. */
+const MANY_BYTES = 16_387
+
+/** Never throws: what is wrong with it is told by an `error`. */
+export function openStandardOutput(longestBytes: number): LogStream {
+  const kind = kindOf()
+  const own = kind === 'pipe' || kind === 'terminal' ? openAgain() : null
+  if (own !== null && kind === 'pipe') return new PipeLog(own, longestBytes)
+  if (own === null && kind !== 'file') unblock()
+  return fileLog(own ?? STDOUT, longestBytes)
+}
+
+/** The writing is sonic-boom's: regular files, and devices that say EAGAIN. */
+export function fileLog(fd: number, longestBytes: number): LogStream {
+  const stream = new sonicBoom.SonicBoom({ fd, contentMode: 'buffer', maxLength: longestBytes })
+  // `_len` is declared nowhere, so that a change of it costs a figure and nothing else.
+  const waitingBytes = () => Number(Reflect.get(stream, '_len')) || 0
+  // What `log-sink.ts` opens is not waited for (O_NONBLOCK), which means nothing to a file.
+  const mayHoldThread = fd === STDOUT || fstatSync(fd).isFile()
+  return Object.defineProperties(stream, {
+    waitingBytes: { get: waitingBytes },
+    mayHoldThread: { value: mayHoldThread },
+  }) as unknown as LogStream
+}
+
+function kindOf(): 'pipe' | 'terminal' | 'socket' | 'file' {
+  const stats = fstatSync(STDOUT)
+  if (stats.isFIFO()) return 'pipe'
+  if (stats.isCharacterDevice()) return 'terminal'
+  return stats.isSocket() ? 'socket' : 'file'
+}
+
+/** null: it is another user's, it has no reader any more, or there is no /proc. */
+function openAgain(): number | null {
+  try {
+    return openSync(`/proc/self/fd/${STDOUT}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
+  } catch {
+    return null
+  }
+}
+
+/** It would close descriptor 1 if it were collected. */
+let holder: Socket | null = null
+
+/** A handle of libuv sets O_NONBLOCK; nothing is ever written through this one. */
+function unblock(): void {
+  try {
+    holder ??= new Socket({ fd: STDOUT, readable: false, writable: true })
+    holder.unref()
+  } catch {
+    // ERR_INVALID_FD_TYPE: a device that libuv does not poll.
+  }
+}
+
+/** A pipe of our own: written to when it has room, at the pace of its reader. */
+class PipeLog extends EventEmitter implements LogStream {
+  readonly #socket: Socket
+  readonly #longestBytes: number
+  readonly mayHoldThread = false
+  #isEnding = false
+
+  constructor(fd: number, longestBytes: number) {
+    super()
+    this.#longestBytes = longestBytes
+    this.#socket = makeSocket(fd)
+    this.#socket.on('error', error => this.emit('error', error))
+    this.#socket.on('close', () => this.emit('close'))
+  }
+
+  get waitingBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  write(bytes: Buffer): boolean {
+    if (this.waitingBytes + bytes.length > this.#longestBytes) this.emit('drop', bytes)
+    else this.#socket.write(bytes, error => error || this.#wrote())
+    return this.waitingBytes < MANY_BYTES
+  }
+
+  /** Writes what waits, and closes. */
+  end(): void {
+    this.#isEnding = true
+    this.#wrote()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  #wrote(): void {
+    if (this.waitingBytes > 0) return
+    if (!this.#isEnding) return void this.emit('drain')
+    this.emit('finish')
+    this.#socket.destroy()
+  }
+}
+
+function makeSocket(fd: number): Socket {
+  try {
+    return new Socket({ fd, readable: false, writable: true })
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
+}
