@@ -281,10 +281,22 @@ export interface WorkerSettings {
   utilizationMs: number
 }
 
+/** Which answers are streams, and how long they may go on once the application was told to end. */
+export interface StreamLimits {
+  /** Event streams are from their first byte on; others when they have been under way for so long. 0: only event streams. */
+  afterMs: number
+  mercyMs: number
+}
+
 export type MasterToWorker =
   | { type: 'configure'; settings: WorkerSettings }
   /** What the application waited for is there. */
   | { type: 'load' }
+  /**
+   * Its time has come, and answers are still under way: the application is told to end within `mercyMs`. `stream`: its endless answers, as
+   * `StreamLimits` says, are cut; null: they have the whole mercy.
+   */
+  | { type: 'farewell'; mercyMs: number; stream: StreamLimits | null }
   /** Out of rotation everywhere: finish, send the last metrics, write a heap snapshot if there is a path for one, exit 0 within `mercyMs`. */
   | { type: 'stop'; mercyMs: number; snapshotPath: string | null }
 

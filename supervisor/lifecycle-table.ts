@@ -42,6 +42,7 @@ const SAMPLE_EVENTS: WorkerEvent[] = [
   { type: 'ready', bootMs: 1 },
   { type: 'load-failed', reason: '' },
   { type: 'retire', why: 'reload' },
+  { type: 'farewell', why: 'stop', mercyMs: 5, stream: { afterMs: 1, mercyMs: 1 } },
   { type: 'answered' },
   { type: 'drained' },
   { type: 'hurry' },
@@ -58,7 +59,7 @@ function sampleLife(phase: WorkerPhase): WorkerLife {
   // One that lingers has time left, which `hurry` cuts short.
   const hasDeadline = !['waiting', 'ready', 'killed', 'gone'].includes(phase)
   const deadlineMs = hasDeadline ? (phase === 'lingering' ? HOUR_MS : 9) : null
-  return { phase, why: 'start', sinceMs: 0, deadlineMs, startedMs: 0, readyMs, asked: false }
+  return { phase, why: 'start', sinceMs: 0, deadlineMs, startedMs: 0, readyMs, asked: false, farewell: null }
 }
 
 function printStep(from: WorkerPhase, { next, effects }: WorkerStep): string {

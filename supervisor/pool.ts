@@ -217,12 +217,16 @@ export class Pool {
     for (const worker of this.workers()) this.apply(worker, { type: 'kill', why })
   }
 
-  /** Nothing is started any more, and what does not serve yet never will; the others go on while the proxies drain. */
-  freeze(why: string): void {
+  /**
+   * Nothing is started any more, and what does not serve yet never will. The others go on while the proxies drain, and are told before their mercy
+   * is over.
+   */
+  freeze(why: string, mercyMs: number): void {
     this.#isStopping = true
     for (const worker of this.workers()) {
       const { phase } = worker.life
       if (phase === 'booting' || phase === 'waiting') this.apply(worker, { type: 'stop', why, mercyMs: 0 })
+      else this.apply(worker, { type: 'farewell', why, mercyMs, stream: worker.generation.settings.stream })
     }
   }
 
@@ -267,6 +271,7 @@ export class Pool {
       target: target.number,
       move,
       leaving: this.draining,
+      overlap: target.settings.reloadOverlap ?? wanted,
       linkMs: this.#context.linkMs,
       nowMs: this.#context.nowMs(),
     }

@@ -25,6 +25,7 @@ import type { Release } from './release.js'
 import { type ReloadDeps, Reloads } from './reload.js'
 import { Scaler, workersAtStart } from './scaler.js'
 import { movedRelease, releaseObstacle } from './start-obstacle.js'
+import { nextLookMs } from './worker-life.js'
 import { WorkerLoads } from './worker-loads.js'
 
 /** What the tree needs of the outside, besides the context. */
@@ -146,7 +147,8 @@ export class ProcessTree {
     this.orders.check()
     const waits = [this.scaler.check(), pool.reconcile(), proxies.reconcile(), reloads.wakeAtMs]
     waits.push(...this.companions.check())
-    for (const { life } of [...pool.workers(), ...proxies.alive()]) waits.push(life.deadlineMs)
+    for (const { life } of pool.workers()) waits.push(nextLookMs(life))
+    for (const { life } of proxies.alive()) waits.push(life.deadlineMs)
     return waits
   }
 

@@ -37,7 +37,7 @@ export class Shutdown {
     this.#sinceMs = context.nowMs()
     context.log('master-stopping', { why, mercyMs })
     if (parts === null) return
-    parts.pool.freeze(why)
+    parts.pool.freeze(why, mercyMs)
     parts.proxies.drain(why, mercyMs)
     // Now the proxies alone hold the sockets: when the last of them has closed, the port is free for whoever comes next.
     for (const listener of parts.listeners) listener.close()

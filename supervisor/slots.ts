@@ -50,8 +50,10 @@ export interface Wishes {
    * worker stays beside the current one until the reload has judged it: one that is linked, or one that is ready, whatever becomes of its links.
    */
   move: { why: string; atOnce: boolean; hold: 'none' | 'linked' | 'ready' }
-  /** No further worker is rolled while others still drain. */
+  /** Workers that still finish what they have. */
   leaving: number
+  /** So many of them may be there when the next one is rolled. */
+  overlap: number
   /** How long a ready worker may wait for its links. */
   linkMs: number
   nowMs: number
@@ -132,7 +134,7 @@ function replaceOne(slots: readonly SlotView[], wishes: Wishes, waits: number[])
     const why = whyReplaced(slot, wishes, waits)
     if (why === null) continue
     const moves = slot.generation !== wishes.target
-    if (moves && wishes.leaving > 0) continue
+    if (moves && wishes.leaving > wishes.overlap) continue
     if (!(moves && wishes.move.atOnce) && isWaiting(slot, wishes.nowMs, waits)) continue
     const generation = moves ? wishes.target : slot.generation
     return { type: 'spawn', slot: slot.slot, generation, place: 'replacement', why }

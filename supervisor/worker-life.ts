@@ -4,7 +4,7 @@
  */
 
 import type { EventFields } from '../kit/log.js'
-import type { BlockedLoop, WorkerEnd } from '../kit/messages.js'
+import type { BlockedLoop, StreamLimits, WorkerEnd } from '../kit/messages.js'
 
 /** In the order of a life. */
 export const WORKER_PHASES = [
@@ -37,6 +37,22 @@ export interface WorkerLife {
   readyMs: number | null
   /** Somebody wants it to end: its exit is no death. */
   asked: boolean
+  /** What its application is to be told when answers are still under way then; null: nothing, or it was told. */
+  farewell: Farewell | null
+}
+
+/** That the application ends, and when it is told so: most answers are complete before, and their worker is stopped without. */
+export interface Farewell {
+  why: string
+  atMs: number
+  /** Until when it may go on. */
+  untilMs: number
+  stream: StreamLimits | null
+}
+
+/** When to look at it again although nothing happens; null: never. */
+export function nextLookMs({ deadlineMs, farewell }: WorkerLife): number | null {
+  return farewell === null || (deadlineMs !== null && deadlineMs < farewell.atMs) ? deadlineMs : farewell.atMs
 }
 
 /** What can happen to a worker. */
@@ -47,6 +63,8 @@ export type WorkerEvent =
   | { type: 'ready'; bootMs: number }
   | { type: 'load-failed'; reason: string }
   | { type: 'retire'; why: string }
+  /** The whole tree stops, and the proxies finish what they have. */
+  | { type: 'farewell'; why: string; mercyMs: number; stream: StreamLimits }
   /** Nothing is in flight but tunnels. */
   | { type: 'answered' }
   | { type: 'drained' }
@@ -72,6 +90,7 @@ export type WorkerEffect =
   /** The proxies forget it. */
   | { type: 'withdraw'; end: WorkerEnd }
   | { type: 'send-load' }
+  | { type: 'send-farewell'; mercyMs: number; stream: StreamLimits | null }
   | { type: 'send-stop'; mercyMs: number }
   | { type: 'kill' }
   /** Add its counters to those of the dead. */
@@ -118,6 +137,7 @@ export function newWorkerLife(nowMs: number, startMs: number, why: string): Work
     startedMs: nowMs,
     readyMs: null,
     asked: false,
+    farewell: null,
   }
 }
 

@@ -11,9 +11,10 @@
  */
 
 import type { EventFields } from '../kit/log.js'
-import { TUNNEL_CLOSE_MS } from '../kit/messages.js'
+import { type StreamLimits, TUNNEL_CLOSE_MS } from '../kit/messages.js'
 import {
   endOf,
+  type Farewell,
   NOT_STARTED,
   OUT_OF_MEMORY,
   type WorkerEffect,
@@ -27,6 +28,9 @@ import {
 /** Between the end of a worker's mercy and SIGKILL: it was told how long it has and needs a moment to exit by itself. */
 export const STOP_GRACE_MS = 1000
 
+/** Between the end of a worker's rotation and the word to its application, unless all is answered before. */
+const FAREWELL_AFTER_MS = 1000
+
 /** What the tunnels of a worker get when another one of its slot lingers. */
 export const HURRY_MS = 10_000
 
@@ -39,7 +43,10 @@ const LOST_MERCY_MS = 2000
 /** The next life and the effects of one event. */
 export function stepWorker(life: WorkerLife, event: WorkerEvent, moment: WorkerMoment): WorkerStep {
   const cell = TABLE[life.phase][event.type] as Cell<WorkerEvent>
-  return cell(life, event, moment)
+  const { next, effects } = cell(life, event, moment)
+  // Only what still answers is told that it ends.
+  const isToBeTold = next.farewell !== null && next.phase !== 'ready' && next.phase !== 'retiring'
+  return { next: isToBeTold ? { ...next, farewell: null } : next, effects }
 }
 
 type Cell<E extends WorkerEvent> = (life: WorkerLife, event: E, moment: WorkerMoment) => WorkerStep
@@ -74,9 +81,39 @@ const failToLoad: Row['load-failed'] = (life, event, { nowMs }) => ({
 })
 
 const retire: Row['retire'] = (life, event, { nowMs, mercyMs }) => ({
-  next: { ...life, phase: 'retiring', why: event.why, sinceMs: nowMs, deadlineMs: nowMs + mercyMs, asked: true },
+  next: {
+    ...life,
+    phase: 'retiring',
+    why: event.why,
+    sinceMs: nowMs,
+    deadlineMs: nowMs + mercyMs,
+    asked: true,
+    farewell: planFarewell(nowMs, { why: event.why, mercyMs, stream: null }),
+  },
   effects: [{ type: 'take-out' }, report('worker-retiring', { why: event.why })],
 })
+
+/** Short answers are over by then, and nobody is told that there were any. */
+const planFarewell = (
+  nowMs: number,
+  { why, mercyMs, stream }: { why: string; mercyMs: number; stream: StreamLimits | null },
+): Farewell => ({ why, atMs: nowMs + Math.min(FAREWELL_AFTER_MS, mercyMs / 2), untilMs: nowMs + mercyMs, stream })
+
+const bidFarewell: Row['farewell'] = (life, event, { nowMs }) => ({
+  next: { ...life, farewell: planFarewell(nowMs, event) },
+  effects: [],
+})
+
+const sayFarewell: Row['tick'] = (life, _event, { nowMs, hasTunnels }) => {
+  const { farewell } = life
+  if (farewell === null || nowMs < farewell.atMs) return ignore(life)
+  // Its tunnels may stay longer than its answers, and an application that is told ends both.
+  if (hasTunnels) return { next: { ...life, farewell: { ...farewell, atMs: nowMs + FAREWELL_AFTER_MS } }, effects: [] }
+  const { why, untilMs, stream } = farewell
+  const mercyMs = Math.max(0, Math.round(untilMs - nowMs))
+  // From here on it may end as soon as it likes.
+  return { next: { ...life, why, asked: true, farewell: null }, effects: [{ type: 'send-farewell', mercyMs, stream }] }
+}
 
 /** Nothing is in flight at a worker that was never ready: no need to drain it. */
 const retireUnready: Row['retire'] = (life, event, moment) => tellToStop(life, event.why, 0, moment)
@@ -158,7 +195,8 @@ const failToStart: Row['tick'] = (life, _event, moment) =>
   pastDeadline(life, () => killNow(life, 'start-deadline', moment), moment.nowMs)
 
 /** What is still in flight may go on as long as the worker stays for its tunnels anyway. */
-const stopUndrained: Row['tick'] = (life, _event, moment) => {
+const stopUndrained: Row['tick'] = (life, event, moment) => {
+  if (life.deadlineMs !== null && moment.nowMs < life.deadlineMs) return sayFarewell(life, event, moment)
   const then = () =>
     life.why === 'harakiri'
       ? killNow(life, life.why, moment)
@@ -179,7 +217,7 @@ const killUnstopped: Row['tick'] = (life, _event, moment) =>
 
 const reap: Row['exit'] = (life, event, { nowMs }) => {
   const { code, signal } = event
-  const isUnasked = UNASKED_PHASES.has(life.phase) || life.why === 'ipc-closed'
+  const isUnasked = (UNASKED_PHASES.has(life.phase) && !life.asked) || life.why === 'ipc-closed'
   const why = isUnasked ? (event.isNotStarted ? NOT_STARTED : event.isOutOfMemory ? OUT_OF_MEMORY : 'died') : life.why
   const fields = {
     code: code ?? undefined,
@@ -207,6 +245,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     ready: becomeReady,
     'load-failed': failToLoad,
     retire: retireUnready,
+    farewell: ignore,
     answered: ignore,
     drained: ignore,
     hurry: ignore,
@@ -223,6 +262,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     ready: ignore,
     'load-failed': ignore,
     retire: retireUnready,
+    farewell: ignore,
     answered: ignore,
     drained: ignore,
     hurry: ignore,
@@ -239,6 +279,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     ready: ignore,
     'load-failed': ignore,
     retire,
+    farewell: bidFarewell,
     answered: ignore,
     drained: ignore,
     hurry: ignore,
@@ -246,7 +287,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     blocked: leaveBlocked,
     kill: killAtOnce,
     'ipc-closed': lose,
-    tick: ignore,
+    tick: sayFarewell,
     exit: reap,
   },
   retiring: {
@@ -255,6 +296,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     ready: ignore,
     'load-failed': ignore,
     retire: ignore,
+    farewell: bidFarewell,
     answered: linger,
     drained: stopDrained,
     hurry: ignore,
@@ -271,6 +313,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     ready: ignore,
     'load-failed': ignore,
     retire: ignore,
+    farewell: ignore,
     answered: ignore,
     drained: stopLingered,
     hurry,
@@ -287,6 +330,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     ready: ignore,
     'load-failed': ignore,
     retire: ignore,
+    farewell: ignore,
     answered: ignore,
     drained: ignore,
     hurry: ignore,
@@ -303,6 +347,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     ready: ignore,
     'load-failed': ignore,
     retire: ignore,
+    farewell: ignore,
     answered: ignore,
     drained: ignore,
     hurry: ignore,
@@ -319,6 +364,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     ready: ignore,
     'load-failed': ignore,
     retire: ignore,
+    farewell: ignore,
     answered: ignore,
     drained: ignore,
     hurry: ignore,

@@ -345,6 +345,8 @@ export class Worker {
         return this.#hooks.withdraw(this, effect.end)
       case 'send-load':
         return this.#send({ type: 'load' })
+      case 'send-farewell':
+        return this.#send({ type: 'farewell', mercyMs: effect.mercyMs, stream: effect.stream })
       case 'send-stop':
         return this.#send({ type: 'stop', mercyMs: effect.mercyMs, snapshotPath: this.#hooks.snapshotPath(this) })
       case 'kill':

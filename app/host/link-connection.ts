@@ -71,6 +71,20 @@ export class LinkConnection implements RequestHome {
     return this.#requests.size
   }
 
+  /** Requests whose answers have an end. */
+  owed(streamAfterMs: number): number {
+    return this.#inFlight().filter(request => !request.isStream(streamAfterMs)).length
+  }
+
+  /** Cuts those off that the application has been given and whose answers are to go no further. */
+  cut(isDue: (request: ServedRequest) => boolean): void {
+    for (const request of this.#inFlight().filter(isDue)) request.runInAsyncScope(request.cut, request)
+  }
+
+  #inFlight(): ServedRequest[] {
+    return [...this.#requests.values()]
+  }
+
   tellHarakiri(id: number, ms: number): void {
     if (this.#asides > 0) {
       this.#asides -= 1

@@ -11,6 +11,10 @@ import type { Watchdog } from './watchdog.js'
 
 export interface LinkServer {
   readonly inFlight: number
+  /** Requests in flight whose answers have an end; `streamAfterMs` as in `StreamLimits`. */
+  owed(streamAfterMs: number): number
+  /** Cuts the others off. */
+  cutStreams(streamAfterMs: number): void
   /** Takes no new link and ends those there are. */
   close(): void
 }
@@ -32,14 +36,30 @@ export async function openLinkServer(
     socket.on('close', () => links.delete(link))
   })
   await listening(server, path)
+  closeWithAll(application, () => {
+    for (const link of links) link.cut(() => true)
+  })
   return {
     get inFlight() {
       return [...links].reduce((sum, link) => sum + link.inFlight, 0)
+    },
+    owed: streamAfterMs => [...links].reduce((sum, link) => sum + link.owed(streamAfterMs), 0),
+    cutStreams(streamAfterMs) {
+      for (const link of links) link.cut(request => request.isStream(streamAfterMs))
     },
     close() {
       server.close()
       for (const link of links) link.close()
     },
+  }
+}
+
+/** Requests that came over a link are on connections, too, as far as the application knows. */
+function closeWithAll(application: Server, close: () => void): void {
+  const { closeAllConnections } = application
+  application.closeAllConnections = function (this: Server) {
+    closeAllConnections.call(this)
+    close()
   }
 }
 

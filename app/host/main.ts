@@ -16,6 +16,7 @@ import { watchdogPathOf } from '../../kit/stack-report.js'
 import { hasUninvitedInspector, INSPECTED_SIGNAL } from '../../kit/uninvited-inspector.js'
 import { installHook } from './application-hook.js'
 import { type Door, keepDoor } from './door.js'
+import { Farewell } from './farewell.js'
 import { writeSnapshot } from './heap-snapshot.js'
 import { countInspectorSessions } from './inspector-sessions.js'
 import { type LinkServer, openLinkServer } from './link-server.js'
@@ -41,7 +42,11 @@ interface Running {
   link: LinkServer
   tunnels: TunnelServer
   metrics: ReturnType<typeof startMetricsShipper>
+  farewell: Farewell
 }
+
+/** As Node has it, whatever the application puts in its place. */
+const exit = process.exit.bind(process)
 
 let running: Running | null = null
 /** Loads the application of a worker that waits. */
@@ -51,6 +56,7 @@ const channel = openMasterChannel(onMessage, onMasterGone)
 function onMessage(message: MasterToWorker): void {
   if (message.type === 'configure') start(message.settings).catch(fail)
   else if (message.type === 'load') load().catch(fail)
+  else if (message.type === 'farewell') running?.farewell.tellEarly(message.mercyMs, message.stream)
   else if (message.type === 'stop') stop(message.mercyMs, message.snapshotPath).catch(fail)
 }
 
@@ -92,7 +98,8 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
     undefined,
     trouble('metrics-trouble'),
   )
-  running = { application, link, tunnels, metrics }
+  const farewell = new Farewell({ application, link, channel, flush: metrics.flush })
+  running = { application, link, tunnels, metrics, farewell }
   // Or the stack of a loop that is blocked by the first request could not be asked for.
   await watchdog.listening
   // So that gauges of the application do not vanish for a second when the worker before this one goes.
@@ -120,7 +127,7 @@ function countRequests(maxRequests: number): () => void {
 
 async function fail(thrown: unknown): Promise<void> {
   await channel.failed(reasonOf(thrown), applicationStack(thrown))
-  process.exit(1)
+  exit(1)
 }
 
 /** Empty for a finding of our own, whose message says it all: only the application's stacks help the operator. */
@@ -131,17 +138,20 @@ function applicationStack(thrown: unknown): string {
 
 /** The proxies send nothing any more; what is left are tunnels, direct connections, and the application's own clean-up. */
 async function stop(mercyMs: number, snapshotPath: string | null): Promise<void> {
-  setTimeout(() => process.exit(0), mercyMs)
-  if (running === null) process.exit(0)
-  running.link.close()
-  const ended = Promise.all([closed(running.application), running.tunnels.close()])
-  await Promise.race([ended, delay(mercyMs * OPEN_SHARE)])
-  await running.metrics.flush()
+  setTimeout(() => exit(0), mercyMs).unref()
+  if (running === null) return exit(0)
+  const { application, link, tunnels, metrics, farewell } = running
+  link.close()
+  // An application that wants to know closes its server itself.
+  const served = farewell.concernsApplication ? tunnels.close() : Promise.all([closed(application), tunnels.close()])
+  await Promise.race([served, delay(mercyMs * OPEN_SHARE, undefined, { ref: false })])
+  await metrics.flush()
   if (snapshotPath !== null) {
     const { event, fields } = writeSnapshot(snapshotPath)
     await channel.event(event, fields)
   }
-  endApplication()
+  if (farewell.concernsApplication) farewell.tell()
+  else exit(0)
 }
 
 function closed(application: Server): Promise<void> {
@@ -152,16 +162,10 @@ function closed(application: Server): Promise<void> {
   })
 }
 
-/** An application that cleans up at SIGTERM gets to do so, inside its mercy; the signal itself is never sent. */
-function endApplication(): void {
-  if (process.listenerCount('SIGTERM') > 0) process.emit('SIGTERM', 'SIGTERM')
-  else process.exit(0)
-}
-
 function onMasterGone(): void {
   const deadline = performance.now() + ORPHAN_MS
   setInterval(() => {
-    if (running === null || performance.now() > deadline || isIdle(running)) process.exit(0)
+    if (running === null || performance.now() > deadline || isIdle(running)) exit(0)
   }, POLL_MS)
 }
 

@@ -45,6 +45,7 @@ const FRAME_BYTES = 64 * 1024
 /** An interim answer is never longer: it is one frame. */
 const INTERIM_BYTES = 64 * 1024
 const NOTHING: (() => void)[] = []
+const EVENT_STREAM = /^content-type:\s*text\/event-stream\b/im
 
 interface Waiting {
   bytes: string | Buffer
@@ -84,6 +85,8 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   #headSent = false
   #ended = false
   #started = false
+  /** When an answer began that was not complete at once. */
+  #answeringSinceMs = Number.POSITIVE_INFINITY
   /** Counted among the server's connections. */
   #counted = true
   /** What came of the body before the application had the request. */
@@ -152,6 +155,18 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#drop()
     this.#socket.destroy()
     this.#request.destroy(resetError())
+  }
+
+  /** Its answer has no end of its own: an event stream, or one that has been under way for `afterMs`, 0: however long. */
+  isStream(afterMs: number): boolean {
+    if (!this.#headSent || this.#over) return false
+    if (afterMs > 0 && performance.now() - this.#answeringSinceMs >= afterMs) return true
+    return EVENT_STREAM.test(printedHead(this.#response))
+  }
+
+  /** Cuts the answer off, as when the application destroys the client's socket. */
+  cut(): void {
+    this.#socket.destroy()
   }
 
   /** The proxy has passed on so many bytes of the response. */
@@ -327,6 +342,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
 
   #sendHead(bytes: string, flags: number): void {
     this.#headSent = true
+    if ((flags & RESPONSE_FLAG.complete) === 0) this.#answeringSinceMs = performance.now()
     const { isUntilClose, promise } = this.#guard as AnswerGuard
     const file = promise.namesFile ? RESPONSE_FLAG.file : 0
     const end = isUntilClose ? RESPONSE_FLAG.untilClose : 0

@@ -211,6 +211,8 @@ function toSettings(values: OptionValues, file: ConfigFile | null, facts: FoundF
     workerReloadMercyMs: values['worker-reload-mercy'],
     reloadMercyMs: values['reload-mercy'],
     tunnelMercyMs: values['ws-mercy'],
+    stream: { afterMs: values['stream-after'], mercyMs: values['stream-mercy'] },
+    reloadOverlap: values['reload-overlap'],
     tunnelIdleMs: values['ws-idle-timeout'],
     workerStartMs: values['worker-start-timeout'],
     readyCheck: values['ready-check'],

@@ -3,7 +3,7 @@
  * Made by `read-settings.ts` from the option table; everything else reads it. Sizes in bytes, times in milliseconds, paths absolute.
  */
 
-import type { Credentials, ErrorPageSpec, StaticSettings, UpstreamAddress } from '../../kit/messages.js'
+import type { Credentials, ErrorPageSpec, StaticSettings, StreamLimits, UpstreamAddress } from '../../kit/messages.js'
 import type { CheaperSettings } from '../cheaper.js'
 import type { CronTimes } from '../cron-time.js'
 import type { InheritedLimits } from '../inherited-limits.js'
@@ -133,6 +133,10 @@ export interface Settings {
   reloadMercyMs: number
   /** `ws-mercy`: how long the tunnels of a replaced worker may stay. */
   tunnelMercyMs: number
+  /** What a stop does with answers that have no end. */
+  stream: StreamLimits
+  /** Retired workers that a reload does not wait for; null: as many as are wanted. */
+  reloadOverlap: number | null
   /** `ws-idle-timeout`, 0 = none. */
   tunnelIdleMs: number
   /** How long a new worker may take until it listens (`worker-start-timeout`). */

@@ -84,6 +84,41 @@ export const WORKER_OPTIONS = {
     example: 'ws-mercy = 3600',
     setting: 'tunnelMercyMs',
   },
+  'reload-overlap': {
+    section: 'workers',
+    kind: kind.wholeNumber(0, 1024),
+    default: null,
+    takesEffect: 'live',
+    replaces: { nginx: 'worker_shutdown_timeout' },
+    summary:
+      'Workers that may still finish long answers while a reload goes on to the next slot; unless set, as many as `processes`. Each' +
+      ' has its memory until it is done. 0: a reload waits for each, `worker-reload-mercy` at most.',
+    example: 'reload-overlap = 1',
+    setting: 'reloadOverlap',
+  },
+  'stream-mercy': {
+    section: 'workers',
+    kind: kind.time(0, DAY),
+    default: '5',
+    takesEffect: 'live',
+    replaces: { nginx: 'worker_shutdown_timeout' },
+    summary:
+      'How long event streams, and answers that have been under way for `stream-after`, may go on at a stop once the application' +
+      ' was told of it; then they are cut. Other answers have `reload-mercy`.',
+    example: 'stream-mercy = 10',
+    setting: 'stream',
+  },
+  'stream-after': {
+    section: 'workers',
+    kind: kind.time(0, DAY),
+    default: '60',
+    takesEffect: 'live',
+    replaces: { nginx: 'worker_shutdown_timeout' },
+    summary:
+      'When an answer that is still under way counts as a stream for `stream-mercy`; 0: only `text/event-stream` does, at any time.',
+    example: 'stream-after = 600',
+    setting: 'stream',
+  },
   'reload-mercy': {
     section: 'workers',
     kind: kind.time(0, DAY),

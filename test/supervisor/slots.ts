@@ -31,6 +31,7 @@ const wishes = (more: Partial<Wishes> = {}): Wishes => ({
   target: 1,
   move: { why: 'reload', atOnce: true, hold: 'none' },
   leaving: 0,
+  overlap: 0,
   linkMs: 1000,
   nowMs: 500,
   ...more,

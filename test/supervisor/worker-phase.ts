@@ -37,6 +37,12 @@ const breach: WorkerEvent = { type: 'kill', why: 'link-broken', isUnasked: true 
 const lost: WorkerEvent = { type: 'ipc-closed' }
 const tick: WorkerEvent = { type: 'tick' }
 const exit: WorkerEvent = { type: 'exit', code: 0, signal: null }
+const farewell: WorkerEvent = {
+  type: 'farewell',
+  why: 'stop',
+  mercyMs: MERCY_MS,
+  stream: { afterMs: 0, mercyMs: 10 },
+}
 const wait = (ms: number) => ({ type: 'wait', ms }) as const
 /** Whether it has tunnels, from then on. */
 const tunnels = (are: boolean) => ({ type: 'tunnels', are }) as const
@@ -156,7 +162,29 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
   ['a retirement before ready', [retire, exit], 'gone', 'reload', ['send-stop', 'fold']],
   ['drained without being retired', [ready, drained], 'ready', 'start', ['announce']],
   ['a slow drain', [ready, retire, wait(MERCY_MS), tick], 'stopping', 'reload', ['announce', 'take-out', 'send-stop']],
-  ['a drain in time', [ready, retire, wait(MERCY_MS - 1), tick], 'retiring', 'reload', ['announce', 'take-out']],
+  ['a drain in time', [ready, retire, wait(MERCY_MS / 2 - 1), tick], 'retiring', 'reload', ['announce', 'take-out']],
+  [
+    'a slow drain, told to the application once',
+    [ready, retire, wait(MERCY_MS / 2), tick, tick, wait(MERCY_MS / 2 - 1), tick],
+    'retiring',
+    'reload',
+    ['announce', 'take-out', 'send-farewell'],
+  ],
+  [
+    'a slow drain with tunnels, which the application would end',
+    [ready, retire, tunnels(true), wait(MERCY_MS / 2), tick],
+    'retiring',
+    'reload',
+    ['announce', 'take-out'],
+  ],
+  [
+    'an end of its own, once it was told of the stop',
+    [ready, farewell, wait(MERCY_MS / 2), tick, exit],
+    'gone',
+    'stop',
+    ['announce', 'send-farewell', 'withdraw', 'fold'],
+  ],
+  ['a death before that', [ready, farewell, exit], 'gone', 'died', ['announce', 'withdraw', 'fold']],
   [
     'a slow drain and a deaf application',
     [ready, retire, wait(MERCY_MS), tick, wait(STOP_GRACE_MS), tick],
@@ -268,6 +296,7 @@ t.test('each transition is told once, with its why', t => {
 })
 
 const anything: WorkerEvent[] = [
+  farewell,
   waiting,
   load,
   ready,

@@ -30,6 +30,8 @@ const settings: [title: string, lines: string[], expected: object, source?: Para
       workerReloadMercyMs: 60_000,
       reloadMercyMs: 60_000,
       tunnelMercyMs: 60_000,
+      stream: { afterMs: 60_000, mercyMs: 5000 },
+      reloadOverlap: null,
       tunnelIdleMs: 0,
       workerStartMs: 60_000,
       lazyApps: false,

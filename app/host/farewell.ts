@@ -1,0 +1,85 @@
+/**
+ * How an application is told that it ends, and how its process ends then: as on bare Node, where SIGTERM comes from outside. Used by `main.ts`.
+ *
+ * What must stay true:
+ *
+ * - The signal itself is never sent: the listeners are called. An application without any ends when it has answered everything.
+ * - The application closes its own server; daimyo never does so before it was told, or its `close` would fail.
+ * - An application that exits at once, whatever it still has to answer, as many handlers do, exits when it has answered, streams apart. So the call of
+ *   `process.exit` returns then, which the code behind it has to bear.
+ * - When it was told, nothing of ours keeps the process alive: it ends when the application has nothing more to do, or at its mercy.
+ */
+
+import type { Server } from 'node:http'
+import { constants } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { StreamLimits } from '../../kit/messages.js'
+import type { LinkServer } from './link-server.js'
+import type { Hold } from './master-channel.js'
+
+/** What of the worker it concerns. `flush` sends the last metrics. */
+export interface FarewellParts {
+  application: Server
+  link: LinkServer
+  channel: Hold
+  flush(): Promise<void>
+}
+
+const SIGNAL = 'SIGTERM'
+const LOOK_MS = 20
+/** Where nobody has said which answers are streams: event streams only. */
+const EVENT_STREAMS_ONLY = 0
+
+/** Of one worker; the application is told once. */
+export class Farewell {
+  readonly #parts: FarewellParts
+  #isTold = false
+
+  constructor(parts: FarewellParts) {
+    this.#parts = parts
+  }
+
+  /** It wants to know, or has been told. */
+  get concernsApplication(): boolean {
+    return this.#isTold || process.listenerCount(SIGNAL) > 0
+  }
+
+  /** Answers are still under way, and have `mercyMs`. Streams are cut when `stream` says so, whether or not the application wanted to know. */
+  tellEarly(mercyMs: number, stream: StreamLimits | null): void {
+    const { link } = this.#parts
+    if (stream !== null) setTimeout(() => link.cutStreams(stream.afterMs), Math.min(stream.mercyMs, mercyMs)).unref()
+    if (!this.concernsApplication) return
+    this.#holdExit(performance.now() + mercyMs, stream?.afterMs ?? EVENT_STREAMS_ONLY)
+    this.tell()
+  }
+
+  /** Runs the listeners, and leaves the process to the application. */
+  tell(): void {
+    if (this.#isTold) return
+    this.#isTold = true
+    const { application, channel, flush } = this.#parts
+    process.once('beforeExit', () => void flush())
+    channel.unref()
+    application.unref()
+    // As Node calls them, with the number, which the types leave out.
+    const { emit } = process as unknown as { emit(name: string, ...args: unknown[]): boolean }
+    emit.call(process, SIGNAL, SIGNAL, constants.signals[SIGNAL])
+  }
+
+  #holdExit(deadlineMs: number, streamAfterMs: number): void {
+    const { link, flush } = this.#parts
+    const exit = process.exit
+    let isLeaving = false
+    const leave = async () => {
+      while (link.owed(streamAfterMs) > 0 && performance.now() < deadlineMs) await delay(LOOK_MS)
+      await flush()
+      exit.call(process)
+    }
+    process.exit = ((code?: number | string | null) => {
+      if (isLeaving) return
+      isLeaving = true
+      if (code !== undefined && code !== null) process.exitCode = code
+      void leave()
+    }) as typeof process.exit
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * Applications with answers that have no end are told that their worker goes, in time to end them; their server closes as on bare Node; and a request that
+ * has an end is answered, whatever the application does at SIGTERM.
+ */
+
+import { once } from 'node:events'
+import { get } from 'node:http'
+import t, { type Test } from 'tap'
+import { ask } from './fixtures/asking.js'
+import { failuresAmong, SteadyClient } from './fixtures/steady-client.js'
+import { until, WatchedSite } from './fixtures/watched-site.js'
+
+/** `atTerm` is the body of its handler for SIGTERM; empty: it has none. */
+const application = (atTerm: string) => `
+const { appendFileSync } = require('node:fs')
+const note = text => appendFileSync(__dirname + '/notes', text + '\\n')
+const streams = new Set()
+const server = require('node:http').createServer((request, response) => {
+  if (request.url === '/slow') return setTimeout(() => response.end('slow'), 2500)
+  if (request.url !== '/events') return response.end('fast')
+  response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: first\\n\\n')
+  streams.add(response)
+  response.on('close', () => streams.delete(response))
+}).listen(3000)
+${atTerm === '' ? '' : `process.on('SIGTERM', (name, number) => { ${atTerm} })`}
+`
+const ENDS_STREAMS = `
+  note('told ' + name + ' ' + number)
+  for (const response of streams) response.end('data: last\\n\\n')
+  server.close(error => note('closed ' + (error === undefined ? 'well' : error.code)))
+`
+
+/** Opens an event stream; `ended` says what came of it, and whether it was whole. */
+async function openStream(t: Test, url: string): Promise<{ ended: Promise<{ text: string; isWhole: boolean }> }> {
+  const request = get(`${url}/events`, { agent: false })
+  t.teardown(() => request.destroy())
+  const [response] = await once(request, 'response')
+  let text = ''
+  response.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk
+  })
+  const ended = new Promise<{ text: string; isWhole: boolean }>(resolve => {
+    response.on('error', () => {})
+    response.on('close', () => resolve({ text, isWhole: response.complete }))
+  })
+  return { ended }
+}
+
+const openStreams = (t: Test, url: string, count: number) =>
+  Promise.all(Array.from({ length: count }, () => openStream(t, url)))
+
+const goodbye = { text: 'data: first\n\ndata: last\n\n', isWhole: true }
+const seconds = (sinceMs: number) => (performance.now() - sinceMs) / 1000
+
+t.test('a reload and a stop of four workers, each with ten event streams', async t => {
+  const site = new WatchedSite(t, ['processes = 4', 'worker-reload-mercy = 60', 'reload-mercy = 60'], {
+    app: application(ENDS_STREAMS),
+  })
+  const running = await site.serve()
+  const steady = new SteadyClient(t, running.url, 20, () => ({ path: '/' }))
+  let streams = await openStreams(t, running.url, 40)
+  let sinceMs = performance.now()
+  t.match(await site.run('reload', site.ini), { code: 0 })
+  const reloadSeconds = seconds(sinceMs)
+  for (const { ended } of streams) t.same(await ended, goodbye)
+  t.ok(reloadSeconds < 30, `the reload took ${reloadSeconds.toFixed(1)} s: less than one mercy`)
+  t.same(failuresAmong(await steady.stop()), [])
+  streams = await openStreams(t, running.url, 40)
+  sinceMs = performance.now()
+  t.match(await site.end(running), { code: 0 })
+  const stopSeconds = seconds(sinceMs)
+  for (const { ended } of streams) t.same(await ended, goodbye)
+  t.ok(stopSeconds < 30, `the stop took ${stopSeconds.toFixed(1)} s`)
+  t.comment(`reload ${reloadSeconds.toFixed(1)} s, stop ${stopSeconds.toFixed(1)} s`)
+  const notes = site.read('notes').trim().split('\n').sort()
+  t.same(notes, [...Array(8).fill('closed well'), ...Array(8).fill('told SIGTERM 15')])
+  t.notMatch(running.out(), /worker-exit .*(code=[1-9]|signal=)/)
+})
+
+t.test('an application that exits at once exits when it has answered', async t => {
+  const site = new WatchedSite(t, ['processes = 1', 'worker-reload-mercy = 60'], {
+    app: application('process.exit(0)'),
+  })
+  const running = await site.serve()
+  const [stream] = await openStreams(t, running.url, 1)
+  const slow = ask(running.url, '/slow')
+  await until('it is in flight', async () => (await site.status()).workers[0]?.inFlight === 2)
+  t.match(await site.run('reload', site.ini), { code: 0 })
+  t.match(await slow, { status: 200, body: 'slow' })
+  t.match(await stream?.ended, { text: 'data: first\n\n', isWhole: false })
+  t.match(await site.end(running), { code: 0 })
+})
+
+t.test('an application that ends its streams at SIGTERM, and nothing else, does not stay', async t => {
+  const site = new WatchedSite(t, ['processes = 1', 'worker-reload-mercy = 60', 'reload-mercy = 60'], {
+    app: application('for (const response of streams) response.end()'),
+  })
+  const running = await site.serve()
+  const [stream] = await openStreams(t, running.url, 1)
+  const sinceMs = performance.now()
+  t.match(await site.end(running), { code: 0 })
+  t.match(await stream?.ended, { isWhole: true })
+  t.ok(seconds(sinceMs) < 30, `${seconds(sinceMs).toFixed(1)} s`)
+})
+
+t.test('a stop cuts the streams of an application that does not listen, and lets other answers end', async t => {
+  const site = new WatchedSite(t, ['processes = 1', 'reload-mercy = 60', 'stream-mercy = 0'], { app: application('') })
+  const running = await site.serve()
+  const [stream] = await openStreams(t, running.url, 1)
+  const slow = ask(running.url, '/slow')
+  await until('it is in flight', async () => (await site.status()).workers[0]?.inFlight === 2)
+  const sinceMs = performance.now()
+  t.match(await site.end(running), { code: 0 })
+  t.match(await slow, { status: 200, body: 'slow' })
+  t.match(await stream?.ended, { text: 'data: first\n\n', isWhole: false })
+  t.ok(seconds(sinceMs) < 30, `${seconds(sinceMs).toFixed(1)} s`)
+})
+
+for (const method of ['closeAllConnections', 'close'] as const) {
+  t.test(`server.${method}() means those that came through a proxy, too`, async t => {
+    const site = new WatchedSite(t, ['processes = 1', 'reload-mercy = 60'], {
+      app: application(
+        `server.close(() => note('closed')); ${method === 'close' ? 'for (const response of streams) response.end()' : 'server.closeAllConnections()'}`,
+      ),
+    })
+    const running = await site.serve()
+    const [stream] = await openStreams(t, running.url, 1)
+    t.match(await site.end(running), { code: 0 })
+    t.match(await stream?.ended, { isWhole: method === 'close' })
+    t.equal(site.read('notes'), 'closed\n')
+  })
+}
