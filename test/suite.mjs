@@ -1,5 +1,5 @@
 /**
- * Runs the suite, two files at a time: `npm test` calls it. `npm test -- proxy e2e/websockets` runs the files below `dist/test/` whose paths begin so.
+ * Runs the suite, three files at a time: `npm test` calls it. `npm test -- proxy e2e/websockets` runs the files below `dist/test/` whose paths begin so.
  *
  * Prints TAP: a line for each file, and under it all that a failed one printed, or what one of several has skipped. No preloaded modules, which
  * the tests' many child processes would inherit: those of a general runner cost 8 of 28 minutes of CPU.
@@ -11,7 +11,8 @@ import { fileURLToPath } from 'node:url'
 import { runFile } from './run-file.mjs'
 
 const top = fileURLToPath(new URL('..', import.meta.url))
-const JOBS = 2
+/** One more than the cores that CI has: most tests wait for processes rather than work. */
+const JOBS = 3
 /**
  * They compare times or count what a while is enough for, which another file beside them would change, or have the kernel count an OOM kill, which is
  * the whole machine's: one after the other, at the end.
