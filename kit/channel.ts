@@ -4,11 +4,14 @@
  *
  * It takes the place of Node's own IPC channel, which an application shares with its worker: there a stray line, a message of another
  * kind or an open descriptor sent along reaches the master's own code. Must stay true: nothing that the other side writes throws here,
- * holds more memory than one message of `mostBytes`, or is read faster than `pace` says; a descriptor that is sent along is closed by
- * the kernel, because a plain pipe is read without asking for any.
+ * holds more memory than one message of `mostBytes`, is read faster than its `budget` says, or is parsed with more structure than its `bounds` say or in
+ * another turn of the loop than `turns` say; a descriptor that is sent along is closed by the kernel, because a plain pipe is read without asking for any.
  */
 
 import type { Socket } from 'node:net'
+import type { ChannelTurns } from './channel-turns.js'
+import { isWithin, type JsonBounds } from './json-bounds.js'
+import { TokenBucket } from './token-bucket.js'
 
 /** How fast the other side is listened to, on average and at most at once. Past that the pipe is not read: the sender waits. */
 export interface Pace {
@@ -18,16 +21,24 @@ export interface Pace {
   bytes: number
 }
 
-export interface ChannelOptions {
+/** What this end bears of the other one. */
+export interface ChannelLimits {
+  /** Absent: it is listened to as fast as it talks. */
+  budget?: ChannelBudget
+  /** A message with more structure is refused before it is parsed, and ends the line. */
+  bounds?: JsonBounds
+  /** Shared with other lines. Absent: it waits for none. */
+  turns?: ChannelTurns
+}
+
+export interface ChannelOptions extends ChannelLimits {
   /** The longest message that is taken, in bytes of JSON. */
   mostBytes: number
-  /** Absent: as fast as it comes. */
-  pace?: Pace
   /** False: it is no message of this line, which ends. */
   message(value: unknown): boolean
   /** The line has ended. `broken`: why this end gave it up; null where the other end closed it. Called once. */
   closed(broken: string | null): void
-  /** The other side has sent more than `pace` allows, for the first time. */
+  /** The other side has sent more than its budget allows, for the first time. */
   slowed?(): void
 }
 
@@ -42,17 +53,20 @@ const FIRST_ROOM_BYTES = 4096
 export class Channel {
   readonly #socket: Socket
   readonly #options: ChannelOptions
-  readonly #budget: Budget | null
+  readonly #budget: ChannelBudget | undefined
   /** The frame that is not complete yet. Grows by doubling, so a message in many small pieces is copied a bounded number of times. */
   #held = Buffer.alloc(0)
   #heldBytes = 0
   #isClosed = false
   #resume: NodeJS.Timeout | null = null
+  /** It waits for its turn, or has it. */
+  #turn: 'none' | 'waits' | 'has' = 'none'
+  readonly #onTurn = () => this.#takeTurn()
 
   constructor(socket: Socket, options: ChannelOptions) {
     this.#socket = socket
     this.#options = options
-    this.#budget = options.pace === undefined ? null : new Budget(options.pace)
+    this.#budget = options.budget
     socket.on('data', (chunk: Buffer) => this.#take(chunk))
     socket.on('end', () => this.#close(null))
     socket.on('close', () => this.#close(null))
@@ -67,9 +81,9 @@ export class Channel {
 
   /**
    * Sends a message; nothing happens once the line has ended. `sent` is called when the kernel has it, or the line has ended. False: it is longer than
-   * `mostBytes` and was not sent.
+   * `mostBytes`, or has more structure than `bounds`, and was not sent.
    */
-  send(message: object, mostBytes = Number.POSITIVE_INFINITY, sent?: () => void): boolean {
+  send(message: object, mostBytes = Number.POSITIVE_INFINITY, sent?: () => void, bounds?: JsonBounds): boolean {
     const text = JSON.stringify(message)
     const bytes = Buffer.byteLength(text)
     if (bytes > mostBytes) return false
@@ -80,6 +94,7 @@ export class Channel {
     const frame = Buffer.allocUnsafe(LENGTH_BYTES + bytes)
     frame.writeUInt32LE(bytes)
     frame.write(text, LENGTH_BYTES)
+    if (bounds !== undefined && !isWithin(frame, LENGTH_BYTES, frame.length, bounds)) return false
     this.#socket.write(frame, () => sent?.())
     if (this.#socket.writableLength > MOST_WAITING_BYTES) this.#break('it does not read')
     return true
@@ -129,15 +144,38 @@ export class Channel {
         break
       }
       const end = offset + LENGTH_BYTES + length
-      if (end > count) break
+      if (end > count || !this.#mayParse()) break
       this.#budget?.spendMessage()
-      this.#message(bytes.toString('utf8', offset + LENGTH_BYTES, end))
+      this.#options.turns?.spend(length)
+      this.#message(bytes, offset + LENGTH_BYTES, end)
       offset = end
     }
     return offset
   }
 
-  #message(text: string): void {
+  /** False: this turn of the loop has had enough, and the pipe is left unread until there is another. */
+  #mayParse(): boolean {
+    if (this.#turn === 'waits') return false
+    const isAsked = this.#turn === 'has'
+    this.#turn = 'none'
+    if (isAsked || this.#options.turns === undefined || this.#options.turns.isOpen(this.#onTurn)) return true
+    this.#turn = 'waits'
+    this.#socket.pause()
+    return false
+  }
+
+  #takeTurn(): void {
+    if (this.#isClosed) return
+    this.#turn = 'has'
+    this.#readOn()
+    if (this.#turn === 'has') this.#turn = 'none'
+  }
+
+  #message(bytes: Buffer, start: number, end: number): void {
+    const { bounds } = this.#options
+    if (bounds !== undefined && !isWithin(bytes, start, end, bounds))
+      return this.#break('a message of more values than any of ours')
+    const text = bytes.toString('utf8', start, end)
     let value: unknown
     try {
       value = JSON.parse(text)
@@ -155,7 +193,7 @@ export class Channel {
   #append(bytes: Buffer): void {
     const needed = this.#heldBytes + bytes.length
     if (needed > this.#held.length) {
-      const larger = Buffer.allocUnsafe(Math.max(FIRST_ROOM_BYTES, needed, this.#held.length * 2))
+      const larger = Buffer.allocUnsafeSlow(Math.max(FIRST_ROOM_BYTES, needed, this.#held.length * 2))
       this.#held.copy(larger, 0, 0, this.#heldBytes)
       this.#held = larger
     }
@@ -163,20 +201,24 @@ export class Channel {
     this.#heldBytes = needed
   }
 
-  /** Past the pace the pipe is left unread, and what is here already waits too. */
+  /** Past the budget the pipe is left unread, and what is here already waits too. */
   #waitForBudget(): void {
-    if (this.#isClosed || this.#budget === null || !this.#budget.isSpent || this.#resume !== null) return
+    if (this.#isClosed || !this.#budget?.isSpent || this.#resume !== null) return
     this.#options.slowed?.()
     this.#options.slowed = undefined
     this.#socket.pause()
     this.#resume = setTimeout(() => {
       this.#resume = null
-      if (this.#isClosed) return
-      this.#budget?.refill()
-      this.#readHeld()
-      this.#waitForBudget()
-      if (this.#resume === null) this.#socket.resume()
+      this.#readOn()
     }, this.#budget.waitMs).unref()
+  }
+
+  /** What is here already first. */
+  #readOn(): void {
+    if (this.#isClosed) return
+    this.#readHeld()
+    this.#waitForBudget()
+    if (!this.#isClosed && this.#resume === null && this.#turn !== 'waits') this.#socket.resume()
   }
 
   #break(why: string): void {
@@ -194,46 +236,40 @@ export class Channel {
   }
 }
 
-/** Two token buckets, of messages and of bytes. */
-class Budget {
-  readonly #pace: Pace
-  #messages: number
-  #bytes: number
-  #filledMs = performance.now()
+/** What may be read of one who talks: two token buckets, of messages and of bytes. */
+export class ChannelBudget {
+  readonly #messages: TokenBucket
+  readonly #bytes: TokenBucket
 
-  constructor(pace: Pace) {
-    this.#pace = pace
-    this.#messages = pace.messages
-    this.#bytes = pace.bytes
+  /** `before`: it begins with what that one has left, as the same one talks under another name. */
+  constructor(pace: Pace, before?: ChannelBudget) {
+    const nowMs = performance.now()
+    const messages = { atOnce: pace.messages, perSecond: pace.messagesPerSecond }
+    const bytes = { atOnce: pace.bytes, perSecond: pace.bytesPerSecond }
+    this.#messages = new TokenBucket(messages, nowMs, before?.left(nowMs).messages)
+    this.#bytes = new TokenBucket(bytes, nowMs, before?.left(nowMs).bytes)
+  }
+
+  left(nowMs: number): { messages: number; bytes: number } {
+    return { messages: this.#messages.leftAt(nowMs), bytes: this.#bytes.leftAt(nowMs) }
   }
 
   get isSpent(): boolean {
-    return this.#messages < 1 || this.#bytes < 0
+    const { messages, bytes } = this.left(performance.now())
+    return messages < 1 || bytes < 0
   }
 
   /** Until there is something to spend again, in milliseconds. */
   get waitMs(): number {
-    const { messagesPerSecond, bytesPerSecond } = this.#pace
-    const seconds = Math.max((1 - this.#messages) / messagesPerSecond, -this.#bytes / bytesPerSecond, 0)
-    return Math.ceil(seconds * 1000) + 10
+    const nowMs = performance.now()
+    return Math.ceil(Math.max(this.#messages.waitMs(1, nowMs), this.#bytes.waitMs(0, nowMs))) + 10
   }
 
   spendMessage(): void {
-    this.#messages -= 1
-    if (this.isSpent) this.refill()
+    this.#messages.spend(1, performance.now())
   }
 
   spendBytes(bytes: number): void {
-    this.#bytes -= bytes
-    if (this.isSpent) this.refill()
-  }
-
-  refill(): void {
-    const { messagesPerSecond, messages, bytesPerSecond, bytes } = this.#pace
-    const nowMs = performance.now()
-    const seconds = (nowMs - this.#filledMs) / 1000
-    this.#filledMs = nowMs
-    this.#messages = Math.min(messages, this.#messages + seconds * messagesPerSecond)
-    this.#bytes = Math.min(bytes, this.#bytes + seconds * bytesPerSecond)
+    this.#bytes.spend(bytes, performance.now())
   }
 }

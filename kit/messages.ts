@@ -323,3 +323,10 @@ export const LONGEST_CHILD_MESSAGE_BYTES = 4 * 1024 * 1024
 /** Of `failed`: what was wrong, and the application's own stack. In characters; both are cut by the child. */
 export const LONGEST_REASON = 4000
 export const LONGEST_STACK = 32_000
+
+/**
+ * The most structure of a message that a worker may send. The deepest is a sample with an exemplar: message, `families`, family, `values`, sample, exemplar, its
+ * labels. The largest is one family of the 10,000 series that the master keeps of a process, with eight labels each: two brackets and nine commas make 110,000.
+ * No object has more members than a sample has labels, of which the master takes 64; the different keys are the names of all labels.
+ */
+export const WORKER_MESSAGE_BOUNDS = { depth: 10, values: 125_000, members: 100, keys: 2000 }

@@ -4,45 +4,41 @@
  */
 
 import type { ProxyEventName } from '../kit/child-events.js'
+import { TokenBucket } from '../kit/token-bucket.js'
 
-const AT_ONCE = 50
-const PER_SECOND = 10
+const RATE = { atOnce: 50, perSecond: 10 }
 
-interface Bucket {
-  left: number
-  filledMs: number
+interface Told {
+  bucket: TokenBucket
   omitted: number
 }
 
 /** Bounded by the table of event names. */
 export class EventBudget {
-  readonly #buckets = new Map<ProxyEventName, Bucket>()
+  readonly #byName = new Map<ProxyEventName, Told>()
 
   /** Null: the event is to be left out, and is counted. Otherwise it may be told, and so many of its name were left out before it. */
   admit(event: ProxyEventName, nowMs: number): number | null {
-    const bucket = this.#bucketOf(event, nowMs)
-    bucket.left = Math.min(AT_ONCE, bucket.left + ((nowMs - bucket.filledMs) / 1000) * PER_SECOND)
-    bucket.filledMs = nowMs
-    if (bucket.left < 1) {
-      bucket.omitted += 1
+    const told = this.#toldOf(event, nowMs)
+    if (!told.bucket.takeOne(nowMs)) {
+      told.omitted += 1
       return null
     }
-    bucket.left -= 1
-    const { omitted } = bucket
-    bucket.omitted = 0
+    const { omitted } = told
+    told.omitted = 0
     return omitted
   }
 
   /** Counts an event that is left out for another reason. */
   omit(event: ProxyEventName, nowMs: number): void {
-    this.#bucketOf(event, nowMs).omitted += 1
+    this.#toldOf(event, nowMs).omitted += 1
   }
 
-  #bucketOf(event: ProxyEventName, nowMs: number): Bucket {
-    const known = this.#buckets.get(event)
+  #toldOf(event: ProxyEventName, nowMs: number): Told {
+    const known = this.#byName.get(event)
     if (known !== undefined) return known
-    const bucket = { left: AT_ONCE, filledMs: nowMs, omitted: 0 }
-    this.#buckets.set(event, bucket)
-    return bucket
+    const told = { bucket: new TokenBucket(RATE, nowMs), omitted: 0 }
+    this.#byName.set(event, told)
+    return told
   }
 }

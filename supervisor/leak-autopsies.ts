@@ -3,12 +3,13 @@
  * writes, after its last request and before its exit.
  * Must stay true: one at a time and one an hour at most, never more files than asked for, never the last of the disk; and of the folder
  * nothing is touched that does not have a name of ours. All of it is done as the service's user, whose workers write
- * there.
+ * there: a folder that they have filled with names is refused.
  */
 
-import { lstatSync, readdirSync, rmSync, statfsSync } from 'node:fs'
+import { lstatSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { reasonOf } from '../kit/failure.js'
+import { CROWDED, namesIn } from './folder-names.js'
 import type { MasterContext } from './master-context.js'
 import { asServiceUser } from './service-user.js'
 import type { Worker } from './worker.js'
@@ -67,15 +68,16 @@ export class LeakAutopsies {
     const { slot, pid } = worker.address
     try {
       const kept = asServiceUser(credentials, () => snapshotsIn(folder))
+      if (kept === null) return this.#refuse(worker, `${folder}: ${CROWDED}`)
       const why = whyNoAutopsy({
-        sinceMs: Math.min(this.#context.nowMs() - this.#lastMs, ...kept.map(ageOf)),
+        sinceMs: kept.map(ageOf).reduce((least, age) => Math.min(least, age), this.#context.nowMs() - this.#lastMs),
         isRunning: this.#running !== null,
         freeBytes: asServiceUser(credentials, () => freeBytesOf(folder)),
         neededBytes: 2 * recycling.reloadOnRssBytes,
       })
       if (why !== null) return this.#refuse(worker, why)
       asServiceUser(credentials, () => {
-        for (const { path } of kept.slice(files - 1)) rmSync(path)
+        for (const { path } of kept.slice(files - 1)) rmSync(path, { force: true })
       })
       const path = join(folder, `daimyo-slot${slot}-pid${pid}-${timestamp(new Date())}.heapsnapshot`)
       this.#lastMs = this.#context.nowMs()
@@ -105,13 +107,17 @@ export class LeakAutopsies {
   }
 }
 
-/** The newest first; halves are as good as none, and go with the others. */
-function snapshotsIn(folder: string): Kept[] {
-  const paths = readdirSync(folder).filter(name => NAME.test(name))
+/** Far more than `leak-autopsy` keeps: to look at a file, or to remove it, takes longer than to read its name. */
+const MOST_SNAPSHOTS = 1000
+
+/** The newest first; halves are as good as none, and go with the others. null: there is more than can be looked at. */
+function snapshotsIn(folder: string): Kept[] | null {
+  const { names, isWhole } = namesIn(folder)
+  const paths = names.filter(name => NAME.test(name)).map(name => join(folder, name))
+  if (!isWhole || paths.length > MOST_SNAPSHOTS) return null
   return paths
-    .map(name => ({ path: join(folder, name), stats: lstatSync(join(folder, name)) }))
-    .filter(({ stats }) => stats.isFile())
-    .map(({ path, stats }) => ({ path, writtenMs: stats.mtimeMs }))
+    .map(path => ({ path, stats: lstatSync(path, { throwIfNoEntry: false }) }))
+    .flatMap(({ path, stats }) => (stats?.isFile() ? [{ path, writtenMs: stats.mtimeMs }] : []))
     .sort((a, b) => b.writtenMs - a.writtenMs)
 }
 

@@ -5,13 +5,14 @@
  * looked at.
  */
 
-import { existsSync, lstatSync, readdirSync, realpathSync } from 'node:fs'
+import { existsSync, lstatSync, realpathSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { EXIT, Failure } from '../kit/failure.js'
 import { MAIN_SECTION } from './config/ini-reader.js'
 import { askStatus, foreignOwnerOf, notRunning } from './control-client.js'
 import type { StatusReport } from './control-protocol.js'
+import { namesIn } from './folder-names.js'
 import { userName } from './guarded-path.js'
 import { controlPathOf } from './run-folder.js'
 import { claimHolder } from './run-folder-claim.js'
@@ -135,7 +136,7 @@ function usualFolders(environment: NodeJS.ProcessEnv): string[] {
   const bases = ['/run/daimyo', join(tmpdir(), `daimyo-${process.getuid?.() ?? 0}`)]
   if (environment.XDG_RUNTIME_DIR) bases.push(join(environment.XDG_RUNTIME_DIR, 'daimyo'))
   const own = bases.filter(isOurs)
-  return own.flatMap(base => [base, ...namesIn(base).map(name => join(base, name))]).slice(0, mostFolders)
+  return own.flatMap(base => [base, ...firstNamesIn(base).map(name => join(base, name))]).slice(0, mostFolders)
 }
 
 /** In /tmp anybody may make a folder with the name of ours. */
@@ -155,9 +156,9 @@ async function statusIfRunning(controlPath: string): Promise<StatusReport | null
   }
 }
 
-function namesIn(folder: string): string[] {
+function firstNamesIn(folder: string): string[] {
   try {
-    return readdirSync(folder)
+    return namesIn(folder).names
   } catch {
     // ENOENT: nobody used this place; EACCES: it is somebody else's.
     return []

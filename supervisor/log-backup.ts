@@ -1,12 +1,15 @@
 /**
  * Keeps the previous log of `daimyo start` as a dated backup, `daimyo.log.2026-11-21T10-00-00` (UTC, as in the log itself), and
  * a bounded number of those. Called by `master-log.ts`, at a start and for `log-maxsize`.
- * Must stay true: nothing is removed but regular files with exactly such a name; no backup replaces another.
+ * Must stay true: nothing is removed but regular files with exactly such a name; no backup replaces another; a folder that others have filled with such names
+ * costs a bounded time, and keeps no log from being moved away.
  */
 
-import { lstatSync, readdirSync, renameSync, unlinkSync } from 'node:fs'
+import { randomInt } from 'node:crypto'
+import { lstatSync, renameSync, unlinkSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
+import { namesIn } from './folder-names.js'
 
 /** How many backups of one log are kept. */
 export const keptBackups = 10
@@ -15,14 +18,32 @@ const DATE_CHARACTERS = '2026-11-21T10-00-00'.length
 /** Later ones have more characters. */
 const LATEST_MS = Date.UTC(9999, 11, 31)
 
-/** Moves `path` away and removes the oldest backups past `kept`; returns the backup's path, null when there was nothing to keep. */
-export function backUpLog(path: string, now: Date, kept: number = keptBackups): string | null {
+/** Of one look: the rest goes with the next logs. */
+const MOST_REMOVALS = 1000
+const MOST_TRIES = 8
+/** A backup's place within its second. */
+const PLACES = 1000
+
+/**
+ * Moves `path` away and removes the oldest backups past `kept`; returns the backup's path, null when there was nothing to keep. `crowded` is called where the
+ * folder holds too much to be looked at: of that which was seen the oldest go.
+ */
+export function backUpLog(
+  path: string,
+  now: Date,
+  kept: number = keptBackups,
+  crowded: (folder: string) => void = () => {},
+): string | null {
   const found = lstatSync(path, { throwIfNoEntry: false })
   if (!found?.isFile() || found.size === 0) return null
   try {
-    const backup = freeName(path, now)
+    const folder = dirname(path)
+    const { names, isWhole } = namesIn(folder)
+    const backups = backupsAmong(names, basename(path))
+    const backup = freeName(path, now, backups)
     renameSync(path, backup)
-    removeOldest(path, kept)
+    removeOldest(folder, [...backups, basename(backup)], kept)
+    if (!isWhole || backups.length > kept + MOST_REMOVALS) crowded(folder)
     return backup
   } catch (error) {
     const exitCode = ['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error)) ? EXIT.permission : EXIT.os
@@ -36,16 +57,25 @@ export function backupsAmong(names: string[], logName: string): string[] {
   return names.filter(name => name.startsWith(logName) && suffix.test(name.slice(logName.length))).sort()
 }
 
-function freeName(path: string, now: Date): string {
-  const backups = backupsAmong(readdirSync(dirname(path)), basename(path))
+function freeName(path: string, now: Date, backups: readonly string[]): string {
   const newest = backups.at(-1)?.slice(basename(path).length + 1, basename(path).length + 1 + DATE_CHARACTERS) ?? ''
   // The clock was set back: behind the newest all the same, or this one would be the first to go.
   const dated = `${path}.${newest > dateOf(now) ? secondAfter(newest, now) : dateOf(now)}`
   // Several within one second: behind the last of them, since the first may have been the oldest and gone.
   const last = backups.findLast(name => name.startsWith(basename(dated)))
-  if (last === undefined) return dated
-  const count = Number(last.slice(basename(dated).length + 1))
-  return `${dated}.${String(count + 1).padStart(3, '0')}`
+  const first = last === undefined ? 0 : Number(last.slice(basename(dated).length + 1)) + 1
+  return firstFree(dated, first)
+}
+
+/** Not all names need be known. Where somebody has taken those that come next, any within this second will do. */
+function firstFree(dated: string, first: number): string {
+  for (let tries = 0; tries < 2 * MOST_TRIES; tries++) {
+    const place = tries < MOST_TRIES ? first + tries : randomInt(PLACES)
+    if (place >= PLACES) continue
+    const name = place === 0 ? dated : `${dated}.${String(place).padStart(3, '0')}`
+    if (lstatSync(name, { throwIfNoEntry: false }) === undefined) return name
+  }
+  throw new Error(`no name is free: ${dated}`)
 }
 
 function dateOf(date: Date): string {
@@ -59,10 +89,10 @@ function secondAfter(date: string, now: Date): string {
   return atMs < LATEST_MS ? dateOf(new Date(atMs)) : dateOf(now)
 }
 
-function removeOldest(path: string, kept: number): void {
-  const folder = dirname(path)
-  const backups = backupsAmong(readdirSync(folder), basename(path))
-  for (const name of backups.slice(0, Math.max(0, backups.length - kept))) {
+/** The last name is that of the log that was just moved. */
+function removeOldest(folder: string, backups: readonly string[], kept: number): void {
+  const excess = Math.min(MOST_REMOVALS, Math.max(0, backups.length - kept))
+  for (const name of backups.slice(0, excess)) {
     const backup = join(folder, name)
     if (lstatSync(backup, { throwIfNoEntry: false })?.isFile()) unlinkSync(backup)
   }

@@ -3,12 +3,13 @@
  * `run-command.ts`, which tells it of what the master writes; the proxies write access lines to the same file by themselves, so it also looks by itself.
  *
  * What must stay true: all there ever is on the disk is `backups + 1` files of the bound, and what is written between two looks: an eighth of the bound
- * from the master, a second's access lines from the proxies. A folder that cannot be written to stops nothing.
+ * from the master, a second's access lines from the proxies. A folder that cannot be written to stops nothing, nor one that others have filled.
  */
 
 import { reasonOf } from '../kit/failure.js'
 import type { Log } from '../kit/log.js'
 import type { Credentials } from '../kit/messages.js'
+import { CROWDED } from './folder-names.js'
 import { backUpMasterLog } from './master-log.js'
 
 const LOOK_MS = 1000
@@ -31,6 +32,7 @@ export class LogRotation {
   readonly #timer: NodeJS.Timeout
   #unseenBytes = 0
   #isBroken = false
+  #isCrowded = false
 
   constructor(options: RotationOptions) {
     this.#options = options
@@ -47,7 +49,8 @@ export class LogRotation {
     this.#unseenBytes = 0
     const { path, owner, maxBytes, backups, reopen, log } = this.#options
     try {
-      if (backUpMasterLog(path, owner, { leastBytes: maxBytes, kept: backups }) === null) return
+      const crowded = (folder: string) => this.#tellCrowded(folder)
+      if (backUpMasterLog(path, owner, { leastBytes: maxBytes, kept: backups, crowded }) === null) return
       this.#isBroken = false
     } catch (error) {
       if (!this.#isBroken) log('log-not-rotated', { why: reasonOf(error) })
@@ -55,6 +58,12 @@ export class LogRotation {
       return
     }
     reopen()
+  }
+
+  /** Once: what is left there is removed bit by bit, with each log. */
+  #tellCrowded(folder: string): void {
+    if (!this.#isCrowded) this.#options.log('log-folder-crowded', { folder, why: CROWDED })
+    this.#isCrowded = true
   }
 
   stop(): void {

@@ -19,10 +19,10 @@ export function openMasterLog(path: string, owner: Credentials | null): number {
 export function backUpMasterLog(
   path: string,
   owner: Credentials | null,
-  { leastBytes = 1, kept }: { leastBytes?: number; kept?: number } = {},
+  { leastBytes = 1, kept, crowded }: { leastBytes?: number; kept?: number; crowded?: (folder: string) => void } = {},
 ): string | null {
   return onGuardedPath(path, 'name', owner, () => {
     if ((lstatSync(path, { throwIfNoEntry: false })?.size ?? 0) < leastBytes) return null
-    return backUpLog(path, new Date(), kept)
+    return backUpLog(path, new Date(), kept, crowded)
   })
 }

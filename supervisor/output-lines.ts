@@ -5,6 +5,7 @@
  */
 
 import type { Readable } from 'node:stream'
+import { GatheredBytes } from '../kit/gathered-bytes.js'
 
 /** Where output goes. `write` returning false: take nothing more from the children until `onDrain` calls. */
 export interface OutputSink {
@@ -62,8 +63,8 @@ function named(name: string, lines: Buffer): Buffer {
 /** Cuts a byte stream into runs of whole lines; a line that is too long is broken. */
 export class WholeLines {
   readonly #take: (lines: Buffer) => void
-  #rest: Buffer[] = []
-  #restBytes = 0
+  /** A copy: the pieces themselves have a few hundred bytes of overhead each, and a child decides how many there are. */
+  readonly #rest = new GatheredBytes()
 
   /** `take` gets one or more lines, each with its newline. */
   constructor(take: (lines: Buffer) => void) {
@@ -73,28 +74,19 @@ export class WholeLines {
   push(chunk: Buffer): void {
     const end = chunk.lastIndexOf(NEWLINE) + 1
     if (end > 0) {
-      const lines =
-        this.#restBytes === 0 ? chunk.subarray(0, end) : Buffer.concat([...this.#rest, chunk.subarray(0, end)])
-      this.#clear()
-      this.#take(lines)
+      if (this.#rest.length > 0) this.#rest.add(chunk, 0, end)
+      this.#take(this.#rest.length === 0 ? chunk.subarray(0, end) : this.#rest.take())
     }
     if (end === chunk.length) return
-    this.#rest.push(chunk.subarray(end))
-    this.#restBytes += chunk.length - end
-    if (this.#restBytes >= LONGEST_LINE_BYTES) this.end()
+    this.#rest.add(chunk, end)
+    if (this.#rest.length >= LONGEST_LINE_BYTES) this.end()
   }
 
   /** The last line need not have ended. */
   end(): void {
-    if (this.#restBytes === 0) return
-    const line = Buffer.concat([...this.#rest, Buffer.of(NEWLINE)])
-    this.#clear()
-    this.#take(line)
-  }
-
-  #clear(): void {
-    this.#rest = []
-    this.#restBytes = 0
+    if (this.#rest.length === 0) return
+    this.#rest.addText('\n')
+    this.#take(this.#rest.take())
   }
 }
 

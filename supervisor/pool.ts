@@ -10,7 +10,7 @@ import { EarlySignals } from './early-signals.js'
 import { LeakAutopsies } from './leak-autopsies.js'
 import type { Generation, MasterContext } from './master-context.js'
 import { reconcile, type SlotAction, type SlotView, type Wishes } from './slots.js'
-import { type BootFailure, Worker, type WorkerHooks, type WorkerLeft } from './worker.js'
+import { type BootFailure, Worker, WorkerAllowance, type WorkerHooks, type WorkerLeft } from './worker.js'
 import { diedUnasked, endOf, LINK_BROKEN, OUT_OF_MEMORY, type WorkerEvent, type WorkerPhase } from './worker-life.js'
 import { HURRY_MS } from './worker-phase.js'
 
@@ -65,6 +65,8 @@ export class Pool {
   readonly #hooks: PoolHooks
   readonly #workerHooks: WorkerHooks
   readonly #autopsies: LeakAutopsies
+  /** By slot, also of slots that come and go with the load: that of the last worker. */
+  readonly #allowances = new Map<number, WorkerAllowance>()
   readonly #earlySignals = new EarlySignals()
   #workers = 0
   #hasProven = false
@@ -313,7 +315,9 @@ export class Pool {
     this.#workers++
     const generation = this.#generation(action.generation)
     const waits = generation.settings.lazy && !this.#isNeeded(slot, generation, action.place)
-    const spec = { workerId: this.#workers, slot: slot.slot, generation, why: action.why, waits }
+    const allowance = new WorkerAllowance(this.#context.nowMs(), this.#allowances.get(slot.slot))
+    this.#allowances.set(slot.slot, allowance)
+    const spec = { workerId: this.#workers, slot: slot.slot, generation, why: action.why, waits, allowance }
     return new Worker(spec, this.#context, this.#workerHooks)
   }
 

@@ -3,6 +3,7 @@
  * `proxies.ts`. It inherits the listening sockets; what runs inside is `proxy/`.
  */
 
+import { ChannelBudget } from '../kit/channel.js'
 import type { Credentials, MasterToProxy } from '../kit/messages.js'
 import { readProxyMessage } from './child-message.js'
 import type { MasterContext } from './master-context.js'
@@ -115,7 +116,7 @@ export class ProxyProcess {
         env: userEnvironment(environment, credentials),
         stdout,
         descriptors,
-        pace: PACE,
+        limits: { budget: new ChannelBudget(PACE) },
       },
       gate,
       {

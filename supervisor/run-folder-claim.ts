@@ -12,7 +12,6 @@ import {
   fstatSync,
   linkSync,
   openSync,
-  readdirSync,
   readSync,
   renameSync,
   unlinkSync,
@@ -20,6 +19,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
+import { namesIn } from './folder-names.js'
 import { isAlive, lifeOf, type ProcessLife, userOf } from './process-presence.js'
 
 /** File name of the claim; the names of its temporary files begin with it. */
@@ -30,10 +30,10 @@ export function isClaimName(name: string): boolean {
   return name === claimName || name.startsWith(`${claimName}.`)
 }
 
-/** Removes what masters that died while they claimed the folder left; called by who holds the claim. */
+/** Removes what masters that died while they claimed the folder left, or the first of it; called by who holds the claim. */
 export function removeDrafts(folder: string): void {
-  const drafts = readdirSync(folder).filter(name => isClaimName(name) && name.endsWith('.new'))
-  for (const name of drafts.slice(0, MOST_DRAFTS)) {
+  const drafts = namesIn(folder).names.filter(name => isClaimName(name) && name.endsWith('.new'))
+  for (const name of drafts) {
     const pid = Number(name.split('.').at(-2))
     if (lifeOf(pid) === null || userOf(pid) !== process.geteuid?.()) removeFile(join(folder, name))
   }
@@ -87,9 +87,6 @@ interface StaleClaim {
   place: string
   text: string
 }
-
-/** More in one folder are left for the next start. */
-const MOST_DRAFTS = 10_000
 
 /** Enough rounds: each lost one means that another master was quicker, and its claim is then alive. */
 const MOST_ROUNDS = 5

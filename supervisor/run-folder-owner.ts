@@ -15,7 +15,6 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
-  readdirSync,
   realpathSync,
   rmdirSync,
   type Stats,
@@ -25,6 +24,7 @@ import { basename, dirname, join } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
 import { workersFolderOf } from './config/run-folder-path.js'
+import { CROWDED, namesIn } from './folder-names.js'
 
 const folderMode = 0o750
 
@@ -152,7 +152,7 @@ function adopt(path: string, made: boolean, credentials: Credentials | null, isO
     const isPassable = credentials === null || (stats.gid === wanted.gid && (stats.mode & 0o050) === 0o050)
     if (!made && isReady(stats, wanted) && isPassable) return
     const refuseStrangers = () => {
-      const stranger = made ? undefined : readdirSync(path).find(name => !isOurs(name) && !mayStay(join(path, name)))
+      const stranger = made ? undefined : allNamesIn(path).find(name => !isOurs(name) && !mayStay(join(path, name)))
       if (stranger === undefined) return
       throw refused(path, `${describe(stats)} and it holds other files (${JSON.stringify(stranger)})`)
     }
@@ -162,8 +162,15 @@ function adopt(path: string, made: boolean, credentials: Credentials | null, isO
     if (!isForeign) return
     // From here on its former owner changes nothing in it: what was planted before is seen now, and goes.
     refuseStrangers()
-    for (const name of readdirSync(path).filter(isOurs)) remove(join(path, name))
+    for (const name of allNamesIn(path).filter(isOurs)) remove(join(path, name))
   })
+}
+
+/** A folder that is taken over is looked at to its last name. */
+function allNamesIn(path: string): string[] {
+  const { names, isWhole } = namesIn(path)
+  if (!isWhole) throw refused(path, CROWDED)
+  return names
 }
 
 /** Public sockets and pidfiles that an INI puts into the run folder. */

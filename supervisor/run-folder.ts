@@ -9,12 +9,13 @@
  * (`workers-folder.ts`).
  */
 
-import { lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs'
+import { lstatSync, rmdirSync, unlinkSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { codeOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
 import { workersFolderOf } from './config/run-folder-path.js'
 import { findMaster } from './control-client.js'
+import { namesIn } from './folder-names.js'
 import { alreadyRunning, claimFolder, isClaimName, removeDrafts } from './run-folder-claim.js'
 import { openOwnFolder, openWorkersFolder } from './run-folder-owner.js'
 import { clearWorkerNames, isWorkerName } from './workers-folder.js'
@@ -102,7 +103,7 @@ function isSocketName(name: string): boolean {
 }
 
 function removeSockets(folder: string): void {
-  for (const name of namesIn(folder)) {
+  for (const name of firstNamesIn(folder)) {
     const path = join(folder, name)
     if (!isSocketName(name) || !lstatSync(path, { throwIfNoEntry: false })?.isSocket()) continue
     try {
@@ -114,9 +115,9 @@ function removeSockets(folder: string): void {
   }
 }
 
-function namesIn(folder: string): string[] {
+function firstNamesIn(folder: string): string[] {
   try {
-    return readdirSync(folder)
+    return namesIn(folder).names
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return []
     throw error

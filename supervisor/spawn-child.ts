@@ -9,7 +9,7 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { CHANNEL_DESCRIPTOR, Channel, type Pace } from '../kit/channel.js'
+import { CHANNEL_DESCRIPTOR, Channel, type ChannelLimits } from '../kit/channel.js'
 import { codeOf, reasonOf } from '../kit/failure.js'
 import { type Credentials, LONGEST_CHILD_MESSAGE_BYTES } from '../kit/messages.js'
 import { inspectorArguments } from '../kit/uninvited-inspector.js'
@@ -35,7 +35,7 @@ export interface ChildSpec {
   /** Descriptors that the child gets as 4, 5, … (3 is the channel). */
   descriptors: readonly number[]
   /** How much the master listens to it. */
-  pace: Pace
+  limits: ChannelLimits
 }
 
 /** Who hears of it. */
@@ -44,7 +44,7 @@ export interface ChildListeners {
   message(message: unknown): boolean
   /** The channel has ended. `broken`: the child broke a rule of it; null: it closed it, or died. */
   channelClosed(broken: string | null): void
-  /** It sends more than its pace allows; the rest waits. Told once. */
+  /** It sends more than its budget allows; the rest waits. Told once. */
   slowed(): void
   /** The last call. `error`: it could not even be started. */
   exit(code: number | null, signal: NodeJS.Signals | null, error: string | null): void
@@ -68,7 +68,7 @@ export class Child {
     const { stdout, stderr } = this.#process
     if (stdout) gate.forward(stdout)
     if (stderr) gate.forward(stderr, line => this.#errorLines.push(line))
-    this.#channel = this.#openChannel(this.#process, spec.pace)
+    this.#channel = this.#openChannel(this.#process, spec.limits)
     this.#listen(this.#process)
   }
 
@@ -118,12 +118,12 @@ export class Child {
   }
 
   /** null: it could not be started. */
-  #openChannel(child: ChildProcess, pace: Pace): Channel | null {
+  #openChannel(child: ChildProcess, limits: ChannelLimits): Channel | null {
     const socket = child.stdio[CHANNEL_DESCRIPTOR] as Socket | null | undefined
     if (!socket) return null
     return new Channel(socket, {
       mostBytes: LONGEST_CHILD_MESSAGE_BYTES,
-      pace,
+      ...limits,
       message: message => this.#finished || this.#listeners.message(message),
       closed: broken => this.#listeners.channelClosed(broken),
       slowed: () => this.#listeners.slowed(),

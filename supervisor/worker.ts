@@ -4,9 +4,19 @@
  */
 
 import { join } from 'node:path'
+import { ChannelBudget } from '../kit/channel.js'
+import { ChannelTurns } from '../kit/channel-turns.js'
 import type { ToldFields } from '../kit/child-events.js'
-import type { MasterToWorker, WorkerAddress, WorkerEnd, WorkerToMaster } from '../kit/messages.js'
+import {
+  LONGEST_CHILD_MESSAGE_BYTES,
+  type MasterToWorker,
+  WORKER_MESSAGE_BOUNDS,
+  type WorkerAddress,
+  type WorkerEnd,
+  type WorkerToMaster,
+} from '../kit/messages.js'
 import { watchdogPathOf } from '../kit/stack-report.js'
+import { TokenBucket } from '../kit/token-bucket.js'
 import { LOOK_MS } from './cheaper.js'
 import { readWorkerMessage } from './child-message.js'
 import { workersFolderOf } from './config/run-folder-path.js'
@@ -39,6 +49,7 @@ export interface WorkerSpec {
   why: string
   /** It loads its application when it is needed (`lazy`). */
   waits: boolean
+  allowance: WorkerAllowance
 }
 
 /** What a life's effects do to the rest of the tree. */
@@ -71,12 +82,33 @@ const SOCKET_MODE = 0o660
 
 const MOST_STACK_LINES = 30
 
-/** Above what the host says: metrics once a second, in as many messages as they need, and now and then an event. A megabyte costs the master some 50 ms. */
-const PACE = { messagesPerSecond: 50, messages: 400, bytesPerSecond: 1024 ** 2, bytes: 8 * 1024 ** 2 }
+/**
+ * Above what the host says: metrics once a second, in as many messages as they need, and now and then an event. At once: one message of the longest, and
+ * the small ones around it.
+ */
+const PACE = {
+  messagesPerSecond: 50,
+  messages: 400,
+  bytesPerSecond: 1024 ** 2,
+  bytes: LONGEST_CHILD_MESSAGE_BYTES + 1024 ** 2,
+}
 
-/** Events of one worker in the log: so many at once, and one more each second. */
-const EVENTS_AT_ONCE = 20
-const EVENT_EVERY_MS = 1000
+/** Events of one worker in the log. */
+const EVENT_RATE = { atOnce: 20, perSecond: 1 }
+
+/** Of all workers of this process. */
+const TURNS = new ChannelTurns()
+
+/** What a worker may still say. It belongs to the slot: a worker that dies and comes back goes on with what it had left. */
+export class WorkerAllowance {
+  readonly channel: ChannelBudget
+  readonly events: TokenBucket
+
+  constructor(nowMs: number, before?: WorkerAllowance) {
+    this.channel = new ChannelBudget(PACE, before?.channel)
+    this.events = new TokenBucket(EVENT_RATE, nowMs, before?.events.leftAt(nowMs))
+  }
+}
 
 /** What a worker did that the master had to kill for it. */
 const DEEDS: Record<string, string> = {
@@ -104,16 +136,15 @@ export class Worker {
   /** How it ended, and by which signal. */
   #end = ''
   #signal: string | null = null
-  /** Of the events that it may still tell now, and when that was known. */
-  #eventsLeft = EVENTS_AT_ONCE
-  #eventsMs = 0
+  readonly #allowance: WorkerAllowance
   #hasTalkedTooMuch = false
   /** It was told to wait, and has not said so yet. */
   #mayWait: boolean
 
   constructor(spec: WorkerSpec, context: MasterContext, hooks: WorkerHooks) {
-    const { workerId, slot, generation, why, waits } = spec
+    const { workerId, slot, generation, why, waits, allowance } = spec
     const { settings } = generation
+    this.#allowance = allowance
     this.#context = context
     this.#hooks = hooks
     this.#mayWait = waits
@@ -292,7 +323,7 @@ export class Worker {
         env,
         stdout: 'pipe',
         descriptors: [],
-        pace: PACE,
+        limits: { budget: this.#allowance.channel, bounds: WORKER_MESSAGE_BOUNDS, turns: TURNS },
       },
       gate,
       {
@@ -362,11 +393,7 @@ export class Worker {
 
   /** What it tells for the log: a worker that tells without end must not push the master's own lines out of it. */
   #tell(event: string, fields: ToldFields): void {
-    const nowMs = this.#context.nowMs()
-    this.#eventsLeft = Math.min(EVENTS_AT_ONCE, this.#eventsLeft + (nowMs - this.#eventsMs) / EVENT_EVERY_MS)
-    this.#eventsMs = nowMs
-    if (this.#eventsLeft < 1) return this.#talksTooMuch()
-    this.#eventsLeft -= 1
+    if (!this.#allowance.events.takeOne(this.#context.nowMs())) return this.#talksTooMuch()
     this.#report(event, fields)
   }
 

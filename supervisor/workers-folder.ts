@@ -10,14 +10,12 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { opendirSync, renameSync, unlinkSync } from 'node:fs'
+import { renameSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { codeOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
+import { namesIn } from './folder-names.js'
 import { asServiceUser } from './service-user.js'
-
-/** Entries that one look at the folder reads at most: a user may put millions there. */
-const MOST_ENTRIES = 4096
 
 /** Between two attempts the user may exchange a file for a directory. */
 const MOST_ATTEMPTS = 3
@@ -39,9 +37,9 @@ export function clearWorkerName(path: string, credentials: Credentials | null): 
   }
 }
 
-/** Clears our names among the first `MOST_ENTRIES` entries of the folder; throws when the folder cannot be read. */
+/** Clears our names among the first entries of the folder; throws when the folder cannot be read. The others are cleared by the workers that need them. */
 export function clearWorkerNames(folder: string, credentials: Credentials | null): void {
-  for (const name of permitted(credentials, () => firstNamesIn(folder))) {
+  for (const name of permitted(credentials, () => namesIn(folder).names)) {
     if (isWorkerName(name)) clearWorkerName(join(folder, name), credentials)
   }
 }
@@ -74,20 +72,5 @@ function unlinkOrMove(path: string): void {
     // EISDIR is Linux's word for a directory, EPERM that of POSIX.
     if (!['EISDIR', 'EPERM'].includes(codeOf(error))) throw error
     renameSync(path, `${path}.planted-${randomBytes(8).toString('hex')}`)
-  }
-}
-
-function firstNamesIn(path: string): string[] {
-  const folder = opendirSync(path, { bufferSize: 256 })
-  try {
-    const names: string[] = []
-    while (names.length < MOST_ENTRIES) {
-      const entry = folder.readSync()
-      if (entry === null) break
-      names.push(entry.name)
-    }
-    return names
-  } finally {
-    folder.closeSync()
   }
 }

@@ -62,6 +62,7 @@ const PURE = [
   'supervisor/metrics/exposition.ts',
   'proxy/rescue.ts',
   'proxy/event-budget.ts',
+  'kit/token-bucket.ts',
   'proxy/route-table.ts',
   'proxy/target-path.ts',
   'proxy/byte-range.ts',

@@ -13,6 +13,7 @@ import {
   LONGEST_REASON,
   LONGEST_STACK,
   type MasterToWorker,
+  WORKER_MESSAGE_BOUNDS,
   type WorkerToMaster,
 } from '../../kit/messages.js'
 import type { MetricFamily } from '../../kit/metric-family.js'
@@ -54,7 +55,8 @@ export function openMasterChannel(onMessage: (message: MasterToWorker) => void, 
     },
     closed: onGone,
   })
-  const send = (message: WorkerToMaster, sent?: () => void) => channel.send(message, LONGEST_CHILD_MESSAGE_BYTES, sent)
+  const send = (message: WorkerToMaster, sent?: () => void) =>
+    channel.send(message, LONGEST_CHILD_MESSAGE_BYTES, sent, WORKER_MESSAGE_BOUNDS)
   return {
     ref: () => channel.ref(),
     unref: () => channel.unref(),

@@ -5,8 +5,9 @@
  * opening never waits (a FIFO).
  */
 
-import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, type Stats, statSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs'
 import { codeOf } from '../../kit/failure.js'
+import { CROWDED, namesIn } from '../folder-names.js'
 import { asOpening, type Opener, openingOf } from '../guarded-path.js'
 
 export type FileKind = 'file' | 'folder' | 'other' | 'missing' | 'unreadable'
@@ -89,7 +90,8 @@ function list(folder: string): FolderNames {
   const kind = kindOf(folder)
   if (kind !== 'folder') return { ok: false, why: WHY_NO_FOLDER[kind] }
   try {
-    return { ok: true, names: readdirSync(folder) }
+    const { names, isWhole } = namesIn(folder)
+    return isWhole ? { ok: true, names } : { ok: false, why: CROWDED }
   } catch (error) {
     return { ok: false, why: whyOf(error) }
   }

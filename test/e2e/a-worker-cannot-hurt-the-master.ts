@@ -52,6 +52,11 @@ const attacks = {
   objects: () => write(frame({ type: 'failed', reason: { a: 1 }, stack: [] })),
   'half-a-message': () => write(frame({ type: 'ready', bootMs: 1 }).subarray(0, 9)) && write(frame({ type: 'load-wanted' })),
   'deep': () => write(frame('['.repeat(2e6))),
+  'unknown-field': () => write(frame('{"type":"metrics","families":[{"name":"q","x":' + '['.repeat(19e5) + ']'.repeat(19e5) + '}]}')),
+  'many-keys': () => write(frame({ type: 'metrics', families: [{ name: 'z', help: 'h', type: 'gauge', values:
+    [{ labels: Object.fromEntries(Array.from({ length: 180000 }, (_, at) => [at * 7919, ''])), value: 1 }] }] })),
+  'many-labels': () => write(frame({ type: 'metrics', families: Array.from({ length: 40 }, (_, at) => ({ name: 'y' + at, help: 'h', type: 'gauge',
+    values: Array(100).fill({ labels: Object.fromEntries(Array.from({ length: 63 }, (_, at) => ['l' + at, ''])), value: 1 }) })) })),
   'prototype': () => write(frame('{"type":"__proto__","__proto__":{"type":"ready"}}')),
   'master-stopping': () => event('master-stopping'),
   'reload-start': () => event('reload-start'),
@@ -69,6 +74,11 @@ const attacks = {
     for (const families of [[null], [7], ['x'], [[]], [{}], [{ name: {}, values: 7 }], Array(4000).fill(0)])
       write(frame({ type: 'metrics', families }))
   },
+  ...Object.fromEntries([1, 2, 3].map(at => ['tell-and-die-' + at, () => {
+    for (let left = 60; left > 0; left--) event('autopsy-written', { path: '/tmp/x', bytes: 1, tookMs: 2 })
+    // The master has not read them yet, but the kernel has them.
+    process.kill(process.pid, 'SIGKILL')
+  }])),
   events: () => { for (let left = 800; left > 0; left--) event('metrics-trouble', { why: 'x'.repeat(3000) }) },
 }
 const slot = Number(process.env.DAIMYO_SLOT)
@@ -87,6 +97,9 @@ const BROKEN = new Set([
   'objects',
   'half-a-message',
   'deep',
+  'unknown-field',
+  'many-keys',
+  'many-labels',
   'prototype',
   'master-stopping',
   'reload-start',
@@ -96,6 +109,9 @@ const BROKEN = new Set([
   'closed',
   'descriptors',
   'no-families',
+  'tell-and-die-1',
+  'tell-and-die-2',
+  'tell-and-die-3',
 ])
 
 const site = new WatchedSite(t, ['processes = 2', 'harakiri = 20'], {
@@ -157,8 +173,10 @@ function askSteadily(): { stop(): Promise<{ asked: number; failed: string[] }> }
 }
 
 const { names } = await answer()
+let tellersSinceMs = 0
 for (const name of names) {
   t.test(`an application that writes: ${name}`, async t => {
+    if (name === 'tell-and-die-1') tellersSinceMs = performance.now()
     const before = await site.untilReady()
     const [first, second] = before.workers
     const memory = memoryOf(running.pid)
@@ -181,6 +199,12 @@ for (const name of names) {
 
 t.test('nobody was misled', async t => {
   const text = running.out()
+  const seconds = (performance.now() - tellersSinceMs) / 1000
+  const told = text.split(' autopsy-written ').length - 1
+  t.ok(
+    told > 0 && told <= 21 + seconds,
+    `a worker that comes back has what its slot had left: ${told} events in ${seconds} s`,
+  )
   t.notMatch(text, / (master-stopping|reload-start|worker-harakiri) |stillMs=1000000000000/)
   t.notMatch(text, /pid=1 /)
   t.match(text, / worker-broke-channel slot=2 pid=\d+ .*why="a message of another kind"/)

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createConnection, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { Channel, type ChannelOptions } from '../../kit/channel.js'
+import { Channel, ChannelBudget, type ChannelOptions } from '../../kit/channel.js'
 import { scratchFolder } from '../supervisor/fixtures/scratch-folder.js'
 
 interface Line {
@@ -146,8 +146,8 @@ t.test('a message that trickles in costs its own length and no more time than it
 
 const pace = { messagesPerSecond: 100, messages: 50, bytesPerSecond: 1e6, bytes: 1e6 }
 
-t.test('messages past the pace wait, and none is lost', async t => {
-  const line = await connectLine(t, { pace })
+t.test('messages past the budget wait, and none is lost', async t => {
+  const line = await connectLine(t, { budget: new ChannelBudget(pace) })
   const startMs = performance.now()
   line.peer.write(Buffer.concat(Array.from({ length: 150 }, (_, index) => frame(index))))
   await line.count(50)
@@ -161,8 +161,11 @@ t.test('messages past the pace wait, and none is lost', async t => {
   t.equal(line.slowed, 1, 'told once')
 })
 
-t.test('bytes past the pace are not read', async t => {
-  const line = await connectLine(t, { mostBytes: 2e6, pace: { ...pace, bytesPerSecond: 2e6, bytes: 1e6 } })
+t.test('bytes past the budget are not read', async t => {
+  const line = await connectLine(t, {
+    mostBytes: 2e6,
+    budget: new ChannelBudget({ ...pace, bytesPerSecond: 2e6, bytes: 1e6 }),
+  })
   const message = frame('x'.repeat(1e6))
   for (let index = 0; index < 20; index++) line.peer.write(message)
   await line.count(2)
@@ -176,4 +179,39 @@ t.test('a reader that does not read ends the line', async t => {
   const text = 'x'.repeat(8e6)
   for (let index = 0; index < 9; index++) line.channel.send({ text })
   t.equal(await line.closed, 'it does not read')
+})
+
+t.test('what has more structure than any message of ours is not parsed', async t => {
+  const line = await connectLine(t, { bounds: { depth: 4, values: 10, members: 5, keys: 5 } })
+  line.peer.write(frame({ a: [{ b: 1 }] }))
+  await line.count(1)
+  // It is no JSON either: the parser would have said so.
+  line.peer.write(frameOf(`${'['.repeat(500)}`))
+  t.equal(await line.closed, 'a message of more values than any of ours')
+  t.equal(line.messages.length, 1)
+})
+
+t.test('what the other end would refuse is not sent', async t => {
+  const line = await connectLine(t)
+  const bounds = { depth: 2, values: 10, members: 5, keys: 5 }
+  t.equal(line.channel.send({ a: [1, 2, 3] }, 1000, undefined, bounds), true)
+  t.equal(line.channel.send({ a: [[]] }, 1000, undefined, bounds), false)
+  t.equal(line.channel.send({ a: Array(20).fill(0) }, 1000, undefined, bounds), false)
+})
+
+t.test('who comes back under another name has what was left', async t => {
+  const first = new ChannelBudget(pace)
+  for (let index = 0; index < 45; index++) first.spendMessage()
+  const second = new ChannelBudget(pace, first)
+  t.ok(second.left(performance.now()).messages < 50)
+  first.spendBytes(2e6)
+  t.notOk(second.isSpent, 'after that each has its own')
+  const third = new ChannelBudget(pace, first)
+  t.ok(third.isSpent)
+  t.ok(third.waitMs <= 1010, `${third.waitMs} ms`)
+  const line = await connectLine(t, { mostBytes: 2e6, budget: third })
+  const startMs = performance.now()
+  line.peer.write(frame(1))
+  await line.count(1)
+  t.ok(performance.now() - startMs > 500, 'and waits')
 })

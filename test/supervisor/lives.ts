@@ -7,6 +7,7 @@ import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { ChannelBudget } from '../../kit/channel.js'
 import { OutputGate } from '../../supervisor/output-lines.js'
 import { newProxyLife, PROXY_PHASES, type ProxyEvent, type ProxyLife, stepProxy } from '../../supervisor/proxy-phase.js'
 import { Child } from '../../supervisor/spawn-child.js'
@@ -180,7 +181,9 @@ t.test('a child is signalled as long as it lives, and never again', async t => {
         env: {},
         stdout: 'pipe',
         descriptors: [],
-        pace: { messagesPerSecond: 1000, messages: 1000, bytesPerSecond: 1e6, bytes: 1e6 },
+        limits: {
+          budget: new ChannelBudget({ messagesPerSecond: 1000, messages: 1000, bytesPerSecond: 1e6, bytes: 1e6 }),
+        },
       } as const
       const living: Child = new Child(spec, gate, {
         message: () => {

@@ -2,8 +2,13 @@
 
 import { once } from 'node:events'
 import { PassThrough } from 'node:stream'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { LastLines, OutputGate, WholeLines } from '../../supervisor/output-lines.js'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
 
 const long = 'x'.repeat(70_000)
 const cases: [string, string[], string[]][] = [
@@ -24,6 +29,30 @@ for (const [title, chunks, expected] of cases) {
     t.same(taken, expected)
     t.end()
   })
+}
+
+/** What a child writes piece by piece, 400 bytes or so for each piece that is kept. */
+const pieces: [title: string, piece: string, count: number][] = [
+  ['a byte at a time, without a newline', 'x', 60_000],
+  ['two bytes at a time', 'é', 30_000],
+  ['up to the longest line', 'x', 65_535],
+]
+for (const [title, piece, count] of pieces) {
+  t.test(`what waits costs its bytes: ${title}`, t => {
+    const children = Array.from({ length: 4 }, () => new WholeLines(() => t.fail('no line has ended')))
+    const before = heldBytes()
+    for (const child of children) for (let left = count; left > 0; left--) child.push(Buffer.from(piece))
+    const held = heldBytes() - before
+    t.ok(held < 4_000_000, `${held} bytes for ${4 * count} pieces`)
+    t.equal(children.length, 4, 'which are still there')
+    t.end()
+  })
+}
+
+function heldBytes(): number {
+  collectGarbage()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
 }
 
 t.test('the last lines are bounded in number and length', t => {

@@ -4,6 +4,7 @@ import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { ChannelBudget } from '../../kit/channel.js'
 import { OutputGate } from '../../supervisor/output-lines.js'
 import { Child, type ChildSpec } from '../../supervisor/spawn-child.js'
 import { CHANNEL_SOURCE } from './fixtures/child-channel.js'
@@ -48,7 +49,9 @@ function run(
     env: {},
     stdout: 'pipe',
     descriptors: [],
-    pace: { messagesPerSecond: 1000, messages: 1000, bytesPerSecond: 1e6, bytes: 1e6 },
+    limits: {
+      budget: new ChannelBudget({ messagesPerSecond: 1000, messages: 1000, bytesPerSecond: 1e6, bytes: 1e6 }),
+    },
     ...more,
   }
   return new Promise(resolve => {
