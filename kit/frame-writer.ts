@@ -7,7 +7,9 @@
  */
 
 import type { Socket } from 'node:net'
-import { frameHeader } from './frames.js'
+import { FRAME, frameHeader } from './frames.js'
+import { GatheredBytes } from './gathered-bytes.js'
+import { JoiningWriter } from './joining-writer.js'
 
 /** Longer byte payloads go to the socket as they are, shorter ones are cheaper to copy into the turn's string. */
 export const COPY_BYTES = 4096
@@ -26,33 +28,33 @@ export interface FrameSender {
 
 export class FrameWriter implements FrameSender {
   readonly #socket: Socket
+  readonly #writer: JoiningWriter
   #pending = ''
   #scheduled = false
+  /** Short pieces of bodies that came while the peer read nothing, by id: each frame costs a header, so one made of each piece would weigh nine times as much. */
+  readonly #pieces = new Map<number, GatheredBytes>()
 
   constructor(socket: Socket) {
     this.#socket = socket
+    this.#writer = new JoiningWriter(socket, () => this.#passPieces())
     keepReadingAfterWriteErrors(socket)
   }
 
   send(frame: string): void {
-    this.#pending += frame
-    if (!this.#scheduled) {
-      this.#scheduled = true
-      setImmediate(this.flush)
-    }
+    if (this.#pieces.size > 0) this.#passPiecesOf(idOf(frame))
+    this.#queue(frame)
   }
 
   sendBytes(type: number, id: number, bytes: Buffer): void {
+    if (bytes.length < COPY_BYTES && type === FRAME.data && this.#writer.isHeld) return this.#gather(id, bytes)
+    if (this.#pieces.size > 0) this.#passPiecesOf(id)
     if (bytes.length <= COPY_BYTES) {
-      this.send(frameHeader(type, id, bytes.length) + bytes.latin1Slice())
+      this.#queue(frameHeader(type, id, bytes.length) + bytes.latin1Slice())
       return
     }
-    if (!this.#socket.writable) return
-    this.#socket.cork()
-    this.#pending += frameHeader(type, id, bytes.length)
-    this.flush()
-    this.#socket.write(bytes)
-    this.#socket.uncork()
+    const pending = this.#pending + frameHeader(type, id, bytes.length)
+    this.#pending = ''
+    if (this.#socket.writable) this.#writer.writeBoth(pending, bytes)
   }
 
   readonly flush = (): void => {
@@ -60,17 +62,57 @@ export class FrameWriter implements FrameSender {
     if (this.#pending === '') return
     const pending = this.#pending
     this.#pending = ''
-    if (this.#socket.writable) this.#socket.write(pending, 'latin1')
+    if (this.#socket.writable) this.#writer.write(pending)
   }
 
   get backlogBytes(): number {
-    return this.#socket.writableLength
+    let bytes = this.#writer.waitingBytes
+    for (const pieces of this.#pieces.values()) bytes += pieces.length
+    return bytes
   }
 
   /** Something waits for the end of this turn. */
   get isPending(): boolean {
     return this.#scheduled
   }
+
+  #queue(frame: string): void {
+    this.#pending += frame
+    if (!this.#scheduled) {
+      this.#scheduled = true
+      setImmediate(this.flush)
+    }
+  }
+
+  #gather(id: number, bytes: Buffer): void {
+    let pieces = this.#pieces.get(id)
+    if (pieces === undefined) {
+      pieces = new GatheredBytes()
+      this.#pieces.set(id, pieces)
+    }
+    pieces.add(bytes)
+    if (pieces.length >= COPY_BYTES) this.#passPiecesOf(id)
+  }
+
+  /** Whatever else is said of this id comes behind them. */
+  #passPiecesOf(id: number): void {
+    const pieces = this.#pieces.get(id)
+    if (pieces === undefined) return
+    this.#pieces.delete(id)
+    this.#queue(frameHeader(FRAME.data, id, pieces.length) + pieces.room.latin1Slice(0, pieces.length))
+  }
+
+  #passPieces(): void {
+    if (this.#pieces.size === 0) return
+    for (const id of this.#pieces.keys()) this.#passPiecesOf(id)
+    this.flush()
+  }
+}
+
+/** The id in the header of a whole frame. */
+function idOf(frame: string): number {
+  const high = (frame.charCodeAt(7) << 24) | (frame.charCodeAt(6) << 16)
+  return (high | (frame.charCodeAt(5) << 8) | frame.charCodeAt(4)) >>> 0
 }
 
 type WriteCallback = (error?: Error | null) => void

@@ -13,6 +13,7 @@
  */
 
 import { Socket } from 'node:net'
+import { GatheredBytes } from '../kit/gathered-bytes.js'
 
 /** As much as a frame of the link carries. */
 const SCRATCH_BYTES = 64 * 1024
@@ -47,9 +48,9 @@ let scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
 export class ClientWriter {
   readonly #socket: Socket
   readonly #isDirect: boolean
-  /** Writes that libuv holds, and latin1 text that comes behind them. */
+  /** Writes that libuv holds, and what comes behind them: bytes, because text would be a rope of its pieces, some thirty times as large. */
   #held = 0
-  #behind = ''
+  readonly #behind = new GatheredBytes()
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -96,10 +97,7 @@ export class ClientWriter {
 
   /** Hands on what was joined: somebody else writes to the socket from now on. */
   flush(): void {
-    if (this.#behind === '') return
-    const text = this.#behind
-    this.#behind = ''
-    this.#submit(text)
+    if (this.#behind.length > 0) this.#submit(this.#behind.take())
   }
 
   /** So many of them that nothing should be added. */
@@ -113,7 +111,8 @@ export class ClientWriter {
       this.flush()
       return this.#submit(bytes)
     }
-    this.#behind += typeof bytes === 'string' ? bytes : bytes.latin1Slice()
+    if (typeof bytes === 'string') this.#behind.addText(bytes)
+    else this.#behind.add(bytes)
     if (this.#behind.length >= JOINED_BYTES) this.flush()
     return false
   }

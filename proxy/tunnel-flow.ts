@@ -6,6 +6,7 @@
  */
 
 import type { Socket } from 'node:net'
+import { JoiningWriter } from '../kit/joining-writer.js'
 import { TUNNEL_CLOSE_MS } from '../kit/messages.js'
 import { closeFrame, FrameBoundary } from './frame-boundary.js'
 import type { TunnelMetrics, TunnelReason } from './tunnel-metrics.js'
@@ -35,6 +36,8 @@ export class Tunnel {
   #bytes = 0
   readonly #client: Socket
   readonly #upstream: Socket
+  readonly #clientWriter: JoiningWriter
+  readonly #upstreamWriter: JoiningWriter
   readonly #metrics: TunnelMetrics
   readonly #frames = new FrameBoundary()
   readonly #over: () => void
@@ -49,12 +52,14 @@ export class Tunnel {
     const { client, upstream, early, head, rest } = sides
     this.#client = client
     this.#upstream = upstream
+    this.#clientWriter = new JoiningWriter(client)
+    this.#upstreamWriter = new JoiningWriter(upstream)
     this.#metrics = metrics
     this.#over = over
     this.#idleSinceMs = now
     metrics.opened += 1
     client.setKeepAlive(true, PROBE_MS)
-    client.write(head, 'latin1')
+    this.#clientWriter.write(head)
     if (rest.length > 0) this.#fromUpstream(rest)
     if (early.length > 0) this.fromClient(early)
     this.#join()
@@ -64,7 +69,7 @@ export class Tunnel {
   fromClient(bytes: Buffer): void {
     this.#bytes += bytes.length
     this.#metrics.fromClientBytes += bytes.length
-    if (!this.#upstream.write(bytes)) this.#client.pause()
+    if (!this.#upstreamWriter.write(bytes)) this.#client.pause()
   }
 
   /** Whether nothing has passed for so long; asked now and then. */
@@ -97,10 +102,10 @@ export class Tunnel {
     upstream.on('data', chunk => this.#fromUpstream(chunk))
     client.on('drain', () => upstream.resume())
     upstream.on('drain', () => client.resume())
-    client.on('end', () => this.#ended('client', upstream))
-    upstream.on('end', () => this.#ended('application', client))
-    client.on('close', () => this.#closed('client', upstream))
-    upstream.on('close', () => this.#closed('application', client))
+    client.on('end', () => this.#ended('client', this.#upstreamWriter))
+    upstream.on('end', () => this.#ended('application', this.#clientWriter))
+    client.on('close', () => this.#closed('client', upstream, this.#upstreamWriter))
+    upstream.on('close', () => this.#closed('application', client, this.#clientWriter))
     if (!upstream.writableNeedDrain) client.resume()
     if (!client.writableNeedDrain) upstream.resume()
   }
@@ -118,7 +123,7 @@ export class Tunnel {
   #toClient(bytes: Buffer): void {
     this.#bytes += bytes.length
     this.#metrics.toClientBytes += bytes.length
-    if (!this.#client.write(bytes)) this.#upstream.pause()
+    if (!this.#clientWriter.write(bytes)) this.#upstream.pause()
   }
 
   #cut(frame: Buffer): void {
@@ -127,7 +132,7 @@ export class Tunnel {
     this.#upstream.resume()
   }
 
-  #ended(by: TunnelReason, other: Socket): void {
+  #ended(by: TunnelReason, other: JoiningWriter): void {
     this.#reason ??= by
     // The side that has ended may still listen, but not for ever to one that says nothing.
     for (const socket of [this.#client, this.#upstream]) socket.setTimeout(STUCK_MS, () => socket.destroy())
@@ -135,7 +140,7 @@ export class Tunnel {
   }
 
   /** Ends the other side once it has taken what was written to it: the last message of one side is often followed by its end at once. */
-  #closed(by: TunnelReason, other: Socket): void {
+  #closed(by: TunnelReason, other: Socket, writer: JoiningWriter): void {
     this.#reason ??= by
     this.#open -= 1
     if (this.#open === 0) {
@@ -143,6 +148,7 @@ export class Tunnel {
       return this.#over()
     }
     other.setTimeout(STUCK_MS, () => other.destroy())
+    writer.flush()
     other.destroySoon()
   }
 }

@@ -12,6 +12,7 @@ import type { Dispatcher } from 'undici'
 import { codeOf, reasonOf } from '../kit/failure.js'
 import { WINDOW_BYTES } from '../kit/frames.js'
 import type { Exchange } from './exchange.js'
+import { keepPiece } from './kept-body.js'
 import { passInterim } from './link-answer.js'
 import { UpstreamAnswer } from './upstream-answer.js'
 import { printInterimHead, type RawFields, readAnswerHead, upstreamFields } from './upstream-head.js'
@@ -46,6 +47,11 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler {
   readonly #exchange: Exchange
   readonly #events: AttemptEvents
   #body: Readable | null = null
+  /** The body's stream has asked for a piece and got none. */
+  #isAwaited = false
+  /** Of the body: what came before it was asked for, joined where it is short. Kept in the stream one by one, bytes would cost a hundred times their size. */
+  #ahead: Buffer[] = []
+  #aheadBytes = 0
   #controller: Controller | null = null
   #answer: UpstreamAnswer | null = null
   #isOver = false
@@ -66,17 +72,26 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler {
 
   /** A piece of the request's body. False: no more before `resumeBody`. */
   sendBody(bytes: Buffer): boolean {
-    return this.#body?.push(bytes) ?? true
+    if (this.#body === null) return true
+    if (this.#isAwaited) {
+      this.#isAwaited = false
+      this.#body.push(bytes)
+    } else {
+      keepPiece(this.#ahead, bytes)
+      this.#aheadBytes += bytes.length
+    }
+    return this.isHungry
   }
 
   endBody(): void {
+    this.#pushAhead()
     this.#body?.push(null)
     this.#events.complete()
   }
 
   /** The upstream can take more of the body. */
   get isHungry(): boolean {
-    return this.#body !== null && this.#body.readableLength < WINDOW_BYTES
+    return this.#body !== null && this.#body.readableLength + this.#aheadBytes < WINDOW_BYTES
   }
 
   /** Gives up: the client is gone or the deadline passed. The upstream sees its connection break. */
@@ -90,11 +105,25 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler {
     const exchange = this.#exchange
     const kept = exchange.kept ?? []
     if (exchange.bodyComplete) return kept.length === 0 ? null : Buffer.concat(kept)
-    this.#body = new Readable({ highWaterMark: WINDOW_BYTES, read: () => exchange.client.resumeBody() })
+    // It asks when it is empty, so that what undici does not take yet waits here.
+    this.#body = new Readable({ highWaterMark: 1, read: () => this.#bodyAwaited() })
     // undici destroys it with what failed, which it tells us as well.
     this.#body.on('error', () => {})
     for (const bytes of kept) this.#body.push(bytes)
     return this.#body
+  }
+
+  #bodyAwaited(): void {
+    this.#isAwaited = this.#aheadBytes === 0
+    this.#pushAhead()
+    this.#exchange.client.resumeBody()
+  }
+
+  #pushAhead(): void {
+    const ahead = this.#ahead
+    this.#ahead = []
+    this.#aheadBytes = 0
+    for (const bytes of ahead) this.#body?.push(bytes)
   }
 
   // What undici tells.

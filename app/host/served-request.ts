@@ -8,7 +8,7 @@
 
 import { AsyncResource } from 'node:async_hooks'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { FrameSender } from '../../kit/frame-writer.js'
+import { COPY_BYTES, type FrameSender } from '../../kit/frame-writer.js'
 import {
   creditFrame,
   FRAME,
@@ -20,6 +20,7 @@ import {
   WINDOW_BYTES,
   type WireRequest,
 } from '../../kit/frames.js'
+import { GatheredBytes } from '../../kit/gathered-bytes.js'
 import { asBytes, asLatin1 } from './answer-bytes.js'
 import { AnswerGuard } from './answer-guard.js'
 import {
@@ -102,6 +103,8 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   /** Request body bytes handed to the application and not yet returned as credit. */
   #bodyHeld = 0
   #bodyPaused = false
+  /** Short pieces that came while the application takes none. A client may send each byte by itself, and kept so it costs a hundred times its size. */
+  #pieces: GatheredBytes | null = null
 
   constructor(home: RequestHome, id: number, wire: WireRequest) {
     super('DAIMYOREQUEST')
@@ -137,8 +140,11 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     if (this.#request.destroyed || this.#broken) return
     this.#socket.received(bytes.length)
     this.#bodyHeld += bytes.length
-    if (this.#request.push(bytes)) this.#returnCredit()
-    else this.#bodyPaused = true
+    if (this.#bodyPaused && bytes.length < COPY_BYTES) this.#gather(bytes)
+    else {
+      this.#pushPieces()
+      this.#push(bytes)
+    }
   }
 
   /** Node lets all ticks that a piece of body brought about pass before it tells of the end; a microtask comes behind them. */
@@ -197,7 +203,8 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   wantsBody(): void {
     if (!this.#bodyPaused) return
     this.#bodyPaused = false
-    this.#returnCredit()
+    this.#pushPieces()
+    if (!this.#bodyPaused) this.#returnCredit()
   }
 
   /** By the application or `#refuse`, unless the request is over. What follows from it comes where that of a closed handle would. */
@@ -244,6 +251,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   }
 
   #complete(trailers: string): void {
+    this.#pushPieces()
     const lost = this.#has(REQUEST_FLAG.body) && (this.#request.destroyed || this.#broken)
     if (!lost) completeRequest(this.#request, trailers === '' ? [] : trailers.split('\n'))
     if (!this.#over) return
@@ -400,6 +408,23 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     if (this.#socket.listenerCount('close') > 0 && !this.#readsOn) this.#socket.destroy()
   }
 
+  #push(bytes: Buffer): void {
+    if (this.#request.push(bytes)) this.#returnCredit()
+    else this.#bodyPaused = true
+  }
+
+  #gather(bytes: Buffer): void {
+    this.#pieces ??= new GatheredBytes()
+    this.#pieces.add(bytes)
+    if (this.#pieces.length >= COPY_BYTES) this.#pushPieces()
+  }
+
+  #pushPieces(): void {
+    const pieces = this.#pieces
+    this.#pieces = null
+    if (pieces !== null && !this.#request.destroyed) this.#push(pieces.take())
+  }
+
   #returnCredit(): void {
     if (this.#bodyHeld < LEAST_CREDIT_BYTES || this.#request.complete) return
     this.#home.writer.send(creditFrame(this.id, this.#bodyHeld))
@@ -409,6 +434,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   #drop(): void {
     this.#waiting = []
     this.#ready = ''
+    this.#pieces = null
     this.#home.forget(this.id)
   }
 

@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { FrameWriter } from '../../kit/frame-writer.js'
 import { FRAME, FrameReader, frame } from '../../kit/frames.js'
 import { scratchFolder } from '../supervisor/fixtures/scratch-folder.js'
+import { countWrites } from './fixtures/count-writes.js'
 
 /** Both ends of a unix socket connection. */
 async function pair(t: Test): Promise<[near: Socket, far: Socket]> {
@@ -21,17 +22,6 @@ async function pair(t: Test): Promise<[near: Socket, far: Socket]> {
     server.close()
   })
   return [near, far]
-}
-
-/** Counts calls of the socket's own write. */
-function countWrites(socket: Socket): () => number {
-  let writes = 0
-  const write = socket.write.bind(socket)
-  socket.write = ((...args: Parameters<Socket['write']>) => {
-    writes += 1
-    return write(...args)
-  }) as Socket['write']
-  return () => writes
 }
 
 t.test('what arises in one turn leaves in one write', async t => {
@@ -124,4 +114,115 @@ t.test('after the end of the socket nothing is written and nothing breaks', asyn
     await once(near, 'close')
     t.same(errors, [], title)
   }
+})
+
+/** Gets frames: what came of each id, ends as `.`, other frames by their type. */
+function collect(far: Socket, ids: number): { heard: string[]; read(): Promise<void> } {
+  const heard: string[] = Array.from({ length: ids }, () => '')
+  return {
+    heard,
+    read: () =>
+      new Promise(resolve => {
+        let ended = 0
+        const reader = new FrameReader((type, id, bytes, start, end) => {
+          if (type === FRAME.data) heard[id] += bytes.latin1Slice(start, end)
+          else if (type === FRAME.end) heard[id] += '.'
+          else heard[id] += `<${type}>`
+          if (type === FRAME.end && ++ended === ids) resolve()
+        })
+        far.on('data', chunk => reader.read(chunk))
+        far.resume()
+      }),
+  }
+}
+
+t.test('a peer that does not read: bodies in tiny pieces weigh what they hold', async t => {
+  const IDS = 4
+  const EACH = 20_000
+  const [near, far] = await pair(t)
+  far.pause()
+  const writer = new FrameWriter(near)
+  const { heard, read } = collect(far, IDS)
+  const expected = heard.map(() => '')
+  while (writer.backlogBytes === 0) writer.sendBytes(FRAME.data, 0, Buffer.alloc(0x10000, 'a'))
+  const filled = near.bytesWritten + near.writableLength
+  const writes = countWrites(near)
+  const before = writer.backlogBytes
+  for (let count = 0; count < EACH; count++) {
+    for (let id = 0; id < IDS; id++) {
+      const piece = String.fromCharCode(97 + (count % 26))
+      writer.sendBytes(FRAME.data, id, Buffer.from(piece))
+      expected[id] += piece
+      // As at the end of a turn.
+      writer.flush()
+    }
+  }
+  const waiting = writer.backlogBytes - before
+  t.ok(waiting < IDS * EACH * 1.1, `${waiting} bytes wait`)
+  t.ok(writes() < 100, `as ${writes()} writes`)
+  for (let id = 0; id < IDS; id++) writer.send(frame(FRAME.end, id))
+  await read()
+  const head = heard[0]!.length - EACH - 1
+  t.ok(head > 0 && head < filled)
+  heard[0] = heard[0]!.slice(head)
+  t.ok(
+    heard.every((text, id) => text === `${expected[id]}.`),
+    'all come, in order, and the ends behind them',
+  )
+  t.equal(writer.backlogBytes, 0)
+})
+
+t.test('a peer that does not read: frames of many turns wait as few writes', async t => {
+  const [near, far] = await pair(t)
+  far.pause()
+  const writer = new FrameWriter(near)
+  while (writer.backlogBytes === 0) writer.sendBytes(FRAME.data, 0, Buffer.alloc(0x10000, 'a'))
+  const writes = countWrites(near)
+  for (let count = 0; count < 20_000; count++) {
+    writer.send(frame(FRAME.abort, 1))
+    writer.flush()
+  }
+  t.ok(writes() < 100, `${writes()} writes`)
+})
+
+t.test('a peer that does not read: what is said of a body behind its pieces comes behind them', async t => {
+  const [near, far] = await pair(t)
+  far.pause()
+  const writer = new FrameWriter(near)
+  const { heard, read } = collect(far, 3)
+  while (writer.backlogBytes === 0) writer.sendBytes(FRAME.data, 0, Buffer.alloc(0x10000, 'a'))
+  const long = 'l'.repeat(5000)
+  const shorter = 's'.repeat(4096)
+  for (const piece of ['1', '2', long, '3', shorter, '4']) {
+    for (let id = 1; id < 3; id++) {
+      writer.sendBytes(FRAME.data, id, Buffer.from(piece))
+      writer.flush()
+    }
+  }
+  writer.send(frame(FRAME.abort, 1))
+  for (let id = 0; id < 3; id++) writer.send(frame(FRAME.end, id))
+  await read()
+  t.equal(heard[1], `12${long}3${shorter}4<${FRAME.abort}>.`)
+  t.equal(heard[2], `12${long}3${shorter}4.`)
+})
+
+t.test('a peer that reads again gets pieces that nothing came behind', async t => {
+  const [near, far] = await pair(t)
+  far.pause()
+  const writer = new FrameWriter(near)
+  while (writer.backlogBytes === 0) writer.sendBytes(FRAME.data, 0, Buffer.alloc(0x10000, 'a'))
+  for (let count = 0; count < 10; count++) {
+    writer.sendBytes(FRAME.data, 9, Buffer.from('x'))
+    writer.flush()
+  }
+  let got = ''
+  await new Promise<void>(resolve => {
+    const reader = new FrameReader((_type, id, bytes, start, end) => {
+      if (id === 9) got += bytes.latin1Slice(start, end)
+      if (got.length === 10) resolve()
+    })
+    far.on('data', chunk => reader.read(chunk))
+    far.resume()
+  })
+  t.equal(got, 'x'.repeat(10))
 })

@@ -2,6 +2,8 @@
 
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
 import { ClientWriter } from '../../proxy/client-writer.js'
 import { StuckSocket } from './fixtures/stuck-socket.js'
@@ -217,4 +219,27 @@ t.test('joined bytes are handed on before somebody else writes to the socket', a
   socket.write('b')
   const wrong = await readAll(reader, head + 2, at => (at < head ? 0 : at === head ? 97 : 98))
   t.equal(wrong, 0)
+})
+
+t.test('single bytes that wait take little more memory than as many', async t => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const PAIRS = 8
+  const BYTES = 4000
+  const pairs = await Promise.all(Array.from({ length: PAIRS }, () => pair(t)))
+  for (const { writer, reader } of pairs) {
+    reader.pause()
+    fill(writer, Buffer.alloc(PIECE))
+  }
+  const byte = Buffer.from('x')
+  const heldBytes = () => {
+    // Memory outside of the heap is given back after the first one.
+    for (let round = 0; round < 3; round++) collect()
+    const { heapUsed, external } = process.memoryUsage()
+    return heapUsed + external
+  }
+  const before = heldBytes()
+  for (const { writer } of pairs) for (let count = 0; count < BYTES; count++) writer.write(byte)
+  const each = (heldBytes() - before) / PAIRS
+  t.ok(each < BYTES * 8, `${Math.round(each)} bytes for ${BYTES}`)
 })

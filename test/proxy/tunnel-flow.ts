@@ -10,6 +10,7 @@ import { monotonicMs } from '../../proxy/clock.js'
 import { closeFrame } from '../../proxy/frame-boundary.js'
 import { Tunnel } from '../../proxy/tunnel-flow.js'
 import { TunnelMetrics } from '../../proxy/tunnel-metrics.js'
+import { countWrites } from '../kit/fixtures/count-writes.js'
 import { type RawClient, request } from './fixtures/raw-client.js'
 import { type Rig, withRig } from './fixtures/rig.js'
 import { StuckSocket } from './fixtures/stuck-socket.js'
@@ -311,4 +312,64 @@ t.test('the last words of a worker are kept for a client that has not taken them
   client.open()
   await isClosed
   t.equal(client.received, `${SWITCH}last words`)
+})
+
+/** A tunnel whose sides take nothing, as what an application and a client say is said to it. */
+function stuckTunnel(): { tunnel: Tunnel; client: StuckSocket; upstream: StuckSocket; isClosed: Promise<void> } {
+  const client = new StuckSocket({ allowHalfOpen: true })
+  const upstream = new StuckSocket({ allowHalfOpen: true })
+  let close = () => {}
+  const isClosed = new Promise<void>(resolve => {
+    close = resolve
+  })
+  const sides = {
+    client: client.asSocket,
+    early: Buffer.from('early'),
+    upstream: upstream.asSocket,
+    head: SWITCH,
+    rest: Buffer.from('rest'),
+  }
+  return { tunnel: new Tunnel(sides, 0, new TunnelMetrics(), close), client, upstream, isClosed }
+}
+
+for (const [title, side] of [
+  ['a client', 'client'],
+  ['an application', 'upstream'],
+] as const) {
+  t.test(`tiny messages wait in few pieces: to ${title} that does not read`, async t => {
+    const { tunnel, client, upstream, isClosed } = stuckTunnel()
+    const stuck = side === 'client' ? client : upstream
+    const writes = countWrites(stuck)
+    let expected = side === 'client' ? `${SWITCH}rest` : 'early'
+    for (let count = 0; stuck.writableLength < 12_000 && count < 12_000; count++) {
+      const letter = String.fromCharCode(97 + (count % 26))
+      if (side === 'client') upstream.emit('data', Buffer.from(letter))
+      else tunnel.fromClient(Buffer.from(letter))
+      expected += letter
+    }
+    t.ok(writes() < 10, `${writes()} writes wait in the socket`)
+    // The last words come behind what was joined, and the end behind them.
+    if (side === 'client') upstream.push(null)
+    else client.push(null)
+    for (const socket of [client, upstream]) socket.open()
+    for (const socket of [client, upstream]) socket.resume()
+    await once(stuck, 'finish')
+    t.equal(stuck.received, expected)
+    tunnel.destroy()
+    await isClosed
+  })
+}
+
+t.test('tiny messages to a client that does not read stop the application no later than before', async t => {
+  const { tunnel, client, upstream, isClosed } = stuckTunnel()
+  let count = 0
+  while (!upstream.isPaused() && count < 100_000) {
+    upstream.emit('data', Buffer.from('x'))
+    count += 1
+  }
+  t.ok(count < client.writableHighWaterMark + 4096, `after ${count} bytes`)
+  client.open()
+  while (upstream.isPaused()) await tick()
+  tunnel.destroy()
+  await isClosed
 })

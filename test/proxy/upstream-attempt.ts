@@ -4,7 +4,14 @@ import { once } from 'node:events'
 import type { IncomingMessage, RequestListener } from 'node:http'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import t from 'tap'
+import type { Dispatcher } from 'undici'
+import { WINDOW_BYTES } from '../../kit/frames.js'
+import { type Client, Exchange } from '../../proxy/exchange.js'
+import { isRefusal } from '../../proxy/refusal.js'
+import { parseRequestHead } from '../../proxy/request-head.js'
+import { UpstreamAttempt } from '../../proxy/upstream-attempt.js'
 import { scratchFolder } from '../supervisor/fixtures/scratch-folder.js'
 import { ForeignServer, toUpstreams } from './fixtures/foreign-server.js'
 import { request, requestWithBody } from './fixtures/raw-client.js'
@@ -310,3 +317,73 @@ function inFlight(families: { name: string; values: { value: number }[] }[]): nu
 async function tick(): Promise<void> {
   await new Promise(resolve => setImmediate(resolve))
 }
+
+/** A try whose body waits to be read, as by an upstream that takes none of it. */
+function unreadAttempt(): { attempt: UpstreamAttempt; body: Readable; pushes: () => number; resumes: () => number } {
+  let resumes = 0
+  const client = {
+    resumeBody: () => {
+      resumes += 1
+    },
+  }
+  const head = parseRequestHead(request('POST', '/', ['Content-Length: 1000000']).slice(0, -4))
+  if (isRefusal(head)) throw new Error(head.reason)
+  const exchange = new Exchange(head, client as unknown as Client, 0)
+  const attempt = new UpstreamAttempt(exchange, { complete() {}, fileNamed() {}, answered() {}, failed() {} })
+  let body: Readable | undefined
+  const pool = {
+    dispatch(options: { body: Readable }) {
+      body = options.body
+    },
+  }
+  attempt.start(pool as unknown as Dispatcher, 0)
+  if (body === undefined) throw new Error('no body')
+  let pushes = 0
+  const push = body.push.bind(body)
+  body.push = (...args) => {
+    pushes += 1
+    return push(...args)
+  }
+  return { attempt, body, pushes: () => pushes, resumes: () => resumes }
+}
+
+t.test('a body in tiny pieces that an upstream does not take is kept in few', async t => {
+  const { attempt, body, pushes } = unreadAttempt()
+  let said = ''
+  let isTaken = true
+  while (isTaken) {
+    const piece = String.fromCharCode(97 + (said.length % 26))
+    isTaken = attempt.sendBody(Buffer.from(piece))
+    said += piece
+    if (said.length % 1000 === 0) await tick()
+  }
+  t.equal(said.length, WINDOW_BYTES, 'a window of it')
+  t.notOk(attempt.isHungry)
+  attempt.endBody()
+  t.ok(pushes() < 60, `${pushes()} pieces`)
+  let got = ''
+  for await (const chunk of body.setEncoding('latin1')) got += chunk
+  t.ok(got === said, 'all of it, in order')
+})
+
+t.test('an upstream that takes a body again gets what was kept, and asks for more', async t => {
+  const { attempt, body, resumes } = unreadAttempt()
+  for (let count = 0; count < WINDOW_BYTES; count++) attempt.sendBody(Buffer.from('x'))
+  let got = 0
+  body.on('data', (chunk: Buffer) => {
+    got += chunk.length
+  })
+  while (got < WINDOW_BYTES) await tick()
+  t.ok(attempt.isHungry)
+  t.ok(resumes() > 0)
+  for (const piece of ['one', 'two', 'three']) t.ok(attempt.sendBody(Buffer.from(piece)))
+  while (got < WINDOW_BYTES + 11) await tick()
+  body.pause()
+  for (const piece of ['four', 'five']) t.ok(attempt.sendBody(Buffer.from(piece)))
+  await tick()
+  body.resume()
+  while (got < WINDOW_BYTES + 19) await tick()
+  attempt.endBody()
+  await once(body, 'end')
+  t.equal(got, WINDOW_BYTES + 19)
+})

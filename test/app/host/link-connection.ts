@@ -263,6 +263,68 @@ t.test('when the proxy goes away, its requests are over', async t => {
   t.doesNotThrow(() => asked[0]?.[1].end('nobody'))
 })
 
+for (const [title, end] of [
+  ['by its end', 'end'],
+  ['by a longer piece', 'piece'],
+] as const) {
+  t.test(`a body in tiny pieces for an application that does not read is joined, ${title} at the latest`, async t => {
+    let asked: IncomingMessage | undefined
+    let pushes = 0
+    const { proxy } = await open(t, message => {
+      asked = message
+      const push = message.push.bind(message)
+      message.push = (...args) => {
+        pushes += 1
+        return push(...args)
+      }
+    })
+    proxy.say(requestFrame(1, 'POST', '/', REQUEST_FLAG.body))
+    while (asked === undefined) await tick()
+    const body = Array.from({ length: 100_000 }, (_, at) => String.fromCharCode(97 + (at % 26)))
+    proxy.say(...body.map(piece => frame(FRAME.data, 1, piece)))
+    proxy.say(frame(FRAME.ping, 7))
+    await proxy.has(FRAME.pong)
+    const most = asked.readableHighWaterMark + 50
+    t.ok(pushes < most, `${pushes} pieces are kept`)
+    if (end === 'piece') {
+      body.push('z'.repeat(5000))
+      proxy.say(frame(FRAME.data, 1, body.at(-1)))
+    } else proxy.say(frame(FRAME.end, 1, ''))
+    let got = ''
+    const isWhole = new Promise<void>(resolve => {
+      asked?.setEncoding('latin1').on('data', (chunk: string) => {
+        got += chunk
+        if (end === 'piece' && got.length === 105_000) resolve()
+      })
+      asked?.once('end', resolve)
+    })
+    await isWhole
+    t.ok(got === body.join(''), 'all of it comes, in order')
+    t.equal((await proxy.has(FRAME.credit)).length > 0, true, 'and is returned as credit')
+  })
+}
+
+t.test('what was joined of a body comes when the application reads on, without another frame', async t => {
+  let asked: IncomingMessage | undefined
+  const { proxy } = await open(t, message => {
+    asked = message
+  })
+  proxy.say(requestFrame(1, 'POST', '/', REQUEST_FLAG.body))
+  while (asked === undefined) await tick()
+  const bytes = asked.readableHighWaterMark + 10
+  for (let count = 0; count < bytes; count++) proxy.say(frame(FRAME.data, 1, 'x'))
+  proxy.say(frame(FRAME.ping, 7))
+  await proxy.has(FRAME.pong)
+  let got = 0
+  await new Promise<void>(resolve => {
+    asked?.on('data', (chunk: Buffer) => {
+      got += chunk.length
+      if (got === bytes) resolve()
+    })
+  })
+  t.equal(got, bytes)
+})
+
 function sayDeadlines({ socket }: IncomingMessage): void {
   for (let ms = 1; ms <= 10_000; ms++) (socket as unknown as { setHarakiri(ms: number): void }).setHarakiri(ms)
 }
