@@ -82,11 +82,10 @@ async function lookElsewhere(
  * only that user's word for the answer.
  */
 function found(controlPath: string, report: StatusReport, sought: MasterSought): MasterFound {
-  if (sought.iniPath !== null && !isIniOf(report, sought)) throw anotherIni(controlPath, report, sought)
   const owner = foreignOwnerOf(controlPath)
-  const remark =
-    owner === null ? '' : `daimyo: what follows is said by a process of ${userName(owner)}: ${controlPath}\n`
-  return { controlPath, report, remark }
+  const said = owner === null ? '' : `said by a process of ${userName(owner)}: ${controlPath}`
+  if (sought.iniPath !== null && !isIniOf(report, sought)) throw anotherIni(controlPath, report, sought, said)
+  return { controlPath, report, remark: said === '' ? '' : `daimyo: what follows is ${said}\n` }
 }
 
 function isSought(controlPath: string, report: StatusReport, { runDir, iniPath }: MasterSought): boolean {
@@ -111,13 +110,16 @@ function sectionOf(section = ''): string {
   return section === MAIN_SECTION ? '' : section
 }
 
-function anotherIni(controlPath: string, report: StatusReport, sought: MasterSought): Failure {
+/** What a process of another user says stays in its line. */
+function anotherIni(controlPath: string, report: StatusReport, sought: MasterSought, said: string): Failure {
   const runDir = dirname(controlPath)
   const running =
-    report.iniPath === null ? 'without an INI' : `another INI, ${nameOf(report.iniPath, report.iniSection)}`
+    report.iniPath === null
+      ? 'without an INI'
+      : `another INI, ${nameOf(report.iniPath, report.iniSection).replaceAll('\n', ' ')}`
   const asked = nameOf(sought.iniPath ?? '', sought.iniSection)
   const accepted = report.iniPath === null ? '' : 'that INI, or '
-  const message = `not running: ${asked}: in run-dir=${runDir} pid ${report.pid} runs ${running}: accepted ${accepted}--run-dir=${runDir} without an INI`
+  const message = `not running: ${asked}: in run-dir=${runDir} pid ${report.pid} runs ${running}: accepted ${accepted}--run-dir=${runDir} without an INI${said === '' ? '' : ` (${said})`}`
   return new Failure('another-ini', message, EXIT.unavailable)
 }
 
