@@ -135,8 +135,6 @@ export interface ProxySettings {
   bodyMs: number
   bodyBytesPerSecond: number
   sendMs: number
-  /** How long an answer may say nothing to a client that has ended its half. */
-  halfCloseMs: number
   /** Open client connections, in all and of one address. */
   connections: number
   connectionsPerAddress: number

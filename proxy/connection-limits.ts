@@ -17,12 +17,10 @@ export interface ConnectionLimits extends HeadLimits, BodyLimits {
   keepAliveMs: number
   keepAliveRequests: number
   sendMs: number
-  halfCloseMs: number
 }
 
 export function connectionLimits(settings: ProxySettings): ConnectionLimits {
-  const { headBytes, headFields, targetBytes, headMs, keepAliveMs, bodyMs, bodyBytesPerSecond, sendMs, halfCloseMs } =
-    settings
+  const { headBytes, headFields, targetBytes, headMs, keepAliveMs, bodyMs, bodyBytesPerSecond, sendMs } = settings
   const keepAliveRequests = settings.keepAliveRequests === 0 ? Number.POSITIVE_INFINITY : settings.keepAliveRequests
   return {
     headBytes,
@@ -34,7 +32,6 @@ export function connectionLimits(settings: ProxySettings): ConnectionLimits {
     bodyMs,
     bodyBytesPerSecond,
     sendMs,
-    halfCloseMs,
   }
 }
 

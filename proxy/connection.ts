@@ -20,7 +20,6 @@ import type { Phases } from './phases.js'
 import { isRefusal, type Refusal } from './refusal.js'
 import { RequestBody } from './request-body.js'
 import type { RequestHead } from './request-head.js'
-import { isTunnel } from './tunnels.js'
 
 /** A body with no more than this left is read to its end, to keep the connection. */
 const KEEP_BYTES = 64 * 1024
@@ -36,8 +35,6 @@ export class Connection implements Client {
   readonly #limits: ConnectionLimits
   readonly #heads = new HeadReader()
   #pending: Buffer | null = null
-  /** What came behind the head that has been read just now, and is about to be looked at. */
-  #behindBytes = 0
   #exchange: Exchange | null = null
   #body: RequestBody | null = null
   /** Has been answered, and the application reads the rest of its body. */
@@ -58,8 +55,6 @@ export class Connection implements Client {
   /** Of what was under way at the last sweep. */
   #bodyPace: BodyPace | null = null
   #sendPace: SendPace | null = null
-  /** Since the client has ended its half of the connection. */
-  #silentPace: SendPace | null = null
 
   constructor(socket: Socket, phases: Phases, limits: ConnectionLimits) {
     this.#socket = socket
@@ -86,8 +81,7 @@ export class Connection implements Client {
   /** Whatever the answer under way has said of the connection. */
   get #mustEnd(): boolean {
     const isAskedToKeep = this.#exchange?.head.keepAlive ?? true
-    const isLastAsked = this.#silentPace !== null && this.#pending === null && this.#behindBytes === 0
-    return this.#last || isLastAsked || this.#requests >= this.#limits.keepAliveRequests || !isAskedToKeep
+    return this.#last || this.#requests >= this.#limits.keepAliveRequests || !isAskedToKeep
   }
 
   get closingNow(): boolean {
@@ -206,11 +200,6 @@ export class Connection implements Client {
       this.#phases.refusals.limited('http-send-timeout')
       return this.#reset()
     }
-    if (this.#isSilent(now)) {
-      this.#phases.refusals.limited('http-half-close-timeout')
-      this.#socket.destroy()
-      return
-    }
     const exchange = this.#exchange ?? this.#reading
     if (exchange !== null) return this.#sweepBody(now, exchange)
     if (this.#requestWaits) return
@@ -241,13 +230,6 @@ export class Connection implements Client {
     const taken = takenBytes(this.#socket)
     this.#sendPace ??= new SendPace(now, taken)
     return this.#sendPace.isStuck(now, taken, this.#limits.sendMs)
-  }
-
-  /** Whether a client that has ended its half gets nothing for too long: what it is sent would tell whether it is still there. */
-  #isSilent(now: number): boolean {
-    const pace = this.#silentPace
-    if (pace === null || this.#exchange?.isAwaited !== true || this.#writer.waitingBytes > 0) return false
-    return pace.isStuck(now, takenBytes(this.#socket), this.#limits.halfCloseMs)
   }
 
   /** After a mere close the kernel would keep what is unsent, for minutes, and the client would see an end as of an answer that is complete. */
@@ -336,11 +318,6 @@ export class Connection implements Client {
   }
 
   #consume(ours: Buffer): void {
-    this.#consumeAll(ours)
-    this.#behindBytes = 0
-  }
-
-  #consumeAll(ours: Buffer): void {
     let bytes = ours
     while (bytes.length > 0 && !this.#last) {
       const body = this.#body
@@ -387,7 +364,6 @@ export class Connection implements Client {
   #readHead(bytes: Buffer, count: number): number {
     const head = this.#heads.read(bytes, count, this.#limits)
     const { takenBytes } = this.#heads
-    this.#behindBytes = count - takenBytes
     if (head === null) this.#wait(bytes.subarray(0, count))
     else this.#begin(head)
     return takenBytes
@@ -395,8 +371,6 @@ export class Connection implements Client {
 
   /** The rest of a head is awaited, from its first byte on for `headMs`. */
   #wait(bytes: Buffer): void {
-    // It will have no rest.
-    if (this.#silentPace !== null) return this.#linger()
     this.#pending = Buffer.from(bytes)
     if (this.#headBegun) return
     this.#headBegun = true
@@ -447,13 +421,11 @@ export class Connection implements Client {
     if (this.#socket.isPaused()) this.#socket.resume()
   }
 
-  /** It asks nothing more, but may read on: what it has asked whole is answered (RFC 9112 §9.6). */
   #clientEnded(): void {
     const exchange = this.#exchange
-    const isWaiting = exchange !== null || this.#requestWaits
-    if (!isWaiting) this.#linger()
-    else if (exchange !== null && (!exchange.bodyComplete || isTunnel(exchange))) this.#socket.destroy()
-    else this.#silentPace = new SendPace(monotonicMs(), takenBytes(this.#socket))
+    if (exchange === null) this.#linger()
+    else if (exchange.isAwaited || !exchange.bodyComplete) this.#socket.destroy()
+    else this.#last = true
   }
 
   #stopReading(): void {

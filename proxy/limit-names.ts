@@ -14,7 +14,6 @@ export type LimitName =
   | 'http-body-timeout'
   | 'http-connections'
   | 'http-connections-per-address'
-  | 'http-half-close-timeout'
   | 'http-header-count'
   | 'http-header-timeout'
   | 'http-keepalive'

@@ -120,18 +120,6 @@ export const REQUEST_OPTIONS = {
     example: 'http-send-timeout = 30',
     setting: 'sendMs',
   },
-  'http-half-close-timeout': {
-    section: 'requests',
-    kind: kind.time(0, HOUR),
-    default: '1',
-    takesEffect: 'live',
-    replaces: { nginx: 'proxy_ignore_client_abort' },
-    summary:
-      'How long a client that has ended its half of the connection is waited for while an application says nothing: it may read on, or be gone. ' +
-      'Longer: the application is told that it is gone. 0: no limit.',
-    example: 'http-half-close-timeout = 0',
-    setting: 'halfCloseMs',
-  },
   'http-keepalive': {
     section: 'requests',
     kind: kind.time(1000, HOUR),
