@@ -63,9 +63,7 @@ process.on('unhandledRejection', reason => end(reason))
 /** Carries out what the command line says, and ends the process. `script`: the entry file. */
 export async function run(script: string): Promise<never> {
   try {
-    const code = await carryOut(parseCommandLine(process.argv.slice(2), process.env), script)
-    if (!isMaster) await printed()
-    exit(code)
+    exit(await carryOut(parseCommandLine(process.argv.slice(2), process.env), script))
   } catch (error) {
     return end(error)
   }
@@ -192,14 +190,6 @@ function programName(script: string): string {
   if (basename(script) === 'daimyo') return 'daimyo'
   const near = relative(placeOfReader(), script)
   return `node ${near.startsWith('..') ? script : near}`
-}
-
-/** What was printed has left this process: a slow reader of a pipe, as a pager, gets all of it. */
-function printed(): Promise<void> {
-  if (process.stdout.writableLength === 0 || process.stdout.destroyed) return Promise.resolve()
-  return new Promise(resolve => {
-    process.stdout.once('close', resolve).write('', () => resolve())
-  })
 }
 
 /** A device that takes nothing more keeps a thread for ever: the end does not wait for it, and gives the exit code up. */

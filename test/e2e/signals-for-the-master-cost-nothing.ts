@@ -200,7 +200,8 @@ const MOST_EARLY = 6
 
 t.test('signals while children boot fail neither the start nor a reload', async t => {
   const early = ['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGTERM', INSPECTED_SIGNAL].join('|')
-  const expected = [new RegExp(`(worker|proxy)-exit .*signal=(${early})`), /signal-ignored/]
+  const attempt = /^Starting inspector on 192\.0\.2\.1:1024 failed/
+  const expected = [new RegExp(`(worker|proxy)-exit .*signal=(${early})`), /signal-ignored/, attempt]
   const site = new WatchedSite(t, ['processes = 2', 'node-args = --require ./slow.cjs', 'chdir = %d'], {
     app,
     expected,
