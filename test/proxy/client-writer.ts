@@ -241,5 +241,6 @@ t.test('single bytes that wait take little more memory than as many', async t =>
   const before = heldBytes()
   for (const { writer } of pairs) for (let count = 0; count < BYTES; count++) writer.write(byte)
   const each = (heldBytes() - before) / PAIRS
-  t.ok(each < BYTES * 8, `${Math.round(each)} bytes for ${BYTES}`)
+  // A piece held by itself takes 32 times its byte, joined ones 1.5; the heap of the process itself varies by some.
+  t.ok(each < BYTES * 16, `${Math.round(each)} bytes for ${BYTES}`)
 })
