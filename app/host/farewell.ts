@@ -48,7 +48,8 @@ export class Farewell {
   tellEarly(mercyMs: number, stream: StreamLimits | null): void {
     const { link } = this.#parts
     if (stream !== null) setTimeout(() => link.cutStreams(stream.afterMs), Math.min(stream.mercyMs, mercyMs)).unref()
-    if (!this.concernsApplication) return
+    // A stop may follow a reload: it was told then.
+    if (this.#isTold || !this.concernsApplication) return
     this.#holdExit(performance.now() + mercyMs, stream?.afterMs ?? EVENT_STREAMS_ONLY)
     this.tell()
   }
