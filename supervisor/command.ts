@@ -16,24 +16,15 @@ import { explainWord, helpText, nearWord } from './config/help-text.js'
 import { fileNamed } from './config/ini-reader.js'
 import { readSettings } from './config/read-settings.js'
 import type { BoundAddress, Reading, Settings } from './config/settings.js'
-import { doctorCommand } from './doctor-command.js'
-import { addressOf, getCommand } from './get-command.js'
 import type { Opener } from './guarded-path.js'
-import { hashPasswordCommand } from './hash-password-command.js'
 import { locateMaster, type MasterSought } from './locate-master.js'
 import { createNotifier } from './notify.js'
-import { orderCommand } from './order-command.js'
+import type { OrderedRequest } from './order-command.js'
 import { printable } from './printable.js'
 import { readOrRefuse } from './read-or-refuse.js'
-import { reloadCommand } from './reload-command.js'
-import { type RunOptions, runCommand } from './run-command.js'
+import type { RunOptions } from './run-command.js'
 import { serviceUnit, socketUnit, TEMPLATE_SERVICE, TEMPLATE_SOCKET } from './service-unit.js'
-import { startCommand } from './start-command.js'
 import { takeStarter } from './starter.js'
-import { statusCommand } from './status-command.js'
-import { stopCommand } from './stop-command.js'
-import { systemdCommand } from './systemd-command.js'
-import { topCommand } from './top-command.js'
 import { readVersion } from './version.js'
 
 const starter = takeStarter(process.env)
@@ -69,48 +60,58 @@ export async function run(script: string): Promise<never> {
   }
 }
 
+/** Loads what this command needs: `status` need not wait for the modules of a master. */
 async function carryOut(line: CommandLine, script: string): Promise<number> {
   switch (line.command) {
     case 'run':
       isMaster = true
-      return runCommand(runOptions(line), context)
+      return (await import('./run-command.js')).runCommand(runOptions(line), context)
     case 'start': {
-      return startCommand({ settings: settingsOf(line, 'cannot start'), program: script, argv: argvOf(line) }, context)
+      return (await import('./start-command.js')).startCommand(
+        { settings: settingsOf(line, 'cannot start'), program: script, argv: argvOf(line) },
+        context,
+      )
     }
     case 'check':
       return check(line)
     case 'status':
-      return statusCommand(soughtBy(line), line.json, context)
+      return (await import('./status-command.js')).statusCommand(soughtBy(line), line.json, context)
     case 'reload':
-      return reloadCommand(soughtBy(line), line.waits, context)
+      return (await import('./reload-command.js')).reloadCommand(soughtBy(line), line.waits, context)
     case 'stop':
-      return stopCommand(soughtBy(line), context)
+      return (await import('./stop-command.js')).stopCommand(soughtBy(line), context)
     case 'top':
-      return topCommand(soughtBy(line), context, { input: process.stdin, output: process.stdout })
+      return (await import('./top-command.js')).topCommand(soughtBy(line), context, {
+        input: process.stdin,
+        output: process.stdout,
+      })
     case 'scale':
-      return orderCommand(soughtBy(line), { command: 'scale', wanted: line.wanted }, context)
+      return giveOrder(line, { command: 'scale', wanted: line.wanted })
     case 'restart-worker':
-      return orderCommand(soughtBy(line), { command: 'restart-worker', slot: line.slot }, context)
+      return giveOrder(line, { command: 'restart-worker', slot: line.slot })
     case 'pause':
     case 'resume':
-      return orderCommand(soughtBy(line), { command: line.command }, context)
+      return giveOrder(line, { command: line.command })
     case 'logs':
-      return orderCommand(soughtBy(line), { command: 'reopen-logs' }, context)
+      return giveOrder(line, { command: 'reopen-logs' })
     case 'get':
-      return getCommand(await addressFor(line), {
+      return (await import('./get-command.js')).getCommand(await addressFor(line), {
         path: line.path,
         opener: openerOf(read(line)),
         headers: line.head,
         output: process.stdout,
       })
     case 'systemd':
-      return systemdCommand({ line, script, folder: line.folder }, context)
+      return (await import('./systemd-command.js')).systemdCommand({ line, script, folder: line.folder }, context)
     case 'doctor': {
       const ini = line.iniPath === null ? null : fileNamed(line.iniPath, context.cwd).absolute
-      return doctorCommand({ reading: read(line), sought: soughtBy(line), ini }, context)
+      return (await import('./doctor-command.js')).doctorCommand(
+        { reading: read(line), sought: soughtBy(line), ini },
+        context,
+      )
     }
     case 'hash-password':
-      return hashPasswordCommand(process.stdin, context)
+      return (await import('./hash-password-command.js')).hashPasswordCommand(process.stdin, context)
     case 'help':
       return say(HELP[line.topic]())
     case 'explain':
@@ -132,6 +133,10 @@ function explain(word: string): number {
   if (text !== null) return say(text)
   const accepted = 'accepted an option, a command, options, service, socket, or nothing for the whole help'
   throw new Failure('usage', `help: received ${printable(word)}: ${accepted}${nearWord(word)}`, EXIT.usage)
+}
+
+async function giveOrder(line: ConfigArguments, order: OrderedRequest): Promise<number> {
+  return (await import('./order-command.js')).orderCommand(soughtBy(line), order, context)
 }
 
 function runOptions(line: ConfigArguments): RunOptions {
@@ -167,7 +172,7 @@ async function addressFor(line: ConfigArguments): Promise<BoundAddress> {
   const [url] = report.urls
   if (url === undefined)
     throw new Failure('no-listener', `cannot get: pid ${report.pid}: it has no listener`, EXIT.unavailable)
-  return addressOf(url)
+  return (await import('./get-command.js')).addressOf(url)
 }
 
 /** As whom root follows paths of this configuration. */
