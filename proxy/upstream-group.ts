@@ -6,8 +6,9 @@
  * once.
  */
 
+import { createRequire } from 'node:module'
 import { isIPv6 } from 'node:net'
-import { Pool } from 'undici'
+import type { Pool } from 'undici'
 import type { ProxyEventName, ToldFields } from '../kit/child-events.js'
 import { isIdempotent } from '../kit/frames.js'
 import type { ProxySettings, UpstreamAddress } from '../kit/messages.js'
@@ -333,6 +334,9 @@ export class UpstreamGroup {
   }
 }
 
+const require = createRequire(import.meta.url)
+
+/** undici takes longer to load than all else that a proxy needs: only a proxy with foreign upstreams loads it. */
 function openUpstream(address: UpstreamAddress, index: number, connectMs: number): Upstream {
   const options = {
     pipelining: 1,
@@ -340,6 +344,7 @@ function openUpstream(address: UpstreamAddress, index: number, connectMs: number
     keepAliveTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: MOST_HEAD_BYTES,
   }
+  const { Pool } = require('undici') as typeof import('undici')
   const pool =
     'path' in address
       ? new Pool('http://localhost', { ...options, socketPath: address.path })
