@@ -5,8 +5,10 @@
  *
  * Of a trusted proxy's fields that which is malformed counts as not sent. X-Forwarded-For is read from the right, as nginx with
  * `real_ip_recursive`: the first address that is not trusted is the client; something that is no address ends the chain, and what stands
- * before it goes no further. Any other X-Forwarded-*, X-Real-IP and Forwarded are passed on only where a trusted proxy sent them, and Forwarded
- * only where it names the same client as X-Forwarded-For does: many proxies extend the one and pass the other through unseen.
+ * before it goes no further. X-Forwarded-Host and -Port may be lists, to which each proxy has added its own: they go on whole, as in nginx, and
+ * applications read the first. Of a list of X-Forwarded-Proto that is as long as that of the addresses the client's is taken; of any other nobody knows.
+ * Any other X-Forwarded-*, X-Real-IP and Forwarded are passed on only where a trusted proxy sent them, and Forwarded only where it names the same client
+ * as X-Forwarded-For does: many proxies extend the one and pass the other through unseen.
  */
 
 import { type ForwardedElement, printForwarded, readForwarded } from './forwarded-element.js'
@@ -47,13 +49,18 @@ export function believe(head: RequestHead, peer: Origin, trusts: (address: strin
   const hops = said.has('x-forwarded-for') || forwarded === null ? chain : forwarded.chain
   const origin = client ?? forwarded?.client ?? peer
   const ownProto = peer.encrypted ? 'https' : 'http'
-  const proto = readProto(said.get('x-forwarded-proto')) ?? readProto(forwarded?.element.proto) ?? ownProto
-  const host = readHost(said.get('x-forwarded-host')) ?? readHost(forwarded?.element.host) ?? head.host
+  const saidProto = said.get('x-forwarded-proto')
+  const proto =
+    readProto(single(saidProto)) ??
+    readProto(ofClient(saidProto, said.get('x-forwarded-for'), chain, client)) ??
+    readProto(forwarded?.element.proto) ??
+    ownProto
+  const host = readList(said.get('x-forwarded-host'), isHost) ?? readHost(forwarded?.element.host) ?? head.host
   const fields: [name: string, value: string | null][] = [
     ['X-Forwarded-For', [...hops.map(hop => hop.text), peer.address].join(', ')],
     ['X-Forwarded-Proto', proto],
     ['X-Forwarded-Host', host === '' ? null : host],
-    ['X-Forwarded-Port', readPort(said.get('x-forwarded-port'))],
+    ['X-Forwarded-Port', readList(said.get('x-forwarded-port'), isPort)],
     ['X-Real-IP', said.has('x-real-ip') ? origin.address : null],
     [
       'Forwarded',
@@ -150,20 +157,41 @@ function believeForwarded(
 
 /** Proxies behind each other may each have added the same; where they differ, nobody knows which of them is the client's. */
 function single(value: string | null | undefined): string | undefined {
-  const [first, ...more] = (value ?? '').split(',').map(part => part.trim())
+  const [first, ...more] = partsOf(value)
   return more.every(other => other.toLowerCase() === first?.toLowerCase()) ? first : undefined
 }
 
+/** Unless each has said whose it is: an element for each address, that of `client` among them. */
+function ofClient(
+  value: string | undefined,
+  addresses: string | undefined,
+  chain: readonly Hop[],
+  client: Hop | null,
+): string | undefined {
+  const [parts, hops] = [partsOf(value), partsOf(addresses)]
+  if (client === null || parts.length !== hops.length) return undefined
+  return parts[hops.length - chain.length + chain.indexOf(client)]
+}
+
 function readProto(value: string | null | undefined): string | null {
-  const proto = single(value)?.toLowerCase()
+  const proto = value?.toLowerCase()
   return proto === 'http' || proto === 'https' || proto === 'ws' || proto === 'wss' ? proto : null
 }
 
 function readHost(value: string | null | undefined): string | null {
-  const host = single(value)
-  return host !== undefined && isHost(host) ? host : null
+  return typeof value === 'string' && isHost(value) ? value : null
 }
 
-function readPort(value: string | undefined): string | null {
-  return value !== undefined && /^[1-9]\d{0,4}$/.test(value) && Number(value) <= 65_535 ? value : null
+/** The whole list, or what all its elements say alike; null: an element is malformed. */
+function readList(value: string | null | undefined, isGood: (part: string) => boolean): string | null {
+  const parts = partsOf(value)
+  return parts.every(isGood) ? (single(value) ?? parts.join(', ')) : null
+}
+
+function isPort(text: string): boolean {
+  return /^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65_535
+}
+
+function partsOf(value: string | null | undefined): string[] {
+  return (value ?? '').split(',').map(part => part.trim())
 }
