@@ -23,6 +23,7 @@ import {
 import { GatheredBytes } from '../../kit/gathered-bytes.js'
 import { asBytes, asLatin1 } from './answer-bytes.js'
 import { AnswerGuard } from './answer-guard.js'
+import { INTERIM_BYTES, InterimHeads, mayBeInterim } from './interim-heads.js'
 import {
   assignSocket,
   closesConnection,
@@ -43,8 +44,6 @@ type WriteCallback = (error?: Error | null) => void
 /** Bytes that may wait for credit before `write` says false; what a socket of Node's has. */
 const HIGH_WATER_BYTES = 16 * 1024
 const FRAME_BYTES = 64 * 1024
-/** An interim answer is never longer: it is one frame. */
-const INTERIM_BYTES = 64 * 1024
 const NOTHING: (() => void)[] = []
 const EVENT_STREAM = /^content-type:\s*text\/event-stream\b/im
 
@@ -83,6 +82,8 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   #window = WINDOW_BYTES
   /** Watches over the answer; null = no byte of it has been written yet. */
   #guard: AnswerGuard | null = null
+  /** Null = nothing came before the head of the final answer. */
+  #interim: InterimHeads | null = null
   #headSent = false
   #ended = false
   #started = false
@@ -191,9 +192,8 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
       return false
     }
     const bytes = asBytes(chunk, encoding)
-    if (!this.#response.headersSent) {
-      if (bytes.length > INTERIM_BYTES) this.#refuse('it has an endless interim answer')
-      else this.#sendInterim(bytes)
+    if (this.#guard === null && this.#isInterim(bytes)) {
+      this.#takeInterim(asLatin1(bytes))
       if (callback) process.nextTick(callback)
       return true
     }
@@ -237,11 +237,25 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#socket.emit('timeout')
   }
 
+  /** It comes before the head of the final answer, which may have been made already. */
+  #isInterim(bytes: string | Buffer): boolean {
+    if (!this.#response.headersSent || (this.#interim !== null && this.#interim.openBytes > 0)) return true
+    // A final answer with such a status is none.
+    return mayBeInterim(bytes) && !mayBeInterim(printedHead(this.#response))
+  }
+
+  #takeInterim(text: string): void {
+    this.#interim ??= new InterimHeads()
+    const head = this.#interim.take(text)
+    if (Math.max(head.length, this.#interim.openBytes) > INTERIM_BYTES) this.#refuse('it has an endless interim answer')
+    else if (head !== '') this.#sendInterim(head)
+  }
+
   /** One for which the window has no room is one of very many, and left out: nobody waits for it. */
-  #sendInterim(bytes: string | Buffer): void {
-    if (bytes.length > this.#window) return
-    this.#window -= bytes.length
-    this.#home.writer.send(frame(FRAME.informational, this.id, asLatin1(bytes)))
+  #sendInterim(head: string): void {
+    if (head.length > this.#window) return
+    this.#window -= head.length
+    this.#home.writer.send(frame(FRAME.informational, this.id, head))
   }
 
   /** The answer is none that a client could read in one way only, and ends here. */

@@ -71,6 +71,14 @@ function eventsOf(
   for (const event of events) message.on(event, () => note(`${name} ${event}`))
 }
 
+/** As those do who say statuses that Node does not know. */
+function writeRaw(response: ServerResponse, bytes: string, written?: () => void): void {
+  const { _writeRaw } = response as unknown as {
+    _writeRaw(bytes: string, encoding: string, written?: () => void): void
+  }
+  _writeRaw.call(response, bytes, 'latin1', written)
+}
+
 const REQUEST_EVENTS = ['end', 'close', 'aborted', 'error', 'timeout']
 const RESPONSE_EVENTS = ['prefinish', 'finish', 'close', 'error', 'timeout', 'drain']
 
@@ -372,6 +380,22 @@ t.test('more and less body than the head promises', async t => {
       },
       { status: 502 },
     ],
+    [
+      'an interim answer that the final one breaks off',
+      (_, response) => {
+        writeRaw(response, 'HTTP/1.1 102 Processing\r\n')
+        response.end('own')
+      },
+      { status: 502, interim: [] },
+    ],
+    [
+      'an interim answer without an end, in pieces',
+      (_, response) => {
+        writeRaw(response, 'HTTP/1.1 103 Early Hints\r\nLink: ')
+        for (let piece = 0; piece < 80; piece++) writeRaw(response, 'x'.repeat(1000))
+      },
+      { status: 502, interim: [] },
+    ],
   ]
   for (const [title, application, expected] of cases) {
     await withRig(
@@ -466,14 +490,15 @@ t.test('very many small pieces beyond the window cost as much as under bare Node
     for (let at = 0; at < PIECES; at++) response.write('x')
     response.end()
   }
-  const startMs = performance.now()
+  const before = process.cpuUsage()
   await withRig(t, { workers: [application] }, async rig => {
     const client = await rig.client()
     client.send(request('GET', '/'))
     t.equal((await client.answer()).body.length, PIECES)
     await rig.expectLines(1)
   })
-  // Moving all that waits at each piece took 16 s.
-  const tookMs = performance.now() - startMs
+  // Moving all that waits at each piece took 16 s. Of this process's own time: neighbours may take more.
+  const { user, system } = process.cpuUsage(before)
+  const tookMs = (user + system) / 1000
   t.ok(tookMs < 8000, `${Math.round(tookMs)} ms`)
 })
