@@ -10,6 +10,7 @@
 import type { Server } from 'node:http'
 import { createServer, type Socket } from 'node:net'
 import { readPreamble, type TunnelPeer } from '../../kit/tunnel-preamble.js'
+import { addressOf } from './local-address.js'
 
 export interface TunnelServer {
   /** Tunnels that are open, with those whose handshake is not answered yet. */
@@ -69,9 +70,10 @@ function greet(socket: Socket, application: Server): void {
     if (preamble === 'bad') return drop()
     socket.removeListener('data', read).removeListener('error', drop).removeListener('end', drop)
     socket.setTimeout(0, drop)
+    delete (socket as { timeout?: number }).timeout
     socket.pause()
     if (received.length > preamble.length) socket.unshift(received.subarray(preamble.length))
-    showPeer(socket, preamble.peer)
+    showEnds(socket, preamble.peer, application)
     application.emit('connection', socket)
     socket.resume()
   }
@@ -79,12 +81,29 @@ function greet(socket: Socket, application: Server): void {
   socket.on('error', drop).on('end', drop).on('data', read)
 }
 
-function showPeer(socket: Socket, { address, port, encrypted }: TunnelPeer): void {
+/**
+ * Both ends of the client's connection in place of the unix socket's, which has none. What can be assigned on a socket of Node's, `encrypted` and the
+ * functions, can be here.
+ */
+function showEnds(socket: Socket, { address, port, encrypted }: TunnelPeer, application: Server): void {
   const shown = {
     remoteAddress: address,
     remotePort: port,
     remoteFamily: address.includes(':') ? 'IPv6' : 'IPv4',
-    ...(encrypted ? { encrypted } : {}),
   }
   for (const [name, value] of Object.entries(shown)) Object.defineProperty(socket, name, { value, configurable: true })
+  const local = {
+    localAddress: () => addressOf(application).address,
+    localPort: () => addressOf(application).port,
+    localFamily: () => addressOf(application).family,
+  }
+  for (const [name, get] of Object.entries(local)) Object.defineProperty(socket, name, { get, configurable: true })
+  const assignable = {
+    ...(encrypted ? { encrypted } : {}),
+    address: () => addressOf(application),
+    // Only a TCP connection can be reset; the client's is the proxy's.
+    resetAndDestroy: () => socket.destroy(),
+  }
+  for (const [name, value] of Object.entries(assignable))
+    Object.defineProperty(socket, name, { value, writable: true, configurable: true })
 }

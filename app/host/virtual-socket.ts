@@ -4,12 +4,14 @@
  *
  * It is a `stream.Duplex` (`lazy-duplex.ts`), but `write`, `cork` and `uncork` do not go through the stream's own queue: the link has its own
  * batching and window. What must stay true for `http.ServerResponse`: callbacks come in order and never before `write` returned, `write`
- * is false when the window is used up, and `drain` follows.
+ * is false when the window is used up, and `drain` follows. Whatever an application may assign to a socket of Node's it may assign to this one:
+ * many set `encrypted` where TLS ends before them.
  */
 
 import type { Server } from 'node:http'
 import { REQUEST_FLAG, type WireRequest } from '../../kit/frames.js'
 import { LazyDuplex } from './lazy-duplex.js'
+import { addressOf, type LocalAddress } from './local-address.js'
 
 type WriteCallback = (error?: Error | null) => void
 
@@ -61,23 +63,28 @@ export class VirtualSocket extends LazyDuplex {
     return (this.#client.flags & REQUEST_FLAG.encrypted) !== 0
   }
 
+  set encrypted(value: boolean) {
+    assign(this, 'encrypted', value)
+  }
+
   get localAddress(): string | undefined {
-    const address = this.server.address()
-    return address !== null && typeof address === 'object' ? address.address : undefined
+    return addressOf(this.server).address
   }
 
   get localFamily(): string | undefined {
-    const address = this.server.address()
-    return address !== null && typeof address === 'object' ? address.family : undefined
+    return addressOf(this.server).family
   }
 
   get localPort(): number | undefined {
-    const address = this.server.address()
-    return address !== null && typeof address === 'object' ? address.port : undefined
+    return addressOf(this.server).port
   }
 
   get connecting(): boolean {
     return false
+  }
+
+  set connecting(value: boolean) {
+    assign(this, 'connecting', value)
   }
 
   get pending(): boolean {
@@ -92,13 +99,21 @@ export class VirtualSocket extends LazyDuplex {
     return this.#timeoutMs
   }
 
+  /** Changes nothing but what is shown, as in Node. */
+  set timeout(value: number | undefined) {
+    this.#timeoutMs = value
+  }
+
+  get bufferSize(): number {
+    return this.#owner.waitingBytes
+  }
+
   setHarakiri(ms: number): void {
     this.#owner.harakiri(ms)
   }
 
-  address(): object {
-    const address = this.server.address()
-    return typeof address === 'object' && address !== null ? address : {}
+  address(): LocalAddress {
+    return addressOf(this.server)
   }
 
   static {
@@ -200,4 +215,22 @@ export class VirtualSocket extends LazyDuplex {
   unref(): this {
     return this
   }
+
+  /** It is connected, and stays so: a socket of Node's ends with the same error. */
+  connect(): this {
+    return this.destroy(Object.assign(new Error('connect EISCONN'), { code: 'EISCONN', syscall: 'connect' }))
+  }
+
+  setTypeOfService(): this {
+    return this
+  }
+
+  getTypeOfService(): number {
+    return 0
+  }
+}
+
+/** From now on it is a property of this socket alone, as those of Node's are. */
+function assign(socket: VirtualSocket, name: string, value: unknown): void {
+  Object.defineProperty(socket, name, { value, writable: true, enumerable: true, configurable: true })
 }

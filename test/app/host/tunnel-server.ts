@@ -69,6 +69,52 @@ t.test('an ordinary answer, and another request on the same connection', async t
   }
 })
 
+/** An upgraded socket of the client that `line` names, as the application has it; `server` says to listen on `address`. */
+async function upgraded(t: Test, line: string, address: unknown): Promise<Socket> {
+  const server = createServer()
+  server.address = () => address as never
+  const { dial } = await open(t, server)
+  const upgrade = once(server, 'upgrade')
+  const peer = await dial()
+  peer.write(line + HANDSHAKE)
+  peer.on('error', () => {}).resume()
+  const [, socket] = (await upgrade) as [IncomingMessage, Socket]
+  return socket
+}
+
+t.test('both ends of it have an address', async t => {
+  const local = { address: '192.0.2.80', family: 'IPv4', port: 8080 }
+  const socket = await upgraded(t, 'TUNNEL 203.0.113.7 4711 tcp\n', local)
+  t.match(socket, { localAddress: '192.0.2.80', localPort: 8080, localFamily: 'IPv4', remoteAddress: '203.0.113.7' })
+  t.same(socket.address(), local)
+  t.equal('encrypted' in socket, false)
+  const onPath = await upgraded(t, 'TUNNEL 203.0.113.7 4711 tcp\n', '/srv/app.sock')
+  t.match(onPath, { localAddress: undefined, localPort: undefined })
+  t.same(onPath.address(), {})
+})
+
+t.test('what can be assigned on a socket of Node’s can be on it', async t => {
+  const socket = await upgraded(t, 'TUNNEL 203.0.113.7 4711 tls\n', null)
+  t.match(socket, { encrypted: true })
+  for (const [name, value] of Object.entries({
+    encrypted: false,
+    timeout: 5,
+    address: () => ({}),
+    resetAndDestroy: null,
+  })) {
+    Object.assign(socket, { [name]: value })
+    t.equal((socket as unknown as Record<string, unknown>)[name], value, name)
+  }
+})
+
+t.test('a reset of it ends it, and throws nothing', async t => {
+  const socket = await upgraded(t, 'TUNNEL 203.0.113.7 4711 tcp\n', null)
+  const closed = once(socket, 'close')
+  t.equal(socket.resetAndDestroy(), socket)
+  t.same(await closed, [false])
+  t.equal(socket.resetAndDestroy(), socket, 'twice')
+})
+
 for (const [title, read] of [
   ['never reads', () => {}],
   ['reads on', (socket: Socket) => void socket.resume()],

@@ -1,6 +1,7 @@
 /** The socket that an application sees: what it says of the client, and that its doings reach its owner. */
 
 import { createServer } from 'node:http'
+import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { mock } from 'node:test'
 import t from 'tap'
@@ -133,12 +134,98 @@ t.test('time-outs', async t => {
   t.same(told, ['timed out', 'destroyed'], 'none after the end')
 })
 
+/** Names that objects like `socket` have, by themselves or by their class, but for what is inherited by all objects. */
+function namesOf(socket: object): string[] {
+  const names = new Set<string>()
+  for (let from: object = socket; from !== Object.prototype; from = Object.getPrototypeOf(from)) {
+    for (const name of Object.getOwnPropertyNames(from)) names.add(name)
+  }
+  return [...names].sort()
+}
+
+/** What comes of `socket[name] = value`, in the strict mode of modules. */
+function assigned(socket: object, name: string, value: unknown): 'refused' | 'kept' | 'ignored' {
+  const target = socket as Record<string, unknown>
+  try {
+    target[name] = value
+  } catch {
+    return 'refused'
+  }
+  return target[name] === value ? 'kept' : 'ignored'
+}
+
+t.test('whatever can be assigned on a socket of Node’s can be here', async t => {
+  const told = [
+    'encrypted',
+    'timeout',
+    'connecting',
+    'server',
+    'parser',
+    '_httpMessage',
+    '_handle',
+    'authorized',
+    'user',
+  ]
+  for (const name of new Set([...namesOf(new Socket()), ...told])) {
+    for (const value of [true, 5, null, () => {}]) {
+      const bare = new Socket()
+      const outcome = assigned(bare, name, value)
+      // A state that is taken away is made anew (`lazy-duplex.ts`).
+      if (value === null && /^_(readable|writable)State$/.test(name)) continue
+      // A socket of ours may let more be assigned.
+      if (outcome !== 'refused') t.equal(assigned(open().socket, name, value), outcome, `${name} = ${value}`)
+    }
+  }
+})
+
+t.test('what was assigned is read, and is a property of that socket alone', async t => {
+  const cases: [name: 'encrypted' | 'connecting' | 'timeout', value: unknown][] = [
+    ['encrypted', true],
+    ['connecting', true],
+    ['timeout', 5000],
+  ]
+  for (const [name, value] of cases) {
+    const { socket } = open()
+    Object.assign(socket, { [name]: value })
+    t.equal(socket[name], value, name)
+    t.not(open().socket[name], value, `${name} of another one`)
+  }
+  const { socket } = open({ flags: REQUEST_FLAG.encrypted })
+  socket.encrypted = false
+  t.equal(socket.encrypted, false)
+  Object.defineProperty(socket, 'remoteAddress', { value: '192.0.2.7' })
+  t.equal(socket.remoteAddress, '192.0.2.7')
+})
+
+t.test('it has what the documented interface of a socket has, of the same type', async t => {
+  const bare = new Socket()
+  const { socket } = open()
+  const kinds = (of: object) => {
+    const documented = namesOf(bare).filter(name => !name.startsWith('_'))
+    return Object.fromEntries(documented.map(name => [name, typeof (of as Record<string, unknown>)[name]]))
+  }
+  // Of a socket that is not connected Node does not know these.
+  const connected = { remoteAddress: 'string', remotePort: 'number', remoteFamily: 'string', bufferSize: 'number' }
+  t.same({ ...kinds(socket) }, { ...kinds(bare), ...connected })
+})
+
+t.test('what cannot be done to a connected socket ends it, as in Node', async t => {
+  const { socket } = open()
+  const failed = new Promise(resolve => socket.on('error', resolve))
+  t.equal(socket.connect(), socket)
+  t.match(await failed, { code: 'EISCONN' })
+  t.match(open().socket.address(), {})
+})
+
 t.test('what sockets have and this one does not need is there', async t => {
   const { socket } = open()
-  for (const name of ['setKeepAlive', 'setNoDelay', 'ref', 'unref'] as const) t.equal(socket[name](), socket, name)
+  for (const name of ['setKeepAlive', 'setNoDelay', 'setTypeOfService', 'ref', 'unref'] as const)
+    t.equal(socket[name](), socket, name)
   socket.cork()
   socket.uncork()
   t.equal(socket.writableCorked, 0)
+  t.equal(socket.bufferSize, 5)
+  t.equal(socket.getTypeOfService(), 0)
   socket.destroySoon()
   t.equal(socket.destroyed, true)
 })

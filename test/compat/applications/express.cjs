@@ -1,5 +1,7 @@
 /** Applications on Express and the middleware that most of its users have; the names are those of `framework-scenes.ts`. */
 
+'use strict'
+
 const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
 const { tmpdir } = require('node:os')
 const { join } = require('node:path')
@@ -75,6 +77,22 @@ module.exports = {
       req.session.visits = (req.session.visits ?? 0) + 1
       note(`visit ${req.session.visits}`)
       res.send(`visits: ${req.session.visits}`)
+    })
+    return app
+  },
+  secureSession(note) {
+    const session = require('express-session')
+    const app = express()
+    app.use((req, _res, next) => {
+      req.socket.encrypted = true
+      next()
+    })
+    app.use(
+      session({ secret: 's', resave: false, saveUninitialized: true, genid: () => 'known', cookie: { secure: true } }),
+    )
+    app.get('/', (req, res) => {
+      note(`${req.protocol} ${req.secure}`)
+      res.send('secured')
     })
     return app
   },

@@ -1,5 +1,7 @@
 /** Applications on Koa; the names are those of `framework-scenes.ts`. */
 
+'use strict'
+
 const { Readable } = require('node:stream')
 const Koa = require('koa')
 
@@ -16,6 +18,12 @@ module.exports = {
       ctx.cookies.set('a', 'b')
       ctx.set('X-From', ctx.protocol)
       ctx.body = { path: ctx.path, ip: ctx.ip, fresh: ctx.fresh }
+    }),
+  secureCookie: () =>
+    koa(ctx => {
+      ctx.socket.encrypted = true
+      ctx.cookies.set('a', 'b', { secure: true })
+      ctx.body = `${ctx.protocol} ${ctx.secure}`
     }),
   stream: () =>
     koa(ctx => {
