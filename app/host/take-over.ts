@@ -2,7 +2,7 @@
  * Gives the application's HTTP server a unix socket of ours instead of the address that it asks for, so that an application
  * written for a port of its own runs unmodified. Called by the worker before it loads the application.
  *
- * What stays true for the application: its callback and `listening` fire, `address()` says what it asked for, listening twice
+ * What stays true for the application: its callback and `listening` fire, `address()` says what it asked for, a path that it asked for is there, listening twice
  * fails as in Node, listening again after `close()` works. Only the first `http.Server` is taken over; servers of other kinds
  * and later HTTP servers get what they ask for, with one exception: a later server with the same request listener is the same
  * application on one more address (Fastify opens one for each address of `localhost`; an application that is exported is often
@@ -14,6 +14,7 @@ import { EventEmitter, errorMonitor } from 'node:events'
 import { unlinkSync } from 'node:fs'
 import { Server as HttpServer, type RequestListener } from 'node:http'
 import { type AddressInfo, isIP, Server } from 'node:net'
+import { namePath } from './named-path.js'
 
 /** `server` is fulfilled when the application's server listens on our socket, and rejected if that socket cannot be opened. */
 export interface Taken {
@@ -54,6 +55,7 @@ export function takeOverListen(socketPath: string, makeRoom = () => {}): Taken {
     const callback = args.at(-1)
     const ours = { path, signal: signalOf(args[0]) }
     listen.apply(server, typeof callback === 'function' ? [ours, callback] : [ours])
+    if (typeof asked === 'string' && server.listening) namePath(asked, socketPath, server)
     return server
   }
 

@@ -1,5 +1,6 @@
 /** Applications that listen in ways of their own: each is served, and reloaded where the new worker can be what the old one was. */
 
+import { lstatSync, readlinkSync, statSync } from 'node:fs'
 import { ask } from './fixtures/asking.js'
 import { pidOf, reloads, testEach } from './fixtures/odd-applications.js'
 import { until } from './fixtures/watched-site.js'
@@ -50,6 +51,26 @@ require('node:http').createServer((request, response) => response.end(String(pro
       t.equal(code, 1, 'the new one cannot serve')
       t.match(err, /EADDRINUSE/, 'and that is told')
       t.equal(await pidOf(running.url), before, 'the old one goes on')
+    },
+  },
+  'listens on a unix path, and makes it fit for its clients': {
+    lines: ['processes = 2'],
+    app: `
+const fs = require('node:fs')
+const path = __dirname + '/app.sock'
+if (fs.existsSync(path)) fs.unlinkSync(path)
+require('node:http').createServer((request, response) => response.end(String(process.pid))).listen(path, () => {
+  fs.chmodSync(path, 0o666)
+  fs.chownSync(path, process.getuid(), process.getgid())
+})`,
+    async proof(t, site, running) {
+      t.match(await ask(running.url, '/'), { status: 200 })
+      t.ok(lstatSync(site.path('app.sock')).isSymbolicLink())
+      t.match(readlinkSync(site.path('app.sock')), /\/run\/workers\/worker-\d+\.sock$/)
+      await reloads(t, site, running)
+      t.ok(statSync(site.path('app.sock')).isSocket(), 'it leads to a worker that is there')
+      t.match(await site.end(running), { code: 0 })
+      t.throws(() => lstatSync(site.path('app.sock')), { code: 'ENOENT' })
     },
   },
   'closes its own server': {

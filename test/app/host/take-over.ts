@@ -1,7 +1,19 @@
 /** Tests `app/host/take-over.ts`: the first HTTP server listens on our socket and never notices, all others are left alone. */
 
 import { once } from 'node:events'
-import { existsSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { chmod } from 'node:fs/promises'
 import { createServer, Server as HttpServer, type RequestListener } from 'node:http'
 import { createSecureServer } from 'node:http2'
 import { createServer as createSecure } from 'node:https'
@@ -193,6 +205,76 @@ t.test('a later HTTP server with the same request listener gets no door of its o
   t.equal(existsSync(`${socketPath}+`), false)
   await t.rejects(ask({ host: '::1', port: UNCHOSEN_PORT, path: '/' }))
   t.match(await ask({ socketPath, path: '/' }), { text: 'hello' })
+})
+
+t.test('a unix path that is asked for is there when it listens, and gone when it has closed', async t => {
+  const doings: [title: string, work: (path: string, t: Test) => unknown][] = [
+    ['chmodSync', path => chmodSync(path, 0o600)],
+    ['chownSync', path => chownSync(path, process.getuid!(), process.getgid!())],
+    ['promises.chmod', path => chmod(path, 0o666)],
+    ['statSync', (path, t) => t.ok(statSync(path).isSocket())],
+    ['it asks itself', async (path, t) => t.match(await ask({ socketPath: path, path: '/' }), { text: 'hello' })],
+  ]
+  for (const [title, work] of doings) {
+    await t.test(title, async t => {
+      const { socketPath, call } = takeOver(t)
+      const path = `${socketPath}.asked`
+      const application = createServer(hello)
+      await new Promise<void>((resolve, reject) => {
+        const callback = async () => {
+          await work(path, t)
+          resolve()
+        }
+        call(application, { path }, () => void callback().catch(reject))
+      })
+      await new Promise(resolve => application.close(resolve))
+      t.throws(() => lstatSync(path), { code: 'ENOENT' })
+    })
+  }
+})
+
+t.test('workers share such a path: the last one has it, and only who has it takes it away', async t => {
+  const { socketPath, call } = takeOver(t)
+  const path = `${socketPath}.asked`
+  const earlier = `${socketPath}.earlier`
+  symlinkSync(earlier, path)
+  const application = createServer(hello)
+  call(application, path)
+  t.equal(readlinkSync(path), socketPath, 'that of one that is gone is taken over')
+  await once(application, 'listening')
+  const later = `${socketPath}.later`
+  rmSync(path)
+  symlinkSync(later, path)
+  await new Promise(resolve => application.close(resolve))
+  t.equal(readlinkSync(path), later)
+})
+
+t.test('what others have at such a path stays, and where none can be it listens all the same', async t => {
+  const scenes: [title: string, prepare: (path: string) => void, read: (path: string) => string, expected: string][] = [
+    ['a file', path => writeFileSync(path, 'mine'), path => readFileSync(path, 'utf8'), 'mine'],
+    ['a link of others', path => symlinkSync('/srv/app.sock', path), readlinkSync, '/srv/app.sock'],
+  ]
+  for (const [title, prepare, read, expected] of scenes) {
+    await t.test(title, async t => {
+      const { socketPath, call } = takeOver(t)
+      const path = `${socketPath}.asked`
+      prepare(path)
+      const application = createServer(hello)
+      call(application, path)
+      await once(application, 'listening')
+      await new Promise(resolve => application.close(resolve))
+      t.equal(read(path), expected)
+    })
+  }
+  for (const path of ['/nowhere/app.sock', '\0abstract']) {
+    await t.test(JSON.stringify(path), async t => {
+      const { call } = takeOver(t)
+      const application = createServer(hello)
+      call(application, path)
+      await once(application, 'listening')
+      t.equal(application.address(), path)
+    })
+  }
 })
 
 t.test('a socket that cannot be opened', async t => {
