@@ -273,6 +273,8 @@ export interface WorkerSettings {
   tunnelPath: string
   /** Mode of the application's own socket; the others are for the service's user alone. */
   socketMode: number
+  /** It is ready only once the application has said so (`process.send('ready')`). */
+  waitReady: boolean
   /** Ask to be recycled after so many requests, 0 = never. */
   maxRequests: number
   /** Tell the utilisation of the event loop so often, 0 = never. */

@@ -304,7 +304,10 @@ export class Worker {
   #bootEnd(): string {
     const { settings } = this.generation
     const check = this.#probe === null ? '' : `: ready-check ${this.#probe.lastFailure}`
-    if (this.#life.why === 'start-deadline') return `worker was not ready within ${settings.workerStartMs} ms${check}`
+    const awaited =
+      settings.waitReady && this.#probe === null ? ": wait-ready: it must listen and call process.send('ready')" : ''
+    if (this.#life.why === 'start-deadline')
+      return `worker was not ready within ${settings.workerStartMs} ms${check}${awaited}`
     return `worker ${this.#end} before it was ready${check}`
   }
 
@@ -359,6 +362,7 @@ export class Worker {
         tunnelPath,
         socketMode: SOCKET_MODE,
         utilizationMs: settings.cheaper.least > 0 && settings.cheaper.algorithm === 'busyness' ? LOOK_MS : 0,
+        waitReady: settings.waitReady,
         maxRequests: requestsOf(slot, settings.maxRequests, settings.recycling),
       },
     })

@@ -4,6 +4,7 @@
  * What must stay true:
  *
  * - The signal itself is never sent: the listeners are called. An application without any ends when it has answered everything.
+ * - PM2's message `shutdown` comes before it. An application that listens to messages only, of whatever kind, has a moment for it and not the whole mercy.
  * - The application closes its own server; daimyo never does so before it was told, or its `close` would fail.
  * - An application that exits at once, whatever it still has to answer, as many handlers do, exits when it has answered, streams apart. So the call of
  *   `process.exit` returns then, which the code behind it has to bear.
@@ -14,6 +15,7 @@ import type { Server } from 'node:http'
 import { constants } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { StreamLimits } from '../../kit/messages.js'
+import type { ApplicationChannel } from './application-channel.js'
 import type { LinkServer } from './link-server.js'
 import type { Hold } from './master-channel.js'
 
@@ -22,6 +24,7 @@ export interface FarewellParts {
   application: Server
   link: LinkServer
   channel: Hold
+  messages: Pick<ApplicationChannel, 'isListenedTo' | 'tellShutdown'>
   flush(): Promise<void>
 }
 
@@ -34,6 +37,8 @@ const EVENT_STREAMS_ONLY = 0
 export class Farewell {
   readonly #parts: FarewellParts
   #isTold = false
+  /** Told, it knows what to do with the signal. */
+  #heardSignal = false
 
   constructor(parts: FarewellParts) {
     this.#parts = parts
@@ -41,7 +46,12 @@ export class Farewell {
 
   /** It wants to know, or has been told. */
   get concernsApplication(): boolean {
-    return this.#isTold || process.listenerCount(SIGNAL) > 0
+    return this.#isTold || process.listenerCount(SIGNAL) > 0 || this.#parts.messages.isListenedTo
+  }
+
+  /** It was told by the message alone, and the signal has its default. */
+  get wasToldByMessage(): boolean {
+    return this.#isTold && !this.#heardSignal
   }
 
   /** Answers are still under way, and have `mercyMs`. Streams are cut when `stream` says so, whether or not the application wanted to know. */
@@ -54,17 +64,22 @@ export class Farewell {
     this.tell()
   }
 
-  /** Runs the listeners, and leaves the process to the application. */
+  /** Runs the listeners of the message and of the signal, and leaves the process to the application. */
   tell(): void {
     if (this.#isTold) return
     this.#isTold = true
-    const { application, channel, flush } = this.#parts
+    const { application, channel, messages, flush } = this.#parts
+    this.#heardSignal = process.listenerCount(SIGNAL) > 0
     process.once('beforeExit', () => void flush())
     channel.unref()
     application.unref()
     // As Node calls them, with the number, which the types leave out.
     const { emit } = process as unknown as { emit(name: string, ...args: unknown[]): boolean }
-    emit.call(process, SIGNAL, SIGNAL, constants.signals[SIGNAL])
+    try {
+      messages.tellShutdown()
+    } finally {
+      emit.call(process, SIGNAL, SIGNAL, constants.signals[SIGNAL])
+    }
   }
 
   #holdExit(deadlineMs: number, streamAfterMs: number): void {

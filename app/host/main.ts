@@ -14,6 +14,7 @@ import { Failure, reasonOf } from '../../kit/failure.js'
 import type { MasterToWorker, WorkerSettings } from '../../kit/messages.js'
 import { watchdogPathOf } from '../../kit/stack-report.js'
 import { hasUninvitedInspector, INSPECTED_SIGNAL } from '../../kit/uninvited-inspector.js'
+import { ApplicationChannel } from './application-channel.js'
 import { installHook } from './application-hook.js'
 import { type Door, keepDoor } from './door.js'
 import { Farewell } from './farewell.js'
@@ -34,6 +35,8 @@ const ORPHAN_MS = 1200
 const POLL_MS = 20
 /** What the proxies talk to speaks of clients, and is believed: for the service's own user only. */
 const PRIVATE_MODE = 0o600
+/** What an application has that listens to messages only, once it was told to end: PM2's `kill_timeout` by default. */
+const SHUTDOWN_MESSAGE_MS = 1600
 /** The part of its mercy that a worker waits for open connections; the rest is the application's, to clean up in. */
 const OPEN_SHARE = 0.8
 
@@ -52,6 +55,7 @@ let running: Running | null = null
 /** Loads the application of a worker that waits. */
 let load = async () => {}
 const channel = openMasterChannel(onMessage, onMasterGone)
+const messages = new ApplicationChannel(process)
 
 function onMessage(message: MasterToWorker): void {
   if (message.type === 'configure') start(message.settings).catch(fail)
@@ -64,6 +68,7 @@ async function start(settings: WorkerSettings): Promise<void> {
   if (settings.cpus !== null) await pinTo(settings.cpus)
   if (await hasUninvitedInspector()) process.kill(process.pid, INSPECTED_SIGNAL)
   installHook()
+  messages.install()
   const sessions = await countInspectorSessions()
   if (!settings.waits) return serve(settings, sessions, null)
   const { socketPath, socketMode } = settings
@@ -98,7 +103,7 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
     undefined,
     trouble('metrics-trouble'),
   )
-  const farewell = new Farewell({ application, link, channel, flush: metrics.flush })
+  const farewell = new Farewell({ application, link, channel, messages, flush: metrics.flush })
   running = { application, link, tunnels, metrics, farewell }
   // Or the stack of a loop that is blocked by the first request could not be asked for.
   await watchdog.listening
@@ -106,6 +111,7 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   void metrics.flush()
   if (settings.utilizationMs > 0)
     startUtilization(settings.utilizationMs, share => channel.send({ type: 'utilization', share }))
+  if (settings.waitReady) await messages.ready
   channel.send({ type: 'ready', bootMs: uptimeMs() - sinceMs })
 }
 
@@ -150,8 +156,9 @@ async function stop(mercyMs: number, snapshotPath: string | null): Promise<void>
     const { event, fields } = writeSnapshot(snapshotPath)
     await channel.event(event, fields)
   }
-  if (farewell.concernsApplication) farewell.tell()
-  else exit(0)
+  if (!farewell.concernsApplication) return exit(0)
+  farewell.tell()
+  if (farewell.wasToldByMessage) setTimeout(() => exit(0), Math.min(mercyMs, SHUTDOWN_MESSAGE_MS)).unref()
 }
 
 function closed(application: Server): Promise<void> {

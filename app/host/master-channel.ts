@@ -1,6 +1,6 @@
 /**
- * The worker's line to the master: the channel of `kit/channel.ts` on a descriptor of its own. It is none of Node's IPC channels, so the application
- * has neither `process.send` nor `process.on('message')` of ours, as under `node app.js`.
+ * The worker's line to the master: the channel of `kit/channel.ts` on a descriptor of its own. It is none of Node's IPC channels, and nothing of it
+ * reaches the application: `process.send` and the messages that the application has are others (`application-channel.ts`).
  * Must stay true: the channel keeps the process alive, or a worker on a busy machine ends before its first message has come; while the application
  * loads it does not count (`load-application.ts`).
  */

@@ -69,6 +69,7 @@ const WITHOUT_OPTION: Record<Server, Readonly<Record<string, string>>> = {
     min_uptime: RESTARTS,
     restart_delay: RESTARTS,
     exp_backoff_restart_delay: RESTARTS,
+    shutdown_with_message: 'the message `shutdown` is always sent, before SIGTERM',
     interpreter: 'workers run the Node that daimyo runs',
     log_date_format: LOG_LINES,
   },

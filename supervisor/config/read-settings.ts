@@ -216,6 +216,7 @@ function toSettings(values: OptionValues, file: ConfigFile | null, facts: FoundF
     tunnelIdleMs: values['ws-idle-timeout'],
     workerStartMs: values['worker-start-timeout'],
     readyCheck: values['ready-check'],
+    waitReady: values['wait-ready'],
     soakMs: values.soak,
     touchReload: values['touch-reload'],
     touchWorkersReload: values['touch-workers-reload'],

@@ -16,12 +16,24 @@ export const RELOAD_OPTIONS = {
     kind: readyCheck,
     default: null,
     takesEffect: 'next-generation',
-    replaces: { pm2: 'wait_ready' },
     summary:
       'What each new worker is asked on its own unix socket once it listens; it gets no request before it has answered with that status. It is ' +
       'asked again until `worker-start-timeout`. Without a method GET, without a status any 2xx. Its Host is `localhost`.',
     example: 'ready-check = GET /api/v1/_about 200',
     setting: 'readyCheck',
+  },
+  'wait-ready': {
+    section: 'workers',
+    kind: kind.boolean,
+    default: 'false',
+    takesEffect: 'next-generation',
+    replaces: { pm2: 'wait_ready' },
+    summary:
+      "A new worker gets requests only once its application has said `process.send('ready')` and listens; it has `worker-start-timeout` for both." +
+      ' Without it the message means nothing. What else an application sends is dropped. When it is to end it gets the message `shutdown`, as PM2 sends ' +
+      'it, and then SIGTERM; one that listens to messages only has 1.6 s from then on.',
+    example: 'wait-ready = true',
+    setting: 'waitReady',
   },
   soak: {
     section: 'workers',

@@ -143,6 +143,8 @@ export interface Settings {
   workerStartMs: number
   /** What a new worker must answer before it serves. */
   readyCheck: ReadyCheck | null
+  /** A new worker's application must say `ready` (`process.send('ready')`). */
+  waitReady: boolean
   /** How long a reload's first new worker serves beside the old ones, 0 = not at all. */
   soakMs: number
   /** Paths whose change starts a reload, absolute; `iniReload`: so do `configFiles`. */

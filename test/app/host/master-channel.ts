@@ -41,6 +41,7 @@ t.test('a master that is slow is waited for', async t => {
       linkPath: join(folder, 'w.link'),
       tunnelPath: join(folder, 'w.tunnel'),
       socketMode: 0o660,
+      waitReady: false,
       maxRequests: 0,
       utilizationMs: 0,
     },
