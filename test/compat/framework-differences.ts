@@ -14,6 +14,7 @@ import { frameworkScenes } from './fixtures/framework-scenes.js'
 import { playBare, playLinked } from './fixtures/play.js'
 import { requestScenes } from './fixtures/request-scenes.js'
 import type { Scene } from './fixtures/scene.js'
+import { serverScenes } from './fixtures/server-scenes.js'
 import { socketScenes } from './fixtures/socket-scenes.js'
 
 const tables: [title: string, scenes: Scene[]][] = [
@@ -21,6 +22,7 @@ const tables: [title: string, scenes: Scene[]][] = [
   ['requests', requestScenes],
   ['broken off', brokenScenes],
   ['sockets and servers', socketScenes],
+  ['what servers take and let pass', serverScenes],
   ['frameworks', frameworkScenes],
 ]
 
