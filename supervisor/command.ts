@@ -21,6 +21,7 @@ import { locateMaster, type MasterSought } from './locate-master.js'
 import { createNotifier } from './notify.js'
 import type { OrderedRequest } from './order-command.js'
 import { printable } from './printable.js'
+import { PATIENCE_MS, PrintedOutput } from './printed-output.js'
 import { readOrRefuse } from './read-or-refuse.js'
 import type { RunOptions } from './run-command.js'
 import { serviceUnit, socketUnit, TEMPLATE_SERVICE, TEMPLATE_SOCKET } from './service-unit.js'
@@ -28,12 +29,14 @@ import { takeStarter } from './starter.js'
 import { readVersion } from './version.js'
 
 const starter = takeStarter(process.env)
+const output = new PrintedOutput(process.stdout)
+const errors = new PrintedOutput(process.stderr)
 const context: CommandContext = {
   environment: process.env,
   cwd: process.cwd(),
   // The one door of all commands: much of what they print was written by others.
-  print: text => process.stdout.write(printable(text)),
-  complain: text => process.stderr.write(printable(text)),
+  print: text => output.print(printable(text)),
+  complain: text => errors.print(printable(text)),
   program: programName(process.argv[1] ?? ''),
 }
 
@@ -43,6 +46,19 @@ const HELP: Record<HelpTopic, () => string> = {
   service: () => serviceUnit(TEMPLATE_SERVICE),
   socket: () => socketUnit(TEMPLATE_SOCKET),
 }
+
+/** They ask and print; all others act. */
+const PRINTING: ReadonlySet<CommandLine['command']> = new Set([
+  'check',
+  'status',
+  'get',
+  'systemd',
+  'doctor',
+  'help',
+  'explain',
+  'version',
+])
+let patienceMs: number = PATIENCE_MS.acting
 
 const crashSteps: (() => Promise<void>)[] = []
 
@@ -54,7 +70,11 @@ process.on('unhandledRejection', reason => end(reason))
 /** Carries out what the command line says, and ends the process. `script`: the entry file. */
 export async function run(script: string): Promise<never> {
   try {
-    exit(await carryOut(parseCommandLine(process.argv.slice(2), process.env), script))
+    const line = parseCommandLine(process.argv.slice(2), process.env)
+    if (PRINTING.has(line.command)) patienceMs = PATIENCE_MS.printing
+    const code = await carryOut(line, script)
+    await printed()
+    exit(code)
   } catch (error) {
     return end(error)
   }
@@ -197,6 +217,12 @@ function programName(script: string): string {
   return `node ${near.startsWith('..') ? script : near}`
 }
 
+/** What was printed has left this process. A master has told all in its log, which has a time of its own. */
+async function printed(): Promise<void> {
+  if (isMaster) return
+  await Promise.all([output.drained(patienceMs), errors.drained(patienceMs)])
+}
+
 /** A device that takes nothing more keeps a thread for ever: the end does not wait for it, and gives the exit code up. */
 function exit(code: number): never {
   if (hasStuckLog()) process.kill(process.pid, 'SIGKILL')
@@ -221,5 +247,6 @@ async function end(error: unknown): Promise<never> {
   await starter?.tell({ type: 'failed', message: text, exitCode })
   if (isMaster) await tellService(text)
   for (const step of crashSteps) await step()
+  await printed()
   exit(exitCode)
 }
