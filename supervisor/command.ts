@@ -17,6 +17,7 @@ import { fileNamed } from './config/ini-reader.js'
 import { readSettings } from './config/read-settings.js'
 import type { BoundAddress, Reading, Settings } from './config/settings.js'
 import type { Opener } from './guarded-path.js'
+import { leadsToJournal, PRIORITY, withPriority } from './journal.js'
 import { locateMaster, type MasterSought } from './locate-master.js'
 import { createNotifier } from './notify.js'
 import type { OrderedRequest } from './order-command.js'
@@ -36,8 +37,14 @@ const context: CommandContext = {
   cwd: process.cwd(),
   // The one door of all commands: much of what they print was written by others.
   print: text => output.print(printable(text)),
-  complain: text => errors.print(printable(text)),
+  complain: text => complain(text, PRIORITY.warning),
   program: programName(process.argv[1] ?? ''),
+}
+
+/** The journal of systemd gets it with its priority. */
+function complain(text: string, priority: number): void {
+  const shown = printable(text)
+  errors.print(leadsToJournal(process.env, process.stderr.fd) ? withPriority(shown, priority) : shown)
 }
 
 const HELP: Record<HelpTopic, () => string> = {
@@ -243,7 +250,7 @@ async function end(error: unknown): Promise<never> {
   const isFailure = error instanceof Failure
   const exitCode = isFailure ? error.exitCode : EXIT.software
   const text = isFailure ? error.message : error instanceof Error ? (error.stack ?? error.message) : reasonOf(error)
-  context.complain(isFailure ? `daimyo: ${text}\n` : `daimyo: a bug, please report it: ${text}\n`)
+  complain(isFailure ? `daimyo: ${text}\n` : `daimyo: a bug, please report it: ${text}\n`, PRIORITY.error)
   await starter?.tell({ type: 'failed', message: text, exitCode })
   if (isMaster) await tellService(text)
   for (const step of crashSteps) await step()

@@ -6,11 +6,24 @@
 
 import type { Readable } from 'node:stream'
 import { GatheredBytes } from '../kit/gathered-bytes.js'
+import { LinePriorities, PRIORITY } from './journal.js'
 
 /** Where output goes. `write` returning false: take nothing more from the children until `onDrain` calls. */
 export interface OutputSink {
   write(chunk: Uint8Array): boolean
   onDrain(listener: () => void): unknown
+  /** It is the journal of systemd: each line has a priority in front. */
+  isJournal?: boolean
+}
+
+/** Of one stream of a child. */
+export interface Forwarding {
+  /** Sees each line, without its newline, cut at the bound. */
+  onLine?: (line: string) => void
+  /** Each line gets `[name] ` in front. */
+  name?: string
+  /** Standard error. */
+  isError?: boolean
 }
 
 const LONGEST_LINE_BYTES = 64 * 1024
@@ -26,14 +39,13 @@ export class OutputGate {
     sink.onDrain(() => this.#open())
   }
 
-  /**
-   * Forwards the lines of `stream` until it ends; `onLine` sees each of them, without its newline, cut at the bound. With a `name` each line
-   * gets `[name] ` in front.
-   */
-  forward(stream: Readable, onLine?: (line: string) => void, name?: string): void {
+  /** Forwards the lines of `stream` until it ends. */
+  forward(stream: Readable, { onLine, name, isError = false }: Forwarding = {}): void {
+    const prefix = name === undefined ? '' : `[${name}] `
+    const marks = this.#sink.isJournal ? new LinePriorities(isError ? PRIORITY.warning : PRIORITY.info) : null
     const lines = new WholeLines(bytes => {
       if (onLine !== undefined) for (const line of bytes.toString('utf8').trimEnd().split('\n')) onLine(line)
-      if (this.#sink.write(name === undefined ? bytes : named(name, bytes))) return
+      if (this.#sink.write(marks === null ? named(prefix, bytes) : marks.mark(bytes, prefix))) return
       this.#waiting.add(stream)
       stream.pause()
     })
@@ -53,10 +65,10 @@ export class OutputGate {
   }
 }
 
-function named(name: string, lines: Buffer): Buffer {
-  const text = lines
-    .toString('latin1')
-    .replace(/[^\n]*\n/g, line => `[${Buffer.from(name).toString('latin1')}] ${line}`)
+function named(prefix: string, lines: Buffer): Buffer {
+  if (prefix === '') return lines
+  const bytes = Buffer.from(prefix).toString('latin1')
+  const text = lines.toString('latin1').replace(/[^\n]*\n/g, line => bytes + line)
   return Buffer.from(text, 'latin1')
 }
 

@@ -18,6 +18,7 @@ import { startControlSocket } from './control-socket.js'
 import { closeForeignDescriptors } from './foreign-descriptors.js'
 import { onGuardedPath } from './guarded-path.js'
 import { setInheritedLimits } from './inherited-limits.js'
+import { journalLog, leadsToJournal } from './journal.js'
 import { LogRotation } from './log-rotation.js'
 import { Master } from './master.js'
 import { startMasterFifo } from './master-fifo.js'
@@ -93,7 +94,8 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   })
   undo.push(() => sink.close())
   options.whenCrashing(() => sink.close())
-  const written = createLog(line => sink.write(line))
+  const isJournal = settings.logto === null && leadsToJournal(context.environment, process.stdout.fd)
+  const written = (isJournal ? journalLog : createLog)(line => sink.write(line))
   const notifier = createNotifier({ environment: context.environment, log: written })
   undo.push(() => notifier.settled())
   const service = new ServiceReports({
@@ -106,7 +108,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   const log = telling([service.hearing(written), recent.log])
 
   const { master, store, rotation, startEndpoint } = assemble(
-    { settings, passed, sink, log, readAgain: options.readAgain },
+    { settings, passed, sink, isJournal, log, readAgain: options.readAgain },
     context,
   )
   holdSignals(undo)
@@ -131,12 +133,14 @@ interface AssembleParts {
   settings: Settings
   passed: PassedSockets
   sink: LogSink
+  /** The sink is the journal of systemd. */
+  isJournal: boolean
   log: Log
   readAgain: () => Reading
 }
 
 /** The master with its metrics. The endpoint needs the master for what it shows, the master the endpoint for its URL. */
-function assemble({ settings, passed, sink, log, readAgain }: AssembleParts, context: CommandContext) {
+function assemble({ settings, passed, sink, isJournal, log, readAgain }: AssembleParts, context: CommandContext) {
   const version = readVersion()
   let metricsUrl: string | null = null
   const store = new MetricsStore({ log })
@@ -150,7 +154,7 @@ function assemble({ settings, passed, sink, log, readAgain }: AssembleParts, con
     settings,
     readSettings: () => readingWithoutDeviceLog(readAgain()),
     log,
-    output: outputOf(settings, sink, rotation),
+    output: isJournal ? toJournal(sink) : outputOf(settings, sink, rotation),
     reopenLogs: () => sink.reopen(),
     metrics: store,
     renderMetrics: async () => (await render()).toString(),
@@ -193,6 +197,10 @@ function outputOf({ logto, credentials }: Settings, sink: LogSink, rotation: Log
 }
 
 /** The processes of another user print on root's terminal: nothing that moves its cursor, or types on it. */
+function toJournal(sink: LogSink): OutputSink {
+  return { write: chunk => sink.write(chunk), onDrain: listener => sink.onDrain(listener), isJournal: true }
+}
+
 function harmless(sink: OutputSink): OutputSink {
   return {
     write: chunk => sink.write(Buffer.from(printableLines(Buffer.from(chunk).toString()))),

@@ -66,8 +66,9 @@ export class ShellCommand {
     this.#child = this.#spawn(spec)
     if (this.#child === null) return
     const { stdout, stderr } = this.#child
-    if (stdout) gate.forward(stdout, undefined, spec.name)
-    if (stderr) gate.forward(stderr, line => this.#errorLines.push(line), spec.name)
+    const { name } = spec
+    if (stdout) gate.forward(stdout, { name })
+    if (stderr) gate.forward(stderr, { name, onLine: line => this.#errorLines.push(line), isError: true })
     this.#child.on('error', error => {
       if (this.#child?.pid === undefined) this.#finish({ code: null, signal: null, error: reasonOf(error) })
     })

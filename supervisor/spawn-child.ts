@@ -67,7 +67,7 @@ export class Child {
     if (this.#process === null) return
     const { stdout, stderr } = this.#process
     if (stdout) gate.forward(stdout)
-    if (stderr) gate.forward(stderr, line => this.#errorLines.push(line))
+    if (stderr) gate.forward(stderr, { onLine: line => this.#errorLines.push(line), isError: true })
     this.#channel = this.#openChannel(this.#process, spec.limits)
     this.#listen(this.#process)
   }

@@ -71,6 +71,10 @@ application wrote to the worker's own connection with a proxy; \`worker-broke-li
 no process: \`why\` says what is missing, \`remedy\` what to do. \`reload-start why=release-gone\`: the release of the workers was removed, and its link leads to another one.
 
 Anything else is what the workers, hooks, daemons and cron jobs print, as it is.
+
+Where standard output leads to the journal of systemd, each line but those of requests has a priority in front, \`<3>\` for an error, \`<4>\` for a warning, \`<6>\` for the rest, which
+journald takes off: \`journalctl -p warning\` shows what somebody should look at. Lines of an application are \`<6>\` from its standard output and \`<4>\` from standard error. A line that
+begins with a priority of its own (sd-daemon(3)) keeps it, but for 0 to 2, which become 3; indented lines behind it, as of a stack, have the same.
 `
 
 /** The whole reference, with a newline at its end. */

@@ -75,7 +75,7 @@ t.test('while the sink is behind nothing is read, and then everything', async t 
   })
   const streams = [new PassThrough(), new PassThrough()]
   const lines: string[] = []
-  for (const stream of streams) gate.forward(stream, line => lines.push(line))
+  for (const stream of streams) gate.forward(stream, { onLine: line => lines.push(line) })
   const paused = once(streams[0]!, 'pause')
   streams[0]!.write('one\n')
   await paused
