@@ -6,6 +6,7 @@
 
 import { SOCKET_PATH_BYTES } from './config/listen-address.js'
 import { describeReadiness } from './readiness.js'
+import type { UnwritablePaths } from './unwritable-paths.js'
 
 export type Verdict = 'ok' | 'warn' | 'bad'
 
@@ -45,6 +46,11 @@ export interface UnitFound {
   descriptors: number
   deniesExecutableMemory: boolean
   needsDaemonReload: boolean
+  /** As the unit has them; empty: root, and the user's own group. */
+  user: string
+  group: string
+  /** Socket units belong to it. */
+  hasSockets: boolean
 }
 
 /** What the host gives; null: not known. */
@@ -73,6 +79,8 @@ export interface Found {
   outOfReach?: string | null
 }
 
+  /** Null: root writes everywhere, or it could not be asked. */
+  unwritable: UnwritablePaths | null
 /** What `start` says too. */
 export const REACH_REMEDY = 'install it where every user may read it, such as /opt or /usr/local'
 
@@ -97,6 +105,7 @@ export function examine(wanted: Wanted, found: Found): Diagnosis[] {
     ...nodeEnvironment(wanted),
   ]
 }
+    ...writable(found),
 
 function row(verdict: Verdict, what: string, found: string, remedy = ''): Diagnosis {
   return { verdict, what, found, remedy: verdict === 'ok' ? '' : remedy }
@@ -266,6 +275,16 @@ function logDisk({ logDisk: disk }: Found): Diagnosis[] {
   if (disk === null) return []
   const { folder, freeBytes, allBytes } = disk
   const text = `${Math.floor(freeBytes / 1024 ** 2)} MB free in ${folder}`
+function writable({ unwritable }: Found): Diagnosis[] {
+  if (unwritable === null) return []
+  const { user, paths } = unwritable
+  const what = 'writable'
+  if (paths.length === 0) return [row('ok', what, `${user} can write what the INI names`)]
+  return paths.map(({ option, path }) =>
+    row('bad', what, `${user} cannot write ${path} (${option})`, `chown it to ${user}, or another ${option}`),
+  )
+}
+
   const verdict = freeBytes < NO_ROOM_BYTES ? 'bad' : freeBytes < allBytes * LITTLE_ROOM ? 'warn' : 'ok'
   return [row(verdict, 'log', text, 'make room, and bound the log by log-maxsize and log-backups: lines are lost')]
 }

@@ -20,6 +20,7 @@ import { readiness } from './readiness.js'
 import { commandEnvironment } from './spawn-environment.js'
 import { longestStopMs } from './stop-time.js'
 import { descriptorsOf, unitName } from './unit-facts.js'
+import { unwritablePaths } from './unwritable-paths.js'
 
 /** `ini` null: everything is on the command line. */
 export interface DoctorOptions {
@@ -68,11 +69,14 @@ export function readUnit(text: string): UnitFound | null {
     descriptors: limitOf(get('LimitNOFILESoft')),
     deniesExecutableMemory: get('MemoryDenyWriteExecute') === 'yes',
     needsDaemonReload: get('NeedDaemonReload') === 'yes',
+    user: get('User'),
+    group: get('Group'),
+    hasSockets: get('TriggeredBy').includes('.socket'),
   }
 }
 
 const PROPERTIES =
-  'Id,LoadState,Type,NotifyAccess,KillMode,TimeoutStopUSec,WatchdogUSec,LimitNOFILESoft,MemoryDenyWriteExecute,NeedDaemonReload'
+  'Id,LoadState,Type,NotifyAccess,KillMode,TimeoutStopUSec,WatchdogUSec,LimitNOFILESoft,MemoryDenyWriteExecute,NeedDaemonReload,User,Group,TriggeredBy'
 
 const UNITS_MS: Record<string, number> = {
   us: 0.001,
@@ -146,6 +150,7 @@ async function look(
     clock: await lookAtClock(ini),
     runFolder: lookAtFolder(settings.runDir),
     logDisk: settings.logto === null ? null : lookAtDisk(dirname(settings.logto)),
+    unwritable: await unwritablePaths(settings, unit),
     uid: settings.credentials?.uid ?? process.getuid?.() ?? 0,
     ...(settings.credentials === null ? {} : { outOfReach: whyOutOfReach(settings.credentials) }),
   }

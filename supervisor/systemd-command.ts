@@ -85,7 +85,7 @@ function namedFully({ absolute, section }: ReturnType<typeof fileNamed>): string
 }
 
 function readAs({ iniPath, flags }: ConfigArguments, cwd: string, environment: CommandContext['environment']): Reading {
-  return readSettings({ iniPath, flags, environment, cwd })
+  return readSettings({ iniPath, flags, environment, cwd, forUnits: true })
 }
 
 function printFlag({ name, value, place }: ConfigArguments['flags'][number]): string {

@@ -21,6 +21,8 @@ export interface CheckFacts extends ReadValues {
   isComplete: boolean
   runDir: string
   uid: number
+  /** systemd will have made the service's folders. */
+  forUnits: boolean
 }
 
 type Report = (name: OptionName, index: number, message: string) => void
@@ -143,7 +145,7 @@ function hintFor(name: OptionName, path: string | null): string {
 
 /** A file or socket that is made later needs its folder now; the run folder is made by the master itself. */
 function checkNewFile(
-  { files, runDir }: CheckFacts,
+  { files, runDir, forUnits }: CheckFacts,
   name: OptionName,
   index: number,
   path: string | null,
@@ -152,8 +154,13 @@ function checkNewFile(
   if (path === null || dirname(path) === runDir) return
   if (files.kindOf(path) === 'folder')
     return refuse(name, index, `it is a folder: received ${path}: accepted the path of a file`)
-  const why = whyNot(files.kindOf(dirname(path)), 'folder')
-  if (why !== null) refuse(name, index, `${why} to hold it: received ${path}: accepted a path in an existing folder`)
+  const kind = files.kindOf(dirname(path))
+  const why = whyNot(kind, 'folder')
+  const isOfService = kind === 'missing' && name === 'logto' && /^\/var\/log\/[^/]/.test(dirname(path))
+  if (isOfService && forUnits) return
+  const remedy = isOfService ? ', or a unit of `daimyo systemd`, which makes it' : ''
+  if (why !== null)
+    refuse(name, index, `${why} to hold it: received ${path}: accepted a path in an existing folder${remedy}`)
 }
 
 function remarkNeedless(values: OptionValues, remark: Report): void {

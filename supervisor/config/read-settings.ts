@@ -33,6 +33,8 @@ export interface SettingsSource {
   flags: readonly Flag[]
   environment: Record<string, string | undefined>
   cwd: string
+  /** For units that are printed: systemd makes the folders of the service, such as that of the log. */
+  forUnits?: boolean
   /** What follows is the machine's own unless given. */
   cores?: number
   uid?: number
@@ -61,13 +63,14 @@ export function readSettings(source: SettingsSource): Reading {
     cores: coresOf(source),
   })
   const { values, places } = read
+  const { forUnits = false } = source
   const runDir = runFolderPath({ ...source, configured: values['run-dir'], file, uid: accounts.uid })
   const place = file?.given ?? 'command line'
   const isComplete = ini.mistakes.length === 0
   const found = credentialsOf(values, accounts)
   // From here on it is known for whom root looks and reads.
   const guarded = noting(source.files ?? filesFor(found.credentials), paths)
-  const checked = checkValues({ ...read, files: guarded, place, isComplete, runDir, uid: accounts.uid })
+  const checked = checkValues({ ...read, files: guarded, place, isComplete, runDir, uid: accounts.uid, forUnits })
   const judged =
     source.files === undefined ? judgeIniFiles(ini.files, found.credentials) : { mistakes: [], remarks: [] }
   const tooLong = whyTooLong(runDir)

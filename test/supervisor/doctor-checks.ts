@@ -23,6 +23,9 @@ const unit: UnitFound = {
   descriptors: 65_536,
   deniesExecutableMemory: false,
   needsDaemonReload: false,
+  user: 'www-data',
+  group: '',
+  hasSockets: false,
 }
 const found: Found = {
   somaxconn: 4096,
@@ -35,6 +38,7 @@ const found: Found = {
   logDisk: { folder: '/var/log', freeBytes: 40 * 1024 ** 3, allBytes: 100 * 1024 ** 3 },
   uid: 33,
   outOfReach: null,
+  unwritable: { user: 'www-data', paths: [] },
 }
 const withUnit = (change: Partial<UnitFound>): Partial<Found> => ({ unit: { ...unit, ...change } })
 const withMaster = (change: Partial<NonNullable<Found['master']>>): Partial<Found> => ({
@@ -74,6 +78,12 @@ const wrong: [
 ][] = [
   ['a master that does not answer', { master: null, trouble: 'no answer: x' }, {}, ['master', 'bad', /as root/]],
   ['a folder that is closed to the user', { outOfReach: 'uid=x cannot reach y' }, {}, ['reach', 'bad', /\/opt/]],
+  [
+    'a log that the user cannot write',
+    { unwritable: { user: 'www-data', paths: [{ option: 'logto', path: '/var/log/x' }] } },
+    {},
+    ['writable', 'bad', /chown it to www-data/],
+  ],
   ['a full disk', withDisk(1000), {}, ['log', 'bad', /make room/]],
   ['a disk that is nearly full', withDisk(1024 ** 3), {}, ['log', 'warn', /log-maxsize/]],
   ['no NODE_ENV', {}, { nodeEnv: undefined }, ['NODE_ENV', 'warn', /env = NODE_ENV=production/]],

@@ -28,6 +28,9 @@ KillMode=mixed
 Id=farm.service
 LoadState=loaded
 NeedDaemonReload=no
+User=www-data
+Group=
+TriggeredBy=farm.socket farm.path
 `
   t.same(readUnit(shown), {
     name: 'farm.service',
@@ -39,6 +42,9 @@ NeedDaemonReload=no
     descriptors: 65_536,
     deniesExecutableMemory: true,
     needsDaemonReload: false,
+    user: 'www-data',
+    group: '',
+    hasSockets: true,
   })
   t.equal(readUnit('LoadState=not-found\n'), null)
   t.equal(readUnit(''), null)

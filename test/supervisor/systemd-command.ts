@@ -44,6 +44,20 @@ t.test('it writes them into a folder', async t => {
   t.match(readFileSync(site.path('site.socket'), 'utf8'), new RegExp(`^ListenStream=${site.path('http.sock')}$`, 'm'))
 })
 
+t.test('the folder of a log below /var/log need not be there: the unit makes it', async t => {
+  const name = `no-such-${process.pid}`
+  const site = new Site(t, [`logto = /var/log/${name}/deep/x.log`])
+  const { code, out } = await site.run('systemd', 'site.ini')
+  t.equal(code, EXIT.ok)
+  t.match(out, new RegExp(`^LogsDirectory=${name}/deep$`, 'm'))
+  t.match(await site.run('check', 'site.ini'), {
+    code: EXIT.config,
+    out: /logto: no such folder to hold it: .* or a unit of `daimyo systemd`, which makes it$/m,
+  })
+  site.writeIni([`logto = /srv/${name}/x.log`])
+  t.match(await site.run('systemd', 'site.ini'), { code: EXIT.config, err: /logto: no such folder to hold it/ })
+})
+
 const refused: [string, string[], RegExp, number][] = [
   ['a secret', ['site.ini', '--metrics-auth', 'a:b'], /--metrics-auth, which may be a secret/, EXIT.usage],
   ['a secret variable', ['site.ini', '--env', 'DB_PASSWORD=b'], /--env, which may be a secret/, EXIT.usage],
