@@ -3,7 +3,7 @@
 import t from 'tap'
 import { ask } from './fixtures/asking.js'
 import { failuresAmong, SteadyClient } from './fixtures/steady-client.js'
-import { WatchedSite } from './fixtures/watched-site.js'
+import { until, WatchedSite } from './fixtures/watched-site.js'
 
 const release = (name: string) => `
 require('node:http').createServer((request, response) => response.end('${name} ' + process.pid)).listen(3000)
@@ -59,7 +59,7 @@ for (const [title, app, told, deadline = ''] of broken) {
     await site.untilReady()
     t.same(await pidsOf(site), before, 'the same workers serve')
     t.match(await ask(running.url, '/'), { status: 200, body: /^old / })
-    t.match(running.out(), / reload-failed generation=1 why=/)
+    await until('the log has it', () => / reload-failed generation=1 why=/.test(running.out()))
 
     site.writeApp(release('new'))
     t.match(await site.run('reload', site.ini), { code: 0, out: /^reloaded$/m, err: '' })

@@ -73,7 +73,8 @@ t.test('so does whoever connects to a worker itself', async t => {
   const [worker] = (await site.status()).workers
   t.equal(worker?.phase, 'waiting')
   t.equal(await askWorker(worker!.socketPath), 200)
-  t.match(running.out(), / worker-loading slot=1 .* why=direct-connection/)
+  const told = / worker-loading slot=1 .* why=direct-connection/
+  await until('it is told', () => told.test(running.out()))
   await until('it serves', async () => (await site.status()).workers[0]?.phase === 'ready')
   t.equal(await askWorker(worker!.socketPath), 200, 'by the application’s own server')
   t.match(await site.end(running), { code: 0 })
@@ -92,7 +93,8 @@ t.test('what cannot be loaded is told, tried again at leisure, and not taken ove
   )
   const loads = running.out().match(/ worker-loading /g)?.length ?? 0
   t.ok(loads >= 2 && loads <= 6, `${loads} loads`)
-  t.match(running.out(), / worker-load-failed slot=1 .*nothing in it can listen any more/)
+  const failed = / worker-load-failed slot=1 .*nothing in it can listen any more/
+  await until('it is told', () => failed.test(running.out()))
 
   site.writeApp(quickApp)
   await until('it serves', async () => (await ask(running.url, '/')).status === 200)

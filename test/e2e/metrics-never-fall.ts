@@ -27,6 +27,7 @@ t.test('when each worker is killed, and at a reload', async t => {
   }
   const replies = await client.stop()
   await reload(site, running.pid)
+  await until('a page of afterwards', newPage(scraper))
   const killed = sum(scraper)
   const lost = replies.filter(reply => deaths.some(death => isInLastSecond(reply, death))).length
   t.same(failuresAmong(replies), [], 'no request failed')
@@ -37,7 +38,7 @@ t.test('when each worker is killed, and at a reload', async t => {
   await reload(site, running.pid)
   const moreReplies = await more.stop()
   await reload(site, running.pid)
-  await until('a scrape of afterwards', nextScrape(scraper))
+  await until('a page of afterwards', newPage(scraper))
   t.equal(sum(scraper), killed + moreReplies.length, 'a reload loses nothing')
 
   const pages = await scraper.stop()
@@ -72,13 +73,24 @@ function counted(page: string): number {
 
 /** What the last scrape says. */
 function sum(scraper: SteadyClient): number {
-  return counted(scraper.replies.at(-1)?.body ?? '')
+  return counted(last(scraper)?.body ?? '')
 }
 
-/** Holds when a scrape that begins now has ended. */
-function nextScrape(scraper: SteadyClient): () => boolean {
-  const { sent } = scraper
-  return () => (scraper.replies.at(-1)?.number ?? 0) > sent
+/** Of those that have ended, the one that was sent last: a page that was asked for before may come behind it. */
+function last({ replies }: SteadyClient): Reply | undefined {
+  return replies.slice(-20).reduce((one, other) => (other.sentMs > one.sentMs ? other : one), replies.at(-1)!)
+}
+
+/**
+ * Holds when the last page was begun after now. One is shared for four times as long as its making took (`kit/shared-page.ts`), and whoever asked first
+ * waited for all of that.
+ */
+function newPage(scraper: SteadyClient): () => boolean {
+  const sinceMs = performance.now()
+  return () => {
+    const longestMs = Math.max(...scraper.replies.map(({ sentMs, endedMs }) => endedMs - sentMs))
+    return (last(scraper)?.sentMs ?? 0) > sinceMs + 5 * longestMs
+  }
 }
 
 /** Asked again after the death of its worker, a request is counted by both. */

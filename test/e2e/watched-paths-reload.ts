@@ -35,7 +35,8 @@ async function reloadedBy(why: string): Promise<void> {
     const report = await site.status()
     return !report.reloading && report.workers.every(worker => worker.generation === generation)
   })
-  t.match(running.out(), new RegExp(` reload-start generation=${generation - 1} why=${why}\\b`))
+  const told = new RegExp(` reload-start generation=${generation - 1} why=${why}\\b`)
+  await until('the log has it', () => told.test(running.out()))
 }
 
 const touches: [option: string, change: () => void][] = [
@@ -45,10 +46,11 @@ const touches: [option: string, change: () => void][] = [
   ['fs-reload', () => writeFileSync(site.path('conf.d/new'), '')],
 ]
 for (const [option, change] of touches) {
-  t.test(option, async t => {
+  t.test(option, async () => {
     change()
     await reloadedBy(option)
-    t.match(running.out(), new RegExp(` touched option=${option} path=\\S+`))
+    const told = new RegExp(` touched option=${option} path=\\S+`)
+    await until('the log says what was touched', () => told.test(running.out()))
   })
 }
 
@@ -58,7 +60,8 @@ t.test('an INI that a new one is renamed over is applied, and what needs a resta
   site.writeIni([...lines.slice(0, -1), 'env = COLOUR=green', 'http-processes = 2'])
   await reloadedBy('ini-reload')
   t.equal((await ask(running.url, '/')).body, 'green')
-  t.match(running.out(), / reload-ignored option=http-processes why=needs-restart/)
+  const ignored = / reload-ignored option=http-processes why=needs-restart/
+  await until('the log says what needs a restart', () => ignored.test(running.out()))
   t.equal((await site.status()).proxies.length, 1)
 })
 
