@@ -1,31 +1,67 @@
 /**
  * Makes a checkout ready to run: installs the locked dependencies and builds, each only when its inputs changed.
  * npm calls it before `npm start`, `npm test` and `npm run bench`, so that each works as the first command in a fresh clone.
+ *
+ * A build has a folder of its own, `dist-DIGEST`; `dist` is a link to the newest one. The link turns when a build is complete, so nobody ever finds half of one, and
+ * a running master goes on with the files that it was started from: the two builds before the newest stay. `--unlinked` makes `dist` a folder, because npm
+ * packs no links.
  */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import {
+  chmodSync,
+  cpSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const top = fileURLToPath(new URL('.', import.meta.url))
 const sourceFolders = ['supervisor', 'proxy', 'app/host', 'kit', 'bench', 'test']
+/** What of a build runs in production. */
+const PRODUCT = ['supervisor', 'proxy', 'app', 'kit']
+/** Builds that stay besides the newest. */
+const KEPT = 2
+/** An unfinished build of this age is nobody's. */
+const ABANDONED_MS = 3_600_000
+
+const dist = join(top, 'dist')
+const lock = join(top, 'package-lock.json')
 
 /** Runs `work` unless `stampFile` already holds `stamp`; a work that fails leaves no stamp. */
 function unlessDone(stampFile, stamp, work) {
-  try {
-    if (readFileSync(stampFile, 'utf8') === stamp) return
-  } catch (error) {
-    if (error.code !== 'ENOENT') throw error
-  }
+  if (contentOf(stampFile) === stamp) return
   work()
   writeFileSync(stampFile, stamp)
 }
 
+/** null: there is no such file. */
+function contentOf(path) {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error
+    return null
+  }
+}
+
 const hash = parts => createHash('sha256').update(parts.join('\n')).digest('hex')
 
+function version() {
+  return JSON.parse(readFileSync(join(top, 'package.json'), 'utf8')).version
+}
+
 function sourceStamp() {
-  const parts = [readFileSync(join(top, 'tsconfig.json'), 'utf8'), readFileSync(join(top, 'package-lock.json'), 'utf8')]
+  const parts = [version(), readFileSync(join(top, 'tsconfig.json'), 'utf8'), readFileSync(lock, 'utf8')]
   for (const folder of sourceFolders) {
     for (const name of readdirSync(join(top, folder), { recursive: true }).sort()) {
       if (!/\.c?ts$/.test(name)) continue
@@ -41,13 +77,90 @@ function run(title, command, args) {
   execFileSync(command, args, { cwd: top, stdio: ['ignore', 'inherit', 'inherit'] })
 }
 
+/** Builds aside, puts the build in its place, and turns the link. */
+async function build(stamp) {
+  const name = nameOf(stamp)
+  const folder = join(top, name)
+  if (contentOf(join(folder, '.stamp')) !== stamp) {
+    const aside = `${folder}.${process.pid}.new`
+    try {
+      run('building', process.execPath, [join(top, 'node_modules/typescript/bin/tsc'), '-p', top, '--outDir', aside])
+      chmodSync(join(aside, 'supervisor/daimyo.js'), 0o755)
+      await describe(aside)
+      writeFileSync(join(aside, '.stamp'), stamp)
+      rmSync(folder, { recursive: true, force: true })
+      renameSync(aside, folder)
+    } finally {
+      rmSync(aside, { recursive: true, force: true })
+    }
+  }
+  turnLink(name)
+  removeOld(name)
+}
+
+function nameOf(stamp) {
+  return `dist-${stamp.slice(0, 12)}`
+}
+
+/** What a running master compares: `supervisor/installation.ts`. */
+async function describe(folder) {
+  const exported = async file => import(pathToFileURL(join(folder, file)).href)
+  const { LINK_VERSION: link } = await exported('kit/frames.js')
+  const { CHANNEL_VERSION: channel } = await exported('kit/channel.js')
+  const text = JSON.stringify({ version: version(), digest: productDigest(folder), link, channel })
+  writeFileSync(join(folder, 'supervisor/build.json'), `${text}\n`)
+}
+
+/** Of all that runs in production, the dependencies' versions included. */
+function productDigest(folder) {
+  const parts = [version(), readFileSync(lock, 'utf8')]
+  for (const part of PRODUCT) {
+    for (const name of readdirSync(join(folder, part), { recursive: true }).sort()) {
+      if (/\.c?js$/.test(name)) parts.push(`${part}/${name}`, readFileSync(join(folder, part, name), 'utf8'))
+    }
+  }
+  return hash(parts)
+}
+
+/** rename(2) takes the place of the old link at once. */
+function turnLink(name) {
+  const next = join(top, `dist-link.${process.pid}.new`)
+  rmSync(next, { force: true })
+  symlinkSync(name, next)
+  if (lstatSync(dist, { throwIfNoEntry: false })?.isDirectory()) setAside(dist)
+  renameSync(next, dist)
+}
+
+/** A build from the time before the links, or one that was packed. */
+function setAside(folder) {
+  const place = join(top, nameOf(contentOf(join(folder, '.stamp')) ?? 'unknown'))
+  rmSync(place, { recursive: true, force: true })
+  renameSync(folder, place)
+}
+
+function removeOld(newest) {
+  const found = readdirSync(top)
+    .filter(name => name.startsWith('dist-') && name !== newest)
+    .map(name => ({ name, ms: lstatSync(join(top, name), { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
+    .sort((a, b) => b.ms - a.ms)
+  const unfinished = found.filter(({ name, ms }) => name.endsWith('.new') && Date.now() - ms > ABANDONED_MS)
+  const old = found.filter(({ name }) => !name.endsWith('.new')).slice(KEPT)
+  for (const { name } of [...unfinished, ...old]) rmSync(join(top, name), { recursive: true, force: true })
+}
+
+/** A copy of the newest build in place of the link. */
+function unlink() {
+  if (!lstatSync(dist).isSymbolicLink()) return
+  const copy = join(top, `dist-copy.${process.pid}.new`)
+  cpSync(join(top, basename(readlinkSync(dist))), copy, { recursive: true })
+  rmSync(dist)
+  renameSync(copy, dist)
+}
+
 mkdirSync(join(top, 'node_modules'), { recursive: true })
-unlessDone(join(top, 'node_modules/.daimyo-stamp'), hash([readFileSync(join(top, 'package-lock.json'), 'utf8')]), () =>
+unlessDone(join(top, 'node_modules/.daimyo-stamp'), hash([readFileSync(lock, 'utf8')]), () =>
   run('installing the locked dependencies', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']),
 )
-mkdirSync(join(top, 'dist'), { recursive: true })
-unlessDone(join(top, 'dist/.stamp'), sourceStamp(), () => {
-  rmSync(join(top, 'dist'), { recursive: true, force: true })
-  run('building', process.execPath, [join(top, 'node_modules/typescript/bin/tsc'), '-p', top])
-  chmodSync(join(top, 'dist/supervisor/daimyo.js'), 0o755)
-})
+const stamp = sourceStamp()
+if (contentOf(join(dist, '.stamp')) !== stamp) await build(stamp)
+if (process.argv.includes('--unlinked')) unlink()

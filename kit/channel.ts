@@ -45,6 +45,9 @@ export interface ChannelOptions extends ChannelLimits {
 /** The descriptor that a child has it as. */
 export const CHANNEL_DESCRIPTOR = 3
 
+/** Raise it when a message of `messages.ts` changes so that the other end, of another build of daimyo, would misread or refuse it. */
+export const CHANNEL_VERSION = 'daimyo-channel/1'
+
 const LENGTH_BYTES = 4
 /** What one end lets wait for a reader that does not read: it breaks the line then. */
 const MOST_WAITING_BYTES = 64 * 1024 * 1024

@@ -94,8 +94,10 @@ async function carryOut(line: CommandLine, script: string): Promise<number> {
       isMaster = true
       return (await import('./run-command.js')).runCommand(runOptions(line), context)
     case 'start': {
+      // By the name that was typed: the master sees by it when it leads to another build.
+      const program = process.argv[1] ?? script
       return (await import('./start-command.js')).startCommand(
-        { settings: settingsOf(line, 'cannot start'), program: script, argv: argvOf(line) },
+        { settings: settingsOf(line, 'cannot start'), program, argv: argvOf(line) },
         context,
       )
     }

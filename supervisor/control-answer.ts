@@ -77,6 +77,7 @@ const status = record<StatusReport>({
   stopping: flag,
   reloading: flag,
   paused: flag,
+  restart: orNone(list(text)),
   workers: list(worker),
   proxies: list(proxy),
 })

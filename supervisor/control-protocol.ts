@@ -58,6 +58,8 @@ export interface StatusReport {
   reloading: boolean
   /** Requests wait in the proxies. */
   paused: boolean
+  /** Why a restart is due: daimyo or Node were upgraded since the start. */
+  restart?: string[]
   workers: WorkerReport[]
   proxies: ProxyReport[]
 }
@@ -66,7 +68,7 @@ export interface WorkerReport {
   slot: number
   workerId: number
   pid: number | null
-  /** A phase of `worker-life.ts`. */
+  /** A phase of `worker-life.ts`; `linking`: it is ready, and a proxy that accepts has no link to it yet. */
   phase: string
   /** Why it is in that phase, as the log says it. */
   why: string

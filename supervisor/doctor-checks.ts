@@ -63,6 +63,8 @@ export interface Found {
     wanted: number
     descriptors: number | null
     iniIsNewer: boolean
+    /** Why a restart is due. */
+    restart: readonly string[]
   } | null
   /** Why a master that seems to run could not be asked. */
   trouble: string | null
@@ -77,12 +79,14 @@ export interface Found {
   uid: number
   /** Why the user that children become cannot run daimyo; undefined: they become nobody else. */
   outOfReach?: string | null
-}
-
   /** Null: root writes everywhere, or it could not be asked. */
   unwritable: UnwritablePaths | null
+}
+
 /** What `start` says too. */
 export const REACH_REMEDY = 'install it where every user may read it, such as /opt or /usr/local'
+
+const RESTART_REMEDY = 'systemctl restart, or daimyo stop and daimyo start'
 
 const OTHERS = 0o007
 /** Less room than this for the log is none; a smaller share than that soon is. */
@@ -101,11 +105,11 @@ export function examine(wanted: Wanted, found: Found): Diagnosis[] {
     socketPath(wanted),
     runFolder(wanted, found),
     ...reach(found),
+    ...writable(found),
     ...logDisk(found),
     ...nodeEnvironment(wanted),
   ]
 }
-    ...writable(found),
 
 function row(verdict: Verdict, what: string, found: string, remedy = ''): Diagnosis {
   return { verdict, what, found, remedy: verdict === 'ok' ? '' : remedy }
@@ -116,11 +120,12 @@ function master({ master, trouble }: Found): Diagnosis {
   if (trouble !== null)
     return row('bad', what, trouble, 'ask as the user of the service, or as root; if it hangs, look into the log')
   if (master === null) return row('ok', what, 'not running')
-  const { pid, ready, waiting, wanted, iniIsNewer } = master
+  const { pid, ready, waiting, wanted, iniIsNewer, restart } = master
   const text = `runs with pid ${pid}, ${describeReadiness({ ready, waiting }, wanted)}`
   const inPlace = ready + waiting
   if (inPlace === 0 && wanted > 0) return row('bad', what, text, 'look into the log: why do the workers not get ready?')
   if (inPlace < wanted) return row('warn', what, text, 'look into the log: why are some workers not ready?')
+  if (restart.length > 0) return row('warn', what, `${text}, ${restart.join(', ')}`, RESTART_REMEDY)
   return iniIsNewer ? row('warn', what, `${text}, the INI has changed since`, 'daimyo reload') : row('ok', what, text)
 }
 
@@ -270,11 +275,6 @@ function reach({ outOfReach }: Found): Diagnosis[] {
   return [row(outOfReach === null ? 'ok' : 'bad', 'reach', found, REACH_REMEDY)]
 }
 
-/** A full disk stops nobody, but the lines of that time are lost, also the one that would say so. */
-function logDisk({ logDisk: disk }: Found): Diagnosis[] {
-  if (disk === null) return []
-  const { folder, freeBytes, allBytes } = disk
-  const text = `${Math.floor(freeBytes / 1024 ** 2)} MB free in ${folder}`
 function writable({ unwritable }: Found): Diagnosis[] {
   if (unwritable === null) return []
   const { user, paths } = unwritable
@@ -285,6 +285,11 @@ function writable({ unwritable }: Found): Diagnosis[] {
   )
 }
 
+/** A full disk stops nobody, but the lines of that time are lost, also the one that would say so. */
+function logDisk({ logDisk: disk }: Found): Diagnosis[] {
+  if (disk === null) return []
+  const { folder, freeBytes, allBytes } = disk
+  const text = `${Math.floor(freeBytes / 1024 ** 2)} MB free in ${folder}`
   const verdict = freeBytes < NO_ROOM_BYTES ? 'bad' : freeBytes < allBytes * LITTLE_ROOM ? 'warn' : 'ok'
   return [row(verdict, 'log', text, 'make room, and bound the log by log-maxsize and log-backups: lines are lost')]
 }

@@ -172,7 +172,14 @@ function masterFound(report: StatusReport, ini: string | null): Found['master'] 
   const { pid, wanted, workers, sinceMs } = report
   const changedMs = ini === null ? 0 : (statSync(ini, { throwIfNoEntry: false })?.mtimeMs ?? 0)
   const startsMs = Math.max(sinceMs, ...workers.map(worker => worker.sinceMs))
-  return { pid, wanted, ...readiness(workers), descriptors: limitOfProcess(pid), iniIsNewer: changedMs > startsMs }
+  return {
+    pid,
+    wanted,
+    ...readiness(workers),
+    descriptors: limitOfProcess(pid),
+    iniIsNewer: changedMs > startsMs,
+    restart: report.restart ?? [],
+  }
 }
 
 function limitOfProcess(pid: number): number | null {

@@ -7,6 +7,7 @@ import type { Log } from '../kit/log.js'
 import type { ProxyToMaster, WorkerToMaster } from '../kit/messages.js'
 import type { Reading, Settings } from './config/settings.js'
 import type { ControlAnswer } from './control-protocol.js'
+import type { Installation } from './installation.js'
 import type { OomKills } from './oom-kills.js'
 import type { OrderRequest } from './orders.js'
 import type { OutputGate } from './output-lines.js'
@@ -101,6 +102,8 @@ export interface MasterContext {
   metrics: MetricsSink
   /** The master's own environment, before it is cleaned for a child. */
   environment: NodeJS.ProcessEnv
+  /** Whether daimyo or Node were upgraded since the start. */
+  installation: Pick<Installation, 'look'>
   workerEntry: string
   proxyEntry: string
 }

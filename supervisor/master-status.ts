@@ -63,7 +63,7 @@ function workerReport(worker: Worker, sources: StatusSources): WorkerReport {
     slot,
     workerId,
     pid: worker.pid,
-    phase: worker.life.phase,
+    phase: worker.life.phase === 'ready' && !sources.pool.isLinked(worker) ? 'linking' : worker.life.phase,
     why: worker.life.why,
     generation,
     ...sources.loads.of(workerId),

@@ -22,6 +22,7 @@ import { deferred } from './deferred.js'
 import { EventQueue } from './event-queue.js'
 import { HookPoints } from './hook-points.js'
 import { HookFailure } from './hooks.js'
+import { type Installation, NOTHING_CHANGED } from './installation.js'
 import { demandInherited, openListeners, socketAccess } from './listeners.js'
 import type { MasterContext, MasterEvent, MetricsSink, ReloadOutcome, SettingsWanted } from './master-context.js'
 import { proxyReports, urlsOf, workerReports } from './master-status.js'
@@ -70,6 +71,7 @@ export interface MasterDeps {
   /** Where a proxy's access lines go when no log file is set. */
   proxyStdout?: ProxyOutput
   entries?: { worker: string; proxy: string }
+  installation?: Pick<Installation, 'look'>
 }
 
 /** A link is a connect on the same machine; a proxy that has none by then hangs. */
@@ -122,6 +124,7 @@ export class Master {
       gate: new OutputGate(deps.output),
       metrics: deps.metrics,
       environment: deps.environment ?? process.env,
+      installation: deps.installation ?? { look: () => NOTHING_CHANGED },
       workerEntry: deps.entries?.worker ?? WORKER_ENTRY,
       proxyEntry: deps.entries?.proxy ?? PROXY_ENTRY,
     }
@@ -208,6 +211,7 @@ export class Master {
       stopping: this.#shutdown !== null,
       reloading: tree?.reloads.isRunning ?? false,
       paused: tree?.proxies.arePaused ?? false,
+      restart: this.#context.installation.look().notices,
       workers: sources === null ? [] : workerReports(sources),
       proxies: sources === null ? [] : proxyReports(sources),
     }

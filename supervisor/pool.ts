@@ -104,6 +104,11 @@ export class Pool {
     return this.workers().flatMap(worker => (worker.life.phase === 'ready' ? [worker.address] : []))
   }
 
+  /** All proxies that accept have it in rotation; where none accepts any more, one of them has. */
+  isLinked({ linkedBy }: Worker): boolean {
+    return linkedBy.size > 0 && this.#proxies.lackedSince(linkedBy) === null
+  }
+
   /** Ready and in rotation at all proxies. */
   isServing(worker: Worker | null): boolean {
     return worker !== null && worker.life.phase === 'ready' && this.#proxies.haveLinked(worker.linkedBy)

@@ -105,7 +105,7 @@ export class ProxyProcess {
   }
 
   #spawn({ proxyId, names, credentials, stdout, descriptors }: ProxySpec): Child {
-    const { environment, proxyEntry, gate, put } = this.#context
+    const { environment, proxyEntry, gate, put, installation } = this.#context
     return new Child(
       {
         entry: proxyEntry,
@@ -117,6 +117,7 @@ export class ProxyProcess {
         stdout,
         descriptors,
         limits: { budget: new ChannelBudget(PACE) },
+        obstacle: installation.look().obstacle,
       },
       gate,
       {

@@ -204,6 +204,7 @@ export class Reloads {
       ifChanged: requests.every(({ ifChanged }) => ifChanged),
       inForce: pool.target.base.settings,
     }
+    for (const notice of context.installation.look().notices) this.#progress(notice)
     this.#progress(wanted.scope === 'workers' ? 'the settings in force stay' : 'reading the configuration')
     Promise.resolve()
       .then(() => readSettings(wanted))

@@ -18,6 +18,7 @@ import { startControlSocket } from './control-socket.js'
 import { closeForeignDescriptors } from './foreign-descriptors.js'
 import { onGuardedPath } from './guarded-path.js'
 import { setInheritedLimits } from './inherited-limits.js'
+import { askNodeVersion, Installation, ownFiles } from './installation.js'
 import { journalLog, leadsToJournal } from './journal.js'
 import { LogRotation } from './log-rotation.js'
 import { Master } from './master.js'
@@ -162,6 +163,7 @@ function assemble({ settings, passed, sink, isJournal, log, readAgain }: Assembl
     metricsUrl: () => metricsUrl,
     environment: context.environment,
     passed,
+    installation: new Installation({ ...ownFiles(), log, nodeVersion: () => askNodeVersion(settings.credentials) }),
   })
   const startEndpoint = async (undo: Undo) => {
     if (settings.metrics === null) return
@@ -196,11 +198,11 @@ function outputOf({ logto, credentials }: Settings, sink: LogSink, rotation: Log
   return isOthersOnOurTerminal ? harmless(sink) : sink
 }
 
-/** The processes of another user print on root's terminal: nothing that moves its cursor, or types on it. */
 function toJournal(sink: LogSink): OutputSink {
   return { write: chunk => sink.write(chunk), onDrain: listener => sink.onDrain(listener), isJournal: true }
 }
 
+/** The processes of another user print on root's terminal: nothing that moves its cursor, or types on it. */
 function harmless(sink: OutputSink): OutputSink {
   return {
     write: chunk => sink.write(Buffer.from(printableLines(Buffer.from(chunk).toString()))),

@@ -36,6 +36,8 @@ export interface ChildSpec {
   descriptors: readonly number[]
   /** How much the master listens to it. */
   limits: ChannelLimits
+  /** Why it cannot be started at all (`installation.ts`); null: nothing is known against it. */
+  obstacle?: string | null
 }
 
 /** Who hears of it. */
@@ -104,7 +106,8 @@ export class Child {
   /** Node tells most failures by an event and throws the rest, such as E2BIG for an environment that is too large. */
   #spawn(spec: ChildSpec): ChildProcess | null {
     try {
-      const { entry, nodeArgs, title, cwd, env } = spec
+      const { entry, nodeArgs, title, cwd, env, obstacle } = spec
+      if (obstacle) throw new Error(obstacle)
       const args = [...inspectorArguments(nodeArgs, env), ...FIRST_ARGUMENTS, ...nodeArgs, entry, title]
       return spawnAs(
         spec.credentials,

@@ -43,6 +43,7 @@ const proxyColumns: Column<ProxyReport>[] = [
 export function printStatus(report: StatusReport, now: number): string {
   const lines = [headline(report, now), ...report.urls.map(url => `  ${url}`)]
   if (report.metricsUrl !== null) lines.push(`  ${report.metricsUrl} (metrics)`)
+  for (const notice of report.restart ?? []) lines.push(`  ${oneLine(notice)}`)
   if (report.workers.length > 0) lines.push('', ...printTable(workerColumns, report.workers, now))
   if (report.proxies.length > 0) lines.push('', ...printTable(proxyColumns, report.proxies, now))
   return `${lines.join('\n')}\n`

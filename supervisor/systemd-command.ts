@@ -3,7 +3,7 @@
  * Must stay true: no secret leaves the INI: options on the command line go along, but a secret one is refused.
  */
 
-import { realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
@@ -19,6 +19,7 @@ import { onGuardedPath } from './guarded-path.js'
 import { readOrRefuse } from './read-or-refuse.js'
 import { serviceUnit, socketUnit } from './service-unit.js'
 import { type UnitSource, unitFacts } from './unit-facts.js'
+import { lastingProgram } from './version.js'
 
 /** `script`: the entry file of the program. `folder` null: print. */
 export interface SystemdOptions {
@@ -66,7 +67,7 @@ function sourceOf({ line, flags, script, reading, settings }: Read, context: Com
   return {
     settings,
     ini: namedFully(file),
-    program: [process.execPath, ...inspectorArguments([], {}), realpathSync(script)],
+    program: [process.execPath, ...inspectorArguments([], {}), lastingProgram(script)],
     flags,
     uid: configured('uid'),
     gid: configured('gid'),

@@ -2,7 +2,7 @@
  * The version of this package, from the one place where it is written: `package.json`. Called by the commands and the master.
  */
 
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -11,6 +11,13 @@ export function readVersion(): string {
   const description: unknown = JSON.parse(readFileSync(join(packageFolder(), 'package.json'), 'utf8'))
   const isNamed = typeof description === 'object' && description !== null && 'version' in description
   return isNamed && typeof description.version === 'string' ? description.version : 'unknown'
+}
+
+/** The entry file of the program by the name that stays when another build takes the place of this one (`prepare.mjs`). */
+export function lastingProgram(script: string): string {
+  const real = realpathSync(script)
+  const lasting = join(packageFolder(), 'dist/supervisor/daimyo.js')
+  return existsSync(lasting) && realpathSync(lasting) === real ? lasting : real
 }
 
 /** The folder of `package.json`: sources and the compiled program lie at different depths below it. */

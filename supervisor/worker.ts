@@ -138,6 +138,8 @@ export class Worker {
   #signal: string | null = null
   readonly #allowance: WorkerAllowance
   #hasTalkedTooMuch = false
+  /** What it did against the protocol of its link. */
+  #breach: string | null = null
   /** It was told to wait, and has not said so yet. */
   #mayWait: boolean
 
@@ -258,10 +260,12 @@ export class Worker {
 
   /** Why it did not stay: `when` follows how it ended. */
   deathFailure(when: string): BootFailure {
-    return this.judgement(`worker ${DEEDS[this.#life.why] ?? this.#end} ${when}`)
+    const how = this.#breach === null ? '' : `: ${this.#breach}`
+    return this.judgement(`worker ${DEEDS[this.#life.why] ?? this.#end} ${when}${how}`)
   }
 
   reportBrokenLink(why: string): void {
+    this.#breach = why
     this.#report('worker-broke-link', { why })
   }
 
@@ -313,7 +317,7 @@ export class Worker {
 
   #spawn(slot: number): Child {
     const { generation } = this
-    const { environment, workerEntry, gate, put } = this.#context
+    const { environment, workerEntry, gate, put, installation } = this.#context
     const { settings } = generation
     const env = workerEnvironment(environment, settings, slot, generation.number)
     return new Child(
@@ -327,6 +331,7 @@ export class Worker {
         stdout: 'pipe',
         descriptors: [],
         limits: { budget: this.#allowance.channel, bounds: WORKER_MESSAGE_BOUNDS, turns: TURNS },
+        obstacle: installation.look().obstacle,
       },
       gate,
       {

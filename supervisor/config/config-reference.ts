@@ -70,6 +70,8 @@ An event of daimyo's own life: the time, what happened, and fields, as JSON stri
 application wrote to the worker's own connection with a proxy; \`worker-broke-link\` before it says what. \`worker-not-started\` is one for which there was
 no process: \`why\` says what is missing, \`remedy\` what to do. \`reload-start why=release-gone\`: the release of the workers was removed, and its link leads to another one.
 
+\`restart-needed\`: daimyo or Node were upgraded since the master was started; \`why\` names the versions.
+
 Anything else is what the workers, hooks, daemons and cron jobs print, as it is.
 
 Where standard output leads to the journal of systemd, each line but those of requests has a priority in front, \`<3>\` for an error, \`<4>\` for a warning, \`<6>\` for the rest, which

@@ -116,9 +116,9 @@ t.test('no descriptor at all', async t => {
   t.equal((await third.answer()).status, 503, 'a WebSocket')
   const [worker] = (await site.status()).workers
   process.kill(worker?.pid ?? 0, 'SIGKILL')
-  await until('there is another', async () => {
+  await until('there is another, which the proxy cannot link', async () => {
     const [next] = (await site.status()).workers
-    return next?.phase === 'ready' && next.pid !== worker?.pid
+    return next?.phase === 'linking' && next.pid !== worker?.pid
   })
   fourth.send(rest)
   const answer = await fourth.answer()

@@ -143,7 +143,7 @@ async function signalToAll(t: Test, host: BootedSystemd): Promise<void> {
 
 async function failedReload(t: Test, host: BootedSystemd): Promise<void> {
   const knocking = startKnocking(host, 'http://127.0.0.1:8080/')
-  host.write('/srv/site/app.cjs', "throw new Error('no database')")
+  host.write('/srv/site/app.cjs', "console.log('<0>no emergency'); throw new Error('no database')")
   t.not((await host.run('systemctl', 'reload', site)).code, 0, 'systemctl fails')
   t.match(await host.show(site, 'ActiveState', 'StatusText'), {
     ActiveState: 'active',
@@ -155,6 +155,28 @@ async function failedReload(t: Test, host: BootedSystemd): Promise<void> {
   const { answered, failures } = await knocking()
   t.same(failures, [])
   t.ok(answered > 0)
+  const said = await priorities(host)
+  for (const [priority, message] of [
+    ['3', / reload-failed generation=1 /],
+    ['3', /^no emergency$/],
+    ['6', / worker-ready slot=1 /],
+    ['6', / reload-done generation=3$/],
+  ] as const)
+    t.ok(
+      said.some(line => line.priority === priority && message.test(line.message)),
+      `${message} has priority ${priority}`,
+    )
+  t.notOk(said.some(({ priority, message }) => priority < '3' || message.startsWith('<')))
+}
+
+/** The journal's lines of the site, as journald took them. */
+async function priorities(host: BootedSystemd): Promise<{ priority: string; message: string }[]> {
+  const { out } = await host.run('journalctl', '-u', site, '-t', 'daimyo', '-o', 'json', '--no-pager')
+  return out
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as { PRIORITY: string; MESSAGE: string })
+    .map(({ PRIORITY, MESSAGE }) => ({ priority: PRIORITY, message: MESSAGE }))
 }
 
 async function reloadBySignal(t: Test, host: BootedSystemd): Promise<void> {

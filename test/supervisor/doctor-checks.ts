@@ -29,7 +29,7 @@ const unit: UnitFound = {
 }
 const found: Found = {
   somaxconn: 4096,
-  master: { pid: 7, ready: 2, waiting: 0, wanted: 2, descriptors: 65_536, iniIsNewer: false },
+  master: { pid: 7, ready: 2, waiting: 0, wanted: 2, descriptors: 65_536, iniIsNewer: false, restart: [] },
   trouble: null,
   unit,
   descriptors: 1024,
@@ -78,6 +78,12 @@ const wrong: [
 ][] = [
   ['a master that does not answer', { master: null, trouble: 'no answer: x' }, {}, ['master', 'bad', /as root/]],
   ['a folder that is closed to the user', { outOfReach: 'uid=x cannot reach y' }, {}, ['reach', 'bad', /\/opt/]],
+  [
+    'an upgrade',
+    withMaster({ restart: ['daimyo was upgraded: restart'] }),
+    {},
+    ['master', 'warn', /systemctl restart/],
+  ],
   [
     'a log that the user cannot write',
     { unwritable: { user: 'www-data', paths: [{ option: 'logto', path: '/var/log/x' }] } },

@@ -1,0 +1,122 @@
+/** Tests `prepare.mjs`: a build takes the place of another at once, and leaves that one to whoever runs from it. */
+
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import {
+  copyFileSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
+import { scratchFolder } from './supervisor/fixtures/scratch-folder.js'
+
+const top = fileURLToPath(new URL('../../', import.meta.url))
+const folders = ['supervisor', 'proxy', 'app/host', 'kit', 'bench', 'test']
+
+/** Our sources have no types here. It leaves half of its work behind where it finds a mistake. */
+const compiler = `
+const { cpSync, readFileSync, renameSync } = require('node:fs')
+const { join } = require('node:path')
+const [, , , top, , out] = process.argv
+for (const name of ['kit/channel', 'kit/frames', 'proxy/main', 'app/host/main', 'bench/main', 'test/one', 'supervisor/daimyo']) {
+  const file = join(top, name + '.ts')
+  if (/nonsense/.test(readFileSync(file, 'utf8'))) process.exit(2)
+  cpSync(file, join(out, name + '.js'))
+}`
+
+/** The smallest checkout that can be built. */
+function plant(t: Test) {
+  const folder = scratchFolder(t)
+  const path = (name: string) => join(folder, name)
+  for (const name of folders) mkdirSync(path(name), { recursive: true })
+  for (const name of ['prepare.mjs', 'package-lock.json', 'package.json', 'tsconfig.json']) {
+    copyFileSync(join(top, name), path(name))
+  }
+  mkdirSync(path('node_modules/typescript/bin'), { recursive: true })
+  writeFileSync(path('node_modules/typescript/bin/tsc'), compiler)
+  const lock = createHash('sha256').update(readFileSync(path('package-lock.json')))
+  writeFileSync(path('node_modules/.daimyo-stamp'), lock.digest('hex'))
+  const source = (name: string, text: string) => writeFileSync(path(name), text)
+  source('kit/frames.ts', "export const LINK_VERSION = 'link/1'\n")
+  source('kit/channel.ts', "export const CHANNEL_VERSION = 'channel/1'\n")
+  for (const name of ['proxy/main', 'app/host/main', 'bench/main', 'test/one']) source(`${name}.ts`, 'export {}\n')
+  source('supervisor/daimyo.ts', 'export const release = 1\n')
+  const run = (...args: string[]) =>
+    promisify(execFile)(process.execPath, [path('prepare.mjs'), ...args], { env: { PATH: process.env.PATH } })
+  const build = () => JSON.parse(readFileSync(path('dist/supervisor/build.json'), 'utf8'))
+  const builds = () => readdirSync(folder).filter(name => name.startsWith('dist-'))
+  return { path, source, run, build, builds }
+}
+
+t.test('a build takes the place of another at once', async t => {
+  const { path, source, run, build, builds } = plant(t)
+  await run()
+  const first = build()
+  t.match(first, { version: /^\d/, digest: /^[0-9a-f]{64}$/, link: 'link/1', channel: 'channel/1' })
+  t.equal(lstatSync(path('dist/supervisor/daimyo.js')).mode & 0o111, 0o111)
+  const running = realpathSync(path('dist'))
+
+  source('supervisor/daimyo.ts', 'export const release = 22\n')
+  let isOver = false
+  const built = run().finally(() => {
+    isOver = true
+  })
+  const seen = new Set<string>()
+  let lacking = 0
+  while (!isOver) {
+    try {
+      seen.add(readFileSync(path('dist/supervisor/daimyo.js'), 'utf8').trim())
+    } catch {
+      lacking += 1
+    }
+    await new Promise(setImmediate)
+  }
+  await built
+  t.equal(lacking, 0, 'no moment lacks the program')
+  t.ok(seen.size <= 2, 'nor shows half of it')
+  t.match(readFileSync(path('dist/supervisor/daimyo.js'), 'utf8'), 'release = 22')
+  t.not(build().digest, first.digest)
+  t.match(readFileSync(join(running, 'supervisor/daimyo.js'), 'utf8'), /release = 1$/m, 'the one before is there')
+  t.equal(builds().length, 2)
+})
+
+t.test('what was built is not built again, nor is a test an upgrade', async t => {
+  const { path, source, run, build } = plant(t)
+  await run()
+  const link = readlinkSync(path('dist'))
+  const first = build()
+  t.equal((await run()).stderr, '')
+  rmSync(path('dist'))
+  t.equal((await run()).stderr, '', 'the link alone was missing')
+  t.equal(readlinkSync(path('dist')), link)
+  source('test/one.ts', 'export const more = 1\n')
+  t.equal((await run()).stderr, 'building\n')
+  t.equal(build().digest, first.digest)
+})
+
+t.test('a build that fails changes nothing, and a folder of before becomes one of the builds', async t => {
+  const { path, source, run, builds } = plant(t)
+  mkdirSync(path('dist/supervisor'), { recursive: true })
+  writeFileSync(path('dist/supervisor/daimyo.js'), 'before')
+  source('kit/frames.ts', 'nonsense\n')
+  await t.rejects(run())
+  t.equal(readFileSync(path('dist/supervisor/daimyo.js'), 'utf8'), 'before')
+  t.same(builds(), [], 'nothing is left of it')
+  source('kit/frames.ts', "export const LINK_VERSION = 'link/1'\n")
+  await run()
+  t.ok(lstatSync(path('dist')).isSymbolicLink())
+  t.equal(readFileSync(path('dist-unknown/supervisor/daimyo.js'), 'utf8'), 'before')
+  await run('--unlinked')
+  t.ok(lstatSync(path('dist')).isDirectory(), 'npm packs no links')
+  t.match(readFileSync(path('dist/supervisor/daimyo.js'), 'utf8'), 'release = 1')
+  t.equal((await run()).stderr, '', 'and that is up to date')
+})
