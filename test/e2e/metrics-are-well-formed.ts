@@ -1,9 +1,11 @@
 /** What `/metrics` prints is what Prometheus reads: promtool finds nothing to say, whatever has happened before. */
 
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { ask, runProgram, sendBytes, skipWithout } from './fixtures/asking.js'
 import { scrape } from './fixtures/metrics-page.js'
-import { farmLines, until, WatchedSite } from './fixtures/watched-site.js'
+import { farmLines, topFolder, until, WatchedSite } from './fixtures/watched-site.js'
 
 /** Something of each kind that is counted. */
 const asked: [path: string, status: number][] = [
@@ -31,6 +33,13 @@ t.test('promtool check metrics', await skipWithout('promtool', 'prometheus'), as
   await until('the proxy has told its counts', async () => / 504|"504|5xx/.test(await scrape(running.metricsUrl)))
   await t.test('after a busy life', t => check(t, running.metricsUrl))
   await t.test('through the proxy', t => check(t, new URL('/api/v1/metrics', running.url).href))
+  const page = await scrape(running.metricsUrl)
+  const names = readFileSync(join(topFolder, 'app/farm/static/app.js'), 'utf8').match(/\bdaimyo_\w+/g) ?? []
+  t.same(
+    names.filter(name => !new RegExp(`^${name}[ {]`, 'm').test(page)),
+    [],
+    'what the sample page reads is there',
+  )
   t.match(await site.end(running), { code: 0 })
 })
 

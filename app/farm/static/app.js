@@ -5,6 +5,9 @@
 
 const API = '/api/v1'
 const KEPT_LINES = 50
+/** Where conf/farm.ini has the front server show its metrics (`metrics-path`); by itself the application has none. */
+const METRICS = `${API}/metrics`
+const LOOK_MS = 5000
 
 const experiments = { spread, sleep, burn, echo, stream, events, ws, crash }
 
@@ -26,6 +29,7 @@ for (const form of document.querySelectorAll('form[data-try]')) {
 }
 
 showWhatRuns()
+showServer()
 
 async function showWhatRuns() {
   const [about, whoami, config] = await Promise.all(
@@ -40,6 +44,42 @@ async function showWhatRuns() {
   put('title', config.farm.title)
   put('greeting', config.farm.greeting)
   document.title = config.farm.title
+}
+
+/** Again and again while somebody looks; never where nothing answers there. */
+async function showServer() {
+  const metrics = await readMetrics().catch(() => null)
+  if (metrics === null || metrics('daimyo_build_info').length === 0) return
+  const sum = (name, labels = {}) => metrics(name, labels).reduce((total, { value }) => total + value, 0)
+  const [{ labels }] = metrics('daimyo_build_info')
+  put('server-version', `daimyo ${labels.version}, Node ${labels.node_version}`)
+  const ready = sum('daimyo_workers', { phase: 'ready' })
+  put('server-workers', `${ready} of ${sum('daimyo_workers_wanted')} ready, generation ${sum('daimyo_generation')}`)
+  put('server-requests', `${sum('daimyo_requests_total').toLocaleString('en')} requests`)
+  const connections = sum('daimyo_client_connections')
+  put('server-now', `${connections} connections, ${sum('daimyo_queued_requests')} requests waiting`)
+  document.getElementById('metrics').href = METRICS
+  document.getElementById('server').hidden = false
+  setTimeout(showServer, LOOK_MS)
+}
+
+/** The samples of a family whose labels include the given ones. */
+async function readMetrics() {
+  const response = await fetch(METRICS, { cache: 'no-store' })
+  if (!response.ok) throw new Error(`${response.status}`)
+  const samples = (await response.text()).split('\n').flatMap(readSample)
+  return (name, wanted = {}) =>
+    samples.filter(
+      sample =>
+        sample.name === name && Object.entries(wanted).every(([label, value]) => sample.labels[label] === value),
+    )
+}
+
+function readSample(line) {
+  const [, name, labels = '', value] = /^(\w+)(?:\{(.*)\})? (\S+)/.exec(line) ?? []
+  if (name === undefined) return []
+  const pairs = [...labels.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, label, text]) => [label, text])
+  return [{ name, labels: Object.fromEntries(pairs), value: Number(value) }]
 }
 
 async function spread({ count }, paper) {

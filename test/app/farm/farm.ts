@@ -141,6 +141,31 @@ t.test('the site', async t => {
     t.match(await get(`/${name}`), { status: 200, headers: { 'content-type': /^(text|image)\// } }, name)
 })
 
+/** How many of a kind the page has, which its grids show in one, two or four columns. */
+t.test('the grids of the site have no hole', async t => {
+  const { get } = await startFarm(t)
+  const { text } = await get('/')
+  const style = (await get('/style.css')).text
+  const columns = [...style.matchAll(/repeat\((\d+), minmax\(0, 1fr\)\)/g)].map(([, count]) => Number(count))
+  t.same(columns, [2, 4])
+  t.notMatch(style, /auto-fi(ll|t)/, 'as many as there is room for would leave one')
+  const facts = text
+    .split('<dl class="facts">')
+    .slice(1)
+    .map(list => (list.split('</dl>')[0] ?? '').split('<dt>').length - 1)
+  const cards = text.split(/<form class="card/).length - 1
+  for (const count of [...facts, cards]) for (const each of columns) t.equal(count % each, 0, `${count} in ${each}`)
+})
+
+t.test('the page asks for the metrics where conf/farm.ini has them', async t => {
+  const { get } = await startFarm(t)
+  const script = (await get('/app.js')).text
+  const ini = readFileSync(join(topFolder, 'conf/farm.ini'), 'utf8')
+  const [, path = '-'] = /^metrics-path = (.*)$/m.exec(ini) ?? []
+  t.ok(script.includes(`\${API}${path.replace('/api/v1', '')}`), path)
+  t.match(await get('/api/v1/metrics'), { status: 404 }, 'by itself it has none')
+})
+
 t.test('echo', async t => {
   const { target } = await startFarm(t)
   const body = Buffer.alloc(3_000_000, 'field after field ')
