@@ -5,7 +5,7 @@
  * looked at.
  */
 
-import { existsSync, lstatSync, realpathSync } from 'node:fs'
+import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { EXIT, Failure } from '../kit/failure.js'
@@ -61,7 +61,7 @@ async function lookElsewhere(
 ): Promise<MasterFound | null> {
   const masters: MasterFound[] = []
   const others: Failure[] = []
-  for (const controlPath of usualFolders(environment).map(controlPathOf)) {
+  for (const controlPath of usualFolders(environment, sought.iniPath).map(controlPathOf)) {
     if (controlPath === known) continue
     try {
       const report = await askStatus(controlPath)
@@ -134,17 +134,37 @@ function ambiguous(found: MasterFound[]): Failure {
 }
 
 /** The folders below each base, and the bases themselves. */
-function usualFolders(environment: NodeJS.ProcessEnv): string[] {
+function usualFolders(environment: NodeJS.ProcessEnv, iniPath: string | null): string[] {
   const bases = ['/run/daimyo', join(tmpdir(), `daimyo-${process.getuid?.() ?? 0}`)]
   if (environment.XDG_RUNTIME_DIR) bases.push(join(environment.XDG_RUNTIME_DIR, 'daimyo'))
-  const own = bases.filter(isOurs)
-  return own.flatMap(base => [base, ...firstNamesIn(base).map(name => join(base, name))]).slice(0, mostFolders)
+  const own = bases.filter(base => isFolderOf(base, [0, process.geteuid?.()]))
+  return [...own, ...foldersOfOwner(iniPath)]
+    .flatMap(base => [base, ...firstNamesIn(base).map(name => join(base, name))])
+    .slice(0, mostFolders)
 }
 
-/** In /tmp anybody may make a folder with the name of ours. */
-function isOurs(folder: string): boolean {
+/** For root only: where the user whose INI it is has its masters. What any other user says of that INI is not looked for. */
+function foldersOfOwner(iniPath: string | null): string[] {
+  const owner = iniPath === null || process.geteuid?.() !== 0 ? 0 : ownerOf(iniPath)
+  if (owner === 0) return []
+  const bases = [join(tmpdir(), `daimyo-${owner}`), `/tmp/daimyo-${owner}`, `/run/user/${owner}/daimyo`]
+  return [...new Set(bases)].filter(base => isFolderOf(base, [owner]))
+}
+
+/** Root's, where nobody can tell. */
+function ownerOf(path: string): number {
+  try {
+    return statSync(path).uid
+  } catch {
+    // ENOENT, EACCES (a file system of the network).
+    return 0
+  }
+}
+
+/** In /tmp anybody may make a folder with the name of somebody's. */
+function isFolderOf(folder: string, owners: readonly (number | undefined)[]): boolean {
   const stats = lstatSync(folder, { throwIfNoEntry: false })
-  return stats?.isDirectory() === true && [0, process.geteuid?.()].includes(stats.uid) && (stats.mode & 0o002) === 0
+  return stats?.isDirectory() === true && owners.includes(stats.uid) && (stats.mode & 0o002) === 0
 }
 
 async function statusIfRunning(controlPath: string): Promise<StatusReport | null> {

@@ -1,6 +1,6 @@
 /** Tests `supervisor/locate-master.ts`: the master of an INI is found wherever its run folder is. */
 
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
@@ -49,6 +49,39 @@ t.test('in the run folder of another environment, by its name or by its INI, thr
   const missing = { code: 'not-running', message: /^not running: .*, and there is no file .*nosuch\.ini$/ }
   await t.rejects(locate('/elsewhere/nosuch-44444444', 'nosuch.ini'), missing, 'an INI that is not there')
   for (const [code, runDir, ini] of refused) await t.rejects(locate(runDir, ini), { code }, code)
+})
+
+const skip = process.geteuid?.() === 0 ? false : 'needs root'
+t.test('root finds the master of the user whose INI it is, and believes no other user', { skip }, async t => {
+  const folder = scratchFolder(t)
+  chmodSync(folder, 0o755)
+  const { TMPDIR } = process.env
+  process.env.TMPDIR = folder
+  t.teardown(() => {
+    if (TMPDIR === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = TMPDIR
+  })
+  const [owner, other] = [65_533, 65_534]
+  const inis = { mine: owner, theirs: other, roots: 0 }
+  for (const [name, uid] of Object.entries(inis)) {
+    writeFileSync(join(folder, `${name}.ini`), '')
+    chownSync(join(folder, `${name}.ini`), uid, uid)
+    // Each has a master of the first user.
+    const runDir = join(folder, `daimyo-${owner}/${name}-0123abcd`)
+    mkdirSync(runDir, { recursive: true, mode: 0o755 })
+    await fakeMaster(t, join(runDir, 'control.sock'), { ...report, iniPath: join(folder, `${name}.ini`) })
+    for (const path of [join(runDir, '..'), runDir, join(runDir, 'control.sock')]) chownSync(path, owner, owner)
+  }
+  const locate = (name: string) =>
+    locateMaster({ runDir: `/run/daimyo/${name}-0123abcd`, iniPath: join(folder, `${name}.ini`), iniSection: '' }, {})
+  t.match(await locate('mine'), {
+    controlPath: join(folder, `daimyo-${owner}/mine-0123abcd/control.sock`),
+    remark: /^daimyo: what follows is said by a process of .*65533/,
+  })
+  await t.rejects(locate('theirs'), { code: 'not-running' })
+  await t.rejects(locate('roots'), { code: 'not-running' })
+  chmodSync(join(folder, `daimyo-${owner}`), 0o777)
+  await t.rejects(locate('mine'), { code: 'not-running' }, 'a folder that others may write to')
 })
 
 t.test('of several, none is guessed', async t => {
