@@ -19,6 +19,8 @@ export const EXIT = {
 export class Failure extends Error {
   readonly code: string
   readonly exitCode: number
+  /** The message without the lines that the log has already; null: it has none of them. */
+  brief: string | null = null
 
   constructor(code: string, message: string, exitCode: number = EXIT.software, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause })

@@ -99,6 +99,8 @@ export interface ErrorPageSpec {
 
 /** Everything that a proxy may change while it runs. Sizes in bytes, times in milliseconds, 0 = no limit. */
 export interface ProxySettings {
+  /** What a worker has started stays when a proxy has to kill it. */
+  keepChildren: boolean
   routes: RouteSpec[]
   /** Folders in which every path is looked up before the application is asked (`check-static`). */
   checkStatic: string[]
@@ -268,6 +270,8 @@ export interface WorkerSettings {
   app: string
   /** The application is loaded by `load` only. */
   waits: boolean
+  /** What the application has started stays when the worker has to end by itself. */
+  keepChildren: boolean
   socketPath: string
   linkPath: string
   tunnelPath: string

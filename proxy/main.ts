@@ -4,6 +4,7 @@
  */
 
 import { Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { CHANNEL_DESCRIPTOR, Channel } from '../kit/channel.js'
 import { codeOf, EXIT, reasonOf } from '../kit/failure.js'
 import { MASTERS_SIGNALS } from '../kit/masters-signals.js'
@@ -12,6 +13,10 @@ import { hasUninvitedInspector, INSPECTED_SIGNAL } from '../kit/uninvited-inspec
 import { strictMs } from './clock.js'
 import { MasterLine } from './master-line.js'
 import { ORPHAN_MS, ProxyServer } from './proxy-server.js'
+
+/** Between the end of the clients and the death of workers that are still linked: those that live need as long to end their links. */
+const LINKS_END_MS = 300
+const LOOK_MS = 20
 
 let proxy: ProxyServer | null = null
 
@@ -57,9 +62,8 @@ let ending = false
 async function end(mercyMs: number, orphaned: boolean): Promise<void> {
   if (ending && !orphaned) return
   ending = true
-  const workers = orphaned ? (proxy?.workerPids ?? []) : []
   await proxy?.drain(mercyMs)
-  for (const pid of workers) killOrphan(pid)
+  if (orphaned) await killOrphans()
   process.exit(0)
 }
 
@@ -72,11 +76,29 @@ async function giveUp(why: string): Promise<void> {
   process.exit(EXIT.software)
 }
 
-/** A worker whose loop is blocked does not see that the master died; its pid is its own as long as its link was open. */
-function killOrphan(pid: number): void {
+/**
+ * A worker whose loop is blocked does not see that the master died; the others end their links and themselves, and what they have started
+ * (`app/host/main.ts`). Its pid is its own as long as its link is open.
+ */
+async function killOrphans(): Promise<void> {
+  const endMs = performance.now() + LINKS_END_MS
+  while (linked().length > 0 && performance.now() < endMs) await delay(LOOK_MS)
+  for (const pid of linked()) {
+    if (!proxy?.keepsChildren) kill(-pid)
+    kill(pid)
+  }
+}
+
+function linked(): number[] {
+  return proxy?.workerPids ?? []
+}
+
+/** Of a pid, or of a process group by its negative number. */
+function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL')
   } catch (error) {
-    if (codeOf(error) !== 'ESRCH') throw error
+    // EPERM: what is left of the group is another user's.
+    if (!['ESRCH', 'EPERM'].includes(codeOf(error))) throw error
   }
 }

@@ -141,6 +141,10 @@ export class ProxyServer {
     return [...this.#phases.dispatcher.links].map(link => link.worker.pid)
   }
 
+  get keepsChildren(): boolean {
+    return this.#settings.keepChildren
+  }
+
   #listen(fd: number, backlog: number): Promise<void> {
     const server = createServer({ noDelay: true, allowHalfOpen: true }, socket => this.#accept(socket))
     this.#servers.push(server)

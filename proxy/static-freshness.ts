@@ -48,7 +48,8 @@ export class FreshnessRules {
 
   /** The first rule that fits; a hashed name comes before all rules. null: nothing is said, and clients guess. */
   of(subject: FreshnessSubject): Freshness | null {
-    if (this.#immutable && isHashedName(subject.file)) return { seconds: YEAR_SECONDS, fromMs: null, immutable: true }
+    if (this.#immutable && (isHashedName(subject.file) || isOfBuild(subject)))
+      return { seconds: YEAR_SECONDS, fromMs: null, immutable: true }
     for (const { by, pattern, seconds, fromModified } of this.#rules) {
       const text = subject[by]
       if (text !== null && pattern.test(text)) {
@@ -68,6 +69,16 @@ export function freshnessFields(freshness: Freshness | null, nowMs: number): [na
     ['Expires', printHttpDate(expiresMs)],
     ['Cache-Control', `max-age=${maxAge}${freshness.immutable ? ', immutable' : ''}`],
   ]
+}
+
+/**
+ * Whether the path is one of those below which a framework never changes a file, whatever its name is: Next's `_next/static/` (where a hash may stand at
+ * the start of a name, behind `~`, or in a folder), but for its development server's, and SvelteKit's `_app/immutable/`. Both send such files so themselves.
+ * The file must be the one that the path names: a `static-fallback` page is another one.
+ */
+export function isOfBuild({ path, file }: Pick<FreshnessSubject, 'path' | 'file'>): boolean {
+  const [, below] = /\/(?:_next\/static\/(?!development\/|webpack\/)|_app\/immutable\/)(.+)/.exec(path) ?? []
+  return below !== undefined && file.endsWith(`/${below}`)
 }
 
 /**

@@ -5,6 +5,7 @@
  * shows its stack and ends with 70.
  */
 
+import { fstatSync, statSync } from 'node:fs'
 import { basename, relative } from 'node:path'
 import { EXIT, Failure, reasonOf } from '../kit/failure.js'
 import { hasStuckLog } from '../kit/log-sink.js'
@@ -170,7 +171,9 @@ async function giveOrder(line: ConfigArguments, order: OrderedRequest): Promise<
 
 function runOptions(line: ConfigArguments): RunOptions {
   const whenCrashing = (step: () => Promise<void>) => crashSteps.push(step)
-  return { settings: settingsOf(line, 'cannot start'), readAgain: () => read(line), starter, whenCrashing }
+  const settings = settingsOf(line, 'cannot start')
+  isLogHere = isStandardError(settings.logto)
+  return { settings, readAgain: () => read(line), starter, whenCrashing }
 }
 
 function check(line: CommandLine & { command: 'check' }): number {
@@ -202,6 +205,18 @@ async function addressFor(line: ConfigArguments): Promise<BoundAddress> {
   if (url === undefined)
     throw new Failure('no-listener', `cannot get: pid ${report.pid}: it has no listener`, EXIT.unavailable)
   return (await import('./get-command.js')).addressOf(url)
+}
+
+/** Of the log; without one the children print on standard output. */
+function isStandardError(logto: string | null): boolean {
+  try {
+    const log = logto === null ? fstatSync(1) : statSync(logto)
+    const own = fstatSync(2)
+    return log.dev === own.dev && log.ino === own.ino
+  } catch {
+    // ENOENT: it is made later. EBADF: closed.
+    return false
+  }
 }
 
 /** As whom root follows paths of this configuration. */
@@ -247,12 +262,22 @@ async function tellService(text: string): Promise<void> {
 
 /** This process serves, or was to: other commands have the unit's NOTIFY_SOCKET too (`ExecReload=`). */
 let isMaster = false
+/** What the children print stands where this process says its last word: on a terminal, in the journal, in the log of a start in the background. */
+let isLogHere = false
 
 async function end(error: unknown): Promise<never> {
   const isFailure = error instanceof Failure
   const exitCode = isFailure ? error.exitCode : EXIT.software
   const text = isFailure ? error.message : error instanceof Error ? (error.stack ?? error.message) : reasonOf(error)
-  complain(isFailure ? `daimyo: ${text}\n` : `daimyo: a bug, please report it: ${text}\n`, PRIORITY.error)
+  const said = isFailure && isLogHere ? (error.brief ?? text) : text
+  complain(
+    isFailure
+      ? `daimyo: ${said}
+`
+      : `daimyo: a bug, please report it: ${text}
+`,
+    PRIORITY.error,
+  )
   await starter?.tell({ type: 'failed', message: text, exitCode })
   if (isMaster) await tellService(text)
   for (const step of crashSteps) await step()

@@ -16,6 +16,8 @@ export type ControlHandler = (request: ControlRequest, progress: (text: string) 
 
 /** A control socket that listens. */
 export interface ControlSocket {
+  /** Listens anew on its path, where the socket was removed; conversations that are under way go on. Failures as those of the start. */
+  reopen(): Promise<void>
   /** Stops to listen, lets answers that are under way out, and removes the socket file. */
   close(): Promise<void>
 }
@@ -42,12 +44,28 @@ const COMMANDS: Record<ControlRequest['command'], 'wanted' | 'slot' | null> = {
 
 /** Listens on `path`. Failures as `freeSocketPath`, and `control-socket` (71) for what else the system refuses. */
 export async function startControlSocket(path: string, handle: ControlHandler): Promise<ControlSocket> {
-  await freeSocketPath(path, null)
   const silent = new Set<Socket>()
-  const server = createServer({ allowHalfOpen: true }, socket => converse(socket, handle, silent))
-  server.maxConnections = MOST_CONNECTIONS
-  await listen(server, path)
-  return { close: () => close(server, path, silent) }
+  const open = async () => {
+    await freeSocketPath(path, null)
+    const server = createServer({ allowHalfOpen: true }, socket => converse(socket, handle, silent))
+    server.maxConnections = MOST_CONNECTIONS
+    await listen(server, path)
+    return server
+  }
+  let server = await open()
+  let reopening = Promise.resolve()
+  return {
+    reopen: () => {
+      // First: by closing it Node removes whatever has its path.
+      server.close()
+      const opened = open().then(next => {
+        server = next
+      })
+      reopening = opened.catch(() => {})
+      return opened
+    },
+    close: () => reopening.then(() => close(server, path, silent)),
+  }
 }
 
 function listen(server: Server, path: string): Promise<void> {

@@ -98,6 +98,8 @@ export interface MasterContext {
   backOffShare: number
   log: Log
   put(event: MasterEvent): void
+  /** Makes anew what was removed of the run folder, as far as it can be had. */
+  keepRunFolder(): void
   gate: OutputGate
   metrics: MetricsSink
   /** The master's own environment, before it is cleaned for a child. */

@@ -30,7 +30,7 @@ import type { MasterMetricsState } from './metrics/master-families.js'
 import { type CountKills, OomKills } from './oom-kills.js'
 import type { Order, OrderOutcome } from './orders.js'
 import { OutputGate, type OutputSink } from './output-lines.js'
-import { ProcessTree } from './process-tree.js'
+import { ProcessTree, type StartFailure } from './process-tree.js'
 import type { UsageOptions } from './process-usage.js'
 import { PROXY_SILENT_MS } from './proxy-phase.js'
 import type { ProxyOutput } from './proxy-process.js'
@@ -48,6 +48,8 @@ export interface MasterDeps {
   output: OutputSink
   /** SIGUSR1: the master's own logs; the proxies are told to reopen theirs. */
   reopenLogs: () => void
+  /** Makes anew what was removed of the run folder. */
+  keepRunFolder?: () => void
   metrics: MetricsSink
   /** The text of `/metrics`, for proxies that serve it. */
   renderMetrics: () => string | Promise<string>
@@ -121,6 +123,7 @@ export class Master {
       backOffShare: deps.backOffShare ?? 1,
       log: deps.log,
       put: this.#queue.put,
+      keepRunFolder: deps.keepRunFolder ?? (() => {}),
       gate: new OutputGate(deps.output),
       metrics: deps.metrics,
       environment: deps.environment ?? process.env,
@@ -277,7 +280,7 @@ export class Master {
       usage: this.#deps.usage ?? {},
       proxyStdout: proxyStdout ?? proxyOutput(settings),
       reopenLogs: () => this.reopenLogs(),
-      startFailed: (what, reason, lines) => this.#failStart(what, reason, lines),
+      startFailed: (what, failure) => this.#failStart(what, failure),
       served: generation => this.#hooks.served(generation),
       accepting: settings => this.#hooks.accepting(settings),
     })
@@ -368,10 +371,9 @@ export class Master {
   }
 
   /** The start is not complete: to try again would only hide the reason. */
-  #failStart(what: string, reason: string, lines: string[]): void {
+  #failStart(what: string, { reason, lines, arePrinted }: StartFailure): void {
     if (this.#isStarted || this.#shutdown !== null) return
-    const detail = lines.map(line => `\n    ${line}`).join('')
-    this.#failure = new Failure('start', `cannot start: ${what}: ${reason}${detail}`, EXIT.unavailable)
+    this.#failure = (arePrinted ? printedFailure : longFailure)(`cannot start: ${what}: ${reason}`, lines)
     this.#beginStop('start-failed', 0)
   }
 
@@ -399,8 +401,18 @@ export class Master {
 /** A hook's last lines belong to the message. */
 function startFailure(error: unknown): unknown {
   if (!(error instanceof HookFailure)) return error
-  const detail = error.lines.map(line => `\n    ${line}`).join('')
-  return new Failure('start', `cannot start: ${error.message}${detail}`, EXIT.unavailable)
+  return printedFailure(`cannot start: ${error.message}`, error.lines)
+}
+
+/** The lines are a child's, which has printed them. */
+function printedFailure(message: string, lines: readonly string[]): Failure {
+  const failure = longFailure(message, lines)
+  failure.brief = message
+  return failure
+}
+
+function longFailure(message: string, lines: readonly string[]): Failure {
+  return new Failure('start', [message, ...lines].join('\n    '), EXIT.unavailable)
 }
 
 function interrupted(why: string): Failure {

@@ -13,6 +13,7 @@ import { reconcile, type SlotAction, type SlotView, type Wishes } from './slots.
 import { type BootFailure, Worker, WorkerAllowance, type WorkerHooks, type WorkerLeft } from './worker.js'
 import { diedUnasked, endOf, LINK_BROKEN, OUT_OF_MEMORY, type WorkerEvent, type WorkerPhase } from './worker-life.js'
 import { HURRY_MS } from './worker-phase.js'
+import { WorkerRemains } from './worker-remains.js'
 
 /** What the workers' lives do to the proxies. */
 export interface PoolProxies {
@@ -68,6 +69,8 @@ export class Pool {
   /** By slot, also of slots that come and go with the load: that of the last worker. */
   readonly #allowances = new Map<number, WorkerAllowance>()
   readonly #earlySignals = new EarlySignals()
+  /** What workers that are gone have left. */
+  readonly remains: WorkerRemains
   #workers = 0
   #hasProven = false
   #isStopping = false
@@ -76,6 +79,7 @@ export class Pool {
     this.target = target
     this.#context = context
     this.#autopsies = new LeakAutopsies(context)
+    this.remains = new WorkerRemains(context)
     this.#proxies = proxies
     this.#hooks = hooks
     this.#workerHooks = {
@@ -84,6 +88,10 @@ export class Pool {
       closeTunnels: worker => void proxies.takeOut(worker.address.workerId, HURRY_MS),
       withdraw: (worker, end) => proxies.withdraw(worker.address.workerId, end),
       fold: worker => context.metrics.retire(worker.sourceId),
+      reaped: ({ address, generation }, pid) => {
+        const { slot } = address
+        this.remains.sweep({ slot, pid, generation: generation.number }, generation.settings.keepChildren)
+      },
       snapshotPath: worker => this.#autopsies.begin(worker),
     }
   }
@@ -175,6 +183,11 @@ export class Pool {
     this.#hooks.gone(worker)
   }
 
+  /** Those whose sockets were removed are replaced, as others that have to go: the next one first. */
+  replaceUnreachable(): void {
+    for (const { current } of this.slots) if (current?.isUnreachable) current.recycle ??= 'socket-gone'
+  }
+
   /** A proxy has it in rotation. */
   linked(workerId: number, proxyId: number): void {
     this.find(workerId)?.linkedBy.add(proxyId)
@@ -221,6 +234,7 @@ export class Pool {
 
   kill(why: string): void {
     this.#isStopping = true
+    this.remains.hurry()
     for (const worker of this.workers()) this.apply(worker, { type: 'kill', why })
   }
 

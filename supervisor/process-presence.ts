@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs'
 import { uptime } from 'node:os'
 import { codeOf } from '../kit/failure.js'
+import { isDead, parseProcessStat } from '../kit/process-stat.js'
 
 /** One life of a process: `startTicks` since boot (proc(5), field 22), empty where there is no /proc. */
 export interface ProcessLife {
@@ -17,11 +18,10 @@ export interface ProcessLife {
 /** The life that `pid` leads now, null when there is none; a zombie counts as gone, it only waits for its parent. */
 export function lifeOf(pid: number): ProcessLife | null {
   if (!Number.isSafeInteger(pid) || pid <= 0 || !isSignallable(pid)) return null
-  const stat = readProcFile(pid, 'stat')
-  if (stat === null) return { pid, startTicks: '' }
-  // The second field is the program's name in parentheses and may hold spaces and parentheses itself.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return fields[0] === 'Z' || fields[0] === 'X' ? null : { pid, startTicks: fields[19] ?? '' }
+  const text = readProcFile(pid, 'stat')
+  if (text === null) return { pid, startTicks: '' }
+  const stat = parseProcessStat(text)
+  return isDead(stat) ? null : { pid, startTicks: stat.startTicks }
 }
 
 /** True while exactly this life goes on. */

@@ -19,6 +19,7 @@ import { PathWatch, type WatchedPath, watchedPaths } from './path-watch.js'
 import { Pool } from './pool.js'
 import { ProcessUsage, type UsageOptions } from './process-usage.js'
 import { Proxies } from './proxies.js'
+import { nextProxyLookMs } from './proxy-phase.js'
 import type { ProxyOutput, ProxyProcess } from './proxy-process.js'
 import { proxySettings } from './proxy-settings.js'
 import type { Release } from './release.js'
@@ -27,6 +28,13 @@ import { Scaler, workersAtStart } from './scaler.js'
 import { movedRelease, releaseObstacle } from './start-obstacle.js'
 import { nextLookMs } from './worker-life.js'
 import { WorkerLoads } from './worker-loads.js'
+
+/** Why a start is not complete. `arePrinted`: the lines are the child's own, and have gone where all children print. */
+export interface StartFailure {
+  reason: string
+  lines: string[]
+  arePrinted: boolean
+}
 
 /** What the tree needs of the outside, besides the context. */
 export interface TreeDeps {
@@ -37,7 +45,7 @@ export interface TreeDeps {
   /** The master's logs and those of the proxies. */
   reopenLogs(): void
   /** A worker did not get ready, or a proxy gave up before any worked; a reason to end a start that is not complete. */
-  startFailed(what: string, reason: string, lines: string[]): void
+  startFailed(what: string, failure: StartFailure): void
   /** Its settings are in force: its first worker serves. */
   served(generation: Generation): void
   /** A worker of slot 1 is ready. */
@@ -127,6 +135,8 @@ export class ProcessTree {
         return reloads.read(event.reading)
       case 'usage':
         this.#context.oomKills.look()
+        this.#context.keepRunFolder()
+        pool.replaceUnreachable()
         return this.#memory.look(this.settings.memoryReport)
       case 'touched':
         return this.#touched(event.watched)
@@ -148,7 +158,7 @@ export class ProcessTree {
     const waits = [this.scaler.check(), pool.reconcile(), proxies.reconcile(), reloads.wakeAtMs]
     waits.push(...this.companions.check())
     for (const { life } of pool.workers()) waits.push(nextLookMs(life))
-    for (const { life } of proxies.alive()) waits.push(life.deadlineMs)
+    for (const { life } of proxies.alive()) waits.push(nextProxyLookMs(life))
     return waits
   }
 
@@ -168,7 +178,8 @@ export class ProcessTree {
         this.loads.proxyGone(proxy.proxyId)
         this.pool.proxyGone(proxy.proxyId)
       },
-      startFailed: (proxyId, reason, lines) => this.#deps.startFailed(`proxy ${proxyId}`, reason, lines),
+      startFailed: (proxyId, reason, lines) =>
+        this.#deps.startFailed(`proxy ${proxyId}`, { reason, lines, arePrinted: true }),
     })
   }
 
@@ -182,7 +193,7 @@ export class ProcessTree {
     }
     const pool: Pool = new Pool(target, this.#context, this.proxies, {
       bootFailed: failure => {
-        this.#deps.startFailed('the application', failure.reason, failure.lines)
+        this.#deps.startFailed('the application', failure)
         this.reloads.bootFailed(failure)
         this.orders.bootFailed(failure)
         this.#follow(failure.generation)

@@ -25,6 +25,8 @@ export interface ProxyLife {
   asked: boolean
   /** How long it may say nothing while it accepts. */
   silentMs: number
+  /** When to look whether somebody stopped it, unless it says something before; null: never. */
+  lookMs: number | null
 }
 
 /** What can happen to a proxy. */
@@ -42,6 +44,8 @@ export type ProxyEvent =
 /** What the shell does, in this order. */
 export type ProxyEffect =
   | { type: 'send-drain'; mercyMs: number }
+  /** Wake it, where it is stopped. */
+  | { type: 'look' }
   | { type: 'kill' }
   | { type: 'report'; event: string; fields: EventFields }
 
@@ -55,10 +59,13 @@ export interface ProxyStep {
 export const PROXY_START_MS = 20_000
 
 /**
- * How long one that accepts may say nothing, where a healthy one tells its figures every second. Its loop is blocked then, or somebody stopped it: its
- * clients wait at a port behind which nobody is.
+ * How long one that accepts may say nothing, where a healthy one tells its figures every second. Its loop is blocked then: its clients wait at a port
+ * behind which nobody is, and have waited so long before they lose their connections.
  */
 export const PROXY_SILENT_MS = 30_000
+
+/** After so much silence it is looked at, and woken where it was stopped (SIGSTOP): it loses nothing by that. */
+export const PROXY_LOOK_MS = 2000
 
 /** Between the end of a proxy's mercy, or the loss of its channel, and SIGKILL. */
 export const DRAIN_GRACE_MS = 1000
@@ -66,7 +73,13 @@ export const DRAIN_GRACE_MS = 1000
 /** A proxy that was just spawned. */
 export function newProxyLife(nowMs: number, why: string, silentMs = PROXY_SILENT_MS): ProxyLife {
   const deadlineMs = nowMs + PROXY_START_MS
-  return { phase: 'starting', why, sinceMs: nowMs, deadlineMs, listeningMs: null, asked: false, silentMs }
+  const lookMs = nowMs + PROXY_LOOK_MS
+  return { phase: 'starting', why, sinceMs: nowMs, deadlineMs, listeningMs: null, asked: false, silentMs, lookMs }
+}
+
+/** When to apply a `tick` although nothing happens; null: never. */
+export function nextProxyLookMs({ deadlineMs, lookMs }: ProxyLife): number | null {
+  return deadlineMs === null || (lookMs !== null && lookMs < deadlineMs) ? lookMs : deadlineMs
 }
 
 /** The next life and the effects of one event. */
@@ -86,7 +99,13 @@ const listen: Row['listening'] = (life, _event, nowMs) => ({
 })
 
 const hear: Row['heard'] = (life, _event, nowMs) => ({
-  next: { ...life, deadlineMs: nowMs + life.silentMs },
+  next: { ...life, deadlineMs: nowMs + life.silentMs, lookMs: nowMs + PROXY_LOOK_MS },
+  effects: [],
+})
+
+/** Its deadline is another matter. */
+const note: Row['heard'] = (life, _event, nowMs) => ({
+  next: { ...life, lookMs: nowMs + PROXY_LOOK_MS },
   effects: [],
 })
 
@@ -115,9 +134,11 @@ const lose: Row['ipc-closed'] = (life, _event, nowMs) => ({
   effects: [],
 })
 
-const killLate: Row['tick'] = (life, _event, nowMs) => {
-  if (life.deadlineMs === null || nowMs < life.deadlineMs) return ignore(life)
-  return killNow(life, LATE_WHY[life.phase] ?? life.why, nowMs)
+const lookOrKill: Row['tick'] = (life, _event, nowMs) => {
+  if (life.deadlineMs !== null && nowMs >= life.deadlineMs)
+    return killNow(life, LATE_WHY[life.phase] ?? life.why, nowMs)
+  if (life.lookMs === null || nowMs < life.lookMs) return ignore(life)
+  return { next: { ...life, lookMs: nowMs + PROXY_LOOK_MS }, effects: [{ type: 'look' }] }
 }
 
 /** Why a proxy that was not asked to end is killed. */
@@ -126,7 +147,7 @@ const LATE_WHY: Partial<Record<ProxyPhase, string>> = { starting: 'start-deadlin
 const reap: Row['exit'] = (life, { code, signal }, nowMs) => {
   const why = life.asked || life.phase === 'killed' ? life.why : 'died'
   return {
-    next: { ...life, phase: 'gone', why, sinceMs: nowMs, deadlineMs: null },
+    next: { ...life, phase: 'gone', why, sinceMs: nowMs, deadlineMs: null, lookMs: null },
     effects: [report('proxy-exit', { code: code ?? undefined, signal: signal ?? undefined, why })],
   }
 }
@@ -134,12 +155,12 @@ const reap: Row['exit'] = (life, { code, signal }, nowMs) => {
 const TABLE: { [P in ProxyPhase]: Row } = {
   starting: {
     listening: listen,
-    heard: ignore,
+    heard: note,
     failed: fail,
     drain,
     kill,
     'ipc-closed': lose,
-    tick: killLate,
+    tick: lookOrKill,
     exit: reap,
   },
   listening: {
@@ -149,17 +170,17 @@ const TABLE: { [P in ProxyPhase]: Row } = {
     drain,
     kill,
     'ipc-closed': lose,
-    tick: killLate,
+    tick: lookOrKill,
     exit: reap,
   },
   draining: {
     listening: ignore,
-    heard: ignore,
+    heard: note,
     failed: fail,
     drain: ignore,
     kill,
     'ipc-closed': ignore,
-    tick: killLate,
+    tick: lookOrKill,
     exit: reap,
   },
   killed: {
@@ -186,7 +207,7 @@ const TABLE: { [P in ProxyPhase]: Row } = {
 
 function killNow(life: ProxyLife, why: string, nowMs: number): ProxyStep {
   return {
-    next: { ...life, phase: 'killed', why, sinceMs: nowMs, deadlineMs: null },
+    next: { ...life, phase: 'killed', why, sinceMs: nowMs, deadlineMs: null, lookMs: null },
     effects: [{ type: 'kill' }, report('proxy-killed', { why, phase: life.phase })],
   }
 }

@@ -5,6 +5,7 @@
 
 import { ChannelBudget } from '../kit/channel.js'
 import type { Credentials, MasterToProxy } from '../kit/messages.js'
+import { readProcessStat } from '../kit/process-stat.js'
 import { readProxyMessage } from './child-message.js'
 import type { MasterContext } from './master-context.js'
 import { type ProcessNames, processName } from './process-names.js'
@@ -139,10 +140,20 @@ export class ProxyProcess {
     )
   }
 
+  /** `t`, a tracer's stop, is the tracer's business. */
+  #wakeIfStopped(): void {
+    const { pid } = this.#child
+    if (pid === null || readProcessStat(pid)?.state !== 'T') return
+    this.#child.wake()
+    this.report('proxy-woken', { why: 'stopped' })
+  }
+
   #execute(effect: ProxyEffect): void {
     switch (effect.type) {
       case 'send-drain':
         return this.send({ type: 'drain', mercyMs: effect.mercyMs })
+      case 'look':
+        return this.#wakeIfStopped()
       case 'kill':
         return this.#child.kill()
       case 'report':

@@ -14,6 +14,7 @@ export function proxySettings(
   previous: StaticSettings['previous'] = [],
 ): ProxySettings {
   return {
+    keepChildren: settings.keepChildren,
     routes: routes(settings, release),
     checkStatic: settings.checkStatic.map(folder => realOf(release, folder)),
     files: { ...settings.files, safe: settings.files.safe.map(folder => realOf(release, folder)), previous },

@@ -36,6 +36,7 @@ import { printableLines } from './printable.js'
 import { nameMaster } from './process-names.js'
 import { RecentEvents } from './recent-events.js'
 import { prepareRunFolder } from './run-folder.js'
+import { RunFolderKeeper } from './run-folder-keeper.js'
 import { ServiceReports } from './service-reports.js'
 import type { SignalEvent } from './signals.js'
 import { assignSockets, type PassedSockets, receiveSockets } from './socket-activation.js'
@@ -108,8 +109,9 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   const recent = new RecentEvents()
   const log = telling([service.hearing(written), recent.log])
 
+  const keeper = new RunFolderKeeper(folder, log)
   const { master, store, rotation, startEndpoint } = assemble(
-    { settings, passed, sink, isJournal, log, readAgain: options.readAgain },
+    { settings, passed, sink, isJournal, log, readAgain: options.readAgain, keepRunFolder: () => keeper.keep() },
     context,
   )
   holdSignals(undo)
@@ -118,6 +120,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   await startEndpoint(undo)
   const figures = { family: (name: string) => store.family(name), events: () => recent.lines() }
   const control = await startControlSocket(folder.controlPath, controlHandler(master, figures))
+  keeper.keepControl(control)
   undo.push(() => control.close())
   if (settings.masterFifos.length > 0) {
     const put = (letter: string, event: SignalEvent) => master.signal(letter, event)
@@ -138,10 +141,14 @@ interface AssembleParts {
   isJournal: boolean
   log: Log
   readAgain: () => Reading
+  keepRunFolder: () => void
 }
 
 /** The master with its metrics. The endpoint needs the master for what it shows, the master the endpoint for its URL. */
-function assemble({ settings, passed, sink, isJournal, log, readAgain }: AssembleParts, context: CommandContext) {
+function assemble(
+  { settings, passed, sink, isJournal, log, readAgain, keepRunFolder }: AssembleParts,
+  context: CommandContext,
+) {
   const version = readVersion()
   let metricsUrl: string | null = null
   const store = new MetricsStore({ log })
@@ -156,6 +163,7 @@ function assemble({ settings, passed, sink, isJournal, log, readAgain }: Assembl
     readSettings: () => readingWithoutDeviceLog(readAgain()),
     log,
     output: isJournal ? toJournal(sink) : outputOf(settings, sink, rotation),
+    keepRunFolder,
     reopenLogs: () => sink.reopen(),
     metrics: store,
     renderMetrics: async () => (await render()).toString(),

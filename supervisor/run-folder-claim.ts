@@ -39,8 +39,9 @@ export function removeDrafts(folder: string): void {
   }
 }
 
-/** A claim that we hold; `release` removes it while it is still ours. */
+/** A claim that we hold, unless somebody has removed it; `release` removes it while it is still ours. */
 export interface Claim {
+  isThere(): boolean
   release(): void
 }
 
@@ -62,7 +63,7 @@ export function claimFolder(
   } catch (error) {
     throw error instanceof Failure ? error : unusable(folder, error)
   }
-  return { release: () => releaseClaim(path, text) }
+  return { isThere: () => isOurs(path, text), release: () => releaseClaim(path, text) }
 }
 
 /** The pid of the living process that holds `folder`, null when nobody does or it cannot be told. */
@@ -126,6 +127,15 @@ function findPlace(folder: string, draft: string, path: string, stale: StaleClai
     if (holder !== null && isHeld(claim)) throw alreadyRunning(folder, holder.pid)
     stale.push({ place, text })
     place = `${place}.after-${holder === null ? 'none' : `${holder.pid}-${holder.startTicks}`}`
+  }
+}
+
+function isOurs(path: string, text: string): boolean {
+  try {
+    return readClaim(path)?.text === text
+  } catch {
+    // EACCES, ELOOP: it is somebody else's.
+    return false
   }
 }
 

@@ -40,16 +40,38 @@ export async function openOwnFolder(
   credentials: Credentials | null,
   care: FolderCare,
 ): Promise<{ made: boolean }> {
-  return onRunFolder(path, async () => {
-    checkAncestors(nearestFolder(dirname(path)), path)
-    const parent = makeParents(dirname(path))
-    checkAncestors(parent, path)
-    const folder = join(parent, basename(path))
-    const made = makeFolder(folder)
+  try {
+    const { folder, made } = findOrMake(path)
     if (!made && isForeign(folder, credentials)) await care.askBefore()
     adopt(folder, made, credentials, care.isOurs)
     return { made }
-  })
+  } catch (error) {
+    throw unusable(path, error)
+  }
+}
+
+/** The same for a master that runs and whose folder was removed; one that somebody else has made meanwhile is refused. */
+export function remakeOwnFolder(
+  path: string,
+  credentials: Credentials | null,
+  isOurs: FolderCare['isOurs'],
+): { made: boolean } {
+  try {
+    const { folder, made } = findOrMake(path)
+    if (!made && isForeign(folder, credentials)) throw refused(path, 'another user has made it')
+    adopt(folder, made, credentials, isOurs)
+    return { made }
+  } catch (error) {
+    throw unusable(path, error)
+  }
+}
+
+function findOrMake(path: string): { folder: string; made: boolean } {
+  checkAncestors(nearestFolder(dirname(path)), path)
+  const parent = makeParents(dirname(path))
+  checkAncestors(parent, path)
+  const folder = join(parent, basename(path))
+  return { folder, made: makeFolder(folder) }
 }
 
 /**
@@ -76,14 +98,6 @@ export function openWorkersFolder(
     return { path, made }
   } catch (error) {
     throw unusableWorkersFolder(path, error)
-  }
-}
-
-async function onRunFolder<T>(path: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    throw unusable(path, error)
   }
 }
 

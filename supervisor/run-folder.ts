@@ -16,17 +16,20 @@ import type { Credentials } from '../kit/messages.js'
 import { workersFolderOf } from './config/run-folder-path.js'
 import { findMaster } from './control-client.js'
 import { namesIn } from './folder-names.js'
-import { alreadyRunning, claimFolder, isClaimName, removeDrafts } from './run-folder-claim.js'
-import { openOwnFolder, openWorkersFolder } from './run-folder-owner.js'
+import { alreadyRunning, type Claim, claimFolder, isClaimName, removeDrafts } from './run-folder-claim.js'
+import { openOwnFolder, openWorkersFolder, remakeOwnFolder } from './run-folder-owner.js'
 import { clearWorkerNames, isWorkerName } from './workers-folder.js'
 
-/**
- * A prepared folder. `release` takes back what we made: our claim, dead sockets, the folders if they were not there
- * before.
- */
+/** A prepared folder. */
 export interface RunFolder {
   path: string
   controlPath: string
+  /**
+   * Makes anew what somebody has removed while we run: the folder, our claim, the folder of the workers; true: something was. Failures as those of
+   * `prepareRunFolder`.
+   */
+  restore(): boolean
+  /** Takes back what we made: our claim, dead sockets, the folders if they were not there before. */
   release(): void
 }
 
@@ -57,18 +60,46 @@ export async function prepareRunFolder(path: string, credentials: Credentials | 
     removeDrafts(path)
     removeSockets(path)
     const workers = openWorkersFolder(workersFolderOf(path), credentials, clearWorkerNames)
-    const release = () => releaseFolder(path, credentials, { folder: made, workers: workers.made }, claim.release)
-    return { path, controlPath: controlPathOf(path), release }
+    return heldFolder(path, credentials, claim, { folder: made, workers: workers.made })
   } catch (error) {
     claim.release()
     throw error
   }
 }
 
+function heldFolder(path: string, credentials: Credentials | null, first: Claim, made: FoldersMade): RunFolder {
+  let claim = first
+  const restore = () => {
+    if (claim.isThere() && isFolder(workersFolderOf(path))) return false
+    if (remakeOwnFolder(path, credentials, isOurName).made) made.folder = true
+    if (!claim.isThere()) claim = claimFolder(path)
+    // What is in it is of workers that live.
+    if (openWorkersFolder(workersFolderOf(path), credentials, () => {}).made) made.workers = true
+    return true
+  }
+  const release = () => releaseFolder(path, credentials, made, () => claim.release())
+  return { path, controlPath: controlPathOf(path), restore, release }
+}
+
+/** Which folders were not there before. */
+interface FoldersMade {
+  folder: boolean
+  workers: boolean
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  } catch {
+    // EACCES, ENOTDIR: what stands in the way is told by who makes the folder.
+    return false
+  }
+}
+
 function releaseFolder(
   path: string,
   credentials: Credentials | null,
-  made: { folder: boolean; workers: boolean },
+  made: FoldersMade,
   releaseClaim: () => void,
 ): void {
   const workers = workersFolderOf(path)

@@ -50,7 +50,7 @@ export class Shutdown {
       const leftMs = this.#sinceMs + this.#mercyMs - this.#context.nowMs()
       pool.stop(this.why, this.#mercyMs === 0 ? 0 : Math.max(LEAST_STOP_MS, leftMs))
     }
-    return this.#phase === 'stopping' && pool.workers().length === 0
+    return this.#phase === 'stopping' && pool.workers().length === 0 && pool.remains.areGone
   }
 
   /** A second SIGINT: whoever pressed Ctrl-C again does not want to wait. */

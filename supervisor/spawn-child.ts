@@ -3,7 +3,7 @@
  * messages mean. `child_process.spawn`, never `cluster`: a cluster worker whose loop is blocked cannot be killed.
  *
  * Each child leads a session of its own. Ctrl-C in a terminal goes to the whole foreground group: the children must not see
- * it, because it is the master that tells them, in order, how to end. And a SIGKILL takes what the child started with it.
+ * it, because it is the master that tells them, in order, how to end. And by its session is known what the child has started (`worker-remains.ts`).
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -36,7 +36,7 @@ export interface ChildSpec {
   descriptors: readonly number[]
   /** How much the master listens to it. */
   limits: ChannelLimits
-  /** Why it cannot be started at all (`installation.ts`); null: nothing is known against it. */
+  /** Why it cannot be started at all (`installation.ts`, `start-obstacle.ts`); null: nothing is known against it. */
   obstacle?: string | null
 }
 
@@ -48,6 +48,8 @@ export interface ChildListeners {
   channelClosed(broken: string | null): void
   /** It sends more than its budget allows; the rest waits. Told once. */
   slowed(): void
+  /** Its process has ended, and been reaped; what it printed and said may still come. */
+  reaped?(pid: number): void
   /** The last call. `error`: it could not even be started. */
   exit(code: number | null, signal: NodeJS.Signals | null, error: string | null): void
 }
@@ -89,17 +91,25 @@ export class Child {
     this.#channel?.send(message)
   }
 
-  /** SIGKILL to the child and what it started in its process group. Never to a pid that was reaped. */
+  /** SIGKILL, but never to a pid that was reaped. What it has started is not signalled. */
   kill(): void {
+    this.#signal('SIGKILL')
+  }
+
+  /** SIGCONT, to one that was stopped. */
+  wake(): void {
+    this.#signal('SIGCONT')
+  }
+
+  #signal(signal: NodeJS.Signals): void {
     if (this.#process === null) return
     const { pid, exitCode, signalCode } = this.#process
     if (pid === undefined || exitCode !== null || signalCode !== null) return
     try {
-      process.kill(-pid, 'SIGKILL')
+      process.kill(pid, signal)
     } catch (error) {
-      // ESRCH: between fork and setsid the group does not exist yet. EPERM: a member of the group became somebody else.
-      if (!['ESRCH', 'EPERM'].includes(codeOf(error))) throw error
-      this.#process.kill('SIGKILL')
+      // EPERM: its program made another user of it, and its deadline goes on.
+      if (codeOf(error) !== 'EPERM') throw error
     }
   }
 
@@ -141,7 +151,10 @@ export class Child {
     const channel = child.stdio[CHANNEL_DESCRIPTOR]
     const streams = [child.stdout, child.stderr, channel].filter(stream => stream) as Duplex[]
     const awaitLastWords = lastWordsOf(streams)
-    child.on('exit', (code, signal) => awaitLastWords(() => this.#finish(code, signal, null)))
+    child.on('exit', (code, signal) => {
+      if (child.pid !== undefined) this.#listeners.reaped?.(child.pid)
+      awaitLastWords(() => this.#finish(code, signal, null))
+    })
   }
 
   #finish(code: number | null, signal: NodeJS.Signals | null, error: string | null): void {

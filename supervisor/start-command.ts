@@ -73,14 +73,26 @@ function prepareFiles({ logto, pidfile, credentials }: Settings, cwd: string): B
   const flags: string[] = []
   if (logto === null || pidfile === null) makeFolder(folder, credentials)
   if (pidfile === null) flags.push(`--pidfile=${join(folder, pidfileName)}`)
-  const used = pidfile ?? join(folder, pidfileName)
-  checkPidfile(used, credentials)
+  if (pidfile === null) checkSharedPidfile(join(folder, pidfileName), credentials)
+  else checkPidfile(pidfile, credentials)
   const log = logto ?? join(folder, logName)
   if (logto === null) {
     flags.push(`--logto=${log}`)
     backUpMasterLog(log, credentials)
   }
   return { log, flags }
+}
+
+/** A master of this INI was looked for before: the one that has it is of another INI, started from the same folder. */
+function checkSharedPidfile(path: string, credentials: Credentials | null): void {
+  try {
+    checkPidfile(path, credentials)
+  } catch (error) {
+    if (!(error instanceof Failure) || error.exitCode !== EXIT.unavailable) throw error
+    const remedy =
+      'another INI was started from this folder: accepted `pidfile` and `logto` in this INI, or another folder'
+    throw new Failure(error.code, `${error.message}: ${remedy}`, error.exitCode, error)
+  }
 }
 
 function makeFolder(path: string, credentials: Credentials | null): void {

@@ -6,9 +6,11 @@
 
 import { statSync } from 'node:fs'
 import { codeOf, Failure } from '../kit/failure.js'
+import { workersFolderOf } from './config/run-folder-path.js'
 import type { Generation } from './master-context.js'
 import { type Release, resolveRelease } from './release.js'
 import { asServiceUser } from './service-user.js'
+import { isGone } from './workers-folder.js'
 
 /** `remedy` empty: none is known. */
 export interface StartObstacle {
@@ -30,7 +32,7 @@ const LIMITS: Record<string, StartObstacle> = {
 
 /** What stands behind an error of spawn(2); the error itself where nothing else is found. */
 export function explainNotStarted(error: string, generation: Generation, program = process.execPath): StartObstacle {
-  const gone = releaseObstacle(generation)
+  const gone = runFolderObstacle(generation) ?? releaseObstacle(generation)
   if (gone !== null) return gone
   const [code = ''] = /E[A-Z0-9]+$/.exec(error) ?? []
   const limit = LIMITS[code]
@@ -61,6 +63,15 @@ export function releaseObstacle(generation: Generation): StartObstacle | null {
     }
   }
   return null
+}
+
+/** There is no folder for the worker's sockets, and the master could not make it. */
+export function runFolderObstacle({ settings }: Generation): StartObstacle | null {
+  if (!isGone(workersFolderOf(settings.runDir))) return null
+  return {
+    why: `run-dir is gone: ${settings.runDir}`,
+    remedy: 'it comes back by itself once daimyo may make it: run-folder-lost in the log says why not',
+  }
 }
 
 /** What the same settings lead to by now, where that is another release; null: they lead nowhere, or to the same. */

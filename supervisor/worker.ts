@@ -3,7 +3,7 @@
  * decides; owned by `pool.ts`. What runs inside the process is `app/host/`.
  */
 
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { ChannelBudget } from '../kit/channel.js'
 import { ChannelTurns } from '../kit/channel-turns.js'
 import type { ToldFields } from '../kit/child-events.js'
@@ -29,7 +29,7 @@ import { judgeAge, type RecycleVerdict, requestsOf } from './recycling.js'
 import type { SlotWorker } from './slots.js'
 import { Child } from './spawn-child.js'
 import { workerEnvironment } from './spawn-environment.js'
-import { explainNotStarted, releaseObstacle } from './start-obstacle.js'
+import { explainNotStarted, releaseObstacle, runFolderObstacle } from './start-obstacle.js'
 import {
   endOf,
   LINK_BROKEN,
@@ -39,7 +39,7 @@ import {
   type WorkerLife,
 } from './worker-life.js'
 import { stepWorker } from './worker-phase.js'
-import { clearWorkerName } from './workers-folder.js'
+import { clearWorkerName, isGone } from './workers-folder.js'
 
 /** Which worker to start, and why. */
 export interface WorkerSpec {
@@ -59,6 +59,8 @@ export interface WorkerHooks {
   closeTunnels(worker: Worker): void
   withdraw(worker: Worker, end: WorkerEnd): void
   fold(worker: Worker): void
+  /** Its process has ended: what it has started may be left. */
+  reaped(worker: Worker, pid: number): void
   /** Where it leaves a heap snapshot, null: nowhere. */
   snapshotPath(worker: Worker): string | null
 }
@@ -75,6 +77,8 @@ export interface BootFailure {
   generation: number
   reason: string
   lines: string[]
+  /** They are what it wrote to standard error, and so in the log already. */
+  arePrinted: boolean
 }
 
 /** The application's socket is for the service's own user and group, and for `curl --unix-socket` as root. */
@@ -152,6 +156,7 @@ export class Worker {
     this.#mayWait = waits
     this.generation = generation
     this.#life = newWorkerLife(context.nowMs(), settings.workerStartMs, why)
+    context.keepRunFolder()
     const folder = workersFolderOf(settings.runDir)
     const socketPath = join(folder, `worker-${workerId}.sock`)
     const linkPath = join(folder, `worker-${workerId}.link`)
@@ -249,8 +254,9 @@ export class Worker {
   bootFailure(reason = 'worker failed'): BootFailure {
     const { slot, generation } = this.address
     const stack = this.#loadFailure?.stack.trimEnd() ?? ''
-    const lines = stack === '' ? this.#child.errorLines() : stack.split('\n').slice(0, MOST_STACK_LINES)
-    return { slot, generation, reason: this.#loadFailure?.reason ?? reason, lines }
+    const arePrinted = stack === ''
+    const lines = arePrinted ? this.#child.errorLines() : stack.split('\n').slice(0, MOST_STACK_LINES)
+    return { slot, generation, reason: this.#loadFailure?.reason ?? reason, lines, arePrinted }
   }
 
   /** It died by itself: nobody asked, killed or condemned it. */
@@ -264,6 +270,14 @@ export class Worker {
     return this.judgement(`worker ${DEEDS[this.#life.why] ?? this.#end} ${when}${how}`)
   }
 
+  /** Somebody has removed one of its sockets: whoever connects from now on, such as another proxy, does not find it. */
+  get isUnreachable(): boolean {
+    const { socketPath, linkPath, tunnelPath } = this.address
+    // Without their folder its successor would have no place either.
+    if (this.#life.phase !== 'ready' || isGone(dirname(socketPath))) return false
+    return [socketPath, linkPath, tunnelPath].some(isGone)
+  }
+
   reportBrokenLink(why: string): void {
     this.#breach = why
     this.#report('worker-broke-link', { why })
@@ -272,7 +286,7 @@ export class Worker {
   /** A failure of it that others found, with its own last lines. */
   judgement(reason: string): BootFailure {
     const { slot, generation } = this.address
-    return { slot, generation, reason, lines: this.#child.errorLines() }
+    return { slot, generation, reason, lines: this.#child.errorLines(), arePrinted: true }
   }
 
   /** Its application listens; with `ready-check` that is not all. */
@@ -331,7 +345,7 @@ export class Worker {
         stdout: 'pipe',
         descriptors: [],
         limits: { budget: this.#allowance.channel, bounds: WORKER_MESSAGE_BOUNDS, turns: TURNS },
-        obstacle: installation.look().obstacle,
+        obstacle: installation.look().obstacle ?? runFolderObstacle(generation)?.why,
       },
       gate,
       {
@@ -345,6 +359,7 @@ export class Worker {
           put({ type: 'worker', worker: this, event: { type: 'ipc-closed' } })
         },
         slowed: () => this.#talksTooMuch(),
+        reaped: pid => this.#hooks.reaped(this, pid),
         exit: (code, signal, error) => put({ type: 'worker-exit', worker: this, code, signal, error }),
       },
     )
@@ -362,6 +377,7 @@ export class Worker {
         cpus,
         app: release.app ?? '',
         waits,
+        keepChildren: settings.keepChildren,
         socketPath,
         linkPath,
         tunnelPath,

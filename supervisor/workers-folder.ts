@@ -10,7 +10,7 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { renameSync, unlinkSync } from 'node:fs'
+import { lstatSync, renameSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { codeOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
@@ -34,6 +34,16 @@ export function clearWorkerName(path: string, credentials: Credentials | null): 
     permitted(credentials, () => clear(path))
   } catch {
     // EACCES, EPERM, EROFS, EBUSY (a mount point), ENOTDIR.
+  }
+}
+
+/** Nothing has this name; what may not be looked at is there. */
+export function isGone(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) === undefined
+  } catch (error) {
+    // EACCES: the service's user closed the folder. ENOTDIR: a file stands in its place.
+    return codeOf(error) === 'ENOTDIR'
   }
 }
 

@@ -12,6 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { WorkerEventName } from '../../kit/child-events.js'
 import { Failure, reasonOf } from '../../kit/failure.js'
 import type { MasterToWorker, WorkerSettings } from '../../kit/messages.js'
+import { endSession, processesOfSession } from '../../kit/session-processes.js'
 import { watchdogPathOf } from '../../kit/stack-report.js'
 import { hasUninvitedInspector, INSPECTED_SIGNAL } from '../../kit/uninvited-inspector.js'
 import { ApplicationChannel } from './application-channel.js'
@@ -33,6 +34,8 @@ import { startWatchdog } from './watchdog.js'
 /** How long requests in flight may take when the master is dead; the proxies go away within a second themselves. */
 const ORPHAN_MS = 1200
 const POLL_MS = 20
+/** Between SIGTERM and SIGKILL for what the application has started, when there is no master to do it. */
+const ORPHANS_CHILDREN_MS = 500
 /** What the proxies talk to speaks of clients, and is believed: for the service's own user only. */
 const PRIVATE_MODE = 0o600
 /** What an application has that listens to messages only, once it was told to end: PM2's `kill_timeout` by default. */
@@ -52,6 +55,7 @@ interface Running {
 const exit = process.exit.bind(process)
 
 let running: Running | null = null
+let keepsChildren = false
 /** Loads the application of a worker that waits. */
 let load = async () => {}
 const channel = openMasterChannel(onMessage, onMasterGone)
@@ -65,6 +69,7 @@ function onMessage(message: MasterToWorker): void {
 }
 
 async function start(settings: WorkerSettings): Promise<void> {
+  keepsChildren = settings.keepChildren
   if (settings.cpus !== null) await pinTo(settings.cpus)
   if (await hasUninvitedInspector()) process.kill(process.pid, INSPECTED_SIGNAL)
   installHook()
@@ -171,9 +176,18 @@ function closed(application: Server): Promise<void> {
 
 function onMasterGone(): void {
   const deadline = performance.now() + ORPHAN_MS
-  setInterval(() => {
-    if (running === null || performance.now() > deadline || isIdle(running)) exit(0)
+  const look = setInterval(() => {
+    if (running !== null && performance.now() <= deadline && !isIdle(running)) return
+    clearInterval(look)
+    endAlone().finally(() => exit(0))
   }, POLL_MS)
+}
+
+/** What a master would do behind the worker's end. A proxy kills those that are still linked after a while (`proxy/main.ts`). */
+async function endAlone(): Promise<void> {
+  running?.link.close()
+  const left = keepsChildren ? [] : await processesOfSession(process.pid)
+  if (left.length > 0) await endSession(process.pid, left, ORPHANS_CHILDREN_MS)
 }
 
 function isIdle({ link, tunnels }: Running): boolean {

@@ -69,6 +69,9 @@ An event of daimyo's own life: the time, what happened, and fields, as JSON stri
 \`why=died\` is an end that nobody asked for, by itself (\`code\`) or by somebody else's signal. \`why=link-broken\` is a worker that was killed because its
 application wrote to the worker's own connection with a proxy; \`worker-broke-link\` before it says what. \`worker-not-started\` is one for which there was
 no process: \`why\` says what is missing, \`remedy\` what to do. \`reload-start why=release-gone\`: the release of the workers was removed, and its link leads to another one.
+\`worker-left-processes\`: what the application of a worker that has ended had started and not ended, by name and pid; \`why=ended\` or, with \`keep-children\`,
+\`why=kept\`. \`worker-processes-killed\`: SIGTERM did not end them. \`proxy-woken\`: somebody had stopped it (SIGSTOP). \`run-folder-restored\`,
+\`control-socket-restored\`: they had been removed; \`run-folder-lost\` says why they cannot be had. \`worker-retiring why=socket-gone\`: its sockets were removed.
 
 \`restart-needed\`: daimyo or Node were upgraded since the master was started; \`why\` names the versions.
 

@@ -18,6 +18,7 @@ import { type NamedPath, readEnvironmentFiles } from './environment-files.js'
 import { readErrorPages } from './error-page-files.js'
 import { judgeIniFiles } from './ini-changers.js'
 import { fileNamed, type IniReading, readIni } from './ini-reader.js'
+import { remarkKeptState } from './kept-state.js'
 import type { ConfigFile, MagicFacts } from './magic-variables.js'
 import { MOST_BACKLOG } from './option-kinds.js'
 import { type Flag, flagEntries, type OptionValues, readValues } from './option-values.js'
@@ -74,6 +75,7 @@ export function readSettings(source: SettingsSource): Reading {
   const judged =
     source.files === undefined ? judgeIniFiles(ini.files, found.credentials) : { mistakes: [], remarks: [] }
   const tooLong = whyTooLong(runDir)
+  const kept = remarkKeptState(values, source.files ?? filesFor(found.credentials))
   const pages = readErrorPages(
     values['error-page'].map((page, index) => ({ ...page, place: places.get('error-page')?.[index] ?? place })),
     guarded,
@@ -99,7 +101,12 @@ export function readSettings(source: SettingsSource): Reading {
   return {
     settings: mistakes.length > 0 ? null : toSettings(values, file, facts),
     mistakes: bound(sortFindings(mistakes)),
-    remarks: bound(sortFindings([ini, read, checked, environment, judged].flatMap(part => part.remarks))),
+    remarks: bound(
+      sortFindings([
+        ...[ini, read, checked, environment, judged].flatMap(part => part.remarks),
+        ...(kept === null ? [] : [{ place, message: kept }]),
+      ]),
+    ),
     values: withRunDir(read.effective, runDir),
     runDir,
     files: [...paths],
@@ -217,6 +224,7 @@ function toSettings(values: OptionValues, file: ConfigFile | null, facts: FoundF
     stream: { afterMs: values['stream-after'], mercyMs: values['stream-mercy'] },
     reloadOverlap: values['reload-overlap'],
     tunnelIdleMs: values['ws-idle-timeout'],
+    keepChildren: values['keep-children'],
     workerStartMs: values['worker-start-timeout'],
     readyCheck: values['ready-check'],
     waitReady: values['wait-ready'],

@@ -139,6 +139,8 @@ export interface Settings {
   reloadOverlap: number | null
   /** `ws-idle-timeout`, 0 = none. */
   tunnelIdleMs: number
+  /** What a worker has started stays after its end. */
+  keepChildren: boolean
   /** How long a new worker may take until it listens (`worker-start-timeout`). */
   workerStartMs: number
   /** What a new worker must answer before it serves. */

@@ -120,7 +120,8 @@ export const STATIC_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'add_header Cache-Control' },
     summary:
-      'Names with a hash of the content get `Cache-Control: max-age=31536000, immutable`. A hash stands behind `.` or ' +
+      'Names with a hash of the content get `Cache-Control: max-age=31536000, immutable`, and so does everything below ' +
+      '`/_next/static/` (Next) and `/_app/immutable/` (SvelteKit). A hash stands behind `.` or ' +
       '`-` and before a dot: 8 to 64 small hexadecimal digits with a digit and a letter among them; or 8 letters and ' +
       'digits, a digit and a capital among them, that are all of `A-Z2-7` or change kind three times.',
     example: 'static-immutable = true',

@@ -119,6 +119,19 @@ export const WORKER_OPTIONS = {
     example: 'stream-after = 600',
     setting: 'stream',
   },
+  'keep-children': {
+    section: 'workers',
+    kind: kind.boolean,
+    default: 'false',
+    takesEffect: 'next-generation',
+    replaces: { pm2: 'treekill' },
+    summary:
+      'What the application has started and not ended stays after the end of its worker. Without it such processes are told in the' +
+      ' log as `worker-left-processes`, and get SIGTERM, and SIGKILL a second later, however the worker ended. Those that lead a' +
+      ' session of their own (`detached: true` of `spawn`, setsid) stay in any case.',
+    example: 'keep-children = true',
+    setting: 'keepChildren',
+  },
   'reload-mercy': {
     section: 'workers',
     kind: kind.time(0, DAY),

@@ -80,3 +80,38 @@ for (const [title, lines, name, line, why] of lost) {
     t.equal((await ask(running.url, '/')).status, 200, 'the other worker serves')
   })
 }
+
+t.test('the run folder: it comes back, so do workers that die, and a reload works', async t => {
+  const { site, running, kill } = await serveRelease(t, [], ['app = %d1/app.cjs'])
+  const before = (await site.status()).workers.map(({ pid }) => pid)
+  rmSync(site.path('run'), { recursive: true })
+  kill()
+  await running.seen(/run-folder-restored .*\/run\n/)
+  await running.seen(/control-socket-restored /)
+  await until('those whose sockets are gone are replaced, too', async () => {
+    const { workers } = await site.untilReady()
+    return workers.length === 2 && workers.every(({ pid }) => !before.includes(pid))
+  })
+  t.match(running.out(), /worker-retiring .*why=socket-gone/)
+  t.match(await site.run('reload', site.ini), { code: 0, out: /reloaded\n$/ })
+  t.equal((await ask(running.url, '/')).body, '1')
+})
+
+t.test('the run folder, and it cannot be made: the old code serves, and the reload says so in a line', async t => {
+  const { site, running } = await serveRelease(
+    t,
+    [/reload-failed|run-folder-lost|worker-not-started/],
+    ['app = %d1/app.cjs'],
+  )
+  rmSync(site.path('run'), { recursive: true })
+  writeFileSync(site.path('run'), 'in the way')
+  process.kill(running.pid, 'SIGHUP')
+  await running.seen(/reload-failed .*why="[^"]*run-dir is gone: \S+\/run: it comes back/)
+  await running.seen(/run-folder-lost .*ENOTDIR/)
+  t.match(running.out(), /worker-not-started slot=1 generation=2 why="run-dir is gone: /)
+  t.notMatch(running.out(), /reload-failed-line|node:events| +at /)
+  t.equal((await ask(running.url, '/')).body, '1')
+  rmSync(site.path('run'))
+  await running.seen(/control-socket-restored /)
+  await site.untilReady()
+})

@@ -1,5 +1,6 @@
 /** A master that is killed leaves nothing: every process is gone within two seconds, and the next start finds no obstacle. */
 
+import { rmSync } from 'node:fs'
 import t from 'tap'
 import { ask } from './fixtures/asking.js'
 import { SteadyClient } from './fixtures/steady-client.js'
@@ -31,6 +32,37 @@ t.test('while a worker is blocked and others are in use', async t => {
   )
   t.match(await site.end(next), { code: 0 })
 })
+
+/** It has a child that SIGTERM ends and one that it does not, says so, and blocks its loop when it is asked for `/block`. */
+const parent = `
+const { spawn } = require('node:child_process')
+const options = { stdio: ['ignore', 'pipe', 'inherit'] }
+spawn('/bin/sh', ['-c', 'sleep 1000 & wait'], options)
+spawn('/bin/sh', ['-c', 'trap "" TERM; echo deaf; exec sleep 1000'], options).stdout.once('data', () => {
+  require('node:http').createServer((request, response) => {
+    response.end('here')
+    if (request.url === '/block') setImmediate(() => { for (;;); })
+  }).listen(3000)
+})`
+
+for (const [title, lines, isLeft] of [
+  ['what its workers have started goes too', [], false],
+  ['with keep-children that stays', ['keep-children = true'], true],
+] as const) {
+  t.test(title, async t => {
+    const site = new WatchedSite(t, ['processes = 2', ...lines], { app: parent })
+    const running = await site.serve()
+    await ask(running.url, '/block')
+    t.equal(site.processes().length, 10, 'a master, a proxy, two workers and three children of each')
+    process.kill(running.pid, 'SIGKILL')
+    const sleepers = () => site.processes().filter(line => /sleep/.test(line))
+    await until('the workers are gone', () => site.processes().length === sleepers().length, goneMs)
+    if (isLeft) t.equal(sleepers().length, 6)
+    else await until('and their children', () => sleepers().length === 0, goneMs)
+    for (const line of sleepers()) process.kill(Number.parseInt(line, 10), 'SIGKILL')
+    rmSync(site.path('run'), { recursive: true })
+  })
+}
 
 /** Resolves when a worker is in `burn` and nothing else can reach it. */
 async function blockOneWorker(site: WatchedSite, url: string): Promise<void> {

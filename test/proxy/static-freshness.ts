@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import type { ExpiresRule } from '../../kit/messages.js'
-import { FreshnessRules, freshnessFields, isHashedName } from '../../proxy/static-freshness.js'
+import { FreshnessRules, freshnessFields, isHashedName, isOfBuild } from '../../proxy/static-freshness.js'
 
 const SUBJECT = {
   type: 'text/css',
@@ -76,7 +76,30 @@ t.test('hashes in names', async t => {
     [`app.${'a1'.repeat(33)}.js`, false],
   ]
   for (const [name, expected] of cases) t.equal(isHashedName(`/srv/app.3f9c2a1b/${name}`), expected, name)
+  const built: [path: string, expected: boolean][] = [
+    ['/_next/static/chunks/main-app-2c2f3ac1d7f4a0d1.js', true],
+    ['/_next/static/css/5ab0b1f1b1e2f3a4.css', true],
+    ['/_next/static/media/4cf2300e9c8272f7-s.p.woff2', true],
+    ['/_next/static/Yx3kQ0b1uVd2_nEe-4Rsa/_buildManifest.js', true],
+    ['/_next/static/chunks/[root-of-the-server]__0a1b2c3d._.js', true],
+    ['/shop/_next/static/chunks/webpack.js', true],
+    ['/_app/immutable/nodes/0.js', true],
+    ['/_next/static/development/_buildManifest.js', false],
+    ['/_next/static/webpack/633457081244afec._.hot-update.json', false],
+    ['/_next/static/', false],
+    ['/_next/image', false],
+    ['/_next/data/Yx3kQ0b1/index.json', false],
+    ['/_app/version.json', false],
+    ['/x_next/static/a.js', false],
+    ['/static/chunks/a.js', false],
+  ]
+  for (const [path, expected] of built) t.equal(isOfBuild({ path, file: `/srv/.next${path}` }), expected, path)
+  t.ok(isOfBuild({ path: '/_next/static/css/a.css', file: '/srv/site/.next/static/css/a.css' }))
+  t.notOk(isOfBuild({ path: '/_next/static/css/gone.css', file: '/srv/site/index.html' }), 'a fallback')
   const rules = new FreshnessRules({ expires: [rule('type', 'text/css', 1)], immutable: true })
+  const next = { ...SUBJECT, path: '/_next/static/css/a.css', file: '/srv/.next/static/css/a.css' }
+  t.match(rules.of(next), { seconds: 31_536_000, immutable: true })
+  t.equal(new FreshnessRules({ expires: [], immutable: false }).of(next), null)
   t.match(rules.of({ ...SUBJECT, file: '/a-3f9c2a1b.css' }), { seconds: 31_536_000, immutable: true })
   t.match(rules.of(SUBJECT), { seconds: 1, immutable: false })
 })

@@ -1,7 +1,6 @@
 /** What dies is replaced, and what hangs is killed: `supervisor/master.ts`. */
 
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import t from 'tap'
 import type { ProxyToMaster } from '../../kit/messages.js'
@@ -122,14 +121,6 @@ t.test('a blocked message about a worker that is gone kills nobody', async t => 
   await tree.proxySays({ type: 'event', event: 'upstream-back', fields: {} })
   await tree.event('upstream-back')
   t.notOk(tree.told.some(({ event }) => event === 'worker-harakiri'))
-})
-
-t.test('SIGKILL takes what the worker has started with it', async t => {
-  const tree = await startTree(t, { behaviour: { forks: true } })
-  const { child } = (await tree.event('fake-fork')).fields
-  await tree.proxySays(blocked)
-  await tree.event('worker-exit')
-  t.notOk(isRunning(Number(child)))
 })
 
 t.test('a worker that asks for it is replaced first', async t => {
@@ -266,16 +257,3 @@ t.test('what a worker prints arrives in whole lines', async t => {
   await tree.master.stop('test')
   t.equal(tree.printed.join(''), 'one\ntwo\nthr\n')
 })
-
-/** A killed process that nobody has reaped yet does not run any more. */
-function isRunning(pid: number): boolean {
-  return isAlive(pid) && !isZombie(pid)
-}
-
-function isZombie(pid: number): boolean {
-  try {
-    return / Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\)/, ''))
-  } catch {
-    return true
-  }
-}

@@ -50,6 +50,19 @@ t.test('a proxy that says nothing is replaced', async t => {
   await tree.event('proxy-listening', { why: 'respawn' })
 })
 
+t.test('one that was stopped goes on within seconds, and keeps its place', async t => {
+  const tree = await startTree(t)
+  const [proxy] = tree.master.status().proxies
+  const sinceMs = performance.now()
+  process.kill(proxy?.pid ?? 0, 'SIGSTOP')
+  const reload = tree.master.reload(silent)
+  await tree.event('proxy-woken', { pid: proxy?.pid ?? 0, why: 'stopped' })
+  t.match(await tree.ask('who'), `1 ${proxy?.pid}`)
+  t.match(await reload, { ok: true }, 'and a reload with it')
+  t.ok(performance.now() - sinceMs < 10_000)
+  t.notOk(tree.told.some(({ event }) => event === 'proxy-killed'))
+})
+
 t.test('one that says something stays', async t => {
   const tree = await startTree(t, { deps: { proxySilentMs: 2000 } })
   const endMs = performance.now() + 3000

@@ -1,8 +1,10 @@
 /** Workers are replaced by age and memory, replacement first: `supervisor/memory-watch.ts`, `supervisor/pool.ts`. */
 
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import type { ReadUsage } from '../../supervisor/process-usage.js'
-import { NO_LIMITS, readyPids, startTree, type Tree } from './fixtures/tree.js'
+import { NO_LIMITS, plantTree, readyPids, startTree, type Tree } from './fixtures/tree.js'
 
 const MB = 1024 ** 2
 
@@ -72,4 +74,41 @@ t.test('memory-report tells of each worker, once a minute', async t => {
   await tree.event('memory-report', { slot: 3 })
   const reported = tree.told.filter(({ event }) => event === 'memory-report').map(({ fields }) => fields.slot)
   t.same(reported.sort(), [1, 2, 3])
+})
+
+for (const [title, lost] of [
+  ['all sockets', ''],
+  ['the link', 'worker-1.link'],
+  ['the socket for tunnels', 'worker-1.tunnel'],
+] as const) {
+  t.test(`so does one that has lost ${title}`, async t => {
+    const { usage } = figures()
+    let folder = ''
+    const keepRunFolder = () => mkdirSync(join(folder, 'workers'), { recursive: true })
+    const tree = plantTree(t, { deps: { usage, keepRunFolder } })
+    folder = tree.folder
+    await tree.master.start()
+    const [pid] = readyPids(tree)
+    rmSync(join(tree.folder, 'workers', lost), { recursive: true })
+    t.match((await tree.event('worker-exit', { pid })).fields, { code: 0, why: 'socket-gone' })
+    const next = await tree.event('worker-ready', { why: 'socket-gone' })
+    t.ok(at(tree, 'worker-ready', next.fields.pid) < at(tree, 'worker-retiring', pid), 'replacement first')
+  })
+}
+
+t.test('where there is no place for sockets at all, nobody is replaced', async t => {
+  const { usage } = figures()
+  let kept = 0
+  let enough = () => {}
+  const keepRunFolder = () => {
+    if (++kept === 10) enough()
+  }
+  const tree = await startTree(t, { deps: { usage, keepRunFolder } })
+  rmSync(join(tree.folder, 'workers'), { recursive: true })
+  kept = 0
+  await new Promise<void>(resolve => {
+    enough = resolve
+  })
+  t.notOk(tree.told.some(({ event }) => event === 'worker-retiring'))
+  mkdirSync(join(tree.folder, 'workers'))
 })

@@ -18,7 +18,7 @@ const facts = (more: Partial<ReloadFacts>): ReloadFacts => ({
   isInForce: true,
   ...more,
 })
-const failure = { slot: 1, generation: 2, reason: 'no', lines: [] }
+const failure = { slot: 1, generation: 2, reason: 'no', lines: [], arePrinted: true }
 const rolled = { phase: 'rolling', inPlace: 2, moved: 2 } as const
 
 const cases: [string, Partial<ReloadFacts>, ReturnType<typeof nextReloadStep>][] = [

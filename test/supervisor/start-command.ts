@@ -1,12 +1,12 @@
 /** Tests `supervisor/start-command.ts` and `starter.ts` with the real program: in the background, to its end. */
 
 import { once } from 'node:events'
-import { existsSync, readdirSync, statSync, symlinkSync, watch } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, watch, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import type { StatusReport } from '../../supervisor/control-protocol.js'
 import { isAlive, lifeOf, type ProcessLife, waitUntilGone } from '../../supervisor/process-presence.js'
-import { Site } from './fixtures/daimyo-program.js'
+import { goodApp, Site } from './fixtures/daimyo-program.js'
 
 async function statusOf(site: Site): Promise<StatusReport> {
   return JSON.parse((await site.run('status', 'site.ini', '--json')).out)
@@ -31,6 +31,11 @@ t.test('start, look, reload, stop, and start again', async t => {
   t.match(second, { code: EXIT.unavailable, err: new RegExp(`run-dir=.*/run: daimyo already runs with pid ${pid}\n$`) })
   const foreground = await site.run('site.ini')
   t.match(foreground, { code: EXIT.unavailable, err: new RegExp(`daimyo already runs with pid ${pid}\n$`) })
+  writeFileSync(site.path('other.ini'), readFileSync(site.ini, 'utf8').replace('%drun', '%drun2'))
+  t.match(await site.run('start', 'other.ini'), {
+    code: EXIT.unavailable,
+    err: /logs\/daimyo\.pid: daimyo runs with pid \d+: another INI .*accepted `pidfile` and `logto` in this INI, or another folder\n$/,
+  })
   t.same(readdirSync(site.path('logs')).sort(), ['daimyo.log', 'daimyo.pid'], 'the log that is in use is not moved')
 
   const reloaded = await site.run('reload', 'site.ini')
@@ -77,6 +82,22 @@ t.test('an application that does not load: the reason on the terminal, and nothi
   t.notOk(existsSync(site.path('run')))
   t.same(readdirSync(site.path('logs')), ['daimyo.log'])
 })
+
+const failing: [title: string, lines: string[], source: string][] = [
+  ['an application in a later turn', [], "setImmediate(() => { throw new Error('no database') })"],
+  ['its own exit', [], "console.error(new Error('no database').stack); process.exit(3)"],
+  ['a hook', [`exec-pre-app = ${process.execPath} -e "throw new Error('no database')"`], goodApp],
+]
+for (const [title, lines, source] of failing) {
+  t.test(`${title} fails: what it printed stands once on the terminal, and once in the log`, async t => {
+    const site = new Site(t, lines, source)
+    const { code, err } = await site.run('start', 'site.ini')
+    t.equal(code, EXIT.unavailable)
+    const stacks = (text: string) => text.match(/Error: no database\n(\[.*\] )? +at /g)?.length
+    t.equal(stacks(err), 1)
+    t.equal(stacks(site.read('logs/daimyo.log')), 1)
+  })
+}
 
 t.test('a pidfile that is a link is refused before anything is moved', async t => {
   const site = new Site(t, ['pidfile = %dmine.pid'])

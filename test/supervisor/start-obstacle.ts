@@ -16,7 +16,8 @@ function generationIn(folder: string): Generation {
     writeFileSync(join(folder, name, 'app.cjs'), '')
   }
   symlinkSync('1', join(folder, 'current'))
-  const settings = plainSettings(join(folder, 'current'), 'app.cjs')
+  mkdirSync(join(folder, 'run/workers'), { recursive: true })
+  const settings = { ...plainSettings(join(folder, 'current'), 'app.cjs'), runDir: join(folder, 'run') }
   return { number: 1, settings, release: resolveRelease(settings) }
 }
 
@@ -49,6 +50,12 @@ const changes: [title: string, change: (folder: string) => void, why: RegExp, re
     /another app$/,
   ],
   ['the link was turned, and the release is there', turn, /ENOENT$/, /^$/],
+  [
+    'the run folder is gone',
+    folder => rmSync(join(folder, 'run'), { recursive: true }),
+    /^run-dir is gone: .*\/run$/,
+    /^it comes back by itself/,
+  ],
 ]
 for (const [title, change, why, remedy] of changes) {
   t.test(title, async t => {

@@ -37,6 +37,7 @@ t.test('a master that is slow is waited for', async t => {
       cpus: [4095],
       app: join(folder, 'app.cjs'),
       waits: false,
+      keepChildren: false,
       socketPath: join(folder, 'w.sock'),
       linkPath: join(folder, 'w.link'),
       tunnelPath: join(folder, 'w.tunnel'),

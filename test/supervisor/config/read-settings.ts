@@ -33,6 +33,7 @@ const settings: [title: string, lines: string[], expected: object, source?: Para
       stream: { afterMs: 60_000, mercyMs: 5000 },
       reloadOverlap: null,
       tunnelIdleMs: 0,
+      keepChildren: false,
       workerStartMs: 60_000,
       lazyApps: false,
       maxRequests: 0,

@@ -1,0 +1,39 @@
+/** What the kernel says of a process in `/proc/PID/stat` (proc_pid_stat(5)). */
+
+import { readFileSync } from 'node:fs'
+
+/** `state`: one letter, `T` stopped, `Z` dead and not reaped. `startTicks`: since boot, which tells two lives of one pid apart. */
+export interface ProcessStat {
+  /** The first 15 bytes of the program's name, or of what the process calls itself. */
+  name: string
+  state: string
+  session: number
+  startTicks: string
+}
+
+/** null where there is no such process, or it may not be looked at (hidepid), or there is no /proc. */
+export function readProcessStat(pid: number): ProcessStat | null {
+  try {
+    return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    // ENOENT, ESRCH: gone meanwhile.
+    return null
+  }
+}
+
+/** Of the file's text. The name stands in parentheses and may hold spaces and parentheses itself. Pure. */
+export function parseProcessStat(text: string): ProcessStat {
+  const end = text.lastIndexOf(')')
+  const fields = text.slice(end + 2).split(' ')
+  return {
+    name: text.slice(text.indexOf('(') + 1, end),
+    state: fields[0] ?? '',
+    session: Number(fields[3]),
+    startTicks: fields[19] ?? '',
+  }
+}
+
+/** A zombie is dead: it only waits for its parent. */
+export function isDead({ state }: Pick<ProcessStat, 'state'>): boolean {
+  return state === 'Z' || state === 'X'
+}

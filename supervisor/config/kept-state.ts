@@ -1,0 +1,67 @@
+/**
+ * What an application keeps in the memory of one process, as far as its `package.json` tells: with several workers its clients must come back to the same one
+ * (`sticky`), or what is kept be shared. Called by `read-settings.ts`. Pure but for the file it reads.
+ */
+
+import { dirname, join } from 'node:path'
+import type { ConfigFiles } from './config-files.js'
+import type { OptionValues } from './option-values.js'
+
+/** A package and what it needs; `unless`: where one of these is there too, nothing. */
+interface Keeper {
+  packages: readonly string[]
+  keeps: string
+  remedy: string
+  unless: RegExp | null
+}
+
+const KEEPERS: readonly Keeper[] = [
+  {
+    packages: ['socket.io', 'engine.io', '@nestjs/platform-socket.io', 'sockjs'],
+    keeps: 'whose long polling has each client at one worker',
+    remedy: "`sticky = NAME`, or WebSockets alone in the client (`transports: ['websocket']`)",
+    unless: null,
+  },
+  {
+    packages: ['express-session', '@fastify/session'],
+    keeps: 'whose sessions are in the memory of one worker, unless it has a store',
+    remedy: '`sticky = NAME`, or a store that the workers share',
+    unless:
+      /(^|[/-])connect-|session-(file-)?(store|sequelize|knex|dynamodb)|(mysql|redis|sqlite3?|prisma|typeorm|firestore|cassandra)-(session|store)/,
+  },
+]
+
+/** More folders above the application are not looked into. */
+const MOST_FOLDERS = 20
+
+/** The remark about `sticky`; null: there is no need, as far as anybody can see. */
+export function remarkKeptState(values: OptionValues, files: Pick<ConfigFiles, 'read'>): string | null {
+  if (values.app === null || values.sticky !== null || values.processes < 2) return null
+  const found = dependenciesOf(values.app, files)
+  for (const { packages, keeps, remedy, unless } of KEEPERS) {
+    const name = packages.find(each => found.includes(each))
+    if (name === undefined || (unless !== null && found.some(each => unless.test(each)))) continue
+    return `sticky: not set: package.json names ${name}, ${keeps}: accepted ${remedy}`
+  }
+  return null
+}
+
+/** Of the nearest `package.json`; none where there is none, or it is no such file: Node tells that better. */
+function dependenciesOf(app: string, files: Pick<ConfigFiles, 'read'>): string[] {
+  for (let folder = dirname(app), count = 0; count < MOST_FOLDERS; folder = dirname(folder), count++) {
+    const read = files.read(join(folder, 'package.json'))
+    if (read.ok) return namesIn(read.text)
+    if (folder === dirname(folder)) break
+  }
+  return []
+}
+
+function namesIn(text: string): string[] {
+  try {
+    const { dependencies } = (JSON.parse(text) ?? {}) as { dependencies?: unknown }
+    return typeof dependencies === 'object' && dependencies !== null ? Object.keys(dependencies) : []
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    return []
+  }
+}
