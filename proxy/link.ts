@@ -27,6 +27,7 @@ import { AnswerFigures } from './answer-figures.js'
 import { monotonicMs } from './clock.js'
 import { isOutOfDescriptors } from './descriptors.js'
 import type { Exchange } from './exchange.js'
+import { Handshakes } from './handshakes.js'
 import { overrideHarakiri } from './harakiri-deadline.js'
 import { withClose, writeAnswer, writeInterim } from './link-answer.js'
 import { LinkBreach, LinkPromises, requireLength, takeAnswerBytes, takeCredit, wordsIn } from './link-promises.js'
@@ -47,7 +48,7 @@ export interface LinkEvents {
   fileNamed(exchange: Exchange): void
   /** The worker has broken the protocol; `lost` follows. It has to be replaced. */
   broke(link: Link, why: string): void
-  /** The worker is gone, and these were in flight. */
+  /** The worker is gone, and these were in flight, WebSocket handshakes among them. */
   lost(link: Link, exchanges: Exchange[]): void
   /** The application has answered this one long ago and does not read on any more. */
   readingStopped(exchange: Exchange): void
@@ -92,6 +93,8 @@ export class Link {
   /** It could not be opened, although the worker may be there. */
   lacksDescriptor = false
   tunnels = 0
+  /** Those of the tunnels that are not answered yet. */
+  readonly handshakes = new Handshakes()
   requests = 0
   readonly #turnaround = new Turnaround()
   readonly figures = new AnswerFigures()
@@ -206,6 +209,13 @@ export class Link {
     this.#promises.pinged(number)
     this.#writer.send(frame(FRAME.ping, number))
     this.#writer.flush()
+  }
+
+  /** The connection of a handshake has ended before an answer. `lives` is called once it is known that the worker has not died; if it has, `lost` is told. */
+  hungUp(exchange: Exchange, lives: () => void): void {
+    const isAsked = this.pingSentMs === 0
+    this.handshakes.hungUp(exchange, lives, isAsked)
+    if (isAsked) this.ping(monotonicMs())
   }
 
   /** Waits for no hello that does not come. */
@@ -413,6 +423,7 @@ export class Link {
     this.lastPongMs = monotonicMs()
     this.lagMs = lagMs
     this.pingSentMs = 0
+    if (this.handshakes.ponged()) this.ping(this.lastPongMs)
     this.events.freed(this)
   }
 
@@ -462,6 +473,7 @@ export class Link {
     this.#exchanges.clear()
     this.#unseen = []
     for (const exchange of exchanges) exchange.link = null
+    exchanges.push(...this.handshakes.lose())
     const readers = [...this.#readers.values()]
     this.#readers.clear()
     this.events.lost(this, exchanges)

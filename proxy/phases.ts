@@ -382,6 +382,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     exchange.attempts += 1
     this.#startClock(exchange, now)
     this.tunnels.open(exchange, exchange.client as TunnelClient, link, {
+      begun: () => this.#rescuer.answered(exchange, monotonicMs()),
       failed: code => this.#fail(exchange, code),
       over: close => this.#finish(exchange, close),
       broken: () => this.broken(exchange),

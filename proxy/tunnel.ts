@@ -23,8 +23,10 @@ export interface TunnelTarget {
 export interface HandshakeEnd {
   /** The connection could not be made: the upstream never saw the request. */
   unreachable(why: Error): void
-  /** The answer is not HTTP, or the upstream hung up before it gave one. */
+  /** The answer is not HTTP. */
   badAnswer(): void
+  /** The upstream hung up, or died, before there was a whole head; `isSilent`: without a byte of one. */
+  hungUp(isSilent: boolean): void
   /** 101. The socket is paused and has no listeners; `rest` came behind the head. */
   switched(upstream: Socket, head: string, rest: Buffer): void
   /** Another final status; as above. */
@@ -43,13 +45,20 @@ export function openTunnel(exchange: Exchange, target: TunnelTarget, end: Handsh
   let connected = false
   const received = new GatheredBytes()
   let interimHeads = 0
-  const fail = (why: Error) => {
+  const giveUp = () => {
     upstream.removeAllListeners().on('error', () => {})
     upstream.destroy()
-    if (connected) end.badAnswer()
+  }
+  const fail = (why: Error) => {
+    giveUp()
+    if (connected) end.hungUp(received.length === 0)
     else end.unreachable(why)
   }
   const hangUp = () => fail(new Error('no answer'))
+  const refuse = () => {
+    giveUp()
+    end.badAnswer()
+  }
   const read = (chunk: Buffer) => {
     // Its end may have begun in the piece before.
     let from = Math.max(0, received.length - HEAD_END.length + 1)
@@ -61,10 +70,10 @@ export function openTunnel(exchange: Exchange, target: TunnelTarget, end: Handsh
       const head = headEnd < 0 ? '' : all.latin1Slice(0, headEnd + HEAD_END.length)
       const rest = all.subarray(headEnd + HEAD_END.length)
       const status = statusOf(head)
-      if (status === null) return hangUp()
+      if (status === null) return refuse()
       if (status >= 200 || status === 101) return decide(status, head, rest)
       interimHeads += 1
-      if (interimHeads > MOST_INTERIM_HEADS || !isInterimHead(head)) return hangUp()
+      if (interimHeads > MOST_INTERIM_HEADS || !isInterimHead(head)) return refuse()
       end.interim(head)
       received.add(rest)
       from = 0
@@ -82,10 +91,7 @@ export function openTunnel(exchange: Exchange, target: TunnelTarget, end: Handsh
     upstream.write(target.preamble + printRequest(exchange), 'latin1')
   })
   upstream.on('data', read).on('end', hangUp).on('close', hangUp).on('error', fail)
-  return () => {
-    upstream.removeAllListeners().on('error', () => {})
-    upstream.destroy()
-  }
+  return giveUp
 }
 
 function statusOf(head: string): number | null {

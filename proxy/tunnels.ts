@@ -32,6 +32,17 @@ export interface TunnelOutcome {
   broken(): void
 }
 
+/** Whoever gets a handshake: a worker, or another server. */
+interface Place {
+  target: TunnelTarget
+  workerId: number
+  answered?(): void
+  /** It hung up before an answer, `isSilent`: without a byte of one. Whoever can tell why says `fail`, or takes the exchange elsewhere. */
+  hungUp(isSilent: boolean, fail: (code: ErrorCode) => void): void
+  /** Nothing is under way there any more; called once, before the outcome is told or when the exchange is cancelled. */
+  freed(): void
+}
+
 /** Why tunnels are closed, and the time over which that is spread. */
 interface Closing {
   reason: 'restart' | 'stop'
@@ -71,20 +82,30 @@ export class Tunnels {
     return this.#tunnels.size
   }
 
+  /** To a worker. If that dies, `Link.lose` cancels the handshake and tells who was lost. */
   open(exchange: Exchange, client: TunnelClient, link: Link, outcome: TunnelOutcome): void {
     link.tunnels += 1
+    link.handshakes.begin(exchange)
     const failed = (code: ErrorCode) => {
       if (code !== 'no-tunnel' || exchange.attempts >= MOST_ATTEMPTS) return outcome.failed(code)
       exchange.deadlineMs = 0
       this.#dispatcher.dispatchElsewhere(exchange, link, monotonicMs())
     }
-    this.#open(targetOf(link, exchange), link.worker.workerId, exchange, client, { ...outcome, failed }, () => {
-      link.tunnels -= 1
-      this.#dispatcher.freed(link)
-    })
+    const place: Place = {
+      target: targetOf(link, exchange),
+      workerId: link.worker.workerId,
+      answered: () => link.handshakes.end(exchange),
+      hungUp: (isSilent, fail) => link.hungUp(exchange, () => fail(isSilent ? 'worker-aborted' : 'bad-answer')),
+      freed: () => {
+        link.handshakes.end(exchange)
+        link.tunnels -= 1
+        this.#dispatcher.freed(link)
+      },
+    }
+    this.#open(place, exchange, client, { ...outcome, failed })
   }
 
-  /** To any HTTP server; `freed` is called once, before the outcome is told or when the exchange is cancelled. */
+  /** To any HTTP server; `freed` as in `Place`. */
   openTo(
     address: UpstreamAddress,
     exchange: Exchange,
@@ -92,37 +113,41 @@ export class Tunnels {
     outcome: TunnelOutcome,
     freed: () => void,
   ): void {
-    this.#open({ connect: () => connect(address), preamble: '' }, NO_WORKER, exchange, client, outcome, freed)
+    const place: Place = {
+      target: { connect: () => connect(address), preamble: '' },
+      workerId: NO_WORKER,
+      hungUp: (isSilent, fail) => fail(isSilent ? 'upstream-lost' : 'bad-answer'),
+      freed,
+    }
+    this.#open(place, exchange, client, outcome)
   }
 
-  #open(
-    target: TunnelTarget,
-    workerId: number,
-    exchange: Exchange,
-    client: TunnelClient,
-    outcome: TunnelOutcome,
-    freed: () => void,
-  ): void {
+  #open(place: Place, exchange: Exchange, client: TunnelClient, outcome: TunnelOutcome): void {
     this.#handshakes.add(exchange)
     const release = once(() => {
       this.#handshakes.delete(exchange)
-      freed()
+      place.freed()
     })
+    const begun = (status: number) => {
+      place.answered?.()
+      outcome.begun?.()
+      this.#begun(exchange, status)
+    }
     const fail = (code: ErrorCode) => {
       release()
       outcome.failed(code)
     }
-    const giveUp = openTunnel(exchange, target, {
+    const giveUp = openTunnel(exchange, place.target, {
       unreachable: why => fail(isOutOfDescriptors(why) ? 'no-files' : 'no-tunnel'),
       badAnswer: () => fail('bad-answer'),
+      hungUp: isSilent => place.hungUp(isSilent, fail),
       interim: head => passInterim(exchange, head),
       switched: (upstream, head, rest) => {
-        outcome.begun?.()
-        this.#begun(exchange, 101)
+        begun(101)
         let tunnel: Tunnel | null = null
         const { socket, early } = this.#take(exchange, client, bytes => tunnel?.fromClient(bytes))
         const sides = { client: socket, early, upstream, head, rest }
-        tunnel = this.#join(sides, workerId, () => {
+        tunnel = this.#join(sides, place.workerId, () => {
           release()
           outcome.over(true)
         })
@@ -132,8 +157,7 @@ export class Tunnels {
           upstream.destroy()
           return fail('bad-answer')
         }
-        outcome.begun?.()
-        this.#begun(exchange, status)
+        begun(status)
         passRefusal(exchange, { status, head, rest, upstream }, ending => {
           release()
           if (ending === 'broken') outcome.broken()

@@ -236,6 +236,8 @@ export class UpstreamGroup {
       failed: code => {
         if (code === 'no-tunnel')
           return this.#failed(course, upstream, 'unreachable', false, 'no tunnel could be opened')
+        if (code === 'upstream-lost')
+          return this.#failed(course, upstream, 'reset', true, 'it hung up before it answered a handshake')
         this.#fail(upstream, 'bad-answer', 'its answer to a handshake is malformed')
         this.#giveUp(course, code)
       },
