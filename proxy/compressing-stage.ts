@@ -120,13 +120,20 @@ export class CompressingStage implements AnswerStage {
     const held = this.#held.length === 1 ? this.#held[0]! : Buffer.concat(this.#held)
     this.#held = []
     const isFit = (!isWhole || held.length >= this.#compressors.minBytes) && isCompressible(head, this.#compressors)
-    const coding = isFit ? this.#codingFor(head) : null
+    const coding = isFit ? this.#clientCoding : null
+    if (coding !== null && head.framing === 'none') return this.#passHead(head, coding)
     const compressor = coding === null ? null : this.#compressors.make(coding)
     if (coding !== null) this.#events.compressed(compressor === null ? 'none' : coding)
     if (coding !== null && compressor !== null) return this.#begin(head, coding, compressor, held)
     this.#phase = 'passing'
     this.#give(printAnswerHead(head.status, this.#plainFields(head, isFit), head.reason))
     if (held.length > 0) this.#give(held)
+  }
+
+  /** A response to HEAD has the fields that the one to GET would have (RFC 9110 §9.3.2). One that tells no length is taken for a long one. */
+  #passHead(head: AnswerHead, coding: ContentCoding): void {
+    this.#phase = 'passing'
+    this.#give(printAnswerHead(head.status, codedFields(head.fields, coding), head.reason))
   }
 
   #plainFields(head: AnswerHead, isFit: boolean): AnswerField[] {
@@ -137,13 +144,7 @@ export class CompressingStage implements AnswerStage {
     return notModifiedFields(head, this.#compressors.types, ifNoneMatch, this.#clientCoding !== null)
   }
 
-  /** Null: this client gets it as it is. */
-  #codingFor(head: AnswerHead): ContentCoding | null {
-    // HEAD has nothing to compress.
-    return head.framing === 'none' ? null : this.#clientCoding
-  }
-
-  /** What the client likes best, null: nothing. */
+  /** What the client likes best; null: it gets the answer as it is. */
   get #clientCoding(): ContentCoding | null {
     const request = this.#exchange.head
     if (forbidsTransformation(headerValue(request, 'cache-control'))) return null

@@ -73,7 +73,7 @@ t.test('who gets what', async t => {
       'Accept-Encoding',
     ],
     ['HTTP/1.0', page(sized), `GET / HTTP/1.0\r\n${GZIP[0]}\r\n\r\n`, undefined, 'Accept-Encoding'],
-    ['HEAD', page(sized), request('HEAD', '/', GZIP), undefined, 'Accept-Encoding'],
+    ['HEAD', page(sized), request('HEAD', '/', GZIP), 'gzip', 'Accept-Encoding'],
     [
       'no-transform of the client',
       page(),
@@ -132,7 +132,7 @@ t.test('who gets what', async t => {
       t.equal(answer.fields.vary, vary, `${title}: Vary`)
       t.equal(answer.whole, true, title)
       if (coding === 'gzip' || coding === 'br') {
-        t.equal(decoded(answer), PAGE, `${title}: the body`)
+        if (!asked.startsWith('HEAD')) t.equal(decoded(answer), PAGE, `${title}: the body`)
         t.match(answer.fields, { 'content-length': undefined, 'transfer-encoding': 'chunked' }, `${title}: framing`)
       }
       await rig.expectLines(1)
@@ -144,6 +144,46 @@ t.test('who gets what', async t => {
     })
   }
 })
+
+t.test('HEAD has the fields that GET has', async t => {
+  const tagged = { ...sized, ETag: '"abc"', 'Accept-Ranges': 'bytes' }
+  const cases: [title: string, application: RequestListener, fields: string[], coding: string | undefined][] = [
+    ['coded', page(tagged), GZIP, 'gzip'],
+    ['in the coding that is liked best', page(tagged), ['Accept-Encoding: gzip, br'], 'br'],
+    ['an error page', page(tagged, 404), GZIP, 'gzip'],
+    ['of no known length', page({ ETag: '"abc"', 'Transfer-Encoding': 'chunked' }), GZIP, 'gzip'],
+    ['nobody asks for a coding', page(tagged), [], undefined],
+    ['no transformation', page({ ...tagged, 'Cache-Control': 'no-transform' }), GZIP, undefined],
+    ['coded already', page({ ...tagged, 'Content-Encoding': 'x-own' }), GZIP, 'x-own'],
+    ['another type', page({ ...tagged, 'Content-Type': 'image/png' }), GZIP, undefined],
+    ['of a small page', small, GZIP, undefined],
+    ['of one that has not changed', page({ ETag: '"abc"' }, 304), [...GZIP, 'If-None-Match: W/"abc"'], undefined],
+  ]
+  for (const [title, application, fields, coding] of cases) {
+    await withCompression(t, application, async rig => {
+      const client = await rig.client()
+      client.send(request('GET', '/', fields))
+      const { Date: _, ...ofGet } = namedFields((await client.answer()).head)
+      client.send(request('HEAD', '/', fields))
+      const { Date: __, ...ofHead } = namedFields((await client.answer(true)).head)
+      t.same(ofHead, ofGet, title)
+      t.equal(ofHead['Content-Encoding'], coding, `${title}: coding`)
+      client.send(request('HEAD', '/', [...fields, 'Connection: close']))
+      t.ok((await client.answer(true)).whole, `${title}: the connection is good`)
+      t.equal(await client.rest(), '', `${title}: and nothing came behind the head`)
+      await rig.expectLines(3)
+    })
+  }
+})
+
+const small: RequestListener = (_, response) => {
+  response.writeHead(200, { 'Content-Type': 'text/html', 'Content-Length': 5, ETag: '"abc"' }).end('small')
+}
+
+function namedFields(head: string): Record<string, string> {
+  const lines = head.split('\r\n').slice(1, -2)
+  return Object.fromEntries(lines.map(line => line.split(': ', 2) as [string, string]))
+}
 
 /** Only what is framed by length can be counted here. */
 function framedBytes(answer: RawAnswer, asked: string): number {
