@@ -8,7 +8,7 @@ import { type AnswerField, type AnswerHead, fieldValue } from './answer-head.js'
 import type { FileFacts } from './static-disk-answer.js'
 import { contentTypeOf, isServable } from './static-files.js'
 import type { Place } from './static-stored-file.js'
-import { routingPath } from './target-path.js'
+import { looseReadings, routingPath } from './target-path.js'
 
 /**
  * `X-Accel-Redirect` names a URL path below one of the `internal` prefixes, as nginx has it; a query behind it counts for nothing. `X-Sendfile` names an
@@ -17,9 +17,9 @@ import { routingPath } from './target-path.js'
  */
 export function namedFile(head: AnswerHead, roots: FileRoots): Place | string {
   const redirect = fieldValue(head.fields, 'x-accel-redirect')
-  if (redirect !== undefined) return below(routingPath(encodeRaw(redirect)), roots.internal, 'internal')
+  if (redirect !== undefined) return below(pathOf(encodeRaw(redirect)), roots.internal, 'internal')
   const file = fieldValue(head.fields, 'x-sendfile') ?? ''
-  return below(routingPath(encodeRaw(file).replaceAll('?', '%3F')), roots.sendfile, 'x-sendfile-root')
+  return below(pathOf(encodeRaw(file).replaceAll('?', '%3F')), roots.sendfile, 'x-sendfile-root')
 }
 
 /** What the application said, for events; null: it named no file. */
@@ -57,7 +57,11 @@ function below(path: string | null, roots: FileRoots['internal'], option: string
   return isServable(found.path) ? found : 'a dot hides it'
 }
 
-/** Spaces and bytes beyond ASCII as they stand in a field value; `routingPath` takes them encoded and refuses what is no UTF-8. */
+function pathOf(target: string): string | null {
+  return routingPath(target) ?? looseReadings(target)?.name ?? null
+}
+
+/** Spaces and bytes beyond ASCII as they stand in a field value; paths have them encoded. */
 function encodeRaw(value: string): string {
   return value.replace(/[^!-~]/g, byte => `%${byte.charCodeAt(0).toString(16).padStart(2, '0')}`)
 }

@@ -35,13 +35,20 @@ export class RouteTable {
     return null
   }
 
-  /** The path of a target that `routingPath` has none for, if all its readers would send it to the same application or upstream; else null. */
+  /**
+   * The path of a target that `routingPath` has none for, if all its readers would send it to the same place; else null. That of a file is the name on disk, and an
+   * encoded slash is in none.
+   */
   agreedPath(target: string): string | null {
     const readings = looseReadings(target)
     if (readings === null) return null
-    const route = this.match(readings.kept)
-    const isAgreed = route === this.match(readings.undone)
-    return isAgreed && (route === null || route.kind === 'app' || route.kind === 'upstream') ? readings.kept : null
+    const { kept, undone, name } = readings
+    const route = this.match(undone)
+    const path = name ?? kept
+    if (this.match(kept) !== route || this.match(path) !== route) return null
+    if (route === null || route.kind === 'app' || route.kind === 'upstream') return path
+    // Where there is no such file the application behind the map is asked.
+    return route.kind === 'static' && this.application(path) === this.application(undone) ? name : null
   }
 
   /** Where the path is a file under a static map, the application mount or the upstreams that stand behind it, or null. */

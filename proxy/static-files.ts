@@ -10,6 +10,7 @@ import type { Conditions } from './conditions.js'
 import type { Coding } from './content-coding.js'
 import { entityTagOf, type FileVersion } from './entity-tag.js'
 import type { ErrorCode } from './error-response.js'
+import { encodeName } from './file-name.js'
 import { checkPreconditions, mayUseRange, type Validators } from './preconditions.js'
 import { type Freshness, freshnessFields } from './static-freshness.js'
 import { printHttpDate } from './static-http-date.js'
@@ -105,9 +106,7 @@ export function answerForFile(
 export function answerForDirectory(path: string, request: StaticRequest): StaticAnswer {
   if (request.method !== 'GET' && request.method !== 'HEAD') return methodNotAllowed()
   const name = path.slice(path.lastIndexOf('/') + 1)
-  // Through a Buffer, because encodeURIComponent throws at half a surrogate pair.
-  const encodedName = encodeURIComponent(Buffer.from(name).toString())
-  return emptyAnswer(301, [['Location', `./${encodedName}/${request.query ?? ''}`]])
+  return emptyAnswer(301, [['Location', `./${encodeName(name)}/${request.query ?? ''}`]])
 }
 
 /** An answer that is its head. */

@@ -9,6 +9,7 @@ import fs from 'node:fs'
 import { codeOf, Failure, reasonOf } from '../kit/failure.js'
 import { strictMs } from './clock.js'
 import type { FileVersion } from './entity-tag.js'
+import { nativePath } from './file-name.js'
 import { OpenFile } from './static-open-file.js'
 import { WarmPaths } from './static-warm-paths.js'
 
@@ -29,6 +30,7 @@ export const WHOLE_READ_BYTES = 128 * 1024
 
 /** A folder with links resolved, and whether opening a file there can only wait for a local disk. */
 interface Root {
+  /** Bytes, each as a character: a real path need not be UTF-8. */
   realPath: string
   device: bigint
   /** Of the folder itself: a network mount below it is noticed by the device of its files, but not for missing ones. */
@@ -85,31 +87,34 @@ export function forgetRoots(): void {
 }
 
 /**
- * Opens `folder` + `path`; `path` begins with `/` and has no segment `.` or `..` and no NUL. Links may lead into the folders `safe` as well.
+ * Opens `folder` + `path`; `path` begins with `/`, has no segment `.` or `..` and no NUL, and its bytes as in `file-name.ts`. Links may lead into the folders `safe` as well.
  * Throws a Failure: `no-files`, or `file-unreadable` for what a disk or a file system does wrong.
  */
 export async function openInside(folder: string, path: string, safe: readonly string[] = []): Promise<Opened> {
   const full = folder + path
+  const native = nativePath(full)
   try {
     const nowMs = strictMs()
     const known = roots.get(folder)
     const root = known !== undefined && nowMs - known.readMs < ROOT_MS ? known : await readRoot(folder)
     const warm = root.isLocal ? warmPaths.get(full, nowMs) : undefined
-    if (warm === 'missing' && fs.statSync(full, { throwIfNoEntry: false }) === undefined) return MISSING
-    const fd = warm === 'file' ? fs.openSync(full, OPEN_FLAGS) : await open(full)
-    return await judge({ fd, folders: [folder, ...safe], full, root, isWarm: warm === 'file' })
+    if (warm === 'missing' && fs.statSync(native, { throwIfNoEntry: false }) === undefined) return MISSING
+    const fd = warm === 'file' ? fs.openSync(native, OPEN_FLAGS) : await open(native)
+    return await judge({ fd, folders: [folder, ...safe], full, native, root, isWarm: warm === 'file' })
   } catch (thrown) {
-    return codeOf(thrown) === 'ELOOP' ? await openLinked([folder, ...safe], full) : outcomeOf(thrown, folder, full)
+    if (codeOf(thrown) === 'ELOOP') return openLinked([folder, ...safe], full, native)
+    return outcomeOf(thrown, folder, full)
   }
 }
 
 /** The last segment is a link: opens what it points to, if that is inside. */
-async function openLinked(folders: readonly string[], full: string): Promise<Opened> {
+async function openLinked(folders: readonly string[], full: string, linked: string | Buffer): Promise<Opened> {
   try {
-    const target = await realPath(full)
+    const target = await realPath(linked)
     const root = await rootAround(folders, target)
     if (root === null) return MISSING
-    return await judge({ fd: await open(target), folders, full: target, root, isWarm: false })
+    const native = Buffer.from(target, 'latin1')
+    return await judge({ fd: await open(native), folders, full: target, native, root, isWarm: false })
   } catch (thrown) {
     return outcomeOf(thrown, folders[0] ?? '', full)
   }
@@ -121,6 +126,7 @@ interface Candidate {
   /** Where it may lie. */
   folders: readonly string[]
   full: string
+  native: string | Buffer
   root: Root
   isWarm: boolean
 }
@@ -130,12 +136,12 @@ interface Candidate {
  * open the file, so it is asked directly, without the thread pool.
  */
 async function judge(candidate: Candidate): Promise<Opened> {
-  const { fd, folders, full, root, isWarm } = candidate
+  const { fd, folders, full, native, root, isWarm } = candidate
   let opened: Opened = MISSING
   try {
     const stat = fs.fstatSync(fd, { bigint: true })
     if (!stat.isFile() && !stat.isDirectory()) return MISSING
-    const place = placeOf(fd) ?? (await placeByName(full, stat))
+    const place = placeOf(fd) ?? (await placeByName(native, stat))
     if (place === null || (!isInside(root.realPath, place) && (await rootAround(folders, place)) === null))
       return MISSING
     if (stat.isDirectory()) return DIRECTORY
@@ -175,7 +181,8 @@ function missingRoot(thrown: unknown): null {
 
 async function readRoot(folder: string): Promise<Root> {
   const path = await realPath(folder)
-  const [stat, fileSystem] = await Promise.all([fs.promises.stat(path, { bigint: true }), fs.promises.statfs(path)])
+  const native = Buffer.from(path, 'latin1')
+  const [stat, fileSystem] = await Promise.all([fs.promises.stat(native, { bigint: true }), fs.promises.statfs(native)])
   const root = {
     realPath: path,
     device: stat.dev,
@@ -194,12 +201,12 @@ function isInside(rootPath: string, place: string): boolean {
 }
 
 /**
- * Where the kernel says that an open file is; null where there is no `/proc`. A deleted file has ` (deleted)` behind
+ * Where the kernel says that an open file is, as `Root.realPath`; null where there is no `/proc`. A deleted file has ` (deleted)` behind
  * its path.
  */
 function placeOf(fd: number): string | null {
   try {
-    return fs.readlinkSync(`/proc/self/fd/${fd}`)
+    return fs.readlinkSync(`/proc/self/fd/${fd}`, 'latin1')
   } catch (thrown) {
     if (codeOf(thrown) === 'ENOENT' || codeOf(thrown) === 'EACCES') return null
     throw thrown
@@ -207,18 +214,19 @@ function placeOf(fd: number): string | null {
 }
 
 /** The same without `/proc`: the real path of the name, if it still is the file that was opened. */
-async function placeByName(full: string, opened: fs.BigIntStats): Promise<string | null> {
-  const place = await realPath(full)
-  const stat = await fs.promises.stat(place, { bigint: true })
+async function placeByName(native: string | Buffer, opened: fs.BigIntStats): Promise<string | null> {
+  const place = await realPath(native)
+  const stat = await fs.promises.stat(Buffer.from(place, 'latin1'), { bigint: true })
   return stat.dev === opened.dev && stat.ino === opened.ino ? place : null
 }
 
-function open(path: string): Promise<number> {
+function open(path: string | Buffer): Promise<number> {
   return new Promise((resolve, reject) => {
     fs.open(path, OPEN_FLAGS, (error, fd) => (error === null ? resolve(fd) : reject(error)))
   })
 }
 
-function realPath(path: string): Promise<string> {
-  return fs.promises.realpath(path)
+/** As `Root.realPath`. */
+function realPath(path: string | Buffer): Promise<string> {
+  return fs.promises.realpath(path, 'latin1')
 }

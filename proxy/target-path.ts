@@ -6,9 +6,12 @@
  * target, so `/api/%2E%2E/` cannot leave a mount; the application still receives the target as it came.
  *
  * nginx and RFC 3986 resolve `/a//../b` differently; where readers disagree (that, an encoded slash, a path above the root),
- * there is no such path. A target with an encoded slash may still be an application's (`/@scope%2Fname` of a package registry): `looseReadings`
- * gives what the furthest apart of its readers take it for, and where they all stay with one route the answer is not a 400.
+ * there is no such path. A target with an encoded slash may still be an application's (`/@scope%2Fname` of a package registry), and one with another doubtful
+ * escape the name of a file: `looseReadings` gives what the furthest apart of its readers take it for, and where they all stay with one route the
+ * answer is not a 400.
  */
+
+import { nameOf } from './file-name.js'
 
 /** Printable ASCII without `%`, `\`, `#`, and no segment that is empty or begins with a dot. */
 const NEEDS_WORK = /[^!"$&-[\]-~]|\/[/.]/
@@ -64,22 +67,41 @@ function resolve(path: string): string | null {
 /** Escapes that readers disagree on: of a slash, a backslash or a control character. */
 const DOUBTFUL = /%[01][\dA-Fa-f]|%2[Ff]|%5[Cc]|%7[Ff]/
 
+export interface Readings {
+  /** Of a reader who leaves escapes that are doubtful (or no UTF-8) alone. */
+  kept: string
+  /** Of one who takes `%2F` and `%5C` for slashes. */
+  undone: string
+  /** Of a file system of Linux, to which a backslash, a control character and any other byte are parts of a name (`file-name.ts`); null: a slash is encoded. */
+  name: string | null
+}
+
 /**
- * The path of a target that `routingPath` has none for, as one reader sees it who leaves escapes that are doubtful (or no UTF-8) alone, and as one who takes
- * `%2F` and `%5C` for slashes. null: it is malformed, has a NUL, or dot segments, with which the readers between those two could arrive anywhere.
+ * The path of a target that `routingPath` has none for. null: it is malformed, has a NUL, or dot segments, with which the readers between those could arrive
+ * anywhere.
  */
-export function looseReadings(target: string): { kept: string; undone: string } | null {
+export function looseReadings(target: string): Readings | null {
   const query = target.indexOf('?')
   const path = query === -1 ? target : target.slice(0, query)
   if (path.charCodeAt(0) !== SLASH || NOT_IN_TARGET.test(path) || /%(?![\dA-Fa-f]{2})|%00/.test(path)) return null
-  const undone = decodeSegments(path.replace(/%2[Ff]|%5[Cc]/g, '/'))
+  const undone = decodeSegments(path.replace(/%2[Ff]|%5[Cc]/g, '/'), decodeAgreed)
   if (/\/\.{1,2}(?:\/|$)/.test(undone)) return null
-  return { kept: decodeSegments(path), undone }
+  const name = /%2[Ff]/.test(path) ? null : decodeSegments(path, decodeBytes)
+  return { kept: decodeSegments(path, decodeAgreed), undone, name }
 }
 
-/** Decodes the segments that all readers decode alike, and drops empty ones. */
-function decodeSegments(path: string): string {
-  const segments = path.split('/').map(segment => (DOUBTFUL.test(segment) ? segment : (decode(segment) ?? segment)))
+/** A segment, if all readers decode it alike. */
+function decodeAgreed(segment: string): string {
+  return DOUBTFUL.test(segment) ? segment : (decode(segment) ?? segment)
+}
+
+function decodeBytes(segment: string): string {
+  return nameOf(segment.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))))
+}
+
+/** Decodes each segment, and drops empty ones. */
+function decodeSegments(path: string, decodeOne: (segment: string) => string): string {
+  const segments = path.split('/').map(decodeOne)
   const isFolder = path.endsWith('/')
   const kept = segments.filter(segment => segment !== '')
   return kept.length === 0 ? '/' : `/${kept.join('/')}${isFolder ? '/' : ''}`

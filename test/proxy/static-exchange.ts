@@ -157,6 +157,77 @@ t.test('where there is no file the application is asked', async t => {
   })
 })
 
+/** As bytes, and percent-encoded. */
+const ODD_NAMES: [title: string, name: Buffer, encoded: string][] = [
+  ['a backslash', Buffer.from('a\\b.txt'), 'a%5Cb.txt'],
+  ['a line feed', Buffer.from('a\nb.txt'), 'a%0Ab.txt'],
+  ['DEL and an escape', Buffer.from('\x1b[2J\x7f.txt'), '%1B%5B2J%7F.txt'],
+  ['a control character of ISO 8859', Buffer.from('a\x80.txt'), 'a%C2%80.txt'],
+  ['ISO 8859-1', Buffer.from('caf\xe9.txt', 'latin1'), 'caf%E9.txt'],
+  ['UTF-8 that is cut', Buffer.from('\xc3.txt', 'latin1'), '%C3.txt'],
+  ['half a surrogate pair', Buffer.from('\xed\xb3\xa9', 'latin1'), '%ED%B3%A9'],
+  ['UTF-8 beside others', Buffer.concat([Buffer.from('😀\\ü'), Buffer.from([0xff])]), '%F0%9F%98%80%5C%C3%BC%FF'],
+]
+
+t.test('a file of any name, as nginx serves it', async t => {
+  for (const check of [false, true]) {
+    await withFiles(t, check, async (rig, folder) => {
+      const client = await rig.client()
+      const [prefix, none] = check ? ['/', 200] : ['/files/', 404]
+      let lines = 0
+      const ask = async (target: string) => {
+        client.send(request('GET', target))
+        lines += 1
+        return client.answer()
+      }
+      for (const [title, name, encoded] of ODD_NAMES) {
+        const path = Buffer.concat([Buffer.from(`${folder}/`), name])
+        t.equal((await ask(prefix + encoded)).status, none, `${title}: not there yet`)
+        writeFileSync(path, title)
+        // What was not there is looked for again.
+        for (let look = 0; look < 3; look++) {
+          const { status, body } = await ask(prefix + encoded)
+          t.same([status, body.toString()], [200, title], title)
+        }
+        const below = Buffer.concat([path, Buffer.from('.d')])
+        mkdirSync(below)
+        writeFileSync(Buffer.concat([below, Buffer.from('/index.html')]), 'index')
+        const { fields } = await ask(`${prefix}${encoded}.d`)
+        t.equal(
+          new URL(fields.location ?? '', `http://a${prefix}${encoded}.d`).pathname.replace('%5B', '['),
+          `${prefix}${encoded}.d/`.replace('%5B', '['),
+          `${title}: a folder`,
+        )
+        t.equal((await ask(`${prefix}${encoded}.d/`)).body.toString(), 'index', `${title}: its index`)
+        symlinkSync('/etc/passwd', Buffer.concat([path, Buffer.from('.out')]))
+        t.notMatch((await ask(`${prefix}${encoded}.out`)).body.toString(), /root:/, `${title}: no link leads out`)
+        symlinkSync(name, Buffer.concat([path, Buffer.from('.in')]))
+        t.equal((await ask(`${prefix}${encoded}.in`)).body.toString(), title, `${title}: a link inside`)
+      }
+      await rig.expectLines(lines)
+    })
+  }
+})
+
+t.test('no name leads out, nor to what is hidden', async t => {
+  await withFiles(t, false, async (rig, folder) => {
+    writeFileSync(join(folder, '.\\x'), 'secret')
+    writeFileSync(join(folder, 'sub', '.\n'), 'secret')
+    const targets = [
+      ...['..%5C..%5Cetc%5Cpasswd', 'sub%5C..%5C..%5Cx', '.%5Cx', 'sub/.%0A', '%2E%5Cx', 'small.txt%00', 'sub%2F%0A'],
+      ...['%FF%2F..%2Fsmall.txt', '%C0%AE%C0%AE/x', '%C0%AF', 'sub/%2E%2E%5C%FF', 'small.txt%5C', 'sub%5Csmall.txt'],
+    ]
+    const client = await rig.client()
+    for (const target of targets) {
+      client.send(request('GET', `/files/${target}`))
+      const { status, body } = await client.answer()
+      t.ok(status === 400 || status === 404, `${target}: ${status}`)
+      t.notMatch(body.toString(), /secret|small|root:/, target)
+    }
+    await rig.expectLines(targets.length)
+  })
+})
+
 t.test('a big file to a slow reader, and the next request behind it', async t => {
   await withFiles(t, false, async rig => {
     const client = await rig.client()

@@ -131,24 +131,31 @@ t.test('takes linear time', async t => {
   t.pass('done')
 })
 
-const LOOSE: [title: string, input: string, kept: string, undone: string][] = [
-  ['an encoded slash', '/@scope%2Fname', '/@scope%2Fname', '/@scope/name'],
-  ['the rest is decoded', '/b%C3%BCcher/a%2fb%20c/%61/', '/bücher/a%2fb%20c/a/', '/bücher/a/b c/a/'],
-  ['an encoded backslash', '/a%5Cb', '/a%5Cb', '/a/b'],
-  ['a control character', '/a%0Ab/c%2Fd', '/a%0Ab/c%2Fd', '/a%0Ab/c/d'],
-  ['no UTF-8', '/q/%E9', '/q/%E9', '/q/%E9'],
-  ['the query is nobody’s path', '/a%2Fb?c=%2F..', '/a%2Fb', '/a/b'],
-  ['empty segments', '//a%2F%2Fb//', '/a%2F%2Fb/', '/a/b/'],
-  ['a slash at the end', '/a%2F', '/a%2F', '/a/'],
+const LOOSE: [title: string, input: string, kept: string, undone: string, name: string | null][] = [
+  ['an encoded slash', '/@scope%2Fname', '/@scope%2Fname', '/@scope/name', null],
+  ['the rest is decoded', '/b%C3%BCcher/a%2fb%20c/%61/', '/bücher/a%2fb%20c/a/', '/bücher/a/b c/a/', null],
+  ['an encoded backslash', '/a%5Cb', '/a%5Cb', '/a/b', '/a\\b'],
+  ['a control character', '/a%0Ab/c%2Fd', '/a%0Ab/c%2Fd', '/a%0Ab/c/d', null],
+  ['control characters and more', '/%C3%BC/a%0A%C3%BC%7f/', '/ü/a%0A%C3%BC%7f/', '/ü/a%0A%C3%BC%7f/', '/ü/a\nü\x7f/'],
+  ['a control character of ISO 8859', '/a%C2%80', '/a%C2%80', '/a%C2%80', '/a\x80'],
+  ['no UTF-8', '/q/%E9', '/q/%E9', '/q/%E9', '/q/\udce9'],
+  ['no UTF-8 behind some', '/%C3%BC%E9/%C3%BC', '/%C3%BC%E9/ü', '/%C3%BC%E9/ü', '/\udcc3\udcbc\udce9/ü'],
+  ['the query is nobody’s path', '/a%2Fb?c=%2F..', '/a%2Fb', '/a/b', null],
+  ['empty segments', '//a%2F%2Fb//', '/a%2F%2Fb/', '/a/b/', null],
+  ['empty segments about a name', '//a%5Cb//', '/a%5Cb/', '/a/b/', '/a\\b/'],
+  ['a slash at the end', '/a%2F', '/a%2F', '/a/', null],
 ]
 
-for (const [title, input, kept, undone] of LOOSE) {
+for (const [title, input, kept, undone, name] of LOOSE) {
   t.equal(routingPath(input), null, title)
-  t.same(looseReadings(input), { kept, undone }, title)
+  t.same(looseReadings(input), { kept, undone, name }, title)
 }
 
 for (const input of [
   '/a%2F..%2Fb',
+  '/a%5C..%5Cb',
+  '/..%5Cb',
+  '/a%0A/../b',
   '/a%2F../b',
   '/../a%2Fb',
   '/a%2F%2e%2e/b',
