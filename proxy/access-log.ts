@@ -76,10 +76,10 @@ export class AccessLog {
     )
   }
 
-  /** A request whose head was not believed: nothing of it is repeated. */
-  writeRefused(client: Peer, status: number): void {
+  /** A request whose head was not believed: nothing of it is repeated. `sentBytes`: of the body of its answer. */
+  writeRefused(client: Peer, status: number, sentBytes: number): void {
     this.#gather(
-      `${peerOf(client)} - - [${logDate()}] "-" ${status} 0 "-" "-" 0.000 - 0${this.endsWithRequestId ? ' -' : ''}\n`,
+      `${peerOf(client)} - - [${logDate()}] "-" ${status} ${sentBytes} "-" "-" 0.000 - 0${this.endsWithRequestId ? ' -' : ''}\n`,
     )
   }
 

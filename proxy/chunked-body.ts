@@ -73,7 +73,7 @@ export class ChunkedDecoder {
     let refused = this.#line.length + end - at > this.#lineLimit() ? this.#overlongLine(bytes, at, end) : null
     if (refused === null) {
       this.#line += bytes.toString('latin1', at, end)
-      if (lineFeed !== -1) refused = this.#endLine()
+      refused = lineFeed === -1 ? this.#wrongBegin(this.#line) : this.#endLine()
     }
     if (refused !== null) this.#refusal = REFUSALS[refused]
     return end
@@ -92,16 +92,21 @@ export class ChunkedDecoder {
   }
 
   #overlongLine(bytes: Buffer, at: number, end: number): RefusalCode {
-    if (this.#part === 'trailers') return 'trailers-too-long'
-    if (this.#part === 'data-end') return 'bad-chunk-end'
     const begin = this.#line + bytes.toString('latin1', at, Math.min(end, at + MAX_SIZE_DIGITS + 1))
-    return /^[\dA-Fa-f]+;/.test(begin) ? 'chunk-extensions-too-long' : 'bad-chunk-size'
+    return this.#wrongBegin(begin) ?? (this.#part === 'trailers' ? 'trailers-too-long' : 'chunk-extensions-too-long')
+  }
+
+  /** The refusal of a line for what has come of it: its sender may wait for the answer. */
+  #wrongBegin(line: string): RefusalCode | null {
+    if (this.#part === 'size') return SIZE_BEGIN.test(line) ? null : 'bad-chunk-size'
+    if (this.#part === 'trailers') return TRAILER_BEGIN.test(line) ? null : 'bad-trailer'
+    return line === '\r' ? null : 'bad-chunk-end'
   }
 
   #endLine(): RefusalCode | null {
     const line = this.#line
     this.#line = ''
-    if (!line.endsWith('\r\n')) return this.#part === 'data-end' ? 'bad-chunk-end' : 'bare-lf'
+    if (!line.endsWith('\r\n')) return this.#wrongBegin(line) ?? 'bare-lf'
     const content = line.slice(0, -CRLF_LENGTH)
     if (this.#part === 'size') return this.#takeSize(content)
     if (this.#part === 'trailers') return this.#takeTrailer(content)
@@ -142,6 +147,10 @@ export class ChunkedDecoder {
 }
 
 const HEX_DIGITS = /^[\dA-Fa-f]+$/
+
+/** What a size line and a trailer line may begin with; a bare LF at the end is told as such. */
+const SIZE_BEGIN = /^(?:[\dA-Fa-f]{1,16}(?:;|\r?\n?$)|\r?\n?$)/
+const TRAILER_BEGIN = /^(?:[!#$%&'*+\-.^_`|~\dA-Za-z]+(?::|$)|\r?\n?$)/
 
 /** `*( ";" token [ "=" ( token / quoted-string ) ] )`, without the white space that RFC 9112 §7.1.1 calls bad. */
 const EXTENSIONS =

@@ -27,19 +27,22 @@ export class Refusals {
 
   head(client: Client, refusal: Refusal): void {
     this.#world.metrics.refused(refusal.refused)
-    this.#world.accessLog?.writeRefused(client, refusal.status)
-    client.answer(this.#dress(refusalAnswer(refusal)))
+    this.#answer(client, refusalAnswer(refusal))
   }
 
   neverBegan(client: Client, code: ErrorCode): void {
-    const answer = errorAnswer(code)
     this.#world.metrics.error(code)
-    this.#world.accessLog?.writeRefused(client, answer.status)
-    client.answer(this.#dress(answer))
+    this.#answer(client, errorAnswer(code))
   }
 
   /** A limit that shows in no answer. */
   limited(name: LimitName): void {
     this.#world.metrics.limited(name)
+  }
+
+  #answer(client: Client, answer: OwnAnswer): void {
+    const dressed = this.#dress(answer)
+    this.#world.accessLog?.writeRefused(client, dressed.status, Buffer.byteLength(dressed.body))
+    client.answer(dressed)
   }
 }

@@ -52,7 +52,7 @@ t.test('one line for one request, which cannot be forged', async t => {
   const path = join(scratchFolder(t), 'access.log')
   const log = new AccessLog(path, why => t.fail(why))
   for (const [, exchange] of cases) log.write(exchange, 1003)
-  log.writeRefused({ address: '192.0.2.1' }, 400)
+  log.writeRefused({ address: '192.0.2.1' }, 400, 30)
   await log.close()
   const lines = readFileSync(path, 'latin1').split('\n')
   t.equal(lines.length, cases.length + 2)
@@ -60,7 +60,7 @@ t.test('one line for one request, which cannot be forged', async t => {
     t.same(LINE.exec(lines[index] ?? '')?.slice(1, expected.length + 1), expected, title)
   }
   t.match(lines[cases.length], LINE, 'a refused head has the same form')
-  t.match(lines[cases.length], / "-" 400 0 "-" "-" 0\.000 - 0$/, 'and nothing of what was sent')
+  t.match(lines[cases.length], / "-" 400 30 "-" "-" 0\.000 - 0$/, 'and nothing of what was sent')
 })
 
 t.test('the id at the end, where it is wanted', async t => {
@@ -69,19 +69,19 @@ t.test('the id at the end, where it is wanted', async t => {
   log.endsWithRequestId = true
   log.write(exchangeOf({}, { requestId: 'abc-1' }), 1003)
   log.write(exchangeOf({}), 1003)
-  log.writeRefused({ address: '192.0.2.1' }, 400)
+  log.writeRefused({ address: '192.0.2.1' }, 400, 30)
   log.write(exchangeOf({}, { origin: { address: '2001:db8::1', port: 0, encrypted: true } }), 1003)
   const unix = { address: '127.0.0.1', overUnix: true } as Client
   const overUnix = new Exchange(HEAD as RequestHead, unix, 1000)
   log.write(overUnix, 1003)
-  log.writeRefused(unix, 400)
+  log.writeRefused(unix, 400, 30)
   overUnix.origin = { address: '192.0.2.7', port: 0, encrypted: true }
   log.write(overUnix, 1003)
   await log.close()
   const [first, second, refused, foreign, ...others] = readFileSync(path, 'latin1').split('\n')
   t.match(first, / 0\.003 - 0 abc-1$/)
   t.match(second, / 0\.003 - 0 -$/)
-  t.match(refused, / 0\.000 - 0 -$/)
+  t.match(refused, / 400 30 "-" "-" 0\.000 - 0 -$/)
   t.match(foreign, /^2001:db8::1 - - /, 'and the client is the one that was believed')
   t.match(others[0], /^unix: - - /, 'a client without an address')
   t.match(others[1], /^unix: - - .* 400 /, 'one that was refused')

@@ -158,6 +158,44 @@ t.test('is refused', async t => {
   }
 })
 
+const EARLY: [title: string, input: string, expected: RefusalCode][] = [
+  ['a size of another letter', 'x', 'bad-chunk-size'],
+  ['a size behind a blank', ' ', 'bad-chunk-size'],
+  ['a size with a sign', '+', 'bad-chunk-size'],
+  ['a size with a prefix', '0x', 'bad-chunk-size'],
+  ['a size of 17 digits', '0'.repeat(17), 'bad-chunk-size'],
+  ['an extension without a size', ';', 'bad-chunk-size'],
+  ['a bare CR behind a size', '5\rh', 'bad-chunk-size'],
+  ['the second size', '1\r\nx\r\nx', 'bad-chunk-size'],
+  ['data beyond its size', '1\r\nxy', 'bad-chunk-end'],
+  ['a CR too many behind data', '1\r\nx\r\r', 'bad-chunk-end'],
+  ['a trailer without a name', '0\r\n:', 'bad-trailer'],
+  ['a folded trailer', '0\r\n ', 'bad-trailer'],
+  ['a request where trailers belong', '0\r\nGET ', 'bad-trailer'],
+  ['a bare CR as the end', '0\r\n\rX', 'bad-trailer'],
+]
+
+t.test('what is wrong is refused at once, without the end of its line', async t => {
+  for (const [title, input, expected] of EARLY) {
+    eachSplit(input, (parts, how) => t.equal(decode(parts), expected, `${title}, ${how}`))
+    t.equal(decode([Buffer.from(input, 'latin1')]), expected, title)
+    t.not(decode([Buffer.from(input.slice(0, -1), 'latin1')]), expected, `${title}: and not before`)
+  }
+})
+
+t.test('a bare LF is told as such, however the bytes come', async t => {
+  for (const [input, expected] of [
+    ['5\n', 'bare-lf'],
+    ['\n', 'bare-lf'],
+    ['x\n', 'bad-chunk-size'],
+    ['0\r\nA: b\n', 'bare-lf'],
+    ['0\r\n:\n', 'bad-trailer'],
+  ] as const) {
+    eachSplit(input, (parts, how) => t.equal(decode(parts), expected, `${JSON.stringify(input)}, ${how}`))
+    t.equal(decode([Buffer.from(input, 'latin1')]), expected, JSON.stringify(input))
+  }
+})
+
 t.test('data is not copied', async t => {
   const bytes = Buffer.from(`5\r\nhello\r\n${LAST}`)
   const parts: Buffer[] = []

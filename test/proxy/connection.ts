@@ -316,16 +316,56 @@ t.test('messages that are not believed get one answer and the end', async t => {
     ['a head without an end', `GET / HTTP/1.1\r\n${'X: y\r\n'.repeat(4000)}`, 431],
     ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n', 400],
     ['empty lines for ever', '\r\n'.repeat(20), 400],
+    ['the begin of TLS', '\x16\x03\x01', 400],
+    ['the begin of another protocol', '\0\0', 400],
   ]
   for (const [title, text, status] of cases) {
     await withRig(t, { workers: [echo] }, async rig => {
       const client = await rig.client()
       client.send(text)
-      t.match(await client.answer(), { status, fields: { connection: 'close' }, whole: true }, title)
+      const answer = await client.answer()
+      t.match(answer, { status, fields: { connection: 'close' }, whole: true }, title)
       client.send(request('GET', '/smuggled'))
       t.equal(await client.rest(), '', title)
       await rig.expectLines(1)
-      t.match(rig.log.entries, [{ title: '-', status }], title)
+      t.match(rig.log.entries, [{ title: '-', status, sentBytes: answer.body.length }], title)
+    })
+  }
+})
+
+t.test('a chunk that is wrong in its first byte is answered at once', async t => {
+  for (const [title, bytes] of [
+    ['its size', 'x'],
+    ['what is behind its data', '1\r\nab'],
+    ['a trailer', '0\r\n:'],
+  ] as const) {
+    await withRig(t, { workers: [echo] }, async rig => {
+      const client = await rig.client()
+      client.send(request('POST', '/', ['Transfer-Encoding: chunked']) + bytes)
+      t.match(await client.answer(), { status: 400, fields: { connection: 'close' }, whole: true }, title)
+      await rig.expectLines(1)
+    })
+  }
+})
+
+t.test('the bytes of what is said to a client whose request did not come are logged', async t => {
+  const page = 'a page of the operator\n'
+  for (const errorPages of [[], [{ statuses: [408, 400], file: '/40x.html', text: page }]]) {
+    await withRig(t, { settings: { headMs: 100, errorPages }, workers: [echo] }, async rig => {
+      const slow = await rig.client()
+      slow.send('GET / HTT')
+      const bad = await rig.client()
+      bad.send('GET\r\n\r\n')
+      const bodies = [(await bad.answer()).body, (await slow.answer()).body]
+      await rig.expectLines(2)
+      t.same(
+        rig.log.entries.map(({ status, sentBytes }) => [status, sentBytes]),
+        [
+          [400, bodies[0]?.length],
+          [408, bodies[1]?.length],
+        ],
+      )
+      t.equal(bodies[1]?.toString() === page, errorPages.length > 0)
     })
   }
 })

@@ -58,6 +58,17 @@ for (const [before, first] of HEADS) {
   })
 }
 
+t.test('what begins no request is refused at once', async t => {
+  const limits = { ...MOST_HEAD, headBytes: 16_384 }
+  const read = (text: string) => new HeadReader().read(Buffer.from(text, 'latin1'), text.length, limits)
+  for (const text of ['\x16\x03\x01', '{', ' GET', '\n', '\rG', '\r\n\r\n\0', '\x80']) {
+    t.match(read(text), { refused: 'bad-method', status: 400 }, JSON.stringify(text))
+  }
+  for (const text of ['G', 'GET /', '\r', '\r\n', '\r\n\r\n', '\r\n\r\nG', "!#$%&'*+-.^_`|~0"]) {
+    t.equal(read(text), null, JSON.stringify(text))
+  }
+})
+
 t.test('the same fields are not read twice', async t => {
   const memory = new HeadReader()
   const [first, second] = ['/', '/other'].map(target => {
