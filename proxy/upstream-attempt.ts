@@ -15,6 +15,7 @@ import type { Exchange } from './exchange.js'
 import { keepPiece } from './kept-body.js'
 import { passInterim } from './link-answer.js'
 import { UpstreamAnswer } from './upstream-answer.js'
+import { UNASKED_CONTINUE } from './upstream-connector.js'
 import { printInterimHead, type RawFields, readAnswerHead, upstreamFields } from './upstream-head.js'
 
 /** Why an upstream failed; a label of the metrics. */
@@ -162,6 +163,8 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler {
   }
 
   #interim(status: number, raw: RawFields): void {
+    // Expect ends here: a client that waits for a 100 has had ours.
+    if (status === UNASKED_CONTINUE) return
     const head = printInterimHead(status, raw)
     if (head === null) return this.#refuse(`it has an interim answer of status ${status}`)
     if (this.#exchange.head.httpMinor === 1) passInterim(this.#exchange, head)

@@ -6,7 +6,6 @@
  * once.
  */
 
-import { createRequire } from 'node:module'
 import { isIPv6 } from 'node:net'
 import type { Pool } from 'undici'
 import type { ProxyEventName, ToldFields } from '../kit/child-events.js'
@@ -16,6 +15,7 @@ import { monotonicMs } from './clock.js'
 import type { ErrorCode } from './error-response.js'
 import type { Exchange } from './exchange.js'
 import { harakiriMsOf, startHarakiri } from './harakiri-deadline.js'
+import { loadUndici } from './lazy-undici.js'
 import { verdictOnForeign } from './rescue.js'
 import { isTunnel, type TunnelClient, type TunnelOutcome, type Tunnels } from './tunnels.js'
 import { type FailureReason, UpstreamAttempt } from './upstream-attempt.js'
@@ -27,6 +27,7 @@ import {
   newStanding,
   type Standing,
 } from './upstream-choice.js'
+import { upstreamConnector } from './upstream-connector.js'
 import { viaField } from './upstream-head.js'
 
 /** What a group tells; each exchange gets exactly one of `answered`, `failed` and `broken`, unless it was cancelled. */
@@ -336,20 +337,17 @@ export class UpstreamGroup {
   }
 }
 
-const require = createRequire(import.meta.url)
-
-/** undici takes longer to load than all else that a proxy needs: only a proxy with foreign upstreams loads it. */
 function openUpstream(address: UpstreamAddress, index: number, connectMs: number): Upstream {
-  const options = {
+  const origin =
+    'path' in address
+      ? 'http://localhost'
+      : `http://${isIPv6(address.host) ? `[${address.host}]` : address.host}:${address.port}`
+  const { Pool } = loadUndici()
+  const pool = new Pool(origin, {
     pipelining: 1,
-    connectTimeout: connectMs,
+    connect: upstreamConnector(address, connectMs),
     keepAliveTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: MOST_HEAD_BYTES,
-  }
-  const { Pool } = require('undici') as typeof import('undici')
-  const pool =
-    'path' in address
-      ? new Pool('http://localhost', { ...options, socketPath: address.path })
-      : new Pool(`http://${isIPv6(address.host) ? `[${address.host}]` : address.host}:${address.port}`, options)
+  })
   return { ...newStanding(), index, address, pool, failuresByReason: new Map() }
 }

@@ -216,6 +216,75 @@ t.test('100 (Continue) is ours to say', async t => {
   })
 })
 
+t.test('a 100 that nobody has asked for', async t => {
+  const GO_ON = 'HTTP/1.1 100 Continue\r\n\r\n'
+  const ok = (body: string) => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+  const post = requestWithBody('POST', '/', 'body')
+  const cases: [title: string, text: string, said: string[], expected: object][] = [
+    ['before the response', request('GET', '/'), [GO_ON + ok('here')], { status: 200, interim: [] }],
+    ['by itself', request('GET', '/'), [GO_ON, ok('here')], { status: 200, interim: [] }],
+    [
+      'cut in two',
+      request('GET', '/'),
+      ['HTTP/1.1 10', `0 Continue\r\n\r\n${ok('here')}`],
+      { status: 200, interim: [] },
+    ],
+    [
+      'with fields',
+      request('GET', '/'),
+      [GO_ON.replace('\r\n', '\r\nX: y\r\n') + ok('here')],
+      { status: 200, interim: [] },
+    ],
+    ['more than one', request('GET', '/'), [GO_ON.repeat(5) + ok('here')], { status: 200, interim: [] }],
+    ['behind a body', post, [GO_ON + ok('here')], { status: 200, interim: [] }],
+    ['to HEAD', request('HEAD', '/'), [GO_ON + ok('here').slice(0, -4)], { status: 200, interim: [] }],
+    ['in a response', request('GET', '/'), [ok(GO_ON + GO_ON)], { status: 200, body: Buffer.from(GO_ON + GO_ON) }],
+    [
+      'among others',
+      request('GET', '/'),
+      [`HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${GO_ON}${ok('here')}`],
+      { status: 200, interim: ['HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'] },
+    ],
+    ['and no response', request('GET', '/'), [`${GO_ON}what\r\n\r\n`], { status: 502, interim: [] }],
+  ]
+  for (const [title, text, said, expected] of cases) {
+    const upstream = await ForeignServer.raw(t, async socket => {
+      for (const part of said) {
+        socket.write(part)
+        for (let turn = 0; turn < 5; turn++) await tick()
+      }
+    })
+    await withRig(t, { settings: toUpstreams(upstream) }, async rig => {
+      const client = await rig.client()
+      client.send(text)
+      t.match(await client.answer(text.startsWith('HEAD')), expected, title)
+      await rig.expectLines(1)
+    })
+  }
+})
+
+t.test('a connection on which a 100 came is used again, and not when one comes between two requests', async t => {
+  const upstream = await ForeignServer.http(t, (asked, response) => {
+    response.writeContinue()
+    response.end(asked.url)
+  })
+  await withRig(t, { settings: toUpstreams(upstream) }, async rig => {
+    const client = await rig.client()
+    for (const url of ['/a', '/b']) {
+      client.send(request('GET', url))
+      t.equal((await client.answer()).body.toString(), url)
+    }
+    t.equal(upstream.accepted, 1)
+    const [socket] = upstream.sockets
+    socket?.write('HTTP/1.1 100 Continue\r\n\r\n')
+    await once(socket as Socket, 'close')
+    client.send(request('GET', '/c'))
+    t.equal((await client.answer()).body.toString(), '/c')
+    t.equal(upstream.accepted, 2)
+    await rig.expectLines(3)
+  })
+})
+
 t.test('a body is received whole first where post-buffering says so', async t => {
   const upstream = await ForeignServer.http(t, mirror)
   await withRig(t, { settings: { ...toUpstreams(upstream), postBufferingBytes: 10 } }, async rig => {
