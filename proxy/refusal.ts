@@ -28,7 +28,6 @@ const ROWS = {
   'missing-host': [400, 'host is missing'],
   'repeated-host': [400, 'host is repeated'],
   'bad-host': [400, 'host is not a name or address with an optional port'],
-  'host-mismatch': [400, 'host disagrees with the request target'],
   'repeated-content-length': [400, 'content-length is repeated'],
   'bad-content-length': [400, 'content-length is not a number that can be counted to'],
   'length-with-transfer-encoding': [400, 'content-length and transfer-encoding in one message'],

@@ -28,7 +28,7 @@ export interface RequestHead {
   /** Origin-form as received, or `*`; absolute-form was turned into origin-form. */
   target: string
   httpMinor: 0 | 1
-  /** Host as received; empty only in HTTP/1.0. */
+  /** Host as received, or the authority of a target in absolute-form; empty only in HTTP/1.0. */
   host: string
   /** `\nname\nvalue` for each field that goes on to the worker, in order, as `encodeRequest` of the link takes it. */
   headers: string
@@ -358,7 +358,7 @@ function settle(draft: Draft): RefusalCode | null {
   const { head } = draft
   const isHttp10 = head.httpMinor === 0
   if (head.host === '' && !isHttp10) return 'missing-host'
-  if (draft.authority !== null && !settleHost(head, draft.authority)) return 'host-mismatch'
+  if (draft.authority !== null) settleHost(head, draft.authority)
   if (head.chunked && draft.lengthSeen) return 'length-with-transfer-encoding'
   if (head.chunked && isHttp10) return 'transfer-encoding-in-http10'
   if (draft.nominated !== null) {
@@ -372,14 +372,18 @@ function settle(draft: Draft): RefusalCode | null {
   return null
 }
 
-/** Whether Host and the target's authority are the same; a missing Host (HTTP/1.0) becomes the authority (RFC 9112 §3.2.2). */
-function settleHost(head: RequestHead, authority: { host: string; defaultPort: string }): boolean {
-  if (head.host === '') {
-    head.host = authority.host
-    head.headers = `\nHost\n${authority.host}${head.headers}`
-    return true
-  }
-  return withoutPort(head.host, authority.defaultPort) === withoutPort(authority.host, authority.defaultPort)
+/** The authority of the target is the Host, whatever Host says or whether it is there (RFC 9112 §3.2.2). One that means the same stays as it is. */
+function settleHost(head: RequestHead, { host, defaultPort }: { host: string; defaultPort: string }): void {
+  if (head.host === '') head.headers = `\nHost\n${host}${head.headers}`
+  else if (withoutPort(head.host, defaultPort) === withoutPort(host, defaultPort)) return
+  else head.headers = withHost(head.headers, host)
+  head.host = host
+}
+
+function withHost(headers: string, host: string): string {
+  const parts = headers.split('\n')
+  for (let i = 1; i + 1 < parts.length; i += 2) if (fieldOf(parts[i] ?? '') === FIELD.host) parts[i + 1] = host
+  return parts.join('\n')
 }
 
 function withoutPort(host: string, port: string): string {

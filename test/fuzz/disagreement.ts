@@ -78,13 +78,20 @@ function expectedFields({ rawHeaders, target, httpMinor }: NodeRequest): { heade
   const kept = fields.filter(
     ([name]) => !nominated.includes(name.toLowerCase()) && !HOP_BY_HOP.test(name) && !FORWARDING.test(name),
   )
-  const authority = /^https?:\/\/([^/?]+)/i.exec(target)?.[1]
-  const hasHost = fields.some(([name]) => name.toLowerCase() === 'host')
-  if (httpMinor === 0 && authority !== undefined && !hasHost) kept.unshift(['Host', authority])
+  const [, scheme = '', authority] = /^(https?):\/\/([^/?]+)/i.exec(target) ?? []
+  const host = kept.find(([name]) => name.toLowerCase() === 'host')
+  if (authority !== undefined && host === undefined && httpMinor === 0) kept.unshift(['Host', authority])
+  // RFC 9112 §3.2.2: the target wins.
+  if (authority !== undefined && host !== undefined && !isSameHost(host[1], authority, scheme)) host[1] = authority
   return {
     headers: kept.map(([name, value]) => `\n${name}\n${value}`).join(''),
     forwarding: fields.filter(([name]) => FORWARDING.test(name) && !TWIN.test(name)).flat(),
   }
+}
+
+function isSameHost(host: string, authority: string, scheme: string): boolean {
+  const port = scheme.toLowerCase() === 'http' ? /:80$/ : /:443$/
+  return host.toLowerCase().replace(port, '') === authority.toLowerCase().replace(port, '')
 }
 
 function expectedTrailers(rawTrailers: string[]): string[] {
