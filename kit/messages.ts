@@ -137,6 +137,8 @@ export interface ProxySettings {
   bodyMs: number
   bodyBytesPerSecond: number
   sendMs: number
+  /** How long the first byte of a response may take where the client has ended its half together with its request; 0: it has left. */
+  halfCloseMs: number
   /** Open client connections, in all and of one address. */
   connections: number
   connectionsPerAddress: number

@@ -17,10 +17,12 @@ export interface ConnectionLimits extends HeadLimits, BodyLimits {
   keepAliveMs: number
   keepAliveRequests: number
   sendMs: number
+  halfCloseMs: number
 }
 
 export function connectionLimits(settings: ProxySettings): ConnectionLimits {
-  const { headBytes, headFields, targetBytes, headMs, keepAliveMs, bodyMs, bodyBytesPerSecond, sendMs } = settings
+  const { headBytes, headFields, targetBytes, headMs, keepAliveMs, bodyMs, bodyBytesPerSecond, sendMs, halfCloseMs } =
+    settings
   const keepAliveRequests = settings.keepAliveRequests === 0 ? Number.POSITIVE_INFINITY : settings.keepAliveRequests
   return {
     headBytes,
@@ -32,6 +34,7 @@ export function connectionLimits(settings: ProxySettings): ConnectionLimits {
     bodyMs,
     bodyBytesPerSecond,
     sendMs,
+    halfCloseMs,
   }
 }
 

@@ -12,7 +12,7 @@ import type { Delivery } from '../kit/response-slots.js'
 import { ClientWriter } from './client-writer.js'
 import { monotonicMs } from './clock.js'
 import { type ConnectionLimits, clientAddress, takenBytes } from './connection-limits.js'
-import { BodyPace, FAREWELL_MS, LingerPace, SendPace } from './deadlines.js'
+import { BodyPace, FAREWELL_MS, LingerPace, SendPace, TOGETHER_MS } from './deadlines.js'
 import { type OwnAnswer, printAnswer } from './error-response.js'
 import type { Client, Exchange } from './exchange.js'
 import { HeadReader } from './head-reader.js'
@@ -20,6 +20,7 @@ import type { Phases } from './phases.js'
 import { isRefusal, type Refusal } from './refusal.js'
 import { RequestBody } from './request-body.js'
 import type { RequestHead } from './request-head.js'
+import { isTunnel } from './tunnels.js'
 
 /** A body with no more than this left is read to its end, to keep the connection. */
 const KEEP_BYTES = 64 * 1024
@@ -52,6 +53,12 @@ export class Connection implements Client {
   #discardPace: LingerPace | null = null
   #headBegun = false
   #requests = 0
+  /** When the last body was complete. */
+  #bodyOverMs = 0
+  /** The client has ended its half of the connection, and reads on. */
+  #hasEnded = false
+  /** Then: bytes stand behind the head that has been read just now. */
+  #isMoreBehind = false
   /** Of what was under way at the last sweep. */
   #bodyPace: BodyPace | null = null
   #sendPace: SendPace | null = null
@@ -81,7 +88,8 @@ export class Connection implements Client {
   /** Whatever the answer under way has said of the connection. */
   get #mustEnd(): boolean {
     const isAskedToKeep = this.#exchange?.head.keepAlive ?? true
-    return this.#last || this.#requests >= this.#limits.keepAliveRequests || !isAskedToKeep
+    const isLastAsked = this.#hasEnded && this.#pending === null && !this.#isMoreBehind
+    return this.#last || isLastAsked || this.#requests >= this.#limits.keepAliveRequests || !isAskedToKeep
   }
 
   get closingNow(): boolean {
@@ -318,6 +326,18 @@ export class Connection implements Client {
   }
 
   #consume(ours: Buffer): void {
+    this.#consumeAll(ours)
+    if (this.#hasEnded) this.#allConsumed()
+  }
+
+  /** Of a client that has ended its half: no more comes. */
+  #allConsumed(): void {
+    this.#isMoreBehind = false
+    if (this.#body !== null) this.#socket.destroy()
+    else if (this.#exchange === null && this.#pending === null && !this.#last) this.#linger()
+  }
+
+  #consumeAll(ours: Buffer): void {
     let bytes = ours
     while (bytes.length > 0 && !this.#last) {
       const body = this.#body
@@ -341,12 +361,13 @@ export class Connection implements Client {
 
   #bodyOver(): void {
     this.#body = null
+    this.#bodyOverMs = monotonicMs()
     // Its last piece may have used up the window, and nobody returns credit for a body that is over.
     this.resumeBody()
     if (this.#exchange !== null) return
     this.#reading = null
     this.#discardPace = null
-    this.#sinceMs = monotonicMs()
+    this.#sinceMs = this.#bodyOverMs
     if (this.#mustEnd) this.#linger()
   }
 
@@ -364,6 +385,7 @@ export class Connection implements Client {
   #readHead(bytes: Buffer, count: number): number {
     const head = this.#heads.read(bytes, count, this.#limits)
     const { takenBytes } = this.#heads
+    if (this.#hasEnded) this.#isMoreBehind = takenBytes < count
     if (head === null) this.#wait(bytes.subarray(0, count))
     else this.#begin(head)
     return takenBytes
@@ -371,6 +393,7 @@ export class Connection implements Client {
 
   /** The rest of a head is awaited, from its first byte on for `headMs`. */
   #wait(bytes: Buffer): void {
+    if (this.#hasEnded) return this.#linger()
     this.#pending = Buffer.from(bytes)
     if (this.#headBegun) return
     this.#headBegun = true
@@ -392,7 +415,10 @@ export class Connection implements Client {
         end: trailers => this.#phases.bodyEnd(exchange, trailers),
       })
     }
+    // Nobody would take the client's half of it.
+    if (this.#hasEnded && isTunnel(exchange)) return void this.#socket.destroy()
     this.#phases.begin(exchange)
+    if (this.#hasEnded) this.#awaitFirstByte(exchange)
   }
 
   /** Answers in the proxy's own name and ends: where the next request begins is not to be believed. */
@@ -423,9 +449,30 @@ export class Connection implements Client {
 
   #clientEnded(): void {
     const exchange = this.#exchange
-    if (exchange === null) this.#linger()
-    else if (exchange.isAwaited || !exchange.bodyComplete) this.#socket.destroy()
-    else this.#last = true
+    if (exchange === null && !this.#requestWaits) return this.#linger()
+    if (exchange !== null && this.#hasLeft(exchange)) return void this.#socket.destroy()
+    this.#hasEnded = true
+    if (exchange !== null) this.#awaitFirstByte(exchange)
+  }
+
+  /** Whether a client that ends its half now is taken for one that has left. */
+  #hasLeft(exchange: Exchange): boolean {
+    if (!exchange.bodyComplete || isTunnel(exchange)) return true
+    if (!exchange.isAwaited) return false
+    const askedMs = Math.max(exchange.startMs, this.#bodyOverMs)
+    return this.#limits.halfCloseMs === 0 || exchange.firstByteMs > 0 || monotonicMs() - askedMs > TOGETHER_MS
+  }
+
+  /** An application that is silent for longer is told that its client has gone; from the first byte on, whatever the client is sent shows whether it is there. */
+  #awaitFirstByte(exchange: Exchange): void {
+    if (this.#exchange !== exchange || exchange.firstByteMs > 0) return
+    setTimeout(() => {
+      if (this.#exchange !== exchange || exchange.firstByteMs > 0) return
+      // A file is looked for, and an application may be asked where there is none.
+      if (!exchange.isAwaited) return this.#awaitFirstByte(exchange)
+      this.#phases.refusals.limited('http-half-close-timeout')
+      this.#socket.destroy()
+    }, this.#limits.halfCloseMs).unref()
   }
 
   #stopReading(): void {

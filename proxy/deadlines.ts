@@ -13,6 +13,12 @@ export interface BodyLimits {
 /** How long a proxy that goes away waits for a request that has not arrived yet. */
 export const FAREWELL_MS = 500
 
+/**
+ * A client that ends its half of the connection within this time behind a request, and before the first byte of the response, has sent both together and
+ * reads on, as RFC 9112 §9.6 allows. One that ends later has left: TCP tells the two apart only when something is written.
+ */
+export const TOGETHER_MS = 50
+
 /** How long a connection that has had its last answer waits for bytes that may be on their way; and how long they may come. nginx: 5 s and 30 s. */
 export const LINGER_MS = 2000
 export const LINGER_MOST_MS = 30_000

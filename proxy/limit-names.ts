@@ -14,6 +14,7 @@ export type LimitName =
   | 'http-body-timeout'
   | 'http-connections'
   | 'http-connections-per-address'
+  | 'http-half-close-timeout'
   | 'http-header-count'
   | 'http-header-timeout'
   | 'http-keepalive'

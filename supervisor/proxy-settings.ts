@@ -40,6 +40,7 @@ export function proxySettings(
     bodyMs: settings.bodyMs,
     bodyBytesPerSecond: settings.bodyBytesPerSecond,
     sendMs: settings.sendMs,
+    halfCloseMs: settings.halfCloseMs,
     connections: settings.connections,
     connectionsPerAddress: settings.connectionsPerAddress,
     accessLog: settings.accessLog ? { path: settings.logto ?? '' } : null,

@@ -268,6 +268,7 @@ function toSettings(values: OptionValues, file: ConfigFile | null, facts: FoundF
     bodyMs: values['http-body-timeout'],
     bodyBytesPerSecond: values['http-body-min-rate'],
     sendMs: values['http-send-timeout'],
+    halfCloseMs: values['http-half-close-timeout'],
     connections: values['http-connections'],
     connectionsPerAddress: values['http-connections-per-address'],
     env: values.env,

@@ -120,6 +120,19 @@ export const REQUEST_OPTIONS = {
     example: 'http-send-timeout = 30',
     setting: 'sendMs',
   },
+  'http-half-close-timeout': {
+    section: 'requests',
+    kind: kind.time(0, HOUR),
+    default: '500ms',
+    takesEffect: 'live',
+    replaces: { nginx: 'proxy_ignore_client_abort' },
+    summary:
+      'How long an application may take for the first byte of its response to a client that has ended its half of the connection together with its ' +
+      'request (less than 50 ms behind it), as `nc -N` does. Longer: the application is told that the client has gone. 0: it is told at once, as of clients that ' +
+      'end later.',
+    example: 'http-half-close-timeout = 10',
+    setting: 'halfCloseMs',
+  },
   'http-keepalive': {
     section: 'requests',
     kind: kind.time(1000, HOUR),

@@ -193,6 +193,7 @@ export interface Settings {
   /** 0 = no rate. */
   bodyBytesPerSecond: number
   sendMs: number
+  halfCloseMs: number
   /** Client connections of one proxy, and of those with one address (0 = no limit). */
   connections: number
   connectionsPerAddress: number

@@ -96,8 +96,24 @@ const cases: [string, Partial<Settings>, Partial<ProxySettings>][] = [
   ],
   [
     'limits of connections',
-    { keepAliveRequests: 1, bodyMs: 2, bodyBytesPerSecond: 3, sendMs: 4, connections: 5, connectionsPerAddress: 6 },
-    { keepAliveRequests: 1, bodyMs: 2, bodyBytesPerSecond: 3, sendMs: 4, connections: 5, connectionsPerAddress: 6 },
+    {
+      keepAliveRequests: 1,
+      bodyMs: 2,
+      bodyBytesPerSecond: 3,
+      sendMs: 4,
+      halfCloseMs: 7,
+      connections: 5,
+      connectionsPerAddress: 6,
+    },
+    {
+      keepAliveRequests: 1,
+      bodyMs: 2,
+      bodyBytesPerSecond: 3,
+      sendMs: 4,
+      halfCloseMs: 7,
+      connections: 5,
+      connectionsPerAddress: 6,
+    },
   ],
   ['no compression', {}, { compression: null }],
   [

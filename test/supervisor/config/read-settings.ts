@@ -72,6 +72,7 @@ const settings: [title: string, lines: string[], expected: object, source?: Para
       bodyMs: 60_000,
       bodyBytesPerSecond: 240,
       sendMs: 60_000,
+      halfCloseMs: 500,
       connections: 16_384,
       connectionsPerAddress: 0,
       env: [],
