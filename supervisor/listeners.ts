@@ -16,7 +16,7 @@ import * as net from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import { EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
-import { printListenAddress } from './config/listen-address.js'
+import { overlaps, printListenAddress } from './config/listen-address.js'
 import type { BoundAddress, ListenAddress, Settings, SocketOwner } from './config/settings.js'
 import { asOpening, type Opening, onGuardedPath, openingOf } from './guarded-path.js'
 import { type InheritedSocket, isWildcard } from './inherited-sockets.js'
@@ -38,6 +38,8 @@ export interface Listener {
 /** What to open, for whom. */
 export interface ListenerOptions {
   addresses: readonly ListenAddress[]
+  /** What somebody else of this master listens on. */
+  others?: readonly ListenAddress[]
   /** Of each that is opened, and of each that was passed. */
   backlog: number
   passedBacklog: number
@@ -68,22 +70,57 @@ export function socketAccess(
 
 /**
  * Opens all addresses, or none and throws a Failure that names the one (69 in use, 77 not permitted, 71 anything else). Sockets passed by
- * systemd take the place of those that `passed` says.
+ * systemd take the place of those that `passed` says. All of IPv6 beside an IPv4 address of that port is IPv6 only, as with nginx.
  */
 export async function openListeners(options: ListenerOptions): Promise<Listener[]> {
-  const { addresses, passed } = options
+  const places = await placesOf(options)
+  const all = [...places.flatMap(({ found }) => found), ...(options.others ?? [])]
   const opened: Listener[] = []
+  const taken: { address: ListenAddress; configured: ListenAddress }[] = []
   try {
-    for (const [index, address] of addresses.entries()) {
-      const sockets = passed.http[index] ?? []
+    for (const { configured, sockets, found } of places) {
       if (sockets.length > 0) opened.push(...sockets.map(socket => adopt(socket, options)))
-      else if (address.kind !== 'passed') opened.push(await open(address, options))
+      for (const address of sockets.length > 0 ? [] : found) {
+        opened.push(await open(address, configured, options, isBesideIPv4(address, all)))
+        // Nobody listens yet, so the kernel has let us bind both.
+        const other = taken.find(each => overlaps(each.address, address))
+        if (other !== undefined) throw cannotListen(configured, 'EADDRINUSE', takenBy(other.configured))
+      }
+      taken.push(...found.map(address => ({ address, configured })))
     }
   } catch (error) {
     for (const listener of opened) listener.close()
     throw error
   }
   return opened
+}
+
+interface Place {
+  configured: ListenAddress
+  sockets: readonly InheritedSocket[]
+  /** With the addresses of names; of passed sockets where they are bound. */
+  found: BoundAddress[]
+}
+
+function placesOf({ addresses, passed }: ListenerOptions): Promise<Place[]> {
+  return Promise.all(
+    addresses.map(async (configured, index): Promise<Place> => {
+      const sockets = passed.http[index] ?? []
+      if (sockets.length > 0) return { configured, sockets, found: sockets.flatMap(({ address }) => address ?? []) }
+      if (configured.kind === 'passed') return { configured, sockets, found: [] }
+      if (configured.kind === 'unix') return { configured, sockets, found: [configured] }
+      return { configured, sockets, found: [{ ...configured, host: await resolveHost(configured) }] }
+    }),
+  )
+}
+
+function isBesideIPv4(address: BoundAddress, all: readonly ListenAddress[]): boolean {
+  if (address.kind !== 'tcp' || address.port === 0 || address.host !== '::') return false
+  return all.some(other => other.kind === 'tcp' && other.port === address.port && net.isIPv4(other.host))
+}
+
+function takenBy(other: ListenAddress): string {
+  return `\`http = ${printListenAddress(other)}\` has it`
 }
 
 /** `die-on-idle`: a socket that nobody holds while the master is away would lose its clients. Throws (78) when there is one. */
@@ -113,6 +150,7 @@ type CreateServerHandle = (
   port: number | null,
   addressType: number | null,
   fd?: number,
+  flags?: number,
 ) => BoundHandle | number
 
 const createServerHandle = (net as unknown as { _createServerHandle: CreateServerHandle })._createServerHandle
@@ -131,8 +169,15 @@ export function tcpAddressOf(fd: number): BoundAddress | null {
 
 type OpenOptions = Pick<ListenerOptions, 'backlog' | 'mode' | 'owner' | 'opener'>
 
-function open(address: BoundAddress, options: OpenOptions): Promise<Listener> {
-  return address.kind === 'unix' ? openUnix(address, options) : openTcp(address, options.backlog)
+/** `configured`: as the INI names it. `isSixOnly`: see `openListeners`. */
+function open(
+  address: BoundAddress,
+  configured: ListenAddress,
+  options: OpenOptions,
+  isSixOnly: boolean,
+): Promise<Listener> {
+  if (address.kind === 'unix') return openUnix(address, options)
+  return Promise.resolve(openTcp(address, configured, options.backlog, isSixOnly))
 }
 
 async function openUnix(
@@ -180,12 +225,17 @@ function giveAway(path: string, { uid, gid }: SocketOwner, { as }: Opening): voi
   }
 }
 
-async function openTcp(address: BoundAddress & { kind: 'tcp' }, backlog: number): Promise<Listener> {
-  const hosts =
-    isWildcard(address.host) && address.host !== '0.0.0.0' ? ['::', '0.0.0.0'] : [await resolveHost(address)]
+function openTcp(
+  { host: wanted, port }: BoundAddress & { kind: 'tcp' },
+  configured: ListenAddress,
+  backlog: number,
+  isSixOnly: boolean,
+): Listener {
+  const isAll = isWildcard(wanted) && wanted !== '0.0.0.0'
+  const hosts = isAll ? (isSixOnly ? ['::'] : ['::', '0.0.0.0']) : [wanted]
   let code = ''
   for (const host of hosts) {
-    const bound = bindTcp(host, address.port)
+    const bound = bindTcp(host, port, isSixOnly ? SIX_ONLY : 0)
     if (typeof bound !== 'string') {
       const { handle } = bound
       return { fd: handle.fd, url: printUrl(bound.address), inherited: false, backlog, close: () => handle.close() }
@@ -194,12 +244,15 @@ async function openTcp(address: BoundAddress & { kind: 'tcp' }, backlog: number)
     // Only a machine without IPv6 is asked again, for IPv4.
     if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL') break
   }
-  throw cannotListen(address, code)
+  throw cannotListen(configured, code)
 }
 
+/** UV_TCP_IPV6ONLY of uv.h. */
+const SIX_ONLY = 1
+
 /** The bound handle and its real port, or the error's code. libuv keeps back EADDRINUSE of bind(2) until getsockname. */
-function bindTcp(host: string, port: number): { handle: BoundHandle; address: BoundAddress } | string {
-  const handle = createServerHandle(host, port, net.isIPv6(host) ? 6 : 4)
+function bindTcp(host: string, port: number, flags: number): { handle: BoundHandle; address: BoundAddress } | string {
+  const handle = createServerHandle(host, port, net.isIPv6(host) ? 6 : 4, undefined, flags)
   if (typeof handle === 'number') return getSystemErrorName(handle)
   const address = boundAddress(handle)
   if (address !== null) return { handle, address }
@@ -214,7 +267,7 @@ function boundAddress(handle: BoundHandle): BoundAddress | null {
 }
 
 async function resolveHost(address: BoundAddress & { kind: 'tcp' }): Promise<string> {
-  if (net.isIP(address.host) !== 0) return address.host
+  if (net.isIP(address.host) !== 0 || isWildcard(address.host)) return address.host
   try {
     return (await lookup(address.host)).address
   } catch (error) {
@@ -240,7 +293,7 @@ const REASONS: Record<string, string> = {
   EACCES: 'not permitted (EACCES)',
 }
 
-function cannotListen(address: BoundAddress, code: string, reason = ''): Failure {
+function cannotListen(address: ListenAddress, code: string, reason = ''): Failure {
   const why = (REASONS[code] ?? code) + (reason === '' ? '' : ` (${reason})`)
   return new Failure('listen', `cannot listen: ${printListenAddress(address)}: ${why}`, EXIT_CODES[code] ?? EXIT.os)
 }

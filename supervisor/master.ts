@@ -262,6 +262,7 @@ export class Master {
     const listeners = await openListeners({
       ...settings,
       addresses: settings.listeners,
+      others: settings.metrics === null ? [] : [settings.metrics],
       ...socketAccess(settings),
       passed,
     })

@@ -7,7 +7,7 @@
 import { dirname } from 'node:path'
 import zlib from 'node:zlib'
 import type { ConfigFiles, FileKind } from './config-files.js'
-import { isPrivateAddress, printListenAddress } from './listen-address.js'
+import { isPrivateAddress, overlaps, printListenAddress } from './listen-address.js'
 import type { OptionValues, ReadValues } from './option-values.js'
 import type { OptionName } from './options.js'
 import { checkScaling, remarkScaling } from './scaling-values.js'
@@ -66,21 +66,36 @@ function checkPresence({ values, given, isComplete }: CheckFacts, refuse: Report
     refuse('metrics-path', 0, 'received /: accepted a path below it, such as `/metrics`')
 }
 
-function checkListeners({ values }: CheckFacts, refuse: Report): void {
-  const seen = new Set<string>()
-  for (const [index, address] of values.http.entries()) {
-    const name = printListenAddress(address)
-    if (seen.has(name) && !isAnyPort(address)) refuse('http', index, `received ${name} twice: accepted once`)
-    seen.add(name)
+function checkListeners({ values, places, place }: CheckFacts, refuse: Report): void {
+  const { http, metrics } = values
+  const lineOf = (index: number): string => `\`http = ${print(http[index])}\` (${places.get('http')?.[index] ?? place})`
+  for (const [index, address] of http.entries()) {
+    const other = http.slice(0, index).findIndex(each => overlaps(each, address))
+    if (other < 0) continue
+    const isSame = print(address) === print(http[other])
+    const why = isSame ? ' twice: accepted once' : `, which ${lineOf(other)} takes too: accepted one of the two`
+    refuse('http', index, `received ${print(address)}${why}`)
   }
-  const metrics = values.metrics
-  if (metrics !== null && !isAnyPort(metrics) && seen.has(printListenAddress(metrics))) {
-    refuse(
-      'metrics',
-      0,
-      `received ${printListenAddress(metrics)}, which \`http\` has: accepted an address of its own, or \`metrics-path\``,
-    )
-  }
+  if (metrics === null) return
+  const other = http.findIndex(each => overlaps(each, metrics) || isBesideAllOfMetrics(each, metrics))
+  if (other < 0) return
+  const has = print(http[other]) === print(metrics) ? 'which `http` has' : `which ${lineOf(other)} takes too`
+  refuse('metrics', 0, `received ${print(metrics)}, ${has}: accepted an address of its own, or \`metrics-path\``)
+}
+
+function print(address: ListenAddress | undefined): string {
+  return address === undefined ? '' : printListenAddress(address)
+}
+
+/** `[::]` of the metrics is IPv4 too. */
+function isBesideAllOfMetrics(address: ListenAddress, metrics: ListenAddress): boolean {
+  return (
+    address.kind === 'tcp' &&
+    metrics.kind === 'tcp' &&
+    metrics.host === '::' &&
+    metrics.port === address.port &&
+    metrics.port !== 0
+  )
 }
 
 /** One mount goes to one place. */
@@ -103,10 +118,6 @@ function checkUpstreams({ app, mount, 'http-to': groups }: OptionValues, refuse:
 function checkNames(values: OptionValues, refuse: Report): void {
   if (values['procname-prefix'] !== null && values['procname-prefix-spaced'] !== null)
     refuse('procname-prefix-spaced', 0, 'received besides `procname-prefix`: accepted one of the two')
-}
-
-function isAnyPort(address: ListenAddress): boolean {
-  return address.kind === 'tcp' && address.port === 0
 }
 
 function checkPaths(facts: CheckFacts, refuse: Report): void {

@@ -49,6 +49,26 @@ export function printListenAddress(address: ListenAddress): string {
   return `${isIPv6(address.host) ? `[${address.host}]` : address.host}:${address.port}`
 }
 
+/**
+ * Whether the two cannot be listened on beside one another: they are the same, or one is all addresses of the other's family. `[::]` beside an IPv4 address is IPv6
+ * only (`listeners.ts`). Names are not looked up.
+ */
+export function overlaps(one: ListenAddress, other: ListenAddress): boolean {
+  if (one.kind !== 'tcp' || other.kind !== 'tcp') return printListenAddress(one) === printListenAddress(other)
+  if (one.port !== other.port || one.port === 0) return false
+  const [host, otherHost] = [canonical(one.host), canonical(other.host)]
+  return host === otherHost || isAllOf(host, otherHost) || isAllOf(otherHost, host)
+}
+
+function isAllOf(host: string, other: string): boolean {
+  return (host === '0.0.0.0' && isIPv4(other)) || (host === '::' && isIPv6(other))
+}
+
+/** IPv6 in its one form (RFC 5952). */
+function canonical(host: string): string {
+  return isIPv6(host) ? new URL(`http://[${host}]`).hostname.slice(1, -1) : host.toLowerCase()
+}
+
 /** Whether only this machine can connect; what systemd passes may be anything. */
 export function isPrivateAddress(address: ListenAddress): boolean {
   if (address.kind === 'passed') return false

@@ -1,9 +1,10 @@
 /** The public sockets: `supervisor/listeners.ts`. */
 
 import { spawn } from 'node:child_process'
+import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
 import { chmodSync, existsSync, lstatSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createConnection, createServer, type ListenOptions, type Server } from 'node:net'
+import { type AddressInfo, createConnection, createServer, isIPv6, type ListenOptions, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -155,6 +156,72 @@ t.test('TIME_WAIT does not keep the port', async t => {
   const next = await serveOn(listener!)
   t.equal(await fetchFrom(listener!.url), 'served')
   next.close()
+})
+
+/** A port that nobody has. */
+async function freePort(): Promise<number> {
+  const server = await serveOn({ port: 0, host: '::' })
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+const twins: [title: string, hosts: string[]][] = [
+  ['all of IPv4 and all of IPv6', ['0.0.0.0', '::']],
+  ['all of IPv6 and all of IPv4', ['::', '0.0.0.0']],
+  ['one of IPv4 and all of IPv6', ['127.0.0.1', '::']],
+  ['all of IPv6 and a name', ['::', 'localhost']],
+  ['one of each', ['127.0.0.1', '::1']],
+]
+for (const [title, hosts] of twins) {
+  t.test(`two listeners of one port: ${title}`, async t => {
+    const port = await freePort()
+    const { address } = await lookup('localhost')
+    // Where the name is of IPv6 it is one of all.
+    const isTaken = hosts.includes('localhost') && isIPv6(address)
+    if (isTaken) {
+      await t.rejects(open(...hosts.map(host => tcp(host, port))), /localhost/)
+      return
+    }
+    const servers = []
+    for (const listener of await open(...hosts.map(host => tcp(host, port)))) servers.push(await serveOn(listener))
+    for (const host of ['127.0.0.1', '[::1]']) t.equal(await fetchFrom(`http://${host}:${port}`), 'served', host)
+    for (const server of servers) server.close()
+  })
+}
+
+t.test('all of IPv6 alone is IPv4 too', async t => {
+  const [listener] = await open(tcp('::', await freePort()))
+  const server = await serveOn(listener!)
+  t.equal(await fetchFrom(listener!.url.replace('[::]', '127.0.0.1')), 'served')
+  server.close()
+})
+
+t.test('beside metrics on IPv4 it is not', async t => {
+  const port = await freePort()
+  const metrics = await serveOn({ port, host: '127.0.0.1' })
+  const others = [tcp('127.0.0.1', port)]
+  const options = { ...BACKLOGS, mode: 0o660, owner: null, opener: null, passed: NOTHING_PASSED }
+  const [listener] = await openListeners({ ...options, addresses: [tcp('::', port)], others })
+  const server = await serveOn(listener!)
+  t.equal(await fetchFrom(`http://[::1]:${port}`), 'served')
+  for (const each of [metrics, server]) each.close()
+})
+
+t.test('addresses that overlap are refused, also where only their names tell', async t => {
+  const port = await freePort()
+  for (const hosts of [
+    ['0.0.0.0', '127.0.0.1'],
+    ['::1', '::'],
+    ['127.0.0.1', '127.0.0.1'],
+    [(await lookup('localhost')).address, 'localhost'],
+  ]) {
+    const [first, second] = hosts.map(host => tcp(host, port))
+    const message = /: the address is in use \(EADDRINUSE\) \(`http = \S+` has it\)/
+    await t.rejects(open(first!, second!), { message, exitCode: EXIT.unavailable }, hosts.join(' and '))
+    t.equal((await open(first!))[0]?.close(), undefined, 'all are closed again')
+  }
 })
 
 t.test('what cannot be listened on is refused by name, and the rest is closed again', async t => {

@@ -179,6 +179,33 @@ const mistakes: [
     [...BASE, 'metrics = 127.0.0.1:8080'],
     [['shop.ini:4', /^metrics: received 127.0.0.1:8080, which `http` has/]],
   ],
+  [
+    'an address and all addresses of its family',
+    [...BASE, 'http = :8080', 'http = [::1]:81', 'http = [0:0::0]:81', 'http = :82', 'http-socket = 192.0.2.1:82'],
+    [
+      [
+        'shop.ini:4',
+        /^http: received 0\.0\.0\.0:8080, which `http = 127\.0\.0\.1:8080` \(shop\.ini:2\) takes too: accepted one of/,
+      ],
+      ['shop.ini:6', /^http: received \[0:0::0\]:81, which `http = \[::1\]:81` \(shop\.ini:5\) takes too/],
+      ['shop.ini:8', /^http: received 192\.0\.2\.1:82, which `http = 0\.0\.0\.0:82` \(shop\.ini:7\) takes too/],
+    ],
+  ],
+  [
+    'one IPv6 address in two spellings',
+    [...BASE, 'http = [::1]:81', 'http = [0::1]:81'],
+    [['shop.ini:5', /^http: received \[0::1\]:81, which `http = \[::1\]:81` \(shop\.ini:4\) takes too/]],
+  ],
+  [
+    'metrics where a listener has all addresses',
+    [...BASE, 'http = :81', 'metrics = 127.0.0.1:81'],
+    [['shop.ini:5', /^metrics: received 127\.0\.0\.1:81, which `http = 0\.0\.0\.0:81` \(shop\.ini:4\) takes too/]],
+  ],
+  [
+    'metrics on all addresses beside a listener',
+    [...BASE, 'metrics = [::]:8080'],
+    [['shop.ini:4', /^metrics: received \[::\]:8080, which `http = 127\.0\.0\.1:8080` \(shop\.ini:2\) takes too/]],
+  ],
   ['metrics over everything', [...BASE, 'metrics-path = /'], [['shop.ini:4', /^metrics-path: received \//]]],
   [
     'folders that are not there',
