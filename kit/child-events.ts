@@ -17,6 +17,9 @@ export const WORKER_EVENTS = {
   'affinity-trouble': TROUBLE,
   'watchdog-trouble': TROUBLE,
   'metrics-trouble': TROUBLE,
+  'not-listening': { why: 'text', elapsedMs: 'number' },
+  'site-doubtful': { site: 'text', other: 'text', remedy: 'text' },
+  'site-late': { site: 'text', before: 'text', remedy: 'text' },
   'autopsy-written': { path: 'text', bytes: 'number', tookMs: 'number' },
   'autopsy-failed': { path: 'text', why: 'text' },
 } as const satisfies EventTable

@@ -270,6 +270,16 @@ export interface WorkerSettings {
   cpus: number[] | null
   /** Absolute path of the application's entry file, links resolved once per generation. */
   app: string
+  /** What stands behind it in `process.argv`. */
+  args: string[]
+  /** Its site listens there, by its own code; null: where PORT says, or first. */
+  appPort: string | null
+  /** Another server than the one on PORT is the site only when that one has been waited for. */
+  awaitsPort: boolean
+  /** `node:cluster` is to say that it is a worker. */
+  clusterWorker: boolean
+  /** How long it may take until it listens. */
+  startMs: number
   /** The application is loaded by `load` only. */
   waits: boolean
   /** What the application has started stays when the worker has to end by itself. */
@@ -311,8 +321,11 @@ export type WorkerToMaster =
   | { type: 'waiting'; bootMs: number }
   /** Somebody has connected to the socket of the application that waits. */
   | { type: 'load-wanted' }
-  /** The application listens, both sockets are open. `bootMs` since the process started, or since `load`. */
-  | { type: 'ready'; bootMs: number }
+  /**
+   * The application listens, both sockets are open. `bootMs` since the process started, or since `load`. `ignoresPort`: its site is another server than one on
+   * PORT.
+   */
+  | { type: 'ready'; bootMs: number; ignoresPort?: boolean }
   /** It will never be: the application threw while loading, or exports nothing that can be served. `stack` is the application's own. */
   | { type: 'failed'; reason: string; stack: string }
   /** The metrics whose values changed since the last message; values since the worker started, never deltas. */

@@ -35,7 +35,7 @@ const isFamily = (value: unknown): boolean => isRecord(value) && typeof value.na
 const WORKER_MESSAGES: { [T in WorkerToMaster['type']]: Check } = {
   waiting: ({ bootMs }) => isAmount(bootMs),
   'load-wanted': () => true,
-  ready: ({ bootMs }) => isAmount(bootMs),
+  ready: ({ bootMs, ignoresPort = false }) => isAmount(bootMs) && typeof ignoresPort === 'boolean',
   failed: ({ reason, stack }) => isText(reason, LONGEST_REASON) && isText(stack, LONGEST_STACK),
   metrics: ({ families }) => Array.isArray(families) && families.length <= MOST_FAMILIES && families.every(isFamily),
   recycle: ({ reason }) => reason === 'max-requests',

@@ -133,6 +133,12 @@ export function demandInherited(listeners: readonly Listener[]): void {
   throw new Failure('config', message, EXIT.config)
 }
 
+/** The port of the first that has one; null: all are unix sockets. */
+export function publicPortOf(listeners: readonly Pick<Listener, 'url'>[]): number | null {
+  const [port] = listeners.flatMap(({ url }) => /^http:.*:(\d+)$/.exec(url)?.[1] ?? [])
+  return port === undefined ? null : Number(port)
+}
+
 /** An address as clients open it. */
 export function printUrl(address: BoundAddress): string {
   return address.kind === 'unix' ? `unix:${address.path}` : `http://${printListenAddress(address)}`

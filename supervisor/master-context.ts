@@ -25,6 +25,8 @@ export interface Generation {
   number: number
   settings: Settings
   release: Release
+  /** One of its workers has found that its site is not on PORT: the others need not wait for one that is. */
+  ignoresPort?: boolean
 }
 
 /**
@@ -106,6 +108,8 @@ export interface MasterContext {
   environment: NodeJS.ProcessEnv
   /** Whether daimyo or Node were upgraded since the start. */
   installation: Pick<Installation, 'look'>
+  /** Of the first public TCP listener, once they are open; null: there is none. */
+  publicPort: number | null
   workerEntry: string
   proxyEntry: string
 }

@@ -23,7 +23,7 @@ import { EventQueue } from './event-queue.js'
 import { HookPoints } from './hook-points.js'
 import { HookFailure } from './hooks.js'
 import { type Installation, NOTHING_CHANGED } from './installation.js'
-import { demandInherited, openListeners, socketAccess } from './listeners.js'
+import { demandInherited, openListeners, publicPortOf, socketAccess } from './listeners.js'
 import type { MasterContext, MasterEvent, MetricsSink, ReloadOutcome, SettingsWanted } from './master-context.js'
 import { proxyReports, urlsOf, workerReports } from './master-status.js'
 import type { MasterMetricsState } from './metrics/master-families.js'
@@ -128,6 +128,7 @@ export class Master {
       metrics: deps.metrics,
       environment: deps.environment ?? process.env,
       installation: deps.installation ?? { look: () => NOTHING_CHANGED },
+      publicPort: null,
       workerEntry: deps.entries?.worker ?? WORKER_ENTRY,
       proxyEntry: deps.entries?.proxy ?? PROXY_ENTRY,
     }
@@ -275,16 +276,21 @@ export class Master {
       for (const listener of listeners) listener.close()
       throw error
     }
-    return new ProcessTree(listeners, generation, this.#context, {
-      readSettings: wanted => this.#readAgain(wanted),
-      renderMetrics,
-      usage: this.#deps.usage ?? {},
-      proxyStdout: proxyStdout ?? proxyOutput(settings),
-      reopenLogs: () => this.reopenLogs(),
-      startFailed: (what, failure) => this.#failStart(what, failure),
-      served: generation => this.#hooks.served(generation),
-      accepting: settings => this.#hooks.accepting(settings),
-    })
+    return new ProcessTree(
+      listeners,
+      generation,
+      { ...this.#context, publicPort: publicPortOf(listeners) },
+      {
+        readSettings: wanted => this.#readAgain(wanted),
+        renderMetrics,
+        usage: this.#deps.usage ?? {},
+        proxyStdout: proxyStdout ?? proxyOutput(settings),
+        reopenLogs: () => this.reopenLogs(),
+        startFailed: (what, failure) => this.#failStart(what, failure),
+        served: generation => this.#hooks.served(generation),
+        accepting: settings => this.#hooks.accepting(settings),
+      },
+    )
   }
 
   /** For a reload: the new settings, once what must run before their application has run. */

@@ -10,6 +10,24 @@ import type { Settings } from './config/settings.js'
 /** What the INI says of it. */
 export type EnvironmentSettings = Pick<Settings, 'unenv' | 'environmentFiles' | 'env' | 'credentials'>
 
+/** What daimyo adds for a worker, for the reference; `workerEnvironment` sets it. */
+export const WORKER_VARIABLES: [name: string, meaning: string][] = [
+  [
+    'DAIMYO_SLOT',
+    'the number of its place, from 1: of the workers that serve no two have the same, but while one is replaced, its successor runs beside it. In place of ' +
+      '`NODE_APP_INSTANCE` of PM2 and `uwsgi.worker_id()`',
+  ],
+  ['DAIMYO_GENERATION', 'the number of the reload that started it, from 1'],
+  [
+    'PORT',
+    'unless `env`, `env-file` or the environment of daimyo has it, or `unenv` takes it away: `app-port`, or the port of the first TCP listener in `http`, or ' +
+      '49152, the first dynamic port, where there is none',
+  ],
+]
+
+/** What an application gets as PORT where there is no public one: the first dynamic port of RFC 6335 §6. */
+const NO_PUBLIC_PORT = 49152
+
 const MASTERS_OWN =
   /^(NOTIFY_SOCKET|LISTEN_(PID|FDS|FDNAMES|PIDFDID)|WATCHDOG_(PID|USEC)|MAINPID|JOURNAL_STREAM|MEMORY_PRESSURE_.*|NODE_CHANNEL_.*|DAIMYO_.*)$/
 
@@ -57,13 +75,23 @@ export function commandEnvironment(
   return result
 }
 
-/** A worker's environment: that of a command, and which worker it is. */
+/** Which worker it is, and where its site may listen. */
+export interface WorkerPlace {
+  slot: number
+  generation: number
+  /** Of the first public TCP listener. */
+  publicPort: number | null
+}
+
+/** A worker's environment: that of a command, which worker it is, and a port to listen on. */
 export function workerEnvironment(
   environment: NodeJS.ProcessEnv,
-  settings: EnvironmentSettings,
-  slot: number,
-  generation: number,
+  settings: EnvironmentSettings & Pick<Settings, 'appPort'>,
+  { slot, generation, publicPort }: WorkerPlace,
 ): Record<string, string> {
   const own = { DAIMYO_SLOT: String(slot), DAIMYO_GENERATION: String(generation) }
-  return { ...commandEnvironment(environment, settings), ...own }
+  const port: Record<string, string> = settings.unenv.includes('PORT')
+    ? {}
+    : { PORT: settings.appPort ?? String(publicPort ?? NO_PUBLIC_PORT) }
+  return { ...port, ...commandEnvironment(environment, settings), ...own }
 }

@@ -86,6 +86,10 @@ const SOCKET_MODE = 0o660
 
 const MOST_STACK_LINES = 30
 
+/** Of one that never said what it waits for (`app/host/boot-remarks.ts`). */
+const SILENT =
+  'it has said nothing: its process is still being started, or the application blocks its event loop while it loads'
+
 /**
  * Above what the host says: metrics once a second, in as many messages as they need, and now and then an event. At once: one message of the longest, and
  * the small ones around it.
@@ -137,6 +141,8 @@ export class Worker {
   #life: WorkerLife
   #loadFailure: { reason: string; stack: string } | null = null
   #probe: ReadyProbe | null = null
+  /** What it says that it waits for before it can listen. */
+  #awaited = SILENT
   /** How it ended, and by which signal. */
   #end = ''
   #signal: string | null = null
@@ -220,6 +226,7 @@ export class Worker {
       case 'load-wanted':
         return this.apply({ type: 'load', why: 'direct-connection' })
       case 'ready':
+        if (message.ignoresPort) this.generation.ignoresPort = true
         return this.#listens(message.bootMs)
       case 'failed':
         this.#loadFailure ??= { reason: message.reason, stack: message.stack }
@@ -233,6 +240,7 @@ export class Worker {
         this.utilization = { share: message.share, atMs: this.#context.nowMs() }
         return
       case 'event':
+        if (message.event === 'not-listening') this.#awaited = String(message.fields.why ?? '')
         return this.#tell(message.event, message.fields)
     }
   }
@@ -322,18 +330,16 @@ export class Worker {
   #bootEnd(): string {
     const { settings } = this.generation
     const check = this.#probe === null ? '' : `: ready-check ${this.#probe.lastFailure}`
-    const awaited =
-      settings.waitReady && this.#probe === null ? ": wait-ready: it must listen and call process.send('ready')" : ''
     if (this.#life.why === 'start-deadline')
-      return `worker was not ready within ${settings.workerStartMs} ms${check}${awaited}`
+      return `worker was not ready within ${settings.workerStartMs} ms${check || `: ${this.#awaited}`}`
     return `worker ${this.#end} before it was ready${check}`
   }
 
   #spawn(slot: number): Child {
     const { generation } = this
-    const { environment, workerEntry, gate, put, installation } = this.#context
+    const { environment, publicPort, workerEntry, gate, put, installation } = this.#context
     const { settings } = generation
-    const env = workerEnvironment(environment, settings, slot, generation.number)
+    const env = workerEnvironment(environment, settings, { slot, generation: generation.number, publicPort })
     return new Child(
       {
         entry: workerEntry,
@@ -376,6 +382,11 @@ export class Worker {
         generation,
         cpus,
         app: release.app ?? '',
+        args: settings.args,
+        appPort: settings.appPort,
+        awaitsPort: this.generation.ignoresPort !== true,
+        clusterWorker: settings.clusterWorker,
+        startMs: settings.workerStartMs,
         waits,
         keepChildren: settings.keepChildren,
         socketPath,

@@ -44,6 +44,11 @@ export class Farewell {
     this.#parts = parts
   }
 
+  /** Another server has taken the place of the application's. */
+  serve(application: Server): void {
+    this.#parts.application = application
+  }
+
   /** It wants to know, or has been told. */
   get concernsApplication(): boolean {
     return this.#isTold || process.listenerCount(SIGNAL) > 0 || this.#parts.messages.isListenedTo

@@ -39,8 +39,9 @@ const OWN_ASIDES = ASIDES_PER_PING / 2
 
 export class LinkConnection implements RequestHome {
   readonly writer: OutboxWriter
-  readonly server: Server
-  readonly internals: NodeInternals
+  /** Whose requests they are; another one may take its place (`link-server.ts`). */
+  server: Server
+  internals: NodeInternals
   readonly #socket: Socket
   readonly #host: Host
   readonly #reader = new FrameReader((type, id, bytes, start, end) => this.#frame(type, id, bytes, start, end))

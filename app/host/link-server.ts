@@ -15,6 +15,8 @@ export interface LinkServer {
   owed(streamAfterMs: number): number
   /** Cuts the others off. */
   cutStreams(streamAfterMs: number): void
+  /** New requests are this server's; it has taken the place of the one that there was. */
+  serve(application: Server): void
   /** Takes no new link and ends those there are. */
   close(): void
 }
@@ -26,19 +28,20 @@ export async function openLinkServer(
   host: Host,
   watchdog: Watchdog | null = null,
 ): Promise<LinkServer> {
-  const internals = new NodeInternals(application)
+  let served = { server: application, internals: new NodeInternals(application) }
   const links = new Set<LinkConnection>()
   const server = createServer(socket => {
-    const link = new LinkConnection(socket, application, internals, host)
+    const link = new LinkConnection(socket, served.server, served.internals, host)
     links.add(link)
     const fd = descriptorOf(socket)
     if (fd >= 0) watchdog?.watch(link.writer.outbox, fd)
     socket.on('close', () => links.delete(link))
   })
   await listening(server, path)
-  closeWithAll(application, () => {
+  const cutAll = () => {
     for (const link of links) link.cut(() => true)
-  })
+  }
+  closeWithAll(application, cutAll)
   return {
     get inFlight() {
       return [...links].reduce((sum, link) => sum + link.inFlight, 0)
@@ -46,6 +49,11 @@ export async function openLinkServer(
     owed: streamAfterMs => [...links].reduce((sum, link) => sum + link.owed(streamAfterMs), 0),
     cutStreams(streamAfterMs) {
       for (const link of links) link.cut(request => request.isStream(streamAfterMs))
+    },
+    serve(application) {
+      served = { server: application, internals: new NodeInternals(application) }
+      for (const link of links) Object.assign(link, served)
+      closeWithAll(application, cutAll)
     },
     close() {
       server.close()

@@ -29,16 +29,24 @@ const ACCEPTED =
   'accepted is an http.Server that listens, or an export (module.exports or default) of a request listener, ' +
   'an object with a fetch function, an http.Server or a Promise of one of these'
 
+export interface ApplicationSpec {
+  /** Its entry file. */
+  path: string
+  /** What stands behind it in `process.argv`. */
+  args?: readonly string[]
+}
+
 /**
  * The application's server, listening. Rejects with what the application throws while it loads, and with a Failure when nothing
  * is left in this process that could still make it listen. An application that is only slow is waited for: deadlines are the
  * master's. The channel to the master does not count as something that keeps the process alive meanwhile.
  */
-export async function loadApplication(path: string, taken: Taken, channel: Hold): Promise<Server> {
-  process.argv[1] = path
+export async function loadApplication(spec: ApplicationSpec, taken: Taken, channel: Hold): Promise<Server> {
+  const { path, args = [] } = spec
+  process.argv.splice(1, process.argv.length, path, ...args)
   let exported = 'it has not finished loading'
   let found = false
-  const idle = whenIdle(channel, () => unusable(path, exported))
+  const idle = whenIdle(channel, () => (taken.settle() ? null : unusable(path, exported, taken)))
 
   async function serve(): Promise<Server> {
     const value = await evaluate(path)
@@ -46,7 +54,8 @@ export async function loadApplication(path: string, taken: Taken, channel: Hold)
     const servable = await findServable(value)
     // `listen` in a promise that is settled already comes before what is exported.
     await nextTurn()
-    if (servable !== null && !found) await listen(servable)
+    if (servable !== null && !taken.isAsked) await listen(servable, taken)
+    taken.loaded()
     return taken.server
   }
 
@@ -153,45 +162,53 @@ function defaultOf(value: unknown): unknown {
   return isObject(value) && 'default' in value ? value.default : undefined
 }
 
-/** Listens anywhere, which `take-over.ts` turns into our socket; `taken.server` tells the result. */
-async function listen(servable: Servable): Promise<void> {
+/** On our socket; `taken.server` tells the result. */
+async function listen(servable: Servable, taken: Taken): Promise<void> {
   switch (servable.kind) {
     case 'server':
-      servable.server.listen()
-      return
+      return taken.listen(servable.server)
     case 'listener':
-      createServer(servable.listener).listen()
-      return
+      return taken.listen(createServer(servable.listener))
     case 'fetch': {
       const { fetchListener } = await import('./fetch-listener.js')
-      createServer(fetchListener(servable.fetch)).listen()
+      taken.listen(createServer(fetchListener(servable.fetch)))
     }
   }
 }
 
 /**
- * Rejects with `failure()` when the event loop has run dry. The channel to the master, which is ours and never ends, is not counted
- * until `stop`; it is counted again before the process could end.
+ * Rejects when the event loop has run dry, unless `failure` says null: then there is a server, which goes on. The channel to the master, which is ours and
+ * never ends, is not counted until `stop`; it is counted again before the process could end. An application is not told that the loop is dry (`beforeExit`):
+ * on bare Node its server would have kept it turning.
  */
-function whenIdle(channel: Hold, failure: () => Failure): { promise: Promise<never>; stop: () => void } {
-  let onIdle = () => {}
-  const promise = new Promise<never>((_resolve, reject) => {
-    onIdle = () => {
-      channel.ref()
-      reject(failure())
-    }
+function whenIdle(channel: Hold, failure: () => Failure | null): { promise: Promise<never>; stop: () => void } {
+  const { emit } = process
+  let isOver = false
+  let reject: (reason: Failure) => void = () => {}
+  const promise = new Promise<never>((_resolve, refuse) => {
+    reject = refuse
   })
-  const stop = () => {
-    process.off('beforeExit', onIdle)
+  const watched = function (this: unknown, event: string, ...args: unknown[]): boolean {
+    if (isOver || event !== 'beforeExit') return Reflect.apply(emit, this, [event, ...args])
     channel.ref()
+    const reason = failure()
+    if (reason !== null) reject(reason)
+    return true
   }
-  process.once('beforeExit', onIdle)
+  const stop = () => {
+    isOver = true
+    channel.ref()
+    // One of the application's own may have taken its place.
+    if (process.emit === watched) Reflect.deleteProperty(process, 'emit')
+  }
+  Object.assign(process, { emit: watched })
   channel.unref()
   return { promise, stop }
 }
 
-function unusable(path: string, exported: string): Failure {
-  const message = `application not loaded: ${path}: ${exported}, and nothing in it can listen any more; ${ACCEPTED}`
+function unusable(path: string, exported: string, { others }: Taken): Failure {
+  const heard = others.length === 0 ? '' : `; it listens with ${others.join(', ')}`
+  const message = `application not loaded: ${path}: ${exported}, and nothing in it can listen any more${heard}; ${ACCEPTED}`
   return new Failure('application-unusable', message, EXIT.unavailable)
 }
 

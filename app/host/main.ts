@@ -17,6 +17,8 @@ import { watchdogPathOf } from '../../kit/stack-report.js'
 import { hasUninvitedInspector, INSPECTED_SIGNAL } from '../../kit/uninvited-inspector.js'
 import { ApplicationChannel } from './application-channel.js'
 import { installHook } from './application-hook.js'
+import { startBootRemarks } from './boot-remarks.js'
+import { playClusterWorker } from './cluster-role.js'
 import { type Door, keepDoor } from './door.js'
 import { Farewell } from './farewell.js'
 import { writeSnapshot } from './heap-snapshot.js'
@@ -26,7 +28,8 @@ import { loadApplication } from './load-application.js'
 import { startLoopLag } from './loop-lag.js'
 import { openMasterChannel } from './master-channel.js'
 import { startMetricsShipper } from './metrics-shipper.js'
-import { takeOverListen } from './take-over.js'
+import { connectToOwnSite, showLoopback } from './own-site.js'
+import { type SiteRemark, takeOverListen } from './take-over.js'
 import { openTunnelServer, type TunnelServer } from './tunnel-server.js'
 import { startUtilization } from './utilization.js'
 import { startWatchdog } from './watchdog.js'
@@ -42,6 +45,8 @@ const PRIVATE_MODE = 0o600
 const SHUTDOWN_MESSAGE_MS = 1600
 /** The part of its mercy that a worker waits for open connections; the rest is the application's, to clean up in. */
 const OPEN_SHARE = 0.8
+/** How long the server on PORT is waited for when another one has listened. */
+const PORT_MS = 2000
 
 interface Running {
   application: Server
@@ -93,8 +98,33 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   const sinceMs = door === null ? 0 : uptimeMs()
   // First: its thread starts while the application loads.
   const watchdog = startWatchdog({ path: watchdogPathOf(settings.linkPath), sessions }, trouble('watchdog-trouble'))
-  const application = await loadApplication(settings.app, takeOverListen(settings.socketPath, door?.leave), channel)
-  chmodSync(settings.socketPath, settings.socketMode)
+  const { app: path, args, appPort, socketPath, socketMode } = settings
+  const portMs = settings.awaitsPort ? PORT_MS : 0
+  const taken = takeOverListen(socketPath, { makeRoom: door?.leave, appPort, portMs, remark: tellSite })
+  let isServed = false
+  const endRemarks = startBootRemarks(
+    {
+      appPort,
+      leftMs: settings.startMs - (uptimeMs() - sinceMs),
+      isServed: () => isServed,
+      waitReady: settings.waitReady,
+    },
+    taken,
+    why => channel.event('not-listening', { why, elapsedMs: uptimeMs() - sinceMs }),
+  )
+  connectToOwnSite(() => taken.siteAddress, socketPath)
+  if (settings.clusterWorker) playClusterWorker(settings.slot)
+  const application = await loadApplication({ path, args }, taken, channel)
+  isServed = true
+  chmodSync(socketPath, socketMode)
+  showLoopback(application)
+  let site = application
+  taken.onReplaced = server => {
+    site = server
+    showLoopback(server)
+    chmodSync(socketPath, socketMode)
+    serveBy(server)
+  }
   door?.open(application)
   const { lagMs } = startLoopLag()
   const host = { onRequest: countRequests(settings.maxRequests), lagMs }
@@ -110,6 +140,7 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   )
   const farewell = new Farewell({ application, link, channel, messages, flush: metrics.flush })
   running = { application, link, tunnels, metrics, farewell }
+  if (site !== application) serveBy(site)
   // Or the stack of a loop that is blocked by the first request could not be asked for.
   await watchdog.listening
   // So that gauges of the application do not vanish for a second when the worker before this one goes.
@@ -117,7 +148,31 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   if (settings.utilizationMs > 0)
     startUtilization(settings.utilizationMs, share => channel.send({ type: 'utilization', share }))
   if (settings.waitReady) await messages.ready
-  channel.send({ type: 'ready', bootMs: uptimeMs() - sinceMs })
+  endRemarks()
+  channel.send({ type: 'ready', bootMs: uptimeMs() - sinceMs, ignoresPort: taken.ignoresPort })
+}
+
+/** The server on PORT has come after another one. */
+function serveBy(application: Server): void {
+  if (running === null) return
+  running.application = application
+  const { link, tunnels, farewell } = running
+  for (const part of [link, tunnels, farewell]) part.serve(application)
+}
+
+/** Two servers could be the site: which one is, and how to say so. */
+function tellSite({ isLate, site, other }: SiteRemark): void {
+  if (isLate) {
+    const remedy = `app-port = ${portOf(site)}, or requests are answered by ${other} until ${site} listens`
+    void channel.event('site-late', { site, before: other, remedy })
+  } else {
+    const remedy = `app-port = ${portOf(other)} if that is the site, app-port = ${portOf(site)} if not`
+    void channel.event('site-doubtful', { site, other, remedy })
+  }
+}
+
+function portOf(address: string): string {
+  return address.slice(address.lastIndexOf(':') + 1)
 }
 
 function trouble(event: WorkerEventName) {

@@ -19,9 +19,13 @@ export function namePath(asked: string, socketPath: string, server: Server): voi
   if (asked.startsWith(ABSTRACT)) return
   const path = resolve(asked)
   if (!link(path, socketPath)) return
-  server.prependOnceListener('close', () => {
-    if (targetOf(path) === socketPath) attempt(() => rmSync(path))
-  })
+  server.prependOnceListener('close', () => unnamePath(path, socketPath))
+}
+
+/** Takes the link away before the end of the server: it listens elsewhere from now on. */
+export function unnamePath(asked: string, socketPath: string): void {
+  const path = resolve(asked)
+  if (targetOf(path) === socketPath) attempt(() => rmSync(path))
 }
 
 /** False: there is something of others. */

@@ -69,6 +69,8 @@ export interface RequestHome {
 export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   readonly id: number
   readonly #home: RequestHome
+  /** Of its home when it came. */
+  readonly #internals: NodeInternals
   readonly #flags: number
   readonly #socket: VirtualSocket
   readonly #request: IncomingMessage
@@ -110,6 +112,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   constructor(home: RequestHome, id: number, wire: WireRequest) {
     super('DAIMYOREQUEST')
     this.#home = home
+    this.#internals = home.internals
     this.id = id
     this.#flags = wire.flags
     this.#socket = new VirtualSocket(this, wire, home.server)
@@ -183,7 +186,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#sendWaiting()
     if (this.#waiting.length > 0 || this.#over) return
     if (this.#ended) this.#finishFrames()
-    else process.nextTick(() => this.#home.internals.drain(this.#response))
+    else process.nextTick(() => this.#internals.drain(this.#response))
   }
 
   take(chunk: string | Buffer, encoding: BufferEncoding, callback: WriteCallback | undefined): boolean {
@@ -453,7 +456,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   }
 
   #uncount(): void {
-    if (this.#counted) this.#home.internals.uncountRequest()
+    if (this.#counted) this.#internals.uncountRequest()
     this.#counted = false
   }
 

@@ -2,116 +2,324 @@
  * Gives the application's HTTP server a unix socket of ours instead of the address that it asks for, so that an application
  * written for a port of its own runs unmodified. Called by the worker before it loads the application.
  *
- * What stays true for the application: its callback and `listening` fire, `address()` says what it asked for, a path that it asked for is there, listening twice
- * fails as in Node, listening again after `close()` works. Only the first `http.Server` is taken over; servers of other kinds
- * and later HTTP servers get what they ask for, with one exception: a later server with the same request listener is the same
- * application on one more address (Fastify opens one for each address of `localhost`; an application that is exported is often
- * listened on as well). In several workers these would fight for one port and be a door around the proxy, so they listen where
- * nobody finds them.
+ * What stays true for the application: its callback and `listening` fire, `address()` says what it asked for, a path that it asked for is
+ * there, listening twice fails as in Node, listening again after `close()` works.
+ *
+ * One server is the site, all others get what they ask for. Which one:
+ *
+ * - With `app-port` the one that listens there, no other.
+ * - Else the one that listens on the port that PORT names, which daimyo sets where nobody else has. Another one that listens before has our socket
+ *   until the application has loaded and has nothing more to do, or a while has passed: then it is the site, as the first one is where there is no PORT.
+ *   When the one on PORT comes later, it takes over all the same, and the first gets what it had asked for.
+ * - A server that was told to keep no process alive (`unref`) is not what the process is for: OpenTelemetry's exporter, say.
+ *
+ * A later server with the request listener of the site is the same application on one more address (Fastify opens one for each address of `localhost`; an
+ * application that is exported is often listened on as well). In several workers these would fight for one port and be a door around the proxy, so they
+ * listen where nobody finds them. So does the site's HTTPS server, for which `plain-server.ts` takes the requests.
  */
 
 import { EventEmitter, errorMonitor } from 'node:events'
 import { unlinkSync } from 'node:fs'
 import { Server as HttpServer, type RequestListener } from 'node:http'
-import { type AddressInfo, isIP, Server } from 'node:net'
-import { namePath } from './named-path.js'
+import { Server } from 'node:net'
+import { explainInUse } from './address-in-use.js'
+import { type Address, askedAddress, isAskedFor, printAddress } from './asked-address.js'
+import { namePath, unnamePath } from './named-path.js'
+import { plainServerOf } from './plain-server.js'
+import { KIND_NAMES, kindOf } from './server-kind.js'
 
-/** `server` is fulfilled when the application's server listens on our socket, and rejected if that socket cannot be opened. */
-export interface Taken {
-  server: Promise<HttpServer>
+export interface TakeOverOptions {
+  /** Called before the first server is bound to our socket. */
+  makeRoom?: () => void
+  /** `app-port`. */
+  appPort?: string | null
+  /**
+   * How long the server on PORT is waited for once another one has listened, the application has loaded and goes on with something. 0, the default: not at
+   * all.
+   */
+  portMs?: number
+  /** For the log. */
+  remark?: (remark: SiteRemark) => void
 }
 
-/** What `address()` says when the application left the choice of the port to the kernel: the first dynamic port of RFC 6335 §6. */
-export const UNCHOSEN_PORT = 49152
+/** Two servers could be the site. `isLate`: it came when the other one already served. */
+export interface SiteRemark {
+  isLate: boolean
+  site: string
+  other: string
+}
 
-type Address = AddressInfo | string
+/** What an application did with `listen`. */
+export interface Taken {
+  /** Fulfilled when the site listens on our socket, and rejected if that socket cannot be opened. */
+  readonly server: Promise<HttpServer>
+  /** A server has our socket, whether or not it stays the site. */
+  readonly isAsked: boolean
+  /** There was a PORT to listen on, and the site is another server. */
+  readonly ignoresPort: boolean
+  /** The other servers that have listened, for a person: `HTTPS on :::3443`. */
+  readonly others: readonly string[]
+  /** Where the site listens, as far as the application knows. */
+  readonly siteAddress: Address | null
+  /** The application's file has run to its end. */
+  loaded(): void
+  /** Nobody knows of another server that may come: the one that has our socket is the site. False: there is none. */
+  settle(): boolean
+  /** Makes an exported server, or one of an exported listener, the site. */
+  listen(server: HttpServer): void
+  /** Called when another server is the site, after `server` was fulfilled. */
+  onReplaced: (server: HttpServer) => void
+}
+
 type Listen = (...args: unknown[]) => Server
 
-/** Binds the first HTTP server of this process that listens to the unix socket `socketPath`, which must not exist when `makeRoom` has been called. */
-export function takeOverListen(socketPath: string, makeRoom = () => {}): Taken {
-  const listen = Server.prototype.listen as Listen
-  const { server, resolve, reject } = pendingServer()
-  let taken: HttpServer | null = null
+/** What is undocumented of a server that has begun to listen; lib/net.js. */
+interface Listening {
+  _handle: { ref(): void; unref(): void; close(): void } | null
+  _pipeName: string | null
+  /** The application has called `unref`. */
+  _unref: boolean
+}
 
+/** Who has our socket. `server` is `asker` itself, but for HTTPS. */
+interface Site {
+  asker: Server
+  server: HttpServer
+  args: unknown[]
+  asked: Address
+  isChosen: boolean
+  isUp: boolean
+}
+
+const MOST_OTHERS = 20
+/** An application that has not loaded is waited for so many times `portMs`: its file may never end. */
+const MOST_LOADING = 5
+
+/** Binds one HTTP server of this process to the unix socket `socketPath`, which must not exist when `makeRoom` has been called. */
+export function takeOverListen(socketPath: string, options: TakeOverOptions = {}): Taken {
+  const takeOver = new TakeOver(socketPath, options)
   Server.prototype.listen = function listenTakenOver(this: Server, ...args: unknown[]): Server {
-    // Node's own error for a second `listen`, and for arguments that it refuses.
-    const asked = this.listening ? null : askedAddress(args)
-    if (asked === null || !(this instanceof HttpServer)) return listen.apply(this, args)
-    if (taken !== null && this !== taken)
-      return sameListener(this, taken) ? hide(this, args, asked) : listen.apply(this, args)
-    if (taken === null) {
-      taken = this
-      this.prependOnceListener('listening', () => resolve(this))
-      // Only watched: an `error` that the application does not handle still ends the process.
-      EventEmitter.prototype.once.call(this, errorMonitor, reject)
-      makeRoom()
-    }
-    return bind(this, socketPath, args, asked)
+    return takeOver.decide(this, args)
   } as Server['listen']
+  return takeOver
+}
+
+class TakeOver implements Taken {
+  readonly server: Promise<HttpServer>
+  readonly others: string[] = []
+  onReplaced: (server: HttpServer) => void = () => {}
+  readonly #socketPath: string
+  readonly #options: TakeOverOptions
+  /** As it is before we take its place. */
+  readonly #listen = Server.prototype.listen as Listen
+  #resolve: (server: HttpServer) => void = () => {}
+  #reject: (reason: unknown) => void = () => {}
+  #site: Site | null = null
+  #isSettled = false
+  #isLoaded = false
+  #hasRoom = false
+  /** HTTP servers that could have been the site. */
+  readonly #rivals: string[] = []
+
+  constructor(socketPath: string, options: TakeOverOptions) {
+    this.#socketPath = socketPath
+    this.#options = options
+    this.server = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  get isAsked(): boolean {
+    return this.#site !== null
+  }
+
+  get ignoresPort(): boolean {
+    return this.#site?.isChosen === false && this.#wanted !== null
+  }
+
+  get siteAddress(): Address | null {
+    return this.#site?.asked ?? null
+  }
+
+  /** PORT is read when it counts: applications read it from files of theirs, too. */
+  get #wanted(): string | null {
+    return this.#options.appPort ?? (process.env.PORT?.trim() || null)
+  }
+
+  decide(asker: Server, args: unknown[]): Server {
+    // Node's own error for a second `listen`, and for arguments that it refuses.
+    const asked = asker.listening ? null : askedAddress(args)
+    if (asked === null) return this.#listen.apply(asker, args)
+    const site = this.#site
+    if (site?.asker === asker) return this.#bindSite(Object.assign(site, { args, asked }))
+    const kind = kindOf(asker)
+    if (kind !== 'http' && kind !== 'https') return this.#pass(asker, args, asked)
+    const isChosen = this.#wanted !== null && isAskedFor(asked, this.#wanted)
+    if (site !== null && sameListener(asker, site.asker)) {
+      if (isChosen) this.#choose(site)
+      return this.#hide(asker, args, asked)
+    }
+    if (!this.#mayBeSite(asker, isChosen)) return this.#pass(asker, args, asked, isRival(asker))
+    if (site !== null) this.#giveUp(site)
+    return this.#take(asker, args, asked, isChosen)
+  }
+
+  loaded(): void {
+    this.#isLoaded = true
+  }
+
+  settle(): boolean {
+    const site = this.#site
+    if (site === null || this.#isSettled) return site !== null
+    if (!site.isChosen && !isRival(site.asker)) {
+      this.#site = null
+      this.#moveAway(site)
+      return false
+    }
+    this.#isSettled = true
+    handleOf(site.server)?.ref()
+    if (this.#wanted === null || !site.isChosen) for (const other of this.#rivals) this.#remark(other)
+    if (site.isUp) this.#resolve(site.server)
+    return true
+  }
+
+  listen(server: HttpServer): void {
+    // By its own code, where it is not the site.
+    if (!server.listening) this.#take(server, [], askedAddress([])!, true)
+  }
+
+  #mayBeSite(asker: Server, isChosen: boolean): boolean {
+    if (isChosen) return this.#site?.isChosen !== true
+    return this.#options.appPort == null && this.#site === null && isRival(asker)
+  }
+
+  #take(asker: Server, args: unknown[], asked: Address, isChosen: boolean): Server {
+    const server = asker instanceof HttpServer ? asker : plainServerOf(asker)
+    const site = { asker, server, args, asked, isChosen, isUp: false }
+    this.#site = site
+    server.prependOnceListener('listening', () => this.#isUp(site))
+    const failed = (reason: unknown) => {
+      if (this.#site?.server === server) this.#reject(reason)
+    }
+    // Only watched: an `error` that the application does not handle still ends the process.
+    EventEmitter.prototype.once.call(server, errorMonitor, failed)
+    if (!this.#hasRoom) this.#options.makeRoom?.()
+    this.#hasRoom = true
+    this.#bindSite(site)
+    const { portMs = 0 } = this.#options
+    if (isChosen || this.#wanted === null || portMs === 0) this.settle()
+    else this.#awaitPort(portMs)
+    return asker
+  }
+
+  /** What else goes on in the process is how `load-application.ts` knows whether anything more can come: none of this counts. */
+  #awaitPort(portMs: number): void {
+    handleOf(this.#site!.server)?.unref()
+    let left = MOST_LOADING
+    const look = () => {
+      left -= 1
+      if (this.#isLoaded || left === 0 || this.#isSettled) this.settle()
+      else setTimeout(look, portMs).unref()
+    }
+    setTimeout(look, portMs).unref()
+  }
+
+  #bindSite(site: Site): Server {
+    const { asker, server, args, asked } = site
+    if (server !== asker) {
+      if (!server.listening) this.#bind(server, this.#socketPath, [], asked)
+      this.#hide(asker, args, asked)
+      // It is the plain one that keeps the process alive.
+      handleOf(asker)?.unref()
+      return asker
+    }
+    return this.#bind(server, this.#socketPath, args, asked)
+  }
+
+  #isUp(site: Site): void {
+    site.isUp = true
+    if (this.#site?.server !== site.server || !this.#isSettled) return
+    this.#resolve(site.server)
+    this.onReplaced(site.server)
+  }
+
+  #choose(site: Site): void {
+    site.isChosen = true
+    this.settle()
+  }
+
+  /** The server on PORT has come. */
+  #giveUp(site: Site): void {
+    this.#site = null
+    this.#moveAway(site)
+    if (this.#isSettled) this.#remark(printAddress(site.asked), this.#wanted ?? '')
+  }
+
+  /** It listens on what it asked for; that it listens anew is not told to the application, which has been told, or will be, once. */
+  #moveAway({ asker, server, args, asked, isUp }: Site): void {
+    if (!asker.listening) return
+    if (server !== asker) server.close()
+    const listening = asker as unknown as Listening
+    listening._handle?.close()
+    listening._handle = null
+    // Else `address()` names it while a host is looked up.
+    listening._pipeName = null
+    Reflect.deleteProperty(asker, 'address')
+    if (typeof asked === 'string') unnamePath(asked, this.#socketPath)
+    this.#pass(asker, typeof args.at(-1) === 'function' ? args.slice(0, -1) : args, asked, isRival(asker))
+    // Where neither holds it is told only by the second time: a host is looked up first.
+    if (isUp || listening._handle !== null) swallowOne(asker, 'listening')
+  }
+
+  #pass(asker: Server, args: unknown[], asked: Address, isRival = false): Server {
+    if (this.others.length < MOST_OTHERS) this.others.push(`${KIND_NAMES[kindOf(asker)]} on ${printAddress(asked)}`)
+    explainInUse(asker)
+    const result = this.#listen.apply(asker, args)
+    if (isRival) this.#noteRival(printAddress(asked))
+    return result
+  }
+
+  #noteRival(other: string): void {
+    if (this.#rivals.length >= MOST_OTHERS) return
+    this.#rivals.push(other)
+    if (this.#isSettled && this.#site?.isChosen === false) this.#remark(other)
+  }
+
+  #remark(other: string, late?: string): void {
+    const site = late ?? (this.#site === null ? '' : printAddress(this.#site.asked))
+    this.#options.remark?.({ isLate: late !== undefined, site, other })
+  }
 
   /** The backlog that was asked for is dropped: it was meant for clients, here the peers are a few proxies. */
-  function bind(server: HttpServer, path: string, args: unknown[], asked: Address): HttpServer {
+  #bind(server: Server, path: string, args: unknown[], asked: Address): Server {
     answerAddress(server, asked)
     const callback = args.at(-1)
     const ours = { path, signal: signalOf(args[0]) }
-    listen.apply(server, typeof callback === 'function' ? [ours, callback] : [ours])
-    if (typeof asked === 'string' && server.listening) namePath(asked, socketPath, server)
+    this.#listen.apply(server, typeof callback === 'function' ? [ours, callback] : [ours])
+    if (typeof asked === 'string' && server.listening) namePath(asked, this.#socketPath, server)
     return server
   }
 
-  function hide(server: HttpServer, args: unknown[], asked: Address): HttpServer {
-    const path = `${socketPath}+`
-    bind(server, path, args, asked)
+  #hide(server: Server, args: unknown[], asked: Address): Server {
+    const path = `${this.#socketPath}+`
+    this.#bind(server, path, args, asked)
     // It was bound before `listen` returned; without a name nobody connects to it.
     if (server.listening) unlinkSync(path)
     return server
   }
-
-  return { server }
 }
 
-/**
- * What `server.address()` answers to `listen(...args)` in Node, as far as it can be said without binding; null where Node refuses
- * the arguments. The rules are those of `normalizeArgs` and `Server.prototype.listen` in Node's lib/net.js.
- */
-export function askedAddress(args: readonly unknown[]): Address | null {
-  const [first, second] = args
-  if (args.length === 0 || first === null || typeof first === 'function') return tcpAddress(0, undefined)
-  if (typeof first === 'object') return addressOfOptions(first as ListenOptions)
-  if (typeof first === 'string' && !(Number(first) >= 0)) return first === '' ? null : first
-  return addressOfPort(first, typeof second === 'string' ? second : undefined)
+/** It keeps the process alive, so the process may be there for it. */
+function isRival(server: Server): boolean {
+  return !(server as unknown as Listening)._unref
 }
 
-interface ListenOptions {
-  port?: unknown
-  host?: unknown
-  path?: unknown
-  fd?: unknown
-  handle?: unknown
-  _handle?: unknown
+function handleOf(server: Server): Listening['_handle'] {
+  return (server as unknown as Listening)._handle
 }
 
-function addressOfOptions(options: ListenOptions): Address | null {
-  if (options._handle || options.handle) return tcpAddress(0, undefined)
-  if (typeof options.fd === 'number' && options.fd >= 0) return tcpAddress(0, undefined)
-  if ('port' in options) return addressOfPort(options.port, typeof options.host === 'string' ? options.host : undefined)
-  return typeof options.path === 'string' && options.path !== '' ? options.path : null
-}
-
-function addressOfPort(port: unknown, host: string | undefined): AddressInfo | null {
-  if (port === undefined || port === null) return tcpAddress(0, host)
-  if (typeof port !== 'number' && (typeof port !== 'string' || port.trim() === '')) return null
-  const number = Number(port)
-  return Number.isInteger(number) && number >= 0 && number <= 65535 ? tcpAddress(number, host) : null
-}
-
-/** A host name stands for the loopback address: names are looked up later than `address()` must answer. */
-function tcpAddress(port: number, host: string | undefined): AddressInfo {
-  const address = host === undefined || host === '' ? '::' : isIP(host) ? host : '127.0.0.1'
-  return { address, family: isIP(address) === 6 ? 'IPv6' : 'IPv4', port: port === 0 ? UNCHOSEN_PORT : port }
-}
-
-function answerAddress(server: HttpServer, asked: Address): void {
+function answerAddress(server: Server, asked: Address): void {
   const value = () => (server.listening ? asked : null)
   Object.defineProperty(server, 'address', { value, writable: true, configurable: true })
 }
@@ -122,18 +330,19 @@ function signalOf(options: unknown): AbortSignal | undefined {
     : undefined
 }
 
-function sameListener(one: HttpServer, other: HttpServer): boolean {
+function sameListener(one: Server, other: Server): boolean {
   const listeners = other.listeners('request') as RequestListener[]
   return (one.listeners('request') as RequestListener[]).some(listener => listeners.includes(listener))
 }
 
-/** `Promise.withResolvers`, which Node 20 does not have. */
-function pendingServer() {
-  let resolve: (server: HttpServer) => void = () => {}
-  let reject: (reason: unknown) => void = () => {}
-  const server = new Promise<HttpServer>((fulfil, refuse) => {
-    resolve = fulfil
-    reject = refuse
-  })
-  return { server, resolve, reject }
+/** The next event of this name reaches nobody, unless an `error` comes before. */
+function swallowOne(emitter: EventEmitter, event: string): void {
+  const { emit } = emitter
+  const isOwn = Object.hasOwn(emitter, 'emit')
+  emitter.emit = function emitAllButOne(this: EventEmitter, name: string | symbol, ...args: unknown[]): boolean {
+    if (name !== event && name !== 'error') return emit.call(this, name, ...args)
+    if (isOwn) emitter.emit = emit
+    else Reflect.deleteProperty(emitter, 'emit')
+    return name === 'error' ? emit.call(this, name, ...args) : false
+  }
 }

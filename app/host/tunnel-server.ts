@@ -15,6 +15,8 @@ import { addressOf } from './local-address.js'
 export interface TunnelServer {
   /** Tunnels that are open, with those whose handshake is not answered yet. */
   readonly open: number
+  /** New tunnels are this server's. */
+  serve(application: Server): void
   /** Takes no new tunnel, and ends those that their client has left; resolves when all have ended. */
   close(): Promise<void>
 }
@@ -27,11 +29,12 @@ const PREAMBLE_MS = 10_000
 /** Listens on `path` and resolves once it does. */
 export async function openTunnelServer(path: string, application: Server): Promise<TunnelServer> {
   const open = new Set<Socket>()
+  let served = application
   // Half open as the sockets of an HTTP server are.
   const server = createServer({ allowHalfOpen: true }, socket => {
     open.add(socket)
     socket.once('close', () => open.delete(socket))
-    greet(socket, application)
+    greet(socket, served)
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -40,6 +43,9 @@ export async function openTunnelServer(path: string, application: Server): Promi
   return {
     get open() {
       return open.size
+    },
+    serve(application) {
+      served = application
     },
     close() {
       for (const socket of open) endWithClient(socket)

@@ -1,5 +1,6 @@
 /** The rows of the option table about the application itself. A part of `options.ts`, where a row is explained. Pure. */
 
+import { appPort, words } from './application-kinds.js'
 import { ENVIRONMENT_OPTIONS } from './environment-options.js'
 import * as kind from './option-kinds.js'
 import type { OptionRow } from './options.js'
@@ -17,6 +18,45 @@ export const APPLICATION_OPTIONS = {
       'served. Relative to `chdir`.',
     example: 'app = server.js',
     setting: 'app',
+  },
+  args: {
+    section: 'application',
+    aliases: ['pyargv'],
+    kind: words,
+    default: null,
+    repeatable: true,
+    takesEffect: 'next-generation',
+    replaces: { uwsgi: 'pyargv', pm2: 'args' },
+    summary:
+      'What stands behind the entry file in `process.argv`, as behind `node FILE`: `app = node_modules/next/dist/bin/next` with `args = start`. ' +
+      'It is in nobody’s `ps`; secrets are better in an `env-file`, because `daimyo check` shows it.',
+    example: 'args = start --keepAliveTimeout 5000',
+    setting: 'args',
+  },
+  'app-port': {
+    section: 'application',
+    kind: appPort,
+    default: null,
+    takesEffect: 'next-generation',
+    summary:
+      'The HTTP or HTTPS server of the application that listens here, by its own code, is the site; all others get what they ask for. For an application that ' +
+      'listens with several. It is also what the application finds in PORT. Unless set, the site is the one that listens on PORT, which daimyo sets to the ' +
+      'first port of `http` where nobody else has; else the first that listens. Nothing is ever opened here: clients come by `http`. See "What a worker finds in its ' +
+      'environment" below.',
+    example: 'app-port = 3000',
+    setting: 'appPort',
+  },
+  'cluster-worker': {
+    section: 'application',
+    kind: kind.boolean,
+    default: 'false',
+    takesEffect: 'next-generation',
+    summary:
+      'For an application that forks workers of its own with `node:cluster`: `cluster.isPrimary` is false and `cluster.isWorker` true in each worker, with the slot as ' +
+      '`cluster.worker.id`, so that it listens where it would have forked. What its primary process does besides is done nowhere. Without it such workers open the ' +
+      'application’s port themselves, past daimyo.',
+    example: 'cluster-worker = true',
+    setting: 'clusterWorker',
   },
   chdir: {
     section: 'application',

@@ -2,6 +2,7 @@
  * `docs/options.md`, printed from the option table by `daimyo help options`. A test compares the file with it. Pure.
  */
 
+import { WORKER_VARIABLES } from '../spawn-environment.js'
 import { FILE_BYTES } from './config-files.js'
 import { SERVERS, type Server } from './foreign-names.js'
 import { BLOCK_OPENERS } from './ini-blocks.js'
@@ -68,7 +69,7 @@ An event of daimyo's own life: the time, what happened, and fields, as JSON stri
 
 \`why=died\` is an end that nobody asked for, by itself (\`code\`) or by somebody else's signal. \`why=link-broken\` is a worker that was killed because its
 application wrote to the worker's own connection with a proxy; \`worker-broke-link\` before it says what. \`worker-not-started\` is one for which there was
-no process: \`why\` says what is missing, \`remedy\` what to do. \`reload-start why=release-gone\`: the release of the workers was removed, and its link leads to another one.
+no process: \`why\` says what is missing, \`remedy\` what to do. \`not-listening\` is a worker that still starts: \`why\` says what it waits for, as far as daimyo knows. \`reload-start why=release-gone\`: the release of the workers was removed, and its link leads to another one.
 \`worker-left-processes\`: what the application of a worker that has ended had started and not ended, by name and pid; \`why=ended\` or, with \`keep-children\`,
 \`why=kept\`. \`worker-processes-killed\`: SIGTERM did not end them. \`proxy-woken\`: somebody had stopped it (SIGSTOP). \`run-folder-restored\`,
 \`control-socket-restored\`: they had been removed; \`run-folder-lost\` says why they cannot be had. \`worker-retiring why=socket-gone\`: its sockets were removed.
@@ -88,6 +89,7 @@ export function configReference(): string {
     INTRODUCTION,
     printMagic(),
     ...Object.keys(SECTIONS).map(printSection),
+    printWorkerVariables(),
     THE_LOG,
     printMoot(),
     printRefused(),
@@ -98,6 +100,20 @@ function printMagic(): string {
   const rows = [...MAGIC_VARIABLES].map(([letter, { meaning }]) => `| \`%${letter}\` | ${meaning} |\n`)
   const when = 'Replaced in keys and values while the file is read.'
   return `### Magic variables\n\n${when}\n\n| variable | is |\n|---|---|\n${rows.join('')}`
+}
+
+function printWorkerVariables(): string {
+  const rows = WORKER_VARIABLES.map(([name, meaning]) => `| \`${name}\` | ${meaning} |\n`)
+  const rest =
+    'The rest is the environment of daimyo without what speaks to daimyo alone (SECURITY.md), and what the INI adds. Commands around the application have ' +
+    'that rest only. `globalThis.daimyo` is there, too (`mount-harakiri`).'
+  const site =
+    'The site, of which clients are answered, is one server of the application: the one on `app-port`, else the one on PORT, else the first that listens. Where another ' +
+    'one listens before the one on PORT, a worker that has loaded and still has something to do is ready two seconds later, the first of each reload at least; ' +
+    '`app-port` saves that. `site-doubtful` in the log names both where the first was taken and another one listens, `site-late` where the one on PORT came when the ' +
+    'other one already served. All other servers are opened by each worker itself. Requests of the application to its own site, to the port that it ' +
+    'listens on by its own code at `localhost`, 127.0.0.1 or `::1`, reach the same worker, without the proxy and without TLS; threads and child processes have to ask a port of `http`.'
+  return `## What a worker finds in its environment\n\n| variable | is |\n|---|---|\n${rows.join('')}\n${rest}\n\n${site}\n`
 }
 
 function printSection(section: string): string {

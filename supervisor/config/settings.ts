@@ -83,6 +83,12 @@ export interface Settings {
   configFiles: string[]
   /** Entry file of the application as written, not yet resolved through links; null: static files only. */
   app: string | null
+  /** Words behind the application's file in `process.argv`. */
+  args: string[]
+  /** A port or a path, as the application writes it; null: what PORT says, or the first. */
+  appPort: string | null
+  /** `node:cluster` says that it is a worker. */
+  clusterWorker: boolean
   chdir: string | null
   /** `processes`: workers wanted. */
   processes: number

@@ -29,6 +29,9 @@ const own = http.createServer((request, response) => response.end('own')).listen
       t.match(await ask(running.url, '/'), { status: 200, body: 'main' })
       await until('its port is there', () => site.read('port') !== '')
       t.match(await ask(`http://127.0.0.1:${site.read('port')}`, '/'), { status: 200, body: 'own' })
+      const both =
+        /site-doubtful .*site=:::3000 other=127\.0\.0\.1:0 remedy="app-port = 0 if that is the site, app-port = 3000 if not"/
+      t.match(running.out(), both, 'it is not on PORT, so both are named')
       await reloads(t, site, running)
     },
   },
@@ -71,6 +74,89 @@ require('node:http').createServer((request, response) => response.end(String(pro
       t.ok(statSync(site.path('app.sock')).isSocket(), 'it leads to a worker that is there')
       t.match(await site.end(running), { code: 0 })
       t.throws(() => lstatSync(site.path('app.sock')), { code: 'ENOENT' })
+    },
+  },
+  'opens its metrics port first and its site later': {
+    app: `
+const http = require('node:http')
+http.createServer((request, response) => response.end('metrics')).listen(0, '127.0.0.1')
+setTimeout(() => {
+  http.createServer((request, response) => response.end(request.url === '/pid' ? String(process.pid) : 'site')).listen(process.env.PORT || 3000)
+}, 300)`,
+    async proof(t, site, running) {
+      t.match(await ask(running.url, '/'), { status: 200, body: 'site' }, 'from the first request on')
+      await reloads(t, site, running)
+      t.notMatch(running.out(), /site-(doubtful|late)/)
+    },
+  },
+  'has its site at an address that it chose, behind another server': {
+    app: `
+const http = require('node:http')
+http.createServer((request, response) => response.end('metrics')).listen(0, '127.0.0.1')
+http.createServer((request, response) => response.end('site')).listen('/nowhere/site.sock')`,
+    lines: ['app-port = /nowhere/site.sock'],
+    async proof(t, _site, running) {
+      t.match(await ask(running.url, '/'), { status: 200, body: 'site' })
+    },
+  },
+  'has its first server on another port than PORT': {
+    app: `
+const http = require('node:http')
+setInterval(() => {}, 1000)
+http.createServer((request, response) => {
+  response.end('first')
+  if (request.url === '/begin') http.createServer((request, response) => response.end('late')).listen(process.env.PORT)
+}).listen(3000)`,
+    lines: ['env = PORT=3001'],
+    async proof(t, _site, running) {
+      t.match(await ask(running.url, '/begin'), { status: 200, body: 'first' })
+      await until('the one on PORT has taken over', async () => (await ask(running.url, '/')).body === 'late')
+      t.match(running.out(), /site-late .*site=3001 before=:::3000 remedy="app-port = 3001/)
+    },
+  },
+  'listens with https': {
+    app: `
+const https = require('node:https')
+process.on('SIGTERM', () => server.close(error => { console.log('closed', error === undefined); process.exit() }))
+const server = https.createServer({}, (request, response) => {
+  response.end(request.url === '/pid' ? String(process.pid) : 'secure')
+}).listen(3443, () => console.log('listening on', server.address().port))`,
+    async proof(t, site, running) {
+      t.match(await ask(running.url, '/'), { status: 200, body: 'secure' })
+      await reloads(t, site, running)
+      t.match(running.out(), /listening on 3443/)
+      t.match(await site.end(running), { code: 0, out: /closed true/ })
+    },
+  },
+  'forks cluster workers': {
+    app: `
+const cluster = require('node:cluster')
+if (cluster.isPrimary) for (let n = 0; n < 2; n++) cluster.fork()
+else require('node:http').createServer((request, response) => {
+  response.end(request.url === '/pid' ? String(process.pid) : 'worker ' + cluster.worker.id)
+}).listen(3000)`,
+    lines: ['cluster-worker = true'],
+    async proof(t, _site, running) {
+      t.match(await ask(running.url, '/'), { status: 200, body: 'worker 1' })
+    },
+  },
+  'asks itself, and is told words': {
+    app: `
+const [command, title] = process.argv.slice(2)
+if (command !== 'start') process.exit(2)
+const { DAIMYO_SLOT, DAIMYO_GENERATION, PORT } = process.env
+const http = require('node:http')
+const server = http.createServer(async (request, response) => {
+  if (request.url === '/api') return response.end([request.socket.remoteAddress, title, DAIMYO_SLOT, DAIMYO_GENERATION, PORT].join(' '))
+  const answers = await Promise.all(['localhost', '127.0.0.1'].map(async host => {
+    return (await fetch('http://' + host + ':' + server.address().port + '/api')).text()
+  }))
+  response.end(request.url === '/pid' ? String(process.pid) : answers.join())
+}).listen(process.env.PORT)`,
+    lines: ['args = start shop'],
+    async proof(t, _site, running) {
+      const seen = `127.0.0.1 shop 1 1 ${new URL(running.url).port}`
+      t.match(await ask(running.url, '/'), { status: 200, body: `${seen},${seen}` })
     },
   },
   'closes its own server': {

@@ -93,7 +93,10 @@ t.test('one that never says that it is ready is told by name, and the old code g
   writeFileSync(site.path('app.cjs'), `${START} server.listen(3000)`)
   const { code, err } = await site.run('reload', site.ini)
   t.equal(code, 1)
-  t.match(err, /was not ready within 1000 ms: wait-ready: it must listen and call process\.send\('ready'\)/)
+  t.match(
+    err,
+    /was not ready within 1000 ms: the application listens; wait-ready: it has not called process\.send\('ready'\)/,
+  )
   t.match(await ask(running.url, '/'), { status: 200 })
   t.match(await site.end(running), { code: 0 })
 })

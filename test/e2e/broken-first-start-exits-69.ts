@@ -9,6 +9,8 @@ import { topFolder, WatchedSite } from './fixtures/watched-site.js'
 const fixture = (name: string) => `app = ${join(topFolder, 'test/applications', name)}`
 /** A deadline for those alone that never start: on a slow machine the others too would miss it. */
 const deadline = '\nworker-start-timeout = 1'
+/** Of those that have to load before they can say what they wait for. */
+const laterDeadline = '\nworker-start-timeout = 3'
 const syntaxError = 'const rice = 1\nif (rice) } else {\n'
 
 /** `shown`: what the operator must read; of the application's own stack the place of its mistake. */
@@ -24,7 +26,26 @@ const broken: [title: string, line: string, shown: RegExp[]][] = [
     fixture('rejected-promise.cjs'),
     [/no granary at 127\.0\.0\.1/, /rejected-promise\.cjs:6/],
   ],
-  ['never listens', fixture('never-listens.cjs') + deadline, [/not ready within 1000 ms/]],
+  [
+    'never listens',
+    fixture('never-listens.cjs') + laterDeadline,
+    [
+      /not-listening .*why="it has not called listen on an HTTP server/,
+      /not ready within 3000 ms: it has not called listen on an HTTP server; it waits for a timer/,
+    ],
+  ],
+  [
+    'listens elsewhere',
+    `${fixture('cjs-listen.cjs')}\napp-port = 3999${laterDeadline}`,
+    [/not ready within 3000 ms: it has not called listen on app-port 3999; it listens with HTTP on 127\.0\.0\.1:3000/],
+  ],
+  [
+    'forks cluster workers',
+    `${fixture('forks-cluster-workers.cjs')}${laterDeadline}`,
+    [
+      /not ready within 3000 ms: it has not called listen on an HTTP server; .*it has forked 1 cluster worker, .*cluster-worker = true/,
+    ],
+  ],
   ['waits at its top for ever', fixture('awaits-forever.mjs') + deadline, [/await|not ready within 1000 ms/]],
 ]
 for (const [title, line, shown] of broken) {

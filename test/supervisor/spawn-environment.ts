@@ -67,13 +67,33 @@ t.test("the INI's variables win over the master's, the last one over the first, 
     { name: 'HOME', value: '/b' },
     { name: 'DAIMYO_SLOT', value: '9' },
   ]
-  const settings = { unenv: [], environmentFiles: [], env, credentials: null }
-  t.same(workerEnvironment({ HOME: '/home/site', PATH: '/bin' }, settings, 3, 2), {
+  const settings = { unenv: [], environmentFiles: [], env, credentials: null, appPort: null }
+  const place = { slot: 3, generation: 2, publicPort: 8080 }
+  t.same(workerEnvironment({ HOME: '/home/site', PATH: '/bin' }, settings, place), {
     HOME: '/b',
     PATH: '/bin',
+    PORT: '8080',
     DAIMYO_SLOT: '3',
     DAIMYO_GENERATION: '2',
   })
+  t.end()
+})
+
+const ports: [title: string, environment: object, settings: object, publicPort: number | null, expected?: string][] = [
+  ['the first public port', {}, {}, 8080, '8080'],
+  ['app-port', {}, { appPort: '3000' }, 8080, '3000'],
+  ['none that clients could use', {}, {}, null, '49152'],
+  ['that of whoever started daimyo', { PORT: '4000' }, { appPort: '3000' }, 8080, '4000'],
+  ['that of the INI', { PORT: '4000' }, { env: [{ name: 'PORT', value: '5000' }] }, 8080, '5000'],
+  ['that of a file', {}, { environmentFiles: [{ name: 'PORT', value: '6000' }] }, 8080, '6000'],
+  ['none, by unenv', { PORT: '4000' }, { unenv: ['PORT'], appPort: '3000' }, 8080, undefined],
+]
+t.test('PORT', t => {
+  const plain = { unenv: [], environmentFiles: [], env: [], credentials: null, appPort: null }
+  for (const [title, environment, settings, publicPort, expected] of ports) {
+    const place = { slot: 1, generation: 1, publicPort }
+    t.equal(workerEnvironment({ ...environment }, { ...plain, ...settings }, place).PORT, expected, title)
+  }
   t.end()
 })
 

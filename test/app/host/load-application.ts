@@ -10,8 +10,9 @@ import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { UNCHOSEN_PORT } from '../../../app/host/asked-address.js'
 import { describeExport, isModule } from '../../../app/host/load-application.js'
-import { UNCHOSEN_PORT } from '../../../app/host/take-over.js'
+
 import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
 import { ask, DEADLINE_MS, startProgram, topFolder } from '../fixtures/program.js'
 
@@ -24,10 +25,10 @@ interface Loaded {
 }
 
 /** Starts loading `name`; `loaded` is what came of it. */
-function load(t: Test, name: string) {
+function load(t: Test, name: string, env: Record<string, string> = {}, args: string[] = []) {
   const socketPath = join(scratchFolder(t), 's')
   const path = resolve(applications, name)
-  const program = startProgram(t, [join(applications, 'load.mjs'), host, socketPath, path])
+  const program = startProgram(t, [join(applications, 'load.mjs'), host, socketPath, path, ...args], env)
   const loaded = once(program.child, 'message', { signal: AbortSignal.timeout(DEADLINE_MS) }).then(
     ([message]) => message as Loaded,
   )
@@ -116,6 +117,67 @@ t.test('an application that is exported and listens later too has one door', asy
     t.strictSame(JSON.parse(address ?? ''), port3000, 'neither fails with EADDRINUSE')
     t.match(await ask({ socketPath, path: '/hello' }), { status: 200 })
   }
+})
+
+/** Writes an application and loads it, with a PORT and much time to wait for it. */
+function loadWritten(t: Test, source: string, env: Record<string, string> = {}, args: string[] = []) {
+  const path = join(scratchFolder(t), 'site.mjs')
+  writeFileSync(path, `import { createServer } from 'node:http'\n${source}`)
+  return load(t, path, { PORT: '3000', PORT_MS: '3600000', ...env }, args)
+}
+
+const monitor = `createServer((q, s) => s.end('admin')).listen(0, '127.0.0.1')`
+const site = (listen: string) => `createServer((q, s) => s.end('site')).listen(${listen})`
+
+t.test('of two servers the one on PORT is served', async t => {
+  const cases: [title: string, source: string][] = [
+    ['at once', `${monitor}\n${site('process.env.PORT')}`],
+    [
+      'after a wait at the top',
+      `${monitor}\nawait (await import('node:timers/promises')).setTimeout(50)\n${site('+process.env.PORT')}`,
+    ],
+    ['long after the file has run', `${monitor}\nsetTimeout(() => ${site('process.env.PORT')}, 50)`],
+    ['when the first one listens', `${monitor}.once('listening', () => ${site('process.env.PORT')})`],
+    ['on a PORT of its own', `process.env.PORT = '4000'\n${monitor}\nsetTimeout(() => ${site('4000')}, 50)`],
+  ]
+  for (const [title, source] of cases) {
+    await t.test(title, async t => {
+      const { loaded, socketPath } = loadWritten(t, source)
+      t.match(await loaded, { listening: { port: title === 'on a PORT of its own' ? 4000 : 3000 } })
+      t.match(await ask({ socketPath, path: '/' }), { text: 'site' })
+    })
+  }
+})
+
+t.test('where nothing more can come, nobody waits for PORT', async t => {
+  const told = `process.on('beforeExit', () => console.log('beforeExit'))`
+  const secure = `;(await import('node:https')).createServer({}, (q, s) => s.end('site')).listen(4000)`
+  for (const source of [site('4000'), secure]) {
+    const { loaded, socketPath, child, printed } = loadWritten(t, `${told}\n${source}`)
+    t.same((await loaded).failed, undefined)
+    t.match(await ask({ socketPath, path: '/' }), { text: 'site' })
+    child.kill('SIGTERM')
+    await t.rejects(printed(/beforeExit/), 'and the application is not told that its loop was dry')
+  }
+})
+
+t.test('its words are those of the command line', async t => {
+  const { loaded, printed, path } = loadWritten(
+    t,
+    `console.log(JSON.stringify(process.argv.slice(1)))\n${site('3000')}`,
+    {},
+    ['start', 'my shop'],
+  )
+  await loaded
+  const [line] = await printed(/^\[.*\]$/m)
+  t.strictSame(JSON.parse(line), [path, 'start', 'my shop'])
+})
+
+t.test('one that is not served says what it listens with', async t => {
+  const { loaded } = loadWritten(t, `import net from 'node:net'\nnet.createServer().listen(0, '127.0.0.1').unref()`)
+  t.match(await loaded, {
+    failed: { message: /nothing in it can listen any more; it listens with TCP on 127\.0\.0\.1:0; accepted/ },
+  })
 })
 
 const failing: [string, string, { name: string; code?: string; message: RegExp; stack: RegExp }][] = [
@@ -277,11 +339,7 @@ const exports: [string, unknown, string][] = [
   ['a class', Farm, 'class Farm'],
   ['a function', describeExport, 'function describeExport'],
   ['a Promise', new Promise(() => {}), 'a Promise of nothing that can be served'],
-  [
-    'a module',
-    await import('../../../app/host/take-over.js'),
-    'a module with UNCHOSEN_PORT, askedAddress, takeOverListen',
-  ],
+  ['a module', await import('../../../app/host/server-kind.js'), 'a module with KIND_NAMES, kindOf'],
 ]
 
 t.test('an export in words', async t => {

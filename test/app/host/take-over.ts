@@ -19,24 +19,33 @@ import { createSecureServer } from 'node:http2'
 import { createServer as createSecure } from 'node:https'
 import net from 'node:net'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import tls from 'node:tls'
 import t, { type Test } from 'tap'
-import { askedAddress, takeOverListen, UNCHOSEN_PORT } from '../../../app/host/take-over.js'
+import { askedAddress, UNCHOSEN_PORT } from '../../../app/host/asked-address.js'
+import { type SiteRemark, type TakeOverOptions, takeOverListen } from '../../../app/host/take-over.js'
 import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
 import { ask } from '../fixtures/program.js'
 
-/** A take-over for one test, undone after it; `listening` closes what it listens with. */
-function takeOver(t: Test) {
+/** A take-over for one test, undone after it; `listening` closes what it listens with. `port` is PORT meanwhile. */
+function takeOver(t: Test, { port, ...options }: TakeOverOptions & { port?: string } = {}) {
   const { listen } = net.Server.prototype
   const socketPath = join(scratchFolder(t), 's')
-  const { server } = takeOverListen(socketPath)
+  const remarks: SiteRemark[] = []
+  const taken = takeOverListen(socketPath, { remark: remark => void remarks.push(remark), ...options })
+  const { server } = taken
+  const before = process.env.PORT
+  if (port !== undefined) process.env.PORT = port
   t.teardown(() => {
     net.Server.prototype.listen = listen
+    if (before === undefined) delete process.env.PORT
+    else process.env.PORT = before
   })
   const call = (listening: net.Server, ...args: unknown[]) => {
     t.teardown(() => listening.close())
     return Reflect.apply(listening.listen, listening, args) as net.Server
   }
-  return { socketPath, server, call }
+  return { socketPath, server, call, taken, remarks }
 }
 
 const hello: RequestListener = (_request, response) => response.end('hello')
@@ -163,7 +172,7 @@ t.test('a class of its own that extends http.Server is taken over', async t => {
 
 const others: [string, () => net.Server][] = [
   ['net', () => net.createServer()],
-  ['https', () => createSecure()],
+  ['tls', () => tls.createServer()],
   ['http2', () => createSecureServer() as unknown as net.Server],
 ]
 
@@ -286,4 +295,239 @@ t.test('a socket that cannot be opened', async t => {
   await t.rejects(server, { code: 'EADDRINUSE' })
   t.match((await failed)[0], { code: 'EADDRINUSE' }, 'the application is told, as in Node')
   t.equal(application.address(), null)
+})
+
+/** Longer than any test: what happens before it does is not for its passing. */
+const NEVER_MS = 3_600_000
+const admin: RequestListener = (_request, response) => response.end('admin')
+
+/** A port that nobody has: the kernel gave it a moment ago. */
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as net.AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Counts the events of one name that an application sees. */
+function counting(server: net.Server, event: string): { count: number } {
+  const seen = { count: 0 }
+  server.on(event, () => {
+    seen.count += 1
+  })
+  return seen
+}
+
+t.test('the server on PORT is the site, whatever listened before', async t => {
+  const cases: [title: string, first: (port: number) => unknown[], second: unknown[]][] = [
+    ['a port in the same turn', port => [port, '127.0.0.1'], ['3000']],
+    ['any address', port => [port], [{ port: 3000, host: '0.0.0.0' }]],
+    ['a host that is looked up', port => [port, 'localhost'], [3000, 'localhost']],
+  ]
+  for (const [title, first, second] of cases) {
+    for (const isLater of [false, true]) {
+      await t.test(`${title}${isLater ? ', later' : ''}`, async t => {
+        const port = await freePort()
+        const { socketPath, server, call, taken, remarks } = takeOver(t, { port: '3000', portMs: NEVER_MS })
+        const monitor = createServer(admin)
+        const seen = counting(monitor, 'listening')
+        let calls = 0
+        call(monitor, ...first(port), () => {
+          calls += 1
+        })
+        if (isLater) await once(monitor, 'listening')
+        t.equal(taken.isAsked, true)
+        const application = createServer(hello)
+        call(application, ...second)
+        t.equal(await server, application)
+        // Of a listening that is not told anew there is no event.
+        while (monitor.address() === null) await nextTurn()
+        t.match(await ask({ socketPath, path: '/' }), { text: 'hello' })
+        t.match(await ask({ host: 'localhost', port, path: '/' }), { text: 'admin' }, 'the first has what it asked for')
+        t.same([seen.count, calls], [1, 1], 'it was told once')
+        t.same([remarks, taken.ignoresPort], [[], false])
+      })
+    }
+  }
+})
+
+t.test('PORT may be a path', async t => {
+  const { server, call } = takeOver(t, { port: '/run/site.sock', portMs: NEVER_MS })
+  const application = createServer(hello)
+  call(createServer(admin), 0, '127.0.0.1')
+  call(application, '/run/site.sock')
+  t.equal(await server, application)
+})
+
+t.test('nobody on PORT: the first is the site once nothing more can come, and both are named', async t => {
+  const { socketPath, server, call, taken, remarks } = takeOver(t, { port: '8080', portMs: NEVER_MS })
+  const application = createServer(hello)
+  call(application, 3000)
+  const monitor = createServer(admin)
+  call(monitor, 0, '127.0.0.1')
+  await once(monitor, 'listening')
+  t.same(remarks, [], 'it is not known yet')
+  t.equal(taken.settle(), true)
+  t.equal(await server, application)
+  t.same(remarks, [{ isLate: false, site: ':::3000', other: '127.0.0.1:0' }])
+  t.equal(taken.ignoresPort, true)
+  t.match(await ask({ socketPath, path: '/' }), { text: 'hello' })
+})
+
+t.test('without a PORT the first is the site at once, and a second one is remarked upon', async t => {
+  const { server, call, remarks } = takeOver(t)
+  const application = createServer(hello)
+  call(application, 3000)
+  t.equal(await server, application)
+  const monitor = createServer(admin)
+  call(monitor, 0, '127.0.0.1')
+  await once(monitor, 'listening')
+  t.same(remarks, [{ isLate: false, site: ':::3000', other: '127.0.0.1:0' }])
+})
+
+t.test('one that has loaded is waited for no longer than it was said', async t => {
+  const { server, call, taken } = takeOver(t, { port: '8080', portMs: 1 })
+  // The wait itself keeps no process alive.
+  const busy = setInterval(() => {}, NEVER_MS)
+  t.teardown(() => clearInterval(busy))
+  const application = createServer(hello)
+  call(application, 3000)
+  taken.loaded()
+  t.equal(await server, application)
+})
+
+t.test('the one on PORT takes over from one that serves already', async t => {
+  const port = await freePort()
+  const { socketPath, server, call, taken, remarks } = takeOver(t, { port: '3000', portMs: NEVER_MS })
+  const monitor = createServer(admin)
+  call(monitor, port, '127.0.0.1')
+  taken.settle()
+  t.equal(await server, monitor)
+  const replaced = new Promise(resolve => {
+    taken.onReplaced = resolve
+  })
+  const application = createServer(hello)
+  call(application, 3000)
+  t.equal(await replaced, application)
+  t.match(await ask({ socketPath, path: '/' }), { text: 'hello' })
+  t.match(await ask({ host: '127.0.0.1', port, path: '/' }), { text: 'admin' })
+  t.same(remarks, [{ isLate: true, site: '3000', other: `127.0.0.1:${port}` }])
+})
+
+t.test('app-port is the site, and nothing else is', async t => {
+  const cases: [title: string, appPort: string, args: unknown[]][] = [
+    ['a port', '3000', [3000]],
+    ['port 0', '0', []],
+    ['a path', '/run/site.sock', ['/run/site.sock']],
+  ]
+  for (const [title, appPort, args] of cases) {
+    await t.test(title, async t => {
+      const port = await freePort()
+      const { server, call, taken, remarks } = takeOver(t, { port: '3001', appPort })
+      const monitor = createServer(admin)
+      call(monitor, port, '127.0.0.1')
+      await once(monitor, 'listening')
+      t.same([taken.isAsked, taken.settle()], [false, false])
+      t.match(taken.others, [/^HTTP on 127\.0\.0\.1:\d+$/])
+      const application = createServer(hello)
+      call(application, ...args)
+      t.equal(await server, application)
+      t.same(remarks, [])
+    })
+  }
+})
+
+t.test('a server that keeps no process alive is not what a process is for', async t => {
+  await t.test('as an exporter of metrics has it', async t => {
+    const { server, call, remarks } = takeOver(t)
+    const exporter = createServer(admin).unref()
+    call(exporter, 0, '127.0.0.1')
+    await once(exporter, 'listening')
+    const application = createServer(hello)
+    call(application, 3000)
+    t.equal(await server, application)
+    t.same(remarks, [])
+  })
+  await t.test('told so when it listens', async t => {
+    const { server, call, taken } = takeOver(t, { port: '8080', portMs: NEVER_MS })
+    const exporter = createServer(admin)
+    call(exporter, await freePort(), '127.0.0.1').unref()
+    t.equal(taken.settle(), false)
+    const application = createServer(hello)
+    call(application, 3000)
+    t.equal(taken.settle(), true)
+    t.equal(await server, application)
+  })
+  await t.test('unless it is on PORT', async t => {
+    const { server, call } = takeOver(t, { port: '3000' })
+    const application = createServer(hello).unref()
+    call(application, 3000)
+    t.equal(await server, application)
+  })
+})
+
+t.test('the request listener of an https server is served', async t => {
+  const secure: [string, () => net.Server][] = [
+    ['https', () => createSecure({}, hello)],
+    [
+      'HTTP/2 that allows HTTP/1.1',
+      () => createSecureServer({ allowHTTP1: true }, hello as never) as unknown as net.Server,
+    ],
+  ]
+  for (const [title, create] of secure) {
+    await t.test(title, async t => {
+      const { socketPath, server, call } = takeOver(t)
+      const application = create()
+      call(application, 3443)
+      await once(application, 'listening')
+      const plain = await server
+      t.strictSame(application.address(), tcp('::', 3443), 'it is told what it asked for')
+      t.match(await ask({ socketPath, path: '/' }), { status: 200, text: 'hello' })
+      t.equal(plain.listenerCount('request'), 1, 'its listeners are those of the plain one')
+      const closed = once(application, 'close')
+      application.close()
+      await closed
+      t.equal(plain.listening, false)
+    })
+  }
+})
+
+t.test('an https server beside the http one, with the same listener, opens no port', async t => {
+  const { socketPath, server, call } = takeOver(t)
+  const application = createServer(hello)
+  call(application, 3000)
+  const secure = createSecure({}, hello)
+  call(secure, 3443)
+  await once(secure, 'listening')
+  t.strictSame(secure.address(), tcp('::', 3443))
+  t.equal(await server, application)
+  t.match(await ask({ socketPath, path: '/' }), { text: 'hello' })
+})
+
+t.test('a port that another worker has is explained', async t => {
+  const kinds: [string, () => net.Server][] = [
+    ['http', () => createServer(admin)],
+    ['tcp', () => net.createServer()],
+    ['tls', () => tls.createServer()],
+  ]
+  const { call } = takeOver(t)
+  call(createServer(hello), 3000)
+  const holder = net.createServer()
+  call(holder, 0, '127.0.0.1')
+  await once(holder, 'listening')
+  const { port } = holder.address() as net.AddressInfo
+  for (const [title, create] of kinds) {
+    const other = create()
+    const failed = once(other, 'error')
+    call(other, port, '127.0.0.1')
+    const [error] = await failed
+    t.match(
+      error,
+      { code: 'EADDRINUSE', message: /^listen EADDRINUSE: .*every worker of daimyo opens it by itself/ },
+      title,
+    )
+    t.match(error.stack, /^Error: listen EADDRINUSE: .*every worker of daimyo.*\n +at /, `${title}: its stack too`)
+  }
 })

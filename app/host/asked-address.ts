@@ -1,0 +1,64 @@
+/**
+ * What an application asks for with `listen`, said without binding. Used by `take-over.ts`. Pure.
+ */
+
+import { type AddressInfo, isIP } from 'node:net'
+
+/** What `address()` says when the application left the choice of the port to the kernel: the first dynamic port of RFC 6335 §6. */
+export const UNCHOSEN_PORT = 49152
+
+/** Host and port, or the path of a unix socket. */
+export type Address = AddressInfo | string
+
+/**
+ * What `server.address()` answers to `listen(...args)` in Node, as far as it can be said without binding; null where Node refuses
+ * the arguments. The rules are those of `normalizeArgs` and `Server.prototype.listen` in Node's lib/net.js.
+ */
+export function askedAddress(args: readonly unknown[]): Address | null {
+  const [first, second] = args
+  if (args.length === 0 || first === null || typeof first === 'function') return tcpAddress(0, undefined)
+  if (typeof first === 'object') return addressOfOptions(first as ListenOptions)
+  if (typeof first === 'string' && !(Number(first) >= 0)) return first === '' ? null : first
+  return addressOfPort(first, typeof second === 'string' ? second : undefined)
+}
+
+/** Whether `asked` is what `app-port` or PORT names: a port, or a path. */
+export function isAskedFor(asked: Address, wanted: string): boolean {
+  if (typeof asked === 'string') return asked === wanted
+  return /^\d{1,5}$/.test(wanted) && asked.port === (Number(wanted) || UNCHOSEN_PORT)
+}
+
+/** `:::3000`, `127.0.0.1:3000`, `/run/app.sock`; port 0 as it was asked for. */
+export function printAddress(asked: Address): string {
+  if (typeof asked === 'string') return asked
+  return `${asked.address}:${asked.port === UNCHOSEN_PORT ? 0 : asked.port}`
+}
+
+interface ListenOptions {
+  port?: unknown
+  host?: unknown
+  path?: unknown
+  fd?: unknown
+  handle?: unknown
+  _handle?: unknown
+}
+
+function addressOfOptions(options: ListenOptions): Address | null {
+  if (options._handle || options.handle) return tcpAddress(0, undefined)
+  if (typeof options.fd === 'number' && options.fd >= 0) return tcpAddress(0, undefined)
+  if ('port' in options) return addressOfPort(options.port, typeof options.host === 'string' ? options.host : undefined)
+  return typeof options.path === 'string' && options.path !== '' ? options.path : null
+}
+
+function addressOfPort(port: unknown, host: string | undefined): AddressInfo | null {
+  if (port === undefined || port === null) return tcpAddress(0, host)
+  if (typeof port !== 'number' && (typeof port !== 'string' || port.trim() === '')) return null
+  const number = Number(port)
+  return Number.isInteger(number) && number >= 0 && number <= 65535 ? tcpAddress(number, host) : null
+}
+
+/** A host name stands for the loopback address: names are looked up later than `address()` must answer. */
+function tcpAddress(port: number, host: string | undefined): AddressInfo {
+  const address = host === undefined || host === '' ? '::' : isIP(host) ? host : '127.0.0.1'
+  return { address, family: isIP(address) === 6 ? 'IPv6' : 'IPv4', port: port === 0 ? UNCHOSEN_PORT : port }
+}
