@@ -19,8 +19,8 @@ export const FRONT_OPTIONS = {
     takesEffect: 'restart',
     replaces: { uwsgi: 'http, http-socket', nginx: 'listen', gunicorn: 'bind' },
     summary:
-      'Where clients connect. `:8080` is every IPv4 address, `[::]:8080` every address, port 0 a free port. A ' +
-      'relative socket path counts from `chdir`. `fd://web` is what systemd passes as FileDescriptorName=web; a ' +
+      'Where clients connect. `:8080` is every IPv4 address, `[::]:8080` every address, or every IPv6 address where another line has an IPv4 one of that port; ' +
+      'port 0 is a free port. A relative socket path counts from `chdir`. `fd://web` is what systemd passes as FileDescriptorName=web; a ' +
       'socket of systemd with the same address takes its place by itself.',
     example: 'http = 127.0.0.1:8080',
     setting: 'listeners',
