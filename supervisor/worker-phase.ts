@@ -175,13 +175,13 @@ const killAtOnce: Row['kill'] = (life, event, moment) =>
 
 /**
  * A child whose channel is closed believes that the master died, and ends by itself. Mostly this is just the first sign of
- * an exit, so it is not reported; the exit is. Its mercy is short: its slot stays empty so long.
+ * an exit, so it is not reported; the exit is. Its mercy is short: its slot stays empty so long. One that was told to end does so.
  */
 const lose: Row['ipc-closed'] = (life, _event, { nowMs, mercyMs }) => ({
   next: {
     ...life,
     phase: 'stopping',
-    why: 'ipc-closed',
+    why: life.asked ? life.why : 'ipc-closed',
     sinceMs: nowMs,
     deadlineMs: nowMs + Math.min(mercyMs, LOST_MERCY_MS) + STOP_GRACE_MS,
   },

@@ -92,7 +92,8 @@ export class Farewell {
     const exit = process.exit
     let isLeaving = false
     const leave = async () => {
-      while (link.owed(streamAfterMs) > 0 && performance.now() < deadlineMs) await delay(LOOK_MS)
+      const isDone = () => link.owed(streamAfterMs) === 0 && link.deliver()
+      while (!isDone() && performance.now() < deadlineMs) await delay(LOOK_MS)
       await flush()
       exit.call(process)
     }

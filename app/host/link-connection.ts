@@ -77,6 +77,12 @@ export class LinkConnection implements RequestHome {
     return this.#inFlight().filter(request => !request.isStream(streamAfterMs)).length
   }
 
+  /** Gives the kernel what has been answered; false while it does not take it. */
+  deliver(): boolean {
+    this.writer.flush()
+    return this.writer.backlogBytes === 0
+  }
+
   /** Cuts those off that the application has been given and whose answers are to go no further. */
   cut(isDue: (request: ServedRequest) => boolean): void {
     for (const request of this.#inFlight().filter(isDue)) request.runInAsyncScope(request.cut, request)

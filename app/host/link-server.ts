@@ -13,6 +13,8 @@ export interface LinkServer {
   readonly inFlight: number
   /** Requests in flight whose answers have an end; `streamAfterMs` as in `StreamLimits`. */
   owed(streamAfterMs: number): number
+  /** Writes what has been answered; false while the kernel has not taken all of it. */
+  deliver(): boolean
   /** Cuts the others off. */
   cutStreams(streamAfterMs: number): void
   /** New requests are this server's; it has taken the place of the one that there was. */
@@ -47,6 +49,7 @@ export async function openLinkServer(
       return [...links].reduce((sum, link) => sum + link.inFlight, 0)
     },
     owed: streamAfterMs => [...links].reduce((sum, link) => sum + link.owed(streamAfterMs), 0),
+    deliver: () => [...links].map(link => link.deliver()).every(Boolean),
     cutStreams(streamAfterMs) {
       for (const link of links) link.cut(request => request.isStream(streamAfterMs))
     },

@@ -5,7 +5,7 @@
  * Source: lib/_http_server.js (parserOnIncoming, resOnFinish, socketOnDrain) and lib/_http_outgoing.js of Node 20 to 26.
  */
 
-import { IncomingMessage, type Server, ServerResponse } from 'node:http'
+import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { WireRequest } from '../../kit/frames.js'
 import type { VirtualSocket } from './virtual-socket.js'
@@ -37,6 +37,9 @@ interface ServerDoors extends ResponseOptions {
   _connections: number
   _emitCloseIfDrained?: () => void
 }
+
+/** Reads requests from a socket of the kernel's. Source: `connectionListener` in lib/_http_server.js. */
+const NODES_LISTENER = createServer().rawListeners('connection')[0]
 
 /** Makes and ends requests as one application's server would: with its own message classes where it was given some. */
 export class NodeInternals {
@@ -78,9 +81,19 @@ export class NodeInternals {
     this.#server._connections += 1
   }
 
-  uncountRequest(): void {
+  /** A closed server may call back now, and the application end there and then: what it has answered is written before. */
+  uncountRequest(flush: () => void): void {
     this.#server._connections -= 1
-    if (!this.#server.listening) this.#server._emitCloseIfDrained?.()
+    if (this.#server.listening) return
+    flush()
+    this.#server._emitCloseIfDrained?.()
+  }
+
+  /** A request comes with a socket of its own: whoever follows the connections of the server, as libraries do that end it, hears of that one. */
+  tellConnection(socket: VirtualSocket): void {
+    if (this.#server.listenerCount('connection') < 2) return
+    for (const listener of this.#server.rawListeners('connection'))
+      if (listener !== NODES_LISTENER) listener.call(this.#server, socket)
   }
 
   /** Tells a response that was refused a write that it may go on. */

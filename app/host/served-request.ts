@@ -284,6 +284,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
 
   #emit(): void {
     const { server } = this.#home
+    this.#internals.tellConnection(this.#socket)
     if (this.#has(REQUEST_FLAG.expect)) {
       expectContinue(this.#response)
       if (server.listenerCount('checkContinue') > 0) {
@@ -456,8 +457,9 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   }
 
   #uncount(): void {
-    if (this.#counted) this.#internals.uncountRequest()
+    if (!this.#counted) return
     this.#counted = false
+    this.#internals.uncountRequest(this.#home.writer.flush)
   }
 
   #has(flag: number): boolean {

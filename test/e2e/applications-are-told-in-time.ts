@@ -91,6 +91,41 @@ t.test('an application that exits at once exits when it has answered', async t =
   t.match(await site.end(running), { code: 0 })
 })
 
+/** `/held` is answered at SIGTERM, just before the process ends. */
+const endsWithItsAnswer = (atTerm: string) => `
+const held = []
+const answer = () => { for (const response of held) response.end('held') }
+const server = require('node:http').createServer((request, response) => {
+  if (request.url !== '/held') return response.end('fast')
+  held.push(response)
+}).listen(3000)
+process.on('SIGTERM', () => { ${atTerm} })
+`
+const lastBreaths = {
+  'exits when its server has closed': 'server.close(() => process.exit(0)); answer()',
+  'kills itself when its server has closed': "server.close(() => process.kill(process.pid, 'SIGKILL')); answer()",
+  'exits at once, and answers in a turn that is long':
+    'process.exit(0); setTimeout(() => { answer(); const end = Date.now() + 100; while (Date.now() < end); }, 50)',
+}
+
+t.test('the last answer of an application is not lost', async t => {
+  await Promise.all(
+    Object.entries(lastBreaths).map(async ([title, atTerm]) => {
+      const lines = ['processes = 1', 'reload-mercy = 60']
+      const site = new WatchedSite(t, lines, {
+        app: endsWithItsAnswer(atTerm),
+        expected: [/signal=SIGKILL why=SIGTERM/],
+      })
+      const running = await site.serve()
+      const held = ask(running.url, '/held')
+      await until('it is in flight', async () => (await site.status()).workers[0]?.inFlight === 1)
+      t.match(await site.end(running), { code: 0 })
+      t.match(await held, { status: 200, body: 'held' }, title)
+      t.notMatch(running.out(), /why=died/, `${title}: nobody died`)
+    }),
+  )
+})
+
 t.test('an application that ends its streams at SIGTERM, and nothing else, does not stay', async t => {
   const site = new WatchedSite(t, ['processes = 1', 'worker-reload-mercy = 60', 'reload-mercy = 60'], {
     app: application('for (const response of streams) response.end()'),

@@ -159,6 +159,13 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
     'reload',
     ['announce', 'take-out', 'send-stop', 'withdraw', 'fold'],
   ],
+  [
+    'a replacement whose end begins at the channel',
+    [ready, retire, lost, exit],
+    'gone',
+    'reload',
+    ['announce', 'take-out', 'withdraw', 'fold'],
+  ],
   ['a retirement before ready', [retire, exit], 'gone', 'reload', ['send-stop', 'fold']],
   ['drained without being retired', [ready, drained], 'ready', 'start', ['announce']],
   ['a slow drain', [ready, retire, wait(MERCY_MS), tick], 'stopping', 'reload', ['announce', 'take-out', 'send-stop']],
@@ -183,6 +190,13 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
     'gone',
     'stop',
     ['announce', 'send-farewell', 'withdraw', 'fold'],
+  ],
+  [
+    'an end that begins at the channel',
+    [ready, farewell, wait(MERCY_MS / 2), tick, lost, exit],
+    'gone',
+    'stop',
+    ['announce', 'send-farewell', 'take-out', 'withdraw', 'fold'],
   ],
   ['a death before that', [ready, farewell, exit], 'gone', 'died', ['announce', 'withdraw', 'fold']],
   [
