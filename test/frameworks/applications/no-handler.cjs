@@ -1,0 +1,3 @@
+const { answer } = require('./answers.cjs')
+
+require('node:http').createServer(answer).listen(process.env.PORT)

@@ -1,0 +1,5 @@
+import { answers } from '../../answers.js'
+
+export const dynamic = 'force-dynamic'
+
+export const GET = () => new Promise(resolve => answers().afterAWhile(() => resolve(new Response('slow'))))

@@ -1,0 +1,3 @@
+import { answers } from './answers.js'
+
+process.on('sveltekit:shutdown', () => answers.cleanUp())

@@ -1,0 +1,3 @@
+import { answers } from '../../answers.js'
+
+export const GET = () => new Response(answers.eventStream(), { headers: { 'content-type': 'text/event-stream' } })
