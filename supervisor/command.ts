@@ -241,9 +241,9 @@ function programName(script: string): string {
   return `node ${near.startsWith('..') ? script : near}`
 }
 
-/** What was printed has left this process. A master has told all in its log, which has a time of its own. */
+/** What was printed has left this process. Where a master's log is stuck, so is its standard output as a rule. */
 async function printed(): Promise<void> {
-  if (isMaster) return
+  if (hasStuckLog()) return
   await Promise.all([output.drained(patienceMs), errors.drained(patienceMs)])
 }
 
