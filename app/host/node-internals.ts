@@ -8,6 +8,7 @@
 import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { WireRequest } from '../../kit/frames.js'
+import { showLoopbackAddress } from './own-site.js'
 import type { VirtualSocket } from './virtual-socket.js'
 
 interface RequestDoors {
@@ -38,8 +39,11 @@ interface ServerDoors extends ResponseOptions {
   _emitCloseIfDrained?: () => void
 }
 
-/** Reads requests from a socket of the kernel's. Source: `connectionListener` in lib/_http_server.js. */
-const NODES_LISTENER = createServer().rawListeners('connection')[0]
+/**
+ * Listeners to `connection` that are for sockets of the kernel's: Node's, which reads requests from them (`connectionListener` in lib/_http_server.js), and
+ * ours.
+ */
+const KERNELS_LISTENERS = new Set<unknown>([...createServer().rawListeners('connection'), showLoopbackAddress])
 
 /** Makes and ends requests as one application's server would: with its own message classes where it was given some. */
 export class NodeInternals {
@@ -49,6 +53,8 @@ export class NodeInternals {
   readonly #needDrain: symbol | undefined
   readonly #responseOptions: ResponseOptions
   readonly #server: Server & ServerDoors
+  /** How many listeners to `connection` there are while the application has none. */
+  readonly #kernelsListeners: number
 
   constructor(server: Server) {
     this.#Request = classOption(server, 'IncomingMessage') ?? IncomingMessage
@@ -56,6 +62,7 @@ export class NodeInternals {
     this.#joinDuplicateHeaders = (server as unknown as RequestDoors).joinDuplicateHeaders === true
     this.#needDrain = symbolNamed(new ServerResponse(new IncomingMessage(null as unknown as Socket)), 'kNeedDrain')
     this.#server = server as Server & ServerDoors
+    this.#kernelsListeners = server.rawListeners('connection').filter(each => KERNELS_LISTENERS.has(each)).length
     this.#responseOptions = { rejectNonStandardBodyWrites: this.#server.rejectNonStandardBodyWrites }
   }
 
@@ -91,9 +98,9 @@ export class NodeInternals {
 
   /** A request comes with a socket of its own: whoever follows the connections of the server, as libraries do that end it, hears of that one. */
   tellConnection(socket: VirtualSocket): void {
-    if (this.#server.listenerCount('connection') < 2) return
+    if (this.#server.listenerCount('connection') === this.#kernelsListeners) return
     for (const listener of this.#server.rawListeners('connection'))
-      if (listener !== NODES_LISTENER) listener.call(this.#server, socket)
+      if (!KERNELS_LISTENERS.has(listener)) listener.call(this.#server, socket)
   }
 
   /** Tells a response that was refused a write that it may go on. */

@@ -44,12 +44,14 @@ export function connectToOwnSite(siteAddress: () => Address | null, socketPath: 
 
 /** A client on our own unix socket has an address, as one by TCP has; whoever may connect there is on this host. */
 export function showLoopback(server: Server): void {
-  server.prependListener('connection', (socket: Socket) => {
-    if (socket.remoteAddress !== undefined) return
-    const shown = { remoteAddress: '127.0.0.1', remoteFamily: 'IPv4', remotePort: 0 }
-    for (const [name, value] of Object.entries(shown))
-      Object.defineProperty(socket, name, { value, configurable: true })
-  })
+  server.prependListener('connection', showLoopbackAddress)
+}
+
+/** A listener of ours, which the application does not know. */
+export function showLoopbackAddress(socket: Socket): void {
+  if (socket.remoteAddress !== undefined) return
+  const shown = { remoteAddress: '127.0.0.1', remoteFamily: 'IPv4', remotePort: 0 }
+  for (const [name, value] of Object.entries(shown)) Object.defineProperty(socket, name, { value, configurable: true })
 }
 
 /** `connect(options, callback)`, `connect(port, host, callback)`, and the array that net.connect hands on; null: a path, or nothing that Node accepts. */
