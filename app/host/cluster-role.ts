@@ -46,15 +46,27 @@ export function livingClusterWorkers(): number {
   return Object.keys(loadedCluster().workers ?? {}).length
 }
 
+/** What becomes of the process. */
+export interface ClusterEnd {
+  /** daimyo has told the application to end. */
+  isTold(): boolean
+  exit(): void
+}
+
 /** From here on the application is a cluster worker with this number. */
-export function playClusterWorker(slot: number): void {
+export function playClusterWorker(slot: number, end: ClusterEnd): void {
   const cluster = loadedCluster()
   const worker = Object.assign(Object.create(cluster.Worker.prototype), {
     id: slot,
     process,
     exitedAfterDisconnect: undefined,
   })
-  Object.assign(worker, { isDead: () => false, isConnected: () => true, send: sendToNobody, ...endings() })
+  Object.assign(worker, {
+    isDead: () => false,
+    isConnected: () => true,
+    send: sendToNobody,
+    ...endings(worker, end),
+  })
   Object.assign(cluster, {
     isPrimary: false,
     isMaster: false,
@@ -73,14 +85,48 @@ function sendToNobody(): boolean {
   return false
 }
 
-/** However a cluster worker is told to go, it is asked as by SIGTERM: daimyo starts another one. */
-function endings() {
-  const end = () => void process.kill(process.pid, 'SIGTERM')
-  return { kill: end, destroy: end, disconnect: end }
+/** Servers that listen, as a cluster worker's end closes them. */
+const servers = new Set<net.Server>()
+
+/**
+ * A cluster worker that goes by itself is asked as by SIGTERM: daimyo starts another one. One that is told to go, as by a handler of that signal, closes its
+ * servers and says `disconnect`.
+ */
+function endings(worker: Worker, { isTold, exit }: ClusterEnd) {
+  let isAsked = false
+  let isLeaving = false
+  const disconnect = () => {
+    if (isAsked || isTold()) leave()
+    else process.kill(process.pid, 'SIGTERM')
+    isAsked = true
+    return worker
+  }
+  const leave = () => {
+    if (isLeaving) return
+    isLeaving = true
+    void closed().then(() => {
+      Object.assign(worker, { isConnected: () => false, exitedAfterDisconnect: true })
+      worker.emit('disconnect')
+    })
+  }
+  const destroy = () => {
+    worker.once('disconnect', exit)
+    disconnect()
+  }
+  return { disconnect, destroy, kill: destroy }
 }
 
-function openHandle(_server: unknown, { address, port, addressType, fd, flags }: HandleQuery, done: GotHandle): void {
+async function closed(): Promise<void> {
+  await Promise.all([...servers].map(server => new Promise(resolve => server.close(resolve))))
+}
+
+function openHandle(server: unknown, query: HandleQuery, done: GotHandle): void {
+  const { address, port, addressType, fd, flags } = query
   const isDatagram = typeof addressType === 'string'
+  if (server instanceof net.Server) {
+    servers.add(server)
+    server.once('close', () => servers.delete(server))
+  }
   const create = isDatagram
     ? moduleNamed<DgramDoors>('node:dgram')._createSocketHandle
     : (net as unknown as { _createServerHandle: CreateHandle })._createServerHandle

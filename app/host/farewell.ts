@@ -54,6 +54,10 @@ export class Farewell {
     return this.#isTold || process.listenerCount(SIGNAL) > 0 || this.#parts.messages.isListenedTo
   }
 
+  get isTold(): boolean {
+    return this.#isTold
+  }
+
   /** It was told by the message alone, and the signal has its default. */
   get wasToldByMessage(): boolean {
     return this.#isTold && !this.#heardSignal

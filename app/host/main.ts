@@ -59,6 +59,9 @@ interface Running {
 /** As Node has it, whatever the application puts in its place. */
 const exit = process.exit.bind(process)
 
+/** The application's own exit, which may be held. */
+const CLUSTER_END = { isTold: () => running?.farewell.isTold ?? false, exit: () => process.exit() }
+
 let running: Running | null = null
 let keepsChildren = false
 /** Loads the application of a worker that waits. */
@@ -113,7 +116,7 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
     why => channel.event('not-listening', { why, elapsedMs: uptimeMs() - sinceMs }),
   )
   connectToOwnSite(() => taken.siteAddress, socketPath)
-  if (settings.clusterWorker) playClusterWorker(settings.slot)
+  if (settings.clusterWorker) playClusterWorker(settings.slot, CLUSTER_END)
   const application = await loadApplication({ path, args }, taken, channel)
   isServed = true
   chmodSync(socketPath, socketMode)

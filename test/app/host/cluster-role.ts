@@ -9,10 +9,15 @@ import { startProgram } from '../fixtures/program.js'
 
 const role = fileURLToPath(new URL('../../../app/host/cluster-role.js', import.meta.url))
 
+const END = 'const end = { isTold: () => false, exit: () => process.exit() }\n'
+
 /** Runs `source` as an ES module in which `playClusterWorker` and `livingClusterWorkers` are known, and returns what it prints as JSON. */
 async function run(t: Test, source: string): Promise<unknown> {
   const path = join(scratchFolder(t), 'program.mjs')
-  writeFileSync(path, `import { playClusterWorker, livingClusterWorkers } from ${JSON.stringify(role)}\n${source}`)
+  writeFileSync(
+    path,
+    `import { playClusterWorker, livingClusterWorkers } from ${JSON.stringify(role)}\n${END}${source}`,
+  )
   const { printed } = startProgram(t, [path])
   const [line] = await printed(/^\{.*\}$/m)
   return JSON.parse(line)
@@ -22,7 +27,7 @@ t.test('what an application asks before it forks', async t => {
   const seen = await run(
     t,
     `
-playClusterWorker(3)
+playClusterWorker(3, end)
 const cluster = (await import('node:cluster')).default
 const { isPrimary } = await import('node:cluster')
 const { id, isDead, isConnected } = cluster.worker
@@ -48,7 +53,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 import dgram from 'node:dgram'
 import http from 'node:http'
-playClusterWorker(1)
+playClusterWorker(1, end)
 const web = http.createServer((q, s) => s.end('served')).listen(0, '127.0.0.1')
 await once(web, 'listening')
 const text = await (await fetch('http://127.0.0.1:' + web.address().port)).text()
@@ -69,7 +74,7 @@ t.test('its end is that of the process', async t => {
     const seen = await run(
       t,
       `
-playClusterWorker(1)
+playClusterWorker(1, end)
 const { default: cluster } = await import('node:cluster')
 process.on('SIGTERM', () => { console.log(JSON.stringify({ told: 'SIGTERM' })); process.exit() })
 setInterval(() => {}, 1000)
@@ -77,6 +82,34 @@ cluster.worker.${how}()`,
     )
     t.same(seen, { told: 'SIGTERM' }, how)
   }
+})
+
+t.test('told to end, it closes its servers and says so once', async t => {
+  const handler = `
+const { default: cluster } = await import('node:cluster')
+const { createServer } = await import('node:http')
+createServer().listen(0, '127.0.0.1')
+let told = 0
+process.on('SIGTERM', () => {
+  told += 1
+  cluster.worker.disconnect()
+})
+cluster.worker.on('disconnect', () => {
+  const { exitedAfterDisconnect } = cluster.worker
+  console.log(JSON.stringify({ told, exitedAfterDisconnect, isConnected: cluster.worker.isConnected() }))
+})
+`
+  const end = { exitedAfterDisconnect: true, isConnected: false }
+  t.same(
+    await run(t, `playClusterWorker(1, { ...end, isTold: () => true })${handler}process.emit('SIGTERM', 'SIGTERM')`),
+    { told: 1, ...end },
+    'by daimyo',
+  )
+  t.same(
+    await run(t, `playClusterWorker(1, end)${handler}process.kill(process.pid, 'SIGTERM')`),
+    { told: 2, ...end },
+    'by itself',
+  )
 })
 
 t.test('workers that were forked all the same are counted', async t => {
