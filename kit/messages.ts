@@ -261,6 +261,12 @@ export interface WorkerLoad {
   waitedMs: number
 }
 
+/**
+ * The port of an application that nobody has chosen one for, as PORT and, for one that leaves it to the kernel, as `address()`: the first dynamic port of
+ * RFC 6335 §6.
+ */
+export const UNCHOSEN_PORT = 49152
+
 /** What a worker needs beyond its environment, working directory and argv, which the master sets when it spawns it. */
 export interface WorkerSettings {
   workerId: number

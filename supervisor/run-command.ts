@@ -206,6 +206,7 @@ function outputOf({ logto, credentials }: Settings, sink: LogSink, rotation: Log
   return isOthersOnOurTerminal ? harmless(sink) : sink
 }
 
+/** The sink is the stream to the journal of systemd. */
 function toJournal(sink: LogSink): OutputSink {
   return { write: chunk => sink.write(chunk), onDrain: listener => sink.onDrain(listener), isJournal: true }
 }

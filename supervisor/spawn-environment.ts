@@ -4,7 +4,7 @@
  * reaches a child: an application that finds NOTIFY_SOCKET would answer systemd in the master's name.
  */
 
-import type { Credentials } from '../kit/messages.js'
+import { type Credentials, UNCHOSEN_PORT } from '../kit/messages.js'
 import type { Settings } from './config/settings.js'
 
 /** What the INI says of it. */
@@ -24,9 +24,6 @@ export const WORKER_VARIABLES: [name: string, meaning: string][] = [
       '49152, the first dynamic port, where there is none',
   ],
 ]
-
-/** What an application gets as PORT where there is no public one: the first dynamic port of RFC 6335 §6. */
-const NO_PUBLIC_PORT = 49152
 
 const MASTERS_OWN =
   /^(NOTIFY_SOCKET|LISTEN_(PID|FDS|FDNAMES|PIDFDID)|WATCHDOG_(PID|USEC)|MAINPID|JOURNAL_STREAM|MEMORY_PRESSURE_.*|NODE_CHANNEL_.*|DAIMYO_.*)$/
@@ -92,6 +89,6 @@ export function workerEnvironment(
   const own = { DAIMYO_SLOT: String(slot), DAIMYO_GENERATION: String(generation) }
   const port: Record<string, string> = settings.unenv.includes('PORT')
     ? {}
-    : { PORT: settings.appPort ?? String(publicPort ?? NO_PUBLIC_PORT) }
+    : { PORT: settings.appPort ?? String(publicPort ?? UNCHOSEN_PORT) }
   return { ...port, ...commandEnvironment(environment, settings), ...own }
 }

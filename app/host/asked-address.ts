@@ -3,9 +3,7 @@
  */
 
 import { type AddressInfo, isIP } from 'node:net'
-
-/** What `address()` says when the application left the choice of the port to the kernel: the first dynamic port of RFC 6335 §6. */
-export const UNCHOSEN_PORT = 49152
+import { UNCHOSEN_PORT } from '../../kit/messages.js'
 
 /** Host and port, or the path of a unix socket. */
 export type Address = AddressInfo | string
