@@ -109,19 +109,26 @@ export function explain(error: unknown, { as, reason }: Opening): unknown {
 }
 
 /**
- * Who may change what a path leads to, besides root: the service's user, or others. Null: nobody. Both hold a reason.
+ * Who may change what a path leads to, besides root: the service's user, everybody, or others, those two among them.
+ * Null: nobody of that kind. All hold a reason.
  */
 export function changersOf(
   path: string,
   service: Credentials | null,
-): { service: string | null; others: string | null } {
+): Record<'service' | 'everybody' | 'others', string | null> {
   const found = [...weaknesses(path, 'content', service)]
-  const isServices = ({ uid, gid, mode }: Weakness): boolean => {
+  const isEverybodys = ({ mode }: Weakness): boolean => (mode & OTHERS_WRITE) !== 0
+  const isServices = (weak: Weakness): boolean => {
     if (service === null) return false
-    if (uid === service.uid || (mode & OTHERS_WRITE) !== 0) return true
-    return (mode & GROUP_WRITES) !== 0 && groupsOf(service).includes(gid)
+    if (weak.uid === service.uid || isEverybodys(weak)) return true
+    return (weak.mode & GROUP_WRITES) !== 0 && groupsOf(service).includes(weak.gid)
   }
-  return { service: found.find(isServices)?.reason ?? null, others: found[0]?.reason ?? null }
+  const reasonOf = (weak: Weakness | undefined) => weak?.reason ?? null
+  return {
+    service: reasonOf(found.find(isServices)),
+    everybody: reasonOf(found.find(isEverybodys)),
+    others: reasonOf(found[0]),
+  }
 }
 
 /** The name of a user of /etc/passwd, or its number. */

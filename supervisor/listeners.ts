@@ -11,16 +11,15 @@
  */
 
 import { lookup } from 'node:dns/promises'
-import { chownSync, closeSync, constants, fstatSync, lchownSync, lstatSync, openSync } from 'node:fs'
+import { lchownSync, lstatSync } from 'node:fs'
 import * as net from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import { EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
 import { overlaps, printListenAddress } from './config/listen-address.js'
 import type { BoundAddress, ListenAddress, Settings, SocketOwner } from './config/settings.js'
-import { asOpening, type Opening, onGuardedPath, openingOf } from './guarded-path.js'
+import { asOpening, type Opening, onGuardedPath, openingOf, userName } from './guarded-path.js'
 import { type InheritedSocket, isWildcard } from './inherited-sockets.js'
-import { asServiceUser, O_PATH } from './service-user.js'
 import type { PassedSockets } from './socket-activation.js'
 import { freeSocketPath, withMode } from './socket-file.js'
 
@@ -193,42 +192,41 @@ async function openUnix(
   const { path } = address
   await freeSocketPath(path, opener)
   const opening = openingOf(path, 'name', opener)
-  const handle = asOpening(opening, opener, () => withMode(mode, () => createServerHandle(path, -1, -1)))
+  const handle = asOpening(ownedBy(owner, opening, path), opener, () =>
+    withMode(mode, () => createServerHandle(path, -1, -1)),
+  )
   if (typeof handle === 'number') throw cannotListen(address, getSystemErrorName(handle), opening.reason)
   // It removes the file within the call.
   const close = () => onGuardedPath(path, 'name', opener, () => handle.close())
   try {
-    if (owner !== null) giveAway(path, owner, opening)
+    if (owner !== null) onGuardedPath(path, 'name', opener, () => giveAway(path, owner))
   } catch (error) {
     close()
-    throw new Failure(
-      'listen',
-      `cannot give away the socket: ${address.path}: ${reasonOf(error)}`,
-      EXIT.permission,
-      error,
-    )
+    throw cannotGiveAway(path, reasonOf(error), error)
   }
   return { fd: handle.fd, url: printUrl(address), inherited: false, backlog, close }
 }
 
-/** Never what somebody has put in its place. Where it is so already nothing is asked for: a sandbox may forbid chown(2) as such. */
-function giveAway(path: string, { uid, gid }: SocketOwner, { as }: Opening): void {
-  if (as === null) {
-    const found = lstatSync(path)
-    if (found.uid !== uid || (gid !== null && found.gid !== gid)) lchownSync(path, uid, gid ?? UNCHANGED)
-    return
-  }
-  // In a folder of the user's another thing may stand there by now: only a socket of that user's is given away, by a
-  // descriptor.
-  const fd = asServiceUser(as, () => openSync(path, O_PATH | constants.O_NOFOLLOW))
-  try {
-    const found = fstatSync(fd)
-    if (found.uid === uid && (gid === null || found.gid === gid)) return
-    if (!found.isSocket() || found.uid !== as.uid) throw new Error('something else stands in its place')
-    chownSync(`/proc/self/fd/${fd}`, uid, gid ?? UNCHANGED)
-  } finally {
-    closeSync(fd)
-  }
+/**
+ * In a folder that the service's user may change another thing may stand in the socket's place at any time. So root
+ * gives nothing away there: the socket is made by its owner, in its group. Another owner is refused.
+ */
+function ownedBy(owner: SocketOwner | null, opening: Opening, path: string): Opening {
+  const { as, reason } = opening
+  if (owner === null || as === null) return opening
+  if (owner.uid === as.uid) return { as: { ...as, gid: owner.gid ?? as.gid }, reason }
+  const accepted = `accepted a folder that only root may change, or a socket of ${userName(as.uid)}'s: chown-socket = ${userName(as.uid)}:GROUP`
+  throw cannotGiveAway(path, `it is ${reason}: ${accepted}`)
+}
+
+/** Where it is so already nothing is asked for: a sandbox may forbid chown(2) as such. */
+function giveAway(path: string, { uid, gid }: SocketOwner): void {
+  const found = lstatSync(path)
+  if (found.uid !== uid || (gid !== null && found.gid !== gid)) lchownSync(path, uid, gid ?? UNCHANGED)
+}
+
+function cannotGiveAway(path: string, why: string, cause?: unknown): Failure {
+  return new Failure('listen', `cannot give away the socket: ${path}: ${why}`, EXIT.permission, cause)
 }
 
 function openTcp(

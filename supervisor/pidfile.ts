@@ -24,7 +24,7 @@ import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
 import { onGuardedPath } from './guarded-path.js'
 import { MASTER_NAME } from './process-names.js'
-import { commandOf, lifeOf, startTimeOf, userOf } from './process-presence.js'
+import { commandOf, hasOpen, lifeOf, startTimeOf, userOf } from './process-presence.js'
 
 const longestPidfile = 64
 
@@ -52,7 +52,10 @@ export function checkPidfile(path: string, credentials: Credentials | null = nul
   }
 }
 
-/** Writes our pid to `path` (mode 0644) in one step; a stale pidfile is replaced. Failures as `checkPidfile`. */
+/**
+ * Writes our pid to `path` (mode 0644) in one step; a stale pidfile is replaced. Failures as `checkPidfile`. The file stays
+ * open for the life of this process: so the next start knows that this master wrote it.
+ */
 export function writePidfile(path: string, credentials: Credentials | null = null): void {
   checkPidfile(path, credentials)
   onGuardedPath(path, 'name', credentials, () => replacePidfile(path, process.pid))
@@ -103,19 +106,20 @@ export function readPid(path: string): number | null {
  * a crash of the whole machine. A stepped clock can make this wrong, for two INIs that share one pidfile by mistake.
  * Only a process of ours, or of the file's owner, has written it: else its owner could name whomever it likes. A master
  * that root starts with `uid` stays root's: there a process of anybody else is no master of this service, only a
- * process that the service's user named in the file.
+ * process that the service's user named in the file; nor is root's master of another service, which has another pidfile open.
  */
-function isRunningDaimyo(pid: number, { uid, mtimeMs: writtenMs }: Stats, credentials: Credentials | null): boolean {
+function isRunningDaimyo(pid: number, file: Stats, credentials: Credentials | null): boolean {
   const life = lifeOf(pid)
   if (life === null) return false
   const owner = userOf(pid)
   const isRootsMaster = credentials !== null && process.geteuid?.() === 0
-  const owners = isRootsMaster ? [0] : [process.geteuid?.(), process.getuid?.(), uid]
+  const owners = isRootsMaster ? [0] : [process.geteuid?.(), process.getuid?.(), file.uid]
   if (owner !== null && !owners.includes(owner)) return false
   const command = commandOf(pid)
   if (command === null) return true
   const startedMs = startTimeOf(life)
-  return isMasterCommand(command) && (startedMs === null || startedMs <= writtenMs + 1000)
+  if (!isMasterCommand(command) || (startedMs !== null && startedMs > file.mtimeMs + 1000)) return false
+  return !isRootsMaster || hasOpen(pid, file)
 }
 
 /** `daimyo: master …` once the title is set, be it behind a `procname-prefix`, before that `node …/daimyo.js …`. */
@@ -126,12 +130,8 @@ function isMasterCommand(command: string): boolean {
 function writeNewFile(path: string, text: string): void {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
   const descriptor = openSync(path, flags, 0o644)
-  try {
-    writeSync(descriptor, text)
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
+  writeSync(descriptor, text)
+  fsyncSync(descriptor)
 }
 
 function removeIfThere(path: string): void {

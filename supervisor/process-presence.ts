@@ -4,7 +4,7 @@
  * Must stay true: an answer of "gone" is never given for a process that we may merely not signal (EPERM).
  */
 
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs'
 import { uptime } from 'node:os'
 import { codeOf } from '../kit/failure.js'
 import { isDead, parseProcessStat } from '../kit/process-stat.js'
@@ -39,6 +39,18 @@ export function commandOf(pid: number): string | null {
 export function userOf(pid: number): number | null {
   const [, uid] = /^Uid:\s*(\d+)/m.exec(readProcFile(pid, 'status') ?? '') ?? []
   return uid === undefined ? null : Number(uid)
+}
+
+/** Whether `pid` has the file open; true also where that cannot be told (EACCES: /proc/PID/fd takes the right to trace it). */
+export function hasOpen(pid: number, { dev, ino }: Pick<Stats, 'dev' | 'ino'>): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some(descriptor => {
+      const open = statSync(`/proc/${pid}/fd/${descriptor}`, { throwIfNoEntry: false })
+      return open?.dev === dev && open.ino === ino
+    })
+  } catch (error) {
+    return codeOf(error) !== 'ENOENT' || !existsSync('/proc/self/fd')
+  }
 }
 
 /** When the life began, in milliseconds since the epoch by today's clock; null where the kernel does not tell. */

@@ -1,8 +1,8 @@
 /**
  * Whose word a root master takes: whoever may change an INI decides as whom everything runs. Called by
- * `read-settings.ts`. The service's own user (`uid`) may not: an INI that it can change or replace is a mistake, as
- * such a file is for sudo and cron. Another owner, as where a deploy user unpacks releases, is told: that user can
- * become root.
+ * `read-settings.ts`. The service's own user (`uid`) may not, and not everybody: an INI that they can change or replace is
+ * a mistake, as such a file is for sudo and cron. One other owner, as where a deploy user unpacks releases, is told: that
+ * user can become root.
  */
 
 import type { Credentials } from '../../kit/messages.js'
@@ -21,6 +21,10 @@ export function judgeIniFiles(
     if (changers.service !== null && service !== null) {
       const what = `uid: ${userName(service.uid)} may change this file, from which root takes what to do`
       const message = `${what}: ${changers.service}: accepted an INI that only root can change`
+      found.mistakes.push({ place: path, message })
+    } else if (changers.everybody !== null) {
+      const what = 'everybody may change this file, from which root takes what to do'
+      const message = `${what}: ${changers.everybody}: accepted an INI that only root can change`
       found.mistakes.push({ place: path, message })
     } else if (changers.others !== null) {
       const message = `not only root may change this file: ${changers.others}: whoever may, becomes root through it`

@@ -57,7 +57,7 @@ export const SOCKET_OPTIONS = {
     replaces: { uwsgi: 'chown-socket' },
     summary:
       'Who owns the unix sockets of `http`; without it, and for a group that is not named, the user and group of proxies and workers. Only ' +
-      'root may give them to another user. Sockets of systemd have SocketUser and SocketGroup.',
+      'root may give them to another user, and does so only in a folder that root alone may change. Sockets of systemd have SocketUser and SocketGroup.',
     example: 'chown-socket = www-data:www-data',
     setting: 'socketOwner',
   },

@@ -30,6 +30,7 @@ import { until, WatchedSite } from './fixtures/watched-site.js'
 const skip = process.getuid?.() !== 0 && 'needs root'
 const SECRET = 'only root may read this'
 const WWW_DATA = 33
+const NOGROUP = 65_534
 const app = `require('node:http').createServer((request, response) => response.end('served')).listen(3000)`
 
 interface Attacked {
@@ -185,18 +186,32 @@ t.test('a FIFO: made as the user, and nothing of root’s is opened', { skip }, 
   t.same(readdirSync(site.path('roots')), ['secret'])
 })
 
-t.test('unix sockets: bound as the user, given away by descriptor, removed as the user', { skip }, async t => {
-  const lines = ['http = app/site.sock', 'chown-socket = nobody:nogroup', 'metrics = app/metrics.sock']
+t.test('unix sockets: made as the user, in the group that is named, removed as the user', { skip }, async t => {
+  const lines = ['http = app/site.sock', 'chown-socket = www-data:nogroup', 'metrics = app/metrics.sock']
   const { site, folder } = attacked(t, lines)
   const running = site.spawn(site.ini)
   await running.seen(/^ {2}stop /m)
   const owner = (name: string) => statSync(join(folder, name)).uid
-  t.same([owner('site.sock'), owner('metrics.sock')], [65_534, WWW_DATA])
+  t.same([owner('site.sock'), owner('metrics.sock')], [WWW_DATA, WWW_DATA])
+  t.equal(statSync(join(folder, 'site.sock')).gid, NOGROUP)
+  chmodSync(join(folder, 'site.sock'), 0)
   const got = await site.run('get', '/', site.ini)
   t.match(got.err, /EACCES.*opened as www-data, because .*app belongs/, 'root asks as the user, who is shut out')
   t.match(await site.end(running), { code: 0 })
   t.same(readdirSync(folder), [])
 })
+
+t.test(
+  'unix sockets: where the user may put another thing in its place, none is given to somebody else',
+  { skip },
+  async t => {
+    const { site, folder } = attacked(t, ['http = app/site.sock', 'chown-socket = nobody:nogroup'])
+    const { code, err } = await site.run(site.ini)
+    t.equal(code, EXIT.permission)
+    t.match(err, /cannot give away the socket: .*app belongs to www-data: .*chown-socket = www-data:GROUP/)
+    t.same(readdirSync(folder), [])
+  },
+)
 
 t.test('unix sockets: a folder of root’s behind a link gets none', { skip }, async t => {
   const { site, folder, roots } = attacked(t, ['http = app/run/site.sock'])
@@ -303,4 +318,12 @@ t.test('an INI that the service’s user may change is refused, another’s is t
   const told = await site.run('check', ini)
   t.equal(told.code, EXIT.ok)
   t.match(told.out, /remark: not only root may change this file: .*app belongs to nobody: whoever may, becomes root/)
+  chmodSync(ini, 0o666)
+  const everybodys = await site.run('check', ini)
+  t.equal(everybodys.code, EXIT.config)
+  t.match(everybodys.out, /may change this file, from which root takes what to do: everybody may write to .*site\.ini/)
+  writeFileSync(ini, readFileSync(ini, 'utf8').replace(/^uid = .*$/m, ''))
+  const withoutUid = await site.run('check', ini)
+  t.equal(withoutUid.code, EXIT.config, 'the same without uid')
+  t.match(withoutUid.out, /everybody may change this file, from which root takes what to do: everybody may write to/)
 })

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import {
   chmodSync,
   chownSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -17,6 +18,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import { checkPidfile, readPid, removePidfile, writePidfile } from '../../supervisor/pidfile.js'
+import { hasOpen } from '../../supervisor/process-presence.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
 
 t.test('it is written whole, readable by all, and removed', async t => {
@@ -53,6 +55,13 @@ t.test('a temporary file left by a crash, or planted, is no hindrance and is not
   writePidfile(join(folder, 'daimyo.pid'))
   t.equal(readFileSync(join(folder, 'precious'), 'utf8'), 'keep')
   t.equal(readPid(join(folder, 'daimyo.pid')), process.pid)
+})
+
+t.test('whoever wrote it keeps it open, as long as it runs', { skip: !existsSync('/proc/self/fd') }, async t => {
+  const path = join(scratchFolder(t), 'daimyo.pid')
+  writePidfile(path)
+  t.ok(hasOpen(process.pid, lstatSync(path)))
+  t.notOk(hasOpen(process.ppid, lstatSync(path)))
 })
 
 t.test('what is no regular file is refused and left alone', async t => {
@@ -124,8 +133,9 @@ t.test(
     const folder = scratchFolder(t)
     chmodSync(folder, 0o755)
     const path = join(folder, 'daimyo.pid')
-    const plant = async (uid: number) => {
-      const child = spawn('/bin/sh', ['-c', 'echo up; read line'], {
+    const plant = async (uid: number, code = 'echo up; read line') => {
+      writeFileSync(path, '')
+      const child = spawn('/bin/sh', ['-c', code, 'sh', path], {
         argv0: 'daimyo: master /srv/shop.ini',
         uid,
         gid: uid,
@@ -143,8 +153,14 @@ t.test(
     t.doesNotThrow(() => checkPidfile(path, service))
     await plant(12_345)
     t.doesNotThrow(() => checkPidfile(path, service), 'nor by another user’s')
-    const roots = await plant(0)
-    t.throws(() => checkPidfile(path, service), { message: new RegExp(`pid ${roots}$`) }, 'but by one of root’s')
+    await plant(0)
+    t.doesNotThrow(() => checkPidfile(path, service), 'nor by root’s master of another service')
+    const roots = await plant(0, 'exec 5< "$1"; echo up; read line')
+    t.throws(
+      () => checkPidfile(path, service),
+      { message: new RegExp(`pid ${roots}$`) },
+      'but by the one that wrote it',
+    )
   },
 )
 
