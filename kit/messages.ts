@@ -261,11 +261,11 @@ export interface WorkerLoad {
   waitedMs: number
 }
 
-/**
- * The port of an application that nobody has chosen one for, as PORT and, for one that leaves it to the kernel, as `address()`: the first dynamic port of
- * RFC 6335 §6.
- */
-export const UNCHOSEN_PORT = 49152
+/** What `address()` says to an application that leaves its port to the kernel: the first dynamic port of RFC 6335 §6. */
+export const UNCHOSEN_PORT = 49_152
+
+/** PORT where nobody has chosen one and clients have none: not the one above, or whatever listens on port 0 would be on PORT. */
+export const NO_PORT = 49_153
 
 /** What a worker needs beyond its environment, working directory and argv, which the master sets when it spawns it. */
 export interface WorkerSettings {
@@ -280,8 +280,8 @@ export interface WorkerSettings {
   args: string[]
   /** Its site listens there, by its own code; null: where PORT says, or first. */
   appPort: string | null
-  /** Another server than the one on PORT is the site only when that one has been waited for. */
-  awaitsPort: boolean
+  /** So long the server on PORT is waited for before another one is the site; 0: not at all. */
+  portMs: number
   /** `node:cluster` is to say that it is a worker. */
   clusterWorker: boolean
   /** How long it may take until it listens. */

@@ -25,8 +25,11 @@ export interface Generation {
   number: number
   settings: Settings
   release: Release
-  /** One of its workers has found that its site is not on PORT: the others need not wait for one that is. */
-  ignoresPort?: boolean
+  /**
+   * What one of its workers has found about the server on PORT. `ignored`: there is none, and nobody need wait for one.
+   * `late`: it comes after another one, so it is waited for; the next generation knows that too.
+   */
+  portSite?: 'ignored' | 'late' | undefined
 }
 
 /**

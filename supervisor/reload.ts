@@ -227,7 +227,12 @@ export class Reloads {
       this.#progress(`generation ${number}: the configuration means the same as before`)
       return this.#finish({ ok: true, generation: number, ignored })
     }
-    const next: Generation = { number: this.#lastNumber + 1, settings, release: resolveRelease(settings) }
+    const next: Generation = {
+      number: this.#lastNumber + 1,
+      settings,
+      release: resolveRelease(settings),
+      portSite: running.before.base.portSite === 'late' ? 'late' : undefined,
+    }
     this.#lastNumber = next.number
     const isFirstApp = pool.target.wanted === 0 && next.release.app !== null
     Object.assign(running, { phase: 'canary', next, ignored })

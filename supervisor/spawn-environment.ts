@@ -4,7 +4,7 @@
  * reaches a child: an application that finds NOTIFY_SOCKET would answer systemd in the master's name.
  */
 
-import { type Credentials, UNCHOSEN_PORT } from '../kit/messages.js'
+import { type Credentials, NO_PORT } from '../kit/messages.js'
 import type { Settings } from './config/settings.js'
 
 /** What the INI says of it. */
@@ -21,7 +21,7 @@ export const WORKER_VARIABLES: [name: string, meaning: string][] = [
   [
     'PORT',
     'unless `env`, `env-file` or the environment of daimyo has it, or `unenv` takes it away: `app-port`, or the port of the first TCP listener in `http`, or ' +
-      '49152, the first dynamic port, where there is none',
+      '49153, a dynamic port, where there is none',
   ],
 ]
 
@@ -89,6 +89,6 @@ export function workerEnvironment(
   const own = { DAIMYO_SLOT: String(slot), DAIMYO_GENERATION: String(generation) }
   const port: Record<string, string> = settings.unenv.includes('PORT')
     ? {}
-    : { PORT: settings.appPort ?? String(publicPort ?? UNCHOSEN_PORT) }
+    : { PORT: settings.appPort ?? String(publicPort ?? NO_PORT) }
   return { ...port, ...commandEnvironment(environment, settings), ...own }
 }

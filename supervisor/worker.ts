@@ -85,6 +85,8 @@ export interface BootFailure {
 const SOCKET_MODE = 0o660
 
 const MOST_STACK_LINES = 30
+/** How long the server on PORT is waited for when another one has listened; where it is known to come late, half of the time for the start. */
+const PORT_MS = 2000
 
 /** Of one that never said what it waits for (`app/host/boot-remarks.ts`). */
 const SILENT =
@@ -226,7 +228,7 @@ export class Worker {
       case 'load-wanted':
         return this.apply({ type: 'load', why: 'direct-connection' })
       case 'ready':
-        if (message.ignoresPort) this.generation.ignoresPort = true
+        if (message.ignoresPort) this.generation.portSite ??= 'ignored'
         return this.#listens(message.bootMs)
       case 'failed':
         this.#loadFailure ??= { reason: message.reason, stack: message.stack }
@@ -240,6 +242,7 @@ export class Worker {
         this.utilization = { share: message.share, atMs: this.#context.nowMs() }
         return
       case 'event':
+        if (message.event === 'site-late') this.generation.portSite = 'late'
         if (message.event === 'not-listening') this.#awaited = String(message.fields.why ?? '')
         return this.#tell(message.event, message.fields)
     }
@@ -384,7 +387,7 @@ export class Worker {
         app: release.app ?? '',
         args: settings.args,
         appPort: settings.appPort,
-        awaitsPort: this.generation.ignoresPort !== true,
+        portMs: portMsOf(this.generation),
         clusterWorker: settings.clusterWorker,
         startMs: settings.workerStartMs,
         waits,
@@ -449,4 +452,10 @@ export class Worker {
     const identity = { slot, pid: pid || undefined, generation }
     this.#context.log(event, { ...identity, ...fields, ...identity })
   }
+}
+
+/** `WorkerSettings.portMs`. */
+function portMsOf({ portSite, settings }: Generation): number {
+  if (portSite === 'ignored') return 0
+  return portSite === 'late' ? Math.max(PORT_MS, settings.workerStartMs / 2) : PORT_MS
 }

@@ -4,6 +4,8 @@
 
 import { EventEmitter, errorMonitor } from 'node:events'
 import type { Server } from 'node:net'
+import { constants } from 'node:os'
+import type { Address } from './asked-address.js'
 
 const WHY =
   'every worker of daimyo opens it by itself, and another one has it: only the site is shared by all of them, and a worker that is replaced runs beside its ' +
@@ -19,4 +21,15 @@ export function explainInUse(server: Server): void {
     error.stack = stack?.replace(message, () => error.message)
   }
   EventEmitter.prototype.once.call(server, errorMonitor, explain)
+}
+
+/** What Node says of an address that another server of the same process has; the site's, which is not open, is one of these. */
+export function refuseInUse(server: Server, asked: Address): Server {
+  const isPath = typeof asked === 'string'
+  const where = isPath ? { address: asked } : { address: asked.address, port: asked.port }
+  const place = isPath ? asked : `${asked.address}:${asked.port}`
+  const error = new Error(`listen EADDRINUSE: address already in use ${place}`)
+  Object.assign(error, { code: 'EADDRINUSE', errno: -constants.errno.EADDRINUSE, syscall: 'listen', ...where })
+  process.nextTick(() => server.emit('error', error))
+  return server
 }

@@ -26,6 +26,16 @@ export function isAskedFor(asked: Address, wanted: string): boolean {
   return /^\d{1,5}$/.test(wanted) && asked.port === (Number(wanted) || UNCHOSEN_PORT)
 }
 
+/** Whether the kernel would refuse one of them where the other is open. Each port 0 is another one. */
+export function isSamePlace(one: Address, other: Address): boolean {
+  if (typeof one === 'string' || typeof other === 'string') return one === other
+  if (one.port !== other.port || one.port === UNCHOSEN_PORT) return false
+  const hosts = [one.address, other.address]
+  return (
+    one.address === other.address || hosts.includes('::') || (hosts.includes('0.0.0.0') && one.family === other.family)
+  )
+}
+
 /** `:::3000`, `127.0.0.1:3000`, `/run/app.sock`; port 0 as it was asked for. */
 export function printAddress(asked: Address): string {
   if (typeof asked === 'string') return asked

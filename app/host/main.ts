@@ -29,7 +29,7 @@ import { startLoopLag } from './loop-lag.js'
 import { openMasterChannel } from './master-channel.js'
 import { startMetricsShipper } from './metrics-shipper.js'
 import { connectToOwnSite, showLoopback } from './own-site.js'
-import { type SiteRemark, takeOverListen } from './take-over.js'
+import { type SiteRemark, type Taken, takeOverListen } from './take-over.js'
 import { openTunnelServer, type TunnelServer } from './tunnel-server.js'
 import { startUtilization } from './utilization.js'
 import { startWatchdog } from './watchdog.js'
@@ -45,8 +45,6 @@ const PRIVATE_MODE = 0o600
 const SHUTDOWN_MESSAGE_MS = 1600
 /** The part of its mercy that a worker waits for open connections; the rest is the application's, to clean up in. */
 const OPEN_SHARE = 0.8
-/** How long the server on PORT is waited for when another one has listened. */
-const PORT_MS = 2000
 
 interface Running {
   application: Server
@@ -101,8 +99,7 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   const sinceMs = door === null ? 0 : uptimeMs()
   // First: its thread starts while the application loads.
   const watchdog = startWatchdog({ path: watchdogPathOf(settings.linkPath), sessions }, trouble('watchdog-trouble'))
-  const { app: path, args, appPort, socketPath, socketMode } = settings
-  const portMs = settings.awaitsPort ? PORT_MS : 0
+  const { app: path, args, appPort, portMs, socketPath, socketMode } = settings
   const taken = takeOverListen(socketPath, { makeRoom: door?.leave, appPort, portMs, remark: tellSite })
   let isServed = false
   const endRemarks = startBootRemarks(
@@ -117,7 +114,7 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   )
   connectToOwnSite(() => taken.siteAddress, socketPath)
   if (settings.clusterWorker) playClusterWorker(settings.slot, CLUSTER_END)
-  const application = await loadApplication({ path, args }, taken, channel)
+  const application = await loadApplication({ path, args }, taken, channel).then(() => openServer(taken))
   isServed = true
   chmodSync(socketPath, socketMode)
   showLoopback(application)
@@ -155,7 +152,17 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   channel.send({ type: 'ready', bootMs: uptimeMs() - sinceMs, ignoresPort: taken.ignoresPort })
 }
 
-/** The server on PORT has come after another one. */
+/** The site: where the application has closed it again, the next one that takes its place. */
+function openServer(taken: Taken): Server | Promise<Server> {
+  return (
+    taken.openServer ??
+    new Promise(resolve => {
+      taken.onReplaced = resolve
+    })
+  )
+}
+
+/** Another server has taken the site's place: the one on PORT, or the next one when it was closed. */
 function serveBy(application: Server): void {
   if (running === null) return
   running.application = application

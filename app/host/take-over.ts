@@ -11,9 +11,11 @@
  * - Else the one that listens on the port that PORT names, which daimyo sets where nobody else has. Another one that listens before has our socket
  *   until the application has loaded and has nothing more to do, or a while has passed: then it is the site, as the first one is where there is no PORT.
  *   When the one on PORT comes later, it takes over all the same, and the first gets what it had asked for.
- * - A server that was told to keep no process alive (`unref`) is not what the process is for: OpenTelemetry's exporter, say.
+ * - A server that was told to keep no process alive (`unref`), before `listen` or right after it, is not what the process is for: OpenTelemetry's
+ *   exporter, say.
+ * - One that was closed leaves its place to the next one: applications answer "starting" themselves until they have started.
  *
- * A later server with the request listener of the site is the same application on one more address (Fastify opens one for each address of `localhost`; an
+ * A later server with the request listener of the open site is the same application on one more address (Fastify opens one for each address of `localhost`; an
  * application that is exported is often listened on as well). In several workers these would fight for one port and be a door around the proxy, so they
  * listen where nobody finds them. So does the site's HTTPS server, for which `plain-server.ts` takes the requests.
  */
@@ -22,8 +24,8 @@ import { EventEmitter, errorMonitor } from 'node:events'
 import { unlinkSync } from 'node:fs'
 import { Server as HttpServer, type RequestListener } from 'node:http'
 import { Server } from 'node:net'
-import { explainInUse } from './address-in-use.js'
-import { type Address, askedAddress, isAskedFor, printAddress } from './asked-address.js'
+import { explainInUse, refuseInUse } from './address-in-use.js'
+import { type Address, askedAddress, isAskedFor, isSamePlace, printAddress } from './asked-address.js'
 import { namePath, unnamePath } from './named-path.js'
 import { plainServerOf } from './plain-server.js'
 import { KIND_NAMES, kindOf } from './server-kind.js'
@@ -53,6 +55,8 @@ export interface SiteRemark {
 export interface Taken {
   /** Fulfilled when the site listens on our socket, and rejected if that socket cannot be opened. */
   readonly server: Promise<HttpServer>
+  /** The site, which is another server than the one of `server` where it was replaced; null: it was closed. */
+  readonly openServer: HttpServer | null
   /** A server has our socket, whether or not it stays the site. */
   readonly isAsked: boolean
   /** There was a PORT to listen on, and the site is another server. */
@@ -92,8 +96,8 @@ interface Site {
 }
 
 const MOST_OTHERS = 20
-/** An application that has not loaded is waited for so many times `portMs`: its file may never end. */
-const MOST_LOADING = 5
+/** An application that has not loaded is waited for so long, or for `portMs` where that is longer: its file may never end. */
+const MOST_LOADING_MS = 10_000
 
 /** Binds one HTTP server of this process to the unix socket `socketPath`, which must not exist when `makeRoom` has been called. */
 export function takeOverListen(socketPath: string, options: TakeOverOptions = {}): Taken {
@@ -130,6 +134,10 @@ class TakeOver implements Taken {
     })
   }
 
+  get openServer(): HttpServer | null {
+    return this.#isSettled && this.#open?.isUp ? this.#open.server : null
+  }
+
   get isAsked(): boolean {
     return this.#site !== null
   }
@@ -151,13 +159,19 @@ class TakeOver implements Taken {
     // Node's own error for a second `listen`, and for arguments that it refuses.
     const asked = asker.listening ? null : askedAddress(args)
     if (asked === null) return this.#listen.apply(asker, args)
-    const site = this.#site
-    if (site?.asker === asker) return this.#bindSite(Object.assign(site, { args, asked }))
-    const kind = kindOf(asker)
-    if (kind !== 'http' && kind !== 'https') return this.#pass(asker, args, asked)
+    const site = this.#open
+    if (this.#site?.asker === asker) return this.#bindSite(Object.assign(this.#site, { args, asked }))
     const isChosen = this.#wanted !== null && isAskedFor(asked, this.#wanted)
     if (site !== null && sameListener(asker, site.asker)) {
       if (isChosen) this.#choose(site)
+      return this.#hide(asker, args, asked)
+    }
+    if (site !== null && isSamePlace(asked, site.asked)) return refuseInUse(asker, asked)
+    const kind = kindOf(asker)
+    if (kind !== 'http' && kind !== 'https') {
+      if (!isChosen) return this.#pass(asker, args, asked)
+      // PORT may be the port of `http`, which is not its own. Whoever only looks whether it is free finds it free.
+      this.#noteOther(asker, asked)
       return this.#hide(asker, args, asked)
     }
     if (!this.#mayBeSite(asker, isChosen)) return this.#pass(asker, args, asked, isRival(asker))
@@ -172,7 +186,7 @@ class TakeOver implements Taken {
   settle(): boolean {
     const site = this.#site
     if (site === null || this.#isSettled) return site !== null
-    if (!site.isChosen && !isRival(site.asker)) {
+    if (this.#isLeft(site)) {
       this.#site = null
       this.#moveAway(site)
       return false
@@ -189,9 +203,20 @@ class TakeOver implements Taken {
     if (!server.listening) this.#take(server, [], askedAddress([])!, true)
   }
 
+  /** Null also where it was closed. */
+  get #open(): Site | null {
+    return this.#site?.server.listening ? this.#site : null
+  }
+
   #mayBeSite(asker: Server, isChosen: boolean): boolean {
-    if (isChosen) return this.#site?.isChosen !== true
-    return this.#options.appPort == null && this.#site === null && isRival(asker)
+    const site = this.#open
+    if (isChosen) return site?.isChosen !== true
+    return this.#options.appPort == null && isRival(asker) && (site === null || this.#isLeft(site))
+  }
+
+  /** Nobody serves by it yet, and it was told to keep no process alive behind `listen`. */
+  #isLeft(site: Site): boolean {
+    return !this.#isSettled && !site.isChosen && !isRival(site.asker)
   }
 
   #take(asker: Server, args: unknown[], asked: Address, isChosen: boolean): Server {
@@ -208,15 +233,17 @@ class TakeOver implements Taken {
     this.#hasRoom = true
     this.#bindSite(site)
     const { portMs = 0 } = this.#options
-    if (isChosen || this.#wanted === null || portMs === 0) this.settle()
-    else this.#awaitPort(portMs)
+    if (isChosen) this.settle()
+    // What is said right after `listen` counts.
+    else if (this.#wanted === null || portMs === 0) process.nextTick(() => this.settle())
+    else if (!this.#isSettled) this.#awaitPort(portMs)
     return asker
   }
 
   /** What else goes on in the process is how `load-application.ts` knows whether anything more can come: none of this counts. */
   #awaitPort(portMs: number): void {
     handleOf(this.#site!.server)?.unref()
-    let left = MOST_LOADING
+    let left = Math.max(1, Math.round(MOST_LOADING_MS / portMs))
     const look = () => {
       left -= 1
       if (this.#isLoaded || left === 0 || this.#isSettled) this.settle()
@@ -273,11 +300,15 @@ class TakeOver implements Taken {
   }
 
   #pass(asker: Server, args: unknown[], asked: Address, isRival = false): Server {
-    if (this.others.length < MOST_OTHERS) this.others.push(`${KIND_NAMES[kindOf(asker)]} on ${printAddress(asked)}`)
+    this.#noteOther(asker, asked)
     explainInUse(asker)
     const result = this.#listen.apply(asker, args)
     if (isRival) this.#noteRival(printAddress(asked))
     return result
+  }
+
+  #noteOther(asker: Server, asked: Address): void {
+    if (this.others.length < MOST_OTHERS) this.others.push(`${KIND_NAMES[kindOf(asker)]} on ${printAddress(asked)}`)
   }
 
   #noteRival(other: string): void {

@@ -109,7 +109,7 @@ function printWorkerVariables(): string {
     'that rest only. `globalThis.daimyo` is there, too (`mount-harakiri`).'
   const site =
     'The site, of which clients are answered, is one server of the application: the one on `app-port`, else the one on PORT, else the first that listens. Where another ' +
-    'one listens before the one on PORT, a worker that has loaded and still has something to do is ready two seconds later, the first of each reload at least; ' +
+    'one listens before the one on PORT, a worker that has loaded and still has something to do is ready two seconds later, the first of each reload at least; where the one on PORT has come later than that, the next workers wait for it, for half of `worker-start-timeout` at most; ' +
     '`app-port` saves that. `site-doubtful` in the log names both where the first was taken and another one listens, `site-late` where the one on PORT came when the ' +
     'other one already served. All other servers are opened by each worker itself. Requests of the application to its own site, to the port that it ' +
     'listens on by its own code at `localhost`, 127.0.0.1 or `::1`, reach the same worker, without the proxy and without TLS; threads and child processes have to ask a port of `http`.'

@@ -3,6 +3,7 @@
 import { lstatSync, readlinkSync, statSync } from 'node:fs'
 import { ask } from './fixtures/asking.js'
 import { pidOf, reloads, testEach } from './fixtures/odd-applications.js'
+import { SteadyClient } from './fixtures/steady-client.js'
 import { until } from './fixtures/watched-site.js'
 
 testEach({
@@ -112,6 +113,54 @@ http.createServer((request, response) => {
       t.match(await ask(running.url, '/begin'), { status: 200, body: 'first' })
       await until('the one on PORT has taken over', async () => (await ask(running.url, '/')).body === 'late')
       t.match(running.out(), /site-late .*site=3001 before=:::3000 remedy="app-port = 3001/)
+    },
+  },
+  'opens its metrics port first, and its site once that has long been the site': {
+    app: `
+const { existsSync, writeFileSync } = require('node:fs')
+const http = require('node:http')
+const isFirst = !existsSync(__dirname + '/started')
+writeFileSync(__dirname + '/started', '')
+const begin = () => http.createServer((request, response) => response.end('site')).listen(process.env.PORT)
+if (!isFirst) setTimeout(begin, 2500)
+setInterval(() => {}, 1000)
+http.createServer((request, response) => {
+  response.end('metrics')
+  if (isFirst && request.url === '/begin') begin()
+}).listen(0, '127.0.0.1')`,
+    async proof(t, site, running) {
+      t.match(await ask(running.url, '/begin'), { status: 200, body: 'metrics' })
+      await until('the site has taken over', async () => (await ask(running.url, '/')).body === 'site')
+      const client = new SteadyClient(t, running.url, 20, () => ({ path: '/' }))
+      t.equal((await site.run('reload', site.ini)).code, 0)
+      const bodies = new Set((await client.stop()).map(({ body }) => body))
+      t.same([...bodies], ['site'], 'its place is kept for it from then on')
+    },
+  },
+  'answers by a server of its own until it has started': {
+    app: `
+const http = require('node:http')
+const starting = http.createServer((request, response) => response.writeHead(503).end('starting')).listen(process.env.PORT, () => {
+  starting.close(() => http.createServer((request, response) => {
+    response.end(request.url === '/pid' ? String(process.pid) : 'started')
+  }).listen(process.env.PORT))
+})`,
+    async proof(t, site, running) {
+      t.match(await ask(running.url, '/'), { status: 200, body: 'started' })
+      await reloads(t, site, running)
+      t.match(await ask(running.url, '/'), { status: 200, body: 'started' })
+    },
+  },
+  'looks whether PORT is free': {
+    app: `
+const probe = require('node:net').createServer().listen(process.env.PORT, () => probe.close(() => {
+  require('node:http').createServer((request, response) => {
+    response.end(request.url === '/pid' ? String(process.pid) : 'free')
+  }).listen(process.env.PORT)
+}))`,
+    async proof(t, site, running) {
+      t.match(await ask(running.url, '/'), { status: 200, body: 'free' })
+      await reloads(t, site, running)
     },
   },
   'listens with https': {

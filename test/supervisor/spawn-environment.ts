@@ -82,7 +82,7 @@ t.test("the INI's variables win over the master's, the last one over the first, 
 const ports: [title: string, environment: object, settings: object, publicPort: number | null, expected?: string][] = [
   ['the first public port', {}, {}, 8080, '8080'],
   ['app-port', {}, { appPort: '3000' }, 8080, '3000'],
-  ['none that clients could use', {}, {}, null, '49152'],
+  ['none that clients could use', {}, {}, null, '49153'],
   ['that of whoever started daimyo', { PORT: '4000' }, { appPort: '3000' }, 8080, '4000'],
   ['that of the INI', { PORT: '4000' }, { env: [{ name: 'PORT', value: '5000' }] }, 8080, '5000'],
   ['that of a file', {}, { environmentFiles: [{ name: 'PORT', value: '6000' }] }, 8080, '6000'],

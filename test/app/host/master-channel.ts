@@ -38,7 +38,7 @@ t.test('a master that is slow is waited for', async t => {
       app: join(folder, 'app.cjs'),
       args: [],
       appPort: null,
-      awaitsPort: false,
+      portMs: 0,
       clusterWorker: false,
       startMs: 60_000,
       waits: false,

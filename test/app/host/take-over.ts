@@ -24,7 +24,7 @@ import tls from 'node:tls'
 import t, { type Test } from 'tap'
 import { askedAddress } from '../../../app/host/asked-address.js'
 import { type SiteRemark, type TakeOverOptions, takeOverListen } from '../../../app/host/take-over.js'
-import { UNCHOSEN_PORT } from '../../../kit/messages.js'
+import { NO_PORT, UNCHOSEN_PORT } from '../../../kit/messages.js'
 import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
 import { ask } from '../fixtures/program.js'
 
@@ -461,12 +461,124 @@ t.test('a server that keeps no process alive is not what a process is for', asyn
     t.equal(taken.settle(), true)
     t.equal(await server, application)
   })
+  for (const portMs of [NEVER_MS, 0]) {
+    await t.test(`told so when it listens, and the next one is not on PORT either; ${portMs} ms`, async t => {
+      const { server, call, taken } = takeOver(t, { port: '8080', portMs })
+      const port = await freePort()
+      const exporter = createServer(admin)
+      call(exporter, port, '127.0.0.1').unref()
+      await nextTurn()
+      const application = createServer(hello)
+      call(application, 3000)
+      await nextTurn()
+      t.equal(taken.settle(), true)
+      t.equal(await server, application)
+      t.match(await ask({ host: '127.0.0.1', port, path: '/' }), { text: 'admin' })
+    })
+  }
   await t.test('unless it is on PORT', async t => {
     const { server, call } = takeOver(t, { port: '3000' })
     const application = createServer(hello).unref()
     call(application, 3000)
     t.equal(await server, application)
   })
+})
+
+t.test('a server that is closed leaves its place to the next one', async t => {
+  const cases: [title: string, options: TakeOverOptions & { port?: string }][] = [
+    ['without PORT', {}],
+    ['on PORT', { port: '3000' }],
+    ['not on PORT, which is waited for', { port: '8080', portMs: NEVER_MS }],
+    ['not on PORT, which nobody waits for', { port: '8080' }],
+    ['on app-port', { appPort: '3000' }],
+  ]
+  for (const [title, options] of cases) {
+    await t.test(title, async t => {
+      const { socketPath, call, taken } = takeOver(t, options)
+      const waits = createServer(hello)
+      call(waits, 3000)
+      await once(waits, 'listening')
+      waits.close()
+      await once(waits, 'close')
+      const replaced = new Promise(resolve => {
+        taken.onReplaced = resolve
+      })
+      const application = createServer(hello)
+      call(application, 3000)
+      t.strictSame(application.address(), tcp('::', 3000), 'it has not opened the port')
+      taken.settle()
+      t.equal(await replaced, application)
+      t.match(await ask({ socketPath, path: '/' }), { text: 'hello' })
+    })
+  }
+})
+
+t.test('another server at the address of the site is refused as by the kernel', async t => {
+  const cases: [first: unknown[], second: unknown[], address: string, port: number | undefined][] = [
+    [[3000], [3000], '::', 3000],
+    [[3000], [3000, '0.0.0.0'], '0.0.0.0', 3000],
+    [[3000, '127.0.0.1'], [{ port: 3000 }], '::', 3000],
+    [['/run/site.sock'], ['/run/site.sock'], '/run/site.sock', undefined],
+  ]
+  for (const [first, second, address, port] of cases) {
+    await t.test(`${first} ${JSON.stringify(second)}`, async t => {
+      const { server, call, remarks } = takeOver(t)
+      const application = createServer(hello)
+      call(application, ...first)
+      await server
+      const refused = createServer(admin)
+      call(refused, ...second)
+      const [error] = await once(refused, 'error')
+      t.match(error, { code: 'EADDRINUSE', errno: -98, syscall: 'listen', address, port })
+      t.equal(refused.listening, false)
+      t.same(remarks, [])
+    })
+  }
+  await t.test('each host of the same port is a place of its own, and so is each port 0', async t => {
+    const { server, call } = takeOver(t)
+    const port = await freePort()
+    call(createServer(hello), port, '127.0.0.2')
+    await server
+    for (const args of [
+      [port, '127.0.0.1'],
+      [0, '127.0.0.2'],
+    ]) {
+      const other = createServer(admin)
+      call(other, ...args)
+      await once(other, 'listening')
+    }
+  })
+})
+
+t.test(
+  'whoever looks whether PORT is free finds it free, and the port of clients is not taken from the proxies',
+  async t => {
+    const port = await freePort()
+    for (const options of [{ port: String(port), portMs: NEVER_MS }, { appPort: String(port) }]) {
+      const { server, call, taken } = takeOver(t, options)
+      const probe = net.createServer()
+      call(probe, port)
+      await once(probe, 'listening')
+      await t.rejects(ask({ host: 'localhost', port, path: '/' }), { code: 'ECONNREFUSED' })
+      t.match(taken.others, [`TCP on :::${port}`])
+      probe.close()
+      await once(probe, 'close')
+      const application = createServer(hello)
+      call(application, port)
+      t.equal(await server, application)
+      const late = net.createServer()
+      call(late, port)
+      t.match((await once(late, 'error'))[0], { code: 'EADDRINUSE' })
+    }
+  },
+)
+
+t.test('port 0 is not the PORT of an application whose clients have none', async t => {
+  const { server, call } = takeOver(t, { port: String(NO_PORT), portMs: NEVER_MS })
+  call(createServer(admin), 0, '127.0.0.1')
+  const application = createServer(hello)
+  call(application, NO_PORT)
+  t.equal(await server, application)
 })
 
 t.test('the request listener of an https server is served', async t => {
