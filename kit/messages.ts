@@ -355,3 +355,6 @@ export const LONGEST_STACK = 32_000
  * No object has more members than a sample has labels, of which the master takes 64; the different keys are the names of all labels.
  */
 export const WORKER_MESSAGE_BOUNDS = { depth: 10, values: 125_000, members: 100, keys: 2000 }
+
+/** Of a proxy's: it counts for each worker, and tells the load of each. A process of the service's user can write on its channel (pidfd_getfd(2)). */
+export const PROXY_MESSAGE_BOUNDS = { ...WORKER_MESSAGE_BOUNDS, values: 500_000 }

@@ -86,7 +86,11 @@ export class LinePriorities {
   /** Whole lines, each with its newline, get their priority, and `name` behind it. */
   mark(lines: Buffer, name: string): Buffer {
     const prefix = Buffer.from(name).toString('latin1')
-    const text = lines.toString('latin1').replace(/[^\n]*\n/g, line => this.#mark(line, prefix))
+    // A line ends at NUL too for journald, which then looks for a priority behind it.
+    const text = lines
+      .toString('latin1')
+      .replaceAll('\0', '\n')
+      .replace(/[^\n]*\n/g, line => this.#mark(line, prefix))
     return Buffer.from(text, 'latin1')
   }
 

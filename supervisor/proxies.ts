@@ -177,7 +177,7 @@ export class Proxies {
 
   /** What of a proxy's messages is about itself. */
   take(proxy: ProxyProcess, message: ProxyToMaster & { type: 'listening' | 'failed' | 'synced' | 'event' }): void {
-    if (message.type === 'event') proxy.report(message.event, message.fields)
+    if (message.type === 'event') proxy.takeEvent(message.event, message.fields)
     else if (message.type === 'synced') proxy.synced(message.number)
     else this.apply(proxy, message)
   }

@@ -4,8 +4,11 @@
  */
 
 import { ChannelBudget } from '../kit/channel.js'
-import type { Credentials, MasterToProxy } from '../kit/messages.js'
+import { ChannelTurns } from '../kit/channel-turns.js'
+import type { ToldFields } from '../kit/child-events.js'
+import { type Credentials, type MasterToProxy, PROXY_MESSAGE_BOUNDS } from '../kit/messages.js'
 import { readProcessStat } from '../kit/process-stat.js'
+import { TokenBucket } from '../kit/token-bucket.js'
 import { readProxyMessage } from './child-message.js'
 import type { MasterContext } from './master-context.js'
 import { type ProcessNames, processName } from './process-names.js'
@@ -32,6 +35,12 @@ export interface ProxySpec {
 /** Far above what it says: metrics once a second, an event for a request that failed, what is left of each worker that retires. */
 const PACE = { messagesPerSecond: 2000, messages: 10_000, bytesPerSecond: 16 * 1024 ** 2, bytes: 32 * 1024 ** 2 }
 
+/** More than a proxy tells by itself: of each name 50 at once and 10 a second. */
+const EVENT_RATE = { atOnce: 1000, perSecond: 200 }
+
+/** Of all proxies: the workers' are apart, so that those keep no proxy waiting. */
+const TURNS = new ChannelTurns()
+
 /** One life. */
 export class ProxyProcess {
   readonly proxyId: number
@@ -39,6 +48,8 @@ export class ProxyProcess {
   readonly sourceId: string
   readonly #context: MasterContext
   readonly #child: Child
+  readonly #events: TokenBucket
+  #hasTalkedTooMuch = false
   #life: ProxyLife
   /** The numbers of the last `sync` that it was sent and that it has answered. */
   #syncSent = 0
@@ -48,6 +59,7 @@ export class ProxyProcess {
     this.proxyId = spec.proxyId
     this.sourceId = `proxy-${spec.proxyId}-${spec.life}`
     this.#context = context
+    this.#events = new TokenBucket(EVENT_RATE, context.nowMs())
     this.#life = newProxyLife(context.nowMs(), spec.why, context.proxySilentMs)
     this.#child = this.#spawn(spec)
     this.report('proxy-start', { why: spec.why })
@@ -59,6 +71,12 @@ export class ProxyProcess {
 
   get pid(): number | null {
     return this.#life.phase === 'gone' ? null : this.#child.pid
+  }
+
+  /** Takes in what it tells for the log. */
+  takeEvent(event: string, fields: ToldFields): void {
+    if (this.#events.takeOne(this.#context.nowMs())) this.report(event, fields)
+    else this.#talksTooMuch()
   }
 
   /** Can be told of workers, and answers. */
@@ -105,6 +123,12 @@ export class ProxyProcess {
     return this.#child.errorLines()
   }
 
+  /** Said once in its life. */
+  #talksTooMuch(): void {
+    if (!this.#hasTalkedTooMuch) this.report('proxy-talks-too-much', {})
+    this.#hasTalkedTooMuch = true
+  }
+
   #spawn({ proxyId, names, credentials, stdout, descriptors }: ProxySpec): Child {
     const { environment, proxyEntry, gate, put, installation } = this.#context
     return new Child(
@@ -117,7 +141,7 @@ export class ProxyProcess {
         env: userEnvironment(environment, credentials),
         stdout,
         descriptors,
-        limits: { budget: new ChannelBudget(PACE) },
+        limits: { budget: new ChannelBudget(PACE), bounds: PROXY_MESSAGE_BOUNDS, turns: TURNS },
         obstacle: installation.look().obstacle,
       },
       gate,
@@ -131,7 +155,7 @@ export class ProxyProcess {
           if (broken !== null) this.report('proxy-broke-channel', { why: broken })
           put({ type: 'proxy', proxy: this, event: { type: 'ipc-closed' } })
         },
-        slowed: () => this.report('proxy-talks-too-much', {}),
+        slowed: () => this.#talksTooMuch(),
         exit: (code, signal, error) => {
           if (error !== null) put({ type: 'proxy', proxy: this, event: { type: 'failed', reason: error } })
           put({ type: 'proxy', proxy: this, event: { type: 'exit', code, signal } })

@@ -103,8 +103,9 @@ const PACE = {
   bytes: LONGEST_CHILD_MESSAGE_BYTES + 1024 ** 2,
 }
 
-/** Events of one worker in the log. */
+/** Events of one worker in the log, and their bytes as JSON, in which a character takes six at most. */
 const EVENT_RATE = { atOnce: 20, perSecond: 1 }
+const EVENT_BYTES = { atOnce: 32 * 1024, perSecond: 2048 }
 
 /** Of all workers of this process. */
 const TURNS = new ChannelTurns()
@@ -113,10 +114,12 @@ const TURNS = new ChannelTurns()
 export class WorkerAllowance {
   readonly channel: ChannelBudget
   readonly events: TokenBucket
+  readonly eventBytes: TokenBucket
 
   constructor(nowMs: number, before?: WorkerAllowance) {
     this.channel = new ChannelBudget(PACE, before?.channel)
     this.events = new TokenBucket(EVENT_RATE, nowMs, before?.events.leftAt(nowMs))
+    this.eventBytes = new TokenBucket(EVENT_BYTES, nowMs, before?.eventBytes.leftAt(nowMs))
   }
 }
 
@@ -432,7 +435,10 @@ export class Worker {
 
   /** What it tells for the log: a worker that tells without end must not push the master's own lines out of it. */
   #tell(event: string, fields: ToldFields): void {
-    if (!this.#allowance.events.takeOne(this.#context.nowMs())) return this.#talksTooMuch()
+    const { events, eventBytes } = this.#allowance
+    const nowMs = this.#context.nowMs()
+    if (eventBytes.leftAt(nowMs) <= 0 || !events.takeOne(nowMs)) return this.#talksTooMuch()
+    eventBytes.spend(JSON.stringify(fields).length, nowMs)
     this.#report(event, fields)
   }
 

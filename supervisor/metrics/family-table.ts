@@ -91,15 +91,21 @@ export function readTable(raw: unknown, room: Partial<TableRoom> = {}): TableRea
   const table = emptyTable(headOf(family), columns)
   const reading = { table, malformed, excess: family.values.length - looked, looked }
   const roomForRows = Math.floor(series / Math.max(1, columns.length))
+  const places = new Map(columns.map((column, at) => [keyOf(column), at]))
   for (const [key, { labels, cells }] of rows) {
-    const values = valuesOf(family.type, columns, cells)
+    // A row that has few of many columns costs as many numbers as they are, so what has no room is not made.
+    if (table.rows.size >= roomForRows) {
+      reading.excess += cells.size
+      continue
+    }
+    const values = valuesOf(family.type, columns, places, cells)
     if (values === null) {
       reading.malformed += cells.size
       continue
     }
     const text = printLabels(labels)
     const more = rowBytesOf(table, text)
-    if (table.rows.size >= roomForRows || table.bytes + more > bytes) {
+    if (table.bytes + more > bytes) {
       reading.excess += cells.size
       continue
     }
@@ -313,21 +319,31 @@ function boundValue(bound: string): number {
   return bound === '' ? Number.NaN : Number(bound)
 }
 
+const SUM = keyOf({ kind: 'sum', bound: '' })
+const COUNT = keyOf({ kind: 'count', bound: '' })
+
 /**
  * The row's numbers in the columns' order; null if one is bad or missing: a histogram needs every bucket, one of them +Inf,
- * and like a summary its sum and count. A quantile may be missing: it is not known then.
+ * and like a summary its sum and count. A quantile may be missing: it is not known then. What lacks something is found
+ * without a look at all columns.
  */
-function valuesOf(type: MetricType, columns: Column[], cells: Map<string, number>): number[] | null {
-  const values: number[] = []
-  for (const column of columns) {
-    const mayBeNaN = type === 'gauge' || column.kind === 'quantile'
-    const value = cells.get(keyOf(column)) ?? (column.kind === 'quantile' ? Number.NaN : null)
-    if (value === null || (Number.isNaN(value) && !mayBeNaN)) return null
-    values.push(value)
-  }
-  if (type === 'counter' || type === 'gauge') return values
+function valuesOf(
+  type: MetricType,
+  columns: Column[],
+  places: ReadonlyMap<string, number>,
+  cells: ReadonlyMap<string, number>,
+): number[] | null {
+  const isPlain = type === 'counter' || type === 'gauge'
+  if (!isPlain && !(cells.has(SUM) && cells.has(COUNT))) return null
+  if (type !== 'summary' && cells.size !== columns.length) return null
   if (type === 'histogram' && columns.at(-3)?.bound !== '+Inf') return null
-  return columns.at(-2)?.kind === 'sum' && columns.at(-1)?.kind === 'count' ? values : null
+  const values = new Array<number>(columns.length).fill(Number.NaN)
+  for (const [key, value] of cells) {
+    const at = places.get(key) ?? 0
+    if (Number.isNaN(value) && type !== 'gauge' && columns[at]?.kind !== 'quantile') return null
+    values[at] = value
+  }
+  return values
 }
 
 function printLabels(labels: [string, string][]): string {

@@ -21,6 +21,7 @@
 
 import type { EventFields, Log } from '../../kit/log.js'
 import { isReservedName, type MetricFamily } from '../../kit/metric-family.js'
+import { TokenBucket } from '../../kit/token-bucket.js'
 import { describeValue, type FamilyTable, familyOf, type Row, readTable, seriesOf } from './family-table.js'
 import { type Conflict, mergeFamilies } from './merge-families.js'
 import { SettledTables } from './settled-tables.js'
@@ -28,6 +29,7 @@ import { SettledTables } from './settled-tables.js'
 export interface MetricsStoreOptions {
   log: Log
   limits?: Partial<StoreLimits>
+  nowMs?: () => number
 }
 
 /**
@@ -93,6 +95,8 @@ const LIMITS: StoreLimits = {
 const DEPARTED = 16
 /** Names of things left out that are remembered; past so many the log has enough of them. */
 const TOLD = 1000
+/** A conflict that comes and goes is told each time, and no more than this is told of all. */
+const LINES = { atOnce: 50, perSecond: 1 }
 /** Names that the families about what is left out show; the others stand together under no name. */
 const SHOWN = 100
 /** Under which what is left out of a message, or of a page, is counted: it has no name of a family. */
@@ -100,14 +104,18 @@ const NAMELESS = ''
 
 export class MetricsStore {
   readonly #log: Log
+  readonly #nowMs: () => number
+  readonly #lines: TokenBucket
   readonly #limits: StoreLimits
   readonly #live = new Map<string, Source>()
   readonly #departed = new Map<string, Source>()
   readonly #settled: SettledTables
   readonly #told = new Set<string>()
 
-  constructor({ log, limits = {} }: MetricsStoreOptions) {
+  constructor({ log, limits = {}, nowMs = () => performance.now() }: MetricsStoreOptions) {
     this.#log = log
+    this.#nowMs = nowMs
+    this.#lines = new TokenBucket(LINES, nowMs())
     this.#limits = { ...LIMITS, ...limits }
     const { settledSeries: series, settledBytes: bytes } = this.#limits
     this.#settled = new SettledTables({ series, bytes }, (name, shape, key) => this.#isLiving(name, shape, key))
@@ -298,7 +306,7 @@ export class MetricsStore {
   }
 
   #tell(once: string, event: string, fields: EventFields): void {
-    if (this.#told.has(once) || this.#told.size >= TOLD) return
+    if (this.#told.has(once) || this.#told.size >= TOLD || !this.#lines.takeOne(this.#nowMs())) return
     this.#told.add(once)
     this.#log(event, fields)
   }

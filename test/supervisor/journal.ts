@@ -103,3 +103,8 @@ t.test('a line that journald would break has a priority at each break', async t 
     t.match(line, /^<[36]>/)
   }
 })
+
+t.test('for journald a line ends at NUL, too', async t => {
+  const text = new LinePriorities(PRIORITY.info).mark(Buffer.from('x\0<0>emergency\0\0<1>y\n'), '').toString()
+  t.equal(text, '<6>x\n<3>emergency\n<6>\n<3>y\n')
+})

@@ -206,3 +206,24 @@ t.test('no JSON value, at any place, makes it throw', async t => {
   for (const value of odd)
     for (const shape of shapes(value)) t.doesNotThrow(() => readTable(shape), JSON.stringify(shape))
 })
+
+t.test('rows that have few of many columns cost no more than their samples', async t => {
+  const quantiles = Array.from({ length: 498 }, (_, at) => ({ labels: { quantile: String(at / 1000) }, value: 1 }))
+  const rowsOf = (...suffixes: string[]) =>
+    Array.from({ length: 19_000 / suffixes.length }, (_, a) =>
+      suffixes.map(suffix => ({ metricName: `s${suffix}`, labels: { a }, value: 1 })),
+    ).flat()
+  const summary = (values: object[]) => ({ name: 's', help: '', type: 'summary', aggregator: 'sum', values })
+  const cpuOf = (raw: object) => {
+    const before = process.cpuUsage()
+    const reading = readTable(raw, { series: 10_000 })
+    const { user, system } = process.cpuUsage(before)
+    return { reading, micros: user + system }
+  }
+  const plain = cpuOf({ ...gauge({}, 1), values: rowsOf('').map(({ labels, value }) => ({ labels, value })) })
+  const lacking = cpuOf(summary([...quantiles, ...rowsOf('_count')]))
+  t.match(lacking.reading, { malformed: 19_498, excess: 0 })
+  const whole = cpuOf(summary([...quantiles, ...rowsOf('_sum', '_count')]))
+  t.equal('table' in whole.reading && whole.reading.table.rows.size, 20)
+  for (const { micros } of [lacking, whole]) t.ok(micros < 10 * plain.micros, `${micros} us, and ${plain.micros}`)
+})

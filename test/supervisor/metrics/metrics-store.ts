@@ -374,3 +374,16 @@ t.test('what a page is printed from does not change while processes die and rese
     .reduce((all, row) => all + (row.values[0] ?? 0), 0)
   t.equal(sum, 3, 'neither twice nor gone')
 })
+
+t.test('a conflict that comes and goes fills no log', async t => {
+  const { store, events } = start()
+  for (let at = 0; at < 300; at++) {
+    store.update('worker-1', [counter({ a: 1 })])
+    store.update('worker-2', [{ ...gauge({ a: 1 }), name: 'c_total' }])
+    store.families()
+    store.update('worker-2', [{ ...gauge({}), name: 'c_total' }])
+    store.families()
+  }
+  const told = events.filter(([event]) => event === 'metrics-conflict').length
+  t.ok(told > 1 && told < 60, `${told} times`)
+})
