@@ -20,6 +20,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -129,6 +130,9 @@ function turnLink(name) {
   symlinkSync(name, next)
   if (lstatSync(dist, { throwIfNoEntry: false })?.isDirectory()) setAside(dist)
   renameSync(next, dist)
+  // An earlier build may be the newest again, and is not to be the first that goes.
+  const now = new Date()
+  utimesSync(join(top, name), now, now)
 }
 
 /** A build from the time before the links, or one that was packed. */

@@ -337,7 +337,7 @@ export type WorkerToMaster =
   /** The metrics whose values changed since the last message; values since the worker started, never deltas. */
   | { type: 'metrics'; families: MetricFamily[] }
   /** Please replace me, then stop me. */
-  | { type: 'recycle'; reason: 'max-requests' }
+  | { type: 'recycle'; reason: 'max-requests' | 'disconnected' }
   /** The share of the time since the last one that the event loop has worked, 0 to 1. */
   | { type: 'utilization'; share: number }
   | { type: 'event'; event: WorkerEventName; fields: ToldFields }

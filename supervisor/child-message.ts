@@ -38,7 +38,7 @@ const WORKER_MESSAGES: { [T in WorkerToMaster['type']]: Check } = {
   ready: ({ bootMs, ignoresPort = false }) => isAmount(bootMs) && typeof ignoresPort === 'boolean',
   failed: ({ reason, stack }) => isText(reason, LONGEST_REASON) && isText(stack, LONGEST_STACK),
   metrics: ({ families }) => Array.isArray(families) && families.length <= MOST_FAMILIES && families.every(isFamily),
-  recycle: ({ reason }) => reason === 'max-requests',
+  recycle: ({ reason }) => reason === 'max-requests' || reason === 'disconnected',
   utilization: ({ share }) => typeof share === 'number' && share >= 0 && share <= 1,
   event: ({ event, fields }) => isToldEvent(WORKER_EVENTS, event, fields),
 }

@@ -37,11 +37,12 @@ export function withPriority(text: string, priority: number): string {
 }
 
 /** Something that was to happen has not, or a process ended that nobody had asked to. */
-const ERRORS = /^(reload-failed-line|release-gone|worker-not-started|worker-harakiri|proxy-killed|.*-failed)$/
+const ERRORS =
+  /^(reload-failed-line|release-gone|run-folder-lost|worker-not-started|worker-harakiri|proxy-killed|.*-failed)$/
 
 /** It goes on, and somebody should look. */
 const WARNINGS =
-  /^(restart-needed|start-waits|stood-still|clock-stepped|worker-(killed|memory-high|not-ready)|log-(not-rotated|folder-crowded)|master-killing|upstream-out|accept-paused|autopsy-not-removed|bad-answer|request-harakiri|.*-(trouble|refused|ignored|skipped|quarantined|error|talks-too-much|broke-(link|channel)))$/
+  /^(restart-needed|start-waits|stood-still|clock-stepped|worker-(killed|memory-high|not-ready)|log-(not-rotated|folder-crowded)|master-killing|upstream-out|accept-paused|autopsy-not-removed|bad-answer|request-harakiri|not-listening|site-(doubtful|late)|proxy-woken|worker-(left-processes|processes-(killed|stay))|.*-(trouble|refused|ignored|skipped|quarantined|error|talks-too-much|broke-(link|channel)))$/
 
 /** Ends of workers and proxies, by their `why`, that are no part of the order of things. */
 const UNASKED = new Set([

@@ -239,7 +239,7 @@ export class Worker {
       case 'metrics':
         return this.#context.metrics.update(this.sourceId, message.families, 'worker')
       case 'recycle':
-        if (this.generation.settings.maxRequests > 0) this.recycle ??= message.reason
+        if (this.#mayAskFor(message.reason)) this.recycle ??= message.reason
         return
       case 'utilization':
         this.utilization = { share: message.share, atMs: this.#context.nowMs() }
@@ -431,6 +431,12 @@ export class Worker {
         if (this.#child.pid === null) return
         return this.#report(effect.event, effect.fields)
     }
+  }
+
+  /** Whether the INI has something by which a worker may ask to be replaced. */
+  #mayAskFor(reason: (WorkerToMaster & { type: 'recycle' })['reason']): boolean {
+    const { maxRequests, clusterWorker } = this.generation.settings
+    return reason === 'max-requests' ? maxRequests > 0 : clusterWorker
   }
 
   /** What it tells for the log: a worker that tells without end must not push the master's own lines out of it. */

@@ -103,6 +103,22 @@ t.test('what was built is not built again, nor is a test an upgrade', async t =>
   t.equal(build().digest, first.digest)
 })
 
+t.test('a build that is the newest again is not the first that goes', async t => {
+  const { source, run, builds, path } = plant(t)
+  const release = (name: string) => source('supervisor/daimyo.ts', `export const release = '${name}'\n`)
+  for (const name of ['a', 'b', 'c', 'a']) {
+    release(name)
+    await run()
+  }
+  const running = realpathSync(path('dist'))
+  release('d')
+  await run()
+  t.ok(
+    builds().some(name => path(name) === running),
+    'whoever runs from it goes on',
+  )
+})
+
 t.test('a build that fails changes nothing, and a folder of before becomes one of the builds', async t => {
   const { path, source, run, builds } = plant(t)
   mkdirSync(path('dist/supervisor'), { recursive: true })

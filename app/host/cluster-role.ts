@@ -50,6 +50,8 @@ export function livingClusterWorkers(): number {
 export interface ClusterEnd {
   /** daimyo has told the application to end. */
   isTold(): boolean
+  /** Another worker is to take the place of this one, which then is told to end. */
+  replace(): void
   exit(): void
 }
 
@@ -89,15 +91,17 @@ function sendToNobody(): boolean {
 const servers = new Set<net.Server>()
 
 /**
- * A cluster worker that goes by itself is asked as by SIGTERM: daimyo starts another one. One that is told to go, as by a handler of that signal, closes its
+ * A cluster worker that goes by itself is asked as by SIGTERM where it listens to that; else daimyo replaces it, so that the requests that it has are
+ * answered. One that is told to go, as by a handler of that signal, closes its
  * servers and says `disconnect`.
  */
-function endings(worker: Worker, { isTold, exit }: ClusterEnd) {
+function endings(worker: Worker, { isTold, replace, exit }: ClusterEnd) {
   let isAsked = false
   let isLeaving = false
   const disconnect = () => {
     if (isAsked || isTold()) leave()
-    else process.kill(process.pid, 'SIGTERM')
+    else if (process.listenerCount('SIGTERM') > 0) process.kill(process.pid, 'SIGTERM')
+    else replace()
     isAsked = true
     return worker
   }

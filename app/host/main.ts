@@ -58,7 +58,11 @@ interface Running {
 const exit = process.exit.bind(process)
 
 /** The application's own exit, which may be held. */
-const CLUSTER_END = { isTold: () => running?.farewell.isTold ?? false, exit: () => process.exit() }
+const CLUSTER_END = {
+  isTold: () => running?.farewell.isTold ?? false,
+  replace: () => channel.send({ type: 'recycle', reason: 'disconnected' }),
+  exit: () => process.exit(),
+}
 
 let running: Running | null = null
 let keepsChildren = false

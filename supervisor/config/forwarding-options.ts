@@ -21,7 +21,7 @@ export const FORWARDING_OPTIONS = {
       'Proxies in front of this one, as addresses or networks; `unix` is whoever comes through a unix socket. What they say of the ' +
       'client in X-Forwarded-* and Forwarded is believed and extended, and their X-Request-Id is kept; from anybody else these fields are ' +
       'replaced. The client is the last address of X-Forwarded-For that is not trusted. X-Forwarded-Host and -Port may be lists, and are passed on ' +
-      'as such; of a list of X-Forwarded-Proto the client’s is taken where there is one for each address.',
+      'as such: applications read the first, so the proxy in front has to overwrite what a client sent, not to append to it. Of a list of X-Forwarded-Proto the client’s is taken where there is one for each address.',
     example: 'trusted-proxies = 10.0.0.0/8, 2001:db8::/32, unix',
     setting: 'trustedProxies',
   },

@@ -189,6 +189,21 @@ else require('node:http').createServer((request, response) => {
       t.match(await ask(running.url, '/'), { status: 200, body: 'worker 1' })
     },
   },
+  'is a cluster worker that goes by itself, with a request under way': {
+    app: `
+const cluster = require('node:cluster')
+require('node:http').createServer((request, response) => {
+  if (request.method === 'POST') cluster.worker.disconnect()
+  setTimeout(() => response.end(String(process.pid)), request.method === 'POST' ? 200 : 0)
+}).listen(3000)`,
+    lines: ['cluster-worker = true'],
+    async proof(t, _site, running) {
+      const { status, body } = await ask(running.url, '/', { method: 'POST' })
+      t.equal(status, 200)
+      await until('another one is there', async () => (await ask(running.url, '/')).body !== body)
+      t.match(running.out(), /worker-exit .*code=0 why=disconnected/)
+    },
+  },
   'asks itself, and is told words': {
     app: `
 const [command, title] = process.argv.slice(2)

@@ -9,7 +9,8 @@ import { startProgram } from '../fixtures/program.js'
 
 const role = fileURLToPath(new URL('../../../app/host/cluster-role.js', import.meta.url))
 
-const END = 'const end = { isTold: () => false, exit: () => process.exit() }\n'
+const END = `const end = { isTold: () => false, replace: () => console.log(JSON.stringify('replaced')), exit: () => process.exit() }
+`
 
 /** Runs `source` as an ES module in which `playClusterWorker` and `livingClusterWorkers` are known, and returns what it prints as JSON. */
 async function run(t: Test, source: string): Promise<unknown> {
@@ -19,7 +20,7 @@ async function run(t: Test, source: string): Promise<unknown> {
     `import { playClusterWorker, livingClusterWorkers } from ${JSON.stringify(role)}\n${END}${source}`,
   )
   const { printed } = startProgram(t, [path])
-  const [line] = await printed(/^\{.*\}$/m)
+  const [line] = await printed(/^(\{.*\}|".*")$/m)
   return JSON.parse(line)
 }
 
@@ -82,6 +83,15 @@ cluster.worker.${how}()`,
     )
     t.same(seen, { told: 'SIGTERM' }, how)
   }
+})
+
+t.test('it is replaced where the application does not listen to SIGTERM', async t => {
+  const source = `
+playClusterWorker(1, end)
+const { default: cluster } = await import('node:cluster')
+setInterval(() => {}, 1000)
+cluster.worker.disconnect()`
+  t.equal(await run(t, source), 'replaced')
 })
 
 t.test('told to end, it closes its servers and says so once', async t => {
