@@ -147,7 +147,9 @@ export class Tunnel {
       this.#metrics.closed(this.#reason)
       return this.#over()
     }
-    other.setTimeout(STUCK_MS, () => other.destroy())
+    // Not by its idle time: nobody wants what it still sends, and each byte of that would renew it.
+    const stuck = setTimeout(() => other.destroy(), STUCK_MS)
+    other.once('close', () => clearTimeout(stuck))
     writer.flush()
     other.destroySoon()
   }

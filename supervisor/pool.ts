@@ -322,6 +322,7 @@ export class Pool {
         return
       case 'spawn':
         slot[action.place] = this.#spawn(slot, action)
+        if (slot.current !== null) slot.generation = slot.current.generation
         return
       case 'promote':
         return this.#promote(slot, action.why)

@@ -23,6 +23,8 @@ const RETRY_MS = 200
 const ANSWER_MS = 10_000
 /** What is read of an answer's body for its first line. */
 const BODY_BYTES = 4096
+/** Heads of interim responses: more are there to keep the master busy. */
+const MOST_INTERIM = 16
 const LINE_CHARS = 200
 
 /** One worker's check. */
@@ -69,6 +71,11 @@ export class ReadyProbe {
     asked.on('close', () => {
       clearTimeout(deadline)
       this.#settle(asked, 'it closed the connection')
+    })
+    let interim = 0
+    asked.on('information', () => {
+      interim += 1
+      if (interim > MOST_INTERIM) asked.destroy(new Error(`over ${MOST_INTERIM} interim responses`))
     })
     asked.on('response', response => {
       const { statusCode = 0 } = response

@@ -5,7 +5,7 @@
  * Each slot has at most one current worker and one replacement of it. A replacement is started beside the current worker and
  * takes its place when it is ready and linked by all proxies, or waits for its first request; only then is the other one retired. So is every slot that runs
  * another generation than the target: a rolling reload, and its rollback, are a number. A slot's own generation is that of
- * its last current worker: what dies is made good in that generation, whatever a reload is about to do.
+ * its last current worker: what dies is made good in that generation, whatever a reload is about to do, unless a reload has refused it.
  */
 
 import type { BackOff } from './back-off.js'
@@ -96,12 +96,16 @@ export function reconcile(slots: readonly SlotView[], wishes: Wishes): Plan {
   return { actions, wakeAtMs: waits.length === 0 ? null : Math.min(...waits) }
 }
 
-/** An empty slot gets a worker, unless its replacement is just what it needs. */
-function fill(slot: SlotView, { nowMs }: Wishes, waits: number[]): SlotAction | null {
+/** An empty slot gets a worker, unless its replacement is just what it needs. What a reload has refused is not started again. */
+function fill(slot: SlotView, wishes: Wishes, waits: number[]): SlotAction | null {
+  const { nowMs, generation: proven, target } = wishes
   if (slot.current !== null) return null
   if (slot.replacement?.generation === slot.generation) return { type: 'promote', slot: slot.slot, why: 'replaced' }
   if (isWaiting(slot, nowMs, waits)) return null
-  return { type: 'spawn', slot: slot.slot, generation: slot.generation, place: 'current', why: whyFilled(slot) }
+  const isRefused = slot.generation > proven && slot.generation !== target
+  if (isRefused && slot.replacement !== null) return null
+  const generation = isRefused ? proven : slot.generation
+  return { type: 'spawn', slot: slot.slot, generation, place: 'current', why: isRefused ? 'rollback' : whyFilled(slot) }
 }
 
 /** A replacement that is ready takes over when all proxies have it; one that they do not get is given up. */

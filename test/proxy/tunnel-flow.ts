@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
+import { mock } from 'node:test'
 import t, { type Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import { monotonicMs } from '../../proxy/clock.js'
@@ -359,6 +360,21 @@ for (const [title, side] of [
     await isClosed
   })
 }
+
+t.test('an application that trickles on, and does not read what a client has left, is given up', async t => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
+  const { tunnel, client, upstream, isClosed } = stuckTunnel()
+  tunnel.fromClient(Buffer.from('nobody takes this'))
+  client.destroy()
+  await once(client, 'close')
+  mock.timers.tick(59_000)
+  upstream.push('.')
+  t.equal(upstream.destroyed, false)
+  mock.timers.tick(1000)
+  t.equal(upstream.destroyed, true)
+  await isClosed
+})
 
 t.test('tiny messages to a client that does not read stop the application no later than before', async t => {
   const { tunnel, client, upstream, isClosed } = stuckTunnel()

@@ -65,6 +65,14 @@ const failures: [title: string, answer: RequestListener, expected: RegExp][] = [
     },
     /: 500 Internal Server Error: x{200}$/,
   ],
+  [
+    'interim responses without end',
+    (_request, response) => {
+      const timer = setInterval(() => response.writeProcessing(), 1)
+      response.on('close', () => clearInterval(timer))
+    },
+    /over 16 interim responses$/,
+  ],
   ['an end in place of an answer', request => request.socket.destroy(), /socket hang up/],
 ]
 for (const [title, answer, expected] of failures) {
