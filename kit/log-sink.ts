@@ -85,16 +85,18 @@ export class LogSink {
 
   /**
    * Goes on in a new file of the same name, after a rotation. The file is there, with its owner, when this returns: proxies open it
-   * next. When it cannot be opened the old one stays in use, and that is said. Standard output has nothing to reopen.
+   * next. When it cannot be opened the old one stays in use, and that is said, and returned; else null. Standard output has nothing to reopen.
    */
-  reopen(): void {
-    if (this.#options.path === null || this.#isClosed) return
+  reopen(): string | null {
+    if (this.#options.path === null || this.#isClosed) return null
     try {
       const next = this.#open()
       this.#stream?.end()
       this.#stream = next
+      return null
     } catch (error) {
       this.#options.complain(`daimyo: ${reasonOf(error)}: the log is not reopened\n`)
+      return reasonOf(error)
     }
   }
 

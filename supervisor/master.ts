@@ -47,7 +47,7 @@ export interface MasterDeps {
   /** Gets what the workers print. */
   output: OutputSink
   /** SIGUSR1: the master's own logs; the proxies are told to reopen theirs. */
-  reopenLogs: () => void
+  reopenLogs: () => string | null
   /** Makes anew what was removed of the run folder. */
   keepRunFolder?: () => void
   metrics: MetricsSink
@@ -167,8 +167,8 @@ export class Master {
   order(order: Order, progress: (text: string) => void): Promise<OrderOutcome> {
     if (order.type === 'reopen-logs' && (this.#tree === null || this.#shutdown !== null)) {
       // Whoever moved a file away during a long start is not to wait for its end, nor is a long stop to write on into that file.
-      this.reopenLogs()
-      return Promise.resolve({ ok: true })
+      const why = this.reopenLogs()
+      return Promise.resolve(why === null ? { ok: true } : { ok: false, reason: why, lines: [] })
     }
     return new Promise(done => this.#queue.put({ type: 'order', request: { order, progress, done } }))
   }
@@ -189,11 +189,12 @@ export class Master {
     return this.#finished.promise
   }
 
-  /** What SIGUSR1 does. */
-  reopenLogs(): void {
-    this.#deps.reopenLogs()
+  /** What SIGUSR1 does. Returns why the log could not be opened, null: it was. */
+  reopenLogs(): string | null {
+    const why = this.#deps.reopenLogs()
     this.#tree?.proxies.reopenLogs()
-    this.#context.log('logs-reopened')
+    if (why === null) this.#context.log('logs-reopened')
+    return why
   }
 
   /** What runs at this moment. */
@@ -326,7 +327,8 @@ export class Master {
       case 'reload':
         return void this.reload(() => {}, signal)
       case 'reopen-logs':
-        return this.reopenLogs()
+        this.reopenLogs()
+        return
       case 'kill':
         return this.#shutdown === null ? this.#beginStop(signal, 0) : this.#kill(signal)
       case 'toggle-pause':

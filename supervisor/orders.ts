@@ -46,10 +46,16 @@ export class Orders {
   readonly #pool: Pool
   readonly #proxies: OrderProxies
   readonly #scaler: Scaler
-  readonly #reopenLogs: () => void
+  readonly #reopenLogs: () => string | null
   #open: Open[] = []
 
-  constructor(context: MasterContext, pool: Pool, proxies: OrderProxies, scaler: Scaler, reopenLogs: () => void) {
+  constructor(
+    context: MasterContext,
+    pool: Pool,
+    proxies: OrderProxies,
+    scaler: Scaler,
+    reopenLogs: () => string | null,
+  ) {
     this.#context = context
     this.#pool = pool
     this.#proxies = proxies
@@ -66,10 +72,12 @@ export class Orders {
         this.#pause(order.type === 'pause')
         this.#open.push({ request, before: null })
         return
-      case 'reopen-logs':
-        this.#reopenLogs()
+      case 'reopen-logs': {
+        const why = this.#reopenLogs()
+        if (why !== null) return request.done(refusal(why))
         this.#open.push({ request, before: null })
         return
+      }
       case 'scale':
         return this.#scale(order.wanted, request)
       case 'restart-worker':

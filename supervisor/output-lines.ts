@@ -102,19 +102,32 @@ export class WholeLines {
   }
 }
 
-/** The last lines of a stream, for the message about a worker that did not start. */
+/** The last lines of a stream, for the message about a worker that did not start; before them the last error's message, which may have a long stack. */
 export class LastLines {
   readonly #lines: string[] = []
+  #error = ''
+  /** Lines since the error's, itself included. */
+  #behind = 0
 
   push(line: string): void {
-    this.#lines.push(line.slice(0, LINE_CHARACTERS))
+    const cut = line.slice(0, LINE_CHARACTERS)
+    this.#behind += 1
+    if (ERROR_MESSAGE.test(cut)) {
+      this.#error = cut
+      this.#behind = 1
+    }
+    this.#lines.push(cut)
     if (this.#lines.length > LINES) this.#lines.shift()
   }
 
   all(): string[] {
-    return [...this.#lines]
+    const isAbove = this.#error !== '' && this.#behind > LINES
+    return isAbove ? [this.#error, CUT_OUT, ...this.#lines] : [...this.#lines]
   }
 }
 
+/** As Node prints one that nobody has caught, and most loggers one that was. */
+const ERROR_MESSAGE = /^(Uncaught )?[\w$]*(Error|Exception)\b/
+const CUT_OUT = '    …'
 const LINES = 20
 const LINE_CHARACTERS = 500

@@ -43,7 +43,8 @@ export interface TreeDeps {
   proxyStdout: ProxyOutput
   usage: UsageOptions
   /** The master's logs and those of the proxies. */
-  reopenLogs(): void
+  /** Why the log could not be opened; null: it was. */
+  reopenLogs(): string | null
   /** A worker did not get ready, or a proxy gave up before any worked; a reason to end a start that is not complete. */
   startFailed(what: string, failure: StartFailure): void
   /** Its settings are in force: its first worker serves. */

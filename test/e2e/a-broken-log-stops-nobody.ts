@@ -105,6 +105,7 @@ t.test('a log folder that vanishes: serving goes on, and it is said', async t =>
   rmSync(site.path('logs'), { recursive: true })
   process.kill(running.pid, 'SIGUSR1')
   await until('it is said', () => /the log is not reopened/.test(running.err()))
+  t.match(await site.run('logs', 'reopen', site.ini), { code: 1, err: /cannot open the log/ })
   t.match(
     await site.run('reload', site.ini),
     { code: 1, err: /logto: no such folder to hold it/ },

@@ -63,6 +63,16 @@ t.test('the last lines are bounded in number and length', t => {
   t.end()
 })
 
+t.test('an error is told although its stack is longer than that', t => {
+  const last = new LastLines()
+  const stack = Array.from({ length: 30 }, (_, at) => `    at frame${at} (/srv/app.js)`)
+  for (const line of ['TypeError: an early one', 'Error: listen EADDRINUSE: address already in use', ...stack])
+    last.push(line)
+  t.same(last.all().slice(0, 3), ['Error: listen EADDRINUSE: address already in use', '    …', stack[10]])
+  t.equal(last.all().length, 22)
+  t.end()
+})
+
 t.test('while the sink is behind nothing is read, and then everything', async t => {
   let isBehind = true
   let drained = () => {}
