@@ -4,7 +4,8 @@
  * answered at once, and harakiri finds the guilty one, however many came in one batch. A proxy that takes the loop for blocked asks on
  * a socket for its stack.
  *
- * It looks every PERIOD_MS; after IDLE_LOOKS at which nothing had happened, less often.
+ * It looks every PERIOD_MS; after IDLE_LOOKS at which nothing had happened, less often. It also ends a process whose master is gone and whose loop hangs:
+ * the proxies do that, unless they are gone as well.
  */
 
 import { chmodSync, writeSync } from 'node:fs'
@@ -23,6 +24,9 @@ const IDLE_PERIOD_MS = 250
 const IDLE_LOOKS = 40
 /** What it says is for the proxies, which are the service's own user. */
 const PRIVATE_MODE = 0o600
+/** The main thread ends by itself within two seconds. */
+const ORPHAN_LOOK_MS = 1000
+const MOST_ORPHAN_LOOKS = 4
 
 interface Watched {
   outbox: Outbox
@@ -44,10 +48,20 @@ parentPort?.on('message', ({ memory, fd }: WatchedLink) => {
 })
 lookOn()
 answerProxies()
+endOrphan(process.ppid)
 
 function lookOn(): void {
   idle = [...links].map(look).includes(true) ? 0 : idle + 1
   setTimeout(lookOn, idle < IDLE_LOOKS ? PERIOD_MS : IDLE_PERIOD_MS)
+}
+
+function endOrphan(master: number): void {
+  let looks = 0
+  const look = () => {
+    if (process.ppid !== master) looks += 1
+    if (looks > MOST_ORPHAN_LOOKS) process.kill(process.pid, 'SIGKILL')
+  }
+  setInterval(look, ORPHAN_LOOK_MS)
 }
 
 function answerProxies(): void {

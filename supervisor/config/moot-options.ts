@@ -28,7 +28,10 @@ export const MOOT_OPTIONS: Readonly<Record<string, MootOption>> = {
   callable: { takesValue: true, why: 'what the application listens with or exports is found by itself' },
   'auto-procname': { takesValue: false, why: 'each process has a name that says what it is' },
   'need-app': { takesValue: false, why: 'workers without the application never serve' },
-  'no-orphans': { takesValue: false, why: 'children always go away when the master dies' },
+  'no-orphans': {
+    takesValue: false,
+    why: 'children always go away when the master dies; one that SIGSTOP has stopped, when it goes on',
+  },
   'http-websockets': { takesValue: false, why: 'WebSockets always pass' },
   'http-auto-chunked': { takesValue: false, why: 'answers without a length are always chunked' },
   'http-chunked-input': { takesValue: false, why: 'chunked requests are always read' },

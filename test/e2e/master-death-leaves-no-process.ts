@@ -64,6 +64,20 @@ for (const [title, lines, isLeft] of [
   })
 }
 
+t.test('a worker that hangs in its end, when the proxies are gone as well', async t => {
+  const app = `
+process.on('exit', () => { for (;;); })
+require('node:http').createServer((request, response) => response.end('here')).listen(3000)`
+  const site = new WatchedSite(t, ['processes = 1'], { app })
+  const running = await site.serve()
+  const proxies = site.processes().filter(line => /daimyo: proxy/.test(line))
+  t.equal(proxies.length, 1)
+  process.kill(running.pid, 'SIGKILL')
+  for (const line of proxies) process.kill(Number.parseInt(line, 10), 'SIGKILL')
+  await until('no process is left', () => site.processes().length === 0)
+  rmSync(site.path('run'), { recursive: true })
+})
+
 /** Resolves when a worker is in `burn` and nothing else can reach it. */
 async function blockOneWorker(site: WatchedSite, url: string): Promise<void> {
   const pids = new Set((await site.status()).workers.map(({ pid }) => pid))
