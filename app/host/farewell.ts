@@ -6,16 +6,16 @@
  * - The signal itself is never sent: the listeners are called. An application without any ends when it has answered everything.
  * - PM2's message `shutdown` comes before it. An application that listens to messages only, of whatever kind, has a moment for it and not the whole mercy.
  * - The application closes its own server; daimyo never does so before it was told, or its `close` would fail.
- * - An application that exits at once, whatever it still has to answer, as many handlers do, exits when it has answered, streams apart. So the call of
- *   `process.exit` returns then, which the code behind it has to bear.
+ * - An application that exits at once, or kills itself, whatever it still has to answer, as many handlers do, ends when it has answered, streams apart
+ *   (`exit-hold.ts`). So the call of `process.exit` returns then, which the code behind it has to bear.
  * - When it was told, nothing of ours keeps the process alive: it ends when the application has nothing more to do, or at its mercy.
  */
 
 import type { Server } from 'node:http'
 import { constants } from 'node:os'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { StreamLimits } from '../../kit/messages.js'
 import type { ApplicationChannel } from './application-channel.js'
+import { holdExit } from './exit-hold.js'
 import type { LinkServer } from './link-server.js'
 import type { Hold } from './master-channel.js'
 
@@ -29,7 +29,6 @@ export interface FarewellParts {
 }
 
 const SIGNAL = 'SIGTERM'
-const LOOK_MS = 20
 /** Where nobody has said which answers are streams: event streams only. */
 const EVENT_STREAMS_ONLY = 0
 
@@ -65,11 +64,16 @@ export class Farewell {
 
   /** Answers are still under way, and have `mercyMs`. Streams are cut when `stream` says so, whether or not the application wanted to know. */
   tellEarly(mercyMs: number, stream: StreamLimits | null): void {
-    const { link } = this.#parts
+    const { link, flush } = this.#parts
     if (stream !== null) setTimeout(() => link.cutStreams(stream.afterMs), Math.min(stream.mercyMs, mercyMs)).unref()
     // A stop may follow a reload: it was told then.
     if (this.#isTold || !this.concernsApplication) return
-    this.#holdExit(performance.now() + mercyMs, stream?.afterMs ?? EVENT_STREAMS_ONLY)
+    const streamAfterMs = stream?.afterMs ?? EVENT_STREAMS_ONLY
+    holdExit({
+      isDone: () => link.owed(streamAfterMs) === 0 && link.deliver(),
+      deadlineMs: performance.now() + mercyMs,
+      flush,
+    })
     this.tell()
   }
 
@@ -89,23 +93,5 @@ export class Farewell {
     } finally {
       emit.call(process, SIGNAL, SIGNAL, constants.signals[SIGNAL])
     }
-  }
-
-  #holdExit(deadlineMs: number, streamAfterMs: number): void {
-    const { link, flush } = this.#parts
-    const exit = process.exit
-    let isLeaving = false
-    const leave = async () => {
-      const isDone = () => link.owed(streamAfterMs) === 0 && link.deliver()
-      while (!isDone() && performance.now() < deadlineMs) await delay(LOOK_MS)
-      await flush()
-      exit.call(process)
-    }
-    process.exit = ((code?: number | string | null) => {
-      if (isLeaving) return
-      isLeaving = true
-      if (code !== undefined && code !== null) process.exitCode = code
-      void leave()
-    }) as typeof process.exit
   }
 }

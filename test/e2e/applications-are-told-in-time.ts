@@ -92,20 +92,36 @@ t.test('an application that exits at once exits when it has answered', async t =
 })
 
 /** `/held` is answered at SIGTERM, just before the process ends. */
-const endsWithItsAnswer = (atTerm: string) => `
+const endsWithItsAnswer = (listen: string) => `
 const held = []
 const answer = () => { for (const response of held) response.end('held') }
 const server = require('node:http').createServer((request, response) => {
   if (request.url !== '/held') return response.end('fast')
   held.push(response)
 }).listen(3000)
-process.on('SIGTERM', () => { ${atTerm} })
+${listen}
 `
+const atTerm = (work: string) => `process.on('SIGTERM', () => { ${work} })`
 const lastBreaths = {
-  'exits when its server has closed': 'server.close(() => process.exit(0)); answer()',
-  'kills itself when its server has closed': "server.close(() => process.kill(process.pid, 'SIGKILL')); answer()",
-  'exits at once, and answers in a turn that is long':
+  'exits when its server has closed': atTerm('server.close(() => process.exit(0)); answer()'),
+  'kills itself when its server has closed': atTerm(
+    "server.close(() => process.kill(process.pid, 'SIGKILL')); answer()",
+  ),
+  'exits at once, and answers in a turn that is long': atTerm(
     'process.exit(0); setTimeout(() => { answer(); const end = Date.now() + 100; while (Date.now() < end); }, 50)',
+  ),
+  'sends itself the signal again': `process.once('SIGTERM', name => {
+    process.kill(process.pid, name)
+    setTimeout(answer, 50)
+  })`,
+  'sends itself the signal again when nobody else listens, as signal-exit does': `const listener = () => {
+    if (process.listeners('SIGTERM').length !== 1) return
+    process.removeListener('SIGTERM', listener)
+    process.kill(process.pid, 'SIGTERM')
+  }
+  process.on('SIGTERM', listener)
+  setInterval(() => process.listenerCount('SIGTERM') === 0 && answer(), 50)`,
+  'leaves by process.reallyExit': atTerm('process.reallyExit(0); setTimeout(answer, 50)'),
 }
 
 t.test('the last answer of an application is not lost', async t => {
@@ -114,7 +130,7 @@ t.test('the last answer of an application is not lost', async t => {
       const lines = ['processes = 1', 'reload-mercy = 60']
       const site = new WatchedSite(t, lines, {
         app: endsWithItsAnswer(atTerm),
-        expected: [/signal=SIGKILL why=SIGTERM/],
+        expected: [/signal=SIG(KILL|TERM) why=SIGTERM/],
       })
       const running = await site.serve()
       const held = ask(running.url, '/held')
