@@ -201,7 +201,7 @@ require('node:http').createServer((request, response) => {
       const { status, body } = await ask(running.url, '/', { method: 'POST' })
       t.equal(status, 200)
       await until('another one is there', async () => (await ask(running.url, '/')).body !== body)
-      t.match(running.out(), /worker-exit .*code=0 why=disconnected/)
+      await until('its end is told', () => /worker-exit .*code=0 why=disconnected/.test(running.out()))
     },
   },
   'asks itself, and is told words': {

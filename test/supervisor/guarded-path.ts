@@ -197,14 +197,17 @@ t.test('while the user is not known, as the one who may change it', { skip }, as
 
 t.test('who may change an INI', { skip }, async t => {
   const folder = openFolder(t)
-  t.same(changersOf(make(folder, 'roots.ini', [0, 0, 0o644]), service), { service: null, others: null })
+  const nobody = { service: null, everybody: null, others: null }
+  t.same(changersOf(make(folder, 'roots.ini', [0, 0, 0o644]), service), nobody)
   const deploys = make(make(folder, 'deploys/', [OTHER, OTHER, 0o755]), 'site.ini', [0, 0, 0o644])
   t.match(changersOf(deploys, service), { service: null, others: /deploys belongs to nobody$/ })
   const both = make(make(join(folder, 'deploys'), 'site/', [33, 33, 0o755]), 'site.ini', [0, 0, 0o644])
   t.match(changersOf(both, service), { service: /site belongs to www-data$/, others: /deploys belongs to nobody$/ })
   const groups = make(make(folder, 'groups/', [0, 33, 0o775]), 'site.ini', [0, 0, 0o644])
   t.match(changersOf(groups, service), { service: /the group www-data may write to .*groups$/ })
-  t.match(changersOf(groups, null), { service: null, others: /the group www-data may write to/ })
+  t.match(changersOf(groups, null), { service: null, everybody: null, others: /the group www-data may write to/ })
+  const open = make(make(folder, 'open/', [0, 0, 0o777]), 'site.ini', [0, 0, 0o644])
+  t.match(changersOf(open, null), { service: null, everybody: /everybody may write to .*open$/ })
 })
 
 t.test('a swap between judging and opening gains nothing', { skip }, async t => {
