@@ -46,7 +46,7 @@ export interface ChannelOptions extends ChannelLimits {
 export const CHANNEL_DESCRIPTOR = 3
 
 /** Raise it when a message of `messages.ts` changes so that the other end, of another build of daimyo, would misread or refuse it. */
-export const CHANNEL_VERSION = 'daimyo-channel/1'
+export const CHANNEL_VERSION = 'daimyo-channel/2'
 
 const LENGTH_BYTES = 4
 /** What one end lets wait for a reader that does not read: it breaks the line then. */

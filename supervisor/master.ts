@@ -46,7 +46,7 @@ export interface MasterDeps {
   log: Log
   /** Gets what the workers print. */
   output: OutputSink
-  /** SIGUSR1: the master's own logs; the proxies are told to reopen theirs. */
+  /** SIGUSR1: the master's own logs; the proxies are told to reopen theirs. Returns why they could not be opened; null: they were. */
   reopenLogs: () => string | null
   /** Makes anew what was removed of the run folder. */
   keepRunFolder?: () => void

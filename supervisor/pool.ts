@@ -320,10 +320,13 @@ export class Pool {
         this.slots.splice(this.slots.indexOf(slot), 1)
         for (const worker of [slot.current, slot.replacement]) if (worker !== null) this.#retire(worker, action.why)
         return
-      case 'spawn':
-        slot[action.place] = this.#spawn(slot, action)
-        if (slot.current !== null) slot.generation = slot.current.generation
+      case 'spawn': {
+        const worker = this.#spawn(slot, action)
+        slot[action.place] = worker
+        // A slot of a refused generation goes back to the one before.
+        if (action.place === 'current') slot.generation = worker.generation
         return
+      }
       case 'promote':
         return this.#promote(slot, action.why)
       case 'give-up':

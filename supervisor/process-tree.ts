@@ -42,8 +42,7 @@ export interface TreeDeps {
   renderMetrics: () => string | Promise<string>
   proxyStdout: ProxyOutput
   usage: UsageOptions
-  /** The master's logs and those of the proxies. */
-  /** Why the log could not be opened; null: it was. */
+  /** The master's logs and those of the proxies. Returns why the master's could not be opened; null: it was. */
   reopenLogs(): string | null
   /** A worker did not get ready, or a proxy gave up before any worked; a reason to end a start that is not complete. */
   startFailed(what: string, failure: StartFailure): void

@@ -92,8 +92,7 @@ const servers = new Set<net.Server>()
 
 /**
  * A cluster worker that goes by itself is asked as by SIGTERM where it listens to that; else daimyo replaces it, so that the requests that it has are
- * answered. One that is told to go, as by a handler of that signal, closes its
- * servers and says `disconnect`.
+ * answered. One that is told to go, as by a handler of that signal, closes its servers and says `disconnect`.
  */
 function endings(worker: Worker, { isTold, replace, exit }: ClusterEnd) {
   let isAsked = false

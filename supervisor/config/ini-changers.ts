@@ -18,14 +18,11 @@ export function judgeIniFiles(
   if (process.geteuid?.() !== 0) return found
   for (const path of files) {
     const changers = changersOf(path, service)
-    if (changers.service !== null && service !== null) {
-      const what = `uid: ${userName(service.uid)} may change this file, from which root takes what to do`
-      const message = `${what}: ${changers.service}: accepted an INI that only root can change`
-      found.mistakes.push({ place: path, message })
-    } else if (changers.everybody !== null) {
-      const what = 'everybody may change this file, from which root takes what to do'
-      const message = `${what}: ${changers.everybody}: accepted an INI that only root can change`
-      found.mistakes.push({ place: path, message })
+    const reason = changers.service ?? changers.everybody
+    if (reason !== null) {
+      const who = changers.service !== null && service !== null ? `uid: ${userName(service.uid)}` : 'everybody'
+      const what = `${who} may change this file, from which root takes what to do`
+      found.mistakes.push({ place: path, message: `${what}: ${reason}: accepted an INI that only root can change` })
     } else if (changers.others !== null) {
       const message = `not only root may change this file: ${changers.others}: whoever may, becomes root through it`
       found.remarks.push({ place: path, message })

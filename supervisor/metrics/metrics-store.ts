@@ -29,7 +29,6 @@ import { SettledTables } from './settled-tables.js'
 export interface MetricsStoreOptions {
   log: Log
   limits?: Partial<StoreLimits>
-  nowMs?: () => number
 }
 
 /**
@@ -104,18 +103,15 @@ const NAMELESS = ''
 
 export class MetricsStore {
   readonly #log: Log
-  readonly #nowMs: () => number
-  readonly #lines: TokenBucket
+  readonly #lines = new TokenBucket(LINES, performance.now())
   readonly #limits: StoreLimits
   readonly #live = new Map<string, Source>()
   readonly #departed = new Map<string, Source>()
   readonly #settled: SettledTables
   readonly #told = new Set<string>()
 
-  constructor({ log, limits = {}, nowMs = () => performance.now() }: MetricsStoreOptions) {
+  constructor({ log, limits = {} }: MetricsStoreOptions) {
     this.#log = log
-    this.#nowMs = nowMs
-    this.#lines = new TokenBucket(LINES, nowMs())
     this.#limits = { ...LIMITS, ...limits }
     const { settledSeries: series, settledBytes: bytes } = this.#limits
     this.#settled = new SettledTables({ series, bytes }, (name, shape, key) => this.#isLiving(name, shape, key))
@@ -306,7 +302,7 @@ export class MetricsStore {
   }
 
   #tell(once: string, event: string, fields: EventFields): void {
-    if (this.#told.has(once) || this.#told.size >= TOLD || !this.#lines.takeOne(this.#nowMs())) return
+    if (this.#told.has(once) || this.#told.size >= TOLD || !this.#lines.takeOne(performance.now())) return
     this.#told.add(once)
     this.#log(event, fields)
   }
