@@ -24,6 +24,8 @@ const REASONS = [
   'reload',
   'rollback',
   'max-requests',
+  'disconnected',
+  'socket-gone',
   'max-worker-lifetime',
   'reload-on-rss',
   'evil-reload-on-rss',
