@@ -25,8 +25,11 @@ export interface Program {
   program: string
   args: readonly string[]
   env: Record<string, string>
-  cwd: string | undefined
+  cwd: string
 }
+
+/** Of a program that is only asked something. The user that it becomes may stop it, and a signal but SIGKILL would wait for the end of that. */
+export const BRIEFLY = { timeout: 5000, killSignal: 'SIGKILL' } as const
 
 /** The rest of what `spawn` is told. */
 export type ProgramOptions = Omit<SpawnOptions, 'env' | 'cwd' | 'uid' | 'gid' | 'argv0' | 'shell'>
@@ -42,9 +45,8 @@ export function spawnAs(
   find: typeof systemProgram = systemProgram,
 ): ChildProcess {
   const becomes = process.getuid?.() === 0 ? credentials : null
-  const folder = becomes === null || program.cwd === undefined ? null : openFolder(becomes, program.cwd)
+  const folder = becomes === null ? null : openFolder(becomes, program.cwd, streamsOf(options))
   try {
-    // Behind those of the standard streams, which would take its place: the lowest numbers are always in use in the master.
     const cwd = folder === null ? program.cwd : `/proc/self/fd/${folder}`
     const { words, as, env } = throughSetpriv(becomes, program, find)
     const [first = '', ...rest] = words
@@ -170,12 +172,27 @@ function readOwnCapabilities(): Capabilities {
   }
 }
 
-function openFolder(credentials: Credentials, path: string): number {
+/** Of the child: it has the descriptors below this number before it enters the folder. */
+function streamsOf({ stdio }: ProgramOptions): number {
+  return Array.isArray(stdio) ? Math.max(stdio.length, 3) : 3
+}
+
+/** The descriptor's number is `least` or higher: a lower one would be a stream's by the time that the child enters the folder. */
+function openFolder(credentials: Credentials, path: string, least: number): number {
+  const tooLow: number[] = []
   try {
-    // With O_PATH only the right to pass the folders above is asked for; the dot asks for that of the folder itself.
-    return asServiceUser(credentials, () => openSync(`${path}/.`, O_PATH | constants.O_DIRECTORY))
+    return asServiceUser(credentials, () => {
+      for (;;) {
+        // With O_PATH only the right to pass the folders above is asked for; the dot asks for that of the folder itself.
+        const folder = openSync(`${path}/.`, O_PATH | constants.O_DIRECTORY)
+        if (folder >= least) return folder
+        tooLow.push(folder)
+      }
+    })
   } catch (error) {
     const why = `cannot enter ${path} as uid=${credentials.user ?? credentials.uid}: ${reasonOf(error)}`
     throw new Failure('working-folder', why, EXIT.permission, error)
+  } finally {
+    for (const folder of tooLow) closeSync(folder)
   }
 }

@@ -46,6 +46,11 @@ export function whyOutOfReach(
   return null
 }
 
+/** Whether a program of that user may have the folder as its working folder. */
+export function mayEnter(folder: string, credentials: Credentials | null): boolean {
+  return asServiceUser(credentials, () => firstClosedFolder(folder)) === null
+}
+
 function describe(path: string, error: unknown): string {
   const stats = statSync(path, { throwIfNoEntry: false })
   if (stats === undefined) return reasonOf(error)

@@ -85,8 +85,8 @@ export class Companions {
   }
 
   #place = () => {
-    const { chdir, credentials } = this.#settings
+    const { chdir, startFolder, credentials } = this.#settings
     const env = commandEnvironment(this.#context.environment, this.#settings)
-    return { cwd: chdir ?? undefined, env, credentials }
+    return { cwd: chdir ?? startFolder, env, credentials }
   }
 }

@@ -84,7 +84,7 @@ export class Hooks {
     const spec = {
       name,
       command,
-      cwd: settings.chdir ?? undefined,
+      cwd: settings.chdir ?? settings.startFolder,
       env: commandEnvironment(environment, settings),
       credentials: settings.credentials,
     }

@@ -13,7 +13,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Log } from '../kit/log.js'
 import type { Credentials } from '../kit/messages.js'
-import { spawnAs } from './become-user.js'
+import { BRIEFLY, spawnAs } from './become-user.js'
 
 /** What a build says of itself. `link` and `channel`: the protocols that its processes speak with each other. */
 export interface Build {
@@ -48,7 +48,6 @@ export interface InstallationOptions extends StartedBy {
 }
 
 const BUILD_FILE = 'build.json'
-const NODE_ANSWERS_MS = 10_000
 const LONGEST_VERSION = 40
 
 /** Of this process. */
@@ -172,7 +171,7 @@ export function askNodeVersion(credentials: Credentials | null): Promise<string 
   return new Promise(resolve => {
     try {
       const program = { program: process.execPath, args: ['--version'], env: {}, cwd: '/' }
-      const child = spawnAs(credentials, program, { stdio: ['ignore', 'pipe', 'ignore'], timeout: NODE_ANSWERS_MS })
+      const child = spawnAs(credentials, program, { stdio: ['ignore', 'pipe', 'ignore'], ...BRIEFLY })
       let said = ''
       child.stdout?.setEncoding('utf8').on('data', (text: string) => {
         said = (said + text).slice(0, LONGEST_VERSION)

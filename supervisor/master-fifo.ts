@@ -13,6 +13,7 @@ import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { Log } from '../kit/log.js'
 import type { Credentials } from '../kit/messages.js'
 import { SYSTEM_PATH } from '../kit/system-path.js'
+import { BRIEFLY } from './become-user.js'
 import { asOpening, type Opener, onGuardedPath, openingOf } from './guarded-path.js'
 import { FIFO_LETTERS, type SignalEvent } from './signals.js'
 
@@ -83,7 +84,7 @@ function openFifo(path: string, opener: Opener): number {
 /** Node has no mkfifo(3). The real user too is the one who makes it: the program gets nothing of root's. */
 function makeFifo(path: string, as: Credentials | null): void {
   const { uid, gid } = as ?? {}
-  execFileSync('mkfifo', ['-m', '600', '--', path], { env: { PATH: SYSTEM_PATH }, uid, gid })
+  execFileSync('mkfifo', ['-m', '600', '--', path], { env: { PATH: SYSTEM_PATH }, uid, gid, cwd: '/', ...BRIEFLY })
 }
 
 function removeFifo(path: string): void {

@@ -168,6 +168,7 @@ export class ProcessTree {
       count: settings.httpProcesses,
       listeners: this.listeners,
       credentials: settings.credentials,
+      startFolder: settings.startFolder,
       settings: proxySettings(generation, this.#grace.enter(generation, sharedMs())),
       names: settings.processNames,
       stdout: this.#deps.proxyStdout,

@@ -12,6 +12,7 @@ import type {
   WorkerEnd,
 } from '../kit/messages.js'
 import { afterDeath, type BackOff, NO_BACK_OFF } from './back-off.js'
+import { mayEnter } from './child-programs.js'
 import { EarlySignals } from './early-signals.js'
 import type { Listener } from './listeners.js'
 import type { MasterContext } from './master-context.js'
@@ -25,6 +26,8 @@ export interface ProxyOptions {
   count: number
   listeners: readonly Listener[]
   credentials: Credentials | null
+  /** Where the master was started. */
+  startFolder: string
   settings: ProxySettings
   names: ProcessNames
   /** Where access lines go. */
@@ -187,7 +190,7 @@ export class Proxies {
   }
 
   #start(place: Place): void {
-    const { listeners, credentials, names, stdout } = this.#options
+    const { listeners, credentials, startFolder, names, stdout } = this.#options
     this.#lives++
     place.failure = null
     const proxy = new ProxyProcess(
@@ -197,6 +200,7 @@ export class Proxies {
         why: place.backOff.deaths === 0 ? 'start' : 'respawn',
         names,
         credentials,
+        folder: mayEnter(startFolder, credentials) ? startFolder : '/',
         stdout,
         descriptors: listeners.map(listener => listener.fd),
       },

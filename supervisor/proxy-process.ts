@@ -28,6 +28,8 @@ export interface ProxySpec {
   why: string
   names: ProcessNames
   credentials: Credentials | null
+  /** Its working folder. Whoever is the same user can read what is in it through /proc, whatever the folders above allow. */
+  folder: string
   stdout: ProxyOutput
   descriptors: readonly number[]
 }
@@ -129,7 +131,7 @@ export class ProxyProcess {
     this.#hasTalkedTooMuch = true
   }
 
-  #spawn({ proxyId, names, credentials, stdout, descriptors }: ProxySpec): Child {
+  #spawn({ proxyId, names, credentials, folder, stdout, descriptors }: ProxySpec): Child {
     const { environment, proxyEntry, gate, put, installation } = this.#context
     return new Child(
       {
@@ -137,7 +139,7 @@ export class ProxyProcess {
         nodeArgs: [],
         credentials,
         title: processName(`daimyo: proxy ${proxyId}`, names),
-        cwd: undefined,
+        cwd: folder,
         env: userEnvironment(environment, credentials),
         stdout,
         descriptors,

@@ -23,7 +23,15 @@ export interface Release {
 
 type Located = Pick<
   Settings,
-  'credentials' | 'app' | 'chdir' | 'staticMaps' | 'checkStatic' | 'files' | 'internalMaps' | 'sendfileRoots'
+  | 'credentials'
+  | 'app'
+  | 'chdir'
+  | 'startFolder'
+  | 'staticMaps'
+  | 'checkStatic'
+  | 'files'
+  | 'internalMaps'
+  | 'sendfileRoots'
 >
 
 /** Resolves the paths of `settings`. Failures: `release` (69), naming the option and the path. */
@@ -32,7 +40,7 @@ export function resolveRelease(settings: Located): Release {
 }
 
 function resolveAll(settings: Located): Release {
-  const written = settings.chdir ?? process.cwd()
+  const written = settings.chdir ?? settings.startFolder
   // Without the option it is where we are, which nobody has to be able to reach by name.
   const chdir = settings.chdir === null ? written : realPath('chdir', written)
   if (settings.chdir !== null && !statSync(chdir).isDirectory()) throw cannotUse('chdir', written, 'not a folder')

@@ -21,7 +21,7 @@ import { LastLines, type OutputGate } from './output-lines.js'
 export interface CommandSpec {
   name: string
   command: string
-  cwd: string | undefined
+  cwd: string
   env: Record<string, string>
   credentials: Credentials | null
 }

@@ -28,7 +28,7 @@ export interface ChildSpec {
   credentials: Credentials | null
   /** What `ps` shows as its name: the last argument, which `child-prelude.cts` makes the name. */
   title: string
-  cwd: string | undefined
+  cwd: string
   env: Record<string, string>
   /** `pipe`: through the gate. `inherit`: the master's own. */
   stdout: 'pipe' | 'inherit' | 'ignore'

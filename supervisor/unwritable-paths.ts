@@ -7,7 +7,7 @@ import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Credentials } from '../kit/messages.js'
 import { systemProgram } from '../kit/system-path.js'
-import { spawnAs } from './become-user.js'
+import { BRIEFLY, spawnAs } from './become-user.js'
 import { findCredentials } from './config/accounts.js'
 import type { Settings } from './config/settings.js'
 import type { UnitFound } from './doctor-checks.js'
@@ -88,7 +88,11 @@ function isWritable(path: string): boolean {
 /** `test -w` looks with the ids of its process. */
 function asksAs(credentials: Credentials, program: string, path: string): Promise<boolean> {
   return new Promise(resolve => {
-    const child = spawnAs(credentials, { program, args: ['-w', path], env: {}, cwd: '/' }, { stdio: 'ignore' })
+    const child = spawnAs(
+      credentials,
+      { program, args: ['-w', path], env: {}, cwd: '/' },
+      { stdio: 'ignore', ...BRIEFLY },
+    )
     child.on('error', () => resolve(false))
     child.on('exit', code => resolve(code === 0))
   })

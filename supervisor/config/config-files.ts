@@ -9,6 +9,7 @@ import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSy
 import { codeOf } from '../../kit/failure.js'
 import { CROWDED, namesIn } from '../folder-names.js'
 import { asOpening, type Opener, openingOf } from '../guarded-path.js'
+import { whyNotByName } from '../reached-by-name.js'
 
 export type FileKind = 'file' | 'folder' | 'other' | 'missing' | 'unreadable'
 
@@ -33,22 +34,30 @@ const WRITABLE_BY_OTHERS = 0o022
 export function filesFor(opener: Opener): ConfigFiles {
   return {
     kindOf: path => asOpening(openingOf(path, 'content', opener), opener, () => kindOf(path)),
-    read: (path, ofRoot) => guarded(path, opener, () => read(path, ofRoot)),
-    list: folder => guarded(folder, opener, () => list(folder)),
+    read: (path, ofRoot) => guarded(path, opener, judge => read(path, judge, ofRoot)),
+    list: folder => guarded(folder, opener, judge => list(folder, judge)),
   }
 }
 
 /** The real file system while it is not known yet who the service's user is. */
 export const realFiles: ConfigFiles = filesFor('unknown')
 
+/** Why what was opened is not read; null: it is. */
+type Judge = (fd: number) => string | null
+
 /** A refusal says as whom the path was opened. */
-function guarded<T extends { ok: true } | { ok: false; why: string }>(path: string, opener: Opener, work: () => T): T {
+function guarded<T extends { ok: true } | { ok: false; why: string }>(
+  path: string,
+  opener: Opener,
+  work: (judge: Judge) => T,
+): T {
   const opening = openingOf(path, 'content', opener)
-  const result = asOpening(opening, opener, work)
+  const result = asOpening(opening, opener, () => work(opening.as === null ? () => null : whyNotByName))
   if (result.ok || opening.as === null || result.why !== REFUSED) return result
   return { ...result, why: `${REFUSED} (${opening.reason})` }
 }
 
+const IS_LINUX = process.platform === 'linux'
 const REFUSED = 'permission denied'
 
 function kindOf(path: string): FileKind {
@@ -63,7 +72,7 @@ function kindOf(path: string): FileKind {
 }
 
 /** Only regular files, so that a pipe or a device cannot make the start hang. */
-function read(path: string, ofRoot = false): FileText {
+function read(path: string, judge: Judge, ofRoot = false): FileText {
   const kind = kindOf(path)
   if (kind !== 'file') return { ok: false, why: WHY_NOT[kind] }
   try {
@@ -71,6 +80,8 @@ function read(path: string, ofRoot = false): FileText {
     try {
       const found = fstatSync(fd)
       if (!found.isFile()) return { ok: false, why: WHY_NOT.other }
+      const why = judge(fd)
+      if (why !== null) return { ok: false, why }
       if (found.size > FILE_BYTES) return { ok: false, why: `larger than ${FILE_BYTES} bytes` }
       if (ofRoot && !isRootsAlone(found)) return { ok: false, why: 'others than root may write it' }
       return decode(readBounded(fd))
@@ -86,12 +97,19 @@ function isRootsAlone({ uid, mode }: Stats): boolean {
   return uid === 0 && (mode & WRITABLE_BY_OTHERS) === 0
 }
 
-function list(folder: string): FolderNames {
+function list(folder: string, judge: Judge): FolderNames {
   const kind = kindOf(folder)
   if (kind !== 'folder') return { ok: false, why: WHY_NO_FOLDER[kind] }
   try {
-    const { names, isWhole } = namesIn(folder)
-    return isWhole ? { ok: true, names } : { ok: false, why: CROWDED }
+    const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY)
+    try {
+      const why = judge(fd)
+      if (why !== null) return { ok: false, why }
+      const { names, isWhole } = namesIn(IS_LINUX ? `/proc/self/fd/${fd}` : folder)
+      return isWhole ? { ok: true, names } : { ok: false, why: CROWDED }
+    } finally {
+      closeSync(fd)
+    }
   } catch (error) {
     return { ok: false, why: whyOf(error) }
   }

@@ -96,6 +96,7 @@ export function readSettings(source: SettingsSource): Reading {
     environmentFiles: environment.changes,
     configFiles: [...paths],
     runDir,
+    startFolder: source.cwd,
     passedBacklog: places.has('listen') ? values.listen : MOST_BACKLOG,
   }
   return {
@@ -181,7 +182,14 @@ function ownerOf({ 'chown-socket': named }: OptionValues, accounts: Accounts) {
 /** What was looked up for the values. */
 type FoundFacts = Pick<
   Settings,
-  'credentials' | 'socketOwner' | 'errorPages' | 'environmentFiles' | 'configFiles' | 'runDir' | 'passedBacklog'
+  | 'credentials'
+  | 'socketOwner'
+  | 'errorPages'
+  | 'environmentFiles'
+  | 'configFiles'
+  | 'runDir'
+  | 'passedBacklog'
+  | 'startFolder'
 >
 
 function toSettings(values: OptionValues, file: ConfigFile | null, facts: FoundFacts): Settings {

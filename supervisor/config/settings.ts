@@ -90,6 +90,8 @@ export interface Settings {
   /** `node:cluster` says that it is a worker. */
   clusterWorker: boolean
   chdir: string | null
+  /** The folder in which daimyo was started, absolute: where the application and commands run without `chdir`. */
+  startFolder: string
   /** `processes`: workers wanted. */
   processes: number
   httpProcesses: number

@@ -12,6 +12,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -128,6 +129,31 @@ t.test('nobody stands in a folder that is closed to the user', { skip }, async t
   renameSync(site.path('theirs/before'), site.path('theirs/home'))
   await site.untilReady()
   t.equal((await ask(running.url, '/')).body, site.path('theirs/home'))
+  t.match(await site.end(running), { code: 0 })
+})
+
+t.test('a start from a folder that is closed to the user gives it to nobody', { skip }, async t => {
+  const site = theirSite(t, ['http-processes = 2', 'chdir = %dtheirs'])
+  const folder = mkdtempSync(join(tmpdir(), 'closed-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  site.workingFolder = join(folder, 'open')
+  mkdirSync(site.workingFolder)
+  const running = await site.serve()
+  const { proxies } = await site.status()
+  const folderOf = (pid: number | null) => readlinkSync(`/proc/${pid}/cwd`)
+  t.same([running.pid, ...proxies.map(({ pid }) => pid)].map(folderOf), ['/', '/', '/'])
+  t.match(await site.end(running), { code: 0 })
+})
+
+t.test('a start from a folder of everybody’s is where commands and proxies run', { skip }, async t => {
+  const site = theirSite(t, ['exec-pre-app = pwd', 'http-processes = 1'])
+  const running = await site.serve()
+  const { proxies, workers } = await site.status()
+  t.same(
+    [...proxies, ...workers].map(({ pid }) => readlinkSync(`/proc/${pid}/cwd`)),
+    [site.folder, site.folder],
+  )
+  t.match(running.out(), new RegExp(`exec-pre-app.*${site.folder}$`, 'm'))
   t.match(await site.end(running), { code: 0 })
 })
 

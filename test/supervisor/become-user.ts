@@ -1,11 +1,13 @@
 /** Becoming the service's user, for good: `supervisor/become-user.ts`, seen from what it starts. */
 
-import { mkdirSync } from 'node:fs'
+import type { StdioOptions } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import type { Credentials } from '../../kit/messages.js'
-import { readCapabilities, spawnAs, splitEnvironment } from '../../supervisor/become-user.js'
+import { BRIEFLY, readCapabilities, spawnAs, splitEnvironment } from '../../supervisor/become-user.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
 
 const unsafe: [name: string, value: string, isUnsafe: boolean][] = [
@@ -53,12 +55,7 @@ const tell = `
   const who = [process.getuid(), process.geteuid(), process.getgid(), process.getegid()]
   console.log(JSON.stringify({ who, groups: process.getgroups(), back, cwd: process.cwd(), env: process.env }))`
 
-async function become(
-  credentials: Credentials | null,
-  env: Record<string, string> = {},
-  cwd?: string,
-  find?: () => null,
-) {
+async function become(credentials: Credentials | null, env: Record<string, string> = {}, cwd = '/', find?: () => null) {
   const program = { program: process.execPath, args: ['-e', tell], env, cwd }
   const child = spawnAs(credentials, program, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] }, find)
   const [out, err] = await Promise.all([text(child.stdout!), text(child.stderr!)])
@@ -112,4 +109,23 @@ t.test('the folder is entered as the user', { skip }, async t => {
       message: new RegExp(`cannot enter ${path} as uid=nobody: E(ACCES|NOENT)`),
     })
   }
+})
+
+t.test('the folder is entered however low the number of its descriptor is', { skip }, async t => {
+  // More streams than this process has open.
+  const stdio = ['ignore', 'pipe', 'pipe', 'pipe', ...Array(40).fill(2)] as StdioOptions
+  const before = readdirSync('/proc/self/fd').length
+  const child = spawnAs(nobody, { program: '/bin/pwd', args: [], env: {}, cwd: '/usr' }, { stdio })
+  t.equal((await text(child.stdout!)).trim(), '/usr')
+  await new Promise(resolve => setImmediate(resolve))
+  t.ok(readdirSync('/proc/self/fd').length <= before + 4, 'nothing stays open')
+})
+
+t.test('a program that is asked something is not waited for when its user has stopped it', { skip }, async t => {
+  const child = spawnAs(
+    nobody,
+    { program: '/bin/sh', args: ['-c', 'kill -STOP $$'], env: {}, cwd: '/' },
+    { stdio: 'ignore', ...BRIEFLY, timeout: 100 },
+  )
+  t.same(await once(child, 'exit'), [null, 'SIGKILL'])
 })

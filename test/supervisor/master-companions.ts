@@ -168,7 +168,7 @@ t.test('cron jobs', async t => {
     },
     gate: new OutputGate({ write: () => true, onDrain: () => {} }),
   } as unknown as MasterContext
-  const place = () => ({ cwd: undefined, env: { PATH: process.env.PATH ?? '' }, credentials: null })
+  const place = () => ({ cwd: '/', env: { PATH: process.env.PATH ?? '' }, credentials: null })
   const jobs = new CronJobs(kept, place, () => wallMs)
   const job = (text: string, isUnique = false) => {
     const parsed = cron(isUnique).parse(text, context)

@@ -22,6 +22,7 @@ const at = (path: string) => join(folder, path)
 
 const nothing = {
   credentials: null,
+  startFolder: at('b'),
   staticMaps: [],
   checkStatic: [],
   files: PLAIN_FILES,
@@ -35,7 +36,7 @@ const resolved: [string, { app: string | null; chdir: string | null }, { app: st
   ['an application elsewhere', { app: at('b/app.js'), chdir: at('current') }, { app: at('b/app.js'), chdir: at('a') }],
   ['a linked application', { app: at('a/linked.js'), chdir: at('a') }, { app: at('other/app.js'), chdir: at('a') }],
   ['no application', { app: null, chdir: at('a') }, { app: null, chdir: at('a') }],
-  ['no folder', { app: null, chdir: null }, { app: null, chdir: realpathSync(process.cwd()) }],
+  ['no folder', { app: null, chdir: null }, { app: null, chdir: at('b') }],
 ]
 for (const [title, settings, expected] of resolved) {
   t.test(title, t => {
@@ -72,7 +73,7 @@ for (const [title, settings, message] of refused) {
 
 t.test('static folders are resolved in the release, whatever becomes of the link', t => {
   const { folders } = resolveRelease({
-    credentials: null,
+    ...nothing,
     app: null,
     chdir: at('current'),
     staticMaps: [{ mount: '/', folder: at('current') }],

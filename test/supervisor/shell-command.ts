@@ -19,7 +19,7 @@ function isRunning(pid: number): boolean {
 const env = { PATH: process.env.PATH ?? '' }
 
 /** Runs a command; `line` resolves with the first line that begins so. */
-function run(command: string, cwd?: string) {
+function run(command: string, cwd = process.cwd()) {
   const lines: string[] = []
   const waits: { start: string; found: (line: string) => void }[] = []
   const sink = {

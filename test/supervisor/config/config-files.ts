@@ -1,10 +1,10 @@
 /** Tests of reading configuration files from the real file system: bounds, and things that are not text files. */
 
 import { execFileSync } from 'node:child_process'
-import { symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, closeSync, openSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { FILE_BYTES, realFiles } from '../../../supervisor/config/config-files.js'
+import { FILE_BYTES, filesFor, realFiles } from '../../../supervisor/config/config-files.js'
 
 const folder = t.testdir({ 'a.ini': '[uwsgi]\n', empty: '', sub: { x: '' } })
 const path = (name: string): string => join(folder, name)
@@ -47,4 +47,46 @@ t.test('texts', async t => {
 
 t.test('a file whose size is not told beforehand', { skip: process.platform !== 'linux' && 'needs /proc' }, async t => {
   t.match(realFiles.read('/proc/self/status'), { ok: true, text: /^Name:/ })
+})
+
+const notRoot = process.getuid?.() !== 0 && 'needs root'
+t.test('another user’s links into what a process sees of itself lead nowhere', { skip: notRoot }, async t => {
+  const nobody = { user: null, uid: 65_534, gid: 65_534 }
+  const theirs = t.testdir({
+    closed: { open: { page: 'secret', inner: { TOKEN: 'secret' } } },
+    folder: { page: 'theirs' },
+  })
+  const start = process.cwd()
+  t.teardown(() => process.chdir(start))
+  process.chdir(join(theirs, 'closed/open'))
+  chmodSync(join(theirs, 'closed'), 0o700)
+  const held = openSync('page', 'r')
+  t.teardown(() => closeSync(held))
+  chownSync(join(theirs, 'folder'), nobody.uid, nobody.gid)
+  for (const [index, opener] of [nobody, 'unknown' as const].entries()) {
+    const files = filesFor(opener)
+    const plant = (target: string): string => {
+      const link = join(theirs, 'folder', `${index}${target.replaceAll('/', '-')}`)
+      symlinkSync(target, link)
+      return link
+    }
+    const closed = 'a folder above it is closed'
+    const texts: [target: string, why: string][] = [
+      ['/proc/self/cwd/page', closed],
+      ['/proc/thread-self/cwd/page', closed],
+      [`/proc/self/fd/${held}`, closed],
+      ['/proc/self/maps', 'it lies in /proc'],
+      ['/proc/self/limits', 'it lies in /proc'],
+      [`/proc/${process.pid}/status`, 'it lies in /proc'],
+    ]
+    for (const [target, why] of texts) t.same(files.read(plant(target)), { ok: false, why }, target)
+    t.same(files.list(plant('/proc/self/cwd/inner')), { ok: false, why: closed })
+    t.same(files.list(plant('/proc/self/fd')), { ok: false, why: 'it lies in /proc' })
+    t.same(files.read(join(theirs, 'folder/page')), { ok: true, text: 'theirs' })
+    t.same(
+      files.read(plant(`/proc/self/root${join(theirs, 'folder/page')}`)),
+      { ok: true, text: 'theirs' },
+      'it has a name of its own',
+    )
+  }
 })
