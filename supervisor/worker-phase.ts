@@ -218,7 +218,9 @@ const killUnstopped: Row['tick'] = (life, _event, moment) =>
 const reap: Row['exit'] = (life, event, { nowMs }) => {
   const { code, signal } = event
   const isUnasked = (UNASKED_PHASES.has(life.phase) && !life.asked) || life.why === 'ipc-closed'
-  const why = isUnasked ? (event.isNotStarted ? NOT_STARTED : event.isOutOfMemory ? OUT_OF_MEMORY : 'died') : life.why
+  // Whom we have killed ourselves, the kernel has not.
+  const isOutOfMemory = event.isOutOfMemory && life.phase !== 'killed'
+  const why = isUnasked ? (event.isNotStarted ? NOT_STARTED : isOutOfMemory ? OUT_OF_MEMORY : 'died') : life.why
   const fields = {
     code: code ?? undefined,
     signal: signal ?? undefined,

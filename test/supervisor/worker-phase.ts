@@ -428,3 +428,15 @@ t.test('why a worker is gone', t => {
   for (const [why, asked, signal, end] of cases) t.equal(endOf({ why, asked }, signal), end, `${why} ${signal}`)
   t.end()
 })
+
+t.test('whom the kernel may have killed', async t => {
+  const oom: WorkerEvent = { type: 'exit', code: null, signal: 'SIGKILL', isOutOfMemory: true }
+  const cases: [title: string, happenings: Happening[], why: string][] = [
+    ['one that served', [ready], 'out-of-memory'],
+    ['its channel is closed before it is reaped', [ready, lost], 'out-of-memory'],
+    ['not whom the master has killed, its channel lost', [ready, lost, wait(60_000), tick], 'died'],
+    ['nor for a deed of its own', [ready, breach], 'link-broken'],
+    ['nor because it was told to', [ready, kill], 'SIGINT'],
+  ]
+  for (const [title, happenings, why] of cases) t.equal(live([...happenings, oom]).life.why, why, title)
+})
