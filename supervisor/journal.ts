@@ -36,13 +36,106 @@ export function withPriority(text: string, priority: number): string {
   return text.replace(/^(?=.)/gm, `<${priority}>`)
 }
 
-/** Something that was to happen has not, or a process ended that nobody had asked to. */
-const ERRORS =
-  /^(reload-failed-line|release-gone|run-folder-lost|worker-not-started|worker-harakiri|proxy-killed|.*-failed)$/
+/** How urgent each event is, but for those in BY_FIELDS. */
+const EVENTS = {
+  /** Something that was to happen has not, or a process ended that nobody had asked to. */
+  error: [
+    'autopsy-failed',
+    'metrics-failed',
+    'notify-failed',
+    'proxy-failed',
+    'proxy-killed',
+    'release-gone',
+    'reload-failed',
+    'reload-failed-line',
+    'run-folder-lost',
+    'worker-harakiri',
+    'worker-load-failed',
+    'worker-not-started',
+    'worker-processes-stay',
+  ],
+  /** It goes on, and somebody should look. */
+  warning: [
+    'accept-paused',
+    'accept-trouble',
+    'access-log-trouble',
+    'affinity-trouble',
+    'autopsy-not-removed',
+    'autopsy-refused',
+    'bad-answer',
+    'clock-stepped',
+    'control-socket-restored',
+    'cron-skipped',
+    'fifo-refused',
+    'fifo-trouble',
+    'log-folder-crowded',
+    'log-not-rotated',
+    'master-killing',
+    'metrics-listener-error',
+    'metrics-trouble',
+    'named-file-refused',
+    'not-listening',
+    'proxy-broke-channel',
+    'proxy-talks-too-much',
+    'proxy-woken',
+    'reload-ignored',
+    'request-harakiri',
+    'request-quarantined',
+    'restart-needed',
+    'run-folder-restored',
+    'signal-ignored',
+    'site-doubtful',
+    'site-late',
+    'start-waits',
+    'stood-still',
+    'upstream-out',
+    'watchdog-trouble',
+    'worker-broke-channel',
+    'worker-broke-link',
+    'worker-killed',
+    'worker-memory-high',
+    'worker-not-ready',
+    'worker-processes-killed',
+    'worker-talks-too-much',
+  ],
+  info: [
+    'accept-resumed',
+    'autopsy-written',
+    'cron-start',
+    'daemon-reload',
+    'daemon-start',
+    'hook-start',
+    'logs-reopened',
+    'master-ready',
+    'master-stopped',
+    'master-stopping',
+    'memory-report',
+    'proxy-draining',
+    'proxy-listening',
+    'proxy-start',
+    'reload-done',
+    'reload-soaking',
+    'reload-start',
+    'status',
+    'touched',
+    'upstream-back',
+    'worker-lingering',
+    'worker-loading',
+    'worker-ready',
+    'worker-retiring',
+    'worker-start',
+    'worker-status',
+    'worker-stopping',
+    'worker-waiting',
+    'workers-wanted',
+  ],
+} as const
 
-/** It goes on, and somebody should look. */
-const WARNINGS =
-  /^(restart-needed|start-waits|stood-still|clock-stepped|worker-(killed|memory-high|not-ready)|log-(not-rotated|folder-crowded)|master-killing|upstream-out|accept-paused|autopsy-not-removed|bad-answer|request-harakiri|not-listening|site-(doubtful|late)|proxy-woken|worker-(left-processes|processes-(killed|stay))|.*-(trouble|refused|ignored|skipped|quarantined|error|talks-too-much|broke-(link|channel)))$/
+const PRIORITIES = new Map<string, number>(
+  Object.entries(EVENTS).flatMap(([name, events]) =>
+    events.map(event => [event, PRIORITY[name as keyof typeof EVENTS]] as const),
+  ),
+)
 
 /** Ends of workers and proxies, by their `why`, that are no part of the order of things. */
 const UNASKED = new Set([
@@ -55,16 +148,30 @@ const UNASKED = new Set([
   'silent',
 ])
 
+type Judge = (fields: EventFields) => number
+
+const judgeEnd: Judge = ({ why }) => (UNASKED.has(String(why)) ? PRIORITY.error : PRIORITY.info)
+const judgeCommand: Judge = ({ code, signal }) =>
+  signal !== undefined || (code ?? 0) !== 0 ? PRIORITY.warning : PRIORITY.info
+
+const BY_FIELDS = new Map<string, Judge>([
+  ['worker-exit', judgeEnd],
+  ['proxy-exit', judgeEnd],
+  ['daemon-exit', judgeCommand],
+  ['cron-exit', judgeCommand],
+  ['hook-done', ({ failed }) => (failed === undefined ? PRIORITY.info : PRIORITY.error)],
+  // The operator has asked for those that are kept.
+  ['worker-left-processes', ({ why }) => (why === 'kept' ? PRIORITY.info : PRIORITY.warning)],
+])
+
+/** Events whose priority is decided about: a test asks for each that the sources name. */
+export function decidedEvents(): Set<string> {
+  return new Set([...PRIORITIES.keys(), ...BY_FIELDS.keys()])
+}
+
 /** How urgent an event of daimyo's own life is. Pure. */
 export function priorityOf(event: string, fields: EventFields = {}): number {
-  const { why, code, signal, failed } = fields
-  if (/^(worker|proxy)-exit$/.test(event)) return UNASKED.has(String(why)) ? PRIORITY.error : PRIORITY.info
-  if (/^(daemon|cron)-exit$/.test(event)) {
-    return signal !== undefined || (code ?? 0) !== 0 ? PRIORITY.warning : PRIORITY.info
-  }
-  if (event === 'hook-done') return failed === undefined ? PRIORITY.info : PRIORITY.error
-  if (ERRORS.test(event)) return PRIORITY.error
-  return WARNINGS.test(event) ? PRIORITY.warning : PRIORITY.info
+  return BY_FIELDS.get(event)?.(fields) ?? PRIORITIES.get(event) ?? PRIORITY.info
 }
 
 /** What journald would take for a priority. */

@@ -1,8 +1,13 @@
 /** Tests `supervisor/journal.ts`: who writes to the journal of systemd, and how urgent each line is. */
 
-import { fstatSync } from 'node:fs'
+import { fstatSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { PROXY_EVENTS, WORKER_EVENTS } from '../../kit/child-events.js'
+import { configReference } from '../../supervisor/config/config-reference.js'
 import {
+  decidedEvents,
   journalLog,
   LinePriorities,
   leadsToJournal,
@@ -39,6 +44,15 @@ const events: [event: string, fields: Record<string, string | number>, priority:
   ['worker-killed', { why: 'x' }, PRIORITY.warning],
   ['worker-broke-channel', { why: 'x' }, PRIORITY.warning],
   ['restart-needed', { why: 'x' }, PRIORITY.warning],
+  ['run-folder-lost', { why: 'x' }, PRIORITY.error],
+  ['worker-processes-stay', { processes: 1 }, PRIORITY.error],
+  ['worker-processes-killed', { processes: 1 }, PRIORITY.warning],
+  ['worker-left-processes', { why: 'ended' }, PRIORITY.warning],
+  ['worker-left-processes', { why: 'kept' }, PRIORITY.info],
+  ['not-listening', { why: 'x' }, PRIORITY.warning],
+  ['site-doubtful', {}, PRIORITY.warning],
+  ['site-late', {}, PRIORITY.warning],
+  ['proxy-woken', { why: 'stopped' }, PRIORITY.warning],
   ['request-harakiri', {}, PRIORITY.warning],
   ['upstream-out', {}, PRIORITY.warning],
   ['upstream-back', {}, PRIORITY.info],
@@ -53,6 +67,41 @@ t.test('events have the priority of what they tell', async t => {
   const lines: string[] = []
   journalLog(line => lines.push(line))('reload-failed', { why: 'no rice' })
   t.match(lines[0], /^<3>\d{4}-\S+ reload-failed why="no rice"\n$/)
+})
+
+/** `log('x-y', …)`, `report(`, `channel.event(`, `trouble(`, and findings with a field `event`. */
+const TELLING = /(?:\b(?:log|report|event|trouble)\(\s*|#(?:log|report|tell)\(\s*|\bevent: )'([a-z]+(?:-[a-z]+)*)'/g
+const top = fileURLToPath(new URL('../../../', import.meta.url))
+
+/** Names that the master's own code and its children's tell. */
+function eventsOfSources(): Set<string> {
+  const told = new Set([...Object.keys(WORKER_EVENTS), ...Object.keys(PROXY_EVENTS)])
+  for (const folder of ['supervisor', 'proxy', 'app/host', 'kit']) {
+    for (const name of readdirSync(join(top, folder), { recursive: true }) as string[]) {
+      // They report a family's type by such a call.
+      if (!name.endsWith('.ts') || name === 'metrics/merge-families.ts') continue
+      for (const [, event] of readFileSync(join(top, folder, name), 'utf8').matchAll(TELLING)) told.add(event!)
+    }
+  }
+  return told
+}
+
+t.test('somebody has decided how urgent each event is', async t => {
+  const told = eventsOfSources()
+  t.ok(told.size > 80, `${told.size} found`)
+  const decided = decidedEvents()
+  t.same([...told].filter(event => !decided.has(event)).sort(), [], 'add it to EVENTS of supervisor/journal.ts')
+  t.same([...decided].filter(event => !told.has(event)).sort(), [], 'nobody tells it any more')
+  const [, log = ''] = /^## The log\n(.*?)^## /ms.exec(configReference()) ?? []
+  const documented = [
+    ...log.matchAll(/`((?:worker|proxy|reload|run-folder|control-socket|site|not|restart)-[a-z-]+)[` ]/g),
+  ]
+  t.ok(documented.length > 10)
+  t.same(
+    documented.map(([, name]) => name!).filter(name => !decided.has(name)),
+    [],
+    'documented',
+  )
 })
 
 t.test('each line of a text', async t => {
