@@ -3,7 +3,7 @@
  */
 
 import { optionFacts } from './config-reference.js'
-import { describeForeign, FOREIGN_COMMANDS, foreignName, whatIsMeant } from './foreign-names.js'
+import { describeForeign, FOREIGN_COMMANDS, foreignName, SERVERS, type Server, whatIsMeant } from './foreign-names.js'
 import { MOOT_OPTIONS, REFUSED_OPTIONS } from './moot-options.js'
 import { acceptedKeys, type OptionName, optionNamed, optionNames, rowOf, SECTIONS } from './options.js'
 
@@ -70,8 +70,24 @@ export function explainWord(word: string): string | null {
   const foreign = foreignName(word)
   if (foreign !== null)
     return `${describeForeign(word, foreign)}\n${foreign.options.map(name => `\n${describeOption(name)}`).join('')}`
-  const names = word.length < 2 ? [] : optionNames().filter(name => name.includes(word.toLowerCase()))
+  if (Object.hasOwn(SERVERS, word.toLowerCase())) return describeServer(word.toLowerCase() as Server)
+  const names = optionsAbout(word.toLowerCase())
   return names.length === 0 ? null : names.map(describeBriefly).join('')
+}
+
+/** Whose names have a part that begins so; else those that speak of it. */
+function optionsAbout(word: string): OptionName[] {
+  if (word.length < 2) return []
+  const named = optionNames().filter(name => `-${name}`.includes(`-${word}`))
+  if (named.length > 0) return named
+  const words = new RegExp(`\\b${word.replace(/\W/g, '\\$&')}(s|es)?\\b`, 'i')
+  return optionNames().filter(name => words.test(rowOf(name).summary))
+}
+
+function describeServer(server: Server): string {
+  const words = optionNames().flatMap(name => rowOf(name).replaces?.[server]?.match(/[\w-]{2,}/g) ?? [])
+  const known = [...new Set(words)].toSorted().join(' ')
+  return `${SERVERS[server]}: "daimyo help WORD" says what these words are here:\n${wrap(known, 2)}`
 }
 
 /** For a word of which nothing is known: what it may be. */
