@@ -42,7 +42,7 @@ const ERRORS =
 
 /** It goes on, and somebody should look. */
 const WARNINGS =
-  /^(restart-needed|start-waits|stood-still|clock-stepped|worker-(killed|memory-high|not-ready)|log-(not-rotated|folder-crowded)|master-killing|upstream-out|accept-paused|autopsy-not-removed|bad-answer|request-harakiri|not-listening|site-(doubtful|late)|proxy-woken|worker-(left-processes|processes-(killed|stay))|.*-(trouble|refused|ignored|skipped|quarantined|error|talks-too-much|broke-(link|channel)))$/
+  /^(restart-needed|start-waits|stood-still|clock-stepped|worker-(killed|memory-high|not-ready)|log-(not-rotated|folder-crowded)|master-killing|upstream-out|accept-paused|autopsy-not-removed|bad-answer|request-harakiri|not-listening|site-(doubtful|late)|fifo-doubtful|proxy-woken|worker-(left-processes|processes-(killed|stay))|.*-(trouble|refused|ignored|skipped|quarantined|error|talks-too-much|broke-(link|channel)))$/
 
 /** Ends of workers and proxies, by their `why`, that are no part of the order of things. */
 const UNASKED = new Set([
