@@ -66,6 +66,7 @@ const EVENTS = {
     'clock-stepped',
     'control-socket-restored',
     'cron-skipped',
+    'fifo-doubtful',
     'fifo-refused',
     'fifo-trouble',
     'log-folder-crowded',

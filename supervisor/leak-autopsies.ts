@@ -6,9 +6,10 @@
  * there: a folder that they have filled with names is refused.
  */
 
-import { lstatSync, rmSync, statfsSync } from 'node:fs'
+import { lstatSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { reasonOf } from '../kit/failure.js'
+import { removeFile } from './file-removal.js'
 import { CROWDED, namesIn } from './folder-names.js'
 import type { MasterContext } from './master-context.js'
 import { asServiceUser } from './service-user.js'
@@ -77,7 +78,7 @@ export class LeakAutopsies {
       })
       if (why !== null) return this.#refuse(worker, why)
       asServiceUser(credentials, () => {
-        for (const { path } of kept.slice(files - 1)) rmSync(path, { force: true })
+        for (const { path } of kept.slice(files - 1)) removeFile(path)
       })
       const path = join(folder, `daimyo-slot${slot}-pid${pid}-${timestamp(new Date())}.heapsnapshot`)
       this.#lastMs = this.#context.nowMs()
@@ -92,13 +93,16 @@ export class LeakAutopsies {
   end(worker: Worker): void {
     if (this.#running?.worker !== worker) return
     const { path } = this.#running
-    try {
-      asServiceUser(worker.generation.settings.credentials, () => rmSync(`${path}.partial`, { force: true }))
-    } catch (error) {
-      // EACCES, EISDIR: its user has changed the folder, or put something else in the file's place.
-      this.#context.log('autopsy-not-removed', { path, why: reasonOf(error) })
-    }
     this.#running = null
+    const keep = (why: string) => this.#context.log('autopsy-not-removed', { path, why })
+    try {
+      const removal = asServiceUser(worker.generation.settings.credentials, () => removeFile(`${path}.partial`))
+      if (removal === 'not-a-file') keep('it is not a regular file')
+      if (removal === 'busy') keep('too many removed files are still on the disk')
+    } catch (error) {
+      // EACCES: its user has changed the folder.
+      keep(reasonOf(error))
+    }
   }
 
   #refuse({ address }: Worker, why: string): null {

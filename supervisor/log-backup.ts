@@ -6,9 +6,10 @@
  */
 
 import { randomInt } from 'node:crypto'
-import { lstatSync, renameSync, unlinkSync } from 'node:fs'
+import { lstatSync, renameSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
+import { removeFile } from './file-removal.js'
 import { namesIn } from './folder-names.js'
 
 /** How many backups of one log are kept. */
@@ -89,11 +90,8 @@ function secondAfter(date: string, now: Date): string {
   return atMs < LATEST_MS ? dateOf(new Date(atMs)) : dateOf(now)
 }
 
-/** The last name is that of the log that was just moved. */
+/** The last name is that of the log that was just moved. While too many removed files are still on the disk, the rest goes with the next logs. */
 function removeOldest(folder: string, backups: readonly string[], kept: number): void {
   const excess = Math.min(MOST_REMOVALS, Math.max(0, backups.length - kept))
-  for (const name of backups.slice(0, excess)) {
-    const backup = join(folder, name)
-    if (lstatSync(backup, { throwIfNoEntry: false })?.isFile()) unlinkSync(backup)
-  }
+  for (const name of backups.slice(0, excess)) if (removeFile(join(folder, name)) === 'busy') return
 }

@@ -3,7 +3,7 @@
  * Several may be named; one is listened to at a time, the first at the beginning, and a digit written to it chooses another one. The others keep what
  * is written to them until they are chosen.
  * Must stay true: what is not a FIFO of our own, or of the service's user in a folder of that user's, is refused,
- * never removed; a letter only queues an event.
+ * never removed; a letter only queues an event; whoever writes without end is read at a bounded pace.
  */
 
 import { execFileSync } from 'node:child_process'
@@ -13,9 +13,14 @@ import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { Log } from '../kit/log.js'
 import type { Credentials } from '../kit/messages.js'
 import { SYSTEM_PATH } from '../kit/system-path.js'
+import { type Rate, TokenBucket } from '../kit/token-bucket.js'
 import { BRIEFLY } from './become-user.js'
+import { sortLetters } from './fifo-letters.js'
 import { asOpening, type Opener, onGuardedPath, openingOf } from './guarded-path.js'
-import { FIFO_LETTERS, type SignalEvent } from './signals.js'
+import type { SignalEvent } from './signals.js'
+
+/** Its group too. */
+const OTHERS_WRITE = 0o022
 
 /** `put` gets a name for the log, and what the letter asks for. */
 export interface FifoOptions {
@@ -23,35 +28,63 @@ export interface FifoOptions {
   opener: Opener
   put: (letter: string, event: SignalEvent) => void
   log: Log
+  /** How often something is read. */
+  reads?: Rate
 }
 
+/**
+ * How often something is read: all that is written meanwhile is read together. Whoever writes more than a pipe holds waits (64 KB, pipe(7)); nothing is
+ * lost, and a command behind a flood is seconds late.
+ */
+const READS: Rate = { atOnce: 10, perSecond: 0.5 }
+
+/** Lines about letters that mean nothing. */
+const UNKNOWN_LINES: Rate = { atOnce: 10, perSecond: 0.2 }
+
 /** Opens all of them. Failure: `master-fifo` (71, 77 where it is somebody else's). The result closes and removes them. */
-export function startMasterFifo({ paths, opener, put, log }: FifoOptions): { close(): void } {
+export function startMasterFifo({ paths, opener, put, log, reads: pace = READS }: FifoOptions): { close(): void } {
   const open: { path: string; socket: Socket }[] = []
-  const listenTo = (chosen: number) => {
+  const reads = new TokenBucket(pace, performance.now())
+  const tellUnknown = unknownLetters(log)
+  let chosen = 0
+  let timer: NodeJS.Timeout | null = null
+  const listen = () => {
     for (const [number, { socket }] of open.entries()) {
-      if (number === chosen) socket.resume()
+      if (number === chosen && timer === null) socket.resume()
       else socket.pause()
     }
   }
-  const take = (letter: string) => {
-    const event = Object.hasOwn(FIFO_LETTERS, letter) ? FIFO_LETTERS[letter] : undefined
-    if (event !== undefined) return put(`fifo-${letter}`, event)
-    if (/\s/.test(letter)) return
-    if (/\d/.test(letter) && Number(letter) < open.length) return listenTo(Number(letter))
-    log('fifo-refused', { letter, why: 'not one of the letters that mean something here' })
+  const hear = (bytes: Uint8Array) => {
+    const sorted = sortLetters(bytes, open.length)
+    for (const { letter, count } of sorted.unknown) tellUnknown(letter, count)
+    for (const { letter, event } of sorted.commands) put(`fifo-${letter}`, event)
+    chosen = sorted.chosen ?? chosen
+    const nowMs = performance.now()
+    reads.spend(1, nowMs)
+    const waitMs = reads.waitMs(1, nowMs)
+    if (waitMs > 0 && timer === null) {
+      timer = setTimeout(() => {
+        timer = null
+        listen()
+      }, waitMs)
+    }
+    listen()
   }
-  for (const path of paths) {
-    const socket = new Socket({ fd: openFifo(path, opener), readable: true, writable: false })
-    socket.on('data', bytes => {
-      for (const letter of bytes.toString('latin1')) take(letter)
-    })
-    socket.on('error', error => log('fifo-trouble', { path, why: reasonOf(error) }))
-    open.push({ path, socket })
+  try {
+    for (const path of paths) {
+      const socket = new Socket({ fd: openFifo(path, opener, log), readable: true, writable: false })
+      socket.on('data', hear)
+      socket.on('error', error => log('fifo-trouble', { path, why: reasonOf(error) }))
+      open.push({ path, socket })
+    }
+  } catch (error) {
+    for (const { socket } of open) socket.destroy()
+    throw error
   }
-  listenTo(0)
+  listen()
   return {
     close() {
+      if (timer !== null) clearTimeout(timer)
       for (const { path, socket } of open) {
         socket.destroy()
         onGuardedPath(path, 'name', opener, () => removeFifo(path))
@@ -60,8 +93,23 @@ export function startMasterFifo({ paths, opener, put, log }: FifoOptions): { clo
   }
 }
 
+/** `unsaid`: so many came before for which there was no line. */
+function unknownLetters(log: Log): (letter: string, count: number) => void {
+  const lines = new TokenBucket(UNKNOWN_LINES, performance.now())
+  let unsaid = 0
+  return (letter, count) => {
+    if (!lines.takeOne(performance.now())) {
+      unsaid += count
+      return
+    }
+    const why = 'not one of the letters that mean something here'
+    log('fifo-refused', { letter, ...(count > 1 && { count }), ...(unsaid > 0 && { unsaid }), why })
+    unsaid = 0
+  }
+}
+
 /** Opened for writing too: otherwise each writer that goes away would be an end of file. */
-function openFifo(path: string, opener: Opener): number {
+function openFifo(path: string, opener: Opener, log: Log): number {
   const opening = openingOf(path, 'name', opener)
   try {
     const found = asOpening(opening, opener, () => lstatSync(path, { throwIfNoEntry: false }))
@@ -70,7 +118,11 @@ function openFifo(path: string, opener: Opener): number {
     const flags = constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW
     const fd = asOpening(opening, opener, () => openSync(path, flags))
     const stat = fstatSync(fd)
-    if (stat.isFIFO() && [process.getuid?.(), 0, opening.as?.uid].includes(stat.uid)) return fd
+    if (stat.isFIFO() && [process.getuid?.(), 0, opening.as?.uid].includes(stat.uid)) {
+      if ((stat.mode & OTHERS_WRITE) !== 0)
+        log('fifo-doubtful', { path, why: 'others may write to it: they command the master' })
+      return fd
+    }
     closeSync(fd)
     const why = stat.isFIFO() ? `it belongs to uid ${stat.uid}` : 'it is not a FIFO'
     throw new Failure('master-fifo', `cannot open the master FIFO: ${path}: ${why}`, EXIT.permission)

@@ -337,7 +337,7 @@ export class Master {
       case 'tell-status':
         return this.#tellStatus()
       case 'resize':
-        if (this.#shutdown === null) this.#tree?.scaler.resize(event.by, signal)
+        if (this.#shutdown === null) this.#tree?.scaler.resize(event, signal)
     }
   }
 

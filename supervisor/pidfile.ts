@@ -10,10 +10,11 @@
 import {
   closeSync,
   constants,
+  fstatSync,
   fsyncSync,
   lstatSync,
   openSync,
-  readFileSync,
+  readSync,
   renameSync,
   type Stats,
   unlinkSync,
@@ -22,6 +23,7 @@ import {
 import { basename, dirname, join } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
+import { holdingFile } from './file-removal.js'
 import { onGuardedPath } from './guarded-path.js'
 import { MASTER_NAME } from './process-names.js'
 import { commandOf, hasOpen, lifeOf, startTimeOf, userOf } from './process-presence.js'
@@ -66,7 +68,7 @@ function replacePidfile(path: string, pid: number): void {
   try {
     removeIfThere(temporary)
     writeNewFile(temporary, `${pid}\n`)
-    renameSync(temporary, path)
+    holdingFile(path, () => renameSync(temporary, path))
   } catch (error) {
     const exitCode = ['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error)) ? EXIT.permission : EXIT.os
     throw new Failure('pidfile', `cannot write the pidfile: pidfile=${path}: ${reasonOf(error)}`, exitCode, error)
@@ -77,7 +79,7 @@ function replacePidfile(path: string, pid: number): void {
 export function removePidfile(path: string, pid: number = process.pid): boolean {
   try {
     if (!lookAt(path)?.isFile() || readPid(path) !== pid) return false
-    unlinkSync(path)
+    holdingFile(path, () => unlinkSync(path))
     return true
   } catch {
     // EACCES, EROFS: it stays, and the next start finds it stale.
@@ -85,18 +87,21 @@ export function removePidfile(path: string, pid: number = process.pid): boolean 
   }
 }
 
-/** The pid that a pidfile holds; null when there is no such file or something else is in it. */
+/** The pid that a pidfile holds; null when there is no such file or something else is in it. However large the file is, 65 bytes of it are read. */
 export function readPid(path: string): number | null {
   try {
     const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
     try {
-      const text = readFileSync(descriptor, 'utf8').slice(0, longestPidfile).trim()
+      if (!fstatSync(descriptor).isFile()) return null
+      const bytes = Buffer.alloc(longestPidfile + 1)
+      const length = readSync(descriptor, bytes, 0, bytes.length, 0)
+      const text = length > longestPidfile ? '' : bytes.toString('utf8', 0, length).trim()
       return /^[1-9]\d{0,9}$/.test(text) ? Number(text) : null
     } finally {
       closeSync(descriptor)
     }
   } catch {
-    // ENOENT, ELOOP (a link), EACCES.
+    // ENOENT, ELOOP (a link), EACCES, EAGAIN (a lease).
     return null
   }
 }
@@ -136,7 +141,7 @@ function writeNewFile(path: string, text: string): void {
 
 function removeIfThere(path: string): void {
   try {
-    unlinkSync(path)
+    holdingFile(path, () => unlinkSync(path))
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error
   }

@@ -18,6 +18,7 @@ import type { Settings } from './config/settings.js'
 import type { Generation, MasterContext } from './master-context.js'
 import type { Pool } from './pool.js'
 import type { ProcessUsage } from './process-usage.js'
+import type { Resize } from './signals.js'
 import type { Worker } from './worker.js'
 import type { WorkerLoads } from './worker-loads.js'
 
@@ -63,10 +64,13 @@ export class Scaler {
     this.#activeMs = context.nowMs()
   }
 
-  /** SIGTTIN and SIGTTOU: one worker more or fewer, never below one. */
-  resize(by: number, why: string): void {
-    const { wanted } = this.#tree.pool.target
-    if (wanted > 0) this.#ask(Math.min(MOST_WORKERS, Math.max(1, wanted + by)), why)
+  /** SIGTTIN and SIGTTOU, and two letters of the FIFO: more workers or fewer, never below one. */
+  resize({ by, upTo }: Resize, why: string): void {
+    const { pool, settings } = this.#tree
+    const { wanted } = pool.target
+    // There may be more than `processes`, if somebody has asked for them.
+    const most = upTo === 'processes' ? Math.max(wanted, settings.processes) : MOST_WORKERS
+    if (wanted > 0) this.#ask(Math.min(most, Math.max(1, wanted + by)), why)
   }
 
   /** `daimyo scale`: why that cannot be, null: it is wanted now, and the workers come and go by themselves. `auto`: as the configuration says. */

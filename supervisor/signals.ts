@@ -10,11 +10,18 @@ export type SignalEvent =
   | { type: 'kill' }
   | { type: 'reload' }
   | { type: 'reopen-logs' }
-  | { type: 'resize'; by: 1 | -1 }
+  | Resize
   /** Pauses, or resumes. */
   | { type: 'toggle-pause' }
   /** The state of every worker into the log. */
   | { type: 'tell-status' }
+
+/** So many workers more, or fewer. `upTo`: more than `processes` are not started for it. */
+export interface Resize {
+  type: 'resize'
+  by: number
+  upTo?: 'processes'
+}
 
 /** Rows with the same words stand in one line of the README. */
 interface Row {
@@ -48,7 +55,7 @@ export const SIGNALS: Record<string, SignalEvent> = Object.fromEntries(
   Object.entries(SIGNAL_ROWS).map(([signal, { event }]) => [signal, event]),
 )
 
-/** The letters of the master FIFO, as uWSGI has them; every reload is a graceful one. 0 to 9 choose the FIFO that is listened to. */
+/** The letters of the master FIFO, as uWSGI has them; every reload is a graceful one. 0 to 9 choose the FIFO that is listened to, and `+` goes up to `processes`. */
 export const FIFO_LETTERS: Record<string, SignalEvent> = {
   r: { type: 'reload' },
   R: { type: 'reload' },
@@ -61,7 +68,7 @@ export const FIFO_LETTERS: Record<string, SignalEvent> = {
   s: { type: 'tell-status' },
   l: { type: 'reopen-logs' },
   L: { type: 'reopen-logs' },
-  '+': { type: 'resize', by: 1 },
+  '+': { type: 'resize', by: 1, upTo: 'processes' },
   '-': { type: 'resize', by: -1 },
 }
 

@@ -6,7 +6,7 @@
  */
 
 import type { Credentials } from '../../kit/messages.js'
-import { changersOf, userName } from '../guarded-path.js'
+import { changersOf, openingOf, userName } from '../guarded-path.js'
 import type { Finding } from './settings.js'
 
 /** Judges the INI and what it includes; for a reader that is not root there is nothing to say. */
@@ -29,4 +29,13 @@ export function judgeIniFiles(
     }
   }
   return found
+}
+
+/** FIFOs in whose folder others than root make and open things: they may write to it too. */
+export function remarkFifos(fifos: readonly { path: string; place: string }[], service: Credentials | null): Finding[] {
+  return fifos.flatMap(({ path, place }) => {
+    const { as, reason } = openingOf(path, 'name', service)
+    if (as === null) return []
+    return [{ place, message: `master-fifo: ${userName(as.uid)} commands the master by it, as root does: ${reason}` }]
+  })
 }

@@ -16,7 +16,7 @@ import { checkValues } from './check-values.js'
 import { type ConfigFiles, filesFor, realFiles } from './config-files.js'
 import { type NamedPath, readEnvironmentFiles } from './environment-files.js'
 import { readErrorPages } from './error-page-files.js'
-import { judgeIniFiles } from './ini-changers.js'
+import { judgeIniFiles, remarkFifos } from './ini-changers.js'
 import { fileNamed, type IniReading, readIni } from './ini-reader.js'
 import { remarkKeptState } from './kept-state.js'
 import type { ConfigFile, MagicFacts } from './magic-variables.js'
@@ -74,6 +74,10 @@ export function readSettings(source: SettingsSource): Reading {
   const checked = checkValues({ ...read, files: guarded, place, isComplete, runDir, uid: accounts.uid, forUnits })
   const judged =
     source.files === undefined ? judgeIniFiles(ini.files, found.credentials) : { mistakes: [], remarks: [] }
+  if (source.files === undefined) {
+    const fifos = values['master-fifo'].map((path, at) => ({ path, place: places.get('master-fifo')?.[at] ?? place }))
+    judged.remarks.push(...remarkFifos(fifos, found.credentials))
+  }
   const tooLong = whyTooLong(runDir)
   const kept = remarkKeptState(values, source.files ?? filesFor(found.credentials))
   const pages = readErrorPages(

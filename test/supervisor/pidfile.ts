@@ -1,18 +1,23 @@
 /** Tests `supervisor/pidfile.ts` with real files and processes. */
 
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
   chownSync,
+  closeSync,
+  constants,
   existsSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -47,6 +52,47 @@ for (const [title, text] of stale) {
     t.equal(readPid(path), process.pid)
   })
 }
+
+/** How many bytes this process reads while it does `work`. */
+function bytesRead(work: () => unknown): number {
+  const count = () => Number(/^rchar: (\d+)$/m.exec(readFileSync('/proc/self/io', 'latin1'))?.[1])
+  const before = count()
+  work()
+  return count() - before
+}
+
+const large: [title: string, text: string][] = [
+  ['of holes', ''],
+  ['that begins with a pid', `${process.pid}\n`],
+  ['that begins with a long line', '9'.repeat(100)],
+]
+for (const [title, text] of large) {
+  t.test(`of a large file a few bytes are read: ${title}`, { skip: !existsSync('/proc/self/io') }, async t => {
+    const path = join(scratchFolder(t), 'daimyo.pid')
+    const plant = () => {
+      writeFileSync(path, text)
+      truncateSync(path, 64 * 1024 ** 2)
+    }
+    plant()
+    // What the pool's threads read meanwhile is little.
+    t.ok(bytesRead(() => t.equal(readPid(path), null)) < 1024 ** 2)
+    t.ok(bytesRead(() => checkPidfile(path)) < 1024 ** 2)
+    t.ok(bytesRead(() => t.equal(removePidfile(path), false, 'it is not ours')) < 1024 ** 2)
+    t.ok(bytesRead(() => writePidfile(path)) < 1024 ** 2)
+    t.equal(readPid(path), process.pid)
+  })
+}
+
+t.test('what is no regular file holds no pid', async t => {
+  const folder = scratchFolder(t)
+  mkdirSync(join(folder, 'folder'))
+  execFileSync('mkfifo', [join(folder, 'fifo')])
+  const fifo = openSync(join(folder, 'fifo'), constants.O_RDWR | constants.O_NONBLOCK)
+  t.teardown(() => closeSync(fifo))
+  writeSync(fifo, `${process.pid}\n`)
+  for (const path of [join(folder, 'folder'), join(folder, 'fifo'), '/dev/zero', '/dev/null'])
+    t.equal(readPid(path), null, path)
+})
 
 t.test('a temporary file left by a crash, or planted, is no hindrance and is not followed', async t => {
   const folder = scratchFolder(t)

@@ -2,6 +2,7 @@
 
 import t from 'tap'
 import type { ProxyToMaster } from '../../kit/messages.js'
+import { FIFO_LETTERS, type Resize } from '../../supervisor/signals.js'
 import { ALWAYS_ALL, plantTree, startTree, type Tree } from './fixtures/tree.js'
 
 /** As `daimyo scale` asks; with the number before and after. */
@@ -18,6 +19,23 @@ t.test('scale sets the number of workers, and auto leaves it to the configuratio
   t.same(await scale(tree, 'auto'), { ok: true, before: 3, wanted: 1 })
   await tree.event('worker-exit', { slot: 3, why: 'fewer' })
   t.equal(tree.master.status().wanted, 1)
+})
+
+t.test('the FIFO asks for `processes` workers at most, and for one at least', async t => {
+  const tree = await startTree(t, { settings: { processes: 2 } })
+  const ask = async (letter: '+' | '-', times: number) => {
+    const before = tree.told.length
+    const event = FIFO_LETTERS[letter] as Resize
+    tree.master.signal(`fifo-${letter}`, { ...event, by: event.by * times })
+    await tree.event('workers-wanted', {}, 1, before)
+    return tree.master.status().wanted
+  }
+  t.equal(await ask('+', 65_536), 2)
+  t.equal(await ask('-', 65_536), 1)
+  t.equal(await ask('+', 1), 2)
+  t.same(await scale(tree, 3), { ok: true, before: 2, wanted: 3 })
+  t.equal(await ask('+', 1), 3, 'those that somebody asked for by name stay')
+  t.equal(await ask('-', 1), 2)
 })
 
 const refused: [title: string, count: number][] = [
