@@ -205,7 +205,7 @@ export type MasterToProxy =
   | { type: 'pause'; isPaused: boolean }
   /** Answered by `synced`: all that was sent before is done. */
   | { type: 'sync'; number: number }
-  /** Accept nothing new, finish what is in flight for at most `mercyMs`, exit 0. */
+  /** Accept nothing new, finish what is in flight for at most `mercyMs`, exit 0. The master starts no worker any more. */
   | { type: 'drain'; mercyMs: number }
   | { type: 'metrics'; requestId: number; text: string }
 

@@ -283,6 +283,14 @@ export class Connection implements Client {
     else this.#linger()
   }
 
+  /** The proxy ends now. True: an answer that says so is on its way to a client that may still read it. */
+  cut(): boolean {
+    const exchange = this.#taken === null ? this.#exchange : null
+    if (exchange === null) this.#socket.destroy()
+    else this.#phases.cutByStop(exchange)
+    return !this.#socket.destroyed
+  }
+
   destroy(): void {
     this.#socket.destroy()
   }

@@ -51,6 +51,8 @@ export class Dispatcher {
   #settings: ProxySettings
   readonly #waiting = new WaitingLine()
   #isPaused = false
+  /** The proxy goes away: the master starts no worker any more. */
+  #isDraining = false
   /** Some request had to go to a worker that was not idle, or to none. */
   #isCrowded = false
   #calledMs = 0
@@ -76,6 +78,13 @@ export class Dispatcher {
     if (!isPaused) this.pump()
   }
 
+  /** The proxy goes away. Requests that wait are served by the workers that live, and refused once none is left that could ever take one. */
+  drain(): void {
+    this.#isDraining = true
+    this.isPaused = false
+    this.#refuseHopeless()
+  }
+
   get links(): readonly Link[] {
     return this.#links
   }
@@ -97,11 +106,14 @@ export class Dispatcher {
   retire(workerId: number): void {
     const link = this.#linkOf(workerId)
     this.#forget(workerId)
-    if (link === undefined) return this.#events.left(workerId, false, false)
-    link.retiring = true
-    link.open = false
-    this.freed(link)
-    if (this.#waiting.size > 0) this.#callForWorkers()
+    if (link === undefined) this.#events.left(workerId, false, false)
+    else {
+      link.retiring = true
+      link.open = false
+      this.freed(link)
+    }
+    this.#refuseHopeless()
+    if (link !== undefined && this.#waiting.size > 0) this.#callForWorkers()
   }
 
   /** Workers that are only late or full will take what waits; one that waits for its first request could do so sooner. */
@@ -121,6 +133,7 @@ export class Dispatcher {
   gone(workerId: number, end: WorkerEnd): void {
     this.#forget(workerId)
     this.#linkOf(workerId)?.dismiss(end)
+    this.#refuseHopeless()
   }
 
   lost(link: Link): void {
@@ -129,6 +142,7 @@ export class Dispatcher {
     this.#lacksDescriptors = link.lacksDescriptor
     if (link.retiring) this.#tellLeft(link, 'nothing')
     else if (link.end === null && this.#mayLinkAgain(link)) this.#broken.set(worker.workerId, { worker, events })
+    this.#refuseHopeless()
   }
 
   #mayLinkAgain(link: Link): boolean {
@@ -169,6 +183,7 @@ export class Dispatcher {
   dispatch(exchange: Exchange, now: number): void {
     const link = this.#waiting.size === 0 ? this.#linkFor(exchange, now) : null
     if (link !== null) this.#events.assigned(exchange, link, now)
+    else if (this.#isHopeless) this.#events.refused(exchange, 'stopping')
     else if (!this.#isPaused && this.#waiting.size >= this.#settings.queueRequests)
       this.#events.refused(exchange, 'queue-full')
     else {
@@ -180,9 +195,8 @@ export class Dispatcher {
   /** A rescued request has waited already: it goes before the others. */
   dispatchFirst(exchange: Exchange, now: number): void {
     const link = this.#linkFor(exchange, now)
-    if (link !== null) return this.#events.assigned(exchange, link, now)
-    this.#queue(exchange, now)
-    this.#waiting.unshift(exchange)
+    if (link !== null) this.#events.assigned(exchange, link, now)
+    else this.#queueFirst(exchange, now)
   }
 
   /** This link could not be reached: another one gets the exchange, or whichever is free next. */
@@ -191,7 +205,12 @@ export class Dispatcher {
     link.open = false
     const other = this.#isPaused ? null : this.choose(now)
     link.open = open
-    if (other !== null) return this.#events.assigned(exchange, other, now)
+    if (other !== null) this.#events.assigned(exchange, other, now)
+    else this.#queueFirst(exchange, now)
+  }
+
+  #queueFirst(exchange: Exchange, now: number): void {
+    if (this.#isHopeless) return this.#events.refused(exchange, 'stopping')
     this.#queue(exchange, now)
     this.#waiting.unshift(exchange)
   }
@@ -286,6 +305,27 @@ export class Dispatcher {
   leave(exchange: Exchange): void {
     exchange.queue = null
     this.#waiting.remove(exchange)
+  }
+
+  /**
+   * No worker will take anything any more. One whose link has broken may be linked again until the master says that it is gone; one that retires gets nothing
+   * new.
+   */
+  get #isHopeless(): boolean {
+    if (!this.#isDraining || this.#broken.size > 0) return false
+    return this.#links.every(({ retiring, end }) => retiring || end !== null)
+  }
+
+  #refuseHopeless(): void {
+    if (this.#waiting.size > 0 && this.#isHopeless) this.refuseAll('stopping')
+  }
+
+  /** Nobody waits any longer. */
+  refuseAll(code: ErrorCode): void {
+    for (const exchange of this.#waiting.all()) {
+      this.leave(exchange)
+      this.#events.refused(exchange, code)
+    }
   }
 
   /** Refuses those that have waited too long, and links broken links anew. */

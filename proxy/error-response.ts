@@ -109,6 +109,13 @@ export const ERRORS = {
     message: 'no worker was free in time',
     retryAfterSeconds: 1,
   },
+  stopping: {
+    source: 'proxy',
+    status: 503,
+    retry: 'never',
+    message: 'the server stops, and nobody is left for this request',
+    retryAfterSeconds: 1,
+  },
   'queue-full': {
     source: 'proxy',
     status: 503,
@@ -157,6 +164,13 @@ export const ERRORS = {
     retry: 'never',
     message: 'too many passwords are waiting to be checked',
     retryAfterSeconds: 1,
+  },
+  // Not 503, which asks to try again: the application may have done what was asked.
+  'cut-by-stop': {
+    source: 'upstream',
+    status: 504,
+    retry: 'never',
+    message: 'the server stopped before the application had answered',
   },
   deadline: {
     source: 'upstream',

@@ -25,11 +25,13 @@ export type LimitName =
   | 'http-uri-size'
   | 'idle-evicted'
   | 'limit-post'
+  | 'reload-mercy'
 
 const BEHIND = new Map<ErrorCode | RefusalCode, LimitName>([
   ['body-stalled', 'http-body-timeout'],
   ['body-too-large', 'limit-post'],
   ['body-too-slow', 'http-body-min-rate'],
+  ['cut-by-stop', 'reload-mercy'],
   ['head-too-long', 'buffer-size'],
   ['head-too-slow', 'http-header-timeout'],
   ['no-files', 'descriptors'],

@@ -78,6 +78,12 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     this.#rescuer = new Rescuer(world, this)
   }
 
+  /** The proxy goes away: nobody waits for a worker that will never come. */
+  drain(): void {
+    this.draining = true
+    this.dispatcher.drain()
+  }
+
   /** A new configuration: requests from now on follow it. */
   apply(settings: ProxySettings): void {
     this.#world.settings = settings
@@ -447,6 +453,13 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     this.#letGo(exchange)
     if (exchange.answerBegun) this.broken(exchange)
     else this.#answer(exchange, refusalAnswer(refusal))
+  }
+
+  /** The mercy of a stop is over. Its client has not left, so it gets an answer, or sees that the one that has begun breaks off. */
+  cutByStop(exchange: Exchange): void {
+    if (exchange.finished) return
+    this.#letGo(exchange)
+    this.#fail(exchange, exchange.attempts > 0 ? 'cut-by-stop' : 'stopping')
   }
 
   /** The body passes a limit; the application is told by ABORT. */

@@ -25,6 +25,8 @@ const SWEEP_MS = 100
 /** Connection deadlines are coarse; every so many sweeps is enough. */
 const SWEEPS_PER_CONNECTION_SWEEP = 5
 const METRICS_MS = 1000
+/** At the end, for clients that are told that they are cut, and for a master that reads the last metrics: each bounded by so much. */
+const LAST_WORDS_MS = 200
 /** When the master is dead: how long requests in flight may take before everything goes. */
 export const ORPHAN_MS = 1000
 
@@ -121,19 +123,38 @@ export class ProxyServer {
 
   /** Accepts nothing new and resolves when all is answered, or after `mercyMs`. */
   async drain(mercyMs: number): Promise<void> {
-    this.#phases.draining = true
-    this.#phases.dispatcher.isPaused = false
+    this.#phases.drain()
     for (const server of this.#servers) server.close()
     for (const connection of this.#connections) connection.drain()
     this.#phases.tunnels.closeAll(mercyMs)
     if (this.#connections.size > 0) await this.#idleWithin(mercyMs)
-    this.#phases.tunnels.destroyAll()
-    this.#phases.upstreams.destroy()
-    for (const connection of this.#connections) connection.destroy()
+    await this.#cut()
     for (const timer of this.#timers) clearInterval(timer)
     runningClock.isWatched = false
-    this.#ship()
+    await this.#shipLast()
     await this.#accessLog?.close()
+  }
+
+  /** Whatever is not answered: each request is logged and counted before the process ends. Those that wait go first, or they would get the places of others. */
+  async #cut(): Promise<void> {
+    this.#phases.dispatcher.refuseAll('stopping')
+    this.#phases.tunnels.destroyAll()
+    const told = [...this.#connections].filter(connection => connection.cut())
+    this.#phases.upstreams.destroy()
+    if (told.length > 0) await this.#idleWithin(LAST_WORDS_MS)
+    for (const connection of this.#connections) connection.destroy()
+    // Their `close` comes in a later turn of the loop, and with it the lines of WebSockets.
+    if (this.#connections.size > 0) await this.#idleWithin(LAST_WORDS_MS)
+  }
+
+  #shipLast(): Promise<void> {
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, LAST_WORDS_MS)
+      this.#ship(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
   }
 
   /** Workers that still hold their links; for the end of an orphaned proxy, which may have to kill what does not see that the master died. */
@@ -212,7 +233,8 @@ export class ProxyServer {
     if (!this.#line.isBehind) this.#ship()
   }
 
-  #ship(): void {
+  /** `sent`: the kernel has it. */
+  #ship(sent?: () => void): void {
     const families = this.#metrics.families({
       connections: this.#connections.size,
       queued: this.#phases.dispatcher.queued,
@@ -221,7 +243,7 @@ export class ProxyServer {
     })
     families.push(...this.#phases.upstreams.families())
     const { dispatcher } = this.#phases
-    this.#line.tell({ type: 'metrics', families, workers: dispatcher.loads(), queued: dispatcher.queued })
+    this.#line.tell({ type: 'metrics', families, workers: dispatcher.loads(), queued: dispatcher.queued }, sent)
   }
 
   #left(workerId: number, requests: boolean, tunnels: boolean): void {

@@ -37,6 +37,15 @@ export function afterKill(backOff: BackOff, servedMs: number | null, nowMs: numb
   return servedMs === null ? afterDeath(backOff, 0, nowMs) : NO_BACK_OFF
 }
 
+/**
+ * The back-off after a worker was replaced because its sockets had gone, `hadMs` after it was ready. It serves those that it is linked with until its next one
+ * has come, so a loop of such replacements slows down as one of workers that never get ready.
+ */
+export function afterLoss(backOff: BackOff, hadMs: number, nowMs: number): BackOff {
+  const deaths = hadMs >= HEALTHY_MS ? 1 : backOff.deaths + 1
+  return { deaths, notBeforeMs: nowMs + delayMs(deaths, LONGEST_MS) }
+}
+
 /** The same with a share of the wait from `nowMs` on. */
 export function shortened({ deaths, notBeforeMs }: BackOff, nowMs: number, share: number): BackOff {
   return { deaths, notBeforeMs: nowMs + (notBeforeMs - nowMs) * share }

@@ -9,7 +9,7 @@ import type { Master } from './master.js'
 import type { Order } from './orders.js'
 
 /** The part of the master that a command may use. */
-export type Commanded = Pick<Master, 'status' | 'reload' | 'order' | 'stop' | 'inFlight'>
+export type Commanded = Pick<Master, 'status' | 'reload' | 'reloadWait' | 'order' | 'stop' | 'inFlight'>
 
 /** What `daimyo top` needs besides the master. */
 export interface TopFigures {
@@ -41,7 +41,7 @@ export function controlHandler(master: Commanded, figures: TopFigures): ControlH
         return { type: 'done', ...outcome }
       }
       case 'reload': {
-        const outcome = await untilDone(master.reload(progress), () => progress('still reloading'))
+        const outcome = await untilDone(master.reload(progress), () => progress(master.reloadWait()))
         if (!outcome.ok) return { type: 'done', ok: false, reason: outcome.reason, lines: outcome.lines }
         return { type: 'done', ok: true, status: master.status() }
       }

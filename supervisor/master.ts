@@ -35,6 +35,7 @@ import type { UsageOptions } from './process-usage.js'
 import { PROXY_SILENT_MS } from './proxy-phase.js'
 import type { ProxyOutput } from './proxy-process.js'
 import { resolveRelease } from './release.js'
+import { describeReloadWait } from './reload-wait.js'
 import { Shutdown } from './shutdown.js'
 import { listenToSignals, type SignalEvent, type SignalSource } from './signals.js'
 import { NOTHING_PASSED, type PassedSockets } from './socket-activation.js'
@@ -161,6 +162,12 @@ export class Master {
     return new Promise(done => {
       this.#queue.put({ type: 'reload', request: { why, scope: 'configuration', progress, done } })
     })
+  }
+
+  /** What a reload that runs waits for, for whoever waits for it. */
+  reloadWait(): string {
+    const tree = this.#tree
+    return describeReloadWait(tree?.reloads.wait(workerId => tree.loads.of(workerId).inFlight, Date.now()) ?? null)
   }
 
   /** What a person asked of the running tree; resolves when it has happened or has failed. */

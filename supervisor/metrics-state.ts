@@ -8,7 +8,7 @@ import type { Pool } from './pool.js'
 import type { ProcessUsage } from './process-usage.js'
 import type { Proxies } from './proxies.js'
 import type { Worker } from './worker.js'
-import { WORKER_PHASES } from './worker-life.js'
+import { SOCKET_GONE, WORKER_PHASES } from './worker-life.js'
 import type { WorkerLoads } from './worker-loads.js'
 
 /** Why a worker's place was taken by another: the last `why` of its life. */
@@ -25,7 +25,7 @@ const REASONS = [
   'rollback',
   'max-requests',
   'disconnected',
-  'socket-gone',
+  SOCKET_GONE,
   'max-worker-lifetime',
   'reload-on-rss',
   'evil-reload-on-rss',

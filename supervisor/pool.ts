@@ -5,13 +5,21 @@
  */
 
 import type { WorkerAddress, WorkerEnd, WorkerToMaster } from '../kit/messages.js'
-import { afterDeath, afterKill, type BackOff, NO_BACK_OFF, shortened } from './back-off.js'
+import { afterDeath, afterKill, afterLoss, type BackOff, NO_BACK_OFF, shortened } from './back-off.js'
 import { EarlySignals } from './early-signals.js'
 import { LeakAutopsies } from './leak-autopsies.js'
 import type { Generation, MasterContext } from './master-context.js'
 import { reconcile, type SlotAction, type SlotView, type Wishes } from './slots.js'
 import { type BootFailure, Worker, WorkerAllowance, type WorkerHooks, type WorkerLeft } from './worker.js'
-import { diedUnasked, endOf, LINK_BROKEN, OUT_OF_MEMORY, type WorkerEvent, type WorkerPhase } from './worker-life.js'
+import {
+  diedUnasked,
+  endOf,
+  LINK_BROKEN,
+  OUT_OF_MEMORY,
+  SOCKET_GONE,
+  type WorkerEvent,
+  type WorkerPhase,
+} from './worker-life.js'
 import { HURRY_MS } from './worker-phase.js'
 import { WorkerRemains } from './worker-remains.js'
 
@@ -147,7 +155,7 @@ export class Pool {
         this.slots.map(slot => this.#view(slot)),
         this.#wishes(),
       )
-      if (actions.length === 0) return earliest([wakeAtMs, ...this.#recycleTimes()])
+      if (actions.length === 0) return earliest([wakeAtMs, ...this.#recycleTimes(), ...this.#socketLooks()])
       for (const action of actions) this.#execute(action)
     }
   }
@@ -183,9 +191,14 @@ export class Pool {
     this.#hooks.gone(worker)
   }
 
-  /** Those whose sockets were removed are replaced, as others that have to go: the next one first. */
-  replaceUnreachable(): void {
-    for (const { current } of this.slots) if (current?.isUnreachable) current.recycle ??= 'socket-gone'
+  /** Those whose sockets have gone are replaced, as others that have to go: the next one first. `isDue`: only those that lacked some before. */
+  replaceUnreachable(isDue = false): void {
+    const nowMs = this.#context.nowMs()
+    for (const { current, replacement } of this.slots) {
+      // Once its next one is under way it goes in any case.
+      if (current === null || replacement !== null) continue
+      if (!isDue || (current.socketLookMs ?? Number.POSITIVE_INFINITY) <= nowMs) current.lookForSockets()
+    }
   }
 
   /** A proxy has it in rotation. */
@@ -258,6 +271,10 @@ export class Pool {
       const waitMs = current?.life.phase === 'ready' ? current.age().waitMs : null
       return waitMs === null ? null : nowMs + waitMs
     })
+  }
+
+  #socketLooks(): (number | null)[] {
+    return this.slots.map(({ current, replacement }) => (replacement === null ? (current?.socketLookMs ?? null) : null))
   }
 
   #noteProof({ life }: Worker, before: WorkerPhase): void {
@@ -357,8 +374,13 @@ export class Pool {
     slot.current = replacement
     slot.replacement = null
     slot.generation = replacement.generation
-    slot.backOff = NO_BACK_OFF
+    slot.backOff = why === SOCKET_GONE && current !== null ? this.#backOffAfterLoss(current, slot.backOff) : NO_BACK_OFF
     if (current !== null) this.#retire(current, why)
+  }
+
+  #backOffAfterLoss({ reachableMs }: Worker, backOff: BackOff): BackOff {
+    const nowMs = this.#context.nowMs()
+    return shortened(afterLoss(backOff, reachableMs, nowMs), nowMs, this.#context.backOffShare)
   }
 
   #giveUp(slot: PoolSlot, why: string): void {

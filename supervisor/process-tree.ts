@@ -141,6 +141,7 @@ export class ProcessTree {
       case 'touched':
         return this.#touched(event.watched)
       case 'tick':
+        pool.replaceUnreachable(true)
         for (const worker of pool.workers()) pool.apply(worker, { type: 'tick' })
         for (const proxy of proxies.alive()) proxies.apply(proxy, { type: 'tick' })
     }

@@ -18,6 +18,7 @@ import { HookFailure } from './hooks.js'
 import type { Generation, MasterContext, ReloadOutcome, ReloadRequest, SettingsWanted } from './master-context.js'
 import type { Pool, PoolTarget } from './pool.js'
 import { resolveRelease } from './release.js'
+import type { ReloadWait } from './reload-wait.js'
 import { type AnswerFigures, figuresSince, judgeSoak, type Soak, soakEnd } from './soak.js'
 import type { BootFailure, Worker } from './worker.js'
 import { diedUnasked } from './worker-life.js'
@@ -102,6 +103,37 @@ export class Reloads {
 
   get isRunning(): boolean {
     return this.#running !== null
+  }
+
+  /** What it waits for, null: none runs. `inFlightOf`: what the proxies have at a worker; `wallMs`: now, by the wall clock. */
+  wait(inFlightOf: (workerId: number) => number, wallMs: number): ReloadWait | null {
+    const running = this.#running
+    if (running === null) return null
+    const { pool, context } = this.#deps
+    const onWall = (ms: number | null) => (ms === null ? null : wallMs + ms - context.nowMs())
+    const leaving = [...pool.leaving].filter(({ life }) => life.phase !== 'lingering')
+    const { phase, next } = running
+    const { inPlace, wanted } = next === null ? { inPlace: 0, wanted: 0 } : this.#facts(running, next)
+    return {
+      phase,
+      untilMs: onWall(running.soak?.overMs ?? (phase === 'canary' ? this.#canaryDeadline(next) : null)),
+      leaving: leaving.map(({ address, life }) => ({
+        slot: address.slot,
+        phase: life.phase,
+        inFlight: inFlightOf(address.workerId),
+        untilMs: onWall(life.deadlineMs),
+      })),
+      inPlace,
+      wanted,
+    }
+  }
+
+  /** When the first new worker has to be ready, as far as one is there. */
+  #canaryDeadline(next: Generation | null): number | null {
+    const canary = this.#deps.pool.workers().find(({ generation, life }) => {
+      return generation === next && life.phase === 'booting'
+    })
+    return canary?.life.deadlineMs ?? null
   }
 
   /** From now on reloads run; before, the start has to succeed first. */

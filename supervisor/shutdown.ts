@@ -7,6 +7,7 @@ import type { Listener } from './listeners.js'
 import type { MasterContext } from './master-context.js'
 import type { Pool } from './pool.js'
 import type { Proxies } from './proxies.js'
+import { CLEAN_UP_MS } from './worker-phase.js'
 
 /** What is to end. */
 export interface ShutdownParts {
@@ -14,9 +15,6 @@ export interface ShutdownParts {
   proxies: Proxies
   pool: Pool
 }
-
-/** Once all proxies are gone, what is left of the mercy is for the workers, and at least so much. */
-const LEAST_STOP_MS = 1000
 
 /** Ctrl-C under `npm` arrives twice, from the terminal and from npm: that is one key press, not impatience. */
 const SAME_KEY_MS = 500
@@ -47,8 +45,9 @@ export class Shutdown {
   check({ proxies, pool }: ShutdownParts): boolean {
     if (this.#phase === 'draining' && proxies.alive().length === 0) {
       this.#phase = 'stopping'
+      // Once all proxies are gone, what is left of the mercy is for the workers.
       const leftMs = this.#sinceMs + this.#mercyMs - this.#context.nowMs()
-      pool.stop(this.why, this.#mercyMs === 0 ? 0 : Math.max(LEAST_STOP_MS, leftMs))
+      pool.stop(this.why, this.#mercyMs === 0 ? 0 : Math.max(CLEAN_UP_MS, leftMs))
     }
     return this.#phase === 'stopping' && pool.workers().length === 0 && pool.remains.areGone
   }

@@ -127,6 +127,9 @@ export const NOT_STARTED = 'not-started'
 /** The `why` of one that broke the protocol of its link. */
 export const LINK_BROKEN = 'link-broken'
 
+/** The `why` of one that is replaced because its sockets are not there any more. */
+export const SOCKET_GONE = 'socket-gone'
+
 /** A worker that was just spawned and has `startMs` to become ready. */
 export function newWorkerLife(nowMs: number, startMs: number, why: string): WorkerLife {
   return {

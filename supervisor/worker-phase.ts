@@ -28,6 +28,9 @@ import {
 /** Between the end of a worker's mercy and SIGKILL: it was told how long it has and needs a moment to exit by itself. */
 export const STOP_GRACE_MS = 1000
 
+/** What an application has for its own end once nothing is in flight any more, or what was has been cut, however little of its mercy is left: at a reload as at a stop. */
+export const CLEAN_UP_MS = 1000
+
 /** Between the end of a worker's rotation and the word to its application, unless all is answered before. */
 const FAREWELL_AFTER_MS = 1000
 
@@ -120,7 +123,7 @@ const retireUnready: Row['retire'] = (life, event, moment) => tellToStop(life, e
 
 /** Whatever of its mercy draining has left is for the application's own end. */
 const stopDrained: Row['drained'] = (life, _event, moment) =>
-  tellToStop(life, life.why, Math.max(0, (life.deadlineMs ?? 0) - moment.nowMs), moment)
+  tellToStop(life, life.why, Math.max(CLEAN_UP_MS, (life.deadlineMs ?? 0) - moment.nowMs), moment)
 
 /** In `retiring`, whose `sinceMs` is when it was retired. The proxies close the tunnels themselves; the deadline is for what they cannot. */
 const linger: Row['answered'] = (life, _event, { nowMs, tunnelMercyMs }) => {
@@ -139,7 +142,8 @@ const hurry: Row['hurry'] = (life, _event, { nowMs }) => {
 }
 
 /** The application's own end has a mercy of its own: tunnels may have stayed far longer. */
-const stopLingered: Row['drained'] = (life, _event, moment) => tellToStop(life, life.why, moment.mercyMs, moment)
+const stopLingered: Row['drained'] = (life, _event, moment) =>
+  tellToStop(life, life.why, Math.max(CLEAN_UP_MS, moment.mercyMs), moment)
 
 const stop: Row['stop'] = (life, event, moment) => {
   const { next, effects } = tellToStop(life, event.why, event.mercyMs, moment)
@@ -202,14 +206,14 @@ const stopUndrained: Row['tick'] = (life, event, moment) => {
       ? killNow(life, life.why, moment)
       : moment.hasTunnels
         ? linger(life, { type: 'answered' }, moment)
-        : tellToStop(life, life.why, 0, moment)
+        : tellToStop(life, life.why, CLEAN_UP_MS, moment)
   return pastDeadline(life, then, moment.nowMs)
 }
 
 const stopLingering: Row['tick'] = (life, _event, moment) =>
   moment.hasTunnels
-    ? pastDeadline(life, () => tellToStop(life, life.why, 0, moment), moment.nowMs)
-    : tellToStop(life, life.why, 0, moment)
+    ? pastDeadline(life, () => tellToStop(life, life.why, CLEAN_UP_MS, moment), moment.nowMs)
+    : tellToStop(life, life.why, CLEAN_UP_MS, moment)
 
 /** Its why stays the one that it was stopped for; that it had to be killed is in the event and in the exit's signal. */
 const killUnstopped: Row['tick'] = (life, _event, moment) =>

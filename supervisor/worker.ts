@@ -34,6 +34,7 @@ import {
   endOf,
   LINK_BROKEN,
   newWorkerLife,
+  SOCKET_GONE,
   type WorkerEffect,
   type WorkerEvent,
   type WorkerLife,
@@ -85,6 +86,10 @@ export interface BootFailure {
 const SOCKET_MODE = 0o660
 
 const MOST_STACK_LINES = 30
+/** How long one may be without a socket: its application may have closed its server only to listen again. */
+export const SOCKET_PATIENCE_MS = 1000
+/** Between two looks at the sockets of one that lacks some: it may listen for a moment only. */
+const SOCKET_LOOK_MS = 100
 /** How long the server on PORT is waited for when another one has listened; where it is known to come late, half of the time for the start. */
 const PORT_MS = 2000
 
@@ -151,6 +156,8 @@ export class Worker {
   /** How it ended, and by which signal. */
   #end = ''
   #signal: string | null = null
+  /** Since when one of its sockets has been missing, as far as anybody has looked. */
+  #socketsLost: { sinceMs: number; nextLookMs: number } | null = null
   readonly #allowance: WorkerAllowance
   #hasTalkedTooMuch = false
   /** What it did against the protocol of its link. */
@@ -284,8 +291,27 @@ export class Worker {
     return this.judgement(`worker ${DEEDS[this.#life.why] ?? this.#end} ${when}${how}`)
   }
 
-  /** Somebody has removed one of its sockets: whoever connects from now on, such as another proxy, does not find it. */
-  get isUnreachable(): boolean {
+  /** Looks whether its sockets are there, and asks for its replacement where one has been missing for `SOCKET_PATIENCE_MS`, for as long as it is. */
+  lookForSockets(): void {
+    const nowMs = this.#context.nowMs()
+    const sinceMs = this.#isUnreachable ? (this.#socketsLost?.sinceMs ?? nowMs) : null
+    this.#socketsLost = sinceMs === null ? null : { sinceMs, nextLookMs: nowMs + SOCKET_LOOK_MS }
+    if (sinceMs === null && this.recycle === SOCKET_GONE) this.recycle = null
+    if (sinceMs !== null && nowMs - sinceMs >= SOCKET_PATIENCE_MS) this.recycle ??= SOCKET_GONE
+  }
+
+  /** When to look for them again, null: when anybody's are looked for. */
+  get socketLookMs(): number | null {
+    return this.recycle === null && this.#life.phase === 'ready' ? (this.#socketsLost?.nextLookMs ?? null) : null
+  }
+
+  /** How long it had all of its sockets, from when it was ready. */
+  get reachableMs(): number {
+    return (this.#socketsLost?.sinceMs ?? this.#context.nowMs()) - (this.#life.readyMs ?? 0)
+  }
+
+  /** Its application has closed its server, or somebody has removed a socket: whoever connects from now on, such as another proxy, does not find it. */
+  get #isUnreachable(): boolean {
     const { socketPath, linkPath, tunnelPath } = this.address
     // Without their folder its successor would have no place either.
     if (this.#life.phase !== 'ready' || isGone(dirname(socketPath))) return false

@@ -124,9 +124,10 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   showLoopback(application)
   let site = application
   taken.onReplaced = server => {
+    chmodSync(socketPath, socketMode)
+    if (server === site) return
     site = server
     showLoopback(server)
-    chmodSync(socketPath, socketMode)
     serveBy(server)
   }
   door?.open(application)

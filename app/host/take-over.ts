@@ -71,7 +71,7 @@ export interface Taken {
   settle(): boolean
   /** Makes an exported server, or one of an exported listener, the site. */
   listen(server: HttpServer): void
-  /** Called when another server is the site, after `server` was fulfilled. */
+  /** Called when another server is the site, or the same one listens again, after `server` was fulfilled. */
   onReplaced: (server: HttpServer) => void
 }
 
@@ -160,7 +160,7 @@ class TakeOver implements Taken {
     const asked = asker.listening ? null : askedAddress(args)
     if (asked === null) return this.#listen.apply(asker, args)
     const site = this.#open
-    if (this.#site?.asker === asker) return this.#bindSite(Object.assign(this.#site, { args, asked }))
+    if (this.#site?.asker === asker) return this.#listenAgain(this.#site, args, asked)
     const isChosen = this.#wanted !== null && isAskedFor(asked, this.#wanted)
     if (site !== null && sameListener(asker, site.asker)) {
       if (isChosen) this.#choose(site)
@@ -177,6 +177,12 @@ class TakeOver implements Taken {
     if (!this.#mayBeSite(asker, isChosen)) return this.#pass(asker, args, asked, isRival(asker))
     if (site !== null) this.#giveUp(site)
     return this.#take(asker, args, asked, isChosen)
+  }
+
+  /** Whoever found it closed waits for it, and its socket is a new one. */
+  #listenAgain(site: Site, args: unknown[], asked: Address): Server {
+    if (!site.server.listening) site.server.prependOnceListener('listening', () => this.#isUp(site))
+    return this.#bindSite(Object.assign(site, { args, asked }))
   }
 
   loaded(): void {

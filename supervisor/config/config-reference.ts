@@ -59,7 +59,9 @@ A request, in nginx's \`combined\` format with three fields more, seconds, slot 
     203.0.113.7 - - [21/Nov/2026:10:00:00 +0000] "GET /api/x HTTP/1.1" 200 312 "-" "curl/8.5" 0.003 2 1
 
 Behind client, time, request, status, bytes sent, Referer and User-Agent stand the seconds until the answer was complete, the slot of the worker that
-answered (\`-\`: none, as for files) and how many workers were tried. Status 499: the client went away before there was an answer. A client
+answered (\`-\`: none, as for files) and how many workers were tried. Status 499: the client went away before there was an answer; 503 also: a
+stop left nobody for it (\`stopping\` in \`daimyo_error_answers_total\`); 504 also: the end of \`reload-mercy\` cut it while an application had it (\`cut-by-stop\`). An answer that breaks off has
+the status with which it had begun, whoever broke it off. Nothing that a stop cuts is without its line, but at a second SIGINT. A client
 of a unix socket is \`unix:\`, unless a trusted proxy speaks for it. A request that could not be read has \`"-"\` in place of its line. With
 \`log-request-id\` the id follows. \`disable-logging\` leaves these lines out.
 
@@ -72,7 +74,8 @@ application wrote to the worker's own connection with a proxy; \`worker-broke-li
 no process: \`why\` says what is missing, \`remedy\` what to do. \`not-listening\` is a worker that still starts: \`why\` says what it waits for, as far as daimyo knows. \`reload-start why=release-gone\`: the release of the workers was removed, and its link leads to another one.
 \`worker-left-processes\`: what the application of a worker that has ended had started and not ended, by name and pid; \`why=ended\` or, with \`keep-children\`,
 \`why=kept\`. \`worker-processes-killed\`: SIGTERM did not end them. \`proxy-woken\`: somebody had stopped it (SIGSTOP). \`run-folder-restored\`,
-\`control-socket-restored\`: they had been removed; \`run-folder-lost\` says why they cannot be had. \`worker-retiring why=socket-gone\`: its sockets were removed.
+\`control-socket-restored\`: they had been removed; \`run-folder-lost\` says why they cannot be had. \`worker-retiring why=socket-gone\`: one of its sockets was missing
+for a second, because it was removed or the application had closed its server and did not listen again; where that happens again within ten seconds, the next replacements wait up to 30 s.
 
 \`restart-needed\`: daimyo or Node were upgraded since the master was started; \`why\` names the versions.
 

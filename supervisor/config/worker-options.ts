@@ -66,8 +66,8 @@ export const WORKER_OPTIONS = {
       gunicorn: 'graceful_timeout',
     },
     summary:
-      'How long a worker that is replaced may take to finish what it has in flight; then it is killed. One with open' +
-      ' WebSockets lives on for them, see `ws-mercy`.',
+      'How long a worker that is replaced may take to finish what it has in flight; then that is cut. The application has what is left of' +
+      ' this time for its own end, and a second at least, as at a stop; then it is killed. One with open WebSockets lives on for them, see `ws-mercy`.',
     example: 'worker-reload-mercy = 30',
     setting: 'workerReloadMercyMs',
   },

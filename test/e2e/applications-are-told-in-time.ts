@@ -181,3 +181,26 @@ for (const method of ['closeAllConnections', 'close'] as const) {
     t.equal(site.read('notes'), 'closed\n')
   })
 }
+
+/** It has half a second of work left when its server has closed, which it tells at each step. */
+const CLEANS_UP = `server.close(() => {
+  note('closed')
+  setTimeout(() => { note('cleaned up'); process.exit(0) }, 500)
+})`
+
+t.test('when a reload or a stop has cut what is in flight, an application still cleans up', async t => {
+  await Promise.all(
+    (['reload', 'stop'] as const).map(async command => {
+      const lines = ['processes = 1', 'worker-reload-mercy = 5', 'reload-mercy = 5', 'stream-mercy = 60']
+      const site = new WatchedSite(t, lines, { app: application(`note('told'); ${CLEANS_UP}`) })
+      const running = await site.serve()
+      const [stream] = await openStreams(t, running.url, 1)
+      const { code, out } = await (command === 'reload' ? site.run('reload', site.ini) : site.end(running))
+      t.equal(code, 0)
+      if (command === 'reload')
+        t.match(out, /still reloading: waiting for 1 request of slot 1, until [\d:]{8} \(worker-reload-mercy\)/)
+      t.match(await stream?.ended, { text: 'data: first\n\n', isWhole: false }, command)
+      t.equal(site.read('notes'), 'told\nclosed\ncleaned up\n', command)
+    }),
+  )
+})

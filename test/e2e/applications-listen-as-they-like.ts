@@ -240,4 +240,23 @@ server.listen(3000)`,
       await reloads(t, site, running)
     },
   },
+  'closes its server and listens again, in a loop': {
+    app: `
+let times = 0
+const server = require('node:http').createServer((request, response) => response.end(times + ' ' + process.pid))
+const listen = () => server.listen(3000, () => { times++; setTimeout(close, 200) })
+const close = () => server.close(() => setTimeout(listen, 800))
+listen()`,
+    async proof(t, _site, running) {
+      const pids = new Set<string>()
+      await until('it has done so often enough to be seen without a server', async () => {
+        const { status, body } = await ask(running.url, '/')
+        const [times, pid] = body.split(' ')
+        pids.add(`${status} ${pid}`)
+        return Number(times) >= 6
+      })
+      t.equal(pids.size, 1, 'one worker answers all the time')
+      t.notMatch(running.out(), /socket-gone/)
+    },
+  },
 })

@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
+import { askMaster } from '../../supervisor/control-client.js'
 import { ask, open } from './fixtures/asking.js'
 import { until, WatchedSite } from './fixtures/watched-site.js'
 
@@ -79,4 +80,23 @@ t.test('SIGTERM in the middle of a start', async t => {
   const running = site.spawn(site.ini)
   await until('it loads', () => site.read('second') === '')
   t.match(await site.end(running), { code: EXIT.ok, err: /^daimyo: the start was interrupted: SIGTERM$/m })
+})
+
+t.test('SIGTERM where the last worker has died and the next one starts', async t => {
+  const lines = ['processes = 1', 'reload-mercy = 60', 'http-processes = 2', 'http-queue-timeout = 60']
+  const site = new WatchedSite(t, lines, { app, expected: [/ worker-exit .*SIGKILL/] })
+  const running = await site.serve()
+  const { workers } = await site.status()
+  process.kill(workers[0]?.pid ?? 0, 'SIGKILL')
+  await until('the next one loads', () => site.read('second') === '')
+  const answers = ['GET', 'POST'].map(method => ask(running.url, '/', { method }))
+  await until('both wait', async () => {
+    const done = await askMaster(site.path('run/control.sock'), { command: 'top' }, { silenceMs: 10_000 })
+    return done.ok && done.top?.inFlight.length === 2
+  })
+  process.kill(running.pid, 'SIGTERM')
+  for (const answer of answers)
+    t.match(await answer, { status: 503, headers: { connection: 'close' }, body: /nobody is left for this request/ })
+  t.match(await running.ended, { code: EXIT.ok })
+  t.equal(running.out().match(/ worker-start /g)?.length, 2, 'none is started in the stop')
 })

@@ -375,3 +375,63 @@ t.test('the first request calls for a worker where there is none', async t => {
   dispatcher.dispatch(exchangeNamed('a'), 0)
   t.same(starved, [0])
 })
+
+t.test('of a proxy that goes away, who waits is refused once no worker is left', async t => {
+  const { dispatcher, told, link } = await open(t, 2, { workerConnections: 1, queueMs: 0 })
+  const [a, b, c, d] = ['a', 'b', 'c', 'd'].map(exchangeNamed) as [Exchange, Exchange, Exchange, Exchange]
+  for (const exchange of [a, b, c, d]) dispatcher.dispatch(exchange, 0)
+  dispatcher.drain()
+  t.same(told, ['a>1', 'b>2'], 'both workers will have room again')
+  link(1).release(a)
+  t.same(told.slice(2), ['c>1'])
+  dispatcher.gone(1, 'crashed')
+  t.same(told.slice(3), [], 'there is one more')
+  dispatcher.gone(2, 'crashed')
+  t.same(told.slice(3), ['d!stopping'])
+  t.equal(d.queue, null)
+  dispatcher.dispatch(exchangeNamed('new'), 0)
+  dispatcher.dispatchFirst(exchangeNamed('rescued'), 0)
+  dispatcher.dispatchElsewhere(exchangeNamed('unreached'), link(2), 0)
+  t.same(told.slice(4), ['new!stopping', 'rescued!stopping', 'unreached!stopping'])
+  t.equal(dispatcher.queued, 0)
+})
+
+t.test(
+  'of a proxy that goes away, a worker whose link broke is waited for until the master says that it is gone',
+  async t => {
+    const { dispatcher, told, link } = await open(t, 1)
+    dispatcher.lost(link(1))
+    dispatcher.drain()
+    dispatcher.dispatch(exchangeNamed('a'), 0)
+    dispatcher.sweep(0)
+    t.same(told, [], 'it is linked anew')
+    dispatcher.lost(link(1))
+    t.same(told, [])
+    dispatcher.gone(1, 'killed')
+    t.same(told, ['a!stopping'])
+  },
+)
+
+const ENDS: [title: string, end: (dispatcher: Dispatcher) => void][] = [
+  ['had none', dispatcher => dispatcher.gone(1, 'asked')],
+  ['has one that retires only', dispatcher => dispatcher.retire(1)],
+]
+for (const [title, end] of ENDS) {
+  t.test(`who waits is refused as soon as a proxy that ${title} goes away, also where it was paused`, async t => {
+    const { dispatcher, told } = await open(t, 1)
+    dispatcher.isPaused = true
+    end(dispatcher)
+    dispatcher.dispatch(exchangeNamed('a'), 0)
+    t.same(told, [])
+    dispatcher.drain()
+    t.same(told, ['a!stopping'])
+  })
+}
+
+t.test('who waited while it was paused is served when the proxy goes away', async t => {
+  const { dispatcher, told } = await open(t, 1)
+  dispatcher.isPaused = true
+  dispatcher.dispatch(exchangeNamed('a'), 0)
+  dispatcher.drain()
+  t.same(told, ['a>1'])
+})

@@ -1,7 +1,7 @@
 /** How long a place stays empty after a death: `supervisor/back-off.ts`. */
 
 import t from 'tap'
-import { afterDeath, afterKill, HEALTHY_MS, NO_BACK_OFF, shortened } from '../../supervisor/back-off.js'
+import { afterDeath, afterKill, afterLoss, HEALTHY_MS, NO_BACK_OFF, shortened } from '../../supervisor/back-off.js'
 
 /** The delays of so many deaths in a row. */
 function delays(servedMs: number | null, count: number): number[] {
@@ -40,6 +40,17 @@ t.test('somebody else kills it', t => {
   let backOff = NO_BACK_OFF
   for (let death = 0; death < 20; death++) backOff = afterKill(backOff, null, 50)
   t.same(backOff, { deaths: 20, notBeforeMs: 1050 }, 'what could not slows down, to a second')
+  t.end()
+})
+
+t.test('replaced because its sockets had gone', t => {
+  let backOff = NO_BACK_OFF
+  const waits = Array.from({ length: 11 }, () => {
+    backOff = afterLoss(backOff, HEALTHY_MS - 1, 50)
+    return backOff.notBeforeMs - 50
+  })
+  t.same(waits, [0, 100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000])
+  t.same(afterLoss(backOff, HEALTHY_MS, 50), { deaths: 1, notBeforeMs: 50 }, 'one that had them for long ends the loop')
   t.end()
 })
 

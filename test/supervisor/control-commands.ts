@@ -13,6 +13,7 @@ function master(more: Partial<Commanded> = {}, done: string[] = []): Commanded {
       progress('starting one worker')
       return { ok: true, generation: 2, ignored: [] }
     },
+    reloadWait: () => 'still reloading: waiting for 3 requests of slot 2',
     order: async order => {
       done.push(JSON.stringify(order))
       return { ok: true }

@@ -174,7 +174,7 @@ t.test('a worker that drains for too long is told to stop, and killed when it do
   const [pid] = readyPids(tree)
   process.kill(pid!, 'SIGUSR2')
   await tree.event('worker-retiring', { pid })
-  await tree.event('fake-stop', { pid, mercyMs: 0 })
+  await tree.event('fake-stop', { pid, mercyMs: 1000 })
   await tree.event('worker-killed', { pid, phase: 'stopping', why: 'max-requests' })
   await tree.event('worker-exit', { pid, signal: 'SIGKILL', why: 'max-requests' })
 })

@@ -1,8 +1,8 @@
 /** Workers are replaced by age and memory, replacement first: `supervisor/memory-watch.ts`, `supervisor/pool.ts`. */
 
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { ReadUsage } from '../../supervisor/process-usage.js'
 import { NO_LIMITS, plantTree, readyPids, startTree, type Tree } from './fixtures/tree.js'
 
@@ -111,4 +111,67 @@ t.test('where there is no place for sockets at all, nobody is replaced', async t
   })
   t.notOk(tree.told.some(({ event }) => event === 'worker-retiring'))
   mkdirSync(join(tree.folder, 'workers'))
+})
+
+/** A tree on a clock that stands still unless it is moved, and `looks`, which resolves when its sockets have been looked for a few times more. */
+async function watched(t: Test) {
+  const { usage } = figures()
+  let looks = () => {}
+  const clock = { nowMs: 1000 }
+  const tree = await startTree(t, {
+    deps: { usage, nowMs: () => clock.nowMs, keepRunFolder: () => looks(), backOffShare: 20 },
+  })
+  const look = (): Promise<void> => {
+    let left = 3
+    return new Promise(resolve => {
+      looks = () => {
+        if (--left === 0) resolve()
+      }
+    })
+  }
+  const socket = (workerId: number) => join(tree.folder, 'workers', `worker-${workerId}.link`)
+  return {
+    tree,
+    clock,
+    look,
+    socket,
+    retired: () => tree.told.filter(({ event }) => event === 'worker-retiring').length,
+  }
+}
+
+t.test('an application that listens again within a second keeps its worker', async t => {
+  const { tree, clock, look, socket, retired } = await watched(t)
+  const away = `${socket(1)}.away`
+  for (let time = 0; time < 3; time++) {
+    renameSync(socket(1), away)
+    await look()
+    clock.nowMs += 999
+    await look()
+    renameSync(away, socket(1))
+    await look()
+    clock.nowMs += 999
+  }
+  t.equal(retired(), 0)
+  t.equal(tree.told.filter(({ event }) => event === 'worker-start').length, 1)
+  renameSync(socket(1), away)
+  await look()
+  clock.nowMs += 1000
+  t.match((await tree.event('worker-retiring')).fields, { why: 'socket-gone' })
+})
+
+t.test('a loop of lost sockets slows down', async t => {
+  const { tree, clock, look, socket, retired } = await watched(t)
+  for (const workerId of [1, 2]) {
+    rmSync(socket(workerId))
+    await look()
+    clock.nowMs += 1000
+    await tree.event('worker-retiring', {}, workerId)
+  }
+  rmSync(socket(3))
+  await look()
+  clock.nowMs += 1999
+  await look()
+  t.equal(retired(), 2, 'behind the second one comes a wait: 100 ms, and here its share of 20')
+  clock.nowMs += 1
+  await tree.event('worker-retiring', {}, 3)
 })

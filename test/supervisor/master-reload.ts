@@ -256,3 +256,17 @@ t.test('a worker that no proxy links is no canary', async t => {
   t.same(readyPids(tree), before)
   await tree.event('worker-exit', { generation: 2, why: 'link-deadline' })
 })
+
+t.test('it says what it waits for', async t => {
+  const tree = await startTree(t, { proxy: { neverDrained: true }, settings: { workerReloadMercyMs: 60_000 } })
+  t.equal(tree.master.reloadWait(), 'still reloading')
+  const reloaded = tree.master.reload(() => {})
+  await tree.event('reload-start')
+  t.match(tree.master.reloadWait(), /waiting for the configuration/)
+  await tree.event('worker-start', {}, 2)
+  t.match(tree.master.reloadWait(), /waiting for the first new worker, until [\d:]{8} \(worker-start-timeout\)$/)
+  const { pid } = (await tree.event('worker-retiring')).fields
+  t.match(tree.master.reloadWait(), /slot 1, until [\d:]{8} \(worker-reload-mercy\)$/)
+  process.kill(Number(pid), 'SIGKILL')
+  t.match(await reloaded, { ok: true })
+})

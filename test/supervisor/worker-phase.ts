@@ -12,10 +12,10 @@ import {
   type WorkerLife,
   type WorkerPhase,
 } from '../../supervisor/worker-life.js'
-import { HURRY_MS, STOP_GRACE_MS, stepWorker } from '../../supervisor/worker-phase.js'
+import { CLEAN_UP_MS, HURRY_MS, STOP_GRACE_MS, stepWorker } from '../../supervisor/worker-phase.js'
 
 const START_MS = 1000
-const MERCY_MS = 500
+const MERCY_MS = 1500
 const TUNNEL_MS = 60_000
 /** The time that the last goodbyes may take, and some more. */
 const GOODBYE_MS = TUNNEL_CLOSE_MS + 1000
@@ -201,7 +201,7 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
   ['a death before that', [ready, farewell, exit], 'gone', 'died', ['announce', 'withdraw', 'fold']],
   [
     'a slow drain and a deaf application',
-    [ready, retire, wait(MERCY_MS), tick, wait(STOP_GRACE_MS), tick],
+    [ready, retire, wait(MERCY_MS), tick, wait(CLEAN_UP_MS + STOP_GRACE_MS), tick],
     'killed',
     'reload',
     ['announce', 'take-out', 'send-stop', 'kill'],
@@ -236,7 +236,16 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
   ],
   [
     'tunnels that do not end',
-    [ready, retire, tunnels(true), answered, wait(TUNNEL_MS + GOODBYE_MS), tick, wait(STOP_GRACE_MS), tick],
+    [
+      ready,
+      retire,
+      tunnels(true),
+      answered,
+      wait(TUNNEL_MS + GOODBYE_MS),
+      tick,
+      wait(CLEAN_UP_MS + STOP_GRACE_MS),
+      tick,
+    ],
     'killed',
     'reload',
     ['announce', 'take-out', 'send-stop', 'kill'],
@@ -296,8 +305,26 @@ t.test('after its tunnels a worker has the whole mercy for its own end', t => {
   t.end()
 })
 
+const lateEnds: [string, Happening[]][] = [
+  ['requests that are cut', [wait(MERCY_MS), tick]],
+  ['requests that were answered just before', [wait(MERCY_MS - 1), drained]],
+  ['requests that outlast the tunnels', [tunnels(true), wait(MERCY_MS), tick, tunnels(false), tick]],
+  ['tunnels that are cut', [tunnels(true), answered, wait(TUNNEL_MS + GOODBYE_MS), tick]],
+]
+for (const [title, happenings] of lateEnds) {
+  t.test(`an application has a second for its own end behind ${title}`, t => {
+    const { effects, life, nowMs } = live([ready, retire, ...happenings])
+    t.match(
+      effects.find(({ type }) => type === 'send-stop'),
+      { mercyMs: 1000 },
+    )
+    t.equal(life.deadlineMs, nowMs + 1000 + STOP_GRACE_MS)
+    t.end()
+  })
+}
+
 t.test('each transition is told once, with its why', t => {
-  const { effects } = live([ready, retire, drained, wait(5000), tick, exit])
+  const { effects } = live([ready, retire, drained, wait(MERCY_MS + STOP_GRACE_MS), tick, exit])
   const told = effects.flatMap(effect => (effect.type === 'report' ? [[effect.event, effect.fields.why]] : []))
   t.same(told, [
     ['worker-ready', 'start'],

@@ -152,6 +152,32 @@ t.test('a server that was closed listens on our socket again', async t => {
   t.match(await ask({ socketPath, path: '/' }), { text: 'hello' })
 })
 
+for (const [title, port] of [
+  ['without a PORT', undefined],
+  ['on PORT', '3000'],
+  ['beside a PORT', '4000'],
+] as const) {
+  t.test(`a site ${title} that is closed when it is asked for is told when it listens again, each time`, async t => {
+    const { call, taken } = takeOver(t, { port, portMs: 60_000 })
+    const server = createServer(hello)
+    call(server, 3000)
+    await once(server, 'listening')
+    server.close()
+    t.ok(taken.settle())
+    t.equal(await taken.server, server)
+    for (let time = 0; time < 2; time++) {
+      t.equal(taken.openServer, null)
+      const again = new Promise(resolve => {
+        taken.onReplaced = resolve
+      })
+      call(server, 3000)
+      t.equal(await again, server)
+      t.equal(taken.openServer, server)
+      server.close()
+    }
+  })
+}
+
 t.test('a signal that was passed closes it', async t => {
   const { socketPath, call } = takeOver(t)
   const control = new AbortController()
