@@ -8,6 +8,9 @@ import { opendirSync } from 'node:fs'
 /** Far more than any folder of ours has; to read so many takes some 10 ms. */
 export const MOST_ENTRIES = 10_000
 
+/** Longer than the folder of any log needs. */
+const SLOW_MS = 20
+
 /** In no order. `isWhole` false: there are more, which are not known. */
 export interface FolderNames {
   names: string[]
@@ -27,6 +30,34 @@ export function namesIn(folder: string, most = MOST_ENTRIES): FolderNames {
     }
   } finally {
     opened.closeSync()
+  }
+}
+
+/** A look takes a hundredth of the time at most, on the average. */
+const PAUSE = 100
+
+/**
+ * Looks again and again at a folder of others. One that held a million names and was emptied keeps its blocks (ext4), and each look reads them all: after a slow
+ * one there is none for a while.
+ */
+export class PacedLooks {
+  readonly #nowMs: () => number
+  #nextMs = Number.NEGATIVE_INFINITY
+
+  constructor(nowMs = () => performance.now()) {
+    this.#nowMs = nowMs
+  }
+
+  /** Null: not now. */
+  readonly namesIn = (folder: string, look: typeof namesIn = namesIn): FolderNames | null => {
+    const sinceMs = this.#nowMs()
+    if (sinceMs < this.#nextMs) return null
+    try {
+      return look(folder)
+    } finally {
+      const nowMs = this.#nowMs()
+      if (nowMs - sinceMs >= SLOW_MS) this.#nextMs = nowMs + PAUSE * (nowMs - sinceMs)
+    }
   }
 }
 

@@ -10,7 +10,7 @@ import { lstatSync, renameSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
 import { removeFile } from './file-removal.js'
-import { namesIn } from './folder-names.js'
+import { type FolderNames, namesIn } from './folder-names.js'
 
 /** How many backups of one log are kept. */
 export const keptBackups = 10
@@ -25,21 +25,29 @@ const MOST_TRIES = 8
 /** A backup's place within its second. */
 const PLACES = 1000
 
-/**
- * Moves `path` away and removes the oldest backups past `kept`; returns the backup's path, null when there was nothing to keep. `crowded` is called where the
- * folder holds too much to be looked at: of that which was seen the oldest go.
- */
+/** Where the backups of a log lie, as far as it may be looked at. */
+export interface BackupFolder {
+  /** Null: it is not looked at now, and nothing is removed. */
+  namesIn(folder: string): FolderNames | null
+  /** The folder holds too much to be looked at: of that which was seen the oldest go. */
+  crowded(folder: string): void
+}
+
+/** For one look. */
+export const ANY_FOLDER: BackupFolder = { namesIn, crowded: () => {} }
+
+/** Moves `path` away and removes the oldest backups past `kept`; returns the backup's path, null when there was nothing to keep. */
 export function backUpLog(
   path: string,
   now: Date,
   kept: number = keptBackups,
-  crowded: (folder: string) => void = () => {},
+  { namesIn, crowded }: BackupFolder = ANY_FOLDER,
 ): string | null {
   const found = lstatSync(path, { throwIfNoEntry: false })
   if (!found?.isFile() || found.size === 0) return null
   try {
     const folder = dirname(path)
-    const { names, isWhole } = namesIn(folder)
+    const { names, isWhole } = namesIn(folder) ?? { names: [], isWhole: true }
     const backups = backupsAmong(names, basename(path))
     const backup = freeName(path, now, backups)
     renameSync(path, backup)

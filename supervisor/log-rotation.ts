@@ -9,7 +9,7 @@
 import { reasonOf } from '../kit/failure.js'
 import type { Log } from '../kit/log.js'
 import type { Credentials } from '../kit/messages.js'
-import { CROWDED } from './folder-names.js'
+import { CROWDED, type PacedLooks } from './folder-names.js'
 import { backUpMasterLog } from './master-log.js'
 
 const LOOK_MS = 1000
@@ -24,6 +24,7 @@ export interface RotationOptions {
   backups: number
   /** Everybody begins a new file. */
   reopen(): void
+  looks: PacedLooks
   log: Log
 }
 
@@ -49,8 +50,8 @@ export class LogRotation {
     this.#unseenBytes = 0
     const { path, owner, maxBytes, backups, reopen, log } = this.#options
     try {
-      const crowded = (folder: string) => this.#tellCrowded(folder)
-      if (backUpMasterLog(path, owner, { leastBytes: maxBytes, kept: backups, crowded }) === null) return
+      const folder = { namesIn: this.#options.looks.namesIn, crowded: this.#tellCrowded }
+      if (backUpMasterLog(path, owner, { leastBytes: maxBytes, kept: backups, folder }) === null) return
       this.#isBroken = false
     } catch (error) {
       if (!this.#isBroken) log('log-not-rotated', { why: reasonOf(error) })
@@ -61,7 +62,7 @@ export class LogRotation {
   }
 
   /** Once: what is left there is removed bit by bit, with each log. */
-  #tellCrowded(folder: string): void {
+  readonly #tellCrowded = (folder: string): void => {
     if (!this.#isCrowded) this.#options.log('log-folder-crowded', { folder, why: CROWDED })
     this.#isCrowded = true
   }

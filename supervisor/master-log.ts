@@ -8,7 +8,7 @@ import { lstatSync } from 'node:fs'
 import { openLogFile } from '../kit/log-file.js'
 import type { Credentials } from '../kit/messages.js'
 import { onGuardedPath } from './guarded-path.js'
-import { backUpLog } from './log-backup.js'
+import { type BackupFolder, backUpLog } from './log-backup.js'
 
 /** A descriptor to append to; Failures as `openLogFile`. */
 export function openMasterLog(path: string, owner: Credentials | null): number {
@@ -19,10 +19,10 @@ export function openMasterLog(path: string, owner: Credentials | null): number {
 export function backUpMasterLog(
   path: string,
   owner: Credentials | null,
-  { leastBytes = 1, kept, crowded }: { leastBytes?: number; kept?: number; crowded?: (folder: string) => void } = {},
+  { leastBytes = 1, kept, folder }: { leastBytes?: number; kept?: number; folder?: BackupFolder } = {},
 ): string | null {
   return onGuardedPath(path, 'name', owner, () => {
     if ((lstatSync(path, { throwIfNoEntry: false })?.size ?? 0) < leastBytes) return null
-    return backUpLog(path, new Date(), kept, crowded)
+    return backUpLog(path, new Date(), kept, folder)
   })
 }

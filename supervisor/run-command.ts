@@ -15,6 +15,7 @@ import type { CommandContext } from './command-context.js'
 import type { Reading, Settings } from './config/settings.js'
 import { controlHandler } from './control-commands.js'
 import { startControlSocket } from './control-socket.js'
+import { PacedLooks } from './folder-names.js'
 import { closeForeignDescriptors } from './foreign-descriptors.js'
 import { onGuardedPath } from './guarded-path.js'
 import { setInheritedLimits } from './inherited-limits.js'
@@ -198,7 +199,8 @@ function rotationOf(
   reopen: () => void,
 ): LogRotation | null {
   if (logto === null || logMaxBytes === 0) return null
-  return new LogRotation({ path: logto, owner, maxBytes: logMaxBytes, backups: logBackups, reopen, log })
+  const looks = new PacedLooks()
+  return new LogRotation({ path: logto, owner, maxBytes: logMaxBytes, backups: logBackups, reopen, looks, log })
 }
 
 /** Where the children's output goes. */

@@ -4,7 +4,7 @@ import { linkSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { realFiles } from '../../supervisor/config/config-files.js'
-import { MOST_ENTRIES, namesIn } from '../../supervisor/folder-names.js'
+import { MOST_ENTRIES, namesIn, PacedLooks } from '../../supervisor/folder-names.js'
 import { LeakAutopsies } from '../../supervisor/leak-autopsies.js'
 import { backUpLog, backupsAmong } from '../../supervisor/log-backup.js'
 import { LogRotation } from '../../supervisor/log-rotation.js'
@@ -39,6 +39,39 @@ t.test('so many names are read, and no more', async t => {
   t.throws(() => namesIn(join(folder, 'nowhere')), { code: 'ENOENT' })
 })
 
+t.test('behind a slow look there is none for a while', async t => {
+  let nowMs = 0
+  const looks = new PacedLooks(() => nowMs)
+  const seen = { names: ['x'], isWhole: true }
+  const look = (tookMs: number) =>
+    looks.namesIn('folder', () => {
+      nowMs += tookMs
+      return seen
+    })
+  t.same(look(19), seen)
+  t.same(look(100), seen, 'the one before was quick')
+  for (const pauseMs of [0, 5000, 4999]) {
+    nowMs += pauseMs
+    t.equal(look(100), null)
+  }
+  nowMs += 1
+  t.same(look(0), seen)
+  const failing = () => {
+    nowMs += 100
+    throw new Error('EACCES')
+  }
+  t.throws(() => looks.namesIn('folder', failing), { message: 'EACCES' })
+  t.equal(look(0), null, 'a look that fails takes its time too')
+})
+
+t.test('a log is moved away when its folder is not looked at', async t => {
+  const folder = scratchFolder(t)
+  const path = join(folder, 'daimyo.log')
+  writeFileSync(path, 'log')
+  const now = new Date('2026-11-21T10:00:00Z')
+  t.match(backUpLog(path, now, 1, { namesIn: () => null, crowded: () => t.fail('nobody knows') }), /T10-00-00$/)
+})
+
 t.test('a log is rotated, and the first of what was planted goes', async t => {
   const folder = crowdedFolder(t, backupOf, MORE)
   const path = join(folder, 'daimyo.log')
@@ -48,6 +81,7 @@ t.test('a log is rotated, and the first of what was planted goes', async t => {
     owner: null,
     maxBytes: 5,
     backups: 2,
+    looks: new PacedLooks(() => 0),
     reopen: () => told.push('reopen'),
     log: (event, fields) => void told.push(`${event} ${fields?.folder} ${fields?.why}`),
   })

@@ -3,6 +3,7 @@
 import { appendFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { PacedLooks } from '../../supervisor/folder-names.js'
 import { LogRotation } from '../../supervisor/log-rotation.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
 
@@ -13,6 +14,7 @@ function rotating(t: Test, options: { path: string; maxBytes?: number; backups?:
     maxBytes: 800,
     backups: 2,
     ...options,
+    looks: new PacedLooks(() => 0),
     reopen: () => {
       told.push('reopen')
       writeFileSync(options.path, '')
