@@ -61,8 +61,9 @@ function sourceOf({ line, flags, script, reading, settings }: Read, context: Com
   const { iniPath } = line
   if (iniPath === null) throw new Failure('usage', 'systemd: received no INI: accepted the path of one', EXIT.usage)
   const file = fileNamed(iniPath, context.cwd)
+  // The folder of the start itself is what the unit says.
   const elsewhere = (cwd: string, environment: CommandContext['environment']) =>
-    JSON.stringify(readAs({ ...line, iniPath: namedFully(file) }, cwd, environment).settings)
+    JSON.stringify({ ...readAs({ ...line, iniPath: namedFully(file) }, cwd, environment).settings, startFolder: '' })
   const here = elsewhere(context.cwd, context.environment)
   return {
     settings,

@@ -175,12 +175,17 @@ function serveBy(application: Server): void {
   for (const part of [link, tunnels, farewell]) part.serve(application)
 }
 
+/** An application may listen on many ports: so many of them are named. */
+const MOST_DOUBTS = 3
+let doubts = 0
+
 /** Two servers could be the site: which one is, and how to say so. */
 function tellSite({ isLate, site, other }: SiteRemark): void {
   if (isLate) {
     const remedy = `app-port = ${portOf(site)}, or requests are answered by ${other} until ${site} listens`
     void channel.event('site-late', { site, before: other, remedy })
-  } else {
+  } else if (doubts < MOST_DOUBTS) {
+    doubts++
     const remedy = `app-port = ${portOf(other)} if that is the site, app-port = ${portOf(site)} if not`
     void channel.event('site-doubtful', { site, other, remedy })
   }

@@ -44,7 +44,7 @@ export function checkValues(facts: CheckFacts): { mistakes: Finding[]; remarks: 
   checkPaths(facts, refuse)
   checkNames(facts.values, refuse)
   checkScaling(facts.values, refuse)
-  remarkNeedless(facts.values, remark)
+  remarkNeedless(facts, remark)
   remarkDangers(facts, remark)
   remarkScaling(facts, remark)
   return { mistakes, remarks }
@@ -174,7 +174,19 @@ function checkNewFile(
     refuse(name, index, `${why} to hold it: received ${path}: accepted a path in an existing folder${remedy}`)
 }
 
-function remarkNeedless(values: OptionValues, remark: Report): void {
+/** What speaks of the application alone. */
+const OF_APPLICATION = ['mount', 'args', 'app-port', 'cluster-worker', 'wait-ready', 'ready-check'] as const
+
+/** Of a worker's environment (`spawn-environment.ts`). */
+const OWN_VARIABLES: ReadonlySet<string> = new Set(['DAIMYO_SLOT', 'DAIMYO_GENERATION'])
+
+function remarkNeedless({ values, places }: CheckFacts, remark: Report): void {
+  for (const name of OF_APPLICATION) {
+    if (values.app === null && places.has(name)) remark(name, 0, 'counts for nothing without `app`')
+  }
+  for (const [index, { name }] of values.env.entries()) {
+    if (OWN_VARIABLES.has(name)) remark('env', index, `${name} changes nothing: daimyo sets it in each worker`)
+  }
   if (!values.master) remark('master', 0, 'false changes nothing: there is always a master')
   if (values['http-auto-zstd'] && !('createZstdCompress' in zlib))
     remark('http-auto-zstd', 0, `changes nothing: Node ${process.version} has no zstd`)
@@ -186,11 +198,10 @@ function remarkNeedless(values: OptionValues, remark: Report): void {
   if (!values['die-on-term']) remark('die-on-term', 0, 'false changes nothing: SIGTERM stops, SIGHUP reloads')
 }
 
-function remarkDangers({ values, places, uid }: CheckFacts, remark: Report): void {
+function remarkDangers({ values, uid }: CheckFacts, remark: Report): void {
   const isOpen = (address: ListenAddress): boolean => !isPrivateAddress(address)
   if (values['leak-autopsy'] !== null && values['reload-on-rss'] === 0)
     remark('leak-autopsy', 0, 'counts for nothing without `reload-on-rss`')
-  if (values.app === null && places.has('mount')) remark('mount', 0, 'counts for nothing without `app`')
   if (values['metrics-auth'] === null) {
     if (values.metrics !== null && isOpen(values.metrics)) {
       remark('metrics', 0, 'everybody who reaches this address reads the metrics: `metrics-auth` asks for a password')

@@ -60,9 +60,21 @@ const remarks: [
   ],
   ['closed metrics', ['http=:1', 'app=app.js', 'metrics-path=/m', 'metrics=:2', 'metrics-auth=@(hash)'], []],
   [
-    'a mount without application',
-    ['http=:1', 'static-map=/=public', 'mount=/a'],
-    [['shop.ini:4', /^mount: counts for nothing/]],
+    'what is said of an application that is not there',
+    ['http=:1', 'static-map=/=public', 'mount=/a', 'wait-ready', 'args = -v'],
+    [
+      ['shop.ini:4', /^mount: counts for nothing without `app`/],
+      ['shop.ini:5', /^wait-ready: counts for nothing/],
+      ['shop.ini:6', /^args: counts for nothing/],
+    ],
+  ],
+  [
+    'variables that daimyo sets',
+    [...BASE, 'env = A=1', 'env = DAIMYO_SLOT=4', 'env = DAIMYO_GENERATION='],
+    [
+      ['shop.ini:5', /^env: DAIMYO_SLOT changes nothing/],
+      ['shop.ini:6', /^env: DAIMYO_GENERATION changes nothing/],
+    ],
   ],
   [
     'the mode and owner of no socket',
