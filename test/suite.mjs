@@ -1,14 +1,17 @@
 /**
- * Runs the suite, three files at a time: `npm test` calls it. `npm test -- proxy e2e/websockets` runs the files below `dist/test/` whose paths begin so.
+ * Runs the suite, some files at a time: `npm test` calls it. `npm test -- proxy e2e/websockets` runs the files below `dist/test/` whose paths begin so.
  *
- * Prints TAP: a line for each file, and under it all that a failed one printed, or what one of several has skipped. No preloaded modules, which
- * the tests' many child processes would inherit: those of a general runner cost 8 of 28 minutes of CPU.
+ * Prints TAP: a line for each file, and above it all that a failed one printed, or what one of several has skipped. No preloaded modules, which
+ * the tests' many child processes would inherit: those of a general runner cost 8 of 28 minutes of CPU. Files that touch nothing of their process share
+ * one (`plan-runs.mjs`, `shared-process.mjs`); one that is run by itself has its own.
  */
 
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { planRuns } from './plan-runs.mjs'
 import { runFile } from './run-file.mjs'
+import { resultsOf } from './shared-results.mjs'
 
 const top = fileURLToPath(new URL('..', import.meta.url))
 /** One more than the cores that CI has: most tests wait for processes rather than work. */
@@ -33,40 +36,60 @@ const files = readdirSync(join(top, 'dist/test'), { recursive: true })
   .sort()
 
 const env = { ...process.env, TAP_TIMEOUT: String(LONGEST_MS / 1000) }
-const waiting = files.filter(path => !ALONE.includes(path))
+const runs = planRuns(
+  join(top, 'dist/test'),
+  files.filter(path => !ALONE.includes(path)),
+)
 const end = new AbortController()
 let done = 0
 let failed = 0
 
-async function runNext() {
-  for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
-    const startMs = performance.now()
-    const args = ['--enable-source-maps', join('dist/test', path)]
-    const { passed, printed } = await runFile(process.execPath, args, {
-      cwd: top,
-      env,
-      longestMs: LONGEST_MS,
-      signal: end.signal,
-    })
-    done += 1
-    if (!passed) failed += 1
-    const shown = passed ? printed.match(/^ *ok .* # SKIP.*$/gm)?.join('\n') : printed
-    if (shown !== undefined) process.stdout.write(`${shown.replace(/^/gm, '    ')}\n`)
-    process.stdout.write(
-      `${passed ? 'ok' : 'not ok'} ${done} - ${path} # time=${Math.round(performance.now() - startMs)}ms\n`,
-    )
+/** From the front or from the end, until none is left. */
+async function runNext(take) {
+  for (let run = take(); run !== undefined; run = take()) {
+    if (run.length === 1) await runOne(run[0])
+    else await runTogether(run)
   }
+}
+
+async function runOne(path) {
+  const startMs = performance.now()
+  const { passed, printed } = await runNode(['--enable-source-maps', join('dist/test', path)])
+  tell({ path, passed, printed, ms: performance.now() - startMs })
+}
+
+/** Those that one before them has kept from running are run again, each in its own process. */
+async function runTogether(paths) {
+  const { passed, printed } = await runNode(['test/shared-process.mjs', 'dist/test', ...paths])
+  const { results, unseen } = resultsOf(paths, { passed, printed })
+  for (const result of results) tell(result)
+  runs.push(...unseen.map(path => [path]))
+}
+
+function runNode(args) {
+  return runFile(process.execPath, args, { cwd: top, env, longestMs: LONGEST_MS, signal: end.signal })
+}
+
+function tell({ path, passed, printed, ms }) {
+  done += 1
+  if (!passed) failed += 1
+  const shown = passed ? printed.match(/^ *ok .* # SKIP.*$/gm)?.join('\n') : printed
+  if (shown !== undefined) process.stdout.write(`${shown.replace(/^/gm, '    ')}\n`)
+  process.stdout.write(`${passed ? 'ok' : 'not ok'} ${done} - ${path} # time=${Math.round(ms)}ms\n`)
 }
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
-    waiting.length = 0
+    runs.length = 0
     end.abort()
   })
 }
 process.stdout.write(`TAP version 14\n1..${files.length}\n`)
-await Promise.all(Array.from({ length: JOBS }, runNext))
-if (!end.signal.aborted) waiting.push(...files.filter(path => ALONE.includes(path)))
-await runNext()
+// One of the jobs has the other end, where runs compute more than they wait.
+const fromFront = () => runs.shift()
+const fromEnd = () => runs.pop()
+await Promise.all([runNext(fromEnd), ...Array.from({ length: JOBS - 1 }, () => runNext(fromFront))])
+if (!end.signal.aborted) runs.push(...files.filter(path => ALONE.includes(path)).map(path => [path]))
+await runNext(fromFront)
 process.stdout.write(`# ${done - failed} of ${files.length} files passed\n`)
 if (done - failed < files.length || files.length === 0) process.exitCode = 1
