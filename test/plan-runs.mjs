@@ -17,25 +17,20 @@ const PROCESS_WIDE =
 const PROGRAMS = /(watched-site|program)\.js$/
 /** The longest ones, by measurement: begun first, so that none of them is left over when all others are done. */
 const LONGEST = [
-  ...[
-    'systemd-runs-the-farm',
-    'broken-code-keeps-the-old-serving',
-    'unmodified-applications-answer',
-    'applications-listen-as-they-like',
-  ],
-  ...[
-    'a-worker-cannot-hurt-the-master',
-    'worker-death-fails-no-get',
-    'reload-drops-no-request',
-    'harakiri-spares-the-neighbours',
-  ],
-  ...[
-    'signals-for-the-master-cost-nothing',
-    'soak-takes-bad-code-back',
-    'bad-ini-keeps-the-old-one-serving',
-    'gigabyte-bodies-stay-small',
-  ],
-].map(name => `e2e/${name}.js`)
+  'types.js',
+  'e2e/systemd-runs-the-farm.js',
+  'e2e/unmodified-applications-answer.js',
+  'e2e/broken-code-keeps-the-old-serving.js',
+  'e2e/applications-listen-as-they-like.js',
+  'e2e/a-worker-cannot-hurt-the-master.js',
+  'e2e/harakiri-spares-the-neighbours.js',
+  'e2e/reload-drops-no-request.js',
+  'e2e/worker-death-fails-no-get.js',
+  'e2e/signals-for-the-master-cost-nothing.js',
+  'e2e/soak-takes-bad-code-back.js',
+  'e2e/bad-ini-keeps-the-old-one-serving.js',
+  'e2e/gigabyte-bodies-stay-small.js',
+]
 
 /**
  * The runs, each one or more files for one process: first the longest, then the other promises, last those that share a process. They compute, while
