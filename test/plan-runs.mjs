@@ -17,33 +17,36 @@ const PROCESS_WIDE =
 const PROGRAMS = /(watched-site|program)\.js$/
 /** The longest ones, by measurement: begun first, so that none of them is left over when all others are done. */
 const LONGEST = [
-  'types.js',
   'e2e/systemd-runs-the-farm.js',
   'e2e/unmodified-applications-answer.js',
   'e2e/broken-code-keeps-the-old-serving.js',
   'e2e/applications-listen-as-they-like.js',
   'e2e/a-worker-cannot-hurt-the-master.js',
-  'e2e/harakiri-spares-the-neighbours.js',
   'e2e/reload-drops-no-request.js',
   'e2e/worker-death-fails-no-get.js',
   'e2e/signals-for-the-master-cost-nothing.js',
   'e2e/soak-takes-bad-code-back.js',
   'e2e/bad-ini-keeps-the-old-one-serving.js',
   'e2e/gigabyte-bodies-stay-small.js',
+  'e2e/harakiri-spares-the-neighbours.js',
 ]
 
+/** Computes for longer than any other, and waits for nothing. */
+const BUSIEST = 'types.js'
+
 /**
- * The runs, each one or more files for one process: first the longest, then the other promises, last those that share a process. They compute, while
- * the first ones mostly wait: who takes runs from both ends keeps the cores busy.
+ * The runs, each one or more files for one process: first the longest, then the other promises, then the rest, last those that share a process and the
+ * busiest. These compute, while the first ones mostly wait: who takes runs from both ends keeps the cores busy.
  */
 export function planRuns(folder, files) {
   const isOwn = needsOwnProcess(folder)
-  const own = files.filter(isOwn)
-  const shared = files.filter(path => !own.includes(path))
+  const own = files.filter(path => isOwn(path) && path !== BUSIEST)
+  const shared = files.filter(path => !isOwn(path))
   const rank = path =>
     LONGEST.includes(path) ? LONGEST.indexOf(path) : LONGEST.length + Number(!path.startsWith('e2e/'))
   const runs = own.sort((a, b) => rank(a) - rank(b)).map(path => [path])
   for (let at = 0; at < shared.length; at += MOST_TOGETHER) runs.push(shared.slice(at, at + MOST_TOGETHER))
+  if (files.includes(BUSIEST)) runs.push([BUSIEST])
   return runs
 }
 

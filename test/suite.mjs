@@ -14,8 +14,8 @@ import { runFile } from './run-file.mjs'
 import { resultsOf } from './shared-results.mjs'
 
 const top = fileURLToPath(new URL('..', import.meta.url))
-/** One more than the cores that CI has: most tests wait for processes rather than work. */
-const JOBS = 3
+/** Two more than the cores that CI has: most tests wait for processes rather than work. */
+const JOBS = 4
 /**
  * They compare times or count what a while is enough for, which another file beside them would change, or have the kernel count an OOM kill, which is
  * the whole machine's: one after the other, at the end.
