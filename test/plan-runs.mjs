@@ -28,7 +28,6 @@ const LONGEST = [
   'e2e/soak-takes-bad-code-back.js',
   'e2e/bad-ini-keeps-the-old-one-serving.js',
   'e2e/gigabyte-bodies-stay-small.js',
-  'e2e/harakiri-spares-the-neighbours.js',
 ]
 
 /** Computes for longer than any other, and waits for nothing. */
