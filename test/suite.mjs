@@ -1,29 +1,35 @@
 /**
- * Runs the suite, three files at a time: `npm test` calls it. `npm test -- proxy e2e/websockets` runs the files below `dist/test/` whose paths begin so.
+ * Runs the suite, some files at a time: `npm test` calls it. `npm test -- proxy e2e/websockets` runs the files below `dist/test/` whose paths begin so.
  *
- * Prints TAP: a line for each file, and under it all that a failed one printed, or what one of several has skipped. No preloaded modules, which
- * the tests' many child processes would inherit: those of a general runner cost 8 of 28 minutes of CPU.
+ * Prints TAP: a line for each file, and above it all that a failed one printed, or what one of several has skipped. No preloaded modules, which
+ * the tests' many child processes would inherit: those of a general runner cost 8 of 28 minutes of CPU. Files that touch nothing of their process share
+ * one (`plan-runs.mjs`, `shared-process.mjs`); one that is run by itself has its own.
  */
 
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { planRuns } from './plan-runs.mjs'
 import { runFile } from './run-file.mjs'
+import { resultsOf } from './shared-results.mjs'
 
 const top = fileURLToPath(new URL('..', import.meta.url))
-/** One more than the cores that CI has: most tests wait for processes rather than work. */
-const JOBS = 3
+/** Two more than the cores that CI has: most tests wait for processes rather than work. */
+const JOBS = 4
 /**
  * They compare times or count what a while is enough for, which another file beside them would change, or have the kernel count an OOM kill, which is
  * the whole machine's: one after the other, at the end.
  */
 const ALONE = [
+  'e2e/a-full-queue-says-so-at-once.js',
   'e2e/kills-every-200-ms-fail-no-get.js',
   'e2e/memory-that-runs-out-costs-two-workers.js',
   'e2e/proxy-death-keeps-the-port.js',
   'e2e/reload-loops-fail-nobody.js',
   'e2e/thousands-of-clients.js',
 ]
+/** They hold a master to a second, and take long: they come first, and the job that computes begins when they are done. */
+const TIMED = ['e2e/harakiri-spares-the-neighbours.js']
 const LONGEST_MS = 240_000 * Number(process.env.TEST_TIME_FACTOR ?? 1)
 
 const wanted = process.argv.slice(2).map(path => path.replace(/^(\.\/)?(dist\/)?(test\/)?/, '').replace(/\.[jt]s$/, ''))
@@ -33,40 +39,66 @@ const files = readdirSync(join(top, 'dist/test'), { recursive: true })
   .sort()
 
 const env = { ...process.env, TAP_TIMEOUT: String(LONGEST_MS / 1000) }
-const waiting = files.filter(path => !ALONE.includes(path))
+const timed = new Set(TIMED.filter(path => files.includes(path)))
+const others = files.filter(path => !ALONE.includes(path) && !timed.has(path))
+const runs = [...[...timed].map(path => [path]), ...planRuns(join(top, 'dist/test'), others)]
 const end = new AbortController()
 let done = 0
 let failed = 0
 
-async function runNext() {
-  for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
-    const startMs = performance.now()
-    const args = ['--enable-source-maps', join('dist/test', path)]
-    const { passed, printed } = await runFile(process.execPath, args, {
-      cwd: top,
-      env,
-      longestMs: LONGEST_MS,
-      signal: end.signal,
-    })
-    done += 1
-    if (!passed) failed += 1
-    const shown = passed ? printed.match(/^ *ok .* # SKIP.*$/gm)?.join('\n') : printed
-    if (shown !== undefined) process.stdout.write(`${shown.replace(/^/gm, '    ')}\n`)
-    process.stdout.write(
-      `${passed ? 'ok' : 'not ok'} ${done} - ${path} # time=${Math.round(performance.now() - startMs)}ms\n`,
-    )
+/** From the front or from the end, until none is left. */
+async function runNext(take) {
+  for (let run = take(); run !== undefined; run = take()) {
+    if (run.length === 1) await runOne(run[0])
+    else await runTogether(run)
   }
+}
+
+async function runOne(path) {
+  const startMs = performance.now()
+  const { passed, printed } = await runNode(['--enable-source-maps', join('dist/test', path)])
+  tell({ path, passed, printed, ms: performance.now() - startMs })
+  if (timed.delete(path)) startBusyJob()
+}
+
+/** Those that one before them has kept from running are run again, each in its own process. */
+async function runTogether(paths) {
+  const { passed, printed } = await runNode(['test/shared-process.mjs', 'dist/test', ...paths])
+  const { results, unseen } = resultsOf(paths, { passed, printed })
+  for (const result of results) tell(result)
+  runs.push(...unseen.map(path => [path]))
+}
+
+function runNode(args) {
+  return runFile(process.execPath, args, { cwd: top, env, longestMs: LONGEST_MS, signal: end.signal })
+}
+
+function tell({ path, passed, printed, ms }) {
+  done += 1
+  if (!passed) failed += 1
+  const shown = passed ? printed.match(/^ *ok .* # SKIP.*$/gm)?.join('\n') : printed
+  if (shown !== undefined) process.stdout.write(`${shown.replace(/^/gm, '    ')}\n`)
+  process.stdout.write(`${passed ? 'ok' : 'not ok'} ${done} - ${path} # time=${Math.round(ms)}ms\n`)
 }
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
-    waiting.length = 0
+    runs.length = 0
     end.abort()
   })
 }
 process.stdout.write(`TAP version 14\n1..${files.length}\n`)
-await Promise.all(Array.from({ length: JOBS }, runNext))
-if (!end.signal.aborted) waiting.push(...files.filter(path => ALONE.includes(path)))
-await runNext()
+const fromFront = () => runs.shift()
+/** Where runs compute more than they wait. */
+const fromEnd = () => runs.pop()
+let busyJob
+function startBusyJob() {
+  if (timed.size === 0) busyJob ??= runNext(fromEnd)
+}
+startBusyJob()
+await Promise.all(Array.from({ length: JOBS - 1 }, () => runNext(fromFront)))
+await busyJob
+if (!end.signal.aborted) runs.push(...files.filter(path => ALONE.includes(path)).map(path => [path]))
+await runNext(fromFront)
 process.stdout.write(`# ${done - failed} of ${files.length} files passed\n`)
 if (done - failed < files.length || files.length === 0) process.exitCode = 1

@@ -82,7 +82,8 @@ const wrongAnswers: [string, (socket: Socket) => void, RegExp][] = [
 for (const [title, work, message] of wrongAnswers) {
   t.test(`no answer: ${title}`, async t => {
     const path = await serve(t, work)
-    const asked = askMaster(path, { command: 'status' }, { silenceMs: 100 })
+    const silenceMs = title === 'silent' ? 100 : 10_000
+    const asked = askMaster(path, { command: 'status' }, { silenceMs })
     await t.rejects(asked, { code: 'no-answer', exitCode: EXIT.unavailable, message })
   })
 }
