@@ -7,7 +7,7 @@
 
 import { fstatSync, statSync } from 'node:fs'
 import { basename, relative } from 'node:path'
-import { EXIT, Failure, reasonOf } from '../kit/failure.js'
+import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
 import { hasStuckLog } from '../kit/log-sink.js'
 import type { CommandContext } from './command-context.js'
 import { type CommandLine, type ConfigArguments, type HelpTopic, parseCommandLine } from './command-line.js'
@@ -35,7 +35,7 @@ const output = new PrintedOutput(process.stdout)
 const errors = new PrintedOutput(process.stderr)
 const context: CommandContext = {
   environment: process.env,
-  cwd: process.cwd(),
+  cwd: workingFolder(),
   // The one door of all commands: much of what they print was written by others.
   print: text => output.print(printable(text)),
   complain: text => complain(text, PRIORITY.warning),
@@ -66,6 +66,8 @@ const PRINTING: ReadonlySet<CommandLine['command']> = new Set([
   'explain',
   'version',
 ])
+/** They read no path. */
+const PLACELESS: ReadonlySet<CommandLine['command']> = new Set(['help', 'explain', 'version', 'hash-password'])
 let patienceMs: number = PATIENCE_MS.acting
 
 const crashSteps: (() => Promise<void>)[] = []
@@ -80,6 +82,8 @@ export async function run(script: string): Promise<never> {
   try {
     const line = parseCommandLine(process.argv.slice(2), process.env)
     if (PRINTING.has(line.command)) patienceMs = PATIENCE_MS.printing
+    if (context.cwd === '' && !PLACELESS.has(line.command))
+      throw new Failure('working-folder', 'this folder has been removed: change into one that is there', EXIT.os)
     const code = await carryOut(line, script)
     await printed()
     exit(code)
@@ -229,9 +233,19 @@ function argvOf({ iniPath, flags }: ConfigArguments): string[] {
   return [...(iniPath === null ? [] : [`--ini=${iniPath}`]), ...flags.map(({ name, value }) => `--${name}=${value}`)]
 }
 
+/** Empty: it was removed, and has no path any more. */
+function workingFolder(): string {
+  try {
+    return process.cwd()
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+    return ''
+  }
+}
+
 /** Whoever reads what a service of systemd prints is somewhere else: only whole paths mean something there. */
 function placeOfReader(): string {
-  return process.env.INVOCATION_ID === undefined ? process.cwd() : '/nowhere'
+  return (process.env.INVOCATION_ID === undefined && workingFolder()) || '/nowhere'
 }
 
 /** As it was typed: `daimyo`, or, without an installation, `node dist/supervisor/daimyo.js`. */

@@ -56,8 +56,9 @@ export function releaseObstacle(generation: Generation): StartObstacle | null {
     if (real === null || isThere(real, generation)) continue
     const moved = movedRelease(generation)
     const place = moved?.[option] ?? null
+    const what = option === 'chdir' && written === null ? 'the folder of the start' : option
     return {
-      why: `${option} is gone: ${real}`,
+      why: `${what} is gone: ${real}`,
       remedy:
         place === null ? `put it back, or reload with another ${option}` : `${written} now points to ${place}: reload`,
     }

@@ -34,14 +34,14 @@ export function readEnvironmentFiles(
   ofRoot: boolean,
 ): ReadEnvironment {
   const read: ReadEnvironment = { changes: [], mistakes: [], remarks: [] }
-  const readText = (path: string) => files.read(path, ofRoot)
-  for (const named of envFiles) readEnvFile(named, readText, read)
-  for (const named of folders) readFolder(named, { ...files, read: readText }, read)
+  const judged = (files: ConfigFiles): ConfigFiles => ({ ...files, read: path => files.read(path, ofRoot) })
+  for (const named of envFiles) readEnvFile(named, judged(files), read)
+  for (const named of folders) files.within(named.path, files => readFolder(named, judged(files), read))
   return read
 }
 
-function readEnvFile({ path, place }: NamedPath, readText: ConfigFiles['read'], read: ReadEnvironment): void {
-  const text = readText(path)
+function readEnvFile({ path, place }: NamedPath, files: ConfigFiles, read: ReadEnvironment): void {
+  const text = files.read(path)
   if (!text.ok) {
     const message = `env-file: ${text.why}: received ${path}: accepted a readable file of NAME=VALUE lines`
     read.mistakes.push({ place, message })

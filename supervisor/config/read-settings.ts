@@ -128,7 +128,8 @@ function noting(files: ConfigFiles, paths: Set<string>): ConfigFiles {
     paths.add(folder)
     return files.list(folder)
   }
-  return { kindOf: path => files.kindOf(path), read, list }
+  const within: ConfigFiles['within'] = (folder, work) => files.within(folder, inner => work(noting(inner, paths)))
+  return { kindOf: path => files.kindOf(path), read, list, within }
 }
 
 function coresOf(source: SettingsSource): number {

@@ -1,6 +1,6 @@
 /** Tests `supervisor/daimyo.ts`: exit statuses, and one line for each operating error. */
 
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import { Site } from './fixtures/daimyo-program.js'
@@ -59,3 +59,19 @@ for (const [title, args, code, out, err] of cases) {
     t.notMatch(ended.err, /^\s+at /m, 'no stack')
   })
 }
+
+t.test('in a folder that was removed', async t => {
+  const site = new Site(t)
+  const cases: [args: string[], code: number, out: RegExp, err: RegExp][] = [
+    [['check', site.ini], EXIT.os, /^$/, /^daimyo: this folder has been removed: change into one that is there\n$/],
+    [['--version'], EXIT.ok, /^\d/, /^$/],
+    [['help', 'harakiri'], EXIT.ok, /^--harakiri/, /^$/],
+  ]
+  for (const [args, code, out, err] of cases) {
+    site.workingFolder = site.path('removed')
+    mkdirSync(site.workingFolder)
+    // Removed by a shell in it, which becomes the command.
+    const ended = await site.runBy(['sh', '-c', 'rmdir "$PWD"; exec "$@"', 'sh'], ...args)
+    t.match(ended, { code, out, err })
+  }
+})

@@ -69,6 +69,20 @@ for (const [title, change, why, remedy] of changes) {
   })
 }
 
+t.test('without chdir it is the folder of the start that is gone', async t => {
+  const folder = scratchFolder(t)
+  const startFolder = join(folder, 'start')
+  mkdirSync(startFolder)
+  const { settings, ...rest } = generationIn(folder)
+  const started = { ...settings, chdir: null, app: null, startFolder }
+  const generation = { ...rest, settings: started, release: resolveRelease(started) }
+  rmSync(startFolder, { recursive: true })
+  t.match(explainNotStarted('spawn /usr/bin/node ENOENT', generation), {
+    why: `the folder of the start is gone: ${startFolder}`,
+    remedy: /^put it back, or reload with another chdir$/,
+  })
+})
+
 const errors: [error: string, program: string, why: RegExp, remedy: RegExp][] = [
   ['spawn /gone/node ENOENT', '/gone/node', /^Node is gone: \/gone\/node$/, /start daimyo again/],
   ['spawn /usr/bin/node EMFILE', '/', /no descriptors left/, /LimitNOFILE/],

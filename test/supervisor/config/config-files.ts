@@ -5,6 +5,7 @@ import { chmodSync, chownSync, closeSync, openSync, symlinkSync, truncateSync, w
 import { join } from 'node:path'
 import t from 'tap'
 import { FILE_BYTES, filesFor, realFiles } from '../../../supervisor/config/config-files.js'
+import { identitySwitches } from '../../../supervisor/service-user.js'
 
 const folder = t.testdir({ 'a.ini': '[uwsgi]\n', empty: '', sub: { x: '' } })
 const path = (name: string): string => join(folder, name)
@@ -90,3 +91,26 @@ t.test('another user’s links into what a process sees of itself lead nowhere',
     )
   }
 })
+
+t.test(
+  'many files of a folder of another user are read as that user, who is become once',
+  { skip: notRoot },
+  async t => {
+    const nobody = { user: null, uid: 65_534, gid: 65_534 }
+    const theirs = t.testdir({ open: 'theirs', closed: 'root’s' })
+    chmodSync(join(theirs, 'closed'), 0o600)
+    symlinkSync('/proc/self/maps', join(theirs, 'planted'))
+    chownSync(theirs, nobody.uid, nobody.gid)
+    const before = identitySwitches()
+    const texts = filesFor(nobody).within(theirs, files =>
+      ['open', 'closed', 'planted'].map(name => [files.kindOf(join(theirs, name)), files.read(join(theirs, name))]),
+    )
+    t.match(texts, [
+      ['file', { ok: true, text: 'theirs' }],
+      ['file', { ok: false, why: /^permission denied \(opened as nobody, because .* belongs to nobody\)$/ }],
+      ['file', { ok: false, why: 'it lies in /proc' }],
+    ])
+    t.ok(identitySwitches() - before <= 2, 'once for its work, once for its groups')
+    t.equal(process.geteuid?.(), 0)
+  },
+)
