@@ -8,6 +8,8 @@ export interface ProcessStat {
   name: string
   state: string
   session: number
+  /** Used by all its threads, in user mode and in the kernel. */
+  cpuTicks: number
   startTicks: string
 }
 
@@ -29,8 +31,16 @@ export function parseProcessStat(text: string): ProcessStat {
     name: text.slice(text.indexOf('(') + 1, end),
     state: fields[0] ?? '',
     session: Number(fields[3]),
+    cpuTicks: Number(fields[11]) + Number(fields[12]),
     startTicks: fields[19] ?? '',
   }
+}
+
+/** What Linux shows to programs, whatever it counts in itself (USER_HZ). */
+const TICKS_PER_SECOND = 100
+
+export function cpuSecondsOf({ cpuTicks }: Pick<ProcessStat, 'cpuTicks'>): number {
+  return cpuTicks / TICKS_PER_SECOND
 }
 
 /** A zombie is dead: it only waits for its parent. */

@@ -84,6 +84,8 @@ export async function run(script: string): Promise<never> {
     if (PRINTING.has(line.command)) patienceMs = PATIENCE_MS.printing
     if (context.cwd === '' && !PLACELESS.has(line.command))
       throw new Failure('working-folder', 'this folder has been removed: change into one that is there', EXIT.os)
+    // All paths are made whole by `context.cwd`. What is opened as another user may not lead through /proc/self/cwd to where root typed the command.
+    process.chdir('/')
     const code = await carryOut(line, script)
     await printed()
     exit(code)

@@ -1,6 +1,7 @@
 /**
  * Looks at the paths that `touch-reload` and its like name, once a second, and tells which have changed (`watched-path.ts`). Owned by
- * `process-tree.ts`. Must stay true: nothing blocks the master, not even a path on a file system that hangs: only one look is under way at a time.
+ * `process-tree.ts`. Must stay true: nothing blocks the master, not even a path on a file system that hangs, unless root becomes another
+ * user meanwhile, which waits for all threads (`service-user.ts`): only one look is under way at a time.
  * A root master looks as root, also where others may plant a link: all that they learn is that the thing there has
  * changed, by a reload.
  */

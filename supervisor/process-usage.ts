@@ -1,36 +1,31 @@
 /**
- * Memory and CPU of the children, read every two seconds through `pidusage`. Owned by `master.ts`; read by the status and
- * the metrics. A round that takes longer is never overtaken by the next; a pid that is gone is simply not in the next result.
+ * Memory and CPU of the children, read every two seconds from `/proc`. Owned by `process-tree.ts`; read by the status and the metrics. Where there is no
+ * `/proc`, as on macOS, nothing is known.
  */
 
-import pidusage from 'pidusage'
+import { readFileSync } from 'node:fs'
+import { cpuSecondsOf, readProcessStat } from '../kit/process-stat.js'
 
-/** `cpuPercent`: of one core, since the round before. */
-export interface Usage {
+/** What is read of one process. `cpuSeconds`: used since it started, user and system. */
+export interface UsageReading {
   rssBytes: number
-  cpuPercent: number
-  /** Used since the process started, user and system. */
   cpuSeconds: number
+}
+
+/** `cpuPercent`: of one core, since the round before, 0 in the first one. */
+export interface Usage extends UsageReading {
+  cpuPercent: number
 }
 
 const EVERY_MS = 2000
 
-/** pidusage keeps `/proc/PID/stat` of each process open so long after it was read last, of dead ones too: a minute unless told otherwise. */
-const REMEMBERED_MS = 2.5 * EVERY_MS
-
-/** The part of pidusage's figures that is used; `ctime` in milliseconds. */
-interface Stat {
-  memory: number
-  cpu: number
-  ctime: number
-}
-
-/** Figures by pid; a pid that is gone may be missing. */
-export type ReadUsage = (pids: number[]) => Promise<Record<string, Stat | undefined>>
+/** Null: it is gone. */
+export type ReadUsage = (pid: number) => UsageReading | null
 
 /** What has its value in production. `onRound`: new figures are there. */
 export interface UsageOptions {
   read?: ReadUsage
+  nowMs?: () => number
   everyMs?: number
   onRound?: () => void
 }
@@ -39,19 +34,21 @@ export interface UsageOptions {
 export class ProcessUsage {
   readonly #pids: () => number[]
   readonly #read: ReadUsage
+  readonly #nowMs: () => number
   readonly #timer: NodeJS.Timeout
   readonly #onRound: () => void
   #usage = new Map<number, Usage>()
-  #isReading = false
+  #readMs = 0
 
   constructor(
     pids: () => number[],
-    { read = readWithPidusage, everyMs = EVERY_MS, onRound = () => {} }: UsageOptions = {},
+    { read = readUsage, nowMs = () => performance.now(), everyMs = EVERY_MS, onRound = () => {} }: UsageOptions = {},
   ) {
     this.#pids = pids
     this.#read = read
+    this.#nowMs = nowMs
     this.#onRound = onRound
-    this.#timer = setInterval(() => void this.round(), everyMs)
+    this.#timer = setInterval(() => this.round(), everyMs)
     this.#timer.unref()
   }
 
@@ -60,38 +57,47 @@ export class ProcessUsage {
     return pid === null ? null : (this.#usage.get(pid) ?? null)
   }
 
-  /** Reads once, unless a round is under way. Called by the timer. */
-  async round(): Promise<void> {
+  /** Reads once. Called by the timer. */
+  round(): void {
     const pids = this.#pids()
-    if (this.#isReading || pids.length === 0) return
-    this.#isReading = true
-    try {
-      this.#usage = readings(await this.#read(pids))
-    } catch {
-      // `No matching pid found`: all of them ended meanwhile. Stale figures are worse than none.
-      this.#usage = new Map()
-    } finally {
-      this.#isReading = false
+    if (pids.length === 0) return
+    const nowMs = this.#nowMs()
+    const before = this.#usage
+    const usage = new Map<number, Usage>()
+    for (const pid of pids) {
+      const reading = this.#read(pid)
+      if (reading !== null) usage.set(pid, { ...reading, cpuPercent: this.#share(reading, before.get(pid), nowMs) })
     }
+    this.#usage = usage
+    this.#readMs = nowMs
     this.#onRound()
   }
 
   stop(): void {
     clearInterval(this.#timer)
-    pidusage.clear()
+  }
+
+  /** In tenths of a per cent. A pid that another process has now has used less than before. */
+  #share({ cpuSeconds }: UsageReading, before: Usage | undefined, nowMs: number): number {
+    if (before === undefined || nowMs <= this.#readMs) return 0
+    const usedMs = Math.max(0, cpuSeconds - before.cpuSeconds) * 1000
+    return Math.round((usedMs / (nowMs - this.#readMs)) * 1000) / 10
   }
 }
 
-function readWithPidusage(pids: number[]): Promise<Record<string, Stat | undefined>> {
-  return pidusage(pids, { maxage: REMEMBERED_MS })
+function readUsage(pid: number): UsageReading | null {
+  const stat = readProcessStat(pid)
+  if (stat === null) return null
+  return { rssBytes: rssBytesOf(pid), cpuSeconds: cpuSecondsOf(stat) }
 }
 
-function readings(stats: Awaited<ReturnType<ReadUsage>>): Map<number, Usage> {
-  const usage = new Map<number, Usage>()
-  for (const [pid, stat] of Object.entries(stats)) {
-    if (!stat) continue
-    const cpuPercent = Math.round(stat.cpu * 10) / 10
-    usage.set(Number(pid), { rssBytes: stat.memory, cpuPercent, cpuSeconds: stat.ctime / 1000 })
+/** `VmRSS` of proc_pid_status(5), in kB whatever a page is; a zombie has none. */
+function rssBytesOf(pid: number): number {
+  try {
+    const [, kilobytes = '0'] = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? []
+    return Number(kilobytes) * 1024
+  } catch {
+    // ENOENT, ESRCH: gone meanwhile.
+    return 0
   }
-  return usage
 }

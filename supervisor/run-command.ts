@@ -60,8 +60,6 @@ type Undo = (() => unknown)[]
 /** Serves until the master has stopped; resolves with its exit code. Failures: those of every part. */
 export async function runCommand(options: RunOptions, context: CommandContext): Promise<number> {
   const undo: Undo = []
-  // All paths are whole by now. What is read as the service's user may not lead through /proc/self/cwd to where root typed the command.
-  process.chdir('/')
   closeForeignDescriptors(context.environment.NODE_OPTIONS)
   keepYoungGenerationSmall()
   // As its children have one; what was given on the command line, secrets too, is not for everybody's ps.

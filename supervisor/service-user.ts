@@ -5,6 +5,9 @@
  * The identity is switched for the whole process, threads included, and back again within one synchronous call. Meanwhile no other user
  * gains anything: real and saved ids stay root's, which is what kill(2) and ptrace(2) look at. So does access(2), and
  * with it existsSync: `work` must not ask it.
+ *
+ * The C library has every thread take the new identity, and waits for each. One that is held up in the kernel, by a file system or by the lock of an inode,
+ * holds up this call too: what may take long, and what others can make slow, is for another process.
  */
 
 import type { Credentials } from '../kit/messages.js'

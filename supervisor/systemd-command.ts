@@ -5,7 +5,7 @@
 
 import { rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
 import { inspectorArguments } from '../kit/uninvited-inspector.js'
 import type { CommandContext } from './command-context.js'
@@ -104,7 +104,8 @@ function printFlag({ name, value, place }: ConfigArguments['flags'][number]): st
   return `--${name}=${value}`
 }
 
-function write(path: string, text: string, context: CommandContext): void {
+function write(shown: string, text: string, context: CommandContext): void {
+  const path = resolve(context.cwd, shown)
   try {
     onGuardedPath(dirname(path), 'content', 'unknown', () => {
       rmSync(path, { force: true })
@@ -113,7 +114,7 @@ function write(path: string, text: string, context: CommandContext): void {
     })
   } catch (error) {
     const exitCode = codeOf(error) === 'EACCES' ? EXIT.permission : EXIT.os
-    throw new Failure('write', `cannot write the unit: ${path}: ${reasonOf(error)}`, exitCode, error)
+    throw new Failure('write', `cannot write the unit: ${shown}: ${reasonOf(error)}`, exitCode, error)
   }
-  context.print(`${path}\n`)
+  context.print(`${shown}\n`)
 }

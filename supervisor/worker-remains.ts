@@ -57,9 +57,12 @@ export class WorkerRemains {
   }
 }
 
-/** By name only: a command line may hold secrets. */
-function described(processes: readonly SessionProcess[]): { processes: number; names: string } {
-  const names = processes.slice(0, MOST_NAMES).map(({ pid, name }) => `${name}:${pid}`)
+/** By name only: a command line may hold secrets. A process chooses its name; what would look like the next one is left out. */
+export function described(processes: readonly Pick<SessionProcess, 'pid' | 'name'>[]): {
+  processes: number
+  names: string
+} {
+  const names = processes.slice(0, MOST_NAMES).map(({ pid, name }) => `${name.replace(/[^ -~]|[,:]/g, '?')}:${pid}`)
   const rest = processes.length > MOST_NAMES ? ',…' : ''
   return { processes: processes.length, names: `${names.join(',')}${rest}` }
 }

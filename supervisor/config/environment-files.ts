@@ -48,7 +48,7 @@ function readEnvFile({ path, place }: NamedPath, files: ConfigFiles, read: ReadE
     return
   }
   const { variables, mistakes } = parseEnvFile(text.text)
-  read.changes.push(...variables)
+  for (const variable of variables) read.changes.push(variable)
   for (const { line, why } of mistakes) read.mistakes.push({ place: `${path}:${line}`, message: `env-file: ${why}` })
 }
 

@@ -1,6 +1,6 @@
 /**
  * CPU time per slot that never falls: a slot's next worker begins at zero, so what its earlier ones used is added. The
- * master records what pidusage says (`ctime / 1000`) and retires each worker that is gone; `masterFamilies` prints it.
+ * master records what `process-usage.ts` reads and retires each worker that is gone; `masterFamilies` prints it.
  */
 
 export class CpuSeconds {

@@ -22,8 +22,6 @@ const slots = 4
 /** The longest back-off of what could serve, a second, becomes so many milliseconds. */
 const share = 0.02
 const longestWaitMs = 1000 * share
-/** Looked at each two seconds and held for five, by the four slots that it finds then, in whatever life. */
-const mostStatFiles = 8 * slots
 const mostGrowthBytes = 10 * 1024 ** 2
 
 t.setTimeout(Math.max(120_000, crashes * 500) * timeFactor)
@@ -56,10 +54,9 @@ t.test(`${crashes} crashes`, async t => {
     grown < mostGrowthBytes,
     `${megabytes(first.rssBytes)} after the first hundred, ${megabytes(last.rssBytes)} at the end`,
   )
-  const [before, after] = [first, last].map(({ descriptors, statFiles }) => descriptors - statFiles) as [number, number]
+  const [before, after] = [first, last].map(({ descriptors }) => descriptors) as [number, number]
   t.ok(after - before < 4 * slots, `${before} descriptors, then ${after}`)
-  t.ok(last.statFiles < mostStatFiles, `${last.statFiles} of them for the usage of processes`)
-  t.ok(stopped.descriptors - stopped.statFiles < before, 'fewer when all are gone')
+  t.ok(stopped.descriptors < before, 'fewer when all are gone')
   // While others die there may be one for a moment; when all are gone there must be none.
   t.equal(stopped.zombies, 0, 'no zombie')
   t.ok(last.shortestWaitMs >= longestWaitMs - 1, `none was back before ${last.shortestWaitMs.toFixed(1)} ms`)

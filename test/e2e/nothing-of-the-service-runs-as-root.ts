@@ -59,6 +59,27 @@ function environmentOf(pid: number | null): Record<string, string> {
   return Object.fromEntries(pairs.map(pair => pair.split(/=(.*)/s).slice(0, 2)))
 }
 
+/** What daimyo and its dependencies call, and what they might. */
+const CALLED = 'env getconf id mkfifo prlimit ps rm setpriv sh systemctl systemd-notify taskset test'.split(' ')
+
+t.test('no program that the PATH of the caller names is run as root', { skip }, async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'path-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  chmodSync(folder, 0o755)
+  for (const name of CALLED) {
+    writeFileSync(join(folder, name), `#!/bin/sh\n/bin/echo ${name} >> ${folder}/ran\n`, { mode: 0o755 })
+  }
+  const site = theirSite(t, ['max-fd = 4000', 'master-fifo = %dfifo', 'chdir = %dtheirs', 'exec-pre-app = true'], {
+    environment: { PATH: folder },
+  })
+  const running = await site.serve()
+  await until('memory is known', async () => ((await site.status()).workers[0]?.rssBytes ?? 0) > 0)
+  t.match(await site.run('reload', site.ini), { code: 0 })
+  t.match(await site.run('doctor', site.ini), { code: /^[01]$/ })
+  t.match(await site.end(running), { code: 0 })
+  t.notOk(existsSync(join(folder, 'ran')))
+})
+
 t.test('what Node loads before the application is loaded by the user', { skip }, async t => {
   const site = theirSite(t, [
     'node-args = --import ./import.mjs --require ./required.cjs',

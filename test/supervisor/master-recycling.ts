@@ -11,8 +11,7 @@ const MB = 1024 ** 2
 /** Figures that a test sets, and a round each 20 ms. */
 function figures() {
   const rssBytes = new Map<number, number>()
-  const read: ReadUsage = async pids =>
-    Object.fromEntries(pids.map(pid => [pid, { memory: rssBytes.get(pid) ?? 50 * MB, cpu: 1, ctime: 1 }]))
+  const read: ReadUsage = pid => ({ rssBytes: rssBytes.get(pid) ?? 50 * MB, cpuSeconds: 1 })
   return { rssBytes, usage: { read, everyMs: 20 } }
 }
 
@@ -68,7 +67,7 @@ t.test('the least life of a worker counts', async t => {
 t.test('memory-report tells of each worker, once a minute', async t => {
   const { usage } = figures()
   const tree = await startTree(t, { settings: { memoryReport: true, processes: 2 }, deps: { usage } })
-  await tree.event('memory-report', { slot: 2, rssBytes: 50 * MB, cpuPercent: 1 })
+  await tree.event('memory-report', { slot: 2, rssBytes: 50 * MB, cpuPercent: 0 })
   await tree.master.order({ type: 'scale', wanted: 3 }, () => {})
   await tree.event('worker-ready', { slot: 3 })
   await tree.event('memory-report', { slot: 3 })

@@ -14,7 +14,7 @@ function usageOf(t: { teardown(end: () => void): void }, pids: () => number[], r
 t.test('reads a real process', async t => {
   const usage = usageOf(t, () => [process.pid])
   t.equal(usage.of(process.pid), null)
-  await usage.round()
+  usage.round()
   const { rssBytes, cpuPercent, cpuSeconds } = usage.of(process.pid)!
   t.ok(rssBytes > 10_000_000 && cpuPercent >= 0 && cpuSeconds > 0)
   t.equal(usage.of(null), null)
@@ -22,49 +22,48 @@ t.test('reads a real process', async t => {
 
 t.test('a process that is gone spoils nothing', async t => {
   const usage = usageOf(t, () => [process.pid, 2 ** 22 - 1])
-  await usage.round()
+  usage.round()
   t.ok(usage.of(process.pid))
   t.equal(usage.of(2 ** 22 - 1), null)
 })
 
-t.test('a round is never overtaken, and an empty one asks nobody', async t => {
+t.test('the share of a core is that of the time between two rounds', async t => {
+  let [nowMs, cpuSeconds] = [0, 5]
   let pids = [5]
-  let rounds = 0
-  let finish = (_: Awaited<ReturnType<ReadUsage>>) => {}
-  const usage = usageOf(
-    t,
-    () => pids,
-    () => {
-      rounds++
-      return new Promise(resolve => {
-        finish = resolve
-      })
-    },
-  )
-  const first = usage.round()
-  await usage.round()
-  t.equal(rounds, 1)
-  finish({ 5: { memory: 1, cpu: 12.345, ctime: 2500 } })
-  await first
-  t.same(usage.of(5), { rssBytes: 1, cpuPercent: 12.3, cpuSeconds: 2.5 })
+  const read: ReadUsage = () => ({ rssBytes: 1, cpuSeconds })
+  const usage = new ProcessUsage(() => pids, { read, nowMs: () => nowMs, everyMs: HOUR_MS })
+  t.teardown(() => usage.stop())
+  const shares: [afterMs: number, seconds: number, percent: number][] = [
+    [0, 5, 0],
+    [2000, 6, 50],
+    [2000, 6, 0],
+    [2000, 10, 200],
+    [1000, 3, 0],
+    [0, 4, 0],
+    [3000, 4.37, 12.3],
+  ]
+  for (const [afterMs, seconds, cpuPercent] of shares) {
+    nowMs += afterMs
+    cpuSeconds = seconds
+    usage.round()
+    t.same(usage.of(5), { rssBytes: 1, cpuSeconds, cpuPercent })
+  }
   pids = []
-  await usage.round()
-  t.equal(rounds, 1)
+  nowMs += 1000
+  usage.round()
+  t.ok(usage.of(5), 'nobody is asked')
 })
 
 t.test('what cannot be read is not known', async t => {
-  let isBroken = false
+  let isGone = false
   const usage = usageOf(
     t,
     () => [5],
-    async () => {
-      if (isBroken) throw new Error('No matching pid found')
-      return { 5: { memory: 1, cpu: 0, ctime: 0 } }
-    },
+    () => (isGone ? null : { rssBytes: 1, cpuSeconds: 0 }),
   )
-  await usage.round()
+  usage.round()
   t.ok(usage.of(5))
-  isBroken = true
-  await usage.round()
+  isGone = true
+  usage.round()
   t.equal(usage.of(5), null)
 })

@@ -1,6 +1,6 @@
 /** `daimyo systemd`, with the real program. */
 
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import { Site } from './fixtures/daimyo-program.js'
@@ -42,6 +42,13 @@ t.test('it writes them into a folder', async t => {
   const { code, out } = await site.run('systemd', 'site.ini', site.folder)
   t.match({ code, out }, { code: EXIT.ok, out: `${site.path('site.service')}\n${site.path('site.socket')}\n` })
   t.match(readFileSync(site.path('site.socket'), 'utf8'), new RegExp(`^ListenStream=${site.path('http.sock')}$`, 'm'))
+})
+
+t.test('a folder is one of where it is typed', async t => {
+  const site = new Site(t)
+  mkdirSync(site.path('units'))
+  t.match(await site.run('systemd', 'site.ini', 'units'), { code: EXIT.ok, out: /^units\/site\.service\n/ })
+  t.ok(readFileSync(site.path('units/site.service'), 'utf8'))
 })
 
 t.test('the folder of a log below /var/log need not be there: the unit makes it', async t => {

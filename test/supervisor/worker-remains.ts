@@ -2,6 +2,7 @@
 
 import t, { type Test } from 'tap'
 import { lifeOf, waitUntilGone } from '../../supervisor/process-presence.js'
+import { described } from '../../supervisor/worker-remains.js'
 import type { Behaviour } from './fixtures/fake-worker.js'
 import { startTree, type Tree, type TreeOptions } from './fixtures/tree.js'
 
@@ -79,4 +80,9 @@ t.test('one that leads a session of its own stays', async t => {
   await tree.master.stop('test')
   t.ok(isRunning(child))
   t.notOk(tree.told.some(({ event }) => event === 'worker-left-processes'))
+})
+
+t.test('a name that looks like several is one', async t => {
+  const named = (name: string) => described([{ pid: 7, name }]).names
+  t.same(['init:1,sshd', 'a b', 'x\ny\x1b[2J'].map(named), ['init?1?sshd:7', 'a b:7', 'x?y?[2J:7'])
 })
