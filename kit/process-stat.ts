@@ -8,6 +8,8 @@ export interface ProcessStat {
   name: string
   state: string
   session: number
+  /** How many of its threads have not ended. */
+  threads: number
   startTicks: string
 }
 
@@ -29,11 +31,15 @@ export function parseProcessStat(text: string): ProcessStat {
     name: text.slice(text.indexOf('(') + 1, end),
     state: fields[0] ?? '',
     session: Number(fields[3]),
+    threads: Number(fields[17]),
     startTicks: fields[19] ?? '',
   }
 }
 
-/** A zombie is dead: it only waits for its parent. */
-export function isDead({ state }: Pick<ProcessStat, 'state'>): boolean {
-  return state === 'Z' || state === 'X'
+/**
+ * A zombie is dead: it only waits for its parent. But the state is that of the first thread, and when that one ends alone (pthread_exit(3), SYS_exit), the process
+ * lives on in the others; the kernel goes on counting the first.
+ */
+export function isDead({ state, threads }: Pick<ProcessStat, 'state' | 'threads'>): boolean {
+  return state === 'X' || (state === 'Z' && !(threads > 1))
 }
