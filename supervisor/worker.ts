@@ -31,6 +31,7 @@ import type { SlotWorker } from './slots.js'
 import { Child } from './spawn-child.js'
 import { workerEnvironment } from './spawn-environment.js'
 import { explainNotStarted, releaseObstacle, runFolderObstacle } from './start-obstacle.js'
+import { endTracers } from './tracers.js'
 import {
   endOf,
   LINK_BROKEN,
@@ -455,6 +456,8 @@ export class Worker {
         return this.#send({ type: 'stop', mercyMs: effect.mercyMs, snapshotPath: this.#hooks.snapshotPath(this) })
       case 'kill':
         return this.#child.kill()
+      case 'end-tracers':
+        return this.#endTracers()
       case 'fold':
         return this.#hooks.fold(this)
       case 'report':
@@ -462,6 +465,13 @@ export class Worker {
         if (this.#child.pid === null) return
         return this.#report(effect.event, effect.fields)
     }
+  }
+
+  #endTracers(): void {
+    const { pid } = this
+    if (pid === null) return
+    for (const tracer of endTracers(pid, this.generation.settings.credentials))
+      this.#report('tracer-killed', { tracer: tracer.pid, name: tracer.name })
   }
 
   /** Whether the INI has something by which a worker may ask to be replaced. */
