@@ -71,6 +71,13 @@ export class FrameWriter implements FrameSender {
     return bytes
   }
 
+  /** Calls `taken` once the kernel has taken all that was sent so far, or will take nothing any more. */
+  mark(taken: () => void): void {
+    for (const id of this.#pieces.keys()) this.#passPiecesOf(id)
+    this.flush()
+    if (this.#socket.writable) this.#writer.mark(taken)
+  }
+
   /** Something waits for the end of this turn. */
   get isPending(): boolean {
     return this.#scheduled

@@ -57,6 +57,17 @@ export class JoiningWriter {
     return isFlowing
   }
 
+  /** Calls `taken` once the kernel has taken all that was written so far, or will take nothing any more. */
+  mark(taken: () => void): void {
+    this.flush()
+    this.#held += 1
+    // A write of nothing: the socket tells its end in its turn.
+    this.#socket.write('', 'latin1', () => {
+      this.#taken()
+      taken()
+    })
+  }
+
   /** Hands on what was joined: somebody else writes to the socket, or ends it. */
   flush(): void {
     if (this.#behind.length > 0) this.#hand(this.#behind.take())

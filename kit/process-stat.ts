@@ -10,6 +10,8 @@ export interface ProcessStat {
   session: number
   /** Used by all its threads, in user mode and in the kernel. */
   cpuTicks: number
+  /** How many of its threads have not ended. */
+  threads: number
   startTicks: string
 }
 
@@ -32,6 +34,7 @@ export function parseProcessStat(text: string): ProcessStat {
     state: fields[0] ?? '',
     session: Number(fields[3]),
     cpuTicks: Number(fields[11]) + Number(fields[12]),
+    threads: Number(fields[17]),
     startTicks: fields[19] ?? '',
   }
 }
@@ -43,7 +46,10 @@ export function cpuSecondsOf({ cpuTicks }: Pick<ProcessStat, 'cpuTicks'>): numbe
   return cpuTicks / TICKS_PER_SECOND
 }
 
-/** A zombie is dead: it only waits for its parent. */
-export function isDead({ state }: Pick<ProcessStat, 'state'>): boolean {
-  return state === 'Z' || state === 'X'
+/**
+ * A zombie is dead: it only waits for its parent. But the state is that of the first thread, and when that one ends alone (pthread_exit(3), SYS_exit), the process
+ * lives on in the others; the kernel goes on counting the first.
+ */
+export function isDead({ state, threads }: Pick<ProcessStat, 'state' | 'threads'>): boolean {
+  return state === 'X' || (state === 'Z' && !(threads > 1))
 }

@@ -27,11 +27,16 @@ export function takeAnswerBytes(exchange: Pick<Exchange, 'unreturned'>, bytes: n
   if (exchange.unreturned > WINDOW_BYTES) throw new LinkBreach('it sends more of an answer than its window')
 }
 
-/** Credit for the request's body: never more than was sent of it. */
+/** Credit for the request's body. */
 export function takeCredit(exchange: Pick<Exchange, 'bodyWindow'>, bytes: number): void {
-  if (bytes === 0) throw new LinkBreach('it returns no credit')
-  if (exchange.bodyWindow + bytes > WINDOW_BYTES) throw new LinkBreach('it returns more credit than it was sent')
+  requireCredit(exchange, bytes, 0)
   exchange.bodyWindow += bytes
+}
+
+/** Never more than was sent of the body. `heldBytes`: credit that came before and does not count yet (`held-credit.ts`). */
+export function requireCredit({ bodyWindow }: Pick<Exchange, 'bodyWindow'>, bytes: number, heldBytes: number): void {
+  if (bytes === 0) throw new LinkBreach('it returns no credit')
+  if (bodyWindow + heldBytes + bytes > WINDOW_BYTES) throw new LinkBreach('it returns more credit than it was sent')
 }
 
 /** The payload of a frame that has exactly `bytes` of it. */

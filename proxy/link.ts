@@ -29,8 +29,17 @@ import { isOutOfDescriptors } from './descriptors.js'
 import type { Exchange } from './exchange.js'
 import { Handshakes } from './handshakes.js'
 import { overrideHarakiri } from './harakiri-deadline.js'
+import { HeldCredit } from './held-credit.js'
 import { withClose, writeAnswer, writeInterim } from './link-answer.js'
-import { LinkBreach, LinkPromises, requireLength, takeAnswerBytes, takeCredit, wordsIn } from './link-promises.js'
+import {
+  LinkBreach,
+  LinkPromises,
+  requireCredit,
+  requireLength,
+  takeAnswerBytes,
+  takeCredit,
+  wordsIn,
+} from './link-promises.js'
 import { requestPayload } from './link-request.js'
 import { Turnaround } from './turnaround.js'
 
@@ -73,6 +82,10 @@ export class Link {
   readonly #writer: FrameWriter
   readonly #reader = new FrameReader((type, id, bytes, start, end) => this.#frame(type, id, bytes, start, end))
   readonly #promises: LinkPromises
+  readonly #heldCredit = new HeldCredit({
+    mark: taken => this.#writer.mark(taken),
+    apply: (id, bytes) => this.#applyHeldCredit(id, bytes),
+  })
   readonly #exchanges = new IdTable<Exchange>()
   /** Answered ones whose body the application goes on reading. */
   readonly #readers = new Map<number, Exchange>()
@@ -440,6 +453,17 @@ export class Link {
   #credit(id: number, bytes: number): void {
     const exchange = this.#exchanges.get(id) ?? this.#readers.get(id)
     if (exchange === undefined) return this.#promises.aside(id)
+    if (this.#writer.backlogBytes > 0 || this.#heldCredit.isHolding) {
+      requireCredit(exchange, bytes, this.#heldCredit.of(id))
+      return this.#heldCredit.hold(id, bytes)
+    }
+    takeCredit(exchange, bytes)
+    if (exchange.bodyWindow > 0) exchange.client.resumeBody()
+  }
+
+  #applyHeldCredit(id: number, bytes: number): void {
+    const exchange = this.#exchanges.get(id) ?? this.#readers.get(id)
+    if (exchange === undefined || this.#closed) return
     takeCredit(exchange, bytes)
     if (exchange.bodyWindow > 0) exchange.client.resumeBody()
   }

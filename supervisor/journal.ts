@@ -89,6 +89,7 @@ const EVENTS = {
     'site-late',
     'start-waits',
     'stood-still',
+    'tracer-killed',
     'upstream-out',
     'watchdog-trouble',
     'worker-broke-channel',

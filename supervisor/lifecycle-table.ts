@@ -57,7 +57,7 @@ const SAMPLE_EVENTS: WorkerEvent[] = [
 function sampleLife(phase: WorkerPhase): WorkerLife {
   const readyMs = phase === 'booting' || phase === 'waiting' ? null : 0
   // One that lingers has time left, which `hurry` cuts short.
-  const hasDeadline = !['waiting', 'ready', 'killed', 'gone'].includes(phase)
+  const hasDeadline = !['waiting', 'ready', 'gone'].includes(phase)
   const deadlineMs = hasDeadline ? (phase === 'lingering' ? HOUR_MS : 9) : null
   return { phase, why: 'start', sinceMs: 0, deadlineMs, startedMs: 0, readyMs, asked: false, farewell: null }
 }

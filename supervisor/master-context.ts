@@ -12,6 +12,7 @@ import type { OomKills } from './oom-kills.js'
 import type { OrderRequest } from './orders.js'
 import type { OutputGate } from './output-lines.js'
 import type { WatchedPath } from './path-watch.js'
+import type { PortSite } from './port-word.js'
 import type { ProxyEvent } from './proxy-phase.js'
 import type { ProxyProcess } from './proxy-process.js'
 import type { Release } from './release.js'
@@ -26,10 +27,10 @@ export interface Generation {
   settings: Settings
   release: Release
   /**
-   * What one of its workers has found about the server on PORT. `ignored`: there is none, and nobody need wait for one.
+   * What one of its workers has found about the server on PORT, as far as it is believed (`port-word.ts`). `ignored`: there is none, and nobody need wait for one.
    * `late`: it comes after another one, so it is waited for; the next generation knows that too.
    */
-  portSite?: 'ignored' | 'late' | undefined
+  portSite?: PortSite | undefined
 }
 
 /**

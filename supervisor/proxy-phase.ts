@@ -7,6 +7,7 @@
  */
 
 import type { EventFields } from '../kit/log.js'
+import { REAP_LOOK_MS, REAP_MS } from './worker-life.js'
 
 /** In the order of a life. */
 export const PROXY_PHASES = ['starting', 'listening', 'draining', 'killed', 'gone'] as const
@@ -47,6 +48,8 @@ export type ProxyEffect =
   /** Wake it, where it is stopped. */
   | { type: 'look' }
   | { type: 'kill' }
+  /** Kill whoever traces it, and so keeps it from being reaped. */
+  | { type: 'end-tracers' }
   | { type: 'report'; event: string; fields: EventFields }
 
 /** The outcome of one event. */
@@ -141,6 +144,11 @@ const lookOrKill: Row['tick'] = (life, _event, nowMs) => {
   return { next: { ...life, lookMs: nowMs + PROXY_LOOK_MS }, effects: [{ type: 'look' }] }
 }
 
+const endTracers: Row['tick'] = (life, _event, nowMs) => {
+  if (life.deadlineMs === null || nowMs < life.deadlineMs) return ignore(life)
+  return { next: { ...life, deadlineMs: nowMs + REAP_LOOK_MS }, effects: [{ type: 'end-tracers' }] }
+}
+
 /** Why a proxy that was not asked to end is killed. */
 const LATE_WHY: Partial<Record<ProxyPhase, string>> = { starting: 'start-deadline', listening: 'silent' }
 
@@ -190,7 +198,7 @@ const TABLE: { [P in ProxyPhase]: Row } = {
     drain: ignore,
     kill: ignore,
     'ipc-closed': ignore,
-    tick: ignore,
+    tick: endTracers,
     exit: reap,
   },
   gone: {
@@ -207,7 +215,7 @@ const TABLE: { [P in ProxyPhase]: Row } = {
 
 function killNow(life: ProxyLife, why: string, nowMs: number): ProxyStep {
   return {
-    next: { ...life, phase: 'killed', why, sinceMs: nowMs, deadlineMs: null, lookMs: null },
+    next: { ...life, phase: 'killed', why, sinceMs: nowMs, deadlineMs: nowMs + REAP_MS, lookMs: null },
     effects: [{ type: 'kill' }, report('proxy-killed', { why, phase: life.phase })],
   }
 }

@@ -15,6 +15,7 @@ import { type ProcessNames, processName } from './process-names.js'
 import { newProxyLife, type ProxyEffect, type ProxyEvent, type ProxyLife, stepProxy } from './proxy-phase.js'
 import { Child } from './spawn-child.js'
 import { userEnvironment } from './spawn-environment.js'
+import { endTracers } from './tracers.js'
 
 /** Where its access lines go: to the master's own standard output, through the master to that, or nowhere, where there is a log file. */
 export type ProxyOutput = 'inherit' | 'pipe' | 'ignore'
@@ -50,6 +51,7 @@ export class ProxyProcess {
   readonly sourceId: string
   readonly #context: MasterContext
   readonly #child: Child
+  readonly #credentials: Credentials | null
   readonly #events: TokenBucket
   #hasTalkedTooMuch = false
   #life: ProxyLife
@@ -61,6 +63,7 @@ export class ProxyProcess {
     this.proxyId = spec.proxyId
     this.sourceId = `proxy-${spec.proxyId}-${spec.life}`
     this.#context = context
+    this.#credentials = spec.credentials
     this.#events = new TokenBucket(EVENT_RATE, context.nowMs())
     this.#life = newProxyLife(context.nowMs(), spec.why, context.proxySilentMs)
     this.#child = this.#spawn(spec)
@@ -174,6 +177,13 @@ export class ProxyProcess {
     this.report('proxy-woken', { why: 'stopped' })
   }
 
+  #endTracers(): void {
+    const { pid } = this
+    if (pid === null) return
+    for (const tracer of endTracers(pid, this.#credentials))
+      this.report('tracer-killed', { tracer: tracer.pid, name: tracer.name })
+  }
+
   #execute(effect: ProxyEffect): void {
     switch (effect.type) {
       case 'send-drain':
@@ -182,6 +192,8 @@ export class ProxyProcess {
         return this.#wakeIfStopped()
       case 'kill':
         return this.#child.kill()
+      case 'end-tracers':
+        return this.#endTracers()
       case 'report':
         return this.report(effect.event, effect.fields)
     }

@@ -93,6 +93,8 @@ export type WorkerEffect =
   | { type: 'send-farewell'; mercyMs: number; stream: StreamLimits | null }
   | { type: 'send-stop'; mercyMs: number }
   | { type: 'kill' }
+  /** Kill whoever traces it, and so keeps it from being reaped. */
+  | { type: 'end-tracers' }
   /** Add its counters to those of the dead. */
   | { type: 'fold' }
   | { type: 'report'; event: string; fields: EventFields }
@@ -117,6 +119,10 @@ export interface WorkerStep {
   next: WorkerLife
   effects: WorkerEffect[]
 }
+
+/** Between SIGKILL and the first look at who keeps a worker or a proxy from being reaped, and between two looks. */
+export const REAP_MS = 3000
+export const REAP_LOOK_MS = 1000
 
 /** The `why` of one that the kernel's OOM killer took. */
 export const OUT_OF_MEMORY = 'out-of-memory'

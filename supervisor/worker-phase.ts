@@ -17,6 +17,8 @@ import {
   type Farewell,
   NOT_STARTED,
   OUT_OF_MEMORY,
+  REAP_LOOK_MS,
+  REAP_MS,
   type WorkerEffect,
   type WorkerEvent,
   type WorkerLife,
@@ -167,7 +169,7 @@ const killRetired: Row['blocked'] = (life, event, moment) =>
   life.why === 'harakiri' ? ignore(life) : killBlocked(life, event, moment)
 
 const killBlocked: Row['blocked'] = (life, event, { nowMs }) => ({
-  next: { ...life, phase: 'killed', why: 'harakiri', sinceMs: nowMs, deadlineMs: null },
+  next: { ...life, phase: 'killed', why: 'harakiri', sinceMs: nowMs, deadlineMs: nowMs + REAP_MS },
   effects: [
     { type: 'kill' },
     report('worker-harakiri', { why: 'harakiri', ...event.loop, others: event.loop.others || undefined }),
@@ -218,6 +220,13 @@ const stopLingering: Row['tick'] = (life, _event, moment) =>
 /** Its why stays the one that it was stopped for; that it had to be killed is in the event and in the exit's signal. */
 const killUnstopped: Row['tick'] = (life, _event, moment) =>
   pastDeadline(life, () => killNow(life, life.why, moment), moment.nowMs)
+
+const endTracers: Row['tick'] = (life, _event, { nowMs }) =>
+  pastDeadline(
+    life,
+    () => ({ next: { ...life, deadlineMs: nowMs + REAP_LOOK_MS }, effects: [{ type: 'end-tracers' }] }),
+    nowMs,
+  )
 
 const reap: Row['exit'] = (life, event, { nowMs }) => {
   const { code, signal } = event
@@ -361,7 +370,7 @@ const TABLE: { [P in WorkerPhase]: Row } = {
     blocked: ignore,
     kill: ignore,
     'ipc-closed': ignore,
-    tick: ignore,
+    tick: endTracers,
     exit: reap,
   },
   gone: {
@@ -399,7 +408,7 @@ function tellToStop(life: WorkerLife, why: string, mercyMs: number, { nowMs }: W
 
 function killNow(life: WorkerLife, why: string, { nowMs }: WorkerMoment): WorkerStep {
   return {
-    next: { ...life, phase: 'killed', why, sinceMs: nowMs, deadlineMs: null },
+    next: { ...life, phase: 'killed', why, sinceMs: nowMs, deadlineMs: nowMs + REAP_MS },
     effects: [{ type: 'kill' }, report('worker-killed', { why, phase: life.phase })],
   }
 }

@@ -23,6 +23,7 @@ import { workersFolderOf } from './config/run-folder-path.js'
 import { affinityOf } from './cpu-affinity.js'
 import type { Generation, MasterContext } from './master-context.js'
 import { nodeArguments } from './node-args.js'
+import { PortWord } from './port-word.js'
 import { processName } from './process-names.js'
 import { ReadyProbe } from './ready-probe.js'
 import { judgeAge, type RecycleVerdict, requestsOf } from './recycling.js'
@@ -30,6 +31,7 @@ import type { SlotWorker } from './slots.js'
 import { Child } from './spawn-child.js'
 import { workerEnvironment } from './spawn-environment.js'
 import { explainNotStarted, releaseObstacle, runFolderObstacle } from './start-obstacle.js'
+import { endTracers } from './tracers.js'
 import {
   endOf,
   LINK_BROKEN,
@@ -162,6 +164,7 @@ export class Worker {
   #hasTalkedTooMuch = false
   /** What it did against the protocol of its link. */
   #breach: string | null = null
+  readonly #portWord = new PortWord()
   /** It was told to wait, and has not said so yet. */
   #mayWait: boolean
 
@@ -222,7 +225,9 @@ export class Worker {
     const hasTunnels = [...this.left.values()].some(({ tunnels }) => tunnels)
     const moment = { nowMs: this.#context.nowMs(), startMs, mercyMs, tunnelMercyMs, hasTunnels, gracefulMs }
     const { next, effects } = stepWorker(this.#life, event, moment)
+    const hasBecomeReady = this.#life.readyMs === null && next.readyMs !== null
     this.#life = next
+    if (hasBecomeReady) this.generation.portSite = this.#portWord.becameReady(this.generation.portSite)
     if (next.phase !== 'booting') this.#probe?.stop()
     for (const effect of effects) this.#execute(effect)
   }
@@ -238,7 +243,7 @@ export class Worker {
       case 'load-wanted':
         return this.apply({ type: 'load', why: 'direct-connection' })
       case 'ready':
-        if (message.ignoresPort) this.generation.portSite ??= 'ignored'
+        this.#portWord.listens(this.#life.phase, message.ignoresPort ?? false)
         return this.#listens(message.bootMs)
       case 'failed':
         this.#loadFailure ??= { reason: message.reason, stack: message.stack }
@@ -252,7 +257,8 @@ export class Worker {
         this.utilization = { share: message.share, atMs: this.#context.nowMs() }
         return
       case 'event':
-        if (message.event === 'site-late') this.generation.portSite = 'late'
+        if (message.event === 'site-late')
+          this.generation.portSite = this.#portWord.cameLate(this.#life.phase, this.generation.portSite)
         if (message.event === 'not-listening') this.#awaited = String(message.fields.why ?? '')
         return this.#tell(message.event, message.fields)
     }
@@ -450,6 +456,8 @@ export class Worker {
         return this.#send({ type: 'stop', mercyMs: effect.mercyMs, snapshotPath: this.#hooks.snapshotPath(this) })
       case 'kill':
         return this.#child.kill()
+      case 'end-tracers':
+        return this.#endTracers()
       case 'fold':
         return this.#hooks.fold(this)
       case 'report':
@@ -457,6 +465,13 @@ export class Worker {
         if (this.#child.pid === null) return
         return this.#report(effect.event, effect.fields)
     }
+  }
+
+  #endTracers(): void {
+    const { pid } = this
+    if (pid === null) return
+    for (const tracer of endTracers(pid, this.generation.settings.credentials))
+      this.#report('tracer-killed', { tracer: tracer.pid, name: tracer.name })
   }
 
   /** Whether the INI has something by which a worker may ask to be replaced. */

@@ -226,3 +226,43 @@ t.test('a peer that reads again gets pieces that nothing came behind', async t =
   })
   t.equal(got, 'x'.repeat(10))
 })
+
+t.test('a mark is reached once the kernel has taken all that was sent before it', async t => {
+  const [near, far] = await pair(t)
+  far.pause()
+  const writer = new FrameWriter(near)
+  writer.sendBytes(FRAME.data, 0, Buffer.alloc(1000))
+  await new Promise<void>(resolve => writer.mark(resolve))
+  t.equal(writer.backlogBytes, 0, 'at once, where the kernel takes it')
+  while (writer.backlogBytes === 0) writer.sendBytes(FRAME.data, 0, Buffer.alloc(0x10000))
+  for (const id of [1, 2]) writer.sendBytes(FRAME.data, id, Buffer.from('piece'))
+  let isReached = false
+  const reached = new Promise<void>(resolve =>
+    writer.mark(() => {
+      isReached = true
+      resolve()
+    }),
+  )
+  writer.sendBytes(FRAME.data, 0, Buffer.alloc(2_000_000))
+  for (let turn = 0; turn < 100; turn++) await new Promise(resolve => setImmediate(resolve))
+  t.notOk(isReached, 'a peer that does not read')
+  far.resume()
+  await reached
+  t.pass('a peer that reads on')
+})
+
+t.test('a mark of a link that ends breaks nothing', async t => {
+  const [near, far] = await pair(t)
+  far.pause()
+  const writer = new FrameWriter(near)
+  while (writer.backlogBytes === 0) writer.sendBytes(FRAME.data, 0, Buffer.alloc(0x10000))
+  const errors: Error[] = []
+  near.on('error', error => errors.push(error))
+  writer.mark(() => {})
+  far.destroy()
+  near.destroy()
+  await once(near, 'close')
+  writer.mark(() => t.fail('nothing is written any more'))
+  await new Promise(resolve => setImmediate(resolve))
+  t.same(errors, [])
+})

@@ -81,7 +81,24 @@ t.test('the kernel’s line', async t => {
     name: 'a (b) c',
     state: 'Z',
     session: 11,
+    threads: 1,
     startTicks: '987',
   })
   t.equal(readProcessStat(0), null)
+})
+
+t.test('who is dead', async t => {
+  const line = (state: string, threads: number) =>
+    `12 (a) ${state} 1 12 11 0 -1 0 0 0 0 0 0 0 0 0 20 0 ${threads} 0 987 0\n`
+  const cases: [title: string, line: string, expected: boolean][] = [
+    ['one that runs', line('R', 1), false],
+    ['one that sleeps', line('S', 7), false],
+    ['one that waits for its parent', line('Z', 1), true],
+    ['one that is being taken away', line('Z', 0), true],
+    ['one of no threads any more', line('X', 0), true],
+    ['one whose first thread has ended and another one runs', line('Z', 2), false],
+    ['one with many others', line('Z', 33), false],
+    ['a line that breaks off', '12 (a) Z', true],
+  ]
+  for (const [title, text, expected] of cases) t.equal(isDead(parseProcessStat(text)), expected, title)
 })

@@ -424,6 +424,87 @@ t.test('the body of a request stops at the window and goes on with credit', asyn
   t.equal(exchange.bodyWindow, 1)
 })
 
+/** An upload whose client has more as soon as it may send. */
+function uploadOf(link: Link, target: string) {
+  const exchange = exchangeOf('PUT', target, ['Content-Length: 1000000000'])
+  const upload = { exchange, sentBytes: 0, creditedBytes: 0 }
+  const send = () => {
+    let mayGoOn = true
+    while (mayGoOn) {
+      mayGoOn = link.sendBody(exchange, Buffer.alloc(WINDOW_BYTES / 4))
+      upload.sentBytes += WINDOW_BYTES / 4
+    }
+  }
+  exchange.client.resumeBody = () => {
+    if (exchange.link === link || exchange.reader === link) send()
+  }
+  link.send(exchange, false)
+  send()
+  return upload
+}
+
+/** The worker returns credit for all that was sent to it, whether it has read that or not; resolves once that has come. */
+async function returnAll(
+  opened: Awaited<ReturnType<typeof open>>,
+  uploads: ReturnType<typeof uploadOf>[],
+  round: string,
+) {
+  const { worker, link, until } = opened
+  for (const upload of uploads) {
+    const bytes = upload.sentBytes - upload.creditedBytes
+    upload.creditedBytes += bytes
+    if (bytes > 0) worker.say(creditFrame(upload.exchange.linkId, bytes))
+  }
+  const mark = exchangeOf('GET', `/${round}`)
+  link.send(mark, false)
+  worker.answer(mark.linkId, '')
+  await until(`answered GET /${round}`)
+}
+
+t.test('credit of a worker that does not read counts once it reads', async t => {
+  const cases: [title: string, uploads: number, begin: (worker: FakeWorker, id: number) => void][] = [
+    ['one body', 1, () => {}],
+    ['many bodies', 8, () => {}],
+    ['bodies that are answered already', 2, (worker, id) => worker.answer(id, '', RESPONSE_FLAG.readsOn)],
+  ]
+  for (const [title, count, begin] of cases) {
+    const opened = await open(t)
+    const { worker, link, told } = opened
+    worker.stopReading()
+    const uploads = Array.from({ length: count }, (_, at) => uploadOf(link, `/upload-${at}`))
+    for (const { exchange } of uploads) begin(worker, exchange.linkId)
+    for (let round = 0; round < 100; round++) await returnAll(opened, uploads, `${round}`)
+    const sentBytes = uploads.reduce((sum, upload) => sum + upload.sentBytes, 0)
+    // The windows, and what the kernel takes of a socket that nobody reads.
+    t.ok(sentBytes < count * WINDOW_BYTES + 4 * 1024 ** 2, `${title}: ${sentBytes} bytes were read of clients`)
+    t.notOk(
+      told.some(text => text.startsWith('broke')),
+      `${title}: ${told.at(-1)}`,
+    )
+    worker.readOn()
+    const before = uploads.map(upload => upload.sentBytes)
+    while (uploads.some((upload, at) => upload.sentBytes === before[at]))
+      await new Promise(resolve => setImmediate(resolve))
+    t.pass(`${title}: all go on`)
+  }
+})
+
+t.test('credit that is held is for what was sent, and for exchanges that are there', async t => {
+  const opened = await open(t)
+  const { worker, link, until } = opened
+  worker.stopReading()
+  const uploads = Array.from({ length: 8 }, (_, at) => uploadOf(link, `/upload-${at}`))
+  for (let round = 0; round < 10; round++) await returnAll(opened, uploads, `${round}`)
+  const [released, answered, kept] = uploads as [(typeof uploads)[0], (typeof uploads)[0], (typeof uploads)[0]]
+  link.release(released!.exchange)
+  worker.answer(answered!.exchange.linkId, '')
+  await until('answered PUT /upload-1')
+  const ended = [released!.sentBytes, answered!.sentBytes]
+  worker.say(creditFrame(kept!.exchange.linkId, WINDOW_BYTES))
+  await until('broke: it returns more credit than it was sent')
+  t.same([released!.sentBytes, answered!.sentBytes], ended)
+})
+
 t.test('1xx answers go to clients that know them, and nothing else goes that way', async t => {
   const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n'
   const cases: [title: string, httpMinor: 0 | 1, bytes: string, expected: string | null][] = [

@@ -53,6 +53,7 @@ const events: [event: string, fields: Record<string, string | number>, priority:
   ['not-listening', { why: 'x' }, PRIORITY.warning],
   ['site-doubtful', {}, PRIORITY.warning],
   ['site-late', {}, PRIORITY.warning],
+  ['tracer-killed', { tracer: 7 }, PRIORITY.warning],
   ['proxy-woken', { why: 'stopped' }, PRIORITY.warning],
   ['request-harakiri', {}, PRIORITY.warning],
   ['upstream-out', {}, PRIORITY.warning],

@@ -11,6 +11,7 @@ import {
   type ProxyPhase,
   stepProxy,
 } from '../../supervisor/proxy-phase.js'
+import { REAP_LOOK_MS, REAP_MS } from '../../supervisor/worker-life.js'
 
 const listening: ProxyEvent = { type: 'listening' }
 const heard: ProxyEvent = { type: 'heard' }
@@ -89,6 +90,14 @@ const lives: [string, Happening[], ProxyPhase, string, string[]][] = [
   ['a drain before it listens', [drain], 'draining', 'SIGTERM', ['send-drain']],
   ['listening after the drain began', [drain, listening], 'draining', 'SIGTERM', ['send-drain']],
   ['a kill', [listening, drain, kill, kill], 'killed', 'SIGINT', ['send-drain', 'kill']],
+  ['a kill that ends soon', [listening, kill, REAP_MS - 1, tick], 'killed', 'SIGINT', ['kill']],
+  [
+    'a kill that does not end',
+    [listening, kill, REAP_MS, tick, tick, heard, REAP_LOOK_MS, tick, exit, 1e6, tick],
+    'gone',
+    'SIGINT',
+    ['kill', 'end-tracers', 'end-tracers'],
+  ],
   ['anything after the end', [exit, listening, heard, failed, drain, kill, lost, 1e6, tick, exit], 'gone', 'died', []],
 ]
 

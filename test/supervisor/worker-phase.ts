@@ -6,6 +6,8 @@ import { printLifecycleTable } from '../../supervisor/lifecycle-table.js'
 import {
   endOf,
   newWorkerLife,
+  REAP_LOOK_MS,
+  REAP_MS,
   WORKER_PHASES,
   type WorkerEffect,
   type WorkerEvent,
@@ -274,6 +276,28 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
     'link-broken',
     ['announce', 'take-out', 'kill'],
   ],
+  ['a kill that ends soon', [ready, kill, wait(REAP_MS - 1), tick], 'killed', 'SIGINT', ['announce', 'kill']],
+  [
+    'a kill that does not end',
+    [ready, kill, wait(REAP_MS), tick, tick, wait(REAP_LOOK_MS), tick, exit, wait(REAP_MS), tick],
+    'gone',
+    'SIGINT',
+    ['announce', 'kill', 'end-tracers', 'end-tracers', 'withdraw', 'fold'],
+  ],
+  [
+    'a harakiri that does not end',
+    [ready, blocked, wait(REAP_MS), tick],
+    'killed',
+    'harakiri',
+    ['announce', 'kill', 'end-tracers'],
+  ],
+  [
+    'a late start that does not end',
+    [wait(START_MS), tick, wait(REAP_MS), tick],
+    'killed',
+    'start-deadline',
+    ['kill', 'end-tracers'],
+  ],
   ['a kill twice', [ready, kill, kill], 'killed', 'SIGINT', ['announce', 'kill']],
 ]
 
@@ -408,7 +432,9 @@ t.test('whatever happens, only what was announced is withdrawn, and a kill is th
     const isFine =
       (done.includes('announce') || !done.includes('withdraw')) &&
       done.filter(type => type === 'kill').length <= 1 &&
-      done.slice(done.indexOf('kill') + 1).every(type => !done.includes('kill') || ['withdraw', 'fold'].includes(type))
+      done
+        .slice(done.indexOf('kill') + 1)
+        .every(type => !done.includes('kill') || ['end-tracers', 'withdraw', 'fold'].includes(type))
     if (!isFine) t.fail(`run ${run}: ${JSON.stringify(happenings)} → ${done}`)
   }
   t.pass('3000 runs')
@@ -425,7 +451,7 @@ t.test('the printed table has a cell for everything', t => {
   )
   t.match(
     lines.find(line => line.startsWith('| tick |')),
-    '| **killed**, kill | · | · | **stopping**, send-stop | **stopping**, send-stop | **killed**, kill | · | · |',
+    '| **killed**, kill | · | · | **stopping**, send-stop | **stopping**, send-stop | **killed**, kill | **killed**, end-tracers | · |',
   )
   t.end()
 })
