@@ -77,7 +77,8 @@ t.test('of this process itself, without itself', async t => {
 })
 
 t.test('the kernel’s line', async t => {
-  t.same(parseProcessStat('12 (a (b) c) Z 1 12 11 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 987 0\n'), {
+  t.same(parseProcessStat('12 (a (b) c) Z 1 12 11 0 -1 0 0 0 0 0 7 3 0 0 20 0 1 0 987 0\n'), {
+    cpuTicks: 10,
     name: 'a (b) c',
     state: 'Z',
     session: 11,
