@@ -7,9 +7,9 @@
  */
 
 import { lstatSync, statfsSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { reasonOf } from '../kit/failure.js'
-import { removeFile } from './file-removal.js'
+import { removals } from './file-removal.js'
 import { CROWDED, namesIn } from './folder-names.js'
 import type { MasterContext } from './master-context.js'
 import { asServiceUser } from './service-user.js'
@@ -77,9 +77,8 @@ export class LeakAutopsies {
         neededBytes: 2 * recycling.reloadOnRssBytes,
       })
       if (why !== null) return this.#refuse(worker, why)
-      asServiceUser(credentials, () => {
-        for (const { path } of kept.slice(files - 1)) removeFile(path)
-      })
+      const excess = kept.slice(files - 1).map(({ path }) => basename(path))
+      removals.add(folder, excess, credentials)
       const path = join(folder, `daimyo-slot${slot}-pid${pid}-${timestamp(new Date())}.heapsnapshot`)
       this.#lastMs = this.#context.nowMs()
       this.#running = { worker, path }
@@ -96,9 +95,13 @@ export class LeakAutopsies {
     this.#running = null
     const keep = (why: string) => this.#context.log('autopsy-not-removed', { path, why })
     try {
-      const removal = asServiceUser(worker.generation.settings.credentials, () => removeFile(`${path}.partial`))
-      if (removal === 'not-a-file') keep('it is not a regular file')
-      if (removal === 'busy') keep('too many removed files are still on the disk')
+      const { credentials } = worker.generation.settings
+      const partial = `${path}.partial`
+      const found = asServiceUser(credentials, () => lstatSync(partial, { throwIfNoEntry: false }))
+      if (found === undefined) return
+      if (!found.isFile()) return keep('it is not a regular file')
+      if (!removals.add(dirname(partial), [basename(partial)], credentials))
+        keep('too many files wait for their removal')
     } catch (error) {
       // EACCES: its user has changed the folder.
       keep(reasonOf(error))

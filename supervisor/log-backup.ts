@@ -9,7 +9,8 @@ import { randomInt } from 'node:crypto'
 import { lstatSync, renameSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
-import { removeFile } from './file-removal.js'
+import type { Credentials } from '../kit/messages.js'
+import { removals } from './file-removal.js'
 import { type FolderNames, namesIn } from './folder-names.js'
 
 /** How many backups of one log are kept. */
@@ -36,12 +37,16 @@ export interface BackupFolder {
 /** For one look. */
 export const ANY_FOLDER: BackupFolder = { namesIn, crowded: () => {} }
 
-/** Moves `path` away and removes the oldest backups past `kept`; returns the backup's path, null when there was nothing to keep. */
+/**
+ * Moves `path` away and has the oldest backups past `kept` removed (`file-removal.ts`), as the user `as` (null: as we are); returns the backup's path, null
+ * when there was nothing to keep.
+ */
 export function backUpLog(
   path: string,
   now: Date,
   kept: number = keptBackups,
   { namesIn, crowded }: BackupFolder = ANY_FOLDER,
+  as: Credentials | null = null,
 ): string | null {
   const found = lstatSync(path, { throwIfNoEntry: false })
   if (!found?.isFile() || found.size === 0) return null
@@ -51,7 +56,7 @@ export function backUpLog(
     const backups = backupsAmong(names, basename(path))
     const backup = freeName(path, now, backups)
     renameSync(path, backup)
-    removeOldest(folder, [...backups, basename(backup)], kept)
+    removeOldest(folder, [...backups, basename(backup)], kept, as)
     if (!isWhole || backups.length > kept + MOST_REMOVALS) crowded(folder)
     return backup
   } catch (error) {
@@ -98,8 +103,9 @@ function secondAfter(date: string, now: Date): string {
   return atMs < LATEST_MS ? dateOf(new Date(atMs)) : dateOf(now)
 }
 
-/** The last name is that of the log that was just moved. While too many removed files are still on the disk, the rest goes with the next logs. */
-function removeOldest(folder: string, backups: readonly string[], kept: number): void {
-  const excess = Math.min(MOST_REMOVALS, Math.max(0, backups.length - kept))
-  for (const name of backups.slice(0, excess)) if (removeFile(join(folder, name)) === 'busy') return
+/** The last name is that of the log that was just moved. While too many names wait, the rest goes with the next logs. */
+function removeOldest(folder: string, backups: readonly string[], kept: number, as: Credentials | null): void {
+  const excess = backups.slice(0, Math.min(MOST_REMOVALS, Math.max(0, backups.length - kept)))
+  const isFile = (name: string) => lstatSync(join(folder, name), { throwIfNoEntry: false })?.isFile() === true
+  removals.add(folder, excess.filter(isFile), as)
 }

@@ -7,7 +7,7 @@
 import { lstatSync } from 'node:fs'
 import { openLogFile } from '../kit/log-file.js'
 import type { Credentials } from '../kit/messages.js'
-import { onGuardedPath } from './guarded-path.js'
+import { asOpening, onGuardedPath, openingOf } from './guarded-path.js'
 import { type BackupFolder, backUpLog } from './log-backup.js'
 
 /** A descriptor to append to; Failures as `openLogFile`. */
@@ -21,8 +21,9 @@ export function backUpMasterLog(
   owner: Credentials | null,
   { leastBytes = 1, kept, folder }: { leastBytes?: number; kept?: number; folder?: BackupFolder } = {},
 ): string | null {
-  return onGuardedPath(path, 'name', owner, () => {
+  const opening = openingOf(path, 'name', owner)
+  return asOpening(opening, owner, () => {
     if ((lstatSync(path, { throwIfNoEntry: false })?.size ?? 0) < leastBytes) return null
-    return backUpLog(path, new Date(), kept, folder)
+    return backUpLog(path, new Date(), kept, folder, opening.as)
   })
 }

@@ -23,10 +23,10 @@ import {
 import { basename, dirname, join } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
-import { holdingFile } from './file-removal.js'
 import { onGuardedPath } from './guarded-path.js'
 import { MASTER_NAME } from './process-names.js'
 import { commandOf, hasOpen, lifeOf, startTimeOf, userOf } from './process-presence.js'
+import { O_PATH } from './service-user.js'
 
 const longestPidfile = 64
 
@@ -144,6 +144,32 @@ function removeIfThere(path: string): void {
     holdingFile(path, () => unlinkSync(path))
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error
+  }
+}
+
+/** A pidfile has fewer. */
+const MOST_BLOCKS = 128
+
+/**
+ * `work` removes or replaces what `path` names. Its user may have given it any number of blocks, which the file system may take minutes to free: such a one stays
+ * open, and is freed when this process has ended.
+ */
+function holdingFile(path: string, work: () => void): void {
+  const held = hold(path)
+  try {
+    work()
+  } finally {
+    if (held !== null && fstatSync(held).blocks <= MOST_BLOCKS) closeSync(held)
+  }
+}
+
+/** Null: there is nothing. */
+function hold(path: string): number | null {
+  try {
+    return openSync(path, O_PATH | constants.O_NOFOLLOW)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+    return null
   }
 }
 

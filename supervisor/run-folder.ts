@@ -15,6 +15,7 @@ import { codeOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
 import { workersFolderOf } from './config/run-folder-path.js'
 import { findMaster } from './control-client.js'
+import { removals } from './file-removal.js'
 import { namesIn } from './folder-names.js'
 import { alreadyRunning, type Claim, claimFolder, isClaimName, removeDrafts } from './run-folder-claim.js'
 import { openOwnFolder, openWorkersFolder, remakeOwnFolder } from './run-folder-owner.js'
@@ -29,9 +30,16 @@ export interface RunFolder {
    * `prepareRunFolder`.
    */
   restore(): boolean
-  /** Takes back what we made: our claim, dead sockets, the folders if they were not there before. */
-  release(): void
+  /** Takes back what we made: our claim, dead sockets, the folders if they were not there before. Takes `RELEASE_MS` at most. */
+  release(): Promise<void>
 }
+
+/**
+ * How long the removal of workers' sockets is waited for, of which there are none in the normal case. At the start longer than one child may take: the new
+ * workers have the names of earlier ones.
+ */
+const STALE_MS = 4000
+const RELEASE_MS = 2000
 
 /** Where a running master of this run folder is asked. */
 export function controlPathOf(runDir: string): string {
@@ -60,6 +68,7 @@ export async function prepareRunFolder(path: string, credentials: Credentials | 
     removeDrafts(path)
     removeSockets(path)
     const workers = openWorkersFolder(workersFolderOf(path), credentials, clearWorkerNames)
+    await removals.settled(STALE_MS)
     return heldFolder(path, credentials, claim, { folder: made, workers: workers.made })
   } catch (error) {
     claim.release()
@@ -96,18 +105,19 @@ function isFolder(path: string): boolean {
   }
 }
 
-function releaseFolder(
+async function releaseFolder(
   path: string,
   credentials: Credentials | null,
   made: FoldersMade,
   releaseClaim: () => void,
-): void {
+): Promise<void> {
   const workers = workersFolderOf(path)
   try {
     clearWorkerNames(workers, credentials)
   } catch {
     // ENOENT: removed already; EACCES: its owner closed it. The next start clears the names.
   }
+  await removals.settled(RELEASE_MS)
   removeSockets(path)
   releaseClaim()
   if (made.workers) removeFolder(workers)

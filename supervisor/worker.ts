@@ -42,7 +42,7 @@ import {
   type WorkerLife,
 } from './worker-life.js'
 import { stepWorker } from './worker-phase.js'
-import { clearWorkerName, isGone } from './workers-folder.js'
+import { isGone, removeWorkerNames } from './workers-folder.js'
 
 /** Which worker to start, and why. */
 export interface WorkerSpec {
@@ -182,8 +182,6 @@ export class Worker {
     const socketPath = join(folder, `worker-${workerId}.sock`)
     const linkPath = join(folder, `worker-${workerId}.link`)
     const tunnelPath = join(folder, `worker-${workerId}.tunnel`)
-    for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)])
-      clearWorkerName(path, settings.credentials)
     this.#child = this.#spawn(slot)
     const { number } = generation
     this.address = { workerId, slot, pid: this.#child.pid ?? 0, generation: number, socketPath, linkPath, tunnelPath }
@@ -273,8 +271,8 @@ export class Worker {
     const isOutOfMemory = signal === 'SIGKILL' && this.#context.oomKills.areRecent
     this.apply({ type: 'exit', code, signal, isOutOfMemory, isNotStarted })
     const { socketPath, linkPath, tunnelPath } = this.address
-    for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)])
-      clearWorkerName(path, this.generation.settings.credentials)
+    const paths = [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)]
+    removeWorkerNames(paths, this.generation.settings.credentials)
   }
 
   /** Why it never became ready; `reason` is what the master found where the worker itself gave none. */

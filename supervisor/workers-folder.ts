@@ -1,40 +1,33 @@
 /**
  * The names `worker-ID.sock`, `.link`, `.tunnel` and `.watch` in the folder `workers/` of a run folder. Called by
  * `worker.ts` and `run-folder.ts`.
- * Must stay true: in that folder everything under these names is ours, whatever the service's user puts there. A name
- * that is in the way of a worker is cleared: a directory is renamed aside, anything else is unlinked. Nothing is
- * followed, nothing is deleted recursively, and the work is bounded.
+ * Must stay true: in that folder everything under these names is ours, whatever the service's user puts there. The
+ * worker that needs a name frees it (`kit/clear-name.ts`); the master has what is left removed by a child
+ * (`file-removal.ts`), since what lies there may take minutes to remove. At its start it renames planted directories
+ * aside, which is quick. Nothing is followed, nothing is deleted recursively, and the work is bounded.
  *
- * Root may do this itself although the folder belongs to the service's user: the folder above is root's, so the user
- * cannot replace `workers/`, and neither unlink(2) nor rename(2) follows the last component.
+ * Root may rename there although the folder belongs to the service's user: the folder above is root's, so the user
+ * cannot replace `workers/`, and rename(2) does not follow the last component.
  */
 
-import { randomBytes } from 'node:crypto'
-import { lstatSync, renameSync, unlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { lstatSync, type Stats } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { moveAside } from '../kit/clear-name.js'
 import { codeOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
+import { removals } from './file-removal.js'
 import { namesIn } from './folder-names.js'
 import { asServiceUser } from './service-user.js'
-
-/** Between two attempts the user may exchange a file for a directory. */
-const MOST_ATTEMPTS = 3
 
 /** Whether a worker may have made this name. */
 export function isWorkerName(name: string): boolean {
   return /^worker-[\w.-]+\.(sock|link|tunnel|watch)$/.test(name)
 }
 
-/**
- * Clears one name. Never throws: a name that cannot be cleared is told by the worker that cannot bind it, and costs
- * that worker only.
- */
-export function clearWorkerName(path: string, credentials: Credentials | null): void {
-  try {
-    permitted(credentials, () => clear(path))
-  } catch {
-    // EACCES, EPERM, EROFS, EBUSY (a mount point), ENOTDIR.
-  }
+/** Removes what a worker that is gone has left at `paths`, soon. In the normal case that is nothing. */
+export function removeWorkerNames(paths: readonly string[], credentials: Credentials | null): void {
+  for (const path of paths)
+    if (isRemovable(lookAt(path, credentials))) removals.add(dirname(path), [basename(path)], credentials)
 }
 
 /** Nothing has this name; what may not be looked at is there. */
@@ -47,10 +40,37 @@ export function isGone(path: string): boolean {
   }
 }
 
-/** Clears our names among the first entries of the folder; throws when the folder cannot be read. The others are cleared by the workers that need them. */
+/**
+ * Clears our names among the first entries of the folder; `removals` are to be waited for. Throws when the folder cannot be
+ * read. The others are cleared by the workers that need them.
+ */
 export function clearWorkerNames(folder: string, credentials: Credentials | null): void {
-  for (const name of permitted(credentials, () => namesIn(folder).names)) {
-    if (isWorkerName(name)) clearWorkerName(join(folder, name), credentials)
+  const names = permitted(credentials, () => namesIn(folder).names).filter(isWorkerName)
+  const paths = names.map(name => join(folder, name))
+  for (const path of paths) if (lookAt(path, credentials)?.isDirectory()) move(path, credentials)
+  removeWorkerNames(paths, credentials)
+}
+
+/** A directory stays: it is in nobody's way, as no worker has the same name again, and the next start moves it. */
+function isRemovable(stats: Stats | undefined): boolean {
+  return stats !== undefined && !stats.isDirectory()
+}
+
+/** Undefined: there is nothing, or it may not be looked at. */
+function lookAt(path: string, credentials: Credentials | null): Stats | undefined {
+  try {
+    return permitted(credentials, () => lstatSync(path, { throwIfNoEntry: false }))
+  } catch {
+    // EACCES: its user closed the folder. ENOTDIR: a file stands in its place.
+    return undefined
+  }
+}
+
+function move(path: string, credentials: Credentials | null): void {
+  try {
+    permitted(credentials, () => moveAside(path))
+  } catch {
+    // EACCES, EROFS, EBUSY (a mount point): the worker that cannot bind it tells.
   }
 }
 
@@ -61,26 +81,5 @@ function permitted<T>(credentials: Credentials | null, work: () => T): T {
   } catch (error) {
     if (credentials === null || !['EACCES', 'EPERM'].includes(codeOf(error))) throw error
     return asServiceUser(credentials, work)
-  }
-}
-
-function clear(path: string): void {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return unlinkOrMove(path)
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return
-      if (attempt === MOST_ATTEMPTS) throw error
-    }
-  }
-}
-
-function unlinkOrMove(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch (error) {
-    // EISDIR is Linux's word for a directory, EPERM that of POSIX.
-    if (!['EISDIR', 'EPERM'].includes(codeOf(error))) throw error
-    renameSync(path, `${path}.planted-${randomBytes(8).toString('hex')}`)
   }
 }

@@ -10,6 +10,7 @@ import { chmodSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { WorkerEventName } from '../../kit/child-events.js'
+import { clearName } from '../../kit/clear-name.js'
 import { Failure, reasonOf } from '../../kit/failure.js'
 import type { MasterToWorker, WorkerSettings } from '../../kit/messages.js'
 import { endSession, processesOfSession } from '../../kit/session-processes.js'
@@ -85,8 +86,10 @@ async function start(settings: WorkerSettings): Promise<void> {
   installHook()
   messages.install()
   const sessions = await countInspectorSessions()
+  const { socketPath, linkPath, tunnelPath, socketMode } = settings
+  // Here, not in the master: what somebody has put there may take minutes to remove.
+  for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)]) clearName(path)
   if (!settings.waits) return serve(settings, sessions, null)
-  const { socketPath, socketMode } = settings
   const door = await keepDoor(socketPath, socketMode, () => channel.send({ type: 'load-wanted' }))
   load = () => serve(settings, sessions, door)
   channel.send({ type: 'waiting', bootMs: uptimeMs() })

@@ -1,121 +1,178 @@
 /** `supervisor/file-removal.ts`, and that those who remove what the service's user may have written do it so. */
 
 import {
-  linkSync,
+  chmodSync,
+  chownSync,
+  existsSync,
+  lchownSync,
   mkdirSync,
   readdirSync,
-  readlinkSync,
   renameSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import t from 'tap'
-import { filesWaiting, holdingFile, MOST_WAITING, removeFile } from '../../supervisor/file-removal.js'
+import { FileRemovals, MOST_NAMES, removalCommand, removals } from '../../supervisor/file-removal.js'
 import { LeakAutopsies } from '../../supervisor/leak-autopsies.js'
 import { backUpLog } from '../../supervisor/log-backup.js'
 import type { MasterContext } from '../../supervisor/master-context.js'
 import type { Worker } from '../../supervisor/worker.js'
-import { until } from '../e2e/fixtures/watched-site.js'
+import { clearWorkerNames, removeWorkerNames } from '../../supervisor/workers-folder.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
 
-const options = { skip: process.platform !== 'linux' && 'needs /proc' }
+const PATIENCE_MS = 60_000
+const needsRoot = { skip: process.geteuid?.() !== 0 && 'needs root' }
+const nobody = { user: null, uid: 65_534, gid: 65_534 }
 
-/** The removed files below `folder` whose blocks this process still holds. */
-function held(folder: string): string[] {
-  return readdirSync('/proc/self/fd').flatMap(fd => {
-    try {
-      const path = readlinkSync(`/proc/self/fd/${fd}`)
-      return path.startsWith(folder) && path.endsWith(' (deleted)') ? [path.slice(folder.length + 1, -10)] : []
-    } catch {
-      // ENOENT: that of the folder's own reading.
-      return []
-    }
-  })
-}
-
-/** The first one may be in its thread already, and gone at any moment; those behind it wait for their turn in the loop. */
-function isHeldBehindFirst(folder: string, names: readonly string[]): boolean {
-  const found = held(folder)
-  return names.slice(1).every(name => found.includes(name))
-}
-
-const allFreed = () => until('all are freed', () => filesWaiting() === 0)
-
-t.test('names go at once, blocks one file after the other in a thread', options, async t => {
+/** A folder with these files. */
+function folderOf(t: { teardown(work: () => void): unknown }, names: readonly string[]): string {
   const folder = scratchFolder(t)
-  const names = ['a', 'b', 'c']
   for (const name of names) writeFileSync(join(folder, name), 'content')
-  for (const name of names) t.equal(removeFile(join(folder, name)), 'removed')
-  t.same(readdirSync(folder), [])
-  t.ok(isHeldBehindFirst(folder, names))
-  await allFreed()
-  t.same(held(folder), [])
+  return folder
+}
+
+t.test('nothing is removed in this process, and soon all is', async t => {
+  const names = ['a', '-b', 'c d']
+  const folder = folderOf(t, [...names, 'kept'])
+  t.ok(removals.add(folder, names, null))
+  t.equal(readdirSync(folder).length, 4)
+  t.equal(await removals.settled(PATIENCE_MS), true)
+  t.same(readdirSync(folder), ['kept'])
+  t.equal(await removals.settled(0), true, 'of nothing')
 })
 
-t.test('nothing but regular files, and a bounded number at a time', async t => {
-  const folder = scratchFolder(t)
-  const at = (name: string) => join(folder, name)
-  mkdirSync(at('folder'))
-  symlinkSync('folder', at('link'))
-  for (const name of ['folder', 'link']) t.equal(removeFile(at(name)), 'not-a-file', name)
-  t.equal(removeFile(at('nothing')), 'missing')
-  await allFreed()
-  for (let count = 0; count <= MOST_WAITING; count++) writeFileSync(at(`file${count}`), 'content')
-  const told = Array.from({ length: MOST_WAITING + 1 }, (_, count) => removeFile(at(`file${count}`)))
-  t.same(told, [...Array(MOST_WAITING).fill('removed'), 'busy'])
-  t.same(readdirSync(folder).sort(), [`file${MOST_WAITING}`, 'folder', 'link'])
-  await allFreed()
-  t.equal(removeFile(at(`file${MOST_WAITING}`)), 'removed')
-})
-
-t.test('what is replaced is freed in the same way', options, async t => {
-  const folder = scratchFolder(t)
-  for (const name of ['a', 'b', 'new-a', 'new-b']) writeFileSync(join(folder, name), name)
-  for (const name of ['a', 'b'])
-    holdingFile(join(folder, name), () => renameSync(join(folder, `new-${name}`), join(folder, name)))
-  t.same(readdirSync(folder).sort(), ['a', 'b'])
-  t.ok(isHeldBehindFirst(folder, ['a', 'b']))
-  await allFreed()
-  t.throws(() => holdingFile(join(folder, 'a'), () => linkSync(join(folder, 'a'), join(folder, 'b'))), {
-    code: 'EEXIST',
+for (const [title, find] of [
+  ['rm', undefined],
+  ['without rm', () => null],
+] as const) {
+  t.test(`links go, folders and what links lead to stay: ${title}`, async t => {
+    const folder = folderOf(t, ['file', 'target'])
+    mkdirSync(join(folder, 'folder'))
+    symlinkSync('target', join(folder, 'link'))
+    symlinkSync('folder', join(folder, 'link-to-folder'))
+    const queue = new FileRemovals({ command: () => removalCommand(find), childMs: PATIENCE_MS })
+    queue.add(folder, ['nothing', 'folder', 'link', 'link-to-folder', 'file'], null)
+    t.equal(await queue.settled(PATIENCE_MS), true)
+    t.same(readdirSync(folder), ['folder', 'target'])
   })
-  t.equal(
-    holdingFile(join(folder, 'nothing'), () => 'done'),
-    'done',
-  )
-  await allFreed()
+}
+
+t.test('so many names wait, and the rest goes the next time', async t => {
+  const queue = new FileRemovals({ command: () => ['/bin/true'], childMs: PATIENCE_MS })
+  const folder = scratchFolder(t)
+  const names = Array.from({ length: MOST_NAMES }, (_, at) => String(at))
+  t.equal(queue.add(folder, [...names, 'one more'], null), false)
+  t.equal(await queue.settled(PATIENCE_MS), true)
+  t.equal(queue.add(folder, names, null), true)
+  t.equal(queue.add(folder, names.slice(0, 9), null), true, 'they wait already')
+  t.equal(queue.add(folder, ['one more'], null), false)
+  t.equal(await queue.settled(PATIENCE_MS), true)
+  t.equal(queue.add(folder, ['one more'], null), true)
+  t.equal(await queue.settled(PATIENCE_MS), true)
 })
 
-t.test('rotated logs', options, async t => {
-  const folder = scratchFolder(t)
-  const names = [1, 2, 3, 4].map(day => `daimyo.log.2026-01-0${day}T00-00-00`)
-  for (const name of [...names, 'daimyo.log']) writeFileSync(join(folder, name), 'lines')
-  backUpLog(join(folder, 'daimyo.log'), new Date('2026-02-01T00:00:00Z'), 1)
-  t.same(readdirSync(folder), ['daimyo.log.2026-02-01T00-00-00'])
-  t.ok(isHeldBehindFirst(folder, names))
-  await allFreed()
+t.test('a child that does not end is given up, and the next one goes on', async t => {
+  const [slow, other] = [folderOf(t, ['a']), folderOf(t, ['b'])]
+  const commands = [['/bin/sh', '-c', 'exec sleep 600', 'sh'], removalCommand(), removalCommand()]
+  const queue = new FileRemovals({ command: () => commands.shift() ?? [], childMs: 1000 })
+  queue.add(slow, ['a'], null)
+  queue.add(other, ['b'], null)
+  t.equal(await queue.settled(20), false, 'nobody waits longer than wanted')
+  t.equal(await queue.settled(PATIENCE_MS), true)
+  t.same([readdirSync(slow), readdirSync(other)], [['a'], []])
+  queue.add(slow, ['a'], null)
+  t.equal(await queue.settled(PATIENCE_MS), true)
+  t.same(readdirSync(slow), [], 'asked for again')
 })
 
-t.test('rotated logs that cannot all go go with the next', async t => {
-  const folder = scratchFolder(t)
-  const count = MOST_WAITING + 5
-  for (let at = 0; at < count; at++)
-    writeFileSync(join(folder, `daimyo.log.2026-01-01T00-00-${String(at).padStart(2, '0')}`), 'lines')
-  const left = (second: number) => {
-    writeFileSync(join(folder, 'daimyo.log'), 'lines')
-    backUpLog(join(folder, 'daimyo.log'), new Date(Date.UTC(2026, 1, 1, 0, 0, second)), 1)
-    return readdirSync(folder).length
+t.test('what cannot be started is left', async t => {
+  const folder = folderOf(t, ['a'])
+  const queue = new FileRemovals({ command: () => ['/nowhere/rm'] })
+  for (const place of [folder, join(folder, 'nowhere')]) queue.add(place, ['a'], null)
+  t.equal(await queue.settled(PATIENCE_MS), true)
+  t.same(readdirSync(folder), ['a'])
+})
+
+t.test('as the user that is named, in the folder that is meant', needsRoot, async t => {
+  const top = scratchFolder(t)
+  chmodSync(top, 0o755)
+  const [own, roots, swapped] = ['own', 'roots', 'swapped'].map(name => join(top, name)) as [string, string, string]
+  for (const folder of [own, roots, swapped]) {
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'a'), '')
   }
-  t.equal(left(0), count + 1 - MOST_WAITING)
-  await allFreed()
-  t.equal(left(1), 1)
-  await allFreed()
+  for (const folder of [own, swapped]) chownSync(folder, nobody.uid, nobody.gid)
+  for (const folder of [own, roots, swapped]) removals.add(folder, ['a'], nobody)
+  renameSync(swapped, `${swapped}.before`)
+  symlinkSync('roots', swapped)
+  lchownSync(swapped, nobody.uid, nobody.gid)
+  t.equal(await removals.settled(PATIENCE_MS), true)
+  t.same([readdirSync(own), readdirSync(roots)], [[], ['a']])
+  removals.add(roots, ['a'], null)
+  t.equal(await removals.settled(PATIENCE_MS), true)
+  t.same(readdirSync(roots), [])
 })
 
-t.test('heap snapshots', options, async t => {
-  const folder = scratchFolder(t)
+const workerNames = ['worker-1.sock', 'worker-1.link', 'worker-1.tunnel', 'worker-1.watch']
+const snapshots = [1, 2, 3].map(pid => `daimyo-slot1-pid${pid}-20260101T000000Z.heapsnapshot.partial`)
+const logs = [1, 2, 3, 4].map(day => `daimyo.log.2026-01-0${day}T00-00-00`)
+
+/** What asks for a removal; `kept`: besides, there is afterwards. */
+const askers: [title: string, names: readonly string[], ask: (folder: string) => unknown, kept: readonly RegExp[]][] = [
+  [
+    'a worker that has ended',
+    workerNames,
+    folder => {
+      const paths = workerNames.map(name => join(folder, name))
+      removeWorkerNames(paths, null)
+    },
+    [],
+  ],
+  ['a master that ends or begins', workerNames, folder => clearWorkerNames(folder, null), []],
+  ['heap snapshots', snapshots, folder => autopsiesIn(folder).begin(), []],
+  [
+    'half a heap snapshot',
+    [],
+    folder => {
+      const { begin, end } = autopsiesIn(folder)
+      writeFileSync(`${begin()}.partial`, '{')
+      end()
+    },
+    [],
+  ],
+  [
+    'rotated logs',
+    logs,
+    folder => {
+      writeFileSync(join(folder, 'daimyo.log'), 'lines')
+      backUpLog(join(folder, 'daimyo.log'), new Date('2026-02-01T00:00:00Z'), 1)
+    },
+    [/^daimyo\.log\.2026-02/],
+  ],
+]
+for (const [title, names, ask, kept] of askers) {
+  t.test(`the master itself removes nothing: ${title}`, async t => {
+    const folder = folderOf(t, names)
+    const old = new Date('2026-01-01T00:00:00Z')
+    for (const name of names) utimesSync(join(folder, name), old, old)
+    ask(folder)
+    const found = readdirSync(folder)
+    t.same(
+      names.filter(name => !found.includes(name)),
+      [],
+      'all are still there',
+    )
+    t.ok(found.length > 0)
+    t.equal(await removals.settled(PATIENCE_MS), true)
+    t.match(readdirSync(folder), kept)
+    t.equal(readdirSync(folder).length, kept.length)
+  })
+}
+
+/** Those of one worker that leaks. */
+function autopsiesIn(folder: string) {
   const worker = {
     address: { slot: 1, pid: 9 },
     life: { why: 'reload-on-rss' },
@@ -123,21 +180,19 @@ t.test('heap snapshots', options, async t => {
       settings: { leakAutopsy: { folder, files: 1 }, recycling: { reloadOnRssBytes: 1 }, credentials: null },
     },
   } as unknown as Worker
-  const names = [1, 2, 3].map(pid => `daimyo-slot1-pid${pid}-20260101T000000Z.heapsnapshot.partial`)
-  const old = new Date('2026-01-01T00:00:00Z')
-  for (const name of names) {
-    writeFileSync(join(folder, name), '{')
-    utimesSync(join(folder, name), old, old)
-  }
   const autopsies = new LeakAutopsies({ nowMs: () => 0, log: () => {} } as unknown as MasterContext)
-  const path = autopsies.begin(worker) ?? ''
-  t.same(readdirSync(folder), [])
-  // Which of them is first is not said: they are of one age.
-  t.ok(held(folder).length >= names.length - 1)
-  const partial = `${path}.partial`
-  writeFileSync(partial, '{')
-  autopsies.end(worker)
-  t.same(readdirSync(folder), [])
-  t.ok(held(folder).includes(partial.slice(folder.length + 1)), 'behind the others')
-  await allFreed()
+  return { begin: () => autopsies.begin(worker), end: () => autopsies.end(worker) }
+}
+
+t.test('a planted folder is moved at the start only', async t => {
+  const folder = scratchFolder(t)
+  const path = join(folder, 'worker-1.sock')
+  mkdirSync(join(path, 'below'), { recursive: true })
+  removeWorkerNames([path, join(folder, 'worker-1.link')], null)
+  t.equal(await removals.settled(PATIENCE_MS), true)
+  t.ok(existsSync(path))
+  clearWorkerNames(folder, null)
+  const [moved = ''] = readdirSync(folder)
+  t.match(moved, /^worker-1\.sock\.planted-[0-9a-f]{16}$/)
+  t.same(readdirSync(join(folder, basename(moved))), ['below'])
 })

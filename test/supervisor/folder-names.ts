@@ -4,6 +4,7 @@ import { linkSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { realFiles } from '../../supervisor/config/config-files.js'
+import { removals } from '../../supervisor/file-removal.js'
 import { MOST_ENTRIES, namesIn, PacedLooks } from '../../supervisor/folder-names.js'
 import { LeakAutopsies } from '../../supervisor/leak-autopsies.js'
 import { backUpLog, backupsAmong } from '../../supervisor/log-backup.js'
@@ -90,6 +91,7 @@ t.test('a log is rotated, and the first of what was planted goes', async t => {
     const before = readdirSync(folder).length
     writeFileSync(path, text)
     rotation.look()
+    await removals.settled(60_000)
     const left = readdirSync(folder)
     t.equal(left.length, before + 1 - 1000, 'a thousand at a time')
     const newest = backupsAmong(left, 'daimyo.log').at(-1) ?? ''

@@ -15,12 +15,15 @@ import {
 import { basename, dirname, join } from 'node:path'
 import t from 'tap'
 import type { Credentials } from '../../kit/messages.js'
+import { removals } from '../../supervisor/file-removal.js'
 import { AUTOPSY_EVERY_MS, type AutopsyFacts, LeakAutopsies, whyNoAutopsy } from '../../supervisor/leak-autopsies.js'
 import type { MasterContext } from '../../supervisor/master-context.js'
 import type { Worker } from '../../supervisor/worker.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
 
 const GB = 1024 ** 3
+/** What has been asked for so far is removed. */
+const removed = () => removals.settled(60_000)
 const cases: [title: string, facts: Partial<AutopsyFacts>, expected: string | null][] = [
   ['the first', {}, null],
   ['an hour later', { sinceMs: AUTOPSY_EVERY_MS }, null],
@@ -63,7 +66,7 @@ const old = (path: string, hours: number) => {
   utimesSync(path, seconds, seconds)
 }
 
-t.test('only leaks, one at a time, and half a file goes with its worker', t => {
+t.test('only leaks, one at a time, and half a file goes with its worker', async t => {
   const { autopsies, worker, clock, told } = open(t, 3)
   t.equal(autopsies.begin(worker(1, 'max-requests')), null)
   const [first, second] = [worker(2), worker(3)]
@@ -74,15 +77,15 @@ t.test('only leaks, one at a time, and half a file goes with its worker', t => {
   autopsies.end(second)
   t.ok(existsSync(`${path}.partial`), 'it is another one’s')
   autopsies.end(first)
+  await removed()
   t.notOk(existsSync(`${path}.partial`))
   t.equal(autopsies.begin(second), null)
   clock.nowMs += AUTOPSY_EVERY_MS
   t.not(autopsies.begin(second), null)
   t.same(told, ['another-is-written', 'one-an-hour'])
-  t.end()
 })
 
-t.test('the oldest make room, and nothing else does', t => {
+t.test('the oldest make room, and nothing else does', async t => {
   const { folder, autopsies, worker } = open(t, 2)
   const name = (pid: number) => join(folder, `daimyo-slot1-pid${pid}-20260101T000000Z.heapsnapshot`)
   old(name(1), 5)
@@ -93,9 +96,9 @@ t.test('the oldest make room, and nothing else does', t => {
   symlinkSync('/nowhere', name(5))
   mkdirSync(name(6))
   t.not(autopsies.begin(worker(7)), null)
+  await removed()
   const left = readdirSync(folder).sort()
   t.same(left, [2, 5, 6].map(pid => name(pid).slice(folder.length + 1)).concat('mine.heapsnapshot'))
-  t.end()
 })
 
 t.test('an earlier master’s snapshot counts for the hour', t => {
@@ -119,7 +122,7 @@ t.test('no room, or no folder', t => {
 t.test(
   'a folder that its user swaps for a link loses nothing that is root’s',
   { skip: process.getuid?.() !== 0 && 'needs root' },
-  t => {
+  async t => {
     const nobody = { user: 'nobody', uid: 65_534, gid: 65_534 }
     const { folder, autopsies, worker, told } = open(t, 1, 1, nobody)
     const roots = scratchFolder(t)
@@ -135,7 +138,7 @@ t.test(
     autopsies.end(leaking)
     t.equal(autopsies.begin(worker(2)), null)
     t.match(told, [/EACCES/, /EACCES/])
+    await removed()
     t.same(readdirSync(roots).sort(), kept.sort())
-    t.end()
   },
 )

@@ -3,9 +3,12 @@
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import t from 'tap'
+import { removals } from '../../supervisor/file-removal.js'
 import { backUpLog, backupsAmong } from '../../supervisor/log-backup.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
 
+/** What has been asked for so far is removed. */
+const removed = () => removals.settled(60_000)
 const now = new Date('2026-11-21T10:00:00.700Z')
 
 t.test('the previous log is kept under its date', async t => {
@@ -32,6 +35,7 @@ t.test('of many within a second the newest stay', async t => {
   for (const text of ['one', 'two', 'three', 'four', 'five']) {
     writeFileSync(path, text)
     backUpLog(path, now, 2)
+    await removed()
   }
   const backups = backupsAmong(readdirSync(join(path, '..')), 'daimyo.log')
   t.same(
@@ -46,6 +50,7 @@ t.test('on a clock that was set back the newest stay too', async t => {
   for (const [text, date] of Object.entries({ one: now, two: now, three: hourAgo, four: hourAgo })) {
     writeFileSync(path, text)
     backUpLog(path, date, 2)
+    await removed()
   }
   const backups = backupsAmong(readdirSync(join(path, '..')), 'daimyo.log')
   t.same(backups, ['daimyo.log.2026-11-21T10-00-01', 'daimyo.log.2026-11-21T10-00-02'])
@@ -78,6 +83,7 @@ t.test('the oldest past the bound go, and nothing else', async t => {
   for (const day of ['01', '02', '03']) writeFileSync(`${path}.2026-01-${day}T00-00-00`, day)
   writeFileSync(path, 'new')
   backUpLog(path, now, 2)
+  await removed()
   const kept = ['daimyo.log.2020-01-02T00-00-00', 'daimyo.log.2026-01-03T00-00-00', 'daimyo.log.2026-11-21T10-00-00']
   t.same(readdirSync(folder).sort(), [...others, ...kept].sort())
 })

@@ -24,7 +24,7 @@ async function inUse(t: Test) {
   keeper.keepControl(control)
   t.teardown(async () => {
     await control.close()
-    folder.release()
+    await folder.release()
   })
   const told = async (name: string) => {
     while (!log.some(([event]) => event === name)) await new Promise<void>(resolve => (heard = resolve))
@@ -73,7 +73,7 @@ t.test('what it has made it removes at the end', async t => {
   const folder = await prepareRunFolder(path, null)
   rmSync(path, { recursive: true })
   t.equal(folder.restore(), true)
-  folder.release()
+  await folder.release()
   t.notOk(existsSync(path))
 })
 

@@ -52,9 +52,9 @@ t.test('a missing folder is made, closed to others, and removed at the end', asy
   t.equal(folder.controlPath, join(path, 'control.sock'))
   t.same(readdirSync(path), [claimName, 'workers'])
   t.equal(mode(join(path, 'workers')), 0o750)
-  folder.release()
+  await folder.release()
   t.notOk(existsSync(path))
-  t.doesNotThrow(() => folder.release(), 'a second time nothing is left to do')
+  await t.resolves(folder.release(), 'a second time nothing is left to do')
 })
 
 t.test('a folder that was there stays, and what others put into one of ours too', async t => {
@@ -62,13 +62,13 @@ t.test('a folder that was there stays, and what others put into one of ours too'
   mkdirSync(path, { mode: 0o700 })
   const folder = await prepareRunFolder(path, null)
   t.equal(mode(path), 0o700, 'one that is closed enough is not changed')
-  folder.release()
+  await folder.release()
   t.same(readdirSync(path), [])
 
   const made = join(path, 'made')
   const second = await prepareRunFolder(made, null)
   writeFileSync(join(made, 'notes'), '')
-  second.release()
+  await second.release()
   t.same(readdirSync(made), ['notes'])
 })
 
@@ -87,7 +87,7 @@ t.test('sockets of a dead master are removed, and nothing else', async t => {
   writeFileSync(join(path, 'worker-2.8.sock'), 'a file, not a socket')
   const folder = await prepareRunFolder(path, null)
   t.same(readdirSync(path).sort(), [claimName, 'other.sock', 'worker-2.8.sock', 'workers'])
-  folder.release()
+  await folder.release()
 })
 
 t.test('a second master is refused with the pid of the first', async t => {
@@ -99,7 +99,7 @@ t.test('a second master is refused with the pid of the first', async t => {
     exitCode: EXIT.unavailable,
     message: `cannot start: run-dir=${path}: daimyo already runs with pid ${process.pid}`,
   })
-  folder.release()
+  await folder.release()
 })
 
 t.test('a master that is found by its socket only keeps its sockets', async t => {
@@ -160,7 +160,7 @@ t.test('refused: a parent that others may write to', async t => {
   t.same(readdirSync(parent), [])
   chmodSync(parent, 0o1777)
   const folder = await prepareRunFolder(join(parent, 'run'), null)
-  folder.release()
+  await folder.release()
 })
 
 t.test('an open folder of ours with nothing strange in it is closed', async t => {
@@ -169,7 +169,7 @@ t.test('an open folder of ours with nothing strange in it is closed', async t =>
   chmodSync(path, 0o777)
   const folder = await prepareRunFolder(path, null)
   t.equal(mode(path), 0o750)
-  folder.release()
+  await folder.release()
 })
 
 t.test('under root only the workers’ folder is the service’s', { skip: !isRoot && 'needs root' }, async t => {
@@ -183,7 +183,7 @@ t.test('under root only the workers’ folder is the service’s', { skip: !isRo
   t.equal(mode(join(path, 'workers')), 0o750)
   const plant = () => asServiceUser(nobody, () => writeFileSync(join(path, 'control.sock'), ''))
   t.throws(plant, { code: 'EACCES' })
-  folder.release()
+  await folder.release()
   t.notOk(existsSync(path))
 
   const foreign = join(top, 'foreign')
@@ -232,7 +232,7 @@ t.test(
     t.match(lstatSync(path), { uid: 0, gid: nobody.gid })
     t.ok(lstatSync(join(path, 'workers')).isDirectory())
     t.match(readFileSync(join(path, claimName), 'utf8'), new RegExp(`^${process.pid} `))
-    folder.release()
+    await folder.release()
     t.same(readdirSync(join(top, 'precious')), [])
   },
 )
@@ -265,7 +265,7 @@ for (const credentials of isRoot ? [null, nobody] : [null]) {
     const top = scratchFolder(t)
     chmodSync(top, 0o755)
     const workers = join(top, 'run/workers')
-    ;(await prepareRunFolder(join(top, 'run'), credentials)).release()
+    await (await prepareRunFolder(join(top, 'run'), credentials)).release()
     mkdirSync(workers, { recursive: true })
     chmodSync(join(top, 'run'), 0o750)
     mkdirSync(join(top, 'precious/below'), { recursive: true })
@@ -288,7 +288,7 @@ for (const credentials of isRoot ? [null, nobody] : [null]) {
     t.same(rest, [])
     t.same(readdirSync(join(workers, moved)), ['below'], 'a folder is moved, not emptied')
     t.same(readdirSync(join(top, 'precious')), ['below'], 'a link is not followed')
-    folder.release()
+    await folder.release()
     t.same(readdirSync(workers).sort(), ['stranger', moved])
   })
 }
@@ -310,6 +310,6 @@ t.test('a workers’ folder that is none any more does not stop the clean-up', a
   const folder = await prepareRunFolder(path, null)
   rmSync(join(path, 'workers'), { recursive: true })
   writeFileSync(join(path, 'workers'), '')
-  t.doesNotThrow(() => folder.release())
+  await t.resolves(folder.release())
   t.same(readdirSync(path), ['workers'], 'the claim is given back')
 })
