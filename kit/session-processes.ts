@@ -59,26 +59,32 @@ export async function endSession(
   mercyMs: number,
   isHurried = () => false,
 ): Promise<SessionEnd> {
-  signalEach(leader, found, 'SIGTERM')
+  await signalEach(leader, found, 'SIGTERM')
   await untilGone(leader, found, mercyMs, isHurried)
   let left = await processesOfSession(leader)
   const killed = left
   for (let kills = 0; kills < MOST_KILLS && left.length > 0; kills++) {
-    signalEach(leader, left, 'SIGKILL')
+    await signalEach(leader, left, 'SIGKILL')
     await untilGone(leader, left, KILL_MS, () => false)
     left = await processesOfSession(leader)
   }
   return { killed, left }
 }
 
-function signalEach(leader: number, processes: readonly SessionProcess[], signal: NodeJS.Signals): void {
-  for (const { pid } of processes.filter(life => isThere(leader, life))) {
-    try {
-      process.kill(pid, signal)
-    } catch (error) {
-      // EPERM: it became another user.
-      if (!['ESRCH', 'EPERM'].includes(codeOf(error))) throw error
-    }
+async function signalEach(leader: number, processes: readonly SessionProcess[], signal: NodeJS.Signals): Promise<void> {
+  for (const [count, life] of processes.entries()) {
+    if (count % LOOKS_A_TURN === LOOKS_A_TURN - 1) await nextTurn()
+    // In the turn of the signal: its number may be another's in the next one.
+    if (isThere(leader, life)) signalOne(life.pid, signal)
+  }
+}
+
+function signalOne(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    // EPERM: it became another user.
+    if (!['ESRCH', 'EPERM'].includes(codeOf(error))) throw error
   }
 }
 
@@ -89,8 +95,17 @@ async function untilGone(
   isHurried: () => boolean,
 ): Promise<void> {
   const endMs = performance.now() + mercyMs
-  while (performance.now() < endMs && !isHurried() && processes.some(life => isThere(leader, life)))
-    await delay(LOOK_MS)
+  let gone = 0
+  // Those that are gone are not looked at again, and of the others it takes one to wait on.
+  while (performance.now() < endMs && !isHurried() && gone < processes.length) {
+    let looks = 0
+    while (gone < processes.length && looks < LOOKS_A_TURN && !isThere(leader, processes[gone]!)) {
+      gone += 1
+      looks += 1
+    }
+    if (looks === LOOKS_A_TURN) await nextTurn()
+    else if (gone < processes.length) await delay(LOOK_MS)
+  }
 }
 
 /** Of a process that was reaped there is nothing any more: what has its number now is new. */

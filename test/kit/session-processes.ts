@@ -56,6 +56,35 @@ t.test('what SIGTERM does not end is killed', async t => {
   t.notOk(children.some(isRunning))
 })
 
+t.test('many are ended in many turns of the loop', async t => {
+  const { leader, children } = await startSession(
+    t,
+    `trap '' TERM; for count in {1..250}; do sleep 1000 ${QUIET} & echo $!; done; echo .`,
+  )
+  const found = await processesOfSession(leader)
+  t.equal(found.length, 250)
+  let turn = 0
+  const count = () => {
+    turn += 1
+    counting = setImmediate(count)
+  }
+  let counting = setImmediate(count)
+  const signalled = new Map<number, number>()
+  const kill = process.kill
+  process.kill = (pid, signal) => {
+    signalled.set(turn, (signalled.get(turn) ?? 0) + 1)
+    return kill.call(process, pid, signal)
+  }
+  t.teardown(() => {
+    process.kill = kill
+    clearImmediate(counting)
+  })
+  const { killed, left } = await endSession(leader, found, 1)
+  t.same([killed.length, left.length], [250, 0])
+  t.notOk(children.some(isRunning))
+  t.ok(Math.max(...signalled.values()) <= 100, `at most ${Math.max(...signalled.values())} in one turn`)
+})
+
 t.test('one in a session of its own is somebody else', async t => {
   const { leader, children } = await startSession(t, `setsid sleep 1000 ${QUIET} & echo $!.`)
   // Until setsid has run it is in the shell's session.
