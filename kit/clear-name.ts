@@ -4,7 +4,6 @@
  * likes, and so is done in the process that needs the name.
  */
 
-import { randomBytes } from 'node:crypto'
 import { renameSync, unlinkSync } from 'node:fs'
 import { codeOf } from './failure.js'
 
@@ -25,6 +24,8 @@ export function clearName(path: string): void {
 
 /** Throws what rename(2) says. */
 export function moveAside(path: string): void {
+  // Loaded here: it takes some 10 ms, which each worker's start would pay.
+  const { randomBytes } = process.getBuiltinModule('node:crypto')
   renameSync(path, `${path}.planted-${randomBytes(8).toString('hex')}`)
 }
 

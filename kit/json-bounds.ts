@@ -5,8 +5,6 @@
  * It is no parser: of bytes that are no JSON it says anything, and the parser refuses those.
  */
 
-import { randomInt } from 'node:crypto'
-
 /** The most that a message may have. */
 export interface JsonBounds {
   /** Objects and lists in one another. */
@@ -27,8 +25,8 @@ const LIST_END = 0x5d
 const OBJECT = 0x7b
 const OBJECT_END = 0x7d
 
-/** Unknown outside: nobody can choose keys that look like one. */
-const SEED = randomInt(2 ** 32)
+/** Unknown outside: nobody can choose keys that look like one. Drawn when it is needed: a worker bounds nothing, and crypto takes some 10 ms to load. */
+let seed: number | null = null
 const PRIME = 0x01000193
 
 /** Whether the bytes from `start` to `end` stay within the bounds. Stops at the first excess. */
@@ -85,15 +83,18 @@ function endOfText(bytes: Uint8Array, from: number, end: number): number {
 
 class SeenKeys {
   readonly #hashes = new Set<number>()
+  readonly #seed: number
   readonly #most: number
 
   constructor(most: number) {
     this.#most = most
+    seed ??= process.getBuiltinModule('node:crypto').randomInt(2 ** 32)
+    this.#seed = seed
   }
 
   /** False: there are too many. */
   add(bytes: Uint8Array, start: number, end: number): boolean {
-    let hash = SEED
+    let hash = this.#seed
     for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, PRIME)
     this.#hashes.add(hash)
     return this.#hashes.size <= this.#most
