@@ -162,16 +162,41 @@ export function isIdempotent(method: string): boolean {
   }
 }
 
+/** No sender makes such a frame: its type is unknown, or its payload is longer than any of its type. */
+export class ImpossibleFrame extends RangeError {}
+
+const MAX_HELLO_BYTES = 64
+
+/** The longest payload of each type. There are no frames of another type. */
+const MOST_PAYLOAD_BYTES: Readonly<Record<number, number>> = {
+  [FRAME.hello]: MAX_HELLO_BYTES,
+  [FRAME.request]: MAX_PAYLOAD_BYTES,
+  [FRAME.data]: MAX_PAYLOAD_BYTES,
+  [FRAME.end]: MAX_PAYLOAD_BYTES,
+  [FRAME.credit]: 4,
+  [FRAME.abort]: MAX_PAYLOAD_BYTES,
+  [FRAME.ping]: 0,
+  [FRAME.pong]: 4,
+  [FRAME.response]: MAX_PAYLOAD_BYTES,
+  [FRAME.informational]: MAX_PAYLOAD_BYTES,
+  [FRAME.seen]: 0,
+  [FRAME.stuck]: 0,
+  [FRAME.harakiri]: 4,
+}
+
+/** Of a frame that is not all there: for the rest of one that nobody sends, the link would wait for ever. */
+function requirePossible(type: number, payload: number): void {
+  if (payload > (MOST_PAYLOAD_BYTES[type] ?? -1))
+    throw new ImpossibleFrame(`frame of type ${type} and ${payload} bytes`)
+}
+
 /** Receives one frame; its payload is `bytes` from `start` to `end` and is valid as long as the caller of `read` lets it be. */
 export type FrameListener = (type: number, id: number, bytes: Buffer, start: number, end: number) => void
-
-/** A frame's payload is longer than MAX_PAYLOAD_BYTES. */
-export class FrameTooLong extends RangeError {}
 
 /** A `data` frame that is not all there is passed on in parts from this size on: to piece it together costs more than a write. */
 const PART_BYTES = 16 * 1024
 
-/** Cuts a byte stream into frames, and long `data` frames into shorter ones. Throws `FrameTooLong`. */
+/** Cuts a byte stream into frames, and long `data` frames into shorter ones. Throws `ImpossibleFrame`. */
 export class FrameReader {
   readonly #listener: FrameListener
   /** Of a data frame that has been passed on in part: whose it is, and how much is to come. */
@@ -193,6 +218,7 @@ export class FrameReader {
       const payload = payloadBytes(buffer, offset)
       const start = offset + FRAME_HEADER_BYTES
       if (count < start + payload) {
+        requirePossible(buffer[offset + 3]!, payload)
         if (buffer[offset + 3] === FRAME.data && count - start >= PART_BYTES) {
           this.#partId = readId(buffer, offset + 4)
           this.#partBytes = payload
@@ -224,6 +250,7 @@ export class FrameReader {
       if (kept.length < FRAME_HEADER_BYTES) return offset
     }
     const payload = payloadBytes(kept.room, 0)
+    requirePossible(kept.room[3]!, payload)
     const end = Math.min(count, offset + FRAME_HEADER_BYTES + payload - kept.length)
     kept.add(buffer, offset, end)
     const { room, length } = kept
@@ -244,7 +271,7 @@ export class FrameReader {
 
 function payloadBytes(bytes: Buffer, at: number): number {
   const payload = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16)
-  if (payload > MAX_PAYLOAD_BYTES) throw new FrameTooLong(`frame of ${payload} bytes`)
+  if (payload > MAX_PAYLOAD_BYTES) throw new ImpossibleFrame(`frame of ${payload} bytes`)
   return payload
 }
 

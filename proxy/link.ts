@@ -11,8 +11,8 @@ import {
   creditFrame,
   FRAME,
   FrameReader,
-  FrameTooLong,
   frame,
+  ImpossibleFrame,
   isIdempotent,
   LEAST_CREDIT_BYTES,
   LINK_VERSION,
@@ -258,7 +258,7 @@ export class Link {
       this.#reader.read(buffer, count)
     } catch (error) {
       if (error instanceof LinkBreach) this.#break(error.message)
-      else if (error instanceof FrameTooLong) this.#break(`it sends a ${error.message}`)
+      else if (error instanceof ImpossibleFrame) this.#break(`it sends a ${error.message}`)
       else throw error
     }
   }

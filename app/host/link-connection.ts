@@ -13,9 +13,9 @@ import {
   decodeRequest,
   FRAME,
   FrameReader,
-  FrameTooLong,
   frame,
   harakiriFrame,
+  ImpossibleFrame,
   isIdempotent,
   LINK_VERSION,
   pongFrame,
@@ -113,7 +113,7 @@ export class LinkConnection implements RequestHome {
     try {
       this.#reader.read(buffer, count)
     } catch (error) {
-      if (!(error instanceof FrameTooLong)) throw error
+      if (!(error instanceof ImpossibleFrame)) throw error
       // Not a link: somebody tried the wrong socket.
       this.#socket.destroy()
     }

@@ -63,7 +63,10 @@ function flood(link, id) {
 
 /** Each life of the worker in slot 2 takes the next of these as soon as it has a link; \`sent\` is the id of a request that it got. */
 const tricks: [name: string, bytes: string][] = [
-  ['garbage', "require('node:crypto').randomBytes(5000)"],
+  ['garbage', "Buffer.from('garbage\\n'.repeat(600))"],
+  ['the beginning of a frame of no type', 'Buffer.from([0, 0, 8, 99, 1, 0, 0, 0, 1, 2, 3])'],
+  ['the beginning of too long a pong', 'Buffer.from([0, 0, 8, 8, 1, 0, 0, 0])'],
+  ['the beginning of too long an acknowledgement', 'Buffer.from([1, 0, 0, 11, 1, 0, 0, 0])'],
   ['an HTTP answer', "Buffer.from('HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n')"],
   ['a second hello', "frame(1, 0, 'daimyo-link/4')"],
   ['a pong unasked', "frame(8, 77, '\\0\\0\\0\\0')"],

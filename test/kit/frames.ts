@@ -104,6 +104,24 @@ t.test('a long frame that comes byte by byte costs as much as its bytes', async 
   }
 })
 
+t.test('a frame that nobody sends is refused before all of it has come', async t => {
+  const impossible: [title: string, type: number, payload: number][] = [
+    ['no type', 0, 1],
+    ['an unknown type', 14, 500_000],
+    ['the last of all types', 255, 1],
+    ['too long a hello', FRAME.hello, 65],
+    ['too long a pong', FRAME.pong, 5],
+    ['too long an acknowledgement', FRAME.seen, 1],
+    ['too much credit', FRAME.credit, 70_000],
+    ['too long a payload', FRAME.data, MAX_PAYLOAD_BYTES + 1],
+  ]
+  for (const [title, type, payload] of impossible) {
+    const header = Buffer.from(frame(type, 7, 'x'.repeat(payload)), 'latin1').subarray(0, 8)
+    t.throws(() => read([header]), { message: /^frame of / }, title)
+    t.throws(() => read([...header].map(byte => Buffer.of(byte))), { message: /^frame of / }, `${title}, byte by byte`)
+  }
+})
+
 t.test('credit is 32 bits, little endian', async t => {
   for (const bytes of [0, 1, 131072, 0x7fffffff, 0xffffffff]) {
     const [, , payload] = read([Buffer.from(creditFrame(7, bytes), 'latin1')])[0] ?? []
