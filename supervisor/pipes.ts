@@ -66,6 +66,11 @@ export class PipeStock {
     return pipe
   }
 
+  /** Failure `pipes`: it could not be filled, and cannot be. */
+  demand(): void {
+    if (KINDS.some(kind => this.#ready[kind].length === 0)) this.#makeNow()
+  }
+
   /** In the background, for so many children. What fails is told by the `take` that needs it. */
   fill(children = CHILDREN): Promise<void> {
     if (!this.#isClosed) this.#filling ??= this.#fill(children).finally(() => (this.#filling = null))

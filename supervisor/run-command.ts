@@ -134,6 +134,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   }
   undo.push(service.start())
   await filled
+  pipes.demand()
   await master.start()
   await announce(master, settings, options.starter, { sink, service, context, undo })
   return master.finished
