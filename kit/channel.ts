@@ -1,14 +1,14 @@
 /**
- * One end of the line between the master and a child: a plain pipe that carries messages as frames, a 32-bit little-endian length and so
+ * One end of the line between the master and a child: two pipes, one for each direction, that carry messages as frames, a 32-bit little-endian length and so
  * many bytes of JSON (UTF-8). Both ends use this class; `messages.ts` says what they talk about.
  *
  * It takes the place of Node's own IPC channel, which an application shares with its worker: there a stray line, a message of another
  * kind or an open descriptor sent along reaches the master's own code. Must stay true: nothing that the other side writes throws here,
  * holds more memory than one message of `mostBytes`, is read faster than its `budget` says, or is parsed with more structure than its `bounds` say or in
- * another turn of the loop than `turns` say; a descriptor that is sent along is closed by the kernel, because a plain pipe is read without asking for any.
+ * another turn of the loop than `turns` say. No descriptor can be sent along: it is no socket (`supervisor/pipes.ts`).
  */
 
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import type { ChannelTurns } from './channel-turns.js'
 import { isWithin, type JsonBounds } from './json-bounds.js'
 import { TokenBucket } from './token-bucket.js'
@@ -42,19 +42,33 @@ export interface ChannelOptions extends ChannelLimits {
   slowed?(): void
 }
 
-/** The descriptor that a child has it as. */
-export const CHANNEL_DESCRIPTOR = 3
+/** The descriptors that a child has it as: what it reads, and what it writes. */
+export const CHANNEL_DESCRIPTORS = { reads: 3, writes: 4 } as const
 
 /** Raise it when a message of `messages.ts` changes so that the other end, of another build of daimyo, would misread or refuse it. */
-export const CHANNEL_VERSION = 'daimyo-channel/2'
+export const CHANNEL_VERSION = 'daimyo-channel/3'
 
 const LENGTH_BYTES = 4
 /** What one end lets wait for a reader that does not read: it breaks the line then. */
 const MOST_WAITING_BYTES = 64 * 1024 * 1024
 const FIRST_ROOM_BYTES = 4096
 
+/** The two directions. */
+export interface ChannelEnds {
+  from: Socket
+  to: Socket
+}
+
+/** Of a child. Throws where nothing of the kind is open under these numbers. */
+export function openChannelEnds(): ChannelEnds {
+  const { reads, writes } = CHANNEL_DESCRIPTORS
+  const to = new Socket({ fd: writes, readable: false, writable: true })
+  return { from: new Socket({ fd: reads, readable: true, writable: false }), to }
+}
+
 export class Channel {
-  readonly #socket: Socket
+  readonly #from: Socket
+  readonly #to: Socket
   readonly #options: ChannelOptions
   readonly #budget: ChannelBudget | undefined
   /** The frame that is not complete yet. Grows by doubling, so a message in many small pieces is copied a bounded number of times. */
@@ -66,20 +80,23 @@ export class Channel {
   #turn: 'none' | 'waits' | 'has' = 'none'
   readonly #onTurn = () => this.#takeTurn()
 
-  constructor(socket: Socket, options: ChannelOptions) {
-    this.#socket = socket
+  constructor({ from, to }: ChannelEnds, options: ChannelOptions) {
+    this.#from = from
+    this.#to = to
     this.#options = options
     this.#budget = options.budget
-    socket.on('data', (chunk: Buffer) => this.#take(chunk))
-    socket.on('end', () => this.#close(null))
-    socket.on('close', () => this.#close(null))
-    // ECONNRESET, EPIPE: the other side is gone, `close` follows.
-    socket.on('error', () => {})
+    from.on('data', (chunk: Buffer) => this.#take(chunk))
+    from.on('end', () => this.#close(null))
+    for (const end of [from, to]) {
+      end.on('close', () => this.#close(null))
+      // EPIPE, ECONNRESET: the other side is gone, `close` follows.
+      end.on('error', () => {})
+    }
   }
 
   /** Bytes that the other side has not read yet. */
   get waitingBytes(): number {
-    return this.#socket.writableLength
+    return this.#to.writableLength
   }
 
   /**
@@ -90,7 +107,7 @@ export class Channel {
     const text = JSON.stringify(message)
     const bytes = Buffer.byteLength(text)
     if (bytes > mostBytes) return false
-    if (this.#isClosed || !this.#socket.writable) {
+    if (this.#isClosed || !this.#to.writable) {
       if (sent !== undefined) process.nextTick(sent)
       return true
     }
@@ -98,18 +115,20 @@ export class Channel {
     frame.writeUInt32LE(bytes)
     frame.write(text, LENGTH_BYTES)
     if (bounds !== undefined && !isWithin(frame, LENGTH_BYTES, frame.length, bounds)) return false
-    this.#socket.write(frame, () => sent?.())
-    if (this.#socket.writableLength > MOST_WAITING_BYTES) this.#break('it does not read')
+    this.#to.write(frame, () => sent?.())
+    if (this.#to.writableLength > MOST_WAITING_BYTES) this.#break('it does not read')
     return true
   }
 
   /** Whether this end keeps its process alive. */
   ref(): void {
-    this.#socket.ref()
+    this.#from.ref()
+    this.#to.ref()
   }
 
   unref(): void {
-    this.#socket.unref()
+    this.#from.unref()
+    this.#to.unref()
   }
 
   /** Ends the line; the other side sees it. */
@@ -163,7 +182,7 @@ export class Channel {
     this.#turn = 'none'
     if (isAsked || this.#options.turns === undefined || this.#options.turns.isOpen(this.#onTurn)) return true
     this.#turn = 'waits'
-    this.#socket.pause()
+    this.#from.pause()
     return false
   }
 
@@ -209,7 +228,7 @@ export class Channel {
     if (this.#isClosed || !this.#budget?.isSpent || this.#resume !== null) return
     this.#options.slowed?.()
     this.#options.slowed = undefined
-    this.#socket.pause()
+    this.#from.pause()
     this.#resume = setTimeout(() => {
       this.#resume = null
       this.#readOn()
@@ -221,7 +240,7 @@ export class Channel {
     if (this.#isClosed) return
     this.#readHeld()
     this.#waitForBudget()
-    if (!this.#isClosed && this.#resume === null && this.#turn !== 'waits') this.#socket.resume()
+    if (!this.#isClosed && this.#resume === null && this.#turn !== 'waits') this.#from.resume()
   }
 
   #break(why: string): void {
@@ -234,7 +253,8 @@ export class Channel {
     if (this.#resume !== null) clearTimeout(this.#resume)
     this.#held = Buffer.alloc(0)
     this.#heldBytes = 0
-    this.#socket.destroy()
+    this.#from.destroy()
+    this.#to.destroy()
     this.#options.closed(broken)
   }
 }

@@ -3,9 +3,8 @@
  * configuration over the channel; goes away when the master says so or dies, and when it cannot tell the master anything any more.
  */
 
-import { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { CHANNEL_DESCRIPTOR, Channel } from '../kit/channel.js'
+import { Channel, openChannelEnds } from '../kit/channel.js'
 import { codeOf, EXIT, reasonOf } from '../kit/failure.js'
 import { MASTERS_SIGNALS } from '../kit/masters-signals.js'
 import { LONGEST_REASON, type MasterToProxy } from '../kit/messages.js'
@@ -20,7 +19,7 @@ const LOOK_MS = 20
 
 let proxy: ProxyServer | null = null
 
-const channel = new Channel(new Socket({ fd: CHANNEL_DESCRIPTOR }), {
+const channel = new Channel(openChannelEnds(), {
   mostBytes: Number.POSITIVE_INFINITY,
   message: message => {
     take(message as MasterToProxy)

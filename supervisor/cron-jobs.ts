@@ -136,7 +136,7 @@ class CronRun implements CommandOwner {
     this.#onEnd = onEnd
     this.#sinceMs = context.nowMs()
     const { name, command } = spec
-    this.#command = new ShellCommand({ name, command, ...place() }, context.gate, end =>
+    this.#command = new ShellCommand({ name, command, ...place() }, context, end =>
       context.put({ type: 'command-end', owner: this, end }),
     )
     context.log('cron-start', { name, pid: this.#command.pid })

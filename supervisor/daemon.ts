@@ -79,9 +79,9 @@ export class Daemon implements CommandOwner {
 
   #start(): void {
     const { name, command } = this.spec
-    const { gate, put, log } = this.#context
+    const { put, log } = this.#context
     const spec = { name, command, ...this.#place() }
-    this.#run = new ShellCommand(spec, gate, end => put({ type: 'command-end', owner: this, end }))
+    this.#run = new ShellCommand(spec, this.#context, end => put({ type: 'command-end', owner: this, end }))
     log('daemon-start', { name, pid: this.#run.pid })
   }
 }

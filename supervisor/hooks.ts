@@ -80,7 +80,7 @@ export class Hooks {
   }
 
   async #finished(name: HookName, command: string, settings: Settings, timeoutMs: number, late: () => void) {
-    const { gate, put, environment, log, nowMs } = this.#context
+    const { put, environment, log, nowMs } = this.#context
     const spec = {
       name,
       command,
@@ -93,7 +93,7 @@ export class Hooks {
       ended = resolve
     })
     const owner: CommandOwner = { ended }
-    const shell = new ShellCommand(spec, gate, end => put({ type: 'command-end', owner, end }))
+    const shell = new ShellCommand(spec, this.#context, end => put({ type: 'command-end', owner, end }))
     this.#running.add(shell)
     log('hook-start', { name, pid: shell.pid })
     const callOff = waitOn(nowMs, timeoutMs, () => {

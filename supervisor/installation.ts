@@ -9,11 +9,14 @@
  */
 
 import { readFileSync, realpathSync, statSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Log } from '../kit/log.js'
 import type { Credentials } from '../kit/messages.js'
-import { BRIEFLY, spawnAs } from './become-user.js'
+import { BRIEFLY } from './become-user.js'
+import { lastWordsOf } from './last-words.js'
+import { type PipeStock, spawnPiped } from './pipes.js'
 
 /** What a build says of itself. `link` and `channel`: the protocols that its processes speak with each other. */
 export interface Build {
@@ -167,17 +170,22 @@ function identityOf(path: string): string | null {
 }
 
 /** Asks Node itself, as the user that children are. */
-export function askNodeVersion(credentials: Credentials | null): Promise<string | null> {
+export function askNodeVersion(
+  credentials: Credentials | null,
+  pipes: Pick<PipeStock, 'take'>,
+): Promise<string | null> {
   return new Promise(resolve => {
     try {
       const program = { program: process.execPath, args: ['--version'], env: {}, cwd: '/' }
-      const child = spawnAs(credentials, program, { stdio: ['ignore', 'pipe', 'ignore'], ...BRIEFLY })
+      const { child, streams } = spawnPiped(pipes, credentials, program, ['ignore', 'from-child', 'ignore'], BRIEFLY)
       let said = ''
-      child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      const stdout = streams[1] as Socket
+      stdout.setEncoding('utf8').on('data', (text: string) => {
         said = (said + text).slice(0, LONGEST_VERSION)
       })
+      const awaitLastWords = lastWordsOf([stdout])
       child.on('error', () => resolve(null))
-      child.on('close', () => resolve(/^v\d[\w.-]*(?=\n)/.exec(said)?.[0] ?? null))
+      child.on('exit', () => awaitLastWords(() => resolve(/^v\d[\w.-]*(?=\n)/.exec(said)?.[0] ?? null)))
     } catch {
       // A Failure: the user cannot be had. What cannot be asked is not known.
       resolve(null)

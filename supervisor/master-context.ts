@@ -12,6 +12,7 @@ import type { OomKills } from './oom-kills.js'
 import type { OrderRequest } from './orders.js'
 import type { OutputGate } from './output-lines.js'
 import type { WatchedPath } from './path-watch.js'
+import type { PipeStock } from './pipes.js'
 import type { PortSite } from './port-word.js'
 import type { ProxyEvent } from './proxy-phase.js'
 import type { ProxyProcess } from './proxy-process.js'
@@ -107,6 +108,8 @@ export interface MasterContext {
   /** Makes anew what was removed of the run folder, as far as it can be had. */
   keepRunFolder(): void
   gate: OutputGate
+  /** Of the children. */
+  pipes: Pick<PipeStock, 'take'>
   metrics: MetricsSink
   /** The master's own environment, before it is cleaned for a child. */
   environment: NodeJS.ProcessEnv

@@ -30,6 +30,7 @@ import type { MasterMetricsState } from './metrics/master-families.js'
 import { type CountKills, OomKills } from './oom-kills.js'
 import type { Order, OrderOutcome } from './orders.js'
 import { OutputGate, type OutputSink } from './output-lines.js'
+import type { PipeStock } from './pipes.js'
 import { ProcessTree, type StartFailure } from './process-tree.js'
 import type { UsageOptions } from './process-usage.js'
 import { PROXY_SILENT_MS } from './proxy-phase.js'
@@ -47,6 +48,8 @@ export interface MasterDeps {
   log: Log
   /** Gets what the workers print. */
   output: OutputSink
+  /** Of the children. */
+  pipes: Pick<PipeStock, 'take'>
   /** SIGUSR1: the master's own logs; the proxies are told to reopen theirs. Returns why they could not be opened; null: they were. */
   reopenLogs: () => string | null
   /** Makes anew what was removed of the run folder. */
@@ -126,6 +129,7 @@ export class Master {
       put: this.#queue.put,
       keepRunFolder: deps.keepRunFolder ?? (() => {}),
       gate: new OutputGate(deps.output),
+      pipes: deps.pipes,
       metrics: deps.metrics,
       environment: deps.environment ?? process.env,
       installation: deps.installation ?? { look: () => NOTHING_CHANGED },

@@ -135,7 +135,7 @@ export class ProxyProcess {
   }
 
   #spawn({ proxyId, names, credentials, folder, stdout, descriptors }: ProxySpec): Child {
-    const { environment, proxyEntry, gate, put, installation } = this.#context
+    const { environment, proxyEntry, put, installation } = this.#context
     return new Child(
       {
         entry: proxyEntry,
@@ -149,7 +149,7 @@ export class ProxyProcess {
         limits: { budget: new ChannelBudget(PACE), bounds: PROXY_MESSAGE_BOUNDS, turns: TURNS },
         obstacle: installation.look().obstacle,
       },
-      gate,
+      this.#context,
       {
         message: value => {
           const message = readProxyMessage(value)

@@ -33,6 +33,7 @@ import { inSlices } from './metrics/slices.js'
 import { createNotifier } from './notify.js'
 import type { OutputSink } from './output-lines.js'
 import { checkPidfile, readPid, removePidfile, writePidfile } from './pidfile.js'
+import { PipeStock } from './pipes.js'
 import { printableLines } from './printable.js'
 import { nameMaster } from './process-names.js'
 import { RecentEvents } from './recent-events.js'
@@ -89,6 +90,9 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   if (pidfile !== null) checkPidfile(pidfile, credentials)
   const folder = await prepareRunFolder(settings.runDir, settings.credentials)
   undo.push(() => folder.release())
+  const pipes: PipeStock = new PipeStock({ folder: folder.path, keepFolder: () => keeper.keep() })
+  undo.push(() => pipes.close())
+  const filled = pipes.fill(settings.processes + settings.httpProcesses)
   const sink = new LogSink({
     path: settings.logto,
     owner: settings.credentials,
@@ -112,7 +116,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
 
   const keeper = new RunFolderKeeper(folder, log)
   const { master, store, rotation, startEndpoint } = assemble(
-    { settings, passed, sink, isJournal, log, readAgain: options.readAgain, keepRunFolder: () => keeper.keep() },
+    { settings, passed, sink, isJournal, log, pipes, readAgain: options.readAgain, keepRunFolder: () => keeper.keep() },
     context,
   )
   holdSignals(undo)
@@ -129,6 +133,8 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
     undo.push(() => fifo.close())
   }
   undo.push(service.start())
+  await filled
+  pipes.demand()
   await master.start()
   await announce(master, settings, options.starter, { sink, service, context, undo })
   return master.finished
@@ -141,13 +147,14 @@ interface AssembleParts {
   /** The sink is the journal of systemd. */
   isJournal: boolean
   log: Log
+  pipes: PipeStock
   readAgain: () => Reading
   keepRunFolder: () => void
 }
 
 /** The master with its metrics. The endpoint needs the master for what it shows, the master the endpoint for its URL. */
 function assemble(
-  { settings, passed, sink, isJournal, log, readAgain, keepRunFolder }: AssembleParts,
+  { settings, passed, sink, isJournal, log, pipes, readAgain, keepRunFolder }: AssembleParts,
   context: CommandContext,
 ) {
   const version = readVersion()
@@ -164,6 +171,7 @@ function assemble(
     readSettings: () => readingWithoutDeviceLog(readAgain()),
     log,
     output: isJournal ? toJournal(sink) : outputOf(settings, sink, rotation),
+    pipes,
     keepRunFolder,
     reopenLogs: () => sink.reopen(),
     metrics: store,
@@ -172,7 +180,11 @@ function assemble(
     metricsUrl: () => metricsUrl,
     environment: context.environment,
     passed,
-    installation: new Installation({ ...ownFiles(), log, nodeVersion: () => askNodeVersion(settings.credentials) }),
+    installation: new Installation({
+      ...ownFiles(),
+      log,
+      nodeVersion: () => askNodeVersion(settings.credentials, pipes),
+    }),
   })
   const startEndpoint = async (undo: Undo) => {
     if (settings.metrics === null) return

@@ -9,13 +9,14 @@
  */
 
 import type { ChildProcess } from 'node:child_process'
+import type { Socket } from 'node:net'
 import { constants } from 'node:os'
-import type { Duplex, Writable } from 'node:stream'
 import { codeOf, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
-import { spawnAs } from './become-user.js'
 import { lastWordsOf } from './last-words.js'
-import { LastLines, type OutputGate } from './output-lines.js'
+import { LastLines } from './output-lines.js'
+import { type PipedChild, spawnPiped } from './pipes.js'
+import type { ChildPlumbing } from './spawn-child.js'
 
 /** What to run. `name` stands before its lines in the log, and is what `ps` shows. */
 export interface CommandSpec {
@@ -39,10 +40,13 @@ export type CommandSignal = (typeof SIGNAL_NAMES)[number] | 'SIGKILL'
 
 const NAMES = SIGNAL_NAMES.map(name => name.slice(3)).join(' ')
 
-/** `trap :` and not `trap ""`: what is ignored would stay ignored in the command. The leader's own words on deaths go nowhere. */
+/**
+ * `trap :` and not `trap ""`: what is ignored would stay ignored in the command. The leader's own words on deaths go nowhere. The watcher prints nothing and keeps
+ * standard output open: its end tells the master that the group is gone.
+ */
 const SCRIPT = `trap : ${NAMES}
 ( trap "" ${NAMES}
-  exec >/dev/null 2>&1
+  exec 2>/dev/null
   read -r word <&3 || { kill -TERM 0; sleep 1; }
   kill -KILL 0 ) &
 exec 4>&2 2>/dev/null
@@ -50,8 +54,6 @@ exec 4>&2 2>/dev/null
 status=$?
 exec 3<&- 4>&-
 exit $status`
-
-const CONTROL_DESCRIPTOR = 3
 
 /** One run of one command. */
 export class ShellCommand {
@@ -61,24 +63,25 @@ export class ShellCommand {
   #hasEnded = false
 
   /** `onEnd` is the last call, when nothing of the group is left. */
-  constructor(spec: CommandSpec, gate: OutputGate, onEnd: (end: CommandEnd) => void) {
+  constructor(spec: CommandSpec, { gate, pipes }: ChildPlumbing, onEnd: (end: CommandEnd) => void) {
     this.#onEnd = onEnd
-    this.#child = this.#spawn(spec)
-    if (this.#child === null) return
-    const { stdout, stderr } = this.#child
+    const piped = this.#spawn(spec, pipes)
+    this.#child = piped?.child ?? null
+    if (piped === null) return
+    const [, stdout, stderr, control] = piped.streams as [null, Socket, Socket, Socket]
     const { name } = spec
-    if (stdout) gate.forward(stdout, { name })
-    if (stderr) gate.forward(stderr, { name, onLine: line => this.#errorLines.push(line), isError: true })
-    this.#child.on('error', error => {
-      if (this.#child?.pid === undefined) this.#finish({ code: null, signal: null, error: reasonOf(error) })
+    gate.forward(stdout, { name })
+    gate.forward(stderr, { name, onLine: line => this.#errorLines.push(line), isError: true })
+    piped.child.on('error', error => {
+      if (piped.child.pid !== undefined) return
+      control.destroy()
+      this.#finish({ code: null, signal: null, error: reasonOf(error) })
     })
-    this.#control()?.on('error', () => {}) // EPIPE: the watcher was killed with the rest
-    const streams = [stdout, stderr, this.#control()].filter(stream => stream) as Duplex[]
-    const awaitLastWords = lastWordsOf(streams)
-    this.#child.on('exit', (code, signal) => {
+    const awaitLastWords = lastWordsOf([stdout, stderr])
+    piped.child.on('exit', (code, signal) => {
       awaitLastWords(() => this.#finish({ ...endOf(code, signal), error: null }))
       // Ends what the command left behind; the pipes end with it.
-      this.#control()?.end('end\n')
+      control.end('end\n')
     })
   }
 
@@ -106,23 +109,21 @@ export class ShellCommand {
     }
   }
 
-  #spawn(spec: CommandSpec): ChildProcess | null {
+  #spawn(spec: CommandSpec, pipes: ChildPlumbing['pipes']): PipedChild | null {
     const { env, cwd } = spec
     const args = ['-c', SCRIPT, `daimyo: ${spec.name}`, spec.command]
     try {
-      return spawnAs(
+      return spawnPiped(
+        pipes,
         spec.credentials,
         { program: '/bin/sh', args, env, cwd },
-        { detached: true, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] },
+        ['ignore', 'from-child', 'from-child', 'to-child'],
+        { detached: true },
       )
     } catch (error) {
       setImmediate(() => this.#finish({ code: null, signal: null, error: reasonOf(error) }))
       return null
     }
-  }
-
-  #control(): Writable | null {
-    return (this.#child?.stdio[CONTROL_DESCRIPTOR] ?? null) as Writable | null
   }
 
   #finish(end: CommandEnd): void {

@@ -8,15 +8,14 @@
 
 import type { ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
-import { CHANNEL_DESCRIPTOR, Channel, type ChannelLimits } from '../kit/channel.js'
+import { CHANNEL_DESCRIPTORS, Channel, type ChannelLimits } from '../kit/channel.js'
 import { codeOf, reasonOf } from '../kit/failure.js'
 import { type Credentials, LONGEST_CHILD_MESSAGE_BYTES } from '../kit/messages.js'
 import { inspectorArguments } from '../kit/uninvited-inspector.js'
-import { spawnAs } from './become-user.js'
 import { FIRST_ARGUMENTS } from './child-programs.js'
 import { lastWordsOf } from './last-words.js'
 import { LastLines, type OutputGate } from './output-lines.js'
+import { type PipedChild, type PipeStock, spawnPiped } from './pipes.js'
 
 /** What to start, and with what. */
 export interface ChildSpec {
@@ -32,12 +31,19 @@ export interface ChildSpec {
   env: Record<string, string>
   /** `pipe`: through the gate. `inherit`: the master's own. */
   stdout: 'pipe' | 'inherit' | 'ignore'
-  /** Descriptors that the child gets as 4, 5, … (3 is the channel). */
+  /** Descriptors that the child gets as 5, 6, … (3 and 4 are the channel). */
   descriptors: readonly number[]
   /** How much the master listens to it. */
   limits: ChannelLimits
   /** Why it cannot be started at all (`installation.ts`, `start-obstacle.ts`); null: nothing is known against it. */
   obstacle?: string | null
+}
+
+/** What it has of the master. */
+export interface ChildPlumbing {
+  /** Takes what it prints. */
+  gate: OutputGate
+  pipes: Pick<PipeStock, 'take'>
 }
 
 /** Who hears of it. */
@@ -55,7 +61,7 @@ export interface ChildListeners {
 }
 
 /** The descriptor that the first of `ChildSpec.descriptors` has in the child. */
-export const FIRST_DESCRIPTOR = 4
+export const FIRST_DESCRIPTOR = 5
 
 /** One process. */
 export class Child {
@@ -65,15 +71,16 @@ export class Child {
   #channel: Channel | null = null
   #finished = false
 
-  constructor(spec: ChildSpec, gate: OutputGate, listeners: ChildListeners) {
+  constructor(spec: ChildSpec, { gate, pipes }: ChildPlumbing, listeners: ChildListeners) {
     this.#listeners = listeners
-    this.#process = this.#spawn(spec)
-    if (this.#process === null) return
-    const { stdout, stderr } = this.#process
+    const piped = this.#spawn(spec, pipes)
+    this.#process = piped?.child ?? null
+    if (piped === null) return
+    const [, stdout, stderr] = piped.streams
     if (stdout) gate.forward(stdout)
     if (stderr) gate.forward(stderr, { onLine: line => this.#errorLines.push(line), isError: true })
-    this.#channel = this.#openChannel(this.#process, spec.limits)
-    this.#listen(this.#process)
+    this.#channel = this.#openChannel(piped.streams, spec.limits)
+    this.#listen(piped)
   }
 
   /** null: it could not be started. */
@@ -114,15 +121,18 @@ export class Child {
   }
 
   /** Node tells most failures by an event and throws the rest, such as E2BIG for an environment that is too large. */
-  #spawn(spec: ChildSpec): ChildProcess | null {
+  #spawn(spec: ChildSpec, pipes: ChildPlumbing['pipes']): PipedChild | null {
     try {
       const { entry, nodeArgs, title, cwd, env, obstacle } = spec
       if (obstacle) throw new Error(obstacle)
       const args = [...inspectorArguments(nodeArgs, env), ...FIRST_ARGUMENTS, ...nodeArgs, entry, title]
-      return spawnAs(
+      const stdout = spec.stdout === 'pipe' ? 'from-child' : spec.stdout
+      return spawnPiped(
+        pipes,
         spec.credentials,
         { program: process.execPath, args, env, cwd },
-        { detached: true, stdio: ['ignore', spec.stdout, 'pipe', 'pipe', ...spec.descriptors] },
+        ['ignore', stdout, 'from-child', 'to-child', 'from-child', ...spec.descriptors],
+        { detached: true },
       )
     } catch (error) {
       setImmediate(() => this.#finish(null, null, reasonOf(error)))
@@ -130,27 +140,28 @@ export class Child {
     }
   }
 
-  /** null: it could not be started. */
-  #openChannel(child: ChildProcess, limits: ChannelLimits): Channel | null {
-    const socket = child.stdio[CHANNEL_DESCRIPTOR] as Socket | null | undefined
-    if (!socket) return null
-    return new Channel(socket, {
-      mostBytes: LONGEST_CHILD_MESSAGE_BYTES,
-      ...limits,
-      message: message => this.#finished || this.#listeners.message(message),
-      closed: broken => this.#listeners.channelClosed(broken),
-      slowed: () => this.#listeners.slowed(),
-    })
+  #openChannel(streams: PipedChild['streams'], limits: ChannelLimits): Channel {
+    // What the child reads is what is written here.
+    const from = streams[CHANNEL_DESCRIPTORS.writes] as Socket
+    const to = streams[CHANNEL_DESCRIPTORS.reads] as Socket
+    return new Channel(
+      { from, to },
+      {
+        mostBytes: LONGEST_CHILD_MESSAGE_BYTES,
+        ...limits,
+        message: message => this.#finished || this.#listeners.message(message),
+        closed: broken => this.#listeners.channelClosed(broken),
+        slowed: () => this.#listeners.slowed(),
+      },
+    )
   }
 
-  #listen(child: ChildProcess): void {
+  #listen({ child, streams }: PipedChild): void {
     child.on('error', error => {
       if (child.pid === undefined) this.#finish(null, null, reasonOf(error))
     })
     // Output and messages that are still in the pipes come before the news of the exit.
-    const channel = child.stdio[CHANNEL_DESCRIPTOR]
-    const streams = [child.stdout, child.stderr, channel].filter(stream => stream) as Duplex[]
-    const awaitLastWords = lastWordsOf(streams)
+    const awaitLastWords = lastWordsOf(streams.filter(stream => stream?.readable) as Socket[])
     child.on('exit', (code, signal) => {
       if (child.pid !== undefined) this.#listeners.reaped?.(child.pid)
       awaitLastWords(() => this.#finish(code, signal, null))

@@ -373,7 +373,7 @@ export class Worker {
 
   #spawn(slot: number): Child {
     const { generation } = this
-    const { environment, publicPort, workerEntry, gate, put, installation } = this.#context
+    const { environment, publicPort, workerEntry, put, installation } = this.#context
     const { settings } = generation
     const env = workerEnvironment(environment, settings, { slot, generation: generation.number, publicPort })
     return new Child(
@@ -389,7 +389,7 @@ export class Worker {
         limits: { budget: this.#allowance.channel, bounds: WORKER_MESSAGE_BOUNDS, turns: TURNS },
         obstacle: installation.look().obstacle ?? runFolderObstacle(generation)?.why,
       },
-      gate,
+      this.#context,
       {
         message: value => {
           const message = readWorkerMessage(value)

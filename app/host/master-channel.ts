@@ -1,12 +1,11 @@
 /**
- * The worker's line to the master: the channel of `kit/channel.ts` on a descriptor of its own. It is none of Node's IPC channels, and nothing of it
+ * The worker's line to the master: the channel of `kit/channel.ts` on descriptors of its own. It is none of Node's IPC channels, and nothing of it
  * reaches the application: `process.send` and the messages that the application has are others (`application-channel.ts`).
  * Must stay true: the channel keeps the process alive, or a worker on a busy machine ends before its first message has come; while the application
  * loads it does not count (`load-application.ts`).
  */
 
-import { Socket } from 'node:net'
-import { CHANNEL_DESCRIPTOR, Channel } from '../../kit/channel.js'
+import { Channel, type ChannelEnds, openChannelEnds } from '../../kit/channel.js'
 import { cutFields, type ToldFields, WORKER_EVENTS, type WorkerEventName } from '../../kit/child-events.js'
 import {
   LONGEST_CHILD_MESSAGE_BYTES,
@@ -47,7 +46,7 @@ const MOST_WAITING_BYTES = 4 * LONGEST_CHILD_MESSAGE_BYTES
  * Throws where the process was not started by a master.
  */
 export function openMasterChannel(onMessage: (message: MasterToWorker) => void, onGone: () => void): MasterChannel {
-  const channel = new Channel(openSocket(), {
+  const channel = new Channel(openEnds(), {
     mostBytes: Number.POSITIVE_INFINITY,
     message: message => {
       onMessage(message as MasterToWorker)
@@ -76,9 +75,9 @@ export function openMasterChannel(onMessage: (message: MasterToWorker) => void, 
   }
 }
 
-function openSocket(): Socket {
+function openEnds(): ChannelEnds {
   try {
-    return new Socket({ fd: CHANNEL_DESCRIPTOR })
+    return openChannelEnds()
   } catch (error) {
     throw new Error('a worker is started by the master, not by hand', { cause: error })
   }

@@ -69,10 +69,13 @@ t.test('descriptors, session, variables', async t => {
     // A proxy has the public listener, behind its channel; nobody else has any of it.
     t.same(
       kernels.map(([fd]) => fd),
-      name === 'proxy' ? [4] : [],
+      name === 'proxy' ? [5] : [],
       `${name} ${pid}: ${JSON.stringify(kernels)}`,
     )
     t.ok(kernels.every(([, link]) => listeners.has(link)))
+    // Each has the other side with the master: no socket, over which it could send descriptors.
+    const pipes = shared.filter(([, link]) => /\/pipe\.\d+\.\d+ \(deleted\)$/.test(link)).map(([fd]) => fd)
+    t.same(pipes, name === 'proxy' ? [2, 3, 4] : [1, 2, 3, 4], `${name}: its pipes`)
     const [, , , session] = readFileSync(`/proc/${pid}/stat`, 'latin1')
       .replace(/^.*\) /, '')
       .split(' ')

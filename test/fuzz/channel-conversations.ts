@@ -5,7 +5,7 @@
 
 import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
-import { Channel } from '../../kit/channel.js'
+import { Channel, type ChannelEnds } from '../../kit/channel.js'
 import { createLog } from '../../kit/log.js'
 import { LONGEST_CHILD_MESSAGE_BYTES } from '../../kit/messages.js'
 import { readWorkerMessage } from '../../supervisor/child-message.js'
@@ -62,7 +62,7 @@ export function playConversations(seed: number, count: number): Played {
 function playLife(source: string, random: Random, store: MetricsStore, played: Played): void {
   const socket = new FakeSocket()
   let isOpen = true
-  new Channel(socket as unknown as Socket, {
+  new Channel(endsOf(socket), {
     mostBytes: LONGEST_CHILD_MESSAGE_BYTES,
     message: value => {
       const message = readWorkerMessage(value)
@@ -97,6 +97,11 @@ class FakeSocket extends EventEmitter {
   }
   pause(): void {}
   resume(): void {}
+}
+
+function endsOf(socket: FakeSocket): ChannelEnds {
+  const end = socket as unknown as Socket
+  return { from: end, to: end }
 }
 
 function legal(random: Random): object {

@@ -18,6 +18,11 @@ class FakeSocket extends EventEmitter {
   }
 }
 
+const endsOf = (socket: FakeSocket) => {
+  const end = socket as unknown as Socket
+  return { from: end, to: end }
+}
+
 const frameOf = (bytes: number) => {
   const head = Buffer.alloc(4)
   head.writeUInt32LE(bytes)
@@ -44,7 +49,7 @@ for (const [title, channels, messages, bytes, mostPerTurn] of talks) {
     const over = new Promise<void>(resolve => {
       for (let channel = 0; channel < channels; channel++) {
         const socket = new FakeSocket()
-        new Channel(socket as unknown as Socket, {
+        new Channel(endsOf(socket), {
           mostBytes: 2048 * KB,
           turns,
           message: () => {
@@ -80,7 +85,7 @@ t.test('a line that ends while it waits is nobody’s turn', async t => {
     const socket = new FakeSocket()
     const texts: unknown[] = []
     const message = (text: unknown) => texts.push(text) > 0
-    const channel = new Channel(socket as unknown as Socket, { mostBytes: 1024 * KB, turns, message, closed: () => {} })
+    const channel = new Channel(endsOf(socket), { mostBytes: 1024 * KB, turns, message, closed: () => {} })
     return { socket, texts, channel }
   }
   const lines = [open(), open(), open()]

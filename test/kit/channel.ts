@@ -41,19 +41,22 @@ async function connectLine(t: Test, more: Partial<ChannelOptions> = {}): Promise
       else waiting.push({ wanted, done })
     })
   line.closed = new Promise(resolve => {
-    line.channel = new Channel(socket, {
-      mostBytes: 1000,
-      message: value => {
-        messages.push(value)
-        for (const { wanted, done } of waiting) if (messages.length >= wanted) done()
-        return value !== 'not ours'
+    line.channel = new Channel(
+      { from: socket, to: socket },
+      {
+        mostBytes: 1000,
+        message: value => {
+          messages.push(value)
+          for (const { wanted, done } of waiting) if (messages.length >= wanted) done()
+          return value !== 'not ours'
+        },
+        closed: resolve,
+        slowed: () => {
+          line.slowed = (line.slowed ?? 0) + 1
+        },
+        ...more,
       },
-      closed: resolve,
-      slowed: () => {
-        line.slowed = (line.slowed ?? 0) + 1
-      },
-      ...more,
-    })
+    )
   })
   return line as Line
 }
@@ -90,7 +93,7 @@ t.test('what one end sends the other reads', async t => {
       resolve(value)
       return true
     }
-    const back = new Channel(line.peer, { mostBytes: 1000, message, closed: () => {} })
+    const back = new Channel({ from: line.peer, to: line.peer }, { mostBytes: 1000, message, closed: () => {} })
     t.teardown(() => back.destroy())
   })
   await new Promise<void>(sent => line.channel.send({ hello: 'é' }, 1000, sent))

@@ -5,21 +5,23 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
-import { CHANNEL_DESCRIPTOR, Channel } from '../../kit/channel.js'
+import { Channel } from '../../kit/channel.js'
 import { FRAME, frame, responsePrefix } from '../../kit/frames.js'
 import type { ProxySettings, ProxyToMaster } from '../../kit/messages.js'
 import { FIRST_ARGUMENTS, PROXY_ENTRY } from '../../supervisor/child-programs.js'
+import { spawnPiped } from '../../supervisor/pipes.js'
 import { FIRST_DESCRIPTOR } from '../../supervisor/spawn-child.js'
+import { testPipes } from '../supervisor/fixtures/test-pipes.js'
 import { FakeWorker } from './fixtures/fake-worker.js'
 import { RawClient, request } from './fixtures/raw-client.js'
 import { SETTINGS } from './fixtures/rig.js'
 
 interface Started {
   proxy: ChildProcess
-  /** The master's end. */
-  socket: Socket
+  stderr: Socket
+  /** What the master reads of its channel. */
+  from: Socket
   channel: Channel
   /** A process that a link says is its worker. */
   worker: ChildProcess
@@ -34,7 +36,10 @@ async function startLinked(t: Test, settings: Partial<ProxySettings> = {}): Prom
   const { port } = listener.address() as AddressInfo
   const { fd } = (listener as unknown as { _handle: { fd: number } })._handle
   const args = [...FIRST_ARGUMENTS, PROXY_ENTRY, 'daimyo: proxy 1']
-  const proxy = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'pipe', 'pipe', fd] })
+  const program = { program: process.execPath, args, env: { ...process.env } as Record<string, string>, cwd: '/' }
+  const stdio = ['ignore', 'inherit', 'from-child', 'to-child', 'from-child', fd] as const
+  const { child: proxy, streams } = spawnPiped(testPipes(t), null, program, stdio, {})
+  const [, , stderr, to, from] = streams as Socket[]
   listener.close()
   const worker = spawn(process.execPath, ['-e', `process.on('message', () => process.send('here'))`], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
@@ -44,19 +49,21 @@ async function startLinked(t: Test, settings: Partial<ProxySettings> = {}): Prom
     worker.kill('SIGKILL')
   })
   const link = await FakeWorker.open(t, 1)
-  const socket = proxy.stdio[CHANNEL_DESCRIPTOR] as Socket
   const heard = new Map<string, () => void>()
   const hears = (type: ProxyToMaster['type']) => new Promise<void>(resolve => heard.set(type, resolve))
   const told: ProxyToMaster[] = []
-  const channel = new Channel(socket, {
-    mostBytes: Number.POSITIVE_INFINITY,
-    message: message => {
-      told.push(message as ProxyToMaster)
-      heard.get((message as ProxyToMaster).type)?.()
-      return true
+  const channel = new Channel(
+    { from: from!, to: to! },
+    {
+      mostBytes: Number.POSITIVE_INFINITY,
+      message: message => {
+        told.push(message as ProxyToMaster)
+        heard.get((message as ProxyToMaster).type)?.()
+        return true
+      },
+      closed: () => {},
     },
-    closed: () => {},
-  })
+  )
   const listening = hears('listening')
   const listeners = [{ fd: FIRST_DESCRIPTOR, url: 'http://127.0.0.1', backlog: 10 }]
   channel.send({ type: 'configure', proxyId: 1, listeners, settings: { ...SETTINGS, ...settings } })
@@ -64,19 +71,19 @@ async function startLinked(t: Test, settings: Partial<ProxySettings> = {}): Prom
   const linked = hears('worker-linked')
   channel.send({ type: 'worker-ready', worker: { ...link.address, pid: worker.pid } })
   await linked
-  return { proxy, socket, channel, worker, link, port, told }
+  return { proxy, stderr: stderr!, from: from!, channel, worker, link, port, told }
 }
 
 t.test('a proxy whose master does not read ends, and leaves the workers to the next one', async t => {
-  const { proxy, socket, channel, worker } = await startLinked(t)
+  const { proxy, stderr, from, channel, worker } = await startLinked(t)
   let errors = ''
-  proxy.stderr?.on('data', chunk => {
+  stderr.on('data', chunk => {
     errors += chunk
   })
-  socket.pause()
+  from.pause()
   // It answers each with the same number: more than it lets wait.
   const number = 'x'.repeat(2e6)
-  const ended = Promise.all([once(proxy, 'exit'), once(proxy.stderr as Readable, 'end')])
+  const ended = Promise.all([once(proxy, 'exit'), once(stderr, 'end')])
   for (let left = 40; left > 0; left--) {
     await new Promise<void>(sent => channel.send({ type: 'sync', number }, Number.POSITIVE_INFINITY, sent))
   }
@@ -101,7 +108,7 @@ t.test('a proxy whose master died kills the workers that are linked', async t =>
 t.test('what is cut at the end of the mercy is told to its clients, logged and counted', async t => {
   const path = join(t.testdir(), 'access.log')
   const settings = { accessLog: { path }, workerConnections: 4 }
-  const { proxy, socket, channel, link, port, told } = await startLinked(t, settings)
+  const { proxy, from, channel, link, port, told } = await startLinked(t, settings)
   const asks = async (target: string, method = 'GET', fields?: string[]) => {
     const client = await RawClient.open(port)
     t.teardown(() => client.socket.destroy())
@@ -125,7 +132,7 @@ t.test('what is cut at the end of the mercy is told to its clients, logged and c
   link.say(frame(FRAME.response, id, `${responsePrefix(200, 0)}${head}half`))
   t.match((await begun.bytes(head.length + 4)).toString(), /half$/)
   const waits = await asks('/waits')
-  const ended = Promise.all([once(proxy, 'exit'), once(socket, 'close')])
+  const ended = Promise.all([once(proxy, 'exit'), once(from, 'close')])
   // The last one has been read as soon as the one behind it is: a proxy that drains reads what came before.
   channel.send({ type: 'drain', mercyMs: 300 })
   for (const [client, expected, says] of [

@@ -6,6 +6,7 @@ import { cron } from '../../supervisor/config/around-kinds.js'
 import { CronJobs } from '../../supervisor/cron-jobs.js'
 import type { MasterContext } from '../../supervisor/master-context.js'
 import { OutputGate } from '../../supervisor/output-lines.js'
+import { testPipes } from './fixtures/test-pipes.js'
 import { NOTHING_AROUND } from './fixtures/tree.js'
 
 process.env.TZ = 'UTC'
@@ -103,7 +104,7 @@ function runsOf(numbers: string, from: string, happens: [number, number][]): str
     else if (event === 'cron-skipped') runs.push('skipped')
   }
   const gate = new OutputGate({ write: () => true, onDrain: () => {} })
-  const context = { nowMs: () => nowMs, log, put: () => {}, gate } as unknown as MasterContext
+  const context = { nowMs: () => nowMs, log, put: () => {}, gate, pipes: testPipes(t) } as unknown as MasterContext
   const place = () => ({ cwd: '/no/such/folder', env: {}, credentials: null })
   const jobs = new CronJobs(context, place, () => wallMs)
   const parsed = cron(false).parse(`${numbers} true`, { cwd: '/', chdir: '/', cores: 1 })

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { askNodeVersion, type Build, compareBuilds, Installation } from '../../supervisor/installation.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
+import { testPipes } from './fixtures/test-pipes.js'
 
 const first: Build = { version: '1.0.0', digest: 'a'.repeat(64), link: 'link/1', channel: 'channel/1' }
 const second: Build = { ...first, version: '1.1.0', digest: 'b'.repeat(64) }
@@ -115,5 +116,5 @@ for (const [title, version, notice] of nodes) {
 }
 
 t.test('Node says its version', async t => {
-  t.equal(await askNodeVersion(null), process.version)
+  t.equal(await askNodeVersion(null, testPipes(t)), process.version)
 })

@@ -15,6 +15,7 @@ import { newWorkerLife, WORKER_PHASES, type WorkerEvent, type WorkerLife } from 
 import { stepWorker } from '../../supervisor/worker-phase.js'
 import { CHANNEL_SOURCE } from './fixtures/child-channel.js'
 import { randomNumbers } from './fixtures/random-numbers.js'
+import { testPipes } from './fixtures/test-pipes.js'
 
 const HOUR_MS = 3_600_000
 const moment = { startMs: 1000, mercyMs: 500, tunnelMercyMs: 60_000 }
@@ -165,9 +166,10 @@ t.test('a child is signalled as long as it lives, and never again', async t => {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'daimyo-lives-')))
   t.teardown(() => rmSync(folder, { recursive: true }))
   const entry = join(folder, 'program.cjs')
-  writeFileSync(entry, `${CHANNEL_SOURCE} say('up'); line.ref(); line.on('data', () => process.exit(0))`)
+  writeFileSync(entry, `${CHANNEL_SOURCE} say('up'); heard.ref(); heard.on('data', () => process.exit(0))`)
   const signalled = watchKill(t)
   const gate = new OutputGate({ write: () => true, onDrain: () => {} })
+  const plumbing = { gate, pipes: testPipes(t) }
   for (let seed = 1; seed <= 6; seed++) {
     const random = randomNumbers(seed)
     let reapedAt = Number.POSITIVE_INFINITY
@@ -185,7 +187,7 @@ t.test('a child is signalled as long as it lives, and never again', async t => {
           budget: new ChannelBudget({ messagesPerSecond: 1000, messages: 1000, bytesPerSecond: 1e6, bytes: 1e6 }),
         },
       } as const
-      const living: Child = new Child(spec, gate, {
+      const living: Child = new Child(spec, plumbing, {
         message: () => {
           if (random(2) === 0) living.kill()
           else living.send({ type: 'stop' })

@@ -11,6 +11,7 @@ import { CronJobs } from '../../supervisor/cron-jobs.js'
 import type { MasterContext, MasterEvent } from '../../supervisor/master-context.js'
 import { OutputGate } from '../../supervisor/output-lines.js'
 import { until } from '../e2e/fixtures/watched-site.js'
+import { testPipes } from './fixtures/test-pipes.js'
 import { NOTHING_AROUND, NOTHING_FIRST, plantTree, startTree, type Tree } from './fixtures/tree.js'
 
 const silent = () => {}
@@ -167,6 +168,7 @@ t.test('cron jobs', async t => {
       if (running === 0) allDone()
     },
     gate: new OutputGate({ write: () => true, onDrain: () => {} }),
+    pipes: testPipes(t),
   } as unknown as MasterContext
   const place = () => ({ cwd: '/', env: { PATH: process.env.PATH ?? '' }, credentials: null })
   const jobs = new CronJobs(kept, place, () => wallMs)

@@ -9,6 +9,7 @@ import t from 'tap'
 import { OutputGate } from '../../supervisor/output-lines.js'
 import { type CommandEnd, ShellCommand } from '../../supervisor/shell-command.js'
 import { until } from '../e2e/fixtures/watched-site.js'
+import { testPipes } from './fixtures/test-pipes.js'
 
 /** Exists, and is no zombie that its new parent has not yet looked at. */
 function isRunning(pid: number): boolean {
@@ -17,6 +18,7 @@ function isRunning(pid: number): boolean {
 }
 
 const env = { PATH: process.env.PATH ?? '' }
+const pipes = testPipes(t)
 
 /** Runs a command; `line` resolves with the first line that begins so. */
 function run(command: string, cwd = process.cwd()) {
@@ -35,7 +37,11 @@ function run(command: string, cwd = process.cwd()) {
   const line = (start: string) => new Promise<string>(found => waits.push({ start, found }))
   let shell: ShellCommand | undefined
   const ended = new Promise<CommandEnd>(resolve => {
-    shell = new ShellCommand({ name: 'job', command, cwd, env, credentials: null }, new OutputGate(sink), resolve)
+    shell = new ShellCommand(
+      { name: 'job', command, cwd, env, credentials: null },
+      { gate: new OutputGate(sink), pipes },
+      resolve,
+    )
   })
   return { shell: shell!, ended, lines, line }
 }

@@ -8,9 +8,11 @@ import { ChannelBudget } from '../../kit/channel.js'
 import { OutputGate } from '../../supervisor/output-lines.js'
 import { Child, type ChildSpec } from '../../supervisor/spawn-child.js'
 import { CHANNEL_SOURCE } from './fixtures/child-channel.js'
+import { testPipes } from './fixtures/test-pipes.js'
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'daimyo-child-')))
 t.teardown(() => rmSync(folder, { recursive: true }))
+const pipes = testPipes(t)
 
 interface End {
   code: number | null
@@ -55,18 +57,22 @@ function run(
     ...more,
   }
   return new Promise(resolve => {
-    const child: Child = new Child(spec, gate, {
-      message: message => {
-        messages.push(message)
-        onMessage(child)
-        return message !== 'not ours'
+    const child: Child = new Child(
+      spec,
+      { gate, pipes },
+      {
+        message: message => {
+          messages.push(message)
+          onMessage(child)
+          return message !== 'not ours'
+        },
+        channelClosed: why => {
+          broken = why
+        },
+        slowed: () => {},
+        exit: (code, signal, error) => resolve({ code, signal, error, messages, broken, printed, child }),
       },
-      channelClosed: why => {
-        broken = why
-      },
-      slowed: () => {},
-      exit: (code, signal, error) => resolve({ code, signal, error, messages, broken, printed, child }),
-    })
+    )
   })
 }
 

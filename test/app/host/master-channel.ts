@@ -1,22 +1,24 @@
 /** Tests `app/host/master-channel.ts`, in a real worker: it waits for its master's first word, however late that comes. */
 
-import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { batches } from '../../../app/host/master-channel.js'
-import { CHANNEL_DESCRIPTOR, Channel } from '../../../kit/channel.js'
+import { CHANNEL_DESCRIPTORS, Channel } from '../../../kit/channel.js'
 import type { MasterToWorker, WorkerToMaster } from '../../../kit/messages.js'
 import type { MetricFamily } from '../../../kit/metric-family.js'
 import { readWorkerMessage } from '../../../supervisor/child-message.js'
+import { spawnPiped } from '../../../supervisor/pipes.js'
 import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
+import { testPipes } from '../../supervisor/fixtures/test-pipes.js'
 
 const main = fileURLToPath(new URL('../../../app/host/main.js', import.meta.url))
 
 /** Runs beside the worker: prints `opened` once the channel was taken over, and `ran dry` when nothing keeps the process alive. */
 const witness = `
-const isOpen = () => process._getActiveHandles().some(handle => handle._handle?.fd === ${CHANNEL_DESCRIPTOR})
+const isOpen = () => process._getActiveHandles().some(handle => handle._handle?.fd === ${CHANNEL_DESCRIPTORS.reads})
 const look = () => (isOpen() ? console.log('opened') : setImmediate(look))
 look()
 process.once('beforeExit', () => console.log('ran dry'))
@@ -24,9 +26,19 @@ process.once('beforeExit', () => console.log('ran dry'))
 
 t.test('a master that is slow is waited for', async t => {
   const folder = scratchFolder(t)
-  const worker = spawn(process.execPath, ['--import', `data:text/javascript,${encodeURIComponent(witness)}`, main], {
-    stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
-  })
+  const { child: worker, streams } = spawnPiped(
+    testPipes(t),
+    null,
+    {
+      program: process.execPath,
+      args: ['--import', `data:text/javascript,${encodeURIComponent(witness)}`, main],
+      env: { ...process.env } as Record<string, string>,
+      cwd: folder,
+    },
+    ['ignore', 'from-child', 'inherit', 'to-child', 'from-child'],
+    {},
+  )
+  const [, stdout, , to, from] = streams as Socket[]
   t.teardown(() => worker.kill('SIGKILL'))
   const configure: MasterToWorker = {
     type: 'configure',
@@ -53,19 +65,22 @@ t.test('a master that is slow is waited for', async t => {
     },
   }
   const told: WorkerToMaster[] = []
-  const channel = new Channel(worker.stdio[CHANNEL_DESCRIPTOR] as Socket, {
-    mostBytes: 1e6,
-    message: message => told.push(message as WorkerToMaster) > 0,
-    closed: () => {},
-  })
+  const channel = new Channel(
+    { from: from!, to: to! },
+    {
+      mostBytes: 1e6,
+      message: message => told.push(message as WorkerToMaster) > 0,
+      closed: () => {},
+    },
+  )
   let printed = ''
-  worker.stdout?.setEncoding('utf8').on('data', (text: string) => {
+  stdout!.setEncoding('utf8').on('data', (text: string) => {
     printed += text
     // Answered a turn later than it could be: a worker that does not wait has ended by then.
     if (text.includes('opened')) setImmediate(() => channel.send(configure))
   })
-  const gone = new Promise<number | null>(resolve => worker.on('close', resolve))
-  t.equal(await gone, 1)
+  const gone = Promise.all([once(worker, 'exit'), once(stdout!, 'close'), once(from!, 'close')])
+  t.equal((await gone)[0][0], 1)
   t.equal(printed, 'opened\n', 'it never ran dry')
   t.match(told, [
     { type: 'event', event: 'affinity-trouble', fields: { why: /taskset|argument/ } },
