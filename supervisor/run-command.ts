@@ -39,6 +39,7 @@ import { RecentEvents } from './recent-events.js'
 import { prepareRunFolder } from './run-folder.js'
 import { RunFolderKeeper } from './run-folder-keeper.js'
 import { ServiceReports } from './service-reports.js'
+import { renewGroups } from './service-user.js'
 import type { SignalEvent } from './signals.js'
 import { assignSockets, type PassedSockets, receiveSockets } from './socket-activation.js'
 import type { Starter } from './starter.js'
@@ -161,7 +162,7 @@ function assemble(
   const rotation = rotationOf(settings, log, () => master.reopenLogs())
   const master: Master = new Master({
     settings,
-    readSettings: () => readingWithoutDeviceLog(readAgain()),
+    readSettings: () => withGroups(readingWithoutDeviceLog(readAgain())),
     log,
     output: isJournal ? toJournal(sink) : outputOf(settings, sink, rotation),
     keepRunFolder,
@@ -293,6 +294,13 @@ function holdSignals(undo: Undo): void {
 /** `logto = /dev/stdout`, as containers have it, is what happens without `logto`: it is a link that differs from process to process. */
 function withoutDeviceLog(settings: Settings): Settings {
   return settings.logto === '/dev/stdout' ? { ...settings, logto: null } : settings
+}
+
+/** A reload takes over the groups that the service's user has by now. */
+function withGroups(reading: Reading): Reading {
+  const credentials = reading.settings?.credentials ?? null
+  if (credentials !== null) renewGroups(credentials)
+  return reading
 }
 
 function readingWithoutDeviceLog(reading: Reading): Reading {

@@ -13,7 +13,7 @@ import { constants } from 'node:os'
 import type { Duplex, Writable } from 'node:stream'
 import { codeOf, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
-import { spawnAs } from './become-user.js'
+import { spawnAs, whyNotEntered } from './become-user.js'
 import { lastWordsOf } from './last-words.js'
 import { LastLines, type OutputGate } from './output-lines.js'
 
@@ -76,7 +76,10 @@ export class ShellCommand {
     const streams = [stdout, stderr, this.#control()].filter(stream => stream) as Duplex[]
     const awaitLastWords = lastWordsOf(streams)
     this.#child.on('exit', (code, signal) => {
-      awaitLastWords(() => this.#finish({ ...endOf(code, signal), error: null }))
+      awaitLastWords(() => {
+        const error = whyNotEntered(spec, code, this.errorLines())
+        this.#finish(error === null ? { ...endOf(code, signal), error } : { code: null, signal: null, error })
+      })
       // Ends what the command left behind; the pipes end with it.
       this.#control()?.end('end\n')
     })

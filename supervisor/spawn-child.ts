@@ -13,7 +13,7 @@ import { CHANNEL_DESCRIPTOR, Channel, type ChannelLimits } from '../kit/channel.
 import { codeOf, reasonOf } from '../kit/failure.js'
 import { type Credentials, LONGEST_CHILD_MESSAGE_BYTES } from '../kit/messages.js'
 import { inspectorArguments } from '../kit/uninvited-inspector.js'
-import { spawnAs } from './become-user.js'
+import { spawnAs, whyNotEntered } from './become-user.js'
 import { FIRST_ARGUMENTS } from './child-programs.js'
 import { lastWordsOf } from './last-words.js'
 import { LastLines, type OutputGate } from './output-lines.js'
@@ -64,6 +64,7 @@ export class Child {
   readonly #errorLines = new LastLines()
   #channel: Channel | null = null
   #finished = false
+  #hasSpoken = false
 
   constructor(spec: ChildSpec, gate: OutputGate, listeners: ChildListeners) {
     this.#listeners = listeners
@@ -73,7 +74,7 @@ export class Child {
     if (stdout) gate.forward(stdout)
     if (stderr) gate.forward(stderr, { onLine: line => this.#errorLines.push(line), isError: true })
     this.#channel = this.#openChannel(this.#process, spec.limits)
-    this.#listen(this.#process)
+    this.#listen(this.#process, spec)
   }
 
   /** null: it could not be started. */
@@ -137,13 +138,16 @@ export class Child {
     return new Channel(socket, {
       mostBytes: LONGEST_CHILD_MESSAGE_BYTES,
       ...limits,
-      message: message => this.#finished || this.#listeners.message(message),
+      message: message => {
+        this.#hasSpoken = true
+        return this.#finished || this.#listeners.message(message)
+      },
       closed: broken => this.#listeners.channelClosed(broken),
       slowed: () => this.#listeners.slowed(),
     })
   }
 
-  #listen(child: ChildProcess): void {
+  #listen(child: ChildProcess, spec: ChildSpec): void {
     child.on('error', error => {
       if (child.pid === undefined) this.#finish(null, null, reasonOf(error))
     })
@@ -153,7 +157,10 @@ export class Child {
     const awaitLastWords = lastWordsOf(streams)
     child.on('exit', (code, signal) => {
       if (child.pid !== undefined) this.#listeners.reaped?.(child.pid)
-      awaitLastWords(() => this.#finish(code, signal, null))
+      awaitLastWords(() => {
+        const why = this.#hasSpoken ? null : whyNotEntered(spec, code, this.errorLines())
+        this.#finish(code, signal, why)
+      })
     })
   }
 
