@@ -9,12 +9,15 @@
  *   from files of the service's user. Those variables are given back by env(1), which already runs as that user. Their values stand
  *   in its arguments for a moment; all the others, secrets among them, only ever in the environment.
  * - The groups are told as numbers, so setpriv asks no user directory.
- * - libuv enters the working folder while it is still root. So the folder is opened as the user, and entered by its descriptor: what
- *   was swapped for a link to a folder of root's cannot be entered.
+ * - The working folder is entered as the user, so what was swapped for a link to a folder of root's cannot be entered: libuv, which is still root,
+ *   stays in `/`, and env(1) enters the folder behind setpriv. What it says where it cannot is told by `whyNotEntered`.
+ * - A spawn changes no identity of the master, which could wait for other threads (`service-user.ts`). Only where env has no `-C` (busybox), the folder is
+ *   opened as the user, and entered by its descriptor.
  */
 
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:child_process'
 import { closeSync, constants, openSync, readFileSync } from 'node:fs'
+import { getSystemErrorMap } from 'node:util'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
 import { systemProgram } from '../kit/system-path.js'
@@ -35,8 +38,8 @@ export const BRIEFLY = { timeout: 5000, killSignal: 'SIGKILL' } as const
 export type ProgramOptions = Omit<SpawnOptions, 'env' | 'cwd' | 'uid' | 'gid' | 'argv0' | 'shell'>
 
 /**
- * As `spawn`. `credentials` null: as the master's own user. `find` gives the path of a program of the system. Throws a Failure where the user, or the
- * folder, cannot be had.
+ * As `spawn`. `credentials` null: as the master's own user. `find` gives the path of a program of the system. Throws a Failure where the user
+ * cannot be had; a folder that cannot be entered is told by `whyNotEntered`, or by a Failure too.
  */
 export function spawnAs(
   credentials: Credentials | null,
@@ -45,15 +48,60 @@ export function spawnAs(
   find: typeof systemProgram = systemProgram,
 ): ChildProcess {
   const becomes = process.getuid?.() === 0 ? credentials : null
-  const folder = becomes === null ? null : openFolder(becomes, program.cwd, streamsOf(options))
-  try {
-    const cwd = folder === null ? program.cwd : `/proc/self/fd/${folder}`
+  if (becomes === null || program.cwd === '/' || canEnter(program.program, find)) {
     const { words, as, env } = throughSetpriv(becomes, program, find)
-    const [first = '', ...rest] = words
-    return spawn(first, rest, { ...options, ...as, env, cwd })
-  } finally {
-    if (folder !== null) closeSync(folder)
+    return start(words, { ...options, ...as, env, cwd: becomes === null ? program.cwd : '/' })
   }
+  const folder = openFolder(becomes, program.cwd, streamsOf(options))
+  try {
+    const { words, as, env } = throughSetpriv(becomes, { ...program, cwd: '/' }, find)
+    return start(words, { ...options, ...as, env, cwd: `/proc/self/fd/${folder}` })
+  } finally {
+    closeSync(folder)
+  }
+}
+
+/**
+ * Why the program has not begun, from its exit code and its last lines on standard error: `cannot enter /srv/site as uid=deploy: EACCES: permission denied`. Null: it has begun, as
+ * far as can be seen; a program can say the same itself.
+ */
+export function whyNotEntered(
+  { credentials, cwd }: { credentials: Credentials | null; cwd: string },
+  code: number | null,
+  lines: readonly string[],
+): string | null {
+  if (code !== ENV_FAILED || credentials === null) return null
+  // In the language of the application: `env: cannot change directory to '/srv/site': Permission denied`.
+  const said = lines.at(-1) ?? ''
+  if (!/^(\S*\/)?env: /.test(said) || !said.includes(cwd)) return null
+  const text = said.slice(said.lastIndexOf(': ') + 2)
+  const found = [...getSystemErrorMap().values()].find(([, message]) => message === text.toLowerCase())
+  return cannotEnter(credentials, cwd, found?.join(': ') ?? text)
+}
+
+/** Of env(1): it failed itself. */
+const ENV_FAILED = 125
+
+function cannotEnter({ user, uid }: Credentials, path: string, why: string): string {
+  return `cannot enter ${path} as uid=${user ?? uid}: ${why}`
+}
+
+function start([first = '', ...rest]: readonly string[], options: SpawnOptions): ChildProcess {
+  return spawn(first, rest, options)
+}
+
+/** By the path of env. */
+const knownToEnter = new Map<string, boolean>()
+
+/** Whether env enters a folder before it becomes the program: `-C` of GNU coreutils 8.28. It takes a word with a `=` for a variable. */
+function canEnter(program: string, find: typeof systemProgram): boolean {
+  const env = find('env')
+  if (env === null || program.includes('=')) return false
+  const known = knownToEnter.get(env)
+  if (known !== undefined) return known
+  const can = spawnSync(env, ['-C', '/', env], { env: {}, stdio: 'ignore' }).status === 0
+  knownToEnter.set(env, can)
+  return can
 }
 
 /** The words of the command line and the environment of the first program in it. */
@@ -63,21 +111,23 @@ interface Start {
   as: { uid: number; gid: number } | object
 }
 
+/** The folder is entered behind it where there are credentials. */
 function throughSetpriv(
   credentials: Credentials | null,
-  { program, args, env }: Program,
+  { program, args, env, cwd }: Program,
   find: typeof systemProgram,
 ): Start {
   const words = [program, ...args]
-  const plain = { words, env, as: {} }
+  const entering = credentials === null || cwd === '/' ? [] : ['-C', cwd]
+  const throughEnv = (given: readonly string[]) =>
+    given.length === 0 ? words : [find('env') ?? '/usr/bin/env', ...given, ...words]
   const dropping = credentials === null ? capabilityWords(program) : identityWords(credentials)
-  if (dropping === null) return plain
+  if (dropping === null) return { words, env, as: {} }
   const setpriv = find('setpriv')
-  if (setpriv === null) return withoutSetpriv(credentials, plain)
+  if (setpriv === null) return withoutSetpriv(credentials, { words: throughEnv(entering), env, as: {} })
   const { safe, unsafe } = splitEnvironment(env)
   const given = Object.entries(unsafe).map(([name, value]) => `${name}=${value}`)
-  const restoring = given.length === 0 ? [] : [find('env') ?? '/usr/bin/env', ...given]
-  return { words: [setpriv, ...dropping, ...restoring, ...words], env: safe, as: {} }
+  return { words: [setpriv, ...dropping, ...throughEnv([...entering, ...given])], env: safe, as: {} }
 }
 
 function identityWords(credentials: Credentials): string[] {
@@ -190,8 +240,7 @@ function openFolder(credentials: Credentials, path: string, least: number): numb
       }
     })
   } catch (error) {
-    const why = `cannot enter ${path} as uid=${credentials.user ?? credentials.uid}: ${reasonOf(error)}`
-    throw new Failure('working-folder', why, EXIT.permission, error)
+    throw new Failure('working-folder', cannotEnter(credentials, path, reasonOf(error)), EXIT.permission, error)
   } finally {
     for (const folder of tooLow) closeSync(folder)
   }

@@ -12,7 +12,7 @@ import { reasonOf } from '../kit/failure.js'
 import { removals } from './file-removal.js'
 import { CROWDED, namesIn } from './folder-names.js'
 import type { MasterContext } from './master-context.js'
-import { asServiceUser } from './service-user.js'
+import { asServiceUser, mayBecomeUser } from './service-user.js'
 import type { Worker } from './worker.js'
 
 /** `folder` null: none are written. */
@@ -67,6 +67,7 @@ export class LeakAutopsies {
     const { folder, files } = leakAutopsy
     if (folder === null || worker.life.why !== 'reload-on-rss') return null
     const { slot, pid } = worker.address
+    if (!mayBecomeUser(credentials)) return this.#refuse(worker, `${folder}: ${UNSEEN}`)
     try {
       const kept = asServiceUser(credentials, () => snapshotsIn(folder))
       if (kept === null) return this.#refuse(worker, `${folder}: ${CROWDED}`)
@@ -97,6 +98,7 @@ export class LeakAutopsies {
     try {
       const { credentials } = worker.generation.settings
       const partial = `${path}.partial`
+      if (!mayBecomeUser(credentials)) return keep(UNSEEN)
       const found = asServiceUser(credentials, () => lstatSync(partial, { throwIfNoEntry: false }))
       if (found === undefined) return
       if (!found.isFile()) return keep('it is not a regular file')
@@ -113,6 +115,9 @@ export class LeakAutopsies {
     return null
   }
 }
+
+/** To look there the master would have to wait (`service-user.ts`). */
+const UNSEEN = 'it cannot be looked at while the log waits for its disk'
 
 /** Far more than `leak-autopsy` keeps: to look at a file, or to remove it, takes longer than to read its name. */
 const MOST_SNAPSHOTS = 1000

@@ -60,6 +60,8 @@ export class Proxies {
   readonly #places: Place[]
   readonly #earlySignals = new EarlySignals()
   #settings: ProxySettings
+  /** Where proxies stand. Looked at once: the look needs the user's identity, which the master may have to wait for. */
+  #folder: string
   #lives = 0
   #isDraining = false
   #isPaused = false
@@ -69,6 +71,7 @@ export class Proxies {
     this.#context = context
     this.#hooks = hooks
     this.#settings = options.settings
+    this.#folder = mayEnter(options.startFolder, options.credentials) ? options.startFolder : '/'
     this.#places = Array.from({ length: options.count }, (_, index) => ({
       proxyId: index + 1,
       proxy: null,
@@ -190,7 +193,7 @@ export class Proxies {
   }
 
   #start(place: Place): void {
-    const { listeners, credentials, startFolder, names, stdout } = this.#options
+    const { listeners, credentials, names, stdout } = this.#options
     this.#lives++
     place.failure = null
     const proxy = new ProxyProcess(
@@ -200,7 +203,7 @@ export class Proxies {
         why: place.backOff.deaths === 0 ? 'start' : 'respawn',
         names,
         credentials,
-        folder: mayEnter(startFolder, credentials) ? startFolder : '/',
+        folder: this.#folder,
         stdout,
         descriptors: listeners.map(listener => listener.fd),
       },
@@ -221,6 +224,8 @@ export class Proxies {
   #vacate(place: Place, proxy: ProxyProcess, signal: string | null): void {
     const { listeningMs, sinceMs, why } = proxy.life
     place.proxy = null
+    // The folder may have been closed since.
+    if (listeningMs === null) this.#folder = '/'
     if (!proxy.life.asked) place.deaths++
     place.backOff = afterDeath(place.backOff, listeningMs === null ? null : sinceMs - listeningMs, sinceMs)
     this.#context.metrics.retire(proxy.sourceId)

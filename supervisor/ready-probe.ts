@@ -1,7 +1,8 @@
 /**
  * Asks a new worker, on its own unix socket, what `ready-check` says, again and again until it answers as it should. Made by
  * `worker.ts` when its worker listens, and stopped by it when the worker's boot is over: the worker's start deadline bounds it.
- * Must stay true: it connects as the service's user, who may put a link to another service in the socket's place.
+ * Must stay true: it connects as the service's user, who may put a link to another service in the socket's place; and later where the master would wait
+ * to become that user.
  */
 
 import { type ClientRequest, request, STATUS_CODES } from 'node:http'
@@ -9,7 +10,7 @@ import { createConnection } from 'node:net'
 import { reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
 import type { ReadyCheck } from './config/ready-check.js'
-import { asServiceUser } from './service-user.js'
+import { asServiceUser, mayBecomeUser } from './service-user.js'
 
 /** `failed` is told of the first failure only; the last one is `lastFailure`. */
 export interface ProbeHooks {
@@ -61,6 +62,7 @@ export class ReadyProbe {
   }
 
   #ask(): void {
+    if (!mayBecomeUser(this.#credentials)) return this.#askLater()
     const { method, path } = this.#check
     const headers = { host: 'localhost', 'user-agent': 'daimyo-ready-check' }
     const connect = () => asServiceUser(this.#credentials, () => createConnection({ path: this.#socketPath }))
@@ -109,6 +111,10 @@ export class ReadyProbe {
     const isFirst = this.#lastFailure === null
     this.#lastFailure = failure
     if (isFirst) this.#hooks.failed(this.lastFailure)
+    this.#askLater()
+  }
+
+  #askLater(): void {
     this.#timer = setTimeout(() => this.#ask(), RETRY_MS)
   }
 }

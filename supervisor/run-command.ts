@@ -5,9 +5,10 @@
  * is left behind.
  */
 
+import { dirname } from 'node:path'
 import { reasonOf } from '../kit/failure.js'
 import { createLog, type Log } from '../kit/log.js'
-import { LogSink } from '../kit/log-sink.js'
+import { LogSink, type Reopening } from '../kit/log-sink.js'
 import { SharedPage } from '../kit/shared-page.js'
 import { printBanner } from './banner.js'
 import { checkReach } from './child-programs.js'
@@ -17,14 +18,15 @@ import { controlHandler } from './control-commands.js'
 import { startControlSocket } from './control-socket.js'
 import { PacedLooks } from './folder-names.js'
 import { closeForeignDescriptors } from './foreign-descriptors.js'
-import { onGuardedPath } from './guarded-path.js'
+import { onGuardedPath, openingOf } from './guarded-path.js'
 import { setInheritedLimits } from './inherited-limits.js'
 import { askNodeVersion, Installation, ownFiles } from './installation.js'
 import { journalLog, leadsToJournal } from './journal.js'
-import { LogRotation } from './log-rotation.js'
+import { LogChild } from './log-child.js'
+import { LogRotation, type RotationOptions } from './log-rotation.js'
 import { Master } from './master.js'
 import { startMasterFifo } from './master-fifo.js'
-import { openMasterLog } from './master-log.js'
+import { openMadeMasterLog, openMasterLog } from './master-log.js'
 import { masterFamilies } from './metrics/master-families.js'
 import { startMetricsEndpoint } from './metrics/metrics-endpoint.js'
 import { renderPage } from './metrics/metrics-page.js'
@@ -40,6 +42,7 @@ import { RecentEvents } from './recent-events.js'
 import { prepareRunFolder } from './run-folder.js'
 import { RunFolderKeeper } from './run-folder-keeper.js'
 import { ServiceReports } from './service-reports.js'
+import { addThreadHolder, mayBecomeUser, mayBecomeUserWithin, renewGroups } from './service-user.js'
 import type { SignalEvent } from './signals.js'
 import { assignSockets, type PassedSockets, receiveSockets } from './socket-activation.js'
 import type { Starter } from './starter.js'
@@ -54,6 +57,9 @@ export interface RunOptions {
   /** Takes what is still to be done when the program crashes. */
   whenCrashing: (step: () => Promise<void>) => void
 }
+
+/** How long the removal of the pidfile waits for a write to the log. */
+const PIDFILE_MS = 2000
 
 /** Everything that has to be undone, last first. */
 type Undo = (() => unknown)[]
@@ -93,12 +99,16 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   const pipes: PipeStock = new PipeStock({ folder: folder.path, keepFolder: () => keeper.keep() })
   undo.push(() => pipes.close())
   const filled = pipes.fill(settings.processes + settings.httpProcesses)
+  const logChild = settings.logto === null ? null : new LogChild({ path: settings.logto, owner: credentials })
+  undo.push(() => logChild?.stop())
   const sink = new LogSink({
     path: settings.logto,
     owner: settings.credentials,
     open: openMasterLog,
     complain: context.complain,
+    ...(logChild !== null && { reopening: reopeningOf(settings, logChild) }),
   })
+  undo.push(addThreadHolder(() => sink.holdsThread))
   undo.push(() => sink.close())
   options.whenCrashing(() => sink.close())
   const isJournal = settings.logto === null && leadsToJournal(context.environment, process.stdout.fd)
@@ -116,7 +126,17 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
 
   const keeper = new RunFolderKeeper(folder, log)
   const { master, store, rotation, startEndpoint } = assemble(
-    { settings, passed, sink, isJournal, log, pipes, readAgain: options.readAgain, keepRunFolder: () => keeper.keep() },
+    {
+      settings,
+      passed,
+      sink,
+      logChild,
+      isJournal,
+      log,
+      pipes,
+      readAgain: options.readAgain,
+      keepRunFolder: () => keeper.keep(),
+    },
     context,
   )
   holdSignals(undo)
@@ -144,6 +164,7 @@ interface AssembleParts {
   settings: Settings
   passed: PassedSockets
   sink: LogSink
+  logChild: LogChild | null
   /** The sink is the journal of systemd. */
   isJournal: boolean
   log: Log
@@ -154,7 +175,7 @@ interface AssembleParts {
 
 /** The master with its metrics. The endpoint needs the master for what it shows, the master the endpoint for its URL. */
 function assemble(
-  { settings, passed, sink, isJournal, log, pipes, readAgain, keepRunFolder }: AssembleParts,
+  { settings, passed, sink, logChild, isJournal, log, pipes, readAgain, keepRunFolder }: AssembleParts,
   context: CommandContext,
 ) {
   const version = readVersion()
@@ -165,15 +186,19 @@ function assemble(
     return inSlices(renderPage(state === null ? [] : masterFamilies(state), store))
   })
   const render = () => page.get()
-  const rotation = rotationOf(settings, log, () => master.reopenLogs())
+  const rotation = rotationOf(settings, { sink, logChild, log, reopen: move => master.reopenLogs(move) })
   const master: Master = new Master({
     settings,
-    readSettings: () => readingWithoutDeviceLog(readAgain()),
+    readSettings: () => withGroups(readingWithoutDeviceLog(readAgain())),
     log,
     output: isJournal ? toJournal(sink) : outputOf(settings, sink, rotation),
     pipes,
     keepRunFolder,
-    reopenLogs: () => sink.reopen(),
+    reopenLogs: async move => {
+      const why = await sink.changeOver(move)
+      if (why !== null && move === undefined) context.complain(`daimyo: ${why}: the log is not reopened\n`)
+      return why
+    },
     metrics: store,
     renderMetrics: async () => (await render()).toString(),
     version,
@@ -203,14 +228,28 @@ function assemble(
   return { master, store, rotation, startEndpoint }
 }
 
+interface RotationParts extends Pick<RotationOptions, 'log' | 'reopen'> {
+  sink: LogSink
+  logChild: LogChild | null
+}
+
 function rotationOf(
-  { logto, credentials: owner, logMaxBytes, logBackups }: Settings,
-  log: Log,
-  reopen: () => void,
+  { logto, logMaxBytes, logBackups }: Settings,
+  { sink, logChild, ...parts }: RotationParts,
 ): LogRotation | null {
-  if (logto === null || logMaxBytes === 0) return null
-  const looks = new PacedLooks()
-  return new LogRotation({ path: logto, owner, maxBytes: logMaxBytes, backups: logBackups, reopen, looks, log })
+  if (logto === null || logChild === null || logMaxBytes === 0) return null
+  const sizeBytes = () => sink.sizeBytes()
+  const bounds = { folder: dirname(logto), maxBytes: logMaxBytes, backups: logBackups }
+  return new LogRotation({ ...parts, ...bounds, sizeBytes, child: logChild, looks: new PacedLooks() })
+}
+
+/** How the log is opened while the master runs. */
+function reopeningOf({ logto, credentials }: Settings, child: LogChild): Reopening {
+  return {
+    make: () => child.make(),
+    open: () => openMadeMasterLog(logto ?? '', credentials),
+    isQuiet: () => mayBecomeUser(credentials),
+  }
 }
 
 /** Where the children's output goes. */
@@ -267,8 +306,9 @@ async function announce(
       await master.stop('pidfile')
       throw error
     }
-    undo.push(() => {
-      if (guarded(() => removePidfile(pidfile) || readPid(pidfile) !== process.pid)) return
+    undo.push(async () => {
+      const isFree = await mayBecomeUserWithin(openingOf(pidfile, 'name', credentials).as, PIDFILE_MS)
+      if (isFree && guarded(() => removePidfile(pidfile) || readPid(pidfile) !== process.pid)) return
       context.complain(`daimyo: cannot remove the pidfile: ${pidfile}: it stays, and the next start finds it stale\n`)
     })
   }
@@ -305,6 +345,13 @@ function holdSignals(undo: Undo): void {
 /** `logto = /dev/stdout`, as containers have it, is what happens without `logto`: it is a link that differs from process to process. */
 function withoutDeviceLog(settings: Settings): Settings {
   return settings.logto === '/dev/stdout' ? { ...settings, logto: null } : settings
+}
+
+/** A reload takes over the groups that the service's user has by now. */
+function withGroups(reading: Reading): Reading {
+  const credentials = reading.settings?.credentials ?? null
+  if (credentials !== null) renewGroups(credentials)
+  return reading
 }
 
 function readingWithoutDeviceLog(reading: Reading): Reading {

@@ -7,9 +7,11 @@
  * with it existsSync: `work` must not ask it.
  *
  * The C library has every thread take the new identity, and waits for each. One that is held up in the kernel, by a file system or by the lock of an inode,
- * holds up this call too: what may take long, and what others can make slow, is for another process.
+ * holds up this call too. So a start, a reload and a stop may do this. Whatever else happens while the master runs asks `mayBecomeUser` before, and
+ * needs no identity where that can be had: a spawn does not (`become-user.ts`). What may take long itself is for another process.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Credentials } from '../kit/messages.js'
 
 let switches = 0
@@ -51,8 +53,50 @@ export function asServiceUser<T>(credentials: Credentials | null, work: () => T)
  */
 export const O_PATH = 0o10000000
 
-/** The groups that a process of the service's user has, its primary one first. */
-export function groupsOf(credentials: Credentials): number[] {
-  const groups = asServiceUser(credentials, () => process.getgroups?.() ?? [])
-  return [credentials.gid, ...groups.filter(group => group !== credentials.gid)]
+const holders = new Set<() => boolean>()
+
+/** `holds` says whether a thread of this process may be in the kernel for long, on behalf of its caller. Returns the removal. */
+export function addThreadHolder(holds: () => boolean): () => void {
+  holders.add(holds)
+  return () => holders.delete(holds)
+}
+
+/** False: `asServiceUser` could wait for another thread. Always true where it changes no identity. */
+export function mayBecomeUser(credentials: Credentials | null): boolean {
+  if (credentials === null || process.geteuid?.() !== 0) return true
+  return ![...holders].some(holds => holds())
+}
+
+/** Between two looks. */
+const FREE_MS = 20
+
+/** Resolves once `mayBecomeUser`, or with false after so many milliseconds. */
+export async function mayBecomeUserWithin(credentials: Credentials | null, withinMs: number): Promise<boolean> {
+  const sinceMs = performance.now()
+  while (!mayBecomeUser(credentials)) {
+    if (performance.now() - sinceMs >= withinMs) return false
+    await delay(FREE_MS)
+  }
+  return true
+}
+
+/** By user and primary group. */
+const knownGroups = new Map<string, number[]>()
+
+/** The groups that a process of the service's user has, its primary one first; looked up once, and by `renewGroups`. */
+export function groupsOf(credentials: Credentials): readonly number[] {
+  return knownGroups.get(groupsKey(credentials)) ?? renewGroups(credentials)
+}
+
+/** Looks the groups up again, for a reload. */
+export function renewGroups(credentials: Credentials): readonly number[] {
+  const { user, gid } = credentials
+  const all = user === null ? [] : asServiceUser(credentials, () => process.getgroups?.() ?? [])
+  const groups = [gid, ...all.filter(group => group !== gid)]
+  knownGroups.set(groupsKey(credentials), groups)
+  return groups
+}
+
+function groupsKey({ user, gid }: Credentials): string {
+  return `${user} ${gid}`
 }

@@ -13,6 +13,7 @@ import type { Socket } from 'node:net'
 import { constants } from 'node:os'
 import { codeOf, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
+import { whyNotEntered } from './become-user.js'
 import { lastWordsOf } from './last-words.js'
 import { LastLines } from './output-lines.js'
 import { type PipedChild, spawnPiped } from './pipes.js'
@@ -79,7 +80,10 @@ export class ShellCommand {
     })
     const awaitLastWords = lastWordsOf([stdout, stderr])
     piped.child.on('exit', (code, signal) => {
-      awaitLastWords(() => this.#finish({ ...endOf(code, signal), error: null }))
+      awaitLastWords(() => {
+        const error = whyNotEntered(spec, code, this.errorLines())
+        this.#finish(error === null ? { ...endOf(code, signal), error } : { code: null, signal: null, error })
+      })
       // Ends what the command left behind; the pipes end with it.
       control.end('end\n')
     })

@@ -12,6 +12,7 @@ import { CHANNEL_DESCRIPTORS, Channel, type ChannelLimits } from '../kit/channel
 import { codeOf, reasonOf } from '../kit/failure.js'
 import { type Credentials, LONGEST_CHILD_MESSAGE_BYTES } from '../kit/messages.js'
 import { inspectorArguments } from '../kit/uninvited-inspector.js'
+import { whyNotEntered } from './become-user.js'
 import { FIRST_ARGUMENTS } from './child-programs.js'
 import { lastWordsOf } from './last-words.js'
 import { LastLines, type OutputGate } from './output-lines.js'
@@ -70,6 +71,7 @@ export class Child {
   readonly #errorLines = new LastLines()
   #channel: Channel | null = null
   #finished = false
+  #hasSpoken = false
 
   constructor(spec: ChildSpec, { gate, pipes }: ChildPlumbing, listeners: ChildListeners) {
     this.#listeners = listeners
@@ -80,7 +82,7 @@ export class Child {
     if (stdout) gate.forward(stdout)
     if (stderr) gate.forward(stderr, { onLine: line => this.#errorLines.push(line), isError: true })
     this.#channel = this.#openChannel(piped.streams, spec.limits)
-    this.#listen(piped)
+    this.#listen(piped, spec)
   }
 
   /** null: it could not be started. */
@@ -149,14 +151,17 @@ export class Child {
       {
         mostBytes: LONGEST_CHILD_MESSAGE_BYTES,
         ...limits,
-        message: message => this.#finished || this.#listeners.message(message),
+        message: message => {
+          this.#hasSpoken = true
+          return this.#finished || this.#listeners.message(message)
+        },
         closed: broken => this.#listeners.channelClosed(broken),
         slowed: () => this.#listeners.slowed(),
       },
     )
   }
 
-  #listen({ child, streams }: PipedChild): void {
+  #listen({ child, streams }: PipedChild, spec: ChildSpec): void {
     child.on('error', error => {
       if (child.pid === undefined) this.#finish(null, null, reasonOf(error))
     })
@@ -164,7 +169,10 @@ export class Child {
     const awaitLastWords = lastWordsOf(streams.filter(stream => stream?.readable) as Socket[])
     child.on('exit', (code, signal) => {
       if (child.pid !== undefined) this.#listeners.reaped?.(child.pid)
-      awaitLastWords(() => this.#finish(code, signal, null))
+      awaitLastWords(() => {
+        const why = this.#hasSpoken ? null : whyNotEntered(spec, code, this.errorLines())
+        this.#finish(code, signal, why)
+      })
     })
   }
 

@@ -9,7 +9,7 @@ import { codeOf, Failure } from '../kit/failure.js'
 import { workersFolderOf } from './config/run-folder-path.js'
 import type { Generation } from './master-context.js'
 import { type Release, resolveRelease } from './release.js'
-import { asServiceUser } from './service-user.js'
+import { asServiceUser, mayBecomeUser } from './service-user.js'
 import { isGone } from './workers-folder.js'
 
 /** `remedy` empty: none is known. */
@@ -75,8 +75,9 @@ export function runFolderObstacle({ settings }: Generation): StartObstacle | nul
   }
 }
 
-/** What the same settings lead to by now, where that is another release; null: they lead nowhere, or to the same. */
+/** What the same settings lead to by now, where that is another release; null: they lead nowhere, to the same, or cannot be looked at now. */
 export function movedRelease({ release, settings }: Generation): Release | null {
+  if (!mayBecomeUser(settings.credentials)) return null
   try {
     const now = resolveRelease(settings)
     return now.chdir === release.chdir && now.app === release.app ? null : now
@@ -86,7 +87,9 @@ export function movedRelease({ release, settings }: Generation): Release | null 
   }
 }
 
+/** True too while it cannot be looked at without a wait: the next failure looks again. */
 function isThere(path: string, { settings }: Generation): boolean {
+  if (!mayBecomeUser(settings.credentials)) return true
   return asServiceUser(settings.credentials, () => {
     try {
       return statSync(path, { throwIfNoEntry: false }) !== undefined

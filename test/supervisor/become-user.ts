@@ -2,12 +2,14 @@
 
 import type { StdioOptions } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import type { Credentials } from '../../kit/messages.js'
-import { BRIEFLY, readCapabilities, spawnAs, splitEnvironment } from '../../supervisor/become-user.js'
+import { systemProgram } from '../../kit/system-path.js'
+import { BRIEFLY, readCapabilities, spawnAs, splitEnvironment, whyNotEntered } from '../../supervisor/become-user.js'
+import { identitySwitches } from '../../supervisor/service-user.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
 
 const unsafe: [name: string, value: string, isUnsafe: boolean][] = [
@@ -55,7 +57,12 @@ const tell = `
   const who = [process.getuid(), process.geteuid(), process.getgid(), process.getegid()]
   console.log(JSON.stringify({ who, groups: process.getgroups(), back, cwd: process.cwd(), env: process.env }))`
 
-async function become(credentials: Credentials | null, env: Record<string, string> = {}, cwd = '/', find?: () => null) {
+async function become(
+  credentials: Credentials | null,
+  env: Record<string, string> = {},
+  cwd = '/',
+  find?: (name: string) => string | null,
+) {
   const program = { program: process.execPath, args: ['-e', tell], env, cwd }
   const child = spawnAs(credentials, program, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] }, find)
   const [out, err] = await Promise.all([text(child.stdout!), text(child.stderr!)])
@@ -100,14 +107,71 @@ t.test('without setpriv a user of one group is had all the same', { skip }, asyn
   })
 })
 
-t.test('the folder is entered as the user', { skip }, async t => {
-  const folder = scratchFolder(t)
-  mkdirSync(join(folder, 'closed'), { mode: 0o700 })
-  t.match(await become(nobody, {}, '/usr'), { cwd: '/usr' })
-  for (const path of [folder, join(folder, 'closed'), '/no/such/folder']) {
-    await t.rejects(become(nobody, {}, path), {
-      message: new RegExp(`cannot enter ${path} as uid=nobody: E(ACCES|NOENT)`),
-    })
+/** As busybox: its env has no `-C`. */
+const withoutFolders = (name: string) => (name === 'env' ? '/bin/false' : systemProgram(name))
+
+const ways: [title: string, find: (name: string) => string | null][] = [
+  ['by env', systemProgram],
+  ['by env, without setpriv', name => (name === 'env' ? systemProgram(name) : null)],
+  ['by its descriptor', withoutFolders],
+  ['by its descriptor, without setpriv', () => null],
+]
+for (const [title, find] of ways) {
+  t.test(`the folder is entered as the user: ${title}`, { skip }, async t => {
+    const folder = scratchFolder(t)
+    mkdirSync(join(folder, 'closed'), { mode: 0o700 })
+    symlinkSync('/root', join(folder, '-C=link'))
+    t.match(await become(nobody, {}, '/usr', find), { cwd: '/usr', env: {} })
+    for (const path of [folder, join(folder, 'closed'), '/no/such/folder', '/etc/passwd', '/no such: folder'])
+      t.match(await whyNot(path, find), new RegExp(`^cannot enter ${path} as uid=nobody: E(ACCES|NOENT|NOTDIR): `))
+    chmodSync(folder, 0o755)
+    t.match(await whyNot(join(folder, '-C=link'), find), /-C=link as uid=nobody: EACCES: /)
+  })
+}
+
+/** Why a program cannot begin in the folder. */
+async function whyNot(cwd: string, find: (name: string) => string | null): Promise<string | null> {
+  try {
+    const program = { program: '/bin/true', args: [], env: { LANG: 'C' }, cwd }
+    const child = spawnAs(nobody, program, { stdio: ['ignore', 'ignore', 'pipe'] }, find)
+    const [lines, [code]] = await Promise.all([text(child.stderr!), once(child, 'exit')])
+    return whyNotEntered({ credentials: nobody, cwd }, code, lines.trimEnd().split('\n'))
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+t.test('what a program says itself is not taken for a folder that cannot be entered', async t => {
+  const where = { credentials: nobody, cwd: '/srv' }
+  const said = `env: cannot change directory to '/srv': Permission denied`
+  const cases: [code: number | null, lines: string[], expected: string | null][] = [
+    [125, [said], 'cannot enter /srv as uid=nobody: EACCES: permission denied'],
+    [
+      125,
+      [`/usr/bin/env: das Verzeichnis '/srv' geht nicht: Keine Berechtigung`],
+      'cannot enter /srv as uid=nobody: Keine Berechtigung',
+    ],
+    [1, [said], null],
+    [null, [said], null],
+    [125, [], null],
+    [125, [said, 'Error: no database'], null],
+    [125, [`env: cannot change directory to '/other': Permission denied`], null],
+  ]
+  for (const [code, lines, expected] of cases) t.equal(whyNotEntered(where, code, lines), expected, `${code} ${lines}`)
+  t.equal(whyNotEntered({ ...where, credentials: null }, 125, [said]), null)
+})
+
+t.test('a spawn changes no identity of this process', { skip }, async t => {
+  const who: [title: string, credentials: Credentials, env: Record<string, string>][] = [
+    ['a name with its groups', nobody, {}],
+    ['a number', { ...nobody, user: null }, {}],
+    ['variables that setpriv must not see', nobody, { LD_LIBRARY_PATH: '/x' }],
+  ]
+  for (const [title, credentials, env] of who) {
+    await become(credentials, env, '/usr')
+    const before = identitySwitches()
+    t.match(await become(credentials, env, '/usr'), { who: [65_534, 65_534, 65_534, 65_534], cwd: '/usr', env })
+    t.equal(identitySwitches(), before, title)
   }
 })
 
@@ -115,7 +179,8 @@ t.test('the folder is entered however low the number of its descriptor is', { sk
   // More streams than this process has open.
   const stdio = ['ignore', 'pipe', 'pipe', 'pipe', ...Array(40).fill(2)] as StdioOptions
   const before = readdirSync('/proc/self/fd').length
-  const child = spawnAs(nobody, { program: '/bin/pwd', args: [], env: {}, cwd: '/usr' }, { stdio })
+  const program = { program: '/bin/pwd', args: [], env: {}, cwd: '/usr' }
+  const child = spawnAs(nobody, program, { stdio }, withoutFolders)
   t.equal((await text(child.stdout!)).trim(), '/usr')
   await new Promise(resolve => setImmediate(resolve))
   t.ok(readdirSync('/proc/self/fd').length <= before + 4, 'nothing stays open')

@@ -4,7 +4,15 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { asServiceUser, groupsOf } from '../../supervisor/service-user.js'
+import {
+  addThreadHolder,
+  asServiceUser,
+  groupsOf,
+  identitySwitches,
+  mayBecomeUser,
+  mayBecomeUserWithin,
+  renewGroups,
+} from '../../supervisor/service-user.js'
 
 const skip = process.getuid?.() !== 0 && 'needs root'
 const nobody = { user: 'nobody', uid: 65_534, gid: 65_534 }
@@ -32,6 +40,32 @@ t.test('without root’s groups', { skip }, t => {
   t.same(groupsOf({ ...nobody, user: null }), [65_534])
   t.equal(groupsOf(nobody)[0], 65_534)
   t.end()
+})
+
+t.test('groups are looked up once, and again when that is asked for', { skip }, t => {
+  renewGroups(nobody)
+  const before = identitySwitches()
+  for (let times = 0; times < 3; times++) t.same(groupsOf(nobody)[0], nobody.gid)
+  t.equal(identitySwitches(), before)
+  renewGroups(nobody)
+  t.equal(identitySwitches(), before + 1)
+  t.equal(groupsOf({ ...nobody, gid: 65_533 })[0], 65_533, 'of each identity its own')
+  t.end()
+})
+
+t.test('whoever may hold a thread keeps root from becoming the user', { skip }, async t => {
+  let isHeld = true
+  const removals = [addThreadHolder(() => isHeld), addThreadHolder(() => false)]
+  t.same([mayBecomeUser(nobody), mayBecomeUser(null)], [false, true])
+  isHeld = false
+  t.ok(mayBecomeUser(nobody))
+  isHeld = true
+  t.equal(await mayBecomeUserWithin(nobody, 1), false)
+  t.equal(await mayBecomeUserWithin(null, 1), true)
+  const waited = mayBecomeUserWithin(nobody, 60_000)
+  for (const remove of removals) remove()
+  t.equal(await waited, true)
+  t.ok(mayBecomeUser(nobody))
 })
 
 t.test('a new file is the user’s', { skip }, t => {
