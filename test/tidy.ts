@@ -159,7 +159,7 @@ const HEAVY = new Set(['node:crypto', 'node:v8', 'node:child_process', 'node:tls
 const AT_START: [entry: string, mostFiles: number, late: string[]][] = [
   [
     'app/host/main.ts',
-    47,
+    45,
     ['boot-remarks', 'cluster-role', 'door', 'ending', 'exit-hold', 'farewell', 'heap-snapshot', 'utilization'].map(
       name => `app/host/${name}.ts`,
     ),
