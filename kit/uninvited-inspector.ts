@@ -15,14 +15,17 @@ export function inspectorArguments(nodeArgs: readonly string[], environment: Nod
   return isOurs ? [NOWHERE] : []
 }
 
+/** null: this Node was built without one (`--without-inspector`). */
+export function inspectorOfNode(): typeof import('node:inspector') | null {
+  return process.features.inspector ? process.getBuiltinModule('node:inspector') : null
+}
+
 /** What a process of ours ends by then: the master takes it for an accident and starts another (`supervisor/early-signals.ts`). */
 export const INSPECTED_SIGNAL = 'SIGALRM'
 
 /** To be asked once the signal is held. An inspector that was asked for, by an argument or NODE_OPTIONS, is none of these. */
-export async function hasUninvitedInspector(): Promise<boolean> {
-  if (!process.features.inspector) return false
-  const { url } = await import('node:inspector')
-  if (url() === undefined) return false
+export function hasUninvitedInspector(): boolean {
+  if (inspectorOfNode()?.url() === undefined) return false
   return !asksForInspector(process.execArgv, process.env)
 }
 

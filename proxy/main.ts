@@ -46,7 +46,7 @@ function take(message: MasterToProxy): void {
 async function start(configure: Extract<MasterToProxy, { type: 'configure' }>): Promise<void> {
   // At once: messages that came with this one, such as of workers that are ready, are for it.
   proxy = new ProxyServer(configure, line)
-  if (await hasUninvitedInspector()) process.kill(process.pid, INSPECTED_SIGNAL)
+  if (hasUninvitedInspector()) process.kill(process.pid, INSPECTED_SIGNAL)
   await proxy.listen(configure)
   line.tell({ type: 'listening' })
 }

@@ -22,7 +22,7 @@ await run(fileURLToPath(import.meta.url))
 
 async function endWhereInspected(): Promise<void> {
   const { hasUninvitedInspector, INSPECTED_SIGNAL } = await import('../kit/uninvited-inspector.js')
-  if (!(await hasUninvitedInspector())) return
+  if (!hasUninvitedInspector()) return
   writeSync(
     2,
     'daimyo: ended: SIGUSR1 came before it could be held, and opened the inspector of Node: start it again\n',

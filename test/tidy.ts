@@ -143,6 +143,44 @@ t.test('pure files touch nothing', async t => {
   }
 })
 
+/** What the start of a worker loads: the entry file and all that it imports, but for `import()` and types. */
+function loadedAtStart(path: string, known = new Set<string>()): Set<string> {
+  if (known.has(path)) return known
+  known.add(path)
+  const statics = text(path).matchAll(
+    /^(?:import|export) (?!type\b)[^']*? from '(\.[^']+)\.js'|^import '(\.[^']+)\.js'/gms,
+  )
+  for (const [, from, bare] of statics) loadedAtStart(`${normalize(join(dirname(path), from ?? bare ?? ''))}.ts`, known)
+  return known
+}
+
+/** Each takes 2 to 12 ms. node:worker_threads does, too, but the watchdog is one. */
+const HEAVY = new Set(['node:crypto', 'node:v8', 'node:child_process', 'node:tls', 'node:https', 'node:readline'])
+const AT_START: [entry: string, mostFiles: number, late: string[]][] = [
+  [
+    'app/host/main.ts',
+    45,
+    ['boot-remarks', 'cluster-role', 'door', 'ending', 'exit-hold', 'farewell', 'heap-snapshot', 'utilization'].map(
+      name => `app/host/${name}.ts`,
+    ),
+  ],
+  ['app/host/watchdog-thread.ts', 5, ['app/host/blocked-stack.ts']],
+]
+t.test('a start loads what it needs: each file costs more than half a millisecond', async t => {
+  for (const [entry, most, late] of AT_START) {
+    const loaded = [...loadedAtStart(entry)]
+    t.ok(loaded.length <= most, `${entry} loads ${loaded.length} files, at most ${most}`, { found: loaded })
+    t.same(
+      loaded.filter(path => late.includes(path)),
+      [],
+      `${entry} loads these later`,
+    )
+    const builtins = loaded.flatMap(path => [...text(path).matchAll(/^import (?!type\b)[^']* from '(node:[^']+)'/gm)])
+    const heavy = builtins.map(([, name]) => name).filter(name => HEAVY.has(name ?? ''))
+    t.same(heavy, [], `${entry} loads no part of Node that takes long`)
+  }
+})
+
 t.test('every source begins with what it is', async t => {
   // A unit test is explained by the source that it mirrors, a fixture by the test that uses it.
   for (const path of sources.filter(path => !within(path, 'test') || within(path, 'test/e2e'))) {

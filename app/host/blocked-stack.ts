@@ -13,7 +13,7 @@ import type { Runtime, Session } from 'node:inspector'
 import { fileURLToPath } from 'node:url'
 import { codeOf } from '../../kit/failure.js'
 import { BUILT_IN, noStack, type StackReport } from '../../kit/stack-report.js'
-import { loadInspector } from './load-inspector.js'
+import { inspectorOfNode } from '../../kit/uninvited-inspector.js'
 import { type AnsweredStack, stackQuestion } from './stack-question.js'
 
 /** How long the loop may take to answer; the proxy waits a little longer. */
@@ -27,7 +27,7 @@ const HOST_FOLDER = fileURLToPath(new URL('.', import.meta.url))
 /** Resolves with the stack, or with why there is none, within MOST_MS; `isInUse`: the application has a session of its own. */
 export async function takeStack(isInUse: boolean): Promise<StackReport> {
   if (isInUse) return IN_USE
-  const inspector = await loadInspector()
+  const inspector = inspectorOfNode()
   if (inspector === null) return noStack('this Node has no inspector')
   const session = new inspector.Session()
   session.connectToMainThread()

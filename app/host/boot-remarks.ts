@@ -1,6 +1,6 @@
 /**
  * Says in time what a worker waits for that does not become ready. The stack that it idles in is not known; what it has done with `listen`, and what
- * keeps its event loop, is. Used by `main.ts`.
+ * keeps its event loop, is. Loaded by `main.ts` when a boot takes long.
  */
 
 import type { Socket } from 'node:net'
@@ -10,33 +10,30 @@ import type { Taken } from './take-over.js'
 
 export interface BootFacts {
   appPort: string | null
-  /** How long it may still take. */
-  leftMs: number
   /** The application listens. */
   isServed(): boolean
   /** It must say `ready`, too. */
   waitReady: boolean
 }
 
-/** The first remark: most applications listen long before. */
-const FIRST_MS = 5000
-/** So many times in the time that is left it is looked whether it still waits for the same. */
-const LOOKS = 4
 const MOST_NAMED = 4
 
-/** Calls `remark` when it has waited for long, and again when it waits for something else. The result ends that. */
-export function startBootRemarks(facts: BootFacts, taken: Taken, remark: (why: string) => void): () => void {
-  const firstMs = Math.min(FIRST_MS, facts.leftMs / 2)
+/** Calls `remark` at once, and again when it waits for something else, which is looked at every `everyMs`. The result ends that. */
+export function startBootRemarks(
+  everyMs: number,
+  facts: BootFacts,
+  taken: Taken,
+  remark: (why: string) => void,
+): () => void {
   let said = ''
-  let timer: NodeJS.Timeout
   const look = () => {
     const why = facts.isServed() ? describeServed(facts) : describeWait(facts, taken)
     if (why !== said) remark(why)
     said = why
-    timer = setTimeout(look, (facts.leftMs - firstMs) / LOOKS).unref()
   }
-  timer = setTimeout(look, firstMs).unref()
-  return () => clearTimeout(timer)
+  const timer = setInterval(look, everyMs).unref()
+  look()
+  return () => clearInterval(timer)
 }
 
 function describeServed({ waitReady }: BootFacts): string {

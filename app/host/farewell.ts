@@ -1,5 +1,5 @@
 /**
- * How an application is told that it ends, and how its process ends then: as on bare Node, where SIGTERM comes from outside. Used by `main.ts`.
+ * How an application is told that it ends, and how its process ends then: as on bare Node, where SIGTERM comes from outside. Used by `ending.ts`.
  *
  * What must stay true:
  *
@@ -11,21 +11,18 @@
  * - When it was told, nothing of ours keeps the process alive: it ends when the application has nothing more to do, or at its mercy.
  */
 
-import type { Server } from 'node:http'
 import { constants } from 'node:os'
 import type { StreamLimits } from '../../kit/messages.js'
 import type { ApplicationChannel } from './application-channel.js'
+import type { Running } from './ending.js'
 import { holdExit } from './exit-hold.js'
-import type { LinkServer } from './link-server.js'
 import type { Hold } from './master-channel.js'
 
-/** What of the worker it concerns. `flush` sends the last metrics. */
+/** What of the worker it concerns. */
 export interface FarewellParts {
-  application: Server
-  link: LinkServer
+  running: Running
   channel: Hold
   messages: Pick<ApplicationChannel, 'isListenedTo' | 'tellShutdown'>
-  flush(): Promise<void>
 }
 
 const SIGNAL = 'SIGTERM'
@@ -41,11 +38,6 @@ export class Farewell {
 
   constructor(parts: FarewellParts) {
     this.#parts = parts
-  }
-
-  /** Another server has taken the place of the application's. */
-  serve(application: Server): void {
-    this.#parts.application = application
   }
 
   /** It wants to know, or has been told. */
@@ -64,7 +56,7 @@ export class Farewell {
 
   /** Answers are still under way, and have `mercyMs`. Streams are cut when `stream` says so, whether or not the application wanted to know. */
   tellEarly(mercyMs: number, stream: StreamLimits | null): void {
-    const { link, flush } = this.#parts
+    const { link, flush } = this.#parts.running
     if (stream !== null) setTimeout(() => link.cutStreams(stream.afterMs), Math.min(stream.mercyMs, mercyMs)).unref()
     // A stop may follow a reload: it was told then.
     if (this.#isTold || !this.concernsApplication) return
@@ -81,7 +73,8 @@ export class Farewell {
   tell(): void {
     if (this.#isTold) return
     this.#isTold = true
-    const { application, channel, messages, flush } = this.#parts
+    const { running, channel, messages } = this.#parts
+    const { application, flush } = running
     this.#heardSignal = process.listenerCount(SIGNAL) > 0
     process.once('beforeExit', () => void flush())
     channel.unref()

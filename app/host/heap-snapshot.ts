@@ -1,5 +1,5 @@
 /**
- * Writes what the heap holds, for `leak-autopsy`. Called by `main.ts` when the worker has nothing more to do: V8 stands still meanwhile, for seconds, and
+ * Writes what the heap holds, for `leak-autopsy`. Called by `ending.ts` when the worker has nothing more to do: V8 stands still meanwhile, for seconds, and
  * may need as much memory again. The file holds every string of the application, secrets too: it is for its owner alone.
  */
 

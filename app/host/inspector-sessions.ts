@@ -4,14 +4,14 @@
  * other threads of the application are not seen.
  */
 
-import { loadInspector } from './load-inspector.js'
+import { inspectorOfNode } from '../../kit/uninvited-inspector.js'
 
 type Connection = Pick<import('node:inspector').Session, 'connect' | 'disconnect'>
 
 /** Counts from now on, in the first number of the memory that is returned. */
-export async function countInspectorSessions(): Promise<SharedArrayBuffer> {
+export function countInspectorSessions(): SharedArrayBuffer {
   const memory = new SharedArrayBuffer(4)
-  const inspector = await loadInspector()
+  const inspector = inspectorOfNode()
   if (inspector !== null) countConnections(inspector.Session.prototype, new Int32Array(memory))
   return memory
 }

@@ -4,68 +4,55 @@
  *
  * Where it is told to wait (`lazy`), it has nothing but its socket until the master says `load`: no link, whose proxy would take a long load for a
  * blocked loop, no watchdog, no metrics. From then on it boots as any other.
+ *
+ * Each module costs a start more than half a millisecond: what few workers need, or all of them later, is imported where it is needed.
  */
 
 import { chmodSync } from 'node:fs'
 import type { Server } from 'node:http'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { WorkerEventName } from '../../kit/child-events.js'
 import { clearName } from '../../kit/clear-name.js'
 import { Failure, reasonOf } from '../../kit/failure.js'
-import type { MasterToWorker, WorkerSettings } from '../../kit/messages.js'
-import { endSession, processesOfSession } from '../../kit/session-processes.js'
+import type { MasterToWorker, StreamLimits, WorkerSettings } from '../../kit/messages.js'
 import { watchdogPathOf } from '../../kit/stack-report.js'
 import { hasUninvitedInspector, INSPECTED_SIGNAL } from '../../kit/uninvited-inspector.js'
 import { ApplicationChannel } from './application-channel.js'
 import { installHook } from './application-hook.js'
-import { startBootRemarks } from './boot-remarks.js'
-import { playClusterWorker } from './cluster-role.js'
-import { type Door, keepDoor } from './door.js'
-import { Farewell } from './farewell.js'
-import { writeSnapshot } from './heap-snapshot.js'
+import type { BootFacts } from './boot-remarks.js'
+import type { Door } from './door.js'
+import type { Ending, Running } from './ending.js'
 import { countInspectorSessions } from './inspector-sessions.js'
-import { type LinkServer, openLinkServer } from './link-server.js'
+import { openLinkServer } from './link-server.js'
 import { loadApplication } from './load-application.js'
 import { startLoopLag } from './loop-lag.js'
 import { openMasterChannel } from './master-channel.js'
 import { startMetricsShipper } from './metrics-shipper.js'
 import { connectToOwnSite, showLoopback } from './own-site.js'
 import { type SiteRemark, type Taken, takeOverListen } from './take-over.js'
-import { openTunnelServer, type TunnelServer } from './tunnel-server.js'
-import { startUtilization } from './utilization.js'
+import { openTunnelServer } from './tunnel-server.js'
 import { startWatchdog } from './watchdog.js'
 
-/** How long requests in flight may take when the master is dead; the proxies go away within a second themselves. */
-const ORPHAN_MS = 1200
-const POLL_MS = 20
-/** Between SIGTERM and SIGKILL for what the application has started, when there is no master to do it. */
-const ORPHANS_CHILDREN_MS = 500
 /** What the proxies talk to speaks of clients, and is believed: for the service's own user only. */
 const PRIVATE_MODE = 0o600
-/** What an application has that listens to messages only, once it was told to end: PM2's `kill_timeout` by default. */
-const SHUTDOWN_MESSAGE_MS = 1600
-/** The part of its mercy that a worker waits for open connections; the rest is the application's, to clean up in. */
-const OPEN_SHARE = 0.8
-
-interface Running {
-  application: Server
-  link: LinkServer
-  tunnels: TunnelServer
-  metrics: ReturnType<typeof startMetricsShipper>
-  farewell: Farewell
-}
+/** The first remark on a boot that takes long: most applications listen long before. */
+const FIRST_REMARK_MS = 5000
+/** The end of a worker is prepared so long behind its start. */
+const ENDING_MS = 1000
+/** So many times in the time that is left it is looked whether it still waits for the same. */
+const REMARKS = 4
 
 /** As Node has it, whatever the application puts in its place. */
 const exit = process.exit.bind(process)
 
 /** The application's own exit, which may be held. */
 const CLUSTER_END = {
-  isTold: () => running?.farewell.isTold ?? false,
+  isTold: () => ending?.isTold ?? false,
   replace: () => channel.send({ type: 'recycle', reason: 'disconnected' }),
   exit: () => process.exit(),
 }
 
 let running: Running | null = null
+let ending: Ending | null = null
 let keepsChildren = false
 /** Loads the application of a worker that waits. */
 let load = async () => {}
@@ -75,21 +62,22 @@ const messages = new ApplicationChannel(process)
 function onMessage(message: MasterToWorker): void {
   if (message.type === 'configure') start(message.settings).catch(fail)
   else if (message.type === 'load') load().catch(fail)
-  else if (message.type === 'farewell') running?.farewell.tellEarly(message.mercyMs, message.stream)
-  else if (message.type === 'stop') stop(message.mercyMs, message.snapshotPath).catch(fail)
+  else if (message.type === 'farewell') tellEarly(message.mercyMs, message.stream)
+  else if (message.type === 'stop') stop(message.mercyMs, message.snapshotPath)
 }
 
 async function start(settings: WorkerSettings): Promise<void> {
   keepsChildren = settings.keepChildren
   if (settings.cpus !== null) await pinTo(settings.cpus)
-  if (await hasUninvitedInspector()) process.kill(process.pid, INSPECTED_SIGNAL)
+  if (hasUninvitedInspector()) process.kill(process.pid, INSPECTED_SIGNAL)
   installHook()
   messages.install()
-  const sessions = await countInspectorSessions()
+  const sessions = countInspectorSessions()
   const { socketPath, linkPath, tunnelPath, socketMode } = settings
   // Here, not in the master: what somebody has put there may take minutes to remove.
   for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)]) clearName(path)
   if (!settings.waits) return serve(settings, sessions, null)
+  const { keepDoor } = await import('./door.js')
   const door = await keepDoor(socketPath, socketMode, () => channel.send({ type: 'load-wanted' }))
   load = () => serve(settings, sessions, door)
   channel.send({ type: 'waiting', bootMs: uptimeMs() })
@@ -109,18 +97,17 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   const { app: path, args, appPort, portMs, socketPath, socketMode } = settings
   const taken = takeOverListen(socketPath, { makeRoom: door?.leave, appPort, portMs, remark: tellSite })
   let isServed = false
-  const endRemarks = startBootRemarks(
-    {
-      appPort,
-      leftMs: settings.startMs - (uptimeMs() - sinceMs),
-      isServed: () => isServed,
-      waitReady: settings.waitReady,
-    },
+  const endRemarks = remarkOnBoot(
+    settings.startMs - (uptimeMs() - sinceMs),
+    { appPort, isServed: () => isServed, waitReady: settings.waitReady },
     taken,
-    why => channel.event('not-listening', { why, elapsedMs: uptimeMs() - sinceMs }),
+    why => void channel.event('not-listening', { why, elapsedMs: uptimeMs() - sinceMs }),
   )
   connectToOwnSite(() => taken.siteAddress, socketPath)
-  if (settings.clusterWorker) playClusterWorker(settings.slot, CLUSTER_END)
+  if (settings.clusterWorker) {
+    const { playClusterWorker } = await import('./cluster-role.js')
+    playClusterWorker(settings.slot, CLUSTER_END)
+  }
   const application = await loadApplication({ path, args }, taken, channel).then(() => openServer(taken))
   isServed = true
   chmodSync(socketPath, socketMode)
@@ -146,18 +133,39 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
     undefined,
     trouble('metrics-trouble'),
   )
-  const farewell = new Farewell({ application, link, channel, messages, flush: metrics.flush })
-  running = { application, link, tunnels, metrics, farewell }
+  running = { application, link, tunnels, flush: metrics.flush }
   if (site !== application) serveBy(site)
   // Or the stack of a loop that is blocked by the first request could not be asked for.
   await watchdog.listening
   // So that gauges of the application do not vanish for a second when the worker before this one goes.
   void metrics.flush()
-  if (settings.utilizationMs > 0)
+  if (settings.utilizationMs > 0) {
+    const { startUtilization } = await import('./utilization.js')
     startUtilization(settings.utilizationMs, share => channel.send({ type: 'utilization', share }))
+  }
   if (settings.waitReady) await messages.ready
   endRemarks()
   channel.send({ type: 'ready', bootMs: uptimeMs() - sinceMs, ignoresPort: taken.ignoresPort })
+  // While there are descriptors, but behind the first requests. Where it cannot be had it is tried again at the end.
+  const serving = running
+  setTimeout(() => loadEnding(serving).catch(() => {}), ENDING_MS).unref()
+}
+
+/** Says what a boot waits for that takes long, which has `leftMs`. The result ends that. */
+function remarkOnBoot(leftMs: number, facts: BootFacts, taken: Taken, remark: (why: string) => void): () => void {
+  const firstMs = Math.min(FIRST_REMARK_MS, leftMs / 2)
+  let isOver = false
+  let end = () => {}
+  const begin = async () => {
+    const { startBootRemarks } = await import('./boot-remarks.js')
+    if (!isOver) end = startBootRemarks((leftMs - firstMs) / REMARKS, facts, taken, remark)
+  }
+  const timer = setTimeout(() => begin().catch(error => remark(reasonOf(error))), firstMs).unref()
+  return () => {
+    isOver = true
+    clearTimeout(timer)
+    end()
+  }
 }
 
 /** The site: where the application has closed it again, the next one that takes its place. */
@@ -174,8 +182,8 @@ function openServer(taken: Taken): Server | Promise<Server> {
 function serveBy(application: Server): void {
   if (running === null) return
   running.application = application
-  const { link, tunnels, farewell } = running
-  for (const part of [link, tunnels, farewell]) part.serve(application)
+  const { link, tunnels } = running
+  for (const part of [link, tunnels]) part.serve(application)
 }
 
 /** An application may listen on many ports: so many of them are named. */
@@ -225,49 +233,29 @@ function applicationStack(thrown: unknown): string {
   return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
 }
 
-/** The proxies send nothing any more; what is left are tunnels, direct connections, and the application's own clean-up. */
-async function stop(mercyMs: number, snapshotPath: string | null): Promise<void> {
-  setTimeout(() => exit(0), mercyMs).unref()
-  if (running === null) return exit(0)
-  const { application, link, tunnels, metrics, farewell } = running
-  link.close()
-  // An application that wants to know closes its server itself.
-  const served = farewell.concernsApplication ? tunnels.close() : Promise.all([closed(application), tunnels.close()])
-  await Promise.race([served, delay(mercyMs * OPEN_SHARE, undefined, { ref: false })])
-  await metrics.flush()
-  if (snapshotPath !== null) {
-    const { event, fields } = writeSnapshot(snapshotPath)
-    await channel.event(event, fields)
-  }
-  if (!farewell.concernsApplication) return exit(0)
-  farewell.tell()
-  if (farewell.wasToldByMessage) setTimeout(() => exit(0), Math.min(mercyMs, SHUTDOWN_MESSAGE_MS)).unref()
+async function loadEnding(running: Running): Promise<Ending> {
+  const { Ending } = await import('./ending.js')
+  ending ??= new Ending({ running, channel, messages, exit })
+  return ending
 }
 
-function closed(application: Server): Promise<void> {
-  return new Promise(resolve => {
-    if (!application.listening) return resolve()
-    application.close(() => resolve())
-    application.closeIdleConnections()
-  })
+/** At once, where it is loaded. In no promise of ours: what a listener of the application throws is its own. */
+function withEnding(running: Running, act: (ending: Ending) => void): void {
+  if (ending !== null) return act(ending)
+  loadEnding(running).then(ending => process.nextTick(act, ending), fail)
+}
+
+function tellEarly(mercyMs: number, stream: StreamLimits | null): void {
+  if (running !== null) withEnding(running, ending => ending.tellEarly(mercyMs, stream))
+}
+
+function stop(mercyMs: number, snapshotPath: string | null): void {
+  setTimeout(() => exit(0), mercyMs).unref()
+  if (running === null) return exit(0)
+  withEnding(running, ending => ending.stop(mercyMs, snapshotPath).catch(fail))
 }
 
 function onMasterGone(): void {
-  const deadline = performance.now() + ORPHAN_MS
-  const look = setInterval(() => {
-    if (running !== null && performance.now() <= deadline && !isIdle(running)) return
-    clearInterval(look)
-    endAlone().finally(() => exit(0))
-  }, POLL_MS)
-}
-
-/** What a master would do behind the worker's end. A proxy kills those that are still linked after a while (`proxy/main.ts`). */
-async function endAlone(): Promise<void> {
-  running?.link.close()
-  const left = keepsChildren ? [] : await processesOfSession(process.pid)
-  if (left.length > 0) await endSession(process.pid, left, ORPHANS_CHILDREN_MS)
-}
-
-function isIdle({ link, tunnels }: Running): boolean {
-  return link.inFlight === 0 && tunnels.open === 0
+  if (running !== null) return withEnding(running, ending => ending.endAlone(keepsChildren))
+  import('./ending.js').then(({ endChildren }) => endChildren(keepsChildren)).finally(() => exit(0))
 }

@@ -4,7 +4,7 @@
  */
 
 import type { Socket } from 'node:net'
-import { COPY_BYTES, type FrameSender, keepReadingAfterWriteErrors } from '../../kit/frame-writer.js'
+import { COPY_BYTES, type FrameSender, keepReadingAfterWriteErrors } from '../../kit/frame-sender.js'
 import { frameHeader } from '../../kit/frames.js'
 import { Outbox } from './outbox.js'
 

@@ -1,9 +1,14 @@
 /**
- * Which kind of server an application listens with. By what a server has, not by its class: to load node:https and node:http2 would cost each start
- * several milliseconds. Used by `take-over.ts`. Pure.
+ * Which kind of server an application listens with, and what is served in the place of an HTTPS one. Used by `take-over.ts`.
+ *
+ * The kind is known by what a server has, not by its class: to load node:https and node:http2 would cost each start several milliseconds.
+ *
+ * For an HTTPS server there is a plain HTTP server in this process, whose requests are given to the listeners of the HTTPS one. Whoever terminates TLS
+ * stands before the proxy, so that no certificate of the application's is asked for. What must stay true: the application's server has all listeners,
+ * limits and counts; the plain one has only the socket.
  */
 
-import { Server as HttpServer } from 'node:http'
+import { createServer, Server as HttpServer } from 'node:http'
 import type { Server } from 'node:net'
 
 /** `https` has the request listeners of an HTTP/1.1 server: also an HTTP/2 one that allows HTTP/1.1. */
@@ -25,4 +30,77 @@ export const KIND_NAMES: Record<ServerKind, string> = {
   http2: 'HTTP/2 without HTTP/1.1',
   tls: 'TLS',
   tcp: 'TCP',
+}
+
+/** What node:http tells the application of, and looks for listeners of. */
+const TOLD = new Set<string | symbol>([
+  ...['request', 'checkContinue', 'checkExpectation', 'upgrade', 'connect', 'clientError', 'dropRequest', 'timeout'],
+])
+
+/** What node:http reads of a server for each request or connection, and what node:net counts on it. */
+const SHARED = [
+  ...['timeout', 'keepAliveTimeout', 'headersTimeout', 'requestTimeout', 'maxHeadersCount', 'maxRequestsPerSocket'],
+  ...['joinDuplicateHeaders', 'rejectNonStandardBodyWrites', 'requireHostHeader', 'insecureHTTPParser', '_connections'],
+]
+
+/** `createServer({ IncomingMessage, ServerResponse })`, which Node keeps under symbols of these names. */
+const CLASSES = ['IncomingMessage', 'ServerResponse']
+
+/** Not listening yet. To close `secure` closes what is left on the plain one's connections, too. */
+export function plainServerOf(secure: Server): HttpServer {
+  const plain = createServer()
+  const { emit, listenerCount, listeners } = plain
+  const ownerOf = (event: string | symbol) => (TOLD.has(event) ? secure : plain)
+  Object.assign(plain, {
+    emit: (event: string, ...args: unknown[]) =>
+      Reflect.apply(TOLD.has(event) ? secure.emit : emit, ownerOf(event), [event, ...args]),
+    listenerCount: (event: string) => listenerCount.call(ownerOf(event), event),
+    listeners: (event: string) => listeners.call(ownerOf(event), event),
+  })
+  for (const name of SHARED) share(plain, secure, name)
+  for (const symbol of Object.getOwnPropertySymbols(secure)) {
+    if (CLASSES.includes(symbol.description ?? '')) share(plain, secure, symbol)
+  }
+  closeTogether(plain, secure)
+  return plain
+}
+
+function share(plain: HttpServer, secure: Server, name: string | symbol): void {
+  Object.defineProperty(plain, name, {
+    get: () => Reflect.get(secure, name),
+    set: value => void Reflect.set(secure, name, value),
+    configurable: true,
+    enumerable: true,
+  })
+}
+
+/** An HTTPS server that is closed takes no requests any more, and calls back when the last one is answered. */
+function closeTogether(plain: HttpServer, secure: Server): void {
+  const { close } = secure
+  put(secure, 'close', (callback?: (error?: Error) => void) => {
+    close.call(secure, callback)
+    if (plain.listening) plain.close()
+    return secure
+  })
+  for (const name of ['closeAllConnections', 'closeIdleConnections'] as const) {
+    const end = Reflect.get(secure, name) as (() => void) | undefined
+    put(secure, name, () => {
+      end?.call(secure)
+      plain[name]()
+    })
+  }
+  // lib/net.js, which calls it for the server whose last connection ends.
+  const { _emitCloseIfDrained: drained } = plain as unknown as Drained
+  put(plain, '_emitCloseIfDrained', () => {
+    drained.call(plain)
+    ;(secure as unknown as Drained)._emitCloseIfDrained()
+  })
+}
+
+interface Drained {
+  _emitCloseIfDrained(): void
+}
+
+function put(server: Server, name: string, value: unknown): void {
+  Object.defineProperty(server, name, { value, writable: true, configurable: true })
 }

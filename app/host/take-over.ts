@@ -17,18 +17,24 @@
  *
  * A later server with the request listener of the open site is the same application on one more address (Fastify opens one for each address of `localhost`; an
  * application that is exported is often listened on as well). In several workers these would fight for one port and be a door around the proxy, so they
- * listen where nobody finds them. So does the site's HTTPS server, for which `plain-server.ts` takes the requests.
+ * listen where nobody finds them. So does the site's HTTPS server, for which a plain one takes the requests (`server-kind.ts`).
  */
 
 import { EventEmitter, errorMonitor } from 'node:events'
 import { unlinkSync } from 'node:fs'
 import { Server as HttpServer, type RequestListener } from 'node:http'
 import { Server } from 'node:net'
-import { explainInUse, refuseInUse } from './address-in-use.js'
-import { type Address, askedAddress, isAskedFor, isSamePlace, printAddress } from './asked-address.js'
+import {
+  type Address,
+  askedAddress,
+  explainInUse,
+  isAskedFor,
+  isSamePlace,
+  printAddress,
+  refuseInUse,
+} from './asked-address.js'
 import { namePath, unnamePath } from './named-path.js'
-import { plainServerOf } from './plain-server.js'
-import { KIND_NAMES, kindOf } from './server-kind.js'
+import { KIND_NAMES, kindOf, plainServerOf } from './server-kind.js'
 
 export interface TakeOverOptions {
   /** Called before the first server is bound to our socket. */

@@ -10,7 +10,7 @@
 import type { Server } from 'node:http'
 import { createServer, type Socket } from 'node:net'
 import { readPreamble, type TunnelPeer } from '../../kit/tunnel-preamble.js'
-import { addressOf } from './local-address.js'
+import { localAddressOf } from './virtual-socket.js'
 
 export interface TunnelServer {
   /** Tunnels that are open, with those whose handshake is not answered yet. */
@@ -99,14 +99,14 @@ function showEnds(socket: Socket, { address, port, encrypted }: TunnelPeer, appl
   }
   for (const [name, value] of Object.entries(shown)) Object.defineProperty(socket, name, { value, configurable: true })
   const local = {
-    localAddress: () => addressOf(application).address,
-    localPort: () => addressOf(application).port,
-    localFamily: () => addressOf(application).family,
+    localAddress: () => localAddressOf(application).address,
+    localPort: () => localAddressOf(application).port,
+    localFamily: () => localAddressOf(application).family,
   }
   for (const [name, get] of Object.entries(local)) Object.defineProperty(socket, name, { get, configurable: true })
   const assignable = {
     ...(encrypted ? { encrypted } : {}),
-    address: () => addressOf(application),
+    address: () => localAddressOf(application),
     // Only a TCP connection can be reset; the client's is the proxy's.
     resetAndDestroy: () => socket.destroy(),
   }

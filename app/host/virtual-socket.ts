@@ -9,9 +9,9 @@
  */
 
 import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { REQUEST_FLAG, type WireRequest } from '../../kit/frames.js'
 import { LazyDuplex } from './lazy-duplex.js'
-import { addressOf, type LocalAddress } from './local-address.js'
 
 type WriteCallback = (error?: Error | null) => void
 
@@ -29,6 +29,14 @@ export interface VirtualSocketOwner {
   harakiri(ms: number): void
   /** No byte passed for as long as `setTimeout` said. */
   timedOut(): void
+}
+
+/** The near end of a client's connection: where the application's own server listens. Empty on a unix path, as in Node. */
+export type LocalAddress = Partial<AddressInfo>
+
+export function localAddressOf(server: Server): LocalAddress {
+  const address = server.address()
+  return typeof address === 'object' && address !== null ? address : {}
 }
 
 export class VirtualSocket extends LazyDuplex {
@@ -68,15 +76,15 @@ export class VirtualSocket extends LazyDuplex {
   }
 
   get localAddress(): string | undefined {
-    return addressOf(this.server).address
+    return localAddressOf(this.server).address
   }
 
   get localFamily(): string | undefined {
-    return addressOf(this.server).family
+    return localAddressOf(this.server).family
   }
 
   get localPort(): number | undefined {
-    return addressOf(this.server).port
+    return localAddressOf(this.server).port
   }
 
   get connecting(): boolean {
@@ -113,7 +121,7 @@ export class VirtualSocket extends LazyDuplex {
   }
 
   address(): LocalAddress {
-    return addressOf(this.server)
+    return localAddressOf(this.server)
   }
 
   static {

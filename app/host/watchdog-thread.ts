@@ -11,10 +11,9 @@
 import { chmodSync, writeSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
-import { codeOf } from '../../kit/failure.js'
+import { codeOf, reasonOf } from '../../kit/failure.js'
 import { FRAME, frame } from '../../kit/frames.js'
 import type { StackReport } from '../../kit/stack-report.js'
-import { takeStack } from './blocked-stack.js'
 import { Outbox } from './outbox.js'
 import type { WatchdogStart, WatchedLink } from './watchdog.js'
 
@@ -42,6 +41,8 @@ const links = new Set<Watched>()
 let idle = 0
 /** One stack is taken at a time, for all who ask meanwhile. */
 let taking: Promise<StackReport> | null = null
+/** What takes it, once it is loaded. */
+let stackTaker: Promise<typeof import('./blocked-stack.js')> | null = null
 
 parentPort?.on('message', ({ memory, fd }: WatchedLink) => {
   links.add({ outbox: new Outbox(memory), fd, moves: 0, toldMoves: 0 })
@@ -68,7 +69,7 @@ function answerProxies(): void {
   const server = createServer(async socket => {
     // A proxy that lost interest.
     socket.on('error', () => {})
-    taking ??= takeStack(Atomics.load(new Int32Array(sessions), 0) > 0).finally(() => {
+    taking ??= takeStackNow().finally(() => {
       taking = null
     })
     socket.end(JSON.stringify(await taking))
@@ -76,7 +77,26 @@ function answerProxies(): void {
   server.listen(path, () => {
     chmodSync(path, PRIVATE_MODE)
     parentPort?.postMessage('listening')
+    // Behind the news: the worker waits for that. Not only when a proxy asks: it may have no descriptor left then.
+    loadStackTaker()
   })
+}
+
+async function takeStackNow(): Promise<StackReport> {
+  try {
+    const { takeStack } = await loadStackTaker()
+    return await takeStack(Atomics.load(new Int32Array(sessions), 0) > 0)
+  } catch (error) {
+    return { frames: [], why: reasonOf(error) }
+  }
+}
+
+function loadStackTaker(): Promise<typeof import('./blocked-stack.js')> {
+  stackTaker ??= import('./blocked-stack.js')
+  stackTaker.catch(() => {
+    stackTaker = null
+  })
+  return stackTaker
 }
 
 /** Whether anything has happened on the link since the last look. */

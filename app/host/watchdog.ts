@@ -35,6 +35,9 @@ export function startWatchdog(start: WatchdogStart, onTrouble: (why: string) => 
     name: 'daimyo-watchdog',
     execArgv: [],
     env: {},
+    // It prints nothing. Piped to those of the process, as they are by default, they would have Node open these at each start.
+    stdout: true,
+    stderr: true,
     resourceLimits: SMALL,
     workerData: start,
   })

@@ -6,6 +6,19 @@ import { LONGEST_CHILD_MESSAGE_BYTES, WORKER_MESSAGE_BOUNDS } from '../../kit/me
 
 const small = { depth: 3, values: 8, members: 4, keys: 5 }
 
+t.test('few keys need no cryptography, which takes long to load', t => {
+  const { getBuiltinModule } = process
+  t.teardown(() => Object.assign(process, { getBuiltinModule }))
+  const asked: string[] = []
+  Object.assign(process, { getBuiltinModule: (id: string) => asked.push(id) && getBuiltinModule(id) })
+  const take = (text: string) => isWithin(Buffer.from(text), 0, text.length, { ...small, values: 20 })
+  t.equal(take('[{"a":1,"b":2},{"d":4,"e":5}]'), true)
+  t.same(asked, [])
+  t.equal(take('[{"a":1,"b":2,"c":3},{"d":4,"e":5,"f":6}]'), false)
+  t.same(asked, ['node:crypto'])
+  t.end()
+})
+
 const cases: [title: string, text: string, expected: boolean][] = [
   ['as deep as may be', '[[[1]]]', true],
   ['a level more', '[[[[]]]]', false],

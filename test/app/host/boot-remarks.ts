@@ -54,7 +54,7 @@ t.test('it is said long before the time is over, and again when it has changed',
   const taken = { ...nothing, others: [] as string[] } as Taken & { others: string[] }
   const said: string[] = []
   await new Promise<void>(resolve => {
-    const end = startBootRemarks({ appPort: null, leftMs: 40, isServed: () => false, waitReady: false }, taken, why => {
+    const end = startBootRemarks(5, { appPort: null, isServed: () => false, waitReady: false }, taken, why => {
       said.push(why)
       taken.others.push('TCP on :::1')
       if (said.length < 2) return

@@ -19,7 +19,7 @@ function requestFrame(id: number, target: string): string {
 
 t.test('it says when it can be asked, and when it never will', async t => {
   const folder = scratchFolder(t)
-  const sessions = await countInspectorSessions()
+  const sessions = countInspectorSessions()
   const troubles: string[] = []
   const path = join(folder, 'asked')
   // The thread keeps no process alive.

@@ -1,0 +1,115 @@
+/**
+ * How a worker ends: by the master's word, or alone, when there is no master any more. Loaded by `main.ts` a second after the worker is ready: a start pays nothing for
+ * it, and a worker whose application has no descriptor left, or whose release is gone, has it already.
+ *
+ * What must stay true: an end is bounded by its mercy, whatever the application does, and by `ORPHAN_MS` without a master.
+ */
+
+import type { Server } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { StreamLimits } from '../../kit/messages.js'
+import { endSession, processesOfSession } from '../../kit/session-processes.js'
+import type { ApplicationChannel } from './application-channel.js'
+import { Farewell } from './farewell.js'
+import { writeSnapshot } from './heap-snapshot.js'
+import type { LinkServer } from './link-server.js'
+import type { MasterChannel } from './master-channel.js'
+import type { TunnelServer } from './tunnel-server.js'
+
+/** How long requests in flight may take when the master is dead; the proxies go away within a second themselves. */
+const ORPHAN_MS = 1200
+const POLL_MS = 20
+/** Between SIGTERM and SIGKILL for what the application has started, when there is no master to do it. */
+const ORPHANS_CHILDREN_MS = 500
+/** What an application has that listens to messages only, once it was told to end: PM2's `kill_timeout` by default. */
+const SHUTDOWN_MESSAGE_MS = 1600
+/** The part of its mercy that a worker waits for open connections; the rest is the application's, to clean up in. */
+const OPEN_SHARE = 0.8
+
+/** A worker that serves. `application` may be another one later. */
+export interface Running {
+  application: Server
+  readonly link: LinkServer
+  readonly tunnels: TunnelServer
+  /** Sends the last metrics. */
+  flush(): Promise<void>
+}
+
+export interface EndingParts {
+  running: Running
+  channel: MasterChannel
+  messages: ApplicationChannel
+  /** Of the whole process; not the application's, which may be held. */
+  exit(code: number): void
+}
+
+/** Of one worker. */
+export class Ending {
+  readonly #parts: EndingParts
+  readonly #farewell: Farewell
+
+  constructor(parts: EndingParts) {
+    this.#parts = parts
+    const { running, channel, messages } = parts
+    this.#farewell = new Farewell({ running, channel, messages })
+  }
+
+  /** The application was told to end. */
+  get isTold(): boolean {
+    return this.#farewell.isTold
+  }
+
+  /** Answers are still under way, and have `mercyMs`. */
+  tellEarly(mercyMs: number, stream: StreamLimits | null): void {
+    this.#farewell.tellEarly(mercyMs, stream)
+  }
+
+  /** The proxies send nothing any more; what is left are tunnels, direct connections, and the application's own clean-up. */
+  async stop(mercyMs: number, snapshotPath: string | null): Promise<void> {
+    const { running, channel, exit } = this.#parts
+    const { application, link, tunnels } = running
+    const farewell = this.#farewell
+    link.close()
+    // An application that wants to know closes its server itself.
+    const served = farewell.concernsApplication ? tunnels.close() : Promise.all([closed(application), tunnels.close()])
+    await Promise.race([served, delay(mercyMs * OPEN_SHARE, undefined, { ref: false })])
+    await running.flush()
+    if (snapshotPath !== null) {
+      const { event, fields } = writeSnapshot(snapshotPath)
+      await channel.event(event, fields)
+    }
+    if (!farewell.concernsApplication) return exit(0)
+    farewell.tell()
+    if (farewell.wasToldByMessage) setTimeout(() => exit(0), Math.min(mercyMs, SHUTDOWN_MESSAGE_MS)).unref()
+  }
+
+  /** The master is gone. `keepsChildren`: what the application has started lives on. */
+  endAlone(keepsChildren: boolean): void {
+    const { running, exit } = this.#parts
+    const deadline = performance.now() + ORPHAN_MS
+    const look = setInterval(() => {
+      if (performance.now() <= deadline && !isIdle(running)) return
+      clearInterval(look)
+      running.link.close()
+      endChildren(keepsChildren).finally(() => exit(0))
+    }, POLL_MS)
+  }
+}
+
+/** What a master would do behind the worker's end. A proxy kills those that are still linked after a while (`proxy/main.ts`). */
+export async function endChildren(keepsChildren: boolean): Promise<void> {
+  const left = keepsChildren ? [] : await processesOfSession(process.pid)
+  if (left.length > 0) await endSession(process.pid, left, ORPHANS_CHILDREN_MS)
+}
+
+function closed(application: Server): Promise<void> {
+  return new Promise(resolve => {
+    if (!application.listening) return resolve()
+    application.close(() => resolve())
+    application.closeIdleConnections()
+  })
+}
+
+function isIdle({ link, tunnels }: Running): boolean {
+  return link.inFlight === 0 && tunnels.open === 0
+}
