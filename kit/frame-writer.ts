@@ -12,13 +12,16 @@ import { JoiningWriter } from './joining-writer.js'
 export class FrameWriter implements FrameSender {
   readonly #socket: Socket
   readonly #writer: JoiningWriter
+  readonly #onSlow: () => void
   #pending = ''
   #scheduled = false
   /** Short pieces of bodies that came while the peer read nothing, by id: each frame costs a header, so one made of each piece would weigh nine times as much. */
   readonly #pieces = new Map<number, GatheredBytes>()
 
-  constructor(socket: Socket) {
+  /** `onSlow`: the socket has got more than it would like to hold, so bytes may wait; called for each such write. */
+  constructor(socket: Socket, onSlow: () => void = () => {}) {
     this.#socket = socket
+    this.#onSlow = onSlow
     this.#writer = new JoiningWriter(socket, () => this.#passPieces())
     keepReadingAfterWriteErrors(socket)
   }
@@ -37,7 +40,7 @@ export class FrameWriter implements FrameSender {
     }
     const pending = this.#pending + frameHeader(type, id, bytes.length)
     this.#pending = ''
-    if (this.#socket.writable) this.#writer.writeBoth(pending, bytes)
+    if (this.#socket.writable && !this.#writer.writeBoth(pending, bytes)) this.#onSlow()
   }
 
   readonly flush = (): void => {
@@ -45,7 +48,7 @@ export class FrameWriter implements FrameSender {
     if (this.#pending === '') return
     const pending = this.#pending
     this.#pending = ''
-    if (this.#socket.writable) this.#writer.write(pending)
+    if (this.#socket.writable && !this.#writer.write(pending)) this.#onSlow()
   }
 
   get backlogBytes(): number {

@@ -71,6 +71,11 @@ const COMPANIONS = 8
 const LAST_WORDS_MS = 1000
 /** A worker that is silent for so long on a new link will never say hello. The master has replaced it before as a rule. */
 const HELLO_MS = 60_000
+/**
+ * What may wait for a worker beyond the windows of those in flight. Whoever guesses the ids of requests to come can answer them unread, so that what was
+ * sent of them waits and belongs to nobody any more.
+ */
+const MOST_LEFT_BYTES = 4 * 1024 ** 2
 const MAX_ID = 0xffffffff
 const MAX_PING = 0x7fffffff
 const HALF_OF_IDS = 0x80000000
@@ -96,8 +101,10 @@ export class Link {
   #closed = false
   /** The worker has said hello. */
   #isUp = false
-  /** In rotation: linked, not retiring, not condemned. */
+  /** In rotation: linked, not retiring, not condemned, and too much does not wait for it. */
   open = false
+  /** Out of rotation because too much waits; a ping is under way. */
+  #isOverfull = false
   retiring = false
   /** The master said that the worker is gone, and why; null: it has not. */
   end: WorkerEnd | null = null
@@ -129,7 +136,7 @@ export class Link {
       path: worker.linkPath,
       onread: readOption((bytes, count) => this.#read(bytes, count), LINK_READ_BYTES),
     })
-    this.#writer = new FrameWriter(this.#socket)
+    this.#writer = new FrameWriter(this.#socket, () => this.#holdOff())
     this.#writer.send(frame(FRAME.hello, 0, LINK_VERSION))
     // The close event follows and does the work: ECONNRESET of a worker that was killed.
     this.#socket.on('error', error => {
@@ -245,6 +252,25 @@ export class Link {
     this.end = end
     if (this.#isUp) setTimeout(() => this.#socket.destroy(), LAST_WORDS_MS).unref()
     else this.#socket.destroy()
+  }
+
+  /** More waits than those in flight account for: nothing new until the worker has read. */
+  #holdOff(): void {
+    if (!this.open || !this.#hasTooMuch) return
+    this.open = false
+    this.#isOverfull = true
+    this.ping(monotonicMs())
+  }
+
+  get #hasTooMuch(): boolean {
+    return this.#writer.backlogBytes > MOST_LEFT_BYTES + this.inFlight * WINDOW_BYTES
+  }
+
+  /** The worker has read what was sent before the ping; that may not be all. */
+  #goOn(now: number): void {
+    if (this.#hasTooMuch) return this.ping(now)
+    this.#isOverfull = false
+    this.open = !(this.#closed || this.retiring || this.condemned || this.end !== null)
   }
 
   #nextId(): number {
@@ -437,6 +463,7 @@ export class Link {
     this.lagMs = lagMs
     this.pingSentMs = 0
     if (this.handshakes.ponged()) this.ping(this.lastPongMs)
+    if (this.#isOverfull) this.#goOn(this.lastPongMs)
     this.events.freed(this)
   }
 

@@ -2,11 +2,12 @@
  * The files that children run: where they are, what stands before them on the command line, and whether the service's user can reach them.
  */
 
-import { closeSync, constants, openSync, statSync } from 'node:fs'
+import { closeSync, constants, lstatSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
+import type { Settings } from './config/settings.js'
 import { REACH_REMEDY } from './doctor-checks.js'
 import { asServiceUser, O_PATH } from './service-user.js'
 
@@ -44,6 +45,24 @@ export function whyOutOfReach(
     return `uid=${user ?? uid} cannot reach ${file}: ${describe(obstacle, error)}`
   }
   return null
+}
+
+/**
+ * Failure 77: the proxies, which are this user, would write their access log where that user may not go. `isOurs`: the place is our choice, in the folder of
+ * the start.
+ */
+export function checkLogReach(
+  { logto, accessLog, credentials }: Pick<Settings, 'logto' | 'accessLog' | 'credentials'>,
+  isOurs = false,
+): void {
+  if (logto === null || !accessLog || credentials === null) return
+  const closed = asServiceUser(credentials, () => firstClosedFolder(dirname(logto)))
+  // What is not there is told by who opens it.
+  if (closed === null || lstatSync(closed, { throwIfNoEntry: false }) === undefined) return
+  const why = `uid=${credentials.user ?? credentials.uid} cannot reach it: ${describe(closed, null)}`
+  const elsewhere = isOurs ? ', or a start in another folder' : ''
+  const remedy = `accepted \`logto\` where that user may go, as logto = /var/log/daimyo/site.log${elsewhere}`
+  throw new Failure('log', `cannot start: logto=${logto}: ${why}: ${remedy}`, EXIT.permission)
 }
 
 /** Whether a program of that user may have the folder as its working folder. */

@@ -2,21 +2,30 @@
  * What two readings of the clocks, taken one after the other, say of the time between them. Used by `clock-watch.ts`. Pure.
  */
 
-/** All in milliseconds. `runMs`: monotonic; `bootMs`: the same with the time in which the machine was suspended; `cpuMs`: what this process has used. */
+/**
+ * All in milliseconds, and all but the wall clock since some moment. `runMs`: monotonic; `bootMs`: the same with the time in which the machine was suspended;
+ * `cpuMs`: what this process has used; `queuedMs`: how long its main thread was ready and had no core; `awakeMs`: how long its loop did not wait for events.
+ */
 export interface ClockReading {
   runMs: number
   wallMs: number
   bootMs: number
   cpuMs: number
+  queuedMs: number
+  awakeMs: number
 }
 
 /**
- * `stepMs` is never negative. `why`: the machine was suspended; the master was busy by itself; or it got no turn: stopped, in a virtual machine that was
- * paused, starved, or waiting for a disk.
+ * Why the master stood still. `suspended`: the machine was; `busy`: it used the time itself; `starved`: it was ready and others had the cores;
+ * `kernel-wait`: it was in a system call that took so long, as for a disk; `no-turn`: it waited for events, and nobody woke it: stopped, frozen, or in a
+ * virtual machine that was paused.
  */
+export type StillReason = 'suspended' | 'busy' | 'starved' | 'kernel-wait' | 'no-turn'
+
+/** `stepMs` is never negative. */
 export type ClockFinding =
   | { event: 'clock-stepped'; stepMs: number; direction: 'forward' | 'backward' }
-  | { event: 'stood-still'; stillMs: number; why: 'suspended' | 'busy' | 'no-turn' }
+  | { event: 'stood-still'; stillMs: number; why: StillReason }
 
 /** Less than this is what a busy machine or a clock that is being adjusted does. */
 const LEAST_MS = 2000
@@ -30,8 +39,7 @@ export function compareReadings(before: ClockReading, now: ClockReading, lookMs:
   const findings: ClockFinding[] = []
   const stillMs = lateMs + suspendedMs
   if (stillMs > 0) {
-    const isBusy = now.cpuMs - before.cpuMs > lateMs / 2
-    const why = suspendedMs > 0 ? 'suspended' : isBusy ? 'busy' : 'no-turn'
+    const why = suspendedMs > 0 ? 'suspended' : reasonOf(before, now, lateMs)
     findings.push({ event: 'stood-still', stillMs, why })
   }
   if (stepMs !== 0) {
@@ -42,6 +50,14 @@ export function compareReadings(before: ClockReading, now: ClockReading, lookMs:
     })
   }
   return findings
+}
+
+/** What took most of the time. A loop that is awake uses a core, waits for one, or is in the kernel. */
+function reasonOf(before: ClockReading, now: ClockReading, lateMs: number): StillReason {
+  const tookMost = (clock: 'cpuMs' | 'queuedMs' | 'awakeMs') => now[clock] - before[clock] > lateMs / 2
+  if (tookMost('cpuMs')) return 'busy'
+  if (tookMost('queuedMs')) return 'starved'
+  return tookMost('awakeMs') ? 'kernel-wait' : 'no-turn'
 }
 
 /** Rounded; 0 for what is too little to be told of, in either direction. */

@@ -3,6 +3,7 @@
  * Nobody is judged by either: deadlines are the running clock's (`kit/running-clock.ts`), which is watched by being read here.
  */
 
+import { readFileSync } from 'node:fs'
 import { uptime } from 'node:os'
 import { type RunningClock, STILL_MS } from '../kit/running-clock.js'
 import { type ClockFinding, type ClockReading, compareReadings } from './clock-findings.js'
@@ -44,7 +45,8 @@ export class ClockWatch {
   }
 }
 
-function readClocks(): ClockReading {
+/** Of this process, now. */
+export function readClocks(): ClockReading {
   const { user, system } = process.cpuUsage()
   return {
     runMs: performance.now(),
@@ -52,5 +54,17 @@ function readClocks(): ClockReading {
     // /proc/uptime, or CLOCK_BOOTTIME: goes on while the machine is suspended, as CLOCK_MONOTONIC does not.
     bootMs: uptime() * 1000,
     cpuMs: (user + system) / 1000,
+    queuedMs: readQueuedMs(),
+    awakeMs: performance.eventLoopUtilization().active,
+  }
+}
+
+/** What the kernel says of the main thread (`/proc/PID/schedstat`: nanoseconds on a core, in the queue for one); 0 where it does not. */
+function readQueuedMs(): number {
+  try {
+    return Number(readFileSync('/proc/self/schedstat', 'latin1').split(' ')[1] ?? 0) / 1e6
+  } catch {
+    // ENOENT: a kernel without CONFIG_SCHED_INFO, a sandbox.
+    return 0
   }
 }

@@ -77,8 +77,14 @@ function realPath(option: string, path: string): string {
   try {
     return realpathSync(path)
   } catch (error) {
-    throw cannotUse(option, path, codeOf(error) === 'ENOENT' ? 'no such file or folder' : reasonOf(error))
+    throw cannotUse(option, path, whyNot(error))
   }
+}
+
+function whyNot(error: unknown): string {
+  if (codeOf(error) === 'ENOENT') return 'no such file or folder'
+  const remedy = codeOf(error) === 'EACCES' ? ': accepted a path that the user of the service may reach' : ''
+  return reasonOf(error) + remedy
 }
 
 function cannotUse(option: string, path: string, why: string): Failure {

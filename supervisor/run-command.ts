@@ -11,7 +11,7 @@ import { createLog, type Log } from '../kit/log.js'
 import { LogSink, type Reopening } from '../kit/log-sink.js'
 import { SharedPage } from '../kit/shared-page.js'
 import { printBanner } from './banner.js'
-import { checkReach } from './child-programs.js'
+import { checkLogReach, checkReach } from './child-programs.js'
 import type { CommandContext } from './command-context.js'
 import type { Reading, Settings } from './config/settings.js'
 import { controlHandler } from './control-commands.js'
@@ -90,6 +90,7 @@ async function takeDown(step: Undo[number], context: CommandContext): Promise<vo
 async function serve(options: RunOptions, context: CommandContext, undo: Undo): Promise<number> {
   const settings = withoutDeviceLog(options.settings)
   checkReach(settings.credentials)
+  checkLogReach(settings)
   setInheritedLimits(settings.inherited)
   const passed = assignSockets(settings, receiveSockets(context.environment, process.pid))
   const { pidfile, credentials } = settings

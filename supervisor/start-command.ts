@@ -8,12 +8,13 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
 import { inspectorArguments } from '../kit/uninvited-inspector.js'
 import { printBanner } from './banner.js'
+import { checkLogReach } from './child-programs.js'
 import type { CommandContext } from './command-context.js'
 import type { Settings } from './config/settings.js'
 import { findMaster } from './control-client.js'
@@ -47,8 +48,7 @@ export async function startCommand(options: StartOptions, context: CommandContex
   const { settings } = options
   const running = await findMaster(controlPathOf(settings.runDir))
   if (running !== null) throw alreadyRunning(settings.runDir, running)
-  const files = prepareFiles(settings, context.cwd)
-  const child = spawnMaster(options, files, context)
+  const [files, child] = begin(options, context)
   const outcome = await waitForOutcome(child, settings.workerStartMs + 30_000)
   if (outcome.type === 'started') {
     leave(child)
@@ -68,10 +68,23 @@ export async function startCommand(options: StartOptions, context: CommandContex
   )
 }
 
-function prepareFiles({ logto, pidfile, credentials }: Settings, cwd: string): BackgroundFiles {
-  const folder = join(cwd, 'logs')
+function begin(options: StartOptions, context: CommandContext): [BackgroundFiles, ChildProcess] {
+  const { settings } = options
+  const folder = join(context.cwd, 'logs')
+  checkLogReach({ ...settings, logto: settings.logto ?? join(folder, logName) }, settings.logto === null)
+  const isMade =
+    (settings.logto === null || settings.pidfile === null) && makeFolder(folder, settings.credentials) !== undefined
+  try {
+    const files = prepareFiles(settings, folder)
+    return [files, spawnMaster(options, files, context)]
+  } catch (error) {
+    if (isMade) removeEmptyFolder(folder, settings.credentials)
+    throw error
+  }
+}
+
+function prepareFiles({ logto, pidfile, credentials }: Settings, folder: string): BackgroundFiles {
   const flags: string[] = []
-  if (logto === null || pidfile === null) makeFolder(folder, credentials)
   if (pidfile === null) flags.push(`--pidfile=${join(folder, pidfileName)}`)
   if (pidfile === null) checkSharedPidfile(join(folder, pidfileName), credentials)
   else checkPidfile(pidfile, credentials)
@@ -95,9 +108,10 @@ function checkSharedPidfile(path: string, credentials: Credentials | null): void
   }
 }
 
-function makeFolder(path: string, credentials: Credentials | null): void {
+/** What was made of it; undefined: it was there. */
+function makeFolder(path: string, credentials: Credentials | null): string | undefined {
   try {
-    onGuardedPath(path, 'content', credentials, () => mkdirSync(path, { recursive: true }))
+    return onGuardedPath(path, 'content', credentials, () => mkdirSync(path, { recursive: true }))
   } catch (error) {
     throw new Failure(
       'log',
@@ -105,6 +119,14 @@ function makeFolder(path: string, credentials: Credentials | null): void {
       EXIT.permission,
       error,
     )
+  }
+}
+
+function removeEmptyFolder(path: string, credentials: Credentials | null): void {
+  try {
+    onGuardedPath(path, 'name', credentials, () => rmdirSync(path))
+  } catch {
+    // ENOTEMPTY: something has been written there. EACCES and the like: the first trouble is the one to tell.
   }
 }
 

@@ -25,6 +25,8 @@ export interface TunnelServer {
 const BACKLOG = 4096
 /** The proxy writes its line at once when it is connected. */
 const PREAMBLE_MS = 10_000
+/** An application that has read nothing for so long of what is left is not going to. */
+const UNREAD_MS = 1000
 
 /** Listens on `path` and resolves once it does. */
 export async function openTunnelServer(path: string, application: Server): Promise<TunnelServer> {
@@ -49,7 +51,13 @@ export async function openTunnelServer(path: string, application: Server): Promi
     },
     close() {
       for (const socket of open) endWithClient(socket)
-      return new Promise(resolve => server.close(() => resolve()))
+      const stopLooking = cutUnread(open)
+      return new Promise(resolve =>
+        server.close(() => {
+          stopLooking()
+          resolve()
+        }),
+      )
     },
   }
 }
@@ -63,6 +71,24 @@ function endWithClient(socket: Socket): void {
   socket.once('end', () => socket.destroySoon())
   // Nobody has ever read, so nobody would see the end.
   if (socket.readableFlowing === null) socket.resume()
+}
+
+/**
+ * The end of a client stands behind all that it has said, so an application that has paused a socket, or waits to be asked for more, does not see it.
+ * Whoever reads on, however slowly, is left alone.
+ */
+function cutUnread(open: ReadonlySet<Socket>): () => void {
+  const before = new Map<Socket, number>()
+  const look = () => {
+    for (const socket of open) {
+      const readBytes = socket.bytesRead - socket.readableLength
+      if (socket.isPaused() && before.get(socket) === readBytes) socket.destroy()
+      before.set(socket, readBytes)
+    }
+  }
+  look()
+  const timer = setInterval(look, UNREAD_MS).unref()
+  return () => clearInterval(timer)
 }
 
 /** Reads the line and gives the socket away, with nothing of ours left on it. */

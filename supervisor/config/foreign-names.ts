@@ -109,6 +109,70 @@ export const FOREIGN_COMMANDS: Readonly<Record<string, string>> = {
   '-b': '`--http`',
 }
 
+/** What somebody is looking for who types a word of the trade; behind `text` the options are explained. */
+export interface Topic {
+  text: string
+  options: OptionName[]
+}
+
+const RELOADS =
+  '`daimyo reload` starts new workers and replaces each old one when its successor is ready: no request is dropped'
+
+const TOPICS: Readonly<Record<string, Topic>> = {
+  drain: {
+    text: 'a worker that is replaced gets nothing new and answers what it has; at `daimyo stop` all do. How long that may take:',
+    options: ['worker-reload-mercy', 'reload-mercy', 'stream-mercy', 'ws-mercy'],
+  },
+  graceful: {
+    text: `${RELOADS}; \`daimyo stop\` answers what is in flight. How long that may take:`,
+    options: ['worker-reload-mercy', 'reload-mercy'],
+  },
+  sse: {
+    text: 'event streams are passed on as the application writes them. When a worker is replaced, or at a stop, the application is told and can end them:',
+    options: ['worker-reload-mercy', 'stream-mercy', 'stream-after'],
+  },
+  websocket: { text: 'WebSockets are passed on without an option:', options: ['ws-mercy', 'ws-idle-timeout'] },
+  preload: {
+    text: 'each worker loads the application by itself, none is forked from one that has. A reload loads new workers while the old ones serve:',
+    options: ['lazy-apps', 'lazy'],
+  },
+  statsd: { text: `${PUSHED}:`, options: ['metrics'] },
+  cluster: {
+    text: 'the workers are the cluster: the application only listens, and need not fork. For one that forks:',
+    options: ['processes', 'cluster-worker'],
+  },
+  timeout: {
+    text: 'Gunicorn’s `timeout` is here `harakiri`; each part of a request has a bound of its own:',
+    options: ['harakiri', 'http-body-timeout', 'http-send-timeout', 'http-keepalive', 'http-queue-timeout'],
+  },
+  listen: { text: 'the address to listen on is `http = ADDRESS`, where nginx has `listen`:', options: ['http'] },
+  rolling: { text: `${RELOADS}; \`daimyo restart-worker SLOT\` replaces one:`, options: ['reload-overlap'] },
+  rollback: {
+    text: 'turn the link of the release back and `daimyo reload`. New code that does not start leaves the old workers serving; so does code that fails soon:',
+    options: ['soak'],
+  },
+  health: {
+    text: '`daimyo status` and the metrics tell how it is. What a worker must pass to get requests:',
+    options: ['ready-check'],
+  },
+  tls: { text: TLS, options: [] },
+}
+
+/** The same under other names. */
+const SAME_TOPICS: Readonly<Record<string, string>> = {
+  draining: 'drain',
+  eventsource: 'sse',
+  websockets: 'websocket',
+  'zero-downtime': 'graceful',
+  healthcheck: 'health',
+}
+
+/** Null: it is none of these words. */
+export function topicOf(word: string): Topic | null {
+  const name = SAME_TOPICS[word] ?? word
+  return Object.hasOwn(TOPICS, name) ? (TOPICS[name] ?? null) : null
+}
+
 /** What a word of another server is here, or null. */
 export function foreignName(word: string): ForeignName | null {
   return replaced(word, isWhole) ?? withoutOption(word) ?? replaced(word, isPart)

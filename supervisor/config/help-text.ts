@@ -3,7 +3,16 @@
  */
 
 import { optionFacts } from './config-reference.js'
-import { describeForeign, FOREIGN_COMMANDS, foreignName, SERVERS, type Server, whatIsMeant } from './foreign-names.js'
+import {
+  describeForeign,
+  FOREIGN_COMMANDS,
+  foreignName,
+  SERVERS,
+  type Server,
+  type Topic,
+  topicOf,
+  whatIsMeant,
+} from './foreign-names.js'
 import { MOOT_OPTIONS, REFUSED_OPTIONS } from './moot-options.js'
 import { acceptedKeys, type OptionName, optionNamed, optionNames, rowOf, SECTIONS } from './options.js'
 
@@ -63,10 +72,12 @@ export function explainWord(word: string): string | null {
   const commands = COMMANDS.filter(([usage]) => usage.split(/[ |[\]]+/).includes(word))
   if (commands.length > 0) return commands.map(describeCommand).join('')
   const option = optionNamed(word.replace(/^--/, ''))
-  if (option !== null) return describeOption(option)
+  const topic = topicOf(word.toLowerCase())
+  if (option !== null) return `${describeOption(option)}${topic === null ? '' : `\n${describeTopic(word, topic)}`}`
   if (Object.hasOwn(MOOT_OPTIONS, word)) return `${word}: means nothing in Node: ${MOOT_OPTIONS[word]?.why}\n`
   if (Object.hasOwn(REFUSED_OPTIONS, word)) return `${word}: cannot work here: ${REFUSED_OPTIONS[word]}\n`
   if (Object.hasOwn(FOREIGN_COMMANDS, word)) return `${word} is here ${FOREIGN_COMMANDS[word]}\n`
+  if (topic !== null) return describeTopic(word, topic)
   const foreign = foreignName(word)
   if (foreign !== null)
     return `${describeForeign(word, foreign)}\n${foreign.options.map(name => `\n${describeOption(name)}`).join('')}`
@@ -82,6 +93,10 @@ function optionsAbout(word: string): OptionName[] {
   if (named.length > 0) return named
   const words = new RegExp(`\\b${word.replace(/\W/g, '\\$&')}(s|es)?\\b`, 'i')
   return optionNames().filter(name => words.test(rowOf(name).summary))
+}
+
+function describeTopic(word: string, { text, options }: Topic): string {
+  return `${wrap(`${word}: ${text}`, 0)}${options.map(describeBriefly).join('')}`
 }
 
 function describeServer(server: Server): string {

@@ -505,6 +505,76 @@ t.test('credit that is held is for what was sent, and for exchanges that are the
   t.same([released!.sentBytes, answered!.sentBytes], ended)
 })
 
+t.test('a worker that ends requests unread gets no more of them than a few MB, until it reads', async t => {
+  const body = Buffer.alloc(100_000)
+  const post = (target: string) => {
+    const exchange = exchangeOf('POST', target, [`Content-Length: ${body.length}`])
+    exchange.kept = [body]
+    exchange.bodyComplete = true
+    return exchange
+  }
+  const unsent = (target: string) => {
+    const exchange = exchangeOf('POST', target, ['Content-Length: 1000000'])
+    exchange.kept = [body]
+    return exchange
+  }
+  const longHead = (target: string) => exchangeOf('GET', target, [`Cookie: ${'c'.repeat(60_000)}`])
+  type Opened = Awaited<ReturnType<typeof open>>
+  const answer = async ({ worker, until }: Opened, exchange: TestExchange) => {
+    worker.answer(exchange.linkId, '')
+    await until(`answered ${exchange.title}`)
+  }
+  const giveUp = async ({ link }: Opened, exchange: TestExchange) => {
+    link.release(exchange)
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  const cases: [title: string, make: typeof post, end: typeof answer][] = [
+    ['whole bodies', post, answer],
+    ['bodies that have begun', unsent, answer],
+    ['long heads', longHead, answer],
+    ['requests that their clients give up', post, giveUp],
+  ]
+  for (const [title, make, end] of cases) {
+    const opened = await open(t)
+    const { worker, link } = opened
+    link.open = true
+    worker.stopReading()
+    let requests = 0
+    for (; link.open && requests < 300; requests++) {
+      const exchange = make(`/${requests}`)
+      link.send(exchange, false)
+      await end(opened, exchange)
+    }
+    t.ok(requests < 100, `${title}: ${requests} requests`)
+    t.not(link.pingSentMs, 0, `${title}: it has to prove that it reads`)
+    worker.readOn()
+    while (!link.open) await new Promise(resolve => setImmediate(resolve))
+    t.equal(worker.of(FRAME.request).length, requests, `${title}: all of them arrive`)
+  }
+})
+
+t.test(
+  'a worker that was held off stays out of rotation where it retires meanwhile, and uploads alone hold nobody off',
+  async t => {
+    const { worker, link } = await open(t)
+    link.open = true
+    worker.stopReading()
+    const uploads = Array.from({ length: 50 }, (_, at) => uploadOf(link, `/upload-${at}`))
+    await new Promise(resolve => setImmediate(resolve))
+    t.ok(link.open, 'all that waits is of requests in flight')
+    for (const { exchange } of uploads) link.release(exchange)
+    await new Promise(resolve => setImmediate(resolve))
+    link.send(exchangeOf('GET', '/after', [`Cookie: ${'c'.repeat(20_000)}`]), false)
+    await new Promise(resolve => setImmediate(resolve))
+    t.notOk(link.open)
+    link.retiring = true
+    link.ping(monotonicMs())
+    worker.readOn()
+    while (link.lastPongMs === 0) await new Promise(resolve => setImmediate(resolve))
+    t.notOk(link.open)
+  },
+)
+
 t.test('1xx answers go to clients that know them, and nothing else goes that way', async t => {
   const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n'
   const cases: [title: string, httpMinor: 0 | 1, bytes: string, expected: string | null][] = [

@@ -5,7 +5,7 @@ import { type ClockFinding, type ClockReading, compareReadings } from '../../sup
 
 const HOUR_MS = 3_600_000
 const LOOK_MS = 250
-const before: ClockReading = { runMs: 10_000, wallMs: 1.7e12, bootMs: 50_000, cpuMs: 300 }
+const before: ClockReading = { runMs: 10_000, wallMs: 1.7e12, bootMs: 50_000, cpuMs: 300, queuedMs: 70, awakeMs: 900 }
 
 const cases: [title: string, passed: Partial<ClockReading>, expected: ClockFinding[]][] = [
   ['nothing', {}, []],
@@ -22,6 +22,21 @@ const cases: [title: string, passed: Partial<ClockReading>, expected: ClockFindi
     'busy',
     { runMs: 5250, wallMs: 5250, bootMs: 5250, cpuMs: 4000 },
     [{ event: 'stood-still', stillMs: 5000, why: 'busy' }],
+  ],
+  [
+    'busy, and had to wait for a core at times',
+    { runMs: 5250, wallMs: 5250, bootMs: 5250, cpuMs: 3000, queuedMs: 2200, awakeMs: 5200 },
+    [{ event: 'stood-still', stillMs: 5000, why: 'busy' }],
+  ],
+  [
+    'without a core',
+    { runMs: 5250, wallMs: 5250, bootMs: 5250, cpuMs: 10, queuedMs: 5000, awakeMs: 20 },
+    [{ event: 'stood-still', stillMs: 5000, why: 'starved' }],
+  ],
+  [
+    'a slow disk',
+    { runMs: 5250, wallMs: 5250, bootMs: 5250, cpuMs: 10, queuedMs: 100, awakeMs: 5000 },
+    [{ event: 'stood-still', stillMs: 5000, why: 'kernel-wait' }],
   ],
   [
     'suspended: the monotonic clock stands still',
@@ -44,12 +59,14 @@ const cases: [title: string, passed: Partial<ClockReading>, expected: ClockFindi
 ]
 for (const [title, passed, expected] of cases) {
   t.test(title, async t => {
-    const elapsed = { runMs: LOOK_MS, wallMs: LOOK_MS, bootMs: LOOK_MS, cpuMs: 1, ...passed }
+    const elapsed = { runMs: LOOK_MS, wallMs: LOOK_MS, bootMs: LOOK_MS, cpuMs: 1, queuedMs: 1, awakeMs: 1, ...passed }
     const now = {
       runMs: before.runMs + elapsed.runMs,
       wallMs: before.wallMs + elapsed.wallMs,
       bootMs: before.bootMs + elapsed.bootMs,
       cpuMs: before.cpuMs + elapsed.cpuMs,
+      queuedMs: before.queuedMs + elapsed.queuedMs,
+      awakeMs: before.awakeMs + elapsed.awakeMs,
     }
     t.same(compareReadings(before, now, LOOK_MS), expected)
   })

@@ -2,12 +2,12 @@
 
 import t from 'tap'
 import { RunningClock } from '../../kit/running-clock.js'
-import type { ClockFinding } from '../../supervisor/clock-findings.js'
-import { ClockWatch } from '../../supervisor/clock-watch.js'
+import { type ClockFinding, compareReadings } from '../../supervisor/clock-findings.js'
+import { ClockWatch, readClocks } from '../../supervisor/clock-watch.js'
 
 t.test('a step is told once', async t => {
   const found: ClockFinding[] = []
-  const clocks = { runMs: 0, wallMs: 0, bootMs: 0, cpuMs: 0 }
+  const clocks = { runMs: 0, wallMs: 0, bootMs: 0, cpuMs: 0, queuedMs: 0, awakeMs: 0 }
   const pass = (ms: number) => {
     for (const name of ['runMs', 'wallMs', 'bootMs'] as const) clocks[name] += ms
   }
@@ -37,4 +37,13 @@ t.test('the clocks of this machine agree, and the running clock is watched from 
   watch.stop()
   nowMs = 20_000
   t.ok(clock.now() > 10_000)
+})
+
+t.test('who waits in the kernel was not denied a core', async t => {
+  const turn = () => new Promise(resolve => setImmediate(resolve))
+  await turn()
+  const before = readClocks()
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2100)
+  await turn()
+  t.match(compareReadings(before, readClocks(), 0), [{ event: 'stood-still', why: 'kernel-wait' }])
 })

@@ -1,7 +1,20 @@
 /** Tests `supervisor/start-command.ts` and `starter.ts` with the real program: in the background, to its end. */
 
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, watch, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  watch,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
 import { EXIT } from '../../kit/failure.js'
 import type { StatusReport } from '../../supervisor/control-protocol.js'
@@ -106,6 +119,50 @@ t.test('a pidfile that is a link is refused before anything is moved', async t =
   t.notOk(existsSync(site.path('logs/daimyo.log')))
   t.notOk(existsSync(site.path('elsewhere')))
 })
+
+const notRoot = process.getuid?.() !== 0 && 'needs root, to serve as another user'
+const closedTo = [
+  ['a start in the background', (site: Site) => site.run('start', 'site.ini'), [], 'logs/daimyo.log', true],
+  [
+    'with a log',
+    (site: Site) => site.run('start', 'site.ini'),
+    ['logto = %dmine.log', 'pidfile = %dmine.pid'],
+    'mine.log',
+    false,
+  ],
+  [
+    'in the foreground',
+    (site: Site) => site.run('site.ini'),
+    ['logto = %dmine.log', 'pidfile = %dmine.pid'],
+    'mine.log',
+    false,
+  ],
+] as const
+for (const [title, start, lines, log, isOurs] of closedTo) {
+  t.test(
+    `a folder that the service may not enter, ${title}: the remedy, and nothing left`,
+    { skip: notRoot },
+    async t => {
+      const open = mkdtempSync(join(tmpdir(), 'daimyo-open-'))
+      t.teardown(() => rmSync(open, { recursive: true }))
+      chmodSync(open, 0o755)
+      writeFileSync(join(open, 'app.js'), "require('node:http').createServer(() => {}).listen(3000)")
+      const site = new Site(t)
+      const common = ['[uwsgi]', 'http = 127.0.0.1:0', 'metrics = false', 'run-dir = %drun']
+      writeFileSync(site.ini, [...common, 'uid = nobody', `chdir = ${open}`, 'app = app.js', ...lines, ''].join('\n'))
+      chmodSync(site.folder, 0o700)
+      const names = readdirSync(site.folder)
+      const { code, err } = await start(site)
+      t.equal(code, EXIT.permission)
+      const remedy = `accepted \`logto\` where that user may go.*${isOurs ? 'or a start in another folder' : 'site\\.log'}\n$`
+      t.match(
+        err,
+        new RegExp(`cannot start: logto=.*${log}: uid=nobody cannot reach it: .*[(]mode 0700, owner 0[)]: ${remedy}`),
+      )
+      t.same(readdirSync(site.folder), names)
+    },
+  )
+}
 
 t.test('a master that was killed is no hindrance', async t => {
   const site = new Site(t)

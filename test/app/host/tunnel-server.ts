@@ -4,6 +4,8 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { openTunnelServer } from '../../../app/host/tunnel-server.js'
 import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
@@ -141,6 +143,57 @@ for (const [title, read] of [
     await Promise.all([closing(staying), closed])
   })
 }
+
+/** Says more than the sockets hold, and is gone. */
+async function flooded(t: Test, take: (socket: Socket) => void) {
+  const server = createServer()
+  const { tunnels, dial } = await open(t, server)
+  const upgrade = once(server, 'upgrade')
+  const peer = await dial()
+  peer.on('error', () => {})
+  peer.write(`TUNNEL 203.0.113.7 4711 tcp\n${HANDSHAKE}`)
+  const [, socket] = (await upgrade) as [IncomingMessage, Socket]
+  socket.on('error', () => {})
+  take(socket)
+  peer.write(Buffer.alloc(150_000))
+  while (socket.readableLength < socket.readableHighWaterMark && socket.bytesRead < 150_000)
+    await new Promise(resolve => setImmediate(resolve))
+  return { tunnels, peer, socket }
+}
+
+for (const [title, take] of [
+  ['pauses', socket => void socket.pause()],
+  ['waits to be asked', socket => void socket.on('readable', () => {})],
+  [
+    'passes on to a side that is stuck',
+    socket => void socket.pipe(new Writable({ highWaterMark: 1, write: () => {} })),
+  ],
+] as [string, (socket: Socket) => void][]) {
+  t.test(`what an application that ${title} leaves unread keeps nothing open`, async t => {
+    const { tunnels, peer, socket } = await flooded(t, take)
+    const closed = once(socket, 'close')
+    const ended = tunnels.close().then(() => 'ended')
+    peer.destroy()
+    const late = new AbortController()
+    t.equal(await Promise.race([ended, delay(8000, 'late', late).catch(() => '')]), 'ended')
+    late.abort()
+    if (tunnels.open > 0) socket.destroy()
+    await closed
+  })
+}
+
+t.test('an application that reads slowly gets all', async t => {
+  const { tunnels, peer, socket } = await flooded(t, socket => void socket.pause())
+  const ended = tunnels.close()
+  peer.destroy()
+  let bytes = 0
+  const readOn = setInterval(() => {
+    bytes += (socket.read(Math.min(socket.readableLength, 30_000)) as Buffer | null)?.length ?? 0
+  }, 300)
+  t.teardown(() => clearInterval(readOn))
+  await ended
+  t.equal(bytes, 150_000)
+})
 
 for (const [title, text] of [
   ['no line', HANDSHAKE],
