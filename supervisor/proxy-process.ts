@@ -36,7 +36,7 @@ export interface ProxySpec {
 }
 
 /** Far above what it says: metrics once a second, an event for a request that failed, what is left of each worker that retires. */
-const PACE = { messagesPerSecond: 2000, messages: 10_000, bytesPerSecond: 16 * 1024 ** 2, bytes: 32 * 1024 ** 2 }
+const PACE = { messagesPerSecond: 2000, messages: 10_000, bytesPerSecond: 8 * 1024 ** 2, bytes: 16 * 1024 ** 2 }
 
 /** More than a proxy tells by itself: of each name 50 at once and 10 a second. */
 const EVENT_RATE = { atOnce: 1000, perSecond: 200 }
