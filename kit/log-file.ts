@@ -46,8 +46,20 @@ export function openLogFile(path: string, owner: Credentials | null): number {
   }
 }
 
-function open(path: string): number {
-  return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0o640)
+/**
+ * A descriptor on a log that another process has just made with `openLogFile`: nothing is made, moved or given away, which could wait for the lock of a folder or
+ * of a file (inode(7)). Failures as `openLogFile`.
+ */
+export function openMadeLogFile(path: string): number {
+  try {
+    return open(path, 0)
+  } catch (error) {
+    throw cannotOpen(path, error)
+  }
+}
+
+function open(path: string, making = O_CREAT): number {
+  return openSync(path, O_WRONLY | O_APPEND | making | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0o640)
 }
 
 function openAgain(path: string): number {

@@ -19,6 +19,8 @@ export type LogStream = EventEmitter & {
   destroy(): void
   /** Bytes that were taken and are not written. */
   readonly waitingBytes: number
+  /** The file that is written to; null: a pipe. */
+  readonly fd: number | null
   /** A write may hold a thread of the pool for as long as the device likes. */
   readonly mayHoldThread: boolean
 }
@@ -83,6 +85,7 @@ class PipeLog extends EventEmitter implements LogStream {
   readonly #socket: Socket
   readonly #longestBytes: number
   readonly mayHoldThread = false
+  readonly fd = null
   #isEnding = false
 
   constructor(fd: number, longestBytes: number) {

@@ -48,16 +48,14 @@ export class PacedLooks {
     this.#nowMs = nowMs
   }
 
-  /** Null: not now. */
-  readonly namesIn = (folder: string, look: typeof namesIn = namesIn): FolderNames | null => {
-    const sinceMs = this.#nowMs()
-    if (sinceMs < this.#nextMs) return null
-    try {
-      return look(folder)
-    } finally {
-      const nowMs = this.#nowMs()
-      if (nowMs - sinceMs >= SLOW_MS) this.#nextMs = nowMs + PAUSE * (nowMs - sinceMs)
-    }
+  /** False: not now. */
+  get isDue(): boolean {
+    return this.#nowMs() >= this.#nextMs
+  }
+
+  /** So long did the last one take. */
+  took(lookMs: number): void {
+    if (lookMs >= SLOW_MS) this.#nextMs = this.#nowMs() + PAUSE * lookMs
   }
 }
 

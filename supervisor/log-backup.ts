@@ -1,6 +1,6 @@
 /**
  * Keeps the previous log of `daimyo start` as a dated backup, `daimyo.log.2026-11-21T10-00-00` (UTC, as in the log itself), and
- * a bounded number of those. Called by `master-log.ts`, at a start and for `log-maxsize`.
+ * a bounded number of those. Called by `master-log.ts` at a start, and by the child of `log-child.ts` for `log-maxsize`.
  * Must stay true: nothing is removed but regular files with exactly such a name; no backup replaces another; a folder that others have filled with such names
  * costs a bounded time, and keeps no log from being moved away.
  */
@@ -37,6 +37,14 @@ export interface BackupFolder {
 /** For one look. */
 export const ANY_FOLDER: BackupFolder = { namesIn, crowded: () => {} }
 
+/** What came of moving a log. `excess`: names of its folder that are to be removed. */
+export interface MovedLog {
+  backup: string
+  excess: string[]
+  /** The folder holds too much to be looked at. */
+  isCrowded: boolean
+}
+
 /**
  * Moves `path` away and has the oldest backups past `kept` removed (`file-removal.ts`), as the user `as` (null: as we are); returns the backup's path, null
  * when there was nothing to keep.
@@ -48,17 +56,29 @@ export function backUpLog(
   { namesIn, crowded }: BackupFolder = ANY_FOLDER,
   as: Credentials | null = null,
 ): string | null {
+  const moved = moveLog(path, now, { leastBytes: 1, kept, namesIn })
+  if (moved === null) return null
+  removals.add(dirname(path), moved.excess, as)
+  if (moved.isCrowded) crowded(dirname(path))
+  return moved.backup
+}
+
+/** The same, but nothing is removed, and a log of fewer bytes stays. Null: it stays, or there is none. */
+export function moveLog(
+  path: string,
+  now: Date,
+  { leastBytes, kept, namesIn }: { leastBytes: number; kept: number; namesIn: BackupFolder['namesIn'] },
+): MovedLog | null {
   const found = lstatSync(path, { throwIfNoEntry: false })
-  if (!found?.isFile() || found.size === 0) return null
+  if (!found?.isFile() || found.size < leastBytes) return null
   try {
     const folder = dirname(path)
     const { names, isWhole } = namesIn(folder) ?? { names: [], isWhole: true }
     const backups = backupsAmong(names, basename(path))
     const backup = freeName(path, now, backups)
     renameSync(path, backup)
-    removeOldest(folder, [...backups, basename(backup)], kept, as)
-    if (!isWhole || backups.length > kept + MOST_REMOVALS) crowded(folder)
-    return backup
+    const excess = oldest(folder, [...backups, basename(backup)], kept)
+    return { backup, excess, isCrowded: !isWhole || backups.length > kept + MOST_REMOVALS }
   } catch (error) {
     const exitCode = ['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error)) ? EXIT.permission : EXIT.os
     throw new Failure('log-backup', `cannot keep the previous log: ${path}: ${reasonOf(error)}`, exitCode, error)
@@ -104,8 +124,7 @@ function secondAfter(date: string, now: Date): string {
 }
 
 /** The last name is that of the log that was just moved. While too many names wait, the rest goes with the next logs. */
-function removeOldest(folder: string, backups: readonly string[], kept: number, as: Credentials | null): void {
+function oldest(folder: string, backups: readonly string[], kept: number): string[] {
   const excess = backups.slice(0, Math.min(MOST_REMOVALS, Math.max(0, backups.length - kept)))
-  const isFile = (name: string) => lstatSync(join(folder, name), { throwIfNoEntry: false })?.isFile() === true
-  removals.add(folder, excess.filter(isFile), as)
+  return excess.filter(name => lstatSync(join(folder, name), { throwIfNoEntry: false })?.isFile() === true)
 }

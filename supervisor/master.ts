@@ -48,7 +48,7 @@ export interface MasterDeps {
   /** Gets what the workers print. */
   output: OutputSink
   /** SIGUSR1: the master's own logs; the proxies are told to reopen theirs. Returns why they could not be opened; null: they were. */
-  reopenLogs: () => string | null
+  reopenLogs: (move?: () => Promise<void>) => Promise<string | null>
   /** Makes anew what was removed of the run folder. */
   keepRunFolder?: () => void
   metrics: MetricsSink
@@ -174,8 +174,7 @@ export class Master {
   order(order: Order, progress: (text: string) => void): Promise<OrderOutcome> {
     if (order.type === 'reopen-logs' && (this.#tree === null || this.#shutdown !== null)) {
       // Whoever moved a file away during a long start is not to wait for its end, nor is a long stop to write on into that file.
-      const why = this.reopenLogs()
-      return Promise.resolve(why === null ? { ok: true } : { ok: false, reason: why, lines: [] })
+      return this.reopenLogs().then(why => (why === null ? { ok: true } : { ok: false, reason: why, lines: [] }))
     }
     return new Promise(done => this.#queue.put({ type: 'order', request: { order, progress, done } }))
   }
@@ -196,10 +195,11 @@ export class Master {
     return this.#finished.promise
   }
 
-  /** What SIGUSR1 does. Returns why the log could not be opened, null: it was. */
-  reopenLogs(): string | null {
-    const why = this.#deps.reopenLogs()
-    this.#tree?.proxies.reopenLogs()
+  /** What SIGUSR1 does; `move`: what has to be done before. Resolves with why the log could not be opened, null: it was. Never rejects. */
+  async reopenLogs(move?: () => Promise<void>): Promise<string | null> {
+    const why = await this.#deps.reopenLogs(move)
+    // Those of the proxies may be elsewhere.
+    if (why === null || move === undefined) this.#tree?.proxies.reopenLogs()
     if (why === null) this.#context.log('logs-reopened')
     return why
   }
@@ -334,7 +334,7 @@ export class Master {
       case 'reload':
         return void this.reload(() => {}, signal)
       case 'reopen-logs':
-        this.reopenLogs()
+        void this.reopenLogs()
         return
       case 'kill':
         return this.#shutdown === null ? this.#beginStop(signal, 0) : this.#kill(signal)

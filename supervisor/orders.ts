@@ -46,7 +46,7 @@ export class Orders {
   readonly #pool: Pool
   readonly #proxies: OrderProxies
   readonly #scaler: Scaler
-  readonly #reopenLogs: () => string | null
+  readonly #reopenLogs: () => Promise<string | null>
   #open: Open[] = []
 
   constructor(
@@ -54,7 +54,7 @@ export class Orders {
     pool: Pool,
     proxies: OrderProxies,
     scaler: Scaler,
-    reopenLogs: () => string | null,
+    reopenLogs: () => Promise<string | null>,
   ) {
     this.#context = context
     this.#pool = pool
@@ -72,12 +72,8 @@ export class Orders {
         this.#pause(order.type === 'pause')
         this.#open.push({ request, before: null })
         return
-      case 'reopen-logs': {
-        const why = this.#reopenLogs()
-        if (why !== null) return request.done(refusal(why))
-        this.#open.push({ request, before: null })
-        return
-      }
+      case 'reopen-logs':
+        return void this.#reopen(request)
       case 'scale':
         return this.#scale(order.wanted, request)
       case 'restart-worker':
@@ -118,6 +114,13 @@ export class Orders {
     if (this.#proxies.arePaused === isPaused) return
     this.#proxies.pause(isPaused)
     this.#context.log(isPaused ? 'paused' : 'resumed')
+  }
+
+  async #reopen(request: OrderRequest): Promise<void> {
+    const why = await this.#reopenLogs()
+    if (why !== null) return request.done(refusal(why))
+    this.#open.push({ request, before: null })
+    this.#context.put({ type: 'tick' })
   }
 
   /** `daimyo scale` waits until the workers have come and gone. */

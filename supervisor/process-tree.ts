@@ -42,8 +42,8 @@ export interface TreeDeps {
   renderMetrics: () => string | Promise<string>
   proxyStdout: ProxyOutput
   usage: UsageOptions
-  /** The master's logs and those of the proxies. Returns why the master's could not be opened; null: it was. */
-  reopenLogs(): string | null
+  /** The master's logs and those of the proxies. Resolves with why the master's could not be opened; null: it was. */
+  reopenLogs(): Promise<string | null>
   /** A worker did not get ready, or a proxy gave up before any worked; a reason to end a start that is not complete. */
   startFailed(what: string, failure: StartFailure): void
   /** Its settings are in force: its first worker serves. */

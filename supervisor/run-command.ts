@@ -5,9 +5,10 @@
  * is left behind.
  */
 
+import { dirname } from 'node:path'
 import { reasonOf } from '../kit/failure.js'
 import { createLog, type Log } from '../kit/log.js'
-import { LogSink } from '../kit/log-sink.js'
+import { LogSink, type Reopening } from '../kit/log-sink.js'
 import { SharedPage } from '../kit/shared-page.js'
 import { printBanner } from './banner.js'
 import { checkReach } from './child-programs.js'
@@ -21,10 +22,11 @@ import { onGuardedPath } from './guarded-path.js'
 import { setInheritedLimits } from './inherited-limits.js'
 import { askNodeVersion, Installation, ownFiles } from './installation.js'
 import { journalLog, leadsToJournal } from './journal.js'
-import { LogRotation } from './log-rotation.js'
+import { LogChild } from './log-child.js'
+import { LogRotation, type RotationOptions } from './log-rotation.js'
 import { Master } from './master.js'
 import { startMasterFifo } from './master-fifo.js'
-import { openMasterLog } from './master-log.js'
+import { openMadeMasterLog, openMasterLog } from './master-log.js'
 import { masterFamilies } from './metrics/master-families.js'
 import { startMetricsEndpoint } from './metrics/metrics-endpoint.js'
 import { renderPage } from './metrics/metrics-page.js'
@@ -39,7 +41,7 @@ import { RecentEvents } from './recent-events.js'
 import { prepareRunFolder } from './run-folder.js'
 import { RunFolderKeeper } from './run-folder-keeper.js'
 import { ServiceReports } from './service-reports.js'
-import { renewGroups } from './service-user.js'
+import { addThreadHolder, mayBecomeUser, renewGroups } from './service-user.js'
 import type { SignalEvent } from './signals.js'
 import { assignSockets, type PassedSockets, receiveSockets } from './socket-activation.js'
 import type { Starter } from './starter.js'
@@ -90,12 +92,16 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   if (pidfile !== null) checkPidfile(pidfile, credentials)
   const folder = await prepareRunFolder(settings.runDir, settings.credentials)
   undo.push(() => folder.release())
+  const logChild = settings.logto === null ? null : new LogChild({ path: settings.logto, owner: credentials })
+  undo.push(() => logChild?.stop())
   const sink = new LogSink({
     path: settings.logto,
     owner: settings.credentials,
     open: openMasterLog,
     complain: context.complain,
+    ...(logChild !== null && { reopening: reopeningOf(settings, logChild) }),
   })
+  undo.push(addThreadHolder(() => sink.holdsThread))
   undo.push(() => sink.close())
   options.whenCrashing(() => sink.close())
   const isJournal = settings.logto === null && leadsToJournal(context.environment, process.stdout.fd)
@@ -113,7 +119,16 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
 
   const keeper = new RunFolderKeeper(folder, log)
   const { master, store, rotation, startEndpoint } = assemble(
-    { settings, passed, sink, isJournal, log, readAgain: options.readAgain, keepRunFolder: () => keeper.keep() },
+    {
+      settings,
+      passed,
+      sink,
+      logChild,
+      isJournal,
+      log,
+      readAgain: options.readAgain,
+      keepRunFolder: () => keeper.keep(),
+    },
     context,
   )
   holdSignals(undo)
@@ -139,6 +154,7 @@ interface AssembleParts {
   settings: Settings
   passed: PassedSockets
   sink: LogSink
+  logChild: LogChild | null
   /** The sink is the journal of systemd. */
   isJournal: boolean
   log: Log
@@ -148,7 +164,7 @@ interface AssembleParts {
 
 /** The master with its metrics. The endpoint needs the master for what it shows, the master the endpoint for its URL. */
 function assemble(
-  { settings, passed, sink, isJournal, log, readAgain, keepRunFolder }: AssembleParts,
+  { settings, passed, sink, logChild, isJournal, log, readAgain, keepRunFolder }: AssembleParts,
   context: CommandContext,
 ) {
   const version = readVersion()
@@ -159,14 +175,18 @@ function assemble(
     return inSlices(renderPage(state === null ? [] : masterFamilies(state), store))
   })
   const render = () => page.get()
-  const rotation = rotationOf(settings, log, () => master.reopenLogs())
+  const rotation = rotationOf(settings, { sink, logChild, log, reopen: move => master.reopenLogs(move) })
   const master: Master = new Master({
     settings,
     readSettings: () => withGroups(readingWithoutDeviceLog(readAgain())),
     log,
     output: isJournal ? toJournal(sink) : outputOf(settings, sink, rotation),
     keepRunFolder,
-    reopenLogs: () => sink.reopen(),
+    reopenLogs: async move => {
+      const why = await sink.changeOver(move)
+      if (why !== null && move === undefined) context.complain(`daimyo: ${why}: the log is not reopened\n`)
+      return why
+    },
     metrics: store,
     renderMetrics: async () => (await render()).toString(),
     version,
@@ -192,14 +212,28 @@ function assemble(
   return { master, store, rotation, startEndpoint }
 }
 
+interface RotationParts extends Pick<RotationOptions, 'log' | 'reopen'> {
+  sink: LogSink
+  logChild: LogChild | null
+}
+
 function rotationOf(
-  { logto, credentials: owner, logMaxBytes, logBackups }: Settings,
-  log: Log,
-  reopen: () => void,
+  { logto, logMaxBytes, logBackups }: Settings,
+  { sink, logChild, ...parts }: RotationParts,
 ): LogRotation | null {
-  if (logto === null || logMaxBytes === 0) return null
-  const looks = new PacedLooks()
-  return new LogRotation({ path: logto, owner, maxBytes: logMaxBytes, backups: logBackups, reopen, looks, log })
+  if (logto === null || logChild === null || logMaxBytes === 0) return null
+  const sizeBytes = () => sink.sizeBytes()
+  const bounds = { folder: dirname(logto), maxBytes: logMaxBytes, backups: logBackups }
+  return new LogRotation({ ...parts, ...bounds, sizeBytes, child: logChild, looks: new PacedLooks() })
+}
+
+/** How the log is opened while the master runs. */
+function reopeningOf({ logto, credentials }: Settings, child: LogChild): Reopening {
+  return {
+    make: () => child.make(),
+    open: () => openMadeMasterLog(logto ?? '', credentials),
+    isQuiet: () => mayBecomeUser(credentials),
+  }
 }
 
 /** Where the children's output goes. */

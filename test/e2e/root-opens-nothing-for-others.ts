@@ -5,6 +5,7 @@
  */
 
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   existsSync,
@@ -131,6 +132,7 @@ t.test('the log: a folder that becomes a link is not rotated', { skip }, async t
   renameSync(logs, `${logs}.before`)
   symlinkSync(roots, logs)
   lchownSync(logs, WWW_DATA, WWW_DATA)
+  appendFileSync(`${logs}.before/site.log`, `${'x'.repeat(70_000)}\n`)
   await until('it says so', () => /log-not-rotated .*EACCES/.test(site.read('app/logs.before/site.log')))
   t.match(await site.end(running), { code: 0 })
   t.same(readdirSync(roots).sort(), ['secret', 'site.log'])

@@ -2,9 +2,10 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { openLogFile, openMadeLogFile } from '../../kit/log-file.js'
 import { LogSink, type LogSinkOptions } from '../../kit/log-sink.js'
 import { scratchFolder } from '../supervisor/fixtures/scratch-folder.js'
 
@@ -87,6 +88,111 @@ t.test('after a rotation it goes on in a new file', async t => {
   await sink.close()
   t.equal(readFileSync(path, 'utf8'), 'after\n')
   t.equal(readFileSync(`${path}.1`, 'utf8'), 'before\n')
+})
+
+/** A log that another process makes; the test decides when, and when it may be opened. */
+function changing(t: { teardown(work: () => void): unknown }, longestBytes?: number) {
+  const path = join(scratchFolder(t), 'daimyo.log')
+  const made = deferred()
+  const state = { isQuiet: true }
+  const make = async () => {
+    await made.promise
+    renameSync(path, `${path}.1`)
+    writeFileSync(path, '')
+  }
+  const open = () => openMadeLogFile(path)
+  const asked = deferred()
+  const isQuiet = () => {
+    asked.resolve()
+    return state.isQuiet
+  }
+  const { sink } = makeSink({ path, longestBytes, reopening: { make, open, isQuiet } })
+  const texts = () => [`${path}.1`, path].map(name => readFileSync(name, 'utf8'))
+  return { sink, path, made, asked, state, texts }
+}
+
+t.test('lines wait for a file that another process makes, in order', async t => {
+  const { sink, made, asked, state, texts } = changing(t)
+  t.equal(sink.sizeBytes(), 0)
+  let drains = 0
+  sink.onDrain(() => drains++)
+  t.equal(sink.write('before\n'), true)
+  const changed = sink.changeOver()
+  state.isQuiet = false
+  await Promise.resolve()
+  t.equal(sink.write('first\n'), false, 'whoever feeds it is to wait')
+  made.resolve()
+  await asked.promise
+  t.equal(sink.write('second\n'), false, 'a thread is held up')
+  state.isQuiet = true
+  t.equal(await changed, null)
+  t.equal(sink.write('third\n'), true)
+  await sink.close()
+  t.same(texts(), ['before\n', 'first\nsecond\nthird\n'])
+  t.ok(drains > 0)
+  t.equal(sink.sizeBytes(), null)
+})
+
+t.test('so much waits, the rest is lost and said', async t => {
+  const { sink, made, texts } = changing(t, 2000)
+  const changed = sink.changeOver()
+  await Promise.resolve()
+  for (let count = 0; count < 10; count++) t.equal(sink.write('x'.repeat(1000)), false)
+  made.resolve()
+  t.equal(await changed, null)
+  await new Promise<void>(resolve => void sink.onDrain(resolve))
+  await sink.close()
+  t.equal(sink.allLostBytes, 8000)
+  t.match(texts(), ['', /^x{2000}\S+ log-lost bytes=8000\n$/])
+})
+
+t.test('a file that cannot be made leaves the old one in use; a close does not wait for it', async t => {
+  const { sink, path, made } = changing(t)
+  const refused = () => Promise.reject(new Error('a full disk'))
+  const changed = sink.changeOver(refused)
+  await Promise.resolve()
+  sink.write('one\n')
+  t.match(await changed, /a full disk/)
+  const second = sink.changeOver()
+  await Promise.resolve()
+  sink.write('two\n')
+  await sink.close()
+  t.equal(readFileSync(path, 'utf8'), 'one\ntwo\n')
+  made.resolve()
+  t.equal(await second, null)
+})
+
+t.test('an outage ends in the file that is there, or in one that another process makes', async t => {
+  for (const isThere of [true, false]) {
+    const path = join(scratchFolder(t), 'daimyo.log')
+    const made = deferred()
+    let times = 0
+    const make = async () => {
+      times++
+      writeFileSync(path, '')
+      made.resolve()
+    }
+    let device = '/dev/full'
+    const open = () => openMadeLogFile(path)
+    const { sink, clock, drained } = makeSink({
+      path,
+      open: () => openLogFile(device, null),
+      reopening: { make, open, isQuiet: () => true },
+    })
+    device = path
+    const broken = drained()
+    sink.write('lost\n')
+    await broken
+    if (isThere) writeFileSync(path, '')
+    clock.ms += 1000
+    sink.write('lost too\n')
+    if (!isThere) await made.promise
+    await sink.changeOver(async () => {})
+    sink.write('again\n')
+    await sink.close()
+    t.match(readFileSync(path, 'utf8'), /^again\n/)
+    t.equal(times, isThere ? 0 : 1)
+  }
 })
 
 t.test('when the folder is gone the old file stays in use', async t => {

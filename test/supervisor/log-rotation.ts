@@ -1,29 +1,43 @@
 /** Tests `supervisor/log-rotation.ts` with real files. */
 
-import { appendFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { appendFileSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { removals } from '../../supervisor/file-removal.js'
 import { PacedLooks } from '../../supervisor/folder-names.js'
+import { LogChild } from '../../supervisor/log-child.js'
 import { LogRotation } from '../../supervisor/log-rotation.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
 
-function rotating(t: Test, options: { path: string; maxBytes?: number; backups?: number }) {
+function rotating(
+  t: Test,
+  options: { path: string; maxBytes?: number; sizeBytes?: () => number | null; child?: LogChild },
+) {
   const told: string[] = []
+  const { path } = options
+  const clock = { ms: 0 }
   const rotation = new LogRotation({
-    owner: null,
+    folder: dirname(path),
     maxBytes: 800,
     backups: 2,
+    sizeBytes: () => statSync(path, { throwIfNoEntry: false })?.size ?? null,
+    child: new LogChild({ path, owner: null, childMs: 60_000 }),
     ...options,
     looks: new PacedLooks(() => 0),
-    reopen: () => {
-      told.push('reopen')
-      writeFileSync(options.path, '')
+    reopen: async move => {
+      try {
+        await move()
+        told.push('reopen')
+        return null
+      } catch (error) {
+        return (error as Error).message
+      }
     },
     log: (event, fields) => void told.push(`${event} ${fields?.why}`),
+    nowMs: () => clock.ms,
   })
   t.teardown(() => rotation.stop())
-  return { rotation, told }
+  return { rotation, told, clock }
 }
 
 t.test('a file that has grown to the bound is kept, and a new one begun', async t => {
@@ -31,46 +45,76 @@ t.test('a file that has grown to the bound is kept, and a new one begun', async 
   const path = join(folder, 'daimyo.log')
   const { rotation, told } = rotating(t, { path })
   writeFileSync(path, 'x'.repeat(799))
-  rotation.look()
+  await rotation.look()
   t.same(told, [], 'below the bound')
   appendFileSync(path, 'x')
-  rotation.look()
+  await rotation.look()
   t.same(told, ['reopen'])
   t.match(readdirSync(folder).sort(), ['daimyo.log', /^daimyo\.log\.\d{4}-/])
   for (let number = 0; number < 3; number++) {
     appendFileSync(path, 'x'.repeat(800))
-    rotation.look()
+    await rotation.look()
     await removals.settled(60_000)
   }
   t.equal(readdirSync(folder).length, 3, 'the log and two backups')
 })
 
-t.test('the master looks by what it writes', t => {
+t.test('the master looks by what it writes', async t => {
   const path = join(scratchFolder(t), 'daimyo.log')
   const { rotation, told } = rotating(t, { path })
   writeFileSync(path, 'x'.repeat(800))
   rotation.wrote(99)
   t.same(told, [])
   rotation.wrote(1)
+  await rotation.look()
   t.same(told, ['reopen'], 'an eighth of the bound')
-  t.end()
 })
 
-t.test('a log that cannot be moved is told of once', t => {
+t.test('a log that cannot be moved is told of once, and tried again after a while', async t => {
   const folder = scratchFolder(t)
-  mkdirSync(join(folder, 'daimyo.log.d'))
-  const path = join(folder, 'daimyo.log.d', 'daimyo.log')
+  const path = join(folder, 'daimyo.log')
   writeFileSync(path, 'x'.repeat(800))
-  const { rotation, told } = rotating(t, { path: join(path, 'below-a-file') })
-  for (let number = 0; number < 3; number++) rotation.look()
+  let tries = 0
+  const child = new LogChild({ path: join(path, 'below-a-file'), owner: null, childMs: 60_000 })
+  const { rotation, told, clock } = rotating(t, {
+    path,
+    child,
+    sizeBytes: () => {
+      tries++
+      return 800
+    },
+  })
+  for (let number = 0; number < 3; number++) {
+    await rotation.look()
+    await rotation.look()
+    t.equal(tries, number + 1, 'not at once')
+    clock.ms += 5000
+  }
   t.match(told, [/^log-not-rotated .*ENOTDIR/])
+  t.equal(told.length, 1)
   t.ok(existsSync(path))
-  t.end()
 })
 
-t.test('no file, no rotation', t => {
+t.test('no file, no rotation', async t => {
   const { rotation, told } = rotating(t, { path: join(scratchFolder(t), 'daimyo.log') })
-  rotation.look()
+  await rotation.look()
   t.same(told, [])
-  t.end()
+})
+
+t.test('a file system that does not answer costs a child, not the loop', async t => {
+  const path = join(scratchFolder(t), 'daimyo.log')
+  writeFileSync(path, 'x'.repeat(800))
+  const child = new LogChild({ path, owner: null, command: ['/bin/sh', '-c', 'exec sleep 600', 'sh'], childMs: 100 })
+  const { rotation, told, clock } = rotating(t, { path, child })
+  let turns = 0
+  const turning = setInterval(() => turns++, 1)
+  const looked = rotation.look()
+  await t.rejects(child.make(), /has not answered yet/, 'one child at a time')
+  await looked
+  clearInterval(turning)
+  t.ok(turns > 0)
+  t.match(told, [/^log-not-rotated the file system has not answered within 100 ms$/])
+  clock.ms += 5000
+  await rotation.look()
+  t.equal(told.length, 1, 'told once')
 })
