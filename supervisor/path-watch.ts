@@ -1,7 +1,7 @@
 /**
  * Looks at the paths that `touch-reload` and its like name, once a second, and tells which have changed (`watched-path.ts`). Owned by
  * `process-tree.ts`. Must stay true: nothing blocks the master, not even a path on a file system that hangs, unless root becomes another
- * user meanwhile, which waits for all threads (`service-user.ts`): only one look is under way at a time.
+ * user meanwhile, which waits for all threads: whoever can put that off asks first (`service-user.ts`). Only one look is under way at a time.
  * A root master looks as root, also where others may plant a link: all that they learn is that the thing there has
  * changed, by a reload.
  */
@@ -10,7 +10,7 @@ import type { BigIntStats } from 'node:fs'
 import { opendir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Settings } from './config/settings.js'
-import { identitySwitches } from './service-user.js'
+import { addThreadHolder, identitySwitches } from './service-user.js'
 import { type Look, type Seen, takeLook, type WatchOption } from './watched-path.js'
 
 /** A path, and the option that watches it. */
@@ -73,7 +73,8 @@ export class PathWatch {
 
   async #lookAtAll(): Promise<void> {
     for (const [key, watched] of this.#watched) {
-      const look = await lookAt(watched.option, watched.path)
+      const removeHolder = addThreadHolder(() => true)
+      const look = await lookAt(watched.option, watched.path).finally(removeHolder)
       // It may have been given up meanwhile.
       if (this.#watched.get(key) !== watched) continue
       const { seen, hasChanged } = takeLook(watched.option, watched.seen, look)

@@ -112,12 +112,15 @@ async function releaseFolder(
   releaseClaim: () => void,
 ): Promise<void> {
   const workers = workersFolderOf(path)
-  try {
-    clearWorkerNames(workers, credentials)
-  } catch {
-    // ENOENT: removed already; EACCES: its owner closed it. The next start clears the names.
+  // Else a child of ours waits for a file there, and whoever reads the folder waits for the child.
+  if (await removals.settled(RELEASE_MS)) {
+    try {
+      clearWorkerNames(workers, credentials)
+    } catch {
+      // ENOENT: removed already; EACCES: its owner closed it. The next start clears the names.
+    }
+    await removals.settled(RELEASE_MS)
   }
-  await removals.settled(RELEASE_MS)
   removeSockets(path)
   releaseClaim()
   if (made.workers) removeFolder(workers)

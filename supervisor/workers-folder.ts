@@ -24,10 +24,14 @@ export function isWorkerName(name: string): boolean {
   return /^worker-[\w.-]+\.(sock|link|tunnel|watch)$/.test(name)
 }
 
-/** Removes what a worker that is gone has left at `paths`, soon. In the normal case that is nothing. */
+/**
+ * Removes what a worker that is gone has left at `paths`, soon. In the normal case that is nothing; where the folder belongs to another user it is not even looked
+ * for here: a look waits for whoever has locked the folder.
+ */
 export function removeWorkerNames(paths: readonly string[], credentials: Credentials | null): void {
+  const isOthers = credentials !== null && process.geteuid?.() === 0
   for (const path of paths)
-    if (isRemovable(lookAt(path, credentials))) removals.add(dirname(path), [basename(path)], credentials)
+    if (isOthers || isRemovable(lookAt(path, credentials))) removals.add(dirname(path), [basename(path)], credentials)
 }
 
 /** Nothing has this name; what may not be looked at is there. */
@@ -48,7 +52,8 @@ export function clearWorkerNames(folder: string, credentials: Credentials | null
   const names = permitted(credentials, () => namesIn(folder).names).filter(isWorkerName)
   const paths = names.map(name => join(folder, name))
   for (const path of paths) if (lookAt(path, credentials)?.isDirectory()) move(path, credentials)
-  removeWorkerNames(paths, credentials)
+  for (const path of paths)
+    if (isRemovable(lookAt(path, credentials))) removals.add(folder, [basename(path)], credentials)
 }
 
 /** A directory stays: it is in nobody's way, as no worker has the same name again, and the next start moves it. */

@@ -18,6 +18,7 @@ import { FileRemovals, MOST_NAMES, removalCommand, removals } from '../../superv
 import { LeakAutopsies } from '../../supervisor/leak-autopsies.js'
 import { backUpLog } from '../../supervisor/log-backup.js'
 import type { MasterContext } from '../../supervisor/master-context.js'
+import { identitySwitches } from '../../supervisor/service-user.js'
 import type { Worker } from '../../supervisor/worker.js'
 import { clearWorkerNames, removeWorkerNames } from '../../supervisor/workers-folder.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
@@ -183,6 +184,21 @@ function autopsiesIn(folder: string) {
   const autopsies = new LeakAutopsies({ nowMs: () => 0, log: () => {} } as unknown as MasterContext)
   return { begin: () => autopsies.begin(worker), end: () => autopsies.end(worker) }
 }
+
+t.test('the master does not look for what a worker of another user has left', needsRoot, async t => {
+  const folder = scratchFolder(t)
+  chmodSync(folder, 0o755)
+  mkdirSync(join(folder, 'workers'))
+  const paths = workerNames.map(name => join(folder, 'workers', name))
+  chownSync(join(folder, 'workers'), nobody.uid, nobody.gid)
+  const before = identitySwitches()
+  removeWorkerNames(paths, nobody)
+  // So they are not looked for here: a folder that somebody has locked would be waited for.
+  for (const path of paths) writeFileSync(path, '')
+  t.equal(await removals.settled(PATIENCE_MS), true)
+  t.same(readdirSync(join(folder, 'workers')), [])
+  t.equal(identitySwitches(), before)
+})
 
 t.test('a planted folder is moved at the start only', async t => {
   const folder = scratchFolder(t)

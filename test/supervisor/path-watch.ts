@@ -4,6 +4,7 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync }
 import { join } from 'node:path'
 import t from 'tap'
 import { PathWatch, watchedPaths } from '../../supervisor/path-watch.js'
+import { mayBecomeUser } from '../../supervisor/service-user.js'
 import type { WatchOption } from '../../supervisor/watched-path.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
 import { plainSettings } from './fixtures/tree.js'
@@ -112,3 +113,15 @@ t.test('what the settings want watched', async t => {
 async function settled(watch: PathWatch): Promise<void> {
   for (let looks = 0; looks < 3; looks++) await watch.look()
 }
+
+t.test('while a look is under way, root becomes no other user', async t => {
+  const isRoot = process.geteuid?.() === 0
+  const nobody = { user: null, uid: 65_534, gid: 65_534 }
+  const watch = new PathWatch(() => {})
+  t.teardown(() => watch.stop())
+  watch.watch([{ option: 'touch-reload', path: join(scratchFolder(t), 'nothing') }])
+  const looked = watch.look()
+  t.equal(mayBecomeUser(nobody), !isRoot)
+  await looked
+  t.equal(mayBecomeUser(nobody), true)
+})
