@@ -17,6 +17,7 @@ import { type Rate, TokenBucket } from '../kit/token-bucket.js'
 import { BRIEFLY } from './become-user.js'
 import { sortLetters } from './fifo-letters.js'
 import { asOpening, type Opener, onGuardedPath, openingOf } from './guarded-path.js'
+import { mayBecomeUser, mayBecomeUserWithin } from './service-user.js'
 import type { SignalEvent } from './signals.js'
 
 /** Its group too. */
@@ -38,11 +39,16 @@ export interface FifoOptions {
  */
 const READS: Rate = { atOnce: 10, perSecond: 0.5 }
 
+/** How long the removal of one waits. */
+const CLOSE_MS = 1000
+
 /** Lines about letters that mean nothing. */
 const UNKNOWN_LINES: Rate = { atOnce: 10, perSecond: 0.2 }
 
 /** Opens all of them. Failure: `master-fifo` (71, 77 where it is somebody else's). The result closes and removes them. */
-export function startMasterFifo({ paths, opener, put, log, reads: pace = READS }: FifoOptions): { close(): void } {
+export function startMasterFifo({ paths, opener, put, log, reads: pace = READS }: FifoOptions): {
+  close(): Promise<void>
+} {
   const open: { path: string; socket: Socket }[] = []
   const reads = new TokenBucket(pace, performance.now())
   const tellUnknown = unknownLetters(log)
@@ -83,10 +89,13 @@ export function startMasterFifo({ paths, opener, put, log, reads: pace = READS }
   }
   listen()
   return {
-    close() {
+    async close() {
       if (timer !== null) clearTimeout(timer)
       for (const { path, socket } of open) {
         socket.destroy()
+        // It stays where the log keeps root from becoming that user: the next start takes it.
+        const { as } = openingOf(path, 'name', opener)
+        if (!mayBecomeUser(as) && !(await mayBecomeUserWithin(as, CLOSE_MS))) continue
         onGuardedPath(path, 'name', opener, () => removeFifo(path))
       }
     },

@@ -18,7 +18,7 @@ import { controlHandler } from './control-commands.js'
 import { startControlSocket } from './control-socket.js'
 import { PacedLooks } from './folder-names.js'
 import { closeForeignDescriptors } from './foreign-descriptors.js'
-import { onGuardedPath } from './guarded-path.js'
+import { onGuardedPath, openingOf } from './guarded-path.js'
 import { setInheritedLimits } from './inherited-limits.js'
 import { askNodeVersion, Installation, ownFiles } from './installation.js'
 import { journalLog, leadsToJournal } from './journal.js'
@@ -41,7 +41,7 @@ import { RecentEvents } from './recent-events.js'
 import { prepareRunFolder } from './run-folder.js'
 import { RunFolderKeeper } from './run-folder-keeper.js'
 import { ServiceReports } from './service-reports.js'
-import { addThreadHolder, mayBecomeUser, renewGroups } from './service-user.js'
+import { addThreadHolder, mayBecomeUser, mayBecomeUserWithin, renewGroups } from './service-user.js'
 import type { SignalEvent } from './signals.js'
 import { assignSockets, type PassedSockets, receiveSockets } from './socket-activation.js'
 import type { Starter } from './starter.js'
@@ -56,6 +56,9 @@ export interface RunOptions {
   /** Takes what is still to be done when the program crashes. */
   whenCrashing: (step: () => Promise<void>) => void
 }
+
+/** How long the removal of the pidfile waits for a write to the log. */
+const PIDFILE_MS = 2000
 
 /** Everything that has to be undone, last first. */
 type Undo = (() => unknown)[]
@@ -290,8 +293,9 @@ async function announce(
       await master.stop('pidfile')
       throw error
     }
-    undo.push(() => {
-      if (guarded(() => removePidfile(pidfile) || readPid(pidfile) !== process.pid)) return
+    undo.push(async () => {
+      const isFree = await mayBecomeUserWithin(openingOf(pidfile, 'name', credentials).as, PIDFILE_MS)
+      if (isFree && guarded(() => removePidfile(pidfile) || readPid(pidfile) !== process.pid)) return
       context.complain(`daimyo: cannot remove the pidfile: ${pidfile}: it stays, and the next start finds it stale\n`)
     })
   }

@@ -11,6 +11,7 @@
  * needs no identity where that can be had: a spawn does not (`become-user.ts`). What may take long itself is for another process.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Credentials } from '../kit/messages.js'
 
 let switches = 0
@@ -64,6 +65,19 @@ export function addThreadHolder(holds: () => boolean): () => void {
 export function mayBecomeUser(credentials: Credentials | null): boolean {
   if (credentials === null || process.geteuid?.() !== 0) return true
   return ![...holders].some(holds => holds())
+}
+
+/** Between two looks. */
+const FREE_MS = 20
+
+/** Resolves once `mayBecomeUser`, or with false after so many milliseconds. */
+export async function mayBecomeUserWithin(credentials: Credentials | null, withinMs: number): Promise<boolean> {
+  const sinceMs = performance.now()
+  while (!mayBecomeUser(credentials)) {
+    if (performance.now() - sinceMs >= withinMs) return false
+    await delay(FREE_MS)
+  }
+  return true
 }
 
 /** By user and primary group. */

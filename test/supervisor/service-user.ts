@@ -10,6 +10,7 @@ import {
   groupsOf,
   identitySwitches,
   mayBecomeUser,
+  mayBecomeUserWithin,
   renewGroups,
 } from '../../supervisor/service-user.js'
 
@@ -52,16 +53,19 @@ t.test('groups are looked up once, and again when that is asked for', { skip }, 
   t.end()
 })
 
-t.test('whoever may hold a thread keeps root from becoming the user', { skip }, t => {
+t.test('whoever may hold a thread keeps root from becoming the user', { skip }, async t => {
   let isHeld = true
   const removals = [addThreadHolder(() => isHeld), addThreadHolder(() => false)]
   t.same([mayBecomeUser(nobody), mayBecomeUser(null)], [false, true])
   isHeld = false
   t.ok(mayBecomeUser(nobody))
   isHeld = true
+  t.equal(await mayBecomeUserWithin(nobody, 1), false)
+  t.equal(await mayBecomeUserWithin(null, 1), true)
+  const waited = mayBecomeUserWithin(nobody, 60_000)
   for (const remove of removals) remove()
+  t.equal(await waited, true)
   t.ok(mayBecomeUser(nobody))
-  t.end()
 })
 
 t.test('a new file is the user’s', { skip }, t => {
