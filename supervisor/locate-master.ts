@@ -5,15 +5,18 @@
  * looked at.
  */
 
-import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, realpathSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { EXIT, Failure } from '../kit/failure.js'
 import { MAIN_SECTION } from './config/ini-reader.js'
 import { askStatus, foreignOwnerOf, notRunning } from './control-client.js'
 import type { StatusReport } from './control-protocol.js'
 import { namesIn } from './folder-names.js'
 import { userName } from './guarded-path.js'
+import { MASTER_NAME } from './process-names.js'
+import { commandOf } from './process-presence.js'
 import { controlPathOf } from './run-folder.js'
 import { claimHolder } from './run-folder-claim.js'
 
@@ -32,6 +35,9 @@ export interface MasterFound {
 }
 
 const mostFolders = 200
+/** Longer than a master takes to see that its run folder is gone (`run-folder-keeper.ts`). */
+const RESTORE_MS = 3000
+const LOOK_MS = 100
 
 /** Failures: `not-running` (69), `no-answer` (69, with the pid where it is known), `not-allowed` (77). */
 export async function locateMaster(sought: MasterSought, environment: NodeJS.ProcessEnv): Promise<MasterFound> {
@@ -41,8 +47,35 @@ export async function locateMaster(sought: MasterSought, environment: NodeJS.Pro
     if (report !== null) return found(expected, report, sought)
   }
   const elsewhere = await lookElsewhere(sought, expected, environment)
+  if (elsewhere === null && expected !== null && isNamed(sought.iniPath)) {
+    const report = await untilRestored(expected)
+    if (report !== null) return found(expected, report, sought)
+  }
   if (elsewhere === null) throw notRunning(expected ?? sought.iniPath ?? 'the command line', whyUnknown(sought.iniPath))
   return elsewhere
+}
+
+/** A process calls itself the master of this INI: somebody may have removed its run folder, which it makes anew every other second. */
+function isNamed(iniPath: string | null): boolean {
+  const name = `${MASTER_NAME} ${iniPath}`
+  return iniPath !== null && allPids().some(pid => commandOf(pid)?.includes(name))
+}
+
+async function untilRestored(controlPath: string): Promise<StatusReport | null> {
+  for (const endMs = performance.now() + RESTORE_MS; performance.now() < endMs; await delay(LOOK_MS)) {
+    const report = await statusIfRunning(controlPath)
+    if (report !== null) return report
+  }
+  return null
+}
+
+function allPids(): number[] {
+  try {
+    return readdirSync('/proc').map(Number).filter(Number.isInteger)
+  } catch {
+    // ENOENT: a system without /proc.
+    return []
+  }
 }
 
 /** The INI may be wanted no more by a master that runs; where none does, its name is the likelier mistake. */

@@ -1,5 +1,7 @@
 /** Tests `supervisor/locate-master.ts`: the master of an INI is found wherever its run folder is. */
 
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -147,6 +149,32 @@ t.test('not running', async t => {
     code: 'not-running',
     message: /\/no\/such\.ini/,
   })
+})
+
+t.test('one whose run folder was removed is waited for until it has made it anew', async t => {
+  const folder = scratchFolder(t)
+  const ini = join(folder, 'site.ini')
+  writeFileSync(ini, '')
+  const titled = spawn(process.execPath, [
+    '-e',
+    `process.title = 'daimyo: master ${ini}'; console.log(process.title); setInterval(() => {}, 1e6)`,
+  ])
+  t.teardown(() => titled.kill())
+  t.equal(String((await once(titled.stdout, 'data'))[0]), `daimyo: master ${ini}\n`)
+  for (const [title, iniSection] of [
+    ['the INI', ''],
+    ['a section of it', 'blue'],
+  ] as const) {
+    const runDir = join(folder, `run-${iniSection}`)
+    const controlPath = join(runDir, 'control.sock')
+    // It has looked for the socket when it returns.
+    const located = locateMaster({ runDir, iniPath: ini, iniSection }, {})
+    mkdirSync(runDir)
+    const [found] = await Promise.all([located, fakeMaster(t, controlPath, { ...report, iniPath: ini, iniSection })])
+    t.equal(found.controlPath, controlPath, title)
+  }
+  const never = { runDir: join(folder, 'never'), iniPath: ini, iniSection: '' }
+  await t.rejects(locateMaster(never, {}), { code: 'not-running' }, 'one that makes none is not waited for for ever')
 })
 
 t.test('a master that answers nothing is named by its pid', async t => {
