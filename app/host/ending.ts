@@ -10,11 +10,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { StreamLimits } from '../../kit/messages.js'
 import { endSession, processesOfSession } from '../../kit/session-processes.js'
 import type { ApplicationChannel } from './application-channel.js'
-import { Farewell } from './farewell.js'
+import { Farewell, type Running } from './farewell.js'
 import { writeSnapshot } from './heap-snapshot.js'
-import type { LinkServer } from './link-server.js'
 import type { MasterChannel } from './master-channel.js'
-import type { TunnelServer } from './tunnel-server.js'
 
 /** How long requests in flight may take when the master is dead; the proxies go away within a second themselves. */
 const ORPHAN_MS = 1200
@@ -25,15 +23,6 @@ const ORPHANS_CHILDREN_MS = 500
 const SHUTDOWN_MESSAGE_MS = 1600
 /** The part of its mercy that a worker waits for open connections; the rest is the application's, to clean up in. */
 const OPEN_SHARE = 0.8
-
-/** A worker that serves. `application` may be another one later. */
-export interface Running {
-  application: Server
-  readonly link: LinkServer
-  readonly tunnels: TunnelServer
-  /** Sends the last metrics. */
-  flush(): Promise<void>
-}
 
 export interface EndingParts {
   running: Running

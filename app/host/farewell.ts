@@ -11,12 +11,23 @@
  * - When it was told, nothing of ours keeps the process alive: it ends when the application has nothing more to do, or at its mercy.
  */
 
+import type { Server } from 'node:http'
 import { constants } from 'node:os'
 import type { StreamLimits } from '../../kit/messages.js'
 import type { ApplicationChannel } from './application-channel.js'
-import type { Running } from './ending.js'
 import { holdExit } from './exit-hold.js'
+import type { LinkServer } from './link-server.js'
 import type { Hold } from './master-channel.js'
+import type { TunnelServer } from './tunnel-server.js'
+
+/** A worker that serves. `application` may be another one later. */
+export interface Running {
+  application: Server
+  readonly link: LinkServer
+  readonly tunnels: TunnelServer
+  /** Sends the last metrics. */
+  flush(): Promise<void>
+}
 
 /** What of the worker it concerns. */
 export interface FarewellParts {
