@@ -6,16 +6,17 @@
  */
 
 import type { ChildProcess } from 'node:child_process'
+import type { Socket } from 'node:net'
 import { basename, dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
 import { inspectorArguments } from '../kit/uninvited-inspector.js'
-import { spawnAs } from './become-user.js'
 import { FIRST_ARGUMENTS } from './child-programs.js'
 import { removals } from './file-removal.js'
 import { explain, type Opening, openingOf } from './guarded-path.js'
 import { backupsAmong } from './log-backup.js'
+import { type PipeStock, spawnPiped } from './pipes.js'
 
 /** What the child is asked. `leastBytes` null: nothing is moved. */
 export interface LogRequest {
@@ -45,6 +46,7 @@ const LONGEST_ANSWER = 1 << 19
 export interface LogChildOptions {
   path: string
   owner: Credentials | null
+  pipes: Pick<PipeStock, 'take'>
   /** Instead of Node and its entry file. */
   command?: readonly string[]
   childMs?: number
@@ -78,24 +80,25 @@ export class LogChild {
     const { path, owner, childMs } = this.#options
     if (this.#running !== null) throw new Error(`${path}: the file system has not answered yet`)
     const opening = openingOf(path, 'name', owner)
-    const child = this.#start({ ...wanted, path, owner }, opening)
+    const { child, output } = this.#start({ ...wanted, path, owner }, opening)
     this.#running = child
     child.once('exit', () => {
       this.#running = null
     })
-    const answer = readAnswer(await textOf(child, childMs), path)
+    const answer = readAnswer(await textOf(child, output, childMs), path)
     const as = opening.as
     removals.add(dirname(path), answer.excess, as)
     if (answer.error === null) return answer
     throw explain(Object.assign(new Error(answer.error), { code: answer.code }), opening)
   }
 
-  #start(request: LogRequest, { as }: Opening): ChildProcess {
+  #start(request: LogRequest, { as }: Opening): { child: ChildProcess; output: Socket } {
     const [program = '', ...args] = this.#options.command
     const what = { program, args: [...args, JSON.stringify(request), 'daimyo: log'], env: {}, cwd: '/' }
-    const child = spawnAs(as, what, { stdio: ['ignore', 'pipe', 'ignore'], detached: true })
+    const { pipes } = this.#options
+    const { child, streams } = spawnPiped(pipes, as, what, ['ignore', 'from-child', 'ignore'], { detached: true })
     child.unref()
-    return child
+    return { child, output: streams[1] as Socket }
   }
 }
 
@@ -104,16 +107,16 @@ function entryCommand(): string[] {
 }
 
 /** All that it says until it ends; rejects where that takes too long. */
-function textOf(child: ChildProcess, withinMs: number): Promise<string> {
+function textOf(child: ChildProcess, output: Socket, withinMs: number): Promise<string> {
   return new Promise((resolve, reject) => {
     let said = ''
     const giveUp = () => {
       reject(new Error(`the file system has not answered within ${withinMs} ms`))
-      child.stdout?.destroy()
+      output.destroy()
       child.kill('SIGKILL')
     }
     const deadline = setTimeout(giveUp, withinMs)
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    output.setEncoding('utf8').on('data', (text: string) => {
       said += text
       if (said.length > LONGEST_ANSWER) giveUp()
     })
@@ -121,10 +124,15 @@ function textOf(child: ChildProcess, withinMs: number): Promise<string> {
     child.on('error', error => {
       if (child.pid === undefined) reject(error)
     })
-    child.on('close', () => {
+    let awaited = 2
+    const end = () => {
+      awaited -= 1
+      if (awaited > 0) return
       clearTimeout(deadline)
       resolve(said)
-    })
+    }
+    child.on('exit', end)
+    output.on('close', end)
   })
 }
 

@@ -100,7 +100,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   const pipes: PipeStock = new PipeStock({ folder: folder.path, keepFolder: () => keeper.keep() })
   undo.push(() => pipes.close())
   const filled = pipes.fill(settings.processes + settings.httpProcesses)
-  const logChild = settings.logto === null ? null : new LogChild({ path: settings.logto, owner: credentials })
+  const logChild = settings.logto === null ? null : new LogChild({ path: settings.logto, owner: credentials, pipes })
   undo.push(() => logChild?.stop())
   const sink = new LogSink({
     path: settings.logto,

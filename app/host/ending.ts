@@ -1,5 +1,5 @@
 /**
- * How a worker ends: by the master's word, or alone, when there is no master any more. Loaded by `main.ts` a second after the worker is ready: a start pays nothing for
+ * How a worker ends: by the master's word, or alone, when there is no master any more. Loaded by `main.ts` when the worker is ready: a start pays nothing for
  * it, and a worker whose application has no descriptor left, or whose release is gone, has it already.
  *
  * What must stay true: an end is bounded by its mercy, whatever the application does, and by `ORPHAN_MS` without a master.

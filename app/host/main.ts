@@ -37,8 +37,6 @@ import { startWatchdog } from './watchdog.js'
 const PRIVATE_MODE = 0o600
 /** The first remark on a boot that takes long: most applications listen long before. */
 const FIRST_REMARK_MS = 5000
-/** The end of a worker is prepared so long behind its start. */
-const ENDING_MS = 1000
 /** So many times in the time that is left it is looked whether it still waits for the same. */
 const REMARKS = 4
 
@@ -147,9 +145,8 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   if (settings.waitReady) await messages.ready
   endRemarks()
   channel.send({ type: 'ready', bootMs: uptimeMs() - sinceMs, ignoresPort: taken.ignoresPort })
-  // While there are descriptors, but behind the first requests. Where it cannot be had it is tried again at the end.
-  const serving = running
-  setTimeout(() => loadEnding(serving).catch(() => {}), ENDING_MS).unref()
+  // Now, while there are descriptors. Where it cannot be had it is tried again at the end.
+  loadEnding(running).catch(() => {})
 }
 
 /** Says what a boot waits for that takes long, which has `leftMs`. The result ends that. */

@@ -13,6 +13,7 @@ import { LogRotation } from '../../supervisor/log-rotation.js'
 import type { MasterContext } from '../../supervisor/master-context.js'
 import type { Worker } from '../../supervisor/worker.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
+import { testPipes } from './fixtures/test-pipes.js'
 
 /** A folder with so many names, as its owner would plant them. */
 function crowdedFolder(t: Test, nameOf: (at: number) => string, count: number): string {
@@ -78,7 +79,7 @@ t.test('a log is rotated, and the first of what was planted goes', async t => {
   const rotation = new LogRotation({
     folder,
     sizeBytes: () => 5,
-    child: new LogChild({ path, owner: null, childMs: 60_000 }),
+    child: new LogChild({ path, owner: null, pipes: testPipes(t), childMs: 60_000 }),
     maxBytes: 5,
     backups: 2,
     looks: new PacedLooks(() => laterMs++ * 3_600_000),

@@ -19,13 +19,15 @@ import { removals } from '../../supervisor/file-removal.js'
 import { LogChild, type LogChildOptions } from '../../supervisor/log-child.js'
 import { groupsOf, identitySwitches } from '../../supervisor/service-user.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
+import { testPipes } from './fixtures/test-pipes.js'
 
 const PATIENCE_MS = 60_000
 const needsRoot = { skip: process.geteuid?.() !== 0 && 'needs root' }
 const nobody = { user: null, uid: 65_534, gid: 65_534 }
 const MOVE = { leastBytes: 3, kept: 1, looks: true }
 
-const childOf = (options: LogChildOptions) => new LogChild({ childMs: PATIENCE_MS, ...options })
+const childOf = (t: Parameters<typeof testPipes>[0], options: Omit<LogChildOptions, 'pipes'>) =>
+  new LogChild({ childMs: PATIENCE_MS, pipes: testPipes(t), ...options })
 
 /** A folder of that user's, which it can reach. */
 function theirFolder(t: { teardown(work: () => void): unknown }): string {
@@ -42,7 +44,7 @@ t.test('a log is moved and made, and the oldest backups go', async t => {
   const path = join(folder, 'a.log')
   for (const day of [1, 2]) writeFileSync(`${path}.2026-01-0${day}T00-00-00`, '')
   writeFileSync(path, 'log')
-  t.match(await childOf({ path, owner: null }).move(MOVE), { error: null, isCrowded: false })
+  t.match(await childOf(t, { path, owner: null }).move(MOVE), { error: null, isCrowded: false })
   t.equal(await removals.settled(PATIENCE_MS), true)
   const [made = '', backup = '', ...more] = readdirSync(folder).sort()
   t.same([made, more], ['a.log', []])
@@ -54,7 +56,7 @@ t.test('a log is moved and made, and the oldest backups go', async t => {
 
 t.test('a log of fewer bytes stays, and one that is missing is made', async t => {
   const path = join(scratchFolder(t), 'a.log')
-  const child = childOf({ path, owner: null })
+  const child = childOf(t, { path, owner: null })
   writeFileSync(path, 'lo')
   await child.move(MOVE)
   await child.make()
@@ -62,7 +64,7 @@ t.test('a log of fewer bytes stays, and one that is missing is made', async t =>
   renameSync(path, `${path}.1`)
   await child.make()
   t.equal(readFileSync(path, 'utf8'), '')
-  await t.rejects(childOf({ path: join(path, 'b.log'), owner: null }).make(), /cannot open the log: .*ENOTDIR/)
+  await t.rejects(childOf(t, { path: join(path, 'b.log'), owner: null }).make(), /cannot open the log: .*ENOTDIR/)
 })
 
 t.test(
@@ -75,7 +77,7 @@ t.test(
     for (const path of [join(folder, 'a.log'), join(scratchFolder(t), 'a.log')]) {
       writeFileSync(path, 'log')
       chownSync(path, nobody.uid, nobody.gid)
-      await childOf({ path, owner: nobody }).move({ ...MOVE, leastBytes: 1 })
+      await childOf(t, { path, owner: nobody }).move({ ...MOVE, leastBytes: 1 })
       t.match(statSync(path), { size: 0, uid: nobody.uid, gid: nobody.gid })
     }
     t.equal(identitySwitches(), before)
@@ -89,7 +91,7 @@ t.test('a folder that became a link to one of root’s', needsRoot, async t => {
   symlinkSync(roots, join(folder, 'logs'))
   lchownSync(join(folder, 'logs'), nobody.uid, nobody.gid)
   writeFileSync(join(roots, 'a.log'), 'root’s', { mode: 0o600 })
-  const child = childOf({ path, owner: nobody })
+  const child = childOf(t, { path, owner: nobody })
   for (const asked of [async () => void (await child.move(MOVE)), () => child.make()])
     await t.rejects(asked(), /EACCES.*opened as nobody, because .* belongs to nobody/)
   t.same(readdirSync(roots), ['a.log'])
@@ -116,7 +118,7 @@ for (const [title, said, expected] of lies) {
     for (const name of ['b.log', 'logs/other', 'logs/-rf', 'logs/a.log.2026-01-01T00-00-00'])
       writeFileSync(join(top, name), '')
     const command = ['/bin/sh', '-c', `printf %s '${said}'`, 'sh']
-    const child = childOf({ path: join(folder, 'a.log'), owner: null, command })
+    const child = childOf(t, { path: join(folder, 'a.log'), owner: null, command })
     if (expected === null) t.same(await child.move(MOVE), { ...answer, excess: ['a.log.2026-01-01T00-00-00'] })
     else await t.rejects(child.move(MOVE), expected)
     t.equal(await removals.settled(PATIENCE_MS), true)
@@ -127,7 +129,7 @@ for (const [title, said, expected] of lies) {
 
 t.test('a child that talks without end, or cannot be started, is an answer too', async t => {
   const path = join(scratchFolder(t), 'a.log')
-  const talking = childOf({ path, owner: null, command: ['/bin/sh', '-c', 'exec yes', 'sh'] })
+  const talking = childOf(t, { path, owner: null, command: ['/bin/sh', '-c', 'exec yes', 'sh'] })
   await t.rejects(talking.make(), /has not answered/)
-  await t.rejects(childOf({ path, owner: null, command: ['/no/such/program'] }).make(), /ENOENT/)
+  await t.rejects(childOf(t, { path, owner: null, command: ['/no/such/program'] }).make(), /ENOENT/)
 })

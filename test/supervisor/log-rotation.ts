@@ -8,6 +8,7 @@ import { PacedLooks } from '../../supervisor/folder-names.js'
 import { LogChild } from '../../supervisor/log-child.js'
 import { LogRotation } from '../../supervisor/log-rotation.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
+import { testPipes } from './fixtures/test-pipes.js'
 
 function rotating(
   t: Test,
@@ -21,7 +22,7 @@ function rotating(
     maxBytes: 800,
     backups: 2,
     sizeBytes: () => statSync(path, { throwIfNoEntry: false })?.size ?? null,
-    child: new LogChild({ path, owner: null, childMs: 60_000 }),
+    child: new LogChild({ path, owner: null, pipes: testPipes(t), childMs: 60_000 }),
     ...options,
     looks: new PacedLooks(() => 0),
     reopen: async move => {
@@ -75,7 +76,7 @@ t.test('a log that cannot be moved is told of once, and tried again after a whil
   const path = join(folder, 'daimyo.log')
   writeFileSync(path, 'x'.repeat(800))
   let tries = 0
-  const child = new LogChild({ path: join(path, 'below-a-file'), owner: null, childMs: 60_000 })
+  const child = new LogChild({ path: join(path, 'below-a-file'), owner: null, pipes: testPipes(t), childMs: 60_000 })
   const { rotation, told, clock } = rotating(t, {
     path,
     child,
@@ -104,7 +105,13 @@ t.test('no file, no rotation', async t => {
 t.test('a file system that does not answer costs a child, not the loop', async t => {
   const path = join(scratchFolder(t), 'daimyo.log')
   writeFileSync(path, 'x'.repeat(800))
-  const child = new LogChild({ path, owner: null, command: ['/bin/sh', '-c', 'exec sleep 600', 'sh'], childMs: 100 })
+  const child = new LogChild({
+    path,
+    owner: null,
+    pipes: testPipes(t),
+    command: ['/bin/sh', '-c', 'exec sleep 600', 'sh'],
+    childMs: 100,
+  })
   const { rotation, told, clock } = rotating(t, { path, child })
   let turns = 0
   const turning = setInterval(() => turns++, 1)

@@ -339,7 +339,7 @@ const exports: [string, unknown, string][] = [
   ['a class', Farm, 'class Farm'],
   ['a function', describeExport, 'function describeExport'],
   ['a Promise', new Promise(() => {}), 'a Promise of nothing that can be served'],
-  ['a module', await import('../../../app/host/server-kind.js'), 'a module with KIND_NAMES, kindOf'],
+  ['a module', await import('../../../app/host/server-kind.js'), 'a module with KIND_NAMES, kindOf, plainServerOf'],
 ]
 
 t.test('an export in words', async t => {
