@@ -7,6 +7,7 @@ export interface ProcessStat {
   /** The first 15 bytes of the program's name, or of what the process calls itself. */
   name: string
   state: string
+  parent: number
   session: number
   /** Used by all its threads, in user mode and in the kernel. */
   cpuTicks: number
@@ -32,6 +33,7 @@ export function parseProcessStat(text: string): ProcessStat {
   return {
     name: text.slice(text.indexOf('(') + 1, end),
     state: fields[0] ?? '',
+    parent: Number(fields[1]),
     session: Number(fields[3]),
     cpuTicks: Number(fields[11]) + Number(fields[12]),
     threads: Number(fields[17]),

@@ -13,6 +13,7 @@ import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
 import type { Credentials } from '../kit/messages.js'
+import { readProcessStat } from '../kit/process-stat.js'
 import { SYSTEM_PATH, systemProgram } from '../kit/system-path.js'
 import { BRIEFLY, type Program, type ProgramOptions, spawnAs } from './become-user.js'
 import { namesIn } from './folder-names.js'
@@ -248,6 +249,7 @@ export function spawnPiped(
     for (const what of stdio) pipes.push(isKind(what) ? stock.take(what) : null)
     const given = stdio.map((what, fd) => pipes[fd]?.child ?? (what as Exclude<PipedStdio, PipeKind>))
     const child = spawnAs(credentials, program, { ...options, stdio: given })
+    child.once('exit', () => endStopped(child.pid))
     return { child, streams: pipes.map((pipe, fd) => pipe && openSide(pipe, stdio[fd] === 'from-child')) }
   } catch (error) {
     for (const pipe of pipes) if (pipe !== null) closeSync(pipe.master)
@@ -255,6 +257,16 @@ export function spawnPiped(
   } finally {
     for (const pipe of pipes) if (pipe !== null) closeSync(pipe.child)
   }
+}
+
+/**
+ * libuv takes the stop of a child that made us its tracer (PTRACE_TRACEME) for its exit. Nobody would look after that process any more; its number is not another's, as long as
+ * it is a child of ours.
+ */
+function endStopped(pid: number | undefined): void {
+  if (pid === undefined) return
+  const stat = readProcessStat(pid)
+  if (stat?.parent === process.pid && stat.state === 't') process.kill(pid, 'SIGKILL')
 }
 
 function isKind(what: PipedStdio): what is PipeKind {

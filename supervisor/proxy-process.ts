@@ -15,7 +15,7 @@ import { type ProcessNames, processName } from './process-names.js'
 import { newProxyLife, type ProxyEffect, type ProxyEvent, type ProxyLife, stepProxy } from './proxy-phase.js'
 import { Child } from './spawn-child.js'
 import { userEnvironment } from './spawn-environment.js'
-import { endTracers } from './tracers.js'
+import { endTracers, isDeadTracee } from './tracers.js'
 
 /** Where its access lines go: to the master's own standard output, through the master to that, or nowhere, where there is a log file. */
 export type ProxyOutput = 'inherit' | 'pipe' | 'ignore'
@@ -182,6 +182,7 @@ export class ProxyProcess {
     if (pid === null) return
     for (const tracer of endTracers(pid, this.#credentials))
       this.report('tracer-killed', { tracer: tracer.pid, name: tracer.name })
+    if (isDeadTracee(pid)) this.#child.letGo()
   }
 
   #execute(effect: ProxyEffect): void {

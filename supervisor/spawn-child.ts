@@ -67,6 +67,7 @@ export const FIRST_DESCRIPTOR = 5
 /** One process. */
 export class Child {
   readonly #process: ChildProcess | null
+  readonly #streams: PipedChild['streams']
   readonly #listeners: ChildListeners
   readonly #errorLines = new LastLines()
   #channel: Channel | null = null
@@ -77,6 +78,7 @@ export class Child {
     this.#listeners = listeners
     const piped = this.#spawn(spec, pipes)
     this.#process = piped?.child ?? null
+    this.#streams = piped?.streams ?? []
     if (piped === null) return
     const [, stdout, stderr] = piped.streams
     if (stdout) gate.forward(stdout)
@@ -103,6 +105,15 @@ export class Child {
   /** SIGKILL, but never to a pid that was reaped. What it has started is not signalled. */
   kill(): void {
     this.#signal('SIGKILL')
+  }
+
+  /** It was killed, is dead, and will never be reaped (`isDeadTracee` in `tracers.ts`): it counts as gone, and stays a zombie until the master ends. */
+  letGo(): void {
+    const { pid } = this
+    if (pid === null || this.#finished) return
+    this.#listeners.reaped?.(pid)
+    for (const stream of this.#streams) stream?.destroy()
+    this.#finish(null, 'SIGKILL', null)
   }
 
   /** SIGCONT, to one that was stopped. */

@@ -53,6 +53,15 @@ export function endTracers(pid: number, credentials: Credentials | null, system 
   })
 }
 
+/**
+ * All threads of the process have ended, and one of them had made the master its tracer (PTRACE_TRACEME): it is for the master to reap that thread by its own number, which Node has
+ * no way to ask for, and until then the kernel does not say that the process has ended.
+ */
+export function isDeadTracee(pid: number, system = LINUX): boolean {
+  const threads = system.threads(pid)
+  return threads.every(status => /^State:\t[ZX]/m.test(status)) && tracersOf(pid, system).includes(system.ownPid)
+}
+
 /** The processes, each once. A tracer may be any thread of its process. */
 function tracersOf(pid: number, system: TracedSystem): number[] {
   const threads = new Set(system.threads(pid).map(status => numberIn(status, 'TracerPid')))

@@ -31,7 +31,7 @@ import type { SlotWorker } from './slots.js'
 import { Child } from './spawn-child.js'
 import { workerEnvironment } from './spawn-environment.js'
 import { explainNotStarted, releaseObstacle, runFolderObstacle } from './start-obstacle.js'
-import { endTracers } from './tracers.js'
+import { endTracers, isDeadTracee } from './tracers.js'
 import {
   endOf,
   LINK_BROKEN,
@@ -470,6 +470,7 @@ export class Worker {
     if (pid === null) return
     for (const tracer of endTracers(pid, this.generation.settings.credentials))
       this.#report('tracer-killed', { tracer: tracer.pid, name: tracer.name })
+    if (isDeadTracee(pid)) this.#child.letGo()
   }
 
   /** Whether the INI has something by which a worker may ask to be replaced. */

@@ -110,6 +110,7 @@ t.test('the kernel’s line', async t => {
     cpuTicks: 10,
     name: 'a (b) c',
     state: 'Z',
+    parent: 1,
     session: 11,
     threads: 1,
     startTicks: '987',

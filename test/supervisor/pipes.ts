@@ -19,6 +19,7 @@ import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { codeOf } from '../../kit/failure.js'
+import { readProcessStat } from '../../kit/process-stat.js'
 import { systemProgram } from '../../kit/system-path.js'
 import { OutputGate } from '../../supervisor/output-lines.js'
 import { type Pipe, PipeStock, removePipes, spawnPiped } from '../../supervisor/pipes.js'
@@ -226,6 +227,25 @@ t.test('a socket that lingers, sent over each descriptor of a child, holds the m
   t.ok(longestMs < (LINGER_S * 1000) / 2, `the longest turn took ${longestMs} ms`)
   t.equal(broken, null)
   t.notMatch(printed, /NODE_HANDLE/, 'the kernel takes no message with a socket')
+})
+
+/** ptrace(2) by its number. */
+const PTRACE: Record<string, number> = { x64: 101, arm64: 117 }
+const ptraces = {
+  skip: perl.skip || (PTRACE[process.arch] === undefined && 'a machine whose ptrace is not known here'),
+}
+
+t.test('a child that makes the master its tracer and stops does not live on unseen', ptraces, async t => {
+  const script = `syscall(${PTRACE[process.arch]}, 0, 0, 0, 0); $| = 1; print "traced"; kill "STOP", $$; sleep 600`
+  const program = { program: 'perl', args: ['-e', script], env, cwd: '/' }
+  const { child, streams } = spawnPiped(testPipes(t), null, program, ['ignore', 'from-child', 'ignore'], {})
+  const pid = child.pid ?? 0
+  t.teardown(() => endProcess(pid))
+  const [said] = await once(streams[1] as Socket, 'data')
+  t.equal(String(said), 'traced')
+  await once(child, 'exit')
+  while ((readProcessStat(pid)?.state ?? 'Z') !== 'Z') await nextTurn()
+  t.pass('it is dead')
 })
 
 function endProcess(pid: number): void {

@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import type { Credentials } from '../../kit/messages.js'
-import { endTracers, type TracedSystem } from '../../supervisor/tracers.js'
+import { endTracers, isDeadTracee, type TracedSystem } from '../../supervisor/tracers.js'
 
 const MASTER = 100
 const WORKER = 200
@@ -93,4 +93,28 @@ for (const [title, facts, expected] of cases) {
 t.test('of a process that nobody traces, as the system tells it', async t => {
   t.same(endTracers(process.pid, null), [])
   t.same(endTracers(2 ** 22 + 1, null), [], 'of none')
+})
+
+t.test('what made the master its tracer is dead when all its threads are, and never reaped', async t => {
+  const thread = (state: string, tracer: number) =>
+    status(WORKER, SERVICE, tracer).replace('State:\tZ', `State:\t${state}`)
+  const cases: [title: string, threads: string[], expected: boolean][] = [
+    ['one of its threads', [thread('Z', 0), thread('Z', MASTER)], true],
+    ['one that still runs', [thread('Z', 0), thread('R', MASTER)], false],
+    ['one that is stopped', [thread('t', MASTER)], false],
+    ['traced by another', [thread('Z', 300)], false],
+    ['by nobody', [thread('Z', 0)], false],
+    ['gone', [], false],
+  ]
+  for (const [title, threads, expected] of cases) {
+    const others: Record<number, string> = { [MASTER]: status(MASTER, '0\t0\t0\t0'), 300: status(300, SERVICE) }
+    const system: TracedSystem = {
+      ownPid: MASTER,
+      ownUid: 0,
+      status: pid => others[pid] ?? null,
+      threads: () => threads,
+      kill: () => {},
+    }
+    t.equal(isDeadTracee(WORKER, system), expected, title)
+  }
 })
