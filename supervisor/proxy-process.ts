@@ -101,9 +101,9 @@ export class ProxyProcess {
     for (const effect of effects) this.#execute(effect)
   }
 
-  /** Sends a message; after its death this does nothing. */
-  send(message: MasterToProxy): void {
-    this.#child.send(message)
+  /** Sends a message; after its death this does nothing. `sent`: the kernel has it, or it never will. */
+  send(message: MasterToProxy, sent?: () => void): void {
+    this.#child.send(message, sent)
   }
 
   /** Sends a message whose being done matters to somebody: `isInStep` says when it is. */
