@@ -65,7 +65,7 @@ export class ProcessTree {
   readonly usage: ProcessUsage
   readonly survey = new InFlightSurvey()
   readonly watch: PathWatch
-  readonly loads = new WorkerLoads()
+  readonly loads = new WorkerLoads(workerId => this.pool.find(workerId) !== undefined)
   readonly metrics = new MetricsState()
   readonly #memory: MemoryWatch
   readonly #context: MasterContext

@@ -112,8 +112,9 @@ export class ProxyProcess {
     this.send({ type: 'sync', number: ++this.#syncSent })
   }
 
+  /** Forged numbers count for nothing: whoever waits goes on with the true answer. */
   synced(number: number): void {
-    this.#syncAnswered = number
+    if (number > this.#syncAnswered && number <= this.#syncSent) this.#syncAnswered = number
   }
 
   /** Tells an event of this proxy. */
