@@ -104,13 +104,14 @@ export class Channel {
    * `mostBytes`, or has more structure than `bounds`, and was not sent.
    */
   send(message: object, mostBytes = Number.POSITIVE_INFINITY, sent?: () => void, bounds?: JsonBounds): boolean {
-    const text = JSON.stringify(message)
-    const bytes = Buffer.byteLength(text)
-    if (bytes > mostBytes) return false
+    // First: nobody reads what a long message would cost.
     if (this.#isClosed || !this.#to.writable) {
       if (sent !== undefined) process.nextTick(sent)
       return true
     }
+    const text = JSON.stringify(message)
+    const bytes = Buffer.byteLength(text)
+    if (bytes > mostBytes) return false
     const frame = Buffer.allocUnsafe(LENGTH_BYTES + bytes)
     frame.writeUInt32LE(bytes)
     frame.write(text, LENGTH_BYTES)

@@ -13,6 +13,7 @@ import { InFlightSurvey } from './in-flight-survey.js'
 import type { Listener } from './listeners.js'
 import type { Generation, MasterContext, TreeEvent } from './master-context.js'
 import { MemoryWatch } from './memory-watch.js'
+import { MetricsAnswers } from './metrics-answers.js'
 import { MetricsState } from './metrics-state.js'
 import { Orders } from './orders.js'
 import { PathWatch, type WatchedPath, watchedPaths } from './path-watch.js'
@@ -64,12 +65,13 @@ export class ProcessTree {
   readonly usage: ProcessUsage
   readonly survey = new InFlightSurvey()
   readonly watch: PathWatch
-  readonly loads = new WorkerLoads()
+  readonly loads = new WorkerLoads(workerId => this.pool.find(workerId) !== undefined)
   readonly metrics = new MetricsState()
   readonly #memory: MemoryWatch
   readonly #context: MasterContext
   readonly #deps: TreeDeps
   readonly #grace = new AssetGrace()
+  readonly #answers: MetricsAnswers
   /** The release that was last tried in place of one that is gone. */
   #followed: Release | null = null
   /** Those in force: a reload that proved itself has changed them. */
@@ -80,6 +82,9 @@ export class ProcessTree {
     this.settings = generation.settings
     this.#context = context
     this.#deps = deps
+    this.#answers = new MetricsAnswers(deps.renderMetrics, error =>
+      context.log('metrics-failed', { why: reasonOf(error) }),
+    )
     this.proxies = this.#makeProxies(generation)
     this.pool = this.#makePool(generation)
     this.reloads = new Reloads({
@@ -246,22 +251,10 @@ export class ProcessTree {
         this.pool.loadOne()
         return this.scaler.wake()
       case 'metrics-wanted':
-        void this.#answerMetrics(proxy, message.requestId)
-        return
+        return this.#answers.ask(proxy, message.requestId)
       default:
         return this.proxies.take(proxy, message)
     }
-  }
-
-  async #answerMetrics(proxy: ProxyProcess, requestId: number): Promise<void> {
-    let text: string
-    try {
-      text = await this.#deps.renderMetrics()
-    } catch (error) {
-      this.#context.log('metrics-failed', { why: reasonOf(error) })
-      text = '# the metrics cannot be rendered, see the log\n'
-    }
-    proxy.send({ type: 'metrics', requestId, text })
   }
 
   #touched({ option, path }: WatchedPath): void {

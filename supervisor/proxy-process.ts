@@ -101,9 +101,9 @@ export class ProxyProcess {
     for (const effect of effects) this.#execute(effect)
   }
 
-  /** Sends a message; after its death this does nothing. */
-  send(message: MasterToProxy): void {
-    this.#child.send(message)
+  /** Sends a message; after its death this does nothing. `sent`: the kernel has it, or it never will. */
+  send(message: MasterToProxy, sent?: () => void): void {
+    this.#child.send(message, sent)
   }
 
   /** Sends a message whose being done matters to somebody: `isInStep` says when it is. */
@@ -112,8 +112,9 @@ export class ProxyProcess {
     this.send({ type: 'sync', number: ++this.#syncSent })
   }
 
+  /** Forged numbers count for nothing: whoever waits goes on with the true answer. */
   synced(number: number): void {
-    this.#syncAnswered = number
+    if (number > this.#syncAnswered && number <= this.#syncSent) this.#syncAnswered = number
   }
 
   /** Tells an event of this proxy. */

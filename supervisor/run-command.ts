@@ -187,6 +187,7 @@ function assemble(
     return inSlices(renderPage(state === null ? [] : masterFamilies(state), store))
   })
   const render = () => page.get()
+  const textOf = oneTextEach()
   const rotation = rotationOf(settings, { sink, logChild, log, reopen: move => master.reopenLogs(move) })
   const master: Master = new Master({
     settings,
@@ -201,7 +202,7 @@ function assemble(
       return why
     },
     metrics: store,
-    renderMetrics: async () => (await render()).toString(),
+    renderMetrics: async () => textOf(await render()),
     version,
     metricsUrl: () => metricsUrl,
     environment: context.environment,
@@ -227,6 +228,16 @@ function assemble(
     undo.push(() => endpoint.close())
   }
   return { master, store, rotation, startEndpoint }
+}
+
+/** The text of a page, made once for each: its Buffer is the same for all who ask while it is shared. */
+function oneTextEach(): (page: Buffer) => string {
+  const texts = new WeakMap<Buffer, string>()
+  return page => {
+    const text = texts.get(page) ?? page.toString()
+    texts.set(page, text)
+    return text
+  }
 }
 
 interface RotationParts extends Pick<RotationOptions, 'log' | 'reopen'> {

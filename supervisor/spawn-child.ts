@@ -97,9 +97,10 @@ export class Child {
     return this.#errorLines.all()
   }
 
-  /** Sends a message, or does nothing when the channel is closed: the exit tells the rest. */
-  send(message: object): void {
-    this.#channel?.send(message)
+  /** Sends a message, or does nothing when the channel is closed: the exit tells the rest. `sent`: the kernel has it, or it never will. */
+  send(message: object, sent?: () => void): void {
+    if (this.#channel !== null) this.#channel.send(message, Number.POSITIVE_INFINITY, sent)
+    else sent?.()
   }
 
   /** SIGKILL, but never to a pid that was reaped. What it has started is not signalled. */

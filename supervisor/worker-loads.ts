@@ -19,11 +19,16 @@ interface Words {
   saidMs: number
 }
 
-/** The last words of every proxy about every worker. */
+/** The last words of every proxy about every worker. What one says of workers that are not there is not kept: they would be for ever. */
 export class WorkerLoads {
   readonly #byProxy = new Map<number, Words>()
   readonly #queued = new Map<number, number>()
   readonly #ofDeadProxies = new Map<number, number>()
+  readonly #isKnown: (workerId: number) => boolean
+
+  constructor(isKnown: (workerId: number) => boolean) {
+    this.#isKnown = isKnown
+  }
 
   /** Requests that wait for a worker, in all proxies. */
   get queued(): number {
@@ -32,12 +37,15 @@ export class WorkerLoads {
 
   /** Takes in what a proxy sees now; it names all workers that it has. */
   update(proxyId: number, loads: readonly WorkerLoad[], nowMs: number, queued = 0): void {
-    this.#byProxy.set(proxyId, { loads: new Map(loads.map(load => [load.workerId, load])), saidMs: nowMs })
+    const known = loads.filter(({ workerId }) => this.#isKnown(workerId))
+    this.#byProxy.set(proxyId, { loads: new Map(known.map(load => [load.workerId, load])), saidMs: nowMs })
     this.#queued.set(proxyId, queued)
   }
 
   proxyGone(proxyId: number): void {
     for (const { workerId, requests } of this.#byProxy.get(proxyId)?.loads.values() ?? []) {
+      // It may have gone since.
+      if (!this.#isKnown(workerId)) continue
       this.#ofDeadProxies.set(workerId, (this.#ofDeadProxies.get(workerId) ?? 0) + requests)
     }
     this.#byProxy.delete(proxyId)

@@ -34,6 +34,9 @@ const talks: [title: string, channels: number, messages: number, bytes: number, 
   ['long messages, one a turn', 8, 2, 1024 * KB, 1],
   ['messages of a quarter of the turn', 8, 5, 64 * KB, 4],
   ['one channel alone', 1, 20, 128 * KB, 2],
+  ['the shortest messages', 32, 20, 22, 64],
+  ['the shortest messages of one channel', 1, 600, 22, 64],
+  ['short messages', 8, 20, 4 * KB, 32],
 ]
 for (const [title, channels, messages, bytes, mostPerTurn] of talks) {
   t.test(title, async t => {

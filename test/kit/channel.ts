@@ -202,6 +202,16 @@ t.test('what the other end would refuse is not sent', async t => {
   t.equal(line.channel.send({ a: Array(20).fill(0) }, 1000, undefined, bounds), false)
 })
 
+t.test('what is sent on a line that has ended costs nothing', async t => {
+  const line = await connectLine(t)
+  line.channel.destroy()
+  let texts = 0
+  const message = { toJSON: () => ++texts }
+  for (let index = 0; index < 3; index++) t.equal(line.channel.send(message), true)
+  await new Promise<void>(sent => void line.channel.send(message, 1000, sent))
+  t.equal(texts, 0)
+})
+
 t.test('who comes back under another name has what was left', async t => {
   const first = new ChannelBudget(pace)
   for (let index = 0; index < 45; index++) first.spendMessage()

@@ -42,6 +42,19 @@ for (const [title, settings, ask] of orders) {
   })
 }
 
+const forgeries: [title: string, forges: number][] = [
+  ['that was not sent yet', 1],
+  ['far above', 2 ** 52],
+  ['below the last answer', -1],
+]
+for (const [title, forges] of forgeries) {
+  t.test(`a forged answer keeps no reload waiting: a number ${title}`, async t => {
+    const tree = await startTree(t, { proxy: { forges } })
+    t.match(await tree.master.reload(silent), { ok: true })
+    t.match(await tree.master.order({ type: 'pause' }, silent), { ok: true })
+  })
+}
+
 t.test('a proxy that says nothing is replaced', async t => {
   const tree = await startTree(t, { deps: { proxySilentMs: 300 } })
   const [proxy] = tree.master.status().proxies

@@ -55,6 +55,33 @@ for (const [title, floods] of paces) {
   })
 }
 
+const questions: [title: string, page: string | null, times: number][] = [
+  ['a long page', 'x'.repeat(1024 ** 2), 3000],
+  ['a short page', 'all_is_well 1\n', 3000],
+  ['no page', null, 3000],
+]
+for (const [title, page, times] of questions) {
+  t.test(`a proxy that asks for metrics without end has one answer under way: ${title}`, async t => {
+    let renderings = 0
+    const renderMetrics = () => {
+      renderings++
+      if (page === null) throw new Error('no page')
+      return page
+    }
+    const tree = await flooded(
+      t,
+      { json: '{"type":"metrics-wanted","requestId":7}', times },
+      { deps: { renderMetrics } },
+    )
+    t.match(await tree.master.order({ type: 'reopen-logs' }, () => {}), { ok: true })
+    t.equal(counted(tree, 'proxy-broke-channel'), 0, 'no heap of answers waits for it')
+    let answers = 0
+    while (answers === 0) answers = (await tree.got()).filter(({ type }) => type === 'metrics').length
+    t.ok(answers < times / 10, `${answers} answers`)
+    t.ok(renderings < times / 10, `${renderings} renderings`)
+  })
+}
+
 const structures: [title: string, json: string, fill: Flood['fill'], isTaken: boolean][] = [
   ['values', '{"type":"metrics","families":[0FILL],"workers":[],"queued":0}', { text: ',0', times: 500_001 }, false],
   [

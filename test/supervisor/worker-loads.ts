@@ -15,7 +15,7 @@ const load = (workerId: number, requests: number, inFlight: number, lagMs: numbe
 const nothing = { requests: 0, inFlight: 0, lagMs: null, answered: 0, failed: 0, waitedMs: 0 }
 
 t.test('proxies add up, the worst lag counts, and the dead stay counted', t => {
-  const loads = new WorkerLoads()
+  const loads = new WorkerLoads(() => true)
   t.same(loads.of(1), nothing)
   loads.update(1, [load(1, 10, 1, 5), load(2, 3, 0, 0)], 0, 2)
   loads.update(2, [load(1, 20, 2, 9)], 0, 3)
@@ -34,15 +34,32 @@ t.test('proxies add up, the worst lag counts, and the dead stay counted', t => {
   t.end()
 })
 
+t.test('of workers that are not there nothing is kept', t => {
+  const known = new Set([1, 2])
+  const loads = new WorkerLoads(workerId => known.has(workerId))
+  loads.update(1, [load(1, 10, 1, 5), load(2, 3, 0, 0), load(98, 7, 7, 7), load(99, 1, 1, 1)], 0)
+  t.match(loads.of(1), { requests: 10 })
+  t.same(loads.of(98), nothing, 'invented')
+  known.delete(2)
+  loads.workerGone(2)
+  loads.proxyGone(1)
+  for (const workerId of [2, 98, 99]) t.same(loads.of(workerId), nothing, 'also of a proxy that died')
+  t.match(loads.of(1), { requests: 10 })
+  loads.update(1, [load(2, 4, 0, 0)], 0)
+  loads.proxyGone(1)
+  t.same(loads.of(2), nothing, 'the last words came late')
+  t.end()
+})
+
 t.test('a proxy that never told anything may die', t => {
-  const loads = new WorkerLoads()
+  const loads = new WorkerLoads(() => true)
   loads.proxyGone(3)
   t.same(loads.of(1), nothing)
   t.end()
 })
 
 t.test('a worker answers while some proxy has heard of it lately', t => {
-  const loads = new WorkerLoads()
+  const loads = new WorkerLoads(() => true)
   t.equal(loads.answers(1, 0, 5000), false, 'nobody knows it')
   loads.update(1, [load(1, 0, 0, 7)], 1000)
   t.equal(loads.answers(1, 5999, 5000), true)
