@@ -363,6 +363,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
   /** The master saw the process end. */
   gone(workerId: number, end: WorkerEnd): void {
     this.dispatcher.gone(workerId, end)
+    this.tunnels.gone(workerId, monotonicMs())
     this.#rescuer.gone(workerId, end, monotonicMs())
   }
 

@@ -101,7 +101,6 @@ export class ProxyServer {
         this.#phases.tunnels.retire(message.workerId, message.tunnelMs)
         return dispatcher.retire(message.workerId)
       case 'worker-gone':
-        this.#phases.tunnels.forget(message.workerId)
         return this.#phases.gone(message.workerId, message.end)
       case 'reopen-logs':
         return this.#accessLog?.reopen()

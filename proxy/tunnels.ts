@@ -6,6 +6,7 @@
 import { connect, type Socket } from 'node:net'
 import type { UpstreamAddress } from '../kit/messages.js'
 import { printPreamble } from '../kit/tunnel-preamble.js'
+import { AbandonedSockets } from './abandoned-sockets.js'
 import { monotonicMs } from './clock.js'
 import { isOutOfDescriptors } from './descriptors.js'
 import type { Dispatcher } from './dispatcher.js'
@@ -36,6 +37,8 @@ export interface TunnelOutcome {
 interface Place {
   target: TunnelTarget
   workerId: number
+  /** It is known to be gone. */
+  isGone?(): boolean
   answered?(): void
   /** It hung up before an answer, `isSilent`: without a byte of one. Whoever can tell why says `fail`, or takes the exchange elsewhere. */
   hungUp(isSilent: boolean, fail: (code: ErrorCode) => void): void
@@ -67,6 +70,9 @@ export class Tunnels {
   readonly #tunnels = new Map<Tunnel, number>()
   /** Whose answer has not come. */
   readonly #handshakes = new Set<Exchange>()
+  /** Connections to workers that have answered a handshake, each with the id of its worker. */
+  readonly #upstreams = new Map<Socket, number>()
+  readonly #abandoned = new AbandonedSockets()
   /** Workers that are replaced. */
   readonly #closingWorkers = new Map<number, Closing>()
   #closingAll: Closing | null = null
@@ -94,6 +100,7 @@ export class Tunnels {
     const place: Place = {
       target: targetOf(link, exchange),
       workerId: link.worker.workerId,
+      isGone: () => link.end !== null,
       answered: () => link.handshakes.end(exchange),
       hungUp: (isSilent, fail) => link.hungUp(exchange, () => fail(isSilent ? 'worker-aborted' : 'bad-answer')),
       freed: () => {
@@ -124,11 +131,16 @@ export class Tunnels {
 
   #open(place: Place, exchange: Exchange, client: TunnelClient, outcome: TunnelOutcome): void {
     this.#handshakes.add(exchange)
+    let answering: Socket | null = null
     const release = once(() => {
       this.#handshakes.delete(exchange)
+      if (answering !== null) this.#upstreams.delete(answering)
       place.freed()
     })
-    const begun = (status: number) => {
+    const begun = (upstream: Socket, status: number) => {
+      answering = upstream
+      this.#upstreams.set(upstream, place.workerId)
+      if (place.isGone?.()) this.#abandoned.add(upstream, monotonicMs())
       place.answered?.()
       outcome.begun?.()
       this.#begun(exchange, status)
@@ -143,7 +155,7 @@ export class Tunnels {
       hungUp: isSilent => place.hungUp(isSilent, fail),
       interim: head => passInterim(exchange, head),
       switched: (upstream, head, rest) => {
-        begun(101)
+        begun(upstream, 101)
         let tunnel: Tunnel | null = null
         const { socket, early } = this.#take(exchange, client, bytes => tunnel?.fromClient(bytes))
         const sides = { client: socket, early, upstream, head, rest }
@@ -157,7 +169,7 @@ export class Tunnels {
           upstream.destroy()
           return fail('bad-answer')
         }
-        begun(status)
+        begun(upstream, status)
         passRefusal(exchange, { status, head, rest, upstream }, ending => {
           release()
           if (ending === 'broken') outcome.broken()
@@ -186,8 +198,10 @@ export class Tunnels {
     )
   }
 
-  forget(workerId: number): void {
+  /** The worker is gone: its tunnels end behind what it has said, whoever else keeps them open. */
+  gone(workerId: number, now: number): void {
     this.#closingWorkers.delete(workerId)
+    for (const [upstream, id] of this.#upstreams) if (id === workerId) this.#abandoned.add(upstream, now)
   }
 
   /** The proxy goes away within `mercyMs`. */
@@ -206,6 +220,7 @@ export class Tunnels {
   /** Closes what is due, and what was idle for `idleMs` (0: never). The handshakes past their deadline are the caller's. */
   sweep(now: number, idleMs: number): Exchange[] {
     if (this.#hasDeadlines) this.#closeDue(now)
+    this.#abandoned.sweep(now)
     if (idleMs > 0 && now - this.#idleSweptMs >= IDLE_SWEEP_MS) {
       this.#idleSweptMs = now
       for (const tunnel of this.#tunnels.keys()) {

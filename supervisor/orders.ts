@@ -6,7 +6,7 @@
  */
 
 import type { MasterContext } from './master-context.js'
-import type { Pool } from './pool.js'
+import type { Pool, PoolSlot } from './pool.js'
 import type { Scaler } from './scaler.js'
 import type { BootFailure, Worker } from './worker.js'
 
@@ -144,7 +144,7 @@ export class Orders {
   }
 
   #hasHappened({ request: { order }, before }: Open): boolean {
-    const { slots, target, draining } = this.#pool
+    const { slots, target } = this.#pool
     if (order.type === 'pause' || order.type === 'resume' || order.type === 'reopen-logs')
       return this.#proxies.areInStep
     if (order.type === 'restart-worker') {
@@ -154,7 +154,12 @@ export class Orders {
     }
     // Of two that ask for different numbers the last one counts, for both.
     const inPlace = slots.filter(({ current }) => this.#pool.isInPlace(current)).length
-    return slots.length === target.wanted && inPlace === slots.length && draining === 0
+    return slots.length === target.wanted && inPlace === slots.length && !this.#areTakenAway(slots)
+  }
+
+  /** Workers of slots that are no longer there still finish what they have. Those of the others are merely recycled. */
+  #areTakenAway(slots: readonly PoolSlot[]): boolean {
+    return this.#pool.draining.some(({ address }) => !slots.some(({ slot }) => slot === address.slot))
   }
 
   /** Whoever is kept for its tunnels only is not waited for. */

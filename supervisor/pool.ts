@@ -161,8 +161,13 @@ export class Pool {
   }
 
   /** Those that leave and have more to finish than tunnels: nobody waits for the others. */
-  get draining(): number {
-    return [...this.leaving].filter(({ life }) => life.phase !== 'lingering').length
+  get draining(): Worker[] {
+    return [...this.leaving].filter(({ life }) => life.phase !== 'lingering')
+  }
+
+  /** Those of them that a move to this generation replaces. Its own are merely recycled, as often as they like, and nobody waits for them. */
+  drainingFor(target: Generation): Worker[] {
+    return this.draining.filter(({ generation }) => generation !== target)
   }
 
   /** An event of one worker's life. */
@@ -308,7 +313,7 @@ export class Pool {
       generation: base.number,
       target: target.number,
       move,
-      leaving: this.draining,
+      leaving: this.drainingFor(target).length,
       overlap: target.settings.reloadOverlap ?? wanted,
       linkMs: this.#context.linkMs,
       nowMs: this.#context.nowMs(),

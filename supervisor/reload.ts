@@ -64,6 +64,7 @@ export interface ReloadFacts {
   /** Slots that are there, and how many of them belong to the new generation. */
   slots: number
   moved: number
+  /** Workers of other generations that still finish what they have. */
   leaving: number
   /** All proxies go by the new settings. */
   isInForce: boolean
@@ -111,8 +112,8 @@ export class Reloads {
     if (running === null) return null
     const { pool, context } = this.#deps
     const onWall = (ms: number | null) => (ms === null ? null : wallMs + ms - context.nowMs())
-    const leaving = [...pool.leaving].filter(({ life }) => life.phase !== 'lingering')
     const { phase, next } = running
+    const leaving = next === null ? pool.draining : pool.drainingFor(next)
     const { inPlace, wanted } = next === null ? { inPlace: 0, wanted: 0 } : this.#facts(running, next)
     return {
       phase,
@@ -291,7 +292,7 @@ export class Reloads {
       wanted: pool.target.wanted,
       slots: pool.slots.length,
       moved: moved.length,
-      leaving: pool.draining,
+      leaving: pool.drainingFor(next).length,
       isInForce: this.#deps.isInForce(),
     }
   }

@@ -171,7 +171,7 @@ export class Scaler {
       inFlight: inFlight.reduce((sum, count) => sum + count, 0),
       room: settings.workerConnections * proxies.alive().length,
       rssBytes: workers.reduce((sum, { pid }) => sum + (usage.of(pid)?.rssBytes ?? 0), 0),
-      isSettling: reloads.isRunning || pool.draining > 0 || workers.some(isStarting),
+      isSettling: reloads.isRunning || pool.draining.length > 0 || workers.some(isStarting),
     }
   }
 }

@@ -50,7 +50,7 @@ export interface Wishes {
    * worker stays beside the current one until the reload has judged it: one that is linked, or one that is ready, whatever becomes of its links.
    */
   move: { why: string; atOnce: boolean; hold: 'none' | 'linked' | 'ready' }
-  /** Workers that still finish what they have. */
+  /** Workers of other generations than the target that still finish what they have. */
   leaving: number
   /** So many of them may be there when the next one is rolled. */
   overlap: number

@@ -293,6 +293,78 @@ t.test('an application that does not read stops the client', async t => {
   })
 })
 
+/** As the sweeps a second later: one finds what was read since the one before. */
+function sweepLater(rig: Rig): void {
+  for (const laterMs of [1000, 1100]) rig.phases.sweep(monotonicMs() + laterMs)
+}
+
+t.test('a worker is gone, and a process of its own keeps the connection', async t => {
+  await withRawTunnel(t, async (rig, client, upstream) => {
+    rig.phases.gone(2, 'crashed')
+    sweepLater(rig)
+    upstream.write('another one is gone')
+    t.equal(String(await client.bytes(19)), 'another one is gone')
+    upstream.write('last words')
+    rig.phases.gone(1, 'crashed')
+    rig.phases.sweep(monotonicMs() + 900)
+    t.equal(String(await client.bytes(10)), 'last words')
+    const end = client.rest()
+    sweepLater(rig)
+    t.equal(await end, '')
+    t.equal(upstream.destroyed, false, 'it has not ended it')
+    await rig.expectLines(1)
+    await settled(rig)
+    t.same(endings(rig), { application: 1 })
+  })
+})
+
+t.test('what a worker that is gone has said waits for a client that is slow', async t => {
+  await withRawTunnel(t, async (rig, client, upstream) => {
+    client.socket.pause()
+    const piece = Buffer.alloc(1 << 20, 0x81)
+    let written = 0
+    while (upstream.write(piece)) written++
+    for (let wait = 0; wait < 20; wait++) await tick()
+    rig.phases.gone(1, 'killed')
+    for (let look = 0; look < 3; look++) sweepLater(rig)
+    client.socket.resume()
+    t.equal((await client.bytes((written + 1) << 20)).length, (written + 1) << 20)
+    const end = client.rest()
+    sweepLater(rig)
+    t.equal(await end, '')
+  })
+})
+
+for (const [title, answer, rest] of [
+  ['switches', SWITCH, ''],
+  ['refuses, and does not say all of it', 'HTTP/1.1 403 Forbidden\r\nContent-Length: 5\r\n\r\nno', 'no'],
+] as const) {
+  for (const isToldFirst of [false, true]) {
+    t.test(`a worker that is gone ${title}, which is read ${isToldFirst ? 'afterwards' : 'before'}`, async t => {
+      const server = createServer()
+      const upgraded = once(server, 'upgrade')
+      await withRig(t, { workers: [server] }, async rig => {
+        const client = await rig.client()
+        client.send(request('GET', '/ws', UPGRADE))
+        const [, upstream] = (await upgraded) as [unknown, Socket]
+        upstream.on('error', () => {}).on('end', () => upstream.end())
+        if (isToldFirst) rig.phases.gone(1, 'crashed')
+        upstream.write(answer)
+        const head = (await client.bytes(12)).latin1Slice()
+        if (!isToldFirst) rig.phases.gone(1, 'crashed')
+        const end = client.rest()
+        sweepLater(rig)
+        const said = head + (await end)
+        t.equal(said.slice(0, 12), answer.slice(0, 12))
+        t.ok(said.endsWith(`\r\n\r\n${rest}`))
+        upstream.destroy()
+        await rig.expectLines(1)
+        await settled(rig)
+      })
+    })
+  }
+}
+
 t.test('the last words of a worker are kept for a client that has not taken them yet', async t => {
   const client = new StuckSocket({ allowHalfOpen: true })
   const upstream = Object.assign(new PassThrough(), { setTimeout: () => {}, destroySoon: () => upstream.destroy() })

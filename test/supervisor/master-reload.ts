@@ -2,7 +2,7 @@
 
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { Reading } from '../../supervisor/config/settings.js'
 import { plantTree, readyPids, startTree, type Tree } from './fixtures/tree.js'
 
@@ -269,4 +269,44 @@ t.test('it says what it waits for', async t => {
   t.match(tree.master.reloadWait(), /slot 1, until [\d:]{8} \(worker-reload-mercy\)$/)
   process.kill(Number(pid), 'SIGKILL')
   t.match(await reloaded, { ok: true })
+})
+
+/**
+ * A reload of two workers to generation 2, whose workers stay when they are told to stop: one of them is recycled already. The old workers may stay too.
+ */
+async function recycledMeanwhile(t: Test, settings: Partial<Tree['settings']>, isDeaf: boolean) {
+  const own = { processes: 2, workerReloadMercyMs: 60_000, reloadMercyMs: 200, ...settings }
+  const tree = await startTree(t, { settings: own, behaviour: { deaf: isDeaf } })
+  await tree.event('worker-ready', {}, 2)
+  change(tree, { ...own, app: tree.app('next.json', { deaf: true }) })
+  const reloaded = tree.master.reload(() => {})
+  const { pid } = (await tree.event('worker-ready', { generation: 2 })).fields
+  await tree.event('worker-retiring', { generation: 1 })
+  t.teardown(() => process.kill(Number(pid), 'SIGKILL'))
+  process.kill(Number(pid), 'SIGUSR2')
+  await tree.event('worker-retiring', { pid: pid ?? '', why: 'max-requests' })
+  return {
+    tree,
+    reloaded,
+    hasEnded: () => tree.told.some(told => told.event === 'worker-exit' && told.fields.pid === pid),
+  }
+}
+
+t.test('a reload does not wait for its own workers that are recycled meanwhile', async t => {
+  const { tree, reloaded, hasEnded } = await recycledMeanwhile(t, {}, true)
+  for (const slot of [1, 2]) await tree.event('fake-stop', { generation: 1, slot })
+  await tree.event('worker-ready', { generation: 2 }, 3)
+  t.match(tree.master.reloadWait(), /the end of the old worker of slot 1, the end of the old worker of slot 2/)
+  t.notMatch(tree.master.reloadWait(), /slot 1.*slot 1/, 'nor does it say so')
+  for (const { fields } of tree.told.filter(({ event }) => event === 'fake-stop')) {
+    if (fields.generation === 1) process.kill(Number(fields.pid), 'SIGKILL')
+  }
+  t.match(await reloaded, { ok: true, generation: 2 })
+  t.notOk(hasEnded())
+})
+
+t.test('nor do they keep it from the next slot', async t => {
+  const { reloaded, hasEnded } = await recycledMeanwhile(t, { reloadOverlap: 0 }, false)
+  t.match(await reloaded, { ok: true, generation: 2 })
+  t.notOk(hasEnded())
 })

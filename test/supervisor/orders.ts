@@ -17,6 +17,23 @@ t.test('scale goes both ways and is answered when it has happened', async t => {
   t.equal(tree.master.status().wanted, 1)
 })
 
+t.test('scale does not wait for workers that are recycled, but for those that it takes away', async t => {
+  const settings = { processes: 2, workerReloadMercyMs: 60_000, reloadMercyMs: 200 }
+  const tree = await startTree(t, { settings, behaviour: { deaf: true } })
+  await tree.event('worker-ready', {}, 2)
+  const recycled = readyPids(tree)[0]!
+  t.teardown(() => process.kill(recycled, 'SIGKILL'))
+  process.kill(recycled, 'SIGUSR2')
+  await tree.event('fake-stop', { slot: 1 })
+  t.same(await tree.master.order({ type: 'scale', wanted: 3 }, silent), { ok: true })
+  t.notOk(tree.told.some(({ event }) => event === 'worker-exit'))
+  const scaled = tree.master.order({ type: 'scale', wanted: 2 }, silent)
+  const { pid } = (await tree.event('fake-stop', { slot: 3 })).fields
+  process.kill(Number(pid), 'SIGKILL')
+  t.same(await scaled, { ok: true })
+  t.equal(tree.told.filter(({ event }) => event === 'worker-exit').length, 1)
+})
+
 t.test('a scaled number outlives a reload, unless the INI has another one', async t => {
   const tree = await startTree(t)
   await tree.master.order({ type: 'scale', wanted: 2 }, silent)
