@@ -76,15 +76,24 @@ t.test('a client that leaves frees its place', async t => {
 
 t.test('nobody waits longer than the time-out of the queue', async t => {
   const settings = { queueRequests: 1000, workerConnections: 1, queueMs: 300 }
-  const slow = (_: unknown, response: ServerResponse) => void setTimeout(() => response.end(), 10)
+  let seen = 0
+  const slow = (_: unknown, response: ServerResponse) => {
+    seen += 1
+    setTimeout(() => response.end(), 10)
+  }
   await withRig(t, { settings, workers: [slow] }, async rig => {
+    const lagMs = watchTimerLag(t)
     const all = await Promise.all((await crowd(rig, 150)).map(({ answered }) => answered))
-    const served = all.filter(([{ status }]) => status === 200)
-    t.ok(served.length > 5, `${served.length} were served`)
-    t.ok(all.filter(([{ status }]) => status === 503).length > 50, 'the others were told so')
+    const withStatus = (wanted: number) => all.filter(([{ status }]) => status === wanted).length
+    t.ok(seen > 0 && seen < 100, `${seen} reached the application`)
+    t.equal(withStatus(200), seen, 'they were served')
+    t.equal(withStatus(503), 150 - seen, 'the others were told so')
     const tookMs = all.map(([, ms]) => ms).sort((a, b) => a - b)
     const p99 = tookMs[Math.floor(tookMs.length * 0.99)] ?? 0
-    t.ok(p99 < 300 + 300, `99 % within ${p99.toFixed(0)} ms: the time-out, a sweep, and what the test itself takes`)
+    t.ok(
+      p99 < 300 + 300 + 2 * lagMs(),
+      `99 % within ${p99.toFixed(0)} ms: the time-out, a sweep, and what the test itself takes`,
+    )
     await rig.expectLines(150)
   })
 })

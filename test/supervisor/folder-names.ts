@@ -1,6 +1,6 @@
 /** `supervisor/folder-names.ts`, and what those who use it make of a folder that others have filled. */
 
-import { linkSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { linkSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { realFiles } from '../../supervisor/config/config-files.js'
@@ -78,7 +78,8 @@ t.test('a log is rotated, and the first of what was planted goes', async t => {
   let laterMs = 0
   const rotation = new LogRotation({
     folder,
-    sizeBytes: () => 5,
+    // What it is: the rotation looks each second too, and must not move the new one.
+    sizeBytes: () => statSync(path).size,
     child: new LogChild({ path, owner: null, pipes: testPipes(t), childMs: 60_000 }),
     maxBytes: 5,
     backups: 2,
