@@ -3,6 +3,8 @@
  * message of the longest at most. Who finds the turn used up waits in line and has one message in a later turn, before it waits behind the others again.
  */
 
+import { setImmediate } from 'node:timers'
+
 /** A message that is longer has a turn of its own. */
 const TURN_BYTES = 256 * 1024
 
