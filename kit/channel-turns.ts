@@ -3,6 +3,8 @@
  * message of the longest at most. To act on a message costs too, however short it is: each counts as some bytes more, so a turn has 64 of the shortest. Who finds the turn used up waits in line and has one message in a later turn, before it waits behind the others again.
  */
 
+import { setImmediate } from 'node:timers'
+
 /** A message that is longer has a turn of its own. */
 const TURN_BYTES = 256 * 1024
 /** After each, the master compares all that is with what is wanted: with 32 workers some 0.2 ms. */

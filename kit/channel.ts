@@ -9,6 +9,7 @@
  */
 
 import { Socket } from 'node:net'
+import { clearTimeout, setTimeout } from 'node:timers'
 import type { ChannelTurns } from './channel-turns.js'
 import { isWithin, type JsonBounds } from './json-bounds.js'
 import { TokenBucket } from './token-bucket.js'

@@ -3,6 +3,8 @@
  * Programmer errors are assertions and crash the process instead.
  */
 
+import { inspect } from 'node:util'
+
 /** sysexits.h codes that the program ends with; systemd reads them through `RestartPreventExitStatus=78`. */
 export const EXIT = {
   ok: 0,
@@ -28,14 +30,67 @@ export class Failure extends Error {
     this.code = code
     this.exitCode = exitCode
   }
+
+  /** Of whatever was thrown. Never throws. */
+  static is(thrown: unknown): thrown is Failure {
+    try {
+      return thrown instanceof Failure
+    } catch {
+      // A Proxy may throw at `instanceof`.
+      return false
+    }
+  }
 }
 
-/** The text of whatever was thrown, for messages: an Error's message, anything else printed. */
+/** The text of whatever was thrown, for messages: an Error's message, anything else printed. Never throws: applications throw whatever they like. */
 export function reasonOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown)
+  return isError(thrown) ? (textIn(thrown, 'message') ?? inspected(thrown)) : printed(thrown)
 }
 
-/** The `code` of a thrown system error (`ENOENT`), or an empty string. */
+/** The stack of a thrown Error, its message where it has none; anything else printed. Never throws. */
+export function stackOf(thrown: unknown): string {
+  return (isError(thrown) ? textIn(thrown, 'stack') : null) ?? reasonOf(thrown)
+}
+
+/** The `code` of a thrown system error (`ENOENT`), or an empty string. Never throws. */
 export function codeOf(thrown: unknown): string {
-  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : ''
+  return isError(thrown) ? (textIn(thrown, 'code') ?? '') : ''
+}
+
+/** A Proxy may throw even at `instanceof`. */
+function isError(thrown: unknown): thrown is Error {
+  try {
+    return thrown instanceof Error
+  } catch {
+    return false
+  }
+}
+
+/** The property, null where it is no text or its getter throws. */
+function textIn(thrown: Error, name: 'message' | 'stack' | 'code'): string | null {
+  try {
+    const value: unknown = Reflect.get(thrown, name)
+    return typeof value === 'string' ? value : null
+  } catch {
+    return null
+  }
+}
+
+function printed(thrown: unknown): string {
+  try {
+    return String(thrown)
+  } catch {
+    // Without `toString`, or one that throws.
+    return inspected(thrown)
+  }
+}
+
+function inspected(thrown: unknown): string {
+  try {
+    const options = { customInspect: false, depth: 0, compact: true, breakLength: Number.POSITIVE_INFINITY }
+    // Of an Error its stack stands below.
+    return inspect(thrown, options).split('\n', 1).join('')
+  } catch {
+    return `${typeof thrown} that cannot be printed`
+  }
 }

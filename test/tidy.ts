@@ -159,10 +159,9 @@ const HEAVY = new Set(['node:crypto', 'node:v8', 'node:child_process', 'node:tls
 const AT_START: [entry: string, mostFiles: number, late: string[]][] = [
   [
     'app/host/main.ts',
-    45,
-    ['boot-remarks', 'cluster-role', 'door', 'ending', 'exit-hold', 'farewell', 'heap-snapshot', 'utilization'].map(
-      name => `app/host/${name}.ts`,
-    ),
+    // Four of them are how a worker ends, which must be there before an application takes descriptors and module hooks away.
+    49,
+    ['boot-remarks', 'cluster-role', 'door', 'utilization'].map(name => `app/host/${name}.ts`),
   ],
   ['app/host/watchdog-thread.ts', 5, ['app/host/blocked-stack.ts']],
 ]
@@ -180,6 +179,21 @@ t.test('a start loads what it needs: each file costs more than half a millisecon
     t.same(heavy, [], `${entry} loads no part of Node that takes long`)
   }
 })
+
+t.test(
+  'what runs beside an application uses the timers of Node, whatever the application puts in their place',
+  async t => {
+    const beside = new Set(sources.filter(path => within(path, 'app/host')))
+    for (const [entry] of AT_START) for (const path of loadedAtStart(entry)) beside.add(path)
+    for (const path of beside) {
+      // A method is called by its object, or declared with a body behind it.
+      const calls = code(path).matchAll(/(?<![.\w])((?:set|clear)(?:Timeout|Interval|Immediate))\((?!.*\): \w+ \{$)/gm)
+      const imported = text(path).match(/^import \{([^}]*)\} from 'node:timers'$/m)?.[1] ?? ''
+      const global = [...calls].map(([, name = '']) => name).filter(name => !imported.includes(name))
+      t.same(global, [], `${path} imports from node:timers`)
+    }
+  },
+)
 
 t.test('every source begins with what it is', async t => {
   // A unit test is explained by the source that it mirrors, a fixture by the test that uses it.

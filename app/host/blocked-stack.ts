@@ -10,6 +10,7 @@
 
 import { readFileSync } from 'node:fs'
 import type { Runtime, Session } from 'node:inspector'
+import { clearTimeout, setTimeout } from 'node:timers'
 import { fileURLToPath } from 'node:url'
 import { codeOf } from '../../kit/failure.js'
 import { BUILT_IN, noStack, type StackReport } from '../../kit/stack-report.js'

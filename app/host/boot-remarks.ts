@@ -4,6 +4,7 @@
  */
 
 import type { Socket } from 'node:net'
+import { clearInterval, setInterval } from 'node:timers'
 import { printAddress } from './asked-address.js'
 import { livingClusterWorkers } from './cluster-role.js'
 import type { Taken } from './take-over.js'

@@ -1,17 +1,22 @@
 /**
- * How a worker ends: by the master's word, or alone, when there is no master any more. Loaded by `main.ts` when the worker is ready: a start pays nothing for
- * it, and a worker whose application has no descriptor left, or whose release is gone, has it already.
+ * How a worker ends: by the master's word, or alone, when there is no master any more.
+ *
+ * This file, and all that it needs, is loaded before the application: later there may be no descriptor left to read a file with, the release may be gone, and
+ * hooks of the application (`module.register`) may refuse our files or never answer for them.
  *
  * What must stay true: an end is bounded by its mercy, whatever the application does, and by `ORPHAN_MS` without a master.
  */
 
+import { chmodSync, renameSync, rmSync, statSync } from 'node:fs'
 import type { Server } from 'node:http'
+import { clearInterval, setInterval, setTimeout } from 'node:timers'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { ToldFields, WorkerEventName } from '../../kit/child-events.js'
+import { reasonOf } from '../../kit/failure.js'
 import type { StreamLimits } from '../../kit/messages.js'
 import { endSession, processesOfSession } from '../../kit/session-processes.js'
 import type { ApplicationChannel } from './application-channel.js'
 import { Farewell, type Running } from './farewell.js'
-import { writeSnapshot } from './heap-snapshot.js'
 import type { MasterChannel } from './master-channel.js'
 
 /** How long requests in flight may take when the master is dead; the proxies go away within a second themselves. */
@@ -23,6 +28,8 @@ const ORPHANS_CHILDREN_MS = 500
 const SHUTDOWN_MESSAGE_MS = 1600
 /** The part of its mercy that a worker waits for open connections; the rest is the application's, to clean up in. */
 const OPEN_SHARE = 0.8
+/** Of a heap snapshot. */
+const OWNER_ONLY = 0o600
 
 export interface EndingParts {
   running: Running
@@ -101,4 +108,28 @@ function closed(application: Server): Promise<void> {
 
 function isIdle({ link, tunnels }: Running): boolean {
   return link.inFlight === 0 && tunnels.open === 0
+}
+
+/**
+ * Writes what the heap holds to `path`, by way of a name with `.partial` behind, and says what came of it. V8 stands still meanwhile, for seconds, and may need
+ * as much memory again. The file holds every string of the application, secrets too: it is for its owner alone.
+ */
+function writeSnapshot(path: string): { event: WorkerEventName; fields: ToldFields } {
+  const startMs = performance.now()
+  const partial = `${path}.partial`
+  const before = process.umask(0o077)
+  try {
+    // Here, because few ends need it and every start would pay for it. Neither a descriptor nor a hook is asked for it.
+    process.getBuiltinModule('node:v8').writeHeapSnapshot(partial)
+    chmodSync(partial, OWNER_ONLY)
+    const { size } = statSync(partial)
+    renameSync(partial, path)
+    const tookMs = Math.round(performance.now() - startMs)
+    return { event: 'autopsy-written', fields: { path, bytes: size, tookMs } }
+  } catch (error) {
+    rmSync(partial, { force: true })
+    return { event: 'autopsy-failed', fields: { path, why: reasonOf(error) } }
+  } finally {
+    process.umask(before)
+  }
 }

@@ -8,6 +8,7 @@
 
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
+import { setImmediate } from 'node:timers'
 import {
   ASIDES_PER_PING,
   decodeRequest,

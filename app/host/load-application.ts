@@ -10,6 +10,7 @@ import { readFileSync } from 'node:fs'
 import { createServer, type RequestListener, Server } from 'node:http'
 import Module from 'node:module'
 import { dirname, extname, join } from 'node:path'
+import { setImmediate } from 'node:timers'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { types } from 'node:util'
@@ -80,8 +81,13 @@ async function evaluate(path: string): Promise<unknown> {
   if (isModule(path)) {
     return import(pathToFileURL(path).href).catch(async error => {
       // Here, because few starts need it and every start would pay for node:child_process.
-      const { addSyntaxErrorPlace } = await import('./syntax-error-place.js')
-      addSyntaxErrorPlace(error, path)
+      if (types.isNativeError(error)) {
+        // A place that cannot be had, for the application's hooks, leaves the error as it is.
+        await import('./syntax-error-place.js').then(
+          place => place.addSyntaxErrorPlace(error, path),
+          () => {},
+        )
+      }
       throw error
     })
   }

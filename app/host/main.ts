@@ -5,14 +5,16 @@
  * Where it is told to wait (`lazy`), it has nothing but its socket until the master says `load`: no link, whose proxy would take a long load for a
  * blocked loop, no watchdog, no metrics. From then on it boots as any other.
  *
- * Each module costs a start more than half a millisecond: what few workers need, or all of them later, is imported where it is needed.
+ * Each module costs a start more than half a millisecond: what few workers need is imported where it is needed, but for what
+ * must be had whatever the application does (`ending.ts`).
  */
 
 import { chmodSync } from 'node:fs'
 import type { Server } from 'node:http'
+import { clearTimeout, setTimeout } from 'node:timers'
 import type { WorkerEventName } from '../../kit/child-events.js'
 import { clearName } from '../../kit/clear-name.js'
-import { Failure, reasonOf } from '../../kit/failure.js'
+import { Failure, reasonOf, stackOf } from '../../kit/failure.js'
 import type { MasterToWorker, StreamLimits, WorkerSettings } from '../../kit/messages.js'
 import { watchdogPathOf } from '../../kit/stack-report.js'
 import { hasUninvitedInspector, INSPECTED_SIGNAL } from '../../kit/uninvited-inspector.js'
@@ -20,7 +22,7 @@ import { ApplicationChannel } from './application-channel.js'
 import { installHook } from './application-hook.js'
 import type { BootFacts } from './boot-remarks.js'
 import type { Door } from './door.js'
-import type { Ending } from './ending.js'
+import { Ending, endChildren } from './ending.js'
 import type { Running } from './farewell.js'
 import { countInspectorSessions } from './inspector-sessions.js'
 import { openLinkServer } from './link-server.js'
@@ -107,6 +109,8 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
     const { playClusterWorker } = await import('./cluster-role.js')
     playClusterWorker(settings.slot, CLUSTER_END)
   }
+  // Before the application, as all that is needed behind it: its hooks may refuse our files.
+  const utilization = settings.utilizationMs > 0 ? await import('./utilization.js') : null
   const application = await loadApplication({ path, args }, taken, channel).then(() => openServer(taken))
   isServed = true
   chmodSync(socketPath, socketMode)
@@ -133,20 +137,16 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
     trouble('metrics-trouble'),
   )
   running = { application, link, tunnels, flush: metrics.flush }
+  ending = new Ending({ running, channel, messages, exit })
   if (site !== application) serveBy(site)
   // Or the stack of a loop that is blocked by the first request could not be asked for.
   await watchdog.listening
   // So that gauges of the application do not vanish for a second when the worker before this one goes.
   void metrics.flush()
-  if (settings.utilizationMs > 0) {
-    const { startUtilization } = await import('./utilization.js')
-    startUtilization(settings.utilizationMs, share => channel.send({ type: 'utilization', share }))
-  }
+  utilization?.startUtilization(settings.utilizationMs, share => channel.send({ type: 'utilization', share }))
   if (settings.waitReady) await messages.ready
   endRemarks()
   channel.send({ type: 'ready', bootMs: uptimeMs() - sinceMs, ignoresPort: taken.ignoresPort })
-  // Now, while there are descriptors. Where it cannot be had it is tried again at the end.
-  loadEnding(running).catch(() => {})
 }
 
 /** Says what a boot waits for that takes long, which has `leftMs`. The result ends that. */
@@ -221,39 +221,22 @@ function countRequests(maxRequests: number): () => void {
 }
 
 async function fail(thrown: unknown): Promise<void> {
-  await channel.failed(reasonOf(thrown), applicationStack(thrown))
+  // A finding of our own says it all: only the application's stacks help the operator.
+  await channel.failed(reasonOf(thrown), Failure.is(thrown) ? '' : stackOf(thrown))
   exit(1)
 }
 
-/** Empty for a finding of our own, whose message says it all: only the application's stacks help the operator. */
-function applicationStack(thrown: unknown): string {
-  if (thrown instanceof Failure) return ''
-  return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
-}
-
-async function loadEnding(running: Running): Promise<Ending> {
-  const { Ending } = await import('./ending.js')
-  ending ??= new Ending({ running, channel, messages, exit })
-  return ending
-}
-
-/** At once, where it is loaded. In no promise of ours: what a listener of the application throws is its own. */
-function withEnding(running: Running, act: (ending: Ending) => void): void {
-  if (ending !== null) return act(ending)
-  loadEnding(running).then(ending => process.nextTick(act, ending), fail)
-}
-
 function tellEarly(mercyMs: number, stream: StreamLimits | null): void {
-  if (running !== null) withEnding(running, ending => ending.tellEarly(mercyMs, stream))
+  ending?.tellEarly(mercyMs, stream)
 }
 
 function stop(mercyMs: number, snapshotPath: string | null): void {
   setTimeout(() => exit(0), mercyMs).unref()
-  if (running === null) return exit(0)
-  withEnding(running, ending => ending.stop(mercyMs, snapshotPath).catch(fail))
+  if (ending === null) return exit(0)
+  ending.stop(mercyMs, snapshotPath).catch(fail)
 }
 
 function onMasterGone(): void {
-  if (running !== null) return withEnding(running, ending => ending.endAlone(keepsChildren))
-  import('./ending.js').then(({ endChildren }) => endChildren(keepsChildren)).finally(() => exit(0))
+  if (ending !== null) return ending.endAlone(keepsChildren)
+  endChildren(keepsChildren).finally(() => exit(0))
 }

@@ -9,6 +9,7 @@
  */
 
 import { createRequire } from 'node:module'
+import { clearTimeout, setTimeout } from 'node:timers'
 import { reasonOf } from '../../kit/failure.js'
 import type { MetricFamily } from '../../kit/metric-family.js'
 

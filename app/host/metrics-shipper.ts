@@ -5,6 +5,7 @@
  * more, without values.
  */
 
+import { clearInterval, setInterval } from 'node:timers'
 import { reasonOf } from '../../kit/failure.js'
 import { isReservedName, type MetricFamily, type MetricSample } from '../../kit/metric-family.js'
 import { findRegistries, type PromRegistry, RegistryReader, type RegistryReading } from './metrics-registry.js'

@@ -4,6 +4,7 @@
  */
 
 import type { Socket } from 'node:net'
+import { setImmediate } from 'node:timers'
 import { COPY_BYTES, type FrameSender, keepReadingAfterWriteErrors } from '../../kit/frame-sender.js'
 import { frameHeader } from '../../kit/frames.js'
 import { Outbox } from './outbox.js'

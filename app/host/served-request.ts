@@ -8,6 +8,7 @@
 
 import { AsyncResource } from 'node:async_hooks'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { setImmediate } from 'node:timers'
 import { COPY_BYTES, type FrameSender } from '../../kit/frame-sender.js'
 import {
   creditFrame,

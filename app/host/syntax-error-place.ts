@@ -5,6 +5,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { pathToFileURL } from 'node:url'
+import { reasonOf, stackOf } from '../../kit/failure.js'
 
 const SEARCH_MS = 5000
 
@@ -13,9 +14,11 @@ const SEARCH_MS = 5000
  * what the module `path` imports statically. Whatever else was thrown is left as it is.
  */
 export function addSyntaxErrorPlace(thrown: unknown, path: string): void {
-  if (!(thrown instanceof SyntaxError) || !isWithoutPlace(thrown.stack ?? '')) return
-  const place = placeIn(dyingWords(path), thrown.message)
-  if (place !== null) thrown.stack = `${place}\n\n${thrown.stack}`
+  const stack = stackOf(thrown)
+  if (!isWithoutPlace(stack) || !(thrown instanceof SyntaxError)) return
+  const place = placeIn(dyingWords(path), reasonOf(thrown))
+  // A stack that cannot be changed stays.
+  if (place !== null) Reflect.set(thrown, 'stack', `${place}\n\n${stack}`)
 }
 
 /** Only frames of Node itself: neither thrown by code of the application (`JSON.parse`) nor already told. */

@@ -24,6 +24,7 @@ import { EventEmitter, errorMonitor } from 'node:events'
 import { unlinkSync } from 'node:fs'
 import { Server as HttpServer, type RequestListener } from 'node:http'
 import { Server } from 'node:net'
+import { setTimeout } from 'node:timers'
 import {
   type Address,
   askedAddress,

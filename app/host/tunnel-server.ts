@@ -9,6 +9,7 @@
 
 import type { Server } from 'node:http'
 import { createServer, type Socket } from 'node:net'
+import { clearInterval, setInterval } from 'node:timers'
 import { readPreamble, type TunnelPeer } from '../../kit/tunnel-preamble.js'
 import { localAddressOf } from './virtual-socket.js'
 

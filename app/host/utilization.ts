@@ -3,6 +3,7 @@
  */
 
 import { performance } from 'node:perf_hooks'
+import { setInterval } from 'node:timers'
 
 /** Tells the share since the last time, 0 to 1, every `everyMs`; keeps no process alive. */
 export function startUtilization(everyMs: number, tell: (share: number) => void): NodeJS.Timeout {

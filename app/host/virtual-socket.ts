@@ -10,6 +10,7 @@
 
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { clearTimeout, setTimeout } from 'node:timers'
 import { REQUEST_FLAG, type WireRequest } from '../../kit/frames.js'
 import { LazyDuplex } from './lazy-duplex.js'
 

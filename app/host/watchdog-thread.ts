@@ -10,6 +10,7 @@
 
 import { chmodSync, writeSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { setInterval, setTimeout } from 'node:timers'
 import { parentPort, workerData } from 'node:worker_threads'
 import { codeOf, reasonOf } from '../../kit/failure.js'
 import { FRAME, frame } from '../../kit/frames.js'

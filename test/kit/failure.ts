@@ -1,7 +1,7 @@
 /** The one error class, and how anything thrown is read. */
 
 import t from 'tap'
-import { codeOf, EXIT, Failure, reasonOf } from '../../kit/failure.js'
+import { codeOf, EXIT, Failure, reasonOf, stackOf } from '../../kit/failure.js'
 
 t.test('a failure carries its code, its exit status and its cause', async t => {
   const cause = new Error('why')
@@ -28,4 +28,33 @@ t.test('whatever was thrown has a reason and a code', async t => {
     t.equal(reasonOf(thrown), reason, title)
     t.equal(codeOf(thrown), code, title)
   }
+})
+
+t.test('whatever an application throws can be read', async t => {
+  const throwing = () => {
+    throw new Error('a trap')
+  }
+  const getters = { stack: { get: throwing }, message: { get: throwing }, code: { get: throwing } }
+  const revoked = Proxy.revocable({}, {})
+  revoked.revoke()
+  const cases: [title: string, thrown: unknown, reason: RegExp, stack: RegExp][] = [
+    ['an Error with a stack', new Error('m'), /^m$/, /^Error: m\n +at /],
+    ['an Error with a number as its stack', Object.assign(new Error('m'), { stack: 5 }), /^m$/, /^m$/],
+    ['an Error without a stack', Object.assign(new Error('m'), { stack: undefined }), /^m$/, /^m$/],
+    ['an Error with a number as its message', Object.assign(new Error('m'), { message: 5 }), /^Error: .*$/, /^Error: /],
+    ['an Error whose getters throw', Object.defineProperties(new Error('m'), getters), /^./, /^./],
+    ['an object without a prototype', Object.assign(Object.create(null), { rice: 1 }), /rice: 1/, /rice: 1/],
+    ['an object whose toString throws', { toString: throwing, rice: 1 }, /rice: 1/, /rice: 1/],
+    ['a Proxy of an Error', new Proxy(new Error('m'), {}), /^m$/, /^Error: m/],
+    ['a Proxy that throws', new Proxy({}, { get: throwing, getPrototypeOf: throwing, ownKeys: throwing }), /^./, /^./],
+    ['a Proxy that was revoked', revoked.proxy, /^./, /^./],
+    ['a symbol', Symbol('rice'), /^Symbol\(rice\)$/, /^Symbol\(rice\)$/],
+  ]
+  for (const [title, thrown, reason, stack] of cases) {
+    t.match(reasonOf(thrown), reason, title)
+    t.match(stackOf(thrown), stack, title)
+    t.equal(typeof codeOf(thrown), 'string', title)
+    t.equal(Failure.is(thrown), false, title)
+  }
+  t.equal(Failure.is(new Failure('c', 'm')), true)
 })

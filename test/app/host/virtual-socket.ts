@@ -1,6 +1,7 @@
 /** The socket that an application sees: what it says of the client, and that its doings reach its owner. */
 
 import { createServer } from 'node:http'
+import { syncBuiltinESMExports } from 'node:module'
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { mock } from 'node:test'
@@ -113,7 +114,12 @@ t.test('resuming it asks for more of the body', async t => {
 
 t.test('time-outs', async t => {
   mock.timers.enable({ apis: ['setTimeout'] })
-  t.teardown(() => mock.timers.reset())
+  t.teardown(() => {
+    mock.timers.reset()
+    syncBuiltinESMExports()
+  })
+  // What was imported from node:timers is mocked, too.
+  syncBuiltinESMExports()
   const { socket, told } = open()
   const listener = () => {}
   socket.setTimeout(10, listener)

@@ -3,7 +3,7 @@
 import { EventEmitter } from 'node:events'
 import { constants } from 'node:os'
 import t from 'tap'
-import { type ExitDoors, holdExit } from '../../../app/host/exit-hold.js'
+import { type ExitDoors, holdExit } from '../../../app/host/farewell.js'
 
 const PID = 4711
 
