@@ -105,11 +105,11 @@ function nameOf(stamp) {
   return `dist-${stamp.slice(0, 12)}`
 }
 
-/** What a running master compares: `supervisor/installation.ts`. */
+/** What a running master compares: `supervisor/host/installation.ts`. */
 async function describe(folder) {
   const exported = async file => import(pathToFileURL(join(folder, file)).href)
-  const { LINK_VERSION: link } = await exported('kit/frames.js')
-  const { CHANNEL_VERSION: channel } = await exported('kit/channel.js')
+  const { LINK_VERSION: link } = await exported('kit/link/frames.js')
+  const { CHANNEL_VERSION: channel } = await exported('kit/channel/channel.js')
   const text = JSON.stringify({ version: version(), digest: productDigest(folder), link, channel })
   writeFileSync(join(folder, 'supervisor/build.json'), `${text}\n`)
 }

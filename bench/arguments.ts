@@ -3,7 +3,7 @@
  */
 
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { EXIT, Failure, reasonOf } from '../kit/failure.js'
+import { EXIT, Failure, reasonOf } from '../kit/ground/failure.js'
 import { CASES } from './cases.js'
 
 export interface BenchArguments {

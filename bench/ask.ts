@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import { Failure, reasonOf } from '../kit/failure.js'
+import { Failure, reasonOf } from '../kit/ground/failure.js'
 
 /** What to ask, and the unix socket to ask it on, if any. */
 export interface Question {

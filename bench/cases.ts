@@ -4,7 +4,7 @@
  * Paths below `/api` are those of the sample application `app/farm/`, paths below `/static` are files of `site.ts`.
  */
 
-import { EXIT, Failure } from '../kit/failure.js'
+import { EXIT, Failure } from '../kit/ground/failure.js'
 import { SITE_FILES } from './site.js'
 
 /** Which stacks can answer: `json` all, `app` those with the application behind them, `file` those that serve files. */

@@ -6,7 +6,7 @@
  */
 
 import { readdirSync, readFileSync } from 'node:fs'
-import { codeOf, Failure } from '../kit/failure.js'
+import { codeOf, Failure } from '../kit/ground/failure.js'
 
 /** One process. `startTicks` (since boot) tells two lives of one pid apart; `cpuTicks` includes reaped children. */
 export interface ProcessTimes {

@@ -7,7 +7,7 @@
 
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { EXIT, Failure, reasonOf } from '../kit/failure.js'
+import { EXIT, Failure, reasonOf } from '../kit/ground/failure.js'
 import { type BenchArguments, helpText, parseArguments } from './arguments.js'
 import { freePorts } from './ask.js'
 import { type Case, selectCases } from './cases.js'

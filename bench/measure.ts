@@ -5,7 +5,7 @@
  */
 
 import { join } from 'node:path'
-import { Failure } from '../kit/failure.js'
+import { Failure } from '../kit/ground/failure.js'
 import { ask } from './ask.js'
 import type { Case } from './cases.js'
 import { cpuMicroseconds } from './cpu.js'

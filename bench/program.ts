@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, closeSync, constants, openSync, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { Failure, reasonOf } from '../kit/failure.js'
+import { Failure, reasonOf } from '../kit/ground/failure.js'
 import { type ProcessTimes, readProcesses, treeOf } from './cpu.js'
 
 /** What to start. Its standard output and error go to the file `logPath`. */

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { EXIT, Failure } from '../kit/failure.js'
+import { EXIT, Failure } from '../kit/ground/failure.js'
 
 /** The static files that are served, with their sizes in bytes. */
 export const SITE_FILES = { '1k.txt': 1024, '100k.txt': 102_400, '10m.bin': 10_485_760 } as const

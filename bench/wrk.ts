@@ -5,7 +5,7 @@
  */
 
 import { execFile } from 'node:child_process'
-import { Failure } from '../kit/failure.js'
+import { Failure } from '../kit/ground/failure.js'
 
 /** What wrk counted as failed: socket errors by kind, and answers with a status of 400 and above. */
 export interface WrkErrors {

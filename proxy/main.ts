@@ -4,13 +4,13 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { Channel, openChannelEnds } from '../kit/channel.js'
-import { codeOf, EXIT, reasonOf } from '../kit/failure.js'
-import { MASTERS_SIGNALS } from '../kit/masters-signals.js'
-import { LONGEST_REASON, type MasterToProxy } from '../kit/messages.js'
-import { hasUninvitedInspector, INSPECTED_SIGNAL } from '../kit/uninvited-inspector.js'
-import { strictMs } from './clock.js'
-import { MasterLine } from './master-line.js'
+import { Channel, openChannelEnds } from '../kit/channel/channel.js'
+import { LONGEST_REASON, type MasterToProxy } from '../kit/channel/messages.js'
+import { codeOf, EXIT, reasonOf } from '../kit/ground/failure.js'
+import { MASTERS_SIGNALS } from '../kit/process/masters-signals.js'
+import { hasUninvitedInspector, INSPECTED_SIGNAL } from '../kit/process/uninvited-inspector.js'
+import { strictMs } from './process/clock.js'
+import { MasterLine } from './process/master-line.js'
 import { ORPHAN_MS, ProxyServer } from './proxy-server.js'
 
 /** Between the end of the clients and the death of workers that are still linked: those that live need as long to end their links. */

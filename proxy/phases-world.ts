@@ -2,13 +2,13 @@
  * What the rest of the proxy is to the life of a request. The proxy server is it; used by `phases.ts`.
  */
 
-import type { ProxyEventName, ToldFields } from '../kit/child-events.js'
-import type { ProxySettings } from '../kit/messages.js'
-import type { StackReport } from '../kit/stack-report.js'
-import type { AccessLog } from './access-log.js'
-import type { Link } from './link.js'
-import type { MetricsPage } from './metrics-page.js'
-import type { RequestMetrics } from './request-metrics.js'
+import type { ProxyEventName, ToldFields } from '../kit/channel/child-events.js'
+import type { ProxySettings } from '../kit/channel/messages.js'
+import type { StackReport } from '../kit/link/stack-report.js'
+import type { Link } from './link/link.js'
+import type { AccessLog } from './observe/access-log.js'
+import type { MetricsPage } from './observe/metrics-page.js'
+import type { RequestMetrics } from './observe/request-metrics.js'
 
 /** What the phases need of the rest of the proxy. */
 export interface PhasesWorld {

@@ -1,34 +1,34 @@
 /**
  * The `daimyo` command: takes the command line apart, carries the command out, and turns its end into an exit status (sysexits,
- * `kit/failure.ts`). Loaded by the entry file `daimyo.ts`, which people, systemd and `daimyo start` start.
+ * `kit/ground/failure.ts`). Loaded by the entry file `daimyo.ts`, which people, systemd and `daimyo start` start.
  * Must stay true: only this file and `daimyo.ts` end the process; an operating error is one line on standard error and no stack, a bug
  * shows its stack and ends with 70.
  */
 
 import { fstatSync, statSync } from 'node:fs'
 import { basename, relative } from 'node:path'
-import { codeOf, EXIT, Failure, reasonOf } from '../kit/failure.js'
-import { hasStuckLog } from '../kit/log-sink.js'
-import type { CommandContext } from './command-context.js'
-import { type CommandLine, type ConfigArguments, type HelpTopic, parseCommandLine } from './command-line.js'
-import { configReference } from './config/config-reference.js'
-import { describeCheck } from './config/describe-check.js'
-import { explainWord, helpText, nearWord } from './config/help-text.js'
-import { fileNamed } from './config/ini-reader.js'
+import { codeOf, EXIT, Failure, reasonOf } from '../kit/ground/failure.js'
+import { hasStuckLog } from '../kit/log/log-sink.js'
+import type { CommandContext } from './command/command-context.js'
+import { type CommandLine, type ConfigArguments, type HelpTopic, parseCommandLine } from './command/command-line.js'
+import { locateMaster, type MasterSought } from './command/locate-master.js'
+import type { OrderedRequest } from './command/order-command.js'
+import { readOrRefuse } from './command/read-or-refuse.js'
+import { takeStarter } from './command/starter.js'
+import { fileNamed } from './config/ini/ini-reader.js'
 import { readSettings } from './config/read-settings.js'
-import type { BoundAddress, Reading, Settings } from './config/settings.js'
-import type { Opener } from './guarded-path.js'
-import { leadsToJournal, PRIORITY, withPriority } from './journal.js'
-import { locateMaster, type MasterSought } from './locate-master.js'
-import { createNotifier } from './notify.js'
-import type { OrderedRequest } from './order-command.js'
-import { printable } from './printable.js'
-import { PATIENCE_MS, PrintedOutput } from './printed-output.js'
-import { readOrRefuse } from './read-or-refuse.js'
+import type { BoundAddress, Reading, Settings } from './config/values/settings.js'
+import { configReference } from './help/config-reference.js'
+import { describeCheck } from './help/describe-check.js'
+import { explainWord, helpText, nearWord } from './help/help-text.js'
+import { readVersion } from './host/version.js'
+import { leadsToJournal, PRIORITY, withPriority } from './log/journal.js'
+import { printable } from './log/printable.js'
 import type { RunOptions } from './run-command.js'
-import { serviceUnit, socketUnit, TEMPLATE_SERVICE, TEMPLATE_SOCKET } from './service-unit.js'
-import { takeStarter } from './starter.js'
-import { readVersion } from './version.js'
+import { PATIENCE_MS, PrintedOutput } from './screen/printed-output.js'
+import { createNotifier } from './systemd/notify.js'
+import { serviceUnit, socketUnit, TEMPLATE_SERVICE, TEMPLATE_SOCKET } from './systemd/service-unit.js'
+import type { Opener } from './user/guarded-path.js'
 
 const starter = takeStarter(process.env)
 const output = new PrintedOutput(process.stdout)
@@ -103,7 +103,7 @@ async function carryOut(line: CommandLine, script: string): Promise<number> {
     case 'start': {
       // By the name that was typed: the master sees by it when it leads to another build.
       const program = process.argv[1] ?? script
-      return (await import('./start-command.js')).startCommand(
+      return (await import('./command/start-command.js')).startCommand(
         { settings: settingsOf(line, 'cannot start'), program, argv: argvOf(line) },
         context,
       )
@@ -111,13 +111,13 @@ async function carryOut(line: CommandLine, script: string): Promise<number> {
     case 'check':
       return check(line)
     case 'status':
-      return (await import('./status-command.js')).statusCommand(soughtBy(line), line.json, context)
+      return (await import('./command/status-command.js')).statusCommand(soughtBy(line), line.json, context)
     case 'reload':
-      return (await import('./reload-command.js')).reloadCommand(soughtBy(line), line.waits, context)
+      return (await import('./command/reload-command.js')).reloadCommand(soughtBy(line), line.waits, context)
     case 'stop':
-      return (await import('./stop-command.js')).stopCommand(soughtBy(line), context)
+      return (await import('./command/stop-command.js')).stopCommand(soughtBy(line), context)
     case 'top':
-      return (await import('./top-command.js')).topCommand(soughtBy(line), context, {
+      return (await import('./command/top-command.js')).topCommand(soughtBy(line), context, {
         input: process.stdin,
         output: process.stdout,
       })
@@ -131,23 +131,26 @@ async function carryOut(line: CommandLine, script: string): Promise<number> {
     case 'logs':
       return giveOrder(line, { command: 'reopen-logs' })
     case 'get':
-      return (await import('./get-command.js')).getCommand(await addressFor(line), {
+      return (await import('./command/get-command.js')).getCommand(await addressFor(line), {
         path: line.path,
         opener: openerOf(read(line)),
         headers: line.head,
         output: process.stdout,
       })
     case 'systemd':
-      return (await import('./systemd-command.js')).systemdCommand({ line, script, folder: line.folder }, context)
+      return (await import('./systemd/systemd-command.js')).systemdCommand(
+        { line, script, folder: line.folder },
+        context,
+      )
     case 'doctor': {
       const ini = line.iniPath === null ? null : fileNamed(line.iniPath, context.cwd).absolute
-      return (await import('./doctor-command.js')).doctorCommand(
+      return (await import('./doctor/doctor-command.js')).doctorCommand(
         { reading: read(line), sought: soughtBy(line), ini },
         context,
       )
     }
     case 'hash-password':
-      return (await import('./hash-password-command.js')).hashPasswordCommand(process.stdin, context)
+      return (await import('./command/hash-password-command.js')).hashPasswordCommand(process.stdin, context)
     case 'help':
       return say(HELP[line.topic]())
     case 'explain':
@@ -172,7 +175,7 @@ function explain(word: string): number {
 }
 
 async function giveOrder(line: ConfigArguments, order: OrderedRequest): Promise<number> {
-  return (await import('./order-command.js')).orderCommand(soughtBy(line), order, context)
+  return (await import('./command/order-command.js')).orderCommand(soughtBy(line), order, context)
 }
 
 function runOptions(line: ConfigArguments): RunOptions {
@@ -210,7 +213,7 @@ async function addressFor(line: ConfigArguments): Promise<BoundAddress> {
   const [url] = report.urls
   if (url === undefined)
     throw new Failure('no-listener', `cannot get: pid ${report.pid}: it has no listener`, EXIT.unavailable)
-  return (await import('./get-command.js')).addressOf(url)
+  return (await import('./command/get-command.js')).addressOf(url)
 }
 
 /** Of the log; without one the children print on standard output. */

@@ -6,7 +6,7 @@
  *
  * Node's answer to SIGUSR1 is an inspector on 127.0.0.1:9229, where any local user could run code as whoever runs the command: root. Log rotations and
  * `systemctl kill` send that signal to whole process trees. So the shell has the inspector listen where nobody can connect
- * (`kit/uninvited-inspector.ts`). Where this file was started without it, the signal is held before anything else is loaded, and an inspector
+ * (`kit/process/uninvited-inspector.ts`). Where this file was started without it, the signal is held before anything else is loaded, and an inspector
  * that a signal has opened in the moment before ends the command.
  */
 
@@ -21,7 +21,7 @@ await endWhereInspected()
 await run(fileURLToPath(import.meta.url))
 
 async function endWhereInspected(): Promise<void> {
-  const { hasUninvitedInspector, INSPECTED_SIGNAL } = await import('../kit/uninvited-inspector.js')
+  const { hasUninvitedInspector, INSPECTED_SIGNAL } = await import('../kit/process/uninvited-inspector.js')
   if (!hasUninvitedInspector()) return
   writeSync(
     2,

@@ -23,15 +23,19 @@ const LONGEST_MS = 180_000 * Number(process.env.TEST_TIME_FACTOR ?? 1)
 /** What is run, by row of the table: files below dist/test/. */
 const ROWS = {
   'app/host': filesIn('app/host'),
-  'kit/frames, kit/frame-writer, kit/child-prelude': ['kit/frames.js', 'kit/frame-writer.js', 'kit/child-prelude.js'],
-  'proxy/link, proxy/connection': ['proxy/link.js', 'proxy/connection.js'],
+  'kit/frames, kit/frame-writer, kit/child-prelude': [
+    'kit/link/frames.js',
+    'kit/link/frame-writer.js',
+    'kit/child-prelude.js',
+  ],
+  'proxy/link, proxy/connection': ['proxy/link/link.js', 'proxy/client/connection.js'],
   'proxy/phases, proxy/tunnel': filesIn('proxy').filter(file => /\/(phases|tunnel)[a-z-]*\.js$/.test(file)),
   compat: filesIn('compat'),
 }
 
 function filesIn(folder) {
-  return readdirSync(join(tests, folder))
-    .filter(name => name.endsWith('.js'))
+  return readdirSync(join(tests, folder), { recursive: true })
+    .filter(name => name.endsWith('.js') && !/(^|\/)fixtures\//.test(name))
     .map(name => `${folder}/${name}`)
 }
 

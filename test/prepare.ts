@@ -20,14 +20,14 @@ import t, { type Test } from 'tap'
 import { scratchFolder } from './supervisor/fixtures/scratch-folder.js'
 
 const top = fileURLToPath(new URL('../../', import.meta.url))
-const folders = ['supervisor', 'proxy', 'app/host', 'kit', 'bench', 'test']
+const folders = ['supervisor', 'proxy', 'app/host', 'kit/channel', 'kit/link', 'bench', 'test']
 
 /** Our sources have no types here. It leaves half of its work behind where it finds a mistake. */
 const compiler = `
 const { cpSync, readFileSync, renameSync } = require('node:fs')
 const { join } = require('node:path')
 const [, , , top, , out] = process.argv
-for (const name of ['kit/channel', 'kit/frames', 'proxy/main', 'app/host/main', 'bench/main', 'test/one', 'supervisor/daimyo']) {
+for (const name of ['kit/channel/channel', 'kit/link/frames', 'proxy/main', 'app/host/main', 'bench/main', 'test/one', 'supervisor/daimyo']) {
   const file = join(top, name + '.ts')
   if (/nonsense/.test(readFileSync(file, 'utf8'))) process.exit(2)
   cpSync(file, join(out, name + '.js'))
@@ -46,8 +46,8 @@ function plant(t: Test) {
   const lock = createHash('sha256').update(readFileSync(path('package-lock.json')))
   writeFileSync(path('node_modules/.daimyo-stamp'), lock.digest('hex'))
   const source = (name: string, text: string) => writeFileSync(path(name), text)
-  source('kit/frames.ts', "export const LINK_VERSION = 'link/1'\n")
-  source('kit/channel.ts', "export const CHANNEL_VERSION = 'channel/1'\n")
+  source('kit/link/frames.ts', "export const LINK_VERSION = 'link/1'\n")
+  source('kit/channel/channel.ts', "export const CHANNEL_VERSION = 'channel/1'\n")
   for (const name of ['proxy/main', 'app/host/main', 'bench/main', 'test/one']) source(`${name}.ts`, 'export {}\n')
   source('supervisor/daimyo.ts', 'export const release = 1\n')
   const run = (...args: string[]) =>
@@ -123,11 +123,11 @@ t.test('a build that fails changes nothing, and a folder of before becomes one o
   const { path, source, run, builds } = plant(t)
   mkdirSync(path('dist/supervisor'), { recursive: true })
   writeFileSync(path('dist/supervisor/daimyo.js'), 'before')
-  source('kit/frames.ts', 'nonsense\n')
+  source('kit/link/frames.ts', 'nonsense\n')
   await t.rejects(run())
   t.equal(readFileSync(path('dist/supervisor/daimyo.js'), 'utf8'), 'before')
   t.same(builds(), [], 'nothing is left of it')
-  source('kit/frames.ts', "export const LINK_VERSION = 'link/1'\n")
+  source('kit/link/frames.ts', "export const LINK_VERSION = 'link/1'\n")
   await run()
   t.ok(lstatSync(path('dist')).isSymbolicLink())
   t.equal(readFileSync(path('dist-unknown/supervisor/daimyo.js'), 'utf8'), 'before')

@@ -8,9 +8,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { configReference } from '../supervisor/config/config-reference.js'
-import { printLifecycleTable } from '../supervisor/lifecycle-table.js'
-import { printSignalTable } from '../supervisor/signal-table.js'
+import { configReference } from '../supervisor/help/config-reference.js'
+import { printSignalTable } from '../supervisor/master/signal-table.js'
+import { printLifecycleTable } from '../supervisor/workers/lifecycle-table.js'
 
 const top = fileURLToPath(new URL('../..', import.meta.url))
 /** What git tracks or would track; a checkout without git is not tested. */
@@ -42,38 +42,38 @@ const ARROWS: [folder: string, mayImport: string[]][] = [
 
 /** Decisions without input or output: they import no part of Node but types and pure functions. */
 const PURE = [
-  'supervisor/worker-life.ts',
-  'supervisor/worker-phase.ts',
-  'supervisor/lifecycle-table.ts',
-  'supervisor/proxy-phase.ts',
-  'supervisor/slots.ts',
-  'supervisor/cheaper.ts',
-  'supervisor/clock-findings.ts',
-  'supervisor/cron-time.ts',
-  'supervisor/daemon-phase.ts',
-  'supervisor/soak.ts',
-  'supervisor/watched-path.ts',
-  'supervisor/top-view.ts',
-  'supervisor/top-screen.ts',
-  'supervisor/recycling.ts',
-  'supervisor/node-args.ts',
-  'supervisor/back-off.ts',
+  'supervisor/workers/worker-life.ts',
+  'supervisor/workers/worker-phase.ts',
+  'supervisor/workers/lifecycle-table.ts',
+  'supervisor/proxies/proxy-phase.ts',
+  'supervisor/workers/slots.ts',
+  'supervisor/workers/cheaper.ts',
+  'supervisor/host/clock-findings.ts',
+  'supervisor/around/cron-time.ts',
+  'supervisor/around/daemon-phase.ts',
+  'supervisor/reload/soak.ts',
+  'supervisor/reload/watched-path.ts',
+  'supervisor/screen/top-view.ts',
+  'supervisor/screen/top-screen.ts',
+  'supervisor/workers/recycling.ts',
+  'supervisor/workers/node-args.ts',
+  'supervisor/child/back-off.ts',
   'supervisor/metrics/merge-families.ts',
   'supervisor/metrics/exposition.ts',
-  'proxy/rescue.ts',
-  'proxy/event-budget.ts',
-  'kit/token-bucket.ts',
-  'proxy/route-table.ts',
-  'proxy/target-path.ts',
-  'proxy/byte-range.ts',
-  'proxy/content-coding.ts',
-  'proxy/static-fallback.ts',
-  'proxy/static-files.ts',
-  'proxy/static-freshness.ts',
-  'supervisor/asset-grace.ts',
-  'proxy/preconditions.ts',
-  'proxy/forwarded-fields.ts',
-  'proxy/frame-boundary.ts',
+  'proxy/deaths/rescue.ts',
+  'proxy/process/event-budget.ts',
+  'kit/ground/token-bucket.ts',
+  'proxy/route/route-table.ts',
+  'proxy/http/target-path.ts',
+  'proxy/http/byte-range.ts',
+  'proxy/http/content-coding.ts',
+  'proxy/static/fallback.ts',
+  'proxy/static/files.ts',
+  'proxy/static/freshness.ts',
+  'supervisor/child/asset-grace.ts',
+  'proxy/http/preconditions.ts',
+  'proxy/route/forwarded-fields.ts',
+  'proxy/tunnel/frame-boundary.ts',
 ]
 
 /** Processes end in their entry files only. */
@@ -87,7 +87,7 @@ const ENTRY_FILES = [
 ]
 
 /** Holds the text of a program that it starts. */
-const ANOTHER_PROGRAM = 'app/host/syntax-error-place.ts'
+const ANOTHER_PROGRAM = 'app/host/application/syntax-error-place.ts'
 
 const BANNED: [title: string, pattern: RegExp, applies: (path: string) => boolean, instead: string][] = [
   [
@@ -100,7 +100,7 @@ const BANNED: [title: string, pattern: RegExp, applies: (path: string) => boolea
     'node:cluster',
     /'(node:)?cluster'/,
     // Applications use it; `cluster-role.ts` is what they find in it.
-    path => path !== 'app/host/cluster-role.ts' && !within(path, 'test'),
+    path => path !== 'app/host/application/cluster-role.ts' && !within(path, 'test'),
     'child_process (nodejs/node#22703)',
   ],
   [
@@ -163,7 +163,7 @@ const AT_START: [entry: string, mostFiles: number, late: string[]][] = [
     49,
     ['boot-remarks', 'cluster-role', 'door', 'utilization'].map(name => `app/host/${name}.ts`),
   ],
-  ['app/host/watchdog-thread.ts', 5, ['app/host/blocked-stack.ts']],
+  ['app/host/watchdog/watchdog-thread.ts', 5, ['app/host/watchdog/blocked-stack.ts']],
 ]
 t.test('a start loads what it needs: each file costs more than half a millisecond', async t => {
   for (const [entry, most, late] of AT_START) {

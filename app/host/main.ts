@@ -12,28 +12,28 @@
 import { chmodSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { clearTimeout, setTimeout } from 'node:timers'
-import type { WorkerEventName } from '../../kit/child-events.js'
-import { clearName } from '../../kit/clear-name.js'
-import { Failure, reasonOf, stackOf } from '../../kit/failure.js'
-import type { MasterToWorker, StreamLimits, WorkerSettings } from '../../kit/messages.js'
-import { watchdogPathOf } from '../../kit/stack-report.js'
-import { hasUninvitedInspector, INSPECTED_SIGNAL } from '../../kit/uninvited-inspector.js'
-import { ApplicationChannel } from './application-channel.js'
-import { installHook } from './application-hook.js'
-import type { BootFacts } from './boot-remarks.js'
-import type { Door } from './door.js'
-import { Ending, endChildren } from './ending.js'
-import type { Running } from './farewell.js'
-import { countInspectorSessions } from './inspector-sessions.js'
-import { openLinkServer } from './link-server.js'
-import { loadApplication } from './load-application.js'
-import { startLoopLag } from './loop-lag.js'
-import { openMasterChannel } from './master-channel.js'
-import { startMetricsShipper } from './metrics-shipper.js'
-import { connectToOwnSite, showLoopback } from './own-site.js'
-import { type SiteRemark, type Taken, takeOverListen } from './take-over.js'
-import { openTunnelServer } from './tunnel-server.js'
-import { startWatchdog } from './watchdog.js'
+import type { WorkerEventName } from '../../kit/channel/child-events.js'
+import type { MasterToWorker, StreamLimits, WorkerSettings } from '../../kit/channel/messages.js'
+import { clearName } from '../../kit/ground/clear-name.js'
+import { Failure, reasonOf, stackOf } from '../../kit/ground/failure.js'
+import { watchdogPathOf } from '../../kit/link/stack-report.js'
+import { hasUninvitedInspector, INSPECTED_SIGNAL } from '../../kit/process/uninvited-inspector.js'
+import { ApplicationChannel } from './application/application-channel.js'
+import { installHook } from './application/application-hook.js'
+import type { BootFacts } from './application/boot-remarks.js'
+import { Ending, endChildren } from './application/ending.js'
+import type { Running } from './application/farewell.js'
+import { loadApplication } from './application/load-application.js'
+import { openMasterChannel } from './application/master-channel.js'
+import type { Door } from './link/door.js'
+import { openLinkServer } from './link/link-server.js'
+import { openTunnelServer } from './link/tunnel-server.js'
+import { connectToOwnSite, showLoopback } from './listen/own-site.js'
+import { type SiteRemark, type Taken, takeOverListen } from './listen/take-over.js'
+import { startLoopLag } from './measure/loop-lag.js'
+import { startMetricsShipper } from './measure/metrics-shipper.js'
+import { countInspectorSessions } from './watchdog/inspector-sessions.js'
+import { startWatchdog } from './watchdog/watchdog.js'
 
 /** What the proxies talk to speaks of clients, and is believed: for the service's own user only. */
 const PRIVATE_MODE = 0o600
@@ -78,7 +78,7 @@ async function start(settings: WorkerSettings): Promise<void> {
   // Here, not in the master: what somebody has put there may take minutes to remove.
   for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)]) clearName(path)
   if (!settings.waits) return serve(settings, sessions, null)
-  const { keepDoor } = await import('./door.js')
+  const { keepDoor } = await import('./link/door.js')
   const door = await keepDoor(socketPath, socketMode, () => channel.send({ type: 'load-wanted' }))
   load = () => serve(settings, sessions, door)
   channel.send({ type: 'waiting', bootMs: uptimeMs() })
@@ -86,7 +86,7 @@ async function start(settings: WorkerSettings): Promise<void> {
 
 async function pinTo(cpus: readonly number[]): Promise<void> {
   // Here, because few sites ask for it and every start would pay for node:child_process.
-  const { moveToCpus } = await import('./move-to-cpus.js')
+  const { moveToCpus } = await import('./application/move-to-cpus.js')
   const why = moveToCpus(cpus)
   if (why !== null) trouble('affinity-trouble')(why)
 }
@@ -106,11 +106,11 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   )
   connectToOwnSite(() => taken.siteAddress, socketPath)
   if (settings.clusterWorker) {
-    const { playClusterWorker } = await import('./cluster-role.js')
+    const { playClusterWorker } = await import('./application/cluster-role.js')
     playClusterWorker(settings.slot, CLUSTER_END)
   }
   // Before the application, as all that is needed behind it: its hooks may refuse our files.
-  const utilization = settings.utilizationMs > 0 ? await import('./utilization.js') : null
+  const utilization = settings.utilizationMs > 0 ? await import('./measure/utilization.js') : null
   const application = await loadApplication({ path, args }, taken, channel).then(() => openServer(taken))
   isServed = true
   chmodSync(socketPath, socketMode)
@@ -155,7 +155,7 @@ function remarkOnBoot(leftMs: number, facts: BootFacts, taken: Taken, remark: (w
   let isOver = false
   let end = () => {}
   const begin = async () => {
-    const { startBootRemarks } = await import('./boot-remarks.js')
+    const { startBootRemarks } = await import('./application/boot-remarks.js')
     if (!isOver) end = startBootRemarks((leftMs - firstMs) / REMARKS, facts, taken, remark)
   }
   const timer = setTimeout(() => begin().catch(error => remark(reasonOf(error))), firstMs).unref()

@@ -4,7 +4,7 @@
 
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { codeOf } from '../../kit/failure.js'
+import { codeOf } from '../../kit/ground/failure.js'
 import { builtFile } from '../repository.js'
 import { cleanEnvironment, READY_PATH, type Stack } from './stack.js'
 import { workerPrograms, workerSockets } from './workers.js'

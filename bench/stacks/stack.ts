@@ -5,7 +5,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Failure, reasonOf } from '../../kit/failure.js'
+import { Failure, reasonOf } from '../../kit/ground/failure.js'
 import { type Question, waitUntilAnswers } from '../ask.js'
 import type { CaseKind } from '../cases.js'
 import { Program, type ProgramSpec } from '../program.js'

@@ -3,7 +3,7 @@
  */
 
 import type { OptionValues } from './option-values.js'
-import type { AroundSettings, StartingSettings } from './settings.js'
+import type { AroundSettings, StartingSettings } from './values/settings.js'
 
 /** What happens before the first listener is opened. */
 export function toStartingSettings(values: OptionValues): StartingSettings {

@@ -3,8 +3,9 @@
  */
 
 import { isDeepStrictEqual } from 'node:util'
-import { type OptionName, optionNames, rowOf, type TakesEffect } from './options.js'
-import type { Settings } from './settings.js'
+import type { TakesEffect } from './kinds/option-row.js'
+import { type OptionName, optionNames, rowOf } from './options.js'
+import type { Settings } from './values/settings.js'
 
 export interface ChangedOption {
   name: OptionName

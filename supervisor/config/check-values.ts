@@ -6,12 +6,12 @@
 
 import { dirname } from 'node:path'
 import zlib from 'node:zlib'
-import type { ConfigFiles, FileKind } from './config-files.js'
-import { isPrivateAddress, overlaps, printListenAddress } from './listen-address.js'
+import type { ConfigFiles, FileKind } from './ini/config-files.js'
 import type { OptionValues, ReadValues } from './option-values.js'
 import type { OptionName } from './options.js'
 import { checkScaling, remarkScaling } from './scaling-values.js'
-import type { Finding, ListenAddress } from './settings.js'
+import { isPrivateAddress, overlaps, printListenAddress } from './values/listen-address.js'
+import type { Finding, ListenAddress } from './values/settings.js'
 
 export interface CheckFacts extends ReadValues {
   files: ConfigFiles

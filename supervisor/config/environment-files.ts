@@ -6,9 +6,9 @@
  */
 
 import { join } from 'node:path'
-import type { ConfigFiles } from './config-files.js'
-import { parseEnvFile } from './env-file.js'
-import type { EnvironmentChange, Finding } from './settings.js'
+import type { ConfigFiles } from './ini/config-files.js'
+import { parseEnvFile } from './ini/env-file.js'
+import type { EnvironmentChange, Finding } from './values/settings.js'
 
 /** A file or folder, and the place of its line. */
 export interface NamedPath {

@@ -3,9 +3,9 @@
  * never see the files: what is needed when things go wrong is in memory already.
  */
 
-import type { ErrorPageSpec } from '../../kit/messages.js'
-import type { ConfigFiles } from './config-files.js'
-import type { Finding } from './settings.js'
+import type { ErrorPageSpec } from '../../kit/channel/messages.js'
+import type { ConfigFiles } from './ini/config-files.js'
+import type { Finding } from './values/settings.js'
 
 /** The pages travel with the settings to each proxy. */
 const MAX_PAGE_BYTES = 64 * 1024

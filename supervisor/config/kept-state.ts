@@ -4,7 +4,7 @@
  */
 
 import { dirname, join } from 'node:path'
-import type { ConfigFiles } from './config-files.js'
+import type { ConfigFiles } from './ini/config-files.js'
 import type { OptionValues } from './option-values.js'
 
 /** A package and what it needs; `unless`: where one of these is there too, nothing. */

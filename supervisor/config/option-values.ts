@@ -7,14 +7,14 @@
  */
 
 import { whatIsMeant } from './foreign-names.js'
-import { type IniEntry, SETTERS, splitPlaceholder } from './ini-reader.js'
-import { MOOT_OPTIONS, REFUSED_OPTIONS } from './moot-options.js'
-import { didYouMean } from './nearest-name.js'
-import type { Kind, ValueContext } from './option-kinds.js'
+import { type IniEntry, SETTERS, splitPlaceholder } from './ini/ini-reader.js'
+import { type ExpandContext, expand } from './ini/placeholders.js'
+import type { Kind, ValueContext } from './kinds/option-kinds.js'
 import { acceptedKeys, isOptionKey, OPTIONS, type OptionName, optionNamed, optionNames, rowOf } from './options.js'
-import { type ExpandContext, expand } from './placeholders.js'
-import { HIDDEN } from './secret-names.js'
-import type { EffectiveValue, Finding } from './settings.js'
+import type { EffectiveValue, Finding } from './values/settings.js'
+import { MOOT_OPTIONS, REFUSED_OPTIONS } from './words/moot-options.js'
+import { didYouMean } from './words/nearest-name.js'
+import { HIDDEN } from './words/secret-names.js'
 
 /** One option of the command line; `place` is how it was written, such as `--processes`. */
 export interface Flag {

@@ -5,49 +5,14 @@
  * To add an option: ARCHITECTURE.md, "Anatomy of changes".
  */
 
-import { APPLICATION_OPTIONS } from './application-options.js'
-import { FRONT_OPTIONS } from './front-options.js'
-import { HOST_OPTIONS } from './host-options.js'
-import { METRICS_OPTIONS } from './metrics-options.js'
-import { MOOT_OPTIONS, REFUSED_OPTIONS } from './moot-options.js'
-import type { Kind } from './option-kinds.js'
-import { REQUEST_OPTIONS } from './request-options.js'
-import type { Settings } from './settings.js'
-import { WORKER_OPTIONS } from './worker-options.js'
-
-/** Headings of the help and of the reference, in their order. */
-export const SECTIONS = {
-  application: 'The application',
-  front: 'Listeners, routes and static files',
-  requests: 'Requests and their deadlines',
-  workers: 'Workers',
-  around: 'Around the application',
-  metrics: 'Metrics',
-  host: 'Users, files and logs',
-} as const
-
-export type Section = keyof typeof SECTIONS
-
-/** When a changed value counts: at the reload, for workers that start from then on, or after stop and start. */
-export type TakesEffect = 'live' | 'next-generation' | 'restart'
-
-export interface OptionRow {
-  section: Section
-  aliases?: readonly string[]
-  kind: Kind<unknown>
-  /** As an operator would write it; null: none. */
-  default: string | null
-  /** Each further line adds a value; otherwise the last one counts. */
-  repeatable?: true
-  secret?: true
-  takesEffect: TakesEffect
-  /** What it is called elsewhere: names with commas between, `…` for what belongs to a directive. Also how a foreign word is understood. */
-  replaces?: { uwsgi?: string; nginx?: string; pm2?: string; gunicorn?: string }
-  summary: string
-  example: string
-  /** The field of Settings that it fills; null: it only confirms what is always so. */
-  setting: keyof Settings | null
-}
+import type { OptionRow } from './kinds/option-row.js'
+import { APPLICATION_OPTIONS } from './sections/application-options.js'
+import { FRONT_OPTIONS } from './sections/front-options.js'
+import { HOST_OPTIONS } from './sections/host-options.js'
+import { METRICS_OPTIONS } from './sections/metrics-options.js'
+import { REQUEST_OPTIONS } from './sections/request-options.js'
+import { WORKER_OPTIONS } from './sections/worker-options.js'
+import { MOOT_OPTIONS, REFUSED_OPTIONS } from './words/moot-options.js'
 
 /** The options that have a value, in the order in which they are printed. */
 export const OPTIONS = {

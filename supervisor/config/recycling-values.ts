@@ -2,8 +2,8 @@
  * The limits of a worker's life from the options that say them. Called by `read-settings.ts`. Pure.
  */
 
-import type { RecycleLimits } from '../recycling.js'
 import type { OptionValues } from './option-values.js'
+import type { RecycleLimits } from './values/settings.js'
 
 /** As `recycling.ts` uses them. */
 export function toRecycleLimits(values: OptionValues): RecycleLimits {

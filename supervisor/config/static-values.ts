@@ -2,10 +2,10 @@
  * From the values of the static options to what the proxies work with. Called by `read-settings.ts`; pure.
  */
 
-import type { ExpiresRule } from '../../kit/messages.js'
+import type { ExpiresRule } from '../../kit/channel/messages.js'
+import type { ExpiresPair } from './kinds/static-kinds.js'
 import type { OptionValues } from './option-values.js'
-import type { Settings } from './settings.js'
-import type { ExpiresPair } from './static-kinds.js'
+import type { Settings } from './values/settings.js'
 
 /** Codings in the order in which they are preferred, rules in the order in which they are tried. */
 export function toStaticSettings(values: OptionValues): Settings['files'] {

@@ -9,7 +9,7 @@
  */
 
 import type { Socket } from 'node:net'
-import { clientKey } from '../../kit/client-key.js'
+import { clientKey } from '../../kit/ground/client-key.js'
 
 interface Held {
   client: string

@@ -3,7 +3,7 @@
  * comes in, the output stays readable: one family that Prometheus cannot read costs the whole scrape.
  */
 
-import type { MetricFamily } from '../../kit/metric-family.js'
+import type { MetricFamily } from '../../kit/channel/metric-family.js'
 import { type Column, escapeHelp, type FamilyTable, type Row, readTable, seriesOf } from './family-table.js'
 import type { Slices } from './slices.js'
 

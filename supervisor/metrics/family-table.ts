@@ -8,7 +8,7 @@
  * arrive. Its size is counted as printed: a histogram repeats its labels in every column.
  */
 
-import type { Aggregator, MetricFamily, MetricSample, MetricType } from '../../kit/metric-family.js'
+import type { Aggregator, MetricFamily, MetricSample, MetricType } from '../../kit/channel/metric-family.js'
 
 /** `bound` is the `le` or `quantile` as printed, empty for the others. */
 export interface Column {

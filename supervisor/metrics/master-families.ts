@@ -4,7 +4,7 @@
  * not here.
  */
 
-import type { MetricFamily, MetricSample, MetricType } from '../../kit/metric-family.js'
+import type { MetricFamily, MetricSample, MetricType } from '../../kit/channel/metric-family.js'
 
 /** Counts by reason or outcome live as long as the master and must name all of them, those at zero too. */
 export interface MasterMetricsState {

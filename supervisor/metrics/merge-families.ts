@@ -18,7 +18,7 @@
  * shipped. The tables do not change meanwhile.
  */
 
-import type { Aggregator } from '../../kit/metric-family.js'
+import type { Aggregator } from '../../kit/channel/metric-family.js'
 import { addRow, roundRow, zeroRow } from './exact-sum.js'
 import { boundsOf, emptyTable, type FamilyTable, type Row, rowBytesOf } from './family-table.js'
 import { atOnce, type Slices } from './slices.js'

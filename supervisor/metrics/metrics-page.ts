@@ -5,7 +5,7 @@
  * Its size is bounded. The applications' families are what it may lack: their workers decide how large they are.
  */
 
-import { isReservedName, type MetricFamily } from '../../kit/metric-family.js'
+import { isReservedName, type MetricFamily } from '../../kit/channel/metric-family.js'
 import { ExpositionPage } from './exposition.js'
 import { readTable } from './family-table.js'
 import { mergeGroup, planMerge } from './merge-families.js'

@@ -19,9 +19,9 @@
  * falling ones.
  */
 
-import type { EventFields, Log } from '../../kit/log.js'
-import { isReservedName, type MetricFamily } from '../../kit/metric-family.js'
-import { TokenBucket } from '../../kit/token-bucket.js'
+import { isReservedName, type MetricFamily } from '../../kit/channel/metric-family.js'
+import { TokenBucket } from '../../kit/ground/token-bucket.js'
+import type { EventFields, Log } from '../../kit/log/log.js'
 import { describeValue, type FamilyTable, familyOf, type Row, readTable, seriesOf } from './family-table.js'
 import { type Conflict, mergeFamilies } from './merge-families.js'
 import { SettledTables } from './settled-tables.js'

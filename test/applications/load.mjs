@@ -7,8 +7,8 @@ import { pathToFileURL } from 'node:url'
 
 const [, , host, socketPath, application] = process.argv
 const portMs = Number(process.env.PORT_MS ?? 0)
-const { takeOverListen } = await importHost('take-over.js')
-const { loadApplication } = await importHost('load-application.js')
+const { takeOverListen } = await importHost('listen/take-over.js')
+const { loadApplication } = await importHost('application/load-application.js')
 
 // Counts for the event loop, as in a worker: without care it would keep a useless application alive for ever.
 process.on('message', () => {})

@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync } from 'node:fs'
 import t from 'tap'
-import { EXIT } from '../../kit/failure.js'
+import { EXIT } from '../../kit/ground/failure.js'
 import { ask } from './fixtures/asking.js'
 import { failuresAmong, SteadyClient } from './fixtures/steady-client.js'
 import { timeFactor, until, WatchedSite } from './fixtures/watched-site.js'

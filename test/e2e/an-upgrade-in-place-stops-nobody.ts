@@ -6,7 +6,7 @@
 import { cpSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { EXIT } from '../../kit/failure.js'
+import { EXIT } from '../../kit/ground/failure.js'
 import { scratchFolder } from '../supervisor/fixtures/scratch-folder.js'
 import { ask } from './fixtures/asking.js'
 import { timeFactor, topFolder, until, WatchedSite } from './fixtures/watched-site.js'
@@ -94,7 +94,7 @@ t.test(
     const link = /daimyo-link\/\d+/
     const build = path('dist-1/supervisor/build.json')
     change(build, /"version":"[^"]*","digest":"\w{8}/, '"version":"9.0.0","digest":"0000cafe')
-    for (const file of [build, path('dist-1/kit/frames.js')]) change(file, link, 'daimyo-link/99')
+    for (const file of [build, path('dist-1/kit/link/frames.js')]) change(file, link, 'daimyo-link/99')
     const sinceMs = performance.now()
     const { code, err } = await site.run('reload', site.ini)
     t.equal(code, EXIT.failed)

@@ -2,8 +2,8 @@
 
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import t from 'tap'
-import { EXIT } from '../../kit/failure.js'
-import type { StatusReport } from '../../supervisor/control-protocol.js'
+import { EXIT } from '../../kit/ground/failure.js'
+import type { StatusReport } from '../../supervisor/control/control-protocol.js'
 import { ask } from './fixtures/asking.js'
 import { farmLines, WatchedSite } from './fixtures/watched-site.js'
 

@@ -4,7 +4,7 @@
  */
 
 import t from 'tap'
-import { EXIT } from '../../kit/failure.js'
+import { EXIT } from '../../kit/ground/failure.js'
 import { timeFactor, WatchedSite } from './fixtures/watched-site.js'
 
 t.setTimeout(60_000 * timeFactor)

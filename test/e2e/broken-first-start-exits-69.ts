@@ -3,7 +3,7 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { EXIT } from '../../kit/failure.js'
+import { EXIT } from '../../kit/ground/failure.js'
 import { topFolder, WatchedSite } from './fixtures/watched-site.js'
 
 const fixture = (name: string) => `app = ${join(topFolder, 'test/applications', name)}`

@@ -5,7 +5,7 @@
 
 import { copyFileSync, mkdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import t from 'tap'
-import { EXIT } from '../../kit/failure.js'
+import { EXIT } from '../../kit/ground/failure.js'
 import { timeFactor, WatchedSite } from './fixtures/watched-site.js'
 
 t.setTimeout(60_000 * timeFactor)

@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import t from 'tap'
-import { EXIT } from '../../kit/failure.js'
+import { EXIT } from '../../kit/ground/failure.js'
 import { receiveNotifications, whyNoReceiver } from '../supervisor/fixtures/notify-receiver.js'
 import { timeFactor, WatchedSite } from './fixtures/watched-site.js'
 

@@ -7,7 +7,7 @@ import { writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { setInterval } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { codeOf, reasonOf } from '../../kit/failure.js'
+import { codeOf, reasonOf } from '../../kit/ground/failure.js'
 import { timeFactor, WatchedSite } from './fixtures/watched-site.js'
 
 const lastsMs = Number(process.env.KILLS_FOR_MS ?? 8000)

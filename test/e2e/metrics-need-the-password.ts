@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { EXIT } from '../../kit/failure.js'
+import { EXIT } from '../../kit/ground/failure.js'
 import { ask, runProgram } from './fixtures/asking.js'
 import { farmLines, until, WatchedSite } from './fixtures/watched-site.js'
 

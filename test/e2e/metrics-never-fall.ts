@@ -82,7 +82,7 @@ function last({ replies }: SteadyClient): Reply | undefined {
 }
 
 /**
- * Holds when the last page was begun after now. One is shared for four times as long as its making took (`kit/shared-page.ts`), and whoever asked first
+ * Holds when the last page was begun after now. One is shared for four times as long as its making took (`kit/page/shared-page.ts`), and whoever asked first
  * waited for all of that.
  */
 function newPage(scraper: SteadyClient): () => boolean {

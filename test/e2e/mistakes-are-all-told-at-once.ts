@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs'
 import t from 'tap'
-import { EXIT } from '../../kit/failure.js'
+import { EXIT } from '../../kit/ground/failure.js'
 import { WatchedSite } from './fixtures/watched-site.js'
 
 /** Behind `[uwsgi]` and the five lines that every site has, so the first of these is line 7. */

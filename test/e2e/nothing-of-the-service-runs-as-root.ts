@@ -22,7 +22,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { EXIT } from '../../kit/failure.js'
+import { EXIT } from '../../kit/ground/failure.js'
 import { copyProgram } from '../supervisor/fixtures/reachable-program.js'
 import { ask } from './fixtures/asking.js'
 import { timeFactor, until, type WatchedOptions, WatchedSite } from './fixtures/watched-site.js'

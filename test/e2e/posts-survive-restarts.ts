@@ -2,7 +2,7 @@
 
 import { Agent, request } from 'node:http'
 import t from 'tap'
-import { codeOf, reasonOf } from '../../kit/failure.js'
+import { codeOf, reasonOf } from '../../kit/ground/failure.js'
 import { timeFactor, WatchedSite } from './fixtures/watched-site.js'
 
 const clients = 6

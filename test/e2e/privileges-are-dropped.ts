@@ -5,7 +5,7 @@
 
 import { chmodSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import t from 'tap'
-import { EXIT } from '../../kit/failure.js'
+import { EXIT } from '../../kit/ground/failure.js'
 import { ask, runProgram } from './fixtures/asking.js'
 import { until, WatchedSite } from './fixtures/watched-site.js'
 

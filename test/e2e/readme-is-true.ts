@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { parseCommandLine } from '../../supervisor/command-line.js'
+import { parseCommandLine } from '../../supervisor/command/command-line.js'
 import { topFolder, WatchedSite } from './fixtures/watched-site.js'
 
 const read = (path: string) => readFileSync(join(topFolder, path), 'utf8')

@@ -23,7 +23,7 @@ import {
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { EXIT } from '../../kit/failure.js'
+import { EXIT } from '../../kit/ground/failure.js'
 import { scratchFolder } from '../supervisor/fixtures/scratch-folder.js'
 import { ask } from './fixtures/asking.js'
 import { until, WatchedSite } from './fixtures/watched-site.js'

@@ -5,8 +5,8 @@
 
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { MASTERS_SIGNALS } from '../../kit/masters-signals.js'
-import { INSPECTED_SIGNAL } from '../../kit/uninvited-inspector.js'
+import { MASTERS_SIGNALS } from '../../kit/process/masters-signals.js'
+import { INSPECTED_SIGNAL } from '../../kit/process/uninvited-inspector.js'
 import { ask } from './fixtures/asking.js'
 import { type Serving, until, WatchedSite } from './fixtures/watched-site.js'
 

@@ -2,8 +2,8 @@
 
 import { writeFileSync } from 'node:fs'
 import t from 'tap'
-import { EXIT } from '../../kit/failure.js'
-import { askMaster } from '../../supervisor/control-client.js'
+import { EXIT } from '../../kit/ground/failure.js'
+import { askMaster } from '../../supervisor/control/control-client.js'
 import { ask, open } from './fixtures/asking.js'
 import { until, WatchedSite } from './fixtures/watched-site.js'
 

@@ -1,14 +1,14 @@
 /**
  * Under a real systemd, booted in namespaces of this test: the printed unit serves the bundled application, the templates do what they say, systemd
  * hears the truth, and sockets of systemd refuse nobody. Where none can be booted the test says so; what is left then are the units under
- * `systemd-analyze` and a notify socket of our own (`test/supervisor/service-unit.ts`, `test/supervisor/notify.ts`).
+ * `systemd-analyze` and a notify socket of our own (`test/supervisor/systemd/service-unit.ts`, `test/supervisor/systemd/notify.ts`).
  */
 
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import type { StatusReport } from '../../supervisor/control-protocol.js'
+import type { StatusReport } from '../../supervisor/control/control-protocol.js'
 import { BootedSystemd, whyNoSystemd } from './fixtures/booted-systemd.js'
 import { timeFactor, until } from './fixtures/watched-site.js'
 
@@ -26,7 +26,7 @@ const goodApp = `require('node:http').createServer((request, response) => {
 if (why === false) await withSystemd()
 else
   t.test(
-    `no systemd was booted, it ${why}: see test/supervisor/service-unit.ts and notify.ts for what was tested`,
+    `no systemd was booted, it ${why}: see test/supervisor/systemd/service-unit.ts and notify.ts for what was tested`,
     async () => {},
   )
 

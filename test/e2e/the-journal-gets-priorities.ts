@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { EXIT } from '../../kit/failure.js'
+import { EXIT } from '../../kit/ground/failure.js'
 import { ownCommand } from '../supervisor/fixtures/reachable-program.js'
 import { ask } from './fixtures/asking.js'
 import { timeFactor, until, WatchedSite } from './fixtures/watched-site.js'

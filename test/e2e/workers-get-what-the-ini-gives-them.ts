@@ -6,8 +6,8 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { EXIT } from '../../kit/failure.js'
-import { cpusOfSlot, readCpuList } from '../../supervisor/cpu-affinity.js'
+import { EXIT } from '../../kit/ground/failure.js'
+import { cpusOfSlot, readCpuList } from '../../supervisor/host/cpu-affinity.js'
 import { ask, skipWithout } from './fixtures/asking.js'
 import { until, WatchedSite } from './fixtures/watched-site.js'
 

@@ -1,11 +1,11 @@
 /**
  * Puts a series of inputs before our parser and before Node's and looks for the first on which they disagree. Used by
- * `test/proxy/request-head-against-node.ts` with a small series and by `test/fuzz/request-parser.ts` with a large one.
+ * `test/proxy/http/request-head-against-node.ts` with a small series and by `test/fuzz/request-parser.ts` with a large one.
  */
 
 import { isDeepStrictEqual } from 'node:util'
-import { HeadReader } from '../../proxy/head-reader.js'
-import { MOST_HEAD, parseRequestHead } from '../../proxy/request-head.js'
+import { HeadReader } from '../../proxy/client/head-reader.js'
+import { MOST_HEAD, parseRequestHead } from '../../proxy/http/request-head.js'
 import { disagreement } from './disagreement.js'
 import { mutatedRequest, NEXT_REQUEST } from './mutated-request.js'
 import { NodeReader } from './node-reader.js'

@@ -1,6 +1,6 @@
 /**
  * A hostile worker's end of a link against the real links and dispatcher of a proxy, in one process. Used by `link-frames.ts` (long) and by
- * `test/proxy/link-fuzz.ts` (short).
+ * `test/proxy/link/link-fuzz.ts` (short).
  *
  * Each conversation opens a link, has some requests in flight there (a reader, one that never reads, an upload, one that is given up), and says
  * what a generator of random numbers makes of legal frames: in their order, out of it, with other ids, cut, lengthened, with bits turned, or bytes without
@@ -11,6 +11,7 @@
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
+import type { WorkerAddress } from '../../kit/channel/messages.js'
 import {
   creditFrame,
   FRAME,
@@ -22,13 +23,12 @@ import {
   RESPONSE_FLAG,
   responsePrefix,
   WINDOW_BYTES,
-} from '../../kit/frames.js'
-import type { WorkerAddress } from '../../kit/messages.js'
-import { Dispatcher } from '../../proxy/dispatcher.js'
-import { type Client, Exchange } from '../../proxy/exchange.js'
-import type { Link, LinkEvents } from '../../proxy/link.js'
-import { isRefusal } from '../../proxy/refusal.js'
-import { parseRequestHead } from '../../proxy/request-head.js'
+} from '../../kit/link/frames.js'
+import { type Client, Exchange } from '../../proxy/exchange/exchange.js'
+import { isRefusal } from '../../proxy/http/refusal.js'
+import { parseRequestHead } from '../../proxy/http/request-head.js'
+import { Dispatcher } from '../../proxy/link/dispatcher.js'
+import type { Link, LinkEvents } from '../../proxy/link/link.js'
 import { SETTINGS } from '../proxy/fixtures/rig.js'
 import { type Random, randomNumbers } from './mutated-request.js'
 

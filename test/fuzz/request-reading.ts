@@ -5,11 +5,11 @@
 
 import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
-import { Connection } from '../../proxy/connection.js'
-import { connectionLimits } from '../../proxy/connection-limits.js'
-import { type Client, Exchange } from '../../proxy/exchange.js'
+import { Connection } from '../../proxy/client/connection.js'
+import { connectionLimits } from '../../proxy/client/connection-limits.js'
+import { type Client, Exchange } from '../../proxy/exchange/exchange.js'
+import type { RequestHead } from '../../proxy/http/request-head.js'
 import type { Phases } from '../../proxy/phases.js'
-import type { RequestHead } from '../../proxy/request-head.js'
 import { SETTINGS } from '../proxy/fixtures/rig.js'
 
 /** `complete`: the body has ended; `refused`: the reader rejected it. Neither: more bytes would be needed. */

@@ -6,11 +6,11 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
-import { MASTERS_SIGNALS } from '../../kit/masters-signals.js'
-import { FIRST_ARGUMENTS } from '../../supervisor/child-programs.js'
+import { MASTERS_SIGNALS } from '../../kit/process/masters-signals.js'
+import { FIRST_ARGUMENTS } from '../../supervisor/child/child-programs.js'
 import { scratchFolder } from '../supervisor/fixtures/scratch-folder.js'
 
-const uninvited = new URL('../../kit/uninvited-inspector.js', import.meta.url).href
+const uninvited = new URL('../../kit/process/uninvited-inspector.js', import.meta.url).href
 
 /** Runs a program behind the prelude, with an IPC channel. */
 function start(t: Test, source: string, nodeArgs: string[] = [], env: Record<string, string> = {}): ChildProcess {

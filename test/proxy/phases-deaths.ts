@@ -1,8 +1,8 @@
 /** Requests that meet several deaths, the master's word on how a worker ended, and quarantine: from client to application. */
 
 import t from 'tap'
-import { FRAME, frame } from '../../kit/frames.js'
-import type { WorkerEnd } from '../../kit/messages.js'
+import type { WorkerEnd } from '../../kit/channel/messages.js'
+import { FRAME, frame } from '../../kit/link/frames.js'
 import { FakeWorker } from './fixtures/fake-worker.js'
 import { request, requestWithBody } from './fixtures/raw-client.js'
 import { type Rig, withRig } from './fixtures/rig.js'

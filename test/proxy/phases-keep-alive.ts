@@ -5,8 +5,8 @@
 
 import type { RequestListener } from 'node:http'
 import t from 'tap'
-import { WINDOW_BYTES } from '../../kit/frames.js'
-import { CLIENT_READ_BYTES } from '../../kit/read-buffer.js'
+import { WINDOW_BYTES } from '../../kit/link/frames.js'
+import { CLIENT_READ_BYTES } from '../../kit/link/read-buffer.js'
 import { ForeignServer, toUpstreams } from './fixtures/foreign-server.js'
 import { type RawClient, request } from './fixtures/raw-client.js'
 import { type Rig, withRig } from './fixtures/rig.js'

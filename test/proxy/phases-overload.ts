@@ -2,7 +2,7 @@
 
 import type { ServerResponse } from 'node:http'
 import t from 'tap'
-import { monotonicMs } from '../../proxy/clock.js'
+import { monotonicMs } from '../../proxy/process/clock.js'
 import { type RawAnswer, type RawClient, request } from './fixtures/raw-client.js'
 import { type Rig, withRig } from './fixtures/rig.js'
 import { tick } from './fixtures/signal.js'

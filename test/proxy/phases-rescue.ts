@@ -3,7 +3,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import t from 'tap'
-import { FRAME, frame, WINDOW_BYTES } from '../../kit/frames.js'
+import { FRAME, frame, WINDOW_BYTES } from '../../kit/link/frames.js'
 import { FakeWorker } from './fixtures/fake-worker.js'
 import { type RawClient, request, requestWithBody } from './fixtures/raw-client.js'
 import { type Rig, withRig } from './fixtures/rig.js'

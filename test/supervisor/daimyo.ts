@@ -2,7 +2,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import t from 'tap'
-import { EXIT } from '../../kit/failure.js'
+import { EXIT } from '../../kit/ground/failure.js'
 import { Site } from './fixtures/daimyo-program.js'
 
 const site = new Site(t)

@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { INSPECTED_SIGNAL } from '../../kit/uninvited-inspector.js'
+import { INSPECTED_SIGNAL } from '../../kit/process/uninvited-inspector.js'
 import { scratchFolder } from './fixtures/scratch-folder.js'
 
 const program = fileURLToPath(new URL('../../supervisor/daimyo.js', import.meta.url))

@@ -2,7 +2,7 @@
 
 import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import t from 'tap'
-import { EXIT } from '../../kit/failure.js'
+import { EXIT } from '../../kit/ground/failure.js'
 import { until } from '../e2e/fixtures/watched-site.js'
 import { Site } from './fixtures/daimyo-program.js'
 import { receiveNotifications, whyNoReceiver } from './fixtures/notify-receiver.js'

@@ -3,7 +3,7 @@
 import t from 'tap'
 import { changedOptions, meansTheSame, settingsAfterReload } from '../../../supervisor/config/changed-options.js'
 import { readSettings } from '../../../supervisor/config/read-settings.js'
-import type { Settings } from '../../../supervisor/config/settings.js'
+import type { Settings } from '../../../supervisor/config/values/settings.js'
 import { memoryFiles } from './fixtures/memory-files.js'
 
 function settingsOf(...lines: string[]): Settings {

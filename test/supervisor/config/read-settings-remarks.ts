@@ -1,7 +1,7 @@
 /** Tests of remarks, and of secrets: whatever is wrong with them, they are never told. */
 
 import t from 'tap'
-import { describeCheck } from '../../../supervisor/config/describe-check.js'
+import { describeCheck } from '../../../supervisor/help/describe-check.js'
 import { memoryFiles } from './fixtures/memory-files.js'
 import { BASE, FILES, HASH, read } from './fixtures/reading.js'
 

@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { Counter, Gauge, Histogram, Registry, Summary } from 'prom-client'
 import t from 'tap'
-import type { MetricFamily } from '../../../kit/metric-family.js'
+import type { MetricFamily } from '../../../kit/channel/metric-family.js'
 import { EXPOSITION_TYPE, printExposition } from '../../../supervisor/metrics/exposition.js'
 import { masterFamilies } from '../../../supervisor/metrics/master-families.js'
 import { MetricsStore } from '../../../supervisor/metrics/metrics-store.js'

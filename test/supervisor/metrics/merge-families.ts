@@ -1,7 +1,7 @@
 /** How the same metric of several processes becomes one. */
 
 import t from 'tap'
-import type { Aggregator, MetricFamily, MetricType } from '../../../kit/metric-family.js'
+import type { Aggregator, MetricFamily, MetricType } from '../../../kit/channel/metric-family.js'
 import { type FamilyTable, familyOf, readTable } from '../../../supervisor/metrics/family-table.js'
 import { mergeFamilies } from '../../../supervisor/metrics/merge-families.js'
 

@@ -4,8 +4,8 @@
  */
 
 import t from 'tap'
-import type { EventFields } from '../../../kit/log.js'
-import type { MetricFamily } from '../../../kit/metric-family.js'
+import type { MetricFamily } from '../../../kit/channel/metric-family.js'
+import type { EventFields } from '../../../kit/log/log.js'
 import { MetricsStore, type MetricsStoreOptions } from '../../../supervisor/metrics/metrics-store.js'
 
 function counter(values: Record<string, number>, name = 'c_total'): MetricFamily {

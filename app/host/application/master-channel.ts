@@ -1,0 +1,108 @@
+/**
+ * The worker's line to the master: the channel of `kit/channel/channel.ts` on descriptors of its own. It is none of Node's IPC channels, and nothing of it
+ * reaches the application: `process.send` and the messages that the application has are others (`application-channel.ts`).
+ * Must stay true: the channel keeps the process alive, or a worker on a busy machine ends before its first message has come; while the application
+ * loads it does not count (`load-application.ts`).
+ */
+
+import { Channel, type ChannelEnds, openChannelEnds } from '../../../kit/channel/channel.js'
+import { cutFields, type ToldFields, WORKER_EVENTS, type WorkerEventName } from '../../../kit/channel/child-events.js'
+import {
+  LONGEST_CHILD_MESSAGE_BYTES,
+  LONGEST_REASON,
+  LONGEST_STACK,
+  type MasterToWorker,
+  WORKER_MESSAGE_BOUNDS,
+  type WorkerToMaster,
+} from '../../../kit/channel/messages.js'
+import type { MetricFamily } from '../../../kit/channel/metric-family.js'
+
+/** What keeps the process alive, unless it is told not to. */
+export interface Hold {
+  ref(): void
+  unref(): void
+}
+
+export interface MasterChannel extends Hold {
+  send(message: WorkerToMaster): void
+  /** For the log; texts that are too long are cut. Resolves once the kernel has it. */
+  event(event: WorkerEventName, fields: ToldFields): Promise<void>
+  /**
+   * In as many messages as they need. Throws where one family is longer than a message may be, when the others have been sent, and where the master has
+   * not read what was sent before.
+   */
+  metrics(families: MetricFamily[]): void
+  /** The last words of a worker that will never serve; resolves once the kernel has them. */
+  failed(reason: string, stack: string): Promise<void>
+}
+
+/** A message of so many samples and families is far below what the master takes, unless its labels are very long. */
+const ROOM = 1000
+/** Past that the metrics of this second are not sent: the master reads slowly, and what it reads later are newer values. */
+const MOST_WAITING_BYTES = 4 * LONGEST_CHILD_MESSAGE_BYTES
+
+/**
+ * Takes the channel over. `onGone`: the master died, or one end gave the channel up; either way nothing more can be said, and the worker ends.
+ * Throws where the process was not started by a master.
+ */
+export function openMasterChannel(onMessage: (message: MasterToWorker) => void, onGone: () => void): MasterChannel {
+  const channel = new Channel(openEnds(), {
+    mostBytes: Number.POSITIVE_INFINITY,
+    message: message => {
+      onMessage(message as MasterToWorker)
+      return true
+    },
+    closed: onGone,
+  })
+  const send = (message: WorkerToMaster, sent?: () => void) =>
+    channel.send(message, LONGEST_CHILD_MESSAGE_BYTES, sent, WORKER_MESSAGE_BOUNDS)
+  return {
+    ref: () => channel.ref(),
+    unref: () => channel.unref(),
+    send: message => void send(message),
+    event: (event, fields) =>
+      new Promise(resolve => send({ type: 'event', event, fields: cutFields(WORKER_EVENTS, event, fields) }, resolve)),
+    metrics: families => {
+      if (channel.waitingBytes > MOST_WAITING_BYTES) throw new Error('the master does not read')
+      const tooLong = batches(families).flatMap(batch => sendFamilies(batch, send))
+      if (tooLong.length > 0) throw new Error(`too long to be shipped: ${tooLong.join(', ').slice(0, LONGEST_REASON)}`)
+    },
+    failed: (reason, stack) =>
+      new Promise(resolve => {
+        const message = { reason: reason.slice(0, LONGEST_REASON), stack: stack.slice(0, LONGEST_STACK) }
+        send({ type: 'failed', ...message }, resolve)
+      }),
+  }
+}
+
+function openEnds(): ChannelEnds {
+  try {
+    return openChannelEnds()
+  } catch (error) {
+    throw new Error('a worker is started by the master, not by hand', { cause: error })
+  }
+}
+
+/** What goes into one message each. A family without samples takes room too: the master takes no more than so many of them at once. */
+export function batches(families: readonly MetricFamily[]): MetricFamily[][] {
+  const result: MetricFamily[][] = []
+  let room = 0
+  for (const family of families) {
+    const needed = 1 + family.values.length
+    if (needed > room) {
+      result.push([])
+      room = ROOM
+    }
+    result.at(-1)?.push(family)
+    room -= needed
+  }
+  return result
+}
+
+/** Halves what is too long; returns the names of the families that are so by themselves. */
+function sendFamilies(families: MetricFamily[], send: (message: WorkerToMaster) => boolean): string[] {
+  if (families.length === 0 || send({ type: 'metrics', families })) return []
+  if (families.length === 1) return families.map(({ name }) => name)
+  const half = families.length >> 1
+  return [...sendFamilies(families.slice(0, half), send), ...sendFamilies(families.slice(half), send)]
+}

@@ -1,0 +1,31 @@
+/**
+ * Moves this process to the CPUs that the master chose for it (`cpu-affinity`), by taskset of util-linux: Node has no sched_setaffinity(2).
+ * Called by `main.ts` before the application is loaded; what the application starts inherits it.
+ */
+
+import { execFileSync } from 'node:child_process'
+import { codeOf, reasonOf } from '../../../kit/ground/failure.js'
+import { SYSTEM_PATH } from '../../../kit/ground/system-path.js'
+import { isMastersSignal } from '../../../kit/process/masters-signals.js'
+
+/** It is a few system calls. */
+const LONGEST_MS = 5000
+
+/** Moves all its threads; returns why not, or null. A signal for the master that takes taskset (`systemctl kill`) is forgiven once. */
+export function moveToCpus(cpus: readonly number[], path = SYSTEM_PATH, mayTryAgain = true): string | null {
+  const args = ['-a', '-c', '-p', cpus.join(','), String(process.pid)]
+  try {
+    execFileSync('taskset', args, {
+      env: { PATH: path },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      timeout: LONGEST_MS,
+      killSignal: 'SIGKILL',
+    })
+    return null
+  } catch (error) {
+    const { signal = null } = error as { signal?: string | null }
+    if (mayTryAgain && isMastersSignal(signal)) return moveToCpus(cpus, path, false)
+    if (codeOf(error) === 'ENOENT') return 'taskset is not installed (util-linux)'
+    return reasonOf(error).trim().split('\n').at(-1) ?? ''
+  }
+}

@@ -1,0 +1,469 @@
+/**
+ * One request inside a worker, from the frame that brought it to the last byte of the application's answer.
+ * Made by `link-connection.ts`; gives the application a real `http.IncomingMessage` and a real `http.ServerResponse`.
+ *
+ * What `node:http` does around a request when it owns the connection (emitting `checkContinue`, dumping an unread body, `close`
+ * events, `aborted`) is done here in the same order.
+ */
+
+import { AsyncResource } from 'node:async_hooks'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { setImmediate } from 'node:timers'
+import { COPY_BYTES, type FrameSender } from '../../../kit/link/frame-sender.js'
+import {
+  creditFrame,
+  FRAME,
+  frame,
+  LEAST_CREDIT_BYTES,
+  REQUEST_FLAG,
+  RESPONSE_FLAG,
+  responsePrefix,
+  WINDOW_BYTES,
+  type WireRequest,
+} from '../../../kit/link/frames.js'
+import { GatheredBytes } from '../../../kit/link/gathered-bytes.js'
+import { asBytes, asLatin1 } from './answer-bytes.js'
+import { AnswerGuard } from './answer-guard.js'
+import { INTERIM_BYTES, InterimHeads, mayBeInterim } from './interim-heads.js'
+import {
+  assignSocket,
+  closesConnection,
+  completeRequest,
+  detachSocket,
+  dumpUnread,
+  emitClose,
+  expectContinue,
+  isConsumed,
+  type NodeInternals,
+  printedHead,
+  resetError,
+} from './node-internals.js'
+import { VirtualSocket, type VirtualSocketOwner } from './virtual-socket.js'
+
+type WriteCallback = (error?: Error | null) => void
+
+/** Bytes that may wait for credit before `write` says false; what a socket of Node's has. */
+const HIGH_WATER_BYTES = 16 * 1024
+const FRAME_BYTES = 64 * 1024
+const NOTHING: (() => void)[] = []
+const EVENT_STREAM = /^content-type:\s*text\/event-stream\b/im
+
+interface Waiting {
+  bytes: string | Buffer
+  callback: WriteCallback | undefined
+}
+
+/** The link's side of a request: where its frames go and who forgets it. */
+export interface RequestHome {
+  readonly writer: FrameSender
+  readonly server: Server
+  readonly internals: NodeInternals
+  /** The application says how long the request may take from now on. */
+  tellHarakiri(id: number, ms: number): void
+  forget(id: number): void
+}
+
+/**
+ * An asynchronous context of its own for each request, in which everything that concerns it is to be called (`runInAsyncScope`): the link's
+ * socket is shared, and what an application stores with `AsyncLocalStorage.enterWith` would be found by the requests of other clients.
+ */
+export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
+  readonly id: number
+  readonly #home: RequestHome
+  /** Of its home when it came. */
+  readonly #internals: NodeInternals
+  readonly #flags: number
+  readonly #socket: VirtualSocket
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  /** Answer bytes in latin1 that have not been put into a frame yet, all within the window. */
+  #ready = ''
+  #readyScheduled = false
+  /** Answer bytes beyond the window. */
+  #waiting: Waiting[] = []
+  waitingBytes = 0
+  #window = WINDOW_BYTES
+  /** Watches over the answer; null = no byte of it has been written yet. */
+  #guard: AnswerGuard | null = null
+  /** Null = nothing came before the head of the final answer. */
+  #interim: InterimHeads | null = null
+  #headSent = false
+  #ended = false
+  #started = false
+  /** When an answer began that was not complete at once. */
+  #answeringSinceMs = Number.POSITIVE_INFINITY
+  /** Counted among the server's connections. */
+  #counted = true
+  /** What came of the body before the application had the request. */
+  #early: (() => void)[] = NOTHING
+  /** The response is over for us: complete, aborted or destroyed. */
+  #over = false
+  /** The application has destroyed its socket. */
+  #broken = false
+  /** The answer is complete, the body is not, and the application goes on reading it. */
+  #readsOn = false
+  /** Why its answer is refused, for the proxy. */
+  #refusal = ''
+  /** Request body bytes handed to the application and not yet returned as credit. */
+  #bodyHeld = 0
+  #bodyPaused = false
+  /** Short pieces that came while the application takes none. A client may send each byte by itself, and kept so it costs a hundred times its size. */
+  #pieces: GatheredBytes | null = null
+
+  constructor(home: RequestHome, id: number, wire: WireRequest) {
+    super('DAIMYOREQUEST')
+    this.#home = home
+    this.#internals = home.internals
+    this.id = id
+    this.#flags = wire.flags
+    this.#socket = new VirtualSocket(this, wire, home.server)
+    this.#request = home.internals.createRequest(this.#socket, wire, this.#has(REQUEST_FLAG.http10))
+    this.#response = home.internals.createResponse(this.#request)
+    this.#response.shouldKeepAlive = !this.#has(REQUEST_FLAG.close)
+    assignSocket(this.#response, this.#socket)
+    this.#response.on('prefinish', () => this.#responseEnded())
+    this.#response.on('finish', () => this.#responseFinished())
+    home.internals.countRequest()
+    if (home.server.timeout > 0) this.#socket.setTimeout(home.server.timeout)
+  }
+
+  /** Hands the request to the application, as `node:http` would: its body, or the end of none, comes behind the event. */
+  start(): void {
+    this.#started = true
+    try {
+      this.#emit()
+    } finally {
+      for (const take of this.#early) take()
+      this.#early = NOTHING
+      if (!this.#has(REQUEST_FLAG.body)) this.#complete('')
+    }
+  }
+
+  /** A piece of the request's body; `bytes` is ours to keep. */
+  body(bytes: Buffer): void {
+    if (!this.#started) return this.#keep(() => this.body(bytes))
+    if (this.#request.destroyed || this.#broken) return
+    this.#socket.received(bytes.length)
+    this.#bodyHeld += bytes.length
+    if (this.#bodyPaused && bytes.length < COPY_BYTES) this.#gather(bytes)
+    else {
+      this.#pushPieces()
+      this.#push(bytes)
+    }
+  }
+
+  /** Node lets all ticks that a piece of body brought about pass before it tells of the end; a microtask comes behind them. */
+  bodyEnd(trailers: string): void {
+    if (!this.#started) return this.#keep(() => this.bodyEnd(trailers))
+    queueMicrotask(() => this.#complete(trailers))
+  }
+
+  /** The client is gone, or its deadline passed, or the link broke. */
+  abort(): void {
+    this.#over = true
+    this.#uncount()
+    this.#readsOn = false
+    this.#drop()
+    this.#socket.destroy()
+    this.#request.destroy(resetError())
+  }
+
+  /** Its answer has no end of its own: an event stream, or one that has been under way for `afterMs`, 0: however long. */
+  isStream(afterMs: number): boolean {
+    if (!this.#headSent || this.#over) return false
+    if (afterMs > 0 && performance.now() - this.#answeringSinceMs >= afterMs) return true
+    return EVENT_STREAM.test(printedHead(this.#response))
+  }
+
+  /** Cuts the answer off, as when the application destroys the client's socket. */
+  cut(): void {
+    this.#socket.destroy()
+  }
+
+  /** The proxy has passed on so many bytes of the response. */
+  credit(bytes: number): void {
+    this.#window += bytes
+    if (this.#waiting.length === 0) return
+    this.#sendWaiting()
+    if (this.#waiting.length > 0 || this.#over) return
+    if (this.#ended) this.#finishFrames()
+    else process.nextTick(() => this.#internals.drain(this.#response))
+  }
+
+  take(chunk: string | Buffer, encoding: BufferEncoding, callback: WriteCallback | undefined): boolean {
+    if (this.#over) {
+      if (callback) process.nextTick(callback)
+      return false
+    }
+    const bytes = asBytes(chunk, encoding)
+    if (this.#guard === null && this.#isInterim(bytes)) {
+      this.#takeInterim(asLatin1(bytes))
+      if (callback) process.nextTick(callback)
+      return true
+    }
+    return this.#enqueue(this.#withinPromise(bytes), callback)
+  }
+
+  wantsBody(): void {
+    if (!this.#bodyPaused) return
+    this.#bodyPaused = false
+    this.#pushPieces()
+    if (!this.#bodyPaused) this.#returnCredit()
+  }
+
+  /** By the application or `#refuse`, unless the request is over. What follows from it comes where that of a closed handle would. */
+  socketDestroyed(gone: () => void): void {
+    if (this.#over && !this.#readsOn) return process.nextTick(gone)
+    this.#over = true
+    this.#readsOn = false
+    this.#broken = true
+    this.#home.writer.send(frame(FRAME.abort, this.id, this.#refusal))
+    this.#drop()
+    setImmediate(() => {
+      process.nextTick(gone)
+      this.#uncount()
+      this.#request.destroy(resetError())
+    })
+  }
+
+  harakiri(ms: number): void {
+    if (!this.#over) this.#home.tellHarakiri(this.id, ms)
+  }
+
+  /** As `socketOnTimeout` of `node:http`, to which listeners of the socket itself count for nothing. */
+  timedOut(): void {
+    const handled = [
+      !this.#request.complete && this.#request.emit('timeout', this.#socket),
+      this.#response.emit('timeout', this.#socket),
+      this.#home.server.emit('timeout', this.#socket),
+    ]
+    if (!handled.includes(true)) this.#socket.destroy()
+    this.#socket.emit('timeout')
+  }
+
+  /** It comes before the head of the final answer, which may have been made already. */
+  #isInterim(bytes: string | Buffer): boolean {
+    if (!this.#response.headersSent || (this.#interim !== null && this.#interim.openBytes > 0)) return true
+    // A final answer with such a status is none.
+    return mayBeInterim(bytes) && !mayBeInterim(printedHead(this.#response))
+  }
+
+  #takeInterim(text: string): void {
+    this.#interim ??= new InterimHeads()
+    const head = this.#interim.take(text)
+    if (Math.max(head.length, this.#interim.openBytes) > INTERIM_BYTES) this.#refuse('it has an endless interim answer')
+    else if (head !== '') this.#sendInterim(head)
+  }
+
+  /** One for which the window has no room is one of very many, and left out: nobody waits for it. */
+  #sendInterim(head: string): void {
+    if (head.length > this.#window) return
+    this.#window -= head.length
+    this.#home.writer.send(frame(FRAME.informational, this.id, head))
+  }
+
+  /** The answer is none that a client could read in one way only, and ends here. */
+  #refuse(why: string): void {
+    this.#refusal = why
+    this.#socket.destroy()
+  }
+
+  #complete(trailers: string): void {
+    this.#pushPieces()
+    const lost = this.#has(REQUEST_FLAG.body) && (this.#request.destroyed || this.#broken)
+    if (!lost) completeRequest(this.#request, trailers === '' ? [] : trailers.split('\n'))
+    if (!this.#over) return
+    if (this.#readsOn && this.#socket.listenerCount('close') > 0) this.#socket.destroy()
+    this.#readsOn = false
+    this.#home.forget(this.id)
+  }
+
+  #keep(take: () => void): void {
+    if (this.#early === NOTHING) this.#early = []
+    this.#early.push(take)
+  }
+
+  #emit(): void {
+    const { server } = this.#home
+    this.#internals.tellConnection(this.#socket)
+    if (this.#has(REQUEST_FLAG.expect)) {
+      expectContinue(this.#response)
+      if (server.listenerCount('checkContinue') > 0) {
+        server.emit('checkContinue', this.#request, this.#response)
+        return
+      }
+      this.#response.writeContinue()
+    }
+    server.emit('request', this.#request, this.#response)
+  }
+
+  /** The first bytes hold the whole head. */
+  #withinPromise(bytes: string | Buffer): string | Buffer {
+    this.#guard ??= new AnswerGuard(bytes, printedHead(this.#response), this.#request.method === 'HEAD')
+    const admitted = this.#guard.admit(bytes)
+    if (this.#guard.refused !== null) this.#refuse(this.#guard.refused)
+    return admitted
+  }
+
+  #enqueue(bytes: string | Buffer, callback: WriteCallback | undefined): boolean {
+    const sent = this.#waiting.length === 0 ? this.#send(bytes) : 0
+    if (sent === bytes.length && this.#waiting.length === 0) {
+      if (callback) process.nextTick(callback)
+      return true
+    }
+    this.#waiting.push({ bytes: sent === 0 ? bytes : bytes.slice(sent), callback })
+    this.waitingBytes += bytes.length - sent
+    return this.waitingBytes < HIGH_WATER_BYTES
+  }
+
+  #sendWaiting(): void {
+    const waiting = this.#waiting
+    // No `shift`, which moves all that is behind: an application may write very many pieces.
+    let gone = 0
+    for (let first = waiting[0]; first !== undefined && this.#window > 0; first = waiting[gone]) {
+      const sent = this.#send(first.bytes)
+      this.waitingBytes -= sent
+      if (sent < first.bytes.length) {
+        first.bytes = first.bytes.slice(sent)
+        break
+      }
+      gone += 1
+      if (first.callback) process.nextTick(first.callback)
+    }
+    waiting.splice(0, gone)
+  }
+
+  /** Puts as much into frames as the window allows; the number of bytes that went. */
+  #send(bytes: string | Buffer): number {
+    const count = Math.min(bytes.length, this.#window)
+    this.#window -= count
+    if (typeof bytes === 'string') {
+      this.#ready += count === bytes.length ? bytes : bytes.slice(0, count)
+      if (!this.#readyScheduled && count > 0) {
+        this.#readyScheduled = true
+        process.nextTick(this.#flushReady)
+      }
+      return count
+    }
+    this.#flushReady()
+    for (let start = 0; start < count; start += FRAME_BYTES) {
+      this.#sendBuffer(bytes.subarray(start, Math.min(start + FRAME_BYTES, count)))
+    }
+    return count
+  }
+
+  #sendBuffer(bytes: Buffer): void {
+    if (!this.#headSent) this.#sendHead('', 0)
+    this.#home.writer.sendBytes(FRAME.data, this.id, bytes)
+  }
+
+  /** Makes one frame of what was written in this turn, unless the end of the response has done so already. */
+  readonly #flushReady = (): void => {
+    this.#readyScheduled = false
+    if (this.#ready === '' || this.#over) return
+    const ready = this.#ready
+    this.#ready = ''
+    if (this.#headSent) this.#home.writer.send(frame(FRAME.data, this.id, ready))
+    else this.#sendHead(ready, 0)
+  }
+
+  #sendHead(bytes: string, flags: number): void {
+    this.#headSent = true
+    if ((flags & RESPONSE_FLAG.complete) === 0) this.#answeringSinceMs = performance.now()
+    const { isUntilClose, promise } = this.#guard as AnswerGuard
+    const file = promise.namesFile ? RESPONSE_FLAG.file : 0
+    const end = isUntilClose ? RESPONSE_FLAG.untilClose : 0
+    this.#home.writer.send(frame(FRAME.response, this.id, responsePrefix(promise.status, flags | file | end) + bytes))
+  }
+
+  #responseEnded(): void {
+    if (this.#over || this.#ended) return
+    this.#ended = true
+    if (this.#waiting.length === 0) this.#finishFrames()
+  }
+
+  #finishFrames(): void {
+    if (this.#guard === null || this.#guard.isShort) {
+      // Less than promised: the client must see that the answer is not complete.
+      this.#socket.destroy()
+      return
+    }
+    const close = this.#guard.isUntilClose || closesConnection(this.#response) ? RESPONSE_FLAG.close : 0
+    // As with a connection of its own: one that is to be closed is closed, whatever is still to come.
+    this.#readsOn = close === 0 && !this.#request.complete && isConsumed(this.#request)
+    if (this.#readsOn) this.#request.once('close', this.#stopReading)
+    const flags = close | (this.#readsOn ? RESPONSE_FLAG.readsOn : 0)
+    if (this.#headSent) {
+      this.#flushReady()
+      this.#home.writer.send(frame(FRAME.end, this.id, String.fromCharCode(flags)))
+    } else {
+      const ready = this.#ready
+      this.#ready = ''
+      this.#sendHead(ready, flags | RESPONSE_FLAG.complete)
+    }
+    this.#over = true
+    if (this.#request.complete) this.#home.forget(this.id)
+  }
+
+  /** The application has broken its reading off (an iteration, a pipeline), and the rest of the body is for nobody. */
+  readonly #stopReading = (): void => {
+    if (!this.#readsOn) return
+    this.#readsOn = false
+    this.#home.writer.send(frame(FRAME.abort, this.id))
+    this.#home.forget(this.id)
+    if (this.#socket.listenerCount('close') > 0) this.#socket.destroy()
+  }
+
+  /** What `node:http` does once a response has been written: free the message, drop an unread body, say `close`. */
+  #responseFinished(): void {
+    // Whoever begins to read in the tick in which it has answered still gets the body.
+    if (this.#has(REQUEST_FLAG.body)) process.nextTick(dumpUnread, this.#request)
+    else if (this.#request.listenerCount('end') + this.#request.listenerCount('close') > 0) dumpUnread(this.#request)
+    // What was asked for this request must not come up after it.
+    this.#socket.setTimeout(0)
+    if (this.#response.socket !== null) detachSocket(this.#response, this.#socket)
+    process.nextTick(emitClose, this.#response)
+    this.#uncount()
+    if (this.#socket.listenerCount('close') > 0 && !this.#readsOn) this.#socket.destroy()
+  }
+
+  #push(bytes: Buffer): void {
+    if (this.#request.push(bytes)) this.#returnCredit()
+    else this.#bodyPaused = true
+  }
+
+  #gather(bytes: Buffer): void {
+    this.#pieces ??= new GatheredBytes()
+    this.#pieces.add(bytes)
+    if (this.#pieces.length >= COPY_BYTES) this.#pushPieces()
+  }
+
+  #pushPieces(): void {
+    const pieces = this.#pieces
+    this.#pieces = null
+    if (pieces !== null && !this.#request.destroyed) this.#push(pieces.take())
+  }
+
+  #returnCredit(): void {
+    if (this.#bodyHeld < LEAST_CREDIT_BYTES || this.#request.complete) return
+    this.#home.writer.send(creditFrame(this.id, this.#bodyHeld))
+    this.#bodyHeld = 0
+  }
+
+  #drop(): void {
+    this.#waiting = []
+    this.#ready = ''
+    this.#pieces = null
+    this.#home.forget(this.id)
+  }
+
+  #uncount(): void {
+    if (!this.#counted) return
+    this.#counted = false
+    this.#internals.uncountRequest(this.#home.writer.flush)
+  }
+
+  #has(flag: number): boolean {
+    return (this.#flags & flag) !== 0
+  }
+}

@@ -1,0 +1,300 @@
+/**
+ * One end of the line between the master and a child: two pipes, one for each direction, that carry messages as frames, a 32-bit little-endian length and so
+ * many bytes of JSON (UTF-8). Both ends use this class; `messages.ts` says what they talk about.
+ *
+ * It takes the place of Node's own IPC channel, which an application shares with its worker: there a stray line, a message of another
+ * kind or an open descriptor sent along reaches the master's own code. Must stay true: nothing that the other side writes throws here,
+ * holds more memory than one message of `mostBytes`, is read faster than its `budget` says, or is parsed with more structure than its `bounds` say or in
+ * another turn of the loop than `turns` say. No descriptor can be sent along: it is no socket (`supervisor/user/pipes.ts`).
+ */
+
+import { Socket } from 'node:net'
+import { clearTimeout, setTimeout } from 'node:timers'
+import { TokenBucket } from '../ground/token-bucket.js'
+import type { ChannelTurns } from './channel-turns.js'
+import { isWithin, type JsonBounds } from './json-bounds.js'
+
+/** How fast the other side is listened to, on average and at most at once. Past that the pipe is not read: the sender waits. */
+export interface Pace {
+  messagesPerSecond: number
+  messages: number
+  bytesPerSecond: number
+  bytes: number
+}
+
+/** What this end bears of the other one. */
+export interface ChannelLimits {
+  /** Absent: it is listened to as fast as it talks. */
+  budget?: ChannelBudget
+  /** A message with more structure is refused before it is parsed, and ends the line. */
+  bounds?: JsonBounds
+  /** Shared with other lines. Absent: it waits for none. */
+  turns?: ChannelTurns
+}
+
+export interface ChannelOptions extends ChannelLimits {
+  /** The longest message that is taken, in bytes of JSON. */
+  mostBytes: number
+  /** False: it is no message of this line, which ends. */
+  message(value: unknown): boolean
+  /** The line has ended. `broken`: why this end gave it up; null where the other end closed it. Called once. */
+  closed(broken: string | null): void
+  /** The other side has sent more than its budget allows, for the first time. */
+  slowed?(): void
+}
+
+/** The descriptors that a child has it as: what it reads, and what it writes. */
+export const CHANNEL_DESCRIPTORS = { reads: 3, writes: 4 } as const
+
+/** Raise it when a message of `messages.ts` changes so that the other end, of another build of daimyo, would misread or refuse it. */
+export const CHANNEL_VERSION = 'daimyo-channel/3'
+
+const LENGTH_BYTES = 4
+/** What one end lets wait for a reader that does not read: it breaks the line then. */
+const MOST_WAITING_BYTES = 64 * 1024 * 1024
+const FIRST_ROOM_BYTES = 4096
+
+/** The two directions. */
+export interface ChannelEnds {
+  from: Socket
+  to: Socket
+}
+
+/** Of a child. Throws where nothing of the kind is open under these numbers. */
+export function openChannelEnds(): ChannelEnds {
+  const { reads, writes } = CHANNEL_DESCRIPTORS
+  const to = new Socket({ fd: writes, readable: false, writable: true })
+  return { from: new Socket({ fd: reads, readable: true, writable: false }), to }
+}
+
+export class Channel {
+  readonly #from: Socket
+  readonly #to: Socket
+  readonly #options: ChannelOptions
+  readonly #budget: ChannelBudget | undefined
+  /** The frame that is not complete yet. Grows by doubling, so a message in many small pieces is copied a bounded number of times. */
+  #held = Buffer.alloc(0)
+  #heldBytes = 0
+  #isClosed = false
+  #resume: NodeJS.Timeout | null = null
+  /** It waits for its turn, or has it. */
+  #turn: 'none' | 'waits' | 'has' = 'none'
+  readonly #onTurn = () => this.#takeTurn()
+
+  constructor({ from, to }: ChannelEnds, options: ChannelOptions) {
+    this.#from = from
+    this.#to = to
+    this.#options = options
+    this.#budget = options.budget
+    from.on('data', (chunk: Buffer) => this.#take(chunk))
+    from.on('end', () => this.#close(null))
+    for (const end of [from, to]) {
+      end.on('close', () => this.#close(null))
+      // EPIPE, ECONNRESET: the other side is gone, `close` follows.
+      end.on('error', () => {})
+    }
+  }
+
+  /** Bytes that the other side has not read yet. */
+  get waitingBytes(): number {
+    return this.#to.writableLength
+  }
+
+  /**
+   * Sends a message; nothing happens once the line has ended. `sent` is called when the kernel has it, or the line has ended. False: it is longer than
+   * `mostBytes`, or has more structure than `bounds`, and was not sent.
+   */
+  send(message: object, mostBytes = Number.POSITIVE_INFINITY, sent?: () => void, bounds?: JsonBounds): boolean {
+    // First: nobody reads what a long message would cost.
+    if (this.#isClosed || !this.#to.writable) {
+      if (sent !== undefined) process.nextTick(sent)
+      return true
+    }
+    const text = JSON.stringify(message)
+    const bytes = Buffer.byteLength(text)
+    if (bytes > mostBytes) return false
+    const frame = Buffer.allocUnsafe(LENGTH_BYTES + bytes)
+    frame.writeUInt32LE(bytes)
+    frame.write(text, LENGTH_BYTES)
+    if (bounds !== undefined && !isWithin(frame, LENGTH_BYTES, frame.length, bounds)) return false
+    this.#to.write(frame, () => sent?.())
+    if (this.#to.writableLength > MOST_WAITING_BYTES) this.#break('it does not read')
+    return true
+  }
+
+  /** Whether this end keeps its process alive. */
+  ref(): void {
+    this.#from.ref()
+    this.#to.ref()
+  }
+
+  unref(): void {
+    this.#from.unref()
+    this.#to.unref()
+  }
+
+  /** Ends the line; the other side sees it. */
+  destroy(): void {
+    this.#close(null)
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#isClosed) return
+    this.#budget?.spendBytes(chunk.length)
+    if (this.#heldBytes === 0) {
+      this.#keep(chunk, this.#read(chunk, chunk.length))
+    } else {
+      this.#append(chunk)
+      this.#readHeld()
+    }
+    this.#waitForBudget()
+  }
+
+  #readHeld(): void {
+    const end = this.#read(this.#held, this.#heldBytes)
+    if (end === 0) return
+    this.#held.copyWithin(0, end, this.#heldBytes)
+    this.#heldBytes -= end
+    if (this.#heldBytes === 0) this.#held = Buffer.alloc(0)
+  }
+
+  /** Takes whole frames from the front; where the rest begins. */
+  #read(bytes: Buffer, count: number): number {
+    let offset = 0
+    while (count - offset >= LENGTH_BYTES && !this.#isClosed && this.#budget?.isSpent !== true) {
+      const length = bytes.readUInt32LE(offset)
+      if (length > this.#options.mostBytes) {
+        this.#break(`a message of ${length} bytes: at most ${this.#options.mostBytes} are accepted`)
+        break
+      }
+      const end = offset + LENGTH_BYTES + length
+      if (end > count || !this.#mayParse()) break
+      this.#budget?.spendMessage()
+      this.#options.turns?.spend(length)
+      this.#message(bytes, offset + LENGTH_BYTES, end)
+      offset = end
+    }
+    return offset
+  }
+
+  /** False: this turn of the loop has had enough, and the pipe is left unread until there is another. */
+  #mayParse(): boolean {
+    if (this.#turn === 'waits') return false
+    const isAsked = this.#turn === 'has'
+    this.#turn = 'none'
+    if (isAsked || this.#options.turns === undefined || this.#options.turns.isOpen(this.#onTurn)) return true
+    this.#turn = 'waits'
+    this.#from.pause()
+    return false
+  }
+
+  #takeTurn(): void {
+    if (this.#isClosed) return
+    this.#turn = 'has'
+    this.#readOn()
+    if (this.#turn === 'has') this.#turn = 'none'
+  }
+
+  #message(bytes: Buffer, start: number, end: number): void {
+    const { bounds } = this.#options
+    if (bounds !== undefined && !isWithin(bytes, start, end, bounds))
+      return this.#break('a message of more values than any of ours')
+    const text = bytes.toString('utf8', start, end)
+    let value: unknown
+    try {
+      value = JSON.parse(text)
+    } catch {
+      // SyntaxError: somebody else writes here.
+      return this.#break('something that is not JSON')
+    }
+    if (!this.#options.message(value)) this.#break('a message of another kind')
+  }
+
+  #keep(chunk: Buffer, from: number): void {
+    if (from < chunk.length && !this.#isClosed) this.#append(chunk.subarray(from))
+  }
+
+  #append(bytes: Buffer): void {
+    const needed = this.#heldBytes + bytes.length
+    if (needed > this.#held.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(FIRST_ROOM_BYTES, needed, this.#held.length * 2))
+      this.#held.copy(larger, 0, 0, this.#heldBytes)
+      this.#held = larger
+    }
+    bytes.copy(this.#held, this.#heldBytes)
+    this.#heldBytes = needed
+  }
+
+  /** Past the budget the pipe is left unread, and what is here already waits too. */
+  #waitForBudget(): void {
+    if (this.#isClosed || !this.#budget?.isSpent || this.#resume !== null) return
+    this.#options.slowed?.()
+    this.#options.slowed = undefined
+    this.#from.pause()
+    this.#resume = setTimeout(() => {
+      this.#resume = null
+      this.#readOn()
+    }, this.#budget.waitMs).unref()
+  }
+
+  /** What is here already first. */
+  #readOn(): void {
+    if (this.#isClosed) return
+    this.#readHeld()
+    this.#waitForBudget()
+    if (!this.#isClosed && this.#resume === null && this.#turn !== 'waits') this.#from.resume()
+  }
+
+  #break(why: string): void {
+    this.#close(why)
+  }
+
+  #close(broken: string | null): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    if (this.#resume !== null) clearTimeout(this.#resume)
+    this.#held = Buffer.alloc(0)
+    this.#heldBytes = 0
+    this.#from.destroy()
+    this.#to.destroy()
+    this.#options.closed(broken)
+  }
+}
+
+/** What may be read of one who talks: two token buckets, of messages and of bytes. */
+export class ChannelBudget {
+  readonly #messages: TokenBucket
+  readonly #bytes: TokenBucket
+
+  /** `before`: it begins with what that one has left, as the same one talks under another name. */
+  constructor(pace: Pace, before?: ChannelBudget) {
+    const nowMs = performance.now()
+    const messages = { atOnce: pace.messages, perSecond: pace.messagesPerSecond }
+    const bytes = { atOnce: pace.bytes, perSecond: pace.bytesPerSecond }
+    this.#messages = new TokenBucket(messages, nowMs, before?.left(nowMs).messages)
+    this.#bytes = new TokenBucket(bytes, nowMs, before?.left(nowMs).bytes)
+  }
+
+  left(nowMs: number): { messages: number; bytes: number } {
+    return { messages: this.#messages.leftAt(nowMs), bytes: this.#bytes.leftAt(nowMs) }
+  }
+
+  get isSpent(): boolean {
+    const { messages, bytes } = this.left(performance.now())
+    return messages < 1 || bytes < 0
+  }
+
+  /** Until there is something to spend again, in milliseconds. */
+  get waitMs(): number {
+    const nowMs = performance.now()
+    return Math.ceil(Math.max(this.#messages.waitMs(1, nowMs), this.#bytes.waitMs(0, nowMs))) + 10
+  }
+
+  spendMessage(): void {
+    this.#messages.spend(1, performance.now())
+  }
+
+  spendBytes(bytes: number): void {
+    this.#bytes.spend(bytes, performance.now())
+  }
+}

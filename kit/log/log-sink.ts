@@ -1,0 +1,295 @@
+/**
+ * Where the master's lines and its children's output go: standard output or the `logto` file. Called by the master for every chunk, and by proxies for their access lines.
+ * Must stay true: `write` never throws and never blocks; what waits is bounded; a disk that is full or gone stops no child (what cannot
+ * be written is counted, dropped and owned up to, once when it begins and once when it is over).
+ *
+ * The writing is sonic-boom's, as long as it works. After an error one of its streams is given up: it would keep its buffer, never
+ * try again by itself, and its `flushSync` never returns from ENOSPC. The sink then opens the file anew, at most once a second.
+ *
+ * Whoever may lock the file (its owner, by a write of gigabytes) holds up a thread of the pool, and a master that is root holds up itself by opening a file as
+ * another user then. So such a master changes over to a new file only while no thread is held up, and another process makes that file (`Reopening`).
+ */
+
+import { fstatSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Credentials } from '../channel/messages.js'
+import { reasonOf } from '../ground/failure.js'
+import { createLog } from './log.js'
+import { openLogFile } from './log-file.js'
+import { fileLog, type LogStream, openStandardOutput } from './standard-output.js'
+
+/** How a log is opened again while nobody may wait for the file system. */
+export interface Reopening {
+  /** The file is there, with its owner, when this resolves. */
+  make: () => Promise<void>
+  /** Opens what was made; in the same turn of the loop as `isQuiet`. */
+  open: () => number
+  /** Whether it may be opened now: no thread of the process is held up. */
+  isQuiet: () => boolean
+}
+
+/**
+ * `path` null: standard output. `complain` gets the one line about a broken log: the original standard error. `open`:
+ * instead of `openLogFile`, for who must not open the path as it is.
+ */
+export interface LogSinkOptions {
+  path: string | null
+  owner: Credentials | null
+  open?: (path: string, owner: Credentials | null) => number
+  complain: (line: string) => void
+  /** For `changeOver`, and after an outage. */
+  reopening?: Reopening
+  now?: () => number
+  /** Most bytes that wait to be written. */
+  longestBytes?: number
+}
+
+const retryMs = 1000
+const closeMs = 2000
+/** Between two looks whether a log may be opened. */
+const quietMs = 20
+
+/**
+ * Whether a log was given up at its end with a write under way. That write may hold a thread of the pool for ever, and `process.exit` waits for all threads:
+ * a process that must end then needs SIGKILL.
+ */
+export function hasStuckLog(): boolean {
+  return isLogStuck
+}
+
+let isLogStuck = false
+
+/** One open log. Its only state beyond the stream is what was lost and whether that is known. */
+export class LogSink {
+  readonly #options: LogSinkOptions
+  readonly #now: () => number
+  readonly #drainListeners = new Set<() => void>()
+  #stream: LogStream | null
+  /** Writes what is left, after `close`. */
+  #closing: LogStream | null = null
+  /** Streams of before that still write, fsync(2) or close(2) in the pool. */
+  readonly #ending = new Set<LogStream>()
+  /** Lines that wait for the new file; null: it is not being changed. */
+  #held: Buffer[] | null = null
+  #heldBytes = 0
+  #changing: Promise<unknown> = Promise.resolve()
+  /** Bytes lost since the start. */
+  allLostBytes = 0
+  /** Those of them that the log has not been told of. */
+  #lostBytes = 0
+  #isBroken = false
+  #isClosed = false
+  #triedAt = 0
+
+  /** Throws a `log` Failure when the file cannot be opened: a start with a wrong `logto` is refused. */
+  constructor(options: LogSinkOptions) {
+    this.#options = options
+    this.#now = options.now ?? (() => performance.now())
+    this.#stream = this.#open()
+  }
+
+  /** False: the log is behind, stop reading what feeds it until `onDrain`. The chunk is taken in any case. */
+  write(chunk: string | Uint8Array): boolean {
+    const bytes =
+      typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    if (bytes.length === 0) return true
+    if (this.#held !== null) return this.#hold(this.#held, bytes)
+    if (this.#stream === null) this.#tryAgain()
+    if (this.#stream === null) {
+      this.#lose(bytes.length)
+      return true
+    }
+    // While it is not known to work again nobody is made to wait for it.
+    return this.#stream.write(bytes) || this.#isBroken
+  }
+
+  /** Calls `listener` whenever everything was written (or given up) after a `write` that returned false; returns its removal. */
+  onDrain(listener: () => void): () => void {
+    this.#drainListeners.add(listener)
+    return () => this.#drainListeners.delete(listener)
+  }
+
+  /**
+   * Goes on in a new file of the same name, after a rotation. The file is there, with its owner, when this returns: proxies open it
+   * next. When it cannot be opened the old one stays in use, and that is said, and returned; else null. Standard output has nothing to reopen.
+   */
+  reopen(): string | null {
+    if (this.#options.path === null || this.#isClosed) return null
+    try {
+      const next = this.#open()
+      if (this.#stream !== null) this.#end(this.#stream)
+      this.#stream = next
+      return null
+    } catch (error) {
+      this.#options.complain(`daimyo: ${reasonOf(error)}: the log is not reopened\n`)
+      return reasonOf(error)
+    }
+  }
+
+  /** Of the file that is written to, whatever its name is by now; null: it is none, or none is open. */
+  sizeBytes(): number | null {
+    const fd = this.#stream?.fd ?? null
+    if (fd === null) return null
+    const stats = fstatSync(fd)
+    return stats.isFile() ? stats.size : null
+  }
+
+  /** A thread of the pool may be in the kernel on behalf of this log, for as long as a file system or whoever has locked the file likes. */
+  get holdsThread(): boolean {
+    return this.#ending.size > 0 || (this.#stream?.mayHoldThread === true && this.#stream.waitingBytes > 0)
+  }
+
+  /**
+   * As `reopen`, but nobody waits: `make` (that of the options) makes the new file, and meanwhile lines wait here. One change after the other. Resolves with why the
+   * old file stays in use, null: it does not. Never rejects.
+   */
+  changeOver(make = this.#options.reopening?.make): Promise<string | null> {
+    const changed = this.#changing.then(() => this.#change(make))
+    this.#changing = changed
+    return changed
+  }
+
+  async #change(make = async () => {}): Promise<string | null> {
+    const { path, reopening } = this.#options
+    if (path === null || reopening === undefined || this.#isClosed) return null
+    this.#held = []
+    try {
+      await make()
+      // Until its disk takes what waits; without end only where that is so too.
+      while (!this.#isClosed && (this.holdsThread || !reopening.isQuiet())) await delay(quietMs)
+      if (this.#isClosed) return null
+      const next = this.#adopt(fileLog(reopening.open(), this.#longestBytes))
+      if (this.#stream !== null) this.#end(this.#stream)
+      this.#stream = next
+      return null
+    } catch (error) {
+      return reasonOf(error)
+    } finally {
+      this.#release()
+    }
+  }
+
+  /** False: it is to be waited for. */
+  #hold(held: Buffer[], bytes: Buffer): boolean {
+    if (this.#heldBytes + bytes.length > this.#longestBytes) this.#lose(bytes.length)
+    else {
+      held.push(bytes)
+      this.#heldBytes += bytes.length
+    }
+    return this.#isBroken
+  }
+
+  #release(): void {
+    const held = this.#held ?? []
+    this.#held = null
+    this.#heldBytes = 0
+    for (const bytes of held) this.write(bytes)
+    // Else the stream tells it.
+    if ((this.#stream?.waitingBytes ?? 0) === 0) this.#tellDrained()
+  }
+
+  #end(stream: LogStream): void {
+    if (stream.mayHoldThread) {
+      this.#ending.add(stream)
+      for (const event of ['close', 'error']) stream.once(event, () => this.#ending.delete(stream))
+    }
+    stream.end()
+  }
+
+  /** Writes what waits, for at most two seconds, and closes. */
+  async close(): Promise<void> {
+    if (this.#held !== null) this.#release()
+    const stream = this.#stream
+    this.#stream = null
+    this.#closing = stream
+    this.#isClosed = true
+    if (stream === null) return
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(() => {
+        isLogStuck ||= stream.mayHoldThread
+        resolve()
+      }, closeMs)
+      for (const event of ['finish', 'close', 'error']) {
+        stream.once(event, () => {
+          clearTimeout(timer)
+          resolve()
+        })
+      }
+      stream.end()
+    })
+  }
+
+  #open(): LogStream {
+    const { path, owner, open = openLogFile } = this.#options
+    if (path === null) return this.#adopt(openStandardOutput(this.#longestBytes))
+    return this.#adopt(fileLog(open(path, owner), this.#longestBytes))
+  }
+
+  get #longestBytes(): number {
+    return this.#options.longestBytes ?? 1 << 20
+  }
+
+  #adopt(stream: LogStream): LogStream {
+    stream.on('error', (error: unknown) => this.#giveUp(stream, error))
+    stream.on('drop', (bytes: Uint8Array) => {
+      this.#lose(bytes.byteLength)
+    })
+    stream.on('drain', () => this.#drained(stream))
+    return stream
+  }
+
+  #giveUp(stream: LogStream, error: unknown): void {
+    if (stream !== this.#stream && stream !== this.#closing) return
+    this.#stream = null
+    this.#triedAt = this.#now()
+    this.#lose(stream.waitingBytes)
+    this.#ending.add(stream)
+    stream.once('close', () => this.#ending.delete(stream))
+    stream.destroy()
+    if (!this.#isBroken) {
+      const name = this.#options.path ?? 'standard output'
+      this.#options.complain(
+        `daimyo: cannot write the log: ${name}: ${reasonOf(error)}: serving goes on, lines are lost\n`,
+      )
+    }
+    this.#isBroken = true
+    this.#tellDrained()
+  }
+
+  #lose(bytes: number): void {
+    this.#lostBytes += bytes
+    this.allLostBytes += bytes
+  }
+
+  #tryAgain(): void {
+    if (this.#isClosed || this.#now() - this.#triedAt < retryMs) return
+    this.#triedAt = this.#now()
+    // What comes of it was said already, and it is tried again in a second.
+    if (this.#options.path !== null && this.#options.reopening !== undefined) return void this.#openSoon()
+    try {
+      this.#stream = this.#open()
+    } catch {
+      // The folder is gone, or the file is no longer ours.
+    }
+  }
+
+  /** The file is there, as long as its disk is full or broken only. */
+  async #openSoon(): Promise<void> {
+    const why = await this.changeOver(async () => {})
+    if (why !== null) await this.changeOver()
+  }
+
+  /** Everything is written: an outage is over, and its loss is told where it happened, in the log. */
+  #drained(stream: LogStream): void {
+    if (stream !== this.#stream) return
+    this.#isBroken = false
+    const lostBytes = this.#lostBytes
+    this.#lostBytes = 0
+    if (lostBytes > 0) createLog(line => stream.write(Buffer.from(line)))('log-lost', { bytes: lostBytes })
+    this.#tellDrained()
+  }
+
+  #tellDrained(): void {
+    for (const listener of this.#drainListeners) listener()
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * What bounds a connection, and how many connections an address has. Used by `proxy-server.ts`, which makes the connections, and by
+ * `connection.ts`, which keeps within the bounds.
+ */
+
+import type { Socket } from 'node:net'
+import type { ProxySettings } from '../../kit/channel/messages.js'
+import { clientKey } from '../../kit/ground/client-key.js'
+import type { HeadLimits } from '../http/request-head.js'
+import { withoutMapping } from '../route/node-address.js'
+import type { BodyLimits } from './deadlines.js'
+
+/** Bounds of each connection; changed in place when the configuration changes. Times in milliseconds, 0 = none. */
+export interface ConnectionLimits extends HeadLimits, BodyLimits {
+  headBytes: number
+  headMs: number
+  keepAliveMs: number
+  keepAliveRequests: number
+  sendMs: number
+  halfCloseMs: number
+}
+
+export function connectionLimits(settings: ProxySettings): ConnectionLimits {
+  const { headBytes, headFields, targetBytes, headMs, keepAliveMs, bodyMs, bodyBytesPerSecond, sendMs, halfCloseMs } =
+    settings
+  const keepAliveRequests = settings.keepAliveRequests === 0 ? Number.POSITIVE_INFINITY : settings.keepAliveRequests
+  return {
+    headBytes,
+    headFields,
+    targetBytes,
+    headMs,
+    keepAliveMs,
+    keepAliveRequests,
+    bodyMs,
+    bodyBytesPerSecond,
+    sendMs,
+    halfCloseMs,
+  }
+}
+
+/** null: a client of a unix socket, or one that has reset its connection. */
+export function clientAddress(socket: Socket): string | null {
+  const { remoteAddress } = socket
+  return remoteAddress === undefined ? null : withoutMapping(remoteAddress)
+}
+
+/** Changes whenever the kernel takes something: bytes of finished writes, less those of the write under way that libuv still holds. */
+export function takenBytes(socket: Socket): number {
+  const { _handle } = socket as unknown as { _handle?: { writeQueueSize?: number } | null }
+  return socket.bytesWritten - socket.writableLength - (_handle?.writeQueueSize ?? 0)
+}
+
+/** Open connections by client; an IPv6 client owns a /64 at least, so that is what counts. */
+export class AddressCounts {
+  readonly #counts = new Map<string, number>()
+
+  /** The number of open connections of this client, with the new one. */
+  enter(address: string): number {
+    const client = clientKey(address)
+    const count = (this.#counts.get(client) ?? 0) + 1
+    this.#counts.set(client, count)
+    return count
+  }
+
+  leave(address: string): void {
+    const client = clientKey(address)
+    const count = (this.#counts.get(client) ?? 0) - 1
+    if (count > 0) this.#counts.set(client, count)
+    else this.#counts.delete(client)
+  }
+}

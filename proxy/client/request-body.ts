@@ -1,0 +1,82 @@
+/**
+ * Reads one request's body out of the connection's bytes, by length or by chunks, and says where it ends. Owned by `connection.ts`.
+ */
+
+import { ChunkedDecoder } from '../http/chunked-body.js'
+import { isRefusal, type Refusal } from '../http/refusal.js'
+import type { RequestHead } from '../http/request-head.js'
+
+/**
+ * Smaller pieces that came in one read are put together. A client may send each byte as a chunk of its own; kept one by one, until a worker has them or has read
+ * them, they would take some twenty times their size.
+ */
+const SMALL_BYTES = 1024
+
+/** Where the body goes. */
+export interface BodySink {
+  data(bytes: Buffer): void
+  /** `trailers`: names and values in turn, joined by `\n`; empty: none. */
+  end(trailers: string): void
+}
+
+export class RequestBody {
+  readonly #sink: BodySink
+  readonly #chunked: ChunkedDecoder | null
+  #left: number
+  #small: Buffer[] = []
+  complete = false
+  /** Bytes that have come, with the framing of chunks. */
+  receivedBytes = 0
+  /** Bytes that are known to come, 0 where the body is chunked. */
+  get leftBytes(): number {
+    return this.#left
+  }
+
+  constructor(head: RequestHead, sink: BodySink) {
+    this.#sink = sink
+    this.#left = head.length
+    this.#chunked = head.chunked ? new ChunkedDecoder() : null
+  }
+
+  /** Takes what belongs to the body; the number of bytes taken, or why the rest cannot be believed. */
+  feed(bytes: Buffer): number | Refusal {
+    this.receivedBytes += bytes.length
+    return this.#chunked === null ? this.#feedLength(bytes) : this.#feedChunks(this.#chunked, bytes)
+  }
+
+  #feedLength(bytes: Buffer): number {
+    const count = Math.min(bytes.length, this.#left)
+    this.#left -= count
+    if (count > 0) this.#sink.data(count === bytes.length ? bytes : bytes.subarray(0, count))
+    if (this.#left === 0) this.#end('')
+    return count
+  }
+
+  #feedChunks(decoder: ChunkedDecoder, bytes: Buffer): number | Refusal {
+    const result = decoder.decode(bytes, data => this.#take(data))
+    this.#passSmall()
+    if (isRefusal(result)) return result
+    if (result.done) this.#end(decoder.trailers.join('\n'))
+    return result.consumed
+  }
+
+  #take(data: Buffer): void {
+    if (data.length < SMALL_BYTES) this.#small.push(data)
+    else {
+      this.#passSmall()
+      this.#sink.data(data)
+    }
+  }
+
+  #passSmall(): void {
+    const small = this.#small
+    if (small.length === 0) return
+    this.#small = []
+    this.#sink.data(small.length === 1 ? small[0]! : Buffer.concat(small))
+  }
+
+  #end(trailers: string): void {
+    this.complete = true
+    this.#sink.end(trailers)
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Settles what becomes of the requests of dead workers: asks `rescue.ts` for each, has `quarantine.ts` remember them, and keeps those that wait for the master's word on how their worker
+ * ended. One per proxy, made by `phases.ts`. That word comes before or after the end of the link, whichever the kernel delivers first.
+ */
+
+import type { ProxyEventName, ToldFields } from '../../kit/channel/child-events.js'
+import type { ProxySettings, WorkerEnd } from '../../kit/channel/messages.js'
+import type { Exchange } from '../exchange/exchange.js'
+import type { Link } from '../link/link.js'
+import type { RequestMetrics } from '../observe/request-metrics.js'
+import { Quarantine, type QuarantineRules } from './quarantine.js'
+import { type Verdict, verdictOn } from './rescue.js'
+
+export interface RescueEvents {
+  /** To another worker, before those that have not been sent yet. */
+  again(exchange: Exchange): void
+  givenUp(exchange: Exchange): void
+  /** A part of its answer is out. */
+  broken(exchange: Exchange): void
+}
+
+/** What it needs of the rest of the proxy. */
+export interface RescueWorld {
+  settings: Pick<ProxySettings, 'quarantine'>
+  metrics: Pick<RequestMetrics, 'rescue' | 'quarantine'>
+  event(name: ProxyEventName, fields: ToldFields): void
+}
+
+/** The master reaps a dead child within milliseconds; a link that broke although its worker lives is never spoken of. */
+const WORD_MS = 1000
+
+interface Undecided {
+  workerId: number
+  deadlineMs: number
+  exchanges: Exchange[]
+}
+
+/** What becomes of an exchange whose worker ended like that. */
+export function verdictFor({ answerBegun, seen, attempts, kept, head }: Exchange, end: WorkerEnd | null): Verdict {
+  return verdictOn({ method: head.method, answerBegun, seen, attempts, replayable: kept !== null, end })
+}
+
+export class Rescuer {
+  readonly #world: RescueWorld
+  readonly #events: RescueEvents
+  #undecided: Undecided[] = []
+
+  readonly #quarantine: Quarantine
+
+  constructor(world: RescueWorld, events: RescueEvents) {
+    this.#world = world
+    this.#events = events
+    this.#quarantine = new Quarantine(world.settings.quarantine, (request, deaths) => {
+      world.metrics.quarantine()
+      world.event('request-quarantined', { request, deaths, seconds: world.settings.quarantine.holdMs / 1000 })
+    })
+  }
+
+  set rules(rules: QuarantineRules) {
+    this.#quarantine.rules = rules
+  }
+
+  /** `exchanges` were in flight there, oldest first. */
+  lost({ worker: { workerId }, end, condemned }: Link, exchanges: readonly Exchange[], now: number): void {
+    const unanswered = exchanges.filter(({ firstByteMs }) => firstByteMs === 0).map(({ title }) => title)
+    if (!condemned) this.#quarantine.died(workerId, unanswered, end, now)
+    // Last first, because each goes to the head of the queue: they keep their order.
+    const waiting = exchanges.toReversed().filter(exchange => !this.#settle(exchange, end))
+    if (waiting.length > 0) this.#undecided.push({ workerId, deadlineMs: now + WORD_MS, exchanges: waiting })
+  }
+
+  /** The master's word. */
+  gone(workerId: number, end: WorkerEnd, now: number): void {
+    this.#quarantine.gone(workerId, end, now)
+    this.#decide(undecided => undecided.workerId === workerId, end)
+  }
+
+  /** The worker has to die because this request blocks its loop. */
+  blocked(workerId: number, title: string, now: number): void {
+    this.#quarantine.blocked(workerId, title, now)
+  }
+
+  /** A worker has answered. */
+  answered(exchange: Exchange, now: number): void {
+    if (!this.#quarantine.isIdle) this.#quarantine.answered(exchange.title, now)
+  }
+
+  /** For how many seconds the request is in quarantine, 0: it is not. */
+  holdSeconds(exchange: Exchange, now: number): number {
+    return this.#quarantine.isIdle ? 0 : this.#quarantine.holdSeconds(exchange.title, now)
+  }
+
+  /** Waits for no word that does not come. */
+  sweep(now: number): void {
+    if (this.#undecided.length > 0) this.#decide(({ deadlineMs }) => deadlineMs <= now, 'crashed')
+  }
+
+  #decide(isMeant: (undecided: Undecided) => boolean, end: WorkerEnd): void {
+    const meant = this.#undecided.filter(isMeant)
+    if (meant.length === 0) return
+    this.#undecided = this.#undecided.filter(undecided => !isMeant(undecided))
+    for (const exchange of meant.flatMap(({ exchanges }) => exchanges)) {
+      // Its client may have left meanwhile.
+      if (!exchange.finished) this.#settle(exchange, end)
+    }
+  }
+
+  /** False: not yet. */
+  #settle(exchange: Exchange, end: WorkerEnd | null): boolean {
+    exchange.deadlineMs = 0
+    exchange.ownHarakiriMs = null
+    const verdict = verdictFor(exchange, end)
+    if (verdict === 'ask') return false
+    if (verdict === 'break') this.#events.broken(exchange)
+    else {
+      this.#world.metrics.rescue(verdict === 'again' ? 'again' : 'given-up')
+      if (verdict === 'again') this.#events.again(exchange)
+      else this.#events.givenUp(exchange)
+    }
+    return true
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * Pieces of a worker's answer on their way from the link to the client or to the first stage before it. Used by `link.ts`, which has read them; interim answers
+ * of foreign upstreams pass here too (`upstream-attempt.ts`).
+ */
+
+import { isInterimHead } from '../http/answer-head.js'
+import type { Exchange } from './exchange.js'
+
+/** Pieces up to this size are copied into one latin1 string. */
+const COPY_BYTES = 16 * 1024
+const HEAD_END = '\r\n\r\n'
+const CONNECTION_LINE = /^connection[ \t]*:(.*)$/i
+const CONTINUE = 'HTTP/1.1 100 '
+
+/**
+ * The first bytes of an answer, with its whole head, as those of one behind which the connection ends (RFC 9112 §9.6); null: it says so already. The other
+ * options of Connection stay.
+ */
+export function withClose(bytes: Buffer, start: number, end: number): Buffer | null {
+  const headEnd = bytes.indexOf(HEAD_END, start, 'latin1')
+  if (headEnd < 0 || headEnd > end) return null
+  const lines = bytes.latin1Slice(start, headEnd).split('\r\n')
+  const options = lines.flatMap(line => CONNECTION_LINE.exec(line)?.[1]?.split(',') ?? []).map(option => option.trim())
+  if (options.some(option => option.toLowerCase() === 'close')) return null
+  const others = options.filter(option => option !== '' && !/^keep-alive$/i.test(option))
+  const [status = '', ...fields] = lines.filter(
+    line => !CONNECTION_LINE.test(line) && !/^keep-alive[ \t]*:/i.test(line),
+  )
+  const head = [status, ...fields, `Connection: ${['close', ...others].join(', ')}`].join('\r\n')
+  return Buffer.concat([Buffer.from(head, 'latin1'), bytes.subarray(headEnd, end)])
+}
+
+/** Writes what `bytes` have from `start` to `end`. False: the client is slow. */
+export function writeAnswer(exchange: Exchange, bytes: Buffer, start: number, end: number): boolean {
+  const from = exchange.answerLines === '' ? start : writeStatusLine(exchange, bytes, start, end)
+  exchange.sentBytes += end - from
+  if (end - from <= COPY_BYTES) return exchange.out.write(bytes.latin1Slice(from, end))
+  if (exchange.stage === null) return exchange.client.writeLent(bytes, from, end)
+  return exchange.out.write(Buffer.from(bytes.subarray(from, end)))
+}
+
+/** Writes the status line and what the proxy adds behind it; where the rest begins. */
+function writeStatusLine(exchange: Exchange, bytes: Buffer, start: number, end: number): number {
+  const rest = bytes.indexOf('\r\n', start, 'latin1') + 2
+  // Its end is in a later piece.
+  if (rest < start + 2 || rest > end) return start
+  const text = bytes.latin1Slice(start, rest) + exchange.answerLines
+  exchange.answerLines = ''
+  exchange.sentBytes += text.length
+  exchange.out.write(text)
+  return rest
+}
+
+/** Passes an interim answer (1xx) on to a client that knows such. False: it is malformed, or comes after the head of the answer. */
+export function writeInterim(exchange: Exchange, bytes: string): boolean {
+  if (!isInterimHead(bytes) || exchange.firstByteMs > 0) return false
+  if (exchange.head.httpMinor === 0) return true
+  if (bytes.startsWith(CONTINUE)) {
+    // A second one, of another attempt or behind our own, would make some clients send the body twice (RFC 9110 §15.2.1).
+    if (exchange.continued || exchange.keptBytes > 0) return true
+    exchange.continued = true
+  }
+  passInterim(exchange, bytes)
+  return true
+}
+
+/** To a client that does not read goes one of them at most, or `100 Continue` before it: nothing else bounds how many an application may say. */
+export function passInterim(exchange: Exchange, head: string): void {
+  const { client } = exchange
+  if (exchange.interimWaits && !head.startsWith(CONTINUE)) return
+  if (client.write(head) || exchange.interimWaits) return
+  exchange.interimWaits = true
+  client.whenWritable(() => {
+    exchange.interimWaits = false
+  })
+}

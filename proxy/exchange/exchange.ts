@@ -1,0 +1,200 @@
+/**
+ * One request of one client and what has become of it so far. Made by `phases.ts`, which moves it from phase to phase;
+ * `link.ts` and `connection.ts` fill in what they see. Holds no policy.
+ */
+
+import type { OwnAnswer } from '../http/error-response.js'
+import type { RequestHead } from '../http/request-head.js'
+import type { Believed, Origin } from '../route/forwarded-fields.js'
+import type { Route } from '../route/route-table.js'
+
+/** Where the bytes of an answer go. */
+export interface AnswerSink {
+  /** Bytes of an HTTP/1.1 answer that is framed already; a string is latin1, a buffer must not change any more. False: wait for `whenWritable` before more. */
+  write(bytes: string | Buffer): boolean
+  whenWritable(callback: () => void): void
+}
+
+/** Stands before the client and changes the answer on its way; see `answer-stages.ts`. */
+export interface AnswerStage extends AnswerSink {
+  /** All of the answer has been written; `close`: its end is the end of the connection. */
+  end(close: boolean): void
+  /** The exchange is over: nothing more is written, nothing is held. */
+  destroy(): void
+  /** Bytes that the client was given. */
+  readonly sentBytes: number
+}
+
+/** Whoever asked: an HTTP/1.1 connection. Another protocol joins by implementing this. */
+export interface Client extends AnswerSink {
+  readonly address: string
+  readonly port: number
+  readonly encrypted: boolean
+  /** It came through a unix socket and has no address: `address` is a stand-in. */
+  readonly overUnix?: boolean
+  /** As `write`, of a part of a buffer that may change afterwards. */
+  writeLent(bytes: Buffer, start: number, end: number): boolean
+  /** A whole answer of the proxy's own. */
+  answer(answer: OwnAnswer): void
+  /** The last byte of the answer was written; `close`: its end is the end of the connection. `now`: where it was read just now. */
+  answerComplete(close: boolean, now?: number): void
+  /** The answer will never be complete: the client must see that. */
+  answerBroken(): void
+  /** Reading the request's body may go on. */
+  resumeBody(): void
+  /** Nobody reads the rest of a body whose request is answered. */
+  readingStopped(): void
+  /** The connection must not be used for another request. */
+  readonly closing: boolean
+  /** Nor if the answer were to begin now: too much of the body is still to come, or the client does not know whether to send it. */
+  readonly closingNow: boolean
+}
+
+/** The link to the worker that answers, as the exchange sees it. */
+export interface WorkerAttempt {
+  readonly worker: { readonly slot: number }
+  /** What became of its answers. */
+  readonly figures: { add(waitedMs: number, isFailure: boolean): void }
+  sendBody(exchange: Exchange, bytes: Buffer): boolean
+  endBody(exchange: Exchange): void
+  /** Of an answered request whose body the application reads on: nobody sends more of it. */
+  stopReading(exchange: Exchange): void
+  /** Takes the exchange away from it. */
+  release(exchange: Exchange): void
+}
+
+/** The try at a foreign upstream, as the exchange sees it. */
+export interface ForeignAttempt {
+  readonly isHungry: boolean
+  sendBody(bytes: Buffer): boolean
+  endBody(): void
+  /** Gives up: the client is gone or the deadline passed. */
+  abort(): void
+}
+
+/** Where exchanges wait for a worker. */
+export interface WaitingPlace {
+  leave(exchange: Exchange): void
+}
+
+/** What is kept of no body. */
+const NOTHING: Buffer[] = []
+
+export class Exchange {
+  readonly head: RequestHead
+  readonly client: Client
+  readonly startMs: number
+  path = ''
+  /** The client as applications and logs see it: the peer itself, or the one that a trusted proxy speaks for. */
+  origin: Origin
+  believed: Believed | null = null
+  /** X-Request-Id, made once it is known that an upstream gets it. */
+  requestId = ''
+  /** The fields as the application gets them, `\nname\nvalue` each. */
+  wireHeaders = ''
+  route: Route | null = null
+  /** When it was handed to a worker the first time, and when the first byte of the answer came; 0 = not yet. */
+  dispatchMs = 0
+  firstByteMs = 0
+  status = 0
+  sentBytes = 0
+  /** Slot of the worker that answered, for the log; 0 = none. */
+  slot = 0
+  finished = false
+  /** It is known that it goes to a worker; it has been handed to the dispatcher. */
+  routed = false
+  dispatched = false
+  /** Where its answer's bytes go: the client, or the first stage before it. */
+  out: AnswerSink
+  stage: AnswerStage | null = null
+  /** Stops what works for it outside the link: a file being sent, a tunnel. */
+  cancel: (() => void) | null = null
+
+  /** How the request's body is taken: by the application, kept until there is a worker, or thrown away. */
+  bodyComplete: boolean
+  bodyTrailers = ''
+  /** The body so far, as long as another worker could need it; null once it was let go. */
+  kept: Buffer[] | null
+  keptBytes = 0
+  /** The client has been told to go on with its body. */
+  continued = false
+  /** An interim answer waits for the client to read. */
+  interimWaits = false
+  /** Bytes that the link may still take without credit. */
+  bodyWindow = 0
+
+  /** Where the application reads on though its answer is complete; null: nobody does. */
+  reader: WorkerAttempt | null = null
+
+  /** The attempt under way, see `link.ts`. */
+  link: WorkerAttempt | null = null
+  linkId = 0
+  /** The same at a foreign upstream. */
+  upstream: ForeignAttempt | null = null
+  attempts = 0
+  seen = false
+  answerBegun = false
+  /** The connection ends behind it, and its head was made to say so. */
+  closes = false
+  /** Its end is the end of the connection and nothing else. */
+  answersUntilClose = false
+  /** Whole field lines that the proxy adds to the answer of this attempt, behind its status line. */
+  answerLines = ''
+  /** Answer bytes passed on to the client and not yet returned as credit. */
+  unreturned = 0
+  waitingForClient = false
+  /** Monotonic time at which harakiri is due, 0 = the clock is not running. */
+  deadlineMs = 0
+  /** What the application said that it needs in this attempt, 0 = no deadline; null: nothing. */
+  ownHarakiriMs: number | null = null
+  /** While it waits for a worker: where, and until when. */
+  queue: WaitingPlace | null = null
+  queueDeadlineMs = 0
+  queuedMs = 0
+  /** Its neighbours in the queue. */
+  waitsBehind: Exchange | null = null
+  waitsBefore: Exchange | null = null
+
+  constructor(head: RequestHead, client: Client, startMs: number) {
+    this.head = head
+    this.client = client
+    this.out = client
+    this.origin = client
+    this.startMs = startMs
+    this.bodyComplete = head.length === 0 && !head.chunked
+    this.kept = this.bodyComplete ? NOTHING : []
+  }
+
+  /** Under which requests are counted; `-` before there is a route. */
+  get mount(): string {
+    return this.route?.mount ?? '-'
+  }
+
+  get hasBody(): boolean {
+    return this.head.length > 0 || this.head.chunked
+  }
+
+  /** Somebody else works for its answer or is to: a worker or a foreign upstream, also at a WebSocket handshake, of which there is no more than its attempt. */
+  get isAwaited(): boolean {
+    const isAtSomebody = this.link !== null || this.upstream !== null || (this.attempts > 0 && this.firstByteMs === 0)
+    return isAtSomebody || this.queue !== null
+  }
+
+  /** Takes it from the worker or the foreign upstream that answers it. */
+  release(): void {
+    this.link?.release(this)
+    if (this.upstream !== null) this.cancel?.()
+  }
+
+  /** For events: what an operator recognises, without the query, which may hold secrets. */
+  get title(): string {
+    const query = this.head.target.indexOf('?')
+    return `${this.head.method} ${query < 0 ? this.head.target : this.head.target.slice(0, query)}`
+  }
+}
+
+/** WebSocket is the only protocol that is tunnelled; another Upgrade is an ordinary request, as RFC 9110 §7.8 allows. */
+export function isTunnel(exchange: Exchange): boolean {
+  const { upgrade, method } = exchange.head
+  return upgrade !== null && method === 'GET' && !exchange.hasBody && upgrade.toLowerCase() === 'websocket'
+}

@@ -1,0 +1,30 @@
+/**
+ * How long a request may take: by `harakiri`, by the longest `mount-harakiri` of its path, or by what the application said of it. Used by `phases.ts`,
+ * `upstream-group.ts`, `link.ts` and `harakiri.ts`. Pure.
+ */
+
+import type { ProxySettings } from '../../kit/channel/messages.js'
+import type { Exchange } from './exchange.js'
+
+/** `mountHarakiri` has the longest prefixes first, each with a slash at its end. */
+export type HarakiriRules = Pick<ProxySettings, 'harakiriMs' | 'mountHarakiri'>
+
+/** 0: as long as it likes. */
+export function harakiriMsOf(exchange: Pick<Exchange, 'ownHarakiriMs' | 'path'>, rules: HarakiriRules): number {
+  if (exchange.ownHarakiriMs !== null) return exchange.ownHarakiriMs
+  if (rules.mountHarakiri.length === 0) return rules.harakiriMs
+  const path = `${exchange.path}/`
+  return rules.mountHarakiri.find(({ prefix }) => path.startsWith(prefix))?.ms ?? rules.harakiriMs
+}
+
+/** The last byte of the request has been handed over: its clock runs until the first byte of the answer. */
+export function startHarakiri(exchange: Exchange, rules: HarakiriRules, now: number): void {
+  const ms = harakiriMsOf(exchange, rules)
+  if (ms > 0 && !exchange.answerBegun) exchange.deadlineMs = now + ms
+}
+
+/** The application says how much time it has from now on. Of a request that is still arriving, the clock starts with its last byte. */
+export function overrideHarakiri(exchange: Exchange, ms: number, now: number): void {
+  exchange.ownHarakiriMs = ms
+  if (exchange.bodyComplete && !exchange.answerBegun) exchange.deadlineMs = ms === 0 ? 0 : now + ms
+}

@@ -1,0 +1,54 @@
+/**
+ * The WebSocket handshakes that one worker has not answered. Each has a connection of its own, beside the worker's link. Owned by `link.ts`, filled by
+ * `tunnels.ts`.
+ *
+ * When such a connection ends before an answer, the worker has died, or its application wants to give none. The link tells which: it ends
+ * with the worker, and a pong to a ping that was sent afterwards proves that the worker lives.
+ */
+
+import type { Exchange } from '../exchange/exchange.js'
+
+interface Doubt {
+  /** The worker lives: its application gives no answer. */
+  lives(): void
+  /** A ping has been sent since. */
+  isAsked: boolean
+}
+
+export class Handshakes {
+  readonly #open = new Set<Exchange>()
+  /** Those whose connection has ended. */
+  readonly #doubts = new Map<Exchange, Doubt>()
+
+  begin(exchange: Exchange): void {
+    this.#open.add(exchange)
+  }
+
+  /** It is answered, or given up. */
+  end(exchange: Exchange): void {
+    this.#open.delete(exchange)
+    this.#doubts.delete(exchange)
+  }
+
+  /** Its connection has ended before an answer. Not `isAsked`: the ping under way was sent before that. */
+  hungUp(exchange: Exchange, lives: () => void, isAsked: boolean): void {
+    this.#doubts.set(exchange, { lives, isAsked })
+  }
+
+  /** The worker has answered its last ping. True: another one is needed, because more connections have ended since. */
+  ponged(): boolean {
+    if (this.#doubts.size === 0) return false
+    for (const [exchange, doubt] of [...this.#doubts]) {
+      if (!doubt.isAsked) doubt.isAsked = true
+      else if (this.#doubts.delete(exchange)) doubt.lives()
+    }
+    return this.#doubts.size > 0
+  }
+
+  /** The worker is gone: gives up the connections and returns whom they were for, oldest first. */
+  lose(): Exchange[] {
+    const lost = [...this.#open]
+    for (const exchange of lost) exchange.cancel?.()
+    return lost
+  }
+}

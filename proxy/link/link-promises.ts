@@ -1,0 +1,153 @@
+/**
+ * Holds a worker to what it promises on its link (`kit/link/frames.ts`). One per link, asked by `link.ts` for each frame that is more than a part of an
+ * answer in flight. A worker runs other people's code, which can find the link's socket and write whatever it likes there. A promise that is
+ * broken is a `LinkBreach`; the link is closed then and the worker replaced.
+ *
+ * What must stay true: a worker that runs `app/host/` never breaks a promise, however late its frames arrive. So nothing here is measured in time. What
+ * a worker may send is granted in the same byte stream: by requests, by releases, and by pings. A pong proves that all which was sent before it has
+ * arrived, so what was granted before its ping, and not used, is void.
+ */
+
+import { ASIDES_PER_PING, LEAST_CREDIT_BYTES, LINK_VERSION, WINDOW_BYTES } from '../../kit/link/frames.js'
+import type { Exchange } from '../exchange/exchange.js'
+
+/** What the worker did, fit for a log. */
+export class LinkBreach extends Error {
+  override readonly name = 'LinkBreach'
+}
+
+/** Of a request that was released: the head of its answer, its end or abort, and a `stuck`. */
+const STRAY_FRAMES = 3
+const HALF_OF_IDS = 0x80000000
+const LONGEST_TEXT = 200
+
+/** Bytes of an answer have come: a worker sends WINDOW_BYTES beyond what was returned, and not one more. */
+export function takeAnswerBytes(exchange: Pick<Exchange, 'unreturned'>, bytes: number): void {
+  exchange.unreturned += bytes
+  if (exchange.unreturned > WINDOW_BYTES) throw new LinkBreach('it sends more of an answer than its window')
+}
+
+/** Credit for the request's body. */
+export function takeCredit(exchange: Pick<Exchange, 'bodyWindow'>, bytes: number): void {
+  requireCredit(exchange, bytes, 0)
+  exchange.bodyWindow += bytes
+}
+
+/** Never more than was sent of the body. `heldBytes`: credit that came before and does not count yet (`held-credit.ts`). */
+export function requireCredit({ bodyWindow }: Pick<Exchange, 'bodyWindow'>, bytes: number, heldBytes: number): void {
+  if (bytes === 0) throw new LinkBreach('it returns no credit')
+  if (bodyWindow + heldBytes + bytes > WINDOW_BYTES) throw new LinkBreach('it returns more credit than it was sent')
+}
+
+/** The payload of a frame that has exactly `bytes` of it. */
+export function requireLength(bytes: number, start: number, end: number): void {
+  if (end - start !== bytes) throw new LinkBreach(`it sends a payload of ${end - start} bytes in place of ${bytes}`)
+}
+
+/** Words of a worker: one line of bounded length without control characters. */
+export function wordsIn(bytes: Buffer, start: number, end: number): string {
+  return bytes.latin1Slice(start, Math.min(end, start + LONGEST_TEXT)).replace(/[^ -~]/g, '?')
+}
+
+export class LinkPromises {
+  #hasGreeted = false
+  #lastId: number
+  /** How many ids before the last one have been used, HALF_OF_IDS at most. */
+  #usedIds = 0
+  /** Up to which id the worker has acknowledged, and up to which it will have to; the same: nothing is due. */
+  #seenId: number
+  #unsafeId: number
+  /** The ping without a pong, 0 = none. */
+  #ping = 0
+  /** Bytes of answers that may still come although nobody wants them: granted since the last ping, and before it. */
+  #strayBytes = 0
+  #strayBytesBefore = 0
+  /** The same of frames that hold no answer. */
+  #asides = ASIDES_PER_PING
+  #asidesBefore = 0
+
+  /** `lastId`: the id before the first one. */
+  constructor(lastId: number) {
+    this.#lastId = lastId
+    this.#seenId = lastId
+    this.#unsafeId = lastId
+  }
+
+  /** The first frame, once, and of our version. */
+  hello(bytes: Buffer, start: number, end: number): void {
+    if (this.#hasGreeted) throw new LinkBreach('it says hello twice')
+    const version = wordsIn(bytes, start, end)
+    if (version !== LINK_VERSION) throw new LinkBreach(`it speaks ${version} and not ${LINK_VERSION}`)
+    this.#hasGreeted = true
+  }
+
+  requireHello(): void {
+    if (!this.#hasGreeted) throw new LinkBreach('it does not begin with hello')
+  }
+
+  /** A request is on its way. `isUnsafe`: it will be acknowledged. */
+  sent(id: number, isUnsafe: boolean): void {
+    this.#usedIds = Math.min(HALF_OF_IDS, this.#usedIds + ((id - this.#lastId) >>> 0))
+    this.#lastId = id
+    if (!isUnsafe) return
+    // All before it is settled, however long ago that was: ids may have wrapped meanwhile.
+    if (this.#seenId === this.#unsafeId) this.#seenId = (id - 1) >>> 0
+    this.#unsafeId = id
+  }
+
+  /** An acknowledgement: of something that waits for one, and each further than the one before. */
+  seen(id: number): void {
+    const due = (this.#unsafeId - this.#seenId) >>> 0
+    if ((this.#unsafeId - id) >>> 0 >= due) throw new LinkBreach('it acknowledges what it was not sent')
+    this.#seenId = id
+  }
+
+  pinged(number: number): void {
+    this.#ping = number
+    this.#strayBytesBefore += this.#strayBytes
+    this.#strayBytes = 0
+    this.#asidesBefore += this.#asides
+    this.#asides = ASIDES_PER_PING
+  }
+
+  ponged(number: number): void {
+    if (this.#ping === 0 || number !== this.#ping) throw new LinkBreach('it answers a ping that was not sent')
+    this.#ping = 0
+    this.#strayBytesBefore = 0
+    this.#asidesBefore = 0
+  }
+
+  /** The answer is not wanted any more: until the worker learns that, it may send what is left of the window. */
+  released(exchange: Pick<Exchange, 'unreturned' | 'bodyWindow'>): void {
+    this.#strayBytes += WINDOW_BYTES - exchange.unreturned
+    this.forgotten(exchange)
+  }
+
+  /** The exchange is not known by its id any more; the worker may still speak of its body. */
+  forgotten({ bodyWindow }: Pick<Exchange, 'bodyWindow'>): void {
+    this.#asides += STRAY_FRAMES + Math.ceil((WINDOW_BYTES - bodyWindow) / LEAST_CREDIT_BYTES)
+  }
+
+  /** Bytes of an answer that nobody wants. */
+  strayAnswer(id: number, bytes: number): void {
+    this.#requireSent(id)
+    this.#strayBytesBefore -= bytes
+    if (this.#strayBytesBefore >= 0) return
+    this.#strayBytes += this.#strayBytesBefore
+    this.#strayBytesBefore = 0
+    if (this.#strayBytes < 0) throw new LinkBreach('it answers what nobody asks')
+  }
+
+  /** A frame that holds no part of a wanted answer, and that nobody asked for. */
+  aside(id: number): void {
+    this.#requireSent(id)
+    if (this.#asidesBefore > 0) this.#asidesBefore -= 1
+    else if (this.#asides > 0) this.#asides -= 1
+    else throw new LinkBreach('it says more than it may unasked')
+  }
+
+  #requireSent(id: number): void {
+    if (id === 0 || (this.#lastId - id) >>> 0 >= this.#usedIds)
+      throw new LinkBreach('it speaks of a request that it was not sent')
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * The requests that wait for a worker: first in, first out. Used by `dispatcher.ts`.
+ * Linked through the exchanges themselves: to join, to be served and to leave from the middle (a client went away) cost the same with ten that wait as
+ * with a hundred thousand, and nothing is allocated. An exchange waits in one line at most.
+ */
+
+import type { Exchange } from '../exchange/exchange.js'
+
+export class WaitingLine {
+  #first: Exchange | null = null
+  #last: Exchange | null = null
+  #size = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  get first(): Exchange | null {
+    return this.#first
+  }
+
+  /** To its end. */
+  push(exchange: Exchange): void {
+    exchange.waitsBehind = this.#last
+    if (this.#last === null) this.#first = exchange
+    else this.#last.waitsBefore = exchange
+    this.#last = exchange
+    this.#size += 1
+  }
+
+  /** To its head. */
+  unshift(exchange: Exchange): void {
+    exchange.waitsBefore = this.#first
+    if (this.#first === null) this.#last = exchange
+    else this.#first.waitsBehind = exchange
+    this.#first = exchange
+    this.#size += 1
+  }
+
+  /** `exchange` is in this line. */
+  remove(exchange: Exchange): void {
+    const { waitsBehind, waitsBefore } = exchange
+    if (waitsBehind === null) this.#first = waitsBefore
+    else waitsBehind.waitsBefore = waitsBefore
+    if (waitsBefore === null) this.#last = waitsBehind
+    else waitsBefore.waitsBehind = waitsBehind
+    exchange.waitsBehind = null
+    exchange.waitsBefore = null
+    this.#size -= 1
+  }
+
+  /** All that wait may wait until then. */
+  waitUntil(deadlineMs: number): void {
+    for (let each = this.#first; each !== null; each = each.waitsBefore) each.queueDeadlineMs = deadlineMs
+  }
+
+  /** From the first to the last. */
+  all(): Exchange[] {
+    const all: Exchange[] = []
+    for (let each = this.#first; each !== null; each = each.waitsBefore) all.push(each)
+    return all
+  }
+
+  /** Takes out those whose time is over, in their order; one look at each that waits. */
+  removeLate(now: number): Exchange[] {
+    const late: Exchange[] = []
+    for (let each = this.#first; each !== null; each = each.waitsBefore) {
+      if (each.queueDeadlineMs <= now) late.push(each)
+    }
+    for (const exchange of late) this.remove(exchange)
+    return late
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * One line for each request, in nginx's `combined` format with three fields more: seconds until the answer was complete, the
+ * slot of the worker that answered (`-`: none), and how many workers were tried. Owned by `proxy-server.ts`; written when a request is over:
+ * `Phases.#close`, `Refusals`.
+ *
+ *     127.0.0.1 - - [21/Nov/2026:10:00:00 +0000] "GET /api/x HTTP/1.1" 200 312 "-" "curl/8.5" 0.003 2 1
+ *
+ * With `log-request-id` the X-Request-Id stands behind them. The client is the one that a trusted proxy speaks for, if one does; `unix:` a
+ * client of a unix socket for which nobody speaks.
+ * The byte count is of the bytes sent, with the head where the application or a file answered, of the body where the proxy did. Lines are gathered
+ * as bytes and written twice a second: gathered as strings they would live until then, and every scavenge would have to move them.
+ */
+
+import { LogSink } from '../../kit/log/log-sink.js'
+import type { Client, Exchange } from '../exchange/exchange.js'
+import { passedMs } from '../process/clock.js'
+
+/** Handed over at once: a write for each line would cost a fifth of the proxy's time. */
+const GATHERED_BYTES = 64 * 1024
+/** When the disk does not keep up, lines beyond this are lost: requests go on. */
+const MOST_BYTES = 16 * 1024 * 1024
+const FLUSH_MS = 500
+/** The wall clock is looked at this often: looking for each line costs a hundredth of the proxy's time. */
+const DATE_MS = 50
+
+type Peer = Pick<Client, 'address' | 'overUnix'>
+
+export class AccessLog {
+  readonly #sink: LogSink
+  readonly #timer: NodeJS.Timeout
+  /** `log-request-id`. */
+  endsWithRequestId = false
+  /** Whole lines, ASCII, up to `#used`. */
+  #gathered = Buffer.allocUnsafeSlow(GATHERED_BYTES)
+  #used = 0
+  /** What stands between address and request line, and the monotonic time at which it was made. */
+  #date = ''
+  #datedMs = Number.NEGATIVE_INFINITY
+  /** Who asked last, and how that is printed: a client's requests come in a row, and many clients are of one kind. */
+  #referer = ''
+  #userAgent = ''
+  #asker = '"-" "-"'
+
+  /**
+   * `onTrouble` is told once when the log cannot be written or opened again; an empty path is standard output. Throws a Failure where the file
+   * cannot be opened.
+   */
+  constructor(path: string, onTrouble: (why: string) => void) {
+    const complain = (line: string) => onTrouble(line.replace(/^daimyo: /, '').trim())
+    this.#sink = new LogSink({ path: path === '' ? null : path, owner: null, complain, longestBytes: MOST_BYTES })
+    this.#timer = setInterval(() => this.#handOver(), FLUSH_MS)
+    this.#timer.unref()
+  }
+
+  /** Bytes lost since the start, to a full or vanished disk. */
+  get lostBytes(): number {
+    return this.#sink.allLostBytes
+  }
+
+  write(exchange: Exchange, now: number): void {
+    const { head, origin } = exchange
+    const requestId = this.endsWithRequestId ? ` ${exchange.requestId || '-'}` : ''
+    if (now - this.#datedMs >= DATE_MS) {
+      this.#datedMs = now
+      this.#date = ` - - [${logDate()}] "`
+    }
+    if (head.userAgent !== this.#userAgent || head.referer !== this.#referer) {
+      this.#userAgent = head.userAgent
+      this.#referer = head.referer
+      this.#asker = `"${quotable(head.referer) || '-'}" "${quotable(head.userAgent) || '-'}"`
+    }
+    this.#gather(
+      `${origin === exchange.client ? peerOf(exchange.client) : origin.address}${this.#date}${head.method} ${quotable(head.target)} HTTP/1.${head.httpMinor}" ` +
+        `${exchange.status} ${exchange.sentBytes} ${this.#asker} ` +
+        `${printSeconds(passedMs(exchange.startMs, now))} ${exchange.slot === 0 ? '-' : exchange.slot} ${exchange.attempts}${requestId}\n`,
+    )
+  }
+
+  /** A request whose head was not believed: nothing of it is repeated. `sentBytes`: of the body of its answer. */
+  writeRefused(client: Peer, status: number, sentBytes: number): void {
+    this.#gather(
+      `${peerOf(client)} - - [${logDate()}] "-" ${status} ${sentBytes} "-" "-" 0.000 - 0${this.endsWithRequestId ? ' -' : ''}\n`,
+    )
+  }
+
+  /** Opens the path again, after a rotation. The master has made the file for us; if it cannot be opened, the old one stays. */
+  reopen(): void {
+    this.#handOver()
+    this.#sink.reopen()
+  }
+
+  /** Writes what was gathered; for the end of the process, which waits neither for a full disk nor for a stuck reader. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    this.#handOver()
+    await this.#sink.close()
+  }
+
+  #gather(line: string): void {
+    if (line.length > GATHERED_BYTES - this.#used) this.#handOver()
+    if (line.length > GATHERED_BYTES) this.#sink.write(Buffer.from(line, 'latin1'))
+    else this.#used += this.#gathered.latin1Write(line, this.#used)
+  }
+
+  /** The sink keeps what it is given. */
+  #handOver(): void {
+    if (this.#used === 0) return
+    this.#sink.write(this.#gathered.subarray(0, this.#used))
+    this.#gathered = Buffer.allocUnsafeSlow(GATHERED_BYTES)
+    this.#used = 0
+  }
+}
+
+/** As nginx writes it: a client of a unix socket has no address. */
+function peerOf({ address, overUnix }: Peer): string {
+  return overUnix === true ? 'unix:' : address
+}
+
+const SHORT_TIMES = Array.from({ length: 1000 }, (_, ms) => (ms / 1000).toFixed(3))
+
+/** Seconds with three decimals. */
+function printSeconds(durationMs: number): string {
+  const rounded = Math.round(durationMs)
+  return SHORT_TIMES[rounded] ?? (rounded / 1000).toFixed(3)
+}
+
+/** Quotes, backslashes and what is not printable ASCII as `\xNN`, as nginx does: a line cannot be forged. */
+function quotable(text: string): string {
+  if (text === '' || !/["\\\x00-\x1f\x7f-\xff]/.test(text)) return text
+  return text.replace(
+    /["\\\x00-\x1f\x7f-\xff]/g,
+    one => `\\x${one.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  )
+}
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+let second = -1
+let dateText = ''
+
+/** As nginx's `$time_local`, in UTC: `21/Nov/2026:10:00:00 +0000`. Made once a second. */
+function logDate(): string {
+  const nowMs = Date.now()
+  if (Math.floor(nowMs / 1000) === second) return dateText
+  second = Math.floor(nowMs / 1000)
+  const date = new Date(nowMs)
+  const [day, month, year] = [date.getUTCDate(), MONTHS[date.getUTCMonth()], date.getUTCFullYear()]
+  dateText = `${String(day).padStart(2, '0')}/${month}/${year}:${date.toISOString().slice(11, 19)} +0000`
+  return dateText
+}

@@ -1,0 +1,23 @@
+/** Which requests a proxy has in flight, for `daimyo top`. Called by `proxy-server.ts` when the master asks. */
+
+import type { InFlightRequest } from '../../kit/channel/messages.js'
+import type { Exchange } from '../exchange/exchange.js'
+import { passedMs } from '../process/clock.js'
+
+/** More than a terminal shows. */
+const MOST = 20
+/** A path is cut: the answer has a bound. */
+const PATH_CHARACTERS = 200
+
+/** The oldest of them, those that wait for a worker among them; paths without their queries. */
+export function inFlightRequests(exchanges: readonly Exchange[], now: number): InFlightRequest[] {
+  return exchanges
+    .toSorted((a, b) => a.startMs - b.startMs)
+    .slice(0, MOST)
+    .map(({ head, startMs, link }) => ({
+      method: head.method.slice(0, 20),
+      path: (head.target.split('?', 1)[0] ?? '').slice(0, PATH_CHARACTERS),
+      ageMs: Math.round(passedMs(startMs, now)),
+      slot: link?.worker.slot ?? 0,
+    }))
+}

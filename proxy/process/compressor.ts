@@ -1,0 +1,88 @@
+/**
+ * Streams that compress, and how many of them may be open. One `Compressors` per proxy and configuration, made by `answer-stages.ts`, which
+ * shares it with the static files; the work is done by zlib's asynchronous streams in the thread pool, so the proxy's loop never waits for it.
+ */
+
+import type { Transform } from 'node:stream'
+import zlib from 'node:zlib'
+import type { CompressionSettings, ContentCoding } from '../../kit/channel/messages.js'
+import type { Coding } from '../http/content-coding.js'
+
+/** A stream of `node:zlib`: what is written comes out compressed. */
+export type Compressor = Transform & { flush(kind: number): void; close(): void }
+
+/** What Node 22.15 has and the declarations of Node 20 lack. */
+interface ZstdDoors {
+  createZstdCompress?(options: { params: Record<number, number> }): Compressor
+}
+
+/** `ZSTD_c_compressionLevel`, `ZSTD_c_windowLog` and `ZSTD_e_flush` of zstd.h, which Node's constants repeat. */
+const ZSTD_LEVEL = 100
+const ZSTD_WINDOW_LOG = 101
+const ZSTD_FLUSH = 1
+/** Windows of 256 KB: enough for a page, and some 1 MB of memory per stream where brotli's usual one takes 16. */
+const WINDOW_LOG = 18
+
+/** The codings that this Node can make. */
+export function isAvailable(coding: ContentCoding): boolean {
+  return coding !== 'zstd' || (zlib as ZstdDoors).createZstdCompress !== undefined
+}
+
+export class Compressors {
+  readonly #settings: CompressionSettings
+  readonly offered: readonly ContentCoding[]
+  /** With the choice to leave an answer as it is. */
+  readonly choices: readonly Coding[]
+  readonly types: ReadonlySet<string>
+  readonly minBytes: number
+  /** Streams that may be open. */
+  readonly most: number
+  #open = 0
+
+  constructor(settings: CompressionSettings) {
+    this.#settings = settings
+    this.offered = settings.codings.map(({ coding }) => coding).filter(isAvailable)
+    this.choices = [...this.offered, 'identity']
+    this.types = new Set(settings.types)
+    this.minBytes = settings.minBytes
+    this.most = settings.streams
+  }
+
+  get open(): number {
+    return this.#open
+  }
+
+  /** Null: as many are open as may be. It counts until its `close` event, which `destroy` brings about. */
+  make(coding: ContentCoding): Compressor | null {
+    if (this.#open >= this.most) return null
+    this.#open += 1
+    const level = this.#settings.codings.find(each => each.coding === coding)?.level ?? 1
+    const compressor = create(coding, level)
+    compressor.once('close', () => {
+      this.#open -= 1
+    })
+    return compressor
+  }
+}
+
+/** Brings out all that was written so far, without ending the stream. */
+export function flushCompressor(compressor: Compressor, coding: ContentCoding): void {
+  compressor.flush(FLUSH[coding])
+}
+
+const FLUSH: Record<ContentCoding, number> = {
+  gzip: zlib.constants.Z_SYNC_FLUSH,
+  br: zlib.constants.BROTLI_OPERATION_FLUSH,
+  zstd: ZSTD_FLUSH,
+}
+
+function create(coding: ContentCoding, level: number): Compressor {
+  if (coding === 'gzip') return zlib.createGzip({ level })
+  if (coding === 'br') {
+    const { BROTLI_PARAM_QUALITY, BROTLI_PARAM_LGWIN } = zlib.constants
+    return zlib.createBrotliCompress({ params: { [BROTLI_PARAM_QUALITY]: level, [BROTLI_PARAM_LGWIN]: WINDOW_LOG } })
+  }
+  const { createZstdCompress } = zlib as ZstdDoors
+  if (createZstdCompress === undefined) throw new Error('this Node has no zstd')
+  return createZstdCompress({ params: { [ZSTD_LEVEL]: level, [ZSTD_WINDOW_LOG]: WINDOW_LOG } })
+}

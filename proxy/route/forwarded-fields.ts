@@ -1,0 +1,197 @@
+/**
+ * What the proxy tells whoever gets the request about the client: X-Forwarded-For, -Proto and -Host and X-Request-Id. They replace what the client sent
+ * under these names (the parser has taken that out of `headers`), unless the client is a trusted proxy: then its chain is extended.
+ * Used by `phases.ts` for every upstream, a worker, its WebSocket or a foreign one. Pure.
+ *
+ * Of a trusted proxy's fields that which is malformed counts as not sent. X-Forwarded-For is read from the right, as nginx with
+ * `real_ip_recursive`: the first address that is not trusted is the client; something that is no address ends the chain, and what stands
+ * before it goes no further. X-Forwarded-Host and -Port may be lists, to which each proxy has added its own: they go on whole, as in nginx, and
+ * applications read the first. Of a list of X-Forwarded-Proto that is as long as that of the addresses the client's is taken; of any other nobody knows.
+ * Any other X-Forwarded-*, X-Real-IP and Forwarded are passed on only where a trusted proxy sent them, and Forwarded only where it names the same client
+ * as X-Forwarded-For does: many proxies extend the one and pass the other through unseen.
+ */
+
+import { isHost, type RequestHead } from '../http/request-head.js'
+import { type ForwardedElement, printForwarded, readForwarded } from './forwarded-element.js'
+import { type NodeAddress, readNodeAddress } from './node-address.js'
+import { isRequestId } from './request-id.js'
+
+/** Who asked, as far as we believe it. */
+export interface Origin {
+  readonly address: string
+  /** 0: not known. */
+  readonly port: number
+  /** The client's own connection is TLS, as far as we or trusted proxies know. */
+  readonly encrypted: boolean
+}
+
+/** What a trusted proxy said, made fit to be passed on. */
+export interface Believed extends Origin {
+  /** `\nname\nvalue` for each field that goes on. */
+  readonly fields: string
+  readonly requestId: string | null
+}
+
+/** The fields of `head` with the proxy's own behind them, in the wire form of the link. */
+export function wireHeaders(head: RequestHead, origin: Origin, believed: Believed | null, requestId: string): string {
+  if (believed !== null) return `${head.headers}${believed.fields}\nX-Request-Id\n${requestId}`
+  const proto = origin.encrypted ? 'https' : 'http'
+  const host = head.host === '' ? '' : `\nX-Forwarded-Host\n${head.host}`
+  return `${head.headers}\nX-Forwarded-For\n${origin.address}\nX-Forwarded-Proto\n${proto}${host}\nX-Request-Id\n${requestId}`
+}
+
+/** What to believe of a request that a trusted proxy sent. */
+export function believe(head: RequestHead, peer: Origin, trusts: (address: string) => boolean): Believed {
+  const said = fieldsByName(head.forwarding ?? [])
+  const chain = readChain(said.get('x-forwarded-for'))
+  const client = clientOf(chain, trusts)
+  const forwarded = believeForwarded(said, client, trusts)
+  const hops = said.has('x-forwarded-for') || forwarded === null ? chain : forwarded.chain
+  const origin = client ?? forwarded?.client ?? peer
+  const ownProto = peer.encrypted ? 'https' : 'http'
+  const saidProto = said.get('x-forwarded-proto')
+  const proto =
+    readProto(single(saidProto)) ??
+    readProto(ofClient(saidProto, said.get('x-forwarded-for'), chain, client)) ??
+    readProto(forwarded?.element.proto) ??
+    ownProto
+  const host = readList(said.get('x-forwarded-host'), isHost) ?? readHost(forwarded?.element.host) ?? head.host
+  const fields: [name: string, value: string | null][] = [
+    ['X-Forwarded-For', [...hops.map(hop => hop.text), peer.address].join(', ')],
+    ['X-Forwarded-Proto', proto],
+    ['X-Forwarded-Host', host === '' ? null : host],
+    ['X-Forwarded-Port', readList(said.get('x-forwarded-port'), isPort)],
+    ['X-Real-IP', said.has('x-real-ip') ? origin.address : null],
+    [
+      'Forwarded',
+      forwarded === null ? null : `${forwarded.text}, ${printForwarded(peer.address, ownProto, head.host)}`,
+    ],
+  ]
+  const requestId = said.get('x-request-id')
+  return {
+    address: origin.address,
+    port: origin.port,
+    encrypted: proto === 'https' || proto === 'wss',
+    fields:
+      fields.map(([name, value]) => (value === null ? '' : `\n${name}\n${value}`)).join('') +
+      others(head.forwarding ?? []),
+    requestId: requestId !== undefined && isRequestId(requestId) ? requestId : null,
+  }
+}
+
+/** X-Forwarded-Prefix and whatever else only applications know, as it came. */
+function others(forwarding: readonly string[]): string {
+  let fields = ''
+  for (let index = 0; index < forwarding.length; index += 2) {
+    const name = forwarding[index] ?? ''
+    if (OTHER.test(name)) fields += `\n${name}\n${forwarding[index + 1]}`
+  }
+  return fields
+}
+
+const OTHER = /^x-forwarded-(?!(?:for|proto|host|port)$)/i
+
+interface Hop extends NodeAddress {
+  /** As it came. */
+  text: string
+}
+
+interface BelievedForwarded {
+  text: string
+  chain: Hop[]
+  client: Hop | null
+  /** What was said of the client's own request. */
+  element: ForwardedElement
+}
+
+/** By lower-case name; the lines of one name joined, as RFC 9110 §5.3 reads them. */
+function fieldsByName(forwarding: readonly string[]): Map<string, string> {
+  const fields = new Map<string, string>()
+  for (let index = 0; index < forwarding.length; index += 2) {
+    const name = (forwarding[index] ?? '').toLowerCase()
+    const earlier = fields.get(name)
+    const value = forwarding[index + 1] ?? ''
+    fields.set(name, earlier === undefined ? value : `${earlier}, ${value}`)
+  }
+  return fields
+}
+
+/** The addresses at the right end of the list, up to what is none. */
+function readChain(value: string | undefined): Hop[] {
+  const chain: Hop[] = []
+  for (const text of (value ?? '').split(',').reverse()) {
+    const trimmed = text.trim()
+    const node = readNodeAddress(trimmed)
+    if (node === null) break
+    chain.unshift({ ...node, text: trimmed })
+  }
+  return chain
+}
+
+/** The last that is not trusted; where all are, the first of all. */
+function clientOf(chain: readonly Hop[], trusts: (address: string) => boolean): Hop | null {
+  return chain.findLast(hop => !trusts(hop.address)) ?? chain[0] ?? null
+}
+
+/** Forwarded, where it is well-formed and does not disagree with the client that X-Forwarded-For names. */
+function believeForwarded(
+  said: Map<string, string>,
+  known: Hop | null,
+  trusts: (address: string) => boolean,
+): BelievedForwarded | null {
+  const text = said.get('forwarded')
+  const elements = text === undefined ? null : readForwarded(text)
+  if (text === undefined || elements === null) return null
+  const chain: Hop[] = []
+  // From the right, as X-Forwarded-For: `unknown` ends it.
+  for (const element of elements.toReversed()) {
+    const node = element.for === null ? null : readNodeAddress(element.for)
+    if (node === null) break
+    chain.unshift({ ...node, text: node.address })
+  }
+  const client = clientOf(chain, trusts)
+  if (said.has('x-forwarded-for') && client?.address !== known?.address) return null
+  const index = client === null ? elements.length - 1 : elements.length - chain.length + chain.indexOf(client)
+  return { text, chain, client, element: elements[index]! }
+}
+
+/** Proxies behind each other may each have added the same; where they differ, nobody knows which of them is the client's. */
+function single(value: string | null | undefined): string | undefined {
+  const [first, ...more] = partsOf(value)
+  return more.every(other => other.toLowerCase() === first?.toLowerCase()) ? first : undefined
+}
+
+/** Unless each has said whose it is: an element for each address, that of `client` among them. */
+function ofClient(
+  value: string | undefined,
+  addresses: string | undefined,
+  chain: readonly Hop[],
+  client: Hop | null,
+): string | undefined {
+  const [parts, hops] = [partsOf(value), partsOf(addresses)]
+  if (client === null || parts.length !== hops.length) return undefined
+  return parts[hops.length - chain.length + chain.indexOf(client)]
+}
+
+function readProto(value: string | null | undefined): string | null {
+  const proto = value?.toLowerCase()
+  return proto === 'http' || proto === 'https' || proto === 'ws' || proto === 'wss' ? proto : null
+}
+
+function readHost(value: string | null | undefined): string | null {
+  return typeof value === 'string' && isHost(value) ? value : null
+}
+
+/** The whole list, or what all its elements say alike; null: an element is malformed. */
+function readList(value: string | null | undefined, isGood: (part: string) => boolean): string | null {
+  const parts = partsOf(value)
+  return parts.every(isGood) ? (single(value) ?? parts.join(', ')) : null
+}
+
+function isPort(text: string): boolean {
+  return /^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65_535
+}
+
+function partsOf(value: string | null | undefined): string[] {
+  return (value ?? '').split(',').map(part => part.trim())
+}

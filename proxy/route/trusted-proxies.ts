@@ -1,0 +1,71 @@
+/**
+ * Whose forwarding fields are believed: the networks of `trusted-proxies`, compiled once for each configuration. Asked by `phases.ts` for each
+ * request that has such fields, and by `forwarded-fields.ts` for each address of a chain.
+ */
+
+import { BlockList, isIPv6 } from 'node:net'
+import type { RequestHead } from '../http/request-head.js'
+import { type Believed, believe, type Origin } from './forwarded-fields.js'
+
+/** A look-up in a BlockList takes 2.4 µs; so many answers are remembered. */
+const REMEMBERED = 1024
+
+/** A client's connection. `overUnix`: it has no address, `address` is a stand-in. */
+export interface Peer extends Origin {
+  readonly overUnix?: boolean
+}
+
+/** A request, and what is to be found out about whom it comes from. */
+export interface Judged {
+  readonly head: RequestHead
+  readonly client: Peer
+  origin: Origin
+  believed: Believed | null
+}
+
+export class TrustedProxies {
+  readonly #networks = new BlockList()
+  readonly #remembered = new Map<string, boolean>()
+  readonly #trustsUnix: boolean
+
+  /** As `supervisor/config/values/network.ts` accepted them. */
+  constructor(networks: readonly string[]) {
+    this.#trustsUnix = networks.includes('unix')
+    for (const network of networks) if (network !== 'unix') this.#add(network)
+  }
+
+  /** Believes what a trusted peer says of the client of `exchange`. */
+  judge(exchange: Judged): void {
+    const { head, client } = exchange
+    if (!this.trustsPeer(client)) return
+    exchange.believed = believe(head, client, address => this.trusts(address))
+    exchange.origin = exchange.believed
+  }
+
+  /** A client of a unix socket has no address to be judged by. */
+  trustsPeer({ address, overUnix }: Pick<Peer, 'address' | 'overUnix'>): boolean {
+    return overUnix === true ? this.#trustsUnix : this.trusts(address)
+  }
+
+  /** `address` is valid and not IPv4-mapped. */
+  trusts(address: string): boolean {
+    const remembered = this.#remembered.get(address)
+    if (remembered !== undefined) return remembered
+    const isTrusted = this.#networks.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+    if (this.#remembered.size >= REMEMBERED) this.#remembered.clear()
+    this.#remembered.set(address, isTrusted)
+    return isTrusted
+  }
+
+  #add(network: string): void {
+    const [address = '', bits] = network.split('/')
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
+    if (bits === undefined) this.#networks.addAddress(address, family)
+    else this.#networks.addSubnet(address, Number(bits), family)
+  }
+}
+
+/** null where nobody is trusted, so that no request pays for it. */
+export function trustedProxies(networks: readonly string[]): TrustedProxies | null {
+  return networks.length === 0 ? null : new TrustedProxies(networks)
+}

@@ -1,0 +1,174 @@
+/**
+ * Sends parts of an open file into a connection, in bounded memory and at the connection's pace. Called with what
+ * `answerForFile` decided. Must stay true: the file is closed exactly once; what has been announced is sent whole or the
+ * copy ends as `failed`, after which the caller has to destroy the connection (or, with nothing sent yet, may still
+ * answer an error); after `cancel` nothing is written.
+ */
+
+import { Failure, reasonOf } from '../../kit/ground/failure.js'
+import type { BodyPart } from './files.js'
+import { WHOLE_READ_BYTES } from './open.js'
+import type { OpenFile, ReadDone } from './open-file.js'
+
+/** Where the bytes go: a connection, a stream behind two small functions, an HTTP/2 stream. */
+export interface ByteSink {
+  /** Takes a chunk over. False: no more until `whenWritable` calls back. The sink may cancel the copy in here. */
+  write(chunk: Buffer): boolean
+  /** Calls `callback` when more may be written after a false; once is enough, more often does no harm. */
+  whenWritable(callback: () => void): void
+  /**
+   * True: when it is writable again, no chunk is referred to any more, as `net.Socket` has it, so that one buffer can
+   * serve the whole copy (a third less CPU per byte). Left out: each chunk has its own buffer.
+   */
+  readonly isFlushedWhenWritable?: boolean
+}
+
+/** `sentBytes`: of the head and the body, given to the sink. `failed` with 0 sent: an error can still be answered. */
+export type CopyEnd =
+  | { ending: 'complete' | 'cancelled'; sentBytes: number }
+  | { ending: 'failed'; sentBytes: number; failure: Failure }
+
+export interface FileCopy {
+  /** Never rejects. The failures are `file-truncated` and `file-unreadable`. */
+  readonly finished: Promise<CopyEnd>
+  /** The client has gone: nothing more is read or written. Idempotent. */
+  cancel(): void
+}
+
+const FEW_CHUNK_BYTES = 256 * 1024
+const MANY_CHUNK_BYTES = 64 * 1024
+const FEW_HELD_BYTES = 16 * 1024 * 1024
+
+/** Bytes of the chunks that all copies of this process hold now. */
+let heldBytes = 0
+
+/**
+ * Large chunks while there are few copies, since they cost a third less CPU than small ones; small ones when thousands
+ * of slow readers hold one each.
+ */
+export function chunkBytesFor(held: number): number {
+  return held < FEW_HELD_BYTES ? FEW_CHUNK_BYTES : MANY_CHUNK_BYTES
+}
+
+/**
+ * Sends `head` (latin1, may be empty) and the parts, of which there is one at least; closes the file. A small part goes out in one write with what
+ * is before it. May write before it returns.
+ */
+export function copyFileTo(file: OpenFile, parts: readonly BodyPart[], sink: ByteSink, head = ''): FileCopy {
+  return new Copy(file, parts, sink, head)
+}
+
+class Copy implements FileCopy {
+  readonly finished: Promise<CopyEnd>
+  readonly #file: OpenFile
+  readonly #parts: readonly BodyPart[]
+  readonly #sink: ByteSink
+  #partsBegun = 0
+  #position = 0
+  /** Of the part that is being sent. */
+  #leftBytes = 0
+  #sentBytes = 0
+  #heldBytes = 0
+  /** The chunk being filled: its first `#filledBytes` bytes are read already. */
+  #chunk: Buffer = Buffer.alloc(0)
+  #filledBytes = 0
+  #isWaitingForDrain = false
+  #isOver = false
+  #end: (end: CopyEnd) => void = () => {}
+
+  constructor(file: OpenFile, parts: readonly BodyPart[], sink: ByteSink, head: string) {
+    this.#file = file
+    this.#parts = parts
+    this.#sink = sink
+    this.finished = new Promise(resolve => {
+      this.#end = resolve
+    })
+    this.#beginPart(head)
+  }
+
+  cancel(): void {
+    if (!this.#isOver) this.#finish({ ending: 'cancelled', sentBytes: this.#sentBytes })
+  }
+
+  /** The first chunk of a part has the text before it too. */
+  #beginPart(head: string): void {
+    const part = this.#parts[this.#partsBegun++]
+    if (part === undefined) throw new Error('static copy: there is no part to send')
+    const text = head + part.text
+    const firstBytes = part.bytes <= WHOLE_READ_BYTES ? part.bytes : MANY_CHUNK_BYTES
+    this.#position = part.start
+    this.#leftBytes = part.bytes
+    this.#takeChunk(Buffer.allocUnsafe(text.length + firstBytes))
+    this.#filledBytes = this.#chunk.write(text, 'latin1')
+    this.#fill()
+  }
+
+  #fill(): void {
+    const wantedBytes = this.#chunk.length - this.#filledBytes
+    if (wantedBytes === 0) this.#send()
+    else this.#file.read(this.#chunk, this.#filledBytes, wantedBytes, this.#position, this.#wasRead)
+  }
+
+  readonly #wasRead: ReadDone = (error, bytesRead) => {
+    if (this.#isOver) return
+    if (error !== null) {
+      this.#fail('file-unreadable', reasonOf(error), error)
+    } else if (bytesRead === 0) {
+      this.#fail('file-truncated', `${this.#leftBytes} bytes less than announced`)
+    } else {
+      this.#filledBytes += bytesRead
+      this.#position += bytesRead
+      this.#leftBytes -= bytesRead
+      this.#fill()
+    }
+  }
+
+  /** Only full chunks are sent: a small file that shrank meanwhile fails with nothing sent. */
+  #send(): void {
+    this.#sentBytes += this.#chunk.length
+    const mayGoOn = this.#sink.write(this.#chunk)
+    if (this.#isOver) return
+    if (this.#leftBytes === 0 && this.#partsBegun === this.#parts.length) {
+      this.#finish({ ending: 'complete', sentBytes: this.#sentBytes })
+    } else if (mayGoOn) {
+      this.#next(false)
+    } else {
+      this.#isWaitingForDrain = true
+      this.#sink.whenWritable(() => this.#drained())
+    }
+  }
+
+  #drained(): void {
+    if (!this.#isWaitingForDrain || this.#isOver) return
+    this.#isWaitingForDrain = false
+    this.#next(this.#sink.isFlushedWhenWritable === true)
+  }
+
+  #next(mayReuse: boolean): void {
+    if (this.#leftBytes === 0) return this.#beginPart('')
+    const chunkBytes = Math.min(this.#leftBytes, chunkBytesFor(heldBytes - this.#heldBytes))
+    if (mayReuse && this.#chunk.length >= chunkBytes) this.#chunk = this.#chunk.subarray(0, chunkBytes)
+    else this.#takeChunk(Buffer.allocUnsafe(chunkBytes))
+    this.#filledBytes = 0
+    this.#fill()
+  }
+
+  #takeChunk(chunk: Buffer): void {
+    heldBytes += chunk.length - this.#heldBytes
+    this.#heldBytes = chunk.length
+    this.#chunk = chunk
+  }
+
+  #fail(code: string, why: string, cause?: unknown): void {
+    const failure = new Failure(code, `cannot send a static file: byte ${this.#position}: ${why}`, undefined, cause)
+    this.#finish({ ending: 'failed', sentBytes: this.#sentBytes, failure })
+  }
+
+  #finish(end: CopyEnd): void {
+    this.#isOver = true
+    heldBytes -= this.#heldBytes
+    this.#heldBytes = 0
+    this.#file.close()
+    this.#end(end)
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * Answers an exchange with a file, if one of the folders has it. Called by `phases.ts`; `static/site.ts` says what is stored, `static/files.ts`
+ * decides about the answer, `static/copy.ts` reads what is large, here they meet a client.
+ *
+ * The hot path: what the cache holds is answered at once, head and body in one write, with no promise, no thread pool and no look at the disk.
+ */
+
+import { codeOf } from '../../kit/ground/failure.js'
+import type { Exchange } from '../exchange/exchange.js'
+import { NO_CONDITIONS } from '../http/conditions.js'
+import { negotiateCoding } from '../http/content-coding.js'
+import type { ErrorCode, OwnAnswer } from '../http/error-response.js'
+import { httpDate } from '../http/http-date.js'
+import { checkPreconditions } from '../http/preconditions.js'
+import { headerValue } from '../http/request-head.js'
+import { monotonicMs, strictMs } from '../process/clock.js'
+import { pathBelow, type Route } from '../route/route-table.js'
+import type { Forms } from './cache.js'
+import { type ByteSink, copyFileTo } from './copy.js'
+import { answerFromDisk, newBoundary } from './disk-answer.js'
+import {
+  answerForDirectory,
+  answerForFile,
+  emptyAnswer,
+  errorIn,
+  type StaticAnswer,
+  type StaticRequest,
+} from './files.js'
+import { printHead } from './head.js'
+import type { OpenFile } from './open-file.js'
+import type { Asked, StaticSite } from './site.js'
+import type { Place, StoredFile } from './stored-file.js'
+
+/** `none`: no such file. `broken`: the file changed while it was sent, the client must see that its answer is not complete. */
+export type FileOutcome =
+  | { kind: 'none' }
+  | { kind: 'sent'; close: boolean }
+  | { kind: 'broken' }
+  | { kind: 'error'; code: ErrorCode; fields?: OwnAnswer['fields'] }
+
+const NONE: FileOutcome = { kind: 'none' }
+const BROKEN: FileOutcome = { kind: 'broken' }
+const SENT: FileOutcome = { kind: 'sent', close: false }
+const SENT_LAST: FileOutcome = { kind: 'sent', close: true }
+
+/** Looks the path of the exchange up in the folders; `route` null: no mount stands before it. A promise where the disk has to be asked. */
+export function serveFile(
+  site: StaticSite,
+  exchange: Exchange,
+  folders: readonly string[],
+  route: Route | null,
+): FileOutcome | Promise<FileOutcome> {
+  const { path, head } = exchange
+  if (route?.kind === 'static' && path === route.mount && path !== '/' && !route.keepsMount) {
+    // Without its slash a mount's relative links would point beside it.
+    return sendHead(exchange, answerForDirectory(path, requestOf(exchange)))
+  }
+  return serve(site, exchange, site.keyOf(path, head.target), () => {
+    const below = route?.kind === 'static' ? pathBelow(route, path) : path
+    return { places: folders.map(folder => ({ folder, path: below })), path, uri: head.target, vary: '' }
+  })
+}
+
+/**
+ * Sends the first file that is there as the answer to the exchange, whatever path was asked for. A folder is a real path, `path` as for `openInside`.
+ * `vary`: what the choice of the file depended on, beside the path.
+ */
+export function serveInside(
+  site: StaticSite,
+  exchange: Exchange,
+  places: readonly Place[],
+  vary = '',
+): FileOutcome | Promise<FileOutcome> {
+  const [first] = places
+  if (first === undefined) return NONE
+  // No path of a request has a NUL in it.
+  const key = `${vary}\0${first.folder}\0${first.path}`
+  return serve(site, exchange, key, () => ({ places, path: first.path, uri: exchange.head.target, vary }))
+}
+
+function serve(
+  site: StaticSite,
+  exchange: Exchange,
+  key: string,
+  ask: () => Asked,
+): FileOutcome | Promise<FileOutcome> {
+  const forms = site.recall(key, strictMs(), ask)
+  return (forms === null ? null : fromMemory(exchange, forms)) ?? fromDisk(site, exchange, key, ask())
+}
+
+/** null: the content is not in memory. */
+function fromMemory(exchange: Exchange, forms: Forms): FileOutcome | null {
+  const { head, client } = exchange
+  const form = forms.length === 1 ? forms[0] : choose(exchange, forms)
+  if (form === null) return sendHead(exchange, emptyAnswer(406, [['Vary', 'Accept-Encoding']]))
+  if (head.method === 'GET' && !client.closingNow) {
+    const prepared = prepare(exchange, form)
+    if (prepared !== null) return send(exchange, prepared.status, prepared.bytes)
+  }
+  const answer = answerForFile(form, requestOf(exchange), Date.now(), newBoundary)
+  if (answer.body.length === 0) return sendHead(exchange, answer)
+  return form.body === null ? null : sendWhole(exchange, answer, form.body)
+}
+
+/** An answer that lies ready, if this request gets one of those; null: it has to be made. */
+function prepare({ head }: Exchange, form: StoredFile): { status: number; bytes: Buffer } | null {
+  const { conditions } = head
+  if (conditions !== null) {
+    const verdict = checkPreconditions(form.validators, conditions, Date.now())
+    if (verdict === 'not-modified') return { status: 304, bytes: form.notModified(httpDate()) }
+    if (verdict === 'failed' || conditions.range !== undefined) return null
+  }
+  const bytes = form.wire(httpDate())
+  return bytes === null ? null : { status: 200, bytes }
+}
+
+function choose({ head }: Exchange, forms: Forms): StoredFile | null {
+  const codings = forms.map(form => form.coding)
+  const coding = negotiateCoding(headerValue(head, 'accept-encoding'), codings)
+  return forms.find(form => form.coding === coding) ?? null
+}
+
+/** A second look when what was just found is gone before it could be opened; a name that keeps changing is as good as none. */
+async function fromDisk(site: StaticSite, exchange: Exchange, key: string, asked: Asked): Promise<FileOutcome> {
+  try {
+    for (let attempt = 1; attempt <= 2; attempt++) {
+      const found = await site.find(key, asked)
+      if (exchange.finished) return BROKEN
+      if (found.kind === 'missing') return NONE
+      if (found.kind === 'forbidden') return { kind: 'error', code: 'forbidden' }
+      if (found.kind === 'directory') return sendHead(exchange, answerForDirectory(exchange.path, requestOf(exchange)))
+      const outcome = fromMemory(exchange, found.forms) ?? (await fromFile(site, exchange, found.forms))
+      if (outcome !== null) return outcome
+      site.cache.drop(key)
+    }
+    return NONE
+  } catch (error) {
+    if (codeOf(error) === 'no-files') return { kind: 'error', code: 'no-files' }
+    if (codeOf(error) === 'file-unreadable') return { kind: 'error', code: 'file-unreadable' }
+    throw error
+  }
+}
+
+/** Opens and sends what is too large for memory; what is open now counts, not what was seen. null: it is there no more. */
+async function fromFile(site: StaticSite, exchange: Exchange, forms: Forms): Promise<FileOutcome | null> {
+  const form = forms.length === 1 ? forms[0] : choose(exchange, forms)
+  if (form === null) return null
+  const opened = await answerFromDisk(form.place, requestOf(exchange), site.settings.safe, form)
+  if (opened.kind !== 'answer') return null
+  const { answer, file } = opened
+  if (exchange.finished) {
+    file?.close()
+    return BROKEN
+  }
+  return file === null ? sendHead(exchange, answer) : sendFile(exchange, answer, file)
+}
+
+function requestOf({ head }: Exchange): StaticRequest {
+  const request: StaticRequest = { method: head.method, conditions: head.conditions ?? NO_CONDITIONS }
+  const query = head.target.indexOf('?')
+  if (query >= 0) request.query = head.target.slice(query)
+  return request
+}
+
+/** What the file's own head says; an error gets its body, or its page, where all errors do. */
+function sendHead(exchange: Exchange, answer: StaticAnswer): FileOutcome {
+  const error = errorIn(answer)
+  if (error !== null) return { kind: 'error', ...error }
+  return send(exchange, answer.status, printHead(answer, httpDate(), exchange.client.closingNow))
+}
+
+/** Head and some of the bytes that are in memory, in one write. */
+function sendWhole(exchange: Exchange, answer: StaticAnswer, body: Buffer): FileOutcome {
+  const parts: Uint8Array[] = [Buffer.from(printHead(answer, httpDate(), exchange.client.closingNow), 'latin1')]
+  for (const { text, start, bytes } of answer.body) {
+    parts.push(Buffer.from(text, 'latin1'), body.subarray(start, start + bytes))
+  }
+  return send(exchange, answer.status, Buffer.concat(parts))
+}
+
+/** A whole answer: text is latin1. */
+function send(exchange: Exchange, status: number, bytes: Buffer | string): FileOutcome {
+  const { client } = exchange
+  const close = client.closingNow
+  exchange.status = status
+  exchange.dispatchMs = exchange.startMs
+  exchange.firstByteMs = monotonicMs()
+  exchange.answerBegun = true
+  exchange.sentBytes = bytes.length
+  client.write(bytes)
+  return close ? SENT_LAST : SENT
+}
+
+async function sendFile(exchange: Exchange, answer: StaticAnswer, file: OpenFile): Promise<FileOutcome> {
+  const close = exchange.client.closingNow
+  exchange.status = answer.status
+  exchange.dispatchMs = exchange.startMs
+  exchange.firstByteMs = monotonicMs()
+  const copy = copyFileTo(file, answer.body, sinkOf(exchange), printHead(answer, httpDate(), close))
+  exchange.cancel = () => copy.cancel()
+  const end = await copy.finished
+  exchange.sentBytes = end.sentBytes
+  if (end.ending === 'complete') return close ? SENT_LAST : SENT
+  return end.sentBytes === 0 && end.ending === 'failed' ? { kind: 'error', code: 'file-unreadable' } : BROKEN
+}
+
+function sinkOf(exchange: Exchange): ByteSink {
+  const { client } = exchange
+  return {
+    write: chunk => {
+      exchange.answerBegun = true
+      return client.write(chunk)
+    },
+    whenWritable: callback => client.whenWritable(callback),
+    isFlushedWhenWritable: true,
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * The page that a single-page application shows for every path (`static-fallback`). Called by `phases.ts` for a request that no file and no
+ * application mount answers; pure.
+ *
+ * It is given for GET and HEAD where a browser navigates: `Sec-Fetch-Mode: navigate`, which all current browsers send, or without that field an
+ * `Accept` that names `text/html`. So a script, an image or a `fetch` of something that is not there stays a 404.
+ */
+
+import type { ProxySettings } from '../../kit/channel/messages.js'
+import { headerValue, type RequestHead } from '../http/request-head.js'
+import { pathBelow, type RouteTable } from '../route/route-table.js'
+import type { Place } from './stored-file.js'
+
+/** What the choice between the page and a 404 depends on. */
+export const FALLBACK_VARY = 'Accept, Sec-Fetch-Mode'
+
+/** Where the page lies, in the order in which to look; empty: the request gets none. The longest mount counts. */
+export function fallbackPlaces(
+  { files, checkStatic }: Pick<ProxySettings, 'files' | 'checkStatic'>,
+  routes: RouteTable,
+  path: string,
+  head: RequestHead,
+): Place[] {
+  if (files.fallbacks.length === 0 || !isNavigation(head)) return []
+  const [nearest] = files.fallbacks
+    .filter(({ mount }) => mount === '/' || path === mount || path.startsWith(`${mount}/`))
+    .sort((a, b) => b.mount.length - a.mount.length)
+  if (nearest === undefined) return []
+  const route = routes.match(nearest.path)
+  if (route?.kind === 'static') return [{ folder: route.folder, path: pathBelow(route, nearest.path) }]
+  return checkStatic.map(folder => ({ folder, path: nearest.path }))
+}
+
+/** Whether a browser shows the answer as a page. */
+export function isNavigation(head: RequestHead): boolean {
+  if (head.method !== 'GET' && head.method !== 'HEAD') return false
+  const mode = headerValue(head, 'sec-fetch-mode')
+  if (mode !== undefined) return mode === 'navigate'
+  return /(?:^|,)[ \t]*(?:text\/html|application\/xhtml\+xml)[ \t]*(?:[;,]|$)/i.test(headerValue(head, 'accept') ?? '')
+}

@@ -1,0 +1,194 @@
+/**
+ * Answers GET and HEAD for one stored form of a file: status, head and which of its bytes follow. Pure; `static/exchange.ts` sends what is
+ * decided here. What may be opened at all is decided in static/open.ts and by `isServable`.
+ * As nginx does, no `X-Content-Type-Options` is sent; `Date` and `Connection` are the caller's.
+ */
+
+import { contentType } from 'mime-types'
+import { type ByteRange, decideRange, printContentRange } from '../http/byte-range.js'
+import type { Conditions } from '../http/conditions.js'
+import type { Coding } from '../http/content-coding.js'
+import { entityTagOf, type FileVersion } from '../http/entity-tag.js'
+import type { ErrorCode } from '../http/error-response.js'
+import { encodeName } from '../http/file-name.js'
+import { printHttpDate } from '../http/http-date.js'
+import { checkPreconditions, mayUseRange, type Validators } from '../http/preconditions.js'
+import { type Freshness, freshnessFields } from './freshness.js'
+
+export interface StaticRequest {
+  method: string
+  conditions: Readonly<Conditions>
+  /** The query as received, with its `?`, for redirects. */
+  query?: string
+}
+
+/** A stored form of a file, as far as heads depend on it. */
+export interface Representation {
+  sizeBytes: number
+  validators: Validators
+  contentType: string
+  coding: Coding
+  /** What the choice among several forms depended on: the value of `Vary`; empty: nothing. */
+  vary: string
+  freshness: Freshness | null
+}
+
+/** Bytes of the file, with `text` (latin1) before them. */
+export interface BodyPart {
+  text: string
+  start: number
+  bytes: number
+}
+
+/**
+ * What to send. `headers` are complete for the status, with `Content-Length` (but for 304), so an answer without `body` can go out as it is,
+ * but for an error: `errorIn`. Empty `body`: nothing, as for HEAD, whatever `Content-Length` says.
+ */
+export interface StaticAnswer {
+  status: number
+  headers: [name: string, value: string][]
+  body: BodyPart[]
+}
+
+/**
+ * Whether a path may be looked at: no NUL, and no segment that begins with a dot, which refuses `..` too, but for a
+ * first segment `.well-known` (RFC 8615). The name that is asked for counts: a link `docs` to `.docs` inside the folder
+ * is somebody's decision.
+ */
+export function isServable(path: string): boolean {
+  if (!path.startsWith('/') || path.includes('\0')) return false
+  return !path.includes('/.') || !path.replace(/^\/\.well-known(?=\/|$)/, '').includes('/.')
+}
+
+/** The strong tag (with the coding in it, as two forms never share one) and the time; one in the future is now (RFC 9110 §8.8.2.1). */
+export function validatorsOf(version: FileVersion, coding: Coding, nowMs: number): Validators {
+  const modifiedMs = Math.min(Number(version.modifiedNs / 1_000_000n), nowMs)
+  const plainTag = entityTagOf(version)
+  const entityTag = coding === 'identity' ? plainTag : `${plainTag.slice(0, -1)}-${coding}"`
+  return { entityTag, lastModifiedMs: Math.floor(modifiedMs / 1000) * 1000 }
+}
+
+/** The content type by the ending of the name. */
+export function contentTypeOf(path: string): string {
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  const dotAt = name.lastIndexOf('.')
+  return (dotAt > 0 && contentType(name.slice(dotAt))) || 'application/octet-stream'
+}
+
+/** The answer for a file. `boundary`: makes what separates several ranges; it must not occur in any file. */
+export function answerForFile(
+  file: Representation,
+  request: StaticRequest,
+  nowMs: number,
+  boundary: () => string,
+): StaticAnswer {
+  if (request.method !== 'GET' && request.method !== 'HEAD') return methodNotAllowed()
+  const verdict = checkPreconditions(file.validators, request.conditions, nowMs)
+  if (verdict === 'failed') return emptyAnswer(412, [])
+  if (verdict === 'not-modified') return { status: 304, headers: cacheHeaders(file, nowMs), body: [] }
+  // §14.2: `Range` is defined for GET only.
+  const isRangeUsed = request.method === 'GET' && mayUseRange(file.validators, request.conditions['if-range'], nowMs)
+  const range = decideRange(isRangeUsed ? request.conditions.range : undefined, file.sizeBytes)
+  if (range.kind === 'unsatisfiable') {
+    return emptyAnswer(416, [['Content-Range', printContentRange(null, file.sizeBytes)], ...varyHeader(file)])
+  }
+  if (range.kind === 'parts') return answerWithParts(file, range.parts, nowMs, boundary)
+  const headers = [...contentHeaders(file, file.contentType, file.sizeBytes), ...cacheHeaders(file, nowMs)]
+  const body = request.method === 'HEAD' || file.sizeBytes === 0 ? [] : [{ text: '', start: 0, bytes: file.sizeBytes }]
+  return { status: 200, headers, body }
+}
+
+/**
+ * A folder that was asked for without its last slash: 301 to `./name/`, with the query. Relative, so that it needs to
+ * know neither mount nor host, and `//host` cannot become another host; `./`, because `a:b/` would be read as an URL of
+ * the scheme `a`. Pure; also for the mount itself.
+ */
+export function answerForDirectory(path: string, request: StaticRequest): StaticAnswer {
+  if (request.method !== 'GET' && request.method !== 'HEAD') return methodNotAllowed()
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  return emptyAnswer(301, [['Location', `./${encodeName(name)}/${request.query ?? ''}`]])
+}
+
+/** An answer that is its head. */
+export function emptyAnswer(status: number, headers: StaticAnswer['headers']): StaticAnswer {
+  return { status, headers: [...headers, ['Content-Length', '0']], body: [] }
+}
+
+/** What an answer of 400 and more is to `error-response.ts`, which gives it a body, and what its head has to say beside; null: it is none. */
+export interface StaticError {
+  code: ErrorCode
+  fields: StaticAnswer['headers']
+}
+
+const ERROR_CODES: ReadonlyMap<number, ErrorCode> = new Map([
+  [405, 'method-not-allowed'],
+  [406, 'not-acceptable'],
+  [412, 'precondition-failed'],
+  [416, 'range-not-satisfiable'],
+])
+
+export function errorIn({ status, headers }: StaticAnswer): StaticError | null {
+  const code = ERROR_CODES.get(status)
+  return code === undefined ? null : { code, fields: headers.filter(([name]) => name !== 'Content-Length') }
+}
+
+/** The bytes of the body, those of its text included. */
+export function bodyBytesOf({ body }: StaticAnswer): number {
+  return body.reduce((sum, { text, bytes }) => sum + text.length + bytes, 0)
+}
+
+/** One range, or several as `multipart/byteranges` (§14.6): each with its own fields, and a last line behind them. */
+function answerWithParts(
+  file: Representation,
+  parts: readonly ByteRange[],
+  nowMs: number,
+  boundary: () => string,
+): StaticAnswer {
+  const [only] = parts
+  if (parts.length === 1 && only !== undefined) {
+    const bytes = only.last - only.first + 1
+    const headers = [...contentHeaders(file, file.contentType, bytes), ...cacheHeaders(file, nowMs)]
+    headers.push(['Content-Range', printContentRange(only, file.sizeBytes)])
+    return { status: 206, headers, body: [{ text: '', start: only.first, bytes }] }
+  }
+  const mark = boundary()
+  const body: BodyPart[] = parts.map(({ first, last }) => ({
+    text:
+      `\r\n--${mark}\r\nContent-Type: ${file.contentType}\r\n` +
+      `Content-Range: ${printContentRange({ first, last }, file.sizeBytes)}\r\n\r\n`,
+    start: first,
+    bytes: last - first + 1,
+  }))
+  body.push({ text: `\r\n--${mark}--\r\n`, start: 0, bytes: 0 })
+  const bytes = bodyBytesOf({ status: 206, headers: [], body })
+  const headers = contentHeaders(file, `multipart/byteranges; boundary=${mark}`, bytes)
+  return { status: 206, headers: [...headers, ...cacheHeaders(file, nowMs)], body }
+}
+
+function contentHeaders(file: Representation, type: string, bytes: number): StaticAnswer['headers'] {
+  const headers: StaticAnswer['headers'] = [
+    ['Content-Type', type],
+    ['Content-Length', String(bytes)],
+    ['Accept-Ranges', 'bytes'],
+  ]
+  if (file.coding !== 'identity') headers.push(['Content-Encoding', file.coding])
+  return headers
+}
+
+/** What a 304 repeats of a 200 (§15.4.5). */
+function cacheHeaders(file: Representation, nowMs: number): StaticAnswer['headers'] {
+  return [
+    ['Last-Modified', printHttpDate(file.validators.lastModifiedMs)],
+    ['ETag', file.validators.entityTag],
+    ...freshnessFields(file.freshness, nowMs),
+    ...varyHeader(file),
+  ]
+}
+
+function varyHeader(file: Representation): StaticAnswer['headers'] {
+  return file.vary === '' ? [] : [['Vary', file.vary]]
+}
+
+function methodNotAllowed(): StaticAnswer {
+  return emptyAnswer(405, [['Allow', 'GET, HEAD']])
+}

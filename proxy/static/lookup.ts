@@ -1,0 +1,204 @@
+/**
+ * Looks a path up on disk: which file it means, which compressed forms lie beside it, and the content of those that are small. Called by
+ * `static/site.ts`. What may be opened is decided in `static/open.ts`.
+ */
+
+import type { StaticSettings } from '../../kit/channel/messages.js'
+import { type Coding, SIBLING_ENDINGS } from '../http/content-coding.js'
+import type { Forms } from './cache.js'
+import { contentTypeOf, isServable, validatorsOf } from './files.js'
+import type { FreshnessRules } from './freshness.js'
+import { type Opened, type OpenedVersion, openInside } from './open.js'
+import type { OpenFile } from './open-file.js'
+import { type Place, StoredFile } from './stored-file.js'
+
+export interface LookupRules {
+  files: StaticSettings
+  freshness: FreshnessRules
+  /** Files up to this size are read whole. */
+  wholeBytes: number
+  /** Whether compressed forms are made of such a file. */
+  isCompressed(contentType: string, sizeBytes: number): boolean
+  /** Folders of earlier releases that count now, newest first. */
+  previous(folder: string): readonly string[]
+}
+
+/** What a look-up is for. */
+export interface Question {
+  /** Where to look, in this order. */
+  places: readonly Place[]
+  /** Decoded path of the request, and its target as received. */
+  path: string
+  uri: string
+  /** What was found the last time: kept where nothing has changed. */
+  known: Forms | null
+  /** What the answer depends on beside the path; into `Vary`. */
+  vary: string
+}
+
+/** `directory`: a folder with an index, asked for without its slash. */
+export type Found = { kind: 'file'; forms: Forms } | { kind: 'missing' } | { kind: 'forbidden' } | { kind: 'directory' }
+
+const MISSING: Found = { kind: 'missing' }
+
+/** A file system tells times to a second at worst. */
+const YOUNG_NS = 1_000_000_000n
+
+/** Never waits for a FIFO or a device. Throws the Failures of `openInside`. */
+export async function lookUp(question: Question, rules: LookupRules): Promise<Found> {
+  for (const place of question.places) {
+    const found = await lookAt(place, question, rules)
+    if (found.kind !== 'missing') return found
+  }
+  return MISSING
+}
+
+async function lookAt({ folder, path }: Place, question: Question, rules: LookupRules): Promise<Found> {
+  if (!isServable(path)) return MISSING
+  if (path.endsWith('/')) return lookForIndex({ folder, path }, question, rules)
+  const found = await openFile({ folder, path }, rules)
+  if (found.opened.kind === 'directory') return lookForRedirect({ folder, path }, rules)
+  if (found.opened.kind !== 'file') return { kind: found.opened.kind }
+  return { kind: 'file', forms: await formsOf(found.place, found.opened, question, rules) }
+}
+
+async function lookForIndex({ folder, path }: Place, question: Question, rules: LookupRules): Promise<Found> {
+  for (const name of rules.files.index) {
+    const { place, opened } = await openFile({ folder, path: path + name }, rules)
+    if (opened.kind === 'forbidden') return { kind: 'forbidden' }
+    if (opened.kind === 'file') return { kind: 'file', forms: await formsOf(place, opened, question, rules) }
+  }
+  return MISSING
+}
+
+/** Only a folder with an index is redirected to: a redirect must not lead to a 404, nor take a path away from the application. */
+async function lookForRedirect({ folder, path }: Place, rules: LookupRules): Promise<Found> {
+  for (const name of rules.files.index) {
+    const { opened } = await openFile({ folder, path: `${path}/${name}` }, rules)
+    if (opened.kind !== 'file') continue
+    opened.file.close()
+    return { kind: 'directory' }
+  }
+  return MISSING
+}
+
+/** In the folder, or while its grace lasts in one of an earlier release. */
+async function openFile({ folder, path }: Place, rules: LookupRules): Promise<{ place: Place; opened: Opened }> {
+  if (rules.files.skipExt.some(ending => path.endsWith(ending)))
+    return { place: { folder, path }, opened: { kind: 'missing' } }
+  const { safe } = rules.files
+  let opened = await openInside(folder, path, safe)
+  if (opened.kind !== 'missing') return { place: { folder, path }, opened }
+  for (const before of rules.previous(folder)) {
+    opened = await openInside(before, path, safe)
+    if (opened.kind === 'file') return { place: { folder: before, path }, opened }
+    if (opened.kind === 'directory') break
+  }
+  return { place: { folder, path }, opened: { kind: 'missing' } }
+}
+
+type OpenedFile = Extract<Opened, { kind: 'file' }>
+
+interface Seen {
+  coding: Coding
+  place: Place
+  opened: OpenedFile
+}
+
+async function formsOf(place: Place, original: OpenedFile, question: Question, rules: LookupRules): Promise<Forms> {
+  const seen: Seen[] = []
+  try {
+    await openSiblings(place, original.version, rules, seen)
+    seen.push({ coding: 'identity', place, opened: original })
+    const varies = seen.length > 1 || rules.isCompressed(contentTypeOf(place.path), original.version.sizeBytes)
+    const vary = [question.vary, varies ? 'Accept-Encoding' : ''].filter(name => name !== '').join(', ')
+    const forms: StoredFile[] = []
+    for (const each of seen)
+      forms.push(await store(each, { place, modifiedNs: original.version.modifiedNs, vary }, question, rules))
+    return forms as [StoredFile, ...StoredFile[]]
+  } finally {
+    original.file.close()
+    for (const { opened } of seen) opened.file.close()
+  }
+}
+
+/** A sibling that is older than its original is what remained of a former one. */
+async function openSiblings(
+  { folder, path }: Place,
+  version: OpenedVersion,
+  rules: LookupRules,
+  seen: Seen[],
+): Promise<void> {
+  for (const coding of rules.files.precompressed) {
+    const place = { folder, path: path + SIBLING_ENDINGS[coding] }
+    const opened = await openInside(folder, place.path, rules.files.safe)
+    if (opened.kind !== 'file') continue
+    if (opened.version.modifiedNs >= version.modifiedNs) seen.push({ coding, place, opened })
+    else opened.file.close()
+  }
+}
+
+interface Original {
+  place: Place
+  modifiedNs: bigint
+  vary: string
+}
+
+async function store(
+  { coding, place, opened }: Seen,
+  original: Original,
+  question: Question,
+  rules: LookupRules,
+): Promise<StoredFile> {
+  const { version, file } = opened
+  const same = question.known?.find(form => form.coding === coding && isSame(form, place, version, original.vary))
+  if (same !== undefined) return same
+  const nowMs = Date.now()
+  const nowNs = BigInt(nowMs) * 1_000_000n
+  const contentType = contentTypeOf(original.place.path)
+  return new StoredFile({
+    place,
+    version,
+    coding,
+    contentType,
+    vary: original.vary,
+    validators: validatorsOf(version, coding, nowMs),
+    freshness: rules.freshness.of({
+      type: contentType.replace(/;.*/, ''),
+      file: original.place.folder + original.place.path,
+      path: question.path,
+      uri: question.uri,
+      modifiedMs: Math.min(Number(original.modifiedNs / 1_000_000n), nowMs),
+    }),
+    body: version.sizeBytes <= rules.wholeBytes ? await readWhole(file, version.sizeBytes) : null,
+    isYoung: version.changedNs > nowNs - YOUNG_NS || version.modifiedNs > nowNs,
+  })
+}
+
+function isSame(form: StoredFile, place: Place, version: OpenedVersion, vary: string): boolean {
+  return (
+    !form.isYoung &&
+    form.place.path === place.path &&
+    form.place.folder === place.folder &&
+    form.vary === vary &&
+    form.version.inode === version.inode &&
+    form.version.sizeBytes === version.sizeBytes &&
+    form.version.modifiedNs === version.modifiedNs &&
+    form.version.changedNs === version.changedNs
+  )
+}
+
+/** null: shorter than it was a moment ago, or not readable; whoever sends it finds out which. */
+function readWhole(file: OpenFile, bytes: number): Promise<Buffer | null> {
+  const buffer = Buffer.allocUnsafeSlow(bytes)
+  return new Promise(resolve => {
+    const readFrom = (offset: number): void => {
+      if (offset === bytes) return resolve(buffer)
+      file.read(buffer, offset, bytes - offset, offset, (error, bytesRead) => {
+        if (error !== null || bytesRead === 0) resolve(null)
+        else readFrom(offset + bytesRead)
+      })
+    }
+    readFrom(0)
+  })
+}

@@ -1,0 +1,106 @@
+/**
+ * The files of one configuration: from a path to what is stored under it, through the cache or from disk. Made by `phases.ts` for each new
+ * configuration; `static/exchange.ts` asks it.
+ */
+
+import type { StaticSettings } from '../../kit/channel/messages.js'
+import { sharedMs } from '../../kit/ground/shared-clock.js'
+import { strictMs } from '../process/clock.js'
+import type { Compressors } from '../process/compressor.js'
+import { type Forms, FRESH_MS, STALE_MS, StaticCache } from './cache.js'
+import { StaticCompression } from './compression.js'
+import { FreshnessRules } from './freshness.js'
+import { type Found, type LookupRules, lookUp, type Question } from './lookup.js'
+import { forgetRoots, WHOLE_READ_BYTES } from './open.js'
+
+/** A question without what is known already. */
+export type Asked = Omit<Question, 'known'>
+
+export class StaticSite {
+  readonly settings: StaticSettings
+  readonly cache: StaticCache
+  readonly #rules: LookupRules
+  readonly #compression: StaticCompression | null
+  readonly #looks = new Map<string, { begunMs: number; found: Promise<Found> }>()
+
+  /** `compressors`: of the configuration, null for none. */
+  constructor(settings: StaticSettings, compressors: Compressors | null) {
+    forgetRoots()
+    this.settings = settings
+    this.cache = new StaticCache(settings.cacheBytes, settings.cacheEntries)
+    const { cacheBytes, cacheFileBytes } = settings
+    const compression =
+      compressors === null || cacheBytes === 0 ? null : new StaticCompression(compressors, this.cache, cacheFileBytes)
+    this.#compression = compression
+    this.#rules = {
+      files: settings,
+      freshness: new FreshnessRules(settings),
+      wholeBytes: cacheBytes === 0 ? WHOLE_READ_BYTES : cacheFileBytes,
+      isCompressed: (contentType, sizeBytes) => compression?.covers(contentType, sizeBytes) ?? false,
+      previous: folder => {
+        if (settings.previous.length === 0) return NONE
+        const nowMs = sharedMs()
+        return settings.previous.flatMap(each => (each.folder === folder && each.untilMs > nowMs ? [each.before] : []))
+      },
+    }
+  }
+
+  /** Another configuration goes on. */
+  close(): void {
+    this.#compression?.close()
+  }
+
+  /** Under which name the answer to this is kept. Where the query decides about `Expires`, it is a part of it. */
+  keyOf(path: string, target: string): string {
+    return this.#rules.freshness.dependOnUri ? `${path}\0${target}` : path
+  }
+
+  /** What is stored under a path, if that was seen less than a second ago; touches no disk. `ask`: for the next look, made when it is due. */
+  recall(key: string, nowMs: number, ask: () => Asked): Forms | null {
+    const entry = this.cache.get(key)
+    if (entry === undefined) return null
+    const ageMs = nowMs - entry.lookedMs
+    if (ageMs > FRESH_MS) {
+      if (ageMs > STALE_MS) return null
+      if (!entry.isLooking) {
+        entry.isLooking = true
+        // A disk that fails now is the next request's matter, which asks it and waits.
+        this.find(key, ask()).catch(() => {})
+      }
+    }
+    return entry.forms
+  }
+
+  /** What is on disk now. Whoever asks for the same soon after gets the same. Throws the Failures of `openInside`. */
+  find(key: string, asked: Asked): Promise<Found> {
+    const begunMs = strictMs()
+    const running = this.#looks.get(key)
+    if (running !== undefined && begunMs - running.begunMs < FRESH_MS) return running.found
+    const look = { begunMs, found: this.#look(key, asked, begunMs) }
+    this.#looks.set(key, look)
+    const over = () => {
+      if (this.#looks.get(key) === look) this.#looks.delete(key)
+    }
+    look.found.then(over, over)
+    return look.found
+  }
+
+  async #look(key: string, asked: Asked, begunMs: number): Promise<Found> {
+    const known = this.cache.get(key)?.forms ?? null
+    const found = this.#complete(await lookUp({ ...asked, known }, this.#rules), known)
+    // A look that began later may have ended before.
+    if ((this.cache.get(key)?.lookedMs ?? 0) > begunMs) return found
+    if (found.kind === 'file') {
+      this.cache.put(key, found.forms, begunMs)
+      this.#compression?.want(key, found.forms)
+    } else this.cache.drop(key)
+    return found
+  }
+
+  #complete(found: Found, known: Forms | null): Found {
+    if (this.#compression === null || found.kind !== 'file') return found
+    return { kind: 'file', forms: this.#compression.complete(found.forms, known) }
+  }
+}
+
+const NONE: readonly string[] = []

@@ -1,0 +1,297 @@
+/**
+ * The WebSocket tunnels that are open now, how each becomes one, and when each is closed. One per proxy; `phases.ts` opens them, `proxy-server.ts`
+ * ends them when a worker is replaced or the proxy goes away.
+ */
+
+import { connect, type Socket } from 'node:net'
+import type { UpstreamAddress } from '../../kit/channel/messages.js'
+import { printPreamble } from '../../kit/link/tunnel-preamble.js'
+import { passInterim } from '../exchange/answer-pieces.js'
+import type { Client, Exchange } from '../exchange/exchange.js'
+import type { ErrorCode } from '../http/error-response.js'
+import type { Dispatcher } from '../link/dispatcher.js'
+import type { Link } from '../link/link.js'
+import type { TunnelMetrics } from '../observe/tunnel-metrics.js'
+import { monotonicMs } from '../process/clock.js'
+import { isOutOfDescriptors } from '../process/descriptors.js'
+import { AbandonedSockets } from './abandoned-sockets.js'
+import { CLOSE_CODE } from './frame-boundary.js'
+import { openTunnel, type TunnelTarget } from './tunnel.js'
+import { Tunnel, type TunnelSides } from './tunnel-flow.js'
+import { isFramed, passRefusal } from './tunnel-refusal.js'
+
+/** A client whose bare connection can be taken: HTTP/1.1. */
+export interface TunnelClient extends Client {
+  takeSocket(onBytes: (bytes: Buffer) => void): { socket: Socket; early: Buffer }
+}
+
+export interface TunnelOutcome {
+  /** The other side has answered, with 101 or not. */
+  begun?(): void
+  failed(code: ErrorCode): void
+  over(close: boolean): void
+  broken(): void
+}
+
+/** Whoever gets a handshake: a worker, or another server. */
+interface Place {
+  target: TunnelTarget
+  workerId: number
+  /** It is known to be gone. */
+  isGone?(): boolean
+  answered?(): void
+  /** It hung up before an answer, `isSilent`: without a byte of one. Whoever can tell why says `fail`, or takes the exchange elsewhere. */
+  hungUp(isSilent: boolean, fail: (code: ErrorCode) => void): void
+  /** Nothing is under way there any more; called once, before the outcome is told or when the exchange is cancelled. */
+  freed(): void
+}
+
+/** Why tunnels are closed, and the time over which that is spread. */
+interface Closing {
+  reason: 'restart' | 'stop'
+  fromMs: number
+  untilMs: number
+}
+
+/** Tries at workers that cannot be reached; none of them has seen the request. */
+const MOST_ATTEMPTS = 4
+/** The last part of the time that tunnels have, over which their ends are spread: all clients at once would come back at once. */
+const SPREAD_SHARE = 0.2
+/** When the proxy goes away nobody waits for more than the storm takes. */
+const SPREAD_MS_PER_TUNNEL = 1
+const IDLE_SWEEP_MS = 1000
+/** Of a foreign upstream's tunnels; ids of workers begin at 1. */
+const NO_WORKER = 0
+
+export class Tunnels {
+  readonly #dispatcher: Dispatcher
+  readonly #metrics: TunnelMetrics
+  /** Each with the id of its worker. */
+  readonly #tunnels = new Map<Tunnel, number>()
+  /** Whose answer has not come. */
+  readonly #handshakes = new Set<Exchange>()
+  /** Connections to workers that have answered a handshake, each with the id of its worker. */
+  readonly #upstreams = new Map<Socket, number>()
+  readonly #abandoned = new AbandonedSockets()
+  /** Workers that are replaced. */
+  readonly #closingWorkers = new Map<number, Closing>()
+  #closingAll: Closing | null = null
+  #hasDeadlines = false
+  #idleSweptMs = 0
+
+  constructor(dispatcher: Dispatcher, metrics: TunnelMetrics) {
+    this.#dispatcher = dispatcher
+    this.#metrics = metrics
+  }
+
+  get count(): number {
+    return this.#tunnels.size
+  }
+
+  /** To a worker. If that dies, `Link.lose` cancels the handshake and tells who was lost. */
+  open(exchange: Exchange, client: TunnelClient, link: Link, outcome: TunnelOutcome): void {
+    link.tunnels += 1
+    link.handshakes.begin(exchange)
+    const failed = (code: ErrorCode) => {
+      if (code !== 'no-tunnel' || exchange.attempts >= MOST_ATTEMPTS) return outcome.failed(code)
+      exchange.deadlineMs = 0
+      this.#dispatcher.dispatchElsewhere(exchange, link, monotonicMs())
+    }
+    const place: Place = {
+      target: targetOf(link, exchange),
+      workerId: link.worker.workerId,
+      isGone: () => link.end !== null,
+      answered: () => link.handshakes.end(exchange),
+      hungUp: (isSilent, fail) => link.hungUp(exchange, () => fail(isSilent ? 'worker-aborted' : 'bad-answer')),
+      freed: () => {
+        link.handshakes.end(exchange)
+        link.tunnels -= 1
+        this.#dispatcher.freed(link)
+      },
+    }
+    this.#open(place, exchange, client, { ...outcome, failed })
+  }
+
+  /** To any HTTP server; `freed` as in `Place`. */
+  openTo(
+    address: UpstreamAddress,
+    exchange: Exchange,
+    client: TunnelClient,
+    outcome: TunnelOutcome,
+    freed: () => void,
+  ): void {
+    const place: Place = {
+      target: { connect: () => connect(address), preamble: '' },
+      workerId: NO_WORKER,
+      hungUp: (isSilent, fail) => fail(isSilent ? 'upstream-lost' : 'bad-answer'),
+      freed,
+    }
+    this.#open(place, exchange, client, outcome)
+  }
+
+  #open(place: Place, exchange: Exchange, client: TunnelClient, outcome: TunnelOutcome): void {
+    this.#handshakes.add(exchange)
+    let answering: Socket | null = null
+    const release = once(() => {
+      this.#handshakes.delete(exchange)
+      if (answering !== null) this.#upstreams.delete(answering)
+      place.freed()
+    })
+    const begun = (upstream: Socket, status: number) => {
+      answering = upstream
+      this.#upstreams.set(upstream, place.workerId)
+      if (place.isGone?.()) this.#abandoned.add(upstream, monotonicMs())
+      place.answered?.()
+      outcome.begun?.()
+      this.#begun(exchange, status)
+    }
+    const fail = (code: ErrorCode) => {
+      release()
+      outcome.failed(code)
+    }
+    const giveUp = openTunnel(exchange, place.target, {
+      unreachable: why => fail(isOutOfDescriptors(why) ? 'no-files' : 'no-tunnel'),
+      badAnswer: () => fail('bad-answer'),
+      hungUp: isSilent => place.hungUp(isSilent, fail),
+      interim: head => passInterim(exchange, head),
+      switched: (upstream, head, rest) => {
+        begun(upstream, 101)
+        let tunnel: Tunnel | null = null
+        const { socket, early } = this.#take(exchange, client, bytes => tunnel?.fromClient(bytes))
+        const sides = { client: socket, early, upstream, head, rest }
+        tunnel = this.#join(sides, place.workerId, () => {
+          release()
+          outcome.over(true)
+        })
+      },
+      refused: (upstream, head, rest, status) => {
+        if (!isFramed(head)) {
+          upstream.destroy()
+          return fail('bad-answer')
+        }
+        begun(upstream, status)
+        passRefusal(exchange, { status, head, rest, upstream }, ending => {
+          release()
+          if (ending === 'broken') outcome.broken()
+          else outcome.over(ending === 'last')
+        })
+      },
+    })
+    exchange.cancel = () => {
+      giveUp()
+      release()
+    }
+  }
+
+  /** A worker is replaced: its tunnels may stay for so long. Asked again, it may be sooner. */
+  retire(workerId: number, mercyMs: number): void {
+    const now = monotonicMs()
+    const closing: Closing = {
+      reason: 'restart',
+      fromMs: now + mercyMs * (1 - SPREAD_SHARE),
+      untilMs: now + mercyMs,
+    }
+    this.#closingWorkers.set(workerId, closing)
+    this.#schedule(
+      [...this.#tunnels].flatMap(([tunnel, id]) => (id === workerId ? [tunnel] : [])),
+      closing,
+    )
+  }
+
+  /** The worker is gone: its tunnels end behind what it has said, whoever else keeps them open. */
+  gone(workerId: number, now: number): void {
+    this.#closingWorkers.delete(workerId)
+    for (const [upstream, id] of this.#upstreams) if (id === workerId) this.#abandoned.add(upstream, now)
+  }
+
+  /** The proxy goes away within `mercyMs`. */
+  closeAll(mercyMs: number): void {
+    const now = monotonicMs()
+    const untilMs = now + Math.min(mercyMs * SPREAD_SHARE, this.#tunnels.size * SPREAD_MS_PER_TUNNEL)
+    this.#closingAll = { reason: 'stop', fromMs: now, untilMs }
+    this.#schedule([...this.#tunnels.keys()], this.#closingAll)
+    this.#closeDue(now)
+  }
+
+  destroyAll(): void {
+    for (const tunnel of this.#tunnels.keys()) tunnel.destroy()
+  }
+
+  /** Closes what is due, and what was idle for `idleMs` (0: never). The handshakes past their deadline are the caller's. */
+  sweep(now: number, idleMs: number): Exchange[] {
+    if (this.#hasDeadlines) this.#closeDue(now)
+    this.#abandoned.sweep(now)
+    if (idleMs > 0 && now - this.#idleSweptMs >= IDLE_SWEEP_MS) {
+      this.#idleSweptMs = now
+      for (const tunnel of this.#tunnels.keys()) {
+        if (tunnel.isIdle(now, idleMs)) tunnel.close('idle', CLOSE_CODE.goingAway, 'idle')
+      }
+    }
+    if (this.#handshakes.size === 0) return []
+    return [...this.#handshakes].filter(exchange => exchange.deadlineMs !== 0 && exchange.deadlineMs <= now)
+  }
+
+  #take(exchange: Exchange, client: TunnelClient, onBytes: (bytes: Buffer) => void): { socket: Socket; early: Buffer } {
+    const taken = client.takeSocket(onBytes)
+    const { socket } = taken
+    const earlierBytes = socket.bytesWritten
+    // Before the connection's own listener, which ends the exchange and with it its line in the log.
+    socket.prependListener('close', () => {
+      exchange.sentBytes = socket.bytesWritten - earlierBytes
+    })
+    // From now on the tunnel ends by its sides' ends, and lasts: what only the handshake needed is let go.
+    exchange.cancel = null
+    exchange.wireHeaders = ''
+    exchange.head.headers = ''
+    return taken
+  }
+
+  #join(sides: TunnelSides, workerId: number, over: () => void): Tunnel {
+    const now = monotonicMs()
+    const tunnel = new Tunnel(sides, now, this.#metrics, over)
+    this.#tunnels.set(tunnel, workerId)
+    sides.client.once('close', () => this.#tunnels.delete(tunnel))
+    const closing = this.#closingAll ?? this.#closingWorkers.get(workerId)
+    if (closing !== undefined) this.#schedule([tunnel], { ...closing, fromMs: Math.max(now, closing.fromMs) })
+    return tunnel
+  }
+
+  #schedule(tunnels: Tunnel[], { fromMs, untilMs }: Closing): void {
+    if (tunnels.length === 0) return
+    this.#hasDeadlines = true
+    const stepMs = (untilMs - fromMs) / tunnels.length
+    for (const [index, tunnel] of tunnels.entries()) tunnel.closeAtMs = fromMs + stepMs * index
+  }
+
+  #closeDue(now: number): void {
+    let left = 0
+    for (const tunnel of this.#tunnels.keys()) {
+      if (tunnel.closeAtMs === 0) continue
+      if (tunnel.closeAtMs > now) left += 1
+      else if (this.#closingAll !== null) tunnel.close('stop', CLOSE_CODE.goingAway, 'server stops')
+      else tunnel.close('restart', CLOSE_CODE.serviceRestart, 'service restart')
+    }
+    this.#hasDeadlines = left > 0
+  }
+
+  #begun(exchange: Exchange, status: number): void {
+    this.#handshakes.delete(exchange)
+    exchange.status = status
+    exchange.answerBegun = true
+    exchange.firstByteMs = monotonicMs()
+    exchange.deadlineMs = 0
+  }
+}
+
+function targetOf(link: Link, { origin }: Exchange): TunnelTarget {
+  return { connect: () => connect(link.worker.tunnelPath), preamble: printPreamble(origin) }
+}
+
+function once(action: () => void): () => void {
+  let done = false
+  return () => {
+    if (done) return
+    done = true
+    action()
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * One try of an exchange at one foreign upstream, through its undici pool: the request out, the answer in. Made by `upstream-group.ts`, which decides
+ * what follows from its end.
+ *
+ * What must stay true: of both bodies no more than a window and one read are held here: undici pauses our stream when the upstream is slow, we pause
+ * undici when the client is. `AttemptEvents` gets
+ * exactly one of `answered` and `failed`, and nothing after `abort`.
+ */
+
+import { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { codeOf, reasonOf } from '../../kit/ground/failure.js'
+import { WINDOW_BYTES } from '../../kit/link/frames.js'
+import { passInterim } from '../exchange/answer-pieces.js'
+import type { Exchange } from '../exchange/exchange.js'
+import { keepPiece } from '../exchange/kept-body.js'
+import { UpstreamAnswer } from './upstream-answer.js'
+import { UNASKED_CONTINUE } from './upstream-connector.js'
+import { printInterimHead, type RawFields, readAnswerHead, upstreamFields } from './upstream-head.js'
+
+/** Why an upstream failed; a label of the metrics. */
+export type FailureReason = 'unreachable' | 'reset' | 'late' | 'bad-answer'
+
+export interface AttemptEvents {
+  /** The last byte of the request's body has come. */
+  complete(): void
+  /** The answer that begins now names a file to be sent in its place. */
+  fileNamed(): void
+  answered(close: boolean): void
+  /** `seen`: bytes of the request have been written, so it may have been executed. */
+  /** `why`: for the operator, with an errno where there is one. */
+  failed(reason: FailureReason, seen: boolean, why: string): void
+}
+
+type Controller = Dispatcher.DispatchController
+
+/** undici's words for an answer that is not HTTP. Its SocketError has one code for that and for a broken connection. */
+const BAD_ANSWER_CODES: ReadonlySet<string> = new Set([
+  'UND_ERR_HEADERS_OVERFLOW',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+])
+const BAD_ANSWER_MESSAGES = /^bad (response|upgrade)$/
+/** In field lines: the answer is a word to the proxy. */
+const NAMES_FILE = /^x-(accel-redirect|sendfile):/im
+const LATE_CODES: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
+
+export class UpstreamAttempt implements Dispatcher.DispatchHandler {
+  readonly #exchange: Exchange
+  readonly #events: AttemptEvents
+  #body: Readable | null = null
+  /** The body's stream has asked for a piece and got none. */
+  #isAwaited = false
+  /** Of the body: what came before it was asked for, joined where it is short. Kept in the stream one by one, bytes would cost a hundred times their size. */
+  #ahead: Buffer[] = []
+  #aheadBytes = 0
+  #controller: Controller | null = null
+  #answer: UpstreamAnswer | null = null
+  #isOver = false
+
+  constructor(exchange: Exchange, events: AttemptEvents) {
+    this.#exchange = exchange
+    this.#events = events
+  }
+
+  /** `silenceMs`: how long the upstream may be silent before its answer and in it, 0 = for ever. */
+  start(pool: Dispatcher, silenceMs: number): void {
+    const exchange = this.#exchange
+    const { method, target } = exchange.head
+    const headers = upstreamFields(exchange.wireHeaders)
+    const body = this.#requestBody()
+    pool.dispatch({ path: target, method, headers, body, headersTimeout: silenceMs, bodyTimeout: silenceMs }, this)
+  }
+
+  /** A piece of the request's body. False: no more before `resumeBody`. */
+  sendBody(bytes: Buffer): boolean {
+    if (this.#body === null) return true
+    if (this.#isAwaited) {
+      this.#isAwaited = false
+      this.#body.push(bytes)
+    } else {
+      keepPiece(this.#ahead, bytes)
+      this.#aheadBytes += bytes.length
+    }
+    return this.isHungry
+  }
+
+  endBody(): void {
+    this.#pushAhead()
+    this.#body?.push(null)
+    this.#events.complete()
+  }
+
+  /** The upstream can take more of the body. */
+  get isHungry(): boolean {
+    return this.#body !== null && this.#body.readableLength + this.#aheadBytes < WINDOW_BYTES
+  }
+
+  /** Gives up: the client is gone or the deadline passed. The upstream sees its connection break. */
+  abort(): void {
+    this.#isOver = true
+    this.#controller?.abort(new Error('aborted'))
+  }
+
+  /** A body that is here whole leaves in one write with its head; another one is a stream, and undici frames it by Content-Length or by chunks. */
+  #requestBody(): Buffer | Readable | null {
+    const exchange = this.#exchange
+    const kept = exchange.kept ?? []
+    if (exchange.bodyComplete) return kept.length === 0 ? null : Buffer.concat(kept)
+    // It asks when it is empty, so that what undici does not take yet waits here.
+    this.#body = new Readable({ highWaterMark: 1, read: () => this.#bodyAwaited() })
+    // undici destroys it with what failed, which it tells us as well.
+    this.#body.on('error', () => {})
+    for (const bytes of kept) this.#body.push(bytes)
+    return this.#body
+  }
+
+  #bodyAwaited(): void {
+    this.#isAwaited = this.#aheadBytes === 0
+    this.#pushAhead()
+    this.#exchange.client.resumeBody()
+  }
+
+  #pushAhead(): void {
+    const ahead = this.#ahead
+    this.#ahead = []
+    this.#aheadBytes = 0
+    for (const bytes of ahead) this.#body?.push(bytes)
+  }
+
+  // What undici tells.
+
+  onRequestStart(controller: Controller): void {
+    this.#controller = controller
+    if (this.#isOver) controller.abort(new Error('aborted'))
+  }
+
+  onResponseStart(controller: Controller, status: number): void {
+    if (this.#isOver) return
+    const raw = rawOf(controller.rawHeaders)
+    if (status < 200) return this.#interim(status, raw)
+    const head = readAnswerHead(status, raw, this.#exchange.head.method)
+    if (typeof head === 'string') return this.#refuse(head)
+    if (NAMES_FILE.test(head.fields)) this.#events.fileNamed()
+    this.#answer = new UpstreamAnswer(this.#exchange, head, () => {
+      if (!this.#isOver) controller.resume()
+    })
+    // Complete already. undici would wait in vain for the Content-Length of a 304.
+    if (head.bodiless) this.#complete(this.#answer, [])
+  }
+
+  onResponseData(controller: Controller, bytes: Buffer): void {
+    if (this.#isOver || this.#answer === null) return
+    if (!this.#answer.data(bytes)) controller.pause()
+  }
+
+  onResponseEnd(controller: Controller): void {
+    if (!this.#isOver && this.#answer !== null) this.#complete(this.#answer, rawOf(controller.rawTrailers))
+  }
+
+  onResponseError(_: Controller, error: Error): void {
+    if (this.#isOver) return
+    this.#fail(this.#controller === null ? 'unreachable' : failureOf(error), reasonOf(error))
+  }
+
+  #interim(status: number, raw: RawFields): void {
+    // Expect ends here: a client that waits for a 100 has had ours.
+    if (status === UNASKED_CONTINUE) return
+    const head = printInterimHead(status, raw)
+    if (head === null) return this.#refuse(`it has an interim answer of status ${status}`)
+    if (this.#exchange.head.httpMinor === 1) passInterim(this.#exchange, head)
+  }
+
+  #complete(answer: UpstreamAnswer, trailers: RawFields): void {
+    this.#isOver = true
+    answer.end(trailers)
+    this.#events.answered(answer.close)
+  }
+
+  #refuse(why: string): void {
+    this.#fail('bad-answer', why)
+    this.#controller?.abort(new Error('bad answer'))
+  }
+
+  #fail(reason: FailureReason, why: string): void {
+    this.#isOver = true
+    this.#answer?.interrupt()
+    this.#events.failed(reason, this.#controller !== null, why)
+  }
+}
+
+function failureOf(error: Error): FailureReason {
+  const code = codeOf(error)
+  if (LATE_CODES.has(code)) return 'late'
+  const isBad = BAD_ANSWER_CODES.has(code) || BAD_ANSWER_MESSAGES.test(error.message)
+  // Its parser's errors have a code in some versions only.
+  return isBad || error.name === 'HTTPParserError' ? 'bad-answer' : 'reset'
+}
+
+function rawOf(raw: Controller['rawHeaders']): RawFields {
+  return Array.isArray(raw) ? raw : []
+}

@@ -1,0 +1,353 @@
+/**
+ * The foreign upstreams of one mount (`http-to`): which of them an exchange goes to, the queue of those for which none has room, and where
+ * an exchange goes on when its upstream failed. Made by `upstreams.ts`; the rules are in `upstream-choice.ts` and `rescue.ts`.
+ *
+ * What must stay true: an exchange whose method is not idempotent is written to an upstream once; whatever happens, its place there is given back
+ * once.
+ */
+
+import { isIPv6 } from 'node:net'
+import type { Pool } from 'undici'
+import type { ProxyEventName, ToldFields } from '../../kit/channel/child-events.js'
+import type { ProxySettings, UpstreamAddress } from '../../kit/channel/messages.js'
+import { isIdempotent } from '../../kit/link/frames.js'
+import { verdictOnForeign } from '../deaths/rescue.js'
+import { type Exchange, isTunnel } from '../exchange/exchange.js'
+import { harakiriMsOf, startHarakiri } from '../exchange/harakiri-deadline.js'
+import type { ErrorCode } from '../http/error-response.js'
+import { monotonicMs } from '../process/clock.js'
+import type { TunnelClient, TunnelOutcome, Tunnels } from '../tunnel/tunnels.js'
+import { loadUndici } from './lazy-undici.js'
+import { type FailureReason, UpstreamAttempt } from './upstream-attempt.js'
+import {
+  chooseUpstream,
+  countAnswer,
+  countFailure,
+  type HealthRules,
+  newStanding,
+  type Standing,
+} from './upstream-choice.js'
+import { upstreamConnector } from './upstream-connector.js'
+import { viaField } from './upstream-head.js'
+
+/** What a group tells; each exchange gets exactly one of `answered`, `failed` and `broken`, unless it was cancelled. */
+export interface GroupEvents {
+  /** It is about to be sent to an upstream. */
+  assigned(exchange: Exchange): void
+  /** The answer that begins now names a file to be sent in its place. */
+  fileNamed(exchange: Exchange): void
+  answered(exchange: Exchange, close: boolean): void
+  failed(exchange: Exchange, code: ErrorCode): void
+  /** A part of the answer is with the client, and there will be no more. */
+  broken(exchange: Exchange): void
+  /** Its deadline has passed: it is to be cancelled and answered. */
+  expired(exchange: Exchange): void
+}
+
+/** What a group needs of the rest of the proxy; `settings` are those of now. */
+export interface GroupWorld {
+  settings: ProxySettings
+  metrics: { queued(mount: string, seconds: number): void; rescue(outcome: string): void }
+  event(name: ProxyEventName, fields: ToldFields): void
+}
+
+export interface Upstream extends Standing {
+  /** Its place in the option, from 0: a label of the metrics. */
+  readonly index: number
+  readonly address: UpstreamAddress
+  readonly pool: Pool
+  readonly failuresByReason: Map<FailureReason, number>
+}
+
+/** Where an exchange has been. */
+interface Course {
+  readonly exchange: Exchange
+  readonly tried: Set<Upstream>
+  /** Null while it waits. */
+  upstream: Upstream | null
+  unseenAttempts: number
+}
+
+/** As `tunnel.ts`. */
+const MOST_HEAD_BYTES = 64 * 1024
+/** Shorter than the five seconds after which Node closes an idle connection. */
+const KEEP_ALIVE_MS = 4000
+
+export class UpstreamGroup {
+  readonly mount: string
+  readonly upstreams: readonly Upstream[]
+  readonly #events: GroupEvents
+  readonly #world: GroupWorld
+  readonly #tunnels: Tunnels
+  readonly #connectMs: number
+  readonly #courses = new Set<Course>()
+  #waiting: Course[] = []
+  #last = -1
+
+  constructor(mount: string, addresses: UpstreamAddress[], world: GroupWorld, tunnels: Tunnels, events: GroupEvents) {
+    this.mount = mount
+    this.#world = world
+    this.#tunnels = tunnels
+    this.#events = events
+    this.#connectMs = world.settings.upstreamConnectMs
+    this.upstreams = addresses.map((address, index) => openUpstream(address, index, this.#connectMs))
+  }
+
+  /** Whether it is what a new configuration wants. The pools keep the connect time that they were made with. */
+  isMadeOf(addresses: UpstreamAddress[], connectMs: number): boolean {
+    return (
+      connectMs === this.#connectMs &&
+      JSON.stringify(addresses) === JSON.stringify(this.upstreams.map(({ address }) => address))
+    )
+  }
+
+  get queued(): number {
+    return this.#waiting.length
+  }
+
+  get isIdle(): boolean {
+    return this.#courses.size === 0
+  }
+
+  dispatch(exchange: Exchange, now: number): void {
+    // A client of undici cannot ask for the server as a whole, and nginx refuses it too.
+    if (exchange.head.target === '*') return this.#events.failed(exchange, 'bad-path')
+    exchange.wireHeaders += viaField(exchange.head)
+    const course: Course = { exchange, tried: new Set(), upstream: null, unseenAttempts: 0 }
+    this.#courses.add(course)
+    exchange.cancel = () => this.#cancel(course)
+    if (this.#waiting.length > 0) this.#queue(course, now, false)
+    else this.#place(course, now, false)
+  }
+
+  /** Past their deadline: whoever is told cancels them. */
+  late(now: number): Exchange[] {
+    const late: Exchange[] = []
+    for (const { exchange } of this.#courses)
+      if (exchange.deadlineMs !== 0 && exchange.deadlineMs <= now) late.push(exchange)
+    return late
+  }
+
+  /** Refuses those that have waited too long, and lets wait no longer those that an upstream is back for. */
+  sweep(now: number): void {
+    if (this.#waiting.length === 0) return
+    for (const course of this.#waiting.filter(({ exchange }) => exchange.queueDeadlineMs <= now)) {
+      this.#end(course)
+      this.#events.failed(course.exchange, 'no-upstream')
+    }
+    this.#pump(now)
+  }
+
+  /** What is in flight is let go; for the end of the process. */
+  destroy(): void {
+    for (const { pool } of this.upstreams) void pool.destroy()
+  }
+
+  /** `isRescue`: it has waited already and goes before the others. */
+  #place(course: Course, now: number, isRescue: boolean): void {
+    const { workerConnections: limit } = this.#world.settings
+    const mayTrial = isIdempotent(course.exchange.head.method)
+    const choice = chooseUpstream(this.upstreams, course.tried, { now, limit, after: this.#last, mayTrial })
+    if (choice === 'full') this.#queue(course, now, isRescue)
+    else if (choice === 'exhausted') this.#giveUp(course, 'upstream-unreachable')
+    else this.#assign(course, choice, now)
+  }
+
+  #queue(course: Course, now: number, isRescue: boolean): void {
+    const { queueRequests, queueMs } = this.#world.settings
+    if (!isRescue && this.#waiting.length >= queueRequests) return this.#giveUp(course, 'queue-full')
+    if (course.exchange.queuedMs === 0) {
+      course.exchange.queuedMs = now
+      course.exchange.queueDeadlineMs = queueMs > 0 ? now + queueMs : Number.POSITIVE_INFINITY
+    }
+    if (isRescue) this.#waiting.unshift(course)
+    else this.#waiting.push(course)
+  }
+
+  #pump(now: number): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const [index, course] of waiting.entries()) {
+      if (this.#waiting.length > 0) {
+        this.#waiting.push(...waiting.slice(index))
+        return
+      }
+      this.#place(course, now, true)
+    }
+  }
+
+  #assign(course: Course, upstream: Upstream, now: number): void {
+    const { exchange } = course
+    if (exchange.queuedMs > 0) this.#world.metrics.queued(this.mount, (now - exchange.queuedMs) / 1000)
+    exchange.queuedMs = 0
+    exchange.dispatchMs = now
+    exchange.attempts += 1
+    upstream.inFlight += 1
+    upstream.onTrial = upstream.outUntilMs !== 0
+    this.#last = upstream.index
+    course.upstream = upstream
+    course.tried.add(upstream)
+    if (exchange.bodyComplete) this.#startClock(exchange, now)
+    if (isTunnel(exchange)) this.#openTunnel(course, upstream)
+    else this.#send(course, upstream)
+  }
+
+  #openTunnel(course: Course, upstream: Upstream): void {
+    const { exchange } = course
+    const outcome = this.#tunnelOutcome(course, upstream)
+    this.#tunnels.openTo(upstream.address, exchange, exchange.client as TunnelClient, outcome, () =>
+      this.#release(course),
+    )
+    const destroy = exchange.cancel
+    exchange.cancel = () => {
+      this.#cancel(course)
+      destroy?.()
+    }
+  }
+
+  /** The clock of harakiri runs from the last byte of the request to the first one of the answer, as at a worker. */
+  #startClock(exchange: Exchange, now: number): void {
+    startHarakiri(exchange, this.#world.settings, now)
+  }
+
+  #send(course: Course, upstream: Upstream): void {
+    const { exchange } = course
+    this.#events.assigned(exchange)
+    const attempt = new UpstreamAttempt(exchange, {
+      complete: () => this.#startClock(exchange, monotonicMs()),
+      fileNamed: () => this.#events.fileNamed(exchange),
+      answered: close => {
+        this.#succeed(upstream)
+        this.#end(course)
+        this.#events.answered(exchange, close)
+      },
+      failed: (reason, seen, why) => this.#failed(course, upstream, reason, seen, why),
+    })
+    exchange.upstream = attempt
+    if (exchange.head.expectContinue && !exchange.bodyComplete && !exchange.continued && exchange.keptBytes === 0) {
+      // RFC 9110 §10.1.1: we are about to read the body. undici knows no 100, and nginx does the same.
+      exchange.continued = true
+      exchange.client.write('HTTP/1.1 100 Continue\r\n\r\n')
+    }
+    attempt.start(upstream.pool, harakiriMsOf(exchange, this.#world.settings))
+  }
+
+  #tunnelOutcome(course: Course, upstream: Upstream): TunnelOutcome {
+    return {
+      failed: code => {
+        if (code === 'no-tunnel')
+          return this.#failed(course, upstream, 'unreachable', false, 'no tunnel could be opened')
+        if (code === 'upstream-lost')
+          return this.#failed(course, upstream, 'reset', true, 'it hung up before it answered a handshake')
+        this.#fail(upstream, 'bad-answer', 'its answer to a handshake is malformed')
+        this.#giveUp(course, code)
+      },
+      begun: () => this.#succeed(upstream),
+      over: close => {
+        this.#end(course)
+        this.#events.answered(course.exchange, close)
+      },
+      broken: () => {
+        this.#end(course)
+        this.#events.broken(course.exchange)
+      },
+    }
+  }
+
+  #failed(course: Course, upstream: Upstream, reason: FailureReason, seen: boolean, why: string): void {
+    const { exchange } = course
+    if (reason === 'late' && !exchange.answerBegun) {
+      exchange.deadlineMs = monotonicMs()
+      return this.#events.expired(exchange)
+    }
+    this.#fail(upstream, reason, why)
+    this.#release(course)
+    exchange.upstream = null
+    exchange.deadlineMs = 0
+    if (!seen) course.unseenAttempts += 1
+    if (reason === 'bad-answer' && !exchange.answerBegun) {
+      this.#world.event('bad-answer', { request: exchange.title, ...this.#named(upstream), why })
+      return this.#giveUp(course, 'bad-answer')
+    }
+    const { answerBegun, attempts, kept, head } = exchange
+    const { unseenAttempts } = course
+    const seenAttempts = attempts - unseenAttempts
+    const orphan = { method: head.method, answerBegun, seen, attempts: seenAttempts, unseenAttempts }
+    const verdict = verdictOnForeign({ ...orphan, replayable: kept !== null })
+    if (verdict === 'break') {
+      this.#end(course)
+      return this.#events.broken(exchange)
+    }
+    this.#world.metrics.rescue(verdict === 'again' ? 'again' : 'given-up')
+    if (verdict === 'give-up') return this.#giveUp(course, seen ? 'upstream-lost' : 'upstream-unreachable')
+    // A connection that broke may have been an idle one that was just being closed: where there is no other upstream, the same one gets another chance.
+    if (seen && course.tried.size === this.upstreams.length) course.tried.clear()
+    this.#place(course, monotonicMs(), true)
+  }
+
+  #giveUp(course: Course, code: ErrorCode): void {
+    this.#end(course)
+    this.#events.failed(course.exchange, code)
+  }
+
+  /** The client is gone, or the deadline passed, which is the upstream's fault. */
+  #cancel(course: Course): void {
+    const { exchange, upstream } = course
+    if (upstream !== null && exchange.deadlineMs !== 0 && exchange.deadlineMs <= monotonicMs())
+      this.#fail(upstream, 'late', 'its answer did not begin in time')
+    const attempt = exchange.upstream
+    this.#end(course)
+    attempt?.abort()
+  }
+
+  #end(course: Course): void {
+    course.exchange.upstream = null
+    this.#courses.delete(course)
+    this.#waiting = this.#waiting.filter(other => other !== course)
+    this.#release(course)
+  }
+
+  #release(course: Course): void {
+    const { upstream } = course
+    if (upstream === null) return
+    course.upstream = null
+    upstream.inFlight -= 1
+    // Nothing came of it, neither good nor bad: another request may try.
+    upstream.onTrial = false
+    if (this.#waiting.length > 0) this.#pump(monotonicMs())
+  }
+
+  #succeed(upstream: Upstream): void {
+    if (countAnswer(upstream)) this.#world.event('upstream-back', this.#named(upstream))
+  }
+
+  #fail(upstream: Upstream, reason: FailureReason, why: string): void {
+    upstream.failuresByReason.set(reason, (upstream.failuresByReason.get(reason) ?? 0) + 1)
+    const { upstreamMaxFails, upstreamGraceMs } = this.#world.settings
+    const rules: HealthRules = { maxFails: upstreamMaxFails, graceMs: upstreamGraceMs }
+    if (!countFailure(upstream, rules, monotonicMs())) return
+    this.#world.event('upstream-out', { ...this.#named(upstream), reason, why, graceMs: upstreamGraceMs })
+  }
+
+  #named({ address }: Upstream): { mount: string; upstream: string } {
+    return {
+      mount: this.mount,
+      upstream: 'path' in address ? `unix:${address.path}` : `${address.host}:${address.port}`,
+    }
+  }
+}
+
+function openUpstream(address: UpstreamAddress, index: number, connectMs: number): Upstream {
+  const origin =
+    'path' in address
+      ? 'http://localhost'
+      : `http://${isIPv6(address.host) ? `[${address.host}]` : address.host}:${address.port}`
+  const { Pool } = loadUndici()
+  const pool = new Pool(origin, {
+    pipelining: 1,
+    connect: upstreamConnector(address, connectMs),
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: MOST_HEAD_BYTES,
+  })
+  return { ...newStanding(), index, address, pool, failuresByReason: new Map() }
+}

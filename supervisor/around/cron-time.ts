@@ -1,0 +1,79 @@
+/**
+ * When a cron job runs next: uWSGI's five numbers against the local clock. Pure; used by `cron-jobs.ts`.
+ *
+ * Daylight saving, as Vixie cron has it: a job at a fixed hour runs once on the day on which the clock repeats that hour, and right behind the gap
+ * on the day on which the hour is left out. A job of every hour runs by the time that really passes.
+ */
+
+import type { CronTimes } from '../config/values/settings.js'
+
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+/** The 29th of February may be eight years away (1896, 2096). */
+const FAREST_MS = 8 * 366 * 24 * HOUR_MS
+/** A clock that was set back is known for as long as it repeats itself. */
+const REPEAT_MS = 3 * HOUR_MS
+
+/** The first time after `afterMs` (milliseconds since the epoch), on a whole minute; null: never (the 30th of February). */
+export function nextRun(times: CronTimes, afterMs: number): number | null {
+  let atMs = (Math.floor(afterMs / MINUTE_MS) + 1) * MINUTE_MS
+  while (atMs - afterMs < FAREST_MS) {
+    if (isDue(times, atMs)) return atMs
+    atMs += stepMs(times, new Date(atMs))
+  }
+  return null
+}
+
+/**
+ * The same on a clock that was set back, for a job whose last run began `agoMs` ago, whatever the clock showed then: not at a time that it has run at
+ * already. Half of the usual time between two runs must have passed, since a job of every few minutes is not to rest for as long as the clock was set back.
+ */
+export function nextRunOfRepeatedTime(times: CronTimes, afterMs: number, agoMs: number): number | null {
+  const nextMs = nextRun(times, afterMs)
+  const secondMs = nextMs === null ? null : nextRun(times, nextMs)
+  if (nextMs === null || secondMs === null) return nextMs
+  return agoMs + nextMs - afterMs < (secondMs - nextMs) / 2 ? secondMs : nextMs
+}
+
+/** Whether the job runs in the minute that begins at `atMs`. */
+function isDue(times: CronTimes, atMs: number): boolean {
+  if (times.hour < 0) return matches(times, wallOf(atMs))
+  if (matches(times, wallOf(atMs))) return !isRepeated(atMs)
+  // The first minute behind a gap stands for all that the clock left out.
+  const wall = wallOf(atMs)
+  for (let left = wallOf(atMs - MINUTE_MS) + MINUTE_MS; left < wall; left += MINUTE_MS) {
+    if (matches(times, left)) return true
+  }
+  return false
+}
+
+/** To the next minute, or over an hour in which nothing can match; always onto the first minute of a local hour, where clocks change. */
+function stepMs({ hour }: CronTimes, at: Date): number {
+  const isWorthLooking = hour < 0 ? at.getHours() % -hour === 0 : at.getHours() === hour
+  return isWorthLooking ? MINUTE_MS : HOUR_MS - at.getMinutes() * MINUTE_MS
+}
+
+/** What the local clock shows, as if it were UTC: a number that can be calculated with. */
+function wallOf(atMs: number): number {
+  return atMs - new Date(atMs).getTimezoneOffset() * MINUTE_MS
+}
+
+/** Whether the clock has shown this already. */
+function isRepeated(atMs: number): boolean {
+  const setBackMs = atMs - REPEAT_MS - wallOf(atMs - REPEAT_MS) - (atMs - wallOf(atMs))
+  return setBackMs < 0 && wallOf(atMs + setBackMs) === wallOf(atMs)
+}
+
+function matches({ minute, hour, day, month, weekday }: CronTimes, wallMs: number): boolean {
+  const wall = new Date(wallMs)
+  if (!fits(minute, wall.getUTCMinutes()) || !fits(hour, wall.getUTCHours())) return false
+  if (!fits(month, wall.getUTCMonth() + 1)) return false
+  const isDay = fits(day, wall.getUTCDate())
+  const isWeekday = fits(weekday === 7 ? 0 : weekday, wall.getUTCDay())
+  if (day === -1 || weekday === -1) return isDay && isWeekday
+  return isDay || isWeekday
+}
+
+function fits(wanted: number, actual: number): boolean {
+  return wanted < 0 ? actual % -wanted === 0 : actual === wanted
+}

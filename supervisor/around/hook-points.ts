@@ -1,0 +1,79 @@
+/**
+ * Where in the master's life which hook of the INI is run. Called by `master.ts` at each of these points; `hooks.ts` runs the commands.
+ * Must stay true: `exec-pre-app` and `exec-post-app` run once for a generation, `exec-as-user-atexit` once for a master.
+ */
+
+import type { MasterContext } from '../child/master-context.js'
+import type { Settings } from '../config/values/settings.js'
+import { type HookName, Hooks } from './hooks.js'
+import type { CommandEvent } from './shell-command.js'
+import { startConditions } from './start-conditions.js'
+import { atExitMs } from './stop-time.js'
+
+/** All points of one master. */
+export class HookPoints {
+  readonly #context: MasterContext<CommandEvent>
+  readonly #hooks: Hooks
+  readonly #starting = new AbortController()
+  #servedNumber = 0
+  #exit: 'not-yet' | 'running' | 'done' = 'not-yet'
+
+  constructor(context: MasterContext<CommandEvent>) {
+    this.#context = context
+    this.#hooks = new Hooks(context)
+  }
+
+  /** Before anything is opened. Failures: `start-condition` and `hook` (69). */
+  async beforeListening(settings: Settings): Promise<void> {
+    await startConditions(settings.starting, settings.credentials, this.#context.log, this.#starting.signal)
+    await this.#run('exec-asap', settings.starting.execAsap, settings)
+  }
+
+  /** Before the first worker of a generation. Failure: `hook` (69). */
+  async beforeApplication(settings: Settings): Promise<void> {
+    if (settings.app !== null) await this.#run('exec-pre-app', settings.around.execPreApp, settings)
+  }
+
+  /** The first worker of this generation serves. */
+  served({ number, settings }: { number: number; settings: Settings }): void {
+    if (number <= this.#servedNumber) return
+    this.#servedNumber = number
+    this.#start('exec-post-app', settings.around.execPostApp, settings)
+  }
+
+  /** A worker of slot 1 is ready. */
+  accepting(settings: Settings): void {
+    this.#start('hook-accepting1', settings.around.accepting1, settings)
+  }
+
+  /** All workers are gone. Starts the last hook when it is called first; true: it is done. */
+  atExit(settings: Settings): boolean {
+    if (this.#exit === 'not-yet') {
+      this.#exit = 'running'
+      const commands = settings.around.execAtExit
+      const timeoutMs = atExitMs(settings)
+      const done = () => {
+        this.#exit = 'done'
+        this.#context.put({ type: 'tick' })
+      }
+      if (commands.length === 0) this.#exit = 'done'
+      else this.#hooks.start({ name: 'exec-as-user-atexit', commands, settings, timeoutMs }, done)
+    }
+    return this.#exit === 'done'
+  }
+
+  /** Ends whatever runs; true: nothing does. */
+  close(): boolean {
+    this.#starting.abort()
+    this.#hooks.close()
+    return this.#hooks.areIdle
+  }
+
+  #run(name: HookName, commands: readonly string[], settings: Settings): Promise<void> {
+    return this.#hooks.run({ name, commands, settings, timeoutMs: settings.around.execMs })
+  }
+
+  #start(name: HookName, commands: readonly string[], settings: Settings): void {
+    this.#hooks.start({ name, commands, settings, timeoutMs: settings.around.execMs })
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * What counts as a message of a child: every value of it is looked at, down to the last, before the master acts on any. A worker runs other people's code,
+ * so anything may arrive on its channel; what is not exactly one of ours ends the channel. Used by `worker.ts` and `proxy-process.ts`. Pure.
+ */
+
+import { isToldEvent, PROXY_EVENTS, WORKER_EVENTS } from '../../kit/channel/child-events.js'
+import { LONGEST_REASON, LONGEST_STACK, type ProxyToMaster, type WorkerToMaster } from '../../kit/channel/messages.js'
+
+type Fields = Record<string, unknown>
+type Check = (fields: Fields) => boolean
+
+/** More than any count, and any time in milliseconds, that a child has to tell. */
+const MOST = Number.MAX_SAFE_INTEGER
+const LONGEST_TEXT = 4000
+/** A proxy names its twenty oldest requests, and every worker of the master. */
+const MOST_REQUESTS = 20
+const MOST_WORKERS = 10_000
+/** The host sends at most 1000 in one message (`app/host/application/master-channel.ts`). */
+const MOST_FAMILIES = 4000
+
+/** Counts, times and sums of times. */
+const isAmount = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value <= MOST
+const isId = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
+const isText = (value: unknown, most = LONGEST_TEXT): boolean => typeof value === 'string' && value.length <= most
+const isList = (value: unknown): boolean => Array.isArray(value)
+const isRecord = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const isFamily = (value: unknown): boolean => isRecord(value) && typeof value.name === 'string'
+
+/**
+ * The rest of a family is judged by `metrics-store.ts`: one that is malformed costs itself, not the channel. What has no name is not ours: to tell of
+ * each of 4000 such values costs the master milliseconds, and they fit into 8 KB.
+ */
+const WORKER_MESSAGES: { [T in WorkerToMaster['type']]: Check } = {
+  waiting: ({ bootMs }) => isAmount(bootMs),
+  'load-wanted': () => true,
+  ready: ({ bootMs, ignoresPort = false }) => isAmount(bootMs) && typeof ignoresPort === 'boolean',
+  failed: ({ reason, stack }) => isText(reason, LONGEST_REASON) && isText(stack, LONGEST_STACK),
+  metrics: ({ families }) => Array.isArray(families) && families.length <= MOST_FAMILIES && families.every(isFamily),
+  recycle: ({ reason }) => reason === 'max-requests' || reason === 'disconnected',
+  utilization: ({ share }) => typeof share === 'number' && share >= 0 && share <= 1,
+  event: ({ event, fields }) => isToldEvent(WORKER_EVENTS, event, fields),
+}
+
+const LOAD_FIELDS = ['requests', 'inFlight', 'lagMs', 'answered', 'failed', 'waitedMs']
+const isLoad = (value: unknown): boolean =>
+  isRecord(value) && isId(value.workerId) && LOAD_FIELDS.every(name => isAmount(value[name]))
+
+const isInFlight = (value: unknown): boolean =>
+  isRecord(value) && isText(value.method) && isText(value.path) && isAmount(value.ageMs) && isId(value.slot)
+
+/** Of a link that was broken. */
+const LONGEST_WHY = 500
+
+const PROXY_MESSAGES: { [T in ProxyToMaster['type']]: Check } = {
+  listening: () => true,
+  failed: ({ reason }) => isText(reason, LONGEST_REASON),
+  'worker-linked': ({ workerId }) => isId(workerId),
+  'worker-drained': ({ workerId }) => isId(workerId),
+  'worker-draining': ({ workerId, requests, tunnels }) =>
+    isId(workerId) && typeof requests === 'boolean' && typeof tunnels === 'boolean',
+  'worker-blocked': ({ workerId, elapsedMs, inFlight, request, others, at, stack }) =>
+    isId(workerId) &&
+    isAmount(elapsedMs) &&
+    isId(inFlight) &&
+    [request, others, at].every(text => isText(text)) &&
+    isText(stack, LONGEST_STACK),
+  'link-broken': ({ workerId, why }) => isId(workerId) && isText(why, LONGEST_WHY),
+  metrics: ({ families, workers, queued }) =>
+    isList(families) &&
+    Array.isArray(workers) &&
+    workers.length <= MOST_WORKERS &&
+    workers.every(isLoad) &&
+    isId(queued),
+  'worker-wanted': () => true,
+  'in-flight': ({ requestId, requests }) =>
+    isId(requestId) && Array.isArray(requests) && requests.length <= MOST_REQUESTS && requests.every(isInFlight),
+  'metrics-wanted': ({ requestId }) => isId(requestId),
+  synced: ({ number }) => isId(number),
+  event: ({ event, fields }) => isToldEvent(PROXY_EVENTS, event, fields),
+}
+
+/** The message of a worker, null when it is something else. */
+export function readWorkerMessage(value: unknown): WorkerToMaster | null {
+  return isOneOf(value, WORKER_MESSAGES) ? (value as unknown as WorkerToMaster) : null
+}
+
+/** The message of a proxy, null when it is something else. */
+export function readProxyMessage(value: unknown): ProxyToMaster | null {
+  return isOneOf(value, PROXY_MESSAGES) ? (value as unknown as ProxyToMaster) : null
+}
+
+function isOneOf(value: unknown, checks: Record<string, Check>): value is Fields {
+  if (!isRecord(value) || typeof value.type !== 'string' || !Object.hasOwn(checks, value.type)) return false
+  return checks[value.type]!(value)
+}

@@ -1,0 +1,95 @@
+/**
+ * The files that children run: where they are, what stands before them on the command line, and whether the service's user can reach them.
+ */
+
+import { closeSync, constants, lstatSync, openSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Credentials } from '../../kit/channel/messages.js'
+import { EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
+import type { Settings } from '../config/values/settings.js'
+import { asServiceUser, O_PATH } from '../user/service-user.js'
+
+/** What `start` says too. */
+export const REACH_REMEDY = 'install it where every user may read it, such as /opt or /usr/local'
+
+const fileOf = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
+export const WORKER_ENTRY = fileOf('../../app/host/main.js')
+export const PROXY_ENTRY = fileOf('../../proxy/main.js')
+const PRELUDE = fileOf('../../kit/child-prelude.cjs')
+
+/**
+ * The arguments of Node that come before all others. Not `--disable-sigusr1` (Node 22.14): with it the signal stays blocked, and an application that
+ * listens for it hears nothing.
+ */
+export const FIRST_ARGUMENTS: readonly string[] = ['--require', PRELUDE]
+
+/** Failure 77: Node or daimyo itself lies where this user may not look. Children are this user from their first instruction on. */
+export function checkReach(credentials: Credentials | null): void {
+  const why = whyOutOfReach(credentials)
+  if (why !== null) throw new Failure('out-of-reach', `cannot start: ${why}: ${REACH_REMEDY}`, EXIT.permission)
+}
+
+/** Which file the user cannot reach, and what stops it; null: none, or there is no other user. */
+export function whyOutOfReach(
+  credentials: Credentials | null,
+  files: readonly string[] = [process.execPath, PRELUDE, WORKER_ENTRY, PROXY_ENTRY],
+): string | null {
+  if (credentials === null) return null
+  const { user, uid } = credentials
+  for (const file of files) {
+    // A program is executed, not read.
+    const flags = file === process.execPath ? O_PATH : constants.O_RDONLY
+    const error = asServiceUser(credentials, () => openError(file, flags))
+    if (error === null) continue
+    const obstacle = asServiceUser(credentials, () => firstClosedFolder(dirname(file))) ?? file
+    return `uid=${user ?? uid} cannot reach ${file}: ${describe(obstacle, error)}`
+  }
+  return null
+}
+
+/**
+ * Failure 77: the proxies, which are this user, would write their access log where that user may not go. `isOurs`: the place is our choice, in the folder of
+ * the start.
+ */
+export function checkLogReach(
+  { logto, accessLog, credentials }: Pick<Settings, 'logto' | 'accessLog' | 'credentials'>,
+  isOurs = false,
+): void {
+  if (logto === null || !accessLog || credentials === null) return
+  const closed = asServiceUser(credentials, () => firstClosedFolder(dirname(logto)))
+  // What is not there is told by who opens it.
+  if (closed === null || lstatSync(closed, { throwIfNoEntry: false }) === undefined) return
+  const why = `uid=${credentials.user ?? credentials.uid} cannot reach it: ${describe(closed, null)}`
+  const elsewhere = isOurs ? ', or a start in another folder' : ''
+  const remedy = `accepted \`logto\` where that user may go, as logto = /var/log/daimyo/site.log${elsewhere}`
+  throw new Failure('log', `cannot start: logto=${logto}: ${why}: ${remedy}`, EXIT.permission)
+}
+
+/** Whether a program of that user may have the folder as its working folder. */
+export function mayEnter(folder: string, credentials: Credentials | null): boolean {
+  return asServiceUser(credentials, () => firstClosedFolder(folder)) === null
+}
+
+function describe(path: string, error: unknown): string {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  if (stats === undefined) return reasonOf(error)
+  return `${path} is closed to it (mode ${(stats.mode & 0o7777).toString(8).padStart(4, '0')}, owner ${stats.uid})`
+}
+
+/** The first, from the root on, that may not be passed. */
+function firstClosedFolder(folder: string): string | null {
+  const above = dirname(folder) === folder ? null : firstClosedFolder(dirname(folder))
+  // The dot makes the kernel look for the right to pass the folder itself.
+  return above ?? (openError(`${folder}/.`, O_PATH) === null ? null : folder)
+}
+
+function openError(path: string, flags: number): unknown {
+  try {
+    closeSync(openSync(path, flags))
+    return null
+  } catch (error) {
+    return error
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * The release that a generation runs: application, working directory and static folders with their links resolved, once. A deploy that turns
+ * `current` to a new folder changes nothing for workers of the running generation that are respawned meanwhile, as long as the old folder is there
+ * (`process-tree.ts` follows the link when it is gone). Called by
+ * `master.ts` at the start and by `reload.ts`.
+ * Must stay true: all is looked up as the service's user, so that a link into a folder which that user may not enter
+ * is refused.
+ */
+
+import { realpathSync, statSync } from 'node:fs'
+import { isAbsolute, relative, resolve } from 'node:path'
+import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
+import type { Settings } from '../config/values/settings.js'
+import { asServiceUser } from '../user/service-user.js'
+
+/** Real, absolute paths. `app` null: static files only. */
+export interface Release {
+  app: string | null
+  chdir: string
+  /** Of each folder with files to send as the settings have it: where it really is. */
+  folders: ReadonlyMap<string, string>
+}
+
+type Located = Pick<
+  Settings,
+  | 'credentials'
+  | 'app'
+  | 'chdir'
+  | 'startFolder'
+  | 'staticMaps'
+  | 'checkStatic'
+  | 'files'
+  | 'internalMaps'
+  | 'sendfileRoots'
+>
+
+/** Resolves the paths of `settings`. Failures: `release` (69), naming the option and the path. */
+export function resolveRelease(settings: Located): Release {
+  return asServiceUser(settings.credentials, () => resolveAll(settings))
+}
+
+function resolveAll(settings: Located): Release {
+  const written = settings.chdir ?? settings.startFolder
+  // Without the option it is where we are, which nobody has to be able to reach by name.
+  const chdir = settings.chdir === null ? written : realPath('chdir', written)
+  if (settings.chdir !== null && !statSync(chdir).isDirectory()) throw cannotUse('chdir', written, 'not a folder')
+  const folders = resolveFolders(settings, path => withinRelease(path, written, chdir))
+  if (settings.app === null) return { app: null, chdir, folders }
+  const app = realPath('app', withinRelease(settings.app, written, chdir))
+  if (!statSync(app).isFile()) throw cannotUse('app', settings.app, 'not a file')
+  return { app, chdir, folders }
+}
+
+function resolveFolders(
+  { staticMaps, checkStatic, files, internalMaps, sendfileRoots }: Located,
+  inRelease: (path: string) => string,
+): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const map of staticMaps) {
+    const option = map.keepsMount ? 'static-map2' : 'static-map'
+    found.set(map.folder, realPath(option, inRelease(map.folder)))
+  }
+  for (const folder of checkStatic) found.set(folder, realPath('check-static', inRelease(folder)))
+  for (const folder of files.safe) found.set(folder, realPath('static-safe', inRelease(folder)))
+  for (const { folder } of internalMaps) found.set(folder, realPath('internal', inRelease(folder)))
+  for (const folder of sendfileRoots) found.set(folder, realPath('x-sendfile-root', inRelease(folder)))
+  return found
+}
+
+/** What lies below `chdir` is looked up in the folder that `chdir` was resolved to: a link may turn between the two. */
+function withinRelease(path: string, written: string, real: string): string {
+  const below = relative(written, resolve(written, path))
+  return below.startsWith('..') || isAbsolute(below) ? path : resolve(real, below)
+}
+
+function realPath(option: string, path: string): string {
+  try {
+    return realpathSync(path)
+  } catch (error) {
+    throw cannotUse(option, path, whyNot(error))
+  }
+}
+
+function whyNot(error: unknown): string {
+  if (codeOf(error) === 'ENOENT') return 'no such file or folder'
+  const remedy = codeOf(error) === 'EACCES' ? ': accepted a path that the user of the service may reach' : ''
+  return reasonOf(error) + remedy
+}
+
+function cannotUse(option: string, path: string, why: string): Failure {
+  return new Failure('release', `cannot use the release: ${option}=${path}: ${why}`, EXIT.unavailable)
+}

@@ -1,0 +1,230 @@
+/**
+ * Finds the running master that an INI belongs to. Called by the commands that ask one: status, reload, stop, get.
+ * Must stay true: a master is taken for ours only if it says itself that it runs our INI, and its control socket is in our run folder or in one
+ * where root or we decide who listens; without an INI our run folder is enough. "Not running" is said only after all places where it could be were
+ * looked at.
+ */
+
+import { existsSync, lstatSync, readdirSync, realpathSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { EXIT, Failure } from '../../kit/ground/failure.js'
+import { MAIN_SECTION } from '../config/ini/ini-reader.js'
+import { askStatus, foreignOwnerOf, notRunning } from '../control/control-client.js'
+import type { StatusReport } from '../control/control-protocol.js'
+import { MASTER_NAME } from '../host/process-names.js'
+import { commandOf } from '../host/process-presence.js'
+import { controlPathOf } from '../run-folder/run-folder.js'
+import { claimHolder } from '../run-folder/run-folder-claim.js'
+import { namesIn } from '../user/folder-names.js'
+import { userName } from '../user/guarded-path.js'
+
+/** Whom to look for. `runDir` null: the settings cannot be read, only the INI's path is known. */
+export interface MasterSought {
+  runDir: string | null
+  iniPath: string | null
+  iniSection: string
+}
+
+/** A master that answered. `remark`: what to tell first, empty where the answer is root's own, or ours. */
+export interface MasterFound {
+  controlPath: string
+  report: StatusReport
+  remark: string
+}
+
+const mostFolders = 200
+/** Longer than a master takes to see that its run folder is gone (`run-folder-keeper.ts`). */
+const RESTORE_MS = 3000
+const LOOK_MS = 100
+
+/** Failures: `not-running` (69), `no-answer` (69, with the pid where it is known), `not-allowed` (77). */
+export async function locateMaster(sought: MasterSought, environment: NodeJS.ProcessEnv): Promise<MasterFound> {
+  const expected = sought.runDir === null ? null : controlPathOf(sought.runDir)
+  if (expected !== null) {
+    const report = await statusIfRunning(expected)
+    if (report !== null) return found(expected, report, sought)
+  }
+  const elsewhere = await lookElsewhere(sought, expected, environment)
+  if (elsewhere === null && expected !== null && isNamed(sought.iniPath)) {
+    const report = await untilRestored(expected)
+    if (report !== null) return found(expected, report, sought)
+  }
+  if (elsewhere === null) throw notRunning(expected ?? sought.iniPath ?? 'the command line', whyUnknown(sought.iniPath))
+  return elsewhere
+}
+
+/** A process calls itself the master of this INI: somebody may have removed its run folder, which it makes anew every other second. */
+function isNamed(iniPath: string | null): boolean {
+  const name = `${MASTER_NAME} ${iniPath}`
+  return iniPath !== null && allPids().some(pid => commandOf(pid)?.includes(name))
+}
+
+async function untilRestored(controlPath: string): Promise<StatusReport | null> {
+  for (const endMs = performance.now() + RESTORE_MS; performance.now() < endMs; await delay(LOOK_MS)) {
+    const report = await statusIfRunning(controlPath)
+    if (report !== null) return report
+  }
+  return null
+}
+
+function allPids(): number[] {
+  try {
+    return readdirSync('/proc').map(Number).filter(Number.isInteger)
+  } catch {
+    // ENOENT: a system without /proc.
+    return []
+  }
+}
+
+/** The INI may be wanted no more by a master that runs; where none does, its name is the likelier mistake. */
+function whyUnknown(iniPath: string | null): string {
+  return iniPath === null || existsSync(iniPath) ? '' : `, and there is no file ${iniPath}`
+}
+
+/**
+ * A service has its run folder from systemd, or another user's environment: so the usual places are searched for a folder of the same name
+ * (it holds a hash of the INI's path), or for a master with the same INI. Who may not be asked is passed over; it is another user's.
+ */
+async function lookElsewhere(
+  sought: MasterSought,
+  known: string | null,
+  environment: NodeJS.ProcessEnv,
+): Promise<MasterFound | null> {
+  const masters: MasterFound[] = []
+  const others: Failure[] = []
+  for (const controlPath of usualFolders(environment, sought.iniPath).map(controlPathOf)) {
+    if (controlPath === known) continue
+    try {
+      const report = await askStatus(controlPath)
+      if (isSought(controlPath, report, sought)) masters.push(found(controlPath, report, sought))
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      if (error.code === 'another-ini') others.push(error)
+    }
+  }
+  if (masters.length > 1) throw ambiguous(masters)
+  const [master = null] = masters
+  if (master === null && others[0] !== undefined) throw others[0]
+  return master
+}
+
+/**
+ * Failure `another-ini` (69): it is the master of another one. Root may ask a master that runs as another user, as systemd's `User=` has it, but has
+ * only that user's word for the answer.
+ */
+function found(controlPath: string, report: StatusReport, sought: MasterSought): MasterFound {
+  const owner = foreignOwnerOf(controlPath)
+  const said = owner === null ? '' : `said by a process of ${userName(owner)}: ${controlPath}`
+  if (sought.iniPath !== null && !isIniOf(report, sought)) throw anotherIni(controlPath, report, sought, said)
+  return { controlPath, report, remark: said === '' ? '' : `daimyo: what follows is ${said}\n` }
+}
+
+function isSought(controlPath: string, report: StatusReport, { runDir, iniPath }: MasterSought): boolean {
+  const name = basename(dirname(controlPath))
+  if (runDir !== null && name === basename(runDir)) return true
+  // Another INI's folder, or another section's of the same INI.
+  if (/-[0-9a-f]{8}$/.test(name)) return false
+  return iniPath !== null && isFileOf(report, iniPath)
+}
+
+/** The same file and section. A link that was turned since the start still names the INI that the master reads. */
+function isIniOf(report: StatusReport, { iniPath, iniSection }: MasterSought): boolean {
+  return iniPath !== null && isFileOf(report, iniPath) && sectionOf(report.iniSection) === sectionOf(iniSection)
+}
+
+function isFileOf(report: StatusReport, iniPath: string): boolean {
+  return report.iniPath !== null && (report.iniPath === iniPath || realPath(report.iniPath) === realPath(iniPath))
+}
+
+/** The usual one may be named too. */
+function sectionOf(section = ''): string {
+  return section === MAIN_SECTION ? '' : section
+}
+
+/** What a process of another user says stays in its line. */
+function anotherIni(controlPath: string, report: StatusReport, sought: MasterSought, said: string): Failure {
+  const runDir = dirname(controlPath)
+  const running =
+    report.iniPath === null
+      ? 'without an INI'
+      : `another INI, ${nameOf(report.iniPath, report.iniSection).replaceAll('\n', ' ')}`
+  const asked = nameOf(sought.iniPath ?? '', sought.iniSection)
+  const accepted = report.iniPath === null ? '' : 'that INI, or '
+  const message = `not running: ${asked}: in run-dir=${runDir} pid ${report.pid} runs ${running}: accepted ${accepted}--run-dir=${runDir} without an INI${said === '' ? '' : ` (${said})`}`
+  return new Failure('another-ini', message, EXIT.unavailable)
+}
+
+function nameOf(path: string, section = ''): string {
+  return section === '' ? path : `${path}:${section}`
+}
+
+function ambiguous(found: MasterFound[]): Failure {
+  const folders = found.map(({ controlPath, report }) => `${dirname(controlPath)} (pid ${report.pid})`).join(', ')
+  const message = `cannot tell which daimyo is meant: ${folders}: accepted: --run-dir with one of these`
+  return new Failure('ambiguous', message, EXIT.usage)
+}
+
+/** The folders below each base, and the bases themselves. */
+function usualFolders(environment: NodeJS.ProcessEnv, iniPath: string | null): string[] {
+  const bases = ['/run/daimyo', join(tmpdir(), `daimyo-${process.getuid?.() ?? 0}`)]
+  if (environment.XDG_RUNTIME_DIR) bases.push(join(environment.XDG_RUNTIME_DIR, 'daimyo'))
+  const own = bases.filter(base => isFolderOf(base, [0, process.geteuid?.()]))
+  return [...own, ...foldersOfOwner(iniPath)]
+    .flatMap(base => [base, ...firstNamesIn(base).map(name => join(base, name))])
+    .slice(0, mostFolders)
+}
+
+/** For root only: where the user whose INI it is has its masters. What any other user says of that INI is not looked for. */
+function foldersOfOwner(iniPath: string | null): string[] {
+  const owner = iniPath === null || process.geteuid?.() !== 0 ? 0 : ownerOf(iniPath)
+  if (owner === 0) return []
+  const bases = [join(tmpdir(), `daimyo-${owner}`), `/tmp/daimyo-${owner}`, `/run/user/${owner}/daimyo`]
+  return [...new Set(bases)].filter(base => isFolderOf(base, [owner]))
+}
+
+/** Root's, where nobody can tell. */
+function ownerOf(path: string): number {
+  try {
+    return statSync(path).uid
+  } catch {
+    // ENOENT, EACCES (a file system of the network).
+    return 0
+  }
+}
+
+/** In /tmp anybody may make a folder with the name of somebody's. */
+function isFolderOf(folder: string, owners: readonly (number | undefined)[]): boolean {
+  const stats = lstatSync(folder, { throwIfNoEntry: false })
+  return stats?.isDirectory() === true && owners.includes(stats.uid) && (stats.mode & 0o002) === 0
+}
+
+async function statusIfRunning(controlPath: string): Promise<StatusReport | null> {
+  try {
+    return await askStatus(controlPath)
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code === 'not-allowed') throw error
+    if (error.code === 'not-running') return null
+    const pid = claimHolder(dirname(controlPath))
+    throw pid === null ? error : new Failure(error.code, `${error.message} (its pid is ${pid})`, error.exitCode, error)
+  }
+}
+
+function firstNamesIn(folder: string): string[] {
+  try {
+    return namesIn(folder).names
+  } catch {
+    // ENOENT: nobody used this place; EACCES: it is somebody else's.
+    return []
+  }
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    // ENOENT: the INI was removed while its master runs.
+    return path
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * Whose word a root master takes: whoever may change an INI decides as whom everything runs. Called by
+ * `read-settings.ts`. The service's own user (`uid`) may not, and not everybody: an INI that they can change or replace is
+ * a mistake, as such a file is for sudo and cron. One other owner, as where a deploy user unpacks releases, is told: that
+ * user can become root.
+ */
+
+import type { Credentials } from '../../../kit/channel/messages.js'
+import { changersOf, openingOf, userName } from '../../user/guarded-path.js'
+import type { Finding } from '../values/settings.js'
+
+/** Judges the INI and what it includes; for a reader that is not root there is nothing to say. */
+export function judgeIniFiles(
+  files: readonly string[],
+  service: Credentials | null,
+): { mistakes: Finding[]; remarks: Finding[] } {
+  const found: { mistakes: Finding[]; remarks: Finding[] } = { mistakes: [], remarks: [] }
+  if (process.geteuid?.() !== 0) return found
+  for (const path of files) {
+    const changers = changersOf(path, service)
+    const reason = changers.service ?? changers.everybody
+    if (reason !== null) {
+      const who = changers.service !== null && service !== null ? `uid: ${userName(service.uid)}` : 'everybody'
+      const what = `${who} may change this file, from which root takes what to do`
+      found.mistakes.push({ place: path, message: `${what}: ${reason}: accepted an INI that only root can change` })
+    } else if (changers.others !== null) {
+      const message = `not only root may change this file: ${changers.others}: whoever may, becomes root through it`
+      found.remarks.push({ place: path, message })
+    }
+  }
+  return found
+}
+
+/** FIFOs in whose folder others than root make and open things: they may write to it too. */
+export function remarkFifos(fifos: readonly { path: string; place: string }[], service: Credentials | null): Finding[] {
+  return fifos.flatMap(({ path, place }) => {
+    const { as, reason } = openingOf(path, 'name', service)
+    if (as === null) return []
+    return [{ place, message: `master-fifo: ${userName(as.uid)} commands the master by it, as root does: ${reason}` }]
+  })
+}

@@ -1,0 +1,115 @@
+/**
+ * Reads what came from a control socket: it may be another user's process that answers. Called by `control-client.ts`.
+ * Must stay true: an answer has the types that `control-protocol.ts` declares, to its leaves, or it is none; no
+ * string of it can move a terminal's cursor or pass for a line of our own. Pure.
+ */
+
+import { printableParagraph } from '../log/printable.js'
+import type { ControlAnswer, ProxyReport, StatusReport, TopReport, WorkerReport } from './control-protocol.js'
+
+type Check = (value: unknown) => boolean
+
+const text: Check = value => typeof value === 'string'
+const flag: Check = value => typeof value === 'boolean'
+/** JSON writes no NaN, but 1e999 is read as Infinity. */
+const figure: Check = value => typeof value === 'number' && Number.isFinite(value)
+const count: Check = value => Number.isSafeInteger(value) && (value as number) >= 0
+const pid: Check = value => Number.isSafeInteger(value) && (value as number) > 0
+const orNull =
+  (check: Check): Check =>
+  value =>
+    value === null || check(value)
+const orNone =
+  (check: Check): Check =>
+  value =>
+    value === undefined || check(value)
+const list =
+  (check: Check): Check =>
+  value =>
+    Array.isArray(value) && value.every(check)
+
+/** A record with at least these fields; one that the table forgets does not compile. */
+function record<T>(fields: { [Name in keyof T]-?: Check }): Check {
+  const checks = Object.entries<Check>(fields)
+  return value =>
+    typeof value === 'object' &&
+    value !== null &&
+    checks.every(([name, check]) => check(Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined))
+}
+
+const worker = record<WorkerReport>({
+  slot: count,
+  workerId: count,
+  pid: orNull(pid),
+  phase: text,
+  why: text,
+  generation: count,
+  requests: figure,
+  inFlight: figure,
+  rssBytes: orNull(figure),
+  cpuPercent: orNull(figure),
+  lagMs: orNull(figure),
+  deaths: count,
+  sinceMs: figure,
+  socketPath: text,
+})
+
+const proxy = record<ProxyReport>({
+  proxyId: count,
+  pid: orNull(pid),
+  phase: text,
+  rssBytes: orNull(figure),
+  cpuPercent: orNull(figure),
+  deaths: count,
+  sinceMs: figure,
+})
+
+const status = record<StatusReport>({
+  version: text,
+  pid,
+  generation: count,
+  sinceMs: figure,
+  iniPath: orNull(text),
+  iniSection: orNone(text),
+  urls: list(text),
+  metricsUrl: orNull(text),
+  wanted: count,
+  stopping: flag,
+  reloading: flag,
+  paused: flag,
+  restart: orNone(list(text)),
+  workers: list(worker),
+  proxies: list(proxy),
+})
+
+const top = record<TopReport>({
+  status,
+  latency: list(record<TopReport['latency'][number]>({ seconds: orNull(figure), count: figure })),
+  queued: figure,
+  connections: figure,
+  inFlight: list(record<TopReport['inFlight'][number]>({ method: text, path: text, ageMs: figure, slot: figure })),
+  events: list(text),
+})
+
+const progress = record<{ text: string }>({ text })
+const done = record<{ status?: StatusReport; top?: TopReport }>({ status: orNone(status), top: orNone(top) })
+const failed = record<{ reason: string; lines: string[] }>({ reason: text, lines: list(text) })
+
+/** The answer of one line; null: it is none. */
+export function readAnswer(line: string): ControlAnswer | null {
+  const answer = parse(line)
+  if (typeof answer !== 'object' || answer === null) return null
+  const { type, ok } = answer as { type?: unknown; ok?: unknown }
+  const isAnswer = type === 'progress' ? progress(answer) : type === 'done' && (ok === true ? done : failed)(answer)
+  if (!isAnswer || (type === 'done' && typeof ok !== 'boolean')) return null
+  return answer as ControlAnswer
+}
+
+/** Every string on its way in; SyntaxError and what is nested too deeply are no answers. */
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line, (_name, value: unknown) => (typeof value === 'string' ? printableParagraph(value) : value))
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * What the `daimyo` command and a running master say to each other on the control socket (`<run-dir>/control.sock`, mode 0600):
+ * one JSON object a line. The command sends one request and reads until the last answer (`done`); then the master closes.
+ */
+
+import type { InFlightRequest } from '../../kit/channel/messages.js'
+
+/** The last answer to a control request. */
+export type ControlDone = Extract<ControlAnswer, { type: 'done' }>
+
+/** `reload`, `stop`, `scale` and `restart-worker` answer `done` when the thing asked for has happened or has failed, not before. */
+export type ControlRequest =
+  | { command: 'status' }
+  | { command: 'top' }
+  | { command: 'reload' }
+  | { command: 'stop' }
+  | { command: 'reopen-logs' }
+  /** So many workers, from 1 to 1024; `auto`: as the INI says. */
+  | { command: 'scale'; wanted: number | 'auto' }
+  | { command: 'restart-worker'; slot: number }
+  | { command: 'pause' }
+  | { command: 'resume' }
+
+export type ControlAnswer =
+  | { type: 'progress'; text: string }
+  | { type: 'done'; ok: true; status?: StatusReport; top?: TopReport }
+  /** `lines`: the worker's last lines on standard error, where a worker was the reason. */
+  | { type: 'done'; ok: false; reason: string; lines: string[] }
+
+/** What `daimyo top` shows, of one moment. */
+export interface TopReport {
+  status: StatusReport
+  /** Answers since the start by their duration, cumulative: `seconds` is the bound of the bucket, null for the last. */
+  latency: { seconds: number | null; count: number }[]
+  queued: number
+  connections: number
+  /** The oldest first. */
+  inFlight: InFlightRequest[]
+  /** Lines of the log, the newest last. */
+  events: string[]
+}
+
+/**
+ * The whole truth about a running master. Times are milliseconds since the epoch, sizes bytes. `sinceMs` of a child leaves out the time in which everybody
+ * stood still.
+ */
+export interface StatusReport {
+  version: string
+  pid: number
+  generation: number
+  sinceMs: number
+  iniPath: string | null
+  /** Of that INI, where it is not the usual one. */
+  iniSection?: string
+  /** What clients can open: `http://127.0.0.1:8080`, `unix:/run/x.sock`. */
+  urls: string[]
+  metricsUrl: string | null
+  /** `processes` as wanted now, after `scale`, TTIN and TTOU. */
+  wanted: number
+  stopping: boolean
+  reloading: boolean
+  /** Requests wait in the proxies. */
+  paused: boolean
+  /** Why a restart is due: daimyo or Node were upgraded since the start. */
+  restart?: string[]
+  workers: WorkerReport[]
+  proxies: ProxyReport[]
+}
+
+export interface WorkerReport {
+  slot: number
+  workerId: number
+  pid: number | null
+  /** A phase of `worker-life.ts`; `linking`: it is ready, and a proxy that accepts has no link to it yet. */
+  phase: string
+  /** Why it is in that phase, as the log says it. */
+  why: string
+  generation: number
+  requests: number
+  inFlight: number
+  rssBytes: number | null
+  cpuPercent: number | null
+  lagMs: number | null
+  /** Workers of the slot that went although nobody had asked them to, since there is such a slot. */
+  deaths: number
+  sinceMs: number
+  socketPath: string
+}
+
+export interface ProxyReport {
+  proxyId: number
+  pid: number | null
+  phase: string
+  rssBytes: number | null
+  cpuPercent: number | null
+  /** Of this number, unasked. */
+  deaths: number
+  sinceMs: number
+}

@@ -1,0 +1,124 @@
+/**
+ * Which files of the INI the user of a master cannot write, found out by asking the kernel as that user. Called by `doctor-command.ts`.
+ * Must stay true: nothing is made or changed; where nobody can be asked, nothing is said.
+ */
+
+import { accessSync, constants, readFileSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { Credentials } from '../../kit/channel/messages.js'
+import { systemProgram } from '../../kit/ground/system-path.js'
+import type { Settings } from '../config/values/settings.js'
+import { findCredentials } from '../user/accounts.js'
+import { BRIEFLY, spawnAs } from '../user/become-user.js'
+
+/** A unit of systemd; times in milliseconds, `infinity` is Infinity. */
+export interface UnitFound {
+  name: string
+  type: string
+  notifyAccess: string
+  killMode: string
+  stopMs: number
+  watchdogMs: number
+  descriptors: number
+  deniesExecutableMemory: boolean
+  needsDaemonReload: boolean
+  /** As the unit has them; empty: root, and the user's own group. */
+  user: string
+  group: string
+  /** Socket units belong to it. */
+  hasSockets: boolean
+}
+
+/** `path` is what would have to be writable: the file, or the folder that it is to be made in. */
+export interface Unwritable {
+  option: string
+  path: string
+}
+
+/** `user`: whom it was found out for. */
+export interface UnwritablePaths {
+  user: string
+  paths: Unwritable[]
+}
+
+type Written = Pick<Settings, 'logto' | 'pidfile' | 'listeners' | 'metrics' | 'runDir'>
+
+/** null: the master is root, who writes everywhere, or it is another user, as whom only root can ask. */
+export async function unwritablePaths(settings: Written, unit: UnitFound | null): Promise<UnwritablePaths | null> {
+  const asker = askerFor(unit)
+  if (asker === null) return null
+  const { user, mayWrite } = asker
+  const paths: Unwritable[] = []
+  for (const wanted of writtenBy(settings, unit)) if (!(await mayWrite(wanted.path))) paths.push(wanted)
+  return { user, paths }
+}
+
+/** What a master writes. What systemd makes or opens for it is left out. */
+export function writtenBy(settings: Written, unit: UnitFound | null): Unwritable[] {
+  const { logto, pidfile, listeners, metrics, runDir } = settings
+  const found: Unwritable[] = []
+  const add = (option: string, path: string) => found.push({ option, path })
+  if (logto !== null) add('logto', isThere(logto) ? logto : dirname(logto))
+  // It is made anew each time.
+  if (pidfile !== null && dirname(pidfile) !== runDir) add('pidfile', dirname(pidfile))
+  for (const [option, address] of [
+    ...listeners.map(address => ['http', address] as const),
+    ['metrics', metrics] as const,
+  ])
+    if (address?.kind === 'unix' && !unit?.hasSockets && dirname(address.path) !== runDir)
+      add(option, dirname(address.path))
+  if (unit === null || !runDir.startsWith('/run/')) add('run-dir', nearest(runDir))
+  return found
+}
+
+interface Asker {
+  user: string
+  mayWrite(path: string): boolean | Promise<boolean>
+}
+
+function askerFor(unit: UnitFound | null): Asker | null {
+  const isRoot = process.geteuid?.() === 0
+  const { user, group } = unit ?? { user: '', group: '' }
+  const found = user === '' ? null : findCredentials(user, group || null, accounts())
+  if (unit === null || (found?.ok && found.value.uid === process.geteuid?.()))
+    return isRoot ? null : { user: user || 'this user', mayWrite: isWritable }
+  const program = systemProgram('test')
+  if (!isRoot || !found?.ok || found.value.uid === 0 || program === null) return null
+  return { user, mayWrite: path => asksAs(found.value, program, path) }
+}
+
+function accounts() {
+  const textOf = (path: string) => (isThere(path) ? readFileSync(path, 'utf8') : '')
+  return { passwd: textOf('/etc/passwd'), group: textOf('/etc/group'), uid: 0, gid: 0 }
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK)
+    return true
+  } catch {
+    // EACCES, EROFS and the like, which is the question.
+    return false
+  }
+}
+
+/** `test -w` looks with the ids of its process. */
+function asksAs(credentials: Credentials, program: string, path: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const child = spawnAs(
+      credentials,
+      { program, args: ['-w', path], env: {}, cwd: '/' },
+      { stdio: 'ignore', ...BRIEFLY },
+    )
+    child.on('error', () => resolve(false))
+    child.on('exit', code => resolve(code === 0))
+  })
+}
+
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined
+}
+
+function nearest(path: string): string {
+  return isThere(path) || dirname(path) === path ? path : nearest(dirname(path))
+}

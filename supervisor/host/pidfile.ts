@@ -1,0 +1,188 @@
+/**
+ * The pidfile: the master's pid and a newline, for `kill -HUP $(cat daimyo.pid)`. Called by `run-command.ts`.
+ * Must stay true: readers see the old file or the whole new one, never half of one; nothing that a planted link points to is
+ * written or removed; a live daimyo's pidfile is never taken.
+ *
+ * Unlike uWSGI, which leaves it behind unless `vacuum` is set, the file is always removed at exit while it is still ours: a
+ * pidfile that outlives its process names a stranger some day.
+ */
+
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  readSync,
+  renameSync,
+  type Stats,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import type { Credentials } from '../../kit/channel/messages.js'
+import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
+import { onGuardedPath } from '../user/guarded-path.js'
+import { O_PATH } from '../user/service-user.js'
+import { MASTER_NAME } from './process-names.js'
+import { commandOf, hasOpen, lifeOf, startTimeOf, userOf } from './process-presence.js'
+
+const longestPidfile = 64
+
+/**
+ * Throws a `pidfile` Failure when `path` cannot become ours: it is a link or no regular file (77), or it names a daimyo that
+ * runs (69). Called before anything is started, and again by `writePidfile`. The file is opened as `guarded-path.ts`
+ * allows for the service's `credentials`; the process that it names is judged as we are.
+ */
+export function checkPidfile(path: string, credentials: Credentials | null = null): void {
+  const { found, pid } = onGuardedPath(path, 'name', credentials, () => ({
+    found: lookOrRefuse(path),
+    pid: readPid(path),
+  }))
+  if (found === null) return
+  if (!found.isFile()) {
+    const what = found.isSymbolicLink() ? 'it is a symbolic link' : 'it is not a regular file'
+    throw new Failure('pidfile', `cannot use the pidfile: pidfile=${path}: ${what}`, EXIT.permission)
+  }
+  if (pid !== null && pid !== process.pid && isRunningDaimyo(pid, found, credentials)) {
+    throw new Failure(
+      'pidfile',
+      `cannot use the pidfile: pidfile=${path}: daimyo runs with pid ${pid}`,
+      EXIT.unavailable,
+    )
+  }
+}
+
+/**
+ * Writes our pid to `path` (mode 0644) in one step; a stale pidfile is replaced. Failures as `checkPidfile`. The file stays
+ * open for the life of this process: so the next start knows that this master wrote it.
+ */
+export function writePidfile(path: string, credentials: Credentials | null = null): void {
+  checkPidfile(path, credentials)
+  onGuardedPath(path, 'name', credentials, () => replacePidfile(path, process.pid))
+}
+
+function replacePidfile(path: string, pid: number): void {
+  const temporary = join(dirname(path), `.${basename(path)}.${pid}.new`)
+  try {
+    removeIfThere(temporary)
+    writeNewFile(temporary, `${pid}\n`)
+    holdingFile(path, () => renameSync(temporary, path))
+  } catch (error) {
+    const exitCode = ['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error)) ? EXIT.permission : EXIT.os
+    throw new Failure('pidfile', `cannot write the pidfile: pidfile=${path}: ${reasonOf(error)}`, exitCode, error)
+  }
+}
+
+/** Removes the pidfile if it still holds our pid; tells whether it did. Never throws: at exit nobody could act on it. */
+export function removePidfile(path: string, pid: number = process.pid): boolean {
+  try {
+    if (!lookAt(path)?.isFile() || readPid(path) !== pid) return false
+    holdingFile(path, () => unlinkSync(path))
+    return true
+  } catch {
+    // EACCES, EROFS: it stays, and the next start finds it stale.
+    return false
+  }
+}
+
+/** The pid that a pidfile holds; null when there is no such file or something else is in it. However large the file is, 65 bytes of it are read. */
+export function readPid(path: string): number | null {
+  try {
+    const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    try {
+      if (!fstatSync(descriptor).isFile()) return null
+      const bytes = Buffer.alloc(longestPidfile + 1)
+      const length = readSync(descriptor, bytes, 0, bytes.length, 0)
+      const text = length > longestPidfile ? '' : bytes.toString('utf8', 0, length).trim()
+      return /^[1-9]\d{0,9}$/.test(text) ? Number(text) : null
+    } finally {
+      closeSync(descriptor)
+    }
+  } catch {
+    // ENOENT, ELOOP (a link), EACCES, EAGAIN (a lease).
+    return null
+  }
+}
+
+/**
+ * A master that started before the file was written wrote it; one that started later only got the same number, as happens after
+ * a crash of the whole machine. A stepped clock can make this wrong, for two INIs that share one pidfile by mistake.
+ * Only a process of ours, or of the file's owner, has written it: else its owner could name whomever it likes. A master
+ * that root starts with `uid` stays root's: there a process of anybody else is no master of this service, only a
+ * process that the service's user named in the file; nor is root's master of another service, which has another pidfile open.
+ */
+function isRunningDaimyo(pid: number, file: Stats, credentials: Credentials | null): boolean {
+  const life = lifeOf(pid)
+  if (life === null) return false
+  const owner = userOf(pid)
+  const isRootsMaster = credentials !== null && process.geteuid?.() === 0
+  const owners = isRootsMaster ? [0] : [process.geteuid?.(), process.getuid?.(), file.uid]
+  if (owner !== null && !owners.includes(owner)) return false
+  const command = commandOf(pid)
+  if (command === null) return true
+  const startedMs = startTimeOf(life)
+  if (!isMasterCommand(command) || (startedMs !== null && startedMs > file.mtimeMs + 1000)) return false
+  return !isRootsMaster || hasOpen(pid, file)
+}
+
+/** `daimyo: master …` once the title is set, be it behind a `procname-prefix`, before that `node …/daimyo.js …`. */
+function isMasterCommand(command: string): boolean {
+  return command.includes(MASTER_NAME) || /(^|[ /])daimyo(\.js)?( |$)/.test(command)
+}
+
+function writeNewFile(path: string, text: string): void {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+  const descriptor = openSync(path, flags, 0o644)
+  writeSync(descriptor, text)
+  fsyncSync(descriptor)
+}
+
+function removeIfThere(path: string): void {
+  try {
+    holdingFile(path, () => unlinkSync(path))
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
+}
+
+/** A pidfile has fewer. */
+const MOST_BLOCKS = 128
+
+/**
+ * `work` removes or replaces what `path` names. Its user may have given it any number of blocks, which the file system may take minutes to free: such a one stays
+ * open, and is freed when this process has ended.
+ */
+function holdingFile(path: string, work: () => void): void {
+  const held = hold(path)
+  try {
+    work()
+  } finally {
+    if (held !== null && fstatSync(held).blocks <= MOST_BLOCKS) closeSync(held)
+  }
+}
+
+/** Null: there is nothing. */
+function hold(path: string): number | null {
+  try {
+    return openSync(path, O_PATH | constants.O_NOFOLLOW)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+    return null
+  }
+}
+
+function lookOrRefuse(path: string): Stats | null {
+  try {
+    return lookAt(path)
+  } catch (error) {
+    // EACCES, ELOOP, ENAMETOOLONG.
+    const message = `cannot use the pidfile: pidfile=${path}: ${reasonOf(error)}`
+    throw new Failure('pidfile', message, EXIT.permission, error)
+  }
+}
+
+function lookAt(path: string): Stats | null {
+  return lstatSync(path, { throwIfNoEntry: false }) ?? null
+}

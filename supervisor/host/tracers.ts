@@ -1,0 +1,115 @@
+/**
+ * The end of those who keep a process from being reaped: the kernel shows a dead process to its parent only when whoever traces it (ptrace(2)) has looked, or has
+ * ended. Called by `worker.ts` and `proxy-process.ts` some seconds after SIGKILL.
+ *
+ * What must stay true: nobody is killed but processes of the service's user, who could have killed the traced one as well; never pid 1, the master, or whoever
+ * traces the master too, as `strace -f` does that has started it.
+ */
+
+import { readdirSync, readFileSync } from 'node:fs'
+import type { Credentials } from '../../kit/channel/messages.js'
+import { codeOf } from '../../kit/ground/failure.js'
+
+/** Between SIGKILL and the first look at who keeps a worker or a proxy from being reaped, and between two looks. */
+export const REAP_MS = 3000
+
+export const REAP_LOOK_MS = 1000
+
+export interface Tracer {
+  pid: number
+  name: string
+}
+
+/** What is asked of the system. */
+export interface TracedSystem {
+  ownPid: number
+  /** The user of the master. */
+  ownUid: number
+  /** What `/proc/PID/status` says of a process or a thread; null: it is not there, or may not be seen. */
+  status(pid: number): string | null
+  /** The same of each thread of a process, also of those that have ended. */
+  threads(pid: number): string[]
+  /** SIGKILL. Throws as kill(2). */
+  kill(pid: number): void
+}
+
+/** Looked at in one turn. A process that was killed has few left, unless they are traced. */
+const MOST_THREADS = 1000
+
+const LINUX: TracedSystem = {
+  ownPid: process.pid,
+  ownUid: process.getuid?.() ?? -1,
+  status: pid => readText(`/proc/${pid}/status`),
+  threads: pid => {
+    const folder = `/proc/${pid}/task`
+    return threadsIn(folder).flatMap(thread => readText(`${folder}/${thread}/status`) ?? [])
+  },
+  kill: pid => void process.kill(pid, 'SIGKILL'),
+}
+
+/** Kills whoever traces this process, which was killed and is not reaped; those that it has killed. `credentials`: of the service's user. */
+export function endTracers(pid: number, credentials: Credentials | null, system = LINUX): Tracer[] {
+  const uid = credentials?.uid ?? system.ownUid
+  const spared = new Set([0, 1, system.ownPid, ...tracersOf(system.ownPid, system)])
+  return tracersOf(pid, system).flatMap(tracer => {
+    const status = system.status(tracer)
+    if (status === null || spared.has(tracer) || userIn(status) !== uid || !isKilled(tracer, system)) return []
+    return [{ pid: tracer, name: /^Name:\t(.*)$/m.exec(status)?.[1] ?? '' }]
+  })
+}
+
+/**
+ * All threads of the process have ended, and one of them had made the master its tracer (PTRACE_TRACEME): it is for the master to reap that thread by its own number, which Node has
+ * no way to ask for, and until then the kernel does not say that the process has ended.
+ */
+export function isDeadTracee(pid: number, system = LINUX): boolean {
+  const threads = system.threads(pid)
+  return threads.every(status => /^State:\t[ZX]/m.test(status)) && tracersOf(pid, system).includes(system.ownPid)
+}
+
+/** The processes, each once. A tracer may be any thread of its process. */
+function tracersOf(pid: number, system: TracedSystem): number[] {
+  const threads = new Set(system.threads(pid).map(status => numberIn(status, 'TracerPid')))
+  const processes = [...threads].map(thread => (thread === 0 ? 0 : numberIn(system.status(thread) ?? '', 'Tgid')))
+  return [...new Set(processes)].filter(process => process !== 0)
+}
+
+function isKilled(pid: number, system: TracedSystem): boolean {
+  try {
+    system.kill(pid)
+    return true
+  } catch (error) {
+    // EPERM: a master without privileges, and a program that became another user.
+    if (!['ESRCH', 'EPERM'].includes(codeOf(error))) throw error
+    return false
+  }
+}
+
+/** The real user, whom no change of effective ids hides: that one may kill it. */
+function userIn(status: string): number | null {
+  const [, uid] = /^Uid:\s*(\d+)/m.exec(status) ?? []
+  return uid === undefined ? null : Number(uid)
+}
+
+/** 0: it does not say. */
+function numberIn(status: string, name: 'TracerPid' | 'Tgid'): number {
+  return Number(new RegExp(`^${name}:\\s*(\\d+)`, 'm').exec(status)?.[1] ?? 0)
+}
+
+function threadsIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).slice(0, MOST_THREADS)
+  } catch {
+    // ENOENT: it was reaped meanwhile, or a system without /proc.
+    return []
+  }
+}
+
+function readText(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    // ENOENT, ESRCH: gone meanwhile.
+    return null
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Which line of the INI gets which socket of systemd: by name (`http = fd://web` and FileDescriptorName=web, or `fd://3`), or because a socket
+ * has the address that the line asks for. Called by `run-command.ts` before anything is opened.
+ * Must stay true: a socket that no line asks for, and a name that no socket has, end the start with a message that says what was passed:
+ * to serve less than what was asked for would be found out by clients.
+ */
+
+import { EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
+import { printListenAddress } from '../config/values/listen-address.js'
+import type { BoundAddress, ListenAddress } from '../config/values/settings.js'
+import {
+  type InheritedSocket,
+  inheritedDescriptors,
+  isSameAddress,
+  type PassedSockets,
+  unixPathOf,
+} from './inherited-sockets.js'
+import { tcpAddressOf } from './listeners.js'
+
+/** What the INI asks for. */
+export interface SocketsWanted {
+  listeners: readonly ListenAddress[]
+  metrics: ListenAddress | null
+}
+
+/** Without systemd. */
+export const NOTHING_PASSED: PassedSockets = { http: [], metrics: null }
+
+/** The sockets that were passed to the process `pid`, with their addresses. Fails (71) when a descriptor is not there. */
+export function receiveSockets(environment: NodeJS.ProcessEnv, pid: number): InheritedSocket[] {
+  return inheritedDescriptors(environment, pid).map(({ fd, name }) => ({ fd, name, address: addressOf(fd) }))
+}
+
+/** Gives each socket to the line that asks for it, or throws a Failure (78) that names what does not match. Pure. */
+export function assignSockets(
+  { listeners, metrics }: SocketsWanted,
+  sockets: readonly InheritedSocket[],
+): PassedSockets {
+  const left = new Set(sockets)
+  const take = (option: string, address: ListenAddress | null): InheritedSocket[] => {
+    if (address === null) return []
+    const found = [...left].filter(socket => isFor(address, socket))
+    if (found.length === 0 && address.kind === 'passed') throw missing(option, address, sockets)
+    // One address is one socket; a name stands for all of its socket unit.
+    const taken = address.kind === 'passed' ? found : found.slice(0, 1)
+    for (const socket of taken) left.delete(socket)
+    return taken
+  }
+  const http = listeners.map(address => take('http', address))
+  const [forMetrics = null, ...more] = take('metrics', metrics)
+  const [needless] = [...more, ...left]
+  if (needless !== undefined) throw unasked(needless, more.length > 0)
+  return { http, metrics: forMetrics }
+}
+
+function isFor(address: ListenAddress, socket: InheritedSocket): boolean {
+  if (address.kind === 'passed') return address.name === socket.name || address.name === String(socket.fd)
+  return socket.address !== null && isSameAddress(address, socket.address)
+}
+
+function addressOf(fd: number): BoundAddress | null {
+  try {
+    const path = unixPathOf(fd)
+    return path === null ? tcpAddressOf(fd) : { kind: 'unix', path }
+  } catch (error) {
+    throw new Failure('listen', `cannot use LISTEN_FDS: descriptor ${fd}: ${reasonOf(error)}`, EXIT.os, error)
+  }
+}
+
+function missing(option: string, address: ListenAddress, sockets: readonly InheritedSocket[]): Failure {
+  const passed =
+    sockets.length === 0
+      ? 'systemd passed no socket at all: is the socket unit active, and does its Service= name this service?'
+      : `systemd passed no socket of this name: it passed ${sockets.map(describe).join(', ')}`
+  return new Failure('listen', `cannot listen: ${option}=${printListenAddress(address)}: ${passed}`, EXIT.config)
+}
+
+function unasked(socket: InheritedSocket, isSecondMetrics: boolean): Failure {
+  const why = isSecondMetrics
+    ? 'metrics is one socket: accepted a socket unit of its own with one ListenStream='
+    : `no line of the INI asks for it: accepted \`http = fd://${socket.name}\`, or its address as \`http\` or \`metrics\``
+  return new Failure('listen', `cannot use a socket of systemd: ${describe(socket)}: ${why}`, EXIT.config)
+}
+
+function describe({ fd, name, address }: InheritedSocket): string {
+  return `${name} (${address === null ? `descriptor ${fd}` : printListenAddress(address)})`
+}

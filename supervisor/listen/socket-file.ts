@@ -1,0 +1,95 @@
+/**
+ * Makes the path of a unix socket free to be bound. Used by `listeners.ts` and `control-socket.ts`.
+ * Must stay true: what is not a socket is never removed, nor is a socket on which somebody answers; root looks,
+ * connects and removes only as `guarded-path.ts` allows.
+ */
+
+import { lstatSync, statSync, unlinkSync } from 'node:fs'
+import { createConnection, type Socket } from 'node:net'
+import { dirname } from 'node:path'
+import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
+import { asOpening, explain, type Opener, onGuardedPath, openingOf } from '../user/guarded-path.js'
+
+/** What fits into `sockaddr_un.sun_path` with its final zero; longer ones are cut in silence by some kernels' callers. */
+const LONGEST_PATH_BYTES = 107
+
+/** Removes a stale socket. Failures: `address-in-use` (69), `not-a-socket` (69), `path-too-long` (78), `socket-path` (69, 77). */
+export async function freeSocketPath(path: string, opener: Opener): Promise<void> {
+  const bytes = Buffer.byteLength(path)
+  if (bytes > LONGEST_PATH_BYTES) {
+    throw refuse(
+      'path-too-long',
+      path,
+      `${bytes} bytes, at most ${LONGEST_PATH_BYTES} fit a socket address`,
+      EXIT.config,
+    )
+  }
+  const kind = onGuardedPath(path, 'name', opener, () => kindOf(path))
+  if (kind === 'nothing') return
+  if (kind === 'other') throw refuse('not-a-socket', path, 'exists and is not a socket; not removed', EXIT.unavailable)
+  const code = await connectCode(path, opener)
+  if (code === 'ECONNREFUSED') removeSocket(path, opener)
+  else if (code === 'EACCES' || code === 'EPERM') throw refuse('socket-path', path, code, EXIT.permission)
+  else if (code !== 'ENOENT') throw refuse('address-in-use', path, 'another program listens there', EXIT.unavailable)
+}
+
+/** Removes a socket that nobody will answer on any more; anything else, or nothing, is left as it is. */
+export function removeSocket(path: string, opener: Opener): void {
+  try {
+    onGuardedPath(path, 'name', opener, () => {
+      if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) unlinkSync(path)
+    })
+  } catch (error) {
+    // ENOENT: gone in between. EACCES, EPERM, EROFS: the folder is no longer ours, and its owner keeps the file.
+    if (!['ENOENT', 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR'].includes(codeOf(error))) throw error
+  }
+}
+
+/** A connection to a unix socket. connect(2) happens within the call, as whoever may follow the path. */
+export function connectUnix(path: string, opener: Opener): Socket {
+  const opening = openingOf(path, 'content', opener)
+  const socket = asOpening(opening, opener, () => createConnection({ path }))
+  socket.prependOnceListener('error', error => explain(error, opening))
+  return socket
+}
+
+/** Runs `bind`, which must be synchronous, so that what it creates never has more than `mode`: a chmod afterwards would be too late. */
+export function withMode<T>(mode: number, bind: () => T): T {
+  const before = process.umask(0o777 & ~mode)
+  try {
+    return bind()
+  } finally {
+    process.umask(before)
+  }
+}
+
+/** libuv's bind would call a missing folder EACCES, so it is looked for here. */
+function kindOf(path: string): 'nothing' | 'socket' | 'other' {
+  try {
+    const found = lstatSync(path, { throwIfNoEntry: false })
+    if (found !== undefined) return found.isSocket() ? 'socket' : 'other'
+    if (statSync(dirname(path)).isDirectory()) return 'nothing'
+    throw refuse('socket-path', path, 'its folder is not a folder', EXIT.unavailable)
+  } catch (error) {
+    if (error instanceof Failure) throw error
+    const isMissing = codeOf(error) === 'ENOENT'
+    const exitCode = codeOf(error) === 'EACCES' ? EXIT.permission : EXIT.unavailable
+    throw refuse('socket-path', path, isMissing ? 'its folder does not exist' : reasonOf(error), exitCode, error)
+  }
+}
+
+/** The error code of a connect, empty when somebody accepted; EAGAIN (a full backlog) is somebody too. */
+function connectCode(path: string, opener: Opener): Promise<string> {
+  return new Promise(resolve => {
+    const socket = connectUnix(path, opener)
+    socket.on('connect', () => {
+      socket.destroy()
+      resolve('')
+    })
+    socket.on('error', error => resolve(codeOf(error)))
+  })
+}
+
+function refuse(code: string, path: string, why: string, exitCode: number, cause?: unknown): Failure {
+  return new Failure(code, `cannot listen: ${path}: ${why}`, exitCode, cause)
+}

@@ -1,0 +1,133 @@
+/**
+ * What children print, on its way to the master's log: whole lines only, so that two children never share one, and with
+ * back-pressure: while the log is behind, the pipes are not read. Used by `spawn-child.ts`.
+ * Must stay true: nothing here grows beyond LONGEST_LINE_BYTES a stream, however much a child prints.
+ */
+
+import type { Readable } from 'node:stream'
+import { GatheredBytes } from '../../kit/link/gathered-bytes.js'
+import { LinePriorities, PRIORITY } from './journal.js'
+
+/** Where output goes. `write` returning false: take nothing more from the children until `onDrain` calls. */
+export interface OutputSink {
+  write(chunk: Uint8Array): boolean
+  onDrain(listener: () => void): unknown
+  /** It is the journal of systemd: each line has a priority in front. */
+  isJournal?: boolean
+}
+
+/** Of one stream of a child. */
+export interface Forwarding {
+  /** Sees each line, without its newline, cut at the bound. */
+  onLine?: (line: string) => void
+  /** Each line gets `[name] ` in front. */
+  name?: string
+  /** Standard error. */
+  isError?: boolean
+}
+
+const LONGEST_LINE_BYTES = 64 * 1024
+const NEWLINE = 10
+
+/** Opens and shuts all children's streams as the one sink behind it can take more or not. */
+export class OutputGate {
+  readonly #sink: OutputSink
+  readonly #waiting = new Set<Readable>()
+
+  constructor(sink: OutputSink) {
+    this.#sink = sink
+    sink.onDrain(() => this.#open())
+  }
+
+  /** Forwards the lines of `stream` until it ends. */
+  forward(stream: Readable, { onLine, name, isError = false }: Forwarding = {}): void {
+    const prefix = name === undefined ? '' : `[${name}] `
+    const marks = this.#sink.isJournal ? new LinePriorities(isError ? PRIORITY.warning : PRIORITY.info) : null
+    const lines = new WholeLines(bytes => {
+      if (onLine !== undefined) for (const line of bytes.toString('utf8').trimEnd().split('\n')) onLine(line)
+      if (this.#sink.write(marks === null ? named(prefix, bytes) : marks.mark(bytes, prefix))) return
+      this.#waiting.add(stream)
+      stream.pause()
+    })
+    stream.on('data', (chunk: Buffer) => lines.push(chunk))
+    stream.on('close', () => {
+      this.#waiting.delete(stream)
+      lines.end()
+    })
+    // A pipe that breaks says the same as one that ends; 'close' follows.
+    stream.on('error', () => {})
+  }
+
+  #open(): void {
+    const streams = [...this.#waiting]
+    this.#waiting.clear()
+    for (const stream of streams) stream.resume()
+  }
+}
+
+function named(prefix: string, lines: Buffer): Buffer {
+  if (prefix === '') return lines
+  const bytes = Buffer.from(prefix).toString('latin1')
+  const text = lines.toString('latin1').replace(/[^\n]*\n/g, line => bytes + line)
+  return Buffer.from(text, 'latin1')
+}
+
+/** Cuts a byte stream into runs of whole lines; a line that is too long is broken. */
+export class WholeLines {
+  readonly #take: (lines: Buffer) => void
+  /** A copy: the pieces themselves have a few hundred bytes of overhead each, and a child decides how many there are. */
+  readonly #rest = new GatheredBytes()
+
+  /** `take` gets one or more lines, each with its newline. */
+  constructor(take: (lines: Buffer) => void) {
+    this.#take = take
+  }
+
+  push(chunk: Buffer): void {
+    const end = chunk.lastIndexOf(NEWLINE) + 1
+    if (end > 0) {
+      if (this.#rest.length > 0) this.#rest.add(chunk, 0, end)
+      this.#take(this.#rest.length === 0 ? chunk.subarray(0, end) : this.#rest.take())
+    }
+    if (end === chunk.length) return
+    this.#rest.add(chunk, end)
+    if (this.#rest.length >= LONGEST_LINE_BYTES) this.end()
+  }
+
+  /** The last line need not have ended. */
+  end(): void {
+    if (this.#rest.length === 0) return
+    this.#rest.addText('\n')
+    this.#take(this.#rest.take())
+  }
+}
+
+/** The last lines of a stream, for the message about a worker that did not start; before them the last error's message, which may have a long stack. */
+export class LastLines {
+  readonly #lines: string[] = []
+  #error = ''
+  /** Lines since the error's, itself included. */
+  #behind = 0
+
+  push(line: string): void {
+    const cut = line.slice(0, LINE_CHARACTERS)
+    this.#behind += 1
+    if (ERROR_MESSAGE.test(cut)) {
+      this.#error = cut
+      this.#behind = 1
+    }
+    this.#lines.push(cut)
+    if (this.#lines.length > LINES) this.#lines.shift()
+  }
+
+  all(): string[] {
+    const isAbove = this.#error !== '' && this.#behind > LINES
+    return isAbove ? [this.#error, CUT_OUT, ...this.#lines] : [...this.#lines]
+  }
+}
+
+/** As Node prints one that nobody has caught, and most loggers one that was. */
+const ERROR_MESSAGE = /^(Uncaught )?[\w$]*(Error|Exception)\b/
+const CUT_OUT = '    …'
+const LINES = 20
+const LINE_CHARACTERS = 500

@@ -1,0 +1,103 @@
+/**
+ * What the requests on the control socket do to the master. Made by `run-command.ts`, which hands it to the control socket.
+ */
+
+import type { MetricFamily, MetricSample } from '../../kit/channel/metric-family.js'
+import type { ControlRequest, TopReport } from '../control/control-protocol.js'
+import type { ControlHandler } from '../control/control-socket.js'
+import type { Master } from './master.js'
+import type { Order } from './orders.js'
+
+/** The part of the master that a command may use. */
+export type Commanded = Pick<Master, 'status' | 'reload' | 'reloadWait' | 'order' | 'stop' | 'inFlight'>
+
+/** What `daimyo top` needs besides the master. */
+export interface TopFigures {
+  /** One family over all processes; null: nobody has it. Asked for the proxies' own only, whose size is bounded. */
+  family(name: string): MetricFamily | null
+  events(): string[]
+}
+
+/** A client gives up on a silent master: while a long thing runs it hears of it this often. */
+const STILL_MS = 4000
+
+/** A handler for `startControlSocket`. `reload` and `stop` answer when it has happened. */
+export function controlHandler(master: Commanded, figures: TopFigures): ControlHandler {
+  return async (request, progress) => {
+    switch (request.command) {
+      case 'status':
+        return { type: 'done', ok: true, status: master.status() }
+      case 'top':
+        return { type: 'done', ok: true, top: await topReport(master, figures) }
+      case 'stop':
+        await untilDone(master.stop('control'), () => progress(describeStop(master)))
+        return { type: 'done', ok: true }
+      case 'scale':
+      case 'restart-worker':
+      case 'pause':
+      case 'resume':
+      case 'reopen-logs': {
+        const outcome = await untilDone(master.order(orderOf(request), progress), () => progress('still at it'))
+        return { type: 'done', ...outcome }
+      }
+      case 'reload': {
+        const outcome = await untilDone(master.reload(progress), () => progress(master.reloadWait()))
+        if (!outcome.ok) return { type: 'done', ok: false, reason: outcome.reason, lines: outcome.lines }
+        return { type: 'done', ok: true, status: master.status() }
+      }
+    }
+  }
+}
+
+async function topReport(master: Commanded, { family, events }: TopFigures): Promise<TopReport> {
+  const samplesOf = (name: string) => family(name)?.values ?? []
+  const gauge = (name: string) => samplesOf(name).reduce((sum, { value }) => sum + value, 0)
+  const inFlight = await master.inFlight()
+  return {
+    status: master.status(),
+    latency: latencyOf(samplesOf('daimyo_request_duration_seconds')),
+    queued: gauge('daimyo_queued_requests'),
+    connections: gauge('daimyo_client_connections'),
+    inFlight,
+    events: events(),
+  }
+}
+
+/** The buckets of all label sets added up. */
+function latencyOf(samples: MetricSample[]): TopReport['latency'] {
+  const counts = new Map<string, number>()
+  for (const { labels, value, metricName } of samples) {
+    if (!metricName?.endsWith('_bucket')) continue
+    const bound = String(labels.le)
+    counts.set(bound, (counts.get(bound) ?? 0) + value)
+  }
+  const buckets = [...counts].map(([bound, count]) => ({ bound: Number(bound.replace('+Inf', 'Infinity')), count }))
+  return buckets
+    .sort((a, b) => a.bound - b.bound)
+    .map(({ bound, count }) => ({ seconds: Number.isFinite(bound) ? bound : null, count }))
+}
+
+function orderOf(request: Extract<ControlRequest, { command: Order['type'] }>): Order {
+  switch (request.command) {
+    case 'scale':
+      return { type: 'scale', wanted: request.wanted }
+    case 'restart-worker':
+      return { type: 'restart-worker', slot: request.slot }
+    default:
+      return { type: request.command }
+  }
+}
+
+async function untilDone<T>(thing: Promise<T>, still: () => void): Promise<T> {
+  const timer = setInterval(still, STILL_MS)
+  try {
+    return await thing
+  } finally {
+    clearInterval(timer)
+  }
+}
+
+function describeStop(master: Commanded): string {
+  const { workers, proxies } = master.status()
+  return `stopping: ${proxies.length} proxies and ${workers.length} workers are left`
+}

@@ -1,0 +1,25 @@
+/**
+ * All events of the master’s one queue. Types only.
+ */
+
+import type { CommandEvent } from '../around/shell-command.js'
+import type { ProxiesEvent } from '../proxies/proxy-process.js'
+import type { WatchedPath } from '../reload/path-watch.js'
+import type { ReloadEvent } from '../reload/reload.js'
+import type { WorkersEvent } from '../workers/worker.js'
+import type { OrderRequest } from './orders.js'
+import type { SignalEvent } from './signals.js'
+
+/** Everything that happens to the master. */
+export type MasterEvent = TreeEvent | CommandEvent | { type: 'signal'; signal: string; event: SignalEvent }
+
+/** What happens to the running tree. */
+export type TreeEvent =
+  | WorkersEvent
+  | ProxiesEvent
+  | ReloadEvent
+  | { type: 'order'; request: OrderRequest }
+  /** The memory of the children was read. */
+  | { type: 'usage' }
+  /** A path that an option watches has changed. */
+  | { type: 'touched'; watched: WatchedPath }

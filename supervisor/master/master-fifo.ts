@@ -1,0 +1,158 @@
+/**
+ * `master-fifo`: named pipes that take uWSGI's letters (`echo r > shop.fifo`). Started by `run-command.ts`.
+ * Several may be named; one is listened to at a time, the first at the beginning, and a digit written to it chooses another one. The others keep what
+ * is written to them until they are chosen.
+ * Must stay true: what is not a FIFO of our own, or of the service's user in a folder of that user's, is refused,
+ * never removed; a letter only queues an event; whoever writes without end is read at a bounded pace.
+ */
+
+import { execFileSync } from 'node:child_process'
+import { closeSync, constants, fstatSync, lstatSync, openSync, unlinkSync } from 'node:fs'
+import { Socket } from 'node:net'
+import type { Credentials } from '../../kit/channel/messages.js'
+import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
+import { SYSTEM_PATH } from '../../kit/ground/system-path.js'
+import { type Rate, TokenBucket } from '../../kit/ground/token-bucket.js'
+import type { Log } from '../../kit/log/log.js'
+import { BRIEFLY } from '../user/become-user.js'
+import { asOpening, type Opener, onGuardedPath, openingOf } from '../user/guarded-path.js'
+import { mayBecomeUser, mayBecomeUserWithin } from '../user/service-user.js'
+import { sortLetters } from './fifo-letters.js'
+import type { SignalEvent } from './signals.js'
+
+/** Its group too. */
+const OTHERS_WRITE = 0o022
+
+/** `put` gets a name for the log, and what the letter asks for. */
+export interface FifoOptions {
+  paths: readonly string[]
+  opener: Opener
+  put: (letter: string, event: SignalEvent) => void
+  log: Log
+  /** How often something is read. */
+  reads?: Rate
+}
+
+/**
+ * How often something is read: all that is written meanwhile is read together. Whoever writes more than a pipe holds waits (64 KB, pipe(7)); nothing is
+ * lost, and a command behind a flood is seconds late.
+ */
+const READS: Rate = { atOnce: 10, perSecond: 0.5 }
+
+/** How long the removal of one waits. */
+const CLOSE_MS = 1000
+
+/** Lines about letters that mean nothing. */
+const UNKNOWN_LINES: Rate = { atOnce: 10, perSecond: 0.2 }
+
+/** Opens all of them. Failure: `master-fifo` (71, 77 where it is somebody else's). The result closes and removes them. */
+export function startMasterFifo({ paths, opener, put, log, reads: pace = READS }: FifoOptions): {
+  close(): Promise<void>
+} {
+  const open: { path: string; socket: Socket }[] = []
+  const reads = new TokenBucket(pace, performance.now())
+  const tellUnknown = unknownLetters(log)
+  let chosen = 0
+  let timer: NodeJS.Timeout | null = null
+  const listen = () => {
+    for (const [number, { socket }] of open.entries()) {
+      if (number === chosen && timer === null) socket.resume()
+      else socket.pause()
+    }
+  }
+  const hear = (bytes: Uint8Array) => {
+    const sorted = sortLetters(bytes, open.length)
+    for (const { letter, count } of sorted.unknown) tellUnknown(letter, count)
+    for (const { letter, event } of sorted.commands) put(`fifo-${letter}`, event)
+    chosen = sorted.chosen ?? chosen
+    const nowMs = performance.now()
+    reads.spend(1, nowMs)
+    const waitMs = reads.waitMs(1, nowMs)
+    if (waitMs > 0 && timer === null) {
+      timer = setTimeout(() => {
+        timer = null
+        listen()
+      }, waitMs)
+    }
+    listen()
+  }
+  try {
+    for (const path of paths) {
+      const socket = new Socket({ fd: openFifo(path, opener, log), readable: true, writable: false })
+      socket.on('data', hear)
+      socket.on('error', error => log('fifo-trouble', { path, why: reasonOf(error) }))
+      open.push({ path, socket })
+    }
+  } catch (error) {
+    for (const { socket } of open) socket.destroy()
+    throw error
+  }
+  listen()
+  return {
+    async close() {
+      if (timer !== null) clearTimeout(timer)
+      for (const { path, socket } of open) {
+        socket.destroy()
+        // It stays where the log keeps root from becoming that user: the next start takes it.
+        const { as } = openingOf(path, 'name', opener)
+        if (!mayBecomeUser(as) && !(await mayBecomeUserWithin(as, CLOSE_MS))) continue
+        onGuardedPath(path, 'name', opener, () => removeFifo(path))
+      }
+    },
+  }
+}
+
+/** `unsaid`: so many came before for which there was no line. */
+function unknownLetters(log: Log): (letter: string, count: number) => void {
+  const lines = new TokenBucket(UNKNOWN_LINES, performance.now())
+  let unsaid = 0
+  return (letter, count) => {
+    if (!lines.takeOne(performance.now())) {
+      unsaid += count
+      return
+    }
+    const why = 'not one of the letters that mean something here'
+    log('fifo-refused', { letter, ...(count > 1 && { count }), ...(unsaid > 0 && { unsaid }), why })
+    unsaid = 0
+  }
+}
+
+/** Opened for writing too: otherwise each writer that goes away would be an end of file. */
+function openFifo(path: string, opener: Opener, log: Log): number {
+  const opening = openingOf(path, 'name', opener)
+  try {
+    const found = asOpening(opening, opener, () => lstatSync(path, { throwIfNoEntry: false }))
+    // What is there already is looked at below.
+    if (found === undefined) makeFifo(path, opening.as)
+    const flags = constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW
+    const fd = asOpening(opening, opener, () => openSync(path, flags))
+    const stat = fstatSync(fd)
+    if (stat.isFIFO() && [process.getuid?.(), 0, opening.as?.uid].includes(stat.uid)) {
+      if ((stat.mode & OTHERS_WRITE) !== 0)
+        log('fifo-doubtful', { path, why: 'others may write to it: they command the master' })
+      return fd
+    }
+    closeSync(fd)
+    const why = stat.isFIFO() ? `it belongs to uid ${stat.uid}` : 'it is not a FIFO'
+    throw new Failure('master-fifo', `cannot open the master FIFO: ${path}: ${why}`, EXIT.permission)
+  } catch (error) {
+    if (error instanceof Failure) throw error
+    const why = codeOf(error) === 'ELOOP' ? 'it is a link' : reasonOf(error).trim()
+    throw new Failure('master-fifo', `cannot open the master FIFO: ${path}: ${why}`, EXIT.os, error)
+  }
+}
+
+/** Node has no mkfifo(3). The real user too is the one who makes it: the program gets nothing of root's. */
+function makeFifo(path: string, as: Credentials | null): void {
+  const { uid, gid } = as ?? {}
+  execFileSync('mkfifo', ['-m', '600', '--', path], { env: { PATH: SYSTEM_PATH }, uid, gid, cwd: '/', ...BRIEFLY })
+}
+
+function removeFifo(path: string): void {
+  try {
+    if (lstatSync(path).isFIFO()) unlinkSync(path)
+  } catch (error) {
+    // ENOENT: somebody removed it before.
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
+}

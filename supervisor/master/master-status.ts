@@ -1,0 +1,103 @@
+/**
+ * The status report: what the master knows of its children at this moment, nothing guessed. Pure but for the wall clock;
+ * called by `master.ts` for the control socket, the banner and the metrics.
+ */
+
+import type { ProxyReport, StatusReport, WorkerReport } from '../control/control-protocol.js'
+import type { ProcessUsage } from '../host/process-usage.js'
+import type { Listener } from '../listen/listeners.js'
+import type { Proxies } from '../proxies/proxies.js'
+import type { Pool, PoolSlot } from '../workers/pool.js'
+import type { Worker } from '../workers/worker.js'
+import type { WorkerLoads } from '../workers/worker-loads.js'
+
+/** Where the report is read from. */
+export interface StatusSources {
+  pool: Pool
+  proxies: Proxies
+  usage: ProcessUsage
+  loads: WorkerLoads
+  nowMs: number
+  /** Wall clock at `nowMs`. */
+  epochMs: number
+}
+
+/** One row for each worker that is not gone, and one for each slot that waits to be filled. */
+export function workerReports(sources: StatusSources): WorkerReport[] {
+  const { pool } = sources
+  const rows = pool.workers().map(worker => workerReport(worker, sources))
+  for (const slot of pool.slots) if (slot.current === null) rows.push(emptyReport(slot, sources))
+  return rows.sort((a, b) => a.slot - b.slot || a.workerId - b.workerId)
+}
+
+/** One row for each proxy that is not gone. */
+export function proxyReports(sources: StatusSources): ProxyReport[] {
+  return sources.proxies.alive().map(proxy => {
+    const usage = sources.usage.of(proxy.pid)
+    return {
+      proxyId: proxy.proxyId,
+      pid: proxy.pid,
+      phase: proxy.life.phase,
+      rssBytes: usage?.rssBytes ?? null,
+      cpuPercent: usage?.cpuPercent ?? null,
+      deaths: sources.proxies.deathsOf(proxy.proxyId),
+      sinceMs: toEpoch(proxy.life.sinceMs, sources),
+    }
+  })
+}
+
+/** The URLs that the listeners really have. */
+export function urlsOf(listeners: readonly Listener[]): StatusReport['urls'] {
+  return listeners.map(listener => listener.url)
+}
+
+/** A time of the master's clock as milliseconds since the epoch: it ran for so long since. */
+export function toEpoch(sinceMs: number, { nowMs, epochMs }: Pick<StatusSources, 'nowMs' | 'epochMs'>): number {
+  return Math.round(epochMs - (nowMs - sinceMs))
+}
+
+function workerReport(worker: Worker, sources: StatusSources): WorkerReport {
+  const { slot, workerId, generation, socketPath } = worker.address
+  const usage = sources.usage.of(worker.pid)
+  return {
+    slot,
+    workerId,
+    pid: worker.pid,
+    phase: worker.life.phase === 'ready' && !sources.pool.isLinked(worker) ? 'linking' : worker.life.phase,
+    why: worker.life.why,
+    generation,
+    ...sources.loads.of(workerId),
+    rssBytes: usage?.rssBytes ?? null,
+    cpuPercent: usage?.cpuPercent ?? null,
+    deaths: sources.pool.slots.find(place => place.slot === slot)?.deaths ?? 0,
+    sinceMs: toEpoch(worker.life.sinceMs, sources),
+    socketPath,
+  }
+}
+
+/** One that never was ready says more than that it died. */
+function whyGone(last: Worker | null): string {
+  if (last === null) return 'not started'
+  return last.life.readyMs === null ? `${last.life.why}: ${last.bootFailure().reason}` : last.life.why
+}
+
+/** A slot without a worker: why its last one is gone, and when it is filled again. */
+function emptyReport({ slot, generation, last, backOff, deaths }: PoolSlot, sources: StatusSources): WorkerReport {
+  const waitMs = Math.max(0, Math.round(backOff.notBeforeMs - sources.nowMs))
+  return {
+    slot,
+    workerId: last?.address.workerId ?? 0,
+    pid: null,
+    phase: 'gone',
+    why: `${whyGone(last)}${waitMs > 0 ? `, next start in ${waitMs} ms` : ''}`,
+    generation: generation.number,
+    requests: 0,
+    inFlight: 0,
+    lagMs: null,
+    rssBytes: null,
+    cpuPercent: null,
+    deaths,
+    sinceMs: toEpoch(last?.life.sinceMs ?? sources.nowMs, sources),
+    socketPath: '',
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * What a person asks of the running tree besides reload and stop: so many workers, a new one in a slot, requests held back.
+ * Owned by `process-tree.ts`, which calls `check` after every event. An order only changes what is wanted (`PoolTarget.wanted`,
+ * a worker's `recycle`, the proxies' pause); the slots bring it about as they bring about everything else.
+ * Must stay true: an order is answered when it has happened, or has failed; then nobody goes on trying for it in silence.
+ */
+
+import type { MasterContext } from '../child/master-context.js'
+import type { Pool, PoolSlot } from '../workers/pool.js'
+import type { Scaler } from '../workers/scaler.js'
+import type { BootFailure, Worker } from '../workers/worker.js'
+
+export type Order =
+  | { type: 'scale'; wanted: number | 'auto' }
+  | { type: 'restart-worker'; slot: number }
+  | { type: 'pause' }
+  | { type: 'resume' }
+  | { type: 'reopen-logs' }
+
+/** `lines`: the worker's last lines on standard error, where a worker was the reason. */
+export type OrderOutcome = { ok: true } | { ok: false; reason: string; lines: string[] }
+
+/** Somebody waits for an order. */
+export interface OrderRequest {
+  order: Order
+  progress(text: string): void
+  done(outcome: OrderOutcome): void
+}
+
+/** What an order needs of the proxies. */
+export interface OrderProxies {
+  pause(isPaused: boolean): void
+  readonly arePaused: boolean
+  readonly areInStep: boolean
+}
+
+/** An order that has not happened yet; `before` is the worker that shall be replaced. */
+interface Open {
+  request: OrderRequest
+  before: Worker | null
+}
+
+/** All orders of a master. */
+export class Orders {
+  readonly #context: MasterContext
+  readonly #pool: Pool
+  readonly #proxies: OrderProxies
+  readonly #scaler: Scaler
+  readonly #reopenLogs: () => Promise<string | null>
+  #open: Open[] = []
+
+  constructor(
+    context: MasterContext,
+    pool: Pool,
+    proxies: OrderProxies,
+    scaler: Scaler,
+    reopenLogs: () => Promise<string | null>,
+  ) {
+    this.#context = context
+    this.#pool = pool
+    this.#proxies = proxies
+    this.#scaler = scaler
+    this.#reopenLogs = reopenLogs
+  }
+
+  /** Takes an order in; what cannot be is refused at once. */
+  request(request: OrderRequest): void {
+    const { order } = request
+    switch (order.type) {
+      case 'pause':
+      case 'resume':
+        this.#pause(order.type === 'pause')
+        this.#open.push({ request, before: null })
+        return
+      case 'reopen-logs':
+        return void this.#reopen(request)
+      case 'scale':
+        return this.#scale(order.wanted, request)
+      case 'restart-worker':
+        return this.#restart(order.slot, request)
+    }
+  }
+
+  /** A worker ended before it was ready: whoever waits for it hears why. */
+  bootFailed({ slot, reason, lines }: BootFailure): void {
+    this.#settle(({ request: { order }, before }) => {
+      if (order.type === 'scale') return refusal(`slot ${slot}: ${reason}: it is tried again`, lines)
+      if (order.type !== 'restart-worker' || order.slot !== slot) return null
+      // It died by itself meanwhile, and its slot is filled in any case.
+      if (before === null || before.life.phase === 'gone')
+        return refusal(`slot ${slot}: ${reason}: it is tried again`, lines)
+      // Otherwise it would be tried again and again, with nobody there to read why.
+      before.recycle = null
+      return refusal(`slot ${slot}: ${reason}: the worker before it goes on`, lines)
+    })
+  }
+
+  /** Answers those whose order has happened. */
+  check(): void {
+    if (this.#open.length > 0) this.#settle(open => (this.#hasHappened(open) ? { ok: true } : null))
+  }
+
+  /** The tree stops. */
+  close(why: string): void {
+    this.#settle(() => refusal(`the master stops: ${why}`))
+  }
+
+  /** SIGTSTP. */
+  togglePause(): void {
+    this.#pause(!this.#proxies.arePaused)
+  }
+
+  #pause(isPaused: boolean): void {
+    if (this.#proxies.arePaused === isPaused) return
+    this.#proxies.pause(isPaused)
+    this.#context.log(isPaused ? 'paused' : 'resumed')
+  }
+
+  async #reopen(request: OrderRequest): Promise<void> {
+    const why = await this.#reopenLogs()
+    if (why !== null) return request.done(refusal(why))
+    this.#open.push({ request, before: null })
+    this.#context.put({ type: 'tick' })
+  }
+
+  /** `daimyo scale` waits until the workers have come and gone. */
+  #scale(count: number | 'auto', request: OrderRequest): void {
+    const why = this.#scaler.scale(count)
+    if (why === null) this.#open.push({ request, before: null })
+    else request.done(refusal(why))
+  }
+
+  #restart(number: number, request: OrderRequest): void {
+    const slots = this.#pool.slots.map(({ slot }) => slot)
+    const worker = this.#pool.slots.find(({ slot }) => slot === number)?.current ?? null
+    if (!slots.includes(number))
+      return request.done(refusal(`no slot ${number}: there are ${slots.join(', ') || 'none'}`))
+    if (worker === null) return request.done(refusal(`slot ${number}: it has no worker: one is started anyway`))
+    if (worker.life.phase !== 'ready')
+      return request.done(refusal(`slot ${number}: its worker is ${worker.life.phase}`))
+    worker.recycle = 'restart-worker'
+    request.progress(`slot ${number}: starting a worker beside pid ${worker.pid}`)
+    this.#open.push({ request, before: worker })
+  }
+
+  #hasHappened({ request: { order }, before }: Open): boolean {
+    const { slots, target } = this.#pool
+    if (order.type === 'pause' || order.type === 'resume' || order.type === 'reopen-logs')
+      return this.#proxies.areInStep
+    if (order.type === 'restart-worker') {
+      const slot = slots.find(({ slot }) => slot === order.slot)
+      if (slot === undefined) return true
+      return slot.current !== before && this.#pool.isInPlace(slot.current) && !this.#isLeaving(before)
+    }
+    // Of two that ask for different numbers the last one counts, for both.
+    const inPlace = slots.filter(({ current }) => this.#pool.isInPlace(current)).length
+    return slots.length === target.wanted && inPlace === slots.length && !this.#areTakenAway(slots)
+  }
+
+  /** Workers of slots that are no longer there still finish what they have. Those of the others are merely recycled. */
+  #areTakenAway(slots: readonly PoolSlot[]): boolean {
+    return this.#pool.draining.some(({ address }) => !slots.some(({ slot }) => slot === address.slot))
+  }
+
+  /** Whoever is kept for its tunnels only is not waited for. */
+  #isLeaving(worker: Worker | null): boolean {
+    return worker !== null && this.#pool.leaving.has(worker) && worker.life.phase !== 'lingering'
+  }
+
+  #settle(outcomeOf: (open: Open) => OrderOutcome | null): void {
+    const open = this.#open
+    this.#open = []
+    for (const each of open) {
+      const outcome = outcomeOf(each)
+      if (outcome === null) this.#open.push(each)
+      else each.request.done(outcome)
+    }
+  }
+}
+
+function refusal(reason: string, lines: string[] = []): OrderOutcome {
+  return { ok: false, reason, lines }
+}

@@ -1,0 +1,288 @@
+/**
+ * The running tree: listeners, proxies, workers and what is known of them, wired together. Made by `master.ts` once the
+ * listeners are open; it hands each event to its owner and has the owners compare what is with what is wanted.
+ */
+
+import type { ProxyToMaster } from '../../kit/channel/messages.js'
+import { reasonOf } from '../../kit/ground/failure.js'
+import { sharedMs } from '../../kit/ground/shared-clock.js'
+import { Companions } from '../around/companions.js'
+import { AssetGrace } from '../child/asset-grace.js'
+import type { Generation, MasterContext } from '../child/master-context.js'
+import type { Release } from '../child/release.js'
+import { movedRelease, releaseObstacle } from '../child/start-obstacle.js'
+import type { Settings } from '../config/values/settings.js'
+import { ProcessUsage, type UsageOptions } from '../host/process-usage.js'
+import type { Listener } from '../listen/listeners.js'
+import { InFlightSurvey } from '../proxies/in-flight-survey.js'
+import { Proxies } from '../proxies/proxies.js'
+import { nextProxyLookMs } from '../proxies/proxy-phase.js'
+import type { ProxyOutput, ProxyProcess } from '../proxies/proxy-process.js'
+import { proxySettings } from '../proxies/proxy-settings.js'
+import { PathWatch, type WatchedPath, watchedPaths } from '../reload/path-watch.js'
+import { type ReloadDeps, Reloads } from '../reload/reload.js'
+import { MemoryWatch } from '../workers/memory-watch.js'
+import { Pool } from '../workers/pool.js'
+import { Scaler, workersAtStart } from '../workers/scaler.js'
+import { nextLookMs } from '../workers/worker-life.js'
+import { WorkerLoads } from '../workers/worker-loads.js'
+import type { MasterEvent, TreeEvent } from './master-events.js'
+import { MetricsAnswers } from './metrics-answers.js'
+import { MetricsState } from './metrics-state.js'
+import { Orders } from './orders.js'
+
+/** Why a start is not complete. `arePrinted`: the lines are the child's own, and have gone where all children print. */
+export interface StartFailure {
+  reason: string
+  lines: string[]
+  arePrinted: boolean
+}
+
+/** What the tree needs of the outside, besides the context. */
+export interface TreeDeps {
+  readSettings: ReloadDeps['readSettings']
+  renderMetrics: () => string | Promise<string>
+  proxyStdout: ProxyOutput
+  usage: UsageOptions
+  /** The master's logs and those of the proxies. Resolves with why the master's could not be opened; null: it was. */
+  reopenLogs(): Promise<string | null>
+  /** A worker did not get ready, or a proxy gave up before any worked; a reason to end a start that is not complete. */
+  startFailed(what: string, failure: StartFailure): void
+  /** Its settings are in force: its first worker serves. */
+  served(generation: Generation): void
+  /** A worker of slot 1 is ready. */
+  accepting(settings: Settings): void
+}
+
+/** Everything that one start has brought to life. */
+export class ProcessTree {
+  readonly listeners: readonly Listener[]
+  readonly proxies: Proxies
+  readonly pool: Pool
+  readonly reloads: Reloads
+  readonly scaler: Scaler
+  readonly orders: Orders
+  readonly companions: Companions
+  readonly usage: ProcessUsage
+  readonly survey = new InFlightSurvey()
+  readonly watch: PathWatch
+  readonly loads = new WorkerLoads(workerId => this.pool.find(workerId) !== undefined)
+  readonly metrics = new MetricsState()
+  readonly #memory: MemoryWatch
+  readonly #context: MasterContext<MasterEvent>
+  readonly #deps: TreeDeps
+  readonly #grace = new AssetGrace()
+  readonly #answers: MetricsAnswers
+  /** The release that was last tried in place of one that is gone. */
+  #followed: Release | null = null
+  /** Those in force: a reload that proved itself has changed them. */
+  settings: Settings
+
+  constructor(
+    listeners: readonly Listener[],
+    generation: Generation,
+    context: MasterContext<MasterEvent>,
+    deps: TreeDeps,
+  ) {
+    this.listeners = listeners
+    this.settings = generation.settings
+    this.#context = context
+    this.#deps = deps
+    this.#answers = new MetricsAnswers(deps.renderMetrics, error =>
+      context.log('metrics-failed', { why: reasonOf(error) }),
+    )
+    this.proxies = this.#makeProxies(generation)
+    this.pool = this.#makePool(generation)
+    this.reloads = new Reloads({
+      context,
+      pool: this.pool,
+      readSettings: deps.readSettings,
+      apply: next => this.#apply(next),
+      isInForce: () => this.proxies.areInStep,
+      answersOf: workerId => this.loads.of(workerId),
+    })
+    this.companions = new Companions(generation.settings, context)
+    this.usage = new ProcessUsage(() => this.#childPids(), {
+      ...deps.usage,
+      onRound: () => context.put({ type: 'usage' }),
+    })
+    this.#memory = new MemoryWatch(context, this.pool, this.usage)
+    this.scaler = new Scaler(context, this)
+    this.orders = new Orders(context, this.pool, this.proxies, this.scaler, deps.reopenLogs)
+    this.watch = new PathWatch(watched => context.put({ type: 'touched', watched }))
+    this.watch.watch(watchedPaths(generation.settings))
+  }
+
+  /** Every proxy accepts and every slot's worker is linked, or waits for its first request. */
+  get isWhole(): boolean {
+    const { pool, proxies } = this
+    const inPlace = pool.slots.filter(slot => pool.isInPlace(slot.current)).length
+    return proxies.areListening && inPlace >= pool.target.wanted
+  }
+
+  /** Lets one event happen. */
+  take(event: TreeEvent): void {
+    const { pool, proxies, reloads } = this
+    switch (event.type) {
+      case 'worker':
+        return pool.apply(event.worker, event.event)
+      case 'worker-message':
+        pool.take(event.worker, event.message)
+        if (event.message.type === 'ready' && event.worker.address.slot === 1) this.#deps.accepting(this.settings)
+        return
+      case 'worker-exit':
+        return pool.exit(event.worker, event.code, event.signal, event.error)
+      case 'proxy':
+        return proxies.apply(event.proxy, event.event)
+      case 'proxy-message':
+        return this.#hear(event.proxy, event.message)
+      case 'reload':
+        return reloads.request(event.request)
+      case 'order':
+        return this.orders.request(event.request)
+      case 'reading':
+        // Also those of a refused one: who mends the file with the mistake wants to see it taken.
+        if ('files' in event.reading) this.watch.watch(watchedPaths(this.settings, event.reading.files))
+        return reloads.read(event.reading)
+      case 'usage':
+        this.#context.oomKills.look()
+        this.#context.keepRunFolder()
+        pool.replaceUnreachable()
+        return this.#memory.look(this.settings.memoryReport)
+      case 'touched':
+        return this.#touched(event.watched)
+      case 'tick':
+        pool.replaceUnreachable(true)
+        for (const worker of pool.workers()) pool.apply(worker, { type: 'tick' })
+        for (const proxy of proxies.alive()) proxies.apply(proxy, { type: 'tick' })
+    }
+  }
+
+  /** Compares what is with what is wanted; returns the times at which to look again although nothing happens. */
+  reconcile(): (number | null)[] {
+    const { pool, proxies, reloads } = this
+    // A canary that failed moves the target back before its slot is filled: no second one is started only to be stopped.
+    reloads.check()
+    pool.reconcile()
+    // A reload may move the target, and then there is more to do.
+    reloads.check()
+    this.orders.check()
+    const waits = [this.scaler.check(), pool.reconcile(), proxies.reconcile(), reloads.wakeAtMs]
+    waits.push(...this.companions.check())
+    for (const { life } of pool.workers()) waits.push(nextLookMs(life))
+    for (const { life } of proxies.alive()) waits.push(nextProxyLookMs(life))
+    return waits
+  }
+
+  #makeProxies(generation: Generation): Proxies {
+    const { settings } = generation
+    const options = {
+      count: settings.httpProcesses,
+      listeners: this.listeners,
+      credentials: settings.credentials,
+      startFolder: settings.startFolder,
+      settings: proxySettings(generation, this.#grace.enter(generation, sharedMs())),
+      names: settings.processNames,
+      stdout: this.#deps.proxyStdout,
+    }
+    return new Proxies(options, this.#context, {
+      rotation: () => this.pool.rotation(),
+      gone: proxy => {
+        this.loads.proxyGone(proxy.proxyId)
+        this.pool.proxyGone(proxy.proxyId)
+      },
+      startFailed: (proxyId, reason, lines) =>
+        this.#deps.startFailed(`proxy ${proxyId}`, { reason, lines, arePrinted: true }),
+    })
+  }
+
+  #makePool(generation: Generation): Pool {
+    const wanted = workersAtStart(generation)
+    const target = {
+      wanted,
+      base: generation,
+      target: generation,
+      move: { why: 'reload', atOnce: true, hold: 'none' as const },
+    }
+    const pool: Pool = new Pool(target, this.#context, this.proxies, {
+      bootFailed: failure => {
+        this.#deps.startFailed('the application', failure)
+        this.reloads.bootFailed(failure)
+        this.orders.bootFailed(failure)
+        this.#follow(failure.generation)
+      },
+      gone: worker => {
+        this.reloads.workerGone(worker)
+        this.loads.workerGone(worker.address.workerId)
+        this.metrics.gone(worker, this.usage)
+      },
+    })
+    return pool
+  }
+
+  /**
+   * The release of the workers is gone, and the settings lead to another: without a reload the slots would stay empty one after the other. Each release is
+   * tried once: what fails there would fail again.
+   */
+  #follow(number: number): void {
+    const { base } = this.pool.target
+    if (number !== base.number || this.reloads.isRunning || releaseObstacle(base) === null) return
+    const moved = movedRelease(base)
+    if (moved === null || (moved.chdir === this.#followed?.chdir && moved.app === this.#followed.app)) return
+    this.#followed = moved
+    this.reloads.request({ why: 'release-gone', scope: 'workers', progress: () => {}, done: () => {} })
+  }
+
+  #hear(proxy: ProxyProcess, message: ProxyToMaster): void {
+    this.proxies.apply(proxy, { type: 'heard' })
+    switch (message.type) {
+      case 'worker-linked':
+        return this.pool.linked(message.workerId, proxy.proxyId)
+      case 'worker-drained':
+        return this.pool.left(message.workerId, proxy.proxyId, { requests: false, tunnels: false })
+      case 'worker-draining':
+        return this.pool.left(message.workerId, proxy.proxyId, message)
+      case 'worker-blocked': {
+        const { type: _, workerId, ...loop } = message
+        return this.pool.blocked(workerId, { type: 'blocked', loop })
+      }
+      case 'link-broken':
+        return this.pool.brokeLink(message.workerId, message.why)
+      case 'metrics':
+        this.loads.update(proxy.proxyId, message.workers, this.#context.nowMs(), message.queued)
+        return this.#context.metrics.update(proxy.sourceId, message.families, 'proxy')
+      case 'in-flight':
+        return this.survey.take(proxy.proxyId, message.requestId, message.requests)
+      case 'worker-wanted':
+        this.pool.loadOne()
+        return this.scaler.wake()
+      case 'metrics-wanted':
+        return this.#answers.ask(proxy, message.requestId)
+      default:
+        return this.proxies.take(proxy, message)
+    }
+  }
+
+  #touched({ option, path }: WatchedPath): void {
+    this.#context.log('touched', { option, path })
+    this.reloads.request({
+      why: option,
+      scope: option === 'touch-workers-reload' || option === 'touch-chain-reload' ? 'workers' : 'configuration',
+      ifChanged: option === 'ini-reload',
+      progress: () => {},
+      done: () => {},
+    })
+  }
+
+  #apply(generation: Generation): void {
+    this.settings = generation.settings
+    this.companions.apply(generation.settings)
+    this.#deps.served(generation)
+    this.watch.watch(watchedPaths(generation.settings))
+    this.proxies.change(proxySettings(generation, this.#grace.enter(generation, sharedMs())))
+  }
+
+  #childPids(): number[] {
+    return [...this.pool.workers(), ...this.proxies.alive()].flatMap(({ pid }) => (pid === null ? [] : [pid]))
+  }
+}

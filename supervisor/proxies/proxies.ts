@@ -1,0 +1,250 @@
+/**
+ * All proxies: keeps `http-processes` of them alive, tells them of workers, and knows whom they serve. Owned by `process-tree.ts`.
+ * Must stay true: a dead proxy owes nothing: whatever waits for an answer of it goes on.
+ */
+
+import type {
+  Credentials,
+  MasterToProxy,
+  ProxySettings,
+  ProxyToMaster,
+  WorkerAddress,
+  WorkerEnd,
+} from '../../kit/channel/messages.js'
+import { afterDeath, type BackOff, NO_BACK_OFF } from '../child/back-off.js'
+import { mayEnter } from '../child/child-programs.js'
+import { EarlySignals } from '../child/early-signals.js'
+import type { MasterContext } from '../child/master-context.js'
+import { FIRST_DESCRIPTOR } from '../child/spawn-child.js'
+import type { ProcessNames } from '../host/process-names.js'
+import type { Listener } from '../listen/listeners.js'
+import type { ProxyEvent } from './proxy-phase.js'
+import { type ProxiesEvent, type ProxyOutput, ProxyProcess } from './proxy-process.js'
+
+/** What all proxies of a master have in common. */
+export interface ProxyOptions {
+  count: number
+  listeners: readonly Listener[]
+  credentials: Credentials | null
+  /** Where the master was started. */
+  startFolder: string
+  settings: ProxySettings
+  names: ProcessNames
+  /** Where access lines go. */
+  stdout: ProxyOutput
+}
+
+/** What the proxies ask and tell their owner. */
+export interface ProxyHooks {
+  /** Workers that a new proxy must know. */
+  rotation(): WorkerAddress[]
+  gone(proxy: ProxyProcess): void
+  /** It died, or gave up, before it ever accepted. */
+  startFailed(proxyId: number, reason: string, lines: string[]): void
+}
+
+interface Place {
+  proxyId: number
+  proxy: ProxyProcess | null
+  backOff: BackOff
+  /** Of its proxies that nobody had asked to go. */
+  deaths: number
+  failure: string | null
+}
+
+/** All proxies of a master. */
+export class Proxies {
+  readonly #context: MasterContext<ProxiesEvent>
+  readonly #options: ProxyOptions
+  readonly #hooks: ProxyHooks
+  readonly #places: Place[]
+  readonly #earlySignals = new EarlySignals()
+  #settings: ProxySettings
+  /** Where proxies stand. Looked at once: the look needs the user's identity, which the master may have to wait for. */
+  #folder: string
+  #lives = 0
+  #isDraining = false
+  #isPaused = false
+
+  constructor(options: ProxyOptions, context: MasterContext<ProxiesEvent>, hooks: ProxyHooks) {
+    this.#options = options
+    this.#context = context
+    this.#hooks = hooks
+    this.#settings = options.settings
+    this.#folder = mayEnter(options.startFolder, options.credentials) ? options.startFolder : '/'
+    this.#places = Array.from({ length: options.count }, (_, index) => ({
+      proxyId: index + 1,
+      proxy: null,
+      backOff: NO_BACK_OFF,
+      deaths: 0,
+      failure: null,
+    }))
+  }
+
+  /** Those that are not gone. */
+  alive(): ProxyProcess[] {
+    return this.#places.flatMap(({ proxy }) => (proxy === null ? [] : [proxy]))
+  }
+
+  /** Of one place, how many went although nobody had asked them to. */
+  deathsOf(proxyId: number): number {
+    return this.#places.find(place => place.proxyId === proxyId)?.deaths ?? 0
+  }
+
+  /** Every one accepts. */
+  get areListening(): boolean {
+    return this.#places.every(({ proxy }) => proxy?.life.phase === 'listening')
+  }
+
+  /** Whether some accept, and all of these have the worker in rotation. */
+  haveLinked(linkedBy: ReadonlySet<number>): boolean {
+    const listening = this.#listening()
+    return listening.length > 0 && listening.every(({ proxyId }) => linkedBy.has(proxyId))
+  }
+
+  /** Since when one that accepts has not had the worker in rotation; null: all have it. */
+  lackedSince(linkedBy: ReadonlySet<number>): number | null {
+    const lacking = this.#listening().filter(({ proxyId }) => !linkedBy.has(proxyId))
+    return lacking.length === 0 ? null : Math.min(...lacking.map(({ life }) => life.listeningMs ?? life.sinceMs))
+  }
+
+  /** Settings, pause and logs are everywhere what they were last said to be. */
+  get areInStep(): boolean {
+    return this.alive().every(proxy => !proxy.isServing || proxy.isInStep)
+  }
+
+  /** Fills empty places whose back-off is over; returns when to look again. */
+  reconcile(): number | null {
+    if (this.#isDraining) return null
+    const nowMs = this.#context.nowMs()
+    const waits: number[] = []
+    for (const place of this.#places) {
+      if (place.proxy !== null) continue
+      if (place.backOff.notBeforeMs <= nowMs) this.#start(place)
+      else waits.push(place.backOff.notBeforeMs)
+    }
+    return waits.length === 0 ? null : Math.min(...waits)
+  }
+
+  announce(worker: WorkerAddress): void {
+    this.#tell({ type: 'worker-ready', worker })
+  }
+
+  /** Tells all to give a worker nothing new and its tunnels so much time; returns those that will answer. */
+  takeOut(workerId: number, tunnelMs: number): number[] {
+    this.#tell({ type: 'worker-retire', workerId, tunnelMs })
+    return this.alive().flatMap(proxy => (proxy.isServing ? [proxy.proxyId] : []))
+  }
+
+  withdraw(workerId: number, end: WorkerEnd): void {
+    this.#tell({ type: 'worker-gone', workerId, end })
+  }
+
+  /** New settings for those that run and those to come. */
+  change(settings: ProxySettings): void {
+    this.#settings = settings
+    this.#tellToDo({ type: 'settings', settings })
+  }
+
+  /** Requests wait in the proxies' queues, until the same is called with false. */
+  pause(isPaused: boolean): void {
+    this.#isPaused = isPaused
+    this.#tellToDo({ type: 'pause', isPaused })
+  }
+
+  get arePaused(): boolean {
+    return this.#isPaused
+  }
+
+  reopenLogs(): void {
+    this.#tellToDo({ type: 'reopen-logs' })
+  }
+
+  /** The end: none is started again. */
+  drain(why: string, mercyMs: number): void {
+    this.#isDraining = true
+    for (const proxy of this.alive()) proxy.apply({ type: 'drain', why, mercyMs })
+  }
+
+  kill(why: string): void {
+    this.#isDraining = true
+    for (const proxy of this.alive()) proxy.apply({ type: 'kill', why })
+  }
+
+  /** An event of one proxy's life. */
+  apply(proxy: ProxyProcess, event: ProxyEvent): void {
+    const place = this.#places.find(candidate => candidate.proxy === proxy)
+    if (place === undefined) return
+    if (event.type === 'failed') place.failure = event.reason
+    if (event.type === 'listening') this.#earlySignals.cameUp()
+    proxy.apply(event)
+    if (event.type === 'exit' && proxy.life.phase === 'gone') this.#vacate(place, proxy, event.signal)
+  }
+
+  /** What of a proxy's messages is about itself. */
+  take(proxy: ProxyProcess, message: ProxyToMaster & { type: 'listening' | 'failed' | 'synced' | 'event' }): void {
+    if (message.type === 'event') proxy.takeEvent(message.event, message.fields)
+    else if (message.type === 'synced') proxy.synced(message.number)
+    else this.apply(proxy, message)
+  }
+
+  #listening(): ProxyProcess[] {
+    return this.alive().filter(({ life }) => life.phase === 'listening')
+  }
+
+  #start(place: Place): void {
+    const { listeners, credentials, names, stdout } = this.#options
+    this.#lives++
+    place.failure = null
+    const proxy = new ProxyProcess(
+      {
+        proxyId: place.proxyId,
+        life: this.#lives,
+        why: place.backOff.deaths === 0 ? 'start' : 'respawn',
+        names,
+        credentials,
+        folder: this.#folder,
+        stdout,
+        descriptors: listeners.map(listener => listener.fd),
+      },
+      this.#context,
+    )
+    place.proxy = proxy
+    proxy.send({
+      type: 'configure',
+      proxyId: place.proxyId,
+      listeners: listeners.map(({ url, backlog }, index) => ({ fd: FIRST_DESCRIPTOR + index, url, backlog })),
+      settings: this.#settings,
+    })
+    if (this.#isPaused) proxy.send({ type: 'pause', isPaused: true })
+    // Before it accepts, so that its first request finds the workers.
+    for (const worker of this.#hooks.rotation()) proxy.send({ type: 'worker-ready', worker })
+  }
+
+  #vacate(place: Place, proxy: ProxyProcess, signal: string | null): void {
+    const { listeningMs, sinceMs, why } = proxy.life
+    place.proxy = null
+    // The folder may have been closed since.
+    if (listeningMs === null) this.#folder = '/'
+    if (!proxy.life.asked) place.deaths++
+    place.backOff = afterDeath(place.backOff, listeningMs === null ? null : sinceMs - listeningMs, sinceMs)
+    this.#context.metrics.retire(proxy.sourceId)
+    this.#hooks.gone(proxy)
+    if (listeningMs === null && !proxy.life.asked && !this.#earlySignals.isAccident(signal)) {
+      this.#hooks.startFailed(
+        place.proxyId,
+        place.failure ?? `it ended before it was ready (${why})`,
+        proxy.errorLines(),
+      )
+    }
+  }
+
+  #tell(message: MasterToProxy): void {
+    for (const proxy of this.alive()) proxy.send(message)
+  }
+
+  /** The same, where somebody waits until it is done: `areInStep`. */
+  #tellToDo(message: MasterToProxy): void {
+    for (const proxy of this.alive()) proxy.tell(message)
+  }
+}

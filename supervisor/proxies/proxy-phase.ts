@@ -1,0 +1,225 @@
+/**
+ * The lifecycle of a proxy as a total table, the smaller sister of `worker-phase.ts`. Used by `proxy-process.ts`, which
+ * executes the effects. A proxy is never replaced by a reload: it takes new settings while it runs.
+ *
+ *     starting → listening → draining → gone
+ *         └──────────┴───────────┴→ killed → gone
+ */
+
+import type { EventFields } from '../../kit/log/log.js'
+import { REAP_LOOK_MS, REAP_MS } from '../host/tracers.js'
+
+/** In the order of a life. */
+export const PROXY_PHASES = ['starting', 'listening', 'draining', 'killed', 'gone'] as const
+
+/** draining: accepts nothing new, finishes what is in flight. killed: SIGKILL sent, not reaped yet. gone: reaped. */
+export type ProxyPhase = (typeof PROXY_PHASES)[number]
+
+/** As `WorkerLife`, on the master's monotonic clock. */
+export interface ProxyLife {
+  phase: ProxyPhase
+  why: string
+  sinceMs: number
+  deadlineMs: number | null
+  /** When it began to accept, null: never. */
+  listeningMs: number | null
+  asked: boolean
+  /** How long it may say nothing while it accepts. */
+  silentMs: number
+  /** When to look whether somebody stopped it, unless it says something before; null: never. */
+  lookMs: number | null
+}
+
+/** What can happen to a proxy. */
+export type ProxyEvent =
+  | { type: 'listening' }
+  /** It said something. */
+  | { type: 'heard' }
+  | { type: 'failed'; reason: string }
+  | { type: 'drain'; why: string; mercyMs: number }
+  | { type: 'kill'; why: string }
+  | { type: 'ipc-closed' }
+  | { type: 'tick' }
+  | { type: 'exit'; code: number | null; signal: string | null }
+
+/** What the shell does, in this order. */
+export type ProxyEffect =
+  | { type: 'send-drain'; mercyMs: number }
+  /** Wake it, where it is stopped. */
+  | { type: 'look' }
+  | { type: 'kill' }
+  /** Kill whoever traces it, and so keeps it from being reaped. */
+  | { type: 'end-tracers' }
+  | { type: 'report'; event: string; fields: EventFields }
+
+/** The outcome of one event. */
+export interface ProxyStep {
+  next: ProxyLife
+  effects: ProxyEffect[]
+}
+
+/** How long a proxy may take until it accepts: it loads our own code only. */
+export const PROXY_START_MS = 20_000
+
+/**
+ * How long one that accepts may say nothing, where a healthy one tells its figures every second. Its loop is blocked then: its clients wait at a port
+ * behind which nobody is, and have waited so long before they lose their connections.
+ */
+export const PROXY_SILENT_MS = 30_000
+
+/** After so much silence it is looked at, and woken where it was stopped (SIGSTOP): it loses nothing by that. */
+export const PROXY_LOOK_MS = 2000
+
+/** Between the end of a proxy's mercy, or the loss of its channel, and SIGKILL. */
+export const DRAIN_GRACE_MS = 1000
+
+/** A proxy that was just spawned. */
+export function newProxyLife(nowMs: number, why: string, silentMs = PROXY_SILENT_MS): ProxyLife {
+  const deadlineMs = nowMs + PROXY_START_MS
+  const lookMs = nowMs + PROXY_LOOK_MS
+  return { phase: 'starting', why, sinceMs: nowMs, deadlineMs, listeningMs: null, asked: false, silentMs, lookMs }
+}
+
+/** When to apply a `tick` although nothing happens; null: never. */
+export function nextProxyLookMs({ deadlineMs, lookMs }: ProxyLife): number | null {
+  return deadlineMs === null || (lookMs !== null && lookMs < deadlineMs) ? lookMs : deadlineMs
+}
+
+/** The next life and the effects of one event. */
+export function stepProxy(life: ProxyLife, event: ProxyEvent, nowMs: number): ProxyStep {
+  const cell = TABLE[life.phase][event.type] as Cell<ProxyEvent>
+  return cell(life, event, nowMs)
+}
+
+type Cell<E extends ProxyEvent> = (life: ProxyLife, event: E, nowMs: number) => ProxyStep
+type Row = { [T in ProxyEvent['type']]: Cell<Extract<ProxyEvent, { type: T }>> }
+
+const ignore = (life: ProxyLife): ProxyStep => ({ next: life, effects: [] })
+
+const listen: Row['listening'] = (life, _event, nowMs) => ({
+  next: { ...life, phase: 'listening', sinceMs: nowMs, deadlineMs: nowMs + life.silentMs, listeningMs: nowMs },
+  effects: [report('proxy-listening', { why: life.why })],
+})
+
+const hear: Row['heard'] = (life, _event, nowMs) => ({
+  next: { ...life, deadlineMs: nowMs + life.silentMs, lookMs: nowMs + PROXY_LOOK_MS },
+  effects: [],
+})
+
+/** Its deadline is another matter. */
+const note: Row['heard'] = (life, _event, nowMs) => ({
+  next: { ...life, lookMs: nowMs + PROXY_LOOK_MS },
+  effects: [],
+})
+
+const fail: Row['failed'] = (life, event, nowMs) => {
+  const { next, effects } = killNow(life, 'failed', nowMs)
+  return { next, effects: [report('proxy-failed', { why: 'failed', reason: event.reason }), ...effects] }
+}
+
+const drain: Row['drain'] = (life, event, nowMs) => ({
+  next: {
+    ...life,
+    phase: 'draining',
+    why: event.why,
+    sinceMs: nowMs,
+    deadlineMs: nowMs + event.mercyMs + DRAIN_GRACE_MS,
+    asked: true,
+  },
+  effects: [{ type: 'send-drain', mercyMs: Math.round(event.mercyMs) }, report('proxy-draining', { why: event.why })],
+})
+
+const kill: Row['kill'] = (life, event, nowMs) => killNow({ ...life, asked: true }, event.why, nowMs)
+
+/** It cannot be told of workers any more; it drains by itself, as it would without a master, but others must take over soon. */
+const lose: Row['ipc-closed'] = (life, _event, nowMs) => ({
+  next: { ...life, phase: 'draining', why: 'ipc-closed', sinceMs: nowMs, deadlineMs: nowMs + DRAIN_GRACE_MS },
+  effects: [],
+})
+
+const lookOrKill: Row['tick'] = (life, _event, nowMs) => {
+  if (life.deadlineMs !== null && nowMs >= life.deadlineMs)
+    return killNow(life, LATE_WHY[life.phase] ?? life.why, nowMs)
+  if (life.lookMs === null || nowMs < life.lookMs) return ignore(life)
+  return { next: { ...life, lookMs: nowMs + PROXY_LOOK_MS }, effects: [{ type: 'look' }] }
+}
+
+const endTracers: Row['tick'] = (life, _event, nowMs) => {
+  if (life.deadlineMs === null || nowMs < life.deadlineMs) return ignore(life)
+  return { next: { ...life, deadlineMs: nowMs + REAP_LOOK_MS }, effects: [{ type: 'end-tracers' }] }
+}
+
+/** Why a proxy that was not asked to end is killed. */
+const LATE_WHY: Partial<Record<ProxyPhase, string>> = { starting: 'start-deadline', listening: 'silent' }
+
+const reap: Row['exit'] = (life, { code, signal }, nowMs) => {
+  const why = life.asked || life.phase === 'killed' ? life.why : 'died'
+  return {
+    next: { ...life, phase: 'gone', why, sinceMs: nowMs, deadlineMs: null, lookMs: null },
+    effects: [report('proxy-exit', { code: code ?? undefined, signal: signal ?? undefined, why })],
+  }
+}
+
+const TABLE: { [P in ProxyPhase]: Row } = {
+  starting: {
+    listening: listen,
+    heard: note,
+    failed: fail,
+    drain,
+    kill,
+    'ipc-closed': lose,
+    tick: lookOrKill,
+    exit: reap,
+  },
+  listening: {
+    listening: ignore,
+    heard: hear,
+    failed: fail,
+    drain,
+    kill,
+    'ipc-closed': lose,
+    tick: lookOrKill,
+    exit: reap,
+  },
+  draining: {
+    listening: ignore,
+    heard: note,
+    failed: fail,
+    drain: ignore,
+    kill,
+    'ipc-closed': ignore,
+    tick: lookOrKill,
+    exit: reap,
+  },
+  killed: {
+    listening: ignore,
+    heard: ignore,
+    failed: ignore,
+    drain: ignore,
+    kill: ignore,
+    'ipc-closed': ignore,
+    tick: endTracers,
+    exit: reap,
+  },
+  gone: {
+    listening: ignore,
+    heard: ignore,
+    failed: ignore,
+    drain: ignore,
+    kill: ignore,
+    'ipc-closed': ignore,
+    tick: ignore,
+    exit: ignore,
+  },
+}
+
+function killNow(life: ProxyLife, why: string, nowMs: number): ProxyStep {
+  return {
+    next: { ...life, phase: 'killed', why, sinceMs: nowMs, deadlineMs: nowMs + REAP_MS, lookMs: null },
+    effects: [{ type: 'kill' }, report('proxy-killed', { why, phase: life.phase })],
+  }
+}
+
+function report(event: string, fields: EventFields): ProxyEffect {
+  return { type: 'report', event, fields }
+}

@@ -1,0 +1,214 @@
+/**
+ * A proxy as the master sees it: one process, one life. Executes the effects that `proxy-phase.ts` decides; owned by
+ * `proxies.ts`. It inherits the listening sockets; what runs inside is `proxy/`.
+ */
+
+import { ChannelBudget } from '../../kit/channel/channel.js'
+import { ChannelTurns } from '../../kit/channel/channel-turns.js'
+import type { ToldFields } from '../../kit/channel/child-events.js'
+import {
+  type Credentials,
+  type MasterToProxy,
+  PROXY_MESSAGE_BOUNDS,
+  type ProxyToMaster,
+} from '../../kit/channel/messages.js'
+import { TokenBucket } from '../../kit/ground/token-bucket.js'
+import { readProcessStat } from '../../kit/process/process-stat.js'
+import { readProxyMessage } from '../child/child-message.js'
+import type { MasterContext, PlainEvent } from '../child/master-context.js'
+import { Child } from '../child/spawn-child.js'
+import { userEnvironment } from '../child/spawn-environment.js'
+import { type ProcessNames, processName } from '../host/process-names.js'
+import { endTracers, isDeadTracee } from '../host/tracers.js'
+import { newProxyLife, type ProxyEffect, type ProxyEvent, type ProxyLife, stepProxy } from './proxy-phase.js'
+
+/** What proxies tell the master. */
+export type ProxiesEvent =
+  | PlainEvent
+  | { type: 'proxy'; proxy: ProxyProcess; event: ProxyEvent }
+  | { type: 'proxy-message'; proxy: ProxyProcess; message: ProxyToMaster }
+
+/** Where its access lines go: to the master's own standard output, through the master to that, or nowhere, where there is a log file. */
+export type ProxyOutput = 'inherit' | 'pipe' | 'ignore'
+
+/** Which proxy to start, and with what. */
+export interface ProxySpec {
+  /** The number of its place, from 1: the next proxy of the same place has it too. */
+  proxyId: number
+  /** Counts the proxies of this master: unique. */
+  life: number
+  why: string
+  names: ProcessNames
+  credentials: Credentials | null
+  /** Its working folder. Whoever is the same user can read what is in it through /proc, whatever the folders above allow. */
+  folder: string
+  stdout: ProxyOutput
+  descriptors: readonly number[]
+}
+
+/** Far above what it says: metrics once a second, an event for a request that failed, what is left of each worker that retires. */
+const PACE = { messagesPerSecond: 2000, messages: 10_000, bytesPerSecond: 8 * 1024 ** 2, bytes: 16 * 1024 ** 2 }
+
+/** More than a proxy tells by itself: of each name 50 at once and 10 a second. */
+const EVENT_RATE = { atOnce: 1000, perSecond: 200 }
+
+/** Of all proxies: the workers' are apart, so that those keep no proxy waiting. */
+const TURNS = new ChannelTurns()
+
+/** One life. */
+export class ProxyProcess {
+  readonly proxyId: number
+  /** Under which the metrics of this life are kept. */
+  readonly sourceId: string
+  readonly #context: MasterContext<ProxiesEvent>
+  readonly #child: Child
+  readonly #credentials: Credentials | null
+  readonly #events: TokenBucket
+  #hasTalkedTooMuch = false
+  #life: ProxyLife
+  /** The numbers of the last `sync` that it was sent and that it has answered. */
+  #syncSent = 0
+  #syncAnswered = 0
+
+  constructor(spec: ProxySpec, context: MasterContext<ProxiesEvent>) {
+    this.proxyId = spec.proxyId
+    this.sourceId = `proxy-${spec.proxyId}-${spec.life}`
+    this.#context = context
+    this.#credentials = spec.credentials
+    this.#events = new TokenBucket(EVENT_RATE, context.nowMs())
+    this.#life = newProxyLife(context.nowMs(), spec.why, context.proxySilentMs)
+    this.#child = this.#spawn(spec)
+    this.report('proxy-start', { why: spec.why })
+  }
+
+  get life(): ProxyLife {
+    return this.#life
+  }
+
+  get pid(): number | null {
+    return this.#life.phase === 'gone' ? null : this.#child.pid
+  }
+
+  /** Takes in what it tells for the log. */
+  takeEvent(event: string, fields: ToldFields): void {
+    if (this.#events.takeOne(this.#context.nowMs())) this.report(event, fields)
+    else this.#talksTooMuch()
+  }
+
+  /** Can be told of workers, and answers. */
+  get isServing(): boolean {
+    return this.#life.phase === 'starting' || this.#life.phase === 'listening'
+  }
+
+  /** It has done all that `tell` was called for. */
+  get isInStep(): boolean {
+    return this.#syncAnswered === this.#syncSent
+  }
+
+  /** Lets one event happen to it. */
+  apply(event: ProxyEvent): void {
+    const { next, effects } = stepProxy(this.#life, event, this.#context.nowMs())
+    this.#life = next
+    for (const effect of effects) this.#execute(effect)
+  }
+
+  /** Sends a message; after its death this does nothing. `sent`: the kernel has it, or it never will. */
+  send(message: MasterToProxy, sent?: () => void): void {
+    this.#child.send(message, sent)
+  }
+
+  /** Sends a message whose being done matters to somebody: `isInStep` says when it is. */
+  tell(message: MasterToProxy): void {
+    this.send(message)
+    this.send({ type: 'sync', number: ++this.#syncSent })
+  }
+
+  /** Forged numbers count for nothing: whoever waits goes on with the true answer. */
+  synced(number: number): void {
+    if (number > this.#syncAnswered && number <= this.#syncSent) this.#syncAnswered = number
+  }
+
+  /** Tells an event of this proxy. */
+  report(event: string, fields: Parameters<MasterContext['log']>[1]): void {
+    const identity = { proxy: this.proxyId, pid: this.#child.pid }
+    // Fields that a proxy tells never take the place of these.
+    this.#context.log(event, { ...identity, ...fields, ...identity })
+  }
+
+  /** The last lines that it wrote to standard error. */
+  errorLines(): string[] {
+    return this.#child.errorLines()
+  }
+
+  /** Said once in its life. */
+  #talksTooMuch(): void {
+    if (!this.#hasTalkedTooMuch) this.report('proxy-talks-too-much', {})
+    this.#hasTalkedTooMuch = true
+  }
+
+  #spawn({ proxyId, names, credentials, folder, stdout, descriptors }: ProxySpec): Child {
+    const { environment, proxyEntry, put, installation } = this.#context
+    return new Child(
+      {
+        entry: proxyEntry,
+        nodeArgs: [],
+        credentials,
+        title: processName(`daimyo: proxy ${proxyId}`, names),
+        cwd: folder,
+        env: userEnvironment(environment, credentials),
+        stdout,
+        descriptors,
+        limits: { budget: new ChannelBudget(PACE), bounds: PROXY_MESSAGE_BOUNDS, turns: TURNS },
+        obstacle: installation.look().obstacle,
+      },
+      this.#context,
+      {
+        message: value => {
+          const message = readProxyMessage(value)
+          if (message !== null) put({ type: 'proxy-message', proxy: this, message })
+          return message !== null
+        },
+        channelClosed: broken => {
+          if (broken !== null) this.report('proxy-broke-channel', { why: broken })
+          put({ type: 'proxy', proxy: this, event: { type: 'ipc-closed' } })
+        },
+        slowed: () => this.#talksTooMuch(),
+        exit: (code, signal, error) => {
+          if (error !== null) put({ type: 'proxy', proxy: this, event: { type: 'failed', reason: error } })
+          put({ type: 'proxy', proxy: this, event: { type: 'exit', code, signal } })
+        },
+      },
+    )
+  }
+
+  /** `t`, a tracer's stop, is the tracer's business. */
+  #wakeIfStopped(): void {
+    const { pid } = this.#child
+    if (pid === null || readProcessStat(pid)?.state !== 'T') return
+    this.#child.wake()
+    this.report('proxy-woken', { why: 'stopped' })
+  }
+
+  #endTracers(): void {
+    const { pid } = this
+    if (pid === null) return
+    for (const tracer of endTracers(pid, this.#credentials))
+      this.report('tracer-killed', { tracer: tracer.pid, name: tracer.name })
+    if (isDeadTracee(pid)) this.#child.letGo()
+  }
+
+  #execute(effect: ProxyEffect): void {
+    switch (effect.type) {
+      case 'send-drain':
+        return this.send({ type: 'drain', mercyMs: effect.mercyMs })
+      case 'look':
+        return this.#wakeIfStopped()
+      case 'kill':
+        return this.#child.kill()
+      case 'end-tracers':
+        return this.#endTracers()
+      case 'report':
+        return this.report(effect.event, effect.fields)
+    }
+  }
+}

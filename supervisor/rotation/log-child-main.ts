@@ -1,0 +1,54 @@
+/**
+ * The process that moves a log away and makes the new one (`log-child.ts`). It is the user who decides about the folder: root only where root alone does.
+ * Must stay true: it does what its one argument says to the log that this names, and to nothing else.
+ */
+
+import { closeSync } from 'node:fs'
+import type { Credentials } from '../../kit/channel/messages.js'
+import { codeOf, Failure, reasonOf } from '../../kit/ground/failure.js'
+import { openLogFile } from '../../kit/log/log-file.js'
+import { namesIn } from '../user/folder-names.js'
+import { moveLog } from './log-backup.js'
+
+/** What the child is asked. `leastBytes` null: nothing is moved. */
+export interface LogRequest {
+  path: string
+  owner: Credentials | null
+  leastBytes: number | null
+  kept: number
+  /** The folder's names may be read. */
+  looks: boolean
+}
+
+/** What it answers, as one JSON text. `error`: the file is not made; `code` is that of the system. */
+export interface LogAnswer {
+  excess: string[]
+  isCrowded: boolean
+  /** How long it has read names. */
+  lookMs: number
+  error: string | null
+  code: string
+}
+
+const answer: LogAnswer = { excess: [], isCrowded: false, lookMs: 0, error: null, code: '' }
+try {
+  const request = JSON.parse(process.argv[2] ?? '') as LogRequest
+  if (request.leastBytes !== null) move(request, request.leastBytes)
+  closeSync(openLogFile(request.path, request.owner))
+} catch (error) {
+  answer.error = reasonOf(error)
+  answer.code = codeOf(error instanceof Failure ? error.cause : error)
+}
+process.stdout.write(JSON.stringify(answer))
+
+function move({ path, kept, looks }: LogRequest, leastBytes: number): void {
+  const look = (folder: string) => {
+    const sinceMs = performance.now()
+    const names = namesIn(folder)
+    answer.lookMs = performance.now() - sinceMs
+    return names
+  }
+  const moved = moveLog(path, new Date(), { leastBytes, kept, namesIn: looks ? look : () => null })
+  answer.excess = moved?.excess ?? []
+  answer.isCrowded = moved?.isCrowded === true
+}

@@ -1,0 +1,104 @@
+/**
+ * Keeps the log within `log-maxsize` and `log-backups`: has a file that has grown past the bound moved away, and lets everybody begin a new one. Made by
+ * `run-command.ts`, which tells it of what the master writes; the proxies write access lines to the same file by themselves, so it also looks by itself.
+ *
+ * What must stay true: all there ever is on the disk is `backups + 1` files of the bound, and what is written between two looks: an eighth of the bound
+ * from the master, a second's access lines from the proxies. While a log is moved, the master writes nothing. A folder that cannot be written to stops nothing, nor one
+ * that others have filled, nor a file or folder that they have locked: the log grows meanwhile, which is said.
+ */
+
+import type { Log } from '../../kit/log/log.js'
+import { CROWDED, type PacedLooks } from '../user/folder-names.js'
+import type { LogChild } from './log-child.js'
+
+const LOOK_MS = 1000
+/** After one that failed: each costs a process. */
+const RETRY_MS = 5000
+/** What the master may write before it looks again. */
+const PARTS = 8
+
+export interface RotationOptions {
+  /** The folder of the log, for the operator. */
+  folder: string
+  maxBytes: number
+  backups: number
+  /** Of the file that the master writes to; null: none. */
+  sizeBytes(): number | null
+  child: Pick<LogChild, 'move' | 'stop'>
+  /** Everybody begins a new file, once `move` has resolved; resolves with why not, null: they do. */
+  reopen(move: () => Promise<void>): Promise<string | null>
+  looks: PacedLooks
+  log: Log
+  nowMs?: () => number
+}
+
+export class LogRotation {
+  readonly #options: RotationOptions
+  readonly #timer: NodeJS.Timeout
+  readonly #nowMs: () => number
+  #unseenBytes = 0
+  #isBroken = false
+  #isCrowded = false
+  #isStopped = false
+  #againMs = Number.NEGATIVE_INFINITY
+  #running: Promise<void> | null = null
+
+  constructor(options: RotationOptions) {
+    this.#options = options
+    this.#nowMs = options.nowMs ?? (() => performance.now())
+    this.#timer = setInterval(() => void this.look(), LOOK_MS).unref()
+  }
+
+  /** The master has written so many bytes to the log. */
+  wrote(bytes: number): void {
+    this.#unseenBytes += bytes
+    if (this.#unseenBytes >= this.#options.maxBytes / PARTS) void this.look()
+  }
+
+  /** Resolves when the rotation that runs is over, if there is one. */
+  look(): Promise<void> {
+    this.#unseenBytes = 0
+    if (this.#running === null && this.#isDue()) {
+      this.#running = this.#rotate().finally(() => {
+        this.#running = null
+      })
+    }
+    return this.#running ?? Promise.resolve()
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    clearInterval(this.#timer)
+    this.#options.child.stop()
+  }
+
+  #isDue(): boolean {
+    if (this.#isStopped || this.#nowMs() < this.#againMs) return false
+    return (this.#options.sizeBytes() ?? 0) >= this.#options.maxBytes
+  }
+
+  async #rotate(): Promise<void> {
+    const why = await this.#options.reopen(() => this.#move())
+    if (this.#isStopped) return
+    if (why !== null) {
+      this.#againMs = this.#nowMs() + RETRY_MS
+      if (!this.#isBroken) this.#options.log('log-not-rotated', { why })
+    }
+    this.#isBroken = why !== null
+  }
+
+  async #move(): Promise<void> {
+    const { folder, child, looks, maxBytes, backups, log } = this.#options
+    const wanted = { leastBytes: maxBytes, kept: backups, looks: looks.isDue }
+    const sinceMs = this.#nowMs()
+    const { isCrowded, lookMs } = await child.move(wanted).catch((error: unknown) => {
+      // It may have been the look.
+      looks.took(this.#nowMs() - sinceMs)
+      throw error
+    })
+    looks.took(lookMs)
+    // Once: what is left there is removed bit by bit, with each log.
+    if (isCrowded && !this.#isCrowded) log('log-folder-crowded', { folder, why: CROWDED })
+    this.#isCrowded ||= isCrowded
+  }
+}

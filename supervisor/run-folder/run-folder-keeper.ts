@@ -1,0 +1,59 @@
+/**
+ * Keeps the run folder of a master that runs: what a clean-up of `/tmp` or a deployment has removed of it is made anew, so that the next worker has a place
+ * for its sockets and commands find the master. Made by `run-command.ts`; called by the master before it starts a worker, and every other second.
+ * Must stay true: it never throws for what the system refuses, and each reason is told once.
+ */
+
+import { Failure } from '../../kit/ground/failure.js'
+import type { Log } from '../../kit/log/log.js'
+import type { ControlSocket } from '../control/control-socket.js'
+import type { RunFolder } from './run-folder.js'
+import { isGone } from './workers-folder.js'
+
+export class RunFolderKeeper {
+  readonly #folder: Pick<RunFolder, 'path' | 'controlPath' | 'restore'>
+  readonly #log: Log
+  #control: Pick<ControlSocket, 'reopen'> | null = null
+  #isOpening = false
+  /** Why it could not be restored; empty: it could. */
+  #told = ''
+
+  constructor(folder: Pick<RunFolder, 'path' | 'controlPath' | 'restore'>, log: Log) {
+    this.#folder = folder
+    this.#log = log
+  }
+
+  /** From now on it is missed when it is gone. */
+  keepControl(control: Pick<ControlSocket, 'reopen'>): void {
+    this.#control = control
+  }
+
+  keep(): void {
+    try {
+      if (this.#folder.restore()) this.#log('run-folder-restored', { path: this.#folder.path })
+      this.#told = ''
+    } catch (error) {
+      return this.#complain(error)
+    }
+    if (this.#control === null || this.#isOpening || !isGone(this.#folder.controlPath)) return
+    this.#isOpening = true
+    void this.#reopen(this.#control)
+  }
+
+  async #reopen(control: Pick<ControlSocket, 'reopen'>): Promise<void> {
+    try {
+      await control.reopen()
+      this.#log('control-socket-restored', { path: this.#folder.controlPath })
+    } catch (error) {
+      this.#complain(error)
+    } finally {
+      this.#isOpening = false
+    }
+  }
+
+  #complain(error: unknown): void {
+    if (!(error instanceof Failure)) throw error
+    if (error.message !== this.#told) this.#log('run-folder-lost', { path: this.#folder.path, why: error.message })
+    this.#told = error.message
+  }
+}

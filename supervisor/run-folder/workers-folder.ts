@@ -1,0 +1,90 @@
+/**
+ * The names `worker-ID.sock`, `.link`, `.tunnel` and `.watch` in the folder `workers/` of a run folder. Called by
+ * `worker.ts` and `run-folder.ts`.
+ * Must stay true: in that folder everything under these names is ours, whatever the service's user puts there. The
+ * worker that needs a name frees it (`kit/ground/clear-name.ts`); the master has what is left removed by a child
+ * (`file-removal.ts`), since what lies there may take minutes to remove. At its start it renames planted directories
+ * aside, which is quick. Nothing is followed, nothing is deleted recursively, and the work is bounded.
+ *
+ * Root may rename there although the folder belongs to the service's user: the folder above is root's, so the user
+ * cannot replace `workers/`, and rename(2) does not follow the last component.
+ */
+
+import { lstatSync, type Stats } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import type { Credentials } from '../../kit/channel/messages.js'
+import { moveAside } from '../../kit/ground/clear-name.js'
+import { codeOf } from '../../kit/ground/failure.js'
+import { removals } from '../user/file-removal.js'
+import { namesIn } from '../user/folder-names.js'
+import { asServiceUser } from '../user/service-user.js'
+
+/** Whether a worker may have made this name. */
+export function isWorkerName(name: string): boolean {
+  return /^worker-[\w.-]+\.(sock|link|tunnel|watch)$/.test(name)
+}
+
+/**
+ * Removes what a worker that is gone has left at `paths`, soon. In the normal case that is nothing; where the folder belongs to another user it is not even looked
+ * for here: a look waits for whoever has locked the folder.
+ */
+export function removeWorkerNames(paths: readonly string[], credentials: Credentials | null): void {
+  const isOthers = credentials !== null && process.geteuid?.() === 0
+  for (const path of paths)
+    if (isOthers || isRemovable(lookAt(path, credentials))) removals.add(dirname(path), [basename(path)], credentials)
+}
+
+/** Nothing has this name; what may not be looked at is there. */
+export function isGone(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) === undefined
+  } catch (error) {
+    // EACCES: the service's user closed the folder. ENOTDIR: a file stands in its place.
+    return codeOf(error) === 'ENOTDIR'
+  }
+}
+
+/**
+ * Clears our names among the first entries of the folder; `removals` are to be waited for. Throws when the folder cannot be
+ * read. The others are cleared by the workers that need them.
+ */
+export function clearWorkerNames(folder: string, credentials: Credentials | null): void {
+  const names = permitted(credentials, () => namesIn(folder).names).filter(isWorkerName)
+  const paths = names.map(name => join(folder, name))
+  for (const path of paths) if (lookAt(path, credentials)?.isDirectory()) move(path, credentials)
+  for (const path of paths)
+    if (isRemovable(lookAt(path, credentials))) removals.add(folder, [basename(path)], credentials)
+}
+
+/** A directory stays: it is in nobody's way, as no worker has the same name again, and the next start moves it. */
+function isRemovable(stats: Stats | undefined): boolean {
+  return stats !== undefined && !stats.isDirectory()
+}
+
+/** Undefined: there is nothing, or it may not be looked at. */
+function lookAt(path: string, credentials: Credentials | null): Stats | undefined {
+  try {
+    return permitted(credentials, () => lstatSync(path, { throwIfNoEntry: false }))
+  } catch {
+    // EACCES: its user closed the folder. ENOTDIR: a file stands in its place.
+    return undefined
+  }
+}
+
+function move(path: string, credentials: Credentials | null): void {
+  try {
+    permitted(credentials, () => moveAside(path))
+  } catch {
+    // EACCES, EROFS, EBUSY (a mount point): the worker that cannot bind it tells.
+  }
+}
+
+/** As we are, and where the kernel refuses that (a root without CAP_DAC_OVERRIDE) as the service's user. */
+function permitted<T>(credentials: Credentials | null, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (credentials === null || !['EACCES', 'EPERM'].includes(codeOf(error))) throw error
+    return asServiceUser(credentials, work)
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * `uid` and `gid` become the ids that children switch to, `chown-socket` those that own sockets, from the lines of /etc/passwd and /etc/group: Node has no
+ * getpwnam(3), and no native code is wanted. Users of other directories (LDAP) are given by number. Called by
+ * `read-settings.ts`. Pure.
+ */
+
+import type { Credentials } from '../../kit/channel/messages.js'
+import { didYouMean, nearestName } from '../config/words/nearest-name.js'
+
+/** `chown-socket`; `gid` null: the group stays what it is without it. */
+export interface SocketOwner {
+  uid: number
+  gid: number | null
+}
+
+/** Who a socket is given to, not yet looked up. */
+export interface NamedOwner {
+  user: string
+  group: string | null
+}
+
+/** The two files and who runs this. */
+export interface Accounts {
+  passwd: string
+  group: string
+  uid: number
+  gid: number
+}
+
+/** `option` says which of the two is wrong. */
+export type FoundCredentials = { ok: true; value: Credentials } | { ok: false; option: 'uid' | 'gid'; message: string }
+
+interface Account {
+  name: string
+  id: number
+  /** Primary group of a user. */
+  gid: number
+  /** Of a user with an entry. */
+  home?: string
+  shell?: string
+}
+
+/** Which field of passwd(5) is the primary group. */
+const PASSWD_GID = 3
+
+/** Linux keeps the highest id for "no change" (setresuid(2)). */
+const HIGHEST_ID = 4_294_967_294
+
+/** The credentials that `uid` and `gid`, each a name or a number, stand for. At least one is given. */
+export function findCredentials(uid: string | null, gid: string | null, accounts: Accounts): FoundCredentials {
+  const users = readAccounts(accounts.passwd, PASSWD_GID)
+  const user = uid === null ? ownAccount(users, accounts) : findAccount(uid, users)
+  if (user === null) return refuse('uid', 'user', uid ?? '', users)
+  if (gid === null) {
+    const isUnknown = user.gid === -1
+    if (!isUnknown) return { ok: true, value: credentialsOf(user, user.gid) }
+    return {
+      ok: false,
+      option: 'uid',
+      message: `uid: user ${uid} is not in /etc/passwd, so its group is not known: give \`gid\` as well`,
+    }
+  }
+  const groups = readAccounts(accounts.group, -1)
+  const group = findAccount(gid, groups)
+  if (group === null) return refuse('gid', 'group', gid, groups)
+  return { ok: true, value: credentialsOf(user, group.id) }
+}
+
+function credentialsOf({ name, id, home, shell }: Account, gid: number): Credentials {
+  return { user: name || null, uid: id, gid, ...(home && { home }), ...(shell && { shell }) }
+}
+
+/** The ids that `chown-socket` stands for. */
+export function findOwner(
+  { user, group }: NamedOwner,
+  accounts: Pick<Accounts, 'passwd' | 'group'>,
+): { ok: true; value: SocketOwner } | { ok: false; message: string } {
+  const users = readAccounts(accounts.passwd, -1)
+  const groups = readAccounts(accounts.group, -1)
+  const uid = findAccount(user, users)?.id
+  const gid = group === null ? null : findAccount(group, groups)?.id
+  if (uid === undefined) return { ok: false, message: noSuch('chown-socket', 'user', user, users) }
+  if (gid === undefined) return { ok: false, message: noSuch('chown-socket', 'group', group ?? '', groups) }
+  return { ok: true, value: { uid, gid } }
+}
+
+/** Name of a user or group by its id, for `%U` and `%G`; the id itself when there is none. */
+export function accountName(id: number, lines: string): string {
+  return readAccounts(lines, -1).find(account => account.id === id)?.name ?? String(id)
+}
+
+function ownAccount(users: Account[], { uid, gid }: Accounts): Account {
+  return users.find(user => user.id === uid) ?? { name: '', id: uid, gid }
+}
+
+/** A number need not be listed: then it has no name and its group is unknown (-1). */
+function findAccount(given: string, accounts: Account[]): Account | null {
+  const named = accounts.find(account => account.name === given)
+  if (named !== undefined) return named
+  if (!/^\d+$/.test(given) || Number(given) > HIGHEST_ID) return null
+  return accounts.find(account => account.id === Number(given)) ?? { name: '', id: Number(given), gid: -1 }
+}
+
+function refuse(option: 'uid' | 'gid', what: 'user' | 'group', given: string, known: Account[]): FoundCredentials {
+  return { ok: false, option, message: noSuch(option, what, given, known) }
+}
+
+function noSuch(option: string, what: 'user' | 'group', given: string, known: Account[]): string {
+  const names = known.map(account => account.name)
+  const hint = didYouMean(nearestName(given, names))
+  return `${option}: no such ${what}: received ${given}: accepted a name of /etc/${what === 'user' ? 'passwd' : 'group'} or a number${hint}`
+}
+
+/** `name:x:id:…`, the format of passwd(5) and group(5). */
+function readAccounts(lines: string, gidField: number): Account[] {
+  const accounts: Account[] = []
+  for (const line of lines.split('\n')) {
+    const fields = line.split(':')
+    const [name = '', , id = ''] = fields
+    const gid = fields[gidField] ?? ''
+    if (name === '' || name.startsWith('#') || !/^\d+$/.test(id)) continue
+    const account = { name, id: Number(id), gid: /^\d+$/.test(gid) ? Number(gid) : -1 }
+    accounts.push(gidField === PASSWD_GID ? { ...account, home: fields[5] ?? '', shell: fields[6] ?? '' } : account)
+  }
+  return accounts
+}

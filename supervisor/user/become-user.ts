@@ -1,0 +1,247 @@
+/**
+ * Starts a program as the service's user, who it is before its first instruction. Used for workers and proxies (`spawn-child.ts`) and for the
+ * commands around the application (`shell-command.ts`).
+ *
+ * As root, and wherever the master has a capability, setpriv of util-linux stands in between: it takes the ids and the groups, leaves every
+ * capability behind, and becomes the program. What must stay true:
+ *
+ * - Setpriv still has the master's privileges, so it gets no variable that makes the C library load or open something: the environment may come
+ *   from files of the service's user. Those variables are given back by env(1), which already runs as that user. Their values stand
+ *   in its arguments for a moment; all the others, secrets among them, only ever in the environment.
+ * - The groups are told as numbers, so setpriv asks no user directory.
+ * - The working folder is entered as the user, so what was swapped for a link to a folder of root's cannot be entered: libuv, which is still root,
+ *   stays in `/`, and env(1) enters the folder behind setpriv. What it says where it cannot is told by `whyNotEntered`.
+ * - A spawn changes no identity of the master, which could wait for other threads (`service-user.ts`). Only where env has no `-C` (busybox), the folder is
+ *   opened as the user, and entered by its descriptor.
+ */
+
+import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:child_process'
+import { closeSync, constants, openSync, readFileSync } from 'node:fs'
+import { getSystemErrorMap } from 'node:util'
+import type { Credentials } from '../../kit/channel/messages.js'
+import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
+import { systemProgram } from '../../kit/ground/system-path.js'
+import { asServiceUser, groupsOf, O_PATH } from './service-user.js'
+
+/** What to run, and where. */
+export interface Program {
+  program: string
+  args: readonly string[]
+  env: Record<string, string>
+  cwd: string
+}
+
+/** Of a program that is only asked something. The user that it becomes may stop it, and a signal but SIGKILL would wait for the end of that. */
+export const BRIEFLY = { timeout: 5000, killSignal: 'SIGKILL' } as const
+
+/** The rest of what `spawn` is told. */
+export type ProgramOptions = Omit<SpawnOptions, 'env' | 'cwd' | 'uid' | 'gid' | 'argv0' | 'shell'>
+
+/**
+ * As `spawn`. `credentials` null: as the master's own user. `find` gives the path of a program of the system. Throws a Failure where the user
+ * cannot be had; a folder that cannot be entered is told by `whyNotEntered`, or by a Failure too.
+ */
+export function spawnAs(
+  credentials: Credentials | null,
+  program: Program,
+  options: ProgramOptions,
+  find: typeof systemProgram = systemProgram,
+): ChildProcess {
+  const becomes = process.getuid?.() === 0 ? credentials : null
+  if (becomes === null || program.cwd === '/' || canEnter(program.program, find)) {
+    const { words, as, env } = throughSetpriv(becomes, program, find)
+    return start(words, { ...options, ...as, env, cwd: becomes === null ? program.cwd : '/' })
+  }
+  const folder = openFolder(becomes, program.cwd, streamsOf(options))
+  try {
+    const { words, as, env } = throughSetpriv(becomes, { ...program, cwd: '/' }, find)
+    return start(words, { ...options, ...as, env, cwd: `/proc/self/fd/${folder}` })
+  } finally {
+    closeSync(folder)
+  }
+}
+
+/**
+ * Why the program has not begun, from its exit code and its last lines on standard error: `cannot enter /srv/site as uid=deploy: EACCES: permission denied`. Null: it has begun, as
+ * far as can be seen; a program can say the same itself.
+ */
+export function whyNotEntered(
+  { credentials, cwd }: { credentials: Credentials | null; cwd: string },
+  code: number | null,
+  lines: readonly string[],
+): string | null {
+  if (code !== ENV_FAILED || credentials === null) return null
+  // In the language of the application: `env: cannot change directory to '/srv/site': Permission denied`.
+  const said = lines.at(-1) ?? ''
+  if (!/^(\S*\/)?env: /.test(said) || !said.includes(cwd)) return null
+  const text = said.slice(said.lastIndexOf(': ') + 2)
+  const found = [...getSystemErrorMap().values()].find(([, message]) => message === text.toLowerCase())
+  return cannotEnter(credentials, cwd, found?.join(': ') ?? text)
+}
+
+/** Of env(1): it failed itself. */
+const ENV_FAILED = 125
+
+function cannotEnter({ user, uid }: Credentials, path: string, why: string): string {
+  return `cannot enter ${path} as uid=${user ?? uid}: ${why}`
+}
+
+function start([first = '', ...rest]: readonly string[], options: SpawnOptions): ChildProcess {
+  return spawn(first, rest, options)
+}
+
+/** By the path of env. */
+const knownToEnter = new Map<string, boolean>()
+
+/** Whether env enters a folder before it becomes the program: `-C` of GNU coreutils 8.28. It takes a word with a `=` for a variable. */
+function canEnter(program: string, find: typeof systemProgram): boolean {
+  const env = find('env')
+  if (env === null || program.includes('=')) return false
+  const known = knownToEnter.get(env)
+  if (known !== undefined) return known
+  const can = spawnSync(env, ['-C', '/', env], { env: {}, stdio: 'ignore' }).status === 0
+  knownToEnter.set(env, can)
+  return can
+}
+
+/** The words of the command line and the environment of the first program in it. */
+interface Start {
+  words: string[]
+  env: Record<string, string>
+  as: { uid: number; gid: number } | object
+}
+
+/** The folder is entered behind it where there are credentials. */
+function throughSetpriv(
+  credentials: Credentials | null,
+  { program, args, env, cwd }: Program,
+  find: typeof systemProgram,
+): Start {
+  const words = [program, ...args]
+  const entering = credentials === null || cwd === '/' ? [] : ['-C', cwd]
+  const throughEnv = (given: readonly string[]) =>
+    given.length === 0 ? words : [find('env') ?? '/usr/bin/env', ...given, ...words]
+  const dropping = credentials === null ? capabilityWords(program) : identityWords(credentials)
+  if (dropping === null) return { words, env, as: {} }
+  const setpriv = find('setpriv')
+  if (setpriv === null) return withoutSetpriv(credentials, { words: throughEnv(entering), env, as: {} })
+  const { safe, unsafe } = splitEnvironment(env)
+  const given = Object.entries(unsafe).map(([name, value]) => `${name}=${value}`)
+  return { words: [setpriv, ...dropping, ...throughEnv([...entering, ...given])], env: safe, as: {} }
+}
+
+function identityWords(credentials: Credentials): string[] {
+  const { user, uid, gid } = credentials
+  const groups = user === null ? '--clear-groups' : `--groups=${groupsOf(credentials).join(',')}`
+  return [`--reuid=${uid}`, `--regid=${gid}`, groups, ...NO_CAPABILITIES]
+}
+
+/** libuv itself can become a user, but one without supplementary groups. */
+function withoutSetpriv(credentials: Credentials | null, plain: Start): Start {
+  if (credentials === null) throw missing('to leave the capabilities of the master behind')
+  const others = groupsOf(credentials).filter(group => group !== credentials.gid)
+  if (others.length > 0) throw missing(`for the groups of ${credentials.user}`)
+  return { ...plain, as: { uid: credentials.uid, gid: credentials.gid } }
+}
+
+function missing(what: string): Failure {
+  return new Failure('setpriv', `setpriv is not installed (util-linux): it is needed ${what}`, EXIT.os)
+}
+
+/**
+ * What glibc itself takes out of the environment of a set-user-ID program (sysdeps/generic/unsecvars.h), with what musl and later versions add: it names
+ * libraries, tables and folders to load from, or files to write.
+ */
+const UNSAFE =
+  /^(LD_.*|GLIBC_TUNABLES|GCONV_PATH|GETCONF_DIR|HOSTALIASES|LOCALDOMAIN|LOCPATH|MUSL_LOCPATH|MALLOC_.*|NIS_PATH|NLSPATH|RESOLV_HOST_CONF|RES_OPTIONS|TMPDIR|TZDIR)$/
+/** The locale and the time zone are names, and files where they have a slash. */
+const UNSAFE_AS_PATH = /^(LANG|LANGUAGE|LC_.*|OUTPUT_CHARSET|TZ)$/
+
+/** The environment of a program with privileges, and what only those without may be given. Pure. */
+export function splitEnvironment(env: Readonly<Record<string, string>>): {
+  safe: Record<string, string>
+  unsafe: Record<string, string>
+} {
+  const isUnsafe = ([name, value]: [string, string]) =>
+    UNSAFE.test(name) || (UNSAFE_AS_PATH.test(name) && value.includes('/'))
+  const entries = Object.entries(env)
+  return {
+    safe: Object.fromEntries(entries.filter(entry => !isUnsafe(entry))),
+    unsafe: Object.fromEntries(entries.filter(isUnsafe)),
+  }
+}
+
+/** Of the inheritable ones a file may give some back; they cannot be left behind where a filter of system calls forbids capset(2). */
+const NO_AMBIENT = ['--ambient-caps=-all']
+const NO_CAPABILITIES = [...NO_AMBIENT, '--inh-caps=-all']
+
+/** The sets of /proc/PID/status (capabilities(7)); what is inheritable and ambient passes on to children. */
+export interface Capabilities {
+  inheritable: bigint
+  permitted: bigint
+  ambient: bigint
+}
+
+/** Of the text of /proc/PID/status. Pure. */
+export function readCapabilities(status: string): Capabilities {
+  const set = (name: string) => BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`)
+  return { inheritable: set('CapInh'), permitted: set('CapPrm'), ambient: set('CapAmb') }
+}
+
+/** What leaves the master's capabilities behind; null: not looked at yet. */
+let ownWords: { ofNode: string[] | null; ofOthers: string[] | null } | null = null
+
+/**
+ * For a master that is not root and has capabilities, such as the one to bind low ports; null: it has none, or is root, whose program without `uid` is root
+ * too. Capabilities that are not ambient come from the file of Node: it would give them to each worker anew, unless no new privileges are allowed.
+ */
+function capabilityWords(program: string): string[] | null {
+  if (process.geteuid?.() === 0) return null
+  ownWords ??= findOwnWords()
+  return program === process.execPath ? ownWords.ofNode : ownWords.ofOthers
+}
+
+function findOwnWords(): NonNullable<typeof ownWords> {
+  const { inheritable, permitted, ambient } = readOwnCapabilities()
+  if ((inheritable | permitted | ambient) === 0n) return { ofNode: null, ofOthers: null }
+  const setpriv = systemProgram('setpriv')
+  const allows = (words: string[]) =>
+    setpriv !== null && spawnSync(setpriv, [...words, '/bin/true'], { env: {}, stdio: 'ignore' }).status === 0
+  const words = inheritable === 0n || !allows(NO_CAPABILITIES) ? NO_AMBIENT : NO_CAPABILITIES
+  const isOfFile = (permitted & ~ambient) !== 0n
+  return { ofNode: isOfFile ? [...words, '--no-new-privs'] : words, ofOthers: words }
+}
+
+function readOwnCapabilities(): Capabilities {
+  try {
+    return readCapabilities(readFileSync('/proc/self/status', 'latin1'))
+  } catch (error) {
+    // ENOENT: a system without /proc.
+    if (codeOf(error) !== 'ENOENT') throw error
+    return { inheritable: 0n, permitted: 0n, ambient: 0n }
+  }
+}
+
+/** Of the child: it has the descriptors below this number before it enters the folder. */
+function streamsOf({ stdio }: ProgramOptions): number {
+  return Array.isArray(stdio) ? Math.max(stdio.length, 3) : 3
+}
+
+/** The descriptor's number is `least` or higher: a lower one would be a stream's by the time that the child enters the folder. */
+function openFolder(credentials: Credentials, path: string, least: number): number {
+  const tooLow: number[] = []
+  try {
+    return asServiceUser(credentials, () => {
+      for (;;) {
+        // With O_PATH only the right to pass the folders above is asked for; the dot asks for that of the folder itself.
+        const folder = openSync(`${path}/.`, O_PATH | constants.O_DIRECTORY)
+        if (folder >= least) return folder
+        tooLow.push(folder)
+      }
+    })
+  } catch (error) {
+    throw new Failure('working-folder', cannotEnter(credentials, path, reasonOf(error)), EXIT.permission, error)
+  } finally {
+    for (const folder of tooLow) closeSync(folder)
+  }
+}

@@ -1,0 +1,480 @@
+/**
+ * All workers: the slots with their current workers and replacements, and those that are leaving. Executes what `slots.ts`
+ * decides; owned by `process-tree.ts`, steered by `reload.ts`.
+ * Must stay true: a worker is in one place only, a slot's or `leaving`, until it is reaped; then it is in none.
+ */
+
+import type { WorkerAddress, WorkerEnd, WorkerToMaster } from '../../kit/channel/messages.js'
+import { afterDeath, afterKill, afterLoss, type BackOff, NO_BACK_OFF, shortened } from '../child/back-off.js'
+import { EarlySignals } from '../child/early-signals.js'
+import type { Generation, MasterContext } from '../child/master-context.js'
+import { LeakAutopsies } from './leak-autopsies.js'
+import { reconcile, type SlotAction, type SlotView, type Wishes } from './slots.js'
+import {
+  type BootFailure,
+  Worker,
+  WorkerAllowance,
+  type WorkerHooks,
+  type WorkerLeft,
+  type WorkersEvent,
+} from './worker.js'
+import {
+  diedUnasked,
+  endOf,
+  LINK_BROKEN,
+  OUT_OF_MEMORY,
+  SOCKET_GONE,
+  type WorkerEvent,
+  type WorkerPhase,
+} from './worker-life.js'
+import { HURRY_MS } from './worker-phase.js'
+import { WorkerRemains } from './worker-remains.js'
+
+/** What the workers' lives do to the proxies. */
+export interface PoolProxies {
+  announce(worker: WorkerAddress): void
+  /** The proxies that will answer what is left of it. */
+  takeOut(workerId: number, tunnelMs: number): number[]
+  withdraw(workerId: number, end: WorkerEnd): void
+  haveLinked(linkedBy: ReadonlySet<number>): boolean
+  lackedSince(linkedBy: ReadonlySet<number>): number | null
+}
+
+/** What the pool tells its owner. */
+export interface PoolHooks {
+  /** A worker ended before it was ready, though nobody had asked it to, or no proxy could reach it. */
+  bootFailed(failure: BootFailure): void
+  gone(worker: Worker): void
+}
+
+/** What the pool shall bring about; see `Wishes`. */
+export interface PoolTarget {
+  wanted: number
+  /** For new slots. */
+  base: Generation
+  /** For all slots in the end. */
+  target: Generation
+  move: Wishes['move']
+}
+
+/**
+ * A slot as the pool keeps it; `last` is the worker that died in it last, for the status of an empty one. `deaths`: of its workers, whatever became
+ * of them before, those that nobody had asked to go.
+ */
+export interface PoolSlot {
+  slot: number
+  generation: Generation
+  current: Worker | null
+  replacement: Worker | null
+  backOff: BackOff
+  deaths: number
+  last: Worker | null
+}
+
+/** All workers of a master. */
+export class Pool {
+  readonly slots: PoolSlot[] = []
+  readonly leaving = new Set<Worker>()
+  target: PoolTarget
+  readonly #context: MasterContext<WorkersEvent>
+  readonly #proxies: PoolProxies
+  readonly #hooks: PoolHooks
+  readonly #workerHooks: WorkerHooks
+  readonly #autopsies: LeakAutopsies
+  /** By slot, also of slots that come and go with the load: that of the last worker. */
+  readonly #allowances = new Map<number, WorkerAllowance>()
+  readonly #earlySignals = new EarlySignals()
+  /** What workers that are gone have left. */
+  readonly remains: WorkerRemains
+  #workers = 0
+  #hasProven = false
+  #isStopping = false
+
+  constructor(target: PoolTarget, context: MasterContext<WorkersEvent>, proxies: PoolProxies, hooks: PoolHooks) {
+    this.target = target
+    this.#context = context
+    this.#autopsies = new LeakAutopsies(context)
+    this.remains = new WorkerRemains(context)
+    this.#proxies = proxies
+    this.#hooks = hooks
+    this.#workerHooks = {
+      announce: worker => proxies.announce(worker.address),
+      takeOut: worker => this.#takeOut(worker),
+      closeTunnels: worker => void proxies.takeOut(worker.address.workerId, HURRY_MS),
+      withdraw: (worker, end) => proxies.withdraw(worker.address.workerId, end),
+      fold: worker => context.metrics.retire(worker.sourceId),
+      reaped: ({ address, generation }, pid) => {
+        const { slot } = address
+        this.remains.sweep({ slot, pid, generation: generation.number }, generation.settings.keepChildren)
+      },
+      snapshotPath: worker => this.#autopsies.begin(worker),
+    }
+  }
+
+  /** Every worker that is not gone, those of the slots first. */
+  workers(): Worker[] {
+    const inSlots = this.slots.flatMap(({ current, replacement }) => [current, replacement])
+    return [...inSlots.filter(worker => worker !== null), ...this.leaving]
+  }
+
+  /** One that is not gone. */
+  find(workerId: number): Worker | undefined {
+    return this.workers().find(worker => worker.address.workerId === workerId)
+  }
+
+  /** Those that the proxies may use. */
+  rotation(): WorkerAddress[] {
+    return this.workers().flatMap(worker => (worker.life.phase === 'ready' ? [worker.address] : []))
+  }
+
+  /** All proxies that accept have it in rotation; where none accepts any more, one of them has. */
+  isLinked({ linkedBy }: Worker): boolean {
+    return linkedBy.size > 0 && this.#proxies.lackedSince(linkedBy) === null
+  }
+
+  /** Ready and in rotation at all proxies. */
+  isServing(worker: Worker | null): boolean {
+    return worker !== null && worker.life.phase === 'ready' && this.#proxies.haveLinked(worker.linkedBy)
+  }
+
+  /** It serves, or would as soon as there is something to do. */
+  isInPlace(worker: Worker | null): boolean {
+    return worker?.life.phase === 'waiting' || this.isServing(worker)
+  }
+
+  /**
+   * There are more requests than workers: has one load that waited for that (`lazy`), rather one of a slot in which none has died. At first one alone,
+   * which proves that it can be done; then never more at the same time than serve, which go on needing the processors.
+   */
+  loadOne(): void {
+    const inPhase = (phase: WorkerPhase) => this.slots.filter(({ current }) => current?.life.phase === phase)
+    const [slot] = inPhase('waiting').toSorted((a, b) => a.backOff.deaths - b.backOff.deaths)
+    if (this.#isStopping || !slot?.current) return
+    if (inPhase('booting').length >= Math.max(1, inPhase('ready').length)) return
+    this.apply(slot.current, { type: 'load', why: 'first-request' })
+  }
+
+  /** Brings the slots nearer to the target; returns when to look again although nothing happens. */
+  reconcile(): number | null {
+    if (this.#isStopping) return null
+    for (;;) {
+      const { actions, wakeAtMs } = reconcile(
+        this.slots.map(slot => this.#view(slot)),
+        this.#wishes(),
+      )
+      if (actions.length === 0) return earliest([wakeAtMs, ...this.#recycleTimes(), ...this.#socketLooks()])
+      for (const action of actions) this.#execute(action)
+    }
+  }
+
+  /** Those that leave and have more to finish than tunnels: nobody waits for the others. */
+  get draining(): Worker[] {
+    return [...this.leaving].filter(({ life }) => life.phase !== 'lingering')
+  }
+
+  /** Those of them that a move to this generation replaces. Its own are merely recycled, as often as they like, and nobody waits for them. */
+  drainingFor(target: Generation): Worker[] {
+    return this.draining.filter(({ generation }) => generation !== target)
+  }
+
+  /** An event of one worker's life. */
+  apply(worker: Worker, event: WorkerEvent): void {
+    const before = worker.life.phase
+    worker.apply(event)
+    this.#noteProof(worker, before)
+    if (worker.life.phase === 'lingering' && before !== 'lingering') this.#hurryOthers(worker)
+  }
+
+  /** A message of one worker. */
+  take(worker: Worker, message: WorkerToMaster): void {
+    const before = worker.life.phase
+    worker.take(message)
+    this.#noteProof(worker, before)
+  }
+
+  /** The child is gone. */
+  exit(worker: Worker, code: number | null, signal: string | null, error: string | null): void {
+    worker.exit(code, signal, error)
+    const hasFailed = worker.life.readyMs === null && diedUnasked(worker.life)
+    const isAccident = hasFailed && this.#earlySignals.isAccident(signal)
+    this.#forget(worker, signal, isAccident)
+    this.#autopsies.end(worker)
+    if (hasFailed && !isAccident) this.#hooks.bootFailed(worker.bootFailure())
+    this.#hooks.gone(worker)
+  }
+
+  /** Those whose sockets have gone are replaced, as others that have to go: the next one first. `isDue`: only those that lacked some before. */
+  replaceUnreachable(isDue = false): void {
+    const nowMs = this.#context.nowMs()
+    for (const { current, replacement } of this.slots) {
+      // Once its next one is under way it goes in any case.
+      if (current === null || replacement !== null) continue
+      if (!isDue || (current.socketLookMs ?? Number.POSITIVE_INFINITY) <= nowMs) current.lookForSockets()
+    }
+  }
+
+  /** A proxy has it in rotation. */
+  linked(workerId: number, proxyId: number): void {
+    this.find(workerId)?.linkedBy.add(proxyId)
+  }
+
+  /** What a retiring worker still has at a proxy. */
+  left(workerId: number, proxyId: number, { requests, tunnels }: WorkerLeft): void {
+    const worker = this.find(workerId)
+    if (!worker?.left.has(proxyId)) return
+    if (requests || tunnels) worker.left.set(proxyId, { requests, tunnels })
+    else worker.left.delete(proxyId)
+    this.#settle(worker)
+  }
+
+  /** Its loop is blocked, says a proxy. */
+  blocked(workerId: number, event: WorkerEvent & { type: 'blocked' }): void {
+    const worker = this.find(workerId)
+    if (worker === undefined) return
+    this.apply(worker, event)
+    if (worker.life.phase === 'retiring') this.#vacate(worker)
+  }
+
+  /** It broke the protocol of its link, says a proxy: nothing that it says there can be believed. */
+  brokeLink(workerId: number, why: string): void {
+    const worker = this.find(workerId)
+    if (worker === undefined || worker.life.phase === 'killed') return
+    worker.reportBrokenLink(why)
+    this.apply(worker, { type: 'kill', why: LINK_BROKEN, isUnasked: true })
+  }
+
+  /** Whatever a dead proxy would have answered is answered. */
+  proxyGone(proxyId: number): void {
+    for (const worker of this.workers()) {
+      worker.linkedBy.delete(proxyId)
+      if (worker.left.delete(proxyId)) this.#settle(worker)
+    }
+  }
+
+  /** The end: tells all to stop; none is started again. */
+  stop(why: string, mercyMs: number): void {
+    this.#isStopping = true
+    for (const worker of this.workers()) this.apply(worker, { type: 'stop', why, mercyMs })
+  }
+
+  kill(why: string): void {
+    this.#isStopping = true
+    this.remains.hurry()
+    for (const worker of this.workers()) this.apply(worker, { type: 'kill', why })
+  }
+
+  /**
+   * Nothing is started any more, and what does not serve yet never will. The others go on while the proxies drain, and are told before their mercy
+   * is over.
+   */
+  freeze(why: string, mercyMs: number): void {
+    this.#isStopping = true
+    for (const worker of this.workers()) {
+      const { phase } = worker.life
+      if (phase === 'booting' || phase === 'waiting') this.apply(worker, { type: 'stop', why, mercyMs: 0 })
+      else this.apply(worker, { type: 'farewell', why, mercyMs, stream: worker.generation.settings.stream })
+    }
+  }
+
+  /** When workers that serve will have lived long enough. */
+  #recycleTimes(): (number | null)[] {
+    const nowMs = this.#context.nowMs()
+    return this.slots.map(({ current }) => {
+      const waitMs = current?.life.phase === 'ready' ? current.age().waitMs : null
+      return waitMs === null ? null : nowMs + waitMs
+    })
+  }
+
+  #socketLooks(): (number | null)[] {
+    return this.slots.map(({ current, replacement }) => (replacement === null ? (current?.socketLookMs ?? null) : null))
+  }
+
+  #noteProof({ life }: Worker, before: WorkerPhase): void {
+    if (life.phase !== 'ready' || before === 'ready') return
+    this.#hasProven = true
+    this.#earlySignals.cameUp()
+  }
+
+  #view({ slot, generation, current, replacement, backOff, last }: PoolSlot): SlotView {
+    const view = (worker: Worker | null) =>
+      worker?.view({
+        linked: this.#proxies.haveLinked(worker.linkedBy),
+        lackedSinceMs: this.#proxies.lackedSince(worker.linkedBy),
+      }) ?? null
+    return {
+      slot,
+      generation: generation.number,
+      current: view(current),
+      replacement: view(replacement),
+      backOff,
+      isNew: last === null,
+    }
+  }
+
+  #wishes(): Wishes {
+    const { wanted, base, target, move } = this.target
+    const { lazyApps, lazy } = target.settings
+    const mayStartAll = this.#hasProven || lazyApps || lazy
+    return {
+      wanted: mayStartAll ? wanted : Math.min(wanted, 1),
+      generation: base.number,
+      target: target.number,
+      move,
+      leaving: this.drainingFor(target).length,
+      overlap: target.settings.reloadOverlap ?? wanted,
+      linkMs: this.#context.linkMs,
+      nowMs: this.#context.nowMs(),
+    }
+  }
+
+  #execute(action: SlotAction): void {
+    if (action.type === 'add') {
+      const generation = this.#generation(action.generation)
+      const slot = {
+        slot: action.slot,
+        generation,
+        current: null,
+        replacement: null,
+        backOff: NO_BACK_OFF,
+        deaths: 0,
+        last: null,
+      }
+      this.slots.push(slot)
+      this.slots.sort((a, b) => a.slot - b.slot)
+      return
+    }
+    const slot = this.slots.find(candidate => candidate.slot === action.slot)!
+    switch (action.type) {
+      case 'remove':
+        this.slots.splice(this.slots.indexOf(slot), 1)
+        for (const worker of [slot.current, slot.replacement]) if (worker !== null) this.#retire(worker, action.why)
+        return
+      case 'spawn': {
+        const worker = this.#spawn(slot, action)
+        slot[action.place] = worker
+        // A slot of a refused generation goes back to the one before.
+        if (action.place === 'current') slot.generation = worker.generation
+        return
+      }
+      case 'promote':
+        return this.#promote(slot, action.why)
+      case 'give-up':
+        return this.#giveUp(slot, action.why)
+    }
+  }
+
+  #spawn(slot: PoolSlot, action: SlotAction & { type: 'spawn' }): Worker {
+    this.#workers++
+    const generation = this.#generation(action.generation)
+    const waits = generation.settings.lazy && !this.#isNeeded(slot, generation, action.place)
+    const allowance = new WorkerAllowance(this.#context.nowMs(), this.#allowances.get(slot.slot))
+    this.#allowances.set(slot.slot, allowance)
+    const spec = { workerId: this.#workers, slot: slot.slot, generation, why: action.why, waits, allowance }
+    return new Worker(spec, this.#context, this.#workerHooks)
+  }
+
+  /** A canary has to prove that its application loads; and whoever has loaded it is replaced by one that has. */
+  #isNeeded({ current }: PoolSlot, generation: Generation, place: 'current' | 'replacement'): boolean {
+    const { move, target } = this.target
+    if (move.hold !== 'none' && generation === target) return true
+    return place === 'replacement' && current !== null && current.life.phase !== 'waiting'
+  }
+
+  #promote(slot: PoolSlot, why: string): void {
+    const { current, replacement } = slot
+    if (replacement === null) return
+    slot.current = replacement
+    slot.replacement = null
+    slot.generation = replacement.generation
+    slot.backOff = why === SOCKET_GONE && current !== null ? this.#backOffAfterLoss(current, slot.backOff) : NO_BACK_OFF
+    if (current !== null) this.#retire(current, why)
+  }
+
+  #backOffAfterLoss({ reachableMs }: Worker, backOff: BackOff): BackOff {
+    const nowMs = this.#context.nowMs()
+    return shortened(afterLoss(backOff, reachableMs, nowMs), nowMs, this.#context.backOffShare)
+  }
+
+  #giveUp(slot: PoolSlot, why: string): void {
+    const { replacement } = slot
+    if (replacement === null) return
+    slot.replacement = null
+    slot.backOff = afterDeath(slot.backOff, null, this.#context.nowMs())
+    this.#retire(replacement, why)
+    if (why === 'link-deadline') {
+      const { linkMs } = this.#context
+      this.#hooks.bootFailed(replacement.bootFailure(`a proxy did not link to the ready worker within ${linkMs} ms`))
+    }
+  }
+
+  #retire(worker: Worker, why: string): void {
+    this.leaving.add(worker)
+    this.apply(worker, { type: 'retire', why })
+  }
+
+  /** Its slot is free for a successor, although it is not gone: nobody knows whether it will answer again. */
+  #vacate(worker: Worker): void {
+    for (const slot of this.slots) {
+      if (slot.current !== worker) continue
+      slot.current = null
+      slot.last = worker
+      this.leaving.add(worker)
+    }
+  }
+
+  /** Takes a reaped worker out of its place, and makes its slot wait if it died too soon. */
+  #forget(worker: Worker, signal: string | null, isAccident: boolean): void {
+    this.leaving.delete(worker)
+    for (const slot of this.slots) {
+      if (slot.slot === worker.address.slot && diedUnasked(worker.life)) slot.deaths++
+      if (slot.current === worker) slot.current = null
+      else if (slot.replacement === worker) slot.replacement = null
+      else continue
+      slot.last = worker
+      slot.backOff = this.#backOffAfter(worker, signal, isAccident, slot.backOff)
+    }
+  }
+
+  /** The harakiri of a healthy application is the request's fault, not the slot's. */
+  #backOffAfter({ life }: Worker, signal: string | null, isAccident: boolean, backOff: BackOff): BackOff {
+    if (!diedUnasked(life) || life.why === 'harakiri') return NO_BACK_OFF
+    const servedMs = life.readyMs === null ? null : life.sinceMs - life.readyMs
+    const isKilled = isAccident || endOf(life, signal) === 'killed' || life.why === OUT_OF_MEMORY
+    const after = isKilled ? afterKill : afterDeath
+    return shortened(after(backOff, servedMs, life.sinceMs), life.sinceMs, this.#context.backOffShare)
+  }
+
+  #takeOut(worker: Worker): void {
+    const { workerId } = worker.address
+    for (const proxyId of this.#proxies.takeOut(workerId, worker.generation.settings.tunnelMercyMs)) {
+      worker.left.set(proxyId, { requests: true, tunnels: false })
+    }
+    if (worker.left.size === 0) this.#context.put({ type: 'worker', worker, event: { type: 'drained' } })
+  }
+
+  #settle(worker: Worker): void {
+    if (worker.left.size === 0) return this.apply(worker, { type: 'drained' })
+    const isAnswered = [...worker.left.values()].every(({ requests }) => !requests)
+    // A worker that stays for tunnels alone may have lost the last of them.
+    this.apply(worker, { type: isAnswered ? 'answered' : 'tick' })
+  }
+
+  /** One at most stays for the tunnels of a slot: else each reload could leave one more process behind. */
+  #hurryOthers(worker: Worker): void {
+    for (const other of this.leaving) {
+      if (other !== worker && other.address.slot === worker.address.slot) this.apply(other, { type: 'hurry' })
+    }
+  }
+
+  /** Generations are known by those who use them: the target's two, and the slots' own. */
+  #generation(number: number): Generation {
+    const known = [this.target.base, this.target.target, ...this.slots.map(slot => slot.generation)]
+    return known.find(generation => generation.number === number)!
+  }
+}
+
+/** null: never. */
+function earliest(times: (number | null)[]): number | null {
+  const known = times.filter(time => time !== null)
+  return known.length === 0 ? null : Math.min(...known)
+}

@@ -1,0 +1,130 @@
+/**
+ * Asks a new worker, on its own unix socket, what `ready-check` says, again and again until it answers as it should. Made by
+ * `worker.ts` when its worker listens, and stopped by it when the worker's boot is over: the worker's start deadline bounds it.
+ * Must stay true: it connects as the service's user, who may put a link to another service in the socket's place; and later where the master would wait
+ * to become that user.
+ */
+
+import { type ClientRequest, request, STATUS_CODES } from 'node:http'
+import { createConnection } from 'node:net'
+import type { Credentials } from '../../kit/channel/messages.js'
+import { reasonOf } from '../../kit/ground/failure.js'
+import type { ReadyCheck } from '../config/values/settings.js'
+import { asServiceUser, mayBecomeUser } from '../user/service-user.js'
+
+/** `failed` is told of the first failure only; the last one is `lastFailure`. */
+export interface ProbeHooks {
+  passed(): void
+  failed(why: string): void
+}
+
+/** Between an answer and the next try. */
+const RETRY_MS = 200
+/** For one answer; a slow first one may be followed by a quick one. */
+const ANSWER_MS = 10_000
+/** What is read of an answer's body for its first line. */
+const BODY_BYTES = 4096
+/** Heads of interim responses: more are there to keep the master busy. */
+const MOST_INTERIM = 16
+const LINE_CHARS = 200
+
+/** One worker's check. */
+export class ReadyProbe {
+  readonly #check: ReadyCheck
+  readonly #socketPath: string
+  readonly #credentials: Credentials | null
+  readonly #hooks: ProbeHooks
+  #request: ClientRequest | null = null
+  #timer: NodeJS.Timeout | null = null
+  #isStopped = false
+  #lastFailure: string | null = null
+
+  /** `credentials`: of the worker. */
+  constructor(check: ReadyCheck, socketPath: string, credentials: Credentials | null, hooks: ProbeHooks) {
+    this.#check = check
+    this.#credentials = credentials
+    this.#socketPath = socketPath
+    this.#hooks = hooks
+    this.#ask()
+  }
+
+  /** `GET /ready: 503 Service Unavailable: no database`. */
+  get lastFailure(): string {
+    const { method, path } = this.#check
+    return `${method} ${path}: ${this.#lastFailure ?? 'no answer'}`
+  }
+
+  /** Nobody wants to know any more. */
+  stop(): void {
+    this.#isStopped = true
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#request?.destroy()
+  }
+
+  #ask(): void {
+    if (!mayBecomeUser(this.#credentials)) return this.#askLater()
+    const { method, path } = this.#check
+    const headers = { host: 'localhost', 'user-agent': 'daimyo-ready-check' }
+    const connect = () => asServiceUser(this.#credentials, () => createConnection({ path: this.#socketPath }))
+    const asked = request({ createConnection: connect, method, path, headers })
+    this.#request = asked
+    const deadline = setTimeout(() => asked.destroy(new Error(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS)
+    asked.on('error', error => this.#settle(asked, reasonOf(error)))
+    asked.on('close', () => {
+      clearTimeout(deadline)
+      this.#settle(asked, 'it closed the connection')
+    })
+    let interim = 0
+    asked.on('information', () => {
+      interim += 1
+      if (interim > MOST_INTERIM) asked.destroy(new Error(`over ${MOST_INTERIM} interim responses`))
+    })
+    asked.on('response', response => {
+      const { statusCode = 0 } = response
+      const [low, high] = this.#check.statuses
+      const isRight = statusCode >= low && statusCode <= high
+      let body = ''
+      const done = () => {
+        this.#settle(asked, isRight ? null : describe(statusCode, body))
+        asked.destroy()
+      }
+      response.setEncoding('latin1')
+      response.on('data', (chunk: string) => {
+        body += chunk
+        if (body.length >= BODY_BYTES) done()
+      })
+      response.on('end', done)
+      // It broke off; its status counts all the same.
+      response.on('error', done)
+    })
+    asked.end()
+  }
+
+  /** Once for each request: whatever comes first. */
+  #settle(asked: ClientRequest, failure: string | null): void {
+    if (this.#isStopped || this.#request !== asked) return
+    this.#request = null
+    if (failure === null) {
+      this.#isStopped = true
+      return this.#hooks.passed()
+    }
+    const isFirst = this.#lastFailure === null
+    this.#lastFailure = failure
+    if (isFirst) this.#hooks.failed(this.lastFailure)
+    this.#askLater()
+  }
+
+  #askLater(): void {
+    this.#timer = setTimeout(() => this.#ask(), RETRY_MS)
+  }
+}
+
+function describe(status: number, body: string): string {
+  const line = body.trimStart().split('\n', 1)[0] ?? ''
+  const text = Buffer.from(line, 'latin1')
+    .toString()
+    .replace(/[\x00-\x20\x7f-\x9f]+/g, ' ')
+    .trim()
+    .slice(0, LINE_CHARS)
+  return [`${status} ${STATUS_CODES[status] ?? ''}`.trim(), ...(text === '' ? [] : [text])].join(': ')
+}

@@ -1,0 +1,52 @@
+/**
+ * When a worker has lived long enough: requests, time and memory, as uWSGI counts them. Used by `memory-watch.ts` and `worker.ts`. Pure.
+ * Must stay true: recycling only ever asks for a replacement; the old worker serves until that is linked. `evil` alone kills.
+ */
+
+import type { RecycleLimits } from '../config/values/settings.js'
+
+/** A worker that serves. `asked`: a limit that it has passed, or another reason to replace it. */
+export interface RecycleFacts {
+  slot: number
+  ageMs: number
+  asked: string | null
+}
+
+/** Why it is to be replaced now, null: it stays; then `waitMs` is when to look again, null: when something happens. */
+export interface RecycleVerdict {
+  why: string | null
+  waitMs: number | null
+}
+
+/** A limit below what the application needs anyway must not make it start without a pause. */
+export const REST_MS = 60_000
+
+/** Reasons that come from limits; a person's reason waits for nothing. */
+const LIMITS: ReadonlySet<string> = new Set(['max-requests', 'max-worker-lifetime', 'reload-on-rss'])
+
+/** Whether a worker is to be replaced now. */
+export function judgeAge(facts: RecycleFacts, limits: RecycleLimits): RecycleVerdict {
+  const { ageMs, slot, asked } = facts
+  if (asked !== null && !LIMITS.has(asked)) return { why: asked, waitMs: null }
+  const { maxLifetimeMs, maxLifetimeDeltaMs, minLifetimeMs } = limits
+  const maxMs = maxLifetimeMs === 0 ? null : maxLifetimeMs + slot * maxLifetimeDeltaMs
+  const candidates: [why: string, atMs: number][] = []
+  if (asked !== null) candidates.push([asked, minLifetimeMs ?? (asked === 'reload-on-rss' ? REST_MS : 0)])
+  if (maxMs !== null) candidates.push(['max-worker-lifetime', Math.max(maxMs, minLifetimeMs ?? 0)])
+  const due = candidates.find(([, atMs]) => ageMs >= atMs)
+  if (due !== undefined) return { why: due[0], waitMs: null }
+  const waits = candidates.map(([, atMs]) => atMs - ageMs)
+  return { why: null, waitMs: waits.length === 0 ? null : Math.min(...waits) }
+}
+
+/** What the memory of a worker calls for. */
+export function judgeMemory(rssBytes: number, limits: RecycleLimits): 'nothing' | 'replace' | 'kill' {
+  const { reloadOnRssBytes, evilReloadOnRssBytes } = limits
+  if (evilReloadOnRssBytes > 0 && rssBytes > evilReloadOnRssBytes) return 'kill'
+  return reloadOnRssBytes > 0 && rssBytes > reloadOnRssBytes ? 'replace' : 'nothing'
+}
+
+/** After how many requests the worker of a slot asks to be replaced, 0 = never. */
+export function requestsOf(slot: number, maxRequests: number, { maxRequestsDelta }: RecycleLimits): number {
+  return maxRequests === 0 ? 0 : maxRequests + slot * maxRequestsDelta
+}

@@ -1,0 +1,193 @@
+/**
+ * How many workers are wanted. Owned by `process-tree.ts`; feeds `cheaper.ts` with what is known of the workers, once a second. What it decides is the
+ * pool's `target.wanted`; `slots.ts` brings it about.
+ * Must stay true: a number that a person asked for counts until the next one, or until `processes` of the INI changes. A sleeping tree (no worker
+ * wanted, though there is an application) wakes up at the first request: the proxies ask for a worker as long as one waits.
+ */
+
+import type { Generation, MasterContext } from '../child/master-context.js'
+import type { CheaperSettings, Settings } from '../config/values/settings.js'
+import type { ProcessUsage } from '../host/process-usage.js'
+import {
+  type CheaperFacts,
+  type CheaperMemory,
+  LOOK_MS,
+  newCheaperMemory,
+  nextWanted,
+  workersAtFirst,
+} from './cheaper.js'
+import type { Pool } from './pool.js'
+import type { Worker } from './worker.js'
+import type { WorkerLoads } from './worker-loads.js'
+
+/** So many workers more, or fewer. `upTo`: more than `processes` are not started for it. */
+export interface Resize {
+  type: 'resize'
+  by: number
+  upTo?: 'processes'
+}
+
+/** More workers than anybody may ask for. */
+export const MOST_WORKERS = 1024
+
+/** After so long without a word about its event loop, it is blocked. */
+const SILENT_MS = 2.5 * LOOK_MS
+
+/** What is known of the tree. */
+export interface ScalerSources {
+  pool: Pool
+  loads: WorkerLoads
+  usage: ProcessUsage
+  reloads: { isRunning: boolean }
+  proxies: { alive(): readonly unknown[]; areListening: boolean }
+  /** Those in force. */
+  settings: Settings
+}
+
+/** How many workers a generation starts with; 0: without an application, or `cheap`. */
+export function workersAtStart({ release, settings }: Generation): number {
+  return release.app === null || settings.cheap ? 0 : workersAtFirst(settings.cheaper, settings.processes)
+}
+
+/** Of one master. */
+export class Scaler {
+  readonly #context: MasterContext
+  readonly #tree: ScalerSources
+  /** What a person asked for, null: nobody did. */
+  #asked: number | null = null
+  #processes: number
+  #memory: { of: CheaperSettings; now: CheaperMemory } | null = null
+  #nextLookMs = 0
+  /** When the application was last seen to have something to do, and its requests until then. */
+  #activeMs: number
+  #requests = 0
+
+  constructor(context: MasterContext, tree: ScalerSources) {
+    this.#context = context
+    this.#tree = tree
+    this.#processes = tree.settings.processes
+    this.#activeMs = context.nowMs()
+  }
+
+  /** SIGTTIN and SIGTTOU, and two letters of the FIFO: more workers or fewer, never below one. */
+  resize({ by, upTo }: Resize, why: string): void {
+    const { pool, settings } = this.#tree
+    const { wanted } = pool.target
+    // There may be more than `processes`, if somebody has asked for them.
+    const most = upTo === 'processes' ? Math.max(wanted, settings.processes) : MOST_WORKERS
+    if (wanted > 0) this.#ask(Math.min(most, Math.max(1, wanted + by)), why)
+  }
+
+  /** `daimyo scale`: why that cannot be, null: it is wanted now, and the workers come and go by themselves. `auto`: as the configuration says. */
+  scale(count: number | 'auto'): string | null {
+    if (this.#tree.pool.target.base.release.app === null) return 'there is no application'
+    if (count === 'auto') {
+      this.#asked = null
+      this.#want(this.#atFirst, 'scale')
+      return null
+    }
+    if (!Number.isInteger(count) || count < 1 || count > MOST_WORKERS) {
+      return `cannot scale: received ${count}: accepted a whole number from 1 to ${MOST_WORKERS}, or auto`
+    }
+    this.#ask(count, 'scale')
+    return null
+  }
+
+  /** A request waits and there is nobody to take it. */
+  wake(): void {
+    const { target } = this.#tree.pool
+    if (target.wanted > 0 || target.base.release.app === null) return
+    this.#activeMs = this.#context.nowMs()
+    this.#want(this.#asked ?? this.#atFirst, 'first-request')
+  }
+
+  /** Looks, if it is time to; returns when to look again, null: never. */
+  check(): number | null {
+    const { settings, pool } = this.#tree
+    if (settings.processes !== this.#processes) this.#asked = null
+    this.#processes = settings.processes
+    if ((settings.cheaper.least === 0 && settings.idleMs === 0) || pool.target.wanted === 0) return null
+    const nowMs = this.#context.nowMs()
+    if (nowMs < this.#nextLookMs) return this.#nextLookMs
+    this.#nextLookMs = nowMs + LOOK_MS
+    if (!this.#rest(nowMs) && settings.cheaper.least > 0 && this.#asked === null) this.#look(nowMs)
+    return this.#nextLookMs
+  }
+
+  get #atFirst(): number {
+    return workersAtFirst(this.#tree.settings.cheaper, this.#tree.settings.processes)
+  }
+
+  #ask(wanted: number, why: string): void {
+    this.#asked = wanted
+    this.#activeMs = this.#context.nowMs()
+    // Whoever asks is answered, also where it is so already.
+    if (this.#tree.pool.target.wanted === wanted) this.#context.log('workers-wanted', { wanted, why })
+    else this.#want(wanted, why)
+  }
+
+  #want(wanted: number, why: string): void {
+    const { pool } = this.#tree
+    if (pool.target.wanted === wanted) return
+    pool.target = { ...pool.target, wanted }
+    this.#context.log('workers-wanted', { wanted, why })
+  }
+
+  /** After `idle`: sends all workers home, or the master too. True: it did. */
+  #rest(nowMs: number): boolean {
+    const { pool, loads, settings, reloads, proxies } = this.#tree
+    if (settings.idleMs === 0) return false
+    // Until all accept, the clients that woke us may still be in the backlog, where nobody sees them.
+    const isStartingUp = !proxies.areListening || pool.workers().some(isStarting)
+    const seen = pool.workers().map(worker => loads.of(worker.address.workerId))
+    const requests = seen.reduce((sum, load) => sum + load.requests, 0)
+    const isActive = requests !== this.#requests || loads.queued > 0 || seen.some(load => load.inFlight > 0)
+    this.#requests = requests
+    if (isActive || isStartingUp || reloads.isRunning) this.#activeMs = nowMs
+    if (nowMs - this.#activeMs < settings.idleMs) return false
+    this.#activeMs = nowMs
+    if (settings.dieOnIdle) this.#context.put({ type: 'stop', why: 'idle' })
+    else this.#want(0, 'idle')
+    return true
+  }
+
+  #look(nowMs: number): void {
+    const { cheaper } = this.#tree.settings
+    if (this.#memory?.of !== cheaper) this.#memory = { of: cheaper, now: newCheaperMemory(cheaper) }
+    const { wanted, why, memory } = nextWanted(this.#facts(nowMs), this.#memory.now, cheaper)
+    this.#memory.now = memory
+    if (why !== null) this.#want(wanted, why)
+  }
+
+  #facts(nowMs: number): CheaperFacts {
+    const { pool, loads, usage, reloads, proxies, settings } = this.#tree
+    const workers = pool.workers()
+    // One that waits for its first request is free.
+    const serving = workers.filter(({ life }) => life.phase === 'ready' || life.phase === 'waiting')
+    const inFlight = serving.map(worker => loads.of(worker.address.workerId).inFlight)
+    const shares = serving.flatMap(worker => shareOf(worker, nowMs) ?? [])
+    return {
+      wanted: pool.target.wanted,
+      most: settings.processes,
+      serving: serving.length,
+      busy: inFlight.filter(count => count > 0).length,
+      busyness: shares.length === 0 ? 0 : (100 * shares.reduce((sum, share) => sum + share, 0)) / shares.length,
+      queued: loads.queued,
+      inFlight: inFlight.reduce((sum, count) => sum + count, 0),
+      room: settings.workerConnections * proxies.alive().length,
+      rssBytes: workers.reduce((sum, { pid }) => sum + (usage.of(pid)?.rssBytes ?? 0), 0),
+      isSettling: reloads.isRunning || pool.draining.length > 0 || workers.some(isStarting),
+    }
+  }
+}
+
+function isStarting({ life }: Worker): boolean {
+  return life.phase === 'booting'
+}
+
+/** null: it has not had the time to say anything. */
+function shareOf({ utilization, life }: Worker, nowMs: number): number | null {
+  if (life.phase === 'waiting') return 0
+  const heardMs = utilization?.atMs ?? life.readyMs ?? nowMs
+  return nowMs - heardMs > SILENT_MS ? 1 : (utilization?.share ?? null)
+}

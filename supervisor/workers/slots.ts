@@ -1,0 +1,164 @@
+/**
+ * Which workers to start and which to end: compares what is with what is wanted. Pure; `pool.ts` executes the actions and
+ * asks again after every event.
+ *
+ * Each slot has at most one current worker and one replacement of it. A replacement is started beside the current worker and
+ * takes its place when it is ready and linked by all proxies, or waits for its first request; only then is the other one retired. So is every slot that runs
+ * another generation than the target: a rolling reload, and its rollback, are a number. A slot's own generation is that of
+ * its last current worker: what dies is made good in that generation, whatever a reload is about to do, unless a reload has refused it.
+ */
+
+import type { BackOff } from '../child/back-off.js'
+import type { WorkerPhase } from './worker-life.js'
+
+/** A worker as far as it matters here. */
+export interface SlotWorker {
+  workerId: number
+  generation: number
+  phase: WorkerPhase
+  sinceMs: number
+  /** All proxies that accept have it in rotation, and there are some. */
+  linked: boolean
+  /** Since when a proxy has accepted without it, null: none has. */
+  lackedSinceMs: number | null
+  /** It asked to be replaced, and why. */
+  recycle: string | null
+}
+
+/** A slot as it is. */
+export interface SlotView {
+  slot: number
+  /** What a new current worker of this slot must run. */
+  generation: number
+  current: SlotWorker | null
+  replacement: SlotWorker | null
+  backOff: BackOff
+  /** No worker has died in it yet. */
+  isNew: boolean
+}
+
+/** What is wanted, and the limits on the way. */
+export interface Wishes {
+  /** Workers wanted. */
+  wanted: number
+  /** The generation that new slots get: the last one that proved itself. */
+  generation: number
+  /** The generation that all slots shall run in the end. */
+  target: number
+  /**
+   * Why a slot is moved to the target, and whether that may ignore its back-off (a reload may be the cure). `hold`: which new
+   * worker stays beside the current one until the reload has judged it: one that is linked, or one that is ready, whatever becomes of its links.
+   */
+  move: { why: string; atOnce: boolean; hold: 'none' | 'linked' | 'ready' }
+  /** Workers of other generations than the target that still finish what they have. */
+  leaving: number
+  /** So many of them may be there when the next one is rolled. */
+  overlap: number
+  /** How long a ready worker may wait for its links. */
+  linkMs: number
+  nowMs: number
+}
+
+/** One step nearer to what is wanted. */
+export type SlotAction =
+  | { type: 'add'; slot: number; generation: number }
+  | { type: 'remove'; slot: number; why: string }
+  | { type: 'spawn'; slot: number; generation: number; place: 'current' | 'replacement'; why: string }
+  /** The replacement becomes the current worker; `why` is what the former one is retired for. */
+  | { type: 'promote'; slot: number; why: string }
+  | { type: 'give-up'; slot: number; why: string }
+
+/** What to do now, and when to think again. */
+export interface Plan {
+  actions: SlotAction[]
+  /** When to ask again although nothing happened, null: never. */
+  wakeAtMs: number | null
+}
+
+/** The next actions. An empty list means that the slots are as wanted, or that something must happen first. */
+export function reconcile(slots: readonly SlotView[], wishes: Wishes): Plan {
+  const actions: SlotAction[] = []
+  const kept = slots.filter(slot => slot.slot <= wishes.wanted)
+  for (const slot of slots)
+    if (slot.slot > wishes.wanted) actions.push({ type: 'remove', slot: slot.slot, why: 'fewer' })
+  for (let number = 1; number <= wishes.wanted; number++) {
+    if (!kept.some(slot => slot.slot === number))
+      actions.push({ type: 'add', slot: number, generation: wishes.generation })
+  }
+  const waits: number[] = []
+  for (const slot of kept) {
+    const action = fill(slot, wishes, waits) ?? settleReplacement(slot, wishes, waits)
+    if (action !== null) actions.push(action)
+  }
+  const replacing = kept.some(slot => slot.replacement !== null)
+  const replace = replacing || actions.length > 0 ? null : replaceOne(kept, wishes, waits)
+  if (replace !== null) actions.push(replace)
+  return { actions, wakeAtMs: waits.length === 0 ? null : Math.min(...waits) }
+}
+
+/** An empty slot gets a worker, unless its replacement is just what it needs. What a reload has refused is not started again. */
+function fill(slot: SlotView, wishes: Wishes, waits: number[]): SlotAction | null {
+  const { nowMs, generation: proven, target } = wishes
+  if (slot.current !== null) return null
+  if (slot.replacement?.generation === slot.generation) return { type: 'promote', slot: slot.slot, why: 'replaced' }
+  if (isWaiting(slot, nowMs, waits)) return null
+  const isRefused = slot.generation > proven && slot.generation !== target
+  if (isRefused && slot.replacement !== null) return null
+  const generation = isRefused ? proven : slot.generation
+  return { type: 'spawn', slot: slot.slot, generation, place: 'current', why: isRefused ? 'rollback' : whyFilled(slot) }
+}
+
+/** A replacement that is ready takes over when all proxies have it; one that they do not get is given up. */
+function settleReplacement(slot: SlotView, wishes: Wishes, waits: number[]): SlotAction | null {
+  const { replacement } = slot
+  if (replacement === null) return null
+  const moves = replacement.generation !== slot.generation
+  if (moves && replacement.generation !== wishes.target)
+    return { type: 'give-up', slot: slot.slot, why: wishes.move.why }
+  if (replacement.phase !== 'ready' && replacement.phase !== 'waiting') return null
+  const why = moves ? wishes.move.why : (slot.current?.recycle ?? 'replaced')
+  const { hold } = wishes.move
+  if (moves && (hold === 'ready' || (hold === 'linked' && replacement.linked))) return null
+  if (replacement.linked || replacement.phase === 'waiting') return { type: 'promote', slot: slot.slot, why }
+  return isOverdue(replacement, wishes, waits) ? { type: 'give-up', slot: slot.slot, why: 'link-deadline' } : null
+}
+
+/** A proxy accepts clients and cannot reach this worker, and has had the time to. */
+function isOverdue({ sinceMs, lackedSinceMs }: SlotWorker, { nowMs, linkMs }: Wishes, waits: number[]): boolean {
+  if (lackedSinceMs === null) return false
+  const deadlineMs = Math.max(sinceMs, lackedSinceMs) + linkMs
+  if (nowMs >= deadlineMs) return true
+  waits.push(deadlineMs)
+  return false
+}
+
+/** One replacement at a time in all slots: each costs a second application's memory and start. */
+function replaceOne(slots: readonly SlotView[], wishes: Wishes, waits: number[]): SlotAction | null {
+  for (const slot of slots) {
+    const why = whyReplaced(slot, wishes, waits)
+    if (why === null) continue
+    const moves = slot.generation !== wishes.target
+    if (moves && wishes.leaving > wishes.overlap) continue
+    if (!(moves && wishes.move.atOnce) && isWaiting(slot, wishes.nowMs, waits)) continue
+    const generation = moves ? wishes.target : slot.generation
+    return { type: 'spawn', slot: slot.slot, generation, place: 'replacement', why }
+  }
+  return null
+}
+
+/** Why the current worker of a slot is to be replaced, null: it stays. */
+function whyReplaced(slot: SlotView, wishes: Wishes, waits: number[]): string | null {
+  if (slot.generation !== wishes.target) return wishes.move.why
+  if (slot.current?.phase !== 'ready') return null
+  return slot.current.recycle ?? (isOverdue(slot.current, wishes, waits) ? 'link-deadline' : null)
+}
+
+function whyFilled(slot: SlotView): string {
+  return slot.isNew ? 'start' : 'respawn'
+}
+
+function isWaiting(slot: SlotView, nowMs: number, waits: number[]): boolean {
+  if (slot.backOff.notBeforeMs <= nowMs) return false
+  waits.push(slot.backOff.notBeforeMs)
+  return true
+}

@@ -1,0 +1,159 @@
+/**
+ * What the life of a worker consists of: its phases, what can happen to it, what is to be done then, and how it begins and ends. `worker-phase.ts`
+ * decides from it, `worker.ts` executes, `pool.ts`, `reload.ts` and `metrics-state.ts` read. Pure.
+ */
+
+import type { BlockedLoop, StreamLimits, WorkerEnd } from '../../kit/channel/messages.js'
+import type { EventFields } from '../../kit/log/log.js'
+
+/** In the order of a life. */
+export const WORKER_PHASES = [
+  'booting',
+  'waiting',
+  'ready',
+  'retiring',
+  'lingering',
+  'stopping',
+  'killed',
+  'gone',
+] as const
+
+/**
+ * booting: loads its application. waiting: does so when it is needed (`lazy`). ready: listens, offered to the proxies. retiring: out of rotation, finishes
+ * what is in flight. lingering: kept for its open tunnels only. stopping: told to exit. killed: SIGKILL sent, not reaped yet. gone: reaped.
+ */
+export type WorkerPhase = (typeof WORKER_PHASES)[number]
+
+/** Where a worker is, why, since when, and until when it may stay there. Times are those of the master's monotonic clock. */
+export interface WorkerLife {
+  phase: WorkerPhase
+  why: string
+  sinceMs: number
+  /** null: as long as it likes. */
+  deadlineMs: number | null
+  /** When it was started, or began to load what it had waited with. */
+  startedMs: number
+  /** When it became ready, null: never. Such a worker was announced to the proxies. */
+  readyMs: number | null
+  /** Somebody wants it to end: its exit is no death. */
+  asked: boolean
+  /** What its application is to be told when answers are still under way then; null: nothing, or it was told. */
+  farewell: Farewell | null
+}
+
+/** That the application ends, and when it is told so: most answers are complete before, and their worker is stopped without. */
+export interface Farewell {
+  why: string
+  atMs: number
+  /** Until when it may go on. */
+  untilMs: number
+  stream: StreamLimits | null
+}
+
+/** When to look at it again although nothing happens; null: never. */
+export function nextLookMs({ deadlineMs, farewell }: WorkerLife): number | null {
+  return farewell === null || (deadlineMs !== null && deadlineMs < farewell.atMs) ? deadlineMs : farewell.atMs
+}
+
+/** What can happen to a worker. */
+export type WorkerEvent =
+  /** It is there and loads its application only when it is told to. */
+  | { type: 'waiting'; bootMs: number }
+  | { type: 'load'; why: string }
+  | { type: 'ready'; bootMs: number }
+  | { type: 'load-failed'; reason: string }
+  | { type: 'retire'; why: string }
+  /** The whole tree stops, and the proxies finish what they have. */
+  | { type: 'farewell'; why: string; mercyMs: number; stream: StreamLimits }
+  /** Nothing is in flight but tunnels. */
+  | { type: 'answered' }
+  | { type: 'drained' }
+  /** Another worker of its slot lingers now. */
+  | { type: 'hurry' }
+  | { type: 'stop'; why: string; mercyMs: number }
+  | { type: 'blocked'; loop: BlockedLoop }
+  /** `isUnasked`: for what it did, so that its end is a death. */
+  | { type: 'kill'; why: string; isUnasked?: boolean }
+  | { type: 'ipc-closed' }
+  | { type: 'tick' }
+  /** `isOutOfMemory`: its SIGKILL is taken to be that of the kernel's OOM killer. `isNotStarted`: there never was a process. */
+  | { type: 'exit'; code: number | null; signal: string | null; isOutOfMemory?: boolean; isNotStarted?: boolean }
+
+/** What the shell does, in this order. */
+export type WorkerEffect =
+  /** Offer it to the proxies. */
+  | { type: 'announce' }
+  /** The proxies give it nothing new and say when it is drained. */
+  | { type: 'take-out' }
+  /** The proxies close its tunnels within `HURRY_MS` (`worker-phase.ts`). */
+  | { type: 'close-tunnels' }
+  /** The proxies forget it. */
+  | { type: 'withdraw'; end: WorkerEnd }
+  | { type: 'send-load' }
+  | { type: 'send-farewell'; mercyMs: number; stream: StreamLimits | null }
+  | { type: 'send-stop'; mercyMs: number }
+  | { type: 'kill' }
+  /** Kill whoever traces it, and so keeps it from being reaped. */
+  | { type: 'end-tracers' }
+  /** Add its counters to those of the dead. */
+  | { type: 'fold' }
+  | { type: 'report'; event: string; fields: EventFields }
+
+/** The clock and the deadlines in force when an event arrives. */
+export interface WorkerMoment {
+  nowMs: number
+  /** How long its application may take to load. */
+  startMs: number
+  /** How long a retired worker may take, from `retire` to its exit. */
+  mercyMs: number
+  /** How long its tunnels may stay, from `retire` to the last goodbye. */
+  tunnelMercyMs: number
+  /** It retires, and a proxy has tunnels to it. */
+  hasTunnels: boolean
+  /** What one whose loop is blocked gets before it is killed, 0 = nothing. */
+  gracefulMs: number
+}
+
+/** The outcome of one event. */
+export interface WorkerStep {
+  next: WorkerLife
+  effects: WorkerEffect[]
+}
+
+/** The `why` of one that the kernel's OOM killer took. */
+export const OUT_OF_MEMORY = 'out-of-memory'
+
+/** The `why` of one whose process could not be started. */
+export const NOT_STARTED = 'not-started'
+
+/** The `why` of one that broke the protocol of its link. */
+export const LINK_BROKEN = 'link-broken'
+
+/** The `why` of one that is replaced because its sockets are not there any more. */
+export const SOCKET_GONE = 'socket-gone'
+
+/** A worker that was just spawned and has `startMs` to become ready. */
+export function newWorkerLife(nowMs: number, startMs: number, why: string): WorkerLife {
+  return {
+    phase: 'booting',
+    why,
+    sinceMs: nowMs,
+    deadlineMs: nowMs + startMs,
+    startedMs: nowMs,
+    readyMs: null,
+    asked: false,
+    farewell: null,
+  }
+}
+
+/** Died although nobody had asked it to: its slot's back-off counts it. */
+export function diedUnasked(life: WorkerLife): boolean {
+  return life.phase === 'gone' && !life.asked
+}
+
+/** Why it is gone: what its `why` and the signal of its exit say together. */
+export function endOf({ asked, why }: Pick<WorkerLife, 'asked' | 'why'>, signal: string | null): WorkerEnd {
+  if (why === LINK_BROKEN || why === NOT_STARTED) return 'crashed'
+  if (asked || (why !== 'died' && why !== OUT_OF_MEMORY)) return 'asked'
+  return why === 'died' && signal === 'SIGKILL' ? 'killed' : 'crashed'
+}

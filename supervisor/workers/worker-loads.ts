@@ -1,0 +1,96 @@
+/**
+ * How busy each worker is, summed over the proxies: each of them tells only what it sees. Owned by `process-tree.ts`, read by the
+ * status. What a dead proxy has counted stays counted.
+ */
+
+import type { WorkerLoad } from '../../kit/channel/messages.js'
+
+/** What the proxies know of a worker's answers: how many, how many of them 5xx, and the sum of the times to their first bytes. */
+export interface AnswerFigures {
+  answered: number
+  failed: number
+  waitedMs: number
+}
+
+/** `lagMs` null: no proxy knows the worker yet. */
+export interface Load extends AnswerFigures {
+  requests: number
+  inFlight: number
+  lagMs: number | null
+}
+
+/** What a proxy said at some time of the monotonic clock. */
+interface Words {
+  loads: Map<number, WorkerLoad>
+  saidMs: number
+}
+
+/** The last words of every proxy about every worker. What one says of workers that are not there is not kept: they would be for ever. */
+export class WorkerLoads {
+  readonly #byProxy = new Map<number, Words>()
+  readonly #queued = new Map<number, number>()
+  readonly #ofDeadProxies = new Map<number, number>()
+  readonly #isKnown: (workerId: number) => boolean
+
+  constructor(isKnown: (workerId: number) => boolean) {
+    this.#isKnown = isKnown
+  }
+
+  /** Requests that wait for a worker, in all proxies. */
+  get queued(): number {
+    return [...this.#queued.values()].reduce((sum, queued) => sum + queued, 0)
+  }
+
+  /** Takes in what a proxy sees now; it names all workers that it has. */
+  update(proxyId: number, loads: readonly WorkerLoad[], nowMs: number, queued = 0): void {
+    const known = loads.filter(({ workerId }) => this.#isKnown(workerId))
+    this.#byProxy.set(proxyId, { loads: new Map(known.map(load => [load.workerId, load])), saidMs: nowMs })
+    this.#queued.set(proxyId, queued)
+  }
+
+  proxyGone(proxyId: number): void {
+    for (const { workerId, requests } of this.#byProxy.get(proxyId)?.loads.values() ?? []) {
+      // It may have gone since.
+      if (!this.#isKnown(workerId)) continue
+      this.#ofDeadProxies.set(workerId, (this.#ofDeadProxies.get(workerId) ?? 0) + requests)
+    }
+    this.#byProxy.delete(proxyId)
+    this.#queued.delete(proxyId)
+  }
+
+  workerGone(workerId: number): void {
+    this.#ofDeadProxies.delete(workerId)
+  }
+
+  /** The load of one worker over all proxies; the worst lag counts. */
+  of(workerId: number): Load {
+    const sum: Load = {
+      requests: this.#ofDeadProxies.get(workerId) ?? 0,
+      inFlight: 0,
+      lagMs: null,
+      answered: 0,
+      failed: 0,
+      waitedMs: 0,
+    }
+    for (const { loads } of this.#byProxy.values()) {
+      const load = loads.get(workerId)
+      if (load === undefined) continue
+      sum.requests += load.requests
+      sum.inFlight += load.inFlight
+      sum.answered += load.answered
+      sum.failed += load.failed
+      sum.waitedMs += load.waitedMs
+      sum.lagMs = Math.max(sum.lagMs ?? 0, load.lagMs)
+    }
+    return sum
+  }
+
+  /** Whether some proxy had, less than `withinMs` ago, a worker's answer that was not older than that. */
+  answers(workerId: number, nowMs: number, withinMs: number): boolean {
+    for (const { loads, saidMs } of this.#byProxy.values()) {
+      const load = loads.get(workerId)
+      if (load !== undefined && nowMs - saidMs < withinMs && load.lagMs < withinMs) return true
+    }
+    return false
+  }
+}

@@ -1,0 +1,520 @@
+/**
+ * A worker as the master sees it: one process, one life, never used again. Executes the effects that `worker-phase.ts`
+ * decides; owned by `pool.ts`. What runs inside the process is `app/host/`.
+ */
+
+import { dirname, join } from 'node:path'
+import { ChannelBudget } from '../../kit/channel/channel.js'
+import { ChannelTurns } from '../../kit/channel/channel-turns.js'
+import type { ToldFields } from '../../kit/channel/child-events.js'
+import {
+  LONGEST_CHILD_MESSAGE_BYTES,
+  type MasterToWorker,
+  WORKER_MESSAGE_BOUNDS,
+  type WorkerAddress,
+  type WorkerEnd,
+  type WorkerToMaster,
+} from '../../kit/channel/messages.js'
+import { TokenBucket } from '../../kit/ground/token-bucket.js'
+import { watchdogPathOf } from '../../kit/link/stack-report.js'
+import { readWorkerMessage } from '../child/child-message.js'
+import type { Generation, MasterContext, PlainEvent } from '../child/master-context.js'
+import { Child } from '../child/spawn-child.js'
+import { workerEnvironment } from '../child/spawn-environment.js'
+import { explainNotStarted, releaseObstacle, runFolderObstacle } from '../child/start-obstacle.js'
+import { workersFolderOf } from '../config/values/run-folder-path.js'
+import { affinityOf } from '../host/cpu-affinity.js'
+import { processName } from '../host/process-names.js'
+import { endTracers, isDeadTracee } from '../host/tracers.js'
+import { isGone, removeWorkerNames } from '../run-folder/workers-folder.js'
+import { LOOK_MS } from './cheaper.js'
+import { nodeArguments } from './node-args.js'
+import { PortWord } from './port-word.js'
+import { ReadyProbe } from './ready-probe.js'
+import { judgeAge, type RecycleVerdict, requestsOf } from './recycling.js'
+import type { SlotWorker } from './slots.js'
+import {
+  endOf,
+  LINK_BROKEN,
+  newWorkerLife,
+  SOCKET_GONE,
+  type WorkerEffect,
+  type WorkerEvent,
+  type WorkerLife,
+} from './worker-life.js'
+import { stepWorker } from './worker-phase.js'
+
+/** What workers tell the master. */
+export type WorkersEvent =
+  | PlainEvent
+  | { type: 'worker'; worker: Worker; event: WorkerEvent }
+  | { type: 'worker-message'; worker: Worker; message: WorkerToMaster }
+  | { type: 'worker-exit'; worker: Worker; code: number | null; signal: string | null; error: string | null }
+
+/** Which worker to start, and why. */
+export interface WorkerSpec {
+  workerId: number
+  slot: number
+  generation: Generation
+  why: string
+  /** It loads its application when it is needed (`lazy`). */
+  waits: boolean
+  allowance: WorkerAllowance
+}
+
+/** What a life's effects do to the rest of the tree. */
+export interface WorkerHooks {
+  announce(worker: Worker): void
+  takeOut(worker: Worker): void
+  closeTunnels(worker: Worker): void
+  withdraw(worker: Worker, end: WorkerEnd): void
+  fold(worker: Worker): void
+  /** Its process has ended: what it has started may be left. */
+  reaped(worker: Worker, pid: number): void
+  /** Where it leaves a heap snapshot, null: nowhere. */
+  snapshotPath(worker: Worker): string | null
+}
+
+/** What a proxy still has in flight at a worker that retires. */
+export interface WorkerLeft {
+  requests: boolean
+  tunnels: boolean
+}
+
+/** Why a worker never became ready, or did not stay, with the lines that explain it. */
+export interface BootFailure {
+  slot: number
+  generation: number
+  reason: string
+  lines: string[]
+  /** They are what it wrote to standard error, and so in the log already. */
+  arePrinted: boolean
+}
+
+/** The application's socket is for the service's own user and group, and for `curl --unix-socket` as root. */
+const SOCKET_MODE = 0o660
+
+const MOST_STACK_LINES = 30
+/** How long one may be without a socket: its application may have closed its server only to listen again. */
+export const SOCKET_PATIENCE_MS = 1000
+/** Between two looks at the sockets of one that lacks some: it may listen for a moment only. */
+const SOCKET_LOOK_MS = 100
+/** How long the server on PORT is waited for when another one has listened; where it is known to come late, half of the time for the start. */
+const PORT_MS = 2000
+
+/** Of one that never said what it waits for (`app/host/application/boot-remarks.ts`). */
+const SILENT =
+  'it has said nothing: its process is still being started, or the application blocks its event loop while it loads'
+
+/**
+ * Above what the host says: metrics once a second, in as many messages as they need, and now and then an event. At once: one message of the longest, and
+ * the small ones around it.
+ */
+const PACE = {
+  messagesPerSecond: 50,
+  messages: 400,
+  bytesPerSecond: 1024 ** 2,
+  bytes: LONGEST_CHILD_MESSAGE_BYTES + 1024 ** 2,
+}
+
+/** Events of one worker in the log, and their bytes as JSON, in which a character takes six at most. */
+const EVENT_RATE = { atOnce: 20, perSecond: 1 }
+const EVENT_BYTES = { atOnce: 32 * 1024, perSecond: 2048 }
+
+/** Of all workers of this process. */
+const TURNS = new ChannelTurns()
+
+/** What a worker may still say. It belongs to the slot: a worker that dies and comes back goes on with what it had left. */
+export class WorkerAllowance {
+  readonly channel: ChannelBudget
+  readonly events: TokenBucket
+  readonly eventBytes: TokenBucket
+
+  constructor(nowMs: number, before?: WorkerAllowance) {
+    this.channel = new ChannelBudget(PACE, before?.channel)
+    this.events = new TokenBucket(EVENT_RATE, nowMs, before?.events.leftAt(nowMs))
+    this.eventBytes = new TokenBucket(EVENT_BYTES, nowMs, before?.eventBytes.leftAt(nowMs))
+  }
+}
+
+/** What a worker did that the master had to kill for it. */
+const DEEDS: Record<string, string> = {
+  harakiri: 'blocked its loop past harakiri',
+  [LINK_BROKEN]: 'broke the protocol of its link',
+}
+
+/** One life. */
+export class Worker {
+  readonly address: WorkerAddress
+  readonly generation: Generation
+  /** Proxies that have it in rotation, and what those have left that have not yet answered that it is drained. */
+  readonly linkedBy = new Set<number>()
+  readonly left = new Map<number, WorkerLeft>()
+  /** It is to be replaced, and why: it asked for it, or a limit was passed. `age` says when. */
+  recycle: string | null = null
+  /** The last word about its event loop: the share of the time that it works. A blocked one says nothing more. */
+  utilization: { share: number; atMs: number } | null = null
+  readonly #context: MasterContext<WorkersEvent>
+  readonly #hooks: WorkerHooks
+  readonly #child: Child
+  #life: WorkerLife
+  #loadFailure: { reason: string; stack: string } | null = null
+  #probe: ReadyProbe | null = null
+  /** What it says that it waits for before it can listen. */
+  #awaited = SILENT
+  /** How it ended, and by which signal. */
+  #end = ''
+  #signal: string | null = null
+  /** Since when one of its sockets has been missing, as far as anybody has looked. */
+  #socketsLost: { sinceMs: number; nextLookMs: number } | null = null
+  readonly #allowance: WorkerAllowance
+  #hasTalkedTooMuch = false
+  /** What it did against the protocol of its link. */
+  #breach: string | null = null
+  readonly #portWord = new PortWord()
+  /** It was told to wait, and has not said so yet. */
+  #mayWait: boolean
+
+  constructor(spec: WorkerSpec, context: MasterContext<WorkersEvent>, hooks: WorkerHooks) {
+    const { workerId, slot, generation, why, waits, allowance } = spec
+    const { settings } = generation
+    this.#allowance = allowance
+    this.#context = context
+    this.#hooks = hooks
+    this.#mayWait = waits
+    this.generation = generation
+    this.#life = newWorkerLife(context.nowMs(), settings.workerStartMs, why)
+    context.keepRunFolder()
+    const folder = workersFolderOf(settings.runDir)
+    const socketPath = join(folder, `worker-${workerId}.sock`)
+    const linkPath = join(folder, `worker-${workerId}.link`)
+    const tunnelPath = join(folder, `worker-${workerId}.tunnel`)
+    this.#child = this.#spawn(slot)
+    const { number } = generation
+    this.address = { workerId, slot, pid: this.#child.pid ?? 0, generation: number, socketPath, linkPath, tunnelPath }
+    const cpus = affinityOf(slot, settings.cpuAffinity)
+    if (this.#child.pid !== null) this.#report('worker-start', { why, cpus: cpus?.join(',') })
+    this.#configure(waits, cpus)
+  }
+
+  get life(): WorkerLife {
+    return this.#life
+  }
+
+  get pid(): number | null {
+    return this.#life.phase === 'gone' ? null : this.#child.pid
+  }
+
+  /** Under which the metrics of this life are kept. */
+  get sourceId(): string {
+    return `worker-${this.address.workerId}`
+  }
+
+  /** What the slots need to know of it; its links are for the owner to say. */
+  view(links: Pick<SlotWorker, 'linked' | 'lackedSinceMs'>): SlotWorker {
+    const { phase, sinceMs } = this.#life
+    const { workerId, generation } = this.address
+    return { workerId, generation, phase, sinceMs, ...links, recycle: this.age().why }
+  }
+
+  /** Whether it has lived long enough. */
+  age(): RecycleVerdict {
+    const ageMs = this.#context.nowMs() - this.#life.startedMs
+    return judgeAge({ slot: this.address.slot, ageMs, asked: this.recycle }, this.generation.settings.recycling)
+  }
+
+  /** Lets one event happen to it. */
+  apply(event: WorkerEvent): void {
+    const { workerStartMs: startMs, workerReloadMercyMs: mercyMs, tunnelMercyMs } = this.generation.settings
+    const { harakiriGracefulMs: gracefulMs } = this.generation.settings
+    const hasTunnels = [...this.left.values()].some(({ tunnels }) => tunnels)
+    const moment = { nowMs: this.#context.nowMs(), startMs, mercyMs, tunnelMercyMs, hasTunnels, gracefulMs }
+    const { next, effects } = stepWorker(this.#life, event, moment)
+    const hasBecomeReady = this.#life.readyMs === null && next.readyMs !== null
+    this.#life = next
+    if (hasBecomeReady) this.generation.portSite = this.#portWord.becameReady(this.generation.portSite)
+    if (next.phase !== 'booting') this.#probe?.stop()
+    for (const effect of effects) this.#execute(effect)
+  }
+
+  /** Takes in a message of the child. */
+  take(message: WorkerToMaster): void {
+    switch (message.type) {
+      case 'waiting':
+        // Said by one that was not told to, it would end a deadline that is meant for it.
+        if (this.#mayWait) this.apply(message)
+        this.#mayWait = false
+        return
+      case 'load-wanted':
+        return this.apply({ type: 'load', why: 'direct-connection' })
+      case 'ready':
+        this.#portWord.listens(this.#life.phase, message.ignoresPort ?? false)
+        return this.#listens(message.bootMs)
+      case 'failed':
+        this.#loadFailure ??= { reason: message.reason, stack: message.stack }
+        return this.apply({ type: 'load-failed', reason: message.reason })
+      case 'metrics':
+        return this.#context.metrics.update(this.sourceId, message.families, 'worker')
+      case 'recycle':
+        if (this.#mayAskFor(message.reason)) this.recycle ??= message.reason
+        return
+      case 'utilization':
+        this.utilization = { share: message.share, atMs: this.#context.nowMs() }
+        return
+      case 'event':
+        if (message.event === 'site-late')
+          this.generation.portSite = this.#portWord.cameLate(this.#life.phase, this.generation.portSite)
+        if (message.event === 'not-listening') this.#awaited = String(message.fields.why ?? '')
+        return this.#tell(message.event, message.fields)
+    }
+  }
+
+  /** The child is gone: nothing of it stays but its figures. `error`: it could not even be started. */
+  exit(code: number | null, signal: string | null, error: string | null): void {
+    this.#signal = signal
+    const isNotStarted = error !== null
+    this.#end = signal === null ? `ended with code ${code}` : `ended by ${signal}`
+    if (this.#life.readyMs === null) this.#explainEnd(error)
+    const isOutOfMemory = signal === 'SIGKILL' && this.#context.oomKills.areRecent
+    this.apply({ type: 'exit', code, signal, isOutOfMemory, isNotStarted })
+    const { socketPath, linkPath, tunnelPath } = this.address
+    const paths = [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)]
+    removeWorkerNames(paths, this.generation.settings.credentials)
+  }
+
+  /** Why it never became ready; `reason` is what the master found where the worker itself gave none. */
+  bootFailure(reason = 'worker failed'): BootFailure {
+    const { slot, generation } = this.address
+    const stack = this.#loadFailure?.stack.trimEnd() ?? ''
+    const arePrinted = stack === ''
+    const lines = arePrinted ? this.#child.errorLines() : stack.split('\n').slice(0, MOST_STACK_LINES)
+    return { slot, generation, reason: this.#loadFailure?.reason ?? reason, lines, arePrinted }
+  }
+
+  /** It died by itself: nobody asked, killed or condemned it. */
+  get hasCrashed(): boolean {
+    return this.#life.phase === 'gone' && endOf(this.#life, this.#signal) === 'crashed'
+  }
+
+  /** Why it did not stay: `when` follows how it ended. */
+  deathFailure(when: string): BootFailure {
+    const how = this.#breach === null ? '' : `: ${this.#breach}`
+    return this.judgement(`worker ${DEEDS[this.#life.why] ?? this.#end} ${when}${how}`)
+  }
+
+  /** Looks whether its sockets are there, and asks for its replacement where one has been missing for `SOCKET_PATIENCE_MS`, for as long as it is. */
+  lookForSockets(): void {
+    const nowMs = this.#context.nowMs()
+    const sinceMs = this.#isUnreachable ? (this.#socketsLost?.sinceMs ?? nowMs) : null
+    this.#socketsLost = sinceMs === null ? null : { sinceMs, nextLookMs: nowMs + SOCKET_LOOK_MS }
+    if (sinceMs === null && this.recycle === SOCKET_GONE) this.recycle = null
+    if (sinceMs !== null && nowMs - sinceMs >= SOCKET_PATIENCE_MS) this.recycle ??= SOCKET_GONE
+  }
+
+  /** When to look for them again, null: when anybody's are looked for. */
+  get socketLookMs(): number | null {
+    return this.recycle === null && this.#life.phase === 'ready' ? (this.#socketsLost?.nextLookMs ?? null) : null
+  }
+
+  /** How long it had all of its sockets, from when it was ready. */
+  get reachableMs(): number {
+    return (this.#socketsLost?.sinceMs ?? this.#context.nowMs()) - (this.#life.readyMs ?? 0)
+  }
+
+  /** Its application has closed its server, or somebody has removed a socket: whoever connects from now on, such as another proxy, does not find it. */
+  get #isUnreachable(): boolean {
+    const { socketPath, linkPath, tunnelPath } = this.address
+    // Without their folder its successor would have no place either.
+    if (this.#life.phase !== 'ready' || isGone(dirname(socketPath))) return false
+    return [socketPath, linkPath, tunnelPath].some(isGone)
+  }
+
+  reportBrokenLink(why: string): void {
+    this.#breach = why
+    this.#report('worker-broke-link', { why })
+  }
+
+  /** A failure of it that others found, with its own last lines. */
+  judgement(reason: string): BootFailure {
+    const { slot, generation } = this.address
+    return { slot, generation, reason, lines: this.#child.errorLines(), arePrinted: true }
+  }
+
+  /** Its application listens; with `ready-check` that is not all. */
+  #listens(bootMs: number): void {
+    const { readyCheck, credentials } = this.generation.settings
+    if (readyCheck === null) return this.apply({ type: 'ready', bootMs })
+    if (this.#life.phase !== 'booting' || this.#probe !== null) return
+    const { nowMs, put } = this.#context
+    const sinceMs = nowMs()
+    this.#probe = new ReadyProbe(readyCheck, this.address.socketPath, credentials, {
+      passed: () => {
+        const event: WorkerEvent = { type: 'ready', bootMs: Math.round(bootMs + nowMs() - sinceMs) }
+        put({ type: 'worker', worker: this, event })
+      },
+      failed: why => this.#report('worker-not-ready', { why }),
+    })
+  }
+
+  /** Why it never became ready: what it said itself, unless its release is gone. */
+  #explainEnd(error: string | null): void {
+    const obstacle = error === null ? releaseObstacle(this.generation) : explainNotStarted(error, this.generation)
+    if (obstacle === null) {
+      this.#loadFailure ??= { reason: this.#bootEnd(), stack: '' }
+      return
+    }
+    const { why, remedy } = obstacle
+    const told = remedy === '' ? why : `${why}: ${remedy}`
+    this.#loadFailure = { reason: `worker cannot be started: ${told}`, stack: this.#loadFailure?.stack ?? '' }
+    if (error !== null) this.#report('worker-not-started', { why, remedy: remedy || undefined })
+    else this.#report('release-gone', { why, remedy })
+  }
+
+  #bootEnd(): string {
+    const { settings } = this.generation
+    const check = this.#probe === null ? '' : `: ready-check ${this.#probe.lastFailure}`
+    if (this.#life.why === 'start-deadline')
+      return `worker was not ready within ${settings.workerStartMs} ms${check || `: ${this.#awaited}`}`
+    return `worker ${this.#end} before it was ready${check}`
+  }
+
+  #spawn(slot: number): Child {
+    const { generation } = this
+    const { environment, publicPort, workerEntry, put, installation } = this.#context
+    const { settings } = generation
+    const env = workerEnvironment(environment, settings, { slot, generation: generation.number, publicPort })
+    return new Child(
+      {
+        entry: workerEntry,
+        credentials: settings.credentials,
+        title: processName(`daimyo: worker ${slot} generation ${generation.number}`, settings.processNames),
+        cwd: generation.release.chdir,
+        nodeArgs: nodeArguments(settings.nodeArgs, env.NODE_OPTIONS ?? '', settings.recycling),
+        env,
+        stdout: 'pipe',
+        descriptors: [],
+        limits: { budget: this.#allowance.channel, bounds: WORKER_MESSAGE_BOUNDS, turns: TURNS },
+        obstacle: installation.look().obstacle ?? runFolderObstacle(generation)?.why,
+      },
+      this.#context,
+      {
+        message: value => {
+          const message = readWorkerMessage(value)
+          if (message !== null) put({ type: 'worker-message', worker: this, message })
+          return message !== null
+        },
+        channelClosed: broken => {
+          if (broken !== null) this.#report('worker-broke-channel', { why: broken })
+          put({ type: 'worker', worker: this, event: { type: 'ipc-closed' } })
+        },
+        slowed: () => this.#talksTooMuch(),
+        reaped: pid => this.#hooks.reaped(this, pid),
+        exit: (code, signal, error) => put({ type: 'worker-exit', worker: this, code, signal, error }),
+      },
+    )
+  }
+
+  #configure(waits: boolean, cpus: number[] | null): void {
+    const { settings, release } = this.generation
+    const { workerId, slot, generation, socketPath, linkPath, tunnelPath } = this.address
+    this.#send({
+      type: 'configure',
+      settings: {
+        workerId,
+        slot,
+        generation,
+        cpus,
+        app: release.app ?? '',
+        args: settings.args,
+        appPort: settings.appPort,
+        portMs: portMsOf(this.generation),
+        clusterWorker: settings.clusterWorker,
+        startMs: settings.workerStartMs,
+        waits,
+        keepChildren: settings.keepChildren,
+        socketPath,
+        linkPath,
+        tunnelPath,
+        socketMode: SOCKET_MODE,
+        utilizationMs: settings.cheaper.least > 0 && settings.cheaper.algorithm === 'busyness' ? LOOK_MS : 0,
+        waitReady: settings.waitReady,
+        maxRequests: requestsOf(slot, settings.maxRequests, settings.recycling),
+      },
+    })
+  }
+
+  #execute(effect: WorkerEffect): void {
+    switch (effect.type) {
+      case 'announce':
+        return this.#hooks.announce(this)
+      case 'take-out':
+        return this.#hooks.takeOut(this)
+      case 'close-tunnels':
+        return this.#hooks.closeTunnels(this)
+      case 'withdraw':
+        return this.#hooks.withdraw(this, effect.end)
+      case 'send-load':
+        return this.#send({ type: 'load' })
+      case 'send-farewell':
+        return this.#send({ type: 'farewell', mercyMs: effect.mercyMs, stream: effect.stream })
+      case 'send-stop':
+        return this.#send({ type: 'stop', mercyMs: effect.mercyMs, snapshotPath: this.#hooks.snapshotPath(this) })
+      case 'kill':
+        return this.#child.kill()
+      case 'end-tracers':
+        return this.#endTracers()
+      case 'fold':
+        return this.#hooks.fold(this)
+      case 'report':
+        // Of a process that never was there is nothing else to say.
+        if (this.#child.pid === null) return
+        return this.#report(effect.event, effect.fields)
+    }
+  }
+
+  #endTracers(): void {
+    const { pid } = this
+    if (pid === null) return
+    for (const tracer of endTracers(pid, this.generation.settings.credentials))
+      this.#report('tracer-killed', { tracer: tracer.pid, name: tracer.name })
+    if (isDeadTracee(pid)) this.#child.letGo()
+  }
+
+  /** Whether the INI has something by which a worker may ask to be replaced. */
+  #mayAskFor(reason: (WorkerToMaster & { type: 'recycle' })['reason']): boolean {
+    const { maxRequests, clusterWorker } = this.generation.settings
+    return reason === 'max-requests' ? maxRequests > 0 : clusterWorker
+  }
+
+  /** What it tells for the log: a worker that tells without end must not push the master's own lines out of it. */
+  #tell(event: string, fields: ToldFields): void {
+    const { events, eventBytes } = this.#allowance
+    const nowMs = this.#context.nowMs()
+    if (eventBytes.leftAt(nowMs) <= 0 || !events.takeOne(nowMs)) return this.#talksTooMuch()
+    eventBytes.spend(JSON.stringify(fields).length, nowMs)
+    this.#report(event, fields)
+  }
+
+  /** Said once in its life. */
+  #talksTooMuch(): void {
+    if (!this.#hasTalkedTooMuch) this.#report('worker-talks-too-much', {})
+    this.#hasTalkedTooMuch = true
+  }
+
+  #send(message: MasterToWorker): void {
+    this.#child.send(message)
+  }
+
+  #report(event: string, fields: Parameters<MasterContext['log']>[1]): void {
+    const { slot, pid, generation } = this.address
+    // Fields that a worker tells never take the place of these.
+    const identity = { slot, pid: pid || undefined, generation }
+    this.#context.log(event, { ...identity, ...fields, ...identity })
+  }
+}
+
+/** `WorkerSettings.portMs`. */
+function portMsOf({ portSite, settings }: Generation): number {
+  if (portSite === 'ignored') return 0
+  return portSite === 'late' ? Math.max(PORT_MS, settings.workerStartMs / 2) : PORT_MS
+}

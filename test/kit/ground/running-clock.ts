@@ -1,0 +1,64 @@
+/** The clock of deadlines: `kit/ground/running-clock.ts`. */
+
+import t from 'tap'
+import { COUNTED_MS, RunningClock, STILL_MS, waitOn } from '../../../kit/ground/running-clock.js'
+
+const cases: [title: string, readMs: number[], expected: number[]][] = [
+  ['turn by turn', [100, 200, 350], [100, 200, 350]],
+  ['a busy turn', [100, 100 + STILL_MS], [100, 100 + STILL_MS]],
+  ['a standstill counts a little', [100, 60_100, 60_150], [100, 100 + COUNTED_MS, 150 + COUNTED_MS]],
+  ['one after the other', [1000, 2000, 3000], [COUNTED_MS, 2 * COUNTED_MS, 3 * COUNTED_MS]],
+]
+for (const [title, readMs, expected] of cases) {
+  t.test(title, async t => {
+    let atMs = 0
+    const clock = new RunningClock(() => atMs)
+    clock.isWatched = true
+    const seen = readMs.map(ms => {
+      atMs = ms
+      return clock.now()
+    })
+    t.same(seen, expected)
+  })
+}
+
+t.test('what is told of a duration leaves nothing out', async t => {
+  let atMs = 0
+  const clock = new RunningClock(() => atMs)
+  clock.isWatched = true
+  const nowAt = (ms: number) => {
+    atMs = ms
+    return clock.now()
+  }
+  const [begun, paused, between, pausedAgain] = [100, 5100, 5200, 9200].map(nowAt) as [number, number, number, number]
+  t.equal(clock.passedMs(begun, paused), 5000)
+  t.equal(clock.passedMs(paused, between), 100, 'a standstill before it is none of its')
+  t.equal(clock.passedMs(begun, between), 5100, 'nor is one after it')
+  t.equal(clock.passedMs(between, pausedAgain), 4000)
+  t.equal(clock.passedMs(begun, pausedAgain), 9100)
+})
+
+t.test('unwatched it forgives nothing, neither before nor afterwards', async t => {
+  let atMs = 0
+  const clock = new RunningClock(() => atMs)
+  atMs = 60_000
+  clock.isWatched = true
+  t.equal(clock.now(), 60_000)
+  atMs = 120_000
+  clock.isWatched = false
+  t.equal(clock.now(), 60_000 + COUNTED_MS)
+  atMs = 180_000
+  t.equal(clock.now(), 120_000 + COUNTED_MS)
+})
+
+t.test('a wait goes on for what was lost, and can be called off', async t => {
+  let lostMs = 0
+  const now = () => performance.now() - lostMs
+  const endMs = now() + 30
+  waitOn(now, 5, () => t.fail('called off'))()
+  await new Promise<void>(resolve => {
+    waitOn(now, 30, resolve)
+    lostMs = 20
+  })
+  t.ok(now() >= endMs)
+})

@@ -1,0 +1,120 @@
+/** Who is killed for tracing what was killed: `supervisor/host/tracers.ts`. */
+
+import t from 'tap'
+import type { Credentials } from '../../../kit/channel/messages.js'
+import { endTracers, isDeadTracee, type TracedSystem } from '../../../supervisor/host/tracers.js'
+
+const MASTER = 100
+const WORKER = 200
+const SERVICE_UID = 33
+const credentials = { uid: SERVICE_UID, gid: 33 } as Credentials
+
+const status = (pid: number, uids: string, tracer = 0, tgid = pid) =>
+  `Name:\tgdb ${tgid}\nUmask:\t0022\nState:\tZ (zombie)\nTgid:\t${tgid}\nPid:\t${pid}\nPPid:\t1\nTracerPid:\t${tracer}\nUid:\t${uids}\nGid:\t0\t0\t0\t0\n`
+const SERVICE = '33\t33\t33\t33'
+
+interface Facts {
+  /** Of each thread of the worker, and of the master. */
+  tracers: number[]
+  masterTracer?: number
+  /** By pid or thread. */
+  others?: Record<number, string>
+  ownUid?: number
+  credentials?: Credentials | null
+  failure?: string
+}
+
+function ended(facts: Facts) {
+  const { tracers, others = {}, ownUid = 0, failure } = facts
+  const killed: number[] = []
+  const system: TracedSystem = {
+    ownPid: MASTER,
+    ownUid,
+    status: pid => others[pid] ?? null,
+    threads: pid =>
+      pid === MASTER
+        ? [status(MASTER, '0\t0\t0\t0', facts.masterTracer)]
+        : tracers.map(tracer => status(pid, SERVICE, tracer)),
+    kill: pid => {
+      if (failure !== undefined) throw Object.assign(new Error(failure), { code: failure })
+      killed.push(pid)
+    },
+  }
+  const told = endTracers(WORKER, facts.credentials === undefined ? credentials : facts.credentials, system)
+  return { told: told.map(({ pid }) => pid), killed, names: told.map(({ name }) => name) }
+}
+
+const cases: [title: string, facts: Facts, expected: number[]][] = [
+  ['nobody', { tracers: [0, 0, 0] }, []],
+  ['a process that is gone', { tracers: [] }, []],
+  ['the service’s user', { tracers: [300], others: { 300: status(300, SERVICE) } }, [300]],
+  ['one of another thread only', { tracers: [0, 0, 300, 0], others: { 300: status(300, SERVICE) } }, [300]],
+  ['one of all threads', { tracers: [300, 300, 300], others: { 300: status(300, SERVICE) } }, [300]],
+  [
+    'by a thread of its own',
+    { tracers: [301], others: { 301: status(301, SERVICE, 0, 300), 300: status(300, SERVICE) } },
+    [300],
+  ],
+  ['two', { tracers: [300, 301], others: { 300: status(300, SERVICE), 301: status(301, SERVICE) } }, [300, 301]],
+  ['root', { tracers: [300], others: { 300: status(300, '0\t0\t0\t0') } }, []],
+  ['another user', { tracers: [300], others: { 300: status(300, '34\t34\t34\t34') } }, []],
+  ['root by the service’s user (sudo)', { tracers: [300], others: { 300: status(300, '33\t0\t0\t0') } }, [300]],
+  ['the service’s user by root', { tracers: [300], others: { 300: status(300, '0\t33\t33\t33') } }, []],
+  ['pid 1', { tracers: [1], others: { 1: status(1, SERVICE) } }, []],
+  ['the master', { tracers: [MASTER], others: { [MASTER]: status(MASTER, SERVICE) } }, []],
+  ['whoever traces the master too', { tracers: [300], masterTracer: 300, others: { 300: status(300, SERVICE) } }, []],
+  ['one that has ended meanwhile', { tracers: [300] }, []],
+  ['one whose user is not told', { tracers: [300], others: { 300: 'Tgid:\t300\n' } }, []],
+  ['one that may not be killed', { tracers: [300], others: { 300: status(300, SERVICE) }, failure: 'EPERM' }, []],
+  ['one that ends just now', { tracers: [300], others: { 300: status(300, SERVICE) }, failure: 'ESRCH' }, []],
+  [
+    'the user of a master without uid',
+    { tracers: [300], others: { 300: status(300, '7\t7\t7\t7') }, ownUid: 7, credentials: null },
+    [300],
+  ],
+  [
+    'root beside such a master',
+    { tracers: [300], others: { 300: status(300, '0\t0\t0\t0') }, ownUid: 7, credentials: null },
+    [],
+  ],
+]
+for (const [title, facts, expected] of cases) {
+  t.test(`traced by ${title}`, async t => {
+    const { told, killed, names } = ended(facts)
+    t.same(told, expected)
+    t.same(killed, expected)
+    t.same(
+      names,
+      expected.map(pid => `gdb ${pid}`),
+    )
+  })
+}
+
+t.test('of a process that nobody traces, as the system tells it', async t => {
+  t.same(endTracers(process.pid, null), [])
+  t.same(endTracers(2 ** 22 + 1, null), [], 'of none')
+})
+
+t.test('what made the master its tracer is dead when all its threads are, and never reaped', async t => {
+  const thread = (state: string, tracer: number) =>
+    status(WORKER, SERVICE, tracer).replace('State:\tZ', `State:\t${state}`)
+  const cases: [title: string, threads: string[], expected: boolean][] = [
+    ['one of its threads', [thread('Z', 0), thread('Z', MASTER)], true],
+    ['one that still runs', [thread('Z', 0), thread('R', MASTER)], false],
+    ['one that is stopped', [thread('t', MASTER)], false],
+    ['traced by another', [thread('Z', 300)], false],
+    ['by nobody', [thread('Z', 0)], false],
+    ['gone', [], false],
+  ]
+  for (const [title, threads, expected] of cases) {
+    const others: Record<number, string> = { [MASTER]: status(MASTER, '0\t0\t0\t0'), 300: status(300, SERVICE) }
+    const system: TracedSystem = {
+      ownPid: MASTER,
+      ownUid: 0,
+      status: pid => others[pid] ?? null,
+      threads: () => threads,
+      kill: () => {},
+    }
+    t.equal(isDeadTracee(WORKER, system), expected, title)
+  }
+})

@@ -1,0 +1,79 @@
+/** Which line of the INI gets which socket of systemd: `supervisor/listen/socket-activation.ts`. */
+
+import { spawn } from 'node:child_process'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { EXIT } from '../../../kit/ground/failure.js'
+import type { BoundAddress, ListenAddress } from '../../../supervisor/config/values/settings.js'
+import { assignSockets } from '../../../supervisor/listen/socket-activation.js'
+
+const tcp = (port: number): BoundAddress => ({ kind: 'tcp', host: '0.0.0.0', port })
+const unix = (path: string): BoundAddress => ({ kind: 'unix', path })
+const named = (name: string): ListenAddress => ({ kind: 'passed', name })
+const socket = (fd: number, name: string, address: BoundAddress | null) => ({ fd, name, address })
+
+const web = socket(3, 'web', tcp(80))
+const webToo = socket(4, 'web', unix('/run/web.sock'))
+const metrics = socket(5, 'metrics', tcp(9117))
+const odd = socket(6, 'odd', null)
+
+type Sockets = ReturnType<typeof socket>[]
+const given: [string, ListenAddress[], ListenAddress | null, Sockets, [http: number[][], metrics: number | null]][] = [
+  ['nothing passed', [tcp(80)], tcp(9117), [], [[[]], null]],
+  ['by address', [unix('/run/web.sock'), tcp(80)], null, [web, webToo], [[[4], [3]], null]],
+  ['by name: all of the unit', [named('web')], named('metrics'), [web, webToo, metrics], [[[3, 4]], 5]],
+  ['by number', [named('4'), named('3')], null, [web, webToo], [[[4], [3]], null]],
+  ['metrics by address', [named('web')], tcp(9117), [web, metrics], [[[3]], 5]],
+  ['one passed, one to be opened', [tcp(80), tcp(81)], tcp(9117), [web], [[[3], []], null]],
+  ['one of an unknown kind, by name', [named('odd')], null, [odd], [[[6]], null]],
+]
+for (const [title, listeners, forMetrics, sockets, expected] of given) {
+  t.test(title, async t => {
+    const assigned = assignSockets({ listeners, metrics: forMetrics }, sockets)
+    t.same(
+      assigned.http.map(found => found.map(({ fd }) => fd)),
+      expected[0],
+    )
+    t.equal(assigned.metrics?.fd ?? null, expected[1])
+  })
+}
+
+const refused: [string, ListenAddress[], ListenAddress | null, Sockets, RegExp][] = [
+  [
+    'no socket of the name',
+    [named('wbe')],
+    null,
+    [web, webToo],
+    /^cannot listen: http=fd:\/\/wbe: systemd passed no socket of this name: it passed web \(0\.0\.0\.0:80\), web \(\/run\/web\.sock\)$/,
+  ],
+  [
+    'no socket at all',
+    [tcp(80)],
+    named('metrics'),
+    [],
+    /^cannot listen: metrics=fd:\/\/metrics: .*no socket at all: is the/,
+  ],
+  [
+    'another address',
+    [tcp(8080)],
+    null,
+    [web],
+    /^cannot use a socket .*: web \(0\.0\.0\.0:80\): no line .*`http = fd:\/\/web`/,
+  ],
+  ['an unknown kind that nobody names', [tcp(80)], null, [web, odd], /: odd \(descriptor 6\): no line/],
+  ['two for the metrics', [tcp(81)], named('web'), [web, webToo], /: web \(\/run\/web\.sock\): metrics is one socket/],
+  ['one for two', [named('web')], named('web'), [web], /^cannot listen: metrics=fd:\/\/web: /],
+]
+for (const [title, listeners, forMetrics, sockets, message] of refused) {
+  t.test(`refuses ${title}`, async t => {
+    t.throws(() => assignSockets({ listeners, metrics: forMetrics }, sockets), { message, exitCode: EXIT.config })
+  })
+}
+
+t.test('a descriptor that is no socket is told', async t => {
+  const program = fileURLToPath(new URL('../fixtures/print-listeners.js', import.meta.url))
+  const command = 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3</dev/null'
+  const child = spawn('env', ['-i', '/bin/sh', '-c', command, 'sh', process.execPath, program, '[]'])
+  t.match(await text(child.stderr), /cannot use LISTEN_FDS: descriptor 3: it is not a socket/)
+})

@@ -1,0 +1,149 @@
+/** Real FIFOs: `supervisor/master/master-fifo.ts`. */
+
+import { execFileSync } from 'node:child_process'
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  lstatSync,
+  openSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import type { Rate } from '../../../kit/ground/token-bucket.js'
+import { startMasterFifo } from '../../../supervisor/master/master-fifo.js'
+import { FIFO_LETTERS } from '../../../supervisor/master/signals.js'
+import { until } from '../../e2e/fixtures/watched-site.js'
+import { scratchFolder } from '../fixtures/scratch-folder.js'
+
+function start(t: Test, paths: string[], reads?: Rate) {
+  const told: string[] = []
+  const log = (event: string, fields = {}) => void told.push(`${event} ${JSON.stringify(fields)}`)
+  const fifo = startMasterFifo({
+    paths,
+    opener: null,
+    put: (letter, event) => void told.push(`${letter} ${event.type}`),
+    log,
+    ...(reads && { reads }),
+  })
+  t.teardown(() => fifo.close())
+  return { told, fifo }
+}
+
+t.test('each letter asks for its event, others are refused with one', async t => {
+  const path = join(scratchFolder(t), 'fifo')
+  const { told, fifo } = start(t, [path])
+  t.equal(lstatSync(path).mode & 0o777, 0o600)
+  const letters = Object.keys(FIFO_LETTERS)
+  for (const letter of letters) writeFileSync(path, `${letter}\n`)
+  await until('all are heard', () => told.length === letters.length)
+  t.same(
+    told.splice(0),
+    letters.map(letter => `fifo-${letter} ${FIFO_LETTERS[letter]?.type}`),
+  )
+  writeFileSync(path, 'f9r')
+  await until('these too', () => told.length === 3)
+  t.match(told, [/^fifo-refused .*"letter":"f"/, /^fifo-refused .*"letter":"9"/, 'fifo-r reload'])
+  fifo.close()
+  t.notOk(existsSync(path))
+})
+
+t.test('a digit chooses', async t => {
+  const folder = scratchFolder(t)
+  const [first, second] = [join(folder, 'a'), join(folder, 'b')] as const
+  execFileSync('mkfifo', ['-m', '600', second])
+  const { told } = start(t, [first, second])
+  writeFileSync(first, '1')
+  writeFileSync(second, 'p')
+  await until('the second is heard', () => told.length === 1)
+  writeFileSync(second, '0')
+  writeFileSync(first, 'r')
+  await until('the first is heard', () => told.length === 2)
+  t.same(told, ['fifo-p toggle-pause', 'fifo-r reload'])
+})
+
+t.test('what is not a FIFO is refused and stays', async t => {
+  const folder = scratchFolder(t)
+  const file = join(folder, 'file')
+  const link = join(folder, 'link')
+  writeFileSync(file, 'x')
+  execFileSync('mkfifo', [join(folder, 'real')])
+  symlinkSync(join(folder, 'real'), link)
+  t.throws(() => start(t, [file]), { code: 'master-fifo', message: /file: it is not a FIFO$/ })
+  t.throws(() => start(t, [link]), { code: 'master-fifo', message: /link: it is a link$/ })
+  t.throws(() => start(t, [join(folder, 'no', 'such')]), { code: 'master-fifo' })
+  t.ok(existsSync(file) && existsSync(link))
+})
+
+/** Writes `letters` until the pipe is full, again in each of so many turns; tells how many bytes went in. */
+async function flood(t: Test, path: string, letters: string, turns: number): Promise<number> {
+  const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+  t.teardown(() => closeSync(fd))
+  const bytes = Buffer.from(letters.repeat(Math.ceil(4096 / letters.length)))
+  let written = 0
+  for (let count = 0; count < turns; count++) {
+    try {
+      for (;;) written += writeSync(fd, bytes)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+    }
+    await turn()
+  }
+  return written
+}
+
+const floods: [title: string, letters: string, most: number][] = [
+  ['of one command', 'r', 4],
+  ['of workers', '+', 4],
+  ['of commands in turn', 'rslp', 16],
+  ['of letters that mean nothing', 'xyz', 10],
+  ['of blanks', '\n', 0],
+]
+for (const [title, letters, most] of floods) {
+  t.test(`a flood ${title} waits in the pipe`, async t => {
+    const path = join(scratchFolder(t), 'fifo')
+    // What is left once the first are used up comes hours later.
+    const { told } = start(t, [path], { atOnce: 3, perSecond: 0.0001 })
+    const written = await flood(t, path, letters, 200)
+    t.ok(told.length <= most, `${told.length} of ${written}`)
+    t.ok(written <= 16 * 65_536, `${written} bytes are taken`)
+  })
+}
+
+t.test('what stands behind a flood is heard', async t => {
+  const path = join(scratchFolder(t), 'fifo')
+  const { told } = start(t, [path], { atOnce: 2, perSecond: 20 })
+  await flood(t, path, 'p', 20)
+  const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+  t.teardown(() => closeSync(fd))
+  await until('there is room for it', () => {
+    try {
+      return writeSync(fd, 'q') === 1
+    } catch {
+      // EAGAIN
+      return false
+    }
+  })
+  await until('it is heard', () => told.includes('fifo-q stop'))
+})
+
+t.test('lines about letters that mean nothing are few, and count the others', async t => {
+  const path = join(scratchFolder(t), 'fifo')
+  const { told } = start(t, [path])
+  writeFileSync(path, 'abdeghijkmno'.repeat(100))
+  await until('they are heard', () => told.length > 0)
+  t.equal(told.length, 10)
+  t.match(told[0], /^fifo-refused .*"letter":"a","count":100,"why"/)
+})
+
+t.test('a FIFO that others may write to is told', async t => {
+  const path = join(scratchFolder(t), 'fifo')
+  execFileSync('mkfifo', ['-m', '600', path])
+  chmodSync(path, 0o620)
+  t.match(start(t, [path]).told, [/^fifo-doubtful .*others may write to it/])
+})

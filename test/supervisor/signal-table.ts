@@ -1,9 +1,0 @@
-/** Tests `supervisor/signal-table.ts`; that the README has it is for `test/tidy.ts` to see. */
-
-import t from 'tap'
-import { printSignalTable } from '../../supervisor/signal-table.js'
-import { SIGNALS } from '../../supervisor/signals.js'
-
-const table = printSignalTable()
-for (const signal of Object.keys(SIGNALS)) t.match(table, new RegExp(`[ ,]${signal}[ ,]`))
-t.match(table, /^\| SIGTERM, SIGINT, SIGQUIT \| stop: /m, 'those that do the same share a line')

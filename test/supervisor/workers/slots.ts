@@ -1,0 +1,290 @@
+/** Which workers to start and which to end: `supervisor/workers/slots.ts`. */
+
+import t from 'tap'
+import { NO_BACK_OFF } from '../../../supervisor/child/back-off.js'
+import {
+  reconcile,
+  type SlotAction,
+  type SlotView,
+  type SlotWorker,
+  type Wishes,
+} from '../../../supervisor/workers/slots.js'
+
+const worker = (generation: number, more: Partial<SlotWorker> = {}): SlotWorker => ({
+  workerId: 1,
+  generation,
+  phase: 'ready',
+  sinceMs: 0,
+  linked: true,
+  lackedSinceMs: null,
+  recycle: null,
+  ...more,
+})
+
+const slot = (number: number, more: Partial<SlotView> = {}): SlotView => ({
+  slot: number,
+  generation: 1,
+  current: worker(1),
+  replacement: null,
+  backOff: NO_BACK_OFF,
+  isNew: false,
+  ...more,
+})
+
+const wishes = (more: Partial<Wishes> = {}): Wishes => ({
+  wanted: 2,
+  generation: 1,
+  target: 1,
+  move: { why: 'reload', atOnce: true, hold: 'none' },
+  leaving: 0,
+  overlap: 0,
+  linkMs: 1000,
+  nowMs: 500,
+  ...more,
+})
+
+const reload = { target: 2 }
+const rollback = { target: 1, move: { why: 'rollback', atOnce: false, hold: 'none' as const } }
+const holding = { why: 'reload', atOnce: true }
+const waiting = { deaths: 3, notBeforeMs: 700 }
+const spawn = (number: number, generation: number, place: 'current' | 'replacement', why: string): SlotAction => ({
+  type: 'spawn',
+  slot: number,
+  generation,
+  place,
+  why,
+})
+
+const cases: [string, SlotView[], Partial<Wishes>, SlotAction[], number | null][] = [
+  ['as wanted', [slot(1), slot(2)], {}, [], null],
+  ['nothing is there', [], {}, [1, 2].map(number => ({ type: 'add', slot: number, generation: 1 })), null],
+  ['nothing is wanted', [], { wanted: 0 }, [], null],
+  ['one too many', [slot(1), slot(2), slot(3)], {}, [{ type: 'remove', slot: 3, why: 'fewer' }], null],
+  ['a new slot', [slot(1), slot(2, { current: null, isNew: true })], {}, [spawn(2, 1, 'current', 'start')], null],
+  [
+    'a death',
+    [slot(1, { current: null, backOff: { deaths: 1, notBeforeMs: 500 } }), slot(2)],
+    {},
+    [spawn(1, 1, 'current', 'respawn')],
+    null,
+  ],
+  ['a crash loop waits', [slot(1, { current: null, backOff: waiting }), slot(2)], {}, [], 700],
+  [
+    'a worker asks to be replaced',
+    [slot(1, { current: worker(1, { recycle: 'max-requests' }) }), slot(2)],
+    {},
+    [spawn(1, 1, 'replacement', 'max-requests')],
+    null,
+  ],
+  [
+    'two ask: one at a time',
+    [1, 2].map(number => slot(number, { current: worker(1, { recycle: 'max-requests' }) })),
+    {},
+    [spawn(1, 1, 'replacement', 'max-requests')],
+    null,
+  ],
+  [
+    'it asks while it retires',
+    [slot(1, { current: worker(1, { recycle: 'x', phase: 'stopping' }) }), slot(2)],
+    {},
+    [],
+    null,
+  ],
+  [
+    'its replacement keeps dying',
+    [slot(1, { current: worker(1, { recycle: 'max-requests' }), backOff: waiting }), slot(2)],
+    {},
+    [],
+    700,
+  ],
+  ['a reload begins', [slot(1), slot(2)], reload, [spawn(1, 2, 'replacement', 'reload')], null],
+  [
+    'a reload ignores the back-off',
+    [slot(1, { backOff: waiting }), slot(2)],
+    reload,
+    [spawn(1, 2, 'replacement', 'reload')],
+    null,
+  ],
+  [
+    'the canary boots',
+    [slot(1, { replacement: worker(2, { phase: 'booting', linked: false }) }), slot(2)],
+    reload,
+    [],
+    null,
+  ],
+  [
+    'the canary is not linked',
+    [slot(1, { replacement: worker(2, { linked: false, lackedSinceMs: -9000, sinceMs: 400 }) }), slot(2)],
+    reload,
+    [],
+    1400,
+  ],
+  [
+    'the canary is never linked',
+    [slot(1, { replacement: worker(2, { linked: false, lackedSinceMs: -9000, sinceMs: -500 }) }), slot(2)],
+    reload,
+    [{ type: 'give-up', slot: 1, why: 'link-deadline' }],
+    null,
+  ],
+  [
+    'the canary is never linked by a proxy that has just begun to accept',
+    [slot(1, { replacement: worker(2, { linked: false, lackedSinceMs: 300, sinceMs: -500 }) }), slot(2)],
+    reload,
+    [],
+    1300,
+  ],
+  [
+    'no proxy accepts, so none could link it',
+    [slot(1, { replacement: worker(2, { linked: false, sinceMs: -500 }) }), slot(2)],
+    reload,
+    [],
+    null,
+  ],
+  [
+    'a new proxy has not linked a worker that serves yet',
+    [slot(1, { current: worker(1, { linked: false, lackedSinceMs: 300 }) }), slot(2)],
+    {},
+    [],
+    1300,
+  ],
+  [
+    'a new proxy cannot link a worker that serves',
+    [slot(1, { current: worker(1, { linked: false, lackedSinceMs: -500, sinceMs: -600 }) }), slot(2)],
+    {},
+    [spawn(1, 1, 'replacement', 'link-deadline')],
+    null,
+  ],
+  [
+    'the canary is linked',
+    [slot(1, { replacement: worker(2) }), slot(2)],
+    reload,
+    [{ type: 'promote', slot: 1, why: 'reload' }],
+    null,
+  ],
+  [
+    'the old one drains',
+    [slot(1, { generation: 2, current: worker(2) }), slot(2)],
+    { ...reload, leaving: 1 },
+    [],
+    null,
+  ],
+  [
+    'the next one',
+    [slot(1, { generation: 2, current: worker(2) }), slot(2)],
+    reload,
+    [spawn(2, 2, 'replacement', 'reload')],
+    null,
+  ],
+  [
+    'a death during the canary',
+    [slot(1, { current: null, replacement: worker(2, { phase: 'booting' }) }), slot(2, { current: null })],
+    reload,
+    [spawn(1, 1, 'current', 'respawn'), spawn(2, 1, 'current', 'respawn')],
+    null,
+  ],
+  [
+    'a replacement that waits for its first request needs no link',
+    [slot(1, { replacement: worker(2, { phase: 'waiting', linked: false }) }), slot(2)],
+    reload,
+    [{ type: 'promote', slot: 1, why: 'reload' }],
+    null,
+  ],
+  ...(['linked', 'ready'] as const).map((hold): (typeof cases)[number] => [
+    `a canary that is judged stays beside the current one: ${hold}`,
+    [slot(1, { replacement: worker(2) }), slot(2)],
+    { ...reload, move: { ...holding, hold } },
+    [],
+    null,
+  ]),
+  [
+    'a canary that is judged keeps its place when a proxy starts anew',
+    [slot(1, { replacement: worker(2, { linked: false, lackedSinceMs: -9000, sinceMs: -5000 }) }), slot(2)],
+    { ...reload, move: { ...holding, hold: 'ready' } },
+    [],
+    null,
+  ],
+  [
+    'a canary that no proxy links is not judged',
+    [slot(1, { replacement: worker(2, { linked: false, lackedSinceMs: -9000, sinceMs: -5000 }) }), slot(2)],
+    { ...reload, move: { ...holding, hold: 'linked' } },
+    [{ type: 'give-up', slot: 1, why: 'link-deadline' }],
+    null,
+  ],
+  [
+    'the current worker dies beside a canary that is judged',
+    [slot(1, { current: null, replacement: worker(2) }), slot(2)],
+    { ...reload, move: { ...holding, hold: 'ready' } },
+    [spawn(1, 1, 'current', 'respawn')],
+    null,
+  ],
+  [
+    'a canary that failed its judgement',
+    [slot(1, { replacement: worker(2) }), slot(2)],
+    rollback,
+    [{ type: 'give-up', slot: 1, why: 'rollback' }],
+    null,
+  ],
+  [
+    'a death while its own replacement boots',
+    [slot(1, { current: null, replacement: worker(1, { phase: 'booting' }) }), slot(2)],
+    {},
+    [{ type: 'promote', slot: 1, why: 'replaced' }],
+    null,
+  ],
+  [
+    'a rollback gives up what boots',
+    [slot(1, { replacement: worker(2, { phase: 'booting' }) }), slot(2)],
+    rollback,
+    [{ type: 'give-up', slot: 1, why: 'rollback' }],
+    null,
+  ],
+  [
+    'a rollback moves back',
+    [slot(1, { generation: 2, current: worker(2) }), slot(2)],
+    rollback,
+    [spawn(1, 1, 'replacement', 'rollback')],
+    null,
+  ],
+  [
+    'a rollback respects the back-off',
+    [slot(1, { generation: 2, current: worker(2), backOff: waiting }), slot(2)],
+    rollback,
+    [],
+    700,
+  ],
+  [
+    'a dead slot of a refused generation is filled with the one before',
+    [slot(1, { generation: 2, current: null }), slot(2)],
+    rollback,
+    [spawn(1, 1, 'current', 'rollback')],
+    null,
+  ],
+  [
+    'and in the next reload, too',
+    [slot(1, { generation: 2, current: null }), slot(2)],
+    { target: 3 },
+    [spawn(1, 1, 'current', 'rollback')],
+    null,
+  ],
+  [
+    'but the replacement that moves it back is waited for',
+    [slot(1, { generation: 2, current: null, replacement: worker(1, { phase: 'booting' }) }), slot(2)],
+    rollback,
+    [],
+    null,
+  ],
+  [
+    'a dead slot that a reload has moved already',
+    [slot(1, { generation: 2, current: null }), slot(2, { generation: 2, current: worker(2) })],
+    reload,
+    [spawn(1, 2, 'current', 'respawn')],
+    null,
+  ],
+]
+
+for (const [title, slots, wished, actions, wakeAtMs] of cases) {
+  t.test(title, t => {
+    t.same(reconcile(slots, wishes(wished)), { actions, wakeAtMs })
+    t.end()
+  })
+}
