@@ -6,6 +6,7 @@
  */
 
 import { dirname } from 'node:path'
+import type { Credentials } from '../kit/channel/messages.js'
 import { reasonOf } from '../kit/ground/failure.js'
 import { createLog, type Log } from '../kit/log/log.js'
 import { LogSink, type Reopening } from '../kit/log/log-sink.js'
@@ -61,6 +62,8 @@ export interface RunOptions {
 
 /** How long the removal of the pidfile waits for a write to the log. */
 const PIDFILE_MS = 2000
+/** And each step of a reload that becomes the service's user. */
+const RELOAD_MS = 5000
 
 /** Everything that has to be undone, last first. */
 type Undo = (() => unknown)[]
@@ -193,6 +196,7 @@ function assemble(
   const master: Master = new Master({
     settings,
     readSettings: () => withGroups(readingWithoutDeviceLog(readAgain())),
+    quietly: quietlyIn(sink, settings.credentials),
     log,
     output: isJournal ? toJournal(sink) : outputOf(settings, sink, rotation),
     pipes,
@@ -263,6 +267,13 @@ function reopeningOf({ logto, credentials }: Settings, child: LogChild): Reopeni
     open: () => openMadeMasterLog(logto ?? '', credentials),
     isQuiet: () => mayBecomeUser(credentials),
   }
+}
+
+/** A reload waits for whoever has locked the log no longer than that, and is refused. */
+function quietlyIn(sink: LogSink, credentials: Credentials | null): <T>(work: () => T) => Promise<T> {
+  const isQuiet = () => mayBecomeUser(credentials)
+  const changesIdentity = credentials !== null && process.geteuid?.() === 0
+  return async work => (changesIdentity ? await sink.quietly(isQuiet, RELOAD_MS, work) : work())
 }
 
 /** Where the children's output goes. */
