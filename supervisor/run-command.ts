@@ -46,8 +46,10 @@ import { RunFolderKeeper } from './run-folder/run-folder-keeper.js'
 import { printBanner } from './screen/banner.js'
 import { createNotifier } from './systemd/notify.js'
 import { ServiceReports } from './systemd/service-reports.js'
+import { removals } from './user/file-removal.js'
 import { PacedLooks } from './user/folder-names.js'
 import { onGuardedPath, openingOf } from './user/guarded-path.js'
+import type { KilledChild } from './user/killed-child.js'
 import { PipeStock } from './user/pipes.js'
 import { addThreadHolder, mayBecomeUser, mayBecomeUserWithin, renewGroups } from './user/service-user.js'
 
@@ -104,7 +106,9 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   const pipes: PipeStock = new PipeStock({ folder: folder.path, keepFolder: () => keeper.keep() })
   undo.push(() => pipes.close())
   const filled = pipes.fill(settings.processes + settings.httpProcesses)
-  const logChild = settings.logto === null ? null : new LogChild({ path: settings.logto, owner: credentials, pipes })
+  const tellTracer: KilledChild['tell'] = (event, fields) => log(event, fields)
+  const logChild =
+    settings.logto === null ? null : new LogChild({ path: settings.logto, owner: credentials, pipes, tell: tellTracer })
   undo.push(() => logChild?.stop())
   const sink = new LogSink({
     path: settings.logto,
@@ -128,6 +132,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   })
   const recent = new RecentEvents()
   const log = telling([service.hearing(written), recent.log])
+  removals.telling(log)
 
   const keeper = new RunFolderKeeper(folder, log)
   const { master, store, rotation, startEndpoint } = assemble(

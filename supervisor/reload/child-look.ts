@@ -11,6 +11,7 @@ import type { Socket } from 'node:net'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { reasonOf } from '../../kit/ground/failure.js'
 import { systemProgram } from '../../kit/ground/system-path.js'
+import { type KilledChild, killForGood } from '../user/killed-child.js'
 import { lastWordsOf } from '../user/last-words.js'
 import { type PipedStdio, type PipeStock, spawnPiped } from '../user/pipes.js'
 import type { Look } from './watched-path.js'
@@ -35,6 +36,8 @@ export interface ChildLooksOptions {
   pipes: Pick<PipeStock, 'take'>
   /** Told once of each path that cannot be looked at. */
   tellBlind(path: string, why: string): void
+  /** Hears of tracers. */
+  tell?: KilledChild['tell']
   nowMs?: () => number
   lookMs?: number
   /** Instead of the programs of the system. */
@@ -61,7 +64,7 @@ const ENTRY = /^ *(\d+) \S+ +\d+ +\d+ +\d+ +(.*)$/gm
 const ROOT = '/'
 
 export class ChildLooks {
-  readonly #options: Required<ChildLooksOptions>
+  readonly #options: Required<Omit<ChildLooksOptions, 'tell'>> & Pick<ChildLooksOptions, 'tell'>
   readonly #states = new Map<string, State>()
   readonly #running = new Set<ChildProcess>()
 
@@ -173,16 +176,24 @@ export class ChildLooks {
   #late(batch: readonly ChildLook[], child: ChildProcess): void {
     const { nowMs, lookMs } = this.#options
     for (const look of batch) this.#stateOf(look).isSuspect = true
-    child.kill('SIGKILL')
     const [look, ...others] = batch
-    if (look === undefined || others.length > 0) return
+    const kill = (letGo: () => void) => {
+      const end = () => {
+        this.#running.delete(child)
+        letGo()
+      }
+      killForGood(child, { credentials: look?.as ?? null, tell: this.#options.tell, letGo: end })
+    }
+    if (look === undefined || others.length > 0) return kill(() => {})
     this.#tell(look, `not seen within ${lookMs} ms`)
     const state = this.#stateOf(look)
     state.againMs = nowMs() + RETRY_MS
     state.isStuck = true
-    child.once('exit', () => {
+    const end = () => {
       state.isStuck = false
-    })
+    }
+    child.once('exit', end)
+    kill(end)
   }
 
   #tell(look: ChildLook, why: string): void {

@@ -66,7 +66,7 @@ export class PathWatch {
     this.#options = options
     const { credentials, pipes, log } = options
     const tellBlind = (path: string, why: string) => log('watch-blind', { path, why })
-    this.#children = changesIdentity(credentials) ? new ChildLooks({ pipes, tellBlind }) : null
+    this.#children = changesIdentity(credentials) ? new ChildLooks({ pipes, tellBlind, tell: log }) : null
   }
 
   /** Watches these and no others; what is known of those that stay is kept. */
