@@ -159,7 +159,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   undo.push(() => control.close())
   if (settings.masterFifos.length > 0) {
     const put = (letter: string, event: SignalEvent) => master.signal(letter, event)
-    const fifo = startMasterFifo({ paths: settings.masterFifos, opener: credentials, put, log })
+    const fifo = await startMasterFifo({ paths: settings.masterFifos, opener: credentials, put, log, pipes })
     undo.push(() => fifo.close())
   }
   undo.push(service.start())
