@@ -25,8 +25,8 @@ import { explainNotStarted, releaseObstacle, runFolderObstacle } from '../child/
 import { workersFolderOf } from '../config/values/run-folder-path.js'
 import { affinityOf } from '../host/cpu-affinity.js'
 import { processName } from '../host/process-names.js'
-import { endTracers, isDeadTracee } from '../host/tracers.js'
 import { isGone, removeWorkerNames } from '../run-folder/workers-folder.js'
+import { lookAtKilled } from '../user/killed-child.js'
 import { LOOK_MS } from './cheaper.js'
 import { nodeArguments } from './node-args.js'
 import { PortWord } from './port-word.js'
@@ -475,9 +475,11 @@ export class Worker {
   #endTracers(): void {
     const { pid } = this
     if (pid === null) return
-    for (const tracer of endTracers(pid, this.generation.settings.credentials))
-      this.#report('tracer-killed', { tracer: tracer.pid, name: tracer.name })
-    if (isDeadTracee(pid)) this.#child.letGo()
+    lookAtKilled(pid, {
+      credentials: this.generation.settings.credentials,
+      tell: (event, fields) => this.#report(event, fields),
+      letGo: () => this.#child.letGo(),
+    })
   }
 
   /** Whether the INI has something by which a worker may ask to be replaced. */
