@@ -21,7 +21,7 @@ import { readWorkerMessage } from '../child/child-message.js'
 import type { Generation, MasterContext, PlainEvent } from '../child/master-context.js'
 import { Child } from '../child/spawn-child.js'
 import { workerEnvironment } from '../child/spawn-environment.js'
-import { explainNotStarted, releaseObstacle, runFolderObstacle } from '../child/start-obstacle.js'
+import { explainNotStarted, releaseObstacle, roomObstacle, runFolderObstacle } from '../child/start-obstacle.js'
 import { workersFolderOf } from '../config/values/run-folder-path.js'
 import { affinityOf } from '../host/cpu-affinity.js'
 import { processName } from '../host/process-names.js'
@@ -358,7 +358,9 @@ export class Worker {
 
   /** Why it never became ready: what it said itself, unless its release is gone. */
   #explainEnd(error: string | null): void {
-    const obstacle = error === null ? releaseObstacle(this.generation) : explainNotStarted(error, this.generation)
+    const noRoom = roomObstacle(error ?? this.#loadFailure?.reason ?? '', this.generation)
+    const obstacle =
+      noRoom ?? (error === null ? releaseObstacle(this.generation) : explainNotStarted(error, this.generation))
     if (obstacle === null) {
       this.#loadFailure ??= { reason: this.#bootEnd(), stack: '' }
       return
@@ -366,7 +368,7 @@ export class Worker {
     const { why, remedy } = obstacle
     const told = remedy === '' ? why : `${why}: ${remedy}`
     this.#loadFailure = { reason: `worker cannot be started: ${told}`, stack: this.#loadFailure?.stack ?? '' }
-    if (error !== null) this.#report('worker-not-started', { why, remedy: remedy || undefined })
+    if (error !== null || noRoom !== null) this.#report('worker-not-started', { why, remedy: remedy || undefined })
     else this.#report('release-gone', { why, remedy })
   }
 
