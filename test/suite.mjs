@@ -9,6 +9,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { bundleTap } from './bundle-tap.mjs'
 import { planRuns } from './plan-runs.mjs'
 import { runFile } from './run-file.mjs'
 import { resultsOf } from './shared-results.mjs'
@@ -38,6 +39,7 @@ const files = readdirSync(join(top, 'dist/test'), { recursive: true })
   .filter(path => wanted.length === 0 || wanted.some(start => path.startsWith(start)))
   .sort()
 
+await bundleTap(top, join(top, 'dist'))
 const env = { ...process.env, TAP_TIMEOUT: String(LONGEST_MS / 1000) }
 const timed = new Set(TIMED.filter(path => files.includes(path)))
 const others = files.filter(path => !ALONE.includes(path) && !timed.has(path))
