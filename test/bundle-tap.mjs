@@ -2,8 +2,7 @@
  * Tap in one file, which the built tests import in place of the package. Loading the package's 300 files takes 0.35 s of CPU in each test process; loading the
  * bundle takes 0.1 s. It is the same code: esbuild joins the files of the installed version.
  *
- * The bundle lies in `node_modules/.daimyo-tap`, where the installed packages are found; a link in the build, `test/node_modules/tap`, leads to it. A
- * test that runs in a build without the link imports the package.
+ * A link in the build, `test/node_modules/tap`, leads to the bundle. A test that runs in a build without the link imports the package.
  */
 
 import { createHash } from 'node:crypto'
@@ -22,9 +21,12 @@ export default (...words) => {
 const REQUIRE = `import { createRequire as createRequireOfBundle } from 'node:module'
 const require = createRequireOfBundle(import.meta.url)`
 
+/** Below the installed packages, which the bundle may ask for; tap leaves files of `node_modules/@tapjs` out of the traces that it prints. */
+const PLACE = 'node_modules/.daimyo/node_modules/@tapjs/bundle'
+
 /** Makes the bundle, unless it is there and up to date, and leads the tests of a build to it. `top` is the repository, `build` a folder such as `dist`. */
 export async function bundleTap(top, build) {
-  const folder = join(top, 'node_modules/.daimyo-tap')
+  const folder = join(top, PLACE)
   const stamp = createHash('sha256')
     .update(readFileSync(join(top, 'package-lock.json')))
     .update(readFileSync(new URL(import.meta.url)))

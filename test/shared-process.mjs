@@ -12,7 +12,7 @@ import { pathToFileURL } from 'node:url'
 // Taken out before tap is loaded: it names the folders of `testdir` after all arguments.
 const [folder, ...files] = process.argv.splice(2)
 // What the files import: `bundle-tap.mjs`.
-const { default: tap } = await import('../node_modules/.daimyo-tap/index.mjs')
+const { default: tap } = await import('../node_modules/.daimyo/node_modules/@tapjs/bundle/index.mjs')
 // Not earlier: nobody reads a trace of tap's own modules, and their source maps take a fifth of the time to load them.
 process.setSourceMapsEnabled(true)
 

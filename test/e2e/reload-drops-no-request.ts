@@ -7,7 +7,6 @@ import { failuresAmong, SteadyClient } from './fixtures/steady-client.js'
 import { farmLines, timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
 
 const reloads = 12
-const reloadPatienceMs = 20_000
 
 t.setTimeout(220_000 * timeFactor)
 
@@ -49,12 +48,8 @@ function bodyOf(number: number): string {
 
 async function reloadOnce(site: WatchedSite, masterPid: number, generation: number): Promise<void> {
   process.kill(masterPid, 'SIGHUP')
-  await until(
-    `generation ${generation} is alone`,
-    async () => {
-      const { workers, reloading } = await site.status()
-      return !reloading && workers.every(worker => worker.generation === generation && worker.phase === 'ready')
-    },
-    reloadPatienceMs,
-  )
+  await until(`generation ${generation} is alone`, async () => {
+    const { workers, reloading } = await site.status()
+    return !reloading && workers.every(worker => worker.generation === generation && worker.phase === 'ready')
+  })
 }

@@ -65,7 +65,7 @@ for (const [title, processes, app, told, harm, more = []] of broken) {
     ]
     const site = new WatchedSite(t, [...lines, `processes = ${processes}`, ...more], { app: good, expected })
     const running = await site.serve()
-    const client = new SteadyClient(t, running.url, 4, () => ({ path: '/' }))
+    const client = new SteadyClient(t, running.url, 10, () => ({ path: '/' }))
     const before = await pidsOf(site)
     site.writeApp(app)
     const { code, out, err } = await site.run('reload', site.ini)
@@ -88,7 +88,7 @@ for (const [title, processes, app, told, harm, more = []] of broken) {
 t.test('good code soaks, and then replaces all', async t => {
   const site = new WatchedSite(t, [...lines, 'processes = 2'], { app: good })
   const running = await site.serve()
-  const client = new SteadyClient(t, running.url, 4, () => ({ path: '/' }))
+  const client = new SteadyClient(t, running.url, 10, () => ({ path: '/' }))
   site.writeApp(release('new', 'end()'))
   const { code, out } = await site.run('reload', site.ini)
   t.equal(code, 0)

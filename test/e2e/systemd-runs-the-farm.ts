@@ -17,7 +17,7 @@ t.setTimeout(180_000 * timeFactor)
 const why = whyNoSystemd()
 const program = '/opt/daimyo/dist/supervisor/daimyo.js'
 const site = 'daimyo@site.service'
-const patienceMs = 20_000
+const patienceMs = 60_000
 
 const goodApp = `require('node:http').createServer((request, response) => {
   setTimeout(() => response.end('by ' + process.pid), request.url === '/slow' ? 2500 : 0)
