@@ -21,6 +21,8 @@ import { resultsOf } from './shared-results.mjs'
 const top = fileURLToPath(new URL('..', import.meta.url))
 /** More than there are cores: most tests wait for processes rather than work. */
 const JOBS = availableParallelism() + 3
+/** Of these, so many take the runs that compute. */
+const BUSY_JOBS = 2
 /**
  * They compare times or count what a while is enough for, which another file beside them would change, or have the kernel count an OOM kill, which is
  * the whole machine's: one after the other, at the end.
@@ -32,11 +34,11 @@ const ALONE = [
   'e2e/proxy-death-keeps-the-port.js',
   'e2e/thousands-of-clients.js',
 ]
-/** They hold a master to a second, and take long: they come first, and the job that computes begins when they are done. */
+/** They hold a master to a second, and take long: they come first, and the jobs that compute begin when they are done. */
 const TIMED = ['e2e/harakiri-spares-the-neighbours.js']
 /** So many of them are named at the end. */
 const SLOWEST = 10
-const LONGEST_MS = 240_000 * Number(process.env.TEST_TIME_FACTOR ?? 1)
+const LONGEST_MS = 300_000 * Number(process.env.TEST_TIME_FACTOR ?? 1)
 
 const isChange = word => /^--changed(=|$)/.test(word)
 const words = process.argv.slice(2)
@@ -79,7 +81,7 @@ async function runOne(path) {
   const startMs = performance.now()
   const { passed, printed } = await runNode(['--enable-source-maps', join('dist/test', path)])
   tell({ path, passed, printed, ms: performance.now() - startMs })
-  if (timed.delete(path)) startBusyJob()
+  if (timed.delete(path)) startBusyJobs()
 }
 
 /** Those that one before them has kept from running are run again, each in its own process. */
@@ -113,13 +115,13 @@ process.stdout.write(`TAP version 14\n1..${files.length}\n`)
 const fromFront = () => runs.shift()
 /** Where runs compute more than they wait. */
 const fromEnd = () => runs.pop()
-let busyJob
-function startBusyJob() {
-  if (timed.size === 0) busyJob ??= runNext(fromEnd)
+const busyJobs = []
+function startBusyJobs() {
+  if (timed.size === 0) while (busyJobs.length < BUSY_JOBS) busyJobs.push(runNext(fromEnd))
 }
-startBusyJob()
-await Promise.all(Array.from({ length: JOBS - 1 }, () => runNext(fromFront)))
-await busyJob
+startBusyJobs()
+await Promise.all(Array.from({ length: JOBS - BUSY_JOBS }, () => runNext(fromFront)))
+await Promise.all(busyJobs)
 if (!end.signal.aborted) runs.push(...files.filter(path => ALONE.includes(path)).map(path => [path]))
 await runNext(fromFront)
 const slowest = times.sort((a, b) => b.ms - a.ms).slice(0, SLOWEST)

@@ -104,7 +104,7 @@ if (slot === '2') {
 }
 `
 
-t.setTimeout(180_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 t.test('more data than the window, for a client that never reads', async t => {
   const expected = [/ worker-broke-link /, / worker-killed .*why=link-broken/, / worker-exit .*why=link-broken/]

@@ -8,7 +8,7 @@ import { farmLines, timeFactor, until, WatchedSite } from './fixtures/watched-si
 const lines = [...farmLines, 'processes = 1', 'disable-logging = true']
 const replacements = 6
 
-t.setTimeout(120_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 t.test('reloads', needsLoad, async t => {
   const site = new WatchedSite(t, lines)

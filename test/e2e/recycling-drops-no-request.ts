@@ -6,7 +6,7 @@ import { ask } from './fixtures/asking.js'
 import { needsLoad, startLoad } from './fixtures/load.js'
 import { timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(120_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 /** Leaks 10 MB of heap a second; answers with how much of it V8 may have. */
 const leakyApp = `

@@ -8,7 +8,7 @@ import { farmLines, timeFactor, until, WatchedSite } from './fixtures/watched-si
 
 const reloads = 12
 
-t.setTimeout(220_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 t.test(`${reloads} times SIGHUP`, needsLoad, async t => {
   const site = new WatchedSite(t, [...farmLines, 'metrics = 127.0.0.1:0', 'logto = %dsite.log'])

@@ -10,7 +10,7 @@ import { farmLines, timeFactor, until, WatchedSite } from './fixtures/watched-si
 const kills = 20
 const expected = [/ worker-exit .*signal=SIGKILL why=died/]
 
-t.setTimeout(120_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 t.test(`${kills} times kill -9`, needsLoad, async t => {
   const site = new WatchedSite(t, [...farmLines, 'disable-logging = true'], { expected })

@@ -6,7 +6,7 @@ import { needsLoad, startLoad } from './fixtures/load.js'
 import { SteadyClient } from './fixtures/steady-client.js'
 import { timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(120_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 /** Answers after 2 ms of work with its pid. */
 const busyApp = `
