@@ -86,14 +86,14 @@ async function runOne(path) {
 
 /** Those that one before them has kept from running are run again, each in its own process. */
 async function runTogether(paths) {
-  const { passed, printed } = await runNode(['test/shared-process.mjs', 'dist/test', ...paths])
+  const { passed, printed } = await runNode(['test/shared-process.mjs', 'dist/test', ...paths], 2 * LONGEST_MS)
   const { results, unseen } = resultsOf(paths, { passed, printed })
   for (const result of results) tell(result)
   runs.push(...unseen.map(path => [path]))
 }
 
-function runNode(args) {
-  return runFile(process.execPath, args, { cwd: top, env, longestMs: LONGEST_MS, signal: end.signal })
+function runNode(args, longestMs = LONGEST_MS) {
+  return runFile(process.execPath, args, { cwd: top, env, longestMs, signal: end.signal })
 }
 
 function tell({ path, passed, printed, ms }) {
