@@ -6,17 +6,21 @@
  * A build has a folder of its own, `dist-DIGEST`; `dist` is a link to the newest one. The link turns when a build is complete, so nobody ever finds half of one, and
  * a running master goes on with the files that it was started from: the two builds before the newest stay. `--unlinked` makes `dist` a folder, because npm
  * packs no links.
+ *
+ * Where the same compiler made the build before, only what differs is compiled; the other files are hard links to those of that build.
  */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   chmodSync,
   cpSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -24,7 +28,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const top = fileURLToPath(new URL('.', import.meta.url))
@@ -33,6 +37,10 @@ const sourceFolders = ['supervisor', 'proxy', 'app/host', 'kit', 'bench', 'test'
 const PRODUCT = ['supervisor', 'proxy', 'app', 'kit']
 /** Builds that stay besides the newest. */
 const KEPT = 2
+/** More files than these are compiled with all others, which takes no longer. */
+const MOST_CHANGED = 200
+/** In a build: a digest of each source that it was made from. */
+const SOURCES = '.sources.json'
 /** An unfinished build of this age is nobody's. */
 const ABANDONED_MS = 3_600_000
 
@@ -64,14 +72,18 @@ function version() {
 
 function sourceStamp() {
   const parts = [version(), readFileSync(join(top, 'tsconfig.json'), 'utf8'), readFileSync(lock, 'utf8')]
-  for (const folder of sourceFolders) {
-    for (const name of readdirSync(join(top, folder), { recursive: true }).sort()) {
-      if (!/\.c?ts$/.test(name)) continue
-      const { size, mtimeMs } = statSync(join(top, folder, name))
-      parts.push(`${folder}/${name} ${size} ${mtimeMs}`)
-    }
+  for (const path of sourcePaths()) {
+    const { size, mtimeMs } = statSync(join(top, path))
+    parts.push(`${path} ${size} ${mtimeMs}`)
   }
   return hash(parts)
+}
+
+function sourcePaths() {
+  return sourceFolders.flatMap(folder => {
+    const names = readdirSync(join(top, folder), { recursive: true }).sort()
+    return names.filter(name => /\.c?ts$/.test(name)).map(name => `${folder}/${name}`)
+  })
 }
 
 function run(title, command, args) {
@@ -86,8 +98,7 @@ async function build(stamp) {
   if (contentOf(join(folder, '.stamp')) !== stamp) {
     const aside = `${folder}.${process.pid}.new`
     try {
-      const compiler = join(top, 'node_modules/typescript/bin/tsc')
-      run('building', process.execPath, [compiler, '-p', top, '--outDir', aside, '--noCheck'])
+      compile(aside)
       chmodSync(join(aside, 'supervisor/daimyo.js'), 0o755)
       await describe(aside)
       writeFileSync(join(aside, '.stamp'), stamp)
@@ -99,6 +110,49 @@ async function build(stamp) {
   }
   turnLink(name)
   removeOld(name)
+}
+
+/** All sources, or what differs from the newest build. */
+function compile(aside) {
+  const options = readFileSync(join(top, 'tsconfig.json'), 'utf8')
+  const tools = hash([options, readFileSync(lock, 'utf8')])
+  const { exclude } = JSON.parse(options)
+  const paths = sourcePaths().filter(path => !exclude.some(folder => path.startsWith(`${folder}/`)))
+  const files = Object.fromEntries(paths.map(path => [path, hash([readFileSync(join(top, path), 'utf8')])]))
+  const before = JSON.parse(contentOf(join(dist, SOURCES)) ?? '{}')
+  const changed = paths.filter(path => files[path] !== before.files?.[path])
+  let project = top
+  if (before.tools === tools && changed.length <= MOST_CHANGED) {
+    for (const path of paths) if (files[path] === before.files[path]) linkOutputs(realpathSync(dist), aside, path)
+    project = join(aside, 'tsconfig.json')
+    writeFileSync(project, partOf(changed))
+  }
+  const compiler = join(top, 'node_modules/typescript/bin/tsc')
+  if (project === top || changed.length > 0)
+    run('building', process.execPath, [compiler, '-p', project, '--outDir', aside, '--noCheck'])
+  if (project !== top) rmSync(project)
+  writeFileSync(join(aside, SOURCES), JSON.stringify({ tools, files }))
+}
+
+/** A configuration for these sources alone: without types, a file is compiled without those that it imports. */
+function partOf(paths) {
+  const compilerOptions = { noResolve: true, types: [] }
+  const files = paths.map(path => join(top, path))
+  return JSON.stringify({ extends: join(top, 'tsconfig.json'), compilerOptions, include: [], files })
+}
+
+/** Names of the same files: nobody writes into a file of a build. */
+function linkOutputs(build, aside, source) {
+  const output = source.replace(/ts$/, 'js')
+  mkdirSync(dirname(join(aside, output)), { recursive: true })
+  for (const path of [output, `${output}.map`]) {
+    try {
+      linkSync(join(build, path), join(aside, path))
+    } catch (error) {
+      // Declarations have no output.
+      if (error.code !== 'ENOENT') throw error
+    }
+  }
 }
 
 function nameOf(stamp) {

@@ -6,13 +6,13 @@ import { dirname, join } from 'node:path'
 /** Files in one process at most: what is lost when one of them hangs is small, and all jobs have something to do until the end. */
 const MOST_TOGETHER = 16
 /** Their process does more than the tests of one module: it starts others, is timed, or is measured. */
-const OWN_FOLDERS = /^(e2e|compat|bench|app\/farm)\//
+const OWN_FOLDERS = /^(e2e|compat|app\/farm)\//
 /**
  * Code that starts a process, or changes or counts something that the whole process has: environment, user, signals, descriptors, CPU time. What is
  * excepted only reads what never changes.
  */
 const PROCESS_WIDE =
-  /\bprocess\.(?!(pid|ppid|getuid|geteuid|getgid|getegid|platform|version|execPath|nextTick|hrtime)\b)|['"]node:(child_process|worker_threads|cluster|async_hooks|v8|vm|inspector)\b|\bglobalThis\b|\/proc\/self/
+  /\bprocess\.(?!(pid|ppid|getuid|geteuid|getgid|getegid|platform|version|versions|execPath|nextTick|hrtime)\b)|['"]node:(child_process|worker_threads|cluster|async_hooks|v8|vm|inspector)\b|\bglobalThis\b|\/proc\/self/
 /** What the tests of whole programs import; it starts them. */
 const PROGRAMS = /(watched-site|program)\.js$/
 /** The longest ones, by measurement: begun first, so that none of them is left over when all others are done. */

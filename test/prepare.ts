@@ -22,15 +22,33 @@ import { scratchFolder } from './supervisor/fixtures/scratch-folder.js'
 const top = fileURLToPath(new URL('../../', import.meta.url))
 const folders = ['supervisor', 'proxy', 'app/host', 'kit/channel', 'kit/link', 'bench', 'test']
 
-/** Our sources have no types here. It leaves half of its work behind where it finds a mistake. */
+const sources = [
+  'kit/channel/channel.ts',
+  'kit/link/frames.ts',
+  'proxy/main.ts',
+  'app/host/main.ts',
+  'bench/main.ts',
+  'test/one.ts',
+  'supervisor/daimyo.ts',
+]
+/**
+ * Our sources have no types here. It leaves half of its work behind where it finds a mistake, and writes down beside the checkout what it compiles: all, or
+ * the files of the project that it is given.
+ */
 const compiler = `
-const { cpSync, readFileSync, renameSync } = require('node:fs')
-const { join } = require('node:path')
-const [, , , top, , out] = process.argv
-for (const name of ['kit/channel/channel', 'kit/link/frames', 'proxy/main', 'app/host/main', 'bench/main', 'test/one', 'supervisor/daimyo']) {
-  const file = join(top, name + '.ts')
+const { appendFileSync, cpSync, existsSync, readFileSync } = require('node:fs')
+const { dirname, join, relative } = require('node:path')
+const [, , , project, , out] = process.argv
+const top = dirname(dirname(dirname(__dirname)))
+const isPart = project.endsWith('.json')
+const names = isPart
+  ? JSON.parse(readFileSync(project, 'utf8')).files.map(file => relative(top, file))
+  : ${JSON.stringify(sources)}.filter(name => existsSync(join(top, name)))
+appendFileSync(join(top, 'compiled'), (isPart ? names.join(' ') : 'all') + '\\n')
+for (const name of names) {
+  const file = join(top, name)
   if (/nonsense/.test(readFileSync(file, 'utf8'))) process.exit(2)
-  cpSync(file, join(out, name + '.js'))
+  cpSync(file, join(out, name.replace(/ts$/, 'js')))
 }`
 
 /** The smallest checkout that can be built. */
@@ -135,4 +153,39 @@ t.test('a build that fails changes nothing, and a folder of before becomes one o
   t.ok(lstatSync(path('dist')).isDirectory(), 'npm packs no links')
   t.match(readFileSync(path('dist/supervisor/daimyo.js'), 'utf8'), 'release = 1')
   t.equal((await run()).stderr, '', 'and that is up to date')
+})
+
+t.test('what did not change is taken from the build before', async t => {
+  const { path, source, run, build } = plant(t)
+  const compiled = () => readFileSync(path('compiled'), 'utf8').trimEnd().split('\n').at(-1)
+  const builtAs = (name: string) => readFileSync(path(`dist/${name}.js`), 'utf8')
+  await run()
+  t.equal(compiled(), 'all')
+  const first = build()
+  const before = realpathSync(path('dist'))
+
+  source('proxy/main.ts', 'export const changed = 1\n')
+  source('supervisor/more.ts', 'export const added = 1\n')
+  rmSync(path('bench/main.ts'))
+  await run()
+  t.equal(compiled(), 'supervisor/more.ts proxy/main.ts', 'only these')
+  t.match(builtAs('proxy/main'), 'changed = 1')
+  t.match(builtAs('supervisor/more'), 'added = 1')
+  t.match(builtAs('supervisor/daimyo'), 'release = 1', 'the others are there')
+  t.throws(() => builtAs('bench/main'), { code: 'ENOENT' }, 'but not what has no source')
+  t.equal(lstatSync(path('dist/supervisor/daimyo.js')).mode & 0o111, 0o111)
+  t.not(build().digest, first.digest)
+  t.equal(readFileSync(join(before, 'proxy/main.js'), 'utf8'), 'export {}\n', 'the build before is as it was')
+  t.same(readdirSync(path('dist')).includes('tsconfig.json'), false)
+
+  source('bench/main.ts', 'export {}\n')
+  source('kit/link/frames.ts', 'nonsense\n')
+  await t.rejects(run())
+  t.match(builtAs('proxy/main'), 'changed = 1', 'a build that fails is none')
+  source('kit/link/frames.ts', "export const LINK_VERSION = 'link/1'\n")
+  await run()
+  t.equal(compiled(), 'bench/main.ts')
+  writeFileSync(path('tsconfig.json'), `${readFileSync(path('tsconfig.json'), 'utf8')}\n`)
+  await run()
+  t.equal(compiled(), 'all', 'the compiler does something else now')
 })

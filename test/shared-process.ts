@@ -30,7 +30,7 @@ const FILES = {
 /** Runs the files, each named after what it does, and reads what was printed; ends the process when `untilPrinted` was. */
 async function run(t: Test, names: string[], untilPrinted?: string): Promise<Results> {
   const folder = scratchFolder(t)
-  symlinkSync(join(top, 'node_modules'), join(folder, 'node_modules'))
+  symlinkSync(join(top, 'dist/test/node_modules'), join(folder, 'node_modules'))
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
   const paths = names.map((name, at) => `${at}-${name}.js`)
   for (const [at, name] of names.entries())

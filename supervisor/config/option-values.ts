@@ -62,6 +62,9 @@ export interface ValueSource {
   cores: number
 }
 
+/** Each costs a millisecond; of thousands of mistakes only the first ones are shown. */
+const HINTS = 100
+
 /** The flags as entries: they are expanded like lines of the file, but hold no magic variables. */
 export function flagEntries(flags: readonly Flag[]): IniEntry[] {
   return flags.map(({ name, value, place }) => {
@@ -145,7 +148,7 @@ function judgeKey(
   else if (refused !== undefined) mistakes.push({ place, message: `${key}: cannot work here: ${refused}` })
   else if (SETTERS.has(key)) mistakes.push({ place, message: `${key}: received no key: accepted KEY=VALUE` })
   else if (!used.has(key)) {
-    const hint = whatIsMeant(key, acceptedKeys())
+    const hint = mistakes.length < HINTS ? whatIsMeant(key, acceptedKeys()) : ''
     mistakes.push({
       place,
       message: `unknown option: received ${key}: accepted an option of \`daimyo --help\`, or a placeholder that another line uses${hint}`,

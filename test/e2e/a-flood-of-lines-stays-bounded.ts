@@ -5,7 +5,7 @@ import t from 'tap'
 import { ask } from './fixtures/asking.js'
 import { timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(120_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 const LINE_BYTES = 1024
 const LINES = Number(process.env.FLOOD_LINES ?? 64 * 1024)

@@ -9,7 +9,7 @@ import { ask as askWorker } from '../app/fixtures/program.js'
 import { ask } from './fixtures/asking.js'
 import { type Serving, timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(200_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 /** Slot 2 attacks as it is told at `/attack/NAME`; slot 1 answers with its pid. */
 const app = `

@@ -11,7 +11,7 @@ import { scratchFolder } from '../supervisor/fixtures/scratch-folder.js'
 import { ask } from './fixtures/asking.js'
 import { timeFactor, topFolder, until, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(60_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 // Most of it is waiting.
 t.jobs = 3
 

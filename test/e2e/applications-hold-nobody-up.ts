@@ -29,6 +29,8 @@ const child = require('node:child_process').spawn('sleep', ['1000'], { stdio: 'i
 require('node:http').createServer((request, response) => {
   response.end(String(request.url === '/pid' ? process.pid : child.pid))
 }).listen(3000)`,
+    // A worker that is slow to end is killed, and its children with it.
+    lines: ['reload-mercy = 60', 'worker-reload-mercy = 60'],
     async proof(t, site, running) {
       const children = [Number((await ask(running.url, '/child')).body)]
       // They are the application's own, as on bare Node; only who is killed takes them along.

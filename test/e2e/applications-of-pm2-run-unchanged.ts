@@ -89,13 +89,14 @@ t.test('one that never says that it is ready is told by name, and the old code g
     expected: [/worker-(exit|load-failed|not-ready)|reload-failed|not ready within|failed/],
   })
   const running = await site.serve()
-  site.writeIni(['wait-ready = true', 'worker-start-timeout = 1'])
+  // Enough for a process to start on a busy machine.
+  site.writeIni(['wait-ready = true', 'worker-start-timeout = 5'])
   writeFileSync(site.path('app.cjs'), `${START} server.listen(3000)`)
   const { code, err } = await site.run('reload', site.ini)
   t.equal(code, 1)
   t.match(
     err,
-    /was not ready within 1000 ms: the application listens; wait-ready: it has not called process\.send\('ready'\)/,
+    /was not ready within 5000 ms: the application listens; wait-ready: it has not called process\.send\('ready'\)/,
   )
   t.match(await ask(running.url, '/'), { status: 200 })
   t.match(await site.end(running), { code: 0 })

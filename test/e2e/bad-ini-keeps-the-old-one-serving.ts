@@ -18,7 +18,7 @@ for (const [title, line, told] of bad) {
     const expected = [/ reload-failed /, / reload-failed-line /]
     const site = new WatchedSite(t, lines, { expected })
     const running = await site.serve()
-    const client = new SteadyClient(t, running.url, 4, () => ({ path: '/api/v1/whoami' }))
+    const client = new SteadyClient(t, running.url, 10, () => ({ path: '/api/v1/whoami' }))
     const before = await pidsOf(site)
 
     site.writeIni([...lines, 'max-requests = many', line])

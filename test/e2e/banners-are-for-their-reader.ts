@@ -7,7 +7,7 @@ import t from 'tap'
 import { EXIT } from '../../kit/ground/failure.js'
 import { timeFactor, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(60_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 const readers: [title: string, environment: Record<string, string>, isNear: boolean][] = [
   ['in a terminal', {}, true],

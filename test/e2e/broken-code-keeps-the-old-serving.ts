@@ -47,7 +47,7 @@ for (const [title, app, told, deadline = ''] of broken) {
   t.test(title, async t => {
     const site = new WatchedSite(t, [...lines, deadline], { app: good, expected })
     const running = await site.serve()
-    const client = new SteadyClient(t, running.url, 4, () => ({ path: '/' }))
+    const client = new SteadyClient(t, running.url, 10, () => ({ path: '/' }))
     const before = await pidsOf(site)
 
     site.writeApp(app)

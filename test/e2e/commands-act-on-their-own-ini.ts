@@ -8,7 +8,7 @@ import t from 'tap'
 import { EXIT } from '../../kit/ground/failure.js'
 import { timeFactor, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(60_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 t.test('a turned link, another section, another file', async t => {
   const site = new WatchedSite(t)

@@ -11,7 +11,7 @@ import { ask, runProgram, sendBytes } from './fixtures/asking.js'
 import { scrape, sumOf } from './fixtures/metrics-page.js'
 import { timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(60_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 const program = fileURLToPath(new URL('../../supervisor/daimyo.js', import.meta.url))
 const environmentSecret = 'paddy-4711'

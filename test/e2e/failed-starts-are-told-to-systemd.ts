@@ -7,7 +7,7 @@ import { EXIT } from '../../kit/ground/failure.js'
 import { receiveNotifications, whyNoReceiver } from '../supervisor/fixtures/notify-receiver.js'
 import { timeFactor, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(60_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 t.test('the last word', { skip: whyNoReceiver() }, async t => {
   const server = createServer().listen({ host: '127.0.0.1', port: 0 })

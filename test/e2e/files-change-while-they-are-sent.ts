@@ -21,7 +21,7 @@ import { RawClient, request } from '../proxy/fixtures/raw-client.js'
 import { ask } from './fixtures/asking.js'
 import { timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(60_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 /** More than the kernel's buffers take, so that most of it is unread while the client does not read. */
 const bytes = 18_000_000

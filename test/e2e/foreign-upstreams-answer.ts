@@ -13,7 +13,7 @@ import { scrape, sumOf } from './fixtures/metrics-page.js'
 import { failuresAmong, SteadyClient } from './fixtures/steady-client.js'
 import { timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(60_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 /** A node:http server with a WebSocket by hand; its first argument is where it listens, its second what it is called. */
 const program = `
@@ -102,7 +102,7 @@ t.test('by TCP and unix socket, through kills and restarts', async t => {
   t.equal(String((await once(socket, 'message'))[0]), 'hello')
   socket.terminate()
 
-  const gets = new SteadyClient(t, running.url, 4, () => ({ method: 'GET', path: '/legacy/steady' }))
+  const gets = new SteadyClient(t, running.url, 10, () => ({ method: 'GET', path: '/legacy/steady' }))
   for (const foreign of [tcp, unix, tcp, unix]) {
     await foreign.kill()
     const before = gets.replies.length

@@ -13,7 +13,7 @@ import { scrape, sumOf } from './fixtures/metrics-page.js'
 import { failuresAmong, SteadyClient } from './fixtures/steady-client.js'
 import { type Serving, timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(120_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 const measured = ['metrics = 127.0.0.1:0', 'http-header-timeout = 120', 'http-queue-timeout = 500ms']
 const halfHead = 'GET / HTTP/1.1\r\nHo'

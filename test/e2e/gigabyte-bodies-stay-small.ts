@@ -17,7 +17,7 @@ const slowMs = 1000 * Number(process.env.E2E_SLOW_READ_SECONDS ?? 10)
 const slowBytesPerSecond = 1_000_000
 const piece = Buffer.alloc(64 * 1024, 'rice ')
 
-t.setTimeout(120_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 t.test('a GET, a POST, and a POST that comes back', async t => {
   const site = new WatchedSite(t, farmLines)

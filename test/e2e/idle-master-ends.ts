@@ -11,7 +11,7 @@ import { timeFactor, until } from './fixtures/watched-site.js'
 const activator = 'systemd-socket-activate'
 const program = fileURLToPath(new URL('../../supervisor/daimyo.js', import.meta.url))
 
-t.setTimeout(60_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 /** The status of one answer through a unix socket. */
 function statusOf(socketPath: string): Promise<number> {

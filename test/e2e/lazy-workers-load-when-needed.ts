@@ -9,7 +9,7 @@ import { ask } from './fixtures/asking.js'
 import { scrape, sumOf } from './fixtures/metrics-page.js'
 import { timeFactor, topFolder, until, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(60_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 /** Loading blocks its loop for longer than `harakiri`. */
 const slowApp = `

@@ -9,7 +9,7 @@ import { ownCommand } from '../supervisor/fixtures/reachable-program.js'
 import { runProgram, skipWithout } from './fixtures/asking.js'
 import { timeFactor, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(60_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 const most = Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'))
 

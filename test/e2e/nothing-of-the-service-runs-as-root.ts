@@ -27,7 +27,7 @@ import { copyProgram } from '../supervisor/fixtures/reachable-program.js'
 import { ask } from './fixtures/asking.js'
 import { timeFactor, until, type WatchedOptions, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(120_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 const skip = process.getuid?.() !== 0 && 'needs root'
 const nobody = 65_534

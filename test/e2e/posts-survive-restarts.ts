@@ -24,7 +24,7 @@ require('node:http').createServer((request, response) => {
 }).listen(3000)
 `
 
-t.setTimeout(120_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 for (const keepAlive of [true, false]) {
   t.test(keepAlive ? 'on kept connections' : 'on a new connection each', async t => {

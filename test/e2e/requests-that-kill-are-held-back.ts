@@ -14,7 +14,7 @@ require('node:http').createServer((request, response) => {
 }).listen(3000)
 `
 
-t.setTimeout(60_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 t.test('a request that kills', async t => {
   const expected = [/ worker-exit .*code=3 why=died/, / request-quarantined /]

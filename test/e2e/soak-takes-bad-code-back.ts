@@ -5,7 +5,7 @@ import { ask } from './fixtures/asking.js'
 import { failuresAmong, SteadyClient } from './fixtures/steady-client.js'
 import { timeFactor, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(120_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 /** `/ready` is always well, whatever becomes of the rest; `more` begins with its first answer, however slow the start was. */
 const release = (name: string, answer: string, more = '') => `
@@ -48,7 +48,14 @@ const broken: [title: string, processes: number, app: string, told: RegExp, harm
     0.2,
     ['harakiri = 1', 'soak = 2s'],
   ],
-  ['answers 500', 2, release('bad', 'response.statusCode = 500; end()'), /of its \d+ answers were 5xx, 0 of \d+/, 0.5],
+  [
+    'answers 500',
+    2,
+    release('bad', 'response.statusCode = 500; end()'),
+    /of its \d+ answers were 5xx, 0 of \d+/,
+    0.5,
+    ['soak = 3s'],
+  ],
   ['is slow', 2, release('bad', 'setTimeout(end, 80)'), /its answers took \d+ ms in the mean/, 0, ['soak = 3s']],
 ]
 for (const [title, processes, app, told, harm, more = []] of broken) {
@@ -86,7 +93,7 @@ for (const [title, processes, app, told, harm, more = []] of broken) {
 }
 
 t.test('good code soaks, and then replaces all', async t => {
-  const site = new WatchedSite(t, [...lines, 'processes = 2'], { app: good })
+  const site = new WatchedSite(t, [...lines, 'processes = 2', 'soak = 3s'], { app: good })
   const running = await site.serve()
   const client = new SteadyClient(t, running.url, 4, () => ({ path: '/' }))
   site.writeApp(release('new', 'end()'))

@@ -13,7 +13,7 @@ import { scrape, sumOf } from './fixtures/metrics-page.js'
 import { failuresAmong, SteadyClient } from './fixtures/steady-client.js'
 import { timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(120_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 const clients = 100
 /** The first one fills what is kept once: caches, pools, code. */

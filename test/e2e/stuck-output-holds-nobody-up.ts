@@ -13,7 +13,7 @@ import { scratchFolder } from '../supervisor/fixtures/scratch-folder.js'
 import { ask } from './fixtures/asking.js'
 import { timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(60_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 // Most of it is waiting.
 t.jobs = 3
 
@@ -51,7 +51,7 @@ for (const [title, make] of kinds) {
       const { workers, proxies } = await site.status()
       return workers[0]?.phase === 'ready' && proxies[0]?.phase === 'listening'
     }
-    await until('it serves', isUp, 20_000)
+    await until('it serves', isUp)
     const [url = ''] = (await site.status()).urls
     const before = (await ask(url, '/print')).body
     for (const number of [1, 2, 3]) t.equal((await ask(url, `/${number}`)).body, before)

@@ -12,15 +12,15 @@ import type { StatusReport } from '../../supervisor/control/control-protocol.js'
 import { BootedSystemd, whyNoSystemd } from './fixtures/booted-systemd.js'
 import { timeFactor, until } from './fixtures/watched-site.js'
 
-t.setTimeout(180_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 const why = whyNoSystemd()
 const program = '/opt/daimyo/dist/supervisor/daimyo.js'
 const site = 'daimyo@site.service'
-const patienceMs = 20_000
+const patienceMs = 60_000
 
 const goodApp = `require('node:http').createServer((request, response) => {
-  setTimeout(() => response.end('by ' + process.pid), request.url === '/slow' ? 2500 : 0)
+  setTimeout(() => response.end('by ' + process.pid), request.url === '/slow' ? 6000 : 0)
 }).listen(1)`
 
 if (why === false) await withSystemd()

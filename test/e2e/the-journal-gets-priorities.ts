@@ -7,7 +7,7 @@ import { ownCommand } from '../supervisor/fixtures/reachable-program.js'
 import { ask } from './fixtures/asking.js'
 import { timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(60_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 const app = `
 console.log('<0>the end is near')

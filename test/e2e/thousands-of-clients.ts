@@ -92,7 +92,7 @@ async function gather(where: string, count: number, kind: Kind) {
   child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
     said += chunk
   })
-  await until(`${count} clients`, () => said.includes('ready'), 60_000)
+  await until(`${count} clients`, () => said.includes('ready'))
   return {
     lost: () => said.split('lost').length - 1,
     async leave() {

@@ -6,7 +6,7 @@ import { ask } from './fixtures/asking.js'
 import { failuresAmong, SteadyClient } from './fixtures/steady-client.js'
 import { timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(120_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 const lines = [
   'touch-reload = %drestart.txt',

@@ -10,7 +10,7 @@ import { farmLines, timeFactor, until, WatchedSite } from './fixtures/watched-si
 const kills = 20
 const expected = [/ worker-exit .*signal=SIGKILL why=died/]
 
-t.setTimeout(120_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 t.test(`${kills} times kill -9`, needsLoad, async t => {
   const site = new WatchedSite(t, [...farmLines, 'disable-logging = true'], { expected })
@@ -44,6 +44,9 @@ t.test('POSTs meanwhile', async t => {
   const running = await site.serve()
   const posts = new SteadyClient(t, running.url, 2, number => ({ method: 'POST', path: '/', body: String(number) }))
   await killWorkers(site, 6)
+  // A worker on a busy machine may have died with nothing in its hands.
+  for (let more = 0; more < 20 && posts.replies.every(({ status }) => status === 200); more++)
+    await killWorkers(site, 1)
   const replies = await posts.stop()
   const executed = site.read('executed').trimEnd().split('\n')
   t.equal(new Set(executed).size, executed.length, 'none was executed twice')

@@ -6,7 +6,7 @@ import { needsLoad, startLoad } from './fixtures/load.js'
 import { SteadyClient } from './fixtures/steady-client.js'
 import { timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
 
-t.setTimeout(120_000 * timeFactor)
+t.setTimeout(300_000 * timeFactor)
 
 /** Answers after 2 ms of work with its pid. */
 const busyApp = `
@@ -32,11 +32,11 @@ t.test('busyness', needsLoad, async t => {
   const running = await site.serve()
   t.equal((await site.status()).workers.length, 1)
   const load = await startLoad(t, site, running.url, '/')
-  await until('all workers are there', async () => (await site.untilReady()).workers.length === 3, 20_000)
+  await until('all workers are there', async () => (await site.untilReady()).workers.length === 3)
   const { requests, failures } = await load.stop()
   t.same(failures, [], `no request failed of ${requests}`)
   const client = new SteadyClient(t, running.url, 100, () => ({ path: '/' }))
-  await until('the others have gone', async () => (await site.untilReady()).workers.length === 1, 20_000)
+  await until('the others have gone', async () => (await site.untilReady()).workers.length === 1)
   const replies = await client.stop()
   t.same(
     replies.filter(({ status }) => status !== 200),

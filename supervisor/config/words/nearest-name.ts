@@ -17,6 +17,8 @@ export function nearestName(given: string, known: Iterable<string>): string | nu
   let nearest: string | null = null
   let best = Math.floor(wanted.length / 3) + 1
   for (const name of names) {
+    // Each character that one of the two has more is an edit.
+    if (Math.abs(name.length - wanted.length) >= best) continue
     const distance = countEdits(wanted, normalize(name))
     if (distance < best) {
       best = distance
