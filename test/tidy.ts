@@ -26,6 +26,8 @@ const text = (path: string) => readFileSync(join(top, path), 'utf8')
 const code = (path: string) => text(path).replace(/^\s*(\*|\/\*|\/\/).*$/gm, '')
 const within = (path: string, folder: string) => path.startsWith(`${folder}/`)
 
+const DECISIONS = 'docs/decisions/README.md'
+
 /** Everything that the file imports, as paths from the top for relative ones. */
 function importsOf(path: string): string[] {
   const found = [...text(path).matchAll(/(?:\bfrom|\bimport|\bimport\()\s*'([^']+)'/g)].map(match => match[1] ?? '')
@@ -237,6 +239,36 @@ t.test('SECURITY.md names tests that there are', async t => {
   const named = [...text('SECURITY.md').matchAll(/`((?:e2e|kit|proxy|supervisor)\/[\w/-]+)`/g)].map(([, name]) => name)
   t.ok(named.length > 20, `${named.length} tests`)
   for (const name of named) t.ok(sources.includes(`test/${name}.ts`), `test/${name}.ts`)
+})
+
+/** What a decision record says, as its headings; figures are the last one, where something was measured. */
+const RECORD = /^# .+\n\n## Context\n\n[\s\S]+?\n## Decision\n\n[\s\S]+?\n## Consequence\n\n[\s\S]+$/
+
+t.test('decision records have their parts, and are linked', async t => {
+  const records = tracked.filter(path => /^docs\/decisions\/.*\.md$/.test(path) && path !== DECISIONS)
+  t.ok(records.length > 50, `${records.length} records`)
+  const rows = [...text(DECISIONS).matchAll(/^- \[(.+)\]\((.+)\)$/gm)].map(([, title, name]) => [name, title])
+  for (const path of records) t.match(text(path), RECORD, `${path} has context, decision and consequence`)
+  const titles = records.map(path => [basename(path), text(path).split('\n')[0]?.slice(2)])
+  t.same(new Set(rows.map(String)), new Set(titles.map(String)), `${DECISIONS} links each by its title`)
+})
+
+t.test('documents that are named are there', async t => {
+  for (const path of tracked.filter(path => /\.(md|[cm]?[jt]s|ini|json)$/.test(path) && path !== 'package-lock.json')) {
+    const named = new Set(text(path).match(/[\w./-]+\.md\b/g))
+    const lost = [...named].filter(name => ![name, join(dirname(path), name)].some(place => tracked.includes(place)))
+    t.same(lost, [], `${path} names documents of this repository`)
+    t.notMatch(text(path), /\b[Dd]esign §/, `${path} names no chapter of a document that is not here`)
+  }
+})
+
+t.test('sources that the pages name are there', async t => {
+  const pages = tracked.filter(path => /^((ARCHITECTURE|CONTRIBUTING|SECURITY)|docs\/decisions\/.*)\.md$/.test(path))
+  const paths = /`((?:kit|proxy|app|supervisor|bench|test|conf|systemd)\/[\w./@-]+\.\w+)`/g
+  for (const path of pages) {
+    const lost = [...text(path).matchAll(paths)].map(([, name = '']) => name).filter(name => !tracked.includes(name))
+    t.same(lost, [], `${path} names files of this repository`)
+  }
 })
 
 t.test('printed pages are fresh', async t => {
