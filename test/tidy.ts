@@ -103,7 +103,7 @@ const BANNED: [title: string, pattern: RegExp, applies: (path: string) => boolea
     /'(node:)?cluster'/,
     // Applications use it; `cluster-role.ts` is what they find in it.
     path => path !== 'app/host/application/cluster-role.ts' && !within(path, 'test'),
-    'child_process (nodejs/node#22703)',
+    'child_process (docs/decisions/no-cluster.md)',
   ],
   [
     'console',
