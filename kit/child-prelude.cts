@@ -8,7 +8,10 @@
  *    listeners. No public name leads to their class; the async hook of one that Node makes does.
  * 2. An application that sends such a signal to itself, as shutdown libraries do in the end, means the default: it gets it.
  * 3. The last argument is the name that `ps` shows. A program that is started through another one cannot be given argv[0].
- * 4. No trace is left: an application sees the `process.argv`, `process.execArgv` and `require.cache` that it would see without this file, and
+ * 4. Until the channel is open (`channel.ts`), nobody in this process would see that the master has died, and what comes before may wait for ever, such as a
+ *    `--import`. So twice a second it is looked whether the parent is still the same; an orphan ends at once, with what its preloads have started, as it would
+ *    behind the channel. A loop that is blocked does not look.
+ * 5. No trace is left: an application sees the `process.argv`, `process.execArgv` and `require.cache` that it would see without this file, and
  *    what it forks inherits none of it.
  */
 
@@ -77,10 +80,31 @@ function letOwnSignalsPass(held: Map<number, SignalHandle>): void {
   }
 }
 
+const ORPHAN_LOOK_MS = 500
+
+/** Whoever opens the channel calls it off. */
+function endAsOrphan(): void {
+  const parent = process.ppid
+  const kill = process.kill
+  const look = () => {
+    if (process.ppid === parent) return
+    try {
+      kill(-process.pid, 'SIGKILL')
+    } catch {
+      // ESRCH: it leads no group.
+      kill(process.pid, 'SIGKILL')
+    }
+  }
+  const timer = setInterval(look, ORPHAN_LOOK_MS).unref()
+  const value = () => clearInterval(timer)
+  Object.defineProperty(process, Symbol.for('daimyo.orphan-watch'), { value, configurable: true })
+}
+
 // A thread of the application's runs the preloads again, and can do nothing about signals. `isMainThread` of node:worker_threads would say the same and
 // cost every process 5 to 10 ms to load; source: lib/internal/process/worker_thread_only.js of Node 20 to 26.
 const isMainThread = !(process.chdir as unknown as { disabled?: boolean }).disabled
 if (isMainThread) {
+  endAsOrphan()
   const Handle = findHandleClass()
   if (Handle !== null) letOwnSignalsPass(holdSignals(Handle))
   process.title = process.argv.pop() ?? ''

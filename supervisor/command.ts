@@ -202,7 +202,13 @@ function settingsOf(line: ConfigArguments, what: string): Settings {
 /** Whoever stops or looks at a server does not need its INI to be right, only to know which it is. */
 function soughtBy(line: ConfigArguments): MasterSought {
   const file = line.iniPath === null ? null : fileNamed(line.iniPath, context.cwd)
-  return { runDir: read(line).runDir ?? null, iniPath: file?.absolute ?? null, iniSection: file?.section ?? '' }
+  const { runDir, settings } = read(line)
+  return {
+    runDir: runDir ?? null,
+    serviceUid: settings?.credentials?.uid ?? null,
+    iniPath: file?.absolute ?? null,
+    iniSection: file?.section ?? '',
+  }
 }
 
 /** The first listener of the INI; where the kernel chose its port, systemd passes it, or the INI has become wrong, the running master knows it. */

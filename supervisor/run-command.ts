@@ -6,6 +6,7 @@
  */
 
 import { dirname } from 'node:path'
+import type { Credentials } from '../kit/channel/messages.js'
 import { reasonOf } from '../kit/ground/failure.js'
 import { createLog, type Log } from '../kit/log/log.js'
 import { LogSink, type Reopening } from '../kit/log/log-sink.js'
@@ -45,8 +46,10 @@ import { RunFolderKeeper } from './run-folder/run-folder-keeper.js'
 import { printBanner } from './screen/banner.js'
 import { createNotifier } from './systemd/notify.js'
 import { ServiceReports } from './systemd/service-reports.js'
+import { removals } from './user/file-removal.js'
 import { PacedLooks } from './user/folder-names.js'
 import { onGuardedPath, openingOf } from './user/guarded-path.js'
+import type { KilledChild } from './user/killed-child.js'
 import { PipeStock } from './user/pipes.js'
 import { addThreadHolder, mayBecomeUser, mayBecomeUserWithin, renewGroups } from './user/service-user.js'
 
@@ -61,6 +64,8 @@ export interface RunOptions {
 
 /** How long the removal of the pidfile waits for a write to the log. */
 const PIDFILE_MS = 2000
+/** And each step of a reload that becomes the service's user. */
+const RELOAD_MS = 5000
 
 /** Everything that has to be undone, last first. */
 type Undo = (() => unknown)[]
@@ -101,7 +106,9 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   const pipes: PipeStock = new PipeStock({ folder: folder.path, keepFolder: () => keeper.keep() })
   undo.push(() => pipes.close())
   const filled = pipes.fill(settings.processes + settings.httpProcesses)
-  const logChild = settings.logto === null ? null : new LogChild({ path: settings.logto, owner: credentials, pipes })
+  const tellTracer: KilledChild['tell'] = (event, fields) => log(event, fields)
+  const logChild =
+    settings.logto === null ? null : new LogChild({ path: settings.logto, owner: credentials, pipes, tell: tellTracer })
   undo.push(() => logChild?.stop())
   const sink = new LogSink({
     path: settings.logto,
@@ -125,6 +132,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   })
   const recent = new RecentEvents()
   const log = telling([service.hearing(written), recent.log])
+  removals.telling(log)
 
   const keeper = new RunFolderKeeper(folder, log)
   const { master, store, rotation, startEndpoint } = assemble(
@@ -151,7 +159,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   undo.push(() => control.close())
   if (settings.masterFifos.length > 0) {
     const put = (letter: string, event: SignalEvent) => master.signal(letter, event)
-    const fifo = startMasterFifo({ paths: settings.masterFifos, opener: credentials, put, log })
+    const fifo = await startMasterFifo({ paths: settings.masterFifos, opener: credentials, put, log, pipes })
     undo.push(() => fifo.close())
   }
   undo.push(service.start())
@@ -193,6 +201,7 @@ function assemble(
   const master: Master = new Master({
     settings,
     readSettings: () => withGroups(readingWithoutDeviceLog(readAgain())),
+    quietly: quietlyIn(sink, settings.credentials),
     log,
     output: isJournal ? toJournal(sink) : outputOf(settings, sink, rotation),
     pipes,
@@ -263,6 +272,13 @@ function reopeningOf({ logto, credentials }: Settings, child: LogChild): Reopeni
     open: () => openMadeMasterLog(logto ?? '', credentials),
     isQuiet: () => mayBecomeUser(credentials),
   }
+}
+
+/** A reload waits for whoever has locked the log no longer than that, and is refused. */
+function quietlyIn(sink: LogSink, credentials: Credentials | null): <T>(work: () => T) => Promise<T> {
+  const isQuiet = () => mayBecomeUser(credentials)
+  const changesIdentity = credentials !== null && process.geteuid?.() === 0
+  return async work => (changesIdentity ? await sink.quietly(isQuiet, RELOAD_MS, work) : work())
 }
 
 /** Where the children's output goes. */

@@ -60,11 +60,17 @@ export interface ChannelEnds {
   to: Socket
 }
 
-/** Of a child. Throws where nothing of the kind is open under these numbers. */
+/** What `child-prelude.cts` left. */
+const ORPHAN_WATCH = Symbol.for('daimyo.orphan-watch')
+
+/** Of a child. Its end tells from now on of the master's. Throws where nothing of the kind is open under these numbers. */
 export function openChannelEnds(): ChannelEnds {
   const { reads, writes } = CHANNEL_DESCRIPTORS
   const to = new Socket({ fd: writes, readable: false, writable: true })
-  return { from: new Socket({ fd: reads, readable: true, writable: false }), to }
+  const from = new Socket({ fd: reads, readable: true, writable: false })
+  Reflect.get(process, ORPHAN_WATCH)?.()
+  Reflect.deleteProperty(process, ORPHAN_WATCH)
+  return { from, to }
 }
 
 export class Channel {

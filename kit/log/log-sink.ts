@@ -149,9 +149,31 @@ export class LogSink {
     return changed
   }
 
+  /**
+   * What `work` returns or throws, called in the same turn of the loop in which `isQuiet`: lines wait meanwhile, so that this log comes to hold no thread. Rejects where it has not become so within
+   * so many milliseconds.
+   */
+  async quietly<T>(isQuiet: () => boolean, withinMs: number, work: () => T): Promise<T> {
+    const untilMs = performance.now() + withinMs
+    const wait = async () => {
+      if (performance.now() >= untilMs) throw new Error(`the log has not taken a line for ${withinMs} ms`)
+      await delay(quietMs)
+    }
+    while (this.#held !== null) await wait()
+    this.#held = []
+    try {
+      while (!isQuiet()) await wait()
+      return work()
+    } finally {
+      this.#release()
+    }
+  }
+
   async #change(make = async () => {}): Promise<string | null> {
     const { path, reopening } = this.#options
-    if (path === null || reopening === undefined || this.#isClosed) return null
+    if (path === null || reopening === undefined) return null
+    while (this.#held !== null && !this.#isClosed) await delay(quietMs)
+    if (this.#isClosed) return null
     this.#held = []
     try {
       await make()

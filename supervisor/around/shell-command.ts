@@ -13,11 +13,13 @@ import type { Socket } from 'node:net'
 import { constants } from 'node:os'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { codeOf, reasonOf } from '../../kit/ground/failure.js'
+import type { Log } from '../../kit/log/log.js'
 import type { PlainEvent } from '../child/master-context.js'
 import type { ChildPlumbing } from '../child/spawn-child.js'
 import type { StopSignal } from '../config/values/settings.js'
 import { LastLines } from '../log/output-lines.js'
 import { whyNotEntered } from '../user/become-user.js'
+import { type KilledChild, killForGood } from '../user/killed-child.js'
 import { lastWordsOf } from '../user/last-words.js'
 import { type PipedChild, spawnPiped } from '../user/pipes.js'
 
@@ -78,14 +80,23 @@ export class ShellCommand {
   readonly #child: ChildProcess | null
   readonly #onEnd: (end: CommandEnd) => void
   readonly #errorLines = new LastLines()
+  readonly #killed: KilledChild
+  #streams: PipedChild['streams'] = []
   #hasEnded = false
 
-  /** `onEnd` is the last call, when nothing of the group is left. */
-  constructor(spec: CommandSpec, { gate, pipes }: ChildPlumbing, onEnd: (end: CommandEnd) => void) {
+  /** `log` hears of tracers. `onEnd` is the last call, when nothing of the group is left. */
+  constructor(
+    spec: CommandSpec,
+    { gate, pipes, log }: ChildPlumbing & { log?: Log },
+    onEnd: (end: CommandEnd) => void,
+  ) {
     this.#onEnd = onEnd
+    const tell: KilledChild['tell'] = (event, fields) => log?.(event, { command: spec.name, ...fields })
+    this.#killed = { credentials: spec.credentials, tell, letGo: () => this.#letGo() }
     const piped = this.#spawn(spec, pipes)
     this.#child = piped?.child ?? null
     if (piped === null) return
+    this.#streams = piped.streams
     const [, stdout, stderr, control] = piped.streams as [null, Socket, Socket, Socket]
     const { name } = spec
     gate.forward(stdout, { name })
@@ -121,13 +132,23 @@ export class ShellCommand {
     if (this.#child === null) return
     const { pid, exitCode, signalCode } = this.#child
     if (pid === undefined || exitCode !== null || signalCode !== null) return
+    if (signal === 'SIGKILL') killForGood(this.#child, this.#killed, () => this.#signalGroup(pid, signal))
+    else this.#signalGroup(pid, signal)
+  }
+
+  #signalGroup(pid: number, signal: StopSignal): void {
     try {
       process.kill(-pid, signal)
     } catch (error) {
       // ESRCH: between fork and setsid there is no group yet. EPERM: all of it became somebody else.
       if (!['ESRCH', 'EPERM'].includes(codeOf(error))) throw error
-      this.#child.kill(signal)
+      this.#child?.kill(signal)
     }
+  }
+
+  #letGo(): void {
+    for (const stream of this.#streams) stream?.destroy()
+    this.#finish({ code: null, signal: 'SIGKILL', error: null })
   }
 
   #spawn(spec: CommandSpec, pipes: ChildPlumbing['pipes']): PipedChild | null {

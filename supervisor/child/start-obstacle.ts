@@ -8,6 +8,7 @@ import { statSync } from 'node:fs'
 import { codeOf, Failure } from '../../kit/ground/failure.js'
 import { workersFolderOf } from '../config/values/run-folder-path.js'
 import { isGone } from '../run-folder/workers-folder.js'
+import { findNoRoom } from '../user/room-left.js'
 import { asServiceUser, mayBecomeUser } from '../user/service-user.js'
 import type { Generation } from './master-context.js'
 import { type Release, resolveRelease } from './release.js'
@@ -73,6 +74,13 @@ export function runFolderObstacle({ settings }: Generation): StartObstacle | nul
     why: `run-dir is gone: ${settings.runDir}`,
     remedy: 'it comes back by itself once daimyo may make it: run-folder-lost in the log says why not',
   }
+}
+
+/** The system's word, or the worker's, is that there is no room, and it is the run folder that has none. */
+export function roomObstacle(error: string, { settings }: Generation): StartObstacle | null {
+  const found = findNoRoom(settings.runDir, error)
+  if (found === null || !error.includes(settings.runDir)) return null
+  return { why: found.why, remedy: `${found.remedy}; it is tried again by itself` }
 }
 
 /** What the same settings lead to by now, where that is another release; null: they lead nowhere, to the same, or cannot be looked at now. */

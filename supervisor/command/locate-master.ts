@@ -1,7 +1,7 @@
 /**
  * Finds the running master that an INI belongs to. Called by the commands that ask one: status, reload, stop, get.
  * Must stay true: a master is taken for ours only if it says itself that it runs our INI, and its control socket is in our run folder or in one
- * where root or we decide who listens; without an INI our run folder is enough. "Not running" is said only after all places where it could be were
+ * where root or we decide who listens; without an INI our run folder is enough. A run folder that somebody else has made where everybody may is not looked into. "Not running" is said only after all places where it could be were
  * looked at.
  */
 
@@ -11,7 +11,7 @@ import { basename, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { EXIT, Failure } from '../../kit/ground/failure.js'
 import { MAIN_SECTION } from '../config/ini/ini-reader.js'
-import { askStatus, foreignOwnerOf, notRunning } from '../control/control-client.js'
+import { ANSWER_MS, type AskOptions, askStatus, foreignOwnerOf, notRunning } from '../control/control-client.js'
 import type { StatusReport } from '../control/control-protocol.js'
 import { MASTER_NAME } from '../host/process-names.js'
 import { commandOf } from '../host/process-presence.js'
@@ -20,16 +20,18 @@ import { claimHolder } from '../run-folder/run-folder-claim.js'
 import { namesIn } from '../user/folder-names.js'
 import { userName } from '../user/guarded-path.js'
 
-/** Whom to look for. `runDir` null: the settings cannot be read, only the INI's path is known. */
+/** Whom to look for. `runDir` null: the settings cannot be read, only the INI's path is known. `serviceUid`: its `uid`. */
 export interface MasterSought {
   runDir: string | null
+  serviceUid?: number | null
   iniPath: string | null
   iniSection: string
 }
 
-/** A master that answered. `remark`: what to tell first, empty where the answer is root's own, or ours. */
+/** A master that answered. `remark`: what to tell first, empty where the answer is root's own, or ours. `trusted`: for the next question. */
 export interface MasterFound {
   controlPath: string
+  trusted: readonly number[]
   report: StatusReport
   remark: string
 }
@@ -39,20 +41,30 @@ const mostFolders = 200
 const RESTORE_MS = 3000
 const LOOK_MS = 100
 
-/** Failures: `not-running` (69), `no-answer` (69, with the pid where it is known), `not-allowed` (77). */
-export async function locateMaster(sought: MasterSought, environment: NodeJS.ProcessEnv): Promise<MasterFound> {
+/** Failures: `not-running` (69), `no-answer` (69, with the pid where it is known), `not-allowed` and `not-trusted` (77). `withinMs`: for one answer. */
+export async function locateMaster(
+  sought: MasterSought,
+  environment: NodeJS.ProcessEnv,
+  withinMs = ANSWER_MS,
+): Promise<MasterFound> {
   const expected = sought.runDir === null ? null : controlPathOf(sought.runDir)
+  const asking = { withinMs, trusted: trustedOf(sought) }
   if (expected !== null) {
-    const report = await statusIfRunning(expected)
+    const report = await statusIfRunning(expected, asking)
     if (report !== null) return found(expected, report, sought)
   }
-  const elsewhere = await lookElsewhere(sought, expected, environment)
+  const elsewhere = await lookElsewhere(sought, expected, environment, withinMs)
   if (elsewhere === null && expected !== null && isNamed(sought.iniPath)) {
-    const report = await untilRestored(expected)
+    const report = await untilRestored(expected, asking)
     if (report !== null) return found(expected, report, sought)
   }
   if (elsewhere === null) throw notRunning(expected ?? sought.iniPath ?? 'the command line', whyUnknown(sought.iniPath))
   return elsewhere
+}
+
+/** The users whose word counts, besides root and us: the INI says who serves, and its owner could say so. */
+function trustedOf({ iniPath, serviceUid = null }: MasterSought): number[] {
+  return [...(serviceUid === null ? [] : [serviceUid]), ...(iniPath === null ? [] : [ownerOf(iniPath)])]
 }
 
 /** A process calls itself the master of this INI: somebody may have removed its run folder, which it makes anew every other second. */
@@ -61,9 +73,9 @@ function isNamed(iniPath: string | null): boolean {
   return iniPath !== null && allPids().some(pid => commandOf(pid)?.includes(name))
 }
 
-async function untilRestored(controlPath: string): Promise<StatusReport | null> {
+async function untilRestored(controlPath: string, asking: AskOptions): Promise<StatusReport | null> {
   for (const endMs = performance.now() + RESTORE_MS; performance.now() < endMs; await delay(LOOK_MS)) {
-    const report = await statusIfRunning(controlPath)
+    const report = await statusIfRunning(controlPath, asking)
     if (report !== null) return report
   }
   return null
@@ -85,25 +97,28 @@ function whyUnknown(iniPath: string | null): string {
 
 /**
  * A service has its run folder from systemd, or another user's environment: so the usual places are searched for a folder of the same name
- * (it holds a hash of the INI's path), or for a master with the same INI. Who may not be asked is passed over; it is another user's.
+ * (it holds a hash of the INI's path), or for a master with the same INI. Who may not be asked is passed over; it is another user's. All are asked at once, so
+ * that those that do not answer cost one deadline together.
  */
 async function lookElsewhere(
   sought: MasterSought,
   known: string | null,
   environment: NodeJS.ProcessEnv,
+  withinMs: number,
 ): Promise<MasterFound | null> {
-  const masters: MasterFound[] = []
-  const others: Failure[] = []
-  for (const controlPath of usualFolders(environment, sought.iniPath).map(controlPathOf)) {
-    if (controlPath === known) continue
+  const ask = async (controlPath: string): Promise<MasterFound | Failure | null> => {
     try {
-      const report = await askStatus(controlPath)
-      if (isSought(controlPath, report, sought)) masters.push(found(controlPath, report, sought))
+      const report = await askStatus(controlPath, { withinMs, trusted: trustedOf(sought) })
+      return isSought(controlPath, report, sought) ? found(controlPath, report, sought) : null
     } catch (error) {
       if (!(error instanceof Failure)) throw error
-      if (error.code === 'another-ini') others.push(error)
+      return error.code === 'another-ini' ? error : null
     }
   }
+  const paths = usualFolders(environment, sought.iniPath).map(controlPathOf)
+  const outcomes = await Promise.all(paths.filter(path => path !== known).map(ask))
+  const others = outcomes.filter(outcome => outcome instanceof Failure)
+  const masters = outcomes.filter(outcome => outcome !== null && !(outcome instanceof Failure)) as MasterFound[]
   if (masters.length > 1) throw ambiguous(masters)
   const [master = null] = masters
   if (master === null && others[0] !== undefined) throw others[0]
@@ -118,7 +133,12 @@ function found(controlPath: string, report: StatusReport, sought: MasterSought):
   const owner = foreignOwnerOf(controlPath)
   const said = owner === null ? '' : `said by a process of ${userName(owner)}: ${controlPath}`
   if (sought.iniPath !== null && !isIniOf(report, sought)) throw anotherIni(controlPath, report, sought, said)
-  return { controlPath, report, remark: said === '' ? '' : `daimyo: what follows is ${said}\n` }
+  return {
+    controlPath,
+    trusted: trustedOf(sought),
+    report,
+    remark: said === '' ? '' : `daimyo: what follows is ${said}\n`,
+  }
 }
 
 function isSought(controlPath: string, report: StatusReport, { runDir, iniPath }: MasterSought): boolean {
@@ -200,11 +220,12 @@ function isFolderOf(folder: string, owners: readonly (number | undefined)[]): bo
   return stats?.isDirectory() === true && owners.includes(stats.uid) && (stats.mode & 0o002) === 0
 }
 
-async function statusIfRunning(controlPath: string): Promise<StatusReport | null> {
+async function statusIfRunning(controlPath: string, asking: AskOptions): Promise<StatusReport | null> {
   try {
-    return await askStatus(controlPath)
+    return await askStatus(controlPath, asking)
   } catch (error) {
-    if (!(error instanceof Failure) || error.code === 'not-allowed') throw error
+    // Who holds such a folder is another user's word too.
+    if (!(error instanceof Failure) || ['not-allowed', 'not-trusted'].includes(error.code)) throw error
     if (error.code === 'not-running') return null
     const pid = claimHolder(dirname(controlPath))
     throw pid === null ? error : new Failure(error.code, `${error.message} (its pid is ${pid})`, error.exitCode, error)

@@ -24,10 +24,10 @@ export async function orderCommand(
   request: OrderedRequest,
   context: CommandContext,
 ): Promise<number> {
-  const { controlPath, remark } = await locateMaster(sought, context.environment)
+  const { controlPath, trusted, remark } = await locateMaster(sought, context.environment)
   context.complain(remark)
   const onProgress = (text: string) => context.print(`${text}\n`)
-  const done = await askMaster(controlPath, request, { silenceMs, onProgress })
+  const done = await askMaster(controlPath, request, { silenceMs, trusted, onProgress })
   if (done.ok) {
     context.print(`${describe(request)}\n`)
     return EXIT.ok

@@ -13,10 +13,10 @@ const silenceMs = 20_000
 
 /** Prints the steps, then `reloaded`, or the reason of the failure and the worker's last lines (1). Failures as `locateMaster`. */
 export async function reloadCommand(sought: MasterSought, waits: boolean, context: CommandContext): Promise<number> {
-  const { controlPath, remark } = await locateMaster(sought, context.environment)
+  const { controlPath, trusted, remark } = await locateMaster(sought, context.environment)
   context.complain(remark)
   const onProgress = (text: string) => context.print(`${text}\n`)
-  const done = await askMaster(controlPath, { command: 'reload' }, { silenceMs, onProgress, leaves: !waits })
+  const done = await askMaster(controlPath, { command: 'reload' }, { silenceMs, trusted, onProgress, leaves: !waits })
   if (done.ok) {
     if (waits) context.print('reloaded\n')
     return EXIT.ok

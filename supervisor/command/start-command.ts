@@ -46,7 +46,7 @@ const shownBytes = 2000
 /** Failures: those of the master's own start, `already-running` (69), `log`, `pidfile`. */
 export async function startCommand(options: StartOptions, context: CommandContext): Promise<number> {
   const { settings } = options
-  const running = await findMaster(controlPathOf(settings.runDir))
+  const running = await findMaster(controlPathOf(settings.runDir), serviceOf(settings))
   if (running !== null) throw alreadyRunning(settings.runDir, running)
   const [files, child] = begin(options, context)
   const outcome = await waitForOutcome(child, settings.workerStartMs + 30_000)
@@ -66,6 +66,11 @@ export async function startCommand(options: StartOptions, context: CommandContex
     `cannot start: pid ${child.pid}: ${how}: the end of ${files.log}:\n${lastOf(files.log)}`,
     EXIT.unavailable,
   )
+}
+
+/** Whose run folder it may be, besides root's and ours. */
+function serviceOf({ credentials }: Settings): number[] {
+  return credentials === null ? [] : [credentials.uid]
 }
 
 function begin(options: StartOptions, context: CommandContext): [BackgroundFiles, ChildProcess] {

@@ -16,12 +16,12 @@ const goneMs = 10_000
 
 /** Prints the steps and `stopped`. Failures as `locateMaster`, and `stop` (1) when the process is still there. */
 export async function stopCommand(sought: MasterSought, context: CommandContext): Promise<number> {
-  const { controlPath, report, remark } = await locateMaster(sought, context.environment)
+  const { controlPath, trusted, report, remark } = await locateMaster(sought, context.environment)
   context.complain(remark)
   // Before it is asked: afterwards the number may already be somebody else's.
   const life = lifeOf(report.pid)
   const onProgress = (text: string) => context.print(`${text}\n`)
-  const answered = askMaster(controlPath, { command: 'stop' }, { silenceMs, onProgress }).then(done => {
+  const answered = askMaster(controlPath, { command: 'stop' }, { silenceMs, trusted, onProgress }).then(done => {
     if (!done.ok) throw new Failure('stop', `cannot stop: pid ${report.pid}: ${done.reason}`, EXIT.failed)
   })
   if (life === null) await answered

@@ -5,7 +5,7 @@
 
 import type { ReadStream, WriteStream } from 'node:tty'
 import { EXIT, Failure } from '../../kit/ground/failure.js'
-import { askMaster } from '../control/control-client.js'
+import { ANSWER_MS, askMaster } from '../control/control-client.js'
 import type { TopReport } from '../control/control-protocol.js'
 import { drawTop } from '../screen/top-screen.js'
 import { type TimedReport, topView } from '../screen/top-view.js'
@@ -30,8 +30,11 @@ export interface Terminal {
 
 /** Failures as `locateMaster`; a master that goes away meanwhile ends it with its Failure (69). */
 export async function topCommand(sought: MasterSought, context: CommandContext, terminal: Terminal): Promise<number> {
-  const { controlPath } = await locateMaster(sought, context.environment)
-  const look = async (): Promise<TimedReport> => ({ report: await askTop(controlPath), atMs: performance.now() })
+  const { controlPath, trusted } = await locateMaster(sought, context.environment)
+  const look = async (): Promise<TimedReport> => ({
+    report: await askTop(controlPath, trusted),
+    atMs: performance.now(),
+  })
   const { input, output } = terminal
   if (!output.isTTY || !input.isTTY || (context.environment.TERM ?? 'dumb') === 'dumb') {
     context.print(`${drawTop(topView(null, await look()), PLAIN, Date.now()).join('\n')}\n`)
@@ -41,8 +44,8 @@ export async function topCommand(sought: MasterSought, context: CommandContext, 
   return EXIT.ok
 }
 
-async function askTop(path: string): Promise<TopReport> {
-  const done = await askMaster(path, { command: 'top' })
+async function askTop(path: string, trusted: readonly number[]): Promise<TopReport> {
+  const done = await askMaster(path, { command: 'top' }, { withinMs: ANSWER_MS, trusted })
   if (done.ok && done.top !== undefined) return done.top
   throw new Failure(
     'no-answer',

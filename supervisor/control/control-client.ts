@@ -1,48 +1,62 @@
 /**
  * The command's side of the control socket (`control-protocol.ts`): sends one request and reads answers until `done`.
  * Called by the commands and, to find a master that already runs, by `run-folder.ts`.
- * Must stay true: root trusts no socket that others could have put there; every wait has a deadline, an answer has a
- * bound, and "nobody there" is told apart from "does not answer".
+ * Must stay true: root neither looks into a folder nor asks a socket that a stranger could have put there; every wait has a deadline that
+ * bytes alone do not move, what is read has a bound, and "nobody there" is told apart from "does not answer".
  */
 
 import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
-import { userName } from '../user/guarded-path.js'
+import { userName, whyPlanted } from '../user/guarded-path.js'
 import { asServiceUser, O_PATH } from '../user/service-user.js'
 import { readAnswer } from './control-answer.js'
 import type { ControlAnswer, ControlDone, ControlRequest, StatusReport } from './control-protocol.js'
 
-/** `silenceMs`: longest time without a single answer. `onProgress` gets each progress line. `leaves`: with the first one it is done. */
+/**
+ * `silenceMs`: longest time without a whole answer. `withinMs`: longest time for all of them. `onProgress` gets each progress line. `leaves`: with the first one
+ * it is done. `trusted`: whose run folder root asks also where everybody may make one, such as in /tmp.
+ */
 export interface AskOptions {
   silenceMs?: number
+  withinMs?: number
+  trusted?: readonly number[]
   onProgress?: (text: string) => void
   leaves?: boolean
 }
 
 const longestAnswerBytes = 1 << 20
+/** All answers to one question: hours of progress are less. */
+const mostBytes = 4 << 20
 const defaultSilenceMs = 5000
+/** For what a master answers at once, to its last byte. */
+export const ANSWER_MS = 5000
 
 /**
- * Asks the master behind `path`. Failures: `not-running` (69), `not-allowed` (77), `no-answer` (69: it closed, was silent for too
- * long, or sent something else).
+ * Asks the master behind `path`. Failures: `not-running` (69), `not-allowed` (77), `not-trusted` (77), `no-answer` (69: it closed, was silent
+ * for too long, or sent something else).
  */
 export function askMaster(path: string, request: ControlRequest, options: AskOptions = {}): Promise<ControlDone> {
-  const silenceMs = options.silenceMs ?? defaultSilenceMs
+  const { silenceMs = defaultSilenceMs, withinMs } = options
   return new Promise((resolve, reject) => {
-    const socket = connectTo(path)
+    const socket = connectTo(path, options.trusted ?? [])
     if (socket instanceof Failure) return reject(socket)
+    const silence = setTimeout(() => finish(noAnswer(path, `silent for ${silenceMs} ms`)), silenceMs)
+    const late = () => finish(noAnswer(path, `not done within ${withinMs} ms`))
+    const deadline = withinMs === undefined ? undefined : setTimeout(late, withinMs)
     const finish = (outcome: ControlDone | Failure) => {
+      clearTimeout(silence)
+      clearTimeout(deadline)
       if (outcome instanceof Failure) reject(outcome)
       else resolve(outcome)
       socket.destroy()
     }
-    socket.setTimeout(silenceMs, () => finish(noAnswer(path, `silent for ${silenceMs} ms`)))
     socket.on('error', error => finish(connectFailure(path, error)))
     socket.on('close', () => finish(noAnswer(path, 'it closed the connection before it answered')))
     readAnswers(socket, path, answer => {
       if (answer instanceof Failure || answer.type === 'done') return finish(answer)
+      silence.refresh()
       options.onProgress?.(answer.text)
       if (options.leaves) finish({ type: 'done', ok: true })
     })
@@ -50,18 +64,18 @@ export function askMaster(path: string, request: ControlRequest, options: AskOpt
   })
 }
 
-/** The report of a running master; Failures as `askMaster`. */
-export async function askStatus(path: string): Promise<StatusReport> {
-  const done = await askMaster(path, { command: 'status' })
+/** The report of a running master, within `ANSWER_MS`; Failures as `askMaster`. */
+export async function askStatus(path: string, options: AskOptions = {}): Promise<StatusReport> {
+  const done = await askMaster(path, { command: 'status' }, { withinMs: ANSWER_MS, ...options })
   if (!done.ok) throw new Failure('no-answer', `cannot read the status: ${path}: ${done.reason}`, EXIT.unavailable)
   if (done.status === undefined) throw noAnswer(path, 'the answer holds no status')
   return done.status
 }
 
 /** The pid of the master that answers on `path`, null when nobody listens there. A live one that stays silent is a Failure. */
-export async function findMaster(path: string): Promise<number | null> {
+export async function findMaster(path: string, trusted: readonly number[] = []): Promise<number | null> {
   try {
-    return (await askStatus(path)).pid
+    return (await askStatus(path, { trusted })).pid
   } catch (error) {
     if (error instanceof Failure && error.code === 'not-running') return null
     throw error
@@ -80,19 +94,23 @@ export function foreignOwnerOf(path: string): number | null {
 }
 
 /**
- * A connection to the control socket itself, by a descriptor of it, not to whatever a link in its place leads to.
+ * A connection to the control socket itself, by a descriptor of it, not to whatever a link in its place leads to. Whose its folder is comes first: even a
+ * look into a stranger's may take as long as that one likes.
  * What belongs to somebody else is asked by root only, as that user and in a folder of that user's: then nothing else
  * of root's can be meant.
  */
-function connectTo(path: string): Socket | Failure {
+function connectTo(path: string, trusted: readonly number[]): Socket | Failure {
   try {
     if (process.platform !== 'linux') return createConnection({ path })
+    const planted = process.geteuid?.() === 0 ? whyPlanted(dirname(path), trusted) : null
+    if (planted !== null) return notTrusted(path, planted)
     const descriptor = openSync(path, O_PATH | constants.O_NOFOLLOW)
     try {
       const { uid } = fstatSync(descriptor)
       if (!fstatSync(descriptor).isSocket()) return notRunning(path, ': it is not a socket')
       if ([0, process.geteuid?.()].includes(uid)) return createConnection({ path: `/proc/self/fd/${descriptor}` })
-      if (process.geteuid?.() !== 0 || lstatSync(dirname(path)).uid !== uid) return notTrusted(path, uid)
+      if (process.geteuid?.() !== 0 || lstatSync(dirname(path)).uid !== uid)
+        return notTrusted(path, `it belongs to ${userName(uid)}`)
       // connect(2) happens within the call.
       return asServiceUser({ user: null, uid, gid: uid }, () => createConnection({ path }))
     } finally {
@@ -103,19 +121,23 @@ function connectTo(path: string): Socket | Failure {
   }
 }
 
-function notTrusted(path: string, uid: number): Failure {
-  const message = `cannot ask daimyo: ${path}: it belongs to ${userName(uid)}: accepted from its own user, or root`
+function notTrusted(path: string, why: string): Failure {
+  const accepted =
+    'accepted from its own user, and from root for a folder that root, the `uid` of the INI or its owner has made'
+  const message = `cannot ask daimyo: ${path}: ${why}: ${accepted}`
   return new Failure('not-trusted', message, EXIT.permission)
 }
 
 function readAnswers(socket: Socket, path: string, onAnswer: (answer: ControlAnswer | Failure) => void): void {
   let pending = ''
+  let received = 0
   socket.setEncoding('utf8')
   socket.on('data', (chunk: string) => {
     const lines = (pending + chunk).split('\n')
     pending = lines.pop() ?? ''
+    received += chunk.length
     for (const line of lines) onAnswer(readAnswer(line) ?? noAnswer(path, 'this is not a daimyo'))
-    if (pending.length > longestAnswerBytes) onAnswer(noAnswer(path, 'an endless answer'))
+    if (pending.length > longestAnswerBytes || received > mostBytes) onAnswer(noAnswer(path, 'an endless answer'))
   })
 }
 

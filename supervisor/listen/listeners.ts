@@ -20,8 +20,12 @@ import { overlaps, printListenAddress } from '../config/values/listen-address.js
 import type { BoundAddress, ListenAddress, Settings } from '../config/values/settings.js'
 import type { SocketOwner } from '../user/accounts.js'
 import { asOpening, type Opening, onGuardedPath, openingOf, userName } from '../user/guarded-path.js'
+import { mayBecomeUser, mayBecomeUserWithin } from '../user/service-user.js'
 import { type InheritedSocket, isWildcard, type PassedSockets } from './inherited-sockets.js'
 import { freeSocketPath, withMode } from './socket-file.js'
+
+/** How long the removal of a unix socket waits. */
+const CLOSE_MS = 1000
 
 /** One open socket; `close` also removes the file of a unix socket, but never touches what systemd opened. */
 export interface Listener {
@@ -197,7 +201,12 @@ async function openUnix(
   )
   if (typeof handle === 'number') throw cannotListen(address, getSystemErrorName(handle), opening.reason)
   // It removes the file within the call.
-  const close = () => onGuardedPath(path, 'name', opener, () => handle.close())
+  const closeNow = () => onGuardedPath(path, 'name', opener, () => handle.close())
+  // Where another thread keeps root from becoming that user the file stays: the next start takes it.
+  const close = () => {
+    if (mayBecomeUser(opening.as)) return closeNow()
+    void mayBecomeUserWithin(opening.as, CLOSE_MS).then(isFree => isFree && closeNow())
+  }
   try {
     if (owner !== null) onGuardedPath(path, 'name', opener, () => giveAway(path, owner))
   } catch (error) {

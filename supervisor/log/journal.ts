@@ -91,6 +91,7 @@ const EVENTS = {
     'stood-still',
     'tracer-killed',
     'upstream-out',
+    'watch-blind',
     'watchdog-trouble',
     'worker-broke-channel',
     'worker-broke-link',

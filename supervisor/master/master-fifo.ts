@@ -6,16 +6,21 @@
  * never removed; a letter only queues an event; whoever writes without end is read at a bounded pace.
  */
 
-import { execFileSync } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { closeSync, constants, fstatSync, lstatSync, openSync, unlinkSync } from 'node:fs'
 import { Socket } from 'node:net'
+import { createInterface } from 'node:readline'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
-import { SYSTEM_PATH } from '../../kit/ground/system-path.js'
+import { SYSTEM_PATH, systemProgram } from '../../kit/ground/system-path.js'
 import { type Rate, TokenBucket } from '../../kit/ground/token-bucket.js'
 import type { Log } from '../../kit/log/log.js'
+import { LastLines } from '../log/output-lines.js'
 import { BRIEFLY } from '../user/become-user.js'
 import { asOpening, type Opener, onGuardedPath, openingOf } from '../user/guarded-path.js'
+import { killForGood } from '../user/killed-child.js'
+import { lastWordsOf } from '../user/last-words.js'
+import { type PipeStock, spawnPiped } from '../user/pipes.js'
 import { mayBecomeUser, mayBecomeUserWithin } from '../user/service-user.js'
 import { sortLetters } from './fifo-letters.js'
 import type { SignalEvent } from './signals.js'
@@ -29,8 +34,12 @@ export interface FifoOptions {
   opener: Opener
   put: (letter: string, event: SignalEvent) => void
   log: Log
+  /** For the words of the program that makes one. */
+  pipes: Pick<PipeStock, 'take'>
   /** How often something is read. */
   reads?: Rate
+  find?: typeof systemProgram
+  makeMs?: number
 }
 
 /**
@@ -46,9 +55,8 @@ const CLOSE_MS = 1000
 const UNKNOWN_LINES: Rate = { atOnce: 10, perSecond: 0.2 }
 
 /** Opens all of them. Failure: `master-fifo` (71, 77 where it is somebody else's). The result closes and removes them. */
-export function startMasterFifo({ paths, opener, put, log, reads: pace = READS }: FifoOptions): {
-  close(): Promise<void>
-} {
+export async function startMasterFifo(options: FifoOptions): Promise<{ close(): Promise<void> }> {
+  const { paths, opener, put, log, reads: pace = READS } = options
   const open: { path: string; socket: Socket }[] = []
   const reads = new TokenBucket(pace, performance.now())
   const tellUnknown = unknownLetters(log)
@@ -78,7 +86,7 @@ export function startMasterFifo({ paths, opener, put, log, reads: pace = READS }
   }
   try {
     for (const path of paths) {
-      const socket = new Socket({ fd: openFifo(path, opener, log), readable: true, writable: false })
+      const socket = new Socket({ fd: await openFifo(path, options), readable: true, writable: false })
       socket.on('data', hear)
       socket.on('error', error => log('fifo-trouble', { path, why: reasonOf(error) }))
       open.push({ path, socket })
@@ -118,12 +126,13 @@ function unknownLetters(log: Log): (letter: string, count: number) => void {
 }
 
 /** Opened for writing too: otherwise each writer that goes away would be an end of file. */
-function openFifo(path: string, opener: Opener, log: Log): number {
+async function openFifo(path: string, options: FifoOptions): Promise<number> {
+  const { opener, log } = options
   const opening = openingOf(path, 'name', opener)
   try {
     const found = asOpening(opening, opener, () => lstatSync(path, { throwIfNoEntry: false }))
     // What is there already is looked at below.
-    if (found === undefined) makeFifo(path, opening.as)
+    if (found === undefined) await makeFifo(path, opening.as, options)
     const flags = constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW
     const fd = asOpening(opening, opener, () => openSync(path, flags))
     const stat = fstatSync(fd)
@@ -142,10 +151,44 @@ function openFifo(path: string, opener: Opener, log: Log): number {
   }
 }
 
-/** Node has no mkfifo(3). The real user too is the one who makes it: the program gets nothing of root's. */
-function makeFifo(path: string, as: Credentials | null): void {
-  const { uid, gid } = as ?? {}
-  execFileSync('mkfifo', ['-m', '600', '--', path], { env: { PATH: SYSTEM_PATH }, uid, gid, cwd: '/', ...BRIEFLY })
+/**
+ * Node has no mkfifo(3). Its words come over a pipe, over which no other program of that user can send a descriptor, and it is not waited for without end: that user may stop it, or
+ * trace it.
+ */
+async function makeFifo(path: string, as: Credentials | null, options: FifoOptions): Promise<void> {
+  const { pipes, log, find = systemProgram, makeMs = BRIEFLY.timeout } = options
+  const program = find('mkfifo')
+  if (program === null) throw new Error('mkfifo is not installed (coreutils)')
+  const what = { program, args: ['-m', '600', '--', path], env: { PATH: SYSTEM_PATH }, cwd: '/' }
+  const { child, streams } = spawnPiped(pipes, as, what, ['ignore', 'ignore', 'from-child'], { detached: true })
+  const said = streams[2] as Socket
+  const kill = () => killForGood(child, { credentials: as, tell: log, letGo: () => {} })
+  const why = await whyNotMade(child, said, makeMs, kill)
+  said.destroy()
+  if (why !== null) throw new Error(why)
+}
+
+/** Null: it is made. */
+function whyNotMade(child: ChildProcess, said: Socket, withinMs: number, kill: () => void): Promise<string | null> {
+  const lines = new LastLines()
+  const awaitLastWords = lastWordsOf([said])
+  createInterface({ input: said }).on('line', line => lines.push(line))
+  return new Promise(resolve => {
+    const deadline = setTimeout(() => {
+      kill()
+      child.unref()
+      resolve(`not made within ${withinMs} ms`)
+    }, withinMs)
+    const end = (why: string | null) => {
+      clearTimeout(deadline)
+      resolve(why)
+    }
+    child.on('error', error => child.pid === undefined && end(reasonOf(error)))
+    child.on('exit', code => {
+      if (code === 0) end(null)
+      else awaitLastWords(() => end(lines.all().at(-1) ?? `mkfifo ended with ${code ?? 'a signal'}`))
+    })
+  })
 }
 
 function removeFifo(path: string): void {

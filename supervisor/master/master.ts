@@ -48,6 +48,8 @@ import { listenToSignals, type SignalEvent, type SignalSource } from './signals.
 export interface MasterDeps {
   settings: Settings
   readSettings: () => Reading | Promise<Reading>
+  /** Does what makes the master the service's user, once that waits for no other thread; rejects where that takes too long. */
+  quietly?: <T>(work: () => T) => Promise<T>
   log: Log
   /** Gets what the workers print. */
   output: OutputSink
@@ -297,6 +299,7 @@ export class Master {
       { ...this.#context, publicPort: publicPortOf(listeners) },
       {
         readSettings: wanted => this.#readAgain(wanted),
+        quietly: this.#quietly,
         renderMetrics,
         usage: this.#deps.usage ?? {},
         proxyStdout: proxyStdout ?? proxyOutput(settings),
@@ -308,10 +311,13 @@ export class Master {
     )
   }
 
+  #quietly = async <T>(work: () => T): Promise<T> =>
+    this.#deps.quietly === undefined ? work() : this.#deps.quietly(work)
+
   /** For a reload: the new settings, once what must run before their application has run. */
   async #readAgain({ scope, ifChanged, inForce }: SettingsWanted): Promise<Reading> {
     const asBefore: Reading = { settings: inForce, mistakes: [], remarks: [] }
-    const reading = scope === 'workers' ? asBefore : await this.#deps.readSettings()
+    const reading = scope === 'workers' ? asBefore : await this.#quietly(() => this.#deps.readSettings())
     const { settings, mistakes } = reading
     const isNeeded = settings !== null && !(ifChanged && meansTheSame(inForce, settings))
     if (isNeeded && mistakes.length === 0) {

@@ -41,6 +41,7 @@ export interface StartFailure {
 /** What the tree needs of the outside, besides the context. */
 export interface TreeDeps {
   readSettings: ReloadDeps['readSettings']
+  quietly: ReloadDeps['quietly']
   renderMetrics: () => string | Promise<string>
   proxyStdout: ProxyOutput
   usage: UsageOptions
@@ -97,6 +98,7 @@ export class ProcessTree {
       context,
       pool: this.pool,
       readSettings: deps.readSettings,
+      quietly: deps.quietly,
       apply: next => this.#apply(next),
       isInForce: () => this.proxies.areInStep,
       answersOf: workerId => this.loads.of(workerId),
@@ -109,7 +111,9 @@ export class ProcessTree {
     this.#memory = new MemoryWatch(context, this.pool, this.usage)
     this.scaler = new Scaler(context, this)
     this.orders = new Orders(context, this.pool, this.proxies, this.scaler, deps.reopenLogs)
-    this.watch = new PathWatch(watched => context.put({ type: 'touched', watched }))
+    const { credentials } = generation.settings
+    const changed = (watched: WatchedPath) => context.put({ type: 'touched', watched })
+    this.watch = new PathWatch({ credentials, pipes: context.pipes, log: context.log, changed })
     this.watch.watch(watchedPaths(generation.settings))
   }
 
@@ -143,7 +147,7 @@ export class ProcessTree {
       case 'reading':
         // Also those of a refused one: who mends the file with the mistake wants to see it taken.
         if ('files' in event.reading) this.watch.watch(watchedPaths(this.settings, event.reading.files))
-        return reloads.read(event.reading)
+        return reloads.read(event.reading, event.release)
       case 'usage':
         this.#context.oomKills.look()
         this.#context.keepRunFolder()

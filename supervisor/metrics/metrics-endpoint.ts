@@ -17,9 +17,13 @@ import { printListenAddress } from '../config/values/listen-address.js'
 import type { ListenAddress } from '../config/values/settings.js'
 import type { InheritedSocket } from '../listen/inherited-sockets.js'
 import { freeSocketPath, withMode } from '../listen/socket-file.js'
-import { type Opener, onGuardedPath } from '../user/guarded-path.js'
+import { type Opener, onGuardedPath, openingOf } from '../user/guarded-path.js'
+import { mayBecomeUserWithin } from '../user/service-user.js'
 import { EndpointConnections } from './endpoint-connections.js'
 import { EXPOSITION_TYPE } from './exposition.js'
+
+/** How long the removal of a unix socket waits. */
+const CLOSE_MS = 1000
 
 export interface MetricsEndpointOptions {
   address: ListenAddress
@@ -241,10 +245,16 @@ function printHostPort(host: string, port: number): string {
 }
 
 function close(server: Server, address: ListenAddress, opener: Opener): Promise<void> {
-  return new Promise(resolve => {
-    // The file of a unix socket is removed within the call.
-    if (address.kind !== 'unix') server.close(() => resolve())
-    else onGuardedPath(address.path, 'name', opener, () => server.close(() => resolve()))
+  return new Promise((resolve, reject) => {
+    const closed = () => resolve()
+    if (address.kind !== 'unix') server.close(closed)
+    else closeUnix(server, address.path, opener).then(closed, reject)
     server.closeAllConnections()
   })
+}
+
+/** The file is removed within the call. It stays where another thread keeps root from becoming that user: the next start takes it. */
+async function closeUnix(server: Server, path: string, opener: Opener): Promise<void> {
+  if (!(await mayBecomeUserWithin(openingOf(path, 'name', opener).as, CLOSE_MS))) return
+  await new Promise(resolve => onGuardedPath(path, 'name', opener, () => server.close(resolve)))
 }

@@ -7,7 +7,7 @@
  */
 
 import type { EventFields } from '../../kit/log/log.js'
-import { REAP_LOOK_MS, REAP_MS } from '../host/tracers.js'
+import { REAP_LOOK_MS, REAP_MS } from '../../kit/process/tracers.js'
 
 /** In the order of a life. */
 export const PROXY_PHASES = ['starting', 'listening', 'draining', 'killed', 'gone'] as const

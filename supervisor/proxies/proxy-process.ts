@@ -19,7 +19,7 @@ import type { MasterContext, PlainEvent } from '../child/master-context.js'
 import { Child } from '../child/spawn-child.js'
 import { userEnvironment } from '../child/spawn-environment.js'
 import { type ProcessNames, processName } from '../host/process-names.js'
-import { endTracers, isDeadTracee } from '../host/tracers.js'
+import { lookAtKilled } from '../user/killed-child.js'
 import { newProxyLife, type ProxyEffect, type ProxyEvent, type ProxyLife, stepProxy } from './proxy-phase.js'
 
 /** What proxies tell the master. */
@@ -192,9 +192,11 @@ export class ProxyProcess {
   #endTracers(): void {
     const { pid } = this
     if (pid === null) return
-    for (const tracer of endTracers(pid, this.#credentials))
-      this.report('tracer-killed', { tracer: tracer.pid, name: tracer.name })
-    if (isDeadTracee(pid)) this.#child.letGo()
+    lookAtKilled(pid, {
+      credentials: this.#credentials,
+      tell: (event, fields) => this.report(event, fields),
+      letGo: () => this.#child.letGo(),
+    })
   }
 
   #execute(effect: ProxyEffect): void {

@@ -10,10 +10,10 @@
  * everything of the generation before it is still known, and nothing of it was given up before a new worker stood in its place.
  */
 
-import { Failure, reasonOf } from '../../kit/ground/failure.js'
+import { reasonOf } from '../../kit/ground/failure.js'
 import { HookFailure } from '../around/hooks.js'
 import type { Generation, MasterContext, PlainEvent } from '../child/master-context.js'
-import { resolveRelease } from '../child/release.js'
+import { type Release, resolveRelease } from '../child/release.js'
 import { changedOptions, meansTheSame, settingsAfterReload } from '../config/changed-options.js'
 import type { Reading, Settings } from '../config/values/settings.js'
 import { workersAtFirst } from '../workers/cheaper.js'
@@ -28,7 +28,7 @@ import { figuresSince, judgeSoak, type Soak, soakEnd } from './soak.js'
 export type ReloadEvent =
   | PlainEvent
   | { type: 'reload'; request: ReloadRequest }
-  | { type: 'reading'; reading: Reading | Error }
+  | { type: 'reading'; reading: Reading | Error; release: Release | null }
 
 /** Somebody asks for a reload, and may wait for it. `why` is for the log: a signal, `command`, the option that watches a path. */
 export interface ReloadRequest {
@@ -55,6 +55,8 @@ export interface ReloadDeps {
   pool: Pool
   /** Reads, where that is wanted, and prepares what the new settings need. */
   readSettings: (wanted: SettingsWanted) => Reading | Promise<Reading>
+  /** As in `MasterDeps`. */
+  quietly: <T>(work: () => T) => Promise<T>
   /** Makes a generation's settings the ones in force: the proxies', and the master's own deadlines. */
   apply(generation: Generation): void
   /** The proxies go by what was applied last. */
@@ -176,8 +178,8 @@ export class Reloads {
     this.#beginQueued()
   }
 
-  /** The INI was read again. */
-  read(reading: Reading | Error): void {
+  /** The INI was read again. `release`: of its settings, where workers are to be started. */
+  read(reading: Reading | Error, release: Release | null): void {
     const running = this.#running
     if (running === null || running.phase !== 'reading') return
     if (reading instanceof Error) {
@@ -189,12 +191,7 @@ export class Reloads {
       const lines = reading.mistakes.map(({ place, message }) => `${place}: ${message}`)
       return this.#finish({ ok: false, reason: 'the configuration is not valid', lines })
     }
-    try {
-      this.#startCanary(running, reading.settings)
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error
-      this.#finish({ ok: false, reason: error.message, lines: [] })
-    }
+    this.#startCanary(running, reading.settings, release)
   }
 
   /** A worker ended before it was ready. */
@@ -267,11 +264,21 @@ export class Reloads {
     this.#progress(wanted.scope === 'workers' ? 'the settings in force stay' : 'reading the configuration')
     Promise.resolve()
       .then(() => readSettings(wanted))
-      .catch((error: unknown) => (error instanceof Error ? error : new Error(reasonOf(error))))
-      .then(reading => context.put({ type: 'reading', reading }))
+      .then(async reading => ({ reading, release: await this.#releaseOf(reading, wanted) }))
+      .catch((error: unknown) => ({
+        reading: error instanceof Error ? error : new Error(reasonOf(error)),
+        release: null,
+      }))
+      .then(read => context.put({ type: 'reading', ...read }))
   }
 
-  #startCanary(running: Running, read: Settings): void {
+  /** Null: no worker is to be started. */
+  async #releaseOf({ settings, mistakes }: Reading, { inForce, ifChanged }: SettingsWanted): Promise<Release | null> {
+    if (settings === null || mistakes.length > 0 || (ifChanged && meansTheSame(inForce, settings))) return null
+    return await this.#deps.quietly(() => resolveRelease(settingsAfterReload(inForce, settings)))
+  }
+
+  #startCanary(running: Running, read: Settings, release: Release | null): void {
     const { pool, context } = this.#deps
     const before = running.before.base.settings
     const changed = changedOptions(before, read)
@@ -281,7 +288,7 @@ export class Reloads {
       context.log('reload-ignored', { option, why: 'needs-restart' })
       this.#progress(`${option} changed: needs a restart, ignored`)
     }
-    if (running.requests.every(({ ifChanged }) => ifChanged) && meansTheSame(before, read)) {
+    if (release === null) {
       const { number } = running.before.base
       this.#progress(`generation ${number}: the configuration means the same as before`)
       return this.#finish({ ok: true, generation: number, ignored })
@@ -289,7 +296,7 @@ export class Reloads {
     const next: Generation = {
       number: this.#lastNumber + 1,
       settings,
-      release: resolveRelease(settings),
+      release,
       portSite: running.before.base.portSite === 'late' ? 'late' : undefined,
     }
     this.#lastNumber = next.number

@@ -15,6 +15,7 @@ import { inspectorArguments } from '../../kit/process/uninvited-inspector.js'
 import { FIRST_ARGUMENTS } from '../child/child-programs.js'
 import { removals } from '../user/file-removal.js'
 import { explain, type Opening, openingOf } from '../user/guarded-path.js'
+import { type KilledChild, killForGood } from '../user/killed-child.js'
 import { type PipeStock, spawnPiped } from '../user/pipes.js'
 import { backupsAmong } from './log-backup.js'
 import type { LogAnswer, LogRequest } from './log-child-main.js'
@@ -31,13 +32,16 @@ export interface LogChildOptions {
   /** Instead of Node and its entry file. */
   command?: readonly string[]
   childMs?: number
+  /** Hears of tracers. */
+  tell?: KilledChild['tell']
 }
 
 /** Of one log. */
 export class LogChild {
-  readonly #options: Required<LogChildOptions>
+  readonly #options: Required<Omit<LogChildOptions, 'tell'>> & Pick<LogChildOptions, 'tell'>
   /** Those that were given up have not all ended. */
   #running: ChildProcess | null = null
+  #kill = () => {}
 
   constructor({ command = entryCommand(), childMs = CHILD_MS, ...options }: LogChildOptions) {
     this.#options = { ...options, command, childMs }
@@ -54,19 +58,21 @@ export class LogChild {
   }
 
   stop(): void {
-    this.#running?.kill('SIGKILL')
+    if (this.#running !== null) this.#kill()
   }
 
   async #ask(wanted: Omit<LogRequest, 'path' | 'owner'>): Promise<LogAnswer> {
-    const { path, owner, childMs } = this.#options
+    const { path, owner, childMs, tell } = this.#options
     if (this.#running !== null) throw new Error(`${path}: the file system has not answered yet`)
     const opening = openingOf(path, 'name', owner)
     const { child, output } = this.#start({ ...wanted, path, owner }, opening)
     this.#running = child
-    child.once('exit', () => {
-      this.#running = null
-    })
-    const answer = readAnswer(await textOf(child, output, childMs), path)
+    const end = () => {
+      if (this.#running === child) this.#running = null
+    }
+    child.once('exit', end)
+    this.#kill = () => killForGood(child, { credentials: opening.as, tell, letGo: end })
+    const answer = readAnswer(await textOf(child, output, childMs, this.#kill), path)
     const as = opening.as
     removals.add(dirname(path), answer.excess, as)
     if (answer.error === null) return answer
@@ -88,13 +94,13 @@ function entryCommand(): string[] {
 }
 
 /** All that it says until it ends; rejects where that takes too long. */
-function textOf(child: ChildProcess, output: Socket, withinMs: number): Promise<string> {
+function textOf(child: ChildProcess, output: Socket, withinMs: number, kill: () => void): Promise<string> {
   return new Promise((resolve, reject) => {
     let said = ''
     const giveUp = () => {
       reject(new Error(`the file system has not answered within ${withinMs} ms`))
       output.destroy()
-      child.kill('SIGKILL')
+      kill()
     }
     const deadline = setTimeout(giveUp, withinMs)
     output.setEncoding('utf8').on('data', (text: string) => {

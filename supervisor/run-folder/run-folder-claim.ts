@@ -21,6 +21,7 @@ import { join } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
 import { isAlive, lifeOf, type ProcessLife, userOf } from '../host/process-presence.js'
 import { namesIn } from '../user/folder-names.js'
+import { findNoRoom } from '../user/room-left.js'
 
 /** File name of the claim; the names of its temporary files begin with it. */
 export const claimName = 'master.pid'
@@ -214,5 +215,8 @@ function parseClaim(text: string): ProcessLife | null {
 
 function unusable(folder: string, error: unknown): Failure {
   const exitCode = ['EACCES', 'EPERM', 'EROFS', 'ELOOP'].includes(codeOf(error)) ? EXIT.permission : EXIT.os
-  return new Failure('run-folder', `cannot use the run folder: run-dir=${folder}: ${reasonOf(error)}`, exitCode, error)
+  const why = reasonOf(error)
+  const noRoom = findNoRoom(folder, why)
+  const told = noRoom === null ? why : `${noRoom.why}: ${noRoom.remedy}: ${why}`
+  return new Failure('run-folder', `cannot use the run folder: run-dir=${folder}: ${told}`, exitCode, error)
 }

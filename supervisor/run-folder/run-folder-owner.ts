@@ -25,6 +25,7 @@ import type { Credentials } from '../../kit/channel/messages.js'
 import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
 import { workersFolderOf } from '../config/values/run-folder-path.js'
 import { CROWDED, namesIn } from '../user/folder-names.js'
+import { findNoRoom } from '../user/room-left.js'
 
 const folderMode = 0o750
 
@@ -104,7 +105,10 @@ export function openWorkersFolder(
 function unusable(path: string, error: unknown): Failure {
   if (error instanceof Failure) return error
   const exitCode = ['EACCES', 'EPERM', 'EROFS', 'ELOOP', 'ENOTDIR'].includes(codeOf(error)) ? EXIT.permission : EXIT.os
-  return new Failure('run-folder', `cannot use the run folder: run-dir=${path}: ${reasonOf(error)}`, exitCode, error)
+  const why = reasonOf(error)
+  const noRoom = findNoRoom(dirname(path), why)
+  const told = noRoom === null ? why : `${noRoom.why}: ${noRoom.remedy}: ${why}`
+  return new Failure('run-folder', `cannot use the run folder: run-dir=${path}: ${told}`, exitCode, error)
 }
 
 function unusableWorkersFolder(path: string, error: unknown): Failure {

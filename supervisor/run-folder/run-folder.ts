@@ -57,7 +57,7 @@ export async function prepareRunFolder(path: string, credentials: Credentials | 
     isOurs: isOurName,
     // Of another user's folder, before it is taken over: that user may run a master of its own there.
     askBefore: async () => {
-      const running = await findMaster(controlPathOf(path))
+      const running = await findMaster(controlPathOf(path), credentials === null ? [] : [credentials.uid])
       if (running !== null) throw alreadyRunning(path, running)
     },
   })

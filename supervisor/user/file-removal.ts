@@ -13,6 +13,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { systemProgram } from '../../kit/ground/system-path.js'
 import { spawnAs } from './become-user.js'
+import { type KilledChild, killForGood } from './killed-child.js'
 
 /** Of all folders together. */
 export const MOST_NAMES = 4096
@@ -29,6 +30,8 @@ export interface RemovalOptions {
   /** The words of a command line, behind which the names come. */
   command: () => string[]
   childMs: number
+  /** Hears of tracers. */
+  tell: KilledChild['tell']
 }
 
 interface Batch {
@@ -48,8 +51,13 @@ export class FileRemovals {
   #isScheduled = false
   #onIdle: (() => void)[] = []
 
-  constructor({ command = () => removalCommand(), childMs = CHILD_MS }: Partial<RemovalOptions> = {}) {
-    this.#options = { command, childMs }
+  constructor({ command = () => removalCommand(), childMs = CHILD_MS, tell }: Partial<RemovalOptions> = {}) {
+    this.#options = { command, childMs, tell }
+  }
+
+  /** From now on `tell` hears of tracers. */
+  telling(tell: KilledChild['tell']): void {
+    this.#options.tell = tell
   }
 
   /** Removes `names` of `folder`, soon, as this user (null: as we are). False: not all of them could be taken. */
@@ -130,7 +138,7 @@ export class FileRemovals {
     const deadline = setTimeout(() => {
       isLeft = true
       this.#left += 1
-      child.kill('SIGKILL')
+      killForGood(child, { credentials: batch.credentials, tell: this.#options.tell, letGo: end })
       // What it has not come to may be asked for again.
       this.#ended(batch)
     }, this.#options.childMs).unref()

@@ -131,6 +131,22 @@ export function changersOf(
   }
 }
 
+/**
+ * Why a folder may be a stranger's trap: a component of its path stands where everybody makes names, and belongs neither to root nor to one of the `trusted`; or
+ * everybody may exchange it. Null: it is none, or there is no such folder. A component that root does not own elsewhere was given to its owner by whoever
+ * owns the folder above.
+ */
+export function whyPlanted(path: string, trusted: readonly number[]): string | null {
+  for (const { path: at, stats, isInSticky } of walk(path, 'content')) {
+    if (stats === null) return null
+    if (isInSticky && ![0, ...trusted].includes(stats.uid))
+      return `${at} belongs to ${userName(stats.uid)}, in a folder that everybody may write to`
+    if (stats.isDirectory() && !isSticky(stats) && (stats.mode & OTHERS_WRITE) !== 0)
+      return `everybody may write to ${at}, which belongs to ${userName(stats.uid)}`
+  }
+  return null
+}
+
 /** The name of a user of /etc/passwd, or its number. */
 export function userName(uid: number): string {
   return accountName(uid, textOf('/etc/passwd'))

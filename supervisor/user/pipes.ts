@@ -17,6 +17,7 @@ import { SYSTEM_PATH, systemProgram } from '../../kit/ground/system-path.js'
 import { readProcessStat } from '../../kit/process/process-stat.js'
 import { BRIEFLY, type Program, type ProgramOptions, spawnAs } from './become-user.js'
 import { namesIn } from './folder-names.js'
+import { findNoRoom } from './room-left.js'
 
 /** Seen from the child: which way the bytes go. */
 export type PipeKind = 'from-child' | 'to-child'
@@ -154,7 +155,10 @@ export class PipeStock {
   }
 
   #failure(why: string, cause?: unknown): Failure {
-    const message = `cannot make pipes for children in run-dir=${this.#options.folder}: ${why}`
+    const { folder } = this.#options
+    const noRoom = findNoRoom(folder, why)
+    const told = noRoom === null ? why : `${noRoom.why}: ${noRoom.remedy}: ${why}`
+    const message = `cannot make pipes for children in run-dir=${folder}: ${told}`
     return new Failure('pipes', message, EXIT.os, cause)
   }
 }

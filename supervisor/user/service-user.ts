@@ -7,7 +7,7 @@
  * with it existsSync: `work` must not ask it.
  *
  * The C library has every thread take the new identity, and waits for each. One that is held up in the kernel, by a file system or by the lock of an inode,
- * holds up this call too. So a start, a reload and a stop may do this. Whatever else happens while the master runs asks `mayBecomeUser` before, and
+ * holds up this call too. So a start may do this. Whatever happens while the master runs, a reload and a stop too, asks `mayBecomeUser` before, and
  * needs no identity where that can be had: a spawn does not (`become-user.ts`). What may take long itself is for another process.
  */
 

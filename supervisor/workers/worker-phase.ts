@@ -12,7 +12,7 @@
 
 import { type StreamLimits, TUNNEL_CLOSE_MS } from '../../kit/channel/messages.js'
 import type { EventFields } from '../../kit/log/log.js'
-import { REAP_LOOK_MS, REAP_MS } from '../host/tracers.js'
+import { REAP_LOOK_MS, REAP_MS } from '../../kit/process/tracers.js'
 import {
   endOf,
   type Farewell,

@@ -21,12 +21,12 @@ import { readWorkerMessage } from '../child/child-message.js'
 import type { Generation, MasterContext, PlainEvent } from '../child/master-context.js'
 import { Child } from '../child/spawn-child.js'
 import { workerEnvironment } from '../child/spawn-environment.js'
-import { explainNotStarted, releaseObstacle, runFolderObstacle } from '../child/start-obstacle.js'
+import { explainNotStarted, releaseObstacle, roomObstacle, runFolderObstacle } from '../child/start-obstacle.js'
 import { workersFolderOf } from '../config/values/run-folder-path.js'
 import { affinityOf } from '../host/cpu-affinity.js'
 import { processName } from '../host/process-names.js'
-import { endTracers, isDeadTracee } from '../host/tracers.js'
 import { isGone, removeWorkerNames } from '../run-folder/workers-folder.js'
+import { lookAtKilled } from '../user/killed-child.js'
 import { LOOK_MS } from './cheaper.js'
 import { nodeArguments } from './node-args.js'
 import { PortWord } from './port-word.js'
@@ -358,7 +358,9 @@ export class Worker {
 
   /** Why it never became ready: what it said itself, unless its release is gone. */
   #explainEnd(error: string | null): void {
-    const obstacle = error === null ? releaseObstacle(this.generation) : explainNotStarted(error, this.generation)
+    const noRoom = roomObstacle(error ?? this.#loadFailure?.reason ?? '', this.generation)
+    const obstacle =
+      noRoom ?? (error === null ? releaseObstacle(this.generation) : explainNotStarted(error, this.generation))
     if (obstacle === null) {
       this.#loadFailure ??= { reason: this.#bootEnd(), stack: '' }
       return
@@ -366,7 +368,7 @@ export class Worker {
     const { why, remedy } = obstacle
     const told = remedy === '' ? why : `${why}: ${remedy}`
     this.#loadFailure = { reason: `worker cannot be started: ${told}`, stack: this.#loadFailure?.stack ?? '' }
-    if (error !== null) this.#report('worker-not-started', { why, remedy: remedy || undefined })
+    if (error !== null || noRoom !== null) this.#report('worker-not-started', { why, remedy: remedy || undefined })
     else this.#report('release-gone', { why, remedy })
   }
 
@@ -475,9 +477,11 @@ export class Worker {
   #endTracers(): void {
     const { pid } = this
     if (pid === null) return
-    for (const tracer of endTracers(pid, this.generation.settings.credentials))
-      this.#report('tracer-killed', { tracer: tracer.pid, name: tracer.name })
-    if (isDeadTracee(pid)) this.#child.letGo()
+    lookAtKilled(pid, {
+      credentials: this.generation.settings.credentials,
+      tell: (event, fields) => this.#report(event, fields),
+      letGo: () => this.#child.letGo(),
+    })
   }
 
   /** Whether the INI has something by which a worker may ask to be replaced. */

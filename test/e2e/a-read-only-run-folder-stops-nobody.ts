@@ -1,9 +1,9 @@
-/** A run folder that becomes read-only while it is in use keeps no one from being served: what runs goes on, what cannot start says why, and comes back with the folder. */
+/** A run folder that becomes read-only, or full, while it is in use keeps no one from being served: what runs goes on, what cannot start says why, and comes back with the folder. */
 
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync } from 'node:fs'
+import { chmodSync, mkdirSync, unlinkSync, writeFileSync } from 'node:fs'
 import t from 'tap'
-import { EXIT } from '../../kit/ground/failure.js'
+import { codeOf, EXIT } from '../../kit/ground/failure.js'
 import { ask } from './fixtures/asking.js'
 import { failuresAmong, SteadyClient } from './fixtures/steady-client.js'
 import { timeFactor, until, WatchedSite } from './fixtures/watched-site.js'
@@ -66,4 +66,49 @@ t.test('at the start', async t => {
   t.match(err, /^daimyo: .*run.*(EROFS|EACCES|read-only|permission denied)/im)
   t.equal(out, '')
   await until('nothing is left', () => site.processes().length === 0)
+})
+
+t.test('without room', { skip: !isRoot && 'needs root' }, async t => {
+  const expected = [
+    /ENOSPC|No space left|Emitted 'error' event|reload-failed|used up/,
+    /worker-exit .*(signal=SIGKILL|code=1) why=/,
+    /^\s+at |^ {2}/,
+  ]
+  const lines = ['processes = 2', 'disable-logging = true', 'uid = www-data']
+  const site = new WatchedSite(t, lines, { app, expected })
+  chmodSync(site.folder, 0o755)
+  mkdirSync(site.path('run'), { mode: 0o750 })
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=50,size=1m', 'tmpfs', site.path('run')])
+  if (mounted.status !== 0) return void t.comment('nothing can be mounted here')
+  t.teardown(() => spawnSync('umount', ['-l', site.path('run')]))
+  const running = await site.serve()
+  const filled: string[] = []
+  const fill = () => {
+    try {
+      for (;;) {
+        const path = site.path(`run/workers/${filled.length}`)
+        writeFileSync(path, '')
+        filled.push(path)
+      }
+    } catch (error) {
+      t.equal(codeOf(error), 'ENOSPC')
+    }
+  }
+  fill()
+  const told =
+    /^.* worker-not-started slot=\d .*run-dir is used up: .*\/run: all of its 50 inodes \(files\) are taken.*make room there/m
+  const { code, err } = await site.run('reload', site.ini)
+  t.equal(code, EXIT.failed, 'a reload fails')
+  t.match(err, /run-dir is used up: .*\/run: all of its 50 inodes/, 'and says why')
+  await until('it is told', () => told.test(running.out()))
+  t.match(await ask(running.url, '/'), { status: 200 })
+  const second = await site.run('start', site.ini, '--run-dir', site.path('run/other'))
+  t.match(
+    second,
+    { code: EXIT.os, err: /run-dir is used up: .*: all of its 50 inodes .*make room there/ },
+    'a start says it too',
+  )
+  for (const path of filled) unlinkSync(path)
+  t.match(await site.run('reload', site.ini), { code: 0 })
+  t.match(await site.end(running), { code: 0 })
 })

@@ -98,6 +98,67 @@ t.test('it says nothing', async t => {
   t.same(await Promise.all([text(child.stdout!), text(child.stderr!)]), ['', ''])
 })
 
+const hangs = (how: string) =>
+  `data:text/javascript,${encodeURIComponent(`
+  setInterval(() => {}, 1e6)
+  console.log('waits')
+  ${how}`)}`
+const forEver = hangs('await new Promise(() => {})')
+const hooks = hangs(
+  `import('node:module').then(({ register }) => register('data:text/javascript,export const resolve = () => new Promise(() => {})'))
+  await new Promise(resolve => setImmediate(resolve))`,
+)
+const orphans: [title: string, nodeArgs: string[], env: Record<string, string>][] = [
+  ['an import', ['--import', forEver], {}],
+  ['an import of NODE_OPTIONS', [], { NODE_OPTIONS: `--import=${forEver}` }],
+  ['module hooks that never answer', ['--import', hooks], {}],
+]
+for (const [title, nodeArgs, env] of orphans) {
+  t.test(`a child that waits for ever in ${title} ends with its parent, and what it has started too`, async t => {
+    const entry = join(scratchFolder(t), 'entry.mjs')
+    writeFileSync(entry, 'setInterval(() => {}, 1e6)\nconsole.log("loaded")\nawait new Promise(() => {})')
+    const starts = join(scratchFolder(t), 'starts.cjs')
+    writeFileSync(starts, `require('node:child_process').spawn('sleep', ['1000'], { stdio: 'inherit' })`)
+    const args = [...FIRST_ARGUMENTS, '--require', starts, ...nodeArgs, entry, 'a name']
+    const options = { detached: true, env, stdio: ['ignore', 1, 'ignore', 'ignore', 'ignore'] }
+    const source = `require('node:child_process').spawn(process.execPath, ${JSON.stringify(args)}, ${JSON.stringify(options)})`
+    const parent = spawn(process.execPath, ['-e', source], { env: process.env, stdio: ['ignore', 'pipe', 'inherit'] })
+    await once(parent.stdout, 'data')
+    parent.kill('SIGKILL')
+    // Whoever has the other side of the pipe is gone.
+    await once(parent.stdout, 'close')
+  })
+}
+
+t.test('whose channel is open sees the end of the master by that', async t => {
+  const channel = new URL('../../kit/channel/channel.js', import.meta.url).href
+  const child = start(
+    t,
+    `const look = () => Object.getOwnPropertySymbols(process).filter(symbol => /orphan/.test(String(symbol))).length
+     const before = look()
+     import('${channel}').then(({ openChannelEnds }) => {
+       try { openChannelEnds() } catch {}
+       process.send([before, look()])
+     })`,
+  )
+  t.same(await message(child), [1, 1], 'it goes on where there is no channel')
+  const opened = spawn(
+    process.execPath,
+    [
+      ...FIRST_ARGUMENTS,
+      '-e',
+      `import('${channel}').then(({ openChannelEnds }) => {
+      openChannelEnds()
+      console.log(Object.getOwnPropertySymbols(process).filter(symbol => /orphan/.test(String(symbol))).length)
+      process.exit()
+    })`,
+      'a name',
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit', 'pipe', 'pipe'] },
+  )
+  t.equal(await text(opened.stdio[1]!), '0\n')
+})
+
 /** Opened as the signal does it, in the moment before the prelude. */
 const opened = `require('inspector').open(0)
 import('${uninvited}').then(({ hasUninvitedInspector }) => hasUninvitedInspector()).then(isUninvited => {

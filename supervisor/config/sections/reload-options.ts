@@ -54,7 +54,8 @@ export const RELOAD_OPTIONS = {
     repeatable: true,
     takesEffect: 'live',
     replaces: { uwsgi: 'touch-reload' },
-    summary: 'Reload, as SIGHUP does, when this file is touched, replaced, made or removed. Looked at once a second.',
+    summary:
+      'Reload, as SIGHUP does, when this file is touched, replaced, made or removed. Looked at once a second. With `uid`, root looks as the user who decides about the path.',
     example: 'touch-reload = /srv/app/restart.txt',
     setting: 'touchReload',
   },

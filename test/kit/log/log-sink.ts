@@ -133,6 +133,53 @@ t.test('lines wait for a file that another process makes, in order', async t => 
   t.equal(sink.sizeBytes(), null)
 })
 
+t.test('work for which no thread may be held up: lines wait meanwhile, and so does a change of the file', async t => {
+  const { sink, made, texts } = changing(t)
+  sink.write('before\n')
+  let isQuiet = false
+  const asked = deferred()
+  const worked = sink.quietly(
+    () => {
+      asked.resolve()
+      return isQuiet && !sink.holdsThread
+    },
+    60_000,
+    () => sink.write('work\n'),
+  )
+  const changed = sink.changeOver()
+  await asked.promise
+  t.equal(sink.write('first\n'), false)
+  isQuiet = true
+  t.equal(await worked, false)
+  made.resolve()
+  t.equal(await changed, null)
+  await sink.close()
+  t.same(texts(), ['before\nfirst\nwork\n', ''])
+})
+
+t.test('work that may not be done is given up in time, and lines go on', async t => {
+  const { sink, path } = changing(t)
+  const refused = sink.quietly(
+    () => false,
+    1,
+    () => t.fail('it was done'),
+  )
+  sink.write('line\n')
+  await t.rejects(refused, /has not taken a line for 1 ms/)
+  await t.rejects(
+    sink.quietly(
+      () => true,
+      1,
+      () => {
+        throw new Error('its own')
+      },
+    ),
+    /its own/,
+  )
+  await sink.close()
+  t.equal(readFileSync(path, 'utf8'), 'line\n')
+})
+
 t.test('so much waits, the rest is lost and said', async t => {
   const { sink, made, texts } = changing(t, 2000)
   const changed = sink.changeOver()

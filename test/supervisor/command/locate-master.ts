@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { EXIT } from '../../../kit/ground/failure.js'
@@ -15,7 +16,7 @@ t.test('in our run folder', async t => {
   const runDir = scratchFolder(t)
   await fakeMaster(t, join(runDir, 'control.sock'), report)
   const found = await locateMaster({ runDir, iniPath: null, iniSection: '' }, {})
-  t.same(found, { controlPath: join(runDir, 'control.sock'), report, remark: '' })
+  t.same(found, { controlPath: join(runDir, 'control.sock'), trusted: [], report, remark: '' })
 })
 
 t.test('in the run folder of another environment, by its name or by its INI, through links', async t => {
@@ -84,6 +85,37 @@ t.test('root finds the master of the user whose INI it is, and believes no other
   await t.rejects(locate('roots'), { code: 'not-running' })
   chmodSync(join(folder, `daimyo-${owner}`), 0o777)
   await t.rejects(locate('mine'), { code: 'not-running' }, 'a folder that others may write to')
+})
+
+t.test('root refuses a run folder of a stranger, and names it', { skip }, async t => {
+  const folder = scratchFolder(t)
+  const runDir = join(folder, 'run')
+  mkdirSync(runDir)
+  await fakeMaster(t, join(runDir, 'control.sock'), report)
+  for (const path of [runDir, join(runDir, 'control.sock')]) chownSync(path, 65_534, 65_534)
+  chmodSync(folder, 0o1777)
+  const locate = (serviceUid: number | null) => locateMaster({ runDir, serviceUid, iniPath: null, iniSection: '' }, {})
+  for (const uid of [null, 65_533]) await t.rejects(locate(uid), { code: 'not-trusted', message: /run belongs to/ })
+  t.match(await locate(65_534), { trusted: [65_534], remark: /said by a process of/ })
+})
+
+t.test('those that do not answer cost one deadline together', async t => {
+  const folder = scratchFolder(t)
+  let connected = 0
+  for (let number = 0; number < 50; number++) {
+    mkdirSync(join(folder, `daimyo/${number}`), { recursive: true })
+    const server = createServer(socket => {
+      connected++
+      socket.on('error', () => {}).resume()
+    })
+    await new Promise<void>(resolve => server.listen(join(folder, `daimyo/${number}/control.sock`), resolve))
+    t.teardown(() => new Promise(resolve => server.close(resolve)))
+  }
+  const sought = { runDir: join(folder, 'none'), iniPath: null, iniSection: '' }
+  const beganMs = performance.now()
+  await t.rejects(locateMaster(sought, { XDG_RUNTIME_DIR: folder }, 500), { code: 'not-running' })
+  t.ok(performance.now() - beganMs < 50 * 500 * 0.5)
+  t.equal(connected, 50)
 })
 
 t.test('of several, none is guessed', async t => {

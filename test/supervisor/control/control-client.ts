@@ -1,6 +1,6 @@
 /** Tests `supervisor/control/control-client.ts` against servers that answer well, badly, slowly and not at all. */
 
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, lchownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
@@ -87,6 +87,87 @@ for (const [title, work, message] of wrongAnswers) {
     await t.rejects(asked, { code: 'no-answer', exitCode: EXIT.unavailable, message })
   })
 }
+
+const progress = answer({ type: 'progress', text: 'soon' })
+/** Each piece begins a new wait where bytes, or lines, are taken for an answer. */
+const talkers: [string, string, object][] = [
+  ['a byte now and then, of no line', '{', { silenceMs: 100 }],
+  ['a byte now and then, within a time for all', '{', { silenceMs: 10_000, withinMs: 100 }],
+  ['progress without end', progress, { silenceMs: 10_000, withinMs: 100 }],
+]
+for (const [title, piece, options] of talkers) {
+  t.test(`a deadline holds: ${title}`, async t => {
+    const path = await serve(t, socket => {
+      const timer = setInterval(() => socket.write(piece), 10)
+      socket.resume().on('close', () => clearInterval(timer))
+    })
+    const asked = askMaster(path, { command: 'status' }, options)
+    await t.rejects(asked, { code: 'no-answer', message: /silent for 100 ms|not done within 100 ms/ })
+  })
+}
+
+t.test('a flood of progress has a bound, however long the question may take', async t => {
+  const path = await serve(t, socket => {
+    const write = () => {
+      while (!socket.destroyed && socket.write(progress.repeat(1000)));
+    }
+    socket.resume().on('drain', write)
+    write()
+  })
+  await t.rejects(askMaster(path, { command: 'reload' }), { code: 'no-answer', message: /endless answer/ })
+})
+
+const skip = process.geteuid?.() === 0 ? false : 'needs root'
+t.test('root asks no folder that a stranger made where everybody may', { skip }, async t => {
+  const [service, stranger] = [65_533, 65_534]
+  let asked = 0
+  const folder = scratchFolder(t)
+  const [shared, given] = [join(folder, 'shared'), join(folder, 'given')]
+  /** A run folder of this user, at this place. */
+  const runFolder = async (runDir: string, uid: number) => {
+    mkdirSync(runDir, { recursive: true })
+    const socketPath = join(runDir, 'control.sock')
+    const server = createServer(socket => {
+      asked++
+      socket.resume().end(answer({ type: 'done', ok: true, status: report }))
+    })
+    await new Promise<void>(resolve => server.listen(socketPath, resolve))
+    t.teardown(() => new Promise(resolve => server.close(resolve)))
+    for (const made of [runDir, socketPath]) chownSync(made, uid, uid)
+    return socketPath
+  }
+  const planted = await runFolder(join(shared, 'planted'), stranger)
+  const below = await runFolder(join(shared, 'planted/deep'), stranger)
+  const services = await runFolder(join(shared, 'services'), service)
+  const roots = await runFolder(join(shared, 'roots'), 0)
+  const givens = await runFolder(join(given, 'run'), stranger)
+  const open = await runFolder(join(folder, 'open/run'), 0)
+  symlinkSync(join(shared, 'roots'), join(shared, 'link'))
+  lchownSync(join(shared, 'link'), stranger, stranger)
+  chmodSync(folder, 0o755)
+  chmodSync(shared, 0o1777)
+  chmodSync(join(folder, 'open'), 0o777)
+  chownSync(given, stranger, stranger)
+  const refused: [string, RegExp][] = [
+    [planted, /shared\/planted belongs to \S+, in a folder that everybody may write to/],
+    [below, /shared\/planted belongs to/],
+    [join(shared, 'link/control.sock'), /shared\/link belongs to/],
+    [open, /everybody may write to .*open/],
+    // Nothing has to be there.
+    [join(shared, 'planted/none/control.sock'), /shared\/planted belongs to/],
+  ]
+  for (const [socketPath, message] of refused)
+    await t.rejects(askStatus(socketPath, { trusted: [service] }), { code: 'not-trusted', message, exitCode: 77 })
+  await t.rejects(findMaster(services), { code: 'not-trusted' })
+  t.equal(asked, 0)
+  const asks: [string, number[]][] = [
+    [services, [service]],
+    [roots, []],
+    [givens, []],
+  ]
+  for (const [socketPath, trusted] of asks) t.equal((await askStatus(socketPath, { trusted })).pid, report.pid)
+  await t.rejects(askStatus(join(shared, 'none/control.sock')), { code: 'not-running' })
+})
 
 t.test('not running: no socket, a dead one, no folder', async t => {
   const folder = scratchFolder(t)

@@ -16,15 +16,18 @@ import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Rate } from '../../../kit/ground/token-bucket.js'
-import { startMasterFifo } from '../../../supervisor/master/master-fifo.js'
+import { type FifoOptions, startMasterFifo } from '../../../supervisor/master/master-fifo.js'
 import { FIFO_LETTERS } from '../../../supervisor/master/signals.js'
 import { until } from '../../e2e/fixtures/watched-site.js'
 import { scratchFolder } from '../fixtures/scratch-folder.js'
+import { testPipes } from '../fixtures/test-pipes.js'
 
-function start(t: Test, paths: string[], reads?: Rate) {
+async function start(t: Test, paths: string[], reads?: Rate, more: Partial<FifoOptions> = {}) {
   const told: string[] = []
   const log = (event: string, fields = {}) => void told.push(`${event} ${JSON.stringify(fields)}`)
-  const fifo = startMasterFifo({
+  const fifo = await startMasterFifo({
+    ...more,
+    pipes: testPipes(t),
     paths,
     opener: null,
     put: (letter, event) => void told.push(`${letter} ${event.type}`),
@@ -37,7 +40,7 @@ function start(t: Test, paths: string[], reads?: Rate) {
 
 t.test('each letter asks for its event, others are refused with one', async t => {
   const path = join(scratchFolder(t), 'fifo')
-  const { told, fifo } = start(t, [path])
+  const { told, fifo } = await start(t, [path])
   t.equal(lstatSync(path).mode & 0o777, 0o600)
   const letters = Object.keys(FIFO_LETTERS)
   for (const letter of letters) writeFileSync(path, `${letter}\n`)
@@ -57,7 +60,7 @@ t.test('a digit chooses', async t => {
   const folder = scratchFolder(t)
   const [first, second] = [join(folder, 'a'), join(folder, 'b')] as const
   execFileSync('mkfifo', ['-m', '600', second])
-  const { told } = start(t, [first, second])
+  const { told } = await start(t, [first, second])
   writeFileSync(first, '1')
   writeFileSync(second, 'p')
   await until('the second is heard', () => told.length === 1)
@@ -74,9 +77,9 @@ t.test('what is not a FIFO is refused and stays', async t => {
   writeFileSync(file, 'x')
   execFileSync('mkfifo', [join(folder, 'real')])
   symlinkSync(join(folder, 'real'), link)
-  t.throws(() => start(t, [file]), { code: 'master-fifo', message: /file: it is not a FIFO$/ })
-  t.throws(() => start(t, [link]), { code: 'master-fifo', message: /link: it is a link$/ })
-  t.throws(() => start(t, [join(folder, 'no', 'such')]), { code: 'master-fifo' })
+  await t.rejects(start(t, [file]), { code: 'master-fifo', message: /file: it is not a FIFO$/ })
+  await t.rejects(start(t, [link]), { code: 'master-fifo', message: /link: it is a link$/ })
+  await t.rejects(start(t, [join(folder, 'no', 'such')]), { code: 'master-fifo' })
   t.ok(existsSync(file) && existsSync(link))
 })
 
@@ -108,7 +111,7 @@ for (const [title, letters, most] of floods) {
   t.test(`a flood ${title} waits in the pipe`, async t => {
     const path = join(scratchFolder(t), 'fifo')
     // What is left once the first are used up comes hours later.
-    const { told } = start(t, [path], { atOnce: 3, perSecond: 0.0001 })
+    const { told } = await start(t, [path], { atOnce: 3, perSecond: 0.0001 })
     const written = await flood(t, path, letters, 200)
     t.ok(told.length <= most, `${told.length} of ${written}`)
     t.ok(written <= 16 * 65_536, `${written} bytes are taken`)
@@ -117,7 +120,7 @@ for (const [title, letters, most] of floods) {
 
 t.test('what stands behind a flood is heard', async t => {
   const path = join(scratchFolder(t), 'fifo')
-  const { told } = start(t, [path], { atOnce: 2, perSecond: 20 })
+  const { told } = await start(t, [path], { atOnce: 2, perSecond: 20 })
   await flood(t, path, 'p', 20)
   const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
   t.teardown(() => closeSync(fd))
@@ -134,7 +137,7 @@ t.test('what stands behind a flood is heard', async t => {
 
 t.test('lines about letters that mean nothing are few, and count the others', async t => {
   const path = join(scratchFolder(t), 'fifo')
-  const { told } = start(t, [path])
+  const { told } = await start(t, [path])
   writeFileSync(path, 'abdeghijkmno'.repeat(100))
   await until('they are heard', () => told.length > 0)
   t.equal(told.length, 10)
@@ -145,5 +148,24 @@ t.test('a FIFO that others may write to is told', async t => {
   const path = join(scratchFolder(t), 'fifo')
   execFileSync('mkfifo', ['-m', '600', path])
   chmodSync(path, 0o620)
-  t.match(start(t, [path]).told, [/^fifo-doubtful .*others may write to it/])
+  t.match((await start(t, [path])).told, [/^fifo-doubtful .*others may write to it/])
 })
+
+const programs: [title: string, script: string, why: RegExp][] = [
+  ['one that never ends', 'exec sleep 600', /fifo: not made within 500 ms$/],
+  ['one that refuses', 'echo "mkfifo: no" >&2; exit 1', /fifo: mkfifo: no$/],
+  ['one whose last words have no end', 'sleep 5 & echo "mkfifo: no" >&2; exit 1', /fifo: mkfifo: no$/],
+  ['one to which no descriptor can be sent', '[ -p /proc/self/fd/2 ] && echo pipe >&2; exit 1', /fifo: pipe$/],
+]
+for (const [title, script, message] of programs) {
+  t.test(`who makes a FIFO does not hold up the start: ${title}`, async t => {
+    const folder = scratchFolder(t)
+    const program = join(folder, 'mkfifo')
+    writeFileSync(program, `#!/bin/sh\n${script}`, { mode: 0o755 })
+    const makeMs = script.includes('exec') ? 500 : 60_000
+    await t.rejects(start(t, [join(folder, 'fifo')], undefined, { find: () => program, makeMs }), {
+      code: 'master-fifo',
+      message,
+    })
+  })
+}

@@ -1,7 +1,7 @@
 /** The lifecycle of a proxy: `supervisor/proxies/proxy-phase.ts`. */
 
 import t from 'tap'
-import { REAP_LOOK_MS, REAP_MS } from '../../../supervisor/host/tracers.js'
+import { REAP_LOOK_MS, REAP_MS } from '../../../kit/process/tracers.js'
 import {
   DRAIN_GRACE_MS,
   newProxyLife,

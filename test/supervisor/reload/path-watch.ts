@@ -1,14 +1,16 @@
 /** Looks at real paths: `supervisor/reload/path-watch.ts`. */
 
-import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { PathWatch, watchedPaths } from '../../../supervisor/reload/path-watch.js'
+import { PathWatch, type WatchedPath, watchedPaths } from '../../../supervisor/reload/path-watch.js'
 import type { WatchOption } from '../../../supervisor/reload/watched-path.js'
-import { mayBecomeUser } from '../../../supervisor/user/service-user.js'
+import { identitySwitches, mayBecomeUser } from '../../../supervisor/user/service-user.js'
 import { scratchFolder } from '../fixtures/scratch-folder.js'
+import { testPipes } from '../fixtures/test-pipes.js'
 import { plainSettings } from '../fixtures/tree.js'
 
+type Tap = Parameters<typeof testPipes>[0] & Parameters<typeof scratchFolder>[0]
 type Step = (folder: string) => void
 const touch = (path: string, second: number) => utimesSync(path, second, second)
 
@@ -63,12 +65,35 @@ const cases: [title: string, option: WatchOption, name: string, before: Step, ch
     folder => rmSync(join(folder, 'conf'), { recursive: true }),
   ],
 ]
-for (const [title, option, name, before, change] of cases) {
-  t.test(`${option}: ${title}`, async t => {
-    const folder = scratchFolder(t)
+const isRoot = process.geteuid?.() === 0
+const nobody = { user: null, uid: 65_534, gid: 65_534 }
+
+/** A folder of that user's, whom a root master's looks are then; null: the test's own. */
+function folderOf(t: Tap, user: typeof nobody | null): string {
+  const top = scratchFolder(t)
+  if (user === null) return top
+  chmodSync(top, 0o755)
+  const folder = join(top, 'theirs')
+  mkdirSync(folder)
+  chownSync(folder, user.uid, user.gid)
+  return folder
+}
+
+const watchFor = (t: Tap, credentials: typeof nobody | null, changed: (watched: WatchedPath) => void = () => {}) => {
+  const lines: unknown[][] = []
+  const watch = new PathWatch({ credentials, pipes: testPipes(t), log: (...line) => lines.push(line), changed })
+  t.teardown(() => watch.stop())
+  return { watch, lines }
+}
+
+const users = isRoot ? [null, nobody] : [null]
+const isShort = ([title]: (typeof cases)[number]) => title === 'a touch' || title.startsWith('a file that is written')
+const runs = users.flatMap(user => (user === null ? cases : cases.filter(isShort)).map(one => [user, ...one] as const))
+for (const [user, title, option, name, before, change] of runs) {
+  t.test(`${option}: ${title}${user === null ? '' : ', of another user'}`, async t => {
+    const folder = folderOf(t, user)
     const told: string[] = []
-    const watch = new PathWatch(watched => told.push(`${watched.option} ${watched.path}`))
-    t.teardown(() => watch.stop())
+    const { watch, lines } = watchFor(t, user, watched => told.push(`${watched.option} ${watched.path}`))
     before(folder)
     const path = join(folder, name)
     watch.watch([{ option, path }])
@@ -87,6 +112,7 @@ for (const [title, option, name, before, change] of cases) {
     watch.stop()
     await watch.look()
     t.equal(told.length, 1, 'a stopped one looks at nothing')
+    t.same(lines, [])
   })
 }
 
@@ -114,14 +140,16 @@ async function settled(watch: PathWatch): Promise<void> {
   for (let looks = 0; looks < 3; looks++) await watch.look()
 }
 
-t.test('while a look is under way, root becomes no other user', async t => {
-  const isRoot = process.geteuid?.() === 0
-  const nobody = { user: null, uid: 65_534, gid: 65_534 }
-  const watch = new PathWatch(() => {})
-  t.teardown(() => watch.stop())
-  watch.watch([{ option: 'touch-reload', path: join(scratchFolder(t), 'nothing') }])
+t.test('a look holds no thread of a root master', { skip: !isRoot && 'needs root' }, async t => {
+  const before = identitySwitches()
+  const folder = folderOf(t, nobody)
+  const { watch } = watchFor(t, nobody)
+  watch.watch([
+    { option: 'touch-reload', path: join(folder, 'nothing') },
+    { option: 'ini-reload', path: '/etc/passwd' },
+  ])
   const looked = watch.look()
-  t.equal(mayBecomeUser(nobody), !isRoot)
+  t.equal(mayBecomeUser(nobody), true, 'root may become the user meanwhile')
   await looked
-  t.equal(mayBecomeUser(nobody), true)
+  t.equal(identitySwitches(), before)
 })

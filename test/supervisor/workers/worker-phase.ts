@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { TUNNEL_CLOSE_MS } from '../../../kit/channel/messages.js'
-import { REAP_LOOK_MS, REAP_MS } from '../../../supervisor/host/tracers.js'
+import { REAP_LOOK_MS, REAP_MS } from '../../../kit/process/tracers.js'
 import { printLifecycleTable } from '../../../supervisor/workers/lifecycle-table.js'
 import {
   endOf,

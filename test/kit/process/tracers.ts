@@ -1,8 +1,8 @@
-/** Who is killed for tracing what was killed: `supervisor/host/tracers.ts`. */
+/** Who is killed for tracing what was killed: `kit/process/tracers.ts`. */
 
 import t from 'tap'
 import type { Credentials } from '../../../kit/channel/messages.js'
-import { endTracers, isDeadTracee, type TracedSystem } from '../../../supervisor/host/tracers.js'
+import { endTracers, isDeadTracee, type TracedSystem } from '../../../kit/process/tracers.js'
 
 const MASTER = 100
 const WORKER = 200

@@ -1,14 +1,13 @@
 /**
  * The end of those who keep a process from being reaped: the kernel shows a dead process to its parent only when whoever traces it (ptrace(2)) has looked, or has
- * ended. Called by `worker.ts` and `proxy-process.ts` some seconds after SIGKILL.
+ * ended. Called some seconds after SIGKILL.
  *
  * What must stay true: nobody is killed but processes of the service's user, who could have killed the traced one as well; never pid 1, the master, or whoever
  * traces the master too, as `strace -f` does that has started it.
  */
 
 import { readdirSync, readFileSync } from 'node:fs'
-import type { Credentials } from '../../kit/channel/messages.js'
-import { codeOf } from '../../kit/ground/failure.js'
+import { codeOf } from '../ground/failure.js'
 
 /** Between SIGKILL and the first look at who keeps a worker or a proxy from being reaped, and between two looks. */
 export const REAP_MS = 3000
@@ -48,7 +47,7 @@ const LINUX: TracedSystem = {
 }
 
 /** Kills whoever traces this process, which was killed and is not reaped; those that it has killed. `credentials`: of the service's user. */
-export function endTracers(pid: number, credentials: Credentials | null, system = LINUX): Tracer[] {
+export function endTracers(pid: number, credentials: { uid: number } | null, system = LINUX): Tracer[] {
   const uid = credentials?.uid ?? system.ownUid
   const spared = new Set([0, 1, system.ownPid, ...tracersOf(system.ownPid, system)])
   return tracersOf(pid, system).flatMap(tracer => {

@@ -1,0 +1,267 @@
+/**
+ * Looks at watched paths by stat(1) and ls(1) of the system, for a root master with another user's service. Who decides about a folder or a link of such a path may have it lead to a
+ * file system that never answers (FUSE). A thread of the master would wait there, and with it each change of the master's identity (`service-user.ts`). Used by `path-watch.ts`.
+ *
+ * Must stay true: each program is the user who decides about its paths, and root only where root alone does; one that is late is killed and not waited for; until
+ * it has ended, its path is looked at by no other one, so there are no more of them than paths.
+ */
+
+import type { ChildProcess } from 'node:child_process'
+import type { Socket } from 'node:net'
+import type { Credentials } from '../../kit/channel/messages.js'
+import { reasonOf } from '../../kit/ground/failure.js'
+import { systemProgram } from '../../kit/ground/system-path.js'
+import { type KilledChild, killForGood } from '../user/killed-child.js'
+import { lastWordsOf } from '../user/last-words.js'
+import { type PipedStdio, type PipeStock, spawnPiped } from '../user/pipes.js'
+import type { Look } from './watched-path.js'
+
+const LOOK_MS = 3000
+/** Of a path that was late, and alone. */
+const RETRY_MS = 30_000
+/** Of all names on one command line. */
+const MOST_NAME_BYTES = 1 << 16
+/** What is read of one program: some 20,000 entries of a folder. */
+const MOST_TEXT_BYTES = 1 << 21
+
+/** A path, and who looks at it; null: root. `entries`: what lies in a folder too. `key`: of this look among all. */
+export interface ChildLook {
+  key: string
+  path: string
+  as: Credentials | null
+  entries: boolean
+}
+
+export interface ChildLooksOptions {
+  pipes: Pick<PipeStock, 'take'>
+  /** Told once of each path that cannot be looked at. */
+  tellBlind(path: string, why: string): void
+  /** Hears of tracers. */
+  tell?: KilledChild['tell']
+  nowMs?: () => number
+  lookMs?: number
+  /** Instead of the programs of the system. */
+  find?: (name: string) => string | null
+}
+
+interface State {
+  /** It is not known to answer: it is looked at alone. */
+  isSuspect: boolean
+  againMs: number
+  /** A program that looked at it was killed and has not ended. */
+  isStuck: boolean
+  isTold: boolean
+  last: Look
+}
+
+/** Takes no words of the language and no time zone of the host into what is compared. */
+const ENVIRONMENT = { LC_ALL: 'C', TZ: 'UTC0' }
+const FORMAT = '%F:%d:%i:%y:%s %n'
+const MARK = /[a-z][a-z -]*:\d+:\d+:[\d-]+ [\d:.]+ [+-]\d+:\d+ /y
+/** A number of the inode, rights, links, owner, group, then size and time, and the name. */
+const ENTRY = /^ *(\d+) \S+ +\d+ +\d+ +\d+ +(.*)$/gm
+/** It is always there. */
+const ROOT = '/'
+
+export class ChildLooks {
+  readonly #options: Required<Omit<ChildLooksOptions, 'tell'>> & Pick<ChildLooksOptions, 'tell'>
+  readonly #states = new Map<string, State>()
+  readonly #running = new Set<ChildProcess>()
+
+  constructor(options: ChildLooksOptions) {
+    this.#options = { nowMs: () => performance.now(), lookMs: LOOK_MS, find: systemProgram, ...options }
+  }
+
+  /** What is seen, by key; of what has not answered nothing is known. Never rejects. */
+  async look(paths: readonly ChildLook[]): Promise<Map<string, Look>> {
+    const seen = new Map<string, Look>()
+    const keys = new Set(paths.map(({ key }) => key))
+    for (const [key, { isStuck }] of this.#states) if (!isStuck && !keys.has(key)) this.#states.delete(key)
+    for (const batch of this.#batches(paths)) {
+      const found = await this.#marks(batch)
+      if (found === null) continue
+      for (const one of batch) {
+        const look = await this.#withEntries(one, found.get(one.path) ?? null)
+        if (look !== undefined) seen.set(one.key, look)
+      }
+    }
+    return seen
+  }
+
+  /** Ends those that run; they are not waited for. */
+  stop(): void {
+    for (const child of this.#running) child.kill('SIGKILL')
+  }
+
+  /** By user, and those alone that may not answer; what has a stuck program, or was late just now, is left out. */
+  #batches(paths: readonly ChildLook[]): ChildLook[][] {
+    const nowMs = this.#options.nowMs()
+    const batches: ChildLook[][] = []
+    const open = new Map<string, { batch: ChildLook[]; bytes: number }>()
+    for (const look of paths) {
+      const state = this.#stateOf(look)
+      if (state.isStuck || nowMs < state.againMs) continue
+      const user = state.isSuspect ? look.key : `uid ${look.as?.uid ?? 0}`
+      const bytes = Buffer.byteLength(look.path)
+      const before = open.get(user)
+      if (before !== undefined && before.bytes + bytes <= MOST_NAME_BYTES) {
+        before.batch.push(look)
+        before.bytes += bytes
+        continue
+      }
+      const batch = [look]
+      batches.push(batch)
+      open.set(user, { batch, bytes })
+    }
+    return batches
+  }
+
+  /** Null: no answer. */
+  async #marks(batch: readonly ChildLook[]): Promise<Map<string, string> | null> {
+    const names = [ROOT, ...batch.map(({ path }) => path)]
+    const said = await this.#run(batch, 'stat', ['-L', '-c', FORMAT, '--', ...names], 1)
+    const marks = said === null ? null : readMarks(said, names)
+    // Without it something else has ended before stat, or has ended it.
+    if (marks === null || !marks.has(ROOT)) return null
+    for (const look of batch) {
+      const state = this.#stateOf(look)
+      state.isSuspect = false
+      const mark = marks.get(look.path) ?? null
+      if (mark === null && state.last !== null) await this.#tellHidden(look)
+      if (mark !== null) state.isTold = false
+      state.last = mark
+    }
+    return marks
+  }
+
+  /** There is nothing, or nothing that this user may see. */
+  async #tellHidden(look: ChildLook): Promise<void> {
+    const why = await this.#run([look], 'stat', ['-L', '--', look.path], 2)
+    if (why?.trimEnd().endsWith(': Permission denied')) this.#tell(look, `uid=${look.as?.uid ?? 0} may not see it`)
+  }
+
+  /** Undefined: no answer. */
+  async #withEntries(look: ChildLook, mark: string | null): Promise<Look | undefined> {
+    if (mark === null || !look.entries || !mark.startsWith('directory:')) return mark
+    const said = await this.#run([look], 'ls', ['-AnLi', '--full-time', '--', look.path], 1)
+    return said === null ? undefined : `${mark}\n${readEntries(said)}`
+  }
+
+  /** What it writes to this descriptor; null: it was late, killed, or could not be started. */
+  async #run(batch: readonly ChildLook[], name: string, args: string[], stream: 1 | 2): Promise<string | null> {
+    try {
+      const { child, output } = this.#start(batch[0]?.as ?? null, name, args, stream)
+      this.#running.add(child)
+      child.once('exit', () => this.#running.delete(child))
+      const said = await textOf(child, output, this.#options.lookMs)
+      if (said === 'late') this.#late(batch, child)
+      return said === 'late' ? null : said
+    } catch (error) {
+      for (const look of batch) this.#tell(look, reasonOf(error))
+      return null
+    }
+  }
+
+  #start(as: Credentials | null, name: string, args: string[], stream: 1 | 2): { child: ChildProcess; output: Socket } {
+    const program = this.#options.find(name)
+    if (program === null) throw new Error(`${name} is not installed (coreutils)`)
+    const stdio: PipedStdio[] = stream === 1 ? ['ignore', 'from-child', 'ignore'] : ['ignore', 'ignore', 'from-child']
+    const what = { program, args, env: ENVIRONMENT, cwd: '/' }
+    const { child, streams } = spawnPiped(this.#options.pipes, as, what, stdio, { detached: true })
+    child.unref()
+    return { child, output: streams[stream] as Socket }
+  }
+
+  /** Of several paths it is not known which one does not answer. */
+  #late(batch: readonly ChildLook[], child: ChildProcess): void {
+    const { nowMs, lookMs } = this.#options
+    for (const look of batch) this.#stateOf(look).isSuspect = true
+    const [look, ...others] = batch
+    const kill = (letGo: () => void) => {
+      const end = () => {
+        this.#running.delete(child)
+        letGo()
+      }
+      killForGood(child, { credentials: look?.as ?? null, tell: this.#options.tell, letGo: end })
+    }
+    if (look === undefined || others.length > 0) return kill(() => {})
+    this.#tell(look, `not seen within ${lookMs} ms`)
+    const state = this.#stateOf(look)
+    state.againMs = nowMs() + RETRY_MS
+    state.isStuck = true
+    const end = () => {
+      state.isStuck = false
+    }
+    child.once('exit', end)
+    kill(end)
+  }
+
+  #tell(look: ChildLook, why: string): void {
+    const state = this.#stateOf(look)
+    if (!state.isTold) this.#options.tellBlind(look.path, why)
+    state.isTold = true
+  }
+
+  #stateOf({ key }: ChildLook): State {
+    const known = this.#states.get(key)
+    if (known !== undefined) return known
+    const state: State = {
+      isSuspect: false,
+      againMs: Number.NEGATIVE_INFINITY,
+      isStuck: false,
+      isTold: false,
+      last: '',
+    }
+    this.#states.set(key, state)
+    return state
+  }
+}
+
+/** All that it says; null: it was killed. Rejects where it cannot be started. */
+function textOf(child: ChildProcess, output: Socket, withinMs: number): Promise<string | null | 'late'> {
+  return new Promise((resolve, reject) => {
+    let said = ''
+    const deadline = setTimeout(() => {
+      resolve('late')
+      output.destroy()
+    }, withinMs)
+    output.setEncoding('utf8').on('data', (text: string) => {
+      if (said.length < MOST_TEXT_BYTES) said += text
+    })
+    const awaitLastWords = lastWordsOf([output])
+    child.on('exit', code => {
+      awaitLastWords(() => {
+        clearTimeout(deadline)
+        resolve(code === null ? null : said)
+      })
+    })
+    // What `kill` may not do is an error too, and no end.
+    child.on('error', error => {
+      if (child.pid !== undefined) return
+      clearTimeout(deadline)
+      output.destroy()
+      reject(error)
+    })
+  })
+}
+
+/** Of what stat writes for `names`, in their order: those that are there, without the names. Pure. */
+export function readMarks(text: string, names: readonly string[]): Map<string, string> {
+  const found = new Map<string, string>()
+  let at = 0
+  for (const name of names) {
+    MARK.lastIndex = at
+    const [mark] = MARK.exec(text) ?? []
+    if (mark === undefined) break
+    const line = `${mark}${name}\n`
+    if (!text.startsWith(line, at)) continue
+    found.set(name, mark.trimEnd())
+    at += line.length
+  }
+  return found
+}
+
+/** Of what ls writes: what a change of the entry changes, but its rights and its owner. Pure. */
+export function readEntries(text: string): string {
+  return [...text.matchAll(ENTRY)].map(([, inode, rest]) => `${inode} ${rest}`).join('\n')
+}

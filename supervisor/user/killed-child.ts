@@ -1,0 +1,56 @@
+/**
+ * A child that got SIGKILL, and has not ended for its parent: the kernel shows it only when whoever traces it (ptrace(2)) has looked or ended, and not at all once it had
+ * made the master its tracer. Such tracers are ended where they are the service's user's, and told; a dead child that will never be shown is given up.
+ * Workers and proxies look when their tables say so (`lookAtKilled`); whatever else the master starts looks by itself (`killForGood`).
+ */
+
+import type { ChildProcess } from 'node:child_process'
+import type { Credentials } from '../../kit/channel/messages.js'
+import { endTracers, isDeadTracee, REAP_LOOK_MS, REAP_MS } from '../../kit/process/tracers.js'
+
+export interface KilledChild {
+  /** Of the service's user; null: of the master's own. */
+  credentials: Credentials | null
+  /** A process that kept it from its end was killed. */
+  tell?: ((event: 'tracer-killed', fields: { tracer: number; name: string }) => void) | undefined
+  /** It is dead, and will never be said to have ended. */
+  letGo(): void
+}
+
+/** One look at a child that was killed some time ago, and has not ended. */
+export function lookAtKilled(pid: number, { credentials, tell, letGo }: KilledChild): void {
+  for (const { pid: tracer, name } of endTracers(pid, credentials)) tell?.('tracer-killed', { tracer, name })
+  if (isDeadTracee(pid)) letGo()
+}
+
+/** SIGKILL, and looks until it has ended. `signal`: instead of a kill of it alone. */
+export function killForGood(
+  child: ChildProcess,
+  killed: KilledChild,
+  signal: () => unknown = () => child.kill('SIGKILL'),
+): void {
+  signal()
+  const { pid } = child
+  if (pid === undefined || hasEnded(child) || watched.has(child)) return
+  watched.add(child)
+  let timer = setTimeout(look, REAP_MS).unref()
+  function look(): void {
+    if (hasEnded(child)) return
+    timer = setTimeout(look, REAP_LOOK_MS).unref()
+    lookAtKilled(pid as number, {
+      ...killed,
+      letGo() {
+        clearTimeout(timer)
+        killed.letGo()
+      },
+    })
+  }
+  child.once('exit', () => clearTimeout(timer))
+}
+
+/** Each once, however often it is killed. */
+const watched = new WeakSet<ChildProcess>()
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null
+}

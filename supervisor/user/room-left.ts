@@ -1,0 +1,47 @@
+/**
+ * What stands behind ENOSPC and EDQUOT: which file system is full, of what, whose files fill it, and what to do. Used where a start, or the start of a child,
+ * finds no room in the run folder, whose part `workers/` the service's user may fill.
+ * What must stay true: it looks at the run folder alone, which is the master's own; the user's folder in it is not read.
+ */
+
+import { type StatsFs, statfsSync } from 'node:fs'
+
+/** `remedy` says what to do, and what happens by itself. */
+export interface NoRoom {
+  why: string
+  remedy: string
+}
+
+/** Null: `error`, the system's own word or a program's, is of something else. */
+export function findNoRoom(folder: string, error: string, lookAt: typeof statfs = statfs): NoRoom | null {
+  const isQuota = /\bEDQUOT\b|disk quota exceeded/i.test(error)
+  if (!isQuota && !/\bENOSPC\b|no space left on device/i.test(error)) return null
+  const what = isQuota ? 'the quota on the file system' : 'the file system'
+  return {
+    why: `${what} of run-dir is used up: ${folder}: ${lackOf(lookAt(folder))}`,
+    remedy: `make room there (df ${folder}; df -i ${folder}; du --inodes -x ${folder}; the service's user may write to ${folder}/workers), or set run-dir to a file system of its own`,
+  }
+}
+
+type Figures = Pick<StatsFs, 'blocks' | 'bavail' | 'files' | 'ffree'>
+
+/** Null: it cannot be looked at. */
+function statfs(folder: string): Figures | null {
+  try {
+    return statfsSync(folder)
+  } catch {
+    // ENOENT: it was not made.
+    return null
+  }
+}
+
+/** Some file systems count no inodes: they say 0 of 0. */
+function lackOf(figures: Figures | null): string {
+  if (figures === null) return 'there is no room'
+  const { blocks, bavail, files, ffree } = figures
+  const lacks = [
+    ...(files > 0 && ffree === 0 ? [`all of its ${files} inodes (files) are taken`] : []),
+    ...(bavail === 0 ? [`all of its ${blocks} blocks are taken`] : []),
+  ]
+  return lacks.length === 0 ? 'there was no room at that moment' : lacks.join(', ')
+}
