@@ -60,8 +60,8 @@ ${rounds === 1 ? 'One round' : `Medians of ${rounds} rounds`} of ${seconds} s fo
 export function renderPreface(stacks: readonly Stack[]): string {
   return `# Benchmarks
 
-Written by \`npm run bench -- --write\`; do not edit. \`npm run bench -- --help\` lists the options. It needs the Debian packages
-\`wrk\` and \`nginx\`, and Linux.
+\`npm run bench -- --write\` writes this page; do not edit it. \`npm run bench -- --help\` lists the options. The bench needs
+Linux and the Debian packages \`wrk\` and \`nginx\`.
 
 What is compared:
 
@@ -69,14 +69,15 @@ ${stacks.map(({ name, title }) => `- **${name}**: ${title}`).join('\n')}
 
 How to read the tables:
 
-- All stacks run on one machine together with the load generator (\`wrk\`, one thread), so throughput is what is left over
-  from its work. CPU per request is user and system time of **all** processes of the stack, divided by the requests
-  that were answered.
-- wrk is a closed loop: each connection asks again once it is answered. The percentiles belong to that number of connections.
-- Before every run one request is checked for the expected status and length. A run with a status of 400 or above or with a
-  socket error is invalid and enters no median; below the table stands why.
-- nginx and daimyo write an access log to a file; http-proxy has none. All three add the forwarded headers; the bare
-  server does neither.
+- All stacks run on one machine together with the load generator (\`wrk\`, one thread). The load generator takes a part of
+  the CPU, so throughput is lower than on a machine of its own.
+- CPU per request is user and system time of **all** processes of the stack, divided by the number of answered requests.
+- wrk is a closed loop: each connection sends its next request after the response. The percentiles belong to that number
+  of connections.
+- Before every run one request is checked for the expected status and length. A run with a status of 400 or above, or with
+  a socket error, is invalid and enters no median; the reason stands below the table.
+- nginx and daimyo write an access log to a file; http-proxy has none. All three add the forwarded headers. The bare server
+  does neither.
 - A stack that cannot answer a case is left out of its table: http-proxy serves no files.
 `
 }

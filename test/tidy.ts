@@ -26,6 +26,8 @@ const text = (path: string) => readFileSync(join(top, path), 'utf8')
 const code = (path: string) => text(path).replace(/^\s*(\*|\/\*|\/\/).*$/gm, '')
 const within = (path: string, folder: string) => path.startsWith(`${folder}/`)
 
+const DECISIONS = 'docs/decisions/README.md'
+
 /** Everything that the file imports, as paths from the top for relative ones. */
 function importsOf(path: string): string[] {
   const found = [...text(path).matchAll(/(?:\bfrom|\bimport|\bimport\()\s*'([^']+)'/g)].map(match => match[1] ?? '')
@@ -101,7 +103,7 @@ const BANNED: [title: string, pattern: RegExp, applies: (path: string) => boolea
     /'(node:)?cluster'/,
     // Applications use it; `cluster-role.ts` is what they find in it.
     path => path !== 'app/host/application/cluster-role.ts' && !within(path, 'test'),
-    'child_process (nodejs/node#22703)',
+    'child_process (docs/decisions/no-cluster.md)',
   ],
   [
     'console',
@@ -239,11 +241,57 @@ t.test('SECURITY.md names tests that there are', async t => {
   for (const name of named) t.ok(sources.includes(`test/${name}.ts`), `test/${name}.ts`)
 })
 
+/** What a decision record says, as its headings; figures are the last one, where something was measured. */
+const RECORD = /^# .+\n\n## Context\n\n[\s\S]+?\n## Decision\n\n[\s\S]+?\n## Consequence\n\n[\s\S]+$/
+
+t.test('decision records have their parts, and are linked', async t => {
+  const records = tracked.filter(path => /^docs\/decisions\/.*\.md$/.test(path) && path !== DECISIONS)
+  t.ok(records.length > 50, `${records.length} records`)
+  const rows = [...text(DECISIONS).matchAll(/^- \[(.+)\]\((.+)\)$/gm)].map(([, title, name]) => [name, title])
+  for (const path of records) t.match(text(path), RECORD, `${path} has context, decision and consequence`)
+  const titles = records.map(path => [basename(path), text(path).split('\n')[0]?.slice(2)])
+  t.same(new Set(rows.map(String)), new Set(titles.map(String)), `${DECISIONS} links each by its title`)
+})
+
+/** `PATH: NAME` for each name in a file that is not there. */
+function lostNames(paths: string[], namesIn: (text: string) => string[]): string[] {
+  const there = new Set(tracked)
+  return paths.flatMap(path => {
+    const lost = namesIn(text(path)).filter(name => ![name, join(dirname(path), name)].some(place => there.has(place)))
+    return lost.map(name => `${path}: ${name}`)
+  })
+}
+
+t.test('documents that are named are there', async t => {
+  const texts = tracked.filter(path => /\.(md|[cm]?[jt]s|ini)$/.test(path))
+  const documents = (text: string) =>
+    text.split(/[^\w./-]+/).flatMap(word => word.match(/^(.*\w\.md)\.?$/)?.slice(1) ?? [])
+  t.same(lostNames(texts, documents), [])
+  const chapters = texts.filter(path => /\b[Dd]esign §/.test(text(path)))
+  t.same(chapters, [], 'nor does any name a chapter of a document that is not here')
+})
+
+t.test('sources that the pages name are there', async t => {
+  const pages = tracked.filter(path => /^((ARCHITECTURE|CONTRIBUTING|SECURITY)|docs\/decisions\/.*)\.md$/.test(path))
+  const named = /`((?:kit|proxy|app|supervisor|bench|test|conf|systemd)\/[\w./@-]+\.\w+)`/g
+  t.same(
+    lostNames(pages, text => [...text.matchAll(named)].map(([, name = '']) => name)),
+    [],
+  )
+})
+
+t.test('ARCHITECTURE.md can be read in one sitting', async t => {
+  const lines = text('ARCHITECTURE.md').trimEnd().split('\n')
+  t.ok(lines.length <= 200, `${lines.length} lines, at most 200`)
+  const long = lines.filter(line => line.length > 120 && !line.startsWith('|'))
+  t.same(long, [], 'but for tables, lines have at most 120 columns')
+})
+
 t.test('printed pages are fresh', async t => {
-  const [, table] = text('ARCHITECTURE.md').match(/printed by printLifecycleTable\(\) -->\n([\s\S]*?)<!-- end/) ?? []
-  t.equal(table?.trim(), printLifecycleTable().trim(), 'ARCHITECTURE.md has the lifecycle table')
+  const [, table] =
+    text('docs/worker-lifecycle.md').match(/printed by printLifecycleTable\(\) -->\n([\s\S]*?)<!-- end/) ?? []
+  t.equal(table?.trim(), printLifecycleTable().trim(), 'docs/worker-lifecycle.md has the lifecycle table')
   const [, signals] = text('README.md').match(/printed by printSignalTable\(\) -->\n([\s\S]*?)<!-- end/) ?? []
   t.equal(signals?.trim(), printSignalTable().trim(), 'README.md has the table of signals')
   t.equal(text('docs/options.md'), configReference(), 'docs/options.md is printed from the option table')
-  t.ok(text('ARCHITECTURE.md').split('\n').length <= 300, 'ARCHITECTURE.md can be read in one sitting')
 })

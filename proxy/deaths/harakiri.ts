@@ -1,5 +1,5 @@
 /**
- * The clock of requests that a worker has: who passed a deadline, and whether its worker's loop is blocked. Design §4.
+ * The clock of requests that a worker has: who passed a deadline, and whether its worker's loop is blocked.
  * Swept ten times a second by `proxy-server.ts`; decides, and leaves the doing to `HarakiriEvents`.
  *
  * A passed deadline alone costs one request a 504. Only a worker that does not answer a ping either is blocked and has to die; until

@@ -1,5 +1,5 @@
 /**
- * What becomes of a request whose worker died: design §3, "who has seen what". Pure; `rescuer.ts` acts on it, for foreign upstreams `upstream-group.ts`.
+ * What becomes of a request whose worker died. It depends on whether the application has seen the request. Pure; `rescuer.ts` acts on it, for foreign upstreams `upstream-group.ts`.
  */
 
 import type { WorkerEnd } from '../../kit/channel/messages.js'

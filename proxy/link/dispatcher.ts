@@ -1,5 +1,5 @@
 /**
- * Which worker gets a request, and the queue of those that wait for one: design §2, dispatch.
+ * Which worker gets a request, and the queue of those that wait for one.
  * One per proxy; `phases.ts` hands exchanges in, links report freed slots.
  */
 

@@ -2,7 +2,7 @@
  * Every option, once. Reading, checking, the command line, `--help`, `docs/options.md`, `check` and the reload all work
  * from this table; there is no second list. Names are uWSGI's wherever uWSGI has one.
  *
- * To add an option: ARCHITECTURE.md, "Anatomy of changes".
+ * To add an option: CONTRIBUTING.md, "An option".
  */
 
 import type { OptionRow } from './kinds/option-row.js'

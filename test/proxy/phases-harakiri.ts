@@ -1,4 +1,4 @@
-/** Deadlines of requests at a worker, from client to application and back: design §4. */
+/** Deadlines of requests at a worker, from client to application and back. */
 
 import { fork } from 'node:child_process'
 import { once } from 'node:events'

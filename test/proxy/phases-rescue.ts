@@ -1,4 +1,4 @@
-/** What becomes of requests whose worker dies, from client to application and back: design §3, "who has seen what". */
+/** What becomes of requests whose worker dies, from client to application and back: it depends on who has seen them. */
 
 import { createHash, randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
