@@ -5,9 +5,15 @@ import { createServer } from 'node:http'
 import type { Socket } from 'node:net'
 import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
+import type { UpstreamAddress } from '../../../kit/channel/messages.js'
+import { type Client, Exchange } from '../../../proxy/exchange/exchange.js'
+import { isRefusal } from '../../../proxy/http/refusal.js'
+import { parseRequestHead } from '../../../proxy/http/request-head.js'
+import type { Tunnels } from '../../../proxy/tunnel/tunnels.js'
+import { UpstreamGroup } from '../../../proxy/upstream/upstream-group.js'
 import { ForeignServer, refusingAddress, toUpstreams } from '../fixtures/foreign-server.js'
 import { request, requestWithBody } from '../fixtures/raw-client.js'
-import { type Rig, withRig } from '../fixtures/rig.js'
+import { type Rig, SETTINGS, withRig } from '../fixtures/rig.js'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 const UPGRADE = [
@@ -178,6 +184,45 @@ t.test('the queue', async t => {
     t.ok(server.accepted <= 2, `${server.accepted} connections`)
     await rig.expectLines(4)
   })
+})
+
+t.test('two hundred thousand may wait', async t => {
+  const answers: (() => void)[] = []
+  const server = await ForeignServer.http(t, (_, response) => void answers.push(() => response.end('ok')))
+  const settings = { ...toUpstreams(server), workerConnections: 1, queueRequests: Number.POSITIVE_INFINITY, queueMs: 0 }
+  const answered: string[] = []
+  const world = { settings: { ...SETTINGS, ...settings }, metrics: { queued() {}, rescue() {} }, event() {} }
+  const [{ upstreams }] = settings.routes as unknown as [{ upstreams: UpstreamAddress[] }]
+  const group = new UpstreamGroup('/', upstreams, world, null as unknown as Tunnels, {
+    assigned() {},
+    fileNamed() {},
+    answered: exchange => void answered.push(exchange.head.target),
+    failed: (_, code) => t.fail(code),
+    broken: () => t.fail('broken'),
+    expired: () => t.fail('expired'),
+  })
+  t.teardown(() => group.destroy())
+  const client = { write: () => true, closing: false, closingNow: false } as unknown as Client
+  const head = parseRequestHead(request('GET', '/').slice(0, -4))
+  if (isRefusal(head)) throw new Error(head.reason)
+  const exchanges = Array.from(
+    { length: 200_000 },
+    (_, number) => new Exchange({ ...head, target: `/${number}` }, client, 0),
+  )
+  for (const exchange of exchanges) group.dispatch(exchange, 0)
+  t.equal(group.queued, exchanges.length - 1)
+  while (answers.length === 0) await tick()
+  for (const exchange of exchanges.slice(1, -2)) if (exchange !== exchanges[1000]) group.leave(exchange)
+  answers[0]?.()
+  while (answers.length < 2) await tick()
+  answers[1]?.()
+  while (answers.length < 3) await tick()
+  answers[2]?.()
+  while (answers.length < 4) await tick()
+  answers[3]?.()
+  while (answered.length < 4) await tick()
+  t.same(answered, ['/0', '/1000', '/199998', '/199999'], 'those that are left, in their order')
+  t.ok(group.isIdle)
 })
 
 t.test('a client that leaves while it waits', async t => {
