@@ -186,15 +186,9 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     const { postBufferingBytes } = this.#world.settings
     if (exchange.bodyComplete || exchange.keptBytes >= postBufferingBytes) this.#dispatch(exchange, now)
     else {
-      if (head.expectContinue && exchange.keptBytes === 0) this.#continue(exchange)
+      exchange.continueBody()
       client.resumeBody()
     }
-  }
-
-  /** RFC 9110 §10.1.1: whoever reads the body says so, and here that is the proxy. */
-  #continue(exchange: Exchange): void {
-    exchange.continued = true
-    exchange.client.write('HTTP/1.1 100 Continue\r\n\r\n')
   }
 
   #dispatch(exchange: Exchange, now: number): void {
@@ -213,9 +207,8 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
       this.cut(exchange, 'body-too-large')
       return true
     }
-    if (exchange.reader !== null) return exchange.reader.sendBody(exchange, bytes)
-    if (exchange.link !== null) return exchange.link.sendBody(exchange, bytes)
-    if (exchange.upstream !== null) return exchange.upstream.sendBody(bytes)
+    const reader = exchange.reader ?? exchange.attempt
+    if (reader !== null) return reader.sendBody(exchange, bytes)
     const { postBufferingBytes } = this.#world.settings
     if (exchange.routed && !exchange.dispatched && exchange.keptBytes >= postBufferingBytes) {
       this.#dispatch(exchange, monotonicMs())
@@ -225,8 +218,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
   }
 
   #hasRoom(exchange: Exchange): boolean {
-    if (exchange.link !== null) return exchange.bodyWindow > 0
-    if (exchange.upstream !== null) return exchange.upstream.isHungry
+    if (exchange.attempt !== null) return exchange.attempt.hasRoom(exchange)
     const { postBufferingBytes } = this.#world.settings
     return exchange.keptBytes < (exchange.dispatched ? WINDOW_BYTES : Math.max(WINDOW_BYTES, postBufferingBytes))
   }
@@ -238,8 +230,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
   /** A body that outgrows the window is let go once a worker has it: it cannot be sent again. */
   #keep(exchange: Exchange, bytes: Buffer): void {
     exchange.keptBytes += bytes.length
-    const isSent = exchange.link !== null || exchange.upstream !== null
-    if (isSent && exchange.keptBytes > WINDOW_BYTES) exchange.kept = null
+    if (exchange.attempt !== null && exchange.keptBytes > WINDOW_BYTES) exchange.kept = null
     if (exchange.kept !== null) keepPiece(exchange.kept, bytes)
   }
 
@@ -247,11 +238,10 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     exchange.bodyComplete = true
     exchange.bodyTrailers = trailers
     if (exchange.finished) return exchange.reader?.endBody(exchange)
-    if (exchange.link !== null) {
-      exchange.link.endBody(exchange)
+    if (exchange.attempt !== null) {
+      exchange.attempt.endBody(exchange)
       this.#startClock(exchange, monotonicMs())
-    } else if (exchange.upstream !== null) exchange.upstream.endBody()
-    else if (exchange.routed && !exchange.dispatched) this.#dispatch(exchange, monotonicMs())
+    } else if (exchange.routed && !exchange.dispatched) this.#dispatch(exchange, monotonicMs())
   }
 
   assigned(exchange: Exchange, link: Link, now: number): void {
@@ -306,9 +296,8 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
   expired(exchange: Exchange): void {
     this.#world.metrics.harakiri(exchange.mount)
     const elapsedMs = Math.round(passedMs(exchange.dispatchMs, monotonicMs()))
-    exchange.link?.figures.add(elapsedMs, true)
     this.#world.event('request-harakiri', { request: exchange.title, elapsedMs, slot: exchange.slot })
-    this.#letGo(exchange)
+    this.#letGo(exchange, true)
     this.#fail(exchange, 'deadline')
   }
 
@@ -472,10 +461,10 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
   }
 
   /** Whoever works for it stops. */
-  #letGo(exchange: Exchange): void {
+  #letGo(exchange: Exchange, isLate = false): void {
     exchange.queue?.leave(exchange)
-    exchange.link?.release(exchange)
+    exchange.cancelAttempt(isLate)
     exchange.reader?.stopReading(exchange)
-    exchange.cancel?.()
+    exchange.file?.cancel()
   }
 }

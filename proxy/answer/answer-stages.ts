@@ -66,7 +66,7 @@ export class AnswerStages {
   badAnswer(exchange: Exchange, why: string): void {
     if (exchange.finished) return
     this.#world.event('bad-answer', { request: exchange.title, slot: exchange.slot, why })
-    exchange.release()
+    exchange.cancelAttempt()
     this.#events.failed(exchange, 'bad-answer')
   }
 

@@ -63,7 +63,7 @@ export class FileStage implements AnswerStage {
     } else {
       this.#droppedBytes += bytes.length
       if (this.#droppedBytes > MAX_DROPPED_BYTES) {
-        this.#exchange.release()
+        this.#exchange.cancelAttempt()
         this.end(false)
       }
     }

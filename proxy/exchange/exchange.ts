@@ -7,6 +7,7 @@ import type { OwnAnswer } from '../http/error-response.js'
 import type { RequestHead } from '../http/request-head.js'
 import type { Believed, Origin } from '../route/forwarded-fields.js'
 import type { Route } from '../route/route-table.js'
+import type { Attempt, BodyReader, WaitingPlace } from './attempt.js'
 
 /** Where the bytes of an answer go. */
 export interface AnswerSink {
@@ -50,33 +51,6 @@ export interface Client extends AnswerSink {
   readonly closingNow: boolean
 }
 
-/** The link to the worker that answers, as the exchange sees it. */
-export interface WorkerAttempt {
-  readonly worker: { readonly slot: number }
-  /** What became of its answers. */
-  readonly figures: { add(waitedMs: number, isFailure: boolean): void }
-  sendBody(exchange: Exchange, bytes: Buffer): boolean
-  endBody(exchange: Exchange): void
-  /** Of an answered request whose body the application reads on: nobody sends more of it. */
-  stopReading(exchange: Exchange): void
-  /** Takes the exchange away from it. */
-  release(exchange: Exchange): void
-}
-
-/** The try at a foreign upstream, as the exchange sees it. */
-export interface ForeignAttempt {
-  readonly isHungry: boolean
-  sendBody(bytes: Buffer): boolean
-  endBody(): void
-  /** Gives up: the client is gone or the deadline passed. */
-  abort(): void
-}
-
-/** Where exchanges wait for a worker. */
-export interface WaitingPlace {
-  leave(exchange: Exchange): void
-}
-
 /** What is kept of no body. */
 const NOTHING: Buffer[] = []
 
@@ -107,8 +81,8 @@ export class Exchange {
   /** Where its answer's bytes go: the client, or the first stage before it. */
   out: AnswerSink
   stage: AnswerStage | null = null
-  /** Stops what works for it outside the link: a file being sent, a tunnel. */
-  cancel: (() => void) | null = null
+  /** The file that is being sent as its response. */
+  file: { cancel(): void } | null = null
 
   /** How the request's body is taken: by the application, kept until there is a worker, or thrown away. */
   bodyComplete: boolean
@@ -124,14 +98,14 @@ export class Exchange {
   bodyWindow = 0
 
   /** Where the application reads on though its answer is complete; null: nobody does. */
-  reader: WorkerAttempt | null = null
+  reader: BodyReader | null = null
 
-  /** The attempt under way, see `link.ts`. */
-  link: WorkerAttempt | null = null
-  linkId = 0
-  /** The same at a foreign upstream. */
-  upstream: ForeignAttempt | null = null
+  /** The attempt under way; null: it waits, or nobody else responds. */
+  attempt: Attempt | null = null
+  /** How many there were. */
   attempts = 0
+  /** Its number on the link to the worker. */
+  linkId = 0
   seen = false
   answerBegun = false
   /** The connection ends behind it, and its head was made to say so. */
@@ -174,16 +148,30 @@ export class Exchange {
     return this.head.length > 0 || this.head.chunked
   }
 
-  /** Somebody else works for its answer or is to: a worker or a foreign upstream, also at a WebSocket handshake, of which there is no more than its attempt. */
+  /** Somebody else responds or is to: a worker or a foreign upstream, also one that has died before its response. */
   get isAwaited(): boolean {
-    const isAtSomebody = this.link !== null || this.upstream !== null || (this.attempts > 0 && this.firstByteMs === 0)
-    return isAtSomebody || this.queue !== null
+    return this.attempt !== null || this.queue !== null || (this.attempts > 0 && this.firstByteMs === 0)
   }
 
-  /** Takes it from the worker or the foreign upstream that answers it. */
-  release(): void {
-    this.link?.release(this)
-    if (this.upstream !== null) this.cancel?.()
+  /** The first byte of the response has come: no deadline runs any more, and nobody else can respond. */
+  beginResponse(status: number, now: number): void {
+    this.status = status
+    this.answerBegun = true
+    this.firstByteMs = now
+    this.deadlineMs = 0
+    this.kept = null
+  }
+
+  /** Gives up what is under way for its response; see `Attempt`. */
+  cancelAttempt(isLate = false): void {
+    this.attempt?.cancel(this, isLate)
+  }
+
+  /** RFC 9110 §10.1.1: whoever reads the body says so. For a client that has sent none of it and may wait for that. */
+  continueBody(): void {
+    if (!this.head.expectContinue || this.bodyComplete || this.continued || this.keptBytes > 0) return
+    this.continued = true
+    this.client.write('HTTP/1.1 100 Continue\r\n\r\n')
   }
 
   /** For events: what an operator recognises, without the query, which may hold secrets. */

@@ -48,7 +48,7 @@ export class Handshakes {
   /** The worker is gone: gives up the connections and returns whom they were for, oldest first. */
   lose(): Exchange[] {
     const lost = [...this.#open]
-    for (const exchange of lost) exchange.cancel?.()
+    for (const exchange of lost) exchange.attempt?.cancel(exchange, false)
     return lost
   }
 }

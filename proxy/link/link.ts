@@ -24,9 +24,10 @@ import {
 import { IdTable } from '../../kit/link/id-table.js'
 import { LINK_READ_BYTES, readOption } from '../../kit/link/read-buffer.js'
 import { withClose, writeAnswer, writeInterim } from '../exchange/answer-pieces.js'
+import type { Attempt, BodyReader } from '../exchange/attempt.js'
 import type { Exchange } from '../exchange/exchange.js'
 import { overrideHarakiri } from '../exchange/harakiri-deadline.js'
-import { monotonicMs } from '../process/clock.js'
+import { monotonicMs, passedMs } from '../process/clock.js'
 import { isOutOfDescriptors } from '../process/descriptors.js'
 import { AnswerFigures } from './answer-figures.js'
 import { Handshakes } from './handshakes.js'
@@ -80,7 +81,7 @@ const MAX_ID = 0xffffffff
 const MAX_PING = 0x7fffffff
 const HALF_OF_IDS = 0x80000000
 
-export class Link {
+export class Link implements Attempt, BodyReader {
   readonly worker: WorkerAddress
   readonly events: LinkEvents
   readonly #socket: Socket
@@ -172,7 +173,7 @@ export class Link {
   /** Sends the request with what is there of its body; the exchange is this link's until it is answered, lost or released. */
   send(exchange: Exchange, closeAfter: boolean): void {
     const id = this.#nextId()
-    exchange.link = this
+    exchange.attempt = this
     exchange.linkId = id
     exchange.seen = false
     exchange.attempts += 1
@@ -208,11 +209,16 @@ export class Link {
     this.#forgetReader(exchange)
   }
 
-  /** Gives up on the answer: the client is gone or the deadline passed. The worker is told. */
-  release(exchange: Exchange): void {
+  hasRoom(exchange: Exchange): boolean {
+    return exchange.bodyWindow > 0
+  }
+
+  /** The worker is told. */
+  cancel(exchange: Exchange, isLate: boolean): void {
     if (!this.#exchanges.delete(exchange.linkId)) return
+    if (isLate) this.figures.add(Math.round(passedMs(exchange.dispatchMs, monotonicMs())), true)
     this.#forgetUnseen(exchange)
-    exchange.link = null
+    exchange.attempt = null
     this.#promises.released(exchange)
     this.#writer.send(frame(FRAME.abort, exchange.linkId))
     this.events.freed(this)
@@ -363,12 +369,8 @@ export class Link {
     if (from > end) throw new LinkBreach('it sends an answer without a status')
     const status = bytes.readUInt16LE(start)
     if (status < 200 || status > 999) return this.#refuse(exchange, 'its status is none of a final answer')
-    exchange.status = status
-    exchange.answerBegun = true
-    exchange.firstByteMs = monotonicMs()
+    exchange.beginResponse(status, monotonicMs())
     this.figures.add(exchange.firstByteMs - exchange.dispatchMs, status >= 500)
-    exchange.deadlineMs = 0
-    exchange.kept = null
     const flags = bytes[start + 2]!
     exchange.answersUntilClose = (flags & RESPONSE_FLAG.untilClose) !== 0
     if ((flags & RESPONSE_FLAG.file) !== 0) this.events.fileNamed(exchange)
@@ -379,7 +381,7 @@ export class Link {
       closing === null ? writeAnswer(exchange, bytes, from, end) : writeAnswer(exchange, closing, 0, closing.length)
     if ((flags & RESPONSE_FLAG.complete) === 0) return this.#passed(exchange, isTaken)
     // Not where a stage has refused it meanwhile.
-    if (exchange.link === this) this.#complete(exchange, flags, exchange.firstByteMs)
+    if (exchange.attempt === this) this.#complete(exchange, flags, exchange.firstByteMs)
   }
 
   #pass(exchange: Exchange, bytes: Buffer, start: number, end: number): void {
@@ -389,13 +391,13 @@ export class Link {
   }
 
   #passed(exchange: Exchange, isTaken: boolean): void {
-    if (exchange.link !== this) return
+    if (exchange.attempt !== this) return
     if (isTaken) this.#returnCredit(exchange)
     else if (!exchange.waitingForClient) {
       exchange.waitingForClient = true
       exchange.out.whenWritable(() => {
         exchange.waitingForClient = false
-        if (exchange.link === this) this.#returnCredit(exchange)
+        if (exchange.attempt === this) this.#returnCredit(exchange)
       })
     }
   }
@@ -409,7 +411,7 @@ export class Link {
   #complete(exchange: Exchange, flags: number, now: number): void {
     this.#exchanges.delete(exchange.linkId)
     this.#forgetUnseen(exchange)
-    exchange.link = null
+    exchange.attempt = null
     this.#turnaround.took(now - exchange.dispatchMs)
     if (exchange.hasBody) this.#promises.forgotten(exchange)
     if (!exchange.bodyComplete) this.#settleBody(exchange, flags)
@@ -432,7 +434,7 @@ export class Link {
   }
 
   #refuse(exchange: Exchange, why: string): void {
-    this.release(exchange)
+    this.cancel(exchange, false)
     this.events.badAnswer(exchange, why)
   }
 
@@ -450,7 +452,7 @@ export class Link {
     }
     this.#exchanges.delete(id)
     this.#forgetUnseen(exchange)
-    exchange.link = null
+    exchange.attempt = null
     this.#promises.forgotten(exchange)
     if (why === '') this.events.aborted(exchange)
     else this.events.badAnswer(exchange, why)
@@ -523,7 +525,7 @@ export class Link {
     const exchanges = this.#exchanges.values()
     this.#exchanges.clear()
     this.#unseen = []
-    for (const exchange of exchanges) exchange.link = null
+    for (const exchange of exchanges) exchange.attempt = null
     exchanges.push(...this.handshakes.lose())
     const readers = [...this.#readers.values()]
     this.#readers.clear()

@@ -14,10 +14,10 @@ export function inFlightRequests(exchanges: readonly Exchange[], now: number): I
   return exchanges
     .toSorted((a, b) => a.startMs - b.startMs)
     .slice(0, MOST)
-    .map(({ head, startMs, link }) => ({
+    .map(({ head, startMs, attempt, slot }) => ({
       method: head.method.slice(0, 20),
       path: (head.target.split('?', 1)[0] ?? '').slice(0, PATH_CHARACTERS),
       ageMs: Math.round(passedMs(startMs, now)),
-      slot: link?.worker.slot ?? 0,
+      slot: attempt === null ? 0 : slot,
     }))
 }

@@ -182,10 +182,8 @@ function sendWhole(exchange: Exchange, answer: StaticAnswer, body: Buffer): File
 function send(exchange: Exchange, status: number, bytes: Buffer | string): FileOutcome {
   const { client } = exchange
   const close = client.closingNow
-  exchange.status = status
   exchange.dispatchMs = exchange.startMs
-  exchange.firstByteMs = monotonicMs()
-  exchange.answerBegun = true
+  exchange.beginResponse(status, monotonicMs())
   exchange.sentBytes = bytes.length
   client.write(bytes)
   return close ? SENT_LAST : SENT
@@ -197,7 +195,7 @@ async function sendFile(exchange: Exchange, answer: StaticAnswer, file: OpenFile
   exchange.dispatchMs = exchange.startMs
   exchange.firstByteMs = monotonicMs()
   const copy = copyFileTo(file, answer.body, sinkOf(exchange), printHead(answer, httpDate(), close))
-  exchange.cancel = () => copy.cancel()
+  exchange.file = copy
   const end = await copy.finished
   exchange.sentBytes = end.sentBytes
   if (end.ending === 'complete') return close ? SENT_LAST : SENT

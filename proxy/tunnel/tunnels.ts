@@ -7,6 +7,7 @@ import { connect, type Socket } from 'node:net'
 import type { UpstreamAddress } from '../../kit/channel/messages.js'
 import { printPreamble } from '../../kit/link/tunnel-preamble.js'
 import { passInterim } from '../exchange/answer-pieces.js'
+import type { Attempt } from '../exchange/attempt.js'
 import type { Client, Exchange } from '../exchange/exchange.js'
 import type { ErrorCode } from '../http/error-response.js'
 import type { Dispatcher } from '../link/dispatcher.js'
@@ -25,12 +26,21 @@ export interface TunnelClient extends Client {
   takeSocket(onBytes: (bytes: Buffer) => void): { socket: Socket; early: Buffer }
 }
 
+/** What becomes of a handshake and the tunnel behind it; one of `failed`, `over` and `broken` is told, unless it was cancelled. */
 export interface TunnelOutcome {
   /** The other side has answered, with 101 or not. */
   begun?(): void
   failed(code: ErrorCode): void
   over(close: boolean): void
   broken(): void
+}
+
+/** The same where the handshake goes to a foreign upstream. */
+export interface ForeignTunnelOutcome extends TunnelOutcome {
+  /** Nothing is under way there any more; called once, before the outcome is told or when the handshake is cancelled. */
+  freed(): void
+  /** As `Attempt.cancel`. */
+  cancelled(isLate: boolean): void
 }
 
 /** Whoever gets a handshake: a worker, or another server. */
@@ -42,8 +52,9 @@ interface Place {
   answered?(): void
   /** It hung up before an answer, `isSilent`: without a byte of one. Whoever can tell why says `fail`, or takes the exchange elsewhere. */
   hungUp(isSilent: boolean, fail: (code: ErrorCode) => void): void
-  /** Nothing is under way there any more; called once, before the outcome is told or when the exchange is cancelled. */
+  /** As in `ForeignTunnelOutcome`. */
   freed(): void
+  cancelled?(isLate: boolean): void
 }
 
 /** Why tunnels are closed, and the time over which that is spread. */
@@ -62,6 +73,29 @@ const SPREAD_MS_PER_TUNNEL = 1
 const IDLE_SWEEP_MS = 1000
 /** Of a foreign upstream's tunnels; ids of workers begin at 1. */
 const NO_WORKER = 0
+
+/** A handshake that is under way, and the response to a refused one. It has no body (`isTunnel`). */
+class Handshake implements Attempt {
+  readonly #cancel: (isLate: boolean) => void
+
+  constructor(cancel: (isLate: boolean) => void) {
+    this.#cancel = cancel
+  }
+
+  sendBody(): boolean {
+    return true
+  }
+
+  endBody(): void {}
+
+  hasRoom(): boolean {
+    return true
+  }
+
+  cancel(_: Exchange, isLate: boolean): void {
+    this.#cancel(isLate)
+  }
+}
 
 export class Tunnels {
   readonly #dispatcher: Dispatcher
@@ -112,19 +146,14 @@ export class Tunnels {
     this.#open(place, exchange, client, { ...outcome, failed })
   }
 
-  /** To any HTTP server; `freed` as in `Place`. */
-  openTo(
-    address: UpstreamAddress,
-    exchange: Exchange,
-    client: TunnelClient,
-    outcome: TunnelOutcome,
-    freed: () => void,
-  ): void {
+  /** To any HTTP server. */
+  openTo(address: UpstreamAddress, exchange: Exchange, client: TunnelClient, outcome: ForeignTunnelOutcome): void {
     const place: Place = {
       target: { connect: () => connect(address), preamble: '' },
       workerId: NO_WORKER,
       hungUp: (isSilent, fail) => fail(isSilent ? 'upstream-lost' : 'bad-answer'),
-      freed,
+      freed: () => outcome.freed(),
+      cancelled: isLate => outcome.cancelled(isLate),
     }
     this.#open(place, exchange, client, outcome)
   }
@@ -133,6 +162,7 @@ export class Tunnels {
     this.#handshakes.add(exchange)
     let answering: Socket | null = null
     const release = once(() => {
+      exchange.attempt = null
       this.#handshakes.delete(exchange)
       if (answering !== null) this.#upstreams.delete(answering)
       place.freed()
@@ -177,10 +207,11 @@ export class Tunnels {
         })
       },
     })
-    exchange.cancel = () => {
+    exchange.attempt = new Handshake(isLate => {
       giveUp()
       release()
-    }
+      place.cancelled?.(isLate)
+    })
   }
 
   /** A worker is replaced: its tunnels may stay for so long. Asked again, it may be sooner. */
@@ -240,7 +271,7 @@ export class Tunnels {
       exchange.sentBytes = socket.bytesWritten - earlierBytes
     })
     // From now on the tunnel ends by its sides' ends, and lasts: what only the handshake needed is let go.
-    exchange.cancel = null
+    exchange.attempt = null
     exchange.wireHeaders = ''
     exchange.head.headers = ''
     return taken
@@ -276,10 +307,7 @@ export class Tunnels {
 
   #begun(exchange: Exchange, status: number): void {
     this.#handshakes.delete(exchange)
-    exchange.status = status
-    exchange.answerBegun = true
-    exchange.firstByteMs = monotonicMs()
-    exchange.deadlineMs = 0
+    exchange.beginResponse(status, monotonicMs())
   }
 }
 

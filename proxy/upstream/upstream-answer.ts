@@ -34,12 +34,8 @@ export class UpstreamAnswer {
     this.#onWritable = onWritable
     this.#head = head
     this.#framing = framingOf(exchange, head)
-    exchange.status = head.status
-    exchange.answerBegun = true
+    exchange.beginResponse(head.status, monotonicMs())
     exchange.answersUntilClose = this.#framing === 'until-close'
-    exchange.firstByteMs = monotonicMs()
-    exchange.deadlineMs = 0
-    exchange.kept = null
     this.#schedule()
   }
 

@@ -12,6 +12,7 @@ import type { Dispatcher } from 'undici'
 import { codeOf, reasonOf } from '../../kit/ground/failure.js'
 import { WINDOW_BYTES } from '../../kit/link/frames.js'
 import { passInterim } from '../exchange/answer-pieces.js'
+import type { Attempt } from '../exchange/attempt.js'
 import type { Exchange } from '../exchange/exchange.js'
 import { keepPiece } from '../exchange/kept-body.js'
 import { UpstreamAnswer } from './upstream-answer.js'
@@ -22,11 +23,11 @@ import { printInterimHead, type RawFields, readAnswerHead, upstreamFields } from
 export type FailureReason = 'unreachable' | 'reset' | 'late' | 'bad-answer'
 
 export interface AttemptEvents {
-  /** The last byte of the request's body has come. */
-  complete(): void
   /** The answer that begins now names a file to be sent in its place. */
   fileNamed(): void
   answered(close: boolean): void
+  /** As `Attempt.cancel`. */
+  cancelled(isLate: boolean): void
   /** `seen`: bytes of the request have been written, so it may have been executed. */
   /** `why`: for the operator, with an errno where there is one. */
   failed(reason: FailureReason, seen: boolean, why: string): void
@@ -44,7 +45,7 @@ const BAD_ANSWER_MESSAGES = /^bad (response|upgrade)$/
 const NAMES_FILE = /^x-(accel-redirect|sendfile):/im
 const LATE_CODES: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
 
-export class UpstreamAttempt implements Dispatcher.DispatchHandler {
+export class UpstreamAttempt implements Attempt, Dispatcher.DispatchHandler {
   readonly #exchange: Exchange
   readonly #events: AttemptEvents
   #body: Readable | null = null
@@ -72,7 +73,7 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler {
   }
 
   /** A piece of the request's body. False: no more before `resumeBody`. */
-  sendBody(bytes: Buffer): boolean {
+  sendBody(exchange: Exchange, bytes: Buffer): boolean {
     if (this.#body === null) return true
     if (this.#isAwaited) {
       this.#isAwaited = false
@@ -81,23 +82,23 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler {
       keepPiece(this.#ahead, bytes)
       this.#aheadBytes += bytes.length
     }
-    return this.isHungry
+    return this.hasRoom(exchange)
   }
 
   endBody(): void {
     this.#pushAhead()
     this.#body?.push(null)
-    this.#events.complete()
   }
 
-  /** The upstream can take more of the body. */
-  get isHungry(): boolean {
+  hasRoom(_exchange: Exchange): boolean {
     return this.#body !== null && this.#body.readableLength + this.#aheadBytes < WINDOW_BYTES
   }
 
-  /** Gives up: the client is gone or the deadline passed. The upstream sees its connection break. */
-  abort(): void {
+  /** The upstream sees its connection break. */
+  cancel(exchange: Exchange, isLate: boolean): void {
+    exchange.attempt = null
     this.#isOver = true
+    this.#events.cancelled(isLate)
     this.#controller?.abort(new Error('aborted'))
   }
 
@@ -171,6 +172,7 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler {
   }
 
   #complete(answer: UpstreamAnswer, trailers: RawFields): void {
+    this.#exchange.attempt = null
     this.#isOver = true
     answer.end(trailers)
     this.#events.answered(answer.close)
@@ -182,6 +184,7 @@ export class UpstreamAttempt implements Dispatcher.DispatchHandler {
   }
 
   #fail(reason: FailureReason, why: string): void {
+    this.#exchange.attempt = null
     this.#isOver = true
     this.#answer?.interrupt()
     this.#events.failed(reason, this.#controller !== null, why)

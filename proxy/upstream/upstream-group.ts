@@ -12,14 +12,17 @@ import type { ProxyEventName, ToldFields } from '../../kit/channel/child-events.
 import type { ProxySettings, UpstreamAddress } from '../../kit/channel/messages.js'
 import { isIdempotent } from '../../kit/link/frames.js'
 import { verdictOnForeign } from '../deaths/rescue.js'
+import type { WaitingPlace } from '../exchange/attempt.js'
 import { type Exchange, isTunnel } from '../exchange/exchange.js'
 import { harakiriMsOf, startHarakiri } from '../exchange/harakiri-deadline.js'
 import type { ErrorCode } from '../http/error-response.js'
+import { WaitingLine } from '../link/waiting-line.js'
 import { monotonicMs } from '../process/clock.js'
 import type { TunnelClient, TunnelOutcome, Tunnels } from '../tunnel/tunnels.js'
 import { loadUndici } from './lazy-undici.js'
 import { type FailureReason, UpstreamAttempt } from './upstream-attempt.js'
 import {
+  type Choice,
   chooseUpstream,
   countAnswer,
   countFailure,
@@ -73,15 +76,17 @@ const MOST_HEAD_BYTES = 64 * 1024
 /** Shorter than the five seconds after which Node closes an idle connection. */
 const KEEP_ALIVE_MS = 4000
 
-export class UpstreamGroup {
+export class UpstreamGroup implements WaitingPlace {
   readonly mount: string
   readonly upstreams: readonly Upstream[]
   readonly #events: GroupEvents
   readonly #world: GroupWorld
   readonly #tunnels: Tunnels
   readonly #connectMs: number
-  readonly #courses = new Set<Course>()
-  #waiting: Course[] = []
+  /** Those that wait, and those that an upstream has. */
+  readonly #courses = new Map<Exchange, Course>()
+  readonly #waiting = new WaitingLine()
+  #isPumping = false
   #last = -1
 
   constructor(mount: string, addresses: UpstreamAddress[], world: GroupWorld, tunnels: Tunnels, events: GroupEvents) {
@@ -102,7 +107,7 @@ export class UpstreamGroup {
   }
 
   get queued(): number {
-    return this.#waiting.length
+    return this.#waiting.size
   }
 
   get isIdle(): boolean {
@@ -114,26 +119,32 @@ export class UpstreamGroup {
     if (exchange.head.target === '*') return this.#events.failed(exchange, 'bad-path')
     exchange.wireHeaders += viaField(exchange.head)
     const course: Course = { exchange, tried: new Set(), upstream: null, unseenAttempts: 0 }
-    this.#courses.add(course)
-    exchange.cancel = () => this.#cancel(course)
-    if (this.#waiting.length > 0) this.#queue(course, now, false)
+    this.#courses.set(exchange, course)
+    if (this.#waiting.size > 0) this.#queue(course, now, false)
     else this.#place(course, now, false)
+  }
+
+  /** Its client is gone while it waits. */
+  leave(exchange: Exchange): void {
+    this.#dequeue(exchange)
+    this.#courses.delete(exchange)
   }
 
   /** Past their deadline: whoever is told cancels them. */
   late(now: number): Exchange[] {
     const late: Exchange[] = []
-    for (const { exchange } of this.#courses)
+    for (const exchange of this.#courses.keys())
       if (exchange.deadlineMs !== 0 && exchange.deadlineMs <= now) late.push(exchange)
     return late
   }
 
   /** Refuses those that have waited too long, and lets wait no longer those that an upstream is back for. */
   sweep(now: number): void {
-    if (this.#waiting.length === 0) return
-    for (const course of this.#waiting.filter(({ exchange }) => exchange.queueDeadlineMs <= now)) {
-      this.#end(course)
-      this.#events.failed(course.exchange, 'no-upstream')
+    if (this.#waiting.size === 0) return
+    for (const exchange of this.#waiting.removeLate(now)) {
+      exchange.queue = null
+      this.#courses.delete(exchange)
+      this.#events.failed(exchange, 'no-upstream')
     }
     this.#pump(now)
   }
@@ -145,35 +156,52 @@ export class UpstreamGroup {
 
   /** `isRescue`: it has waited already and goes before the others. */
   #place(course: Course, now: number, isRescue: boolean): void {
-    const { workerConnections: limit } = this.#world.settings
-    const mayTrial = isIdempotent(course.exchange.head.method)
-    const choice = chooseUpstream(this.upstreams, course.tried, { now, limit, after: this.#last, mayTrial })
+    const choice = this.#choose(course, now)
     if (choice === 'full') this.#queue(course, now, isRescue)
-    else if (choice === 'exhausted') this.#giveUp(course, 'upstream-unreachable')
+    else this.#follow(course, choice, now)
+  }
+
+  #choose({ exchange, tried }: Course, now: number): Choice<Upstream> {
+    const { workerConnections: limit } = this.#world.settings
+    const mayTrial = isIdempotent(exchange.head.method)
+    return chooseUpstream(this.upstreams, tried, { now, limit, after: this.#last, mayTrial })
+  }
+
+  #follow(course: Course, choice: Upstream | 'exhausted', now: number): void {
+    if (choice === 'exhausted') this.#giveUp(course, 'upstream-unreachable')
     else this.#assign(course, choice, now)
   }
 
   #queue(course: Course, now: number, isRescue: boolean): void {
+    const { exchange } = course
     const { queueRequests, queueMs } = this.#world.settings
-    if (!isRescue && this.#waiting.length >= queueRequests) return this.#giveUp(course, 'queue-full')
-    if (course.exchange.queuedMs === 0) {
-      course.exchange.queuedMs = now
-      course.exchange.queueDeadlineMs = queueMs > 0 ? now + queueMs : Number.POSITIVE_INFINITY
+    if (!isRescue && this.#waiting.size >= queueRequests) return this.#giveUp(course, 'queue-full')
+    if (exchange.queuedMs === 0) {
+      exchange.queuedMs = now
+      exchange.queueDeadlineMs = queueMs > 0 ? now + queueMs : Number.POSITIVE_INFINITY
     }
-    if (isRescue) this.#waiting.unshift(course)
-    else this.#waiting.push(course)
+    exchange.queue = this
+    if (isRescue) this.#waiting.unshift(exchange)
+    else this.#waiting.push(exchange)
   }
 
+  #dequeue(exchange: Exchange): void {
+    exchange.queue = null
+    this.#waiting.remove(exchange)
+  }
+
+  /** In their order, until the first has no room. Not while it goes on already: whoever fails at once gives a place back, and would begin it anew, each inside the one before. */
   #pump(now: number): void {
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const [index, course] of waiting.entries()) {
-      if (this.#waiting.length > 0) {
-        this.#waiting.push(...waiting.slice(index))
-        return
-      }
-      this.#place(course, now, true)
+    if (this.#isPumping) return
+    this.#isPumping = true
+    for (let exchange = this.#waiting.first; exchange !== null; exchange = this.#waiting.first) {
+      const course = this.#courses.get(exchange)!
+      const choice = this.#choose(course, now)
+      if (choice === 'full') break
+      this.#dequeue(exchange)
+      this.#follow(course, choice, now)
     }
+    this.#isPumping = false
   }
 
   #assign(course: Course, upstream: Upstream, now: number): void {
@@ -194,15 +222,11 @@ export class UpstreamGroup {
 
   #openTunnel(course: Course, upstream: Upstream): void {
     const { exchange } = course
-    const outcome = this.#tunnelOutcome(course, upstream)
-    this.#tunnels.openTo(upstream.address, exchange, exchange.client as TunnelClient, outcome, () =>
-      this.#release(course),
-    )
-    const destroy = exchange.cancel
-    exchange.cancel = () => {
-      this.#cancel(course)
-      destroy?.()
-    }
+    this.#tunnels.openTo(upstream.address, exchange, exchange.client as TunnelClient, {
+      ...this.#tunnelOutcome(course, upstream),
+      freed: () => this.#release(course),
+      cancelled: isLate => this.#cancelled(course, upstream, isLate),
+    })
   }
 
   /** The clock of harakiri runs from the last byte of the request to the first one of the answer, as at a worker. */
@@ -214,21 +238,18 @@ export class UpstreamGroup {
     const { exchange } = course
     this.#events.assigned(exchange)
     const attempt = new UpstreamAttempt(exchange, {
-      complete: () => this.#startClock(exchange, monotonicMs()),
       fileNamed: () => this.#events.fileNamed(exchange),
       answered: close => {
         this.#succeed(upstream)
         this.#end(course)
         this.#events.answered(exchange, close)
       },
+      cancelled: isLate => this.#cancelled(course, upstream, isLate),
       failed: (reason, seen, why) => this.#failed(course, upstream, reason, seen, why),
     })
-    exchange.upstream = attempt
-    if (exchange.head.expectContinue && !exchange.bodyComplete && !exchange.continued && exchange.keptBytes === 0) {
-      // RFC 9110 §10.1.1: we are about to read the body. undici knows no 100, and nginx does the same.
-      exchange.continued = true
-      exchange.client.write('HTTP/1.1 100 Continue\r\n\r\n')
-    }
+    exchange.attempt = attempt
+    // We are about to read the body. undici knows no 100, and nginx does the same.
+    exchange.continueBody()
     attempt.start(upstream.pool, harakiriMsOf(exchange, this.#world.settings))
   }
 
@@ -257,12 +278,11 @@ export class UpstreamGroup {
   #failed(course: Course, upstream: Upstream, reason: FailureReason, seen: boolean, why: string): void {
     const { exchange } = course
     if (reason === 'late' && !exchange.answerBegun) {
-      exchange.deadlineMs = monotonicMs()
+      this.#cancelled(course, upstream, true)
       return this.#events.expired(exchange)
     }
     this.#fail(upstream, reason, why)
     this.#release(course)
-    exchange.upstream = null
     exchange.deadlineMs = 0
     if (!seen) course.unseenAttempts += 1
     if (reason === 'bad-answer' && !exchange.answerBegun) {
@@ -290,20 +310,13 @@ export class UpstreamGroup {
     this.#events.failed(course.exchange, code)
   }
 
-  /** The client is gone, or the deadline passed, which is the upstream's fault. */
-  #cancel(course: Course): void {
-    const { exchange, upstream } = course
-    if (upstream !== null && exchange.deadlineMs !== 0 && exchange.deadlineMs <= monotonicMs())
-      this.#fail(upstream, 'late', 'its answer did not begin in time')
-    const attempt = exchange.upstream
+  #cancelled(course: Course, upstream: Upstream, isLate: boolean): void {
+    if (isLate) this.#fail(upstream, 'late', 'its answer did not begin in time')
     this.#end(course)
-    attempt?.abort()
   }
 
   #end(course: Course): void {
-    course.exchange.upstream = null
-    this.#courses.delete(course)
-    this.#waiting = this.#waiting.filter(other => other !== course)
+    this.#courses.delete(course.exchange)
     this.#release(course)
   }
 
@@ -314,7 +327,7 @@ export class UpstreamGroup {
     upstream.inFlight -= 1
     // Nothing came of it, neither good nor bad: another request may try.
     upstream.onTrial = false
-    if (this.#waiting.length > 0) this.#pump(monotonicMs())
+    if (this.#waiting.size > 0) this.#pump(monotonicMs())
   }
 
   #succeed(upstream: Upstream): void {

@@ -310,14 +310,14 @@ export class LinkFuzz {
       const client = upload.client as CountingClient
       const piece = Buffer.alloc(64 * 1024)
       client.onResume = () => {
-        const home = upload.link ?? upload.reader
+        const home = upload.attempt ?? upload.reader
         if (upload.bodyWindow > WINDOW_BYTES) this.#fault = `a body's window of ${upload.bodyWindow}`
         if (home !== null && upload.bodyWindow > 0) home.sendBody(upload, piece)
       }
       client.onResume()
     }
-    link.release(exchanges[3]!)
-    link.release(exchanges[4]!)
+    link.cancel(exchanges[3]!, false)
+    link.cancel(exchanges[4]!, false)
     return exchanges
   }
 
@@ -329,7 +329,7 @@ export class LinkFuzz {
       const client = exchange.client as CountingClient
       if (!client.reads && client.bytes > WINDOW_BYTES + HINTS.length)
         this.#fault ??= `${exchange.title} holds ${client.bytes} bytes`
-      if (exchange.link !== null || exchange.reader !== null)
+      if (exchange.attempt !== null || exchange.reader !== null)
         this.#fault ??= `${exchange.title} is at a link that is gone`
       const isUnseen = exchange.head.method === 'POST' && !exchange.seen && exchange.kept !== null
       if (index === 2 && this.#brokenWhy !== null && isUnseen && !exchange.answerBegun && this.#lostNow.has(exchange))

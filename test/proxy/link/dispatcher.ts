@@ -3,7 +3,7 @@
 import t, { type Test } from 'tap'
 import type { ProxySettings } from '../../../kit/channel/messages.js'
 import { FRAME, frame } from '../../../kit/link/frames.js'
-import type { Exchange } from '../../../proxy/exchange/exchange.js'
+import { Exchange } from '../../../proxy/exchange/exchange.js'
 import { Dispatcher } from '../../../proxy/link/dispatcher.js'
 import type { Link } from '../../../proxy/link/link.js'
 import { monotonicMs } from '../../../proxy/process/clock.js'
@@ -77,6 +77,7 @@ function exchangeNamed(title: string): Exchange {
     out: { write: () => true },
     firstByteMs: 0,
     answerLines: '',
+    beginResponse: Exchange.prototype.beginResponse,
     waitsBehind: null,
     waitsBefore: null,
   } as unknown as Exchange
@@ -88,9 +89,9 @@ t.test('the worker with the fewest in flight gets it, up to its limit; the rest 
   for (const exchange of exchanges) dispatcher.dispatch(exchange, 0)
   t.same(told, ['a>1', 'b>2', 'c>1', 'd>2', 'g!queue-full'])
   t.equal(dispatcher.queued, 2)
-  link(2).release(exchanges[1] as Exchange)
+  link(2).cancel(exchanges[1] as Exchange, false)
   t.same(told.slice(5), ['e>2'], 'the first in the queue gets the free place')
-  link(1).release(exchanges[0] as Exchange)
+  link(1).cancel(exchanges[0] as Exchange, false)
   t.same(told.slice(6), ['f>1'])
   t.match(dispatcher.loads(), [
     { workerId: 1, requests: 3, inFlight: 2 },
@@ -103,7 +104,7 @@ t.test('equals take turns, also around one that has more', async t => {
   const one = (title: string) => {
     const exchange = exchangeNamed(title)
     dispatcher.dispatch(exchange, 0)
-    exchange.link?.release(exchange)
+    exchange.attempt?.cancel(exchange, false)
   }
   for (const title of 'abcdefg') one(title)
   t.same(told, ['a>1', 'b>2', 'c>3', 'd>1', 'e>2', 'f>3', 'g>1'])
@@ -122,7 +123,7 @@ t.test('where none is idle, those that come together go together to a worker tha
   }
   const answered = async (exchanges: Exchange[]) => {
     for (const [index, fake] of fakes.entries()) {
-      const own = exchanges.filter(({ link }) => link?.worker.slot === index + 1)
+      const own = exchanges.filter(({ attempt }) => attempt === link(index + 1))
       await fake.has(FRAME.request, link(index + 1).requests)
       for (const { linkId } of own) fake.answer(linkId, '')
     }
@@ -186,7 +187,7 @@ t.test(
     t.same(starved, [0, 0], 'again, when it still is so')
     dispatcher.dispatch(others[1]!, 10_601)
     t.same(starved, [0, 0, 0], 'nobody can take it')
-    link(1).release(first)
+    link(1).cancel(first, false)
     t.same(told, ['a>1', 'b>1', 'c>1'])
   },
 )
@@ -290,7 +291,7 @@ t.test('a retiring worker gets nothing new and is drained once, when all is fini
   dispatcher.dispatch(exchangeNamed('b'), 0)
   dispatcher.dispatch(exchangeNamed('c'), 0)
   t.same(told, ['a>1', 'b>2', 'c>2'])
-  retiring.release(exchange)
+  retiring.cancel(exchange, false)
   t.same(drained, [], 'a tunnel is still open')
   retiring.tunnels = 0
   dispatcher.freed(retiring)
@@ -382,7 +383,7 @@ t.test('of a proxy that goes away, who waits is refused once no worker is left',
   for (const exchange of [a, b, c, d]) dispatcher.dispatch(exchange, 0)
   dispatcher.drain()
   t.same(told, ['a>1', 'b>2'], 'both workers will have room again')
-  link(1).release(a)
+  link(1).cancel(a, false)
   t.same(told.slice(2), ['c>1'])
   dispatcher.gone(1, 'crashed')
   t.same(told.slice(3), [], 'there is one more')

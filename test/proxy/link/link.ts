@@ -183,7 +183,7 @@ t.test('an acknowledgement speaks of all that was sent before it', async t => {
     for (const exchange of [one, get, two, three]) link.send(exchange, false)
     await worker.has(FRAME.request, 4)
     const id = two.linkId
-    if (releaseLast) link.release(two)
+    if (releaseLast) link.cancel(two, false)
     worker.say(frame(FRAME.seen, id))
     worker.die()
     await until(releaseLast ? 'lost POST /1, GET /g, POST /3' : 'lost POST /1, GET /g, POST /2, POST /3')
@@ -214,7 +214,7 @@ t.test('answers: in one frame, in pieces, broken off, in vain', async t => {
   for (const exchange of [whole, pieces, broken, released, closing]) link.send(exchange, false)
   await worker.has(FRAME.request, 5)
   const late = released.linkId
-  link.release(released)
+  link.cancel(released, false)
   worker.answer(whole.linkId, 'x')
   worker.say(frame(FRAME.response, pieces.linkId, responsePrefix(201, 0) + OK), frame(FRAME.data, pieces.linkId, 'ab'))
   worker.say(frame(FRAME.data, pieces.linkId, 'cd'), frame(FRAME.end, pieces.linkId, '\0'))
@@ -320,7 +320,7 @@ t.test('a promise that is broken costs the link, at once', async t => {
     for (const exchange of [get, post, put, gone]) link.send(exchange, false)
     get.client.takesMore = false
     link.sendBody(put, Buffer.alloc(5000))
-    link.release(gone)
+    link.cancel(gone, false)
     await worker.has(FRAME.abort, 1)
     worker.say(...frames, frame(FRAME.response, post.linkId, responsePrefix(200, 1) + OK))
     while (!told.some(text => text.startsWith('lost'))) await new Promise(resolve => setImmediate(resolve))
@@ -351,7 +351,7 @@ t.test('what a worker that keeps its word may do on the way', async t => {
   for (const exchange of [slow, upload, gone]) link.send(exchange, false)
   slow.client.takesMore = false
   while (link.sendBody(upload, Buffer.alloc(50_000)));
-  link.release(gone)
+  link.cancel(gone, false)
   const window = 'x'.repeat(WINDOW_BYTES - OK.length)
   worker.say(
     frame(FRAME.harakiri, 1, '\0\0\0\0'),
@@ -436,7 +436,7 @@ function uploadOf(link: Link, target: string) {
     }
   }
   exchange.client.resumeBody = () => {
-    if (exchange.link === link || exchange.reader === link) send()
+    if (exchange.attempt === link || exchange.reader === link) send()
   }
   link.send(exchange, false)
   send()
@@ -496,7 +496,7 @@ t.test('credit that is held is for what was sent, and for exchanges that are the
   const uploads = Array.from({ length: 8 }, (_, at) => uploadOf(link, `/upload-${at}`))
   for (let round = 0; round < 10; round++) await returnAll(opened, uploads, `${round}`)
   const [released, answered, kept] = uploads as [(typeof uploads)[0], (typeof uploads)[0], (typeof uploads)[0]]
-  link.release(released!.exchange)
+  link.cancel(released!.exchange, false)
   worker.answer(answered!.exchange.linkId, '')
   await until('answered PUT /upload-1')
   const ended = [released!.sentBytes, answered!.sentBytes]
@@ -525,7 +525,7 @@ t.test('a worker that ends requests unread gets no more of them than a few MB, u
     await until(`answered ${exchange.title}`)
   }
   const giveUp = async ({ link }: Opened, exchange: TestExchange) => {
-    link.release(exchange)
+    link.cancel(exchange, false)
     await new Promise(resolve => setImmediate(resolve))
   }
   const cases: [title: string, make: typeof post, end: typeof answer][] = [
@@ -562,7 +562,7 @@ t.test(
     const uploads = Array.from({ length: 50 }, (_, at) => uploadOf(link, `/upload-${at}`))
     await new Promise(resolve => setImmediate(resolve))
     t.ok(link.open, 'all that waits is of requests in flight')
-    for (const { exchange } of uploads) link.release(exchange)
+    for (const { exchange } of uploads) link.cancel(exchange, false)
     await new Promise(resolve => setImmediate(resolve))
     link.send(exchangeOf('GET', '/after', [`Cookie: ${'c'.repeat(20_000)}`]), false)
     await new Promise(resolve => setImmediate(resolve))
@@ -640,7 +640,7 @@ t.test('a head comes first, once, and with the status of a final answer', async 
     worker.say(...frames(id))
     while (!told.some(text => text.startsWith('bad GET /: it'))) await new Promise(resolve => setImmediate(resolve))
     t.equal(exchange.client.received, received, title)
-    t.equal(exchange.link, null, `${title}: it is not in flight any more`)
+    t.equal(exchange.attempt, null, `${title}: it is not in flight any more`)
   }
 })
 

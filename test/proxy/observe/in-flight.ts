@@ -8,7 +8,8 @@ const exchange = (target: string, startMs: number, slot?: number) =>
   ({
     head: { method: 'GET', target },
     startMs,
-    link: slot === undefined ? null : { worker: { slot } },
+    attempt: slot === undefined ? null : {},
+    slot: slot ?? 0,
   }) as unknown as Exchange
 
 t.same(inFlightRequests([exchange('/new', 90, 2), exchange('/old?token=secret', 10), exchange('*', 50.4)], 100), [

@@ -388,7 +388,7 @@ async function tick(): Promise<void> {
 }
 
 /** A try whose body waits to be read, as by an upstream that takes none of it. */
-function unreadAttempt(): { attempt: UpstreamAttempt; body: Readable; pushes: () => number; resumes: () => number } {
+function unreadAttempt() {
   let resumes = 0
   const client = {
     resumeBody: () => {
@@ -398,7 +398,7 @@ function unreadAttempt(): { attempt: UpstreamAttempt; body: Readable; pushes: ()
   const head = parseRequestHead(request('POST', '/', ['Content-Length: 1000000']).slice(0, -4))
   if (isRefusal(head)) throw new Error(head.reason)
   const exchange = new Exchange(head, client as unknown as Client, 0)
-  const attempt = new UpstreamAttempt(exchange, { complete() {}, fileNamed() {}, answered() {}, failed() {} })
+  const attempt = new UpstreamAttempt(exchange, { fileNamed() {}, answered() {}, cancelled() {}, failed() {} })
   let body: Readable | undefined
   const pool = {
     dispatch(options: { body: Readable }) {
@@ -413,21 +413,21 @@ function unreadAttempt(): { attempt: UpstreamAttempt; body: Readable; pushes: ()
     pushes += 1
     return push(...args)
   }
-  return { attempt, body, pushes: () => pushes, resumes: () => resumes }
+  return { attempt, exchange, body, pushes: () => pushes, resumes: () => resumes }
 }
 
 t.test('a body in tiny pieces that an upstream does not take is kept in few', async t => {
-  const { attempt, body, pushes } = unreadAttempt()
+  const { attempt, exchange, body, pushes } = unreadAttempt()
   let said = ''
   let isTaken = true
   while (isTaken) {
     const piece = String.fromCharCode(97 + (said.length % 26))
-    isTaken = attempt.sendBody(Buffer.from(piece))
+    isTaken = attempt.sendBody(exchange, Buffer.from(piece))
     said += piece
     if (said.length % 1000 === 0) await tick()
   }
   t.equal(said.length, WINDOW_BYTES, 'a window of it')
-  t.notOk(attempt.isHungry)
+  t.notOk(attempt.hasRoom(exchange))
   attempt.endBody()
   t.ok(pushes() < 60, `${pushes()} pieces`)
   let got = ''
@@ -436,19 +436,19 @@ t.test('a body in tiny pieces that an upstream does not take is kept in few', as
 })
 
 t.test('an upstream that takes a body again gets what was kept, and asks for more', async t => {
-  const { attempt, body, resumes } = unreadAttempt()
-  for (let count = 0; count < WINDOW_BYTES; count++) attempt.sendBody(Buffer.from('x'))
+  const { attempt, exchange, body, resumes } = unreadAttempt()
+  for (let count = 0; count < WINDOW_BYTES; count++) attempt.sendBody(exchange, Buffer.from('x'))
   let got = 0
   body.on('data', (chunk: Buffer) => {
     got += chunk.length
   })
   while (got < WINDOW_BYTES) await tick()
-  t.ok(attempt.isHungry)
+  t.ok(attempt.hasRoom(exchange))
   t.ok(resumes() > 0)
-  for (const piece of ['one', 'two', 'three']) t.ok(attempt.sendBody(Buffer.from(piece)))
+  for (const piece of ['one', 'two', 'three']) t.ok(attempt.sendBody(exchange, Buffer.from(piece)))
   while (got < WINDOW_BYTES + 11) await tick()
   body.pause()
-  for (const piece of ['four', 'five']) t.ok(attempt.sendBody(Buffer.from(piece)))
+  for (const piece of ['four', 'five']) t.ok(attempt.sendBody(exchange, Buffer.from(piece)))
   await tick()
   body.resume()
   while (got < WINDOW_BYTES + 19) await tick()

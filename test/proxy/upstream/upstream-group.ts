@@ -5,9 +5,15 @@ import { createServer } from 'node:http'
 import type { Socket } from 'node:net'
 import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
+import type { UpstreamAddress } from '../../../kit/channel/messages.js'
+import { type Client, Exchange } from '../../../proxy/exchange/exchange.js'
+import { isRefusal } from '../../../proxy/http/refusal.js'
+import { parseRequestHead } from '../../../proxy/http/request-head.js'
+import type { Tunnels } from '../../../proxy/tunnel/tunnels.js'
+import { UpstreamGroup } from '../../../proxy/upstream/upstream-group.js'
 import { ForeignServer, refusingAddress, toUpstreams } from '../fixtures/foreign-server.js'
 import { request, requestWithBody } from '../fixtures/raw-client.js'
-import { type Rig, withRig } from '../fixtures/rig.js'
+import { type Rig, SETTINGS, withRig } from '../fixtures/rig.js'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 const UPGRADE = [
@@ -112,28 +118,41 @@ t.test('a broken connection: once more if idempotent, never if not', async t => 
   }
 })
 
-t.test('one that fails is left alone for the grace time, and one request tries it', async t => {
+t.test('one that fails is left alone for the grace time', async t => {
   const good = await ForeignServer.http(t, (_, response) => void response.end('good'))
   const back = await ForeignServer.http(t, (_, response) => void response.end('back'))
   back.kill()
-  const settings = { ...toUpstreams(back, good), upstreamMaxFails: 2, upstreamGraceMs: 300 }
+  const settings = { ...toUpstreams(back, good), upstreamMaxFails: 2, upstreamGraceMs: 3_600_000 }
   await withRig(t, { settings }, async rig => {
     for (let number = 0; number < 6; number++) t.equal((await ask(rig, request('GET', '/'))).body, 'good')
-    t.match(rig.events, [
-      { name: 'upstream-out', fields: { mount: '/', reason: 'unreachable', why: /ECONNREFUSED/, graceMs: 300 } },
-    ])
+    const fields = { mount: '/', reason: 'unreachable', why: /ECONNREFUSED/, graceMs: 3_600_000 }
+    t.match(rig.events, [{ name: 'upstream-out', fields }])
     t.match(values(rig, 'daimyo_upstream_up'), [
       { upstream: 0, value: 0 },
       { upstream: 1, value: 1 },
     ])
     t.match(values(rig, 'daimyo_upstream_failures_total'), [{ upstream: 0, value: 2 }], 'it was asked twice only')
     await back.listen()
+    for (let number = 0; number < 4; number++) t.equal((await ask(rig, request('GET', '/'))).body, 'good')
+    await rig.expectLines(10)
+  })
+})
+
+t.test('after the grace time one request tries it', async t => {
+  const good = await ForeignServer.http(t, (_, response) => void response.end('good'))
+  const back = await ForeignServer.http(t, (_, response) => void response.end('back'))
+  back.kill()
+  const settings = { ...toUpstreams(back, good), upstreamMaxFails: 2, upstreamGraceMs: 300 }
+  await withRig(t, { settings }, async rig => {
     let asked = 0
-    while ((await ask(rig, request('GET', '/'))).body !== 'back') asked += 1
-    t.ok(asked > 0, `after ${asked} more`)
+    for (; rig.events.length === 0; asked++) t.equal((await ask(rig, request('GET', '/'))).body, 'good')
+    t.match(rig.events, [{ name: 'upstream-out' }])
+    await back.listen()
+    do asked += 1
+    while ((await ask(rig, request('GET', '/'))).body !== 'back')
     t.match(rig.events.at(-1), { name: 'upstream-back' })
     t.match(values(rig, 'daimyo_upstream_up'), [{ value: 1 }, { value: 1 }])
-    await rig.expectLines(asked + 7)
+    await rig.expectLines(asked)
   })
 })
 
@@ -178,6 +197,45 @@ t.test('the queue', async t => {
     t.ok(server.accepted <= 2, `${server.accepted} connections`)
     await rig.expectLines(4)
   })
+})
+
+t.test('two hundred thousand may wait', async t => {
+  const answers: (() => void)[] = []
+  const server = await ForeignServer.http(t, (_, response) => void answers.push(() => response.end('ok')))
+  const settings = { ...toUpstreams(server), workerConnections: 1, queueRequests: Number.POSITIVE_INFINITY, queueMs: 0 }
+  const answered: string[] = []
+  const world = { settings: { ...SETTINGS, ...settings }, metrics: { queued() {}, rescue() {} }, event() {} }
+  const [{ upstreams }] = settings.routes as unknown as [{ upstreams: UpstreamAddress[] }]
+  const group = new UpstreamGroup('/', upstreams, world, null as unknown as Tunnels, {
+    assigned() {},
+    fileNamed() {},
+    answered: exchange => void answered.push(exchange.head.target),
+    failed: (_, code) => t.fail(code),
+    broken: () => t.fail('broken'),
+    expired: () => t.fail('expired'),
+  })
+  t.teardown(() => group.destroy())
+  const client = { write: () => true, closing: false, closingNow: false } as unknown as Client
+  const head = parseRequestHead(request('GET', '/').slice(0, -4))
+  if (isRefusal(head)) throw new Error(head.reason)
+  const exchanges = Array.from(
+    { length: 200_000 },
+    (_, number) => new Exchange({ ...head, target: `/${number}` }, client, 0),
+  )
+  for (const exchange of exchanges) group.dispatch(exchange, 0)
+  t.equal(group.queued, exchanges.length - 1)
+  while (answers.length === 0) await tick()
+  for (const exchange of exchanges.slice(1, -2)) if (exchange !== exchanges[1000]) group.leave(exchange)
+  answers[0]?.()
+  while (answers.length < 2) await tick()
+  answers[1]?.()
+  while (answers.length < 3) await tick()
+  answers[2]?.()
+  while (answers.length < 4) await tick()
+  answers[3]?.()
+  while (answered.length < 4) await tick()
+  t.same(answered, ['/0', '/1000', '/199998', '/199999'], 'those that are left, in their order')
+  t.ok(group.isIdle)
 })
 
 t.test('a client that leaves while it waits', async t => {
