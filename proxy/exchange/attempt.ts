@@ -3,14 +3,11 @@
  * WebSocket keep to it; whoever responds next (a cache, a server of the uwsgi protocol) joins by keeping to it.
  *
  * Towards the responder: the exchange is handed over, then the request's body, in pieces, and its end; or `cancel`. Back from it: the response's bytes
- * go to `exchange.out`, and one word at the end (`ResponderEvents`).
+ * go to `exchange.out`, and one word at the end: complete, failed, or broken off. `Exchange` is a parameter here, because an exchange names its attempt.
  */
 
-import type { ErrorCode } from '../http/error-response.js'
-import type { Exchange } from './exchange.js'
-
 /** One try at a response. `exchange.attempt` is set while one is under way: until the response is complete, the try failed, or `cancel`. */
-export interface Attempt {
+export interface Attempt<Exchange> {
   /** A piece of the request's body. False: no more before the client's `resumeBody`. */
   sendBody(exchange: Exchange, bytes: Buffer): boolean
   /** All of the body has been sent; `exchange.bodyTrailers` came behind it. */
@@ -22,7 +19,7 @@ export interface Attempt {
 }
 
 /** Goes on to take the body of a request whose response is complete. */
-export interface BodyReader {
+export interface BodyReader<Exchange> {
   sendBody(exchange: Exchange, bytes: Buffer): boolean
   endBody(exchange: Exchange): void
   /** Nobody sends more of it. */
@@ -30,16 +27,6 @@ export interface BodyReader {
 }
 
 /** Where exchanges wait for a responder. */
-export interface WaitingPlace {
+export interface WaitingPlace<Exchange> {
   leave(exchange: Exchange): void
-}
-
-/** What a responder tells of an exchange at the end, once, unless it was cancelled. */
-export interface ResponderEvents {
-  /** The response is complete; `close`: its end is the end of the client's connection. */
-  answered(exchange: Exchange, close: boolean, now: number): void
-  /** There is no response. */
-  failed(exchange: Exchange, code: ErrorCode): void
-  /** A part of the response is with the client, and there will be no more. */
-  broken(exchange: Exchange): void
 }

@@ -98,10 +98,10 @@ export class Exchange {
   bodyWindow = 0
 
   /** Where the application reads on though its answer is complete; null: nobody does. */
-  reader: BodyReader | null = null
+  reader: BodyReader<Exchange> | null = null
 
   /** The attempt under way; null: it waits, or nobody else responds. */
-  attempt: Attempt | null = null
+  attempt: Attempt<Exchange> | null = null
   /** How many there were. */
   attempts = 0
   /** Its number on the link to the worker. */
@@ -122,7 +122,7 @@ export class Exchange {
   /** What the application said that it needs in this attempt, 0 = no deadline; null: nothing. */
   ownHarakiriMs: number | null = null
   /** While it waits for a worker: where, and until when. */
-  queue: WaitingPlace | null = null
+  queue: WaitingPlace<Exchange> | null = null
   queueDeadlineMs = 0
   queuedMs = 0
   /** Its neighbours in the queue. */

@@ -5,11 +5,11 @@
 
 import type { ProxySettings, WorkerAddress, WorkerEnd, WorkerLoad } from '../../kit/channel/messages.js'
 import type { Exchange } from '../exchange/exchange.js'
+import { WaitingLine } from '../exchange/waiting-line.js'
 import type { ErrorCode } from '../http/error-response.js'
 import { monotonicMs } from '../process/clock.js'
 import { cookieValue, slotToken } from '../route/sticky-cookie.js'
 import { Link, type LinkEvents } from './link.js'
-import { WaitingLine } from './waiting-line.js'
 
 export interface DispatcherEvents {
   /** This link takes the exchange now. */

@@ -81,7 +81,7 @@ const MAX_ID = 0xffffffff
 const MAX_PING = 0x7fffffff
 const HALF_OF_IDS = 0x80000000
 
-export class Link implements Attempt, BodyReader {
+export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   readonly worker: WorkerAddress
   readonly events: LinkEvents
   readonly #socket: Socket

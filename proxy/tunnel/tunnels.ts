@@ -75,7 +75,7 @@ const IDLE_SWEEP_MS = 1000
 const NO_WORKER = 0
 
 /** A handshake that is under way, and the response to a refused one. It has no body (`isTunnel`). */
-class Handshake implements Attempt {
+class Handshake implements Attempt<Exchange> {
   readonly #cancel: (isLate: boolean) => void
 
   constructor(cancel: (isLate: boolean) => void) {

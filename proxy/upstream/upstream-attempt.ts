@@ -45,7 +45,7 @@ const BAD_ANSWER_MESSAGES = /^bad (response|upgrade)$/
 const NAMES_FILE = /^x-(accel-redirect|sendfile):/im
 const LATE_CODES: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
 
-export class UpstreamAttempt implements Attempt, Dispatcher.DispatchHandler {
+export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHandler {
   readonly #exchange: Exchange
   readonly #events: AttemptEvents
   #body: Readable | null = null

@@ -15,8 +15,8 @@ import { verdictOnForeign } from '../deaths/rescue.js'
 import type { WaitingPlace } from '../exchange/attempt.js'
 import { type Exchange, isTunnel } from '../exchange/exchange.js'
 import { harakiriMsOf, startHarakiri } from '../exchange/harakiri-deadline.js'
+import { WaitingLine } from '../exchange/waiting-line.js'
 import type { ErrorCode } from '../http/error-response.js'
-import { WaitingLine } from '../link/waiting-line.js'
 import { monotonicMs } from '../process/clock.js'
 import type { TunnelClient, TunnelOutcome, Tunnels } from '../tunnel/tunnels.js'
 import { loadUndici } from './lazy-undici.js'
@@ -76,7 +76,7 @@ const MOST_HEAD_BYTES = 64 * 1024
 /** Shorter than the five seconds after which Node closes an idle connection. */
 const KEEP_ALIVE_MS = 4000
 
-export class UpstreamGroup implements WaitingPlace {
+export class UpstreamGroup implements WaitingPlace<Exchange> {
   readonly mount: string
   readonly upstreams: readonly Upstream[]
   readonly #events: GroupEvents

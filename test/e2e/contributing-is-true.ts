@@ -43,7 +43,7 @@ const proofs: Record<string, (t: Test, command: string) => Promise<void>> = {
   [ONE_FILE]: async (t, command) => {
     t.match(await run(command), {
       ok: true,
-      out: /^1\.\.1\nok 1 - proxy\/route\/route-table\.js .*\n# 1 of 1 files passed\n$/m,
+      out: /^1\.\.1\nok 1 - proxy\/route\/route-table\.js .*\n# 1 of 1 files passed in \d+ s$/m,
     })
   },
   [`TAP_GREP='no route' ${ONE_FILE}`]: async (t, command) => {

@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import type { Exchange } from '../../../proxy/exchange/exchange.js'
-import { WaitingLine } from '../../../proxy/link/waiting-line.js'
+import { WaitingLine } from '../../../proxy/exchange/waiting-line.js'
 
 function waiter(name: string, queueDeadlineMs = 100): Exchange {
   return { path: name, queueDeadlineMs, waitsBehind: null, waitsBefore: null } as Exchange
