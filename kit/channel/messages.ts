@@ -3,6 +3,7 @@
  * The only contract between `supervisor/` on one side and `proxy/` and `app/host/` on the other; requests never travel here.
  */
 
+import type { ContentCoding, ExpiresRule, UpstreamAddress } from '../options/values/value-types.js'
 import type { ProxyEventName, ToldFields, WorkerEventName } from './child-events.js'
 import type { MetricFamily } from './metric-family.js'
 
@@ -23,9 +24,6 @@ export interface InheritedListener {
   backlog: number
 }
 
-/** A foreign HTTP server (`http-to`), as `net.connect` takes it; a name is resolved anew for each connection. */
-export type UpstreamAddress = { host: string; port: number } | { path: string }
-
 /** Which paths go where; `prefix` begins with `/` and matches whole segments. */
 export type RouteSpec =
   | { kind: 'app'; prefix: string }
@@ -33,18 +31,6 @@ export type RouteSpec =
   /** `keepsMount`: the prefix is a part of the path in the folder too (`static-map2`). */
   | { kind: 'static'; prefix: string; folder: string; keepsMount?: boolean }
   | { kind: 'metrics'; prefix: string }
-
-/** A content coding by its registered name, which is what `Content-Encoding` and `Accept-Encoding` say. */
-export type ContentCoding = 'br' | 'zstd' | 'gzip'
-
-/** What `static-expires` and its variants say: which files, how long, and from when on. */
-export interface ExpiresRule {
-  by: 'type' | 'file' | 'path' | 'uri'
-  /** A content type, or a regular expression. */
-  pattern: string
-  seconds: number
-  from: 'now' | 'modified'
-}
 
 /** How files are looked up and sent; all folders are real paths, resolved once per generation. */
 export interface StaticSettings {

@@ -5,7 +5,8 @@
 
 import type { Transform } from 'node:stream'
 import zlib from 'node:zlib'
-import type { CompressionSettings, ContentCoding } from '../../kit/channel/messages.js'
+import type { CompressionSettings } from '../../kit/channel/messages.js'
+import type { ContentCoding } from '../../kit/options/values/value-types.js'
 import type { Coding } from '../http/content-coding.js'
 
 /** A stream of `node:zlib`: what is written comes out compressed. */

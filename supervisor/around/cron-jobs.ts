@@ -6,8 +6,9 @@
  */
 
 import { isDeepStrictEqual } from 'node:util'
+import type { CronSpec } from '../../kit/options/values/value-types.js'
 import type { MasterContext } from '../child/master-context.js'
-import type { AroundSettings, CronSpec } from '../config/values/settings.js'
+import type { AroundSettings } from '../config/values/settings.js'
 import { nextRun, nextRunOfRepeatedTime } from './cron-time.js'
 import type { CommandPlace } from './daemon.js'
 import { type CommandEnd, type CommandEvent, type CommandOwner, ShellCommand } from './shell-command.js'

@@ -3,8 +3,8 @@
  */
 
 import { isDeepStrictEqual } from 'node:util'
-import type { TakesEffect } from './kinds/option-row.js'
-import { type OptionName, optionNames, rowOf } from './options.js'
+import type { TakesEffect } from '../../kit/options/kinds/option-row.js'
+import { type OptionName, optionNames, rowOf } from '../../kit/options/options.js'
 import type { Settings } from './values/settings.js'
 
 export interface ChangedOption {

@@ -6,12 +6,13 @@
 
 import { dirname } from 'node:path'
 import zlib from 'node:zlib'
+import type { OptionName } from '../../kit/options/options.js'
+import { isPrivateAddress, overlaps, printListenAddress } from '../../kit/options/values/listen-address.js'
+import type { ListenAddress } from '../../kit/options/values/value-types.js'
 import type { ConfigFiles, FileKind } from './ini/config-files.js'
 import type { OptionValues, ReadValues } from './option-values.js'
-import type { OptionName } from './options.js'
 import { checkScaling, remarkScaling } from './scaling-values.js'
-import { isPrivateAddress, overlaps, printListenAddress } from './values/listen-address.js'
-import type { Finding, ListenAddress } from './values/settings.js'
+import type { Finding } from './values/settings.js'
 
 export interface CheckFacts extends ReadValues {
   files: ConfigFiles

@@ -6,15 +6,23 @@
  * those of a repeatable option are added; a placeholder that the command line sets hides the one of the file.
  */
 
+import type { Kind, ValueContext } from '../../kit/options/kinds/option-kinds.js'
+import {
+  acceptedKeys,
+  isOptionKey,
+  OPTIONS,
+  type OptionName,
+  optionNamed,
+  optionNames,
+  rowOf,
+} from '../../kit/options/options.js'
+import { MOOT_OPTIONS, REFUSED_OPTIONS } from '../../kit/options/words/moot-options.js'
+import { didYouMean } from '../../kit/options/words/nearest-name.js'
+import { HIDDEN } from '../../kit/options/words/secret-names.js'
 import { whatIsMeant } from './foreign-names.js'
 import { type IniEntry, SETTERS, splitPlaceholder } from './ini/ini-reader.js'
 import { type ExpandContext, expand } from './ini/placeholders.js'
-import type { Kind, ValueContext } from './kinds/option-kinds.js'
-import { acceptedKeys, isOptionKey, OPTIONS, type OptionName, optionNamed, optionNames, rowOf } from './options.js'
 import type { EffectiveValue, Finding } from './values/settings.js'
-import { MOOT_OPTIONS, REFUSED_OPTIONS } from './words/moot-options.js'
-import { didYouMean } from './words/nearest-name.js'
-import { HIDDEN } from './words/secret-names.js'
 
 /** One option of the command line; `place` is how it was written, such as `--processes`. */
 export interface Flag {

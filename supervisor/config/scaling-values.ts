@@ -2,8 +2,8 @@
  * How many workers run, from the options that say it, and what these must have in common. Called by `read-settings.ts` and `check-values.ts`. Pure.
  */
 
+import type { OptionName } from '../../kit/options/options.js'
 import type { OptionValues } from './option-values.js'
-import type { OptionName } from './options.js'
 import type { CheaperSettings } from './values/settings.js'
 
 /** As `cheaper.ts` uses them. */

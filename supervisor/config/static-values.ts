@@ -2,8 +2,8 @@
  * From the values of the static options to what the proxies work with. Called by `read-settings.ts`; pure.
  */
 
-import type { ExpiresRule } from '../../kit/channel/messages.js'
-import type { ExpiresPair } from './kinds/static-kinds.js'
+import type { ExpiresPair } from '../../kit/options/kinds/static-kinds.js'
+import type { ExpiresRule } from '../../kit/options/values/value-types.js'
 import type { OptionValues } from './option-values.js'
 import type { Settings } from './values/settings.js'
 

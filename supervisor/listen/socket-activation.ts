@@ -6,8 +6,8 @@
  */
 
 import { EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
-import { printListenAddress } from '../config/values/listen-address.js'
-import type { BoundAddress, ListenAddress } from '../config/values/settings.js'
+import { printListenAddress } from '../../kit/options/values/listen-address.js'
+import type { BoundAddress, ListenAddress } from '../../kit/options/values/value-types.js'
 import {
   type InheritedSocket,
   inheritedDescriptors,

@@ -6,7 +6,8 @@
  * last before it counts, so that a number that was just left is not taken up again at the next look.
  */
 
-import type { CheaperAlgorithm, CheaperSettings } from '../config/values/settings.js'
+import type { CheaperAlgorithm } from '../../kit/options/values/value-types.js'
+import type { CheaperSettings } from '../config/values/settings.js'
 
 /** What is seen at one look. */
 export interface CheaperFacts {

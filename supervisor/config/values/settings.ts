@@ -3,32 +3,19 @@
  * Made by `read-settings.ts` from the option table; everything else reads it. Sizes in bytes, times in milliseconds, paths absolute.
  */
 
+import type { Credentials, ErrorPageSpec, StaticSettings, StreamLimits } from '../../../kit/channel/messages.js'
 import type {
-  Credentials,
-  ErrorPageSpec,
-  StaticSettings,
-  StreamLimits,
+  BoundAddress,
+  CheaperAlgorithm,
+  CronSpec,
+  DaemonSpec,
+  ListenAddress,
+  ReadyCheck,
   UpstreamAddress,
-} from '../../../kit/channel/messages.js'
+} from '../../../kit/options/values/value-types.js'
 import type { InheritedLimits } from '../../host/inherited-limits.js'
 import type { ProcessNames } from '../../host/process-names.js'
 import type { SocketOwner } from '../../user/accounts.js'
-
-/** `path` begins with `/`. `statuses`: the lowest and the highest one that count. */
-export interface ReadyCheck {
-  method: 'GET' | 'HEAD'
-  path: string
-  statuses: [number, number]
-}
-
-/** -1: any; -N: where the number can be divided by N. `weekday` 0 and 7 are Sunday; day and weekday, both given, are an "or". */
-export interface CronTimes {
-  minute: number
-  hour: number
-  day: number
-  month: number
-  weekday: number
-}
 
 /** The limits in force for the workers of a generation. Times in milliseconds, sizes in bytes, 0 = none. */
 export interface RecycleLimits {
@@ -48,10 +35,6 @@ export interface LeakAutopsySettings {
   files: number
 }
 
-export const CHEAPER_ALGORITHMS = ['spare', 'busyness', 'manual', 'queue'] as const
-
-export type CheaperAlgorithm = (typeof CHEAPER_ALGORITHMS)[number]
-
 /** From the options `cheaper` and `cheaper-*`. Times in milliseconds, sizes in bytes. */
 export interface CheaperSettings {
   /** Workers at least, 0: always `processes`. */
@@ -69,33 +52,6 @@ export interface CheaperSettings {
   /** Resident memory of all workers above which none is added, and above which they become fewer; 0 = no limit. */
   rssSoftBytes: number
   rssHardBytes: number
-}
-
-/** An address that can be bound and connected to. */
-export type BoundAddress = { kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }
-
-/** `passed`: what systemd passes under this name (FileDescriptorName=) or as this descriptor's number. */
-export type ListenAddress = BoundAddress | { kind: 'passed'; name: string }
-
-/** What a daemon may be stopped with. */
-export type StopSignal = 'SIGHUP' | 'SIGINT' | 'SIGQUIT' | 'SIGTERM' | 'SIGUSR1' | 'SIGUSR2' | 'SIGWINCH' | 'SIGKILL'
-
-/** `attach-daemon`. `pauseMs`: at least so long from its end to its next start. */
-export interface DaemonSpec {
-  name: string
-  command: string
-  stopSignal: StopSignal
-  reloadSignal: StopSignal | null
-  pauseMs: number
-}
-
-/** `cron`. `harakiriMs` null: that of `cron-harakiri`. */
-export interface CronSpec {
-  name: string
-  command: string
-  times: CronTimes
-  isUnique: boolean
-  harakiriMs: number | null
 }
 
 /** A variable that children get (null: do not get), whatever they inherit. */

@@ -5,12 +5,8 @@ import { once } from 'node:events'
 import fs from 'node:fs'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
-import type {
-  CompressionSettings,
-  ContentCoding,
-  ProxySettings,
-  StaticSettings,
-} from '../../../kit/channel/messages.js'
+import type { CompressionSettings, ProxySettings, StaticSettings } from '../../../kit/channel/messages.js'
+import type { ContentCoding } from '../../../kit/options/values/value-types.js'
 import { type Compressor, Compressors } from '../../../proxy/process/compressor.js'
 import type { Forms } from '../../../proxy/static/cache.js'
 import { StaticSite } from '../../../proxy/static/site.js'

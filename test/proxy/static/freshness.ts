@@ -1,7 +1,7 @@
 /** `Expires`, `Cache-Control`, and which names contain a hash. */
 
 import t from 'tap'
-import type { ExpiresRule } from '../../../kit/channel/messages.js'
+import type { ExpiresRule } from '../../../kit/options/values/value-types.js'
 import { FreshnessRules, freshnessFields, isHashedName, isOfBuild } from '../../../proxy/static/freshness.js'
 
 const SUBJECT = {

@@ -2,9 +2,9 @@
 
 import t from 'tap'
 import type { EventFields } from '../../../kit/log/log.js'
+import { cron } from '../../../kit/options/kinds/around-kinds.js'
 import { CronJobs } from '../../../supervisor/around/cron-jobs.js'
 import type { MasterContext } from '../../../supervisor/child/master-context.js'
-import { cron } from '../../../supervisor/config/kinds/around-kinds.js'
 import { OutputGate } from '../../../supervisor/log/output-lines.js'
 import { testPipes } from '../fixtures/test-pipes.js'
 import { NOTHING_AROUND } from '../fixtures/tree.js'

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { EXIT } from '../../../kit/ground/failure.js'
-import type { BoundAddress, ListenAddress } from '../../../supervisor/config/values/settings.js'
+import type { BoundAddress, ListenAddress } from '../../../kit/options/values/value-types.js'
 import { assignSockets } from '../../../supervisor/listen/socket-activation.js'
 
 const tcp = (port: number): BoundAddress => ({ kind: 'tcp', host: '0.0.0.0', port })

@@ -1,7 +1,8 @@
 /** How many workers the load calls for: `supervisor/workers/cheaper.ts`. */
 
 import t from 'tap'
-import { CHEAPER_ALGORITHMS, type CheaperSettings } from '../../../supervisor/config/values/settings.js'
+import { CHEAPER_ALGORITHMS } from '../../../kit/options/values/value-types.js'
+import type { CheaperSettings } from '../../../supervisor/config/values/settings.js'
 import { type CheaperFacts, newCheaperMemory, nextWanted, workersAtFirst } from '../../../supervisor/workers/cheaper.js'
 import { randomNumbers } from '../fixtures/random-numbers.js'
 import { ALWAYS_ALL } from '../fixtures/tree.js'

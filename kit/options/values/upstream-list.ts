@@ -4,9 +4,9 @@
  */
 
 import { isIPv6 } from 'node:net'
-import type { UpstreamAddress } from '../../../kit/channel/messages.js'
 import { HIDDEN } from '../words/secret-names.js'
 import { parseListenAddress, SOCKET_PATH_BYTES } from './listen-address.js'
+import type { UpstreamAddress } from './value-types.js'
 
 /** Each is a label of the metrics. */
 export const MOST_UPSTREAMS = 64

@@ -1,8 +1,8 @@
 /** The values of the static options: read, refused, printed. */
 
 import t from 'tap'
-import type { Kind } from '../../../../supervisor/config/kinds/option-kinds.js'
-import * as kind from '../../../../supervisor/config/kinds/static-kinds.js'
+import type { Kind } from '../../../../kit/options/kinds/option-kinds.js'
+import * as kind from '../../../../kit/options/kinds/static-kinds.js'
 
 type Case = [text: string, value: unknown, printed?: string]
 

@@ -1,7 +1,7 @@
-/** The value of `ready-check`: `supervisor/config/kinds/ready-check.ts`. */
+/** The value of `ready-check`: `kit/options/kinds/ready-check.ts`. */
 
 import t from 'tap'
-import { readyCheck } from '../../../../supervisor/config/kinds/ready-check.js'
+import { readyCheck } from '../../../../kit/options/kinds/ready-check.js'
 
 const context = { cwd: '/', chdir: '/', cores: 1 }
 

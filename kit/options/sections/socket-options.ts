@@ -1,9 +1,9 @@
 /** The rows of the option table that say who may use the public unix sockets, and their kinds. A part of `front-options.ts`; `options.ts` explains a row. */
 
-import type { NamedOwner } from '../../user/accounts.js'
 import type { Kind } from '../kinds/option-kinds.js'
 import * as kind from '../kinds/option-kinds.js'
 import type { OptionRow } from '../kinds/option-row.js'
+import type { NamedOwner } from '../values/value-types.js'
 
 /** The bare key is uWSGI's "for lazy and brave users". */
 const EVERYBODY = 0o666

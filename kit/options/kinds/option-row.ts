@@ -2,7 +2,7 @@
  * What a row of the option table says. The rows are in `sections/`, the table is `options.ts`. Pure.
  */
 
-import type { Settings } from '../values/settings.js'
+import type { Settings } from '../../../supervisor/config/values/settings.js'
 import type { Kind } from './option-kinds.js'
 
 /** Headings of the help and of the reference, in their order. */

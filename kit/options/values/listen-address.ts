@@ -5,7 +5,7 @@
 
 import { isIPv4, isIPv6 } from 'node:net'
 import { resolve } from 'node:path'
-import type { ListenAddress } from './settings.js'
+import type { ListenAddress } from './value-types.js'
 
 /** Longest path of a unix socket on Linux: `sun_path` has 108 bytes, the last one is NUL (unix(7)). */
 export const SOCKET_PATH_BYTES = 107

@@ -5,8 +5,8 @@ import {
   isPrivateAddress,
   parseListenAddress,
   printListenAddress,
-} from '../../../../supervisor/config/values/listen-address.js'
-import type { ListenAddress } from '../../../../supervisor/config/values/settings.js'
+} from '../../../../kit/options/values/listen-address.js'
+import type { ListenAddress } from '../../../../kit/options/values/value-types.js'
 
 const tcp = (host: string, port: number): ListenAddress => ({ kind: 'tcp', host, port })
 const unix = (path: string): ListenAddress => ({ kind: 'unix', path })

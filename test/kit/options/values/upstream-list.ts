@@ -6,7 +6,7 @@ import {
   MOST_UPSTREAMS,
   parseUpstreams,
   printUpstream,
-} from '../../../../supervisor/config/values/upstream-list.js'
+} from '../../../../kit/options/values/upstream-list.js'
 
 t.test('reads and prints', async t => {
   const cases: [text: string, expected: unknown[], printed?: string][] = [

@@ -1,7 +1,7 @@
-/** Tests `supervisor/config/kinds/application-kinds.ts`. */
+/** Tests `kit/options/kinds/application-kinds.ts`. */
 
 import t from 'tap'
-import { appPort, words } from '../../../../supervisor/config/kinds/application-kinds.js'
+import { appPort, words } from '../../../../kit/options/kinds/application-kinds.js'
 
 const context = { cwd: '/', chdir: '/', cores: 1 }
 

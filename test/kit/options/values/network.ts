@@ -1,7 +1,7 @@
 /** Networks as an operator writes them. */
 
 import t from 'tap'
-import { readNetwork } from '../../../../supervisor/config/values/network.js'
+import { readNetwork } from '../../../../kit/options/values/network.js'
 
 t.test('reads', async t => {
   const good = [

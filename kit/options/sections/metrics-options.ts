@@ -2,7 +2,7 @@
 
 import * as kind from '../kinds/option-kinds.js'
 import type { OptionRow } from '../kinds/option-row.js'
-import type { ListenAddress } from '../values/settings.js'
+import type { ListenAddress } from '../values/value-types.js'
 
 const METRICS_ADDRESS: ListenAddress = { kind: 'tcp', host: '127.0.0.1', port: 9117 }
 

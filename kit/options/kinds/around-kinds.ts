@@ -2,7 +2,7 @@
  * Kinds of values of the options around the application: daemons, cron jobs, hooks. Used by `around-options.ts`. Pure.
  */
 
-import type { CronSpec, DaemonSpec, StopSignal } from '../values/settings.js'
+import type { CronSpec, DaemonSpec, StopSignal } from '../values/value-types.js'
 import type { Kind } from './option-kinds.js'
 
 const refuse = { ok: false, hint: null } as const

@@ -3,7 +3,7 @@
  * `option-kinds.ts`; `ready-probe.ts` asks. Pure.
  */
 
-import type { ReadyCheck } from '../values/settings.js'
+import type { ReadyCheck } from '../values/value-types.js'
 import type { Kind } from './option-kinds.js'
 
 /** Method and status may be left out: GET, and any 2xx. */

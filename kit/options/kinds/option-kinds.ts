@@ -4,8 +4,7 @@
  */
 
 import { resolve } from 'node:path'
-import type { UpstreamAddress } from '../../../kit/channel/messages.js'
-import { isPasswordHash } from '../../../kit/page/password-hash.js'
+import { isPasswordHash } from '../../page/password-hash.js'
 import {
   ADDRESS_ACCEPTS,
   PEER_ADDRESS_ACCEPTS,
@@ -13,8 +12,8 @@ import {
   printListenAddress,
 } from '../values/listen-address.js'
 import { readNetwork } from '../values/network.js'
-import type { BoundAddress, ListenAddress } from '../values/settings.js'
 import { hideUserinfo, parseUpstreams, printUpstream, UPSTREAMS_ACCEPTS } from '../values/upstream-list.js'
+import type { BoundAddress, ListenAddress, UpstreamAddress } from '../values/value-types.js'
 import { nearestName } from '../words/nearest-name.js'
 import { HIDDEN, hideUrlPasswords, looksSecret } from '../words/secret-names.js'
 

@@ -1,7 +1,7 @@
 /** Tests of what counts as a secret, and of passwords in URLs. */
 
 import t from 'tap'
-import { hideUrlPasswords, looksSecret } from '../../../../supervisor/config/words/secret-names.js'
+import { hideUrlPasswords, looksSecret } from '../../../../kit/options/words/secret-names.js'
 
 const names: [name: string, isSecret: boolean][] = [
   ['DB_PASSWORD', true],

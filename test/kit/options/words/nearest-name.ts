@@ -1,7 +1,7 @@
 /** Tests of "did you mean": slips that are recognized, and texts that mean nothing known. */
 
 import t from 'tap'
-import { didYouMean, nearestName } from '../../../../supervisor/config/words/nearest-name.js'
+import { didYouMean, nearestName } from '../../../../kit/options/words/nearest-name.js'
 
 const NAMES = ['processes', 'http', 'harakiri', 'static-map', 'http-processes', 'uid', 'gid']
 

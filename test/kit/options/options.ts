@@ -1,10 +1,10 @@
 /** Tests of the option table itself: every row holds what the help, the reference and the reader take from it. */
 
 import t from 'tap'
+import { acceptedKeys, isOptionKey, optionNamed, optionNames, rowOf } from '../../../kit/options/options.js'
+import { MOOT_OPTIONS, REFUSED_OPTIONS } from '../../../kit/options/words/moot-options.js'
 import { BLOCK_ENDS, BLOCK_OPENERS } from '../../../supervisor/config/ini/ini-blocks.js'
 import { INCLUDES, SETTERS } from '../../../supervisor/config/ini/ini-reader.js'
-import { acceptedKeys, isOptionKey, optionNamed, optionNames, rowOf } from '../../../supervisor/config/options.js'
-import { MOOT_OPTIONS, REFUSED_OPTIONS } from '../../../supervisor/config/words/moot-options.js'
 
 const CONTEXT = { cwd: '/start', chdir: '/start', cores: 2 }
 

@@ -1,7 +1,7 @@
 /** Tests of the kinds of values: what each accepts, how it prints it, and what it refuses. */
 
 import t from 'tap'
-import * as kind from '../../../../supervisor/config/kinds/option-kinds.js'
+import * as kind from '../../../../kit/options/kinds/option-kinds.js'
 
 const CONTEXT = { cwd: '/start', chdir: '/srv/shop', cores: 4 }
 const HASH = `scrypt$16384$8$5$${Buffer.alloc(16).toString('base64url')}$${Buffer.alloc(32).toString('base64url')}`

@@ -5,7 +5,7 @@
 import * as kind from '../kinds/option-kinds.js'
 import type { OptionRow } from '../kinds/option-row.js'
 import { oneOf } from '../kinds/scaling-kinds.js'
-import { CHEAPER_ALGORITHMS } from '../values/settings.js'
+import { CHEAPER_ALGORITHMS } from '../values/value-types.js'
 
 const DAY = 86_400_000
 const HOUR = 3_600_000

@@ -2,7 +2,7 @@
  * The kinds of values that only the options of static files take. Used by the rows of `static-options.ts`. Pure.
  */
 
-import type { ContentCoding, ExpiresRule } from '../../../kit/channel/messages.js'
+import type { ContentCoding, ExpiresRule } from '../values/value-types.js'
 import { type Kind, urlPath } from './option-kinds.js'
 
 /** What an `Expires` rule is for, and for how long. */

@@ -1,7 +1,7 @@
-/** Megabytes and arguments of Node: `supervisor/config/kinds/recycling-kinds.ts`. */
+/** Megabytes and arguments of Node: `kit/options/kinds/recycling-kinds.ts`. */
 
 import t from 'tap'
-import { megabytes, nodeArguments } from '../../../../supervisor/config/kinds/recycling-kinds.js'
+import { megabytes, nodeArguments } from '../../../../kit/options/kinds/recycling-kinds.js'
 
 const context = { cwd: '/', chdir: '/', cores: 1 }
 const refused = (hint: string | null = null) => ({ ok: false as const, hint })
