@@ -208,7 +208,7 @@ function soughtBy(line: ConfigArguments): MasterSought {
 
 /** The first listener of the INI; where the kernel chose its port, systemd passes it, or the INI has become wrong, the running master knows it. */
 async function addressFor(line: ConfigArguments): Promise<BoundAddress> {
-  const first = read(line).settings?.listeners[0]
+  const first = read(line).settings?.http[0]
   if (first?.kind === 'unix' || (first?.kind === 'tcp' && first.port !== 0)) return first
   const { report } = await locateMaster(soughtBy(line), context.environment)
   const [url] = report.urls

@@ -90,7 +90,7 @@ export class UpstreamGroup {
     this.#world = world
     this.#tunnels = tunnels
     this.#events = events
-    this.#connectMs = world.settings.upstreamConnectMs
+    this.#connectMs = world.settings.httpConnectTimeoutMs
     this.upstreams = addresses.map((address, index) => openUpstream(address, index, this.#connectMs))
   }
 
@@ -155,11 +155,11 @@ export class UpstreamGroup {
   }
 
   #queue(course: Course, now: number, isRescue: boolean): void {
-    const { queueRequests, queueMs } = this.#world.settings
-    if (!isRescue && this.#waiting.length >= queueRequests) return this.#giveUp(course, 'queue-full')
+    const { httpQueue, httpQueueTimeoutMs } = this.#world.settings
+    if (!isRescue && this.#waiting.length >= httpQueue) return this.#giveUp(course, 'queue-full')
     if (course.exchange.queuedMs === 0) {
       course.exchange.queuedMs = now
-      course.exchange.queueDeadlineMs = queueMs > 0 ? now + queueMs : Number.POSITIVE_INFINITY
+      course.exchange.queueDeadlineMs = httpQueueTimeoutMs > 0 ? now + httpQueueTimeoutMs : Number.POSITIVE_INFINITY
     }
     if (isRescue) this.#waiting.unshift(course)
     else this.#waiting.push(course)
@@ -324,10 +324,10 @@ export class UpstreamGroup {
 
   #fail(upstream: Upstream, reason: FailureReason, why: string): void {
     upstream.failuresByReason.set(reason, (upstream.failuresByReason.get(reason) ?? 0) + 1)
-    const { upstreamMaxFails, upstreamGraceMs } = this.#world.settings
-    const rules: HealthRules = { maxFails: upstreamMaxFails, graceMs: upstreamGraceMs }
+    const { httpMaxFails, httpGracetimeMs } = this.#world.settings
+    const rules: HealthRules = { maxFails: httpMaxFails, graceMs: httpGracetimeMs }
     if (!countFailure(upstream, rules, monotonicMs())) return
-    this.#world.event('upstream-out', { ...this.#named(upstream), reason, why, graceMs: upstreamGraceMs })
+    this.#world.event('upstream-out', { ...this.#named(upstream), reason, why, graceMs: httpGracetimeMs })
   }
 
   #named({ address }: Upstream): { mount: string; upstream: string } {

@@ -60,10 +60,10 @@ const UNCHANGED = -1
 
 /** Who may use the public unix sockets: `chmod-socket` and `chown-socket`, otherwise the user and group of the service. */
 export function socketAccess(
-  settings: Pick<Settings, 'socketMode' | 'socketOwner' | 'credentials'>,
+  settings: Pick<Settings, 'chmodSocket' | 'chownSocket' | 'credentials'>,
 ): Pick<ListenerOptions, 'mode' | 'owner' | 'opener'> {
-  const { socketMode, socketOwner: owner, credentials } = settings
-  const mode = socketMode ?? SERVICE_MODE
+  const { chmodSocket, chownSocket: owner, credentials } = settings
+  const mode = chmodSocket ?? SERVICE_MODE
   const given = owner === null ? credentials : { ...owner, gid: owner.gid ?? credentials?.gid ?? null }
   return { mode, owner: given, opener: credentials }
 }

@@ -2,7 +2,6 @@
  * What a row of the option table says. The rows are in `sections/`, the table is `options.ts`. Pure.
  */
 
-import type { Settings } from '../../../supervisor/config/values/settings.js'
 import type { Kind } from './option-kinds.js'
 
 /** Headings of the help and of the reference, in their order. */
@@ -21,6 +20,9 @@ export type Section = keyof typeof SECTIONS
 /** When a changed value counts: at the reload, for workers that start from then on, or after stop and start. */
 export type TakesEffect = 'live' | 'next-generation' | 'restart'
 
+/** The processes that use settings. */
+export type Reader = 'master' | 'proxy' | 'worker'
+
 export interface OptionRow {
   section: Section
   aliases?: readonly string[]
@@ -35,6 +37,11 @@ export interface OptionRow {
   replaces?: { uwsgi?: string; nginx?: string; pm2?: string; gunicorn?: string }
   summary: string
   example: string
-  /** The field of Settings that it fills; null: it only confirms what is always so. */
-  setting: keyof Settings | null
+  /**
+   * The name of its setting in the code: the option's in camel case with its unit (`http-send-timeout` in `SECONDS` is `httpSendTimeoutMs`). Of several options
+   * that make one setting together, its name is said in each; `settings.ts` says what it is. null: the option only confirms what is always so.
+   */
+  setting: string | null
+  /** Who uses the setting. Proxies and workers are sent those that name them; the master has all. */
+  neededBy: readonly Reader[]
 }

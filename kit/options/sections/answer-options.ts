@@ -21,7 +21,8 @@ export const ANSWER_OPTIONS = {
       '(`static-cache-size`); until that is ready the file is sent as it is, and so is one that does not get smaller or is larger than ' +
       '`static-cache-file-size`. Where it has a sibling of that coding (`static-precompressed`), that is sent.',
     example: 'http-auto-gzip = true',
-    setting: 'autoGzip',
+    setting: 'httpAutoGzip',
+    neededBy: ['proxy'],
   },
   'http-auto-br': {
     section: 'front',
@@ -32,7 +33,8 @@ export const ANSWER_OPTIONS = {
     summary:
       'The same with brotli. A client that likes several codings equally gets zstd before br before gzip; of a file, siblings before those.',
     example: 'http-auto-br = true',
-    setting: 'autoBr',
+    setting: 'httpAutoBr',
+    neededBy: ['proxy'],
   },
   'http-auto-zstd': {
     section: 'front',
@@ -43,7 +45,8 @@ export const ANSWER_OPTIONS = {
     summary:
       'The same with zstd, which Node has from 22.15 on; with an older one it changes nothing and is remarked upon.',
     example: 'http-auto-zstd = true',
-    setting: 'autoZstd',
+    setting: 'httpAutoZstd',
+    neededBy: ['proxy'],
   },
   'gzip-types': {
     section: 'front',
@@ -58,6 +61,7 @@ export const ANSWER_OPTIONS = {
       'among them.',
     example: 'gzip-types = text/* application/json',
     setting: 'gzipTypes',
+    neededBy: ['proxy'],
   },
   'gzip-min-length': {
     section: 'front',
@@ -68,7 +72,8 @@ export const ANSWER_OPTIONS = {
     summary:
       'Answers and files that are smaller stay as they are; an answer whose length is not known when it begins is compressed.',
     example: 'gzip-min-length = 512',
-    setting: 'gzipMinBytes',
+    setting: 'gzipMinLengthBytes',
+    neededBy: ['proxy'],
   },
   'gzip-comp-level': {
     section: 'front',
@@ -78,7 +83,8 @@ export const ANSWER_OPTIONS = {
     replaces: { nginx: 'gzip_comp_level' },
     summary: 'How hard gzip tries: 1 is fast, 9 is small.',
     example: 'gzip-comp-level = 5',
-    setting: 'gzipLevel',
+    setting: 'gzipCompLevel',
+    neededBy: ['proxy'],
   },
   'brotli-comp-level': {
     section: 'front',
@@ -88,7 +94,8 @@ export const ANSWER_OPTIONS = {
     replaces: { nginx: 'brotli_comp_level' },
     summary: 'How hard brotli tries: 0 is fast, 11 is small and very slow.',
     example: 'brotli-comp-level = 5',
-    setting: 'brotliLevel',
+    setting: 'brotliCompLevel',
+    neededBy: ['proxy'],
   },
   'zstd-comp-level': {
     section: 'front',
@@ -98,7 +105,8 @@ export const ANSWER_OPTIONS = {
     replaces: { nginx: 'zstd_comp_level' },
     summary: 'How hard zstd tries: 1 is fast, 19 is small and slow.',
     example: 'zstd-comp-level = 1',
-    setting: 'zstdLevel',
+    setting: 'zstdCompLevel',
+    neededBy: ['proxy'],
   },
   'gzip-streams': {
     section: 'front',
@@ -110,6 +118,7 @@ export const ANSWER_OPTIONS = {
       'read. One more goes out as it is. Of static files, as many more wait their turn.',
     example: 'gzip-streams = 64',
     setting: 'gzipStreams',
+    neededBy: ['proxy'],
   },
   internal: {
     section: 'front',
@@ -122,7 +131,8 @@ export const ANSWER_OPTIONS = {
       'Send a file of FOLDER where the application answers with `X-Accel-Redirect: PREFIX/…`. The other fields of its answer are kept but for those of its body, ' +
       'which is dropped. Clients cannot ask for such a path; one below no PREFIX is a 404.',
     example: 'internal = /protected=/srv/files',
-    setting: 'internalMaps',
+    setting: 'internal',
+    neededBy: ['master'],
   },
   'x-sendfile-root': {
     section: 'front',
@@ -135,7 +145,8 @@ export const ANSWER_OPTIONS = {
       'Folder from which files are sent where the application answers with `X-Sendfile: /absolute/path` (percent-encoded). Without it, and outside of it: 404. ' +
       'Dot files are not sent.',
     example: 'x-sendfile-root = /srv/files',
-    setting: 'sendfileRoots',
+    setting: 'xSendfileRoot',
+    neededBy: ['master'],
   },
   'error-page': {
     section: 'front',
@@ -148,6 +159,7 @@ export const ANSWER_OPTIONS = {
       'Page for answers that a proxy gives in its own name with this status, UTF-8 text of up to 64 KB; the status stays. Read at the start and at each reload. ' +
       'Answers of the application are its own.',
     example: 'error-page = 502,503,504=public/busy.html',
-    setting: 'errorPages',
+    setting: 'errorPage',
+    neededBy: ['proxy'],
   },
 } as const satisfies Record<string, OptionRow>

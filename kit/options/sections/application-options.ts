@@ -18,6 +18,7 @@ export const APPLICATION_OPTIONS = {
       'served. Relative to `chdir`.',
     example: 'app = server.js',
     setting: 'app',
+    neededBy: ['master'],
   },
   args: {
     section: 'application',
@@ -32,6 +33,7 @@ export const APPLICATION_OPTIONS = {
       'It is in nobody’s `ps`; secrets are better in an `env-file`, because `daimyo check` shows it.',
     example: 'args = start --keepAliveTimeout 5000',
     setting: 'args',
+    neededBy: ['master', 'worker'],
   },
   'app-port': {
     section: 'application',
@@ -45,6 +47,7 @@ export const APPLICATION_OPTIONS = {
       'environment" below.',
     example: 'app-port = 3000',
     setting: 'appPort',
+    neededBy: ['master', 'worker'],
   },
   'cluster-worker': {
     section: 'application',
@@ -57,6 +60,7 @@ export const APPLICATION_OPTIONS = {
       'application’s port themselves, past daimyo.',
     example: 'cluster-worker = true',
     setting: 'clusterWorker',
+    neededBy: ['master', 'worker'],
   },
   chdir: {
     section: 'application',
@@ -69,6 +73,7 @@ export const APPLICATION_OPTIONS = {
       ' sockets count. Relative to where daimyo was started, which is also what counts without it.',
     example: 'chdir = %d..',
     setting: 'chdir',
+    neededBy: ['master'],
   },
   env: {
     section: 'application',
@@ -81,6 +86,7 @@ export const APPLICATION_OPTIONS = {
       'Environment variable of workers and commands. A value whose name looks like a secret is never shown; better in an `env-file`.',
     example: 'env = NODE_ENV=production',
     setting: 'env',
+    neededBy: ['master'],
   },
   ...ENVIRONMENT_OPTIONS,
   'lazy-apps': {
@@ -94,5 +100,6 @@ export const APPLICATION_OPTIONS = {
       'the first one prove that the application loads.',
     example: 'lazy-apps = true',
     setting: 'lazyApps',
+    neededBy: ['master'],
   },
 } as const satisfies Record<string, OptionRow>

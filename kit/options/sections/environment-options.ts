@@ -12,7 +12,6 @@ const fromFiles = {
   default: null,
   repeatable: true,
   takesEffect: 'next-generation',
-  setting: 'environmentFiles',
 } as const
 
 export const ENVIRONMENT_OPTIONS = {
@@ -26,6 +25,8 @@ export const ENVIRONMENT_OPTIONS = {
       'that others than root may write. A later file goes before ' +
       'an earlier one, `env` before all. A relative path counts from `chdir`.',
     example: 'env-file = /etc/daimyo/shop.env',
+    setting: 'environmentFiles',
+    neededBy: ['master'],
   },
   envdir: {
     ...fromFiles,
@@ -36,5 +37,7 @@ export const ENVIRONMENT_OPTIONS = {
       'is the value, NUL in it a line break, an empty file takes the variable away; hidden files do not count. Otherwise as `env-file`, before ' +
       'which it goes. A relative path counts from `chdir`.',
     example: 'envdir = /etc/daimyo/shop.envdir',
+    setting: 'environmentFiles',
+    neededBy: ['master'],
   },
 } as const satisfies Record<string, OptionRow>

@@ -24,6 +24,7 @@ export const FORWARDING_OPTIONS = {
       'as such: applications read the first, so the proxy in front has to overwrite what a client sent, not to append to it. Of a list of X-Forwarded-Proto the client’s is taken where there is one for each address.',
     example: 'trusted-proxies = 10.0.0.0/8, 2001:db8::/32, unix',
     setting: 'trustedProxies',
+    neededBy: ['proxy'],
   },
   'request-id-answer': {
     section: 'front',
@@ -34,7 +35,8 @@ export const FORWARDING_OPTIONS = {
     summary:
       'Put the X-Request-Id that the application gets on its answer too, and on answers of the proxy in its place. It is unique, and not secret.',
     example: 'request-id-answer = true',
-    setting: 'requestIdOnAnswers',
+    setting: 'requestIdAnswer',
+    neededBy: ['proxy'],
   },
   sticky: {
     section: 'front',
@@ -47,6 +49,7 @@ export const FORWARDING_OPTIONS = {
       'one is not there, late or full, another one answers and takes over.',
     example: 'sticky = worker',
     setting: 'sticky',
+    neededBy: ['proxy'],
   },
   'quarantine-deaths': {
     section: 'requests',
@@ -57,7 +60,8 @@ export const FORWARDING_OPTIONS = {
       'A request (method and path, without the query) that was in flight as so many workers crashed or blocked, and each time the only one ' +
       'of those in flight that was never answered since, gets 503 for `quarantine-time`. Each proxy counts for itself. 0: never.',
     example: 'quarantine-deaths = 2',
-    setting: 'quarantine',
+    setting: 'quarantineDeaths',
+    neededBy: ['proxy'],
   },
   'quarantine-window': {
     section: 'requests',
@@ -66,7 +70,8 @@ export const FORWARDING_OPTIONS = {
     takesEffect: 'live',
     summary: 'The time within which the deaths of `quarantine-deaths` count.',
     example: 'quarantine-window = 10m',
-    setting: 'quarantine',
+    setting: 'quarantineWindowMs',
+    neededBy: ['proxy'],
   },
   'quarantine-time': {
     section: 'requests',
@@ -75,7 +80,8 @@ export const FORWARDING_OPTIONS = {
     takesEffect: 'live',
     summary: 'How long a request that kills workers is answered with 503.',
     example: 'quarantine-time = 5m',
-    setting: 'quarantine',
+    setting: 'quarantineTimeMs',
+    neededBy: ['proxy'],
   },
   'log-request-id': {
     section: 'host',
@@ -85,6 +91,7 @@ export const FORWARDING_OPTIONS = {
     replaces: { nginx: 'log_format … $request_id' },
     summary: 'End each access line with the X-Request-Id that the application got; `-`: it got none.',
     example: 'log-request-id = true',
-    setting: 'requestIdInLog',
+    setting: 'logRequestId',
+    neededBy: ['proxy'],
   },
 } as const satisfies Record<string, OptionRow>

@@ -23,7 +23,8 @@ export const FRONT_OPTIONS = {
       'port 0 is a free port. A relative socket path counts from `chdir`. `fd://web` is what systemd passes as FileDescriptorName=web; a ' +
       'socket of systemd with the same address takes its place by itself.',
     example: 'http = 127.0.0.1:8080',
-    setting: 'listeners',
+    setting: 'http',
+    neededBy: ['master'],
   },
   'http-processes': {
     section: 'front',
@@ -35,6 +36,7 @@ export const FRONT_OPTIONS = {
     summary: 'Number of proxies.',
     example: 'http-processes = 2',
     setting: 'httpProcesses',
+    neededBy: ['master'],
   },
   listen: {
     section: 'front',
@@ -46,7 +48,8 @@ export const FRONT_OPTIONS = {
       'Connections that may wait to be accepted, for each listener. The kernel lowers it to `net.core.somaxconn`. Without this option a socket that' +
       ' systemd opened has as many as that.',
     example: 'listen = 4096',
-    setting: 'backlog',
+    setting: 'listen',
+    neededBy: ['master'],
   },
   ...SOCKET_OPTIONS,
   'http-connections': {
@@ -59,7 +62,8 @@ export const FRONT_OPTIONS = {
       'Connections of clients that one proxy has open at a time. At the limit the connections that have been idle' +
       ' longest are closed, and new ones wait in the backlog (`listen`) until there is room.',
     example: 'http-connections = 4096',
-    setting: 'connections',
+    setting: 'httpConnections',
+    neededBy: ['master', 'proxy'],
   },
   'http-connections-per-address': {
     section: 'front',
@@ -71,7 +75,8 @@ export const FRONT_OPTIONS = {
       'Connections that one proxy has open with one client address at a time; of IPv6 the first 64 bits count. One' +
       ' more: 503. Clients of a unix socket have no address and no limit, `trusted-proxies` no limit. 0: none.',
     example: 'http-connections-per-address = 100',
-    setting: 'connectionsPerAddress',
+    setting: 'httpConnectionsPerAddress',
+    neededBy: ['proxy'],
   },
   mount: {
     section: 'front',
@@ -82,7 +87,8 @@ export const FRONT_OPTIONS = {
     replaces: { uwsgi: 'mount', nginx: 'location' },
     summary: 'Paths that go to the application, by whole segments: `/api` is `/api` and everything below `/api/`.',
     example: 'mount = /api',
-    setting: 'mounts',
+    setting: 'mount',
+    neededBy: ['master'],
   },
   'static-map': {
     section: 'front',
@@ -93,7 +99,8 @@ export const FRONT_OPTIONS = {
     replaces: { uwsgi: 'static-map', nginx: 'location … alias' },
     summary: 'Serve the files of FOLDER below MOUNT. A relative folder counts from `chdir`.',
     example: 'static-map = /assets=public/assets',
-    setting: 'staticMaps',
+    setting: 'staticMap',
+    neededBy: ['master'],
   },
   'check-static': {
     section: 'front',
@@ -105,6 +112,7 @@ export const FRONT_OPTIONS = {
     summary: 'Look every path up in this folder before the application is asked. Relative to `chdir`.',
     example: 'check-static = public',
     setting: 'checkStatic',
+    neededBy: ['master', 'proxy'],
   },
   ...STATIC_OPTIONS,
   ...ANSWER_OPTIONS,
@@ -120,7 +128,8 @@ export const FRONT_OPTIONS = {
       '`harakiri` is the deadline for the answer and for each pause in it; `worker-connections` and the queue bound each ' +
       'server and each path. A name is resolved for each connection. The workers need no such line.',
     example: 'http-to = /legacy=http://127.0.0.1:9000,http://unix:/run/legacy.sock:',
-    setting: 'upstreams',
+    setting: 'httpTo',
+    neededBy: ['master'],
   },
   'http-connect-timeout': {
     section: 'front',
@@ -130,7 +139,8 @@ export const FRONT_OPTIONS = {
     replaces: { uwsgi: 'http-connect-timeout', nginx: 'proxy_connect_timeout' },
     summary: 'How long a connection to a server of `http-to` may take. Longer: the next server.',
     example: 'http-connect-timeout = 2',
-    setting: 'upstreamConnectMs',
+    setting: 'httpConnectTimeoutMs',
+    neededBy: ['proxy'],
   },
   'http-max-fails': {
     section: 'front',
@@ -142,7 +152,8 @@ export const FRONT_OPTIONS = {
       'Failures within `http-gracetime` after which a server of `http-to` gets no requests for as long: it cannot be reached, ' +
       'breaks off, is late or does not speak HTTP. 0: it always gets its share.',
     example: 'http-max-fails = 1',
-    setting: 'upstreamMaxFails',
+    setting: 'httpMaxFails',
+    neededBy: ['proxy'],
   },
   'http-gracetime': {
     section: 'front',
@@ -152,7 +163,8 @@ export const FRONT_OPTIONS = {
     replaces: { uwsgi: 'http-gracetime', nginx: 'upstream … fail_timeout=' },
     summary: 'How long a server of `http-to` that failed gets no requests; then a single one tries it.',
     example: 'http-gracetime = 30',
-    setting: 'upstreamGraceMs',
+    setting: 'httpGracetimeMs',
+    neededBy: ['proxy'],
   },
   ...FORWARDING_OPTIONS,
 } as const satisfies Record<string, OptionRow>

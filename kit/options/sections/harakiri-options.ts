@@ -38,6 +38,7 @@ export const HARAKIRI_OPTIONS = {
       'at most 86400, 0: none. Without daimyo, and for requests that did not come through it, this does nothing.',
     example: 'mount-harakiri = /api/reports=300',
     setting: 'mountHarakiri',
+    neededBy: ['master', 'proxy'],
   },
   'harakiri-queue-threshold': {
     section: 'requests',
@@ -49,7 +50,8 @@ export const HARAKIRI_OPTIONS = {
       'Harakiri only while at least so many requests wait for a worker (`http-queue`) at the same proxy; a request that is late ' +
       'may go on until then. Not for `http-to`. 0: always.',
     example: 'harakiri-queue-threshold = 10',
-    setting: 'harakiriQueue',
+    setting: 'harakiriQueueThreshold',
+    neededBy: ['proxy'],
   },
   'harakiri-graceful-timeout': {
     section: 'requests',
@@ -61,6 +63,7 @@ export const HARAKIRI_OPTIONS = {
       'How long a worker whose loop is blocked is left before it is killed. It gets no new requests and a successor at once; should its loop turn ' +
       'again, it answers what it has and ends as at a reload, with the `SIGTERM` listeners of the application. 0: it is killed at once.',
     example: 'harakiri-graceful-timeout = 5',
-    setting: 'harakiriGracefulMs',
+    setting: 'harakiriGracefulTimeoutMs',
+    neededBy: ['master'],
   },
 } as const satisfies Record<string, OptionRow>

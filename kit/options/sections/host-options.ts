@@ -19,6 +19,7 @@ export const HOST_OPTIONS = {
       'Without `gid`: with its primary group.',
     example: 'uid = www-data',
     setting: 'credentials',
+    neededBy: ['master'],
   },
   gid: {
     section: 'host',
@@ -29,6 +30,7 @@ export const HOST_OPTIONS = {
     summary: 'Group of all of them when daimyo was started as root.',
     example: 'gid = www-data',
     setting: 'credentials',
+    neededBy: ['master'],
   },
   pidfile: {
     section: 'host',
@@ -39,6 +41,7 @@ export const HOST_OPTIONS = {
     summary: 'File for the pid of the master, written when everything is ready. Relative to where daimyo was started.',
     example: 'pidfile = /run/daimyo/shop.pid',
     setting: 'pidfile',
+    neededBy: ['master'],
   },
   logto: {
     section: 'host',
@@ -56,6 +59,7 @@ export const HOST_OPTIONS = {
       'where daimyo was started.',
     example: 'logto = /var/log/shop.log',
     setting: 'logto',
+    neededBy: ['master'],
   },
   'log-maxsize': {
     section: 'host',
@@ -67,7 +71,8 @@ export const HOST_OPTIONS = {
       'Size from which the file of `logto` is kept as a backup with a date behind its name, and a new one begun. It is looked at once a second, and more ' +
       'often when much is written. 0: never; then rotate it from outside and send SIGUSR1.',
     example: 'log-maxsize = 100m',
-    setting: 'logMaxBytes',
+    setting: 'logMaxsizeBytes',
+    neededBy: ['master'],
   },
   'log-backups': {
     section: 'host',
@@ -78,6 +83,7 @@ export const HOST_OPTIONS = {
     summary: 'How many backups of `log-maxsize` are kept; the oldest go.',
     example: 'log-backups = 3',
     setting: 'logBackups',
+    neededBy: ['master'],
   },
   'disable-logging': {
     section: 'host',
@@ -87,7 +93,8 @@ export const HOST_OPTIONS = {
     replaces: { uwsgi: 'disable-logging', nginx: 'access_log off' },
     summary: 'No line for each request.',
     example: 'disable-logging = true',
-    setting: 'accessLog',
+    setting: 'disableLogging',
+    neededBy: ['master'],
   },
   vacuum: {
     section: 'host',
@@ -98,6 +105,7 @@ export const HOST_OPTIONS = {
     summary: 'Remove the pidfile and the unix sockets at exit.',
     example: 'vacuum = true',
     setting: 'vacuum',
+    neededBy: ['master'],
   },
   ...AROUND_OPTIONS,
   'master-fifo': {
@@ -113,7 +121,8 @@ export const HOST_OPTIONS = {
       'After ten reads it is read every two seconds; a letter that came again and again meanwhile counts once, `+` and `-` as often as they came. ' +
       'In a folder that is not root’s alone, whoever may write to the folder commands the master. Relative to where daimyo was started.',
     example: 'master-fifo = /run/shop/fifo',
-    setting: 'masterFifos',
+    setting: 'masterFifo',
+    neededBy: ['master'],
   },
   ...PROCESS_OPTIONS,
   'run-dir': {
@@ -128,5 +137,6 @@ export const HOST_OPTIONS = {
       'folder for temporary files. Relative to where daimyo was started.',
     example: 'run-dir = /run/daimyo/shop',
     setting: 'runDir',
+    neededBy: ['master'],
   },
 } as const satisfies Record<string, OptionRow>

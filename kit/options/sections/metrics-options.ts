@@ -16,6 +16,7 @@ export const METRICS_OPTIONS = {
     summary: 'Where the master answers `/metrics` for Prometheus; `false`: nowhere.',
     example: 'metrics = :9117',
     setting: 'metrics',
+    neededBy: ['master'],
   },
   'metrics-auth': {
     section: 'metrics',
@@ -27,6 +28,7 @@ export const METRICS_OPTIONS = {
     summary: 'HTTP Basic for `metrics` and `metrics-path`; `daimyo hash-password` makes the hash.',
     example: 'metrics-auth = @(/etc/daimyo/metrics-auth)',
     setting: 'metricsAuth',
+    neededBy: ['master', 'proxy'],
   },
   'metrics-path': {
     section: 'metrics',
@@ -36,5 +38,6 @@ export const METRICS_OPTIONS = {
     summary: 'Path of the public listeners that answers the same metrics.',
     example: 'metrics-path = /api/v1/metrics',
     setting: 'metricsPath',
+    neededBy: ['master'],
   },
 } as const satisfies Record<string, OptionRow>

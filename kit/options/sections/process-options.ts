@@ -36,10 +36,9 @@ const name = {
   kind: partOfName,
   default: null,
   takesEffect: 'restart',
-  setting: 'processNames',
 } as const
 
-const inherited = { section: 'host', default: null, takesEffect: 'restart', setting: 'inherited' } as const
+const inherited = { section: 'host', default: null, takesEffect: 'restart' } as const
 
 export const PROCESS_OPTIONS = {
   umask: {
@@ -49,6 +48,8 @@ export const PROCESS_OPTIONS = {
     summary:
       'The umask of all processes; without it the one that daimyo was started with. Its sockets have modes of their own.',
     example: 'umask = 027',
+    setting: 'umask',
+    neededBy: ['master'],
   },
   prio: {
     ...inherited,
@@ -56,6 +57,8 @@ export const PROCESS_OPTIONS = {
     replaces: { uwsgi: 'prio', nginx: 'worker_priority' },
     summary: 'The niceness of all processes. Below that of who starts it: as root only.',
     example: 'prio = 5',
+    setting: 'prio',
+    neededBy: ['master'],
   },
   'max-fd': {
     ...inherited,
@@ -65,6 +68,8 @@ export const PROCESS_OPTIONS = {
       'How many files and sockets each process may have open. Node raises its soft limit to the hard one by itself; this sets both, by ' +
       '`prlimit` of util-linux, above the hard one as root only.',
     example: 'max-fd = 65536',
+    setting: 'maxFd',
+    neededBy: ['master'],
   },
   'cpu-affinity': {
     section: 'workers',
@@ -78,6 +83,7 @@ export const PROCESS_OPTIONS = {
       'be done the worker serves all the same, and `affinity-trouble` in the log says why. 0: every worker has all CPUs.',
     example: 'cpu-affinity = 1',
     setting: 'cpuAffinity',
+    neededBy: ['master'],
   },
   'procname-prefix': {
     ...name,
@@ -85,18 +91,24 @@ export const PROCESS_OPTIONS = {
     summary:
       'Stands before the names of master, proxies and workers in `ps`, which say what each is: `daimyo: worker 1 generation 1`.',
     example: 'procname-prefix = shop-',
+    setting: 'processNames',
+    neededBy: ['master'],
   },
   'procname-prefix-spaced': {
     ...name,
     replaces: { uwsgi: 'procname-prefix-spaced' },
     summary: 'As `procname-prefix`, with a blank behind it.',
     example: 'procname-prefix-spaced = shop',
+    setting: 'processNames',
+    neededBy: ['master'],
   },
   'procname-append': {
     ...name,
     replaces: { uwsgi: 'procname-append' },
     summary: 'Stands behind the names of master, proxies and workers in `ps`.',
     example: 'procname-append = -shop',
+    setting: 'processNames',
+    neededBy: ['master'],
   },
   unenv: {
     section: 'application',
@@ -113,5 +125,6 @@ export const PROCESS_OPTIONS = {
     summary: 'Workers and commands do not inherit this variable; `env` and `env-file` may set it anew.',
     example: 'unenv = AWS_SECRET_ACCESS_KEY',
     setting: 'unenv',
+    neededBy: ['master'],
   },
 } as const satisfies Record<string, OptionRow>

@@ -18,7 +18,8 @@ export const RECYCLING_OPTIONS = {
     replaces: { uwsgi: 'max-requests-delta', gunicorn: 'max_requests_jitter' },
     summary: 'Added to `max-requests` once for each number of the slot, so that workers are not replaced all at once.',
     example: 'max-requests-delta = 1000',
-    setting: 'recycling',
+    setting: 'maxRequestsDelta',
+    neededBy: ['master'],
   },
   'max-worker-lifetime': {
     section: 'workers',
@@ -28,7 +29,8 @@ export const RECYCLING_OPTIONS = {
     replaces: { uwsgi: 'max-worker-lifetime', pm2: 'cron_restart' },
     summary: 'Replace a worker after so long; its successor is ready before it goes. 0: never.',
     example: 'max-worker-lifetime = 6h',
-    setting: 'recycling',
+    setting: 'maxWorkerLifetimeMs',
+    neededBy: ['master'],
   },
   'max-worker-lifetime-delta': {
     section: 'workers',
@@ -39,7 +41,8 @@ export const RECYCLING_OPTIONS = {
     summary:
       'Added to `max-worker-lifetime` once for each number of the slot, so that workers are not replaced all at once.',
     example: 'max-worker-lifetime-delta = 10m',
-    setting: 'recycling',
+    setting: 'maxWorkerLifetimeDeltaMs',
+    neededBy: ['master'],
   },
   'min-worker-lifetime': {
     section: 'workers',
@@ -51,7 +54,8 @@ export const RECYCLING_OPTIONS = {
       'How long a worker lives at least before `max-requests`, `max-worker-lifetime` or `reload-on-rss` replace it. Without it 60 for ' +
       '`reload-on-rss`, so that a limit below what the application needs does not start it again and again, and 0 for the others.',
     example: 'min-worker-lifetime = 30',
-    setting: 'recycling',
+    setting: 'minWorkerLifetimeMs',
+    neededBy: ['master'],
   },
   'reload-on-rss': {
     section: 'workers',
@@ -63,7 +67,8 @@ export const RECYCLING_OPTIONS = {
       'Replace a worker whose resident memory is higher, in megabytes; looked at every two seconds. Its successor is ready before it goes. V8 ' +
       'gets a heap limit (`--max-old-space-size`) 32 MB below, unless `node-args` or NODE_OPTIONS has one. 0: never.',
     example: 'reload-on-rss = 512',
-    setting: 'recycling',
+    setting: 'reloadOnRssBytes',
+    neededBy: ['master'],
   },
   'evil-reload-on-rss': {
     section: 'workers',
@@ -75,7 +80,8 @@ export const RECYCLING_OPTIONS = {
       'Kill a worker whose resident memory is higher, in megabytes, at once and without mercy; the innocent among its requests go to another one. ' +
       'Gives V8 a heap limit as `reload-on-rss` does. 0: never.',
     example: 'evil-reload-on-rss = 1024',
-    setting: 'recycling',
+    setting: 'evilReloadOnRssBytes',
+    neededBy: ['master'],
   },
   'leak-autopsy': {
     section: 'workers',
@@ -88,6 +94,7 @@ export const RECYCLING_OPTIONS = {
       'data of clients too: the file is readable by the workers’ user alone, and the folder must be writable by it and by nobody else.',
     example: 'leak-autopsy = /var/lib/shop/autopsies',
     setting: 'leakAutopsy',
+    neededBy: ['master'],
   },
   'leak-autopsy-files': {
     section: 'workers',
@@ -96,7 +103,8 @@ export const RECYCLING_OPTIONS = {
     takesEffect: 'next-generation',
     summary: 'Heap snapshots that are kept in the folder of `leak-autopsy`; the oldest go first.',
     example: 'leak-autopsy-files = 1',
-    setting: 'leakAutopsy',
+    setting: 'leakAutopsyFiles',
+    neededBy: ['master'],
   },
   'memory-report': {
     section: 'workers',
@@ -107,6 +115,7 @@ export const RECYCLING_OPTIONS = {
     summary: 'Log the resident memory and the CPU of each worker once a minute.',
     example: 'memory-report = true',
     setting: 'memoryReport',
+    neededBy: ['master'],
   },
   'node-args': {
     section: 'application',
@@ -120,5 +129,6 @@ export const RECYCLING_OPTIONS = {
       'other than the application are refused.',
     example: 'node-args = --enable-source-maps --import ./instrument.mjs',
     setting: 'nodeArgs',
+    neededBy: ['master'],
   },
 } as const satisfies Record<string, OptionRow>

@@ -21,6 +21,7 @@ export const RELOAD_OPTIONS = {
       'asked again until `worker-start-timeout`. Without a method GET, without a status any 2xx. Its Host is `localhost`.',
     example: 'ready-check = GET /api/v1/_about 200',
     setting: 'readyCheck',
+    neededBy: ['master'],
   },
   'wait-ready': {
     section: 'workers',
@@ -34,6 +35,7 @@ export const RELOAD_OPTIONS = {
       'it, and then SIGTERM; one that listens to messages only has 1.6 s from then on.',
     example: 'wait-ready = true',
     setting: 'waitReady',
+    neededBy: ['worker'],
   },
   soak: {
     section: 'workers',
@@ -46,6 +48,7 @@ export const RELOAD_OPTIONS = {
       'rolled back. With fewer than 20 answers there is nothing to compare, and it passes. 0: no soak.',
     example: 'soak = 10s',
     setting: 'soakMs',
+    neededBy: ['master'],
   },
   'touch-reload': {
     section: 'workers',
@@ -57,6 +60,7 @@ export const RELOAD_OPTIONS = {
     summary: 'Reload, as SIGHUP does, when this file is touched, replaced, made or removed. Looked at once a second.',
     example: 'touch-reload = /srv/app/restart.txt',
     setting: 'touchReload',
+    neededBy: ['master'],
   },
   'touch-workers-reload': {
     section: 'workers',
@@ -69,6 +73,7 @@ export const RELOAD_OPTIONS = {
       'The same, but without reading the configuration again: new workers with the settings in force. Links in `chdir` and `app` are looked up anew.',
     example: 'touch-workers-reload = /srv/app/restart.txt',
     setting: 'touchWorkersReload',
+    neededBy: ['master'],
   },
   'touch-chain-reload': {
     section: 'workers',
@@ -80,6 +85,7 @@ export const RELOAD_OPTIONS = {
     summary: 'The same as `touch-workers-reload`: here every reload goes from one worker to the next.',
     example: 'touch-chain-reload = /srv/app/restart.txt',
     setting: 'touchChainReload',
+    neededBy: ['master'],
   },
   'fs-reload': {
     section: 'workers',
@@ -93,6 +99,7 @@ export const RELOAD_OPTIONS = {
       'entries of a folder are looked at.',
     example: 'fs-reload = /srv/app/conf.d',
     setting: 'fsReload',
+    neededBy: ['master'],
   },
   'ini-reload': {
     section: 'workers',
@@ -104,5 +111,6 @@ export const RELOAD_OPTIONS = {
       'in the log; one that means the same as before replaces nobody.',
     example: 'ini-reload = true',
     setting: 'iniReload',
+    neededBy: ['master'],
   },
 } as const satisfies Record<string, OptionRow>

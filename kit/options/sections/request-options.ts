@@ -19,6 +19,7 @@ export const REQUEST_OPTIONS = {
       'worker whose loop is blocked is killed and replaced. 0: none.',
     example: 'harakiri = 30',
     setting: 'harakiriMs',
+    neededBy: ['master', 'proxy'],
   },
   ...HARAKIRI_OPTIONS,
   'buffer-size': {
@@ -30,17 +31,20 @@ export const REQUEST_OPTIONS = {
     replaces: { uwsgi: 'buffer-size', nginx: 'large_client_header_buffers', gunicorn: 'limit_request_field_size' },
     summary: 'Largest head of a request: its first line and all header fields. Past it: 431.',
     example: 'buffer-size = 32k',
-    setting: 'headBytes',
+    setting: 'bufferSizeBytes',
+    neededBy: ['proxy'],
   },
   'http-header-count': {
     section: 'requests',
+    // Node's own parser keeps some 1,000 to 2,000 fields and drops the rest in silence; nobody sends that many in good faith.
     kind: kind.wholeNumber(10, 1000),
     default: '1000',
     takesEffect: 'live',
     replaces: { nginx: 'max_headers', gunicorn: 'limit_request_fields' },
     summary: 'Header fields that a request may have. One more: 431.',
     example: 'http-header-count = 100',
-    setting: 'headFields',
+    setting: 'httpHeaderCount',
+    neededBy: ['proxy'],
   },
   'http-uri-size': {
     section: 'requests',
@@ -50,7 +54,8 @@ export const REQUEST_OPTIONS = {
     replaces: { nginx: 'large_client_header_buffers', gunicorn: 'limit_request_line' },
     summary: 'Longest target of a request, its path and query. Past it: 414.',
     example: 'http-uri-size = 2k',
-    setting: 'targetBytes',
+    setting: 'httpUriSizeBytes',
+    neededBy: ['proxy'],
   },
   'limit-post': {
     section: 'requests',
@@ -62,7 +67,8 @@ export const REQUEST_OPTIONS = {
       'Largest body of a request: one that says it is larger gets 413 before its body is read, a chunked one when it' +
       ' has become larger. 0: no limit.',
     example: 'limit-post = 10m',
-    setting: 'postBytes',
+    setting: 'limitPostBytes',
+    neededBy: ['proxy'],
   },
   'post-buffering': {
     section: 'requests',
@@ -75,6 +81,7 @@ export const REQUEST_OPTIONS = {
       ' it arrives.',
     example: 'post-buffering = 64k',
     setting: 'postBufferingBytes',
+    neededBy: ['proxy'],
   },
   'http-header-timeout': {
     section: 'requests',
@@ -85,7 +92,8 @@ export const REQUEST_OPTIONS = {
     replaces: { uwsgi: 'http-headers-timeout', nginx: 'client_header_timeout' },
     summary: 'How long a client may take for the whole head of a request.',
     example: 'http-header-timeout = 10',
-    setting: 'headMs',
+    setting: 'httpHeaderTimeoutMs',
+    neededBy: ['proxy'],
   },
   'http-body-timeout': {
     section: 'requests',
@@ -97,7 +105,8 @@ export const REQUEST_OPTIONS = {
       'How long a client may keep us waiting for the next part of a request’s body. Longer: 408. Time in which the ' +
       'application does not take what came does not count.',
     example: 'http-body-timeout = 30',
-    setting: 'bodyMs',
+    setting: 'httpBodyTimeoutMs',
+    neededBy: ['proxy'],
   },
   'http-body-min-rate': {
     section: 'requests',
@@ -108,7 +117,8 @@ export const REQUEST_OPTIONS = {
       'Bytes a second that the body of a request must bring. What a client is slower uses up the time of ' +
       '`http-body-timeout`, what it is faster wins that back; used up: 408. 0: no rate.',
     example: 'http-body-min-rate = 1k',
-    setting: 'bodyBytesPerSecond',
+    setting: 'httpBodyMinRateBytesPerSecond',
+    neededBy: ['proxy'],
   },
   'http-send-timeout': {
     section: 'requests',
@@ -118,7 +128,8 @@ export const REQUEST_OPTIONS = {
     replaces: { uwsgi: 'socket-timeout', nginx: 'send_timeout' },
     summary: 'How long a client may take nothing of an answer that waits for it. Longer: its connection is reset.',
     example: 'http-send-timeout = 30',
-    setting: 'sendMs',
+    setting: 'httpSendTimeoutMs',
+    neededBy: ['proxy'],
   },
   'http-half-close-timeout': {
     section: 'requests',
@@ -131,7 +142,8 @@ export const REQUEST_OPTIONS = {
       'request (less than 50 ms behind it), as `nc -N` does. Longer: the application is told that the client has gone. 0: it is told at once, as of clients that ' +
       'end later.',
     example: 'http-half-close-timeout = 10',
-    setting: 'halfCloseMs',
+    setting: 'httpHalfCloseTimeoutMs',
+    neededBy: ['proxy'],
   },
   'http-keepalive': {
     section: 'requests',
@@ -141,7 +153,8 @@ export const REQUEST_OPTIONS = {
     replaces: { uwsgi: 'http-keepalive', nginx: 'keepalive_timeout', gunicorn: 'keepalive' },
     summary: 'How long a connection may be idle between two requests.',
     example: 'http-keepalive = 30',
-    setting: 'keepAliveMs',
+    setting: 'httpKeepaliveMs',
+    neededBy: ['proxy'],
   },
   'ws-idle-timeout': {
     section: 'requests',
@@ -154,7 +167,8 @@ export const REQUEST_OPTIONS = {
       'Close a WebSocket through which nothing has passed for so long, with code 1001; a ping counts. 0: never. A' +
       ' client whose host has vanished is found by TCP keep-alive in any case.',
     example: 'ws-idle-timeout = 3600',
-    setting: 'tunnelIdleMs',
+    setting: 'wsIdleTimeoutMs',
+    neededBy: ['proxy'],
   },
   'http-keepalive-requests': {
     section: 'requests',
@@ -166,7 +180,8 @@ export const REQUEST_OPTIONS = {
       'Requests of one connection; the answer to the last one says `Connection: close`, and the client’s next ' +
       'connection may go to another proxy. 0: no limit.',
     example: 'http-keepalive-requests = 1000',
-    setting: 'keepAliveRequests',
+    setting: 'httpKeepaliveRequests',
+    neededBy: ['proxy'],
   },
   'http-queue': {
     section: 'requests',
@@ -175,7 +190,8 @@ export const REQUEST_OPTIONS = {
     takesEffect: 'live',
     summary: 'Requests of one proxy that may wait for a free worker. One more: 503.',
     example: 'http-queue = 256',
-    setting: 'queueRequests',
+    setting: 'httpQueue',
+    neededBy: ['proxy'],
   },
   'http-queue-timeout': {
     section: 'requests',
@@ -184,6 +200,7 @@ export const REQUEST_OPTIONS = {
     takesEffect: 'live',
     summary: 'How long a request may wait for a free worker. Longer: 503.',
     example: 'http-queue-timeout = 5',
-    setting: 'queueMs',
+    setting: 'httpQueueTimeoutMs',
+    neededBy: ['proxy'],
   },
 } as const satisfies Record<string, OptionRow>

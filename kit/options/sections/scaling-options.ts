@@ -23,6 +23,7 @@ export const SCALING_OPTIONS = {
     summary: 'Workers at least: as many more as the load calls for run, up to `processes`. 0: always `processes`.',
     example: 'cheaper = 2',
     setting: 'cheaper',
+    neededBy: ['master'],
   },
   'cheaper-initial': {
     section: 'workers',
@@ -32,7 +33,8 @@ export const SCALING_OPTIONS = {
     replaces: { uwsgi: 'cheaper-initial' },
     summary: 'Workers at the start, between `cheaper` and `processes`. Without it: `cheaper`.',
     example: 'cheaper-initial = 4',
-    setting: 'cheaper',
+    setting: 'cheaperInitial',
+    neededBy: ['master'],
   },
   'cheaper-step': {
     section: 'workers',
@@ -42,7 +44,8 @@ export const SCALING_OPTIONS = {
     replaces: { uwsgi: 'cheaper-step' },
     summary: 'Workers that are added at a time. They go one by one.',
     example: 'cheaper-step = 2',
-    setting: 'cheaper',
+    setting: 'cheaperStep',
+    neededBy: ['master'],
   },
   'cheaper-algo': {
     section: 'workers',
@@ -55,7 +58,8 @@ export const SCALING_OPTIONS = {
       'their event loops work, for applications that wait more than they compute, or hold WebSockets. `queue`: requests wait for a worker. ' +
       '`manual`: only SIGTTIN, SIGTTOU and `daimyo scale`, which go before the others too.',
     example: 'cheaper-algo = busyness',
-    setting: 'cheaper',
+    setting: 'cheaperAlgo',
+    neededBy: ['master'],
   },
   'cheaper-overload': {
     section: 'workers',
@@ -65,7 +69,8 @@ export const SCALING_OPTIONS = {
     replaces: { uwsgi: 'cheaper-overload' },
     summary: 'How long the load must be too much before workers are added; for `busyness` the length of a cycle.',
     example: 'cheaper-overload = 10',
-    setting: 'cheaper',
+    setting: 'cheaperOverloadMs',
+    neededBy: ['master'],
   },
   'cheaper-idle': {
     section: 'workers',
@@ -75,7 +80,8 @@ export const SCALING_OPTIONS = {
     replaces: { uwsgi: 'cheaper-idle' },
     summary: 'How long the load must be too little before a worker goes, for `spare` and `queue`.',
     example: 'cheaper-idle = 60',
-    setting: 'cheaper',
+    setting: 'cheaperIdleMs',
+    neededBy: ['master'],
   },
   'cheaper-busyness-min': {
     section: 'workers',
@@ -85,7 +91,8 @@ export const SCALING_OPTIONS = {
     replaces: { uwsgi: 'cheaper-busyness-min' },
     summary: 'Percent of the time that event loops work, below which there is a worker too many.',
     example: 'cheaper-busyness-min = 20',
-    setting: 'cheaper',
+    setting: 'cheaperBusynessMin',
+    neededBy: ['master'],
   },
   'cheaper-busyness-max': {
     section: 'workers',
@@ -95,7 +102,8 @@ export const SCALING_OPTIONS = {
     replaces: { uwsgi: 'cheaper-busyness-max' },
     summary: 'Percent of the time that event loops work, above which workers are added.',
     example: 'cheaper-busyness-max = 70',
-    setting: 'cheaper',
+    setting: 'cheaperBusynessMax',
+    neededBy: ['master'],
   },
   'cheaper-busyness-multiplier': {
     section: 'workers',
@@ -105,7 +113,8 @@ export const SCALING_OPTIONS = {
     replaces: { uwsgi: 'cheaper-busyness-multiplier' },
     summary: 'Cycles below `cheaper-busyness-min` before a worker goes.',
     example: 'cheaper-busyness-multiplier = 20',
-    setting: 'cheaper',
+    setting: 'cheaperBusynessMultiplier',
+    neededBy: ['master'],
   },
   'cheaper-busyness-penalty': {
     section: 'workers',
@@ -115,7 +124,8 @@ export const SCALING_OPTIONS = {
     replaces: { uwsgi: 'cheaper-busyness-penalty' },
     summary: 'Added to the multiplier when a worker that went is missed within as many cycles.',
     example: 'cheaper-busyness-penalty = 5',
-    setting: 'cheaper',
+    setting: 'cheaperBusynessPenalty',
+    neededBy: ['master'],
   },
   'cheaper-rss-limit-soft': {
     section: 'workers',
@@ -125,7 +135,8 @@ export const SCALING_OPTIONS = {
     replaces: { uwsgi: 'cheaper-rss-limit-soft' },
     summary: 'No worker is added while all of them together have more resident memory. 0: no limit.',
     example: 'cheaper-rss-limit-soft = 2g',
-    setting: 'cheaper',
+    setting: 'cheaperRssLimitSoftBytes',
+    neededBy: ['master'],
   },
   'cheaper-rss-limit-hard': {
     section: 'workers',
@@ -136,7 +147,8 @@ export const SCALING_OPTIONS = {
     summary:
       'Workers go one by one, down to `cheaper`, while all of them together have more resident memory. 0: no limit.',
     example: 'cheaper-rss-limit-hard = 3g',
-    setting: 'cheaper',
+    setting: 'cheaperRssLimitHardBytes',
+    neededBy: ['master'],
   },
   cheap: {
     section: 'workers',
@@ -147,6 +159,7 @@ export const SCALING_OPTIONS = {
     summary: 'Start no worker before the first request for the application, which waits for it (`http-queue-timeout`).',
     example: 'cheap = true',
     setting: 'cheap',
+    neededBy: ['master'],
   },
   lazy: {
     section: 'workers',
@@ -161,6 +174,7 @@ export const SCALING_OPTIONS = {
       '`lazy` is always so here (`lazy-apps`).',
     example: 'lazy = true',
     setting: 'lazy',
+    neededBy: ['master', 'proxy'],
   },
   idle: {
     section: 'workers',
@@ -172,6 +186,7 @@ export const SCALING_OPTIONS = {
       'After so long without a request for the application, and without a WebSocket, all workers go; the next request starts them and waits. 0: never.',
     example: 'idle = 10m',
     setting: 'idleMs',
+    neededBy: ['master'],
   },
   'die-on-idle': {
     section: 'workers',
@@ -184,5 +199,6 @@ export const SCALING_OPTIONS = {
       'client starts it again.',
     example: 'die-on-idle = true',
     setting: 'dieOnIdle',
+    neededBy: ['master'],
   },
 } as const satisfies Record<string, OptionRow>

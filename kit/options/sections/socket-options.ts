@@ -44,7 +44,8 @@ export const SOCKET_OPTIONS = {
       'Mode of the unix sockets of `http`, from their first moment; without it 660. The bare key: 666, for everybody. Sockets of ' +
       'systemd have SocketMode, those between proxies and workers are nobody else’s in any case.',
     example: 'chmod-socket = 664',
-    setting: 'socketMode',
+    setting: 'chmodSocket',
+    neededBy: ['master'],
   },
   'chown-socket': {
     ...socket,
@@ -54,6 +55,7 @@ export const SOCKET_OPTIONS = {
       'Who owns the unix sockets of `http`; without it, and for a group that is not named, the user and group of proxies and workers. Only ' +
       'root may give them to another user, and does so only in a folder that root alone may change. Sockets of systemd have SocketUser and SocketGroup.',
     example: 'chown-socket = www-data:www-data',
-    setting: 'socketOwner',
+    setting: 'chownSocket',
+    neededBy: ['master'],
   },
 } as const satisfies Record<string, OptionRow>

@@ -15,7 +15,6 @@ const expires = {
   default: null,
   repeatable: true,
   takesEffect: 'live',
-  setting: 'files',
 } as const
 
 /** In the order in which the reference prints them, behind `check-static`. */
@@ -29,7 +28,8 @@ export const STATIC_OPTIONS = {
     replaces: { uwsgi: 'static-map2', nginx: 'location … root' },
     summary: 'As `static-map`, but the mount stays a part of the path: `/assets/x` is FOLDER`/assets/x`.',
     example: 'static-map2 = /assets=public',
-    setting: 'staticMaps',
+    setting: 'staticMap',
+    neededBy: ['master'],
   },
   'static-index': {
     section: 'front',
@@ -40,7 +40,8 @@ export const STATIC_OPTIONS = {
     replaces: { uwsgi: 'static-index', nginx: 'index' },
     summary: 'The file that answers for a folder; of several the first that is there.',
     example: 'static-index = index.htm',
-    setting: 'files',
+    setting: 'staticIndex',
+    neededBy: ['proxy'],
   },
   'static-skip-ext': {
     section: 'front',
@@ -51,7 +52,8 @@ export const STATIC_OPTIONS = {
     replaces: { uwsgi: 'static-skip-ext' },
     summary: 'Names that end so are never served as files; the application is asked.',
     example: 'static-skip-ext = .php',
-    setting: 'files',
+    setting: 'staticSkipExt',
+    neededBy: ['proxy'],
   },
   'static-safe': {
     section: 'front',
@@ -63,7 +65,8 @@ export const STATIC_OPTIONS = {
     summary:
       'A folder that links in static folders may lead into. Without it a link that leaves its own folder is not followed.',
     example: 'static-safe = /srv/shared/media',
-    setting: 'files',
+    setting: 'staticSafe',
+    neededBy: ['master', 'proxy'],
   },
   'static-fallback': {
     section: 'front',
@@ -77,7 +80,8 @@ export const STATIC_OPTIONS = {
       'file and no application mount answers and a browser navigates: `Sec-Fetch-Mode: navigate`, or without that ' +
       'field an `Accept` that names `text/html`. The longest mount counts.',
     example: 'static-fallback = /=index.html',
-    setting: 'files',
+    setting: 'staticFallback',
+    neededBy: ['proxy'],
   },
   'asset-grace': {
     section: 'front',
@@ -89,6 +93,7 @@ export const STATIC_OPTIONS = {
       'the release before has stay reachable, for pages that are still open.',
     example: 'asset-grace = 1h',
     setting: 'assetGraceMs',
+    neededBy: ['master'],
   },
   'static-precompressed': {
     section: 'front',
@@ -101,7 +106,8 @@ export const STATIC_OPTIONS = {
       'Look for compressed siblings `NAME.br`, `NAME.zst` or `NAME.gz` and send the one that the client likes best ' +
       'by `Accept-Encoding`; of equals `br` before `zst` before `gz`. A sibling older than its file is not used.',
     example: 'static-precompressed = br',
-    setting: 'files',
+    setting: 'staticPrecompressed',
+    neededBy: ['proxy'],
   },
   'static-gzip-all': {
     section: 'front',
@@ -111,7 +117,8 @@ export const STATIC_OPTIONS = {
     replaces: { uwsgi: 'static-gzip-all', nginx: 'gzip_static' },
     summary: 'The same as `static-precompressed = gz`.',
     example: 'static-gzip-all = true',
-    setting: 'files',
+    setting: 'staticPrecompressed',
+    neededBy: ['proxy'],
   },
   'static-immutable': {
     section: 'front',
@@ -125,7 +132,8 @@ export const STATIC_OPTIONS = {
       '`-` and before a dot: 8 to 64 small hexadecimal digits with a digit and a letter among them; or 8 letters and ' +
       'digits, a digit and a capital among them, that are all of `A-Z2-7` or change kind three times.',
     example: 'static-immutable = true',
-    setting: 'files',
+    setting: 'staticImmutable',
+    neededBy: ['proxy'],
   },
   'static-expires': {
     ...expires,
@@ -135,6 +143,8 @@ export const STATIC_OPTIONS = {
       '`Expires` and `Cache-Control` of files whose whole path matches: so many seconds from the answer on. Of ' +
       'all rules the first that fits counts: types, then files, then paths, then URIs, those of `-mtime` behind.',
     example: 'static-expires = /assets/.*\\.js$ 86400',
+    setting: 'staticExpires',
+    neededBy: ['proxy'],
   },
   'static-expires-mtime': {
     ...expires,
@@ -142,6 +152,8 @@ export const STATIC_OPTIONS = {
     replaces: { uwsgi: 'static-expires-mtime', nginx: 'expires modified' },
     summary: 'As `static-expires`, from the file’s time of modification on.',
     example: 'static-expires-mtime = \\.html$ 3600',
+    setting: 'staticExpires',
+    neededBy: ['proxy'],
   },
   'static-expires-type': {
     ...expires,
@@ -149,6 +161,8 @@ export const STATIC_OPTIONS = {
     replaces: { uwsgi: 'static-expires-type', nginx: 'expires $map' },
     summary: 'As `static-expires`, by content type.',
     example: 'static-expires-type = text/css=3600',
+    setting: 'staticExpires',
+    neededBy: ['proxy'],
   },
   'static-expires-type-mtime': {
     ...expires,
@@ -156,6 +170,8 @@ export const STATIC_OPTIONS = {
     replaces: { uwsgi: 'static-expires-type-mtime' },
     summary: 'As `static-expires-type`, from the file’s time of modification on.',
     example: 'static-expires-type-mtime = text/html=60',
+    setting: 'staticExpires',
+    neededBy: ['proxy'],
   },
   'static-expires-path-info': {
     ...expires,
@@ -163,6 +179,8 @@ export const STATIC_OPTIONS = {
     replaces: { uwsgi: 'static-expires-path-info' },
     summary: 'As `static-expires`, by the decoded path of the request.',
     example: 'static-expires-path-info = ^/img/ 3600',
+    setting: 'staticExpires',
+    neededBy: ['proxy'],
   },
   'static-expires-path-info-mtime': {
     ...expires,
@@ -170,6 +188,8 @@ export const STATIC_OPTIONS = {
     replaces: { uwsgi: 'static-expires-path-info-mtime' },
     summary: 'As `static-expires-path-info`, from the file’s time of modification on.',
     example: 'static-expires-path-info-mtime = ^/img/ 3600',
+    setting: 'staticExpires',
+    neededBy: ['proxy'],
   },
   'static-expires-uri': {
     ...expires,
@@ -178,6 +198,8 @@ export const STATIC_OPTIONS = {
     summary:
       'As `static-expires`, by the target of the request as received, with its query, which makes each query an entry of the cache.',
     example: 'static-expires-uri = [?]v=\\d+$ 31536000',
+    setting: 'staticExpires',
+    neededBy: ['proxy'],
   },
   'static-expires-uri-mtime': {
     ...expires,
@@ -185,6 +207,8 @@ export const STATIC_OPTIONS = {
     replaces: { uwsgi: 'static-expires-uri-mtime' },
     summary: 'As `static-expires-uri`, from the file’s time of modification on.',
     example: 'static-expires-uri-mtime = [?]v=\\d+$ 31536000',
+    setting: 'staticExpires',
+    neededBy: ['proxy'],
   },
   'static-cache-size': {
     section: 'front',
@@ -196,7 +220,8 @@ export const STATIC_OPTIONS = {
       'Memory that each proxy may use for small files, with their compressed forms, and for what it knows of large ones. What it holds was looked ' +
       'at on disk less than a second ago. 0: every request looks.',
     example: 'static-cache-size = 256m',
-    setting: 'files',
+    setting: 'staticCacheSizeBytes',
+    neededBy: ['proxy'],
   },
   'static-cache-file-size': {
     section: 'front',
@@ -207,7 +232,8 @@ export const STATIC_OPTIONS = {
     summary:
       'Largest file that is kept in memory whole. Only such static files are compressed by `http-auto-gzip` and its kin: larger ones are sent as they are.',
     example: 'static-cache-file-size = 1m',
-    setting: 'files',
+    setting: 'staticCacheFileSizeBytes',
+    neededBy: ['proxy'],
   },
   'static-cache-entries': {
     section: 'front',
@@ -217,6 +243,7 @@ export const STATIC_OPTIONS = {
     replaces: { nginx: 'open_file_cache max=' },
     summary: 'Files that each proxy remembers; the one asked for longest ago goes first.',
     example: 'static-cache-entries = 20000',
-    setting: 'files',
+    setting: 'staticCacheEntries',
+    neededBy: ['proxy'],
   },
 } as const satisfies Record<string, OptionRow>

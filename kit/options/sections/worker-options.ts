@@ -20,6 +20,7 @@ export const WORKER_OPTIONS = {
     summary: 'Number of workers.',
     example: 'processes = auto',
     setting: 'processes',
+    neededBy: ['master'],
   },
   'worker-connections': {
     section: 'workers',
@@ -30,6 +31,7 @@ export const WORKER_OPTIONS = {
     summary: 'Requests that one proxy has in flight in one worker at most; further ones wait in the queue.',
     example: 'worker-connections = 100',
     setting: 'workerConnections',
+    neededBy: ['master', 'proxy'],
   },
   'max-requests': {
     section: 'workers',
@@ -40,6 +42,7 @@ export const WORKER_OPTIONS = {
     summary: 'Replace a worker after so many requests; its successor is ready before it goes. 0: never.',
     example: 'max-requests = 100000',
     setting: 'maxRequests',
+    neededBy: ['master', 'worker'],
   },
   ...RECYCLING_OPTIONS,
   ...SCALING_OPTIONS,
@@ -51,7 +54,8 @@ export const WORKER_OPTIONS = {
     replaces: { pm2: 'listen_timeout' },
     summary: 'How long a new worker may take until the application listens.',
     example: 'worker-start-timeout = 20',
-    setting: 'workerStartMs',
+    setting: 'workerStartTimeoutMs',
+    neededBy: ['master', 'worker'],
   },
   ...RELOAD_OPTIONS,
   'worker-reload-mercy': {
@@ -70,6 +74,7 @@ export const WORKER_OPTIONS = {
       ' this time for its own end, and a second at least, as at a stop; then it is killed. One with open WebSockets lives on for them, see `ws-mercy`.',
     example: 'worker-reload-mercy = 30',
     setting: 'workerReloadMercyMs',
+    neededBy: ['master'],
   },
   'ws-mercy': {
     section: 'workers',
@@ -82,7 +87,8 @@ export const WORKER_OPTIONS = {
       ' not wait for it. In the last fifth of that time they are closed with code 1012, one after the other. Of a slot only' +
       ' the last such worker stays; the one before it has ten seconds.',
     example: 'ws-mercy = 3600',
-    setting: 'tunnelMercyMs',
+    setting: 'wsMercyMs',
+    neededBy: ['master'],
   },
   'reload-overlap': {
     section: 'workers',
@@ -95,6 +101,7 @@ export const WORKER_OPTIONS = {
       ' has its memory until it is done. 0: a reload waits for each, `worker-reload-mercy` at most.',
     example: 'reload-overlap = 1',
     setting: 'reloadOverlap',
+    neededBy: ['master'],
   },
   'stream-mercy': {
     section: 'workers',
@@ -106,7 +113,8 @@ export const WORKER_OPTIONS = {
       'How long event streams, and answers that have been under way for `stream-after`, may go on at a stop once the application' +
       ' was told of it; then they are cut. Other answers have `reload-mercy`.',
     example: 'stream-mercy = 10',
-    setting: 'stream',
+    setting: 'streamMercyMs',
+    neededBy: ['master'],
   },
   'stream-after': {
     section: 'workers',
@@ -117,7 +125,8 @@ export const WORKER_OPTIONS = {
     summary:
       'When an answer that is still under way counts as a stream for `stream-mercy`; 0: only `text/event-stream` does, at any time.',
     example: 'stream-after = 600',
-    setting: 'stream',
+    setting: 'streamAfterMs',
+    neededBy: ['master'],
   },
   'keep-children': {
     section: 'workers',
@@ -131,6 +140,7 @@ export const WORKER_OPTIONS = {
       ' session of their own (`detached: true` of `spawn`, setsid) stay in any case.',
     example: 'keep-children = true',
     setting: 'keepChildren',
+    neededBy: ['master', 'proxy', 'worker'],
   },
   'reload-mercy': {
     section: 'workers',
@@ -141,6 +151,7 @@ export const WORKER_OPTIONS = {
     summary: 'How long the whole tree may take to stop; then what is left is killed.',
     example: 'reload-mercy = 30',
     setting: 'reloadMercyMs',
+    neededBy: ['master'],
   },
   master: {
     section: 'workers',
@@ -151,6 +162,7 @@ export const WORKER_OPTIONS = {
     summary: 'There is always a master; `false` changes nothing and is remarked upon.',
     example: 'master = true',
     setting: null,
+    neededBy: [],
   },
   'die-on-term': {
     section: 'workers',
@@ -161,5 +173,6 @@ export const WORKER_OPTIONS = {
     summary: 'SIGTERM always stops; `false` changes nothing and is remarked upon (SIGHUP reloads).',
     example: 'die-on-term = true',
     setting: null,
+    neededBy: [],
   },
 } as const satisfies Record<string, OptionRow>

@@ -27,6 +27,13 @@ export interface ExpiresRule {
   from: 'now' | 'modified'
 }
 
+/** A page for the statuses that the proxy answers in its own name; `text` is what the file held when the configuration was read. */
+export interface ErrorPageSpec {
+  statuses: number[]
+  file: string
+  text: string
+}
+
 /** `ready-check`. `path` begins with `/`. `statuses`: the lowest and the highest one that count. */
 export interface ReadyCheck {
   method: 'GET' | 'HEAD'

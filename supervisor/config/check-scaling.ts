@@ -1,30 +1,9 @@
 /**
- * How many workers run, from the options that say it, and what these must have in common. Called by `read-settings.ts` and `check-values.ts`. Pure.
+ * What the options that say how many workers run must have in common. Used by `check-values.ts`. Pure.
  */
 
 import type { OptionName } from '../../kit/options/options.js'
-import type { OptionValues } from './option-values.js'
-import type { CheaperSettings } from './values/settings.js'
-
-/** As `cheaper.ts` uses them. */
-export function toCheaperSettings(values: OptionValues): CheaperSettings {
-  return {
-    least: values.cheaper,
-    initial: values['cheaper-initial'],
-    step: values['cheaper-step'],
-    algorithm: values['cheaper-algo'],
-    overloadMs: values['cheaper-overload'],
-    idleMs: values['cheaper-idle'],
-    busyness: {
-      min: values['cheaper-busyness-min'],
-      max: values['cheaper-busyness-max'],
-      multiplier: values['cheaper-busyness-multiplier'],
-      penalty: values['cheaper-busyness-penalty'],
-    },
-    rssSoftBytes: values['cheaper-rss-limit-soft'],
-    rssHardBytes: values['cheaper-rss-limit-hard'],
-  }
-}
+import type { OptionValues } from '../../kit/options/settings.js'
 
 /** What contradicts itself. */
 export function checkScaling(

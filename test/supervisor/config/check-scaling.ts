@@ -1,4 +1,4 @@
-/** What the options about the number of workers must have in common: `supervisor/config/scaling-values.ts`. */
+/** What the options about the number of workers must have in common: `supervisor/config/check-scaling.ts`. */
 
 import t from 'tap'
 import { readSettings } from '../../../supervisor/config/read-settings.js'
@@ -50,7 +50,7 @@ t.test('what is accepted', t => {
     'cheaper-algo=queue',
   ])
   t.same(mistakes, [])
-  t.match(settings, { idleMs: 60_000, dieOnIdle: true, cheaper: { least: 4, algorithm: 'queue' } })
+  t.match(settings, { idleMs: 60_000, dieOnIdle: true, cheaper: 4, cheaperAlgo: 'queue' })
   t.end()
 })
 
