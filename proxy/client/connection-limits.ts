@@ -15,6 +15,7 @@ const LIMITS = [
   'httpHeaderTimeoutMs',
   'httpKeepaliveMs',
   'httpKeepaliveRequests',
+  'httpKeepaliveTimeMs',
   'httpBodyTimeoutMs',
   'httpBodyMinRateBytesPerSecond',
   'httpSendTimeoutMs',

@@ -60,6 +60,7 @@ export class Connection implements Client {
   #reading: Exchange | null = null
   /** When the state that the deadlines look at began: an idle wait, or the wait for the rest of a head. */
   #sinceMs = monotonicMs()
+  readonly #openedMs = this.#sinceMs
   /** Nothing more is read as a request: the last answer is out or on its way. */
   #last = false
   /** The socket is a tunnel's, and so is what comes. */
@@ -69,6 +70,8 @@ export class Connection implements Client {
   #lingerPace: LingerPace | null = null
   /** Since a body is read that nobody wants. */
   #discardPace: LingerPace | null = null
+  /** Its last request came after `http-keepalive-time`. Found when the request is read: the response that has begun is kept to. */
+  #isTooOld = false
   #headBegun = false
   #requests = 0
   /** When the last body was complete. */
@@ -107,7 +110,8 @@ export class Connection implements Client {
   get #mustEnd(): boolean {
     const isAskedToKeep = this.#exchange?.head.keepAlive ?? true
     const isLastAsked = this.#hasEnded && this.#pending === null && !this.#isMoreBehind
-    return this.#last || isLastAsked || this.#requests >= this.#limits.httpKeepaliveRequests || !isAskedToKeep
+    const isSpent = this.#isTooOld || this.#requests >= this.#limits.httpKeepaliveRequests
+    return this.#last || isLastAsked || isSpent || !isAskedToKeep
   }
 
   get closingNow(): boolean {
@@ -168,6 +172,7 @@ export class Connection implements Client {
     const keep = !close && !this.#mustEnd
     this.#reading ??= reading
     if (this.#requests >= this.#limits.httpKeepaliveRequests) this.#phases.refusals.limited('http-keepalive-requests')
+    else if (this.#isTooOld) this.#phases.refusals.limited('http-keepalive-time')
     this.#exchange = null
     this.#sinceMs = now
     if (!keep) this.#linger()
@@ -434,6 +439,8 @@ export class Connection implements Client {
     this.#bodyPace = null
     const exchange = this.#phases.received(head, this)
     this.#exchange = exchange
+    const { httpKeepaliveTimeMs } = this.#limits
+    this.#isTooOld = httpKeepaliveTimeMs > 0 && exchange.startMs - this.#openedMs > httpKeepaliveTimeMs
     if (exchange.hasBody) {
       this.#body = new RequestBody(head, {
         data: bytes => {

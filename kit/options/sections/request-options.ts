@@ -183,6 +183,19 @@ export const REQUEST_OPTIONS = {
     setting: 'httpKeepaliveRequests',
     neededBy: ['proxy'],
   },
+  'http-keepalive-time': {
+    section: 'requests',
+    kind: kind.time(0, DAY),
+    default: '0',
+    takesEffect: 'live',
+    replaces: { nginx: 'keepalive_time' },
+    summary:
+      'How long a connection takes new requests; a response to one that comes later says `Connection: close`, and the client’s next connection may go to another ' +
+      'proxy. 0: no limit.',
+    example: 'http-keepalive-time = 1h',
+    setting: 'httpKeepaliveTimeMs',
+    neededBy: ['proxy'],
+  },
   'http-queue': {
     section: 'requests',
     kind: kind.wholeNumber(1, 1_000_000),

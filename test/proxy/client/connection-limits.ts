@@ -2,7 +2,7 @@
 
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import type { IncomingMessage, RequestListener } from 'node:http'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import t from 'tap'
 import type { ProxySettings } from '../../../kit/channel/messages.js'
@@ -219,6 +219,33 @@ t.test('requests per connection: the last answer says so, what is pipelined behi
     t.equal(await client.closed, false, 'no reset')
     await rig.expectLines(3)
     t.same(limitsMet(rig), { 'http-keepalive-requests': 1 })
+  })
+})
+
+t.test('time of a connection: a response to a request that comes later says close', async t => {
+  const held = signal<ServerResponse>()
+  const application: RequestListener = (asked, response) => {
+    if (asked.url === '/held') held.arrive(response)
+    else response.end('body')
+  }
+  await withRig(t, { settings: { httpKeepaliveTimeMs: 60_000 }, workers: [application] }, async rig => {
+    const client = await rig.client()
+    client.send(request('GET', '/'))
+    t.match(await client.answer(), { fields: { connection: 'keep-alive' } }, 'within its time')
+    client.send(request('GET', '/held'))
+    const response = await held.arrived
+    rig.limits.httpKeepaliveTimeMs = Number.MIN_VALUE
+    response.end()
+    t.match(
+      await client.answer(),
+      { fields: { connection: 'keep-alive' } },
+      'its time ends while a request is under way',
+    )
+    client.send(request('GET', '/').repeat(2))
+    t.match(await client.answer(), { status: 200, fields: { connection: 'close' } })
+    t.equal(await client.rest(), '', 'what is pipelined behind it is not begun')
+    await rig.expectLines(3)
+    t.same(limitsMet(rig), { 'http-keepalive-time': 1 })
   })
 })
 
