@@ -40,9 +40,10 @@ export interface FileRoots {
 }
 
 /**
- * Everything that a proxy may change while it runs: the settings of the option rows that name proxies (`kit/options/sections/`), and what the master makes of
- * several, or of what it finds on disk. The folders of `checkStatic` and `staticSafe` are real paths; of `mountHarakiri` the longest mount comes first, and each
- * ends with a slash.
+ * Everything that a proxy may change while it runs: the settings of the option rows that name proxies
+ * (`kit/options/sections/`), and what the master makes of several, or of what it finds on disk. The folders of
+ * `checkStatic` and `staticSafe` are real paths; of `mountHarakiri` the longest mount comes first, and each ends with a
+ * slash.
  */
 export interface ProxySettings extends ProxyOptions {
   /** `mount`, `static-map`, `static-map2`, `http-to` and `metrics-path`. */
@@ -52,8 +53,8 @@ export interface ProxySettings extends ProxyOptions {
   /** `disable-logging` and `logto`. null = none, an empty path = standard output. */
   accessLog: { path: string } | null
   /**
-   * `asset-grace`: folders of earlier releases in which what a folder lacks is looked for, newest first, until a time of the monotonic clock that all processes
-   * of a machine share (`process.hrtime`).
+   * `asset-grace`: folders of earlier releases in which what a folder lacks is looked for, newest first, until a time
+   * of the monotonic clock that all processes of a machine share (`process.hrtime`).
    */
   previousFolders: { folder: string; before: string; untilMs: number }[]
 }
@@ -169,8 +170,8 @@ export const UNCHOSEN_PORT = 49_152
 export const NO_PORT = 49_153
 
 /**
- * What a worker needs beyond its environment, working directory and argv, which the master sets when it spawns it: the settings of the option rows that name
- * workers, of which `maxRequests` is that of its slot, and what is its own.
+ * What a worker needs beyond its environment, working directory and argv, which the master sets when it spawns it:
+ * the settings of the option rows that name workers, of which `maxRequests` is that of its slot, and what is its own.
  */
 export interface WorkerSettings extends WorkerOptions {
   workerId: number
@@ -193,7 +194,10 @@ export interface WorkerSettings extends WorkerOptions {
   utilizationMs: number
 }
 
-/** Which answers are streams, and how long they may go on once the application was told to end: `stream-after` and `stream-mercy`. */
+/**
+ * Which answers are streams, and how long they may go on once the application was told to end: `stream-after` and
+ * `stream-mercy`.
+ */
 export interface StreamLimits {
   /** Event streams are from their first byte on; others when they have been under way for so long. 0: only event streams. */
   afterMs: number

@@ -1,6 +1,6 @@
 /**
- * The settings of master, proxies and workers, derived from the option rows: their types, their values, and what a child is sent of them. A new row is a
- * new setting; nothing is written a second time. Pure.
+ * The settings of master, proxies and workers, derived from the option rows: their types, their values, and what a
+ * child is sent of them. A new row is a new setting; nothing is written a second time. Pure.
  */
 
 import type { Kind, ValueContext } from './kinds/option-kinds.js'
@@ -10,7 +10,10 @@ import type { ContentCoding, ErrorPageSpec, ExpiresRule } from './values/value-t
 
 type Rows = typeof OPTIONS
 
-/** The value of a row: null where there is none and no default. The lists of an option that is given several times are one list. */
+/**
+ * The value of a row: null where there is none and no default. The lists of an option that is given several times are
+ * one list.
+ */
 type ValueOf<Row> = Row extends { kind: Kind<infer T> }
   ? Row extends { repeatable: true }
     ? (T extends readonly (infer Item)[] ? Item : T)[]
@@ -22,7 +25,10 @@ type ValueOf<Row> = Row extends { kind: Kind<infer T> }
 /** A value for every option, its default where none was given. */
 export type OptionValues = { [Name in OptionName]: ValueOf<Rows[Name]> }
 
-/** The settings that `Who` needs by its rows. `Composed`: the types of those that are not the value of one option as it is. */
+/**
+ * The settings that `Who` needs by its rows. `Composed`: the types of those that are not the value of one option as it
+ * is.
+ */
 export type SettingsFor<Who extends Reader, Composed> = {
   [Name in OptionName as Who extends Rows[Name]['neededBy'][number]
     ? NonNullable<Rows[Name]['setting']>

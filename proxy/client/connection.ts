@@ -70,7 +70,7 @@ export class Connection implements Client {
   #lingerPace: LingerPace | null = null
   /** Since a body is read that nobody wants. */
   #discardPace: LingerPace | null = null
-  /** Its last request came after `http-keepalive-time`. Found when the request is read: the response that has begun is kept to. */
+  /** Its last request came after `http-keepalive-time`. Found when that is read: a response that began is kept to. */
   #isTooOld = false
   #headBegun = false
   #requests = 0
@@ -344,7 +344,7 @@ export class Connection implements Client {
     return this.#exchange === null && this.#body === null && !this.#writer.isFull
   }
 
-  /** What came behind requests that are answered is not looked at before the client reads on, for which it has `http-send-timeout`. */
+  /** What came behind answered requests waits until the client reads on, for which it has `http-send-timeout`. */
   get #requestWaits(): boolean {
     return this.#exchange === null && this.#body === null && this.#pending !== null && !this.#headBegun
   }

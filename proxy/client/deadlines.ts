@@ -44,8 +44,9 @@ export class LingerPace {
 }
 
 /**
- * The patience with one body: `http-body-timeout`, used up by waiting and won back by bytes, `http-body-min-rate` for a second. So whoever keeps that pace
- * may pause for `http-body-timeout` at any time, and whoever sends a byte now and then may not go on for ever.
+ * The patience with one body: `http-body-timeout`, used up by waiting and won back by bytes, `http-body-min-rate` for
+ * a second. So whoever keeps that pace may pause for `http-body-timeout` at any time, and whoever sends a byte now and
+ * then may not go on for ever.
  */
 export class BodyPace {
   #atMs: number

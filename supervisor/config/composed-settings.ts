@@ -1,5 +1,6 @@
 /**
- * The settings that several options make together, or that are looked up for an option. All others are the value of one option as it is. Pure.
+ * The settings that several options make together, or that are looked up for an option. All others are the value of
+ * one option as it is. Pure.
  */
 
 import { type OptionValues, settingsOf } from '../../kit/options/settings.js'

@@ -1,6 +1,7 @@
 /**
- * What the proxies need of the settings: the part that the option rows give them, with folders as the release has them, and what is made of several options. Pure;
- * called by `process-tree.ts` at the start and when a new generation has proved itself.
+ * What the proxies need of the settings: the part that the option rows give them, with folders as the release has
+ * them, and what is made of several options. Pure; called by `process-tree.ts` at the start and when a new generation
+ * has proved itself.
  */
 
 import type { FileRoots, ProxySettings, RouteSpec } from '../../kit/channel/messages.js'
@@ -10,7 +11,10 @@ import type { Generation } from '../child/master-context.js'
 import type { Release } from '../child/release.js'
 import type { Settings } from '../config/values/settings.js'
 
-/** The settings of all proxies; `previousFolders` from `asset-grace.ts`. Without an application nothing is routed to workers. */
+/**
+ * The settings of all proxies; `previousFolders` from `asset-grace.ts`. Without an application nothing is routed to
+ * workers.
+ */
 export function proxySettings(
   { settings, release }: Pick<Generation, 'settings' | 'release'>,
   previousFolders: ProxySettings['previousFolders'] = [],

@@ -5,7 +5,10 @@
 
 import type { Settings } from '../config/values/settings.js'
 
-/** The limits in force for the workers of a generation, 0 = none. `minWorkerLifetimeMs` null: none, but for `reload-on-rss` REST_MS. */
+/**
+ * The limits in force for the workers of a generation, 0 = none. `minWorkerLifetimeMs` null: none, but for
+ * `reload-on-rss` REST_MS.
+ */
 export type RecycleLimits = Pick<
   Settings,
   | 'maxRequests'

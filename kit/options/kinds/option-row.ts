@@ -33,13 +33,17 @@ export interface OptionRow {
   repeatable?: true
   secret?: true
   takesEffect: TakesEffect
-  /** What it is called elsewhere: names with commas between, `…` for what belongs to a directive. Also how a foreign word is understood. */
+  /**
+   * What it is called elsewhere: names with commas between, `…` for what belongs to a directive. Also how a foreign
+   * word is understood.
+   */
   replaces?: { uwsgi?: string; nginx?: string; pm2?: string; gunicorn?: string }
   summary: string
   example: string
   /**
-   * The name of its setting in the code: the option's in camel case with its unit (`http-send-timeout` in `SECONDS` is `httpSendTimeoutMs`). Of several options
-   * that make one setting together, its name is said in each; `settings.ts` says what it is. null: the option only confirms what is always so.
+   * The name of its setting in the code: the option's in camel case with its unit (`http-send-timeout` in `SECONDS`
+   * is `httpSendTimeoutMs`). Of several options that make one setting together, its name is said in each; `settings.ts`
+   * says what it is. null: the option only confirms what is always so.
    */
   setting: string | null
   /** Who uses the setting. Proxies and workers are sent those that name them; the master has all. */

@@ -1,4 +1,7 @@
-/** The rows of the option table about one request: its sizes and its deadlines. A part of `options.ts`, where a row is explained. Pure. */
+/**
+ * The rows of the option table about one request: its sizes and its deadlines. A part of `options.ts`, where a row is
+ * explained. Pure.
+ */
 
 import * as kind from '../kinds/option-kinds.js'
 import type { OptionRow } from '../kinds/option-row.js'
@@ -36,7 +39,8 @@ export const REQUEST_OPTIONS = {
   },
   'http-header-count': {
     section: 'requests',
-    // Node's own parser keeps some 1,000 to 2,000 fields and drops the rest in silence; nobody sends that many in good faith.
+    // Node's own parser keeps some 1,000 to 2,000 fields and drops the rest in silence; nobody sends that many in good
+    // faith.
     kind: kind.wholeNumber(10, 1000),
     default: '1000',
     takesEffect: 'live',

@@ -1,4 +1,7 @@
-/** What the values of options look like, where more than their own kind has to know. Types only, and the lists that they come from. */
+/**
+ * What the values of options look like, where more than their own kind has to know. Types only, and the lists that they
+ * come from.
+ */
 
 /** An address that can be bound and connected to. */
 export type BoundAddress = { kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }
@@ -27,7 +30,10 @@ export interface ExpiresRule {
   from: 'now' | 'modified'
 }
 
-/** A page for the statuses that the proxy answers in its own name; `text` is what the file held when the configuration was read. */
+/**
+ * A page for the statuses that the proxy answers in its own name; `text` is what the file held when the configuration
+ * was read.
+ */
 export interface ErrorPageSpec {
   statuses: number[]
   file: string
@@ -57,7 +63,10 @@ export interface DaemonSpec {
   pauseMs: number
 }
 
-/** -1: any; -N: where the number can be divided by N. `weekday` 0 and 7 are Sunday; day and weekday, both given, are an "or". */
+/**
+ * -1: any; -N: where the number can be divided by N. `weekday` 0 and 7 are Sunday; day and weekday, both given, are an
+ * "or".
+ */
 export interface CronTimes {
   minute: number
   hour: number

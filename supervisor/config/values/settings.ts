@@ -1,6 +1,7 @@
 /**
- * What the configuration says once it was read and found valid: the values that the master works with. The option rows declare them (`kit/options/sections/`),
- * each with its name and its reason; here is what no row says. Sizes in bytes, times in milliseconds, paths absolute.
+ * What the configuration says once it was read and found valid: the values that the master works with. The option
+ * rows declare them (`kit/options/sections/`), each with its name and its reason; here is what no row says. Sizes in
+ * bytes, times in milliseconds, paths absolute.
  */
 
 import type { Credentials } from '../../../kit/channel/messages.js'
@@ -18,7 +19,10 @@ export interface EnvironmentChange {
 
 /** Settings that several options make together, or that are looked up for an option. */
 export interface ComposedSettings extends ComposedForProxies {
-  /** `static-map`, and `static-map2` with `keepsMount`: the mount is a part of the path in the folder too. Folders as written, absolute. */
+  /**
+   * `static-map`, and `static-map2` with `keepsMount`: the mount is a part of the path in the folder too. Folders as
+   * written, absolute.
+   */
   staticMap: { mount: string; folder: string; keepsMount?: true }[]
   /** `attach-daemon` and `attach-daemon2`. */
   attachDaemon: DaemonSpec[]
@@ -42,7 +46,10 @@ export interface Surroundings {
   iniPath: string | null
   /** Of that INI; empty: the usual one. */
   iniSection: string
-  /** Every file whose text went into the settings, the INI first, and every folder of `envdir`: what `ini-reload` watches. */
+  /**
+   * Every file whose text went into the settings, the INI first, and every folder of `envdir`: what `ini-reload`
+   * watches.
+   */
   configFiles: string[]
   /** The folder in which daimyo was started, absolute: where the application and commands run without `chdir`. */
   startFolder: string

@@ -1,6 +1,6 @@
 /**
- * The settings of master, proxies and workers come from the option rows (`kit/options/settings.ts`): their names, who gets them, who uses them, and that nobody
- * declares one a second time.
+ * The settings of master, proxies and workers come from the option rows (`kit/options/settings.ts`): their names, who
+ * gets them, who uses them, and that nobody declares one a second time.
  */
 
 import { readdirSync, readFileSync } from 'node:fs'
