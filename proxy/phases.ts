@@ -65,14 +65,14 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
       expired: (exchange: Exchange) => this.expired(exchange),
     }
     this.#stages = new AnswerStages(world, outcome)
-    this.#site = new StaticSite(world.settings.files, this.#stages.compressors)
+    this.#site = new StaticSite(world.settings, this.#stages.compressors)
     this.upstreams = new Upstreams(world, this.tunnels, {
       ...outcome,
       assigned: exchange => this.#stages.prepare(exchange),
       fileNamed: exchange => this.#stages.fileNamed(exchange),
       answered: (exchange, close) => this.#end(exchange, close),
     })
-    this.#pages = new ErrorPages(world.settings.errorPages)
+    this.#pages = new ErrorPages(world.settings.errorPage)
     this.refusals = new Refusals(world, answer => this.#pages.dress(answer))
     this.#trusted = trustedProxies(world.settings.trustedProxies)
     this.#rescuer = new Rescuer(world, this)
@@ -90,12 +90,12 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     this.#routes = new RouteTable(settings.routes)
     this.#stages.apply()
     this.#site.close()
-    this.#site = new StaticSite(settings.files, this.#stages.compressors)
+    this.#site = new StaticSite(settings, this.#stages.compressors)
     this.#trusted = trustedProxies(settings.trustedProxies)
-    this.#rescuer.rules = settings.quarantine
+    this.#rescuer.rules = settings
     this.dispatcher.settings = settings
     this.upstreams.apply(settings)
-    this.#pages = new ErrorPages(settings.errorPages)
+    this.#pages = new ErrorPages(settings.errorPage)
   }
 
   // 1. Received: its head has arrived and is believed.
@@ -224,7 +224,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
   }
 
   #isTooLarge(bodyBytes: number): boolean {
-    return bodyBytes > (this.#world.settings.postBytes || Number.POSITIVE_INFINITY)
+    return bodyBytes > (this.#world.settings.limitPostBytes || Number.POSITIVE_INFINITY)
   }
 
   /** A body that outgrows the window is let go once a worker has it: it cannot be sent again. */
@@ -288,7 +288,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     this.dispatcher.sweep(now)
     this.#rescuer.sweep(now)
     this.#harakiri.sweep(this.dispatcher.links, this.#world.settings, this.dispatcher.queued, now)
-    for (const exchange of this.tunnels.sweep(now, this.#world.settings.tunnelIdleMs)) this.expired(exchange)
+    for (const exchange of this.tunnels.sweep(now, this.#world.settings.wsIdleTimeoutMs)) this.expired(exchange)
     for (const exchange of this.upstreams.late(now)) this.expired(exchange)
     this.upstreams.sweep(now)
   }
@@ -396,7 +396,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
   }
 
   #answer(exchange: Exchange, answer: OwnAnswer): void {
-    if (this.#world.settings.requestIdOnAnswers) answer.fields.push(...requestIdField(exchange))
+    if (this.#world.settings.requestIdAnswer) answer.fields.push(...requestIdField(exchange))
     const dressed = this.#pages.dress(answer)
     exchange.status = answer.status
     exchange.sentBytes = exchange.head.method === 'HEAD' ? 0 : Buffer.byteLength(dressed.body)

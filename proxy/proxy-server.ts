@@ -55,7 +55,7 @@ export class ProxyServer {
     const { accessLog } = configure.settings
     this.#accessLog =
       accessLog === null ? null : new AccessLog(accessLog.path, why => line.event('access-log-trouble', { why }))
-    if (this.#accessLog !== null) this.#accessLog.endsWithRequestId = configure.settings.requestIdInLog
+    if (this.#accessLog !== null) this.#accessLog.endsWithRequestId = configure.settings.logRequestId
     this.#phases = new Phases({
       settings: configure.settings,
       metrics: this.#metrics,
@@ -71,7 +71,7 @@ export class ProxyServer {
       },
       event: (name, fields) => line.event(name, fields),
     })
-    this.#gate = new AcceptGate(configure.settings.connections, {
+    this.#gate = new AcceptGate(configure.settings.httpConnections, {
       connections: this.#connections,
       now: monotonicMs,
       descriptorLimit,
@@ -193,18 +193,18 @@ export class ProxyServer {
     })
     this.#gate.accepted(socket)
     if (address === null) return
-    const { connectionsPerAddress } = this.#settings
+    const { httpConnectionsPerAddress } = this.#settings
     const ofAddress = this.#addresses.enter(address)
-    if (connectionsPerAddress === 0 || ofAddress <= connectionsPerAddress) return
+    if (httpConnectionsPerAddress === 0 || ofAddress <= httpConnectionsPerAddress) return
     if (!this.#phases.trusts(connection)) connection.turnAway()
   }
 
   #apply(settings: ProxySettings): void {
     this.#settings = settings
     Object.assign(this.#limits, connectionLimits(settings))
-    this.#gate.mostConnections = settings.connections
+    this.#gate.mostConnections = settings.httpConnections
     this.#page.auth = settings.metricsAuth
-    if (this.#accessLog !== null) this.#accessLog.endsWithRequestId = settings.requestIdInLog
+    if (this.#accessLog !== null) this.#accessLog.endsWithRequestId = settings.logRequestId
     this.#phases.apply(settings)
   }
 

@@ -9,6 +9,7 @@ import { fstatSync, statSync } from 'node:fs'
 import { basename, relative } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../kit/ground/failure.js'
 import { hasStuckLog } from '../kit/log/log-sink.js'
+import type { BoundAddress } from '../kit/options/values/value-types.js'
 import type { CommandContext } from './command/command-context.js'
 import { type CommandLine, type ConfigArguments, type HelpTopic, parseCommandLine } from './command/command-line.js'
 import { locateMaster, type MasterSought } from './command/locate-master.js'
@@ -17,7 +18,7 @@ import { readOrRefuse } from './command/read-or-refuse.js'
 import { takeStarter } from './command/starter.js'
 import { fileNamed } from './config/ini/ini-reader.js'
 import { readSettings } from './config/read-settings.js'
-import type { BoundAddress, Reading, Settings } from './config/values/settings.js'
+import type { Reading, Settings } from './config/values/settings.js'
 import { configReference } from './help/config-reference.js'
 import { describeCheck } from './help/describe-check.js'
 import { explainWord, helpText, nearWord } from './help/help-text.js'
@@ -213,7 +214,7 @@ function soughtBy(line: ConfigArguments): MasterSought {
 
 /** The first listener of the INI; where the kernel chose its port, systemd passes it, or the INI has become wrong, the running master knows it. */
 async function addressFor(line: ConfigArguments): Promise<BoundAddress> {
-  const first = read(line).settings?.listeners[0]
+  const first = read(line).settings?.http[0]
   if (first?.kind === 'unix' || (first?.kind === 'tcp' && first.port !== 0)) return first
   const { report } = await locateMaster(soughtBy(line), context.environment)
   const [url] = report.urls

@@ -97,7 +97,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   const settings = withoutDeviceLog(options.settings)
   checkReach(settings.credentials)
   checkLogReach(settings)
-  setInheritedLimits(settings.inherited)
+  setInheritedLimits(settings)
   const passed = assignSockets(settings, receiveSockets(context.environment, process.pid))
   const { pidfile, credentials } = settings
   if (pidfile !== null) checkPidfile(pidfile, credentials)
@@ -157,9 +157,9 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   const control = await startControlSocket(folder.controlPath, controlHandler(master, figures))
   keeper.keepControl(control)
   undo.push(() => control.close())
-  if (settings.masterFifos.length > 0) {
+  if (settings.masterFifo.length > 0) {
     const put = (letter: string, event: SignalEvent) => master.signal(letter, event)
-    const fifo = await startMasterFifo({ paths: settings.masterFifos, opener: credentials, put, log, pipes })
+    const fifo = await startMasterFifo({ paths: settings.masterFifo, opener: credentials, put, log, pipes })
     undo.push(() => fifo.close())
   }
   undo.push(service.start())
@@ -256,12 +256,12 @@ interface RotationParts extends Pick<RotationOptions, 'log' | 'reopen'> {
 }
 
 function rotationOf(
-  { logto, logMaxBytes, logBackups }: Settings,
+  { logto, logMaxsizeBytes, logBackups }: Settings,
   { sink, logChild, ...parts }: RotationParts,
 ): LogRotation | null {
-  if (logto === null || logChild === null || logMaxBytes === 0) return null
+  if (logto === null || logChild === null || logMaxsizeBytes === 0) return null
   const sizeBytes = () => sink.sizeBytes()
-  const bounds = { folder: dirname(logto), maxBytes: logMaxBytes, backups: logBackups }
+  const bounds = { folder: dirname(logto), maxBytes: logMaxsizeBytes, backups: logBackups }
   return new LogRotation({ ...parts, ...bounds, sizeBytes, child: logChild, looks: new PacedLooks() })
 }
 

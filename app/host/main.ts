@@ -99,7 +99,7 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   const taken = takeOverListen(socketPath, { makeRoom: door?.leave, appPort, portMs, remark: tellSite })
   let isServed = false
   const endRemarks = remarkOnBoot(
-    settings.startMs - (uptimeMs() - sinceMs),
+    settings.workerStartTimeoutMs - (uptimeMs() - sinceMs),
     { appPort, isServed: () => isServed, waitReady: settings.waitReady },
     taken,
     why => void channel.event('not-listening', { why, elapsedMs: uptimeMs() - sinceMs }),

@@ -3,6 +3,8 @@
  * The only contract between `supervisor/` on one side and `proxy/` and `app/host/` on the other; requests never travel here.
  */
 
+import type { ProxyOptions, WorkerOptions } from '../options/settings.js'
+import type { UpstreamAddress } from '../options/values/value-types.js'
 import type { ProxyEventName, ToldFields, WorkerEventName } from './child-events.js'
 import type { MetricFamily } from './metric-family.js'
 
@@ -23,9 +25,6 @@ export interface InheritedListener {
   backlog: number
 }
 
-/** A foreign HTTP server (`http-to`), as `net.connect` takes it; a name is resolved anew for each connection. */
-export type UpstreamAddress = { host: string; port: number } | { path: string }
-
 /** Which paths go where; `prefix` begins with `/` and matches whole segments. */
 export type RouteSpec =
   | { kind: 'app'; prefix: string }
@@ -34,131 +33,34 @@ export type RouteSpec =
   | { kind: 'static'; prefix: string; folder: string; keepsMount?: boolean }
   | { kind: 'metrics'; prefix: string }
 
-/** A content coding by its registered name, which is what `Content-Encoding` and `Accept-Encoding` say. */
-export type ContentCoding = 'br' | 'zstd' | 'gzip'
-
-/** What `static-expires` and its variants say: which files, how long, and from when on. */
-export interface ExpiresRule {
-  by: 'type' | 'file' | 'path' | 'uri'
-  /** A content type, or a regular expression. */
-  pattern: string
-  seconds: number
-  from: 'now' | 'modified'
-}
-
-/** How files are looked up and sent; all folders are real paths, resolved once per generation. */
-export interface StaticSettings {
-  /** Names looked up in a folder, in their order. */
-  index: string[]
-  /** Endings of names that are not served. */
-  skipExt: string[]
-  /** Folders that links may lead into. */
-  safe: string[]
-  /** Which compressed siblings are looked for. */
-  precompressed: ContentCoding[]
-  expires: ExpiresRule[]
-  /** Names with a hash of the content are called immutable. */
-  immutable: boolean
-  /** Paths below `mount` that nobody answers get this one, where a browser navigates. */
-  fallbacks: { mount: string; path: string }[]
-  /** Bounds of the memory cache; 0 bytes: none. */
-  cacheBytes: number
-  cacheFileBytes: number
-  cacheEntries: number
-  /**
-   * Folders of earlier releases in which what a folder lacks is looked for, newest first, until a time of the monotonic clock that all processes
-   * of a machine share (`process.hrtime`).
-   */
-  previous: { folder: string; before: string; untilMs: number }[]
-}
-
-/** How answers are compressed on their way. */
-export interface CompressionSettings {
-  /** In order of preference among those that the client likes equally. */
-  codings: { coding: ContentCoding; level: number }[]
-  /** Media types in small letters: `text/html`, `text/*`, `*`. */
-  types: string[]
-  /** Answers with a smaller Content-Length are left as they are. */
-  minBytes: number
-  /** Compressors that one proxy may have open at the same time. */
-  streams: number
-}
-
 /** Where applications may name files: by URL for X-Accel-Redirect, by path for X-Sendfile. Prefixes have no slash at the end; folders are real paths. */
 export interface FileRoots {
   internal: { prefix: string; folder: string }[]
   sendfile: { prefix: string; folder: string }[]
 }
 
-/** A page for the statuses that the proxy answers in its own name; `text` is what the file held when the configuration was read. */
-export interface ErrorPageSpec {
-  statuses: number[]
-  file: string
-  text: string
+/**
+ * Everything that a proxy may change while it runs: the settings of the option rows that name proxies
+ * (`kit/options/sections/`), and what the master makes of several, or of what it finds on disk. The folders of
+ * `checkStatic` and `staticSafe` are real paths; of `mountHarakiri` the longest mount comes first, and each ends with a
+ * slash.
+ */
+export interface ProxySettings extends ProxyOptions {
+  /** `mount`, `static-map`, `static-map2`, `http-to` and `metrics-path`. */
+  routes: RouteSpec[]
+  /** `internal` and `x-sendfile-root`. */
+  fileRoots: FileRoots
+  /** `disable-logging` and `logto`. null = none, an empty path = standard output. */
+  accessLog: { path: string } | null
+  /**
+   * `asset-grace`: folders of earlier releases in which what a folder lacks is looked for, newest first, until a time
+   * of the monotonic clock that all processes of a machine share (`process.hrtime`).
+   */
+  previousFolders: { folder: string; before: string; untilMs: number }[]
 }
 
-/** Everything that a proxy may change while it runs. Sizes in bytes, times in milliseconds, 0 = no limit. */
-export interface ProxySettings {
-  /** What a worker has started stays when a proxy has to kill it. */
-  keepChildren: boolean
-  routes: RouteSpec[]
-  /** Folders in which every path is looked up before the application is asked (`check-static`). */
-  checkStatic: string[]
-  files: StaticSettings
-  harakiriMs: number
-  /** Other deadlines below a path (0 = none), the longest `prefix` first; it ends with a slash. */
-  mountHarakiri: { prefix: string; ms: number }[]
-  /** Requests that have to wait before there is harakiri. */
-  harakiriQueue: number
-  headBytes: number
-  /** Field lines of a head, bytes of its target, bytes of a body. */
-  headFields: number
-  targetBytes: number
-  postBytes: number
-  postBufferingBytes: number
-  /** Requests that may wait for a worker, and how long. */
-  queueRequests: number
-  queueMs: number
-  /** Requests in flight per worker over all connections of one proxy. */
-  workerConnections: number
-  /** Workers may wait with their application: whoever has more than one request for each worker asks for another one (`worker-wanted`). */
-  lazy: boolean
-  /** Foreign upstreams: how long a connection may take; after how many failures within the grace time one is left alone for as long, 0 = never. */
-  upstreamConnectMs: number
-  upstreamMaxFails: number
-  upstreamGraceMs: number
-  /** Deadline for a request's whole head, and idle time between two requests of a connection. */
-  headMs: number
-  keepAliveMs: number
-  /** How long nothing may pass through a tunnel. */
-  tunnelIdleMs: number
-  keepAliveRequests: number
-  /** A body's longest silence and its least pace, and how long an answer may wait for its reader. */
-  bodyMs: number
-  bodyBytesPerSecond: number
-  sendMs: number
-  /** How long the first byte of a response may take where the client has ended its half together with its request; 0: it has left. */
-  halfCloseMs: number
-  /** Open client connections, in all and of one address. */
-  connections: number
-  connectionsPerAddress: number
-  /** Access log: null = none, an empty path = standard output. */
-  accessLog: { path: string } | null
-  /** `user:hash` for the `metrics` route, null = open. */
-  metricsAuth: string | null
-  compression: CompressionSettings | null
-  fileRoots: FileRoots
-  errorPages: ErrorPageSpec[]
-  /** Networks of proxies whose forwarding fields are believed: `10.0.0.0/8`, `::1`, `unix`. */
-  trustedProxies: string[]
-  /** Name of the cookie that keeps a client at one slot, null = none. */
-  sticky: string | null
-  /** Whether X-Request-Id stands on the answers, and at the end of each access line. */
-  requestIdOnAnswers: boolean
-  requestIdInLog: boolean
-  /** So many crashes within a window hold a request back for a time; `deaths` 0 = never. */
-  quarantine: { deaths: number; windowMs: number; holdMs: number }
-}
+/** How files are looked up and sent. */
+export type StaticSettings = Pick<ProxySettings, Extract<keyof ProxySettings, `static${string}`> | 'previousFolders'>
 
 /**
  * Why a worker is gone. `asked`: the master stopped or killed it, harakiri included; `killed`: SIGKILL of somebody else's;
@@ -267,43 +169,35 @@ export const UNCHOSEN_PORT = 49_152
 /** PORT where nobody has chosen one and clients have none: not the one above, or whatever listens on port 0 would be on PORT. */
 export const NO_PORT = 49_153
 
-/** What a worker needs beyond its environment, working directory and argv, which the master sets when it spawns it. */
-export interface WorkerSettings {
+/**
+ * What a worker needs beyond its environment, working directory and argv, which the master sets when it spawns it:
+ * the settings of the option rows that name workers, of which `maxRequests` is that of its slot, and what is its own.
+ */
+export interface WorkerSettings extends WorkerOptions {
   workerId: number
   slot: number
   generation: number
-  /** Those that it may use; null: all that it inherits. */
+  /** `cpu-affinity`: those that it may use; null: all that it inherits. */
   cpus: number[] | null
   /** Absolute path of the application's entry file, links resolved once per generation. */
   app: string
-  /** What stands behind it in `process.argv`. */
-  args: string[]
-  /** Its site listens there, by its own code; null: where PORT says, or first. */
-  appPort: string | null
   /** So long the server on PORT is waited for before another one is the site; 0: not at all. */
   portMs: number
-  /** `node:cluster` is to say that it is a worker. */
-  clusterWorker: boolean
-  /** How long it may take until it listens. */
-  startMs: number
-  /** The application is loaded by `load` only. */
+  /** `lazy`: the application is loaded by `load` only. */
   waits: boolean
-  /** What the application has started stays when the worker has to end by itself. */
-  keepChildren: boolean
   socketPath: string
   linkPath: string
   tunnelPath: string
   /** Mode of the application's own socket; the others are for the service's user alone. */
   socketMode: number
-  /** It is ready only once the application has said so (`process.send('ready')`). */
-  waitReady: boolean
-  /** Ask to be recycled after so many requests, 0 = never. */
-  maxRequests: number
   /** Tell the utilisation of the event loop so often, 0 = never. */
   utilizationMs: number
 }
 
-/** Which answers are streams, and how long they may go on once the application was told to end. */
+/**
+ * Which answers are streams, and how long they may go on once the application was told to end: `stream-after` and
+ * `stream-mercy`.
+ */
 export interface StreamLimits {
   /** Event streams are from their first byte on; others when they have been under way for so long. 0: only event streams. */
   afterMs: number

@@ -11,10 +11,10 @@ import { stickyLine } from '../route/sticky-cookie.js'
 export function answerLines(
   exchange: Exchange,
   slot: number | null,
-  { sticky, requestIdOnAnswers }: Pick<ProxySettings, 'sticky' | 'requestIdOnAnswers'>,
+  { sticky, requestIdAnswer }: Pick<ProxySettings, 'sticky' | 'requestIdAnswer'>,
 ): string {
-  if (sticky === null && !requestIdOnAnswers) return ''
-  const id = requestIdOnAnswers ? `X-Request-Id: ${exchange.requestId}\r\n` : ''
+  if (sticky === null && !requestIdAnswer) return ''
+  const id = requestIdAnswer ? `X-Request-Id: ${exchange.requestId}\r\n` : ''
   return sticky === null || slot === null ? id : id + stickyLine(exchange.head, sticky, slot, exchange.origin.encrypted)
 }
 

@@ -91,7 +91,7 @@ export class AnswerStages {
   }
 }
 
-function compressorsOf({ compression }: ProxySettings): Compressors | null {
-  const compressors = compression === null ? null : new Compressors(compression)
-  return compressors === null || compressors.offered.length === 0 ? null : compressors
+function compressorsOf(settings: ProxySettings): Compressors | null {
+  const compressors = new Compressors(settings)
+  return compressors.offered.length === 0 ? null : compressors
 }

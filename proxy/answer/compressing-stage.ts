@@ -9,7 +9,7 @@
  * and its two stream buffers hold, because a client that does not read stops the compressor, which stops the link's credit.
  */
 
-import type { ContentCoding } from '../../kit/channel/messages.js'
+import type { ContentCoding } from '../../kit/options/values/value-types.js'
 import type { AnswerSink, AnswerStage, Exchange } from '../exchange/exchange.js'
 import { AnswerBody } from '../http/answer-body.js'
 import { type AnswerField, type AnswerHead, isBadHead, printAnswerHead } from '../http/answer-head.js'

@@ -4,7 +4,7 @@
  */
 
 import { contentType } from 'mime-types'
-import type { ErrorPageSpec } from '../../kit/channel/messages.js'
+import type { ErrorPageSpec } from '../../kit/options/values/value-types.js'
 import type { OwnAnswer } from '../http/error-response.js'
 
 interface Page {

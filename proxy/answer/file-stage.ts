@@ -26,7 +26,7 @@ const MAX_DROPPED_BYTES = 1024 * 1024
 
 export class FileStage implements AnswerStage {
   readonly #exchange: Exchange
-  readonly #settings: Pick<ProxySettings, 'fileRoots' | 'files'>
+  readonly #settings: Pick<ProxySettings, 'fileRoots' | 'staticSafe'>
   readonly #events: StageEvents
   readonly #next: AnswerSink
   /** A stage behind this one, which may compress the file. */
@@ -39,7 +39,7 @@ export class FileStage implements AnswerStage {
   #isOver = false
   #sentBytes = 0
 
-  constructor(exchange: Exchange, settings: Pick<ProxySettings, 'fileRoots' | 'files'>, events: StageEvents) {
+  constructor(exchange: Exchange, settings: Pick<ProxySettings, 'fileRoots' | 'staticSafe'>, events: StageEvents) {
     this.#exchange = exchange
     this.#settings = settings
     this.#events = events
@@ -95,7 +95,7 @@ export class FileStage implements AnswerStage {
     // As in nginx, the file is got whatever the request's method was.
     const method = request.method === 'HEAD' ? 'HEAD' : 'GET'
     const asked = { method, conditions: request.conditions ?? NO_CONDITIONS }
-    const found = await answerFromDisk(named, asked, this.#settings.files.safe, factsOf(head, named.path))
+    const found = await answerFromDisk(named, asked, this.#settings.staticSafe, factsOf(head, named.path))
     if (found.kind === 'answer') {
       if (this.#isOver) found.file?.close()
       else await this.#send(head, found.answer, found.file, close)

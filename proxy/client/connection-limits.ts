@@ -6,35 +6,32 @@
 import type { Socket } from 'node:net'
 import type { ProxySettings } from '../../kit/channel/messages.js'
 import { clientKey } from '../../kit/ground/client-key.js'
-import type { HeadLimits } from '../http/request-head.js'
 import { withoutMapping } from '../route/node-address.js'
-import type { BodyLimits } from './deadlines.js'
+
+const LIMITS = [
+  'bufferSizeBytes',
+  'httpHeaderCount',
+  'httpUriSizeBytes',
+  'httpHeaderTimeoutMs',
+  'httpKeepaliveMs',
+  'httpKeepaliveRequests',
+  'httpKeepaliveTimeMs',
+  'httpBodyTimeoutMs',
+  'httpBodyMinRateBytesPerSecond',
+  'httpSendTimeoutMs',
+  'httpHalfCloseTimeoutMs',
+] as const satisfies (keyof ProxySettings)[]
 
 /** Bounds of each connection; changed in place when the configuration changes. Times in milliseconds, 0 = none. */
-export interface ConnectionLimits extends HeadLimits, BodyLimits {
-  headBytes: number
-  headMs: number
-  keepAliveMs: number
-  keepAliveRequests: number
-  sendMs: number
-  halfCloseMs: number
-}
+export type ConnectionLimits = Pick<ProxySettings, (typeof LIMITS)[number]>
 
+/** `httpKeepaliveRequests` is infinite where there is no limit. */
 export function connectionLimits(settings: ProxySettings): ConnectionLimits {
-  const { headBytes, headFields, targetBytes, headMs, keepAliveMs, bodyMs, bodyBytesPerSecond, sendMs, halfCloseMs } =
-    settings
-  const keepAliveRequests = settings.keepAliveRequests === 0 ? Number.POSITIVE_INFINITY : settings.keepAliveRequests
+  const limits = Object.fromEntries(LIMITS.map(name => [name, settings[name]])) as ConnectionLimits
+  const { httpKeepaliveRequests } = limits
   return {
-    headBytes,
-    headFields,
-    targetBytes,
-    headMs,
-    keepAliveMs,
-    keepAliveRequests,
-    bodyMs,
-    bodyBytesPerSecond,
-    sendMs,
-    halfCloseMs,
+    ...limits,
+    httpKeepaliveRequests: httpKeepaliveRequests === 0 ? Number.POSITIVE_INFINITY : httpKeepaliveRequests,
   }
 }
 

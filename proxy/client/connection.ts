@@ -60,6 +60,7 @@ export class Connection implements Client {
   #reading: Exchange | null = null
   /** When the state that the deadlines look at began: an idle wait, or the wait for the rest of a head. */
   #sinceMs = monotonicMs()
+  readonly #openedMs = this.#sinceMs
   /** Nothing more is read as a request: the last answer is out or on its way. */
   #last = false
   /** The socket is a tunnel's, and so is what comes. */
@@ -69,6 +70,8 @@ export class Connection implements Client {
   #lingerPace: LingerPace | null = null
   /** Since a body is read that nobody wants. */
   #discardPace: LingerPace | null = null
+  /** Its last request came after `http-keepalive-time`. Found when that is read: a response that began is kept to. */
+  #isTooOld = false
   #headBegun = false
   #requests = 0
   /** When the last body was complete. */
@@ -107,7 +110,8 @@ export class Connection implements Client {
   get #mustEnd(): boolean {
     const isAskedToKeep = this.#exchange?.head.keepAlive ?? true
     const isLastAsked = this.#hasEnded && this.#pending === null && !this.#isMoreBehind
-    return this.#last || isLastAsked || this.#requests >= this.#limits.keepAliveRequests || !isAskedToKeep
+    const isSpent = this.#isTooOld || this.#requests >= this.#limits.httpKeepaliveRequests
+    return this.#last || isLastAsked || isSpent || !isAskedToKeep
   }
 
   get closingNow(): boolean {
@@ -167,7 +171,8 @@ export class Connection implements Client {
     // An answer that has not said `close` is kept to, as far as possible (RFC 9112 §9.6): the rest of its body is read, a proxy that goes away waits for one request more.
     const keep = !close && !this.#mustEnd
     this.#reading ??= reading
-    if (this.#requests >= this.#limits.keepAliveRequests) this.#phases.refusals.limited('http-keepalive-requests')
+    if (this.#requests >= this.#limits.httpKeepaliveRequests) this.#phases.refusals.limited('http-keepalive-requests')
+    else if (this.#isTooOld) this.#phases.refusals.limited('http-keepalive-time')
     this.#exchange = null
     this.#sinceMs = now
     if (!keep) this.#linger()
@@ -229,7 +234,7 @@ export class Connection implements Client {
     const exchange = this.#exchange ?? this.#reading
     if (exchange !== null) return this.#sweepBody(now, exchange)
     if (this.#requestWaits) return
-    const { headMs, keepAliveMs } = this.#limits
+    const { httpHeaderTimeoutMs, httpKeepaliveMs } = this.#limits
     const waited = now - this.#sinceMs
     if (this.#last) {
       if (this.#lingerPace?.isOver(now, this.#lingeredBytes)) this.#socket.destroy()
@@ -238,9 +243,10 @@ export class Connection implements Client {
     } else if (this.#phases.draining) {
       if (waited > FAREWELL_MS) this.#linger()
     } else if (this.#headBegun) {
-      if (headMs > 0 && waited > headMs) this.#refuse(() => this.#phases.refusals.neverBegan(this, 'head-too-slow'))
+      if (httpHeaderTimeoutMs > 0 && waited > httpHeaderTimeoutMs)
+        this.#refuse(() => this.#phases.refusals.neverBegan(this, 'head-too-slow'))
     } else {
-      const limitMs = this.#requests === 0 ? headMs : keepAliveMs
+      const limitMs = this.#requests === 0 ? httpHeaderTimeoutMs : httpKeepaliveMs
       if (limitMs === 0 || waited <= limitMs) return
       this.#phases.refusals.limited(this.#requests === 0 ? 'http-header-timeout' : 'http-keepalive')
       this.#linger()
@@ -255,7 +261,7 @@ export class Connection implements Client {
     }
     const taken = takenBytes(this.#socket)
     this.#sendPace ??= new SendPace(now, taken)
-    return this.#sendPace.isStuck(now, taken, this.#limits.sendMs)
+    return this.#sendPace.isStuck(now, taken, this.#limits.httpSendTimeoutMs)
   }
 
   /** After a mere close the kernel would keep what is unsent, for minutes, and the client would see an end as of an answer that is complete. */
@@ -338,7 +344,7 @@ export class Connection implements Client {
     return this.#exchange === null && this.#body === null && !this.#writer.isFull
   }
 
-  /** What came behind requests that are answered is not looked at before the client reads on, for which it has `sendMs`. */
+  /** What came behind answered requests waits until the client reads on, for which it has `http-send-timeout`. */
   get #requestWaits(): boolean {
     return this.#exchange === null && this.#body === null && this.#pending !== null && !this.#headBegun
   }
@@ -399,7 +405,7 @@ export class Connection implements Client {
 
   /** Pipelined requests wait in order; a client that sends more than a head's worth of them waits too. */
   #pauseWhenFull(): void {
-    if (this.#pending !== null && this.#pending.length > this.#limits.headBytes) this.#socket.pause()
+    if (this.#pending !== null && this.#pending.length > this.#limits.bufferSizeBytes) this.#socket.pause()
   }
 
   /** A client that does not read its answers gets no more of them: the next request waits. */
@@ -417,7 +423,7 @@ export class Connection implements Client {
     return takenBytes
   }
 
-  /** The rest of a head is awaited, from its first byte on for `headMs`. */
+  /** The rest of a head is awaited, from its first byte on for `http-header-timeout`. */
   #wait(bytes: Buffer): void {
     if (this.#hasEnded) return this.#linger()
     this.#pending = Buffer.from(bytes)
@@ -433,6 +439,8 @@ export class Connection implements Client {
     this.#bodyPace = null
     const exchange = this.#phases.received(head, this)
     this.#exchange = exchange
+    const { httpKeepaliveTimeMs } = this.#limits
+    this.#isTooOld = httpKeepaliveTimeMs > 0 && exchange.startMs - this.#openedMs > httpKeepaliveTimeMs
     if (exchange.hasBody) {
       this.#body = new RequestBody(head, {
         data: bytes => {
@@ -486,7 +494,9 @@ export class Connection implements Client {
     if (!exchange.bodyComplete || isTunnel(exchange)) return true
     if (!exchange.isAwaited) return false
     const askedMs = Math.max(exchange.startMs, this.#bodyOverMs)
-    return this.#limits.halfCloseMs === 0 || exchange.firstByteMs > 0 || monotonicMs() - askedMs > TOGETHER_MS
+    return (
+      this.#limits.httpHalfCloseTimeoutMs === 0 || exchange.firstByteMs > 0 || monotonicMs() - askedMs > TOGETHER_MS
+    )
   }
 
   /** An application that is silent for longer is told that its client has gone; from the first byte on, whatever the client is sent shows whether it is there. */
@@ -498,7 +508,7 @@ export class Connection implements Client {
       if (!exchange.isAwaited) return this.#awaitFirstByte(exchange)
       this.#phases.refusals.limited('http-half-close-timeout')
       this.#socket.destroy()
-    }, this.#limits.halfCloseMs).unref()
+    }, this.#limits.httpHalfCloseTimeoutMs).unref()
   }
 
   #stopReading(): void {

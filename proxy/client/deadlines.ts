@@ -3,12 +3,10 @@
  * `connection.ts`, which makes one only for what is still under way then; pure, so that a request that is over in time costs nothing.
  */
 
-export interface BodyLimits {
-  /** 0 = no deadline. */
-  bodyMs: number
-  /** 0 = no rate. */
-  bodyBytesPerSecond: number
-}
+import type { ProxySettings } from '../../kit/channel/messages.js'
+
+/** 0 = no deadline, and no rate. */
+export type BodyLimits = Pick<ProxySettings, 'httpBodyTimeoutMs' | 'httpBodyMinRateBytesPerSecond'>
 
 /** How long a proxy that goes away waits for a request that has not arrived yet. */
 export const FAREWELL_MS = 500
@@ -46,8 +44,9 @@ export class LingerPace {
 }
 
 /**
- * The patience with one body: `bodyMs`, used up by waiting and won back by bytes, `bodyBytesPerSecond` for a second. So whoever keeps that pace
- * may pause for `bodyMs` at any time, and whoever sends a byte now and then may not go on for ever.
+ * The patience with one body: `http-body-timeout`, used up by waiting and won back by bytes, `http-body-min-rate` for
+ * a second. So whoever keeps that pace may pause for `http-body-timeout` at any time, and whoever sends a byte now and
+ * then may not go on for ever.
  */
 export class BodyPace {
   #atMs: number
@@ -63,16 +62,21 @@ export class BodyPace {
 
   /** `awaited`: it is the client whom we wait for, not the application. */
   look(now: number, bytes: number, awaited: boolean, limits: BodyLimits): 'body-stalled' | 'body-too-slow' | null {
-    const { bodyMs, bodyBytesPerSecond } = limits
+    const { httpBodyTimeoutMs, httpBodyMinRateBytesPerSecond } = limits
     const elapsedMs = awaited ? now - this.#atMs : 0
     const came = bytes - this.#bytes
-    const wonMs = bodyBytesPerSecond > 0 ? (came / bodyBytesPerSecond) * 1000 : came > 0 ? Number.POSITIVE_INFINITY : 0
+    const wonMs =
+      httpBodyMinRateBytesPerSecond > 0
+        ? (came / httpBodyMinRateBytesPerSecond) * 1000
+        : came > 0
+          ? Number.POSITIVE_INFINITY
+          : 0
     this.#atMs = now
     this.#bytes = bytes
     this.#silentMs = came > 0 ? 0 : this.#silentMs + elapsedMs
     this.#waitedMs = Math.max(0, this.#waitedMs + elapsedMs - wonMs)
-    if (bodyMs === 0 || this.#waitedMs <= bodyMs) return null
-    return this.#silentMs > bodyMs ? 'body-stalled' : 'body-too-slow'
+    if (httpBodyTimeoutMs === 0 || this.#waitedMs <= httpBodyTimeoutMs) return null
+    return this.#silentMs > httpBodyTimeoutMs ? 'body-stalled' : 'body-too-slow'
   }
 }
 
@@ -87,12 +91,12 @@ export class SendPace {
     this.#taken = taken
   }
 
-  /** Whether nothing was taken for longer than `sendMs` (0 = no deadline). */
-  isStuck(now: number, taken: number, sendMs: number): boolean {
+  /** Whether nothing was taken for longer than `httpSendTimeoutMs` (0 = no deadline). */
+  isStuck(now: number, taken: number, httpSendTimeoutMs: number): boolean {
     if (taken !== this.#taken) {
       this.#taken = taken
       this.#sinceMs = now
     }
-    return sendMs > 0 && now - this.#sinceMs > sendMs
+    return httpSendTimeoutMs > 0 && now - this.#sinceMs > httpSendTimeoutMs
   }
 }

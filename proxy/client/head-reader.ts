@@ -27,31 +27,31 @@ export class HeadReader {
   /** Its field lines, each behind its CRLF. */
   #lines = ''
   /** The limit that they passed. */
-  #headFields = 0
+  #headerCount = 0
   /** How many bytes the last head that was read took; 0: it has none, or is refused for its length. */
   takenBytes = 0
 
   /** The head at the front of the first `count` bytes, which are not kept; null: not all of it is there yet. */
-  read(bytes: Buffer, count: number, limits: HeadLimits & { headBytes: number }): RequestHead | Refusal | null {
-    const { headBytes } = limits
+  read(bytes: Buffer, count: number, limits: HeadLimits & { bufferSizeBytes: number }): RequestHead | Refusal | null {
+    const { bufferSizeBytes } = limits
     let start = 0
     // RFC 9112 §2.2: empty lines before a request line are skipped; a bounded number of them.
     while (start < 8 && start + 1 < count && bytes[start] === 13 && bytes[start + 1] === 10) start += 2
-    const text = bytes.latin1Slice(start, Math.min(count, start + headBytes + 4))
+    const text = bytes.latin1Slice(start, Math.min(count, start + bufferSizeBytes + 4))
     const end = text.indexOf('\r\n\r\n')
-    const isWhole = end >= 0 && end <= headBytes
+    const isWhole = end >= 0 && end <= bufferSizeBytes
     this.takenBytes = isWhole ? start + end + 4 : 0
     if (isWhole) return this.parse(text, end, limits)
     // Whoever speaks another protocol, such as TLS, waits for an answer to its first bytes.
     if (text !== '' && !HEAD_BEGIN.test(text)) return REFUSALS['bad-method']
-    return text.length > headBytes ? overlongHead(text) : null
+    return text.length > bufferSizeBytes ? overlongHead(text) : null
   }
 
   /** The head is what `text` has up to `end`, as `parseRequestHead` takes it. */
   parse(text: string, end: number, limits: HeadLimits): RequestHead | Refusal {
     const head = text.slice(0, end)
     const last = this.#last
-    if (last !== null && head.endsWith(this.#lines) && this.#headFields === limits.headFields) {
+    if (last !== null && head.endsWith(this.#lines) && this.#headerCount === limits.httpHeaderCount) {
       const repeated = repeatedHead(last, head.slice(0, end - this.#lines.length), limits)
       if (repeated !== null) return repeated
     }
@@ -72,7 +72,7 @@ export class HeadReader {
     const lineEnd = head.indexOf('\r\n')
     this.#last = parsed
     this.#lines = lineEnd < 0 ? '' : head.slice(lineEnd)
-    this.#headFields = limits.headFields
+    this.#headerCount = limits.httpHeaderCount
   }
 }
 

@@ -37,8 +37,8 @@ const IDLE_PING_MS = 1000
 /** What is told where no request was in flight. */
 const NO_REQUEST = '-'
 
-/** `harakiriQueue`: so many have to wait for a worker before anybody is judged. */
-export type ClockRules = HarakiriRules & Pick<ProxySettings, 'harakiriQueue'>
+/** `harakiriQueueThreshold`: so many have to wait for a worker before anybody is judged. */
+export type ClockRules = HarakiriRules & Pick<ProxySettings, 'harakiriQueueThreshold'>
 
 interface Suspicion {
   guilty: string
@@ -60,7 +60,7 @@ export class HarakiriClock {
 
   /** `queued` requests wait for a worker. */
   sweep(links: Iterable<Link>, rules: ClockRules, queued: number, now: number): void {
-    const isPressed = queued >= rules.harakiriQueue
+    const isPressed = queued >= rules.harakiriQueueThreshold
     for (const link of [...links]) {
       this.#keepPinging(link, now)
       if (!link.condemned) this.#judge(link, rules, isPressed, now)

@@ -11,7 +11,7 @@
 import { createHash } from 'node:crypto'
 import type { ProxySettings, WorkerEnd } from '../../kit/channel/messages.js'
 
-export type QuarantineRules = ProxySettings['quarantine']
+export type QuarantineRules = Pick<ProxySettings, 'quarantineDeaths' | 'quarantineWindowMs' | 'quarantineTimeMs'>
 
 /** `deaths` were laid to `title`. */
 export type OnHeld = (title: string, deaths: number) => void
@@ -91,7 +91,7 @@ export class Quarantine {
 
   #add(death: Death, now: number): void {
     const { size } = death.suspects
-    if (this.rules.deaths === 0 || size === 0 || size > MOST_SUSPECTS) return
+    if (this.rules.quarantineDeaths === 0 || size === 0 || size > MOST_SUSPECTS) return
     this.#deaths.push(death)
     if (this.#deaths.length > MOST_DEATHS) this.#deaths.shift()
     this.#judge(now)
@@ -99,8 +99,8 @@ export class Quarantine {
 
   /** Forgets what is long ago, and holds back whom enough deaths speak against alone. */
   #judge(now: number): void {
-    const { deaths, windowMs, holdMs } = this.rules
-    this.#deaths = this.#deaths.filter(({ atMs }) => now - atMs <= windowMs)
+    const { quarantineDeaths: deaths, quarantineWindowMs, quarantineTimeMs } = this.rules
+    this.#deaths = this.#deaths.filter(({ atMs }) => now - atMs <= quarantineWindowMs)
     const against = new Map<string, Death[]>()
     for (const death of this.#deaths) {
       const [suspect] = death.suspects
@@ -111,7 +111,7 @@ export class Quarantine {
       if (deaths === 0 || proofs.length < deaths) continue
       // All but one stay: when its time is over, one more death is enough.
       this.#deaths = this.#deaths.filter(death => death !== proofs[0])
-      this.#hold(title, now + holdMs)
+      this.#hold(title, now + quarantineTimeMs)
       this.#onHeld(title, proofs.length)
     }
   }

@@ -4,7 +4,7 @@
  */
 
 import type { ProxyEventName, ToldFields } from '../../kit/channel/child-events.js'
-import type { ProxySettings, WorkerEnd } from '../../kit/channel/messages.js'
+import type { WorkerEnd } from '../../kit/channel/messages.js'
 import type { Exchange } from '../exchange/exchange.js'
 import type { Link } from '../link/link.js'
 import type { RequestMetrics } from '../observe/request-metrics.js'
@@ -21,7 +21,7 @@ export interface RescueEvents {
 
 /** What it needs of the rest of the proxy. */
 export interface RescueWorld {
-  settings: Pick<ProxySettings, 'quarantine'>
+  settings: QuarantineRules
   metrics: Pick<RequestMetrics, 'rescue' | 'quarantine'>
   event(name: ProxyEventName, fields: ToldFields): void
 }
@@ -50,9 +50,9 @@ export class Rescuer {
   constructor(world: RescueWorld, events: RescueEvents) {
     this.#world = world
     this.#events = events
-    this.#quarantine = new Quarantine(world.settings.quarantine, (request, deaths) => {
+    this.#quarantine = new Quarantine(world.settings, (request, deaths) => {
       world.metrics.quarantine()
-      world.event('request-quarantined', { request, deaths, seconds: world.settings.quarantine.holdMs / 1000 })
+      world.event('request-quarantined', { request, deaths, seconds: world.settings.quarantineTimeMs / 1000 })
     })
   }
 

@@ -14,7 +14,7 @@ export function harakiriMsOf(exchange: Pick<Exchange, 'ownHarakiriMs' | 'path'>,
   if (exchange.ownHarakiriMs !== null) return exchange.ownHarakiriMs
   if (rules.mountHarakiri.length === 0) return rules.harakiriMs
   const path = `${exchange.path}/`
-  return rules.mountHarakiri.find(({ prefix }) => path.startsWith(prefix))?.ms ?? rules.harakiriMs
+  return rules.mountHarakiri.find(({ mount }) => path.startsWith(mount))?.ms ?? rules.harakiriMs
 }
 
 /** The last byte of the request has been handed over: its clock runs until the first byte of the answer. */

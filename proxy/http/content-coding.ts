@@ -4,7 +4,7 @@
  * Where the client likes several equally the server's order decides.
  */
 
-import type { ContentCoding } from '../../kit/channel/messages.js'
+import type { ContentCoding } from '../../kit/options/values/value-types.js'
 import { type AnswerField, type AnswerHead, fieldValue } from './answer-head.js'
 import { listsEntityTag } from './entity-tag.js'
 

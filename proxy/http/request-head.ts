@@ -17,6 +17,7 @@
 
 import { METHODS } from 'node:http'
 import { isIPv6 } from 'node:net'
+import type { ProxySettings } from '../../kit/channel/messages.js'
 import { type Conditions, withCondition, withoutConditions } from './conditions.js'
 import { FIELD, type Field, fieldOf, isToken, malformation, trimmedSlice } from './header-field.js'
 import { REFUSALS, type Refusal, type RefusalCode } from './refusal.js'
@@ -49,14 +50,10 @@ export interface RequestHead {
   conditions: Conditions | null
 }
 
-export interface HeadLimits {
-  /** Node's own parser keeps some 1,000 to 2,000 fields and drops the rest in silence; nobody sends that many in good faith. */
-  headFields: number
-  targetBytes: number
-}
+export type HeadLimits = Pick<ProxySettings, 'httpHeaderCount' | 'httpUriSizeBytes'>
 
 /** As far as the options go. */
-export const MOST_HEAD: HeadLimits = { headFields: 1000, targetBytes: 65_536 }
+export const MOST_HEAD: HeadLimits = { httpHeaderCount: 1000, httpUriSizeBytes: 65_536 }
 
 /** 2^53 - 1 has 16 digits; more could only be zeros in front, which nobody sends in good faith. */
 const MAX_LENGTH_DIGITS = 16
@@ -204,7 +201,7 @@ function takeTarget(draft: LineDraft, target: string, limits: HeadLimits): Refus
   const { head } = draft
   head.target = target
   if (BAD_TARGET.test(target)) return 'bad-target'
-  if (target.length > limits.targetBytes) return 'target-too-long'
+  if (target.length > limits.httpUriSizeBytes) return 'target-too-long'
   if (target.charCodeAt(0) === SLASH) return null
   if (target === '*') return head.method === 'OPTIONS' ? null : 'bad-target'
   return takeAbsoluteTarget(draft, target)
@@ -230,7 +227,7 @@ function takeFields(draft: Draft, text: string, start: number, limits: HeadLimit
   let headers = ''
   let lines = 0
   for (let at = start, end: number; at < text.length; at = end + 2) {
-    if (++lines > limits.headFields) return 'too-many-fields'
+    if (++lines > limits.httpHeaderCount) return 'too-many-fields'
     const colon = text.indexOf(':', at)
     end = text.indexOf('\r\n', colon)
     if (end === -1) end = text.length

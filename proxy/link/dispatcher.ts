@@ -184,7 +184,7 @@ export class Dispatcher {
     const link = this.#waiting.size === 0 ? this.#linkFor(exchange, now) : null
     if (link !== null) this.#events.assigned(exchange, link, now)
     else if (this.#isHopeless) this.#events.refused(exchange, 'stopping')
-    else if (!this.#isPaused && this.#waiting.size >= this.#settings.queueRequests)
+    else if (!this.#isPaused && this.#waiting.size >= this.#settings.httpQueue)
       this.#events.refused(exchange, 'queue-full')
     else {
       this.#queue(exchange, now)
@@ -223,8 +223,8 @@ export class Dispatcher {
   }
 
   #queueDeadline(now: number): number {
-    const { queueMs } = this.#settings
-    return queueMs > 0 && !this.#isPaused ? now + queueMs : Number.POSITIVE_INFINITY
+    const { httpQueueTimeoutMs } = this.#settings
+    return httpQueueTimeoutMs > 0 && !this.#isPaused ? now + httpQueueTimeoutMs : Number.POSITIVE_INFINITY
   }
 
   /**

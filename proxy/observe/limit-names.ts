@@ -19,6 +19,7 @@ export type LimitName =
   | 'http-header-timeout'
   | 'http-keepalive'
   | 'http-keepalive-requests'
+  | 'http-keepalive-time'
   | 'http-queue'
   | 'http-queue-timeout'
   | 'http-send-timeout'

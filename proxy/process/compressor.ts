@@ -5,7 +5,8 @@
 
 import type { Transform } from 'node:stream'
 import zlib from 'node:zlib'
-import type { CompressionSettings, ContentCoding } from '../../kit/channel/messages.js'
+import type { ProxySettings } from '../../kit/channel/messages.js'
+import type { ContentCoding } from '../../kit/options/values/value-types.js'
 import type { Coding } from '../http/content-coding.js'
 
 /** A stream of `node:zlib`: what is written comes out compressed. */
@@ -23,13 +24,27 @@ const ZSTD_FLUSH = 1
 /** Windows of 256 KB: enough for a page, and some 1 MB of memory per stream where brotli's usual one takes 16. */
 const WINDOW_LOG = 18
 
+/** Which codings are wanted and how hard each tries, which answers are compressed, and how many at the same time. */
+export type CompressionSettings = Pick<
+  ProxySettings,
+  | 'httpAutoGzip'
+  | 'httpAutoBr'
+  | 'httpAutoZstd'
+  | 'gzipTypes'
+  | 'gzipMinLengthBytes'
+  | 'gzipCompLevel'
+  | 'brotliCompLevel'
+  | 'zstdCompLevel'
+  | 'gzipStreams'
+>
+
 /** The codings that this Node can make. */
 export function isAvailable(coding: ContentCoding): boolean {
   return coding !== 'zstd' || (zlib as ZstdDoors).createZstdCompress !== undefined
 }
 
 export class Compressors {
-  readonly #settings: CompressionSettings
+  readonly #levels: Record<ContentCoding, number>
   readonly offered: readonly ContentCoding[]
   /** With the choice to leave an answer as it is. */
   readonly choices: readonly Coding[]
@@ -40,12 +55,12 @@ export class Compressors {
   #open = 0
 
   constructor(settings: CompressionSettings) {
-    this.#settings = settings
-    this.offered = settings.codings.map(({ coding }) => coding).filter(isAvailable)
+    this.#levels = { zstd: settings.zstdCompLevel, br: settings.brotliCompLevel, gzip: settings.gzipCompLevel }
+    this.offered = wantedCodings(settings).filter(isAvailable)
     this.choices = [...this.offered, 'identity']
-    this.types = new Set(settings.types)
-    this.minBytes = settings.minBytes
-    this.most = settings.streams
+    this.types = new Set(settings.gzipTypes)
+    this.minBytes = settings.gzipMinLengthBytes
+    this.most = settings.gzipStreams
   }
 
   get open(): number {
@@ -56,13 +71,18 @@ export class Compressors {
   make(coding: ContentCoding): Compressor | null {
     if (this.#open >= this.most) return null
     this.#open += 1
-    const level = this.#settings.codings.find(each => each.coding === coding)?.level ?? 1
-    const compressor = create(coding, level)
+    const compressor = create(coding, this.#levels[coding])
     compressor.once('close', () => {
       this.#open -= 1
     })
     return compressor
   }
+}
+
+/** At equal liking of the client, the one with the best relation of size and time first. */
+function wantedCodings({ httpAutoZstd, httpAutoBr, httpAutoGzip }: CompressionSettings): ContentCoding[] {
+  const wanted = { zstd: httpAutoZstd, br: httpAutoBr, gzip: httpAutoGzip }
+  return (['zstd', 'br', 'gzip'] as const).filter(coding => wanted[coding])
 }
 
 /** Brings out all that was written so far, without ending the stream. */

@@ -3,7 +3,8 @@
  * The longest prefix wins, as nginx's locations; a prefix matches whole segments (`/api` takes `/api` and `/api/x`, not `/apix`).
  */
 
-import type { RouteSpec, UpstreamAddress } from '../../kit/channel/messages.js'
+import type { RouteSpec } from '../../kit/channel/messages.js'
+import type { UpstreamAddress } from '../../kit/options/values/value-types.js'
 import { looseReadings } from '../http/target-path.js'
 
 export interface Route {

@@ -28,7 +28,7 @@ export class TrustedProxies {
   readonly #remembered = new Map<string, boolean>()
   readonly #trustsUnix: boolean
 
-  /** As `supervisor/config/values/network.ts` accepted them. */
+  /** As `kit/options/values/network.ts` accepted them. */
   constructor(networks: readonly string[]) {
     this.#trustsUnix = networks.includes('unix')
     for (const network of networks) if (network !== 'unix') this.#add(network)

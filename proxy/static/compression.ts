@@ -11,7 +11,7 @@
  */
 
 import zlib from 'node:zlib'
-import type { ContentCoding } from '../../kit/channel/messages.js'
+import type { ContentCoding } from '../../kit/options/values/value-types.js'
 import { type Coding, isTypeAmong } from '../http/content-coding.js'
 import type { Compressor, Compressors } from '../process/compressor.js'
 import type { Forms, StaticCache } from './cache.js'

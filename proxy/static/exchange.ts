@@ -145,7 +145,7 @@ async function fromDisk(site: StaticSite, exchange: Exchange, key: string, asked
 async function fromFile(site: StaticSite, exchange: Exchange, forms: Forms): Promise<FileOutcome | null> {
   const form = forms.length === 1 ? forms[0] : choose(exchange, forms)
   if (form === null) return null
-  const opened = await answerFromDisk(form.place, requestOf(exchange), site.settings.safe, form)
+  const opened = await answerFromDisk(form.place, requestOf(exchange), site.settings.staticSafe, form)
   if (opened.kind !== 'answer') return null
   const { answer, file } = opened
   if (exchange.finished) {

@@ -16,13 +16,13 @@ export const FALLBACK_VARY = 'Accept, Sec-Fetch-Mode'
 
 /** Where the page lies, in the order in which to look; empty: the request gets none. The longest mount counts. */
 export function fallbackPlaces(
-  { files, checkStatic }: Pick<ProxySettings, 'files' | 'checkStatic'>,
+  { staticFallback, checkStatic }: Pick<ProxySettings, 'staticFallback' | 'checkStatic'>,
   routes: RouteTable,
   path: string,
   head: RequestHead,
 ): Place[] {
-  if (files.fallbacks.length === 0 || !isNavigation(head)) return []
-  const [nearest] = files.fallbacks
+  if (staticFallback.length === 0 || !isNavigation(head)) return []
+  const [nearest] = staticFallback
     .filter(({ mount }) => mount === '/' || path === mount || path.startsWith(`${mount}/`))
     .sort((a, b) => b.mount.length - a.mount.length)
   if (nearest === undefined) return []

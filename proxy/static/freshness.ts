@@ -35,15 +35,15 @@ export class FreshnessRules {
   /** Whether the query can decide, so that one path can have several answers. */
   readonly dependOnUri: boolean
 
-  constructor({ expires, immutable }: Pick<StaticSettings, 'expires' | 'immutable'>) {
-    this.#rules = expires.map(({ by, pattern, seconds, from }) => ({
+  constructor({ staticExpires, staticImmutable }: Pick<StaticSettings, 'staticExpires' | 'staticImmutable'>) {
+    this.#rules = staticExpires.map(({ by, pattern, seconds, from }) => ({
       by,
       pattern: by === 'type' ? new RegExp(`^${escaped(pattern.toLowerCase())}$`) : new RegExp(pattern),
       seconds,
       fromModified: from === 'modified',
     }))
-    this.#immutable = immutable
-    this.dependOnUri = expires.some(({ by }) => by === 'uri')
+    this.#immutable = staticImmutable
+    this.dependOnUri = staticExpires.some(({ by }) => by === 'uri')
   }
 
   /** The first rule that fits; a hashed name comes before all rules. null: nothing is said, and clients guess. */

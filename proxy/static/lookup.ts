@@ -63,7 +63,7 @@ async function lookAt({ folder, path }: Place, question: Question, rules: Lookup
 }
 
 async function lookForIndex({ folder, path }: Place, question: Question, rules: LookupRules): Promise<Found> {
-  for (const name of rules.files.index) {
+  for (const name of rules.files.staticIndex) {
     const { place, opened } = await openFile({ folder, path: path + name }, rules)
     if (opened.kind === 'forbidden') return { kind: 'forbidden' }
     if (opened.kind === 'file') return { kind: 'file', forms: await formsOf(place, opened, question, rules) }
@@ -73,7 +73,7 @@ async function lookForIndex({ folder, path }: Place, question: Question, rules: 
 
 /** Only a folder with an index is redirected to: a redirect must not lead to a 404, nor take a path away from the application. */
 async function lookForRedirect({ folder, path }: Place, rules: LookupRules): Promise<Found> {
-  for (const name of rules.files.index) {
+  for (const name of rules.files.staticIndex) {
     const { opened } = await openFile({ folder, path: `${path}/${name}` }, rules)
     if (opened.kind !== 'file') continue
     opened.file.close()
@@ -84,13 +84,13 @@ async function lookForRedirect({ folder, path }: Place, rules: LookupRules): Pro
 
 /** In the folder, or while its grace lasts in one of an earlier release. */
 async function openFile({ folder, path }: Place, rules: LookupRules): Promise<{ place: Place; opened: Opened }> {
-  if (rules.files.skipExt.some(ending => path.endsWith(ending)))
+  if (rules.files.staticSkipExt.some(ending => path.endsWith(ending)))
     return { place: { folder, path }, opened: { kind: 'missing' } }
-  const { safe } = rules.files
-  let opened = await openInside(folder, path, safe)
+  const { staticSafe } = rules.files
+  let opened = await openInside(folder, path, staticSafe)
   if (opened.kind !== 'missing') return { place: { folder, path }, opened }
   for (const before of rules.previous(folder)) {
-    opened = await openInside(before, path, safe)
+    opened = await openInside(before, path, staticSafe)
     if (opened.kind === 'file') return { place: { folder: before, path }, opened }
     if (opened.kind === 'directory') break
   }
@@ -129,9 +129,9 @@ async function openSiblings(
   rules: LookupRules,
   seen: Seen[],
 ): Promise<void> {
-  for (const coding of rules.files.precompressed) {
+  for (const coding of rules.files.staticPrecompressed) {
     const place = { folder, path: path + SIBLING_ENDINGS[coding] }
-    const opened = await openInside(folder, place.path, rules.files.safe)
+    const opened = await openInside(folder, place.path, rules.files.staticSafe)
     if (opened.kind !== 'file') continue
     if (opened.version.modifiedNs >= version.modifiedNs) seen.push({ coding, place, opened })
     else opened.file.close()

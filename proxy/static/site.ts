@@ -27,20 +27,24 @@ export class StaticSite {
   constructor(settings: StaticSettings, compressors: Compressors | null) {
     forgetRoots()
     this.settings = settings
-    this.cache = new StaticCache(settings.cacheBytes, settings.cacheEntries)
-    const { cacheBytes, cacheFileBytes } = settings
+    this.cache = new StaticCache(settings.staticCacheSizeBytes, settings.staticCacheEntries)
+    const { staticCacheSizeBytes, staticCacheFileSizeBytes } = settings
     const compression =
-      compressors === null || cacheBytes === 0 ? null : new StaticCompression(compressors, this.cache, cacheFileBytes)
+      compressors === null || staticCacheSizeBytes === 0
+        ? null
+        : new StaticCompression(compressors, this.cache, staticCacheFileSizeBytes)
     this.#compression = compression
     this.#rules = {
       files: settings,
       freshness: new FreshnessRules(settings),
-      wholeBytes: cacheBytes === 0 ? WHOLE_READ_BYTES : cacheFileBytes,
+      wholeBytes: staticCacheSizeBytes === 0 ? WHOLE_READ_BYTES : staticCacheFileSizeBytes,
       isCompressed: (contentType, sizeBytes) => compression?.covers(contentType, sizeBytes) ?? false,
       previous: folder => {
-        if (settings.previous.length === 0) return NONE
+        if (settings.previousFolders.length === 0) return NONE
         const nowMs = sharedMs()
-        return settings.previous.flatMap(each => (each.folder === folder && each.untilMs > nowMs ? [each.before] : []))
+        return settings.previousFolders.flatMap(each =>
+          each.folder === folder && each.untilMs > nowMs ? [each.before] : [],
+        )
       },
     }
   }

@@ -4,8 +4,8 @@
  */
 
 import { connect, type Socket } from 'node:net'
-import type { UpstreamAddress } from '../../kit/channel/messages.js'
 import { printPreamble } from '../../kit/link/tunnel-preamble.js'
+import type { UpstreamAddress } from '../../kit/options/values/value-types.js'
 import { passInterim } from '../exchange/answer-pieces.js'
 import type { Attempt } from '../exchange/attempt.js'
 import type { Client, Exchange } from '../exchange/exchange.js'

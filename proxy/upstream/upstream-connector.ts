@@ -9,7 +9,7 @@
 
 import type { Socket } from 'node:net'
 import type { buildConnector } from 'undici'
-import type { UpstreamAddress } from '../../kit/channel/messages.js'
+import type { UpstreamAddress } from '../../kit/options/values/value-types.js'
 import { loadUndici } from './lazy-undici.js'
 
 /** What `UpstreamAttempt` is told in place of 100. */

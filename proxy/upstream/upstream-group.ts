@@ -9,8 +9,9 @@
 import { isIPv6 } from 'node:net'
 import type { Pool } from 'undici'
 import type { ProxyEventName, ToldFields } from '../../kit/channel/child-events.js'
-import type { ProxySettings, UpstreamAddress } from '../../kit/channel/messages.js'
+import type { ProxySettings } from '../../kit/channel/messages.js'
 import { isIdempotent } from '../../kit/link/frames.js'
+import type { UpstreamAddress } from '../../kit/options/values/value-types.js'
 import { verdictOnForeign } from '../deaths/rescue.js'
 import type { WaitingPlace } from '../exchange/attempt.js'
 import { type Exchange, isTunnel } from '../exchange/exchange.js'
@@ -94,7 +95,7 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
     this.#world = world
     this.#tunnels = tunnels
     this.#events = events
-    this.#connectMs = world.settings.upstreamConnectMs
+    this.#connectMs = world.settings.httpConnectTimeoutMs
     this.upstreams = addresses.map((address, index) => openUpstream(address, index, this.#connectMs))
   }
 
@@ -174,11 +175,11 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
 
   #queue(course: Course, now: number, isRescue: boolean): void {
     const { exchange } = course
-    const { queueRequests, queueMs } = this.#world.settings
-    if (!isRescue && this.#waiting.size >= queueRequests) return this.#giveUp(course, 'queue-full')
+    const { httpQueue, httpQueueTimeoutMs } = this.#world.settings
+    if (!isRescue && this.#waiting.size >= httpQueue) return this.#giveUp(course, 'queue-full')
     if (exchange.queuedMs === 0) {
       exchange.queuedMs = now
-      exchange.queueDeadlineMs = queueMs > 0 ? now + queueMs : Number.POSITIVE_INFINITY
+      exchange.queueDeadlineMs = httpQueueTimeoutMs > 0 ? now + httpQueueTimeoutMs : Number.POSITIVE_INFINITY
     }
     exchange.queue = this
     if (isRescue) this.#waiting.unshift(exchange)
@@ -336,10 +337,10 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
 
   #fail(upstream: Upstream, reason: FailureReason, why: string): void {
     upstream.failuresByReason.set(reason, (upstream.failuresByReason.get(reason) ?? 0) + 1)
-    const { upstreamMaxFails, upstreamGraceMs } = this.#world.settings
-    const rules: HealthRules = { maxFails: upstreamMaxFails, graceMs: upstreamGraceMs }
+    const { httpMaxFails, httpGracetimeMs } = this.#world.settings
+    const rules: HealthRules = { maxFails: httpMaxFails, graceMs: httpGracetimeMs }
     if (!countFailure(upstream, rules, monotonicMs())) return
-    this.#world.event('upstream-out', { ...this.#named(upstream), reason, why, graceMs: upstreamGraceMs })
+    this.#world.event('upstream-out', { ...this.#named(upstream), reason, why, graceMs: httpGracetimeMs })
   }
 
   #named({ address }: Upstream): { mount: string; upstream: string } {

@@ -35,7 +35,7 @@ export class Upstreams {
       if (spec.kind !== 'upstream') continue
       const { prefix, upstreams } = spec
       const known = earlier.get(prefix)
-      if (known?.isMadeOf(upstreams, settings.upstreamConnectMs)) {
+      if (known?.isMadeOf(upstreams, settings.httpConnectTimeoutMs)) {
         earlier.delete(prefix)
         this.#groups.set(prefix, known)
       } else this.#groups.set(prefix, new UpstreamGroup(prefix, upstreams, this.#world, this.#tunnels, this.#events))

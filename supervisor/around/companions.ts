@@ -69,9 +69,9 @@ export class Companions {
   #take(settings: Settings): Daemon[] {
     const before = this.#daemons
     this.#settings = settings
-    this.#crons.apply(settings.around)
+    this.#crons.apply(settings)
     const kept: Daemon[] = []
-    this.#daemons = settings.around.daemons.map(spec => {
+    this.#daemons = settings.attachDaemon.map(spec => {
       const same = before.find(daemon => !kept.includes(daemon) && isDeepStrictEqual(daemon.spec, spec))
       if (same === undefined) return new Daemon(spec, this.#context, this.#place)
       kept.push(same)

@@ -6,8 +6,9 @@
  */
 
 import { isDeepStrictEqual } from 'node:util'
+import type { CronSpec } from '../../kit/options/values/value-types.js'
 import type { MasterContext } from '../child/master-context.js'
-import type { AroundSettings, CronSpec } from '../config/values/settings.js'
+import type { Settings } from '../config/values/settings.js'
 import { nextRun, nextRunOfRepeatedTime } from './cron-time.js'
 import type { CommandPlace } from './daemon.js'
 import { type CommandEnd, type CommandEvent, type CommandOwner, ShellCommand } from './shell-command.js'
@@ -41,12 +42,10 @@ export class CronJobs {
   }
 
   /** From now on these jobs; those that stay keep their next time. */
-  apply({ crons, cronHarakiriMs }: AroundSettings): void {
+  apply({ cron, cronHarakiriMs }: Pick<Settings, 'cron' | 'cronHarakiriMs'>): void {
     const before = this.#jobs
     this.#harakiriMs = cronHarakiriMs
-    this.#jobs = crons.map(
-      spec => before.find(job => isDeepStrictEqual(job.spec, spec)) ?? newJob(spec, this.#wallMs()),
-    )
+    this.#jobs = cron.map(spec => before.find(job => isDeepStrictEqual(job.spec, spec)) ?? newJob(spec, this.#wallMs()))
   }
 
   get areGone(): boolean {

@@ -5,7 +5,7 @@
  * on the day on which the hour is left out. A job of every hour runs by the time that really passes.
  */
 
-import type { CronTimes } from '../config/values/settings.js'
+import type { CronTimes } from '../../kit/options/values/value-types.js'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS

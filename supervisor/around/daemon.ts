@@ -2,8 +2,8 @@
  * One attached daemon: keeps one run of its command alive until it is stopped. Executes what `daemon-phase.ts` decides; owned by `companions.ts`.
  */
 
+import type { DaemonSpec } from '../../kit/options/values/value-types.js'
 import type { MasterContext } from '../child/master-context.js'
-import type { DaemonSpec } from '../config/values/settings.js'
 import { type DaemonEvent, type DaemonLife, newDaemonLife, stepDaemon } from './daemon-phase.js'
 import {
   type CommandEnd,

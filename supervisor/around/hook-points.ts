@@ -25,32 +25,32 @@ export class HookPoints {
 
   /** Before anything is opened. Failures: `start-condition` and `hook` (69). */
   async beforeListening(settings: Settings): Promise<void> {
-    await startConditions(settings.starting, settings.credentials, this.#context.log, this.#starting.signal)
-    await this.#run('exec-asap', settings.starting.execAsap, settings)
+    await startConditions(settings, settings.credentials, this.#context.log, this.#starting.signal)
+    await this.#run('exec-asap', settings.execAsap, settings)
   }
 
   /** Before the first worker of a generation. Failure: `hook` (69). */
   async beforeApplication(settings: Settings): Promise<void> {
-    if (settings.app !== null) await this.#run('exec-pre-app', settings.around.execPreApp, settings)
+    if (settings.app !== null) await this.#run('exec-pre-app', settings.execPreApp, settings)
   }
 
   /** The first worker of this generation serves. */
   served({ number, settings }: { number: number; settings: Settings }): void {
     if (number <= this.#servedNumber) return
     this.#servedNumber = number
-    this.#start('exec-post-app', settings.around.execPostApp, settings)
+    this.#start('exec-post-app', settings.execPostApp, settings)
   }
 
   /** A worker of slot 1 is ready. */
   accepting(settings: Settings): void {
-    this.#start('hook-accepting1', settings.around.accepting1, settings)
+    this.#start('hook-accepting1', settings.hookAccepting1, settings)
   }
 
   /** All workers are gone. Starts the last hook when it is called first; true: it is done. */
   atExit(settings: Settings): boolean {
     if (this.#exit === 'not-yet') {
       this.#exit = 'running'
-      const commands = settings.around.execAtExit
+      const commands = settings.execAsUserAtexit
       const timeoutMs = atExitMs(settings)
       const done = () => {
         this.#exit = 'done'
@@ -70,10 +70,10 @@ export class HookPoints {
   }
 
   #run(name: HookName, commands: readonly string[], settings: Settings): Promise<void> {
-    return this.#hooks.run({ name, commands, settings, timeoutMs: settings.around.execMs })
+    return this.#hooks.run({ name, commands, settings, timeoutMs: settings.execTimeoutMs })
   }
 
   #start(name: HookName, commands: readonly string[], settings: Settings): void {
-    this.#hooks.start({ name, commands, settings, timeoutMs: settings.around.execMs })
+    this.#hooks.start({ name, commands, settings, timeoutMs: settings.execTimeoutMs })
   }
 }

@@ -7,30 +7,36 @@ import { createConnection } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { EXIT, Failure } from '../../kit/ground/failure.js'
 import type { Log } from '../../kit/log/log.js'
-import { printListenAddress } from '../config/values/listen-address.js'
-import type { BoundAddress, StartingSettings } from '../config/values/settings.js'
+import { printListenAddress } from '../../kit/options/values/listen-address.js'
+import type { BoundAddress } from '../../kit/options/values/value-types.js'
+import type { Settings } from '../config/values/settings.js'
 import { connectUnix } from '../listen/socket-file.js'
 import { type Opener, onGuardedPath } from '../user/guarded-path.js'
 
 const LOOK_MS = 200
 const CONNECT_MS = 1000
 
+type StartConditions = Pick<
+  Settings,
+  'waitForFile' | 'waitForFileTimeoutMs' | 'waitForSocket' | 'waitForSocketTimeoutMs'
+>
+
 /** Resolves when all conditions hold. Failures: `start-condition` (69) past a deadline; an abort rejects with its reason. */
 export async function startConditions(
-  starting: StartingSettings,
+  conditions: StartConditions,
   opener: Opener,
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
-  const { waitForFiles, waitForFileMs, waitForSockets, waitForSocketMs } = starting
-  for (const path of waitForFiles) {
-    await waitFor({ what: `wait-for-file=${path}`, timeoutMs: waitForFileMs, log, signal }, async () =>
+  const { waitForFile, waitForFileTimeoutMs, waitForSocket, waitForSocketTimeoutMs } = conditions
+  for (const path of waitForFile) {
+    await waitFor({ what: `wait-for-file=${path}`, timeoutMs: waitForFileTimeoutMs, log, signal }, async () =>
       isThere(path, opener),
     )
   }
-  for (const address of waitForSockets) {
+  for (const address of waitForSocket) {
     const what = `wait-for-socket=${printListenAddress(address)}`
-    await waitFor({ what, timeoutMs: waitForSocketMs, log, signal }, () => isAccepting(address, opener))
+    await waitFor({ what, timeoutMs: waitForSocketTimeoutMs, log, signal }, () => isAccepting(address, opener))
   }
 }
 

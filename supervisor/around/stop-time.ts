@@ -4,17 +4,20 @@
 
 import type { Settings } from '../config/values/settings.js'
 
-export type StopSettings = Pick<Settings, 'reloadMercyMs' | 'workerReloadMercyMs' | 'around'>
+type AtExitSettings = Pick<Settings, 'execTimeoutMs' | 'reloadMercyMs'>
+
+export type StopSettings = AtExitSettings &
+  Pick<Settings, 'workerReloadMercyMs' | 'execAsUserAtexit' | 'attachDaemon' | 'cron'>
 
 /** What each command of `exec-as-user-atexit` gets. */
-export function atExitMs({ around, reloadMercyMs }: Pick<StopSettings, 'around' | 'reloadMercyMs'>): number {
-  return Math.min(around.execMs, reloadMercyMs)
+export function atExitMs({ execTimeoutMs, reloadMercyMs }: AtExitSettings): number {
+  return Math.min(execTimeoutMs, reloadMercyMs)
 }
 
 /** Requests and workers, behind them the hooks at exit one after the other, behind those the daemons and cron jobs all at once. */
 export function longestStopMs(settings: StopSettings): number {
-  const { reloadMercyMs, workerReloadMercyMs, around } = settings
-  const hooksMs = around.execAtExit.length * atExitMs(settings)
-  const companionsMs = around.daemons.length + around.crons.length === 0 ? 0 : reloadMercyMs
+  const { reloadMercyMs, workerReloadMercyMs, execAsUserAtexit, attachDaemon, cron } = settings
+  const hooksMs = execAsUserAtexit.length * atExitMs(settings)
+  const companionsMs = attachDaemon.length + cron.length === 0 ? 0 : reloadMercyMs
   return Math.max(reloadMercyMs, workerReloadMercyMs) + hooksMs + companionsMs
 }

@@ -5,7 +5,7 @@
  * A static folder is known again in the next generation by its mount, or by its place among the `check-static` folders.
  */
 
-import type { StaticSettings } from '../../kit/channel/messages.js'
+import type { ProxySettings } from '../../kit/channel/messages.js'
 import type { Generation } from './master-context.js'
 
 /** Releases that are remembered for one folder: a deploy every few seconds must not make each miss look into hundreds. */
@@ -23,9 +23,12 @@ export class AssetGrace {
   #earlier: Earlier[] = []
 
   /** The settings of `generation` come into force. `nowMs`: of the clock that all processes share. */
-  enter({ settings, release }: Pick<Generation, 'settings' | 'release'>, nowMs: number): StaticSettings['previous'] {
+  enter(
+    { settings, release }: Pick<Generation, 'settings' | 'release'>,
+    nowMs: number,
+  ): ProxySettings['previousFolders'] {
     const next = new Map<string, string>([
-      ...settings.staticMaps.map(({ mount, folder }) => [`mount ${mount}`, realOf(release, folder)] as const),
+      ...settings.staticMap.map(({ mount, folder }) => [`mount ${mount}`, realOf(release, folder)] as const),
       ...settings.checkStatic.map((folder, index) => [`check ${index}`, realOf(release, folder)] as const),
     ])
     const untilMs = nowMs + settings.assetGraceMs

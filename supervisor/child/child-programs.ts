@@ -54,10 +54,10 @@ export function whyOutOfReach(
  * the start.
  */
 export function checkLogReach(
-  { logto, accessLog, credentials }: Pick<Settings, 'logto' | 'accessLog' | 'credentials'>,
+  { logto, disableLogging, credentials }: Pick<Settings, 'logto' | 'disableLogging' | 'credentials'>,
   isOurs = false,
 ): void {
-  if (logto === null || !accessLog || credentials === null) return
+  if (logto === null || disableLogging || credentials === null) return
   const closed = asServiceUser(credentials, () => firstClosedFolder(dirname(logto)))
   // What is not there is told by who opens it.
   if (closed === null || lstatSync(closed, { throwIfNoEntry: false }) === undefined) return

@@ -27,11 +27,11 @@ type Located = Pick<
   | 'app'
   | 'chdir'
   | 'startFolder'
-  | 'staticMaps'
+  | 'staticMap'
   | 'checkStatic'
-  | 'files'
-  | 'internalMaps'
-  | 'sendfileRoots'
+  | 'staticSafe'
+  | 'internal'
+  | 'xSendfileRoot'
 >
 
 /** Resolves the paths of `settings`. Failures: `release` (69), naming the option and the path. */
@@ -52,18 +52,18 @@ function resolveAll(settings: Located): Release {
 }
 
 function resolveFolders(
-  { staticMaps, checkStatic, files, internalMaps, sendfileRoots }: Located,
+  { staticMap, checkStatic, staticSafe, internal, xSendfileRoot }: Located,
   inRelease: (path: string) => string,
 ): Map<string, string> {
   const found = new Map<string, string>()
-  for (const map of staticMaps) {
+  for (const map of staticMap) {
     const option = map.keepsMount ? 'static-map2' : 'static-map'
     found.set(map.folder, realPath(option, inRelease(map.folder)))
   }
   for (const folder of checkStatic) found.set(folder, realPath('check-static', inRelease(folder)))
-  for (const folder of files.safe) found.set(folder, realPath('static-safe', inRelease(folder)))
-  for (const { folder } of internalMaps) found.set(folder, realPath('internal', inRelease(folder)))
-  for (const folder of sendfileRoots) found.set(folder, realPath('x-sendfile-root', inRelease(folder)))
+  for (const folder of staticSafe) found.set(folder, realPath('static-safe', inRelease(folder)))
+  for (const { folder } of internal) found.set(folder, realPath('internal', inRelease(folder)))
+  for (const folder of xSendfileRoot) found.set(folder, realPath('x-sendfile-root', inRelease(folder)))
   return found
 }
 

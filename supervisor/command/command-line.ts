@@ -4,12 +4,12 @@
  */
 
 import { EXIT } from '../../kit/ground/failure.js'
+import { acceptedKeys, isOptionKey, optionNamed, rowOf } from '../../kit/options/options.js'
+import { MOOT_OPTIONS } from '../../kit/options/words/moot-options.js'
+import { didYouMean, nearestName } from '../../kit/options/words/nearest-name.js'
 import { FOREIGN_COMMANDS, whatIsMeant } from '../config/foreign-names.js'
 import { SETTERS } from '../config/ini/ini-reader.js'
 import type { Flag } from '../config/option-values.js'
-import { acceptedKeys, isOptionKey, optionNamed, rowOf } from '../config/options.js'
-import { MOOT_OPTIONS } from '../config/words/moot-options.js'
-import { didYouMean, nearestName } from '../config/words/nearest-name.js'
 
 /** What every command that reads the configuration needs. `iniPath` as written, null: none was named. */
 export interface ConfigArguments {

@@ -7,7 +7,7 @@
 import { type IncomingMessage, type RequestOptions, request } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
-import type { BoundAddress } from '../config/values/settings.js'
+import type { BoundAddress } from '../../kit/options/values/value-types.js'
 import { connectUnix } from '../listen/socket-file.js'
 import { printable } from '../log/printable.js'
 import type { Opener } from '../user/guarded-path.js'

@@ -49,7 +49,7 @@ export async function startCommand(options: StartOptions, context: CommandContex
   const running = await findMaster(controlPathOf(settings.runDir), serviceOf(settings))
   if (running !== null) throw alreadyRunning(settings.runDir, running)
   const [files, child] = begin(options, context)
-  const outcome = await waitForOutcome(child, settings.workerStartMs + 30_000)
+  const outcome = await waitForOutcome(child, settings.workerStartTimeoutMs + 30_000)
   if (outcome.type === 'started') {
     leave(child)
     context.print(printBanner({ ...context, report: outcome.report, log: files.log, mode: 'background' }))

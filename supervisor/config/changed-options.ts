@@ -3,8 +3,8 @@
  */
 
 import { isDeepStrictEqual } from 'node:util'
-import type { TakesEffect } from './kinds/option-row.js'
-import { type OptionName, optionNames, rowOf } from './options.js'
+import type { TakesEffect } from '../../kit/options/kinds/option-row.js'
+import { type OptionName, optionNames, rowOf } from '../../kit/options/options.js'
 import type { Settings } from './values/settings.js'
 
 export interface ChangedOption {
@@ -18,14 +18,18 @@ export interface ChangedOption {
  */
 export function changedOptions(before: Settings, after: Settings): ChangedOption[] {
   const changed: ChangedOption[] = []
-  const seen = new Set<keyof Settings>()
+  const seen = new Set<string>()
   for (const name of optionNames()) {
     const { setting, takesEffect } = rowOf(name)
     if (setting === null || seen.has(setting)) continue
     seen.add(setting)
-    if (!isDeepStrictEqual(before[setting], after[setting])) changed.push({ name, takesEffect })
+    if (!isDeepStrictEqual(of(before, setting), of(after, setting))) changed.push({ name, takesEffect })
   }
   return changed
+}
+
+function of(settings: Settings, setting: string): unknown {
+  return settings[setting as keyof Settings]
 }
 
 /** Whether a reload would change nothing: what needs a restart stays as it is anyway. */

@@ -6,12 +6,14 @@
 
 import { dirname } from 'node:path'
 import zlib from 'node:zlib'
+import type { OptionName } from '../../kit/options/options.js'
+import type { OptionValues } from '../../kit/options/settings.js'
+import { isPrivateAddress, overlaps, printListenAddress } from '../../kit/options/values/listen-address.js'
+import type { ListenAddress } from '../../kit/options/values/value-types.js'
+import { checkScaling, remarkScaling } from './check-scaling.js'
 import type { ConfigFiles, FileKind } from './ini/config-files.js'
-import type { OptionValues, ReadValues } from './option-values.js'
-import type { OptionName } from './options.js'
-import { checkScaling, remarkScaling } from './scaling-values.js'
-import { isPrivateAddress, overlaps, printListenAddress } from './values/listen-address.js'
-import type { Finding, ListenAddress } from './values/settings.js'
+import type { ReadValues } from './option-values.js'
+import type { Finding } from './values/settings.js'
 
 export interface CheckFacts extends ReadValues {
   files: ConfigFiles

@@ -3,7 +3,7 @@
  * never see the files: what is needed when things go wrong is in memory already.
  */
 
-import type { ErrorPageSpec } from '../../kit/channel/messages.js'
+import type { ErrorPageSpec } from '../../kit/options/values/value-types.js'
 import type { ConfigFiles } from './ini/config-files.js'
 import type { Finding } from './values/settings.js'
 

@@ -3,8 +3,8 @@
  * is no option. Called where a key is unknown, and by `daimyo help WORD`. Pure.
  */
 
-import { type OptionName, optionNames, rowOf } from './options.js'
-import { didYouMean, nearestName, sameName } from './words/nearest-name.js'
+import { type OptionName, optionNames, rowOf } from '../../kit/options/options.js'
+import { didYouMean, nearestName, sameName } from '../../kit/options/words/nearest-name.js'
 
 /** How the servers whose words are known are written, in the order in which they are named. */
 export const SERVERS = { uwsgi: 'uWSGI', nginx: 'nginx', pm2: 'PM2', gunicorn: 'Gunicorn' } as const

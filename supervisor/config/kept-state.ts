@@ -4,8 +4,8 @@
  */
 
 import { dirname, join } from 'node:path'
+import type { OptionValues } from '../../kit/options/settings.js'
 import type { ConfigFiles } from './ini/config-files.js'
-import type { OptionValues } from './option-values.js'
 
 /** A package and what it needs; `unless`: where one of these is there too, nothing. */
 interface Keeper {

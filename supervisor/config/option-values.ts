@@ -6,15 +6,24 @@
  * those of a repeatable option are added; a placeholder that the command line sets hides the one of the file.
  */
 
+import type { Kind, ValueContext } from '../../kit/options/kinds/option-kinds.js'
+import {
+  acceptedKeys,
+  isOptionKey,
+  OPTIONS,
+  type OptionName,
+  optionNamed,
+  optionNames,
+  rowOf,
+} from '../../kit/options/options.js'
+import { defaultOf, type OptionValues } from '../../kit/options/settings.js'
+import { MOOT_OPTIONS, REFUSED_OPTIONS } from '../../kit/options/words/moot-options.js'
+import { didYouMean } from '../../kit/options/words/nearest-name.js'
+import { HIDDEN } from '../../kit/options/words/secret-names.js'
 import { whatIsMeant } from './foreign-names.js'
 import { type IniEntry, SETTERS, splitPlaceholder } from './ini/ini-reader.js'
 import { type ExpandContext, expand } from './ini/placeholders.js'
-import type { Kind, ValueContext } from './kinds/option-kinds.js'
-import { acceptedKeys, isOptionKey, OPTIONS, type OptionName, optionNamed, optionNames, rowOf } from './options.js'
 import type { EffectiveValue, Finding } from './values/settings.js'
-import { MOOT_OPTIONS, REFUSED_OPTIONS } from './words/moot-options.js'
-import { didYouMean } from './words/nearest-name.js'
-import { HIDDEN } from './words/secret-names.js'
 
 /** One option of the command line; `place` is how it was written, such as `--processes`. */
 export interface Flag {
@@ -22,17 +31,6 @@ export interface Flag {
   value: string
   place: string
 }
-
-type ValueOf<Row> = Row extends { kind: Kind<infer T> }
-  ? Row extends { repeatable: true }
-    ? T[]
-    : Row extends { default: string }
-      ? T
-      : T | null
-  : never
-
-/** A value for every option, its default where none was given. */
-export type OptionValues = { [Name in OptionName]: ValueOf<(typeof OPTIONS)[Name]> }
 
 /** `places` holds, for each option that was given, where; as many as it has values. */
 export interface ReadValues {
@@ -193,7 +191,7 @@ function readOption(
   const counting = row.repeatable === true ? good : good.slice(-1)
   if (counting.length === 0) return otherwise(name, context)
   return {
-    value: row.repeatable === true ? counting.map(item => item.value) : counting[0]?.value,
+    value: row.repeatable === true ? counting.flatMap(item => item.value) : counting[0]?.value,
     places: counting.map(item => item.place),
     effective: counting.map(({ shown, place }) => ({ name, text: shown, place })),
   }
@@ -231,11 +229,10 @@ function remarkRepeated(name: OptionName, good: { shown: string; place: string }
 }
 
 function otherwise(name: OptionName, context: ValueContext): ReadOption {
-  const row = rowOf(name)
-  const parsed = row.default === null ? null : row.kind.parse(row.default, context)
-  if (parsed === null || !parsed.ok) return { value: row.repeatable === true ? [] : null, places: [], effective: [] }
-  const value = row.repeatable === true ? [parsed.value] : parsed.value
-  return { value, places: [], effective: [{ name, text: row.kind.print(parsed.value), place: 'default' }] }
+  const { kind, default: text } = rowOf(name)
+  const parsed = text === null ? null : kind.parse(text, context)
+  const effective = parsed?.ok ? [{ name, text: kind.print(parsed.value), place: 'default' }] : []
+  return { value: defaultOf(name, context), places: [], effective }
 }
 
 function shorten(text: string): string {

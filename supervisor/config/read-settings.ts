@@ -10,9 +10,11 @@
 import { availableParallelism, hostname } from 'node:os'
 import { resolve } from 'node:path'
 import type { Credentials } from '../../kit/channel/messages.js'
+import { MOST_BACKLOG } from '../../kit/options/kinds/option-kinds.js'
+import type { OptionValues } from '../../kit/options/settings.js'
 import { type Accounts, accountName, findCredentials, findOwner } from '../user/accounts.js'
-import { toAroundSettings, toStartingSettings } from './around-values.js'
 import { checkValues } from './check-values.js'
+import { toSettings } from './composed-settings.js'
 import { type NamedPath, readEnvironmentFiles } from './environment-files.js'
 import { readErrorPages } from './error-page-files.js'
 import { type ConfigFiles, filesFor, realFiles } from './ini/config-files.js'
@@ -20,13 +22,9 @@ import { judgeIniFiles, remarkFifos } from './ini/ini-changers.js'
 import { fileNamed, type IniReading, readIni } from './ini/ini-reader.js'
 import type { MagicFacts } from './ini/magic-variables.js'
 import { remarkKeptState } from './kept-state.js'
-import { MOST_BACKLOG } from './kinds/option-kinds.js'
-import { type Flag, flagEntries, type OptionValues, readValues } from './option-values.js'
-import { toRecycleLimits } from './recycling-values.js'
-import { toCheaperSettings } from './scaling-values.js'
-import { toStaticSettings } from './static-values.js'
-import { type ConfigFile, runFolderPath, whyTooLong } from './values/run-folder-path.js'
-import type { EffectiveValue, Finding, Reading, Settings } from './values/settings.js'
+import { type Flag, flagEntries, readValues } from './option-values.js'
+import { runFolderPath, whyTooLong } from './values/run-folder-path.js'
+import type { EffectiveValue, Finding, Reading } from './values/settings.js'
 
 export interface SettingsSource {
   /** As on the command line: `farm.ini` or `farm.ini:section`, relative to `cwd`. Null: flags only. */
@@ -93,18 +91,22 @@ export function readSettings(source: SettingsSource): Reading {
   if (found.mistake !== null) mistakes.push({ place: places.get(found.option)?.[0] ?? place, message: found.mistake })
   if (owner.mistake !== null) mistakes.push({ place: places.get('chown-socket')?.[0] ?? place, message: owner.mistake })
   if (tooLong !== null) mistakes.push({ place: places.get('run-dir')?.[0] ?? place, message: tooLong })
-  const facts = {
-    credentials: found.credentials,
-    socketOwner: owner.owner,
-    errorPages: pages.pages,
-    environmentFiles: environment.changes,
+  const surroundings = {
+    iniPath: file?.absolute ?? null,
+    iniSection: file?.section ?? '',
     configFiles: [...paths],
-    runDir,
     startFolder: source.cwd,
     passedBacklog: places.has('listen') ? values.listen : MOST_BACKLOG,
   }
+  const lookedUp = {
+    credentials: found.credentials,
+    chownSocket: owner.owner,
+    errorPage: pages.pages,
+    environmentFiles: environment.changes,
+    runDir,
+  }
   return {
-    settings: mistakes.length > 0 ? null : toSettings(values, file, facts),
+    settings: mistakes.length > 0 ? null : toSettings(values, { ...surroundings, ...lookedUp }),
     mistakes: bound(sortFindings(mistakes)),
     remarks: bound(
       sortFindings([
@@ -182,138 +184,6 @@ function ownerOf({ 'chown-socket': named }: OptionValues, accounts: Accounts) {
   const found = named === null ? null : findOwner(named, accounts)
   if (found?.ok === false) return { owner: null, mistake: found.message }
   return { owner: found === null ? null : found.value, mistake: null }
-}
-
-/** What was looked up for the values. */
-type FoundFacts = Pick<
-  Settings,
-  | 'credentials'
-  | 'socketOwner'
-  | 'errorPages'
-  | 'environmentFiles'
-  | 'configFiles'
-  | 'runDir'
-  | 'passedBacklog'
-  | 'startFolder'
->
-
-function toSettings(values: OptionValues, file: ConfigFile | null, facts: FoundFacts): Settings {
-  return {
-    ...facts,
-    iniPath: file?.absolute ?? null,
-    iniSection: file?.section ?? '',
-    app: values.app,
-    args: values.args.flat(),
-    appPort: values['app-port'],
-    clusterWorker: values['cluster-worker'],
-    chdir: values.chdir,
-    processes: values.processes,
-    httpProcesses: values['http-processes'],
-    listeners: values.http,
-    backlog: values.listen,
-    passedBacklog: facts.passedBacklog,
-    socketMode: values['chmod-socket'],
-    staticMaps: [...values['static-map'], ...values['static-map2'].map(map => ({ ...map, keepsMount: true as const }))],
-    checkStatic: values['check-static'],
-    files: toStaticSettings(values),
-    assetGraceMs: values['asset-grace'],
-    mounts: values.app === null ? [] : values.mount,
-    upstreams: values['http-to'],
-    autoGzip: values['http-auto-gzip'],
-    autoBr: values['http-auto-br'],
-    autoZstd: values['http-auto-zstd'],
-    gzipTypes: values['gzip-types'],
-    gzipMinBytes: values['gzip-min-length'],
-    gzipLevel: values['gzip-comp-level'],
-    brotliLevel: values['brotli-comp-level'],
-    zstdLevel: values['zstd-comp-level'],
-    gzipStreams: values['gzip-streams'],
-    internalMaps: values.internal,
-    sendfileRoots: values['x-sendfile-root'],
-    harakiriMs: values.harakiri,
-    mountHarakiri: values['mount-harakiri'],
-    harakiriQueue: values['harakiri-queue-threshold'],
-    harakiriGracefulMs: values['harakiri-graceful-timeout'],
-    workerReloadMercyMs: values['worker-reload-mercy'],
-    reloadMercyMs: values['reload-mercy'],
-    tunnelMercyMs: values['ws-mercy'],
-    stream: { afterMs: values['stream-after'], mercyMs: values['stream-mercy'] },
-    reloadOverlap: values['reload-overlap'],
-    tunnelIdleMs: values['ws-idle-timeout'],
-    keepChildren: values['keep-children'],
-    workerStartMs: values['worker-start-timeout'],
-    readyCheck: values['ready-check'],
-    waitReady: values['wait-ready'],
-    soakMs: values.soak,
-    touchReload: values['touch-reload'],
-    touchWorkersReload: values['touch-workers-reload'],
-    touchChainReload: values['touch-chain-reload'],
-    fsReload: values['fs-reload'],
-    iniReload: values['ini-reload'],
-    lazyApps: values['lazy-apps'],
-    cpuAffinity: values['cpu-affinity'],
-    processNames: toProcessNames(values),
-    maxRequests: values['max-requests'],
-    recycling: toRecycleLimits(values),
-    memoryReport: values['memory-report'],
-    leakAutopsy: { folder: values['leak-autopsy'], files: values['leak-autopsy-files'] },
-    cheaper: toCheaperSettings(values),
-    cheap: values.cheap,
-    lazy: values.lazy,
-    idleMs: values.idle,
-    dieOnIdle: values['die-on-idle'],
-    nodeArgs: values['node-args'].flat(),
-    workerConnections: values['worker-connections'],
-    upstreamConnectMs: values['http-connect-timeout'],
-    upstreamMaxFails: values['http-max-fails'],
-    upstreamGraceMs: values['http-gracetime'],
-    trustedProxies: values['trusted-proxies'].flat(),
-    sticky: values.sticky,
-    requestIdOnAnswers: values['request-id-answer'],
-    requestIdInLog: values['log-request-id'],
-    quarantine: {
-      deaths: values['quarantine-deaths'],
-      windowMs: values['quarantine-window'],
-      holdMs: values['quarantine-time'],
-    },
-    queueRequests: values['http-queue'],
-    queueMs: values['http-queue-timeout'],
-    headMs: values['http-header-timeout'],
-    keepAliveMs: values['http-keepalive'],
-    keepAliveRequests: values['http-keepalive-requests'],
-    bodyMs: values['http-body-timeout'],
-    bodyBytesPerSecond: values['http-body-min-rate'],
-    sendMs: values['http-send-timeout'],
-    halfCloseMs: values['http-half-close-timeout'],
-    connections: values['http-connections'],
-    connectionsPerAddress: values['http-connections-per-address'],
-    env: values.env,
-    unenv: values.unenv,
-    inherited: { umask: values.umask, prio: values.prio, maxFd: values['max-fd'] },
-    starting: toStartingSettings(values),
-    around: toAroundSettings(values),
-    pidfile: values.pidfile,
-    masterFifos: values['master-fifo'],
-    logto: values.logto,
-    logMaxBytes: values['log-maxsize'],
-    logBackups: values['log-backups'],
-    vacuum: values.vacuum,
-    accessLog: !values['disable-logging'],
-    headBytes: values['buffer-size'],
-    headFields: values['http-header-count'],
-    targetBytes: values['http-uri-size'],
-    postBytes: values['limit-post'],
-    postBufferingBytes: values['post-buffering'],
-    metrics: values.metrics,
-    metricsAuth: values['metrics-auth'],
-    metricsPath: values['metrics-path'],
-  }
-}
-
-function toProcessNames(values: OptionValues): Settings['processNames'] {
-  const spaced = values['procname-prefix-spaced']
-  const prefix = values['procname-prefix'] ?? (spaced === null ? '' : `${spaced} `)
-  return { prefix, append: values['procname-append'] ?? '' }
 }
 
 /** The run folder has no default in the table: it depends on where the INI is. */

@@ -4,8 +4,8 @@
  * Must stay true: what could not be looked up is told as not known, never as right; every row that is not right has a remedy.
  */
 
+import { SOCKET_PATH_BYTES } from '../../kit/options/values/listen-address.js'
 import { REACH_REMEDY } from '../child/child-programs.js'
-import { SOCKET_PATH_BYTES } from '../config/values/listen-address.js'
 import { describeReadiness } from '../control/readiness.js'
 import type { UnitFound, UnwritablePaths } from './unwritable-paths.js'
 

@@ -113,7 +113,7 @@ function configuration({ mistakes }: Reading, ini: string | null): Diagnosis {
 }
 
 function wantedOf(settings: Settings, { environment }: CommandContext): Wanted {
-  const { runDir, listeners, metrics, backlog, harakiriMs } = settings
+  const { runDir, http: listeners, metrics, listen: backlog, harakiriMs } = settings
   const paths = [...listeners, metrics].map(address => (address?.kind === 'unix' ? address.path : ''))
   const longest = [longestSocketOf(runDir), ...paths].sort((a, b) => b.length - a.length)[0] ?? ''
   const stopMs = longestStopMs(settings)

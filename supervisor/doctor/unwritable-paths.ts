@@ -41,7 +41,7 @@ export interface UnwritablePaths {
   paths: Unwritable[]
 }
 
-type Written = Pick<Settings, 'logto' | 'pidfile' | 'listeners' | 'metrics' | 'runDir'>
+type Written = Pick<Settings, 'logto' | 'pidfile' | 'http' | 'metrics' | 'runDir'>
 
 /** null: the master is root, who writes everywhere, or it is another user, as whom only root can ask. */
 export async function unwritablePaths(settings: Written, unit: UnitFound | null): Promise<UnwritablePaths | null> {
@@ -55,7 +55,7 @@ export async function unwritablePaths(settings: Written, unit: UnitFound | null)
 
 /** What a master writes. What systemd makes or opens for it is left out. */
 export function writtenBy(settings: Written, unit: UnitFound | null): Unwritable[] {
-  const { logto, pidfile, listeners, metrics, runDir } = settings
+  const { logto, pidfile, http: listeners, metrics, runDir } = settings
   const found: Unwritable[] = []
   const add = (option: string, path: string) => found.push({ option, path })
   if (logto !== null) add('logto', isThere(logto) ? logto : dirname(logto))

@@ -2,15 +2,15 @@
  * `docs/options.md`, printed from the option table by `daimyo help options`. A test compares the file with it. Pure.
  */
 
+import { type OptionRow, SECTIONS, type TakesEffect } from '../../kit/options/kinds/option-row.js'
+import { type OptionName, optionNames, rowOf } from '../../kit/options/options.js'
+import { MOOT_OPTIONS, REFUSED_OPTIONS } from '../../kit/options/words/moot-options.js'
 import { WORKER_VARIABLES } from '../child/spawn-environment.js'
 import { SERVERS, type Server } from '../config/foreign-names.js'
 import { FILE_BYTES } from '../config/ini/config-files.js'
 import { BLOCK_OPENERS } from '../config/ini/ini-blocks.js'
 import { LINE_CHARS } from '../config/ini/ini-lines.js'
 import { MAGIC_VARIABLES } from '../config/ini/magic-variables.js'
-import { type OptionRow, SECTIONS, type TakesEffect } from '../config/kinds/option-row.js'
-import { type OptionName, optionNames, rowOf } from '../config/options.js'
-import { MOOT_OPTIONS, REFUSED_OPTIONS } from '../config/words/moot-options.js'
 
 const TAKES_EFFECT: Record<TakesEffect, string> = {
   live: 'at the reload',

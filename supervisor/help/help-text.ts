@@ -2,6 +2,9 @@
  * `daimyo --help` and `daimyo help WORD`, printed from the option table. Pure.
  */
 
+import { SECTIONS } from '../../kit/options/kinds/option-row.js'
+import { acceptedKeys, type OptionName, optionNamed, optionNames, rowOf } from '../../kit/options/options.js'
+import { MOOT_OPTIONS, REFUSED_OPTIONS } from '../../kit/options/words/moot-options.js'
 import {
   describeForeign,
   FOREIGN_COMMANDS,
@@ -12,9 +15,6 @@ import {
   topicOf,
   whatIsMeant,
 } from '../config/foreign-names.js'
-import { SECTIONS } from '../config/kinds/option-row.js'
-import { acceptedKeys, type OptionName, optionNamed, optionNames, rowOf } from '../config/options.js'
-import { MOOT_OPTIONS, REFUSED_OPTIONS } from '../config/words/moot-options.js'
 import { optionFacts } from './config-reference.js'
 
 const COLUMNS = 100

@@ -6,13 +6,10 @@ import { type ExecFileSyncOptions, execFileSync } from 'node:child_process'
 import { setPriority } from 'node:os'
 import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
 import { SYSTEM_PATH } from '../../kit/ground/system-path.js'
+import type { SettingsFor } from '../../kit/options/settings.js'
 
 /** null: as it is. */
-export interface InheritedLimits {
-  umask: number | null
-  prio: number | null
-  maxFd: number | null
-}
+export type InheritedLimits = Pick<SettingsFor<'master', object>, 'umask' | 'prio' | 'maxFd'>
 
 /** Sets them for this process, and so for all that it starts. Failure: `limit` (77 where it is not permitted, 71). */
 export function setInheritedLimits({ umask, prio, maxFd }: InheritedLimits): void {

@@ -4,7 +4,7 @@
  */
 
 import { readFileSync, readlinkSync } from 'node:fs'
-import type { BoundAddress } from '../config/values/settings.js'
+import type { BoundAddress } from '../../kit/options/values/value-types.js'
 
 /** `http`: for each listener of the INI, in its order, the sockets that take its place; none: it is to be opened. */
 export interface PassedSockets {

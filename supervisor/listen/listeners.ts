@@ -16,8 +16,9 @@ import * as net from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
-import { overlaps, printListenAddress } from '../config/values/listen-address.js'
-import type { BoundAddress, ListenAddress, Settings } from '../config/values/settings.js'
+import { overlaps, printListenAddress } from '../../kit/options/values/listen-address.js'
+import type { BoundAddress, ListenAddress } from '../../kit/options/values/value-types.js'
+import type { Settings } from '../config/values/settings.js'
 import type { SocketOwner } from '../user/accounts.js'
 import { asOpening, type Opening, onGuardedPath, openingOf, userName } from '../user/guarded-path.js'
 import { mayBecomeUser, mayBecomeUserWithin } from '../user/service-user.js'
@@ -63,10 +64,10 @@ const UNCHANGED = -1
 
 /** Who may use the public unix sockets: `chmod-socket` and `chown-socket`, otherwise the user and group of the service. */
 export function socketAccess(
-  settings: Pick<Settings, 'socketMode' | 'socketOwner' | 'credentials'>,
+  settings: Pick<Settings, 'chmodSocket' | 'chownSocket' | 'credentials'>,
 ): Pick<ListenerOptions, 'mode' | 'owner' | 'opener'> {
-  const { socketMode, socketOwner: owner, credentials } = settings
-  const mode = socketMode ?? SERVICE_MODE
+  const { chmodSocket, chownSocket: owner, credentials } = settings
+  const mode = chmodSocket ?? SERVICE_MODE
   const given = owner === null ? credentials : { ...owner, gid: owner.gid ?? credentials?.gid ?? null }
   return { mode, owner: given, opener: credentials }
 }

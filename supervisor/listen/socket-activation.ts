@@ -6,8 +6,8 @@
  */
 
 import { EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
-import { printListenAddress } from '../config/values/listen-address.js'
-import type { BoundAddress, ListenAddress } from '../config/values/settings.js'
+import { printListenAddress } from '../../kit/options/values/listen-address.js'
+import type { BoundAddress, ListenAddress } from '../../kit/options/values/value-types.js'
 import {
   type InheritedSocket,
   inheritedDescriptors,
@@ -19,7 +19,7 @@ import { tcpAddressOf } from './listeners.js'
 
 /** What the INI asks for. */
 export interface SocketsWanted {
-  listeners: readonly ListenAddress[]
+  http: readonly ListenAddress[]
   metrics: ListenAddress | null
 }
 
@@ -33,7 +33,7 @@ export function receiveSockets(environment: NodeJS.ProcessEnv, pid: number): Inh
 
 /** Gives each socket to the line that asks for it, or throws a Failure (78) that names what does not match. Pure. */
 export function assignSockets(
-  { listeners, metrics }: SocketsWanted,
+  { http: listeners, metrics }: SocketsWanted,
   sockets: readonly InheritedSocket[],
 ): PassedSockets {
   const left = new Set(sockets)

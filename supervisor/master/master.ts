@@ -279,7 +279,8 @@ export class Master {
     const passed = this.#deps.passed ?? NOTHING_PASSED
     const listeners = await openListeners({
       ...settings,
-      addresses: settings.listeners,
+      addresses: settings.http,
+      backlog: settings.listen,
       others: settings.metrics === null ? [] : [settings.metrics],
       ...socketAccess(settings),
       passed,

@@ -395,7 +395,7 @@ export class Reloads {
     const isSame = before.wanted > 0 && before.base.settings.processes === settings.processes
     // It slept, and goes on sleeping now that its new generation has proved itself.
     if (before.wanted === 0 && before.base.release.app !== null) return 0
-    return isSame ? this.#deps.pool.target.wanted : workersAtFirst(settings.cheaper, settings.processes)
+    return isSame ? this.#deps.pool.target.wanted : workersAtFirst(settings)
   }
 
   #succeed(running: Running, next: Generation): void {

@@ -5,9 +5,10 @@
 
 import { isIP } from 'node:net'
 import { basename, dirname, extname } from 'node:path'
+import { printListenAddress } from '../../kit/options/values/listen-address.js'
+import type { BoundAddress, ListenAddress } from '../../kit/options/values/value-types.js'
 import { longestStopMs, type StopSettings } from '../around/stop-time.js'
-import { printListenAddress } from '../config/values/listen-address.js'
-import type { BoundAddress, ListenAddress, Settings } from '../config/values/settings.js'
+import type { Settings } from '../config/values/settings.js'
 import { quoteWord, type ServiceFacts, type SocketFacts } from './service-unit.js'
 
 /** What was looked up. */
@@ -67,7 +68,7 @@ function serviceFacts(source: UnitSource, name: string, sockets: string[]): Serv
   const { settings, program, flags, ini, dependsOn } = source
   const user = userOf(source)
   const words = (...command: string[]) => [...program, ...command, ini, ...flags].map(quoteWord).join(' ')
-  const folders = settings.staticMaps.map(({ folder }) => folder)
+  const folders = settings.staticMap.map(({ folder }) => folder)
   const paths = [...program, ini, ...settings.configFiles, settings.app, settings.chdir, ...folders]
   const used = [...paths, ...settings.checkStatic, ...writableOf(source)].filter(path => path !== null)
   const runtime = /^\/run\/(.+)$/.exec(source.runDir ?? '')?.[1] ?? `daimyo/${name}`
@@ -89,27 +90,27 @@ function serviceFacts(source: UnitSource, name: string, sockets: string[]): Serv
     ...secondsOf(settings),
     usesHome: used.some(path => /^\/(home|root|run\/user)(\/|$)/.test(path)),
     usesTmp: used.some(path => /^\/(var\/)?tmp(\/|$)/.test(path)),
-    bindsLowPorts: [...settings.listeners, settings.metrics].some(isLowPort),
+    bindsLowPorts: [...settings.http, settings.metrics].some(isLowPort),
     sockets,
   }
 }
 
 /** Rounded up to a power of two: clients, half of them WebSockets with a second descriptor each, links and files. Bounds: `http-connections`. */
-export function descriptorsOf({ connections }: Pick<Settings, 'connections'>): number {
-  return Math.max(FEWEST_DESCRIPTORS, 2 ** Math.ceil(Math.log2(connections * 2 + 1024)))
+export function descriptorsOf({ httpConnections }: Pick<Settings, 'httpConnections'>): number {
+  return Math.max(FEWEST_DESCRIPTORS, 2 ** Math.ceil(Math.log2(httpConnections * 2 + 1024)))
 }
 
 /** The deadlines of the unit, longer than those of the INI. */
 export function secondsOf(
-  settings: StopSettings & Pick<Settings, 'workerStartMs' | 'harakiriMs' | 'lazyApps'>,
+  settings: StopSettings & Pick<Settings, 'workerStartTimeoutMs' | 'harakiriMs' | 'lazyApps'>,
 ): Pick<ServiceFacts, 'startSeconds' | 'stopSeconds' | 'watchdogSeconds'> {
-  const { workerStartMs, harakiriMs, lazyApps } = settings
+  const { workerStartTimeoutMs, harakiriMs, lazyApps } = settings
   // Without lazy-apps the first worker starts alone, and the others after it.
   const starts = lazyApps ? 1 : 2
   return {
-    startSeconds: seconds(workerStartMs * starts) + START_MARGIN,
+    startSeconds: seconds(workerStartTimeoutMs * starts) + START_MARGIN,
     stopSeconds: seconds(longestStopMs(settings)) + STOP_MARGIN,
-    watchdogSeconds: seconds(harakiriMs + workerStartMs) + START_MARGIN,
+    watchdogSeconds: seconds(harakiriMs + workerStartTimeoutMs) + START_MARGIN,
   }
 }
 
@@ -129,7 +130,7 @@ function userOf({ uid, caller }: UnitSource): string {
 }
 
 function writableOf({ settings, runDir }: UnitSource): string[] {
-  const { logto, pidfile, listeners, metrics } = settings
+  const { logto, pidfile, http: listeners, metrics } = settings
   const files = [
     logto,
     pidfile,
@@ -178,7 +179,7 @@ const SOCKET_MODE = 0o660
 type SocketAccess = Pick<SocketFacts, 'user' | 'group' | 'mode'>
 
 function socketFacts(source: UnitSource, name: string, service: string): NamedUnit<SocketFacts>[] {
-  const { listeners, metrics, socketMode } = source.settings
+  const { http: listeners, metrics, chmodSocket } = source.settings
   const units = new Map<string, SocketFacts>()
   const add = (file: string, socket: string, stream: string | null, access: SocketAccess, remarks: string[]): void => {
     const names = { name, service: file === `${name}.socket` ? null : service, socket }
@@ -196,7 +197,7 @@ function socketFacts(source: UnitSource, name: string, service: string): NamedUn
   }
   const plain = { user: userOf(source), group: source.gid, mode: SOCKET_MODE }
   const [user, group] = publicOwner(source)
-  addAll(listeners, `${name}.socket`, 'http', { user, group, mode: socketMode ?? SOCKET_MODE })
+  addAll(listeners, `${name}.socket`, 'http', { user, group, mode: chmodSocket ?? SOCKET_MODE })
   addAll(metrics === null ? [] : [metrics], `${name}-metrics.socket`, 'metrics', plain)
   return [...units].map(([file, facts]) => ({ file, facts }))
 }
@@ -211,7 +212,7 @@ function makeSocket(
     service: names.service,
     name: names.socket,
     streams: [],
-    backlog: source.settings.backlog,
+    backlog: source.settings.listen,
   }
 }
 

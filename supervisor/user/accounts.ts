@@ -5,18 +5,13 @@
  */
 
 import type { Credentials } from '../../kit/channel/messages.js'
-import { didYouMean, nearestName } from '../config/words/nearest-name.js'
+import type { NamedOwner } from '../../kit/options/values/value-types.js'
+import { didYouMean, nearestName } from '../../kit/options/words/nearest-name.js'
 
 /** `chown-socket`; `gid` null: the group stays what it is without it. */
 export interface SocketOwner {
   uid: number
   gid: number | null
-}
-
-/** Who a socket is given to, not yet looked up. */
-export interface NamedOwner {
-  user: string
-  group: string | null
 }
 
 /** The two files and who runs this. */

@@ -6,7 +6,11 @@
  * last before it counts, so that a number that was just left is not taken up again at the next look.
  */
 
-import type { CheaperAlgorithm, CheaperSettings } from '../config/values/settings.js'
+import type { CheaperAlgorithm } from '../../kit/options/values/value-types.js'
+import type { Settings } from '../config/values/settings.js'
+
+/** `cheaper` and all options that go with it. */
+export type CheaperSettings = Pick<Settings, Extract<keyof Settings, `cheaper${string}`>>
 
 /** What is seen at one look. */
 export interface CheaperFacts {
@@ -51,30 +55,31 @@ export interface CheaperStep {
 export const LOOK_MS = 1000
 
 /** Before the first look. */
-export function newCheaperMemory({ busyness }: CheaperSettings): CheaperMemory {
+export function newCheaperMemory({ cheaperBusynessMultiplier: multiplier }: CheaperSettings): CheaperMemory {
   const sinceFewer = Number.POSITIVE_INFINITY
-  return { over: 0, under: 0, looks: 0, percents: 0, multiplier: busyness.multiplier, sinceFewer }
+  return { over: 0, under: 0, looks: 0, percents: 0, multiplier, sinceFewer }
 }
 
 /** How many workers to start with, and to wake up with. */
-export function workersAtFirst({ least, initial }: CheaperSettings, processes: number): number {
-  return least === 0 ? processes : clamp(initial ?? least, least, processes)
+export function workersAtFirst(settings: Pick<Settings, 'cheaper' | 'cheaperInitial' | 'processes'>): number {
+  const { cheaper, cheaperInitial, processes } = settings
+  return cheaper === 0 ? processes : clamp(cheaperInitial ?? cheaper, cheaper, processes)
 }
 
 /** The number wanted after one look. */
 export function nextWanted(facts: CheaperFacts, memory: CheaperMemory, settings: CheaperSettings): CheaperStep {
   const { wanted, most } = facts
-  const least = Math.min(settings.least, most)
+  const least = Math.min(settings.cheaper, most)
   if (wanted < least || wanted > most) return { wanted: clamp(wanted, least, most), why: 'bounds', memory }
   if (facts.isSettling) return { wanted, why: null, memory }
-  if (isOver(facts.rssBytes, settings.rssHardBytes) && wanted > least) {
+  if (isOver(facts.rssBytes, settings.cheaperRssLimitHardBytes) && wanted > least) {
     return { wanted: wanted - 1, why: 'rss-limit-hard', memory: newCheaperMemory(settings) }
   }
-  const { call, memory: next } = ALGORITHMS[settings.algorithm](facts, memory, settings)
-  if (call === 'more' && wanted < most && !isOver(facts.rssBytes, settings.rssSoftBytes)) {
-    return { wanted: Math.min(most, wanted + settings.step), why: settings.algorithm, memory: next }
+  const { call, memory: next } = ALGORITHMS[settings.cheaperAlgo](facts, memory, settings)
+  if (call === 'more' && wanted < most && !isOver(facts.rssBytes, settings.cheaperRssLimitSoftBytes)) {
+    return { wanted: Math.min(most, wanted + settings.cheaperStep), why: settings.cheaperAlgo, memory: next }
   }
-  if (call === 'fewer' && wanted > least) return { wanted: wanted - 1, why: settings.algorithm, memory: next }
+  if (call === 'fewer' && wanted > least) return { wanted: wanted - 1, why: settings.cheaperAlgo, memory: next }
   return { wanted, why: null, memory: next }
 }
 
@@ -98,7 +103,7 @@ const ALGORITHMS: { [A in CheaperAlgorithm]: Algorithm } = {
   busyness(facts, memory, settings) {
     const looks = memory.looks + 1
     const percents = memory.percents + facts.busyness
-    if (looks < looksIn(settings.overloadMs)) return { call: null, memory: { ...memory, looks, percents } }
+    if (looks < looksIn(settings.cheaperOverloadMs)) return { call: null, memory: { ...memory, looks, percents } }
     const cycle = { ...memory, looks: 0, percents: 0, sinceFewer: memory.sinceFewer + 1 }
     return endCycle(percents / looks, facts.serving, cycle, settings)
   },
@@ -110,20 +115,21 @@ const ALGORITHMS: { [A in CheaperAlgorithm]: Algorithm } = {
 function count(isOver: boolean, isUnder: boolean, memory: CheaperMemory, settings: CheaperSettings): Call {
   const over = isOver ? memory.over + 1 : 0
   const under = isUnder && !isOver ? memory.under + 1 : 0
-  if (over >= looksIn(settings.overloadMs)) return { call: 'more', memory: { ...memory, over: 0, under: 0 } }
-  if (under >= looksIn(settings.idleMs)) return { call: 'fewer', memory: { ...memory, over: 0, under: 0 } }
+  if (over >= looksIn(settings.cheaperOverloadMs)) return { call: 'more', memory: { ...memory, over: 0, under: 0 } }
+  if (under >= looksIn(settings.cheaperIdleMs)) return { call: 'fewer', memory: { ...memory, over: 0, under: 0 } }
   return { call: null, memory: { ...memory, over, under } }
 }
 
 /** Fewer workers only where those that stay would not be too busy at once. */
-function endCycle(percent: number, serving: number, memory: CheaperMemory, { busyness }: CheaperSettings): Call {
-  const { min, max, multiplier, penalty } = busyness
+function endCycle(percent: number, serving: number, memory: CheaperMemory, settings: CheaperSettings): Call {
+  const { cheaperBusynessMax: max, cheaperBusynessMultiplier, cheaperBusynessPenalty } = settings
   if (percent > max) {
     const isMissed = memory.sinceFewer <= memory.multiplier
-    const next = isMissed ? memory.multiplier + penalty : multiplier
-    return { call: 'more', memory: { ...memory, under: 0, multiplier: next, sinceFewer: Number.POSITIVE_INFINITY } }
+    const multiplier = isMissed ? memory.multiplier + cheaperBusynessPenalty : cheaperBusynessMultiplier
+    return { call: 'more', memory: { ...memory, under: 0, multiplier, sinceFewer: Number.POSITIVE_INFINITY } }
   }
-  const isUnder = percent < min && serving > 1 && (percent * serving) / (serving - 1) <= max
+  const isLow = percent < settings.cheaperBusynessMin
+  const isUnder = isLow && serving > 1 && (percent * serving) / (serving - 1) <= max
   const under = isUnder ? memory.under + 1 : 0
   if (under < memory.multiplier) return { call: null, memory: { ...memory, under } }
   return { call: 'fewer', memory: { ...memory, under: 0, sinceFewer: 0 } }

@@ -57,8 +57,7 @@ export class LeakAutopsies {
 
   /** Where a worker that is told to exit writes its snapshot first; null: nowhere. */
   begin(worker: Worker): string | null {
-    const { leakAutopsy, recycling, credentials } = worker.generation.settings
-    const { folder, files } = leakAutopsy
+    const { leakAutopsy: folder, leakAutopsyFiles, reloadOnRssBytes, credentials } = worker.generation.settings
     if (folder === null || worker.life.why !== 'reload-on-rss') return null
     const { slot, pid } = worker.address
     if (!mayBecomeUser(credentials)) return this.#refuse(worker, `${folder}: ${UNSEEN}`)
@@ -69,10 +68,10 @@ export class LeakAutopsies {
         sinceMs: kept.map(ageOf).reduce((least, age) => Math.min(least, age), this.#context.nowMs() - this.#lastMs),
         isRunning: this.#running !== null,
         freeBytes: asServiceUser(credentials, () => freeBytesOf(folder)),
-        neededBytes: 2 * recycling.reloadOnRssBytes,
+        neededBytes: 2 * reloadOnRssBytes,
       })
       if (why !== null) return this.#refuse(worker, why)
-      const excess = kept.slice(files - 1).map(({ path }) => basename(path))
+      const excess = kept.slice(leakAutopsyFiles - 1).map(({ path }) => basename(path))
       removals.add(folder, excess, credentials)
       const path = join(folder, `daimyo-slot${slot}-pid${pid}-${timestamp(new Date())}.heapsnapshot`)
       this.#lastMs = this.#context.nowMs()

@@ -43,7 +43,7 @@ export class MemoryWatch {
   }
 
   #judge(worker: Worker, usage: Usage): void {
-    const verdict = judgeMemory(usage.rssBytes, worker.generation.settings.recycling)
+    const verdict = judgeMemory(usage.rssBytes, worker.generation.settings)
     if (verdict === 'kill' && worker.life.phase !== 'killed') {
       this.#report('worker-memory-high', worker, usage, 'evil-reload-on-rss')
       this.#pool.apply(worker, { type: 'kill', why: 'evil-reload-on-rss' })

@@ -2,7 +2,9 @@
  * The arguments of Node itself for a worker: `node-args`, and the limit of V8's heap that follows from the memory limits. Used by `worker.ts`. Pure.
  */
 
-import type { RecycleLimits } from '../config/values/settings.js'
+import type { Settings } from '../config/values/settings.js'
+
+type HeapSettings = Pick<Settings, 'nodeArgs' | 'reloadOnRssBytes' | 'evilReloadOnRssBytes'>
 
 const MEGABYTE = 1024 ** 2
 
@@ -18,15 +20,16 @@ const LEAST_HEAP_BYTES = 32 * MEGABYTE
 const HEAP_ARGUMENT = /^--max[-_](old[-_]space|heap)[-_]size(?:[-_]percentage)?(=|$)/
 
 /** What to put before the entry file. `nodeOptions`: NODE_OPTIONS of the worker's environment, which goes behind arguments. */
-export function nodeArguments(nodeArgs: readonly string[], nodeOptions: string, limits: RecycleLimits): string[] {
+export function nodeArguments(settings: HeapSettings, nodeOptions: string): string[] {
+  const { nodeArgs } = settings
   const given = [...nodeArgs, ...nodeOptions.split(/\s+/)]
-  const heapBytes = given.some(word => HEAP_ARGUMENT.test(word)) ? null : heapLimit(limits)
+  const heapBytes = given.some(word => HEAP_ARGUMENT.test(word)) ? null : heapLimit(settings)
   if (heapBytes === null) return [...nodeArgs]
   return [`--max-old-space-size=${Math.floor(heapBytes / MEGABYTE)}`, ...nodeArgs]
 }
 
 /** null: V8's own choice. */
-function heapLimit({ reloadOnRssBytes, evilReloadOnRssBytes }: RecycleLimits): number | null {
+function heapLimit({ reloadOnRssBytes, evilReloadOnRssBytes }: HeapSettings): number | null {
   const bounds = [reloadOnRssBytes, evilReloadOnRssBytes].filter(bytes => bytes > 0)
   return bounds.length === 0 ? null : Math.max(LEAST_HEAP_BYTES, Math.min(...bounds) - BESIDE_HEAP_BYTES)
 }

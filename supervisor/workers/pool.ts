@@ -4,7 +4,7 @@
  * Must stay true: a worker is in one place only, a slot's or `leaving`, until it is reaped; then it is in none.
  */
 
-import type { WorkerAddress, WorkerEnd, WorkerToMaster } from '../../kit/channel/messages.js'
+import type { StreamLimits, WorkerAddress, WorkerEnd, WorkerToMaster } from '../../kit/channel/messages.js'
 import { afterDeath, afterKill, afterLoss, type BackOff, NO_BACK_OFF, shortened } from '../child/back-off.js'
 import { EarlySignals } from '../child/early-signals.js'
 import type { Generation, MasterContext } from '../child/master-context.js'
@@ -272,7 +272,7 @@ export class Pool {
     for (const worker of this.workers()) {
       const { phase } = worker.life
       if (phase === 'booting' || phase === 'waiting') this.apply(worker, { type: 'stop', why, mercyMs: 0 })
-      else this.apply(worker, { type: 'farewell', why, mercyMs, stream: worker.generation.settings.stream })
+      else this.apply(worker, { type: 'farewell', why, mercyMs, stream: streamLimits(worker) })
     }
   }
 
@@ -446,7 +446,7 @@ export class Pool {
 
   #takeOut(worker: Worker): void {
     const { workerId } = worker.address
-    for (const proxyId of this.#proxies.takeOut(workerId, worker.generation.settings.tunnelMercyMs)) {
+    for (const proxyId of this.#proxies.takeOut(workerId, worker.generation.settings.wsMercyMs)) {
       worker.left.set(proxyId, { requests: true, tunnels: false })
     }
     if (worker.left.size === 0) this.#context.put({ type: 'worker', worker, event: { type: 'drained' } })
@@ -477,4 +477,9 @@ export class Pool {
 function earliest(times: (number | null)[]): number | null {
   const known = times.filter(time => time !== null)
   return known.length === 0 ? null : Math.min(...known)
+}
+
+function streamLimits({ generation }: Worker): StreamLimits {
+  const { streamAfterMs: afterMs, streamMercyMs: mercyMs } = generation.settings
+  return { afterMs, mercyMs }
 }

@@ -9,7 +9,7 @@ import { type ClientRequest, request, STATUS_CODES } from 'node:http'
 import { createConnection } from 'node:net'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { reasonOf } from '../../kit/ground/failure.js'
-import type { ReadyCheck } from '../config/values/settings.js'
+import type { ReadyCheck } from '../../kit/options/values/value-types.js'
 import { asServiceUser, mayBecomeUser } from '../user/service-user.js'
 
 /** `failed` is told of the first failure only; the last one is `lastFailure`. */

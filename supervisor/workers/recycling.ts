@@ -3,7 +3,22 @@
  * Must stay true: recycling only ever asks for a replacement; the old worker serves until that is linked. `evil` alone kills.
  */
 
-import type { RecycleLimits } from '../config/values/settings.js'
+import type { Settings } from '../config/values/settings.js'
+
+/**
+ * The limits in force for the workers of a generation, 0 = none. `minWorkerLifetimeMs` null: none, but for
+ * `reload-on-rss` REST_MS.
+ */
+export type RecycleLimits = Pick<
+  Settings,
+  | 'maxRequests'
+  | 'maxRequestsDelta'
+  | 'maxWorkerLifetimeMs'
+  | 'maxWorkerLifetimeDeltaMs'
+  | 'minWorkerLifetimeMs'
+  | 'reloadOnRssBytes'
+  | 'evilReloadOnRssBytes'
+>
 
 /** A worker that serves. `asked`: a limit that it has passed, or another reason to replace it. */
 export interface RecycleFacts {
@@ -28,11 +43,11 @@ const LIMITS: ReadonlySet<string> = new Set(['max-requests', 'max-worker-lifetim
 export function judgeAge(facts: RecycleFacts, limits: RecycleLimits): RecycleVerdict {
   const { ageMs, slot, asked } = facts
   if (asked !== null && !LIMITS.has(asked)) return { why: asked, waitMs: null }
-  const { maxLifetimeMs, maxLifetimeDeltaMs, minLifetimeMs } = limits
-  const maxMs = maxLifetimeMs === 0 ? null : maxLifetimeMs + slot * maxLifetimeDeltaMs
+  const { maxWorkerLifetimeMs, maxWorkerLifetimeDeltaMs, minWorkerLifetimeMs } = limits
+  const maxMs = maxWorkerLifetimeMs === 0 ? null : maxWorkerLifetimeMs + slot * maxWorkerLifetimeDeltaMs
   const candidates: [why: string, atMs: number][] = []
-  if (asked !== null) candidates.push([asked, minLifetimeMs ?? (asked === 'reload-on-rss' ? REST_MS : 0)])
-  if (maxMs !== null) candidates.push(['max-worker-lifetime', Math.max(maxMs, minLifetimeMs ?? 0)])
+  if (asked !== null) candidates.push([asked, minWorkerLifetimeMs ?? (asked === 'reload-on-rss' ? REST_MS : 0)])
+  if (maxMs !== null) candidates.push(['max-worker-lifetime', Math.max(maxMs, minWorkerLifetimeMs ?? 0)])
   const due = candidates.find(([, atMs]) => ageMs >= atMs)
   if (due !== undefined) return { why: due[0], waitMs: null }
   const waits = candidates.map(([, atMs]) => atMs - ageMs)
@@ -47,6 +62,6 @@ export function judgeMemory(rssBytes: number, limits: RecycleLimits): 'nothing' 
 }
 
 /** After how many requests the worker of a slot asks to be replaced, 0 = never. */
-export function requestsOf(slot: number, maxRequests: number, { maxRequestsDelta }: RecycleLimits): number {
+export function requestsOf(slot: number, { maxRequests, maxRequestsDelta }: RecycleLimits): number {
   return maxRequests === 0 ? 0 : maxRequests + slot * maxRequestsDelta
 }

@@ -6,7 +6,7 @@
  */
 
 import type { Generation, MasterContext } from '../child/master-context.js'
-import type { CheaperSettings, Settings } from '../config/values/settings.js'
+import type { Settings } from '../config/values/settings.js'
 import type { ProcessUsage } from '../host/process-usage.js'
 import {
   type CheaperFacts,
@@ -46,7 +46,7 @@ export interface ScalerSources {
 
 /** How many workers a generation starts with; 0: without an application, or `cheap`. */
 export function workersAtStart({ release, settings }: Generation): number {
-  return release.app === null || settings.cheap ? 0 : workersAtFirst(settings.cheaper, settings.processes)
+  return release.app === null || settings.cheap ? 0 : workersAtFirst(settings)
 }
 
 /** Of one master. */
@@ -56,7 +56,7 @@ export class Scaler {
   /** What a person asked for, null: nobody did. */
   #asked: number | null = null
   #processes: number
-  #memory: { of: CheaperSettings; now: CheaperMemory } | null = null
+  #memory: { of: Settings; now: CheaperMemory } | null = null
   #nextLookMs = 0
   /** When the application was last seen to have something to do, and its requests until then. */
   #activeMs: number
@@ -106,16 +106,16 @@ export class Scaler {
     const { settings, pool } = this.#tree
     if (settings.processes !== this.#processes) this.#asked = null
     this.#processes = settings.processes
-    if ((settings.cheaper.least === 0 && settings.idleMs === 0) || pool.target.wanted === 0) return null
+    if ((settings.cheaper === 0 && settings.idleMs === 0) || pool.target.wanted === 0) return null
     const nowMs = this.#context.nowMs()
     if (nowMs < this.#nextLookMs) return this.#nextLookMs
     this.#nextLookMs = nowMs + LOOK_MS
-    if (!this.#rest(nowMs) && settings.cheaper.least > 0 && this.#asked === null) this.#look(nowMs)
+    if (!this.#rest(nowMs) && settings.cheaper > 0 && this.#asked === null) this.#look(nowMs)
     return this.#nextLookMs
   }
 
   get #atFirst(): number {
-    return workersAtFirst(this.#tree.settings.cheaper, this.#tree.settings.processes)
+    return workersAtFirst(this.#tree.settings)
   }
 
   #ask(wanted: number, why: string): void {
@@ -152,9 +152,9 @@ export class Scaler {
   }
 
   #look(nowMs: number): void {
-    const { cheaper } = this.#tree.settings
-    if (this.#memory?.of !== cheaper) this.#memory = { of: cheaper, now: newCheaperMemory(cheaper) }
-    const { wanted, why, memory } = nextWanted(this.#facts(nowMs), this.#memory.now, cheaper)
+    const { settings } = this.#tree
+    if (this.#memory?.of !== settings) this.#memory = { of: settings, now: newCheaperMemory(settings) }
+    const { wanted, why, memory } = nextWanted(this.#facts(nowMs), this.#memory.now, settings)
     this.#memory.now = memory
     if (why !== null) this.#want(wanted, why)
   }

@@ -17,6 +17,7 @@ import {
 } from '../../kit/channel/messages.js'
 import { TokenBucket } from '../../kit/ground/token-bucket.js'
 import { watchdogPathOf } from '../../kit/link/stack-report.js'
+import { workerOptions } from '../../kit/options/settings.js'
 import { readWorkerMessage } from '../child/child-message.js'
 import type { Generation, MasterContext, PlainEvent } from '../child/master-context.js'
 import { Child } from '../child/spawn-child.js'
@@ -183,7 +184,7 @@ export class Worker {
     this.#hooks = hooks
     this.#mayWait = waits
     this.generation = generation
-    this.#life = newWorkerLife(context.nowMs(), settings.workerStartMs, why)
+    this.#life = newWorkerLife(context.nowMs(), settings.workerStartTimeoutMs, why)
     context.keepRunFolder()
     const folder = workersFolderOf(settings.runDir)
     const socketPath = join(folder, `worker-${workerId}.sock`)
@@ -220,13 +221,13 @@ export class Worker {
   /** Whether it has lived long enough. */
   age(): RecycleVerdict {
     const ageMs = this.#context.nowMs() - this.#life.startedMs
-    return judgeAge({ slot: this.address.slot, ageMs, asked: this.recycle }, this.generation.settings.recycling)
+    return judgeAge({ slot: this.address.slot, ageMs, asked: this.recycle }, this.generation.settings)
   }
 
   /** Lets one event happen to it. */
   apply(event: WorkerEvent): void {
-    const { workerStartMs: startMs, workerReloadMercyMs: mercyMs, tunnelMercyMs } = this.generation.settings
-    const { harakiriGracefulMs: gracefulMs } = this.generation.settings
+    const { workerStartTimeoutMs: startMs, workerReloadMercyMs: mercyMs } = this.generation.settings
+    const { wsMercyMs: tunnelMercyMs, harakiriGracefulTimeoutMs: gracefulMs } = this.generation.settings
     const hasTunnels = [...this.left.values()].some(({ tunnels }) => tunnels)
     const moment = { nowMs: this.#context.nowMs(), startMs, mercyMs, tunnelMercyMs, hasTunnels, gracefulMs }
     const { next, effects } = stepWorker(this.#life, event, moment)
@@ -376,7 +377,7 @@ export class Worker {
     const { settings } = this.generation
     const check = this.#probe === null ? '' : `: ready-check ${this.#probe.lastFailure}`
     if (this.#life.why === 'start-deadline')
-      return `worker was not ready within ${settings.workerStartMs} ms${check || `: ${this.#awaited}`}`
+      return `worker was not ready within ${settings.workerStartTimeoutMs} ms${check || `: ${this.#awaited}`}`
     return `worker ${this.#end} before it was ready${check}`
   }
 
@@ -391,7 +392,7 @@ export class Worker {
         credentials: settings.credentials,
         title: processName(`daimyo: worker ${slot} generation ${generation.number}`, settings.processNames),
         cwd: generation.release.chdir,
-        nodeArgs: nodeArguments(settings.nodeArgs, env.NODE_OPTIONS ?? '', settings.recycling),
+        nodeArgs: nodeArguments(settings, env.NODE_OPTIONS ?? ''),
         env,
         stdout: 'pipe',
         descriptors: [],
@@ -422,25 +423,20 @@ export class Worker {
     this.#send({
       type: 'configure',
       settings: {
+        ...workerOptions(settings),
         workerId,
         slot,
         generation,
         cpus,
         app: release.app ?? '',
-        args: settings.args,
-        appPort: settings.appPort,
         portMs: portMsOf(this.generation),
-        clusterWorker: settings.clusterWorker,
-        startMs: settings.workerStartMs,
         waits,
-        keepChildren: settings.keepChildren,
         socketPath,
         linkPath,
         tunnelPath,
         socketMode: SOCKET_MODE,
-        utilizationMs: settings.cheaper.least > 0 && settings.cheaper.algorithm === 'busyness' ? LOOK_MS : 0,
-        waitReady: settings.waitReady,
-        maxRequests: requestsOf(slot, settings.maxRequests, settings.recycling),
+        utilizationMs: settings.cheaper > 0 && settings.cheaperAlgo === 'busyness' ? LOOK_MS : 0,
+        maxRequests: requestsOf(slot, settings),
       },
     })
   }
@@ -520,5 +516,5 @@ export class Worker {
 /** `WorkerSettings.portMs`. */
 function portMsOf({ portSite, settings }: Generation): number {
   if (portSite === 'ignored') return 0
-  return portSite === 'late' ? Math.max(PORT_MS, settings.workerStartMs / 2) : PORT_MS
+  return portSite === 'late' ? Math.max(PORT_MS, settings.workerStartTimeoutMs / 2) : PORT_MS
 }

@@ -24,7 +24,7 @@ export interface OurRequest extends BodyReading {
   head: RequestHead
 }
 
-const LIMITS = connectionLimits({ ...SETTINGS, headBytes: 1024 * 1024, targetBytes: 65_536 })
+const LIMITS = connectionLimits({ ...SETTINGS, bufferSizeBytes: 1024 * 1024, httpUriSizeBytes: 65_536 })
 
 /**
  * The requests that we read in `input` (latin1), up to the first that is refused, cut, or the last of its connection. `cuts`: where one read ends

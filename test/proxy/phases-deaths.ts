@@ -110,7 +110,7 @@ t.test('what a dead worker had acknowledged counts, also when the master speaks 
 })
 
 t.test('a request that workers die of is held back; its neighbours are not', async t => {
-  const settings = { quarantine: { deaths: 3, windowMs: 60_000, holdMs: 60_000 } }
+  const settings = { quarantineDeaths: 3 }
   await withRig(t, { settings }, async rig => {
     const client = await rig.client()
     let died = 0

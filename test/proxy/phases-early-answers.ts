@@ -87,7 +87,7 @@ t.test('whoever reads on is bounded and learns of the end', async t => {
       incoming.on('close', () => ends.arrive(''))
       readsOn(ends)(incoming, response)
     }
-    await withRig(t, { settings: { bodyMs: 300, postBytes: 900_000 } }, async rig => {
+    await withRig(t, { settings: { httpBodyTimeoutMs: 300, limitPostBytes: 900_000 } }, async rig => {
       const worker = await rig.worker(application)
       const client = await rig.client()
       client.send(CHUNKED)

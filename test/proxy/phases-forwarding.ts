@@ -104,10 +104,10 @@ t.test('a TCP peer that is gone already does not pass for a unix one', async t =
 
 t.test('the id stands on answers where that is wanted', async t => {
   const settings: Partial<ProxySettings> = {
-    requestIdOnAnswers: true,
+    requestIdAnswer: true,
     trustedProxies: ['127.0.0.1'],
     routes: [{ kind: 'app', prefix: '/app' }],
-    queueMs: 50,
+    httpQueueTimeoutMs: 50,
   }
   await withRig(t, { settings }, async rig => {
     const client = await rig.client()

@@ -13,7 +13,7 @@ import { type Rig, withRig } from './fixtures/rig.js'
 import { signal, tick } from './fixtures/signal.js'
 
 /** A connection that does not listen any more ends after this time, and the test does not wait for ever. */
-const settings = { keepAliveMs: 2000, bodyMs: 2000 }
+const settings = { httpKeepaliveMs: 2000, httpBodyTimeoutMs: 2000 }
 const sizes = [
   WINDOW_BYTES - 1,
   WINDOW_BYTES,

@@ -26,7 +26,7 @@ async function crowd(
 
 t.test('a full queue answers 503 at once, and the queue is served in order', async t => {
   const held: ServerResponse[] = []
-  const settings = { queueRequests: QUEUE, workerConnections: 1 }
+  const settings = { httpQueue: QUEUE, workerConnections: 1 }
   await withRig(t, { settings, workers: [(_, response) => void held.push(response)] }, async rig => {
     const waiting = await crowd(rig, QUEUE + 1)
     while (rig.phases.dispatcher.queued < QUEUE || held.length === 0) await tick()
@@ -57,7 +57,7 @@ t.test('a full queue answers 503 at once, and the queue is served in order', asy
 
 t.test('a client that leaves frees its place', async t => {
   const held: ServerResponse[] = []
-  const settings = { queueRequests: 2, workerConnections: 1 }
+  const settings = { httpQueue: 2, workerConnections: 1 }
   await withRig(t, { settings, workers: [(_, response) => void held.push(response)] }, async rig => {
     const [, leaves, stays] = await crowd(rig, 3)
     while (rig.phases.dispatcher.queued < 2 || held.length === 0) await tick()
@@ -75,7 +75,7 @@ t.test('a client that leaves frees its place', async t => {
 })
 
 t.test('nobody waits longer than the time-out of the queue', async t => {
-  const settings = { queueRequests: 1000, workerConnections: 1, queueMs: 300 }
+  const settings = { httpQueue: 1000, workerConnections: 1, httpQueueTimeoutMs: 300 }
   let seen = 0
   const slow = (_: unknown, response: ServerResponse) => {
     seen += 1

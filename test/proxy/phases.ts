@@ -96,7 +96,7 @@ t.test('a full queue refuses at once, also a body that was buffered first', asyn
     ],
   ]
   for (const [title, text, settings] of cases) {
-    await withRig(t, { settings: { queueRequests: 1, ...settings } }, async rig => {
+    await withRig(t, { settings: { httpQueue: 1, ...settings } }, async rig => {
       const [waits, refused] = [await rig.client(), await rig.client()]
       waits.send(request('GET', '/waits'))
       while (rig.phases.dispatcher.queued < 1) await tick()
@@ -110,7 +110,7 @@ t.test('a full queue refuses at once, also a body that was buffered first', asyn
 })
 
 t.test('waiting too long for a worker', async t => {
-  await withRig(t, { settings: { queueMs: 60 } }, async rig => {
+  await withRig(t, { settings: { httpQueueTimeoutMs: 60 } }, async rig => {
     const [waits, gives] = [await rig.client(), await rig.client()]
     gives.send(request('GET', '/gives-up'))
     waits.send(request('GET', '/waits'))

@@ -147,10 +147,8 @@ async function play(rig: Rig, seed: number): Promise<{ faults: string[]; answere
 t.test(`${pipelines} pipelines`, async t => {
   const foreign = await ForeignServer.http(t, application)
   for (const compressed of [false, true]) {
-    const compression = compressed
-      ? { codings: [{ coding: 'gzip' as const, level: 1 }], types: ['text/html'], minBytes: 1, streams: 8 }
-      : null
-    await withRig(t, { settings: { compression }, workers: [application, application] }, async rig => {
+    const settings = { httpAutoGzip: compressed, gzipTypes: ['text/html'], gzipMinLengthBytes: 1 }
+    await withRig(t, { settings, workers: [application, application] }, async rig => {
       const folder = join(rig.folder, 'www')
       mkdirSync(folder)
       writeFileSync(join(folder, 'a.txt'), 'a file')

@@ -8,10 +8,10 @@
  */
 
 import { resolve } from 'node:path'
+import { didYouMean, nearestName } from '../../../kit/options/words/nearest-name.js'
+import { looksSecret } from '../../../kit/options/words/secret-names.js'
 import type { ConfigFile } from '../values/run-folder-path.js'
 import type { Finding } from '../values/settings.js'
-import { didYouMean, nearestName } from '../words/nearest-name.js'
-import { looksSecret } from '../words/secret-names.js'
 import type { ConfigFiles } from './config-files.js'
 import { BLOCK_ENDS, type Block, openBlock, opensBlock } from './ini-blocks.js'
 import { splitIni } from './ini-lines.js'

@@ -8,7 +8,7 @@
  * replaced again.
  */
 
-import { looksSecret } from '../words/secret-names.js'
+import { looksSecret } from '../../../kit/options/words/secret-names.js'
 import type { FileText } from './config-files.js'
 
 export interface ExpandContext {

@@ -6,7 +6,7 @@
 
 import { createHash } from 'node:crypto'
 import { basename, extname, join } from 'node:path'
-import { SOCKET_PATH_BYTES } from './listen-address.js'
+import { SOCKET_PATH_BYTES } from '../../../kit/options/values/listen-address.js'
 
 /** A configuration file: as it was named, absolute, and the section asked for (empty: the usual one). */
 export interface ConfigFile {

@@ -4,25 +4,22 @@ import { randomBytes } from 'node:crypto'
 import type { RequestListener } from 'node:http'
 import { brotliDecompressSync, constants, gunzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
-import type { CompressionSettings } from '../../../kit/channel/messages.js'
 import { type RawAnswer, request } from '../fixtures/raw-client.js'
 import { type Rig, withRig } from '../fixtures/rig.js'
 import { signal } from '../fixtures/signal.js'
 
-const COMPRESSION: CompressionSettings = {
-  codings: [
-    { coding: 'br', level: 4 },
-    { coding: 'gzip', level: 1 },
-  ],
-  types: ['text/html', 'text/event-stream', 'application/json'],
-  minBytes: 1000,
-  streams: 8,
+const COMPRESSION = {
+  httpAutoBr: true,
+  httpAutoGzip: true,
+  gzipTypes: ['text/html', 'text/event-stream', 'application/json'],
+  gzipMinLengthBytes: 1000,
+  gzipStreams: 8,
 }
 const PAGE = '<p>Once more unto the breach, dear friends, once more.</p>\n'.repeat(200)
 const GZIP = ['Accept-Encoding: gzip']
 
-function withCompression(t: Test, application: RequestListener, use: (rig: Rig) => Promise<void>, streams = 8) {
-  return withRig(t, { settings: { compression: { ...COMPRESSION, streams } }, workers: [application] }, use)
+function withCompression(t: Test, application: RequestListener, use: (rig: Rig) => Promise<void>, gzipStreams = 8) {
+  return withRig(t, { settings: { ...COMPRESSION, gzipStreams }, workers: [application] }, use)
 }
 
 /** An application that answers with PAGE, its status and fields as the case says. */

@@ -33,7 +33,7 @@ t.test('a page stands for its statuses', async t => {
 
 t.test('clients get the page with the right length, and HEAD only its head', async t => {
   const settings = {
-    errorPages: [{ statuses: [404, 400, 502], file: '/srv/e.html', text: BUSY }],
+    errorPage: [{ statuses: [404, 400, 502], file: '/srv/e.html', text: BUSY }],
     routes: [{ kind: 'app', prefix: '/app' } as const],
   }
   await withRig(
@@ -62,7 +62,7 @@ t.test('clients get the page with the right length, and HEAD only its head', asy
       await rig.expectLines(5)
       const [page = 0, ofHead, failed] = rig.log.entries.map(({ sentBytes }) => sentBytes)
       t.same([page, ofHead, failed], [Buffer.byteLength(BUSY), 0, page], 'the log has the bytes that were sent')
-      rig.phases.apply({ ...rig.settings, errorPages: [{ statuses: [404], file: '/srv/e.txt', text: 'new' }] })
+      rig.phases.apply({ ...rig.settings, errorPage: [{ statuses: [404], file: '/srv/e.txt', text: 'new' }] })
       const next = await rig.client()
       next.send(request('GET', '/none'))
       t.match((await next.answer()).body.toString(), 'new', 'a new configuration brings new pages')

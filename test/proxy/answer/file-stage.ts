@@ -38,7 +38,9 @@ async function withFiles(t: Test, use: (rig: Rig, folder: string) => Promise<voi
     symlinkSync(join(folder, 'a.txt'), join(folder, 'in'))
     rig.phases.apply({
       ...rig.settings,
-      compression: { codings: [{ coding: 'gzip', level: 1 }], types: ['application/json'], minBytes: 100, streams: 8 },
+      httpAutoGzip: true,
+      gzipTypes: ['application/json'],
+      gzipMinLengthBytes: 100,
       fileRoots: {
         internal: [
           { prefix: '/protected', folder },

@@ -17,7 +17,7 @@ import { signal, tick } from '../fixtures/signal.js'
 const LONG_BYTES = 300_000
 const LENGTH = [`Content-Length: ${LONG_BYTES}`]
 const CHUNKED = ['Transfer-Encoding: chunked']
-const compression = { codings: [{ coding: 'gzip' as const, level: 1 }], types: ['text/plain'], minBytes: 1, streams: 8 }
+const compression = { httpAutoGzip: true, gzipTypes: ['text/plain'], gzipMinLengthBytes: 1 }
 
 /** None of them reads the body. */
 const early: RequestListener = (asked, response) => {
@@ -57,7 +57,7 @@ const cases: [title: string, url: string, bytes: number, expected: string][] = [
 for (const compressed of [false, true]) {
   for (const [title, url, bytes, expected] of cases) {
     t.test(`an application answers early: ${title}${compressed ? ', compressed' : ''}`, async t => {
-      await withRig(t, { settings: { compression: compressed ? compression : null }, workers: [early] }, async rig => {
+      await withRig(t, { settings: compressed ? compression : {}, workers: [early] }, async rig => {
         const head = request('POST', url, [`Content-Length: ${bytes}`, 'Accept-Encoding: gzip'])
         t.equal(await goOn(await rig.client(), head, false, bytes), expected)
         await rig.expectLines(expected.endsWith(' 0') ? 1 : 2)
@@ -87,7 +87,7 @@ t.test('early answers of every kind', async t => {
     writeFileSync(join(folder, 'a.txt'), 'a file')
     rig.phases.apply({
       ...rig.settings,
-      postBytes: 400_000,
+      limitPostBytes: 400_000,
       fileRoots: { internal: [{ prefix: '/inside', folder }], sendfile: [] },
       routes: [
         { kind: 'static', prefix: '/static', folder },
@@ -185,7 +185,7 @@ const goodbyes: [title: string, settings: Partial<ProxySettings>, finish: (respo
   ['an answer', {}, response => response.end('last')],
   ['an answer with its own Connection', {}, response => response.setHeader('Connection', 'keep-alive').end('last')],
   ['an answer in pieces', {}, inPieces],
-  ['a compressed answer', { compression }, response => response.setHeader('Content-Type', 'text/plain').end('last')],
+  ['a compressed answer', compression, response => response.setHeader('Content-Type', 'text/plain').end('last')],
 ]
 for (const isForeign of [false, true]) {
   for (const [title, settings, finish] of goodbyes) {

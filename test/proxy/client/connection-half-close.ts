@@ -1,6 +1,6 @@
 /**
  * A client that ends its half of the connection together with its requests gets all responses, from wherever they come; one that is gone is noticed by what it
- * is sent, or after `halfCloseMs` of silence. One that ends its half later has left.
+ * is sent, or after `httpHalfCloseTimeoutMs` of silence. One that ends its half later has left.
  */
 
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -127,7 +127,7 @@ t.test('one that has begun is told of a client that is gone by what it writes', 
       t.match((await client.bytes()).latin1Slice(), /^HTTP/)
       if (!isThere) client.socket.destroy()
       const from = performance.now()
-      while (performance.now() - from < 2 * rig.limits.halfCloseMs && !response.destroyed) {
+      while (performance.now() - from < 2 * rig.limits.httpHalfCloseTimeoutMs && !response.destroyed) {
         response.write('.')
         await tick()
       }
@@ -148,7 +148,7 @@ t.test('of a client that ends its half later the application is told at once', a
   for (const [title, url, isBegun] of late) {
     await withEverything(t, async rig => {
       // Nobody waits for so long.
-      rig.limits.halfCloseMs = 3_600_000
+      rig.limits.httpHalfCloseTimeoutMs = 3_600_000
       const client = await rig.client(true)
       client.send(request('GET', url))
       if (isBegun) await client.bytes()
@@ -163,7 +163,7 @@ t.test('of a client that ends its half later the application is told at once', a
 
 t.test('without a time to wait all have left, but for what needs no application', async t => {
   await withEverything(t, async rig => {
-    rig.limits.halfCloseMs = 0
+    rig.limits.httpHalfCloseTimeoutMs = 0
     const client = await rig.client(true)
     client.socket.end(request('GET', '/later'))
     t.equal(await client.rest(), '')

@@ -2,14 +2,14 @@
 
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import type { IncomingMessage, RequestListener } from 'node:http'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import t from 'tap'
 import type { ProxySettings } from '../../../kit/channel/messages.js'
 import { AddressCounts, clientAddress } from '../../../proxy/client/connection-limits.js'
 import type { ErrorCode } from '../../../proxy/http/error-response.js'
 import { request, requestWithBody } from '../fixtures/raw-client.js'
-import { type Rig, SETTINGS, withRig } from '../fixtures/rig.js'
+import { type Rig, withRig } from '../fixtures/rig.js'
 import { signal, tick } from '../fixtures/signal.js'
 
 const IDLE = { connections: 0, queued: 0, tunnels: 0, accessLogLostBytes: 0 }
@@ -39,7 +39,7 @@ function reader(ends: { arrive(end: string): void }): RequestListener {
 }
 
 t.test('a body that does not come as it should: 408, and the application learns of it', async t => {
-  const slow = { bodyMs: 300, bodyBytesPerSecond: 1000 }
+  const slow = { httpBodyTimeoutMs: 300, httpBodyMinRateBytesPerSecond: 1000 }
   const cases: [title: string, head: string, piece: string, settings: Partial<ProxySettings>, code: ErrorCode][] = [
     ['nothing comes', request('POST', '/', ['Content-Length: 1000']), '', slow, 'body-stalled'],
     ['it trickles', request('POST', '/', ['Content-Length: 1000']), 'x', slow, 'body-too-slow'],
@@ -76,7 +76,7 @@ t.test('an answer that has begun is broken off when the body stops', async t => 
     asked.on('error', () => {})
     response.write('begun')
   }
-  await withRig(t, { settings: { bodyMs: 200 }, workers: [application] }, async rig => {
+  await withRig(t, { settings: { httpBodyTimeoutMs: 200 }, workers: [application] }, async rig => {
     const client = await rig.client()
     client.send(request('POST', '/', ['Content-Length: 10']))
     t.equal((await client.answer()).whole, false, 'the client sees that it is not complete')
@@ -86,7 +86,7 @@ t.test('an answer that has begun is broken off when the body stops', async t => 
 })
 
 t.test('whoever keeps the pace, or is not asked for more, has time', async t => {
-  const settings = { bodyMs: 250, bodyBytesPerSecond: 100 }
+  const settings = { httpBodyTimeoutMs: 250, httpBodyMinRateBytesPerSecond: 100 }
   await t.test('a slow client that keeps the pace', async t => {
     await withRig(t, { settings, workers: [reader(signal())] }, async rig => {
       const client = await rig.client()
@@ -160,7 +160,7 @@ t.test('limit-post', async t => {
   ]
   for (const [title, text, status, stays, reaches] of cases) {
     const ends = signal<string>()
-    await withRig(t, { settings: { postBytes: 1000 }, workers: [reader(ends)] }, async rig => {
+    await withRig(t, { settings: { limitPostBytes: 1000 }, workers: [reader(ends)] }, async rig => {
       const client = await rig.client()
       client.send(text)
       t.match(await client.answer(), { status, interim: [], whole: true }, title)
@@ -175,7 +175,7 @@ t.test('limit-post', async t => {
 })
 
 t.test('heads', async t => {
-  const settings = { targetBytes: 100, headFields: 10, headBytes: 1024 }
+  const settings = { httpUriSizeBytes: 100, httpHeaderCount: 10, bufferSizeBytes: 1024 }
   const fields = (count: number) =>
     request(
       'GET',
@@ -192,10 +192,10 @@ t.test('heads', async t => {
     ['a slow head', 'GET / HTTP/1.1\r\nHo', 408, 'http-header-timeout'],
   ]
   for (const [title, text, status, limit] of cases) {
-    const headMs = limit === 'http-header-timeout' ? 100 : 0
+    const httpHeaderTimeoutMs = limit === 'http-header-timeout' ? 100 : 0
     await withRig(
       t,
-      { settings: { ...settings, headMs }, workers: [(_, response) => void response.end()] },
+      { settings: { ...settings, httpHeaderTimeoutMs }, workers: [(_, response) => void response.end()] },
       async rig => {
         const client = await rig.client()
         client.send(text)
@@ -209,7 +209,7 @@ t.test('heads', async t => {
 
 t.test('requests per connection: the last answer says so, what is pipelined behind it is not begun', async t => {
   const application: RequestListener = (_, response) => void response.end('body')
-  await withRig(t, { settings: { keepAliveRequests: 3 }, workers: [application] }, async rig => {
+  await withRig(t, { settings: { httpKeepaliveRequests: 3 }, workers: [application] }, async rig => {
     const client = await rig.client()
     client.send(request('GET', '/').repeat(5))
     for (const connection of ['keep-alive', 'keep-alive', 'close']) {
@@ -222,12 +222,39 @@ t.test('requests per connection: the last answer says so, what is pipelined behi
   })
 })
 
+t.test('time of a connection: a response to a request that comes later says close', async t => {
+  const held = signal<ServerResponse>()
+  const application: RequestListener = (asked, response) => {
+    if (asked.url === '/held') held.arrive(response)
+    else response.end('body')
+  }
+  await withRig(t, { settings: { httpKeepaliveTimeMs: 60_000 }, workers: [application] }, async rig => {
+    const client = await rig.client()
+    client.send(request('GET', '/'))
+    t.match(await client.answer(), { fields: { connection: 'keep-alive' } }, 'within its time')
+    client.send(request('GET', '/held'))
+    const response = await held.arrived
+    rig.limits.httpKeepaliveTimeMs = Number.MIN_VALUE
+    response.end()
+    t.match(
+      await client.answer(),
+      { fields: { connection: 'keep-alive' } },
+      'its time ends while a request is under way',
+    )
+    client.send(request('GET', '/').repeat(2))
+    t.match(await client.answer(), { status: 200, fields: { connection: 'close' } })
+    t.equal(await client.rest(), '', 'what is pipelined behind it is not begun')
+    await rig.expectLines(3)
+    t.same(limitsMet(rig), { 'http-keepalive-time': 1 })
+  })
+})
+
 t.test('an idle connection, and one that never asks', async t => {
   for (const [before, limit] of [
     [0, 'http-header-timeout'],
     [1, 'http-keepalive'],
   ] as const) {
-    const settings = before === 0 ? { headMs: 100 } : { keepAliveMs: 100 }
+    const settings = before === 0 ? { httpHeaderTimeoutMs: 100 } : { httpKeepaliveMs: 100 }
     await withRig(t, { settings, workers: [(_, response) => void response.end()] }, async rig => {
       const client = await rig.client()
       if (before > 0) client.send(request('GET', '/'))
@@ -255,7 +282,7 @@ t.test('a client that does not read its answer is reset, and the application lea
     response.on('drain', more)
     more()
   }
-  await withRig(t, { settings: { sendMs: 200 }, workers: [application] }, async rig => {
+  await withRig(t, { settings: { httpSendTimeoutMs: 200 }, workers: [application] }, async rig => {
     const client = await rig.client()
     client.socket.pause()
     client.send(request('GET', '/'))
@@ -271,8 +298,12 @@ t.test('nor is it waited for behind its last answer', async t => {
   // In one write, and more than the kernel takes.
   const bytes = 20_000_000
   const folder = t.testdir({ large: 'x'.repeat(bytes) })
-  const files = { ...SETTINGS.files, cacheBytes: 2 * bytes, cacheFileBytes: bytes }
-  const settings: Partial<ProxySettings> = { sendMs: 200, files, routes: [{ kind: 'static', prefix: '/', folder }] }
+  const cache = { staticCacheSizeBytes: 2 * bytes, staticCacheFileSizeBytes: bytes }
+  const settings: Partial<ProxySettings> = {
+    httpSendTimeoutMs: 200,
+    ...cache,
+    routes: [{ kind: 'static', prefix: '/', folder }],
+  }
   for (const [title, fields, end] of [
     ['the connection closes', ['Connection: close'], false],
     ['the client has ended its side', [], true],
@@ -295,25 +326,29 @@ t.test('nor is it waited for behind its last answer', async t => {
 
 t.test('a client that reads slowly but reads is not reset', async t => {
   const body = Buffer.alloc(20_000_000)
-  await withRig(t, { settings: { sendMs: 400 }, workers: [(_, response) => void response.end(body)] }, async rig => {
-    const client = await rig.client()
-    client.socket.pause()
-    client.send(request('GET', '/'))
-    const startMs = performance.now()
-    const sips = setInterval(() => {
-      if (performance.now() - startMs > 1200) client.socket.resume()
-      // More than the third of its buffer that the kernel wants free before it takes more.
-      else client.socket.read(2_000_000)
-    }, 50)
-    t.equal((await client.answer()).body.length, body.length)
-    clearInterval(sips)
-    await rig.expectLines(1)
-    t.same(limitsMet(rig), {})
-  })
+  await withRig(
+    t,
+    { settings: { httpSendTimeoutMs: 400 }, workers: [(_, response) => void response.end(body)] },
+    async rig => {
+      const client = await rig.client()
+      client.socket.pause()
+      client.send(request('GET', '/'))
+      const startMs = performance.now()
+      const sips = setInterval(() => {
+        if (performance.now() - startMs > 1200) client.socket.resume()
+        // More than the third of its buffer that the kernel wants free before it takes more.
+        else client.socket.read(2_000_000)
+      }, 50)
+      t.equal((await client.answer()).body.length, body.length)
+      clearInterval(sips)
+      await rig.expectLines(1)
+      t.same(limitsMet(rig), {})
+    },
+  )
 })
 
 t.test('what is queued', async t => {
-  await withRig(t, { settings: { queueRequests: 1, queueMs: 100 } }, async rig => {
+  await withRig(t, { settings: { httpQueue: 1, httpQueueTimeoutMs: 100 } }, async rig => {
     const clients = [await rig.client(), await rig.client()]
     for (const client of clients) client.send(request('GET', '/'))
     for (const client of clients) t.equal((await client.answer()).status, 503)

@@ -350,8 +350,8 @@ t.test('a chunk that is wrong in its first byte is answered at once', async t =>
 
 t.test('the bytes of what is said to a client whose request did not come are logged', async t => {
   const page = 'a page of the operator\n'
-  for (const errorPages of [[], [{ statuses: [408, 400], file: '/40x.html', text: page }]]) {
-    await withRig(t, { settings: { headMs: 100, errorPages }, workers: [echo] }, async rig => {
+  for (const errorPage of [[], [{ statuses: [408, 400], file: '/40x.html', text: page }]]) {
+    await withRig(t, { settings: { httpHeaderTimeoutMs: 100, errorPage }, workers: [echo] }, async rig => {
       const slow = await rig.client()
       slow.send('GET / HTT')
       const bad = await rig.client()
@@ -365,7 +365,7 @@ t.test('the bytes of what is said to a client whose request did not come are log
           [408, bodies[1]?.length],
         ],
       )
-      t.equal(bodies[1]?.toString() === page, errorPages.length > 0)
+      t.equal(bodies[1]?.toString() === page, errorPage.length > 0)
     })
   }
 })
@@ -388,7 +388,7 @@ t.test('deadlines of an idle connection and of a head', async t => {
     ['half a head between requests', 'GET /', true, 'HTTP/1.1 408'],
   ]
   for (const [title, text, before, expected] of cases) {
-    await withRig(t, { settings: { headMs: 100, keepAliveMs: 100 }, workers: [echo] }, async rig => {
+    await withRig(t, { settings: { httpHeaderTimeoutMs: 100, httpKeepaliveMs: 100 }, workers: [echo] }, async rig => {
       const client = await rig.client()
       if (before) {
         client.send(request('GET', '/'))
@@ -404,7 +404,7 @@ t.test('deadlines of an idle connection and of a head', async t => {
 })
 
 t.test('a head that trickles in does not reset its deadline', async t => {
-  await withRig(t, { settings: { headMs: 150 }, workers: [echo] }, async rig => {
+  await withRig(t, { settings: { httpHeaderTimeoutMs: 150 }, workers: [echo] }, async rig => {
     const client = await rig.client()
     const trickle = setInterval(() => client.send('X'), 20)
     client.send('GET / HTTP/1.1\r\nHost: a\r\nX')
@@ -418,7 +418,7 @@ t.test('a busy connection has no idle deadline', async t => {
   await withRig(
     t,
     {
-      settings: { headMs: 50, keepAliveMs: 50 },
+      settings: { httpHeaderTimeoutMs: 50, httpKeepaliveMs: 50 },
       workers: [(_, response) => void setTimeout(() => response.end('late'), 250)],
     },
     async rig => {
@@ -439,7 +439,7 @@ t.test('the last answer is not cut off for a slow reader, nor waited for without
     for (const takes of [true, false]) {
       await withRig(t, { settings: { routes: [] } }, async rig => {
         const socket = new StuckSocket({ allowHalfOpen: true })
-        const limits = { ...rig.limits, keepAliveMs: idleMs, sendMs: 60_000 }
+        const limits = { ...rig.limits, httpKeepaliveMs: idleMs, httpSendTimeoutMs: 60_000 }
         const connection = new Connection(socket.asSocket, rig.phases, limits)
         const startMs = monotonicMs()
         socket.push(request('GET', '/', fields))
@@ -573,7 +573,7 @@ t.test('a request that waits for its client to read is not idle', async t => {
   for (const [title, wait, lastAnswer] of cases) {
     await withRig(t, { settings: { routes: [] } }, async rig => {
       const socket = new StuckSocket({ allowHalfOpen: true, writableHighWaterMark: 1 })
-      const connection = new Connection(socket.asSocket, rig.phases, { ...rig.limits, keepAliveMs: 100 })
+      const connection = new Connection(socket.asSocket, rig.phases, { ...rig.limits, httpKeepaliveMs: 100 })
       socket.push(request('GET', '/1') + request('GET', '/2'))
       await rig.expectLines(1)
       wait(rig, connection)

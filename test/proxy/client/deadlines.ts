@@ -3,7 +3,7 @@
 import t from 'tap'
 import { BodyPace, LINGER_MOST_MS, LINGER_MS, LingerPace, SendPace } from '../../../proxy/client/deadlines.js'
 
-const LIMITS = { bodyMs: 10_000, bodyBytesPerSecond: 100 }
+const LIMITS = { httpBodyTimeoutMs: 10_000, httpBodyMinRateBytesPerSecond: 100 }
 
 /** When it is given up, and why, if each second so many bytes come; `paused` seconds are the application's. */
 function verdict(
@@ -30,9 +30,9 @@ t.test('a body', async t => {
     ['a pause of as long as allowed', 'never', second => (second % 11 === 0 ? 1100 : 0)],
     ['a pause that is too long, after much', 'body-stalled after 16', second => (second <= 5 ? 1e6 : 0)],
     ['much at first buys no trickle', 'body-too-slow after 16', second => (second <= 5 ? 1e6 : 1)],
-    ['no rate: a byte now and then', 'never', () => 1, { ...LIMITS, bodyBytesPerSecond: 0 }],
-    ['no rate: nothing', 'body-stalled after 11', () => 0, { ...LIMITS, bodyBytesPerSecond: 0 }],
-    ['no deadline', 'never', () => 0, { ...LIMITS, bodyMs: 0 }],
+    ['no rate: a byte now and then', 'never', () => 1, { ...LIMITS, httpBodyMinRateBytesPerSecond: 0 }],
+    ['no rate: nothing', 'body-stalled after 11', () => 0, { ...LIMITS, httpBodyMinRateBytesPerSecond: 0 }],
+    ['no deadline', 'never', () => 0, { ...LIMITS, httpBodyTimeoutMs: 0 }],
   ]
   for (const [title, expected, perSecond, limits] of cases) t.equal(verdict(perSecond, limits), expected, title)
 })

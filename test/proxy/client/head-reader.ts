@@ -59,7 +59,7 @@ for (const [before, first] of HEADS) {
 }
 
 t.test('what begins no request is refused at once', async t => {
-  const limits = { ...MOST_HEAD, headBytes: 16_384 }
+  const limits = { ...MOST_HEAD, bufferSizeBytes: 16_384 }
   const read = (text: string) => new HeadReader().read(Buffer.from(text, 'latin1'), text.length, limits)
   for (const text of ['\x16\x03\x01', '{', ' GET', '\n', '\rG', '\r\n\r\n\0', '\x80']) {
     t.match(read(text), { refused: 'bad-method', status: 400 }, JSON.stringify(text))
@@ -83,8 +83,8 @@ t.test('the limits are those of now', async t => {
   const memory = new HeadReader()
   const head = get(`/${'x'.repeat(50)}`)
   t.match(memory.parse(head, head.length, MOST_HEAD), { method: 'GET' })
-  t.match(memory.parse(head, head.length, { ...MOST_HEAD, headFields: 3 }), { refused: 'too-many-fields' })
-  t.match(memory.parse(head, head.length, { ...MOST_HEAD, targetBytes: 20 }), { refused: 'target-too-long' })
+  t.match(memory.parse(head, head.length, { ...MOST_HEAD, httpHeaderCount: 3 }), { refused: 'too-many-fields' })
+  t.match(memory.parse(head, head.length, { ...MOST_HEAD, httpUriSizeBytes: 20 }), { refused: 'target-too-long' })
 })
 
 t.test('a long head, or one with a long body behind it, is not kept', async t => {

@@ -8,7 +8,7 @@ import type { Link } from '../../../proxy/link/link.js'
 
 const SWEEP_MS = 100
 const HARAKIRI_MS = 3000
-const RULES: ClockRules = { harakiriMs: HARAKIRI_MS, mountHarakiri: [], harakiriQueue: 0 }
+const RULES: ClockRules = { harakiriMs: HARAKIRI_MS, mountHarakiri: [], harakiriQueueThreshold: 0 }
 
 /** A link whose worker's loop turns, or not, as the test says. */
 class FakeLink {
@@ -346,7 +346,7 @@ t.test(
 )
 
 t.test('a loop that is blocked by one that may, is not condemned for its silence', async t => {
-  const mountHarakiri = [{ prefix: '/free/', ms: 0 }]
+  const mountHarakiri = [{ mount: '/free/', ms: 0 }]
   const cases: [title: string, stuckTitle: string, deadlineMs: number, path: string, isCondemned: boolean][] = [
     ['one that has time', 'GET /it', 60_000, '/', false],
     ['not known to be the one, but it has time', '', 60_000, '/', false],
@@ -379,7 +379,7 @@ t.test('below the threshold of the queue nobody is late', async t => {
     answerAtOnce,
   )
   const sweep = (queued: number, now: number) =>
-    clock.sweep([link] as unknown as Link[], { ...RULES, harakiriQueue: 3 }, queued, now)
+    clock.sweep([link] as unknown as Link[], { ...RULES, harakiriQueueThreshold: 3 }, queued, now)
   for (let now = 1; now < 9000; now += SWEEP_MS) sweep(2, now)
   t.same(told, [])
   sweep(3, 9000)

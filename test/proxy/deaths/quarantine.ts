@@ -4,7 +4,7 @@ import t from 'tap'
 import type { WorkerEnd } from '../../../kit/channel/messages.js'
 import { Quarantine } from '../../../proxy/deaths/quarantine.js'
 
-const RULES = { deaths: 3, windowMs: 60_000, holdMs: 10_000 }
+const RULES = { quarantineDeaths: 3, quarantineWindowMs: 60_000, quarantineTimeMs: 10_000 }
 
 function open(rules = RULES) {
   const held: string[] = []
@@ -116,7 +116,7 @@ t.test('the one that blocks the loop, also in company', async t => {
 })
 
 t.test('the master may speak first', async t => {
-  const { quarantine, held } = open({ ...RULES, deaths: 1 })
+  const { quarantine, held } = open({ ...RULES, quarantineDeaths: 1 })
   quarantine.died(1, ['GET /a'], 'killed', 0)
   t.same(held, [])
   quarantine.died(2, ['GET /a'], 'crashed', 0)
@@ -124,7 +124,7 @@ t.test('the master may speak first', async t => {
 })
 
 t.test('turned off, and without anything in flight', async t => {
-  const off = open({ ...RULES, deaths: 0 })
+  const off = open({ ...RULES, quarantineDeaths: 0 })
   for (let now = 0; now < 20; now++) off.die(['GET /die'], 'crashed', now)
   t.ok(off.quarantine.isIdle)
   const { quarantine, die } = open()
@@ -133,7 +133,7 @@ t.test('turned off, and without anything in flight', async t => {
 })
 
 t.test('is bounded, and keeps no long path', async t => {
-  const { quarantine, held, die } = open({ ...RULES, deaths: 1 })
+  const { quarantine, held, die } = open({ ...RULES, quarantineDeaths: 1 })
   const secret = `GET /reset/${'s'.repeat(1000)}`
   die([secret], 'crashed', 0)
   t.match(held, [/^GET sha256:[0-9a-f]{64} 1$/])

@@ -7,9 +7,9 @@ import { harakiriMsOf, overrideHarakiri, startHarakiri } from '../../../proxy/ex
 const RULES = {
   harakiriMs: 30,
   mountHarakiri: [
-    { prefix: '/api/reports/', ms: 300 },
-    { prefix: '/free/', ms: 0 },
-    { prefix: '/api/', ms: 60 },
+    { mount: '/api/reports/', ms: 300 },
+    { mount: '/free/', ms: 0 },
+    { mount: '/api/', ms: 60 },
   ],
 }
 

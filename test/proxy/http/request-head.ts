@@ -46,8 +46,8 @@ const TAKEN: [title: string, input: string, expected: Partial<RequestHead>][] = 
   ['a target of empty segments', target('//evil.example/..'), { target: '//evil.example/..' }],
   [
     'a target of the largest length',
-    target('/'.padEnd(MOST_HEAD.targetBytes, 'x')),
-    { target: '/'.padEnd(MOST_HEAD.targetBytes, 'x') },
+    target('/'.padEnd(MOST_HEAD.httpUriSizeBytes, 'x')),
+    { target: '/'.padEnd(MOST_HEAD.httpUriSizeBytes, 'x') },
   ],
   ['OPTIONS for the server', lines('OPTIONS * HTTP/1.1', 'Host: a'), { method: 'OPTIONS', target: '*' }],
   [
@@ -126,8 +126,8 @@ const TAKEN: [title: string, input: string, expected: Partial<RequestHead>][] = 
   ],
   [
     'the most fields',
-    get(...Array.from({ length: MOST_HEAD.headFields - 1 }, () => 'A: b')),
-    { headers: `\nHost\na${'\nA\nb'.repeat(MOST_HEAD.headFields - 1)}` },
+    get(...Array.from({ length: MOST_HEAD.httpHeaderCount - 1 }, () => 'A: b')),
+    { headers: `\nHost\na${'\nA\nb'.repeat(MOST_HEAD.httpHeaderCount - 1)}` },
   ],
   [
     'Content-Length',
@@ -345,7 +345,7 @@ const REFUSED: [title: string, input: string, status: number, expected: RefusalC
   ['UTF-8 in the query', target('/?b\xc3\xbc'), 400, 'bad-target'],
   ['a backslash in the path', target('/a\\b'), 400, 'bad-target'],
   ['a backslash as the first slash', target('/\\evil.example/'), 400, 'bad-target'],
-  ['a target that is too long', target('/'.padEnd(MOST_HEAD.targetBytes + 1, 'x')), 414, 'target-too-long'],
+  ['a target that is too long', target('/'.padEnd(MOST_HEAD.httpUriSizeBytes + 1, 'x')), 414, 'target-too-long'],
   ['absolute-form of another scheme', target('ftp://a/'), 400, 'bad-target'],
   ['absolute-form without authority', target('http:///b'), 400, 'bad-target'],
   ['absolute-form with one slash', target('http:/a'), 400, 'bad-target'],
@@ -418,7 +418,7 @@ const REFUSED: [title: string, input: string, status: number, expected: RefusalC
   ['ESC in a value', get('A: \x1b[31m'), 400, 'control-character'],
   ['DEL in a value', get('A: b\x7f'), 400, 'control-character'],
   ['a character beyond latin1', get('A: \u010a'), 400, 'control-character'],
-  ['a field too many', get(...Array.from({ length: MOST_HEAD.headFields }, () => 'A: b')), 431, 'too-many-fields'],
+  ['a field too many', get(...Array.from({ length: MOST_HEAD.httpHeaderCount }, () => 'A: b')), 431, 'too-many-fields'],
   ['two Content-Lengths', post('Content-Length: 5', 'Content-Length: 6'), 400, 'repeated-content-length'],
   ['two equal Content-Lengths', post('Content-Length: 5', 'content-length: 5'), 400, 'repeated-content-length'],
   ['two zero Content-Lengths', post('Content-Length: 0', 'content-length: 0'), 400, 'repeated-content-length'],

@@ -84,7 +84,7 @@ function exchangeNamed(title: string): Exchange {
 }
 
 t.test('the worker with the fewest in flight gets it, up to its limit; the rest waits in order', async t => {
-  const { dispatcher, told, link } = await open(t, 2, { workerConnections: 2, queueRequests: 2 })
+  const { dispatcher, told, link } = await open(t, 2, { workerConnections: 2, httpQueue: 2 })
   const exchanges = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map(exchangeNamed)
   for (const exchange of exchanges) dispatcher.dispatch(exchange, 0)
   t.same(told, ['a>1', 'b>2', 'c>1', 'd>2', 'g!queue-full'])
@@ -193,7 +193,7 @@ t.test(
 )
 
 t.test('waiting too long', async t => {
-  const { dispatcher, told } = await open(t, 0, { queueMs: 1000 })
+  const { dispatcher, told } = await open(t, 0, { httpQueueTimeoutMs: 1000 })
   const [early, late, left] = [exchangeNamed('early'), exchangeNamed('late'), exchangeNamed('left')]
   dispatcher.dispatch(early, 0)
   dispatcher.dispatch(left, 0)
@@ -210,14 +210,14 @@ t.test('waiting too long', async t => {
 })
 
 t.test('without a queue time-out one waits for ever', async t => {
-  const { dispatcher, told } = await open(t, 0, { queueMs: 0 })
+  const { dispatcher, told } = await open(t, 0, { httpQueueTimeoutMs: 0 })
   dispatcher.dispatch(exchangeNamed('a'), 0)
   dispatcher.sweep(Number.MAX_SAFE_INTEGER)
   t.same(told, [])
 })
 
 t.test('while it is paused all wait, and none is refused or late', async t => {
-  const { dispatcher, told } = await open(t, 1, { queueMs: 1000, queueRequests: 1 })
+  const { dispatcher, told } = await open(t, 1, { httpQueueTimeoutMs: 1000, httpQueue: 1 })
   dispatcher.isPaused = true
   const names = ['a', 'b', 'c']
   for (const name of names) dispatcher.dispatch(exchangeNamed(name), 0)
@@ -232,7 +232,7 @@ t.test('while it is paused all wait, and none is refused or late', async t => {
 })
 
 t.test('who waits when a pause ends has the whole time again', async t => {
-  const { dispatcher, told } = await open(t, 0, { queueMs: 1000 })
+  const { dispatcher, told } = await open(t, 0, { httpQueueTimeoutMs: 1000 })
   const waits = exchangeNamed('a')
   dispatcher.dispatch(waits, 0)
   dispatcher.isPaused = true
@@ -246,7 +246,7 @@ t.test('who waits when a pause ends has the whole time again', async t => {
 })
 
 t.test('a rescued request goes before those that wait, also where the queue is full', async t => {
-  const { dispatcher, told } = await open(t, 0, { queueRequests: 1 })
+  const { dispatcher, told } = await open(t, 0, { httpQueue: 1 })
   dispatcher.dispatch(exchangeNamed('waits'), 0)
   dispatcher.dispatchFirst(exchangeNamed('rescued'), 0)
   t.equal(dispatcher.queued, 2)
@@ -355,7 +355,7 @@ t.test('a broken link is made anew, unless the master says that the worker is go
 })
 
 t.test('workers are called for only where a request waits and nobody could take it', async t => {
-  const { dispatcher, starved, link } = await open(t, 1, { workerConnections: 1, queueRequests: 5 })
+  const { dispatcher, starved, link } = await open(t, 1, { workerConnections: 1, httpQueue: 5 })
   const [a, b, c] = ['a', 'b', 'c'].map(exchangeNamed) as [Exchange, Exchange, Exchange]
   dispatcher.dispatch(a, 0)
   dispatcher.dispatch(b, 0)
@@ -370,7 +370,7 @@ t.test('workers are called for only where a request waits and nobody could take 
 })
 
 t.test('the first request calls for a worker where there is none', async t => {
-  const { dispatcher, starved } = await open(t, 0, { queueRequests: 5 })
+  const { dispatcher, starved } = await open(t, 0, { httpQueue: 5 })
   dispatcher.sweep(0)
   t.same(starved, [], 'nobody waits')
   dispatcher.dispatch(exchangeNamed('a'), 0)
@@ -378,7 +378,7 @@ t.test('the first request calls for a worker where there is none', async t => {
 })
 
 t.test('of a proxy that goes away, who waits is refused once no worker is left', async t => {
-  const { dispatcher, told, link } = await open(t, 2, { workerConnections: 1, queueMs: 0 })
+  const { dispatcher, told, link } = await open(t, 2, { workerConnections: 1, httpQueueTimeoutMs: 0 })
   const [a, b, c, d] = ['a', 'b', 'c', 'd'].map(exchangeNamed) as [Exchange, Exchange, Exchange, Exchange]
   for (const exchange of [a, b, c, d]) dispatcher.dispatch(exchange, 0)
   dispatcher.drain()

@@ -5,12 +5,8 @@ import { once } from 'node:events'
 import fs from 'node:fs'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
-import type {
-  CompressionSettings,
-  ContentCoding,
-  ProxySettings,
-  StaticSettings,
-} from '../../../kit/channel/messages.js'
+import type { ProxySettings, StaticSettings } from '../../../kit/channel/messages.js'
+import type { ContentCoding } from '../../../kit/options/values/value-types.js'
 import { type Compressor, Compressors } from '../../../proxy/process/compressor.js'
 import type { Forms } from '../../../proxy/static/cache.js'
 import { StaticSite } from '../../../proxy/static/site.js'
@@ -18,14 +14,12 @@ import type { StoredFile } from '../../../proxy/static/stored-file.js'
 import { type RawAnswer, request } from '../fixtures/raw-client.js'
 import { type Rig, SETTINGS, withRig } from '../fixtures/rig.js'
 
-const COMPRESSION: CompressionSettings = {
-  codings: [
-    { coding: 'br', level: 4 },
-    { coding: 'gzip', level: 1 },
-  ],
-  types: ['text/html', 'text/css', 'application/octet-stream'],
-  minBytes: 1000,
-  streams: 8,
+const COMPRESSION = {
+  httpAutoBr: true,
+  httpAutoGzip: true,
+  gzipTypes: ['text/html', 'text/css', 'application/octet-stream'],
+  gzipMinLengthBytes: 1000,
+  gzipStreams: 8,
 }
 const PAGE = '<p>Once more unto the breach, dear friends, once more.</p>\n'.repeat(200)
 
@@ -67,10 +61,10 @@ class Bench {
   readonly compressors: WatchedCompressors
   readonly site: StaticSite
 
-  constructor(t: Test, files: Partial<StaticSettings> = {}, compression: Partial<CompressionSettings> = {}) {
+  constructor(t: Test, files: Partial<StaticSettings> = {}, compression: Partial<ProxySettings> = {}) {
     this.folder = fs.realpathSync(t.testdir({}))
-    this.compressors = new WatchedCompressors({ ...COMPRESSION, ...compression })
-    this.site = new StaticSite({ ...SETTINGS.files, ...files }, this.compressors)
+    this.compressors = new WatchedCompressors({ ...SETTINGS, ...COMPRESSION, ...compression })
+    this.site = new StaticSite({ ...SETTINGS, ...files }, this.compressors)
   }
 
   write(name: string, content: string | Buffer): void {
@@ -115,7 +109,7 @@ t.test('which files get forms', async t => {
     ['what does not get smaller', 'noise', noise, 'identity', 'Accept-Encoding'],
   ]
   for (const [title, name, content, expected, vary] of cases) {
-    const bench = new Bench(t, { cacheFileBytes: 20_000 })
+    const bench = new Bench(t, { staticCacheFileSizeBytes: 20_000 })
     bench.write(name, content)
     const forms = await bench.forms(name)
     t.equal(codingsOf(forms), expected, title)
@@ -131,9 +125,9 @@ t.test('which files get forms', async t => {
 })
 
 t.test('nothing switched on, or no cache: no Vary and no work', async t => {
-  const bench = new Bench(t, { cacheBytes: 0 })
+  const bench = new Bench(t, { staticCacheSizeBytes: 0 })
   bench.write('a.html', PAGE)
-  const off = new StaticSite(SETTINGS.files, null)
+  const off = new StaticSite(SETTINGS, null)
   for (const site of [bench.site, off]) {
     const forms = await bench.look('a.html', site)
     t.same([codingsOf(forms), forms[0].vary], ['identity', ''])
@@ -142,13 +136,13 @@ t.test('nothing switched on, or no cache: no Vary and no work', async t => {
 })
 
 t.test('a file with min length 0 that is empty', async t => {
-  const bench = new Bench(t, {}, { minBytes: 0 })
+  const bench = new Bench(t, {}, { gzipMinLengthBytes: 0 })
   bench.write('a.html', '')
   t.same([codingsOf(await bench.forms('a.html')), bench.compressors.begun], ['identity', []])
 })
 
 t.test('a sibling goes before what can be made', async t => {
-  const bench = new Bench(t, { precompressed: ['gzip'] })
+  const bench = new Bench(t, { staticPrecompressed: ['gzip'] })
   bench.write('a.html', PAGE)
   bench.write('a.html.gz', 'sibling')
   const forms = await bench.forms('a.html')
@@ -225,8 +219,8 @@ t.test('other bytes have another tag', async t => {
   const text = Array.from({ length: 3000 }, (_, n) => n.toString(7)).join('')
   bench.write('a.html', text)
   for (const level of [1, 9]) {
-    const compressors = new WatchedCompressors({ ...COMPRESSION, codings: [{ coding: 'gzip', level }] })
-    const site = new StaticSite(SETTINGS.files, compressors)
+    const compressors = new WatchedCompressors({ ...SETTINGS, ...COMPRESSION, httpAutoBr: false, gzipCompLevel: level })
+    const site = new StaticSite(SETTINGS, compressors)
     await bench.look('a.html', site)
     await compressors.rest()
     for (const form of site.cache.get('/a.html')?.forms ?? []) tags.add(form.validators.entityTag)
@@ -235,7 +229,7 @@ t.test('other bytes have another tag', async t => {
 })
 
 t.test('forms count in the cache and stay within it', async t => {
-  const bench = new Bench(t, { cacheBytes: 60_000 })
+  const bench = new Bench(t, { staticCacheSizeBytes: 60_000 })
   for (let n = 0; n < 20; n++) {
     bench.write(`${n}.html`, PAGE)
     await bench.forms(`${n}.html`)
@@ -250,7 +244,7 @@ t.test('forms count in the cache and stay within it', async t => {
 })
 
 t.test('a form without room is not kept, nor made again', async t => {
-  const bench = new Bench(t, { cacheBytes: PAGE.length + 3000 })
+  const bench = new Bench(t, { staticCacheSizeBytes: PAGE.length + 3000 })
   bench.write('a.html', PAGE)
   t.equal(codingsOf(await bench.forms('a.html')), 'identity')
   t.equal(codingsOf(await bench.forms('a.html')), 'identity')
@@ -258,7 +252,7 @@ t.test('a form without room is not kept, nor made again', async t => {
 })
 
 t.test('two files at a time, the others in line', async t => {
-  const bench = new Bench(t, {}, { streams: 32 })
+  const bench = new Bench(t, {}, { gzipStreams: 32 })
   const names = Array.from({ length: 20 }, (_, n) => `${n}.html`)
   for (const name of names) bench.write(name, PAGE)
   await Promise.all(names.map(name => bench.look(name)))
@@ -277,7 +271,7 @@ t.test('a look while it is compressed begins nothing', async t => {
 })
 
 t.test('the line is as long as there may be compressors', async t => {
-  const bench = new Bench(t, {}, { streams: 3 })
+  const bench = new Bench(t, {}, { gzipStreams: 3 })
   const names = Array.from({ length: 20 }, (_, n) => `${n}.html`)
   for (const name of names) bench.write(name, PAGE)
   bench.compressors.isHeld = true
@@ -287,7 +281,7 @@ t.test('the line is as long as there may be compressors', async t => {
 })
 
 t.test('where as many compressors are open as may be, the next look tries again', async t => {
-  const bench = new Bench(t, {}, { streams: 1 })
+  const bench = new Bench(t, {}, { gzipStreams: 1 })
   bench.write('a.html', PAGE)
   const busy = bench.compressors.make('gzip')
   await bench.look('a.html')
@@ -312,7 +306,7 @@ t.test('a site of an old configuration makes no more', async t => {
 function withPages(t: Test, settings: Partial<ProxySettings>, use: (rig: Rig, folder: string) => Promise<void>) {
   const folder = fs.realpathSync(t.testdir({ 'a.html': PAGE, 'small.html': 'small', 'a.txt': PAGE }))
   const routes: ProxySettings['routes'] = [{ kind: 'static', prefix: '/', folder }]
-  return withRig(t, { settings: { routes, compression: COMPRESSION, ...settings } }, rig => use(rig, folder))
+  return withRig(t, { settings: { routes, ...COMPRESSION, ...settings } }, rig => use(rig, folder))
 }
 
 type Ask = (fields?: string[], method?: string, path?: string) => Promise<RawAnswer>
@@ -425,14 +419,16 @@ t.test('a change on disk', async t => {
   })
 })
 
+const OFF = { httpAutoBr: false, httpAutoGzip: false }
+
 t.test('switched off and on while it runs', async t => {
-  await withPages(t, { compression: null }, async rig => {
+  await withPages(t, OFF, async rig => {
     await asking(rig, async ask => {
       const off = { status: 200, fields: { vary: undefined, 'content-encoding': undefined } }
       t.match(await ask(['Accept-Encoding: gzip']), off)
-      rig.phases.apply({ ...rig.settings, compression: COMPRESSION })
+      rig.phases.apply({ ...rig.settings, ...COMPRESSION })
       await untilCoded(t, ask, 'gzip')
-      rig.phases.apply({ ...rig.settings, compression: null })
+      rig.phases.apply({ ...rig.settings, ...OFF })
       t.match(await ask(['Accept-Encoding: gzip']), off)
     })
   })

@@ -117,7 +117,7 @@ t.test('errors have the page of their status, and what their head has to say', a
     rig.phases.apply({
       ...rig.settings,
       routes: [{ kind: 'static', prefix: '/files', folder }],
-      errorPages: [page],
+      errorPage: [page],
     })
     const client = await rig.client()
     for (const [title, text, status, field] of cases) {

@@ -4,7 +4,6 @@ import t from 'tap'
 import { isRefusal, parseRequestHead } from '../../../proxy/http/request-head.js'
 import { RouteTable } from '../../../proxy/route/route-table.js'
 import { fallbackPlaces, isNavigation } from '../../../proxy/static/fallback.js'
-import { SETTINGS } from '../fixtures/rig.js'
 
 function head(fields: string, method = 'GET') {
   const parsed = parseRequestHead(`${method} /x HTTP/1.1\r\nHost: a${fields === '' ? '' : `\r\n${fields}`}`)
@@ -36,12 +35,12 @@ t.test('where the page lies', async t => {
     { kind: 'static', prefix: '/kept', folder: '/www', keepsMount: true },
     { kind: 'app', prefix: '/api' },
   ])
-  const fallbacks = [
+  const staticFallback = [
     { mount: '/', path: '/index.html' },
     { mount: '/admin', path: '/admin/start.html' },
     { mount: '/kept', path: '/kept/index.html' },
   ]
-  const settings = { checkStatic: ['/one', '/two'], files: { ...SETTINGS.files, fallbacks } }
+  const settings = { checkStatic: ['/one', '/two'], staticFallback }
   const cases: [path: string, expected: [folder: string, path: string][]][] = [
     [
       '/',
@@ -78,5 +77,5 @@ t.test('where the page lies', async t => {
     )
   }
   t.same(fallbackPlaces(settings, routes, '/', head('Accept: */*')), [], 'no navigation')
-  t.same(fallbackPlaces({ ...settings, files: SETTINGS.files }, routes, '/', browser), [], 'no fallback')
+  t.same(fallbackPlaces({ ...settings, staticFallback: [] }, routes, '/', browser), [], 'no fallback')
 })

@@ -1,7 +1,7 @@
 /** `Expires`, `Cache-Control`, and which names contain a hash. */
 
 import t from 'tap'
-import type { ExpiresRule } from '../../../kit/channel/messages.js'
+import type { ExpiresRule } from '../../../kit/options/values/value-types.js'
 import { FreshnessRules, freshnessFields, isHashedName, isOfBuild } from '../../../proxy/static/freshness.js'
 
 const SUBJECT = {
@@ -33,12 +33,12 @@ t.test('the first rule that fits', async t => {
     ['the first of several', [rule('uri', 'x', 1), rule('path', 'site', 2), rule('type', 'text/css', 3)], 2],
     ['from the time of modification', [rule('type', 'text/css', 1, 'modified')], 1, 5000],
   ]
-  for (const [title, expires, seconds, fromMs = null] of cases) {
+  for (const [title, staticExpires, seconds, fromMs = null] of cases) {
     const expected = seconds === null ? null : { seconds, fromMs, immutable: false }
-    t.same(new FreshnessRules({ expires, immutable: false }).of(SUBJECT), expected, title)
+    t.same(new FreshnessRules({ staticExpires, staticImmutable: false }).of(SUBJECT), expected, title)
   }
-  t.equal(new FreshnessRules({ expires: [rule('path', 'a', 1)], immutable: true }).dependOnUri, false)
-  t.equal(new FreshnessRules({ expires: [rule('uri', 'a', 1)], immutable: true }).dependOnUri, true)
+  t.equal(new FreshnessRules({ staticExpires: [rule('path', 'a', 1)], staticImmutable: true }).dependOnUri, false)
+  t.equal(new FreshnessRules({ staticExpires: [rule('uri', 'a', 1)], staticImmutable: true }).dependOnUri, true)
 })
 
 t.test('as header fields', async t => {
@@ -96,10 +96,10 @@ t.test('hashes in names', async t => {
   for (const [path, expected] of built) t.equal(isOfBuild({ path, file: `/srv/.next${path}` }), expected, path)
   t.ok(isOfBuild({ path: '/_next/static/css/a.css', file: '/srv/site/.next/static/css/a.css' }))
   t.notOk(isOfBuild({ path: '/_next/static/css/gone.css', file: '/srv/site/index.html' }), 'a fallback')
-  const rules = new FreshnessRules({ expires: [rule('type', 'text/css', 1)], immutable: true })
+  const rules = new FreshnessRules({ staticExpires: [rule('type', 'text/css', 1)], staticImmutable: true })
   const next = { ...SUBJECT, path: '/_next/static/css/a.css', file: '/srv/.next/static/css/a.css' }
   t.match(rules.of(next), { seconds: 31_536_000, immutable: true })
-  t.equal(new FreshnessRules({ expires: [], immutable: false }).of(next), null)
+  t.equal(new FreshnessRules({ staticExpires: [], staticImmutable: false }).of(next), null)
   t.match(rules.of({ ...SUBJECT, file: '/a-3f9c2a1b.css' }), { seconds: 31_536_000, immutable: true })
   t.match(rules.of(SUBJECT), { seconds: 1, immutable: false })
 })

@@ -11,8 +11,8 @@ import { SETTINGS } from '../fixtures/rig.js'
 const folder = fs.realpathSync(t.testdir({}))
 const file = `${folder}/a`
 const rules: LookupRules = {
-  files: SETTINGS.files,
-  freshness: new FreshnessRules(SETTINGS.files),
+  files: SETTINGS,
+  freshness: new FreshnessRules(SETTINGS),
   wholeBytes: 1000,
   isCompressed: () => false,
   previous: () => [],

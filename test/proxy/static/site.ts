@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import type { RouteSpec, StaticSettings } from '../../../kit/channel/messages.js'
 import { sharedMs } from '../../../kit/ground/shared-clock.js'
 import { type RawAnswer, type RawClient, request } from '../fixtures/raw-client.js'
-import { type Rig, SETTINGS, withRig } from '../fixtures/rig.js'
+import { type Rig, withRig } from '../fixtures/rig.js'
 
 type Tree = { [name: string]: string | Tree }
 
@@ -30,7 +30,7 @@ class Bench {
 
   configure(files: Partial<StaticSettings>, routes: RouteSpec[] = [], checkStatic: string[] = []): void {
     const all = routes.length > 0 ? routes : [{ kind: 'static' as const, prefix: '/', folder: this.folder }]
-    this.rig.phases.apply({ ...this.rig.settings, files: { ...SETTINGS.files, ...files }, routes: all, checkStatic })
+    this.rig.phases.apply({ ...this.rig.settings, ...files, routes: all, checkStatic })
   }
 
   async ask(path: string, fields: string[] = [], method = 'GET'): Promise<RawAnswer> {
@@ -101,7 +101,7 @@ t.test('looks into a folder', async t => {
     ['/x.php.html', '200 page'],
   ]
   await withBench(t, tree, async bench => {
-    bench.configure({ index: ['index.html', 'index.htm'], skipExt: ['.php'] })
+    bench.configure({ staticIndex: ['index.html', 'index.htm'], staticSkipExt: ['.php'] })
     for (const round of ['first', 'second']) {
       for (const [path, expected] of cases) t.equal(await bench.text(path), expected, `${round} time: ${path}`)
     }
@@ -129,7 +129,7 @@ t.test('links lead into safe folders and nowhere else', async t => {
       fs.symlinkSync(bench.at(name), bench.at(`www/${name}`))
     }
     const routes: RouteSpec[] = [{ kind: 'static', prefix: '/', folder: bench.at('www') }]
-    bench.configure({ safe: [bench.at('gone'), bench.at('media')] }, routes)
+    bench.configure({ staticSafe: [bench.at('gone'), bench.at('media')] }, routes)
     t.equal(await bench.text('/media-pic'), '200 pic')
     t.equal(await bench.text('/media/pic'), '200 pic')
     t.equal(await bench.text('/media-of-others-pic'), '404')
@@ -150,7 +150,7 @@ t.test('compressed siblings', async t => {
   }
   await withBench(t, tree, async bench => {
     fs.utimesSync(bench.at('b.js.gz'), 1000, 1000)
-    bench.configure({ precompressed: ['br', 'zstd', 'gzip'] })
+    bench.configure({ staticPrecompressed: ['br', 'zstd', 'gzip'] })
     const cases: [path: string, accept: string | null, expected: string, coding?: string][] = [
       ['/a.js', null, '200 plain'],
       ['/a.js', 'gzip, br', '200 br', 'br'],
@@ -213,7 +213,7 @@ t.test('how long to keep it', async t => {
       { by: 'type', pattern: 'text/css', seconds: 60, from: 'now' },
       { by: 'uri', pattern: '[?]long$', seconds: 600, from: 'now' },
     ] as const
-    bench.configure({ expires: [...expires], immutable: true })
+    bench.configure({ staticExpires: [...expires], staticImmutable: true })
     const cases: [path: string, expected: string | undefined][] = [
       ['/a.css', 'max-age=60'],
       ['/b-3f9c2a1b.css', 'max-age=31536000, immutable'],
@@ -233,7 +233,7 @@ t.test('how long to keep it', async t => {
 
 t.test('the page of a single-page application', async t => {
   await withBench(t, { 'index.html': 'page', 'a.js': 'script' }, async bench => {
-    bench.configure({ fallbacks: [{ mount: '/', path: '/index.html' }] })
+    bench.configure({ staticFallback: [{ mount: '/', path: '/index.html' }] })
     const browser = ['Accept: text/html,*/*;q=0.8']
     t.equal(await bench.text('/users/7', browser), '200 page')
     t.match((await bench.ask('/users/8', browser)).fields, { vary: 'Accept, Sec-Fetch-Mode' })
@@ -261,15 +261,15 @@ t.test('what only an earlier release has', async t => {
         before: bench.at(name),
         untilMs: sharedMs() + graceMs,
       }))
-    bench.configure({ previous: previous(600_000) }, routes)
+    bench.configure({ previousFolders: previous(600_000) }, routes)
     t.equal(await bench.text('/old'), '200 one')
     t.equal(await bench.text('/older'), '200 zero')
     t.equal(await bench.text('/both'), '200 two')
     t.equal(await bench.text('/'), '200 two')
     t.equal(await bench.text('/none'), '404')
-    bench.configure({ previous: previous(-1) }, routes)
+    bench.configure({ previousFolders: previous(-1) }, routes)
     t.equal(await bench.text('/old'), '404', 'the grace is over')
-    bench.configure({ previous: previous(300) }, routes)
+    bench.configure({ previousFolders: previous(300) }, routes)
     await changed(t, bench, 'the grace ends', {
       path: '/old',
       fields: [],
@@ -359,7 +359,7 @@ t.test('a file whose rights are taken away', async t => {
 
 t.test('a 304 and a form change with the file', async t => {
   await withBench(t, { a: 'one', 'a.gz': 'gz1' }, async bench => {
-    bench.configure({ precompressed: ['gzip'] })
+    bench.configure({ staticPrecompressed: ['gzip'] })
     const { fields } = await bench.ask('/a')
     const known = [`If-None-Match: ${fields.etag}`]
     t.equal(await bench.text('/a', known), '304')

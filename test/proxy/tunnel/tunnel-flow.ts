@@ -219,7 +219,7 @@ for (const [title, said] of [
 
 t.test('nothing has passed for too long', async t => {
   const server = echoServer()
-  await withRig(t, { settings: { tunnelIdleMs: 1000 }, workers: [server] }, async rig => {
+  await withRig(t, { settings: { wsIdleTimeoutMs: 1000 }, workers: [server] }, async rig => {
     const socket = await webSocket(rig)
     const end = closed(socket)
     const now = monotonicMs()

@@ -176,7 +176,7 @@ async function killers(rig: Rig, count: number): Promise<number[]> {
 }
 
 t.test('a handshake that workers die of is sent twice', async t => {
-  await withRig(t, { settings: { quarantine: { deaths: 2, windowMs: 60_000, holdMs: 60_000 } } }, async rig => {
+  await withRig(t, { settings: { quarantineDeaths: 2 } }, async rig => {
     const asked = await killers(rig, 3)
     const client = await rig.client()
     client.send(HANDSHAKE)

@@ -257,7 +257,7 @@ t.test('a client that goes away during the handshake', async t => {
 })
 
 t.test('no worker, no tunnel', async t => {
-  await withRig(t, { settings: { queueMs: 50 } }, async rig => {
+  await withRig(t, { settings: { httpQueueTimeoutMs: 50 } }, async rig => {
     const client = await rig.client()
     client.send(request('GET', '/ws', UPGRADE))
     t.equal((await client.answer()).status, 503)

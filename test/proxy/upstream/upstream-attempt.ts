@@ -34,7 +34,7 @@ t.test('for whom a trusted proxy speaks, and the id on the answer', async t => {
   const settings = {
     ...toUpstreams(upstream),
     trustedProxies: ['127.0.0.1'],
-    requestIdOnAnswers: true,
+    requestIdAnswer: true,
     sticky: 'worker',
   }
   await withRig(t, { settings }, async rig => {

@@ -5,7 +5,7 @@ import { createServer } from 'node:http'
 import type { Socket } from 'node:net'
 import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
-import type { UpstreamAddress } from '../../../kit/channel/messages.js'
+import type { UpstreamAddress } from '../../../kit/options/values/value-types.js'
 import { type Client, Exchange } from '../../../proxy/exchange/exchange.js'
 import { isRefusal } from '../../../proxy/http/refusal.js'
 import { parseRequestHead } from '../../../proxy/http/request-head.js'
@@ -70,7 +70,7 @@ t.test('they take turns, and a busy one gets less', async t => {
 t.test('a refused connection is tried elsewhere, whatever the method', async t => {
   const good = await ForeignServer.http(t, (asked, response) => void asked.pipe(response))
   const settings = toUpstreams(await refusingAddress(), await refusingAddress(), good)
-  await withRig(t, { settings: { ...settings, upstreamMaxFails: 0 } }, async rig => {
+  await withRig(t, { settings: { ...settings, httpMaxFails: 0 } }, async rig => {
     t.match(await ask(rig, requestWithBody('POST', '/', 'abc')), { status: 200, body: 'abc' })
     t.match(rig.log.entries, [{ attempts: 3 }])
     t.match(values(rig, 'daimyo_upstream_failures_total'), [
@@ -122,7 +122,7 @@ t.test('one that fails is left alone for the grace time', async t => {
   const good = await ForeignServer.http(t, (_, response) => void response.end('good'))
   const back = await ForeignServer.http(t, (_, response) => void response.end('back'))
   back.kill()
-  const settings = { ...toUpstreams(back, good), upstreamMaxFails: 2, upstreamGraceMs: 3_600_000 }
+  const settings = { ...toUpstreams(back, good), httpMaxFails: 2, httpGracetimeMs: 3_600_000 }
   await withRig(t, { settings }, async rig => {
     for (let number = 0; number < 6; number++) t.equal((await ask(rig, request('GET', '/'))).body, 'good')
     const fields = { mount: '/', reason: 'unreachable', why: /ECONNREFUSED/, graceMs: 3_600_000 }
@@ -142,7 +142,7 @@ t.test('after the grace time one request tries it', async t => {
   const good = await ForeignServer.http(t, (_, response) => void response.end('good'))
   const back = await ForeignServer.http(t, (_, response) => void response.end('back'))
   back.kill()
-  const settings = { ...toUpstreams(back, good), upstreamMaxFails: 2, upstreamGraceMs: 300 }
+  const settings = { ...toUpstreams(back, good), httpMaxFails: 2, httpGracetimeMs: 300 }
   await withRig(t, { settings }, async rig => {
     let asked = 0
     for (; rig.events.length === 0; asked++) t.equal((await ask(rig, request('GET', '/'))).body, 'good')
@@ -159,7 +159,7 @@ t.test('after the grace time one request tries it', async t => {
 t.test('where all are out the least bad one is tried', async t => {
   const server = await ForeignServer.http(t, (_, response) => void response.end('back'))
   server.kill()
-  const settings = { ...toUpstreams(server, await refusingAddress()), upstreamMaxFails: 1, upstreamGraceMs: 60_000 }
+  const settings = { ...toUpstreams(server, await refusingAddress()), httpMaxFails: 1, httpGracetimeMs: 60_000 }
   await withRig(t, { settings }, async rig => {
     t.equal((await ask(rig, request('GET', '/'))).status, 502)
     t.equal(rig.events.length, 2, 'both are out')
@@ -172,7 +172,7 @@ t.test('where all are out the least bad one is tried', async t => {
 t.test('the queue', async t => {
   const answers: (() => void)[] = []
   const server = await ForeignServer.http(t, (_, response) => void answers.push(() => response.end('ok')))
-  const settings = { ...toUpstreams(server), workerConnections: 1, queueRequests: 2, queueMs: 400 }
+  const settings = { ...toUpstreams(server), workerConnections: 1, httpQueue: 2, httpQueueTimeoutMs: 400 }
   await withRig(t, { settings }, async rig => {
     const statuses: number[] = []
     const clients = []
@@ -202,7 +202,7 @@ t.test('the queue', async t => {
 t.test('two hundred thousand may wait', async t => {
   const answers: (() => void)[] = []
   const server = await ForeignServer.http(t, (_, response) => void answers.push(() => response.end('ok')))
-  const settings = { ...toUpstreams(server), workerConnections: 1, queueRequests: Number.POSITIVE_INFINITY, queueMs: 0 }
+  const settings = { ...toUpstreams(server), workerConnections: 1, httpQueue: Number.POSITIVE_INFINITY, httpQueueTimeoutMs: 0 }
   const answered: string[] = []
   const world = { settings: { ...SETTINGS, ...settings }, metrics: { queued() {}, rescue() {} }, event() {} }
   const [{ upstreams }] = settings.routes as unknown as [{ upstreams: UpstreamAddress[] }]

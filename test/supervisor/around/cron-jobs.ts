@@ -2,12 +2,11 @@
 
 import t from 'tap'
 import type { EventFields } from '../../../kit/log/log.js'
+import { cron } from '../../../kit/options/kinds/around-kinds.js'
 import { CronJobs } from '../../../supervisor/around/cron-jobs.js'
 import type { MasterContext } from '../../../supervisor/child/master-context.js'
-import { cron } from '../../../supervisor/config/kinds/around-kinds.js'
 import { OutputGate } from '../../../supervisor/log/output-lines.js'
 import { testPipes } from '../fixtures/test-pipes.js'
-import { NOTHING_AROUND } from '../fixtures/tree.js'
 
 process.env.TZ = 'UTC'
 const HOUR_MS = 3_600_000
@@ -109,7 +108,7 @@ function runsOf(numbers: string, from: string, happens: [number, number][]): str
   const jobs = new CronJobs(context, place, () => wallMs)
   const parsed = cron(false).parse(`${numbers} true`, { cwd: '/', chdir: '/', cores: 1 })
   if (!parsed.ok) throw new Error(numbers)
-  jobs.apply({ ...NOTHING_AROUND, crons: [parsed.value] })
+  jobs.apply({ cron: [parsed.value], cronHarakiriMs: 0 })
   for (const [passesMs, stepMs] of happens) {
     nowMs += passesMs
     wallMs += passesMs

@@ -7,8 +7,8 @@ import { plainSettings } from '../fixtures/tree.js'
 
 /** A generation whose static folders led to these places. */
 function generation(real: string, assetGraceMs = 1000): Pick<Generation, 'settings' | 'release'> {
-  const staticMaps = [{ mount: '/', folder: '/srv/current/www' }]
-  const settings = { ...plainSettings('/srv', '/srv/a.js'), staticMaps, checkStatic: ['/srv/current'], assetGraceMs }
+  const staticMap = [{ mount: '/', folder: '/srv/current/www' }]
+  const settings = { ...plainSettings('/srv', '/srv/a.js'), staticMap, checkStatic: ['/srv/current'], assetGraceMs }
   const folders = new Map([
     ['/srv/current/www', `/srv/${real}/www`],
     ['/srv/current', `/srv/${real}`],

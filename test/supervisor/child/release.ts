@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import t from 'tap'
 import { EXIT } from '../../../kit/ground/failure.js'
 import { resolveRelease } from '../../../supervisor/child/release.js'
-import { PLAIN_FILES } from '../fixtures/tree.js'
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'daimyo-release-')))
 t.teardown(() => rmSync(folder, { recursive: true }))
@@ -23,11 +22,11 @@ const at = (path: string) => join(folder, path)
 const nothing = {
   credentials: null,
   startFolder: at('b'),
-  staticMaps: [],
+  staticMap: [],
   checkStatic: [],
-  files: PLAIN_FILES,
-  internalMaps: [],
-  sendfileRoots: [],
+  staticSafe: [],
+  internal: [],
+  xSendfileRoot: [],
 }
 const resolved: [string, { app: string | null; chdir: string | null }, { app: string | null; chdir: string }][] = [
   ['plain paths', { app: at('a/app.js'), chdir: at('a') }, { app: at('a/app.js'), chdir: at('a') }],
@@ -76,11 +75,11 @@ t.test('static folders are resolved in the release, whatever becomes of the link
     ...nothing,
     app: null,
     chdir: at('current'),
-    staticMaps: [{ mount: '/', folder: at('current') }],
+    staticMap: [{ mount: '/', folder: at('current') }],
     checkStatic: [at('b')],
-    files: { ...PLAIN_FILES, safe: [at('other')] },
-    internalMaps: [{ mount: '/protected', folder: at('named') }],
-    sendfileRoots: [at('sent')],
+    staticSafe: [at('other')],
+    internal: [{ mount: '/protected', folder: at('named') }],
+    xSendfileRoot: [at('sent')],
   })
   t.same(
     [...folders].sort(),
@@ -107,8 +106,8 @@ t.test('a link into a folder that only root may enter is no release of another u
   const cases: [string, Partial<Parameters<typeof resolveRelease>[0]>][] = [
     ['chdir', { chdir: at('planted') }],
     ['app', { app: at('planted.js') }],
-    ['static-map', { staticMaps: [{ mount: '/', folder: at('planted') }] }],
-    ['x-sendfile-root', { sendfileRoots: [at('planted')] }],
+    ['static-map', { staticMap: [{ mount: '/', folder: at('planted') }] }],
+    ['x-sendfile-root', { xSendfileRoot: [at('planted')] }],
   ]
   for (const [option, settings] of cases) {
     const located = { ...nothing, app: null, chdir: at('a'), ...settings }

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import t from 'tap'
 import { EXIT } from '../../../kit/ground/failure.js'
+import type { BoundAddress } from '../../../kit/options/values/value-types.js'
 import { addressOf, getCommand } from '../../../supervisor/command/get-command.js'
-import type { BoundAddress } from '../../../supervisor/config/values/settings.js'
 import { scratchFolder } from '../fixtures/scratch-folder.js'
 
 const answer: RequestListener = (request, response) => {

@@ -30,6 +30,14 @@ const cases: [title: string, lines: string[], expected: [name: string, takesEffe
   ['one for new workers', ['env = A=1'], [['env', 'next-generation']]],
   ['one for a restart', ['http = :2'], [['http', 'restart']]],
   ['uid and gid are one change', ['uid = a', 'gid = 9'], [['uid', 'restart']]],
+  [
+    'one beside others of its kind',
+    ['max-fd = 100', 'exec-asap = true'],
+    [
+      ['exec-asap', 'restart'],
+      ['max-fd', 'restart'],
+    ],
+  ],
   ['a switch that is turned around', ['disable-logging'], [['disable-logging', 'live']]],
   ['what only confirms', ['master', 'die-on-term = false'], []],
   [

@@ -1,8 +1,8 @@
 /** Tests of the words of other servers: what they are here, and that no word of ours is taken for one. */
 
 import t from 'tap'
+import { acceptedKeys, optionNames, rowOf } from '../../../kit/options/options.js'
 import { foreignName, whatIsMeant } from '../../../supervisor/config/foreign-names.js'
-import { acceptedKeys, optionNames, rowOf } from '../../../supervisor/config/options.js'
 
 const cases: [title: string, word: string, expected: ReturnType<typeof foreignName>][] = [
   ['one option', 'instances', { servers: ['pm2'], options: ['processes'], instead: '' }],

@@ -8,7 +8,7 @@ import { scratchFolder } from '../fixtures/scratch-folder.js'
 
 const unit = (change: Partial<UnitFound> = {}) =>
   ({ user: 'nobody', group: '', hasSockets: false, ...change }) as UnitFound
-const plain = { logto: null, pidfile: null, listeners: [], metrics: null, runDir: '/run/daimyo/site' }
+const plain = { logto: null, pidfile: null, http: [], metrics: null, runDir: '/run/daimyo/site' }
 const isRoot = process.getuid?.() === 0
 const NOBODY = 65_534
 
@@ -23,8 +23,8 @@ t.test('what a master writes', async t => {
     ['one that is not', { ...plain, logto: join(folder, 'x.log') }, unit(), [`logto ${folder}`]],
     ['a pidfile', { ...plain, pidfile: join(folder, 'x.pid') }, unit(), [`pidfile ${folder}`]],
     ['one in the run folder', { ...plain, pidfile: '/run/daimyo/site/x.pid' }, unit(), []],
-    ['sockets', { ...plain, listeners: [socket(join(folder, 's'))] }, unit(), [`http ${folder}`]],
-    ['sockets of a unit', { ...plain, listeners: [socket(join(folder, 's'))] }, unit({ hasSockets: true }), []],
+    ['sockets', { ...plain, http: [socket(join(folder, 's'))] }, unit(), [`http ${folder}`]],
+    ['sockets of a unit', { ...plain, http: [socket(join(folder, 's'))] }, unit({ hasSockets: true }), []],
     ['the metrics', { ...plain, metrics: socket(join(folder, 'm')) }, unit(), [`metrics ${folder}`]],
     ['a run folder', { ...plain, runDir: join(folder, 'a/b') }, unit(), [`run-dir ${folder}`]],
     ['a run folder that systemd makes', plain, unit(), []],

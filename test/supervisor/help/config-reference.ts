@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { acceptedKeys, optionNames } from '../../../supervisor/config/options.js'
-import { REFUSED_OPTIONS } from '../../../supervisor/config/words/moot-options.js'
+import { acceptedKeys, optionNames } from '../../../kit/options/options.js'
+import { REFUSED_OPTIONS } from '../../../kit/options/words/moot-options.js'
 import { configReference } from '../../../supervisor/help/config-reference.js'
 
 const reference = configReference()

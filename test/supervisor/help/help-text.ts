@@ -1,8 +1,8 @@
 /** Tests of the help: every option is in it, a word is explained whatever it is called elsewhere, and it fits a terminal. */
 
 import t from 'tap'
-import { acceptedKeys, optionNames, rowOf } from '../../../supervisor/config/options.js'
-import { MOOT_OPTIONS, REFUSED_OPTIONS } from '../../../supervisor/config/words/moot-options.js'
+import { acceptedKeys, optionNames, rowOf } from '../../../kit/options/options.js'
+import { MOOT_OPTIONS, REFUSED_OPTIONS } from '../../../kit/options/words/moot-options.js'
 import { explainWord, helpText, nearWord } from '../../../supervisor/help/help-text.js'
 
 const help = helpText()

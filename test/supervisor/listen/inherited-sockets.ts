@@ -1,7 +1,7 @@
 /** Socket activation: `supervisor/listen/inherited-sockets.ts`. */
 
 import t from 'tap'
-import type { BoundAddress } from '../../../supervisor/config/values/settings.js'
+import type { BoundAddress } from '../../../kit/options/values/value-types.js'
 import { findUnixPath, inheritedDescriptors, isSameAddress } from '../../../supervisor/listen/inherited-sockets.js'
 
 const environments: [string, NodeJS.ProcessEnv, [fd: number, name: string][]][] = [

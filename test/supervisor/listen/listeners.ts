@@ -11,8 +11,8 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { EXIT } from '../../../kit/ground/failure.js'
-import { printListenAddress } from '../../../supervisor/config/values/listen-address.js'
-import type { BoundAddress } from '../../../supervisor/config/values/settings.js'
+import { printListenAddress } from '../../../kit/options/values/listen-address.js'
+import type { BoundAddress } from '../../../kit/options/values/value-types.js'
 import { type Listener, openListeners, printUrl, socketAccess } from '../../../supervisor/listen/listeners.js'
 import { NOTHING_PASSED } from '../../../supervisor/listen/socket-activation.js'
 import { scratchFolder } from '../fixtures/scratch-folder.js'
@@ -83,7 +83,7 @@ t.test('a unix socket is 0660 from the first moment and gone after its close', a
 })
 
 const service = { user: 'www-data', uid: 33, gid: 34 }
-const plain = { socketMode: null, socketOwner: null, credentials: null }
+const plain = { chmodSocket: null, chownSocket: null, credentials: null }
 const access: [
   title: string,
   settings: Partial<Parameters<typeof socketAccess>[0]>,
@@ -93,10 +93,10 @@ const access: [
 ][] = [
   ['of root alone', {}, 0o660, 0, 0],
   ['of the service', { credentials: service }, 0o660, 33, 34],
-  ['as chmod-socket says', { socketMode: 0o666, credentials: service }, 0o666, 33, 34],
-  ['as chown-socket says', { socketOwner: { uid: 1, gid: 2 }, credentials: service }, 0o660, 1, 2],
-  ['chown-socket without a group', { socketOwner: { uid: 1, gid: null }, credentials: service }, 0o660, 1, 34],
-  ['chown-socket without anything else', { socketMode: 0o600, socketOwner: { uid: 1, gid: null } }, 0o600, 1, 0],
+  ['as chmod-socket says', { chmodSocket: 0o666, credentials: service }, 0o666, 33, 34],
+  ['as chown-socket says', { chownSocket: { uid: 1, gid: 2 }, credentials: service }, 0o660, 1, 2],
+  ['chown-socket without a group', { chownSocket: { uid: 1, gid: null }, credentials: service }, 0o660, 1, 34],
+  ['chown-socket without anything else', { chmodSocket: 0o600, chownSocket: { uid: 1, gid: null } }, 0o600, 1, 0],
 ]
 for (const [title, settings, mode, uid, gid] of access) {
   t.test(`a unix socket ${title}`, { skip: isRoot ? false : 'needs root' }, async t => {

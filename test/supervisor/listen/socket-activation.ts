@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { EXIT } from '../../../kit/ground/failure.js'
-import type { BoundAddress, ListenAddress } from '../../../supervisor/config/values/settings.js'
+import type { BoundAddress, ListenAddress } from '../../../kit/options/values/value-types.js'
 import { assignSockets } from '../../../supervisor/listen/socket-activation.js'
 
 const tcp = (port: number): BoundAddress => ({ kind: 'tcp', host: '0.0.0.0', port })
@@ -30,7 +30,7 @@ const given: [string, ListenAddress[], ListenAddress | null, Sockets, [http: num
 ]
 for (const [title, listeners, forMetrics, sockets, expected] of given) {
   t.test(title, async t => {
-    const assigned = assignSockets({ listeners, metrics: forMetrics }, sockets)
+    const assigned = assignSockets({ http: listeners, metrics: forMetrics }, sockets)
     t.same(
       assigned.http.map(found => found.map(({ fd }) => fd)),
       expected[0],
@@ -67,7 +67,7 @@ const refused: [string, ListenAddress[], ListenAddress | null, Sockets, RegExp][
 ]
 for (const [title, listeners, forMetrics, sockets, message] of refused) {
   t.test(`refuses ${title}`, async t => {
-    t.throws(() => assignSockets({ listeners, metrics: forMetrics }, sockets), { message, exitCode: EXIT.config })
+    t.throws(() => assignSockets({ http: listeners, metrics: forMetrics }, sockets), { message, exitCode: EXIT.config })
   })
 }
 

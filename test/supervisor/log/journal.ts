@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { PROXY_EVENTS, WORKER_EVENTS } from '../../../kit/channel/child-events.js'
-import { optionNamed } from '../../../supervisor/config/options.js'
+import { optionNamed } from '../../../kit/options/options.js'
 import { configReference } from '../../../supervisor/help/config-reference.js'
 import {
   decidedEvents,

@@ -5,15 +5,16 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import type { EventFields } from '../../../kit/log/log.js'
+import { cron, daemon, daemonWithKeys } from '../../../kit/options/kinds/around-kinds.js'
+import type { DaemonSpec } from '../../../kit/options/values/value-types.js'
 import { CronJobs } from '../../../supervisor/around/cron-jobs.js'
 import type { MasterContext } from '../../../supervisor/child/master-context.js'
-import { cron, daemon, daemonWithKeys } from '../../../supervisor/config/kinds/around-kinds.js'
-import type { AroundSettings, DaemonSpec } from '../../../supervisor/config/values/settings.js'
+import type { Settings } from '../../../supervisor/config/values/settings.js'
 import { OutputGate } from '../../../supervisor/log/output-lines.js'
 import type { MasterEvent } from '../../../supervisor/master/master-events.js'
 import { until } from '../../e2e/fixtures/watched-site.js'
 import { testPipes } from '../fixtures/test-pipes.js'
-import { NOTHING_AROUND, NOTHING_FIRST, plantTree, startTree, type Tree } from '../fixtures/tree.js'
+import { plantTree, startTree, type Tree } from '../fixtures/tree.js'
 
 const silent = () => {}
 const context = { cwd: '/', chdir: '/', cores: 1 }
@@ -22,9 +23,8 @@ const read = (kind: typeof daemon, text: string): DaemonSpec => {
   if (!parsed.ok) throw new Error(text)
   return parsed.value
 }
-const around = (more: Partial<AroundSettings>) => ({ around: { ...NOTHING_AROUND, ...more } })
-const reads = (tree: Tree, more: Partial<AroundSettings>) => {
-  tree.reading = { ...tree.reading, settings: { ...tree.settings, ...around(more) } }
+const reads = (tree: Tree, more: Partial<Settings>) => {
+  tree.reading = { ...tree.reading, settings: { ...tree.settings, ...more } }
 }
 const log = (tree: Tree) => {
   try {
@@ -37,9 +37,9 @@ const waiting = `trap 'echo hup >> told' HUP; while :; do sleep 0.05; done`
 
 t.test('one daemon across reloads, which hears of them', async t => {
   const spec = read(daemonWithKeys, `cmd=${waiting},reloadsignal=1`)
-  const tree = await startTree(t, { settings: around({ daemons: [spec] }) })
+  const tree = await startTree(t, { settings: { attachDaemon: [spec] } })
   const { fields } = await tree.event('daemon-start')
-  reads(tree, { daemons: [{ ...spec }] })
+  reads(tree, { attachDaemon: [{ ...spec }] })
   t.match(await tree.master.reload(silent), { ok: true })
   await until('it has heard', () => log(tree) === 'hup\n')
   t.equal(tree.told.filter(({ event }) => event === 'daemon-start').length, 1)
@@ -50,9 +50,9 @@ t.test('one daemon across reloads, which hears of them', async t => {
 
 t.test('a changed daemon is replaced when the one before is gone, a removed one goes', async t => {
   const slow = read(daemon, `trap 'echo bye >> told; exit 0' TERM; while :; do sleep 0.05; done`)
-  const tree = await startTree(t, { settings: around({ daemons: [slow] }) })
+  const tree = await startTree(t, { settings: { attachDaemon: [slow] } })
   await tree.event('daemon-start')
-  reads(tree, { daemons: [read(daemon, 'exec sleep 1000')] })
+  reads(tree, { attachDaemon: [read(daemon, 'exec sleep 1000')] })
   t.match(await tree.master.reload(silent), { ok: true })
   await tree.event('daemon-start', { name: 'sleep' })
   const events = tree.told.map(({ event }) => event).filter(event => event.startsWith('daemon-'))
@@ -64,7 +64,7 @@ t.test('a changed daemon is replaced when the one before is gone, a removed one 
 
 t.test('a daemon that ignores its stop signal is killed', async t => {
   const deaf = read(daemon, `trap '' TERM; echo deaf >> told; while :; do sleep 0.05; done`)
-  const tree = await startTree(t, { settings: { ...around({ daemons: [deaf] }), reloadMercyMs: 300 } })
+  const tree = await startTree(t, { settings: { attachDaemon: [deaf], reloadMercyMs: 300 } })
   await until('it is deaf', () => log(tree) === 'deaf\n')
   await tree.master.stop('test')
   await tree.event('daemon-exit', { signal: 'SIGKILL', why: 'stop' })
@@ -74,13 +74,11 @@ t.test('hooks come at their points, once', async t => {
   const told = (word: string) => [`echo ${word} >> told`]
   const tree = await startTree(t, {
     settings: {
-      starting: { ...NOTHING_FIRST, execAsap: told('asap') },
-      ...around({
-        execPreApp: told('pre'),
-        execPostApp: told('post'),
-        accepting1: told('accepting'),
-        execAtExit: told('exit'),
-      }),
+      execAsap: told('asap'),
+      execPreApp: told('pre'),
+      execPostApp: told('post'),
+      hookAccepting1: told('accepting'),
+      execAsUserAtexit: told('exit'),
     },
   })
   await until('the start is told', () => log(tree).split('\n').length > 4)
@@ -105,20 +103,20 @@ t.test('a migration that fails keeps the old generation, with its lines', async 
 })
 
 t.test('a hook that fails ends the start', async t => {
-  const failing = { ...NOTHING_FIRST, execAsap: ['echo no disk >&2; exit 1'] }
-  await t.rejects(plantTree(t, { settings: { starting: failing } }).master.start(), {
+  const failing = { execAsap: ['echo no disk >&2; exit 1'] }
+  await t.rejects(plantTree(t, { settings: failing }).master.start(), {
     code: 'start',
     exitCode: 69,
     message: /^cannot start: exec-asap: .*: it ended with code 1\n {4}no disk$/,
   })
-  const late = plantTree(t, { settings: around({ execPreApp: ['sleep 1000'], execMs: 200 }) })
+  const late = plantTree(t, { settings: { execPreApp: ['sleep 1000'], execTimeoutMs: 200 } })
   await t.rejects(late.master.start(), { message: /exec-pre-app: sleep 1000: not done within 200 ms$/ })
 })
 
 t.test('a stop does not wait for a start that waits', async t => {
   for (const settings of [
-    around({ execPreApp: ['sleep 1000'] }),
-    { starting: { ...NOTHING_FIRST, waitForFiles: ['/no/such/file'], waitForFileMs: 60_000 } },
+    { execPreApp: ['sleep 1000'] },
+    { waitForFile: ['/no/such/file'], waitForFileTimeoutMs: 60_000 },
   ]) {
     const tree = plantTree(t, { settings })
     const started = tree.master.start()
@@ -132,13 +130,12 @@ t.test('the start waits for files and sockets', async t => {
   const tree = plantTree(t)
   const path = join(tree.folder, 'there')
   const socket = join(tree.folder, 'db')
-  tree.settings.starting = {
-    ...NOTHING_FIRST,
-    waitForFiles: [path],
-    waitForSockets: [{ kind: 'unix', path: socket }],
-    waitForFileMs: 60_000,
-    waitForSocketMs: 60_000,
-  }
+  Object.assign(tree.settings, {
+    waitForFile: [path],
+    waitForSocket: [{ kind: 'unix', path: socket }],
+    waitForFileTimeoutMs: 60_000,
+    waitForSocketTimeoutMs: 60_000,
+  })
   const started = tree.master.start()
   await tree.event('start-waits', { what: `wait-for-file=${path}` })
   writeFileSync(path, '')
@@ -147,7 +144,7 @@ t.test('the start waits for files and sockets', async t => {
   t.teardown(() => server.close())
   await started
   const inVain = plantTree(t, {
-    settings: { starting: { ...NOTHING_FIRST, waitForFiles: ['/no/such'], waitForFileMs: 1 } },
+    settings: { waitForFile: ['/no/such'], waitForFileTimeoutMs: 1 },
   })
   await t.rejects(inVain.master.start(), { code: 'start-condition', exitCode: 69, message: /wait-for-file=\/no\/such/ })
 })
@@ -184,7 +181,7 @@ t.test('cron jobs', async t => {
       allDone = resolve
     })
   }
-  const settings = { ...NOTHING_AROUND, crons: [job('-1 -1 -1 -1 -1 true'), job('-1 -1 -1 -1 -1 sleep 1000', true)] }
+  const settings = { cron: [job('-1 -1 -1 -1 -1 true'), job('-1 -1 -1 -1 -1 sleep 1000', true)], cronHarakiriMs: 0 }
   jobs.apply(settings)
   t.equal(jobs.check(), 50_000, 'the next minute')
   t.same(events, [])
@@ -208,7 +205,7 @@ t.test('cron jobs', async t => {
   t.equal(jobs.check(), nowMs + 60_000, 'a clock that was set back')
   t.same(events.splice(0), [])
 
-  jobs.apply({ ...NOTHING_AROUND, crons: [{ ...job('-1 -1 -1 -1 -1 sleep 1000'), harakiriMs: 1000 }] })
+  jobs.apply({ cron: [{ ...job('-1 -1 -1 -1 -1 sleep 1000'), harakiriMs: 1000 }], cronHarakiriMs: 0 })
   wallMs += 60_000
   jobs.check()
   nowMs += 1000

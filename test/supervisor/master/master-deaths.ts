@@ -196,7 +196,7 @@ t.test('a worker with tunnels stays for them, and its slot serves on', async t =
 })
 
 t.test('a second worker of a slot that stays for its tunnels makes the first one hurry', async t => {
-  const tree = await startTree(t, { proxy: { hasTunnels: true }, settings: { tunnelMercyMs: 60_000 } })
+  const tree = await startTree(t, { proxy: { hasTunnels: true }, settings: { wsMercyMs: 60_000 } })
   const [first] = readyPids(tree)
   process.kill(first!, 'SIGUSR2')
   await tree.event('worker-lingering', { pid: first })

@@ -4,7 +4,7 @@ import { mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { ReadUsage } from '../../../supervisor/host/process-usage.js'
-import { NO_LIMITS, plantTree, readyPids, startTree, type Tree } from '../fixtures/tree.js'
+import { plantTree, readyPids, startTree, type Tree } from '../fixtures/tree.js'
 
 const MB = 1024 ** 2
 
@@ -20,8 +20,8 @@ function at(tree: Tree, event: string, pid: unknown): number {
 }
 
 t.test('an old worker goes when its successor serves', async t => {
-  const recycling = { ...NO_LIMITS, maxLifetimeMs: 700, maxLifetimeDeltaMs: 100 }
-  const tree = await startTree(t, { settings: { recycling } })
+  const limits = { maxWorkerLifetimeMs: 700, maxWorkerLifetimeDeltaMs: 100 }
+  const tree = await startTree(t, { settings: limits })
   const [pid] = readyPids(tree)
   const exit = await tree.event('worker-exit', { pid })
   t.match(exit.fields, { code: 0, why: 'max-worker-lifetime' })
@@ -32,8 +32,8 @@ t.test('an old worker goes when its successor serves', async t => {
 
 t.test('so does one with too much memory, and its neighbour stays', async t => {
   const { rssBytes, usage } = figures()
-  const recycling = { ...NO_LIMITS, minLifetimeMs: 0, reloadOnRssBytes: 100 * MB }
-  const tree = await startTree(t, { settings: { recycling, processes: 2 }, deps: { usage } })
+  const limits = { minWorkerLifetimeMs: 0, reloadOnRssBytes: 100 * MB }
+  const tree = await startTree(t, { settings: { ...limits, processes: 2 }, deps: { usage } })
   const [big, small] = readyPids(tree)
   rssBytes.set(big!, 101 * MB)
   t.match((await tree.event('worker-memory-high', { pid: big })).fields, { rssBytes: 101 * MB, why: 'reload-on-rss' })
@@ -45,8 +45,8 @@ t.test('so does one with too much memory, and its neighbour stays', async t => {
 
 t.test('one that is far too big is killed at once, drained or not', async t => {
   const { rssBytes, usage } = figures()
-  const recycling = { ...NO_LIMITS, reloadOnRssBytes: 100 * MB, evilReloadOnRssBytes: 200 * MB }
-  const tree = await startTree(t, { settings: { recycling }, proxy: { neverDrained: true }, deps: { usage } })
+  const limits = { reloadOnRssBytes: 100 * MB, evilReloadOnRssBytes: 200 * MB }
+  const tree = await startTree(t, { settings: limits, proxy: { neverDrained: true }, deps: { usage } })
   const [pid] = readyPids(tree)
   rssBytes.set(pid!, 201 * MB)
   t.match((await tree.event('worker-exit', { pid })).fields, { signal: 'SIGKILL', why: 'evil-reload-on-rss' })
@@ -55,8 +55,8 @@ t.test('one that is far too big is killed at once, drained or not', async t => {
 
 t.test('the least life of a worker counts', async t => {
   const { rssBytes, usage } = figures()
-  const recycling = { ...NO_LIMITS, minLifetimeMs: 1200, reloadOnRssBytes: 100 * MB }
-  const tree = await startTree(t, { settings: { recycling }, deps: { usage } })
+  const limits = { minWorkerLifetimeMs: 1200, reloadOnRssBytes: 100 * MB }
+  const tree = await startTree(t, { settings: limits, deps: { usage } })
   const [pid] = readyPids(tree)
   rssBytes.set(pid!, 101 * MB)
   process.kill(pid!, 'SIGUSR2')

@@ -58,7 +58,7 @@ t.test('new settings reach the proxies live and the workers with their generatio
 
 t.test('what needs a restart is named and ignored', async t => {
   const tree = await startTree(t)
-  change(tree, { httpProcesses: 3, backlog: 1 })
+  change(tree, { httpProcesses: 3, listen: 1 })
   const progress: string[] = []
   const outcome = await tree.master.reload(text => progress.push(text))
   t.match(outcome, { ok: true })
@@ -86,7 +86,7 @@ const failures: [string, (tree: Tree) => void, RegExp, RegExp][] = [
     'the application is late',
     tree => {
       tree.app('app.json', { boot: 'never' })
-      change(tree, { workerStartMs: 50 })
+      change(tree, { workerStartTimeoutMs: 50 })
     },
     /not ready within 50 ms/,
     /^$/,
@@ -95,7 +95,7 @@ const failures: [string, (tree: Tree) => void, RegExp, RegExp][] = [
     'the application says that it waits, which nobody told it to',
     tree => {
       tree.app('app.json', { boot: 'waits' })
-      change(tree, { workerStartMs: 200 })
+      change(tree, { workerStartTimeoutMs: 200 })
     },
     /not ready within 200 ms/,
     /^$/,
@@ -196,7 +196,7 @@ t.test('a worker that dies after a deploy runs the release of its generation', a
 t.test('a slot whose worker dies during the canary is filled with its own generation', async t => {
   const tree = await startTree(t)
   tree.app('slow.json', { boot: 'never' })
-  change(tree, { app: join(tree.folder, 'slow.json'), workerStartMs: 1500 })
+  change(tree, { app: join(tree.folder, 'slow.json'), workerStartTimeoutMs: 1500 })
   const outcome = tree.master.reload(() => {})
   await tree.event('fake-boot', { generation: 2 })
   process.kill(readyPids(tree)[0]!, 'SIGKILL')

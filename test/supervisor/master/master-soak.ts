@@ -16,7 +16,7 @@ const readyCheck: Settings['readyCheck'] = { method: 'GET', path: '/ready', stat
 t.test('a worker that does not pass its ready-check is offered to nobody', async t => {
   const tree = await startTree(t)
   tree.app('app.json', { answers: [500] })
-  change(tree, { readyCheck, workerStartMs: 3000 })
+  change(tree, { readyCheck, workerStartTimeoutMs: 3000 })
   const outcome = await tree.master.reload(() => {})
   const reason =
     /slot 1: worker was not ready within 3000 ms: ready-check GET \/ready: 500 Internal Server Error: no database for GET \/ready$/

@@ -70,7 +70,7 @@ const refusals: [string, TreeOptions, number, RegExp][] = [
   ],
   [
     'the worker is late',
-    { behaviour: { boot: 'never' }, settings: { workerStartMs: 50 } },
+    { behaviour: { boot: 'never' }, settings: { workerStartTimeoutMs: 50 } },
     EXIT.unavailable,
     /not ready within 50 ms/,
   ],
@@ -109,7 +109,7 @@ t.test('the start fails when the port is taken, and names it', async t => {
   await once(other, 'listening')
   t.teardown(() => other.close())
   const { port } = other.address() as AddressInfo
-  const tree = plantTree(t, { settings: { listeners: [{ kind: 'tcp', host: '127.0.0.1', port }] } })
+  const tree = plantTree(t, { settings: { http: [{ kind: 'tcp', host: '127.0.0.1', port }] } })
   await t.rejects(tree.master.start(), {
     message: new RegExp(`127\\.0\\.0\\.1:${port}: .*in use`),
     exitCode: EXIT.unavailable,

@@ -9,8 +9,8 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { EventFields } from '../../../kit/log/log.js'
+import type { ListenAddress } from '../../../kit/options/values/value-types.js'
 import { hashPassword } from '../../../kit/page/password-hash.js'
-import type { ListenAddress } from '../../../supervisor/config/values/settings.js'
 import { type MetricsEndpointOptions, startMetricsEndpoint } from '../../../supervisor/metrics/metrics-endpoint.js'
 
 const LOOPBACK: ListenAddress = { kind: 'tcp', host: '127.0.0.1', port: 0 }

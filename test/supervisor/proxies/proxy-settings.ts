@@ -7,12 +7,12 @@ import { proxySettings } from '../../../supervisor/proxies/proxy-settings.js'
 import { plainSettings } from '../fixtures/tree.js'
 
 const plain = plainSettings('/srv', '/srv/app.js')
-const files = { staticMaps: [{ mount: '/static', folder: '/srv/static' }] }
+const files = { staticMap: [{ mount: '/static', folder: '/srv/static' }] }
 
 const cases: [string, Partial<Settings>, Partial<ProxySettings>][] = [
   [
     'the application',
-    { mounts: ['/', '/api'] },
+    { mount: ['/', '/api'] },
     {
       routes: [
         { kind: 'app', prefix: '/' },
@@ -29,15 +29,15 @@ const cases: [string, Partial<Settings>, Partial<ProxySettings>][] = [
     'foreign servers',
     {
       app: null,
-      upstreams: [{ mount: '/x', addresses: [{ path: '/x.sock' }] }],
-      upstreamMaxFails: 4,
-      upstreamGraceMs: 5,
+      httpTo: [{ mount: '/x', addresses: [{ path: '/x.sock' }] }],
+      httpMaxFails: 4,
+      httpGracetimeMs: 5,
     },
     {
       routes: [{ kind: 'upstream', prefix: '/x', upstreams: [{ path: '/x.sock' }] }],
-      upstreamMaxFails: 4,
-      upstreamGraceMs: 5,
-      upstreamConnectMs: 5000,
+      httpMaxFails: 4,
+      httpGracetimeMs: 5,
+      httpConnectTimeoutMs: 5000,
     },
   ],
   [
@@ -55,24 +55,43 @@ const cases: [string, Partial<Settings>, Partial<ProxySettings>][] = [
     'static folders as the release has them',
     {
       app: null,
-      staticMaps: [{ mount: '/a', folder: '/srv/linked', keepsMount: true }],
+      staticMap: [{ mount: '/a', folder: '/srv/linked', keepsMount: true }],
       checkStatic: ['/srv/linked', '/srv/other'],
-      files: { ...plain.files, safe: ['/srv/linked'] },
+      staticSafe: ['/srv/linked'],
     },
     {
       routes: [{ kind: 'static', prefix: '/a', folder: '/srv/real', keepsMount: true }],
       checkStatic: ['/srv/real', '/srv/other'],
-      files: { ...plain.files, safe: ['/srv/real'], previous: [] },
+      staticSafe: ['/srv/real'],
+      previousFolders: [],
     },
   ],
-  ['an access log on standard output', { accessLog: true }, { accessLog: { path: '' } }],
-  ['an access log in the log file', { accessLog: true, logto: '/var/log/x' }, { accessLog: { path: '/var/log/x' } }],
-  ['idle tunnels', { tunnelIdleMs: 10 }, { tunnelIdleMs: 10 }],
-  ['no access log', { accessLog: false, logto: '/var/log/x' }, { accessLog: null }],
+  ['an access log on standard output', { disableLogging: false }, { accessLog: { path: '' } }],
+  [
+    'an access log in the log file',
+    { disableLogging: false, logto: '/var/log/x' },
+    { accessLog: { path: '/var/log/x' } },
+  ],
+  ['idle tunnels', { wsIdleTimeoutMs: 10 }, { wsIdleTimeoutMs: 10 }],
+  ['no access log', { disableLogging: true, logto: '/var/log/x' }, { accessLog: null }],
   [
     'limits',
-    { harakiriMs: 7, queueRequests: 8, workerConnections: 9, headFields: 10, targetBytes: 11, postBytes: 12 },
-    { harakiriMs: 7, queueRequests: 8, workerConnections: 9, headFields: 10, targetBytes: 11, postBytes: 12 },
+    {
+      harakiriMs: 7,
+      httpQueue: 8,
+      workerConnections: 9,
+      httpHeaderCount: 10,
+      httpUriSizeBytes: 11,
+      limitPostBytes: 12,
+    },
+    {
+      harakiriMs: 7,
+      httpQueue: 8,
+      workerConnections: 9,
+      httpHeaderCount: 10,
+      httpUriSizeBytes: 11,
+      limitPostBytes: 12,
+    },
   ],
   [
     'harakiri by mount: the longest first, the last of equal ones',
@@ -83,57 +102,54 @@ const cases: [string, Partial<Settings>, Partial<ProxySettings>][] = [
         { mount: '/a/b', ms: 0 },
         { mount: '/a', ms: 3 },
       ],
-      harakiriQueue: 4,
+      harakiriQueueThreshold: 4,
     },
     {
       mountHarakiri: [
-        { prefix: '/a/b/', ms: 0 },
-        { prefix: '/a/', ms: 3 },
-        { prefix: '/', ms: 1 },
+        { mount: '/a/b/', ms: 0 },
+        { mount: '/a/', ms: 3 },
+        { mount: '/', ms: 1 },
       ],
-      harakiriQueue: 4,
+      harakiriQueueThreshold: 4,
     },
   ],
   [
     'limits of connections',
     {
-      keepAliveRequests: 1,
-      bodyMs: 2,
-      bodyBytesPerSecond: 3,
-      sendMs: 4,
-      halfCloseMs: 7,
-      connections: 5,
-      connectionsPerAddress: 6,
+      httpKeepaliveRequests: 1,
+      httpBodyTimeoutMs: 2,
+      httpBodyMinRateBytesPerSecond: 3,
+      httpSendTimeoutMs: 4,
+      httpHalfCloseTimeoutMs: 7,
+      httpConnections: 5,
+      httpConnectionsPerAddress: 6,
     },
     {
-      keepAliveRequests: 1,
-      bodyMs: 2,
-      bodyBytesPerSecond: 3,
-      sendMs: 4,
-      halfCloseMs: 7,
-      connections: 5,
-      connectionsPerAddress: 6,
+      httpKeepaliveRequests: 1,
+      httpBodyTimeoutMs: 2,
+      httpBodyMinRateBytesPerSecond: 3,
+      httpSendTimeoutMs: 4,
+      httpHalfCloseTimeoutMs: 7,
+      httpConnections: 5,
+      httpConnectionsPerAddress: 6,
     },
   ],
-  ['no compression', {}, { compression: null }],
   [
-    'compression, the preferred coding first',
-    { autoGzip: true, autoZstd: true, gzipLevel: 5, gzipMinBytes: 10, gzipStreams: 2 },
+    'compression',
+    { httpAutoGzip: true, httpAutoZstd: true, gzipCompLevel: 5, gzipMinLengthBytes: 10, gzipStreams: 2 },
     {
-      compression: {
-        codings: [
-          { coding: 'zstd', level: 3 },
-          { coding: 'gzip', level: 5 },
-        ],
-        types: ['text/html'],
-        minBytes: 10,
-        streams: 2,
-      },
+      httpAutoGzip: true,
+      httpAutoBr: false,
+      httpAutoZstd: true,
+      gzipTypes: ['text/html'],
+      gzipCompLevel: 5,
+      gzipMinLengthBytes: 10,
+      gzipStreams: 2,
     },
   ],
   [
     'where files may be named',
-    { internalMaps: [{ mount: '/protected', folder: '/srv/linked' }], sendfileRoots: ['/srv/linked', '/srv/more'] },
+    { internal: [{ mount: '/protected', folder: '/srv/linked' }], xSendfileRoot: ['/srv/linked', '/srv/more'] },
     {
       fileRoots: {
         internal: [{ prefix: '/protected', folder: '/srv/real' }],

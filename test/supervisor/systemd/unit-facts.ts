@@ -10,7 +10,7 @@ import {
   unitFacts,
   unitName,
 } from '../../../supervisor/systemd/unit-facts.js'
-import { NOTHING_AROUND } from '../fixtures/tree.js'
+import { DEFAULTS } from '../fixtures/tree.js'
 
 const names: [string, string][] = [
   ['/srv/farm.ini', 'farm'],
@@ -27,17 +27,16 @@ const descriptors: [number, number][] = [
   [1_000_000, 2_097_152],
 ]
 for (const [connections, expected] of descriptors) {
-  t.test(`${connections} connections`, async t => t.equal(descriptorsOf({ connections }), expected))
+  t.test(`${connections} connections`, async t => t.equal(descriptorsOf({ httpConnections: connections }), expected))
 }
 
 t.test('the deadlines of the unit are longer than those of the INI', async t => {
-  const around = NOTHING_AROUND
   const times = {
+    ...DEFAULTS,
     reloadMercyMs: 60_000,
     workerReloadMercyMs: 90_500,
-    workerStartMs: 60_000,
+    workerStartTimeoutMs: 60_000,
     harakiriMs: 30_000,
-    around,
   }
   t.same(secondsOf({ ...times, lazyApps: false }), { startSeconds: 150, stopSeconds: 106, watchdogSeconds: 120 })
   t.same(secondsOf({ ...times, lazyApps: true }), { startSeconds: 90, stopSeconds: 106, watchdogSeconds: 120 })

@@ -178,7 +178,7 @@ function autopsiesIn(folder: string) {
     address: { slot: 1, pid: 9 },
     life: { why: 'reload-on-rss' },
     generation: {
-      settings: { leakAutopsy: { folder, files: 1 }, recycling: { reloadOnRssBytes: 1 }, credentials: null },
+      settings: { leakAutopsy: folder, leakAutopsyFiles: 1, reloadOnRssBytes: 1, credentials: null },
     },
   } as unknown as Worker
   const autopsies = new LeakAutopsies({ nowMs: () => 0, log: () => {} } as unknown as MasterContext)

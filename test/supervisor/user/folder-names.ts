@@ -138,7 +138,7 @@ for (const [title, nameOf, count] of crowds) {
       address: { slot: 1, pid: 2 },
       life: { why: 'reload-on-rss' },
       generation: {
-        settings: { leakAutopsy: { folder, files: 2 }, recycling: { reloadOnRssBytes: 1 }, credentials: null },
+        settings: { leakAutopsy: folder, leakAutopsyFiles: 2, reloadOnRssBytes: 1, credentials: null },
       },
     }
     const autopsies = new LeakAutopsies(context as unknown as MasterContext)

@@ -1,16 +1,23 @@
 /** How many workers the load calls for: `supervisor/workers/cheaper.ts`. */
 
 import t from 'tap'
-import { CHEAPER_ALGORITHMS, type CheaperSettings } from '../../../supervisor/config/values/settings.js'
-import { type CheaperFacts, newCheaperMemory, nextWanted, workersAtFirst } from '../../../supervisor/workers/cheaper.js'
+import { CHEAPER_ALGORITHMS } from '../../../kit/options/values/value-types.js'
+import {
+  type CheaperFacts,
+  type CheaperSettings,
+  newCheaperMemory,
+  nextWanted,
+  workersAtFirst,
+} from '../../../supervisor/workers/cheaper.js'
 import { randomNumbers } from '../fixtures/random-numbers.js'
-import { ALWAYS_ALL } from '../fixtures/tree.js'
+import { DEFAULTS } from '../fixtures/tree.js'
 
-const settings = (more: Partial<CheaperSettings> = {}): CheaperSettings => ({
-  ...ALWAYS_ALL,
-  least: 2,
-  overloadMs: 3000,
-  idleMs: 5000,
+const settings = (more: Partial<CheaperSettings> = {}) => ({
+  ...DEFAULTS,
+  processes: 8,
+  cheaper: 2,
+  cheaperOverloadMs: 3000,
+  cheaperIdleMs: 5000,
   ...more,
 })
 
@@ -41,36 +48,41 @@ function firstChange(seen: Partial<CheaperFacts>, more: Partial<CheaperSettings>
   return null
 }
 
-const busyness = { algorithm: 'busyness' as const, busyness: { min: 25, max: 50, multiplier: 4, penalty: 2 } }
+const busyness = { cheaperAlgo: 'busyness' as const, cheaperBusynessMultiplier: 4 }
 const cases: [string, Partial<CheaperFacts>, Partial<CheaperSettings>, [number, number, string] | null][] = [
   ['spare: one is free', {}, {}, null],
   ['spare: nobody is free', { busy: 4 }, {}, [3, 5, 'spare']],
-  ['spare: three at a time', { busy: 4 }, { step: 3 }, [3, 7, 'spare']],
-  ['spare: no more than there may be', { busy: 4 }, { step: 30 }, [3, 8, 'spare']],
+  ['spare: three at a time', { busy: 4 }, { cheaperStep: 3 }, [3, 7, 'spare']],
+  ['spare: no more than there may be', { busy: 4 }, { cheaperStep: 30 }, [3, 8, 'spare']],
   ['spare: all are there', { wanted: 8, serving: 8, busy: 8 }, {}, null],
   ['spare: two are free', { busy: 2 }, {}, [5, 3, 'spare']],
   ['spare: no fewer than there must be', { wanted: 2, serving: 2, busy: 0 }, {}, null],
   ['spare: nobody serves', { serving: 0, busy: 0 }, {}, null],
   ['spare: others still start', { busy: 4, isSettling: true }, {}, null],
-  ['queue: nobody waits', { inFlight: 30 }, { algorithm: 'queue' }, null],
-  ['queue: some wait', { queued: 1 }, { algorithm: 'queue' }, [3, 5, 'queue']],
-  ['queue: three could do it half asleep', { inFlight: 15 }, { algorithm: 'queue' }, [5, 3, 'queue']],
-  ['queue: three could do it, hardly', { inFlight: 16 }, { algorithm: 'queue' }, null],
+  ['queue: nobody waits', { inFlight: 30 }, { cheaperAlgo: 'queue' }, null],
+  ['queue: some wait', { queued: 1 }, { cheaperAlgo: 'queue' }, [3, 5, 'queue']],
+  ['queue: three could do it half asleep', { inFlight: 15 }, { cheaperAlgo: 'queue' }, [5, 3, 'queue']],
+  ['queue: three could do it, hardly', { inFlight: 16 }, { cheaperAlgo: 'queue' }, null],
   ['busyness: as it should be', {}, busyness, null],
   ['busyness: too much for a cycle', { busyness: 51 }, busyness, [3, 5, 'busyness']],
   ['busyness: too little for four cycles', { busyness: 24 }, busyness, [12, 3, 'busyness']],
   [
     'busyness: too little, but too much for fewer',
     { wanted: 3, serving: 3, busyness: 40 },
-    { ...busyness, busyness: { min: 45, max: 50, multiplier: 4, penalty: 2 } },
+    { ...busyness, cheaperBusynessMin: 45 },
     null,
   ],
-  ['manual', { busy: 4, queued: 9, busyness: 99 }, { algorithm: 'manual' }, null],
-  ['too much memory to add one', { busy: 4 }, { rssSoftBytes: 99 }, null],
-  ['memory enough to add one', { busy: 4 }, { rssSoftBytes: 100 }, [3, 5, 'spare']],
-  ['too much memory for all', { busy: 4 }, { rssHardBytes: 99 }, [1, 3, 'rss-limit-hard']],
-  ['too much memory for all, but one leaves', { isSettling: true }, { rssHardBytes: 99 }, null],
-  ['too much memory for the least', { wanted: 2, serving: 2 }, { rssHardBytes: 99, algorithm: 'manual' }, null],
+  ['manual', { busy: 4, queued: 9, busyness: 99 }, { cheaperAlgo: 'manual' }, null],
+  ['too much memory to add one', { busy: 4 }, { cheaperRssLimitSoftBytes: 99 }, null],
+  ['memory enough to add one', { busy: 4 }, { cheaperRssLimitSoftBytes: 100 }, [3, 5, 'spare']],
+  ['too much memory for all', { busy: 4 }, { cheaperRssLimitHardBytes: 99 }, [1, 3, 'rss-limit-hard']],
+  ['too much memory for all, but one leaves', { isSettling: true }, { cheaperRssLimitHardBytes: 99 }, null],
+  [
+    'too much memory for the least',
+    { wanted: 2, serving: 2 },
+    { cheaperRssLimitHardBytes: 99, cheaperAlgo: 'manual' },
+    null,
+  ],
   ['fewer than there must be', { wanted: 1 }, {}, [1, 2, 'bounds']],
   ['more than there may be', { wanted: 9 }, {}, [1, 8, 'bounds']],
   ['fewer may be than must', { wanted: 4, most: 1 }, {}, [1, 1, 'bounds']],
@@ -84,14 +96,14 @@ for (const [title, seen, more, expected] of cases) {
 }
 
 t.test('a load that comes and goes at each look changes nothing', t => {
-  for (const algorithm of CHEAPER_ALGORITHMS) {
-    const chosen = settings({ algorithm })
+  for (const cheaperAlgo of CHEAPER_ALGORITHMS) {
+    const chosen = settings({ cheaperAlgo })
     let memory = newCheaperMemory(chosen)
     for (let look = 0; look < 100; look++) {
       const isMuch = look % 2 === 0
       const seen = isMuch ? { busy: 4, queued: 5, busyness: 60 } : { busy: 0, inFlight: 0, busyness: 20 }
       const step = nextWanted(facts(seen), memory, chosen)
-      t.equal(step.why, null, algorithm)
+      t.equal(step.why, null, cheaperAlgo)
       memory = step.memory
     }
   }
@@ -99,7 +111,7 @@ t.test('a load that comes and goes at each look changes nothing', t => {
 })
 
 t.test('a worker that was missed at once waits longer the next time', t => {
-  const chosen = settings({ ...busyness, overloadMs: 1000 })
+  const chosen = settings({ ...busyness, cheaperOverloadMs: 1000 })
   const run = (percents: number[]) => {
     let memory = newCheaperMemory(chosen)
     const changes: number[] = []
@@ -117,10 +129,10 @@ t.test('a worker that was missed at once waits longer the next time', t => {
 })
 
 t.test('at first', t => {
-  t.equal(workersAtFirst(ALWAYS_ALL, 8), 8)
-  t.equal(workersAtFirst(settings(), 8), 2)
-  t.equal(workersAtFirst(settings({ initial: 5 }), 8), 5)
-  t.equal(workersAtFirst(settings({ initial: 50 }), 8), 8)
+  t.equal(workersAtFirst({ ...DEFAULTS, processes: 8 }), 8)
+  t.equal(workersAtFirst(settings()), 2)
+  t.equal(workersAtFirst(settings({ cheaperInitial: 5 })), 5)
+  t.equal(workersAtFirst(settings({ cheaperInitial: 50 })), 8)
   t.end()
 })
 
@@ -129,12 +141,12 @@ t.test('whatever is seen: within the bounds, one step at a time, and never to an
     const random = randomNumbers(seed)
     const least = 1 + random(4)
     const most = least + random(8)
-    const algorithm = CHEAPER_ALGORITHMS[random(CHEAPER_ALGORITHMS.length)]!
+    const cheaperAlgo = CHEAPER_ALGORITHMS[random(CHEAPER_ALGORITHMS.length)]!
     const chosen = settings({
-      algorithm,
-      least,
-      step: 1 + random(3),
-      rssHardBytes: random(2) * 150,
+      cheaperAlgo,
+      cheaper: least,
+      cheaperStep: 1 + random(3),
+      cheaperRssLimitHardBytes: random(2) * 150,
       ...busynessOf(random),
     })
     let memory = newCheaperMemory(chosen)
@@ -147,11 +159,12 @@ t.test('whatever is seen: within the bounds, one step at a time, and never to an
       const step = nextWanted(facts({ ...seen, ...more }), memory, chosen)
       const way = Math.sign(step.wanted - wanted)
       if (step.wanted < least || step.wanted > most) t.fail(`seed ${seed}: ${step.wanted} of ${least} to ${most}`)
-      if (step.wanted - wanted > chosen.step || step.wanted - wanted < -1) t.fail(`seed ${seed}: a leap`)
+      if (step.wanted - wanted > chosen.cheaperStep || step.wanted - wanted < -1) t.fail(`seed ${seed}: a leap`)
       if (way !== 0 && more.isSettling) t.fail(`seed ${seed}: a change while others go on`)
-      if (way === 1 && lastWay === -1 && look - lastLook < chosen.overloadMs / 1000) t.fail(`seed ${seed}: to and fro`)
+      if (way === 1 && lastWay === -1 && look - lastLook < chosen.cheaperOverloadMs / 1000)
+        t.fail(`seed ${seed}: to and fro`)
       if (way === -1 && lastWay === 1 && step.why !== 'rss-limit-hard') {
-        const least = algorithm === 'busyness' ? chosen.busyness.multiplier : chosen.idleMs / 1000
+        const least = cheaperAlgo === 'busyness' ? chosen.cheaperBusynessMultiplier : chosen.cheaperIdleMs / 1000
         if (look - lastLook < least) t.fail(`seed ${seed}: fro and to`)
       }
       if (way !== 0) [lastLook, lastWay] = [look, way]
@@ -164,5 +177,10 @@ t.test('whatever is seen: within the bounds, one step at a time, and never to an
 
 function busynessOf(random: (below: number) => number): Partial<CheaperSettings> {
   const min = random(50)
-  return { busyness: { min, max: min + 1 + random(50), multiplier: 1 + random(5), penalty: random(3) } }
+  return {
+    cheaperBusynessMin: min,
+    cheaperBusynessMax: min + 1 + random(50),
+    cheaperBusynessMultiplier: 1 + random(5),
+    cheaperBusynessPenalty: random(3),
+  }
 }

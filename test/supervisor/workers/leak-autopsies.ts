@@ -60,7 +60,7 @@ function open(
     ({
       address: { slot: 1, pid },
       life: { why },
-      generation: { settings: { leakAutopsy: { folder, files }, recycling: { reloadOnRssBytes }, credentials } },
+      generation: { settings: { leakAutopsy: folder, leakAutopsyFiles: files, reloadOnRssBytes, credentials } },
     }) as unknown as Worker
   return { folder, clock, told, worker, autopsies: new LeakAutopsies(context as unknown as MasterContext) }
 }
@@ -118,7 +118,7 @@ t.test('no room, or no folder', t => {
   const { autopsies, worker, told } = open(t, 2, Number.MAX_SAFE_INTEGER)
   t.equal(autopsies.begin(worker(1)), null)
   const gone = worker(2)
-  gone.generation.settings.leakAutopsy.folder = '/nowhere'
+  gone.generation.settings.leakAutopsy = '/nowhere'
   t.equal(autopsies.begin(gone), null)
   t.match(told, ['disk-lacks-room', /ENOENT/])
   t.end()

@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { nodeArguments } from '../../../supervisor/workers/node-args.js'
-import { NO_LIMITS } from '../fixtures/tree.js'
+import { DEFAULTS } from '../fixtures/tree.js'
 
 const MB = 1024 ** 2
 const cases: [title: string, args: string[], options: string, reload: number, evil: number, expected: string[]][] = [
@@ -28,8 +28,8 @@ const cases: [title: string, args: string[], options: string, reload: number, ev
 
 for (const [title, args, options, reload, evil, expected] of cases) {
   t.test(title, t => {
-    const limits = { ...NO_LIMITS, reloadOnRssBytes: reload * MB, evilReloadOnRssBytes: evil * MB }
-    t.same(nodeArguments(args, options, limits), expected)
+    const settings = { ...DEFAULTS, nodeArgs: args, reloadOnRssBytes: reload * MB, evilReloadOnRssBytes: evil * MB }
+    t.same(nodeArguments(settings, options), expected)
     t.end()
   })
 }

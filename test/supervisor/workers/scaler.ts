@@ -4,7 +4,7 @@ import t from 'tap'
 import type { ProxyToMaster } from '../../../kit/channel/messages.js'
 import { FIFO_LETTERS } from '../../../supervisor/master/signals.js'
 import type { Resize } from '../../../supervisor/workers/scaler.js'
-import { ALWAYS_ALL, plantTree, startTree, type Tree } from '../fixtures/tree.js'
+import { plantTree, startTree, type Tree } from '../fixtures/tree.js'
 
 /** As `daimyo scale` asks; with the number before and after. */
 async function scale({ master }: Tree, wanted: number | 'auto') {
@@ -67,7 +67,7 @@ t.test('a master that stops refuses', async t => {
   await stopped
 })
 
-const cheaper = { ...ALWAYS_ALL, least: 1, overloadMs: 1000, idleMs: 1000 }
+const cheaper = { cheaper: 1, cheaperOverloadMs: 1000, cheaperIdleMs: 1000 }
 const metrics = (workers: { workerId: number; inFlight: number; requests?: number }[]): ProxyToMaster => ({
   type: 'metrics',
   families: [],
@@ -76,7 +76,7 @@ const metrics = (workers: { workerId: number; inFlight: number; requests?: numbe
 })
 
 t.test('the number follows the load, within its bounds', async t => {
-  const tree = await startTree(t, { settings: { processes: 2, cheaper } })
+  const tree = await startTree(t, { settings: { ...cheaper, processes: 2 } })
   t.equal(tree.master.status().wanted, 1, 'the least at first')
   await tree.proxySays(metrics([{ workerId: 1, inFlight: 1 }]))
   await tree.event('workers-wanted', { wanted: 2, why: 'spare' })
@@ -87,14 +87,14 @@ t.test('the number follows the load, within its bounds', async t => {
 })
 
 t.test('workers that wait for requests are idle ones', async t => {
-  const settings = { processes: 3, lazy: true, cheaper: { ...cheaper, initial: 3 } }
+  const settings = { processes: 3, lazy: true, ...cheaper, cheaperInitial: 3 }
   const tree = await startTree(t, { settings })
   await tree.event('workers-wanted', { wanted: 2, why: 'spare' })
   t.match(tree.master.status().workers, [{ phase: 'waiting' }, { phase: 'waiting' }])
 })
 
 t.test('a person’s number counts until it is left to the configuration again', async t => {
-  const tree = await startTree(t, { settings: { processes: 3, cheaper } })
+  const tree = await startTree(t, { settings: { ...cheaper, processes: 3 } })
   t.match(await scale(tree, 4), { ok: true, wanted: 4 })
   await tree.event('worker-ready', { slot: 4 })
   t.match(await scale(tree, 'auto'), { ok: true, before: 4, wanted: 1 })

@@ -52,7 +52,7 @@ t.test('a master that is slow is waited for', async t => {
       appPort: null,
       portMs: 0,
       clusterWorker: false,
-      startMs: 60_000,
+      workerStartTimeoutMs: 60_000,
       waits: false,
       keepChildren: false,
       socketPath: join(folder, 'w.sock'),

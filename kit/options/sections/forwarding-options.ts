@@ -1,0 +1,97 @@
+/**
+ * The rows of the option table that say how requests are passed on: whom to believe about the client, how a request is named, which worker gets it, and
+ * when it is held back. A part of `front-options.ts`; `options.ts` explains a row.
+ */
+
+import * as kind from '../kinds/option-kinds.js'
+import type { OptionRow } from '../kinds/option-row.js'
+
+const DAY = 86_400_000
+
+/** In the order in which the reference prints them, section by section. */
+export const FORWARDING_OPTIONS = {
+  'trusted-proxies': {
+    section: 'front',
+    kind: kind.networks,
+    default: null,
+    repeatable: true,
+    takesEffect: 'live',
+    replaces: { nginx: 'set_real_ip_from, real_ip_recursive', gunicorn: 'forwarded_allow_ips' },
+    summary:
+      'Proxies in front of this one, as addresses or networks; `unix` is whoever comes through a unix socket. What they say of the ' +
+      'client in X-Forwarded-* and Forwarded is believed and extended, and their X-Request-Id is kept; from anybody else these fields are ' +
+      'replaced. The client is the last address of X-Forwarded-For that is not trusted. X-Forwarded-Host and -Port may be lists, and are passed on ' +
+      'as such: applications read the first, so the proxy in front has to overwrite what a client sent, not to append to it. Of a list of X-Forwarded-Proto the client’s is taken where there is one for each address.',
+    example: 'trusted-proxies = 10.0.0.0/8, 2001:db8::/32, unix',
+    setting: 'trustedProxies',
+    neededBy: ['proxy'],
+  },
+  'request-id-answer': {
+    section: 'front',
+    kind: kind.boolean,
+    default: 'false',
+    takesEffect: 'live',
+    replaces: { nginx: 'add_header X-Request-Id $request_id' },
+    summary:
+      'Put the X-Request-Id that the application gets on its answer too, and on answers of the proxy in its place. It is unique, and not secret.',
+    example: 'request-id-answer = true',
+    setting: 'requestIdAnswer',
+    neededBy: ['proxy'],
+  },
+  sticky: {
+    section: 'front',
+    kind: kind.cookieName,
+    default: null,
+    takesEffect: 'live',
+    replaces: { nginx: 'sticky cookie' },
+    summary:
+      'Name of a cookie that brings a client back to the worker that answered it first, or to its successor in the same slot. While that ' +
+      'one is not there, late or full, another one answers and takes over.',
+    example: 'sticky = worker',
+    setting: 'sticky',
+    neededBy: ['proxy'],
+  },
+  'quarantine-deaths': {
+    section: 'requests',
+    kind: kind.wholeNumber(0, 1000),
+    default: '3',
+    takesEffect: 'live',
+    summary:
+      'A request (method and path, without the query) that was in flight as so many workers crashed or blocked, and each time the only one ' +
+      'of those in flight that was never answered since, gets 503 for `quarantine-time`. Each proxy counts for itself. 0: never.',
+    example: 'quarantine-deaths = 2',
+    setting: 'quarantineDeaths',
+    neededBy: ['proxy'],
+  },
+  'quarantine-window': {
+    section: 'requests',
+    kind: kind.time(1000, DAY),
+    default: '300',
+    takesEffect: 'live',
+    summary: 'The time within which the deaths of `quarantine-deaths` count.',
+    example: 'quarantine-window = 10m',
+    setting: 'quarantineWindowMs',
+    neededBy: ['proxy'],
+  },
+  'quarantine-time': {
+    section: 'requests',
+    kind: kind.time(1000, DAY),
+    default: '60',
+    takesEffect: 'live',
+    summary: 'How long a request that kills workers is answered with 503.',
+    example: 'quarantine-time = 5m',
+    setting: 'quarantineTimeMs',
+    neededBy: ['proxy'],
+  },
+  'log-request-id': {
+    section: 'host',
+    kind: kind.boolean,
+    default: 'false',
+    takesEffect: 'live',
+    replaces: { nginx: 'log_format … $request_id' },
+    summary: 'End each access line with the X-Request-Id that the application got; `-`: it got none.',
+    example: 'log-request-id = true',
+    setting: 'logRequestId',
+    neededBy: ['proxy'],
+  },
+} as const satisfies Record<string, OptionRow>
