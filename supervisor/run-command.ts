@@ -40,7 +40,7 @@ import { MetricsStore } from './metrics/metrics-store.js'
 import { inSlices } from './metrics/slices.js'
 import { LogChild } from './rotation/log-child.js'
 import { LogRotation, type RotationOptions } from './rotation/log-rotation.js'
-import { openMadeMasterLog, openMasterLog } from './rotation/master-log.js'
+import { openMasterLog } from './rotation/master-log.js'
 import { prepareRunFolder } from './run-folder/run-folder.js'
 import { RunFolderKeeper } from './run-folder/run-folder-keeper.js'
 import { printBanner } from './screen/banner.js'
@@ -266,10 +266,10 @@ function rotationOf(
 }
 
 /** How the log is opened while the master runs. */
-function reopeningOf({ logto, credentials }: Settings, child: LogChild): Reopening {
+function reopeningOf({ credentials }: Settings, child: LogChild): Reopening {
   return {
     make: () => child.make(),
-    open: () => openMadeMasterLog(logto ?? '', credentials),
+    open: () => child.open(),
     isQuiet: () => mayBecomeUser(credentials),
   }
 }

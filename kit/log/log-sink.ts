@@ -295,7 +295,7 @@ export class LogSink {
     }
   }
 
-  /** The file is there, as long as its disk is full or broken only. */
+  /** The file is there, as long as its disk is full or broken only; who must not open it by its name is refused, and has it made. */
   async #openSoon(): Promise<void> {
     const why = await this.changeOver(async () => {})
     if (why !== null) await this.changeOver()

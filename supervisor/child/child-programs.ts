@@ -7,6 +7,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
+import { inspectorArguments } from '../../kit/process/uninvited-inspector.js'
 import type { Settings } from '../config/values/settings.js'
 import { asServiceUser, O_PATH } from '../user/service-user.js'
 
@@ -24,6 +25,11 @@ const PRELUDE = fileOf('../../kit/child-prelude.cjs')
  * listens for it hears nothing.
  */
 export const FIRST_ARGUMENTS: readonly string[] = ['--require', PRELUDE]
+
+/** The words that run an entry file of ours as a child. */
+export function entryCommand(entry: string): string[] {
+  return [process.execPath, ...inspectorArguments([], {}), ...FIRST_ARGUMENTS, entry]
+}
 
 /** Failure 77: Node or daimyo itself lies where this user may not look. Children are this user from their first instruction on. */
 export function checkReach(credentials: Credentials | null): void {

@@ -1,9 +1,10 @@
 /**
  * The process that moves a log away and makes the new one (`log-child.ts`). It is the user who decides about the folder: root only where root alone does.
- * Must stay true: it does what its one argument says to the log that this names, and to nothing else.
+ * Must stay true: it does what its one argument says to the log that this names, and to nothing else. It keeps the log open, for the master to open it by way of this
+ * descriptor (`offered-log.ts`), until the master kills it or has ended itself.
  */
 
-import { closeSync } from 'node:fs'
+import { closeSync, readSync, writeSync } from 'node:fs'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { codeOf, Failure, reasonOf } from '../../kit/ground/failure.js'
 import { openLogFile } from '../../kit/log/log-file.js'
@@ -20,7 +21,7 @@ export interface LogRequest {
   looks: boolean
 }
 
-/** What it answers, as one JSON text. `error`: the file is not made; `code` is that of the system. */
+/** What it answers, as one JSON text. `error`: the file is not made; `code` is that of the system. `fd`: where it has the log open. */
 export interface LogAnswer {
   excess: string[]
   isCrowded: boolean
@@ -28,18 +29,29 @@ export interface LogAnswer {
   lookMs: number
   error: string | null
   code: string
+  fd: number | null
 }
 
-const answer: LogAnswer = { excess: [], isCrowded: false, lookMs: 0, error: null, code: '' }
+const STDIN = 0
+const STDOUT = 1
+
+const answer: LogAnswer = { excess: [], isCrowded: false, lookMs: 0, error: null, code: '', fd: null }
 try {
   const request = JSON.parse(process.argv[2] ?? '') as LogRequest
   if (request.leastBytes !== null) move(request, request.leastBytes)
-  closeSync(openLogFile(request.path, request.owner))
+  answer.fd = openLogFile(request.path, request.owner)
 } catch (error) {
   answer.error = reasonOf(error)
   answer.code = codeOf(error instanceof Failure ? error.cause : error)
 }
-process.stdout.write(JSON.stringify(answer))
+writeSync(STDOUT, JSON.stringify(answer))
+closeSync(STDOUT)
+if (answer.fd !== null) awaitEnd()
+
+/** Of whoever holds the other side of standard input: nothing is ever written to it. */
+function awaitEnd(): void {
+  readSync(STDIN, Buffer.alloc(1))
+}
 
 function move({ path, kept, looks }: LogRequest, leastBytes: number): void {
   const look = (folder: string) => {

@@ -2,23 +2,26 @@
  * Has a log moved away, and a new one made, by another process: as the user who decides about the folder, because rename(2) and open(2) with O_CREAT wait for
  * whoever has locked the file or its folder. The master would stand still for as long. Made by `run-command.ts`.
  * Must stay true: one child at a time; one that takes too long is killed and not waited for, and until it has ended there is no other; nothing that it says
- * is believed but names of backups of this log, which are removed as its user.
+ * is believed but names of backups of this log, which are removed as its user. It keeps what it has made open until `open`, so that the master looks up no name in that folder.
  */
 
 import type { ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { basename, dirname } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { reasonOf } from '../../kit/ground/failure.js'
-import { inspectorArguments } from '../../kit/process/uninvited-inspector.js'
-import { FIRST_ARGUMENTS } from '../child/child-programs.js'
+import { entryCommand } from '../child/child-programs.js'
+import { answerOf } from '../user/child-answer.js'
 import { removals } from '../user/file-removal.js'
 import { explain, type Opening, openingOf } from '../user/guarded-path.js'
-import { type KilledChild, killForGood } from '../user/killed-child.js'
+import { hasEnded, type KilledChild, killForGood } from '../user/killed-child.js'
 import { type PipeStock, spawnPiped } from '../user/pipes.js'
 import { backupsAmong } from './log-backup.js'
 import type { LogAnswer, LogRequest } from './log-child-main.js'
+import { openMadeMasterLog } from './master-log.js'
+import { openOfferedLog } from './offered-log.js'
 
 const ENTRY = fileURLToPath(new URL('./log-child-main.js', import.meta.url))
 const CHILD_MS = 3000
@@ -36,14 +39,24 @@ export interface LogChildOptions {
   tell?: KilledChild['tell']
 }
 
+/** A child that has answered. `fd`: where it has the log open; null: nowhere, or the master has opened it. */
+interface Made {
+  child: ChildProcess
+  fd: number | null
+  ended: Promise<void>
+  /** Ends it. */
+  kill(): void
+}
+
 /** Of one log. */
 export class LogChild {
   readonly #options: Required<Omit<LogChildOptions, 'tell'>> & Pick<LogChildOptions, 'tell'>
   /** Those that were given up have not all ended. */
   #running: ChildProcess | null = null
   #kill = () => {}
+  #made: Made | null = null
 
-  constructor({ command = entryCommand(), childMs = CHILD_MS, ...options }: LogChildOptions) {
+  constructor({ command = entryCommand(ENTRY), childMs = CHILD_MS, ...options }: LogChildOptions) {
     this.#options = { ...options, command, childMs }
   }
 
@@ -57,81 +70,97 @@ export class LogChild {
     return await this.#ask(wanted)
   }
 
+  /**
+   * Opens what `make` or `move` has made, once, and ends that child; looks up no name in a folder of the service's user. A log about which root alone decides, or the master's own
+   * user, is opened by its name. Throws why it is not open.
+   */
+  open(): number {
+    const { path, owner } = this.#options
+    const made = this.#made
+    try {
+      const opening = openingOf(path, 'name', owner)
+      if (opening.as === null) return openMadeMasterLog(path, owner)
+      const { pid, fd } = { pid: made?.child.pid, fd: made?.fd ?? null }
+      if (made === null || pid === undefined || fd === null || hasEnded(made.child))
+        throw new Error(`${path}: no process has it open for the master`)
+      return openOfferedLog({ pid, fd }, opening)
+    } finally {
+      if (made !== null) made.fd = null
+      made?.kill()
+    }
+  }
+
   stop(): void {
     if (this.#running !== null) this.#kill()
   }
 
   async #ask(wanted: Omit<LogRequest, 'path' | 'owner'>): Promise<LogAnswer> {
     const { path, owner, childMs, tell } = this.#options
+    await this.#endMade()
     if (this.#running !== null) throw new Error(`${path}: the file system has not answered yet`)
     const opening = openingOf(path, 'name', owner)
-    const { child, output } = this.#start({ ...wanted, path, owner }, opening)
+    const { child, input, output } = this.#start({ ...wanted, path, owner }, opening)
     this.#running = child
-    const end = () => {
-      if (this.#running === child) this.#running = null
-    }
-    child.once('exit', end)
-    this.#kill = () => killForGood(child, { credentials: opening.as, tell, letGo: end })
-    const answer = readAnswer(await textOf(child, output, childMs, this.#kill), path)
-    const as = opening.as
-    removals.add(dirname(path), answer.excess, as)
+    const ended = new Promise<void>(resolve => {
+      const end = () => {
+        if (this.#running === child) this.#running = null
+        input.destroy()
+        resolve()
+      }
+      child.once('exit', end)
+      child.once('error', () => child.pid === undefined && end())
+      this.#kill = () => killForGood(child, { credentials: opening.as, tell, letGo: end })
+    })
+    const kill = this.#kill
+    const answer = readAnswer(await answerOf(child, output, { withinMs: childMs, longest: LONGEST_ANSWER, kill }), path)
+    removals.add(dirname(path), answer.excess, opening.as)
+    this.#made = { child, fd: answer.fd, ended, kill }
     if (answer.error === null) return answer
+    kill()
     throw explain(Object.assign(new Error(answer.error), { code: answer.code }), opening)
   }
 
-  #start(request: LogRequest, { as }: Opening): { child: ChildProcess; output: Socket } {
+  /** Of before: nobody has opened what it has made, or it is about to end by itself. */
+  async #endMade(): Promise<void> {
+    const made = this.#made
+    if (made === null) return
+    this.#made = null
+    made.kill()
+    const deadline = new AbortController()
+    const late = delay(this.#options.childMs, undefined, { signal: deadline.signal }).catch(() => {})
+    await Promise.race([made.ended, late])
+    deadline.abort()
+  }
+
+  #start(request: LogRequest, { as }: Opening): { child: ChildProcess; input: Socket; output: Socket } {
     const [program = '', ...args] = this.#options.command
     const what = { program, args: [...args, JSON.stringify(request), 'daimyo: log'], env: {}, cwd: '/' }
     const { pipes } = this.#options
-    const { child, streams } = spawnPiped(pipes, as, what, ['ignore', 'from-child', 'ignore'], { detached: true })
+    const { child, streams } = spawnPiped(pipes, as, what, ['to-child', 'from-child', 'ignore'], { detached: true })
     child.unref()
-    return { child, output: streams[1] as Socket }
+    const [input, output] = streams as [Socket, Socket]
+    return { child, input, output }
   }
-}
-
-function entryCommand(): string[] {
-  return [process.execPath, ...inspectorArguments([], {}), ...FIRST_ARGUMENTS, ENTRY]
-}
-
-/** All that it says until it ends; rejects where that takes too long. */
-function textOf(child: ChildProcess, output: Socket, withinMs: number, kill: () => void): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let said = ''
-    const giveUp = () => {
-      reject(new Error(`the file system has not answered within ${withinMs} ms`))
-      output.destroy()
-      kill()
-    }
-    const deadline = setTimeout(giveUp, withinMs)
-    output.setEncoding('utf8').on('data', (text: string) => {
-      said += text
-      if (said.length > LONGEST_ANSWER) giveUp()
-    })
-    // What `kill` may not do is an error too, and no end.
-    child.on('error', error => {
-      if (child.pid === undefined) reject(error)
-    })
-    let awaited = 2
-    const end = () => {
-      awaited -= 1
-      if (awaited > 0) return
-      clearTimeout(deadline)
-      resolve(said)
-    }
-    child.on('exit', end)
-    output.on('close', end)
-  })
 }
 
 /** A process of the service's user may have written it. */
 function readAnswer(text: string, path: string): LogAnswer {
-  const broken = { excess: [], isCrowded: false, lookMs: 0, error: `${path}: no process could look after it`, code: '' }
+  const broken = {
+    excess: [],
+    isCrowded: false,
+    lookMs: 0,
+    error: `${path}: no process could look after it`,
+    code: '',
+    fd: null,
+  }
   try {
-    const { excess, isCrowded, lookMs, error, code } = JSON.parse(text) as LogAnswer
+    const { excess, isCrowded, lookMs, error, code, fd } = JSON.parse(text) as LogAnswer
     const isWhole = Array.isArray(excess) && excess.every(name => typeof name === 'string')
     if (!isWhole || typeof lookMs !== 'number' || ![error ?? '', code].every(word => typeof word === 'string'))
       return broken
-    return { excess: backupsAmong(excess, basename(path)), isCrowded: isCrowded === true, lookMs, error, code }
+    const names = backupsAmong(excess, basename(path))
+    const isNumber = Number.isSafeInteger(fd) && Number(fd) >= 0
+    return { excess: names, isCrowded: isCrowded === true, lookMs, error, code, fd: isNumber ? fd : null }
   } catch (error) {
     return { ...broken, error: `${broken.error}: ${reasonOf(error)}` }
   }

@@ -14,7 +14,7 @@ export function openMasterLog(path: string, owner: Credentials | null): number {
   return onGuardedPath(path, 'name', owner, () => openLogFile(path, owner))
 }
 
-/** The same, of a file that is there. */
+/** The same, of a file that is there; of nobody else's folder while the master runs, see `offered-log.ts`. */
 export function openMadeMasterLog(path: string, owner: Credentials | null): number {
   return onGuardedPath(path, 'name', owner, () => openMadeLogFile(path))
 }

@@ -11,13 +11,14 @@
  */
 
 import { lstatSync, type Stats } from 'node:fs'
+import { lstat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { moveAside } from '../../kit/ground/clear-name.js'
 import { codeOf } from '../../kit/ground/failure.js'
 import { removals } from '../user/file-removal.js'
 import { namesIn } from '../user/folder-names.js'
-import { asServiceUser } from '../user/service-user.js'
+import { addThreadHolder, asServiceUser } from '../user/service-user.js'
 
 /** Whether a worker may have made this name. */
 export function isWorkerName(name: string): boolean {
@@ -41,6 +42,34 @@ export function isGone(path: string): boolean {
   } catch (error) {
     // EACCES: the service's user closed the folder. ENOTDIR: a file stands in its place.
     return codeOf(error) === 'ENOTDIR'
+  }
+}
+
+let looks: Promise<unknown> = Promise.resolve()
+
+/**
+ * Whether something has each of these names. It is looked for in a thread, since a look waits for whoever has locked the folder, and in one thread for all workers:
+ * the log needs others. Looks are made one after the other; that for no names resolves when those before have ended.
+ *
+ * lstat(2) only: a link at one of the names leads to any file system of the user's. One that the user mounts at a name by fusermount(1) answers others, root too, at once (EACCES),
+ * unless root's /etc/fuse.conf says `user_allow_other`; a thread that waits in it would keep the master from each change of its identity.
+ */
+export function areThere(paths: readonly string[]): Promise<boolean> {
+  const look = looks.then(() => lookForAll(paths))
+  looks = look
+  return look
+}
+
+async function lookForAll(paths: readonly string[]): Promise<boolean> {
+  const removeHolder = addThreadHolder(() => true)
+  try {
+    for (const path of paths) await lstat(path)
+    return true
+  } catch (error) {
+    // EACCES: the service's user closed the folder; what may not be looked at is there.
+    return !['ENOENT', 'ENOTDIR'].includes(codeOf(error))
+  } finally {
+    removeHolder()
   }
 }
 

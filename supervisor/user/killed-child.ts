@@ -51,6 +51,7 @@ export function killForGood(
 /** Each once, however often it is killed. */
 const watched = new WeakSet<ChildProcess>()
 
-function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+/** As far as its parent has seen. */
+export function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode !== null || signalCode !== null
 }

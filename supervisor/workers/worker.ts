@@ -26,7 +26,7 @@ import { explainNotStarted, releaseObstacle, roomObstacle, runFolderObstacle } f
 import { workersFolderOf } from '../config/values/run-folder-path.js'
 import { affinityOf } from '../host/cpu-affinity.js'
 import { processName } from '../host/process-names.js'
-import { isGone, removeWorkerNames } from '../run-folder/workers-folder.js'
+import { areThere, isGone, removeWorkerNames } from '../run-folder/workers-folder.js'
 import { lookAtKilled } from '../user/killed-child.js'
 import { LOOK_MS } from './cheaper.js'
 import { nodeArguments } from './node-args.js'
@@ -168,6 +168,7 @@ export class Worker {
   #signal: string | null = null
   /** Since when one of its sockets has been missing, as far as anybody has looked. */
   #socketsLost: { sinceMs: number; nextLookMs: number } | null = null
+  #isLooking = false
   readonly #allowance: WorkerAllowance
   #hasTalkedTooMuch = false
   /** What it did against the protocol of its link. */
@@ -305,16 +306,33 @@ export class Worker {
 
   /** Looks whether its sockets are there, and asks for its replacement where one has been missing for `SOCKET_PATIENCE_MS`, for as long as it is. */
   lookForSockets(): void {
+    if (this.#isLooking) return
     const nowMs = this.#context.nowMs()
-    const sinceMs = this.#isUnreachable ? (this.#socketsLost?.sinceMs ?? nowMs) : null
+    if (!this.#hasPlace) return this.#noteSockets(true, nowMs)
+    this.#isLooking = true
+    const { socketPath, linkPath, tunnelPath } = this.address
+    void areThere([socketPath, linkPath, tunnelPath]).then(areAll => {
+      this.#isLooking = false
+      const before = this.#socketsLost
+      this.#noteSockets(areAll || !this.#hasPlace, nowMs)
+      if (before !== null || this.#socketsLost !== null) this.#context.put({ type: 'tick' })
+    })
+  }
+
+  /** Found by a look that began at `beganMs`: what it misses was missing at its end, or a little before. */
+  #noteSockets(areAll: boolean, beganMs: number): void {
+    const nowMs = this.#context.nowMs()
+    const sinceMs = areAll ? null : (this.#socketsLost?.sinceMs ?? nowMs)
     this.#socketsLost = sinceMs === null ? null : { sinceMs, nextLookMs: nowMs + SOCKET_LOOK_MS }
     if (sinceMs === null && this.recycle === SOCKET_GONE) this.recycle = null
-    if (sinceMs !== null && nowMs - sinceMs >= SOCKET_PATIENCE_MS) this.recycle ??= SOCKET_GONE
+    if (sinceMs !== null && beganMs - sinceMs >= SOCKET_PATIENCE_MS) this.recycle ??= SOCKET_GONE
   }
 
   /** When to look for them again, null: when anybody's are looked for. */
   get socketLookMs(): number | null {
-    return this.recycle === null && this.#life.phase === 'ready' ? (this.#socketsLost?.nextLookMs ?? null) : null
+    return this.recycle === null && this.#life.phase === 'ready' && !this.#isLooking
+      ? (this.#socketsLost?.nextLookMs ?? null)
+      : null
   }
 
   /** How long it had all of its sockets, from when it was ready. */
@@ -322,12 +340,12 @@ export class Worker {
     return (this.#socketsLost?.sinceMs ?? this.#context.nowMs()) - (this.#life.readyMs ?? 0)
   }
 
-  /** Its application has closed its server, or somebody has removed a socket: whoever connects from now on, such as another proxy, does not find it. */
-  get #isUnreachable(): boolean {
-    const { socketPath, linkPath, tunnelPath } = this.address
-    // Without their folder its successor would have no place either.
-    if (this.#life.phase !== 'ready' || isGone(dirname(socketPath))) return false
-    return [socketPath, linkPath, tunnelPath].some(isGone)
+  /**
+   * Where it does not, none of its sockets is missed: without their folder its successor would have no place either. Else a socket that is gone says that its
+   * application has closed its server, or that somebody has removed it: whoever connects from now on, such as another proxy, does not find it.
+   */
+  get #hasPlace(): boolean {
+    return this.#life.phase === 'ready' && !isGone(dirname(this.address.socketPath))
   }
 
   reportBrokenLink(why: string): void {

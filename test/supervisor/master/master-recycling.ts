@@ -1,9 +1,11 @@
 /** Workers are replaced by age and memory, replacement first: `supervisor/workers/memory-watch.ts`, `supervisor/workers/pool.ts`. */
 
-import { mkdirSync, renameSync, rmSync } from 'node:fs'
+import fs, { mkdirSync, renameSync, rmSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { ReadUsage } from '../../../supervisor/host/process-usage.js'
+import { areThere } from '../../../supervisor/run-folder/workers-folder.js'
 import { plantTree, readyPids, startTree, type Tree } from '../fixtures/tree.js'
 
 const MB = 1024 ** 2
@@ -112,21 +114,22 @@ t.test('where there is no place for sockets at all, nobody is replaced', async t
   mkdirSync(join(tree.folder, 'workers'))
 })
 
-/** A tree on a clock that stands still unless it is moved, and `looks`, which resolves when its sockets have been looked for a few times more. */
+/** A tree on a clock that stands still unless it is moved, and `look`, which resolves when a look for its sockets has ended that began after the call. */
 async function watched(t: Test) {
   const { usage } = figures()
-  let looks = () => {}
+  let begun = () => {}
   const clock = { nowMs: 1000 }
   const tree = await startTree(t, {
-    deps: { usage, nowMs: () => clock.nowMs, keepRunFolder: () => looks(), backOffShare: 20 },
+    deps: { usage, nowMs: () => clock.nowMs, keepRunFolder: () => begun(), backOffShare: 20 },
   })
-  const look = (): Promise<void> => {
-    let left = 3
-    return new Promise(resolve => {
-      looks = () => {
-        if (--left === 0) resolve()
-      }
+  const ended = () => areThere([])
+  const look = async (): Promise<void> => {
+    // Those that began before may have seen what was there before.
+    await ended()
+    await new Promise<void>(resolve => {
+      begun = resolve
     })
+    await ended()
   }
   const socket = (workerId: number) => join(tree.folder, 'workers', `worker-${workerId}.link`)
   return {
@@ -156,6 +159,31 @@ t.test('an application that listens again within a second keeps its worker', asy
   await look()
   clock.nowMs += 1000
   t.match((await tree.event('worker-retiring')).fields, { why: 'socket-gone' })
+})
+
+t.test('the master itself looks at nothing in the folder of the sockets', async t => {
+  const { tree, look } = await watched(t)
+  const { lstatSync, statSync } = fs
+  const seen: string[] = []
+  t.teardown(() => {
+    Object.assign(fs, { lstatSync, statSync })
+    syncBuiltinESMExports()
+  })
+  const noting =
+    <T extends (...args: never[]) => unknown>(original: T) =>
+    (...args: Parameters<T>) => {
+      seen.push(String(args[0]))
+      return original(...args)
+    }
+  Object.assign(fs, { lstatSync: noting(lstatSync), statSync: noting(statSync) })
+  syncBuiltinESMExports()
+  await look()
+  const folder = join(tree.folder, 'workers')
+  t.ok(seen.includes(folder), 'it looks for the folder')
+  t.same(
+    seen.filter(path => path.startsWith(`${folder}/`)),
+    [],
+  )
 })
 
 t.test('a loop of lost sockets slows down', async t => {

@@ -1,8 +1,10 @@
 /** `supervisor/rotation/log-child.ts`: who moves and makes the log, and what of its answer is believed. */
 
+import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
+  closeSync,
   existsSync,
   lchownSync,
   mkdirSync,
@@ -12,6 +14,7 @@ import {
   statSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -98,7 +101,74 @@ t.test('a folder that became a link to one of root’s', needsRoot, async t => {
   t.match(statSync(join(roots, 'a.log')), { size: 8, uid: 0 })
 })
 
-const answer = { excess: [], isCrowded: false, lookMs: 0, error: null, code: '' }
+t.test('what was made is opened, as the user, wherever its folder is by then; once', needsRoot, async t => {
+  const folder = join(theirFolder(t), 'logs')
+  mkdirSync(folder)
+  chownSync(folder, nobody.uid, nobody.gid)
+  const path = join(folder, 'a.log')
+  const child = childOf(t, { path, owner: nobody })
+  for (const asked of [() => child.make(), () => child.move({ ...MOVE, leastBytes: 1 })]) {
+    await asked()
+    renameSync(folder, `${folder}.moved`)
+    const fd = child.open()
+    writeSync(fd, 'log')
+    closeSync(fd)
+    t.throws(() => child.open(), /no process has it open/)
+    renameSync(`${folder}.moved`, folder)
+    t.equal(readFileSync(path, 'utf8'), 'log')
+  }
+  await child.make()
+  await child.make()
+  closeSync(child.open())
+  await t.rejects(childOf(t, { path: join(path, 'b.log'), owner: nobody }).make(), /ENOTDIR/)
+})
+
+t.test('a log of nobody else’s is opened by its name, made before or not', async t => {
+  const path = join(scratchFolder(t), 'a.log')
+  const child = childOf(t, { path, owner: null })
+  t.throws(() => child.open(), /ENOENT/)
+  await child.make()
+  closeSync(child.open())
+  closeSync(child.open())
+})
+
+const answer = { excess: [], isCrowded: false, lookMs: 0, error: null, code: '', fd: null }
+
+const ownMounts = spawnSync('unshare', ['-rm', 'true'], { uid: nobody.uid, gid: nobody.gid }).status === 0
+/** What the shell does before it offers its descriptor 7. */
+const offers: [title: string, before: string, expected: RegExp][] = [
+  ['a file of root’s, which it may only read', 'exec 7</etc/passwd', /EACCES/],
+  ['a device', 'exec 7>/dev/null', /it is no file/],
+  ['a folder', 'exec 7</', /it is no file/],
+  ['a pipe of the master’s', 'exec 7<&0', /EACCES/],
+  ['nothing', ':', /the process that makes the log has ended/],
+  ...(ownMounts
+    ? ([
+        ['a file of a mount of its own', 'mount -t tmpfs own /mnt; exec 7>/mnt/log', /it lies in no mount of ours/],
+      ] as [string, string, RegExp][])
+    : []),
+]
+for (const [title, before, expected] of offers) {
+  t.test(`what the child offers in place of the log is refused: ${title}`, needsRoot, async t => {
+    const path = join(theirFolder(t), 'a.log')
+    const script = `${before}; printf %s '${JSON.stringify({ ...answer, fd: 7 })}'; exec >/dev/null; read end`
+    const shell = ['/bin/sh', '-c', script, 'sh']
+    const command = before.startsWith('mount') ? ['unshare', '-rm', ...shell] : shell
+    const child = childOf(t, { path, owner: nobody, command })
+    await child.make()
+    t.throws(() => child.open(), expected)
+    t.throws(() => child.open(), /no process has it open/)
+  })
+}
+
+t.test('a child that ends before its log is opened', needsRoot, async t => {
+  const path = join(theirFolder(t), 'a.log')
+  const command = ['/bin/sh', '-c', `printf %s '${JSON.stringify({ ...answer, fd: 7 })}'`, 'sh']
+  const child = childOf(t, { path, owner: nobody, command })
+  await child.make()
+  t.throws(() => child.open(), /no process has it open|has ended/)
+})
+
 const lies: [title: string, said: string, expected: RegExp | null][] = [
   [
     'names of others',
@@ -106,6 +176,7 @@ const lies: [title: string, said: string, expected: RegExp | null][] = [
     null,
   ],
   ['no names', JSON.stringify({ ...answer, excess: [1] }), /no process could look after it/],
+  ['no descriptor', JSON.stringify({ ...answer, excess: ['a.log.2026-01-01T00-00-00'], fd: '/etc/passwd' }), null],
   ['no text', JSON.stringify({ ...answer, error: {} }), /no process could look after it/],
   ['nothing', '', /no process could look after it/],
   ['null', 'null', /no process could look after it/],
@@ -131,5 +202,6 @@ t.test('a child that talks without end, or cannot be started, is an answer too',
   const path = join(scratchFolder(t), 'a.log')
   const talking = childOf(t, { path, owner: null, command: ['/bin/sh', '-c', 'exec yes', 'sh'] })
   await t.rejects(talking.make(), /has not answered/)
-  await t.rejects(childOf(t, { path, owner: null, command: ['/no/such/program'] }).make(), /ENOENT/)
+  const missing = childOf(t, { path, owner: null, command: ['/no/such/program'] })
+  for (let time = 0; time < 2; time++) await t.rejects(missing.make(), /ENOENT/)
 })
