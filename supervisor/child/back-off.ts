@@ -38,11 +38,11 @@ export function afterKill(backOff: BackOff, servedMs: number | null, nowMs: numb
 }
 
 /**
- * The back-off after a worker was replaced because its sockets had gone, `hadMs` after it was ready. It serves those that it is linked with until its next one
- * has come, so a loop of such replacements slows down as one of workers that never get ready.
+ * The back-off after a worker asked to be replaced, or lost its sockets, `servedMs` after it was ready. It serves until its next one has come, so a loop of
+ * such replacements slows down as one of workers that never get ready.
  */
-export function afterLoss(backOff: BackOff, hadMs: number, nowMs: number): BackOff {
-  const deaths = hadMs >= HEALTHY_MS ? 1 : backOff.deaths + 1
+export function afterLoss(backOff: BackOff, servedMs: number, nowMs: number): BackOff {
+  const deaths = servedMs >= HEALTHY_MS ? 1 : backOff.deaths + 1
   return { deaths, notBeforeMs: nowMs + delayMs(deaths, LONGEST_MS) }
 }
 

@@ -8,7 +8,7 @@ import type { MasterMetricsState, WorkerMetricsState } from '../metrics/master-f
 import type { Proxies } from '../proxies/proxies.js'
 import type { Pool } from '../workers/pool.js'
 import type { Worker } from '../workers/worker.js'
-import { SOCKET_GONE, WORKER_PHASES } from '../workers/worker-life.js'
+import { RESTART_WORKER, SOCKET_GONE, WORKER_PHASES } from '../workers/worker-life.js'
 import type { WorkerLoads } from '../workers/worker-loads.js'
 
 /** Why a worker's place was taken by another: the last `why` of its life. */
@@ -29,7 +29,7 @@ const REASONS = [
   'max-worker-lifetime',
   'reload-on-rss',
   'evil-reload-on-rss',
-  'restart-worker',
+  RESTART_WORKER,
   'replaced',
   'fewer',
 ]

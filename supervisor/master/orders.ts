@@ -9,6 +9,7 @@ import type { MasterContext } from '../child/master-context.js'
 import type { Pool, PoolSlot } from '../workers/pool.js'
 import type { Scaler } from '../workers/scaler.js'
 import type { BootFailure, Worker } from '../workers/worker.js'
+import { RESTART_WORKER } from '../workers/worker-life.js'
 
 export type Order =
   | { type: 'scale'; wanted: number | 'auto' }
@@ -90,7 +91,7 @@ export class Orders {
       if (before === null || before.life.phase === 'gone')
         return refusal(`slot ${slot}: ${reason}: it is tried again`, lines)
       // Otherwise it would be tried again and again, with nobody there to read why.
-      before.recycle = null
+      before.keep()
       return refusal(`slot ${slot}: ${reason}: the worker before it goes on`, lines)
     })
   }
@@ -138,7 +139,7 @@ export class Orders {
     if (worker === null) return request.done(refusal(`slot ${number}: it has no worker: one is started anyway`))
     if (worker.life.phase !== 'ready')
       return request.done(refusal(`slot ${number}: its worker is ${worker.life.phase}`))
-    worker.recycle = 'restart-worker'
+    worker.askForNext(RESTART_WORKER)
     request.progress(`slot ${number}: starting a worker beside pid ${worker.pid}`)
     this.#open.push({ request, before: worker })
   }

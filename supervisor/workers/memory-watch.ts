@@ -49,7 +49,7 @@ export class MemoryWatch {
       this.#pool.apply(worker, { type: 'kill', why: 'evil-reload-on-rss' })
     } else if (verdict === 'replace' && worker.life.phase === 'ready' && worker.recycle === null) {
       this.#report('worker-memory-high', worker, usage, 'reload-on-rss')
-      worker.recycle = 'reload-on-rss'
+      worker.askForNext('reload-on-rss')
     }
   }
 

@@ -5,10 +5,11 @@
  */
 
 import type { StreamLimits, WorkerAddress, WorkerEnd, WorkerToMaster } from '../../kit/channel/messages.js'
-import { afterDeath, afterKill, afterLoss, type BackOff, NO_BACK_OFF, shortened } from '../child/back-off.js'
+import { afterDeath, afterKill, type BackOff, NO_BACK_OFF, shortened } from '../child/back-off.js'
 import { EarlySignals } from '../child/early-signals.js'
 import type { Generation, MasterContext } from '../child/master-context.js'
 import { LeakAutopsies } from './leak-autopsies.js'
+import { paceAfter } from './recycling.js'
 import { reconcile, type SlotAction, type SlotView, type Wishes } from './slots.js'
 import {
   type BootFailure,
@@ -18,15 +19,7 @@ import {
   type WorkerLeft,
   type WorkersEvent,
 } from './worker.js'
-import {
-  diedUnasked,
-  endOf,
-  LINK_BROKEN,
-  OUT_OF_MEMORY,
-  SOCKET_GONE,
-  type WorkerEvent,
-  type WorkerPhase,
-} from './worker-life.js'
+import { diedUnasked, endOf, LINK_BROKEN, OUT_OF_MEMORY, type WorkerEvent, type WorkerPhase } from './worker-life.js'
 import { HURRY_MS } from './worker-phase.js'
 import { WorkerRemains } from './worker-remains.js'
 
@@ -67,6 +60,7 @@ export interface PoolSlot {
   current: Worker | null
   replacement: Worker | null
   backOff: BackOff
+  pace: BackOff
   deaths: number
   last: Worker | null
 }
@@ -83,6 +77,8 @@ export class Pool {
   readonly #autopsies: LeakAutopsies
   /** By slot, also of slots that come and go with the load: that of the last worker. */
   readonly #allowances = new Map<number, WorkerAllowance>()
+  /** Replaced by another generation: the others that leave hold no reload up. */
+  readonly #moved = new WeakSet<Worker>()
   readonly #earlySignals = new EarlySignals()
   /** What workers that are gone have left. */
   readonly remains: WorkerRemains
@@ -295,7 +291,7 @@ export class Pool {
     this.#earlySignals.cameUp()
   }
 
-  #view({ slot, generation, current, replacement, backOff, last }: PoolSlot): SlotView {
+  #view({ slot, generation, current, replacement, backOff, pace, last }: PoolSlot): SlotView {
     const view = (worker: Worker | null) =>
       worker?.view({
         linked: this.#proxies.haveLinked(worker.linkedBy),
@@ -307,8 +303,22 @@ export class Pool {
       current: view(current),
       replacement: view(replacement),
       backOff,
+      pace,
+      predecessors: this.#predecessors(slot),
       isNew: last === null,
     }
+  }
+
+  /** One at most stays for the tunnels of a slot, as long as it likes; the others end soon. */
+  #predecessors(slot: number): number {
+    let lingering = 0
+    let others = 0
+    for (const { address, life } of this.leaving) {
+      if (address.slot !== slot) continue
+      if (life.phase === 'lingering') lingering++
+      else others++
+    }
+    return others + Math.max(0, lingering - 1)
   }
 
   #wishes(): Wishes {
@@ -320,7 +330,7 @@ export class Pool {
       generation: base.number,
       target: target.number,
       move,
-      leaving: this.drainingFor(target).length,
+      leaving: this.drainingFor(target).filter(worker => this.#moved.has(worker)).length,
       overlap: target.settings.reloadOverlap ?? wanted,
       linkMs: this.#context.linkMs,
       nowMs: this.#context.nowMs(),
@@ -336,6 +346,7 @@ export class Pool {
         current: null,
         replacement: null,
         backOff: NO_BACK_OFF,
+        pace: NO_BACK_OFF,
         deaths: 0,
         last: null,
       }
@@ -352,6 +363,7 @@ export class Pool {
       case 'spawn': {
         const worker = this.#spawn(slot, action)
         slot[action.place] = worker
+        if (action.place === 'replacement') this.#pace(slot, action.why)
         // A slot of a refused generation goes back to the one before.
         if (action.place === 'current') slot.generation = worker.generation
         return
@@ -383,16 +395,24 @@ export class Pool {
   #promote(slot: PoolSlot, why: string): void {
     const { current, replacement } = slot
     if (replacement === null) return
+    const moves = replacement.generation !== slot.generation
     slot.current = replacement
     slot.replacement = null
     slot.generation = replacement.generation
-    slot.backOff = why === SOCKET_GONE && current !== null ? this.#backOffAfterLoss(current, slot.backOff) : NO_BACK_OFF
-    if (current !== null) this.#retire(current, why)
+    // Who asks and dies before its next one is ready has died all the same.
+    if (moves || current !== null) slot.backOff = NO_BACK_OFF
+    if (moves) slot.pace = NO_BACK_OFF
+    if (current === null) return
+    if (moves) this.#moved.add(current)
+    this.#retire(current, why)
   }
 
-  #backOffAfterLoss({ reachableMs }: Worker, backOff: BackOff): BackOff {
+  /** From the start of the replacement on, whatever becomes of it. */
+  #pace(slot: PoolSlot, why: string): void {
+    const { current, replacement } = slot
+    if (current === null || replacement?.generation !== slot.generation) return
     const nowMs = this.#context.nowMs()
-    return shortened(afterLoss(backOff, reachableMs, nowMs), nowMs, this.#context.backOffShare)
+    slot.pace = shortened(paceAfter(slot.pace, why, current.servedMs, nowMs), nowMs, this.#context.backOffShare)
   }
 
   #giveUp(slot: PoolSlot, why: string): void {

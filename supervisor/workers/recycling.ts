@@ -3,7 +3,9 @@
  * Must stay true: recycling only ever asks for a replacement; the old worker serves until that is linked. `evil` alone kills.
  */
 
+import { afterLoss, type BackOff } from '../child/back-off.js'
 import type { Settings } from '../config/values/settings.js'
+import { RESTART_WORKER } from './worker-life.js'
 
 /**
  * The limits in force for the workers of a generation, 0 = none. `minWorkerLifetimeMs` null: none, but for
@@ -38,6 +40,24 @@ export const REST_MS = 60_000
 
 /** Reasons that come from limits; a person's reason waits for nothing. */
 const LIMITS: ReadonlySet<string> = new Set(['max-requests', 'max-worker-lifetime', 'reload-on-rss'])
+
+/** Of a person's: such a reason waits for no other slot's, and for nothing that the worker itself has done. */
+export function isOrdered(why: string): boolean {
+  return why === RESTART_WORKER
+}
+
+/** What a worker can bring about as often as it likes. A time that the INI sets is none of that. */
+export function isPaced(why: string): boolean {
+  return !isOrdered(why) && why !== 'max-worker-lifetime'
+}
+
+/**
+ * When the slot of a worker that is replaced for what it has brought about may do so again: a loop slows down as one of workers that never get ready.
+ * `servedMs`: how long it served before it asked.
+ */
+export function paceAfter(pace: BackOff, why: string, servedMs: number, nowMs: number): BackOff {
+  return isPaced(why) ? afterLoss(pace, servedMs, nowMs) : pace
+}
 
 /** Whether a worker is to be replaced now. */
 export function judgeAge(facts: RecycleFacts, limits: RecycleLimits): RecycleVerdict {

@@ -4,12 +4,20 @@
  *
  * Each slot has at most one current worker and one replacement of it. A replacement is started beside the current worker and
  * takes its place when it is ready and linked by all proxies, or waits for its first request; only then is the other one retired. So is every slot that runs
- * another generation than the target: a rolling reload, and its rollback, are a number. A slot's own generation is that of
+ * another generation than the target: a rolling reload, and its rollback, are a number. A reload and an operator's order are before what workers ask for;
+ * of those the oldest worker is first, so that a slot whose workers ask again and again keeps no other one waiting. A slot's own generation is that of
  * its last current worker: what dies is made good in that generation, whatever a reload is about to do, unless a reload has refused it.
  */
 
 import type { BackOff } from '../child/back-off.js'
+import { isOrdered, isPaced } from './recycling.js'
 import type { WorkerPhase } from './worker-life.js'
+
+/**
+ * Workers of a slot that were replaced and have not ended yet, beyond which nothing but an order or a reload replaces another: one that finishes long
+ * answers, and the next one that does.
+ */
+const MOST_PREDECESSORS = 2
 
 /** A worker as far as it matters here. */
 export interface SlotWorker {
@@ -33,6 +41,10 @@ export interface SlotView {
   current: SlotWorker | null
   replacement: SlotWorker | null
   backOff: BackOff
+  /** When its worker may be replaced for what the worker itself has brought about; its death is made good before. */
+  pace: BackOff
+  /** Its workers that leave, without one that stays for its tunnels. */
+  predecessors: number
   /** No worker has died in it yet. */
   isNew: boolean
 }
@@ -132,18 +144,44 @@ function isOverdue({ sinceMs, lackedSinceMs }: SlotWorker, { nowMs, linkMs }: Wi
   return false
 }
 
+/** A slot whose current worker is to be replaced. `rank`: the lowest goes first. */
+interface Asking {
+  slot: SlotView
+  why: string
+  moves: boolean
+  rank: number
+}
+
 /** One replacement at a time in all slots: each costs a second application's memory and start. */
 function replaceOne(slots: readonly SlotView[], wishes: Wishes, waits: number[]): SlotAction | null {
-  for (const slot of slots) {
-    const why = whyReplaced(slot, wishes, waits)
-    if (why === null) continue
-    const moves = slot.generation !== wishes.target
-    if (moves && wishes.leaving > wishes.overlap) continue
-    if (!(moves && wishes.move.atOnce) && isWaiting(slot, wishes.nowMs, waits)) continue
+  for (const asking of inTurn(slots, wishes, waits)) {
+    if (!mayReplace(asking, wishes, waits)) continue
+    const { slot, why, moves } = asking
     const generation = moves ? wishes.target : slot.generation
     return { type: 'spawn', slot: slot.slot, generation, place: 'replacement', why }
   }
   return null
+}
+
+/** A reload goes from slot to slot. Behind it are orders, then the others, each time the oldest worker first: whoever was just replaced is the youngest. */
+function inTurn(slots: readonly SlotView[], wishes: Wishes, waits: number[]): Asking[] {
+  const asking: Asking[] = []
+  for (const slot of slots) {
+    const why = whyReplaced(slot, wishes, waits)
+    const moves = slot.generation !== wishes.target
+    if (why !== null) asking.push({ slot, why, moves, rank: moves ? 0 : isOrdered(why) ? 1 : 2 })
+  }
+  const ageOf = ({ slot, moves }: Asking) => (moves ? 0 : (slot.current?.workerId ?? 0))
+  return asking.sort((a, b) => a.rank - b.rank || ageOf(a) - ageOf(b))
+}
+
+/** Whether a replacement may be started now. It is delayed only: the current worker serves meanwhile. */
+function mayReplace({ slot, why, moves }: Asking, wishes: Wishes, waits: number[]): boolean {
+  const { nowMs, leaving, overlap, move } = wishes
+  if (moves && leaving > overlap) return false
+  if (!moves && !isOrdered(why) && slot.predecessors >= MOST_PREDECESSORS) return false
+  if (!moves && isPaced(why) && isBefore(slot.pace, nowMs, waits)) return false
+  return (moves && move.atOnce) || !isWaiting(slot, nowMs, waits)
 }
 
 /** Why the current worker of a slot is to be replaced, null: it stays. */
@@ -157,8 +195,12 @@ function whyFilled(slot: SlotView): string {
   return slot.isNew ? 'start' : 'respawn'
 }
 
-function isWaiting(slot: SlotView, nowMs: number, waits: number[]): boolean {
-  if (slot.backOff.notBeforeMs <= nowMs) return false
-  waits.push(slot.backOff.notBeforeMs)
+function isWaiting({ backOff }: SlotView, nowMs: number, waits: number[]): boolean {
+  return isBefore(backOff, nowMs, waits)
+}
+
+function isBefore({ notBeforeMs }: BackOff, nowMs: number, waits: number[]): boolean {
+  if (notBeforeMs <= nowMs) return false
+  waits.push(notBeforeMs)
   return true
 }

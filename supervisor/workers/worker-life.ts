@@ -132,6 +132,9 @@ export const LINK_BROKEN = 'link-broken'
 /** The `why` of one that is replaced because its sockets are not there any more. */
 export const SOCKET_GONE = 'socket-gone'
 
+/** The `why` of one that a person wants to be replaced. */
+export const RESTART_WORKER = 'restart-worker'
+
 /** A worker that was just spawned and has `startMs` to become ready. */
 export function newWorkerLife(nowMs: number, startMs: number, why: string): WorkerLife {
   return {

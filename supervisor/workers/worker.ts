@@ -32,7 +32,7 @@ import { LOOK_MS } from './cheaper.js'
 import { nodeArguments } from './node-args.js'
 import { PortWord } from './port-word.js'
 import { ReadyProbe } from './ready-probe.js'
-import { judgeAge, type RecycleVerdict, requestsOf } from './recycling.js'
+import { isOrdered, judgeAge, type RecycleVerdict, requestsOf } from './recycling.js'
 import type { SlotWorker } from './slots.js'
 import {
   endOf,
@@ -151,8 +151,6 @@ export class Worker {
   /** Proxies that have it in rotation, and what those have left that have not yet answered that it is drained. */
   readonly linkedBy = new Set<number>()
   readonly left = new Map<number, WorkerLeft>()
-  /** It is to be replaced, and why: it asked for it, or a limit was passed. `age` says when. */
-  recycle: string | null = null
   /** The last word about its event loop: the share of the time that it works. A blocked one says nothing more. */
   utilization: { share: number; atMs: number } | null = null
   readonly #context: MasterContext<WorkersEvent>
@@ -176,6 +174,8 @@ export class Worker {
   readonly #portWord = new PortWord()
   /** It was told to wait, and has not said so yet. */
   #mayWait: boolean
+  /** It is to be replaced, why, and since when. */
+  #recycle: { why: string; sinceMs: number } | null = null
 
   constructor(spec: WorkerSpec, context: MasterContext<WorkersEvent>, hooks: WorkerHooks) {
     const { workerId, slot, generation, why, waits, allowance } = spec
@@ -219,6 +219,26 @@ export class Worker {
     return { workerId, generation, phase, sinceMs, ...links, recycle: this.age().why }
   }
 
+  /** It is to be replaced, and why: it asked for it, or a limit was passed. `age` says when. */
+  get recycle(): string | null {
+    return this.#recycle?.why ?? null
+  }
+
+  /** The first reason counts, but a person's is before the others. */
+  askForNext(why: string): void {
+    if (this.#recycle === null || isOrdered(why)) this.#recycle = { why, sinceMs: this.#context.nowMs() }
+  }
+
+  /** It stays. */
+  keep(): void {
+    this.#recycle = null
+  }
+
+  /** How long it has served, or had when it asked for its replacement. */
+  get servedMs(): number {
+    return (this.#recycle?.sinceMs ?? this.#context.nowMs()) - (this.#life.readyMs ?? 0)
+  }
+
   /** Whether it has lived long enough. */
   age(): RecycleVerdict {
     const ageMs = this.#context.nowMs() - this.#life.startedMs
@@ -258,7 +278,7 @@ export class Worker {
       case 'metrics':
         return this.#context.metrics.update(this.sourceId, message.families, 'worker')
       case 'recycle':
-        if (this.#mayAskFor(message.reason)) this.recycle ??= message.reason
+        if (this.#mayAskFor(message.reason)) this.askForNext(message.reason)
         return
       case 'utilization':
         this.utilization = { share: message.share, atMs: this.#context.nowMs() }
@@ -324,8 +344,8 @@ export class Worker {
     const nowMs = this.#context.nowMs()
     const sinceMs = areAll ? null : (this.#socketsLost?.sinceMs ?? nowMs)
     this.#socketsLost = sinceMs === null ? null : { sinceMs, nextLookMs: nowMs + SOCKET_LOOK_MS }
-    if (sinceMs === null && this.recycle === SOCKET_GONE) this.recycle = null
-    if (sinceMs !== null && beganMs - sinceMs >= SOCKET_PATIENCE_MS) this.recycle ??= SOCKET_GONE
+    if (sinceMs === null && this.recycle === SOCKET_GONE) this.keep()
+    if (sinceMs !== null && beganMs - sinceMs >= SOCKET_PATIENCE_MS) this.askForNext(SOCKET_GONE)
   }
 
   /** When to look for them again, null: when anybody's are looked for. */
@@ -333,11 +353,6 @@ export class Worker {
     return this.recycle === null && this.#life.phase === 'ready' && !this.#isLooking
       ? (this.#socketsLost?.nextLookMs ?? null)
       : null
-  }
-
-  /** How long it had all of its sockets, from when it was ready. */
-  get reachableMs(): number {
-    return (this.#socketsLost?.sinceMs ?? this.#context.nowMs()) - (this.#life.readyMs ?? 0)
   }
 
   /**

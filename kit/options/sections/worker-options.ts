@@ -39,7 +39,9 @@ export const WORKER_OPTIONS = {
     default: '0',
     takesEffect: 'next-generation',
     replaces: { uwsgi: 'max-requests', gunicorn: 'max_requests' },
-    summary: 'Replace a worker after so many requests; its successor is ready before it goes. 0: never.',
+    summary:
+      'Replace a worker after so many requests; its successor is ready before it goes. Workers that reach it within ten seconds are ' +
+      'replaced every 30 s at last. 0: never.',
     example: 'max-requests = 100000',
     setting: 'maxRequests',
     neededBy: ['master', 'worker'],

@@ -27,6 +27,8 @@ const slot = (number: number, more: Partial<SlotView> = {}): SlotView => ({
   current: worker(1),
   replacement: null,
   backOff: NO_BACK_OFF,
+  pace: NO_BACK_OFF,
+  predecessors: 0,
   isNew: false,
   ...more,
 })
@@ -47,6 +49,8 @@ const reload = { target: 2 }
 const rollback = { target: 1, move: { why: 'rollback', atOnce: false, hold: 'none' as const } }
 const holding = { why: 'reload', atOnce: true }
 const waiting = { deaths: 3, notBeforeMs: 700 }
+const asks = (workerId: number, recycle = 'max-requests') => worker(1, { workerId, recycle })
+const unlinked = { linked: false, lackedSinceMs: -500, sinceMs: -600 }
 const spawn = (number: number, generation: number, place: 'current' | 'replacement', why: string): SlotAction => ({
   type: 'spawn',
   slot: number,
@@ -97,6 +101,84 @@ const cases: [string, SlotView[], Partial<Wishes>, SlotAction[], number | null][
     [],
     700,
   ],
+  [
+    'of several that ask, the oldest one is first',
+    [3, 1, 2].map((workerId, index) => slot(index + 1, { current: asks(workerId) })),
+    { wanted: 3 },
+    [spawn(2, 1, 'replacement', 'max-requests')],
+    null,
+  ],
+  [
+    'the oldest one is first, whatever it is replaced for',
+    [slot(1, { current: asks(9) }), slot(2, { current: asks(2, 'reload-on-rss') })],
+    {},
+    [spawn(2, 1, 'replacement', 'reload-on-rss')],
+    null,
+  ],
+  [
+    'an older one that cannot be linked is before a younger one that asks',
+    [slot(1, { current: asks(9) }), slot(2, { current: worker(1, { ...unlinked, workerId: 2 }) })],
+    {},
+    [spawn(2, 1, 'replacement', 'link-deadline')],
+    null,
+  ],
+  [
+    'an order is before what a worker asks for',
+    [slot(1, { current: asks(1) }), slot(2, { current: asks(9, 'restart-worker') })],
+    {},
+    [spawn(2, 1, 'replacement', 'restart-worker')],
+    null,
+  ],
+  [
+    'so is a reload',
+    [slot(1, { generation: 2, current: { ...asks(1), generation: 2 } }), slot(2, { current: asks(9) })],
+    reload,
+    [spawn(2, 2, 'replacement', 'reload')],
+    null,
+  ],
+  [
+    'one that asked too soon waits, and the next one need not',
+    [slot(1, { current: asks(1), pace: waiting }), slot(2, { current: asks(2) })],
+    {},
+    [spawn(2, 1, 'replacement', 'max-requests')],
+    700,
+  ],
+  ['one that asked too soon waits', [slot(1, { current: asks(1), pace: waiting }), slot(2)], {}, [], 700],
+  [
+    'an order waits for no pace, nor for those that still leave',
+    [slot(1, { current: asks(1, 'restart-worker'), pace: waiting, predecessors: 9 }), slot(2)],
+    {},
+    [spawn(1, 1, 'replacement', 'restart-worker')],
+    null,
+  ],
+  [
+    'nor does a reload',
+    [slot(1, { current: asks(1), pace: waiting, predecessors: 9 }), slot(2)],
+    reload,
+    [spawn(1, 2, 'replacement', 'reload')],
+    null,
+  ],
+  [
+    'nor a respawn',
+    [slot(1, { current: null, pace: waiting, predecessors: 9 }), slot(2)],
+    {},
+    [spawn(1, 1, 'current', 'respawn')],
+    null,
+  ],
+  [
+    'the end of its longest life waits for no pace',
+    [slot(1, { current: asks(1, 'max-worker-lifetime'), pace: waiting }), slot(2)],
+    {},
+    [spawn(1, 1, 'replacement', 'max-worker-lifetime')],
+    null,
+  ],
+  ...['max-requests', 'max-worker-lifetime', 'reload-on-rss', 'socket-gone'].map((why): (typeof cases)[number] => [
+    `two of its slot still leave: ${why} waits for one of them, and no other slot does`,
+    [slot(1, { current: asks(1, why), predecessors: 2 }), slot(2, { current: asks(2), predecessors: 1 })],
+    {},
+    [spawn(2, 1, 'replacement', 'max-requests')],
+    null,
+  ]),
   ['a reload begins', [slot(1), slot(2)], reload, [spawn(1, 2, 'replacement', 'reload')], null],
   [
     'a reload ignores the back-off',
