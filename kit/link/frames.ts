@@ -196,6 +196,9 @@ export type FrameListener = (type: number, id: number, bytes: Buffer, start: num
 /** A `data` frame that is not all there is passed on in parts from this size on: to piece it together costs more than a write. */
 const PART_BYTES = 16 * 1024
 
+/** More frames than any read holds. */
+const ANY_NUMBER = 0x3fffffff
+
 /** Cuts a byte stream into frames, and long `data` frames into shorter ones. Throws `ImpossibleFrame`. */
 export class FrameReader {
   readonly #listener: FrameListener
@@ -209,12 +212,18 @@ export class FrameReader {
     this.#listener = listener
   }
 
-  /** The first `count` bytes of `buffer` are what came. */
-  read(buffer: Buffer, count = buffer.length): void {
+  /**
+   * The first `count` bytes of `buffer` are what came. After `most` frames it stops. How many bytes it is done with: those behind them are to be read again,
+   * before any others.
+   */
+  read(buffer: Buffer, count = buffer.length, most = ANY_NUMBER): number {
     let offset = 0
+    let left = most
     if (this.#partBytes > 0) offset = this.#continuePart(buffer, 0, count)
     else if (this.#kept.length > 0) offset = this.#continueKept(buffer, count)
     while (count - offset >= FRAME_HEADER_BYTES) {
+      if (left === 0) return offset
+      left -= 1
       const payload = payloadBytes(buffer, offset)
       const start = offset + FRAME_HEADER_BYTES
       if (count < start + payload) {
@@ -230,6 +239,7 @@ export class FrameReader {
       offset = start + payload
     }
     if (offset < count) this.#kept.add(buffer, offset, count)
+    return count
   }
 
   /** Passes on what there is of the frame's payload from `start`; where it ends. */

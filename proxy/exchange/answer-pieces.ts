@@ -5,6 +5,7 @@
 
 import { isInterimHead } from '../http/answer-head.js'
 import type { Exchange } from './exchange.js'
+import type { PieceJoiner } from './piece-joiner.js'
 
 /** Pieces up to this size are copied into one latin1 string. */
 const COPY_BYTES = 16 * 1024
@@ -51,20 +52,27 @@ function writeStatusLine(exchange: Exchange, bytes: Buffer, start: number, end: 
   return rest
 }
 
-/** Passes an interim answer (1xx) on to a client that knows such. False: it is malformed, or comes after the head of the answer. */
-export function writeInterim(exchange: Exchange, bytes: string): boolean {
+/**
+ * Gives an interim answer (1xx) to `pieces`, if its client knows such, and `100 Continue` to the client at once. False: it is malformed, or comes after the
+ * head of the answer.
+ */
+export function writeInterim(exchange: Exchange, bytes: string, pieces: PieceJoiner): boolean {
   if (!isInterimHead(bytes) || exchange.firstByteMs > 0) return false
   if (exchange.head.httpMinor === 0) return true
   if (bytes.startsWith(CONTINUE)) {
     // A second one, of another attempt or behind our own, would make some clients send the body twice (RFC 9110 §15.2.1).
     if (exchange.continued || exchange.keptBytes > 0) return true
     exchange.continued = true
-  }
-  passInterim(exchange, bytes)
+    pieces.pass(exchange)
+    passInterim(exchange, bytes)
+  } else pieces.takeInterim(exchange, bytes)
   return true
 }
 
-/** To a client that does not read goes one of them at most, or `100 Continue` before it: nothing else bounds how many an application may say. */
+/**
+ * To a client that does not read goes one of them at most, or those of one turn, or `100 Continue` before it: nothing else bounds how many an application
+ * may say.
+ */
 export function passInterim(exchange: Exchange, head: string): void {
   const { client } = exchange
   if (exchange.interimWaits && !head.startsWith(CONTINUE)) return

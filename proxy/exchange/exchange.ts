@@ -114,6 +114,8 @@ export class Exchange {
   answersUntilClose = false
   /** Whole field lines that the proxy adds to the answer of this attempt, behind its status line. */
   answerLines = ''
+  /** Short pieces of this attempt that came in the turn under way and have not been written yet; see `piece-joiner.ts`. */
+  joined = ''
   /** Answer bytes passed on to the client and not yet returned as credit. */
   unreturned = 0
   waitingForClient = false

@@ -27,6 +27,7 @@ import { withClose, writeAnswer, writeInterim } from '../exchange/answer-pieces.
 import type { Attempt, BodyReader } from '../exchange/attempt.js'
 import type { Exchange } from '../exchange/exchange.js'
 import { overrideHarakiri } from '../exchange/harakiri-deadline.js'
+import { PieceJoiner } from '../exchange/piece-joiner.js'
 import { monotonicMs, passedMs } from '../process/clock.js'
 import { isOutOfDescriptors } from '../process/descriptors.js'
 import { AnswerFigures } from './answer-figures.js'
@@ -77,6 +78,11 @@ const HELLO_MS = 60_000
  * sent of them waits and belongs to nobody any more.
  */
 const MOST_LEFT_BYTES = 4 * 1024 ** 2
+/**
+ * So many frames are taken in one turn, less than a millisecond's work as a rule; then everybody else has a turn. What one read brings seldom has so many: they
+ * are 256 bytes long on the average then, with their headers.
+ */
+const FRAMES_PER_TURN = 1024
 const MAX_ID = 0xffffffff
 const MAX_PING = 0x7fffffff
 const HALF_OF_IDS = 0x80000000
@@ -92,6 +98,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     mark: taken => this.#writer.mark(taken),
     apply: (id, bytes) => this.#applyHeldCredit(id, bytes),
   })
+  readonly #pieces = new PieceJoiner((exchange, isTaken) => this.#passed(exchange, isTaken))
   readonly #exchanges = new IdTable<Exchange>()
   /** Answered ones whose body the application goes on reading. */
   readonly #readers = new Map<number, Exchange>()
@@ -180,6 +187,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     exchange.slot = this.worker.slot
     exchange.bodyWindow = WINDOW_BYTES
     exchange.unreturned = 0
+    exchange.joined = ''
     exchange.closes = false
     this.requests += 1
     this.#exchanges.set(id, exchange)
@@ -219,6 +227,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     if (isLate) this.figures.add(Math.round(passedMs(exchange.dispatchMs, monotonicMs())), true)
     this.#forgetUnseen(exchange)
     exchange.attempt = null
+    exchange.joined = ''
     this.#promises.released(exchange)
     this.#writer.send(frame(FRAME.abort, exchange.linkId))
     this.events.freed(this)
@@ -286,12 +295,34 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   #read(buffer: Buffer, count: number): void {
+    const taken = this.#takeTurn(buffer, count)
+    if (taken === count) return
+    this.#socket.pause()
+    this.#awaitTurn(Buffer.from(buffer.subarray(taken, count)))
+  }
+
+  /** Nothing is read meanwhile, the end of the connection neither. */
+  #awaitTurn(rest: Buffer): void {
+    setImmediate(() => {
+      if (this.#closed) return
+      const taken = this.#takeTurn(rest, rest.length)
+      if (taken < rest.length) this.#awaitTurn(rest.subarray(taken))
+      else this.#socket.resume()
+    })
+  }
+
+  /** Works through what came, to the most that one turn may be long; how many bytes that was. */
+  #takeTurn(buffer: Buffer, count: number): number {
     try {
-      this.#reader.read(buffer, count)
+      const taken = this.#reader.read(buffer, count, FRAMES_PER_TURN)
+      if (this.#pieces.isHolding) this.#pieces.passAll()
+      return taken
     } catch (error) {
+      this.#pieces.passAll()
       if (error instanceof LinkBreach) this.#break(error.message)
       else if (error instanceof ImpossibleFrame) this.#break(`it sends a ${error.message}`)
       else throw error
+      return count
     }
   }
 
@@ -310,6 +341,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   #frame(type: number, id: number, bytes: Buffer, start: number, end: number): void {
+    if (this.#pieces.isHolding) this.#passPiecesBefore(type, id)
     // Any other frame comes of a loop that turns, or of before it was blocked.
     this.#stuckId = type === FRAME.stuck ? id : 0
     if (type === FRAME.response || type === FRAME.data || type === FRAME.end) {
@@ -342,6 +374,13 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
       default:
         throw new LinkBreach(`it sends a frame of type ${type}`)
     }
+  }
+
+  /** What it may end, or be the head of, has pieces that come first. No other frame has to wait for them, or one between two of each would undo the joining. */
+  #passPiecesBefore(type: number, id: number): void {
+    if (type !== FRAME.response && type !== FRAME.end && type !== FRAME.abort) return
+    const exchange = this.#exchanges.get(id)
+    if (exchange !== undefined) this.#pieces.pass(exchange)
   }
 
   #up(): void {
@@ -387,7 +426,9 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   #pass(exchange: Exchange, bytes: Buffer, start: number, end: number): void {
     if (start === end) throw new LinkBreach('it sends a part of an answer without a byte')
     takeAnswerBytes(exchange, end - start)
-    this.#passed(exchange, writeAnswer(exchange, bytes, start, end))
+    if (this.#pieces.take(exchange, bytes, start, end)) return
+    // Not where a stage has refused what came before.
+    if (exchange.attempt === this) this.#passed(exchange, writeAnswer(exchange, bytes, start, end))
   }
 
   #passed(exchange: Exchange, isTaken: boolean): void {
@@ -508,7 +549,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     const exchange = this.#exchanges.get(id)
     if (exchange === undefined) return this.#promises.strayAnswer(id, Math.max(1, end - start))
     takeAnswerBytes(exchange, end - start)
-    if (writeInterim(exchange, bytes.latin1Slice(start, end))) this.#returnCredit(exchange)
+    if (writeInterim(exchange, bytes.latin1Slice(start, end), this.#pieces)) this.#returnCredit(exchange)
     else this.#refuse(exchange, 'it has a malformed interim answer')
   }
 

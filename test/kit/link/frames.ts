@@ -41,6 +41,27 @@ t.test('frames survive a cut at every byte', async t => {
   t.same(read([Buffer.concat([STREAM, STREAM])]), [...FRAMES, ...FRAMES], 'all in one chunk')
 })
 
+t.test('no more frames than asked for, and the rest is read later', async t => {
+  for (const most of [1, 2, 3, FRAMES.length, 100]) {
+    for (let at = 0; at <= STREAM.length; at++) {
+      const seen: Seen[] = []
+      const reader = new FrameReader((type, id, bytes, start, end) => {
+        seen.push([type, id, bytes.latin1Slice(start, end)])
+      })
+      let isBounded = true
+      for (let chunk of [STREAM.subarray(0, at), STREAM.subarray(at)]) {
+        while (chunk.length > 0) {
+          const before = seen.length
+          chunk = Buffer.from(chunk.subarray(reader.read(chunk, chunk.length, most)))
+          // The one that had begun in the chunk before is not counted.
+          isBounded &&= seen.length - before <= most + 1
+        }
+      }
+      if (!isBounded || JSON.stringify(seen) !== JSON.stringify(FRAMES)) t.same(seen, FRAMES, `cut at ${at}, ${most}`)
+    }
+  }
+})
+
 t.test('an incomplete frame is not handed over', async t => {
   for (let at = 0; at < 13 + 8; at++) t.same(read([STREAM.subarray(0, at)]), [], `${at} bytes`)
 })

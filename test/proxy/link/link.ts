@@ -31,11 +31,13 @@ class FakeClient implements Client {
   readonly closing = false
   readonly closingNow = false
   received = ''
+  writes = 0
   resumes = 0
   takesMore = true
   #callbacks: (() => void)[] = []
 
   write(bytes: string | Buffer): boolean {
+    this.writes += 1
     this.received += typeof bytes === 'string' ? bytes : bytes.latin1Slice()
     return this.takesMore
   }
@@ -642,6 +644,164 @@ t.test('a head comes first, once, and with the status of a final answer', async 
     t.equal(exchange.client.received, received, title)
     t.equal(exchange.attempt, null, `${title}: it is not in flight any more`)
   }
+})
+
+/** Frames that a link takes in one turn of its. */
+const FRAMES_PER_TURN = 1024
+/** The turns that so many frames take, with those that begin where a read of at least 16 KB does. */
+const turnsOf = (frames: number, bytes: number) => Math.ceil(frames / FRAMES_PER_TURN) + Math.ceil(bytes / 16_384) + 1
+
+/** Watches how far something gets from one turn of the loop to the next; the longest step. */
+function watchSteps(now: () => number): { longest(): number } {
+  let last = now()
+  let longest = 0
+  const look = () => {
+    longest = Math.max(longest, now() - last)
+    last = now()
+    if (isWatching) setImmediate(look)
+  }
+  let isWatching = true
+  setImmediate(look)
+  return {
+    longest() {
+      isWatching = false
+      return longest
+    },
+  }
+}
+
+t.test('frames of a single byte', async t => {
+  const cases: [title: string, exchanges: number, bytesOfEach: number][] = [
+    ['of one response', 1, 20_000],
+    ['of many responses in turn', 20, 1000],
+  ]
+  for (const [title, count, bytes] of cases) {
+    const { worker, link, told } = await open(t)
+    const exchanges = Array.from({ length: count }, (_, index) => exchangeOf('GET', `/${index}`))
+    for (const exchange of exchanges) link.send(exchange, false)
+    await worker.has(FRAME.request, count)
+    const each = (make: (id: number) => string) => exchanges.map(exchange => make(exchange.linkId)).join('')
+    const letter = (index: number) => String.fromCharCode(97 + (index % 23))
+    worker.say(each(id => frame(FRAME.response, id, responsePrefix(200, 0) + OK)))
+    worker.say(Array.from({ length: bytes }, (_, index) => each(id => frame(FRAME.data, id, letter(index)))).join(''))
+    worker.say(each(id => frame(FRAME.end, id, '\0')))
+    while (told.filter(text => text.startsWith('answered')).length < count)
+      await new Promise(resolve => setImmediate(resolve))
+    const expected = OK + Array.from({ length: bytes }, (_, index) => letter(index)).join('')
+    const wrong = exchanges.filter(exchange => exchange.client.received !== expected)
+    t.equal(wrong.length, 0, `${title}: each client gets all of them, in order`)
+    t.ok(exchanges.every(exchange => exchange.sentBytes === expected.length))
+    const most = Math.max(...exchanges.map(exchange => exchange.client.writes))
+    t.ok(most <= turnsOf(count * bytes, count * bytes * 9), `${title}: in ${most} writes at most`)
+  }
+})
+
+t.test('interim answers without a word are joined too, and the first 100 is not', async t => {
+  const { worker, link, until } = await open(t)
+  const exchange = exchangeOf('GET', '/')
+  link.send(exchange, false)
+  await worker.has(FRAME.request, 1)
+  const id = exchange.linkId
+  const interim = (status: number) => `HTTP/1.1 ${status} \r\n\r\n`
+  const heads = [...Array<string>(3000).fill(interim(102)), interim(100), ...Array<string>(3000).fill(interim(103))]
+  worker.say(heads.map(head => frame(FRAME.informational, id, head)).join(''))
+  worker.answer(id, 'x')
+  await until('answered GET /')
+  t.equal(exchange.client.received, `${heads.join('')}HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx`)
+  t.ok(exchange.client.writes <= 2 + turnsOf(6001, 6001 * 26), `${exchange.client.writes} writes`)
+})
+
+t.test('a flood of short frames of any kind lets others have their turn', async t => {
+  const { worker, link, told } = await open(t)
+  const exchange = exchangeOf('POST', '/', ['Content-Length: 1000000'])
+  link.send(exchange, false)
+  link.sendBody(exchange, Buffer.alloc(WINDOW_BYTES - 1))
+  await worker.has(FRAME.data, 1)
+  const id = exchange.linkId
+  worker.say(frame(FRAME.seen, id))
+  const steps = watchSteps(() => exchange.bodyWindow)
+  const credits = 60_000
+  worker.say(
+    frame(FRAME.harakiri, id, '\x10\x27\0\0').repeat(2000) + creditFrame(id, 1).repeat(credits),
+    frame(FRAME.harakiri, id, '\0\0\0\0').repeat(2000),
+  )
+  while (exchange.bodyWindow < credits + 1) await new Promise(resolve => setImmediate(resolve))
+  const longest = steps.longest()
+  t.ok(longest > 0 && longest <= 2 * FRAMES_PER_TURN, `${longest} at most from one turn of the loop to the next`)
+  worker.answer(id, '')
+  while (!told.some(text => text.startsWith('answered'))) await new Promise(resolve => setImmediate(resolve))
+  t.notOk(told.some(text => text.startsWith('broke')))
+})
+
+t.test('behind a flood of short frames', async t => {
+  const flood = (id: number) =>
+    frame(FRAME.response, id, responsePrefix(200, 0) + OK) + frame(FRAME.data, id, 'x').repeat(15_000)
+  const whole = OK + 'x'.repeat(15_000)
+  const cases: [title: string, then: (id: number) => string, told: string][] = [
+    ['an end', id => frame(FRAME.end, id, '\0'), 'answered GET /'],
+    ['an abort', id => frame(FRAME.abort, id), 'aborted GET /'],
+    ['nothing', () => '', 'lost GET /'],
+    ['what is no frame', () => '\xff'.repeat(8), 'broke: it sends a frame of 16777215 bytes'],
+  ]
+  for (const [title, then, expected] of cases) {
+    const { worker, link, until } = await open(t)
+    const exchange = exchangeOf('GET', '/')
+    link.send(exchange, false)
+    await worker.has(FRAME.request, 1)
+    worker.say(flood(exchange.linkId) + then(exchange.linkId))
+    worker.endsAfter()
+    await until(expected)
+    t.equal(exchange.client.received, whole, `${title}: all that came before it has gone to the client`)
+  }
+})
+
+t.test('a long piece comes behind the short ones before it', async t => {
+  const { worker, link, until } = await open(t)
+  const exchange = exchangeOf('GET', '/')
+  link.send(exchange, false)
+  await worker.has(FRAME.request, 1)
+  const id = exchange.linkId
+  const pieces = ['a', 'b', 'c'.repeat(5000), 'd', 'e'.repeat(40_000), 'f']
+  worker.say(frame(FRAME.response, id, responsePrefix(200, 0) + OK))
+  worker.say(pieces.map(piece => frame(FRAME.data, id, piece)).join('') + frame(FRAME.end, id, '\0'))
+  await until('answered GET /')
+  t.equal(exchange.client.received, OK + pieces.join(''))
+})
+
+t.test('joined pieces are no credit before the client has taken them', async t => {
+  const { worker, link } = await open(t)
+  const exchange = exchangeOf('GET', '/')
+  exchange.client.takesMore = false
+  link.send(exchange, false)
+  await worker.has(FRAME.request, 1)
+  worker.say(frame(FRAME.response, exchange.linkId, responsePrefix(200, 0) + OK))
+  const bytes = WINDOW_BYTES - OK.length
+  worker.say(frame(FRAME.data, exchange.linkId, 'x').repeat(bytes))
+  while (exchange.client.received.length < WINDOW_BYTES) await new Promise(resolve => setImmediate(resolve))
+  t.equal(exchange.unreturned, WINDOW_BYTES)
+  t.equal(worker.of(FRAME.credit).length, 0)
+  exchange.client.drain()
+  t.equal((await worker.has(FRAME.credit, 1))[0]?.payload.readUInt32LE(0), WINDOW_BYTES)
+})
+
+t.test('a response that is given up takes its joined pieces with it', async t => {
+  const { worker, link, until } = await open(t)
+  const [one, two] = [exchangeOf('GET', '/1'), exchangeOf('GET', '/2')]
+  for (const exchange of [one, two]) link.send(exchange, false)
+  await worker.has(FRAME.request, 2)
+  const id = one.linkId
+  // A second head is none: the first one and what came before it have been passed on.
+  worker.say(
+    frame(FRAME.response, id, responsePrefix(200, 0) + OK) +
+      frame(FRAME.data, id, 'x').repeat(10) +
+      frame(FRAME.informational, id, 'HTTP/1.1 103 E\r\n\r\n') +
+      frame(FRAME.data, id, 'y').repeat(10),
+  )
+  worker.answer(two.linkId, 'two')
+  await until('answered GET /2')
+  t.equal(one.joined, '')
+  t.equal(one.client.received, OK)
+  t.match(two.client.received, /two$/)
 })
 
 t.test('a worker that is not there', async t => {

@@ -1,0 +1,71 @@
+/**
+ * Short pieces of responses that come in one turn of a link leave in one write for each response. One for each link; `link.ts` says when the turn is over.
+ *
+ * A worker chooses how long its frames are. 128 KB of a response, its window, may come in as many frames, and a write(2) for each would keep this proxy from
+ * all its other clients for a second.
+ *
+ * What must stay true: no piece is held beyond its turn; pieces keep their order; what became of a write is told when it is made, so that credit is never
+ * given for what is held here; a response that comes in one frame does not come here.
+ */
+
+import { passInterim } from './answer-pieces.js'
+import type { Exchange } from './exchange.js'
+
+/** Shorter pieces are joined. */
+const SHORT_BYTES = 4096
+/** What is joined leaves from this length on. Text, because that of few pieces costs less than a buffer; so many pieces of one byte make a rope of half a megabyte. */
+const MOST_BYTES = 16 * 1024
+
+export class PieceJoiner {
+  readonly #passed: (exchange: Exchange, isTaken: boolean) => void
+  /** Those with pieces; one may be there twice, or have none any more. */
+  readonly #exchanges: Exchange[] = []
+
+  /** `passed`: pieces of a response have been written; false: the client is slow. */
+  constructor(passed: (exchange: Exchange, isTaken: boolean) => void) {
+    this.#passed = passed
+  }
+
+  /** Some response may have pieces here. */
+  get isHolding(): boolean {
+    return this.#exchanges.length > 0
+  }
+
+  /** Takes a copy of a piece behind the head of a response. False: it is not one to be joined, and to be written behind those that were. */
+  take(exchange: Exchange, bytes: Buffer, start: number, end: number): boolean {
+    // What is left of the status line has to be found first.
+    if (end - start < SHORT_BYTES && exchange.answerLines === '') {
+      this.#add(exchange, bytes.latin1Slice(start, end))
+      return true
+    }
+    this.pass(exchange)
+    return false
+  }
+
+  /** Takes an interim response (1xx). */
+  takeInterim(exchange: Exchange, head: string): void {
+    this.#add(exchange, head)
+  }
+
+  /** Writes the pieces of one response. */
+  pass(exchange: Exchange): void {
+    const text = exchange.joined
+    if (text === '') return
+    exchange.joined = ''
+    if (exchange.firstByteMs === 0) return passInterim(exchange, text)
+    exchange.sentBytes += text.length
+    this.#passed(exchange, exchange.out.write(text))
+  }
+
+  /** The turn is over. */
+  passAll(): void {
+    for (const exchange of this.#exchanges) this.pass(exchange)
+    this.#exchanges.length = 0
+  }
+
+  #add(exchange: Exchange, text: string): void {
+    if (exchange.joined === '') this.#exchanges.push(exchange)
+    exchange.joined += text
+    if (exchange.joined.length >= MOST_BYTES) this.pass(exchange)
+  }
+}
