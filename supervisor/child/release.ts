@@ -4,14 +4,16 @@
  * (`process-tree.ts` follows the link when it is gone). Called by
  * `master.ts` at the start and by `reload.ts`.
  * Must stay true: all is looked up as the service's user, so that a link into a folder which that user may not enter
- * is refused.
+ * is refused; and by one open(2) each. A walk over folders and links of our own has no end where that user exchanges
+ * them meanwhile, and takes seconds where a few links lead through deep folders; the kernel follows forty at most.
  */
 
-import { realpathSync, statSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readlinkSync, realpathSync, type Stats, statSync } from 'node:fs'
 import { isAbsolute, relative, resolve } from 'node:path'
+import type { Credentials } from '../../kit/channel/messages.js'
 import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
 import type { Settings } from '../config/values/settings.js'
-import { asServiceUser } from '../user/service-user.js'
+import { asServiceUser, O_PATH } from '../user/service-user.js'
 
 /** Real, absolute paths. `app` null: static files only. */
 export interface Release {
@@ -36,34 +38,35 @@ type Located = Pick<
 
 /** Resolves the paths of `settings`. Failures: `release` (69), naming the option and the path. */
 export function resolveRelease(settings: Located): Release {
-  return asServiceUser(settings.credentials, () => resolveAll(settings))
-}
-
-function resolveAll(settings: Located): Release {
+  const look: Look = (option, path) => lookAt(option, path, settings.credentials)
   const written = settings.chdir ?? settings.startFolder
   // Without the option it is where we are, which nobody has to be able to reach by name.
-  const chdir = settings.chdir === null ? written : realPath('chdir', written)
-  if (settings.chdir !== null && !statSync(chdir).isDirectory()) throw cannotUse('chdir', written, 'not a folder')
-  const folders = resolveFolders(settings, path => withinRelease(path, written, chdir))
+  const place = settings.chdir === null ? null : look('chdir', written)
+  if (place?.stats.isDirectory() === false) throw cannotUse('chdir', written, 'not a folder')
+  const chdir = place?.path ?? written
+  const folders = resolveFolders(settings, (option, path) => look(option, withinRelease(path, written, chdir)).path)
   if (settings.app === null) return { app: null, chdir, folders }
-  const app = realPath('app', withinRelease(settings.app, written, chdir))
-  if (!statSync(app).isFile()) throw cannotUse('app', settings.app, 'not a file')
-  return { app, chdir, folders }
+  const app = look('app', withinRelease(settings.app, written, chdir))
+  if (!app.stats.isFile()) throw cannotUse('app', settings.app, 'not a file')
+  return { app: app.path, chdir, folders }
 }
+
+/** Where a path leads, and what is there. */
+type Look = (option: string, path: string) => { path: string; stats: Stats }
 
 function resolveFolders(
   { staticMap, checkStatic, staticSafe, internal, xSendfileRoot }: Located,
-  inRelease: (path: string) => string,
+  realPath: (option: string, path: string) => string,
 ): Map<string, string> {
   const found = new Map<string, string>()
   for (const map of staticMap) {
     const option = map.keepsMount ? 'static-map2' : 'static-map'
-    found.set(map.folder, realPath(option, inRelease(map.folder)))
+    found.set(map.folder, realPath(option, map.folder))
   }
-  for (const folder of checkStatic) found.set(folder, realPath('check-static', inRelease(folder)))
-  for (const folder of staticSafe) found.set(folder, realPath('static-safe', inRelease(folder)))
-  for (const { folder } of internal) found.set(folder, realPath('internal', inRelease(folder)))
-  for (const folder of xSendfileRoot) found.set(folder, realPath('x-sendfile-root', inRelease(folder)))
+  for (const folder of checkStatic) found.set(folder, realPath('check-static', folder))
+  for (const folder of staticSafe) found.set(folder, realPath('static-safe', folder))
+  for (const { folder } of internal) found.set(folder, realPath('internal', folder))
+  for (const folder of xSendfileRoot) found.set(folder, realPath('x-sendfile-root', folder))
   return found
 }
 
@@ -73,9 +76,20 @@ function withinRelease(path: string, written: string, real: string): string {
   return below.startsWith('..') || isAbsolute(below) ? path : resolve(real, below)
 }
 
-function realPath(option: string, path: string): string {
+function lookAt(option: string, path: string, credentials: Credentials | null): ReturnType<Look> {
   try {
-    return realpathSync(path)
+    if (process.platform !== 'linux') {
+      return asServiceUser(credentials, () => ({ path: realpathSync(path), stats: statSync(path) }))
+    }
+    const fd = asServiceUser(credentials, () => openSync(path, O_PATH))
+    try {
+      const stats = fstatSync(fd)
+      if (stats.nlink === 0) throw new Error('it was just removed')
+      // As root: /proc/self is root's.
+      return { path: readlinkSync(`/proc/self/fd/${fd}`), stats }
+    } finally {
+      closeSync(fd)
+    }
   } catch (error) {
     throw cannotUse(option, path, whyNot(error))
   }

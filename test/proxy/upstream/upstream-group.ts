@@ -202,7 +202,12 @@ t.test('the queue', async t => {
 t.test('two hundred thousand may wait', async t => {
   const answers: (() => void)[] = []
   const server = await ForeignServer.http(t, (_, response) => void answers.push(() => response.end('ok')))
-  const settings = { ...toUpstreams(server), workerConnections: 1, httpQueue: Number.POSITIVE_INFINITY, httpQueueTimeoutMs: 0 }
+  const settings = {
+    ...toUpstreams(server),
+    workerConnections: 1,
+    httpQueue: Number.POSITIVE_INFINITY,
+    httpQueueTimeoutMs: 0,
+  }
   const answered: string[] = []
   const world = { settings: { ...SETTINGS, ...settings }, metrics: { queued() {}, rescue() {} }, event() {} }
   const [{ upstreams }] = settings.routes as unknown as [{ upstreams: UpstreamAddress[] }]

@@ -1,6 +1,7 @@
 /** The release of a generation: `supervisor/child/release.ts`. */
 
-import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import fs, { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -91,6 +92,22 @@ t.test('static folders are resolved in the release, whatever becomes of the link
       [at('sent'), at('other')],
     ].sort(),
   )
+  t.end()
+})
+
+t.test('the kernel follows the links, forty at most', t => {
+  const { realpathSync: walk } = fs
+  t.teardown(() => {
+    fs.realpathSync = walk
+    syncBuiltinESMExports()
+  })
+  fs.realpathSync = (() => t.fail('a walk of our own')) as unknown as typeof walk
+  syncBuiltinESMExports()
+  const link = (number: number) => at(`chain-${number}`)
+  symlinkSync('a/app.js', link(0))
+  for (let number = 1; number <= 40; number++) symlinkSync(link(number - 1), link(number))
+  t.equal(resolveRelease({ ...nothing, chdir: null, app: link(39) }).app, at('a/app.js'))
+  t.throws(() => resolveRelease({ ...nothing, chdir: null, app: link(40) }), { code: 'release', message: /ELOOP/ })
   t.end()
 })
 
