@@ -1,17 +1,16 @@
 /**
- * Pieces of a worker's answer on their way from the link to the client or to the first stage before it. Used by `link.ts`, which has read them; interim answers
- * of foreign upstreams pass here too (`upstream-attempt.ts`).
+ * Pieces of a worker's answer on their way from the link to the client or to the first stage before it. Used by `link.ts`, which has read them.
  */
 
 import { isInterimHead } from '../http/answer-head.js'
 import type { Exchange } from './exchange.js'
+import { CONTINUE, passInterim } from './interim-response.js'
 import type { PieceJoiner } from './piece-joiner.js'
 
 /** Pieces up to this size are copied into one latin1 string. */
 const COPY_BYTES = 16 * 1024
 const HEAD_END = '\r\n\r\n'
 const CONNECTION_LINE = /^connection[ \t]*:(.*)$/i
-const CONTINUE = 'HTTP/1.1 100 '
 
 /**
  * The first bytes of an answer, with its whole head, as those of one behind which the connection ends (RFC 9112 §9.6); null: it says so already. The other
@@ -67,18 +66,4 @@ export function writeInterim(exchange: Exchange, bytes: string, pieces: PieceJoi
     passInterim(exchange, bytes)
   } else pieces.takeInterim(exchange, bytes)
   return true
-}
-
-/**
- * To a client that does not read goes one of them at most, or those of one turn, or `100 Continue` before it: nothing else bounds how many an application
- * may say.
- */
-export function passInterim(exchange: Exchange, head: string): void {
-  const { client } = exchange
-  if (exchange.interimWaits && !head.startsWith(CONTINUE)) return
-  if (client.write(head) || exchange.interimWaits) return
-  exchange.interimWaits = true
-  client.whenWritable(() => {
-    exchange.interimWaits = false
-  })
 }

@@ -8,8 +8,8 @@
  * given for what is held here; a response that comes in one frame does not come here.
  */
 
-import { passInterim } from './answer-pieces.js'
 import type { Exchange } from './exchange.js'
+import { passInterim } from './interim-response.js'
 
 /** Shorter pieces are joined. */
 const SHORT_BYTES = 4096

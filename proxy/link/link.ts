@@ -544,7 +544,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     if (exchange !== undefined) overrideHarakiri(exchange, ms, monotonicMs())
   }
 
-  /** A client that does not read gets one of them at most (`exchange/answer-pieces.ts`), so their credit is returned without waiting for it. */
+  /** A client that does not read gets one of them at most (`exchange/interim-response.ts`), so their credit is returned without waiting for it. */
   #informational(id: number, bytes: Buffer, start: number, end: number): void {
     const exchange = this.#exchanges.get(id)
     if (exchange === undefined) return this.#promises.strayAnswer(id, Math.max(1, end - start))
