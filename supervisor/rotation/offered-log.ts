@@ -39,7 +39,9 @@ function take({ pid, fd }: OfferedLog): number {
   try {
     return openSync(`/proc/${pid}/fd/${fd}`, O_PATH)
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') throw new Error('the process that makes the log has ended', { cause: error })
+    // EACCES: it is ending, and its part of /proc is root's already.
+    if (/^(ENOENT|EACCES)$/.test(codeOf(error) ?? ''))
+      throw new Error('the process that makes the log has ended', { cause: error })
     throw error
   }
 }

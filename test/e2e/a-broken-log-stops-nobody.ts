@@ -11,14 +11,14 @@ import { until, WatchedSite } from './fixtures/watched-site.js'
 
 const FLOOD_BYTES = 50_000_000
 
-/** `/flood` answers and then prints lines as fast as they are taken; `/` says how many bytes are still to come. */
+/** `/flood` answers and then prints lines as fast as they are taken; `/` says how many bytes the pipe has not taken yet. */
 const flooding = `
 const line = 'x'.repeat(999) + '\\n'
 let left = 0
 const pour = () => { for (let count = 0; count < 100 && left > 0; count++, left -= line.length) process.stdout.write(line); if (left > 0) setImmediate(pour) }
 require('node:http').createServer((request, response) => {
   if (request.url === '/flood') { left = ${FLOOD_BYTES}; pour() }
-  response.end(String(left))
+  response.end(String(left + process.stdout.writableLength))
 }).listen(1)`
 
 const residentBytes = (pid: number) =>
@@ -86,8 +86,9 @@ t.test('a full disk: it is said once, serving goes on, and the loss is owned up 
   const running = await site.serve()
   await textOf(`${running.url}/flood`)
   await until('all is printed', async () => (await textOf(running.url)) === '0')
+  await until('the master says so', () => /cannot write the log/.test(running.err()))
   t.equal(running.err().match(/cannot write the log/g)?.length, 1, 'said once')
-  spawnSync('mount', ['-o', 'remount,size=8m', folder])
+  spawnSync('mount', ['-o', 'remount,size=80m', folder])
   await until('it is written again', async () => {
     await site.run('reload', site.ini)
     return /log-lost bytes=\d{6,}/.test(site.read('log/site.log'))
