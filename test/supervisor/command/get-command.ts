@@ -47,9 +47,9 @@ function keptOutput() {
   return kept
 }
 
-async function get(address: BoundAddress, path: string, headers = false) {
+async function get(address: BoundAddress, path: string, { headers = false, timeoutMs = 30_000 } = {}) {
   const output = keptOutput()
-  const exitCode = await getCommand(address, { path, opener: null, headers, output: output.stream, timeoutMs: 200 })
+  const exitCode = await getCommand(address, { path, opener: null, headers, output: output.stream, timeoutMs })
   return { exitCode, text: output.text }
 }
 
@@ -64,7 +64,7 @@ t.test('from a port, a unix socket and a wildcard address', async t => {
 
 t.test('with status line and headers', async t => {
   const address = await listen(t, { host: '127.0.0.1' })
-  const { text } = await get(address, '/', true)
+  const { text } = await get(address, '/', { headers: true })
   t.match(text, /^HTTP\/1\.1 200 OK\r\nX-Seen: GET 127\.0\.0\.1:\d+\r\n([\w-]+: .*\r\n)*\r\nbody of \/\n$/)
 })
 
@@ -77,7 +77,7 @@ t.test('what is no answer says why', async t => {
   const folder = scratchFolder(t)
   const address = await listen(t, { host: '127.0.0.1' })
   await t.rejects(get(address, '/broken'), { code: 'no-answer', exitCode: EXIT.unavailable, message: /broke off/ })
-  await t.rejects(get(address, '/silent'), { code: 'no-answer', message: /silent for 200 ms/ })
+  await t.rejects(get(address, '/silent', { timeoutMs: 200 }), { code: 'no-answer', message: /silent for 200 ms/ })
   await t.rejects(get({ kind: 'unix', path: join(folder, 'none') }, '/'), {
     code: 'not-running',
     exitCode: EXIT.unavailable,
