@@ -10,16 +10,15 @@ import { watchTimerLag } from './fixtures/timer-lag.js'
 
 const QUEUE = 50
 
+type Crowd = { client: RawClient; answered: Promise<[RawAnswer, number]> }[]
+
 /** So many clients, each with one request on its way, in order. */
-async function crowd(
-  rig: Rig,
-  count: number,
-): Promise<{ client: RawClient; answered: Promise<[RawAnswer, number]> }[]> {
+async function crowd(rig: Rig, count: number, base = '/'): Promise<Crowd> {
   const clients: RawClient[] = []
   for (let index = 0; index < count; index++) clients.push(await rig.client())
   return clients.map((client, index) => {
     const startMs = monotonicMs()
-    client.send(request('GET', `/${index}`))
+    client.send(request('GET', `${base}${index}`))
     return { client, answered: client.answer().then(answer => [answer, monotonicMs() - startMs]) }
   })
 }
@@ -31,21 +30,26 @@ t.test('a full queue answers 503 at once, and the queue is served in order', asy
     const waiting = await crowd(rig, QUEUE + 1)
     while (rig.phases.dispatcher.queued < QUEUE || held.length === 0) await tick()
     const lagMs = watchTimerLag(t)
-    const refused = await crowd(rig, 200)
-    const tookMs: number[] = []
-    for (const { answered } of refused) {
-      const [answer, ms] = await answered
-      t.match(answer, { status: 503, fields: { 'retry-after': '1' } })
-      tookMs.push(ms)
+    const slowestOf = async (requests: Promise<Crowd>, expected: object) => {
+      const tookMs: number[] = []
+      for (const { answered } of await requests) {
+        const [answer, ms] = await answered
+        t.match(answer, expected)
+        tookMs.push(ms)
+      }
+      return Math.max(...tookMs)
     }
-    const slowest = Math.max(...tookMs)
-    t.ok(slowest < 1000 + 2 * lagMs(), `200 refusals of one moment within ${slowest.toFixed(1)} ms`)
+    const slowest = await slowestOf(crowd(rig, 200), { status: 503, fields: { 'retry-after': '1' } })
+    // What this machine takes for as many that never think of a queue.
+    const others = await slowestOf(crowd(rig, 200, '/%x'), { status: 400 })
+    const within = `${slowest.toFixed(1)} ms, others within ${others.toFixed(1)} ms`
+    t.ok(slowest < 1000 + 2 * (lagMs() + others), `200 refusals of one moment within ${within}`)
     for (let served = 0; served < waiting.length; served++) {
       while (held.length <= served) await tick()
       held[served]!.end()
       t.equal((await waiting[served]!.answered)[0].status, 200)
     }
-    await rig.expectLines(QUEUE + 201)
+    await rig.expectLines(QUEUE + 401)
     const served = rig.log.entries.filter(({ status }) => status === 200).map(({ title }) => title)
     t.same(
       served,
