@@ -291,11 +291,12 @@ t.test('metrics', async t => {
     'farm_requests_total{endpoint="unknown"} 2',
     'farm_requests_total{endpoint="site"} 1',
     'farm_request_duration_seconds_count{endpoint="_about"} 3',
-    'farm_request_duration_seconds_bucket{le="0.025",endpoint="sleep"} 1',
     'farm_request_duration_seconds_bucket{le="+Inf",endpoint="sleep"} 2',
   ]) {
     t.ok(text.split('\n').includes(line), line)
   }
+  // One slept 30 ms; the other one may take as long on a busy machine.
+  t.match(text, /^farm_request_duration_seconds_bucket\{le="0\.025",endpoint="sleep"\} [01]$/m)
   t.notMatch(text, /^(process|nodejs)_/m, 'nothing about the process: the server in front has that')
 })
 
