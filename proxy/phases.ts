@@ -16,7 +16,7 @@ import { Refusals } from './client/refusals.js'
 import { HarakiriClock, type HarakiriEvents } from './deaths/harakiri.js'
 import { type RescueEvents, Rescuer } from './deaths/rescuer.js'
 import { type Client, Exchange, isTunnel } from './exchange/exchange.js'
-import { startHarakiri } from './exchange/harakiri-deadline.js'
+import { harakiriMsOf } from './exchange/harakiri-deadline.js'
 import { keepPiece } from './exchange/kept-body.js'
 import { type ErrorCode, errorAnswer, type OwnAnswer, refusalAnswer } from './http/error-response.js'
 import type { Refusal } from './http/refusal.js'
@@ -26,8 +26,7 @@ import { Dispatcher, type DispatcherEvents } from './link/dispatcher.js'
 import type { Link, LinkEvents } from './link/link.js'
 import type { PhasesWorld } from './phases-world.js'
 import { monotonicMs, passedMs } from './process/clock.js'
-import { wireHeaders } from './route/forwarded-fields.js'
-import { nextRequestId } from './route/request-id.js'
+import { nextRequestId, wireHeaders } from './route/forwarded-fields.js'
 import { type Route, RouteTable } from './route/route-table.js'
 import { type TrustedProxies, trustedProxies } from './route/trusted-proxies.js'
 import { type FileOutcome, serveFile, serveInside } from './static/exchange.js'
@@ -194,9 +193,17 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
   #dispatch(exchange: Exchange, now: number): void {
     exchange.dispatched = true
     if (exchange.route?.kind === 'upstream') {
-      exchange.answerLines = answerLines(exchange, null, this.#world.settings)
-      this.upstreams.dispatch(exchange, now)
-    } else this.dispatcher.dispatch(exchange, now)
+      exchange.answerLines = this.#answerLines(exchange, null)
+      return this.upstreams.dispatch(exchange, now)
+    }
+    const link = this.dispatcher.dispatch(exchange, now)
+    if (link !== null) this.assigned(exchange, link, now)
+  }
+
+  /** Mostly none. */
+  #answerLines(exchange: Exchange, slot: number | null): string {
+    const { settings } = this.#world
+    return settings.sticky === null && !settings.requestIdAnswer ? '' : answerLines(exchange, slot, settings)
   }
 
   /** A piece of the body. False: read no more of it until `resumeBody`. */
@@ -250,8 +257,8 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     exchange.queuedMs = 0
     exchange.dispatchMs = now
     if (isTunnel(exchange)) return this.#tunnel(exchange, link, now)
-    this.#stages.prepare(exchange)
-    exchange.answerLines = answerLines(exchange, link.worker.slot, this.#world.settings)
+    if (exchange.stage !== null || this.#stages.compressors !== null) this.#stages.prepare(exchange)
+    exchange.answerLines = this.#answerLines(exchange, link.worker.slot)
     link.send(exchange, exchange.client.closing)
     if (exchange.bodyComplete) this.#startClock(exchange, now)
     else if (exchange.bodyWindow > 0) exchange.client.resumeBody()
@@ -272,7 +279,9 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
   // 5. At the worker: the clock of harakiri runs from the last byte of the request to the first byte of the answer.
 
   #startClock(exchange: Exchange, now: number): void {
-    startHarakiri(exchange, this.#world.settings, now)
+    const { settings } = this.#world
+    const isPlain = exchange.ownHarakiriMs === null && settings.mountHarakiri.length === 0
+    exchange.startClock(isPlain ? settings.harakiriMs : harakiriMsOf(exchange, settings), now)
   }
 
   linked(link: Link): void {
@@ -308,9 +317,10 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     this.#world.blocked(link, guilty, elapsedMs, stack)
   }
 
-  answered(exchange: Exchange, close: boolean, now: number): void {
-    this.#rescuer.answered(exchange, now)
+  answered(exchange: Exchange, close: boolean, now: number, link: Link): void {
+    this.#clear(exchange, now)
     this.#end(exchange, close, now)
+    this.dispatcher.freed(link)
   }
 
   #end(exchange: Exchange, close: boolean, now = monotonicMs()): void {
@@ -357,16 +367,26 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
   }
 
   again(exchange: Exchange): void {
-    this.dispatcher.dispatchFirst(exchange, monotonicMs())
+    const now = monotonicMs()
+    const link = this.dispatcher.dispatchFirst(exchange, now)
+    if (link !== null) this.assigned(exchange, link, now)
   }
 
   givenUp(exchange: Exchange): void {
     this.#fail(exchange, 'worker-died')
   }
 
+  /** A worker has responded to it: it does not kill. */
+  #clear(exchange: Exchange, now: number): void {
+    const { quarantine } = this.#rescuer
+    if (!quarantine.isIdle) quarantine.answered(exchange.title, now)
+  }
+
   /** Whether workers die of it; then it is answered. */
   #isHeldBack(exchange: Exchange, now: number): boolean {
-    const seconds = this.#rescuer.holdSeconds(exchange, now)
+    const { quarantine } = this.#rescuer
+    if (quarantine.isIdle) return false
+    const seconds = quarantine.holdSeconds(exchange.title, now)
     if (seconds > 0) this.#fail(exchange, 'quarantined', [['Retry-After', String(seconds)]])
     return seconds > 0
   }
@@ -378,7 +398,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     exchange.attempts += 1
     this.#startClock(exchange, now)
     this.tunnels.open(exchange, exchange.client as TunnelClient, link, {
-      begun: () => this.#rescuer.answered(exchange, monotonicMs()),
+      begun: () => this.#clear(exchange, monotonicMs()),
       failed: code => this.#fail(exchange, code),
       over: close => this.#finish(exchange, close),
       broken: () => this.broken(exchange),
@@ -427,7 +447,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
   #close(exchange: Exchange, now = monotonicMs()): void {
     exchange.finished = true
     exchange.kept = null
-    this.#stages.close(exchange)
+    if (exchange.stage !== null) this.#stages.close(exchange, exchange.stage)
     const mount = exchange.mount
     const { metrics, accessLog } = this.#world
     metrics.finished(mount, exchange.head.method, exchange.status, passedMs(exchange.startMs, now) / 1000)

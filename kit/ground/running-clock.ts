@@ -42,7 +42,7 @@ export class RunningClock {
   }
 
   /** How long it really took from one reading to a later one, standstills and all: of durations that are told to people. */
-  passedMs(fromMs: number, toMs: number): number {
+  readonly passedMs = (fromMs: number, toMs: number): number => {
     let passedMs = toMs - fromMs
     for (const { atMs, lostMs } of this.#standstills) {
       if (atMs <= fromMs) break

@@ -11,11 +11,8 @@ const NOTHING: Buffer = Buffer.alloc(0)
 
 export class GatheredBytes {
   #room = NOTHING
-  #length = 0
-
-  get length(): number {
-    return this.#length
-  }
+  /** How many have been gathered; for reading only. A field, because it is asked for at each read and write. */
+  length = 0
 
   /** The first `length` bytes of it have been gathered; valid until the next `add`. */
   get room(): Buffer {
@@ -24,41 +21,41 @@ export class GatheredBytes {
 
   /** Where the text begins, not before `from`; -1: nowhere. */
   indexOf(text: string, from = 0): number {
-    return this.#room.subarray(0, this.#length).indexOf(text, from, 'latin1')
+    return this.#room.subarray(0, this.length).indexOf(text, from, 'latin1')
   }
 
   /** Takes a copy of what `bytes` have from `start` to `end`. */
   add(bytes: Buffer, start = 0, end = bytes.length): void {
-    const length = this.#length + end - start
+    const length = this.length + end - start
     if (length > this.#room.length) this.#grow(length)
-    bytes.copy(this.#room, this.#length, start, end)
-    this.#length = length
+    bytes.copy(this.#room, this.length, start, end)
+    this.length = length
   }
 
   /** The same of latin1 text. */
   addText(text: string): void {
-    const length = this.#length + text.length
+    const length = this.length + text.length
     if (length > this.#room.length) this.#grow(length)
-    this.#room.latin1Write(text, this.#length)
-    this.#length = length
+    this.#room.latin1Write(text, this.length)
+    this.length = length
   }
 
   clear(): void {
-    this.#length = 0
+    this.length = 0
     if (this.#room.length > MOST_KEPT_BYTES) this.#room = NOTHING
   }
 
   /** All of it, which is the caller's from now on. */
   take(): Buffer {
-    const all = this.#room.subarray(0, this.#length)
+    const all = this.#room.subarray(0, this.length)
     this.#room = NOTHING
-    this.#length = 0
+    this.length = 0
     return all
   }
 
   #grow(length: number): void {
     const room = Buffer.allocUnsafeSlow(Math.max(LEAST_BYTES, length, this.#room.length * 2))
-    this.#room.copy(room, 0, 0, this.#length)
+    this.#room.copy(room, 0, 0, this.length)
     this.#room = room
   }
 }

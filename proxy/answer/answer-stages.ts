@@ -25,12 +25,13 @@ export interface StagesWorld {
 export class AnswerStages {
   readonly #world: StagesWorld
   readonly #events: StageEvents
-  #compressors: Compressors | null
+  /** Null: nothing is compressed. Another one after `apply`. */
+  compressors: Compressors | null
 
   /** `outcome`: what follows for the exchange, `phases.ts`. */
   constructor(world: StagesWorld, outcome: Pick<StageEvents, 'finished' | 'failed'>) {
     this.#world = world
-    this.#compressors = compressorsOf(world.settings)
+    this.compressors = compressorsOf(world.settings)
     this.#events = {
       ...outcome,
       badAnswer: (exchange, why) => this.badAnswer(exchange, why),
@@ -41,20 +42,15 @@ export class AnswerStages {
     }
   }
 
-  /** Null: nothing is compressed. Another one after `apply`. */
-  get compressors(): Compressors | null {
-    return this.#compressors
-  }
-
   /** The settings of the world have changed: answers that begin from now on follow them. */
   apply(): void {
-    this.#compressors = compressorsOf(this.#world.settings)
+    this.compressors = compressorsOf(this.#world.settings)
   }
 
   /** Before an exchange is handed to whoever answers it, also when it is handed over again. */
   prepare(exchange: Exchange): void {
     if (exchange.stage !== null) this.#remove(exchange, exchange.stage)
-    if (this.#compressors !== null) this.#put(exchange, new CompressingStage(exchange, this.#compressors, this.#events))
+    if (this.compressors !== null) this.#put(exchange, new CompressingStage(exchange, this.compressors, this.#events))
   }
 
   /** Before the first byte of an answer whose head has an X-Accel-Redirect or X-Sendfile. */
@@ -71,11 +67,10 @@ export class AnswerStages {
   }
 
   /** The exchange is over: lets go of what its stages hold. */
-  close(exchange: Exchange): void {
-    if (exchange.stage === null) return
+  close(exchange: Exchange, stage: AnswerStage): void {
     // An answer in the proxy's own name went past them.
-    if (exchange.answerBegun) exchange.sentBytes = exchange.stage.sentBytes
-    exchange.stage.destroy()
+    if (exchange.answerBegun) exchange.sentBytes = stage.sentBytes
+    stage.destroy()
   }
 
   /** What an upstream that is gone had said so far. */

@@ -92,6 +92,7 @@ export class ClientWriter {
   /** Bytes that the kernel has not taken. */
   get waitingBytes(): number {
     if (!this.#isDirect) return this.#socket.writableLength
+    if (this.#held === 0) return 0
     return (handleOf(this.#socket)?.writeQueueSize ?? 0) + this.#behind.length
   }
 

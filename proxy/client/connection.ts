@@ -11,7 +11,7 @@ import { CLIENT_READ_BYTES, readAccepted } from '../../kit/link/read-buffer.js'
 import type { Delivery } from '../../kit/page/response-slots.js'
 import { type Client, type Exchange, isTunnel } from '../exchange/exchange.js'
 import { type ErrorCode, type OwnAnswer, printAnswer } from '../http/error-response.js'
-import { isRefusal, type Refusal } from '../http/refusal.js'
+import type { Refusal } from '../http/refusal.js'
 import type { RequestHead } from '../http/request-head.js'
 import { monotonicMs } from '../process/clock.js'
 import { ClientWriter } from './client-writer.js'
@@ -419,6 +419,7 @@ export class Connection implements Client {
     const { takenBytes } = this.#heads
     if (this.#hasEnded) this.#isMoreBehind = takenBytes < count
     if (head === null) this.#wait(bytes.subarray(0, count))
+    else if ('refused' in head) this.#refuse(() => this.#phases.refusals.head(this, head))
     else this.#begin(head)
     return takenBytes
   }
@@ -432,8 +433,7 @@ export class Connection implements Client {
     this.#sinceMs = monotonicMs()
   }
 
-  #begin(head: RequestHead | Refusal): void {
-    if (isRefusal(head)) return this.#refuse(() => this.#phases.refusals.head(this, head))
+  #begin(head: RequestHead): void {
     this.#headBegun = false
     this.#requests += 1
     this.#bodyPace = null

@@ -32,6 +32,8 @@ interface Death {
 
 export class Quarantine {
   rules: QuarantineRules
+  /** Whether `answered` and `holdSeconds` have nothing to look at: mostly so. For reading only; a field, because it is asked for at each request. */
+  isIdle = true
   readonly #onHeld: OnHeld
   #deaths: Death[] = []
   /** Until when, by title. */
@@ -40,11 +42,6 @@ export class Quarantine {
   constructor(rules: QuarantineRules, onHeld: OnHeld) {
     this.rules = rules
     this.#onHeld = onHeld
-  }
-
-  /** Whether `answered` and `holdSeconds` have anything to look at: mostly not. */
-  get isIdle(): boolean {
-    return this.#deaths.length === 0 && this.#held.size === 0
   }
 
   /** A worker's link ended with these in flight; `end` null: the master has not said how. */
@@ -58,6 +55,7 @@ export class Quarantine {
     if (this.#deaths.length === 0) return
     if (end !== 'crashed') {
       this.#deaths = this.#deaths.filter(death => death.isProven || death.workerId !== workerId)
+      this.#changed()
       return
     }
     for (const death of this.#deaths) if (death.workerId === workerId) death.isProven = true
@@ -86,6 +84,7 @@ export class Quarantine {
     if (untilMs === undefined) return 0
     if (untilMs > now) return Math.ceil((untilMs - now) / 1000)
     this.#held.delete(key)
+    this.#changed()
     return 0
   }
 
@@ -114,6 +113,11 @@ export class Quarantine {
       this.#hold(title, now + quarantineTimeMs)
       this.#onHeld(title, proofs.length)
     }
+    this.#changed()
+  }
+
+  #changed(): void {
+    this.isIdle = this.#deaths.length === 0 && this.#held.size === 0
   }
 
   #hold(title: string, untilMs: number): void {

@@ -44,26 +44,25 @@ export class Rescuer {
   readonly #world: RescueWorld
   readonly #events: RescueEvents
   #undecided: Undecided[] = []
-
-  readonly #quarantine: Quarantine
+  readonly quarantine: Quarantine
 
   constructor(world: RescueWorld, events: RescueEvents) {
     this.#world = world
     this.#events = events
-    this.#quarantine = new Quarantine(world.settings, (request, deaths) => {
+    this.quarantine = new Quarantine(world.settings, (request, deaths) => {
       world.metrics.quarantine()
       world.event('request-quarantined', { request, deaths, seconds: world.settings.quarantineTimeMs / 1000 })
     })
   }
 
   set rules(rules: QuarantineRules) {
-    this.#quarantine.rules = rules
+    this.quarantine.rules = rules
   }
 
   /** `exchanges` were in flight there, oldest first. */
   lost({ worker: { workerId }, end, condemned }: Link, exchanges: readonly Exchange[], now: number): void {
     const unanswered = exchanges.filter(({ firstByteMs }) => firstByteMs === 0).map(({ title }) => title)
-    if (!condemned) this.#quarantine.died(workerId, unanswered, end, now)
+    if (!condemned) this.quarantine.died(workerId, unanswered, end, now)
     // Last first, because each goes to the head of the queue: they keep their order.
     const waiting = exchanges.toReversed().filter(exchange => !this.#settle(exchange, end))
     if (waiting.length > 0) this.#undecided.push({ workerId, deadlineMs: now + WORD_MS, exchanges: waiting })
@@ -71,23 +70,13 @@ export class Rescuer {
 
   /** The master's word. */
   gone(workerId: number, end: WorkerEnd, now: number): void {
-    this.#quarantine.gone(workerId, end, now)
+    this.quarantine.gone(workerId, end, now)
     this.#decide(undecided => undecided.workerId === workerId, end)
   }
 
   /** The worker has to die because this request blocks its loop. */
   blocked(workerId: number, title: string, now: number): void {
-    this.#quarantine.blocked(workerId, title, now)
-  }
-
-  /** A worker has answered. */
-  answered(exchange: Exchange, now: number): void {
-    if (!this.#quarantine.isIdle) this.#quarantine.answered(exchange.title, now)
-  }
-
-  /** For how many seconds the request is in quarantine, 0: it is not. */
-  holdSeconds(exchange: Exchange, now: number): number {
-    return this.#quarantine.isIdle ? 0 : this.#quarantine.holdSeconds(exchange.title, now)
+    this.quarantine.blocked(workerId, title, now)
   }
 
   /** Waits for no word that does not come. */

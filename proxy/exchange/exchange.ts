@@ -164,6 +164,11 @@ export class Exchange {
     this.kept = null
   }
 
+  /** The last byte of the request has been handed over: its clock runs until the first byte of the response. 0: as long as it likes. */
+  startClock(ms: number, now: number): void {
+    if (ms > 0 && !this.answerBegun) this.deadlineMs = now + ms
+  }
+
   /** Gives up what is under way for its response; see `Attempt`. */
   cancelAttempt(isLate = false): void {
     this.attempt?.cancel(this, isLate)

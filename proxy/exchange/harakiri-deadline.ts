@@ -17,12 +17,6 @@ export function harakiriMsOf(exchange: Pick<Exchange, 'ownHarakiriMs' | 'path'>,
   return rules.mountHarakiri.find(({ mount }) => path.startsWith(mount))?.ms ?? rules.harakiriMs
 }
 
-/** The last byte of the request has been handed over: its clock runs until the first byte of the answer. */
-export function startHarakiri(exchange: Exchange, rules: HarakiriRules, now: number): void {
-  const ms = harakiriMsOf(exchange, rules)
-  if (ms > 0 && !exchange.answerBegun) exchange.deadlineMs = now + ms
-}
-
 /** The application says how much time it has from now on. Of a request that is still arriving, the clock starts with its last byte. */
 export function overrideHarakiri(exchange: Exchange, ms: number, now: number): void {
   exchange.ownHarakiriMs = ms

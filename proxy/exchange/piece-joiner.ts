@@ -20,15 +20,12 @@ export class PieceJoiner {
   readonly #passed: (exchange: Exchange, isTaken: boolean) => void
   /** Those with pieces; one may be there twice, or have none any more. */
   readonly #exchanges: Exchange[] = []
+  /** Some response may have pieces here. For reading only; a field, because it is asked for at each frame. */
+  isHolding = false
 
   /** `passed`: pieces of a response have been written; false: the client is slow. */
   constructor(passed: (exchange: Exchange, isTaken: boolean) => void) {
     this.#passed = passed
-  }
-
-  /** Some response may have pieces here. */
-  get isHolding(): boolean {
-    return this.#exchanges.length > 0
   }
 
   /** Takes a copy of a piece behind the head of a response. False: it is not one to be joined, and to be written behind those that were. */
@@ -61,10 +58,14 @@ export class PieceJoiner {
   passAll(): void {
     for (const exchange of this.#exchanges) this.pass(exchange)
     this.#exchanges.length = 0
+    this.isHolding = false
   }
 
   #add(exchange: Exchange, text: string): void {
-    if (exchange.joined === '') this.#exchanges.push(exchange)
+    if (exchange.joined === '') {
+      this.#exchanges.push(exchange)
+      this.isHolding = true
+    }
     exchange.joined += text
     if (exchange.joined.length >= MOST_BYTES) this.pass(exchange)
   }

@@ -9,11 +9,8 @@ import type { Exchange } from './exchange.js'
 export class WaitingLine {
   #first: Exchange | null = null
   #last: Exchange | null = null
-  #size = 0
-
-  get size(): number {
-    return this.#size
-  }
+  /** How many wait; for reading only. A field, because it is asked for at each request. */
+  size = 0
 
   get first(): Exchange | null {
     return this.#first
@@ -25,7 +22,7 @@ export class WaitingLine {
     if (this.#last === null) this.#first = exchange
     else this.#last.waitsBefore = exchange
     this.#last = exchange
-    this.#size += 1
+    this.size += 1
   }
 
   /** To its head. */
@@ -34,7 +31,7 @@ export class WaitingLine {
     if (this.#first === null) this.#last = exchange
     else this.#first.waitsBehind = exchange
     this.#first = exchange
-    this.#size += 1
+    this.size += 1
   }
 
   /** `exchange` is in this line. */
@@ -46,7 +43,7 @@ export class WaitingLine {
     else waitsBefore.waitsBehind = waitsBehind
     exchange.waitsBehind = null
     exchange.waitsBefore = null
-    this.#size -= 1
+    this.size -= 1
   }
 
   /** All that wait may wait until then. */

@@ -1,7 +1,13 @@
 /**
- * What came of the requests that one worker got over one link: the master compares it between workers during a reload (`soak`).
- * Kept by `link.ts`; two additions and a comparison for each answer.
+ * What came of the requests that one worker got over one link. Kept by `link.ts`; a few additions and a comparison for each answer.
+ *
+ * The master compares the counts between workers during a reload (`soak`). `dispatcher.ts` sends requests that come together to one worker where that is
+ * quick: on an otherwise idle machine, waking a second one costs more than a few small answers.
  */
+
+/** One that answers faster than this would be through with a few requests before another one had woken up. */
+const QUICK_MS = 1
+const AVERAGED_ANSWERS = 8
 
 /** Counts since the link came up. */
 export class AnswerFigures {
@@ -10,10 +16,22 @@ export class AnswerFigures {
   failed = 0
   /** The sum of the times from handing a request over to the first byte of its answer. */
   waitedMs = 0
+  /** From sending a request to the end of its answer, over the last answers; of a worker that has not answered yet nothing is expected. */
+  #averageMs = QUICK_MS
 
+  get isQuick(): boolean {
+    return this.#averageMs < QUICK_MS
+  }
+
+  /** The first byte of an answer came, or its deadline passed. */
   add(waitedMs: number, isFailure: boolean): void {
     this.answered += 1
     this.waitedMs += waitedMs
     if (isFailure) this.failed += 1
+  }
+
+  /** An answer is complete. */
+  took(ms: number): void {
+    this.#averageMs += (ms - this.#averageMs) / AVERAGED_ANSWERS
   }
 }

@@ -12,7 +12,7 @@ import { cookieValue, slotToken } from '../route/sticky-cookie.js'
 import { Link, type LinkEvents } from './link.js'
 
 export interface DispatcherEvents {
-  /** This link takes the exchange now. */
+  /** This link takes the exchange, which had to wait, now. */
   assigned(exchange: Exchange, link: Link, now: number): void
   /** It waited in vain, or could not even wait. */
   refused(exchange: Exchange, code: ErrorCode): void
@@ -179,11 +179,15 @@ export class Dispatcher {
     )
   }
 
-  /** Hands the exchange to the worker of its cookie, else to the one that `choose` finds, or queues it. */
-  dispatch(exchange: Exchange, now: number): void {
+  /** The link that takes the exchange now: of the worker of its cookie, else the one that `choose` finds. Null: it waits, or is refused. */
+  dispatch(exchange: Exchange, now: number): Link | null {
     const link = this.#waiting.size === 0 ? this.#linkFor(exchange, now) : null
-    if (link !== null) this.#events.assigned(exchange, link, now)
-    else if (this.#isHopeless) this.#events.refused(exchange, 'stopping')
+    if (link === null) this.#wait(exchange, now)
+    return link
+  }
+
+  #wait(exchange: Exchange, now: number): void {
+    if (this.#isHopeless) this.#events.refused(exchange, 'stopping')
     else if (!this.#isPaused && this.#waiting.size >= this.#settings.httpQueue)
       this.#events.refused(exchange, 'queue-full')
     else {
@@ -193,10 +197,10 @@ export class Dispatcher {
   }
 
   /** A rescued request has waited already: it goes before the others. */
-  dispatchFirst(exchange: Exchange, now: number): void {
+  dispatchFirst(exchange: Exchange, now: number): Link | null {
     const link = this.#linkFor(exchange, now)
-    if (link !== null) this.#events.assigned(exchange, link, now)
-    else this.#queueFirst(exchange, now)
+    if (link === null) this.#queueFirst(exchange, now)
+    return link
   }
 
   /** This link could not be reached: another one gets the exchange, or whichever is free next. */

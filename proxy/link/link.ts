@@ -43,14 +43,13 @@ import {
   wordsIn,
 } from './link-promises.js'
 import { requestPayload } from './link-request.js'
-import { Turnaround } from './turnaround.js'
 
 /** What a link tells; each exchange gets exactly one of `answered`, `aborted`, `badAnswer`, `lost`, unless it was released before. */
 export interface LinkEvents {
   /** The handshake is done. */
   linked(link: Link): void
-  /** The answer is complete; `close`: its end is the end of the client's connection. */
-  answered(exchange: Exchange, close: boolean, now: number): void
+  /** The answer is complete, and `link` is freed of it; `close`: its end is the end of the client's connection. */
+  answered(exchange: Exchange, close: boolean, now: number, link: Link): void
   /** The application broke its answer off. */
   aborted(exchange: Exchange): void
   /** What came is not an answer, or not one that every client would read in the same way. */
@@ -63,7 +62,7 @@ export interface LinkEvents {
   lost(link: Link, exchanges: Exchange[]): void
   /** The application has answered this one long ago and does not read on any more. */
   readingStopped(exchange: Exchange): void
-  /** Something was in flight and is not any more. */
+  /** Something was in flight and is not any more, and nothing else tells it. */
   freed(link: Link): void
 }
 
@@ -124,7 +123,6 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   /** Those of the tunnels that are not answered yet. */
   readonly handshakes = new Handshakes()
   requests = 0
-  readonly #turnaround = new Turnaround()
   readonly figures = new AnswerFigures()
   /** When the ping that has no answer yet was sent, 0 = all answered. */
   pingSentMs = 0
@@ -164,7 +162,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
 
   /** What was sent last has not left yet, so that another request would leave with it, and be answered in no time. */
   get takesCompanions(): boolean {
-    return this.#turnaround.isQuick && this.#writer.isPending && this.#exchanges.size < COMPANIONS
+    return this.figures.isQuick && this.#writer.isPending && this.#exchanges.size < COMPANIONS
   }
 
   /** Oldest first. */
@@ -453,11 +451,10 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     this.#exchanges.delete(exchange.linkId)
     this.#forgetUnseen(exchange)
     exchange.attempt = null
-    this.#turnaround.took(now - exchange.dispatchMs)
+    this.figures.took(now - exchange.dispatchMs)
     if (exchange.hasBody) this.#promises.forgotten(exchange)
     if (!exchange.bodyComplete) this.#settleBody(exchange, flags)
-    this.events.answered(exchange, exchange.closes || (flags & RESPONSE_FLAG.close) !== 0, now)
-    this.events.freed(this)
+    this.events.answered(exchange, exchange.closes || (flags & RESPONSE_FLAG.close) !== 0, now, this)
   }
 
   /** The application has answered without reading all of the body: it goes on, as with a connection of its own, or nobody reads the rest. */

@@ -8,14 +8,10 @@ import { RunningClock } from '../../kit/ground/running-clock.js'
 export const runningClock = new RunningClock()
 
 /** Milliseconds in which the proxy could look (`kit/ground/running-clock.ts`): of deadlines, which are compared with nothing else. */
-export function monotonicMs(): number {
-  return runningClock.now()
-}
+export const monotonicMs: () => number = runningClock.now
 
 /** Between two readings of `monotonicMs`, with the time in which the proxy could not look: what logs and metrics tell. */
-export function passedMs(fromMs: number, toMs: number): number {
-  return runningClock.passedMs(fromMs, toMs)
-}
+export const passedMs: (fromMs: number, toMs: number) => number = runningClock.passedMs
 
 /** Milliseconds, also those in which everything stood still: of what must not be older than its time, whoever could look. */
 export function strictMs(): number {

@@ -15,7 +15,7 @@ import type { UpstreamAddress } from '../../kit/options/values/value-types.js'
 import { verdictOnForeign } from '../deaths/rescue.js'
 import type { WaitingPlace } from '../exchange/attempt.js'
 import { type Exchange, isTunnel } from '../exchange/exchange.js'
-import { harakiriMsOf, startHarakiri } from '../exchange/harakiri-deadline.js'
+import { harakiriMsOf } from '../exchange/harakiri-deadline.js'
 import { WaitingLine } from '../exchange/waiting-line.js'
 import type { ErrorCode } from '../http/error-response.js'
 import { monotonicMs } from '../process/clock.js'
@@ -232,7 +232,7 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
 
   /** The clock of harakiri runs from the last byte of the request to the first one of the answer, as at a worker. */
   #startClock(exchange: Exchange, now: number): void {
-    startHarakiri(exchange, this.#world.settings, now)
+    exchange.startClock(harakiriMsOf(exchange, this.#world.settings), now)
   }
 
   #send(course: Course, upstream: Upstream): void {

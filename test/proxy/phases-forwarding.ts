@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { ProxySettings } from '../../kit/channel/messages.js'
 import { Connection } from '../../proxy/client/connection.js'
-import { isRequestId } from '../../proxy/route/request-id.js'
+import { isRequestId } from '../../proxy/route/forwarded-fields.js'
 import { request } from './fixtures/raw-client.js'
 import { type Rig, withRig } from './fixtures/rig.js'
 

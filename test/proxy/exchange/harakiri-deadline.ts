@@ -1,8 +1,8 @@
 /** How long a request may take. */
 
 import t from 'tap'
-import type { Exchange } from '../../../proxy/exchange/exchange.js'
-import { harakiriMsOf, overrideHarakiri, startHarakiri } from '../../../proxy/exchange/harakiri-deadline.js'
+import { Exchange } from '../../../proxy/exchange/exchange.js'
+import { harakiriMsOf, overrideHarakiri } from '../../../proxy/exchange/harakiri-deadline.js'
 
 const RULES = {
   harakiriMs: 30,
@@ -14,7 +14,8 @@ const RULES = {
 }
 
 function exchange(path: string, fields: Partial<Exchange> = {}): Exchange {
-  return { path, ownHarakiriMs: null, deadlineMs: 0, bodyComplete: true, answerBegun: false, ...fields } as Exchange
+  const asked = { path, ownHarakiriMs: null, deadlineMs: 0, bodyComplete: true, answerBegun: false }
+  return Object.assign(Object.create(Exchange.prototype), asked, fields) as Exchange
 }
 
 t.test('by path: whole segments, the longest', async t => {
@@ -35,7 +36,7 @@ t.test('by path: whole segments, the longest', async t => {
 
 t.test('the clock', async t => {
   const deadlineOf = (it: Exchange) => {
-    startHarakiri(it, RULES, 1000)
+    it.startClock(harakiriMsOf(it, RULES), 1000)
     return it.deadlineMs
   }
   t.equal(deadlineOf(exchange('/')), 1030)
@@ -57,6 +58,6 @@ t.test('an application that says what it needs', async t => {
   }
   const arriving = exchange('/', { bodyComplete: false })
   overrideHarakiri(arriving, 500, 1010)
-  startHarakiri(arriving, RULES, 2000)
+  arriving.startClock(harakiriMsOf(arriving, RULES), 2000)
   t.equal(arriving.deadlineMs, 2500, 'from the last byte on')
 })

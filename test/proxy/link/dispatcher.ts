@@ -4,11 +4,34 @@ import t, { type Test } from 'tap'
 import type { ProxySettings } from '../../../kit/channel/messages.js'
 import { FRAME, frame } from '../../../kit/link/frames.js'
 import { Exchange } from '../../../proxy/exchange/exchange.js'
-import { Dispatcher } from '../../../proxy/link/dispatcher.js'
+import { Dispatcher, type DispatcherEvents } from '../../../proxy/link/dispatcher.js'
 import type { Link } from '../../../proxy/link/link.js'
 import { monotonicMs } from '../../../proxy/process/clock.js'
 import { FakeWorker } from '../fixtures/fake-worker.js'
 import { SETTINGS } from '../fixtures/rig.js'
+
+/** Tells of a link that is had at once as of one that was waited for. */
+class Giver extends Dispatcher {
+  readonly #events: DispatcherEvents
+
+  constructor(settings: ProxySettings, events: DispatcherEvents) {
+    super(settings, events)
+    this.#events = events
+  }
+
+  override dispatch(exchange: Exchange, now: number): Link | null {
+    return this.#tell(exchange, super.dispatch(exchange, now), now)
+  }
+
+  override dispatchFirst(exchange: Exchange, now: number): Link | null {
+    return this.#tell(exchange, super.dispatchFirst(exchange, now), now)
+  }
+
+  #tell(exchange: Exchange, link: Link | null, now: number): Link | null {
+    if (link !== null) this.#events.assigned(exchange, link, now)
+    return link
+  }
+}
 
 /** A dispatcher whose exchanges occupy a worker until they are released. */
 async function open(t: Test, workers: number, settings: Partial<ProxySettings> = {}) {
@@ -21,14 +44,15 @@ async function open(t: Test, workers: number, settings: Partial<ProxySettings> =
   const ready = new Promise<void>(resolve => {
     allLinked = resolve
   })
-  const dispatcher: Dispatcher = new Dispatcher(
+  const assigned = (exchange: Exchange, link: Link) => {
+    told.push(`${exchange.title}>${link.worker.slot}`)
+    exchange.dispatchMs = monotonicMs()
+    link.send(exchange, false)
+  }
+  const dispatcher: Dispatcher = new Giver(
     { ...SETTINGS, ...settings },
     {
-      assigned: (exchange, link) => {
-        told.push(`${exchange.title}>${link.worker.slot}`)
-        exchange.dispatchMs = monotonicMs()
-        link.send(exchange, false)
-      },
+      assigned,
       refused: (exchange, code) => told.push(`${exchange.title}!${code}`),
       starved: () => starved.push(dispatcher.queued),
       left: (id, requests, tunnels) => {
@@ -43,7 +67,7 @@ async function open(t: Test, workers: number, settings: Partial<ProxySettings> =
       linked += 1
       if (linked === workers) allLinked()
     },
-    answered: () => {},
+    answered: (_exchange: Exchange, _close: boolean, _now: number, link: Link) => dispatcher.freed(link),
     aborted: () => {},
     readingStopped: () => {},
     badAnswer: () => {},

@@ -1,7 +1,7 @@
 /** X-Request-Id: unique, well-formed, and which ones of others are kept. */
 
 import t from 'tap'
-import { isRequestId, nextRequestId } from '../../../proxy/route/request-id.js'
+import { isRequestId, nextRequestId } from '../../../proxy/route/forwarded-fields.js'
 
 t.test('no two are the same, and each would be kept by another proxy', async t => {
   const ids = Array.from({ length: 100_000 }, nextRequestId)
