@@ -7,7 +7,8 @@
  * a running master goes on with the files that it was started from: the two builds before the newest stay. `--unlinked` makes `dist` a folder, because npm
  * packs no links.
  *
- * Where the same compiler made the build before, only what differs is compiled; the other files are hard links to those of that build.
+ * Where the same compiler made the build before, only what differs is compiled; the other files are hard links to those of that build. The programs are joined
+ * to bundles each time (`bundle.mjs`).
  */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -30,6 +31,7 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { bundlePrograms, PROGRAMS } from './bundle.mjs'
 
 const top = fileURLToPath(new URL('.', import.meta.url))
 const sourceFolders = ['supervisor', 'proxy', 'app/host', 'kit', 'bench', 'test']
@@ -43,6 +45,9 @@ const MOST_CHANGED = 200
 const SOURCES = '.sources.json'
 /** An unfinished build of this age is nobody's. */
 const ABANDONED_MS = 3_600_000
+
+/** Compiled for each build: bundles take their places in it. */
+const ENTRIES = new Set(PROGRAMS.map(({ entry }) => entry.replace(/js$/, 'ts')))
 
 const dist = join(top, 'dist')
 const lock = join(top, 'package-lock.json')
@@ -71,7 +76,8 @@ function version() {
 }
 
 function sourceStamp() {
-  const parts = [version(), readFileSync(join(top, 'tsconfig.json'), 'utf8'), readFileSync(lock, 'utf8')]
+  const parts = [version(), ...['tsconfig.json', 'bundle.mjs'].map(name => readFileSync(join(top, name), 'utf8'))]
+  parts.push(readFileSync(lock, 'utf8'))
   for (const path of sourcePaths()) {
     const { size, mtimeMs } = statSync(join(top, path))
     parts.push(`${path} ${size} ${mtimeMs}`)
@@ -99,6 +105,7 @@ async function build(stamp) {
     const aside = `${folder}.${process.pid}.new`
     try {
       compile(aside)
+      await bundlePrograms(aside)
       chmodSync(join(aside, 'supervisor/daimyo.js'), 0o755)
       await describe(aside)
       writeFileSync(join(aside, '.stamp'), stamp)
@@ -120,10 +127,11 @@ function compile(aside) {
   const paths = sourcePaths().filter(path => !exclude.some(folder => path.startsWith(`${folder}/`)))
   const files = Object.fromEntries(paths.map(path => [path, hash([readFileSync(join(top, path), 'utf8')])]))
   const before = JSON.parse(contentOf(join(dist, SOURCES)) ?? '{}')
-  const changed = paths.filter(path => files[path] !== before.files?.[path])
+  const isKept = path => files[path] === before.files?.[path] && !ENTRIES.has(path)
+  const changed = paths.filter(path => !isKept(path))
   let project = top
   if (before.tools === tools && changed.length <= MOST_CHANGED) {
-    for (const path of paths) if (files[path] === before.files[path]) linkOutputs(realpathSync(dist), aside, path)
+    for (const path of paths.filter(isKept)) linkOutputs(realpathSync(dist), aside, path)
     project = join(aside, 'tsconfig.json')
     writeFileSync(project, partOf(changed))
   }

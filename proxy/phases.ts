@@ -31,6 +31,7 @@ import { type Route, RouteTable } from './route/route-table.js'
 import { type TrustedProxies, trustedProxies } from './route/trusted-proxies.js'
 import { type FileOutcome, serveFile, serveInside } from './static/exchange.js'
 import { FALLBACK_VARY, fallbackPlaces } from './static/fallback.js'
+import { prepareMediaTypes } from './static/media-types.js'
 import { StaticSite } from './static/site.js'
 import { type TunnelClient, Tunnels } from './tunnel/tunnels.js'
 import { Upstreams } from './upstream/upstreams.js'
@@ -65,6 +66,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     }
     this.#stages = new AnswerStages(world, outcome)
     this.#site = new StaticSite(world.settings, this.#stages.compressors)
+    prepareMediaTypes(world.settings)
     this.upstreams = new Upstreams(world, this.tunnels, {
       ...outcome,
       assigned: exchange => this.#stages.prepare(exchange),
@@ -90,6 +92,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     this.#stages.apply()
     this.#site.close()
     this.#site = new StaticSite(settings, this.#stages.compressors)
+    prepareMediaTypes(settings)
     this.#trusted = trustedProxies(settings.trustedProxies)
     this.#rescuer.rules = settings
     this.dispatcher.settings = settings

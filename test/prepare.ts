@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   copyFileSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -11,39 +12,49 @@ import {
   readlinkSync,
   realpathSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { scratchFolder } from './supervisor/fixtures/scratch-folder.js'
 
 const top = fileURLToPath(new URL('../../', import.meta.url))
-const folders = ['supervisor', 'proxy', 'app/host', 'kit/channel', 'kit/link', 'bench', 'test']
+const sourceFolders = ['supervisor', 'proxy', 'app/host', 'kit', 'bench', 'test']
 
 const sources = [
   'kit/channel/channel.ts',
   'kit/link/frames.ts',
   'proxy/main.ts',
   'app/host/main.ts',
+  'app/host/watchdog/watchdog-thread.ts',
   'bench/main.ts',
   'test/one.ts',
   'supervisor/daimyo.ts',
+  'supervisor/command.ts',
+  'supervisor/around/stop-time.ts',
+  'supervisor/control/readiness.ts',
+  'supervisor/listen/socket-file.ts',
+  'supervisor/rotation/log-child-main.ts',
 ]
+const entries = sources.filter(name => /main\.ts|daimyo|thread/.test(name) && !name.startsWith('bench'))
 /**
  * Our sources have no types here. It leaves half of its work behind where it finds a mistake, and writes down beside the checkout what it compiles: all, or
  * the files of the project that it is given.
  */
 const compiler = `
-const { appendFileSync, cpSync, existsSync, readFileSync } = require('node:fs')
+const { appendFileSync, cpSync, existsSync, readdirSync, readFileSync } = require('node:fs')
 const { dirname, join, relative } = require('node:path')
 const [, , , project, , out] = process.argv
 const top = dirname(dirname(dirname(__dirname)))
 const isPart = project.endsWith('.json')
+const folders = ${JSON.stringify(sourceFolders)}
+const all = () => folders.flatMap(folder => readdirSync(join(top, folder), { recursive: true }).map(name => join(folder, name)))
 const names = isPart
   ? JSON.parse(readFileSync(project, 'utf8')).files.map(file => relative(top, file))
-  : ${JSON.stringify(sources)}.filter(name => existsSync(join(top, name)))
+  : all().filter(name => name.endsWith('.ts'))
 appendFileSync(join(top, 'compiled'), (isPart ? names.join(' ') : 'all') + '\\n')
 for (const name of names) {
   const file = join(top, name)
@@ -55,18 +66,19 @@ for (const name of names) {
 function plant(t: Test) {
   const folder = scratchFolder(t)
   const path = (name: string) => join(folder, name)
-  for (const name of folders) mkdirSync(path(name), { recursive: true })
-  for (const name of ['prepare.mjs', 'package-lock.json', 'package.json', 'tsconfig.json']) {
+  for (const name of sources) mkdirSync(dirname(path(name)), { recursive: true })
+  for (const name of ['prepare.mjs', 'bundle.mjs', 'package-lock.json', 'package.json', 'tsconfig.json']) {
     copyFileSync(join(top, name), path(name))
   }
   mkdirSync(path('node_modules/typescript/bin'), { recursive: true })
   writeFileSync(path('node_modules/typescript/bin/tsc'), compiler)
+  symlinkSync(join(top, 'node_modules/esbuild'), path('node_modules/esbuild'))
   const lock = createHash('sha256').update(readFileSync(path('package-lock.json')))
   writeFileSync(path('node_modules/.daimyo-stamp'), lock.digest('hex'))
   const source = (name: string, text: string) => writeFileSync(path(name), text)
   source('kit/link/frames.ts', "export const LINK_VERSION = 'link/1'\n")
   source('kit/channel/channel.ts', "export const CHANNEL_VERSION = 'channel/1'\n")
-  for (const name of ['proxy/main', 'app/host/main', 'bench/main', 'test/one']) source(`${name}.ts`, 'export {}\n')
+  for (const name of sources.filter(name => !existsSync(path(name)))) source(name, 'export {}\n')
   source('supervisor/daimyo.ts', 'export const release = 1\n')
   const run = (...args: string[]) =>
     promisify(execFile)(process.execPath, [path('prepare.mjs'), ...args], { env: { PATH: process.env.PATH } })
@@ -103,7 +115,7 @@ t.test('a build takes the place of another at once', async t => {
   t.ok(seen.size <= 2, 'nor shows half of it')
   t.match(readFileSync(path('dist/supervisor/daimyo.js'), 'utf8'), 'release = 22')
   t.not(build().digest, first.digest)
-  t.match(readFileSync(join(running, 'supervisor/daimyo.js'), 'utf8'), /release = 1$/m, 'the one before is there')
+  t.match(readFileSync(join(running, 'supervisor/daimyo.js'), 'utf8'), /release = 1;/, 'the one before is there')
   t.equal(builds().length, 2)
 })
 
@@ -158,24 +170,29 @@ t.test('a build that fails changes nothing, and a folder of before becomes one o
 t.test('what did not change is taken from the build before', async t => {
   const { path, source, run, build } = plant(t)
   const compiled = () => readFileSync(path('compiled'), 'utf8').trimEnd().split('\n').at(-1)
+  const compiledBesideEntries = () =>
+    compiled()
+      ?.split(' ')
+      .filter(name => !entries.includes(name))
   const builtAs = (name: string) => readFileSync(path(`dist/${name}.js`), 'utf8')
   await run()
   t.equal(compiled(), 'all')
   const first = build()
   const before = realpathSync(path('dist'))
+  const proxyBefore = builtAs('proxy/main')
 
   source('proxy/main.ts', 'export const changed = 1\n')
   source('supervisor/more.ts', 'export const added = 1\n')
   rmSync(path('bench/main.ts'))
   await run()
-  t.equal(compiled(), 'supervisor/more.ts proxy/main.ts', 'only these')
+  t.same(compiledBesideEntries(), ['supervisor/more.ts'], 'only this, and what bundles take the place of')
   t.match(builtAs('proxy/main'), 'changed = 1')
   t.match(builtAs('supervisor/more'), 'added = 1')
   t.match(builtAs('supervisor/daimyo'), 'release = 1', 'the others are there')
   t.throws(() => builtAs('bench/main'), { code: 'ENOENT' }, 'but not what has no source')
   t.equal(lstatSync(path('dist/supervisor/daimyo.js')).mode & 0o111, 0o111)
   t.not(build().digest, first.digest)
-  t.equal(readFileSync(join(before, 'proxy/main.js'), 'utf8'), 'export {}\n', 'the build before is as it was')
+  t.equal(readFileSync(join(before, 'proxy/main.js'), 'utf8'), proxyBefore, 'the build before is as it was')
   t.same(readdirSync(path('dist')).includes('tsconfig.json'), false)
 
   source('bench/main.ts', 'export {}\n')
@@ -184,8 +201,42 @@ t.test('what did not change is taken from the build before', async t => {
   t.match(builtAs('proxy/main'), 'changed = 1', 'a build that fails is none')
   source('kit/link/frames.ts', "export const LINK_VERSION = 'link/1'\n")
   await run()
-  t.equal(compiled(), 'bench/main.ts')
+  t.same(compiledBesideEntries(), ['bench/main.ts'])
   writeFileSync(path('tsconfig.json'), `${readFileSync(path('tsconfig.json'), 'utf8')}\n`)
   await run()
   t.equal(compiled(), 'all', 'the compiler does something else now')
+})
+
+t.test('a program is one file, made anew for each build', async t => {
+  const { path, source, run } = plant(t)
+  const identityOf = (file: string) => lstatSync(file).ino
+  const bundle = () => readFileSync(path('dist/proxy/main.js'), 'utf8')
+  source('proxy/part.ts', "export const part = 'first'\n")
+  source('proxy/main.ts', "import { part } from './part.js'\nconsole.log(part)\n")
+  source(
+    'supervisor/daimyo.ts',
+    '#!/bin/sh\n//usr/bin/env true; exec node "$0"\nconst { run } = await import("./command.js")\nrun()\n',
+  )
+  source('supervisor/command.ts', "export const run = () => import('./late.js')\n")
+  source('supervisor/late.ts', "import { part } from '../proxy/part.js'\nconsole.log(part)\n")
+  await run()
+  t.match(bundle(), /part = "first"/)
+  t.notMatch(bundle(), /^import/m)
+  t.match(readFileSync(path('dist/supervisor/daimyo.js'), 'utf8'), '#!/bin/sh\n//usr/bin/env true; exec node "$0"\n')
+  t.equal((await promisify(execFile)(process.execPath, [path('dist/supervisor/daimyo.js')])).stdout, 'first\n')
+  const parts = () => readdirSync(path('dist/supervisor')).filter(name => /-late-\w+\.js$/.test(name))
+  t.equal(parts().length, 1, 'what is loaded late is a file of its own')
+  const before = realpathSync(path('dist'))
+  const first = parts()
+
+  source('proxy/part.ts', "export const part = 'second'\n")
+  await run()
+  t.match(bundle(), /part = "second"/, 'the entry file itself did not change')
+  t.equal((await promisify(execFile)(process.execPath, [path('dist/supervisor/daimyo.js')])).stdout, 'second\n')
+  t.equal(parts().length, 1, 'no part of the build before is in it')
+  t.match(readFileSync(join(before, 'proxy/main.js'), 'utf8'), /part = "first"/, 'nor has anybody written into that')
+  t.match(readFileSync(join(before, 'supervisor', first[0] ?? ''), 'utf8'), /first|import/)
+  const linked = 'kit/link/frames.js'
+  t.equal(identityOf(path(`dist/${linked}`)), identityOf(join(before, linked)), 'modules are links')
+  t.not(identityOf(path('dist/proxy/main.js')), identityOf(join(before, 'proxy/main.js')), 'bundles are not')
 })

@@ -5,8 +5,8 @@
  * Where it is told to wait (`lazy`), it has nothing but its socket until the master says `load`: no link, whose proxy would take a long load for a
  * blocked loop, no watchdog, no metrics. From then on it boots as any other.
  *
- * Each module costs a start more than half a millisecond: what few workers need is imported where it is needed, but for what
- * must be had whatever the application does (`ending.ts`).
+ * The build makes one file of it and its modules: they are there whatever the application does to loaders and descriptors. What takes long to load, a part of Node
+ * or a package, is asked for where it is needed.
  */
 
 import { chmodSync } from 'node:fs'
@@ -20,18 +20,21 @@ import { watchdogPathOf } from '../../kit/link/stack-report.js'
 import { hasUninvitedInspector, INSPECTED_SIGNAL } from '../../kit/process/uninvited-inspector.js'
 import { ApplicationChannel } from './application/application-channel.js'
 import { installHook } from './application/application-hook.js'
-import type { BootFacts } from './application/boot-remarks.js'
+import { type BootFacts, startBootRemarks } from './application/boot-remarks.js'
+import { playClusterWorker } from './application/cluster-role.js'
 import { Ending, endChildren } from './application/ending.js'
 import type { Running } from './application/farewell.js'
 import { loadApplication } from './application/load-application.js'
 import { openMasterChannel } from './application/master-channel.js'
-import type { Door } from './link/door.js'
+import { moveToCpus } from './application/move-to-cpus.js'
+import { type Door, keepDoor } from './link/door.js'
 import { openLinkServer } from './link/link-server.js'
 import { openTunnelServer } from './link/tunnel-server.js'
 import { connectToOwnSite, showLoopback } from './listen/own-site.js'
 import { type SiteRemark, type Taken, takeOverListen } from './listen/take-over.js'
 import { startLoopLag } from './measure/loop-lag.js'
 import { startMetricsShipper } from './measure/metrics-shipper.js'
+import { startUtilization } from './measure/utilization.js'
 import { countInspectorSessions } from './watchdog/inspector-sessions.js'
 import { startWatchdog } from './watchdog/watchdog.js'
 
@@ -69,7 +72,7 @@ function onMessage(message: MasterToWorker): void {
 
 async function start(settings: WorkerSettings): Promise<void> {
   keepsChildren = settings.keepChildren
-  if (settings.cpus !== null) await pinTo(settings.cpus)
+  if (settings.cpus !== null) pinTo(settings.cpus)
   if (hasUninvitedInspector()) process.kill(process.pid, INSPECTED_SIGNAL)
   installHook()
   messages.install()
@@ -78,15 +81,12 @@ async function start(settings: WorkerSettings): Promise<void> {
   // Here, not in the master: what somebody has put there may take minutes to remove.
   for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)]) clearName(path)
   if (!settings.waits) return serve(settings, sessions, null)
-  const { keepDoor } = await import('./link/door.js')
   const door = await keepDoor(socketPath, socketMode, () => channel.send({ type: 'load-wanted' }))
   load = () => serve(settings, sessions, door)
   channel.send({ type: 'waiting', bootMs: uptimeMs() })
 }
 
-async function pinTo(cpus: readonly number[]): Promise<void> {
-  // Here, because few sites ask for it and every start would pay for node:child_process.
-  const { moveToCpus } = await import('./application/move-to-cpus.js')
+function pinTo(cpus: readonly number[]): void {
   const why = moveToCpus(cpus)
   if (why !== null) trouble('affinity-trouble')(why)
 }
@@ -106,11 +106,8 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   )
   connectToOwnSite(() => taken.siteAddress, socketPath)
   if (settings.clusterWorker) {
-    const { playClusterWorker } = await import('./application/cluster-role.js')
     playClusterWorker(settings.slot, CLUSTER_END)
   }
-  // Before the application, as all that is needed behind it: its hooks may refuse our files.
-  const utilization = settings.utilizationMs > 0 ? await import('./measure/utilization.js') : null
   const application = await loadApplication({ path, args }, taken, channel).then(() => openServer(taken))
   isServed = true
   chmodSync(socketPath, socketMode)
@@ -143,7 +140,8 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   await watchdog.listening
   // So that gauges of the application do not vanish for a second when the worker before this one goes.
   void metrics.flush()
-  utilization?.startUtilization(settings.utilizationMs, share => channel.send({ type: 'utilization', share }))
+  if (settings.utilizationMs > 0)
+    startUtilization(settings.utilizationMs, share => channel.send({ type: 'utilization', share }))
   if (settings.waitReady) await messages.ready
   endRemarks()
   channel.send({ type: 'ready', bootMs: uptimeMs() - sinceMs, ignoresPort: taken.ignoresPort })
@@ -152,15 +150,12 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
 /** Says what a boot waits for that takes long, which has `leftMs`. The result ends that. */
 function remarkOnBoot(leftMs: number, facts: BootFacts, taken: Taken, remark: (why: string) => void): () => void {
   const firstMs = Math.min(FIRST_REMARK_MS, leftMs / 2)
-  let isOver = false
   let end = () => {}
-  const begin = async () => {
-    const { startBootRemarks } = await import('./application/boot-remarks.js')
-    if (!isOver) end = startBootRemarks((leftMs - firstMs) / REMARKS, facts, taken, remark)
+  const begin = () => {
+    end = startBootRemarks((leftMs - firstMs) / REMARKS, facts, taken, remark)
   }
-  const timer = setTimeout(() => begin().catch(error => remark(reasonOf(error))), firstMs).unref()
+  const timer = setTimeout(begin, firstMs).unref()
   return () => {
-    isOver = true
     clearTimeout(timer)
     end()
   }

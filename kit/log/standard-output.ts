@@ -9,8 +9,8 @@
 
 import { EventEmitter } from 'node:events'
 import { closeSync, constants, fstatSync, openSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { Socket } from 'node:net'
-import sonicBoom from 'sonic-boom'
 
 /** The part of sonic-boom that a log sink uses. Events: `drain`, `drop`, `error`, `finish`, `close`. */
 export type LogStream = EventEmitter & {
@@ -40,7 +40,9 @@ export function openStandardOutput(longestBytes: number): LogStream {
 
 /** The writing is sonic-boom's: regular files, and devices that say EAGAIN. */
 export function fileLog(fd: number, longestBytes: number): LogStream {
-  const stream = new sonicBoom.SonicBoom({ fd, contentMode: 'buffer', maxLength: longestBytes })
+  // Here, because commands have no log and would pay for it.
+  const { SonicBoom } = createRequire(import.meta.url)('sonic-boom') as typeof import('sonic-boom')
+  const stream = new SonicBoom({ fd, contentMode: 'buffer', maxLength: longestBytes })
   // `_len` is declared nowhere, so that a change of it costs a figure and nothing else.
   const waitingBytes = () => Number(Reflect.get(stream, '_len')) || 0
   // What `log-sink.ts` opens is not waited for (O_NONBLOCK), which means nothing to a file.

@@ -5,7 +5,7 @@
  * be able to eat memory or hours.
  */
 
-import { randomBytes, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto'
+import type { ScryptOptions } from 'node:crypto'
 import { EXIT, Failure } from '../ground/failure.js'
 
 interface ParsedHash {
@@ -38,7 +38,7 @@ export async function hashPassword(password: string): Promise<string> {
       EXIT.usage,
     )
   }
-  const salt = randomBytes(SALT_BYTES)
+  const salt = crypto().randomBytes(SALT_BYTES)
   const key = await derive(password, { ...MADE_WITH, salt, key: Buffer.alloc(KEY_BYTES) })
   const { cost, blockSize, parallelization } = MADE_WITH
   return ['scrypt', cost, blockSize, parallelization, salt.toString('base64url'), key.toString('base64url')].join('$')
@@ -48,7 +48,7 @@ export async function hashPassword(password: string): Promise<string> {
 export async function verifyPassword(password: string, hash: string): Promise<boolean> {
   const parsed = parseHash(hash)
   if (parsed === null || password.length > PASSWORD_CHARS) return false
-  return timingSafeEqual(await derive(password, parsed), parsed.key)
+  return crypto().timingSafeEqual(await derive(password, parsed), parsed.key)
 }
 
 /** Whether the text is a hash of our format within our bounds. */
@@ -77,12 +77,15 @@ function memoryOf(cost: number, blockSize: number): number {
   return 128 * cost * blockSize
 }
 
+/** Where it is needed: most processes that know this file hash nothing, and would pay for it at their start. */
+const crypto = () => process.getBuiltinModule('node:crypto')
+
 /** Composed and decomposed accents of one password give one key (RFC 8265 §4.2). */
 function derive(password: string, { cost, blockSize, parallelization, salt, key }: ParsedHash): Promise<Buffer> {
   const maxmem = memoryOf(cost, blockSize) + 128 * blockSize * (parallelization + 2) + 65_536
   const options: ScryptOptions = { cost, blockSize, parallelization, maxmem }
   return new Promise((resolve, reject) => {
-    scrypt(password.normalize('NFC'), salt, key.length, options, (error, derived) => {
+    crypto().scrypt(password.normalize('NFC'), salt, key.length, options, (error, derived) => {
       if (error === null) resolve(derived)
       else reject(error)
     })

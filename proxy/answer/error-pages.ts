@@ -3,9 +3,9 @@
  * it, read by the master, so that nothing is read here while something is wrong. Pure.
  */
 
-import { contentType } from 'mime-types'
 import type { ErrorPageSpec } from '../../kit/options/values/value-types.js'
 import type { OwnAnswer } from '../http/error-response.js'
+import { mediaTypeOf } from '../static/media-types.js'
 
 interface Page {
   type: string
@@ -34,7 +34,7 @@ export class ErrorPages {
 
 /** By the file's name, always with a charset: pages are UTF-8 text. */
 function typeOf(file: string): string {
-  const type = contentType(file.slice(file.lastIndexOf('/') + 1))
+  const type = mediaTypeOf(file.slice(file.lastIndexOf('/') + 1))
   if (type === false) return 'text/plain; charset=utf-8'
   return type.includes('charset') || !/^text\/|\bxml\b|json/.test(type) ? type : `${type}; charset=utf-8`
 }

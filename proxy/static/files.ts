@@ -4,7 +4,6 @@
  * As nginx does, no `X-Content-Type-Options` is sent; `Date` and `Connection` are the caller's.
  */
 
-import { contentType } from 'mime-types'
 import { type ByteRange, decideRange, printContentRange } from '../http/byte-range.js'
 import type { Conditions } from '../http/conditions.js'
 import type { Coding } from '../http/content-coding.js'
@@ -14,6 +13,7 @@ import { encodeName } from '../http/file-name.js'
 import { printHttpDate } from '../http/http-date.js'
 import { checkPreconditions, mayUseRange, type Validators } from '../http/preconditions.js'
 import { type Freshness, freshnessFields } from './freshness.js'
+import { mediaTypeOf } from './media-types.js'
 
 export interface StaticRequest {
   method: string
@@ -72,7 +72,7 @@ export function validatorsOf(version: FileVersion, coding: Coding, nowMs: number
 export function contentTypeOf(path: string): string {
   const name = path.slice(path.lastIndexOf('/') + 1)
   const dotAt = name.lastIndexOf('.')
-  return (dotAt > 0 && contentType(name.slice(dotAt))) || 'application/octet-stream'
+  return (dotAt > 0 && mediaTypeOf(name.slice(dotAt))) || 'application/octet-stream'
 }
 
 /** The answer for a file. `boundary`: makes what separates several ranges; it must not occur in any file. */

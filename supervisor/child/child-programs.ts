@@ -4,9 +4,9 @@
 
 import { closeSync, constants, lstatSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
+import { builtFile } from '../../kit/ground/places.js'
 import { inspectorArguments } from '../../kit/process/uninvited-inspector.js'
 import type { Settings } from '../config/values/settings.js'
 import { asServiceUser, O_PATH } from '../user/service-user.js'
@@ -14,11 +14,9 @@ import { asServiceUser, O_PATH } from '../user/service-user.js'
 /** What `start` says too. */
 export const REACH_REMEDY = 'install it where every user may read it, such as /opt or /usr/local'
 
-const fileOf = (path: string) => fileURLToPath(new URL(path, import.meta.url))
-
-export const WORKER_ENTRY = fileOf('../../app/host/main.js')
-export const PROXY_ENTRY = fileOf('../../proxy/main.js')
-const PRELUDE = fileOf('../../kit/child-prelude.cjs')
+export const WORKER_ENTRY = builtFile('app/host/main.js')
+export const PROXY_ENTRY = builtFile('proxy/main.js')
+const PRELUDE = builtFile('kit/child-prelude.cjs')
 
 /**
  * The arguments of Node that come before all others. Not `--disable-sigusr1` (Node 22.14): with it the signal stays blocked, and an application that

@@ -5,7 +5,6 @@
  */
 
 import { dirname } from 'node:path'
-import zlib from 'node:zlib'
 import type { OptionName } from '../../kit/options/options.js'
 import type { OptionValues } from '../../kit/options/settings.js'
 import { isPrivateAddress, overlaps, printListenAddress } from '../../kit/options/values/listen-address.js'
@@ -190,7 +189,7 @@ function remarkNeedless({ values, places }: CheckFacts, remark: Report): void {
     if (OWN_VARIABLES.has(name)) remark('env', index, `${name} changes nothing: daimyo sets it in each worker`)
   }
   if (!values.master) remark('master', 0, 'false changes nothing: there is always a master')
-  if (values['http-auto-zstd'] && !('createZstdCompress' in zlib))
+  if (values['http-auto-zstd'] && !('createZstdCompress' in process.getBuiltinModule('node:zlib')))
     remark('http-auto-zstd', 0, `changes nothing: Node ${process.version} has no zstd`)
   if (!values.http.some(({ kind }) => kind === 'unix')) {
     for (const name of ['chmod-socket', 'chown-socket'] as const) {

@@ -11,8 +11,8 @@
 import { readFileSync, realpathSync, statSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Credentials } from '../../kit/channel/messages.js'
+import { builtFile } from '../../kit/ground/places.js'
 import type { Log } from '../../kit/log/log.js'
 import { BRIEFLY } from '../user/become-user.js'
 import { lastWordsOf } from '../user/last-words.js'
@@ -53,9 +53,9 @@ export interface InstallationOptions extends StartedBy {
 const BUILD_FILE = 'build.json'
 const LONGEST_VERSION = 40
 
-/** Of this process. `build.json` lies beside the entry file, one folder above this one. */
+/** Of this process. `build.json` lies beside the entry file, whose folder this is. */
 export function ownFiles(): StartedBy {
-  const folder = dirname(dirname(fileURLToPath(import.meta.url)))
+  const folder = builtFile('supervisor')
   return { folder, program: process.argv[1] ?? folder, node: process.execPath }
 }
 

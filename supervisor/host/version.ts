@@ -4,7 +4,7 @@
 
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { BUILD } from '../../kit/ground/places.js'
 
 /** `0.1.0`. Read from disk at each call: a running master asks once, at its start, and so keeps the version that it is. */
 export function readVersion(): string {
@@ -20,9 +20,9 @@ export function lastingProgram(script: string): string {
   return existsSync(lasting) && realpathSync(lasting) === real ? lasting : real
 }
 
-/** The folder of `package.json`: sources and the compiled program lie at different depths below it. */
+/** The folder of `package.json`: it lies above the build. */
 export function packageFolder(): string {
-  let folder = dirname(fileURLToPath(import.meta.url))
+  let folder = BUILD
   while (!existsSync(join(folder, 'package.json'))) {
     if (folder === dirname(folder)) throw new Error('package.json: not found above the program')
     folder = dirname(folder)

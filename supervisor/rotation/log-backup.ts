@@ -5,7 +5,6 @@
  * costs a bounded time, and keeps no log from being moved away.
  */
 
-import { randomInt } from 'node:crypto'
 import { lstatSync, renameSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { Credentials } from '../../kit/channel/messages.js'
@@ -104,7 +103,7 @@ function freeName(path: string, now: Date, backups: readonly string[]): string {
 /** Not all names need be known. Where somebody has taken those that come next, any within this second will do. */
 function firstFree(dated: string, first: number): string {
   for (let tries = 0; tries < 2 * MOST_TRIES; tries++) {
-    const place = tries < MOST_TRIES ? first + tries : randomInt(PLACES)
+    const place = tries < MOST_TRIES ? first + tries : process.getBuiltinModule('node:crypto').randomInt(PLACES)
     if (place >= PLACES) continue
     const name = place === 0 ? dated : `${dated}.${String(place).padStart(3, '0')}`
     if (lstatSync(name, { throwIfNoEntry: false }) === undefined) return name

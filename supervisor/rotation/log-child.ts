@@ -9,9 +9,9 @@ import type { ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { basename, dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { reasonOf } from '../../kit/ground/failure.js'
+import { builtFile } from '../../kit/ground/places.js'
 import { entryCommand } from '../child/child-programs.js'
 import { answerOf } from '../user/child-answer.js'
 import { removals } from '../user/file-removal.js'
@@ -23,7 +23,7 @@ import type { LogAnswer, LogRequest } from './log-child-main.js'
 import { openMadeMasterLog } from './master-log.js'
 import { openOfferedLog } from './offered-log.js'
 
-const ENTRY = fileURLToPath(new URL('./log-child-main.js', import.meta.url))
+const ENTRY = builtFile('supervisor/rotation/log-child-main.js')
 const CHILD_MS = 3000
 /** A thousand names. */
 const LONGEST_ANSWER = 1 << 19

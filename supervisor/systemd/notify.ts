@@ -5,7 +5,7 @@
  * bounded (a newer message of the same kind replaces one that still waits).
  */
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { reasonOf } from '../../kit/ground/failure.js'
 import { SYSTEM_PATH } from '../../kit/ground/system-path.js'
 import type { Log } from '../../kit/log/log.js'
@@ -112,7 +112,7 @@ class NotifyQueue {
     const env = { PATH: SYSTEM_PATH, NOTIFY_SOCKET: environment.NOTIFY_SOCKET }
     let child: ChildProcess
     try {
-      child = spawn(program, assignments, { env, stdio: 'ignore' })
+      child = process.getBuiltinModule('node:child_process').spawn(program, assignments, { env, stdio: 'ignore' })
     } catch (error) {
       // ENOMEM, E2BIG: spawn throws what it does not know as an event.
       return onEnd(reasonOf(error), null)

@@ -15,7 +15,7 @@
  *   opened as the user, and entered by its descriptor.
  */
 
-import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:child_process'
+import type { ChildProcess, SpawnOptions } from 'node:child_process'
 import { closeSync, constants, openSync, readFileSync } from 'node:fs'
 import { getSystemErrorMap } from 'node:util'
 import type { Credentials } from '../../kit/channel/messages.js'
@@ -86,8 +86,11 @@ function cannotEnter({ user, uid }: Credentials, path: string, why: string): str
   return `cannot enter ${path} as uid=${user ?? uid}: ${why}`
 }
 
+/** Asked for where something is started: commands that only ask a master would pay for it. */
+export const childProcess = () => process.getBuiltinModule('node:child_process')
+
 function start([first = '', ...rest]: readonly string[], options: SpawnOptions): ChildProcess {
-  return spawn(first, rest, options)
+  return childProcess().spawn(first, rest, options)
 }
 
 /** By the path of env. */
@@ -99,7 +102,7 @@ function canEnter(program: string, find: typeof systemProgram): boolean {
   if (env === null || program.includes('=')) return false
   const known = knownToEnter.get(env)
   if (known !== undefined) return known
-  const can = spawnSync(env, ['-C', '/', env], { env: {}, stdio: 'ignore' }).status === 0
+  const can = childProcess().spawnSync(env, ['-C', '/', env], { env: {}, stdio: 'ignore' }).status === 0
   knownToEnter.set(env, can)
   return can
 }
@@ -206,7 +209,8 @@ function findOwnWords(): NonNullable<typeof ownWords> {
   if ((inheritable | permitted | ambient) === 0n) return { ofNode: null, ofOthers: null }
   const setpriv = systemProgram('setpriv')
   const allows = (words: string[]) =>
-    setpriv !== null && spawnSync(setpriv, [...words, '/bin/true'], { env: {}, stdio: 'ignore' }).status === 0
+    setpriv !== null &&
+    childProcess().spawnSync(setpriv, [...words, '/bin/true'], { env: {}, stdio: 'ignore' }).status === 0
   const words = inheritable === 0n || !allows(NO_CAPABILITIES) ? NO_AMBIENT : NO_CAPABILITIES
   const isOfFile = (permitted & ~ambient) !== 0n
   return { ofNode: isOfFile ? [...words, '--no-new-privs'] : words, ofOthers: words }

@@ -7,7 +7,7 @@
  * writes to the folder; the child's side blocks, as its program expects, and the master's side does not; no name of a FIFO stays behind.
  */
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { accessSync, closeSync, constants, fstatSync, lstatSync, openSync, unlinkSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ import type { Credentials } from '../../kit/channel/messages.js'
 import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
 import { SYSTEM_PATH, systemProgram } from '../../kit/ground/system-path.js'
 import { readProcessStat } from '../../kit/process/process-stat.js'
-import { BRIEFLY, type Program, type ProgramOptions, spawnAs } from './become-user.js'
+import { BRIEFLY, childProcess, type Program, type ProgramOptions, spawnAs } from './become-user.js'
 import { namesIn } from './folder-names.js'
 import { findNoRoom } from './room-left.js'
 
@@ -98,7 +98,8 @@ export class PipeStock {
     const wanted = this.#wanted(Math.min(children, MOST_CHILDREN))
     try {
       const { program, args } = this.#mkfifo(wanted)
-      const isMade = wanted.length > 0 && (await hasSucceeded(spawn(program, args, { ...MKFIFO, stdio: 'ignore' })))
+      const isMade =
+        wanted.length > 0 && (await hasSucceeded(childProcess().spawn(program, args, { ...MKFIFO, stdio: 'ignore' })))
       if (isMade && !this.#isClosed) this.#open(wanted)
     } catch {
       // A Failure, or EMFILE and the like.
@@ -113,7 +114,10 @@ export class PipeStock {
     this.#options.keepFolder?.()
     try {
       const { program, args } = this.#mkfifo(wanted)
-      const { status, error, stderr } = spawnSync(program, args, { ...MKFIFO, stdio: ['ignore', 'ignore', 'pipe'] })
+      const { status, error, stderr } = childProcess().spawnSync(program, args, {
+        ...MKFIFO,
+        stdio: ['ignore', 'ignore', 'pipe'],
+      })
       if (error !== undefined) throw error
       if (status !== 0) throw new Error(this.#whyRefused() ?? stderr.toString().trim())
       this.#open(wanted)

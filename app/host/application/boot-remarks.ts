@@ -1,6 +1,6 @@
 /**
  * Says in time what a worker waits for that does not become ready. The stack that it idles in is not known; what it has done with `listen`, and what
- * keeps its event loop, is. Loaded by `main.ts` when a boot takes long.
+ * keeps its event loop, is. Started by `main.ts` when a boot takes long.
  */
 
 import type { Socket } from 'node:net'

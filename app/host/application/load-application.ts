@@ -19,6 +19,7 @@ import { codeOf, EXIT, Failure } from '../../../kit/ground/failure.js'
 import type { Taken } from '../listen/take-over.js'
 import type { Fetch } from './fetch-listener.js'
 import type { Hold } from './master-channel.js'
+import { addSyntaxErrorPlace } from './syntax-error-place.js'
 
 /** What an application may export instead of listening. */
 type Servable =
@@ -79,15 +80,8 @@ export async function loadApplication(spec: ApplicationSpec, taken: Taken, chann
 /** Runs the application's file: the value of `module.exports`, of its Promise if it is one, or the namespace of an ES module. */
 async function evaluate(path: string): Promise<unknown> {
   if (isModule(path)) {
-    return import(pathToFileURL(path).href).catch(async error => {
-      // Here, because few starts need it and every start would pay for node:child_process.
-      if (types.isNativeError(error)) {
-        // A place that cannot be had, for the application's hooks, leaves the error as it is.
-        await import('./syntax-error-place.js').then(
-          place => place.addSyntaxErrorPlace(error, path),
-          () => {},
-        )
-      }
+    return import(pathToFileURL(path).href).catch(error => {
+      if (types.isNativeError(error)) addSyntaxErrorPlace(error, path)
       throw error
     })
   }

@@ -3,7 +3,6 @@
  * Called by `main.ts` before the application is loaded; what the application starts inherits it.
  */
 
-import { execFileSync } from 'node:child_process'
 import { codeOf, reasonOf } from '../../../kit/ground/failure.js'
 import { SYSTEM_PATH } from '../../../kit/ground/system-path.js'
 import { isMastersSignal } from '../../../kit/process/masters-signals.js'
@@ -14,6 +13,8 @@ const LONGEST_MS = 5000
 /** Moves all its threads; returns why not, or null. A signal for the master that takes taskset (`systemctl kill`) is forgiven once. */
 export function moveToCpus(cpus: readonly number[], path = SYSTEM_PATH, mayTryAgain = true): string | null {
   const args = ['-a', '-c', '-p', cpus.join(','), String(process.pid)]
+  // Here, because few sites ask for it and every start would pay for it.
+  const { execFileSync } = process.getBuiltinModule('node:child_process')
   try {
     execFileSync('taskset', args, {
       env: { PATH: path },

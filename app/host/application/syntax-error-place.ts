@@ -3,7 +3,6 @@
  * so that a worker that reports it could only say "Unexpected token". Called by `load-application.ts` when an import has failed.
  */
 
-import { spawnSync } from 'node:child_process'
 import { pathToFileURL } from 'node:url'
 import { reasonOf, stackOf } from '../../../kit/ground/failure.js'
 
@@ -39,6 +38,8 @@ export function placeIn(words: string, message: string): string | null {
  */
 function dyingWords(path: string): string {
   const program = `import 'data:text/javascript,process.exit()'; import ${JSON.stringify(pathToFileURL(path).href)}`
+  // Here, because few starts need it and every start would pay for it.
+  const { spawnSync } = process.getBuiltinModule('node:child_process')
   const { stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
     encoding: 'utf8',
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -13,6 +13,7 @@ import type { Runtime, Session } from 'node:inspector'
 import { clearTimeout, setTimeout } from 'node:timers'
 import { fileURLToPath } from 'node:url'
 import { codeOf } from '../../../kit/ground/failure.js'
+import { builtFile } from '../../../kit/ground/places.js'
 import { BUILT_IN, noStack, type StackReport } from '../../../kit/link/stack-report.js'
 import { inspectorOfNode } from '../../../kit/process/uninvited-inspector.js'
 import { type AnsweredStack, stackQuestion } from './stack-question.js'
@@ -23,7 +24,7 @@ const MOST_MS = 600
 const IN_USE = noStack('the application uses the inspector itself')
 
 /** Calls of daimyo's own, and of Node's behind them, are where a request comes from. */
-const HOST_FOLDER = fileURLToPath(new URL('../', import.meta.url))
+const HOST_FOLDER = builtFile('app/host/')
 
 /** Resolves with the stack, or with why there is none, within MOST_MS; `isInUse`: the application has a session of its own. */
 export async function takeStack(isInUse: boolean): Promise<StackReport> {

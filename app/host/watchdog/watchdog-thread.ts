@@ -15,6 +15,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { codeOf, reasonOf } from '../../../kit/ground/failure.js'
 import { FRAME, frame } from '../../../kit/link/frames.js'
 import type { StackReport } from '../../../kit/link/stack-report.js'
+import { takeStack } from './blocked-stack.js'
 import { Outbox } from './outbox.js'
 
 /** Asks the thread to look after an outbox, whose frames go to the descriptor. */
@@ -53,8 +54,6 @@ const links = new Set<Watched>()
 let idle = 0
 /** One stack is taken at a time, for all who ask meanwhile. */
 let taking: Promise<StackReport> | null = null
-/** What takes it, once it is loaded. */
-let stackTaker: Promise<typeof import('./blocked-stack.js')> | null = null
 
 parentPort?.on('message', ({ memory, fd }: WatchedLink) => {
   links.add({ outbox: new Outbox(memory), fd, moves: 0, toldMoves: 0 })
@@ -89,26 +88,15 @@ function answerProxies(): void {
   server.listen(path, () => {
     chmodSync(path, PRIVATE_MODE)
     parentPort?.postMessage('listening')
-    // Behind the news: the worker waits for that. Not only when a proxy asks: it may have no descriptor left then.
-    loadStackTaker()
   })
 }
 
 async function takeStackNow(): Promise<StackReport> {
   try {
-    const { takeStack } = await loadStackTaker()
     return await takeStack(Atomics.load(new Int32Array(sessions), 0) > 0)
   } catch (error) {
     return { frames: [], why: reasonOf(error) }
   }
-}
-
-function loadStackTaker(): Promise<typeof import('./blocked-stack.js')> {
-  stackTaker ??= import('./blocked-stack.js')
-  stackTaker.catch(() => {
-    stackTaker = null
-  })
-  return stackTaker
 }
 
 /** Whether anything has happened on the link since the last look. */

@@ -3,8 +3,8 @@
  * the worker serves; links are put under its eye by `link-server.ts`.
  */
 
-import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
+import { builtFile } from '../../../kit/ground/places.js'
 import type { Outbox } from './outbox.js'
 import type { WatchdogStart, WatchedLink } from './watchdog-thread.js'
 
@@ -19,8 +19,7 @@ export interface Watchdog {
  * `onTrouble`: it could not be started or has died; the worker serves on, only without it.
  */
 export function startWatchdog(start: WatchdogStart, onTrouble: (why: string) => void): Watchdog {
-  const entry = fileURLToPath(new URL('./watchdog-thread.js', import.meta.url))
-  const thread = new Worker(entry, {
+  const thread = new Worker(builtFile('app/host/watchdog/watchdog-thread.js'), {
     name: 'daimyo-watchdog',
     execArgv: [],
     env: {},

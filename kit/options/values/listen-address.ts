@@ -46,7 +46,7 @@ export function parseListenAddress(text: string, folder: string): ParsedAddress 
 export function printListenAddress(address: ListenAddress): string {
   if (address.kind === 'unix') return address.path
   if (address.kind === 'passed') return `${PASSED}${address.name}`
-  return `${isIPv6(address.host) ? `[${address.host}]` : address.host}:${address.port}`
+  return `${isWithColon(address.host) ? `[${address.host}]` : address.host}:${address.port}`
 }
 
 /**
@@ -61,12 +61,17 @@ export function overlaps(one: ListenAddress, other: ListenAddress): boolean {
 }
 
 function isAllOf(host: string, other: string): boolean {
-  return (host === '0.0.0.0' && isIPv4(other)) || (host === '::' && isIPv6(other))
+  return (host === '0.0.0.0' && isIPv4(other)) || (host === '::' && isWithColon(other))
 }
 
 /** IPv6 in its one form (RFC 5952). */
 function canonical(host: string): string {
-  return isIPv6(host) ? new URL(`http://[${host}]`).hostname.slice(1, -1) : host.toLowerCase()
+  return isWithColon(host) ? new URL(`http://[${host}]`).hostname.slice(1, -1) : host.toLowerCase()
+}
+
+/** Of a valid host: whether it is an IPv6 address. The first `isIPv6` of a process compiles an expression for 7 ms. */
+export function isWithColon(host: string): boolean {
+  return host.includes(':')
 }
 
 /** Whether only this machine can connect; what systemd passes may be anything. */

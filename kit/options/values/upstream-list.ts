@@ -3,9 +3,8 @@
  * by commas. Used by the option table. Pure.
  */
 
-import { isIPv6 } from 'node:net'
 import { HIDDEN } from '../words/secret-names.js'
-import { parseListenAddress, SOCKET_PATH_BYTES } from './listen-address.js'
+import { isWithColon, parseListenAddress, SOCKET_PATH_BYTES } from './listen-address.js'
 import type { UpstreamAddress } from './value-types.js'
 
 /** Each is a label of the metrics. */
@@ -34,7 +33,7 @@ export function parseUpstreams(text: string): ParsedUpstreams {
 /** An address as an INI writes it. */
 export function printUpstream(address: UpstreamAddress): string {
   if ('path' in address) return `http://unix:${address.path}:`
-  return `http://${isIPv6(address.host) ? `[${address.host}]` : address.host}:${address.port}`
+  return `http://${isWithColon(address.host) ? `[${address.host}]` : address.host}:${address.port}`
 }
 
 /** A refused text as a message may show it: a user or password in a URL is a secret, wherever it ends. */

@@ -4,7 +4,6 @@
  * leads to, so that `daimyo reload` finds the master that `daimyo start` started. Called by `read-settings.ts`. Pure.
  */
 
-import { createHash } from 'node:crypto'
 import { basename, extname, join } from 'node:path'
 import { SOCKET_PATH_BYTES } from '../../../kit/options/values/listen-address.js'
 
@@ -35,6 +34,8 @@ export function runFolderPath({ configured, file, environment, uid, cwd }: RunFo
   if (uid !== 0 && given?.startsWith('/')) return given
   const name = file === null ? 'daimyo' : basename(file.absolute, extname(file.absolute))
   const identity = file === null ? cwd : `${file.absolute}${file.section === '' ? '' : `:${file.section}`}`
+  // Here, because every command would pay for it.
+  const { createHash } = process.getBuiltinModule('node:crypto')
   const hash = createHash('sha256').update(identity).digest('hex').slice(0, 8)
   return join(parentOf(environment, uid), `${name.replace(/[^\w.-]/g, '_').slice(0, 32)}-${hash}`)
 }
