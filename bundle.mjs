@@ -33,21 +33,19 @@ export const PROGRAMS = [
 /** Of the oldest Node that is supported. */
 const TARGET = 'node20.19'
 
-/** Puts the bundles into a folder that holds all modules of a build. */
-export async function bundlePrograms(build) {
+/**
+ * Puts the bundles of these programs into a folder that holds all modules of a build. Resolves with the modules that each was made from and the files that it
+ * consists of, from the top of the build.
+ */
+export async function bundlePrograms(build, programs) {
+  if (programs.length === 0) return []
   const esbuild = await import('esbuild')
-  const made = await Promise.all(PROGRAMS.map(program => bundle(esbuild, build, program)))
-  // Renamed, not written: another build may have the file under the same name as a link.
-  for (const { path, contents } of made.flat()) {
-    writeFileSync(`${path}.new`, contents)
-    renameSync(`${path}.new`, path)
-  }
+  return Promise.all(programs.map(program => bundle(esbuild, build, program)))
 }
 
-/** The files of one program. */
 async function bundle(esbuild, build, { entry, hub = [] }) {
   const name = basename(entry, '.js')
-  const { outputFiles } = await esbuild.build({
+  const { outputFiles, metafile } = await esbuild.build({
     absWorkingDir: build,
     entryPoints: [entry],
     outdir: dirname(entry),
@@ -70,9 +68,15 @@ async function bundle(esbuild, build, { entry, hub = [] }) {
     ],
     allowOverwrite: true,
     write: false,
+    metafile: true,
     logLevel: 'warning',
   })
-  return outputFiles
+  // Renamed, not written: another build may have the file under the same name as a link.
+  for (const { path, contents } of outputFiles) {
+    writeFileSync(`${path}.new`, contents)
+    renameSync(`${path}.new`, path)
+  }
+  return { entry, modules: Object.keys(metafile.inputs), files: Object.keys(metafile.outputs) }
 }
 
 /** The line below `#!`, which is the shell's too and a comment to Node. */

@@ -7,8 +7,8 @@
  * a running master goes on with the files that it was started from: the two builds before the newest stay. `--unlinked` makes `dist` a folder, because npm
  * packs no links.
  *
- * Where the same compiler made the build before, only what differs is compiled; the other files are hard links to those of that build. The programs are joined
- * to bundles each time (`bundle.mjs`).
+ * Where the same compiler made the build before, only what differs is compiled; the other files are hard links to those of that build. A program is
+ * joined to a bundle (`bundle.mjs`) where one of its modules differs.
  */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -45,9 +45,6 @@ const MOST_CHANGED = 200
 const SOURCES = '.sources.json'
 /** An unfinished build of this age is nobody's. */
 const ABANDONED_MS = 3_600_000
-
-/** Compiled for each build: bundles take their places in it. */
-const ENTRIES = new Set(PROGRAMS.map(({ entry }) => entry.replace(/js$/, 'ts')))
 
 const dist = join(top, 'dist')
 const lock = join(top, 'package-lock.json')
@@ -104,8 +101,7 @@ async function build(stamp) {
   if (contentOf(join(folder, '.stamp')) !== stamp) {
     const aside = `${folder}.${process.pid}.new`
     try {
-      compile(aside)
-      await bundlePrograms(aside)
+      await compile(aside)
       chmodSync(join(aside, 'supervisor/daimyo.js'), 0o755)
       await describe(aside)
       writeFileSync(join(aside, '.stamp'), stamp)
@@ -119,19 +115,25 @@ async function build(stamp) {
   removeOld(name)
 }
 
-/** All sources, or what differs from the newest build. */
-function compile(aside) {
+/** All sources and programs, or what differs from the newest build. */
+async function compile(aside) {
   const options = readFileSync(join(top, 'tsconfig.json'), 'utf8')
-  const tools = hash([options, readFileSync(lock, 'utf8')])
+  const tools = hash([options, readFileSync(lock, 'utf8'), readFileSync(join(top, 'bundle.mjs'), 'utf8')])
   const { exclude } = JSON.parse(options)
   const paths = sourcePaths().filter(path => !exclude.some(folder => path.startsWith(`${folder}/`)))
   const files = Object.fromEntries(paths.map(path => [path, hash([readFileSync(join(top, path), 'utf8')])]))
-  const before = JSON.parse(contentOf(join(dist, SOURCES)) ?? '{}')
-  const isKept = path => files[path] === before.files?.[path] && !ENTRIES.has(path)
+  const last = JSON.parse(contentOf(join(dist, SOURCES)) ?? '{}')
+  const isOfSameTools = last.tools === tools
+  const before = isOfSameTools ? last : { files: {}, programs: [] }
+  const isSame = path => files[path] === before.files[path]
+  const programs = before.programs.filter(({ modules }) => modules.every(module => isSame(sourceOf(module))))
+  const due = PROGRAMS.filter(({ entry }) => !programs.some(kept => kept.entry === entry))
+  // The bundles of those that are due take the places of their entry files.
+  const isKept = path => isSame(path) && !due.some(({ entry }) => sourceOf(entry) === path)
   const changed = paths.filter(path => !isKept(path))
   let project = top
-  if (before.tools === tools && changed.length <= MOST_CHANGED) {
-    for (const path of paths.filter(isKept)) linkOutputs(realpathSync(dist), aside, path)
+  if (isOfSameTools && changed.length <= MOST_CHANGED) {
+    link(aside, [...paths.filter(isKept).flatMap(outputsOf), ...programs.flatMap(program => program.files)])
     project = join(aside, 'tsconfig.json')
     writeFileSync(project, partOf(changed))
   }
@@ -139,7 +141,10 @@ function compile(aside) {
   if (project === top || changed.length > 0)
     run('building', process.execPath, [compiler, '-p', project, '--outDir', aside, '--noCheck'])
   if (project !== top) rmSync(project)
-  writeFileSync(join(aside, SOURCES), JSON.stringify({ tools, files }))
+  // All were compiled anew, the entry files of the others too.
+  const bundled = await bundlePrograms(aside, project === top ? PROGRAMS : due)
+  const all = project === top ? bundled : [...programs, ...bundled]
+  writeFileSync(join(aside, SOURCES), JSON.stringify({ tools, files, programs: all }))
 }
 
 /** A configuration for these sources alone: without types, a file is compiled without those that it imports. */
@@ -149,11 +154,11 @@ function partOf(paths) {
   return JSON.stringify({ extends: join(top, 'tsconfig.json'), compilerOptions, include: [], files })
 }
 
-/** Names of the same files: nobody writes into a file of a build. */
-function linkOutputs(build, aside, source) {
-  const output = source.replace(/ts$/, 'js')
-  mkdirSync(dirname(join(aside, output)), { recursive: true })
-  for (const path of [output, `${output}.map`]) {
+/** Names of the same files of the newest build: nobody writes into a file of a build. */
+function link(aside, paths) {
+  const build = realpathSync(dist)
+  for (const path of new Set(paths)) {
+    mkdirSync(dirname(join(aside, path)), { recursive: true })
     try {
       linkSync(join(build, path), join(aside, path))
     } catch (error) {
@@ -161,6 +166,15 @@ function linkOutputs(build, aside, source) {
       if (error.code !== 'ENOENT') throw error
     }
   }
+}
+
+function outputsOf(source) {
+  const output = source.replace(/ts$/, 'js')
+  return [output, `${output}.map`]
+}
+
+function sourceOf(output) {
+  return output.replace(/js$/, 'ts')
 }
 
 function nameOf(stamp) {

@@ -39,7 +39,6 @@ const sources = [
   'supervisor/listen/socket-file.ts',
   'supervisor/rotation/log-child-main.ts',
 ]
-const entries = sources.filter(name => /main\.ts|daimyo|thread/.test(name) && !name.startsWith('bench'))
 /**
  * Our sources have no types here. It leaves half of its work behind where it finds a mistake, and writes down beside the checkout what it compiles: all, or
  * the files of the project that it is given.
@@ -170,10 +169,6 @@ t.test('a build that fails changes nothing, and a folder of before becomes one o
 t.test('what did not change is taken from the build before', async t => {
   const { path, source, run, build } = plant(t)
   const compiled = () => readFileSync(path('compiled'), 'utf8').trimEnd().split('\n').at(-1)
-  const compiledBesideEntries = () =>
-    compiled()
-      ?.split(' ')
-      .filter(name => !entries.includes(name))
   const builtAs = (name: string) => readFileSync(path(`dist/${name}.js`), 'utf8')
   await run()
   t.equal(compiled(), 'all')
@@ -185,7 +180,7 @@ t.test('what did not change is taken from the build before', async t => {
   source('supervisor/more.ts', 'export const added = 1\n')
   rmSync(path('bench/main.ts'))
   await run()
-  t.same(compiledBesideEntries(), ['supervisor/more.ts'], 'only this, and what bundles take the place of')
+  t.equal(compiled(), 'supervisor/more.ts proxy/main.ts', 'only these')
   t.match(builtAs('proxy/main'), 'changed = 1')
   t.match(builtAs('supervisor/more'), 'added = 1')
   t.match(builtAs('supervisor/daimyo'), 'release = 1', 'the others are there')
@@ -201,13 +196,13 @@ t.test('what did not change is taken from the build before', async t => {
   t.match(builtAs('proxy/main'), 'changed = 1', 'a build that fails is none')
   source('kit/link/frames.ts', "export const LINK_VERSION = 'link/1'\n")
   await run()
-  t.same(compiledBesideEntries(), ['bench/main.ts'])
+  t.equal(compiled(), 'bench/main.ts')
   writeFileSync(path('tsconfig.json'), `${readFileSync(path('tsconfig.json'), 'utf8')}\n`)
   await run()
   t.equal(compiled(), 'all', 'the compiler does something else now')
 })
 
-t.test('a program is one file, made anew for each build', async t => {
+t.test('a program is one file, made anew where one of its modules differs', async t => {
   const { path, source, run } = plant(t)
   const identityOf = (file: string) => lstatSync(file).ino
   const bundle = () => readFileSync(path('dist/proxy/main.js'), 'utf8')
@@ -236,7 +231,13 @@ t.test('a program is one file, made anew for each build', async t => {
   t.equal(parts().length, 1, 'no part of the build before is in it')
   t.match(readFileSync(join(before, 'proxy/main.js'), 'utf8'), /part = "first"/, 'nor has anybody written into that')
   t.match(readFileSync(join(before, 'supervisor', first[0] ?? ''), 'utf8'), /first|import/)
-  const linked = 'kit/link/frames.js'
-  t.equal(identityOf(path(`dist/${linked}`)), identityOf(join(before, linked)), 'modules are links')
-  t.not(identityOf(path('dist/proxy/main.js')), identityOf(join(before, 'proxy/main.js')), 'bundles are not')
+  const isLinked = (file: string) => identityOf(path(`dist/${file}`)) === identityOf(join(before, file))
+  for (const same of ['kit/link/frames.js', 'app/host/main.js', 'app/host/main.js.map']) t.ok(isLinked(same), same)
+  for (const other of ['proxy/part.js', 'proxy/main.js', 'supervisor/daimyo.js']) t.notOk(isLinked(other), other)
+
+  source('test/one.ts', 'export const more = 1\n')
+  await run()
+  t.match(bundle(), /part = "second"/)
+  t.equal((await promisify(execFile)(process.execPath, [path('dist/supervisor/daimyo.js')])).stdout, 'second\n')
+  t.equal(readFileSync(path('compiled'), 'utf8').trimEnd().split('\n').at(-1), 'test/one.ts', 'no entry file either')
 })
