@@ -223,10 +223,14 @@ t.test('signals while children boot fail neither the start nor a reload', async 
   }, 3)
   t.teardown(() => clearInterval(storm))
   const running = await site.serve()
-  t.match(await site.run('reload', site.ini), { code: 0 })
-  await site.untilReady()
+  // On a busy machine a child may be through with its first line before it is found.
+  await until('children were hit before their first line, and later', async () => {
+    t.match(await site.run('reload', site.ini), { code: 0 })
+    await site.untilReady()
+    return hit.size > 0 && shots > 10
+  })
   clearInterval(storm)
-  t.ok(hit.size > 0, `${hit.size} children were hit before their first line`)
+  t.comment(`${hit.size} children were hit before their first line`)
   t.ok(shots > 10, `${shots} signals`)
   t.notMatch(running.out() + running.err(), /Debugger listening/)
   await noInspector(t, site, running)
