@@ -50,7 +50,17 @@ export type WorkersEvent =
   | PlainEvent
   | { type: 'worker'; worker: Worker; event: WorkerEvent }
   | { type: 'worker-message'; worker: Worker; message: WorkerToMaster }
-  | { type: 'worker-exit'; worker: Worker; code: number | null; signal: string | null; error: string | null }
+  | { type: 'worker-exit'; worker: Worker; end: ChildEnd }
+  /** One that was given up has ended after all. */
+  | { type: 'worker-ended'; worker: Worker; code: number | null; signal: string | null }
+
+/** How a child ended. `error`: it could not even be started. `stays`: it was given up, and why its process is there still. */
+export interface ChildEnd {
+  code: number | null
+  signal: string | null
+  error: string | null
+  stays: string | null
+}
 
 /** Which worker to start, and why. */
 export interface WorkerSpec {
@@ -70,8 +80,8 @@ export interface WorkerHooks {
   closeTunnels(worker: Worker): void
   withdraw(worker: Worker, end: WorkerEnd): void
   fold(worker: Worker): void
-  /** Its process has ended: what it has started may be left. */
-  reaped(worker: Worker, pid: number): void
+  /** Its process has ended: what it has started may be left. `isThere`: it was given up in place of that. */
+  reaped(worker: Worker, pid: number, isThere: boolean): void
   /** Where it leaves a heap snapshot, null: nowhere. */
   snapshotPath(worker: Worker): string | null
 }
@@ -151,6 +161,8 @@ export class Worker {
   /** Proxies that have it in rotation, and what those have left that have not yet answered that it is drained. */
   readonly linkedBy = new Set<number>()
   readonly left = new Map<number, WorkerLeft>()
+  /** It was given up, and why its process is there still; null: it was not, or the process has ended. */
+  stays: string | null = null
   /** The last word about its event loop: the share of the time that it works. A blocked one says nothing more. */
   utilization: { share: number; atMs: number } | null = null
   readonly #context: MasterContext<WorkersEvent>
@@ -291,17 +303,25 @@ export class Worker {
     }
   }
 
-  /** The child is gone: nothing of it stays but its figures. `error`: it could not even be started. */
-  exit(code: number | null, signal: string | null, error: string | null): void {
+  /** The child is gone: nothing of it stays but its figures, and where it was given up its process. */
+  exit({ code, signal, error, stays }: ChildEnd): void {
     this.#signal = signal
+    this.stays = stays
     const isNotStarted = error !== null
     this.#end = signal === null ? `ended with code ${code}` : `ended by ${signal}`
     if (this.#life.readyMs === null) this.#explainEnd(error)
     const isOutOfMemory = signal === 'SIGKILL' && this.#context.oomKills.areRecent
-    this.apply({ type: 'exit', code, signal, isOutOfMemory, isNotStarted })
+    this.apply({ type: 'exit', code, signal, isOutOfMemory, isNotStarted, stays })
+    if (stays !== null) this.#hooks.reaped(this, this.address.pid, true)
     const { socketPath, linkPath, tunnelPath } = this.address
     const paths = [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)]
     removeWorkerNames(paths, this.generation.settings.credentials)
+  }
+
+  /** It was given up, and has ended now. */
+  endedLate(code: number | null, signal: string | null): void {
+    this.stays = null
+    this.#report('worker-exit', { code: code ?? undefined, signal: signal ?? undefined, why: this.#life.why })
   }
 
   /** Why it never became ready; `reason` is what the master found where the worker itself gave none. */
@@ -444,8 +464,10 @@ export class Worker {
           put({ type: 'worker', worker: this, event: { type: 'ipc-closed' } })
         },
         slowed: () => this.#talksTooMuch(),
-        reaped: pid => this.#hooks.reaped(this, pid),
-        exit: (code, signal, error) => put({ type: 'worker-exit', worker: this, code, signal, error }),
+        reaped: pid => this.#hooks.reaped(this, pid, false),
+        exit: (code, signal, error, stays) =>
+          put({ type: 'worker-exit', worker: this, end: { code, signal, error, stays } }),
+        endedLate: (code, signal) => put({ type: 'worker-ended', worker: this, code, signal }),
       },
     )
   }
@@ -494,6 +516,8 @@ export class Worker {
         return this.#child.kill()
       case 'end-tracers':
         return this.#endTracers()
+      case 'give-up':
+        return this.#child.giveUp()
       case 'fold':
         return this.#hooks.fold(this)
       case 'report':
