@@ -259,7 +259,7 @@ export class ProcessTree {
         return this.pool.brokeLink(message.workerId, message.why)
       case 'metrics':
         this.loads.update(proxy.proxyId, message.workers, this.#context.nowMs(), message.queued)
-        return this.#context.metrics.update(proxy.sourceId, message.families, 'proxy')
+        return void this.#context.metrics.update(proxy.sourceId, message.families, 'proxy')
       case 'in-flight':
         return this.survey.take(proxy.proxyId, message.requestId, message.requests)
       case 'worker-wanted':
