@@ -10,7 +10,7 @@
 
 import { Socket } from 'node:net'
 import { clearTimeout, setTimeout } from 'node:timers'
-import { TokenBucket } from '../ground/token-bucket.js'
+import { type Rate, TokenBucket } from '../ground/token-bucket.js'
 import type { ChannelTurns } from './channel-turns.js'
 import { isWithin, type JsonBounds } from './json-bounds.js'
 
@@ -20,6 +20,8 @@ export interface Pace {
   messages: number
   bytesPerSecond: number
   bytes: number
+  /** What this end has to do for the messages, in units of whoever counts it (`spendWork`). Absent: that is not counted. */
+  work?: Rate
 }
 
 /** What this end bears of the other one. */
@@ -267,10 +269,11 @@ export class Channel {
   }
 }
 
-/** What may be read of one who talks: two token buckets, of messages and of bytes. */
+/** What may be read of one who talks: token buckets of messages, of bytes, and of the work that they make. */
 export class ChannelBudget {
   readonly #messages: TokenBucket
   readonly #bytes: TokenBucket
+  readonly #work: TokenBucket | null
 
   /** `before`: it begins with what that one has left, as the same one talks under another name. */
   constructor(pace: Pace, before?: ChannelBudget) {
@@ -279,21 +282,24 @@ export class ChannelBudget {
     const bytes = { atOnce: pace.bytes, perSecond: pace.bytesPerSecond }
     this.#messages = new TokenBucket(messages, nowMs, before?.left(nowMs).messages)
     this.#bytes = new TokenBucket(bytes, nowMs, before?.left(nowMs).bytes)
+    this.#work = pace.work === undefined ? null : new TokenBucket(pace.work, nowMs, before?.left(nowMs).work)
   }
 
-  left(nowMs: number): { messages: number; bytes: number } {
-    return { messages: this.#messages.leftAt(nowMs), bytes: this.#bytes.leftAt(nowMs) }
+  left(nowMs: number): { messages: number; bytes: number; work: number } {
+    const work = this.#work?.leftAt(nowMs) ?? Number.POSITIVE_INFINITY
+    return { messages: this.#messages.leftAt(nowMs), bytes: this.#bytes.leftAt(nowMs), work }
   }
 
   get isSpent(): boolean {
-    const { messages, bytes } = this.left(performance.now())
-    return messages < 1 || bytes < 0
+    const { messages, bytes, work } = this.left(performance.now())
+    return messages < 1 || bytes < 0 || work < 0
   }
 
   /** Until there is something to spend again, in milliseconds. */
   get waitMs(): number {
     const nowMs = performance.now()
-    return Math.ceil(Math.max(this.#messages.waitMs(1, nowMs), this.#bytes.waitMs(0, nowMs))) + 10
+    const workMs = this.#work?.waitMs(0, nowMs) ?? 0
+    return Math.ceil(Math.max(this.#messages.waitMs(1, nowMs), this.#bytes.waitMs(0, nowMs), workMs)) + 10
   }
 
   spendMessage(): void {
@@ -302,5 +308,10 @@ export class ChannelBudget {
 
   spendBytes(bytes: number): void {
     this.#bytes.spend(bytes, performance.now())
+  }
+
+  /** What a message that was read has cost: the next one waits for it. */
+  spendWork(work: number): void {
+    this.#work?.spend(work, performance.now())
   }
 }

@@ -18,7 +18,7 @@
  *     ping           proxy   id is the ping's number
  *     pong           worker  the same id; 32-bit event-loop lag of the last second in ms
  *     response       worker  16-bit status, one byte of RESPONSE_FLAG, then the bytes of an HTTP/1.1 response from its first
- *     informational  worker  the bytes of a 1xx response
+ *     informational  worker  the bytes of a 1xx response, INTERIM_BYTES at most
  *     seen           worker  the application is about to see the request `id` and all that came before it
  *     stuck          worker  the event loop has not turned for a while, because it is in the request `id`
  *     harakiri       worker  32-bit number of ms that the request `id` may take from now on, 0 = no deadline
@@ -68,6 +68,13 @@ export const LEAST_CREDIT_BYTES = WINDOW_BYTES / 4
 
 /** Frames that nobody asked for which a worker may send between two pings. Its watchdog thread has its own half of them. */
 export const ASIDES_PER_PING = 4096
+
+/**
+ * The most of one interim response, in bytes of its head and in fields; what Node's own client takes of all heads of a response together (16 KB), and a hundred more fields than
+ * nginx's `early_hints` are used with. A longer one is no answer (502).
+ */
+export const INTERIM_BYTES = 16 * 1024
+export const INTERIM_FIELDS = 128
 
 /** The largest payload that a sender makes; a larger one means that the other side is not a link. */
 export const MAX_PAYLOAD_BYTES = 1024 * 1024

@@ -29,10 +29,10 @@ const LOOK_MS = 20
 const MOST_KILLS = 10
 const KILL_MS = 200
 
-/** Those in the session that `leader`, a process that has ended or this one, led or leads; without itself. */
-export async function processesOfSession(leader: number): Promise<SessionProcess[]> {
+/** Those in the session that `leader`, a process that has ended or this one, led or leads; without itself. `isThere`: it is a child that was not reaped. */
+export async function processesOfSession(leader: number, isThere = false): Promise<SessionProcess[]> {
   const found: SessionProcess[] = []
-  if (isAnothers(leader)) return found
+  if (!isThere && isAnothers(leader)) return found
   for (const [count, pid] of pids().entries()) {
     if (count % LOOKS_A_TURN === LOOKS_A_TURN - 1) await nextTurn()
     if (pid === leader) continue
@@ -58,15 +58,16 @@ export async function endSession(
   found: readonly SessionProcess[],
   mercyMs: number,
   isHurried = () => false,
+  isLeaderThere = false,
 ): Promise<SessionEnd> {
   await signalEach(leader, found, 'SIGTERM')
   await untilGone(leader, found, mercyMs, isHurried)
-  let left = await processesOfSession(leader)
+  let left = await processesOfSession(leader, isLeaderThere)
   const killed = left
   for (let kills = 0; kills < MOST_KILLS && left.length > 0; kills++) {
     await signalEach(leader, left, 'SIGKILL')
     await untilGone(leader, left, KILL_MS, () => false)
-    left = await processesOfSession(leader)
+    left = await processesOfSession(leader, isLeaderThere)
   }
   return { killed, left }
 }

@@ -2,17 +2,30 @@
  * The end of those who keep a process from being reaped: the kernel shows a dead process to its parent only when whoever traces it (ptrace(2)) has looked, or has
  * ended. Called some seconds after SIGKILL.
  *
- * What must stay true: nobody is killed but processes of the service's user, who could have killed the traced one as well; never pid 1, the master, or whoever
+ * What must stay true: nobody is killed but processes of the service's user, who could have killed the traced one as well, in whatever user namespace; never pid 1, the master, or whoever
  * traces the master too, as `strace -f` does that has started it.
  */
 
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { codeOf } from '../ground/failure.js'
 
 /** Between SIGKILL and the first look at who keeps a worker or a proxy from being reaped, and between two looks. */
 export const REAP_MS = 3000
 
 export const REAP_LOOK_MS = 1000
+
+/**
+ * Between SIGKILL and the moment at which a process is given up that has not ended: it waits in the kernel, or somebody traces it who is not ours to kill.
+ * A process of 100 GB takes some seconds to give its memory back.
+ */
+export const GIVE_UP_MS = 10_000
+
+/** A process that SIGKILL has not ended: it holds its memory and its files, and nobody waits for it. `why` as `describeStay` has it. */
+export interface UnendedProcess {
+  pid: number
+  what: string
+  why: string
+}
 
 export interface Tracer {
   pid: number
@@ -28,6 +41,10 @@ export interface TracedSystem {
   status(pid: number): string | null
   /** The same of each thread of a process, also of those that have ended. */
   threads(pid: number): string[]
+  /** What tells its user namespace from others; null: it is gone, or may not be looked at. */
+  userNamespace(pid: number): string | null
+  /** The function of the kernel that it waits in; empty: none, or that is not told. */
+  waitsIn(pid: number): string
   /** SIGKILL. Throws as kill(2). */
   kill(pid: number): void
 }
@@ -43,6 +60,8 @@ const LINUX: TracedSystem = {
     const folder = `/proc/${pid}/task`
     return threadsIn(folder).flatMap(thread => readText(`${folder}/${thread}/status`) ?? [])
   },
+  userNamespace: pid => readLink(`/proc/${pid}/ns/user`),
+  waitsIn: pid => (readText(`/proc/${pid}/wchan`) ?? '').replace(/^0$/, ''),
   kill: pid => void process.kill(pid, 'SIGKILL'),
 }
 
@@ -52,9 +71,30 @@ export function endTracers(pid: number, credentials: { uid: number } | null, sys
   const spared = new Set([0, 1, system.ownPid, ...tracersOf(system.ownPid, system)])
   return tracersOf(pid, system).flatMap(tracer => {
     const status = system.status(tracer)
-    if (status === null || spared.has(tracer) || userIn(status) !== uid || !isKilled(tracer, system)) return []
-    return [{ pid: tracer, name: /^Name:\t(.*)$/m.exec(status)?.[1] ?? '' }]
+    if (status === null || spared.has(tracer) || !isOf(uid, tracer, status, system) || !isKilled(tracer, system))
+      return []
+    return [{ pid: tracer, name: nameIn(status) }]
   })
+}
+
+/**
+ * Whether a tracer is the user's. Its number may be another one by now: whoever enters a user namespace of its own may become one of the subordinate
+ * ids of that user there (newuidmap(1)), and keeps what it traces. Nobody in another user namespace may begin to trace a process of ours (ptrace(2): that
+ * takes the same one, or CAP_SYS_PTRACE in ours), so it was this user when it began; and only root makes root of somebody there.
+ */
+function isOf(uid: number, tracer: number, status: string, system: TracedSystem): boolean {
+  const user = userIn(status)
+  if (user === uid) return true
+  const [theirs, ours] = [system.userNamespace(tracer), system.userNamespace(system.ownPid)]
+  return user !== null && user !== 0 && theirs !== null && ours !== null && theirs !== ours
+}
+
+/** Why a process that was killed has not ended, as far as the system tells: `it is traced by gdb:300`, `it waits in the kernel (rpc_wait_bit_killable)`. */
+export function describeStay(pid: number, system = LINUX): string {
+  const tracers = tracersOf(pid, system).map(tracer => `${plain(nameIn(system.status(tracer) ?? ''))}:${tracer}`)
+  if (tracers.length > 0) return `it is traced by ${tracers.join(', ')}`
+  const place = plain(system.waitsIn(pid))
+  return `it waits in the kernel${place === '' ? '' : ` (${place})`}`
 }
 
 /**
@@ -84,6 +124,20 @@ function isKilled(pid: number, system: TracedSystem): boolean {
   }
 }
 
+/** `pid 456, a worker of slot 2, does not end: it waits in the kernel`. */
+export function describeUnended({ pid, what, why }: UnendedProcess): string {
+  return `pid ${pid}, ${what}, does not end: ${why}`
+}
+
+/** A process chooses its name; what would look like the next one is left out. */
+function plain(name: string): string {
+  return name.replace(/[^ -~]|[,:]/g, '?')
+}
+
+function nameIn(status: string): string {
+  return /^Name:\t(.*)$/m.exec(status)?.[1] ?? ''
+}
+
 /** The real user, whom no change of effective ids hides: that one may kill it. */
 function userIn(status: string): number | null {
   const [, uid] = /^Uid:\s*(\d+)/m.exec(status) ?? []
@@ -101,6 +155,15 @@ function threadsIn(folder: string): string[] {
   } catch {
     // ENOENT: it was reaped meanwhile, or a system without /proc.
     return []
+  }
+}
+
+function readLink(path: string): string | null {
+  try {
+    return readlinkSync(path)
+  } catch {
+    // ENOENT, ESRCH: gone meanwhile. EACCES: neither ours nor of our user.
+    return null
   }
 }
 

@@ -4,7 +4,7 @@
 
 import { isInterimHead } from '../http/answer-head.js'
 import type { Exchange } from './exchange.js'
-import { CONTINUE, passInterim } from './interim-response.js'
+import { CONTINUE, hasInterimRoom, passInterim } from './interim-response.js'
 import type { PieceJoiner } from './piece-joiner.js'
 
 /** Pieces up to this size are copied into one latin1 string. */
@@ -52,11 +52,13 @@ function writeStatusLine(exchange: Exchange, bytes: Buffer, start: number, end: 
 }
 
 /**
- * Gives an interim answer (1xx) to `pieces`, if its client knows such, and `100 Continue` to the client at once. False: it is malformed, or comes after the
- * head of the answer.
+ * Gives an interim answer (1xx) to `pieces`, if its client knows such and there is room for one more, and `100 Continue` to the client at once. False: it is
+ * malformed, or comes after the head of the answer.
  */
 export function writeInterim(exchange: Exchange, bytes: string, pieces: PieceJoiner): boolean {
-  if (!isInterimHead(bytes) || exchange.firstByteMs > 0) return false
+  if (exchange.firstByteMs > 0) return false
+  if (!hasInterimRoom(exchange, bytes.length)) return true
+  if (!isInterimHead(bytes)) return false
   if (exchange.head.httpMinor === 0) return true
   if (bytes.startsWith(CONTINUE)) {
     // A second one, of another attempt or behind our own, would make some clients send the body twice (RFC 9110 §15.2.1).

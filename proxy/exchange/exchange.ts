@@ -94,6 +94,8 @@ export class Exchange {
   continued = false
   /** An interim answer waits for the client to read. */
   interimWaits = false
+  /** What interim responses have taken of their room (`interim-response.ts`). */
+  interimBytes = 0
   /** Bytes that the link may still take without credit. */
   bodyWindow = 0
 

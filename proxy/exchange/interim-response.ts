@@ -17,3 +17,13 @@ export function passInterim(exchange: Exchange, head: string): void {
     exchange.interimWaits = false
   })
 }
+
+/** All interim responses of one request together, each with some bytes for the work that it makes: one every five seconds for half a day. */
+const MOST_INTERIM_BYTES = 1024 * 1024
+const BYTES_PER_INTERIM = 100
+
+/** Whether one more, of so many bytes, goes on. Beyond that they are left out, unread: no client needs them (RFC 9110 §15.2). */
+export function hasInterimRoom(exchange: Pick<Exchange, 'interimBytes'>, bytes: number): boolean {
+  exchange.interimBytes += BYTES_PER_INTERIM + bytes
+  return exchange.interimBytes <= MOST_INTERIM_BYTES
+}

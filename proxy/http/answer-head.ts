@@ -7,6 +7,7 @@
  */
 
 import { STATUS_CODES } from 'node:http'
+import { INTERIM_BYTES, INTERIM_FIELDS } from '../../kit/link/frames.js'
 import { FIELD, fieldOf, isToken, malformation, trimmedSlice } from './header-field.js'
 
 export type AnswerField = [name: string, value: string]
@@ -29,8 +30,8 @@ export interface BadHead {
   bad: string
 }
 
-/** A head longer than this is none. */
-export const MAX_ANSWER_HEAD_BYTES = 256 * 1024
+/** A head longer than this is none: eight times what nginx's `proxy_buffer_size` lets one be. */
+export const MAX_ANSWER_HEAD_BYTES = 64 * 1024
 
 const MAX_FIELD_LINES = 1000
 const STATUS_LINE = /^HTTP\/1\.[01] ([2-9]\d\d)(?: ([\t -~\x80-\xff]*))?$/
@@ -39,7 +40,7 @@ const DIGITS = /^\d{1,15}$/
 
 /** Parses status line and field lines, as one latin1 string without the empty line at their end. `method`: of the request. */
 export function parseAnswerHead(text: string, method: string): AnswerHead | BadHead {
-  const lines = text.split('\r\n')
+  const lines = text.split('\r\n', MAX_FIELD_LINES + 1)
   const [, status = '', reason = ''] = STATUS_LINE.exec(lines[0] ?? '') ?? []
   if (status === '') return { bad: 'it does not begin with the status line of a final answer' }
   if (malformation(text) !== null) return { bad: 'a line of its head is malformed' }
@@ -72,11 +73,17 @@ export function fieldValue(fields: readonly AnswerField[], lowerCaseName: string
   return found
 }
 
-/** Whether `text` is one whole interim head (1xx) and nothing else; 101 would switch the client's connection under our feet. */
+/**
+ * Whether `text` is one whole interim head (1xx) within its bounds and nothing else; 101 would switch the client's connection under our feet. What is too long is not
+ * looked at.
+ */
 export function isInterimHead(text: string): boolean {
-  if (!INTERIM_LINE.test(text) || !text.endsWith('\r\n\r\n')) return false
+  if (text.length > INTERIM_BYTES || !INTERIM_LINE.test(text) || !text.endsWith('\r\n\r\n')) return false
   const head = text.slice(0, -4)
-  return malformation(head) === null && head.split('\r\n').slice(1).map(fieldIn).every(isNoFraming)
+  const lines = head.split('\r\n', INTERIM_FIELDS + 2)
+  return (
+    lines.length < INTERIM_FIELDS + 2 && malformation(head) === null && lines.slice(1).map(fieldIn).every(isNoFraming)
+  )
 }
 
 function reasonFor(status: number): string {

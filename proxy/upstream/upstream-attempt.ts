@@ -10,10 +10,10 @@
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { codeOf, reasonOf } from '../../kit/ground/failure.js'
-import { WINDOW_BYTES } from '../../kit/link/frames.js'
+import { INTERIM_FIELDS, WINDOW_BYTES } from '../../kit/link/frames.js'
 import type { Attempt } from '../exchange/attempt.js'
 import type { Exchange } from '../exchange/exchange.js'
-import { passInterim } from '../exchange/interim-response.js'
+import { hasInterimRoom, passInterim } from '../exchange/interim-response.js'
 import { keepPiece } from '../exchange/kept-body.js'
 import { UpstreamAnswer } from './upstream-answer.js'
 import { UNASKED_CONTINUE } from './upstream-connector.js'
@@ -45,6 +45,9 @@ const BAD_ANSWER_MESSAGES = /^bad (response|upgrade)$/
 const NAMES_FILE = /^x-(accel-redirect|sendfile):/im
 const LATE_CODES: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
 
+/** Of a name or a value, for the room of interim responses. */
+const BYTES_PER_FIELD = 50
+
 export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHandler {
   readonly #exchange: Exchange
   readonly #events: AttemptEvents
@@ -54,6 +57,8 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
   /** Of the body: what came before it was asked for, joined where it is short. Kept in the stream one by one, bytes would cost a hundred times their size. */
   #ahead: Buffer[] = []
   #aheadBytes = 0
+  /** Interim responses of the read under way. */
+  #interims = ''
   #controller: Controller | null = null
   #answer: UpstreamAnswer | null = null
   #isOver = false
@@ -137,8 +142,9 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
 
   onResponseStart(controller: Controller, status: number): void {
     if (this.#isOver) return
+    if (status < 200) return this.#interim(controller, status)
+    this.#passInterims()
     const raw = rawOf(controller.rawHeaders)
-    if (status < 200) return this.#interim(status, raw)
     const head = readAnswerHead(status, raw, this.#exchange.head.method)
     if (typeof head === 'string') return this.#refuse(head)
     if (NAMES_FILE.test(head.fields)) this.#events.fileNamed()
@@ -163,12 +169,25 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
     this.#fail(this.#controller === null ? 'unreachable' : failureOf(error), reasonOf(error))
   }
 
-  #interim(status: number, raw: RawFields): void {
+  #interim({ rawHeaders }: Controller, status: number): void {
     // Expect ends here: a client that waits for a 100 has had ours.
     if (status === UNASKED_CONTINUE) return
-    const head = printInterimHead(status, raw)
+    const exchange = this.#exchange
+    const raw = rawOf(rawHeaders)
+    // Its bytes are not known, and what names and values are is not worth a count: undici takes 16 KB of a head.
+    if (!hasInterimRoom(exchange, BYTES_PER_FIELD * raw.length)) return
+    const head = raw.length > 2 * INTERIM_FIELDS ? null : printInterimHead(status, raw)
     if (head === null) return this.#refuse(`it has an interim answer of status ${status}`)
-    if (this.#exchange.head.httpMinor === 1) passInterim(this.#exchange, head)
+    if (exchange.head.httpMinor !== 1) return
+    // Those of one read leave in one write.
+    if (this.#interims === '') queueMicrotask(() => this.#passInterims())
+    this.#interims += head
+  }
+
+  #passInterims(): void {
+    const heads = this.#interims
+    this.#interims = ''
+    if (heads !== '' && !this.#isOver) passInterim(this.#exchange, heads)
   }
 
   #complete(answer: UpstreamAnswer, trailers: RawFields): void {

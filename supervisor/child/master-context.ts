@@ -30,7 +30,8 @@ export interface Generation {
  * which the master knows and no child says, decides what may be believed of it.
  */
 export interface MetricsSink {
-  update(sourceId: string, families: unknown, kind: 'worker' | 'proxy'): void
+  /** Returns what it took, in units of a sample that is as it was before. */
+  update(sourceId: string, families: unknown, kind: 'worker' | 'proxy'): number
   /** The process is gone: its counts stay, its gauges go. */
   retire(sourceId: string): void
 }

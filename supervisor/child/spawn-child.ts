@@ -11,9 +11,11 @@ import type { Socket } from 'node:net'
 import { CHANNEL_DESCRIPTORS, Channel, type ChannelLimits } from '../../kit/channel/channel.js'
 import { type Credentials, LONGEST_CHILD_MESSAGE_BYTES } from '../../kit/channel/messages.js'
 import { codeOf, reasonOf } from '../../kit/ground/failure.js'
+import { describeStay } from '../../kit/process/tracers.js'
 import { inspectorArguments } from '../../kit/process/uninvited-inspector.js'
 import { LastLines, type OutputGate } from '../log/output-lines.js'
 import { whyNotEntered } from '../user/become-user.js'
+import { hasEnded } from '../user/killed-child.js'
 import { lastWordsOf } from '../user/last-words.js'
 import { type PipedChild, type PipeStock, spawnPiped } from '../user/pipes.js'
 import { FIRST_ARGUMENTS } from './child-programs.js'
@@ -57,8 +59,10 @@ export interface ChildListeners {
   slowed(): void
   /** Its process has ended, and been reaped; what it printed and said may still come. */
   reaped?(pid: number): void
-  /** The last call. `error`: it could not even be started. */
-  exit(code: number | null, signal: NodeJS.Signals | null, error: string | null): void
+  /** The last call but one. `error`: it could not even be started. `stays`: it was given up, and why its process is there still. */
+  exit(code: number | null, signal: NodeJS.Signals | null, error: string | null, stays: string | null): void
+  /** The process that was given up has ended. */
+  endedLate?(code: number | null, signal: NodeJS.Signals | null): void
 }
 
 /** The descriptor that the first of `ChildSpec.descriptors` has in the child. */
@@ -115,6 +119,17 @@ export class Child {
     this.#listeners.reaped?.(pid)
     for (const stream of this.#streams) stream?.destroy()
     this.#finish(null, 'SIGKILL', null)
+  }
+
+  /**
+   * It was killed, and does not end: it counts as gone from now on. Its pipes stay open as long as it does: to close one may wait for whoever has locked it.
+   */
+  giveUp(): void {
+    const { pid } = this
+    if (pid === null || this.#finished || this.#process === null || hasEnded(this.#process)) return
+    this.#process.once('exit', (code, signal) => this.#listeners.endedLate?.(code, signal))
+    this.#process.unref()
+    this.#finish(null, 'SIGKILL', null, describeStay(pid))
   }
 
   /** SIGCONT, to one that was stopped. */
@@ -188,9 +203,9 @@ export class Child {
     })
   }
 
-  #finish(code: number | null, signal: NodeJS.Signals | null, error: string | null): void {
+  #finish(code: number | null, signal: NodeJS.Signals | null, error: string | null, stays: string | null = null): void {
     if (this.#finished) return
     this.#finished = true
-    this.#listeners.exit(code, signal, error)
+    this.#listeners.exit(code, signal, error, stays)
   }
 }

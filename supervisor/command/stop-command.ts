@@ -1,9 +1,10 @@
 /**
  * `daimyo stop [INI]`: asks the master to stop and waits until its process is gone. Called by `command.ts`.
- * Must stay true: when it ends with 0, the master's pid does not exist any more, and a new start finds everything free.
+ * Must stay true: when it ends with 0, the master's pid does not exist any more, nor does a child of it, and a new start finds everything free.
  */
 
 import { EXIT, Failure } from '../../kit/ground/failure.js'
+import { describeUnended, type UnendedProcess } from '../../kit/process/tracers.js'
 import { askMaster } from '../control/control-client.js'
 import { lifeOf, type ProcessLife, waitUntilGone } from '../host/process-presence.js'
 import type { CommandContext } from './command-context.js'
@@ -14,21 +15,27 @@ const silenceMs = 20_000
 /** After its last answer a master only removes its files. */
 const goneMs = 10_000
 
-/** Prints the steps and `stopped`. Failures as `locateMaster`, and `stop` (1) when the process is still there. */
+/**
+ * Prints the steps and `stopped`, and 1 where the master has stopped but a child of it does not end. Failures as `locateMaster`, and `stop` (1) when the
+ * process of the master is still there.
+ */
 export async function stopCommand(sought: MasterSought, context: CommandContext): Promise<number> {
   const { controlPath, trusted, report, remark } = await locateMaster(sought, context.environment)
   context.complain(remark)
   // Before it is asked: afterwards the number may already be somebody else's.
   const life = lifeOf(report.pid)
   const onProgress = (text: string) => context.print(`${text}\n`)
+  let unended: readonly UnendedProcess[] = []
   const answered = askMaster(controlPath, { command: 'stop' }, { silenceMs, trusted, onProgress }).then(done => {
     if (!done.ok) throw new Failure('stop', `cannot stop: pid ${report.pid}: ${done.reason}`, EXIT.failed)
+    unended = done.unended ?? []
   })
   if (life === null) await answered
   // A master that is gone has stopped, whether its last answer came through or not.
   else await untilGone(life, answered)
   context.print(`stopped: pid ${report.pid}\n`)
-  return EXIT.ok
+  for (const left of unended) context.complain(`daimyo: ${describeUnended(left)}\n`)
+  return unended.length === 0 ? EXIT.ok : EXIT.failed
 }
 
 async function untilGone(life: ProcessLife, answered: Promise<void>): Promise<void> {

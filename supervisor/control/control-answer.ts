@@ -4,6 +4,7 @@
  * string of it can move a terminal's cursor or pass for a line of our own. Pure.
  */
 
+import type { UnendedProcess } from '../../kit/process/tracers.js'
 import { printableParagraph } from '../log/printable.js'
 import type { ControlAnswer, ProxyReport, StatusReport, TopReport, WorkerReport } from './control-protocol.js'
 
@@ -64,6 +65,8 @@ const proxy = record<ProxyReport>({
   sinceMs: figure,
 })
 
+const unended = orNone(list(record<UnendedProcess>({ pid, what: text, why: text })))
+
 const status = record<StatusReport>({
   version: text,
   pid,
@@ -80,6 +83,7 @@ const status = record<StatusReport>({
   restart: orNone(list(text)),
   workers: list(worker),
   proxies: list(proxy),
+  unended,
 })
 
 const top = record<TopReport>({
@@ -92,7 +96,11 @@ const top = record<TopReport>({
 })
 
 const progress = record<{ text: string }>({ text })
-const done = record<{ status?: StatusReport; top?: TopReport }>({ status: orNone(status), top: orNone(top) })
+const done = record<{ status?: StatusReport; top?: TopReport; unended?: UnendedProcess[] }>({
+  status: orNone(status),
+  top: orNone(top),
+  unended,
+})
 const failed = record<{ reason: string; lines: string[] }>({ reason: text, lines: list(text) })
 
 /** The answer of one line; null: it is none. */

@@ -4,6 +4,7 @@
  */
 
 import type { InFlightRequest } from '../../kit/channel/messages.js'
+import type { UnendedProcess } from '../../kit/process/tracers.js'
 
 /** The last answer to a control request. */
 export type ControlDone = Extract<ControlAnswer, { type: 'done' }>
@@ -23,7 +24,8 @@ export type ControlRequest =
 
 export type ControlAnswer =
   | { type: 'progress'; text: string }
-  | { type: 'done'; ok: true; status?: StatusReport; top?: TopReport }
+  /** `unended`: what a stop has left. */
+  | { type: 'done'; ok: true; status?: StatusReport; top?: TopReport; unended?: UnendedProcess[] }
   /** `lines`: the worker's last lines on standard error, where a worker was the reason. */
   | { type: 'done'; ok: false; reason: string; lines: string[] }
 
@@ -65,6 +67,8 @@ export interface StatusReport {
   restart?: string[]
   workers: WorkerReport[]
   proxies: ProxyReport[]
+  /** Processes that are none of these any more, and are there still. */
+  unended?: UnendedProcess[]
 }
 
 export interface WorkerReport {

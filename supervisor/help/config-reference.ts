@@ -75,7 +75,11 @@ application wrote to the worker's own connection with a proxy; \`worker-broke-li
 no process: \`why\` says what is missing, \`remedy\` what to do. \`not-listening\` is a worker that still starts: \`why\` says what it waits for, as far as daimyo knows. \`reload-start why=release-gone\`: the release of the workers was removed, and its link leads to another one.
 \`worker-left-processes\`: what the application of a worker that has ended had started and not ended, by name and pid; \`why=ended\` or, with \`keep-children\`,
 \`why=kept\`. \`worker-processes-killed\`: SIGTERM did not end them. \`proxy-woken\`: somebody had stopped it (SIGSTOP). \`tracer-killed\`: a process of the
-service's user traced a process that was killed, and kept it from its end for three seconds; \`tracer\` and \`name\` say which. \`watch-blind\`: \`touch-reload\`
+service's user traced a process that was killed, and kept it from its end for three seconds; \`tracer\` and \`name\` say which. \`worker-unkillable\`,
+\`proxy-unkillable\`, \`child-unkillable\` (a hook, a daemon, a cron job): ten seconds after SIGKILL the process has not ended; \`stays\` says what holds it. Nobody waits for
+it any more; \`daimyo status\` shows it until it ends (\`worker-exit\`), and a slot with two of them gets no further worker. \`slot-held-back\`,
+once a minute for each slot: it waits with its next worker, \`why=leaving\` for two of its former ones to end, \`why=unended\` because two of them do not, \`why=pace\` because
+its workers ask for their replacement too soon after their start. \`watch-blind\`: \`touch-reload\`
 or its like cannot look at a path. \`run-folder-restored\`,
 \`control-socket-restored\`: they had been removed; \`run-folder-lost\` says why they cannot be had. \`worker-retiring why=socket-gone\`: one of its sockets was missing
 for a second, because it was removed or the application had closed its server and did not listen again; where that happens again within ten seconds, the next replacements wait up to 30 s.

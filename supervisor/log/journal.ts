@@ -41,10 +41,12 @@ const EVENTS = {
   /** Something that was to happen has not, or a process ended that nobody had asked to. */
   error: [
     'autopsy-failed',
+    'child-unkillable',
     'metrics-failed',
     'notify-failed',
     'proxy-failed',
     'proxy-killed',
+    'proxy-unkillable',
     'release-gone',
     'reload-failed',
     'reload-failed-line',
@@ -53,6 +55,7 @@ const EVENTS = {
     'worker-load-failed',
     'worker-not-started',
     'worker-processes-stay',
+    'worker-unkillable',
   ],
   /** It goes on, and somebody should look. */
   warning: [
@@ -87,6 +90,7 @@ const EVENTS = {
     'signal-ignored',
     'site-doubtful',
     'site-late',
+    'slot-held-back',
     'start-waits',
     'stood-still',
     'tracer-killed',

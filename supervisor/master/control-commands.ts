@@ -9,7 +9,7 @@ import type { Master } from './master.js'
 import type { Order } from './orders.js'
 
 /** The part of the master that a command may use. */
-export type Commanded = Pick<Master, 'status' | 'reload' | 'reloadWait' | 'order' | 'stop' | 'inFlight'>
+export type Commanded = Pick<Master, 'status' | 'reload' | 'reloadWait' | 'order' | 'stop' | 'unended' | 'inFlight'>
 
 /** What `daimyo top` needs besides the master. */
 export interface TopFigures {
@@ -31,7 +31,7 @@ export function controlHandler(master: Commanded, figures: TopFigures): ControlH
         return { type: 'done', ok: true, top: await topReport(master, figures) }
       case 'stop':
         await untilDone(master.stop('control'), () => progress(describeStop(master)))
-        return { type: 'done', ok: true }
+        return { type: 'done', ok: true, ...(master.unended.length > 0 && { unended: master.unended }) }
       case 'scale':
       case 'restart-worker':
       case 'pause':
@@ -97,7 +97,9 @@ async function untilDone<T>(thing: Promise<T>, still: () => void): Promise<T> {
   }
 }
 
-function describeStop(master: Commanded): string {
+/** What a stop waits for: only what is there. */
+export function describeStop(master: Pick<Commanded, 'status'>): string {
   const { workers, proxies } = master.status()
-  return `stopping: ${proxies.length} proxies and ${workers.length} workers are left`
+  const isThere = ({ pid }: { pid: number | null }) => pid !== null
+  return `stopping: ${proxies.filter(isThere).length} proxies and ${workers.filter(isThere).length} workers are left`
 }

@@ -3,6 +3,7 @@
  * called by `master.ts` for the control socket, the banner and the metrics.
  */
 
+import type { UnendedProcess } from '../../kit/process/tracers.js'
 import type { ProxyReport, StatusReport, WorkerReport } from '../control/control-protocol.js'
 import type { ProcessUsage } from '../host/process-usage.js'
 import type { Listener } from '../listen/listeners.js'
@@ -44,6 +45,21 @@ export function proxyReports(sources: StatusSources): ProxyReport[] {
       sinceMs: toEpoch(proxy.life.sinceMs, sources),
     }
   })
+}
+
+/** Those that were killed and given up, because they do not end. */
+export function unendedProcesses({ pool, proxies }: Pick<StatusSources, 'pool' | 'proxies'>): UnendedProcess[] {
+  const workers = [...pool.unended].map(({ address, stays }) => ({
+    pid: address.pid,
+    what: `a worker of slot ${address.slot}`,
+    why: stays ?? '',
+  }))
+  const others = [...proxies.unended].map(({ ownPid, proxyId, stays }) => ({
+    pid: ownPid ?? 0,
+    what: `proxy ${proxyId}`,
+    why: stays ?? '',
+  }))
+  return [...workers, ...others]
 }
 
 /** The URLs that the listeners really have. */

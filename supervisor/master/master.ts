@@ -11,6 +11,7 @@ import type { InFlightRequest } from '../../kit/channel/messages.js'
 import { EXIT, Failure } from '../../kit/ground/failure.js'
 import { RunningClock } from '../../kit/ground/running-clock.js'
 import type { Log } from '../../kit/log/log.js'
+import type { UnendedProcess } from '../../kit/process/tracers.js'
 import { HookPoints } from '../around/hook-points.js'
 import { HookFailure } from '../around/hooks.js'
 import { PROXY_ENTRY, WORKER_ENTRY } from '../child/child-programs.js'
@@ -38,7 +39,7 @@ import { Alarm } from './alarm.js'
 import { deferred } from './deferred.js'
 import { EventQueue } from './event-queue.js'
 import type { MasterEvent } from './master-events.js'
-import { proxyReports, urlsOf, workerReports } from './master-status.js'
+import { proxyReports, unendedProcesses, urlsOf, workerReports } from './master-status.js'
 import type { Order, OrderOutcome } from './orders.js'
 import { ProcessTree, type StartFailure } from './process-tree.js'
 import { Shutdown } from './shutdown.js'
@@ -112,6 +113,7 @@ export class Master {
   #tree: ProcessTree | null = null
   #isStarted = false
   #shutdown: Shutdown | null = null
+  #left: UnendedProcess[] = []
   /** Why the start failed. */
   #failure: Failure | null = null
 
@@ -213,6 +215,11 @@ export class Master {
     return why
   }
 
+  /** Processes that SIGKILL does not end; after the end of the master, those that it has left. */
+  get unended(): UnendedProcess[] {
+    return this.#tree === null ? this.#left : unendedProcesses(this.#tree)
+  }
+
   /** What runs at this moment. */
   status(): StatusReport {
     const tree = this.#tree
@@ -235,6 +242,7 @@ export class Master {
       restart: this.#context.installation.look().notices,
       workers: sources === null ? [] : workerReports(sources),
       proxies: sources === null ? [] : proxyReports(sources),
+      ...(this.unended.length > 0 && { unended: this.unended }),
     }
   }
 
@@ -416,13 +424,15 @@ export class Master {
   }
 
   #end(tree: ProcessTree, why: string): void {
+    this.#left = unendedProcesses(tree)
     this.#tree = null
     tree.usage.stop()
     tree.watch.stop()
     this.#alarm.clear()
     this.#clockWatch.stop()
     this.#endSignals()
-    this.#context.log('master-stopped', { why })
+    const left = this.#left.map(({ pid }) => pid).join(',')
+    this.#context.log('master-stopped', { why, left: left === '' ? undefined : left })
     this.#started.reject(this.#failure ?? interrupted(why))
     this.#finished.resolve(this.#failure?.exitCode ?? EXIT.ok)
   }

@@ -27,6 +27,7 @@ import { Scaler, workersAtStart } from '../workers/scaler.js'
 import { nextLookMs } from '../workers/worker-life.js'
 import { WorkerLoads } from '../workers/worker-loads.js'
 import type { MasterEvent, TreeEvent } from './master-events.js'
+import { unendedProcesses } from './master-status.js'
 import { MetricsAnswers } from './metrics-answers.js'
 import { MetricsState } from './metrics-state.js'
 import { Orders } from './orders.js'
@@ -135,7 +136,11 @@ export class ProcessTree {
         if (event.message.type === 'ready' && event.worker.address.slot === 1) this.#deps.accepting(this.settings)
         return
       case 'worker-exit':
-        return pool.exit(event.worker, event.code, event.signal, event.error)
+        return pool.exit(event.worker, event.end)
+      case 'worker-ended':
+        return pool.endedLate(event.worker, event.code, event.signal)
+      case 'proxy-ended':
+        return proxies.endedLate(event.proxy, event.code, event.signal)
       case 'proxy':
         return proxies.apply(event.proxy, event.event)
       case 'proxy-message':
@@ -254,7 +259,7 @@ export class ProcessTree {
         return this.pool.brokeLink(message.workerId, message.why)
       case 'metrics':
         this.loads.update(proxy.proxyId, message.workers, this.#context.nowMs(), message.queued)
-        return this.#context.metrics.update(proxy.sourceId, message.families, 'proxy')
+        return void this.#context.metrics.update(proxy.sourceId, message.families, 'proxy')
       case 'in-flight':
         return this.survey.take(proxy.proxyId, message.requestId, message.requests)
       case 'worker-wanted':
@@ -287,6 +292,7 @@ export class ProcessTree {
   }
 
   #childPids(): number[] {
-    return [...this.pool.workers(), ...this.proxies.alive()].flatMap(({ pid }) => (pid === null ? [] : [pid]))
+    const living = [...this.pool.workers(), ...this.proxies.alive()].flatMap(({ pid }) => (pid === null ? [] : [pid]))
+    return [...living, ...unendedProcesses(this).map(({ pid }) => pid)]
   }
 }

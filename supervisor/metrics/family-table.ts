@@ -65,8 +65,11 @@ const LABEL_TEXT = 4096
 /** Labels of one series, and buckets or quantiles of one family: far more than anybody reads. */
 const LABELS = 64
 const COLUMNS = 500
-/** What only counts may not come near the largest number: a sum that overflows is NaN for ever. */
-const LARGEST_COUNT = 1e300
+/**
+ * Of what counts and of its sums, 2^53: beyond it adding 1 is lost, so one such value would hide what all the others count. It is 9 PB in bytes, 285 million years in
+ * seconds; in nanoseconds it is 104 days.
+ */
+export const LARGEST_COUNT = 2 ** 53
 /** The longest number that JavaScript prints, the space before it and the line's end. */
 const VALUE_BYTES = 26
 const NO_LIMIT: TableRoom = {
@@ -78,9 +81,10 @@ const NO_LIMIT: TableRoom = {
 /**
  * Reads one family as a process sent it; never throws. Whole rows are kept or refused: a histogram that lacks a bucket
  * would lie. `null` as a value is what JSON makes of NaN and the infinities, and is read as NaN, which only a gauge or a
- * quantile may be. Past the room the rows that came first stay, so that the same ones stay at the next message.
+ * quantile may be. Past the room the rows that came first stay, so that the same ones stay at the next message. `before`: what the process sent last; the labels
+ * of a row that was there are kept once.
  */
-export function readTable(raw: unknown, room: Partial<TableRoom> = {}): TableReading {
+export function readTable(raw: unknown, room: Partial<TableRoom> = {}, before?: FamilyTable): TableReading {
   const refused = refusalOf(raw)
   if (refused !== null) return { refused }
   const { series, bytes, samples } = { ...NO_LIMIT, ...room }
@@ -103,13 +107,14 @@ export function readTable(raw: unknown, room: Partial<TableRoom> = {}): TableRea
       reading.malformed += cells.size
       continue
     }
-    const text = printLabels(labels)
+    const old = before?.rows.get(key)
+    const text = old?.text ?? printLabels(labels)
     const more = rowBytesOf(table, text)
     if (table.bytes + more > bytes) {
       reading.excess += cells.size
       continue
     }
-    table.rows.set(key, { labels, text, values })
+    table.rows.set(key, { labels: old?.labels ?? labels, text, values })
     table.bytes += more
   }
   return reading
@@ -214,7 +219,7 @@ function gather(family: MetricFamily, samples: number): Gathered {
     if (!columns.has(columnKey)) columns.set(columnKey, column)
     const cells = rows.get(rowKey)?.cells
     if (cells === undefined) rows.set(rowKey, { labels, cells: new Map([[columnKey, value]]) })
-    else cells.set(columnKey, addTwin(family.type, cells.get(columnKey), value))
+    else cells.set(columnKey, addTwin(family.type, column.kind, cells.get(columnKey), value))
   }
   return { columns: [...columns.values()].sort(inPrintingOrder), rows, malformed }
 }
@@ -303,9 +308,9 @@ function suffixOf(name: string, metricName: unknown): string | null {
 }
 
 /** Two samples of one process with the same labels: what only counts adds up, of what measures the last one stands. */
-function addTwin(type: MetricType, before: number | undefined, value: number): number {
+function addTwin(type: MetricType, kind: Column['kind'], before: number | undefined, value: number): number {
   if (before === undefined || type === 'gauge' || type === 'summary') return value
-  return Math.min(before + value, LARGEST_COUNT)
+  return mayBe(before + value, type, kind) ? before + value : BAD
 }
 
 const KIND_ORDER = { quantile: 0, bucket: 0, value: 0, sum: 1, count: 2 }

@@ -69,11 +69,18 @@ interface Source {
   leftOut: Map<string, { malformed: number; limit: number }>
 }
 
-/** What of a message may still be looked at. */
+/** What of a message may still be looked at, and what it took so far. */
 interface Budget {
   families: number
   samples: number
+  cost: number
 }
+
+/**
+ * What the parts of a message take, in units of a sample whose label set was there before: some 6 µs to parse, check and keep it. A family has a table and a name; a new
+ * label set makes room, or takes that of another; one that was reset, or is gone, is added to the sums.
+ */
+const COST = { family: 3, newRow: 2, settledRow: 3 }
 
 const MB = 1024 * 1024
 /** An application of 10,000 series may have 200 bytes for each; what is left out for it is told. */
@@ -120,21 +127,24 @@ export class MetricsStore {
   /**
    * Takes in a message: families with values since that process started; families that it does not name stay as they
    * are, and one without values is gone. `sourceId` is unique for ever (`worker-17`). A last message after `retire`
-   * still counts. `families` may be anything.
+   * still counts. `families` may be anything. Returns what it took, in units of `COST`.
    */
-  update(sourceId: string, families: unknown, kind: SourceKind = 'worker'): void {
-    if (!Array.isArray(families)) return
+  update(sourceId: string, families: unknown, kind: SourceKind = 'worker'): number {
+    if (!Array.isArray(families)) return 0
     const source = this.#live.get(sourceId) ?? this.#departed.get(sourceId) ?? this.#admit(sourceId)
     const { familiesPerMessage, samplesPerMessage } = this.#limits
-    const budget: Budget = { families: familiesPerMessage, samples: samplesPerMessage }
+    const budget: Budget = { families: familiesPerMessage, samples: samplesPerMessage, cost: 0 }
     for (const family of families) {
       budget.families -= 1
       if (budget.families < 0) {
         const why = `over ${familiesPerMessage} families in one message`
-        return this.#tell(`left out of ${sourceId} ${why}`, 'metrics-left-out', { source: sourceId, why })
+        this.#tell(`left out of ${sourceId} ${why}`, 'metrics-left-out', { source: sourceId, why })
+        break
       }
+      budget.cost += COST.family
       this.#take(sourceId, source, family, kind, budget)
     }
+    return budget.cost
   }
 
   /**
@@ -207,19 +217,23 @@ export class MetricsStore {
     if (kind === 'worker' && isReservedName(name)) return this.#refuse(sourceId, name, 'the name is reserved')
     const before = source.tables.get(name)
     const { seriesPerSource, bytesPerSource, familiesPerSource } = this.#limits
-    const reading = readTable(family, {
+    const room = {
       series: seriesPerSource - source.series + (before === undefined ? 0 : seriesOf(before)),
       bytes: bytesPerSource - source.bytes + (before?.bytes ?? 0),
       samples: budget.samples,
-    })
+    }
+    const reading = readTable(family, room, before)
     if ('refused' in reading) return this.#refuse(sourceId, name, reading.refused)
     const { table, malformed, excess, looked } = reading
     budget.samples -= looked
+    budget.cost += looked + COST.newRow * newRows(table, before)
     if (before === undefined && source.tables.size >= familiesPerSource) {
       return this.#noteLeftOut(sourceId, source, NAMELESS, malformed, excess + seriesOf(table))
     }
     this.#noteLeftOut(sourceId, source, table.name, malformed, excess)
-    if (before !== undefined && before.type !== 'gauge') this.#carryOver(source, before, table)
+    if (before !== undefined && before.type !== 'gauge') {
+      budget.cost += COST.settledRow * this.#carryOver(source, before, table)
+    }
     source.series += seriesOf(table) - (before === undefined ? 0 : seriesOf(before))
     source.bytes -= before?.bytes ?? 0
     if (table.rows.size === 0) {
@@ -236,15 +250,19 @@ export class MetricsStore {
     this.#tell(`refused ${name} ${why}`, 'metrics-refused', { source, name, why })
   }
 
-  /** Saves what a living process reset, removed or changed the shape of, so that the sum over all does not fall. */
-  #carryOver(source: Source, before: FamilyTable, now: FamilyTable): void {
+  /** Saves what a living process reset, removed or changed the shape of, so that the sum over all does not fall. Returns how many label sets that were. */
+  #carryOver(source: Source, before: FamilyTable, now: FamilyTable): number {
+    let carried = 0
     const same = now.rows.size === 0 || before.shape === now.shape
     for (const [key, row] of before.rows) {
       const next = now.rows.get(key)
       const reset = !same || (next !== undefined && (next.values.at(-1) ?? 0) < (row.values.at(-1) ?? 0))
-      if (reset || (next === undefined && this.#othersHave(source, before.name, key))) this.#add(before, key, row)
-      else if (next === undefined) this.#settled.forgetRow(before.name, key)
+      if (!reset && next !== undefined) continue
+      carried += 1
+      if (reset || this.#othersHave(source, before.name, key)) this.#add(before, key, row)
+      else this.#settled.forgetRow(before.name, key)
     }
+    return carried
   }
 
   #othersHave(source: Source, name: string, key: string): boolean {
@@ -330,6 +348,14 @@ export class MetricsStore {
       'the start); without a name: of many families'
     return { name: 'daimyo_metrics_series_left_out', help, type: 'gauge', aggregator: 'sum', values }
   }
+}
+
+/** Label sets that were not there. */
+function newRows({ rows }: FamilyTable, before: FamilyTable | undefined): number {
+  if (before === undefined) return rows.size
+  let count = 0
+  for (const key of rows.keys()) if (!before.rows.has(key)) count += 1
+  return count
 }
 
 function conflictFamily(conflicts: Conflict[]): MetricFamily {

@@ -9,7 +9,7 @@
  */
 
 import { addRow, copyRow, zeroRow } from './exact-sum.js'
-import { emptyTable, type FamilyTable, type Row, rowBytesOf } from './family-table.js'
+import { emptyTable, type FamilyTable, LARGEST_COUNT, type Row, rowBytesOf } from './family-table.js'
 
 export interface SettledLimits {
   series: number
@@ -72,7 +72,7 @@ export class SettledTables {
     this.#vainQuestions = 0
   }
 
-  /** Adds one label set. False: there is no room for it. */
+  /** Adds one label set. False: there is no room for it, or the sum would be larger than `LARGEST_COUNT`. */
   add(table: FamilyTable, key: string, row: Row): boolean {
     const columns = table.columns.length
     const known = this.#sums.get(table.name)?.get(table.shape)?.rows.get(key)
@@ -86,6 +86,10 @@ export class SettledTables {
     }
     const sum = known === undefined ? zeroRow(row, columns) : copyRow(known)
     addRow(sum, row)
+    if (sum.values.some(value => Math.abs(value) > LARGEST_COUNT)) {
+      this.#lose(table.name, columns)
+      return false
+    }
     this.#change(table).rows.set(key, sum)
     if (known === undefined) this.#resize(columns, bytes)
     return true

@@ -54,6 +54,8 @@ interface Place {
 
 /** All proxies of a master. */
 export class Proxies {
+  /** Gone for their places, but their processes do not end. */
+  readonly unended = new Set<ProxyProcess>()
   readonly #context: MasterContext<ProxiesEvent>
   readonly #options: ProxyOptions
   readonly #hooks: ProxyHooks
@@ -178,7 +180,14 @@ export class Proxies {
     if (event.type === 'failed') place.failure = event.reason
     if (event.type === 'listening') this.#earlySignals.cameUp()
     proxy.apply(event)
+    if (proxy.stays !== null) this.unended.add(proxy)
     if (event.type === 'exit' && proxy.life.phase === 'gone') this.#vacate(place, proxy, event.signal)
+  }
+
+  /** One that was given up has ended. */
+  endedLate(proxy: ProxyProcess, code: number | null, signal: string | null): void {
+    this.unended.delete(proxy)
+    proxy.endedLate(code, signal)
   }
 
   /** What of a proxy's messages is about itself. */

@@ -7,12 +7,12 @@
  */
 
 import type { EventFields } from '../../kit/log/log.js'
-import { REAP_LOOK_MS, REAP_MS } from '../../kit/process/tracers.js'
+import { GIVE_UP_MS, REAP_LOOK_MS, REAP_MS } from '../../kit/process/tracers.js'
 
 /** In the order of a life. */
 export const PROXY_PHASES = ['starting', 'listening', 'draining', 'killed', 'gone'] as const
 
-/** draining: accepts nothing new, finishes what is in flight. killed: SIGKILL sent, not reaped yet. gone: reaped. */
+/** draining: accepts nothing new, finishes what is in flight. killed: SIGKILL sent, not reaped yet. gone: reaped, or given up. */
 export type ProxyPhase = (typeof PROXY_PHASES)[number]
 
 /** As `WorkerLife`, on the master's monotonic clock. */
@@ -40,7 +40,8 @@ export type ProxyEvent =
   | { type: 'kill'; why: string }
   | { type: 'ipc-closed' }
   | { type: 'tick' }
-  | { type: 'exit'; code: number | null; signal: string | null }
+  /** `stays`: it was given up, and why its process is there still. */
+  | { type: 'exit'; code: number | null; signal: string | null; stays?: string | null }
 
 /** What the shell does, in this order. */
 export type ProxyEffect =
@@ -50,6 +51,8 @@ export type ProxyEffect =
   | { type: 'kill' }
   /** Kill whoever traces it, and so keeps it from being reaped. */
   | { type: 'end-tracers' }
+  /** Wait for its end no longer. */
+  | { type: 'give-up' }
   | { type: 'report'; event: string; fields: EventFields }
 
 /** The outcome of one event. */
@@ -146,17 +149,23 @@ const lookOrKill: Row['tick'] = (life, _event, nowMs) => {
 
 const endTracers: Row['tick'] = (life, _event, nowMs) => {
   if (life.deadlineMs === null || nowMs < life.deadlineMs) return ignore(life)
-  return { next: { ...life, deadlineMs: nowMs + REAP_LOOK_MS }, effects: [{ type: 'end-tracers' }] }
+  if (nowMs - life.sinceMs < GIVE_UP_MS)
+    return { next: { ...life, deadlineMs: nowMs + REAP_LOOK_MS }, effects: [{ type: 'end-tracers' }] }
+  return { next: { ...life, deadlineMs: null }, effects: [{ type: 'end-tracers' }, { type: 'give-up' }] }
 }
 
 /** Why a proxy that was not asked to end is killed. */
 const LATE_WHY: Partial<Record<ProxyPhase, string>> = { starting: 'start-deadline', listening: 'silent' }
 
-const reap: Row['exit'] = (life, { code, signal }, nowMs) => {
+const reap: Row['exit'] = (life, { code, signal, stays }, nowMs) => {
   const why = life.asked || life.phase === 'killed' ? life.why : 'died'
   return {
     next: { ...life, phase: 'gone', why, sinceMs: nowMs, deadlineMs: null, lookMs: null },
-    effects: [report('proxy-exit', { code: code ?? undefined, signal: signal ?? undefined, why })],
+    effects: [
+      stays
+        ? report('proxy-unkillable', { why, stays })
+        : report('proxy-exit', { code: code ?? undefined, signal: signal ?? undefined, why }),
+    ],
   }
 }
 

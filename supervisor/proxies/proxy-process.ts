@@ -27,6 +27,8 @@ export type ProxiesEvent =
   | PlainEvent
   | { type: 'proxy'; proxy: ProxyProcess; event: ProxyEvent }
   | { type: 'proxy-message'; proxy: ProxyProcess; message: ProxyToMaster }
+  /** One that was given up has ended after all. */
+  | { type: 'proxy-ended'; proxy: ProxyProcess; code: number | null; signal: string | null }
 
 /** Where its access lines go: to the master's own standard output, through the master to that, or nowhere, where there is a log file. */
 export type ProxyOutput = 'inherit' | 'pipe' | 'ignore'
@@ -60,6 +62,8 @@ export class ProxyProcess {
   readonly proxyId: number
   /** Under which the metrics of this life are kept. */
   readonly sourceId: string
+  /** It was given up, and why its process is there still; null: it was not, or the process has ended. */
+  stays: string | null = null
   readonly #context: MasterContext<ProxiesEvent>
   readonly #child: Child
   readonly #credentials: Credentials | null
@@ -89,6 +93,17 @@ export class ProxyProcess {
     return this.#life.phase === 'gone' ? null : this.#child.pid
   }
 
+  /** Also after its end, where its process does not end. */
+  get ownPid(): number | null {
+    return this.#child.pid
+  }
+
+  /** It was given up, and has ended now. */
+  endedLate(code: number | null, signal: string | null): void {
+    this.stays = null
+    this.report('proxy-exit', { code: code ?? undefined, signal: signal ?? undefined, why: this.#life.why })
+  }
+
   /** Takes in what it tells for the log. */
   takeEvent(event: string, fields: ToldFields): void {
     if (this.#events.takeOne(this.#context.nowMs())) this.report(event, fields)
@@ -107,6 +122,7 @@ export class ProxyProcess {
 
   /** Lets one event happen to it. */
   apply(event: ProxyEvent): void {
+    if (event.type === 'exit') this.stays = event.stays ?? null
     const { next, effects } = stepProxy(this.#life, event, this.#context.nowMs())
     this.#life = next
     for (const effect of effects) this.#execute(effect)
@@ -173,10 +189,11 @@ export class ProxyProcess {
           put({ type: 'proxy', proxy: this, event: { type: 'ipc-closed' } })
         },
         slowed: () => this.#talksTooMuch(),
-        exit: (code, signal, error) => {
+        exit: (code, signal, error, stays) => {
           if (error !== null) put({ type: 'proxy', proxy: this, event: { type: 'failed', reason: error } })
-          put({ type: 'proxy', proxy: this, event: { type: 'exit', code, signal } })
+          put({ type: 'proxy', proxy: this, event: { type: 'exit', code, signal, stays } })
         },
+        endedLate: (code, signal) => put({ type: 'proxy-ended', proxy: this, code, signal }),
       },
     )
   }
@@ -209,6 +226,8 @@ export class ProxyProcess {
         return this.#child.kill()
       case 'end-tracers':
         return this.#endTracers()
+      case 'give-up':
+        return this.#child.giveUp()
       case 'report':
         return this.report(effect.event, effect.fields)
     }

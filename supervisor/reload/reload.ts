@@ -11,6 +11,7 @@
  */
 
 import { reasonOf } from '../../kit/ground/failure.js'
+import { describeUnended } from '../../kit/process/tracers.js'
 import { HookFailure } from '../around/hooks.js'
 import type { Generation, MasterContext, PlainEvent } from '../child/master-context.js'
 import { type Release, resolveRelease } from '../child/release.js'
@@ -202,6 +203,9 @@ export class Reloads {
   /** A worker is gone. What the new ones do while they are judged counts; later only what cannot come from outside. */
   workerGone(worker: Worker): void {
     const running = this.#running
+    const { pid, slot } = worker.address
+    if (worker.stays !== null)
+      this.#progress(describeUnended({ pid, what: `a worker of slot ${slot}`, why: worker.stays }))
     if (running === null || worker.generation !== running.next || worker.life.readyMs === null) return
     const isRolling = running.phase === 'rolling'
     if (isRolling ? !worker.hasCrashed : !diedUnasked(worker.life)) return

@@ -3,6 +3,7 @@
  * Pure: time is passed in.
  */
 
+import { describeUnended } from '../../kit/process/tracers.js'
 import type { ProxyReport, StatusReport, WorkerReport } from '../control/control-protocol.js'
 import { describeReadiness, readiness } from '../control/readiness.js'
 
@@ -44,6 +45,7 @@ export function printStatus(report: StatusReport, now: number): string {
   const lines = [headline(report, now), ...report.urls.map(url => `  ${url}`)]
   if (report.metricsUrl !== null) lines.push(`  ${report.metricsUrl} (metrics)`)
   for (const notice of report.restart ?? []) lines.push(`  ${oneLine(notice)}`)
+  for (const left of report.unended ?? []) lines.push(`  ${oneLine(describeUnended(left))}`)
   if (report.workers.length > 0) lines.push('', ...printTable(workerColumns, report.workers, now))
   if (report.proxies.length > 0) lines.push('', ...printTable(proxyColumns, report.proxies, now))
   return `${lines.join('\n')}\n`

@@ -1,7 +1,8 @@
 /**
  * All workers: the slots with their current workers and replacements, and those that are leaving. Executes what `slots.ts`
  * decides; owned by `process-tree.ts`, steered by `reload.ts`.
- * Must stay true: a worker is in one place only, a slot's or `leaving`, until it is reaped; then it is in none.
+ * Must stay true: a worker is in one place only, a slot's or `leaving`, until it is reaped; then it is in none. One that SIGKILL does not end is in `unended` from
+ * the moment at which it was given up, and there nobody waits for it.
  */
 
 import type { StreamLimits, WorkerAddress, WorkerEnd, WorkerToMaster } from '../../kit/channel/messages.js'
@@ -10,9 +11,10 @@ import { EarlySignals } from '../child/early-signals.js'
 import type { Generation, MasterContext } from '../child/master-context.js'
 import { LeakAutopsies } from './leak-autopsies.js'
 import { paceAfter } from './recycling.js'
-import { reconcile, type SlotAction, type SlotView, type Wishes } from './slots.js'
+import { type HeldBack, MOST_PREDECESSORS, reconcile, type SlotAction, type SlotView, type Wishes } from './slots.js'
 import {
   type BootFailure,
+  type ChildEnd,
   Worker,
   WorkerAllowance,
   type WorkerHooks,
@@ -65,10 +67,17 @@ export interface PoolSlot {
   last: Worker | null
 }
 
+/** Between two lines of the log about one slot that waits with its next worker. */
+export const HELD_EVERY_MS = 60_000
+/** A wait between two workers that nobody need hear of. */
+const SHORT_PACE_MS = 1000
+
 /** All workers of a master. */
 export class Pool {
   readonly slots: PoolSlot[] = []
   readonly leaving = new Set<Worker>()
+  /** Gone for the slots, but their processes do not end. */
+  readonly unended = new Set<Worker>()
   target: PoolTarget
   readonly #context: MasterContext<WorkersEvent>
   readonly #proxies: PoolProxies
@@ -82,6 +91,8 @@ export class Pool {
   readonly #earlySignals = new EarlySignals()
   /** What workers that are gone have left. */
   readonly remains: WorkerRemains
+  /** By slot: when it was last told that it waits with its next worker. */
+  readonly #heldMs = new Map<number, number>()
   #workers = 0
   #hasProven = false
   #isStopping = false
@@ -99,9 +110,10 @@ export class Pool {
       closeTunnels: worker => void proxies.takeOut(worker.address.workerId, HURRY_MS),
       withdraw: (worker, end) => proxies.withdraw(worker.address.workerId, end),
       fold: worker => context.metrics.retire(worker.sourceId),
-      reaped: ({ address, generation }, pid) => {
+      reaped: ({ address, generation }, pid, isThere) => {
         const { slot } = address
-        this.remains.sweep({ slot, pid, generation: generation.number }, generation.settings.keepChildren)
+        const ended = { slot, pid, generation: generation.number, isThere }
+        this.remains.sweep(ended, generation.settings.keepChildren)
       },
       snapshotPath: worker => this.#autopsies.begin(worker),
     }
@@ -154,13 +166,25 @@ export class Pool {
   reconcile(): number | null {
     if (this.#isStopping) return null
     for (;;) {
-      const { actions, wakeAtMs } = reconcile(
+      const { actions, wakeAtMs, held } = reconcile(
         this.slots.map(slot => this.#view(slot)),
         this.#wishes(),
       )
+      for (const one of held) this.#tellHeld(one)
       if (actions.length === 0) return earliest([wakeAtMs, ...this.#recycleTimes(), ...this.#socketLooks()])
       for (const action of actions) this.#execute(action)
     }
+  }
+
+  /** Of each slot once in a while: what holds it back may do so for hours, or again and again. */
+  #tellHeld({ slot, why, untilMs }: HeldBack): void {
+    const nowMs = this.#context.nowMs()
+    const waitMs = untilMs === null ? undefined : Math.round(untilMs - nowMs)
+    if (waitMs !== undefined && waitMs < SHORT_PACE_MS) return
+    if (nowMs - (this.#heldMs.get(slot) ?? Number.NEGATIVE_INFINITY) < HELD_EVERY_MS) return
+    this.#heldMs.set(slot, nowMs)
+    const leaving = [...this.leaving, ...this.unended].filter(({ address }) => address.slot === slot).length
+    this.#context.log('slot-held-back', { slot, why, waitMs, leaving: leaving || undefined })
   }
 
   /** Those that leave and have more to finish than tunnels: nobody waits for the others. */
@@ -189,14 +213,22 @@ export class Pool {
   }
 
   /** The child is gone. */
-  exit(worker: Worker, code: number | null, signal: string | null, error: string | null): void {
-    worker.exit(code, signal, error)
+  exit(worker: Worker, end: ChildEnd): void {
+    const { signal } = end
+    worker.exit(end)
+    if (worker.stays !== null) this.unended.add(worker)
     const hasFailed = worker.life.readyMs === null && diedUnasked(worker.life)
     const isAccident = hasFailed && this.#earlySignals.isAccident(signal)
     this.#forget(worker, signal, isAccident)
     this.#autopsies.end(worker)
     if (hasFailed && !isAccident) this.#hooks.bootFailed(worker.bootFailure())
     this.#hooks.gone(worker)
+  }
+
+  /** One that was given up has ended. */
+  endedLate(worker: Worker, code: number | null, signal: string | null): void {
+    this.unended.delete(worker)
+    worker.endedLate(code, signal)
   }
 
   /** Those whose sockets have gone are replaced, as others that have to go: the next one first. `isDue`: only those that lacked some before. */
@@ -227,7 +259,7 @@ export class Pool {
   blocked(workerId: number, event: WorkerEvent & { type: 'blocked' }): void {
     const worker = this.find(workerId)
     if (worker === undefined) return
-    this.apply(worker, event)
+    this.apply(worker, { ...event, isCrowded: this.#predecessors(worker.address.slot) >= MOST_PREDECESSORS })
     if (worker.life.phase === 'retiring') this.#vacate(worker)
   }
 
@@ -305,14 +337,19 @@ export class Pool {
       backOff,
       pace,
       predecessors: this.#predecessors(slot),
+      unended: this.#unendedOf(slot),
       isNew: last === null,
     }
   }
 
-  /** One at most stays for the tunnels of a slot, as long as it likes; the others end soon. */
+  #unendedOf(slot: number): number {
+    return [...this.unended].filter(({ address }) => address.slot === slot).length
+  }
+
+  /** One at most stays for the tunnels of a slot, as long as it likes; the others end soon, or hold memory though nobody waits for them. */
   #predecessors(slot: number): number {
     let lingering = 0
-    let others = 0
+    let others = this.#unendedOf(slot)
     for (const { address, life } of this.leaving) {
       if (address.slot !== slot) continue
       if (life.phase === 'lingering') lingering++

@@ -15,9 +15,10 @@ import type { WorkerPhase } from './worker-life.js'
 
 /**
  * Workers of a slot that were replaced and have not ended yet, beyond which nothing but an order or a reload replaces another: one that finishes long
- * answers, and the next one that does.
+ * answers, and the next one that does. Those that SIGKILL does not end count too; beyond that number of them a slot is not even filled, but by a reload. A worker
+ * whose loop is blocked is killed in place of left (`harakiri-graceful`) where its slot has so many.
  */
-const MOST_PREDECESSORS = 2
+export const MOST_PREDECESSORS = 2
 
 /** A worker as far as it matters here. */
 export interface SlotWorker {
@@ -45,6 +46,8 @@ export interface SlotView {
   pace: BackOff
   /** Its workers that leave, without one that stays for its tunnels. */
   predecessors: number
+  /** Those of them, and of its workers that died, that SIGKILL does not end. */
+  unended: number
   /** No worker has died in it yet. */
   isNew: boolean
 }
@@ -85,6 +88,17 @@ export interface Plan {
   actions: SlotAction[]
   /** When to ask again although nothing happened, null: never. */
   wakeAtMs: number | null
+  held: HeldBack[]
+}
+
+/**
+ * A slot that waits with its next worker, and for what: `leaving`, for its former workers to end; `unended`, for those that SIGKILL does not end; `pace`, because its
+ * workers ask too soon (then until when).
+ */
+export interface HeldBack {
+  slot: number
+  why: 'leaving' | 'unended' | 'pace'
+  untilMs: number | null
 }
 
 /** The next actions. An empty list means that the slots are as wanted, or that something must happen first. */
@@ -98,21 +112,27 @@ export function reconcile(slots: readonly SlotView[], wishes: Wishes): Plan {
       actions.push({ type: 'add', slot: number, generation: wishes.generation })
   }
   const waits: number[] = []
+  const held: HeldBack[] = []
   for (const slot of kept) {
-    const action = fill(slot, wishes, waits) ?? settleReplacement(slot, wishes, waits)
+    const action = fill(slot, wishes, waits, held) ?? settleReplacement(slot, wishes, waits)
     if (action !== null) actions.push(action)
   }
   const replacing = kept.some(slot => slot.replacement !== null)
-  const replace = replacing || actions.length > 0 ? null : replaceOne(kept, wishes, waits)
+  const replace = replacing || actions.length > 0 ? null : replaceOne(kept, wishes, waits, held)
   if (replace !== null) actions.push(replace)
-  return { actions, wakeAtMs: waits.length === 0 ? null : Math.min(...waits) }
+  return { actions, wakeAtMs: waits.length === 0 ? null : Math.min(...waits), held }
 }
 
 /** An empty slot gets a worker, unless its replacement is just what it needs. What a reload has refused is not started again. */
-function fill(slot: SlotView, wishes: Wishes, waits: number[]): SlotAction | null {
+function fill(slot: SlotView, wishes: Wishes, waits: number[], held: HeldBack[]): SlotAction | null {
   const { nowMs, generation: proven, target } = wishes
   if (slot.current !== null) return null
   if (slot.replacement?.generation === slot.generation) return { type: 'promote', slot: slot.slot, why: 'replaced' }
+  // Each holds the memory of an application, for nobody knows how long: where one is held by the kernel the next one will be.
+  if (slot.unended >= MOST_PREDECESSORS && target === slot.generation) {
+    held.push({ slot: slot.slot, why: 'unended', untilMs: null })
+    return null
+  }
   if (isWaiting(slot, nowMs, waits)) return null
   const isRefused = slot.generation > proven && slot.generation !== target
   if (isRefused && slot.replacement !== null) return null
@@ -153,9 +173,9 @@ interface Asking {
 }
 
 /** One replacement at a time in all slots: each costs a second application's memory and start. */
-function replaceOne(slots: readonly SlotView[], wishes: Wishes, waits: number[]): SlotAction | null {
+function replaceOne(slots: readonly SlotView[], wishes: Wishes, waits: number[], held: HeldBack[]): SlotAction | null {
   for (const asking of inTurn(slots, wishes, waits)) {
-    if (!mayReplace(asking, wishes, waits)) continue
+    if (!mayReplace(asking, wishes, waits, held)) continue
     const { slot, why, moves } = asking
     const generation = moves ? wishes.target : slot.generation
     return { type: 'spawn', slot: slot.slot, generation, place: 'replacement', why }
@@ -176,11 +196,17 @@ function inTurn(slots: readonly SlotView[], wishes: Wishes, waits: number[]): As
 }
 
 /** Whether a replacement may be started now. It is delayed only: the current worker serves meanwhile. */
-function mayReplace({ slot, why, moves }: Asking, wishes: Wishes, waits: number[]): boolean {
+function mayReplace({ slot, why, moves }: Asking, wishes: Wishes, waits: number[], held: HeldBack[]): boolean {
   const { nowMs, leaving, overlap, move } = wishes
   if (moves && leaving > overlap) return false
-  if (!moves && !isOrdered(why) && slot.predecessors >= MOST_PREDECESSORS) return false
-  if (!moves && isPaced(why) && isBefore(slot.pace, nowMs, waits)) return false
+  if (!moves && !isOrdered(why) && slot.predecessors >= MOST_PREDECESSORS) {
+    held.push({ slot: slot.slot, why: slot.unended === slot.predecessors ? 'unended' : 'leaving', untilMs: null })
+    return false
+  }
+  if (!moves && isPaced(why) && isBefore(slot.pace, nowMs, waits)) {
+    held.push({ slot: slot.slot, why: 'pace', untilMs: slot.pace.notBeforeMs })
+    return false
+  }
   return (moves && move.atOnce) || !isWaiting(slot, nowMs, waits)
 }
 

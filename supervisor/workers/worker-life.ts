@@ -20,7 +20,7 @@ export const WORKER_PHASES = [
 
 /**
  * booting: loads its application. waiting: does so when it is needed (`lazy`). ready: listens, offered to the proxies. retiring: out of rotation, finishes
- * what is in flight. lingering: kept for its open tunnels only. stopping: told to exit. killed: SIGKILL sent, not reaped yet. gone: reaped.
+ * what is in flight. lingering: kept for its open tunnels only. stopping: told to exit. killed: SIGKILL sent, not reaped yet. gone: reaped, or given up.
  */
 export type WorkerPhase = (typeof WORKER_PHASES)[number]
 
@@ -71,13 +71,24 @@ export type WorkerEvent =
   /** Another worker of its slot lingers now. */
   | { type: 'hurry' }
   | { type: 'stop'; why: string; mercyMs: number }
-  | { type: 'blocked'; loop: BlockedLoop }
+  /** `isCrowded`: its slot has as many workers that leave as it may have. */
+  | { type: 'blocked'; loop: BlockedLoop; isCrowded?: boolean }
   /** `isUnasked`: for what it did, so that its end is a death. */
   | { type: 'kill'; why: string; isUnasked?: boolean }
   | { type: 'ipc-closed' }
   | { type: 'tick' }
-  /** `isOutOfMemory`: its SIGKILL is taken to be that of the kernel's OOM killer. `isNotStarted`: there never was a process. */
-  | { type: 'exit'; code: number | null; signal: string | null; isOutOfMemory?: boolean; isNotStarted?: boolean }
+  /**
+   * `isOutOfMemory`: its SIGKILL is taken to be that of the kernel's OOM killer. `isNotStarted`: there never was a process. `stays`: it was given up, and why its
+   * process is there still.
+   */
+  | {
+      type: 'exit'
+      code: number | null
+      signal: string | null
+      isOutOfMemory?: boolean
+      isNotStarted?: boolean
+      stays?: string | null
+    }
 
 /** What the shell does, in this order. */
 export type WorkerEffect =
@@ -95,6 +106,8 @@ export type WorkerEffect =
   | { type: 'kill' }
   /** Kill whoever traces it, and so keeps it from being reaped. */
   | { type: 'end-tracers' }
+  /** Wait for its end no longer: its place is free, and what it has left is told. */
+  | { type: 'give-up' }
   /** Add its counters to those of the dead. */
   | { type: 'fold' }
   | { type: 'report'; event: string; fields: EventFields }

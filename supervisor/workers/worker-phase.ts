@@ -7,12 +7,12 @@
  *     waiting
  *
  * What must stay true: every cell is filled (a missing one does not compile), a cell is a pure function, `gone` is only
- * reached by `exit`, and nothing is sent or signalled after it.
+ * reached by `exit`, and nothing is sent or signalled after it. One that SIGKILL does not end is given up: that too is an `exit`.
  */
 
 import { type StreamLimits, TUNNEL_CLOSE_MS } from '../../kit/channel/messages.js'
 import type { EventFields } from '../../kit/log/log.js'
-import { REAP_LOOK_MS, REAP_MS } from '../../kit/process/tracers.js'
+import { GIVE_UP_MS, REAP_LOOK_MS, REAP_MS } from '../../kit/process/tracers.js'
 import {
   endOf,
   type Farewell,
@@ -154,7 +154,7 @@ const stop: Row['stop'] = (life, event, moment) => {
 /** It gets nothing new, and its successor at once. Whether its loop turns again is up to it. */
 const leaveBlocked: Row['blocked'] = (life, event, moment) => {
   const { nowMs, gracefulMs } = moment
-  if (gracefulMs === 0) return killBlocked(life, event, moment)
+  if (gracefulMs === 0 || event.isCrowded) return killBlocked(life, event, moment)
   const { others, ...loop } = event.loop
   const fields = { why: 'harakiri', ...loop, gracefulMs, othersIfKilled: others || undefined }
   return {
@@ -220,15 +220,19 @@ const stopLingering: Row['tick'] = (life, _event, moment) =>
 const killUnstopped: Row['tick'] = (life, _event, moment) =>
   pastDeadline(life, () => killNow(life, life.why, moment), moment.nowMs)
 
+/** Nobody waits without end for what SIGKILL does not end. */
 const endTracers: Row['tick'] = (life, _event, { nowMs }) =>
   pastDeadline(
     life,
-    () => ({ next: { ...life, deadlineMs: nowMs + REAP_LOOK_MS }, effects: [{ type: 'end-tracers' }] }),
+    () =>
+      nowMs - life.sinceMs < GIVE_UP_MS
+        ? { next: { ...life, deadlineMs: nowMs + REAP_LOOK_MS }, effects: [{ type: 'end-tracers' }] }
+        : { next: { ...life, deadlineMs: null }, effects: [{ type: 'end-tracers' }, { type: 'give-up' }] },
     nowMs,
   )
 
 const reap: Row['exit'] = (life, event, { nowMs }) => {
-  const { code, signal } = event
+  const { code, signal, stays } = event
   const isUnasked = (UNASKED_PHASES.has(life.phase) && !life.asked) || life.why === 'ipc-closed'
   // Whom we have killed ourselves, the kernel has not.
   const isOutOfMemory = event.isOutOfMemory && life.phase !== 'killed'
@@ -239,12 +243,13 @@ const reap: Row['exit'] = (life, event, { nowMs }) => {
     why,
     aliveMs: Math.round(nowMs - life.startedMs),
   }
+  const end = stays ? report('worker-unkillable', { why, stays }) : report('worker-exit', fields)
   return {
     next: { ...life, phase: 'gone', why, sinceMs: nowMs, deadlineMs: null },
     effects: [
       ...(life.readyMs === null ? [] : [{ type: 'withdraw', end: endOf({ ...life, why }, signal) } as const]),
       { type: 'fold' },
-      report('worker-exit', fields),
+      end,
     ],
   }
 }

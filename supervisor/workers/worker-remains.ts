@@ -19,6 +19,9 @@ export interface EndedWorker {
   generation: number
 }
 
+/** `isThere`: its process was killed and does not end. */
+type SweptWorker = EndedWorker & { isThere?: boolean }
+
 /** Names of so many are told, the rest is counted. */
 const MOST_NAMES = 5
 
@@ -37,9 +40,9 @@ export class WorkerRemains {
   }
 
   /** The worker was reaped. `keeps`: what it left is told only. */
-  sweep(worker: EndedWorker, keeps: boolean): void {
+  sweep({ isThere = false, ...worker }: SweptWorker, keeps: boolean): void {
     this.#sweeps++
-    void this.#end(worker, keeps).finally(() => {
+    void this.#end(worker, isThere, keeps).finally(() => {
       this.#sweeps--
       this.#context.put({ type: 'tick' })
     })
@@ -50,13 +53,13 @@ export class WorkerRemains {
     this.#isHurried = true
   }
 
-  async #end(worker: EndedWorker, keeps: boolean): Promise<void> {
-    const found = await processesOfSession(worker.pid)
+  async #end(worker: EndedWorker, isThere: boolean, keeps: boolean): Promise<void> {
+    const found = await processesOfSession(worker.pid, isThere)
     if (found.length === 0) return
     const { log } = this.#context
     log('worker-left-processes', { ...worker, ...described(found), why: keeps ? 'kept' : 'ended' })
     if (keeps) return
-    const { killed, left } = await endSession(worker.pid, found, CHILDREN_MERCY_MS, () => this.#isHurried)
+    const { killed, left } = await endSession(worker.pid, found, CHILDREN_MERCY_MS, () => this.#isHurried, isThere)
     if (killed.length > 0) log('worker-processes-killed', { ...worker, ...described(killed) })
     if (left.length > 0) log('worker-processes-stay', { ...worker, ...described(left) })
   }

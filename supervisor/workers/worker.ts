@@ -50,7 +50,17 @@ export type WorkersEvent =
   | PlainEvent
   | { type: 'worker'; worker: Worker; event: WorkerEvent }
   | { type: 'worker-message'; worker: Worker; message: WorkerToMaster }
-  | { type: 'worker-exit'; worker: Worker; code: number | null; signal: string | null; error: string | null }
+  | { type: 'worker-exit'; worker: Worker; end: ChildEnd }
+  /** One that was given up has ended after all. */
+  | { type: 'worker-ended'; worker: Worker; code: number | null; signal: string | null }
+
+/** How a child ended. `error`: it could not even be started. `stays`: it was given up, and why its process is there still. */
+export interface ChildEnd {
+  code: number | null
+  signal: string | null
+  error: string | null
+  stays: string | null
+}
 
 /** Which worker to start, and why. */
 export interface WorkerSpec {
@@ -70,8 +80,8 @@ export interface WorkerHooks {
   closeTunnels(worker: Worker): void
   withdraw(worker: Worker, end: WorkerEnd): void
   fold(worker: Worker): void
-  /** Its process has ended: what it has started may be left. */
-  reaped(worker: Worker, pid: number): void
+  /** Its process has ended: what it has started may be left. `isThere`: it was given up in place of that. */
+  reaped(worker: Worker, pid: number, isThere: boolean): void
   /** Where it leaves a heap snapshot, null: nowhere. */
   snapshotPath(worker: Worker): string | null
 }
@@ -109,13 +119,15 @@ const SILENT =
 
 /**
  * Above what the host says: metrics once a second, in as many messages as they need, and now and then an event. At once: one message of the longest, and
- * the small ones around it.
+ * the small ones around it. `work` is that of their metrics (`MetricsStore.update`): a worker with the most series that are kept, 10,000, may tell all of them once a
+ * second. At some 6 µs for each unit a worker has 8 % of a core of the master at most.
  */
 const PACE = {
   messagesPerSecond: 50,
   messages: 400,
   bytesPerSecond: 1024 ** 2,
   bytes: LONGEST_CHILD_MESSAGE_BYTES + 1024 ** 2,
+  work: { atOnce: 40_000, perSecond: 12_000 },
 }
 
 /** Events of one worker in the log, and their bytes as JSON, in which a character takes six at most. */
@@ -151,6 +163,8 @@ export class Worker {
   /** Proxies that have it in rotation, and what those have left that have not yet answered that it is drained. */
   readonly linkedBy = new Set<number>()
   readonly left = new Map<number, WorkerLeft>()
+  /** It was given up, and why its process is there still; null: it was not, or the process has ended. */
+  stays: string | null = null
   /** The last word about its event loop: the share of the time that it works. A blocked one says nothing more. */
   utilization: { share: number; atMs: number } | null = null
   readonly #context: MasterContext<WorkersEvent>
@@ -276,7 +290,9 @@ export class Worker {
         this.#loadFailure ??= { reason: message.reason, stack: message.stack }
         return this.apply({ type: 'load-failed', reason: message.reason })
       case 'metrics':
-        return this.#context.metrics.update(this.sourceId, message.families, 'worker')
+        return this.#allowance.channel.spendWork(
+          this.#context.metrics.update(this.sourceId, message.families, 'worker'),
+        )
       case 'recycle':
         if (this.#mayAskFor(message.reason)) this.askForNext(message.reason)
         return
@@ -291,17 +307,25 @@ export class Worker {
     }
   }
 
-  /** The child is gone: nothing of it stays but its figures. `error`: it could not even be started. */
-  exit(code: number | null, signal: string | null, error: string | null): void {
+  /** The child is gone: nothing of it stays but its figures, and where it was given up its process. */
+  exit({ code, signal, error, stays }: ChildEnd): void {
     this.#signal = signal
+    this.stays = stays
     const isNotStarted = error !== null
     this.#end = signal === null ? `ended with code ${code}` : `ended by ${signal}`
     if (this.#life.readyMs === null) this.#explainEnd(error)
     const isOutOfMemory = signal === 'SIGKILL' && this.#context.oomKills.areRecent
-    this.apply({ type: 'exit', code, signal, isOutOfMemory, isNotStarted })
+    this.apply({ type: 'exit', code, signal, isOutOfMemory, isNotStarted, stays })
+    if (stays !== null) this.#hooks.reaped(this, this.address.pid, true)
     const { socketPath, linkPath, tunnelPath } = this.address
     const paths = [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)]
     removeWorkerNames(paths, this.generation.settings.credentials)
+  }
+
+  /** It was given up, and has ended now. */
+  endedLate(code: number | null, signal: string | null): void {
+    this.stays = null
+    this.#report('worker-exit', { code: code ?? undefined, signal: signal ?? undefined, why: this.#life.why })
   }
 
   /** Why it never became ready; `reason` is what the master found where the worker itself gave none. */
@@ -444,8 +468,10 @@ export class Worker {
           put({ type: 'worker', worker: this, event: { type: 'ipc-closed' } })
         },
         slowed: () => this.#talksTooMuch(),
-        reaped: pid => this.#hooks.reaped(this, pid),
-        exit: (code, signal, error) => put({ type: 'worker-exit', worker: this, code, signal, error }),
+        reaped: pid => this.#hooks.reaped(this, pid, false),
+        exit: (code, signal, error, stays) =>
+          put({ type: 'worker-exit', worker: this, end: { code, signal, error, stays } }),
+        endedLate: (code, signal) => put({ type: 'worker-ended', worker: this, code, signal }),
       },
     )
   }
@@ -494,6 +520,8 @@ export class Worker {
         return this.#child.kill()
       case 'end-tracers':
         return this.#endTracers()
+      case 'give-up':
+        return this.#child.giveUp()
       case 'fold':
         return this.#hooks.fold(this)
       case 'report':

@@ -3,9 +3,6 @@
  * `node:http` writes each of them in one piece, but with `_writeRaw`, as many do who know statuses that Node does not, they come in any pieces.
  */
 
-/** No interim answer is longer: it is one frame. */
-export const INTERIM_BYTES = 64 * 1024
-
 const BEGINNING = 'HTTP/1.1 1'
 const HEAD_END = '\r\n\r\n'
 

@@ -14,6 +14,7 @@ import {
   creditFrame,
   FRAME,
   frame,
+  INTERIM_BYTES,
   LEAST_CREDIT_BYTES,
   REQUEST_FLAG,
   RESPONSE_FLAG,
@@ -24,7 +25,7 @@ import {
 import { GatheredBytes } from '../../../kit/link/gathered-bytes.js'
 import { asBytes, asLatin1 } from './answer-bytes.js'
 import { AnswerGuard } from './answer-guard.js'
-import { INTERIM_BYTES, InterimHeads, mayBeInterim } from './interim-heads.js'
+import { InterimHeads, mayBeInterim } from './interim-heads.js'
 import {
   assignSocket,
   closesConnection,

@@ -61,7 +61,8 @@ export const HARAKIRI_OPTIONS = {
     replaces: { uwsgi: 'harakiri-graceful-timeout' },
     summary:
       'How long a worker whose loop is blocked is left before it is killed. It gets no new requests and a successor at once; should its loop turn ' +
-      'again, it answers what it has and ends as at a reload, with the `SIGTERM` listeners of the application. 0: it is killed at once.',
+      'again, it answers what it has and ends as at a reload, with the `SIGTERM` listeners of the application. 0: it is killed at once, as it is where two former ' +
+      'workers of its slot have not ended.',
     example: 'harakiri-graceful-timeout = 5',
     setting: 'harakiriGracefulTimeoutMs',
     neededBy: ['master'],

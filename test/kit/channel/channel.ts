@@ -176,6 +176,26 @@ t.test('bytes past the budget are not read', async t => {
   t.equal(line.slowed, 1)
 })
 
+t.test(
+  'the work that a message makes delays the next one, and that of others who come back under its name',
+  async t => {
+    const budget = new ChannelBudget({ ...pace, work: { atOnce: 100, perSecond: 1000 } })
+    const line = await connectLine(t, { budget })
+    budget.spendWork(600)
+    t.ok(budget.isSpent)
+    t.ok(budget.waitMs > 400 && budget.waitMs <= 510, `${budget.waitMs} ms`)
+    const again = new ChannelBudget({ ...pace, work: { atOnce: 100, perSecond: 1000 } }, budget)
+    t.ok(again.isSpent)
+    const startMs = performance.now()
+    line.peer.write(frame(1))
+    await line.count(1)
+    t.ok(performance.now() - startMs > 300)
+    const uncounted = new ChannelBudget(pace)
+    uncounted.spendWork(1e9)
+    t.notOk(uncounted.isSpent)
+  },
+)
+
 t.test('a reader that does not read ends the line', async t => {
   const line = await connectLine(t)
   line.peer.pause()

@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import type { Credentials } from '../../../kit/channel/messages.js'
-import { endTracers, isDeadTracee, type TracedSystem } from '../../../kit/process/tracers.js'
+import { describeStay, endTracers, isDeadTracee, type TracedSystem } from '../../../kit/process/tracers.js'
 
 const MASTER = 100
 const WORKER = 200
@@ -22,6 +22,8 @@ interface Facts {
   ownUid?: number
   credentials?: Credentials | null
   failure?: string
+  /** By pid; the others are in the master's. */
+  namespaces?: Record<number, string | null>
 }
 
 function ended(facts: Facts) {
@@ -35,6 +37,9 @@ function ended(facts: Facts) {
       pid === MASTER
         ? [status(MASTER, '0\t0\t0\t0', facts.masterTracer)]
         : tracers.map(tracer => status(pid, SERVICE, tracer)),
+    userNamespace: pid =>
+      facts.namespaces !== undefined && pid in facts.namespaces ? facts.namespaces[pid]! : 'user:[1]',
+    waitsIn: () => '',
     kill: pid => {
       if (failure !== undefined) throw Object.assign(new Error(failure), { code: failure })
       killed.push(pid)
@@ -60,6 +65,26 @@ const cases: [title: string, facts: Facts, expected: number[]][] = [
   ['another user', { tracers: [300], others: { 300: status(300, '34\t34\t34\t34') } }, []],
   ['root by the service’s user (sudo)', { tracers: [300], others: { 300: status(300, '33\t0\t0\t0') } }, [300]],
   ['the service’s user by root', { tracers: [300], others: { 300: status(300, '0\t33\t33\t33') } }, []],
+  [
+    'a subordinate id of the service’s user, in a user namespace',
+    { tracers: [300], others: { 300: status(300, '100000\t100000\t100000\t100000') }, namespaces: { 300: 'user:[2]' } },
+    [300],
+  ],
+  [
+    'one whose user namespace is not told',
+    { tracers: [300], others: { 300: status(300, '34\t34\t34\t34') }, namespaces: { 300: null } },
+    [],
+  ],
+  [
+    'one beside a master that cannot tell its own',
+    { tracers: [300], others: { 300: status(300, '34\t34\t34\t34') }, namespaces: { 300: 'user:[2]', [MASTER]: null } },
+    [],
+  ],
+  [
+    'root in another user namespace',
+    { tracers: [300], others: { 300: status(300, '0\t0\t0\t0') }, namespaces: { 300: 'user:[2]' } },
+    [],
+  ],
   ['pid 1', { tracers: [1], others: { 1: status(1, SERVICE) } }, []],
   ['the master', { tracers: [MASTER], others: { [MASTER]: status(MASTER, SERVICE) } }, []],
   ['whoever traces the master too', { tracers: [300], masterTracer: 300, others: { 300: status(300, SERVICE) } }, []],
@@ -113,8 +138,26 @@ t.test('what made the master its tracer is dead when all its threads are, and ne
       ownUid: 0,
       status: pid => others[pid] ?? null,
       threads: () => threads,
+      userNamespace: () => null,
+      waitsIn: () => '',
       kill: () => {},
     }
     t.equal(isDeadTracee(WORKER, system), expected, title)
   }
+})
+
+t.test('why one that was killed is there still', async t => {
+  const system = (tracer: number, waitsIn: string): TracedSystem => ({
+    ownPid: MASTER,
+    ownUid: 0,
+    status: pid => ({ 300: status(300, SERVICE) })[pid] ?? null,
+    threads: () => [status(WORKER, SERVICE, tracer)],
+    userNamespace: () => null,
+    waitsIn: () => waitsIn,
+    kill: () => {},
+  })
+  t.equal(describeStay(WORKER, system(300, 'do_exit')), 'it is traced by gdb 300:300')
+  t.equal(describeStay(WORKER, system(0, 'rpc_wait_bit_killable')), 'it waits in the kernel (rpc_wait_bit_killable)')
+  t.equal(describeStay(WORKER, system(0, '')), 'it waits in the kernel')
+  t.match(describeStay(process.pid), /^it waits in the kernel/, 'as the system tells it')
 })

@@ -75,6 +75,11 @@ t.test('interim heads', async t => {
     ['two', 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n', false],
     ['with a length', 'HTTP/1.1 103 E\r\nContent-Length: 1\r\n\r\n', false],
     ['cut off', 'HTTP/1.1 103 E\r\nA: b\r\n', false],
+    ['as many fields as may be', `HTTP/1.1 103 E\r\n${'a: b\r\n'.repeat(128)}\r\n`, true],
+    ['one more', `HTTP/1.1 103 E\r\n${'a: b\r\n'.repeat(129)}\r\n`, false],
+    ['as long as may be', `HTTP/1.1 103 E\r\nA: ${'x'.repeat(16 * 1024 - 23)}\r\n\r\n`, true],
+    ['one byte more', `HTTP/1.1 103 E\r\nA: ${'x'.repeat(16 * 1024 - 22)}\r\n\r\n`, false],
+    ['30,000 fields', `HTTP/1.1 103 E\r\n${'a:\r\n'.repeat(30_000)}\r\n`, false],
   ]
   for (const [title, text, expected] of cases) t.equal(isInterimHead(text), expected, title)
 })

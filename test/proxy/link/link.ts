@@ -711,6 +711,21 @@ t.test('interim answers without a word are joined too, and the first 100 is not'
   t.ok(exchange.client.writes <= 2 + turnsOf(6001, 6001 * 26), `${exchange.client.writes} writes`)
 })
 
+t.test('of interim answers without end those that have room go on, and the answer comes', async t => {
+  const { worker, link, until } = await open(t)
+  const exchange = exchangeOf('GET', '/')
+  link.send(exchange, false)
+  await worker.has(FRAME.request, 1)
+  const id = exchange.linkId
+  const head = `HTTP/1.1 103 E\r\nA: ${'x'.repeat(1000)}\r\n\r\n`
+  worker.say(frame(FRAME.informational, id, head).repeat(3000))
+  worker.answer(id, 'x')
+  await until('answered GET /')
+  const passed = exchange.client.received.split(head).length - 1
+  t.equal(passed, Math.floor(1024 ** 2 / (head.length + 100)))
+  t.match(exchange.client.received, /HTTP\/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx$/)
+})
+
 t.test('a flood of short frames of any kind lets others have their turn', async t => {
   const { worker, link, told } = await open(t)
   const exchange = exchangeOf('POST', '/', ['Content-Length: 1000000'])

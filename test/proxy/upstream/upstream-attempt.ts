@@ -263,6 +263,34 @@ t.test('a 100 that nobody has asked for', async t => {
   }
 })
 
+t.test(
+  'interim answers: those of one read leave together, and neither number nor size of them is without bound',
+  async t => {
+    const hint = 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'
+    const fields = (count: number) => `HTTP/1.1 103 Early Hints\r\n${'a: b\r\n'.repeat(count)}\r\n`
+    const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'
+    // Each counts for its fields, too.
+    const most = Math.floor(1024 ** 2 / 200)
+    const cases: [title: string, said: string, status: number, count: number][] = [
+      ['ten', hint.repeat(10), 200, 10],
+      ['without end', hint.repeat(most + 500), 200, most],
+      ['as many fields as may be', fields(128), 200, 1],
+      ['one more', fields(129), 502, 0],
+    ]
+    for (const [title, said, status, count] of cases) {
+      const upstream = await ForeignServer.raw(t, socket => void socket.write(said + ok))
+      await withRig(t, { settings: toUpstreams(upstream) }, async rig => {
+        const client = await rig.client()
+        client.send(request('GET', '/'))
+        const answer = await client.answer()
+        t.equal(answer.status, status, title)
+        t.equal(answer.interim.length, count, title)
+        await rig.expectLines(1)
+      })
+    }
+  },
+)
+
 t.test('a connection on which a 100 came is used again, and not when one comes between two requests', async t => {
   const upstream = await ForeignServer.http(t, (asked, response) => {
     response.writeContinue()

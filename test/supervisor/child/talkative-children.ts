@@ -119,9 +119,10 @@ t.test('all proxies together have so much in one turn', async t => {
     arrived = resolve
   })
   const update = (_: string, __: unknown, kind: string) => {
-    if (kind !== 'proxy') return
+    if (kind !== 'proxy') return 0
     perTurn.set(turn, (perTurn.get(turn) ?? 0) + 1)
     if (--left === 0) arrived()
+    return 0
   }
   const json = '{"type":"metrics","families":["FILL"],"workers":[],"queued":0}'
   await flooded(

@@ -32,6 +32,20 @@ t.test('it waits for the end of the process, after the answer', async t => {
   t.equal(context.out, `draining\nstopped: pid ${pid}\n`)
 })
 
+t.test('a child of it that does not end is named, and makes it a failure', async t => {
+  const runDir = scratchFolder(t)
+  const { child, pid } = await startChild(t)
+  await fakeMaster(t, join(runDir, 'control.sock'), { ...report, pid }, (_, send) => {
+    const unended = [{ pid: 456, what: 'a worker of slot 2', why: 'it waits in the kernel (rpc_wait)' }]
+    send({ type: 'done', ok: true, unended })
+    setImmediate(() => child.kill('SIGKILL'))
+  })
+  const context = keptContext(runDir)
+  t.equal(await stopCommand({ runDir, iniPath: null, iniSection: '' }, context), EXIT.failed)
+  t.equal(context.out, `stopped: pid ${pid}\n`)
+  t.match(context.err, 'pid 456, a worker of slot 2, does not end: it waits in the kernel (rpc_wait)')
+})
+
 t.test('a master that ends without an answer has stopped too', async t => {
   const runDir = scratchFolder(t)
   const path = join(runDir, 'control.sock')

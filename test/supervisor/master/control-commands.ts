@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import type { ControlRequest, StatusReport } from '../../../supervisor/control/control-protocol.js'
-import { type Commanded, controlHandler } from '../../../supervisor/master/control-commands.js'
+import { type Commanded, controlHandler, describeStop } from '../../../supervisor/master/control-commands.js'
 
 const status = { pid: 7, workers: [], proxies: [] } as unknown as StatusReport
 
@@ -20,10 +20,12 @@ function master(more: Partial<Commanded> = {}, done: string[] = []): Commanded {
     },
     stop: async why => void done.push(`stop ${why}`),
     inFlight: async () => [],
+    unended: [],
     ...more,
   }
 }
 
+const LEFT = { pid: 9, what: 'a worker of slot 1', why: 'it waits in the kernel' }
 const failed: Partial<Commanded> = { reload: async () => ({ ok: false, reason: 'no', lines: ['why'] }) }
 
 const cases: [string, ControlRequest, Partial<Commanded>, unknown, string[]][] = [
@@ -42,6 +44,13 @@ const cases: [string, ControlRequest, Partial<Commanded>, unknown, string[]][] =
   ['reload', { command: 'reload' }, {}, { type: 'done', ok: true, status }, ['starting one worker']],
   ['a reload that fails', { command: 'reload' }, failed, { type: 'done', ok: false, reason: 'no', lines: ['why'] }, []],
   ['stop', { command: 'stop' }, {}, { type: 'done', ok: true }, ['stop control']],
+  [
+    'a stop that leaves a process',
+    { command: 'stop' },
+    { unended: [LEFT] },
+    { type: 'done', ok: true, unended: [LEFT] },
+    ['stop control'],
+  ],
   ['scale', { command: 'scale', wanted: 3 }, {}, { type: 'done', ok: true }, ['{"type":"scale","wanted":3}']],
   [
     'restart-worker',
@@ -62,3 +71,9 @@ for (const [title, request, more, answer, heard] of cases) {
     t.same(done, heard)
   })
 }
+
+t.test('a stop counts those that are there, and no slot whose worker has ended', async t => {
+  const of = (pids: (number | null)[]) => pids.map(pid => ({ pid }))
+  const there = { ...status, workers: of([1, null, null]), proxies: of([2, 3]) } as unknown as StatusReport
+  t.equal(describeStop({ status: () => there }), 'stopping: 2 proxies and 1 workers are left')
+})

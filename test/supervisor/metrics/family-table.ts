@@ -69,6 +69,12 @@ const malformed: [string, unknown][] = [
   ['a sample of another metric', { ...gauge({}, 1), values: [{ metricName: 'x', labels: {}, value: 1 }] }],
   ['a counter below zero', gauge({}, -1, 'counter')],
   ['a counter that would overflow the sum', gauge({}, 1e308, 'counter')],
+  ['a counter beside which adding 1 is lost', gauge({}, 2 ** 53 + 2, 'counter')],
+  ['a bucket of that size', histogram({}, [1, 2, 2 ** 60])],
+  [
+    'two samples that are so only together',
+    { ...gauge({}, 1, 'counter'), values: [1, 2].map(() => ({ labels: {}, value: 2 ** 52 + 1 })) },
+  ],
   ['a bucket below zero', histogram({}, [-1, 2, 3])],
   ['a label value that ends the page', gauge({ a: 'x\0' }, 1)],
   ['100,000 labels', gauge(Object.fromEntries(Array.from({ length: 100_000 }, (_, at) => [`l${at}`, 'x'])), 1)],

@@ -387,3 +387,47 @@ t.test('a conflict that comes and goes fills no log', async t => {
   const told = events.filter(([event]) => event === 'metrics-conflict').length
   t.ok(told > 1 && told < 60, `${told} times`)
 })
+
+t.test('one value cannot hide what the others count: it is refused for its process alone, and told once', async t => {
+  for (const value of [1e300, 2 ** 60, 2 ** 53 + 2]) {
+    const { store, show, events } = start()
+    store.update('worker-1', [counter({ a: 1 })])
+    for (let message = 0; message < 3; message++) store.update('worker-2', [counter({ a: value, b: 7 })])
+    store.update('worker-1', [counter({ a: 2 })])
+    t.same(show(), { 'c_total a': 2, 'c_total b': 7 }, `${value}`)
+    t.match(events, [
+      ['metrics-left-out', { source: 'worker-2', name: 'c_total', series: 1, why: 'malformed samples' }],
+    ])
+    t.equal(events.length, 1)
+  }
+})
+
+t.test('nor can a process by resets, or one after the other by their ends', async t => {
+  const { store, show } = start()
+  store.update('worker-1', [counter({ a: 1 })])
+  for (let round = 0; round < 5; round++)
+    for (const value of [2 ** 53, 0]) store.update('worker-2', [counter({ a: value })])
+  store.update('worker-1', [counter({ a: 2 })])
+  t.equal(show()['c_total a'], 2 ** 53 + 2, 'the sum of what is gone is no larger than one value may be')
+  for (let life = 3; life < 30; life++) {
+    store.update(`worker-${life}`, [counter({ b: 2 ** 53 })])
+    store.retire(`worker-${life}`)
+  }
+  t.equal(show('daimyo_metrics_series_left_out')['daimyo_metrics_series_left_out c_total gone'], 4 + 10)
+})
+
+t.test('a message costs what it makes the master do', async t => {
+  const many = (value: number, from = 0, name?: string) =>
+    counter(Object.fromEntries(Array.from({ length: 100 }, (_, at) => [`l${from + at}`, value])), name)
+  const { store } = start()
+  const costs: [string, unknown, number][] = [
+    ['no list', 7, 0],
+    ['the first one', [many(5)], 3 + 100 + 200],
+    ['the same label sets', [many(6)], 3 + 100],
+    ['resets', [many(1)], 3 + 100 + 300],
+    ['other label sets', [many(1, 100)], 3 + 100 + 200 + 300],
+    ['families without samples', Array.from({ length: 10 }, (_, at) => counter({}, `c${at}`)), 30],
+    ['a refused one', [{ ...many(1), type: 'x' }], 3],
+  ]
+  for (const [title, families, cost] of costs) t.equal(store.update('worker-1', families), cost, title)
+})

@@ -1,7 +1,7 @@
 /** The lifecycle of a proxy: `supervisor/proxies/proxy-phase.ts`. */
 
 import t from 'tap'
-import { REAP_LOOK_MS, REAP_MS } from '../../../kit/process/tracers.js'
+import { GIVE_UP_MS, REAP_LOOK_MS, REAP_MS } from '../../../kit/process/tracers.js'
 import {
   DRAIN_GRACE_MS,
   newProxyLife,
@@ -90,6 +90,13 @@ const lives: [string, Happening[], ProxyPhase, string, string[]][] = [
   ['a drain before it listens', [drain], 'draining', 'SIGTERM', ['send-drain']],
   ['listening after the drain began', [drain, listening], 'draining', 'SIGTERM', ['send-drain']],
   ['a kill', [listening, drain, kill, kill], 'killed', 'SIGINT', ['send-drain', 'kill']],
+  [
+    'a kill that never ends',
+    [listening, kill, REAP_MS, tick, GIVE_UP_MS, tick, 1e6, tick],
+    'killed',
+    'SIGINT',
+    ['kill', 'end-tracers', 'end-tracers', 'give-up'],
+  ],
   ['a kill that ends soon', [listening, kill, REAP_MS - 1, tick], 'killed', 'SIGINT', ['kill']],
   [
     'a kill that does not end',

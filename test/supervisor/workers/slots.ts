@@ -3,6 +3,7 @@
 import t from 'tap'
 import { NO_BACK_OFF } from '../../../supervisor/child/back-off.js'
 import {
+  type HeldBack,
   reconcile,
   type SlotAction,
   type SlotView,
@@ -29,6 +30,7 @@ const slot = (number: number, more: Partial<SlotView> = {}): SlotView => ({
   backOff: NO_BACK_OFF,
   pace: NO_BACK_OFF,
   predecessors: 0,
+  unended: 0,
   isNew: false,
   ...more,
 })
@@ -366,7 +368,44 @@ const cases: [string, SlotView[], Partial<Wishes>, SlotAction[], number | null][
 
 for (const [title, slots, wished, actions, wakeAtMs] of cases) {
   t.test(title, t => {
-    t.same(reconcile(slots, wishes(wished)), { actions, wakeAtMs })
+    const { held: _, ...plan } = reconcile(slots, wishes(wished))
+    t.same(plan, { actions, wakeAtMs })
     t.end()
+  })
+}
+
+const unended = (number: number) => ({ predecessors: number, unended: number })
+const heldBack: [string, SlotView[], Partial<Wishes>, HeldBack[]][] = [
+  ['as wanted', [slot(1), slot(2)], {}, []],
+  [
+    'two leave',
+    [slot(1, { current: asks(1), predecessors: 2 })],
+    { wanted: 1 },
+    [{ slot: 1, why: 'leaving', untilMs: null }],
+  ],
+  [
+    'two do not end',
+    [slot(1, { current: asks(1), ...unended(2) })],
+    { wanted: 1 },
+    [{ slot: 1, why: 'unended', untilMs: null }],
+  ],
+  [
+    'an empty slot of which two do not end',
+    [slot(1, { current: null, ...unended(2) })],
+    { wanted: 1 },
+    [{ slot: 1, why: 'unended', untilMs: null }],
+  ],
+  ['one of which one does not', [slot(1, { current: null, ...unended(1) })], { wanted: 1 }, []],
+  ['a reload fills it all the same', [slot(1, { current: null, ...unended(2) })], { wanted: 1, ...reload }, []],
+  [
+    'they ask too soon',
+    [slot(1, { current: asks(1), pace: waiting })],
+    { wanted: 1 },
+    [{ slot: 1, why: 'pace', untilMs: 700 }],
+  ],
+]
+for (const [title, slots, wished, expected] of heldBack) {
+  t.test(`held back: ${title}`, async t => {
+    t.same(reconcile(slots, wishes(wished)).held, expected)
   })
 }

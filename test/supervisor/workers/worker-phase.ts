@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { TUNNEL_CLOSE_MS } from '../../../kit/channel/messages.js'
-import { REAP_LOOK_MS, REAP_MS } from '../../../kit/process/tracers.js'
+import { GIVE_UP_MS, REAP_LOOK_MS, REAP_MS } from '../../../kit/process/tracers.js'
 import { printLifecycleTable } from '../../../supervisor/workers/lifecycle-table.js'
 import {
   endOf,
@@ -33,6 +33,8 @@ const blocked: WorkerEvent = {
   type: 'blocked',
   loop: { request: 'GET /', elapsedMs: 9, inFlight: 2, others: '', at: 'a.js:1', stack: 'f (a.js:1)' },
 }
+const crowded: WorkerEvent = { ...blocked, isCrowded: true }
+const stays: WorkerEvent = { type: 'exit', code: null, signal: 'SIGKILL', stays: 'it waits in the kernel' }
 const kill: WorkerEvent = { type: 'kill', why: 'SIGINT' }
 const breach: WorkerEvent = { type: 'kill', why: 'link-broken', isUnasked: true }
 const lost: WorkerEvent = { type: 'ipc-closed' }
@@ -274,6 +276,27 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
     'killed',
     'link-broken',
     ['announce', 'take-out', 'kill'],
+  ],
+  [
+    'a kill that never ends',
+    [ready, kill, wait(REAP_MS), tick, wait(GIVE_UP_MS - REAP_MS), tick, wait(1e6), tick],
+    'killed',
+    'SIGINT',
+    ['announce', 'kill', 'end-tracers', 'end-tracers', 'give-up'],
+  ],
+  [
+    'one that was given up',
+    [ready, kill, wait(GIVE_UP_MS), tick, stays, exit],
+    'gone',
+    'SIGINT',
+    ['announce', 'kill', 'end-tracers', 'give-up', 'withdraw', 'fold'],
+  ],
+  [
+    'blocked, with as many workers that leave as its slot may have',
+    [graceful(50), ready, crowded],
+    'killed',
+    'harakiri',
+    ['announce', 'kill'],
   ],
   ['a kill that ends soon', [ready, kill, wait(REAP_MS - 1), tick], 'killed', 'SIGINT', ['announce', 'kill']],
   [
