@@ -18,6 +18,8 @@ const fileOf = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 export const WORKER_ENTRY = fileOf('../../app/host/main.js')
 export const PROXY_ENTRY = fileOf('../../proxy/main.js')
+/** Of `task-children.ts`. */
+export const TASK_ENTRY = fileOf('../task-child-main.js')
 const PRELUDE = fileOf('../../kit/child-prelude.cjs')
 
 /**

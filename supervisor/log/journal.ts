@@ -87,6 +87,7 @@ const EVENTS = {
     'signal-ignored',
     'site-doubtful',
     'site-late',
+    'socket-not-removed',
     'start-waits',
     'stood-still',
     'tracer-killed',
