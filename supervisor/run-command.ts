@@ -44,8 +44,9 @@ import { inSlices } from './metrics/slices.js'
 import { LogChild } from './rotation/log-child.js'
 import { LogRotation, type RotationOptions } from './rotation/log-rotation.js'
 import { openFirstLog, openMasterLog } from './rotation/master-log.js'
-import { prepareRunFolder } from './run-folder/run-folder.js'
+import { type EndWorkersFolder, prepareRunFolder } from './run-folder/run-folder.js'
 import { RunFolderKeeper } from './run-folder/run-folder-keeper.js'
+import { workersTask } from './run-folder/workers-folder.js'
 import { printBanner } from './screen/banner.js'
 import { createNotifier } from './systemd/notify.js'
 import { ServiceReports } from './systemd/service-reports.js'
@@ -66,6 +67,8 @@ export interface RunOptions {
 
 /** How long a stop waits for the removal of the pidfile. */
 const PIDFILE_MS = 3000
+/** And for that of what workers left in the run folder. */
+const RELEASE_MS = 3000
 /** And each step of a reload that becomes the service's user. */
 const RELOAD_MS = 5000
 
@@ -106,7 +109,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   undo.push(() => tasks.settled())
   const pid = pidfileOf(settings, tasks)
   await pid?.check()
-  const folder = await prepareRunFolder(settings.runDir, settings.credentials)
+  const folder = await prepareRunFolder(settings.runDir, credentials, endOf(settings, tasks))
   undo.push(() => folder.release())
   const pipes: PipeStock = new PipeStock({ folder: folder.path, keepFolder: () => keeper.keep() })
   undo.push(() => pipes.close())
@@ -358,6 +361,15 @@ async function announce(
   // The log and the banner share a terminal: through the same door they keep their order.
   if (settings.logto === null) sink.write(banner)
   else context.print(banner)
+}
+
+/** What stays in `run/workers/` is cleared by the next start. */
+function endOf({ credentials }: Settings, tasks: Tasks): EndWorkersFolder | undefined {
+  if (credentials === null || process.geteuid?.() !== 0) return undefined
+  return async request => {
+    const options = { credentials, what: `cannot clear ${request.folder}`, withinMs: RELEASE_MS }
+    await tasks.run(workersTask, request, options).catch(() => {})
+  }
 }
 
 /** The pidfile of this master. */

@@ -23,6 +23,7 @@ const TASKS: Record<string, () => Promise<Task<never, unknown>>> = {
   'open-log': async () => (await import('./rotation/master-log.js')).logTask,
   'remove-socket': async () => (await import('./listen/socket-file.js')).socketTask,
   'remove-fifo': async () => (await import('./master/master-fifo.js')).fifoTask,
+  'end-workers-folder': async () => (await import('./run-folder/workers-folder.js')).workersTask,
   'see-autopsies': async () => (await import('./workers/autopsy-folder.js')).autopsyTask,
   'check-pidfile': async () => (await import('./host/pidfile.js')).pidfileTasks.check,
   'write-pidfile': async () => (await import('./host/pidfile.js')).pidfileTasks.write,
