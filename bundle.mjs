@@ -25,6 +25,7 @@ export const PROGRAMS = [
     ],
   },
   { entry: 'supervisor/rotation/log-child-main.js' },
+  { entry: 'supervisor/task-child-main.js' },
   { entry: 'proxy/main.js' },
   { entry: 'app/host/main.js' },
   { entry: 'app/host/watchdog/watchdog-thread.js' },

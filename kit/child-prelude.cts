@@ -10,7 +10,7 @@
  * 3. The last argument is the name that `ps` shows. A program that is started through another one cannot be given argv[0].
  * 4. Until the channel is open (`channel.ts`), nobody in this process would see that the master has died, and what comes before may wait for ever, such as a
  *    `--import`. So twice a second it is looked whether the parent is still the same; an orphan ends at once, with what its preloads have started, as it would
- *    behind the channel. A loop that is blocked does not look.
+ *    behind the channel. Where other preloads follow, which may block the loop, a thread looks.
  * 5. No trace is left: an application sees the `process.argv`, `process.execArgv` and `require.cache` that it would see without this file, and
  *    what it forks inherits none of it.
  */
@@ -82,21 +82,46 @@ function letOwnSignalsPass(held: Map<number, SignalHandle>): void {
 
 const ORPHAN_LOOK_MS = 500
 
+/** Options of Node that run code before the entry file. */
+const PRELOADS = /(^|\s)(-r|--require|--import|--loader|--experimental-loader)\b/
+
+/** Those behind this file, and of the environment. */
+function hasOtherPreloads(): boolean {
+  const others = process.execArgv.slice(process.execArgv.indexOf(__filename) + 1)
+  return others.some(word => PRELOADS.test(word)) || PRELOADS.test(process.env.NODE_OPTIONS ?? '')
+}
+
+/** Looks, in a thread too: with the parent that it had, and which process to end. */
+function look(parent: number, kill: typeof process.kill): void {
+  if (process.ppid === parent) return
+  try {
+    kill(-process.pid, 'SIGKILL')
+  } catch {
+    // ESRCH: it leads no group.
+    kill(process.pid, 'SIGKILL')
+  }
+}
+
+/** It gets none of the preloads. Returns what ends it. */
+function lookInThread(parent: number): () => void {
+  const { Worker } = require('node:worker_threads') as typeof import('node:worker_threads')
+  const source = `setInterval(${look}, ${ORPHAN_LOOK_MS}, ${parent}, process.kill)`
+  const thread = new Worker(source, { eval: true, execArgv: [], env: {} })
+  thread.unref()
+  // No thread is left: the loop looks, where it can.
+  thread.on('error', () => {})
+  return () => void thread.terminate()
+}
+
 /** Whoever opens the channel calls it off. */
 function endAsOrphan(): void {
   const parent = process.ppid
-  const kill = process.kill
-  const look = () => {
-    if (process.ppid === parent) return
-    try {
-      kill(-process.pid, 'SIGKILL')
-    } catch {
-      // ESRCH: it leads no group.
-      kill(process.pid, 'SIGKILL')
-    }
+  const timer = setInterval(look, ORPHAN_LOOK_MS, parent, process.kill).unref()
+  const endThread = hasOtherPreloads() ? lookInThread(parent) : () => {}
+  const value = () => {
+    clearInterval(timer)
+    endThread()
   }
-  const timer = setInterval(look, ORPHAN_LOOK_MS).unref()
-  const value = () => clearInterval(timer)
   Object.defineProperty(process, Symbol.for('daimyo.orphan-watch'), { value, configurable: true })
 }
 

@@ -17,7 +17,7 @@ import type { OrderedRequest } from './command/order-command.js'
 import { readOrRefuse } from './command/read-or-refuse.js'
 import { takeStarter } from './command/starter.js'
 import { fileNamed } from './config/ini/ini-reader.js'
-import { readSettings } from './config/read-settings.js'
+import { readSettings, type SettingsSource } from './config/read-settings.js'
 import type { Reading, Settings } from './config/values/settings.js'
 import { configReference } from './help/config-reference.js'
 import { describeCheck } from './help/describe-check.js'
@@ -183,7 +183,7 @@ function runOptions(line: ConfigArguments): RunOptions {
   const whenCrashing = (step: () => Promise<void>) => crashSteps.push(step)
   const settings = settingsOf(line, 'cannot start')
   isLogHere = isStandardError(settings.logto)
-  return { settings, readAgain: () => read(line), starter, whenCrashing }
+  return { settings, source: sourceOf(line), starter, whenCrashing }
 }
 
 function check(line: CommandLine & { command: 'check' }): number {
@@ -192,8 +192,13 @@ function check(line: CommandLine & { command: 'check' }): number {
   return reading.mistakes.length === 0 ? EXIT.ok : EXIT.config
 }
 
-function read({ iniPath, flags }: ConfigArguments): Reading {
-  return readSettings({ iniPath, flags, environment: context.environment, cwd: context.cwd })
+function read(line: ConfigArguments): Reading {
+  return readSettings(sourceOf(line))
+}
+
+/** A copy of the environment: what it says at a start holds for each reload. */
+function sourceOf({ iniPath, flags }: ConfigArguments): SettingsSource {
+  return { iniPath, flags, environment: { ...context.environment }, cwd: context.cwd }
 }
 
 function settingsOf(line: ConfigArguments, what: string): Settings {

@@ -5,6 +5,7 @@
  * is left behind.
  */
 
+import { closeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Credentials } from '../kit/channel/messages.js'
 import { reasonOf } from '../kit/ground/failure.js'
@@ -12,14 +13,16 @@ import { createLog, type Log } from '../kit/log/log.js'
 import { LogSink, type Reopening } from '../kit/log/log-sink.js'
 import { SharedPage } from '../kit/page/shared-page.js'
 import { checkLogReach, checkReach } from './child/child-programs.js'
+import { TaskChildren, type Tasks } from './child/task-children.js'
 import type { CommandContext } from './command/command-context.js'
 import type { Starter } from './command/starter.js'
+import { readingTask, type SettingsSource } from './config/read-settings.js'
 import type { Reading, Settings } from './config/values/settings.js'
 import { startControlSocket } from './control/control-socket.js'
 import { closeForeignDescriptors } from './host/foreign-descriptors.js'
 import { setInheritedLimits } from './host/inherited-limits.js'
 import { askNodeVersion, Installation, ownFiles } from './host/installation.js'
-import { checkPidfile, readPid, removePidfile, writePidfile } from './host/pidfile.js'
+import { holdWritten, pidfileTasks, type WrittenPidfile } from './host/pidfile.js'
 import { nameMaster } from './host/process-names.js'
 import { readVersion } from './host/version.js'
 import { keepYoungGenerationSmall } from './host/young-generation.js'
@@ -40,30 +43,32 @@ import { MetricsStore } from './metrics/metrics-store.js'
 import { inSlices } from './metrics/slices.js'
 import { LogChild } from './rotation/log-child.js'
 import { LogRotation, type RotationOptions } from './rotation/log-rotation.js'
-import { openMasterLog } from './rotation/master-log.js'
-import { prepareRunFolder } from './run-folder/run-folder.js'
+import { openFirstLog, openMasterLog } from './rotation/master-log.js'
+import { type EndWorkersFolder, prepareRunFolder } from './run-folder/run-folder.js'
 import { RunFolderKeeper } from './run-folder/run-folder-keeper.js'
+import { workersTask } from './run-folder/workers-folder.js'
 import { printBanner } from './screen/banner.js'
 import { createNotifier } from './systemd/notify.js'
 import { ServiceReports } from './systemd/service-reports.js'
 import { removals } from './user/file-removal.js'
 import { PacedLooks } from './user/folder-names.js'
-import { onGuardedPath, openingOf } from './user/guarded-path.js'
 import type { KilledChild } from './user/killed-child.js'
 import { PipeStock } from './user/pipes.js'
-import { addThreadHolder, mayBecomeUser, mayBecomeUserWithin, renewGroups } from './user/service-user.js'
+import { addThreadHolder, learnGroups, mayBecomeUser } from './user/service-user.js'
 
-/** `readAgain` is asked at each reload. `starter`: who waits for the outcome of a start in the background. */
+/** `source` is read again at each reload. `starter`: who waits for the outcome of a start in the background. */
 export interface RunOptions {
   settings: Settings
-  readAgain: () => Reading
+  source: SettingsSource
   starter: Starter | null
   /** Takes what is still to be done when the program crashes. */
   whenCrashing: (step: () => Promise<void>) => void
 }
 
-/** How long the removal of the pidfile waits for a write to the log. */
-const PIDFILE_MS = 2000
+/** How long a stop waits for the removal of the pidfile. */
+const PIDFILE_MS = 3000
+/** And for that of what workers left in the run folder. */
+const RELEASE_MS = 3000
 /** And each step of a reload that becomes the service's user. */
 const RELOAD_MS = 5000
 
@@ -99,9 +104,12 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   checkLogReach(settings)
   setInheritedLimits(settings)
   const passed = assignSockets(settings, receiveSockets(context.environment, process.pid))
-  const { pidfile, credentials } = settings
-  if (pidfile !== null) checkPidfile(pidfile, credentials)
-  const folder = await prepareRunFolder(settings.runDir, settings.credentials)
+  const { credentials } = settings
+  const tasks = new TaskChildren()
+  undo.push(() => tasks.settled())
+  const pid = pidfileOf(settings, tasks)
+  await pid?.check()
+  const folder = await prepareRunFolder(settings.runDir, credentials, endOf(settings, tasks))
   undo.push(() => folder.release())
   const pipes: PipeStock = new PipeStock({ folder: folder.path, keepFolder: () => keeper.keep() })
   undo.push(() => pipes.close())
@@ -110,13 +118,15 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   const logChild =
     settings.logto === null ? null : new LogChild({ path: settings.logto, owner: credentials, pipes, tell: tellTracer })
   undo.push(() => logChild?.stop())
+  const firstLog = settings.logto === null ? null : await openFirstLog(settings.logto, credentials, tasks)
   const sink = new LogSink({
     path: settings.logto,
     owner: settings.credentials,
-    open: openMasterLog,
+    open: (path, owner) => firstLog ?? openMasterLog(path, owner),
     complain: context.complain,
     ...(logChild !== null && { reopening: reopeningOf(settings, logChild) }),
   })
+  tasks.doHere(quietlyIn(sink, credentials))
   undo.push(addThreadHolder(() => sink.holdsThread))
   undo.push(() => sink.close())
   options.whenCrashing(() => sink.close())
@@ -144,7 +154,8 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
       isJournal,
       log,
       pipes,
-      readAgain: options.readAgain,
+      source: options.source,
+      tasks,
       keepRunFolder: () => keeper.keep(),
     },
     context,
@@ -159,14 +170,14 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   undo.push(() => control.close())
   if (settings.masterFifo.length > 0) {
     const put = (letter: string, event: SignalEvent) => master.signal(letter, event)
-    const fifo = await startMasterFifo({ paths: settings.masterFifo, opener: credentials, put, log, pipes })
+    const fifo = await startMasterFifo({ paths: settings.masterFifo, opener: credentials, put, log, pipes, tasks })
     undo.push(() => fifo.close())
   }
   undo.push(service.start())
   await filled
   pipes.demand()
   await master.start()
-  await announce(master, settings, options.starter, { sink, service, context, undo })
+  await announce(master, settings, options.starter, { sink, service, context, undo, pidfile: pid })
   return master.finished
 }
 
@@ -179,13 +190,14 @@ interface AssembleParts {
   isJournal: boolean
   log: Log
   pipes: PipeStock
-  readAgain: () => Reading
+  source: SettingsSource
+  tasks: Tasks
   keepRunFolder: () => void
 }
 
 /** The master with its metrics. The endpoint needs the master for what it shows, the master the endpoint for its URL. */
 function assemble(
-  { settings, passed, sink, logChild, isJournal, log, pipes, readAgain, keepRunFolder }: AssembleParts,
+  { settings, passed, sink, logChild, isJournal, log, pipes, source, tasks, keepRunFolder }: AssembleParts,
   context: CommandContext,
 ) {
   const version = readVersion()
@@ -200,8 +212,8 @@ function assemble(
   const rotation = rotationOf(settings, { sink, logChild, log, reopen: move => master.reopenLogs(move) })
   const master: Master = new Master({
     settings,
-    readSettings: () => withGroups(readingWithoutDeviceLog(readAgain())),
-    quietly: quietlyIn(sink, settings.credentials),
+    readSettings: async () => readingWithoutDeviceLog(await readAgain(source, tasks, settings)),
+    tasks,
     log,
     output: isJournal ? toJournal(sink) : outputOf(settings, sink, rotation),
     pipes,
@@ -317,6 +329,7 @@ interface Audience {
   service: ServiceReports
   context: CommandContext
   undo: Undo
+  pidfile: Pidfile | null
 }
 
 /** Clients are answered now: whoever waits for that is told. */
@@ -324,21 +337,19 @@ async function announce(
   master: Master,
   settings: Settings,
   starter: Starter | null,
-  { sink, service, context, undo }: Audience,
+  { sink, service, context, undo, pidfile }: Audience,
 ): Promise<void> {
-  const { pidfile, logto, credentials } = settings
   if (pidfile !== null) {
-    const guarded = <T>(work: () => T): T => onGuardedPath(pidfile, 'name', credentials, work)
     try {
-      writePidfile(pidfile, credentials)
+      await pidfile.write()
     } catch (error) {
       await master.stop('pidfile')
       throw error
     }
     undo.push(async () => {
-      const isFree = await mayBecomeUserWithin(openingOf(pidfile, 'name', credentials).as, PIDFILE_MS)
-      if (isFree && guarded(() => removePidfile(pidfile) || readPid(pidfile) !== process.pid)) return
-      context.complain(`daimyo: cannot remove the pidfile: ${pidfile}: it stays, and the next start finds it stale\n`)
+      const why = await pidfile.remove()
+      if (why !== null)
+        context.complain(`daimyo: cannot remove the pidfile: ${why}: it stays, and the next start finds it stale\n`)
     })
   }
   const report = master.status()
@@ -346,10 +357,53 @@ async function announce(
   if (starter !== null) return starter.tell({ type: 'started', report })
   // Whoever reads the journal of a service is somewhere else.
   const cwd = context.environment.INVOCATION_ID === undefined ? context.cwd : '/'
-  const banner = printBanner({ ...context, cwd, report, log: logto, mode: 'foreground' })
+  const banner = printBanner({ ...context, cwd, report, log: settings.logto, mode: 'foreground' })
   // The log and the banner share a terminal: through the same door they keep their order.
-  if (logto === null) sink.write(banner)
+  if (settings.logto === null) sink.write(banner)
   else context.print(banner)
+}
+
+/** What stays in `run/workers/` is cleared by the next start. */
+function endOf({ credentials }: Settings, tasks: Tasks): EndWorkersFolder | undefined {
+  if (credentials === null || process.geteuid?.() !== 0) return undefined
+  return async request => {
+    const options = { credentials, what: `cannot clear ${request.folder}`, withinMs: RELEASE_MS }
+    await tasks.run(workersTask, request, options).catch(() => {})
+  }
+}
+
+/** The pidfile of this master. */
+interface Pidfile {
+  check(): Promise<void>
+  write(): Promise<void>
+  /** Resolves with why it stays; null: it does not. */
+  remove(): Promise<string | null>
+}
+
+function pidfileOf({ pidfile: path, credentials }: Settings, tasks: Tasks): Pidfile | null {
+  if (path === null) return null
+  const request = { path, credentials, own: process.pid }
+  const options = { credentials, what: `cannot use the pidfile: pidfile=${path}` }
+  let held: number | null = null
+  return {
+    check: () => tasks.run(pidfileTasks.check, request, options),
+    async write() {
+      const taking = (pid: number, written: unknown) => {
+        held = holdWritten(pid, written as WrittenPidfile, request)
+      }
+      await tasks.run(pidfileTasks.write, request, { ...options, taking })
+    },
+    async remove() {
+      // The process has the file open too, and so the last one to close it: its user may have given it blocks that take minutes to free.
+      const removed = tasks.run(pidfileTasks.remove, request, {
+        ...options,
+        withinMs: PIDFILE_MS,
+        ...(held !== null && { descriptors: [held] }),
+      })
+      if (held !== null) closeSync(held)
+      return await removed.then(isGone => (isGone ? null : path), reasonOf)
+    },
+  }
 }
 
 function telling(logs: readonly Log[]): Log {
@@ -377,9 +431,11 @@ function withoutDeviceLog(settings: Settings): Settings {
 }
 
 /** A reload takes over the groups that the service's user has by now. */
-function withGroups(reading: Reading): Reading {
-  const credentials = reading.settings?.credentials ?? null
-  if (credentials !== null) renewGroups(credentials)
+async function readAgain(source: SettingsSource, tasks: Tasks, { credentials }: Settings): Promise<Reading> {
+  const what = 'cannot read the configuration'
+  const { reading, groups } = await tasks.run(readingTask, source, { credentials, what })
+  const found = reading.settings?.credentials ?? null
+  if (found !== null && groups !== null) learnGroups(found, groups)
   return reading
 }
 

@@ -16,6 +16,8 @@ export const REACH_REMEDY = 'install it where every user may read it, such as /o
 
 export const WORKER_ENTRY = builtFile('app/host/main.js')
 export const PROXY_ENTRY = builtFile('proxy/main.js')
+/** Of `task-children.ts`. */
+export const TASK_ENTRY = builtFile('supervisor/task-child-main.js')
 const PRELUDE = builtFile('kit/child-prelude.cjs')
 
 /**

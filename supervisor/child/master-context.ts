@@ -10,6 +10,7 @@ import type { OomKills } from '../host/oom-kills.js'
 import type { OutputGate } from '../log/output-lines.js'
 import type { PipeStock } from '../user/pipes.js'
 import type { Release } from './release.js'
+import type { Tasks } from './task-children.js'
 
 export type PortSite = 'ignored' | 'late'
 
@@ -58,6 +59,8 @@ export interface MasterContext<Event = PlainEvent> {
   gate: OutputGate
   /** Of the children. */
   pipes: Pick<PipeStock, 'take'>
+  /** What is to be done in folders of the service's user. */
+  tasks: Tasks
   metrics: MetricsSink
   /** The master's own environment, before it is cleaned for a child. */
   environment: NodeJS.ProcessEnv

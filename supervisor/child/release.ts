@@ -14,6 +14,7 @@ import type { Credentials } from '../../kit/channel/messages.js'
 import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
 import type { Settings } from '../config/values/settings.js'
 import { asServiceUser, O_PATH } from '../user/service-user.js'
+import type { Task } from './task-children.js'
 
 /** Real, absolute paths. `app` null: static files only. */
 export interface Release {
@@ -23,7 +24,8 @@ export interface Release {
   folders: ReadonlyMap<string, string>
 }
 
-type Located = Pick<
+/** Of the settings: what is looked up, and for whom. */
+export type Located = Pick<
   Settings,
   | 'credentials'
   | 'app'
@@ -50,6 +52,9 @@ export function resolveRelease(settings: Located): Release {
   if (!app.stats.isFile()) throw cannotUse('app', settings.app, 'not a file')
   return { app: app.path, chdir, folders }
 }
+
+/** The same, by another process (`task-children.ts`). */
+export const releaseTask: Task<Located, Release> = { name: 'release', work: resolveRelease }
 
 /** Where a path leads, and what is there. */
 type Look = (option: string, path: string) => { path: string; stats: Stats }

@@ -12,6 +12,7 @@ import { findNoRoom } from '../user/room-left.js'
 import { asServiceUser, mayBecomeUser } from '../user/service-user.js'
 import type { Generation } from './master-context.js'
 import { type Release, resolveRelease } from './release.js'
+import type { Task } from './task-children.js'
 
 /** `remedy` empty: none is known. */
 export interface StartObstacle {
@@ -31,9 +32,14 @@ const LIMITS: Record<string, StartObstacle> = {
   },
 }
 
-/** What stands behind an error of spawn(2); the error itself where nothing else is found. */
-export function explainNotStarted(error: string, generation: Generation, program = process.execPath): StartObstacle {
-  const gone = runFolderObstacle(generation) ?? releaseObstacle(generation)
+/** What stands behind an error of spawn(2); the error itself where nothing else is found. `lost`: what `releaseObstacle` has found. */
+export function explainNotStarted(
+  error: string,
+  generation: Generation,
+  lost = releaseObstacle(generation),
+  program = process.execPath,
+): StartObstacle {
+  const gone = runFolderObstacle(generation) ?? lost
   if (gone !== null) return gone
   const [code = ''] = /E[A-Z0-9]+$/.exec(error) ?? []
   const limit = LIMITS[code]
@@ -65,6 +71,18 @@ export function releaseObstacle(generation: Generation): StartObstacle | null {
     }
   }
   return null
+}
+
+/** What a look at the release needs; without what differs from one start to the next. */
+type Started = Pick<Generation, 'number' | 'settings' | 'release'>
+
+/** `releaseObstacle` by another process. */
+export const obstacleTask: Task<Started, StartObstacle | null> = { name: 'see-release', work: releaseObstacle }
+
+/** Where the release has gone, by another process; null: it is there, or what took its place is not known. */
+export const movedTask: Task<Started, Release | null> = {
+  name: 'follow-release',
+  work: generation => (releaseObstacle(generation) === null ? null : movedRelease(generation)),
 }
 
 /** There is no folder for the worker's sockets, and the master could not make it. */

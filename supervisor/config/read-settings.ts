@@ -13,6 +13,7 @@ import type { Credentials } from '../../kit/channel/messages.js'
 import { MOST_BACKLOG } from '../../kit/options/kinds/option-kinds.js'
 import type { OptionValues } from '../../kit/options/settings.js'
 import { type Accounts, accountName, findCredentials, findOwner } from '../user/accounts.js'
+import { renewGroups } from '../user/service-user.js'
 import { checkValues } from './check-values.js'
 import { toSettings } from './composed-settings.js'
 import { type NamedPath, readEnvironmentFiles } from './environment-files.js'
@@ -39,6 +40,16 @@ export interface SettingsSource {
   uid?: number
   gid?: number
   files?: ConfigFiles
+}
+
+/** The same, by another process (`child/task-children.ts`), with the groups that the service's user has by now. Null: there is no such user. */
+export const readingTask = {
+  name: 'reading',
+  work(source: SettingsSource): { reading: Reading; groups: readonly number[] | null } {
+    const reading = readSettings(source)
+    const credentials = reading.settings?.credentials ?? null
+    return { reading, groups: credentials === null ? null : renewGroups(credentials) }
+  },
 }
 
 /** More mistakes than anybody reads: the rest is counted. */

@@ -50,7 +50,8 @@ export interface InstallationOptions extends StartedBy {
   nodeVersion: () => Promise<string | null>
 }
 
-const BUILD_FILE = 'build.json'
+/** Beside the entry file `daimyo.js`. */
+export const BUILD_FILE = 'build.json'
 const LONGEST_VERSION = 40
 
 /** Of this process. `build.json` lies beside the entry file, whose folder this is. */
@@ -132,6 +133,11 @@ function upgrade(from: Build, to: Build): string {
 /** Two builds may have one version. */
 function nameOf({ version, digest }: Build): string {
   return `${version} (${digest.slice(0, 8)})`
+}
+
+/** Of the build that this file describes; null: there is none. */
+export function digestOf(path: string): string | null {
+  return readBuild(path)?.digest ?? null
 }
 
 /** null: there is none, or it is none of ours. */

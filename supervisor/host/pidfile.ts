@@ -35,7 +35,7 @@ const longestPidfile = 64
  * runs (69). Called before anything is started, and again by `writePidfile`. The file is opened as `guarded-path.ts`
  * allows for the service's `credentials`; the process that it names is judged as we are.
  */
-export function checkPidfile(path: string, credentials: Credentials | null = null): void {
+export function checkPidfile(path: string, credentials: Credentials | null = null, own = process.pid): void {
   const { found, pid } = onGuardedPath(path, 'name', credentials, () => ({
     found: lookOrRefuse(path),
     pid: readPid(path),
@@ -45,7 +45,7 @@ export function checkPidfile(path: string, credentials: Credentials | null = nul
     const what = found.isSymbolicLink() ? 'it is a symbolic link' : 'it is not a regular file'
     throw new Failure('pidfile', `cannot use the pidfile: pidfile=${path}: ${what}`, EXIT.permission)
   }
-  if (pid !== null && pid !== process.pid && isRunningDaimyo(pid, found, credentials)) {
+  if (pid !== null && pid !== own && isRunningDaimyo(pid, found, credentials)) {
     throw new Failure(
       'pidfile',
       `cannot use the pidfile: pidfile=${path}: daimyo runs with pid ${pid}`,
@@ -54,21 +54,30 @@ export function checkPidfile(path: string, credentials: Credentials | null = nul
   }
 }
 
-/**
- * Writes our pid to `path` (mode 0644) in one step; a stale pidfile is replaced. Failures as `checkPidfile`. The file stays
- * open for the life of this process: so the next start knows that this master wrote it.
- */
-export function writePidfile(path: string, credentials: Credentials | null = null): void {
-  checkPidfile(path, credentials)
-  onGuardedPath(path, 'name', credentials, () => replacePidfile(path, process.pid))
+/** A pidfile that was written, and where this process has it open. */
+export interface WrittenPidfile {
+  fd: number
+  dev: number
+  ino: number
 }
 
-function replacePidfile(path: string, pid: number): void {
+/**
+ * Writes the pid `own` to `path` (mode 0644) in one step; a stale pidfile is replaced. Failures as `checkPidfile`. The file stays
+ * open for the life of the master: so the next start knows that this master wrote it.
+ */
+export function writePidfile(path: string, credentials: Credentials | null = null, own = process.pid): WrittenPidfile {
+  checkPidfile(path, credentials, own)
+  return onGuardedPath(path, 'name', credentials, () => replacePidfile(path, own))
+}
+
+function replacePidfile(path: string, pid: number): WrittenPidfile {
   const temporary = join(dirname(path), `.${basename(path)}.${pid}.new`)
   try {
     removeIfThere(temporary)
-    writeNewFile(temporary, `${pid}\n`)
+    const fd = writeNewFile(temporary, `${pid}\n`)
     holdingFile(path, () => renameSync(temporary, path))
+    const { dev, ino } = fstatSync(fd)
+    return { fd, dev, ino }
   } catch (error) {
     const exitCode = ['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error)) ? EXIT.permission : EXIT.os
     throw new Failure('pidfile', `cannot write the pidfile: pidfile=${path}: ${reasonOf(error)}`, exitCode, error)
@@ -85,6 +94,59 @@ export function removePidfile(path: string, pid: number = process.pid): boolean 
     // EACCES, EROFS: it stays, and the next start finds it stale.
     return false
   }
+}
+
+/** What a task is told of a pidfile. `own`: the pid of the master. */
+export interface PidfileRequest {
+  path: string
+  credentials: Credentials | null
+  own: number
+}
+
+/** The same by another process (`child/task-children.ts`). `remove`: whether it does not name this master any more. */
+export const pidfileTasks = {
+  check: {
+    name: 'check-pidfile',
+    work: ({ path, credentials, own }: PidfileRequest) => checkPidfile(path, credentials, own),
+  },
+  write: {
+    name: 'write-pidfile',
+    work: ({ path, credentials, own }: PidfileRequest) => writePidfile(path, credentials, own),
+  },
+  remove: {
+    name: 'remove-pidfile',
+    work: ({ path, credentials, own }: PidfileRequest) =>
+      onGuardedPath(path, 'name', credentials, () => removePidfile(path, own) || readPid(path) !== own),
+  },
+}
+
+/**
+ * A descriptor of ours on the pidfile that the process `pid` has just written and keeps open. It asks no file system. A root without CAP_SYS_PTRACE may not look there, and opens the
+ * name, which the kernel has in its cache. Null: it is not had, and the next start takes the file for a stale one.
+ */
+export function holdWritten(
+  pid: number,
+  written: WrittenPidfile,
+  { path, credentials }: PidfileRequest,
+): number | null {
+  try {
+    return openWritten(`/proc/${pid}/fd/${written.fd}`, written, O_PATH)
+  } catch {
+    try {
+      return onGuardedPath(path, 'name', credentials, () => openWritten(path, written, O_PATH | constants.O_NOFOLLOW))
+    } catch {
+      // Its user has moved it already.
+      return null
+    }
+  }
+}
+
+function openWritten(path: string, { dev, ino }: WrittenPidfile, flags: number): number {
+  const fd = openSync(path, flags)
+  const found = fstatSync(fd)
+  if (found.dev === dev && found.ino === ino) return fd
+  closeSync(fd)
+  throw new Error(`${path}: it is another file`)
 }
 
 /** The pid that a pidfile holds; null when there is no such file or something else is in it. However large the file is, 65 bytes of it are read. */
@@ -132,11 +194,12 @@ function isMasterCommand(command: string): boolean {
   return command.includes(MASTER_NAME) || /(^|[ /])daimyo(\.js)?( |$)/.test(command)
 }
 
-function writeNewFile(path: string, text: string): void {
+function writeNewFile(path: string, text: string): number {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
   const descriptor = openSync(path, flags, 0o644)
   writeSync(descriptor, text)
   fsyncSync(descriptor)
+  return descriptor
 }
 
 function removeIfThere(path: string): void {

@@ -11,7 +11,7 @@
  */
 
 import { lookup } from 'node:dns/promises'
-import { lchownSync, lstatSync } from 'node:fs'
+import { closeSync, lchownSync, lstatSync } from 'node:fs'
 import * as net from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import type { Credentials } from '../../kit/channel/messages.js'
@@ -55,6 +55,8 @@ export interface ListenerOptions {
   opener: Credentials | null
   /** What systemd has opened in place of some of them. */
   passed: PassedSockets
+  /** Removes a unix socket where others than root decide about its folder; instead of the master, which would free the blocks of a file that they have put in its place. */
+  remove?: (path: string) => void
 }
 
 /** For the service's user and group, which the web server in front of it may belong to. */
@@ -177,7 +179,7 @@ export function tcpAddressOf(fd: number): BoundAddress | null {
   return boundAddress(handle)
 }
 
-type OpenOptions = Pick<ListenerOptions, 'backlog' | 'mode' | 'owner' | 'opener'>
+type OpenOptions = Pick<ListenerOptions, 'backlog' | 'mode' | 'owner' | 'opener' | 'remove'>
 
 /** `configured`: as the INI names it. `isSixOnly`: see `openListeners`. */
 function open(
@@ -192,7 +194,7 @@ function open(
 
 async function openUnix(
   address: BoundAddress & { kind: 'unix' },
-  { backlog, mode, owner, opener }: OpenOptions,
+  { backlog, mode, owner, opener, remove }: OpenOptions,
 ): Promise<Listener> {
   const { path } = address
   await freeSocketPath(path, opener)
@@ -205,6 +207,11 @@ async function openUnix(
   const closeNow = () => onGuardedPath(path, 'name', opener, () => handle.close())
   // Where another thread keeps root from becoming that user the file stays: the next start takes it.
   const close = () => {
+    if (opening.as !== null && remove !== undefined) {
+      // The handle stays as it is until this process ends: its close would remove the file.
+      closeSync(handle.fd)
+      return remove(path)
+    }
     if (mayBecomeUser(opening.as)) return closeNow()
     void mayBecomeUserWithin(opening.as, CLOSE_MS).then(isFree => isFree && closeNow())
   }

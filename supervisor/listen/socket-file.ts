@@ -45,6 +45,12 @@ export function removeSocket(path: string, opener: Opener): void {
   }
 }
 
+/** The same by another process (`child/task-children.ts`). */
+export const socketTask = {
+  name: 'remove-socket',
+  work: ({ path, opener }: { path: string; opener: Opener }) => removeSocket(path, opener),
+}
+
 /** A connection to a unix socket. connect(2) happens within the call, as whoever may follow the path. */
 export function connectUnix(path: string, opener: Opener): Socket {
   const opening = openingOf(path, 'content', opener)

@@ -91,6 +91,7 @@ const EVENTS = {
     'site-doubtful',
     'site-late',
     'slot-held-back',
+    'socket-not-removed',
     'start-waits',
     'stood-still',
     'tracer-killed',

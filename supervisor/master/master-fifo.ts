@@ -15,13 +15,13 @@ import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
 import { SYSTEM_PATH, systemProgram } from '../../kit/ground/system-path.js'
 import { type Rate, TokenBucket } from '../../kit/ground/token-bucket.js'
 import type { Log } from '../../kit/log/log.js'
+import { HERE, type Task, type Tasks } from '../child/task-children.js'
 import { LastLines } from '../log/output-lines.js'
 import { BRIEFLY } from '../user/become-user.js'
-import { asOpening, type Opener, onGuardedPath, openingOf } from '../user/guarded-path.js'
+import { asOpening, onGuardedPath, openingOf } from '../user/guarded-path.js'
 import { killForGood } from '../user/killed-child.js'
 import { lastWordsOf } from '../user/last-words.js'
 import { type PipeStock, spawnPiped } from '../user/pipes.js'
-import { mayBecomeUser, mayBecomeUserWithin } from '../user/service-user.js'
 import { sortLetters } from './fifo-letters.js'
 import type { SignalEvent } from './signals.js'
 
@@ -31,11 +31,13 @@ const OTHERS_WRITE = 0o022
 /** `put` gets a name for the log, and what the letter asks for. */
 export interface FifoOptions {
   paths: readonly string[]
-  opener: Opener
+  opener: Credentials | null
   put: (letter: string, event: SignalEvent) => void
   log: Log
   /** For the words of the program that makes one. */
   pipes: Pick<PipeStock, 'take'>
+  /** Does what is to be done in a folder of the service's user. */
+  tasks?: Tasks
   /** How often something is read. */
   reads?: Rate
   find?: typeof systemProgram
@@ -49,14 +51,14 @@ export interface FifoOptions {
 const READS: Rate = { atOnce: 10, perSecond: 0.5 }
 
 /** How long the removal of one waits. */
-const CLOSE_MS = 1000
+const CLOSE_MS = 3000
 
 /** Lines about letters that mean nothing. */
 const UNKNOWN_LINES: Rate = { atOnce: 10, perSecond: 0.2 }
 
 /** Opens all of them. Failure: `master-fifo` (71, 77 where it is somebody else's). The result closes and removes them. */
 export async function startMasterFifo(options: FifoOptions): Promise<{ close(): Promise<void> }> {
-  const { paths, opener, put, log, reads: pace = READS } = options
+  const { paths, put, log, reads: pace = READS } = options
   const open: { path: string; socket: Socket }[] = []
   const reads = new TokenBucket(pace, performance.now())
   const tellUnknown = unknownLetters(log)
@@ -99,15 +101,24 @@ export async function startMasterFifo(options: FifoOptions): Promise<{ close(): 
   return {
     async close() {
       if (timer !== null) clearTimeout(timer)
-      for (const { path, socket } of open) {
-        socket.destroy()
-        // It stays where the log keeps root from becoming that user: the next start takes it.
-        const { as } = openingOf(path, 'name', opener)
-        if (!mayBecomeUser(as) && !(await mayBecomeUserWithin(as, CLOSE_MS))) continue
-        onGuardedPath(path, 'name', opener, () => removeFifo(path))
-      }
+      for (const { socket } of open) socket.destroy()
+      await Promise.all(open.map(({ path }) => remove(path, options)))
     },
   }
+}
+
+/** It stays where that is not done in time: the next start takes it. */
+async function remove(path: string, { opener, tasks = HERE, log }: FifoOptions): Promise<void> {
+  const options = { credentials: opener, what: `cannot remove ${path}`, withinMs: CLOSE_MS }
+  await tasks
+    .run(fifoTask, { path, opener }, options)
+    .catch(error => log('fifo-trouble', { path, why: reasonOf(error) }))
+}
+
+/** Removes a FIFO by another process: its user may have put a file in its place, whose blocks take long to free. */
+export const fifoTask: Task<{ path: string; opener: Credentials | null }, void> = {
+  name: 'remove-fifo',
+  work: ({ path, opener }) => onGuardedPath(path, 'name', opener, () => removeFifo(path)),
 }
 
 /** `unsaid`: so many came before for which there was no line. */

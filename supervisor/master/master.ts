@@ -8,7 +8,7 @@
  */
 
 import type { InFlightRequest } from '../../kit/channel/messages.js'
-import { EXIT, Failure } from '../../kit/ground/failure.js'
+import { EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
 import { RunningClock } from '../../kit/ground/running-clock.js'
 import type { Log } from '../../kit/log/log.js'
 import type { UnendedProcess } from '../../kit/process/tracers.js'
@@ -16,7 +16,8 @@ import { HookPoints } from '../around/hook-points.js'
 import { HookFailure } from '../around/hooks.js'
 import { PROXY_ENTRY, WORKER_ENTRY } from '../child/child-programs.js'
 import type { MasterContext, MetricsSink } from '../child/master-context.js'
-import { resolveRelease } from '../child/release.js'
+import { type Release, releaseTask } from '../child/release.js'
+import { HERE, type Tasks } from '../child/task-children.js'
 import { meansTheSame } from '../config/changed-options.js'
 import type { Reading, Settings } from '../config/values/settings.js'
 import type { StatusReport } from '../control/control-protocol.js'
@@ -28,6 +29,7 @@ import type { UsageOptions } from '../host/process-usage.js'
 import type { PassedSockets } from '../listen/inherited-sockets.js'
 import { demandInherited, openListeners, publicPortOf, socketAccess } from '../listen/listeners.js'
 import { NOTHING_PASSED } from '../listen/socket-activation.js'
+import { socketTask } from '../listen/socket-file.js'
 import { OutputGate, type OutputSink } from '../log/output-lines.js'
 import type { MasterMetricsState } from '../metrics/master-families.js'
 import { PROXY_SILENT_MS } from '../proxies/proxy-phase.js'
@@ -49,8 +51,8 @@ import { listenToSignals, type SignalEvent, type SignalSource } from './signals.
 export interface MasterDeps {
   settings: Settings
   readSettings: () => Reading | Promise<Reading>
-  /** Does what makes the master the service's user, once that waits for no other thread; rejects where that takes too long. */
-  quietly?: <T>(work: () => T) => Promise<T>
+  /** Does what is to be done in folders of the service's user. */
+  tasks?: Tasks
   log: Log
   /** Gets what the workers print. */
   output: OutputSink
@@ -86,6 +88,8 @@ export interface MasterDeps {
   installation?: Pick<Installation, 'look'>
 }
 
+/** How long a stop waits for the removal of unix sockets in folders of the service's user. */
+const REMOVAL_MS = 3000
 /** A link is a connect on the same machine; a proxy that has none by then hangs. */
 const LINK_MS = 10_000
 
@@ -137,6 +141,7 @@ export class Master {
       keepRunFolder: deps.keepRunFolder ?? (() => {}),
       gate: new OutputGate(deps.output),
       pipes: deps.pipes,
+      tasks: deps.tasks ?? HERE,
       metrics: deps.metrics,
       environment: deps.environment ?? process.env,
       installation: deps.installation ?? { look: () => NOTHING_CHANGED },
@@ -283,7 +288,7 @@ export class Master {
   async #plant(): Promise<ProcessTree> {
     const { settings, renderMetrics, proxyStdout } = this.#deps
     await this.#hooks.beforeListening(settings)
-    const generation = { number: 1, settings, release: resolveRelease(settings) }
+    const generation = { number: 1, settings, release: await this.#resolveRelease(settings) }
     const passed = this.#deps.passed ?? NOTHING_PASSED
     const listeners = await openListeners({
       ...settings,
@@ -292,6 +297,7 @@ export class Master {
       others: settings.metrics === null ? [] : [settings.metrics],
       ...socketAccess(settings),
       passed,
+      ...(this.#deps.tasks !== undefined && { remove: (path: string) => void this.#removeSocket(path) }),
     })
     try {
       if (settings.dieOnIdle) demandInherited(listeners)
@@ -308,7 +314,7 @@ export class Master {
       { ...this.#context, publicPort: publicPortOf(listeners) },
       {
         readSettings: wanted => this.#readAgain(wanted),
-        quietly: this.#quietly,
+        resolveRelease: settings => this.#resolveRelease(settings),
         renderMetrics,
         usage: this.#deps.usage ?? {},
         proxyStdout: proxyStdout ?? proxyOutput(settings),
@@ -320,13 +326,25 @@ export class Master {
     )
   }
 
-  #quietly = async <T>(work: () => T): Promise<T> =>
-    this.#deps.quietly === undefined ? work() : this.#deps.quietly(work)
+  /** It stays where that is not done in time: the next start takes it. */
+  async #removeSocket(path: string): Promise<void> {
+    const { credentials } = this.#deps.settings
+    const options = { credentials, what: `cannot remove ${path}`, withinMs: REMOVAL_MS }
+    try {
+      await this.#context.tasks.run(socketTask, { path, opener: credentials }, options)
+    } catch (error) {
+      this.#context.log('socket-not-removed', { path, why: reasonOf(error) })
+    }
+  }
+
+  async #resolveRelease(settings: Settings): Promise<Release> {
+    return await this.#context.tasks.run(releaseTask, settings, { ...settings, what: 'cannot look up the release' })
+  }
 
   /** For a reload: the new settings, once what must run before their application has run. */
   async #readAgain({ scope, ifChanged, inForce }: SettingsWanted): Promise<Reading> {
     const asBefore: Reading = { settings: inForce, mistakes: [], remarks: [] }
-    const reading = scope === 'workers' ? asBefore : await this.#quietly(() => this.#deps.readSettings())
+    const reading = scope === 'workers' ? asBefore : await this.#deps.readSettings()
     const { settings, mistakes } = reading
     const isNeeded = settings !== null && !(ifChanged && meansTheSame(inForce, settings))
     if (isNeeded && mistakes.length === 0) {

@@ -10,7 +10,7 @@ import { Companions } from '../around/companions.js'
 import { AssetGrace } from '../child/asset-grace.js'
 import type { Generation, MasterContext } from '../child/master-context.js'
 import type { Release } from '../child/release.js'
-import { movedRelease, releaseObstacle } from '../child/start-obstacle.js'
+import { movedTask } from '../child/start-obstacle.js'
 import type { Settings } from '../config/values/settings.js'
 import { ProcessUsage, type UsageOptions } from '../host/process-usage.js'
 import type { Listener } from '../listen/listeners.js'
@@ -20,7 +20,7 @@ import { nextProxyLookMs } from '../proxies/proxy-phase.js'
 import type { ProxyOutput, ProxyProcess } from '../proxies/proxy-process.js'
 import { proxySettings } from '../proxies/proxy-settings.js'
 import { PathWatch, type WatchedPath, watchedPaths } from '../reload/path-watch.js'
-import { type ReloadDeps, Reloads } from '../reload/reload.js'
+import { type ReloadDeps, type ReloadRequest, Reloads } from '../reload/reload.js'
 import { MemoryWatch } from '../workers/memory-watch.js'
 import { Pool } from '../workers/pool.js'
 import { Scaler, workersAtStart } from '../workers/scaler.js'
@@ -42,7 +42,7 @@ export interface StartFailure {
 /** What the tree needs of the outside, besides the context. */
 export interface TreeDeps {
   readSettings: ReloadDeps['readSettings']
-  quietly: ReloadDeps['quietly']
+  resolveRelease: ReloadDeps['resolveRelease']
   renderMetrics: () => string | Promise<string>
   proxyStdout: ProxyOutput
   usage: UsageOptions
@@ -77,6 +77,7 @@ export class ProcessTree {
   readonly #answers: MetricsAnswers
   /** The release that was last tried in place of one that is gone. */
   #followed: Release | null = null
+  #isFollowing = false
   /** Those in force: a reload that proved itself has changed them. */
   settings: Settings
 
@@ -99,7 +100,7 @@ export class ProcessTree {
       context,
       pool: this.pool,
       readSettings: deps.readSettings,
-      quietly: deps.quietly,
+      resolveRelease: deps.resolveRelease,
       apply: next => this.#apply(next),
       isInForce: () => this.proxies.areInStep,
       answersOf: workerId => this.loads.of(workerId),
@@ -235,11 +236,25 @@ export class ProcessTree {
    */
   #follow(number: number): void {
     const { base } = this.pool.target
-    if (number !== base.number || this.reloads.isRunning || releaseObstacle(base) === null) return
-    const moved = movedRelease(base)
-    if (moved === null || (moved.chdir === this.#followed?.chdir && moved.app === this.#followed.app)) return
+    if (number !== base.number || this.reloads.isRunning || this.#isFollowing) return
+    this.#isFollowing = true
+    const { settings, release } = base
+    const options = { credentials: settings.credentials, what: 'cannot look for the release' }
+    const looked = this.#context.tasks.run(movedTask, { number, settings, release }, options)
+    // What is not known now is looked for after the next failure.
+    void looked
+      .catch(() => null)
+      .then(moved => {
+        this.#isFollowing = false
+        if (moved !== null && number === this.pool.target.base.number && !this.reloads.isRunning) this.#turnTo(moved)
+      })
+  }
+
+  #turnTo(moved: Release): void {
+    if (moved.chdir === this.#followed?.chdir && moved.app === this.#followed.app) return
     this.#followed = moved
-    this.reloads.request({ why: 'release-gone', scope: 'workers', progress: () => {}, done: () => {} })
+    const request: ReloadRequest = { why: 'release-gone', scope: 'workers', progress: () => {}, done: () => {} }
+    this.#context.put({ type: 'reload', request })
   }
 
   #hear(proxy: ProxyProcess, message: ProxyToMaster): void {

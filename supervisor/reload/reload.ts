@@ -14,7 +14,7 @@ import { reasonOf } from '../../kit/ground/failure.js'
 import { describeUnended } from '../../kit/process/tracers.js'
 import { HookFailure } from '../around/hooks.js'
 import type { Generation, MasterContext, PlainEvent } from '../child/master-context.js'
-import { type Release, resolveRelease } from '../child/release.js'
+import type { Release } from '../child/release.js'
 import { changedOptions, meansTheSame, settingsAfterReload } from '../config/changed-options.js'
 import type { Reading, Settings } from '../config/values/settings.js'
 import { workersAtFirst } from '../workers/cheaper.js'
@@ -56,8 +56,8 @@ export interface ReloadDeps {
   pool: Pool
   /** Reads, where that is wanted, and prepares what the new settings need. */
   readSettings: (wanted: SettingsWanted) => Reading | Promise<Reading>
-  /** As in `MasterDeps`. */
-  quietly: <T>(work: () => T) => Promise<T>
+  /** The release that settings lead to now; rejects with why there is none. */
+  resolveRelease: (settings: Settings) => Promise<Release>
   /** Makes a generation's settings the ones in force: the proxies', and the master's own deadlines. */
   apply(generation: Generation): void
   /** The proxies go by what was applied last. */
@@ -279,7 +279,7 @@ export class Reloads {
   /** Null: no worker is to be started. */
   async #releaseOf({ settings, mistakes }: Reading, { inForce, ifChanged }: SettingsWanted): Promise<Release | null> {
     if (settings === null || mistakes.length > 0 || (ifChanged && meansTheSame(inForce, settings))) return null
-    return await this.#deps.quietly(() => resolveRelease(settingsAfterReload(inForce, settings)))
+    return await this.#deps.resolveRelease(settingsAfterReload(inForce, settings))
   }
 
   #startCanary(running: Running, read: Settings, release: Release | null): void {

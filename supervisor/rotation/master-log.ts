@@ -4,14 +4,67 @@
  * opens this very name, and gives the file to that user. While the master runs, another process moves and makes it (`log-child.ts`).
  */
 
+import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import type { Credentials } from '../../kit/channel/messages.js'
+import { EXIT, Failure } from '../../kit/ground/failure.js'
 import { openLogFile, openMadeLogFile } from '../../kit/log/log-file.js'
+import type { Task, Tasks } from '../child/task-children.js'
 import { asOpening, onGuardedPath, openingOf } from '../user/guarded-path.js'
 import { backUpLog } from './log-backup.js'
 
-/** A descriptor to append to; Failures as `openLogFile`. */
+/**
+ * A descriptor to append to; Failures as `openLogFile`. Where others than root decide about the folder it is a regular file: a FIFO of theirs (77) could make each
+ * later open(2) wait.
+ */
 export function openMasterLog(path: string, owner: Credentials | null): number {
-  return onGuardedPath(path, 'name', owner, () => openLogFile(path, owner))
+  const opening = openingOf(path, 'name', owner)
+  const fd = asOpening(opening, owner, () => openLogFile(path, owner))
+  if (opening.as === null || fstatSync(fd).isFile()) return fd
+  closeSync(fd)
+  const why = `it is not a regular file: accepted another kind only where root alone decides, and it is ${opening.reason}`
+  throw new Failure('log', `cannot open the log: logto=${path}: ${why}`, EXIT.permission)
+}
+
+interface OpenedLog {
+  fd: number
+  dev: number
+  ino: number
+}
+
+/** `openMasterLog` by another process, which keeps the log open. */
+export const logTask: Task<{ path: string; owner: Credentials | null }, OpenedLog> = {
+  name: 'open-log',
+  work({ path, owner }) {
+    const fd = openMasterLog(path, owner)
+    const { dev, ino } = fstatSync(fd)
+    return { fd, dev, ino }
+  },
+}
+
+/** The same at the start of a master, which waits for nobody's folder. */
+export async function openFirstLog(path: string, owner: Credentials | null, tasks: Tasks): Promise<number> {
+  if (openingOf(path, 'name', owner).as === null) return openMasterLog(path, owner)
+  let taken: number | null = null
+  const taking = (pid: number, opened: unknown) => {
+    taken = takeLog(path, owner, pid, opened as OpenedLog)
+  }
+  const options = { credentials: owner, what: `cannot open the log: logto=${path}`, taking }
+  const { fd } = await tasks.run(logTask, { path, owner }, options)
+  return taken ?? fd
+}
+
+/** A root without CAP_SYS_PTRACE may not look into /proc of that process, and opens the name. */
+function takeLog(path: string, owner: Credentials | null, pid: number, { fd, dev, ino }: OpenedLog): number {
+  const { O_WRONLY, O_APPEND, O_NONBLOCK, O_NOCTTY } = constants
+  try {
+    return openSync(`/proc/${pid}/fd/${fd}`, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY)
+  } catch {
+    const own = openMadeMasterLog(path, owner)
+    const found = fstatSync(own)
+    if (found.dev === dev && found.ino === ino) return own
+    closeSync(own)
+    throw new Failure('log', `cannot open the log: logto=${path}: it was exchanged`, EXIT.permission)
+  }
 }
 
 /** The same, of a file that is there; of nobody else's folder while the master runs, see `offered-log.ts`. */

@@ -5,7 +5,7 @@
  * The child may be traced, and offer any file in place of the log. Must stay true:
  * - the file is opened as the service's user, for whom the kernel judges its rights: a descriptor that only reads does not help;
  * - what is offered is first taken with O_PATH, which asks no file system and opens no device. It is judged by what the kernel says of that descriptor of ours, which nobody can
- *   exchange any more, and only then asked by fstat(2) and opened. So it lies in a mount of the master's own: a file system that the user has mounted in a namespace of its own
+ *   exchange any more, and only then asked by fstat(2) and opened. So it is a regular file, and lies in a mount of the master's own: a file system that the user has mounted in a namespace of its own
  *   (FUSE, also below an overlay) is never asked.
  */
 
@@ -53,6 +53,6 @@ function whyRefused(place: number): string | null {
   // Pipes, sockets, and files that only memory holds have mounts of the kernel's, which are not listed.
   if (mountId === undefined || !mounts.split('\n').some(line => line.startsWith(`${mountId} `)))
     return 'it lies in no mount of ours'
-  const stats = fstatSync(place)
-  return stats.isFile() || stats.isFIFO() ? null : 'it is no file'
+  // A FIFO too: open(2) waits for whoever holds its lock.
+  return fstatSync(place).isFile() ? null : 'it is no file'
 }

@@ -9,7 +9,7 @@
  * (`workers-folder.ts`).
  */
 
-import { lstatSync, rmdirSync, unlinkSync } from 'node:fs'
+import { lstatSync, unlinkSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { codeOf } from '../../kit/ground/failure.js'
@@ -20,7 +20,7 @@ import { namesIn } from '../user/folder-names.js'
 import { isPipeName, removePipes } from '../user/pipes.js'
 import { alreadyRunning, type Claim, claimFolder, isClaimName, removeDrafts } from './run-folder-claim.js'
 import { openOwnFolder, openWorkersFolder, remakeOwnFolder } from './run-folder-owner.js'
-import { clearWorkerNames, isWorkerName } from './workers-folder.js'
+import { clearWorkerNames, isWorkerName, removeEmptyFolder, type WorkersEnd } from './workers-folder.js'
 
 /** A prepared folder. */
 export interface RunFolder {
@@ -31,7 +31,7 @@ export interface RunFolder {
    * `prepareRunFolder`.
    */
   restore(): boolean
-  /** Takes back what we made: our claim, dead sockets, the folders if they were not there before. Takes `RELEASE_MS` at most. */
+  /** Takes back what we made: our claim, dead sockets, the folders if they were not there before. Takes `RELEASE_MS` twice at most. */
   release(): Promise<void>
 }
 
@@ -50,9 +50,13 @@ export function controlPathOf(runDir: string): string {
 /**
  * Makes `path` (mode 0750, root's and the service's group's, else our own) ready for a new master. Failures:
  * `already-running` (69, with the pid
- * that runs), `run-folder` (77 when it is not ours to use, 71 when the system refuses).
+ * that runs), `run-folder` (77 when it is not ours to use, 71 when the system refuses). `end`: what clears the workers' folder at the end, where it is another user's.
  */
-export async function prepareRunFolder(path: string, credentials: Credentials | null): Promise<RunFolder> {
+export async function prepareRunFolder(
+  path: string,
+  credentials: Credentials | null,
+  end: EndWorkersFolder = endHere,
+): Promise<RunFolder> {
   const { made } = await openOwnFolder(path, credentials, {
     isOurs: isOurName,
     // Of another user's folder, before it is taken over: that user may run a master of its own there.
@@ -71,14 +75,19 @@ export async function prepareRunFolder(path: string, credentials: Credentials | 
     removeSockets(path)
     const workers = openWorkersFolder(workersFolderOf(path), credentials, clearWorkerNames)
     await removals.settled(STALE_MS)
-    return heldFolder(path, credentials, claim, { folder: made, workers: workers.made })
+    return heldFolder(path, credentials, claim, { made: { folder: made, workers: workers.made }, end })
   } catch (error) {
     claim.release()
     throw error
   }
 }
 
-function heldFolder(path: string, credentials: Credentials | null, first: Claim, made: FoldersMade): RunFolder {
+function heldFolder(
+  path: string,
+  credentials: Credentials | null,
+  first: Claim,
+  { made, end }: { made: FoldersMade; end: EndWorkersFolder },
+): RunFolder {
   let claim = first
   const restore = () => {
     if (claim.isThere() && isFolder(workersFolderOf(path))) return false
@@ -88,8 +97,21 @@ function heldFolder(path: string, credentials: Credentials | null, first: Claim,
     if (openWorkersFolder(workersFolderOf(path), credentials, () => {}).made) made.workers = true
     return true
   }
-  const release = () => releaseFolder(path, credentials, made, () => claim.release())
+  const release = () => releaseFolder(path, credentials, made, { releaseClaim: () => claim.release(), end })
   return { path, controlPath: controlPathOf(path), restore, release }
+}
+
+/** Never rejects. */
+export type EndWorkersFolder = (request: WorkersEnd) => Promise<void>
+
+async function endHere({ folder, credentials, isMade }: WorkersEnd): Promise<void> {
+  try {
+    clearWorkerNames(folder, credentials)
+  } catch {
+    // ENOENT: removed already; EACCES: its owner closed it. The next start clears the names.
+  }
+  await removals.settled(RELEASE_MS)
+  if (isMade) removeEmptyFolder(folder)
 }
 
 /** Which folders were not there before. */
@@ -111,32 +133,14 @@ async function releaseFolder(
   path: string,
   credentials: Credentials | null,
   made: FoldersMade,
-  releaseClaim: () => void,
+  { releaseClaim, end }: { releaseClaim: () => void; end: EndWorkersFolder },
 ): Promise<void> {
   const workers = workersFolderOf(path)
   // Else a child of ours waits for a file there, and whoever reads the folder waits for the child.
-  if (await removals.settled(RELEASE_MS)) {
-    try {
-      clearWorkerNames(workers, credentials)
-    } catch {
-      // ENOENT: removed already; EACCES: its owner closed it. The next start clears the names.
-    }
-    await removals.settled(RELEASE_MS)
-  }
+  if (await removals.settled(RELEASE_MS)) await end({ folder: workers, credentials, isMade: made.workers })
   removeSockets(path)
   releaseClaim()
-  if (made.workers) removeFolder(workers)
-  if (made.folder) removeFolder(path)
-}
-
-function removeFolder(path: string): void {
-  try {
-    rmdirSync(path)
-  } catch (error) {
-    // ENOTEMPTY: somebody else's file, or a next master that claimed it already; ENOENT: systemd was faster.
-    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EBUSY', 'EROFS'].includes(codeOf(error)))
-      throw error
-  }
+  if (made.folder) removeEmptyFolder(path)
 }
 
 /** What a master may leave behind, also one of an earlier version; everything else in the folder is somebody else's. */

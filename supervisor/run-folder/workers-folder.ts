@@ -10,7 +10,7 @@
  * cannot replace `workers/`, and rename(2) does not follow the last component.
  */
 
-import { lstatSync, type Stats } from 'node:fs'
+import { lstatSync, rmdirSync, type Stats, unlinkSync } from 'node:fs'
 import { lstat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Credentials } from '../../kit/channel/messages.js'
@@ -83,6 +83,48 @@ export function clearWorkerNames(folder: string, credentials: Credentials | null
   for (const path of paths) if (lookAt(path, credentials)?.isDirectory()) move(path, credentials)
   for (const path of paths)
     if (isRemovable(lookAt(path, credentials))) removals.add(folder, [basename(path)], credentials)
+}
+
+/** What is left to do in the workers' folder when a master ends. `isMade`: it goes too. */
+export interface WorkersEnd {
+  folder: string
+  credentials: Credentials | null
+  isMade: boolean
+}
+
+/**
+ * Clears our names by another process (`child/task-children.ts`), where the folder is another user's: whoever has locked it, or a file of it, has that process wait. Throws where
+ * the folder cannot be read.
+ */
+export const workersTask = {
+  name: 'end-workers-folder',
+  work({ folder, credentials, isMade }: WorkersEnd): void {
+    for (const name of permitted(credentials, () => namesIn(folder).names).filter(isWorkerName)) {
+      const path = join(folder, name)
+      if (lookAt(path, credentials)?.isDirectory()) move(path, credentials)
+      else remove(path, credentials)
+    }
+    if (isMade) removeEmptyFolder(folder)
+  },
+}
+
+/** Stays where something is in it, or where it is none any more. */
+export function removeEmptyFolder(path: string): void {
+  try {
+    rmdirSync(path)
+  } catch (error) {
+    // ENOTEMPTY: somebody else's file, or a next master that claimed it already; ENOENT: systemd was faster.
+    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EBUSY', 'EROFS'].includes(codeOf(error)))
+      throw error
+  }
+}
+
+function remove(path: string, credentials: Credentials | null): void {
+  try {
+    permitted(credentials, () => unlinkSync(path))
+  } catch {
+    // ENOENT: its worker was faster. EACCES, EROFS: the next worker that needs the name tells.
+  }
 }
 
 /** A directory stays: it is in nobody's way, as no worker has the same name again, and the next start moves it. */

@@ -97,6 +97,11 @@ export function renewGroups(credentials: Credentials): readonly number[] {
   return groups
 }
 
+/** What `renewGroups` has found in another process. */
+export function learnGroups(credentials: Credentials, groups: readonly number[]): void {
+  knownGroups.set(groupsKey(credentials), [...groups])
+}
+
 function groupsKey({ user, gid }: Credentials): string {
   return `${user} ${gid}`
 }

@@ -22,7 +22,13 @@ import { readWorkerMessage } from '../child/child-message.js'
 import type { Generation, MasterContext, PlainEvent } from '../child/master-context.js'
 import { Child } from '../child/spawn-child.js'
 import { workerEnvironment } from '../child/spawn-environment.js'
-import { explainNotStarted, releaseObstacle, roomObstacle, runFolderObstacle } from '../child/start-obstacle.js'
+import {
+  explainNotStarted,
+  obstacleTask,
+  roomObstacle,
+  runFolderObstacle,
+  type StartObstacle,
+} from '../child/start-obstacle.js'
 import { workersFolderOf } from '../config/values/run-folder-path.js'
 import { affinityOf } from '../host/cpu-affinity.js'
 import { processName } from '../host/process-names.js'
@@ -83,7 +89,7 @@ export interface WorkerHooks {
   /** Its process has ended: what it has started may be left. `isThere`: it was given up in place of that. */
   reaped(worker: Worker, pid: number, isThere: boolean): void
   /** Where it leaves a heap snapshot, null: nowhere. */
-  snapshotPath(worker: Worker): string | null
+  snapshotPath(worker: Worker): string | null | Promise<string | null>
 }
 
 /** What a proxy still has in flight at a worker that retires. */
@@ -110,6 +116,25 @@ const MOST_STACK_LINES = 30
 export const SOCKET_PATIENCE_MS = 1000
 /** Between two looks at the sockets of one that lacks some: it may listen for a moment only. */
 const SOCKET_LOOK_MS = 100
+
+/** How long the end of a worker that never became ready waits for a look at its release. */
+const RELEASE_LOOK_MS = 3000
+/** One for all workers of a generation. */
+const releaseLooks = new WeakMap<Generation, Promise<StartObstacle | null>>()
+
+/** Null: it is there, or has not been seen in time, and the worker's own reason is told. */
+function seeRelease(generation: Generation, { tasks }: MasterContext): Promise<StartObstacle | null> {
+  const { number, settings, release } = generation
+  const options = { credentials: settings.credentials, what: 'cannot look for the release', withinMs: RELEASE_LOOK_MS }
+  const look =
+    releaseLooks.get(generation) ??
+    tasks
+      .run(obstacleTask, { number, settings, release }, options)
+      .catch(() => null)
+      .finally(() => releaseLooks.delete(generation))
+  releaseLooks.set(generation, look)
+  return look
+}
 /** How long the server on PORT is waited for when another one has listened; where it is known to come late, half of the time for the start. */
 const PORT_MS = 2000
 
@@ -172,6 +197,8 @@ export class Worker {
   readonly #child: Child
   #life: WorkerLife
   #loadFailure: { reason: string; stack: string } | null = null
+  /** Its release is gone. */
+  #lost: StartObstacle | null = null
   #probe: ReadyProbe | null = null
   /** What it says that it waits for before it can listen. */
   #awaited = SILENT
@@ -417,8 +444,7 @@ export class Worker {
   /** Why it never became ready: what it said itself, unless its release is gone. */
   #explainEnd(error: string | null): void {
     const noRoom = roomObstacle(error ?? this.#loadFailure?.reason ?? '', this.generation)
-    const obstacle =
-      noRoom ?? (error === null ? releaseObstacle(this.generation) : explainNotStarted(error, this.generation))
+    const obstacle = noRoom ?? (error === null ? this.#lost : explainNotStarted(error, this.generation, this.#lost))
     if (obstacle === null) {
       this.#loadFailure ??= { reason: this.#bootEnd(), stack: '' }
       return
@@ -428,6 +454,11 @@ export class Worker {
     this.#loadFailure = { reason: `worker cannot be started: ${told}`, stack: this.#loadFailure?.stack ?? '' }
     if (error !== null || noRoom !== null) this.#report('worker-not-started', { why, remedy: remedy || undefined })
     else this.#report('release-gone', { why, remedy })
+  }
+
+  /** Of a worker that never became ready. Never rejects. */
+  async #lookForRelease(): Promise<void> {
+    if (this.#life.readyMs === null) this.#lost = await seeRelease(this.generation, this.#context)
   }
 
   #bootEnd(): string {
@@ -443,6 +474,7 @@ export class Worker {
     const { environment, publicPort, workerEntry, put, installation } = this.#context
     const { settings } = generation
     const env = workerEnvironment(environment, settings, { slot, generation: generation.number, publicPort })
+    let exitTold = Promise.resolve()
     return new Child(
       {
         entry: workerEntry,
@@ -469,9 +501,13 @@ export class Worker {
         },
         slowed: () => this.#talksTooMuch(),
         reaped: pid => this.#hooks.reaped(this, pid, false),
-        exit: (code, signal, error, stays) =>
-          put({ type: 'worker-exit', worker: this, end: { code, signal, error, stays } }),
-        endedLate: (code, signal) => put({ type: 'worker-ended', worker: this, code, signal }),
+        exit: (code, signal, error, stays) => {
+          const end = { code, signal, error, stays }
+          exitTold = this.#lookForRelease().then(() => put({ type: 'worker-exit', worker: this, end }))
+        },
+        endedLate: (code, signal) => {
+          void exitTold.then(() => put({ type: 'worker-ended', worker: this, code, signal }))
+        },
       },
     )
   }
@@ -515,7 +551,7 @@ export class Worker {
       case 'send-farewell':
         return this.#send({ type: 'farewell', mercyMs: effect.mercyMs, stream: effect.stream })
       case 'send-stop':
-        return this.#send({ type: 'stop', mercyMs: effect.mercyMs, snapshotPath: this.#hooks.snapshotPath(this) })
+        return this.#sendStop(effect.mercyMs)
       case 'kill':
         return this.#child.kill()
       case 'end-tracers':
@@ -560,6 +596,18 @@ export class Worker {
   #talksTooMuch(): void {
     if (!this.#hasTalkedTooMuch) this.#report('worker-talks-too-much', {})
     this.#hasTalkedTooMuch = true
+  }
+
+  /** Where its snapshot goes may come late: its time to end goes on meanwhile. */
+  #sendStop(mercyMs: number): void {
+    const snapshotPath = this.#hooks.snapshotPath(this)
+    if (snapshotPath === null || typeof snapshotPath === 'string')
+      return this.#send({ type: 'stop', mercyMs, snapshotPath })
+    const sinceMs = this.#context.nowMs()
+    void snapshotPath.then(path => {
+      const leftMs = Math.max(0, Math.round(mercyMs - (this.#context.nowMs() - sinceMs)))
+      if (this.#life.phase !== 'gone') this.#send({ type: 'stop', mercyMs: leftMs, snapshotPath: path })
+    })
   }
 
   #send(message: MasterToWorker): void {

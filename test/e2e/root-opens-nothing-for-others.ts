@@ -144,41 +144,59 @@ t.test('the log: a folder that becomes a link is not rotated', { skip }, async t
   t.same(readdirSync(roots).sort(), ['secret', 'site.log'])
 })
 
-/** For `node --require`: tells each path that the process opens on its own thread. */
+/** For `node --require`: tells each path that the process looks up on its own thread. */
 const telling = (file: string) => `
   const fs = require('node:fs')
-  const { openSync } = fs
+  const { openSync, writeSync } = fs
   const out = openSync(${JSON.stringify(file)}, 'a')
-  fs.openSync = (...args) => {
-    fs.writeSync(out, args[0] + '\\n')
-    return openSync(...args)
+  const names = ['openSync', 'opendirSync', 'statSync', 'lstatSync', 'statfsSync', 'readlinkSync', 'realpathSync', 'unlinkSync', 'renameSync']
+  for (const name of names) {
+    const original = fs[name]
+    fs[name] = Object.assign((...args) => {
+      writeSync(out, name + ' ' + args[0] + '\\n')
+      return original(...args)
+    }, original)
   }
   require('node:module').syncBuiltinESMExports()`
 
-t.test('the log: while it runs the master opens nothing by its name in the folder of the user', { skip }, async t => {
-  const folder = scratchFolder(t)
-  const looks = join(folder, 'looks')
-  writeFileSync(join(folder, 'tell.cjs'), telling(looks))
+t.test('while it runs, reloads and stops, the master looks up nothing in the folder of the user', { skip }, async t => {
+  const scratch = scratchFolder(t)
+  const looks = join(scratch, 'looks')
+  writeFileSync(join(scratch, 'tell.cjs'), telling(looks))
   const [node = '', program = ''] = reachableCommand()
-  const lines = ['logto = app/logs/site.log', 'disable-logging = true', 'log-maxsize = 64k']
-  const { site, folder: theirs } = attacked(t, lines, [], [node, '--require', join(folder, 'tell.cjs'), program])
-  const logs = join(theirs, 'logs')
+  const lines = [
+    ...['logto = app/logs/site.log', 'disable-logging = true', 'log-maxsize = 64k', 'pidfile = app/site.pid'],
+    ...['error-page = 404=app/page', 'env-file = app/page', 'envdir = app/static', 'static-map = /s=app/static'],
+    ...['http = app/site.sock', 'master-fifo = app/site.fifo', 'app = %dapp/app.cjs'],
+  ]
+  const command = [node, '--require', join(scratch, 'tell.cjs'), program]
+  const { site, folder } = attacked(t, lines, [/commands the master by it/], command)
+  const logs = join(folder, 'logs')
+  mkdirSync(join(folder, 'static'))
   mkdirSync(logs)
   chownSync(logs, WWW_DATA, WWW_DATA)
+  writeFileSync(join(folder, 'page'), '')
+  writeFileSync(join(folder, 'app.cjs'), app)
   const running = await site.serve()
-  const opened = () =>
+  const seen = (below: string) =>
     readFileSync(looks, 'utf8')
       .split('\n')
-      .filter(path => path.startsWith(`${logs}/`))
-  t.notSame(opened(), [], 'it opens the log at its start')
+      .filter(line => line.includes(` ${below}/`))
+  t.notSame(seen(site.folder), [])
+  t.same(
+    seen(logs).filter(line => !line.startsWith('statSync')),
+    [],
+    'nor does it open or move the log at its start',
+  )
   writeFileSync(looks, '')
   appendFileSync(join(logs, 'site.log'), `${'x'.repeat(70_000)}\n`)
   await until('it is rotated', () => readdirSync(logs).length === 2)
   process.kill(running.pid, 'SIGUSR1')
-  await site.run('reload', site.ini)
+  process.kill(running.pid, 'SIGHUP')
   await until('lines are in the new one', () => /reload-done/.test(site.read('app/logs/site.log')))
-  t.same(opened(), [])
   t.match(await site.end(running), { code: 0 })
+  t.same(seen(folder), [])
+  t.same(readdirSync(folder).sort(), ['app.cjs', 'logs', 'page', 'static'])
 })
 
 t.test('the log of the start, its folder and its backups: nothing is made or moved elsewhere', { skip }, async t => {

@@ -108,9 +108,14 @@ const hooks = hangs(
   `import('node:module').then(({ register }) => register('data:text/javascript,export const resolve = () => new Promise(() => {})'))
   await new Promise(resolve => setImmediate(resolve))`,
 )
+const endless = `console.log('waits'); for (;;);`
+const computes = `data:text/javascript,${encodeURIComponent(endless)}`
 const orphans: [title: string, nodeArgs: string[], env: Record<string, string>][] = [
   ['an import', ['--import', forEver], {}],
   ['an import of NODE_OPTIONS', [], { NODE_OPTIONS: `--import=${forEver}` }],
+  ['an import that computes', ['--import', computes], {}],
+  ['an import of NODE_OPTIONS that computes', [], { NODE_OPTIONS: `--import=${computes}` }],
+  ['a require that computes', ['--require', 'COMPUTES'], {}],
   ['module hooks that never answer', ['--import', hooks], {}],
 ]
 for (const [title, nodeArgs, env] of orphans) {
@@ -119,7 +124,10 @@ for (const [title, nodeArgs, env] of orphans) {
     writeFileSync(entry, 'setInterval(() => {}, 1e6)\nconsole.log("loaded")\nawait new Promise(() => {})')
     const starts = join(scratchFolder(t), 'starts.cjs')
     writeFileSync(starts, `require('node:child_process').spawn('sleep', ['1000'], { stdio: 'inherit' })`)
-    const args = [...FIRST_ARGUMENTS, '--require', starts, ...nodeArgs, entry, 'a name']
+    const required = join(scratchFolder(t), 'computes.cjs')
+    writeFileSync(required, endless)
+    const given = nodeArgs.map(word => (word === 'COMPUTES' ? required : word))
+    const args = [...FIRST_ARGUMENTS, '--require', starts, ...given, entry, 'a name']
     const options = { detached: true, env, stdio: ['ignore', 1, 'ignore', 'ignore', 'ignore'] }
     const source = `require('node:child_process').spawn(process.execPath, ${JSON.stringify(args)}, ${JSON.stringify(options)})`
     const parent = spawn(process.execPath, ['-e', source], { env: process.env, stdio: ['ignore', 'pipe', 'inherit'] })

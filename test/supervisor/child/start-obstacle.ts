@@ -95,7 +95,7 @@ const errors: [error: string, program: string, why: RegExp, remedy: RegExp][] = 
 t.test('errors', async t => {
   const generation = generationIn(scratchFolder(t))
   for (const [error, program, why, remedy] of errors) {
-    const found = explainNotStarted(error, generation, program)
+    const found = explainNotStarted(error, generation, null, program)
     t.match(found.why, why, error)
     t.match(found.remedy, remedy, error)
   }

@@ -1,7 +1,5 @@
 /** `supervisor/reload/child-look.ts`: who looks at a path for a root master, and that one who does not answer is not waited for. */
 
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { chmodSync, chownSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -16,6 +14,7 @@ import {
 } from '../../../supervisor/reload/child-look.js'
 import { asServiceUser } from '../../../supervisor/user/service-user.js'
 import { scratchFolder } from '../fixtures/scratch-folder.js'
+import { mountSilent, NO_MOUNT } from '../fixtures/silent-mount.js'
 import { testPipes } from '../fixtures/test-pipes.js'
 
 type Tap = Parameters<typeof testPipes>[0] & Parameters<typeof scratchFolder>[0]
@@ -63,23 +62,12 @@ t.test('a path that does not answer is told once, and the others are seen', asyn
   t.equal(told.length, 1)
 })
 
-/** A file system that takes the question, and never answers it. */
-const FUSE = `use Fcntl; $^F = 99; $| = 1; alarm 60; sysopen(F, "/dev/fuse", O_RDWR) or die;
-  my $with = "fd=" . fileno(F) . ",rootmode=40000,user_id=65534,group_id=65534,allow_other";
-  system("mount", "-i", "-t", "fuse", "-o", $with, "silent", $ARGV[0]) == 0 or die; print "mounted"; sleep`
-
 t.test('a file system of that user’s that never answers (FUSE) holds root up nowhere', needsRoot, async t => {
   const top = scratchFolder(t)
   chmodSync(top, 0o755)
   const mount = join(top, 'mount')
   mkdirSync(mount)
-  const daemon = spawn('perl', ['-e', FUSE, mount], { stdio: ['ignore', 'pipe', 'ignore'] })
-  t.teardown(() => {
-    daemon.kill('SIGKILL')
-    spawnSync('umount', ['-l', mount], { stdio: 'ignore' })
-  })
-  const isMounted = await Promise.race([once(daemon.stdout, 'data'), once(daemon, 'exit').then(() => null)])
-  if (isMounted === null) return t.pass('no mount here: perl, mount or /dev/fuse are missing, or not allowed')
+  if (!(await mountSilent(t, mount))) return t.pass(NO_MOUNT)
   const { looks, told } = looksOf(t, { lookMs: 1000 })
   const looked = looks.look([at(join(mount, 'x'), nobody)])
   t.equal(

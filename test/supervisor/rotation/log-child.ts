@@ -140,7 +140,8 @@ const offers: [title: string, before: string, expected: RegExp][] = [
   ['a file of root’s, which it may only read', 'exec 7</etc/passwd', /EACCES/],
   ['a device', 'exec 7>/dev/null', /it is no file/],
   ['a folder', 'exec 7</', /it is no file/],
-  ['a pipe of the master’s', 'exec 7<&0', /EACCES/],
+  ['a FIFO of its own', 'mkfifo $1.fifo; exec 7<>$1.fifo', /it is no file/],
+  ['a pipe of the master’s', 'exec 7<&0', /it is no file|it lies in no mount of ours/],
   ['nothing', ':', /the process that makes the log has ended/],
   ...(ownMounts
     ? ([
@@ -151,7 +152,7 @@ const offers: [title: string, before: string, expected: RegExp][] = [
 for (const [title, before, expected] of offers) {
   t.test(`what the child offers in place of the log is refused: ${title}`, needsRoot, async t => {
     const path = join(theirFolder(t), 'a.log')
-    const script = `${before}; printf %s '${JSON.stringify({ ...answer, fd: 7 })}'; exec >/dev/null; read end`
+    const script = `${before.replaceAll('$1', path)}; printf %s '${JSON.stringify({ ...answer, fd: 7 })}'; exec >/dev/null; read end`
     const shell = ['/bin/sh', '-c', script, 'sh']
     const command = before.startsWith('mount') ? ['unshare', '-rm', ...shell] : shell
     const child = childOf(t, { path, owner: nobody, command })

@@ -22,6 +22,7 @@ import { EXIT } from '../../../kit/ground/failure.js'
 import { prepareRunFolder } from '../../../supervisor/run-folder/run-folder.js'
 import { claimName } from '../../../supervisor/run-folder/run-folder-claim.js'
 import { openWorkersFolder } from '../../../supervisor/run-folder/run-folder-owner.js'
+import { type WorkersEnd, workersTask } from '../../../supervisor/run-folder/workers-folder.js'
 import { asServiceUser } from '../../../supervisor/user/service-user.js'
 import { fakeMaster, report } from '../fixtures/fake-master.js'
 import { scratchFolder } from '../fixtures/scratch-folder.js'
@@ -318,3 +319,27 @@ t.test('a workers’ folder that is none any more does not stop the clean-up', a
   await t.resolves(folder.release())
   t.same(readdirSync(path), ['workers'], 'the claim is given back')
 })
+
+t.test(
+  'under root another process ends the workers’ folder, and is not waited for without end',
+  { skip: !isRoot && 'needs root' },
+  async t => {
+    const path = join(scratchFolder(t), 'run')
+    const workers = join(path, 'workers')
+    const asked: WorkersEnd[] = []
+    const folder = await prepareRunFolder(path, nobody, async request => void asked.push(request))
+    writeFileSync(join(workers, 'worker-1.sock'), '')
+    await folder.release()
+    t.same(asked, [{ folder: workers, credentials: nobody, isMade: true }])
+    t.same(readdirSync(path), ['workers'], 'the claim is released')
+    mkdirSync(join(workers, 'worker-2.link'))
+    symlinkSync('/etc', join(workers, 'worker-3.tunnel'))
+    writeFileSync(join(workers, 'other'), '')
+    workersTask.work({ folder: workers, credentials: nobody, isMade: true })
+    t.match(readdirSync(workers).sort().join(), /^other,worker-2\.link\.planted-[0-9a-f]+$/)
+    rmSync(workers, { recursive: true })
+    mkdirSync(workers)
+    workersTask.work({ folder: workers, credentials: nobody, isMade: true })
+    t.notOk(existsSync(workers))
+  },
+)

@@ -16,7 +16,9 @@ import { basename, dirname, join } from 'node:path'
 import t from 'tap'
 import type { Credentials } from '../../../kit/channel/messages.js'
 import type { MasterContext } from '../../../supervisor/child/master-context.js'
+import { TaskChildren } from '../../../supervisor/child/task-children.js'
 import { removals } from '../../../supervisor/user/file-removal.js'
+import { groupsOf, identitySwitches } from '../../../supervisor/user/service-user.js'
 import {
   AUTOPSY_EVERY_MS,
   type AutopsyFacts,
@@ -55,7 +57,8 @@ function open(
   const folder = scratchFolder(t)
   const clock = { nowMs: 0 }
   const told: unknown[] = []
-  const context = { nowMs: () => clock.nowMs, log: (_: string, fields: { why: string }) => told.push(fields.why) }
+  const log = (_: string, fields: { why: string }) => told.push(fields.why)
+  const context = { nowMs: () => clock.nowMs, log, tasks: new TaskChildren() }
   const worker = (pid: number, why = 'reload-on-rss') =>
     ({
       address: { slot: 1, pid },
@@ -134,16 +137,51 @@ t.test(
     chmodSync(dirname(folder), 0o755)
     chownSync(folder, nobody.uid, nobody.gid)
     const leaking = worker(1)
-    const path = autopsies.begin(leaking) ?? ''
+    const path = (await autopsies.begin(leaking)) ?? ''
     const kept = [`${basename(path)}.partial`, 'daimyo-slot1-pid7-20200101T000000Z.heapsnapshot']
     for (const name of kept) old(join(roots, name), 2)
     renameSync(folder, `${folder}.before`)
     t.teardown(() => rmSync(`${folder}.before`, { recursive: true }))
     symlinkSync(roots, folder)
     autopsies.end(leaking)
-    t.equal(autopsies.begin(worker(2)), null)
-    t.match(told, [/EACCES/, /EACCES/])
+    t.equal(await autopsies.begin(worker(2)), null)
+    t.match(told, [/EACCES/])
     await removed()
     t.same(readdirSync(roots).sort(), kept.sort())
   },
 )
+
+const theirs = { user: null, uid: 65_534, gid: 65_534 }
+/** As `open`, of a folder of that user's. */
+function openTheirs(t: Parameters<typeof open>[0]) {
+  const opened = open(t, 1, 1, theirs)
+  chmodSync(dirname(opened.folder), 0o755)
+  chownSync(opened.folder, theirs.uid, theirs.gid)
+  return opened
+}
+const needsRoot = { skip: process.getuid?.() !== 0 && 'needs root' }
+
+t.test('a folder of another user is looked at, and left, by other processes', needsRoot, async t => {
+  const { folder, autopsies, worker } = openTheirs(t)
+  groupsOf(theirs)
+  const before = identitySwitches()
+  old(join(folder, 'daimyo-slot1-pid7-20200101T000000Z.heapsnapshot'), 2)
+  const leaking = worker(1)
+  const path = await autopsies.begin(leaking)
+  t.match(path, /\/daimyo-slot1-pid1-/)
+  writeFileSync(`${path}.partial`, '')
+  autopsies.end(leaking)
+  await removed()
+  t.same(readdirSync(folder), [])
+  t.equal(identitySwitches(), before)
+})
+
+t.test('a worker that ends while its folder is looked at', needsRoot, async t => {
+  const { clock, autopsies, worker } = openTheirs(t)
+  const leaking = worker(1)
+  const path = autopsies.begin(leaking)
+  autopsies.end(leaking)
+  t.equal(await path, null)
+  clock.nowMs += AUTOPSY_EVERY_MS
+  t.match(await autopsies.begin(worker(2)), /pid2/, 'it is in nobody’s way')
+})

@@ -1,0 +1,178 @@
+/**
+ * Work in folders of the service's user that a root master has another process do (`task-child-main.ts`). That user can make open(2), lstat(2), rename(2) or unlink(2) there wait
+ * without end (the lock of a FIFO or of a folder, a FUSE file system), or have the blocks of a file freed for minutes.
+ *
+ * The process is root and becomes that user for each path, by the same code as the master would (`guarded-path.ts`). So nobody but root can trace it, signal it or reach its
+ * descriptors: real and saved ids stay root's. Its answer is as good as the master's own look, and its standard streams may be sockets.
+ * Must stay true: a process that is late is killed and not waited for; of each task only so many late ones are left; nothing is done in the master instead, unless the files of daimyo
+ * have become those of another build.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { dirname, join } from 'node:path'
+import { deserialize, serialize } from 'node:v8'
+import type { Credentials } from '../../kit/channel/messages.js'
+import { EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
+import { BUILD_FILE, digestOf } from '../host/installation.js'
+import { entryCommand, TASK_ENTRY } from './child-programs.js'
+
+/** `work` is synchronous. Its request and its result are values that `v8.serialize` takes. */
+export interface Task<Request, Result> {
+  name: string
+  work(request: Request): Result
+}
+
+/** Does a task for the service's user. */
+export interface Tasks {
+  /** What the task returns or throws; a Failure arrives as one. Rejects with the Failure `late` (71) where it is not done in time. `withinMs`: instead of the usual time. */
+  run<Request, Result>(task: Task<Request, Result>, request: Request, options: TaskOptions): Promise<Result>
+}
+
+export interface TaskOptions {
+  /** The service's user. Null: there is no other user, and the task is done at once. */
+  credentials: Credentials | null
+  /** For messages: what is being done, such as `cannot read the configuration`. */
+  what: string
+  withinMs?: number
+  /** Descriptors that the process gets as 3, 4, …: it keeps them open for as long as it lives. */
+  descriptors?: readonly number[]
+  /** Called with the process that has done it and what it answers; it ends after that. Not called where this process did it itself. */
+  taking?: (pid: number, result: unknown) => void
+}
+
+/** In this process. */
+export const HERE: Tasks = { run: async (task, request) => task.work(request) }
+
+/** What the process is asked, on its standard input. `digest`: of the build that asks. */
+export interface TaskQuestion {
+  name: string
+  digest: string | null
+  request: unknown
+}
+
+/** What it answers, on its standard output. */
+export type TaskAnswer =
+  | { type: 'done'; result: unknown }
+  | { type: 'failed'; message: string; code: string; exitCode: number | null }
+  | { type: 'other-build' }
+
+export interface TaskChildrenOptions {
+  command?: readonly string[]
+  taskMs?: number
+}
+
+const OWN_BUILD = join(dirname(TASK_ENTRY), BUILD_FILE)
+const TASK_MS = 5000
+/** Of one task, that were killed and have not ended. */
+const MOST_LEFT = 2
+const LONGEST_ANSWER = 1 << 26
+/** Before the question. */
+export const LENGTH_BYTES = 4
+
+export class TaskChildren implements Tasks {
+  readonly #options: Required<TaskChildrenOptions>
+  readonly #digest = digestOf(OWN_BUILD)
+  readonly #left = new Map<string, number>()
+  readonly #running = new Set<Promise<unknown>>()
+  #here = async <T>(work: () => T): Promise<T> => work()
+
+  constructor(options: TaskChildrenOptions = {}) {
+    this.#options = { command: entryCommand(TASK_ENTRY), taskMs: TASK_MS, ...options }
+  }
+
+  /** How the work of another build is done here, so that it waits for no other thread. */
+  doHere(here: <T>(work: () => T) => Promise<T>): void {
+    this.#here = here
+  }
+
+  /** Resolves when all that was asked for is done, or given up. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#running)
+  }
+
+  async run<Request, Result>(task: Task<Request, Result>, request: Request, options: TaskOptions): Promise<Result> {
+    if (options.credentials === null || process.geteuid?.() !== 0) return task.work(request)
+    const asked = this.#ask({ name: task.name, digest: this.#digest, request }, options)
+    this.#running.add(asked)
+    const answer = await asked.finally(() => this.#running.delete(asked))
+    if (answer.type === 'other-build') return await this.#here(() => task.work(request))
+    if (answer.type === 'done') return answer.result as Result
+    const { message, code, exitCode } = answer
+    throw exitCode === null ? Object.assign(new Error(message), { code }) : new Failure(code, message, exitCode)
+  }
+
+  #ask(question: TaskQuestion, options: TaskOptions): Promise<TaskAnswer> {
+    const { what, withinMs = this.#options.taskMs } = options
+    const late = (why: string) => new Failure('late', `${what}: ${why}`, EXIT.os)
+    const left = this.#left.get(question.name) ?? 0
+    if (left >= MOST_LEFT) return Promise.reject(late('processes of before still wait for the file system'))
+    return new Promise((resolve, reject) => {
+      const child = this.#start(options.descriptors ?? [])
+      const chunks: Buffer[] = []
+      let bytes = 0
+      const giveUp = (why: string) => {
+        clearTimeout(deadline)
+        reject(late(why))
+        this.#leave(child, question.name)
+      }
+      const deadline = setTimeout(() => giveUp(`the file system has not answered within ${withinMs} ms`), withinMs)
+      child.stdout?.on('data', (chunk: Buffer) => {
+        chunks.push(chunk)
+        bytes += chunk.length
+        if (bytes > LONGEST_ANSWER) giveUp(`more than ${LONGEST_ANSWER} bytes`)
+      })
+      // EPIPE: it has ended before it has heard.
+      child.stdin?.on('error', () => {}).write(framed(serialize(question)))
+      child.on('error', error => {
+        clearTimeout(deadline)
+        if (child.pid === undefined) reject(late(reasonOf(error)))
+      })
+      child.stdout?.on('close', () => {
+        clearTimeout(deadline)
+        const answer = readAnswer(Buffer.concat(chunks))
+        try {
+          if (answer === null) return reject(late('the process that does it has ended'))
+          if (answer.type === 'done' && child.pid !== undefined) options.taking?.(child.pid, answer.result)
+          resolve(answer)
+        } catch (error) {
+          reject(error)
+        } finally {
+          child.stdin?.destroy()
+        }
+      })
+    })
+  }
+
+  #start(descriptors: readonly number[]): ChildProcess {
+    const [program = '', ...args] = this.#options.command
+    const stdio = ['pipe', 'pipe', 'ignore', ...descriptors] as const
+    const child = spawn(program, [...args, 'daimyo: task'], { env: {}, cwd: '/', stdio: [...stdio], detached: true })
+    child.unref()
+    return child
+  }
+
+  /** It may wait in the kernel, where SIGKILL does not reach it. */
+  #leave(child: ChildProcess, name: string): void {
+    this.#left.set(name, (this.#left.get(name) ?? 0) + 1)
+    child.once('exit', () => this.#left.set(name, (this.#left.get(name) ?? 1) - 1))
+    child.stdin?.destroy()
+    child.stdout?.destroy()
+    child.kill('SIGKILL')
+  }
+}
+
+/** Behind its length: standard input stays open until the answer is taken. */
+function framed(bytes: Buffer): Buffer {
+  const length = Buffer.alloc(LENGTH_BYTES)
+  length.writeUInt32LE(bytes.length)
+  return Buffer.concat([length, bytes])
+}
+
+/** Null: it is none, since its process was ended or could not do it. */
+function readAnswer(bytes: Buffer): TaskAnswer | null {
+  try {
+    return deserialize(bytes) as TaskAnswer
+  } catch {
+    return null
+  }
+}
