@@ -1,9 +1,9 @@
 /**
  * The life of a request, in reading order: received, routed, served from a file or dispatched to a worker, rescued if that worker dies,
- * finished. One object per proxy; connections bring exchanges in, links and the dispatcher tell what happened to them.
+ * finished. Each proxy has one `Phases`. Connections hand exchanges to it; links and the dispatcher report what happens to an exchange.
  *
- * What must stay true: every exchange reaches `#close` exactly once, whatever happens, and only there is it logged and counted; after it
- * nothing is written for it any more.
+ * What must stay true: `#close` runs exactly once for each exchange, whatever happens, and only `#close` logs and counts it. After that the client gets
+ * nothing more for it than a response of the proxy's own.
  */
 
 import type { ProxySettings, WorkerEnd } from '../kit/channel/messages.js'
@@ -49,7 +49,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
   #site: StaticSite
   #pages: ErrorPages
   #trusted: TrustedProxies | null
-  /** The proxy is going away: connections end after their answer. */
+  /** The proxy stops: connections end after their response. */
   draining = false
 
   constructor(world: PhasesWorld) {
@@ -79,13 +79,13 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     this.#rescuer = new Rescuer(world, this)
   }
 
-  /** The proxy goes away: nobody waits for a worker that will never come. */
+  /** The proxy stops. The dispatcher refuses a waiting request if no worker will come for it. */
   drain(): void {
     this.draining = true
     this.dispatcher.drain()
   }
 
-  /** A new configuration: requests from now on follow it. */
+  /** Puts a new configuration in force. Requests that begin later follow it. */
   apply(settings: ProxySettings): void {
     this.#world.settings = settings
     this.#routes = new RouteTable(settings.routes)
@@ -100,7 +100,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     this.#pages = new ErrorPages(settings.errorPage)
   }
 
-  // 1. Received: its head has arrived and is believed.
+  // 1. Received: the head of the request is here. Its forwarding fields count only if a trusted proxy sent them.
 
   received(head: RequestHead, client: Client): Exchange {
     const exchange = new Exchange(head, client, monotonicMs())
@@ -108,12 +108,12 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     return exchange
   }
 
-  /** A proxy in front of us speaks for many clients. */
+  /** Whether the peer is a trusted proxy. Such a peer has no limit of connections, because it carries many clients. */
   trusts(client: Client): boolean {
     return this.#trusted?.trustsPeer(client) ?? false
   }
 
-  // 2. Routed: longest prefix of the path that dot segments and encodings have been resolved in.
+  // 2. Routed: dot segments and encodings of the path are resolved, then the longest matching prefix decides.
 
   begin(exchange: Exchange): void {
     const { target } = exchange.head
@@ -139,13 +139,13 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     })
   }
 
-  // 3b. A file; where there is none, the application that is mounted there gets its chance.
+  // 3b. A file. If there is no file, the request goes to the application of this path.
 
   #file(exchange: Exchange, folders: string[], route: Route | null): void {
     this.#filed(exchange, serveFile(this.#site, exchange, folders, route), () => this.#noFile(exchange))
   }
 
-  /** What lies in memory was sent at once; a promise: the disk was asked. */
+  /** An outcome: the file was in memory and has been sent. A promise: the disk is being read. */
   #filed(exchange: Exchange, outcome: FileOutcome | Promise<FileOutcome>, none: () => void): void {
     if (outcome instanceof Promise) void outcome.then(later => this.#filed(exchange, later, none))
     else if (exchange.finished) return
@@ -162,7 +162,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     this.#toWorker(exchange, monotonicMs())
   }
 
-  /** Nothing is here; a browser may be shown the page of the single-page application all the same. */
+  /** There is no file and no application. `static-fallback` may name a page for browsers. */
   #fallback(exchange: Exchange): void {
     const places = fallbackPlaces(this.#world.settings, this.#routes, exchange.path, exchange.head)
     const outcome = serveInside(this.#site, exchange, places, FALLBACK_VARY)
@@ -177,7 +177,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     else this.#toWorker(exchange, now)
   }
 
-  // 4. Dispatched: to the worker with the fewest in flight, now or when one is free, or after the body where it is to be buffered first.
+  // 4. Dispatched to the worker with the fewest requests. The request waits if no worker is free; with `post-buffering` it waits for its body first.
 
   #toWorker(exchange: Exchange, now: number): void {
     const { head, client, origin, believed } = exchange
@@ -203,7 +203,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     if (link !== null) this.assigned(exchange, link, now)
   }
 
-  /** Mostly none. */
+  /** The field lines that the proxy adds to the response, as a rule none. The same question as in `answer-lines.ts`, asked here to save a call. */
   #answerLines(exchange: Exchange, slot: number | null): string {
     const { settings } = this.#world
     return settings.sticky === null && !settings.requestIdAnswer ? '' : answerLines(exchange, slot, settings)
@@ -237,7 +237,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     return bodyBytes > (this.#world.settings.limitPostBytes || Number.POSITIVE_INFINITY)
   }
 
-  /** A body that outgrows the window is let go once a worker has it: it cannot be sent again. */
+  /** When a worker has the request and the body is larger than the window, the proxy drops its copy. Then the request cannot be sent again. */
   #keep(exchange: Exchange, bytes: Buffer): void {
     exchange.keptBytes += bytes.length
     if (exchange.attempt !== null && exchange.keptBytes > WINDOW_BYTES) exchange.kept = null
@@ -279,7 +279,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     this.#world.starved()
   }
 
-  // 5. At the worker: the clock of harakiri runs from the last byte of the request to the first byte of the answer.
+  // 5. At the worker: the clock of harakiri runs from the last byte of the request to the first byte of the response.
 
   #startClock(exchange: Exchange, now: number): void {
     const { settings } = this.#world
@@ -331,7 +331,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     else exchange.stage.end(close)
   }
 
-  /** What is left of the body has nowhere to go. */
+  /** The application reads no more of the body. */
   readingStopped(exchange: Exchange): void {
     exchange.client.readingStopped()
   }
@@ -349,9 +349,9 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     this.#stages.fileNamed(exchange)
   }
 
-  // 6. Rescued: its worker died, and what the application has seen of it decides.
+  // 6. Rescued: the worker of the request died. What happens now depends on whether the application has seen the request.
 
-  /** Before `lost`. The worker's end is known then: as if it had crashed. */
+  /** Is called before `lost`. A worker that broke the protocol of its link counts as crashed. */
   broke(link: Link, why: string): void {
     this.#world.linkBroken(link.worker.workerId, why)
   }
@@ -379,13 +379,13 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     this.#fail(exchange, 'worker-died')
   }
 
-  /** A worker has responded to it: it does not kill. */
+  /** A worker has answered this request. So the request does not kill workers. */
   #clear(exchange: Exchange, now: number): void {
     const { quarantine } = this.#rescuer
     if (!quarantine.isIdle) quarantine.answered(exchange.title, now)
   }
 
-  /** Whether workers die of it; then it is answered. */
+  /** Whether the request is in quarantine. If so, it has been refused with 503. */
   #isHeldBack(exchange: Exchange, now: number): boolean {
     const { quarantine } = this.#rescuer
     if (quarantine.isIdle) return false
@@ -408,9 +408,9 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     })
   }
 
-  // 8. Finished: one log line, one count, one freed slot.
+  // 8. Finished: one log line, one count, one free place at the worker.
 
-  /** An answer in the proxy's own name. */
+  /** A response of the proxy's own. */
   #fail(exchange: Exchange, code: ErrorCode, fields?: OwnAnswer['fields']): void {
     if (exchange.finished) return
     this.#world.metrics.error(code)
@@ -433,7 +433,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     exchange.client.answerComplete(close, now)
   }
 
-  /** The client has a part of the answer and gets no more: it must see that. */
+  /** The client has a part of the response and gets no more. The connection ends, so that the client sees this. */
   broken(exchange: Exchange): void {
     if (exchange.finished) return
     this.#close(exchange)
@@ -458,7 +458,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     accessLog?.write(exchange, now)
   }
 
-  /** The body turned out not to be framed as it should; whoever has the request must not take it for complete. */
+  /** The framing of the body is wrong. The attempt is cancelled, so that nobody takes the body for complete. */
   refusedBody(exchange: Exchange | null, client: Client, refusal: Refusal): void {
     this.#world.metrics.refused(refusal.refused)
     // Its answer is complete and may be on its way still.
@@ -468,14 +468,14 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     else this.#answer(exchange, refusalAnswer(refusal))
   }
 
-  /** The mercy of a stop is over. Its client has not left, so it gets an answer, or sees that the one that has begun breaks off. */
+  /** The time of a stop is over. If the response has not begun, the client gets an error. Else the response breaks off. */
   cutByStop(exchange: Exchange): void {
     if (exchange.finished) return
     this.#letGo(exchange)
     this.#fail(exchange, exchange.attempts > 0 ? 'cut-by-stop' : 'stopping')
   }
 
-  /** The body passes a limit; the application is told by ABORT. */
+  /** The body passes a limit. The worker is sent an ABORT frame. */
   cut(exchange: Exchange, code: ErrorCode): void {
     this.#letGo(exchange)
     if (!exchange.finished) return this.#fail(exchange, code)
@@ -483,7 +483,7 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     exchange.client.answerComplete(true)
   }
 
-  /** Whoever works for it stops. */
+  /** Ends all work for the exchange: waiting, attempt, reading of the body, file. */
   #letGo(exchange: Exchange, isLate = false): void {
     exchange.queue?.leave(exchange)
     exchange.cancelAttempt(isLate)

@@ -72,7 +72,7 @@ An event of daimyo's own life: the time, what happened, and fields, as JSON stri
 
 \`why=died\` is an end that nobody asked for, by itself (\`code\`) or by somebody else's signal. \`why=link-broken\` is a worker that was killed because its
 application wrote to the worker's own connection with a proxy; \`worker-broke-link\` before it says what. \`worker-not-started\` is one for which there was
-no process: \`why\` says what is missing, \`remedy\` what to do. \`not-listening\` is a worker that still starts: \`why\` says what it waits for, as far as daimyo knows. \`reload-start why=release-gone\`: the release of the workers was removed, and its link leads to another one.
+no process: \`why\` says what is missing, \`remedy\` what to do. \`not-listening\` is a worker that still starts: \`why\` says what it waits for, as far as daimyo knows. \`reload-failed\`: a reload was refused or rolled back, and the workers of \`generation\` go on; \`why\` says the reason, \`reload-failed-line\` behind it what the worker or the hook printed. \`reload-start why=release-gone\`: the release of the workers was removed, and its link leads to another one.
 \`worker-left-processes\`: what the application of a worker that has ended had started and not ended, by name and pid; \`why=ended\` or, with \`keep-children\`,
 \`why=kept\`. \`worker-processes-killed\`: SIGTERM did not end them. \`proxy-woken\`: somebody had stopped it (SIGSTOP). \`tracer-killed\`: a process of the
 service's user traced a process that was killed, and kept it from its end for three seconds; \`tracer\` and \`name\` say which. \`worker-unkillable\`,

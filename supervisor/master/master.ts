@@ -1,9 +1,9 @@
 /**
- * The master: owns the listening sockets, the proxies, the workers and the clock of their lives. Composed and started by
- * `run-command.ts`; everything outside comes in through `MasterDeps`.
+ * The master owns the listening sockets, the proxies and the workers, and keeps their deadlines. `run-command.ts` composes
+ * and starts it; everything outside comes in through `MasterDeps`.
  *
- * Signals, messages, exits and deadlines only queue an event. The loop takes one, hands it to its owner, and then compares
- * what is with what is wanted. What must stay true: the master reads no byte of a public client, runs no application code,
+ * Signals, messages, exits and deadlines only queue an event. The loop takes one event, and the part that owns it handles it.
+ * Then the master compares the actual state with the wanted one. What must stay true: the master reads no byte of a public client, runs no application code,
  * never waits in the loop, and leaves no child behind when `finished` resolves.
  */
 
@@ -47,7 +47,7 @@ import { ProcessTree, type StartFailure } from './process-tree.js'
 import { Shutdown } from './shutdown.js'
 import { listenToSignals, type SignalEvent, type SignalSource } from './signals.js'
 
-/** The world outside. What is optional has its value in production. */
+/** The world outside. Production leaves the optional members out and gets their defaults. */
 export interface MasterDeps {
   settings: Settings
   readSettings: () => Reading | Promise<Reading>
@@ -58,7 +58,7 @@ export interface MasterDeps {
   output: OutputSink
   /** Of the children. */
   pipes: Pick<PipeStock, 'take'>
-  /** SIGUSR1: the master's own logs; the proxies are told to reopen theirs. Returns why they could not be opened; null: they were. */
+  /** Reopens the master's own logs (SIGUSR1). Resolves with null, or with the reason why it failed. */
   reopenLogs: (move?: () => Promise<void>) => Promise<string | null>
   /** Makes anew what was removed of the run folder. */
   keepRunFolder?: () => void
@@ -90,10 +90,10 @@ export interface MasterDeps {
 
 /** How long a stop waits for the removal of unix sockets in folders of the service's user. */
 const REMOVAL_MS = 3000
-/** A link is a connect on the same machine; a proxy that has none by then hangs. */
+/** A link is a connect on the same machine. A proxy without a link after this time hangs. */
 const LINK_MS = 10_000
 
-/** Our standard output itself only where proxies are who we are: another user could read what is typed on root's terminal, or rewrite root's file. */
+/** A proxy inherits our standard output only if it runs as our user. Another user could read root's terminal, or overwrite root's file. */
 function proxyOutput({ logto, credentials }: Settings): ProxyOutput {
   if (logto !== null) return 'ignore'
   return credentials === null ? 'inherit' : 'pipe'
@@ -110,7 +110,7 @@ export class Master {
   readonly #bornMs: number
   readonly #clock = new RunningClock()
   readonly #clockWatch = new ClockWatch(this.#clock, finding => this.#found(finding))
-  /** When it was born, by the wall clock as it is set now: a true start time does not differ from one look to the next. */
+  /** The start of the master in the wall clock as it is set now. It is kept, because a start time must not differ from one look to the next. */
   #startedMs = Date.now()
   readonly #hooks: HookPoints
   #endSignals: () => void = () => {}
@@ -153,8 +153,8 @@ export class Master {
   }
 
   /**
-   * Opens the listeners and starts the tree. Resolves when all proxies accept and all workers are linked (at once without
-   * an application). Rejects with a Failure when that cannot be; everything is cleaned up then.
+   * Opens the listeners and starts the tree. Resolves when all proxies accept and all workers are linked (without an
+   * application: when all proxies accept). If the start fails, it cleans up and rejects with a Failure.
    */
   async start(): Promise<void> {
     const signals = this.#deps.signals ?? process
@@ -180,7 +180,7 @@ export class Master {
     })
   }
 
-  /** What a reload that runs waits for, for whoever waits for it. */
+  /** What the running reload waits for. `daimyo reload` prints it. */
   reloadWait(): string {
     const tree = this.#tree
     return describeReloadWait(tree?.reloads.wait(workerId => tree.loads.of(workerId).inFlight, Date.now()) ?? null)
@@ -272,7 +272,7 @@ export class Master {
     return this.#tree.metrics.state(facts, this.#known(this.#tree))
   }
 
-  /** Nobody is judged by it; what is due by the wall clock is due at once. */
+  /** The clock was stepped or stood still. No process is killed for that. Work that the wall clock makes due (cron) is done now. */
   #found(finding: ClockFinding): void {
     const { event, ...fields } = finding
     if (finding.event === 'clock-stepped')
@@ -412,7 +412,7 @@ export class Master {
     if (!this.#isStarted && this.#shutdown === null && tree.isWhole) this.#succeed(tree)
   }
 
-  /** The workers are gone; then goes what ran beside them. */
+  /** Is called when the workers are gone. Ends daemons, cron jobs and hooks. */
   #isSwept({ settings, companions }: ProcessTree): boolean {
     return this.#hooks.atExit(settings) && companions.end(settings.reloadMercyMs) && this.#hooks.close()
   }
@@ -426,7 +426,7 @@ export class Master {
     tree.reloads.open()
   }
 
-  /** The start is not complete: to try again would only hide the reason. */
+  /** The first worker or proxy failed during the start. The start is given up, because a second try would hide the reason. */
   #failStart(what: string, { reason, lines, arePrinted }: StartFailure): void {
     if (this.#isStarted || this.#shutdown !== null) return
     this.#failure = (arePrinted ? printedFailure : longFailure)(`cannot start: ${what}: ${reason}`, lines)
