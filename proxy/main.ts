@@ -5,7 +5,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { Channel, openChannelEnds } from '../kit/channel/channel.js'
-import { LONGEST_REASON, type MasterToProxy } from '../kit/channel/messages.js'
+import { LONGEST_REASON, type MasterToProxy, readMessageToProxy } from '../kit/channel/messages.js'
 import { codeOf, EXIT, reasonOf } from '../kit/ground/failure.js'
 import { MASTERS_SIGNALS } from '../kit/process/masters-signals.js'
 import { hasUninvitedInspector, INSPECTED_SIGNAL } from '../kit/process/uninvited-inspector.js'
@@ -21,8 +21,10 @@ let proxy: ProxyServer | null = null
 
 const channel = new Channel(openChannelEnds(), {
   mostBytes: Number.POSITIVE_INFINITY,
-  message: message => {
-    take(message as MasterToProxy)
+  message: value => {
+    const message = readMessageToProxy(value)
+    if (message === null) process.stderr.write('a message of the master is left out: it is of another version\n')
+    else take(message)
     return true
   },
   closed: broken => {

@@ -252,3 +252,55 @@ export const WORKER_MESSAGE_BOUNDS = { depth: 10, values: 125_000, members: 100,
 
 /** Of a proxy's: it counts for each worker, and tells the load of each. A process of the service's user can write on its channel (pidfd_getfd(2)). */
 export const PROXY_MESSAGE_BOUNDS = { ...WORKER_MESSAGE_BOUNDS, values: 500_000 }
+
+/*
+ * What counts as a message of the master, for its children. They trust it: each runs the build of its master, or one that speaks the same channel
+ * (`CHANNEL_VERSION`). A message that the child does not know, or that lacks what the child would work with, is left out in place of ending the child and the requests
+ * that it has. Members that the child does not know mean nothing. Here, because a file more costs each start of a worker half a millisecond.
+ */
+
+type Fields = Record<string, unknown>
+type Check = (fields: Fields) => boolean
+
+const isNumber = (value: unknown): boolean => typeof value === 'number'
+const isText = (value: unknown): boolean => typeof value === 'string'
+const isRecord = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const TO_WORKER: { [T in MasterToWorker['type']]: Check } = {
+  configure: ({ settings }) => isRecord(settings),
+  load: () => true,
+  farewell: ({ mercyMs, stream }) => isNumber(mercyMs) && (stream === null || isRecord(stream)),
+  stop: ({ mercyMs, snapshotPath }) => isNumber(mercyMs) && (snapshotPath === null || isText(snapshotPath)),
+}
+
+const TO_PROXY: { [T in MasterToProxy['type']]: Check } = {
+  configure: ({ proxyId, listeners, settings }) => isNumber(proxyId) && Array.isArray(listeners) && isRecord(settings),
+  settings: ({ settings }) => isRecord(settings),
+  'worker-ready': ({ worker }) =>
+    isRecord(worker) && isNumber(worker.workerId) && isText(worker.linkPath) && isText(worker.tunnelPath),
+  'worker-retire': ({ workerId, tunnelMs }) => isNumber(workerId) && isNumber(tunnelMs),
+  'worker-gone': ({ workerId, end }) => isNumber(workerId) && isText(end),
+  'reopen-logs': () => true,
+  'in-flight-wanted': ({ requestId }) => isNumber(requestId),
+  pause: ({ isPaused }) => typeof isPaused === 'boolean',
+  // Given back as it came.
+  sync: () => true,
+  drain: ({ mercyMs }) => isNumber(mercyMs),
+  metrics: ({ requestId, text }) => isNumber(requestId) && isText(text),
+}
+
+/** The message for a worker; null: it is left out. */
+export function readMessageToWorker(value: unknown): MasterToWorker | null {
+  return isOneOf(value, TO_WORKER) ? (value as unknown as MasterToWorker) : null
+}
+
+/** The message for a proxy; null: it is left out. */
+export function readMessageToProxy(value: unknown): MasterToProxy | null {
+  return isOneOf(value, TO_PROXY) ? (value as unknown as MasterToProxy) : null
+}
+
+function isOneOf(value: unknown, checks: Record<string, Check>): value is Fields {
+  if (!isRecord(value) || typeof value.type !== 'string' || !Object.hasOwn(checks, value.type)) return false
+  return checks[value.type]!(value)
+}

@@ -1,5 +1,6 @@
 /**
- * What counts as a message of a child: every value of it is looked at, down to the last, before the master acts on any. A worker runs other people's code,
+ * What counts as a message of a child: every value of it is looked at, down to the last, before the master acts on any, and it has no other members than its own. A build
+ * whose children say more raises `CHANNEL_VERSION`. A worker runs other people's code,
  * so anything may arrive on its channel; what is not exactly one of ours ends the channel. Used by `worker.ts` and `proxy-process.ts`. Pure.
  */
 
@@ -81,17 +82,63 @@ const PROXY_MESSAGES: { [T in ProxyToMaster['type']]: Check } = {
   event: ({ event, fields }) => isToldEvent(PROXY_EVENTS, event, fields),
 }
 
+/** The members of each message beside its type; one that is missing here does not compile. */
+type Members<M extends { type: string }> = {
+  [T in M['type']]: { [Name in Exclude<keyof Extract<M, { type: T }>, 'type'>]-?: true }
+}
+
+const WORKER_MEMBERS: Members<WorkerToMaster> = {
+  waiting: { bootMs: true },
+  'load-wanted': {},
+  ready: { bootMs: true, ignoresPort: true },
+  failed: { reason: true, stack: true },
+  metrics: { families: true },
+  recycle: { reason: true },
+  utilization: { share: true },
+  event: { event: true, fields: true },
+}
+
+const PROXY_MEMBERS: Members<ProxyToMaster> = {
+  listening: {},
+  failed: { reason: true },
+  'worker-linked': { workerId: true },
+  'worker-drained': { workerId: true },
+  'worker-draining': { workerId: true, requests: true, tunnels: true },
+  'worker-blocked': {
+    workerId: true,
+    elapsedMs: true,
+    inFlight: true,
+    request: true,
+    others: true,
+    at: true,
+    stack: true,
+  },
+  'link-broken': { workerId: true, why: true },
+  metrics: { families: true, workers: true, queued: true },
+  'worker-wanted': {},
+  'in-flight': { requestId: true, requests: true },
+  'metrics-wanted': { requestId: true },
+  synced: { number: true },
+  event: { event: true, fields: true },
+}
+
 /** The message of a worker, null when it is something else. */
 export function readWorkerMessage(value: unknown): WorkerToMaster | null {
-  return isOneOf(value, WORKER_MESSAGES) ? (value as unknown as WorkerToMaster) : null
+  return isOneOf(value, WORKER_MESSAGES, WORKER_MEMBERS) ? (value as unknown as WorkerToMaster) : null
 }
 
 /** The message of a proxy, null when it is something else. */
 export function readProxyMessage(value: unknown): ProxyToMaster | null {
-  return isOneOf(value, PROXY_MESSAGES) ? (value as unknown as ProxyToMaster) : null
+  return isOneOf(value, PROXY_MESSAGES, PROXY_MEMBERS) ? (value as unknown as ProxyToMaster) : null
 }
 
-function isOneOf(value: unknown, checks: Record<string, Check>): value is Fields {
+function isOneOf(
+  value: unknown,
+  checks: Record<string, Check>,
+  members: Record<string, Record<string, true>>,
+): value is Fields {
   if (!isRecord(value) || typeof value.type !== 'string' || !Object.hasOwn(checks, value.type)) return false
+  const own = members[value.type]!
+  for (const name in value) if (name !== 'type' && !Object.hasOwn(own, name)) return false
   return checks[value.type]!(value)
 }

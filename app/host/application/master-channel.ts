@@ -12,6 +12,7 @@ import {
   LONGEST_REASON,
   LONGEST_STACK,
   type MasterToWorker,
+  readMessageToWorker,
   WORKER_MESSAGE_BOUNDS,
   type WorkerToMaster,
 } from '../../../kit/channel/messages.js'
@@ -48,8 +49,10 @@ const MOST_WAITING_BYTES = 4 * LONGEST_CHILD_MESSAGE_BYTES
 export function openMasterChannel(onMessage: (message: MasterToWorker) => void, onGone: () => void): MasterChannel {
   const channel = new Channel(openEnds(), {
     mostBytes: Number.POSITIVE_INFINITY,
-    message: message => {
-      onMessage(message as MasterToWorker)
+    message: value => {
+      const message = readMessageToWorker(value)
+      if (message === null) process.stderr.write('a message of the master is left out: it is of another version\n')
+      else onMessage(message)
       return true
     },
     closed: onGone,

@@ -56,6 +56,9 @@ const refused: [string, unknown][] = [
   ['an event name that forges a line', { type: 'event', event: 'x\nworker-exit', fields: {} }],
   ['a field name that forges a field', { type: 'event', event: 'metrics-trouble', fields: { 'a=1 b': 2 } }],
   ['a field that is no value', { type: 'event', event: 'metrics-trouble', fields: { why: {} } }],
+  ['more than it has to say', { type: 'load-wanted', more: 1 }],
+  ['a member of every object', JSON.parse('{"type":"ready","bootMs":1,"__proto__":{}}')],
+  ['a member of another message', { type: 'recycle', reason: 'max-requests', share: 0.5 }],
   ['no fields', { type: 'event', event: 'metrics-trouble' }],
 ]
 for (const [title, value] of accepted) {
@@ -81,6 +84,7 @@ const proxies: [string, unknown, boolean][] = [
   ['linked', { type: 'worker-linked', workerId: 1 }, true],
   ['drained', { type: 'worker-drained', workerId: 1 }, true],
   ['draining', { type: 'worker-draining', workerId: 1, requests: false, tunnels: true }, true],
+  ['draining, and more', { type: 'worker-draining', workerId: 1, requests: false, tunnels: true, why: 'x' }, false],
   ['draining, of unknown things', { type: 'worker-draining', workerId: 1, requests: 1, tunnels: true }, false],
   ['blocked', blocked, true],
   ['a broken link', { type: 'link-broken', workerId: 1, why: 'it says hello twice' }, true],
