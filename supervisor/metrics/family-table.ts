@@ -66,10 +66,10 @@ const LABEL_TEXT = 4096
 const LABELS = 64
 const COLUMNS = 500
 /**
- * Of what counts and of its sums, 2^53: beyond it adding 1 is lost, so one such value would hide what all the others count. It is 9 PB in bytes, 285 million years in
- * seconds; in nanoseconds it is 104 days.
+ * Of what counts and of its sums, 2^63: nanoseconds reach it after 292 years. One such value makes a sum coarse, which then goes in steps of 2048; one of 1e300 would hide what all
+ * the others count.
  */
-export const LARGEST_COUNT = 2 ** 53
+export const LARGEST_COUNT = 2 ** 63
 /** The longest number that JavaScript prints, the space before it and the line's end. */
 const VALUE_BYTES = 26
 const NO_LIMIT: TableRoom = {
