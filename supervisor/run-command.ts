@@ -103,7 +103,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   if (pidfile !== null) checkPidfile(pidfile, credentials)
   const folder = await prepareRunFolder(settings.runDir, settings.credentials)
   undo.push(() => folder.release())
-  const pipes: PipeStock = new PipeStock({ folder: folder.path, keepFolder: () => keeper.keep() })
+  const pipes = new PipeStock()
   undo.push(() => pipes.close())
   const filled = pipes.fill(settings.processes + settings.httpProcesses)
   const tellTracer: KilledChild['tell'] = (event, fields) => log(event, fields)

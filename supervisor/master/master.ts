@@ -33,7 +33,7 @@ import { PROXY_SILENT_MS } from '../proxies/proxy-phase.js'
 import type { ProxyOutput } from '../proxies/proxy-process.js'
 import type { ReloadOutcome, SettingsWanted } from '../reload/reload.js'
 import { describeReloadWait } from '../reload/reload-wait.js'
-import type { PipeStock } from '../user/pipes.js'
+import type { Pipes } from '../user/pipes.js'
 import { Alarm } from './alarm.js'
 import { deferred } from './deferred.js'
 import { EventQueue } from './event-queue.js'
@@ -54,7 +54,7 @@ export interface MasterDeps {
   /** Gets what the workers print. */
   output: OutputSink
   /** Of the children. */
-  pipes: Pick<PipeStock, 'take'>
+  pipes: Pipes
   /** SIGUSR1: the master's own logs; the proxies are told to reopen theirs. Returns why they could not be opened; null: they were. */
   reopenLogs: (move?: () => Promise<void>) => Promise<string | null>
   /** Makes anew what was removed of the run folder. */

@@ -78,7 +78,6 @@ export class ProxyProcess {
     this.#events = new TokenBucket(EVENT_RATE, context.nowMs())
     this.#life = newProxyLife(context.nowMs(), spec.why, context.proxySilentMs)
     this.#child = this.#spawn(spec)
-    this.report('proxy-start', { why: spec.why })
   }
 
   get life(): ProxyLife {
@@ -146,8 +145,8 @@ export class ProxyProcess {
     this.#hasTalkedTooMuch = true
   }
 
-  #spawn({ proxyId, names, credentials, folder, stdout, descriptors }: ProxySpec): Child {
-    const { environment, proxyEntry, put, installation } = this.#context
+  #spawn({ proxyId, why, names, credentials, folder, stdout, descriptors }: ProxySpec): Child {
+    const { environment, proxyEntry, put, installation, log } = this.#context
     return new Child(
       {
         entry: proxyEntry,
@@ -172,6 +171,7 @@ export class ProxyProcess {
           if (broken !== null) this.report('proxy-broke-channel', { why: broken })
           put({ type: 'proxy', proxy: this, event: { type: 'ipc-closed' } })
         },
+        started: pid => log('proxy-start', { proxy: proxyId, pid, why }),
         slowed: () => this.#talksTooMuch(),
         exit: (code, signal, error) => {
           if (error !== null) put({ type: 'proxy', proxy: this, event: { type: 'failed', reason: error } })
