@@ -111,7 +111,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   await pid?.check()
   const folder = await prepareRunFolder(settings.runDir, credentials, endOf(settings, tasks))
   undo.push(() => folder.release())
-  const pipes: PipeStock = new PipeStock({ folder: folder.path, keepFolder: () => keeper.keep() })
+  const pipes = new PipeStock()
   undo.push(() => pipes.close())
   const filled = pipes.fill(settings.processes + settings.httpProcesses)
   const tellTracer: KilledChild['tell'] = (event, fields) => log(event, fields)

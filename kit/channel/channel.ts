@@ -5,7 +5,7 @@
  * It takes the place of Node's own IPC channel, which an application shares with its worker: there a stray line, a message of another
  * kind or an open descriptor sent along reaches the master's own code. Must stay true: nothing that the other side writes throws here,
  * holds more memory than one message of `mostBytes`, is read faster than its `budget` says, or is parsed with more structure than its `bounds` say or in
- * another turn of the loop than `turns` say. No descriptor can be sent along: it is no socket (`supervisor/user/pipes.ts`).
+ * another turn of the loop than `turns` say. No descriptor can be sent along (`supervisor/user/pipes.ts`).
  */
 
 import { Socket } from 'node:net'

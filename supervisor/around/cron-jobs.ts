@@ -127,18 +127,17 @@ class CronRun implements CommandOwner {
     deadlineMs: number | null,
     context: MasterContext<CommandEvent>,
     place: CommandPlace,
-    onEnd: () => void,
+    over: () => void,
   ) {
     this.spec = spec
     this.#context = context
     this.#deadlineMs = deadlineMs
-    this.#onEnd = onEnd
+    this.#onEnd = over
     this.#sinceMs = context.nowMs()
     const { name, command } = spec
-    this.#command = new ShellCommand({ name, command, ...place() }, context, end =>
-      context.put({ type: 'command-end', owner: this, end }),
-    )
-    context.log('cron-start', { name, pid: this.#command.pid })
+    const onEnd = (end: CommandEnd) => context.put({ type: 'command-end', owner: this, end })
+    const onStart = (pid: number | null) => context.log('cron-start', { name, pid })
+    this.#command = new ShellCommand({ name, command, ...place() }, context, onEnd, onStart)
   }
 
   /** Kills it past its deadline; returns that. */

@@ -87,7 +87,7 @@ export class Daemon implements CommandOwner {
     const { name, command } = this.spec
     const { put, log } = this.#context
     const spec = { name, command, ...this.#place() }
-    this.#run = new ShellCommand(spec, this.#context, end => put({ type: 'command-end', owner: this, end }))
-    log('daemon-start', { name, pid: this.#run.pid })
+    const onStart = (pid: number | null) => log('daemon-start', { name, pid })
+    this.#run = new ShellCommand(spec, this.#context, end => put({ type: 'command-end', owner: this, end }), onStart)
   }
 }

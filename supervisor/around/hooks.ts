@@ -93,9 +93,9 @@ export class Hooks {
       ended = resolve
     })
     const owner: CommandOwner = { ended }
-    const shell = new ShellCommand(spec, this.#context, end => put({ type: 'command-end', owner, end }))
+    const onStart = (pid: number | null) => log('hook-start', { name, pid })
+    const shell = new ShellCommand(spec, this.#context, end => put({ type: 'command-end', owner, end }), onStart)
     this.#running.add(shell)
-    log('hook-start', { name, pid: shell.pid })
     const callOff = waitOn(nowMs, timeoutMs, () => {
       late()
       shell.signal('SIGKILL')

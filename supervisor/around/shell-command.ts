@@ -2,7 +2,7 @@
  * A shell command that the master runs beside the application: a hook, a daemon, a cron job. Used by `hooks.ts`, `daemon.ts` and `cron-jobs.ts`.
  *
  * It leads a session of its own, in which two shells stand: the leader, which runs the command, and a watcher, which reads a pipe from the
- * master. When the command has ended the master writes a word, and the watcher kills what the command left in the group; its own pid keeps the
+ * master (standard input, which libuv makes blocking; the command has none). When the command has ended the master writes a word, and the watcher kills what the command left in the group; its own pid keeps the
  * group's number taken until then. When the master dies, even by SIGKILL, the pipe ends: the group gets SIGTERM, and SIGKILL a second later.
  * What must stay true: nothing of the group outlives the command or the master (but what made a session of its own), and a group is
  * signalled only while its leader has not been reaped.
@@ -17,11 +17,11 @@ import type { Log } from '../../kit/log/log.js'
 import type { StopSignal } from '../../kit/options/values/value-types.js'
 import type { PlainEvent } from '../child/master-context.js'
 import type { ChildPlumbing } from '../child/spawn-child.js'
-import { LastLines } from '../log/output-lines.js'
+import { LastLines, type OutputGate } from '../log/output-lines.js'
 import { whyNotEntered } from '../user/become-user.js'
 import { type KilledChild, killForGood } from '../user/killed-child.js'
 import { lastWordsOf } from '../user/last-words.js'
-import { type PipedChild, spawnPiped } from '../user/pipes.js'
+import { type PipedChild, type PipedStart, spawnPiped } from '../user/pipes.js'
 
 /** What commands tell the master. */
 export type CommandEvent = PlainEvent | { type: 'command-end'; owner: CommandOwner; end: CommandEnd }
@@ -65,6 +65,7 @@ const NAMES = SIGNAL_NAMES.map(name => name.slice(3)).join(' ')
  * standard output open: its end tells the master that the group is gone.
  */
 const SCRIPT = `trap : ${NAMES}
+exec 3<&0 </dev/null
 ( trap "" ${NAMES}
   exec 2>/dev/null
   read -r word <&3 || { kill -TERM 0; sleep 1; }
@@ -77,27 +78,46 @@ exit $status`
 
 /** One run of one command. */
 export class ShellCommand {
-  readonly #child: ChildProcess | null
+  #child: ChildProcess | null = null
   readonly #onEnd: (end: CommandEnd) => void
   readonly #errorLines = new LastLines()
   readonly #killed: KilledChild
   #streams: PipedChild['streams'] = []
+  #isWaiting = true
   #hasEnded = false
+  readonly #callOff: () => void
 
-  /** `log` hears of tracers. `onEnd` is the last call, when nothing of the group is left. */
+  /**
+   * `log` hears of tracers. `onEnd` is the last call, when nothing of the group is left. `onStart` comes once before it, at once or when there are pipes; null: it could not
+   * be started.
+   */
   constructor(
     spec: CommandSpec,
     { gate, pipes, log }: ChildPlumbing & { log?: Log },
     onEnd: (end: CommandEnd) => void,
+    onStart: (pid: number | null) => void = () => {},
   ) {
     this.#onEnd = onEnd
     const tell: KilledChild['tell'] = (event, fields) => log?.(event, { command: spec.name, ...fields })
     this.#killed = { credentials: spec.credentials, tell, letGo: () => this.#letGo() }
-    const piped = this.#spawn(spec, pipes)
-    this.#child = piped?.child ?? null
-    if (piped === null) return
+    this.#callOff = this.#spawn(spec, pipes, {
+      started: piped => {
+        this.#isWaiting = false
+        this.#follow(piped, spec, gate)
+        onStart(this.pid)
+      },
+      failed: error => {
+        this.#isWaiting = false
+        onStart(null)
+        setImmediate(() => this.#finish({ code: null, signal: null, error: reasonOf(error) }))
+      },
+    })
+  }
+
+  #follow(piped: PipedChild, spec: CommandSpec, gate: OutputGate): void {
+    this.#child = piped.child
     this.#streams = piped.streams
-    const [, stdout, stderr, control] = piped.streams as [null, Socket, Socket, Socket]
+    const [control, stdout, stderr] = piped.streams as [Socket, Socket, Socket]
     const { name } = spec
     gate.forward(stdout, { name })
     gate.forward(stderr, { name, onLine: line => this.#errorLines.push(line), isError: true })
@@ -117,7 +137,7 @@ export class ShellCommand {
     })
   }
 
-  /** Of the leader, which is the group's number too; null: it could not be started. */
+  /** Of the leader, which is the group's number too; null: it is not started yet, or could not be. */
   get pid(): number | null {
     return this.#child?.pid ?? null
   }
@@ -127,8 +147,9 @@ export class ShellCommand {
     return this.#errorLines.all()
   }
 
-  /** To the command and everything that it started. Does nothing once it has ended. */
+  /** To the command and everything that it started. Does nothing once it has ended; one that is not started yet never will be. */
   signal(signal: StopSignal): void {
+    if (this.#isWaiting) return this.#endUnstarted(signal)
     if (this.#child === null) return
     const { pid, exitCode, signalCode } = this.#child
     if (pid === undefined || exitCode !== null || signalCode !== null) return
@@ -146,26 +167,22 @@ export class ShellCommand {
     }
   }
 
+  #endUnstarted(signal: StopSignal): void {
+    this.#isWaiting = false
+    this.#callOff()
+    setImmediate(() => this.#finish({ code: null, signal, error: null }))
+  }
+
   #letGo(): void {
     for (const stream of this.#streams) stream?.destroy()
     this.#finish({ code: null, signal: 'SIGKILL', error: null })
   }
 
-  #spawn(spec: CommandSpec, pipes: ChildPlumbing['pipes']): PipedChild | null {
-    const { env, cwd } = spec
+  #spawn(spec: CommandSpec, pipes: ChildPlumbing['pipes'], start: PipedStart): () => void {
+    const { env, cwd, credentials } = spec
     const args = ['-c', SCRIPT, `daimyo: ${spec.name}`, spec.command]
-    try {
-      return spawnPiped(
-        pipes,
-        spec.credentials,
-        { program: '/bin/sh', args, env, cwd },
-        ['ignore', 'from-child', 'from-child', 'to-child'],
-        { detached: true },
-      )
-    } catch (error) {
-      setImmediate(() => this.#finish({ code: null, signal: null, error: reasonOf(error) }))
-      return null
-    }
+    const program = { program: '/bin/sh', args, env, cwd }
+    return spawnPiped(pipes, credentials, program, ['to-child', 'from-child', 'from-child'], { detached: true }, start)
   }
 
   #finish(end: CommandEnd): void {

@@ -8,7 +8,7 @@ import type { Settings } from '../config/values/settings.js'
 import type { Installation } from '../host/installation.js'
 import type { OomKills } from '../host/oom-kills.js'
 import type { OutputGate } from '../log/output-lines.js'
-import type { PipeStock } from '../user/pipes.js'
+import type { Pipes } from '../user/pipes.js'
 import type { Release } from './release.js'
 import type { Tasks } from './task-children.js'
 
@@ -58,7 +58,7 @@ export interface MasterContext<Event = PlainEvent> {
   keepRunFolder(): void
   gate: OutputGate
   /** Of the children. */
-  pipes: Pick<PipeStock, 'take'>
+  pipes: Pipes
   /** What is to be done in folders of the service's user. */
   tasks: Tasks
   metrics: MetricsSink

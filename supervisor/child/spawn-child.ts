@@ -17,7 +17,7 @@ import { LastLines, type OutputGate } from '../log/output-lines.js'
 import { whyNotEntered } from '../user/become-user.js'
 import { hasEnded } from '../user/killed-child.js'
 import { lastWordsOf } from '../user/last-words.js'
-import { type PipedChild, type PipeStock, spawnPiped } from '../user/pipes.js'
+import { type PipedChild, type Pipes, spawnPiped } from '../user/pipes.js'
 import { FIRST_ARGUMENTS } from './child-programs.js'
 
 /** What to start, and with what. */
@@ -46,11 +46,13 @@ export interface ChildSpec {
 export interface ChildPlumbing {
   /** Takes what it prints. */
   gate: OutputGate
-  pipes: Pick<PipeStock, 'take'>
+  pipes: Pipes
 }
 
 /** Who hears of it. */
 export interface ChildListeners {
+  /** It is there: at once, before its constructor has returned, or when there were pipes for it. Not called where it cannot be started. */
+  started?(pid: number): void
   /** False: it is none of a child like this, and the channel is given up. */
   message(message: unknown): boolean
   /** The channel has ended. `broken`: the child broke a rule of it; null: it closed it, or died. */
@@ -70,28 +72,23 @@ export const FIRST_DESCRIPTOR = 5
 
 /** One process. */
 export class Child {
-  readonly #process: ChildProcess | null
-  readonly #streams: PipedChild['streams']
+  #process: ChildProcess | null = null
+  #streams: PipedChild['streams'] = []
   readonly #listeners: ChildListeners
   readonly #errorLines = new LastLines()
   #channel: Channel | null = null
   #finished = false
   #hasSpoken = false
+  /** What was sent before it was started; null: it is, or never will be. */
+  #unsent: { message: object; sent: (() => void) | undefined }[] | null = []
+  readonly #callOff: () => void
 
-  constructor(spec: ChildSpec, { gate, pipes }: ChildPlumbing, listeners: ChildListeners) {
+  constructor(spec: ChildSpec, plumbing: ChildPlumbing, listeners: ChildListeners) {
     this.#listeners = listeners
-    const piped = this.#spawn(spec, pipes)
-    this.#process = piped?.child ?? null
-    this.#streams = piped?.streams ?? []
-    if (piped === null) return
-    const [, stdout, stderr] = piped.streams
-    if (stdout) gate.forward(stdout)
-    if (stderr) gate.forward(stderr, { onLine: line => this.#errorLines.push(line), isError: true })
-    this.#channel = this.#openChannel(piped.streams, spec.limits)
-    this.#listen(piped, spec)
+    this.#callOff = this.#spawn(spec, plumbing)
   }
 
-  /** null: it could not be started. */
+  /** null: it is not started yet, or could not be. */
   get pid(): number | null {
     return this.#process?.pid ?? null
   }
@@ -103,13 +100,16 @@ export class Child {
 
   /** Sends a message, or does nothing when the channel is closed: the exit tells the rest. `sent`: the kernel has it, or it never will. */
   send(message: object, sent?: () => void): void {
-    if (this.#channel !== null) this.#channel.send(message, Number.POSITIVE_INFINITY, sent)
+    if (this.#unsent !== null) this.#unsent.push({ message, sent })
+    else if (this.#channel !== null) this.#channel.send(message, Number.POSITIVE_INFINITY, sent)
     else sent?.()
   }
 
   /** SIGKILL, but never to a pid that was reaped. What it has started is not signalled. */
   kill(): void {
-    this.#signal('SIGKILL')
+    if (this.#unsent === null) return this.#signal('SIGKILL')
+    this.#callOff()
+    this.#notStarted('SIGKILL', null)
   }
 
   /** It was killed, is dead, and will never be reaped (`isDeadTracee` in `tracers.ts`): it counts as gone, and stays a zombie until the master ends. */
@@ -150,23 +150,49 @@ export class Child {
   }
 
   /** Node tells most failures by an event and throws the rest, such as E2BIG for an environment that is too large. */
-  #spawn(spec: ChildSpec, pipes: ChildPlumbing['pipes']): PipedChild | null {
-    try {
-      const { entry, nodeArgs, title, cwd, env, obstacle } = spec
-      if (obstacle) throw new Error(obstacle)
-      const args = [...inspectorArguments(nodeArgs, env), ...FIRST_ARGUMENTS, ...nodeArgs, entry, title]
-      const stdout = spec.stdout === 'pipe' ? 'from-child' : spec.stdout
-      return spawnPiped(
-        pipes,
-        spec.credentials,
-        { program: process.execPath, args, env, cwd },
-        ['ignore', stdout, 'from-child', 'to-child', 'from-child', ...spec.descriptors],
-        { detached: true },
-      )
-    } catch (error) {
-      setImmediate(() => this.#finish(null, null, reasonOf(error)))
-      return null
+  #spawn(spec: ChildSpec, { gate, pipes }: ChildPlumbing): () => void {
+    const { entry, nodeArgs, title, cwd, env, obstacle } = spec
+    if (obstacle) {
+      this.#notStarted(null, obstacle)
+      return () => {}
     }
+    const args = [...inspectorArguments(nodeArgs, env), ...FIRST_ARGUMENTS, ...nodeArgs, entry, title]
+    const stdout = spec.stdout === 'pipe' ? 'from-child' : spec.stdout
+    return spawnPiped(
+      pipes,
+      spec.credentials,
+      { program: process.execPath, args, env, cwd },
+      ['ignore', stdout, 'from-child', 'to-child', 'from-child', ...spec.descriptors],
+      { detached: true },
+      {
+        started: piped => this.#started(piped, spec, gate),
+        failed: error => this.#notStarted(null, reasonOf(error)),
+      },
+    )
+  }
+
+  #started(piped: PipedChild, spec: ChildSpec, gate: OutputGate): void {
+    const { child, streams } = piped
+    this.#process = child
+    this.#streams = streams
+    const [, stdout, stderr] = streams
+    if (stdout) gate.forward(stdout)
+    if (stderr) gate.forward(stderr, { onLine: line => this.#errorLines.push(line), isError: true })
+    this.#channel = this.#openChannel(streams, spec.limits)
+    this.#listen(piped, spec)
+    const unsent = this.#unsent ?? []
+    this.#unsent = null
+    if (child.pid !== undefined) this.#listeners.started?.(child.pid)
+    for (const { message, sent } of unsent) this.send(message, sent)
+  }
+
+  #notStarted(signal: NodeJS.Signals | null, error: string | null): void {
+    const unsent = this.#unsent ?? []
+    this.#unsent = null
+    setImmediate(() => {
+      for (const { sent } of unsent) sent?.()
+      this.#finish(null, signal, error)
+    })
   }
 
   #openChannel(streams: PipedChild['streams'], limits: ChannelLimits): Channel {
@@ -193,7 +219,8 @@ export class Child {
       if (child.pid === undefined) this.#finish(null, null, reasonOf(error))
     })
     // Output and messages that are still in the pipes come before the news of the exit.
-    const awaitLastWords = lastWordsOf(streams.filter(stream => stream?.readable) as Socket[])
+    const spoken = [1, 2, CHANNEL_DESCRIPTORS.writes].map(fd => streams[fd] ?? null)
+    const awaitLastWords = lastWordsOf(spoken.filter(stream => stream !== null))
     child.on('exit', (code, signal) => {
       if (child.pid !== undefined) this.#listeners.reaped?.(child.pid)
       awaitLastWords(() => {

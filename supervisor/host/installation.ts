@@ -16,7 +16,7 @@ import { builtFile } from '../../kit/ground/places.js'
 import type { Log } from '../../kit/log/log.js'
 import { BRIEFLY } from '../user/become-user.js'
 import { lastWordsOf } from '../user/last-words.js'
-import { type PipeStock, spawnPiped } from '../user/pipes.js'
+import { type PipedChild, type Pipes, spawnPiped } from '../user/pipes.js'
 
 /** What a build says of itself. `link` and `channel`: the protocols that its processes speak with each other. */
 export interface Build {
@@ -176,14 +176,10 @@ function identityOf(path: string): string | null {
 }
 
 /** Asks Node itself, as the user that children are. */
-export function askNodeVersion(
-  credentials: Credentials | null,
-  pipes: Pick<PipeStock, 'take'>,
-): Promise<string | null> {
+export function askNodeVersion(credentials: Credentials | null, pipes: Pipes): Promise<string | null> {
   return new Promise(resolve => {
-    try {
-      const program = { program: process.execPath, args: ['--version'], env: {}, cwd: '/' }
-      const { child, streams } = spawnPiped(pipes, credentials, program, ['ignore', 'from-child', 'ignore'], BRIEFLY)
+    const program = { program: process.execPath, args: ['--version'], env: {}, cwd: '/' }
+    const started = ({ child, streams }: PipedChild) => {
       let said = ''
       const stdout = streams[1] as Socket
       stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -192,9 +188,9 @@ export function askNodeVersion(
       const awaitLastWords = lastWordsOf([stdout])
       child.on('error', () => resolve(null))
       child.on('exit', () => awaitLastWords(() => resolve(/^v\d[\w.-]*(?=\n)/.exec(said)?.[0] ?? null)))
-    } catch {
-      // A Failure: the user cannot be had. What cannot be asked is not known.
-      resolve(null)
     }
+    // A Failure: the user cannot be had. What cannot be asked is not known.
+    const failed = () => resolve(null)
+    spawnPiped(pipes, credentials, program, ['ignore', 'from-child', 'ignore'], BRIEFLY, { started, failed })
   })
 }

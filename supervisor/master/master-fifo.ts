@@ -21,7 +21,7 @@ import { BRIEFLY } from '../user/become-user.js'
 import { asOpening, onGuardedPath, openingOf } from '../user/guarded-path.js'
 import { killForGood } from '../user/killed-child.js'
 import { lastWordsOf } from '../user/last-words.js'
-import { type PipeStock, spawnPiped } from '../user/pipes.js'
+import { type PipedChild, type Pipes, spawnPiped } from '../user/pipes.js'
 import { sortLetters } from './fifo-letters.js'
 import type { SignalEvent } from './signals.js'
 
@@ -35,7 +35,7 @@ export interface FifoOptions {
   put: (letter: string, event: SignalEvent) => void
   log: Log
   /** For the words of the program that makes one. */
-  pipes: Pick<PipeStock, 'take'>
+  pipes: Pipes
   /** Does what is to be done in a folder of the service's user. */
   tasks?: Tasks
   /** How often something is read. */
@@ -171,11 +171,14 @@ async function makeFifo(path: string, as: Credentials | null, options: FifoOptio
   const program = find('mkfifo')
   if (program === null) throw new Error('mkfifo is not installed (coreutils)')
   const what = { program, args: ['-m', '600', '--', path], env: { PATH: SYSTEM_PATH }, cwd: '/' }
-  const { child, streams } = spawnPiped(pipes, as, what, ['ignore', 'ignore', 'from-child'], { detached: true })
-  const said = streams[2] as Socket
-  const kill = () => killForGood(child, { credentials: as, tell: log, letGo: () => {} })
-  const why = await whyNotMade(child, said, makeMs, kill)
-  said.destroy()
+  const why = await new Promise<string | null>((resolve, failed) => {
+    const started = ({ child, streams }: PipedChild) => {
+      const said = streams[2] as Socket
+      const kill = () => killForGood(child, { credentials: as, tell: log, letGo: () => {} })
+      resolve(whyNotMade(child, said, makeMs, kill).finally(() => said.destroy()))
+    }
+    spawnPiped(pipes, as, what, ['ignore', 'ignore', 'from-child'], { detached: true }, { started, failed })
+  })
   if (why !== null) throw new Error(why)
 }
 

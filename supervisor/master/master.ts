@@ -36,7 +36,7 @@ import { PROXY_SILENT_MS } from '../proxies/proxy-phase.js'
 import type { ProxyOutput } from '../proxies/proxy-process.js'
 import type { ReloadOutcome, SettingsWanted } from '../reload/reload.js'
 import { describeReloadWait } from '../reload/reload-wait.js'
-import type { PipeStock } from '../user/pipes.js'
+import type { Pipes } from '../user/pipes.js'
 import { Alarm } from './alarm.js'
 import { deferred } from './deferred.js'
 import { EventQueue } from './event-queue.js'
@@ -57,7 +57,7 @@ export interface MasterDeps {
   /** Gets what the workers print. */
   output: OutputSink
   /** Of the children. */
-  pipes: Pick<PipeStock, 'take'>
+  pipes: Pipes
   /** Reopens the master's own logs (SIGUSR1). Resolves with null, or with the reason why it failed. */
   reopenLogs: (move?: () => Promise<void>) => Promise<string | null>
   /** Makes anew what was removed of the run folder. */

@@ -82,7 +82,6 @@ export class ProxyProcess {
     this.#events = new TokenBucket(EVENT_RATE, context.nowMs())
     this.#life = newProxyLife(context.nowMs(), spec.why, context.proxySilentMs)
     this.#child = this.#spawn(spec)
-    this.report('proxy-start', { why: spec.why })
   }
 
   get life(): ProxyLife {
@@ -162,8 +161,8 @@ export class ProxyProcess {
     this.#hasTalkedTooMuch = true
   }
 
-  #spawn({ proxyId, names, credentials, folder, stdout, descriptors }: ProxySpec): Child {
-    const { environment, proxyEntry, put, installation } = this.#context
+  #spawn({ proxyId, why, names, credentials, folder, stdout, descriptors }: ProxySpec): Child {
+    const { environment, proxyEntry, put, installation, log } = this.#context
     return new Child(
       {
         entry: proxyEntry,
@@ -188,6 +187,7 @@ export class ProxyProcess {
           if (broken !== null) this.report('proxy-broke-channel', { why: broken })
           put({ type: 'proxy', proxy: this, event: { type: 'ipc-closed' } })
         },
+        started: pid => log('proxy-start', { proxy: proxyId, pid, why }),
         slowed: () => this.#talksTooMuch(),
         exit: (code, signal, error, stays) => {
           if (error !== null) put({ type: 'proxy', proxy: this, event: { type: 'failed', reason: error } })

@@ -13,7 +13,7 @@ import { reasonOf } from '../../kit/ground/failure.js'
 import { systemProgram } from '../../kit/ground/system-path.js'
 import { type KilledChild, killForGood } from '../user/killed-child.js'
 import { lastWordsOf } from '../user/last-words.js'
-import { type PipedStdio, type PipeStock, spawnPiped } from '../user/pipes.js'
+import { type PipedChild, type PipedStdio, type Pipes, spawnPiped } from '../user/pipes.js'
 import type { Look } from './watched-path.js'
 
 const LOOK_MS = 3000
@@ -33,7 +33,7 @@ export interface ChildLook {
 }
 
 export interface ChildLooksOptions {
-  pipes: Pick<PipeStock, 'take'>
+  pipes: Pipes
   /** Told once of each path that cannot be looked at. */
   tellBlind(path: string, why: string): void
   /** Hears of tracers. */
@@ -42,6 +42,11 @@ export interface ChildLooksOptions {
   lookMs?: number
   /** Instead of the programs of the system. */
   find?: (name: string) => string | null
+}
+
+interface Started {
+  child: ChildProcess
+  text: ReturnType<typeof textOf>
 }
 
 interface State {
@@ -150,10 +155,8 @@ export class ChildLooks {
   /** What it writes to this descriptor; null: it was late, killed, or could not be started. */
   async #run(batch: readonly ChildLook[], name: string, args: string[], stream: 1 | 2): Promise<string | null> {
     try {
-      const { child, output } = this.#start(batch[0]?.as ?? null, name, args, stream)
-      this.#running.add(child)
-      child.once('exit', () => this.#running.delete(child))
-      const said = await textOf(child, output, this.#options.lookMs)
+      const { child, text } = await this.#start(batch[0]?.as ?? null, name, args, stream)
+      const said = await text
       if (said === 'late') this.#late(batch, child)
       return said === 'late' ? null : said
     } catch (error) {
@@ -162,14 +165,20 @@ export class ChildLooks {
     }
   }
 
-  #start(as: Credentials | null, name: string, args: string[], stream: 1 | 2): { child: ChildProcess; output: Socket } {
+  async #start(as: Credentials | null, name: string, args: string[], stream: 1 | 2): Promise<Started> {
     const program = this.#options.find(name)
     if (program === null) throw new Error(`${name} is not installed (coreutils)`)
     const stdio: PipedStdio[] = stream === 1 ? ['ignore', 'from-child', 'ignore'] : ['ignore', 'ignore', 'from-child']
     const what = { program, args, env: ENVIRONMENT, cwd: '/' }
-    const { child, streams } = spawnPiped(this.#options.pipes, as, what, stdio, { detached: true })
-    child.unref()
-    return { child, output: streams[stream] as Socket }
+    return await new Promise((resolve, failed) => {
+      const started = ({ child, streams }: PipedChild) => {
+        child.unref()
+        this.#running.add(child)
+        child.once('exit', () => this.#running.delete(child))
+        resolve({ child, text: textOf(child, streams[stream] as Socket, this.#options.lookMs) })
+      }
+      spawnPiped(this.#options.pipes, as, what, stdio, { detached: true }, { started, failed })
+    })
   }
 
   /** Of several paths it is not known which one does not answer. */

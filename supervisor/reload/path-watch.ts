@@ -12,7 +12,7 @@ import type { Credentials } from '../../kit/channel/messages.js'
 import type { Log } from '../../kit/log/log.js'
 import type { Settings } from '../config/values/settings.js'
 import { openingOf } from '../user/guarded-path.js'
-import type { PipeStock } from '../user/pipes.js'
+import type { Pipes } from '../user/pipes.js'
 import { ChildLooks } from './child-look.js'
 import { type Look, type Seen, takeLook, type WatchOption } from './watched-path.js'
 
@@ -42,7 +42,7 @@ export function watchedPaths(settings: Settings, files: readonly string[] = []):
 /** `credentials`: the service's user. */
 export interface PathWatchOptions {
   credentials: Credentials | null
-  pipes: Pick<PipeStock, 'take'>
+  pipes: Pipes
   log: Log
   changed(watched: WatchedPath): void
 }

@@ -17,7 +17,7 @@ import { answerOf } from '../user/child-answer.js'
 import { removals } from '../user/file-removal.js'
 import { explain, type Opening, openingOf } from '../user/guarded-path.js'
 import { hasEnded, type KilledChild, killForGood } from '../user/killed-child.js'
-import { type PipeStock, spawnPiped } from '../user/pipes.js'
+import { type PipedChild, type Pipes, spawnPiped } from '../user/pipes.js'
 import { backupsAmong } from './log-backup.js'
 import type { LogAnswer, LogRequest } from './log-child-main.js'
 import { openMadeMasterLog } from './master-log.js'
@@ -31,7 +31,7 @@ const LONGEST_ANSWER = 1 << 19
 export interface LogChildOptions {
   path: string
   owner: Credentials | null
-  pipes: Pick<PipeStock, 'take'>
+  pipes: Pipes
   /** Instead of Node and its entry file. */
   command?: readonly string[]
   childMs?: number
@@ -48,11 +48,16 @@ interface Made {
   kill(): void
 }
 
+/** `said`: all of its answer. */
+interface Started extends Pick<Made, 'child' | 'ended' | 'kill'> {
+  said: Promise<string>
+}
+
 /** Of one log. */
 export class LogChild {
   readonly #options: Required<Omit<LogChildOptions, 'tell'>> & Pick<LogChildOptions, 'tell'>
-  /** Those that were given up have not all ended. */
-  #running: ChildProcess | null = null
+  /** It has not ended, though it may have been given up, or is about to be started. */
+  #running: object | null = null
   #kill = () => {}
   #made: Made | null = null
 
@@ -95,24 +100,12 @@ export class LogChild {
   }
 
   async #ask(wanted: Omit<LogRequest, 'path' | 'owner'>): Promise<LogAnswer> {
-    const { path, owner, childMs, tell } = this.#options
+    const { path, owner } = this.#options
     await this.#endMade()
     if (this.#running !== null) throw new Error(`${path}: the file system has not answered yet`)
     const opening = openingOf(path, 'name', owner)
-    const { child, input, output } = this.#start({ ...wanted, path, owner }, opening)
-    this.#running = child
-    const ended = new Promise<void>(resolve => {
-      const end = () => {
-        if (this.#running === child) this.#running = null
-        input.destroy()
-        resolve()
-      }
-      child.once('exit', end)
-      child.once('error', () => child.pid === undefined && end())
-      this.#kill = () => killForGood(child, { credentials: opening.as, tell, letGo: end })
-    })
-    const kill = this.#kill
-    const answer = readAnswer(await answerOf(child, output, { withinMs: childMs, longest: LONGEST_ANSWER, kill }), path)
+    const { child, said, ended, kill } = await this.#start({ ...wanted, path, owner }, opening)
+    const answer = readAnswer(await said, path)
     removals.add(dirname(path), answer.excess, opening.as)
     this.#made = { child, fd: answer.fd, ended, kill }
     if (answer.error === null) return answer
@@ -132,14 +125,43 @@ export class LogChild {
     deadline.abort()
   }
 
-  #start(request: LogRequest, { as }: Opening): { child: ChildProcess; input: Socket; output: Socket } {
+  #start(request: LogRequest, { as }: Opening): Promise<Started> {
     const [program = '', ...args] = this.#options.command
     const what = { program, args: [...args, JSON.stringify(request), 'daimyo: log'], env: {}, cwd: '/' }
-    const { pipes } = this.#options
-    const { child, streams } = spawnPiped(pipes, as, what, ['to-child', 'from-child', 'ignore'], { detached: true })
-    child.unref()
+    const run = {}
+    const over = () => {
+      if (this.#running === run) this.#running = null
+    }
+    this.#running = run
+    return new Promise((resolve, reject) => {
+      const started = (piped: PipedChild) => resolve(this.#follow(piped, as, over))
+      const failed = (error: unknown) => {
+        over()
+        reject(error)
+      }
+      const stdio = ['to-child', 'from-child', 'ignore'] as const
+      spawnPiped(this.#options.pipes, as, what, stdio, { detached: true }, { started, failed })
+    })
+  }
+
+  #follow({ child, streams }: PipedChild, as: Opening['as'], over: () => void): Started {
+    const { childMs, tell } = this.#options
     const [input, output] = streams as [Socket, Socket]
-    return { child, input, output }
+    child.unref()
+    let end = () => {}
+    const ended = new Promise<void>(resolve => {
+      end = () => {
+        over()
+        input.destroy()
+        resolve()
+      }
+      child.once('exit', end)
+      child.once('error', () => child.pid === undefined && end())
+    })
+    const kill = () => killForGood(child, { credentials: as, tell, letGo: end })
+    this.#kill = kill
+    const said = answerOf(child, output, { withinMs: childMs, longest: LONGEST_ANSWER, kill })
+    return { child, said, ended, kill }
   }
 }
 

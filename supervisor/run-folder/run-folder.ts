@@ -17,7 +17,6 @@ import { workersFolderOf } from '../config/values/run-folder-path.js'
 import { findMaster } from '../control/control-client.js'
 import { removals } from '../user/file-removal.js'
 import { namesIn } from '../user/folder-names.js'
-import { isPipeName, removePipes } from '../user/pipes.js'
 import { alreadyRunning, type Claim, claimFolder, isClaimName, removeDrafts } from './run-folder-claim.js'
 import { openOwnFolder, openWorkersFolder, remakeOwnFolder } from './run-folder-owner.js'
 import { clearWorkerNames, isWorkerName, removeEmptyFolder, type WorkersEnd } from './workers-folder.js'
@@ -71,7 +70,6 @@ export async function prepareRunFolder(
     const running = await findMaster(controlPathOf(path))
     if (running !== null) throw alreadyRunning(path, running)
     removeDrafts(path)
-    removePipes(path)
     removeSockets(path)
     const workers = openWorkersFolder(workersFolderOf(path), credentials, clearWorkerNames)
     await removals.settled(STALE_MS)
@@ -145,7 +143,7 @@ async function releaseFolder(
 
 /** What a master may leave behind, also one of an earlier version; everything else in the folder is somebody else's. */
 function isOurName(name: string): boolean {
-  return isSocketName(name) || isClaimName(name) || isPipeName(name) || name === basename(workersFolderOf('/'))
+  return isSocketName(name) || isClaimName(name) || name === basename(workersFolderOf('/'))
 }
 
 function isSocketName(name: string): boolean {

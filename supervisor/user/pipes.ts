@@ -1,31 +1,28 @@
 /**
- * Pipes between the master and its children. Node has no pipe(2), and libuv gives children pairs of unix sockets, over which any program may send a descriptor
- * (SCM_RIGHTS): the kernel closes it while the master reads, and the last close(2) of a TCP socket with SO_LINGER waits as long as its owner likes. Over a real
- * pipe no descriptor can be sent. So each is a FIFO, made by mkfifo(1) in the run folder, opened on both sides and unlinked at once.
+ * Pipes between the master and its children: one-way streams of bytes. Each is a connected pair of TCP sockets on the loopback (`loopback-pairs.ts`), of which the
+ * master has one end and the child the other. Over a unix socket any program may send a descriptor whose last close(2) waits; a pipe of the kernel has one
+ * lock for both sides, which the child may hold while the master reads. TCP sockets have neither: docs/decisions/loopback-pairs.md.
  *
- * What must stay true: a FIFO is the master's own with mode 600, so that no other user can open the other side of it by way of /proc; only the master's user
- * writes to the folder; the child's side blocks, as its program expects, and the master's side does not; no name of a FIFO stays behind.
+ * What must stay true: the master never writes to a pipe from a child, so the child's end closes in order and no byte of it is lost; the master never reads a
+ * pipe to a child, so what the child writes there waits in the kernel, and harms that child alone; the child's end is open in the master until the child is started, and
+ * no longer.
  */
 
 import type { ChildProcess } from 'node:child_process'
-import { accessSync, closeSync, constants, fstatSync, lstatSync, openSync, unlinkSync } from 'node:fs'
-import { Socket } from 'node:net'
-import { join } from 'node:path'
+import type { Socket } from 'node:net'
 import type { Credentials } from '../../kit/channel/messages.js'
-import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
-import { SYSTEM_PATH, systemProgram } from '../../kit/ground/system-path.js'
+import { EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
 import { readProcessStat } from '../../kit/process/process-stat.js'
-import { BRIEFLY, childProcess, type Program, type ProgramOptions, spawnAs } from './become-user.js'
-import { namesIn } from './folder-names.js'
-import { findNoRoom } from './room-left.js'
+import { type Program, type ProgramOptions, spawnAs } from './become-user.js'
+import { connectPairs, type Made, type PairOptions } from './loopback-pairs.js'
 
 /** Seen from the child: which way the bytes go. */
 export type PipeKind = 'from-child' | 'to-child'
 
-/** The descriptors of both sides. */
+/** Both ends. */
 export interface Pipe {
-  master: number
-  child: number
+  master: Socket
+  child: Socket
 }
 
 /** Of a worker or a proxy. Hooks, daemons and cron jobs need one less. */
@@ -33,238 +30,214 @@ const OF_CHILD: Readonly<Record<PipeKind, number>> = { 'from-child': 3, 'to-chil
 const KINDS: readonly PipeKind[] = ['from-child', 'to-child']
 /** For so many children pipes are kept ready. */
 const CHILDREN = 2
-/** For so many at most at the start: each is eight descriptors. */
-const MOST_CHILDREN = 32
-/** Children that start need the processor more than the next ones need their pipes. */
-const REFILL_MS = 1000
+/** Of each kind, at a time: each is two descriptors. */
+const MOST_AT_ONCE = 96
 
-export interface PipeStockOptions {
-  /** The run folder. */
-  folder: string
-  /** Makes the folder anew where it was removed. */
-  keepFolder?: () => void
-  find?: typeof systemProgram
+/** Who waits for pipes. */
+interface Asking {
+  kinds: readonly PipeKind[]
+  answer: (pipes: Pipe[] | Failure) => void
 }
 
-/** Pipes that are open and not used yet: to start a program costs some milliseconds, and a child needs four pipes. */
+/** Pipes that are open and not used yet: to make some takes some turns of the loop, and most children find theirs ready. */
 export class PipeStock {
-  readonly #options: PipeStockOptions
+  readonly #options: Omit<PairOptions, 'isPaused'>
   readonly #ready: Record<PipeKind, Pipe[]> = { 'from-child': [], 'to-child': [] }
-  #made = 0
-  #filling: Promise<void> | null = null
-  #timer: NodeJS.Timeout | null = null
+  #asking: Asking[] = []
+  #making: Promise<void> | null = null
+  #isDue = false
+  #why: Made['why'] = null
   #isClosed = false
 
-  constructor(options: PipeStockOptions) {
+  constructor(options: Omit<PairOptions, 'isPaused'> = {}) {
     this.#options = options
   }
 
-  /** Failure `pipes` (71): there is none left, and none can be made. */
-  take(kind: PipeKind): Pipe {
-    if (this.#ready[kind].length === 0) this.#makeNow()
-    const pipe = this.#ready[kind].pop()
-    if (pipe === undefined) throw this.#failure('the master is ending')
-    if (this.#ready[kind].length === 0) this.#refillLater()
-    return pipe
+  /**
+   * Answers at once where such pipes are ready, else as soon as they are, in the order of the calls. Failure `pipes` (71): they cannot be made, which is known
+   * after a few seconds at most. The result calls it off.
+   */
+  ask(kinds: readonly PipeKind[], answer: Asking['answer']): () => void {
+    const asking = { kinds, answer }
+    this.#asking.push(asking)
+    this.#serve()
+    if (this.#isClosed) this.#refuse()
+    else this.#refillSoon()
+    return () => {
+      this.#asking = this.#asking.filter(other => other !== asking)
+    }
   }
 
-  /** Failure `pipes`: it could not be filled, and cannot be. */
-  demand(): void {
-    if (KINDS.some(kind => this.#ready[kind].length === 0)) this.#makeNow()
-  }
-
-  /** In the background, for so many children. What fails is told by the `take` that needs it. */
+  /** In the background, for so many children. What fails is told by `demand`, and to who asks. */
   fill(children = CHILDREN): Promise<void> {
-    if (!this.#isClosed) this.#filling ??= this.#fill(children).finally(() => (this.#filling = null))
-    return this.#filling ?? Promise.resolve()
+    if (!this.#isClosed) this.#making ??= this.#make(children).finally(() => (this.#making = null))
+    return this.#making ?? Promise.resolve()
+  }
+
+  /** Failure `pipes`: it could not be filled. */
+  demand(): void {
+    if (KINDS.some(kind => this.#ready[kind].length === 0)) throw this.#failure()
   }
 
   /** Nothing is taken from it afterwards. */
   async close(): Promise<void> {
     this.#isClosed = true
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    await this.#filling
+    await this.#making
+    this.#refuse()
     for (const kind of KINDS) for (const pipe of this.#ready[kind].splice(0)) closePipe(pipe)
   }
 
-  #refillLater(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = null
+  #serve(): void {
+    for (;;) {
+      const [first] = this.#asking
+      if (first === undefined || this.#isClosed || KINDS.some(kind => this.#lack(kind, [first]) > 0)) return
+      this.#asking.shift()
+      first.answer(first.kinds.map(kind => this.#take(kind)))
+    }
+  }
+
+  #take(kind: PipeKind): Pipe {
+    const pipe = this.#ready[kind].pop()
+    if (pipe === undefined) throw new Error(`no pipe is ready: ${kind}`)
+    pipe.master.ref()
+    return pipe
+  }
+
+  /** So many are missing for those who ask. */
+  #lack(kind: PipeKind, asking: readonly Asking[]): number {
+    const wanted = asking.flatMap(({ kinds }) => kinds).filter(other => other === kind)
+    return wanted.length - this.#ready[kind].length
+  }
+
+  /** Behind all that starts in this turn of the loop. */
+  #refillSoon(): void {
+    const isShort = KINDS.some(kind => this.#ready[kind].length < OF_CHILD[kind])
+    if (this.#isDue || !(isShort || this.#asking.length > 0)) return
+    this.#isDue = true
+    setImmediate(() => {
+      this.#isDue = false
       void this.fill()
-    }, REFILL_MS).unref()
+    })
   }
 
-  async #fill(children: number): Promise<void> {
-    const wanted = this.#wanted(Math.min(children, MOST_CHILDREN))
-    try {
-      const { program, args } = this.#mkfifo(wanted)
-      const isMade =
-        wanted.length > 0 && (await hasSucceeded(childProcess().spawn(program, args, { ...MKFIFO, stdio: 'ignore' })))
-      if (isMade && !this.#isClosed) this.#open(wanted)
-    } catch {
-      // A Failure, or EMFILE and the like.
-    } finally {
-      for (const { path } of wanted) removeFifo(path)
-    }
+  async #make(children: number): Promise<void> {
+    do {
+      const made = await Promise.all(KINDS.map(kind => this.#makeKind(kind, children)))
+      this.#serve()
+      // Who still waits goes on while there is something new to wait for.
+      if (!made.includes(true)) this.#refuse()
+    } while (this.#asking.length > 0)
   }
 
-  #makeNow(): void {
-    if (this.#isClosed) return
-    const wanted = this.#wanted(CHILDREN)
-    this.#options.keepFolder?.()
-    try {
-      const { program, args } = this.#mkfifo(wanted)
-      const { status, error, stderr } = childProcess().spawnSync(program, args, {
-        ...MKFIFO,
-        stdio: ['ignore', 'ignore', 'pipe'],
-      })
-      if (error !== undefined) throw error
-      if (status !== 0) throw new Error(this.#whyRefused() ?? stderr.toString().trim())
-      this.#open(wanted)
-    } catch (error) {
-      throw error instanceof Failure ? error : this.#failure(reasonOf(error), error)
-    } finally {
-      for (const { path } of wanted) removeFifo(path)
-    }
+  /** Whether there is one more. */
+  async #makeKind(kind: PipeKind, children: number): Promise<boolean> {
+    const count = Math.min(children * OF_CHILD[kind] + this.#lack(kind, this.#asking), MOST_AT_ONCE)
+    if (count <= 0) return false
+    const { pairs, why } = await connectPairs(count, { ...this.#options, isPaused: kind === 'to-child' })
+    if (why !== null) this.#why = why
+    const pipes = pairs.map(({ near, far }) => newPipe(kind, near, far))
+    if (this.#isClosed) for (const pipe of pipes) closePipe(pipe)
+    else this.#ready[kind].push(...pipes)
+    return pipes.length > 0
   }
 
-  /** The names of those that are missing. */
-  #wanted(children: number): { kind: PipeKind; path: string }[] {
-    return KINDS.flatMap(kind =>
-      Array.from({ length: Math.max(0, children * OF_CHILD[kind] - this.#ready[kind].length) }, () => {
-        this.#made += 1
-        return { kind, path: join(this.#options.folder, `pipe.${process.pid}.${this.#made}`) }
-      }),
-    )
+  #refuse(): void {
+    for (const { answer } of this.#asking.splice(0)) answer(this.#failure())
   }
 
-  #mkfifo(wanted: readonly { path: string }[]): { program: string; args: string[] } {
-    const program = (this.#options.find ?? systemProgram)('mkfifo')
-    if (program === null) throw this.#failure('mkfifo is not installed (coreutils)')
-    return { program, args: ['-m', '600', '--', ...wanted.map(({ path }) => path)] }
-  }
-
-  #open(wanted: readonly { kind: PipeKind; path: string }[]): void {
-    for (const { kind, path } of wanted) this.#ready[kind].push(openPipe(kind, path))
-  }
-
-  /** The system's own word where the folder is closed to us; null: it is not. */
-  #whyRefused(): string | null {
-    try {
-      accessSync(this.#options.folder, constants.W_OK | constants.X_OK)
-      return null
-    } catch (error) {
-      return reasonOf(error)
-    }
-  }
-
-  #failure(why: string, cause?: unknown): Failure {
-    const { folder } = this.#options
-    const noRoom = findNoRoom(folder, why)
-    const told = noRoom === null ? why : `${noRoom.why}: ${noRoom.remedy}: ${why}`
-    const message = `cannot make pipes for children in run-dir=${folder}: ${told}`
-    return new Failure('pipes', message, EXIT.os, cause)
+  #failure(): Failure {
+    const why = this.#isClosed ? 'the master is ending' : reasonOf(this.#why ?? new Error('none is ready'))
+    const remedy = this.#isClosed
+      ? undefined
+      : REMEDIES.find(({ codes }) => codes.includes(this.#why?.code ?? ''))?.remedy
+    const told = ['cannot make pipes for children on the loopback', why, ...(remedy === undefined ? [] : [remedy])]
+    return new Failure('pipes', told.join(': '), EXIT.os, this.#why)
   }
 }
 
-const MKFIFO = { env: { PATH: SYSTEM_PATH }, cwd: '/', ...BRIEFLY } as const
+/** By the code of what failed. */
+const REMEDIES: readonly { codes: readonly string[]; remedy: string }[] = [
+  {
+    codes: ['EMFILE', 'ECONNRESET'],
+    remedy: 'the master may have no descriptors left: LimitNOFILE in the unit, or max-fd',
+  },
+  { codes: ['ENFILE'], remedy: 'the system has no descriptors left: sysctl fs.file-max' },
+  { codes: ['EADDRINUSE'], remedy: 'all local ports are taken: ss -tanp, sysctl net.ipv4.ip_local_port_range' },
+  {
+    codes: ['EADDRNOTAVAIL', 'ENETUNREACH'],
+    remedy:
+      'the loopback is down (ip link set lo up), or all local ports are taken (ss -tanp, sysctl net.ipv4.ip_local_port_range)',
+  },
+  {
+    codes: ['EAFNOSUPPORT', 'EACCES', 'EPERM'],
+    remedy:
+      'the unit forbids it: RestrictAddressFamilies, SocketBindDeny and IPAddressDeny must let the loopback through',
+  },
+  {
+    codes: ['ETIMEDOUT', 'ECONNREFUSED'],
+    remedy: 'a packet filter (nft list ruleset, IPAddressDeny in the unit) must let the loopback through',
+  },
+]
 
-function hasSucceeded(child: ChildProcess): Promise<boolean> {
-  return new Promise(resolve => {
-    child.on('error', () => resolve(false))
-    child.on('exit', code => resolve(code === 0))
-  })
-}
-
-/** The side that reads comes first: to open the other one would wait for it. */
-function openPipe(kind: PipeKind, path: string): Pipe {
-  const own = constants.O_NONBLOCK
-  if (kind === 'from-child') {
-    const master = openFifo(path, constants.O_RDONLY | own)
-    return { master, child: openBeside(master, path, constants.O_WRONLY) }
-  }
-  const both = openFifo(path, constants.O_RDWR | own)
-  try {
-    const child = openFifo(path, constants.O_RDONLY)
-    return { child, master: openBeside(child, path, constants.O_WRONLY | own) }
-  } finally {
-    closeSync(both)
-  }
-}
-
-function openBeside(other: number, path: string, flags: number): number {
-  try {
-    return openFifo(path, flags)
-  } catch (error) {
-    closeSync(other)
-    throw error
-  }
-}
-
-function openFifo(path: string, flags: number): number {
-  const fd = openSync(path, flags | constants.O_NOFOLLOW)
-  if (fstatSync(fd).isFIFO()) return fd
-  closeSync(fd)
-  throw new Error(`${path}: it is not a FIFO`)
+/** Nobody waits for one that is not used. */
+function newPipe(kind: PipeKind, master: Socket, child: Socket): Pipe {
+  // What fails here has failed for good, and `close` follows: the other end is gone.
+  for (const socket of [master, child]) socket.unref().on('error', () => {})
+  // Else the port of each would be kept for a minute (TIME_WAIT): all bytes of the child are here.
+  if (kind === 'from-child') master.once('end', () => master.resetAndDestroy())
+  // The other half of it is never read to its end.
+  else master.once('finish', () => master.destroy())
+  return { master, child }
 }
 
 function closePipe({ master, child }: Pipe): void {
-  closeSync(master)
-  closeSync(child)
+  master.destroy()
+  child.destroy()
 }
 
-function removeFifo(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch (error) {
-    // ENOENT: it was not made. EROFS, EACCES, ENOTDIR: nor could it be.
-    if (!['ENOENT', 'EROFS', 'EACCES', 'ENOTDIR'].includes(codeOf(error))) throw error
-  }
-}
-
-/** Of a FIFO that a master was about to open. */
-export function isPipeName(name: string): boolean {
-  return /^pipe\.\d+\.\d+$/.test(name)
-}
-
-/** Removes what masters left that were killed while they opened a pipe; called by who holds the folder. */
-export function removePipes(folder: string): void {
-  for (const name of namesIn(folder).names.filter(isPipeName)) {
-    const path = join(folder, name)
-    if (lstatSync(path, { throwIfNoEntry: false })?.isFIFO()) removeFifo(path)
-  }
-}
-
-/** Of each descriptor of the child: a pipe, or what `spawn` takes. */
+/** Of each descriptor of the child: a pipe, or what `spawn` takes. libuv makes 0, 1 and 2 blocking, and no other. */
 export type PipedStdio = PipeKind | 'inherit' | 'ignore' | number
 
-/** A child and the master's sides of its pipes, by the child's descriptor. */
+/** A child and the master's ends of its pipes, by the child's descriptor. */
 export interface PipedChild {
   child: ChildProcess
   streams: readonly (Socket | null)[]
 }
 
-/** As `spawnAs`. Throws what that throws, and the Failure `pipes`; nothing stays open then. */
+/** What children are started with. */
+export type Pipes = Pick<PipeStock, 'ask'>
+
+/** One of both is called, at once or once there are pipes. `failed`: with what `spawnAs` throws, or the Failure `pipes`; nothing stays open then. */
+export interface PipedStart {
+  started(piped: PipedChild): void
+  failed(error: unknown): void
+}
+
+/** As `spawnAs`. The result calls it off while it waits for its pipes: nothing is called then. */
 export function spawnPiped(
-  stock: Pick<PipeStock, 'take'>,
+  stock: Pipes,
   credentials: Credentials | null,
   program: Program,
   stdio: readonly PipedStdio[],
   options: Omit<ProgramOptions, 'stdio'>,
-): PipedChild {
-  const pipes: (Pipe | null)[] = []
-  try {
-    for (const what of stdio) pipes.push(isKind(what) ? stock.take(what) : null)
-    const given = stdio.map((what, fd) => pipes[fd]?.child ?? (what as Exclude<PipedStdio, PipeKind>))
-    const child = spawnAs(credentials, program, { ...options, stdio: given })
+  { started, failed }: PipedStart,
+): () => void {
+  return stock.ask(stdio.filter(isKind), pipes => {
+    if (pipes instanceof Failure) return failed(pipes)
+    const ends = stdio.map(what => (isKind(what) ? (pipes.shift() ?? null) : null))
+    let child: ChildProcess
+    try {
+      const given = stdio.map((what, fd) => ends[fd]?.child ?? (what as Exclude<PipedStdio, PipeKind>))
+      child = spawnAs(credentials, program, { ...options, stdio: given })
+    } catch (error) {
+      for (const pipe of ends) pipe?.master.destroy()
+      return failed(error)
+    } finally {
+      for (const pipe of ends) pipe?.child.destroy()
+    }
     child.once('exit', () => endStopped(child.pid))
-    return { child, streams: pipes.map((pipe, fd) => pipe && openSide(pipe, stdio[fd] === 'from-child')) }
-  } catch (error) {
-    for (const pipe of pipes) if (pipe !== null) closeSync(pipe.master)
-    throw error
-  } finally {
-    for (const pipe of pipes) if (pipe !== null) closeSync(pipe.child)
-  }
+    started({ child, streams: ends.map(pipe => pipe?.master ?? null) })
+  })
 }
 
 /**
@@ -279,10 +252,4 @@ function endStopped(pid: number | undefined): void {
 
 function isKind(what: PipedStdio): what is PipeKind {
   return what === 'from-child' || what === 'to-child'
-}
-
-/** What fails here has failed for good, and `close` follows: EPIPE of a reader that is gone, ENODATA of a page that was cut off its file. */
-function openSide({ master }: Pipe, reads: boolean): Socket {
-  const socket = new Socket({ fd: master, readable: reads, writable: !reads })
-  return socket.on('error', () => {})
 }

@@ -232,11 +232,12 @@ export class Worker {
     const socketPath = join(folder, `worker-${workerId}.sock`)
     const linkPath = join(folder, `worker-${workerId}.link`)
     const tunnelPath = join(folder, `worker-${workerId}.tunnel`)
-    this.#child = this.#spawn(slot)
-    const { number } = generation
-    this.address = { workerId, slot, pid: this.#child.pid ?? 0, generation: number, socketPath, linkPath, tunnelPath }
+    this.address = { workerId, slot, pid: 0, generation: generation.number, socketPath, linkPath, tunnelPath }
     const cpus = affinityOf(slot, settings.cpuAffinity)
-    if (this.#child.pid !== null) this.#report('worker-start', { why, cpus: cpus?.join(',') })
+    this.#child = this.#spawn(slot, pid => {
+      this.address.pid = pid
+      this.#report('worker-start', { why, cpus: cpus?.join(',') })
+    })
     this.#configure(waits, cpus)
   }
 
@@ -443,7 +444,8 @@ export class Worker {
 
   /** Why it never became ready: what it said itself, unless its release is gone. */
   #explainEnd(error: string | null): void {
-    const noRoom = roomObstacle(error ?? this.#loadFailure?.reason ?? '', this.generation)
+    const said = error ?? this.#loadFailure?.reason ?? this.#child.errorLines().join('\n')
+    const noRoom = roomObstacle(said, this.generation)
     const obstacle = noRoom ?? (error === null ? this.#lost : explainNotStarted(error, this.generation, this.#lost))
     if (obstacle === null) {
       this.#loadFailure ??= { reason: this.#bootEnd(), stack: '' }
@@ -469,7 +471,7 @@ export class Worker {
     return `worker ${this.#end} before it was ready${check}`
   }
 
-  #spawn(slot: number): Child {
+  #spawn(slot: number, started: (pid: number) => void): Child {
     const { generation } = this
     const { environment, publicPort, workerEntry, put, installation } = this.#context
     const { settings } = generation
@@ -499,6 +501,7 @@ export class Worker {
           if (broken !== null) this.#report('worker-broke-channel', { why: broken })
           put({ type: 'worker', worker: this, event: { type: 'ipc-closed' } })
         },
+        started,
         slowed: () => this.#talksTooMuch(),
         reaped: pid => this.#hooks.reaped(this, pid, false),
         exit: (code, signal, error, stays) => {

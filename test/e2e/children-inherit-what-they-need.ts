@@ -46,6 +46,21 @@ async function inspect(t: Test, site: WatchedSite, master: number, what: (pid: n
   t.ok(master > 0)
 }
 
+/** The links of both ends of each connection on the loopback. */
+function otherEnds(): Map<string, string> {
+  const inodes = new Map<string, string>()
+  for (const line of readFileSync('/proc/net/tcp', 'latin1').split('\n').slice(1)) {
+    const [, local, remote, , , , , , , inode] = line.trim().split(/\s+/)
+    if (inode !== undefined) inodes.set(`${local} ${remote}`, inode)
+  }
+  return new Map(
+    [...inodes].map(([ends, inode]) => {
+      const [local, remote] = ends.split(' ')
+      return [`socket:[${inode}]`, `socket:[${inodes.get(`${remote} ${local}`)}]`]
+    }),
+  )
+}
+
 t.test('descriptors, session, variables', async t => {
   const lines = [
     'processes = 2',
@@ -64,6 +79,7 @@ t.test('descriptors, session, variables', async t => {
   const ofMaster = openOf(running.pid)
   const listeners = new Set([...ofMaster.values()].filter(link => link.startsWith('socket:')))
   await inspect(t, site, running.pid, (pid, name) => {
+    const ofMaster = openOf(running.pid)
     const shared = [...openOf(pid)].filter(([, link]) => [...ofMaster.values()].includes(link))
     const kernels = shared.filter(([, link]) => /^(pipe|socket):/.test(link))
     // A proxy has the public listener, behind its channel; nobody else has any of it.
@@ -73,8 +89,11 @@ t.test('descriptors, session, variables', async t => {
       `${name} ${pid}: ${JSON.stringify(kernels)}`,
     )
     t.ok(kernels.every(([, link]) => listeners.has(link)))
-    // Each has the other side with the master: no socket, over which it could send descriptors.
-    const pipes = shared.filter(([, link]) => /\/pipe\.\d+\.\d+ \(deleted\)$/.test(link)).map(([fd]) => fd)
+    // The master has the other end of each: of TCP, over which no descriptor can be sent.
+    const others = otherEnds()
+    const pipes = [...openOf(pid)]
+      .filter(([, link]) => [...ofMaster.values()].includes(others.get(link) ?? ''))
+      .map(([fd]) => fd)
     t.same(pipes, name === 'proxy' ? [2, 3, 4] : [1, 2, 3, 4], `${name}: its pipes`)
     const [, , , session] = readFileSync(`/proc/${pid}/stat`, 'latin1')
       .replace(/^.*\) /, '')

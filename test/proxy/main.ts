@@ -11,8 +11,7 @@ import type { ProxySettings, ProxyToMaster } from '../../kit/channel/messages.js
 import { FRAME, frame, responsePrefix } from '../../kit/link/frames.js'
 import { FIRST_ARGUMENTS, PROXY_ENTRY } from '../../supervisor/child/child-programs.js'
 import { FIRST_DESCRIPTOR } from '../../supervisor/child/spawn-child.js'
-import { spawnPiped } from '../../supervisor/user/pipes.js'
-import { testPipes } from '../supervisor/fixtures/test-pipes.js'
+import { startPiped, testPipes } from '../supervisor/fixtures/test-pipes.js'
 import { FakeWorker } from './fixtures/fake-worker.js'
 import { RawClient, request } from './fixtures/raw-client.js'
 import { SETTINGS } from './fixtures/rig.js'
@@ -38,7 +37,7 @@ async function startLinked(t: Test, settings: Partial<ProxySettings> = {}): Prom
   const args = [...FIRST_ARGUMENTS, PROXY_ENTRY, 'daimyo: proxy 1']
   const program = { program: process.execPath, args, env: { ...process.env } as Record<string, string>, cwd: '/' }
   const stdio = ['ignore', 'inherit', 'from-child', 'to-child', 'from-child', fd] as const
-  const { child: proxy, streams } = spawnPiped(testPipes(t), null, program, stdio, {})
+  const { child: proxy, streams } = await startPiped(testPipes(t), program, stdio)
   const [, , stderr, to, from] = streams as Socket[]
   listener.close()
   const worker = spawn(process.execPath, ['-e', `process.on('message', () => process.send('here'))`], {

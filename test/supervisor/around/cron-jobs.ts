@@ -1,12 +1,13 @@
 /** When cron jobs run on a clock that is set: `supervisor/around/cron-jobs.ts`. Their runs and ends are tested in `master-companions.ts`. */
 
 import t from 'tap'
+import { EXIT, Failure } from '../../../kit/ground/failure.js'
 import type { EventFields } from '../../../kit/log/log.js'
 import { cron } from '../../../kit/options/kinds/around-kinds.js'
 import { CronJobs } from '../../../supervisor/around/cron-jobs.js'
 import type { MasterContext } from '../../../supervisor/child/master-context.js'
 import { OutputGate } from '../../../supervisor/log/output-lines.js'
-import { testPipes } from '../fixtures/test-pipes.js'
+import type { Pipes } from '../../../supervisor/user/pipes.js'
 
 process.env.TZ = 'UTC'
 const HOUR_MS = 3_600_000
@@ -87,6 +88,13 @@ const cases: [title: string, job: string, from: string, happens: [number, number
     ['03:02', '03:02'],
   ],
 ]
+const noPipes: Pipes = {
+  ask(_, answer) {
+    answer(new Failure('pipes', 'there are none', EXIT.os))
+    return () => {}
+  },
+}
+
 for (const [title, numbers, from, happens, expected] of cases) {
   t.test(title, async t => {
     t.same(runsOf(numbers, from, happens), expected)
@@ -103,7 +111,7 @@ function runsOf(numbers: string, from: string, happens: [number, number][]): str
     else if (event === 'cron-skipped') runs.push('skipped')
   }
   const gate = new OutputGate({ write: () => true, onDrain: () => {} })
-  const context = { nowMs: () => nowMs, log, put: () => {}, gate, pipes: testPipes(t) } as unknown as MasterContext
+  const context = { nowMs: () => nowMs, log, put: () => {}, gate, pipes: noPipes } as unknown as MasterContext
   const place = () => ({ cwd: '/no/such/folder', env: {}, credentials: null })
   const jobs = new CronJobs(context, place, () => wallMs)
   const parsed = cron(false).parse(`${numbers} true`, { cwd: '/', chdir: '/', cores: 1 })

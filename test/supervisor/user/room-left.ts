@@ -7,7 +7,7 @@ const figures = { blocks: 100, bavail: 5, files: 50, ffree: 5 }
 const cases: [title: string, error: string, figures: typeof figures | null, why: RegExp | null][] = [
   [
     'inodes',
-    "mkfifo: cannot create fifo '/r/p': No space left on device",
+    "touch: cannot touch '/r/p': No space left on device",
     { ...figures, ffree: 0 },
     /: all of its 50 inodes \(files\) are taken$/,
   ],

@@ -10,9 +10,8 @@ import { CHANNEL_DESCRIPTORS, Channel } from '../../../../kit/channel/channel.js
 import type { MasterToWorker, WorkerToMaster } from '../../../../kit/channel/messages.js'
 import type { MetricFamily } from '../../../../kit/channel/metric-family.js'
 import { readWorkerMessage } from '../../../../supervisor/child/child-message.js'
-import { spawnPiped } from '../../../../supervisor/user/pipes.js'
 import { scratchFolder } from '../../../supervisor/fixtures/scratch-folder.js'
-import { testPipes } from '../../../supervisor/fixtures/test-pipes.js'
+import { startPiped, testPipes } from '../../../supervisor/fixtures/test-pipes.js'
 
 const main = fileURLToPath(new URL('../../../../app/host/main.js', import.meta.url))
 
@@ -26,9 +25,8 @@ process.once('beforeExit', () => console.log('ran dry'))
 
 t.test('a master that is slow is waited for', async t => {
   const folder = scratchFolder(t)
-  const { child: worker, streams } = spawnPiped(
+  const { child: worker, streams } = await startPiped(
     testPipes(t),
-    null,
     {
       program: process.execPath,
       args: ['--import', `data:text/javascript,${encodeURIComponent(witness)}`, main],
@@ -36,7 +34,6 @@ t.test('a master that is slow is waited for', async t => {
       cwd: folder,
     },
     ['ignore', 'from-child', 'inherit', 'to-child', 'from-child'],
-    {},
   )
   const [, stdout, , to, from] = streams as Socket[]
   t.teardown(() => worker.kill('SIGKILL'))

@@ -1,0 +1,160 @@
+/**
+ * Connected pairs of TCP sockets on the loopback, both ends of which are this process's own. A listener is open while they are made, and no longer.
+ *
+ * Must stay true: any user of the machine may connect to that listener, and nothing of such a connection ends up in a pair: the two ends belong together only if each has the
+ * other's port and both are on the loopback. Whoever connects too, or floods the listener, costs one try at most: it ends after a while, and the next one has
+ * another port.
+ */
+
+import { connect, createServer, type Server, type Socket } from 'node:net'
+
+/** `near` was accepted, `far` has connected. */
+export interface Pair {
+  near: Socket
+  far: Socket
+}
+
+/** `why`: of those that are missing. */
+export interface Made {
+  pairs: Pair[]
+  why: NodeJS.ErrnoException | null
+}
+
+export interface PairOptions {
+  /** `near` is not read until somebody asks for it. */
+  isPaused: boolean
+  /** Of one try. */
+  tryMs?: number
+  /** Hears of each listener's port: for tests. */
+  onListening?: (port: number, host: string) => void
+}
+
+const TRY_MS = 1000
+const TRIES = 3
+/** The second where the machine has no first one. */
+const HOSTS = ['127.0.0.1', '::1']
+/** Who connects while it is not known yet which ports are ours, and is none of us. */
+const MOST_STRANGERS = 512
+
+/** Never rejects; what was made of a set that is not complete is there too. */
+export async function connectPairs(count: number, options: PairOptions): Promise<Made> {
+  const pairs: Pair[] = []
+  let why: Made['why'] = null
+  for (let tries = 0; tries < TRIES && pairs.length < count; tries++) {
+    for (const host of HOSTS) {
+      const made = await new Matching(host, count - pairs.length, options).made
+      pairs.push(...made.pairs)
+      if (host === HOSTS[0]) why = made.why
+      if (!made.isRefused) break
+    }
+  }
+  return { pairs, why: pairs.length < count ? why : null }
+}
+
+/** One try, at one address. */
+class Matching {
+  readonly made: Promise<Made & { isRefused: boolean }>
+  readonly #host: string
+  readonly #server: Server
+  readonly #count: number
+  readonly #pairs: Pair[] = []
+  /** Ours that are not connected yet, and that are, by their port. */
+  readonly #connecting = new Set<Socket>()
+  readonly #own = new Map<number, Socket>()
+  /** Accepted, and not known to be ours yet, by the port of the other end. */
+  readonly #strangers = new Map<number, Socket>()
+  readonly #timer: NodeJS.Timeout
+  #port = 0
+  #why: Made['why'] = null
+  /** There is nothing to connect to at this address. */
+  #isRefused = false
+  #end: () => void = () => {}
+
+  constructor(host: string, count: number, { isPaused, tryMs = TRY_MS, onListening }: PairOptions) {
+    this.#host = host
+    this.#count = count
+    this.made = new Promise(resolve => {
+      this.#end = () => resolve({ pairs: this.#pairs, why: this.#why, isRefused: this.#isRefused })
+    })
+    this.#timer = setTimeout(() => this.#finish(late(tryMs)), tryMs)
+    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: isPaused, noDelay: true })
+    this.#server.on('connection', socket => this.#accepted(socket))
+    this.#server.on('error', error => {
+      this.#isRefused = true
+      this.#finish(error)
+    })
+    this.#server.listen({ port: 0, host }, () => {
+      const address = this.#server.address()
+      this.#port = typeof address === 'object' && address !== null ? address.port : 0
+      onListening?.(this.#port, host)
+      for (let made = 0; made < count; made++) this.#connect()
+    })
+  }
+
+  #connect(): void {
+    const socket = connect({ port: this.#port, host: this.#host, allowHalfOpen: true, noDelay: true })
+    this.#connecting.add(socket)
+    socket.on('error', error => this.#lost(socket, error))
+    socket.on('close', () => this.#lost(socket, closed()))
+    socket.on('connect', () => {
+      this.#connecting.delete(socket)
+      const { localPort = 0 } = socket
+      this.#own.set(localPort, socket)
+      this.#match(localPort)
+      // Each port of ours is known now.
+      if (this.#connecting.size === 0) destroyAll(this.#strangers)
+    })
+  }
+
+  #accepted(socket: Socket): void {
+    socket.on('error', () => {})
+    const { remotePort = 0, remoteAddress, localAddress, localPort } = socket
+    const mayBeOurs = remoteAddress === this.#host && localAddress === this.#host && localPort === this.#port
+    const isKnown = this.#own.has(remotePort)
+    const mayWait = this.#connecting.size > 0 && this.#strangers.size < MOST_STRANGERS
+    if (!mayBeOurs || !(isKnown || mayWait)) return void socket.destroy()
+    this.#strangers.set(remotePort, socket)
+    this.#match(remotePort)
+  }
+
+  #match(port: number): void {
+    const [near, far] = [this.#strangers.get(port), this.#own.get(port)]
+    if (near === undefined || far === undefined) return
+    this.#strangers.delete(port)
+    this.#own.delete(port)
+    far.removeAllListeners('close')
+    this.#pairs.push({ near, far })
+    if (this.#pairs.length === this.#count) this.#finish(null)
+  }
+
+  #lost(socket: Socket, why: NodeJS.ErrnoException): void {
+    if (!this.#connecting.delete(socket) && !this.#own.delete(socket.localPort ?? 0)) return
+    this.#why ??= why
+    if (this.#connecting.size + this.#own.size === 0) this.#finish(this.#why)
+  }
+
+  #finish(why: Made['why']): void {
+    clearTimeout(this.#timer)
+    this.#why ??= why
+    this.#server.close()
+    for (const socket of this.#connecting) socket.destroy()
+    this.#connecting.clear()
+    destroyAll(this.#own)
+    destroyAll(this.#strangers)
+    this.#end()
+  }
+}
+
+function destroyAll(sockets: Map<number, Socket>): void {
+  for (const socket of sockets.values()) socket.destroy()
+  sockets.clear()
+}
+
+function late(withinMs: number): NodeJS.ErrnoException {
+  return Object.assign(new Error(`not connected within ${withinMs} ms`), { code: 'ETIMEDOUT' })
+}
+
+/** What libuv does with a connection for which the process has no descriptor. */
+function closed(): NodeJS.ErrnoException {
+  return Object.assign(new Error('the connection was closed at once'), { code: 'ECONNRESET' })
+}
