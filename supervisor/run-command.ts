@@ -36,6 +36,7 @@ import { controlHandler } from './master/control-commands.js'
 import { Master } from './master/master.js'
 import { startMasterFifo } from './master/master-fifo.js'
 import type { SignalEvent } from './master/signals.js'
+import { removeSocketBy } from './master/socket-removal.js'
 import { masterFamilies } from './metrics/master-families.js'
 import { startMetricsEndpoint } from './metrics/metrics-endpoint.js'
 import { renderPage } from './metrics/metrics-page.js'
@@ -244,6 +245,7 @@ function assemble(
       auth: settings.metricsAuth,
       render,
       log,
+      remove: (path: string) => removeSocketBy(tasks, path, settings.credentials, log),
     }
     const endpoint = await startMetricsEndpoint(options)
     metricsUrl = endpoint.url

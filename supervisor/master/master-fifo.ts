@@ -18,11 +18,12 @@ import type { Log } from '../../kit/log/log.js'
 import { HERE, type Task, type Tasks } from '../child/task-children.js'
 import { LastLines } from '../log/output-lines.js'
 import { BRIEFLY } from '../user/become-user.js'
-import { asOpening, onGuardedPath, openingOf } from '../user/guarded-path.js'
+import { onGuardedPath, openingOf } from '../user/guarded-path.js'
 import { killForGood } from '../user/killed-child.js'
 import { lastWordsOf } from '../user/last-words.js'
 import { type PipedChild, type Pipes, spawnPiped } from '../user/pipes.js'
 import { sortLetters } from './fifo-letters.js'
+import { type Relay, startRelay } from './fifo-relay.js'
 import type { SignalEvent } from './signals.js'
 
 /** Its group too. */
@@ -42,6 +43,8 @@ export interface FifoOptions {
   reads?: Rate
   find?: typeof systemProgram
   makeMs?: number
+  /** After a process that reads one has ended. */
+  againMs?: number
 }
 
 /**
@@ -58,12 +61,13 @@ const UNKNOWN_LINES: Rate = { atOnce: 10, perSecond: 0.2 }
 
 /** Opens all of them. Failure: `master-fifo` (71, 77 where it is somebody else's). The result closes and removes them. */
 export async function startMasterFifo(options: FifoOptions): Promise<{ close(): Promise<void> }> {
-  const { paths, put, log, reads: pace = READS } = options
-  const open: { path: string; socket: Socket }[] = []
+  const { paths, put, log, reads: pace = READS, againMs = 5000 } = options
+  const open: OpenFifo[] = []
   const reads = new TokenBucket(pace, performance.now())
   const tellUnknown = unknownLetters(log)
   let chosen = 0
   let timer: NodeJS.Timeout | null = null
+  let isClosed = false
   const listen = () => {
     for (const [number, { socket }] of open.entries()) {
       if (number === chosen && timer === null) socket.resume()
@@ -86,22 +90,44 @@ export async function startMasterFifo(options: FifoOptions): Promise<{ close(): 
     }
     listen()
   }
+  const attach = (fifo: OpenFifo) => {
+    const { path, socket } = fifo
+    socket.on('data', hear)
+    socket.on('error', error => log('fifo-trouble', { path, why: reasonOf(error) }))
+    socket.on('close', () => {
+      if (isClosed) return
+      log('fifo-trouble', { path, why: 'the process that reads it has ended; another one follows' })
+      setTimeout(() => void openAgain(fifo), againMs).unref()
+    })
+  }
+  const openAgain = async (fifo: OpenFifo) => {
+    try {
+      const next = await openFifo(fifo.path, options)
+      if (isClosed) return next.close()
+      Object.assign(fifo, next)
+      attach(fifo)
+      listen()
+    } catch (error) {
+      log('fifo-trouble', { path: fifo.path, why: reasonOf(error) })
+    }
+  }
   try {
     for (const path of paths) {
-      const socket = new Socket({ fd: await openFifo(path, options), readable: true, writable: false })
-      socket.on('data', hear)
-      socket.on('error', error => log('fifo-trouble', { path, why: reasonOf(error) }))
-      open.push({ path, socket })
+      const fifo = { path, ...(await openFifo(path, options)) }
+      open.push(fifo)
+      attach(fifo)
     }
   } catch (error) {
-    for (const { socket } of open) socket.destroy()
+    isClosed = true
+    for (const { close } of open) close()
     throw error
   }
   listen()
   return {
     async close() {
+      isClosed = true
       if (timer !== null) clearTimeout(timer)
-      for (const { socket } of open) socket.destroy()
+      for (const { close } of open) close()
       await Promise.all(open.map(({ path }) => remove(path, options)))
     },
   }
@@ -136,30 +162,60 @@ function unknownLetters(log: Log): (letter: string, count: number) => void {
   }
 }
 
-/** Opened for writing too: otherwise each writer that goes away would be an end of file. */
-async function openFifo(path: string, options: FifoOptions): Promise<number> {
-  const { opener, log } = options
-  const opening = openingOf(path, 'name', opener)
+/** One that is listened to, or may be chosen. */
+interface OpenFifo {
+  path: string
+  socket: Socket
+  close(): void
+}
+
+async function openFifo(path: string, options: FifoOptions): Promise<Omit<OpenFifo, 'path'>> {
+  const { opener, pipes, log, makeMs = BRIEFLY.timeout } = options
+  const { as } = openingOf(path, 'name', opener)
   try {
-    const found = asOpening(opening, opener, () => lstatSync(path, { throwIfNoEntry: false }))
-    // What is there already is looked at below.
-    if (found === undefined) await makeFifo(path, opening.as, options)
-    const flags = constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW
-    const fd = asOpening(opening, opener, () => openSync(path, flags))
-    const stat = fstatSync(fd)
-    if (stat.isFIFO() && [process.getuid?.(), 0, opening.as?.uid].includes(stat.uid)) {
-      if ((stat.mode & OTHERS_WRITE) !== 0)
-        log('fifo-doubtful', { path, why: 'others may write to it: they command the master' })
-      return fd
+    if (as === null) {
+      // What is there already is looked at behind it.
+      if (lstatSync(path, { throwIfNoEntry: false }) === undefined) await makeFifo(path, as, options)
+      return checked(path, openHere(path), options, null)
     }
-    closeSync(fd)
-    const why = stat.isFIFO() ? `it belongs to uid ${stat.uid}` : 'it is not a FIFO'
-    throw new Failure('master-fifo', `cannot open the master FIFO: ${path}: ${why}`, EXIT.permission)
+    const relay = () => startRelay(path, { as, pipes, withinMs: makeMs, tell: log })
+    let found = await relay()
+    if (found.kind === 'nothing') {
+      found.close()
+      await makeFifo(path, as, options)
+      found = await relay()
+    }
+    return checked(path, found, options, as)
   } catch (error) {
     if (error instanceof Failure) throw error
     const why = codeOf(error) === 'ELOOP' ? 'it is a link' : reasonOf(error).trim()
     throw new Failure('master-fifo', `cannot open the master FIFO: ${path}: ${why}`, EXIT.os, error)
   }
+}
+
+/** What was found at its name, if it is a FIFO of those who may command the master. */
+function checked(path: string, found: Relay, { log }: FifoOptions, as: Credentials | null): Omit<OpenFifo, 'path'> {
+  const { kind, uid, mode, socket, close } = found
+  if (kind === 'fifo' && [process.getuid?.(), 0, as?.uid].includes(uid)) {
+    if ((mode & OTHERS_WRITE) !== 0)
+      log('fifo-doubtful', { path, why: 'others may write to it: they command the master' })
+    return { socket, close }
+  }
+  close()
+  const why = kind === 'fifo' ? `it belongs to uid ${uid}` : kind === 'link' ? 'it is a link' : 'it is not a FIFO'
+  throw new Failure('master-fifo', `cannot open the master FIFO: ${path}: ${why}`, EXIT.permission)
+}
+
+/** Opened for writing too: otherwise each writer that goes away would be an end of file. */
+function openHere(path: string): Relay {
+  const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW)
+  const stat = fstatSync(fd)
+  if (stat.isFIFO()) {
+    const socket = new Socket({ fd, readable: true, writable: false })
+    return { kind: 'fifo', uid: stat.uid, mode: stat.mode, socket, close: () => void socket.destroy() }
+  }
+  closeSync(fd)
+  throw new Failure('master-fifo', `cannot open the master FIFO: ${path}: it is not a FIFO`, EXIT.permission)
 }
 
 /**

@@ -8,7 +8,7 @@
  */
 
 import type { InFlightRequest } from '../../kit/channel/messages.js'
-import { EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
+import { EXIT, Failure } from '../../kit/ground/failure.js'
 import { RunningClock } from '../../kit/ground/running-clock.js'
 import type { Log } from '../../kit/log/log.js'
 import type { UnendedProcess } from '../../kit/process/tracers.js'
@@ -29,7 +29,6 @@ import type { UsageOptions } from '../host/process-usage.js'
 import type { PassedSockets } from '../listen/inherited-sockets.js'
 import { demandInherited, openListeners, publicPortOf, socketAccess } from '../listen/listeners.js'
 import { NOTHING_PASSED } from '../listen/socket-activation.js'
-import { socketTask } from '../listen/socket-file.js'
 import { OutputGate, type OutputSink } from '../log/output-lines.js'
 import type { MasterMetricsState } from '../metrics/master-families.js'
 import { PROXY_SILENT_MS } from '../proxies/proxy-phase.js'
@@ -46,6 +45,7 @@ import type { Order, OrderOutcome } from './orders.js'
 import { ProcessTree, type StartFailure } from './process-tree.js'
 import { Shutdown } from './shutdown.js'
 import { listenToSignals, type SignalEvent, type SignalSource } from './signals.js'
+import { removeSocketBy } from './socket-removal.js'
 
 /** The world outside. Production leaves the optional members out and gets their defaults. */
 export interface MasterDeps {
@@ -88,8 +88,6 @@ export interface MasterDeps {
   installation?: Pick<Installation, 'look'>
 }
 
-/** How long a stop waits for the removal of unix sockets in folders of the service's user. */
-const REMOVAL_MS = 3000
 /** A link is a connect on the same machine. A proxy without a link after this time hangs. */
 const LINK_MS = 10_000
 
@@ -327,14 +325,9 @@ export class Master {
   }
 
   /** It stays where that is not done in time: the next start takes it. */
-  async #removeSocket(path: string): Promise<void> {
-    const { credentials } = this.#deps.settings
-    const options = { credentials, what: `cannot remove ${path}`, withinMs: REMOVAL_MS }
-    try {
-      await this.#context.tasks.run(socketTask, { path, opener: credentials }, options)
-    } catch (error) {
-      this.#context.log('socket-not-removed', { path, why: reasonOf(error) })
-    }
+  #removeSocket(path: string): Promise<void> {
+    const { tasks, log } = this.#context
+    return removeSocketBy(tasks, path, this.#deps.settings.credentials, log)
   }
 
   async #resolveRelease(settings: Settings): Promise<Release> {

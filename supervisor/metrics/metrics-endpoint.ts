@@ -38,6 +38,8 @@ export interface MetricsEndpointOptions {
   log: Log
   /** Other limits than ours, for tests. */
   limits?: Partial<EndpointLimits>
+  /** Removes a unix socket where the service's user decides about its folder: that user may have put a file in its place, whose blocks take long to free. Never rejects. */
+  remove?: ((path: string) => Promise<void>) | undefined
 }
 
 type Page = string | Buffer
@@ -71,7 +73,7 @@ const SOCKET_MODE = 0o660
  * its mode is 0660.
  */
 export async function startMetricsEndpoint(options: MetricsEndpointOptions): Promise<MetricsEndpoint> {
-  const { address, passed = null, opener = null, log } = options
+  const { address, passed = null, opener = null, log, remove } = options
   const limits = { ...LIMITS, ...options.limits }
   const auth = options.auth === null ? null : readAuth(options.auth)
   const server = createServer(
@@ -102,7 +104,10 @@ export async function startMetricsEndpoint(options: MetricsEndpointOptions): Pro
   await listen(server, address, passed, opener)
   // Later errors are those of accept(), such as no descriptor left: the next connection may succeed.
   server.on('error', error => log('metrics-listener-error', { why: reasonOf(error) }))
-  return { url: urlOf(server, passed === null ? address : passed.address), close: () => close(server, address, opener) }
+  return {
+    url: urlOf(server, passed === null ? address : passed.address),
+    close: () => close(server, address, { opener, remove }),
+  }
 }
 
 function readAuth(text: string): BasicAuth {
@@ -244,17 +249,24 @@ function printHostPort(host: string, port: number): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-function close(server: Server, address: ListenAddress, opener: Opener): Promise<void> {
+type CloseOptions = Pick<MetricsEndpointOptions, 'remove'> & { opener: Opener }
+
+function close(server: Server, address: ListenAddress, options: CloseOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     const closed = () => resolve()
     if (address.kind !== 'unix') server.close(closed)
-    else closeUnix(server, address.path, opener).then(closed, reject)
+    else closeUnix(server, address.path, options).then(closed, reject)
     server.closeAllConnections()
   })
 }
 
 /** The file is removed within the call. It stays where another thread keeps root from becoming that user: the next start takes it. */
-async function closeUnix(server: Server, path: string, opener: Opener): Promise<void> {
+async function closeUnix(server: Server, path: string, { opener, remove }: CloseOptions): Promise<void> {
+  if (openingOf(path, 'name', opener).as !== null && remove !== undefined) {
+    // The server stays until this process ends: its close would remove the file.
+    server.unref().on('connection', socket => socket.destroy())
+    return await remove(path)
+  }
   if (!(await mayBecomeUserWithin(openingOf(path, 'name', opener).as, CLOSE_MS))) return
   await new Promise(resolve => onGuardedPath(path, 'name', opener, () => server.close(resolve)))
 }

@@ -3,11 +3,15 @@
 import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
+  chownSync,
   closeSync,
   constants,
   existsSync,
   lstatSync,
   openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
   symlinkSync,
   writeFileSync,
   writeSync,
@@ -18,7 +22,9 @@ import t, { type Test } from 'tap'
 import type { Rate } from '../../../kit/ground/token-bucket.js'
 import { type FifoOptions, startMasterFifo } from '../../../supervisor/master/master-fifo.js'
 import { FIFO_LETTERS } from '../../../supervisor/master/signals.js'
+import { groupsOf } from '../../../supervisor/user/service-user.js'
 import { until } from '../../e2e/fixtures/watched-site.js'
+import { holdFifo, noLockedFifo } from '../fixtures/locked-fifo.js'
 import { scratchFolder } from '../fixtures/scratch-folder.js'
 import { testPipes } from '../fixtures/test-pipes.js'
 
@@ -26,13 +32,13 @@ async function start(t: Test, paths: string[], reads?: Rate, more: Partial<FifoO
   const told: string[] = []
   const log = (event: string, fields = {}) => void told.push(`${event} ${JSON.stringify(fields)}`)
   const fifo = await startMasterFifo({
-    ...more,
     pipes: testPipes(t),
     paths,
     opener: null,
     put: (letter, event) => void told.push(`${letter} ${event.type}`),
     log,
     ...(reads && { reads }),
+    ...more,
   })
   t.teardown(() => fifo.close())
   return { told, fifo }
@@ -82,6 +88,70 @@ t.test('what is not a FIFO is refused and stays', async t => {
   await t.rejects(start(t, [join(folder, 'no', 'such')]), { code: 'master-fifo' })
   t.ok(existsSync(file) && existsSync(link))
 })
+
+const nobody = { user: null, uid: 65_534, gid: 65_534 }
+
+t.test(
+  'where the service’s user decides about the folder another process reads it',
+  { skip: noLockedFifo },
+  async t => {
+    const folder = scratchFolder(t)
+    chownSync(folder, nobody.uid, nobody.gid)
+    const path = join(folder, 'fifo')
+    groupsOf(nobody)
+    const { told, fifo } = await start(t, [path], undefined, { opener: nobody, againMs: 50 })
+    t.match(lstatSync(path), { uid: nobody.uid, mode: constants.S_IFIFO | 0o600 })
+    writeFileSync(path, 'r')
+    await until('it is heard', () => told.includes('fifo-r reload'))
+    process.kill(readerOf(path), 'SIGKILL')
+    await until('its end is told', () => told.some(line => /^fifo-trouble .*has ended/.test(line)))
+    await until('another one reads', () => readerOf(path) !== 0)
+    writeFileSync(path, 'p')
+    await until('it is heard, too', () => told.includes('fifo-p toggle-pause'))
+    await holdFifo(t, path)
+    await fifo.close()
+    t.notOk(existsSync(path), 'a lock of the FIFO holds nobody up')
+  },
+)
+
+t.test('nor there is anything but a FIFO taken', { skip: noLockedFifo }, async t => {
+  const folder = scratchFolder(t)
+  chownSync(folder, nobody.uid, nobody.gid)
+  groupsOf(nobody)
+  const [file, link, locked, roots] = ['file', 'link', 'locked', 'roots'].map(name => join(folder, name)) as [
+    string,
+    string,
+    string,
+    string,
+  ]
+  writeFileSync(file, 'x')
+  execFileSync('mkfifo', ['-m', '666', roots])
+  chownSync(roots, 1, 1)
+  symlinkSync(roots, link)
+  const opened = (path: string) => start(t, [path], undefined, { opener: nobody, makeMs: 1000 })
+  await t.rejects(opened(file), {
+    code: 'master-fifo',
+    message: /file: (it is not a FIFO|the process that opens it has ended)$/,
+  })
+  await t.rejects(opened(link), { code: 'master-fifo', message: /link: it is a link$/ })
+  await t.rejects(opened(roots), { code: 'master-fifo', message: /roots: it belongs to uid 1$/ })
+  await holdFifo(t, locked)
+  await t.rejects(opened(locked), { code: 'master-fifo', message: /locked: not opened within 1000 ms$/ })
+})
+
+/** The pid of the process that reads it for us, 0: none does. */
+function readerOf(path: string): number {
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue
+    try {
+      if (readFileSync(`/proc/${name}/comm`, 'utf8') === 'cat\n' && readlinkSync(`/proc/${name}/fd/0`) === path)
+        return Number(name)
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return 0
+}
 
 /** Writes `letters` until the pipe is full, again in each of so many turns; tells how many bytes went in. */
 async function flood(t: Test, path: string, letters: string, turns: number): Promise<number> {

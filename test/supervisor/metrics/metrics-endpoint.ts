@@ -1,17 +1,18 @@
 /** The master's metrics listener: answers, authentication, and clients that mean harm. */
 
 import { once } from 'node:events'
-import { mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { type IncomingHttpHeaders, request } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { EventFields } from '../../../kit/log/log.js'
 import type { ListenAddress } from '../../../kit/options/values/value-types.js'
 import { hashPassword } from '../../../kit/page/password-hash.js'
 import { type MetricsEndpointOptions, startMetricsEndpoint } from '../../../supervisor/metrics/metrics-endpoint.js'
+import { groupsOf } from '../../../supervisor/user/service-user.js'
 
 const LOOPBACK: ListenAddress = { kind: 'tcp', host: '127.0.0.1', port: 0 }
 
@@ -153,6 +154,35 @@ t.test('a unix socket: private, replaced when stale, never taken from the living
   await t.rejects(startMetricsEndpoint(options), { exitCode: 69, message })
   t.equal(statSync(path).size, 8, 'a file is not unlinked')
 })
+
+const isRoot = process.geteuid?.() === 0
+
+t.test(
+  'where the service’s user decides about the folder another process removes it',
+  { skip: !isRoot && 'needs root' },
+  async t => {
+    const path = socketPath(t)
+    const opener = { user: null, uid: 65_534, gid: 65_534 }
+    chownSync(dirname(path), opener.uid, opener.gid)
+    groupsOf(opener)
+    const asked: string[] = []
+    const endpoint = await startMetricsEndpoint({
+      address: { kind: 'unix', path },
+      opener,
+      auth: null,
+      render: () => 'm 1\n',
+      log: () => {},
+      remove: async path => void asked.push(path),
+    })
+    const before = connect(path)
+    await once(before, 'connect')
+    await endpoint.close()
+    t.same(asked, [path])
+    t.equal(await untilClosed(before), '')
+    t.ok(statSync(path).isSocket(), 'it is not removed here')
+    t.equal(await untilClosed(connect(path)), '', 'nobody is served')
+  },
+)
 
 t.test('a unix path that is too long is refused, not cut', async t => {
   const path = `/tmp/${'x'.repeat(103)}`

@@ -1,0 +1,74 @@
+/**
+ * Reads a FIFO of `master-fifo` by another process, where the service's user decides about its folder: that user may hold the lock of the FIFO (splice(2)), and open(2), read(2)
+ * and close(2) wait for that without end. What the process reads comes over a pipe of ours (`user/pipes.ts`).
+ */
+
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import type { Credentials } from '../../kit/channel/messages.js'
+import { SYSTEM_PATH } from '../../kit/ground/system-path.js'
+import { type KilledChild, killForGood } from '../user/killed-child.js'
+import { type PipedChild, type Pipes, spawnPiped } from '../user/pipes.js'
+
+/** Its first line says what it has opened. Open for writing too, so that a writer that goes away is no end. */
+const PROGRAM = `[ -L "$1" ] && echo link && exit; [ -e "$1" ] || { echo nothing; exit; }; exec 0<>"$1" && stat -Lc '%F|%u|%a' /proc/self/fd/0 && exec cat`
+const LONGEST_LINE = 200
+
+export interface RelayOptions {
+  as: Credentials
+  pipes: Pipes
+  withinMs: number
+  tell: KilledChild['tell']
+}
+
+/** What was found: `kind` is `fifo`, `link`, `nothing`, or another word of stat(1), `mode` the permission bits. */
+export interface Relay {
+  kind: string
+  uid: number
+  mode: number
+  /** What is written to the FIFO. Its end: the process has ended. */
+  socket: Socket
+  close(): void
+}
+
+/** Rejects with why there is none. */
+export async function startRelay(path: string, { as, pipes, withinMs, tell }: RelayOptions): Promise<Relay> {
+  const what = { program: '/bin/sh', args: ['-c', PROGRAM, 'daimyo: fifo', path], env: { PATH: SYSTEM_PATH }, cwd: '/' }
+  const { child, streams } = await new Promise<PipedChild>((started, failed) => {
+    spawnPiped(pipes, as, what, ['ignore', 'from-child', 'ignore'], { detached: true }, { started, failed })
+  })
+  child.unref()
+  const socket = streams[1] as Socket
+  const close = () => {
+    socket.destroy()
+    killForGood(child, { credentials: as, tell, letGo: () => {} })
+  }
+  try {
+    const { line, rest } = await firstLine(socket, withinMs)
+    socket.pause()
+    if (rest.length > 0) socket.unshift(rest)
+    const [kind = '', uid = '', mode = ''] = line.split('|')
+    return { kind, uid: Number(uid), mode: Number.parseInt(mode, 8), socket, close }
+  } catch (error) {
+    close()
+    throw error
+  }
+}
+
+async function firstLine(socket: Socket, withinMs: number): Promise<{ line: string; rest: Buffer }> {
+  let bytes = Buffer.alloc(0)
+  const signal = AbortSignal.timeout(withinMs)
+  for (;;) {
+    const end = bytes.indexOf('\n')
+    if (end >= 0) return { line: bytes.toString('latin1', 0, end), rest: bytes.subarray(end + 1) }
+    if (bytes.length > LONGEST_LINE) throw new Error('the process that opens it says something else')
+    const chunk = await Promise.race([
+      once(socket, 'data', { signal }).then(([data]) => data as Buffer),
+      once(socket, 'end', { signal }).then(() => null),
+    ]).catch(error => {
+      throw signal.aborted ? new Error(`not opened within ${withinMs} ms`) : error
+    })
+    if (chunk === null) throw new Error('the process that opens it has ended')
+    bytes = Buffer.concat([bytes, chunk])
+  }
+}
