@@ -1,7 +1,7 @@
 /**
  * The pidfile: the master's pid and a newline, for `kill -HUP $(cat daimyo.pid)`. Called by `run-command.ts`.
  * Must stay true: readers see the old file or the whole new one, never half of one; nothing that a planted link points to is
- * written or removed; a live daimyo's pidfile is never taken.
+ * written or removed; a live daimyo's pidfile is never taken, also when two start at the same moment.
  *
  * Unlike uWSGI, which leaves it behind unless `vacuum` is set, the file is always removed at exit while it is still ours: a
  * pidfile that outlives its process names a stranger some day.
@@ -12,6 +12,7 @@ import {
   constants,
   fstatSync,
   fsyncSync,
+  linkSync,
   lstatSync,
   openSync,
   readSync,
@@ -36,11 +37,16 @@ const longestPidfile = 64
  * allows for the service's `credentials`; the process that it names is judged as we are.
  */
 export function checkPidfile(path: string, credentials: Credentials | null = null, own = process.pid): void {
+  findStale(path, credentials, own)
+}
+
+/** What may be replaced; null: there is nothing. Throws as `checkPidfile`. */
+function findStale(path: string, credentials: Credentials | null, own: number): Stats | null {
   const { found, pid } = onGuardedPath(path, 'name', credentials, () => ({
     found: lookOrRefuse(path),
     pid: readPid(path),
   }))
-  if (found === null) return
+  if (found === null) return null
   if (!found.isFile()) {
     const what = found.isSymbolicLink() ? 'it is a symbolic link' : 'it is not a regular file'
     throw new Failure('pidfile', `cannot use the pidfile: pidfile=${path}: ${what}`, EXIT.permission)
@@ -52,6 +58,7 @@ export function checkPidfile(path: string, credentials: Credentials | null = nul
       EXIT.unavailable,
     )
   }
+  return found
 }
 
 /** A pidfile that was written, and where this process has it open. */
@@ -66,22 +73,58 @@ export interface WrittenPidfile {
  * open for the life of the master: so the next start knows that this master wrote it.
  */
 export function writePidfile(path: string, credentials: Credentials | null = null, own = process.pid): WrittenPidfile {
-  checkPidfile(path, credentials, own)
-  return onGuardedPath(path, 'name', credentials, () => replacePidfile(path, own))
+  for (;;) {
+    const stale = findStale(path, credentials, own)
+    const written = onGuardedPath(path, 'name', credentials, () => replacePidfile(path, own, stale))
+    // Null: another one has just taken the name. If it is a daimyo that runs, that is said now.
+    if (written !== null) return written
+  }
 }
 
-function replacePidfile(path: string, pid: number): WrittenPidfile {
-  const temporary = join(dirname(path), `.${basename(path)}.${pid}.new`)
+function replacePidfile(path: string, pid: number, stale: Stats | null): WrittenPidfile | null {
+  const beside = join(dirname(path), `.${basename(path)}.${pid}`)
+  const temporary = `${beside}.new`
   try {
     removeIfThere(temporary)
     const fd = writeNewFile(temporary, `${pid}\n`)
-    holdingFile(path, () => renameSync(temporary, path))
+    if (stale !== null) moveAway(path, `${beside}.old`, stale)
+    const isOurs = tookName(temporary, path)
+    removeIfThere(temporary)
+    if (!isOurs) {
+      closeSync(fd)
+      return null
+    }
     const { dev, ino } = fstatSync(fd)
     return { fd, dev, ino }
   } catch (error) {
     const exitCode = ['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error)) ? EXIT.permission : EXIT.os
     throw new Failure('pidfile', `cannot write the pidfile: pidfile=${path}: ${reasonOf(error)}`, exitCode, error)
   }
+}
+
+/** Of two that find the same stale file one gets it: the other one puts back what it has moved. */
+function moveAway(path: string, aside: string, stale: Stats): void {
+  try {
+    renameSync(path, aside)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+    return
+  }
+  const moved = lookAt(aside)
+  if (moved !== null && (moved.dev !== stale.dev || moved.ino !== stale.ino)) tookName(aside, path)
+  removeIfThere(aside)
+}
+
+/** link(2), other than rename(2), gives a name to one of those who want it. False: another one has it. */
+function tookName(file: string, path: string): boolean {
+  try {
+    linkSync(file, path)
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false
+    // EPERM, ENOSYS, EOPNOTSUPP, EMLINK: a file system that has no second names.
+    renameSync(file, path)
+  }
+  return true
 }
 
 /** Removes the pidfile if it still holds our pid; tells whether it did. Never throws: at exit nobody could act on it. */

@@ -19,7 +19,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { EXIT } from '../../../kit/ground/failure.js'
 import { checkPidfile, readPid, removePidfile, writePidfile } from '../../../supervisor/host/pidfile.js'
@@ -52,6 +52,41 @@ for (const [title, text] of stale) {
     t.equal(readPid(path), process.pid)
   })
 }
+
+t.test('of masters that start at the same moment one gets the pidfile', async t => {
+  for (const before of [null, '2147483646\n', 'hello\n']) {
+    const path = join(scratchFolder(t), 'daimyo.pid')
+    if (before !== null) writeFileSync(path, before)
+    const module = new URL('../../../supervisor/host/pidfile.js', import.meta.url).href
+    // Its name makes it a daimyo.
+    const program = join(dirname(path), 'daimyo.js')
+    writeFileSync(
+      program,
+      `import(${JSON.stringify(module)}).then(({ writePidfile }) => {
+         process.stdout.write('?')
+         while (!require('node:fs').existsSync(${JSON.stringify(`${path}.go`)}));
+         const word = error => (error.code === 'pidfile' ? '-' : String(error))
+         try { writePidfile(${JSON.stringify(path)}); process.stdout.write('+') } catch (error) { process.stdout.write(word(error)) }
+         process.stdin.resume()
+       })`,
+    )
+    const starts = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const child = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'inherit'] })
+        t.teardown(() => child.kill())
+        const [asked] = await once(child.stdout, 'data')
+        t.equal(String(asked), '?')
+        return { child, said: once(child.stdout, 'data').then(([word]) => String(word)) }
+      }),
+    )
+    writeFileSync(`${path}.go`, '')
+    const words = await Promise.all(starts.map(({ said }) => said))
+    t.same(words.toSorted(), ['+', '-', '-', '-'], JSON.stringify(before))
+    t.equal(readPid(path), starts[words.indexOf('+')]?.child.pid, 'and its pid is in it')
+    t.same(readdirSync(dirname(path)).sort(), ['daimyo.js', 'daimyo.pid', 'daimyo.pid.go'], 'nothing else is left')
+    for (const { child } of starts) child.stdin.end()
+  }
+})
 
 /** How many bytes this process reads while it does `work`. */
 function bytesRead(work: () => unknown): number {
