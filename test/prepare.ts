@@ -38,6 +38,7 @@ const sources = [
   'supervisor/control/readiness.ts',
   'supervisor/listen/socket-file.ts',
   'supervisor/rotation/log-child-main.ts',
+  'supervisor/task-child-main.ts',
 ]
 /**
  * Our sources have no types here. It leaves half of its work behind where it finds a mistake, and writes down beside the checkout what it compiles: all, or
