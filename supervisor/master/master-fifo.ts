@@ -171,7 +171,7 @@ interface OpenFifo {
 
 async function openFifo(path: string, options: FifoOptions): Promise<Omit<OpenFifo, 'path'>> {
   const { opener, pipes, log, makeMs = BRIEFLY.timeout } = options
-  const { as } = openingOf(path, 'name', opener)
+  const { as, reason } = openingOf(path, 'name', opener)
   try {
     if (as === null) {
       // What is there already is looked at behind it.
@@ -188,7 +188,8 @@ async function openFifo(path: string, options: FifoOptions): Promise<Omit<OpenFi
     return checked(path, found, options, as)
   } catch (error) {
     if (error instanceof Failure) throw error
-    const why = codeOf(error) === 'ELOOP' ? 'it is a link' : reasonOf(error).trim()
+    const said = codeOf(error) === 'ELOOP' ? 'it is a link' : reasonOf(error).trim()
+    const why = as === null ? said : `${said}, ${reason}`
     throw new Failure('master-fifo', `cannot open the master FIFO: ${path}: ${why}`, EXIT.os, error)
   }
 }
