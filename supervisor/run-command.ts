@@ -120,6 +120,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
     settings.logto === null ? null : new LogChild({ path: settings.logto, owner: credentials, pipes, tell: tellTracer })
   undo.push(() => logChild?.stop())
   const firstLog = settings.logto === null ? null : await openFirstLog(settings.logto, credentials, tasks)
+  if (firstLog !== null) logChild?.learn(firstLog)
   const sink = new LogSink({
     path: settings.logto,
     owner: settings.credentials,
@@ -176,6 +177,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   }
   undo.push(service.start())
   await filled
+  await pipes.fill()
   pipes.demand()
   await master.start()
   await announce(master, settings, options.starter, { sink, service, context, undo, pidfile: pid })
@@ -342,17 +344,18 @@ async function announce(
   { sink, service, context, undo, pidfile }: Audience,
 ): Promise<void> {
   if (pidfile !== null) {
+    // Before it is written: an answer that comes late leaves it behind. What does not name this master is not removed.
+    undo.push(async () => {
+      const why = await pidfile.remove()
+      if (why !== null)
+        context.complain(`daimyo: cannot remove the pidfile: ${why}: it stays, and the next start finds it stale\n`)
+    })
     try {
       await pidfile.write()
     } catch (error) {
       await master.stop('pidfile')
       throw error
     }
-    undo.push(async () => {
-      const why = await pidfile.remove()
-      if (why !== null)
-        context.complain(`daimyo: cannot remove the pidfile: ${why}: it stays, and the next start finds it stale\n`)
-    })
   }
   const report = master.status()
   service.ready()

@@ -110,7 +110,9 @@ export class TaskChildren implements Tasks {
       const child = this.#start(options.descriptors ?? [])
       const chunks: Buffer[] = []
       let bytes = 0
+      let isOver = false
       const giveUp = (why: string) => {
+        isOver = true
         clearTimeout(deadline)
         reject(late(why))
         this.#leave(child, question.name)
@@ -128,6 +130,7 @@ export class TaskChildren implements Tasks {
         if (child.pid === undefined) reject(late(reasonOf(error)))
       })
       child.stdout?.on('close', () => {
+        if (isOver) return
         clearTimeout(deadline)
         const answer = readAnswer(Buffer.concat(chunks))
         try {
@@ -153,8 +156,10 @@ export class TaskChildren implements Tasks {
 
   /** It may wait in the kernel, where SIGKILL does not reach it. */
   #leave(child: ChildProcess, name: string): void {
-    this.#left.set(name, (this.#left.get(name) ?? 0) + 1)
-    child.once('exit', () => this.#left.set(name, (this.#left.get(name) ?? 1) - 1))
+    if (child.exitCode === null && child.signalCode === null) {
+      this.#left.set(name, (this.#left.get(name) ?? 0) + 1)
+      child.once('exit', () => this.#left.set(name, (this.#left.get(name) ?? 1) - 1))
+    }
     child.stdin?.destroy()
     child.stdout?.destroy()
     child.kill('SIGKILL')

@@ -14,7 +14,7 @@ import { MAIN_SECTION } from '../config/ini/ini-reader.js'
 import { ANSWER_MS, type AskOptions, askStatus, foreignOwnerOf, notRunning } from '../control/control-client.js'
 import type { StatusReport } from '../control/control-protocol.js'
 import { MASTER_NAME } from '../host/process-names.js'
-import { commandOf } from '../host/process-presence.js'
+import { commandOf, userOf } from '../host/process-presence.js'
 import { controlPathOf } from '../run-folder/run-folder.js'
 import { claimHolder } from '../run-folder/run-folder-claim.js'
 import { namesIn } from '../user/folder-names.js'
@@ -54,7 +54,7 @@ export async function locateMaster(
     if (report !== null) return found(expected, report, sought)
   }
   const elsewhere = await lookElsewhere(sought, expected, environment, withinMs)
-  if (elsewhere === null && expected !== null && isNamed(sought.iniPath)) {
+  if (elsewhere === null && expected !== null && isNamed(sought)) {
     const report = await untilRestored(expected, asking)
     if (report !== null) return found(expected, report, sought)
   }
@@ -68,9 +68,17 @@ function trustedOf({ iniPath, serviceUid = null }: MasterSought): number[] {
 }
 
 /** A process calls itself the master of this INI: somebody may have removed its run folder, which it makes anew every other second. */
-function isNamed(iniPath: string | null): boolean {
+function isNamed(sought: MasterSought): boolean {
+  const { iniPath } = sought
+  const users = [0, process.geteuid?.() ?? 0, ...trustedOf(sought)]
   const name = `${MASTER_NAME} ${iniPath}`
-  return iniPath !== null && allPids().some(pid => commandOf(pid)?.includes(name))
+  return iniPath !== null && allPids().some(pid => isOf(pid, users) && commandOf(pid)?.includes(name))
+}
+
+/** The command line of anybody else's process may keep us waiting: the kernel reads it out of that process's memory. */
+function isOf(pid: number, users: readonly number[]): boolean {
+  const uid = userOf(pid)
+  return uid !== null && users.includes(uid)
 }
 
 async function untilRestored(controlPath: string, asking: AskOptions): Promise<StatusReport | null> {

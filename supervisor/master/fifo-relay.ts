@@ -10,8 +10,16 @@ import { SYSTEM_PATH } from '../../kit/ground/system-path.js'
 import { type KilledChild, killForGood } from '../user/killed-child.js'
 import { type PipedChild, type Pipes, spawnPiped } from '../user/pipes.js'
 
-/** Its first line says what it has opened. Open for writing too, so that a writer that goes away is no end. */
-const PROGRAM = `[ -L "$1" ] && echo link && exit; [ -e "$1" ] || { echo nothing; exit; }; exec 0<>"$1" && stat -Lc '%F|%u|%a' /proc/self/fd/0 && exec cat`
+/**
+ * Its first line says what it has opened; open for writing too, so that a writer that goes away is no end. It ends with the reader, and both end with the master: its standard
+ * input is a pipe of ours, which ends then.
+ */
+const PROGRAM = `[ -L "$1" ] && echo link && exit
+[ -e "$1" ] || { echo nothing; exit; }
+exec 5<>"$1" && stat -Lc '%F|%u|%a' /proc/self/fd/5 || exit
+{ cat <&5; kill -KILL 0; } &
+read -r end
+kill -KILL 0`
 const LONGEST_LINE = 200
 
 export interface RelayOptions {
@@ -35,14 +43,17 @@ export interface Relay {
 export async function startRelay(path: string, { as, pipes, withinMs, tell }: RelayOptions): Promise<Relay> {
   const what = { program: '/bin/sh', args: ['-c', PROGRAM, 'daimyo: fifo', path], env: { PATH: SYSTEM_PATH }, cwd: '/' }
   const { child, streams } = await new Promise<PipedChild>((started, failed) => {
-    spawnPiped(pipes, as, what, ['ignore', 'from-child', 'ignore'], { detached: true }, { started, failed })
+    spawnPiped(pipes, as, what, ['to-child', 'from-child', 'ignore'], { detached: true }, { started, failed })
   })
-  child.unref()
-  const socket = streams[1] as Socket
+  // EAGAIN, EMFILE: the end of its output tells that there is none.
+  child.on('error', () => {}).unref()
+  const [input, socket] = streams as [Socket, Socket]
   const close = () => {
+    input.destroy()
     socket.destroy()
-    killForGood(child, { credentials: as, tell, letGo: () => {} })
+    killForGood(child, { credentials: as, tell, letGo: () => {} }, () => killGroup(child.pid))
   }
+  socket.once('close', () => input.destroy())
   try {
     const { line, rest } = await firstLine(socket, withinMs)
     socket.pause()
@@ -52,6 +63,16 @@ export async function startRelay(path: string, { as, pipes, withinMs, tell }: Re
   } catch (error) {
     close()
     throw error
+  }
+}
+
+/** It leads a group of its own. */
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // ESRCH: it has ended.
   }
 }
 

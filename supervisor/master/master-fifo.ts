@@ -97,9 +97,10 @@ export async function startMasterFifo(options: FifoOptions): Promise<{ close(): 
     socket.on('close', () => {
       if (isClosed) return
       log('fifo-trouble', { path, why: 'the process that reads it has ended; another one follows' })
-      setTimeout(() => void openAgain(fifo), againMs).unref()
+      openLater(fifo)
     })
   }
+  const openLater = (fifo: OpenFifo) => void setTimeout(() => void openAgain(fifo), againMs).unref()
   const openAgain = async (fifo: OpenFifo) => {
     try {
       const next = await openFifo(fifo.path, options)
@@ -108,7 +109,9 @@ export async function startMasterFifo(options: FifoOptions): Promise<{ close(): 
       attach(fifo)
       listen()
     } catch (error) {
+      if (isClosed) return
       log('fifo-trouble', { path: fifo.path, why: reasonOf(error) })
+      openLater(fifo)
     }
   }
   try {

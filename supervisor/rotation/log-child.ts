@@ -21,7 +21,7 @@ import { type PipedChild, type Pipes, spawnPiped } from '../user/pipes.js'
 import { backupsAmong } from './log-backup.js'
 import type { LogAnswer, LogRequest } from './log-child-main.js'
 import { openMadeMasterLog } from './master-log.js'
-import { openOfferedLog } from './offered-log.js'
+import { type LogPlace, openOfferedLog, placeOf } from './offered-log.js'
 
 const ENTRY = builtFile('supervisor/rotation/log-child-main.js')
 const CHILD_MS = 3000
@@ -60,9 +60,15 @@ export class LogChild {
   #running: object | null = null
   #kill = () => {}
   #made: Made | null = null
+  #home: LogPlace | null = null
 
   constructor({ command = entryCommand(ENTRY), childMs = CHILD_MS, ...options }: LogChildOptions) {
     this.#options = { ...options, command, childMs }
+  }
+
+  /** `fd`: of the log that is open at the start. Those of later lie in the same mount. */
+  learn(fd: number): void {
+    this.#home = placeOf(fd)
   }
 
   /** Makes the log. Rejects with why it is not made. */
@@ -88,7 +94,8 @@ export class LogChild {
       const { pid, fd } = { pid: made?.child.pid, fd: made?.fd ?? null }
       if (made === null || pid === undefined || fd === null || hasEnded(made.child))
         throw new Error(`${path}: no process has it open for the master`)
-      return openOfferedLog({ pid, fd }, opening)
+      if (this.#home === null) throw new Error(`${path}: it is not known where the log lay at the start`)
+      return openOfferedLog({ pid, fd }, opening, this.#home)
     } finally {
       if (made !== null) made.fd = null
       made?.kill()

@@ -22,11 +22,17 @@ export interface OfferedLog {
   fd: number
 }
 
-/** A descriptor to append to. Throws why it is not had. */
-export function openOfferedLog(offered: OfferedLog, opening: Opening): number {
+/** What all files of the log's folder have in common. */
+export interface LogPlace {
+  mountId: string
+  device: number
+}
+
+/** A descriptor to append to. `home`: where the log lay at the start. Throws why it is not had. */
+export function openOfferedLog(offered: OfferedLog, opening: Opening, home: LogPlace): number {
   const place = asOpening(opening, opening.as, () => take(offered))
   try {
-    const why = whyRefused(place)
+    const why = whyRefused(place, home)
     if (why !== null) throw new Error(`the process that makes the log offers something else: ${why}`)
     const again = () => openSync(`/proc/self/fd/${place}`, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY)
     return asOpening(opening, opening.as, again)
@@ -46,13 +52,21 @@ function take({ pid, fd }: OfferedLog): number {
   }
 }
 
-/** Null: it is not. Called as root, since /proc/self is root's. */
-function whyRefused(place: number): string | null {
-  const mountId = /^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${place}`, 'latin1'))?.[1]
-  const mounts = readFileSync('/proc/self/mountinfo', 'latin1')
-  // Pipes, sockets, and files that only memory holds have mounts of the kernel's, which are not listed.
-  if (mountId === undefined || !mounts.split('\n').some(line => line.startsWith(`${mountId} `)))
-    return 'it lies in no mount of ours'
+/** Where the log lies; of a descriptor that is open here. Called as root, since /proc/self is root's. Asks no file system but by fstat(2). */
+export function placeOf(fd: number): LogPlace {
+  return { mountId: mountIdOf(fd), device: fstatSync(fd).dev }
+}
+
+function mountIdOf(fd: number): string {
+  return /^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1] ?? ''
+}
+
+/** Null: it is not. */
+function whyRefused(fd: number, home: LogPlace): string | null {
+  // Not /proc, where the kernel asks who writes; not pipes and sockets, nor files that only memory holds; nothing of a mount of the user's own.
+  if (mountIdOf(fd) !== home.mountId) return 'it lies in another mount than the log did at the start'
+  const found = fstatSync(fd)
+  if (found.dev !== home.device) return 'it lies on another device than the log did at the start'
   // A FIFO too: open(2) waits for whoever holds its lock.
-  return fstatSync(place).isFile() ? null : 'it is no file'
+  return found.isFile() ? null : 'it is no file'
 }

@@ -14,9 +14,10 @@ const MOST_MS = 5000
  * `MOST_MS` in any case.
  */
 export function lastWordsOf(streams: readonly Duplex[]): (then: () => void) => void {
-  let open = streams.length
+  const living = streams.filter(({ closed }) => !closed)
+  let open = living.length
   let check = () => {}
-  for (const stream of streams) {
+  for (const stream of living) {
     stream.once('close', () => {
       open -= 1
       check()

@@ -82,8 +82,8 @@ export class PipeStock {
   /** Nothing is taken from it afterwards. */
   async close(): Promise<void> {
     this.#isClosed = true
-    await this.#making
     this.#refuse()
+    await this.#making
     for (const kind of KINDS) for (const pipe of this.#ready[kind].splice(0)) closePipe(pipe)
   }
 
@@ -126,7 +126,7 @@ export class PipeStock {
       this.#serve()
       // Who still waits goes on while there is something new to wait for.
       if (!made.includes(true)) this.#refuse()
-    } while (this.#asking.length > 0)
+    } while (this.#asking.length > 0 && !this.#isClosed)
   }
 
   /** Whether there is one more. */
@@ -136,9 +136,27 @@ export class PipeStock {
     const { pairs, why } = await connectPairs(count, { ...this.#options, isPaused: kind === 'to-child' })
     if (why !== null) this.#why = why
     const pipes = pairs.map(({ near, far }) => newPipe(kind, near, far))
-    if (this.#isClosed) for (const pipe of pipes) closePipe(pipe)
-    else this.#ready[kind].push(...pipes)
+    if (this.#isClosed) {
+      for (const pipe of pipes) closePipe(pipe)
+      return false
+    }
+    for (const pipe of pipes) this.#keep(kind, pipe)
     return pipes.length > 0
+  }
+
+  /** One that ends while it waits, by whoever may end the connections of others, is none. */
+  #keep(kind: PipeKind, pipe: Pipe): void {
+    this.#ready[kind].push(pipe)
+    const drop = () => {
+      const ready = this.#ready[kind]
+      const index = ready.indexOf(pipe)
+      if (index < 0) return
+      ready.splice(index, 1)
+      closePipe(pipe)
+      this.#refillSoon()
+    }
+    pipe.master.once('close', drop)
+    pipe.child.once('close', drop)
   }
 
   #refuse(): void {

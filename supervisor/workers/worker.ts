@@ -145,14 +145,14 @@ const SILENT =
 /**
  * Above what the host says: metrics once a second, in as many messages as they need, and now and then an event. At once: one message of the longest, and
  * the small ones around it. `work` is that of their metrics (`MetricsStore.update`): a worker with the most series that are kept, 10,000, may tell all of them once a
- * second. At some 6 µs for each unit a worker has 8 % of a core of the master at most.
+ * second. At some 6 µs for each unit a worker has 10 % of a core of the master at most.
  */
 const PACE = {
   messagesPerSecond: 50,
   messages: 400,
   bytesPerSecond: 1024 ** 2,
   bytes: LONGEST_CHILD_MESSAGE_BYTES + 1024 ** 2,
-  work: { atOnce: 40_000, perSecond: 12_000 },
+  work: { atOnce: 40_000, perSecond: 16_000 },
 }
 
 /** Events of one worker in the log, and their bytes as JSON, in which a character takes six at most. */

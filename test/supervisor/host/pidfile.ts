@@ -53,7 +53,7 @@ for (const [title, text] of stale) {
   })
 }
 
-t.test('of masters that start at the same moment one gets the pidfile', async t => {
+t.test('of two masters that start at the same moment one gets the pidfile', async t => {
   for (const before of [null, '2147483646\n', 'hello\n']) {
     const path = join(scratchFolder(t), 'daimyo.pid')
     if (before !== null) writeFileSync(path, before)
@@ -71,7 +71,7 @@ t.test('of masters that start at the same moment one gets the pidfile', async t 
        })`,
     )
     const starts = await Promise.all(
-      Array.from({ length: 4 }, async () => {
+      Array.from({ length: 2 }, async () => {
         const child = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'inherit'] })
         t.teardown(() => child.kill())
         const [asked] = await once(child.stdout, 'data')
@@ -81,7 +81,7 @@ t.test('of masters that start at the same moment one gets the pidfile', async t 
     )
     writeFileSync(`${path}.go`, '')
     const words = await Promise.all(starts.map(({ said }) => said))
-    t.same(words.toSorted(), ['+', '-', '-', '-'], JSON.stringify(before))
+    t.same(words.toSorted(), ['+', '-'], JSON.stringify(before))
     t.equal(readPid(path), starts[words.indexOf('+')]?.child.pid, 'and its pid is in it')
     t.same(readdirSync(dirname(path)).sort(), ['daimyo.js', 'daimyo.pid', 'daimyo.pid.go'], 'nothing else is left')
     for (const { child } of starts) child.stdin.end()

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { codeOf } from '../../../kit/ground/failure.js'
+import { codeOf, Failure } from '../../../kit/ground/failure.js'
 import { readProcessStat } from '../../../kit/process/process-stat.js'
 import { Child } from '../../../supervisor/child/spawn-child.js'
 import { OutputGate } from '../../../supervisor/log/output-lines.js'
@@ -292,3 +292,12 @@ function endProcess(pid: number): void {
     if (codeOf(error) !== 'ESRCH') throw error
   }
 }
+
+t.test('a stock that is closed refuses who still asks, and ends', async t => {
+  const stock = new PipeStock()
+  const answers: unknown[] = []
+  for (let asked = 0; asked < 10; asked++) stock.ask(['from-child', 'to-child'], answer => void answers.push(answer))
+  await stock.close()
+  t.equal(answers.length, 10)
+  t.ok(answers.every(answer => answer instanceof Failure))
+})
