@@ -88,8 +88,8 @@ export class ShellCommand {
   readonly #callOff: () => void
 
   /**
-   * `log` hears of tracers. `onEnd` is the last call, when nothing of the group is left. `onStart` comes once before it, at once or when there are pipes; null: it could not
-   * be started.
+   * `log` hears of tracers. `onEnd` is the last call, when nothing of the group is left. `onStart` comes once before it, at once or when there are pipes, but not if it is ended
+   * while it waits for them; null: it could not be started.
    */
   constructor(
     spec: CommandSpec,

@@ -48,8 +48,8 @@ export interface FifoOptions {
 }
 
 /**
- * How often something is read: all that is written meanwhile is read together. Whoever writes more than a pipe holds waits (64 KB, pipe(7)); nothing is
- * lost, and a command behind a flood is seconds late.
+ * How often something is read: all that is written meanwhile is read together. Whoever writes more than a pipe holds waits (64 KB, pipe(7); behind a process that reads it
+ * some megabytes); nothing is lost, and a command behind a flood is seconds late, or minutes.
  */
 const READS: Rate = { atOnce: 10, perSecond: 0.5 }
 

@@ -193,7 +193,8 @@ const REMEDIES: readonly { codes: readonly string[]; remedy: string }[] = [
   },
   {
     codes: ['ETIMEDOUT', 'ECONNREFUSED'],
-    remedy: 'a packet filter (nft list ruleset, IPAddressDeny in the unit) must let the loopback through',
+    remedy:
+      'a packet filter (nft list ruleset, IPAddressDeny in the unit) must let the loopback through, or the master has no descriptors left: LimitNOFILE in the unit, or max-fd',
   },
 ]
 

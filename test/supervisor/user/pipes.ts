@@ -89,7 +89,7 @@ t.test('strangers that connect get nothing, and keep nobody from a pipe', async 
     if (ports.push(port) <= 2) flood()
     else process.nextTick(flood)
   }
-  const stock = new PipeStock({ onListening, tryMs: 300 })
+  const stock = new PipeStock({ onListening, tryMs: 3000 })
   t.teardown(() => stock.close())
   const pipes = await takePipes(t, stock, OF_CHILD)
   const theirs = new Set(strangers.map(({ localPort }) => localPort))
@@ -103,11 +103,12 @@ t.test('a port whose connections nobody accepts is given up for another', async 
   const ports: number[] = []
   const blocked = ['127.0.0.1', '::1']
   const stock = new PipeStock({
-    tryMs: 50,
+    tryMs: 1000,
     onListening: (port, host) => {
       ports.push(port)
       // A try that finds nothing in time: this turn takes as long.
-      if (ports.length <= 2 && blocked.includes(host)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 80)
+      if (ports.length <= 2 && blocked.includes(host))
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1100)
     },
   })
   t.teardown(() => stock.close())
