@@ -85,6 +85,8 @@ export class Channel {
   #heldBytes = 0
   #isClosed = false
   #resume: NodeJS.Timeout | null = null
+  /** It stopped reading at a message because the budget was spent. A clock that was asked again might say that there is something to spend by now. */
+  #isSpent = false
   /** It waits for its turn, or has it. */
   #turn: 'none' | 'waits' | 'has' = 'none'
   readonly #onTurn = () => this.#takeTurn()
@@ -169,7 +171,9 @@ export class Channel {
   /** Takes whole frames from the front; where the rest begins. */
   #read(bytes: Buffer, count: number): number {
     let offset = 0
-    while (count - offset >= LENGTH_BYTES && !this.#isClosed && this.#budget?.isSpent !== true) {
+    while (count - offset >= LENGTH_BYTES && !this.#isClosed) {
+      this.#isSpent = this.#budget?.isSpent === true
+      if (this.#isSpent) break
       const length = bytes.readUInt32LE(offset)
       if (length > this.#options.mostBytes) {
         this.#break(`a message of ${length} bytes: at most ${this.#options.mostBytes} are accepted`)
@@ -235,7 +239,8 @@ export class Channel {
 
   /** Past the budget the pipe is left unread, and what is here already waits too. */
   #waitForBudget(): void {
-    if (this.#isClosed || !this.#budget?.isSpent || this.#resume !== null) return
+    if (this.#isClosed || this.#resume !== null || this.#budget === undefined) return
+    if (!this.#isSpent && !this.#budget.isSpent) return
     this.#options.slowed?.()
     this.#options.slowed = undefined
     this.#from.pause()

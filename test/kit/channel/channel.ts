@@ -164,6 +164,20 @@ t.test('messages past the budget wait, and none is lost', async t => {
   t.equal(line.slowed, 1, 'told once')
 })
 
+t.test('a budget that has something again in the very moment after it was spent loses no message', async t => {
+  class Alternating extends ChannelBudget {
+    #asked = 0
+    override get isSpent(): boolean {
+      this.#asked += 1
+      return this.#asked % 2 === 1
+    }
+  }
+  const line = await connectLine(t, { budget: new Alternating(pace) })
+  line.peer.write(Buffer.concat([frame(1), frame(2)]))
+  await line.count(2)
+  t.same(line.messages, [1, 2])
+})
+
 t.test('bytes past the budget are not read', async t => {
   const line = await connectLine(t, {
     mostBytes: 2e6,
