@@ -8,7 +8,9 @@
  */
 
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
+import { type EventEmitter, errorMonitor } from 'node:events'
 import { listChildren } from '../../kit/process/child-list.js'
+import { explainNoProcess } from './process-limits.js'
 
 /** Asked for where something is started: commands that only ask a master would pay for it. */
 const childProcess = () => process.getBuiltinModule('node:child_process')
@@ -79,12 +81,13 @@ export class OwnChildren {
 /** Of this process. */
 export const ownChildren = new OwnChildren()
 
-/** As `spawn`. */
+/** As `spawn`; an error that no process is left says which limit may be reached. */
 export function spawnOwn(program: string, args: readonly string[], options: SpawnOptions): ChildProcess {
   const start = () => childProcess().spawn(program, args, options)
   const child = ownChildren.starting(start, ({ pid }) => pid)
   const { pid } = child
   if (pid !== undefined) child.once('exit', () => ownChildren.reaped(pid))
+  else (child as EventEmitter).once(errorMonitor, explainNoProcess)
   return child
 }
 
