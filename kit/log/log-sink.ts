@@ -218,7 +218,10 @@ export class LogSink {
     stream.end()
   }
 
-  /** Writes what waits, for at most two seconds, and closes. */
+  /**
+   * Writes what waits, for at most two seconds; afterwards the process ends. What was written is safe with the kernel: neither fsync(2), for which a busy disk
+   * takes seconds, nor close(2) is asked for, because the thread that waits for either would hold up the end of the process.
+   */
   async close(): Promise<void> {
     if (this.#held !== null) this.#release()
     const stream = this.#stream
@@ -231,13 +234,14 @@ export class LogSink {
         isLogStuck ||= stream.mayHoldThread
         resolve()
       }, closeMs)
-      for (const event of ['finish', 'close', 'error']) {
-        stream.once(event, () => {
-          clearTimeout(timer)
-          resolve()
-        })
+      const over = () => {
+        clearTimeout(timer)
+        resolve()
       }
-      stream.end()
+      for (const event of ['finish', 'close', 'error']) stream.once(event, over)
+      if (!stream.mayHoldThread) stream.end()
+      else if (stream.waitingBytes === 0) over()
+      else stream.once('drain', over)
     })
   }
 
