@@ -8,6 +8,7 @@ import t from 'tap'
 import type { ProxySettings } from '../../../kit/channel/messages.js'
 import { AddressCounts, clientAddress } from '../../../proxy/client/connection-limits.js'
 import type { ErrorCode } from '../../../proxy/http/error-response.js'
+import { monotonicMs } from '../../../proxy/process/clock.js'
 import { request, requestWithBody } from '../fixtures/raw-client.js'
 import { type Rig, withRig } from '../fixtures/rig.js'
 import { signal, tick } from '../fixtures/signal.js'
@@ -351,10 +352,14 @@ t.test('a client that reads slowly but reads is not reset', async t => {
 })
 
 t.test('what is queued', async t => {
-  await withRig(t, { settings: { httpQueue: 1, httpQueueTimeoutMs: 100 } }, async rig => {
+  const httpQueueTimeoutMs = 5000
+  await withRig(t, { settings: { httpQueue: 1, httpQueueTimeoutMs } }, async rig => {
     const clients = [await rig.client(), await rig.client()]
     for (const client of clients) client.send(request('GET', '/'))
-    for (const client of clients) t.equal((await client.answer()).status, 503)
+    const answers = clients.map(client => client.answer())
+    await Promise.race(answers)
+    rig.phases.sweep(monotonicMs() + httpQueueTimeoutMs)
+    for (const { status } of await Promise.all(answers)) t.equal(status, 503)
     await rig.expectLines(2)
     t.same(limitsMet(rig), { 'http-queue': 1, 'http-queue-timeout': 1 })
   })
