@@ -100,7 +100,8 @@ t.test('everybody stands still', async t => {
   await until('all deadlines have passed', () => performance.now() > endMs)
   // Who judges wakes up before those who are judged.
   for (const line of [...processes.filter(isJudge), ...processes]) process.kill(Number.parseInt(line, 10), 'SIGCONT')
-  await until('it is told', () => / stood-still stillMs=2\d{3} why=no-turn$/m.test(running.out()))
+  // A master that was stopped in the middle of a turn cannot tell this from a system call that takes long.
+  await until('it is told', () => / stood-still stillMs=\d{4,} why=(no-turn|kernel-wait)$/m.test(running.out()))
   idle.say('GET /api HTTP/1.1\r\nHost: a\r\n\r\n')
   halfway.say('\r\n')
   await until('both are answered', () => idle.answers === 2 && halfway.answers === 1)
