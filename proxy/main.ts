@@ -1,6 +1,7 @@
 /**
- * Entry file of a proxy process. Started by the master (`supervisor/`), which hands it the listening sockets as descriptors and its
- * configuration over the channel; goes away when the master says so or dies, and when it cannot tell the master anything any more.
+ * Entry file of a proxy process. Started by the master (`supervisor/`), which hands it the listening sockets as
+ * descriptors and its configuration over the channel; goes away when the master says so or dies, and when it cannot
+ * tell the master anything any more.
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
@@ -13,7 +14,10 @@ import { strictMs } from './process/clock.js'
 import { MasterLine } from './process/master-line.js'
 import { ORPHAN_MS, ProxyServer } from './proxy-server.js'
 
-/** Between the end of the clients and the death of workers that are still linked: those that live need as long to end their links. */
+/**
+ * Between the end of the clients and the death of workers that are still linked: those that live need as long to end
+ * their links.
+ */
 const LINKS_END_MS = 300
 const LOOK_MS = 20
 
@@ -78,8 +82,8 @@ async function giveUp(why: string): Promise<void> {
 }
 
 /**
- * A worker whose loop is blocked does not see that the master died; the others end their links and themselves, and what they have started
- * (`app/host/main.ts`). Its pid is its own as long as its link is open.
+ * A worker whose loop is blocked does not see that the master died; the others end their links and themselves, and what
+ * they have started (`app/host/main.ts`). Its pid is its own as long as its link is open.
  */
 async function killOrphans(): Promise<void> {
   const endMs = performance.now() + LINKS_END_MS

@@ -1,9 +1,10 @@
 /**
- * The life of a request, in reading order: received, routed, served from a file or dispatched to a worker, rescued if that worker dies,
- * finished. Each proxy has one `Phases`. Connections hand exchanges to it; links and the dispatcher report what happens to an exchange.
+ * The life of a request, in reading order: received, routed, served from a file or dispatched to a worker, rescued if
+ * that worker dies, finished. Each proxy has one `Phases`. Connections hand exchanges to it; links and the dispatcher
+ * report what happens to an exchange.
  *
- * What must stay true: `#close` runs exactly once for each exchange, whatever happens, and only `#close` logs and counts it. After that the client gets
- * nothing more for it than a response of the proxy's own.
+ * What must stay true: `#close` runs exactly once for each exchange, whatever happens, and only `#close` logs and
+ * counts it. After that the client gets nothing more for it than a response of the proxy's own.
  */
 
 import type { ProxySettings, WorkerEnd } from '../kit/channel/messages.js'
@@ -177,7 +178,8 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     else this.#toWorker(exchange, now)
   }
 
-  // 4. Dispatched to the worker with the fewest requests. The request waits if no worker is free; with `post-buffering` it waits for its body first.
+  // 4. Dispatched to the worker with the fewest requests. The request waits if no worker is free; with `post-buffering`
+  //    it waits for its body first.
 
   #toWorker(exchange: Exchange, now: number): void {
     const { head, client, origin, believed } = exchange
@@ -203,7 +205,10 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     if (link !== null) this.assigned(exchange, link, now)
   }
 
-  /** The field lines that the proxy adds to the response, as a rule none. The same question as in `answer-lines.ts`, asked here to save a call. */
+  /**
+   * The field lines that the proxy adds to the response, as a rule none. The same question as in `answer-lines.ts`,
+   * asked here to save a call.
+   */
   #answerLines(exchange: Exchange, slot: number | null): string {
     const { settings } = this.#world
     return settings.sticky === null && !settings.requestIdAnswer ? '' : answerLines(exchange, slot, settings)
@@ -237,7 +242,10 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     return bodyBytes > (this.#world.settings.limitPostBytes || Number.POSITIVE_INFINITY)
   }
 
-  /** When a worker has the request and the body is larger than the window, the proxy drops its copy. Then the request cannot be sent again. */
+  /**
+   * When a worker has the request and the body is larger than the window, the proxy drops its copy. Then the request
+   * cannot be sent again.
+   */
   #keep(exchange: Exchange, bytes: Buffer): void {
     exchange.keptBytes += bytes.length
     if (exchange.attempt !== null && exchange.keptBytes > WINDOW_BYTES) exchange.kept = null
@@ -349,7 +357,8 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     this.#stages.fileNamed(exchange)
   }
 
-  // 6. Rescued: the worker of the request died. What happens now depends on whether the application has seen the request.
+  // 6. Rescued: the worker of the request died. What happens now depends on whether the application has seen the
+  //    request.
 
   /** Is called before `lost`. A worker that broke the protocol of its link counts as crashed. */
   broke(link: Link, why: string): void {
@@ -468,7 +477,9 @@ export class Phases implements LinkEvents, DispatcherEvents, HarakiriEvents, Res
     else this.#answer(exchange, refusalAnswer(refusal))
   }
 
-  /** The time of a stop is over. If the response has not begun, the client gets an error. Else the response breaks off. */
+  /**
+   * The time of a stop is over. If the response has not begun, the client gets an error. Else the response breaks off.
+   */
   cutByStop(exchange: Exchange): void {
     if (exchange.finished) return
     this.#letGo(exchange)

@@ -25,7 +25,10 @@ const SWEEP_MS = 100
 /** Connection deadlines are coarse; every so many sweeps is enough. */
 const SWEEPS_PER_CONNECTION_SWEEP = 5
 const METRICS_MS = 1000
-/** At the end, for clients that are told that they are cut, and for a master that reads the last metrics: each bounded by so much. */
+/**
+ * At the end, for clients that are told that they are cut, and for a master that reads the last metrics: each bounded
+ * by so much.
+ */
 const LAST_WORDS_MS = 200
 /** When the master is dead: how long requests in flight may take before everything goes. */
 export const ORPHAN_MS = 1000
@@ -134,7 +137,10 @@ export class ProxyServer {
     await this.#accessLog?.close()
   }
 
-  /** Whatever is not answered: each request is logged and counted before the process ends. Those that wait go first, or they would get the places of others. */
+  /**
+   * Whatever is not answered: each request is logged and counted before the process ends. Those that wait go first, or
+   * they would get the places of others.
+   */
   async #cut(): Promise<void> {
     this.#phases.dispatcher.refuseAll('stopping')
     this.#phases.tunnels.destroyAll()
@@ -156,7 +162,10 @@ export class ProxyServer {
     })
   }
 
-  /** Workers that still hold their links; for the end of an orphaned proxy, which may have to kill what does not see that the master died. */
+  /**
+   * Workers that still hold their links; for the end of an orphaned proxy, which may have to kill what does not see
+   * that the master died.
+   */
   get workerPids(): number[] {
     return [...this.#phases.dispatcher.links].map(link => link.worker.pid)
   }

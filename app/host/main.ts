@@ -1,12 +1,13 @@
 /**
  * Entry file of a worker: one life of one copy of the application, on its own unix socket.
- * Started by the master (`supervisor/`), which has set environment, working directory and title; stops by its word, never by a signal.
+ * Started by the master (`supervisor/`), which has set environment, working directory and title; stops by its word,
+ * never by a signal.
  *
- * Where it is told to wait (`lazy`), it has nothing but its socket until the master says `load`: no link, whose proxy would take a long load for a
- * blocked loop, no watchdog, no metrics. From then on it boots as any other.
+ * Where it is told to wait (`lazy`), it has nothing but its socket until the master says `load`: no link, whose proxy
+ * would take a long load for a blocked loop, no watchdog, no metrics. From then on it boots as any other.
  *
- * The build makes one file of it and its modules: they are there whatever the application does to loaders and descriptors. What takes long to load, a part of Node
- * or a package, is asked for where it is needed.
+ * The build makes one file of it and its modules: they are there whatever the application does to loaders and
+ * descriptors. What takes long to load, a part of Node or a package, is asked for where it is needed.
  */
 
 import { chmodSync } from 'node:fs'

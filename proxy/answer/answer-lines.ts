@@ -1,13 +1,17 @@
 /**
- * What the proxy adds to an answer: X-Request-Id (`request-id-answer`) and the cookie of `sticky`. Used by `phases.ts`; `exchange/answer-pieces.ts` puts the lines behind
- * the status line of the application's answer, which is not taken apart for it, `upstream-answer.ts` behind that of a foreign upstream's.
+ * What the proxy adds to an answer: X-Request-Id (`request-id-answer`) and the cookie of `sticky`. Used by `phases.ts`;
+ * `exchange/answer-pieces.ts` puts the lines behind the status line of the application's answer, which is not taken
+ * apart for it, `upstream-answer.ts` behind that of a foreign upstream's.
  */
 
 import type { ProxySettings } from '../../kit/channel/messages.js'
 import type { Exchange } from '../exchange/exchange.js'
 import { stickyLine } from '../route/sticky-cookie.js'
 
-/** Whole field lines, each with its CRLF, for an answer of that slot's worker, or of a foreign upstream (null), whose cookies are its own; mostly none. */
+/**
+ * Whole field lines, each with its CRLF, for an answer of that slot's worker, or of a foreign upstream (null), whose
+ * cookies are its own; mostly none.
+ */
 export function answerLines(
   exchange: Exchange,
   slot: number | null,

@@ -1,7 +1,7 @@
 /**
- * What stands between an application's answer and its client: nothing, as a rule. Made by `phases.ts`, which asks it for each exchange; whoever brings an
- * answer (`link.ts`, or another upstream) writes its HTTP/1.1 bytes to `exchange.out` and says its end to `Phases.answered`, and does not know whether
- * a stage is there.
+ * What stands between an application's answer and its client: nothing, as a rule. Made by `phases.ts`, which asks it
+ * for each exchange; whoever brings an answer (`link.ts`, or another upstream) writes its HTTP/1.1 bytes to
+ * `exchange.out` and says its end to `Phases.answered`, and does not know whether a stage is there.
  *
  * The order on the way out: the file in the place of the answer, then compression, then the client.
  */

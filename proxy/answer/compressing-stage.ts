@@ -1,12 +1,13 @@
 /**
- * Compresses an answer on its way to the client, if it is one that may be compressed. One for each exchange while compression is configured; put before
- * the client by `answer-stages.ts`.
+ * Compresses an answer on its way to the client, if it is one that may be compressed. One for each exchange while
+ * compression is configured; put before the client by `answer-stages.ts`.
  *
  *     head → held → passing            (bytes as they came)
  *                 → compressing → over
  *
- * What must stay true: an answer that does not come to its end never gets the last chunk, so the client sees that; no more waits here than the compressor
- * and its two stream buffers hold, because a client that does not read stops the compressor, which stops the link's credit.
+ * What must stay true: an answer that does not come to its end never gets the last chunk, so the client sees that; no
+ * more waits here than the compressor and its two stream buffers hold, because a client that does not read stops the
+ * compressor, which stops the link's credit.
  */
 
 import type { ContentCoding } from '../../kit/options/values/value-types.js'
@@ -130,7 +131,10 @@ export class CompressingStage implements AnswerStage {
     if (held.length > 0) this.#give(held)
   }
 
-  /** A response to HEAD has the fields that the one to GET would have (RFC 9110 §9.3.2). One that tells no length is taken for a long one. */
+  /**
+   * A response to HEAD has the fields that the one to GET would have (RFC 9110 §9.3.2). One that tells no length is
+   * taken for a long one.
+   */
   #passHead(head: AnswerHead, coding: ContentCoding): void {
     this.#phase = 'passing'
     this.#give(printAnswerHead(head.status, codedFields(head.fields, coding), head.reason))
@@ -178,7 +182,10 @@ export class CompressingStage implements AnswerStage {
     return !this.#isFull
   }
 
-  /** Whatever the application has said so far goes out, when nothing more is on its way; with a known length nobody waits for a part. */
+  /**
+   * Whatever the application has said so far goes out, when nothing more is on its way; with a known length nobody
+   * waits for a part.
+   */
   readonly #flushWhenIdle = (): void => {
     const compressor = this.#compressor
     if (compressor === null || this.#phase !== 'compressing' || this.#head?.framing === 'length') return

@@ -1,6 +1,7 @@
 /**
- * The operator's own pages for answers that the proxy gives in its own name (`error-page`). Made by `phases.ts` for each configuration; the texts come with
- * it, read by the master, so that nothing is read here while something is wrong. Pure.
+ * The operator's own pages for answers that the proxy gives in its own name (`error-page`). Made by `phases.ts` for
+ * each configuration; the texts come with it, read by the master, so that nothing is read here while something is
+ * wrong. Pure.
  */
 
 import type { ErrorPageSpec } from '../../kit/options/values/value-types.js'

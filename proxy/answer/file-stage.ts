@@ -1,9 +1,10 @@
 /**
- * Sends a file in the place of an answer that names one (`X-Accel-Redirect`, `X-Sendfile`): takes the head, drops the body, and when the application is
- * done, sends the file as `static/files.ts` decides, with ranges and conditions. Put before the client by `answer-stages.ts`.
+ * Sends a file in the place of an answer that names one (`X-Accel-Redirect`, `X-Sendfile`): takes the head, drops the
+ * body, and when the application is done, sends the file as `static/files.ts` decides, with ranges and conditions. Put
+ * before the client by `answer-stages.ts`.
  *
- * What must stay true: nothing of the application's answer reaches the client before the file is open, so what cannot be served is an ordinary error;
- * the field that named the file never goes out.
+ * What must stay true: nothing of the application's answer reaches the client before the file is open, so what cannot
+ * be served is an ordinary error; the field that named the file never goes out.
  */
 
 import type { ProxySettings } from '../../kit/channel/messages.js'

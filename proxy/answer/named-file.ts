@@ -1,6 +1,7 @@
 /**
- * Which file an application may have meant with `X-Accel-Redirect` or `X-Sendfile`, and which of its fields go out with it. Pure; called by
- * `file-stage.ts`. Whether the file is there, and really inside its root whatever links say, is found out when it is opened (`static/open.ts`).
+ * Which file an application may have meant with `X-Accel-Redirect` or `X-Sendfile`, and which of its fields go out with
+ * it. Pure; called by `file-stage.ts`. Whether the file is there, and really inside its root whatever links say, is
+ * found out when it is opened (`static/open.ts`).
  */
 
 import type { FileRoots } from '../../kit/channel/messages.js'
@@ -11,9 +12,9 @@ import { contentTypeOf, isServable } from '../static/files.js'
 import type { Place } from '../static/stored-file.js'
 
 /**
- * `X-Accel-Redirect` names a URL path below one of the `internal` prefixes, as nginx has it; a query behind it counts for nothing. `X-Sendfile` names an
- * absolute path below one of the roots, percent-encoded as Apache and lighttpd read it. The first goes before the second. A string says why there is
- * no such file, or none that may be named.
+ * `X-Accel-Redirect` names a URL path below one of the `internal` prefixes, as nginx has it; a query behind it counts
+ * for nothing. `X-Sendfile` names an absolute path below one of the roots, percent-encoded as Apache and lighttpd read
+ * it. The first goes before the second. A string says why there is no such file, or none that may be named.
  */
 export function namedFile(head: AnswerHead, roots: FileRoots): Place | string {
   const redirect = fieldValue(head.fields, 'x-accel-redirect')
@@ -27,15 +28,18 @@ export function wordsFor(head: AnswerHead): string | null {
   return fieldValue(head.fields, 'x-accel-redirect') ?? fieldValue(head.fields, 'x-sendfile') ?? null
 }
 
-/** What is said of the file itself: the application's Content-Type goes before that of its name, as in nginx, also in each of several ranges. */
+/**
+ * What is said of the file itself: the application's Content-Type goes before that of its name, as in nginx, also in
+ * each of several ranges.
+ */
 export function factsOf(head: AnswerHead, path: string): FileFacts {
   const contentType = fieldValue(head.fields, 'content-type') ?? contentTypeOf(path)
   return { contentType, coding: 'identity', vary: '', freshness: null }
 }
 
 /**
- * The application's fields that go out with the file: all but those that speak of its own body or connection, or to the proxy. The file's own fields go
- * before them.
+ * The application's fields that go out with the file: all but those that speak of its own body or connection, or to the
+ * proxy. The file's own fields go before them.
  */
 export function fieldsWithFile(head: AnswerHead, status: number, ofFile: readonly AnswerField[]): AnswerField[] {
   const isContent = status === 200 || status === 206

@@ -1,13 +1,15 @@
 /**
  * When a proxy stops accepting, and what it closes to go on. Told by `proxy-server.ts` of every connection.
  *
- * At `http-connections`, or when few descriptors are left, the gate closes those connections that have been idle longest and pauses accepting:
- * who comes next waits in the kernel's backlog, for us or for another proxy, and is refused by nobody. It goes on as soon as a connection has closed.
+ * At `http-connections`, or when few descriptors are left, the gate closes those connections that have been idle
+ * longest and pauses accepting: who comes next waits in the kernel's backlog, for us or for another proxy, and is
+ * refused by nobody. It goes on as soon as a connection has closed.
  *
- * Why descriptors must never run out: at EMFILE libuv gives up a spare one, accepts all that wait in the backlog and closes them at once
- * (`uv__emfile_trick`), without a word to Node. The backlog is shared by all proxies, so one that is full would throw away what the others could
- * serve. The kernel hands out the lowest free number, so the descriptor of a connection itself tells how many are in use, whoever uses them. What
- * is left above `#mostDescriptor` is for files, for the links to workers and for tunnels.
+ * Why descriptors must never run out: at EMFILE libuv gives up a spare one, accepts all that wait in the backlog and
+ * closes them at once (`uv__emfile_trick`), without a word to Node. The backlog is shared by all proxies, so one that
+ * is full would throw away what the others could serve. The kernel hands out the lowest free number, so the descriptor
+ * of a connection itself tells how many are in use, whoever uses them. What is left above `#mostDescriptor` is for
+ * files, for the links to workers and for tunnels.
  */
 
 import type { Server, Socket } from 'node:net'
@@ -161,10 +163,11 @@ function descriptorOf(socket: Socket): number {
 }
 
 /**
- * Node has no way to pause a server but closing it, and a closed descriptor does not come back. To libuv a server that was opened from a
- * descriptor is a stream, and reading and accepting wait for the same event: to start reading and to stop it stops accepting, and to start reading
- * starts it again. Seen on Node 20, 22, 24 and 26 (libuv 1.46 to 1.52); it takes one connection for each turn, so the pause holds from the next.
- * Where that ever changes, the server goes on accepting.
+ * Node has no way to pause a server but closing it, and a closed descriptor does not come back. To libuv a server that
+ * was opened from a descriptor is a stream, and reading and accepting wait for the same event: to start reading and to
+ * stop it stops accepting, and to start reading starts it again. Seen on Node 20, 22, 24 and 26 (libuv 1.46 to 1.52);
+ * it takes one connection for each turn, so the pause holds from the next. Where that ever changes, the server goes on
+ * accepting.
  */
 function pauseAccepting(server: Server): void {
   const handle = handleOf(server)

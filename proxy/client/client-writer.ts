@@ -1,15 +1,17 @@
 /**
  * Writes to a client's socket. Made by `connection.ts`, one for each connection.
  *
- * The hot path: an answer goes straight to the socket's handle, past `node:stream`, whose bookkeeping of a write that the kernel takes at once (a
- * request object, a callback, a turn of `process.nextTick`) took a tenth of the proxy's own time. What the kernel does not take waits in libuv, in order,
- * and `drain` is emitted when nothing waits any more, as a socket does.
+ * The hot path: an answer goes straight to the socket's handle, past `node:stream`, whose bookkeeping of a write that
+ * the kernel takes at once (a request object, a callback, a turn of `process.nextTick`) took a tenth of the proxy's own
+ * time. What the kernel does not take waits in libuv, in order, and `drain` is emitted when nothing waits any more, as
+ * a socket does.
  *
- * What must stay true: what waits costs little more than its bytes. Each write that libuv holds costs some 700 bytes, and an application may send its
- * answer byte by byte to a client that does not read: so short pieces that come behind such a write are joined.
+ * What must stay true: what waits costs little more than its bytes. Each write that libuv holds costs some 700 bytes,
+ * and an application may send its answer byte by byte to a client that does not read: so short pieces that come behind
+ * such a write are joined.
  *
- * Source: lib/internal/stream_base_commons.js (writeGeneric) and src/stream_base.cc (Write) of Node 20 to 26; where a Node has that differently, the
- * socket's own `write` is used.
+ * Source: lib/internal/stream_base_commons.js (writeGeneric) and src/stream_base.cc (Write) of Node 20 to 26; where a
+ * Node has that differently, the socket's own `write` is used.
  */
 
 import { Socket } from 'node:net'
@@ -41,14 +43,20 @@ interface Handle {
 
 const Request = writeRequestClass()
 
-/** No handle's yet: a write that the kernel takes whole leaves it so, and the next one, of whichever connection, can have it. */
+/**
+ * No handle's yet: a write that the kernel takes whole leaves it so, and the next one, of whichever connection, can
+ * have it.
+ */
 let spare = Request === null ? null : new Request()
 let scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
 
 export class ClientWriter {
   readonly #socket: Socket
   readonly #isDirect: boolean
-  /** Writes that libuv holds, and what comes behind them: bytes, because text would be a rope of its pieces, some thirty times as large. */
+  /**
+   * Writes that libuv holds, and what comes behind them: bytes, because text would be a rope of its pieces, some thirty
+   * times as large.
+   */
   #held = 0
   readonly #behind = new GatheredBytes()
 
@@ -64,9 +72,10 @@ export class ClientWriter {
   }
 
   /**
-   * Writes what `bytes` have from `start` to `end`; they may change afterwards. What the kernel takes at once, as a rule all of it, needs no memory of
-   * its own: it is copied into a scratch buffer that the next write uses again. A new buffer for each piece would live outside of V8's heap, and to
-   * collect those took a quarter of a proxy's time at answers of 100 KB.
+   * Writes what `bytes` have from `start` to `end`; they may change afterwards. What the kernel takes at once, as a
+   * rule all of it, needs no memory of its own: it is copied into a scratch buffer that the next write uses again. A
+   * new buffer for each piece would live outside of V8's heap, and to collect those took a quarter of a proxy's time at
+   * answers of 100 KB.
    */
   writeLent(bytes: Buffer, start: number, end: number): boolean {
     const length = end - start
@@ -79,7 +88,10 @@ export class ClientWriter {
     return isFlowing
   }
 
-  /** The end, behind all that waits; `finished`: the kernel has it. Not sooner: a handle that has begun to shut down can no longer be reset. */
+  /**
+   * The end, behind all that waits; `finished`: the kernel has it. Not sooner: a handle that has begun to shut down can
+   * no longer be reset.
+   */
   end(finished: () => void): void {
     if (!this.#isDirect || this.waitingBytes === 0) this.#socket.end(finished)
     else this.whenWritable(() => this.#socket.end(finished))

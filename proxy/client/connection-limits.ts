@@ -1,6 +1,6 @@
 /**
- * What bounds a connection, and how many connections an address has. Used by `proxy-server.ts`, which makes the connections, and by
- * `connection.ts`, which keeps within the bounds.
+ * What bounds a connection, and how many connections an address has. Used by `proxy-server.ts`, which makes the
+ * connections, and by `connection.ts`, which keeps within the bounds.
  */
 
 import type { Socket } from 'node:net'
@@ -41,7 +41,10 @@ export function clientAddress(socket: Socket): string | null {
   return remoteAddress === undefined ? null : withoutMapping(remoteAddress)
 }
 
-/** Changes whenever the kernel takes something: bytes of finished writes, less those of the write under way that libuv still holds. */
+/**
+ * Changes whenever the kernel takes something: bytes of finished writes, less those of the write under way that libuv
+ * still holds.
+ */
 export function takenBytes(socket: Socket): number {
   const { _handle } = socket as unknown as { _handle?: { writeQueueSize?: number } | null }
   return socket.bytesWritten - socket.writableLength - (_handle?.writeQueueSize ?? 0)

@@ -1,9 +1,10 @@
 /**
- * One client's HTTP/1.1 connection: reads requests one after the other, in order, and writes their answers. Made by `proxy-server.ts` for
- * each accepted socket. What a request means is none of its business: `phases.ts` is asked, and answers through `Client`.
+ * One client's HTTP/1.1 connection: reads requests one after the other, in order, and writes their answers. Made by
+ * `proxy-server.ts` for each accepted socket. What a request means is none of its business: `phases.ts` is asked, and
+ * answers through `Client`.
  *
- * What must stay true: the next head is read only when the answer to the one before is complete, so answers never change places; bytes
- * that wait are bounded by the head's limit and the socket is paused beyond it.
+ * What must stay true: the next head is read only when the answer to the one before is complete, so answers never
+ * change places; bytes that wait are bounded by the head's limit and the socket is paused beyond it.
  */
 
 import type { Socket } from 'node:net'
@@ -168,7 +169,8 @@ export class Connection implements Client {
 
   answerComplete(close: boolean, now = monotonicMs()): void {
     const reading = this.#exchange !== null && this.#exchange.reader !== null ? this.#exchange : null
-    // An answer that has not said `close` is kept to, as far as possible (RFC 9112 §9.6): the rest of its body is read, a proxy that goes away waits for one request more.
+    // An answer that has not said `close` is kept to, as far as possible (RFC 9112 §9.6): the rest of its body is read,
+    // a proxy that goes away waits for one request more.
     const keep = !close && !this.#mustEnd
     this.#reading ??= reading
     if (this.#requests >= this.#limits.httpKeepaliveRequests) this.#phases.refusals.limited('http-keepalive-requests')
@@ -210,8 +212,8 @@ export class Connection implements Client {
   }
 
   /**
-   * Gives the bare socket away, with the bytes that came behind the head: a tunnel begins. What comes from now on goes to `onBytes`, not through
-   * the socket's stream: pushed into that, a paused socket would read on without bound.
+   * Gives the bare socket away, with the bytes that came behind the head: a tunnel begins. What comes from now on goes
+   * to `onBytes`, not through the socket's stream: pushed into that, a paused socket would read on without bound.
    */
   takeSocket(onBytes: (bytes: Buffer) => void): { socket: Socket; early: Buffer } {
     this.#writer.flush()
@@ -264,7 +266,10 @@ export class Connection implements Client {
     return this.#sendPace.isStuck(now, taken, this.#limits.httpSendTimeoutMs)
   }
 
-  /** After a mere close the kernel would keep what is unsent, for minutes, and the client would see an end as of an answer that is complete. */
+  /**
+   * After a mere close the kernel would keep what is unsent, for minutes, and the client would see an end as of an
+   * answer that is complete.
+   */
   #reset(): void {
     // Unix sockets have no reset.
     if (this.#socket.remoteAddress === undefined) this.#socket.destroy()
@@ -300,7 +305,10 @@ export class Connection implements Client {
     this.#refuse(() => this.#phases.refusals.neverBegan(this, 'too-many-connections'))
   }
 
-  /** The proxy goes away: an idle connection ends now, a busy one after its answer, a new one after its request, which may be on its way. */
+  /**
+   * The proxy goes away: an idle connection ends now, a busy one after its answer, a new one after its request, which
+   * may be on its way.
+   */
   drain(): void {
     if (this.#exchange !== null || this.#body !== null || this.#last || this.#requestWaits) return
     if (this.#requests === 0 || this.#headBegun) this.#sinceMs = monotonicMs()
@@ -413,7 +421,10 @@ export class Connection implements Client {
     if (this.#exchange === null && this.#body === null && this.#pending !== null) this.#goOn()
   }
 
-  /** Begins a request, if its head is all there in the first `count` bytes; the number of bytes taken, 0 = wait for more. */
+  /**
+   * Begins a request, if its head is all there in the first `count` bytes; the number of bytes taken, 0 = wait for
+   * more.
+   */
   #readHead(bytes: Buffer, count: number): number {
     const head = this.#heads.read(bytes, count, this.#limits)
     const { takenBytes } = this.#heads
@@ -499,7 +510,10 @@ export class Connection implements Client {
     )
   }
 
-  /** An application that is silent for longer is told that its client has gone; from the first byte on, whatever the client is sent shows whether it is there. */
+  /**
+   * An application that is silent for longer is told that its client has gone; from the first byte on, whatever the
+   * client is sent shows whether it is there.
+   */
   #awaitFirstByte(exchange: Exchange): void {
     if (this.#exchange !== exchange || exchange.firstByteMs > 0) return
     setTimeout(() => {

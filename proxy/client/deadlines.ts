@@ -1,6 +1,7 @@
 /**
- * How long a client may keep us waiting while something moves: for the next part of a body, for taking an answer, and for its own end. Looked at by the sweep of
- * `connection.ts`, which makes one only for what is still under way then; pure, so that a request that is over in time costs nothing.
+ * How long a client may keep us waiting while something moves: for the next part of a body, for taking an answer, and
+ * for its own end. Looked at by the sweep of `connection.ts`, which makes one only for what is still under way then;
+ * pure, so that a request that is over in time costs nothing.
  */
 
 import type { ProxySettings } from '../../kit/channel/messages.js'
@@ -12,18 +13,23 @@ export type BodyLimits = Pick<ProxySettings, 'httpBodyTimeoutMs' | 'httpBodyMinR
 export const FAREWELL_MS = 500
 
 /**
- * A client that ends its half of the connection within this time behind a request, and before the first byte of the response, has sent both together and
- * reads on, as RFC 9112 §9.6 allows. One that ends later has left: TCP tells the two apart only when something is written.
+ * A client that ends its half of the connection within this time behind a request, and before the first byte of the
+ * response, has sent both together and reads on, as RFC 9112 §9.6 allows. One that ends later has left: TCP tells the
+ * two apart only when something is written.
  */
 export const TOGETHER_MS = 50
 
-/** How long a connection that has had its last answer waits for bytes that may be on their way; and how long they may come. nginx: 5 s and 30 s. */
+/**
+ * How long a connection that has had its last answer waits for bytes that may be on their way; and how long they may
+ * come. nginx: 5 s and 30 s.
+ */
 export const LINGER_MS = 2000
 export const LINGER_MOST_MS = 30_000
 
 /**
- * The patience with what comes behind the last answer, or of a body that nobody wants. It is read and thrown away: to close now would reset the connection, and a client that sends its
- * whole body before it reads would never see the answer (RFC 9112 §9.6).
+ * The patience with what comes behind the last answer, or of a body that nobody wants. It is read and thrown away: to
+ * close now would reset the connection, and a client that sends its whole body before it reads would never see the
+ * answer (RFC 9112 §9.6).
  */
 export class LingerPace {
   readonly #beganMs: number

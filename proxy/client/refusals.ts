@@ -1,6 +1,6 @@
 /**
- * Messages that never became an exchange: heads that are not believed, that do not come, that are not listened to. Each is answered, logged and
- * counted once. Owned by `phases.ts`, asked by `connection.ts`.
+ * Messages that never became an exchange: heads that are not believed, that do not come, that are not listened to. Each
+ * is answered, logged and counted once. Owned by `phases.ts`, asked by `connection.ts`.
  */
 
 import type { Client } from '../exchange/exchange.js'

@@ -1,5 +1,6 @@
 /**
- * Reads one request's body out of the connection's bytes, by length or by chunks, and says where it ends. Owned by `connection.ts`.
+ * Reads one request's body out of the connection's bytes, by length or by chunks, and says where it ends. Owned by
+ * `connection.ts`.
  */
 
 import { ChunkedDecoder } from '../http/chunked-body.js'
@@ -7,8 +8,8 @@ import { isRefusal, type Refusal } from '../http/refusal.js'
 import type { RequestHead } from '../http/request-head.js'
 
 /**
- * Smaller pieces that came in one read are put together. A client may send each byte as a chunk of its own; kept one by one, until a worker has them or has read
- * them, they would take some twenty times their size.
+ * Smaller pieces that came in one read are put together. A client may send each byte as a chunk of its own; kept one by
+ * one, until a worker has them or has read them, they would take some twenty times their size.
  */
 const SMALL_BYTES = 1024
 

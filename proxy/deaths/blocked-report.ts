@@ -1,6 +1,7 @@
 /**
- * What the log says of a worker that has to die because its loop is blocked: the guilty request, where the loop is, what else was in flight there,
- * and what becomes of that. Made by `proxy-server.ts` for the master, which kills and writes the event. Pure.
+ * What the log says of a worker that has to die because its loop is blocked: the guilty request, where the loop is,
+ * what else was in flight there, and what becomes of that. Made by `proxy-server.ts` for the master, which kills and
+ * writes the event. Pure.
  */
 
 import type { BlockedLoop } from '../../kit/channel/messages.js'
@@ -31,7 +32,9 @@ export function reportBlocked(
   return { request, elapsedMs: Math.round(elapsedMs), ...printStack(stack), inFlight, others }
 }
 
-/** By fate: `sent again: GET /a, GET /b`. Harakiri is the master's hand, so nobody has to be asked how the worker ended. */
+/**
+ * By fate: `sent again: GET /a, GET /b`. Harakiri is the master's hand, so nobody has to be asked how the worker ended.
+ */
 function describe(exchanges: readonly Exchange[]): string[] {
   const titles = new Map<string, string[]>()
   for (const exchange of exchanges.slice(0, MOST_TITLES)) {

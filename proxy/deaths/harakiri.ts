@@ -2,9 +2,9 @@
  * The clock of requests that a worker has: who passed a deadline, and whether its worker's loop is blocked.
  * Swept ten times a second by `proxy-server.ts`; decides, and leaves the doing to `HarakiriEvents`.
  *
- * A passed deadline alone costs one request a 504. Only a worker that does not answer a ping either is blocked and has to die; until
- * that is known, the other deadlines on its link wait, because the blocked loop, not they themselves, may be what made them late. Meanwhile the
- * worker's watchdog is asked where in the code the loop is.
+ * A passed deadline alone costs one request a 504. Only a worker that does not answer a ping either is blocked and has
+ * to die; until that is known, the other deadlines on its link wait, because the blocked loop, not they themselves, may
+ * be what made them late. Meanwhile the worker's watchdog is asked where in the code the loop is.
  */
 
 import type { ProxySettings } from '../../kit/channel/messages.js'
@@ -18,7 +18,9 @@ import { requestStack, type StackRequest } from './stack-request.js'
 export interface HarakiriEvents {
   /** Past its deadline: 504, and the application is told. */
   expired(exchange: Exchange): void
-  /** The loop is blocked, at `stack`; `guilty` is printable. Not `isKnown`: that one was in flight, and may be innocent. */
+  /**
+   * The loop is blocked, at `stack`; `guilty` is printable. Not `isKnown`: that one was in flight, and may be innocent.
+   */
   blocked(link: Link, guilty: string, elapsedMs: number, isKnown: boolean, stack: StackReport): void
 }
 
@@ -28,7 +30,10 @@ const VERDICT_MS = 500
 /** A ping unanswered for so long has the watchdog asked where the loop is; one that only waits has answered by then. */
 const ASK_MS = 50
 
-/** How long the verdict waits for the watchdog at most, all in all: the kill is to come within a second after the deadline. */
+/**
+ * How long the verdict waits for the watchdog at most, all in all: the kill is to come within a second after the
+ * deadline.
+ */
 const ANSWER_MS = 750
 
 /** An idle worker is asked for its lag this often. */
@@ -103,8 +108,9 @@ export class HarakiriClock {
   }
 
   /**
-   * Expires those that were late when the loop was last seen turning, and besides them the one that blocks the loop, which is returned; the others wait for
-   * the verdict on their worker. Which one blocks it, the worker's watchdog says; where it does not, it is taken to be the one that is late longest.
+   * Expires those that were late when the loop was last seen turning, and besides them the one that blocks the loop,
+   * which is returned; the others wait for the verdict on their worker. Which one blocks it, the worker's watchdog
+   * says; where it does not, it is taken to be the one that is late longest.
    */
   #expireDue(link: Link, now: number): Exchange | null {
     const due = link.exchanges.filter(exchange => exchange.deadlineMs !== 0 && exchange.deadlineMs <= now)
@@ -112,7 +118,8 @@ export class HarakiriClock {
     due.sort((a, b) => a.deadlineMs - b.deadlineMs)
     const { stuck } = link
     const known = stuck === null ? due.find(exchange => exchange.deadlineMs > link.lastPongMs) : stuck
-    // The loop is blocked by one that still has time: that is not the fault of those that are late, and it gets its time.
+    // The loop is blocked by one that still has time: that is not the fault of those that are late, and it gets its
+    // time.
     const suspect = known !== undefined && due.includes(known) ? known : null
     for (const exchange of due) {
       const isInnocent = exchange.deadlineMs > link.lastPongMs && suspect !== null
@@ -129,8 +136,8 @@ export class HarakiriClock {
   }
 
   /**
-   * Nothing moves any more although no request has passed a deadline: their answers have begun, or there are only WebSockets, or it was a
-   * timer. Such a worker gets no new request, so nothing else would ever find it.
+   * Nothing moves any more although no request has passed a deadline: their answers have begun, or there are only
+   * WebSockets, or it was a timer. Such a worker gets no new request, so nothing else would ever find it.
    */
   #suspectSilent(link: Link, now: number): void {
     const exchange = link.stuck ?? link.exchanges[0]

@@ -1,11 +1,12 @@
 /**
- * Which requests kill workers, and are held back for a time (`quarantine-deaths`). One per proxy, made by `rescuer.ts`; each proxy counts for itself.
- * Pure but for the log event that `held` tells.
+ * Which requests kill workers, and are held back for a time (`quarantine-deaths`). One per proxy, made by `rescuer.ts`;
+ * each proxy counts for itself. Pure but for the log event that `held` tells.
  *
- * A request is known by its method and its path as received, without the query, which may hold secrets. Of each death, what was in flight without
- * an answer is suspect. Who is answered afterwards, by any worker, is cleared of all deaths; a request that kills is never answered. So
- * a death speaks against a request only while that is the last suspect left. Deaths by somebody else's SIGKILL, and by the master's hand, speak
- * against nobody; harakiri of a blocked loop speaks against the request that blocked it.
+ * A request is known by its method and its path as received, without the query, which may hold secrets. Of each death,
+ * what was in flight without an answer is suspect. Who is answered afterwards, by any worker, is cleared of all deaths;
+ * a request that kills is never answered. So a death speaks against a request only while that is the last suspect left.
+ * Deaths by somebody else's SIGKILL, and by the master's hand, speak against nobody; harakiri of a blocked loop speaks
+ * against the request that blocked it.
  */
 
 import { createHash } from 'node:crypto'
@@ -16,7 +17,10 @@ export type QuarantineRules = Pick<ProxySettings, 'quarantineDeaths' | 'quaranti
 /** `deaths` were laid to `title`. */
 export type OnHeld = (title: string, deaths: number) => void
 
-/** Bounds: a death of more suspects tells nothing, the oldest deaths and holds make way, a longer title is kept as its hash. */
+/**
+ * Bounds: a death of more suspects tells nothing, the oldest deaths and holds make way, a longer title is kept as its
+ * hash.
+ */
 const MOST_SUSPECTS = 256
 const MOST_DEATHS = 64
 const MOST_HELD = 1024
@@ -32,7 +36,10 @@ interface Death {
 
 export class Quarantine {
   rules: QuarantineRules
-  /** Whether `answered` and `holdSeconds` have nothing to look at: mostly so. For reading only; a field, because it is asked for at each request. */
+  /**
+   * Whether `answered` and `holdSeconds` have nothing to look at: mostly so. For reading only; a field, because it is
+   * asked for at each request.
+   */
   isIdle = true
   readonly #onHeld: OnHeld
   #deaths: Death[] = []

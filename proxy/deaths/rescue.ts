@@ -1,5 +1,6 @@
 /**
- * What becomes of a request whose worker died. It depends on whether the application has seen the request. Pure; `rescuer.ts` acts on it, for foreign upstreams `upstream-group.ts`.
+ * What becomes of a request whose worker died. It depends on whether the application has seen the request. Pure;
+ * `rescuer.ts` acts on it, for foreign upstreams `upstream-group.ts`.
  */
 
 import type { WorkerEnd } from '../../kit/channel/messages.js'
@@ -19,7 +20,10 @@ export interface Orphan {
   end: WorkerEnd | null
 }
 
-/** `again`: to another worker. `ask`: once the master has said how the worker ended. `break`: the client must see the truncation. `give-up`: 502. */
+/**
+ * `again`: to another worker. `ask`: once the master has said how the worker ended. `break`: the client must see the
+ * truncation. `give-up`: 502.
+ */
 export type Verdict = 'again' | 'ask' | 'break' | 'give-up'
 
 /** An idempotent request is sent twice at most: it may be what kills. */
@@ -42,9 +46,9 @@ export function verdictOn(orphan: Orphan): Verdict {
 }
 
 /**
- * The same for a request whose foreign upstream failed. There `seen` is known of every method, because it means no more than that bytes of the request
- * were written; `attempts` are those of them that wrote any, `unseenAttempts` the others. Nobody
- * says how it ended, so it is to blame.
+ * The same for a request whose foreign upstream failed. There `seen` is known of every method, because it means no more
+ * than that bytes of the request were written; `attempts` are those of them that wrote any, `unseenAttempts` the
+ * others. Nobody says how it ended, so it is to blame.
  */
 export function verdictOnForeign(orphan: Omit<Orphan, 'end'> & { unseenAttempts: number }): Verdict {
   const { answerBegun, seen, replayable, attempts, unseenAttempts } = orphan

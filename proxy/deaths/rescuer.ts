@@ -1,6 +1,7 @@
 /**
- * Settles what becomes of the requests of dead workers: asks `rescue.ts` for each, has `quarantine.ts` remember them, and keeps those that wait for the master's word on how their worker
- * ended. One per proxy, made by `phases.ts`. That word comes before or after the end of the link, whichever the kernel delivers first.
+ * Settles what becomes of the requests of dead workers: asks `rescue.ts` for each, has `quarantine.ts` remember them,
+ * and keeps those that wait for the master's word on how their worker ended. One per proxy, made by `phases.ts`. That
+ * word comes before or after the end of the link, whichever the kernel delivers first.
  */
 
 import type { ProxyEventName, ToldFields } from '../../kit/channel/child-events.js'
@@ -26,7 +27,9 @@ export interface RescueWorld {
   event(name: ProxyEventName, fields: ToldFields): void
 }
 
-/** The master reaps a dead child within milliseconds; a link that broke although its worker lives is never spoken of. */
+/**
+ * The master reaps a dead child within milliseconds; a link that broke although its worker lives is never spoken of.
+ */
 const WORD_MS = 1000
 
 interface Undecided {

@@ -1,5 +1,6 @@
 /**
- * Pieces of a worker's answer on their way from the link to the client or to the first stage before it. Used by `link.ts`, which has read them.
+ * Pieces of a worker's answer on their way from the link to the client or to the first stage before it. Used by
+ * `link.ts`, which has read them.
  */
 
 import { isInterimHead } from '../http/answer-head.js'
@@ -13,8 +14,8 @@ const HEAD_END = '\r\n\r\n'
 const CONNECTION_LINE = /^connection[ \t]*:(.*)$/i
 
 /**
- * The first bytes of an answer, with its whole head, as those of one behind which the connection ends (RFC 9112 §9.6); null: it says so already. The other
- * options of Connection stay.
+ * The first bytes of an answer, with its whole head, as those of one behind which the connection ends (RFC 9112 §9.6);
+ * null: it says so already. The other options of Connection stay.
  */
 export function withClose(bytes: Buffer, start: number, end: number): Buffer | null {
   const headEnd = bytes.indexOf(HEAD_END, start, 'latin1')
@@ -52,8 +53,8 @@ function writeStatusLine(exchange: Exchange, bytes: Buffer, start: number, end: 
 }
 
 /**
- * Gives an interim answer (1xx) to `pieces`, if its client knows such and there is room for one more, and `100 Continue` to the client at once. False: it is
- * malformed, or comes after the head of the answer.
+ * Gives an interim answer (1xx) to `pieces`, if its client knows such and there is room for one more, and `100
+ * Continue` to the client at once. False: it is malformed, or comes after the head of the answer.
  */
 export function writeInterim(exchange: Exchange, bytes: string, pieces: PieceJoiner): boolean {
   if (exchange.firstByteMs > 0) return false
@@ -61,7 +62,8 @@ export function writeInterim(exchange: Exchange, bytes: string, pieces: PieceJoi
   if (!isInterimHead(bytes)) return false
   if (exchange.head.httpMinor === 0) return true
   if (bytes.startsWith(CONTINUE)) {
-    // A second one, of another attempt or behind our own, would make some clients send the body twice (RFC 9110 §15.2.1).
+    // A second one, of another attempt or behind our own, would make some clients send the body twice (RFC 9110
+    // §15.2.1).
     if (exchange.continued || exchange.keptBytes > 0) return true
     exchange.continued = true
     pieces.pass(exchange)

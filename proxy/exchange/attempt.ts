@@ -1,12 +1,17 @@
 /**
- * What the life of a request (`phases.ts`) and whoever responds to it say to each other. A worker's link, a foreign upstream and the handshake of a
- * WebSocket keep to it; whoever responds next (a cache, a server of the uwsgi protocol) joins by keeping to it.
+ * What the life of a request (`phases.ts`) and whoever responds to it say to each other. A worker's link, a foreign
+ * upstream and the handshake of a WebSocket keep to it; whoever responds next (a cache, a server of the uwsgi protocol)
+ * joins by keeping to it.
  *
- * Towards the responder: the exchange is handed over, then the request's body, in pieces, and its end; or `cancel`. Back from it: the response's bytes
- * go to `exchange.out`, and one word at the end: complete, failed, or broken off. `Exchange` is a parameter here, because an exchange names its attempt.
+ * Towards the responder: the exchange is handed over, then the request's body, in pieces, and its end; or `cancel`.
+ * Back from it: the response's bytes go to `exchange.out`, and one word at the end: complete, failed, or broken off.
+ * `Exchange` is a parameter here, because an exchange names its attempt.
  */
 
-/** One try at a response. `exchange.attempt` is set while one is under way: until the response is complete, the try failed, or `cancel`. */
+/**
+ * One try at a response. `exchange.attempt` is set while one is under way: until the response is complete, the try
+ * failed, or `cancel`.
+ */
 export interface Attempt<Exchange> {
   /** A piece of the request's body. False: no more before the client's `resumeBody`. */
   sendBody(exchange: Exchange, bytes: Buffer): boolean
@@ -14,7 +19,10 @@ export interface Attempt<Exchange> {
   endBody(exchange: Exchange): void
   /** More of the body can be taken now. */
   hasRoom(exchange: Exchange): boolean
-  /** Gives the response up; nothing is told of it any more. `isLate`: its deadline has passed, which is the responder's fault. */
+  /**
+   * Gives the response up; nothing is told of it any more. `isLate`: its deadline has passed, which is the responder's
+   * fault.
+   */
   cancel(exchange: Exchange, isLate: boolean): void
 }
 

@@ -11,7 +11,10 @@ import type { Attempt, BodyReader, WaitingPlace } from './attempt.js'
 
 /** Where the bytes of an answer go. */
 export interface AnswerSink {
-  /** Bytes of an HTTP/1.1 answer that is framed already; a string is latin1, a buffer must not change any more. False: wait for `whenWritable` before more. */
+  /**
+   * Bytes of an HTTP/1.1 answer that is framed already; a string is latin1, a buffer must not change any more. False:
+   * wait for `whenWritable` before more.
+   */
   write(bytes: string | Buffer): boolean
   whenWritable(callback: () => void): void
 }
@@ -37,7 +40,10 @@ export interface Client extends AnswerSink {
   writeLent(bytes: Buffer, start: number, end: number): boolean
   /** A whole answer of the proxy's own. */
   answer(answer: OwnAnswer): void
-  /** The last byte of the answer was written; `close`: its end is the end of the connection. `now`: where it was read just now. */
+  /**
+   * The last byte of the answer was written; `close`: its end is the end of the connection. `now`: where it was read
+   * just now.
+   */
   answerComplete(close: boolean, now?: number): void
   /** The answer will never be complete: the client must see that. */
   answerBroken(): void
@@ -47,7 +53,10 @@ export interface Client extends AnswerSink {
   readingStopped(): void
   /** The connection must not be used for another request. */
   readonly closing: boolean
-  /** Nor if the answer were to begin now: too much of the body is still to come, or the client does not know whether to send it. */
+  /**
+   * Nor if the answer were to begin now: too much of the body is still to come, or the client does not know whether to
+   * send it.
+   */
   readonly closingNow: boolean
 }
 
@@ -116,7 +125,9 @@ export class Exchange {
   answersUntilClose = false
   /** Whole field lines that the proxy adds to the answer of this attempt, behind its status line. */
   answerLines = ''
-  /** Short pieces of this attempt that came in the turn under way and have not been written yet; see `piece-joiner.ts`. */
+  /**
+   * Short pieces of this attempt that came in the turn under way and have not been written yet; see `piece-joiner.ts`.
+   */
   joined = ''
   /** Answer bytes passed on to the client and not yet returned as credit. */
   unreturned = 0
@@ -166,7 +177,10 @@ export class Exchange {
     this.kept = null
   }
 
-  /** The last byte of the request has been handed over: its clock runs until the first byte of the response. 0: as long as it likes. */
+  /**
+   * The last byte of the request has been handed over: its clock runs until the first byte of the response. 0: as long
+   * as it likes.
+   */
   startClock(ms: number, now: number): void {
     if (ms > 0 && !this.answerBegun) this.deadlineMs = now + ms
   }
@@ -190,7 +204,9 @@ export class Exchange {
   }
 }
 
-/** WebSocket is the only protocol that is tunnelled; another Upgrade is an ordinary request, as RFC 9110 §7.8 allows. */
+/**
+ * WebSocket is the only protocol that is tunnelled; another Upgrade is an ordinary request, as RFC 9110 §7.8 allows.
+ */
 export function isTunnel(exchange: Exchange): boolean {
   const { upgrade, method } = exchange.head
   return upgrade !== null && method === 'GET' && !exchange.hasBody && upgrade.toLowerCase() === 'websocket'

@@ -1,6 +1,6 @@
 /**
- * How long a request may take: by `harakiri`, by the longest `mount-harakiri` of its path, or by what the application said of it. Used by `phases.ts`,
- * `upstream-group.ts`, `link.ts` and `harakiri.ts`. Pure.
+ * How long a request may take: by `harakiri`, by the longest `mount-harakiri` of its path, or by what the application
+ * said of it. Used by `phases.ts`, `upstream-group.ts`, `link.ts` and `harakiri.ts`. Pure.
  */
 
 import type { ProxySettings } from '../../kit/channel/messages.js'
@@ -17,7 +17,10 @@ export function harakiriMsOf(exchange: Pick<Exchange, 'ownHarakiriMs' | 'path'>,
   return rules.mountHarakiri.find(({ mount }) => path.startsWith(mount))?.ms ?? rules.harakiriMs
 }
 
-/** The application says how much time it has from now on. Of a request that is still arriving, the clock starts with its last byte. */
+/**
+ * The application says how much time it has from now on. Of a request that is still arriving, the clock starts with its
+ * last byte.
+ */
 export function overrideHarakiri(exchange: Exchange, ms: number, now: number): void {
   exchange.ownHarakiriMs = ms
   if (exchange.bodyComplete && !exchange.answerBegun) exchange.deadlineMs = ms === 0 ? 0 : now + ms

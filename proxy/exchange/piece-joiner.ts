@@ -1,11 +1,13 @@
 /**
- * Short pieces of responses that come in one turn of a link leave in one write for each response. One for each link; `link.ts` says when the turn is over.
+ * Short pieces of responses that come in one turn of a link leave in one write for each response. One for each link;
+ * `link.ts` says when the turn is over.
  *
- * A worker chooses how long its frames are. 128 KB of a response, its window, may come in as many frames, and a write(2) for each would keep this proxy from
- * all its other clients for a second.
+ * A worker chooses how long its frames are. 128 KB of a response, its window, may come in as many frames, and a
+ * write(2) for each would keep this proxy from all its other clients for a second.
  *
- * What must stay true: no piece is held beyond its turn; pieces keep their order; what became of a write is told when it is made, so that credit is never
- * given for what is held here; a response that comes in one frame does not come here.
+ * What must stay true: no piece is held beyond its turn; pieces keep their order; what became of a write is told when
+ * it is made, so that credit is never given for what is held here; a response that comes in one frame does not come
+ * here.
  */
 
 import type { Exchange } from './exchange.js'
@@ -13,7 +15,10 @@ import { passInterim } from './interim-response.js'
 
 /** Shorter pieces are joined. */
 const SHORT_BYTES = 4096
-/** What is joined leaves from this length on. Text, because that of few pieces costs less than a buffer; so many pieces of one byte make a rope of half a megabyte. */
+/**
+ * What is joined leaves from this length on. Text, because that of few pieces costs less than a buffer; so many pieces
+ * of one byte make a rope of half a megabyte.
+ */
 const MOST_BYTES = 16 * 1024
 
 export class PieceJoiner {
@@ -28,7 +33,10 @@ export class PieceJoiner {
     this.#passed = passed
   }
 
-  /** Takes a copy of a piece behind the head of a response. False: it is not one to be joined, and to be written behind those that were. */
+  /**
+   * Takes a copy of a piece behind the head of a response. False: it is not one to be joined, and to be written behind
+   * those that were.
+   */
   take(exchange: Exchange, bytes: Buffer, start: number, end: number): boolean {
     // What is left of the status line has to be found first.
     if (end - start < SHORT_BYTES && exchange.answerLines === '') {

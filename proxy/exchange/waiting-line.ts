@@ -1,7 +1,8 @@
 /**
- * The requests that wait for a worker, or for a foreign upstream: first in, first out. Used by `dispatcher.ts` and `upstream-group.ts`.
- * Linked through the exchanges themselves: to join, to be served and to leave from the middle (a client went away) cost the same with ten that wait as
- * with a hundred thousand, and nothing is allocated. An exchange waits in one line at most.
+ * The requests that wait for a worker, or for a foreign upstream: first in, first out. Used by `dispatcher.ts` and
+ * `upstream-group.ts`. Linked through the exchanges themselves: to join, to be served and to leave from the middle (a
+ * client went away) cost the same with ten that wait as with a hundred thousand, and nothing is allocated. An exchange
+ * waits in one line at most.
  */
 
 import type { Exchange } from './exchange.js'

@@ -1,6 +1,6 @@
 /**
- * Takes the framing off an answer's body, by length, by chunks or up to the connection's end, and knows whether all of it has come. Owned by the
- * stages of `answer-stages.ts`.
+ * Takes the framing off an answer's body, by length, by chunks or up to the connection's end, and knows whether all of
+ * it has come. Owned by the stages of `answer-stages.ts`.
  */
 
 import type { AnswerHead } from './answer-head.js'

@@ -1,9 +1,10 @@
 /**
- * The head of an application's HTTP/1.1 answer, from text to what a stage works with, and back (RFC 9112 §4–§6). Used by the stages of
- * `answer-stages.ts`, which alone take heads apart, and by `link.ts` for interim answers. Pure.
+ * The head of an application's HTTP/1.1 answer, from text to what a stage works with, and back (RFC 9112 §4–§6). Used
+ * by the stages of `answer-stages.ts`, which alone take heads apart, and by `link.ts` for interim answers. Pure.
  *
- * What must stay true: a head that two clients could read differently is refused, as with requests; nothing is repaired. A worker's own check
- * (`app/host/request/answer-promise.ts`) comes before this one and costs less; this one is for whoever needs the fields, and for upstreams that nobody checked.
+ * What must stay true: a head that two clients could read differently is refused, as with requests; nothing is
+ * repaired. A worker's own check (`app/host/request/answer-promise.ts`) comes before this one and costs less; this one
+ * is for whoever needs the fields, and for upstreams that nobody checked.
  */
 
 import { STATUS_CODES } from 'node:http'
@@ -38,7 +39,10 @@ const STATUS_LINE = /^HTTP\/1\.[01] ([2-9]\d\d)(?: ([\t -~\x80-\xff]*))?$/
 const INTERIM_LINE = /^HTTP\/1\.1 1(?!01)\d\d [\t -~\x80-\xff]*\r\n/
 const DIGITS = /^\d{1,15}$/
 
-/** Parses status line and field lines, as one latin1 string without the empty line at their end. `method`: of the request. */
+/**
+ * Parses status line and field lines, as one latin1 string without the empty line at their end. `method`: of the
+ * request.
+ */
 export function parseAnswerHead(text: string, method: string): AnswerHead | BadHead {
   const lines = text.split('\r\n', MAX_FIELD_LINES + 1)
   const [, status = '', reason = ''] = STATUS_LINE.exec(lines[0] ?? '') ?? []
@@ -56,7 +60,10 @@ export function isBadHead(head: AnswerHead | BadHead): head is BadHead {
   return 'bad' in head
 }
 
-/** The head as bytes (latin1), with its empty line. Values must be free of control characters: those of a parsed head are. */
+/**
+ * The head as bytes (latin1), with its empty line. Values must be free of control characters: those of a parsed head
+ * are.
+ */
 export function printAnswerHead(status: number, fields: readonly AnswerField[], reason = reasonFor(status)): string {
   let text = `HTTP/1.1 ${status} ${reason}\r\n`
   for (const [name, value] of fields) text += `${name}: ${value}\r\n`
@@ -74,8 +81,8 @@ export function fieldValue(fields: readonly AnswerField[], lowerCaseName: string
 }
 
 /**
- * Whether `text` is one whole interim head (1xx) within its bounds and nothing else; 101 would switch the client's connection under our feet. What is too long is not
- * looked at.
+ * Whether `text` is one whole interim head (1xx) within its bounds and nothing else; 101 would switch the client's
+ * connection under our feet. What is too long is not looked at.
  */
 export function isInterimHead(text: string): boolean {
   if (text.length > INTERIM_BYTES || !INTERIM_LINE.test(text) || !text.endsWith('\r\n\r\n')) return false

@@ -1,9 +1,9 @@
 /**
  * The `Range` header for byte ranges (RFC 9110 §14). Called by static files; pure.
  *
- * What must stay true: no set of ranges makes an answer larger than the file itself. Ranges that overlap or touch become one; a set that would
- * cost as much as the whole file, that has more than `MOST_RANGES` elements, another unit or a syntax error is answered as if the header
- * were absent, which §14.2 allows.
+ * What must stay true: no set of ranges makes an answer larger than the file itself. Ranges that overlap or touch
+ * become one; a set that would cost as much as the whole file, that has more than `MOST_RANGES` elements, another unit
+ * or a syntax error is answered as if the header were absent, which §14.2 allows.
  */
 
 /** Both ends included. */
@@ -12,7 +12,10 @@ export interface ByteRange {
   last: number
 }
 
-/** `whole`: send everything with 200. `parts`: 206, in the order to be sent; several are `multipart/byteranges`. `unsatisfiable`: 416. */
+/**
+ * `whole`: send everything with 200. `parts`: 206, in the order to be sent; several are `multipart/byteranges`.
+ * `unsatisfiable`: 416.
+ */
 export type RangeDecision = { kind: 'whole' } | { kind: 'parts'; parts: ByteRange[] } | { kind: 'unsatisfiable' }
 
 const WHOLE: RangeDecision = { kind: 'whole' }
@@ -55,8 +58,8 @@ function specsOf(value: string): string[] | null {
 }
 
 /**
- * Positions of any number of digits come in as a number, at worst as Infinity: comparing is all that is done with them. The last bytes of an
- * empty file are all of it, which `Content-Range` cannot say.
+ * Positions of any number of digits come in as a number, at worst as Infinity: comparing is all that is done with them.
+ * The last bytes of an empty file are all of it, which `Content-Range` cannot say.
  */
 function rangeOf(spec: string, sizeBytes: number): ByteRange | 'malformed' | 'unsatisfiable' | 'everything' {
   const [, firstDigits = '', lastDigits = ''] = /^(\d*)-(\d*)$/.exec(spec) ?? []

@@ -4,17 +4,20 @@
  *
  * What must stay true: the message ends at the same byte for us as for any other reader, so whatever is not exactly the
  * grammar is refused: no sign, prefix or white space around a size, no LF alone, no byte between a chunk's data and its
- * CRLF, no white space around an extension. Everything that a sender can make long is bounded, and no data byte is copied.
+ * CRLF, no white space around an extension. Everything that a sender can make long is bounded, and no data byte is
+ * copied.
  *
- * Trailers: those that frame or route a message or speak of the connection are refused, since a reader that merges them sees
- * another message (Node obeys a `Connection: close` there); other fields that mean nothing or harm in a trailer (RFC 9110
- * §6.5.1) are dropped, which that section permits.
+ * Trailers: those that frame or route a message or speak of the connection are refused, since a reader that merges them
+ * sees another message (Node obeys a `Connection: close` there); other fields that mean nothing or harm in a trailer
+ * (RFC 9110 §6.5.1) are dropped, which that section permits.
  */
 
 import { FIELD, type Field, fieldOf, malformation, trimmedSlice } from './header-field.js'
 import { REFUSALS, type Refusal, type RefusalCode } from './refusal.js'
 
-/** Chunk extensions of one message, which nobody reads: room for a signature in each of some chunks, not for an attack. */
+/**
+ * Chunk extensions of one message, which nobody reads: room for a signature in each of some chunks, not for an attack.
+ */
 export const MAX_EXTENSION_BYTES = 4096
 
 /** The trailer section of one message without its empty line; Node bounds a head by the same figure. */
@@ -48,8 +51,8 @@ export class ChunkedDecoder {
   #refusal: Refusal | null = null
 
   /**
-   * Takes the next bytes of the message, split anywhere, and hands its data to `onData` as parts of `bytes`. After a refusal
-   * every call returns it again; after the end, nothing more is consumed.
+   * Takes the next bytes of the message, split anywhere, and hands its data to `onData` as parts of `bytes`. After a
+   * refusal every call returns it again; after the end, nothing more is consumed.
    */
   decode(bytes: Buffer, onData: (data: Buffer) => void): Decoded | Refusal {
     let at = 0

@@ -1,7 +1,7 @@
 /**
- * Which content coding an answer gets. What the client wants (RFC 9110 §12.5.3): asked by `static/exchange.ts` among the stored forms of a file, and by
- * `compressing-stage.ts` among what it can make. And what kind of answer of an application may be compressed at all. Pure.
- * Where the client likes several equally the server's order decides.
+ * Which content coding an answer gets. What the client wants (RFC 9110 §12.5.3): asked by `static/exchange.ts` among
+ * the stored forms of a file, and by `compressing-stage.ts` among what it can make. And what kind of answer of an
+ * application may be compressed at all. Pure. Where the client likes several equally the server's order decides.
  */
 
 import type { ContentCoding } from '../../kit/options/values/value-types.js'
@@ -17,8 +17,8 @@ export type Coding = ContentCoding | 'identity'
 const MOST_ELEMENTS = 50
 
 /**
- * The best of `available`, which is in the server's order and has `identity` last; null: the client refuses them all. An element with a syntax error
- * counts for nothing; of two for one coding the first counts.
+ * The best of `available`, which is in the server's order and has `identity` last; null: the client refuses them all.
+ * An element with a syntax error counts for nothing; of two for one coding the first counts.
  */
 export function negotiateCoding<Available extends Coding>(
   acceptEncoding: string | undefined,
@@ -44,8 +44,8 @@ export interface CompressionRule {
 }
 
 /**
- * Whether such an answer is compressed for clients that accept it, and so varies with `Accept-Encoding` for all. Not asked: how long a body is that
- * tells no length.
+ * Whether such an answer is compressed for clients that accept it, and so varies with `Accept-Encoding` for all. Not
+ * asked: how long a body is that tells no length.
  */
 export function isCompressible(head: AnswerHead, rule: CompressionRule): boolean {
   const { status, fields } = head
@@ -78,9 +78,10 @@ export function codedFields(fields: readonly AnswerField[], coding: ContentCodin
 }
 
 /**
- * The fields of a 304: ETag and Vary as the 200 has them that the client got (RFC 9110 §15.4.5), or a cache between must not use it for what it has stored (RFC 9111
- * §4.3.4). Mostly a 304 tells no type; that the 200 is compressed shows in the tag that the client knows, which is the application's, and weak where
- * the application's is strong. `isCodable`: nothing in the request forbids a coding.
+ * The fields of a 304: ETag and Vary as the 200 has them that the client got (RFC 9110 §15.4.5), or a cache between
+ * must not use it for what it has stored (RFC 9111 §4.3.4). Mostly a 304 tells no type; that the 200 is compressed
+ * shows in the tag that the client knows, which is the application's, and weak where the application's is strong.
+ * `isCodable`: nothing in the request forbids a coding.
  */
 export function notModifiedFields(
   { fields }: Pick<AnswerHead, 'fields'>,

@@ -8,7 +8,9 @@ import type { ResponseSlot } from '../../kit/page/response-slots.js'
 import { httpDate } from './http-date.js'
 import type { Refusal } from './request-head.js'
 
-/** What is said of each. Whether a request is tried again is decided before it comes to an error (`deaths/rescue.ts`). */
+/**
+ * What is said of each. Whether a request is tried again is decided before it comes to an error (`deaths/rescue.ts`).
+ */
 export const ERRORS = {
   'bad-path': [400, 'the path of the request target is not valid'],
   unauthorized: [401, 'user name and password are needed'],

@@ -1,6 +1,7 @@
 /**
- * Names of files that are no UTF-8, in paths that are strings. A name is any bytes but NUL and `/`; in a segment that is no UTF-8 each byte from 0x80 on stands
- * as U+DC80 to U+DCFF, half a surrogate pair, which no UTF-8 gives: as PEP 383 does. Pure.
+ * Names of files that are no UTF-8, in paths that are strings. A name is any bytes but NUL and `/`; in a segment that
+ * is no UTF-8 each byte from 0x80 on stands as U+DC80 to U+DCFF, half a surrogate pair, which no UTF-8 gives: as PEP
+ * 383 does. Pure.
  */
 
 import { isUtf8 } from 'node:buffer'

@@ -1,6 +1,6 @@
 /**
- * Collects the first bytes of an answer until its head is there. Owned by each stage of `answer-stages.ts`: an answer's first piece holds the whole
- * head as a rule, but a long one comes in several.
+ * Collects the first bytes of an answer until its head is there. Owned by each stage of `answer-stages.ts`: an answer's
+ * first piece holds the whole head as a rule, but a long one comes in several.
  */
 
 import { GatheredBytes } from '../../kit/link/gathered-bytes.js'

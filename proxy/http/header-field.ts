@@ -1,6 +1,6 @@
 /**
- * Field lines of a message's head (RFC 9110 §5, RFC 9112 §5): their grammar, and which names mean something to the proxy.
- * Used by `request-head.ts` for every field of every request, and by `chunked-body.ts` for trailers.
+ * Field lines of a message's head (RFC 9110 §5, RFC 9112 §5): their grammar, and which names mean something to the
+ * proxy. Used by `request-head.ts` for every field of every request, and by `chunked-body.ts` for trailers.
  */
 
 import type { RefusalCode } from './refusal.js'
@@ -78,7 +78,10 @@ function isBlank(code: number): boolean {
   return code === 32 || code === 9
 }
 
-/** What the field called `name` (a token) is to the proxy. Its length decides in most cases, without a look at its letters. */
+/**
+ * What the field called `name` (a token) is to the proxy. Its length decides in most cases, without a look at its
+ * letters.
+ */
 export function fieldOf(name: string): Field {
   switch (name.length) {
     case 2:
@@ -122,7 +125,10 @@ function fieldOfTen(name: string): Field {
   return isNamed(name, 'keep-alive') ? FIELD.hopByHop : FIELD.plain
 }
 
-/** Whether the token `name` is `lower` in any case. `| 32` makes no other token character look like a letter, digit or hyphen. */
+/**
+ * Whether the token `name` is `lower` in any case. `| 32` makes no other token character look like a letter, digit or
+ * hyphen.
+ */
 function isNamed(name: string, lower: string): boolean {
   for (let i = 0; i < lower.length; i++) {
     if ((name.charCodeAt(i) | 32) !== lower.charCodeAt(i)) return false
@@ -130,7 +136,10 @@ function isNamed(name: string, lower: string): boolean {
   return true
 }
 
-/** Any X-Forwarded-*: what it says about the client is for us to believe, also where only the application knows the word. */
+/**
+ * Any X-Forwarded-*: what it says about the client is for us to believe, also where only the application knows the
+ * word.
+ */
 function forwardedOrPlain(name: string): Field {
   return (name.charCodeAt(0) | 32) === LETTER_X ? forwardingOr(FIELD.plain, name, 'x-forwarded-') : FIELD.plain
 }

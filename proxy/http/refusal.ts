@@ -1,9 +1,9 @@
 /**
- * Why a client's message is refused: one row per reason, with the status that says so. Used by the parsers of this folder,
- * by the connection that answers, and by the counters (the codes are a closed set, so they can be labels).
+ * Why a client's message is refused: one row per reason, with the status that says so. Used by the parsers of this
+ * folder, by the connection that answers, and by the counters (the codes are a closed set, so they can be labels).
  *
- * After any of these the place where the next request would begin is unknown or not to be believed: the answer is sent with
- * `Connection: close`, and nothing that follows on that connection is read.
+ * After any of these the place where the next request would begin is unknown or not to be believed: the answer is sent
+ * with `Connection: close`, and nothing that follows on that connection is read.
  */
 
 const ROWS = {
@@ -48,7 +48,10 @@ const ROWS = {
 
 export type RefusalCode = keyof typeof ROWS
 
-/** A message that is not believed: `refused` names the rule, `reason` is one lower-case sentence that quotes nothing received. */
+/**
+ * A message that is not believed: `refused` names the rule, `reason` is one lower-case sentence that quotes nothing
+ * received.
+ */
 export interface Refusal {
   readonly refused: RefusalCode
   readonly status: number

@@ -2,13 +2,13 @@
  * The path that a request target means, for routing and for static files. Called by the router once for each request.
  *
  * What must stay true: a path that this returns begins with `/`, contains no empty, `.` or `..` segment, no control
- * character and no backslash, and was decoded exactly once. Nobody decodes it again. Routes are chosen by it, never by the
- * target, so `/api/%2E%2E/` cannot leave a mount; the application still receives the target as it came.
+ * character and no backslash, and was decoded exactly once. Nobody decodes it again. Routes are chosen by it, never by
+ * the target, so `/api/%2E%2E/` cannot leave a mount; the application still receives the target as it came.
  *
- * nginx and RFC 3986 resolve `/a//../b` differently; where readers disagree (that, an encoded slash, a path above the root),
- * there is no such path. A target with an encoded slash may still be an application's (`/@scope%2Fname` of a package registry), and one with another doubtful
- * escape the name of a file: `looseReadings` gives what the furthest apart of its readers take it for, and where they all stay with one route the
- * answer is not a 400.
+ * nginx and RFC 3986 resolve `/a//../b` differently; where readers disagree (that, an encoded slash, a path above the
+ * root), there is no such path. A target with an encoded slash may still be an application's (`/@scope%2Fname` of a
+ * package registry), and one with another doubtful escape the name of a file: `looseReadings` gives what the furthest
+ * apart of its readers take it for, and where they all stay with one route the answer is not a 400.
  */
 
 import { nameOf } from './file-name.js'
@@ -46,7 +46,9 @@ function decode(path: string): string | null {
   }
 }
 
-/** RFC 3986 §5.2.4, but refusing what climbs above the root or out of an empty segment; then empty segments are dropped. */
+/**
+ * RFC 3986 §5.2.4, but refusing what climbs above the root or out of an empty segment; then empty segments are dropped.
+ */
 function resolve(path: string): string | null {
   const resolved: string[] = []
   const segments = path.split('/').slice(1)
@@ -72,13 +74,16 @@ export interface Readings {
   kept: string
   /** Of one who takes `%2F` and `%5C` for slashes. */
   undone: string
-  /** Of a file system of Linux, to which a backslash, a control character and any other byte are parts of a name (`file-name.ts`); null: a slash is encoded. */
+  /**
+   * Of a file system of Linux, to which a backslash, a control character and any other byte are parts of a name
+   * (`file-name.ts`); null: a slash is encoded.
+   */
   name: string | null
 }
 
 /**
- * The path of a target that `routingPath` has none for. null: it is malformed, has a NUL, or dot segments, with which the readers between those could arrive
- * anywhere.
+ * The path of a target that `routingPath` has none for. null: it is malformed, has a NUL, or dot segments, with which
+ * the readers between those could arrive anywhere.
  */
 export function looseReadings(target: string): Readings | null {
   const query = target.indexOf('?')

@@ -1,8 +1,10 @@
 /**
- * What came of the requests that one worker got over one link. Kept by `link.ts`; a few additions and a comparison for each answer.
+ * What came of the requests that one worker got over one link. Kept by `link.ts`; a few additions and a comparison for
+ * each answer.
  *
- * The master compares the counts between workers during a reload (`soak`). `dispatcher.ts` sends requests that come together to one worker where that is
- * quick: on an otherwise idle machine, waking a second one costs more than a few small answers.
+ * The master compares the counts between workers during a reload (`soak`). `dispatcher.ts` sends requests that come
+ * together to one worker where that is quick: on an otherwise idle machine, waking a second one costs more than a few
+ * small answers.
  */
 
 /** One that answers faster than this would be through with a few requests before another one had woken up. */
@@ -16,7 +18,10 @@ export class AnswerFigures {
   failed = 0
   /** The sum of the times from handing a request over to the first byte of its answer. */
   waitedMs = 0
-  /** From sending a request to the end of its answer, over the last answers; of a worker that has not answered yet nothing is expected. */
+  /**
+   * From sending a request to the end of its answer, over the last answers; of a worker that has not answered yet
+   * nothing is expected.
+   */
   #averageMs = QUICK_MS
 
   get isQuick(): boolean {

@@ -16,7 +16,10 @@ export interface DispatcherEvents {
   assigned(exchange: Exchange, link: Link, now: number): void
   /** It waited in vain, or could not even wait. */
   refused(exchange: Exchange, code: ErrorCode): void
-  /** What a retiring worker still has; told at once and when it changes. Neither: it is drained, and nothing is told after that. */
+  /**
+   * What a retiring worker still has; told at once and when it changes. Neither: it is drained, and nothing is told
+   * after that.
+   */
   left(workerId: number, requests: boolean, tunnels: boolean): void
   /** A request waits, and there is no worker that could take it; with `lazy`: one worker more would be of use. */
   starved(): void
@@ -68,8 +71,9 @@ export class Dispatcher {
   }
 
   /**
-   * While paused everything waits: no deadline runs and none is refused, so the queue is bounded by the client connections, each of which can have
-   * one request in it. Afterwards all that wait have the whole `http-queue-timeout` again.
+   * While paused everything waits: no deadline runs and none is refused, so the queue is bounded by the client
+   * connections, each of which can have one request in it. Afterwards all that wait have the whole `http-queue-timeout`
+   * again.
    */
   set isPaused(isPaused: boolean) {
     if (isPaused === this.#isPaused) return
@@ -78,7 +82,10 @@ export class Dispatcher {
     if (!isPaused) this.pump()
   }
 
-  /** The proxy goes away. Requests that wait are served by the workers that live, and refused once none is left that could ever take one. */
+  /**
+   * The proxy goes away. Requests that wait are served by the workers that live, and refused once none is left that
+   * could ever take one.
+   */
   drain(): void {
     this.#isDraining = true
     this.isPaused = false
@@ -116,7 +123,9 @@ export class Dispatcher {
     if (link !== undefined && this.#waiting.size > 0) this.#callForWorkers()
   }
 
-  /** Workers that are only late or full will take what waits; one that waits for its first request could do so sooner. */
+  /**
+   * Workers that are only late or full will take what waits; one that waits for its first request could do so sooner.
+   */
   #callForWorkers(): void {
     if (this.#settings.lazy || this.#links.every(link => link.retiring)) this.#events.starved()
   }
@@ -179,7 +188,10 @@ export class Dispatcher {
     )
   }
 
-  /** The link that takes the exchange now: of the worker of its cookie, else the one that `choose` finds. Null: it waits, or is refused. */
+  /**
+   * The link that takes the exchange now: of the worker of its cookie, else the one that `choose` finds. Null: it
+   * waits, or is refused.
+   */
   dispatch(exchange: Exchange, now: number): Link | null {
     const link = this.#waiting.size === 0 ? this.#linkFor(exchange, now) : null
     if (link === null) this.#wait(exchange, now)
@@ -232,10 +244,12 @@ export class Dispatcher {
   }
 
   /**
-   * The worker with the fewest in flight among those that answer their pings and have room, each in turn among equals; null: none.
+   * The worker with the fewest in flight among those that answer their pings and have room, each in turn among equals;
+   * null: none.
    *
-   * Where an idle one is the exception, a request rather joins those that came in with it and have not left, at a worker that is through with them
-   * before another one would have woken up: to be woken up is what a small request costs most.
+   * Where an idle one is the exception, a request rather joins those that came in with it and have not left, at a
+   * worker that is through with them before another one would have woken up: to be woken up is what a small request
+   * costs most.
    */
   choose(now: number): Link | null {
     const links = this.#links
@@ -312,8 +326,8 @@ export class Dispatcher {
   }
 
   /**
-   * No worker will take anything any more. One whose link has broken may be linked again until the master says that it is gone; one that retires gets nothing
-   * new.
+   * No worker will take anything any more. One whose link has broken may be linked again until the master says that it
+   * is gone; one that retires gets nothing new.
    */
   get #isHopeless(): boolean {
     if (!this.#isDraining || this.#broken.size > 0) return false

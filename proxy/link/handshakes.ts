@@ -1,9 +1,9 @@
 /**
- * The WebSocket handshakes that one worker has not answered. Each has a connection of its own, beside the worker's link. Owned by `link.ts`, filled by
- * `tunnels.ts`.
+ * The WebSocket handshakes that one worker has not answered. Each has a connection of its own, beside the worker's
+ * link. Owned by `link.ts`, filled by `tunnels.ts`.
  *
- * When such a connection ends before an answer, the worker has died, or its application wants to give none. The link tells which: it ends
- * with the worker, and a pong to a ping that was sent afterwards proves that the worker lives.
+ * When such a connection ends before an answer, the worker has died, or its application wants to give none. The link
+ * tells which: it ends with the worker, and a pong to a ping that was sent afterwards proves that the worker lives.
  */
 
 import type { Exchange } from '../exchange/exchange.js'

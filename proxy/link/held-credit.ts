@@ -1,11 +1,12 @@
 /**
  * Credit that a worker gives for a body while bytes wait that the kernel has not taken. Owned by `link.ts`.
  *
- * A worker returns credit for bytes that it has read. One that reads nothing can say so all the same, and whatever it were believed for would wait here: so
- * such credit counts once the kernel has taken what was written before it came. A worker that reads on gets there at once.
+ * A worker returns credit for bytes that it has read. One that reads nothing can say so all the same, and whatever it
+ * were believed for would wait here: so such credit counts once the kernel has taken what was written before it came. A
+ * worker that reads on gets there at once.
  *
- * What must stay true: nothing is held for a worker that reads; what is held is one number per exchange; a mark is set for all that came before it, so
- * that credit does not wait for what others send afterwards.
+ * What must stay true: nothing is held for a worker that reads; what is held is one number per exchange; a mark is set
+ * for all that came before it, so that credit does not wait for what others send afterwards.
  */
 
 export interface HeldCreditDeps {

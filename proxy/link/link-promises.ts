@@ -1,11 +1,13 @@
 /**
- * Holds a worker to what it promises on its link (`kit/link/frames.ts`). One per link, asked by `link.ts` for each frame that is more than a part of an
- * answer in flight. A worker runs other people's code, which can find the link's socket and write whatever it likes there. A promise that is
- * broken is a `LinkBreach`; the link is closed then and the worker replaced.
+ * Holds a worker to what it promises on its link (`kit/link/frames.ts`). One per link, asked by `link.ts` for each
+ * frame that is more than a part of an answer in flight. A worker runs other people's code, which can find the link's
+ * socket and write whatever it likes there. A promise that is broken is a `LinkBreach`; the link is closed then and the
+ * worker replaced.
  *
- * What must stay true: a worker that runs `app/host/` never breaks a promise, however late its frames arrive. So nothing here is measured in time. What
- * a worker may send is granted in the same byte stream: by requests, by releases, and by pings. A pong proves that all which was sent before it has
- * arrived, so what was granted before its ping, and not used, is void.
+ * What must stay true: a worker that runs `app/host/` never breaks a promise, however late its frames arrive. So
+ * nothing here is measured in time. What a worker may send is granted in the same byte stream: by requests, by
+ * releases, and by pings. A pong proves that all which was sent before it has arrived, so what was granted before its
+ * ping, and not used, is void.
  */
 
 import { ASIDES_PER_PING, LEAST_CREDIT_BYTES, LINK_VERSION, WINDOW_BYTES } from '../../kit/link/frames.js'
@@ -33,7 +35,9 @@ export function takeCredit(exchange: Pick<Exchange, 'bodyWindow'>, bytes: number
   exchange.bodyWindow += bytes
 }
 
-/** Never more than was sent of the body. `heldBytes`: credit that came before and does not count yet (`held-credit.ts`). */
+/**
+ * Never more than was sent of the body. `heldBytes`: credit that came before and does not count yet (`held-credit.ts`).
+ */
 export function requireCredit({ bodyWindow }: Pick<Exchange, 'bodyWindow'>, bytes: number, heldBytes: number): void {
   if (bytes === 0) throw new LinkBreach('it returns no credit')
   if (bodyWindow + heldBytes + bytes > WINDOW_BYTES) throw new LinkBreach('it returns more credit than it was sent')

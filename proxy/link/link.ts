@@ -1,7 +1,7 @@
 /**
  * The proxy's end of one link: one worker, all requests that this proxy has in flight there.
- * Made by `dispatcher.ts` when the master says that a worker is ready. Moves bytes and tells what happened; what follows from it
- * (answers, rescue, deadlines) is decided by `LinkEvents`, which `phases.ts` implements.
+ * Made by `dispatcher.ts` when the master says that a worker is ready. Moves bytes and tells what happened; what
+ * follows from it (answers, rescue, deadlines) is decided by `LinkEvents`, which `phases.ts` implements.
  */
 
 import { randomInt } from 'node:crypto'
@@ -44,7 +44,10 @@ import {
 } from './link-promises.js'
 import { requestPayload } from './link-request.js'
 
-/** What a link tells; each exchange gets exactly one of `answered`, `aborted`, `badAnswer`, `lost`, unless it was released before. */
+/**
+ * What a link tells; each exchange gets exactly one of `answered`, `aborted`, `badAnswer`, `lost`, unless it was
+ * released before.
+ */
 export interface LinkEvents {
   /** The handshake is done. */
   linked(link: Link): void
@@ -70,16 +73,18 @@ export interface LinkEvents {
 const COMPANIONS = 8
 /** A dead worker's last bytes are there already; only a process that it left behind could keep the connection open. */
 const LAST_WORDS_MS = 1000
-/** A worker that is silent for so long on a new link will never say hello. The master has replaced it before as a rule. */
+/**
+ * A worker that is silent for so long on a new link will never say hello. The master has replaced it before as a rule.
+ */
 const HELLO_MS = 60_000
 /**
- * What may wait for a worker beyond the windows of those in flight. Whoever guesses the ids of requests to come can answer them unread, so that what was
- * sent of them waits and belongs to nobody any more.
+ * What may wait for a worker beyond the windows of those in flight. Whoever guesses the ids of requests to come can
+ * answer them unread, so that what was sent of them waits and belongs to nobody any more.
  */
 const MOST_LEFT_BYTES = 4 * 1024 ** 2
 /**
- * So many frames are taken in one turn, less than a millisecond's work as a rule; then everybody else has a turn. What one read brings seldom has so many: they
- * are 256 bytes long on the average then, with their headers.
+ * So many frames are taken in one turn, less than a millisecond's work as a rule; then everybody else has a turn. What
+ * one read brings seldom has so many: they are 256 bytes long on the average then, with their headers.
  */
 const FRAMES_PER_TURN = 1024
 const MAX_ID = 0xffffffff
@@ -175,7 +180,10 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     return this.#exchanges.get(this.#stuckId) ?? null
   }
 
-  /** Sends the request with what is there of its body; the exchange is this link's until it is answered, lost or released. */
+  /**
+   * Sends the request with what is there of its body; the exchange is this link's until it is answered, lost or
+   * released.
+   */
   send(exchange: Exchange, closeAfter: boolean): void {
     const id = this.#nextId()
     exchange.attempt = this
@@ -232,8 +240,8 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   /**
-   * One at a time: a worker that has not read all that was sent to it cannot answer, because it cannot guess the number. So one that does not read
-   * gets nothing new, and what waits for it here is bounded.
+   * One at a time: a worker that has not read all that was sent to it cannot answer, because it cannot guess the
+   * number. So one that does not read gets nothing new, and what waits for it here is bounded.
    */
   ping(now: number): void {
     if (this.pingSentMs !== 0) return
@@ -244,7 +252,10 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     this.#writer.flush()
   }
 
-  /** The connection of a handshake has ended before an answer. `lives` is called once it is known that the worker has not died; if it has, `lost` is told. */
+  /**
+   * The connection of a handshake has ended before an answer. `lives` is called once it is known that the worker has
+   * not died; if it has, `lost` is told.
+   */
   hungUp(exchange: Exchange, lives: () => void): void {
     const isAsked = this.pingSentMs === 0
     this.handshakes.hungUp(exchange, lives, isAsked)
@@ -257,8 +268,8 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   /**
-   * The worker is gone. What it wrote may still be unread here, and decides what it has seen and answered: the connection ends behind that by itself.
-   * One that never came up, or that somebody else keeps open, is ended.
+   * The worker is gone. What it wrote may still be unread here, and decides what it has seen and answered: the
+   * connection ends behind that by itself. One that never came up, or that somebody else keeps open, is ended.
    */
   dismiss(end: WorkerEnd = 'asked'): void {
     this.open = false
@@ -325,8 +336,8 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   /**
-   * The protocol is broken: nothing more is read, and what the worker has said of the past is not believed. It may have handed any request to the
-   * application, so none that must not be sent twice is sent again.
+   * The protocol is broken: nothing more is read, and what the worker has said of the past is not believed. It may have
+   * handed any request to the application, so none that must not be sent twice is sent again.
    */
   #break(why: string): void {
     if (this.#closed) return
@@ -374,7 +385,10 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     }
   }
 
-  /** What it may end, or be the head of, has pieces that come first. No other frame has to wait for them, or one between two of each would undo the joining. */
+  /**
+   * What it may end, or be the head of, has pieces that come first. No other frame has to wait for them, or one between
+   * two of each would undo the joining.
+   */
   #passPiecesBefore(type: number, id: number): void {
     if (type !== FRAME.response && type !== FRAME.end && type !== FRAME.abort) return
     const exchange = this.#exchanges.get(id)
@@ -457,7 +471,10 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     this.events.answered(exchange, exchange.closes || (flags & RESPONSE_FLAG.close) !== 0, now, this)
   }
 
-  /** The application has answered without reading all of the body: it goes on, as with a connection of its own, or nobody reads the rest. */
+  /**
+   * The application has answered without reading all of the body: it goes on, as with a connection of its own, or
+   * nobody reads the rest.
+   */
   #settleBody(exchange: Exchange, flags: number): void {
     if ((flags & RESPONSE_FLAG.readsOn) === 0) return this.#writer.send(frame(FRAME.abort, exchange.linkId))
     this.#readers.set(exchange.linkId, exchange)
@@ -508,8 +525,8 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   /**
-   * Whatever was sent before `id`, and `id` itself. That one may have been given up meanwhile, so it is not looked for: ids ascend, and at the
-   * wrap the distance still tells before from behind.
+   * Whatever was sent before `id`, and `id` itself. That one may have been given up meanwhile, so it is not looked for:
+   * ids ascend, and at the wrap the distance still tells before from behind.
    */
   #seen(id: number): void {
     this.#promises.seen(id)
@@ -541,7 +558,10 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     if (exchange !== undefined) overrideHarakiri(exchange, ms, monotonicMs())
   }
 
-  /** A client that does not read gets one of them at most (`exchange/interim-response.ts`), so their credit is returned without waiting for it. */
+  /**
+   * A client that does not read gets one of them at most (`exchange/interim-response.ts`), so their credit is returned
+   * without waiting for it.
+   */
   #informational(id: number, bytes: Buffer, start: number, end: number): void {
     const exchange = this.#exchanges.get(id)
     if (exchange === undefined) return this.#promises.strayAnswer(id, Math.max(1, end - start))
@@ -576,8 +596,8 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
 }
 
 /**
- * Whether the connection ends behind an answer whose head came with these flags. Of one that is not complete nobody knows how much of the request's body the
- * application is going to read: the connection reads the rest then.
+ * Whether the connection ends behind an answer whose head came with these flags. Of one that is not complete nobody
+ * knows how much of the request's body the application is going to read: the connection reads the rest then.
  */
 function endsConnection({ client, bodyComplete }: Exchange, flags: number): boolean {
   const isUnread = !bodyComplete && (flags & RESPONSE_FLAG.complete) !== 0 && (flags & RESPONSE_FLAG.readsOn) === 0

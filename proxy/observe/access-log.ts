@@ -1,14 +1,15 @@
 /**
- * One line for each request, in nginx's `combined` format with three fields more: seconds until the answer was complete, the
- * slot of the worker that answered (`-`: none), and how many workers were tried. Owned by `proxy-server.ts`; written when a request is over:
- * `Phases.#close`, `Refusals`.
+ * One line for each request, in nginx's `combined` format with three fields more: seconds until the answer was
+ * complete, the slot of the worker that answered (`-`: none), and how many workers were tried. Owned by
+ * `proxy-server.ts`; written when a request is over: `Phases.#close`, `Refusals`.
  *
  *     127.0.0.1 - - [21/Nov/2026:10:00:00 +0000] "GET /api/x HTTP/1.1" 200 312 "-" "curl/8.5" 0.003 2 1
  *
- * With `log-request-id` the X-Request-Id stands behind them. The client is the one that a trusted proxy speaks for, if one does; `unix:` a
- * client of a unix socket for which nobody speaks.
- * The byte count is of the bytes sent, with the head where the application or a file answered, of the body where the proxy did. Lines are gathered
- * as bytes and written twice a second: gathered as strings they would live until then, and every scavenge would have to move them.
+ * With `log-request-id` the X-Request-Id stands behind them. The client is the one that a trusted proxy speaks for, if
+ * one does; `unix:` a client of a unix socket for which nobody speaks.
+ * The byte count is of the bytes sent, with the head where the application or a file answered, of the body where the
+ * proxy did. Lines are gathered as bytes and written twice a second: gathered as strings they would live until then,
+ * and every scavenge would have to move them.
  */
 
 import { LogSink } from '../../kit/log/log-sink.js'
@@ -42,8 +43,8 @@ export class AccessLog {
   #asker = '"-" "-"'
 
   /**
-   * `onTrouble` is told once when the log cannot be written or opened again; an empty path is standard output. Throws a Failure where the file
-   * cannot be opened.
+   * `onTrouble` is told once when the log cannot be written or opened again; an empty path is standard output. Throws a
+   * Failure where the file cannot be opened.
    */
   constructor(path: string, onTrouble: (why: string) => void) {
     const complain = (line: string) => onTrouble(line.replace(/^daimyo: /, '').trim())
@@ -83,13 +84,18 @@ export class AccessLog {
     )
   }
 
-  /** Opens the path again, after a rotation. The master has made the file for us; if it cannot be opened, the old one stays. */
+  /**
+   * Opens the path again, after a rotation. The master has made the file for us; if it cannot be opened, the old one
+   * stays.
+   */
   reopen(): void {
     this.#handOver()
     this.#sink.reopen()
   }
 
-  /** Writes what was gathered; for the end of the process, which waits neither for a full disk nor for a stuck reader. */
+  /**
+   * Writes what was gathered; for the end of the process, which waits neither for a full disk nor for a stuck reader.
+   */
   async close(): Promise<void> {
     clearInterval(this.#timer)
     this.#handOver()

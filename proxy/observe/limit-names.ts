@@ -1,6 +1,7 @@
 /**
- * The limits that a client can meet, named like the options that set them: the label of `daimyo_limits_total`. Some show as an answer of the
- * proxy's own, whose code tells the limit (`limitBehind`); the others close or pause something without an answer, and whoever does so counts.
+ * The limits that a client can meet, named like the options that set them: the label of `daimyo_limits_total`. Some
+ * show as an answer of the proxy's own, whose code tells the limit (`limitBehind`); the others close or pause something
+ * without an answer, and whoever does so counts.
  */
 
 import type { ErrorCode } from '../http/error-response.js'

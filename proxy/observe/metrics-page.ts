@@ -1,6 +1,7 @@
 /**
- * `/metrics` through the proxy (`metrics-path`): checks the password here and asks the master for the text, so the master
- * reads nothing from a public client. One per proxy; `phases.ts` asks, `proxy-server.ts` brings the master's answers.
+ * `/metrics` through the proxy (`metrics-path`): checks the password here and asks the master for the text, so the
+ * master reads nothing from a public client. One per proxy; `phases.ts` asks, `proxy-server.ts` brings the master's
+ * answers.
  *
  * The page may be megabytes, and anybody may ask for it: all scrapes that wait share one question to the master and one
  * Buffer, and a few responses are under way at once (`ResponseSlots`).

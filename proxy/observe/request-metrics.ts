@@ -1,6 +1,6 @@
 /**
- * What a proxy counts about requests, outside anything that an application can block. Filled by `phases.ts`, shipped to the
- * master once a second by `proxy-server.ts`, which adds the families of all proxies.
+ * What a proxy counts about requests, outside anything that an application can block. Filled by `phases.ts`, shipped to
+ * the master once a second by `proxy-server.ts`, which adds the families of all proxies.
  */
 
 import { METHODS } from 'node:http'
@@ -32,7 +32,10 @@ class Histogram {
 
 type Labels = Record<string, string | number>
 
-/** The series of one metric. Whoever observes finds a series by its labels, without making a key of them: that happens for every request. */
+/**
+ * The series of one metric. Whoever observes finds a series by its labels, without making a key of them: that happens
+ * for every request.
+ */
 class HistogramFamily {
   readonly #name: string
   readonly #help: string

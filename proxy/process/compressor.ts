@@ -1,6 +1,7 @@
 /**
- * Streams that compress, and how many of them may be open. One `Compressors` per proxy and configuration, made by `answer-stages.ts`, which
- * shares it with the static files; the work is done by zlib's asynchronous streams in the thread pool, so the proxy's loop never waits for it.
+ * Streams that compress, and how many of them may be open. One `Compressors` per proxy and configuration, made by
+ * `answer-stages.ts`, which shares it with the static files; the work is done by zlib's asynchronous streams in the
+ * thread pool, so the proxy's loop never waits for it.
  */
 
 import type { Transform } from 'node:stream'

@@ -1,6 +1,7 @@
 /**
- * The descriptors of this process: how many it may have, and what it looks like when there is none left. Used by `accept-gate.ts`, which sees to it
- * that there always is one, and by whoever opens files and sockets and may meet the end all the same.
+ * The descriptors of this process: how many it may have, and what it looks like when there is none left. Used by
+ * `accept-gate.ts`, which sees to it that there always is one, and by whoever opens files and sockets and may meet the
+ * end all the same.
  */
 
 import { closeSync, openSync, readFileSync } from 'node:fs'

@@ -1,5 +1,6 @@
 /**
- * The Forwarded field (RFC 7239 §4): its elements, and one of our own. Used by `forwarded-fields.ts`. Pure; linear in the length of the field.
+ * The Forwarded field (RFC 7239 §4): its elements, and one of our own. Used by `forwarded-fields.ts`. Pure; linear in
+ * the length of the field.
  */
 
 import { isToken, trimmedSlice } from '../http/header-field.js'

@@ -1,14 +1,17 @@
 /**
- * What the proxy tells whoever gets the request about the client: X-Forwarded-For, -Proto and -Host and X-Request-Id. They replace what the client sent
- * under these names (the parser has taken that out of `headers`), unless the client is a trusted proxy: then its chain is extended.
- * Used by `phases.ts` for every upstream, a worker, its WebSocket or a foreign one. Pure.
+ * What the proxy tells whoever gets the request about the client: X-Forwarded-For, -Proto and -Host and X-Request-Id.
+ * They replace what the client sent under these names (the parser has taken that out of `headers`), unless the client
+ * is a trusted proxy: then its chain is extended. Used by `phases.ts` for every upstream, a worker, its WebSocket or a
+ * foreign one. Pure.
  *
- * Of a trusted proxy's fields that which is malformed counts as not sent. X-Forwarded-For is read from the right, as nginx with
- * `real_ip_recursive`: the first address that is not trusted is the client; something that is no address ends the chain, and what stands
- * before it goes no further. X-Forwarded-Host and -Port may be lists, to which each proxy has added its own: they go on whole, as in nginx, and
- * applications read the first. Of a list of X-Forwarded-Proto that is as long as that of the addresses the client's is taken; of any other nobody knows.
- * Any other X-Forwarded-*, X-Real-IP and Forwarded are passed on only where a trusted proxy sent them, and Forwarded only where it names the same client
- * as X-Forwarded-For does: many proxies extend the one and pass the other through unseen.
+ * Of a trusted proxy's fields that which is malformed counts as not sent. X-Forwarded-For is read from the right, as
+ * nginx with `real_ip_recursive`: the first address that is not trusted is the client; something that is no address
+ * ends the chain, and what stands before it goes no further. X-Forwarded-Host and -Port may be lists, to which each
+ * proxy has added its own: they go on whole, as in nginx, and applications read the first. Of a list of
+ * X-Forwarded-Proto that is as long as that of the addresses the client's is taken; of any other nobody knows. Any
+ * other X-Forwarded-*, X-Real-IP and Forwarded are passed on only where a trusted proxy sent them, and Forwarded only
+ * where it names the same client as X-Forwarded-For does: many proxies extend the one and pass the other through
+ * unseen.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -17,9 +20,10 @@ import { type ForwardedElement, printForwarded, readForwarded } from './forwarde
 import { type NodeAddress, readNodeAddress } from './node-address.js'
 
 /**
- * X-Request-Id: the id by which an operator finds one request in the logs of everybody who had it. Unique, not unguessable: 48 random bits of the process,
- * then a counter in base 36. Making one costs 12 to 25 ns (Node 20): its last two digits come from a table and the rest is made anew only when they
- * overflow; `toString(36)` alone takes 50 ns.
+ * X-Request-Id: the id by which an operator finds one request in the logs of everybody who had it. Unique, not
+ * unguessable: 48 random bits of the process, then a counter in base 36. Making one costs 12 to 25 ns (Node 20): its
+ * last two digits come from a table and the rest is made anew only when they overflow; `toString(36)` alone takes 50
+ * ns.
  */
 const PREFIX = `${randomBytes(6).readUIntBE(0, 6).toString(36).padStart(10, '0')}-`
 const BASE = 36
@@ -169,7 +173,10 @@ function believeForwarded(
   return { text, chain, client, element: elements[index]! }
 }
 
-/** Proxies behind each other may each have added the same; where they differ, nobody knows which of them is the client's. */
+/**
+ * Proxies behind each other may each have added the same; where they differ, nobody knows which of them is the
+ * client's.
+ */
 function single(value: string | null | undefined): string | undefined {
   const [first, ...more] = partsOf(value)
   return more.every(other => other.toLowerCase() === first?.toLowerCase()) ? first : undefined

@@ -1,6 +1,6 @@
 /**
- * Addresses as X-Forwarded-For and Forwarded write them: with or without a port, IPv6 with or without brackets. Used by `forwarded-fields.ts`
- * and, for the peer's own, `connection-limits.ts`. Pure.
+ * Addresses as X-Forwarded-For and Forwarded write them: with or without a port, IPv6 with or without brackets. Used by
+ * `forwarded-fields.ts` and, for the peer's own, `connection-limits.ts`. Pure.
  */
 
 import { isIPv4, isIPv6 } from 'node:net'

@@ -1,6 +1,7 @@
 /**
  * Which path goes where: the routes of the configuration, compiled once for each new configuration.
- * The longest prefix wins, as nginx's locations; a prefix matches whole segments (`/api` takes `/api` and `/api/x`, not `/apix`).
+ * The longest prefix wins, as nginx's locations; a prefix matches whole segments (`/api` takes `/api` and `/api/x`, not
+ * `/apix`).
  */
 
 import type { RouteSpec } from '../../kit/channel/messages.js'
@@ -37,8 +38,8 @@ export class RouteTable {
   }
 
   /**
-   * The path of a target that `routingPath` has none for, if all its readers would send it to the same place; else null. That of a file is the name on disk, and an
-   * encoded slash is in none.
+   * The path of a target that `routingPath` has none for, if all its readers would send it to the same place; else
+   * null. That of a file is the name on disk, and an encoded slash is in none.
    */
   agreedPath(target: string): string | null {
     const readings = looseReadings(target)
@@ -52,7 +53,9 @@ export class RouteTable {
     return route.kind === 'static' && this.application(path) === this.application(undone) ? name : null
   }
 
-  /** Where the path is a file under a static map, the application mount or the upstreams that stand behind it, or null. */
+  /**
+   * Where the path is a file under a static map, the application mount or the upstreams that stand behind it, or null.
+   */
   application(path: string): Route | null {
     for (const { route, inside } of this.#routes) {
       if ((route.kind === 'app' || route.kind === 'upstream') && (path.startsWith(inside) || path === route.mount))

@@ -1,6 +1,6 @@
 /**
- * Whose forwarding fields are believed: the networks of `trusted-proxies`, compiled once for each configuration. Asked by `phases.ts` for each
- * request that has such fields, and by `forwarded-fields.ts` for each address of a chain.
+ * Whose forwarding fields are believed: the networks of `trusted-proxies`, compiled once for each configuration. Asked
+ * by `phases.ts` for each request that has such fields, and by `forwarded-fields.ts` for each address of a chain.
  */
 
 import { BlockList, isIPv6 } from 'node:net'

@@ -1,12 +1,14 @@
 /**
- * What was last seen on disk for a path, for less than a second, in bounded memory. Owned by `static/site.ts`, which looks on disk.
+ * What was last seen on disk for a path, for less than a second, in bounded memory. Owned by `static/site.ts`, which
+ * looks on disk.
  *
- * What must stay true: nothing is given out that was looked up longer ago than `STALE_MS`, counted from before the look began. So whatever
- * happens to the name (rewritten, renamed over, deleted, made a link, a FIFO or unreadable), a client sees it within a second. While
- * requests come, the next look begins at `FRESH_MS`, beside them: none of them waits for it.
+ * What must stay true: nothing is given out that was looked up longer ago than `STALE_MS`, counted from before the look
+ * began. So whatever happens to the name (rewritten, renamed over, deleted, made a link, a FIFO or unreadable), a
+ * client sees it within a second. While requests come, the next look begins at `FRESH_MS`, beside them: none of them
+ * waits for it.
  *
- * Bounded in bytes and entries. Each look puts its entry last, so what goes first is what was asked for longest ago, to half a second, at no
- * cost to a hit.
+ * Bounded in bytes and entries. Each look puts its entry last, so what goes first is what was asked for longest ago, to
+ * half a second, at no cost to a hit.
  */
 
 import type { StoredFile } from './stored-file.js'
@@ -64,7 +66,10 @@ export class StaticCache {
     this.#dropOldest()
   }
 
-  /** More forms of what lies there, of the same look and at its place in the order. False: there is no room for them, the entry stays as it is. */
+  /**
+   * More forms of what lies there, of the same look and at its place in the order. False: there is no room for them,
+   * the entry stays as it is.
+   */
   widen(key: string, forms: Forms): boolean {
     const entry = this.#entries.get(key)
     const bytes = bytesOf(key, forms)

@@ -1,13 +1,15 @@
 /**
- * Compressed forms of files that lie in the memory cache, each made once from the content that lies there. One per `StaticSite` while compression is
- * configured; `static/site.ts` completes with it what a look at the disk has found, `compressor.ts` does the work in zlib's thread pool.
+ * Compressed forms of files that lie in the memory cache, each made once from the content that lies there. One per
+ * `StaticSite` while compression is configured; `static/site.ts` completes with it what a look at the disk has found,
+ * `compressor.ts` does the work in zlib's thread pool.
  *
- * Nobody waits for a form: until it is ready a file is answered plain, as its first request always is. Its plain bytes are in memory, and the hardest
- * levels take seconds for what a client downloads in a fraction of one. That the answers vary is said from the first one on, so that a cache between
- * never gives one client's coding to another.
+ * Nobody waits for a form: until it is ready a file is answered plain, as its first request always is. Its plain bytes
+ * are in memory, and the hardest levels take seconds for what a client downloads in a fraction of one. That the answers
+ * vary is said from the first one on, so that a cache between never gives one client's coding to another.
  *
- * What must stay true: a form is made of exactly the plain form that it lies beside; what was made, or was not worth it, is not made again while the
- * content is the same; its tag depends on its own bytes too, since another level or another zlib makes others of the same file.
+ * What must stay true: a form is made of exactly the plain form that it lies beside; what was made, or was not worth
+ * it, is not made again while the content is the same; its tag depends on its own bytes too, since another level or
+ * another zlib makes others of the same file.
  */
 
 import zlib from 'node:zlib'
@@ -20,7 +22,10 @@ import { StoredFile } from './stored-file.js'
 /** What became of each coding that was tried; null: no smaller than the plain form, or without room beside it. */
 type Made = Map<Coding, StoredFile | null>
 
-/** Files that are worked on at the same time: the looks at the disk need the thread pool too, of which a file takes one thread. */
+/**
+ * Files that are worked on at the same time: the looks at the disk need the thread pool too, of which a file takes one
+ * thread.
+ */
 const MOST_RUNNING = 2
 
 export class StaticCompression {
@@ -49,8 +54,8 @@ export class StaticCompression {
   }
 
   /**
-   * What was found on disk, with the forms that were made of it. Siblings go before those: they cost nothing, and may have been made with more patience.
-   * `known`: all forms of an earlier look.
+   * What was found on disk, with the forms that were made of it. Siblings go before those: they cost nothing, and may
+   * have been made with more patience. `known`: all forms of an earlier look.
    */
   complete(found: Forms, known: Forms | null): Forms {
     const plain = plainOf(found)
@@ -63,7 +68,10 @@ export class StaticCompression {
     return forms as [StoredFile, ...StoredFile[]]
   }
 
-  /** Begins to make what these forms lack, in its turn; they lie in the cache under `key`. With too many in line the next look at the disk asks again. */
+  /**
+   * Begins to make what these forms lack, in its turn; they lie in the cache under `key`. With too many in line the
+   * next look at the disk asks again.
+   */
   want(key: string, forms: Forms): void {
     if (this.#isOver || this.#running.has(key) || this.#lacking(forms).length === 0) return
     if (this.#waiting.size >= this.#compressors.most) return
@@ -151,7 +159,10 @@ function codedForm(plain: StoredFile, coding: Coding, body: Buffer): StoredFile 
   })
 }
 
-/** Fulfilled when the compressor counts no more. null: it failed, which for bytes in memory is want of memory; the plain form does as well. */
+/**
+ * Fulfilled when the compressor counts no more. null: it failed, which for bytes in memory is want of memory; the plain
+ * form does as well.
+ */
 function compress(compressor: Compressor, body: Buffer): Promise<Buffer | null> {
   return new Promise(resolve => {
     const chunks: Buffer[] = []

@@ -1,7 +1,7 @@
 /**
  * Sends parts of an open file into a connection, in bounded memory and at the connection's pace. Called with what
- * `answerForFile` decided. Must stay true: the file is closed exactly once; what has been announced is sent whole or the
- * copy ends as `failed`, after which the caller has to destroy the connection (or, with nothing sent yet, may still
+ * `answerForFile` decided. Must stay true: the file is closed exactly once; what has been announced is sent whole or
+ * the copy ends as `failed`, after which the caller has to destroy the connection (or, with nothing sent yet, may still
  * answer an error); after `cancel` nothing is written.
  */
 
@@ -51,8 +51,8 @@ export function chunkBytesFor(held: number): number {
 }
 
 /**
- * Sends `head` (latin1, may be empty) and the parts, of which there is one at least; closes the file. A small part goes out in one write with what
- * is before it. May write before it returns.
+ * Sends `head` (latin1, may be empty) and the parts, of which there is one at least; closes the file. A small part goes
+ * out in one write with what is before it. May write before it returns.
  */
 export function copyFileTo(file: OpenFile, parts: readonly BodyPart[], sink: ByteSink, head = ''): FileCopy {
   return new Copy(file, parts, sink, head)

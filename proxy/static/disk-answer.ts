@@ -1,6 +1,7 @@
 /**
- * The answer with one certain file, straight from disk: opened, and decided by what is open. Called by `static/exchange.ts` for what is too large for
- * memory; also for whoever sends a file in the place of another answer and puts the head together himself.
+ * The answer with one certain file, straight from disk: opened, and decided by what is open. Called by
+ * `static/exchange.ts` for what is too large for memory; also for whoever sends a file in the place of another answer
+ * and puts the head together himself.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -16,7 +17,9 @@ import { type Opened, openInside } from './open.js'
 import type { OpenFile } from './open-file.js'
 import type { Place } from './stored-file.js'
 
-/** `answer`: `file` is open where the answer has a body, for `copyFileTo`, which closes it, or for the caller to close. */
+/**
+ * `answer`: `file` is open where the answer has a body, for `copyFileTo`, which closes it, or for the caller to close.
+ */
 export type DiskAnswer =
   | { kind: 'answer'; answer: StaticAnswer; file: OpenFile | null }
   | Exclude<Opened, { kind: 'file' }>

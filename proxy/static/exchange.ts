@@ -1,8 +1,9 @@
 /**
- * Answers an exchange with a file, if one of the folders has it. Called by `phases.ts`; `static/site.ts` says what is stored, `static/files.ts`
- * decides about the answer, `static/copy.ts` reads what is large, here they meet a client.
+ * Answers an exchange with a file, if one of the folders has it. Called by `phases.ts`; `static/site.ts` says what is
+ * stored, `static/files.ts` decides about the answer, `static/copy.ts` reads what is large, here they meet a client.
  *
- * The hot path: what the cache holds is answered at once, head and body in one write, with no promise, no thread pool and no look at the disk.
+ * The hot path: what the cache holds is answered at once, head and body in one write, with no promise, no thread pool
+ * and no look at the disk.
  */
 
 import { codeOf } from '../../kit/ground/failure.js'
@@ -31,7 +32,10 @@ import type { OpenFile } from './open-file.js'
 import type { Asked, StaticSite } from './site.js'
 import type { Place, StoredFile } from './stored-file.js'
 
-/** `none`: no such file. `broken`: the file changed while it was sent, the client must see that its answer is not complete. */
+/**
+ * `none`: no such file. `broken`: the file changed while it was sent, the client must see that its answer is not
+ * complete.
+ */
 export type FileOutcome =
   | { kind: 'none' }
   | { kind: 'sent'; close: boolean }
@@ -43,7 +47,10 @@ const BROKEN: FileOutcome = { kind: 'broken' }
 const SENT: FileOutcome = { kind: 'sent', close: false }
 const SENT_LAST: FileOutcome = { kind: 'sent', close: true }
 
-/** Looks the path of the exchange up in the folders; `route` null: no mount stands before it. A promise where the disk has to be asked. */
+/**
+ * Looks the path of the exchange up in the folders; `route` null: no mount stands before it. A promise where the disk
+ * has to be asked.
+ */
 export function serveFile(
   site: StaticSite,
   exchange: Exchange,
@@ -62,8 +69,8 @@ export function serveFile(
 }
 
 /**
- * Sends the first file that is there as the answer to the exchange, whatever path was asked for. A folder is a real path, `path` as for `openInside`.
- * `vary`: what the choice of the file depended on, beside the path.
+ * Sends the first file that is there as the answer to the exchange, whatever path was asked for. A folder is a real
+ * path, `path` as for `openInside`. `vary`: what the choice of the file depended on, beside the path.
  */
 export function serveInside(
   site: StaticSite,
@@ -120,7 +127,10 @@ function choose({ head }: Exchange, forms: Forms): StoredFile | null {
   return forms.find(form => form.coding === coding) ?? null
 }
 
-/** A second look when what was just found is gone before it could be opened; a name that keeps changing is as good as none. */
+/**
+ * A second look when what was just found is gone before it could be opened; a name that keeps changing is as good as
+ * none.
+ */
 async function fromDisk(site: StaticSite, exchange: Exchange, key: string, asked: Asked): Promise<FileOutcome> {
   try {
     for (let attempt = 1; attempt <= 2; attempt++) {
@@ -141,7 +151,9 @@ async function fromDisk(site: StaticSite, exchange: Exchange, key: string, asked
   }
 }
 
-/** Opens and sends what is too large for memory; what is open now counts, not what was seen. null: it is there no more. */
+/**
+ * Opens and sends what is too large for memory; what is open now counts, not what was seen. null: it is there no more.
+ */
 async function fromFile(site: StaticSite, exchange: Exchange, forms: Forms): Promise<FileOutcome | null> {
   const form = forms.length === 1 ? forms[0] : choose(exchange, forms)
   if (form === null) return null

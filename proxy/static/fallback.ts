@@ -1,9 +1,10 @@
 /**
- * The page that a single-page application shows for every path (`static-fallback`). Called by `phases.ts` for a request that no file and no
- * application mount answers; pure.
+ * The page that a single-page application shows for every path (`static-fallback`). Called by `phases.ts` for a request
+ * that no file and no application mount answers; pure.
  *
- * It is given for GET and HEAD where a browser navigates: `Sec-Fetch-Mode: navigate`, which all current browsers send, or without that field an
- * `Accept` that names `text/html`. So a script, an image or a `fetch` of something that is not there stays a 404.
+ * It is given for GET and HEAD where a browser navigates: `Sec-Fetch-Mode: navigate`, which all current browsers send,
+ * or without that field an `Accept` that names `text/html`. So a script, an image or a `fetch` of something that is not
+ * there stays a 404.
  */
 
 import type { ProxySettings } from '../../kit/channel/messages.js'

@@ -1,6 +1,7 @@
 /**
- * Answers GET and HEAD for one stored form of a file: status, head and which of its bytes follow. Pure; `static/exchange.ts` sends what is
- * decided here. What may be opened at all is decided in static/open.ts and by `isServable`.
+ * Answers GET and HEAD for one stored form of a file: status, head and which of its bytes follow. Pure;
+ * `static/exchange.ts` sends what is decided here. What may be opened at all is decided in static/open.ts and by
+ * `isServable`.
  * As nginx does, no `X-Content-Type-Options` is sent; `Date` and `Connection` are the caller's.
  */
 
@@ -41,8 +42,8 @@ export interface BodyPart {
 }
 
 /**
- * What to send. `headers` are complete for the status, with `Content-Length` (but for 304), so an answer without `body` can go out as it is,
- * but for an error: `errorIn`. Empty `body`: nothing, as for HEAD, whatever `Content-Length` says.
+ * What to send. `headers` are complete for the status, with `Content-Length` (but for 304), so an answer without `body`
+ * can go out as it is, but for an error: `errorIn`. Empty `body`: nothing, as for HEAD, whatever `Content-Length` says.
  */
 export interface StaticAnswer {
   status: number
@@ -60,7 +61,10 @@ export function isServable(path: string): boolean {
   return !path.includes('/.') || !path.replace(/^\/\.well-known(?=\/|$)/, '').includes('/.')
 }
 
-/** The strong tag (with the coding in it, as two forms never share one) and the time; one in the future is now (RFC 9110 §8.8.2.1). */
+/**
+ * The strong tag (with the coding in it, as two forms never share one) and the time; one in the future is now (RFC 9110
+ * §8.8.2.1).
+ */
 export function validatorsOf(version: FileVersion, coding: Coding, nowMs: number): Validators {
   const modifiedMs = Math.min(Number(version.modifiedNs / 1_000_000n), nowMs)
   const plainTag = entityTagOf(version)
@@ -114,7 +118,10 @@ export function emptyAnswer(status: number, headers: StaticAnswer['headers']): S
   return { status, headers: [...headers, ['Content-Length', '0']], body: [] }
 }
 
-/** What an answer of 400 and more is to `error-response.ts`, which gives it a body, and what its head has to say beside; null: it is none. */
+/**
+ * What an answer of 400 and more is to `error-response.ts`, which gives it a body, and what its head has to say beside;
+ * null: it is none.
+ */
 export interface StaticError {
   code: ErrorCode
   fields: StaticAnswer['headers']

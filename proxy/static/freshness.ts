@@ -1,6 +1,6 @@
 /**
- * How long a client may keep a file without asking: `Expires` and `Cache-Control` from the `static-expires*` rules and from names that contain
- * a hash of the content. Called by static files; pure.
+ * How long a client may keep a file without asking: `Expires` and `Cache-Control` from the `static-expires*` rules and
+ * from names that contain a hash of the content. Called by static files; pure.
  */
 
 import type { StaticSettings } from '../../kit/channel/messages.js'
@@ -72,9 +72,10 @@ export function freshnessFields(freshness: Freshness | null, nowMs: number): [na
 }
 
 /**
- * Whether the path is one of those below which a framework never changes a file, whatever its name is: Next's `_next/static/` (where a hash may stand at
- * the start of a name, behind `~`, or in a folder), but for its development server's, and SvelteKit's `_app/immutable/`. Both send such files so themselves.
- * The file must be the one that the path names: a `static-fallback` page is another one.
+ * Whether the path is one of those below which a framework never changes a file, whatever its name is: Next's
+ * `_next/static/` (where a hash may stand at the start of a name, behind `~`, or in a folder), but for its development
+ * server's, and SvelteKit's `_app/immutable/`. Both send such files so themselves. The file must be the one that the
+ * path names: a `static-fallback` page is another one.
  */
 export function isOfBuild({ path, file }: Pick<FreshnessSubject, 'path' | 'file'>): boolean {
   const [, below] = /\/(?:_next\/static\/(?!development\/|webpack\/)|_app\/immutable\/)(.+)/.exec(path) ?? []
@@ -82,11 +83,12 @@ export function isOfBuild({ path, file }: Pick<FreshnessSubject, 'path' | 'file'
 }
 
 /**
- * Whether the name says which content it has. The last part of the stem, behind its last `.` or `-`, must be a hash as bundlers write it: 8 to 64
- * hexadecimal digits in small letters, a digit and a letter among them; or exactly eight letters, digits and `_`, a digit and a capital letter
- * among them, that change at least three times between small letters, capital letters and digits (Vite, Rollup), or that are all of `A-Z2-7`
- * (esbuild). The stem ends at the first dot behind the hash, so `app.3f9c2a1b.js.map` counts. A date, a version or a word with a number does
- * not: what is wrongly called immutable stays for a year.
+ * Whether the name says which content it has. The last part of the stem, behind its last `.` or `-`, must be a hash as
+ * bundlers write it: 8 to 64 hexadecimal digits in small letters, a digit and a letter among them; or exactly eight
+ * letters, digits and `_`, a digit and a capital letter among them, that change at least three times between small
+ * letters, capital letters and digits (Vite, Rollup), or that are all of `A-Z2-7` (esbuild). The stem ends at the first
+ * dot behind the hash, so `app.3f9c2a1b.js.map` counts. A date, a version or a word with a number does not: what is
+ * wrongly called immutable stays for a year.
  */
 export function isHashedName(path: string): boolean {
   const name = path.slice(path.lastIndexOf('/') + 1)

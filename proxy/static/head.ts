@@ -1,5 +1,6 @@
 /**
- * Heads of answers from files, as HTTP/1.1 text. Called by `static/exchange.ts` and, for those that are kept, by `static/stored-file.ts`; pure.
+ * Heads of answers from files, as HTTP/1.1 text. Called by `static/exchange.ts` and, for those that are kept, by
+ * `static/stored-file.ts`; pure.
  */
 
 import { titleOf } from '../http/error-response.js'

@@ -1,6 +1,6 @@
 /**
- * Looks a path up on disk: which file it means, which compressed forms lie beside it, and the content of those that are small. Called by
- * `static/site.ts`. What may be opened is decided in `static/open.ts`.
+ * Looks a path up on disk: which file it means, which compressed forms lie beside it, and the content of those that are
+ * small. Called by `static/site.ts`. What may be opened is decided in `static/open.ts`.
  */
 
 import type { StaticSettings } from '../../kit/channel/messages.js'
@@ -71,7 +71,10 @@ async function lookForIndex({ folder, path }: Place, question: Question, rules: 
   return MISSING
 }
 
-/** Only a folder with an index is redirected to: a redirect must not lead to a 404, nor take a path away from the application. */
+/**
+ * Only a folder with an index is redirected to: a redirect must not lead to a 404, nor take a path away from the
+ * application.
+ */
 async function lookForRedirect({ folder, path }: Place, rules: LookupRules): Promise<Found> {
   for (const name of rules.files.staticIndex) {
     const { opened } = await openFile({ folder, path: `${path}/${name}` }, rules)

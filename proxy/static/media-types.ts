@@ -1,6 +1,7 @@
 /**
- * The media type of a file by its name, from the tables of mime-types. They take a fifth of the time of a proxy's start: only a proxy that serves files
- * has them before its first client, and any other loads them when a file is asked for after all.
+ * The media type of a file by its name, from the tables of mime-types. They take a fifth of the time of a proxy's
+ * start: only a proxy that serves files has them before its first client, and any other loads them when a file is asked
+ * for after all.
  */
 
 import { createRequire } from 'node:module'

@@ -20,7 +20,10 @@ export type Opened =
   | { kind: 'missing' }
   | { kind: 'forbidden' }
 
-/** What tells one content from another, also where a tool sets the time of modification back: the kernel sets `changedNs` itself. */
+/**
+ * What tells one content from another, also where a tool sets the time of modification back: the kernel sets
+ * `changedNs` itself.
+ */
 export interface OpenedVersion extends FileVersion {
   changedNs: bigint
 }
@@ -87,8 +90,9 @@ export function forgetRoots(): void {
 }
 
 /**
- * Opens `folder` + `path`; `path` begins with `/`, has no segment `.` or `..` and no NUL, and its bytes as in `file-name.ts`. Links may lead into the folders `safe` as well.
- * Throws a Failure: `no-files`, or `file-unreadable` for what a disk or a file system does wrong.
+ * Opens `folder` + `path`; `path` begins with `/`, has no segment `.` or `..` and no NUL, and its bytes as in
+ * `file-name.ts`. Links may lead into the folders `safe` as well. Throws a Failure: `no-files`, or `file-unreadable`
+ * for what a disk or a file system does wrong.
  */
 export async function openInside(folder: string, path: string, safe: readonly string[] = []): Promise<Opened> {
   const full = folder + path
@@ -132,8 +136,8 @@ interface Candidate {
 }
 
 /**
- * Decides by the descriptor; closes it unless it is handed out. The kernel has just fetched what is asked here in order to
- * open the file, so it is asked directly, without the thread pool.
+ * Decides by the descriptor; closes it unless it is handed out. The kernel has just fetched what is asked here in order
+ * to open the file, so it is asked directly, without the thread pool.
  */
 async function judge(candidate: Candidate): Promise<Opened> {
   const { fd, folders, full, native, root, isWarm } = candidate
@@ -163,7 +167,9 @@ function outcomeOf(thrown: unknown, folder: string, full: string): Opened {
   throw new Failure(code, `cannot open a static file: ${full}: ${reasonOf(thrown)}`, undefined, thrown)
 }
 
-/** The first folder that `place` is inside of. Looks at it again first: it may be a link that a deploy has moved since. */
+/**
+ * The first folder that `place` is inside of. Looks at it again first: it may be a link that a deploy has moved since.
+ */
 async function rootAround(folders: readonly string[], place: string): Promise<Root | null> {
   for (const folder of folders) {
     const known = roots.get(folder)
@@ -201,8 +207,8 @@ function isInside(rootPath: string, place: string): boolean {
 }
 
 /**
- * Where the kernel says that an open file is, as `Root.realPath`; null where there is no `/proc`. A deleted file has ` (deleted)` behind
- * its path.
+ * Where the kernel says that an open file is, as `Root.realPath`; null where there is no `/proc`. A deleted file has `
+ * (deleted)` behind its path.
  */
 function placeOf(fd: number): string | null {
   try {

@@ -1,6 +1,6 @@
 /**
- * The files of one configuration: from a path to what is stored under it, through the cache or from disk. Made by `phases.ts` for each new
- * configuration; `static/exchange.ts` asks it.
+ * The files of one configuration: from a path to what is stored under it, through the cache or from disk. Made by
+ * `phases.ts` for each new configuration; `static/exchange.ts` asks it.
  */
 
 import type { StaticSettings } from '../../kit/channel/messages.js'
@@ -59,7 +59,10 @@ export class StaticSite {
     return this.#rules.freshness.dependOnUri ? `${path}\0${target}` : path
   }
 
-  /** What is stored under a path, if that was seen less than a second ago; touches no disk. `ask`: for the next look, made when it is due. */
+  /**
+   * What is stored under a path, if that was seen less than a second ago; touches no disk. `ask`: for the next look,
+   * made when it is due.
+   */
   recall(key: string, nowMs: number, ask: () => Asked): Forms | null {
     const entry = this.cache.get(key)
     if (entry === undefined) return null

@@ -1,8 +1,10 @@
 /**
  * One form of a file as it was last seen on disk: what heads say about it, and its content where that is small. Made by
- * `static/lookup.ts`, and by `static/compression.ts` of what lies in memory; kept by `static/cache.ts`, sent by `static/exchange.ts`.
+ * `static/lookup.ts`, and by `static/compression.ts` of what lies in memory; kept by `static/cache.ts`, sent by
+ * `static/exchange.ts`.
  *
- * What must stay true: a buffer that `wire` has given out is never written to again, because a slow client may still be waiting for it.
+ * What must stay true: a buffer that `wire` has given out is never written to again, because a slow client may still be
+ * waiting for it.
  */
 
 import { NO_CONDITIONS } from '../http/conditions.js'
@@ -66,8 +68,8 @@ export class StoredFile implements Representation {
   }
 
   /**
-   * The answer to a plain GET on a connection that stays, head and body in one; null where the body is not in memory. Made once a second, for
-   * its `date`; the content lies in the last one made, once.
+   * The answer to a plain GET on a connection that stays, head and body in one; null where the body is not in memory.
+   * Made once a second, for its `date`; the content lies in the last one made, once.
    */
   wire(date: string): Buffer | null {
     if (this.#wireDate === date) return this.#wire

@@ -1,7 +1,8 @@
 /**
- * Connections to workers that are gone. What the worker has said comes first, and its end behind that; but another process may hold the connection
- * too, such as a detached child that was given it, and then there is no end: here it is made. Owned by `tunnels.ts`.
- * Must stay true: nothing that the worker itself has said is lost, however slowly the client takes it, for `STUCK_MS` at most.
+ * Connections to workers that are gone. What the worker has said comes first, and its end behind that; but another
+ * process may hold the connection too, such as a detached child that was given it, and then there is no end: here it is
+ * made. Owned by `tunnels.ts`. Must stay true: nothing that the worker itself has said is lost, however slowly the
+ * client takes it, for `STUCK_MS` at most.
  */
 
 import type { Socket } from 'node:net'

@@ -1,6 +1,7 @@
 /**
- * Where the frames of a WebSocket's one direction begin and end (RFC 6455 §5.2), and the close frame that a proxy may put between two of them.
- * Fed by `tunnel-flow.ts` with what the server says. Looks at headers only: no payload is read, copied or unmasked.
+ * Where the frames of a WebSocket's one direction begin and end (RFC 6455 §5.2), and the close frame that a proxy may
+ * put between two of them. Fed by `tunnel-flow.ts` with what the server says. Looks at headers only: no payload is
+ * read, copied or unmasked.
  */
 
 /** RFC 6455 §7.4.1 and the IANA registry: the server goes away; the service restarts, come back after a while. */

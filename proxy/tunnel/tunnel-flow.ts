@@ -1,8 +1,10 @@
 /**
- * An open tunnel: bytes both ways between a client and its upstream, and its end. Made by `tunnels.ts` when the upstream has said 101.
+ * An open tunnel: bytes both ways between a client and its upstream, and its end. Made by `tunnels.ts` when the
+ * upstream has said 101.
  *
- * The upstream's frames are followed, by their headers only, so that the proxy can end a tunnel as a server would: with a close frame between two
- * frames. The client answers it, the application sees the client close with that code, and whoever is left is closed after a bound.
+ * The upstream's frames are followed, by their headers only, so that the proxy can end a tunnel as a server would: with
+ * a close frame between two frames. The client answers it, the application sees the client close with that code, and
+ * whoever is left is closed after a bound.
  */
 
 import type { Socket } from 'node:net'
@@ -13,7 +15,10 @@ import { closeFrame, FrameBoundary } from './frame-boundary.js'
 
 /** How long one side may take nothing of what the other has said before it ended. */
 const STUCK_MS = 60_000
-/** A client whose host vanished is found by probes that begin after this silence; the kernel gives up some ten seconds later. */
+/**
+ * A client whose host vanished is found by probes that begin after this silence; the kernel gives up some ten seconds
+ * later.
+ */
 const PROBE_MS = 60_000
 
 /** The two sides, and what each has said already. */
@@ -139,7 +144,10 @@ export class Tunnel {
     other.end()
   }
 
-  /** Ends the other side once it has taken what was written to it: the last message of one side is often followed by its end at once. */
+  /**
+   * Ends the other side once it has taken what was written to it: the last message of one side is often followed by its
+   * end at once.
+   */
   #closed(by: TunnelReason, other: Socket, writer: JoiningWriter): void {
     this.#reason ??= by
     this.#open -= 1

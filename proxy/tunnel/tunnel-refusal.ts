@@ -1,6 +1,6 @@
 /**
- * The answer to a refused WebSocket handshake: passed on as any answer of an application is, so that the client's connection can be used again
- * where the answer's end can be seen (RFC 9112 §6.3). Called by `tunnels.ts`.
+ * The answer to a refused WebSocket handshake: passed on as any answer of an application is, so that the client's
+ * connection can be used again where the answer's end can be seen (RFC 9112 §6.3). Called by `tunnels.ts`.
  */
 
 import type { Socket } from 'node:net'
@@ -15,7 +15,10 @@ export interface Refused {
   upstream: Socket
 }
 
-/** `kept`: whole, and the connection goes on; `last`: its end is that of the connection; `broken`: it will never be whole. */
+/**
+ * `kept`: whole, and the connection goes on; `last`: its end is that of the connection; `broken`: it will never be
+ * whole.
+ */
 export type RefusalOutcome = 'kept' | 'last' | 'broken'
 
 /** How much of a piece belongs to the body, whether that is complete, and whether its end needs the connection's. */
@@ -66,7 +69,10 @@ export function passRefusal(exchange: Exchange, refused: Refused, done: (outcome
   upstream.resume()
 }
 
-/** The head with a Connection of ours, and without the path of a file, which is for the proxy; 426 must nominate the Upgrade that it names (RFC 9110 §15.5.22). */
+/**
+ * The head with a Connection of ours, and without the path of a file, which is for the proxy; 426 must nominate the
+ * Upgrade that it names (RFC 9110 §15.5.22).
+ */
 function withConnection(head: string, token: 'close' | 'keep-alive'): string {
   const lines = head
     .split('\r\n')

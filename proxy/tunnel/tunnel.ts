@@ -1,8 +1,8 @@
 /**
  * A WebSocket handshake with whoever serves it: a worker, or another server. Started by `tunnels.ts`.
  *
- * The handshake is an ordinary HTTP/1.1 request on a connection of its own. Not a byte that came behind its head goes to the upstream before it has
- * said 101; any other answer is an ordinary one, which `tunnel-refusal.ts` passes on.
+ * The handshake is an ordinary HTTP/1.1 request on a connection of its own. Not a byte that came behind its head goes
+ * to the upstream before it has said 101; any other answer is an ordinary one, which `tunnel-refusal.ts` passes on.
  */
 
 import type { Socket } from 'node:net'
@@ -100,8 +100,8 @@ function statusOf(head: string): number | null {
 }
 
 /**
- * The handshake as the upstream's own HTTP parser reads it. `close` is for an application that does not know WebSocket: it need not keep a
- * connection that serves this one request only.
+ * The handshake as the upstream's own HTTP parser reads it. `close` is for an application that does not know WebSocket:
+ * it need not keep a connection that serves this one request only.
  */
 function printRequest({ head, wireHeaders }: Exchange): string {
   const parts = wireHeaders.slice(1).split('\n')

@@ -1,6 +1,6 @@
 /**
- * The WebSocket tunnels that are open now, how each becomes one, and when each is closed. One per proxy; `phases.ts` opens them, `proxy-server.ts`
- * ends them when a worker is replaced or the proxy goes away.
+ * The WebSocket tunnels that are open now, how each becomes one, and when each is closed. One per proxy; `phases.ts`
+ * opens them, `proxy-server.ts` ends them when a worker is replaced or the proxy goes away.
  */
 
 import { connect, type Socket } from 'node:net'
@@ -26,7 +26,10 @@ export interface TunnelClient extends Client {
   takeSocket(onBytes: (bytes: Buffer) => void): { socket: Socket; early: Buffer }
 }
 
-/** What becomes of a handshake and the tunnel behind it; one of `failed`, `over` and `broken` is told, unless it was cancelled. */
+/**
+ * What becomes of a handshake and the tunnel behind it; one of `failed`, `over` and `broken` is told, unless it was
+ * cancelled.
+ */
 export interface TunnelOutcome {
   /** The other side has answered, with 101 or not. */
   begun?(): void
@@ -37,7 +40,9 @@ export interface TunnelOutcome {
 
 /** The same where the handshake goes to a foreign upstream. */
 export interface ForeignTunnelOutcome extends TunnelOutcome {
-  /** Nothing is under way there any more; called once, before the outcome is told or when the handshake is cancelled. */
+  /**
+   * Nothing is under way there any more; called once, before the outcome is told or when the handshake is cancelled.
+   */
   freed(): void
   /** As `Attempt.cancel`. */
   cancelled(isLate: boolean): void
@@ -50,7 +55,10 @@ interface Place {
   /** It is known to be gone. */
   isGone?(): boolean
   answered?(): void
-  /** It hung up before an answer, `isSilent`: without a byte of one. Whoever can tell why says `fail`, or takes the exchange elsewhere. */
+  /**
+   * It hung up before an answer, `isSilent`: without a byte of one. Whoever can tell why says `fail`, or takes the
+   * exchange elsewhere.
+   */
   hungUp(isSilent: boolean, fail: (code: ErrorCode) => void): void
   /** As in `ForeignTunnelOutcome`. */
   freed(): void
@@ -66,7 +74,10 @@ interface Closing {
 
 /** Tries at workers that cannot be reached; none of them has seen the request. */
 const MOST_ATTEMPTS = 4
-/** The last part of the time that tunnels have, over which their ends are spread: all clients at once would come back at once. */
+/**
+ * The last part of the time that tunnels have, over which their ends are spread: all clients at once would come back at
+ * once.
+ */
 const SPREAD_SHARE = 0.2
 /** When the proxy goes away nobody waits for more than the storm takes. */
 const SPREAD_MS_PER_TUNNEL = 1
@@ -248,7 +259,9 @@ export class Tunnels {
     for (const tunnel of this.#tunnels.keys()) tunnel.destroy()
   }
 
-  /** Closes what is due, and what was idle for `idleMs` (0: never). The handshakes past their deadline are the caller's. */
+  /**
+   * Closes what is due, and what was idle for `idleMs` (0: never). The handshakes past their deadline are the caller's.
+   */
   sweep(now: number, idleMs: number): Exchange[] {
     if (this.#hasDeadlines) this.#closeDue(now)
     this.#abandoned.sweep(now)

@@ -1,7 +1,8 @@
 /**
  * A foreign upstream's answer on its way to the client, as HTTP/1.1 of our own making. Fed by `upstream-attempt.ts`.
  *
- * Whatever leaves for the client leaves through `#flush`. What arrives in one read of the upstream's socket leaves in one write.
+ * Whatever leaves for the client leaves through `#flush`. What arrives in one read of the upstream's socket leaves in
+ * one write.
  */
 
 import type { Exchange } from '../exchange/exchange.js'
@@ -10,7 +11,10 @@ import { httpDate } from '../http/http-date.js'
 import { monotonicMs } from '../process/clock.js'
 import { type AnswerHead, hasField, printTrailers, type RawFields } from './upstream-head.js'
 
-/** Answer bytes up to this many in all are gathered in one latin1 string; a larger piece leaves as the buffer that it came in. */
+/**
+ * Answer bytes up to this many in all are gathered in one latin1 string; a larger piece leaves as the buffer that it
+ * came in.
+ */
 const GATHERED_BYTES = 16 * 1024
 
 type Framing = 'none' | 'length' | 'chunked' | 'until-close'
@@ -39,7 +43,10 @@ export class UpstreamAnswer {
     this.#schedule()
   }
 
-  /** An answer that is whole before its head goes out is one without the rest of the request: that may be too much to read for the sake of the connection. */
+  /**
+   * An answer that is whole before its head goes out is one without the rest of the request: that may be too much to
+   * read for the sake of the connection.
+   */
   #printHead(): string {
     this.#isHeadOut = true
     const { client, answerLines } = this.#exchange

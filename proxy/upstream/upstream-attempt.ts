@@ -1,10 +1,10 @@
 /**
- * One try of an exchange at one foreign upstream, through its undici pool: the request out, the answer in. Made by `upstream-group.ts`, which decides
- * what follows from its end.
+ * One try of an exchange at one foreign upstream, through its undici pool: the request out, the answer in. Made by
+ * `upstream-group.ts`, which decides what follows from its end.
  *
- * What must stay true: of both bodies no more than a window and one read are held here: undici pauses our stream when the upstream is slow, we pause
- * undici when the client is. `AttemptEvents` gets
- * exactly one of `answered` and `failed`, and nothing after `abort`.
+ * What must stay true: of both bodies no more than a window and one read are held here: undici pauses our stream when
+ * the upstream is slow, we pause undici when the client is. `AttemptEvents` gets exactly one of `answered` and
+ * `failed`, and nothing after `abort`.
  */
 
 import { Readable } from 'node:stream'
@@ -54,7 +54,10 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
   #body: Readable | null = null
   /** The body's stream has asked for a piece and got none. */
   #isAwaited = false
-  /** Of the body: what came before it was asked for, joined where it is short. Kept in the stream one by one, bytes would cost a hundred times their size. */
+  /**
+   * Of the body: what came before it was asked for, joined where it is short. Kept in the stream one by one, bytes
+   * would cost a hundred times their size.
+   */
   #ahead: Buffer[] = []
   #aheadBytes = 0
   /** Interim responses of the read under way. */
@@ -107,7 +110,10 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
     this.#controller?.abort(new Error('aborted'))
   }
 
-  /** A body that is here whole leaves in one write with its head; another one is a stream, and undici frames it by Content-Length or by chunks. */
+  /**
+   * A body that is here whole leaves in one write with its head; another one is a stream, and undici frames it by
+   * Content-Length or by chunks.
+   */
   #requestBody(): Buffer | Readable | null {
     const exchange = this.#exchange
     const kept = exchange.kept ?? []

@@ -1,9 +1,10 @@
 /**
- * Which of the foreign upstreams of a mount gets a request, and which of them is left alone because it failed: nginx's `max_fails` and
- * `fail_timeout`, called `http-max-fails` and `http-gracetime` here. Pure; `upstream-group.ts` acts on it.
+ * Which of the foreign upstreams of a mount gets a request, and which of them is left alone because it failed: nginx's
+ * `max_fails` and `fail_timeout`, called `http-max-fails` and `http-gracetime` here. Pure; `upstream-group.ts` acts on
+ * it.
  *
- * An upstream that failed so often within the grace time is *out* for as long. Then a single request tries it, one that may be sent twice where
- * there is another upstream; only what comes of that brings the others back.
+ * An upstream that failed so often within the grace time is *out* for as long. Then a single request tries it, one that
+ * may be sent twice where there is another upstream; only what comes of that brings the others back.
  */
 
 /** What is known of one upstream. */
@@ -32,8 +33,9 @@ export function newStanding(): Standing {
 }
 
 /**
- * The one with the fewest in flight of those in rotation or due for their trial that the request has not tried. Where all of those are out, the one that
- * would be back first: a refusal for certain helps nobody. Of equals the first behind `after`, so that they take turns.
+ * The one with the fewest in flight of those in rotation or due for their trial that the request has not tried. Where
+ * all of those are out, the one that would be back first: a refusal for certain helps nobody. Of equals the first
+ * behind `after`, so that they take turns.
  */
 export function chooseUpstream<T extends Standing>(
   all: readonly T[],

@@ -1,10 +1,13 @@
 /**
- * Connections to foreign upstreams, as undici's pools make them, but for one thing: undici breaks a connection on which `100 Continue` comes. A server may send that
- * at any time, and whoever has not asked for it may ignore it (RFC 9110 §15.2). Used by `upstream-group.ts`.
+ * Connections to foreign upstreams, as undici's pools make them, but for one thing: undici breaks a connection on which
+ * `100 Continue` comes. A server may send that at any time, and whoever has not asked for it may ignore it (RFC 9110
+ * §15.2). Used by `upstream-group.ts`.
  *
- * What must stay true: undici's parser sees the same bytes and decides about all else. It is told another interim status, which IANA has given to nobody.
+ * What must stay true: undici's parser sees the same bytes and decides about all else. It is told another interim
+ * status, which IANA has given to nobody.
  *
- * Source: lib/dispatcher/client-h1.js of undici 7 (`connectH1`, `Parser.onHeadersComplete`); where a version has that differently, a 100 is a bad response as before.
+ * Source: lib/dispatcher/client-h1.js of undici 7 (`connectH1`, `Parser.onHeadersComplete`); where a version has that
+ * differently, a 100 is a bad response as before.
  */
 
 import type { Socket } from 'node:net'
@@ -16,8 +19,8 @@ import { loadUndici } from './lazy-undici.js'
 export const UNASKED_CONTINUE = 199
 
 /**
- * What waits on the socket for a slow upstream. A body that comes byte by byte waits in as many writes, each of which takes a
- * hundred times its size: this is a quarter of what undici has by itself.
+ * What waits on the socket for a slow upstream. A body that comes byte by byte waits in as many writes, each of which
+ * takes a hundred times its size: this is a quarter of what undici has by itself.
  */
 const MOST_WAITING_BYTES = 16 * 1024
 

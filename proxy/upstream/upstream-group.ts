@@ -1,9 +1,10 @@
 /**
- * The foreign upstreams of one mount (`http-to`): which of them an exchange goes to, the queue of those for which none has room, and where
- * an exchange goes on when its upstream failed. Made by `upstreams.ts`; the rules are in `upstream-choice.ts` and `rescue.ts`.
+ * The foreign upstreams of one mount (`http-to`): which of them an exchange goes to, the queue of those for which none
+ * has room, and where an exchange goes on when its upstream failed. Made by `upstreams.ts`; the rules are in
+ * `upstream-choice.ts` and `rescue.ts`.
  *
- * What must stay true: an exchange whose method is not idempotent is written to an upstream once; whatever happens, its place there is given back
- * once.
+ * What must stay true: an exchange whose method is not idempotent is written to an upstream once; whatever happens, its
+ * place there is given back once.
  */
 
 import { isIPv6 } from 'node:net'
@@ -191,7 +192,10 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
     this.#waiting.remove(exchange)
   }
 
-  /** In their order, until the first has no room. Not while it goes on already: whoever fails at once gives a place back, and would begin it anew, each inside the one before. */
+  /**
+   * In their order, until the first has no room. Not while it goes on already: whoever fails at once gives a place
+   * back, and would begin it anew, each inside the one before.
+   */
   #pump(now: number): void {
     if (this.#isPumping) return
     this.#isPumping = true
@@ -301,7 +305,8 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
     }
     this.#world.metrics.rescue(verdict === 'again' ? 'again' : 'given-up')
     if (verdict === 'give-up') return this.#giveUp(course, seen ? 'upstream-lost' : 'upstream-unreachable')
-    // A connection that broke may have been an idle one that was just being closed: where there is no other upstream, the same one gets another chance.
+    // A connection that broke may have been an idle one that was just being closed: where there is no other upstream,
+    // the same one gets another chance.
     if (seen && course.tried.size === this.upstreams.length) course.tried.clear()
     this.#place(course, monotonicMs(), true)
   }

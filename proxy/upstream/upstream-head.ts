@@ -1,9 +1,10 @@
 /**
- * The heads of messages between a foreign upstream and us: what of a request goes on to it, and what of its answer is believed and goes on
- * to the client (RFC 9110 §7.6, RFC 9112 §6). Pure; used by `upstream-attempt.ts` and `upstream-answer.ts`.
+ * The heads of messages between a foreign upstream and us: what of a request goes on to it, and what of its answer is
+ * believed and goes on to the client (RFC 9110 §7.6, RFC 9112 §6). Pure; used by `upstream-attempt.ts` and
+ * `upstream-answer.ts`.
  *
- * What must stay true: the framing of both messages is made by us, so no field of one side can frame the other's message; an answer that two
- * readers could understand differently is none.
+ * What must stay true: the framing of both messages is made by us, so no field of one side can frame the other's
+ * message; an answer that two readers could understand differently is none.
  */
 
 import { mayBeTrailer } from '../http/chunked-body.js'
@@ -25,12 +26,16 @@ export interface AnswerHead {
 /** Names and values as undici gives them, in turn. */
 export type RawFields = readonly (Buffer | string)[]
 
-/** Who we are in Via, which a gateway must add to requests (RFC 9110 §7.6.3). Answers go without: there it may, and it tells strangers what runs here. */
+/**
+ * Who we are in Via, which a gateway must add to requests (RFC 9110 §7.6.3). Answers go without: there it may, and it
+ * tells strangers what runs here.
+ */
 const PSEUDONYM = 'daimyo'
 
 /**
- * Names and values in turn for the upstream. `wire` are the fields as an application would get them. Expect ends here because we say 100 ourselves, as
- * does nginx; Trailer because trailers of requests are dropped, which RFC 9110 §6.5.1 allows; Transfer-Encoding because we frame.
+ * Names and values in turn for the upstream. `wire` are the fields as an application would get them. Expect ends here
+ * because we say 100 ourselves, as does nginx; Trailer because trailers of requests are dropped, which RFC 9110 §6.5.1
+ * allows; Transfer-Encoding because we frame.
  */
 export function upstreamFields(wire: string): string[] {
   const parts = wire.slice(1).split('\n')
@@ -42,7 +47,10 @@ export function upstreamFields(wire: string): string[] {
   return fields
 }
 
-/** The field that says who passed the request on, in the wire form of the link; those of proxies before us stand in front of it. */
+/**
+ * The field that says who passed the request on, in the wire form of the link; those of proxies before us stand in
+ * front of it.
+ */
 export function viaField({ httpMinor }: RequestHead): string {
   return `\nVia\n1.${httpMinor} ${PSEUDONYM}`
 }

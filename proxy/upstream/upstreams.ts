@@ -1,6 +1,7 @@
 /**
- * All foreign upstreams of this proxy (`http-to`), a group for each mount. One per proxy, made by `phases.ts`, which sends exchanges here; `proxy-server.ts`
- * ships what is counted here. A new configuration keeps the groups that it has unchanged, with their connections and what is known of their upstreams.
+ * All foreign upstreams of this proxy (`http-to`), a group for each mount. One per proxy, made by `phases.ts`, which
+ * sends exchanges here; `proxy-server.ts` ships what is counted here. A new configuration keeps the groups that it has
+ * unchanged, with their connections and what is known of their upstreams.
  */
 
 import type { ProxySettings } from '../../kit/channel/messages.js'

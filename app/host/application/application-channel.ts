@@ -1,10 +1,11 @@
 /**
- * `process.send`, `process.connected`, `process.disconnect`, `process.channel` and the message `shutdown`, as an application has them whose master is PM2,
- * and as many call them without a look. Nothing goes through: what it sends is taken and dropped, but for `ready`, which `wait-ready` waits for. Installed by
- * `main.ts` before the application is loaded; the master's own line is another one (`master-channel.ts`), which the application does not see.
+ * `process.send`, `process.connected`, `process.disconnect`, `process.channel` and the message `shutdown`, as an
+ * application has them whose master is PM2, and as many call them without a look. Nothing goes through: what it sends
+ * is taken and dropped, but for `ready`, which `wait-ready` waits for. Installed by `main.ts` before the application is
+ * loaded; the master's own line is another one (`master-channel.ts`), which the application does not see.
  *
- * What must stay true: it harms nobody. It keeps no process alive, never says `disconnect` or `error` by itself, and throws only what Node's throws
- * for a message that is none.
+ * What must stay true: it harms nobody. It keeps no process alive, never says `disconnect` or `error` by itself, and
+ * throws only what Node's throws for a message that is none.
  */
 
 type Sent = (error: Error | null) => void

@@ -1,6 +1,7 @@
 /**
- * What daimyo offers to the application it runs: `globalThis.daimyo`. Installed by `main.ts` before the application is loaded; under bare `node` there is no
- * such thing, so applications write `globalThis.daimyo?.harakiri(request, seconds)`. Described at `mount-harakiri`.
+ * What daimyo offers to the application it runs: `globalThis.daimyo`. Installed by `main.ts` before the application is
+ * loaded; under bare `node` there is no such thing, so applications write `globalThis.daimyo?.harakiri(request,
+ * seconds)`. Described at `mount-harakiri`.
  */
 
 import { IncomingMessage } from 'node:http'
@@ -16,8 +17,9 @@ export function installHook(): void {
 }
 
 /**
- * The deadline of the request is so many seconds from now, 0: it has none. As uWSGI's `set_user_harakiri`, but for one request, and in place of
- * `harakiri`. Nothing happens to one that is answered, or that did not come through a proxy. TypeError, RangeError: for what is no request, no such time.
+ * The deadline of the request is so many seconds from now, 0: it has none. As uWSGI's `set_user_harakiri`, but for one
+ * request, and in place of `harakiri`. Nothing happens to one that is answered, or that did not come through a proxy.
+ * TypeError, RangeError: for what is no request, no such time.
  */
 function harakiri(request: IncomingMessage, seconds: number): void {
   if (!(request instanceof IncomingMessage))

@@ -1,6 +1,6 @@
 /**
- * Says in time what a worker waits for that does not become ready. The stack that it idles in is not known; what it has done with `listen`, and what
- * keeps its event loop, is. Started by `main.ts` when a boot takes long.
+ * Says in time what a worker waits for that does not become ready. The stack that it idles in is not known; what it has
+ * done with `listen`, and what keeps its event loop, is. Started by `main.ts` when a boot takes long.
  */
 
 import type { Socket } from 'node:net'
@@ -19,7 +19,10 @@ export interface BootFacts {
 
 const MOST_NAMED = 4
 
-/** Calls `remark` at once, and again when it waits for something else, which is looked at every `everyMs`. The result ends that. */
+/**
+ * Calls `remark` at once, and again when it waits for something else, which is looked at every `everyMs`. The result
+ * ends that.
+ */
 export function startBootRemarks(
   everyMs: number,
   facts: BootFacts,

@@ -1,10 +1,12 @@
 /**
- * What an application sees of `node:cluster` in a worker of daimyo, which is a process of its own and no cluster worker. Used by `main.ts` and
- * `boot-remarks.ts`. The module is asked of the process: few applications load it by themselves, but `net.Server.listen` does for each.
+ * What an application sees of `node:cluster` in a worker of daimyo, which is a process of its own and no cluster
+ * worker. Used by `main.ts` and `boot-remarks.ts`. The module is asked of the process: few applications load it by
+ * themselves, but `net.Server.listen` does for each.
  *
- * With `cluster-worker` the application finds itself in the role of a worker, as under PM2. Not by NODE_UNIQUE_ID: then every `listen` would be asked of a
- * primary process by a channel that there is not. lib/net.js and lib/dgram.js of Node 20 to 26 look at `isPrimary` of the module and, in a worker, call
- * `_getServer` of it; what stands here opens the handle in this process, which is what they do in a primary one.
+ * With `cluster-worker` the application finds itself in the role of a worker, as under PM2. Not by NODE_UNIQUE_ID: then
+ * every `listen` would be asked of a primary process by a channel that there is not. lib/net.js and lib/dgram.js of
+ * Node 20 to 26 look at `isPrimary` of the module and, in a worker, call `_getServer` of it; what stands here opens the
+ * handle in this process, which is what they do in a primary one.
  */
 
 import type { Cluster, Worker } from 'node:cluster'
@@ -91,8 +93,9 @@ function sendToNobody(): boolean {
 const servers = new Set<net.Server>()
 
 /**
- * A cluster worker that goes by itself is asked as by SIGTERM where it listens to that; else daimyo replaces it, so that the requests that it has are
- * answered. One that is told to go, as by a handler of that signal, closes its servers and says `disconnect`.
+ * A cluster worker that goes by itself is asked as by SIGTERM where it listens to that; else daimyo replaces it, so
+ * that the requests that it has are answered. One that is told to go, as by a handler of that signal, closes its
+ * servers and says `disconnect`.
  */
 function endings(worker: Worker, { isTold, replace, exit }: ClusterEnd) {
   let isAsked = false

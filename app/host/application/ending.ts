@@ -1,10 +1,12 @@
 /**
  * How a worker ends: by the master's word, or alone, when there is no master any more.
  *
- * This file, and all that it needs, is loaded before the application: later there may be no descriptor left to read a file with, the release may be gone, and
- * hooks of the application (`module.register`) may refuse our files or never answer for them.
+ * This file, and all that it needs, is loaded before the application: later there may be no descriptor left to read a
+ * file with, the release may be gone, and hooks of the application (`module.register`) may refuse our files or never
+ * answer for them.
  *
- * What must stay true: an end is bounded by its mercy, whatever the application does, and by `ORPHAN_MS` without a master.
+ * What must stay true: an end is bounded by its mercy, whatever the application does, and by `ORPHAN_MS` without a
+ * master.
  */
 
 import { chmodSync, renameSync, rmSync, statSync } from 'node:fs'
@@ -60,7 +62,10 @@ export class Ending {
     this.#farewell.tellEarly(mercyMs, stream)
   }
 
-  /** The proxies send nothing any more; what is left are tunnels, direct connections, and the application's own clean-up. */
+  /**
+   * The proxies send nothing any more; what is left are tunnels, direct connections, and the application's own
+   * clean-up.
+   */
   async stop(mercyMs: number, snapshotPath: string | null): Promise<void> {
     const { running, channel, exit } = this.#parts
     const { application, link, tunnels } = running
@@ -92,7 +97,10 @@ export class Ending {
   }
 }
 
-/** What a master would do behind the worker's end. A proxy kills those that are still linked after a while (`proxy/main.ts`). */
+/**
+ * What a master would do behind the worker's end. A proxy kills those that are still linked after a while
+ * (`proxy/main.ts`).
+ */
 export async function endChildren(keepsChildren: boolean): Promise<void> {
   const left = keepsChildren ? [] : await processesOfSession(process.pid)
   if (left.length > 0) await endSession(process.pid, left, ORPHANS_CHILDREN_MS)
@@ -111,8 +119,9 @@ function isIdle({ link, tunnels }: Running): boolean {
 }
 
 /**
- * Writes what the heap holds to `path`, by way of a name with `.partial` behind, and says what came of it. V8 stands still meanwhile, for seconds, and may need
- * as much memory again. The file holds every string of the application, secrets too: it is for its owner alone.
+ * Writes what the heap holds to `path`, by way of a name with `.partial` behind, and says what came of it. V8 stands
+ * still meanwhile, for seconds, and may need as much memory again. The file holds every string of the application,
+ * secrets too: it is for its owner alone.
  */
 function writeSnapshot(path: string): { event: WorkerEventName; fields: ToldFields } {
   const startMs = performance.now()

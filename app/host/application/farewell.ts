@@ -1,14 +1,19 @@
 /**
- * How an application is told that it ends, and how its process ends then: as on bare Node, where SIGTERM comes from outside. Used by `ending.ts`.
+ * How an application is told that it ends, and how its process ends then: as on bare Node, where SIGTERM comes from
+ * outside. Used by `ending.ts`.
  *
  * What must stay true:
  *
- * - The signal itself is never sent: the listeners are called. An application without any ends when it has answered everything.
- * - PM2's message `shutdown` comes before it. An application that listens to messages only, of whatever kind, has a moment for it and not the whole mercy.
+ * - The signal itself is never sent: the listeners are called. An application without any ends when it has answered
+ *   everything.
+ * - PM2's message `shutdown` comes before it. An application that listens to messages only, of whatever kind, has a
+ *   moment for it and not the whole mercy.
  * - The application closes its own server; daimyo never does so before it was told, or its `close` would fail.
- * - An application that exits at once, or kills itself, whatever it still has to answer, as many handlers do, ends when it has answered, streams apart
- *   (`holdExit`). So the call of `process.exit` returns then, which the code behind it has to bear.
- * - When it was told, nothing of ours keeps the process alive: it ends when the application has nothing more to do, or at its mercy.
+ * - An application that exits at once, or kills itself, whatever it still has to answer, as many handlers do, ends when
+ *   it has answered, streams apart (`holdExit`). So the call of `process.exit` returns then, which the code behind it
+ *   has to bear.
+ * - When it was told, nothing of ours keeps the process alive: it ends when the application has nothing more to do, or
+ *   at its mercy.
  */
 
 import type { Server } from 'node:http'
@@ -66,7 +71,10 @@ export class Farewell {
     return this.#isTold && !this.#heardSignal
   }
 
-  /** Answers are still under way, and have `mercyMs`. Streams are cut when `stream` says so, whether or not the application wanted to know. */
+  /**
+   * Answers are still under way, and have `mercyMs`. Streams are cut when `stream` says so, whether or not the
+   * application wanted to know.
+   */
   tellEarly(mercyMs: number, stream: StreamLimits | null): void {
     const { link, flush } = this.#parts.running
     if (stream !== null) setTimeout(() => link.cutStreams(stream.afterMs), Math.min(stream.mercyMs, mercyMs)).unref()
@@ -129,14 +137,16 @@ const BREAKS: ReadonlySet<string | symbol> = new Set(['uncaughtException', 'unha
 const LOOK_MS = 20
 
 /**
- * From here on: holds the end that an application gives itself while it still has answers under way: `process.exit`, `process.reallyExit`, and a deadly signal
- * that it sends to itself. What must stay true:
+ * From here on: holds the end that an application gives itself while it still has answers under way: `process.exit`,
+ * `process.reallyExit`, and a deadly signal that it sends to itself. What must stay true:
  *
- * - The first end that is asked for is the one that comes: its code, or its signal, which nobody listens for any more then.
- * - A signal that the application listens for is no end. `signal-exit`, which many packages bring along, takes its own listener away and then sends the
- *   signal again, as does `process.once('SIGTERM', …)`.
- * - Whoever handles `uncaughtException` or `unhandledRejection` and exits within the handler exits at once: a broken process answers nobody. An end that is
- *   held already stays held: the code behind it runs on, and may fail because of that.
+ * - The first end that is asked for is the one that comes: its code, or its signal, which nobody listens for any more
+ *   then.
+ * - A signal that the application listens for is no end. `signal-exit`, which many packages bring along, takes its own
+ *   listener away and then sends the signal again, as does `process.once('SIGTERM', …)`.
+ * - Whoever handles `uncaughtException` or `unhandledRejection` and exits within the handler exits at once: a broken
+ *   process answers nobody. An end that is held already stays held: the code behind it runs on, and may fail because of
+ *   that.
  * - A call of Node's own `process.exit` that passes by here, as `main.ts` has it, is not held.
  */
 export function holdExit(terms: ExitTerms, doors = process as unknown as ExitDoors): void {

@@ -2,8 +2,9 @@
  * Loads the user's application into this process, as `node <path>` would, and finds the HTTP server that it means.
  * Called once by the worker, after `take-over.ts` has made sure that whatever listens first listens on our socket.
  *
- * The application runs once and unmodified: a CommonJS file is the main module (`require.main === module`), `process.argv[1]` is
- * its path, its errors keep their own stack. It may listen itself, at once or later, or export what is to be served.
+ * The application runs once and unmodified: a CommonJS file is the main module (`require.main === module`),
+ * `process.argv[1]` is its path, its errors keep their own stack. It may listen itself, at once or later, or export
+ * what is to be served.
  */
 
 import { readFileSync } from 'node:fs'
@@ -39,9 +40,10 @@ export interface ApplicationSpec {
 }
 
 /**
- * The application's server, listening. Rejects with what the application throws while it loads, and with a Failure when nothing
- * is left in this process that could still make it listen. An application that is only slow is waited for: deadlines are the
- * master's. The channel to the master does not count as something that keeps the process alive meanwhile.
+ * The application's server, listening. Rejects with what the application throws while it loads, and with a Failure when
+ * nothing is left in this process that could still make it listen. An application that is only slow is waited for:
+ * deadlines are the master's. The channel to the master does not count as something that keeps the process alive
+ * meanwhile.
  */
 export async function loadApplication(spec: ApplicationSpec, taken: Taken, channel: Hold): Promise<Server> {
   const { path, args = [] } = spec
@@ -77,7 +79,10 @@ export async function loadApplication(spec: ApplicationSpec, taken: Taken, chann
   }
 }
 
-/** Runs the application's file: the value of `module.exports`, of its Promise if it is one, or the namespace of an ES module. */
+/**
+ * Runs the application's file: the value of `module.exports`, of its Promise if it is one, or the namespace of an ES
+ * module.
+ */
 async function evaluate(path: string): Promise<unknown> {
   if (isModule(path)) {
     return import(pathToFileURL(path).href).catch(error => {
@@ -91,8 +96,9 @@ async function evaluate(path: string): Promise<unknown> {
 }
 
 /**
- * Whether `path` is to be loaded as an ES module, as Node decides it: by the extension, the nearest package.json, the syntax.
- * It is decided before anything runs, because a file that fails with ERR_REQUIRE_ASYNC_MODULE may have run in part.
+ * Whether `path` is to be loaded as an ES module, as Node decides it: by the extension, the nearest package.json, the
+ * syntax. It is decided before anything runs, because a file that fails with ERR_REQUIRE_ASYNC_MODULE may have run in
+ * part.
  */
 export function isModule(path: string): boolean {
   switch (extname(path)) {
@@ -136,8 +142,8 @@ function compilesAsCommonJs(path: string): boolean {
 }
 
 /**
- * What can be served of an export: itself, its `default`, or the `default` of that, which is what an ES module sees of a
- * CommonJS module that was compiled from an ES module. Promises on the way are waited for.
+ * What can be served of an export: itself, its `default`, or the `default` of that, which is what an ES module sees of
+ * a CommonJS module that was compiled from an ES module. Promises on the way are waited for.
  */
 async function findServable(exported: unknown): Promise<Servable | null> {
   let candidate = exported
@@ -177,9 +183,10 @@ async function listen(servable: Servable, taken: Taken): Promise<void> {
 }
 
 /**
- * Rejects when the event loop has run dry, unless `failure` says null: then there is a server, which goes on. The channel to the master, which is ours and
- * never ends, is not counted until `stop`; it is counted again before the process could end. An application is not told that the loop is dry (`beforeExit`):
- * on bare Node its server would have kept it turning.
+ * Rejects when the event loop has run dry, unless `failure` says null: then there is a server, which goes on. The
+ * channel to the master, which is ours and never ends, is not counted until `stop`; it is counted again before the
+ * process could end. An application is not told that the loop is dry (`beforeExit`): on bare Node its server would have
+ * kept it turning.
  */
 function whenIdle(channel: Hold, failure: () => Failure | null): { promise: Promise<never>; stop: () => void } {
   const { emit } = process

@@ -1,8 +1,9 @@
 /**
- * The worker's line to the master: the channel of `kit/channel/channel.ts` on descriptors of its own. It is none of Node's IPC channels, and nothing of it
- * reaches the application: `process.send` and the messages that the application has are others (`application-channel.ts`).
- * Must stay true: the channel keeps the process alive, or a worker on a busy machine ends before its first message has come; while the application
- * loads it does not count (`load-application.ts`).
+ * The worker's line to the master: the channel of `kit/channel/channel.ts` on descriptors of its own. It is none of
+ * Node's IPC channels, and nothing of it reaches the application: `process.send` and the messages that the application
+ * has are others (`application-channel.ts`). Must stay true: the channel keeps the process alive, or a worker on a busy
+ * machine ends before its first message has come; while the application loads it does not count
+ * (`load-application.ts`).
  */
 
 import { Channel, type ChannelEnds, openChannelEnds } from '../../../kit/channel/channel.js'
@@ -29,8 +30,8 @@ export interface MasterChannel extends Hold {
   /** For the log; texts that are too long are cut. Resolves once the kernel has it. */
   event(event: WorkerEventName, fields: ToldFields): Promise<void>
   /**
-   * In as many messages as they need. Throws where one family is longer than a message may be, when the others have been sent, and where the master has
-   * not read what was sent before.
+   * In as many messages as they need. Throws where one family is longer than a message may be, when the others have
+   * been sent, and where the master has not read what was sent before.
    */
   metrics(families: MetricFamily[]): void
   /** The last words of a worker that will never serve; resolves once the kernel has them. */
@@ -39,12 +40,14 @@ export interface MasterChannel extends Hold {
 
 /** A message of so many samples and families is far below what the master takes, unless its labels are very long. */
 const ROOM = 1000
-/** Past that the metrics of this second are not sent: the master reads slowly, and what it reads later are newer values. */
+/**
+ * Past that the metrics of this second are not sent: the master reads slowly, and what it reads later are newer values.
+ */
 const MOST_WAITING_BYTES = 4 * LONGEST_CHILD_MESSAGE_BYTES
 
 /**
- * Takes the channel over. `onGone`: the master died, or one end gave the channel up; either way nothing more can be said, and the worker ends.
- * Throws where the process was not started by a master.
+ * Takes the channel over. `onGone`: the master died, or one end gave the channel up; either way nothing more can be
+ * said, and the worker ends. Throws where the process was not started by a master.
  */
 export function openMasterChannel(onMessage: (message: MasterToWorker) => void, onGone: () => void): MasterChannel {
   const channel = new Channel(openEnds(), {
@@ -86,7 +89,10 @@ function openEnds(): ChannelEnds {
   }
 }
 
-/** What goes into one message each. A family without samples takes room too: the master takes no more than so many of them at once. */
+/**
+ * What goes into one message each. A family without samples takes room too: the master takes no more than so many of
+ * them at once.
+ */
 export function batches(families: readonly MetricFamily[]): MetricFamily[][] {
   const result: MetricFamily[][] = []
   let room = 0

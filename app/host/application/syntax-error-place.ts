@@ -1,6 +1,7 @@
 /**
- * Finds out where a syntax error of an ES module is. Node keeps file and line of such an error to itself until it dies of it,
- * so that a worker that reports it could only say "Unexpected token". Called by `load-application.ts` when an import has failed.
+ * Finds out where a syntax error of an ES module is. Node keeps file and line of such an error to itself until it dies
+ * of it, so that a worker that reports it could only say "Unexpected token". Called by `load-application.ts` when an
+ * import has failed.
  */
 
 import { pathToFileURL } from 'node:url'
@@ -9,8 +10,8 @@ import { reasonOf, stackOf } from '../../../kit/ground/failure.js'
 const SEARCH_MS = 5000
 
 /**
- * Puts file, line and the line's text in front of the stack of `thrown`, as Node does for CommonJS, when it is a syntax error in
- * what the module `path` imports statically. Whatever else was thrown is left as it is.
+ * Puts file, line and the line's text in front of the stack of `thrown`, as Node does for CommonJS, when it is a syntax
+ * error in what the module `path` imports statically. Whatever else was thrown is left as it is.
  */
 export function addSyntaxErrorPlace(thrown: unknown, path: string): void {
   const stack = stackOf(thrown)
@@ -33,8 +34,8 @@ export function placeIn(words: string, message: string): string | null {
 }
 
 /**
- * What Node prints when the module is its program. Nothing of the application runs: its modules are parsed before the first
- * one is evaluated, and that first one ends the process.
+ * What Node prints when the module is its program. Nothing of the application runs: its modules are parsed before the
+ * first one is evaluated, and that first one ends the process.
  */
 function dyingWords(path: string): string {
   const program = `import 'data:text/javascript,process.exit()'; import ${JSON.stringify(pathToFileURL(path).href)}`

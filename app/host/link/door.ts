@@ -1,9 +1,11 @@
 /**
- * Keeps a worker's own socket as long as its application is not loaded (`lazy`). Opened by `main.ts`. Whoever connects has the application loaded and
- * waits for it; then the application's own server listens there and gets those who came before, as Node documents for the event `connection`.
+ * Keeps a worker's own socket as long as its application is not loaded (`lazy`). Opened by `main.ts`. Whoever connects
+ * has the application loaded and waits for it; then the application's own server listens there and gets those who came
+ * before, as Node documents for the event `connection`.
  *
- * What must stay true: it keeps no process alive, or `load-application.ts` could not see that an application has nothing more to do. It goes on listening
- * without a name: the kernel may hold connections that were made during the load.
+ * What must stay true: it keeps no process alive, or `load-application.ts` could not see that an application has
+ * nothing more to do. It goes on listening without a name: the kernel may hold connections that were made during the
+ * load.
  */
 
 import { chmodSync, rmSync } from 'node:fs'

@@ -2,8 +2,8 @@
  * The worker's end of one link: takes frames from one proxy and turns them into requests for the application.
  * Made by `link-server.ts` for each proxy that connects.
  *
- * The rule that makes rescue after a death possible: before a batch with a non-idempotent request is handed to the application,
- * `seen` has left this process. So no frame's request is started while its chunk is still being read.
+ * The rule that makes rescue after a death possible: before a batch with a non-idempotent request is handed to the
+ * application, `seen` has left this process. So no frame's request is started while its chunk is still being read.
  */
 
 import type { Server } from 'node:http'
@@ -142,8 +142,8 @@ export class LinkConnection implements RequestHome {
   }
 
   /**
-   * Between two of them all ticks and microtasks run, as between the events of two connections: one client's answer does not wait for what another's
-   * request does, and while one blocks the loop, those before it have been answered.
+   * Between two of them all ticks and microtasks run, as between the events of two connections: one client's answer
+   * does not wait for what another's request does, and while one blocks the loop, those before it have been answered.
    */
   #start(batch: ServedRequest[]): void {
     const { outbox } = this.writer
@@ -175,7 +175,9 @@ export class LinkConnection implements RequestHome {
     }
   }
 
-  /** To the request that the frame speaks of; what the application throws in there must not lose the frames behind it. */
+  /**
+   * To the request that the frame speaks of; what the application throws in there must not lose the frames behind it.
+   */
   #pass(type: number, id: number, bytes: Buffer, start: number, end: number): void {
     const request = this.#requests.get(id)
     if (request === undefined) return
@@ -210,7 +212,10 @@ export class LinkConnection implements RequestHome {
   }
 }
 
-/** An application that throws is judged as by Node (`uncaughtException`), but what comes behind it in a chunk is not lost by it. */
+/**
+ * An application that throws is judged as by Node (`uncaughtException`), but what comes behind it in a chunk is not
+ * lost by it.
+ */
 function orThrowLater(work: () => void): void {
   try {
     work()

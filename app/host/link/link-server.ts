@@ -23,7 +23,9 @@ export interface LinkServer {
   close(): void
 }
 
-/** Listens on `path` and resolves once it does. `watchdog` null: nobody looks after the links while the loop is blocked. */
+/**
+ * Listens on `path` and resolves once it does. `watchdog` null: nobody looks after the links while the loop is blocked.
+ */
 export async function openLinkServer(
   path: string,
   application: Server,

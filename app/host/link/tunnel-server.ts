@@ -1,10 +1,10 @@
 /**
- * Where proxies connect tunnels: one more unix socket per worker. Each connection begins with a line that says who the client is
- * (`kit/link/tunnel-preamble.ts`) and is then handed to the application's own HTTP server, as Node documents for the event `connection`.
- * Opened by `main.ts`.
+ * Where proxies connect tunnels: one more unix socket per worker. Each connection begins with a line that says who the
+ * client is (`kit/link/tunnel-preamble.ts`) and is then handed to the application's own HTTP server, as Node documents
+ * for the event `connection`. Opened by `main.ts`.
  *
- * What must stay true: the application cannot tell such a connection from one that it accepted from the client itself, and whoever connects to the
- * application's own socket cannot make anybody believe an address.
+ * What must stay true: the application cannot tell such a connection from one that it accepted from the client itself,
+ * and whoever connects to the application's own socket cannot make anybody believe an address.
  */
 
 import type { Server } from 'node:http'
@@ -22,7 +22,10 @@ export interface TunnelServer {
   close(): Promise<void>
 }
 
-/** More than `listen` has by default: after a reload thousands of clients come back within seconds. The kernel bounds it. */
+/**
+ * More than `listen` has by default: after a reload thousands of clients come back within seconds. The kernel bounds
+ * it.
+ */
 const BACKLOG = 4096
 /** The proxy writes its line at once when it is connected. */
 const PREAMBLE_MS = 10_000
@@ -64,8 +67,8 @@ export async function openTunnelServer(path: string, application: Server): Promi
 }
 
 /**
- * Node leaves it to the application to end a socket whose client has ended, and one that forgets to keeps the server open for ever. By now no proxy
- * would pass its last words on.
+ * Node leaves it to the application to end a socket whose client has ended, and one that forgets to keeps the server
+ * open for ever. By now no proxy would pass its last words on.
  */
 function endWithClient(socket: Socket): void {
   if (socket.readableEnded) return socket.destroySoon()
@@ -75,8 +78,8 @@ function endWithClient(socket: Socket): void {
 }
 
 /**
- * The end of a client stands behind all that it has said, so an application that has paused a socket, or waits to be asked for more, does not see it.
- * Whoever reads on, however slowly, is left alone.
+ * The end of a client stands behind all that it has said, so an application that has paused a socket, or waits to be
+ * asked for more, does not see it. Whoever reads on, however slowly, is left alone.
  */
 function cutUnread(open: ReadonlySet<Socket>): () => void {
   const before = new Map<Socket, number>()
@@ -115,8 +118,8 @@ function greet(socket: Socket, application: Server): void {
 }
 
 /**
- * Both ends of the client's connection in place of the unix socket's, which has none. What can be assigned on a socket of Node's, `encrypted` and the
- * functions, can be here.
+ * Both ends of the client's connection in place of the unix socket's, which has none. What can be assigned on a socket
+ * of Node's, `encrypted` and the functions, can be here.
  */
 function showEnds(socket: Socket, { address, port, encrypted }: TunnelPeer, application: Server): void {
   const shown = {

@@ -1,5 +1,6 @@
 /**
- * What an application asks for with `listen`, said without binding, and what it is told of an address that is in use. Used by `take-over.ts`.
+ * What an application asks for with `listen`, said without binding, and what it is told of an address that is in use.
+ * Used by `take-over.ts`.
  */
 
 import { EventEmitter, errorMonitor } from 'node:events'
@@ -14,8 +15,9 @@ export type Address = AddressInfo | string
 const ANY = '::'
 
 /**
- * What `server.address()` answers to `listen(...args)` in Node, as far as it can be said without binding; null where Node refuses
- * the arguments. The rules are those of `normalizeArgs` and `Server.prototype.listen` in Node's lib/net.js.
+ * What `server.address()` answers to `listen(...args)` in Node, as far as it can be said without binding; null where
+ * Node refuses the arguments. The rules are those of `normalizeArgs` and `Server.prototype.listen` in Node's
+ * lib/net.js.
  */
 export function askedAddress(args: readonly unknown[]): Address | null {
   const [first, second] = args
@@ -64,7 +66,10 @@ export function explainInUse(server: Server): void {
   EventEmitter.prototype.once.call(server, errorMonitor, explain)
 }
 
-/** What Node says of an address that another server of the same process has; the site's, which is not open, is one of these. */
+/**
+ * What Node says of an address that another server of the same process has; the site's, which is not open, is one of
+ * these.
+ */
 export function refuseInUse(server: Server, asked: Address): Server {
   const isPath = typeof asked === 'string'
   const where = isPath ? { address: asked } : { address: asked.address, port: asked.port }

@@ -1,9 +1,10 @@
 /**
- * Lets an application that listens on a unix path find its socket there: many set its mode or its owner once they listen. The path becomes a link to the
- * socket that the application got instead. Called by `take-over.ts`.
+ * Lets an application that listens on a unix path find its socket there: many set its mode or its owner once they
+ * listen. The path becomes a link to the socket that the application got instead. Called by `take-over.ts`.
  *
- * Workers share the path: the last that began to listen has it, and who ends takes away only its own. What others have put there stays. Where there can be
- * no link, there could have been no socket either, and nothing is said: the application does not need it to be served.
+ * Workers share the path: the last that began to listen has it, and who ends takes away only its own. What others have
+ * put there stays. Where there can be no link, there could have been no socket either, and nothing is said: the
+ * application does not need it to be served.
  */
 
 import { readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'

@@ -1,9 +1,11 @@
 /**
- * Lets an application ask itself, as on bare Node: a connection to the port that its site listens on by its own code is made with the socket that it really
- * listens on. Server-side rendering does so (`fetch('http://localhost:3000/api')`). Installed by `main.ts`.
+ * Lets an application ask itself, as on bare Node: a connection to the port that its site listens on by its own code is
+ * made with the socket that it really listens on. Server-side rendering does so (`fetch('http://localhost:3000/api')`).
+ * Installed by `main.ts`.
  *
- * What must stay true: only what would be the application's own server on bare Node is taken for it, the loopback addresses and an address that it asked for by
- * name; what a thread or a child process asks goes to the kernel; and so does TLS, which nobody would answer.
+ * What must stay true: only what would be the application's own server on bare Node is taken for it, the loopback
+ * addresses and an address that it asked for by name; what a thread or a child process asks goes to the kernel; and so
+ * does TLS, which nobody would answer.
  */
 
 import type { Server } from 'node:http'
@@ -54,7 +56,10 @@ export function showLoopbackAddress(socket: Socket): void {
   for (const [name, value] of Object.entries(shown)) Object.defineProperty(socket, name, { value, configurable: true })
 }
 
-/** `connect(options, callback)`, `connect(port, host, callback)`, and the array that net.connect hands on; null: a path, or nothing that Node accepts. */
+/**
+ * `connect(options, callback)`, `connect(port, host, callback)`, and the array that net.connect hands on; null: a path,
+ * or nothing that Node accepts.
+ */
 function normalized(args: unknown[]): [options: Destination | null, callback: unknown] {
   const [first, second] = args
   if (Array.isArray(first)) return normalized(first)

@@ -1,11 +1,14 @@
 /**
- * Which kind of server an application listens with, and what is served in the place of an HTTPS one. Used by `take-over.ts`.
+ * Which kind of server an application listens with, and what is served in the place of an HTTPS one. Used by
+ * `take-over.ts`.
  *
- * The kind is known by what a server has, not by its class: to load node:https and node:http2 would cost each start several milliseconds.
+ * The kind is known by what a server has, not by its class: to load node:https and node:http2 would cost each start
+ * several milliseconds.
  *
- * For an HTTPS server there is a plain HTTP server in this process, whose requests are given to the listeners of the HTTPS one. Whoever terminates TLS
- * stands before the proxy, so that no certificate of the application's is asked for. What must stay true: the application's server has all listeners,
- * limits and counts; the plain one has only the socket.
+ * For an HTTPS server there is a plain HTTP server in this process, whose requests are given to the listeners of the
+ * HTTPS one. Whoever terminates TLS stands before the proxy, so that no certificate of the application's is asked for.
+ * What must stay true: the application's server has all listeners, limits and counts; the plain one has only the
+ * socket.
  */
 
 import { createServer, Server as HttpServer } from 'node:http'
@@ -14,7 +17,10 @@ import type { Server } from 'node:net'
 /** `https` has the request listeners of an HTTP/1.1 server: also an HTTP/2 one that allows HTTP/1.1. */
 export type ServerKind = 'http' | 'https' | 'http2' | 'tls' | 'tcp'
 
-/** As in Node 20 to 26: a TLS server can be given other certificates; one of node:http2 takes settings; one of HTTP/1.1 has time limits for heads. */
+/**
+ * As in Node 20 to 26: a TLS server can be given other certificates; one of node:http2 takes settings; one of HTTP/1.1
+ * has time limits for heads.
+ */
 export function kindOf(server: Server): ServerKind {
   if (server instanceof HttpServer) return 'http'
   const isTls = 'setSecureContext' in server

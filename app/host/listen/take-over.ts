@@ -1,23 +1,26 @@
 /**
- * Gives the application's HTTP server a unix socket of ours instead of the address that it asks for, so that an application
- * written for a port of its own runs unmodified. Called by the worker before it loads the application.
+ * Gives the application's HTTP server a unix socket of ours instead of the address that it asks for, so that an
+ * application written for a port of its own runs unmodified. Called by the worker before it loads the application.
  *
- * What stays true for the application: its callback and `listening` fire, `address()` says what it asked for, a path that it asked for is
- * there, listening twice fails as in Node, listening again after `close()` works.
+ * What stays true for the application: its callback and `listening` fire, `address()` says what it asked for, a path
+ * that it asked for is there, listening twice fails as in Node, listening again after `close()` works.
  *
  * One server is the site, all others get what they ask for. Which one:
  *
  * - With `app-port` the one that listens there, no other.
- * - Else the one that listens on the port that PORT names, which daimyo sets where nobody else has. Another one that listens before has our socket
- *   until the application has loaded and has nothing more to do, or a while has passed: then it is the site, as the first one is where there is no PORT.
- *   When the one on PORT comes later, it takes over all the same, and the first gets what it had asked for.
- * - A server that was told to keep no process alive (`unref`), before `listen` or right after it, is not what the process is for: OpenTelemetry's
- *   exporter, say.
- * - One that was closed leaves its place to the next one: applications answer "starting" themselves until they have started.
+ * - Else the one that listens on the port that PORT names, which daimyo sets where nobody else has. Another one that
+ *   listens before has our socket until the application has loaded and has nothing more to do, or a while has passed:
+ *   then it is the site, as the first one is where there is no PORT. When the one on PORT comes later, it takes over
+ *   all the same, and the first gets what it had asked for.
+ * - A server that was told to keep no process alive (`unref`), before `listen` or right after it, is not what the
+ *   process is for: OpenTelemetry's exporter, say.
+ * - One that was closed leaves its place to the next one: applications answer "starting" themselves until they have
+ *   started.
  *
- * A later server with the request listener of the open site is the same application on one more address (Fastify opens one for each address of `localhost`; an
- * application that is exported is often listened on as well). In several workers these would fight for one port and be a door around the proxy, so they
- * listen where nobody finds them. So does the site's HTTPS server, for which a plain one takes the requests (`server-kind.ts`).
+ * A later server with the request listener of the open site is the same application on one more address (Fastify opens
+ * one for each address of `localhost`; an application that is exported is often listened on as well). In several
+ * workers these would fight for one port and be a door around the proxy, so they listen where nobody finds them. So
+ * does the site's HTTPS server, for which a plain one takes the requests (`server-kind.ts`).
  */
 
 import { EventEmitter, errorMonitor } from 'node:events'
@@ -43,8 +46,8 @@ export interface TakeOverOptions {
   /** `app-port`. */
   appPort?: string | null
   /**
-   * How long the server on PORT is waited for once another one has listened, the application has loaded and goes on with something. 0, the default: not at
-   * all.
+   * How long the server on PORT is waited for once another one has listened, the application has loaded and goes on
+   * with something. 0, the default: not at all.
    */
   portMs?: number
   /** For the log. */
@@ -103,10 +106,16 @@ interface Site {
 }
 
 const MOST_OTHERS = 20
-/** An application that has not loaded is waited for so long, or for `portMs` where that is longer: its file may never end. */
+/**
+ * An application that has not loaded is waited for so long, or for `portMs` where that is longer: its file may never
+ * end.
+ */
 const MOST_LOADING_MS = 10_000
 
-/** Binds one HTTP server of this process to the unix socket `socketPath`, which must not exist when `makeRoom` has been called. */
+/**
+ * Binds one HTTP server of this process to the unix socket `socketPath`, which must not exist when `makeRoom` has been
+ * called.
+ */
 export function takeOverListen(socketPath: string, options: TakeOverOptions = {}): Taken {
   const takeOver = new TakeOver(socketPath, options)
   Server.prototype.listen = function listenTakenOver(this: Server, ...args: unknown[]): Server {
@@ -253,7 +262,10 @@ class TakeOver implements Taken {
     return asker
   }
 
-  /** What else goes on in the process is how `load-application.ts` knows whether anything more can come: none of this counts. */
+  /**
+   * What else goes on in the process is how `load-application.ts` knows whether anything more can come: none of this
+   * counts.
+   */
   #awaitPort(portMs: number): void {
     handleOf(this.#site!.server)?.unref()
     let left = Math.max(1, Math.round(MOST_LOADING_MS / portMs))
@@ -296,7 +308,10 @@ class TakeOver implements Taken {
     if (this.#isSettled) this.#remark(printAddress(site.asked), this.#wanted ?? '')
   }
 
-  /** It listens on what it asked for; that it listens anew is not told to the application, which has been told, or will be, once. */
+  /**
+   * It listens on what it asked for; that it listens anew is not told to the application, which has been told, or will
+   * be, once.
+   */
   #moveAway({ asker, server, args, asked, isUp }: Site): void {
     if (!asker.listening) return
     if (server !== asker) server.close()

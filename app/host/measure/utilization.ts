@@ -1,5 +1,6 @@
 /**
- * How much of the time the worker's event loop works, for `cheaper-algo = busyness`. Started by `main.ts` where the master asks for it; costs a timer.
+ * How much of the time the worker's event loop works, for `cheaper-algo = busyness`. Started by `main.ts` where the
+ * master asks for it; costs a timer.
  */
 
 import { performance } from 'node:perf_hooks'

@@ -12,7 +12,10 @@ export function asBytes(chunk: string | Buffer, encoding: BufferEncoding): strin
   return bytes.length <= COPY_BYTES ? bytes.latin1Slice() : bytes
 }
 
-/** A regular expression takes twice as long: `node:http` has put the text together of two, and to flatten that is a detour for it. */
+/**
+ * A regular expression takes twice as long: `node:http` has put the text together of two, and to flatten that is a
+ * detour for it.
+ */
 function isAscii(text: string): boolean {
   return Buffer.byteLength(text) === text.length
 }

@@ -1,9 +1,9 @@
 /**
- * Lets pass what an answer's head has promised, and nothing else. Made by `served-request.ts` from the first bytes of each answer, which hold the whole
- * head, and asked for all of them.
+ * Lets pass what an answer's head has promised, and nothing else. Made by `served-request.ts` from the first bytes of
+ * each answer, which hold the whole head, and asked for all of them.
  *
- * What goes beyond the Content-Length is cut off, and what breaks out of its chunks ends the answer: a client would read either as the beginning of
- * the answer to its next request.
+ * What goes beyond the Content-Length is cut off, and what breaks out of its chunks ends the answer: a client would
+ * read either as the beginning of the answer to its next request.
  */
 
 import { type AnswerPromise, CHUNKED, isSplit, readPromise, UNTIL_CLOSE } from './answer-promise.js'

@@ -1,6 +1,7 @@
 /**
- * Watches the chunks of an answer on their way out (RFC 9112 §7.1). Owned by `answer-guard.ts` for each answer in chunks: `node:http` frames what it
- * is given, but bytes written to `res.socket`, or a trailer set behind its back, could end the answer early and begin another.
+ * Watches the chunks of an answer on their way out (RFC 9112 §7.1). Owned by `answer-guard.ts` for each answer in
+ * chunks: `node:http` frames what it is given, but bytes written to `res.socket`, or a trailer set behind its back,
+ * could end the answer early and begin another.
  */
 
 const LINE_FEED = 10
@@ -23,7 +24,10 @@ export class ChunkFraming {
     return this.#part === 'done'
   }
 
-  /** Takes the next bytes (latin1 where a string) from `start` on. False: they are no chunks, or come behind the last one. */
+  /**
+   * Takes the next bytes (latin1 where a string) from `start` on. False: they are no chunks, or come behind the last
+   * one.
+   */
   take(bytes: string | Buffer, start = 0): boolean {
     let at = start
     while (at < bytes.length) {

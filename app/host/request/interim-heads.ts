@@ -1,6 +1,7 @@
 /**
- * Puts the interim answers (1xx) of one request together. Used by `served-request.ts` for what an application writes before the head of its final answer:
- * `node:http` writes each of them in one piece, but with `_writeRaw`, as many do who know statuses that Node does not, they come in any pieces.
+ * Puts the interim answers (1xx) of one request together. Used by `served-request.ts` for what an application writes
+ * before the head of its final answer: `node:http` writes each of them in one piece, but with `_writeRaw`, as many do
+ * who know statuses that Node does not, they come in any pieces.
  */
 
 const BEGINNING = 'HTTP/1.1 1'
@@ -15,8 +16,9 @@ export class InterimHeads {
   }
 
   /**
-   * What is to go on with `text` (latin1); empty: nothing yet. It is one whole head, or what the proxy is to refuse: bytes that begin none, and what
-   * comes in one piece with the end of a head. That is how a value that breaks out of its line would show.
+   * What is to go on with `text` (latin1); empty: nothing yet. It is one whole head, or what the proxy is to refuse:
+   * bytes that begin none, and what comes in one piece with the end of a head. That is how a value that breaks out of
+   * its line would show.
    */
   take(text: string): string {
     const from = Math.max(0, this.#held.length + 1 - HEAD_END.length)
@@ -28,7 +30,10 @@ export class InterimHeads {
   }
 }
 
-/** Whether the first bytes of an answer may be an interim one: the first digit of the status alone, because each answer is asked. */
+/**
+ * Whether the first bytes of an answer may be an interim one: the first digit of the status alone, because each answer
+ * is asked.
+ */
 export function mayBeInterim(bytes: string | Buffer): boolean {
   return (typeof bytes === 'string' ? bytes.charCodeAt(FIRST_DIGIT) : bytes[FIRST_DIGIT]) === ONE
 }

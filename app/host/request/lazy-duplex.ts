@@ -1,9 +1,11 @@
 /**
- * A `stream.Duplex` that is one by its prototype, and whose streams' inner state is made when somebody first asks for it. Base of `virtual-socket.ts`, one
- * of which is made for each request and hardly ever used as a stream: to make the two states for each is work for nothing.
+ * A `stream.Duplex` that is one by its prototype, and whose streams' inner state is made when somebody first asks for
+ * it. Base of `virtual-socket.ts`, one of which is made for each request and hardly ever used as a stream: to make the
+ * two states for each is work for nothing.
  *
- * What must stay true: whoever looks finds what `new Duplex()` would have given, since every use of it goes through `_readableState` and `_writableState`
- * (lib/internal/streams of Node 20 to 26), but for `on` and the getters below, which would ask for them without need.
+ * What must stay true: whoever looks finds what `new Duplex()` would have given, since every use of it goes through
+ * `_readableState` and `_writableState` (lib/internal/streams of Node 20 to 26), but for `on` and the getters below,
+ * which would ask for them without need.
  */
 
 import { EventEmitter } from 'node:events'
@@ -14,7 +16,10 @@ const OPTIONS = { autoDestroy: false, emitClose: false, decodeStrings: false }
 
 type StateName = '_readableState' | '_writableState'
 
-/** Where a stream keeps its states. As properties defined when they are asked for they would cost a slow call for each request. */
+/**
+ * Where a stream keeps its states. As properties defined when they are asked for they would cost a slow call for each
+ * request.
+ */
 const KEPT = { _readableState: Symbol('readable state'), _writableState: Symbol('writable state') } as const
 
 type Kept = Record<(typeof KEPT)[StateName], object | null>
@@ -87,7 +92,8 @@ const off = listening(Duplex.prototype.removeListener, EventEmitter.prototype.re
 
 Object.defineProperties(Bare.prototype, {
   _readableState: lazily('_readableState', () => statesOf(new Duplex(OPTIONS))._readableState),
-  // `end` of every response sets `corked`. Nothing is ever written through this state (`VirtualSocket.write`), so that one which inherits will do.
+  // `end` of every response sets `corked`. Nothing is ever written through this state (`VirtualSocket.write`), so that
+  // one which inherits will do.
   _writableState: lazily('_writableState', () => Object.create(statesOf(template)._writableState)),
   allowHalfOpen: { value: true, writable: true, enumerable: true, configurable: true },
   readableHighWaterMark: unless('_readableState', 'readableHighWaterMark', template.readableHighWaterMark),

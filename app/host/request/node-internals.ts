@@ -1,8 +1,10 @@
 /**
  * The few undocumented doors of `node:http` that a request needs which does not come from Node's own parser.
- * Used by `served-request.ts`; everything that could change with a Node version is here and is covered by a test on each version.
+ * Used by `served-request.ts`; everything that could change with a Node version is here and is covered by a test on
+ * each version.
  *
- * Source: lib/_http_server.js (parserOnIncoming, resOnFinish, socketOnDrain) and lib/_http_outgoing.js of Node 20 to 26.
+ * Source: lib/_http_server.js (parserOnIncoming, resOnFinish, socketOnDrain) and lib/_http_outgoing.js of Node 20 to
+ * 26.
  */
 
 import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http'
@@ -40,8 +42,8 @@ interface ServerDoors extends ResponseOptions {
 }
 
 /**
- * Listeners to `connection` that are for sockets of the kernel's: Node's, which reads requests from them (`connectionListener` in lib/_http_server.js), and
- * ours.
+ * Listeners to `connection` that are for sockets of the kernel's: Node's, which reads requests from them
+ * (`connectionListener` in lib/_http_server.js), and ours.
  */
 const KERNELS_LISTENERS = new Set<unknown>([...createServer().rawListeners('connection'), showLoopbackAddress])
 
@@ -88,7 +90,9 @@ export class NodeInternals {
     this.#server._connections += 1
   }
 
-  /** A closed server may call back now, and the application end there and then: what it has answered is written before. */
+  /**
+   * A closed server may call back now, and the application end there and then: what it has answered is written before.
+   */
   uncountRequest(flush: () => void): void {
     this.#server._connections -= 1
     if (this.#server.listening) return
@@ -96,7 +100,10 @@ export class NodeInternals {
     this.#server._emitCloseIfDrained?.()
   }
 
-  /** A request comes with a socket of its own: whoever follows the connections of the server, as libraries do that end it, hears of that one. */
+  /**
+   * A request comes with a socket of its own: whoever follows the connections of the server, as libraries do that end
+   * it, hears of that one.
+   */
   tellConnection(socket: VirtualSocket): void {
     if (this.#server.listenerCount('connection') === this.#kernelsListeners) return
     for (const listener of this.#server.rawListeners('connection'))
@@ -111,7 +118,10 @@ export class NodeInternals {
   }
 }
 
-/** A connection that another server has accepted counts as one of this one's, which then waits for it when it is closed. Source: lib/net.js. */
+/**
+ * A connection that another server has accepted counts as one of this one's, which then waits for it when it is closed.
+ * Source: lib/net.js.
+ */
 export function adoptConnection(socket: Socket, server: Server): void {
   const its = socket as unknown as { _server: ServerDoors | null }
   if (its._server === null) return
@@ -142,20 +152,29 @@ export function dumpUnread(request: IncomingMessage): void {
   if (!doors._consuming) doors._dump()
 }
 
-/** Runs the ticks and microtasks that are due. Source: `runNextTicks` in lib/internal/process/task_queues.js of Node 20 to 26; without it they run later. */
+/**
+ * Runs the ticks and microtasks that are due. Source: `runNextTicks` in lib/internal/process/task_queues.js of Node 20
+ * to 26; without it they run later.
+ */
 export function runTicks(): void {
   const { _tickCallback } = process as unknown as { _tickCallback?: () => void }
   _tickCallback?.()
 }
 
-/** The application has begun to read the body, or is about to: a stream that was told to flow does so from the next tick on. */
+/**
+ * The application has begun to read the body, or is about to: a stream that was told to flow does so from the next tick
+ * on.
+ */
 export function isConsumed(request: IncomingMessage): boolean {
   const { _consuming } = request as unknown as RequestDoors
   if (request.destroyed) return false
   return _consuming || request.readableFlowing === true || request.listenerCount('readable') > 0
 }
 
-/** An answer before `writeContinue` will end the connection: whether the body still comes is not known then. Source: `_storeHeader` in lib/_http_outgoing.js. */
+/**
+ * An answer before `writeContinue` will end the connection: whether the body still comes is not known then. Source:
+ * `_storeHeader` in lib/_http_outgoing.js.
+ */
 export function expectContinue(response: ServerResponse): void {
   ;(response as unknown as ResponseDoors)._expect_continue = true
 }
@@ -178,7 +197,9 @@ export function printedHead(response: ServerResponse): string {
   return String((response as unknown as ResponseDoors)._header)
 }
 
-/** A class given to `http.createServer({ IncomingMessage, ServerResponse })`, which Node keeps under a private symbol. */
+/**
+ * A class given to `http.createServer({ IncomingMessage, ServerResponse })`, which Node keeps under a private symbol.
+ */
 function classOption<Class>(server: Server, name: string): Class | undefined {
   const symbol = symbolNamed(server, name)
   return symbol && (server as unknown as Record<symbol, Class>)[symbol]

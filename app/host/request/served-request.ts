@@ -2,8 +2,8 @@
  * One request inside a worker, from the frame that brought it to the last byte of the application's answer.
  * Made by `link-connection.ts`; gives the application a real `http.IncomingMessage` and a real `http.ServerResponse`.
  *
- * What `node:http` does around a request when it owns the connection (emitting `checkContinue`, dumping an unread body, `close`
- * events, `aborted`) is done here in the same order.
+ * What `node:http` does around a request when it owns the connection (emitting `checkContinue`, dumping an unread body,
+ * `close` events, `aborted`) is done here in the same order.
  */
 
 import { AsyncResource } from 'node:async_hooks'
@@ -65,8 +65,9 @@ export interface RequestHome {
 }
 
 /**
- * An asynchronous context of its own for each request, in which everything that concerns it is to be called (`runInAsyncScope`): the link's
- * socket is shared, and what an application stores with `AsyncLocalStorage.enterWith` would be found by the requests of other clients.
+ * An asynchronous context of its own for each request, in which everything that concerns it is to be called
+ * (`runInAsyncScope`): the link's socket is shared, and what an application stores with `AsyncLocalStorage.enterWith`
+ * would be found by the requests of other clients.
  */
 export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   readonly id: number
@@ -108,7 +109,10 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   /** Request body bytes handed to the application and not yet returned as credit. */
   #bodyHeld = 0
   #bodyPaused = false
-  /** Short pieces that came while the application takes none. A client may send each byte by itself, and kept so it costs a hundred times its size. */
+  /**
+   * Short pieces that came while the application takes none. A client may send each byte by itself, and kept so it
+   * costs a hundred times its size.
+   */
   #pieces: GatheredBytes | null = null
 
   constructor(home: RequestHome, id: number, wire: WireRequest) {
@@ -128,7 +132,9 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     if (home.server.timeout > 0) this.#socket.setTimeout(home.server.timeout)
   }
 
-  /** Hands the request to the application, as `node:http` would: its body, or the end of none, comes behind the event. */
+  /**
+   * Hands the request to the application, as `node:http` would: its body, or the end of none, comes behind the event.
+   */
   start(): void {
     this.#started = true
     try {
@@ -153,7 +159,10 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     }
   }
 
-  /** Node lets all ticks that a piece of body brought about pass before it tells of the end; a microtask comes behind them. */
+  /**
+   * Node lets all ticks that a piece of body brought about pass before it tells of the end; a microtask comes behind
+   * them.
+   */
   bodyEnd(trailers: string): void {
     if (!this.#started) return this.#keep(() => this.bodyEnd(trailers))
     queueMicrotask(() => this.#complete(trailers))
@@ -169,7 +178,9 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#request.destroy(resetError())
   }
 
-  /** Its answer has no end of its own: an event stream, or one that has been under way for `afterMs`, 0: however long. */
+  /**
+   * Its answer has no end of its own: an event stream, or one that has been under way for `afterMs`, 0: however long.
+   */
   isStream(afterMs: number): boolean {
     if (!this.#headSent || this.#over) return false
     if (afterMs > 0 && performance.now() - this.#answeringSinceMs >= afterMs) return true
@@ -212,7 +223,10 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     if (!this.#bodyPaused) this.#returnCredit()
   }
 
-  /** By the application or `#refuse`, unless the request is over. What follows from it comes where that of a closed handle would. */
+  /**
+   * By the application or `#refuse`, unless the request is over. What follows from it comes where that of a closed
+   * handle would.
+   */
   socketDestroyed(gone: () => void): void {
     if (this.#over && !this.#readsOn) return process.nextTick(gone)
     this.#over = true

@@ -2,10 +2,11 @@
  * The socket that an application sees behind a request that came over the link: `req.socket`, `res.socket`.
  * One is made for each request by `served-request.ts`, which takes what is written to it and gives credit back.
  *
- * It is a `stream.Duplex` (`lazy-duplex.ts`), but `write`, `cork` and `uncork` do not go through the stream's own queue: the link has its own
- * batching and window. What must stay true for `http.ServerResponse`: callbacks come in order and never before `write` returned, `write`
- * is false when the window is used up, and `drain` follows. Whatever an application may assign to a socket of Node's it may assign to this one:
- * many set `encrypted` where TLS ends before them.
+ * It is a `stream.Duplex` (`lazy-duplex.ts`), but `write`, `cork` and `uncork` do not go through the stream's own
+ * queue: the link has its own batching and window. What must stay true for `http.ServerResponse`: callbacks come in
+ * order and never before `write` returned, `write` is false when the window is used up, and `drain` follows. Whatever
+ * an application may assign to a socket of Node's it may assign to this one: many set `encrypted` where TLS ends before
+ * them.
  */
 
 import type { Server } from 'node:http'
@@ -32,7 +33,9 @@ export interface VirtualSocketOwner {
   timedOut(): void
 }
 
-/** The near end of a client's connection: where the application's own server listens. Empty on a unix path, as in Node. */
+/**
+ * The near end of a client's connection: where the application's own server listens. Empty on a unix path, as in Node.
+ */
 export type LocalAddress = Partial<AddressInfo>
 
 export function localAddressOf(server: Server): LocalAddress {
@@ -126,8 +129,9 @@ export class VirtualSocket extends LazyDuplex {
   }
 
   static {
-    // As a property of a Duplex it is no accessor to TypeScript. It is asked for with each answer, and by whoever drops slow clients.
-    // biome-ignore lint/complexity/noThisInStatic: a class of a bundle that names itself is given another name (`test/bundle.ts`).
+    // As a property of a Duplex it is no accessor to TypeScript. It is asked for with each answer, and by whoever drops
+    // slow clients. biome-ignore lint/complexity/noThisInStatic: a class of a bundle that names itself is given another
+    // name (`test/bundle.ts`).
     Object.defineProperty(this.prototype, 'writableLength', {
       get(this: VirtualSocket) {
         return this.#owner.waitingBytes

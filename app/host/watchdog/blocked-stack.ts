@@ -1,11 +1,12 @@
 /**
- * Takes the JavaScript stack of the main thread's blocked loop, from the watchdog's thread (`watchdog-thread.ts`), by V8's inspector: no port is opened,
- * and nothing is attached until a proxy asks. V8 takes the question at the next interrupt check: at every turn of a loop, in the middle of a
- * regular expression, in `Atomics.wait`. Native code and system calls have none; then the report says what the thread is at.
+ * Takes the JavaScript stack of the main thread's blocked loop, from the watchdog's thread (`watchdog-thread.ts`), by
+ * V8's inspector: no port is opened, and nothing is attached until a proxy asks. V8 takes the question at the next
+ * interrupt check: at every turn of a loop, in the middle of a regular expression, in `Atomics.wait`. Native code and
+ * system calls have none; then the report says what the thread is at.
  *
- * The question is an expression, whose own stack has that of the loop below it. It is answered in 2 to 25 ms; `Debugger.pause` took 40 to 170,
- * hands over every script first, and would leave a loop standing if this thread died. What must stay true: the loop goes on, because the
- * alarm may have been a false one.
+ * The question is an expression, whose own stack has that of the loop below it. It is answered in 2 to 25 ms;
+ * `Debugger.pause` took 40 to 170, hands over every script first, and would leave a loop standing if this thread died.
+ * What must stay true: the loop goes on, because the alarm may have been a false one.
  */
 
 import { readFileSync } from 'node:fs'
@@ -26,7 +27,10 @@ const IN_USE = noStack('the application uses the inspector itself')
 /** Calls of daimyo's own, and of Node's behind them, are where a request comes from. */
 const HOST_FOLDER = builtFile('app/host/')
 
-/** Resolves with the stack, or with why there is none, within MOST_MS; `isInUse`: the application has a session of its own. */
+/**
+ * Resolves with the stack, or with why there is none, within MOST_MS; `isInUse`: the application has a session of its
+ * own.
+ */
 export async function takeStack(isInUse: boolean): Promise<StackReport> {
   if (isInUse) return IN_USE
   const inspector = inspectorOfNode()
@@ -74,7 +78,10 @@ function pathOf(url: string): string {
   }
 }
 
-/** Which of the things that cannot be interrupted it is, as the kernel sees the main thread: proc(5), `state` in /proc/PID/stat. */
+/**
+ * Which of the things that cannot be interrupted it is, as the kernel sees the main thread: proc(5), `state` in
+ * /proc/PID/stat.
+ */
 function whatItIsAt(): string {
   const task = `/proc/self/task/${process.pid}`
   const [state] = readOrNothing(`${task}/stat`).split(') ').at(-1) ?? ''

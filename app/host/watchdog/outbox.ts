@@ -1,12 +1,14 @@
 /**
- * What a worker has for one link and has not written yet, in memory that its watchdog thread sees too. Filled by `outbox-writer.ts` on the main
- * thread. When a request blocks the loop, the answers that were given before it are still here: `watchdog-thread.ts` writes them, and tells the proxy
- * which request it is.
+ * What a worker has for one link and has not written yet, in memory that its watchdog thread sees too. Filled by
+ * `outbox-writer.ts` on the main thread. When a request blocks the loop, the answers that were given before it are
+ * still here: `watchdog-thread.ts` writes them, and tells the proxy which request it is.
  *
- * What must stay true: bytes and descriptor belong to whoever has claimed the outbox; the watchdog claims only when there is nobody, writes only what
- * the kernel takes at once, and never behind bytes that wait in the main thread's socket (`backlog`), nor after `close`.
+ * What must stay true: bytes and descriptor belong to whoever has claimed the outbox; the watchdog claims only when
+ * there is nobody, writes only what the kernel takes at once, and never behind bytes that wait in the main thread's
+ * socket (`backlog`), nor after `close`.
  *
- *     header, 32-bit each: owner, first byte not written, end of the bytes, backlog, id of the running request, number of moves
+ *     header, 32-bit each: owner, first byte not written, end of the bytes, backlog, id of the running request,
+ *         number of moves
  *     behind it the bytes: whole frames, the first one perhaps begun already
  */
 
@@ -54,8 +56,8 @@ export class Outbox {
   }
 
   /**
-   * Lets `write` have a copy of what waits here, null when it is nothing; it says whether its socket then holds bytes that the kernel has not taken.
-   * Nobody else writes meanwhile.
+   * Lets `write` have a copy of what waits here, null when it is nothing; it says whether its socket then holds bytes
+   * that the kernel has not taken. Nobody else writes meanwhile.
    */
   empty(write: (bytes: Buffer | null) => boolean): void {
     this.#claim()
@@ -75,7 +77,9 @@ export class Outbox {
     Atomics.store(this.#header, RUNNING, id)
   }
 
-  /** The descriptor is about to be closed: nobody may write to it any more, because its number may soon be another's. */
+  /**
+   * The descriptor is about to be closed: nobody may write to it any more, because its number may soon be another's.
+   */
   close(): void {
     this.#claim()
     Atomics.store(this.#header, OWNER, CLOSED)
@@ -99,8 +103,8 @@ export class Outbox {
   }
 
   /**
-   * The request that the application was called for, 0 = none; a number that is another one after each call and each write of the main thread; and
-   * whether something waits to be written.
+   * The request that the application was called for, 0 = none; a number that is another one after each call and each
+   * write of the main thread; and whether something waits to be written.
    */
   look(): { running: number; moves: number; waiting: boolean } {
     const moves = Atomics.load(this.#header, MOVES)
@@ -109,8 +113,8 @@ export class Outbox {
   }
 
   /**
-   * Lets `write` take the bytes there are and `frame` behind them, in the name of a main thread that is stuck; it returns how many it took. False:
-   * the main thread is at work on it, has a backlog or has closed it.
+   * Lets `write` take the bytes there are and `frame` behind them, in the name of a main thread that is stuck; it
+   * returns how many it took. False: the main thread is at work on it, has a backlog or has closed it.
    */
   writeInstead(frame: string, write: (bytes: Buffer) => number): boolean {
     if (Atomics.compareExchange(this.#header, OWNER, NOBODY, WATCHDOG) !== NOBODY) return false

@@ -1,9 +1,12 @@
 /**
- * The expression that the watchdog has the main thread evaluate while its loop is blocked (`blocked-stack.ts`). It runs amid the application's own code, so
- * it leaves everything as it was, and answers with names and places only.
+ * The expression that the watchdog has the main thread evaluate while its loop is blocked (`blocked-stack.ts`). It runs
+ * amid the application's own code, so it leaves everything as it was, and answers with names and places only.
  */
 
-/** Innermost first; `file` empty: built into V8. `in-use`: an inspector's port is open (`--inspect`, `inspector.open()`, SIGUSR1). */
+/**
+ * Innermost first; `file` empty: built into V8. `in-use`: an inspector's port is open (`--inspect`, `inspector.open()`,
+ * SIGUSR1).
+ */
 export type AnsweredStack = { name: string; file: string; line: number }[] | 'in-use'
 
 /** Nothing but globals may be used here: only its text gets there. */

@@ -1,11 +1,11 @@
 /**
- * The thread beside an application's event loop. Entry file of the thread that `watchdog.ts` starts. While the loop is blocked, it writes the answers
- * that were given before, and says on the link in which request it is (`stuck`, where it was called for one and has not returned): the neighbours are
- * answered at once, and harakiri finds the guilty one, however many came in one batch. A proxy that takes the loop for blocked asks on
- * a socket for its stack.
+ * The thread beside an application's event loop. Entry file of the thread that `watchdog.ts` starts. While the loop is
+ * blocked, it writes the answers that were given before, and says on the link in which request it is (`stuck`, where it
+ * was called for one and has not returned): the neighbours are answered at once, and harakiri finds the guilty one,
+ * however many came in one batch. A proxy that takes the loop for blocked asks on a socket for its stack.
  *
- * It looks every PERIOD_MS; after IDLE_LOOKS at which nothing had happened, less often. It also ends a process whose master is gone and whose loop hangs:
- * the proxies do that, unless they are gone as well.
+ * It looks every PERIOD_MS; after IDLE_LOOKS at which nothing had happened, less often. It also ends a process whose
+ * master is gone and whose loop hangs: the proxies do that, unless they are gone as well.
  */
 
 import { chmodSync, writeSync } from 'node:fs'
@@ -24,7 +24,9 @@ export interface WatchedLink {
   fd: number
 }
 
-/** What the thread starts with: where it answers proxies, and where the application's inspector sessions are counted. */
+/**
+ * What the thread starts with: where it answers proxies, and where the application's inspector sessions are counted.
+ */
 export interface WatchdogStart {
   path: string
   sessions: SharedArrayBuffer

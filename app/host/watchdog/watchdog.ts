@@ -1,6 +1,6 @@
 /**
- * The main thread's handle on its watchdog, the thread that acts for a worker whose loop is blocked (`watchdog-thread.ts`). Started by `main.ts` when
- * the worker serves; links are put under its eye by `link-server.ts`.
+ * The main thread's handle on its watchdog, the thread that acts for a worker whose loop is blocked
+ * (`watchdog-thread.ts`). Started by `main.ts` when the worker serves; links are put under its eye by `link-server.ts`.
  */
 
 import { Worker } from 'node:worker_threads'
@@ -15,15 +15,16 @@ export interface Watchdog {
 }
 
 /**
- * Starts the thread, with nothing of the application's preloads, and keeps no process alive by it. It answers on a unix socket, 0600.
- * `onTrouble`: it could not be started or has died; the worker serves on, only without it.
+ * Starts the thread, with nothing of the application's preloads, and keeps no process alive by it. It answers on a unix
+ * socket, 0600. `onTrouble`: it could not be started or has died; the worker serves on, only without it.
  */
 export function startWatchdog(start: WatchdogStart, onTrouble: (why: string) => void): Watchdog {
   const thread = new Worker(builtFile('app/host/watchdog/watchdog-thread.js'), {
     name: 'daimyo-watchdog',
     execArgv: [],
     env: {},
-    // It prints nothing. Piped to those of the process, as they are by default, they would have Node open these at each start.
+    // It prints nothing. Piped to those of the process, as they are by default, they would have Node open these at each
+    // start.
     stdout: true,
     stderr: true,
     resourceLimits: SMALL,
