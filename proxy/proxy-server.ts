@@ -14,10 +14,10 @@ import { AccessLog } from './observe/access-log.js'
 import { inFlightRequests } from './observe/in-flight.js'
 import { MetricsPage } from './observe/metrics-page.js'
 import { RequestMetrics } from './observe/request-metrics.js'
-import { Phases } from './phases.js'
 import { monotonicMs, runningClock } from './process/clock.js'
 import { descriptorLimit } from './process/descriptors.js'
 import type { MasterLine } from './process/master-line.js'
+import { RequestLifecycle } from './request-lifecycle.js'
 
 type Configure = Extract<MasterToProxy, { type: 'configure' }>
 
@@ -37,7 +37,7 @@ export class ProxyServer {
   readonly #line: MasterLine
   readonly #metrics = new RequestMetrics()
   readonly #page: MetricsPage
-  readonly #phases: Phases
+  readonly #lifecycle: RequestLifecycle
   readonly #servers: Server[] = []
   readonly #connections = new Set<Connection>()
   readonly #accessLog: AccessLog | null
@@ -59,7 +59,7 @@ export class ProxyServer {
     this.#accessLog =
       accessLog === null ? null : new AccessLog(accessLog.path, why => line.event('access-log-trouble', { why }))
     if (this.#accessLog !== null) this.#accessLog.endsWithRequestId = configure.settings.logRequestId
-    this.#phases = new Phases({
+    this.#lifecycle = new RequestLifecycle({
       settings: configure.settings,
       metrics: this.#metrics,
       accessLog: this.#accessLog,
@@ -94,17 +94,17 @@ export class ProxyServer {
   }
 
   take(message: Exclude<MasterToProxy, Configure>): void {
-    const { dispatcher } = this.#phases
+    const { dispatcher } = this.#lifecycle
     switch (message.type) {
       case 'settings':
         return this.#apply(message.settings)
       case 'worker-ready':
-        return dispatcher.connect(message.worker, this.#phases)
+        return dispatcher.connect(message.worker, this.#lifecycle)
       case 'worker-retire':
-        this.#phases.tunnels.retire(message.workerId, message.tunnelMs)
+        this.#lifecycle.tunnels.retire(message.workerId, message.tunnelMs)
         return dispatcher.retire(message.workerId)
       case 'worker-gone':
-        return this.#phases.gone(message.workerId, message.end)
+        return this.#lifecycle.gone(message.workerId, message.end)
       case 'reopen-logs':
         return this.#accessLog?.reopen()
       case 'metrics':
@@ -125,10 +125,10 @@ export class ProxyServer {
 
   /** Accepts nothing new and resolves when all is answered, or after `mercyMs`. */
   async drain(mercyMs: number): Promise<void> {
-    this.#phases.drain()
+    this.#lifecycle.drain()
     for (const server of this.#servers) server.close()
     for (const connection of this.#connections) connection.drain()
-    this.#phases.tunnels.closeAll(mercyMs)
+    this.#lifecycle.tunnels.closeAll(mercyMs)
     if (this.#connections.size > 0) await this.#idleWithin(mercyMs)
     await this.#cut()
     for (const timer of this.#timers) clearInterval(timer)
@@ -142,10 +142,10 @@ export class ProxyServer {
    * they would get the places of others.
    */
   async #cut(): Promise<void> {
-    this.#phases.dispatcher.refuseAll('stopping')
-    this.#phases.tunnels.destroyAll()
+    this.#lifecycle.dispatcher.refuseAll('stopping')
+    this.#lifecycle.tunnels.destroyAll()
     const told = [...this.#connections].filter(connection => connection.cut())
-    this.#phases.upstreams.destroy()
+    this.#lifecycle.upstreams.destroy()
     if (told.length > 0) await this.#idleWithin(LAST_WORDS_MS)
     for (const connection of this.#connections) connection.destroy()
     // Their `close` comes in a later turn of the loop, and with it the lines of WebSockets.
@@ -167,7 +167,7 @@ export class ProxyServer {
    * that the master died.
    */
   get workerPids(): number[] {
-    return [...this.#phases.dispatcher.links].map(link => link.worker.pid)
+    return [...this.#lifecycle.dispatcher.links].map(link => link.worker.pid)
   }
 
   get keepsChildren(): boolean {
@@ -191,7 +191,7 @@ export class ProxyServer {
 
   #accept(socket: Socket): void {
     this.#metrics.connections += 1
-    const connection = new Connection(socket, this.#phases, this.#limits)
+    const connection = new Connection(socket, this.#lifecycle, this.#limits)
     this.#connections.add(connection)
     const address = clientAddress(socket)
     socket.on('close', () => {
@@ -205,7 +205,7 @@ export class ProxyServer {
     const { httpConnectionsPerAddress } = this.#settings
     const ofAddress = this.#addresses.enter(address)
     if (httpConnectionsPerAddress === 0 || ofAddress <= httpConnectionsPerAddress) return
-    if (!this.#phases.trusts(connection)) connection.turnAway()
+    if (!this.#lifecycle.trusts(connection)) connection.turnAway()
   }
 
   #apply(settings: ProxySettings): void {
@@ -214,7 +214,7 @@ export class ProxyServer {
     this.#gate.mostConnections = settings.httpConnections
     this.#page.auth = settings.metricsAuth
     if (this.#accessLog !== null) this.#accessLog.endsWithRequestId = settings.logRequestId
-    this.#phases.apply(settings)
+    this.#lifecycle.apply(settings)
   }
 
   #idleWithin(mercyMs: number): Promise<void> {
@@ -228,11 +228,11 @@ export class ProxyServer {
   }
 
   #sweep(): void {
-    const now = monotonicMs()
-    this.#phases.sweep(now)
+    const nowMs = monotonicMs()
+    this.#lifecycle.sweep(nowMs)
     this.#sweeps += 1
     if (this.#sweeps % SWEEPS_PER_CONNECTION_SWEEP !== 0) return
-    for (const connection of this.#connections) connection.sweep(now)
+    for (const connection of this.#connections) connection.sweep(nowMs)
     this.#gate.sweep()
   }
 
@@ -245,12 +245,12 @@ export class ProxyServer {
   #ship(sent?: () => void): void {
     const families = this.#metrics.families({
       connections: this.#connections.size,
-      queued: this.#phases.dispatcher.queued,
-      tunnels: this.#phases.tunnels.count,
+      queued: this.#lifecycle.dispatcher.queued,
+      tunnels: this.#lifecycle.tunnels.count,
       accessLogLostBytes: this.#accessLog?.lostBytes ?? 0,
     })
-    families.push(...this.#phases.upstreams.families())
-    const { dispatcher } = this.#phases
+    families.push(...this.#lifecycle.upstreams.families())
+    const { dispatcher } = this.#lifecycle
     this.#line.tell({ type: 'metrics', families, workers: dispatcher.loads(), queued: dispatcher.queued }, sent)
   }
 

@@ -1,14 +1,14 @@
 /**
  * Writes to a client's socket. Made by `connection.ts`, one for each connection.
  *
- * The hot path: an answer goes straight to the socket's handle, past `node:stream`, whose bookkeeping of a write that
+ * The hot path: a response goes straight to the socket's handle, past `node:stream`, whose bookkeeping of a write that
  * the kernel takes at once (a request object, a callback, a turn of `process.nextTick`) took a tenth of the proxy's own
  * time. What the kernel does not take waits in libuv, in order, and `drain` is emitted when nothing waits any more, as
  * a socket does.
  *
  * What must stay true: what waits costs little more than its bytes. Each write that libuv holds costs some 700 bytes,
- * and an application may send its answer byte by byte to a client that does not read: so short pieces that come behind
- * such a write are joined.
+ * and an application may send its response byte by byte to a client that does not read: so short pieces that come
+ * behind such a write are joined.
  *
  * Source: lib/internal/stream_base_commons.js (writeGeneric) and src/stream_base.cc (Write) of Node 20 to 26; where a
  * Node has that differently, the socket's own `write` is used.

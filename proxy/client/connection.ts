@@ -1,7 +1,7 @@
 /**
- * One client's HTTP/1.1 connection: reads requests one after the other, in order, and writes their answers. Made by
- * `proxy-server.ts` for each accepted socket. What a request means is none of its business: `phases.ts` is asked, and
- * answers through `Client`.
+ * One client's HTTP/1.1 connection: reads requests one after the other, in order, and writes their responses. Made by
+ * `proxy-server.ts` for each accepted socket. What a request means is none of its business: `request-lifecycle.ts` is
+ * asked, and answers through `Client`.
  *
  * What must stay true: the next head is read only when the answer to the one before is complete, so answers never
  * change places; bytes that wait are bounded by the head's limit and the socket is paused beyond it.
@@ -11,7 +11,7 @@ import type { Socket } from 'node:net'
 import { CLIENT_READ_BYTES, readAccepted } from '../../kit/link/read-buffer.js'
 import type { Delivery } from '../../kit/page/response-slots.js'
 import { type Client, type Exchange, isTunnel } from '../exchange/exchange.js'
-import { type ErrorCode, type OwnAnswer, printAnswer } from '../http/error-response.js'
+import { type ErrorCode, type OwnResponse, printResponse } from '../http/error-response.js'
 import type { Refusal } from '../http/refusal.js'
 import type { RequestHead } from '../http/request-head.js'
 import { monotonicMs } from '../process/clock.js'
@@ -26,11 +26,11 @@ import { RequestBody } from './request-body.js'
 const KEEP_BYTES = 64 * 1024
 
 /** What becomes of a connection's requests. */
-export interface RequestLife {
-  /** The proxy is going away: connections end after their answer. */
+export interface RequestHandler {
+  /** The proxy is going away: connections end after their response. */
   readonly draining: boolean
   readonly refusals: Refusals
-  /** A head was read; the exchange begins with `begin`, once the connection is ready for its answer. */
+  /** A head was read; the exchange begins with `begin`, once the connection is ready for its response. */
   received(head: RequestHead, client: Client): Exchange
   begin(exchange: Exchange): void
   /** False: no more of the body for now. */
@@ -51,7 +51,7 @@ export class Connection implements Client {
   readonly overUnix: boolean
   readonly #socket: Socket
   readonly #writer: ClientWriter
-  readonly #phases: RequestLife
+  readonly #handler: RequestHandler
   readonly #limits: ConnectionLimits
   readonly #heads = new HeadReader()
   #pending: Buffer | null = null
@@ -62,12 +62,12 @@ export class Connection implements Client {
   /** When the state that the deadlines look at began: an idle wait, or the wait for the rest of a head. */
   #sinceMs = monotonicMs()
   readonly #openedMs = this.#sinceMs
-  /** Nothing more is read as a request: the last answer is out or on its way. */
+  /** Nothing more is read as a request: the last response is out or on its way. */
   #last = false
   /** The socket is a tunnel's, and so is what comes. */
   #taken: ((bytes: Buffer) => void) | null = null
   #lingeredBytes = 0
-  /** Since the kernel has all of the last answer. */
+  /** Since the kernel has all of the last response. */
   #lingerPace: LingerPace | null = null
   /** Since a body is read that nobody wants. */
   #discardPace: LingerPace | null = null
@@ -85,10 +85,10 @@ export class Connection implements Client {
   #bodyPace: BodyPace | null = null
   #sendPace: SendPace | null = null
 
-  constructor(socket: Socket, phases: RequestLife, limits: ConnectionLimits) {
+  constructor(socket: Socket, handler: RequestHandler, limits: ConnectionLimits) {
     this.#socket = socket
     this.#writer = new ClientWriter(socket)
-    this.#phases = phases
+    this.#handler = handler
     this.#limits = limits
     // A TCP peer that has reset its connection has no address any more either, but its side here has.
     this.overUnix = socket.remoteAddress === undefined && socket.localAddress === undefined
@@ -104,10 +104,10 @@ export class Connection implements Client {
   }
 
   get closing(): boolean {
-    return this.#phases.draining || this.#mustEnd
+    return this.#handler.draining || this.#mustEnd
   }
 
-  /** Whatever the answer under way has said of the connection. */
+  /** Whatever the response under way has said of the connection. */
   get #mustEnd(): boolean {
     const isAskedToKeep = this.#exchange?.head.keepAlive ?? true
     const isLastAsked = this.#hasEnded && this.#pending === null && !this.#isMoreBehind
@@ -137,14 +137,14 @@ export class Connection implements Client {
     this.#writer.whenWritable(callback)
   }
 
-  answer(answer: OwnAnswer): void {
+  respond(response: OwnResponse): void {
     const close = this.closingNow
     const headOnly = this.#exchange?.head.method === 'HEAD'
-    const { body, slot } = answer
-    this.#writer.write(printAnswer(answer, close, headOnly))
+    const { body, slot } = response
+    this.#writer.write(printResponse(response, close, headOnly))
     if (!headOnly && typeof body !== 'string') this.#writer.write(body)
     slot?.send(this.#delivery(), body.length)
-    this.answerComplete(close)
+    this.completeResponse(close)
   }
 
   /** What has just been written, on its way to the client. Nothing else is written before the kernel has it. */
@@ -167,19 +167,19 @@ export class Connection implements Client {
     }
   }
 
-  answerComplete(close: boolean, now = monotonicMs()): void {
+  completeResponse(close: boolean, nowMs = monotonicMs()): void {
     const reading = this.#exchange !== null && this.#exchange.reader !== null ? this.#exchange : null
-    // An answer that has not said `close` is kept to, as far as possible (RFC 9112 §9.6): the rest of its body is read,
-    // a proxy that goes away waits for one request more.
+    // A response that has not said `close` is kept to, as far as possible (RFC 9112 §9.6): the rest of its body is
+    // read, a proxy that goes away waits for one request more.
     const keep = !close && !this.#mustEnd
     this.#reading ??= reading
-    if (this.#requests >= this.#limits.httpKeepaliveRequests) this.#phases.refusals.limited('http-keepalive-requests')
-    else if (this.#isTooOld) this.#phases.refusals.limited('http-keepalive-time')
+    if (this.#requests >= this.#limits.httpKeepaliveRequests) this.#handler.refusals.limited('http-keepalive-requests')
+    else if (this.#isTooOld) this.#handler.refusals.limited('http-keepalive-time')
     this.#exchange = null
-    this.#sinceMs = now
+    this.#sinceMs = nowMs
     if (!keep) this.#linger()
     else if (this.#body === null) this.#goOn()
-    else if (this.#reading === null) this.#discardBody(now)
+    else if (this.#reading === null) this.#discardBody(nowMs)
     else this.resumeBody()
   }
 
@@ -190,13 +190,13 @@ export class Connection implements Client {
   }
 
   /** Reads the rest of the body for nobody but the client. */
-  #discardBody(now: number): void {
-    this.#discardPace = new LingerPace(now)
+  #discardBody(nowMs: number): void {
+    this.#discardPace = new LingerPace(nowMs)
     this.resumeBody()
   }
 
-  answerBroken(): void {
-    const isUntilClose = this.#exchange?.answersUntilClose === true
+  breakResponse(): void {
+    const isUntilClose = this.#exchange?.responseUntilClose === true
     this.#exchange = null
     if (isUntilClose) this.#reset()
     else this.#socket.destroy()
@@ -227,48 +227,48 @@ export class Connection implements Client {
   }
 
   /** Applies the deadlines; called now and then. */
-  sweep(now: number): void {
+  sweep(nowMs: number): void {
     if (this.#taken) return
-    if (this.#isStuck(now)) {
-      this.#phases.refusals.limited('http-send-timeout')
+    if (this.#isStuck(nowMs)) {
+      this.#handler.refusals.limited('http-send-timeout')
       return this.#reset()
     }
     const exchange = this.#exchange ?? this.#reading
-    if (exchange !== null) return this.#sweepBody(now, exchange)
+    if (exchange !== null) return this.#sweepBody(nowMs, exchange)
     if (this.#requestWaits) return
     const { httpHeaderTimeoutMs, httpKeepaliveMs } = this.#limits
-    const waited = now - this.#sinceMs
+    const waited = nowMs - this.#sinceMs
     if (this.#last) {
-      if (this.#lingerPace?.isOver(now, this.#lingeredBytes)) this.#socket.destroy()
+      if (this.#lingerPace?.isOver(nowMs, this.#lingeredBytes)) this.#socket.destroy()
     } else if (this.#body !== null) {
-      if (this.#discardPace?.isOver(now, this.#body.receivedBytes)) this.#linger()
-    } else if (this.#phases.draining) {
+      if (this.#discardPace?.isOver(nowMs, this.#body.receivedBytes)) this.#linger()
+    } else if (this.#handler.draining) {
       if (waited > FAREWELL_MS) this.#linger()
     } else if (this.#headBegun) {
       if (httpHeaderTimeoutMs > 0 && waited > httpHeaderTimeoutMs)
-        this.#refuse(() => this.#phases.refusals.neverBegan(this, 'head-too-slow'))
+        this.#refuse(() => this.#handler.refusals.neverBegan(this, 'head-too-slow'))
     } else {
       const limitMs = this.#requests === 0 ? httpHeaderTimeoutMs : httpKeepaliveMs
       if (limitMs === 0 || waited <= limitMs) return
-      this.#phases.refusals.limited(this.#requests === 0 ? 'http-header-timeout' : 'http-keepalive')
+      this.#handler.refusals.limited(this.#requests === 0 ? 'http-header-timeout' : 'http-keepalive')
       this.#linger()
     }
   }
 
   /** Whether the client has taken nothing for too long of what it is sent. */
-  #isStuck(now: number): boolean {
+  #isStuck(nowMs: number): boolean {
     if (this.#writer.waitingBytes === 0) {
       this.#sendPace = null
       return false
     }
     const taken = takenBytes(this.#socket)
-    this.#sendPace ??= new SendPace(now, taken)
-    return this.#sendPace.isStuck(now, taken, this.#limits.httpSendTimeoutMs)
+    this.#sendPace ??= new SendPace(nowMs, taken)
+    return this.#sendPace.isStuck(nowMs, taken, this.#limits.httpSendTimeoutMs)
   }
 
   /**
-   * After a mere close the kernel would keep what is unsent, for minutes, and the client would see an end as of an
-   * answer that is complete.
+   * After a mere close the kernel would keep what is unsent, for minutes, and the client would see an end as of a
+   * response that is complete.
    */
   #reset(): void {
     // Unix sockets have no reset.
@@ -276,7 +276,7 @@ export class Connection implements Client {
     else this.#socket.resetAndDestroy()
   }
 
-  #sweepBody(now: number, exchange: Exchange): void {
+  #sweepBody(nowMs: number, exchange: Exchange): void {
     const body = this.#body
     if (body === null || body.complete) {
       this.#bodyPace = null
@@ -284,9 +284,9 @@ export class Connection implements Client {
     }
     // An application that has answered is not waited for either.
     const awaited = this.#reading !== null || !(this.#socket.isPaused() || this.#awaitsContinue())
-    this.#bodyPace ??= new BodyPace(now, body.receivedBytes)
-    const slowness = this.#bodyPace.look(now, body.receivedBytes, awaited, this.#limits)
-    if (slowness !== null) this.#refuse(() => this.#phases.cut(exchange, slowness))
+    this.#bodyPace ??= new BodyPace(nowMs, body.receivedBytes)
+    const slowness = this.#bodyPace.look(nowMs, body.receivedBytes, awaited, this.#limits)
+    if (slowness !== null) this.#refuse(() => this.#handler.cut(exchange, slowness))
   }
 
   /** The client holds its body back until somebody wants it. */
@@ -302,11 +302,11 @@ export class Connection implements Client {
 
   /** Its address has too many connections: it is told so, and not listened to. */
   turnAway(): void {
-    this.#refuse(() => this.#phases.refusals.neverBegan(this, 'too-many-connections'))
+    this.#refuse(() => this.#handler.refusals.neverBegan(this, 'too-many-connections'))
   }
 
   /**
-   * The proxy goes away: an idle connection ends now, a busy one after its answer, a new one after its request, which
+   * The proxy goes away: an idle connection ends now, a busy one after its response, a new one after its request, which
    * may be on its way.
    */
   drain(): void {
@@ -315,11 +315,11 @@ export class Connection implements Client {
     else this.#linger()
   }
 
-  /** The proxy ends now. True: an answer that says so is on its way to a client that may still read it. */
+  /** The proxy ends now. True: a response that says so is on its way to a client that may still read it. */
   cut(): boolean {
     const exchange = this.#taken === null ? this.#exchange : null
     if (exchange === null) this.#socket.destroy()
-    else this.#phases.cutByStop(exchange)
+    else this.#handler.cutByStop(exchange)
     return !this.#socket.destroyed
   }
 
@@ -383,9 +383,9 @@ export class Connection implements Client {
       const body = this.#body
       if (body !== null) {
         const taken = body.feed(bytes)
-        if (typeof taken !== 'number') return this.#refuse(() => this.#phases.refusedBody(this.#exchange, this, taken))
+        if (typeof taken !== 'number') return this.#refuse(() => this.#handler.refusedBody(this.#exchange, this, taken))
         bytes = bytes.subarray(taken)
-        // An answer given meanwhile may have ended the connection and let the body go.
+        // A response given meanwhile may have ended the connection and let the body go.
         if (body.complete && this.#body === body) this.#bodyOver()
       } else if (this.#mayRead) {
         const taken = this.#readHead(bytes, bytes.length)
@@ -416,7 +416,7 @@ export class Connection implements Client {
     if (this.#pending !== null && this.#pending.length > this.#limits.bufferSizeBytes) this.#socket.pause()
   }
 
-  /** A client that does not read its answers gets no more of them: the next request waits. */
+  /** A client that does not read its responses gets no more of them: the next request waits. */
   #drained(): void {
     if (this.#exchange === null && this.#body === null && this.#pending !== null) this.#goOn()
   }
@@ -430,7 +430,7 @@ export class Connection implements Client {
     const { takenBytes } = this.#heads
     if (this.#hasEnded) this.#isMoreBehind = takenBytes < count
     if (head === null) this.#wait(bytes.subarray(0, count))
-    else if ('refused' in head) this.#refuse(() => this.#phases.refusals.head(this, head))
+    else if ('refused' in head) this.#refuse(() => this.#handler.refusals.head(this, head))
     else this.#begin(head)
     return takenBytes
   }
@@ -448,30 +448,30 @@ export class Connection implements Client {
     this.#headBegun = false
     this.#requests += 1
     this.#bodyPace = null
-    const exchange = this.#phases.received(head, this)
+    const exchange = this.#handler.received(head, this)
     this.#exchange = exchange
     const { httpKeepaliveTimeMs } = this.#limits
     this.#isTooOld = httpKeepaliveTimeMs > 0 && exchange.startMs - this.#openedMs > httpKeepaliveTimeMs
     if (exchange.hasBody) {
       this.#body = new RequestBody(head, {
         data: bytes => {
-          if (!this.#phases.bodyData(exchange, bytes)) this.pauseBody()
+          if (!this.#handler.bodyData(exchange, bytes)) this.pauseBody()
         },
-        end: trailers => this.#phases.bodyEnd(exchange, trailers),
+        end: trailers => this.#handler.bodyEnd(exchange, trailers),
       })
     }
     // Nobody would take the client's half of it.
     if (this.#hasEnded && isTunnel(exchange)) return void this.#socket.destroy()
-    this.#phases.begin(exchange)
+    this.#handler.begin(exchange)
     if (this.#hasEnded) this.#awaitFirstByte(exchange)
   }
 
   /** Answers in the proxy's own name and ends: where the next request begins is not to be believed. */
-  #refuse(answer: () => void): void {
+  #refuse(response: () => void): void {
     this.#last = true
     this.#pending = null
     this.#body = null
-    answer()
+    response()
   }
 
   /** Whether the rest of the body is small enough to be read for the sake of the connection. */
@@ -480,7 +480,7 @@ export class Connection implements Client {
     return this.#body.leftBytes > 0 && this.#body.leftBytes <= KEEP_BYTES
   }
 
-  /** Sends the end of the stream behind the last answer and reads on for a while. */
+  /** Sends the end of the stream behind the last response and reads on for a while. */
   #linger(): void {
     this.#last = true
     this.#pending = null
@@ -520,7 +520,7 @@ export class Connection implements Client {
       if (this.#exchange !== exchange || exchange.firstByteMs > 0) return
       // A file is looked for, and an application may be asked where there is none.
       if (!exchange.isAwaited) return this.#awaitFirstByte(exchange)
-      this.#phases.refusals.limited('http-half-close-timeout')
+      this.#handler.refusals.limited('http-half-close-timeout')
       this.#socket.destroy()
     }, this.#limits.httpHalfCloseTimeoutMs).unref()
   }
@@ -528,14 +528,14 @@ export class Connection implements Client {
   #stopReading(): void {
     const reading = this.#reading
     this.#reading = null
-    if (reading !== null) this.#phases.clientGone(reading)
+    if (reading !== null) this.#handler.clientGone(reading)
   }
 
   #clientGone(): void {
     this.#stopReading()
     const exchange = this.#exchange
     this.#exchange = null
-    if (exchange !== null) this.#phases.clientGone(exchange)
+    if (exchange !== null) this.#handler.clientGone(exchange)
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * How long a client may keep us waiting while something moves: for the next part of a body, for taking an answer, and
+ * How long a client may keep us waiting while something moves: for the next part of a body, for taking a response, and
  * for its own end. Looked at by the sweep of `connection.ts`, which makes one only for what is still under way then;
  * pure, so that a request that is over in time costs nothing.
  */
@@ -20,32 +20,32 @@ export const FAREWELL_MS = 500
 export const TOGETHER_MS = 50
 
 /**
- * How long a connection that has had its last answer waits for bytes that may be on their way; and how long they may
+ * How long a connection that has had its last response waits for bytes that may be on their way; and how long they may
  * come. nginx: 5 s and 30 s.
  */
 export const LINGER_MS = 2000
 export const LINGER_MOST_MS = 30_000
 
 /**
- * The patience with what comes behind the last answer, or of a body that nobody wants. It is read and thrown away: to
+ * The patience with what comes behind the last response, or of a body that nobody wants. It is read and thrown away: to
  * close now would reset the connection, and a client that sends its whole body before it reads would never see the
- * answer (RFC 9112 §9.6).
+ * response (RFC 9112 §9.6).
  */
 export class LingerPace {
   readonly #beganMs: number
   #heardMs: number
   #bytes = 0
 
-  constructor(now: number) {
-    this.#beganMs = now
-    this.#heardMs = now
+  constructor(nowMs: number) {
+    this.#beganMs = nowMs
+    this.#heardMs = nowMs
   }
 
   /** `bytes`: how many have come. */
-  isOver(now: number, bytes: number): boolean {
-    if (bytes !== this.#bytes) this.#heardMs = now
+  isOver(nowMs: number, bytes: number): boolean {
+    if (bytes !== this.#bytes) this.#heardMs = nowMs
     this.#bytes = bytes
-    return now - this.#heardMs > LINGER_MS || now - this.#beganMs > LINGER_MOST_MS
+    return nowMs - this.#heardMs > LINGER_MS || nowMs - this.#beganMs > LINGER_MOST_MS
   }
 }
 
@@ -61,15 +61,15 @@ export class BodyPace {
   #silentMs = 0
 
   /** `bytes`: how many have come when the first look is taken. */
-  constructor(now: number, bytes: number) {
-    this.#atMs = now
+  constructor(nowMs: number, bytes: number) {
+    this.#atMs = nowMs
     this.#bytes = bytes
   }
 
   /** `awaited`: it is the client whom we wait for, not the application. */
-  look(now: number, bytes: number, awaited: boolean, limits: BodyLimits): 'body-stalled' | 'body-too-slow' | null {
+  look(nowMs: number, bytes: number, awaited: boolean, limits: BodyLimits): 'body-stalled' | 'body-too-slow' | null {
     const { httpBodyTimeoutMs, httpBodyMinRateBytesPerSecond } = limits
-    const elapsedMs = awaited ? now - this.#atMs : 0
+    const elapsedMs = awaited ? nowMs - this.#atMs : 0
     const came = bytes - this.#bytes
     const wonMs =
       httpBodyMinRateBytesPerSecond > 0
@@ -77,7 +77,7 @@ export class BodyPace {
         : came > 0
           ? Number.POSITIVE_INFINITY
           : 0
-    this.#atMs = now
+    this.#atMs = nowMs
     this.#bytes = bytes
     this.#silentMs = came > 0 ? 0 : this.#silentMs + elapsedMs
     this.#waitedMs = Math.max(0, this.#waitedMs + elapsedMs - wonMs)
@@ -86,23 +86,23 @@ export class BodyPace {
   }
 }
 
-/** Whether the reader of an answer takes anything of it. */
+/** Whether the reader of a response takes anything of it. */
 export class SendPace {
   #sinceMs: number
   #taken: number
 
   /** `taken`: a number that changes whenever the kernel has taken bytes. */
-  constructor(now: number, taken: number) {
-    this.#sinceMs = now
+  constructor(nowMs: number, taken: number) {
+    this.#sinceMs = nowMs
     this.#taken = taken
   }
 
   /** Whether nothing was taken for longer than `httpSendTimeoutMs` (0 = no deadline). */
-  isStuck(now: number, taken: number, httpSendTimeoutMs: number): boolean {
+  isStuck(nowMs: number, taken: number, httpSendTimeoutMs: number): boolean {
     if (taken !== this.#taken) {
       this.#taken = taken
-      this.#sinceMs = now
+      this.#sinceMs = nowMs
     }
-    return httpSendTimeoutMs > 0 && now - this.#sinceMs > httpSendTimeoutMs
+    return httpSendTimeoutMs > 0 && nowMs - this.#sinceMs > httpSendTimeoutMs
   }
 }

@@ -44,7 +44,7 @@ export class HeadReader {
     const isWhole = end >= 0 && end <= bufferSizeBytes
     this.takenBytes = isWhole ? start + end + 4 : 0
     if (isWhole) return this.parse(text, end, limits)
-    // Whoever speaks another protocol, such as TLS, waits for an answer to its first bytes.
+    // Whoever speaks another protocol, such as TLS, waits for a response to its first bytes.
     if (text !== '' && !HEAD_BEGIN.test(text)) return REFUSALS['bad-method']
     return text.length > bufferSizeBytes ? overlongHead(text) : null
   }

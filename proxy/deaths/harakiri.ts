@@ -64,11 +64,11 @@ export class HarakiriClock {
   }
 
   /** `queued` requests wait for a worker. */
-  sweep(links: Iterable<Link>, rules: ClockRules, queued: number, now: number): void {
+  sweep(links: Iterable<Link>, rules: ClockRules, queued: number, nowMs: number): void {
     const isPressed = queued >= rules.harakiriQueueThreshold
     for (const link of [...links]) {
-      this.#keepPinging(link, now)
-      if (!link.condemned) this.#judge(link, rules, isPressed, now)
+      this.#keepPinging(link, nowMs)
+      if (!link.condemned) this.#judge(link, rules, isPressed, nowMs)
     }
   }
 
@@ -77,34 +77,40 @@ export class HarakiriClock {
     this.#suspicions.delete(link)
   }
 
-  #keepPinging(link: Link, now: number): void {
+  #keepPinging(link: Link, nowMs: number): void {
     const everyMs = link.inFlight > 0 || link.tunnels > 0 ? LATE_MS : IDLE_PING_MS
-    if ((link.open || link.retiring) && link.pingSentMs === 0 && now - link.lastPongMs > everyMs) link.ping(now)
+    if ((link.open || link.retiring) && link.pingSentMs === 0 && nowMs - link.lastPongMs > everyMs) link.ping(nowMs)
   }
 
   /** Not `isPressed`: whoever is late may go on, but what has begun is brought to its end. */
-  #judge(link: Link, rules: ClockRules, isPressed: boolean, now: number): void {
+  #judge(link: Link, rules: ClockRules, isPressed: boolean, nowMs: number): void {
     const suspicion = this.#suspicions.get(link)
     if (suspicion !== undefined) {
       if (link.lastPongMs >= suspicion.raisedMs) this.forget(link)
-      else return this.#weigh(link, suspicion, now)
+      else return this.#weigh(link, suspicion, nowMs)
     }
     if (!isPressed) return
-    const oldest = this.#expireDue(link, now)
-    if (oldest !== null) this.#suspect(link, oldest.title, oldest.dispatchMs, true, now)
-    else if (isSilent(link, rules.harakiriMs, now) && !mayBlock(link, rules, now)) this.#suspectSilent(link, now)
+    const oldest = this.#expireDue(link, nowMs)
+    if (oldest !== null) this.#suspect(link, oldest.title, oldest.dispatchMs, true, nowMs)
+    else if (isSilent(link, rules.harakiriMs, nowMs) && !mayBlock(link, rules, nowMs)) this.#suspectSilent(link, nowMs)
   }
 
   /** No ping has been answered since. */
-  #weigh(link: Link, suspicion: Suspicion, now: number): void {
-    const ageMs = now - suspicion.raisedMs
-    if (now - link.pingSentMs > ASK_MS) suspicion.stack ??= this.#requestStack(link.worker.linkPath)
+  #weigh(link: Link, suspicion: Suspicion, nowMs: number): void {
+    const ageMs = nowMs - suspicion.raisedMs
+    if (nowMs - link.pingSentMs > ASK_MS) suspicion.stack ??= this.#requestStack(link.worker.linkPath)
     if (ageMs <= VERDICT_MS) return
     const stack = suspicion.stack?.report ?? null
     if (stack === null && ageMs <= ANSWER_MS) return
     this.forget(link)
     const { guilty, sinceMs, isKnown } = suspicion
-    this.#events.blocked(link, guilty, now - sinceMs, isKnown, stack ?? noStack('the watchdog did not answer in time'))
+    this.#events.blocked(
+      link,
+      guilty,
+      nowMs - sinceMs,
+      isKnown,
+      stack ?? noStack('the watchdog did not answer in time'),
+    )
   }
 
   /**
@@ -112,8 +118,8 @@ export class HarakiriClock {
    * which is returned; the others wait for the verdict on their worker. Which one blocks it, the worker's watchdog
    * says; where it does not, it is taken to be the one that is late longest.
    */
-  #expireDue(link: Link, now: number): Exchange | null {
-    const due = link.exchanges.filter(exchange => exchange.deadlineMs !== 0 && exchange.deadlineMs <= now)
+  #expireDue(link: Link, nowMs: number): Exchange | null {
+    const due = link.exchanges.filter(exchange => exchange.deadlineMs !== 0 && exchange.deadlineMs <= nowMs)
     if (due.length === 0) return null
     due.sort((a, b) => a.deadlineMs - b.deadlineMs)
     const { stuck } = link
@@ -128,31 +134,31 @@ export class HarakiriClock {
     return suspect
   }
 
-  #suspect(link: Link, guilty: string, sinceMs: number, isKnown: boolean, now: number): void {
-    if (link.pingSentMs === 0) link.ping(now)
-    const suspicion = { guilty, sinceMs, isKnown, raisedMs: now, stack: null }
+  #suspect(link: Link, guilty: string, sinceMs: number, isKnown: boolean, nowMs: number): void {
+    if (link.pingSentMs === 0) link.ping(nowMs)
+    const suspicion = { guilty, sinceMs, isKnown, raisedMs: nowMs, stack: null }
     this.#suspicions.set(link, suspicion)
-    this.#weigh(link, suspicion, now)
+    this.#weigh(link, suspicion, nowMs)
   }
 
   /**
-   * Nothing moves any more although no request has passed a deadline: their answers have begun, or there are only
+   * Nothing moves any more although no request has passed a deadline: their responses have begun, or there are only
    * WebSockets, or it was a timer. Such a worker gets no new request, so nothing else would ever find it.
    */
-  #suspectSilent(link: Link, now: number): void {
+  #suspectSilent(link: Link, nowMs: number): void {
     const exchange = link.stuck ?? link.exchanges[0]
     const [guilty, sinceMs] = exchange ? [exchange.title, exchange.dispatchMs] : [NO_REQUEST, link.pingSentMs]
-    this.#suspect(link, guilty, sinceMs, exchange !== undefined && exchange === link.stuck, now)
+    this.#suspect(link, guilty, sinceMs, exchange !== undefined && exchange === link.stuck, nowMs)
   }
 }
 
-function isSilent({ pingSentMs }: Link, harakiriMs: number, now: number): boolean {
-  return harakiriMs > 0 && pingSentMs !== 0 && now - pingSentMs > harakiriMs
+function isSilent({ pingSentMs }: Link, harakiriMs: number, nowMs: number): boolean {
+  return harakiriMs > 0 && pingSentMs !== 0 && nowMs - pingSentMs > harakiriMs
 }
 
 /** The loop is, or may be, in a request that has more time than others: by its mount, or as the application said. */
-function mayBlock(link: Link, rules: HarakiriRules, now: number): boolean {
+function mayBlock(link: Link, rules: HarakiriRules, nowMs: number): boolean {
   const { stuck } = link
-  if (stuck === null) return link.exchanges.some(({ deadlineMs }) => deadlineMs > now)
-  return stuck.deadlineMs > now || (!stuck.answerBegun && harakiriMsOf(stuck, rules) === 0)
+  if (stuck === null) return link.exchanges.some(({ deadlineMs }) => deadlineMs > nowMs)
+  return stuck.deadlineMs > nowMs || (!stuck.responseBegun && harakiriMsOf(stuck, rules) === 0)
 }

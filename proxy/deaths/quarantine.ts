@@ -3,10 +3,10 @@
  * each proxy counts for itself. Pure but for the log event that `held` tells.
  *
  * A request is known by its method and its path as received, without the query, which may hold secrets. Of each death,
- * what was in flight without an answer is suspect. Who is answered afterwards, by any worker, is cleared of all deaths;
- * a request that kills is never answered. So a death speaks against a request only while that is the last suspect left.
- * Deaths by somebody else's SIGKILL, and by the master's hand, speak against nobody; harakiri of a blocked loop speaks
- * against the request that blocked it.
+ * what was in flight without a response is suspect. Who is answered afterwards, by any worker, is cleared of all
+ * deaths; a request that kills is never answered. So a death speaks against a request only while that is the last
+ * suspect left. Deaths by somebody else's SIGKILL, and by the master's hand, speak against nobody; harakiri of a
+ * blocked loop speaks against the request that blocked it.
  */
 
 import { createHash } from 'node:crypto'
@@ -37,7 +37,7 @@ interface Death {
 export class Quarantine {
   rules: QuarantineRules
   /**
-   * Whether `answered` and `holdSeconds` have nothing to look at: mostly so. For reading only; a field, because it is
+   * Whether `responded` and `holdSeconds` have nothing to look at: mostly so. For reading only; a field, because it is
    * asked for at each request.
    */
   isIdle = true
@@ -52,13 +52,13 @@ export class Quarantine {
   }
 
   /** A worker's link ended with these in flight; `end` null: the master has not said how. */
-  died(workerId: number, titles: Iterable<string>, end: WorkerEnd | null, now: number): void {
+  died(workerId: number, titles: Iterable<string>, end: WorkerEnd | null, nowMs: number): void {
     if (end === 'asked' || end === 'killed') return
-    this.#add({ workerId, atMs: now, suspects: new Set([...titles].map(keyOf)), isProven: end === 'crashed' }, now)
+    this.#add({ workerId, atMs: nowMs, suspects: new Set([...titles].map(keyOf)), isProven: end === 'crashed' }, nowMs)
   }
 
   /** The master says how a worker ended. */
-  gone(workerId: number, end: WorkerEnd, now: number): void {
+  gone(workerId: number, end: WorkerEnd, nowMs: number): void {
     if (this.#deaths.length === 0) return
     if (end !== 'crashed') {
       this.#deaths = this.#deaths.filter(death => death.isProven || death.workerId !== workerId)
@@ -66,47 +66,47 @@ export class Quarantine {
       return
     }
     for (const death of this.#deaths) if (death.workerId === workerId) death.isProven = true
-    this.#judge(now)
+    this.#judge(nowMs)
   }
 
   /** Its worker has to die because this request blocks the loop. */
-  blocked(workerId: number, title: string, now: number): void {
-    this.#add({ workerId, atMs: now, suspects: new Set([keyOf(title)]), isProven: true }, now)
+  blocked(workerId: number, title: string, nowMs: number): void {
+    this.#add({ workerId, atMs: nowMs, suspects: new Set([keyOf(title)]), isProven: true }, nowMs)
   }
 
   /** A worker has answered it: it does not kill. */
-  answered(title: string, now: number): void {
+  responded(title: string, nowMs: number): void {
     const key = keyOf(title)
     let changed = false
     for (const { suspects } of this.#deaths) changed = suspects.delete(key) || changed
     if (!changed) return
     this.#deaths = this.#deaths.filter(({ suspects }) => suspects.size > 0)
-    this.#judge(now)
+    this.#judge(nowMs)
   }
 
   /** For how many seconds from now it is held back, 0: it is not. */
-  holdSeconds(title: string, now: number): number {
+  holdSeconds(title: string, nowMs: number): number {
     const key = keyOf(title)
     const untilMs = this.#held.get(key)
     if (untilMs === undefined) return 0
-    if (untilMs > now) return Math.ceil((untilMs - now) / 1000)
+    if (untilMs > nowMs) return Math.ceil((untilMs - nowMs) / 1000)
     this.#held.delete(key)
     this.#changed()
     return 0
   }
 
-  #add(death: Death, now: number): void {
+  #add(death: Death, nowMs: number): void {
     const { size } = death.suspects
     if (this.rules.quarantineDeaths === 0 || size === 0 || size > MOST_SUSPECTS) return
     this.#deaths.push(death)
     if (this.#deaths.length > MOST_DEATHS) this.#deaths.shift()
-    this.#judge(now)
+    this.#judge(nowMs)
   }
 
   /** Forgets what is long ago, and holds back whom enough deaths speak against alone. */
-  #judge(now: number): void {
+  #judge(nowMs: number): void {
     const { quarantineDeaths: deaths, quarantineWindowMs, quarantineTimeMs } = this.rules
-    this.#deaths = this.#deaths.filter(({ atMs }) => now - atMs <= quarantineWindowMs)
+    this.#deaths = this.#deaths.filter(({ atMs }) => nowMs - atMs <= quarantineWindowMs)
     const against = new Map<string, Death[]>()
     for (const death of this.#deaths) {
       const [suspect] = death.suspects
@@ -117,7 +117,7 @@ export class Quarantine {
       if (deaths === 0 || proofs.length < deaths) continue
       // All but one stay: when its time is over, one more death is enough.
       this.#deaths = this.#deaths.filter(death => death !== proofs[0])
-      this.#hold(title, now + quarantineTimeMs)
+      this.#hold(title, nowMs + quarantineTimeMs)
       this.#onHeld(title, proofs.length)
     }
     this.#changed()

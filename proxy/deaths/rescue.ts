@@ -9,8 +9,8 @@ import { isIdempotent } from '../../kit/link/frames.js'
 /** What is known of the request when its worker is gone. */
 export interface Orphan {
   method: string
-  /** The client has got a byte of the answer. */
-  answerBegun: boolean
+  /** The client has got a byte of the response. */
+  responseBegun: boolean
   /** The worker said that it was about to hand it to the application. Only non-idempotent requests are acknowledged. */
   seen: boolean
   /** Its body is still here, or it has none. */
@@ -34,8 +34,8 @@ const BLAMELESS_ATTEMPTS = 10
 const FOREIGN_ATTEMPTS = 5
 
 export function verdictOn(orphan: Orphan): Verdict {
-  const { method, answerBegun, seen, replayable, attempts, end } = orphan
-  if (answerBegun) return 'break'
+  const { method, responseBegun, seen, replayable, attempts, end } = orphan
+  if (responseBegun) return 'break'
   if (!replayable) return 'give-up'
   if (!isIdempotent(method)) return !seen && attempts < BLAMELESS_ATTEMPTS ? 'again' : 'give-up'
   if (attempts < IDEMPOTENT_ATTEMPTS) return 'again'
@@ -51,8 +51,8 @@ export function verdictOn(orphan: Orphan): Verdict {
  * others. Nobody says how it ended, so it is to blame.
  */
 export function verdictOnForeign(orphan: Omit<Orphan, 'end'> & { unseenAttempts: number }): Verdict {
-  const { answerBegun, seen, replayable, attempts, unseenAttempts } = orphan
-  if (answerBegun || seen || !replayable) return verdictOn({ ...orphan, end: 'crashed' })
+  const { responseBegun, seen, replayable, attempts, unseenAttempts } = orphan
+  if (responseBegun || seen || !replayable) return verdictOn({ ...orphan, end: 'crashed' })
   return attempts + unseenAttempts < FOREIGN_ATTEMPTS ? 'again' : 'give-up'
 }
 

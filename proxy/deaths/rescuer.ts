@@ -1,7 +1,7 @@
 /**
  * Settles what becomes of the requests of dead workers: asks `rescue.ts` for each, has `quarantine.ts` remember them,
- * and keeps those that wait for the master's word on how their worker ended. One per proxy, made by `phases.ts`. That
- * word comes before or after the end of the link, whichever the kernel delivers first.
+ * and keeps those that wait for the master's word on how their worker ended. One per proxy, made by
+ * `request-lifecycle.ts`. That word comes before or after the end of the link, whichever the kernel delivers first.
  */
 
 import type { ProxyEventName, ToldFields } from '../../kit/channel/child-events.js'
@@ -16,7 +16,7 @@ export interface RescueEvents {
   /** To another worker, before those that have not been sent yet. */
   again(exchange: Exchange): void
   givenUp(exchange: Exchange): void
-  /** A part of its answer is out. */
+  /** A part of its response is out. */
   broken(exchange: Exchange): void
 }
 
@@ -39,8 +39,11 @@ interface Undecided {
 }
 
 /** What becomes of an exchange whose worker ended like that. */
-export function verdictFor({ answerBegun, seen, attempts, kept, head }: Exchange, end: WorkerEnd | null): Verdict {
-  return verdictOn({ method: head.method, answerBegun, seen, attempts, replayable: kept !== null, end })
+export function verdictFor(
+  { responseBegun, seen, attempts, replayable, head }: Exchange,
+  end: WorkerEnd | null,
+): Verdict {
+  return verdictOn({ method: head.method, responseBegun, seen, attempts, replayable: replayable !== null, end })
 }
 
 export class Rescuer {
@@ -63,28 +66,28 @@ export class Rescuer {
   }
 
   /** `exchanges` were in flight there, oldest first. */
-  lost({ worker: { workerId }, end, condemned }: Link, exchanges: readonly Exchange[], now: number): void {
-    const unanswered = exchanges.filter(({ firstByteMs }) => firstByteMs === 0).map(({ title }) => title)
-    if (!condemned) this.quarantine.died(workerId, unanswered, end, now)
+  lost({ worker: { workerId }, end, condemned }: Link, exchanges: readonly Exchange[], nowMs: number): void {
+    const awaited = exchanges.filter(({ firstByteMs }) => firstByteMs === 0).map(({ title }) => title)
+    if (!condemned) this.quarantine.died(workerId, awaited, end, nowMs)
     // Last first, because each goes to the head of the queue: they keep their order.
     const waiting = exchanges.toReversed().filter(exchange => !this.#settle(exchange, end))
-    if (waiting.length > 0) this.#undecided.push({ workerId, deadlineMs: now + WORD_MS, exchanges: waiting })
+    if (waiting.length > 0) this.#undecided.push({ workerId, deadlineMs: nowMs + WORD_MS, exchanges: waiting })
   }
 
   /** The master's word. */
-  gone(workerId: number, end: WorkerEnd, now: number): void {
-    this.quarantine.gone(workerId, end, now)
+  gone(workerId: number, end: WorkerEnd, nowMs: number): void {
+    this.quarantine.gone(workerId, end, nowMs)
     this.#decide(undecided => undecided.workerId === workerId, end)
   }
 
   /** The worker has to die because this request blocks its loop. */
-  blocked(workerId: number, title: string, now: number): void {
-    this.quarantine.blocked(workerId, title, now)
+  blocked(workerId: number, title: string, nowMs: number): void {
+    this.quarantine.blocked(workerId, title, nowMs)
   }
 
   /** Waits for no word that does not come. */
-  sweep(now: number): void {
-    if (this.#undecided.length > 0) this.#decide(({ deadlineMs }) => deadlineMs <= now, 'crashed')
+  sweep(nowMs: number): void {
+    if (this.#undecided.length > 0) this.#decide(({ deadlineMs }) => deadlineMs <= nowMs, 'crashed')
   }
 
   #decide(isMeant: (undecided: Undecided) => boolean, end: WorkerEnd): void {

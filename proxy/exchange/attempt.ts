@@ -1,7 +1,7 @@
 /**
- * What the life of a request (`phases.ts`) and whoever responds to it say to each other. A worker's link, a foreign
- * upstream and the handshake of a WebSocket keep to it; whoever responds next (a cache, a server of the uwsgi protocol)
- * joins by keeping to it.
+ * What the life of a request (`request-lifecycle.ts`) and whoever responds to it say to each other. A worker's link, a
+ * foreign upstream and the handshake of a WebSocket keep to it; whoever responds next (a cache, a server of the uwsgi
+ * protocol) joins by keeping to it.
  *
  * Towards the responder: the exchange is handed over, then the request's body, in pieces, and its end; or `cancel`.
  * Back from it: the response's bytes go to `exchange.out`, and one word at the end: complete, failed, or broken off.

@@ -1,27 +1,27 @@
 /**
- * One request of one client and what has become of it so far. Made by `phases.ts`, which moves it from phase to phase;
- * `link.ts` and `connection.ts` fill in what they see. Holds no policy.
+ * One request of one client and what has become of it so far. Made by `request-lifecycle.ts`, which moves it from phase
+ * to phase; `link.ts` and `connection.ts` fill in what they see. Holds no policy.
  */
 
-import type { OwnAnswer } from '../http/error-response.js'
+import type { OwnResponse } from '../http/error-response.js'
 import type { RequestHead } from '../http/request-head.js'
 import type { Believed, Origin } from '../route/forwarded-fields.js'
 import type { Route } from '../route/route-table.js'
 import type { Attempt, BodyReader, WaitingPlace } from './attempt.js'
 
-/** Where the bytes of an answer go. */
-export interface AnswerSink {
+/** Where the bytes of a response go. */
+export interface ResponseSink {
   /**
-   * Bytes of an HTTP/1.1 answer that is framed already; a string is latin1, a buffer must not change any more. False:
+   * Bytes of an HTTP/1.1 response that is framed already; a string is latin1, a buffer must not change any more. False:
    * wait for `whenWritable` before more.
    */
   write(bytes: string | Buffer): boolean
   whenWritable(callback: () => void): void
 }
 
-/** Stands before the client and changes the answer on its way; see `answer-stages.ts`. */
-export interface AnswerStage extends AnswerSink {
-  /** All of the answer has been written; `close`: its end is the end of the connection. */
+/** Stands before the client and changes the response on its way; see `body-filters.ts`. */
+export interface BodyFilter extends ResponseSink {
+  /** All of the response has been written; `close`: its end is the end of the connection. */
   end(close: boolean): void
   /** The exchange is over: nothing more is written, nothing is held. */
   destroy(): void
@@ -30,7 +30,7 @@ export interface AnswerStage extends AnswerSink {
 }
 
 /** Whoever asked: an HTTP/1.1 connection. Another protocol joins by implementing this. */
-export interface Client extends AnswerSink {
+export interface Client extends ResponseSink {
   readonly address: string
   readonly port: number
   readonly encrypted: boolean
@@ -38,15 +38,15 @@ export interface Client extends AnswerSink {
   readonly overUnix?: boolean
   /** As `write`, of a part of a buffer that may change afterwards. */
   writeLent(bytes: Buffer, start: number, end: number): boolean
-  /** A whole answer of the proxy's own. */
-  answer(answer: OwnAnswer): void
+  /** A whole response of the proxy's own. */
+  respond(response: OwnResponse): void
   /**
-   * The last byte of the answer was written; `close`: its end is the end of the connection. `now`: where it was read
-   * just now.
+   * The last byte of the response was written; `close`: its end is the end of the connection. `nowMs`: where it was
+   * read just now.
    */
-  answerComplete(close: boolean, now?: number): void
-  /** The answer will never be complete: the client must see that. */
-  answerBroken(): void
+  completeResponse(close: boolean, nowMs?: number): void
+  /** The response will never be complete: the client must see that. */
+  breakResponse(): void
   /** Reading the request's body may go on. */
   resumeBody(): void
   /** Nobody reads the rest of a body whose request is answered. */
@@ -54,8 +54,8 @@ export interface Client extends AnswerSink {
   /** The connection must not be used for another request. */
   readonly closing: boolean
   /**
-   * Nor if the answer were to begin now: too much of the body is still to come, or the client does not know whether to
-   * send it.
+   * Nor if the response were to begin now: too much of the body is still to come, or the client does not know whether
+   * to send it.
    */
   readonly closingNow: boolean
 }
@@ -76,7 +76,7 @@ export class Exchange {
   /** The fields as the application gets them, `\nname\nvalue` each. */
   wireHeaders = ''
   route: Route | null = null
-  /** When it was handed to a worker the first time, and when the first byte of the answer came; 0 = not yet. */
+  /** When it was handed to a worker the first time, and when the first byte of the response came; 0 = not yet. */
   dispatchMs = 0
   firstByteMs = 0
   status = 0
@@ -87,9 +87,9 @@ export class Exchange {
   /** It is known that it goes to a worker; it has been handed to the dispatcher. */
   routed = false
   dispatched = false
-  /** Where its answer's bytes go: the client, or the first stage before it. */
-  out: AnswerSink
-  stage: AnswerStage | null = null
+  /** Where its response's bytes go: the client, or the first body filter before it. */
+  out: ResponseSink
+  bodyFilter: BodyFilter | null = null
   /** The file that is being sent as its response. */
   file: { cancel(): void } | null = null
 
@@ -97,18 +97,18 @@ export class Exchange {
   bodyComplete: boolean
   bodyTrailers = ''
   /** The body so far, as long as another worker could need it; null once it was let go. */
-  kept: Buffer[] | null
-  keptBytes = 0
+  replayable: Buffer[] | null
+  replayableBytes = 0
   /** The client has been told to go on with its body. */
   continued = false
-  /** An interim answer waits for the client to read. */
+  /** An interim response waits for the client to read. */
   interimWaits = false
   /** What interim responses have taken of their room (`interim-response.ts`). */
   interimBytes = 0
   /** Bytes that the link may still take without credit. */
   bodyWindow = 0
 
-  /** Where the application reads on though its answer is complete; null: nobody does. */
+  /** Where the application reads on though its response is complete; null: nobody does. */
   reader: BodyReader<Exchange> | null = null
 
   /** The attempt under way; null: it waits, or nobody else responds. */
@@ -118,19 +118,19 @@ export class Exchange {
   /** Its number on the link to the worker. */
   linkId = 0
   seen = false
-  answerBegun = false
+  responseBegun = false
   /** The connection ends behind it, and its head was made to say so. */
   closes = false
   /** Its end is the end of the connection and nothing else. */
-  answersUntilClose = false
-  /** Whole field lines that the proxy adds to the answer of this attempt, behind its status line. */
-  answerLines = ''
+  responseUntilClose = false
+  /** Whole field lines that the proxy adds to the response of this attempt, behind its status line. */
+  addedFields = ''
   /**
    * Short pieces of this attempt that came in the turn under way and have not been written yet; see `piece-joiner.ts`.
    */
   joined = ''
   /** Answer bytes passed on to the client and not yet returned as credit. */
-  unreturned = 0
+  unacknowledgedCredit = 0
   waitingForClient = false
   /** Monotonic time at which harakiri is due, 0 = the clock is not running. */
   deadlineMs = 0
@@ -151,7 +151,7 @@ export class Exchange {
     this.origin = client
     this.startMs = startMs
     this.bodyComplete = head.length === 0 && !head.chunked
-    this.kept = this.bodyComplete ? NOTHING : []
+    this.replayable = this.bodyComplete ? NOTHING : []
   }
 
   /** Under which requests are counted; `-` before there is a route. */
@@ -169,20 +169,20 @@ export class Exchange {
   }
 
   /** The first byte of the response has come: no deadline runs any more, and nobody else can respond. */
-  beginResponse(status: number, now: number): void {
+  beginResponse(status: number, nowMs: number): void {
     this.status = status
-    this.answerBegun = true
-    this.firstByteMs = now
+    this.responseBegun = true
+    this.firstByteMs = nowMs
     this.deadlineMs = 0
-    this.kept = null
+    this.replayable = null
   }
 
   /**
    * The last byte of the request has been handed over: its clock runs until the first byte of the response. 0: as long
    * as it likes.
    */
-  startClock(ms: number, now: number): void {
-    if (ms > 0 && !this.answerBegun) this.deadlineMs = now + ms
+  startClock(ms: number, nowMs: number): void {
+    if (ms > 0 && !this.responseBegun) this.deadlineMs = nowMs + ms
   }
 
   /** Gives up what is under way for its response; see `Attempt`. */
@@ -192,7 +192,7 @@ export class Exchange {
 
   /** RFC 9110 §10.1.1: whoever reads the body says so. For a client that has sent none of it and may wait for that. */
   continueBody(): void {
-    if (!this.head.expectContinue || this.bodyComplete || this.continued || this.keptBytes > 0) return
+    if (!this.head.expectContinue || this.bodyComplete || this.continued || this.replayableBytes > 0) return
     this.continued = true
     this.client.write('HTTP/1.1 100 Continue\r\n\r\n')
   }

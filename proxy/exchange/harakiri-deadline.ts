@@ -1,6 +1,6 @@
 /**
  * How long a request may take: by `harakiri`, by the longest `mount-harakiri` of its path, or by what the application
- * said of it. Used by `phases.ts`, `upstream-group.ts`, `link.ts` and `harakiri.ts`. Pure.
+ * said of it. Used by `request-lifecycle.ts`, `upstream-group.ts`, `link.ts` and `harakiri.ts`. Pure.
  */
 
 import type { ProxySettings } from '../../kit/channel/messages.js'
@@ -21,7 +21,7 @@ export function harakiriMsOf(exchange: Pick<Exchange, 'ownHarakiriMs' | 'path'>,
  * The application says how much time it has from now on. Of a request that is still arriving, the clock starts with its
  * last byte.
  */
-export function overrideHarakiri(exchange: Exchange, ms: number, now: number): void {
+export function overrideHarakiri(exchange: Exchange, ms: number, nowMs: number): void {
   exchange.ownHarakiriMs = ms
-  if (exchange.bodyComplete && !exchange.answerBegun) exchange.deadlineMs = ms === 0 ? 0 : now + ms
+  if (exchange.bodyComplete && !exchange.responseBegun) exchange.deadlineMs = ms === 0 ? 0 : nowMs + ms
 }

@@ -1,6 +1,6 @@
 /**
- * Interim responses (1xx) on their way to the client: of workers (`answer-pieces.ts`), of foreign upstreams, and before
- * a WebSocket is open.
+ * Interim responses (1xx) on their way to the client: of workers (`response-pieces.ts`), of foreign upstreams, and
+ * before a WebSocket is open.
  */
 
 import type { Exchange } from './exchange.js'

@@ -39,7 +39,7 @@ export class PieceJoiner {
    */
   take(exchange: Exchange, bytes: Buffer, start: number, end: number): boolean {
     // What is left of the status line has to be found first.
-    if (end - start < SHORT_BYTES && exchange.answerLines === '') {
+    if (end - start < SHORT_BYTES && exchange.addedFields === '') {
       this.#add(exchange, bytes.latin1Slice(start, end))
       return true
     }

@@ -60,10 +60,10 @@ export class WaitingLine {
   }
 
   /** Takes out those whose time is over, in their order; one look at each that waits. */
-  removeLate(now: number): Exchange[] {
+  removeLate(nowMs: number): Exchange[] {
     const late: Exchange[] = []
     for (let each = this.#first; each !== null; each = each.waitsBefore) {
-      if (each.queueDeadlineMs <= now) late.push(each)
+      if (each.queueDeadlineMs <= nowMs) late.push(each)
     }
     for (const exchange of late) this.remove(exchange)
     return late

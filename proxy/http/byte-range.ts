@@ -1,7 +1,7 @@
 /**
  * The `Range` header for byte ranges (RFC 9110 §14). Called by static files; pure.
  *
- * What must stay true: no set of ranges makes an answer larger than the file itself. Ranges that overlap or touch
+ * What must stay true: no set of ranges makes a response larger than the file itself. Ranges that overlap or touch
  * become one; a set that would cost as much as the whole file, that has more than `MOST_RANGES` elements, another unit
  * or a syntax error is answered as if the header were absent, which §14.2 allows.
  */

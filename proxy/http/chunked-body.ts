@@ -99,7 +99,7 @@ export class ChunkedDecoder {
     return this.#wrongBegin(begin) ?? (this.#part === 'trailers' ? 'trailers-too-long' : 'chunk-extensions-too-long')
   }
 
-  /** The refusal of a line for what has come of it: its sender may wait for the answer. */
+  /** The refusal of a line for what has come of it: its sender may wait for the response. */
   #wrongBegin(line: string): RefusalCode | null {
     if (this.#part === 'size') return SIZE_BEGIN.test(line) ? null : 'bad-chunk-size'
     if (this.#part === 'trailers') return TRAILER_BEGIN.test(line) ? null : 'bad-trailer'

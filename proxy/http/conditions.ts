@@ -1,7 +1,7 @@
 /**
- * The fields of a request that the answer for a file depends on (RFC 9110 §13 and §14). Collected by `request-head.ts`,
- * so that a file that lies in memory is answered without another look at the fields; judged by `preconditions.ts`.
- * Pure.
+ * The fields of a request that the response for a file depends on (RFC 9110 §13 and §14). Collected by
+ * `request-head.ts`, so that a file that lies in memory is answered without another look at the fields; judged by
+ * `preconditions.ts`. Pure.
  */
 
 /** Several lines of one name are joined with `, `. */

@@ -1,12 +1,12 @@
 /**
- * Which content coding an answer gets. What the client wants (RFC 9110 §12.5.3): asked by `static/exchange.ts` among
- * the stored forms of a file, and by `compressing-stage.ts` among what it can make. And what kind of answer of an
+ * Which content coding a response gets. What the client wants (RFC 9110 §12.5.3): asked by `static/exchange.ts` among
+ * the stored forms of a file, and by `compression-filter.ts` among what it can make. And what kind of response of an
  * application may be compressed at all. Pure. Where the client likes several equally the server's order decides.
  */
 
 import type { ContentCoding } from '../../kit/options/values/value-types.js'
-import { type AnswerField, type AnswerHead, fieldValue } from './answer-head.js'
 import { listsEntityTag } from './entity-tag.js'
+import { fieldValue, type ResponseField, type ResponseHead } from './response-head.js'
 
 /** How the names of files in each coding end. */
 export const SIBLING_ENDINGS = { br: '.br', zstd: '.zst', gzip: '.gz' } as const satisfies Record<ContentCoding, string>
@@ -37,17 +37,17 @@ export function negotiateCoding<Available extends Coding>(
   return best
 }
 
-/** What of the configuration and the request decides about an answer's eligibility. */
+/** What of the configuration and the request decides about a response's eligibility. */
 export interface CompressionRule {
   types: ReadonlySet<string>
   minBytes: number
 }
 
 /**
- * Whether such an answer is compressed for clients that accept it, and so varies with `Accept-Encoding` for all. Not
+ * Whether such a response is compressed for clients that accept it, and so varies with `Accept-Encoding` for all. Not
  * asked: how long a body is that tells no length.
  */
-export function isCompressible(head: AnswerHead, rule: CompressionRule): boolean {
+export function isCompressible(head: ResponseHead, rule: CompressionRule): boolean {
   const { status, fields } = head
   // 206 is a part of another representation; 1xx, 204 and 304 have no body; what is behind 205 no client reads.
   if (status === 204 || status === 205 || status === 206 || status === 304) return false
@@ -65,13 +65,13 @@ export function isTypeAmong(contentType: string | undefined, types: ReadonlySet<
   return type !== '' && (types.has(type) || types.has(`${type.slice(0, type.indexOf('/'))}/*`) || types.has('*'))
 }
 
-/** `Cache-Control: no-transform`, of a request or an answer (RFC 9111 §5.2.1.6, §5.2.2.6). */
+/** `Cache-Control: no-transform`, of a request or a response (RFC 9111 §5.2.1.6, §5.2.2.6). */
 export function forbidsTransformation(cacheControl: string | undefined): boolean {
   return cacheControl !== undefined && /(?:^|[,\s])no-transform(?=$|[,\s])/i.test(cacheControl)
 }
 
 /** The fields of the same answer with its body in `coding` and in chunks. */
-export function codedFields(fields: readonly AnswerField[], coding: ContentCoding): AnswerField[] {
+export function codedFields(fields: readonly ResponseField[], coding: ContentCoding): ResponseField[] {
   const kept = fields.filter(([name]) => !OF_THE_PLAIN_BODY.has(name.toLowerCase())).map(weakenEntityTag)
   kept.push(['Content-Encoding', coding], ['Transfer-Encoding', 'chunked'])
   return varyingFields(kept)
@@ -84,11 +84,11 @@ export function codedFields(fields: readonly AnswerField[], coding: ContentCodin
  * `isCodable`: nothing in the request forbids a coding.
  */
 export function notModifiedFields(
-  { fields }: Pick<AnswerHead, 'fields'>,
+  { fields }: Pick<ResponseHead, 'fields'>,
   types: ReadonlySet<string>,
   ifNoneMatch: string | undefined,
   isCodable: boolean,
-): AnswerField[] {
+): ResponseField[] {
   if (fieldValue(fields, 'content-encoding') !== undefined) return fields
   if (forbidsTransformation(fieldValue(fields, 'cache-control'))) return fields
   const tag = fieldValue(fields, 'etag') ?? ''
@@ -99,7 +99,7 @@ export function notModifiedFields(
 }
 
 /** With `Vary: Accept-Encoding`, unless it says so already. */
-export function varyingFields(fields: AnswerField[]): AnswerField[] {
+export function varyingFields(fields: ResponseField[]): ResponseField[] {
   const names = (fieldValue(fields, 'vary') ?? '').toLowerCase().split(',')
   if (names.some(name => name.trim() === 'accept-encoding' || name.trim() === '*')) return fields
   return [...fields, ['Vary', 'Accept-Encoding']]
@@ -118,7 +118,7 @@ const OF_THE_PLAIN_BODY: ReadonlySet<string> = new Set([
 ])
 
 /** As nginx: the coded body is another representation, equivalent and not the same byte for byte (RFC 9110 §8.8.1). */
-function weakenEntityTag(field: AnswerField): AnswerField {
+function weakenEntityTag(field: ResponseField): ResponseField {
   const [name, value] = field
   return name.toLowerCase() === 'etag' && value.startsWith('"') ? [name, `W/${value}`] : field
 }

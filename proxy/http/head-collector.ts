@@ -1,14 +1,14 @@
 /**
- * Collects the first bytes of an answer until its head is there. Owned by each stage of `answer-stages.ts`: an answer's
- * first piece holds the whole head as a rule, but a long one comes in several.
+ * Collects the first bytes of a response until its head is there. Owned by each body filter of `body-filters.ts`: a
+ * response's first piece holds the whole head as a rule, but a long one comes in several.
  */
 
 import { GatheredBytes } from '../../kit/link/gathered-bytes.js'
-import { type AnswerHead, type BadHead, MAX_ANSWER_HEAD_BYTES, parseAnswerHead } from './answer-head.js'
+import { type BadHead, MAX_RESPONSE_HEAD_BYTES, parseResponseHead, type ResponseHead } from './response-head.js'
 
 /** The head, its printed length, and the first bytes behind it. */
 export interface CollectedHead {
-  head: AnswerHead | BadHead
+  head: ResponseHead | BadHead
   rest: Buffer
 }
 
@@ -30,9 +30,9 @@ export class HeadCollector {
     if (typeof bytes === 'string') this.#parts.addText(bytes)
     else this.#parts.add(bytes)
     const end = this.#parts.indexOf(END, from)
-    if (end < 0 && this.#parts.length <= MAX_ANSWER_HEAD_BYTES) return null
+    if (end < 0 && this.#parts.length <= MAX_RESPONSE_HEAD_BYTES) return null
     const all = this.#parts.take()
     if (end < 0) return { head: { bad: 'its head has no end' }, rest: all.subarray(0, 0) }
-    return { head: parseAnswerHead(all.latin1Slice(0, end), this.#method), rest: all.subarray(end + END.length) }
+    return { head: parseResponseHead(all.latin1Slice(0, end), this.#method), rest: all.subarray(end + END.length) }
   }
 }

@@ -14,7 +14,7 @@ export const FIELD = {
   expect: 4,
   userAgent: 5,
   referer: 6,
-  /** On which the answer of a file depends: RFC 9110 §13 and §14. */
+  /** On which the response of a file depends: RFC 9110 §13 and §14. */
   condition: 7,
   connection: 8,
   upgrade: 9,

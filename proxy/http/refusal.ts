@@ -1,9 +1,9 @@
 /**
  * Why a client's message is refused: one row per reason, with the status that says so. Used by the parsers of this
- * folder, by the connection that answers, and by the counters (the codes are a closed set, so they can be labels).
+ * folder, by the connection that responses, and by the counters (the codes are a closed set, so they can be labels).
  *
- * After any of these the place where the next request would begin is unknown or not to be believed: the answer is sent
- * with `Connection: close`, and nothing that follows on that connection is read.
+ * After any of these the place where the next request would begin is unknown or not to be believed: the response is
+ * sent with `Connection: close`, and nothing that follows on that connection is read.
  */
 
 const ROWS = {

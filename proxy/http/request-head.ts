@@ -48,7 +48,7 @@ export interface RequestHead {
   /** Names and values in turn of Forwarded, X-Real-IP, X-Request-Id and all X-Forwarded-*; null when there are none. */
   forwarding: string[] | null
   /**
-   * What the answer of a file depends on, the values of one name joined with commas; null: nothing. They go on to the
+   * What the response of a file depends on, the values of one name joined with commas; null: nothing. They go on to the
    * worker too.
    */
   conditions: Conditions | null

@@ -8,7 +8,7 @@
  * nginx and RFC 3986 resolve `/a//../b` differently; where readers disagree (that, an encoded slash, a path above the
  * root), there is no such path. A target with an encoded slash may still be an application's (`/@scope%2Fname` of a
  * package registry), and one with another doubtful escape the name of a file: `looseReadings` gives what the furthest
- * apart of its readers take it for, and where they all stay with one route the answer is not a 400.
+ * apart of its readers take it for, and where they all stay with one route the response is not a 400.
  */
 
 import { nameOf } from './file-name.js'

@@ -1,6 +1,6 @@
 /**
  * Which worker gets a request, and the queue of those that wait for one.
- * One per proxy; `phases.ts` hands exchanges in, links report freed slots.
+ * One per proxy; `request-lifecycle.ts` hands exchanges in, links report freed slots.
  */
 
 import type { ProxySettings, WorkerAddress, WorkerEnd, WorkerLoad } from '../../kit/channel/messages.js'
@@ -13,7 +13,7 @@ import { Link, type LinkEvents } from './link.js'
 
 export interface DispatcherEvents {
   /** This link takes the exchange, which had to wait, now. */
-  assigned(exchange: Exchange, link: Link, now: number): void
+  assigned(exchange: Exchange, link: Link, nowMs: number): void
   /** It waited in vain, or could not even wait. */
   refused(exchange: Exchange, code: ErrorCode): void
   /**
@@ -131,10 +131,10 @@ export class Dispatcher {
   }
 
   /** Whoever is served waits for nobody, but another worker would be of use. */
-  #callForMore(now: number): void {
-    if (!this.#isCrowded || !this.#settings.lazy || now - this.#calledMs < CALL_MS) return
+  #callForMore(nowMs: number): void {
+    if (!this.#isCrowded || !this.#settings.lazy || nowMs - this.#calledMs < CALL_MS) return
     this.#isCrowded = false
-    this.#calledMs = now
+    this.#calledMs = nowMs
     this.#events.starved()
   }
 
@@ -192,66 +192,66 @@ export class Dispatcher {
    * The link that takes the exchange now: of the worker of its cookie, else the one that `choose` finds. Null: it
    * waits, or is refused.
    */
-  dispatch(exchange: Exchange, now: number): Link | null {
-    const link = this.#waiting.size === 0 ? this.#linkFor(exchange, now) : null
-    if (link === null) this.#wait(exchange, now)
+  dispatch(exchange: Exchange, nowMs: number): Link | null {
+    const link = this.#waiting.size === 0 ? this.#linkFor(exchange, nowMs) : null
+    if (link === null) this.#wait(exchange, nowMs)
     return link
   }
 
-  #wait(exchange: Exchange, now: number): void {
+  #wait(exchange: Exchange, nowMs: number): void {
     if (this.#isHopeless) this.#events.refused(exchange, 'stopping')
     else if (!this.#isPaused && this.#waiting.size >= this.#settings.httpQueue)
       this.#events.refused(exchange, 'queue-full')
     else {
-      this.#queue(exchange, now)
+      this.#queue(exchange, nowMs)
       this.#waiting.push(exchange)
     }
   }
 
   /** A rescued request has waited already: it goes before the others. */
-  dispatchFirst(exchange: Exchange, now: number): Link | null {
-    const link = this.#linkFor(exchange, now)
-    if (link === null) this.#queueFirst(exchange, now)
+  dispatchFirst(exchange: Exchange, nowMs: number): Link | null {
+    const link = this.#linkFor(exchange, nowMs)
+    if (link === null) this.#queueFirst(exchange, nowMs)
     return link
   }
 
   /** This link could not be reached: another one gets the exchange, or whichever is free next. */
-  dispatchElsewhere(exchange: Exchange, link: Link, now: number): void {
+  dispatchElsewhere(exchange: Exchange, link: Link, nowMs: number): void {
     const { open } = link
     link.open = false
-    const other = this.#isPaused ? null : this.choose(now)
+    const other = this.#isPaused ? null : this.choose(nowMs)
     link.open = open
-    if (other !== null) this.#events.assigned(exchange, other, now)
-    else this.#queueFirst(exchange, now)
+    if (other !== null) this.#events.assigned(exchange, other, nowMs)
+    else this.#queueFirst(exchange, nowMs)
   }
 
-  #queueFirst(exchange: Exchange, now: number): void {
+  #queueFirst(exchange: Exchange, nowMs: number): void {
     if (this.#isHopeless) return this.#events.refused(exchange, 'stopping')
-    this.#queue(exchange, now)
+    this.#queue(exchange, nowMs)
     this.#waiting.unshift(exchange)
   }
 
-  #queue(exchange: Exchange, now: number): void {
+  #queue(exchange: Exchange, nowMs: number): void {
     if (this.#waiting.size === 0) this.#callForWorkers()
     exchange.queue = this
-    exchange.queuedMs = now
-    exchange.queueDeadlineMs = this.#queueDeadline(now)
+    exchange.queuedMs = nowMs
+    exchange.queueDeadlineMs = this.#queueDeadline(nowMs)
   }
 
-  #queueDeadline(now: number): number {
+  #queueDeadline(nowMs: number): number {
     const { httpQueueTimeoutMs } = this.#settings
-    return httpQueueTimeoutMs > 0 && !this.#isPaused ? now + httpQueueTimeoutMs : Number.POSITIVE_INFINITY
+    return httpQueueTimeoutMs > 0 && !this.#isPaused ? nowMs + httpQueueTimeoutMs : Number.POSITIVE_INFINITY
   }
 
   /**
-   * The worker with the fewest in flight among those that answer their pings and have room, each in turn among equals;
-   * null: none.
+   * The worker with the fewest in flight among those that response their pings and have room, each in turn among
+   * equals; null: none.
    *
    * Where an idle one is the exception, a request rather joins those that came in with it and have not left, at a
    * worker that is through with them before another one would have woken up: to be woken up is what a small request
    * costs most.
    */
-  choose(now: number): Link | null {
+  choose(nowMs: number): Link | null {
     const links = this.#links
     const count = links.length
     let best: Link | null = null
@@ -265,7 +265,7 @@ export class Dispatcher {
       const link = links[at]!
       const inFlight = link.inFlight + link.tunnels
       total += link.inFlight
-      if (inFlight >= fewestJoined || !isResponsive(link, now)) continue
+      if (inFlight >= fewestJoined || !isResponsive(link, nowMs)) continue
       if (link.takesCompanions) {
         joined = link
         fewestJoined = inFlight
@@ -287,20 +287,20 @@ export class Dispatcher {
   }
 
   /** The worker to which the client's cookie points, if it can take the request, or any other. */
-  #linkFor(exchange: Exchange, now: number): Link | null {
+  #linkFor(exchange: Exchange, nowMs: number): Link | null {
     if (this.#isPaused) return null
     const { sticky } = this.#settings
     if (sticky !== null) {
       const token = cookieValue(exchange.head, sticky)
       const isPreferred = (link: Link) =>
-        slotToken(sticky, link.worker.slot) === token && isResponsive(link, now) && this.#hasRoom(link)
+        slotToken(sticky, link.worker.slot) === token && isResponsive(link, nowMs) && this.#hasRoom(link)
       const preferred = token === null ? undefined : this.#links.find(isPreferred)
       if (preferred !== undefined) {
         if (preferred.inFlight + preferred.tunnels > 0) this.#isCrowded = true
         return preferred
       }
     }
-    return this.choose(now)
+    return this.choose(nowMs)
   }
 
   #linkOf(workerId: number): Link | undefined {
@@ -309,13 +309,13 @@ export class Dispatcher {
 
   /** Gives waiting exchanges to workers that have room. */
   pump(): void {
-    const now = monotonicMs()
+    const nowMs = monotonicMs()
     for (;;) {
       const exchange = this.#waiting.first
-      const link = exchange === null ? null : this.#linkFor(exchange, now)
+      const link = exchange === null ? null : this.#linkFor(exchange, nowMs)
       if (exchange === null || link === null) return
       this.leave(exchange)
-      this.#events.assigned(exchange, link, now)
+      this.#events.assigned(exchange, link, nowMs)
     }
   }
 
@@ -347,14 +347,14 @@ export class Dispatcher {
   }
 
   /** Refuses those that have waited too long, and links broken links anew. */
-  sweep(now: number): void {
+  sweep(nowMs: number): void {
     for (const { worker, events } of this.#broken.values()) this.connect(worker, events)
     this.#broken.clear()
-    for (const link of this.#links) link.sweep(now)
+    for (const link of this.#links) link.sweep(nowMs)
     // Again: the master may have sent the last worker away just then.
     if (this.#waiting.size > 0) this.#callForWorkers()
-    this.#callForMore(now)
-    for (const exchange of this.#waiting.removeLate(now)) {
+    this.#callForMore(nowMs)
+    for (const exchange of this.#waiting.removeLate(nowMs)) {
       exchange.queue = null
       this.#events.refused(exchange, this.#lacksDescriptors ? 'no-files' : 'no-worker')
     }
@@ -366,14 +366,14 @@ export class Dispatcher {
   }
 
   loads(): WorkerLoad[] {
-    const now = monotonicMs()
+    const nowMs = monotonicMs()
     return this.#links.map(link => ({
       workerId: link.worker.workerId,
       requests: link.requests,
       inFlight: link.inFlight + link.tunnels,
-      // A ping without an answer is a lag too: a loop that stands still could not tell it.
-      lagMs: Math.round(link.pingSentMs === 0 ? link.lagMs : Math.max(link.lagMs, now - link.pingSentMs)),
-      answered: link.figures.answered,
+      // A ping without a response is a lag too: a loop that stands still could not tell it.
+      lagMs: Math.round(link.pingSentMs === 0 ? link.lagMs : Math.max(link.lagMs, nowMs - link.pingSentMs)),
+      answered: link.figures.responded,
       failed: link.figures.failed,
       waitedMs: Math.round(link.figures.waitedMs),
     }))
@@ -385,6 +385,6 @@ function leftOf({ inFlight, tunnels }: Link): Left {
   return tunnels > 0 ? 'tunnels' : 'nothing'
 }
 
-function isResponsive(link: Link, now: number): boolean {
-  return link.open && (link.pingSentMs === 0 || now - link.pingSentMs <= LATE_MS)
+function isResponsive(link: Link, nowMs: number): boolean {
+  return link.open && (link.pingSentMs === 0 || nowMs - link.pingSentMs <= LATE_MS)
 }

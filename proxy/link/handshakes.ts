@@ -2,14 +2,14 @@
  * The WebSocket handshakes that one worker has not answered. Each has a connection of its own, beside the worker's
  * link. Owned by `link.ts`, filled by `tunnels.ts`.
  *
- * When such a connection ends before an answer, the worker has died, or its application wants to give none. The link
+ * When such a connection ends before a response, the worker has died, or its application wants to give none. The link
  * tells which: it ends with the worker, and a pong to a ping that was sent afterwards proves that the worker lives.
  */
 
 import type { Exchange } from '../exchange/exchange.js'
 
 interface Doubt {
-  /** The worker lives: its application gives no answer. */
+  /** The worker lives: its application gives no response. */
   lives(): void
   /** A ping has been sent since. */
   isAsked: boolean
@@ -30,7 +30,7 @@ export class Handshakes {
     this.#doubts.delete(exchange)
   }
 
-  /** Its connection has ended before an answer. Not `isAsked`: the ping under way was sent before that. */
+  /** Its connection has ended before a response. Not `isAsked`: the ping under way was sent before that. */
   hungUp(exchange: Exchange, lives: () => void, isAsked: boolean): void {
     this.#doubts.set(exchange, { lives, isAsked })
   }

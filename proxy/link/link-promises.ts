@@ -1,6 +1,6 @@
 /**
  * Holds a worker to what it promises on its link (`kit/link/frames.ts`). One per link, asked by `link.ts` for each
- * frame that is more than a part of an answer in flight. A worker runs other people's code, which can find the link's
+ * frame that is more than a part of a response in flight. A worker runs other people's code, which can find the link's
  * socket and write whatever it likes there. A promise that is broken is a `LinkBreach`; the link is closed then and the
  * worker replaced.
  *
@@ -18,15 +18,15 @@ export class LinkBreach extends Error {
   override readonly name = 'LinkBreach'
 }
 
-/** Of a request that was released: the head of its answer, its end or abort, and a `stuck`. */
+/** Of a request that was released: the head of its response, its end or abort, and a `stuck`. */
 const STRAY_FRAMES = 3
 const HALF_OF_IDS = 0x80000000
 const LONGEST_TEXT = 200
 
-/** Bytes of an answer have come: a worker sends WINDOW_BYTES beyond what was returned, and not one more. */
-export function takeAnswerBytes(exchange: Pick<Exchange, 'unreturned'>, bytes: number): void {
-  exchange.unreturned += bytes
-  if (exchange.unreturned > WINDOW_BYTES) throw new LinkBreach('it sends more of an answer than its window')
+/** Bytes of a response have come: a worker sends WINDOW_BYTES beyond what was returned, and not one more. */
+export function takeResponseBytes(exchange: Pick<Exchange, 'unacknowledgedCredit'>, bytes: number): void {
+  exchange.unacknowledgedCredit += bytes
+  if (exchange.unacknowledgedCredit > WINDOW_BYTES) throw new LinkBreach('it sends more of a response than its window')
 }
 
 /** Credit for the request's body. */
@@ -63,10 +63,10 @@ export class LinkPromises {
   #unsafeId: number
   /** The ping without a pong, 0 = none. */
   #ping = 0
-  /** Bytes of answers that may still come although nobody wants them: granted since the last ping, and before it. */
+  /** Bytes of responses that may still come although nobody wants them: granted since the last ping, and before it. */
   #strayBytes = 0
   #strayBytesBefore = 0
-  /** The same of frames that hold no answer. */
+  /** The same of frames that hold no response. */
   #asides = ASIDES_PER_PING
   #asidesBefore = 0
 
@@ -121,9 +121,9 @@ export class LinkPromises {
     this.#asidesBefore = 0
   }
 
-  /** The answer is not wanted any more: until the worker learns that, it may send what is left of the window. */
-  released(exchange: Pick<Exchange, 'unreturned' | 'bodyWindow'>): void {
-    this.#strayBytes += WINDOW_BYTES - exchange.unreturned
+  /** The response is not wanted any more: until the worker learns that, it may send what is left of the window. */
+  released(exchange: Pick<Exchange, 'unacknowledgedCredit' | 'bodyWindow'>): void {
+    this.#strayBytes += WINDOW_BYTES - exchange.unacknowledgedCredit
     this.forgotten(exchange)
   }
 
@@ -132,14 +132,14 @@ export class LinkPromises {
     this.#asides += STRAY_FRAMES + Math.ceil((WINDOW_BYTES - bodyWindow) / LEAST_CREDIT_BYTES)
   }
 
-  /** Bytes of an answer that nobody wants. */
-  strayAnswer(id: number, bytes: number): void {
+  /** Bytes of a response that nobody wants. */
+  strayResponse(id: number, bytes: number): void {
     this.#requireSent(id)
     this.#strayBytesBefore -= bytes
     if (this.#strayBytesBefore >= 0) return
     this.#strayBytes += this.#strayBytesBefore
     this.#strayBytesBefore = 0
-    if (this.#strayBytes < 0) throw new LinkBreach('it answers what nobody asks')
+    if (this.#strayBytes < 0) throw new LinkBreach('it sends a response that nobody asks for')
   }
 
   /** A frame that holds no part of a wanted answer, and that nobody asked for. */

@@ -3,7 +3,7 @@
 import { encodeRequest, REQUEST_FLAG } from '../../kit/link/frames.js'
 import type { Exchange } from '../exchange/exchange.js'
 
-/** `closeAfter`: the application's answer is to say that the client's connection ends with it. */
+/** `closeAfter`: the application's response is to say that the client's connection ends with it. */
 export function requestPayload(exchange: Exchange, closeAfter: boolean): ReturnType<typeof encodeRequest> {
   const { head, origin } = exchange
   const flags =

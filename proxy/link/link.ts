@@ -1,7 +1,7 @@
 /**
  * The proxy's end of one link: one worker, all requests that this proxy has in flight there.
  * Made by `dispatcher.ts` when the master says that a worker is ready. Moves bytes and tells what happened; what
- * follows from it (answers, rescue, deadlines) is decided by `LinkEvents`, which `phases.ts` implements.
+ * follows from it (answers, rescue, deadlines) is decided by `LinkEvents`, which `request-lifecycle.ts` implements.
  */
 
 import { randomInt } from 'node:crypto'
@@ -23,14 +23,13 @@ import {
 } from '../../kit/link/frames.js'
 import { IdTable } from '../../kit/link/id-table.js'
 import { LINK_READ_BYTES, readOption } from '../../kit/link/read-buffer.js'
-import { withClose, writeAnswer, writeInterim } from '../exchange/answer-pieces.js'
 import type { Attempt, BodyReader } from '../exchange/attempt.js'
 import type { Exchange } from '../exchange/exchange.js'
 import { overrideHarakiri } from '../exchange/harakiri-deadline.js'
 import { PieceJoiner } from '../exchange/piece-joiner.js'
+import { withClose, writeInterim, writeResponse } from '../exchange/response-pieces.js'
 import { monotonicMs, passedMs } from '../process/clock.js'
 import { isOutOfDescriptors } from '../process/descriptors.js'
-import { AnswerFigures } from './answer-figures.js'
 import { Handshakes } from './handshakes.js'
 import { HeldCredit } from './held-credit.js'
 import {
@@ -38,26 +37,27 @@ import {
   LinkPromises,
   requireCredit,
   requireLength,
-  takeAnswerBytes,
   takeCredit,
+  takeResponseBytes,
   wordsIn,
 } from './link-promises.js'
 import { requestPayload } from './link-request.js'
+import { ResponseFigures } from './response-figures.js'
 
 /**
- * What a link tells; each exchange gets exactly one of `answered`, `aborted`, `badAnswer`, `lost`, unless it was
+ * What a link tells; each exchange gets exactly one of `responded`, `aborted`, `badResponse`, `lost`, unless it was
  * released before.
  */
 export interface LinkEvents {
   /** The handshake is done. */
   linked(link: Link): void
-  /** The answer is complete, and `link` is freed of it; `close`: its end is the end of the client's connection. */
-  answered(exchange: Exchange, close: boolean, now: number, link: Link): void
-  /** The application broke its answer off. */
+  /** The response is complete, and `link` is freed of it; `close`: its end is the end of the client's connection. */
+  responded(exchange: Exchange, close: boolean, nowMs: number, link: Link): void
+  /** The application broke its response off. */
   aborted(exchange: Exchange): void
-  /** What came is not an answer, or not one that every client would read in the same way. */
-  badAnswer(exchange: Exchange, why: string): void
-  /** The answer that begins now names a file to be sent in its place. */
+  /** What came is not a response, or not one that every client would read in the same way. */
+  badResponse(exchange: Exchange, why: string): void
+  /** The response that begins now names a file to be sent in its place. */
   fileNamed(exchange: Exchange): void
   /** The worker has broken the protocol; `lost` follows. It has to be replaced. */
   broke(link: Link, why: string): void
@@ -128,8 +128,8 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   /** Those of the tunnels that are not answered yet. */
   readonly handshakes = new Handshakes()
   requests = 0
-  readonly figures = new AnswerFigures()
-  /** When the ping that has no answer yet was sent, 0 = all answered. */
+  readonly figures = new ResponseFigures()
+  /** When the ping that has no response yet was sent, 0 = all answered. */
   pingSentMs = 0
   lastPongMs = 0
   /** The worker's event-loop lag as its last pong told it. */
@@ -192,7 +192,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     exchange.attempts += 1
     exchange.slot = this.worker.slot
     exchange.bodyWindow = WINDOW_BYTES
-    exchange.unreturned = 0
+    exchange.unacknowledgedCredit = 0
     exchange.joined = ''
     exchange.closes = false
     this.requests += 1
@@ -201,7 +201,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     if (isUnsafe) this.#unseen.push(exchange)
     this.#promises.sent(id, isUnsafe)
     this.#writer.send(frame(FRAME.request, id, requestPayload(exchange, closeAfter)))
-    for (const bytes of exchange.kept ?? []) this.sendBody(exchange, bytes)
+    for (const bytes of exchange.replayable ?? []) this.sendBody(exchange, bytes)
     if (exchange.bodyComplete && exchange.hasBody) this.endBody(exchange)
   }
 
@@ -243,9 +243,9 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
    * One at a time: a worker that has not read all that was sent to it cannot answer, because it cannot guess the
    * number. So one that does not read gets nothing new, and what waits for it here is bounded.
    */
-  ping(now: number): void {
+  ping(nowMs: number): void {
     if (this.pingSentMs !== 0) return
-    this.pingSentMs = now
+    this.pingSentMs = nowMs
     const number = randomInt(1, MAX_PING)
     this.#promises.pinged(number)
     this.#writer.send(frame(FRAME.ping, number))
@@ -253,7 +253,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   /**
-   * The connection of a handshake has ended before an answer. `lives` is called once it is known that the worker has
+   * The connection of a handshake has ended before a response. `lives` is called once it is known that the worker has
    * not died; if it has, `lost` is told.
    */
   hungUp(exchange: Exchange, lives: () => void): void {
@@ -263,8 +263,8 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   /** Waits for no hello that does not come. */
-  sweep(now: number): void {
-    if (!this.#isUp && now - this.#openedMs > HELLO_MS) this.#break(`it did not say hello within ${HELLO_MS} ms`)
+  sweep(nowMs: number): void {
+    if (!this.#isUp && nowMs - this.#openedMs > HELLO_MS) this.#break(`it did not say hello within ${HELLO_MS} ms`)
   }
 
   /**
@@ -291,8 +291,8 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   /** The worker has read what was sent before the ping; that may not be all. */
-  #goOn(now: number): void {
-    if (this.#hasTooMuch) return this.ping(now)
+  #goOn(nowMs: number): void {
+    if (this.#hasTooMuch) return this.ping(nowMs)
     this.#isOverfull = false
     this.open = !(this.#closed || this.retiring || this.condemned || this.end !== null)
   }
@@ -355,7 +355,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     this.#stuckId = type === FRAME.stuck ? id : 0
     if (type === FRAME.response || type === FRAME.data || type === FRAME.end) {
       const exchange = this.#exchanges.get(id)
-      if (exchange !== undefined) this.#answer(exchange, type, bytes, start, end)
+      if (exchange !== undefined) this.#respond(exchange, type, bytes, start, end)
       else this.#stray(type, id, end - start - (type === FRAME.response ? RESPONSE_PREFIX_BYTES : 0))
       return
     }
@@ -400,14 +400,14 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     if (this.end === null) this.events.linked(this)
   }
 
-  /** Of an answer that was given up: it was under way. */
+  /** Of a response that was given up: it was under way. */
   #stray(type: number, id: number, bytes: number): void {
     if (type !== FRAME.data) this.#promises.aside(id)
     if (type !== FRAME.end)
-      this.#promises.strayAnswer(id, type === FRAME.data ? Math.max(1, bytes) : Math.max(0, bytes))
+      this.#promises.strayResponse(id, type === FRAME.data ? Math.max(1, bytes) : Math.max(0, bytes))
   }
 
-  #answer(exchange: Exchange, type: number, bytes: Buffer, start: number, end: number): void {
+  #respond(exchange: Exchange, type: number, bytes: Buffer, start: number, end: number): void {
     // A head comes first and once: a second one would be another answer to the client.
     if ((type === FRAME.response) === exchange.firstByteMs > 0)
       return this.#refuse(exchange, 'its parts are out of order')
@@ -417,30 +417,30 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
       return this.#complete(exchange, bytes[start]!, monotonicMs())
     }
     const from = start + RESPONSE_PREFIX_BYTES
-    if (from > end) throw new LinkBreach('it sends an answer without a status')
+    if (from > end) throw new LinkBreach('it sends a response without a status')
     const status = bytes.readUInt16LE(start)
-    if (status < 200 || status > 999) return this.#refuse(exchange, 'its status is none of a final answer')
+    if (status < 200 || status > 999) return this.#refuse(exchange, 'its status is none of a final response')
     exchange.beginResponse(status, monotonicMs())
     this.figures.add(exchange.firstByteMs - exchange.dispatchMs, status >= 500)
     const flags = bytes[start + 2]!
-    exchange.answersUntilClose = (flags & RESPONSE_FLAG.untilClose) !== 0
+    exchange.responseUntilClose = (flags & RESPONSE_FLAG.untilClose) !== 0
     if ((flags & RESPONSE_FLAG.file) !== 0) this.events.fileNamed(exchange)
-    takeAnswerBytes(exchange, end - from)
+    takeResponseBytes(exchange, end - from)
     exchange.closes = endsConnection(exchange, flags)
     const closing = exchange.closes ? withClose(bytes, from, end) : null
     const isTaken =
-      closing === null ? writeAnswer(exchange, bytes, from, end) : writeAnswer(exchange, closing, 0, closing.length)
+      closing === null ? writeResponse(exchange, bytes, from, end) : writeResponse(exchange, closing, 0, closing.length)
     if ((flags & RESPONSE_FLAG.complete) === 0) return this.#passed(exchange, isTaken)
-    // Not where a stage has refused it meanwhile.
+    // Not where a body filter has refused it meanwhile.
     if (exchange.attempt === this) this.#complete(exchange, flags, exchange.firstByteMs)
   }
 
   #pass(exchange: Exchange, bytes: Buffer, start: number, end: number): void {
-    if (start === end) throw new LinkBreach('it sends a part of an answer without a byte')
-    takeAnswerBytes(exchange, end - start)
+    if (start === end) throw new LinkBreach('it sends a part of a response without a byte')
+    takeResponseBytes(exchange, end - start)
     if (this.#pieces.take(exchange, bytes, start, end)) return
-    // Not where a stage has refused what came before.
-    if (exchange.attempt === this) this.#passed(exchange, writeAnswer(exchange, bytes, start, end))
+    // Not where a body filter has refused what came before.
+    if (exchange.attempt === this) this.#passed(exchange, writeResponse(exchange, bytes, start, end))
   }
 
   #passed(exchange: Exchange, isTaken: boolean): void {
@@ -456,19 +456,19 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   #returnCredit(exchange: Exchange): void {
-    if (exchange.unreturned < LEAST_CREDIT_BYTES || exchange.waitingForClient) return
-    this.#writer.send(creditFrame(exchange.linkId, exchange.unreturned))
-    exchange.unreturned = 0
+    if (exchange.unacknowledgedCredit < LEAST_CREDIT_BYTES || exchange.waitingForClient) return
+    this.#writer.send(creditFrame(exchange.linkId, exchange.unacknowledgedCredit))
+    exchange.unacknowledgedCredit = 0
   }
 
-  #complete(exchange: Exchange, flags: number, now: number): void {
+  #complete(exchange: Exchange, flags: number, nowMs: number): void {
     this.#exchanges.delete(exchange.linkId)
     this.#forgetUnseen(exchange)
     exchange.attempt = null
-    this.figures.took(now - exchange.dispatchMs)
+    this.figures.took(nowMs - exchange.dispatchMs)
     if (exchange.hasBody) this.#promises.forgotten(exchange)
     if (!exchange.bodyComplete) this.#settleBody(exchange, flags)
-    this.events.answered(exchange, exchange.closes || (flags & RESPONSE_FLAG.close) !== 0, now, this)
+    this.events.responded(exchange, exchange.closes || (flags & RESPONSE_FLAG.close) !== 0, nowMs, this)
   }
 
   /**
@@ -490,10 +490,10 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
 
   #refuse(exchange: Exchange, why: string): void {
     this.cancel(exchange, false)
-    this.events.badAnswer(exchange, why)
+    this.events.badResponse(exchange, why)
   }
 
-  /** `why`: what is wrong with the answer, empty where the application broke it off. */
+  /** `why`: what is wrong with the response, empty where the application broke it off. */
   #aborted(id: number, why: string): void {
     const reader = this.#readers.get(id)
     if (reader !== undefined) {
@@ -510,7 +510,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     exchange.attempt = null
     this.#promises.forgotten(exchange)
     if (why === '') this.events.aborted(exchange)
-    else this.events.badAnswer(exchange, why)
+    else this.events.badResponse(exchange, why)
     this.events.freed(this)
   }
 
@@ -564,10 +564,10 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
    */
   #informational(id: number, bytes: Buffer, start: number, end: number): void {
     const exchange = this.#exchanges.get(id)
-    if (exchange === undefined) return this.#promises.strayAnswer(id, Math.max(1, end - start))
-    takeAnswerBytes(exchange, end - start)
+    if (exchange === undefined) return this.#promises.strayResponse(id, Math.max(1, end - start))
+    takeResponseBytes(exchange, end - start)
     if (writeInterim(exchange, bytes.latin1Slice(start, end), this.#pieces)) this.#returnCredit(exchange)
-    else this.#refuse(exchange, 'it has a malformed interim answer')
+    else this.#refuse(exchange, 'it has a malformed interim response')
   }
 
   #forgetUnseen(exchange: Exchange): void {
@@ -596,7 +596,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
 }
 
 /**
- * Whether the connection ends behind an answer whose head came with these flags. Of one that is not complete nobody
+ * Whether the connection ends behind a response whose head came with these flags. Of one that is not complete nobody
  * knows how much of the request's body the application is going to read: the connection reads the rest then.
  */
 function endsConnection({ client, bodyComplete }: Exchange, flags: number): boolean {
@@ -606,7 +606,7 @@ function endsConnection({ client, bodyComplete }: Exchange, flags: number): bool
 
 function markSeen(exchange: Exchange): void {
   exchange.seen = true
-  exchange.kept = null
+  exchange.replayable = null
 }
 
 function readNumber(bytes: Buffer, start: number, end: number): number {

@@ -1,7 +1,7 @@
 /**
- * One line for each request, in nginx's `combined` format with three fields more: seconds until the answer was
+ * One line for each request, in nginx's `combined` format with three fields more: seconds until the response was
  * complete, the slot of the worker that answered (`-`: none), and how many workers were tried. Owned by
- * `proxy-server.ts`; written when a request is over: `Phases.#close`, `Refusals`.
+ * `proxy-server.ts`; written when a request is over: `RequestLifecycle.#close`, `Refusals`.
  *
  *     127.0.0.1 - - [21/Nov/2026:10:00:00 +0000] "GET /api/x HTTP/1.1" 200 312 "-" "curl/8.5" 0.003 2 1
  *
@@ -58,11 +58,11 @@ export class AccessLog {
     return this.#sink.allLostBytes
   }
 
-  write(exchange: Exchange, now: number): void {
+  write(exchange: Exchange, nowMs: number): void {
     const { head, origin } = exchange
     const requestId = this.endsWithRequestId ? ` ${exchange.requestId || '-'}` : ''
-    if (now - this.#datedMs >= DATE_MS) {
-      this.#datedMs = now
+    if (nowMs - this.#datedMs >= DATE_MS) {
+      this.#datedMs = nowMs
       this.#date = ` - - [${logDate()}] "`
     }
     if (head.userAgent !== this.#userAgent || head.referer !== this.#referer) {
@@ -73,11 +73,11 @@ export class AccessLog {
     this.#gather(
       `${origin === exchange.client ? peerOf(exchange.client) : origin.address}${this.#date}${head.method} ${quotable(head.target)} HTTP/1.${head.httpMinor}" ` +
         `${exchange.status} ${exchange.sentBytes} ${this.#asker} ` +
-        `${printSeconds(passedMs(exchange.startMs, now))} ${exchange.slot === 0 ? '-' : exchange.slot} ${exchange.attempts}${requestId}\n`,
+        `${printSeconds(passedMs(exchange.startMs, nowMs))} ${exchange.slot === 0 ? '-' : exchange.slot} ${exchange.attempts}${requestId}\n`,
     )
   }
 
-  /** A request whose head was not believed: nothing of it is repeated. `sentBytes`: of the body of its answer. */
+  /** A request whose head was not believed: nothing of it is repeated. `sentBytes`: of the body of its response. */
   writeRefused(client: Peer, status: number, sentBytes: number): void {
     this.#gather(
       `${peerOf(client)} - - [${logDate()}] "-" ${status} ${sentBytes} "-" "-" 0.000 - 0${this.endsWithRequestId ? ' -' : ''}\n`,

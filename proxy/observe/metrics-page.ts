@@ -1,7 +1,7 @@
 /**
  * `/metrics` through the proxy (`metrics-path`): checks the password here and asks the master for the text, so the
- * master reads nothing from a public client. One per proxy; `phases.ts` asks, `proxy-server.ts` brings the master's
- * answers.
+ * master reads nothing from a public client. One per proxy; `request-lifecycle.ts` asks, `proxy-server.ts` brings the
+ * master's responses.
  *
  * The page may be megabytes, and anybody may ask for it: all scrapes that wait share one question to the master and one
  * Buffer, and a few responses are under way at once (`ResponseSlots`).
@@ -11,7 +11,7 @@ import { BasicAuth } from '../../kit/page/basic-auth.js'
 import { ResponseSlots } from '../../kit/page/response-slots.js'
 import { SharedPage } from '../../kit/page/shared-page.js'
 import type { Exchange } from '../exchange/exchange.js'
-import { errorAnswer, type OwnAnswer } from '../http/error-response.js'
+import { errorResponse, type OwnResponse } from '../http/error-response.js'
 import { headerValue } from '../http/request-head.js'
 
 const MASTER_MS = 5000
@@ -36,30 +36,30 @@ export class MetricsPage {
     this.#auth = userAndHash === null ? null : { of: userAndHash, check: new BasicAuth(userAndHash) }
   }
 
-  /** The master's answer to `ask`. */
+  /** The master's response to `ask`. */
   arrived(requestId: number, text: string): void {
     if (requestId === this.#lastId) this.#awaited?.(text)
   }
 
-  /** The answer; one with metrics has a slot. */
-  async answer(exchange: Exchange): Promise<OwnAnswer> {
+  /** The response; one with metrics has a slot. */
+  async respond(exchange: Exchange): Promise<OwnResponse> {
     const { head } = exchange
     if (head.method !== 'GET' && head.method !== 'HEAD')
-      return errorAnswer('method-not-allowed', [['Allow', 'GET, HEAD']])
+      return errorResponse('method-not-allowed', [['Allow', 'GET, HEAD']])
     const { address } = exchange.origin
     const verdict = (await this.#auth?.check.check(headerValue(head, 'authorization'), address)) ?? 'right'
-    if (verdict === 'busy') return errorAnswer('passwords-busy')
+    if (verdict === 'busy') return errorResponse('passwords-busy')
     if (verdict === 'wrong')
-      return errorAnswer('unauthorized', [['WWW-Authenticate', 'Basic realm="metrics", charset="UTF-8"']])
+      return errorResponse('unauthorized', [['WWW-Authenticate', 'Basic realm="metrics", charset="UTF-8"']])
     const slot = await this.#slots.enter(address)
-    if (slot === null) return errorAnswer('metrics-busy')
+    if (slot === null) return errorResponse('metrics-busy')
     try {
       const body = await this.#page.get()
       return { status: 200, fields: [['Content-Type', 'text/plain; version=0.0.4; charset=utf-8']], body, slot }
     } catch {
       // The master was silent for too long: its log and the deadline of the proxies say more than we could.
       slot.leave()
-      return errorAnswer('no-metrics')
+      return errorResponse('no-metrics')
     }
   }
 

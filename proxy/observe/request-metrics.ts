@@ -1,6 +1,6 @@
 /**
- * What a proxy counts about requests, outside anything that an application can block. Filled by `phases.ts`, shipped to
- * the master once a second by `proxy-server.ts`, which adds the families of all proxies.
+ * What a proxy counts about requests, outside anything that an application can block. Filled by `request-lifecycle.ts`,
+ * shipped to the master once a second by `proxy-server.ts`, which adds the families of all proxies.
  */
 
 import { METHODS } from 'node:http'
@@ -111,11 +111,11 @@ export interface ProxyLoad {
 export class RequestMetrics {
   readonly #total = new HistogramFamily(
     'daimyo_request_duration_seconds',
-    'Time from the last byte of the head to the last byte of the answer.',
+    'Time from the last byte of the head to the last byte of the response.',
   )
   readonly #firstByte = new HistogramFamily(
     'daimyo_request_first_byte_seconds',
-    'Time from handing a request to a worker to the first byte of its answer.',
+    'Time from handing a request to a worker to the first byte of its response.',
   )
   readonly #queue = new HistogramFamily(
     'daimyo_request_queue_seconds',
@@ -189,7 +189,7 @@ export class RequestMetrics {
     this.#limited(code)
   }
 
-  /** A limit that shows in no answer of the proxy's own. */
+  /** A limit that shows in no response of the proxy's own. */
   limited(name: LimitName): void {
     this.#limits.add(name)
   }
@@ -203,7 +203,7 @@ export class RequestMetrics {
     return [
       counter(
         'daimyo_requests_total',
-        'Requests answered, by mount, method and class of status.',
+        'Requests with a response, by mount, method and class of status.',
         this.#total.counts(),
       ),
       this.#total.family(),
@@ -222,7 +222,7 @@ export class RequestMetrics {
       ),
       counter(
         'daimyo_error_answers_total',
-        'Answers that a proxy gave in its own name, by reason.',
+        'Responses that a proxy gave in its own name, by reason.',
         this.#errors.samples('reason'),
       ),
       counter(
@@ -232,7 +232,7 @@ export class RequestMetrics {
       ),
       counter(
         'daimyo_compressed_answers_total',
-        'Answers compressed on their way, by coding; none: left as they were because `gzip-streams` were open.',
+        'Responses compressed on their way, by coding; none: left as they were because `gzip-streams` were open.',
         this.#compressions.samples('coding'),
       ),
       counter('daimyo_quarantines_total', 'Times that a request was held back because workers died of it.', [

@@ -1,6 +1,6 @@
 /**
  * Streams that compress, and how many of them may be open. One `Compressors` per proxy and configuration, made by
- * `answer-stages.ts`, which shares it with the static files; the work is done by zlib's asynchronous streams in the
+ * `body-filters.ts`, which shares it with the static files; the work is done by zlib's asynchronous streams in the
  * thread pool, so the proxy's loop never waits for it.
  */
 
@@ -47,7 +47,7 @@ export function isAvailable(coding: ContentCoding): boolean {
 export class Compressors {
   readonly #levels: Record<ContentCoding, number>
   readonly offered: readonly ContentCoding[]
-  /** With the choice to leave an answer as it is. */
+  /** With the choice to leave a response as it is. */
   readonly choices: readonly Coding[]
   readonly types: ReadonlySet<string>
   readonly minBytes: number

@@ -17,7 +17,7 @@ export class MasterLine {
   readonly #now: () => number
   readonly #budget = new EventBudget()
 
-  /** `now`: in milliseconds, never backwards. */
+  /** `nowMs`: in milliseconds, never backwards. */
   constructor(channel: Pick<Channel, 'send' | 'waitingBytes'>, now: () => number) {
     this.#channel = channel
     this.#now = now

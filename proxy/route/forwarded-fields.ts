@@ -1,8 +1,8 @@
 /**
  * What the proxy tells whoever gets the request about the client: X-Forwarded-For, -Proto and -Host and X-Request-Id.
  * They replace what the client sent under these names (the parser has taken that out of `headers`), unless the client
- * is a trusted proxy: then its chain is extended. Used by `phases.ts` for every upstream, a worker, its WebSocket or a
- * foreign one. Pure.
+ * is a trusted proxy: then its chain is extended. Used by `request-lifecycle.ts` for every upstream, a worker, its
+ * WebSocket or a foreign one. Pure.
  *
  * Of a trusted proxy's fields that which is malformed counts as not sent. X-Forwarded-For is read from the right, as
  * nginx with `real_ip_recursive`: the first address that is not trusted is the client; something that is no address

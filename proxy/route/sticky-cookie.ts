@@ -1,7 +1,7 @@
 /**
  * The cookie that brings a client back to one slot (`sticky`). Used by `dispatcher.ts`, which prefers that slot, and by
- * `phases.ts`, which sets the cookie where another slot answers. Its value is opaque, the same in all proxies and after
- * a restart; a client that makes one up gets no more than a choice of worker.
+ * `request-lifecycle.ts`, which sets the cookie where another slot answers. Its value is opaque, the same in all
+ * proxies and after a restart; a client that makes one up gets no more than a choice of worker.
  */
 
 import { createHash } from 'node:crypto'

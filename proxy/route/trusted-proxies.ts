@@ -1,13 +1,14 @@
 /**
  * Whose forwarding fields are believed: the networks of `trusted-proxies`, compiled once for each configuration. Asked
- * by `phases.ts` for each request that has such fields, and by `forwarded-fields.ts` for each address of a chain.
+ * by `request-lifecycle.ts` for each request that has such fields, and by `forwarded-fields.ts` for each address of a
+ * chain.
  */
 
 import { BlockList, isIPv6 } from 'node:net'
 import type { RequestHead } from '../http/request-head.js'
 import { type Believed, believe, type Origin } from './forwarded-fields.js'
 
-/** A look-up in a BlockList takes 2.4 µs; so many answers are remembered. */
+/** A look-up in a BlockList takes 2.4 µs; so many responses are remembered. */
 const REMEMBERED = 1024
 
 /** A client's connection. `overUnix`: it has no address, `address` is a stand-in. */

@@ -14,10 +14,10 @@
 import type { StoredFile } from './stored-file.js'
 
 /** All forms of a file, stored and made, the server's favourite first, the file itself last. */
-export type Forms = readonly [StoredFile, ...StoredFile[]]
+export type Variants = readonly [StoredFile, ...StoredFile[]]
 
 export interface CacheEntry {
-  readonly forms: Forms
+  readonly variants: Variants
   readonly lookedMs: number
   readonly bytes: number
   /** The next look is under way. */
@@ -57,11 +57,11 @@ export class StaticCache {
   }
 
   /** `lookedMs`: monotonic, from before the look began. */
-  put(key: string, forms: Forms, lookedMs: number): void {
+  put(key: string, variants: Variants, lookedMs: number): void {
     this.drop(key)
-    const bytes = bytesOf(key, forms)
+    const bytes = bytesOf(key, variants)
     if (bytes > this.#mostBytes || this.#mostEntries === 0) return
-    this.#entries.set(key, { forms, lookedMs, bytes, isLooking: false })
+    this.#entries.set(key, { variants, lookedMs, bytes, isLooking: false })
     this.#bytes += bytes
     this.#dropOldest()
   }
@@ -70,11 +70,11 @@ export class StaticCache {
    * More forms of what lies there, of the same look and at its place in the order. False: there is no room for them,
    * the entry stays as it is.
    */
-  widen(key: string, forms: Forms): boolean {
+  widen(key: string, variants: Variants): boolean {
     const entry = this.#entries.get(key)
-    const bytes = bytesOf(key, forms)
+    const bytes = bytesOf(key, variants)
     if (entry === undefined || bytes > this.#mostBytes) return false
-    this.#entries.set(key, { ...entry, forms, bytes })
+    this.#entries.set(key, { ...entry, variants, bytes })
     this.#bytes += bytes - entry.bytes
     this.#dropOldest()
     return true
@@ -95,6 +95,9 @@ export class StaticCache {
   }
 }
 
-function bytesOf(key: string, forms: Forms): number {
-  return forms.reduce((sum, form) => sum + (form.body?.length ?? 0), ENTRY_BYTES * forms.length + key.length)
+function bytesOf(key: string, variants: Variants): number {
+  return variants.reduce(
+    (sum, variant) => sum + (variant.body?.length ?? 0),
+    ENTRY_BYTES * variants.length + key.length,
+  )
 }

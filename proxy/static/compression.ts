@@ -4,8 +4,8 @@
  * `compressor.ts` does the work in zlib's thread pool.
  *
  * Nobody waits for a form: until it is ready a file is answered plain, as its first request always is. Its plain bytes
- * are in memory, and the hardest levels take seconds for what a client downloads in a fraction of one. That the answers
- * vary is said from the first one on, so that a cache between never gives one client's coding to another.
+ * are in memory, and the hardest levels take seconds for what a client downloads in a fraction of one. That the
+ * responses vary is said from the first one on, so that a cache between never gives one client's coding to another.
  *
  * What must stay true: a form is made of exactly the plain form that it lies beside; what was made, or was not worth
  * it, is not made again while the content is the same; its tag depends on its own bytes too, since another level or
@@ -16,7 +16,7 @@ import zlib from 'node:zlib'
 import type { ContentCoding } from '../../kit/options/values/value-types.js'
 import { type Coding, isTypeAmong } from '../http/content-coding.js'
 import type { Compressor, Compressors } from '../process/compressor.js'
-import type { Forms, StaticCache } from './cache.js'
+import type { StaticCache, Variants } from './cache.js'
 import { StoredFile } from './stored-file.js'
 
 /** What became of each coding that was tried; null: no smaller than the plain form, or without room beside it. */
@@ -46,7 +46,7 @@ export class StaticCompression {
     this.#mostFileBytes = mostFileBytes
   }
 
-  /** Whether such a file has compressed forms, so that its answers vary with `Accept-Encoding`. */
+  /** Whether such a file has compressed forms, so that its responses vary with `Accept-Encoding`. */
   covers(contentType: string, sizeBytes: number): boolean {
     const { minBytes, types } = this.#compressors
     const isFit = sizeBytes > 0 && sizeBytes >= minBytes && sizeBytes <= this.#mostFileBytes
@@ -57,23 +57,23 @@ export class StaticCompression {
    * What was found on disk, with the forms that were made of it. Siblings go before those: they cost nothing, and may
    * have been made with more patience. `known`: all forms of an earlier look.
    */
-  complete(found: Forms, known: Forms | null): Forms {
+  complete(found: Variants, known: Variants | null): Variants {
     const plain = plainOf(found)
     if (plain.body === null || !this.covers(plain.contentType, plain.sizeBytes)) return found
     const made = this.#madeOf(plain, known)
-    const siblings = found.filter(form => form.place !== plain.place)
+    const siblings = found.filter(variant => variant.place !== plain.place)
     for (const { coding } of siblings) made.delete(coding)
     const kept = this.#compressors.offered.flatMap(coding => made.get(coding) ?? [])
-    const forms: StoredFile[] = [...siblings, ...kept, plain]
-    return forms as [StoredFile, ...StoredFile[]]
+    const variants: StoredFile[] = [...siblings, ...kept, plain]
+    return variants as [StoredFile, ...StoredFile[]]
   }
 
   /**
    * Begins to make what these forms lack, in its turn; they lie in the cache under `key`. With too many in line the
    * next look at the disk asks again.
    */
-  want(key: string, forms: Forms): void {
-    if (this.#isOver || this.#running.has(key) || this.#lacking(forms).length === 0) return
+  want(key: string, variants: Variants): void {
+    if (this.#isOver || this.#running.has(key) || this.#lacking(variants).length === 0) return
     if (this.#waiting.size >= this.#compressors.most) return
     this.#waiting.add(key)
     this.#start()
@@ -85,7 +85,7 @@ export class StaticCompression {
     this.#waiting.clear()
   }
 
-  #madeOf(plain: StoredFile, known: Forms | null): Made {
+  #madeOf(plain: StoredFile, known: Variants | null): Made {
     let made = this.#made.get(plain)
     if (made === undefined) {
       made = this.#madeBefore(plain, known)
@@ -95,17 +95,19 @@ export class StaticCompression {
   }
 
   /** A file that was only touched, or was read again because it is young, has the content that it had. */
-  #madeBefore(plain: StoredFile, known: Forms | null): Made {
+  #madeBefore(plain: StoredFile, known: Variants | null): Made {
     const before = known === null ? undefined : plainOf(known)
     const made = before === undefined ? undefined : this.#made.get(before)
     if (made === undefined || plain.body === null || before?.body?.equals(plain.body) !== true) return new Map()
-    return new Map([...made].map(([coding, form]) => [coding, form?.body ? codedForm(plain, coding, form.body) : null]))
+    return new Map(
+      [...made].map(([coding, variant]) => [coding, variant?.body ? codedForm(plain, coding, variant.body) : null]),
+    )
   }
 
-  #lacking(forms: Forms): ContentCoding[] {
-    const made = this.#made.get(plainOf(forms))
+  #lacking(variants: Variants): ContentCoding[] {
+    const made = this.#made.get(plainOf(variants))
     if (made === undefined) return []
-    const there: Set<Coding> = new Set(forms.map(form => form.coding))
+    const there: Set<Coding> = new Set(variants.map(variant => variant.coding))
     return this.#compressors.offered.filter(coding => !there.has(coding) && !made.has(coding))
   }
 
@@ -122,10 +124,10 @@ export class StaticCompression {
   }
 
   async #make(key: string): Promise<void> {
-    const forms = this.#cache.get(key)?.forms
-    if (forms === undefined) return
-    const plain = plainOf(forms)
-    for (const coding of this.#lacking(forms)) {
+    const variants = this.#cache.get(key)?.variants
+    if (variants === undefined) return
+    const plain = plainOf(variants)
+    for (const coding of this.#lacking(variants)) {
       const compressor = plain.body === null ? null : this.#compressors.make(coding)
       // As many are open as may be: the next look asks again.
       if (compressor === null || plain.body === null) return
@@ -138,16 +140,16 @@ export class StaticCompression {
   #keep(key: string, plain: StoredFile, coding: ContentCoding, body: Buffer | null): boolean {
     const entry = this.#cache.get(key)
     const made = this.#made.get(plain)
-    if (entry === undefined || made === undefined || plainOf(entry.forms) !== plain) return false
+    if (entry === undefined || made === undefined || plainOf(entry.variants) !== plain) return false
     const isWorthIt = body !== null && body.length < plain.sizeBytes
     made.set(coding, isWorthIt ? codedForm(plain, coding, body) : null)
-    if (isWorthIt && !this.#cache.widen(key, this.complete(entry.forms, null))) made.set(coding, null)
+    if (isWorthIt && !this.#cache.widen(key, this.complete(entry.variants, null))) made.set(coding, null)
     return true
   }
 }
 
-function plainOf(forms: Forms): StoredFile {
-  return forms.at(-1) ?? forms[0]
+function plainOf(variants: Variants): StoredFile {
+  return variants.at(-1) ?? variants[0]
 }
 
 function codedForm(plain: StoredFile, coding: Coding, body: Buffer): StoredFile {

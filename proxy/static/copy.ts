@@ -1,6 +1,6 @@
 /**
  * Sends parts of an open file into a connection, in bounded memory and at the connection's pace. Called with what
- * `answerForFile` decided. Must stay true: the file is closed exactly once; what has been announced is sent whole or
+ * `responseForFile` decided. Must stay true: the file is closed exactly once; what has been announced is sent whole or
  * the copy ends as `failed`, after which the caller has to destroy the connection (or, with nothing sent yet, may still
  * answer an error); after `cancel` nothing is written.
  */

@@ -1,6 +1,6 @@
 /**
- * The page that a single-page application shows for every path (`static-fallback`). Called by `phases.ts` for a request
- * that no file and no application mount answers; pure.
+ * The page that a single-page application shows for every path (`static-fallback`). Called by `request-lifecycle.ts`
+ * for a request that no file and no application mount answers; pure.
  *
  * It is given for GET and HEAD where a browser navigates: `Sec-Fetch-Mode: navigate`, which all current browsers send,
  * or without that field an `Accept` that names `text/html`. So a script, an image or a `fetch` of something that is not
@@ -32,7 +32,7 @@ export function fallbackPlaces(
   return checkStatic.map(folder => ({ folder, path: nearest.path }))
 }
 
-/** Whether a browser shows the answer as a page. */
+/** Whether a browser shows the response as a page. */
 export function isNavigation(head: RequestHead): boolean {
   if (head.method !== 'GET' && head.method !== 'HEAD') return false
   const mode = headerValue(head, 'sec-fetch-mode')

@@ -42,10 +42,11 @@ export interface BodyPart {
 }
 
 /**
- * What to send. `headers` are complete for the status, with `Content-Length` (but for 304), so an answer without `body`
- * can go out as it is, but for an error: `errorIn`. Empty `body`: nothing, as for HEAD, whatever `Content-Length` says.
+ * What to send. `headers` are complete for the status, with `Content-Length` (but for 304), so a response without
+ * `body` can go out as it is, but for an error: `errorIn`. Empty `body`: nothing, as for HEAD, whatever
+ * `Content-Length` says.
  */
-export interface StaticAnswer {
+export interface StaticResponse {
   status: number
   headers: [name: string, value: string][]
   body: BodyPart[]
@@ -79,24 +80,24 @@ export function contentTypeOf(path: string): string {
   return (dotAt > 0 && mediaTypeOf(name.slice(dotAt))) || 'application/octet-stream'
 }
 
-/** The answer for a file. `boundary`: makes what separates several ranges; it must not occur in any file. */
-export function answerForFile(
+/** The response for a file. `boundary`: makes what separates several ranges; it must not occur in any file. */
+export function responseForFile(
   file: Representation,
   request: StaticRequest,
   nowMs: number,
   boundary: () => string,
-): StaticAnswer {
+): StaticResponse {
   if (request.method !== 'GET' && request.method !== 'HEAD') return methodNotAllowed()
   const verdict = checkPreconditions(file.validators, request.conditions, nowMs)
-  if (verdict === 'failed') return emptyAnswer(412, [])
+  if (verdict === 'failed') return emptyResponse(412, [])
   if (verdict === 'not-modified') return { status: 304, headers: cacheHeaders(file, nowMs), body: [] }
   // §14.2: `Range` is defined for GET only.
   const isRangeUsed = request.method === 'GET' && mayUseRange(file.validators, request.conditions['if-range'], nowMs)
   const range = decideRange(isRangeUsed ? request.conditions.range : undefined, file.sizeBytes)
   if (range.kind === 'unsatisfiable') {
-    return emptyAnswer(416, [['Content-Range', printContentRange(null, file.sizeBytes)], ...varyHeader(file)])
+    return emptyResponse(416, [['Content-Range', printContentRange(null, file.sizeBytes)], ...varyHeader(file)])
   }
-  if (range.kind === 'parts') return answerWithParts(file, range.parts, nowMs, boundary)
+  if (range.kind === 'parts') return responseWithParts(file, range.parts, nowMs, boundary)
   const headers = [...contentHeaders(file, file.contentType, file.sizeBytes), ...cacheHeaders(file, nowMs)]
   const body = request.method === 'HEAD' || file.sizeBytes === 0 ? [] : [{ text: '', start: 0, bytes: file.sizeBytes }]
   return { status: 200, headers, body }
@@ -107,24 +108,24 @@ export function answerForFile(
  * know neither mount nor host, and `//host` cannot become another host; `./`, because `a:b/` would be read as an URL of
  * the scheme `a`. Pure; also for the mount itself.
  */
-export function answerForDirectory(path: string, request: StaticRequest): StaticAnswer {
+export function responseForDirectory(path: string, request: StaticRequest): StaticResponse {
   if (request.method !== 'GET' && request.method !== 'HEAD') return methodNotAllowed()
   const name = path.slice(path.lastIndexOf('/') + 1)
-  return emptyAnswer(301, [['Location', `./${encodeName(name)}/${request.query ?? ''}`]])
+  return emptyResponse(301, [['Location', `./${encodeName(name)}/${request.query ?? ''}`]])
 }
 
-/** An answer that is its head. */
-export function emptyAnswer(status: number, headers: StaticAnswer['headers']): StaticAnswer {
+/** A response that is its head. */
+export function emptyResponse(status: number, headers: StaticResponse['headers']): StaticResponse {
   return { status, headers: [...headers, ['Content-Length', '0']], body: [] }
 }
 
 /**
- * What an answer of 400 and more is to `error-response.ts`, which gives it a body, and what its head has to say beside;
- * null: it is none.
+ * What a response of 400 and more is to `error-response.ts`, which gives it a body, and what its head has to say
+ * beside; null: it is none.
  */
 export interface StaticError {
   code: ErrorCode
-  fields: StaticAnswer['headers']
+  fields: StaticResponse['headers']
 }
 
 const ERROR_CODES: ReadonlyMap<number, ErrorCode> = new Map([
@@ -134,23 +135,23 @@ const ERROR_CODES: ReadonlyMap<number, ErrorCode> = new Map([
   [416, 'range-not-satisfiable'],
 ])
 
-export function errorIn({ status, headers }: StaticAnswer): StaticError | null {
+export function errorIn({ status, headers }: StaticResponse): StaticError | null {
   const code = ERROR_CODES.get(status)
   return code === undefined ? null : { code, fields: headers.filter(([name]) => name !== 'Content-Length') }
 }
 
 /** The bytes of the body, those of its text included. */
-export function bodyBytesOf({ body }: StaticAnswer): number {
+export function bodyBytesOf({ body }: StaticResponse): number {
   return body.reduce((sum, { text, bytes }) => sum + text.length + bytes, 0)
 }
 
 /** One range, or several as `multipart/byteranges` (§14.6): each with its own fields, and a last line behind them. */
-function answerWithParts(
+function responseWithParts(
   file: Representation,
   parts: readonly ByteRange[],
   nowMs: number,
   boundary: () => string,
-): StaticAnswer {
+): StaticResponse {
   const [only] = parts
   if (parts.length === 1 && only !== undefined) {
     const bytes = only.last - only.first + 1
@@ -172,8 +173,8 @@ function answerWithParts(
   return { status: 206, headers: [...headers, ...cacheHeaders(file, nowMs)], body }
 }
 
-function contentHeaders(file: Representation, type: string, bytes: number): StaticAnswer['headers'] {
-  const headers: StaticAnswer['headers'] = [
+function contentHeaders(file: Representation, type: string, bytes: number): StaticResponse['headers'] {
+  const headers: StaticResponse['headers'] = [
     ['Content-Type', type],
     ['Content-Length', String(bytes)],
     ['Accept-Ranges', 'bytes'],
@@ -183,7 +184,7 @@ function contentHeaders(file: Representation, type: string, bytes: number): Stat
 }
 
 /** What a 304 repeats of a 200 (§15.4.5). */
-function cacheHeaders(file: Representation, nowMs: number): StaticAnswer['headers'] {
+function cacheHeaders(file: Representation, nowMs: number): StaticResponse['headers'] {
   return [
     ['Last-Modified', printHttpDate(file.validators.lastModifiedMs)],
     ['ETag', file.validators.entityTag],
@@ -192,10 +193,10 @@ function cacheHeaders(file: Representation, nowMs: number): StaticAnswer['header
   ]
 }
 
-function varyHeader(file: Representation): StaticAnswer['headers'] {
+function varyHeader(file: Representation): StaticResponse['headers'] {
   return file.vary === '' ? [] : [['Vary', file.vary]]
 }
 
-function methodNotAllowed(): StaticAnswer {
-  return emptyAnswer(405, [['Allow', 'GET, HEAD']])
+function methodNotAllowed(): StaticResponse {
+  return emptyResponse(405, [['Allow', 'GET, HEAD']])
 }

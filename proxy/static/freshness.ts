@@ -19,7 +19,7 @@ export interface FreshnessSubject {
   modifiedMs: number
 }
 
-/** `fromMs` null: counted from each answer on; a time: from then on, however late the answer is. */
+/** `fromMs` null: counted from each response on; a time: from then on, however late the response is. */
 export interface Freshness {
   seconds: number
   fromMs: number | null

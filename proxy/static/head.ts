@@ -1,13 +1,13 @@
 /**
- * Heads of answers from files, as HTTP/1.1 text. Called by `static/exchange.ts` and, for those that are kept, by
+ * Heads of responses from files, as HTTP/1.1 text. Called by `static/exchange.ts` and, for those that are kept, by
  * `static/stored-file.ts`; pure.
  */
 
 import { titleOf } from '../http/error-response.js'
-import type { StaticAnswer } from './files.js'
+import type { StaticResponse } from './files.js'
 
 /** The head, latin1. `date`: of now, as IMF-fixdate. */
-export function printHead({ status, headers }: StaticAnswer, date: string, close: boolean): string {
+export function printHead({ status, headers }: StaticResponse, date: string, close: boolean): string {
   let head = `HTTP/1.1 ${titleOf(status)}\r\nDate: ${date}\r\n`
   for (const [name, value] of headers) head += `${name}: ${value}\r\n`
   return `${head}Connection: ${close ? 'close' : 'keep-alive'}\r\n\r\n`

@@ -5,7 +5,7 @@
 
 import type { StaticSettings } from '../../kit/channel/messages.js'
 import { type Coding, SIBLING_ENDINGS } from '../http/content-coding.js'
-import type { Forms } from './cache.js'
+import type { Variants } from './cache.js'
 import { contentTypeOf, isServable, validatorsOf } from './files.js'
 import type { FreshnessRules } from './freshness.js'
 import { type Opened, type OpenedVersion, openInside } from './open.js'
@@ -31,13 +31,17 @@ export interface Question {
   path: string
   uri: string
   /** What was found the last time: kept where nothing has changed. */
-  known: Forms | null
-  /** What the answer depends on beside the path; into `Vary`. */
+  known: Variants | null
+  /** What the response depends on beside the path; into `Vary`. */
   vary: string
 }
 
 /** `directory`: a folder with an index, asked for without its slash. */
-export type Found = { kind: 'file'; forms: Forms } | { kind: 'missing' } | { kind: 'forbidden' } | { kind: 'directory' }
+export type Found =
+  | { kind: 'file'; variants: Variants }
+  | { kind: 'missing' }
+  | { kind: 'forbidden' }
+  | { kind: 'directory' }
 
 const MISSING: Found = { kind: 'missing' }
 
@@ -59,14 +63,14 @@ async function lookAt({ folder, path }: Place, question: Question, rules: Lookup
   const found = await openFile({ folder, path }, rules)
   if (found.opened.kind === 'directory') return lookForRedirect({ folder, path }, rules)
   if (found.opened.kind !== 'file') return { kind: found.opened.kind }
-  return { kind: 'file', forms: await formsOf(found.place, found.opened, question, rules) }
+  return { kind: 'file', variants: await formsOf(found.place, found.opened, question, rules) }
 }
 
 async function lookForIndex({ folder, path }: Place, question: Question, rules: LookupRules): Promise<Found> {
   for (const name of rules.files.staticIndex) {
     const { place, opened } = await openFile({ folder, path: path + name }, rules)
     if (opened.kind === 'forbidden') return { kind: 'forbidden' }
-    if (opened.kind === 'file') return { kind: 'file', forms: await formsOf(place, opened, question, rules) }
+    if (opened.kind === 'file') return { kind: 'file', variants: await formsOf(place, opened, question, rules) }
   }
   return MISSING
 }
@@ -108,17 +112,17 @@ interface Seen {
   opened: OpenedFile
 }
 
-async function formsOf(place: Place, original: OpenedFile, question: Question, rules: LookupRules): Promise<Forms> {
+async function formsOf(place: Place, original: OpenedFile, question: Question, rules: LookupRules): Promise<Variants> {
   const seen: Seen[] = []
   try {
     await openSiblings(place, original.version, rules, seen)
     seen.push({ coding: 'identity', place, opened: original })
     const varies = seen.length > 1 || rules.isCompressed(contentTypeOf(place.path), original.version.sizeBytes)
     const vary = [question.vary, varies ? 'Accept-Encoding' : ''].filter(name => name !== '').join(', ')
-    const forms: StoredFile[] = []
+    const variants: StoredFile[] = []
     for (const each of seen)
-      forms.push(await store(each, { place, modifiedNs: original.version.modifiedNs, vary }, question, rules))
-    return forms as [StoredFile, ...StoredFile[]]
+      variants.push(await store(each, { place, modifiedNs: original.version.modifiedNs, vary }, question, rules))
+    return variants as [StoredFile, ...StoredFile[]]
   } finally {
     original.file.close()
     for (const { opened } of seen) opened.file.close()
@@ -154,7 +158,9 @@ async function store(
   rules: LookupRules,
 ): Promise<StoredFile> {
   const { version, file } = opened
-  const same = question.known?.find(form => form.coding === coding && isSame(form, place, version, original.vary))
+  const same = question.known?.find(
+    variant => variant.coding === coding && isSame(variant, place, version, original.vary),
+  )
   if (same !== undefined) return same
   const nowMs = Date.now()
   const nowNs = BigInt(nowMs) * 1_000_000n
@@ -178,16 +184,16 @@ async function store(
   })
 }
 
-function isSame(form: StoredFile, place: Place, version: OpenedVersion, vary: string): boolean {
+function isSame(variant: StoredFile, place: Place, version: OpenedVersion, vary: string): boolean {
   return (
-    !form.isYoung &&
-    form.place.path === place.path &&
-    form.place.folder === place.folder &&
-    form.vary === vary &&
-    form.version.inode === version.inode &&
-    form.version.sizeBytes === version.sizeBytes &&
-    form.version.modifiedNs === version.modifiedNs &&
-    form.version.changedNs === version.changedNs
+    !variant.isYoung &&
+    variant.place.path === place.path &&
+    variant.place.folder === place.folder &&
+    variant.vary === vary &&
+    variant.version.inode === version.inode &&
+    variant.version.sizeBytes === version.sizeBytes &&
+    variant.version.modifiedNs === version.modifiedNs &&
+    variant.version.changedNs === version.changedNs
   )
 }
 

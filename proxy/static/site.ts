@@ -1,13 +1,13 @@
 /**
  * The files of one configuration: from a path to what is stored under it, through the cache or from disk. Made by
- * `phases.ts` for each new configuration; `static/exchange.ts` asks it.
+ * `request-lifecycle.ts` for each new configuration; `static/exchange.ts` asks it.
  */
 
 import type { StaticSettings } from '../../kit/channel/messages.js'
 import { sharedMs } from '../../kit/ground/shared-clock.js'
 import { strictMs } from '../process/clock.js'
 import type { Compressors } from '../process/compressor.js'
-import { type Forms, FRESH_MS, STALE_MS, StaticCache } from './cache.js'
+import { FRESH_MS, STALE_MS, StaticCache, type Variants } from './cache.js'
 import { StaticCompression } from './compression.js'
 import { FreshnessRules } from './freshness.js'
 import { type Found, type LookupRules, lookUp, type Question } from './lookup.js'
@@ -63,7 +63,7 @@ export class StaticSite {
    * What is stored under a path, if that was seen less than a second ago; touches no disk. `ask`: for the next look,
    * made when it is due.
    */
-  recall(key: string, nowMs: number, ask: () => Asked): Forms | null {
+  recall(key: string, nowMs: number, ask: () => Asked): Variants | null {
     const entry = this.cache.get(key)
     if (entry === undefined) return null
     const ageMs = nowMs - entry.lookedMs
@@ -75,7 +75,7 @@ export class StaticSite {
         this.find(key, ask()).catch(() => {})
       }
     }
-    return entry.forms
+    return entry.variants
   }
 
   /** What is on disk now. Whoever asks for the same soon after gets the same. Throws the Failures of `openInside`. */
@@ -93,20 +93,20 @@ export class StaticSite {
   }
 
   async #look(key: string, asked: Asked, begunMs: number): Promise<Found> {
-    const known = this.cache.get(key)?.forms ?? null
+    const known = this.cache.get(key)?.variants ?? null
     const found = this.#complete(await lookUp({ ...asked, known }, this.#rules), known)
     // A look that began later may have ended before.
     if ((this.cache.get(key)?.lookedMs ?? 0) > begunMs) return found
     if (found.kind === 'file') {
-      this.cache.put(key, found.forms, begunMs)
-      this.#compression?.want(key, found.forms)
+      this.cache.put(key, found.variants, begunMs)
+      this.#compression?.want(key, found.variants)
     } else this.cache.drop(key)
     return found
   }
 
-  #complete(found: Found, known: Forms | null): Found {
+  #complete(found: Found, known: Variants | null): Found {
     if (this.#compression === null || found.kind !== 'file') return found
-    return { kind: 'file', forms: this.#compression.complete(found.forms, known) }
+    return { kind: 'file', variants: this.#compression.complete(found.variants, known) }
   }
 }
 

@@ -10,7 +10,7 @@
 import { NO_CONDITIONS } from '../http/conditions.js'
 import type { Coding } from '../http/content-coding.js'
 import type { Validators } from '../http/preconditions.js'
-import { answerForFile, type Representation, type StaticAnswer } from './files.js'
+import { type Representation, responseForFile, type StaticResponse } from './files.js'
 import type { Freshness } from './freshness.js'
 import { printHead } from './head.js'
 import type { OpenedVersion } from './open.js'
@@ -75,7 +75,7 @@ export class StoredFile implements Representation {
     if (this.#wireDate === date) return this.#wire
     const body = this.#body
     if (body === null) return null
-    const head = printHead(this.#plainAnswer(PLAIN_GET), date, false)
+    const head = printHead(this.#plainResponse(PLAIN_GET), date, false)
     const wire = Buffer.allocUnsafeSlow(head.length + body.length)
     wire.write(head, 'latin1')
     body.copy(wire, head.length)
@@ -88,13 +88,13 @@ export class StoredFile implements Representation {
   /** The 304 on a connection that stays. */
   notModified(date: string): Buffer {
     if (this.#notModified === null || this.#notModifiedDate !== date) {
-      this.#notModified = Buffer.from(printHead(this.#plainAnswer(FRESH_GET), date, false), 'latin1')
+      this.#notModified = Buffer.from(printHead(this.#plainResponse(FRESH_GET), date, false), 'latin1')
       this.#notModifiedDate = date
     }
     return this.#notModified
   }
 
-  #plainAnswer(request: Parameters<typeof answerForFile>[1]): StaticAnswer {
-    return answerForFile(this, request, Date.now(), () => '')
+  #plainResponse(request: Parameters<typeof responseForFile>[1]): StaticResponse {
+    return responseForFile(this, request, Date.now(), () => '')
   }
 }

@@ -21,14 +21,14 @@ interface Abandoned {
 export class AbandonedSockets {
   readonly #sockets = new Map<Socket, Abandoned>()
 
-  add(socket: Socket, now: number): void {
-    this.#sockets.set(socket, { sinceMs: now, readBytes: -1 })
+  add(socket: Socket, nowMs: number): void {
+    this.#sockets.set(socket, { sinceMs: nowMs, readBytes: -1 })
   }
 
   /** Ends those that have said nothing since the look before. */
-  sweep(now: number): void {
+  sweep(nowMs: number): void {
     for (const [socket, abandoned] of this.#sockets) {
-      const ageMs = now - abandoned.sinceMs
+      const ageMs = nowMs - abandoned.sinceMs
       if (!socket.destroyed && ageMs < LAST_WORDS_MS) continue
       const readBytes = socket.isPaused() ? -1 : socket.bytesRead
       const isRead = readBytes >= 0 && readBytes === abandoned.readBytes

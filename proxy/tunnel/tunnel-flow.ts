@@ -53,7 +53,7 @@ export class Tunnel {
   #open = 2
 
   /** `over` is called when both sides are closed. */
-  constructor(sides: TunnelSides, now: number, metrics: TunnelMetrics, over: () => void) {
+  constructor(sides: TunnelSides, nowMs: number, metrics: TunnelMetrics, over: () => void) {
     const { client, upstream, early, head, rest } = sides
     this.#client = client
     this.#upstream = upstream
@@ -61,7 +61,7 @@ export class Tunnel {
     this.#upstreamWriter = new JoiningWriter(upstream)
     this.#metrics = metrics
     this.#over = over
-    this.#idleSinceMs = now
+    this.#idleSinceMs = nowMs
     metrics.opened += 1
     client.setKeepAlive(true, PROBE_MS)
     this.#clientWriter.write(head)
@@ -78,10 +78,10 @@ export class Tunnel {
   }
 
   /** Whether nothing has passed for so long; asked now and then. */
-  isIdle(now: number, limitMs: number): boolean {
-    if (this.#bytes === this.#idleBytes) return now - this.#idleSinceMs >= limitMs
+  isIdle(nowMs: number, limitMs: number): boolean {
+    if (this.#bytes === this.#idleBytes) return nowMs - this.#idleSinceMs >= limitMs
     this.#idleBytes = this.#bytes
-    this.#idleSinceMs = now
+    this.#idleSinceMs = nowMs
     return false
   }
 

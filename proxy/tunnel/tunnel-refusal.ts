@@ -1,6 +1,6 @@
 /**
- * The answer to a refused WebSocket handshake: passed on as any answer of an application is, so that the client's
- * connection can be used again where the answer's end can be seen (RFC 9112 §6.3). Called by `tunnels.ts`.
+ * The answer to a refused WebSocket handshake: passed on as any response of an application is, so that the client's
+ * connection can be used again where the response's end can be seen (RFC 9112 §6.3). Called by `tunnels.ts`.
  */
 
 import type { Socket } from 'node:net'
@@ -28,7 +28,7 @@ interface BodyEnd {
   byClose: boolean
 }
 
-/** Whether the answer's framing can be believed; one that cannot is the application's mistake. */
+/** Whether the response's framing can be believed; one that cannot is the application's mistake. */
 export function isFramed(head: string): boolean {
   const lengths = fieldValues(head, 'content-length')
   const codings = fieldValues(head, 'transfer-encoding')

@@ -2,14 +2,14 @@
  * A WebSocket handshake with whoever serves it: a worker, or another server. Started by `tunnels.ts`.
  *
  * The handshake is an ordinary HTTP/1.1 request on a connection of its own. Not a byte that came behind its head goes
- * to the upstream before it has said 101; any other answer is an ordinary one, which `tunnel-refusal.ts` passes on.
+ * to the upstream before it has said 101; any other response is an ordinary one, which `tunnel-refusal.ts` passes on.
  */
 
 import type { Socket } from 'node:net'
 import { GatheredBytes } from '../../kit/link/gathered-bytes.js'
 import type { Exchange } from '../exchange/exchange.js'
-import { isInterimHead } from '../http/answer-head.js'
 import { malformation } from '../http/header-field.js'
+import { isInterimHead } from '../http/response-head.js'
 
 /** Where a tunnel leads to. */
 export interface TunnelTarget {
@@ -23,15 +23,15 @@ export interface TunnelTarget {
 export interface HandshakeEnd {
   /** The connection could not be made: the upstream never saw the request. */
   unreachable(why: Error): void
-  /** The answer is not HTTP. */
-  badAnswer(): void
+  /** The response is not HTTP. */
+  badResponse(): void
   /** The upstream hung up, or died, before there was a whole head; `isSilent`: without a byte of one. */
   hungUp(isSilent: boolean): void
   /** 101. The socket is paused and has no listeners; `rest` came behind the head. */
   switched(upstream: Socket, head: string, rest: Buffer): void
   /** Another final status; as above. */
   refused(upstream: Socket, head: string, rest: Buffer, status: number): void
-  /** 1xx: the answer is yet to come. */
+  /** 1xx: the response is yet to come. */
   interim(head: string): void
 }
 
@@ -54,10 +54,10 @@ export function openTunnel(exchange: Exchange, target: TunnelTarget, end: Handsh
     if (connected) end.hungUp(received.length === 0)
     else end.unreachable(why)
   }
-  const hangUp = () => fail(new Error('no answer'))
+  const hangUp = () => fail(new Error('no response'))
   const refuse = () => {
     giveUp()
-    end.badAnswer()
+    end.badResponse()
   }
   const read = (chunk: Buffer) => {
     // Its end may have begun in the piece before.

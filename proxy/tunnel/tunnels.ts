@@ -1,6 +1,6 @@
 /**
- * The WebSocket tunnels that are open now, how each becomes one, and when each is closed. One per proxy; `phases.ts`
- * opens them, `proxy-server.ts` ends them when a worker is replaced or the proxy goes away.
+ * The WebSocket tunnels that are open now, how each becomes one, and when each is closed. One per proxy;
+ * `request-lifecycle.ts` opens them, `proxy-server.ts` ends them when a worker is replaced or the proxy goes away.
  */
 
 import { connect, type Socket } from 'node:net'
@@ -54,9 +54,9 @@ interface Place {
   workerId: number
   /** It is known to be gone. */
   isGone?(): boolean
-  answered?(): void
+  responded?(): void
   /**
-   * It hung up before an answer, `isSilent`: without a byte of one. Whoever can tell why says `fail`, or takes the
+   * It hung up before a response, `isSilent`: without a byte of one. Whoever can tell why says `fail`, or takes the
    * exchange elsewhere.
    */
   hungUp(isSilent: boolean, fail: (code: ErrorCode) => void): void
@@ -113,7 +113,7 @@ export class Tunnels {
   readonly #metrics: TunnelMetrics
   /** Each with the id of its worker. */
   readonly #tunnels = new Map<Tunnel, number>()
-  /** Whose answer has not come. */
+  /** Whose response has not come. */
   readonly #handshakes = new Set<Exchange>()
   /** Connections to workers that have answered a handshake, each with the id of its worker. */
   readonly #upstreams = new Map<Socket, number>()
@@ -146,7 +146,7 @@ export class Tunnels {
       target: targetOf(link, exchange),
       workerId: link.worker.workerId,
       isGone: () => link.end !== null,
-      answered: () => link.handshakes.end(exchange),
+      responded: () => link.handshakes.end(exchange),
       hungUp: (isSilent, fail) => link.hungUp(exchange, () => fail(isSilent ? 'worker-aborted' : 'bad-answer')),
       freed: () => {
         link.handshakes.end(exchange)
@@ -182,7 +182,7 @@ export class Tunnels {
       answering = upstream
       this.#upstreams.set(upstream, place.workerId)
       if (place.isGone?.()) this.#abandoned.add(upstream, monotonicMs())
-      place.answered?.()
+      place.responded?.()
       outcome.begun?.()
       this.#begun(exchange, status)
     }
@@ -192,7 +192,7 @@ export class Tunnels {
     }
     const giveUp = openTunnel(exchange, place.target, {
       unreachable: why => fail(isOutOfDescriptors(why) ? 'no-files' : 'no-tunnel'),
-      badAnswer: () => fail('bad-answer'),
+      badResponse: () => fail('bad-answer'),
       hungUp: isSilent => place.hungUp(isSilent, fail),
       interim: head => passInterim(exchange, head),
       switched: (upstream, head, rest) => {
@@ -227,11 +227,11 @@ export class Tunnels {
 
   /** A worker is replaced: its tunnels may stay for so long. Asked again, it may be sooner. */
   retire(workerId: number, mercyMs: number): void {
-    const now = monotonicMs()
+    const nowMs = monotonicMs()
     const closing: Closing = {
       reason: 'restart',
-      fromMs: now + mercyMs * (1 - SPREAD_SHARE),
-      untilMs: now + mercyMs,
+      fromMs: nowMs + mercyMs * (1 - SPREAD_SHARE),
+      untilMs: nowMs + mercyMs,
     }
     this.#closingWorkers.set(workerId, closing)
     this.#schedule(
@@ -241,18 +241,18 @@ export class Tunnels {
   }
 
   /** The worker is gone: its tunnels end behind what it has said, whoever else keeps them open. */
-  gone(workerId: number, now: number): void {
+  gone(workerId: number, nowMs: number): void {
     this.#closingWorkers.delete(workerId)
-    for (const [upstream, id] of this.#upstreams) if (id === workerId) this.#abandoned.add(upstream, now)
+    for (const [upstream, id] of this.#upstreams) if (id === workerId) this.#abandoned.add(upstream, nowMs)
   }
 
   /** The proxy goes away within `mercyMs`. */
   closeAll(mercyMs: number): void {
-    const now = monotonicMs()
-    const untilMs = now + Math.min(mercyMs * SPREAD_SHARE, this.#tunnels.size * SPREAD_MS_PER_TUNNEL)
-    this.#closingAll = { reason: 'stop', fromMs: now, untilMs }
+    const nowMs = monotonicMs()
+    const untilMs = nowMs + Math.min(mercyMs * SPREAD_SHARE, this.#tunnels.size * SPREAD_MS_PER_TUNNEL)
+    this.#closingAll = { reason: 'stop', fromMs: nowMs, untilMs }
     this.#schedule([...this.#tunnels.keys()], this.#closingAll)
-    this.#closeDue(now)
+    this.#closeDue(nowMs)
   }
 
   destroyAll(): void {
@@ -262,17 +262,17 @@ export class Tunnels {
   /**
    * Closes what is due, and what was idle for `idleMs` (0: never). The handshakes past their deadline are the caller's.
    */
-  sweep(now: number, idleMs: number): Exchange[] {
-    if (this.#hasDeadlines) this.#closeDue(now)
-    this.#abandoned.sweep(now)
-    if (idleMs > 0 && now - this.#idleSweptMs >= IDLE_SWEEP_MS) {
-      this.#idleSweptMs = now
+  sweep(nowMs: number, idleMs: number): Exchange[] {
+    if (this.#hasDeadlines) this.#closeDue(nowMs)
+    this.#abandoned.sweep(nowMs)
+    if (idleMs > 0 && nowMs - this.#idleSweptMs >= IDLE_SWEEP_MS) {
+      this.#idleSweptMs = nowMs
       for (const tunnel of this.#tunnels.keys()) {
-        if (tunnel.isIdle(now, idleMs)) tunnel.close('idle', CLOSE_CODE.goingAway, 'idle')
+        if (tunnel.isIdle(nowMs, idleMs)) tunnel.close('idle', CLOSE_CODE.goingAway, 'idle')
       }
     }
     if (this.#handshakes.size === 0) return []
-    return [...this.#handshakes].filter(exchange => exchange.deadlineMs !== 0 && exchange.deadlineMs <= now)
+    return [...this.#handshakes].filter(exchange => exchange.deadlineMs !== 0 && exchange.deadlineMs <= nowMs)
   }
 
   #take(exchange: Exchange, client: TunnelClient, onBytes: (bytes: Buffer) => void): { socket: Socket; early: Buffer } {
@@ -291,12 +291,12 @@ export class Tunnels {
   }
 
   #join(sides: TunnelSides, workerId: number, over: () => void): Tunnel {
-    const now = monotonicMs()
-    const tunnel = new Tunnel(sides, now, this.#metrics, over)
+    const nowMs = monotonicMs()
+    const tunnel = new Tunnel(sides, nowMs, this.#metrics, over)
     this.#tunnels.set(tunnel, workerId)
     sides.client.once('close', () => this.#tunnels.delete(tunnel))
     const closing = this.#closingAll ?? this.#closingWorkers.get(workerId)
-    if (closing !== undefined) this.#schedule([tunnel], { ...closing, fromMs: Math.max(now, closing.fromMs) })
+    if (closing !== undefined) this.#schedule([tunnel], { ...closing, fromMs: Math.max(nowMs, closing.fromMs) })
     return tunnel
   }
 
@@ -307,11 +307,11 @@ export class Tunnels {
     for (const [index, tunnel] of tunnels.entries()) tunnel.closeAtMs = fromMs + stepMs * index
   }
 
-  #closeDue(now: number): void {
+  #closeDue(nowMs: number): void {
     let left = 0
     for (const tunnel of this.#tunnels.keys()) {
       if (tunnel.closeAtMs === 0) continue
-      if (tunnel.closeAtMs > now) left += 1
+      if (tunnel.closeAtMs > nowMs) left += 1
       else if (this.#closingAll !== null) tunnel.close('stop', CLOSE_CODE.goingAway, 'server stops')
       else tunnel.close('restart', CLOSE_CODE.serviceRestart, 'service restart')
     }

@@ -1,9 +1,9 @@
 /**
- * One try of an exchange at one foreign upstream, through its undici pool: the request out, the answer in. Made by
+ * One try of an exchange at one foreign upstream, through its undici pool: the request out, the response in. Made by
  * `upstream-group.ts`, which decides what follows from its end.
  *
  * What must stay true: of both bodies no more than a window and one read are held here: undici pauses our stream when
- * the upstream is slow, we pause undici when the client is. `AttemptEvents` gets exactly one of `answered` and
+ * the upstream is slow, we pause undici when the client is. `AttemptEvents` gets exactly one of `responded` and
  * `failed`, and nothing after `abort`.
  */
 
@@ -14,18 +14,18 @@ import { INTERIM_FIELDS, WINDOW_BYTES } from '../../kit/link/frames.js'
 import type { Attempt } from '../exchange/attempt.js'
 import type { Exchange } from '../exchange/exchange.js'
 import { hasInterimRoom, passInterim } from '../exchange/interim-response.js'
-import { keepPiece } from '../exchange/kept-body.js'
-import { UpstreamAnswer } from './upstream-answer.js'
+import { addPiece } from '../exchange/replayable-body.js'
 import { UNASKED_CONTINUE } from './upstream-connector.js'
-import { printInterimHead, type RawFields, readAnswerHead, upstreamFields } from './upstream-head.js'
+import { printInterimHead, type RawFields, readResponseHead, upstreamFields } from './upstream-head.js'
+import { UpstreamResponse } from './upstream-response.js'
 
 /** Why an upstream failed; a label of the metrics. */
 export type FailureReason = 'unreachable' | 'reset' | 'late' | 'bad-answer'
 
 export interface AttemptEvents {
-  /** The answer that begins now names a file to be sent in its place. */
+  /** The response that begins now names a file to be sent in its place. */
   fileNamed(): void
-  answered(close: boolean): void
+  responded(close: boolean): void
   /** As `Attempt.cancel`. */
   cancelled(isLate: boolean): void
   /** `seen`: bytes of the request have been written, so it may have been executed. */
@@ -35,13 +35,15 @@ export interface AttemptEvents {
 
 type Controller = Dispatcher.DispatchController
 
-/** undici's words for an answer that is not HTTP. Its SocketError has one code for that and for a broken connection. */
-const BAD_ANSWER_CODES: ReadonlySet<string> = new Set([
+/**
+ * undici's words for a response that is not HTTP. Its SocketError has one code for that and for a broken connection.
+ */
+const BAD_RESPONSE_CODES: ReadonlySet<string> = new Set([
   'UND_ERR_HEADERS_OVERFLOW',
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
 ])
-const BAD_ANSWER_MESSAGES = /^bad (response|upgrade)$/
-/** In field lines: the answer is a word to the proxy. */
+const BAD_RESPONSE_MESSAGES = /^bad (response|upgrade)$/
+/** In field lines: the response is a word to the proxy. */
 const NAMES_FILE = /^x-(accel-redirect|sendfile):/im
 const LATE_CODES: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
 
@@ -63,7 +65,7 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
   /** Interim responses of the read under way. */
   #interims = ''
   #controller: Controller | null = null
-  #answer: UpstreamAnswer | null = null
+  #response: UpstreamResponse | null = null
   #isOver = false
 
   constructor(exchange: Exchange, events: AttemptEvents) {
@@ -71,7 +73,7 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
     this.#events = events
   }
 
-  /** `silenceMs`: how long the upstream may be silent before its answer and in it, 0 = for ever. */
+  /** `silenceMs`: how long the upstream may be silent before its response and in it, 0 = for ever. */
   start(pool: Dispatcher, silenceMs: number): void {
     const exchange = this.#exchange
     const { method, target } = exchange.head
@@ -87,7 +89,7 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
       this.#isAwaited = false
       this.#body.push(bytes)
     } else {
-      keepPiece(this.#ahead, bytes)
+      addPiece(this.#ahead, bytes)
       this.#aheadBytes += bytes.length
     }
     return this.hasRoom(exchange)
@@ -116,13 +118,13 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
    */
   #requestBody(): Buffer | Readable | null {
     const exchange = this.#exchange
-    const kept = exchange.kept ?? []
-    if (exchange.bodyComplete) return kept.length === 0 ? null : Buffer.concat(kept)
+    const replayable = exchange.replayable ?? []
+    if (exchange.bodyComplete) return replayable.length === 0 ? null : Buffer.concat(replayable)
     // It asks when it is empty, so that what undici does not take yet waits here.
     this.#body = new Readable({ highWaterMark: 1, read: () => this.#bodyAwaited() })
     // undici destroys it with what failed, which it tells us as well.
     this.#body.on('error', () => {})
-    for (const bytes of kept) this.#body.push(bytes)
+    for (const bytes of replayable) this.#body.push(bytes)
     return this.#body
   }
 
@@ -151,23 +153,23 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
     if (status < 200) return this.#interim(controller, status)
     this.#passInterims()
     const raw = rawOf(controller.rawHeaders)
-    const head = readAnswerHead(status, raw, this.#exchange.head.method)
+    const head = readResponseHead(status, raw, this.#exchange.head.method)
     if (typeof head === 'string') return this.#refuse(head)
     if (NAMES_FILE.test(head.fields)) this.#events.fileNamed()
-    this.#answer = new UpstreamAnswer(this.#exchange, head, () => {
+    this.#response = new UpstreamResponse(this.#exchange, head, () => {
       if (!this.#isOver) controller.resume()
     })
     // Complete already. undici would wait in vain for the Content-Length of a 304.
-    if (head.bodiless) this.#complete(this.#answer, [])
+    if (head.bodiless) this.#complete(this.#response, [])
   }
 
   onResponseData(controller: Controller, bytes: Buffer): void {
-    if (this.#isOver || this.#answer === null) return
-    if (!this.#answer.data(bytes)) controller.pause()
+    if (this.#isOver || this.#response === null) return
+    if (!this.#response.data(bytes)) controller.pause()
   }
 
   onResponseEnd(controller: Controller): void {
-    if (!this.#isOver && this.#answer !== null) this.#complete(this.#answer, rawOf(controller.rawTrailers))
+    if (!this.#isOver && this.#response !== null) this.#complete(this.#response, rawOf(controller.rawTrailers))
   }
 
   onResponseError(_: Controller, error: Error): void {
@@ -183,7 +185,7 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
     // Its bytes are not known, and what names and values are is not worth a count: undici takes 16 KB of a head.
     if (!hasInterimRoom(exchange, BYTES_PER_FIELD * raw.length)) return
     const head = raw.length > 2 * INTERIM_FIELDS ? null : printInterimHead(status, raw)
-    if (head === null) return this.#refuse(`it has an interim answer of status ${status}`)
+    if (head === null) return this.#refuse(`it has an interim response of status ${status}`)
     if (exchange.head.httpMinor !== 1) return
     // Those of one read leave in one write.
     if (this.#interims === '') queueMicrotask(() => this.#passInterims())
@@ -196,22 +198,22 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
     if (heads !== '' && !this.#isOver) passInterim(this.#exchange, heads)
   }
 
-  #complete(answer: UpstreamAnswer, trailers: RawFields): void {
+  #complete(response: UpstreamResponse, trailers: RawFields): void {
     this.#exchange.attempt = null
     this.#isOver = true
-    answer.end(trailers)
-    this.#events.answered(answer.close)
+    response.end(trailers)
+    this.#events.responded(response.close)
   }
 
   #refuse(why: string): void {
     this.#fail('bad-answer', why)
-    this.#controller?.abort(new Error('bad answer'))
+    this.#controller?.abort(new Error('bad response'))
   }
 
   #fail(reason: FailureReason, why: string): void {
     this.#exchange.attempt = null
     this.#isOver = true
-    this.#answer?.interrupt()
+    this.#response?.interrupt()
     this.#events.failed(reason, this.#controller !== null, why)
   }
 }
@@ -219,7 +221,7 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
 function failureOf(error: Error): FailureReason {
   const code = codeOf(error)
   if (LATE_CODES.has(code)) return 'late'
-  const isBad = BAD_ANSWER_CODES.has(code) || BAD_ANSWER_MESSAGES.test(error.message)
+  const isBad = BAD_RESPONSE_CODES.has(code) || BAD_RESPONSE_MESSAGES.test(error.message)
   // Its parser's errors have a code in some versions only.
   return isBad || error.name === 'HTTPParserError' ? 'bad-answer' : 'reset'
 }

@@ -8,7 +8,7 @@
  */
 
 /** What is known of one upstream. */
-export interface Standing {
+export interface UpstreamHealth {
   inFlight: number
   /** Failures since `failingSinceMs`, which is at most a grace time ago. */
   failures: number
@@ -28,7 +28,7 @@ export interface HealthRules {
 /** `full`: wait, one of them will have room. `exhausted`: each has been tried. */
 export type Choice<T> = T | 'full' | 'exhausted'
 
-export function newStanding(): Standing {
+export function newHealth(): UpstreamHealth {
   return { inFlight: 0, failures: 0, failingSinceMs: 0, outUntilMs: 0, onTrial: false }
 }
 
@@ -37,40 +37,40 @@ export function newStanding(): Standing {
  * all of those are out, the one that would be back first: a refusal for certain helps nobody. Of equals the first
  * behind `after`, so that they take turns.
  */
-export function chooseUpstream<T extends Standing>(
+export function chooseUpstream<T extends UpstreamHealth>(
   all: readonly T[],
   tried: ReadonlySet<T>,
-  { now, limit, after, mayTrial }: { now: number; limit: number; after: number; mayTrial: boolean },
+  { nowMs, limit, after, mayTrial }: { nowMs: number; limit: number; after: number; mayTrial: boolean },
 ): Choice<T> {
   const untried = rotated(all, after).filter(one => !tried.has(one))
   if (untried.length === 0) return 'exhausted'
-  const eligible = untried.filter(one => one.outUntilMs === 0 || (mayTrial && one.outUntilMs <= now && !one.onTrial))
+  const eligible = untried.filter(one => one.outUntilMs === 0 || (mayTrial && one.outUntilMs <= nowMs && !one.onTrial))
   const candidates = eligible.length > 0 ? eligible : untried.filter(one => one.outUntilMs === soonest(untried))
   const best = candidates.reduce((least, one) => (one.inFlight < least.inFlight ? one : least))
   return best.inFlight < limit ? best : 'full'
 }
 
 /** Counts a failure; true: that put it out of rotation. */
-export function countFailure(standing: Standing, { maxFails, graceMs }: HealthRules, now: number): boolean {
+export function countFailure(health: UpstreamHealth, { maxFails, graceMs }: HealthRules, nowMs: number): boolean {
   if (maxFails === 0) return false
-  if (standing.failures === 0 || now - standing.failingSinceMs > graceMs) {
-    standing.failures = 0
-    standing.failingSinceMs = now
+  if (health.failures === 0 || nowMs - health.failingSinceMs > graceMs) {
+    health.failures = 0
+    health.failingSinceMs = nowMs
   }
-  standing.failures += 1
-  const wasOut = standing.outUntilMs !== 0
-  if (!wasOut && standing.failures < maxFails) return false
-  standing.outUntilMs = now + graceMs
-  standing.onTrial = false
+  health.failures += 1
+  const wasOut = health.outUntilMs !== 0
+  if (!wasOut && health.failures < maxFails) return false
+  health.outUntilMs = nowMs + graceMs
+  health.onTrial = false
   return !wasOut
 }
 
-/** An answer came; true: that brought it back into rotation. */
-export function countAnswer(standing: Standing): boolean {
-  const wasOut = standing.outUntilMs !== 0
-  standing.failures = 0
-  standing.outUntilMs = 0
-  standing.onTrial = false
+/** A response came; true: that brought it back into rotation. */
+export function countSuccess(health: UpstreamHealth): boolean {
+  const wasOut = health.outUntilMs !== 0
+  health.failures = 0
+  health.outUntilMs = 0
+  health.onTrial = false
   return wasOut
 }
 
@@ -78,6 +78,6 @@ function rotated<T>(all: readonly T[], after: number): T[] {
   return [...all.slice(after + 1), ...all.slice(0, after + 1)]
 }
 
-function soonest(all: readonly Standing[]): number {
+function soonest(all: readonly UpstreamHealth[]): number {
   return Math.min(...all.map(one => one.outUntilMs))
 }

@@ -26,24 +26,26 @@ import { type FailureReason, UpstreamAttempt } from './upstream-attempt.js'
 import {
   type Choice,
   chooseUpstream,
-  countAnswer,
   countFailure,
+  countSuccess,
   type HealthRules,
-  newStanding,
-  type Standing,
+  newHealth,
+  type UpstreamHealth,
 } from './upstream-choice.js'
 import { upstreamConnector } from './upstream-connector.js'
 import { viaField } from './upstream-head.js'
 
-/** What a group tells; each exchange gets exactly one of `answered`, `failed` and `broken`, unless it was cancelled. */
+/**
+ * What a group tells; each exchange gets exactly one of `responded`, `failed` and `broken`, unless it was cancelled.
+ */
 export interface GroupEvents {
   /** It is about to be sent to an upstream. */
   assigned(exchange: Exchange): void
-  /** The answer that begins now names a file to be sent in its place. */
+  /** The response that begins now names a file to be sent in its place. */
   fileNamed(exchange: Exchange): void
-  answered(exchange: Exchange, close: boolean): void
+  responded(exchange: Exchange, close: boolean): void
   failed(exchange: Exchange, code: ErrorCode): void
-  /** A part of the answer is with the client, and there will be no more. */
+  /** A part of the response is with the client, and there will be no more. */
   broken(exchange: Exchange): void
   /** Its deadline has passed: it is to be cancelled and answered. */
   expired(exchange: Exchange): void
@@ -56,7 +58,7 @@ export interface GroupWorld {
   event(name: ProxyEventName, fields: ToldFields): void
 }
 
-export interface Upstream extends Standing {
+export interface Upstream extends UpstreamHealth {
   /** Its place in the option, from 0: a label of the metrics. */
   readonly index: number
   readonly address: UpstreamAddress
@@ -65,7 +67,7 @@ export interface Upstream extends Standing {
 }
 
 /** Where an exchange has been. */
-interface Course {
+interface Failover {
   readonly exchange: Exchange
   readonly tried: Set<Upstream>
   /** Null while it waits. */
@@ -86,7 +88,7 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
   readonly #tunnels: Tunnels
   readonly #connectMs: number
   /** Those that wait, and those that an upstream has. */
-  readonly #courses = new Map<Exchange, Course>()
+  readonly #failovers = new Map<Exchange, Failover>()
   readonly #waiting = new WaitingLine()
   #isPumping = false
   #last = -1
@@ -113,42 +115,42 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
   }
 
   get isIdle(): boolean {
-    return this.#courses.size === 0
+    return this.#failovers.size === 0
   }
 
-  dispatch(exchange: Exchange, now: number): void {
+  dispatch(exchange: Exchange, nowMs: number): void {
     // A client of undici cannot ask for the server as a whole, and nginx refuses it too.
     if (exchange.head.target === '*') return this.#events.failed(exchange, 'bad-path')
     exchange.wireHeaders += viaField(exchange.head)
-    const course: Course = { exchange, tried: new Set(), upstream: null, unseenAttempts: 0 }
-    this.#courses.set(exchange, course)
-    if (this.#waiting.size > 0) this.#queue(course, now, false)
-    else this.#place(course, now, false)
+    const failover: Failover = { exchange, tried: new Set(), upstream: null, unseenAttempts: 0 }
+    this.#failovers.set(exchange, failover)
+    if (this.#waiting.size > 0) this.#queue(failover, nowMs, false)
+    else this.#place(failover, nowMs, false)
   }
 
   /** Its client is gone while it waits. */
   leave(exchange: Exchange): void {
     this.#dequeue(exchange)
-    this.#courses.delete(exchange)
+    this.#failovers.delete(exchange)
   }
 
   /** Past their deadline: whoever is told cancels them. */
-  late(now: number): Exchange[] {
+  late(nowMs: number): Exchange[] {
     const late: Exchange[] = []
-    for (const exchange of this.#courses.keys())
-      if (exchange.deadlineMs !== 0 && exchange.deadlineMs <= now) late.push(exchange)
+    for (const exchange of this.#failovers.keys())
+      if (exchange.deadlineMs !== 0 && exchange.deadlineMs <= nowMs) late.push(exchange)
     return late
   }
 
   /** Refuses those that have waited too long, and lets wait no longer those that an upstream is back for. */
-  sweep(now: number): void {
+  sweep(nowMs: number): void {
     if (this.#waiting.size === 0) return
-    for (const exchange of this.#waiting.removeLate(now)) {
+    for (const exchange of this.#waiting.removeLate(nowMs)) {
       exchange.queue = null
-      this.#courses.delete(exchange)
+      this.#failovers.delete(exchange)
       this.#events.failed(exchange, 'no-upstream')
     }
-    this.#pump(now)
+    this.#pump(nowMs)
   }
 
   /** What is in flight is let go; for the end of the process. */
@@ -157,30 +159,30 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
   }
 
   /** `isRescue`: it has waited already and goes before the others. */
-  #place(course: Course, now: number, isRescue: boolean): void {
-    const choice = this.#choose(course, now)
-    if (choice === 'full') this.#queue(course, now, isRescue)
-    else this.#follow(course, choice, now)
+  #place(failover: Failover, nowMs: number, isRescue: boolean): void {
+    const choice = this.#choose(failover, nowMs)
+    if (choice === 'full') this.#queue(failover, nowMs, isRescue)
+    else this.#follow(failover, choice, nowMs)
   }
 
-  #choose({ exchange, tried }: Course, now: number): Choice<Upstream> {
+  #choose({ exchange, tried }: Failover, nowMs: number): Choice<Upstream> {
     const { workerConnections: limit } = this.#world.settings
     const mayTrial = isIdempotent(exchange.head.method)
-    return chooseUpstream(this.upstreams, tried, { now, limit, after: this.#last, mayTrial })
+    return chooseUpstream(this.upstreams, tried, { nowMs, limit, after: this.#last, mayTrial })
   }
 
-  #follow(course: Course, choice: Upstream | 'exhausted', now: number): void {
-    if (choice === 'exhausted') this.#giveUp(course, 'upstream-unreachable')
-    else this.#assign(course, choice, now)
+  #follow(failover: Failover, choice: Upstream | 'exhausted', nowMs: number): void {
+    if (choice === 'exhausted') this.#giveUp(failover, 'upstream-unreachable')
+    else this.#assign(failover, choice, nowMs)
   }
 
-  #queue(course: Course, now: number, isRescue: boolean): void {
-    const { exchange } = course
+  #queue(failover: Failover, nowMs: number, isRescue: boolean): void {
+    const { exchange } = failover
     const { httpQueue, httpQueueTimeoutMs } = this.#world.settings
-    if (!isRescue && this.#waiting.size >= httpQueue) return this.#giveUp(course, 'queue-full')
+    if (!isRescue && this.#waiting.size >= httpQueue) return this.#giveUp(failover, 'queue-full')
     if (exchange.queuedMs === 0) {
-      exchange.queuedMs = now
-      exchange.queueDeadlineMs = httpQueueTimeoutMs > 0 ? now + httpQueueTimeoutMs : Number.POSITIVE_INFINITY
+      exchange.queuedMs = nowMs
+      exchange.queueDeadlineMs = httpQueueTimeoutMs > 0 ? nowMs + httpQueueTimeoutMs : Number.POSITIVE_INFINITY
     }
     exchange.queue = this
     if (isRescue) this.#waiting.unshift(exchange)
@@ -196,61 +198,61 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
    * In their order, until the first has no room. Not while it goes on already: whoever fails at once gives a place
    * back, and would begin it anew, each inside the one before.
    */
-  #pump(now: number): void {
+  #pump(nowMs: number): void {
     if (this.#isPumping) return
     this.#isPumping = true
     for (let exchange = this.#waiting.first; exchange !== null; exchange = this.#waiting.first) {
-      const course = this.#courses.get(exchange)!
-      const choice = this.#choose(course, now)
+      const failover = this.#failovers.get(exchange)!
+      const choice = this.#choose(failover, nowMs)
       if (choice === 'full') break
       this.#dequeue(exchange)
-      this.#follow(course, choice, now)
+      this.#follow(failover, choice, nowMs)
     }
     this.#isPumping = false
   }
 
-  #assign(course: Course, upstream: Upstream, now: number): void {
-    const { exchange } = course
-    if (exchange.queuedMs > 0) this.#world.metrics.queued(this.mount, (now - exchange.queuedMs) / 1000)
+  #assign(failover: Failover, upstream: Upstream, nowMs: number): void {
+    const { exchange } = failover
+    if (exchange.queuedMs > 0) this.#world.metrics.queued(this.mount, (nowMs - exchange.queuedMs) / 1000)
     exchange.queuedMs = 0
-    exchange.dispatchMs = now
+    exchange.dispatchMs = nowMs
     exchange.attempts += 1
     upstream.inFlight += 1
     upstream.onTrial = upstream.outUntilMs !== 0
     this.#last = upstream.index
-    course.upstream = upstream
-    course.tried.add(upstream)
-    if (exchange.bodyComplete) this.#startClock(exchange, now)
-    if (isTunnel(exchange)) this.#openTunnel(course, upstream)
-    else this.#send(course, upstream)
+    failover.upstream = upstream
+    failover.tried.add(upstream)
+    if (exchange.bodyComplete) this.#startClock(exchange, nowMs)
+    if (isTunnel(exchange)) this.#openTunnel(failover, upstream)
+    else this.#send(failover, upstream)
   }
 
-  #openTunnel(course: Course, upstream: Upstream): void {
-    const { exchange } = course
+  #openTunnel(failover: Failover, upstream: Upstream): void {
+    const { exchange } = failover
     this.#tunnels.openTo(upstream.address, exchange, exchange.client as TunnelClient, {
-      ...this.#tunnelOutcome(course, upstream),
-      freed: () => this.#release(course),
-      cancelled: isLate => this.#cancelled(course, upstream, isLate),
+      ...this.#tunnelOutcome(failover, upstream),
+      freed: () => this.#release(failover),
+      cancelled: isLate => this.#cancelled(failover, upstream, isLate),
     })
   }
 
-  /** The clock of harakiri runs from the last byte of the request to the first one of the answer, as at a worker. */
-  #startClock(exchange: Exchange, now: number): void {
-    exchange.startClock(harakiriMsOf(exchange, this.#world.settings), now)
+  /** The clock of harakiri runs from the last byte of the request to the first one of the response, as at a worker. */
+  #startClock(exchange: Exchange, nowMs: number): void {
+    exchange.startClock(harakiriMsOf(exchange, this.#world.settings), nowMs)
   }
 
-  #send(course: Course, upstream: Upstream): void {
-    const { exchange } = course
+  #send(failover: Failover, upstream: Upstream): void {
+    const { exchange } = failover
     this.#events.assigned(exchange)
     const attempt = new UpstreamAttempt(exchange, {
       fileNamed: () => this.#events.fileNamed(exchange),
-      answered: close => {
+      responded: close => {
         this.#succeed(upstream)
-        this.#end(course)
-        this.#events.answered(exchange, close)
+        this.#end(failover)
+        this.#events.responded(exchange, close)
       },
-      cancelled: isLate => this.#cancelled(course, upstream, isLate),
-      failed: (reason, seen, why) => this.#failed(course, upstream, reason, seen, why),
+      cancelled: isLate => this.#cancelled(failover, upstream, isLate),
+      failed: (reason, seen, why) => this.#failed(failover, upstream, reason, seen, why),
     })
     exchange.attempt = attempt
     // We are about to read the body. undici knows no 100, and nginx does the same.
@@ -258,78 +260,78 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
     attempt.start(upstream.pool, harakiriMsOf(exchange, this.#world.settings))
   }
 
-  #tunnelOutcome(course: Course, upstream: Upstream): TunnelOutcome {
+  #tunnelOutcome(failover: Failover, upstream: Upstream): TunnelOutcome {
     return {
       failed: code => {
         if (code === 'no-tunnel')
-          return this.#failed(course, upstream, 'unreachable', false, 'no tunnel could be opened')
+          return this.#failed(failover, upstream, 'unreachable', false, 'no tunnel could be opened')
         if (code === 'upstream-lost')
-          return this.#failed(course, upstream, 'reset', true, 'it hung up before it answered a handshake')
-        this.#fail(upstream, 'bad-answer', 'its answer to a handshake is malformed')
-        this.#giveUp(course, code)
+          return this.#failed(failover, upstream, 'reset', true, 'it hung up before it responded to a handshake')
+        this.#fail(upstream, 'bad-answer', 'its response to a handshake is malformed')
+        this.#giveUp(failover, code)
       },
       begun: () => this.#succeed(upstream),
       over: close => {
-        this.#end(course)
-        this.#events.answered(course.exchange, close)
+        this.#end(failover)
+        this.#events.responded(failover.exchange, close)
       },
       broken: () => {
-        this.#end(course)
-        this.#events.broken(course.exchange)
+        this.#end(failover)
+        this.#events.broken(failover.exchange)
       },
     }
   }
 
-  #failed(course: Course, upstream: Upstream, reason: FailureReason, seen: boolean, why: string): void {
-    const { exchange } = course
-    if (reason === 'late' && !exchange.answerBegun) {
-      this.#cancelled(course, upstream, true)
+  #failed(failover: Failover, upstream: Upstream, reason: FailureReason, seen: boolean, why: string): void {
+    const { exchange } = failover
+    if (reason === 'late' && !exchange.responseBegun) {
+      this.#cancelled(failover, upstream, true)
       return this.#events.expired(exchange)
     }
     this.#fail(upstream, reason, why)
-    this.#release(course)
+    this.#release(failover)
     exchange.deadlineMs = 0
-    if (!seen) course.unseenAttempts += 1
-    if (reason === 'bad-answer' && !exchange.answerBegun) {
+    if (!seen) failover.unseenAttempts += 1
+    if (reason === 'bad-answer' && !exchange.responseBegun) {
       this.#world.event('bad-answer', { request: exchange.title, ...this.#named(upstream), why })
-      return this.#giveUp(course, 'bad-answer')
+      return this.#giveUp(failover, 'bad-answer')
     }
-    const { answerBegun, attempts, kept, head } = exchange
-    const { unseenAttempts } = course
+    const { responseBegun, attempts, replayable, head } = exchange
+    const { unseenAttempts } = failover
     const seenAttempts = attempts - unseenAttempts
-    const orphan = { method: head.method, answerBegun, seen, attempts: seenAttempts, unseenAttempts }
-    const verdict = verdictOnForeign({ ...orphan, replayable: kept !== null })
+    const orphan = { method: head.method, responseBegun, seen, attempts: seenAttempts, unseenAttempts }
+    const verdict = verdictOnForeign({ ...orphan, replayable: replayable !== null })
     if (verdict === 'break') {
-      this.#end(course)
+      this.#end(failover)
       return this.#events.broken(exchange)
     }
     this.#world.metrics.rescue(verdict === 'again' ? 'again' : 'given-up')
-    if (verdict === 'give-up') return this.#giveUp(course, seen ? 'upstream-lost' : 'upstream-unreachable')
+    if (verdict === 'give-up') return this.#giveUp(failover, seen ? 'upstream-lost' : 'upstream-unreachable')
     // A connection that broke may have been an idle one that was just being closed: where there is no other upstream,
     // the same one gets another chance.
-    if (seen && course.tried.size === this.upstreams.length) course.tried.clear()
-    this.#place(course, monotonicMs(), true)
+    if (seen && failover.tried.size === this.upstreams.length) failover.tried.clear()
+    this.#place(failover, monotonicMs(), true)
   }
 
-  #giveUp(course: Course, code: ErrorCode): void {
-    this.#end(course)
-    this.#events.failed(course.exchange, code)
+  #giveUp(failover: Failover, code: ErrorCode): void {
+    this.#end(failover)
+    this.#events.failed(failover.exchange, code)
   }
 
-  #cancelled(course: Course, upstream: Upstream, isLate: boolean): void {
-    if (isLate) this.#fail(upstream, 'late', 'its answer did not begin in time')
-    this.#end(course)
+  #cancelled(failover: Failover, upstream: Upstream, isLate: boolean): void {
+    if (isLate) this.#fail(upstream, 'late', 'its response did not begin in time')
+    this.#end(failover)
   }
 
-  #end(course: Course): void {
-    this.#courses.delete(course.exchange)
-    this.#release(course)
+  #end(failover: Failover): void {
+    this.#failovers.delete(failover.exchange)
+    this.#release(failover)
   }
 
-  #release(course: Course): void {
-    const { upstream } = course
+  #release(failover: Failover): void {
+    const { upstream } = failover
     if (upstream === null) return
-    course.upstream = null
+    failover.upstream = null
     upstream.inFlight -= 1
     // Nothing came of it, neither good nor bad: another request may try.
     upstream.onTrial = false
@@ -337,7 +339,7 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
   }
 
   #succeed(upstream: Upstream): void {
-    if (countAnswer(upstream)) this.#world.event('upstream-back', this.#named(upstream))
+    if (countSuccess(upstream)) this.#world.event('upstream-back', this.#named(upstream))
   }
 
   #fail(upstream: Upstream, reason: FailureReason, why: string): void {
@@ -368,5 +370,5 @@ function openUpstream(address: UpstreamAddress, index: number, connectMs: number
     keepAliveTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: MOST_HEAD_BYTES,
   })
-  return { ...newStanding(), index, address, pool, failuresByReason: new Map() }
+  return { ...newHealth(), index, address, pool, failuresByReason: new Map() }
 }

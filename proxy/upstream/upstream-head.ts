@@ -1,10 +1,10 @@
 /**
- * The heads of messages between a foreign upstream and us: what of a request goes on to it, and what of its answer is
+ * The heads of messages between a foreign upstream and us: what of a request goes on to it, and what of its response is
  * believed and goes on to the client (RFC 9110 §7.6, RFC 9112 §6). Pure; used by `upstream-attempt.ts` and
- * `upstream-answer.ts`.
+ * `upstream-response.ts`.
  *
  * What must stay true: the framing of both messages is made by us, so no field of one side can frame the other's
- * message; an answer that two readers could understand differently is none.
+ * message; a response that two readers could understand differently is none.
  */
 
 import { mayBeTrailer } from '../http/chunked-body.js'
@@ -12,14 +12,14 @@ import { titleOf } from '../http/error-response.js'
 import { FIELD, fieldOf, isToken, trimmedSlice } from '../http/header-field.js'
 import type { RequestHead } from '../http/request-head.js'
 
-/** An answer's head as it goes on. */
-export interface AnswerHead {
+/** A response's head as it goes on. */
+export interface ResponseHead {
   status: number
   /** Field lines, each with its CRLF, without those that frame the message. */
   fields: string
   /** Content-Length; null: none. */
   lengthBytes: number | null
-  /** There is no body whatever the fields say: an answer to HEAD, 204, 304. */
+  /** There is no body whatever the fields say: a response to HEAD, 204, 304. */
   bodiless: boolean
 }
 
@@ -57,8 +57,8 @@ export function viaField({ httpMinor }: RequestHead): string {
 
 const ENDS_HERE: ReadonlySet<string> = new Set(['expect', 'trailer', 'transfer-encoding'])
 
-/** The head of a final answer; a string says why it is not to be believed. */
-export function readAnswerHead(status: number, raw: RawFields, method: string): AnswerHead | string {
+/** The head of a final response; a string says why it is not to be believed. */
+export function readResponseHead(status: number, raw: RawFields, method: string): ResponseHead | string {
   const pairs = pairsOf(raw)
   if (status < 200 || status > 599) return `its status is ${status}`
   if (pairs === null) return 'it has a malformed field'

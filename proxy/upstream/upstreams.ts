@@ -1,7 +1,7 @@
 /**
- * All foreign upstreams of this proxy (`http-to`), a group for each mount. One per proxy, made by `phases.ts`, which
- * sends exchanges here; `proxy-server.ts` ships what is counted here. A new configuration keeps the groups that it has
- * unchanged, with their connections and what is known of their upstreams.
+ * All foreign upstreams of this proxy (`http-to`), a group for each mount. One per proxy, made by
+ * `request-lifecycle.ts`, which sends exchanges here; `proxy-server.ts` ships what is counted here. A new configuration
+ * keeps the groups that it has unchanged, with their connections and what is known of their upstreams.
  */
 
 import type { ProxySettings } from '../../kit/channel/messages.js'
@@ -45,20 +45,20 @@ export class Upstreams {
     this.#retire()
   }
 
-  dispatch(exchange: Exchange, now: number): void {
+  dispatch(exchange: Exchange, nowMs: number): void {
     const group = this.#groups.get(exchange.route?.mount ?? '')
     // Its route went away with the old configuration while its body was awaited.
     if (group === undefined) this.#events.failed(exchange, 'not-found')
-    else group.dispatch(exchange, now)
+    else group.dispatch(exchange, nowMs)
   }
 
   /** Those past their deadline. */
-  late(now: number): Exchange[] {
-    return this.#all.flatMap(group => group.late(now))
+  late(nowMs: number): Exchange[] {
+    return this.#all.flatMap(group => group.late(nowMs))
   }
 
-  sweep(now: number): void {
-    for (const group of this.#all) group.sweep(now)
+  sweep(nowMs: number): void {
+    for (const group of this.#all) group.sweep(nowMs)
     if (this.#retiring.length > 0) this.#retire()
   }
 

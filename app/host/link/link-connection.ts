@@ -73,7 +73,7 @@ export class LinkConnection implements RequestHome {
     return this.#requests.size
   }
 
-  /** Requests whose answers have an end. */
+  /** Requests whose responses have an end. */
   owed(streamAfterMs: number): number {
     return this.#inFlight().filter(request => !request.isStream(streamAfterMs)).length
   }
@@ -84,7 +84,7 @@ export class LinkConnection implements RequestHome {
     return this.writer.backlogBytes === 0
   }
 
-  /** Cuts those off that the application has been given and whose answers are to go no further. */
+  /** Cuts those off that the application has been given and whose responses are to go no further. */
   cut(isDue: (request: ServedRequest) => boolean): void {
     for (const request of this.#inFlight().filter(isDue)) request.runInAsyncScope(request.cut, request)
   }
@@ -142,7 +142,7 @@ export class LinkConnection implements RequestHome {
   }
 
   /**
-   * Between two of them all ticks and microtasks run, as between the events of two connections: one client's answer
+   * Between two of them all ticks and microtasks run, as between the events of two connections: one client's response
    * does not wait for what another's request does, and while one blocks the loop, those before it have been answered.
    */
   #start(batch: ServedRequest[]): void {

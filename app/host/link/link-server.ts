@@ -11,7 +11,7 @@ import { type Host, LinkConnection } from './link-connection.js'
 
 export interface LinkServer {
   readonly inFlight: number
-  /** Requests in flight whose answers have an end; `streamAfterMs` as in `StreamLimits`. */
+  /** Requests in flight whose responses have an end; `streamAfterMs` as in `StreamLimits`. */
   owed(streamAfterMs: number): number
   /** Writes what has been answered; false while the kernel has not taken all of it. */
   deliver(): boolean

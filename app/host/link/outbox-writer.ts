@@ -1,6 +1,6 @@
 /**
  * The worker's sending half of a link, in the place of `FrameWriter`: the same one write a turn, but what waits for it
- * waits in an `Outbox`, so that a request that blocks the loop does not hold back the answers of those before it.
+ * waits in an `Outbox`, so that a request that blocks the loop does not hold back the responses of those before it.
  */
 
 import type { Socket } from 'node:net'

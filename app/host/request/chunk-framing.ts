@@ -1,7 +1,7 @@
 /**
- * Watches the chunks of an answer on their way out (RFC 9112 §7.1). Owned by `answer-guard.ts` for each answer in
+ * Watches the chunks of a response on their way out (RFC 9112 §7.1). Owned by `response-guard.ts` for each response in
  * chunks: `node:http` frames what it is given, but bytes written to `res.socket`, or a trailer set behind its back,
- * could end the answer early and begin another.
+ * could end the response early and begin another.
  */
 
 const LINE_FEED = 10

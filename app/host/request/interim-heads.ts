@@ -1,6 +1,6 @@
 /**
- * Puts the interim answers (1xx) of one request together. Used by `served-request.ts` for what an application writes
- * before the head of its final answer: `node:http` writes each of them in one piece, but with `_writeRaw`, as many do
+ * Puts the interim responses (1xx) of one request together. Used by `served-request.ts` for what an application writes
+ * before the head of its final response: `node:http` writes each of them in one piece, but with `_writeRaw`, as many do
  * who know statuses that Node does not, they come in any pieces.
  */
 
@@ -31,8 +31,8 @@ export class InterimHeads {
 }
 
 /**
- * Whether the first bytes of an answer may be an interim one: the first digit of the status alone, because each answer
- * is asked.
+ * Whether the first bytes of a response may be an interim one: the first digit of the status alone, because each
+ * response is asked.
  */
 export function mayBeInterim(bytes: string | Buffer): boolean {
   return (typeof bytes === 'string' ? bytes.charCodeAt(FIRST_DIGIT) : bytes[FIRST_DIGIT]) === ONE

@@ -65,7 +65,7 @@ function lazily(name: StateName, make: () => object): PropertyDescriptor {
   }
 }
 
-/** An accessor of Duplex that answers `otherwise` as long as `state` was not asked for. */
+/** An accessor of Duplex that responses `otherwise` as long as `state` was not asked for. */
 function unless(state: StateName, name: string, otherwise: unknown): PropertyDescriptor {
   const accessor = accessorOf(name)
   const key = KEPT[state]

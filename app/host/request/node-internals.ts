@@ -172,7 +172,7 @@ export function isConsumed(request: IncomingMessage): boolean {
 }
 
 /**
- * An answer before `writeContinue` will end the connection: whether the body still comes is not known then. Source:
+ * A response before `writeContinue` will end the connection: whether the body still comes is not known then. Source:
  * `_storeHeader` in lib/_http_outgoing.js.
  */
 export function expectContinue(response: ServerResponse): void {

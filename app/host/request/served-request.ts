@@ -1,5 +1,5 @@
 /**
- * One request inside a worker, from the frame that brought it to the last byte of the application's answer.
+ * One request inside a worker, from the frame that brought it to the last byte of the application's response.
  * Made by `link-connection.ts`; gives the application a real `http.IncomingMessage` and a real `http.ServerResponse`.
  *
  * What `node:http` does around a request when it owns the connection (emitting `checkContinue`, dumping an unread body,
@@ -23,8 +23,6 @@ import {
   type WireRequest,
 } from '../../../kit/link/frames.js'
 import { GatheredBytes } from '../../../kit/link/gathered-bytes.js'
-import { asBytes, asLatin1 } from './answer-bytes.js'
-import { AnswerGuard } from './answer-guard.js'
 import { InterimHeads, mayBeInterim } from './interim-heads.js'
 import {
   assignSocket,
@@ -39,6 +37,8 @@ import {
   printedHead,
   resetError,
 } from './node-internals.js'
+import { asBytes, asLatin1 } from './response-bytes.js'
+import { ResponseGuard } from './response-guard.js'
 import { VirtualSocket, type VirtualSocketOwner } from './virtual-socket.js'
 
 type WriteCallback = (error?: Error | null) => void
@@ -85,15 +85,15 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   #waiting: Waiting[] = []
   waitingBytes = 0
   #window = WINDOW_BYTES
-  /** Watches over the answer; null = no byte of it has been written yet. */
-  #guard: AnswerGuard | null = null
-  /** Null = nothing came before the head of the final answer. */
+  /** Watches over the response; null = no byte of it has been written yet. */
+  #guard: ResponseGuard | null = null
+  /** Null = nothing came before the head of the final response. */
   #interim: InterimHeads | null = null
   #headSent = false
   #ended = false
   #started = false
-  /** When an answer began that was not complete at once. */
-  #answeringSinceMs = Number.POSITIVE_INFINITY
+  /** When a response began that was not complete at once. */
+  #respondingSinceMs = Number.POSITIVE_INFINITY
   /** Counted among the server's connections. */
   #counted = true
   /** What came of the body before the application had the request. */
@@ -102,9 +102,9 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   #over = false
   /** The application has destroyed its socket. */
   #broken = false
-  /** The answer is complete, the body is not, and the application goes on reading it. */
+  /** The response is complete, the body is not, and the application goes on reading it. */
   #readsOn = false
-  /** Why its answer is refused, for the proxy. */
+  /** Why its response is refused, for the proxy. */
   #refusal = ''
   /** Request body bytes handed to the application and not yet returned as credit. */
   #bodyHeld = 0
@@ -179,15 +179,15 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   }
 
   /**
-   * Its answer has no end of its own: an event stream, or one that has been under way for `afterMs`, 0: however long.
+   * Its response has no end of its own: an event stream, or one that has been under way for `afterMs`, 0: however long.
    */
   isStream(afterMs: number): boolean {
     if (!this.#headSent || this.#over) return false
-    if (afterMs > 0 && performance.now() - this.#answeringSinceMs >= afterMs) return true
+    if (afterMs > 0 && performance.now() - this.#respondingSinceMs >= afterMs) return true
     return EVENT_STREAM.test(printedHead(this.#response))
   }
 
-  /** Cuts the answer off, as when the application destroys the client's socket. */
+  /** Cuts the response off, as when the application destroys the client's socket. */
   cut(): void {
     this.#socket.destroy()
   }
@@ -256,7 +256,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#socket.emit('timeout')
   }
 
-  /** It comes before the head of the final answer, which may have been made already. */
+  /** It comes before the head of the final response, which may have been made already. */
   #isInterim(bytes: string | Buffer): boolean {
     if (!this.#response.headersSent || (this.#interim !== null && this.#interim.openBytes > 0)) return true
     // A final answer with such a status is none.
@@ -266,7 +266,8 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   #takeInterim(text: string): void {
     this.#interim ??= new InterimHeads()
     const head = this.#interim.take(text)
-    if (Math.max(head.length, this.#interim.openBytes) > INTERIM_BYTES) this.#refuse('it has an endless interim answer')
+    if (Math.max(head.length, this.#interim.openBytes) > INTERIM_BYTES)
+      this.#refuse('it has an endless interim response')
     else if (head !== '') this.#sendInterim(head)
   }
 
@@ -277,7 +278,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#home.writer.send(frame(FRAME.informational, this.id, head))
   }
 
-  /** The answer is none that a client could read in one way only, and ends here. */
+  /** The response is none that a client could read in one way only, and ends here. */
   #refuse(why: string): void {
     this.#refusal = why
     this.#socket.destroy()
@@ -314,7 +315,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
 
   /** The first bytes hold the whole head. */
   #withinPromise(bytes: string | Buffer): string | Buffer {
-    this.#guard ??= new AnswerGuard(bytes, printedHead(this.#response), this.#request.method === 'HEAD')
+    this.#guard ??= new ResponseGuard(bytes, printedHead(this.#response), this.#request.method === 'HEAD')
     const admitted = this.#guard.admit(bytes)
     if (this.#guard.refused !== null) this.#refuse(this.#guard.refused)
     return admitted
@@ -384,8 +385,8 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
 
   #sendHead(bytes: string, flags: number): void {
     this.#headSent = true
-    if ((flags & RESPONSE_FLAG.complete) === 0) this.#answeringSinceMs = performance.now()
-    const { isUntilClose, promise } = this.#guard as AnswerGuard
+    if ((flags & RESPONSE_FLAG.complete) === 0) this.#respondingSinceMs = performance.now()
+    const { isUntilClose, promise } = this.#guard as ResponseGuard
     const file = promise.namesFile ? RESPONSE_FLAG.file : 0
     const end = isUntilClose ? RESPONSE_FLAG.untilClose : 0
     this.#home.writer.send(frame(FRAME.response, this.id, responsePrefix(promise.status, flags | file | end) + bytes))
@@ -399,7 +400,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
 
   #finishFrames(): void {
     if (this.#guard === null || this.#guard.isShort) {
-      // Less than promised: the client must see that the answer is not complete.
+      // Less than promised: the client must see that the response is not complete.
       this.#socket.destroy()
       return
     }

@@ -21,7 +21,7 @@ type WriteCallback = (error?: Error | null) => void
 export interface VirtualSocketOwner {
   /** Takes a chunk; `callback` is called once it has left. False: wait for `drain`. */
   take(chunk: string | Buffer, encoding: BufferEncoding, callback: WriteCallback | undefined): boolean
-  /** Bytes of the answer that wait for credit. */
+  /** Bytes of the response that wait for credit. */
   readonly waitingBytes: number
   /** The application reads: more of the request's body is welcome. */
   wantsBody(): void
@@ -129,9 +129,9 @@ export class VirtualSocket extends LazyDuplex {
   }
 
   static {
-    // As a property of a Duplex it is no accessor to TypeScript. It is asked for with each answer, and by whoever drops
-    // slow clients. biome-ignore lint/complexity/noThisInStatic: a class of a bundle that names itself is given another
-    // name (`test/bundle.ts`).
+    // As a property of a Duplex it is no accessor to TypeScript. It is asked for with each response, and by whoever
+    // drops slow clients. biome-ignore lint/complexity/noThisInStatic: a class of a bundle that names itself is given
+    // another name (`test/bundle.ts`).
     Object.defineProperty(this.prototype, 'writableLength', {
       get(this: VirtualSocket) {
         return this.#owner.waitingBytes

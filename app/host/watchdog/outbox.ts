@@ -1,6 +1,6 @@
 /**
  * What a worker has for one link and has not written yet, in memory that its watchdog thread sees too. Filled by
- * `outbox-writer.ts` on the main thread. When a request blocks the loop, the answers that were given before it are
+ * `outbox-writer.ts` on the main thread. When a request blocks the loop, the responses that were given before it are
  * still here: `watchdog-thread.ts` writes them, and tells the proxy which request it is.
  *
  * What must stay true: bytes and descriptor belong to whoever has claimed the outbox; the watchdog claims only when
@@ -25,7 +25,7 @@ const MAIN = 1
 const WATCHDOG = 2
 const CLOSED = 3
 
-/** More than a batch of small answers; a larger frame is written by itself. */
+/** More than a batch of small responses; a larger frame is written by itself. */
 const CAPACITY_BYTES = 64 * 1024
 
 /** How long the main thread waits for the watchdog at a time; that one holds an outbox for the length of a write. */

@@ -1,7 +1,7 @@
 /**
  * The thread beside an application's event loop. Entry file of the thread that `watchdog.ts` starts. While the loop is
- * blocked, it writes the answers that were given before, and says on the link in which request it is (`stuck`, where it
- * was called for one and has not returned): the neighbours are answered at once, and harakiri finds the guilty one,
+ * blocked, it writes the responses that were given before, and says on the link in which request it is (`stuck`, where
+ * it was called for one and has not returned): the neighbours are answered at once, and harakiri finds the guilty one,
  * however many came in one batch. A proxy that takes the loop for blocked asks on a socket for its stack.
  *
  * It looks every PERIOD_MS; after IDLE_LOOKS at which nothing had happened, less often. It also ends a process whose

@@ -32,7 +32,7 @@ async function ask(rig: Rig, text: string): Promise<{ status: number; body: stri
 }
 
 function values(rig: Rig, name: string): unknown[] {
-  const family = rig.phases.upstreams.families().find(each => each.name === name)
+  const family = rig.lifecycle.upstreams.families().find(each => each.name === name)
   return family?.values.map(({ labels, value }) => ({ ...labels, value })) ?? []
 }
 
@@ -214,7 +214,7 @@ t.test('two hundred thousand may wait', async t => {
   const group = new UpstreamGroup('/', upstreams, world, null as unknown as Tunnels, {
     assigned() {},
     fileNamed() {},
-    answered: exchange => void answered.push(exchange.head.target),
+    responded: exchange => void answered.push(exchange.head.target),
     failed: (_, code) => t.fail(code),
     broken: () => t.fail('broken'),
     expired: () => t.fail('expired'),
@@ -317,7 +317,7 @@ t.test('WebSocket', async t => {
     const [incoming] = await asked
     t.match(incoming, { url: '/ws?a=b', headers: { 'x-forwarded-for': '127.0.0.1', via: '1.1 daimyo' } })
     t.match(values(rig, 'daimyo_upstream_requests'), [{ value: 0 }, { value: 1 }])
-    t.equal(rig.phases.tunnels.count, 1)
+    t.equal(rig.lifecycle.tunnels.count, 1)
     socket.close()
     await once(socket, 'close')
     await rig.expectLines(1)
