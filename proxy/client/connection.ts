@@ -1,10 +1,9 @@
 /**
- * One client's HTTP/1.1 connection: reads requests one after the other, in order, and writes their responses. Made by
- * `proxy-server.ts` for each accepted socket. What a request means is none of its business: `request-lifecycle.ts` is
- * asked, and answers through `Client`.
+ * One HTTP/1.1 connection of a client: reads its requests one after the other and writes their responses in the same
+ * order. What a request means is decided by the `RequestHandler`, which responds through `Client`.
  *
- * What must stay true: the next head is read only when the answer to the one before is complete, so answers never
- * change places; bytes that wait are bounded by the head's limit and the socket is paused beyond it.
+ * What must stay true: the next head is read only when the response before it is complete, so responses never change
+ * places. Waiting bytes are bounded by the limit of a head; beyond it the socket is paused.
  */
 
 import type { Socket } from 'node:net'
@@ -22,18 +21,18 @@ import { HeadReader } from './head-reader.js'
 import type { Refusals } from './refusals.js'
 import { RequestBody } from './request-body.js'
 
-/** A body with no more than this left is read to its end, to keep the connection. */
+/** A body with at most this many bytes left is read to its end, to keep the connection. */
 const KEEP_BYTES = 64 * 1024
 
-/** What becomes of a connection's requests. */
+/** Decides what becomes of the requests of a connection. */
 export interface RequestHandler {
-  /** The proxy is going away: connections end after their response. */
+  /** The proxy stops: connections end after their response. */
   readonly draining: boolean
   readonly refusals: Refusals
-  /** A head was read; the exchange begins with `begin`, once the connection is ready for its response. */
+  /** A head was read. The exchange begins with `begin`, when the connection is ready for its response. */
   received(head: RequestHead, client: Client): Exchange
   begin(exchange: Exchange): void
-  /** False: no more of the body for now. */
+  /** False: read no more of the body for now. */
   bodyData(exchange: Exchange, bytes: Buffer): boolean
   bodyEnd(exchange: Exchange, trailers: string): void
   refusedBody(exchange: Exchange | null, client: Client, refusal: Refusal): void
@@ -57,31 +56,34 @@ export class Connection implements Client {
   #pending: Buffer | null = null
   #exchange: Exchange | null = null
   #body: RequestBody | null = null
-  /** Has been answered, and the application reads the rest of its body. */
+  /** The exchange with a complete response whose body the application still reads. */
   #reading: Exchange | null = null
   /** When the state that the deadlines look at began: an idle wait, or the wait for the rest of a head. */
   #sinceMs = monotonicMs()
   readonly #openedMs = this.#sinceMs
-  /** Nothing more is read as a request: the last response is out or on its way. */
+  /** No further request is read: the last response is out or on its way. */
   #last = false
-  /** The socket is a tunnel's, and so is what comes. */
+  /** The socket belongs to a tunnel, which gets all bytes. */
   #taken: ((bytes: Buffer) => void) | null = null
   #lingeredBytes = 0
-  /** Since the kernel has all of the last response. */
+  /** Runs since the kernel has all of the last response. */
   #lingerPace: LingerPace | null = null
-  /** Since a body is read that nobody wants. */
+  /** Runs while a body is read that nobody wants. */
   #discardPace: LingerPace | null = null
-  /** Its last request came after `http-keepalive-time`. Found when that is read: a response that began is kept to. */
+  /**
+   * Its last request came after `http-keepalive-time`. Checked when the request is read: a response that has begun
+   * keeps its promise.
+   */
   #isTooOld = false
   #headBegun = false
   #requests = 0
   /** When the last body was complete. */
   #bodyOverMs = 0
-  /** The client has ended its half of the connection, and reads on. */
+  /** The client has ended its half of the connection and still reads. */
   #hasEnded = false
-  /** Then: bytes stand behind the head that has been read just now. */
+  /** Then: more bytes stand behind the head that was just read. */
   #isMoreBehind = false
-  /** Of what was under way at the last sweep. */
+  /** The pace of the body under way at the last sweep. */
   #bodyPace: BodyPace | null = null
   #sendPace: SendPace | null = null
 
@@ -90,7 +92,7 @@ export class Connection implements Client {
     this.#writer = new ClientWriter(socket)
     this.#handler = handler
     this.#limits = limits
-    // A TCP peer that has reset its connection has no address any more either, but its side here has.
+    // A TCP peer that has reset its connection has no remote address either, but its local side has one.
     this.overUnix = socket.remoteAddress === undefined && socket.localAddress === undefined
     this.address = clientAddress(socket) ?? '127.0.0.1'
     if (socket.remoteAddress === undefined && !this.overUnix) socket.destroy()
@@ -98,7 +100,7 @@ export class Connection implements Client {
     readAccepted(socket, (buffer, count) => this.#read(buffer, count), CLIENT_READ_BYTES)
     socket.on('drain', () => this.#drained())
     socket.on('end', () => this.#clientEnded())
-    // `close` follows and does the work: a client that resets its connection is no news.
+    // `close` follows and does the work: a reset by a client is no event for the log.
     socket.on('error', ignore)
     socket.on('close', () => this.#clientGone())
   }
@@ -107,7 +109,7 @@ export class Connection implements Client {
     return this.#handler.draining || this.#mustEnd
   }
 
-  /** Whatever the response under way has said of the connection. */
+  /** Whether the connection has to end, whatever the head of the response under way has said. */
   get #mustEnd(): boolean {
     const isAskedToKeep = this.#exchange?.head.keepAlive ?? true
     const isLastAsked = this.#hasEnded && this.#pending === null && !this.#isMoreBehind
@@ -119,7 +121,7 @@ export class Connection implements Client {
     return this.closing || !this.#canFinishBody() || this.#awaitsContinue()
   }
 
-  /** Since when it has waited for the first byte of a request; infinite: it does not. */
+  /** Since when the connection has waited for the first byte of a request; infinite: it does not wait. */
   get idleSinceMs(): number {
     const isIdle = this.#mayRead && !this.#last && !this.#headBegun && this.#pending === null
     return isIdle ? this.#sinceMs : Number.POSITIVE_INFINITY
@@ -147,7 +149,9 @@ export class Connection implements Client {
     this.completeResponse(close)
   }
 
-  /** What has just been written, on its way to the client. Nothing else is written before the kernel has it. */
+  /**
+   * Progress of the bytes just written on their way to the client. Nothing else is written before the kernel has them.
+   */
   #delivery(): Delivery {
     const writer = this.#writer
     const socket = this.#socket
@@ -169,8 +173,8 @@ export class Connection implements Client {
 
   completeResponse(close: boolean, nowMs = monotonicMs()): void {
     const reading = this.#exchange !== null && this.#exchange.reader !== null ? this.#exchange : null
-    // A response that has not said `close` is kept to, as far as possible (RFC 9112 §9.6): the rest of its body is
-    // read, a proxy that goes away waits for one request more.
+    // A response without `close` is a promise that is kept where possible (RFC 9112 §9.6): the rest of its body is
+    // read, and a proxy that stops waits for one more request.
     const keep = !close && !this.#mustEnd
     this.#reading ??= reading
     if (this.#requests >= this.#limits.httpKeepaliveRequests) this.#handler.refusals.limited('http-keepalive-requests')
@@ -183,13 +187,13 @@ export class Connection implements Client {
     else this.resumeBody()
   }
 
-  /** The application reads no further in the body of what it has answered. */
+  /** The application has sent its response and stops reading the request body. */
   readingStopped(): void {
     this.#reading = null
     if (this.#body !== null && !this.#last) this.#discardBody(monotonicMs())
   }
 
-  /** Reads the rest of the body for nobody but the client. */
+  /** Reads the rest of the body and drops it, for the sake of the client. */
   #discardBody(nowMs: number): void {
     this.#discardPace = new LingerPace(nowMs)
     this.resumeBody()
@@ -206,14 +210,14 @@ export class Connection implements Client {
     if (this.#socket.isPaused()) this.#socket.resume()
   }
 
-  /** Stops reading as long as the body has nowhere to go. */
+  /** Stops reading while the body has nowhere to go. */
   pauseBody(): void {
     this.#socket.pause()
   }
 
   /**
-   * Gives the bare socket away, with the bytes that came behind the head: a tunnel begins. What comes from now on goes
-   * to `onBytes`, not through the socket's stream: pushed into that, a paused socket would read on without bound.
+   * Gives the bare socket away, with the bytes behind the head: a tunnel begins. Later bytes go to `onBytes`, not
+   * through the socket's stream: a paused socket would push into the stream without bound.
    */
   takeSocket(onBytes: (bytes: Buffer) => void): { socket: Socket; early: Buffer } {
     this.#writer.flush()
@@ -226,7 +230,7 @@ export class Connection implements Client {
     return { socket: this.#socket, early }
   }
 
-  /** Applies the deadlines; called now and then. */
+  /** Applies the deadlines; runs periodically. */
   sweep(nowMs: number): void {
     if (this.#taken) return
     if (this.#isStuck(nowMs)) {
@@ -255,7 +259,7 @@ export class Connection implements Client {
     }
   }
 
-  /** Whether the client has taken nothing for too long of what it is sent. */
+  /** Whether the client has taken none of the waiting bytes for too long. */
   #isStuck(nowMs: number): boolean {
     if (this.#writer.waitingBytes === 0) {
       this.#sendPace = null
@@ -267,8 +271,8 @@ export class Connection implements Client {
   }
 
   /**
-   * After a mere close the kernel would keep what is unsent, for minutes, and the client would see an end as of a
-   * response that is complete.
+   * After a plain close the kernel would keep the unsent bytes for minutes, and the client would see the end of a
+   * complete response.
    */
   #reset(): void {
     // Unix sockets have no reset.
@@ -282,32 +286,32 @@ export class Connection implements Client {
       this.#bodyPace = null
       return
     }
-    // An application that has answered is not waited for either.
+    // A body is not awaited from the client either when the application has sent its response.
     const awaited = this.#reading !== null || !(this.#socket.isPaused() || this.#awaitsContinue())
     this.#bodyPace ??= new BodyPace(nowMs, body.receivedBytes)
     const slowness = this.#bodyPace.look(nowMs, body.receivedBytes, awaited, this.#limits)
     if (slowness !== null) this.#refuse(() => this.#handler.cut(exchange, slowness))
   }
 
-  /** The client holds its body back until somebody wants it. */
+  /** The client holds back its body until it gets a 100. */
   #awaitsContinue(): boolean {
     const exchange = this.#exchange
     return exchange?.head.expectContinue === true && !exchange.continued && this.#body?.receivedBytes === 0
   }
 
-  /** Makes room for another connection; called while this one is idle. */
+  /** Makes room for another connection; only while this one is idle. */
   evict(): void {
     this.#linger()
   }
 
-  /** Its address has too many connections: it is told so, and not listened to. */
+  /** The address has too many connections. The client gets an error and its request is not read. */
   turnAway(): void {
     this.#refuse(() => this.#handler.refusals.neverBegan(this, 'too-many-connections'))
   }
 
   /**
-   * The proxy goes away: an idle connection ends now, a busy one after its response, a new one after its request, which
-   * may be on its way.
+   * The proxy stops: an idle connection ends now, a busy one after its response, a new one after its first request,
+   * which may be on its way.
    */
   drain(): void {
     if (this.#exchange !== null || this.#body !== null || this.#last || this.#requestWaits) return
@@ -315,7 +319,7 @@ export class Connection implements Client {
     else this.#linger()
   }
 
-  /** The proxy ends now. True: a response that says so is on its way to a client that may still read it. */
+  /** The proxy ends now. True: an error response is on its way to a client that may still read it. */
   cut(): boolean {
     const exchange = this.#taken === null ? this.#exchange : null
     if (exchange === null) this.#socket.destroy()
@@ -327,7 +331,10 @@ export class Connection implements Client {
     this.#socket.destroy()
   }
 
-  /** The first `count` bytes of `buffer` are valid for this call only: a head is read in place, all else is copied. */
+  /**
+   * The first `count` bytes of `buffer` are valid during this call only: a head is read in place, everything else is
+   * copied.
+   */
   #read(buffer: Buffer, count: number): void {
     if (this.#last && this.#taken === null) this.#lingeredBytes += count
     else if (this.#pending === null && this.#taken === null && this.#mayRead) {
@@ -347,17 +354,17 @@ export class Connection implements Client {
     }
   }
 
-  /** What comes next is the head of a request, and it may be looked at. */
+  /** The next bytes are the head of a request, and it may be read. */
   get #mayRead(): boolean {
     return this.#exchange === null && this.#body === null && !this.#writer.isFull
   }
 
-  /** What came behind answered requests waits until the client reads on, for which it has `http-send-timeout`. */
+  /** Pipelined requests wait until the client reads its responses, for which it has `http-send-timeout`. */
   get #requestWaits(): boolean {
     return this.#exchange === null && this.#body === null && this.#pending !== null && !this.#headBegun
   }
 
-  /** Reads on, also after a body that stopped for want of credit, and works through what has been waiting. */
+  /** Reads on, also after a body that stopped for want of credit, and handles the bytes that have waited. */
   #goOn(): void {
     const bytes = this.#pending
     this.#pending = null
@@ -370,7 +377,7 @@ export class Connection implements Client {
     if (this.#hasEnded) this.#allConsumed()
   }
 
-  /** Of a client that has ended its half: no more comes. */
+  /** For a client that has ended its half: no more bytes come. */
   #allConsumed(): void {
     this.#isMoreBehind = false
     if (this.#body !== null) this.#socket.destroy()
@@ -385,7 +392,7 @@ export class Connection implements Client {
         const taken = body.feed(bytes)
         if (typeof taken !== 'number') return this.#refuse(() => this.#handler.refusedBody(this.#exchange, this, taken))
         bytes = bytes.subarray(taken)
-        // A response given meanwhile may have ended the connection and let the body go.
+        // A response sent meanwhile may have ended the connection and dropped the body.
         if (body.complete && this.#body === body) this.#bodyOver()
       } else if (this.#mayRead) {
         const taken = this.#readHead(bytes, bytes.length)
@@ -402,7 +409,7 @@ export class Connection implements Client {
   #bodyOver(): void {
     this.#body = null
     this.#bodyOverMs = monotonicMs()
-    // Its last piece may have used up the window, and nobody returns credit for a body that is over.
+    // The last piece of the body may have used up the window, and no credit is returned for a body that is complete.
     this.resumeBody()
     if (this.#exchange !== null) return
     this.#reading = null
@@ -411,7 +418,7 @@ export class Connection implements Client {
     if (this.#mustEnd) this.#linger()
   }
 
-  /** Pipelined requests wait in order; a client that sends more than a head's worth of them waits too. */
+  /** Pipelined requests wait in order. A client that sends more than the limit of a head is paused. */
   #pauseWhenFull(): void {
     if (this.#pending !== null && this.#pending.length > this.#limits.bufferSizeBytes) this.#socket.pause()
   }
@@ -422,7 +429,7 @@ export class Connection implements Client {
   }
 
   /**
-   * Begins a request, if its head is all there in the first `count` bytes; the number of bytes taken, 0 = wait for
+   * Begins a request if its whole head is in the first `count` bytes. Returns the number of bytes taken; 0 = wait for
    * more.
    */
   #readHead(bytes: Buffer, count: number): number {
@@ -435,7 +442,7 @@ export class Connection implements Client {
     return takenBytes
   }
 
-  /** The rest of a head is awaited, from its first byte on for `http-header-timeout`. */
+  /** The rest of a head is awaited; `http-header-timeout` runs from its first byte. */
   #wait(bytes: Buffer): void {
     if (this.#hasEnded) return this.#linger()
     this.#pending = Buffer.from(bytes)
@@ -460,13 +467,13 @@ export class Connection implements Client {
         end: trailers => this.#handler.bodyEnd(exchange, trailers),
       })
     }
-    // Nobody would take the client's half of it.
+    // A tunnel has no use for a client that has ended its half.
     if (this.#hasEnded && isTunnel(exchange)) return void this.#socket.destroy()
     this.#handler.begin(exchange)
     if (this.#hasEnded) this.#awaitFirstByte(exchange)
   }
 
-  /** Answers in the proxy's own name and ends: where the next request begins is not to be believed. */
+  /** Sends an error response and ends the connection: nobody knows for sure where the next request begins. */
   #refuse(response: () => void): void {
     this.#last = true
     this.#pending = null
@@ -474,13 +481,13 @@ export class Connection implements Client {
     response()
   }
 
-  /** Whether the rest of the body is small enough to be read for the sake of the connection. */
+  /** Whether the rest of the body is small enough to be read, so that the connection can stay. */
   #canFinishBody(): boolean {
     if (this.#body === null || this.#body.complete) return true
     return this.#body.leftBytes > 0 && this.#body.leftBytes <= KEEP_BYTES
   }
 
-  /** Sends the end of the stream behind the last response and reads on for a while. */
+  /** Ends the stream behind the last response and reads on for a while. */
   #linger(): void {
     this.#last = true
     this.#pending = null
@@ -500,7 +507,7 @@ export class Connection implements Client {
     if (exchange !== null) this.#awaitFirstByte(exchange)
   }
 
-  /** Whether a client that ends its half now is taken for one that has left. */
+  /** Whether a client that ends its half now counts as gone. */
   #hasLeft(exchange: Exchange): boolean {
     if (!exchange.bodyComplete || isTunnel(exchange)) return true
     if (!exchange.isAwaited) return false
@@ -511,14 +518,14 @@ export class Connection implements Client {
   }
 
   /**
-   * An application that is silent for longer is told that its client has gone; from the first byte on, whatever the
-   * client is sent shows whether it is there.
+   * After `http-half-close-timeout` without a response, the client counts as gone and the application is told. After
+   * the first byte, writing to the client shows whether it is there.
    */
   #awaitFirstByte(exchange: Exchange): void {
     if (this.#exchange !== exchange || exchange.firstByteMs > 0) return
     setTimeout(() => {
       if (this.#exchange !== exchange || exchange.firstByteMs > 0) return
-      // A file is looked for, and an application may be asked where there is none.
+      // A file is looked for, and if there is none, an application may get the request.
       if (!exchange.isAwaited) return this.#awaitFirstByte(exchange)
       this.#handler.refusals.limited('http-half-close-timeout')
       this.#socket.destroy()

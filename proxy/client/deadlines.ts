@@ -1,35 +1,35 @@
 /**
- * How long a client may keep us waiting while something moves: for the next part of a body, for taking a response, and
- * for its own end. Looked at by the sweep of `connection.ts`, which makes one only for what is still under way then;
- * pure, so that a request that is over in time costs nothing.
+ * How long a client may make the proxy wait while some bytes move: for the next part of a body, for taking a response,
+ * and for the end of the connection. The sweep of `connection.ts` makes these objects only for what is still under way
+ * then, so a fast request pays nothing. Pure.
  */
 
 import type { ProxySettings } from '../../kit/channel/messages.js'
 
-/** 0 = no deadline, and no rate. */
+/** 0 = no deadline, or no rate. */
 export type BodyLimits = Pick<ProxySettings, 'httpBodyTimeoutMs' | 'httpBodyMinRateBytesPerSecond'>
 
-/** How long a proxy that goes away waits for a request that has not arrived yet. */
+/** How long a stopping proxy waits for a request that has not arrived yet. */
 export const FAREWELL_MS = 500
 
 /**
- * A client that ends its half of the connection within this time behind a request, and before the first byte of the
- * response, has sent both together and reads on, as RFC 9112 §9.6 allows. One that ends later has left: TCP tells the
- * two apart only when something is written.
+ * A client that ends its half of the connection within this time after its request, and before the first byte of the
+ * response, has sent both together and reads on, as RFC 9112 §9.6 allows. A client that ends its half later counts as
+ * gone: TCP shows the difference only when something is written.
  */
 export const TOGETHER_MS = 50
 
 /**
- * How long a connection that has had its last response waits for bytes that may be on their way; and how long they may
- * come. nginx: 5 s and 30 s.
+ * How long a connection waits for more bytes after its last response, and how long such bytes may come in all. nginx: 5
+ * s and 30 s.
  */
 export const LINGER_MS = 2000
 export const LINGER_MOST_MS = 30_000
 
 /**
- * The patience with what comes behind the last response, or of a body that nobody wants. It is read and thrown away: to
- * close now would reset the connection, and a client that sends its whole body before it reads would never see the
- * response (RFC 9112 §9.6).
+ * The time for bytes behind the last response, or for a body that nobody wants. The bytes are read and dropped: an
+ * immediate close would reset the connection, and a client that sends its whole body before it reads would never see
+ * the response (RFC 9112 §9.6).
  */
 export class LingerPace {
   readonly #beganMs: number
@@ -50,9 +50,9 @@ export class LingerPace {
 }
 
 /**
- * The patience with one body: `http-body-timeout`, used up by waiting and won back by bytes, `http-body-min-rate` for
- * a second. So whoever keeps that pace may pause for `http-body-timeout` at any time, and whoever sends a byte now and
- * then may not go on for ever.
+ * The time for one body. A client below `http-body-min-rate` uses up `http-body-timeout`; a faster one regains it. At
+ * zero it gets a 408. So a client that keeps the rate may pause for `http-body-timeout` at any time, and a client that
+ * sends a byte now and then cannot go on for ever.
  */
 export class BodyPace {
   #atMs: number
@@ -60,13 +60,13 @@ export class BodyPace {
   #waitedMs = 0
   #silentMs = 0
 
-  /** `bytes`: how many have come when the first look is taken. */
+  /** `bytes`: how many have come at the first look. */
   constructor(nowMs: number, bytes: number) {
     this.#atMs = nowMs
     this.#bytes = bytes
   }
 
-  /** `awaited`: it is the client whom we wait for, not the application. */
+  /** `awaited`: the proxy waits for the client, not for the application. */
   look(nowMs: number, bytes: number, awaited: boolean, limits: BodyLimits): 'body-stalled' | 'body-too-slow' | null {
     const { httpBodyTimeoutMs, httpBodyMinRateBytesPerSecond } = limits
     const elapsedMs = awaited ? nowMs - this.#atMs : 0
@@ -86,7 +86,7 @@ export class BodyPace {
   }
 }
 
-/** Whether the reader of a response takes anything of it. */
+/** Whether the client takes any bytes of its response. */
 export class SendPace {
   #sinceMs: number
   #taken: number

@@ -1,6 +1,6 @@
 /**
- * Messages that never became an exchange: heads that are not believed, that do not come, that are not listened to. Each
- * is answered, logged and counted once. Owned by `request-lifecycle.ts`, asked by `connection.ts`.
+ * Requests that never became an exchange: a malformed head, a head that comes too late, a connection beyond a limit.
+ * Each gets one response, one access line and one count.
  */
 
 import type { Client } from '../exchange/exchange.js'
@@ -19,7 +19,7 @@ export class Refusals {
   readonly #world: RefusalsWorld
   readonly #dress: (response: OwnResponse) => OwnResponse
 
-  /** `dress` puts the operator's page under a response. */
+  /** `dress` puts the operator's error page into a response. */
   constructor(world: RefusalsWorld, dress: (response: OwnResponse) => OwnResponse) {
     this.#world = world
     this.#dress = dress
@@ -35,7 +35,7 @@ export class Refusals {
     this.#respond(client, errorResponse(code))
   }
 
-  /** A limit that shows in no response. */
+  /** Counts a limit that no response shows. */
   limited(name: LimitName): void {
     this.#world.metrics.limited(name)
   }

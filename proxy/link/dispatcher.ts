@@ -1,6 +1,6 @@
 /**
- * Which worker gets a request, and the queue of those that wait for one.
- * One per proxy; `request-lifecycle.ts` hands exchanges in, links report freed slots.
+ * Chooses a worker for each request, and holds the queue of requests that wait for one. One per proxy.
+ * `request-lifecycle.ts` hands exchanges in; links report freed slots.
  */
 
 import type { ProxySettings, WorkerAddress, WorkerEnd, WorkerLoad } from '../../kit/channel/messages.js'
@@ -12,26 +12,29 @@ import { cookieValue, slotToken } from '../route/sticky-cookie.js'
 import { Link, type LinkEvents } from './link.js'
 
 export interface DispatcherEvents {
-  /** This link takes the exchange, which had to wait, now. */
+  /** This link takes the exchange, which had to wait. */
   assigned(exchange: Exchange, link: Link, nowMs: number): void
-  /** It waited in vain, or could not even wait. */
+  /** No worker took the exchange in time, or the queue has no room for it. */
   refused(exchange: Exchange, code: ErrorCode): void
   /**
-   * What a retiring worker still has; told at once and when it changes. Neither: it is drained, and nothing is told
-   * after that.
+   * Per retiring worker: whether requests and tunnels are left. Told at once and at each change. Both false: the worker
+   * is drained, and nothing more is told.
    */
   left(workerId: number, requests: boolean, tunnels: boolean): void
-  /** A request waits, and there is no worker that could take it; with `lazy`: one worker more would be of use. */
+  /** A request waits and no worker could take it. With `lazy`: one more worker would help. */
   starved(): void
 }
 
-/** Over how many requests the usual number in flight is averaged. */
+/** The usual number in flight is averaged over this many requests. */
 const USUAL_REQUESTS = 64
-/** Between two calls for one more worker than are there, with `lazy`: a load takes longer. */
+/** With `lazy`: the time between two calls for one more worker. It is shorter than the load of an application. */
 const CALL_MS = 500
-/** A worker that lives and whose link ends so often has broken it: a worker ends its link when it stops, once. */
+/** A living worker whose link ends this often breaks the protocol: a worker ends its link once, when it stops. */
 const MOST_ENDS = 5
-/** A ping that has waited so long means that the worker's loop is late: it gets nothing new until it answers. */
+/**
+ * A ping without a pong for this long means that the loop of the worker is late. The worker gets nothing new until its
+ * pong.
+ */
 export const LATE_MS = 250
 
 type Left = 'nothing' | 'requests' | 'tunnels' | 'both'
@@ -39,24 +42,24 @@ type Left = 'nothing' | 'requests' | 'tunnels' | 'both'
 export class Dispatcher {
   readonly #events: DispatcherEvents
   #links: readonly Link[] = []
-  /** Where the search for a worker begins: behind the one that was chosen last, so that equals take turns. */
+  /** The search for a worker begins behind the one that was chosen last, so equal workers take turns. */
   #turn = 0
-  /** How many requests the workers have in flight at this proxy, averaged. */
+  /** The average number of requests that the workers have in flight at this proxy. */
   #usual = 0
-  /** What was told last of links that retire. */
+  /** What was told last of each retiring link. */
   readonly #left = new WeakMap<Link, Left>()
-  /** Workers whose link broke and of which the master has not said that they are gone: they get another one. */
+  /** Workers whose link broke. The master has not said that they are gone: they get a new link. */
   readonly #broken = new Map<number, { worker: WorkerAddress; events: LinkEvents }>()
-  /** How many links of a worker have ended although it lives. */
+  /** How often the link of a living worker has ended. */
   readonly #ends = new Map<number, number>()
-  /** The last link that broke was never made, for want of a descriptor. */
+  /** The last link that broke was never made: there was no free descriptor. */
   #lacksDescriptors = false
   #settings: ProxySettings
   readonly #waiting = new WaitingLine()
   #isPaused = false
-  /** The proxy goes away: the master starts no worker any more. */
+  /** The proxy stops. The master starts no worker any more. */
   #isDraining = false
-  /** Some request had to go to a worker that was not idle, or to none. */
+  /** A request had to go to a worker that was not idle, or to none. */
   #isCrowded = false
   #calledMs = 0
 
@@ -71,9 +74,9 @@ export class Dispatcher {
   }
 
   /**
-   * While paused everything waits: no deadline runs and none is refused, so the queue is bounded by the client
-   * connections, each of which can have one request in it. Afterwards all that wait have the whole `http-queue-timeout`
-   * again.
+   * While paused, everything waits: no deadline runs and no request is refused. The client connections bound the queue,
+   * because each has at most one request in it. After the pause, all waiting requests have the whole
+   * `http-queue-timeout` again.
    */
   set isPaused(isPaused: boolean) {
     if (isPaused === this.#isPaused) return
@@ -83,8 +86,8 @@ export class Dispatcher {
   }
 
   /**
-   * The proxy goes away. Requests that wait are served by the workers that live, and refused once none is left that
-   * could ever take one.
+   * The proxy stops. The living workers serve waiting requests. When no worker is left that could ever take one, the
+   * rest is refused.
    */
   drain(): void {
     this.#isDraining = true
@@ -124,13 +127,14 @@ export class Dispatcher {
   }
 
   /**
-   * Workers that are only late or full will take what waits; one that waits for its first request could do so sooner.
+   * Workers that are late or full will take the waiting requests. A lazy worker that waits for its first request could
+   * serve them sooner.
    */
   #callForWorkers(): void {
     if (this.#settings.lazy || this.#links.every(link => link.retiring)) this.#events.starved()
   }
 
-  /** Whoever is served waits for nobody, but another worker would be of use. */
+  /** Every request has a worker, but one more worker would help. */
   #callForMore(nowMs: number): void {
     if (!this.#isCrowded || !this.#settings.lazy || nowMs - this.#calledMs < CALL_MS) return
     this.#isCrowded = false
@@ -138,7 +142,7 @@ export class Dispatcher {
     this.#events.starved()
   }
 
-  /** The master saw the process end; a link that never came up would otherwise be waited for. */
+  /** The master saw the process end. Without this, a link that never came up would be waited for. */
   gone(workerId: number, end: WorkerEnd): void {
     this.#forget(workerId)
     this.#linkOf(workerId)?.dismiss(end)
@@ -156,7 +160,7 @@ export class Dispatcher {
 
   #mayLinkAgain(link: Link): boolean {
     const { workerId } = link.worker
-    // It was not the worker that ended this one.
+    // The link was not ended by the worker.
     if (!link.isUp) return true
     const ends = (this.#ends.get(workerId) ?? 0) + 1
     this.#ends.set(workerId, ends)
@@ -176,7 +180,7 @@ export class Dispatcher {
     if (link.retiring) this.#tellLeft(link, leftOf(link))
   }
 
-  /** Once each: a link is freed by every pong. */
+  /** Each state once: every pong frees a link. */
   #tellLeft(link: Link, left: Left): void {
     const before = this.#left.get(link)
     if (before === left || before === 'nothing') return
@@ -189,8 +193,8 @@ export class Dispatcher {
   }
 
   /**
-   * The link that takes the exchange now: of the worker of its cookie, else the one that `choose` finds. Null: it
-   * waits, or is refused.
+   * The link that takes the exchange: the worker of its cookie, else the choice of `choose`. Null: the exchange waits
+   * or is refused.
    */
   dispatch(exchange: Exchange, nowMs: number): Link | null {
     const link = this.#waiting.size === 0 ? this.#linkFor(exchange, nowMs) : null
@@ -208,14 +212,14 @@ export class Dispatcher {
     }
   }
 
-  /** A rescued request has waited already: it goes before the others. */
+  /** A rescued request goes before the others: it has waited already. */
   dispatchFirst(exchange: Exchange, nowMs: number): Link | null {
     const link = this.#linkFor(exchange, nowMs)
     if (link === null) this.#queueFirst(exchange, nowMs)
     return link
   }
 
-  /** This link could not be reached: another one gets the exchange, or whichever is free next. */
+  /** This link could not be reached. Another link gets the exchange, at once or when it is free. */
   dispatchElsewhere(exchange: Exchange, link: Link, nowMs: number): void {
     const { open } = link
     link.open = false
@@ -244,12 +248,11 @@ export class Dispatcher {
   }
 
   /**
-   * The worker with the fewest in flight among those that response their pings and have room, each in turn among
-   * equals; null: none.
+   * The worker with the fewest requests in flight among those that respond to their pings and have room. Equal workers
+   * take turns. Null: no worker.
    *
-   * Where an idle one is the exception, a request rather joins those that came in with it and have not left, at a
-   * worker that is through with them before another one would have woken up: to be woken up is what a small request
-   * costs most.
+   * Under load, when an idle worker is the exception, prefer a fast worker with an unflushed batch: it finishes the
+   * batch before another worker would have woken up, and waking one costs more than a small request.
    */
   choose(nowMs: number): Link | null {
     const links = this.#links
@@ -286,7 +289,7 @@ export class Dispatcher {
     return link.inFlight + link.tunnels < this.#settings.workerConnections
   }
 
-  /** The worker to which the client's cookie points, if it can take the request, or any other. */
+  /** The worker of the client's cookie if it can take the request, else any worker. */
   #linkFor(exchange: Exchange, nowMs: number): Link | null {
     if (this.#isPaused) return null
     const { sticky } = this.#settings
@@ -307,7 +310,7 @@ export class Dispatcher {
     return this.#links.find(({ worker }) => worker.workerId === workerId)
   }
 
-  /** Gives waiting exchanges to workers that have room. */
+  /** Gives waiting exchanges to workers with room. */
   pump(): void {
     const nowMs = monotonicMs()
     for (;;) {
@@ -319,15 +322,15 @@ export class Dispatcher {
     }
   }
 
-  /** It waits no longer: it is served, or its client is gone. */
+  /** The exchange waits no longer: it is served, or its client is gone. */
   leave(exchange: Exchange): void {
     exchange.queue = null
     this.#waiting.remove(exchange)
   }
 
   /**
-   * No worker will take anything any more. One whose link has broken may be linked again until the master says that it
-   * is gone; one that retires gets nothing new.
+   * No worker will take anything any more. A worker with a broken link may be linked again until the master says that
+   * it is gone. A retiring worker gets nothing new.
    */
   get #isHopeless(): boolean {
     if (!this.#isDraining || this.#broken.size > 0) return false
@@ -338,7 +341,7 @@ export class Dispatcher {
     if (this.#waiting.size > 0 && this.#isHopeless) this.refuseAll('stopping')
   }
 
-  /** Nobody waits any longer. */
+  /** Refuses all waiting exchanges. */
   refuseAll(code: ErrorCode): void {
     for (const exchange of this.#waiting.all()) {
       this.leave(exchange)
@@ -346,12 +349,12 @@ export class Dispatcher {
     }
   }
 
-  /** Refuses those that have waited too long, and links broken links anew. */
+  /** Refuses exchanges that have waited too long, and connects broken links again. */
   sweep(nowMs: number): void {
     for (const { worker, events } of this.#broken.values()) this.connect(worker, events)
     this.#broken.clear()
     for (const link of this.#links) link.sweep(nowMs)
-    // Again: the master may have sent the last worker away just then.
+    // Again, because the master may have ended the last worker since.
     if (this.#waiting.size > 0) this.#callForWorkers()
     this.#callForMore(nowMs)
     for (const exchange of this.#waiting.removeLate(nowMs)) {
@@ -360,7 +363,7 @@ export class Dispatcher {
     }
   }
 
-  /** Those at workers and those that wait for one. */
+  /** The exchanges at workers and in the queue. */
   exchanges(): Exchange[] {
     return [...this.#links.flatMap(link => link.exchanges), ...this.#waiting.all()]
   }
@@ -371,7 +374,7 @@ export class Dispatcher {
       workerId: link.worker.workerId,
       requests: link.requests,
       inFlight: link.inFlight + link.tunnels,
-      // A ping without a response is a lag too: a loop that stands still could not tell it.
+      // A ping without a pong counts as lag: a blocked loop cannot report its own.
       lagMs: Math.round(link.pingSentMs === 0 ? link.lagMs : Math.max(link.lagMs, nowMs - link.pingSentMs)),
       answered: link.figures.responded,
       failed: link.figures.failed,

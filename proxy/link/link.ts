@@ -1,7 +1,7 @@
 /**
- * The proxy's end of one link: one worker, all requests that this proxy has in flight there.
- * Made by `dispatcher.ts` when the master says that a worker is ready. Moves bytes and tells what happened; what
- * follows from it (answers, rescue, deadlines) is decided by `LinkEvents`, which `request-lifecycle.ts` implements.
+ * The proxy's end of one link: one worker, and all requests that this proxy has in flight there. The master says when a
+ * worker is ready to be linked. A link moves bytes and reports events; `LinkEvents` decides what follows: responses,
+ * rescue, deadlines.
  */
 
 import { randomInt } from 'node:crypto'
@@ -45,46 +45,47 @@ import { requestPayload } from './link-request.js'
 import { ResponseFigures } from './response-figures.js'
 
 /**
- * What a link tells; each exchange gets exactly one of `responded`, `aborted`, `badResponse`, `lost`, unless it was
+ * Events of a link. Each exchange gets exactly one of `responded`, `aborted`, `badResponse`, `lost`, unless it was
  * released before.
  */
 export interface LinkEvents {
   /** The handshake is done. */
   linked(link: Link): void
-  /** The response is complete, and `link` is freed of it; `close`: its end is the end of the client's connection. */
+  /** The response is complete and frees its place on `link`. `close`: the client's connection ends with it. */
   responded(exchange: Exchange, close: boolean, nowMs: number, link: Link): void
-  /** The application broke its response off. */
+  /** The application broke off its response. */
   aborted(exchange: Exchange): void
-  /** What came is not a response, or not one that every client would read in the same way. */
+  /** The bytes are no response, or clients could read them in different ways. */
   badResponse(exchange: Exchange, why: string): void
-  /** The response that begins now names a file to be sent in its place. */
+  /** The response that begins names a file to be sent in its place. */
   fileNamed(exchange: Exchange): void
-  /** The worker has broken the protocol; `lost` follows. It has to be replaced. */
+  /** The worker broke the protocol and has to be replaced. `lost` follows. */
   broke(link: Link, why: string): void
-  /** The worker is gone, and these were in flight, WebSocket handshakes among them. */
+  /** The worker is gone. These exchanges were in flight, WebSocket handshakes included. */
   lost(link: Link, exchanges: Exchange[]): void
-  /** The application has answered this one long ago and does not read on any more. */
+  /** The application has sent its response and stops reading the request body. */
   readingStopped(exchange: Exchange): void
-  /** Something was in flight and is not any more, and nothing else tells it. */
+  /** A request in flight has ended, and no other event says so. */
   freed(link: Link): void
 }
 
-/** How many requests may go together to a quick worker. */
+/** The most requests that may be batched for one fast worker. */
 const COMPANIONS = 8
-/** A dead worker's last bytes are there already; only a process that it left behind could keep the connection open. */
-const LAST_WORDS_MS = 1000
 /**
- * A worker that is silent for so long on a new link will never say hello. The master has replaced it before as a rule.
+ * The last bytes of a dead worker have arrived already. Only a process that it left behind could keep the connection
+ * open.
  */
+const LAST_WORDS_MS = 1000
+/** A worker without a hello after this time will never send one. As a rule the master has replaced it before. */
 const HELLO_MS = 60_000
 /**
- * What may wait for a worker beyond the windows of those in flight. Whoever guesses the ids of requests to come can
- * answer them unread, so that what was sent of them waits and belongs to nobody any more.
+ * What may wait for a worker beyond the windows of its requests in flight. A worker that guesses the ids of future
+ * requests can respond to them unread: then the bytes sent for these requests wait and belong to no exchange.
  */
 const MOST_LEFT_BYTES = 4 * 1024 ** 2
 /**
- * So many frames are taken in one turn, less than a millisecond's work as a rule; then everybody else has a turn. What
- * one read brings seldom has so many: they are 256 bytes long on the average then, with their headers.
+ * Frames per turn: as a rule less than a millisecond of work. Then other links have their turn. One read seldom brings
+ * more frames: their average length would be 256 bytes with headers.
  */
 const FRAMES_PER_TURN = 1024
 const MAX_ID = 0xffffffff
@@ -104,37 +105,37 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   })
   readonly #pieces = new PieceJoiner((exchange, isTaken) => this.#passed(exchange, isTaken))
   readonly #exchanges = new IdTable<Exchange>()
-  /** Answered ones whose body the application goes on reading. */
+  /** Exchanges with a complete response whose body the application still reads. */
   readonly #readers = new Map<number, Exchange>()
-  /** Requests that must not be sent twice and that the worker has not acknowledged yet, in the order of sending. */
+  /** Requests that must not be sent twice and that the worker has not acknowledged, in the order of sending. */
   #unseen: Exchange[] = []
   #lastId: number
   readonly #openedMs = monotonicMs()
   #closed = false
   /** The worker has said hello. */
   #isUp = false
-  /** In rotation: linked, not retiring, not condemned, and too much does not wait for it. */
+  /** In rotation: linked, not retiring, not condemned, and the backlog is not too large. */
   open = false
-  /** Out of rotation because too much waits; a ping is under way. */
+  /** Out of rotation because the backlog is too large; a ping is under way. */
   #isOverfull = false
   retiring = false
-  /** The master said that the worker is gone, and why; null: it has not. */
+  /** Why the worker is gone, as the master said; null: it is not gone. */
   end: WorkerEnd | null = null
-  /** Its loop was found blocked; the master has been asked to kill it. */
+  /** The loop of the worker is blocked, and the master has been asked to kill the worker. */
   condemned = false
-  /** It could not be opened, although the worker may be there. */
+  /** The link could not be opened for want of a descriptor, although the worker may be there. */
   lacksDescriptor = false
   tunnels = 0
-  /** Those of the tunnels that are not answered yet. */
+  /** Handshakes of tunnels without a response. */
   readonly handshakes = new Handshakes()
   requests = 0
   readonly figures = new ResponseFigures()
-  /** When the ping that has no response yet was sent, 0 = all answered. */
+  /** When the ping without a pong was sent; 0 = each ping has its pong. */
   pingSentMs = 0
   lastPongMs = 0
-  /** The worker's event-loop lag as its last pong told it. */
+  /** The event-loop lag of the worker, from its last pong. */
   lagMs = 0
-  /** The request that the worker's loop is blocked in, as far as is known; 0 = it turns, or nobody knows. */
+  /** The id of the request that blocks the worker's loop; 0 = the loop runs, or the request is not known. */
   #stuckId = 0
 
   /** `lastId`: the id before the first one. */
@@ -149,7 +150,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     })
     this.#writer = new FrameWriter(this.#socket, () => this.#holdOff())
     this.#writer.send(frame(FRAME.hello, 0, LINK_VERSION))
-    // The close event follows and does the work: ECONNRESET of a worker that was killed.
+    // The close event follows and does the work. A killed worker causes ECONNRESET.
     this.#socket.on('error', error => {
       this.lacksDescriptor = isOutOfDescriptors(error)
     })
@@ -165,7 +166,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     return this.#exchanges.size + this.#readers.size
   }
 
-  /** What was sent last has not left yet, so that another request would leave with it, and be answered in no time. */
+  /** The last batch is not flushed and the worker is fast: another request would leave with the batch. */
   get takesCompanions(): boolean {
     return this.figures.isQuick && this.#writer.isPending && this.#exchanges.size < COMPANIONS
   }
@@ -175,14 +176,14 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     return this.#exchanges.values()
   }
 
-  /** The exchange that the worker's loop is blocked in, as the worker's watchdog says. */
+  /** The exchange that blocks the worker's loop, according to the worker's watchdog. */
   get stuck(): Exchange | null {
     return this.#exchanges.get(this.#stuckId) ?? null
   }
 
   /**
-   * Sends the request with what is there of its body; the exchange is this link's until it is answered, lost or
-   * released.
+   * Sends the request and the part of its body that has arrived. The exchange belongs to this link until it is
+   * complete, lost or released.
    */
   send(exchange: Exchange, closeAfter: boolean): void {
     const id = this.#nextId()
@@ -205,7 +206,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     if (exchange.bodyComplete && exchange.hasBody) this.endBody(exchange)
   }
 
-  /** False: the window is used up; the client's `resumeBody` is called when there is credit. */
+  /** False: the window is used up. When credit comes, the client's `resumeBody` is called. */
   sendBody(exchange: Exchange, bytes: Buffer): boolean {
     exchange.bodyWindow -= bytes.length
     this.#writer.sendBytes(FRAME.data, exchange.linkId, bytes)
@@ -217,7 +218,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     if (exchange.reader === this) this.#forgetReader(exchange)
   }
 
-  /** The rest of the body will not come. The application is told. */
+  /** The rest of the body will not come. The worker is told, and tells the application. */
   stopReading(exchange: Exchange): void {
     this.#writer.send(frame(FRAME.abort, exchange.linkId))
     this.#forgetReader(exchange)
@@ -227,7 +228,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     return exchange.bodyWindow > 0
   }
 
-  /** The worker is told. */
+  /** Releases the exchange and tells the worker. */
   cancel(exchange: Exchange, isLate: boolean): void {
     if (!this.#exchanges.delete(exchange.linkId)) return
     if (isLate) this.figures.add(Math.round(passedMs(exchange.dispatchMs, monotonicMs())), true)
@@ -240,8 +241,8 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   /**
-   * One at a time: a worker that has not read all that was sent to it cannot answer, because it cannot guess the
-   * number. So one that does not read gets nothing new, and what waits for it here is bounded.
+   * One ping at a time. A worker that has not read everything sent to it cannot send the pong, because it cannot guess
+   * the number. So a worker that does not read gets nothing new, and its backlog here is bounded.
    */
   ping(nowMs: number): void {
     if (this.pingSentMs !== 0) return
@@ -253,8 +254,8 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   /**
-   * The connection of a handshake has ended before a response. `lives` is called once it is known that the worker has
-   * not died; if it has, `lost` is told.
+   * The connection of a handshake ended before a response. If the worker turns out to live, `lives` is called; if it
+   * has died, the event is `lost`.
    */
   hungUp(exchange: Exchange, lives: () => void): void {
     const isAsked = this.pingSentMs === 0
@@ -262,14 +263,15 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     if (isAsked) this.ping(monotonicMs())
   }
 
-  /** Waits for no hello that does not come. */
+  /** Gives up a link whose worker does not say hello. */
   sweep(nowMs: number): void {
     if (!this.#isUp && nowMs - this.#openedMs > HELLO_MS) this.#break(`it did not say hello within ${HELLO_MS} ms`)
   }
 
   /**
-   * The worker is gone. What it wrote may still be unread here, and decides what it has seen and answered: the
-   * connection ends behind that by itself. One that never came up, or that somebody else keeps open, is ended.
+   * The worker is gone. Its last bytes may still be unread here, and they decide which requests it has seen and
+   * finished. So the connection ends by itself, behind them. A link that never came up, or that another process keeps
+   * open, is closed here.
    */
   dismiss(end: WorkerEnd = 'asked'): void {
     this.open = false
@@ -278,7 +280,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     else this.#socket.destroy()
   }
 
-  /** More waits than those in flight account for: nothing new until the worker has read. */
+  /** The backlog exceeds what the requests in flight account for: nothing new until the worker has read. */
   #holdOff(): void {
     if (!this.open || !this.#hasTooMuch) return
     this.open = false
@@ -290,7 +292,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     return this.#writer.backlogBytes > MOST_LEFT_BYTES + this.inFlight * WINDOW_BYTES
   }
 
-  /** The worker has read what was sent before the ping; that may not be all. */
+  /** The worker has read everything that was sent before the ping. More may wait. */
   #goOn(nowMs: number): void {
     if (this.#hasTooMuch) return this.ping(nowMs)
     this.#isOverfull = false
@@ -310,7 +312,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     this.#awaitTurn(Buffer.from(buffer.subarray(taken, count)))
   }
 
-  /** Nothing is read meanwhile, the end of the connection neither. */
+  /** Until the turn nothing is read, not even the end of the connection. */
   #awaitTurn(rest: Buffer): void {
     setImmediate(() => {
       if (this.#closed) return
@@ -320,7 +322,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     })
   }
 
-  /** Works through what came, to the most that one turn may be long; how many bytes that was. */
+  /** Handles at most FRAMES_PER_TURN frames. Returns the number of bytes handled. */
   #takeTurn(buffer: Buffer, count: number): number {
     try {
       const taken = this.#reader.read(buffer, count, FRAMES_PER_TURN)
@@ -336,8 +338,8 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   /**
-   * The protocol is broken: nothing more is read, and what the worker has said of the past is not believed. It may have
-   * handed any request to the application, so none that must not be sent twice is sent again.
+   * The worker broke the protocol: nothing more is read, and its earlier acknowledgements do not count. It may have
+   * handed any request to the application, so a request that must not be sent twice is not sent again.
    */
   #break(why: string): void {
     if (this.#closed) return
@@ -351,7 +353,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
 
   #frame(type: number, id: number, bytes: Buffer, start: number, end: number): void {
     if (this.#pieces.isHolding) this.#passPiecesBefore(type, id)
-    // Any other frame comes of a loop that turns, or of before it was blocked.
+    // Any other frame proves that the loop was running when the frame was sent.
     this.#stuckId = type === FRAME.stuck ? id : 0
     if (type === FRAME.response || type === FRAME.data || type === FRAME.end) {
       const exchange = this.#exchanges.get(id)
@@ -386,8 +388,8 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   /**
-   * What it may end, or be the head of, has pieces that come first. No other frame has to wait for them, or one between
-   * two of each would undo the joining.
+   * These frames can end a response, or be its head: pieces of the same response go first. Other frames do not force
+   * the pieces out, because a frame between each two pieces would undo the joining.
    */
   #passPiecesBefore(type: number, id: number): void {
     if (type !== FRAME.response && type !== FRAME.end && type !== FRAME.abort) return
@@ -400,7 +402,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     if (this.end === null) this.events.linked(this)
   }
 
-  /** Of a response that was given up: it was under way. */
+  /** A frame of a released response: it was under way. */
   #stray(type: number, id: number, bytes: number): void {
     if (type !== FRAME.data) this.#promises.aside(id)
     if (type !== FRAME.end)
@@ -408,7 +410,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   #respond(exchange: Exchange, type: number, bytes: Buffer, start: number, end: number): void {
-    // A head comes first and once: a second one would be another answer to the client.
+    // The head comes first and once: a second head would be a second response to the client.
     if ((type === FRAME.response) === exchange.firstByteMs > 0)
       return this.#refuse(exchange, 'its parts are out of order')
     if (type === FRAME.data) return this.#pass(exchange, bytes, start, end)
@@ -431,7 +433,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     const isTaken =
       closing === null ? writeResponse(exchange, bytes, from, end) : writeResponse(exchange, closing, 0, closing.length)
     if ((flags & RESPONSE_FLAG.complete) === 0) return this.#passed(exchange, isTaken)
-    // Not where a body filter has refused it meanwhile.
+    // A body filter may have refused the response meanwhile.
     if (exchange.attempt === this) this.#complete(exchange, flags, exchange.firstByteMs)
   }
 
@@ -439,7 +441,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     if (start === end) throw new LinkBreach('it sends a part of a response without a byte')
     takeResponseBytes(exchange, end - start)
     if (this.#pieces.take(exchange, bytes, start, end)) return
-    // Not where a body filter has refused what came before.
+    // A body filter may have refused the bytes before these.
     if (exchange.attempt === this) this.#passed(exchange, writeResponse(exchange, bytes, start, end))
   }
 
@@ -472,8 +474,8 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   /**
-   * The application has answered without reading all of the body: it goes on, as with a connection of its own, or
-   * nobody reads the rest.
+   * The response is complete and the body was not read to its end. The application reads on, as from a connection of
+   * its own, or the rest of the body is dropped.
    */
   #settleBody(exchange: Exchange, flags: number): void {
     if ((flags & RESPONSE_FLAG.readsOn) === 0) return this.#writer.send(frame(FRAME.abort, exchange.linkId))
@@ -493,7 +495,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     this.events.badResponse(exchange, why)
   }
 
-  /** `why`: what is wrong with the response, empty where the application broke it off. */
+  /** `why`: what is wrong with the response; empty: the application broke it off. */
   #aborted(id: number, why: string): void {
     const reader = this.#readers.get(id)
     if (reader !== undefined) {
@@ -525,8 +527,8 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   /**
-   * Whatever was sent before `id`, and `id` itself. That one may have been given up meanwhile, so it is not looked for:
-   * ids ascend, and at the wrap the distance still tells before from behind.
+   * Marks all requests up to `id` as seen. The request of `id` may have been released meanwhile, so no request is
+   * looked up by it. Ids ascend, and after a wrap the distance still separates earlier ids from later ones.
    */
   #seen(id: number): void {
     this.#promises.seen(id)
@@ -559,8 +561,8 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   /**
-   * A client that does not read gets one of them at most (`exchange/interim-response.ts`), so their credit is returned
-   * without waiting for it.
+   * A client that does not read gets at most one interim response (`exchange/interim-response.ts`). So their credit is
+   * returned without waiting for the client.
    */
   #informational(id: number, bytes: Buffer, start: number, end: number): void {
     const exchange = this.#exchanges.get(id)
@@ -596,8 +598,8 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
 }
 
 /**
- * Whether the connection ends behind a response whose head came with these flags. Of one that is not complete nobody
- * knows how much of the request's body the application is going to read: the connection reads the rest then.
+ * Whether the client's connection ends behind a response with these flags. If the response is not complete, nobody
+ * knows how much of the request body the application will read: then the connection reads the rest.
  */
 function endsConnection({ client, bodyComplete }: Exchange, flags: number): boolean {
   const isUnread = !bodyComplete && (flags & RESPONSE_FLAG.complete) !== 0 && (flags & RESPONSE_FLAG.readsOn) === 0
