@@ -1,6 +1,4 @@
-/**
- * One proxy process, put together: listeners, connections, phases, the master's wishes. Made by `main.ts`.
- */
+/** One proxy process, put together: listeners, connections, the request lifecycle, and messages of the master. */
 
 import { createServer, type Server, type Socket } from 'node:net'
 import type { MasterToProxy, ProxySettings } from '../kit/channel/messages.js'
@@ -22,15 +20,12 @@ import { RequestLifecycle } from './request-lifecycle.js'
 type Configure = Extract<MasterToProxy, { type: 'configure' }>
 
 const SWEEP_MS = 100
-/** Connection deadlines are coarse; every so many sweeps is enough. */
+/** Deadlines of connections are coarse: a check every so many sweeps is enough. */
 const SWEEPS_PER_CONNECTION_SWEEP = 5
 const METRICS_MS = 1000
-/**
- * At the end, for clients that are told that they are cut, and for a master that reads the last metrics: each bounded
- * by so much.
- */
+/** Bounds two waits at the end: for clients whose responses are cut, and for the master to read the last metrics. */
 const LAST_WORDS_MS = 200
-/** When the master is dead: how long requests in flight may take before everything goes. */
+/** When the master is dead: how long requests in flight may take before the proxy ends. */
 export const ORPHAN_MS = 1000
 
 export class ProxyServer {
@@ -83,7 +78,7 @@ export class ProxyServer {
     })
   }
 
-  /** Accepts on the inherited descriptors; resolves when all do. */
+  /** Accepts on the inherited descriptors. Resolves when all servers listen. */
   async listen({ listeners }: Configure): Promise<void> {
     await Promise.all(listeners.map(({ fd, backlog }) => this.#listen(fd, backlog)))
     this.#timers.push(
@@ -123,7 +118,7 @@ export class ProxyServer {
     }
   }
 
-  /** Accepts nothing new and resolves when all is answered, or after `mercyMs`. */
+  /** Accepts nothing new. Resolves when every request has its response, or after `mercyMs`. */
   async drain(mercyMs: number): Promise<void> {
     this.#lifecycle.drain()
     for (const server of this.#servers) server.close()
@@ -138,8 +133,8 @@ export class ProxyServer {
   }
 
   /**
-   * Whatever is not answered: each request is logged and counted before the process ends. Those that wait go first, or
-   * they would get the places of others.
+   * Requests without a complete response: each is logged and counted before the process ends. Waiting requests are
+   * refused first, or they would get the places of others.
    */
   async #cut(): Promise<void> {
     this.#lifecycle.dispatcher.refuseAll('stopping')
@@ -148,7 +143,7 @@ export class ProxyServer {
     this.#lifecycle.upstreams.destroy()
     if (told.length > 0) await this.#idleWithin(LAST_WORDS_MS)
     for (const connection of this.#connections) connection.destroy()
-    // Their `close` comes in a later turn of the loop, and with it the lines of WebSockets.
+    // `close` of the connections comes in a later turn of the loop, and with it the access lines of WebSockets.
     if (this.#connections.size > 0) await this.#idleWithin(LAST_WORDS_MS)
   }
 
@@ -163,8 +158,8 @@ export class ProxyServer {
   }
 
   /**
-   * Workers that still hold their links; for the end of an orphaned proxy, which may have to kill what does not see
-   * that the master died.
+   * The pids of workers that still hold their links. At the end of an orphaned proxy it may have to kill workers that
+   * do not see that the master died.
    */
   get workerPids(): number[] {
     return [...this.#lifecycle.dispatcher.links].map(link => link.worker.pid)
@@ -179,7 +174,7 @@ export class ProxyServer {
     this.#servers.push(server)
     return new Promise((resolve, reject) => {
       server.once('error', reject)
-      // Beside `fd` Node reads no `backlog` of the options.
+      // With `fd`, Node ignores `backlog` in the options.
       server.listen({ fd }, backlog, () => {
         server.removeListener('error', reject)
         this.#gate.add(server)
@@ -236,12 +231,12 @@ export class ProxyServer {
     this.#gate.sweep()
   }
 
-  /** Values since the start: the next second's say what these would have said. */
+  /** Skipping is harmless: the values count from the start, so those of the next second include these. */
   #shipUnlessBehind(): void {
     if (!this.#line.isBehind) this.#ship()
   }
 
-  /** `sent`: the kernel has it. */
+  /** `sent`: the kernel has the message. */
   #ship(sent?: () => void): void {
     const families = this.#metrics.families({
       connections: this.#connections.size,

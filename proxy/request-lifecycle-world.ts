@@ -1,6 +1,4 @@
-/**
- * What the rest of the proxy is to the life of a request. The proxy server is it; used by `request-lifecycle.ts`.
- */
+/** The interface between the request lifecycle and the rest of the proxy. The proxy server implements it. */
 
 import type { ProxyEventName, ToldFields } from '../kit/channel/child-events.js'
 import type { ProxySettings } from '../kit/channel/messages.js'
@@ -10,7 +8,7 @@ import type { AccessLog } from './observe/access-log.js'
 import type { MetricsPage } from './observe/metrics-page.js'
 import type { RequestMetrics } from './observe/request-metrics.js'
 
-/** What the phases need of the rest of the proxy. */
+/** What the request lifecycle needs from the rest of the proxy. */
 export interface RequestLifecycleWorld {
   settings: ProxySettings
   metrics: RequestMetrics

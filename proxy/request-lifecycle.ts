@@ -389,7 +389,7 @@ export class RequestLifecycle implements LinkEvents, DispatcherEvents, HarakiriE
     this.#fail(exchange, 'worker-died')
   }
 
-  /** A worker has answered this request. So the request does not kill workers. */
+  /** A worker has responded to this request. So the request does not kill workers. */
   #clear(exchange: Exchange, nowMs: number): void {
     const { quarantine } = this.#rescuer
     if (!quarantine.isIdle) quarantine.responded(exchange.title, nowMs)
@@ -471,7 +471,7 @@ export class RequestLifecycle implements LinkEvents, DispatcherEvents, HarakiriE
   /** The framing of the body is wrong. The attempt is cancelled, so that nobody takes the body for complete. */
   refusedBody(exchange: Exchange | null, client: Client, refusal: Refusal): void {
     this.#world.metrics.refused(refusal.refused)
-    // Its response is complete and may be on its way still.
+    // The response is complete and may still be on its way to the client.
     if (exchange === null || exchange.finished) return client.completeResponse(true)
     this.#letGo(exchange)
     if (exchange.responseBegun) this.broken(exchange)

@@ -286,7 +286,7 @@ export class Connection implements Client {
       this.#bodyPace = null
       return
     }
-    // A body is not awaited from the client either when the application has sent its response.
+    // An application that has sent its response does not stop the clock of the client: a paused socket counts too.
     const awaited = this.#reading !== null || !(this.#socket.isPaused() || this.#awaitsContinue())
     this.#bodyPace ??= new BodyPace(nowMs, body.receivedBytes)
     const slowness = this.#bodyPace.look(nowMs, body.receivedBytes, awaited, this.#limits)

@@ -1,10 +1,10 @@
 /**
- * The clock of requests that a worker has: who passed a deadline, and whether its worker's loop is blocked.
- * Swept ten times a second by `proxy-server.ts`; decides, and leaves the doing to `HarakiriEvents`.
+ * Harakiri: which requests have passed their deadline, and whether the loop of their worker is blocked. Swept ten times
+ * a second. It decides; `HarakiriEvents` acts.
  *
- * A passed deadline alone costs one request a 504. Only a worker that does not answer a ping either is blocked and has
- * to die; until that is known, the other deadlines on its link wait, because the blocked loop, not they themselves, may
- * be what made them late. Meanwhile the worker's watchdog is asked where in the code the loop is.
+ * A passed deadline alone costs one request a 504. Only a worker that also leaves a ping without a pong is blocked and
+ * has to die. Until that is known, the other deadlines on its link wait: the blocked loop, and not the requests
+ * themselves, may have made them late. Meanwhile the worker's watchdog is asked where in the code the loop is.
  */
 
 import type { ProxySettings } from '../../kit/channel/messages.js'
@@ -16,33 +16,35 @@ import type { Link } from '../link/link.js'
 import { requestStack, type StackRequest } from './stack-request.js'
 
 export interface HarakiriEvents {
-  /** Past its deadline: 504, and the application is told. */
+  /** The request has passed its deadline: 504, and the application is told. */
   expired(exchange: Exchange): void
   /**
-   * The loop is blocked, at `stack`; `guilty` is printable. Not `isKnown`: that one was in flight, and may be innocent.
+   * The loop is blocked, at `stack`; `guilty` is printable. Not `isKnown`: `guilty` was in flight, but may be innocent.
    */
   blocked(link: Link, guilty: string, elapsedMs: number, isKnown: boolean, stack: StackReport): void
 }
 
-/** How long a worker may leave a ping unanswered after a deadline has passed. */
+/** After a passed deadline a worker may leave a ping without a pong for this long. */
 const VERDICT_MS = 500
 
-/** A ping unanswered for so long has the watchdog asked where the loop is; one that only waits has answered by then. */
+/**
+ * After this time without a pong, the watchdog is asked where the loop is. A worker that only waits has sent its pong
+ * by then.
+ */
 const ASK_MS = 50
 
 /**
- * How long the verdict waits for the watchdog at most, all in all: the kill is to come within a second after the
- * deadline.
+ * The verdict waits for the watchdog at most this long in all: the kill has to come within a second after the deadline.
  */
 const ANSWER_MS = 750
 
-/** An idle worker is asked for its lag this often. */
+/** How often an idle worker gets a ping, to learn its lag. */
 const IDLE_PING_MS = 1000
 
-/** What is told where no request was in flight. */
+/** The title if no request was in flight. */
 const NO_REQUEST = '-'
 
-/** `harakiriQueueThreshold`: so many have to wait for a worker before anybody is judged. */
+/** `harakiriQueueThreshold`: a request is judged only if this many wait for a worker. */
 export type ClockRules = HarakiriRules & Pick<ProxySettings, 'harakiriQueueThreshold'>
 
 interface Suspicion {
@@ -82,7 +84,7 @@ export class HarakiriClock {
     if ((link.open || link.retiring) && link.pingSentMs === 0 && nowMs - link.lastPongMs > everyMs) link.ping(nowMs)
   }
 
-  /** Not `isPressed`: whoever is late may go on, but what has begun is brought to its end. */
+  /** Not `isPressed`: late requests may go on, but suspicions that exist are brought to their end. */
   #judge(link: Link, rules: ClockRules, isPressed: boolean, nowMs: number): void {
     const suspicion = this.#suspicions.get(link)
     if (suspicion !== undefined) {
@@ -95,7 +97,7 @@ export class HarakiriClock {
     else if (isSilent(link, rules.harakiriMs, nowMs) && !mayBlock(link, rules, nowMs)) this.#suspectSilent(link, nowMs)
   }
 
-  /** No ping has been answered since. */
+  /** The ping has had no pong since. */
   #weigh(link: Link, suspicion: Suspicion, nowMs: number): void {
     const ageMs = nowMs - suspicion.raisedMs
     if (nowMs - link.pingSentMs > ASK_MS) suspicion.stack ??= this.#requestStack(link.worker.linkPath)
@@ -114,9 +116,9 @@ export class HarakiriClock {
   }
 
   /**
-   * Expires those that were late when the loop was last seen turning, and besides them the one that blocks the loop,
-   * which is returned; the others wait for the verdict on their worker. Which one blocks it, the worker's watchdog
-   * says; where it does not, it is taken to be the one that is late longest.
+   * Expires the requests that were late when the loop was last seen running. Besides them it expires the request that
+   * blocks the loop, and returns it; the others wait for the verdict on their worker. The worker's watchdog says which
+   * request blocks the loop; if it does not, the request that is late longest is suspected.
    */
   #expireDue(link: Link, nowMs: number): Exchange | null {
     const due = link.exchanges.filter(exchange => exchange.deadlineMs !== 0 && exchange.deadlineMs <= nowMs)
@@ -124,7 +126,7 @@ export class HarakiriClock {
     due.sort((a, b) => a.deadlineMs - b.deadlineMs)
     const { stuck } = link
     const known = stuck === null ? due.find(exchange => exchange.deadlineMs > link.lastPongMs) : stuck
-    // The loop is blocked by one that still has time: that is not the fault of those that are late, and it gets its
+    // The request that blocks the loop still has time. That is not the fault of the late ones, and the request gets its
     // time.
     const suspect = known !== undefined && due.includes(known) ? known : null
     for (const exchange of due) {
@@ -142,8 +144,8 @@ export class HarakiriClock {
   }
 
   /**
-   * Nothing moves any more although no request has passed a deadline: their responses have begun, or there are only
-   * WebSockets, or it was a timer. Such a worker gets no new request, so nothing else would ever find it.
+   * The loop is blocked although no request has passed a deadline: the responses have begun, or there are only
+   * WebSockets, or a timer blocks it. Such a worker gets no new request, so no deadline would ever find it.
    */
   #suspectSilent(link: Link, nowMs: number): void {
     const exchange = link.stuck ?? link.exchanges[0]
@@ -156,7 +158,9 @@ function isSilent({ pingSentMs }: Link, harakiriMs: number, nowMs: number): bool
   return harakiriMs > 0 && pingSentMs !== 0 && nowMs - pingSentMs > harakiriMs
 }
 
-/** The loop is, or may be, in a request that has more time than others: by its mount, or as the application said. */
+/**
+ * The loop is, or may be, in a request that has more time than others: by its mount, or by the application's own word.
+ */
 function mayBlock(link: Link, rules: HarakiriRules, nowMs: number): boolean {
   const { stuck } = link
   if (stuck === null) return link.exchanges.some(({ deadlineMs }) => deadlineMs > nowMs)

@@ -1,18 +1,18 @@
 /**
- * What of a request's body is replayable, until there is a worker or for another one: bytes in pieces, as many as they
- * are worth. Called by `request-lifecycle.ts`. Pure.
+ * The part of a request body that can be sent to a worker, or again to another one: pieces that together cost little
+ * more than their bytes. Pure.
  */
 
 /**
- * Longer pieces are not put together: their own size outweighs what each costs, some hundred bytes. Nor does Node's
- * pool hold these.
+ * Longer pieces are not joined: their size outweighs the cost of a piece, some hundred bytes. Node's pool does not hold
+ * them either.
  */
 const LONGEST_BYTES = 4096
 
 /**
- * Adds a piece. A client may send each byte in a packet of its own, and a read is as small. Pieces that have at most
- * twice as many bytes before them as they are long are joined to those: so only a few short ones ever stand at the end,
- * and a byte is copied a few times, not at each piece.
+ * Adds a piece. A client may send each byte in a packet of its own, and each read is as small. A piece is joined to the
+ * one before it if that is at most twice as long. So only a few short pieces stand at the end, and a byte is copied a
+ * few times, not once per piece.
  */
 export function addPiece(replayable: Buffer[], bytes: Buffer): void {
   replayable.push(bytes)

@@ -1,7 +1,4 @@
-/**
- * Pieces of a worker's response on their way from the link to the client or to the first body filter before it. Used by
- * `link.ts`, which has read them.
- */
+/** Pieces of a worker's response on their way from the link to the client or to the first body filter before it. */
 
 import { isInterimHead } from '../http/response-head.js'
 import type { Exchange } from './exchange.js'
@@ -14,8 +11,8 @@ const HEAD_END = '\r\n\r\n'
 const CONNECTION_LINE = /^connection[ \t]*:(.*)$/i
 
 /**
- * The first bytes of a response, with its whole head, as those of one behind which the connection ends (RFC 9112 §9.6);
- * null: it says so already. The other options of Connection stay.
+ * The first bytes of a response, with its whole head, changed so that the head ends the connection (RFC 9112 §9.6);
+ * null: the head says so already. Other options of Connection stay.
  */
 export function withClose(bytes: Buffer, start: number, end: number): Buffer | null {
   const headEnd = bytes.indexOf(HEAD_END, start, 'latin1')
@@ -31,7 +28,7 @@ export function withClose(bytes: Buffer, start: number, end: number): Buffer | n
   return Buffer.concat([Buffer.from(head, 'latin1'), bytes.subarray(headEnd, end)])
 }
 
-/** Writes what `bytes` have from `start` to `end`. False: the client is slow. */
+/** Writes the bytes from `start` to `end`. False: the client is slow. */
 export function writeResponse(exchange: Exchange, bytes: Buffer, start: number, end: number): boolean {
   const from = exchange.addedFields === '' ? start : writeStatusLine(exchange, bytes, start, end)
   exchange.sentBytes += end - from
@@ -40,10 +37,10 @@ export function writeResponse(exchange: Exchange, bytes: Buffer, start: number, 
   return exchange.out.write(Buffer.from(bytes.subarray(from, end)))
 }
 
-/** Writes the status line and what the proxy adds behind it; where the rest begins. */
+/** Writes the status line and the added fields behind it. Returns where the rest begins. */
 function writeStatusLine(exchange: Exchange, bytes: Buffer, start: number, end: number): number {
   const rest = bytes.indexOf('\r\n', start, 'latin1') + 2
-  // Its end is in a later piece.
+  // The end of the status line is in a later piece.
   if (rest < start + 2 || rest > end) return start
   const text = bytes.latin1Slice(start, rest) + exchange.addedFields
   exchange.addedFields = ''
@@ -53,8 +50,8 @@ function writeStatusLine(exchange: Exchange, bytes: Buffer, start: number, end: 
 }
 
 /**
- * Gives an interim response (1xx) to `pieces`, if its client knows such and there is room for one more, and `100
- * Continue` to the client at once. False: it is malformed, or comes after the head of the response.
+ * Gives an interim response (1xx) to `pieces`, if the protocol of the client has them and there is room for one more.
+ * `100 Continue` goes to the client at once. False: it is malformed, or comes after the head of the response.
  */
 export function writeInterim(exchange: Exchange, bytes: string, pieces: PieceJoiner): boolean {
   if (exchange.firstByteMs > 0) return false
@@ -62,7 +59,7 @@ export function writeInterim(exchange: Exchange, bytes: string, pieces: PieceJoi
   if (!isInterimHead(bytes)) return false
   if (exchange.head.httpMinor === 0) return true
   if (bytes.startsWith(CONTINUE)) {
-    // A second one, of another attempt or behind our own, would make some clients send the body twice (RFC 9110
+    // A second 100, of another attempt or behind the proxy's own, would make some clients send the body twice (RFC 9110
     // §15.2.1).
     if (exchange.continued || exchange.replayableBytes > 0) return true
     exchange.continued = true

@@ -1,7 +1,7 @@
 /**
- * What stands between an application's response and its client: nothing, as a rule. Made by `request-lifecycle.ts`,
- * which asks it for each exchange; whoever brings a response (`link.ts`, or another upstream) writes its HTTP/1.1 bytes
- * to `exchange.out` and says its end to `RequestLifecycle.responded`, and does not know whether a body filter is there.
+ * The filters between the response of an application and its client: none, as a rule. The request lifecycle asks for
+ * them per exchange. The responder (`link.ts`, or a foreign upstream) writes HTTP/1.1 bytes to `exchange.out` and
+ * reports the end to `RequestLifecycle.responded`; it does not know whether a body filter is there.
  *
  * The order on the way out: the file in the place of the response, then compression, then the client.
  */
@@ -15,7 +15,7 @@ import { CompressionFilter } from './compression-filter.js'
 import { FileFilter } from './file-filter.js'
 import type { FilterEvents } from './filter-events.js'
 
-/** What the body filters need of the rest of the proxy. */
+/** What the body filters need from the rest of the proxy. */
 export interface BodyFiltersWorld {
   settings: ProxySettings
   metrics: Pick<RequestMetrics, 'compressed'>
@@ -25,10 +25,10 @@ export interface BodyFiltersWorld {
 export class BodyFilters {
   readonly #world: BodyFiltersWorld
   readonly #events: FilterEvents
-  /** Null: nothing is compressed. Another one after `apply`. */
+  /** Null: nothing is compressed. `apply` replaces it. */
   compressors: Compressors | null
 
-  /** `outcome`: what follows for the exchange, `request-lifecycle.ts`. */
+  /** `outcome`: what follows for the exchange. */
   constructor(world: BodyFiltersWorld, outcome: Pick<FilterEvents, 'finished' | 'failed'>) {
     this.#world = world
     this.compressors = compressorsOf(world.settings)
@@ -42,12 +42,12 @@ export class BodyFilters {
     }
   }
 
-  /** The settings of the world have changed: answers that begin from now on follow them. */
+  /** The settings have changed: responses that begin later follow them. */
   apply(): void {
     this.compressors = compressorsOf(this.#world.settings)
   }
 
-  /** Before an exchange is handed to whoever answers it, also when it is handed over again. */
+  /** Before an exchange is handed to a responder, also when it is handed over again. */
   prepare(exchange: Exchange): void {
     if (exchange.bodyFilter !== null) this.#remove(exchange, exchange.bodyFilter)
     if (this.compressors !== null) this.#put(exchange, new CompressionFilter(exchange, this.compressors, this.#events))
@@ -58,7 +58,7 @@ export class BodyFilters {
     this.#put(exchange, new FileFilter(exchange, this.#world.settings, this.#events))
   }
 
-  /** What came is no response, and `why`: an event, and 502 where that can still be said. */
+  /** The bytes are no valid response: an event with `why`, and a 502 if no byte has gone to the client. */
   badResponse(exchange: Exchange, why: string): void {
     if (exchange.finished) return
     this.#world.event('bad-answer', { request: exchange.title, slot: exchange.slot, why })
@@ -66,14 +66,14 @@ export class BodyFilters {
     this.#events.failed(exchange, 'bad-answer')
   }
 
-  /** The exchange is over: lets go of what its body filters hold. */
+  /** The exchange is over: frees what its body filters hold. */
   close(exchange: Exchange, filter: BodyFilter): void {
-    // A response in the proxy's own name went past them.
+    // A response of the proxy's own went past the filters.
     if (exchange.responseBegun) exchange.sentBytes = filter.sentBytes
     filter.destroy()
   }
 
-  /** What an upstream that is gone had said so far. */
+  /** Drops the bytes of an upstream that is gone. */
   #remove(exchange: Exchange, filter: BodyFilter): void {
     filter.destroy()
     exchange.bodyFilter = null

@@ -1,12 +1,12 @@
 /**
- * Compresses a response on its way to the client, if it is one that may be compressed. One for each exchange while
- * compression is configured; put before the client by `body-filters.ts`.
+ * Compresses a response on its way to the client, if it may be compressed. One per exchange while compression is
+ * configured.
  *
  *     head → held → passing            (bytes as they came)
  *                 → compressing → over
  *
- * What must stay true: a response that does not come to its end never gets the last chunk, so the client sees that; no
- * more waits here than the compressor and its two stream buffers hold, because a client that does not read stops the
+ * What must stay true: an incomplete response never gets its last chunk, so the client sees that it is incomplete. At
+ * most the content of the compressor and of its two stream buffers waits here: a client that does not read stops the
  * compressor, which stops the link's credit.
  */
 
@@ -35,12 +35,12 @@ export class CompressionFilter implements BodyFilter {
   readonly #collector: HeadCollector
   #phase: 'head' | 'held' | 'passing' | 'compressing' | 'over' = 'head'
   #head: ResponseHead | null = null
-  /** Framed bytes behind the head, while it is not decided what becomes of them. */
+  /** Framed bytes behind the head, until it is decided whether to compress them. */
   #held: Buffer[] = []
   #coding: ContentCoding = 'gzip'
   #body: ResponseBody | null = null
   #compressor: Compressor | null = null
-  /** The printed head, until it goes out with the first bytes of the body. */
+  /** The printed head, until it is written with the first bytes of the body. */
   #prefix = ''
   #close = false
   sentBytes = 0
@@ -104,7 +104,7 @@ export class CompressionFilter implements BodyFilter {
     this.#head = head
     this.#held = [rest]
     this.#phase = 'held'
-    // Without a length the end of this turn tells whether all of it is here, and small.
+    // Without a length, the end of this turn shows whether the whole response is here, and small.
     if (head.framing === 'chunked' || head.framing === 'close') queueMicrotask(() => this.#decide(false))
     else this.#decide(false)
     return !this.#isFull
@@ -114,7 +114,7 @@ export class CompressionFilter implements BodyFilter {
     return this.#compressor?.writableNeedDrain === true
   }
 
-  /** `isWhole`: what is held is the whole body. */
+  /** `isWhole`: the held bytes are the whole body. */
   #decide(isWhole: boolean): void {
     if (this.#phase !== 'held' || this.#head === null) return
     const head = this.#head
@@ -132,7 +132,7 @@ export class CompressionFilter implements BodyFilter {
   }
 
   /**
-   * A response to HEAD has the fields that the one to GET would have (RFC 9110 §9.3.2). One that tells no length is
+   * A response to HEAD has the fields that the response to GET would have (RFC 9110 §9.3.2). Without a length it is
    * taken for a long one.
    */
   #passHead(head: ResponseHead, coding: ContentCoding): void {
@@ -141,20 +141,21 @@ export class CompressionFilter implements BodyFilter {
   }
 
   #plainFields(head: ResponseHead, isFit: boolean): ResponseField[] {
-    // Somebody else gets it compressed, and a cache between must know.
+    // Another client gets the response compressed, and a cache in between must know.
     if (isFit) return varyingFields(head.fields)
     if (head.status !== 304) return head.fields
     const ifNoneMatch = this.#exchange.head.conditions?.['if-none-match']
     return notModifiedFields(head, this.#compressors.types, ifNoneMatch, this.#clientCoding !== null)
   }
 
-  /** What the client likes best; null: it gets the response as it is. */
+  /** The coding that the client prefers; null: it gets the response as it is. */
   get #clientCoding(): ContentCoding | null {
     const request = this.#exchange.head
     if (forbidsTransformation(headerValue(request, 'cache-control'))) return null
     // HTTP/1.0 has no chunks.
     if (request.httpMinor === 0) return null
-    // Whoever refuses even what is not coded gets it all the same, as with nginx: better than a 406 (RFC 9110 §12.5.3).
+    // A client that refuses even an uncoded response gets it all the same, as with nginx: better than a 406 (RFC 9110
+    // §12.5.3).
     const coding = negotiateCoding(headerValue(request, 'accept-encoding'), this.#compressors.choices)
     return coding === 'identity' ? null : coding
   }
@@ -167,9 +168,9 @@ export class CompressionFilter implements BodyFilter {
     this.#prefix = printResponseHead(head.status, codedFields(head.fields, coding), head.reason)
     compressor.on('data', (chunk: Buffer) => this.#emit(chunk))
     compressor.once('end', () => this.#endBody())
-    // What zlib fails with would be a fault of ours; the client must see that the response is not complete.
+    // An error of zlib would be a fault of ours. The client must see that the response is not complete.
     compressor.once('error', () => this.#refuse('it could not be compressed'))
-    // A head that comes alone is meant to arrive alone: an event stream's, for one.
+    // A head that comes alone is meant to arrive alone: that of an event stream, for example.
     if (held.length === 0) this.#give(this.#takePrefix())
     else this.#compress(held)
   }
@@ -182,10 +183,7 @@ export class CompressionFilter implements BodyFilter {
     return !this.#isFull
   }
 
-  /**
-   * Whatever the application has said so far goes out, when nothing more is on its way; with a known length nobody
-   * waits for a part.
-   */
+  /** When the link brings nothing more, the bytes so far go out. With a known length nobody waits for a part. */
   readonly #flushWhenIdle = (): void => {
     const compressor = this.#compressor
     if (compressor === null || this.#phase !== 'compressing' || this.#head?.framing === 'length') return

@@ -1,7 +1,6 @@
 /**
- * The operator's own pages for responses that the proxy gives in its own name (`error-page`). Made by
- * `request-lifecycle.ts` for each configuration; the texts come with it, read by the master, so that nothing is read
- * here while something is wrong. Pure.
+ * The operator's pages for the proxy's own responses (`error-page`). The master has read the files, and the texts come
+ * with the configuration: nothing is read here while something is wrong. Pure.
  */
 
 import type { ErrorPageSpec } from '../../kit/options/values/value-types.js'
@@ -16,7 +15,7 @@ interface Page {
 export class ErrorPages {
   readonly #pages = new Map<number, Page>()
 
-  /** Of several pages for one status the last counts. */
+  /** If several pages have the same status, the last one counts. */
   constructor(specs: readonly ErrorPageSpec[]) {
     for (const { statuses, file, text } of specs) {
       const page = { type: typeOf(file), text }
@@ -24,7 +23,7 @@ export class ErrorPages {
     }
   }
 
-  /** The same response, with the page for its status if there is one; its other fields (Retry-After, Allow, …) stay. */
+  /** The same response with the page for its status, if there is one. Its other fields (Retry-After, Allow, …) stay. */
   dress(response: OwnResponse): OwnResponse {
     const page = this.#pages.get(response.status)
     if (page === undefined) return response
@@ -33,7 +32,7 @@ export class ErrorPages {
   }
 }
 
-/** By the file's name, always with a charset: pages are UTF-8 text. */
+/** By the name of the file, always with a charset: pages are UTF-8 text. */
 function typeOf(file: string): string {
   const type = mediaTypeOf(file.slice(file.lastIndexOf('/') + 1))
   if (type === false) return 'text/plain; charset=utf-8'

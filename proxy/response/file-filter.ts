@@ -1,10 +1,10 @@
 /**
- * Sends a file in the place of a response that names one (`X-Accel-Redirect`, `X-Sendfile`): takes the head, drops the
- * body, and when the application is done, sends the file as `static/files.ts` decides, with ranges and conditions. Put
- * before the client by `body-filters.ts`.
+ * Sends a file in the place of a response that names one (`X-Accel-Redirect`, `X-Sendfile`). The filter takes the head,
+ * drops the body, and when the application is done, sends the file as `static/files.ts` decides, with ranges and
+ * conditions.
  *
- * What must stay true: nothing of the application's response reaches the client before the file is open, so what cannot
- * be served is an ordinary error; the field that named the file never goes out.
+ * What must stay true: nothing of the application's response reaches the client before the file is open, so a file that
+ * cannot be served is an ordinary error. The field that named the file never goes out.
  */
 
 import type { ProxySettings } from '../../kit/channel/messages.js'
@@ -22,7 +22,10 @@ import type { OpenFile } from '../static/open-file.js'
 import type { FilterEvents } from './filter-events.js'
 import { factsOf, fieldsWithFile, namedFile, wordsFor } from './named-file.js'
 
-/** So much of the application's own body is waited for; behind a longer one the request is taken from it. */
+/**
+ * The most bytes of the application's own body that are awaited. If the body is longer, the request is taken from the
+ * application.
+ */
 const MAX_DROPPED_BYTES = 1024 * 1024
 
 export class FileFilter implements BodyFilter {
@@ -71,7 +74,7 @@ export class FileFilter implements BodyFilter {
     return true
   }
 
-  /** What is written here is dropped: there is never anything to wait for. */
+  /** Written bytes are dropped, so a write never has to wait. */
   whenWritable(callback: () => void): void {
     callback()
   }
@@ -93,7 +96,7 @@ export class FileFilter implements BodyFilter {
     const named = namedFile(head, this.#settings.fileRoots)
     if (typeof named === 'string') return this.#refuse(head, 'not-found', named)
     const request = this.#exchange.head
-    // As in nginx, the file is got whatever the request's method was.
+    // As in nginx, the file is sent whatever the method of the request was.
     const method = request.method === 'HEAD' ? 'HEAD' : 'GET'
     const asked = { method, conditions: request.conditions ?? NO_CONDITIONS }
     const found = await responseFromDisk(named, asked, this.#settings.staticSafe, factsOf(head, named.path))
@@ -134,7 +137,7 @@ export class FileFilter implements BodyFilter {
     return {
       write: chunk => this.#give(chunk),
       whenWritable: callback => this.#next.whenWritable(callback),
-      // Another body filter may still hold what it was given.
+      // Another body filter may still hold bytes that it was given.
       isFlushedWhenWritable: this.#nextFilter === null,
     }
   }
@@ -156,7 +159,7 @@ export class FileFilter implements BodyFilter {
     this.#events.failed(this.#exchange, code)
   }
 
-  /** A file that cannot be read, or one that became shorter while it was sent. */
+  /** The file cannot be read, or became shorter while it was sent. */
   #failWith(error: unknown): void {
     const code = codeOf(error)
     if (code !== 'no-files' && code !== 'file-unreadable' && code !== 'file-truncated') throw error

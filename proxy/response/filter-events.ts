@@ -1,20 +1,17 @@
-/**
- * What a body filter tells of its exchange. Implemented by `body-filters.ts`; a body filter tells nothing after it was
- * destroyed.
- */
+/** The events of a body filter about its exchange. A filter reports nothing after it was destroyed. */
 
 import type { Exchange } from '../exchange/exchange.js'
 import type { ErrorCode, OwnResponse } from '../http/error-response.js'
 
 export interface FilterEvents {
-  /** All of the response is with the client; `close`: its end is the end of the connection. */
+  /** The whole response has been given to the client. `close`: the connection ends with it. */
   finished(exchange: Exchange, close: boolean): void
-  /** `fields`: for the head of the error's response. */
+  /** `fields`: for the head of the error response. */
   failed(exchange: Exchange, code: ErrorCode, fields?: OwnResponse['fields']): void
-  /** What came is not a response that every client would read in the same way. */
+  /** The bytes are no response, or clients could read them in different ways. */
   badResponse(exchange: Exchange, why: string): void
-  /** `coding`: `none` where too many compressors were open. */
+  /** `coding`: `none` if too many compressors were open. */
   compressed(coding: string): void
-  /** The file that the application named is not sent; `file`: in its own words. */
+  /** The file that the application named is not sent. `file`: the application's own words. */
   fileRefused(exchange: Exchange, file: string, why: string): void
 }

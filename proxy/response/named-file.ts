@@ -1,7 +1,7 @@
 /**
- * Which file an application may have meant with `X-Accel-Redirect` or `X-Sendfile`, and which of its fields go out with
- * it. Pure; called by `file-filter.ts`. Whether the file is there, and really inside its root whatever links say, is
- * found out when it is opened (`static/open.ts`).
+ * The file that an application names with `X-Accel-Redirect` or `X-Sendfile`, and the fields of the application that go
+ * out with it. Pure. Opening the file (`static/open.ts`) shows whether it is there, and really inside its root whatever
+ * its links say.
  */
 
 import type { FileRoots } from '../../kit/channel/messages.js'
@@ -12,9 +12,9 @@ import { contentTypeOf, isServable } from '../static/files.js'
 import type { Place } from '../static/stored-file.js'
 
 /**
- * `X-Accel-Redirect` names a URL path below one of the `internal` prefixes, as nginx has it; a query behind it counts
- * for nothing. `X-Sendfile` names an absolute path below one of the roots, percent-encoded as Apache and lighttpd read
- * it. The first goes before the second. A string says why there is no such file, or none that may be named.
+ * `X-Accel-Redirect` names a URL path below one of the `internal` prefixes, as in nginx; a query behind it is ignored.
+ * `X-Sendfile` names an absolute path below one of the roots, percent-encoded as Apache and lighttpd read it. If both
+ * are there, the first counts. A string says why there is no such file, or why it may not be named.
  */
 export function namedFile(head: ResponseHead, roots: FileRoots): Place | string {
   const redirect = fieldValue(head.fields, 'x-accel-redirect')
@@ -23,14 +23,14 @@ export function namedFile(head: ResponseHead, roots: FileRoots): Place | string 
   return below(pathOf(encodeRaw(file).replaceAll('?', '%3F')), roots.sendfile, 'x-sendfile-root')
 }
 
-/** What the application said, for events; null: it named no file. */
+/** The application's own words, for events; null: it named no file. */
 export function wordsFor(head: ResponseHead): string | null {
   return fieldValue(head.fields, 'x-accel-redirect') ?? fieldValue(head.fields, 'x-sendfile') ?? null
 }
 
 /**
- * What is said of the file itself: the application's Content-Type goes before that of its name, as in nginx, also in
- * each of several ranges.
+ * Facts about the file: the application's Content-Type goes before that of the file name, as in nginx, also in each of
+ * several ranges.
  */
 export function factsOf(head: ResponseHead, path: string): FileFacts {
   const contentType = fieldValue(head.fields, 'content-type') ?? contentTypeOf(path)
@@ -38,8 +38,8 @@ export function factsOf(head: ResponseHead, path: string): FileFacts {
 }
 
 /**
- * The application's fields that go out with the file: all but those that speak of its own body or connection, or to the
- * proxy. The file's own fields go before them.
+ * The application's fields that go out with the file: all but those about its own body or connection, and those for the
+ * proxy. The fields of the file go before them.
  */
 export function fieldsWithFile(head: ResponseHead, status: number, ofFile: readonly ResponseField[]): ResponseField[] {
   const isContent = status === 200 || status === 206
@@ -65,7 +65,7 @@ function pathOf(target: string): string | null {
   return routingPath(target) ?? looseReadings(target)?.name ?? null
 }
 
-/** Spaces and bytes beyond ASCII as they stand in a field value; paths have them encoded. */
+/** Field values hold spaces and bytes beyond ASCII as they are; paths have them encoded. */
 function encodeRaw(value: string): string {
   return value.replace(/[^!-~]/g, byte => `%${byte.charCodeAt(0).toString(16).padStart(2, '0')}`)
 }
