@@ -1,9 +1,9 @@
-/** What an application writes, in the form in which the link takes it. Used by `served-request.ts`. Pure. */
+/** The bytes that an application writes, in the form in which the link takes them. Pure. */
 
-/** Larger buffers travel as they are, smaller ones are copied into the frame's string. */
+/** Larger buffers travel as they are; smaller ones are copied into the string of the frame. */
 const COPY_BYTES = 4096
 
-/** A string that stands for its bytes (latin1), or a buffer where copying would cost more than a frame of its own. */
+/** A string that stands for its bytes (latin1), or a buffer if copying would cost more than a frame of its own. */
 export function asBytes(chunk: string | Buffer, encoding: BufferEncoding): string | Buffer {
   if (typeof chunk !== 'string') return chunk.length <= COPY_BYTES ? chunk.latin1Slice() : chunk
   if (encoding === 'latin1' || encoding === 'binary') return chunk
@@ -13,8 +13,8 @@ export function asBytes(chunk: string | Buffer, encoding: BufferEncoding): strin
 }
 
 /**
- * A regular expression takes twice as long: `node:http` has put the text together of two, and to flatten that is a
- * detour for it.
+ * A regular expression takes twice as long: `node:http` has joined the text of two parts, and the expression would have
+ * to flatten it.
  */
 function isAscii(text: string): boolean {
   return Buffer.byteLength(text) === text.length

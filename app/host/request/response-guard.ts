@@ -1,9 +1,9 @@
 /**
- * Lets pass what a response's head has promised, and nothing else. Made by `served-request.ts` from the first bytes of
- * each response, which hold the whole head, and asked for all of them.
+ * Lets pass the bytes that the head of a response has promised, and nothing else. Made from the first bytes of each
+ * response, which hold the whole head, and asked about all bytes.
  *
- * What goes beyond the Content-Length is cut off, and what breaks out of its chunks ends the response: a client would
- * read either as the beginning of the answer to its next request.
+ * Bytes beyond the Content-Length are cut off, and bytes that break out of the chunks end the response: a client would
+ * read either as the beginning of the response to its next request.
  */
 
 import { ChunkFraming } from './chunk-framing.js'
@@ -14,17 +14,18 @@ const NO_PROMISE: ResponsePromise = { status: 0, headBytes: 0, bodyBytes: 0, nam
 export class ResponseGuard {
   readonly promise: ResponsePromise
   readonly #chunks: ChunkFraming | null
-  /** Bytes that may still come, head included; below 0: no limit. */
+  /** Bytes that may still come, the head included; below 0: no limit. */
   #allowance: number
   #isFirst = true
-  /** Why this is no response that a client could read in one way only; null: it is one so far. */
+  /** Why clients could read this response in different ways; null: no reason so far. */
   refused: string | null = null
 
   /** `printed`: the head as Node has printed it; `isHead`: the request was a HEAD. */
   constructor(first: string | Buffer, printed: string, isHead: boolean) {
     const text = typeof first === 'string' ? first : first.latin1Slice(0, first.indexOf('\r\n\r\n') + 4)
     const read = readPromise(text, isHead)
-    // As long as what was printed: its first empty line is its last. (Not so where Node writes the head in UTF-8.)
+    // The head is as long as the printed one, so its first empty line is its last. (Not so if Node writes the head in
+    // UTF-8.)
     const isSure = typeof read === 'string' || read.headBytes === printed.length
     const promise = isSure || !isSplit(printed) ? read : 'its head has an empty line'
     if (typeof promise === 'string') this.refused = promise
@@ -33,17 +34,17 @@ export class ResponseGuard {
     this.#allowance = this.promise.bodyBytes < 0 ? UNTIL_CLOSE : this.promise.headBytes + this.promise.bodyBytes
   }
 
-  /** The end of the response is the end of its connection. */
+  /** The end of the connection marks the end of the response. */
   get isUntilClose(): boolean {
     return this.promise.bodyBytes === UNTIL_CLOSE
   }
 
-  /** Less than was promised has come. */
+  /** Fewer bytes than promised have come. */
   get isShort(): boolean {
     return this.#allowance > 0 || this.#chunks?.isComplete === false
   }
 
-  /** What of the next bytes may pass; look at `refused` then. */
+  /** The part of the next bytes that may pass. Check `refused` afterwards. */
   admit(bytes: string | Buffer): string | Buffer {
     if (this.refused !== null) return ''
     if (this.#chunks !== null) return this.#admitChunks(this.#chunks, bytes)

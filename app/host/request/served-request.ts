@@ -1,6 +1,6 @@
 /**
- * One request inside a worker, from the frame that brought it to the last byte of the application's response.
- * Made by `link-connection.ts`; gives the application a real `http.IncomingMessage` and a real `http.ServerResponse`.
+ * One request inside a worker, from its frame to the last byte of the application's response. It gives the application
+ * a real `http.IncomingMessage` and a real `http.ServerResponse`.
  *
  * What `node:http` does around a request when it owns the connection (emitting `checkContinue`, dumping an unread body,
  * `close` events, `aborted`) is done here in the same order.
@@ -43,7 +43,7 @@ import { VirtualSocket, type VirtualSocketOwner } from './virtual-socket.js'
 
 type WriteCallback = (error?: Error | null) => void
 
-/** Bytes that may wait for credit before `write` says false; what a socket of Node's has. */
+/** Bytes that may wait for credit before `write` returns false; the same as for a socket of Node. */
 const HIGH_WATER_BYTES = 16 * 1024
 const FRAME_BYTES = 64 * 1024
 const NOTHING: (() => void)[] = []
@@ -54,7 +54,7 @@ interface Waiting {
   callback: WriteCallback | undefined
 }
 
-/** The link's side of a request: where its frames go and who forgets it. */
+/** The link's side of a request: it sends the frames and forgets the request. */
 export interface RequestHome {
   readonly writer: FrameSender
   readonly server: Server
@@ -65,27 +65,27 @@ export interface RequestHome {
 }
 
 /**
- * An asynchronous context of its own for each request, in which everything that concerns it is to be called
- * (`runInAsyncScope`): the link's socket is shared, and what an application stores with `AsyncLocalStorage.enterWith`
- * would be found by the requests of other clients.
+ * Each request has an asynchronous context of its own, and everything that concerns the request runs in it
+ * (`runInAsyncScope`). The socket of the link is shared: otherwise the requests of other clients would find what an
+ * application stores with `AsyncLocalStorage.enterWith`.
  */
 export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   readonly id: number
   readonly #home: RequestHome
-  /** Of its home when it came. */
+  /** Those of the server when the request came. */
   readonly #internals: NodeInternals
   readonly #flags: number
   readonly #socket: VirtualSocket
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
-  /** Answer bytes in latin1 that have not been put into a frame yet, all within the window. */
+  /** Response bytes in latin1 that are not in a frame yet, all within the window. */
   #ready = ''
   #readyScheduled = false
-  /** Answer bytes beyond the window. */
+  /** Response bytes beyond the window. */
   #waiting: Waiting[] = []
   waitingBytes = 0
   #window = WINDOW_BYTES
-  /** Watches over the response; null = no byte of it has been written yet. */
+  /** Checks the response; null = no byte of it has been written yet. */
   #guard: ResponseGuard | null = null
   /** Null = nothing came before the head of the final response. */
   #interim: InterimHeads | null = null
@@ -94,24 +94,24 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   #started = false
   /** When a response began that was not complete at once. */
   #respondingSinceMs = Number.POSITIVE_INFINITY
-  /** Counted among the server's connections. */
+  /** The request counts among the connections of the server. */
   #counted = true
-  /** What came of the body before the application had the request. */
+  /** Events of the body that came before the application had the request. */
   #early: (() => void)[] = NOTHING
-  /** The response is over for us: complete, aborted or destroyed. */
+  /** The response has ended here: complete, aborted or destroyed. */
   #over = false
   /** The application has destroyed its socket. */
   #broken = false
-  /** The response is complete, the body is not, and the application goes on reading it. */
+  /** The response is complete, the body is not, and the application still reads it. */
   #readsOn = false
-  /** Why its response is refused, for the proxy. */
+  /** Why the response is refused, for the proxy. */
   #refusal = ''
-  /** Request body bytes handed to the application and not yet returned as credit. */
+  /** Bytes of the request body that the application has and for which no credit was returned. */
   #bodyHeld = 0
   #bodyPaused = false
   /**
-   * Short pieces that came while the application takes none. A client may send each byte by itself, and kept so it
-   * costs a hundred times its size.
+   * Short pieces that came while the application takes none. A client may send each byte by itself; kept one by one,
+   * bytes would cost a hundred times their size.
    */
   #pieces: GatheredBytes | null = null
 
@@ -133,7 +133,8 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   }
 
   /**
-   * Hands the request to the application, as `node:http` would: its body, or the end of none, comes behind the event.
+   * Hands the request to the application, as `node:http` would: the body, or the end of an empty one, comes behind the
+   * event.
    */
   start(): void {
     this.#started = true
@@ -146,7 +147,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     }
   }
 
-  /** A piece of the request's body; `bytes` is ours to keep. */
+  /** A piece of the request body; `bytes` is ours to keep. */
   body(bytes: Buffer): void {
     if (!this.#started) return this.#keep(() => this.body(bytes))
     if (this.#request.destroyed || this.#broken) return
@@ -160,15 +161,14 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   }
 
   /**
-   * Node lets all ticks that a piece of body brought about pass before it tells of the end; a microtask comes behind
-   * them.
+   * Node lets all ticks caused by a piece of the body pass before it reports the end. A microtask comes behind them.
    */
   bodyEnd(trailers: string): void {
     if (!this.#started) return this.#keep(() => this.bodyEnd(trailers))
     queueMicrotask(() => this.#complete(trailers))
   }
 
-  /** The client is gone, or its deadline passed, or the link broke. */
+  /** The client is gone, or the deadline has passed, or the link broke. */
   abort(): void {
     this.#over = true
     this.#uncount()
@@ -178,9 +178,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#request.destroy(resetError())
   }
 
-  /**
-   * Its response has no end of its own: an event stream, or one that has been under way for `afterMs`, 0: however long.
-   */
+  /** The response has no end of its own: an event stream, or a response under way for `afterMs`; 0: however long. */
   isStream(afterMs: number): boolean {
     if (!this.#headSent || this.#over) return false
     if (afterMs > 0 && performance.now() - this.#respondingSinceMs >= afterMs) return true
@@ -192,7 +190,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#socket.destroy()
   }
 
-  /** The proxy has passed on so many bytes of the response. */
+  /** The proxy has passed on this many bytes of the response. */
   credit(bytes: number): void {
     this.#window += bytes
     if (this.#waiting.length === 0) return
@@ -224,7 +222,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   }
 
   /**
-   * By the application or `#refuse`, unless the request is over. What follows from it comes where that of a closed
+   * Called by the application or `#refuse`, unless the request is over. The consequences come when those of a closed
    * handle would.
    */
   socketDestroyed(gone: () => void): void {
@@ -245,7 +243,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     if (!this.#over) this.#home.tellHarakiri(this.id, ms)
   }
 
-  /** As `socketOnTimeout` of `node:http`, to which listeners of the socket itself count for nothing. */
+  /** As `socketOnTimeout` of `node:http`: listeners of the socket itself count for nothing. */
   timedOut(): void {
     const handled = [
       !this.#request.complete && this.#request.emit('timeout', this.#socket),
@@ -256,10 +254,10 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#socket.emit('timeout')
   }
 
-  /** It comes before the head of the final response, which may have been made already. */
+  /** The bytes come before the head of the final response, which may already exist. */
   #isInterim(bytes: string | Buffer): boolean {
     if (!this.#response.headersSent || (this.#interim !== null && this.#interim.openBytes > 0)) return true
-    // A final answer with such a status is none.
+    // A final response with such a status is malformed.
     return mayBeInterim(bytes) && !mayBeInterim(printedHead(this.#response))
   }
 
@@ -271,14 +269,14 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     else if (head !== '') this.#sendInterim(head)
   }
 
-  /** One for which the window has no room is one of very many, and left out: nobody waits for it. */
+  /** If the window has no room for it, there were very many. It is dropped: nobody waits for an interim response. */
   #sendInterim(head: string): void {
     if (head.length > this.#window) return
     this.#window -= head.length
     this.#home.writer.send(frame(FRAME.informational, this.id, head))
   }
 
-  /** The response is none that a client could read in one way only, and ends here. */
+  /** Clients could read the response in different ways, so it ends here. */
   #refuse(why: string): void {
     this.#refusal = why
     this.#socket.destroy()
@@ -334,7 +332,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
 
   #sendWaiting(): void {
     const waiting = this.#waiting
-    // No `shift`, which moves all that is behind: an application may write very many pieces.
+    // No `shift`, which moves all later elements: an application may write very many pieces.
     let gone = 0
     for (let first = waiting[0]; first !== undefined && this.#window > 0; first = waiting[gone]) {
       const sent = this.#send(first.bytes)
@@ -349,7 +347,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     waiting.splice(0, gone)
   }
 
-  /** Puts as much into frames as the window allows; the number of bytes that went. */
+  /** Puts as many bytes into frames as the window allows. Returns the number of bytes. */
   #send(bytes: string | Buffer): number {
     const count = Math.min(bytes.length, this.#window)
     this.#window -= count
@@ -373,7 +371,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#home.writer.sendBytes(FRAME.data, this.id, bytes)
   }
 
-  /** Makes one frame of what was written in this turn, unless the end of the response has done so already. */
+  /** Makes one frame of the bytes written in this turn, unless the end of the response has done so already. */
   readonly #flushReady = (): void => {
     this.#readyScheduled = false
     if (this.#ready === '' || this.#over) return
@@ -400,12 +398,13 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
 
   #finishFrames(): void {
     if (this.#guard === null || this.#guard.isShort) {
-      // Less than promised: the client must see that the response is not complete.
+      // Fewer bytes than promised: the client must see that the response is not complete.
       this.#socket.destroy()
       return
     }
     const close = this.#guard.isUntilClose || closesConnection(this.#response) ? RESPONSE_FLAG.close : 0
-    // As with a connection of its own: one that is to be closed is closed, whatever is still to come.
+    // As with a connection of its own: a connection that is to be closed is closed, even if more of the body is to
+    // come.
     this.#readsOn = close === 0 && !this.#request.complete && isConsumed(this.#request)
     if (this.#readsOn) this.#request.once('close', this.#stopReading)
     const flags = close | (this.#readsOn ? RESPONSE_FLAG.readsOn : 0)
@@ -421,7 +420,9 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     if (this.#request.complete) this.#home.forget(this.id)
   }
 
-  /** The application has broken its reading off (an iteration, a pipeline), and the rest of the body is for nobody. */
+  /**
+   * The application has stopped reading (an iteration, a pipeline broke off), and nobody wants the rest of the body.
+   */
   readonly #stopReading = (): void => {
     if (!this.#readsOn) return
     this.#readsOn = false
@@ -430,12 +431,12 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     if (this.#socket.listenerCount('close') > 0) this.#socket.destroy()
   }
 
-  /** What `node:http` does once a response has been written: free the message, drop an unread body, say `close`. */
+  /** What `node:http` does after a complete response: free the message, drop an unread body, emit `close`. */
   #responseFinished(): void {
-    // Whoever begins to read in the tick in which it has answered still gets the body.
+    // A reader that begins in the same tick as the end of the response still gets the body.
     if (this.#has(REQUEST_FLAG.body)) process.nextTick(dumpUnread, this.#request)
     else if (this.#request.listenerCount('end') + this.#request.listenerCount('close') > 0) dumpUnread(this.#request)
-    // What was asked for this request must not come up after it.
+    // Timeouts set for this request must not fire after it.
     this.#socket.setTimeout(0)
     if (this.#response.socket !== null) detachSocket(this.#response, this.#socket)
     process.nextTick(emitClose, this.#response)
