@@ -1,19 +1,17 @@
 /**
- * What was last seen on disk for a path, for less than a second, in bounded memory. Owned by `static/site.ts`, which
- * looks on disk.
+ * What was last seen on disk for a path, for less than a second, in bounded memory. `static/site.ts` looks on disk.
  *
- * What must stay true: nothing is given out that was looked up longer ago than `STALE_MS`, counted from before the look
- * began. So whatever happens to the name (rewritten, renamed over, deleted, made a link, a FIFO or unreadable), a
- * client sees it within a second. While requests come, the next look begins at `FRESH_MS`, beside them: none of them
- * waits for it.
+ * What must stay true: no entry is used whose look began more than `STALE_MS` ago. So whatever happens to the name
+ * (rewritten, renamed over, deleted, made a link, a FIFO or unreadable), a client sees it within a second. While
+ * requests come, the next look begins at `FRESH_MS`, beside them: none of them waits for it.
  *
- * Bounded in bytes and entries. Each look puts its entry last, so what goes first is what was asked for longest ago, to
- * half a second, at no cost to a hit.
+ * Bounded in bytes and entries. Approximate LRU: entries move on revalidation, not on every hit. So the order is right
+ * to half a second, and a hit costs nothing.
  */
 
 import type { StoredFile } from './stored-file.js'
 
-/** All forms of a file, stored and made, the server's favourite first, the file itself last. */
+/** All variants of a file, stored and made: the server's favourite first, the plain file last. */
 export type Variants = readonly [StoredFile, ...StoredFile[]]
 
 export interface CacheEntry {
@@ -24,7 +22,7 @@ export interface CacheEntry {
   isLooking: boolean
 }
 
-/** From this age on an entry is looked at again as soon as it is asked for, and past the second it is not given out. */
+/** From FRESH_MS on, the next request for an entry starts a new look; from STALE_MS on, the entry is not used. */
 export const FRESH_MS = 400
 export const STALE_MS = 900
 
@@ -51,7 +49,7 @@ export class StaticCache {
     return this.#entries.size
   }
 
-  /** What is there, however old: its age is the caller's to judge. */
+  /** The entry, however old: the caller judges its age. */
   get(key: string): CacheEntry | undefined {
     return this.#entries.get(key)
   }
@@ -67,7 +65,7 @@ export class StaticCache {
   }
 
   /**
-   * More forms of what lies there, of the same look and at its place in the order. False: there is no room for them,
+   * More variants of an entry, of the same look and at its place in the order. False: there is no room for them, and
    * the entry stays as it is.
    */
   widen(key: string, variants: Variants): boolean {

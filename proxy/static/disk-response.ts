@@ -1,7 +1,6 @@
 /**
- * The answer with one certain file, straight from disk: opened, and decided by what is open. Called by
- * `static/exchange.ts` for what is too large for memory; also for whoever sends a file in the place of another response
- * and puts the head together himself.
+ * The response with one certain file, straight from disk: the open file decides. For files that are too large for
+ * memory, and for callers that send a file in the place of another response and make the head themselves.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -17,18 +16,15 @@ import { type Opened, openInside } from './open.js'
 import type { OpenFile } from './open-file.js'
 import type { Place } from './stored-file.js'
 
-/**
- * `response`: `file` is open where the response has a body, for `copyFileTo`, which closes it, or for the caller to
- * close.
- */
+/** `response`: `file` is open if the response has a body. `copyFileTo` closes it, or else the caller. */
 export type DiskResponse =
   | { kind: 'response'; response: StaticResponse; file: OpenFile | null }
   | Exclude<Opened, { kind: 'file' }>
 
-/** What is said of the file beside its size and its validators. */
+/** Facts about the file besides its size and its validators. */
 export type FileFacts = Pick<Representation, 'contentType' | 'coding' | 'vary' | 'freshness'>
 
-/** `safe`: folders that links may lead into, beside the file's own. Throws the Failures of `openInside`. */
+/** `safe`: folders that links may lead into, besides the file's own. Throws the Failures of `openInside`. */
 export async function responseFromDisk(
   { folder, path }: Place,
   request: StaticRequest,
@@ -48,7 +44,7 @@ export async function responseFromDisk(
   return { kind: 'response', response, file: null }
 }
 
-/** What separates several ranges: nobody can have put it into a file. */
+/** The separator of several ranges: random, so nobody can have put it into a file. */
 export function newBoundary(): string {
   return randomBytes(18).toString('base64url')
 }

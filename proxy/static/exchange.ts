@@ -1,10 +1,9 @@
 /**
- * Answers an exchange with a file, if one of the folders has it. Called by `request-lifecycle.ts`; `static/site.ts`
- * says what is stored, `static/files.ts` decides about the response, `static/copy.ts` reads what is large, here they
- * meet a client.
+ * Responds to an exchange with a file, if one of the folders has it. `static/site.ts` says what is stored,
+ * `static/files.ts` decides about the response, `static/copy.ts` reads large files; here they meet a client.
  *
- * The hot path: what the cache holds is answered at once, head and body in one write, with no promise, no thread pool
- * and no look at the disk.
+ * The hot path: the response with a cached file leaves at once, head and body in one write, with no promise, no thread
+ * pool and no look at the disk.
  */
 
 import { codeOf } from '../../kit/ground/failure.js'
@@ -34,7 +33,7 @@ import type { Asked, StaticSite } from './site.js'
 import type { Place, StoredFile } from './stored-file.js'
 
 /**
- * `none`: no such file. `broken`: the file changed while it was sent, the client must see that its response is not
+ * `none`: no such file. `broken`: the file changed while it was sent, and the client must see that its response is not
  * complete.
  */
 export type FileOutcome =
@@ -49,8 +48,8 @@ const SENT: FileOutcome = { kind: 'sent', close: false }
 const SENT_LAST: FileOutcome = { kind: 'sent', close: true }
 
 /**
- * Looks the path of the exchange up in the folders; `route` null: no mount stands before it. A promise where the disk
- * has to be asked.
+ * Looks the path of the exchange up in the folders; `route` null: no mount stands before it. A promise if the disk has
+ * to be asked.
  */
 export function serveFile(
   site: StaticSite,
@@ -60,7 +59,7 @@ export function serveFile(
 ): FileOutcome | Promise<FileOutcome> {
   const { path, head } = exchange
   if (route?.kind === 'static' && path === route.mount && path !== '/' && !route.keepsMount) {
-    // Without its slash a mount's relative links would point beside it.
+    // Without the slash, relative links of the page would point beside the mount.
     return sendHead(exchange, responseForDirectory(path, requestOf(exchange)))
   }
   return serve(site, exchange, site.keyOf(path, head.target), () => {
@@ -70,8 +69,8 @@ export function serveFile(
 }
 
 /**
- * Sends the first file that is there as the answer to the exchange, whatever path was asked for. A folder is a real
- * path, `path` as for `openInside`. `vary`: what the choice of the file depended on, beside the path.
+ * Responds with the first of the files that is there, whatever path was asked for. A folder is a real path; `path` as
+ * for `openInside`. `vary`: the request fields that the choice of the file depended on.
  */
 export function serveInside(
   site: StaticSite,
@@ -110,7 +109,7 @@ function fromMemory(exchange: Exchange, variants: Variants): FileOutcome | null 
   return variant.body === null ? null : sendWhole(exchange, response, variant.body)
 }
 
-/** A response that lies ready, if this request gets one of those; null: it has to be made. */
+/** A prepared response, if one fits this request; null: it has to be made. */
 function prepare({ head }: Exchange, variant: StoredFile): { status: number; bytes: Buffer } | null {
   const { conditions } = head
   if (conditions !== null) {
@@ -129,8 +128,8 @@ function choose({ head }: Exchange, variants: Variants): StoredFile | null {
 }
 
 /**
- * A second look when what was just found is gone before it could be opened; a name that keeps changing is as good as
- * none.
+ * A second look if the file that was just found is gone before it could be opened. A name that keeps changing counts as
+ * missing.
  */
 async function fromDisk(site: StaticSite, exchange: Exchange, key: string, asked: Asked): Promise<FileOutcome> {
   try {
@@ -154,7 +153,8 @@ async function fromDisk(site: StaticSite, exchange: Exchange, key: string, asked
 }
 
 /**
- * Opens and sends what is too large for memory; what is open now counts, not what was seen. null: it is there no more.
+ * Opens and sends a file that is too large for memory. The open file counts, not what was seen before. null: the file
+ * is gone.
  */
 async function fromFile(site: StaticSite, exchange: Exchange, variants: Variants): Promise<FileOutcome | null> {
   const variant = variants.length === 1 ? variants[0] : choose(exchange, variants)
@@ -176,14 +176,14 @@ function requestOf({ head }: Exchange): StaticRequest {
   return request
 }
 
-/** What the file's own head says; an error gets its body, or its page, where all errors do. */
+/** Sends the head of the file; an error gets its body, or its page, where all errors do. */
 function sendHead(exchange: Exchange, response: StaticResponse): FileOutcome {
   const error = errorIn(response)
   if (error !== null) return { kind: 'error', ...error }
   return send(exchange, response.status, printHead(response, httpDate(), exchange.client.closingNow))
 }
 
-/** Head and some of the bytes that are in memory, in one write. */
+/** The head and some of the bytes in memory, in one write. */
 function sendWhole(exchange: Exchange, response: StaticResponse, body: Buffer): FileOutcome {
   const parts: Uint8Array[] = [Buffer.from(printHead(response, httpDate(), exchange.client.closingNow), 'latin1')]
   for (const { text, start, bytes } of response.body) {

@@ -1,6 +1,6 @@
 /**
- * Looks a path up on disk: which file it means, which compressed forms lie beside it, and the content of those that are
- * small. Called by `static/site.ts`. What may be opened is decided in `static/open.ts`.
+ * Looks a path up on disk: the file that it means, the compressed variants beside the file, and the content of small
+ * ones. `static/open.ts` decides what may be opened.
  */
 
 import type { StaticSettings } from '../../kit/channel/messages.js'
@@ -17,26 +17,26 @@ export interface LookupRules {
   freshness: FreshnessRules
   /** Files up to this size are read whole. */
   wholeBytes: number
-  /** Whether compressed forms are made of such a file. */
+  /** Whether compressed variants are made of such a file. */
   isCompressed(contentType: string, sizeBytes: number): boolean
-  /** Folders of earlier releases that count now, newest first. */
+  /** Folders of earlier releases that still count, newest first. */
   previous(folder: string): readonly string[]
 }
 
-/** What a look-up is for. */
+/** What to look up. */
 export interface Question {
   /** Where to look, in this order. */
   places: readonly Place[]
   /** Decoded path of the request, and its target as received. */
   path: string
   uri: string
-  /** What was found the last time: kept where nothing has changed. */
+  /** The result of the last look: kept if nothing has changed. */
   known: Variants | null
-  /** What the response depends on beside the path; into `Vary`. */
+  /** The request fields that the response depends on; for `Vary`. */
   vary: string
 }
 
-/** `directory`: a folder with an index, asked for without its slash. */
+/** `directory`: a folder with an index, requested without its slash. */
 export type Found =
   | { kind: 'file'; variants: Variants }
   | { kind: 'missing' }
@@ -45,7 +45,7 @@ export type Found =
 
 const MISSING: Found = { kind: 'missing' }
 
-/** A file system tells times to a second at worst. */
+/** The coarsest file systems store times to a second. */
 const YOUNG_NS = 1_000_000_000n
 
 /** Never waits for a FIFO or a device. Throws the Failures of `openInside`. */
@@ -76,7 +76,7 @@ async function lookForIndex({ folder, path }: Place, question: Question, rules: 
 }
 
 /**
- * Only a folder with an index is redirected to: a redirect must not lead to a 404, nor take a path away from the
+ * Only a folder with an index gets a redirect: a redirect must not lead to a 404, nor take a path away from the
  * application.
  */
 async function lookForRedirect({ folder, path }: Place, rules: LookupRules): Promise<Found> {
@@ -89,7 +89,7 @@ async function lookForRedirect({ folder, path }: Place, rules: LookupRules): Pro
   return MISSING
 }
 
-/** In the folder, or while its grace lasts in one of an earlier release. */
+/** In the folder or, during the grace time, in one of an earlier release. */
 async function openFile({ folder, path }: Place, rules: LookupRules): Promise<{ place: Place; opened: Opened }> {
   if (rules.files.staticSkipExt.some(ending => path.endsWith(ending)))
     return { place: { folder, path }, opened: { kind: 'missing' } }
@@ -129,7 +129,7 @@ async function formsOf(place: Place, original: OpenedFile, question: Question, r
   }
 }
 
-/** A sibling that is older than its original is what remained of a former one. */
+/** A sibling that is older than its original was left behind by a former one. */
 async function openSiblings(
   { folder, path }: Place,
   version: OpenedVersion,
@@ -197,7 +197,7 @@ function isSame(variant: StoredFile, place: Place, version: OpenedVersion, vary:
   )
 }
 
-/** null: shorter than it was a moment ago, or not readable; whoever sends it finds out which. */
+/** null: shorter than a moment ago, or not readable; sending the file will show which. */
 function readWhole(file: OpenFile, bytes: number): Promise<Buffer | null> {
   const buffer = Buffer.allocUnsafeSlow(bytes)
   return new Promise(resolve => {

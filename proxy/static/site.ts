@@ -1,7 +1,4 @@
-/**
- * The files of one configuration: from a path to what is stored under it, through the cache or from disk. Made by
- * `request-lifecycle.ts` for each new configuration; `static/exchange.ts` asks it.
- */
+/** The files of one configuration: from a path to what is stored under it, through the cache or from disk. */
 
 import type { StaticSettings } from '../../kit/channel/messages.js'
 import { sharedMs } from '../../kit/ground/shared-clock.js'
@@ -13,7 +10,7 @@ import { FreshnessRules } from './freshness.js'
 import { type Found, type LookupRules, lookUp, type Question } from './lookup.js'
 import { forgetRoots, WHOLE_READ_BYTES } from './open.js'
 
-/** A question without what is known already. */
+/** A question without the known variants. */
 export type Asked = Omit<Question, 'known'>
 
 export class StaticSite {
@@ -49,19 +46,19 @@ export class StaticSite {
     }
   }
 
-  /** Another configuration goes on. */
+  /** Another configuration takes over. */
   close(): void {
     this.#compression?.close()
   }
 
-  /** Under which name the answer to this is kept. Where the query decides about `Expires`, it is a part of it. */
+  /** The key of the cached response. If the query decides about `Expires`, it is a part of the key. */
   keyOf(path: string, target: string): string {
     return this.#rules.freshness.dependOnUri ? `${path}\0${target}` : path
   }
 
   /**
-   * What is stored under a path, if that was seen less than a second ago; touches no disk. `ask`: for the next look,
-   * made when it is due.
+   * What is stored under a path, if that was seen less than a second ago; touches no disk. `ask` makes the question of
+   * the next look when that is due.
    */
   recall(key: string, nowMs: number, ask: () => Asked): Variants | null {
     const entry = this.cache.get(key)
@@ -71,14 +68,14 @@ export class StaticSite {
       if (ageMs > STALE_MS) return null
       if (!entry.isLooking) {
         entry.isLooking = true
-        // A disk that fails now is the next request's matter, which asks it and waits.
+        // An error of the disk is left to the next request, which asks the disk itself and waits.
         this.find(key, ask()).catch(() => {})
       }
     }
     return entry.variants
   }
 
-  /** What is on disk now. Whoever asks for the same soon after gets the same. Throws the Failures of `openInside`. */
+  /** What is on disk now. Requests for the same key shortly after get the same. Throws the Failures of `openInside`. */
   find(key: string, asked: Asked): Promise<Found> {
     const begunMs = strictMs()
     const running = this.#looks.get(key)

@@ -1,9 +1,8 @@
 /**
- * One form of a file as it was last seen on disk: what heads say about it, and its content where that is small. Made by
- * `static/lookup.ts`, and by `static/compression.ts` of what lies in memory; kept by `static/cache.ts`, sent by
- * `static/exchange.ts`.
+ * One variant of a file as it was last seen on disk: what heads say about it, and the content of a small file.
+ * `static/lookup.ts` makes it, and `static/compression.ts` from content in memory.
  *
- * What must stay true: a buffer that `wire` has given out is never written to again, because a slow client may still be
+ * What must stay true: a buffer that `wire` has returned is never written to again, because a slow client may still be
  * waiting for it.
  */
 
@@ -22,12 +21,12 @@ export interface Place {
 }
 
 export interface StoredFileFacts extends Omit<Representation, 'sizeBytes'> {
-  /** Where the bytes on disk are, and which; a form that was made of them in memory has those of the plain file. */
+  /** The place of the bytes on disk and their version. A variant made in memory has those of the plain file. */
   place: Place
   version: OpenedVersion
-  /** The whole content, null where it is too large to be kept in memory. */
+  /** The whole content, null if it is too large for memory. */
   body: Buffer | null
-  /** It may have changed again without a trace: what was read must be read anew, whatever the file's times say. */
+  /** The file may have changed again without a trace: it must be read again, whatever its times say. */
   isYoung: boolean
 }
 
@@ -68,8 +67,8 @@ export class StoredFile implements Representation {
   }
 
   /**
-   * The answer to a plain GET on a connection that stays, head and body in one; null where the body is not in memory.
-   * Made once a second, for its `date`; the content lies in the last one made, once.
+   * The response to a plain GET on a connection that stays, head and body in one; null if the body is not in memory.
+   * Made once a second, for its `date`. The content is in memory once: in the last one made.
    */
   wire(date: string): Buffer | null {
     if (this.#wireDate === date) return this.#wire

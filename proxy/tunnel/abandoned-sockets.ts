@@ -1,20 +1,20 @@
 /**
- * Connections to workers that are gone. What the worker has said comes first, and its end behind that; but another
- * process may hold the connection too, such as a detached child that was given it, and then there is no end: here it is
- * made. Owned by `tunnels.ts`. Must stay true: nothing that the worker itself has said is lost, however slowly the
- * client takes it, for `STUCK_MS` at most.
+ * Tunnel connections of workers that are gone. The worker's last bytes come first, and the end of the connection behind
+ * them. But another process may hold the connection too, such as a detached child that inherited it. Then no end comes,
+ * and the connection is closed here. Must stay true: no byte of the worker itself is lost, however slowly the client
+ * takes it, for `STUCK_MS` at most.
  */
 
 import type { Socket } from 'node:net'
 
-/** As links have. */
+/** As for links. */
 const LAST_WORDS_MS = 1000
-/** For a client that does not take what is left; as in `tunnel-flow.ts`. */
+/** For a client that does not take the remaining bytes; as in `tunnel-flow.ts`. */
 const STUCK_MS = 60_000
 
 interface Abandoned {
   sinceMs: number
-  /** What had been read at the last look; -1: the client held it up. */
+  /** The bytes read at the last check; -1: the client held them up. */
   readBytes: number
 }
 
@@ -25,7 +25,7 @@ export class AbandonedSockets {
     this.#sockets.set(socket, { sinceMs: nowMs, readBytes: -1 })
   }
 
-  /** Ends those that have said nothing since the look before. */
+  /** Closes the connections without a new byte since the last check. */
   sweep(nowMs: number): void {
     for (const [socket, abandoned] of this.#sockets) {
       const ageMs = nowMs - abandoned.sinceMs

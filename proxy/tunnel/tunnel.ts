@@ -1,8 +1,8 @@
 /**
- * A WebSocket handshake with whoever serves it: a worker, or another server. Started by `tunnels.ts`.
+ * A WebSocket handshake with an upstream: a worker, or another server.
  *
- * The handshake is an ordinary HTTP/1.1 request on a connection of its own. Not a byte that came behind its head goes
- * to the upstream before it has said 101; any other response is an ordinary one, which `tunnel-refusal.ts` passes on.
+ * The handshake is an ordinary HTTP/1.1 request on a connection of its own. No byte behind its head goes to the
+ * upstream before the 101. Any other response is an ordinary one, which `tunnel-refusal.ts` passes on.
  */
 
 import type { Socket } from 'node:net'
@@ -11,27 +11,27 @@ import type { Exchange } from '../exchange/exchange.js'
 import { malformation } from '../http/header-field.js'
 import { isInterimHead } from '../http/response-head.js'
 
-/** Where a tunnel leads to. */
+/** The destination of a tunnel. */
 export interface TunnelTarget {
   /** Begins to connect. */
   connect(): Socket
-  /** What the upstream gets before the request, in latin1; empty for plain HTTP. */
+  /** Bytes for the upstream before the request, in latin1; empty for plain HTTP. */
   preamble: string
 }
 
-/** What comes of a handshake: exactly one of these, after any number of `interim`. */
+/** The outcome of a handshake: exactly one of these, after any number of `interim`. */
 export interface HandshakeEnd {
   /** The connection could not be made: the upstream never saw the request. */
   unreachable(why: Error): void
   /** The response is not HTTP. */
   badResponse(): void
-  /** The upstream hung up, or died, before there was a whole head; `isSilent`: without a byte of one. */
+  /** The upstream hung up, or died, before the head was complete; `isSilent`: without a byte of it. */
   hungUp(isSilent: boolean): void
   /** 101. The socket is paused and has no listeners; `rest` came behind the head. */
   switched(upstream: Socket, head: string, rest: Buffer): void
   /** Another final status; as above. */
   refused(upstream: Socket, head: string, rest: Buffer, status: number): void
-  /** 1xx: the response is yet to come. */
+  /** 1xx: the final response is yet to come. */
   interim(head: string): void
 }
 
@@ -39,7 +39,7 @@ const MAX_HEAD_BYTES = 64 * 1024
 const MOST_INTERIM_HEADS = 16
 const HEAD_END = '\r\n\r\n'
 
-/** Returns what gives the handshake up; afterwards nothing is told any more. */
+/** Returns a function that gives the handshake up; after that no outcome is reported. */
 export function openTunnel(exchange: Exchange, target: TunnelTarget, end: HandshakeEnd): () => void {
   const upstream = target.connect()
   let connected = false
@@ -60,7 +60,7 @@ export function openTunnel(exchange: Exchange, target: TunnelTarget, end: Handsh
     end.badResponse()
   }
   const read = (chunk: Buffer) => {
-    // Its end may have begun in the piece before.
+    // The end of the head may have begun in the piece before.
     let from = Math.max(0, received.length - HEAD_END.length + 1)
     received.add(chunk)
     for (;;) {

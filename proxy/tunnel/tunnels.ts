@@ -1,6 +1,6 @@
 /**
- * The WebSocket tunnels that are open now, how each becomes one, and when each is closed. One per proxy;
- * `request-lifecycle.ts` opens them, `proxy-server.ts` ends them when a worker is replaced or the proxy goes away.
+ * The open WebSocket tunnels: how each one begins, and when each is closed. One per proxy. `request-lifecycle.ts` opens
+ * them, `proxy-server.ts` ends them when a worker is replaced or the proxy stops.
  */
 
 import { connect, type Socket } from 'node:net'
@@ -27,28 +27,29 @@ export interface TunnelClient extends Client {
 }
 
 /**
- * What becomes of a handshake and the tunnel behind it; one of `failed`, `over` and `broken` is told, unless it was
+ * The outcome of a handshake and of the tunnel behind it. Exactly one of `failed`, `over` and `broken`, unless it was
  * cancelled.
  */
 export interface TunnelOutcome {
-  /** The other side has answered, with 101 or not. */
+  /** The other side has responded, with 101 or another status. */
   begun?(): void
   failed(code: ErrorCode): void
   over(close: boolean): void
   broken(): void
 }
 
-/** The same where the handshake goes to a foreign upstream. */
+/** The same for a handshake with a foreign upstream. */
 export interface ForeignTunnelOutcome extends TunnelOutcome {
   /**
-   * Nothing is under way there any more; called once, before the outcome is told or when the handshake is cancelled.
+   * Nothing is under way there any more. Called once, before the outcome is reported or when the handshake is
+   * cancelled.
    */
   freed(): void
   /** As `Attempt.cancel`. */
   cancelled(isLate: boolean): void
 }
 
-/** Whoever gets a handshake: a worker, or another server. */
+/** The destination of a handshake: a worker, or another server. */
 interface Place {
   target: TunnelTarget
   workerId: number
@@ -56,8 +57,8 @@ interface Place {
   isGone?(): boolean
   responded?(): void
   /**
-   * It hung up before a response, `isSilent`: without a byte of one. Whoever can tell why says `fail`, or takes the
-   * exchange elsewhere.
+   * It hung up before a response, `isSilent`: without a byte of one. The place that knows why calls `fail`, or takes
+   * the exchange elsewhere.
    */
   hungUp(isSilent: boolean, fail: (code: ErrorCode) => void): void
   /** As in `ForeignTunnelOutcome`. */
@@ -65,7 +66,7 @@ interface Place {
   cancelled?(isLate: boolean): void
 }
 
-/** Why tunnels are closed, and the time over which that is spread. */
+/** Why tunnels are closed, and the time over which their ends are spread. */
 interface Closing {
   reason: 'restart' | 'stop'
   fromMs: number
@@ -75,17 +76,16 @@ interface Closing {
 /** Tries at workers that cannot be reached; none of them has seen the request. */
 const MOST_ATTEMPTS = 4
 /**
- * The last part of the time that tunnels have, over which their ends are spread: all clients at once would come back at
- * once.
+ * The last part of the tunnels' time, over which their ends are spread: otherwise all clients would come back at once.
  */
 const SPREAD_SHARE = 0.2
-/** When the proxy goes away nobody waits for more than the storm takes. */
+/** When the proxy stops, the spread takes no longer than this per tunnel. */
 const SPREAD_MS_PER_TUNNEL = 1
 const IDLE_SWEEP_MS = 1000
-/** Of a foreign upstream's tunnels; ids of workers begin at 1. */
+/** For tunnels of a foreign upstream; ids of workers begin at 1. */
 const NO_WORKER = 0
 
-/** A handshake that is under way, and the response to a refused one. It has no body (`isTunnel`). */
+/** A handshake under way, and the response to a refused one. It has no body (`isTunnel`). */
 class Handshake implements Attempt<Exchange> {
   readonly #cancel: (isLate: boolean) => void
 
@@ -113,9 +113,9 @@ export class Tunnels {
   readonly #metrics: TunnelMetrics
   /** Each with the id of its worker. */
   readonly #tunnels = new Map<Tunnel, number>()
-  /** Whose response has not come. */
+  /** The exchanges without a response. */
   readonly #handshakes = new Set<Exchange>()
-  /** Connections to workers that have answered a handshake, each with the id of its worker. */
+  /** Connections to workers that have responded to a handshake, each with the id of its worker. */
   readonly #upstreams = new Map<Socket, number>()
   readonly #abandoned = new AbandonedSockets()
   /** Workers that are replaced. */
@@ -133,7 +133,7 @@ export class Tunnels {
     return this.#tunnels.size
   }
 
-  /** To a worker. If that dies, `Link.lose` cancels the handshake and tells who was lost. */
+  /** To a worker. If the worker dies, `Link.lose` cancels the handshake and reports the exchange as lost. */
   open(exchange: Exchange, client: TunnelClient, link: Link, outcome: TunnelOutcome): void {
     link.tunnels += 1
     link.handshakes.begin(exchange)
@@ -225,7 +225,7 @@ export class Tunnels {
     })
   }
 
-  /** A worker is replaced: its tunnels may stay for so long. Asked again, it may be sooner. */
+  /** A worker is replaced: its tunnels may stay this long. A later call may shorten the time. */
   retire(workerId: number, mercyMs: number): void {
     const nowMs = monotonicMs()
     const closing: Closing = {
@@ -240,13 +240,13 @@ export class Tunnels {
     )
   }
 
-  /** The worker is gone: its tunnels end behind what it has said, whoever else keeps them open. */
+  /** The worker is gone: its tunnels end behind its last bytes, whatever other process keeps them open. */
   gone(workerId: number, nowMs: number): void {
     this.#closingWorkers.delete(workerId)
     for (const [upstream, id] of this.#upstreams) if (id === workerId) this.#abandoned.add(upstream, nowMs)
   }
 
-  /** The proxy goes away within `mercyMs`. */
+  /** The proxy stops within `mercyMs`. */
   closeAll(mercyMs: number): void {
     const nowMs = monotonicMs()
     const untilMs = nowMs + Math.min(mercyMs * SPREAD_SHARE, this.#tunnels.size * SPREAD_MS_PER_TUNNEL)
@@ -260,7 +260,8 @@ export class Tunnels {
   }
 
   /**
-   * Closes what is due, and what was idle for `idleMs` (0: never). The handshakes past their deadline are the caller's.
+   * Closes due tunnels, and tunnels that were idle for `idleMs` (0: never). The caller gets the handshakes past their
+   * deadline.
    */
   sweep(nowMs: number, idleMs: number): Exchange[] {
     if (this.#hasDeadlines) this.#closeDue(nowMs)
@@ -279,11 +280,12 @@ export class Tunnels {
     const taken = client.takeSocket(onBytes)
     const { socket } = taken
     const earlierBytes = socket.bytesWritten
-    // Before the connection's own listener, which ends the exchange and with it its line in the log.
+    // Before the connection's own listener, which ends the exchange and with it writes its line in the log.
     socket.prependListener('close', () => {
       exchange.sentBytes = socket.bytesWritten - earlierBytes
     })
-    // From now on the tunnel ends by its sides' ends, and lasts: what only the handshake needed is let go.
+    // From now on the ends of its sides end the tunnel, and it lasts: everything that only the handshake needed is
+    // freed.
     exchange.attempt = null
     exchange.wireHeaders = ''
     exchange.head.headers = ''

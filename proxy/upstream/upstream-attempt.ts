@@ -1,9 +1,9 @@
 /**
- * One try of an exchange at one foreign upstream, through its undici pool: the request out, the response in. Made by
- * `upstream-group.ts`, which decides what follows from its end.
+ * One try of an exchange at one foreign upstream, through its undici pool: the request out, the response in.
+ * `upstream-group.ts` decides what follows from its end.
  *
- * What must stay true: of both bodies no more than a window and one read are held here: undici pauses our stream when
- * the upstream is slow, we pause undici when the client is. `AttemptEvents` gets exactly one of `responded` and
+ * What must stay true: of both bodies at most a window and one read are held here. undici pauses our stream when the
+ * upstream is slow; we pause undici when the client is slow. `AttemptEvents` gets exactly one of `responded` and
  * `failed`, and nothing after `abort`.
  */
 
@@ -23,46 +23,46 @@ import { UpstreamResponse } from './upstream-response.js'
 export type FailureReason = 'unreachable' | 'reset' | 'late' | 'bad-answer'
 
 export interface AttemptEvents {
-  /** The response that begins now names a file to be sent in its place. */
+  /** The response that begins names a file to be sent in its place. */
   fileNamed(): void
   responded(close: boolean): void
   /** As `Attempt.cancel`. */
   cancelled(isLate: boolean): void
   /** `seen`: bytes of the request have been written, so it may have been executed. */
-  /** `why`: for the operator, with an errno where there is one. */
+  /** `why`: for the operator, with an errno if there is one. */
   failed(reason: FailureReason, seen: boolean, why: string): void
 }
 
 type Controller = Dispatcher.DispatchController
 
 /**
- * undici's words for a response that is not HTTP. Its SocketError has one code for that and for a broken connection.
+ * undici's codes for a response that is not HTTP. Its SocketError has one code for that and for a broken connection.
  */
 const BAD_RESPONSE_CODES: ReadonlySet<string> = new Set([
   'UND_ERR_HEADERS_OVERFLOW',
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
 ])
 const BAD_RESPONSE_MESSAGES = /^bad (response|upgrade)$/
-/** In field lines: the response is a word to the proxy. */
+/** In field lines: a field that is meant for the proxy. */
 const NAMES_FILE = /^x-(accel-redirect|sendfile):/im
 const LATE_CODES: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
 
-/** Of a name or a value, for the room of interim responses. */
+/** The cost of a name or a value, for the bound on interim responses. */
 const BYTES_PER_FIELD = 50
 
 export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHandler {
   readonly #exchange: Exchange
   readonly #events: AttemptEvents
   #body: Readable | null = null
-  /** The body's stream has asked for a piece and got none. */
+  /** The stream of the body has asked for a piece and got none. */
   #isAwaited = false
   /**
-   * Of the body: what came before it was asked for, joined where it is short. Kept in the stream one by one, bytes
-   * would cost a hundred times their size.
+   * Pieces of the body that came before they were asked for; short ones are joined. Kept in the stream one by one,
+   * bytes would cost a hundred times their size.
    */
   #ahead: Buffer[] = []
   #aheadBytes = 0
-  /** Interim responses of the read under way. */
+  /** Interim responses of the current read. */
   #interims = ''
   #controller: Controller | null = null
   #response: UpstreamResponse | null = null
@@ -82,7 +82,7 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
     pool.dispatch({ path: target, method, headers, body, headersTimeout: silenceMs, bodyTimeout: silenceMs }, this)
   }
 
-  /** A piece of the request's body. False: no more before `resumeBody`. */
+  /** A piece of the request body. False: no more before `resumeBody`. */
   sendBody(exchange: Exchange, bytes: Buffer): boolean {
     if (this.#body === null) return true
     if (this.#isAwaited) {
@@ -113,16 +113,16 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
   }
 
   /**
-   * A body that is here whole leaves in one write with its head; another one is a stream, and undici frames it by
+   * A complete body leaves in one write with its head. Any other body is a stream, and undici frames it by
    * Content-Length or by chunks.
    */
   #requestBody(): Buffer | Readable | null {
     const exchange = this.#exchange
     const replayable = exchange.replayable ?? []
     if (exchange.bodyComplete) return replayable.length === 0 ? null : Buffer.concat(replayable)
-    // It asks when it is empty, so that what undici does not take yet waits here.
+    // The stream asks when it is empty, so bytes that undici does not take yet wait here.
     this.#body = new Readable({ highWaterMark: 1, read: () => this.#bodyAwaited() })
-    // undici destroys it with what failed, which it tells us as well.
+    // undici destroys the stream with the error that it also reports to us.
     this.#body.on('error', () => {})
     for (const bytes of replayable) this.#body.push(bytes)
     return this.#body
@@ -141,7 +141,7 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
     for (const bytes of ahead) this.#body?.push(bytes)
   }
 
-  // What undici tells.
+  // The events of undici.
 
   onRequestStart(controller: Controller): void {
     this.#controller = controller
@@ -159,7 +159,7 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
     this.#response = new UpstreamResponse(this.#exchange, head, () => {
       if (!this.#isOver) controller.resume()
     })
-    // Complete already. undici would wait in vain for the Content-Length of a 304.
+    // Complete already: undici would wait in vain for the Content-Length of a 304.
     if (head.bodiless) this.#complete(this.#response, [])
   }
 
@@ -182,12 +182,12 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
     if (status === UNASKED_CONTINUE) return
     const exchange = this.#exchange
     const raw = rawOf(rawHeaders)
-    // Its bytes are not known, and what names and values are is not worth a count: undici takes 16 KB of a head.
+    // The number of bytes is not known, and adding up names and values is not worth it: undici takes 16 KB of a head.
     if (!hasInterimRoom(exchange, BYTES_PER_FIELD * raw.length)) return
     const head = raw.length > 2 * INTERIM_FIELDS ? null : printInterimHead(status, raw)
     if (head === null) return this.#refuse(`it has an interim response of status ${status}`)
     if (exchange.head.httpMinor !== 1) return
-    // Those of one read leave in one write.
+    // The interim responses of one read leave in one write.
     if (this.#interims === '') queueMicrotask(() => this.#passInterims())
     this.#interims += head
   }
@@ -222,7 +222,7 @@ function failureOf(error: Error): FailureReason {
   const code = codeOf(error)
   if (LATE_CODES.has(code)) return 'late'
   const isBad = BAD_RESPONSE_CODES.has(code) || BAD_RESPONSE_MESSAGES.test(error.message)
-  // Its parser's errors have a code in some versions only.
+  // The errors of undici's parser have a code in some versions only.
   return isBad || error.name === 'HTTPParserError' ? 'bad-answer' : 'reset'
 }
 

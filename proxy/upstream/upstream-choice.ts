@@ -1,13 +1,14 @@
 /**
- * Which of the foreign upstreams of a mount gets a request, and which of them is left alone because it failed: nginx's
+ * Which of the foreign upstreams of a mount gets a request, and which ones are avoided because they failed: nginx's
  * `max_fails` and `fail_timeout`, called `http-max-fails` and `http-gracetime` here. Pure; `upstream-group.ts` acts on
  * it.
  *
- * An upstream that failed so often within the grace time is *out* for as long. Then a single request tries it, one that
- * may be sent twice where there is another upstream; only what comes of that brings the others back.
+ * An upstream that failed this often within the grace time is *out* for the same time. Then a single request tries it.
+ * If there is another upstream, that is a request which may be sent twice. Only a response to this trial brings the
+ * others back.
  */
 
-/** What is known of one upstream. */
+/** The health of one upstream. */
 export interface UpstreamHealth {
   inFlight: number
   /** Failures since `failingSinceMs`, which is at most a grace time ago. */
@@ -15,7 +16,7 @@ export interface UpstreamHealth {
   failingSinceMs: number
   /** 0 = in rotation. */
   outUntilMs: number
-  /** It is out and has got its one request. */
+  /** It is out, and its trial request is under way. */
   onTrial: boolean
 }
 
@@ -25,7 +26,7 @@ export interface HealthRules {
   graceMs: number
 }
 
-/** `full`: wait, one of them will have room. `exhausted`: each has been tried. */
+/** `full`: wait for room at one of them. `exhausted`: each has been tried. */
 export type Choice<T> = T | 'full' | 'exhausted'
 
 export function newHealth(): UpstreamHealth {
@@ -33,9 +34,9 @@ export function newHealth(): UpstreamHealth {
 }
 
 /**
- * The one with the fewest in flight of those in rotation or due for their trial that the request has not tried. Where
- * all of those are out, the one that would be back first: a refusal for certain helps nobody. Of equals the first
- * behind `after`, so that they take turns.
+ * The upstream with the fewest requests in flight among those that the request has not tried and that are in rotation
+ * or due for their trial. If all of them are out: the one that would be back first, because a certain refusal helps
+ * nobody. Among equals, the first one behind `after`, so that they take turns.
  */
 export function chooseUpstream<T extends UpstreamHealth>(
   all: readonly T[],
@@ -50,7 +51,7 @@ export function chooseUpstream<T extends UpstreamHealth>(
   return best.inFlight < limit ? best : 'full'
 }
 
-/** Counts a failure; true: that put it out of rotation. */
+/** Counts a failure. True: it put the upstream out of rotation. */
 export function countFailure(health: UpstreamHealth, { maxFails, graceMs }: HealthRules, nowMs: number): boolean {
   if (maxFails === 0) return false
   if (health.failures === 0 || nowMs - health.failingSinceMs > graceMs) {
@@ -65,7 +66,7 @@ export function countFailure(health: UpstreamHealth, { maxFails, graceMs }: Heal
   return !wasOut
 }
 
-/** A response came; true: that brought it back into rotation. */
+/** A response came. True: it brought the upstream back into rotation. */
 export function countSuccess(health: UpstreamHealth): boolean {
   const wasOut = health.outUntilMs !== 0
   health.failures = 0

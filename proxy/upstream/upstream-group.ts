@@ -1,9 +1,8 @@
 /**
- * The foreign upstreams of one mount (`http-to`): which of them an exchange goes to, the queue of those for which none
- * has room, and where an exchange goes on when its upstream failed. Made by `upstreams.ts`; the rules are in
- * `upstream-choice.ts` and `rescue.ts`.
+ * The foreign upstreams of one mount (`http-to`): the choice for each exchange, the queue if none has room, and
+ * failover when an upstream failed. The rules are in `upstream-choice.ts` and `rescue.ts`.
  *
- * What must stay true: an exchange whose method is not idempotent is written to an upstream once; whatever happens, its
+ * What must stay true: an exchange whose method is not idempotent is written to an upstream once. Whatever happens, its
  * place there is given back once.
  */
 
@@ -35,23 +34,21 @@ import {
 import { upstreamConnector } from './upstream-connector.js'
 import { viaField } from './upstream-head.js'
 
-/**
- * What a group tells; each exchange gets exactly one of `responded`, `failed` and `broken`, unless it was cancelled.
- */
+/** Events of a group. Each exchange gets exactly one of `responded`, `failed` and `broken`, unless it was cancelled. */
 export interface GroupEvents {
-  /** It is about to be sent to an upstream. */
+  /** The exchange is about to be sent to an upstream. */
   assigned(exchange: Exchange): void
-  /** The response that begins now names a file to be sent in its place. */
+  /** The response that begins names a file to be sent in its place. */
   fileNamed(exchange: Exchange): void
   responded(exchange: Exchange, close: boolean): void
   failed(exchange: Exchange, code: ErrorCode): void
-  /** A part of the response is with the client, and there will be no more. */
+  /** The client has a part of the response, and there will be no more. */
   broken(exchange: Exchange): void
-  /** Its deadline has passed: it is to be cancelled and answered. */
+  /** The deadline has passed: the exchange has to be cancelled and gets a 504. */
   expired(exchange: Exchange): void
 }
 
-/** What a group needs of the rest of the proxy; `settings` are those of now. */
+/** What a group needs from the rest of the proxy; `settings` are the current ones. */
 export interface GroupWorld {
   settings: ProxySettings
   metrics: { queued(mount: string, seconds: number): void; rescue(outcome: string): void }
@@ -66,16 +63,16 @@ export interface Upstream extends UpstreamHealth {
   readonly failuresByReason: Map<FailureReason, number>
 }
 
-/** Where an exchange has been. */
+/** The upstreams that an exchange has tried. */
 interface Failover {
   readonly exchange: Exchange
   readonly tried: Set<Upstream>
-  /** Null while it waits. */
+  /** Null while the exchange waits. */
   upstream: Upstream | null
   unseenAttempts: number
 }
 
-/** As `tunnel.ts`. */
+/** As in `tunnel.ts`. */
 const MOST_HEAD_BYTES = 64 * 1024
 /** Shorter than the five seconds after which Node closes an idle connection. */
 const KEEP_ALIVE_MS = 4000
@@ -87,7 +84,7 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
   readonly #world: GroupWorld
   readonly #tunnels: Tunnels
   readonly #connectMs: number
-  /** Those that wait, and those that an upstream has. */
+  /** Waiting exchanges, and exchanges at an upstream. */
   readonly #failovers = new Map<Exchange, Failover>()
   readonly #waiting = new WaitingLine()
   #isPumping = false
@@ -102,7 +99,7 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
     this.upstreams = addresses.map((address, index) => openUpstream(address, index, this.#connectMs))
   }
 
-  /** Whether it is what a new configuration wants. The pools keep the connect time that they were made with. */
+  /** Whether a new configuration wants the same. The pools keep the connect time that they were made with. */
   isMadeOf(addresses: UpstreamAddress[], connectMs: number): boolean {
     return (
       connectMs === this.#connectMs &&
@@ -119,7 +116,7 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
   }
 
   dispatch(exchange: Exchange, nowMs: number): void {
-    // A client of undici cannot ask for the server as a whole, and nginx refuses it too.
+    // undici cannot send `*`, and nginx refuses it too.
     if (exchange.head.target === '*') return this.#events.failed(exchange, 'bad-path')
     exchange.wireHeaders += viaField(exchange.head)
     const failover: Failover = { exchange, tried: new Set(), upstream: null, unseenAttempts: 0 }
@@ -128,13 +125,13 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
     else this.#place(failover, nowMs, false)
   }
 
-  /** Its client is gone while it waits. */
+  /** The client of a waiting exchange is gone. */
   leave(exchange: Exchange): void {
     this.#dequeue(exchange)
     this.#failovers.delete(exchange)
   }
 
-  /** Past their deadline: whoever is told cancels them. */
+  /** The exchanges past their deadline. The caller cancels them. */
   late(nowMs: number): Exchange[] {
     const late: Exchange[] = []
     for (const exchange of this.#failovers.keys())
@@ -142,7 +139,7 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
     return late
   }
 
-  /** Refuses those that have waited too long, and lets wait no longer those that an upstream is back for. */
+  /** Refuses exchanges that have waited too long, and sends waiting ones to upstreams that are back. */
   sweep(nowMs: number): void {
     if (this.#waiting.size === 0) return
     for (const exchange of this.#waiting.removeLate(nowMs)) {
@@ -153,12 +150,12 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
     this.#pump(nowMs)
   }
 
-  /** What is in flight is let go; for the end of the process. */
+  /** Drops everything in flight; for the end of the process. */
   destroy(): void {
     for (const { pool } of this.upstreams) void pool.destroy()
   }
 
-  /** `isRescue`: it has waited already and goes before the others. */
+  /** `isRescue`: the exchange has waited already and goes before the others. */
   #place(failover: Failover, nowMs: number, isRescue: boolean): void {
     const choice = this.#choose(failover, nowMs)
     if (choice === 'full') this.#queue(failover, nowMs, isRescue)
@@ -195,8 +192,8 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
   }
 
   /**
-   * In their order, until the first has no room. Not while it goes on already: whoever fails at once gives a place
-   * back, and would begin it anew, each inside the one before.
+   * Serves the queue in order, until the first exchange has no room. Not recursively: an exchange that fails at once
+   * gives its place back, which would call this again, each call inside the one before.
    */
   #pump(nowMs: number): void {
     if (this.#isPumping) return
@@ -236,7 +233,7 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
     })
   }
 
-  /** The clock of harakiri runs from the last byte of the request to the first one of the response, as at a worker. */
+  /** The clock of harakiri runs from the last byte of the request to the first byte of the response, as at a worker. */
   #startClock(exchange: Exchange, nowMs: number): void {
     exchange.startClock(harakiriMsOf(exchange, this.#world.settings), nowMs)
   }
@@ -255,7 +252,7 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
       failed: (reason, seen, why) => this.#failed(failover, upstream, reason, seen, why),
     })
     exchange.attempt = attempt
-    // We are about to read the body. undici knows no 100, and nginx does the same.
+    // The body is about to be read: the proxy sends the 100, because undici does not know it. nginx does the same.
     exchange.continueBody()
     attempt.start(upstream.pool, harakiriMsOf(exchange, this.#world.settings))
   }
@@ -307,8 +304,8 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
     }
     this.#world.metrics.rescue(verdict === 'again' ? 'again' : 'given-up')
     if (verdict === 'give-up') return this.#giveUp(failover, seen ? 'upstream-lost' : 'upstream-unreachable')
-    // A connection that broke may have been an idle one that was just being closed: where there is no other upstream,
-    // the same one gets another chance.
+    // A broken connection may have been an idle one that was just being closed. If there is no other upstream, the same
+    // one gets another chance.
     if (seen && failover.tried.size === this.upstreams.length) failover.tried.clear()
     this.#place(failover, monotonicMs(), true)
   }
@@ -333,7 +330,7 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
     if (upstream === null) return
     failover.upstream = null
     upstream.inFlight -= 1
-    // Nothing came of it, neither good nor bad: another request may try.
+    // No result, neither good nor bad: another request may be the trial.
     upstream.onTrial = false
     if (this.#waiting.size > 0) this.#pump(monotonicMs())
   }

@@ -1,8 +1,7 @@
 /**
- * A foreign upstream's response on its way to the client, as HTTP/1.1 of our own making. Fed by `upstream-attempt.ts`.
+ * A foreign upstream's response on its way to the client, as HTTP/1.1 with framing made by the proxy.
  *
- * Whatever leaves for the client leaves through `#flush`. What arrives in one read of the upstream's socket leaves in
- * one write.
+ * Everything leaves for the client through `#flush`. Bytes of one read of the upstream's socket leave in one write.
  */
 
 import type { Exchange } from '../exchange/exchange.js'
@@ -12,7 +11,7 @@ import { monotonicMs } from '../process/clock.js'
 import { hasField, printTrailers, type RawFields, type ResponseHead } from './upstream-head.js'
 
 /**
- * Answer bytes up to this many in all are gathered in one latin1 string; a larger piece leaves as the buffer that it
+ * Response bytes up to this many in all are gathered in one latin1 string; a larger piece leaves as the buffer that it
  * came in.
  */
 const GATHERED_BYTES = 16 * 1024
@@ -24,7 +23,7 @@ export class UpstreamResponse {
   readonly #framing: Framing
   readonly #head: ResponseHead
   readonly #onWritable: () => void
-  /** The end of the response is the end of the client's connection; decided when its head goes out. */
+  /** The client's connection ends with the response; decided when the head is written. */
   close = false
   #isHeadOut = false
   #isWhole = false
@@ -32,7 +31,7 @@ export class UpstreamResponse {
   #isScheduled = false
   #isWaiting = false
 
-  /** Begins the response. `onWritable`: the client has taken what it was given, after `data` was false. */
+  /** Begins the response. `onWritable`: the client has taken its bytes after `data` was false. */
   constructor(exchange: Exchange, head: ResponseHead, onWritable: () => void) {
     this.#exchange = exchange
     this.#onWritable = onWritable
@@ -44,7 +43,7 @@ export class UpstreamResponse {
   }
 
   /**
-   * A response that is whole before its head goes out is one without the rest of the request: that may be too much to
+   * A response that is whole before its head is written comes without the rest of the request: that may be too much to
    * read for the sake of the connection.
    */
   #printHead(): string {
@@ -75,12 +74,14 @@ export class UpstreamResponse {
     this.#flush()
   }
 
-  /** There will be no more: the client gets what there is, and is to see that it is not all. */
+  /**
+   * There will be no more bytes: the client gets those that are here, and has to see that the response is not complete.
+   */
   interrupt(): void {
     this.#flush()
   }
 
-  /** Once the reader of the upstream's socket is through with what it has read. */
+  /** When the reader of the upstream's socket has handled its read. */
   #schedule(): void {
     if (this.#isScheduled || (this.#isHeadOut && this.#gathered === '')) return
     this.#isScheduled = true
@@ -121,7 +122,7 @@ function printHead(
   framing: Framing,
   close: boolean,
 ): string {
-  // RFC 9110 §6.6.1: whoever has a clock adds the date that is missing.
+  // RFC 9110 §6.6.1: a recipient with a clock adds a missing date.
   const date = hasField(fields, 'date') ? '' : `Date: ${httpDate()}\r\n`
   const length = lengthBytes === null ? '' : `Content-Length: ${lengthBytes}\r\n`
   const coding = framing === 'chunked' ? 'Transfer-Encoding: chunked\r\n' : ''
