@@ -1,6 +1,6 @@
 /**
- * The only place that turns an error into a status: every response that the proxy gives in its own name.
- * Used by `request-lifecycle.ts`; the parser's refusals carry their own status and come through `refusalResponse`.
+ * The only place that turns an error into a status: every response of the proxy's own. The parser's refusals carry
+ * their own status and come through `refusalResponse`.
  */
 
 import { STATUS_CODES } from 'node:http'
@@ -9,7 +9,8 @@ import { httpDate } from './http-date.js'
 import type { Refusal } from './request-head.js'
 
 /**
- * What is said of each. Whether a request is tried again is decided before it comes to an error (`deaths/rescue.ts`).
+ * Status and message of each error. Before an error is raised, `deaths/rescue.ts` has decided whether the request is
+ * tried again.
  */
 export const ERRORS = {
   'bad-path': [400, 'the path of the request target is not valid'],
@@ -41,19 +42,20 @@ export const ERRORS = {
   'no-metrics': [503, 'the master did not give its metrics'],
   'metrics-busy': [503, 'too many responses with metrics are under way'],
   'passwords-busy': [503, 'too many passwords are waiting to be checked'],
-  // Not 503, which asks to try again: the application may have done what was asked.
+  // Not 503, which asks the client to try again: the application may have executed the request.
   'cut-by-stop': [504, 'the server stopped before the application had responded'],
   deadline: [504, 'the application did not respond before its deadline'],
 } as const satisfies Record<string, readonly [status: number, message: string]>
 
-/** A 503 asks to try again, as soon as this where nobody knows better. */
+/** A 503 asks the client to try again, after this time if no better one is known. */
 const RETRY_SECONDS = 1
 
 export type ErrorCode = keyof typeof ERRORS
 
 /**
- * A whole response, ready for any client: fields without framing, a body. A text is small; a large body is bytes, which
- * many responses may share. `slot` counts it among the responses under way; whoever does not send it leaves the slot.
+ * A whole response, ready for any client: fields without framing, and a body. A text is small; a large body is bytes,
+ * which many responses may share. `slot` counts it among the responses under way; a response that is not sent has to
+ * leave the slot.
  */
 export interface OwnResponse {
   status: number
@@ -80,7 +82,7 @@ export function refusalResponse(refusal: Refusal): OwnResponse {
   }
 }
 
-/** An HTTP/1.1 response of the proxy's own, as latin1; a body of bytes is not in it and follows. */
+/** An HTTP/1.1 response of the proxy's own, as latin1. A body of bytes is not in it and follows. */
 export function printResponse(response: OwnResponse, close: boolean, headOnly: boolean): string {
   let head = `HTTP/1.1 ${titleOf(response.status)}\r\nDate: ${httpDate()}\r\n`
   for (const [name, value] of response.fields) head += `${name}: ${value}\r\n`

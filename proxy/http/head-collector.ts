@@ -1,6 +1,6 @@
 /**
- * Collects the first bytes of a response until its head is there. Owned by each body filter of `body-filters.ts`: a
- * response's first piece holds the whole head as a rule, but a long one comes in several.
+ * Collects the first bytes of a response until its head is complete. One per body filter: as a rule the first piece of
+ * a response holds the whole head, but a long head comes in several.
  */
 
 import { GatheredBytes } from '../../kit/link/gathered-bytes.js'
@@ -23,9 +23,9 @@ export class HeadCollector {
     this.#method = method
   }
 
-  /** Null: more is needed. `bytes` may be used again once this has returned. */
+  /** Null: more bytes are needed. `bytes` may be used again after the call. */
   take(bytes: string | Buffer): CollectedHead | null {
-    // Its end may have begun in the piece before.
+    // The end of the head may have begun in the piece before.
     const from = Math.max(0, this.#parts.length - END.length + 1)
     if (typeof bytes === 'string') this.#parts.addText(bytes)
     else this.#parts.add(bytes)

@@ -1,6 +1,6 @@
 /**
- * Takes the framing off a response's body, by length, by chunks or up to the connection's end, and knows whether all of
- * it has come. Owned by the body filters of `body-filters.ts`.
+ * Takes the framing off a response body, by length, by chunks or up to the end of the connection, and knows whether the
+ * body is complete.
  */
 
 import { ChunkedDecoder } from './chunked-body.js'
@@ -19,17 +19,19 @@ export class ResponseBody {
     this.#chunked = head.framing === 'chunked' ? new ChunkedDecoder() : null
   }
 
-  /** What may follow has been promised and has not come; with `close` nobody can tell. */
+  /** Everything that was promised has come. With `close` nobody can tell. */
   get isComplete(): boolean {
     return this.#chunked === null ? this.#left === 0 : this.#isChunkedDone
   }
 
-  /** Names and values of the trailers in turn, once it is complete. */
+  /** Names and values of the trailers in turn, when the body is complete. */
   get trailers(): string[] {
     return this.#chunked?.trailers ?? []
   }
 
-  /** Hands the data in `bytes` on as parts of it. False: they are not framed as the head says, or go beyond it. */
+  /**
+   * Passes on the data in `bytes` as parts of it. False: the bytes are not framed as the head says, or go beyond it.
+   */
   feed(bytes: Buffer, onData: (data: Buffer) => void): boolean {
     if (bytes.length === 0) return true
     if (this.#chunked !== null) return this.#feedChunks(this.#chunked, bytes, onData)

@@ -1,11 +1,10 @@
 /**
- * The head of an application's HTTP/1.1 response, from text to what a body filter works with, and back (RFC 9112
- * §4–§6). Used by the body filters of `body-filters.ts`, which alone take heads apart, and by `link.ts` for interim
- * responses. Pure.
+ * The head of an application's HTTP/1.1 response, from text to values for a body filter, and back (RFC 9112 §4–§6).
+ * Only body filters parse heads; `link.ts` checks interim responses here. Pure.
  *
  * What must stay true: a head that two clients could read differently is refused, as with requests; nothing is
- * repaired. A worker's own check (`app/host/request/response-promise.ts`) comes before this one and costs less; this
- * one is for whoever needs the fields, and for upstreams that nobody checked.
+ * repaired. A worker's own check (`app/host/request/response-promise.ts`) comes before this one and costs less. This
+ * one is for code that needs the fields, and for upstreams that nobody checked.
  */
 
 import { STATUS_CODES } from 'node:http'
@@ -27,12 +26,12 @@ export interface ResponseHead {
   length: number
 }
 
-/** Why a head is not believed, to be read behind "the response:". */
+/** Why a head is refused, to be read behind "the response:". */
 export interface BadHead {
   bad: string
 }
 
-/** A head longer than this is none: eight times what nginx's `proxy_buffer_size` lets one be. */
+/** A longer head is refused: this is eight times nginx's `proxy_buffer_size`. */
 export const MAX_RESPONSE_HEAD_BYTES = 64 * 1024
 
 const MAX_FIELD_LINES = 1000
@@ -62,7 +61,7 @@ export function isBadHead(head: ResponseHead | BadHead): head is BadHead {
 }
 
 /**
- * The head as bytes (latin1), with its empty line. Values must be free of control characters: those of a parsed head
+ * The head as bytes (latin1), with its empty line. Values must be free of control characters, as those of a parsed head
  * are.
  */
 export function printResponseHead(
@@ -75,7 +74,7 @@ export function printResponseHead(
   return `${text}\r\n`
 }
 
-/** The value of a field by its lower-case name, several of one name joined with `, `; undefined: it is not there. */
+/** The value of a field by its lower-case name, several of one name joined with `, `; undefined: no such field. */
 export function fieldValue(fields: readonly ResponseField[], lowerCaseName: string): string | undefined {
   let found: string | undefined
   for (const [name, value] of fields) {
@@ -86,8 +85,8 @@ export function fieldValue(fields: readonly ResponseField[], lowerCaseName: stri
 }
 
 /**
- * Whether `text` is one whole interim head (1xx) within its bounds and nothing else; 101 would switch the client's
- * connection under our feet. What is too long is not looked at.
+ * Whether `text` is one whole interim head (1xx) within its bounds and nothing else. 101 is refused: it would switch
+ * the protocol of the client's connection. A text that is too long is not parsed.
  */
 export function isInterimHead(text: string): boolean {
   if (text.length > INTERIM_BYTES || !INTERIM_LINE.test(text) || !text.endsWith('\r\n\r\n')) return false
@@ -117,7 +116,7 @@ function isNoFraming([name]: ResponseField): boolean {
   return isToken(name) && field !== FIELD.contentLength && field !== FIELD.transferEncoding
 }
 
-/** RFC 9112 §6.3, but for what depends on the request and the status; a string says why nobody could know. */
+/** RFC 9112 §6.3, except for the rules about the request and the status; a string says why nobody could know. */
 function framingOf(fields: readonly ResponseField[]): { framing: ResponseFraming; length: number } | string {
   let length: number | null = null
   let isChunked = false

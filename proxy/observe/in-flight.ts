@@ -1,4 +1,4 @@
-/** Which requests a proxy has in flight, for `daimyo top`. Called by `proxy-server.ts` when the master asks. */
+/** The requests that a proxy has in flight, for `daimyo top`. */
 
 import type { InFlightRequest } from '../../kit/channel/messages.js'
 import type { Exchange } from '../exchange/exchange.js'
@@ -9,7 +9,7 @@ const MOST = 20
 /** A path is cut: the response has a bound. */
 const PATH_CHARACTERS = 200
 
-/** The oldest of them, those that wait for a worker among them; paths without their queries. */
+/** The oldest requests, those that wait for a worker included; paths without their queries. */
 export function inFlightRequests(exchanges: readonly Exchange[], nowMs: number): InFlightRequest[] {
   return exchanges
     .toSorted((a, b) => a.startMs - b.startMs)

@@ -1,10 +1,9 @@
 /**
  * `/metrics` through the proxy (`metrics-path`): checks the password here and asks the master for the text, so the
- * master reads nothing from a public client. One per proxy; `request-lifecycle.ts` asks, `proxy-server.ts` brings the
- * master's responses.
+ * master reads nothing from a public client. One per proxy.
  *
- * The page may be megabytes, and anybody may ask for it: all scrapes that wait share one question to the master and one
- * Buffer, and a few responses are under way at once (`ResponseSlots`).
+ * The page may be megabytes, and anybody may ask for it: all waiting scrapes share one question to the master and one
+ * Buffer, and only a few responses are under way at once (`ResponseSlots`).
  */
 
 import { BasicAuth } from '../../kit/page/basic-auth.js'
@@ -22,7 +21,7 @@ export class MetricsPage {
   readonly #page = new SharedPage(() => this.#fetch())
   #auth: { of: string; check: BasicAuth } | null = null
   #lastId = 0
-  /** Takes the answer to the last question. */
+  /** Takes the master's answer to the last question. */
   #awaited: ((text: string) => void) | null = null
 
   /** `ask` sends `metrics-wanted` to the master. */
@@ -36,7 +35,7 @@ export class MetricsPage {
     this.#auth = userAndHash === null ? null : { of: userAndHash, check: new BasicAuth(userAndHash) }
   }
 
-  /** The master's response to `ask`. */
+  /** The master's answer to `ask`. */
   arrived(requestId: number, text: string): void {
     if (requestId === this.#lastId) this.#awaited?.(text)
   }
@@ -57,7 +56,7 @@ export class MetricsPage {
       const body = await this.#page.get()
       return { status: 200, fields: [['Content-Type', 'text/plain; version=0.0.4; charset=utf-8']], body, slot }
     } catch {
-      // The master was silent for too long: its log and the deadline of the proxies say more than we could.
+      // The master was silent for too long: its log and the deadline of the proxies say more than an error here could.
       slot.leave()
       return errorResponse('no-metrics')
     }

@@ -1,6 +1,6 @@
 /**
- * What a proxy counts about requests, outside anything that an application can block. Filled by `request-lifecycle.ts`,
- * shipped to the master once a second by `proxy-server.ts`, which adds the families of all proxies.
+ * What a proxy counts about requests, outside anything that an application can block. Shipped to the master once a
+ * second, which adds the families of all proxies.
  */
 
 import { METHODS } from 'node:http'
@@ -10,7 +10,7 @@ import type { RefusalCode } from '../http/refusal.js'
 import { type LimitName, limitBehind } from './limit-names.js'
 import { TunnelMetrics } from './tunnel-metrics.js'
 
-/** Upper bounds in seconds, from a memory answer to a slow report. */
+/** Upper bounds in seconds, from a response out of memory to a slow report. */
 const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
@@ -33,8 +33,8 @@ class Histogram {
 type Labels = Record<string, string | number>
 
 /**
- * The series of one metric. Whoever observes finds a series by its labels, without making a key of them: that happens
- * for every request.
+ * The series of one metric. A series is found by its labels, without making a key of them: that happens for every
+ * request.
  */
 class HistogramFamily {
   readonly #name: string
@@ -46,7 +46,7 @@ class HistogramFamily {
     this.#help = help
   }
 
-  /** A series more. */
+  /** Adds a series. */
   add(labels: Labels): Histogram {
     const histogram = new Histogram()
     this.#series.push({ labels, histogram })
@@ -123,7 +123,7 @@ export class RequestMetrics {
   )
   /** By mount, by method, by the first digit of the status. */
   readonly #totals = new Map<string, Map<string, Histogram[]>>()
-  /** What the last request counted under, as the next one does as a rule: three searches less. */
+  /** The series of the last request, which as a rule is that of the next: three searches less. */
   #last: { mount: string; method: string; statusClass: number; histogram: Histogram } | null = null
   readonly #firstBytes = new Map<string, Histogram>()
   readonly #queues = new Map<string, Histogram>()
@@ -189,12 +189,12 @@ export class RequestMetrics {
     this.#limited(code)
   }
 
-  /** A limit that shows in no response of the proxy's own. */
+  /** A limit that no response of the proxy's own shows. */
   limited(name: LimitName): void {
     this.#limits.add(name)
   }
 
-  /** `coding`: `none` where too many compressors were open. */
+  /** `coding`: `none` if too many compressors were open. */
   compressed(coding: string): void {
     this.#compressions.add(coding)
   }

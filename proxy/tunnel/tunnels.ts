@@ -171,15 +171,15 @@ export class Tunnels {
 
   #open(place: Place, exchange: Exchange, client: TunnelClient, outcome: TunnelOutcome): void {
     this.#handshakes.add(exchange)
-    let answering: Socket | null = null
+    let responding: Socket | null = null
     const release = once(() => {
       exchange.attempt = null
       this.#handshakes.delete(exchange)
-      if (answering !== null) this.#upstreams.delete(answering)
+      if (responding !== null) this.#upstreams.delete(responding)
       place.freed()
     })
     const begun = (upstream: Socket, status: number) => {
-      answering = upstream
+      responding = upstream
       this.#upstreams.set(upstream, place.workerId)
       if (place.isGone?.()) this.#abandoned.add(upstream, monotonicMs())
       place.responded?.()
