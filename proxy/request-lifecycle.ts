@@ -318,7 +318,7 @@ export class RequestLifecycle implements LinkEvents, DispatcherEvents, HarakiriE
     this.#world.metrics.harakiri(exchange.mount)
     const elapsedMs = Math.round(passedMs(exchange.dispatchMs, monotonicMs()))
     this.#world.event('request-harakiri', { request: exchange.title, elapsedMs, slot: exchange.slot })
-    this.#letGo(exchange, true)
+    this.#cancel(exchange, true)
     this.#fail(exchange, 'deadline')
   }
 
@@ -413,7 +413,7 @@ export class RequestLifecycle implements LinkEvents, DispatcherEvents, HarakiriE
     this.tunnels.open(exchange, exchange.client as TunnelClient, link, {
       begun: () => this.#clear(exchange, monotonicMs()),
       failed: code => this.#fail(exchange, code),
-      over: close => this.#finish(exchange, close),
+      ended: close => this.#finish(exchange, close),
       broken: () => this.broken(exchange),
     })
   }
@@ -454,13 +454,13 @@ export class RequestLifecycle implements LinkEvents, DispatcherEvents, HarakiriE
     if (exchange.finished) return exchange.reader?.stopReading(exchange)
     if (!exchange.responseBegun) exchange.status = 499
     this.#close(exchange)
-    this.#letGo(exchange)
+    this.#cancel(exchange)
   }
 
   #close(exchange: Exchange, nowMs = monotonicMs()): void {
     exchange.finished = true
     exchange.replayable = null
-    if (exchange.bodyFilter !== null) this.#bodyFilters.close(exchange, exchange.bodyFilter)
+    if (exchange.bodyFilter !== null) this.#bodyFilters.destroy(exchange, exchange.bodyFilter)
     const mount = exchange.mount
     const { metrics, accessLog } = this.#world
     metrics.finished(mount, exchange.head.method, exchange.status, passedMs(exchange.startMs, nowMs) / 1000)
@@ -473,7 +473,7 @@ export class RequestLifecycle implements LinkEvents, DispatcherEvents, HarakiriE
     this.#world.metrics.refused(refusal.refused)
     // The response is complete and may still be on its way to the client.
     if (exchange === null || exchange.finished) return client.completeResponse(true)
-    this.#letGo(exchange)
+    this.#cancel(exchange)
     if (exchange.responseBegun) this.broken(exchange)
     else this.#respond(exchange, refusalResponse(refusal))
   }
@@ -483,20 +483,20 @@ export class RequestLifecycle implements LinkEvents, DispatcherEvents, HarakiriE
    */
   cutByStop(exchange: Exchange): void {
     if (exchange.finished) return
-    this.#letGo(exchange)
+    this.#cancel(exchange)
     this.#fail(exchange, exchange.attempts > 0 ? 'cut-by-stop' : 'stopping')
   }
 
   /** The body passes a limit. The worker is sent an ABORT frame. */
   cut(exchange: Exchange, code: ErrorCode): void {
-    this.#letGo(exchange)
+    this.#cancel(exchange)
     if (!exchange.finished) return this.#fail(exchange, code)
     this.#world.metrics.error(code)
     exchange.client.completeResponse(true)
   }
 
   /** Ends all work for the exchange: waiting, attempt, reading of the body, file. */
-  #letGo(exchange: Exchange, isLate = false): void {
+  #cancel(exchange: Exchange, isLate = false): void {
     exchange.queue?.leave(exchange)
     exchange.cancelAttempt(isLate)
     exchange.reader?.stopReading(exchange)

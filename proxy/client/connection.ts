@@ -78,7 +78,7 @@ export class Connection implements Client {
   #headBegun = false
   #requests = 0
   /** When the last body was complete. */
-  #bodyOverMs = 0
+  #bodyEndedMs = 0
   /** The client has ended its half of the connection and still reads. */
   #hasEnded = false
   /** Then: more bytes stand behind the head that was just read. */
@@ -162,11 +162,11 @@ export class Connection implements Client {
       cut: () => this.#reset(),
       whenOver: callback => {
         if (writer.waitingBytes === 0) return callback()
-        const over = () => {
-          socket.off('drain', over).off('close', over)
+        const finished = () => {
+          socket.off('drain', finished).off('close', finished)
           callback()
         }
-        socket.on('drain', over).on('close', over)
+        socket.on('drain', finished).on('close', finished)
       },
     }
   }
@@ -243,9 +243,9 @@ export class Connection implements Client {
     const { httpHeaderTimeoutMs, httpKeepaliveMs } = this.#limits
     const waited = nowMs - this.#sinceMs
     if (this.#last) {
-      if (this.#lingerPace?.isOver(nowMs, this.#lingeredBytes)) this.#socket.destroy()
+      if (this.#lingerPace?.hasExpired(nowMs, this.#lingeredBytes)) this.#socket.destroy()
     } else if (this.#body !== null) {
-      if (this.#discardPace?.isOver(nowMs, this.#body.receivedBytes)) this.#linger()
+      if (this.#discardPace?.hasExpired(nowMs, this.#body.receivedBytes)) this.#linger()
     } else if (this.#handler.draining) {
       if (waited > FAREWELL_MS) this.#linger()
     } else if (this.#headBegun) {
@@ -393,7 +393,7 @@ export class Connection implements Client {
         if (typeof taken !== 'number') return this.#refuse(() => this.#handler.refusedBody(this.#exchange, this, taken))
         bytes = bytes.subarray(taken)
         // A response sent meanwhile may have ended the connection and dropped the body.
-        if (body.complete && this.#body === body) this.#bodyOver()
+        if (body.complete && this.#body === body) this.#bodyEnded()
       } else if (this.#mayRead) {
         const taken = this.#readHead(bytes, bytes.length)
         if (taken === 0) return
@@ -406,15 +406,15 @@ export class Connection implements Client {
     if (this.#last) this.#lingeredBytes += bytes.length
   }
 
-  #bodyOver(): void {
+  #bodyEnded(): void {
     this.#body = null
-    this.#bodyOverMs = monotonicMs()
+    this.#bodyEndedMs = monotonicMs()
     // The last piece of the body may have used up the window, and no credit is returned for a body that is complete.
     this.resumeBody()
     if (this.#exchange !== null) return
     this.#reading = null
     this.#discardPace = null
-    this.#sinceMs = this.#bodyOverMs
+    this.#sinceMs = this.#bodyEndedMs
     if (this.#mustEnd) this.#linger()
   }
 
@@ -511,7 +511,7 @@ export class Connection implements Client {
   #hasLeft(exchange: Exchange): boolean {
     if (!exchange.bodyComplete || isTunnel(exchange)) return true
     if (!exchange.isAwaited) return false
-    const askedMs = Math.max(exchange.startMs, this.#bodyOverMs)
+    const askedMs = Math.max(exchange.startMs, this.#bodyEndedMs)
     return (
       this.#limits.httpHalfCloseTimeoutMs === 0 || exchange.firstByteMs > 0 || monotonicMs() - askedMs > TOGETHER_MS
     )

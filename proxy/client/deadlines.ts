@@ -42,7 +42,7 @@ export class LingerPace {
   }
 
   /** `bytes`: how many have come. */
-  isOver(nowMs: number, bytes: number): boolean {
+  hasExpired(nowMs: number, bytes: number): boolean {
     if (bytes !== this.#bytes) this.#heardMs = nowMs
     this.#bytes = bytes
     return nowMs - this.#heardMs > LINGER_MS || nowMs - this.#beganMs > LINGER_MOST_MS

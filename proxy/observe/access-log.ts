@@ -46,11 +46,11 @@ export class AccessLog {
   #asker = '"-" "-"'
 
   /**
-   * `onTrouble` is called once when the log cannot be written or opened again. An empty path is standard output. Throws
-   * a Failure if the file cannot be opened.
+   * `onWriteError` is called once when the log cannot be written or opened again. An empty path is standard output.
+   * Throws a Failure if the file cannot be opened.
    */
-  constructor(path: string, onTrouble: (why: string) => void) {
-    const complain = (line: string) => onTrouble(line.replace(/^daimyo: /, '').trim())
+  constructor(path: string, onWriteError: (why: string) => void) {
+    const complain = (line: string) => onWriteError(line.replace(/^daimyo: /, '').trim())
     this.#sink = new LogSink({ path: path === '' ? null : path, owner: null, complain, longestBytes: MOST_BYTES })
     this.#timer = setInterval(() => this.#handOver(), FLUSH_MS)
     this.#timer.unref()

@@ -67,7 +67,7 @@ export class BodyFilters {
   }
 
   /** The exchange is over: frees what its body filters hold. */
-  close(exchange: Exchange, filter: BodyFilter): void {
+  destroy(exchange: Exchange, filter: BodyFilter): void {
     // A response of the proxy's own went past the filters.
     if (exchange.responseBegun) exchange.sentBytes = filter.sentBytes
     filter.destroy()

@@ -3,7 +3,7 @@
  * configured.
  *
  *     head → held → passing            (bytes as they came)
- *                 → compressing → over
+ *                 → compressing → destroyed
  *
  * What must stay true: an incomplete response never gets its last chunk, so the client sees that it is incomplete. At
  * most the content of the compressor and of its two stream buffers waits here: a client that does not read stops the
@@ -33,7 +33,7 @@ export class CompressionFilter implements BodyFilter {
   readonly #compressors: Compressors
   readonly #events: FilterEvents
   readonly #collector: HeadCollector
-  #phase: 'head' | 'held' | 'passing' | 'compressing' | 'over' = 'head'
+  #phase: 'head' | 'held' | 'passing' | 'compressing' | 'destroyed' = 'head'
   #head: ResponseHead | null = null
   /** Framed bytes behind the head, until it is decided whether to compress them. */
   #held: Buffer[] = []
@@ -64,7 +64,7 @@ export class CompressionFilter implements BodyFilter {
         return this.#give(bytes)
       case 'compressing':
         return this.#compress(asBuffer(bytes))
-      case 'over':
+      case 'destroyed':
         return true
     }
   }
@@ -86,7 +86,7 @@ export class CompressionFilter implements BodyFilter {
   }
 
   destroy(): void {
-    this.#phase = 'over'
+    this.#phase = 'destroyed'
     this.#held = []
     this.#compressor?.destroy()
   }
@@ -221,7 +221,7 @@ export class CompressionFilter implements BodyFilter {
   }
 
   #refuse(why: string): void {
-    if (this.#phase !== 'over') this.#events.badResponse(this.#exchange, why)
+    if (this.#phase !== 'destroyed') this.#events.badResponse(this.#exchange, why)
   }
 }
 

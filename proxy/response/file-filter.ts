@@ -40,7 +40,7 @@ export class FileFilter implements BodyFilter {
   #droppedBytes = 0
   #copy: FileCopy | null = null
   #isServing = false
-  #isOver = false
+  #isDestroyed = false
   #sentBytes = 0
 
   constructor(exchange: Exchange, settings: Pick<ProxySettings, 'fileRoots' | 'staticSafe'>, events: FilterEvents) {
@@ -80,14 +80,14 @@ export class FileFilter implements BodyFilter {
   }
 
   end(close: boolean): void {
-    if (this.#isServing || this.#isOver) return
+    if (this.#isServing || this.#isDestroyed) return
     if (this.#head === null) return this.#events.badResponse(this.#exchange, 'its head has no end')
     this.#isServing = true
     this.#serve(this.#head, close).catch(error => this.#failWith(error))
   }
 
   destroy(): void {
-    this.#isOver = true
+    this.#isDestroyed = true
     this.#copy?.cancel()
     this.#nextFilter?.destroy()
   }
@@ -101,9 +101,9 @@ export class FileFilter implements BodyFilter {
     const asked = { method, conditions: request.conditions ?? NO_CONDITIONS }
     const found = await responseFromDisk(named, asked, this.#settings.staticSafe, factsOf(head, named.path))
     if (found.kind === 'response') {
-      if (this.#isOver) found.file?.close()
+      if (this.#isDestroyed) found.file?.close()
       else await this.#send(head, found.response, found.file, close)
-    } else if (this.#isOver) return
+    } else if (this.#isDestroyed) return
     else if (found.kind === 'forbidden') this.#refuse(head, 'forbidden', 'it may not be read')
     else this.#refuse(head, 'not-found', 'there is no such file')
   }
@@ -149,7 +149,7 @@ export class FileFilter implements BodyFilter {
   }
 
   #finish(close: boolean): void {
-    if (this.#isOver) return
+    if (this.#isDestroyed) return
     if (this.#nextFilter === null) this.#events.finished(this.#exchange, close)
     else this.#nextFilter.end(close)
   }
@@ -163,6 +163,6 @@ export class FileFilter implements BodyFilter {
   #failWith(error: unknown): void {
     const code = codeOf(error)
     if (code !== 'no-files' && code !== 'file-unreadable' && code !== 'file-truncated') throw error
-    if (!this.#isOver) this.#events.failed(this.#exchange, code === 'no-files' ? code : 'file-unreadable')
+    if (!this.#isDestroyed) this.#events.failed(this.#exchange, code === 'no-files' ? code : 'file-unreadable')
   }
 }

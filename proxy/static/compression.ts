@@ -34,7 +34,7 @@ export class StaticCompression {
   /** Keys of the cache, the first in line first; at most as many as there may be compressors. */
   readonly #waiting = new Set<string>()
   readonly #running = new Set<string>()
-  #isOver = false
+  #isClosed = false
 
   /** `mostFileBytes`: larger files are not in the cache. */
   constructor(compressors: Compressors, cache: StaticCache, mostFileBytes: number) {
@@ -70,7 +70,7 @@ export class StaticCompression {
    * line, the next look at the disk asks again.
    */
   want(key: string, variants: Variants): void {
-    if (this.#isOver || this.#running.has(key) || this.#lacking(variants).length === 0) return
+    if (this.#isClosed || this.#running.has(key) || this.#lacking(variants).length === 0) return
     if (this.#waiting.size >= this.#compressors.most) return
     this.#waiting.add(key)
     this.#start()
@@ -78,7 +78,7 @@ export class StaticCompression {
 
   /** The cache is not used any more. */
   close(): void {
-    this.#isOver = true
+    this.#isClosed = true
     this.#waiting.clear()
   }
 

@@ -75,7 +75,7 @@ class Copy implements FileCopy {
   #chunk: Buffer = Buffer.alloc(0)
   #filledBytes = 0
   #isWaitingForDrain = false
-  #isOver = false
+  #isFinished = false
   #end: (end: CopyEnd) => void = () => {}
 
   constructor(file: OpenFile, parts: readonly BodyPart[], sink: ByteSink, head: string) {
@@ -89,7 +89,7 @@ class Copy implements FileCopy {
   }
 
   cancel(): void {
-    if (!this.#isOver) this.#finish({ ending: 'cancelled', sentBytes: this.#sentBytes })
+    if (!this.#isFinished) this.#finish({ ending: 'cancelled', sentBytes: this.#sentBytes })
   }
 
   /** The first chunk of a part also has the text before the part. */
@@ -112,7 +112,7 @@ class Copy implements FileCopy {
   }
 
   readonly #wasRead: ReadDone = (error, bytesRead) => {
-    if (this.#isOver) return
+    if (this.#isFinished) return
     if (error !== null) {
       this.#fail('file-unreadable', reasonOf(error), error)
     } else if (bytesRead === 0) {
@@ -129,7 +129,7 @@ class Copy implements FileCopy {
   #send(): void {
     this.#sentBytes += this.#chunk.length
     const mayGoOn = this.#sink.write(this.#chunk)
-    if (this.#isOver) return
+    if (this.#isFinished) return
     if (this.#leftBytes === 0 && this.#partsBegun === this.#parts.length) {
       this.#finish({ ending: 'complete', sentBytes: this.#sentBytes })
     } else if (mayGoOn) {
@@ -141,7 +141,7 @@ class Copy implements FileCopy {
   }
 
   #drained(): void {
-    if (!this.#isWaitingForDrain || this.#isOver) return
+    if (!this.#isWaitingForDrain || this.#isFinished) return
     this.#isWaitingForDrain = false
     this.#next(this.#sink.isFlushedWhenWritable === true)
   }
@@ -167,7 +167,7 @@ class Copy implements FileCopy {
   }
 
   #finish(end: CopyEnd): void {
-    this.#isOver = true
+    this.#isFinished = true
     heldBytes -= this.#heldBytes
     this.#heldBytes = 0
     this.#file.close()

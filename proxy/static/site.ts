@@ -82,10 +82,10 @@ export class StaticSite {
     if (running !== undefined && begunMs - running.begunMs < FRESH_MS) return running.found
     const look = { begunMs, found: this.#look(key, asked, begunMs) }
     this.#looks.set(key, look)
-    const over = () => {
+    const done = () => {
       if (this.#looks.get(key) === look) this.#looks.delete(key)
     }
-    look.found.then(over, over)
+    look.found.then(done, done)
     return look.found
   }
 

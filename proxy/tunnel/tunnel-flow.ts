@@ -44,22 +44,22 @@ export class Tunnel {
   readonly #upstreamWriter: JoiningWriter
   readonly #metrics: TunnelMetrics
   readonly #frames = new FrameBoundary()
-  readonly #over: () => void
+  readonly #onClose: () => void
   #reason: TunnelReason | null = null
   #closing: Buffer | null = null
   /** Our close frame has been written: later bytes of the upstream are dropped. */
   #isCut = false
   #open = 2
 
-  /** `over` is called when both sides are closed. */
-  constructor(sides: TunnelSides, nowMs: number, metrics: TunnelMetrics, over: () => void) {
+  /** `onClose` is called when both sides are closed. */
+  constructor(sides: TunnelSides, nowMs: number, metrics: TunnelMetrics, onClose: () => void) {
     const { client, upstream, early, head, rest } = sides
     this.#client = client
     this.#upstream = upstream
     this.#clientWriter = new JoiningWriter(client)
     this.#upstreamWriter = new JoiningWriter(upstream)
     this.#metrics = metrics
-    this.#over = over
+    this.#onClose = onClose
     this.#idleSinceMs = nowMs
     metrics.opened += 1
     client.setKeepAlive(true, PROBE_MS)
@@ -152,7 +152,7 @@ export class Tunnel {
     this.#open -= 1
     if (this.#open === 0) {
       this.#metrics.closed(this.#reason)
-      return this.#over()
+      return this.#onClose()
     }
     // Not by its idle time: nobody wants the bytes that it still sends, and each of them would renew that time.
     const stuck = setTimeout(() => other.destroy(), STUCK_MS)

@@ -27,14 +27,14 @@ export interface TunnelClient extends Client {
 }
 
 /**
- * The outcome of a handshake and of the tunnel behind it. Exactly one of `failed`, `over` and `broken`, unless it was
+ * The outcome of a handshake and of the tunnel behind it. Exactly one of `failed`, `ended` and `broken`, unless it was
  * cancelled.
  */
 export interface TunnelOutcome {
   /** The other side has responded, with 101 or another status. */
   begun?(): void
   failed(code: ErrorCode): void
-  over(close: boolean): void
+  ended(close: boolean): void
   broken(): void
 }
 
@@ -202,7 +202,7 @@ export class Tunnels {
         const sides = { client: socket, early, upstream, head, rest }
         tunnel = this.#join(sides, place.workerId, () => {
           release()
-          outcome.over(true)
+          outcome.ended(true)
         })
       },
       refused: (upstream, head, rest, status) => {
@@ -214,7 +214,7 @@ export class Tunnels {
         passRefusal(exchange, { status, head, rest, upstream }, ending => {
           release()
           if (ending === 'broken') outcome.broken()
-          else outcome.over(ending === 'last')
+          else outcome.ended(ending === 'last')
         })
       },
     })
@@ -292,9 +292,9 @@ export class Tunnels {
     return taken
   }
 
-  #join(sides: TunnelSides, workerId: number, over: () => void): Tunnel {
+  #join(sides: TunnelSides, workerId: number, onClose: () => void): Tunnel {
     const nowMs = monotonicMs()
-    const tunnel = new Tunnel(sides, nowMs, this.#metrics, over)
+    const tunnel = new Tunnel(sides, nowMs, this.#metrics, onClose)
     this.#tunnels.set(tunnel, workerId)
     sides.client.once('close', () => this.#tunnels.delete(tunnel))
     const closing = this.#closingAll ?? this.#closingWorkers.get(workerId)

@@ -66,7 +66,7 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
   #interims = ''
   #controller: Controller | null = null
   #response: UpstreamResponse | null = null
-  #isOver = false
+  #isClosed = false
 
   constructor(exchange: Exchange, events: AttemptEvents) {
     this.#exchange = exchange
@@ -107,7 +107,7 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
   /** The upstream sees its connection break. */
   cancel(exchange: Exchange, isLate: boolean): void {
     exchange.attempt = null
-    this.#isOver = true
+    this.#isClosed = true
     this.#events.cancelled(isLate)
     this.#controller?.abort(new Error('aborted'))
   }
@@ -145,11 +145,11 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
 
   onRequestStart(controller: Controller): void {
     this.#controller = controller
-    if (this.#isOver) controller.abort(new Error('aborted'))
+    if (this.#isClosed) controller.abort(new Error('aborted'))
   }
 
   onResponseStart(controller: Controller, status: number): void {
-    if (this.#isOver) return
+    if (this.#isClosed) return
     if (status < 200) return this.#interim(controller, status)
     this.#passInterims()
     const raw = rawOf(controller.rawHeaders)
@@ -157,23 +157,23 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
     if (typeof head === 'string') return this.#refuse(head)
     if (NAMES_FILE.test(head.fields)) this.#events.fileNamed()
     this.#response = new UpstreamResponse(this.#exchange, head, () => {
-      if (!this.#isOver) controller.resume()
+      if (!this.#isClosed) controller.resume()
     })
     // Complete already: undici would wait in vain for the Content-Length of a 304.
     if (head.bodiless) this.#complete(this.#response, [])
   }
 
   onResponseData(controller: Controller, bytes: Buffer): void {
-    if (this.#isOver || this.#response === null) return
+    if (this.#isClosed || this.#response === null) return
     if (!this.#response.data(bytes)) controller.pause()
   }
 
   onResponseEnd(controller: Controller): void {
-    if (!this.#isOver && this.#response !== null) this.#complete(this.#response, rawOf(controller.rawTrailers))
+    if (!this.#isClosed && this.#response !== null) this.#complete(this.#response, rawOf(controller.rawTrailers))
   }
 
   onResponseError(_: Controller, error: Error): void {
-    if (this.#isOver) return
+    if (this.#isClosed) return
     this.#fail(this.#controller === null ? 'unreachable' : failureOf(error), reasonOf(error))
   }
 
@@ -195,12 +195,12 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
   #passInterims(): void {
     const heads = this.#interims
     this.#interims = ''
-    if (heads !== '' && !this.#isOver) passInterim(this.#exchange, heads)
+    if (heads !== '' && !this.#isClosed) passInterim(this.#exchange, heads)
   }
 
   #complete(response: UpstreamResponse, trailers: RawFields): void {
     this.#exchange.attempt = null
-    this.#isOver = true
+    this.#isClosed = true
     response.end(trailers)
     this.#events.responded(response.close)
   }
@@ -212,7 +212,7 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
 
   #fail(reason: FailureReason, why: string): void {
     this.#exchange.attempt = null
-    this.#isOver = true
+    this.#isClosed = true
     this.#response?.interrupt()
     this.#events.failed(reason, this.#controller !== null, why)
   }

@@ -268,7 +268,7 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
         this.#giveUp(failover, code)
       },
       begun: () => this.#succeed(upstream),
-      over: close => {
+      ended: close => {
         this.#end(failover)
         this.#events.responded(failover.exchange, close)
       },

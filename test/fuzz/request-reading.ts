@@ -1,5 +1,5 @@
 /**
- * What a reader understands of a client's bytes, and how our proxy understands them: a real `Connection` over a socket in memory, whose phases
+ * What a reader understands of a client's bytes, and how our proxy understands them: a real `Connection` over a socket in memory, whose request lifecycle
  * answer each request as soon as all of it is there. Used by the test that compares it with Node's reading, and by the fuzzing program.
  */
 
@@ -47,7 +47,7 @@ export function readAsProxy(input: string, cuts: readonly number[] = []): OurReq
   return reading.requests
 }
 
-/** In place of the phases. */
+/** In place of the request lifecycle. */
 class Reading {
   readonly requests: OurRequest[] = []
   readonly draining = false

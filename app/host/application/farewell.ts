@@ -152,14 +152,14 @@ export function holdExit(terms: ExitTerms, doors = process as unknown as ExitDoo
   const { exit, kill, reallyExit, emit } = doors
   let isLeaving = false
   let isBreaking = false
-  let isOver = false
-  const passes = () => isOver || (isBreaking && !isLeaving)
+  let isFinished = false
+  const passes = () => isFinished || (isBreaking && !isLeaving)
   const leave = async (end: () => void) => {
     if (isLeaving) return
     isLeaving = true
     while (!terms.isDone() && performance.now() < terms.deadlineMs) await delay(LOOK_MS)
     await terms.flush()
-    isOver = true
+    isFinished = true
     end()
   }
   const leaveWith = (end: () => void, code: ExitCode) => {

@@ -189,20 +189,20 @@ async function listen(servable: Servable, taken: Taken): Promise<void> {
  */
 function whenIdle(channel: Hold, failure: () => Failure | null): { promise: Promise<never>; stop: () => void } {
   const { emit } = process
-  let isOver = false
+  let isFinished = false
   let reject: (reason: Failure) => void = () => {}
   const promise = new Promise<never>((_resolve, refuse) => {
     reject = refuse
   })
   const watched = function (this: unknown, event: string, ...args: unknown[]): boolean {
-    if (isOver || event !== 'beforeExit') return Reflect.apply(emit, this, [event, ...args])
+    if (isFinished || event !== 'beforeExit') return Reflect.apply(emit, this, [event, ...args])
     channel.ref()
     const reason = failure()
     if (reason !== null) reject(reason)
     return true
   }
   const stop = () => {
-    isOver = true
+    isFinished = true
     channel.ref()
     // A replacement of the application's own may be in its place.
     if (process.emit === watched) Reflect.deleteProperty(process, 'emit')

@@ -99,7 +99,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   /** Events of the body that came before the application had the request. */
   #early: (() => void)[] = NOTHING
   /** The response has ended here: complete, aborted or destroyed. */
-  #over = false
+  #closed = false
   /** The application has destroyed its socket. */
   #broken = false
   /** The response is complete, the body is not, and the application still reads it. */
@@ -170,7 +170,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
 
   /** The client is gone, or the deadline has passed, or the link broke. */
   abort(): void {
-    this.#over = true
+    this.#closed = true
     this.#uncount()
     this.#readsOn = false
     this.#drop()
@@ -180,7 +180,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
 
   /** The response has no end of its own: an event stream, or a response under way for `afterMs`; 0: however long. */
   isStream(afterMs: number): boolean {
-    if (!this.#headSent || this.#over) return false
+    if (!this.#headSent || this.#closed) return false
     if (afterMs > 0 && performance.now() - this.#respondingSinceMs >= afterMs) return true
     return EVENT_STREAM.test(printedHead(this.#response))
   }
@@ -195,13 +195,13 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#window += bytes
     if (this.#waiting.length === 0) return
     this.#sendWaiting()
-    if (this.#waiting.length > 0 || this.#over) return
+    if (this.#waiting.length > 0 || this.#closed) return
     if (this.#ended) this.#finishFrames()
     else process.nextTick(() => this.#internals.drain(this.#response))
   }
 
   take(chunk: string | Buffer, encoding: BufferEncoding, callback: WriteCallback | undefined): boolean {
-    if (this.#over) {
+    if (this.#closed) {
       if (callback) process.nextTick(callback)
       return false
     }
@@ -226,8 +226,8 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
    * handle would.
    */
   socketDestroyed(gone: () => void): void {
-    if (this.#over && !this.#readsOn) return process.nextTick(gone)
-    this.#over = true
+    if (this.#closed && !this.#readsOn) return process.nextTick(gone)
+    this.#closed = true
     this.#readsOn = false
     this.#broken = true
     this.#home.writer.send(frame(FRAME.abort, this.id, this.#refusal))
@@ -240,7 +240,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   }
 
   harakiri(ms: number): void {
-    if (!this.#over) this.#home.tellHarakiri(this.id, ms)
+    if (!this.#closed) this.#home.tellHarakiri(this.id, ms)
   }
 
   /** As `socketOnTimeout` of `node:http`: listeners of the socket itself count for nothing. */
@@ -286,7 +286,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#pushPieces()
     const lost = this.#has(REQUEST_FLAG.body) && (this.#request.destroyed || this.#broken)
     if (!lost) completeRequest(this.#request, trailers === '' ? [] : trailers.split('\n'))
-    if (!this.#over) return
+    if (!this.#closed) return
     if (this.#readsOn && this.#socket.listenerCount('close') > 0) this.#socket.destroy()
     this.#readsOn = false
     this.#home.forget(this.id)
@@ -374,7 +374,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   /** Makes one frame of the bytes written in this turn, unless the end of the response has done so already. */
   readonly #flushReady = (): void => {
     this.#readyScheduled = false
-    if (this.#ready === '' || this.#over) return
+    if (this.#ready === '' || this.#closed) return
     const ready = this.#ready
     this.#ready = ''
     if (this.#headSent) this.#home.writer.send(frame(FRAME.data, this.id, ready))
@@ -391,7 +391,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   }
 
   #responseEnded(): void {
-    if (this.#over || this.#ended) return
+    if (this.#closed || this.#ended) return
     this.#ended = true
     if (this.#waiting.length === 0) this.#finishFrames()
   }
@@ -416,7 +416,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
       this.#ready = ''
       this.#sendHead(ready, flags | RESPONSE_FLAG.complete)
     }
-    this.#over = true
+    this.#closed = true
     if (this.#request.complete) this.#home.forget(this.id)
   }
 

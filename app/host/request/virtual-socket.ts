@@ -129,9 +129,9 @@ export class VirtualSocket extends LazyDuplex {
   }
 
   static {
-    // As a property of a Duplex it is no accessor to TypeScript. It is asked for with each response, and by whoever
-    // drops slow clients. biome-ignore lint/complexity/noThisInStatic: a class of a bundle that names itself is given
-    // another name (`test/bundle.ts`).
+    // TypeScript has it as a property of Duplex, not as an accessor. It is read with each response, and by code that
+    // drops slow clients.
+    // biome-ignore lint/complexity/noThisInStatic: a class of a bundle that names itself is renamed (`test/bundle.ts`).
     Object.defineProperty(this.prototype, 'writableLength', {
       get(this: VirtualSocket) {
         return this.#owner.waitingBytes

@@ -1,4 +1,4 @@
-/** The pieces in which a body is kept: `proxy/exchange/replayable-body.ts`. */
+/** The pieces of a replayable body: `proxy/exchange/replayable-body.ts`. */
 
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
@@ -19,13 +19,13 @@ const cases: [title: string, sizes: number[], mostPieces: number][] = [
 for (const [title, sizes, mostPieces] of cases) {
   t.test(title, async t => {
     const bytes = randomBytes(sizes.reduce((sum, size) => sum + size, 0))
-    const kept: Buffer[] = []
+    const replayable: Buffer[] = []
     let at = 0
     for (const size of sizes) {
-      addPiece(kept, bytes.subarray(at, at + size))
+      addPiece(replayable, bytes.subarray(at, at + size))
       at += size
     }
-    t.ok(Buffer.concat(kept).equals(bytes), 'no byte is lost, doubled or moved')
-    t.ok(kept.length <= mostPieces, `${kept.length} pieces`)
+    t.ok(Buffer.concat(replayable).equals(bytes), 'no byte is lost, doubled or moved')
+    t.ok(replayable.length <= mostPieces, `${replayable.length} pieces`)
   })
 }

@@ -1,4 +1,4 @@
-/** The answer with one certain file, for whoever sends it himself. */
+/** The response with one certain file, for a caller that sends it itself. */
 
 import fs from 'node:fs'
 import t from 'tap'
