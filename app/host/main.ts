@@ -187,7 +187,7 @@ let doubts = 0
 /** Two servers could be the site: says which one is, and how to choose. */
 function tellSite({ isLate, site, other }: SiteRemark): void {
   if (isLate) {
-    const remedy = `app-port = ${portOf(site)}, or requests are answered by ${other} until ${site} listens`
+    const remedy = `app-port = ${portOf(site)}, or ${other} gets the requests until ${site} listens`
     void channel.event('site-late', { site, before: other, remedy })
   } else if (doubts < MOST_DOUBTS) {
     doubts++

@@ -357,7 +357,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     this.#stuckId = type === FRAME.stuck ? id : 0
     if (type === FRAME.response || type === FRAME.data || type === FRAME.end) {
       const exchange = this.#exchanges.get(id)
-      if (exchange !== undefined) this.#respond(exchange, type, bytes, start, end)
+      if (exchange !== undefined) this.#responseFrame(exchange, type, bytes, start, end)
       else this.#stray(type, id, end - start - (type === FRAME.response ? RESPONSE_PREFIX_BYTES : 0))
       return
     }
@@ -409,7 +409,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
       this.#promises.strayResponse(id, type === FRAME.data ? Math.max(1, bytes) : Math.max(0, bytes))
   }
 
-  #respond(exchange: Exchange, type: number, bytes: Buffer, start: number, end: number): void {
+  #responseFrame(exchange: Exchange, type: number, bytes: Buffer, start: number, end: number): void {
     // The head comes first and once: a second head would be a second response to the client.
     if ((type === FRAME.response) === exchange.firstByteMs > 0)
       return this.#refuse(exchange, 'its parts are out of order')

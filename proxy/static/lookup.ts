@@ -63,14 +63,14 @@ async function lookAt({ folder, path }: Place, question: Question, rules: Lookup
   const found = await openFile({ folder, path }, rules)
   if (found.opened.kind === 'directory') return lookForRedirect({ folder, path }, rules)
   if (found.opened.kind !== 'file') return { kind: found.opened.kind }
-  return { kind: 'file', variants: await formsOf(found.place, found.opened, question, rules) }
+  return { kind: 'file', variants: await variantsOf(found.place, found.opened, question, rules) }
 }
 
 async function lookForIndex({ folder, path }: Place, question: Question, rules: LookupRules): Promise<Found> {
   for (const name of rules.files.staticIndex) {
     const { place, opened } = await openFile({ folder, path: path + name }, rules)
     if (opened.kind === 'forbidden') return { kind: 'forbidden' }
-    if (opened.kind === 'file') return { kind: 'file', variants: await formsOf(place, opened, question, rules) }
+    if (opened.kind === 'file') return { kind: 'file', variants: await variantsOf(place, opened, question, rules) }
   }
   return MISSING
 }
@@ -112,7 +112,7 @@ interface Seen {
   opened: OpenedFile
 }
 
-async function formsOf(place: Place, original: OpenedFile, question: Question, rules: LookupRules): Promise<Variants> {
+async function variantsOf(place: Place, original: OpenedFile, question: Question, rules: LookupRules): Promise<Variants> {
   const seen: Seen[] = []
   try {
     await openSiblings(place, original.version, rules, seen)
