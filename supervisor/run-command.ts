@@ -13,6 +13,7 @@ import { createLog, type Log } from '../kit/log/log.js'
 import { LogSink, type Reopening } from '../kit/log/log-sink.js'
 import { SharedPage } from '../kit/page/shared-page.js'
 import { checkLogReach, checkReach } from './child/child-programs.js'
+import { endStrangeChildren } from './child/strange-children.js'
 import { TaskChildren, type Tasks } from './child/task-children.js'
 import type { CommandContext } from './command/command-context.js'
 import type { Starter } from './command/starter.js'
@@ -181,6 +182,8 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   pipes.demand()
   await master.start()
   await announce(master, settings, options.starter, { sink, service, context, undo, pidfile: pid })
+  // Taken down last: strange children may outlive the workers.
+  undo.unshift(endStrangeChildren({ log }))
   return master.finished
 }
 

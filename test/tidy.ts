@@ -91,6 +91,9 @@ const ENTRY_FILES = [
 /** Holds the text of a program that it starts. */
 const ANOTHER_PROGRAM = 'app/host/application/syntax-error-place.ts'
 
+/** Programs that no running master starts: those of commands, and one that is over before the first child. */
+const BESIDE_THE_MASTER = /^supervisor\/(command|doctor)\/|^supervisor\/host\/inherited-limits\.ts$/
+
 const BANNED: [title: string, pattern: RegExp, applies: (path: string) => boolean, instead: string][] = [
   [
     'process.exit',
@@ -104,6 +107,12 @@ const BANNED: [title: string, pattern: RegExp, applies: (path: string) => boolea
     // Applications use it; `cluster-role.ts` is what they find in it.
     path => path !== 'app/host/application/cluster-role.ts' && !within(path, 'test'),
     'child_process (docs/decisions/no-cluster.md)',
+  ],
+  [
+    'a child that is not kept',
+    /getBuiltinModule\('node:child_process'\)|^import (?!type\b)[^']* from 'node:child_process'/m,
+    path => within(path, 'supervisor') && path !== 'supervisor/user/own-children.ts' && !BESIDE_THE_MASTER.test(path),
+    'spawnOwn (supervisor/user/own-children.ts)',
   ],
   [
     'console',

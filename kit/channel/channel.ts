@@ -43,6 +43,11 @@ export interface ChannelOptions extends ChannelLimits {
   closed(broken: string | null): void
   /** The other side has sent more than its budget allows, for the first time. */
   slowed?(): void
+  /**
+   * Both directions are TCP sockets. Once the other side has closed its own, nobody reads this one any more: it is reset, and the kernel keeps no port for a minute
+   * (TIME_WAIT).
+   */
+  resets?: boolean
 }
 
 /** The descriptors that a child has it as: what it reads, and what it writes. */
@@ -97,7 +102,7 @@ export class Channel {
     this.#options = options
     this.#budget = options.budget
     from.on('data', (chunk: Buffer) => this.#take(chunk))
-    from.on('end', () => this.#close(null))
+    from.on('end', () => this.#close(null, options.resets))
     for (const end of [from, to]) {
       end.on('close', () => this.#close(null))
       // EPIPE, ECONNRESET: the other side is gone, `close` follows.
@@ -262,14 +267,15 @@ export class Channel {
     this.#close(why)
   }
 
-  #close(broken: string | null): void {
+  #close(broken: string | null, resets = false): void {
     if (this.#isClosed) return
     this.#isClosed = true
     if (this.#resume !== null) clearTimeout(this.#resume)
     this.#held = Buffer.alloc(0)
     this.#heldBytes = 0
     this.#from.destroy()
-    this.#to.destroy()
+    if (resets) this.#to.resetAndDestroy()
+    else this.#to.destroy()
     this.#options.closed(broken)
   }
 }

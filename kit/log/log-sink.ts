@@ -10,7 +10,7 @@
  * another user then. So such a master changes over to a new file only while no thread is held up, and another process makes that file (`Reopening`).
  */
 
-import { fstatSync } from 'node:fs'
+import { close, fstatSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Credentials } from '../channel/messages.js'
 import { reasonOf } from '../ground/failure.js'
@@ -218,7 +218,10 @@ export class LogSink {
     stream.end()
   }
 
-  /** Writes what waits, for at most two seconds, and closes. */
+  /**
+   * Writes what waits, for at most two seconds, and closes. What was written is safe with the kernel: no fsync(2) is asked for, because a busy disk takes
+   * seconds for it, and the thread that waits would hold up the end of the process.
+   */
   async close(): Promise<void> {
     if (this.#held !== null) this.#release()
     const stream = this.#stream
@@ -231,13 +234,19 @@ export class LogSink {
         isLogStuck ||= stream.mayHoldThread
         resolve()
       }, closeMs)
-      for (const event of ['finish', 'close', 'error']) {
-        stream.once(event, () => {
-          clearTimeout(timer)
-          resolve()
-        })
+      const over = () => {
+        clearTimeout(timer)
+        resolve()
       }
-      stream.end()
+      for (const event of ['finish', 'close', 'error']) stream.once(event, over)
+      // What `end` of sonic-boom does, without its fsync(2).
+      const closeFile = () => {
+        if (this.#options.path === null || stream.fd === null) over()
+        else close(stream.fd, over)
+      }
+      if (!stream.mayHoldThread) stream.end()
+      else if (stream.waitingBytes === 0) closeFile()
+      else stream.once('drain', closeFile)
     })
   }
 

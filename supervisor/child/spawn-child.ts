@@ -210,6 +210,7 @@ export class Child {
         },
         closed: broken => this.#listeners.channelClosed(broken),
         slowed: () => this.#listeners.slowed(),
+        resets: true,
       },
     )
   }

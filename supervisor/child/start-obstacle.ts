@@ -8,6 +8,7 @@ import { statSync } from 'node:fs'
 import { codeOf, Failure } from '../../kit/ground/failure.js'
 import { workersFolderOf } from '../config/values/run-folder-path.js'
 import { isGone } from '../run-folder/workers-folder.js'
+import { findProcessLimits } from '../user/process-limits.js'
 import { findNoRoom } from '../user/room-left.js'
 import { asServiceUser, mayBecomeUser } from '../user/service-user.js'
 import type { Generation } from './master-context.js'
@@ -24,7 +25,6 @@ export interface StartObstacle {
 const LIMITS: Record<string, StartObstacle> = {
   EMFILE: { why: 'the master has no descriptors left (EMFILE)', remedy: 'LimitNOFILE in the unit, or max-fd' },
   ENFILE: { why: 'the system has no descriptors left (ENFILE)', remedy: 'sysctl fs.file-max' },
-  EAGAIN: { why: 'no more processes are allowed (EAGAIN)', remedy: 'TasksMax in the unit, or ulimit -u' },
   ENOMEM: { why: 'no memory is left (ENOMEM)', remedy: 'fewer processes, or more memory' },
   E2BIG: {
     why: 'the environment or the arguments are too large (E2BIG)',
@@ -41,6 +41,7 @@ export function explainNotStarted(
 ): StartObstacle {
   const gone = runFolderObstacle(generation) ?? lost
   if (gone !== null) return gone
+  if (/ EAGAIN\b/.test(error)) return findProcessLimits()
   const [code = ''] = /E[A-Z0-9]+$/.exec(error) ?? []
   const limit = LIMITS[code]
   if (limit !== undefined) return limit

@@ -8,12 +8,13 @@
  * have become those of another build.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
 import { BUILD_FILE, digestOf } from '../host/installation.js'
+import { spawnOwn } from '../user/own-children.js'
 import { entryCommand, TASK_ENTRY } from './child-programs.js'
 
 /** `work` is synchronous. Its request and its result are values that `v8.serialize` takes. */
@@ -149,7 +150,7 @@ export class TaskChildren implements Tasks {
   #start(descriptors: readonly number[]): ChildProcess {
     const [program = '', ...args] = this.#options.command
     const stdio = ['pipe', 'pipe', 'ignore', ...descriptors] as const
-    const child = spawn(program, [...args, 'daimyo: task'], { env: {}, cwd: '/', stdio: [...stdio], detached: true })
+    const child = spawnOwn(program, [...args, 'daimyo: task'], { env: {}, cwd: '/', stdio: [...stdio], detached: true })
     child.unref()
     return child
   }

@@ -69,6 +69,8 @@ export interface Found {
 const RESTART_REMEDY = 'systemctl restart, or daimyo stop and daimyo start'
 
 const OTHERS = 0o007
+const GROUP_READS = 0o040
+const LISTED = 'who lists this folder may delay a stop'
 /** Less room than this for the log is none; a smaller share than that soon is. */
 const NO_ROOM_BYTES = 1024 ** 2
 const LITTLE_ROOM = 0.05
@@ -240,9 +242,11 @@ function runFolder({ runDir }: Wanted, { runFolder: folder, uid }: Found): Diagn
   const mode = folder.mode & 0o777
   const text = `${runDir}, mode ${mode.toString(8).padStart(4, '0')}, owner ${folder.uid}`
   if ((mode & OTHERS) !== 0)
-    return row('bad', what, text, `chmod 0750 ${runDir}: everybody reaches the workers past the proxy`)
+    return row('bad', what, text, `chmod 0710 ${runDir}: everybody reaches the workers past the proxy`)
   if (folder.isOpenAbove)
     return row('bad', what, text, 'a run-dir whose parent only its owner can write, or with the sticky bit')
+  if ((mode & GROUP_READS) !== 0)
+    return row('warn', what, text, `chmod 0710 ${runDir}, in a unit RuntimeDirectoryMode=0710: ${LISTED}`)
   if (folder.uid !== 0 && folder.uid !== uid)
     return row('warn', what, text, `chown it to the user of the service, ${uid}`)
   return row('ok', what, text)

@@ -79,7 +79,9 @@ service's user traced a process that was killed, and kept it from its end for th
 \`proxy-unkillable\`, \`child-unkillable\` (a hook, a daemon, a cron job): ten seconds after SIGKILL the process has not ended; \`stays\` says what holds it. Nobody waits for
 it any more; \`daimyo status\` shows it until it ends (\`worker-exit\`), and a slot with two of them gets no further worker. \`slot-held-back\`,
 once a minute for each slot: it waits with its next worker, \`why=leaving\` for two of its former ones to end, \`why=unended\` because two of them do not, \`why=pace\` because
-its workers ask for their replacement too soon after their start. \`watch-blind\`: \`touch-reload\`
+its workers ask for their replacement too soon after their start. \`strange-children-killed\`: the loop of the
+master stood still for two seconds and more (\`stillMs\`), and \`count\` processes were its children that it had not started (clone(2) with CLONE_PARENT); \`name\` is that of the first one.
+\`strange-children-unwatched\`: nobody looks for them, \`why\` says the reason. \`watch-blind\`: \`touch-reload\`
 or its like cannot look at a path. \`run-folder-restored\`,
 \`control-socket-restored\`: they had been removed; \`run-folder-lost\` says why they cannot be had. \`worker-retiring why=socket-gone\`: one of its sockets was missing
 for a second, because it was removed or the application had closed its server and did not listen again; where that happens again within ten seconds, the next replacements wait up to 30 s.

@@ -1,8 +1,7 @@
 /**
  * The pidfile: the master's pid and a newline, for `kill -HUP $(cat daimyo.pid)`. Called by `run-command.ts`.
  * Must stay true: readers see a whole file or none, never half of one; nothing that a planted link points to is
- * written or removed; a live daimyo's pidfile is never taken, also when two start at the same moment
- * (of three, two may find the same stale file, and the third one the moment between them).
+ * written or removed; a live daimyo's pidfile is never taken, however many start at the same moment.
  *
  * Unlike uWSGI, which leaves it behind unless `vacuum` is set, the file is always removed at exit while it is still ours: a
  * pidfile that outlives its process names a stranger some day.
@@ -28,7 +27,7 @@ import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
 import { onGuardedPath } from '../user/guarded-path.js'
 import { O_PATH } from '../user/service-user.js'
 import { MASTER_NAME } from './process-names.js'
-import { commandOf, hasOpen, lifeOf, startTimeOf, userOf } from './process-presence.js'
+import { childrenOf, commandOf, hasOpen, lifeOf, startTimeOf, userOf } from './process-presence.js'
 
 const longestPidfile = 64
 
@@ -38,19 +37,19 @@ const longestPidfile = 64
  * allows for the service's `credentials`; the process that it names is judged as we are.
  */
 export function checkPidfile(path: string, credentials: Credentials | null = null, own = process.pid): void {
-  findStale(path, credentials, own)
+  findStale(path, path, credentials, own)
 }
 
-/** What may be replaced; null: there is nothing. Throws as `checkPidfile`. */
-function findStale(path: string, credentials: Credentials | null, own: number): Stats | null {
-  const { found, pid } = onGuardedPath(path, 'name', credentials, () => ({
-    found: lookOrRefuse(path),
-    pid: readPid(path),
+/** What stands at `place`, `path` or the name of a right to it, and may be replaced; null: there is nothing. Throws as `checkPidfile`. */
+function findStale(path: string, place: string, credentials: Credentials | null, own: number): Stats | null {
+  const { found, pid } = onGuardedPath(place, 'name', credentials, () => ({
+    found: lookOrRefuse(place),
+    pid: readPid(place),
   }))
   if (found === null) return null
   if (!found.isFile()) {
     const what = found.isSymbolicLink() ? 'it is a symbolic link' : 'it is not a regular file'
-    throw new Failure('pidfile', `cannot use the pidfile: pidfile=${path}: ${what}`, EXIT.permission)
+    throw new Failure('pidfile', `cannot use the pidfile: pidfile=${place}: ${what}`, EXIT.permission)
   }
   if (pid !== null && pid !== own && isRunningDaimyo(pid, found, credentials)) {
     throw new Failure(
@@ -74,23 +73,55 @@ export interface WrittenPidfile {
  * open for the life of the master: so the next start knows that this master wrote it.
  */
 export function writePidfile(path: string, credentials: Credentials | null = null, own = process.pid): WrittenPidfile {
-  for (;;) {
-    const stale = findStale(path, credentials, own)
-    const written = onGuardedPath(path, 'name', credentials, () => replacePidfile(path, own, stale))
-    // Null: another one has just taken the name. If it is a daimyo that runs, that is said now.
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    const way = findWay(path, credentials, own)
+    const written = onGuardedPath(path, 'name', credentials, () => placePidfile(path, own, way))
+    // Null: another one was quicker. If it is a daimyo that runs, that is said now.
     if (written !== null) return written
   }
+  throw unwritable(path, new Error('others change it again and again'))
 }
 
-function replacePidfile(path: string, pid: number, stale: Stats | null): WrittenPidfile | null {
-  const beside = join(dirname(path), `.${basename(path)}.${pid}`)
-  const temporary = `${beside}.new`
+/** Each lost round means that another start was quicker, and that one runs. */
+const MOST_ROUNDS = 100
+/** Each is of a master that was killed within the moment in which it took the pidfile. */
+const MOST_RIGHTS = 16
+
+/** A stale pidfile, or a stale right to one. */
+interface Stale {
+  place: string
+  found: Stats
+}
+
+/** `free`: the first name behind the stale ones. */
+interface Way {
+  stale: Stale[]
+  free: string
+}
+
+/**
+ * A stale pidfile is never moved before there is another in its place: else a third start finds the name free meanwhile. Whoever wants to replace it links its own file to a name
+ * that says which stale file is meant, and only one can: that is the right. A right whose owner died is stale in turn.
+ */
+function findWay(path: string, credentials: Credentials | null, own: number): Way {
+  const stale: Stale[] = []
+  for (let free = path; stale.length <= MOST_RIGHTS; ) {
+    const found = findStale(path, free, credentials, own)
+    if (found === null) return { stale, free }
+    stale.push({ place: free, found })
+    free = join(dirname(path), `.${basename(path)}.after-${found.ino}-${found.mtimeMs}`)
+  }
+  throw unwritable(path, new Error(`remove the files .${basename(path)}.after-* beside it`))
+}
+
+/** Null: another one was quicker. */
+function placePidfile(path: string, pid: number, way: Way): WrittenPidfile | null {
+  const draft = join(dirname(path), `.${basename(path)}.${pid}.new`)
   try {
-    removeIfThere(temporary)
-    const fd = writeNewFile(temporary, `${pid}\n`)
-    if (stale !== null) moveAway(path, `${beside}.old`, stale)
-    const isOurs = tookName(temporary, path)
-    removeIfThere(temporary)
+    removeIfThere(draft)
+    const fd = writeNewFile(draft, `${pid}\n`)
+    const isOurs = tookPlace(draft, path, way)
+    removeIfThere(draft)
     if (!isOurs) {
       closeSync(fd)
       return null
@@ -98,34 +129,40 @@ function replacePidfile(path: string, pid: number, stale: Stats | null): Written
     const { dev, ino } = fstatSync(fd)
     return { fd, dev, ino }
   } catch (error) {
-    const exitCode = ['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error)) ? EXIT.permission : EXIT.os
-    throw new Failure('pidfile', `cannot write the pidfile: pidfile=${path}: ${reasonOf(error)}`, exitCode, error)
+    throw unwritable(path, error)
   }
 }
 
-/** Of two that find the same stale file one gets it: the other one puts back what it has moved. */
-function moveAway(path: string, aside: string, stale: Stats): void {
+/** Who has the right, and still finds all that it has seen, moves its file to `path`. */
+function tookPlace(draft: string, path: string, { stale, free }: Way): boolean {
   try {
-    renameSync(path, aside)
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error
-    return
-  }
-  const moved = lookAt(aside)
-  if (moved !== null && (moved.dev !== stale.dev || moved.ino !== stale.ino)) tookName(aside, path)
-  removeIfThere(aside)
-}
-
-/** link(2), other than rename(2), gives a name to one of those who want it. False: another one has it. */
-function tookName(file: string, path: string): boolean {
-  try {
-    linkSync(file, path)
+    linkSync(draft, free)
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false
-    // EPERM, ENOSYS, EOPNOTSUPP, EMLINK: a file system that has no second names.
-    renameSync(file, path)
+    // EPERM, ENOSYS, EOPNOTSUPP, EMLINK: a file system that has no second names, and so no rights.
+    holdingFile(path, () => renameSync(draft, path))
+    return true
   }
-  return true
+  if (free === path) return true
+  try {
+    if (!stale.every(isUnchanged)) return false
+    holdingFile(path, () => renameSync(free, path))
+    for (const { place } of stale.slice(1)) removeIfThere(place)
+    return true
+  } finally {
+    // It has moved, or is of no use. Another start that has taken the name since sees that the pidfile has changed.
+    removeIfThere(free)
+  }
+}
+
+function isUnchanged({ place, found }: Stale): boolean {
+  const now = lookAt(place)
+  return now !== null && now.dev === found.dev && now.ino === found.ino && now.mtimeMs === found.mtimeMs
+}
+
+function unwritable(path: string, error: unknown): Failure {
+  const exitCode = ['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error)) ? EXIT.permission : EXIT.os
+  return new Failure('pidfile', `cannot write the pidfile: pidfile=${path}: ${reasonOf(error)}`, exitCode, error)
 }
 
 /** Removes the pidfile if it still holds our pid; tells whether it did. Never throws: at exit nobody could act on it. */
@@ -230,7 +267,13 @@ function isRunningDaimyo(pid: number, file: Stats, credentials: Credentials | nu
   if (command === null) return true
   const startedMs = startTimeOf(life)
   if (!isMasterCommand(command) || (startedMs !== null && startedMs > file.mtimeMs + 1000)) return false
-  return !isRootsMaster || hasOpen(pid, file)
+  return !isRootsMaster || isHeldBy(pid, file)
+}
+
+/** Its task writes the file, and ends when the master has it open: so the tasks are looked at first. They are root's; a worker of the service's user is none. */
+function isHeldBy(master: number, file: Stats): boolean {
+  const tasks = childrenOf(master).filter(pid => userOf(pid) === 0)
+  return [...tasks, master].some(pid => hasOpen(pid, file))
 }
 
 /** `daimyo: master …` once the title is set, be it behind a `procname-prefix`, before that `node …/daimyo.js …`. */

@@ -7,7 +7,7 @@
 import { existsSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs'
 import { uptime } from 'node:os'
 import { codeOf } from '../../kit/ground/failure.js'
-import { isDead, parseProcessStat } from '../../kit/process/process-stat.js'
+import { isDead, parseProcessStat, readProcessStat } from '../../kit/process/process-stat.js'
 
 /** One life of a process: `startTicks` since boot (proc(5), field 22), empty where there is no /proc. */
 export interface ProcessLife {
@@ -39,6 +39,17 @@ export function commandOf(pid: number): string | null {
 export function userOf(pid: number): number | null {
   const [, uid] = /^Uid:\s*(\d+)/m.exec(readProcFile(pid, 'status') ?? '') ?? []
   return uid === undefined ? null : Number(uid)
+}
+
+/** The processes that `pid` has started and not reaped; none where there is no /proc. */
+export function childrenOf(pid: number): number[] {
+  try {
+    const pids = readdirSync('/proc').map(Number).filter(Number.isInteger)
+    return pids.filter(child => readProcessStat(child)?.parent === pid)
+  } catch {
+    // ENOENT: a system without /proc.
+    return []
+  }
 }
 
 /** Whether `pid` has the file open; true also where that cannot be told (EACCES: /proc/PID/fd takes the right to trace it). */

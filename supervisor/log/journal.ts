@@ -94,6 +94,8 @@ const EVENTS = {
     'socket-not-removed',
     'start-waits',
     'stood-still',
+    'strange-children-killed',
+    'strange-children-unwatched',
     'tracer-killed',
     'upstream-out',
     'watch-blind',

@@ -8,13 +8,13 @@
 import type { Row } from './family-table.js'
 
 /** A row with these labels that begins at zero. */
-export function zeroRow({ labels, text }: Row, columns: number): Required<Row> {
-  return { labels, text, values: new Array(columns).fill(0), errors: new Array(columns).fill(0) }
+export function zeroRow({ text }: Row, columns: number): Required<Row> {
+  return { text, values: new Array(columns).fill(0), errors: new Array(columns).fill(0) }
 }
 
 /** The same sum, to add to without changing the one that others may be reading. */
-export function copyRow({ labels, text, values, errors }: Required<Row>): Required<Row> {
-  return { labels, text, values: [...values], errors: [...errors] }
+export function copyRow({ text, values, errors }: Required<Row>): Required<Row> {
+  return { text, values: [...values], errors: [...errors] }
 }
 
 /** Adds all numbers of `row` to `sum`. */
@@ -27,8 +27,8 @@ export function addRow(sum: Required<Row>, row: Row): void {
 
 /** The sum with its errors put back: one rounding, whatever the number of terms. */
 export function roundRow(sum: Required<Row>): Row {
-  const { labels, text, values } = sum
-  return { labels, text, values: values.map((value, at) => value + (sum.errors[at] ?? 0)) }
+  const { text, values } = sum
+  return { text, values: values.map((value, at) => value + (sum.errors[at] ?? 0)) }
 }
 
 function addValue(sum: Required<Row>, at: number, value: number): void {

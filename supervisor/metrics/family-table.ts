@@ -17,11 +17,10 @@ export interface Column {
 }
 
 /**
- * `values` has one number per column. `text`: the labels as the exposition prints them, without braces. `errors`: what
- * rounding took from each value; only running sums keep them.
+ * `values` has one number per column. `text`: the labels as the exposition prints them, without braces. The key of the row holds them too: a list of many short ones
+ * would take more memory than all the rest. `errors`: what rounding took from each value; only running sums keep them.
  */
 export interface Row {
-  labels: [string, string][]
   text: string
   values: number[]
   errors?: number[]
@@ -114,7 +113,7 @@ export function readTable(raw: unknown, room: Partial<TableRoom> = {}, before?: 
       reading.excess += cells.size
       continue
     }
-    table.rows.set(key, { labels: old?.labels ?? labels, text, values })
+    table.rows.set(key, { text, values })
     table.bytes += more
   }
   return reading
@@ -160,11 +159,12 @@ export function seriesOf(table: FamilyTable): number {
 export function familyOf(table: FamilyTable): MetricFamily {
   const { name, help, type, aggregator } = table
   const values: MetricSample[] = []
-  for (const row of table.rows.values()) {
+  for (const [key, row] of table.rows) {
+    const labels = labelsOf(key)
     table.columns.forEach((column, at) => {
       const value = row.values[at] ?? Number.NaN
       if (column.kind === 'quantile' && Number.isNaN(value)) return
-      values.push(sampleOf(name, column, row.labels, value))
+      values.push(sampleOf(name, column, labels, value))
     })
   }
   return { name, help, type, aggregator, values }
@@ -284,10 +284,22 @@ function readLabels(raw: unknown, type: MetricType) {
     else labels.push([name, text.toWellFormed()])
   }
   if (labels.length > 1) labels.sort(([a], [b]) => (a < b ? -1 : 1))
-  let rowKey = ''
   // The length before each value keeps two label sets from sharing a key, whatever their values contain.
-  for (const [name, text] of labels) rowKey += `${name}=${text.length}:${text},`
+  const rowKey = labels.map(([name, text]) => `${name}=${text.length}:${text},`).join('')
   return { labels, bound, rowKey }
+}
+
+/** Of a row, by its key. */
+function labelsOf(key: string): Record<string, string> {
+  const labels: Record<string, string> = {}
+  for (let at = 0; at < key.length; ) {
+    const length = key.indexOf('=', at)
+    const text = key.indexOf(':', length) + 1
+    const end = text + Number(key.slice(length + 1, text - 1))
+    labels[key.slice(at, length)] = key.slice(text, end)
+    at = end + 1
+  }
+  return labels
 }
 
 function columnOf(family: MetricFamily, metricName: unknown, bound: string): Column | null {
@@ -352,9 +364,7 @@ function valuesOf(
 }
 
 function printLabels(labels: [string, string][]): string {
-  let text = ''
-  for (const [name, value] of labels) text += `${text === '' ? '' : ','}${name}="${escapeLabel(value)}"`
-  return text
+  return labels.map(([name, value]) => `${name}="${escapeLabel(value)}"`).join()
 }
 
 function escapeLabel(text: string): string {
@@ -365,8 +375,7 @@ function suffixBytes({ kind, bound }: Column): number {
   return `_${kind}{,quantile=""}`.length + bound.length
 }
 
-function sampleOf(name: string, column: Column, labels: [string, string][], value: number): MetricSample {
-  const named = Object.fromEntries(labels)
+function sampleOf(name: string, column: Column, named: Record<string, string>, value: number): MetricSample {
   if (column.kind === 'bucket') return { metricName: `${name}_bucket`, labels: { ...named, le: column.bound }, value }
   if (column.kind === 'quantile') return { labels: { ...named, quantile: column.bound }, value }
   if (column.kind === 'value') return { labels: named, value }

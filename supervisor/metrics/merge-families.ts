@@ -204,8 +204,8 @@ function* measure(aggregator: Aggregator, live: FamilyTable[]): Slices<Map<strin
   let looked = 0
   if (aggregator === 'omit') return found
   for (const table of live) {
-    for (const [key, { labels, text, values }] of table.rows) {
-      const row = found.get(key) ?? { labels, text, values: [] }
+    for (const [key, { text, values }] of table.rows) {
+      const row = found.get(key) ?? { text, values: [] }
       row.values.push(...values)
       found.set(key, row)
       if (++looked % SLICE === 0) yield

@@ -19,6 +19,7 @@ import type { MasterContext, PlainEvent } from '../child/master-context.js'
 import { Child } from '../child/spawn-child.js'
 import { userEnvironment } from '../child/spawn-environment.js'
 import { type ProcessNames, processName } from '../host/process-names.js'
+import { PROXY_YOUNG_GENERATION } from '../host/young-generation.js'
 import { lookAtKilled } from '../user/killed-child.js'
 import { newProxyLife, type ProxyEffect, type ProxyEvent, type ProxyLife, stepProxy } from './proxy-phase.js'
 
@@ -166,7 +167,7 @@ export class ProxyProcess {
     return new Child(
       {
         entry: proxyEntry,
-        nodeArgs: [],
+        nodeArgs: PROXY_YOUNG_GENERATION,
         credentials,
         title: processName(`daimyo: proxy ${proxyId}`, names),
         cwd: folder,

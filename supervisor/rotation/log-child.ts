@@ -24,7 +24,8 @@ import { openMadeMasterLog } from './master-log.js'
 import { type LogPlace, openOfferedLog, placeOf } from './offered-log.js'
 
 const ENTRY = builtFile('supervisor/rotation/log-child-main.js')
-const CHILD_MS = 3000
+/** Nobody waits for it. On a busy machine Node alone takes seconds to start. */
+const CHILD_MS = 10_000
 /** A thousand names. */
 const LONGEST_ANSWER = 1 << 19
 

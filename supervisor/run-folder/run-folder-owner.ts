@@ -27,7 +27,9 @@ import { workersFolderOf } from '../config/values/run-folder-path.js'
 import { CROWDED, namesIn } from '../user/folder-names.js'
 import { findNoRoom } from '../user/room-left.js'
 
-const folderMode = 0o750
+/** The service's group passes through it, and cannot list it: whoever reads a folder may hold its lock for seconds (getdents(2)). */
+const RUN_MODE = 0o710
+const WORKERS_MODE = 0o750
 
 /** `isOurs`: names that a daimyo makes. `askBefore` rejects where a folder of another user may not be taken over. */
 export interface FolderCare {
@@ -72,7 +74,7 @@ function findOrMake(path: string): { folder: string; made: boolean } {
   const parent = makeParents(dirname(path))
   checkAncestors(parent, path)
   const folder = join(parent, basename(path))
-  return { folder, made: makeFolder(folder) }
+  return { folder, made: makeFolder(folder, RUN_MODE) }
 }
 
 /**
@@ -86,14 +88,14 @@ export function openWorkersFolder(
   clear: (path: string, credentials: Credentials | null) => void,
 ): { path: string; made: boolean } {
   try {
-    const made = makeFolder(path)
+    const made = makeFolder(path, WORKERS_MODE)
     const wanted = { uid: credentials?.uid ?? ourId(), gid: credentials?.gid ?? process.getegid?.() ?? 0 }
     onFolder(path, descriptor => {
       const stats = fstatSync(descriptor)
       if (!made && isReady(stats, wanted)) return
       if (ourId() === 0) fchownSync(descriptor, wanted.uid, wanted.gid)
       else if (stats.uid !== wanted.uid) throw refused(path, `it belongs to uid ${stats.uid}`)
-      fchmodSync(descriptor, folderMode)
+      fchmodSync(descriptor, WORKERS_MODE)
     })
     clear(path, credentials)
     return { path, made }
@@ -136,7 +138,7 @@ function makeParents(path: string): string {
   if (real !== null) return real
   const parent = makeParents(dirname(path))
   const made = join(parent, basename(path))
-  if (makeFolder(made)) onFolder(made, descriptor => fchmodSync(descriptor, 0o755))
+  if (makeFolder(made, 0o755)) onFolder(made, descriptor => fchmodSync(descriptor, 0o755))
   return made
 }
 
@@ -167,8 +169,8 @@ function adopt(path: string, made: boolean, credentials: Credentials | null, isO
     if (isForeign && (ourId() !== 0 || stats.uid !== credentials?.uid))
       throw refused(path, `it belongs to uid ${stats.uid}`)
     // The workers' user passes through it as a member of its group.
-    const isPassable = credentials === null || (stats.gid === wanted.gid && (stats.mode & 0o050) === 0o050)
-    if (!made && isReady(stats, wanted) && isPassable) return
+    const isPassable = credentials === null || (stats.gid === wanted.gid && (stats.mode & 0o010) !== 0)
+    if (!made && isReady(stats, wanted) && isPassable) return tighten(path, descriptor, stats, isOurs)
     const refuseStrangers = () => {
       const stranger = made ? undefined : allNamesIn(path).find(name => !isOurs(name) && !mayStay(join(path, name)))
       if (stranger === undefined) return
@@ -176,12 +178,19 @@ function adopt(path: string, made: boolean, credentials: Credentials | null, isO
     }
     refuseStrangers()
     if (ourId() === 0) fchownSync(descriptor, wanted.uid, wanted.gid)
-    fchmodSync(descriptor, folderMode)
+    fchmodSync(descriptor, RUN_MODE)
     if (!isForeign) return
     // From here on its former owner changes nothing in it: what was planted before is seen now, and goes.
     refuseStrangers()
     for (const name of allNamesIn(path).filter(isOurs)) remove(join(path, name))
   })
+}
+
+/** One of an earlier version, or of a unit with RuntimeDirectoryMode=0750. A folder with files of others keeps its mode: they may be meant to be seen. */
+function tighten(path: string, descriptor: number, { mode }: Stats, isOurs: FolderCare['isOurs']): void {
+  if ((mode & 0o060) === 0) return
+  const { names, isWhole } = namesIn(path)
+  if (isWhole && names.every(name => isOurs(name) || mayStay(join(path, name)))) fchmodSync(descriptor, mode & 0o7710)
 }
 
 /** A folder that is taken over is looked at to its last name. */
@@ -224,9 +233,9 @@ function onFolder(path: string, work: (descriptor: number) => void): void {
   }
 }
 
-function makeFolder(path: string): boolean {
+function makeFolder(path: string, mode: number): boolean {
   try {
-    mkdirSync(path, folderMode)
+    mkdirSync(path, mode)
     return true
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false

@@ -47,7 +47,7 @@ export function controlPathOf(runDir: string): string {
 }
 
 /**
- * Makes `path` (mode 0750, root's and the service's group's, else our own) ready for a new master. Failures:
+ * Makes `path` (mode 0710, root's and the service's group's, else our own) ready for a new master. Failures:
  * `already-running` (69, with the pid
  * that runs), `run-folder` (77 when it is not ours to use, 71 when the system refuses). `end`: what clears the workers' folder at the end, where it is another user's.
  */

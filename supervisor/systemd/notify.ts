@@ -10,6 +10,7 @@ import { reasonOf } from '../../kit/ground/failure.js'
 import { SYSTEM_PATH } from '../../kit/ground/system-path.js'
 import type { Log } from '../../kit/log/log.js'
 import { isMastersSignal } from '../../kit/process/masters-signals.js'
+import { spawnOwn } from '../user/own-children.js'
 
 /** All methods return at once. `settled` resolves when nothing waits any more: called before the process ends. */
 export interface Notifier {
@@ -112,19 +113,21 @@ class NotifyQueue {
     const env = { PATH: SYSTEM_PATH, NOTIFY_SOCKET: environment.NOTIFY_SOCKET }
     let child: ChildProcess
     try {
-      child = process.getBuiltinModule('node:child_process').spawn(program, assignments, { env, stdio: 'ignore' })
+      child = spawnOwn(program, assignments, { env, stdio: 'ignore' })
     } catch (error) {
       // ENOMEM, E2BIG: spawn throws what it does not know as an event.
       return onEnd(reasonOf(error), null)
     }
     const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs)
     // A program that is missing gives `error` and no `exit`; one that could not be killed gives both: the first one counts.
+    let isOver = false
     const end = (failure: string | null, signal: string | null) => {
+      if (isOver) return
+      isOver = true
       clearTimeout(timer)
-      child.removeAllListeners().on('error', () => {})
       onEnd(failure, signal)
     }
-    child.once('error', error => end(error.message, null))
+    child.on('error', error => end(error.message, null))
     child.once('exit', (code, signal) => end(code === 0 ? null : `exit code=${code} signal=${signal}`, signal))
   }
 

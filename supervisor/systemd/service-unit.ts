@@ -109,7 +109,7 @@ ${facts.group === null ? '' : `Group=${facts.group}\n`}${privileges(facts.bindsL
 ${facts.workingDirectory === null ? '' : `# Relative paths of the INI count from here.\nWorkingDirectory=${facts.workingDirectory.replaceAll('%', '%%')}\n`}\
 # Where the sockets are, and where "daimyo status|reload|stop" look for a running master.
 RuntimeDirectory=${facts.runtimeDirectory}
-RuntimeDirectoryMode=0750
+RuntimeDirectoryMode=0710
 # For what the application keeps: /var/lib/${facts.stateDirectory}, also in its environment as STATE_DIRECTORY.
 StateDirectory=${facts.stateDirectory}
 StateDirectoryMode=0750

@@ -21,6 +21,7 @@ import { getSystemErrorMap } from 'node:util'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
 import { systemProgram } from '../../kit/ground/system-path.js'
+import { spawnOwn, statusOf } from './own-children.js'
 import { asServiceUser, groupsOf, O_PATH } from './service-user.js'
 
 /** What to run, and where. */
@@ -86,11 +87,8 @@ function cannotEnter({ user, uid }: Credentials, path: string, why: string): str
   return `cannot enter ${path} as uid=${user ?? uid}: ${why}`
 }
 
-/** Asked for where something is started: commands that only ask a master would pay for it. */
-export const childProcess = () => process.getBuiltinModule('node:child_process')
-
 function start([first = '', ...rest]: readonly string[], options: SpawnOptions): ChildProcess {
-  return childProcess().spawn(first, rest, options)
+  return spawnOwn(first, rest, options)
 }
 
 /** By the path of env. */
@@ -102,7 +100,7 @@ function canEnter(program: string, find: typeof systemProgram): boolean {
   if (env === null || program.includes('=')) return false
   const known = knownToEnter.get(env)
   if (known !== undefined) return known
-  const can = childProcess().spawnSync(env, ['-C', '/', env], { env: {}, stdio: 'ignore' }).status === 0
+  const can = statusOf(env, ['-C', '/', env]) === 0
   knownToEnter.set(env, can)
   return can
 }
@@ -208,9 +206,7 @@ function findOwnWords(): NonNullable<typeof ownWords> {
   const { inheritable, permitted, ambient } = readOwnCapabilities()
   if ((inheritable | permitted | ambient) === 0n) return { ofNode: null, ofOthers: null }
   const setpriv = systemProgram('setpriv')
-  const allows = (words: string[]) =>
-    setpriv !== null &&
-    childProcess().spawnSync(setpriv, [...words, '/bin/true'], { env: {}, stdio: 'ignore' }).status === 0
+  const allows = (words: string[]) => setpriv !== null && statusOf(setpriv, [...words, '/bin/true']) === 0
   const words = inheritable === 0n || !allows(NO_CAPABILITIES) ? NO_AMBIENT : NO_CAPABILITIES
   const isOfFile = (permitted & ~ambient) !== 0n
   return { ofNode: isOfFile ? [...words, '--no-new-privs'] : words, ofOthers: words }

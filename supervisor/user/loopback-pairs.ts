@@ -33,6 +33,8 @@ const TRY_MS = 1000
 const TRIES = 3
 /** The second where the machine has no first one. */
 const HOSTS = ['127.0.0.1', '::1']
+/** No descriptor is left: another try finds none either. */
+const LACKING = ['EMFILE', 'ENFILE']
 /** Who connects while it is not known yet which ports are ours, and is none of us. */
 const MOST_STRANGERS = 512
 
@@ -47,6 +49,7 @@ export async function connectPairs(count: number, options: PairOptions): Promise
       if (host === HOSTS[0]) why = made.why
       if (!made.isRefused) break
     }
+    if (LACKING.includes(why?.code ?? '')) break
   }
   return { pairs, why: pairs.length < count ? why : null }
 }
@@ -56,7 +59,6 @@ class Matching {
   readonly made: Promise<Made & { isRefused: boolean }>
   readonly #host: string
   readonly #server: Server
-  readonly #count: number
   readonly #pairs: Pair[] = []
   /** Ours that are not connected yet, and that are, by their port. */
   readonly #connecting = new Set<Socket>()
@@ -72,7 +74,6 @@ class Matching {
 
   constructor(host: string, count: number, { isPaused, tryMs = TRY_MS, onListening }: PairOptions) {
     this.#host = host
-    this.#count = count
     this.made = new Promise(resolve => {
       this.#end = () => resolve({ pairs: this.#pairs, why: this.#why, isRefused: this.#isRefused })
     })
@@ -94,13 +95,17 @@ class Matching {
   #connect(): void {
     const socket = connect({ port: this.#port, host: this.#host, allowHalfOpen: true, noDelay: true })
     this.#connecting.add(socket)
-    socket.on('error', error => this.#lost(socket, error))
-    socket.on('close', () => this.#lost(socket, closed()))
+    // A socket that is closed has no port any more.
+    let port: number | null = null
+    const lost = (why: NodeJS.ErrnoException) => this.#lost(socket, port, why)
+    socket.on('error', lost)
+    // A connection that the other side closes has only an end, because this side may go on. That of a pair is nothing here.
+    for (const event of ['end', 'close']) socket.on(event, () => lost(closed()))
     socket.on('connect', () => {
       this.#connecting.delete(socket)
-      const { localPort = 0 } = socket
-      this.#own.set(localPort, socket)
-      this.#match(localPort)
+      port = socket.localPort ?? 0
+      this.#own.set(port, socket)
+      this.#match(port)
       // Each port of ours is known now.
       if (this.#connecting.size === 0) destroyAll(this.#strangers)
     })
@@ -122,14 +127,21 @@ class Matching {
     if (near === undefined || far === undefined) return
     this.#strangers.delete(port)
     this.#own.delete(port)
-    far.removeAllListeners('close')
     this.#pairs.push({ near, far })
-    if (this.#pairs.length === this.#count) this.#finish(null)
+    this.#finishIfOver()
   }
 
-  #lost(socket: Socket, why: NodeJS.ErrnoException): void {
-    if (!this.#connecting.delete(socket) && !this.#own.delete(socket.localPort ?? 0)) return
+  /** `port`: its own; null: it has none yet. */
+  #lost(socket: Socket, port: number | null, why: NodeJS.ErrnoException): void {
+    if (!this.#connecting.delete(socket) && (port === null || this.#own.get(port) !== socket)) return
+    if (port !== null) this.#own.delete(port)
+    socket.destroy()
     this.#why ??= why
+    this.#finishIfOver()
+  }
+
+  /** All are pairs, or lost. */
+  #finishIfOver(): void {
     if (this.#connecting.size + this.#own.size === 0) this.#finish(this.#why)
   }
 

@@ -119,6 +119,8 @@ const SOCKET_LOOK_MS = 100
 
 /** How long the end of a worker that never became ready waits for a look at its release. */
 const RELEASE_LOOK_MS = 3000
+/** What Node, and whoever opens a file, says where one is not there. */
+const MISSES = /Cannot find (module|package)|\b(ERR_)?MODULE_NOT_FOUND\b|\b(ENOENT|ENOTDIR|EACCES)\b|no such file/i
 /** One for all workers of a generation. */
 const releaseLooks = new WeakMap<Generation, Promise<StartObstacle | null>>()
 
@@ -444,7 +446,7 @@ export class Worker {
 
   /** Why it never became ready: what it said itself, unless its release is gone. */
   #explainEnd(error: string | null): void {
-    const said = error ?? this.#loadFailure?.reason ?? this.#child.errorLines().join('\n')
+    const said = error ?? this.#lastWords()
     const noRoom = roomObstacle(said, this.generation)
     const obstacle = noRoom ?? (error === null ? this.#lost : explainNotStarted(error, this.generation, this.#lost))
     if (obstacle === null) {
@@ -458,9 +460,15 @@ export class Worker {
     else this.#report('release-gone', { why, remedy })
   }
 
-  /** Of a worker that never became ready. Never rejects. */
-  async #lookForRelease(): Promise<void> {
-    if (this.#life.readyMs === null) this.#lost = await seeRelease(this.generation, this.#context)
+  /** Of a worker that never became ready. Another process looks, in folders of the service's user: where it would find nothing, the end is told at once. Never rejects. */
+  async #lookForRelease({ signal, error }: ChildEnd): Promise<void> {
+    if (this.#life.readyMs !== null || signal !== null) return
+    if (error === null && !MISSES.test(this.#lastWords())) return
+    this.#lost = await seeRelease(this.generation, this.#context)
+  }
+
+  #lastWords(): string {
+    return this.#loadFailure?.reason ?? this.#child.errorLines().join('\n')
   }
 
   #bootEnd(): string {
@@ -506,7 +514,7 @@ export class Worker {
         reaped: pid => this.#hooks.reaped(this, pid, false),
         exit: (code, signal, error, stays) => {
           const end = { code, signal, error, stays }
-          exitTold = this.#lookForRelease().then(() => put({ type: 'worker-exit', worker: this, end }))
+          exitTold = this.#lookForRelease(end).then(() => put({ type: 'worker-exit', worker: this, end }))
         },
         endedLate: (code, signal) => {
           void exitTold.then(() => put({ type: 'worker-ended', worker: this, code, signal }))

@@ -38,7 +38,7 @@ const modeOf = (path: string) => (statSync(path).mode & 0o7777).toString(8)
 
 t.test('modes', async t => {
   t.equal((await ask(running.url, '/')).body, environmentSecret)
-  t.equal(modeOf(site.path('run')), '750')
+  t.equal(modeOf(site.path('run')), '710')
   t.equal(modeOf(site.path('http.sock')), '660')
   const expected: [RegExp, string][] = [
     [/workers$/, '750'],

@@ -11,6 +11,7 @@ import { ServedScene } from '../frameworks/fixtures/play-daimyo.js'
 import { STATES, type State } from '../frameworks/fixtures/scene.js'
 import { libraryScenes } from '../frameworks/fixtures/scenes.js'
 import { difference, readTable, type Side } from '../frameworks/fixtures/stop-table.js'
+import { measureLostTime } from '../kit/fixtures/lost-time.js'
 import { topFolder } from './fixtures/watched-site.js'
 
 const top = join(topFolder, 'test/frameworks')
@@ -18,10 +19,14 @@ const table = readTable()
 
 /** They wait much more than they work: all at once. */
 const played = libraryScenes.map(async scene => {
+  const lost = measureLostTime()
   const bare = Promise.all(STATES.map(state => stopBare(t, top, scene, state)))
   const site = await ServedScene.start(t, top, scene, 2)
   const reload = await inAllStates(state => site.reload(state))
-  return { scene, bare: await bare, reload, stop: await site.stop('stream') }
+  const seen = { scene, bare: await bare, reload, stop: await site.stop('stream') }
+  const lostMs = lost.ms()
+  lost.stop()
+  return { ...seen, lostMs }
 })
 
 for (const [number, { id }] of libraryScenes.entries()) {
@@ -29,9 +34,11 @@ for (const [number, { id }] of libraryScenes.entries()) {
     const seen = await played[number]
     const told = (side: Side, state: State) => table.get(id)?.(side, state)
     for (const [place, state] of STATES.entries()) {
-      if (seen?.bare[place]) t.equal(difference(told('bare', state), seen.bare[place]), null, `on bare Node, ${state}`)
-      if (seen?.reload) t.equal(difference(told('reload', state), seen.reload[state]), null, `reload, ${state}`)
+      if (seen?.bare[place])
+        t.equal(difference(told('bare', state), seen.bare[place], seen.lostMs), null, `on bare Node, ${state}`)
+      if (seen?.reload)
+        t.equal(difference(told('reload', state), seen.reload[state], seen.lostMs), null, `reload, ${state}`)
     }
-    if (seen?.stop) t.equal(difference(told('stop', 'stream'), seen.stop), null, 'stop, stream')
+    if (seen?.stop) t.equal(difference(told('stop', 'stream'), seen.stop, seen.lostMs), null, 'stop, stream')
   })
 }

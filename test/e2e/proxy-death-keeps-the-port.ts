@@ -14,12 +14,9 @@ t.test('the only proxy', async t => {
   for (const round of ['first', 'second']) {
     const victim = (await site.status()).proxies[0]?.pid ?? 0
     process.kill(victim, 'SIGKILL')
-    const killedMs = performance.now()
     // The kernel may still hand a connection to the dying process: that one is reset, and asking again is fair.
     await until('the port answers', async () => (await ask(running.url, '/api/v1/_about')).status === 200, withinMs)
-    const tookMs = performance.now() - killedMs
-    t.ok(tookMs <= withinMs, `the ${round} time it answers within ${withinMs} ms: ${Math.round(tookMs)}`)
-    t.match(await ask(running.url, '/'), { status: 200 }, 'files too')
+    t.match(await ask(running.url, '/'), { status: 200 }, `files too, the ${round} time`)
     await untilProxies(site, 1, victim)
   }
   t.match(await site.end(running), { code: 0 })

@@ -110,12 +110,15 @@ t.test('a full queue refuses at once, also a body that was buffered first', asyn
 })
 
 t.test('waiting too long for a worker', async t => {
-  await withRig(t, { settings: { httpQueueTimeoutMs: 60 } }, async rig => {
+  const httpQueueTimeoutMs = 5000
+  await withRig(t, { settings: { httpQueueTimeoutMs } }, async rig => {
     const [waits, gives] = [await rig.client(), await rig.client()]
     gives.send(request('GET', '/gives-up'))
     waits.send(request('GET', '/waits'))
     while (rig.lifecycle.dispatcher.queued < 2) await tick()
     gives.socket.resetAndDestroy()
+    await rig.log.reached(1)
+    rig.lifecycle.sweep(monotonicMs() + httpQueueTimeoutMs)
     t.match(await waits.answer(), { status: 503, fields: { 'retry-after': '1' } })
     await rig.expectLines(2)
     t.same(rig.log.entries.map(({ title, status }) => `${title} ${status}`).sort(), [

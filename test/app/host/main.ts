@@ -20,9 +20,10 @@ const lives: [title: string, before: string][] = [
   [
     'no descriptor left when it is ready',
     `
-const { existsSync, openSync } = require('node:fs')
+const { existsSync, openSync, statSync } = require('node:fs')
+const isOpen = path => existsSync(path) && (statSync(path).mode & 0o777) === 0o600
 const look = () => {
-  if (!existsSync(process.argv[2])) return setImmediate(look)
+  if (!process.argv.slice(2).every(isOpen)) return setImmediate(look)
   try { for (;;) openSync('/dev/null') } catch {}
 }
 look()`,

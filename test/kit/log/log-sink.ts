@@ -2,11 +2,11 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import fs, { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { openLogFile, openMadeLogFile } from '../../../kit/log/log-file.js'
-import { LogSink, type LogSinkOptions } from '../../../kit/log/log-sink.js'
+import { hasStuckLog, LogSink, type LogSinkOptions } from '../../../kit/log/log-sink.js'
 import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
 
 /** A sink with a clock that the test moves; `complaints` are the lines on the original standard error. */
@@ -49,6 +49,23 @@ t.test('text and bytes arrive in order, whatever they are', async t => {
   t.equal(sink.write('after the end'), true, 'a closed sink takes and forgets')
   sink.reopen()
   t.equal(readFileSync(path, 'latin1').includes('after'), false)
+})
+
+t.test('an end waits for no disk that takes its time with fsync(2), and is not by force', async t => {
+  const { fsync } = fs
+  t.teardown(() => Object.assign(fs, { fsync }))
+  Object.assign(fs, { fsync: () => {} })
+  for (const last of ['', 'last\n']) {
+    const path = join(scratchFolder(t), 'daimyo.log')
+    const { sink, drained } = makeSink({ path })
+    const isWritten = drained()
+    sink.write('first\n')
+    await isWritten
+    sink.write(last)
+    await sink.close()
+    t.equal(readFileSync(path, 'utf8'), `first\n${last}`)
+    t.equal(hasStuckLog(), false)
+  }
 })
 
 t.test('a log that is behind says so, and says when it is not any more', async t => {
@@ -372,7 +389,7 @@ t.test(
     }
     await sink.close()
     // The descriptors of the old streams are closed by the thread pool, each after its fsync.
-    const deadline = performance.now() + 5000
+    const deadline = performance.now() + 60_000
     while (open() >= before && performance.now() < deadline) await new Promise(resolve => setImmediate(resolve))
     t.ok(open() < before)
   },

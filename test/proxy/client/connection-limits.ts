@@ -8,6 +8,7 @@ import t from 'tap'
 import type { ProxySettings } from '../../../kit/channel/messages.js'
 import { AddressCounts, clientAddress } from '../../../proxy/client/connection-limits.js'
 import type { ErrorCode } from '../../../proxy/http/error-response.js'
+import { monotonicMs } from '../../../proxy/process/clock.js'
 import { request, requestWithBody } from '../fixtures/raw-client.js'
 import { type Rig, withRig } from '../fixtures/rig.js'
 import { signal, tick } from '../fixtures/signal.js'
@@ -39,12 +40,14 @@ function reader(ends: { arrive(end: string): void }): RequestListener {
 }
 
 t.test('a body that does not come as it should: 408, and the application learns of it', async t => {
-  const slow = { httpBodyTimeoutMs: 300, httpBodyMinRateBytesPerSecond: 1000 }
+  const silent = { httpBodyTimeoutMs: 300, httpBodyMinRateBytesPerSecond: 1000 }
+  // Never silent for so long, also where this process has to wait for a core.
+  const slow = { ...silent, httpBodyTimeoutMs: 1500 }
   const cases: [title: string, head: string, piece: string, settings: Partial<ProxySettings>, code: ErrorCode][] = [
-    ['nothing comes', request('POST', '/', ['Content-Length: 1000']), '', slow, 'body-stalled'],
+    ['nothing comes', request('POST', '/', ['Content-Length: 1000']), '', silent, 'body-stalled'],
     ['it trickles', request('POST', '/', ['Content-Length: 1000']), 'x', slow, 'body-too-slow'],
     ['chunks trickle', CHUNKED, '1\r\nx\r\n', slow, 'body-too-slow'],
-    ['a chunk never begins', CHUNKED, '', slow, 'body-stalled'],
+    ['a chunk never begins', CHUNKED, '', silent, 'body-stalled'],
     [
       'before a worker has it',
       request('POST', '/', ['Content-Length: 1000']),
@@ -86,14 +89,15 @@ t.test('an answer that has begun is broken off when the body stops', async t => 
 })
 
 t.test('whoever keeps the pace, or is not asked for more, has time', async t => {
-  const settings = { httpBodyTimeoutMs: 250, httpBodyMinRateBytesPerSecond: 100 }
+  const settings = { httpBodyTimeoutMs: 1000, httpBodyMinRateBytesPerSecond: 100 }
+  const longerMs = 1500
   await t.test('a slow client that keeps the pace', async t => {
     await withRig(t, { settings, workers: [reader(signal())] }, async rig => {
       const client = await rig.client()
-      client.send(request('POST', '/', ['Content-Length: 400']))
+      client.send(request('POST', '/', ['Content-Length: 1500']))
       let sent = 0
       const pace = setInterval(() => {
-        if (sent < 400) client.send('x'.repeat(20))
+        if (sent < 1500) client.send('x'.repeat(20))
         sent += 20
       }, 40)
       t.equal((await client.answer()).status, 200)
@@ -115,7 +119,7 @@ t.test('whoever keeps the pace, or is not asked for more, has time', async t => 
       client.send(request('POST', '/', ['Content-Length: 3', 'Expect: 100-continue']))
       const go = await asked.arrived
       const startMs = performance.now()
-      while (performance.now() < startMs + 600) await tick()
+      while (performance.now() < startMs + longerMs) await tick()
       go()
       await client.bytes()
       client.send('abc')
@@ -133,7 +137,7 @@ t.test('whoever keeps the pace, or is not asked for more, has time', async t => 
       client.send(Buffer.alloc(3_000_000))
       const go = await asked.arrived
       const startMs = performance.now()
-      while (performance.now() < startMs + 600) await tick()
+      while (performance.now() < startMs + longerMs) await tick()
       go()
       t.equal((await client.answer()).status, 200)
       await rig.expectLines(1)
@@ -328,14 +332,14 @@ t.test('a client that reads slowly but reads is not reset', async t => {
   const body = Buffer.alloc(20_000_000)
   await withRig(
     t,
-    { settings: { httpSendTimeoutMs: 400 }, workers: [(_, response) => void response.end(body)] },
+    { settings: { httpSendTimeoutMs: 1200 }, workers: [(_, response) => void response.end(body)] },
     async rig => {
       const client = await rig.client()
       client.socket.pause()
       client.send(request('GET', '/'))
       const startMs = performance.now()
       const sips = setInterval(() => {
-        if (performance.now() - startMs > 1200) client.socket.resume()
+        if (performance.now() - startMs > 3000) client.socket.resume()
         // More than the third of its buffer that the kernel wants free before it takes more.
         else client.socket.read(2_000_000)
       }, 50)
@@ -348,10 +352,14 @@ t.test('a client that reads slowly but reads is not reset', async t => {
 })
 
 t.test('what is queued', async t => {
-  await withRig(t, { settings: { httpQueue: 1, httpQueueTimeoutMs: 100 } }, async rig => {
+  const httpQueueTimeoutMs = 5000
+  await withRig(t, { settings: { httpQueue: 1, httpQueueTimeoutMs } }, async rig => {
     const clients = [await rig.client(), await rig.client()]
     for (const client of clients) client.send(request('GET', '/'))
-    for (const client of clients) t.equal((await client.answer()).status, 503)
+    const answers = clients.map(client => client.answer())
+    await Promise.race(answers)
+    rig.lifecycle.sweep(monotonicMs() + httpQueueTimeoutMs)
+    for (const { status } of await Promise.all(answers)) t.equal(status, 503)
     await rig.expectLines(2)
     t.same(limitsMet(rig), { 'http-queue': 1, 'http-queue-timeout': 1 })
   })

@@ -351,7 +351,7 @@ t.test('a chunk that is wrong in its first byte is answered at once', async t =>
 t.test('the bytes of what is said to a client whose request did not come are logged', async t => {
   const page = 'a page of the operator\n'
   for (const errorPage of [[], [{ statuses: [408, 400], file: '/40x.html', text: page }]]) {
-    await withRig(t, { settings: { httpHeaderTimeoutMs: 100, errorPage }, workers: [echo] }, async rig => {
+    await withRig(t, { settings: { httpHeaderTimeoutMs: 1000, errorPage }, workers: [echo] }, async rig => {
       const slow = await rig.client()
       slow.send('GET / HTT')
       const bad = await rig.client()
@@ -388,7 +388,7 @@ t.test('deadlines of an idle connection and of a head', async t => {
     ['half a head between requests', 'GET /', true, 'HTTP/1.1 408'],
   ]
   for (const [title, text, before, expected] of cases) {
-    await withRig(t, { settings: { httpHeaderTimeoutMs: 100, httpKeepaliveMs: 100 }, workers: [echo] }, async rig => {
+    await withRig(t, { settings: { httpHeaderTimeoutMs: 500, httpKeepaliveMs: 500 }, workers: [echo] }, async rig => {
       const client = await rig.client()
       if (before) {
         client.send(request('GET', '/'))
@@ -418,8 +418,8 @@ t.test('a busy connection has no idle deadline', async t => {
   await withRig(
     t,
     {
-      settings: { httpHeaderTimeoutMs: 50, httpKeepaliveMs: 50 },
-      workers: [(_, response) => void setTimeout(() => response.end('late'), 250)],
+      settings: { httpHeaderTimeoutMs: 500, httpKeepaliveMs: 500 },
+      workers: [(_, response) => void setTimeout(() => response.end('late'), 1500)],
     },
     async rig => {
       const client = await rig.client()

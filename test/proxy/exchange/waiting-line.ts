@@ -63,11 +63,12 @@ t.test('a hundred thousand leave from the middle in no time', async t => {
   const line = new WaitingLine()
   const many = Array.from({ length: 100_000 }, (_, index) => waiter(String(index)))
   for (const each of many) line.push(each)
-  const startMs = performance.now()
+  const before = process.cpuUsage()
   for (let index = 50_000; index < 100_000; index++) line.remove(many[index]!)
   for (let index = 0; index < 50_000; index++) line.remove(line.first!)
-  const tookMs = performance.now() - startMs
+  const { user, system } = process.cpuUsage(before)
+  const tookMs = (user + system) / 1000
   t.equal(line.size, 0)
-  // Searching an array for each would take more than ten seconds.
+  // Searching an array for each would take more than ten seconds of a core.
   t.ok(tookMs < 1000, `${tookMs.toFixed(1)} ms`)
 })

@@ -288,15 +288,17 @@ interface Change {
   withinMs?: number
 }
 
-/** Asks again and again: nothing but the old answer and then the new one, within a second. */
+/** Asks again and again: nothing but the old answer and then the new one. What is asked a second after the change gets the new one, however late the answer is. */
 async function changed(t: Test, bench: Bench, title: string, change: Change): Promise<void> {
   const { path, fields, old, expected, withinMs = 1000 } = change
   const startMs = performance.now()
-  let text = await bench.text(path, fields)
-  while (text === old && performance.now() - startMs < 5 * withinMs) text = await bench.text(path, fields)
-  const tookMs = performance.now() - startMs
-  t.equal(text, expected, title)
-  t.ok(tookMs < withinMs, `${title}: after ${Math.round(tookMs)} ms`)
+  let askedMs = startMs
+  let text = old
+  while (text === old && askedMs - startMs < withinMs) {
+    askedMs = performance.now()
+    text = await bench.text(path, fields)
+  }
+  t.equal(text, expected, `${title}: asked after ${Math.round(askedMs - startMs)} ms`)
 }
 
 t.test('every change on disk shows within a second', async t => {

@@ -9,6 +9,7 @@ import type { UpstreamAddress } from '../../../kit/options/values/value-types.js
 import { type Client, Exchange } from '../../../proxy/exchange/exchange.js'
 import { isRefusal } from '../../../proxy/http/refusal.js'
 import { parseRequestHead } from '../../../proxy/http/request-head.js'
+import { monotonicMs } from '../../../proxy/process/clock.js'
 import type { Tunnels } from '../../../proxy/tunnel/tunnels.js'
 import { UpstreamGroup } from '../../../proxy/upstream/upstream-group.js'
 import { ForeignServer, refusingAddress, toUpstreams } from '../fixtures/foreign-server.js'
@@ -172,7 +173,8 @@ t.test('where all are out the least bad one is tried', async t => {
 t.test('the queue', async t => {
   const answers: (() => void)[] = []
   const server = await ForeignServer.http(t, (_, response) => void answers.push(() => response.end('ok')))
-  const settings = { ...toUpstreams(server), workerConnections: 1, httpQueue: 2, httpQueueTimeoutMs: 400 }
+  const httpQueueTimeoutMs = 5000
+  const settings = { ...toUpstreams(server), workerConnections: 1, httpQueue: 2, httpQueueTimeoutMs }
   await withRig(t, { settings }, async rig => {
     const statuses: number[] = []
     const clients = []
@@ -190,6 +192,7 @@ t.test('the queue', async t => {
     t.equal((await clients[0]!.answer()).status, 200)
     while (answers.length < 2) await tick()
     t.same(server.asked, ['GET /0', 'GET /1'], 'in order')
+    rig.lifecycle.sweep(monotonicMs() + httpQueueTimeoutMs)
     t.equal((await clients[2]!.answer()).status, 503, 'too long')
     answers[1]?.()
     t.equal((await clients[1]!.answer()).status, 200)
@@ -290,7 +293,7 @@ t.test('silence in mid-answer is a truncation', async t => {
     t,
     socket => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc'),
   )
-  await withRig(t, { settings: { ...toUpstreams(silent), harakiriMs: 300 } }, async rig => {
+  await withRig(t, { settings: { ...toUpstreams(silent), harakiriMs: 1500 } }, async rig => {
     const client = await rig.client()
     client.send(request('GET', '/'))
     t.match(await client.answer(), { status: 200, whole: false, body: Buffer.from('abc') })
@@ -343,7 +346,8 @@ t.test('a WebSocket handshake that is not answered with 101', async t => {
       })
       setImmediate(() => setImmediate(() => answer(socket)))
     })
-    await withRig(t, { settings: { ...toUpstreams(upstream), harakiriMs: 200 } }, async rig => {
+    const harakiriMs = title === 'silence' ? 200 : 600_000
+    await withRig(t, { settings: { ...toUpstreams(upstream), harakiriMs } }, async rig => {
       const client = await rig.client()
       client.send(`${request('GET', '/ws', UPGRADE)}early`)
       t.equal((await client.answer()).status, status, title)

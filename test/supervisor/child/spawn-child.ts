@@ -1,6 +1,6 @@
 /** One child process: `supervisor/child/spawn-child.ts`. */
 
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -99,6 +99,31 @@ const ends: [string, string, Partial<ChildSpec>, Partial<Record<keyof End, unkno
 for (const [title, source, spec, expected] of ends) {
   t.test(title, async t => {
     t.match(await run(source, spec), expected)
+  })
+}
+
+/** Says both addresses of the child's end of each pipe, as the kernel writes them. */
+const ADDRESSES = `
+const { readFileSync, readlinkSync } = require('node:fs')
+const rows = readFileSync('/proc/self/net/tcp', 'latin1').split('\\n').map(row => row.trim().split(/ +/))
+const inodeOf = fd => readlinkSync('/proc/self/fd/' + fd).replace(/\\D/g, '')
+say([1, 2, 3, 4].map(fd => rows.find(row => row[9] === inodeOf(fd)).slice(1, 3)), () => `
+
+for (const [title, end] of [
+  ['exits', 'process.exit(0))'],
+  ['is killed', 'process.kill(process.pid, "SIGKILL"))'],
+] as const) {
+  t.test(`the kernel keeps no port of a child that ${title}`, { skip: !existsSync('/proc/net/tcp') }, async t => {
+    const { messages } = await run(ADDRESSES + end)
+    const [ends] = messages as [string, string][][]
+    t.equal(ends?.length, 4)
+    const kept = readFileSync('/proc/net/tcp', 'latin1').split('\n')
+    t.same(
+      kept.filter(row =>
+        ends?.some(([near, far]) => row.includes(`${near} ${far} `) || row.includes(`${far} ${near} `)),
+      ),
+      [],
+    )
   })
 }
 

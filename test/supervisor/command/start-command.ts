@@ -34,7 +34,7 @@ t.test('start, look, reload, stop, and start again', async t => {
   t.match(started.out, /log {6}logs\/daimyo\.log\n(.|\n)*reload {3}node .* reload site\.ini/)
   t.equal(site.read('logs/daimyo.pid'), `${pid}\n`)
   t.equal(statSync(site.path('logs/daimyo.log')).mode & 0o777, 0o640)
-  t.equal(statSync(site.path('run')).mode & 0o777, 0o750)
+  t.equal(statSync(site.path('run')).mode & 0o777, 0o710)
   t.equal(statSync(site.path('run/control.sock')).mode & 0o777, 0o600)
 
   const got = await site.run('get', '/', 'site.ini', '-i')

@@ -35,7 +35,7 @@ const found: Found = {
   unit,
   descriptors: 1024,
   clock: { isSynchronized: true, source: 'tsc', isBehindIni: false },
-  runFolder: { mode: 0o40750, uid: 33, isOpenAbove: false },
+  runFolder: { mode: 0o40710, uid: 33, isOpenAbove: false },
   logDisk: { folder: '/var/log', freeBytes: 40 * 1024 ** 3, allBytes: 100 * 1024 ** 3 },
   uid: 33,
   outOfReach: null,
@@ -124,7 +124,13 @@ const wrong: [
   ['a clock in the past', { clock: { ...found.clock, isBehindIni: true } }, {}, ['clock', 'bad', /set the clock/]],
   ['a slow clock', { clock: { ...found.clock, source: 'hpet' } }, {}, ['clock source', 'warn', /tsc/]],
   ['a long path', {}, { longestSocketPath: `/${'x'.repeat(107)}` }, ['socket path', 'bad', /run-dir/]],
-  ['an open run folder', { runFolder: { ...found.runFolder!, mode: 0o755 } }, {}, ['run folder', 'bad', /chmod 0750/]],
+  ['an open run folder', { runFolder: { ...found.runFolder!, mode: 0o755 } }, {}, ['run folder', 'bad', /chmod 0710/]],
+  [
+    'a run folder that its group lists',
+    { runFolder: { ...found.runFolder!, mode: 0o750 } },
+    {},
+    ['run folder', 'warn', /RuntimeDirectoryMode=0710/],
+  ],
   [
     'an open folder above',
     { runFolder: { ...found.runFolder!, isOpenAbove: true } },

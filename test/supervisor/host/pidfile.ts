@@ -20,6 +20,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
 import t from 'tap'
 import { EXIT } from '../../../kit/ground/failure.js'
 import { checkPidfile, readPid, removePidfile, writePidfile } from '../../../supervisor/host/pidfile.js'
@@ -53,40 +54,119 @@ for (const [title, text] of stale) {
   })
 }
 
-t.test('of two masters that start at the same moment one gets the pidfile', async t => {
-  for (const before of [null, '2147483646\n', 'hello\n']) {
-    const path = join(scratchFolder(t), 'daimyo.pid')
-    if (before !== null) writeFileSync(path, before)
-    const module = new URL('../../../supervisor/host/pidfile.js', import.meta.url).href
-    // Its name makes it a daimyo.
-    const program = join(dirname(path), 'daimyo.js')
-    writeFileSync(
-      program,
-      `import(${JSON.stringify(module)}).then(({ writePidfile }) => {
-         process.stdout.write('?')
-         while (!require('node:fs').existsSync(${JSON.stringify(`${path}.go`)}));
-         const word = error => (error.code === 'pidfile' ? '-' : String(error))
-         try { writePidfile(${JSON.stringify(path)}); process.stdout.write('+') } catch (error) { process.stdout.write(word(error)) }
-         process.stdin.resume()
-       })`,
-    )
-    const starts = await Promise.all(
-      Array.from({ length: 2 }, async () => {
-        const child = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'inherit'] })
-        t.teardown(() => child.kill())
-        const [asked] = await once(child.stdout, 'data')
-        t.equal(String(asked), '?')
-        return { child, said: once(child.stdout, 'data').then(([word]) => String(word)) }
-      }),
-    )
-    writeFileSync(`${path}.go`, '')
-    const words = await Promise.all(starts.map(({ said }) => said))
-    t.same(words.toSorted(), ['+', '-'], JSON.stringify(before))
-    t.equal(readPid(path), starts[words.indexOf('+')]?.child.pid, 'and its pid is in it')
-    t.same(readdirSync(dirname(path)).sort(), ['daimyo.js', 'daimyo.pid', 'daimyo.pid.go'], 'nothing else is left')
-    for (const { child } of starts) child.stdin.end()
+t.test('of three masters that start at the same moment one gets the pidfile', async t => {
+  const rounds = 300
+  const folder = scratchFolder(t)
+  const pathOf = (round: number) => join(folder, `${round}.pid`)
+  const before = [null, '2147483646\n', 'hello\n']
+  for (let round = 0; round < rounds; round++) {
+    const text = before[round % before.length] ?? null
+    if (text !== null) writeFileSync(pathOf(round), text)
   }
+  const module = new URL('../../../supervisor/host/pidfile.js', import.meta.url).href
+  // Its name makes it a daimyo. Each round begins when all are there.
+  const program = join(folder, 'daimyo.js')
+  writeFileSync(
+    program,
+    `const { existsSync, writeFileSync } = require('node:fs')
+     const own = process.argv[2]
+     const taken = writePidfile => Array.from({ length: ${rounds} }, (_, round) => {
+       const path = ${JSON.stringify(folder)} + '/' + round + '.pid'
+       writeFileSync(path + '.' + own, '')
+       while (!['0', '1', '2'].every(other => existsSync(path + '.' + other)));
+       try { writePidfile(path); return true } catch (error) { return error.exitCode === ${EXIT.unavailable} ? false : String(error) }
+     })
+     import(${JSON.stringify(module)}).then(({ writePidfile }) => {
+       process.stdout.write(JSON.stringify(taken(writePidfile)) + '\\n')
+       process.stdin.resume()
+     })`,
+  )
+  const masters = await Promise.all(
+    ['0', '1', '2'].map(async own => {
+      const child = spawn(process.execPath, [program, own], { stdio: ['pipe', 'pipe', 'inherit'] })
+      t.teardown(() => child.kill())
+      const [line] = await once(createInterface({ input: child.stdout }), 'line')
+      return { child, taken: JSON.parse(line) as (boolean | string)[] }
+    }),
+  )
+  for (let round = 0; round < rounds; round++) {
+    const owner = masters.find(({ child }) => child.pid === readPid(pathOf(round)))
+    const words = masters.map(master => master.taken[round])
+    const expected = masters.map(master => master === owner)
+    if (owner === undefined || String(words) !== String(expected)) t.same(words, expected, `round ${round}`)
+  }
+  t.same(
+    readdirSync(folder).filter(name => name.startsWith('.')),
+    [],
+    'nothing else is left',
+  )
+  for (const { child } of masters) child.stdin.end()
 })
+
+/** The name of the right to replace what stands at `path`. */
+function rightTo(path: string): string {
+  const { ino, mtimeMs } = lstatSync(path)
+  return join(dirname(path), `.daimyo.pid.after-${ino}-${mtimeMs}`)
+}
+
+t.test('who is about to replace a stale pidfile is waited for by nobody, and followed when it is dead', async t => {
+  const path = join(scratchFolder(t), 'daimyo.pid')
+  writeFileSync(path, '2147483646\n')
+  const right = rightTo(path)
+  // As another one that runs.
+  writePidfile(right)
+  const other = process.pid + 1
+  const master = spawn(process.execPath, ['-e', "process.stdout.write('up'); process.stdin.resume()"], {
+    argv0: 'daimyo: master /srv/shop.ini',
+    stdio: ['pipe', 'pipe', 'ignore'],
+  })
+  t.teardown(() => master.kill('SIGKILL'))
+  await once(master.stdout, 'data')
+  writeFileSync(right, `${master.pid}\n`)
+  const refusal = {
+    exitCode: EXIT.unavailable,
+    message: `cannot use the pidfile: pidfile=${path}: daimyo runs with pid ${master.pid}`,
+  }
+  t.throws(() => writePidfile(path, null, other), refusal)
+  t.equal(readPid(path), 2_147_483_646)
+  master.kill('SIGKILL')
+  await once(master, 'exit')
+  writeFileSync(rightTo(right), 'of one more that is dead')
+  writePidfile(path)
+  t.equal(readPid(path), process.pid)
+  t.same(readdirSync(dirname(path)), ['daimyo.pid'], 'no right is left')
+})
+
+t.test(
+  'a root master is believed while its task has the pidfile, which it has not opened yet',
+  { skip: process.geteuid?.() !== 0 && 'needs root' },
+  async t => {
+    const service = { user: null, uid: 65_534, gid: 65_534 }
+    const folder = scratchFolder(t)
+    chmodSync(folder, 0o755)
+    const path = join(folder, 'daimyo.pid')
+    writeFileSync(path, '')
+    const task = `require('node:child_process').spawn('/bin/sh', ['-c', 'exec 5< "$1"; echo up; read line', 'sh', ${JSON.stringify(path)}], WAYS)`
+    const start = async (ways: string) => {
+      const master = spawn(
+        process.execPath,
+        ['-e', `${task.replace('WAYS', ways)}.stdout.once('data', () => process.stdout.write('up'))`],
+        {
+          argv0: 'daimyo: master /srv/shop.ini',
+          stdio: ['pipe', 'pipe', 'inherit'],
+        },
+      )
+      t.teardown(() => master.kill('SIGKILL'))
+      await once(master.stdout, 'data')
+      writeFileSync(path, `${master.pid}\n`)
+      return master
+    }
+    const master = await start('{}')
+    t.throws(() => checkPidfile(path, service), { message: new RegExp(`pid ${master.pid}$`) })
+    await start('{ uid: 65534, gid: 65534, cwd: "/" }')
+    t.doesNotThrow(() => checkPidfile(path, service), 'a worker of it is no task')
+  },
+)
 
 /** How many bytes this process reads while it does `work`. */
 function bytesRead(work: () => unknown): number {

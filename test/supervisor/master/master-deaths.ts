@@ -4,7 +4,9 @@ import { once } from 'node:events'
 import { createConnection } from 'node:net'
 import t from 'tap'
 import type { ProxyToMaster } from '../../../kit/channel/messages.js'
+import { HERE, type Tasks } from '../../../supervisor/child/task-children.js'
 import { HURRY_MS } from '../../../supervisor/workers/worker-phase.js'
+import { until } from '../../e2e/fixtures/watched-site.js'
 import { isAlive, readyPids, startTree } from '../fixtures/tree.js'
 
 const blocked: ProxyToMaster & { type: 'worker-blocked' } = {
@@ -55,6 +57,45 @@ t.test('a crash loop slows down, and leaves the healthy ones alone', async t => 
   tree.app('app.json', {})
   await tree.event('worker-ready', { slot: 2, why: 'respawn' }, 5)
 })
+
+t.test(
+  'the end of a worker that never became ready waits for a look at its release only where a file was missing',
+  async t => {
+    const looks: ((found: null) => void)[] = []
+    const tasks: Tasks = {
+      run: (task, request) =>
+        task.name === 'see-release'
+          ? new Promise(resolve => looks.push(found => resolve(found as never)))
+          : HERE.run(task, request, { credentials: null, what: '' }),
+    }
+    const tree = await startTree(t, { deps: { tasks } })
+    t.teardown(() => {
+      for (const look of looks) look(null)
+    })
+    const [pid] = readyPids(tree)
+    tree.app('app.json', { boot: 'exit' })
+    process.kill(pid!, 'SIGKILL')
+    await tree.event('worker-exit', {}, 3)
+    tree.app('app.json', { boot: 'never' })
+    const { fields } = await tree.event('worker-start', {}, 4)
+    process.kill(Number(fields.pid), 'SIGKILL')
+    await tree.event('worker-exit', { pid: fields.pid ?? '' })
+    tree.app('app.json', { boot: 'failed', reason: 'boom' })
+    await tree.event('worker-exit', { why: 'load-failed' })
+    t.same(looks, [], 'nobody has looked')
+
+    const from = tree.told.length
+    tree.app('app.json', { boot: 'failed', reason: "Cannot find module './shop'" })
+    await tree.event('worker-load-failed', { reason: "Cannot find module './shop'" }, 1, from)
+    await until('it is looked for', () => looks.length > 0)
+    const isTold = () =>
+      tree.told.slice(from).some(({ event, fields }) => event === 'worker-exit' && fields.why === 'load-failed')
+    t.notOk(isTold())
+    looks[0]?.(null)
+    await until('its end is told', isTold)
+    tree.app('app.json', {})
+  },
+)
 
 t.test('a worker that breaks its link is killed, told of once, counted, and replaced', async t => {
   const tree = await startTree(t, { settings: { processes: 2 } })

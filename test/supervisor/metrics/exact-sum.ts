@@ -3,7 +3,7 @@
 import t from 'tap'
 import { addRow, roundRow, zeroRow } from '../../../supervisor/metrics/exact-sum.js'
 
-const nobody = { labels: [], text: '', values: [] }
+const nobody = { text: '', values: [] }
 
 function sum(values: number[]): number {
   const row = zeroRow(nobody, 1)

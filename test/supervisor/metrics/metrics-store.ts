@@ -3,10 +3,15 @@
  * silence.
  */
 
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import type { MetricFamily } from '../../../kit/channel/metric-family.js'
 import type { EventFields } from '../../../kit/log/log.js'
 import { MetricsStore, type MetricsStoreOptions } from '../../../supervisor/metrics/metrics-store.js'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage: () => void = runInNewContext('gc')
 
 function counter(values: Record<string, number>, name = 'c_total'): MetricFamily {
   return { name, help: 'c', type: 'counter', aggregator: 'sum', values: samples(values) }
@@ -430,4 +435,25 @@ t.test('a message costs what it makes the master do', async t => {
     ['a refused one', [{ ...many(1), type: 'x' }], 3],
   ]
   for (const [title, families, cost] of costs) t.equal(store.update('worker-1', families), cost, title)
+})
+
+t.test('label sets of many short labels take little more memory than their text', t => {
+  const { store } = start()
+  const labels = (at: number) =>
+    Object.fromEntries([['z', String(at)], ...Array.from({ length: 30 }, (_, label) => [`l${label}`, '1'])])
+  const message = JSON.stringify([
+    {
+      name: 'c',
+      help: '',
+      type: 'counter',
+      values: Array.from({ length: 5000 }, (_, at) => ({ labels: labels(at), value: 1 })),
+    },
+  ])
+  collectGarbage()
+  const before = process.memoryUsage().heapUsed
+  store.update('worker-1', JSON.parse(message))
+  collectGarbage()
+  const held = process.memoryUsage().heapUsed - before
+  t.ok(held < 4 * message.length, `${held} bytes for a message of ${message.length}`)
+  t.end()
 })

@@ -16,7 +16,7 @@ function rotating(
 ) {
   const told: string[] = []
   const { path } = options
-  const clock = { ms: 0 }
+  const clock = { ms: 0, hours: 0 }
   const rotation = new LogRotation({
     folder: dirname(path),
     maxBytes: 800,
@@ -24,7 +24,8 @@ function rotating(
     sizeBytes: () => statSync(path, { throwIfNoEntry: false })?.size ?? null,
     child: new LogChild({ path, owner: null, pipes: testPipes(t), childMs: 60_000 }),
     ...options,
-    looks: new PacedLooks(() => 0),
+    // An hour passes between two looks: on a busy machine one takes long enough to be followed by a pause.
+    looks: new PacedLooks(() => clock.hours++ * 3_600_000),
     reopen: async move => {
       try {
         await move()

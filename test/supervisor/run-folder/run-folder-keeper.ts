@@ -61,7 +61,7 @@ for (const [title, remove, events] of removals) {
       'once',
     )
     t.same(readdirSync(path).sort(), before)
-    t.equal(lstatSync(path).mode & 0o777, 0o750)
+    t.equal(lstatSync(path).mode & 0o777, 0o710)
     t.equal((await askStatus(folder.controlPath)).pid, report.pid)
     await t.rejects(prepareRunFolder(path, null), { code: 'already-running' })
   })

@@ -48,7 +48,7 @@ t.test('a missing folder is made, closed to others, and removed at the end', asy
   const before = process.umask(0o077)
   const folder = await prepareRunFolder(path, null)
   process.umask(before)
-  t.equal(mode(path), 0o750)
+  t.equal(mode(path), 0o710)
   t.equal(mode(join(path, '..')), 0o755, 'whatever the umask: the service must reach its own folder')
   t.equal(folder.controlPath, join(path, 'control.sock'))
   t.same(readdirSync(path), [claimName, 'workers'])
@@ -169,9 +169,29 @@ t.test('an open folder of ours with nothing strange in it is closed', async t =>
   mkdirSync(path)
   chmodSync(path, 0o777)
   const folder = await prepareRunFolder(path, null)
-  t.equal(mode(path), 0o750)
+  t.equal(mode(path), 0o710)
   await folder.release()
 })
+
+for (const credentials of isRoot ? [null, nobody] : [null]) {
+  const title = `of an earlier version, uid ${credentials?.uid}`
+  t.test(`its group no longer lists a folder ${title}, unless it holds files of others`, async t => {
+    const path = join(scratchFolder(t), 'run')
+    for (const [name, left] of [
+      ['site.pid', 0o710],
+      ['notes', 0o750],
+    ] as const) {
+      mkdirSync(path, { mode: 0o750 })
+      if (credentials !== null) chownSync(path, 0, credentials.gid)
+      writeFileSync(join(path, name), '')
+      const folder = await prepareRunFolder(path, credentials)
+      t.equal(mode(path), left, name)
+      await folder.release()
+      t.same(readdirSync(path), [name])
+      rmSync(path, { recursive: true })
+    }
+  })
+}
 
 t.test('under root only the workers’ folder is the service’s', { skip: !isRoot && 'needs root' }, async t => {
   const top = scratchFolder(t)
@@ -179,7 +199,13 @@ t.test('under root only the workers’ folder is the service’s', { skip: !isRo
   const path = join(top, 'run')
   const folder = await prepareRunFolder(path, nobody)
   t.match(lstatSync(path), { uid: 0, gid: nobody.gid })
-  t.equal(mode(path), 0o750)
+  t.equal(mode(path), 0o710)
+  t.throws(() => asServiceUser(nobody, () => readdirSync(path)), { code: 'EACCES' }, 'who reads it may hold its lock')
+  t.same(
+    asServiceUser(nobody, () => readdirSync(join(path, 'workers'))),
+    [],
+    'it passes through',
+  )
   t.match(lstatSync(join(path, 'workers')), { uid: nobody.uid, gid: nobody.gid })
   t.equal(mode(join(path, 'workers')), 0o750)
   const plant = () => asServiceUser(nobody, () => writeFileSync(join(path, 'control.sock'), ''))

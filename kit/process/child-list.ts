@@ -1,0 +1,31 @@
+/** The children of this process, whoever started them, as the kernel lists them (proc_pid_task_children(5)). */
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { codeOf } from '../ground/failure.js'
+
+/** The children of all threads, dead ones too. One may be missing that starts or ends meanwhile. Null: this kernel does not tell. */
+export function listChildren(): number[] | null {
+  try {
+    const threads = readdirSync('/proc/self/task')
+    const texts = threads.map(thread => childrenOf(thread))
+    return texts.some(text => text === null) ? null : texts.flatMap(text => numbersIn(text ?? ''))
+  } catch (error) {
+    // ENOENT: a system without /proc.
+    if (codeOf(error) !== 'ENOENT') throw error
+    return null
+  }
+}
+
+function childrenOf(thread: string): string | null {
+  try {
+    return readFileSync(`/proc/self/task/${thread}/children`, 'latin1')
+  } catch (error) {
+    // ENOENT: the thread has ended, or the kernel was built without CONFIG_PROC_CHILDREN. ESRCH: it ends now.
+    if (!['ENOENT', 'ESRCH'].includes(codeOf(error))) throw error
+    return Number(thread) === process.pid ? null : ''
+  }
+}
+
+function numbersIn(text: string): number[] {
+  return text.split(' ').filter(Boolean).map(Number)
+}
