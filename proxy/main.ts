@@ -1,6 +1,7 @@
 /**
- * Entry file of a proxy process. Started by the master (`supervisor/`), which hands it the listening sockets as descriptors and its
- * configuration over the channel; goes away when the master says so or dies, and when it cannot tell the master anything any more.
+ * Entry file of a proxy process. The master (`supervisor/`) starts it and sends it the listening sockets as descriptors
+ * and its configuration over the channel. The proxy ends when the master says so or dies, and when it can no longer
+ * reach the master.
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
@@ -13,7 +14,10 @@ import { strictMs } from './process/clock.js'
 import { MasterLine } from './process/master-line.js'
 import { ORPHAN_MS, ProxyServer } from './proxy-server.js'
 
-/** Between the end of the clients and the death of workers that are still linked: those that live need as long to end their links. */
+/**
+ * Between the end of the clients and the kill of workers that are still linked. Living workers need this time to end
+ * their links.
+ */
 const LINKS_END_MS = 300
 const LOOK_MS = 20
 
@@ -34,7 +38,7 @@ const channel = new Channel(openChannelEnds(), {
 })
 const line = new MasterLine(channel, strictMs)
 
-// `kit/child-prelude.cts` holds them already; here they are told.
+// `kit/child-prelude.cts` already ignores these signals; here they are reported.
 for (const signal of MASTERS_SIGNALS) {
   process.on(signal, () => line.event('signal-ignored', { signal }))
 }
@@ -46,7 +50,7 @@ function take(message: MasterToProxy): void {
 }
 
 async function start(configure: Extract<MasterToProxy, { type: 'configure' }>): Promise<void> {
-  // At once: messages that came with this one, such as of workers that are ready, are for it.
+  // At once: messages that came with this one, such as `worker-ready`, are for the new server.
   proxy = new ProxyServer(configure, line)
   if (hasUninvitedInspector()) process.kill(process.pid, INSPECTED_SIGNAL)
   await proxy.listen(configure)
@@ -68,7 +72,10 @@ async function end(mercyMs: number, orphaned: boolean): Promise<void> {
   process.exit(0)
 }
 
-/** The master lives, and starts another proxy when it sees this one's exit: the workers are for that one. */
+/**
+ * The master lives. When it sees this proxy exit, it starts another one, which needs the workers. So none is killed
+ * here.
+ */
 async function giveUp(why: string): Promise<void> {
   if (ending) return
   ending = true
@@ -78,8 +85,8 @@ async function giveUp(why: string): Promise<void> {
 }
 
 /**
- * A worker whose loop is blocked does not see that the master died; the others end their links and themselves, and what they have started
- * (`app/host/main.ts`). Its pid is its own as long as its link is open.
+ * A worker with a blocked loop does not see that the master died. The other workers end their links, themselves and the
+ * processes that they started (`app/host/main.ts`). A worker keeps its pid as long as its link is open.
  */
 async function killOrphans(): Promise<void> {
   const endMs = performance.now() + LINKS_END_MS
@@ -94,12 +101,12 @@ function linked(): number[] {
   return proxy?.workerPids ?? []
 }
 
-/** Of a pid, or of a process group by its negative number. */
+/** A pid, or a process group by its negative number. */
 function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL')
   } catch (error) {
-    // EPERM: what is left of the group is another user's.
+    // EPERM: the rest of the group belongs to another user.
     if (!['ESRCH', 'EPERM'].includes(codeOf(error))) throw error
   }
 }

@@ -1,6 +1,4 @@
-/**
- * One proxy process, put together: listeners, connections, phases, the master's wishes. Made by `main.ts`.
- */
+/** One proxy process, put together: listeners, connections, the request lifecycle, and messages of the master. */
 
 import { createServer, type Server, type Socket } from 'node:net'
 import type { MasterToProxy, ProxySettings } from '../kit/channel/messages.js'
@@ -14,27 +12,27 @@ import { AccessLog } from './observe/access-log.js'
 import { inFlightRequests } from './observe/in-flight.js'
 import { MetricsPage } from './observe/metrics-page.js'
 import { RequestMetrics } from './observe/request-metrics.js'
-import { Phases } from './phases.js'
 import { monotonicMs, runningClock } from './process/clock.js'
 import { descriptorLimit } from './process/descriptors.js'
 import type { MasterLine } from './process/master-line.js'
+import { RequestLifecycle } from './request-lifecycle.js'
 
 type Configure = Extract<MasterToProxy, { type: 'configure' }>
 
 const SWEEP_MS = 100
-/** Connection deadlines are coarse; every so many sweeps is enough. */
+/** Deadlines of connections are coarse: a check every so many sweeps is enough. */
 const SWEEPS_PER_CONNECTION_SWEEP = 5
 const METRICS_MS = 1000
-/** At the end, for clients that are told that they are cut, and for a master that reads the last metrics: each bounded by so much. */
+/** Bounds two waits at the end: for clients whose responses are cut, and for the master to read the last metrics. */
 const LAST_WORDS_MS = 200
-/** When the master is dead: how long requests in flight may take before everything goes. */
+/** When the master is dead: how long requests in flight may take before the proxy ends. */
 export const ORPHAN_MS = 1000
 
 export class ProxyServer {
   readonly #line: MasterLine
   readonly #metrics = new RequestMetrics()
   readonly #page: MetricsPage
-  readonly #phases: Phases
+  readonly #lifecycle: RequestLifecycle
   readonly #servers: Server[] = []
   readonly #connections = new Set<Connection>()
   readonly #accessLog: AccessLog | null
@@ -56,7 +54,7 @@ export class ProxyServer {
     this.#accessLog =
       accessLog === null ? null : new AccessLog(accessLog.path, why => line.event('access-log-trouble', { why }))
     if (this.#accessLog !== null) this.#accessLog.endsWithRequestId = configure.settings.logRequestId
-    this.#phases = new Phases({
+    this.#lifecycle = new RequestLifecycle({
       settings: configure.settings,
       metrics: this.#metrics,
       accessLog: this.#accessLog,
@@ -80,7 +78,7 @@ export class ProxyServer {
     })
   }
 
-  /** Accepts on the inherited descriptors; resolves when all do. */
+  /** Accepts on the inherited descriptors. Resolves when all servers listen. */
   async listen({ listeners }: Configure): Promise<void> {
     await Promise.all(listeners.map(({ fd, backlog }) => this.#listen(fd, backlog)))
     this.#timers.push(
@@ -91,17 +89,17 @@ export class ProxyServer {
   }
 
   take(message: Exclude<MasterToProxy, Configure>): void {
-    const { dispatcher } = this.#phases
+    const { dispatcher } = this.#lifecycle
     switch (message.type) {
       case 'settings':
         return this.#apply(message.settings)
       case 'worker-ready':
-        return dispatcher.connect(message.worker, this.#phases)
+        return dispatcher.connect(message.worker, this.#lifecycle)
       case 'worker-retire':
-        this.#phases.tunnels.retire(message.workerId, message.tunnelMs)
+        this.#lifecycle.tunnels.retire(message.workerId, message.tunnelMs)
         return dispatcher.retire(message.workerId)
       case 'worker-gone':
-        return this.#phases.gone(message.workerId, message.end)
+        return this.#lifecycle.gone(message.workerId, message.end)
       case 'reopen-logs':
         return this.#accessLog?.reopen()
       case 'metrics':
@@ -120,12 +118,12 @@ export class ProxyServer {
     }
   }
 
-  /** Accepts nothing new and resolves when all is answered, or after `mercyMs`. */
+  /** Accepts nothing new. Resolves when every request has its response, or after `mercyMs`. */
   async drain(mercyMs: number): Promise<void> {
-    this.#phases.drain()
+    this.#lifecycle.drain()
     for (const server of this.#servers) server.close()
     for (const connection of this.#connections) connection.drain()
-    this.#phases.tunnels.closeAll(mercyMs)
+    this.#lifecycle.tunnels.closeAll(mercyMs)
     if (this.#connections.size > 0) await this.#idleWithin(mercyMs)
     await this.#cut()
     for (const timer of this.#timers) clearInterval(timer)
@@ -134,15 +132,18 @@ export class ProxyServer {
     await this.#accessLog?.close()
   }
 
-  /** Whatever is not answered: each request is logged and counted before the process ends. Those that wait go first, or they would get the places of others. */
+  /**
+   * Requests without a complete response: each is logged and counted before the process ends. Waiting requests are
+   * refused first, or they would get the places of others.
+   */
   async #cut(): Promise<void> {
-    this.#phases.dispatcher.refuseAll('stopping')
-    this.#phases.tunnels.destroyAll()
+    this.#lifecycle.dispatcher.refuseAll('stopping')
+    this.#lifecycle.tunnels.destroyAll()
     const told = [...this.#connections].filter(connection => connection.cut())
-    this.#phases.upstreams.destroy()
+    this.#lifecycle.upstreams.destroy()
     if (told.length > 0) await this.#idleWithin(LAST_WORDS_MS)
     for (const connection of this.#connections) connection.destroy()
-    // Their `close` comes in a later turn of the loop, and with it the lines of WebSockets.
+    // `close` of the connections comes in a later turn of the loop, and with it the access lines of WebSockets.
     if (this.#connections.size > 0) await this.#idleWithin(LAST_WORDS_MS)
   }
 
@@ -156,9 +157,12 @@ export class ProxyServer {
     })
   }
 
-  /** Workers that still hold their links; for the end of an orphaned proxy, which may have to kill what does not see that the master died. */
+  /**
+   * The pids of workers that still hold their links. At the end of an orphaned proxy it may have to kill workers that
+   * do not see that the master died.
+   */
   get workerPids(): number[] {
-    return [...this.#phases.dispatcher.links].map(link => link.worker.pid)
+    return [...this.#lifecycle.dispatcher.links].map(link => link.worker.pid)
   }
 
   get keepsChildren(): boolean {
@@ -170,7 +174,7 @@ export class ProxyServer {
     this.#servers.push(server)
     return new Promise((resolve, reject) => {
       server.once('error', reject)
-      // Beside `fd` Node reads no `backlog` of the options.
+      // With `fd`, Node ignores `backlog` in the options.
       server.listen({ fd }, backlog, () => {
         server.removeListener('error', reject)
         this.#gate.add(server)
@@ -182,7 +186,7 @@ export class ProxyServer {
 
   #accept(socket: Socket): void {
     this.#metrics.connections += 1
-    const connection = new Connection(socket, this.#phases, this.#limits)
+    const connection = new Connection(socket, this.#lifecycle, this.#limits)
     this.#connections.add(connection)
     const address = clientAddress(socket)
     socket.on('close', () => {
@@ -196,7 +200,7 @@ export class ProxyServer {
     const { httpConnectionsPerAddress } = this.#settings
     const ofAddress = this.#addresses.enter(address)
     if (httpConnectionsPerAddress === 0 || ofAddress <= httpConnectionsPerAddress) return
-    if (!this.#phases.trusts(connection)) connection.turnAway()
+    if (!this.#lifecycle.trusts(connection)) connection.turnAway()
   }
 
   #apply(settings: ProxySettings): void {
@@ -205,7 +209,7 @@ export class ProxyServer {
     this.#gate.mostConnections = settings.httpConnections
     this.#page.auth = settings.metricsAuth
     if (this.#accessLog !== null) this.#accessLog.endsWithRequestId = settings.logRequestId
-    this.#phases.apply(settings)
+    this.#lifecycle.apply(settings)
   }
 
   #idleWithin(mercyMs: number): Promise<void> {
@@ -219,29 +223,29 @@ export class ProxyServer {
   }
 
   #sweep(): void {
-    const now = monotonicMs()
-    this.#phases.sweep(now)
+    const nowMs = monotonicMs()
+    this.#lifecycle.sweep(nowMs)
     this.#sweeps += 1
     if (this.#sweeps % SWEEPS_PER_CONNECTION_SWEEP !== 0) return
-    for (const connection of this.#connections) connection.sweep(now)
+    for (const connection of this.#connections) connection.sweep(nowMs)
     this.#gate.sweep()
   }
 
-  /** Values since the start: the next second's say what these would have said. */
+  /** Skipping is harmless: the values count from the start, so those of the next second include these. */
   #shipUnlessBehind(): void {
     if (!this.#line.isBehind) this.#ship()
   }
 
-  /** `sent`: the kernel has it. */
+  /** `sent`: the kernel has the message. */
   #ship(sent?: () => void): void {
     const families = this.#metrics.families({
       connections: this.#connections.size,
-      queued: this.#phases.dispatcher.queued,
-      tunnels: this.#phases.tunnels.count,
+      queued: this.#lifecycle.dispatcher.queued,
+      tunnels: this.#lifecycle.tunnels.count,
       accessLogLostBytes: this.#accessLog?.lostBytes ?? 0,
     })
-    families.push(...this.#phases.upstreams.families())
-    const { dispatcher } = this.#phases
+    families.push(...this.#lifecycle.upstreams.families())
+    const { dispatcher } = this.#lifecycle
     this.#line.tell({ type: 'metrics', families, workers: dispatcher.loads(), queued: dispatcher.queued }, sent)
   }
 

@@ -29,7 +29,9 @@ const ROWS = {
     'kit/child-prelude.js',
   ],
   'proxy/link, proxy/connection': ['proxy/link/link.js', 'proxy/client/connection.js'],
-  'proxy/phases, proxy/tunnel': filesIn('proxy').filter(file => /\/(phases|tunnel)[a-z-]*\.js$/.test(file)),
+  'proxy/request-lifecycle, proxy/tunnel': filesIn('proxy').filter(file =>
+    /\/(request-lifecycle|tunnel)[a-z-]*\.js$/.test(file),
+  ),
   compat: filesIn('compat'),
 }
 

@@ -221,6 +221,26 @@ t.test('nothing banned is called', async t => {
   }
 })
 
+/** Rooms whose comments and names follow the style of CONTRIBUTING.md throughout. */
+const PLAIN = sources.filter(path => /^(proxy|app\/host)\//.test(path))
+/** Names that a standard term has replaced: RFC 9110 says response, HTTP servers say body filter and failover. */
+const REPLACED =
+  /\b(?:\w*Answer(?!_)(?:Begun|Body|Complete|Field|Figures|Framing|Guard|Head|Lines|Promise|Sink|Stages?)\w*|answer(?:Begun|Broken|Complete|Lines)|(?:Disk|Own|Static|Upstream)Answer|(?:bad|empty|error|refusal)Answer|Phases|Standing|Course|Forms|StageEvents|unreturned|keptBytes)\b/
+t.test('proxy/ and app/host/ are written in plain terms', async t => {
+  for (const path of PLAIN) {
+    const lines = text(path).split('\n')
+    const comments = lines.filter(line => /^\s*(\/\*\*|\*|\/\/)/.test(line))
+    t.same(
+      comments.filter(line => line.length > 120),
+      [],
+      `${path}: comments have at most 120 columns`,
+    )
+    const prose = comments.map(line => line.replace(/^\s*(\/\*\*|\*|\/\/) ?/, '')).join(' ')
+    t.notMatch(prose, /(?:^|[.;,] )(?:[Cc]alled|[Uu]sed|[Oo]wned) by `/, `${path}: an editor knows who uses it`)
+    t.same(code(path).match(REPLACED)?.[0], undefined, `${path}: a standard term`)
+  }
+})
+
 t.test('files are named after one idea', async t => {
   // But for those whose names a framework prescribes.
   for (const path of sources.filter(path => !within(path, 'test/frameworks/sites'))) {

@@ -1,12 +1,13 @@
 /**
- * Entry file of a worker: one life of one copy of the application, on its own unix socket.
- * Started by the master (`supervisor/`), which has set environment, working directory and title; stops by its word, never by a signal.
+ * Entry file of a worker: one life of one copy of the application, on its own unix socket. The master (`supervisor/`)
+ * starts it and has set environment, working directory and title. The worker stops when the master says so, never by a
+ * signal.
  *
- * Where it is told to wait (`lazy`), it has nothing but its socket until the master says `load`: no link, whose proxy would take a long load for a
- * blocked loop, no watchdog, no metrics. From then on it boots as any other.
+ * If it is told to wait (`lazy`), it has only its socket until the master says `load`: no link, because its proxy would
+ * take a long load for a blocked loop, no watchdog, no metrics. Then it boots as any other worker.
  *
- * The build makes one file of it and its modules: they are there whatever the application does to loaders and descriptors. What takes long to load, a part of Node
- * or a package, is asked for where it is needed.
+ * The build makes one file of it and its modules: they are there whatever the application does to loaders and
+ * descriptors. Parts of Node and packages that take long to load are loaded where they are needed.
  */
 
 import { chmodSync } from 'node:fs'
@@ -38,14 +39,14 @@ import { startUtilization } from './measure/utilization.js'
 import { countInspectorSessions } from './watchdog/inspector-sessions.js'
 import { startWatchdog } from './watchdog/watchdog.js'
 
-/** What the proxies talk to speaks of clients, and is believed: for the service's own user only. */
+/** The peers of these sockets speak for clients, and are believed: only the service's own user may connect. */
 const PRIVATE_MODE = 0o600
-/** The first remark on a boot that takes long: most applications listen long before. */
+/** The first remark on a slow boot: most applications listen long before. */
 const FIRST_REMARK_MS = 5000
-/** So many times in the time that is left it is looked whether it still waits for the same. */
+/** In the time that is left, the reason of the wait is checked this many times. */
 const REMARKS = 4
 
-/** As Node has it, whatever the application puts in its place. */
+/** Node's own, whatever the application puts in its place. */
 const exit = process.exit.bind(process)
 
 /** The application's own exit, which may be held. */
@@ -58,7 +59,7 @@ const CLUSTER_END = {
 let running: Running | null = null
 let ending: Ending | null = null
 let keepsChildren = false
-/** Loads the application of a worker that waits. */
+/** Loads the application of a waiting worker. */
 let load = async () => {}
 const channel = openMasterChannel(onMessage, onMasterGone)
 const messages = new ApplicationChannel(process)
@@ -78,7 +79,7 @@ async function start(settings: WorkerSettings): Promise<void> {
   messages.install()
   const sessions = countInspectorSessions()
   const { socketPath, linkPath, tunnelPath, socketMode } = settings
-  // Here, not in the master: what somebody has put there may take minutes to remove.
+  // Here, not in the master: what another program has put there may take minutes to remove.
   for (const path of [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)]) clearName(path)
   if (!settings.waits) return serve(settings, sessions, null)
   const door = await keepDoor(socketPath, socketMode, () => channel.send({ type: 'load-wanted' }))
@@ -93,7 +94,7 @@ function pinTo(cpus: readonly number[]): void {
 
 async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door: Door | null): Promise<void> {
   const sinceMs = door === null ? 0 : uptimeMs()
-  // First: its thread starts while the application loads.
+  // First: the thread starts while the application loads.
   const watchdog = startWatchdog({ path: watchdogPathOf(settings.linkPath), sessions }, trouble('watchdog-trouble'))
   const { app: path, args, appPort, portMs, socketPath, socketMode } = settings
   const taken = takeOverListen(socketPath, { makeRoom: door?.leave, appPort, portMs, remark: tellSite })
@@ -136,9 +137,9 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   running = { application, link, tunnels, flush: metrics.flush }
   ending = new Ending({ running, channel, messages, exit })
   if (site !== application) serveBy(site)
-  // Or the stack of a loop that is blocked by the first request could not be asked for.
+  // Otherwise nobody could ask for the stack of a loop that the first request blocks.
   await watchdog.listening
-  // So that gauges of the application do not vanish for a second when the worker before this one goes.
+  // At once, so that gauges of the application do not vanish for a second when the previous worker goes.
   void metrics.flush()
   if (settings.utilizationMs > 0)
     startUtilization(settings.utilizationMs, share => channel.send({ type: 'utilization', share }))
@@ -147,7 +148,7 @@ async function serve(settings: WorkerSettings, sessions: SharedArrayBuffer, door
   channel.send({ type: 'ready', bootMs: uptimeMs() - sinceMs, ignoresPort: taken.ignoresPort })
 }
 
-/** Says what a boot waits for that takes long, which has `leftMs`. The result ends that. */
+/** Says what a slow boot waits for; `leftMs` is the time that it has left. The result ends the remarks. */
 function remarkOnBoot(leftMs: number, facts: BootFacts, taken: Taken, remark: (why: string) => void): () => void {
   const firstMs = Math.min(FIRST_REMARK_MS, leftMs / 2)
   let end = () => {}
@@ -161,7 +162,7 @@ function remarkOnBoot(leftMs: number, facts: BootFacts, taken: Taken, remark: (w
   }
 }
 
-/** The site: where the application has closed it again, the next one that takes its place. */
+/** The site. If the application has closed it again: the next server that takes its place. */
 function openServer(taken: Taken): Server | Promise<Server> {
   return (
     taken.openServer ??
@@ -171,7 +172,7 @@ function openServer(taken: Taken): Server | Promise<Server> {
   )
 }
 
-/** Another server has taken the site's place: the one on PORT, or the next one when it was closed. */
+/** Another server has taken the site's place: the one on PORT, or the next one after a close. */
 function serveBy(application: Server): void {
   if (running === null) return
   running.application = application
@@ -179,14 +180,14 @@ function serveBy(application: Server): void {
   for (const part of [link, tunnels]) part.serve(application)
 }
 
-/** An application may listen on many ports: so many of them are named. */
+/** An application may listen on many ports: the remark names this many. */
 const MOST_DOUBTS = 3
 let doubts = 0
 
-/** Two servers could be the site: which one is, and how to say so. */
+/** Two servers could be the site: says which one is, and how to choose. */
 function tellSite({ isLate, site, other }: SiteRemark): void {
   if (isLate) {
-    const remedy = `app-port = ${portOf(site)}, or requests are answered by ${other} until ${site} listens`
+    const remedy = `app-port = ${portOf(site)}, or ${other} gets the requests until ${site} listens`
     void channel.event('site-late', { site, before: other, remedy })
   } else if (doubts < MOST_DOUBTS) {
     doubts++
@@ -216,7 +217,7 @@ function countRequests(maxRequests: number): () => void {
 }
 
 async function fail(thrown: unknown): Promise<void> {
-  // A finding of our own says it all: only the application's stacks help the operator.
+  // A finding of daimyo is complete by itself: only stacks of the application help the operator.
   await channel.failed(reasonOf(thrown), Failure.is(thrown) ? '' : stackOf(thrown))
   exit(1)
 }

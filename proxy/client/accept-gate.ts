@@ -1,13 +1,15 @@
 /**
- * When a proxy stops accepting, and what it closes to go on. Told by `proxy-server.ts` of every connection.
+ * When a proxy stops accepting connections, and which ones it closes to make room.
  *
- * At `http-connections`, or when few descriptors are left, the gate closes those connections that have been idle longest and pauses accepting:
- * who comes next waits in the kernel's backlog, for us or for another proxy, and is refused by nobody. It goes on as soon as a connection has closed.
+ * At `http-connections`, or when few descriptors are left, the gate closes the connections that have been idle longest
+ * and pauses accepting. New clients wait in the kernel's backlog, for this proxy or another one; nobody refuses them.
+ * Accepting goes on as soon as a connection has closed.
  *
- * Why descriptors must never run out: at EMFILE libuv gives up a spare one, accepts all that wait in the backlog and closes them at once
- * (`uv__emfile_trick`), without a word to Node. The backlog is shared by all proxies, so one that is full would throw away what the others could
- * serve. The kernel hands out the lowest free number, so the descriptor of a connection itself tells how many are in use, whoever uses them. What
- * is left above `#mostDescriptor` is for files, for the links to workers and for tunnels.
+ * Descriptors must never run out: at EMFILE libuv gives up a spare descriptor, accepts all connections of the backlog
+ * and closes them at once (`uv__emfile_trick`), without a word to Node. All proxies share the backlog, so one full
+ * proxy would throw away connections that the others could serve. The kernel hands out the lowest free number, so the
+ * descriptor of a new connection tells how many are in use by the whole process. The numbers above `#mostDescriptor`
+ * are for files, links to workers and tunnels.
  */
 
 import type { Server, Socket } from 'node:net'
@@ -17,7 +19,7 @@ import { isOutOfDescriptors, lowestFreeDescriptor } from '../process/descriptors
 
 /** A connection as the gate sees it. */
 export interface Evictable {
-  /** Since when it has waited for the first byte of a request; infinite: it does not. */
+  /** Since when it has waited for the first byte of a request; infinite: it does not wait. */
   readonly idleSinceMs: number
   evict(): void
 }
@@ -25,17 +27,17 @@ export interface Evictable {
 export interface GateWorld {
   connections: ReadonlySet<Evictable>
   now(): number
-  /** The soft limit on descriptors; throws EMFILE when there is none left to read it with. */
+  /** The soft limit on descriptors. Throws EMFILE when no descriptor is left to read it with. */
   descriptorLimit(): number
   limited(name: LimitName): void
   event(name: ProxyEventName, fields: ToldFields): void
 }
 
-/** Whoever has been idle for less may have a request under way. */
+/** A connection that has been idle for less may have a request under way. */
 const EVICTABLE_MS = 500
-/** One pass over all connections makes room for so many: one of so many parts. */
+/** One pass over all connections closes one of this many. */
 const EVICTED_PART = 64
-/** When it has not been paused for so long, the trouble is over and told. */
+/** Without a pause for this long, the shortage is over, and the log is told so. */
 const CALM_MS = 10_000
 
 export class AcceptGate {
@@ -45,7 +47,7 @@ export class AcceptGate {
   #mostDescriptor = Number.POSITIVE_INFINITY
   #pausedBy: 'http-connections' | 'descriptors' | null = null
   #lastPausedMs = 0
-  /** The log has been told that it pauses. */
+  /** The log has been told of the pause. */
   #told = false
 
   constructor(mostConnections: number, world: GateWorld) {
@@ -68,7 +70,7 @@ export class AcceptGate {
     this.#servers.push(server)
   }
 
-  /** A connection has come and is counted. */
+  /** A connection was accepted and is counted. */
   accepted(socket: Socket): void {
     if (this.#world.connections.size >= this.#mostConnections) this.#pause('http-connections')
     else if (descriptorOf(socket) >= this.#mostDescriptor) this.#pause('descriptors')
@@ -79,7 +81,7 @@ export class AcceptGate {
     if (this.paused) this.#tryToGoOn()
   }
 
-  /** Called now and then. */
+  /** Runs periodically. */
   sweep(): void {
     const hasDescriptors = this.#look()
     if (!hasDescriptors) this.#pause('descriptors')
@@ -87,7 +89,7 @@ export class AcceptGate {
     else if (this.#told && this.#world.now() - this.#lastPausedMs > CALM_MS) this.#calm()
   }
 
-  /** Connections become idle while it is paused, and descriptors of other kinds become free. */
+  /** During a pause connections become idle, and descriptors of other kinds become free. */
   #sweepPaused(): void {
     if (this.#pausedBy === 'descriptors' && lowestFreeDescriptor() < this.#mostDescriptor) this.#tryToGoOn()
     if (this.paused) this.#evict()
@@ -129,7 +131,7 @@ export class AcceptGate {
     }
   }
 
-  /** The limit may be changed from outside (prlimit). False: not even this could be read. */
+  /** prlimit can change the limit from outside. False: there was no descriptor to read it with. */
   #look(): boolean {
     try {
       const limit = this.#world.descriptorLimit()
@@ -161,10 +163,11 @@ function descriptorOf(socket: Socket): number {
 }
 
 /**
- * Node has no way to pause a server but closing it, and a closed descriptor does not come back. To libuv a server that was opened from a
- * descriptor is a stream, and reading and accepting wait for the same event: to start reading and to stop it stops accepting, and to start reading
- * starts it again. Seen on Node 20, 22, 24 and 26 (libuv 1.46 to 1.52); it takes one connection for each turn, so the pause holds from the next.
- * Where that ever changes, the server goes on accepting.
+ * Node can pause a server only by closing it, and a closed descriptor does not come back. To libuv, a server that was
+ * opened from a descriptor is a stream, and reading and accepting wait for the same event. So starting and stopping to
+ * read stops accepting, and starting to read starts it again. Seen on Node 20, 22, 24 and 26 (libuv 1.46 to 1.52).
+ * libuv accepts one connection per turn, so the pause takes effect with the next one. If a later libuv changes that,
+ * the server goes on accepting.
  */
 function pauseAccepting(server: Server): void {
   const handle = handleOf(server)

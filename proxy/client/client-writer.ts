@@ -1,15 +1,17 @@
 /**
- * Writes to a client's socket. Made by `connection.ts`, one for each connection.
+ * Writes to the socket of one client connection.
  *
- * The hot path: an answer goes straight to the socket's handle, past `node:stream`, whose bookkeeping of a write that the kernel takes at once (a
- * request object, a callback, a turn of `process.nextTick`) took a tenth of the proxy's own time. What the kernel does not take waits in libuv, in order,
- * and `drain` is emitted when nothing waits any more, as a socket does.
+ * The hot path: a response goes straight to the handle of the socket, past `node:stream`. The bookkeeping of
+ * `node:stream` for a write that the kernel takes at once (a request object, a callback, a turn of `process.nextTick`)
+ * took a tenth of the proxy's own time. Bytes that the kernel does not take wait in libuv, in order, and `drain` is
+ * emitted when nothing waits any more, as a socket does.
  *
- * What must stay true: what waits costs little more than its bytes. Each write that libuv holds costs some 700 bytes, and an application may send its
- * answer byte by byte to a client that does not read: so short pieces that come behind such a write are joined.
+ * What must stay true: waiting bytes cost little more than their size. Each write that libuv holds costs some 700
+ * bytes, and an application may send its response byte by byte to a client that does not read. So short pieces behind
+ * such a write are joined.
  *
- * Source: lib/internal/stream_base_commons.js (writeGeneric) and src/stream_base.cc (Write) of Node 20 to 26; where a Node has that differently, the
- * socket's own `write` is used.
+ * Source: lib/internal/stream_base_commons.js (writeGeneric) and src/stream_base.cc (Write) of Node 20 to 26. On a Node
+ * that works differently, the socket's own `write` is used.
  */
 
 import { Socket } from 'node:net'
@@ -17,21 +19,21 @@ import { GatheredBytes } from '../../kit/link/gathered-bytes.js'
 
 /** As much as a frame of the link carries. */
 const SCRATCH_BYTES = 64 * 1024
-/** Shorter pieces are joined, up to so many bytes. */
+/** Shorter pieces are joined, up to this many bytes. */
 const JOINED_BYTES = 4096
 
 /** What a handle remembers of a write that the kernel did not take at once. */
 interface WriteRequest {
-  /** Below 0: no handle has taken it for a write, and none will call it back. */
+  /** Below 0: no handle has taken the request for a write, and none will call it back. */
   getAsyncId(): number
   oncomplete: (status: number) => void
-  /** Keeps alive what is still to be written. */
+  /** Keeps the unwritten bytes alive. */
   buffer?: Buffer
 }
 
 type WriteRequestClass = new () => WriteRequest
 
-/** Both return 0, or an error below it. */
+/** Both methods return 0, or a negative error. */
 interface Handle {
   writeLatin1String(request: WriteRequest, text: string): number
   writeBuffer(request: WriteRequest, bytes: Buffer): number
@@ -41,14 +43,20 @@ interface Handle {
 
 const Request = writeRequestClass()
 
-/** No handle's yet: a write that the kernel takes whole leaves it so, and the next one, of whichever connection, can have it. */
+/**
+ * A request object that no handle holds. A write that the kernel takes whole leaves it free for the next write of any
+ * connection.
+ */
 let spare = Request === null ? null : new Request()
 let scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
 
 export class ClientWriter {
   readonly #socket: Socket
   readonly #isDirect: boolean
-  /** Writes that libuv holds, and what comes behind them: bytes, because text would be a rope of its pieces, some thirty times as large. */
+  /**
+   * The number of writes that libuv holds, and the bytes behind them. Bytes, because text would be a rope of its
+   * pieces, some thirty times as large.
+   */
   #held = 0
   readonly #behind = new GatheredBytes()
 
@@ -57,29 +65,33 @@ export class ClientWriter {
     this.#isDirect = Request !== null && isHandle(handleOf(socket))
   }
 
-  /** A string is latin1, a buffer must not change any more. False: wait for `whenWritable`. */
+  /** A string is latin1; a buffer must not change any more. False: wait for `whenWritable`. */
   write(bytes: string | Buffer): boolean {
     if (this.#isDirect) return this.#writeDirectly(bytes)
     return typeof bytes === 'string' ? this.#socket.write(bytes, 'latin1') : this.#socket.write(bytes)
   }
 
   /**
-   * Writes what `bytes` have from `start` to `end`; they may change afterwards. What the kernel takes at once, as a rule all of it, needs no memory of
-   * its own: it is copied into a scratch buffer that the next write uses again. A new buffer for each piece would live outside of V8's heap, and to
-   * collect those took a quarter of a proxy's time at answers of 100 KB.
+   * Writes the bytes from `start` to `end`; the buffer may change afterwards. As a rule the kernel takes all of them at
+   * once, and they need no memory of their own: they are copied into a scratch buffer that the next write uses again. A
+   * new buffer for each piece would live outside of V8's heap; collecting such buffers took a quarter of a proxy's time
+   * at responses of 100 KB.
    */
   writeLent(bytes: Buffer, start: number, end: number): boolean {
     const length = end - start
-    // What waits behind something else will not be taken at once.
+    // Bytes behind others will not be taken at once.
     if (length > SCRATCH_BYTES || this.waitingBytes > 0) return this.write(Buffer.from(bytes.subarray(start, end)))
     bytes.copy(scratch, 0, start, end)
     const isFlowing = this.write(scratch.subarray(0, length))
-    // The kernel did not take all: somebody holds on to this one.
+    // The kernel did not take everything: libuv holds on to this buffer.
     if (this.waitingBytes > 0) scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
     return isFlowing
   }
 
-  /** The end, behind all that waits; `finished`: the kernel has it. Not sooner: a handle that has begun to shut down can no longer be reset. */
+  /**
+   * Ends the stream behind everything that waits; `finished`: the kernel has it all. Not sooner: a handle that has
+   * begun to shut down can no longer be reset.
+   */
   end(finished: () => void): void {
     if (!this.#isDirect || this.waitingBytes === 0) this.#socket.end(finished)
     else this.whenWritable(() => this.#socket.end(finished))
@@ -96,12 +108,12 @@ export class ClientWriter {
     return (handleOf(this.#socket)?.writeQueueSize ?? 0) + this.#behind.length
   }
 
-  /** Hands on what was joined: somebody else writes to the socket from now on. */
+  /** Writes the joined bytes: other code writes to the socket after this. */
   flush(): void {
     if (this.#behind.length > 0) this.#submit(this.#behind.take())
   }
 
-  /** So many of them that nothing should be added. */
+  /** Libuv holds so many writes that none should be added. */
   get isFull(): boolean {
     return this.#isDirect ? this.waitingBytes > 0 : this.#socket.writableNeedDrain
   }
@@ -124,7 +136,7 @@ export class ClientWriter {
     if (handle === null || request === null) return false
     const error =
       typeof bytes === 'string' ? handle.writeLatin1String(request, bytes) : handle.writeBuffer(request, bytes)
-    // Not so a queue that is empty: libuv may have written the rest already and still hold the request.
+    // But an empty queue: libuv may have written the rest already and still hold the request.
     if (error === 0 && request.getAsyncId() < 0) return true
     spare = new Request!()
     if (error === 0) this.#held += 1
@@ -134,7 +146,7 @@ export class ClientWriter {
     return false
   }
 
-  /** One of those that waited is out, or never will be. */
+  /** A waiting write is done or has failed. */
   #written(status: number): void {
     this.#held -= 1
     if (status !== 0) this.#socket.destroy()
@@ -155,7 +167,7 @@ function isHandle(handle: Partial<Handle> | null): boolean {
   )
 }
 
-/** Node shows the class to handles only: so to one that is none. null: this Node writes in another way. */
+/** Node shows the class only to handles, so a fake handle asks for it. null: this Node writes in another way. */
 function writeRequestClass(): WriteRequestClass | null {
   let found: WriteRequestClass | null = null
   const handle = {

@@ -1,7 +1,4 @@
-/**
- * What bounds a connection, and how many connections an address has. Used by `proxy-server.ts`, which makes the connections, and by
- * `connection.ts`, which keeps within the bounds.
- */
+/** Limits of a connection, and the number of connections of an address. */
 
 import type { Socket } from 'node:net'
 import type { ProxySettings } from '../../kit/channel/messages.js'
@@ -22,10 +19,10 @@ const LIMITS = [
   'httpHalfCloseTimeoutMs',
 ] as const satisfies (keyof ProxySettings)[]
 
-/** Bounds of each connection; changed in place when the configuration changes. Times in milliseconds, 0 = none. */
+/** Limits of each connection, changed in place when the configuration changes. Times in milliseconds; 0 = none. */
 export type ConnectionLimits = Pick<ProxySettings, (typeof LIMITS)[number]>
 
-/** `httpKeepaliveRequests` is infinite where there is no limit. */
+/** `httpKeepaliveRequests` is infinite if there is no limit. */
 export function connectionLimits(settings: ProxySettings): ConnectionLimits {
   const limits = Object.fromEntries(LIMITS.map(name => [name, settings[name]])) as ConnectionLimits
   const { httpKeepaliveRequests } = limits
@@ -41,17 +38,20 @@ export function clientAddress(socket: Socket): string | null {
   return remoteAddress === undefined ? null : withoutMapping(remoteAddress)
 }
 
-/** Changes whenever the kernel takes something: bytes of finished writes, less those of the write under way that libuv still holds. */
+/**
+ * A number that changes whenever the kernel takes bytes: the bytes of finished writes, less those of the write under
+ * way that libuv still holds.
+ */
 export function takenBytes(socket: Socket): number {
   const { _handle } = socket as unknown as { _handle?: { writeQueueSize?: number } | null }
   return socket.bytesWritten - socket.writableLength - (_handle?.writeQueueSize ?? 0)
 }
 
-/** Open connections by client; an IPv6 client owns a /64 at least, so that is what counts. */
+/** Open connections per client. An IPv6 client owns at least a /64, so connections are counted per /64. */
 export class AddressCounts {
   readonly #counts = new Map<string, number>()
 
-  /** The number of open connections of this client, with the new one. */
+  /** The number of open connections of this client, the new one included. */
   enter(address: string): number {
     const client = clientKey(address)
     const count = (this.#counts.get(client) ?? 0) + 1

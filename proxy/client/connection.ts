@@ -1,16 +1,16 @@
 /**
- * One client's HTTP/1.1 connection: reads requests one after the other, in order, and writes their answers. Made by `proxy-server.ts` for
- * each accepted socket. What a request means is none of its business: `phases.ts` is asked, and answers through `Client`.
+ * One HTTP/1.1 connection of a client: reads its requests one after the other and writes their responses in the same
+ * order. What a request means is decided by the `RequestHandler`, which responds through `Client`.
  *
- * What must stay true: the next head is read only when the answer to the one before is complete, so answers never change places; bytes
- * that wait are bounded by the head's limit and the socket is paused beyond it.
+ * What must stay true: the next head is read only when the response before it is complete, so responses never change
+ * places. Waiting bytes are bounded by the limit of a head; beyond it the socket is paused.
  */
 
 import type { Socket } from 'node:net'
 import { CLIENT_READ_BYTES, readAccepted } from '../../kit/link/read-buffer.js'
 import type { Delivery } from '../../kit/page/response-slots.js'
 import { type Client, type Exchange, isTunnel } from '../exchange/exchange.js'
-import { type ErrorCode, type OwnAnswer, printAnswer } from '../http/error-response.js'
+import { type ErrorCode, type OwnResponse, printResponse } from '../http/error-response.js'
 import type { Refusal } from '../http/refusal.js'
 import type { RequestHead } from '../http/request-head.js'
 import { monotonicMs } from '../process/clock.js'
@@ -21,18 +21,18 @@ import { HeadReader } from './head-reader.js'
 import type { Refusals } from './refusals.js'
 import { RequestBody } from './request-body.js'
 
-/** A body with no more than this left is read to its end, to keep the connection. */
+/** A body with at most this many bytes left is read to its end, to keep the connection. */
 const KEEP_BYTES = 64 * 1024
 
-/** What becomes of a connection's requests. */
-export interface RequestLife {
-  /** The proxy is going away: connections end after their answer. */
+/** Decides what becomes of the requests of a connection. */
+export interface RequestHandler {
+  /** The proxy stops: connections end after their response. */
   readonly draining: boolean
   readonly refusals: Refusals
-  /** A head was read; the exchange begins with `begin`, once the connection is ready for its answer. */
+  /** A head was read. The exchange begins with `begin`, when the connection is ready for its response. */
   received(head: RequestHead, client: Client): Exchange
   begin(exchange: Exchange): void
-  /** False: no more of the body for now. */
+  /** False: read no more of the body for now. */
   bodyData(exchange: Exchange, bytes: Buffer): boolean
   bodyEnd(exchange: Exchange, trailers: string): void
   refusedBody(exchange: Exchange | null, client: Client, refusal: Refusal): void
@@ -50,46 +50,49 @@ export class Connection implements Client {
   readonly overUnix: boolean
   readonly #socket: Socket
   readonly #writer: ClientWriter
-  readonly #phases: RequestLife
+  readonly #handler: RequestHandler
   readonly #limits: ConnectionLimits
   readonly #heads = new HeadReader()
   #pending: Buffer | null = null
   #exchange: Exchange | null = null
   #body: RequestBody | null = null
-  /** Has been answered, and the application reads the rest of its body. */
+  /** The exchange with a complete response whose body the application still reads. */
   #reading: Exchange | null = null
   /** When the state that the deadlines look at began: an idle wait, or the wait for the rest of a head. */
   #sinceMs = monotonicMs()
   readonly #openedMs = this.#sinceMs
-  /** Nothing more is read as a request: the last answer is out or on its way. */
+  /** No further request is read: the last response is out or on its way. */
   #last = false
-  /** The socket is a tunnel's, and so is what comes. */
+  /** The socket belongs to a tunnel, which gets all bytes. */
   #taken: ((bytes: Buffer) => void) | null = null
   #lingeredBytes = 0
-  /** Since the kernel has all of the last answer. */
+  /** Runs since the kernel has all of the last response. */
   #lingerPace: LingerPace | null = null
-  /** Since a body is read that nobody wants. */
+  /** Runs while a body is read that nobody wants. */
   #discardPace: LingerPace | null = null
-  /** Its last request came after `http-keepalive-time`. Found when that is read: a response that began is kept to. */
+  /**
+   * Its last request came after `http-keepalive-time`. Checked when the request is read: a response that has begun
+   * keeps its promise.
+   */
   #isTooOld = false
   #headBegun = false
   #requests = 0
   /** When the last body was complete. */
-  #bodyOverMs = 0
-  /** The client has ended its half of the connection, and reads on. */
+  #bodyEndedMs = 0
+  /** The client has ended its half of the connection and still reads. */
   #hasEnded = false
-  /** Then: bytes stand behind the head that has been read just now. */
+  /** Then: more bytes stand behind the head that was just read. */
   #isMoreBehind = false
-  /** Of what was under way at the last sweep. */
+  /** The pace of the body under way at the last sweep. */
   #bodyPace: BodyPace | null = null
   #sendPace: SendPace | null = null
 
-  constructor(socket: Socket, phases: RequestLife, limits: ConnectionLimits) {
+  constructor(socket: Socket, handler: RequestHandler, limits: ConnectionLimits) {
     this.#socket = socket
     this.#writer = new ClientWriter(socket)
-    this.#phases = phases
+    this.#handler = handler
     this.#limits = limits
-    // A TCP peer that has reset its connection has no address any more either, but its side here has.
+    // A TCP peer that has reset its connection has no remote address either, but its local side has one.
     this.overUnix = socket.remoteAddress === undefined && socket.localAddress === undefined
     this.address = clientAddress(socket) ?? '127.0.0.1'
     if (socket.remoteAddress === undefined && !this.overUnix) socket.destroy()
@@ -97,16 +100,16 @@ export class Connection implements Client {
     readAccepted(socket, (buffer, count) => this.#read(buffer, count), CLIENT_READ_BYTES)
     socket.on('drain', () => this.#drained())
     socket.on('end', () => this.#clientEnded())
-    // `close` follows and does the work: a client that resets its connection is no news.
+    // `close` follows and does the work: a reset by a client is no event for the log.
     socket.on('error', ignore)
     socket.on('close', () => this.#clientGone())
   }
 
   get closing(): boolean {
-    return this.#phases.draining || this.#mustEnd
+    return this.#handler.draining || this.#mustEnd
   }
 
-  /** Whatever the answer under way has said of the connection. */
+  /** Whether the connection has to end, whatever the head of the response under way has said. */
   get #mustEnd(): boolean {
     const isAskedToKeep = this.#exchange?.head.keepAlive ?? true
     const isLastAsked = this.#hasEnded && this.#pending === null && !this.#isMoreBehind
@@ -118,7 +121,7 @@ export class Connection implements Client {
     return this.closing || !this.#canFinishBody() || this.#awaitsContinue()
   }
 
-  /** Since when it has waited for the first byte of a request; infinite: it does not. */
+  /** Since when the connection has waited for the first byte of a request; infinite: it does not wait. */
   get idleSinceMs(): number {
     const isIdle = this.#mayRead && !this.#last && !this.#headBegun && this.#pending === null
     return isIdle ? this.#sinceMs : Number.POSITIVE_INFINITY
@@ -136,17 +139,19 @@ export class Connection implements Client {
     this.#writer.whenWritable(callback)
   }
 
-  answer(answer: OwnAnswer): void {
+  respond(response: OwnResponse): void {
     const close = this.closingNow
     const headOnly = this.#exchange?.head.method === 'HEAD'
-    const { body, slot } = answer
-    this.#writer.write(printAnswer(answer, close, headOnly))
+    const { body, slot } = response
+    this.#writer.write(printResponse(response, close, headOnly))
     if (!headOnly && typeof body !== 'string') this.#writer.write(body)
     slot?.send(this.#delivery(), body.length)
-    this.answerComplete(close)
+    this.completeResponse(close)
   }
 
-  /** What has just been written, on its way to the client. Nothing else is written before the kernel has it. */
+  /**
+   * Progress of the bytes just written on their way to the client. Nothing else is written before the kernel has them.
+   */
   #delivery(): Delivery {
     const writer = this.#writer
     const socket = this.#socket
@@ -157,44 +162,45 @@ export class Connection implements Client {
       cut: () => this.#reset(),
       whenOver: callback => {
         if (writer.waitingBytes === 0) return callback()
-        const over = () => {
-          socket.off('drain', over).off('close', over)
+        const finished = () => {
+          socket.off('drain', finished).off('close', finished)
           callback()
         }
-        socket.on('drain', over).on('close', over)
+        socket.on('drain', finished).on('close', finished)
       },
     }
   }
 
-  answerComplete(close: boolean, now = monotonicMs()): void {
+  completeResponse(close: boolean, nowMs = monotonicMs()): void {
     const reading = this.#exchange !== null && this.#exchange.reader !== null ? this.#exchange : null
-    // An answer that has not said `close` is kept to, as far as possible (RFC 9112 §9.6): the rest of its body is read, a proxy that goes away waits for one request more.
+    // A response without `close` is a promise that is kept where possible (RFC 9112 §9.6): the rest of its body is
+    // read, and a proxy that stops waits for one more request.
     const keep = !close && !this.#mustEnd
     this.#reading ??= reading
-    if (this.#requests >= this.#limits.httpKeepaliveRequests) this.#phases.refusals.limited('http-keepalive-requests')
-    else if (this.#isTooOld) this.#phases.refusals.limited('http-keepalive-time')
+    if (this.#requests >= this.#limits.httpKeepaliveRequests) this.#handler.refusals.limited('http-keepalive-requests')
+    else if (this.#isTooOld) this.#handler.refusals.limited('http-keepalive-time')
     this.#exchange = null
-    this.#sinceMs = now
+    this.#sinceMs = nowMs
     if (!keep) this.#linger()
     else if (this.#body === null) this.#goOn()
-    else if (this.#reading === null) this.#discardBody(now)
+    else if (this.#reading === null) this.#discardBody(nowMs)
     else this.resumeBody()
   }
 
-  /** The application reads no further in the body of what it has answered. */
+  /** The application has sent its response and stops reading the request body. */
   readingStopped(): void {
     this.#reading = null
     if (this.#body !== null && !this.#last) this.#discardBody(monotonicMs())
   }
 
-  /** Reads the rest of the body for nobody but the client. */
-  #discardBody(now: number): void {
-    this.#discardPace = new LingerPace(now)
+  /** Reads the rest of the body and drops it, for the sake of the client. */
+  #discardBody(nowMs: number): void {
+    this.#discardPace = new LingerPace(nowMs)
     this.resumeBody()
   }
 
-  answerBroken(): void {
-    const isUntilClose = this.#exchange?.answersUntilClose === true
+  breakResponse(): void {
+    const isUntilClose = this.#exchange?.responseUntilClose === true
     this.#exchange = null
     if (isUntilClose) this.#reset()
     else this.#socket.destroy()
@@ -204,14 +210,14 @@ export class Connection implements Client {
     if (this.#socket.isPaused()) this.#socket.resume()
   }
 
-  /** Stops reading as long as the body has nowhere to go. */
+  /** Stops reading while the body has nowhere to go. */
   pauseBody(): void {
     this.#socket.pause()
   }
 
   /**
-   * Gives the bare socket away, with the bytes that came behind the head: a tunnel begins. What comes from now on goes to `onBytes`, not through
-   * the socket's stream: pushed into that, a paused socket would read on without bound.
+   * Gives the bare socket away, with the bytes behind the head: a tunnel begins. Later bytes go to `onBytes`, not
+   * through the socket's stream: a paused socket would push into the stream without bound.
    */
   takeSocket(onBytes: (bytes: Buffer) => void): { socket: Socket; early: Buffer } {
     this.#writer.flush()
@@ -224,94 +230,100 @@ export class Connection implements Client {
     return { socket: this.#socket, early }
   }
 
-  /** Applies the deadlines; called now and then. */
-  sweep(now: number): void {
+  /** Applies the deadlines; runs periodically. */
+  sweep(nowMs: number): void {
     if (this.#taken) return
-    if (this.#isStuck(now)) {
-      this.#phases.refusals.limited('http-send-timeout')
+    if (this.#isStuck(nowMs)) {
+      this.#handler.refusals.limited('http-send-timeout')
       return this.#reset()
     }
     const exchange = this.#exchange ?? this.#reading
-    if (exchange !== null) return this.#sweepBody(now, exchange)
+    if (exchange !== null) return this.#sweepBody(nowMs, exchange)
     if (this.#requestWaits) return
     const { httpHeaderTimeoutMs, httpKeepaliveMs } = this.#limits
-    const waited = now - this.#sinceMs
+    const waited = nowMs - this.#sinceMs
     if (this.#last) {
-      if (this.#lingerPace?.isOver(now, this.#lingeredBytes)) this.#socket.destroy()
+      if (this.#lingerPace?.hasExpired(nowMs, this.#lingeredBytes)) this.#socket.destroy()
     } else if (this.#body !== null) {
-      if (this.#discardPace?.isOver(now, this.#body.receivedBytes)) this.#linger()
-    } else if (this.#phases.draining) {
+      if (this.#discardPace?.hasExpired(nowMs, this.#body.receivedBytes)) this.#linger()
+    } else if (this.#handler.draining) {
       if (waited > FAREWELL_MS) this.#linger()
     } else if (this.#headBegun) {
       if (httpHeaderTimeoutMs > 0 && waited > httpHeaderTimeoutMs)
-        this.#refuse(() => this.#phases.refusals.neverBegan(this, 'head-too-slow'))
+        this.#refuse(() => this.#handler.refusals.neverBegan(this, 'head-too-slow'))
     } else {
       const limitMs = this.#requests === 0 ? httpHeaderTimeoutMs : httpKeepaliveMs
       if (limitMs === 0 || waited <= limitMs) return
-      this.#phases.refusals.limited(this.#requests === 0 ? 'http-header-timeout' : 'http-keepalive')
+      this.#handler.refusals.limited(this.#requests === 0 ? 'http-header-timeout' : 'http-keepalive')
       this.#linger()
     }
   }
 
-  /** Whether the client has taken nothing for too long of what it is sent. */
-  #isStuck(now: number): boolean {
+  /** Whether the client has taken none of the waiting bytes for too long. */
+  #isStuck(nowMs: number): boolean {
     if (this.#writer.waitingBytes === 0) {
       this.#sendPace = null
       return false
     }
     const taken = takenBytes(this.#socket)
-    this.#sendPace ??= new SendPace(now, taken)
-    return this.#sendPace.isStuck(now, taken, this.#limits.httpSendTimeoutMs)
+    this.#sendPace ??= new SendPace(nowMs, taken)
+    return this.#sendPace.isStuck(nowMs, taken, this.#limits.httpSendTimeoutMs)
   }
 
-  /** After a mere close the kernel would keep what is unsent, for minutes, and the client would see an end as of an answer that is complete. */
+  /**
+   * After a plain close the kernel would keep the unsent bytes for minutes, and the client would see the end of a
+   * complete response.
+   */
   #reset(): void {
     // Unix sockets have no reset.
     if (this.#socket.remoteAddress === undefined) this.#socket.destroy()
     else this.#socket.resetAndDestroy()
   }
 
-  #sweepBody(now: number, exchange: Exchange): void {
+  #sweepBody(nowMs: number, exchange: Exchange): void {
     const body = this.#body
     if (body === null || body.complete) {
       this.#bodyPace = null
       return
     }
-    // An application that has answered is not waited for either.
+    // An application that has sent its response does not stop the clock of the client: a paused socket counts too.
     const awaited = this.#reading !== null || !(this.#socket.isPaused() || this.#awaitsContinue())
-    this.#bodyPace ??= new BodyPace(now, body.receivedBytes)
-    const slowness = this.#bodyPace.look(now, body.receivedBytes, awaited, this.#limits)
-    if (slowness !== null) this.#refuse(() => this.#phases.cut(exchange, slowness))
+    this.#bodyPace ??= new BodyPace(nowMs, body.receivedBytes)
+    const slowness = this.#bodyPace.look(nowMs, body.receivedBytes, awaited, this.#limits)
+    if (slowness !== null) this.#refuse(() => this.#handler.cut(exchange, slowness))
   }
 
-  /** The client holds its body back until somebody wants it. */
+  /** The client holds back its body until it gets a 100. */
   #awaitsContinue(): boolean {
     const exchange = this.#exchange
     return exchange?.head.expectContinue === true && !exchange.continued && this.#body?.receivedBytes === 0
   }
 
-  /** Makes room for another connection; called while this one is idle. */
+  /** Makes room for another connection; only while this one is idle. */
   evict(): void {
     this.#linger()
   }
 
-  /** Its address has too many connections: it is told so, and not listened to. */
+  /** The address has too many connections. The client gets an error and its request is not read. */
   turnAway(): void {
-    this.#refuse(() => this.#phases.refusals.neverBegan(this, 'too-many-connections'))
+    this.#refuse(() => this.#handler.refusals.neverBegan(this, 'too-many-connections'))
   }
 
-  /** The proxy goes away: an idle connection ends now, a busy one after its answer, a new one after its request, which may be on its way. */
+  /**
+   * The proxy stops: an idle connection ends now, a busy one after its response, a new one after its first request,
+   * which may be on its way.
+   */
   drain(): void {
     if (this.#exchange !== null || this.#body !== null || this.#last || this.#requestWaits) return
     if (this.#requests === 0 || this.#headBegun) this.#sinceMs = monotonicMs()
     else this.#linger()
   }
 
-  /** The proxy ends now. True: an answer that says so is on its way to a client that may still read it. */
+  /** The proxy ends now. True: an error response is on its way to a client that may still read it. */
   cut(): boolean {
     const exchange = this.#taken === null ? this.#exchange : null
     if (exchange === null) this.#socket.destroy()
-    else this.#phases.cutByStop(exchange)
+    else this.#handler.cutByStop(exchange)
     return !this.#socket.destroyed
   }
 
@@ -319,7 +331,10 @@ export class Connection implements Client {
     this.#socket.destroy()
   }
 
-  /** The first `count` bytes of `buffer` are valid for this call only: a head is read in place, all else is copied. */
+  /**
+   * The first `count` bytes of `buffer` are valid during this call only: a head is read in place, everything else is
+   * copied.
+   */
   #read(buffer: Buffer, count: number): void {
     if (this.#last && this.#taken === null) this.#lingeredBytes += count
     else if (this.#pending === null && this.#taken === null && this.#mayRead) {
@@ -339,17 +354,17 @@ export class Connection implements Client {
     }
   }
 
-  /** What comes next is the head of a request, and it may be looked at. */
+  /** The next bytes are the head of a request, and it may be read. */
   get #mayRead(): boolean {
     return this.#exchange === null && this.#body === null && !this.#writer.isFull
   }
 
-  /** What came behind answered requests waits until the client reads on, for which it has `http-send-timeout`. */
+  /** Pipelined requests wait until the client reads its responses, for which it has `http-send-timeout`. */
   get #requestWaits(): boolean {
     return this.#exchange === null && this.#body === null && this.#pending !== null && !this.#headBegun
   }
 
-  /** Reads on, also after a body that stopped for want of credit, and works through what has been waiting. */
+  /** Reads on, also after a body that stopped for want of credit, and handles the bytes that have waited. */
   #goOn(): void {
     const bytes = this.#pending
     this.#pending = null
@@ -362,7 +377,7 @@ export class Connection implements Client {
     if (this.#hasEnded) this.#allConsumed()
   }
 
-  /** Of a client that has ended its half: no more comes. */
+  /** For a client that has ended its half: no more bytes come. */
   #allConsumed(): void {
     this.#isMoreBehind = false
     if (this.#body !== null) this.#socket.destroy()
@@ -375,10 +390,10 @@ export class Connection implements Client {
       const body = this.#body
       if (body !== null) {
         const taken = body.feed(bytes)
-        if (typeof taken !== 'number') return this.#refuse(() => this.#phases.refusedBody(this.#exchange, this, taken))
+        if (typeof taken !== 'number') return this.#refuse(() => this.#handler.refusedBody(this.#exchange, this, taken))
         bytes = bytes.subarray(taken)
-        // An answer given meanwhile may have ended the connection and let the body go.
-        if (body.complete && this.#body === body) this.#bodyOver()
+        // A response sent meanwhile may have ended the connection and dropped the body.
+        if (body.complete && this.#body === body) this.#bodyEnded()
       } else if (this.#mayRead) {
         const taken = this.#readHead(bytes, bytes.length)
         if (taken === 0) return
@@ -391,40 +406,43 @@ export class Connection implements Client {
     if (this.#last) this.#lingeredBytes += bytes.length
   }
 
-  #bodyOver(): void {
+  #bodyEnded(): void {
     this.#body = null
-    this.#bodyOverMs = monotonicMs()
-    // Its last piece may have used up the window, and nobody returns credit for a body that is over.
+    this.#bodyEndedMs = monotonicMs()
+    // The last piece of the body may have used up the window, and no credit is returned for a body that is complete.
     this.resumeBody()
     if (this.#exchange !== null) return
     this.#reading = null
     this.#discardPace = null
-    this.#sinceMs = this.#bodyOverMs
+    this.#sinceMs = this.#bodyEndedMs
     if (this.#mustEnd) this.#linger()
   }
 
-  /** Pipelined requests wait in order; a client that sends more than a head's worth of them waits too. */
+  /** Pipelined requests wait in order. A client that sends more than the limit of a head is paused. */
   #pauseWhenFull(): void {
     if (this.#pending !== null && this.#pending.length > this.#limits.bufferSizeBytes) this.#socket.pause()
   }
 
-  /** A client that does not read its answers gets no more of them: the next request waits. */
+  /** A client that does not read its responses gets no more of them: the next request waits. */
   #drained(): void {
     if (this.#exchange === null && this.#body === null && this.#pending !== null) this.#goOn()
   }
 
-  /** Begins a request, if its head is all there in the first `count` bytes; the number of bytes taken, 0 = wait for more. */
+  /**
+   * Begins a request if its whole head is in the first `count` bytes. Returns the number of bytes taken; 0 = wait for
+   * more.
+   */
   #readHead(bytes: Buffer, count: number): number {
     const head = this.#heads.read(bytes, count, this.#limits)
     const { takenBytes } = this.#heads
     if (this.#hasEnded) this.#isMoreBehind = takenBytes < count
     if (head === null) this.#wait(bytes.subarray(0, count))
-    else if ('refused' in head) this.#refuse(() => this.#phases.refusals.head(this, head))
+    else if ('refused' in head) this.#refuse(() => this.#handler.refusals.head(this, head))
     else this.#begin(head)
     return takenBytes
   }
 
-  /** The rest of a head is awaited, from its first byte on for `http-header-timeout`. */
+  /** The rest of a head is awaited; `http-header-timeout` runs from its first byte. */
   #wait(bytes: Buffer): void {
     if (this.#hasEnded) return this.#linger()
     this.#pending = Buffer.from(bytes)
@@ -437,39 +455,39 @@ export class Connection implements Client {
     this.#headBegun = false
     this.#requests += 1
     this.#bodyPace = null
-    const exchange = this.#phases.received(head, this)
+    const exchange = this.#handler.received(head, this)
     this.#exchange = exchange
     const { httpKeepaliveTimeMs } = this.#limits
     this.#isTooOld = httpKeepaliveTimeMs > 0 && exchange.startMs - this.#openedMs > httpKeepaliveTimeMs
     if (exchange.hasBody) {
       this.#body = new RequestBody(head, {
         data: bytes => {
-          if (!this.#phases.bodyData(exchange, bytes)) this.pauseBody()
+          if (!this.#handler.bodyData(exchange, bytes)) this.pauseBody()
         },
-        end: trailers => this.#phases.bodyEnd(exchange, trailers),
+        end: trailers => this.#handler.bodyEnd(exchange, trailers),
       })
     }
-    // Nobody would take the client's half of it.
+    // A tunnel has no use for a client that has ended its half.
     if (this.#hasEnded && isTunnel(exchange)) return void this.#socket.destroy()
-    this.#phases.begin(exchange)
+    this.#handler.begin(exchange)
     if (this.#hasEnded) this.#awaitFirstByte(exchange)
   }
 
-  /** Answers in the proxy's own name and ends: where the next request begins is not to be believed. */
-  #refuse(answer: () => void): void {
+  /** Sends an error response and ends the connection: nobody knows for sure where the next request begins. */
+  #refuse(response: () => void): void {
     this.#last = true
     this.#pending = null
     this.#body = null
-    answer()
+    response()
   }
 
-  /** Whether the rest of the body is small enough to be read for the sake of the connection. */
+  /** Whether the rest of the body is small enough to be read, so that the connection can stay. */
   #canFinishBody(): boolean {
     if (this.#body === null || this.#body.complete) return true
     return this.#body.leftBytes > 0 && this.#body.leftBytes <= KEEP_BYTES
   }
 
-  /** Sends the end of the stream behind the last answer and reads on for a while. */
+  /** Ends the stream behind the last response and reads on for a while. */
   #linger(): void {
     this.#last = true
     this.#pending = null
@@ -489,24 +507,27 @@ export class Connection implements Client {
     if (exchange !== null) this.#awaitFirstByte(exchange)
   }
 
-  /** Whether a client that ends its half now is taken for one that has left. */
+  /** Whether a client that ends its half now counts as gone. */
   #hasLeft(exchange: Exchange): boolean {
     if (!exchange.bodyComplete || isTunnel(exchange)) return true
     if (!exchange.isAwaited) return false
-    const askedMs = Math.max(exchange.startMs, this.#bodyOverMs)
+    const askedMs = Math.max(exchange.startMs, this.#bodyEndedMs)
     return (
       this.#limits.httpHalfCloseTimeoutMs === 0 || exchange.firstByteMs > 0 || monotonicMs() - askedMs > TOGETHER_MS
     )
   }
 
-  /** An application that is silent for longer is told that its client has gone; from the first byte on, whatever the client is sent shows whether it is there. */
+  /**
+   * After `http-half-close-timeout` without a response, the client counts as gone and the application is told. After
+   * the first byte, writing to the client shows whether it is there.
+   */
   #awaitFirstByte(exchange: Exchange): void {
     if (this.#exchange !== exchange || exchange.firstByteMs > 0) return
     setTimeout(() => {
       if (this.#exchange !== exchange || exchange.firstByteMs > 0) return
-      // A file is looked for, and an application may be asked where there is none.
+      // A file is looked for, and if there is none, an application may get the request.
       if (!exchange.isAwaited) return this.#awaitFirstByte(exchange)
-      this.#phases.refusals.limited('http-half-close-timeout')
+      this.#handler.refusals.limited('http-half-close-timeout')
       this.#socket.destroy()
     }, this.#limits.httpHalfCloseTimeoutMs).unref()
   }
@@ -514,14 +535,14 @@ export class Connection implements Client {
   #stopReading(): void {
     const reading = this.#reading
     this.#reading = null
-    if (reading !== null) this.#phases.clientGone(reading)
+    if (reading !== null) this.#handler.clientGone(reading)
   }
 
   #clientGone(): void {
     this.#stopReading()
     const exchange = this.#exchange
     this.#exchange = null
-    if (exchange !== null) this.#phases.clientGone(exchange)
+    if (exchange !== null) this.#handler.clientGone(exchange)
   }
 }
 

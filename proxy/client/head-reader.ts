@@ -1,8 +1,10 @@
 /**
- * Finds and parses the heads of one connection, and remembers the last one: a client's requests repeat their field lines, as a rule all of them (HTTP/2
- * compresses its heads by that). Where they are the same to the byte, only the request line is parsed. Owned by `connection.ts`.
+ * Finds and parses the heads of one connection, and remembers the last one. The requests of a client repeat most of
+ * their field lines, as a rule all of them (HTTP/2 compresses heads for this reason). If the field lines are the same
+ * to the byte, only the request line is parsed.
  *
- * Measured on Node 20, with what it takes to find the end: a browser's head of 15 fields (584 bytes) costs 1.0 instead of 3.5 µs, the shortest ones half.
+ * Measured on Node 20, with the search for the end: a browser's head of 15 fields (584 bytes) costs 1.0 instead of 3.5
+ * µs, the shortest heads half.
  */
 
 import { REFUSALS } from '../http/refusal.js'
@@ -16,22 +18,22 @@ import {
   repeatedHead,
 } from '../http/request-head.js'
 
-/** A longer one is not remembered: that memory is held as long as the connection is there. */
+/** A longer head is not remembered: the memory is held as long as the connection lives. */
 const MOST_BYTES = 2048
 const SLASH = 47
-/** The begin of a method, or of an empty line too many. */
+/** The beginning of a method, or of an empty line. */
 const HEAD_BEGIN = /^(?:[!#$%&'*+\-.^_`|~\dA-Za-z]|\r(?:\n|$))/
 
 export class HeadReader {
   #last: RequestHead | null = null
-  /** Its field lines, each behind its CRLF. */
+  /** The field lines of the last head, each with its CRLF in front. */
   #lines = ''
-  /** The limit that they passed. */
+  /** The limit that these lines passed. */
   #headerCount = 0
-  /** How many bytes the last head that was read took; 0: it has none, or is refused for its length. */
+  /** The length in bytes of the last head that was read; 0: no head, or one that is refused for its length. */
   takenBytes = 0
 
-  /** The head at the front of the first `count` bytes, which are not kept; null: not all of it is there yet. */
+  /** The head at the front of the first `count` bytes, which are not kept; null: the head is not complete yet. */
   read(bytes: Buffer, count: number, limits: HeadLimits & { bufferSizeBytes: number }): RequestHead | Refusal | null {
     const { bufferSizeBytes } = limits
     let start = 0
@@ -42,12 +44,12 @@ export class HeadReader {
     const isWhole = end >= 0 && end <= bufferSizeBytes
     this.takenBytes = isWhole ? start + end + 4 : 0
     if (isWhole) return this.parse(text, end, limits)
-    // Whoever speaks another protocol, such as TLS, waits for an answer to its first bytes.
+    // A client of another protocol, such as TLS, waits for a response to its first bytes.
     if (text !== '' && !HEAD_BEGIN.test(text)) return REFUSALS['bad-method']
     return text.length > bufferSizeBytes ? overlongHead(text) : null
   }
 
-  /** The head is what `text` has up to `end`, as `parseRequestHead` takes it. */
+  /** The head is `text` up to `end`, as `parseRequestHead` takes it. */
   parse(text: string, end: number, limits: HeadLimits): RequestHead | Refusal {
     const head = text.slice(0, end)
     const last = this.#last
@@ -56,7 +58,7 @@ export class HeadReader {
       if (repeated !== null) return repeated
     }
     const parsed = parseRequestHead(head, limits)
-    // All of `text` stays in memory with a part of it.
+    // A part of `text` keeps all of it in memory.
     if (!isRefusal(parsed) && text.length <= MOST_BYTES && isOriginForm(parsed, head))
       this.#remember(parsed, head, limits)
     return parsed
@@ -76,7 +78,7 @@ export class HeadReader {
   }
 }
 
-/** With another form the fields were changed by the target. */
+/** Another form of the target changes the fields. */
 function isOriginForm({ method }: RequestHead, head: string): boolean {
   return head.charCodeAt(method.length + 1) === SLASH
 }

@@ -1,10 +1,10 @@
 /**
- * Messages that never became an exchange: heads that are not believed, that do not come, that are not listened to. Each is answered, logged and
- * counted once. Owned by `phases.ts`, asked by `connection.ts`.
+ * Requests that never became an exchange: a malformed head, a head that comes too late, a connection beyond a limit.
+ * Each gets one response, one access line and one count.
  */
 
 import type { Client } from '../exchange/exchange.js'
-import { type ErrorCode, errorAnswer, type OwnAnswer, refusalAnswer } from '../http/error-response.js'
+import { type ErrorCode, errorResponse, type OwnResponse, refusalResponse } from '../http/error-response.js'
 import type { Refusal } from '../http/refusal.js'
 import type { AccessLog } from '../observe/access-log.js'
 import type { LimitName } from '../observe/limit-names.js'
@@ -17,32 +17,32 @@ export interface RefusalsWorld {
 
 export class Refusals {
   readonly #world: RefusalsWorld
-  readonly #dress: (answer: OwnAnswer) => OwnAnswer
+  readonly #dress: (response: OwnResponse) => OwnResponse
 
-  /** `dress` puts the operator's page under an answer. */
-  constructor(world: RefusalsWorld, dress: (answer: OwnAnswer) => OwnAnswer) {
+  /** `dress` puts the operator's error page into a response. */
+  constructor(world: RefusalsWorld, dress: (response: OwnResponse) => OwnResponse) {
     this.#world = world
     this.#dress = dress
   }
 
   head(client: Client, refusal: Refusal): void {
     this.#world.metrics.refused(refusal.refused)
-    this.#answer(client, refusalAnswer(refusal))
+    this.#respond(client, refusalResponse(refusal))
   }
 
   neverBegan(client: Client, code: ErrorCode): void {
     this.#world.metrics.error(code)
-    this.#answer(client, errorAnswer(code))
+    this.#respond(client, errorResponse(code))
   }
 
-  /** A limit that shows in no answer. */
+  /** Counts a limit that no response shows. */
   limited(name: LimitName): void {
     this.#world.metrics.limited(name)
   }
 
-  #answer(client: Client, answer: OwnAnswer): void {
-    const dressed = this.#dress(answer)
+  #respond(client: Client, response: OwnResponse): void {
+    const dressed = this.#dress(response)
     this.#world.accessLog?.writeRefused(client, dressed.status, Buffer.byteLength(dressed.body))
-    client.answer(dressed)
+    client.respond(dressed)
   }
 }

@@ -1,14 +1,12 @@
-/**
- * Reads one request's body out of the connection's bytes, by length or by chunks, and says where it ends. Owned by `connection.ts`.
- */
+/** Reads the body of one request out of the connection's bytes, by length or by chunks, and says where it ends. */
 
 import { ChunkedDecoder } from '../http/chunked-body.js'
 import { isRefusal, type Refusal } from '../http/refusal.js'
 import type { RequestHead } from '../http/request-head.js'
 
 /**
- * Smaller pieces that came in one read are put together. A client may send each byte as a chunk of its own; kept one by one, until a worker has them or has read
- * them, they would take some twenty times their size.
+ * Smaller pieces of one read are joined. A client may send each byte as a chunk of its own. Kept one by one, until a
+ * worker has them or has read them, such pieces would take about twenty times their size.
  */
 const SMALL_BYTES = 1024
 
@@ -25,9 +23,9 @@ export class RequestBody {
   #left: number
   #small: Buffer[] = []
   complete = false
-  /** Bytes that have come, with the framing of chunks. */
+  /** Bytes that have come, the framing of chunks included. */
   receivedBytes = 0
-  /** Bytes that are known to come, 0 where the body is chunked. */
+  /** Bytes that are still to come; 0 for a chunked body. */
   get leftBytes(): number {
     return this.#left
   }
@@ -38,7 +36,7 @@ export class RequestBody {
     this.#chunked = head.chunked ? new ChunkedDecoder() : null
   }
 
-  /** Takes what belongs to the body; the number of bytes taken, or why the rest cannot be believed. */
+  /** Takes the bytes of the body. Returns the number of bytes taken, or why the rest is refused. */
   feed(bytes: Buffer): number | Refusal {
     this.receivedBytes += bytes.length
     return this.#chunked === null ? this.#feedLength(bytes) : this.#feedChunks(this.#chunked, bytes)

@@ -1,6 +1,6 @@
 /**
- * What the log says of a worker that has to die because its loop is blocked: the guilty request, where the loop is, what else was in flight there,
- * and what becomes of that. Made by `proxy-server.ts` for the master, which kills and writes the event. Pure.
+ * What the log says of a worker that has to die because its loop is blocked: the guilty request, where the loop is, the
+ * other requests in flight, and what becomes of them. The master kills the worker and writes the event. Pure.
  */
 
 import type { BlockedLoop } from '../../kit/channel/messages.js'
@@ -18,7 +18,7 @@ const LONGEST_TITLE = 100
 /** A target may have 64 KB. */
 const LONGEST_REQUEST = 4000
 
-/** The report on a condemned link. Only what this proxy has in flight there is known here. */
+/** The report on a condemned link. It knows only the requests that this proxy has in flight there. */
 export function reportBlocked(
   link: Pick<Link, 'inFlight' | 'exchanges' | 'tunnels'>,
   guilty: string,
@@ -31,7 +31,7 @@ export function reportBlocked(
   return { request, elapsedMs: Math.round(elapsedMs), ...printStack(stack), inFlight, others }
 }
 
-/** By fate: `sent again: GET /a, GET /b`. Harakiri is the master's hand, so nobody has to be asked how the worker ended. */
+/** By fate: `sent again: GET /a, GET /b`. Harakiri is the master's own kill, so the reason of the end is known. */
 function describe(exchanges: readonly Exchange[]): string[] {
   const titles = new Map<string, string[]>()
   for (const exchange of exchanges.slice(0, MOST_TITLES)) {

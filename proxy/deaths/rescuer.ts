@@ -1,6 +1,7 @@
 /**
- * Settles what becomes of the requests of dead workers: asks `rescue.ts` for each, has `quarantine.ts` remember them, and keeps those that wait for the master's word on how their worker
- * ended. One per proxy, made by `phases.ts`. That word comes before or after the end of the link, whichever the kernel delivers first.
+ * Settles what becomes of the requests of dead workers. For each, `rescue.ts` decides and `quarantine.ts` remembers it.
+ * Requests wait here until the master has said how their worker ended. One per proxy. The master's word comes before or
+ * after the end of the link, whichever the kernel delivers first.
  */
 
 import type { ProxyEventName, ToldFields } from '../../kit/channel/child-events.js'
@@ -12,21 +13,21 @@ import { Quarantine, type QuarantineRules } from './quarantine.js'
 import { type Verdict, verdictOn } from './rescue.js'
 
 export interface RescueEvents {
-  /** To another worker, before those that have not been sent yet. */
+  /** Send it to another worker, before the requests that have not been sent yet. */
   again(exchange: Exchange): void
   givenUp(exchange: Exchange): void
-  /** A part of its answer is out. */
+  /** The client has a part of the response. */
   broken(exchange: Exchange): void
 }
 
-/** What it needs of the rest of the proxy. */
+/** What the rescuer needs from the rest of the proxy. */
 export interface RescueWorld {
   settings: QuarantineRules
   metrics: Pick<RequestMetrics, 'rescue' | 'quarantine'>
   event(name: ProxyEventName, fields: ToldFields): void
 }
 
-/** The master reaps a dead child within milliseconds; a link that broke although its worker lives is never spoken of. */
+/** The master reaps a dead child within milliseconds. If a link broke and its worker lives, no word ever comes. */
 const WORD_MS = 1000
 
 interface Undecided {
@@ -35,9 +36,12 @@ interface Undecided {
   exchanges: Exchange[]
 }
 
-/** What becomes of an exchange whose worker ended like that. */
-export function verdictFor({ answerBegun, seen, attempts, kept, head }: Exchange, end: WorkerEnd | null): Verdict {
-  return verdictOn({ method: head.method, answerBegun, seen, attempts, replayable: kept !== null, end })
+/** What becomes of an exchange whose worker ended in this way. */
+export function verdictFor(
+  { responseBegun, seen, attempts, replayable, head }: Exchange,
+  end: WorkerEnd | null,
+): Verdict {
+  return verdictOn({ method: head.method, responseBegun, seen, attempts, replayable: replayable !== null, end })
 }
 
 export class Rescuer {
@@ -60,28 +64,28 @@ export class Rescuer {
   }
 
   /** `exchanges` were in flight there, oldest first. */
-  lost({ worker: { workerId }, end, condemned }: Link, exchanges: readonly Exchange[], now: number): void {
-    const unanswered = exchanges.filter(({ firstByteMs }) => firstByteMs === 0).map(({ title }) => title)
-    if (!condemned) this.quarantine.died(workerId, unanswered, end, now)
-    // Last first, because each goes to the head of the queue: they keep their order.
+  lost({ worker: { workerId }, end, condemned }: Link, exchanges: readonly Exchange[], nowMs: number): void {
+    const awaited = exchanges.filter(({ firstByteMs }) => firstByteMs === 0).map(({ title }) => title)
+    if (!condemned) this.quarantine.died(workerId, awaited, end, nowMs)
+    // Last first, because each goes to the head of the queue: so they keep their order.
     const waiting = exchanges.toReversed().filter(exchange => !this.#settle(exchange, end))
-    if (waiting.length > 0) this.#undecided.push({ workerId, deadlineMs: now + WORD_MS, exchanges: waiting })
+    if (waiting.length > 0) this.#undecided.push({ workerId, deadlineMs: nowMs + WORD_MS, exchanges: waiting })
   }
 
   /** The master's word. */
-  gone(workerId: number, end: WorkerEnd, now: number): void {
-    this.quarantine.gone(workerId, end, now)
+  gone(workerId: number, end: WorkerEnd, nowMs: number): void {
+    this.quarantine.gone(workerId, end, nowMs)
     this.#decide(undecided => undecided.workerId === workerId, end)
   }
 
   /** The worker has to die because this request blocks its loop. */
-  blocked(workerId: number, title: string, now: number): void {
-    this.quarantine.blocked(workerId, title, now)
+  blocked(workerId: number, title: string, nowMs: number): void {
+    this.quarantine.blocked(workerId, title, nowMs)
   }
 
-  /** Waits for no word that does not come. */
-  sweep(now: number): void {
-    if (this.#undecided.length > 0) this.#decide(({ deadlineMs }) => deadlineMs <= now, 'crashed')
+  /** Decides without the master's word if it does not come in time. */
+  sweep(nowMs: number): void {
+    if (this.#undecided.length > 0) this.#decide(({ deadlineMs }) => deadlineMs <= nowMs, 'crashed')
   }
 
   #decide(isMeant: (undecided: Undecided) => boolean, end: WorkerEnd): void {
@@ -89,12 +93,12 @@ export class Rescuer {
     if (meant.length === 0) return
     this.#undecided = this.#undecided.filter(undecided => !isMeant(undecided))
     for (const exchange of meant.flatMap(({ exchanges }) => exchanges)) {
-      // Its client may have left meanwhile.
+      // The client may have left meanwhile.
       if (!exchange.finished) this.#settle(exchange, end)
     }
   }
 
-  /** False: not yet. */
+  /** False: not decided yet. */
   #settle(exchange: Exchange, end: WorkerEnd | null): boolean {
     exchange.deadlineMs = 0
     exchange.ownHarakiriMs = null

@@ -1,6 +1,6 @@
 /**
- * A proxy's question to a worker's watchdog, where the worker's blocked loop is. Asked by `harakiri.ts` while it makes up its mind about that worker; the
- * answer stands in the event of the worker's end. Bounded in size; `harakiri.ts` bounds the time, and cancels.
+ * Asks the watchdog of a worker where the worker's blocked loop is. `harakiri.ts` asks while it judges the worker; the
+ * answer is part of the event of the worker's end. Bounded in size; `harakiri.ts` bounds the time, and cancels.
  */
 
 import { connect } from 'node:net'

@@ -1,57 +1,66 @@
 /**
- * One request of one client and what has become of it so far. Made by `phases.ts`, which moves it from phase to phase;
- * `link.ts` and `connection.ts` fill in what they see. Holds no policy.
+ * One request of one client, and its state. `request-lifecycle.ts` moves it through its life; links and connections
+ * fill in what they see. Holds no policy.
  */
 
-import type { OwnAnswer } from '../http/error-response.js'
+import type { OwnResponse } from '../http/error-response.js'
 import type { RequestHead } from '../http/request-head.js'
 import type { Believed, Origin } from '../route/forwarded-fields.js'
 import type { Route } from '../route/route-table.js'
 import type { Attempt, BodyReader, WaitingPlace } from './attempt.js'
 
-/** Where the bytes of an answer go. */
-export interface AnswerSink {
-  /** Bytes of an HTTP/1.1 answer that is framed already; a string is latin1, a buffer must not change any more. False: wait for `whenWritable` before more. */
+/** Where the bytes of a response go. */
+export interface ResponseSink {
+  /**
+   * Bytes of an HTTP/1.1 response that is already framed. A string is latin1; a buffer must not change any more. False:
+   * wait for `whenWritable` before more.
+   */
   write(bytes: string | Buffer): boolean
   whenWritable(callback: () => void): void
 }
 
-/** Stands before the client and changes the answer on its way; see `answer-stages.ts`. */
-export interface AnswerStage extends AnswerSink {
-  /** All of the answer has been written; `close`: its end is the end of the connection. */
+/** Stands before the client and changes the response on its way; see `body-filters.ts`. */
+export interface BodyFilter extends ResponseSink {
+  /** The whole response has been written. `close`: the connection ends with it. */
   end(close: boolean): void
-  /** The exchange is over: nothing more is written, nothing is held. */
+  /** The exchange is over: the filter writes nothing more and frees what it holds. */
   destroy(): void
   /** Bytes that the client was given. */
   readonly sentBytes: number
 }
 
-/** Whoever asked: an HTTP/1.1 connection. Another protocol joins by implementing this. */
-export interface Client extends AnswerSink {
+/** The client's side of an exchange: an HTTP/1.1 connection. Another protocol joins by implementing it. */
+export interface Client extends ResponseSink {
   readonly address: string
   readonly port: number
   readonly encrypted: boolean
-  /** It came through a unix socket and has no address: `address` is a stand-in. */
+  /** The client came through a unix socket and has no address: `address` is a stand-in. */
   readonly overUnix?: boolean
-  /** As `write`, of a part of a buffer that may change afterwards. */
+  /** As `write`, for a part of a buffer that may change afterwards. */
   writeLent(bytes: Buffer, start: number, end: number): boolean
-  /** A whole answer of the proxy's own. */
-  answer(answer: OwnAnswer): void
-  /** The last byte of the answer was written; `close`: its end is the end of the connection. `now`: where it was read just now. */
-  answerComplete(close: boolean, now?: number): void
-  /** The answer will never be complete: the client must see that. */
-  answerBroken(): void
-  /** Reading the request's body may go on. */
+  /** A whole response of the proxy's own. */
+  respond(response: OwnResponse): void
+  /**
+   * The last byte of the response was written. `close`: the connection ends with it. `nowMs`: the time, if the caller
+   * has just read it.
+   */
+  completeResponse(close: boolean, nowMs?: number): void
+  /** The response will never be complete, and the client must see that. */
+  breakResponse(): void
+  /** Reading the request body may go on. */
   resumeBody(): void
-  /** Nobody reads the rest of a body whose request is answered. */
+  /** The rest of the request body is wanted no more: the response is complete. */
   readingStopped(): void
   /** The connection must not be used for another request. */
   readonly closing: boolean
-  /** Nor if the answer were to begin now: too much of the body is still to come, or the client does not know whether to send it. */
+  /**
+   * Whether it must not be used if the response began now: too much of the body is still to come, or the client does
+   * not know whether to send it.
+   */
   readonly closingNow: boolean
 }
 
-/** What is kept of no body. */
+/** The replayable body of a request without a body. */
 const NOTHING: Buffer[] = []
 
 export class Exchange {
@@ -59,77 +68,80 @@ export class Exchange {
   readonly client: Client
   readonly startMs: number
   path = ''
-  /** The client as applications and logs see it: the peer itself, or the one that a trusted proxy speaks for. */
+  /** The client as applications and logs see it: the peer itself, or the client that a trusted proxy names. */
   origin: Origin
   believed: Believed | null = null
-  /** X-Request-Id, made once it is known that an upstream gets it. */
+  /** X-Request-Id, made only when the request goes to an upstream. */
   requestId = ''
-  /** The fields as the application gets them, `\nname\nvalue` each. */
+  /** The fields as the application gets them, each `\nname\nvalue`. */
   wireHeaders = ''
   route: Route | null = null
-  /** When it was handed to a worker the first time, and when the first byte of the answer came; 0 = not yet. */
+  /** When the exchange was first handed to a worker, and when the first byte of the response came; 0 = not yet. */
   dispatchMs = 0
   firstByteMs = 0
   status = 0
   sentBytes = 0
-  /** Slot of the worker that answered, for the log; 0 = none. */
+  /** The slot of the worker that responded, for the log; 0 = none. */
   slot = 0
   finished = false
-  /** It is known that it goes to a worker; it has been handed to the dispatcher. */
+  /** `routed`: it goes to a worker. `dispatched`: the dispatcher has it. */
   routed = false
   dispatched = false
-  /** Where its answer's bytes go: the client, or the first stage before it. */
-  out: AnswerSink
-  stage: AnswerStage | null = null
-  /** The file that is being sent as its response. */
+  /** Where the bytes of the response go: to the client, or to the first body filter before it. */
+  out: ResponseSink
+  bodyFilter: BodyFilter | null = null
+  /** The file that is being sent as the response. */
   file: { cancel(): void } | null = null
 
-  /** How the request's body is taken: by the application, kept until there is a worker, or thrown away. */
+  /**
+   * Whether the request body has arrived. The application takes the body, or it is kept until there is a worker, or
+   * dropped.
+   */
   bodyComplete: boolean
   bodyTrailers = ''
-  /** The body so far, as long as another worker could need it; null once it was let go. */
-  kept: Buffer[] | null
-  keptBytes = 0
-  /** The client has been told to go on with its body. */
+  /** The body so far, as long as another worker could need it; null when it was dropped. */
+  replayable: Buffer[] | null
+  replayableBytes = 0
+  /** The client has been told to send its body (100). */
   continued = false
-  /** An interim answer waits for the client to read. */
+  /** An interim response waits for the client to read. */
   interimWaits = false
-  /** What interim responses have taken of their room (`interim-response.ts`). */
+  /** Bytes of interim responses so far, which count towards their limit (`interim-response.ts`). */
   interimBytes = 0
-  /** Bytes that the link may still take without credit. */
+  /** Bytes that the link may take without more credit. */
   bodyWindow = 0
 
-  /** Where the application reads on though its answer is complete; null: nobody does. */
+  /** The responder that still reads the body although the response is complete; null: none. */
   reader: BodyReader<Exchange> | null = null
 
-  /** The attempt under way; null: it waits, or nobody else responds. */
+  /** The attempt under way; null: the exchange waits, or the proxy itself responds. */
   attempt: Attempt<Exchange> | null = null
-  /** How many there were. */
+  /** The number of attempts. */
   attempts = 0
-  /** Its number on the link to the worker. */
+  /** The id of the exchange on the link to the worker. */
   linkId = 0
   seen = false
-  answerBegun = false
-  /** The connection ends behind it, and its head was made to say so. */
+  responseBegun = false
+  /** The connection ends behind the response, and the head of the response says so. */
   closes = false
-  /** Its end is the end of the connection and nothing else. */
-  answersUntilClose = false
-  /** Whole field lines that the proxy adds to the answer of this attempt, behind its status line. */
-  answerLines = ''
-  /** Short pieces of this attempt that came in the turn under way and have not been written yet; see `piece-joiner.ts`. */
+  /** The end of the connection alone marks the end of the response. */
+  responseUntilClose = false
+  /** Whole field lines that the proxy adds to the response of this attempt, behind its status line. */
+  addedFields = ''
+  /** Short pieces of this attempt that came in this turn and have not been written; see `piece-joiner.ts`. */
   joined = ''
-  /** Answer bytes passed on to the client and not yet returned as credit. */
-  unreturned = 0
+  /** Response bytes passed on to the client for which the worker has no new credit yet. */
+  unacknowledgedCredit = 0
   waitingForClient = false
-  /** Monotonic time at which harakiri is due, 0 = the clock is not running. */
+  /** Monotonic time at which harakiri is due; 0 = the clock does not run. */
   deadlineMs = 0
-  /** What the application said that it needs in this attempt, 0 = no deadline; null: nothing. */
+  /** The time that the application asked for in this attempt; 0 = no deadline; null: it asked for none. */
   ownHarakiriMs: number | null = null
-  /** While it waits for a worker: where, and until when. */
+  /** While the exchange waits for a worker: where, and until when. */
   queue: WaitingPlace<Exchange> | null = null
   queueDeadlineMs = 0
   queuedMs = 0
-  /** Its neighbours in the queue. */
+  /** The neighbours of the exchange in the queue. */
   waitsBehind: Exchange | null = null
   waitsBefore: Exchange | null = null
 
@@ -140,10 +152,10 @@ export class Exchange {
     this.origin = client
     this.startMs = startMs
     this.bodyComplete = head.length === 0 && !head.chunked
-    this.kept = this.bodyComplete ? NOTHING : []
+    this.replayable = this.bodyComplete ? NOTHING : []
   }
 
-  /** Under which requests are counted; `-` before there is a route. */
+  /** The mount under which requests are counted; `-` before there is a route. */
   get mount(): string {
     return this.route?.mount ?? '-'
   }
@@ -152,33 +164,39 @@ export class Exchange {
     return this.head.length > 0 || this.head.chunked
   }
 
-  /** Somebody else responds or is to: a worker or a foreign upstream, also one that has died before its response. */
+  /** A worker or a foreign upstream responds or has to, also one that died before its response. */
   get isAwaited(): boolean {
     return this.attempt !== null || this.queue !== null || (this.attempts > 0 && this.firstByteMs === 0)
   }
 
-  /** The first byte of the response has come: no deadline runs any more, and nobody else can respond. */
-  beginResponse(status: number, now: number): void {
+  /** The first byte of the response has come: no deadline runs any more, and no other attempt can follow. */
+  beginResponse(status: number, nowMs: number): void {
     this.status = status
-    this.answerBegun = true
-    this.firstByteMs = now
+    this.responseBegun = true
+    this.firstByteMs = nowMs
     this.deadlineMs = 0
-    this.kept = null
+    this.replayable = null
   }
 
-  /** The last byte of the request has been handed over: its clock runs until the first byte of the response. 0: as long as it likes. */
-  startClock(ms: number, now: number): void {
-    if (ms > 0 && !this.answerBegun) this.deadlineMs = now + ms
+  /**
+   * The last byte of the request has been handed over: the clock runs until the first byte of the response. 0: no
+   * deadline.
+   */
+  startClock(ms: number, nowMs: number): void {
+    if (ms > 0 && !this.responseBegun) this.deadlineMs = nowMs + ms
   }
 
-  /** Gives up what is under way for its response; see `Attempt`. */
+  /** Gives up the attempt under way; see `Attempt`. */
   cancelAttempt(isLate = false): void {
     this.attempt?.cancel(this, isLate)
   }
 
-  /** RFC 9110 §10.1.1: whoever reads the body says so. For a client that has sent none of it and may wait for that. */
+  /**
+   * RFC 9110 §10.1.1: the reader of the body sends the 100, to a client that has sent no byte of the body and may wait
+   * for it.
+   */
   continueBody(): void {
-    if (!this.head.expectContinue || this.bodyComplete || this.continued || this.keptBytes > 0) return
+    if (!this.head.expectContinue || this.bodyComplete || this.continued || this.replayableBytes > 0) return
     this.continued = true
     this.client.write('HTTP/1.1 100 Continue\r\n\r\n')
   }
@@ -190,7 +208,9 @@ export class Exchange {
   }
 }
 
-/** WebSocket is the only protocol that is tunnelled; another Upgrade is an ordinary request, as RFC 9110 §7.8 allows. */
+/**
+ * WebSocket is the only protocol that is tunnelled. Another Upgrade is an ordinary request, as RFC 9110 §7.8 allows.
+ */
 export function isTunnel(exchange: Exchange): boolean {
   const { upgrade, method } = exchange.head
   return upgrade !== null && method === 'GET' && !exchange.hasBody && upgrade.toLowerCase() === 'websocket'

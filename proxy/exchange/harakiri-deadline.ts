@@ -1,15 +1,15 @@
 /**
- * How long a request may take: by `harakiri`, by the longest `mount-harakiri` of its path, or by what the application said of it. Used by `phases.ts`,
- * `upstream-group.ts`, `link.ts` and `harakiri.ts`. Pure.
+ * How long a request may take: by `harakiri`, by the longest `mount-harakiri` of its path, or by the application's own
+ * word. Pure.
  */
 
 import type { ProxySettings } from '../../kit/channel/messages.js'
 import type { Exchange } from './exchange.js'
 
-/** `mountHarakiri` has the longest prefixes first, each with a slash at its end. */
+/** `mountHarakiri` is ordered, the longest prefix first; each prefix ends with a slash. */
 export type HarakiriRules = Pick<ProxySettings, 'harakiriMs' | 'mountHarakiri'>
 
-/** 0: as long as it likes. */
+/** 0: no deadline. */
 export function harakiriMsOf(exchange: Pick<Exchange, 'ownHarakiriMs' | 'path'>, rules: HarakiriRules): number {
   if (exchange.ownHarakiriMs !== null) return exchange.ownHarakiriMs
   if (rules.mountHarakiri.length === 0) return rules.harakiriMs
@@ -17,8 +17,11 @@ export function harakiriMsOf(exchange: Pick<Exchange, 'ownHarakiriMs' | 'path'>,
   return rules.mountHarakiri.find(({ mount }) => path.startsWith(mount))?.ms ?? rules.harakiriMs
 }
 
-/** The application says how much time it has from now on. Of a request that is still arriving, the clock starts with its last byte. */
-export function overrideHarakiri(exchange: Exchange, ms: number, now: number): void {
+/**
+ * The application says how much time the request has from now on. If the request is still arriving, the clock starts
+ * with its last byte.
+ */
+export function overrideHarakiri(exchange: Exchange, ms: number, nowMs: number): void {
   exchange.ownHarakiriMs = ms
-  if (exchange.bodyComplete && !exchange.answerBegun) exchange.deadlineMs = ms === 0 ? 0 : now + ms
+  if (exchange.bodyComplete && !exchange.responseBegun) exchange.deadlineMs = ms === 0 ? 0 : nowMs + ms
 }

@@ -1,12 +1,15 @@
-/** Interim responses (1xx) on their way to the client: of workers (`answer-pieces.ts`), of foreign upstreams, and before a WebSocket is open. */
+/**
+ * Interim responses (1xx) on their way to the client: from workers (`response-pieces.ts`), from foreign upstreams, and
+ * before a WebSocket is open.
+ */
 
 import type { Exchange } from './exchange.js'
 
 export const CONTINUE = 'HTTP/1.1 100 '
 
 /**
- * To a client that does not read goes one of them at most, or those of one turn, or `100 Continue` before it: nothing else bounds how many an application
- * may say.
+ * A client that does not read gets at most one of them, or those of one turn, or a `100 Continue` before them. Nothing
+ * else bounds how many an application may send.
  */
 export function passInterim(exchange: Exchange, head: string): void {
   const { client } = exchange
@@ -18,11 +21,17 @@ export function passInterim(exchange: Exchange, head: string): void {
   })
 }
 
-/** All interim responses of one request together, each with some bytes for the work that it makes: one every five seconds for half a day. */
+/**
+ * The bound on all interim responses of one request, each with some bytes for its cost: one every five seconds for half
+ * a day.
+ */
 const MOST_INTERIM_BYTES = 1024 * 1024
 const BYTES_PER_INTERIM = 100
 
-/** Whether one more, of so many bytes, goes on. Beyond that they are left out, unread: no client needs them (RFC 9110 §15.2). */
+/**
+ * Whether one more, of so many bytes, is passed on. Beyond the bound they are dropped unread: no client needs them (RFC
+ * 9110 §15.2).
+ */
 export function hasInterimRoom(exchange: Pick<Exchange, 'interimBytes'>, bytes: number): boolean {
   exchange.interimBytes += BYTES_PER_INTERIM + bytes
   return exchange.interimBytes <= MOST_INTERIM_BYTES

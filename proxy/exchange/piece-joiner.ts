@@ -1,11 +1,12 @@
 /**
- * Short pieces of responses that come in one turn of a link leave in one write for each response. One for each link; `link.ts` says when the turn is over.
+ * Joins short pieces of responses that come in one turn of a link into one write per response. One per link; `link.ts`
+ * says when the turn is over.
  *
- * A worker chooses how long its frames are. 128 KB of a response, its window, may come in as many frames, and a write(2) for each would keep this proxy from
- * all its other clients for a second.
+ * A worker chooses the length of its frames. 128 KB of a response, its window, may come in as many frames, and a
+ * write(2) for each would keep this proxy from all its other clients for a second.
  *
- * What must stay true: no piece is held beyond its turn; pieces keep their order; what became of a write is told when it is made, so that credit is never
- * given for what is held here; a response that comes in one frame does not come here.
+ * What must stay true: no piece is held beyond its turn. Pieces keep their order. The result of a write is reported
+ * when the write is made, so no credit is given for held pieces. A response in a single frame is not joined.
  */
 
 import type { Exchange } from './exchange.js'
@@ -13,25 +14,31 @@ import { passInterim } from './interim-response.js'
 
 /** Shorter pieces are joined. */
 const SHORT_BYTES = 4096
-/** What is joined leaves from this length on. Text, because that of few pieces costs less than a buffer; so many pieces of one byte make a rope of half a megabyte. */
+/**
+ * Joined pieces are written at this length. They are text, because text of few pieces costs less than a buffer; this
+ * many pieces of one byte make a rope of half a megabyte.
+ */
 const MOST_BYTES = 16 * 1024
 
 export class PieceJoiner {
   readonly #passed: (exchange: Exchange, isTaken: boolean) => void
-  /** Those with pieces; one may be there twice, or have none any more. */
+  /** The exchanges with pieces. An exchange may be there twice, or have no pieces any more. */
   readonly #exchanges: Exchange[] = []
-  /** Some response may have pieces here. For reading only; a field, because it is asked for at each frame. */
+  /** Whether any response may have pieces here. For reading only; a field, because each frame asks for it. */
   isHolding = false
 
-  /** `passed`: pieces of a response have been written; false: the client is slow. */
+  /** `passed`: pieces of a response have been written. False: the client is slow. */
   constructor(passed: (exchange: Exchange, isTaken: boolean) => void) {
     this.#passed = passed
   }
 
-  /** Takes a copy of a piece behind the head of a response. False: it is not one to be joined, and to be written behind those that were. */
+  /**
+   * Takes a copy of a piece behind the head of a response. False: the piece is not joined, and has to be written behind
+   * the joined ones.
+   */
   take(exchange: Exchange, bytes: Buffer, start: number, end: number): boolean {
-    // What is left of the status line has to be found first.
-    if (end - start < SHORT_BYTES && exchange.answerLines === '') {
+    // The rest of the status line has to be found first.
+    if (end - start < SHORT_BYTES && exchange.addedFields === '') {
       this.#add(exchange, bytes.latin1Slice(start, end))
       return true
     }

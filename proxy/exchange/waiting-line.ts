@@ -1,7 +1,7 @@
 /**
- * The requests that wait for a worker, or for a foreign upstream: first in, first out. Used by `dispatcher.ts` and `upstream-group.ts`.
- * Linked through the exchanges themselves: to join, to be served and to leave from the middle (a client went away) cost the same with ten that wait as
- * with a hundred thousand, and nothing is allocated. An exchange waits in one line at most.
+ * The requests that wait for a worker, or for a foreign upstream: first in, first out. A list linked through the
+ * exchanges themselves: to join, to be served and to leave from the middle (a client went away) cost the same with ten
+ * waiting requests as with a hundred thousand, and nothing is allocated. An exchange waits in one line at most.
  */
 
 import type { Exchange } from './exchange.js'
@@ -9,14 +9,14 @@ import type { Exchange } from './exchange.js'
 export class WaitingLine {
   #first: Exchange | null = null
   #last: Exchange | null = null
-  /** How many wait; for reading only. A field, because it is asked for at each request. */
+  /** The number of waiting exchanges; for reading only. A field, because each request asks for it. */
   size = 0
 
   get first(): Exchange | null {
     return this.#first
   }
 
-  /** To its end. */
+  /** Adds an exchange at the end. */
   push(exchange: Exchange): void {
     exchange.waitsBehind = this.#last
     if (this.#last === null) this.#first = exchange
@@ -25,7 +25,7 @@ export class WaitingLine {
     this.size += 1
   }
 
-  /** To its head. */
+  /** Adds an exchange at the front. */
   unshift(exchange: Exchange): void {
     exchange.waitsBefore = this.#first
     if (this.#first === null) this.#last = exchange
@@ -34,7 +34,7 @@ export class WaitingLine {
     this.size += 1
   }
 
-  /** `exchange` is in this line. */
+  /** Removes `exchange`, which is in this line. */
   remove(exchange: Exchange): void {
     const { waitsBehind, waitsBefore } = exchange
     if (waitsBehind === null) this.#first = waitsBefore
@@ -46,7 +46,7 @@ export class WaitingLine {
     this.size -= 1
   }
 
-  /** All that wait may wait until then. */
+  /** All waiting exchanges may wait until then. */
   waitUntil(deadlineMs: number): void {
     for (let each = this.#first; each !== null; each = each.waitsBefore) each.queueDeadlineMs = deadlineMs
   }
@@ -58,11 +58,11 @@ export class WaitingLine {
     return all
   }
 
-  /** Takes out those whose time is over, in their order; one look at each that waits. */
-  removeLate(now: number): Exchange[] {
+  /** Removes the exchanges whose time is over, in their order. Looks at each waiting exchange once. */
+  removeLate(nowMs: number): Exchange[] {
     const late: Exchange[] = []
     for (let each = this.#first; each !== null; each = each.waitsBefore) {
-      if (each.queueDeadlineMs <= now) late.push(each)
+      if (each.queueDeadlineMs <= nowMs) late.push(each)
     }
     for (const exchange of late) this.remove(exchange)
     return late

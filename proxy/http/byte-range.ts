@@ -1,9 +1,9 @@
 /**
- * The `Range` header for byte ranges (RFC 9110 §14). Called by static files; pure.
+ * The `Range` header for byte ranges (RFC 9110 §14). Pure.
  *
- * What must stay true: no set of ranges makes an answer larger than the file itself. Ranges that overlap or touch become one; a set that would
- * cost as much as the whole file, that has more than `MOST_RANGES` elements, another unit or a syntax error is answered as if the header
- * were absent, which §14.2 allows.
+ * What must stay true: no set of ranges makes a response larger than the file itself. Ranges that overlap or touch
+ * become one. These are treated as if the header were absent, which §14.2 allows: a set that would cost as much as the
+ * whole file, one with more than `MOST_RANGES` elements, another unit, a syntax error.
  */
 
 /** Both ends included. */
@@ -12,7 +12,10 @@ export interface ByteRange {
   last: number
 }
 
-/** `whole`: send everything with 200. `parts`: 206, in the order to be sent; several are `multipart/byteranges`. `unsatisfiable`: 416. */
+/**
+ * `whole`: send everything with 200. `parts`: 206, in the order to be sent; several are `multipart/byteranges`.
+ * `unsatisfiable`: 416.
+ */
 export type RangeDecision = { kind: 'whole' } | { kind: 'parts'; parts: ByteRange[] } | { kind: 'unsatisfiable' }
 
 const WHOLE: RangeDecision = { kind: 'whole' }
@@ -21,10 +24,10 @@ const UNSATISFIABLE: RangeDecision = { kind: 'unsatisfiable' }
 /** A reader of PDFs or of archives asks for a dozen. */
 const MOST_RANGES = 64
 
-/** What the boundary and the fields of a part take at most, with a content type of usual length. */
+/** The most bytes of the boundary and the fields of a part, with a content type of usual length. */
 const PART_BYTES = 200
 
-/** What a `Range` of this value means for a representation of `sizeBytes`. */
+/** The meaning of a `Range` of this value for a representation of `sizeBytes`. */
 export function decideRange(value: string | undefined, sizeBytes: number): RangeDecision {
   const specs = value === undefined ? null : specsOf(value)
   if (specs === null) return WHOLE
@@ -55,8 +58,8 @@ function specsOf(value: string): string[] | null {
 }
 
 /**
- * Positions of any number of digits come in as a number, at worst as Infinity: comparing is all that is done with them. The last bytes of an
- * empty file are all of it, which `Content-Range` cannot say.
+ * Positions of any number of digits become a number, at worst Infinity: they are only compared. The last bytes of an
+ * empty file are the whole file, which `Content-Range` cannot say.
  */
 function rangeOf(spec: string, sizeBytes: number): ByteRange | 'malformed' | 'unsatisfiable' | 'everything' {
   const [, firstDigits = '', lastDigits = ''] = /^(\d*)-(\d*)$/.exec(spec) ?? []
@@ -71,7 +74,7 @@ function rangeOf(spec: string, sizeBytes: number): ByteRange | 'malformed' | 'un
   return first >= sizeBytes ? 'unsatisfiable' : { first, last: Math.min(last, sizeBytes - 1) }
 }
 
-/** §15.3.7.2: the order asked for is kept, unless some had to be joined. */
+/** §15.3.7.2: the requested order is kept, unless some ranges had to be joined. */
 function severalParts(asked: ByteRange[], sizeBytes: number): RangeDecision {
   const joined = joinTouching(asked)
   const parts = joined.length === asked.length ? asked : joined

@@ -1,20 +1,21 @@
 /**
- * A body in chunked transfer coding (RFC 9112 §7.1), decoded as it arrives. One decoder for one message: the client's
- * connection uses it for request bodies, and to find where a chunked response ends that came from elsewhere.
+ * A body in chunked transfer coding (RFC 9112 §7.1), decoded as it arrives. One decoder per message: for request
+ * bodies, and to find the end of a chunked response that came from elsewhere.
  *
- * What must stay true: the message ends at the same byte for us as for any other reader, so whatever is not exactly the
- * grammar is refused: no sign, prefix or white space around a size, no LF alone, no byte between a chunk's data and its
- * CRLF, no white space around an extension. Everything that a sender can make long is bounded, and no data byte is copied.
+ * What must stay true: the message ends at the same byte for the proxy as for any other reader, so everything outside
+ * the grammar is refused: no sign, prefix or white space around a size, no LF alone, no byte between a chunk's data and
+ * its CRLF, no white space around an extension. Everything that a sender can make long is bounded, and no data byte is
+ * copied.
  *
- * Trailers: those that frame or route a message or speak of the connection are refused, since a reader that merges them sees
- * another message (Node obeys a `Connection: close` there); other fields that mean nothing or harm in a trailer (RFC 9110
- * §6.5.1) are dropped, which that section permits.
+ * Trailers: fields that frame or route a message, or are about the connection, are refused, because a reader that
+ * merges them sees another message (Node obeys a `Connection: close` there). Other fields that have no meaning or do
+ * harm in a trailer (RFC 9110 §6.5.1) are dropped, which that section permits.
  */
 
 import { FIELD, type Field, fieldOf, malformation, trimmedSlice } from './header-field.js'
 import { REFUSALS, type Refusal, type RefusalCode } from './refusal.js'
 
-/** Chunk extensions of one message, which nobody reads: room for a signature in each of some chunks, not for an attack. */
+/** Chunk extensions of one message, which nobody reads: room for a signature in some chunks, not for an attack. */
 export const MAX_EXTENSION_BYTES = 4096
 
 /** The trailer section of one message without its empty line; Node bounds a head by the same figure. */
@@ -26,10 +27,10 @@ const MAX_SIZE_DIGITS = 16
 const CRLF_LENGTH = 2
 const LINE_FEED = 10
 
-/** Where in the message the next byte belongs. */
+/** Which part of the message the next byte belongs to. */
 type Part = 'size' | 'data' | 'data-end' | 'trailers' | 'done'
 
-/** `consumed` bytes of the buffer belong to this message; what follows, when it is done, is the next message's. */
+/** `consumed` bytes of the buffer belong to this message. When it is done, the rest belongs to the next message. */
 export interface Decoded {
   consumed: number
   done: boolean
@@ -39,7 +40,7 @@ export class ChunkedDecoder {
   /** Names and values in turn of the trailer fields received so far that go on. */
   readonly trailers: string[] = []
   #part: Part = 'size'
-  /** The begin of a line whose end has not come. */
+  /** The beginning of a line whose end has not come. */
   #line = ''
   /** Bytes of the chunk that have not come. */
   #missingBytes = 0
@@ -48,8 +49,8 @@ export class ChunkedDecoder {
   #refusal: Refusal | null = null
 
   /**
-   * Takes the next bytes of the message, split anywhere, and hands its data to `onData` as parts of `bytes`. After a refusal
-   * every call returns it again; after the end, nothing more is consumed.
+   * Takes the next bytes of the message, split anywhere, and passes its data to `onData` as parts of `bytes`. After a
+   * refusal every call returns it again; after the end, nothing more is consumed.
    */
   decode(bytes: Buffer, onData: (data: Buffer) => void): Decoded | Refusal {
     let at = 0
@@ -79,7 +80,7 @@ export class ChunkedDecoder {
     return end
   }
 
-  /** Bytes that the line under way may have, its CRLF included. */
+  /** The most bytes of the current line, its CRLF included. */
   #lineLimit(): number {
     switch (this.#part) {
       case 'size':
@@ -96,7 +97,7 @@ export class ChunkedDecoder {
     return this.#wrongBegin(begin) ?? (this.#part === 'trailers' ? 'trailers-too-long' : 'chunk-extensions-too-long')
   }
 
-  /** The refusal of a line for what has come of it: its sender may wait for the answer. */
+  /** The refusal of a line that is not complete: its sender may wait for the response. */
   #wrongBegin(line: string): RefusalCode | null {
     if (this.#part === 'size') return SIZE_BEGIN.test(line) ? null : 'bad-chunk-size'
     if (this.#part === 'trailers') return TRAILER_BEGIN.test(line) ? null : 'bad-trailer'
@@ -148,7 +149,7 @@ export class ChunkedDecoder {
 
 const HEX_DIGITS = /^[\dA-Fa-f]+$/
 
-/** What a size line and a trailer line may begin with; a bare LF at the end is told as such. */
+/** The beginning of a size line and of a trailer line. A bare LF at the end gets a refusal of its own. */
 const SIZE_BEGIN = /^(?:[\dA-Fa-f]{1,16}(?:;|\r?\n?$)|\r?\n?$)/
 const TRAILER_BEGIN = /^(?:[!#$%&'*+\-.^_`|~\dA-Za-z]+(?::|$)|\r?\n?$)/
 
@@ -170,7 +171,7 @@ function changesMessage(field: Field): boolean {
   }
 }
 
-/** Whether a field of that name may go on as a trailer. */
+/** Whether a field of this name may go on as a trailer. */
 export function mayBeTrailer(field: Field, name: string): boolean {
   return field < FIELD.connection && !NOT_IN_TRAILERS.has(name.toLowerCase())
 }

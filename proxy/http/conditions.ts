@@ -1,6 +1,6 @@
 /**
- * The fields of a request that the answer for a file depends on (RFC 9110 §13 and §14). Collected by `request-head.ts`, so that a file that lies in
- * memory is answered without another look at the fields; judged by `preconditions.ts`. Pure.
+ * The request fields that the response with a file depends on (RFC 9110 §13 and §14). `request-head.ts` collects them,
+ * so that a file in memory needs no second look at the fields; `preconditions.ts` judges them. Pure.
  */
 
 /** Several lines of one name are joined with `, `. */
@@ -15,7 +15,7 @@ export interface Conditions {
 
 export const NO_CONDITIONS: Readonly<Conditions> = {}
 
-/** `conditions` with a line more; `name` is one of theirs, in any case. */
+/** `conditions` with one more line; `name` is one of their names, in any case. */
 export function withCondition(conditions: Conditions | null, name: string, value: string): Conditions {
   const all = conditions ?? blankConditions()
   const key = conditionOf(name)

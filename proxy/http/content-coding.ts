@@ -1,24 +1,24 @@
 /**
- * Which content coding an answer gets. What the client wants (RFC 9110 §12.5.3): asked by `static/exchange.ts` among the stored forms of a file, and by
- * `compressing-stage.ts` among what it can make. And what kind of answer of an application may be compressed at all. Pure.
- * Where the client likes several equally the server's order decides.
+ * The content coding of a response. The client's wish (RFC 9110 §12.5.3) is matched with the stored variants of a file,
+ * or with the codings that `compression-filter.ts` can make; if it likes several equally, the server's order decides.
+ * This file also says which responses of an application may be compressed at all. Pure.
  */
 
 import type { ContentCoding } from '../../kit/options/values/value-types.js'
-import { type AnswerField, type AnswerHead, fieldValue } from './answer-head.js'
 import { listsEntityTag } from './entity-tag.js'
+import { fieldValue, type ResponseField, type ResponseHead } from './response-head.js'
 
 /** How the names of files in each coding end. */
 export const SIBLING_ENDINGS = { br: '.br', zstd: '.zst', gzip: '.gz' } as const satisfies Record<ContentCoding, string>
 
 export type Coding = ContentCoding | 'identity'
 
-/** Longer lists are nobody's; what comes behind counts as not listed. */
+/** Nobody sends longer lists; elements behind this one count as not listed. */
 const MOST_ELEMENTS = 50
 
 /**
- * The best of `available`, which is in the server's order and has `identity` last; null: the client refuses them all. An element with a syntax error
- * counts for nothing; of two for one coding the first counts.
+ * The best of `available`, which is in the server's order with `identity` last; null: the client refuses them all. An
+ * element with a syntax error is ignored; of two elements for one coding the first counts.
  */
 export function negotiateCoding<Available extends Coding>(
   acceptEncoding: string | undefined,
@@ -37,19 +37,19 @@ export function negotiateCoding<Available extends Coding>(
   return best
 }
 
-/** What of the configuration and the request decides about an answer's eligibility. */
+/** The parts of the configuration and the request that decide whether a response may be compressed. */
 export interface CompressionRule {
   types: ReadonlySet<string>
   minBytes: number
 }
 
 /**
- * Whether such an answer is compressed for clients that accept it, and so varies with `Accept-Encoding` for all. Not asked: how long a body is that
- * tells no length.
+ * Whether such a response is compressed for clients that accept it, and so varies with `Accept-Encoding` for all. The
+ * length of a body without a stated length does not matter.
  */
-export function isCompressible(head: AnswerHead, rule: CompressionRule): boolean {
+export function isCompressible(head: ResponseHead, rule: CompressionRule): boolean {
   const { status, fields } = head
-  // 206 is a part of another representation; 1xx, 204 and 304 have no body; what is behind 205 no client reads.
+  // 206 is a part of another representation; 1xx, 204 and 304 have no body; no client reads a body behind 205.
   if (status === 204 || status === 205 || status === 206 || status === 304) return false
   const declared = fieldValue(fields, 'content-length')
   if (declared !== undefined && Number(declared) < rule.minBytes) return false
@@ -65,29 +65,30 @@ export function isTypeAmong(contentType: string | undefined, types: ReadonlySet<
   return type !== '' && (types.has(type) || types.has(`${type.slice(0, type.indexOf('/'))}/*`) || types.has('*'))
 }
 
-/** `Cache-Control: no-transform`, of a request or an answer (RFC 9111 §5.2.1.6, §5.2.2.6). */
+/** `Cache-Control: no-transform`, of a request or a response (RFC 9111 §5.2.1.6, §5.2.2.6). */
 export function forbidsTransformation(cacheControl: string | undefined): boolean {
   return cacheControl !== undefined && /(?:^|[,\s])no-transform(?=$|[,\s])/i.test(cacheControl)
 }
 
-/** The fields of the same answer with its body in `coding` and in chunks. */
-export function codedFields(fields: readonly AnswerField[], coding: ContentCoding): AnswerField[] {
+/** The fields of the same response with its body in `coding` and in chunks. */
+export function codedFields(fields: readonly ResponseField[], coding: ContentCoding): ResponseField[] {
   const kept = fields.filter(([name]) => !OF_THE_PLAIN_BODY.has(name.toLowerCase())).map(weakenEntityTag)
   kept.push(['Content-Encoding', coding], ['Transfer-Encoding', 'chunked'])
   return varyingFields(kept)
 }
 
 /**
- * The fields of a 304: ETag and Vary as the 200 has them that the client got (RFC 9110 §15.4.5), or a cache between must not use it for what it has stored (RFC 9111
- * §4.3.4). Mostly a 304 tells no type; that the 200 is compressed shows in the tag that the client knows, which is the application's, and weak where
- * the application's is strong. `isCodable`: nothing in the request forbids a coding.
+ * The fields of a 304: ETag and Vary as in the 200 that the client got (RFC 9110 §15.4.5); otherwise a cache in between
+ * must not use the 304 for what it has stored (RFC 9111 §4.3.4). A 304 mostly has no type. The tag that the client
+ * knows shows that the 200 is compressed: it is the application's tag, weak if the application's is strong.
+ * `isCodable`: nothing in the request forbids a coding.
  */
 export function notModifiedFields(
-  { fields }: Pick<AnswerHead, 'fields'>,
+  { fields }: Pick<ResponseHead, 'fields'>,
   types: ReadonlySet<string>,
   ifNoneMatch: string | undefined,
   isCodable: boolean,
-): AnswerField[] {
+): ResponseField[] {
   if (fieldValue(fields, 'content-encoding') !== undefined) return fields
   if (forbidsTransformation(fieldValue(fields, 'cache-control'))) return fields
   const tag = fieldValue(fields, 'etag') ?? ''
@@ -97,14 +98,14 @@ export function notModifiedFields(
   return varyingFields(isKnownWeak && isCodable ? fields.map(weakenEntityTag) : fields)
 }
 
-/** With `Vary: Accept-Encoding`, unless it says so already. */
-export function varyingFields(fields: AnswerField[]): AnswerField[] {
+/** With `Vary: Accept-Encoding`, unless it is there already. */
+export function varyingFields(fields: ResponseField[]): ResponseField[] {
   const names = (fieldValue(fields, 'vary') ?? '').toLowerCase().split(',')
   if (names.some(name => name.trim() === 'accept-encoding' || name.trim() === '*')) return fields
   return [...fields, ['Vary', 'Accept-Encoding']]
 }
 
-/** They speak of the bytes that were replaced; ranges of the coded body cannot be had. */
+/** These fields are about the bytes that were replaced. Ranges of the coded body are not available. */
 const OF_THE_PLAIN_BODY: ReadonlySet<string> = new Set([
   'accept-ranges',
   'content-digest',
@@ -117,12 +118,12 @@ const OF_THE_PLAIN_BODY: ReadonlySet<string> = new Set([
 ])
 
 /** As nginx: the coded body is another representation, equivalent and not the same byte for byte (RFC 9110 §8.8.1). */
-function weakenEntityTag(field: AnswerField): AnswerField {
+function weakenEntityTag(field: ResponseField): ResponseField {
   const [name, value] = field
   return name.toLowerCase() === 'etag' && value.startsWith('"') ? [name, `W/${value}`] : field
 }
 
-/** Identity that is not mentioned is acceptable, but the least of what is: whatever was asked for comes first. */
+/** An identity that is not listed is acceptable, but after everything that is. */
 const UNASKED_IDENTITY = 0.0001
 
 function weightOf(coding: Coding, weights: ReadonlyMap<string, number>): number {

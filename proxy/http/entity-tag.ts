@@ -2,7 +2,7 @@
  * Entity tags (RFC 9110 §8.8.3): made for files, and looked for in `If-Match`, `If-None-Match` and `If-Range`. Pure.
  */
 
-/** What of a file its entity tag depends on. */
+/** The properties of a file that its entity tag depends on. */
 export interface FileVersion {
   sizeBytes: number
   modifiedNs: bigint
@@ -12,8 +12,8 @@ export interface FileVersion {
 const WILDCARD = '*'
 
 /**
- * The strong entity tag of a file, with its quotes. A file that is replaced by renaming gets another one through its
- * inode even when size and time are the same; one that is rewritten in place gets another one through the nanoseconds
+ * The strong entity tag of a file, with its quotes. A file that is replaced by renaming gets another tag through its
+ * inode even if size and time are the same. A file that is rewritten in place gets another tag through the nanoseconds
  * of its modification time.
  */
 export function entityTagOf(version: FileVersion): string {
@@ -32,8 +32,7 @@ export function listsEntityTag(value: string, strongTag: string, comparison: 'st
 }
 
 /**
- * The tags of a list as they were written (`W/` kept), null where it has a syntax error. Empty elements are allowed
- * (§5.6.1).
+ * The tags of a list as they were written (`W/` kept), null for a syntax error. Empty elements are allowed (§5.6.1).
  */
 function parseEntityTags(value: string): string[] | null {
   const element = /[ \t]*((?:W\/)?"[\x21\x23-\x7e\x80-\xff]*")?[ \t]*(?:,|$)/y

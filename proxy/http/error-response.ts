@@ -1,6 +1,6 @@
 /**
- * The only place that turns an error into a status: every answer that the proxy gives in its own name.
- * Used by `phases.ts`; the parser's refusals carry their own status and come through `refusalAnswer`.
+ * The only place that turns an error into a status: every response of the proxy's own. The parser's refusals carry
+ * their own status and come through `refusalResponse`.
  */
 
 import { STATUS_CODES } from 'node:http'
@@ -8,7 +8,10 @@ import type { ResponseSlot } from '../../kit/page/response-slots.js'
 import { httpDate } from './http-date.js'
 import type { Refusal } from './request-head.js'
 
-/** What is said of each. Whether a request is tried again is decided before it comes to an error (`deaths/rescue.ts`). */
+/**
+ * Status and message of each error. Before an error is raised, `deaths/rescue.ts` has decided whether the request is
+ * tried again.
+ */
 export const ERRORS = {
   'bad-path': [400, 'the path of the request target is not valid'],
   unauthorized: [401, 'user name and password are needed'],
@@ -24,8 +27,8 @@ export const ERRORS = {
   'range-not-satisfiable': [416, 'the file has no bytes in this range'],
   'file-unreadable': [500, 'the file could not be read'],
   'worker-died': [502, 'the worker died while it had the request'],
-  'worker-aborted': [502, 'the application gave no answer'],
-  'bad-answer': [502, 'the application answered with something that is not HTTP'],
+  'worker-aborted': [502, 'the application gave no response'],
+  'bad-answer': [502, 'the application responded with something that is not HTTP'],
   'no-tunnel': [502, 'the worker could not be reached'],
   'upstream-unreachable': [502, 'no server behind this path could be reached'],
   'upstream-lost': [502, 'the server broke off while it had the request'],
@@ -39,28 +42,29 @@ export const ERRORS = {
   'no-metrics': [503, 'the master did not give its metrics'],
   'metrics-busy': [503, 'too many responses with metrics are under way'],
   'passwords-busy': [503, 'too many passwords are waiting to be checked'],
-  // Not 503, which asks to try again: the application may have done what was asked.
-  'cut-by-stop': [504, 'the server stopped before the application had answered'],
-  deadline: [504, 'the application did not answer before its deadline'],
+  // Not 503, which asks the client to try again: the application may have executed the request.
+  'cut-by-stop': [504, 'the server stopped before the application had responded'],
+  deadline: [504, 'the application did not respond before its deadline'],
 } as const satisfies Record<string, readonly [status: number, message: string]>
 
-/** A 503 asks to try again, as soon as this where nobody knows better. */
+/** A 503 asks the client to try again, after this time if no better one is known. */
 const RETRY_SECONDS = 1
 
 export type ErrorCode = keyof typeof ERRORS
 
 /**
- * A whole answer, ready for any client: fields without framing, a body. A text is small; a large body is bytes, which
- * many answers may share. `slot` counts it among the responses under way; whoever does not send it leaves the slot.
+ * A whole response, ready for any client: fields without framing, and a body. A text is small; a large body is bytes,
+ * which many responses may share. `slot` counts it among the responses under way; a response that is not sent has to
+ * leave the slot.
  */
-export interface OwnAnswer {
+export interface OwnResponse {
   status: number
   fields: [name: string, value: string][]
   body: string | Buffer
   slot?: ResponseSlot
 }
 
-export function errorAnswer(code: ErrorCode, extra: OwnAnswer['fields'] = []): OwnAnswer {
+export function errorResponse(code: ErrorCode, extra: OwnResponse['fields'] = []): OwnResponse {
   const [status, message] = ERRORS[code]
   const fields: [string, string][] = [['Content-Type', 'text/plain; charset=utf-8'], ...extra]
   const isTold = extra.some(([name]) => name === 'Retry-After')
@@ -68,7 +72,7 @@ export function errorAnswer(code: ErrorCode, extra: OwnAnswer['fields'] = []): O
   return { status, fields, body: `${titleOf(status)}: ${message}\n` }
 }
 
-export function refusalAnswer(refusal: Refusal): OwnAnswer {
+export function refusalResponse(refusal: Refusal): OwnResponse {
   const fields: [string, string][] = [['Content-Type', 'text/plain; charset=utf-8']]
   if (refusal.refused === 'method-not-allowed') fields.push(['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'])
   return {
@@ -78,12 +82,12 @@ export function refusalAnswer(refusal: Refusal): OwnAnswer {
   }
 }
 
-/** An HTTP/1.1 answer of the proxy's own, as latin1; a body of bytes is not in it and follows. */
-export function printAnswer(answer: OwnAnswer, close: boolean, headOnly: boolean): string {
-  let head = `HTTP/1.1 ${titleOf(answer.status)}\r\nDate: ${httpDate()}\r\n`
-  for (const [name, value] of answer.fields) head += `${name}: ${value}\r\n`
-  head += `Content-Length: ${Buffer.byteLength(answer.body)}\r\nConnection: ${close ? 'close' : 'keep-alive'}\r\n\r\n`
-  return headOnly || typeof answer.body !== 'string' ? head : head + Buffer.from(answer.body).latin1Slice()
+/** An HTTP/1.1 response of the proxy's own, as latin1. A body of bytes is not in it and follows. */
+export function printResponse(response: OwnResponse, close: boolean, headOnly: boolean): string {
+  let head = `HTTP/1.1 ${titleOf(response.status)}\r\nDate: ${httpDate()}\r\n`
+  for (const [name, value] of response.fields) head += `${name}: ${value}\r\n`
+  head += `Content-Length: ${Buffer.byteLength(response.body)}\r\nConnection: ${close ? 'close' : 'keep-alive'}\r\n\r\n`
+  return headOnly || typeof response.body !== 'string' ? head : head + Buffer.from(response.body).latin1Slice()
 }
 
 export function titleOf(status: number): string {

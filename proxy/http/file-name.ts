@@ -1,6 +1,7 @@
 /**
- * Names of files that are no UTF-8, in paths that are strings. A name is any bytes but NUL and `/`; in a segment that is no UTF-8 each byte from 0x80 on stands
- * as U+DC80 to U+DCFF, half a surrogate pair, which no UTF-8 gives: as PEP 383 does. Pure.
+ * Names of files that are not UTF-8, in paths that are strings. A name is any bytes but NUL and `/`. In a segment that
+ * is not UTF-8, each byte from 0x80 on is represented by U+DC80 to U+DCFF, half a surrogate pair, which no UTF-8 gives:
+ * as PEP 383 does. Pure.
  */
 
 import { isUtf8 } from 'node:buffer'
@@ -9,7 +10,7 @@ const FIRST_ODD = 0xdc00
 const ODD = /[\uDC80-\uDCFF]/u
 const ODD_ONES = /([\uDC80-\uDCFF]+)/u
 
-/** A segment with its bytes, each of a character of its own in `latin1`. */
+/** A segment given as bytes, each a character of `latin1`. */
 export function nameOf(latin1: string): string {
   const bytes = Buffer.from(latin1, 'latin1')
   if (isUtf8(bytes)) return bytes.toString()

@@ -1,14 +1,14 @@
 /**
- * Collects the first bytes of an answer until its head is there. Owned by each stage of `answer-stages.ts`: an answer's first piece holds the whole
- * head as a rule, but a long one comes in several.
+ * Collects the first bytes of a response until its head is complete. One per body filter: as a rule the first piece of
+ * a response holds the whole head, but a long head comes in several.
  */
 
 import { GatheredBytes } from '../../kit/link/gathered-bytes.js'
-import { type AnswerHead, type BadHead, MAX_ANSWER_HEAD_BYTES, parseAnswerHead } from './answer-head.js'
+import { type BadHead, MAX_RESPONSE_HEAD_BYTES, parseResponseHead, type ResponseHead } from './response-head.js'
 
 /** The head, its printed length, and the first bytes behind it. */
 export interface CollectedHead {
-  head: AnswerHead | BadHead
+  head: ResponseHead | BadHead
   rest: Buffer
 }
 
@@ -23,16 +23,16 @@ export class HeadCollector {
     this.#method = method
   }
 
-  /** Null: more is needed. `bytes` may be used again once this has returned. */
+  /** Null: more bytes are needed. `bytes` may be used again after the call. */
   take(bytes: string | Buffer): CollectedHead | null {
-    // Its end may have begun in the piece before.
+    // The end of the head may have begun in the piece before.
     const from = Math.max(0, this.#parts.length - END.length + 1)
     if (typeof bytes === 'string') this.#parts.addText(bytes)
     else this.#parts.add(bytes)
     const end = this.#parts.indexOf(END, from)
-    if (end < 0 && this.#parts.length <= MAX_ANSWER_HEAD_BYTES) return null
+    if (end < 0 && this.#parts.length <= MAX_RESPONSE_HEAD_BYTES) return null
     const all = this.#parts.take()
     if (end < 0) return { head: { bad: 'its head has no end' }, rest: all.subarray(0, 0) }
-    return { head: parseAnswerHead(all.latin1Slice(0, end), this.#method), rest: all.subarray(end + END.length) }
+    return { head: parseResponseHead(all.latin1Slice(0, end), this.#method), rest: all.subarray(end + END.length) }
   }
 }

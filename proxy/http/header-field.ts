@@ -1,11 +1,11 @@
 /**
- * Field lines of a message's head (RFC 9110 §5, RFC 9112 §5): their grammar, and which names mean something to the proxy.
- * Used by `request-head.ts` for every field of every request, and by `chunked-body.ts` for trailers.
+ * Field lines of a message's head (RFC 9110 §5, RFC 9112 §5): their grammar, and the names that mean something to the
+ * proxy. Runs for every field of every request, and for trailers.
  */
 
 import type { RefusalCode } from './refusal.js'
 
-/** What a field is to the proxy. Those up to `condition` travel on to the worker, the others end here. */
+/** The meaning of a field to the proxy. Fields up to `condition` travel on to the worker, the others end here. */
 export const FIELD = {
   plain: 0,
   host: 1,
@@ -14,22 +14,25 @@ export const FIELD = {
   expect: 4,
   userAgent: 5,
   referer: 6,
-  /** On which the answer of a file depends: RFC 9110 §13 and §14. */
+  /** The response with a file depends on it: RFC 9110 §13 and §14. */
   condition: 7,
   connection: 8,
   upgrade: 9,
-  /** Speaks to the next hop only, which is us. */
+  /** Only for the next hop, which is the proxy. */
   hopByHop: 10,
-  /** What proxies before us say about the client and the request; believed or not by the caller. */
+  /** What earlier proxies say about the client and the request. The caller decides whether to believe it. */
   forwarding: 11,
-  /** `X_Forwarded_For`: CGI-style names make it the same as `X-Forwarded-For`, so it could pass for what we say. */
+  /**
+   * `X_Forwarded_For`: CGI-style names make it the same as `X-Forwarded-For`, so it could pass for the proxy's own
+   * field.
+   */
   forwardingTwin: 12,
 } as const
 
 export type Field = (typeof FIELD)[keyof typeof FIELD]
 
 /**
- * The first CR, LF or control character that is neither HTAB, nor part of a CRLF which a field name and a colon follow.
+ * The first CR, LF or control character that is neither HTAB, nor part of a CRLF that a field name and a colon follow.
  * One pass over the whole head costs about 1.1 ns a character; a loop over `charCodeAt` costs twice that.
  */
 const MALFORMED = /[^ -~](?<!\r(?=\n[!#$%&'*+\-.^_`|~\dA-Za-z]+:)|\r\n|[\t\x80-\xff])/
@@ -41,8 +44,8 @@ export function isToken(text: string): boolean {
 }
 
 /**
- * The rule that `text` breaks: any text in which each CRLF begins a field line. null: every line after the first is
- * `token ":" value` without a control character but HTAB, and no CR or LF stands alone.
+ * The rule that `text` breaks, which may be any text in which each CRLF begins a field line. null: every line after the
+ * first is `token ":" value` without a control character but HTAB, and no CR or LF stands alone.
  */
 export function malformation(text: string): RefusalCode | null {
   const found = MALFORMED.exec(text)
@@ -78,7 +81,10 @@ function isBlank(code: number): boolean {
   return code === 32 || code === 9
 }
 
-/** What the field called `name` (a token) is to the proxy. Its length decides in most cases, without a look at its letters. */
+/**
+ * The meaning of the field called `name` (a token) to the proxy. Its length decides in most cases, without a look at
+ * its letters.
+ */
 export function fieldOf(name: string): Field {
   switch (name.length) {
     case 2:
@@ -122,7 +128,10 @@ function fieldOfTen(name: string): Field {
   return isNamed(name, 'keep-alive') ? FIELD.hopByHop : FIELD.plain
 }
 
-/** Whether the token `name` is `lower` in any case. `| 32` makes no other token character look like a letter, digit or hyphen. */
+/**
+ * Whether the token `name` is `lower` in any case. `| 32` makes no other token character look like a letter, digit or
+ * hyphen.
+ */
 function isNamed(name: string, lower: string): boolean {
   for (let i = 0; i < lower.length; i++) {
     if ((name.charCodeAt(i) | 32) !== lower.charCodeAt(i)) return false
@@ -130,7 +139,7 @@ function isNamed(name: string, lower: string): boolean {
   return true
 }
 
-/** Any X-Forwarded-*: what it says about the client is for us to believe, also where only the application knows the word. */
+/** Any X-Forwarded-*: the proxy has to decide whether to believe it, also if only the application knows the word. */
 function forwardedOrPlain(name: string): Field {
   return (name.charCodeAt(0) | 32) === LETTER_X ? forwardingOr(FIELD.plain, name, 'x-forwarded-') : FIELD.plain
 }

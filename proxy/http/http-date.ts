@@ -1,7 +1,6 @@
 /**
- * The dates of HTTP (RFC 9110 §5.6.7). Pure, but for `httpDate`.
- * All three forms are read, only IMF-fixdate is written. Whatever is not one of them is no date, and its header is
- * ignored.
+ * The dates of HTTP (RFC 9110 §5.6.7). Pure, but for `httpDate`. All three forms are read, only IMF-fixdate is written.
+ * Any other text is no date, and its header is ignored.
  */
 
 const MONTHS = 'JanFebMarAprMayJunJulAugSepOctNovDec'
@@ -18,7 +17,7 @@ export function printHttpDate(ms: number): string {
 }
 
 /**
- * Milliseconds since the epoch, or null where `text` is not a date of HTTP. `nowMs` decides the century of a two-digit
+ * Milliseconds since the epoch, or null if `text` is not a date of HTTP. `nowMs` decides the century of a two-digit
  * year.
  */
 export function parseHttpDate(text: string, nowMs: number): number | null {
@@ -34,7 +33,7 @@ function millisecondsOf(parts: Record<string, string | undefined>, nowMs: number
   const monthAt = MONTHS.indexOf(month)
   if (monthAt % 3 !== 0) return null
   const [hours = 0, minutes = 0, seconds = 0] = time.split(':').map(Number)
-  // A second of 60 is a leap second, which the clock of POSIX counts as the next minute's first.
+  // A second of 60 is a leap second, which the clock of POSIX counts as the first second of the next minute.
   if (hours > 23 || minutes > 59 || seconds > 60) return null
   const midnight = new Date(0)
   midnight.setUTCFullYear(fullYear(year, nowMs), monthAt / 3, Number(day))

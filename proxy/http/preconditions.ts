@@ -1,14 +1,14 @@
 /**
- * Conditional requests (RFC 9110 §13): whether a GET or HEAD that would be answered 200 or 206 is answered so. Called
- * by static files; pure. The order of the checks is that of §13.2.2 and must stay: an `If-None-Match` silences
- * `If-Modified-Since`, whatever it says.
+ * Conditional requests (RFC 9110 §13): whether a GET or HEAD whose response would be 200 or 206 gets it. Pure. The
+ * order of the checks is that of §13.2.2 and must stay: an `If-None-Match` overrides `If-Modified-Since`, whatever that
+ * says.
  */
 
 import type { Conditions } from './conditions.js'
 import { listsEntityTag } from './entity-tag.js'
 import { parseHttpDate } from './http-date.js'
 
-/** What the selected representation is compared by. */
+/** The validators of the selected representation. */
 export interface Validators {
   /** Strong, with its quotes. */
   entityTag: string
@@ -19,14 +19,15 @@ export interface Validators {
 /** `send`: go on (200, 206, 416). `not-modified`: 304. `failed`: 412. */
 export type Verdict = 'send' | 'not-modified' | 'failed'
 
-/** Steps 1 to 4 of §13.2.2. Dates that are none are ignored, lists of tags with a syntax error match nothing. */
+/** Steps 1 to 4 of §13.2.2. Malformed dates are ignored; lists of tags with a syntax error match nothing. */
 export function checkPreconditions(validators: Validators, conditions: Readonly<Conditions>, nowMs: number): Verdict {
   if (!mayProceed(validators, conditions, nowMs)) return 'failed'
   return hasFreshCopy(validators, conditions, nowMs) ? 'not-modified' : 'send'
 }
 
 /**
- * Step 5: whether `Range` counts. Tags are compared strongly, a date must be exactly the one that we sent (§13.1.5).
+ * Step 5: whether `Range` counts. Tags are compared strongly; a date must be exactly the one that the proxy sent
+ * (§13.1.5).
  */
 export function mayUseRange(validators: Validators, ifRange: string | undefined, nowMs: number): boolean {
   if (ifRange === undefined || ifRange === validators.entityTag) return true

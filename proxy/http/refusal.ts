@@ -1,9 +1,9 @@
 /**
- * Why a client's message is refused: one row per reason, with the status that says so. Used by the parsers of this folder,
- * by the connection that answers, and by the counters (the codes are a closed set, so they can be labels).
+ * Why a client's message is refused: one row per reason, with its status. The codes are a closed set, so they can be
+ * labels of counters.
  *
- * After any of these the place where the next request would begin is unknown or not to be believed: the answer is sent with
- * `Connection: close`, and nothing that follows on that connection is read.
+ * After any of these the place where the next request would begin is unknown or not to be believed: the response is
+ * sent with `Connection: close`, and nothing more is read from that connection.
  */
 
 const ROWS = {
@@ -48,19 +48,19 @@ const ROWS = {
 
 export type RefusalCode = keyof typeof ROWS
 
-/** A message that is not believed: `refused` names the rule, `reason` is one lower-case sentence that quotes nothing received. */
+/** A refused message: `refused` names the rule; `reason` is one lower-case sentence that quotes nothing received. */
 export interface Refusal {
   readonly refused: RefusalCode
   readonly status: number
   readonly reason: string
 }
 
-/** All refusals; they are made once, so a flood of bad messages allocates nothing. */
+/** All refusals. They are made once, so a flood of bad messages allocates nothing. */
 export const REFUSALS = Object.fromEntries(
   Object.entries(ROWS).map(([refused, [status, reason]]) => [refused, Object.freeze({ refused, status, reason })]),
 ) as Readonly<Record<RefusalCode, Refusal>>
 
-/** Whether a parser refused what it was given. */
+/** Whether a parser refused its input. */
 export function isRefusal(result: object): result is Refusal {
   return 'refused' in result
 }

@@ -1,18 +1,20 @@
 /**
- * The head of an HTTP/1.1 request, from text to what the proxy works with (RFC 9112 §2–§6, RFC 9110). Called by the client's
- * connection for each request; pure.
+ * The head of an HTTP/1.1 request, from text to the values that the proxy works with (RFC 9112 §2–§6, RFC 9110). Runs
+ * once for each request; pure.
  *
- * What must stay true: anything that another reader could understand differently is refused, before an upstream is chosen;
- * nothing is repaired and nothing is dropped in silence but what is listed here. Where we are stricter than Node's own
- * parser, it is on purpose; where it refuses, we refuse (`test/proxy/http/request-head-against-node.ts`).
+ * What must stay true: anything that another reader could understand differently is refused, before an upstream is
+ * chosen. Nothing is repaired, and nothing is dropped in silence but the fields listed here. Where the proxy is
+ * stricter than Node's own parser, it is on purpose; where that parser refuses, the proxy refuses
+ * (`test/proxy/http/request-head-against-node.ts`).
  *
- * End-to-end fields travel on as they came. These end here: `Connection` and what it nominates (but Host, Content-Length,
- * Transfer-Encoding and Expect stay whatever it says), `Keep-Alive`, `Proxy-Connection`, `TE`, `Upgrade` (RFC 9110 §7.6.1; the
- * last one is in `upgrade`), `Proxy-Authorization` (§11.7.2: meant for the proxy), and what other proxies say about the client
- * (in `forwarding`). `Transfer-Encoding: chunked` and `Trailer` stay: applications look at them to know what follows.
+ * End-to-end fields travel on as they came. These end here: `Connection` and the fields that it nominates (but Host,
+ * Content-Length, Transfer-Encoding and Expect stay whatever it says), `Keep-Alive`, `Proxy-Connection`, `TE`,
+ * `Upgrade` (RFC 9110 §7.6.1; the last one is in `upgrade`), `Proxy-Authorization` (§11.7.2: meant for the proxy), and
+ * the words of other proxies about the client (in `forwarding`). `Transfer-Encoding: chunked` and `Trailer` stay: they
+ * tell applications what follows.
  *
- * The hot path. Measured on Node 20: `GET /` with Host about 0.35 µs, with two more fields 0.65 µs, a browser's 16 fields (700
- * bytes) 2.6 µs; of these, the pass over all characters in `malformation` takes 0.8 µs.
+ * The hot path. Measured on Node 20: `GET /` with Host about 0.35 µs, with two more fields 0.65 µs, a browser's 16
+ * fields (700 bytes) 2.6 µs; of these, the pass over all characters in `malformation` takes 0.8 µs.
  */
 
 import { METHODS } from 'node:http'
@@ -46,32 +48,35 @@ export interface RequestHead {
   referer: string
   /** Names and values in turn of Forwarded, X-Real-IP, X-Request-Id and all X-Forwarded-*; null when there are none. */
   forwarding: string[] | null
-  /** What the answer of a file depends on, the values of one name joined with commas; null: nothing. They go on to the worker too. */
+  /**
+   * The fields that the response with a file depends on, the values of one name joined with commas; null: none. They go
+   * on to the worker too.
+   */
   conditions: Conditions | null
 }
 
 export type HeadLimits = Pick<ProxySettings, 'httpHeaderCount' | 'httpUriSizeBytes'>
 
-/** As far as the options go. */
+/** The largest values that the options accept. */
 export const MOST_HEAD: HeadLimits = { httpHeaderCount: 1000, httpUriSizeBytes: 65_536 }
 
-/** 2^53 - 1 has 16 digits; more could only be zeros in front, which nobody sends in good faith. */
+/** 2^53 - 1 has 16 digits; more digits could only be leading zeros, which nobody sends in good faith. */
 const MAX_LENGTH_DIGITS = 16
 
-/** Every method that Node applications can meet without us, so that none of them sees a new one. */
+/** Every method that Node applications can meet without daimyo, so none of them sees a new one. */
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
 
 /** Fields that frame or route the message: a nomination by Connection does not remove them. */
 const NOT_TO_BE_NOMINATED: ReadonlySet<string> = new Set(['host', 'content-length', 'transfer-encoding', 'expect'])
 
-/** What the request line said so far; becomes the head. */
+/** The contents of the request line so far; becomes the head. */
 interface LineDraft {
   head: RequestHead
   /** Of an absolute-form target, else null. */
   authority: { host: string; defaultPort: string } | null
 }
 
-/** And the fields. */
+/** And those of the fields. */
 interface Draft extends LineDraft {
   lengthSeen: boolean
   connectionClose: boolean
@@ -82,8 +87,8 @@ interface Draft extends LineDraft {
 }
 
 /**
- * Parses the request line and the field lines, as one latin1 string without the empty line at their end. Empty lines before
- * the request line are the caller's to skip, and the head's total size is the caller's to bound (`overlongHead`).
+ * Parses the request line and the field lines, as one latin1 string without the empty line at their end. The caller
+ * skips empty lines before the request line, and bounds the total size of the head (`overlongHead`).
  */
 export function parseRequestHead(text: string, limits = MOST_HEAD): RequestHead | Refusal {
   const malformed = malformation(text)
@@ -100,8 +105,8 @@ export function parseRequestHead(text: string, limits = MOST_HEAD): RequestHead 
 }
 
 /**
- * The head of a request whose field lines are those of `last`, an accepted one with a target in origin-form. null: `line` is no such request line, or the
- * field lines mean something else behind it: parse it all.
+ * The head of a request whose field lines are those of `last`, an accepted head with a target in origin-form. null:
+ * `line` is no such request line, or the field lines mean something else behind it: parse it all.
  */
 export function repeatedHead(last: RequestHead, line: string, limits: HeadLimits): RequestHead | null {
   const draft: LineDraft = { head: { ...last }, authority: null }
@@ -109,12 +114,12 @@ export function repeatedHead(last: RequestHead, line: string, limits: HeadLimits
   return isPlain && draft.head.httpMinor === last.httpMinor ? draft.head : null
 }
 
-/** The refusal of a head that has passed its bound; `received` is what has come of it, from its first byte. */
+/** The refusal of a head that has passed its bound; `received` is the part that has come, from its first byte. */
 export function overlongHead(received: string): Refusal {
   return REFUSALS[received.includes('\n') ? 'head-too-long' : 'target-too-long']
 }
 
-/** The value of a field that goes on to the worker, joined with commas when repeated; undefined when it is not there. */
+/** The value of a field that goes on to the worker, joined with commas if repeated; undefined: no such field. */
 export function headerValue(head: RequestHead, lowerCaseName: string): string | undefined {
   const { headers } = head
   let found: string | undefined
@@ -177,7 +182,10 @@ function explainRequestLine(line: string): RefusalCode {
   return /^[^ ]+ [^ ]+ HTTP\/(?!1\.[01])\d\.\d$/.test(line) ? 'version-not-supported' : 'bad-request-line'
 }
 
-/** RFC 9110 §9.1: 501 for a method that is not known. CONNECT and TRACE are known and never served: we tunnel and reflect for nobody. */
+/**
+ * RFC 9110 §9.1: 501 for an unknown method. CONNECT and TRACE are known and never served: the proxy tunnels and
+ * reflects for nobody.
+ */
 function takeMethod(head: RequestHead, method: string): RefusalCode | null {
   // The constants, not slices: their hash is known wherever they are looked up.
   if (method === 'GET') head.method = 'GET'
@@ -194,8 +202,8 @@ function takeOtherMethod(head: RequestHead, method: string): RefusalCode | null 
 }
 
 /**
- * RFC 9112 §3.2. Printable ASCII but `#`. A backslash is refused in the path, where URL parsers of applications take it for a
- * slash, and passes in the query, where browsers send it as it is.
+ * RFC 9112 §3.2. Printable ASCII but `#`. A backslash is refused in the path, where URL parsers of applications take it
+ * for a slash. It passes in the query, where browsers send it as it is.
  */
 function takeTarget(draft: LineDraft, target: string, limits: HeadLimits): RefusalCode | null {
   const { head } = draft
@@ -216,13 +224,13 @@ function takeAbsoluteTarget(draft: LineDraft, target: string): RefusalCode | nul
   const [, scheme = '', host = '', rest = ''] = ABSOLUTE_FORM.exec(target) ?? []
   if (!isHost(host)) return 'bad-target'
   draft.authority = { host, defaultPort: scheme.toLowerCase() === 'http' ? ':80' : ':443' }
-  // RFC 9112 §3.2.4: OPTIONS for a whole server, asked of a proxy.
+  // RFC 9112 §3.2.4: OPTIONS for a whole server, sent to a proxy.
   if (rest === '' && draft.head.method === 'OPTIONS') draft.head.target = '*'
   else draft.head.target = rest.charCodeAt(0) === SLASH ? rest : `/${rest}`
   return null
 }
 
-/** Takes all field lines; `malformation` has seen that each is `token ":" value`. */
+/** Takes all field lines; `malformation` has checked that each is `token ":" value`. */
 function takeFields(draft: Draft, text: string, start: number, limits: HeadLimits): RefusalCode | null {
   let headers = ''
   let lines = 0
@@ -243,7 +251,10 @@ function takeFields(draft: Draft, text: string, start: number, limits: HeadLimit
   return null
 }
 
-/** Readers disagree on a tab after a length, a coding or `close` (Node takes it for a part of that), and nobody needs one. */
+/**
+ * Readers disagree on a tab after a length, a coding or `close` (Node takes it for a part of the value), and nobody
+ * needs one.
+ */
 function tabAfterFraming(field: Field, text: string, end: number): RefusalCode | null {
   if (text.charCodeAt(end - 1) !== TAB) return null
   if (field === FIELD.contentLength) return 'bad-content-length'
@@ -305,12 +316,14 @@ export function isHost(value: string): boolean {
   return !name.startsWith('[') || (isIPv6(name.slice(1, -1)) && !name.includes('%'))
 }
 
-/** Nearly all requests name the same one: to compare is cheaper than the expression, which took 2 % of the proxy's time. */
+/**
+ * Nearly all requests name the same host: comparing is cheaper than the expression, which took 2 % of the proxy's time.
+ */
 let lastUsualHost = ''
 const USUAL_HOST = /^[\w.-]+(?::\d{1,4})?$/
 const ANY_HOST = /^((?:[\w.~!$&'()*+;=-]|%[\dA-Fa-f]{2})+|\[[\dA-Fa-f:.]+\])(?::(\d{0,5}))?$/
 
-/** RFC 9110 §8.6; a second one is refused even when it says the same. */
+/** RFC 9110 §8.6; a second one is refused even if it says the same. */
 function takeContentLength(draft: Draft, value: string): RefusalCode | null {
   if (draft.lengthSeen) return 'repeated-content-length'
   draft.lengthSeen = true
@@ -319,7 +332,10 @@ function takeContentLength(draft: Draft, value: string): RefusalCode | null {
   return Number.isSafeInteger(draft.head.length) ? null : 'bad-content-length'
 }
 
-/** RFC 9112 §6.1 and §6.3: 501 for a coding that we do not decode, 400 where the body's end could not be found. */
+/**
+ * RFC 9112 §6.1 and §6.3: 501 for a coding that the proxy does not decode, 400 if the end of the body could not be
+ * found.
+ */
 function takeTransferEncoding(head: RequestHead, value: string): RefusalCode | null {
   if (head.chunked) return 'repeated-transfer-encoding'
   head.chunked = true
@@ -331,7 +347,7 @@ function takeTransferEncoding(head: RequestHead, value: string): RefusalCode | n
 }
 
 function takeConnection(draft: Draft, value: string): RefusalCode | null {
-  // What nearly all clients send; splitting the list costs 0.3 µs.
+  // The value that nearly all clients send; splitting the list costs 0.3 µs.
   if (value === 'keep-alive') {
     draft.connectionKeepAlive = true
     return null
@@ -350,7 +366,7 @@ function takeConnection(draft: Draft, value: string): RefusalCode | null {
   return null
 }
 
-/** What only all fields together can tell. */
+/** The checks that need all fields together. */
 function settle(draft: Draft): RefusalCode | null {
   const { head } = draft
   const isHttp10 = head.httpMinor === 0
@@ -363,13 +379,16 @@ function settle(draft: Draft): RefusalCode | null {
     head.conditions = withoutConditions(head.conditions, draft.nominated)
   }
   head.keepAlive = !draft.connectionClose && (!isHttp10 || draft.connectionKeepAlive)
-  // RFC 9110 §7.8 and §10.1.1: in HTTP/1.0 both are to be ignored.
+  // RFC 9110 §7.8 and §10.1.1: HTTP/1.0 requests must ignore both.
   if (isHttp10 || !draft.connectionUpgrade) head.upgrade = null
   if (isHttp10) head.expectContinue = false
   return null
 }
 
-/** The authority of the target is the Host, whatever Host says or whether it is there (RFC 9112 §3.2.2). One that means the same stays as it is. */
+/**
+ * The authority of the target is the Host, whatever Host says or whether it is there (RFC 9112 §3.2.2). A Host that
+ * means the same stays as it is.
+ */
 function settleHost(head: RequestHead, { host, defaultPort }: { host: string; defaultPort: string }): void {
   if (head.host === '') head.headers = `\nHost\n${host}${head.headers}`
   else if (withoutPort(head.host, defaultPort) === withoutPort(host, defaultPort)) return

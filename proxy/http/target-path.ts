@@ -1,14 +1,14 @@
 /**
- * The path that a request target means, for routing and for static files. Called by the router once for each request.
+ * The path that a request target means, for routing and for static files. Runs once for each request.
  *
- * What must stay true: a path that this returns begins with `/`, contains no empty, `.` or `..` segment, no control
- * character and no backslash, and was decoded exactly once. Nobody decodes it again. Routes are chosen by it, never by the
+ * What must stay true: a returned path begins with `/`, contains no empty, `.` or `..` segment, no control character
+ * and no backslash, and was decoded exactly once. No other code decodes it again. Routes are chosen by it, never by the
  * target, so `/api/%2E%2E/` cannot leave a mount; the application still receives the target as it came.
  *
- * nginx and RFC 3986 resolve `/a//../b` differently; where readers disagree (that, an encoded slash, a path above the root),
- * there is no such path. A target with an encoded slash may still be an application's (`/@scope%2Fname` of a package registry), and one with another doubtful
- * escape the name of a file: `looseReadings` gives what the furthest apart of its readers take it for, and where they all stay with one route the
- * answer is not a 400.
+ * nginx and RFC 3986 resolve `/a//../b` differently. Where readers disagree (here, on an encoded slash, on a path above
+ * the root), there is no such path. A target with an encoded slash may still be for an application (`/@scope%2Fname` of
+ * a package registry), and a target with another doubtful escape may name a file: `looseReadings` gives the readings of
+ * its most different readers, and if all of them lead to one route the response is not a 400.
  */
 
 import { nameOf } from './file-name.js'
@@ -20,8 +20,8 @@ const BAD_ENCODING = /%(?![\dA-Fa-f]{2})|%[01][\dA-Fa-f]|%2[Ff]|%5[Cc]|%7[Ff]/
 const CONTROL = /[\x7f-\x9f]/
 
 /**
- * The decoded path of an origin-form target, without its query; null (a 400) when it has none that all would agree on.
- * `*` and absolute-form are no paths.
+ * The decoded path of an origin-form target, without its query; null (a 400) if readers would not agree on one. `*` and
+ * absolute-form are no paths.
  */
 export function routingPath(target: string): string | null {
   const query = target.indexOf('?')
@@ -46,13 +46,16 @@ function decode(path: string): string | null {
   }
 }
 
-/** RFC 3986 §5.2.4, but refusing what climbs above the root or out of an empty segment; then empty segments are dropped. */
+/**
+ * RFC 3986 §5.2.4, but a path that climbs above the root or out of an empty segment is refused. Then empty segments are
+ * dropped.
+ */
 function resolve(path: string): string | null {
   const resolved: string[] = []
   const segments = path.split('/').slice(1)
   for (const segment of segments) {
     if (segment === '..') {
-      // Popping nothing would be above the root; popping '' is where RFC 3986 and collapsing first disagree.
+      // Popping nothing means above the root. Popping '' is where RFC 3986 and collapsing first disagree.
       if (!resolved.pop()) return null
     } else if (segment !== '.') {
       resolved.push(segment)
@@ -68,17 +71,20 @@ function resolve(path: string): string | null {
 const DOUBTFUL = /%[01][\dA-Fa-f]|%2[Ff]|%5[Cc]|%7[Ff]/
 
 export interface Readings {
-  /** Of a reader who leaves escapes that are doubtful (or no UTF-8) alone. */
+  /** The reading that keeps doubtful escapes (or bytes that are not UTF-8) as they are. */
   kept: string
-  /** Of one who takes `%2F` and `%5C` for slashes. */
+  /** The reading that decodes `%2F` and `%5C` as slashes. */
   undone: string
-  /** Of a file system of Linux, to which a backslash, a control character and any other byte are parts of a name (`file-name.ts`); null: a slash is encoded. */
+  /**
+   * The reading of a Linux file system, to which a backslash, a control character and any other byte are parts of a
+   * name (`file-name.ts`); null: a slash is encoded.
+   */
   name: string | null
 }
 
 /**
- * The path of a target that `routingPath` has none for. null: it is malformed, has a NUL, or dot segments, with which the readers between those could arrive
- * anywhere.
+ * The path of a target that `routingPath` has none for. null: it is malformed, has a NUL, or has dot segments: with
+ * these, other readers could arrive anywhere.
  */
 export function looseReadings(target: string): Readings | null {
   const query = target.indexOf('?')

@@ -1,6 +1,6 @@
 /**
- * Which worker gets a request, and the queue of those that wait for one.
- * One per proxy; `phases.ts` hands exchanges in, links report freed slots.
+ * Chooses a worker for each request, and holds the queue of requests that wait for one. One per proxy.
+ * `request-lifecycle.ts` hands exchanges in; links report freed slots.
  */
 
 import type { ProxySettings, WorkerAddress, WorkerEnd, WorkerLoad } from '../../kit/channel/messages.js'
@@ -12,23 +12,29 @@ import { cookieValue, slotToken } from '../route/sticky-cookie.js'
 import { Link, type LinkEvents } from './link.js'
 
 export interface DispatcherEvents {
-  /** This link takes the exchange, which had to wait, now. */
-  assigned(exchange: Exchange, link: Link, now: number): void
-  /** It waited in vain, or could not even wait. */
+  /** This link takes the exchange, which had to wait. */
+  assigned(exchange: Exchange, link: Link, nowMs: number): void
+  /** No worker took the exchange in time, or the queue has no room for it. */
   refused(exchange: Exchange, code: ErrorCode): void
-  /** What a retiring worker still has; told at once and when it changes. Neither: it is drained, and nothing is told after that. */
+  /**
+   * Per retiring worker: whether requests and tunnels are left. Told at once and at each change. Both false: the worker
+   * is drained, and nothing more is told.
+   */
   left(workerId: number, requests: boolean, tunnels: boolean): void
-  /** A request waits, and there is no worker that could take it; with `lazy`: one worker more would be of use. */
+  /** A request waits and no worker could take it. With `lazy`: one more worker would help. */
   starved(): void
 }
 
-/** Over how many requests the usual number in flight is averaged. */
+/** The usual number in flight is averaged over this many requests. */
 const USUAL_REQUESTS = 64
-/** Between two calls for one more worker than are there, with `lazy`: a load takes longer. */
+/** With `lazy`: the time between two calls for one more worker. It is shorter than the load of an application. */
 const CALL_MS = 500
-/** A worker that lives and whose link ends so often has broken it: a worker ends its link when it stops, once. */
+/** A living worker whose link ends this often breaks the protocol: a worker ends its link once, when it stops. */
 const MOST_ENDS = 5
-/** A ping that has waited so long means that the worker's loop is late: it gets nothing new until it answers. */
+/**
+ * A ping without a pong for this long means that the loop of the worker is late. The worker gets nothing new until its
+ * pong.
+ */
 export const LATE_MS = 250
 
 type Left = 'nothing' | 'requests' | 'tunnels' | 'both'
@@ -36,24 +42,24 @@ type Left = 'nothing' | 'requests' | 'tunnels' | 'both'
 export class Dispatcher {
   readonly #events: DispatcherEvents
   #links: readonly Link[] = []
-  /** Where the search for a worker begins: behind the one that was chosen last, so that equals take turns. */
+  /** The search for a worker begins behind the one that was chosen last, so equal workers take turns. */
   #turn = 0
-  /** How many requests the workers have in flight at this proxy, averaged. */
+  /** The average number of requests that the workers have in flight at this proxy. */
   #usual = 0
-  /** What was told last of links that retire. */
+  /** What was told last of each retiring link. */
   readonly #left = new WeakMap<Link, Left>()
-  /** Workers whose link broke and of which the master has not said that they are gone: they get another one. */
+  /** Workers whose link broke. The master has not said that they are gone: they get a new link. */
   readonly #broken = new Map<number, { worker: WorkerAddress; events: LinkEvents }>()
-  /** How many links of a worker have ended although it lives. */
+  /** How often the link of a living worker has ended. */
   readonly #ends = new Map<number, number>()
-  /** The last link that broke was never made, for want of a descriptor. */
+  /** The last link that broke was never made: there was no free descriptor. */
   #lacksDescriptors = false
   #settings: ProxySettings
   readonly #waiting = new WaitingLine()
   #isPaused = false
-  /** The proxy goes away: the master starts no worker any more. */
+  /** The proxy stops. The master starts no worker any more. */
   #isDraining = false
-  /** Some request had to go to a worker that was not idle, or to none. */
+  /** A request had to go to a worker that was not idle, or to none. */
   #isCrowded = false
   #calledMs = 0
 
@@ -68,8 +74,9 @@ export class Dispatcher {
   }
 
   /**
-   * While paused everything waits: no deadline runs and none is refused, so the queue is bounded by the client connections, each of which can have
-   * one request in it. Afterwards all that wait have the whole `http-queue-timeout` again.
+   * While paused, everything waits: no deadline runs and no request is refused. The client connections bound the queue,
+   * because each has at most one request in it. After the pause, all waiting requests have the whole
+   * `http-queue-timeout` again.
    */
   set isPaused(isPaused: boolean) {
     if (isPaused === this.#isPaused) return
@@ -78,7 +85,10 @@ export class Dispatcher {
     if (!isPaused) this.pump()
   }
 
-  /** The proxy goes away. Requests that wait are served by the workers that live, and refused once none is left that could ever take one. */
+  /**
+   * The proxy stops. The living workers serve waiting requests. When no worker is left that could ever take one, the
+   * rest is refused.
+   */
   drain(): void {
     this.#isDraining = true
     this.isPaused = false
@@ -116,20 +126,23 @@ export class Dispatcher {
     if (link !== undefined && this.#waiting.size > 0) this.#callForWorkers()
   }
 
-  /** Workers that are only late or full will take what waits; one that waits for its first request could do so sooner. */
+  /**
+   * Workers that are late or full will take the waiting requests. A lazy worker that waits for its first request could
+   * serve them sooner.
+   */
   #callForWorkers(): void {
     if (this.#settings.lazy || this.#links.every(link => link.retiring)) this.#events.starved()
   }
 
-  /** Whoever is served waits for nobody, but another worker would be of use. */
-  #callForMore(now: number): void {
-    if (!this.#isCrowded || !this.#settings.lazy || now - this.#calledMs < CALL_MS) return
+  /** Every request has a worker, but one more worker would help. */
+  #callForMore(nowMs: number): void {
+    if (!this.#isCrowded || !this.#settings.lazy || nowMs - this.#calledMs < CALL_MS) return
     this.#isCrowded = false
-    this.#calledMs = now
+    this.#calledMs = nowMs
     this.#events.starved()
   }
 
-  /** The master saw the process end; a link that never came up would otherwise be waited for. */
+  /** The master saw the process end. Without this, a link that never came up would be waited for. */
   gone(workerId: number, end: WorkerEnd): void {
     this.#forget(workerId)
     this.#linkOf(workerId)?.dismiss(end)
@@ -147,7 +160,7 @@ export class Dispatcher {
 
   #mayLinkAgain(link: Link): boolean {
     const { workerId } = link.worker
-    // It was not the worker that ended this one.
+    // The link was not ended by the worker.
     if (!link.isUp) return true
     const ends = (this.#ends.get(workerId) ?? 0) + 1
     this.#ends.set(workerId, ends)
@@ -167,7 +180,7 @@ export class Dispatcher {
     if (link.retiring) this.#tellLeft(link, leftOf(link))
   }
 
-  /** Once each: a link is freed by every pong. */
+  /** Each state once: every pong frees a link. */
   #tellLeft(link: Link, left: Left): void {
     const before = this.#left.get(link)
     if (before === left || before === 'nothing') return
@@ -179,65 +192,69 @@ export class Dispatcher {
     )
   }
 
-  /** The link that takes the exchange now: of the worker of its cookie, else the one that `choose` finds. Null: it waits, or is refused. */
-  dispatch(exchange: Exchange, now: number): Link | null {
-    const link = this.#waiting.size === 0 ? this.#linkFor(exchange, now) : null
-    if (link === null) this.#wait(exchange, now)
+  /**
+   * The link that takes the exchange: the worker of its cookie, else the choice of `choose`. Null: the exchange waits
+   * or is refused.
+   */
+  dispatch(exchange: Exchange, nowMs: number): Link | null {
+    const link = this.#waiting.size === 0 ? this.#linkFor(exchange, nowMs) : null
+    if (link === null) this.#wait(exchange, nowMs)
     return link
   }
 
-  #wait(exchange: Exchange, now: number): void {
+  #wait(exchange: Exchange, nowMs: number): void {
     if (this.#isHopeless) this.#events.refused(exchange, 'stopping')
     else if (!this.#isPaused && this.#waiting.size >= this.#settings.httpQueue)
       this.#events.refused(exchange, 'queue-full')
     else {
-      this.#queue(exchange, now)
+      this.#queue(exchange, nowMs)
       this.#waiting.push(exchange)
     }
   }
 
-  /** A rescued request has waited already: it goes before the others. */
-  dispatchFirst(exchange: Exchange, now: number): Link | null {
-    const link = this.#linkFor(exchange, now)
-    if (link === null) this.#queueFirst(exchange, now)
+  /** A rescued request goes before the others: it has waited already. */
+  dispatchFirst(exchange: Exchange, nowMs: number): Link | null {
+    const link = this.#linkFor(exchange, nowMs)
+    if (link === null) this.#queueFirst(exchange, nowMs)
     return link
   }
 
-  /** This link could not be reached: another one gets the exchange, or whichever is free next. */
-  dispatchElsewhere(exchange: Exchange, link: Link, now: number): void {
+  /** This link could not be reached. Another link gets the exchange, at once or when it is free. */
+  dispatchElsewhere(exchange: Exchange, link: Link, nowMs: number): void {
     const { open } = link
     link.open = false
-    const other = this.#isPaused ? null : this.choose(now)
+    const other = this.#isPaused ? null : this.choose(nowMs)
     link.open = open
-    if (other !== null) this.#events.assigned(exchange, other, now)
-    else this.#queueFirst(exchange, now)
+    if (other !== null) this.#events.assigned(exchange, other, nowMs)
+    else this.#queueFirst(exchange, nowMs)
   }
 
-  #queueFirst(exchange: Exchange, now: number): void {
+  #queueFirst(exchange: Exchange, nowMs: number): void {
     if (this.#isHopeless) return this.#events.refused(exchange, 'stopping')
-    this.#queue(exchange, now)
+    this.#queue(exchange, nowMs)
     this.#waiting.unshift(exchange)
   }
 
-  #queue(exchange: Exchange, now: number): void {
+  #queue(exchange: Exchange, nowMs: number): void {
     if (this.#waiting.size === 0) this.#callForWorkers()
     exchange.queue = this
-    exchange.queuedMs = now
-    exchange.queueDeadlineMs = this.#queueDeadline(now)
+    exchange.queuedMs = nowMs
+    exchange.queueDeadlineMs = this.#queueDeadline(nowMs)
   }
 
-  #queueDeadline(now: number): number {
+  #queueDeadline(nowMs: number): number {
     const { httpQueueTimeoutMs } = this.#settings
-    return httpQueueTimeoutMs > 0 && !this.#isPaused ? now + httpQueueTimeoutMs : Number.POSITIVE_INFINITY
+    return httpQueueTimeoutMs > 0 && !this.#isPaused ? nowMs + httpQueueTimeoutMs : Number.POSITIVE_INFINITY
   }
 
   /**
-   * The worker with the fewest in flight among those that answer their pings and have room, each in turn among equals; null: none.
+   * The worker with the fewest requests in flight among those that respond to their pings and have room. Equal workers
+   * take turns. Null: no worker.
    *
-   * Where an idle one is the exception, a request rather joins those that came in with it and have not left, at a worker that is through with them
-   * before another one would have woken up: to be woken up is what a small request costs most.
+   * Under load, when an idle worker is the exception, prefer a fast worker with an unflushed batch: it finishes the
+   * batch before another worker would have woken up, and waking one costs more than a small request.
    */
-  choose(now: number): Link | null {
+  choose(nowMs: number): Link | null {
     const links = this.#links
     const count = links.length
     let best: Link | null = null
@@ -251,7 +268,7 @@ export class Dispatcher {
       const link = links[at]!
       const inFlight = link.inFlight + link.tunnels
       total += link.inFlight
-      if (inFlight >= fewestJoined || !isResponsive(link, now)) continue
+      if (inFlight >= fewestJoined || !isResponsive(link, nowMs)) continue
       if (link.takesCompanions) {
         joined = link
         fewestJoined = inFlight
@@ -272,48 +289,48 @@ export class Dispatcher {
     return link.inFlight + link.tunnels < this.#settings.workerConnections
   }
 
-  /** The worker to which the client's cookie points, if it can take the request, or any other. */
-  #linkFor(exchange: Exchange, now: number): Link | null {
+  /** The worker of the client's cookie if it can take the request, else any worker. */
+  #linkFor(exchange: Exchange, nowMs: number): Link | null {
     if (this.#isPaused) return null
     const { sticky } = this.#settings
     if (sticky !== null) {
       const token = cookieValue(exchange.head, sticky)
       const isPreferred = (link: Link) =>
-        slotToken(sticky, link.worker.slot) === token && isResponsive(link, now) && this.#hasRoom(link)
+        slotToken(sticky, link.worker.slot) === token && isResponsive(link, nowMs) && this.#hasRoom(link)
       const preferred = token === null ? undefined : this.#links.find(isPreferred)
       if (preferred !== undefined) {
         if (preferred.inFlight + preferred.tunnels > 0) this.#isCrowded = true
         return preferred
       }
     }
-    return this.choose(now)
+    return this.choose(nowMs)
   }
 
   #linkOf(workerId: number): Link | undefined {
     return this.#links.find(({ worker }) => worker.workerId === workerId)
   }
 
-  /** Gives waiting exchanges to workers that have room. */
+  /** Gives waiting exchanges to workers with room. */
   pump(): void {
-    const now = monotonicMs()
+    const nowMs = monotonicMs()
     for (;;) {
       const exchange = this.#waiting.first
-      const link = exchange === null ? null : this.#linkFor(exchange, now)
+      const link = exchange === null ? null : this.#linkFor(exchange, nowMs)
       if (exchange === null || link === null) return
       this.leave(exchange)
-      this.#events.assigned(exchange, link, now)
+      this.#events.assigned(exchange, link, nowMs)
     }
   }
 
-  /** It waits no longer: it is served, or its client is gone. */
+  /** The exchange waits no longer: it is served, or its client is gone. */
   leave(exchange: Exchange): void {
     exchange.queue = null
     this.#waiting.remove(exchange)
   }
 
   /**
-   * No worker will take anything any more. One whose link has broken may be linked again until the master says that it is gone; one that retires gets nothing
-   * new.
+   * No worker will take anything any more. A worker with a broken link may be linked again until the master says that
+   * it is gone. A retiring worker gets nothing new.
    */
   get #isHopeless(): boolean {
     if (!this.#isDraining || this.#broken.size > 0) return false
@@ -324,7 +341,7 @@ export class Dispatcher {
     if (this.#waiting.size > 0 && this.#isHopeless) this.refuseAll('stopping')
   }
 
-  /** Nobody waits any longer. */
+  /** Refuses all waiting exchanges. */
   refuseAll(code: ErrorCode): void {
     for (const exchange of this.#waiting.all()) {
       this.leave(exchange)
@@ -332,34 +349,34 @@ export class Dispatcher {
     }
   }
 
-  /** Refuses those that have waited too long, and links broken links anew. */
-  sweep(now: number): void {
+  /** Refuses exchanges that have waited too long, and connects broken links again. */
+  sweep(nowMs: number): void {
     for (const { worker, events } of this.#broken.values()) this.connect(worker, events)
     this.#broken.clear()
-    for (const link of this.#links) link.sweep(now)
-    // Again: the master may have sent the last worker away just then.
+    for (const link of this.#links) link.sweep(nowMs)
+    // Again, because the master may have ended the last worker since.
     if (this.#waiting.size > 0) this.#callForWorkers()
-    this.#callForMore(now)
-    for (const exchange of this.#waiting.removeLate(now)) {
+    this.#callForMore(nowMs)
+    for (const exchange of this.#waiting.removeLate(nowMs)) {
       exchange.queue = null
       this.#events.refused(exchange, this.#lacksDescriptors ? 'no-files' : 'no-worker')
     }
   }
 
-  /** Those at workers and those that wait for one. */
+  /** The exchanges at workers and in the queue. */
   exchanges(): Exchange[] {
     return [...this.#links.flatMap(link => link.exchanges), ...this.#waiting.all()]
   }
 
   loads(): WorkerLoad[] {
-    const now = monotonicMs()
+    const nowMs = monotonicMs()
     return this.#links.map(link => ({
       workerId: link.worker.workerId,
       requests: link.requests,
       inFlight: link.inFlight + link.tunnels,
-      // A ping without an answer is a lag too: a loop that stands still could not tell it.
-      lagMs: Math.round(link.pingSentMs === 0 ? link.lagMs : Math.max(link.lagMs, now - link.pingSentMs)),
-      answered: link.figures.answered,
+      // A ping without a pong counts as lag: a blocked loop cannot report its own.
+      lagMs: Math.round(link.pingSentMs === 0 ? link.lagMs : Math.max(link.lagMs, nowMs - link.pingSentMs)),
+      answered: link.figures.responded,
       failed: link.figures.failed,
       waitedMs: Math.round(link.figures.waitedMs),
     }))
@@ -371,6 +388,6 @@ function leftOf({ inFlight, tunnels }: Link): Left {
   return tunnels > 0 ? 'tunnels' : 'nothing'
 }
 
-function isResponsive(link: Link, now: number): boolean {
-  return link.open && (link.pingSentMs === 0 || now - link.pingSentMs <= LATE_MS)
+function isResponsive(link: Link, nowMs: number): boolean {
+  return link.open && (link.pingSentMs === 0 || nowMs - link.pingSentMs <= LATE_MS)
 }

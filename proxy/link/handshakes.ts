@@ -1,41 +1,42 @@
 /**
- * The WebSocket handshakes that one worker has not answered. Each has a connection of its own, beside the worker's link. Owned by `link.ts`, filled by
- * `tunnels.ts`.
+ * The WebSocket handshakes of one worker that have no response yet. Each has a connection of its own, beside the
+ * worker's link. `tunnels.ts` adds them.
  *
- * When such a connection ends before an answer, the worker has died, or its application wants to give none. The link tells which: it ends
- * with the worker, and a pong to a ping that was sent afterwards proves that the worker lives.
+ * When such a connection ends before a response, either the worker has died, or its application wants to give no
+ * response. The link decides: it ends with the worker, and a pong to a ping that was sent afterwards proves that the
+ * worker lives.
  */
 
 import type { Exchange } from '../exchange/exchange.js'
 
 interface Doubt {
-  /** The worker lives: its application gives no answer. */
+  /** The worker lives: its application gives no response. */
   lives(): void
-  /** A ping has been sent since. */
+  /** A ping was sent after the connection ended. */
   isAsked: boolean
 }
 
 export class Handshakes {
   readonly #open = new Set<Exchange>()
-  /** Those whose connection has ended. */
+  /** Exchanges whose connection has ended. */
   readonly #doubts = new Map<Exchange, Doubt>()
 
   begin(exchange: Exchange): void {
     this.#open.add(exchange)
   }
 
-  /** It is answered, or given up. */
+  /** The handshake has its response, or is given up. */
   end(exchange: Exchange): void {
     this.#open.delete(exchange)
     this.#doubts.delete(exchange)
   }
 
-  /** Its connection has ended before an answer. Not `isAsked`: the ping under way was sent before that. */
+  /** The connection ended before a response. Not `isAsked`: the ping under way was sent before that. */
   hungUp(exchange: Exchange, lives: () => void, isAsked: boolean): void {
     this.#doubts.set(exchange, { lives, isAsked })
   }
 
-  /** The worker has answered its last ping. True: another one is needed, because more connections have ended since. */
+  /** The pong to the last ping is here. True: another ping is needed, because more connections have ended since. */
   ponged(): boolean {
     if (this.#doubts.size === 0) return false
     for (const [exchange, doubt] of [...this.#doubts]) {
@@ -45,7 +46,7 @@ export class Handshakes {
     return this.#doubts.size > 0
   }
 
-  /** The worker is gone: gives up the connections and returns whom they were for, oldest first. */
+  /** The worker is gone: gives up the connections and returns their exchanges, oldest first. */
   lose(): Exchange[] {
     const lost = [...this.#open]
     for (const exchange of lost) exchange.attempt?.cancel(exchange, false)

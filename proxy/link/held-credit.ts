@@ -1,23 +1,25 @@
 /**
- * Credit that a worker gives for a body while bytes wait that the kernel has not taken. Owned by `link.ts`.
+ * Credit that a worker gives for a request body while the kernel has not taken all bytes that were written to the
+ * worker.
  *
- * A worker returns credit for bytes that it has read. One that reads nothing can say so all the same, and whatever it were believed for would wait here: so
- * such credit counts once the kernel has taken what was written before it came. A worker that reads on gets there at once.
+ * A worker returns credit for bytes that it has read. A worker that reads nothing can claim the same, and the bytes
+ * that it gets for this credit would pile up here. So such credit counts only when the kernel has taken everything that
+ * was written before the credit came. A worker that reads on reaches this point at once.
  *
- * What must stay true: nothing is held for a worker that reads; what is held is one number per exchange; a mark is set for all that came before it, so
- * that credit does not wait for what others send afterwards.
+ * What must stay true: nothing is held for a worker that reads. Each exchange holds one number. A mark covers
+ * everything that came before it, so credit does not wait for later bytes of other exchanges.
  */
 
 export interface HeldCreditDeps {
-  /** Calls `taken` once the kernel has taken all that was written so far; never, where the link ends before. */
+  /** Calls `taken` when the kernel has taken all bytes written so far; never, if the link ends before. */
   mark(taken: () => void): void
-  /** The worker may have read so much. It is not known whether the exchange is still there. */
+  /** Applies the credit. The exchange may be gone already. */
   apply(id: number, bytes: number): void
 }
 
 export class HeldCredit {
   readonly #deps: HeldCreditDeps
-  /** By the exchange's id: what a mark was set for, and what came since. */
+  /** By the id of the exchange: credit that has a mark, and credit that came later. */
   #marked = new Map<number, number>()
   #later = new Map<number, number>()
 
@@ -29,7 +31,7 @@ export class HeldCredit {
     return this.#marked.size > 0 || this.#later.size > 0
   }
 
-  /** What is held for this exchange. */
+  /** The credit held for this exchange. */
   of(id: number): number {
     return (this.#marked.get(id) ?? 0) + (this.#later.get(id) ?? 0)
   }

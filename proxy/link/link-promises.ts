@@ -1,11 +1,11 @@
 /**
- * Holds a worker to what it promises on its link (`kit/link/frames.ts`). One per link, asked by `link.ts` for each frame that is more than a part of an
- * answer in flight. A worker runs other people's code, which can find the link's socket and write whatever it likes there. A promise that is
- * broken is a `LinkBreach`; the link is closed then and the worker replaced.
+ * Holds a worker to what it promises on its link (`kit/link/frames.ts`). One per link; it checks each frame that is
+ * more than a part of a response in flight. A worker runs code of others, which can find the link's socket and write
+ * anything there. A broken promise is a `LinkBreach`: the link is closed and the worker replaced.
  *
- * What must stay true: a worker that runs `app/host/` never breaks a promise, however late its frames arrive. So nothing here is measured in time. What
- * a worker may send is granted in the same byte stream: by requests, by releases, and by pings. A pong proves that all which was sent before it has
- * arrived, so what was granted before its ping, and not used, is void.
+ * What must stay true: a worker that runs `app/host/` never breaks a promise, however late its frames arrive. So
+ * nothing here is measured in time. Requests, releases and pings, in the same byte stream, grant what a worker may
+ * send. A pong proves that everything sent before it has arrived. So an unused grant from before its ping is void.
  */
 
 import { ASIDES_PER_PING, LEAST_CREDIT_BYTES, LINK_VERSION, WINDOW_BYTES } from '../../kit/link/frames.js'
@@ -16,35 +16,38 @@ export class LinkBreach extends Error {
   override readonly name = 'LinkBreach'
 }
 
-/** Of a request that was released: the head of its answer, its end or abort, and a `stuck`. */
+/** After a request was released: the head of its response, its end or abort, and a `stuck`. */
 const STRAY_FRAMES = 3
 const HALF_OF_IDS = 0x80000000
 const LONGEST_TEXT = 200
 
-/** Bytes of an answer have come: a worker sends WINDOW_BYTES beyond what was returned, and not one more. */
-export function takeAnswerBytes(exchange: Pick<Exchange, 'unreturned'>, bytes: number): void {
-  exchange.unreturned += bytes
-  if (exchange.unreturned > WINDOW_BYTES) throw new LinkBreach('it sends more of an answer than its window')
+/** Bytes of a response came: a worker may send WINDOW_BYTES beyond the returned credit, and not one byte more. */
+export function takeResponseBytes(exchange: Pick<Exchange, 'unacknowledgedCredit'>, bytes: number): void {
+  exchange.unacknowledgedCredit += bytes
+  if (exchange.unacknowledgedCredit > WINDOW_BYTES) throw new LinkBreach('it sends more of a response than its window')
 }
 
-/** Credit for the request's body. */
+/** Credit for the request body. */
 export function takeCredit(exchange: Pick<Exchange, 'bodyWindow'>, bytes: number): void {
   requireCredit(exchange, bytes, 0)
   exchange.bodyWindow += bytes
 }
 
-/** Never more than was sent of the body. `heldBytes`: credit that came before and does not count yet (`held-credit.ts`). */
+/**
+ * Never more credit than bytes sent of the body. `heldBytes`: earlier credit that does not count yet
+ * (`held-credit.ts`).
+ */
 export function requireCredit({ bodyWindow }: Pick<Exchange, 'bodyWindow'>, bytes: number, heldBytes: number): void {
   if (bytes === 0) throw new LinkBreach('it returns no credit')
   if (bodyWindow + heldBytes + bytes > WINDOW_BYTES) throw new LinkBreach('it returns more credit than it was sent')
 }
 
-/** The payload of a frame that has exactly `bytes` of it. */
+/** The payload of the frame has exactly `bytes` bytes. */
 export function requireLength(bytes: number, start: number, end: number): void {
   if (end - start !== bytes) throw new LinkBreach(`it sends a payload of ${end - start} bytes in place of ${bytes}`)
 }
 
-/** Words of a worker: one line of bounded length without control characters. */
+/** Words of a worker: one line of bounded length, without control characters. */
 export function wordsIn(bytes: Buffer, start: number, end: number): string {
   return bytes.latin1Slice(start, Math.min(end, start + LONGEST_TEXT)).replace(/[^ -~]/g, '?')
 }
@@ -52,17 +55,19 @@ export function wordsIn(bytes: Buffer, start: number, end: number): string {
 export class LinkPromises {
   #hasGreeted = false
   #lastId: number
-  /** How many ids before the last one have been used, HALF_OF_IDS at most. */
+  /** How many ids before the last one have been used; HALF_OF_IDS at most. */
   #usedIds = 0
-  /** Up to which id the worker has acknowledged, and up to which it will have to; the same: nothing is due. */
+  /**
+   * The last id that the worker has acknowledged, and the last one that it has to. Equal: no acknowledgement is due.
+   */
   #seenId: number
   #unsafeId: number
-  /** The ping without a pong, 0 = none. */
+  /** The ping without a pong; 0 = none. */
   #ping = 0
-  /** Bytes of answers that may still come although nobody wants them: granted since the last ping, and before it. */
+  /** Bytes of released responses that may still come: granted since the last ping, and before it. */
   #strayBytes = 0
   #strayBytesBefore = 0
-  /** The same of frames that hold no answer. */
+  /** The same for frames without response bytes. */
   #asides = ASIDES_PER_PING
   #asidesBefore = 0
 
@@ -73,7 +78,7 @@ export class LinkPromises {
     this.#unsafeId = lastId
   }
 
-  /** The first frame, once, and of our version. */
+  /** The first frame: once, and with our version. */
   hello(bytes: Buffer, start: number, end: number): void {
     if (this.#hasGreeted) throw new LinkBreach('it says hello twice')
     const version = wordsIn(bytes, start, end)
@@ -90,12 +95,12 @@ export class LinkPromises {
     this.#usedIds = Math.min(HALF_OF_IDS, this.#usedIds + ((id - this.#lastId) >>> 0))
     this.#lastId = id
     if (!isUnsafe) return
-    // All before it is settled, however long ago that was: ids may have wrapped meanwhile.
+    // Everything before this id is settled, however long ago: ids may have wrapped since.
     if (this.#seenId === this.#unsafeId) this.#seenId = (id - 1) >>> 0
     this.#unsafeId = id
   }
 
-  /** An acknowledgement: of something that waits for one, and each further than the one before. */
+  /** An acknowledgement must be due, and each must reach further than the one before. */
   seen(id: number): void {
     const due = (this.#unsafeId - this.#seenId) >>> 0
     if ((this.#unsafeId - id) >>> 0 >= due) throw new LinkBreach('it acknowledges what it was not sent')
@@ -117,28 +122,28 @@ export class LinkPromises {
     this.#asidesBefore = 0
   }
 
-  /** The answer is not wanted any more: until the worker learns that, it may send what is left of the window. */
-  released(exchange: Pick<Exchange, 'unreturned' | 'bodyWindow'>): void {
-    this.#strayBytes += WINDOW_BYTES - exchange.unreturned
+  /** The response is released. Until the worker learns that, it may send the rest of its window. */
+  released(exchange: Pick<Exchange, 'unacknowledgedCredit' | 'bodyWindow'>): void {
+    this.#strayBytes += WINDOW_BYTES - exchange.unacknowledgedCredit
     this.forgotten(exchange)
   }
 
-  /** The exchange is not known by its id any more; the worker may still speak of its body. */
+  /** The id no longer finds the exchange, but the worker may still send frames about its body. */
   forgotten({ bodyWindow }: Pick<Exchange, 'bodyWindow'>): void {
     this.#asides += STRAY_FRAMES + Math.ceil((WINDOW_BYTES - bodyWindow) / LEAST_CREDIT_BYTES)
   }
 
-  /** Bytes of an answer that nobody wants. */
-  strayAnswer(id: number, bytes: number): void {
+  /** Bytes of a released response. */
+  strayResponse(id: number, bytes: number): void {
     this.#requireSent(id)
     this.#strayBytesBefore -= bytes
     if (this.#strayBytesBefore >= 0) return
     this.#strayBytes += this.#strayBytesBefore
     this.#strayBytesBefore = 0
-    if (this.#strayBytes < 0) throw new LinkBreach('it answers what nobody asks')
+    if (this.#strayBytes < 0) throw new LinkBreach('it sends a response that nobody asks for')
   }
 
-  /** A frame that holds no part of a wanted answer, and that nobody asked for. */
+  /** A frame without bytes of a response in flight, for a request that is gone. */
   aside(id: number): void {
     this.#requireSent(id)
     if (this.#asidesBefore > 0) this.#asidesBefore -= 1

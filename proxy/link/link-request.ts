@@ -1,9 +1,9 @@
-/** An exchange as a worker gets it over the link: the payload of its REQUEST frame. Used by `link.ts`. Pure. */
+/** An exchange as a worker gets it over the link: the payload of its REQUEST frame. Pure. */
 
 import { encodeRequest, REQUEST_FLAG } from '../../kit/link/frames.js'
 import type { Exchange } from '../exchange/exchange.js'
 
-/** `closeAfter`: the application's answer is to say that the client's connection ends with it. */
+/** `closeAfter`: the response has to say that it is the last one on the client's connection. */
 export function requestPayload(exchange: Exchange, closeAfter: boolean): ReturnType<typeof encodeRequest> {
   const { head, origin } = exchange
   const flags =

@@ -1,7 +1,7 @@
 /**
- * The proxy's end of one link: one worker, all requests that this proxy has in flight there.
- * Made by `dispatcher.ts` when the master says that a worker is ready. Moves bytes and tells what happened; what follows from it
- * (answers, rescue, deadlines) is decided by `LinkEvents`, which `phases.ts` implements.
+ * The proxy's end of one link: one worker, and all requests that this proxy has in flight there. The master says when a
+ * worker is ready to be linked. A link moves bytes and reports events; `LinkEvents` decides what follows: responses,
+ * rescue, deadlines.
  */
 
 import { randomInt } from 'node:crypto'
@@ -23,14 +23,13 @@ import {
 } from '../../kit/link/frames.js'
 import { IdTable } from '../../kit/link/id-table.js'
 import { LINK_READ_BYTES, readOption } from '../../kit/link/read-buffer.js'
-import { withClose, writeAnswer, writeInterim } from '../exchange/answer-pieces.js'
 import type { Attempt, BodyReader } from '../exchange/attempt.js'
 import type { Exchange } from '../exchange/exchange.js'
 import { overrideHarakiri } from '../exchange/harakiri-deadline.js'
 import { PieceJoiner } from '../exchange/piece-joiner.js'
+import { withClose, writeInterim, writeResponse } from '../exchange/response-pieces.js'
 import { monotonicMs, passedMs } from '../process/clock.js'
 import { isOutOfDescriptors } from '../process/descriptors.js'
-import { AnswerFigures } from './answer-figures.js'
 import { Handshakes } from './handshakes.js'
 import { HeldCredit } from './held-credit.js'
 import {
@@ -38,48 +37,55 @@ import {
   LinkPromises,
   requireCredit,
   requireLength,
-  takeAnswerBytes,
   takeCredit,
+  takeResponseBytes,
   wordsIn,
 } from './link-promises.js'
 import { requestPayload } from './link-request.js'
+import { ResponseFigures } from './response-figures.js'
 
-/** What a link tells; each exchange gets exactly one of `answered`, `aborted`, `badAnswer`, `lost`, unless it was released before. */
+/**
+ * Events of a link. Each exchange gets exactly one of `responded`, `aborted`, `badResponse`, `lost`, unless it was
+ * released before.
+ */
 export interface LinkEvents {
   /** The handshake is done. */
   linked(link: Link): void
-  /** The answer is complete, and `link` is freed of it; `close`: its end is the end of the client's connection. */
-  answered(exchange: Exchange, close: boolean, now: number, link: Link): void
-  /** The application broke its answer off. */
+  /** The response is complete and frees its place on `link`. `close`: the client's connection ends with it. */
+  responded(exchange: Exchange, close: boolean, nowMs: number, link: Link): void
+  /** The application broke off its response. */
   aborted(exchange: Exchange): void
-  /** What came is not an answer, or not one that every client would read in the same way. */
-  badAnswer(exchange: Exchange, why: string): void
-  /** The answer that begins now names a file to be sent in its place. */
+  /** The bytes are no response, or clients could read them in different ways. */
+  badResponse(exchange: Exchange, why: string): void
+  /** The response that begins names a file to be sent in its place. */
   fileNamed(exchange: Exchange): void
-  /** The worker has broken the protocol; `lost` follows. It has to be replaced. */
+  /** The worker broke the protocol and has to be replaced. `lost` follows. */
   broke(link: Link, why: string): void
-  /** The worker is gone, and these were in flight, WebSocket handshakes among them. */
+  /** The worker is gone. These exchanges were in flight, WebSocket handshakes included. */
   lost(link: Link, exchanges: Exchange[]): void
-  /** The application has answered this one long ago and does not read on any more. */
+  /** The application has sent its response and stops reading the request body. */
   readingStopped(exchange: Exchange): void
-  /** Something was in flight and is not any more, and nothing else tells it. */
+  /** A request in flight has ended, and no other event says so. */
   freed(link: Link): void
 }
 
-/** How many requests may go together to a quick worker. */
+/** The most requests that may be batched for one fast worker. */
 const COMPANIONS = 8
-/** A dead worker's last bytes are there already; only a process that it left behind could keep the connection open. */
+/**
+ * The last bytes of a dead worker have arrived already. Only a process that it left behind could keep the connection
+ * open.
+ */
 const LAST_WORDS_MS = 1000
-/** A worker that is silent for so long on a new link will never say hello. The master has replaced it before as a rule. */
+/** A worker without a hello after this time will never send one. As a rule the master has replaced it before. */
 const HELLO_MS = 60_000
 /**
- * What may wait for a worker beyond the windows of those in flight. Whoever guesses the ids of requests to come can answer them unread, so that what was
- * sent of them waits and belongs to nobody any more.
+ * What may wait for a worker beyond the windows of its requests in flight. A worker that guesses the ids of future
+ * requests can respond to them unread: then the bytes sent for these requests wait and belong to no exchange.
  */
 const MOST_LEFT_BYTES = 4 * 1024 ** 2
 /**
- * So many frames are taken in one turn, less than a millisecond's work as a rule; then everybody else has a turn. What one read brings seldom has so many: they
- * are 256 bytes long on the average then, with their headers.
+ * Frames per turn: as a rule less than a millisecond of work. Then other links have their turn. One read seldom brings
+ * more frames: their average length would be 256 bytes with headers.
  */
 const FRAMES_PER_TURN = 1024
 const MAX_ID = 0xffffffff
@@ -99,37 +105,37 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   })
   readonly #pieces = new PieceJoiner((exchange, isTaken) => this.#passed(exchange, isTaken))
   readonly #exchanges = new IdTable<Exchange>()
-  /** Answered ones whose body the application goes on reading. */
+  /** Exchanges with a complete response whose body the application still reads. */
   readonly #readers = new Map<number, Exchange>()
-  /** Requests that must not be sent twice and that the worker has not acknowledged yet, in the order of sending. */
+  /** Requests that must not be sent twice and that the worker has not acknowledged, in the order of sending. */
   #unseen: Exchange[] = []
   #lastId: number
   readonly #openedMs = monotonicMs()
   #closed = false
   /** The worker has said hello. */
   #isUp = false
-  /** In rotation: linked, not retiring, not condemned, and too much does not wait for it. */
+  /** In rotation: linked, not retiring, not condemned, and the backlog is not too large. */
   open = false
-  /** Out of rotation because too much waits; a ping is under way. */
+  /** Out of rotation because the backlog is too large; a ping is under way. */
   #isOverfull = false
   retiring = false
-  /** The master said that the worker is gone, and why; null: it has not. */
+  /** Why the worker is gone, as the master said; null: it is not gone. */
   end: WorkerEnd | null = null
-  /** Its loop was found blocked; the master has been asked to kill it. */
+  /** The loop of the worker is blocked, and the master has been asked to kill the worker. */
   condemned = false
-  /** It could not be opened, although the worker may be there. */
+  /** The link could not be opened for want of a descriptor, although the worker may be there. */
   lacksDescriptor = false
   tunnels = 0
-  /** Those of the tunnels that are not answered yet. */
+  /** Handshakes of tunnels without a response. */
   readonly handshakes = new Handshakes()
   requests = 0
-  readonly figures = new AnswerFigures()
-  /** When the ping that has no answer yet was sent, 0 = all answered. */
+  readonly figures = new ResponseFigures()
+  /** When the ping without a pong was sent; 0 = each ping has its pong. */
   pingSentMs = 0
   lastPongMs = 0
-  /** The worker's event-loop lag as its last pong told it. */
+  /** The event-loop lag of the worker, from its last pong. */
   lagMs = 0
-  /** The request that the worker's loop is blocked in, as far as is known; 0 = it turns, or nobody knows. */
+  /** The id of the request that blocks the worker's loop; 0 = the loop runs, or the request is not known. */
   #stuckId = 0
 
   /** `lastId`: the id before the first one. */
@@ -144,7 +150,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     })
     this.#writer = new FrameWriter(this.#socket, () => this.#holdOff())
     this.#writer.send(frame(FRAME.hello, 0, LINK_VERSION))
-    // The close event follows and does the work: ECONNRESET of a worker that was killed.
+    // The close event follows and does the work. A killed worker causes ECONNRESET.
     this.#socket.on('error', error => {
       this.lacksDescriptor = isOutOfDescriptors(error)
     })
@@ -160,7 +166,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     return this.#exchanges.size + this.#readers.size
   }
 
-  /** What was sent last has not left yet, so that another request would leave with it, and be answered in no time. */
+  /** The last batch is not flushed and the worker is fast: another request would leave with the batch. */
   get takesCompanions(): boolean {
     return this.figures.isQuick && this.#writer.isPending && this.#exchanges.size < COMPANIONS
   }
@@ -170,12 +176,15 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     return this.#exchanges.values()
   }
 
-  /** The exchange that the worker's loop is blocked in, as the worker's watchdog says. */
+  /** The exchange that blocks the worker's loop, according to the worker's watchdog. */
   get stuck(): Exchange | null {
     return this.#exchanges.get(this.#stuckId) ?? null
   }
 
-  /** Sends the request with what is there of its body; the exchange is this link's until it is answered, lost or released. */
+  /**
+   * Sends the request and the part of its body that has arrived. The exchange belongs to this link until it is
+   * complete, lost or released.
+   */
   send(exchange: Exchange, closeAfter: boolean): void {
     const id = this.#nextId()
     exchange.attempt = this
@@ -184,7 +193,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     exchange.attempts += 1
     exchange.slot = this.worker.slot
     exchange.bodyWindow = WINDOW_BYTES
-    exchange.unreturned = 0
+    exchange.unacknowledgedCredit = 0
     exchange.joined = ''
     exchange.closes = false
     this.requests += 1
@@ -193,11 +202,11 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     if (isUnsafe) this.#unseen.push(exchange)
     this.#promises.sent(id, isUnsafe)
     this.#writer.send(frame(FRAME.request, id, requestPayload(exchange, closeAfter)))
-    for (const bytes of exchange.kept ?? []) this.sendBody(exchange, bytes)
+    for (const bytes of exchange.replayable ?? []) this.sendBody(exchange, bytes)
     if (exchange.bodyComplete && exchange.hasBody) this.endBody(exchange)
   }
 
-  /** False: the window is used up; the client's `resumeBody` is called when there is credit. */
+  /** False: the window is used up. When credit comes, the client's `resumeBody` is called. */
   sendBody(exchange: Exchange, bytes: Buffer): boolean {
     exchange.bodyWindow -= bytes.length
     this.#writer.sendBytes(FRAME.data, exchange.linkId, bytes)
@@ -209,7 +218,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     if (exchange.reader === this) this.#forgetReader(exchange)
   }
 
-  /** The rest of the body will not come. The application is told. */
+  /** The rest of the body will not come. The worker is told, and tells the application. */
   stopReading(exchange: Exchange): void {
     this.#writer.send(frame(FRAME.abort, exchange.linkId))
     this.#forgetReader(exchange)
@@ -219,7 +228,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     return exchange.bodyWindow > 0
   }
 
-  /** The worker is told. */
+  /** Releases the exchange and tells the worker. */
   cancel(exchange: Exchange, isLate: boolean): void {
     if (!this.#exchanges.delete(exchange.linkId)) return
     if (isLate) this.figures.add(Math.round(passedMs(exchange.dispatchMs, monotonicMs())), true)
@@ -232,33 +241,37 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   /**
-   * One at a time: a worker that has not read all that was sent to it cannot answer, because it cannot guess the number. So one that does not read
-   * gets nothing new, and what waits for it here is bounded.
+   * One ping at a time. A worker that has not read everything sent to it cannot send the pong, because it cannot guess
+   * the number. So a worker that does not read gets nothing new, and its backlog here is bounded.
    */
-  ping(now: number): void {
+  ping(nowMs: number): void {
     if (this.pingSentMs !== 0) return
-    this.pingSentMs = now
+    this.pingSentMs = nowMs
     const number = randomInt(1, MAX_PING)
     this.#promises.pinged(number)
     this.#writer.send(frame(FRAME.ping, number))
     this.#writer.flush()
   }
 
-  /** The connection of a handshake has ended before an answer. `lives` is called once it is known that the worker has not died; if it has, `lost` is told. */
+  /**
+   * The connection of a handshake ended before a response. If the worker turns out to live, `lives` is called; if it
+   * has died, the event is `lost`.
+   */
   hungUp(exchange: Exchange, lives: () => void): void {
     const isAsked = this.pingSentMs === 0
     this.handshakes.hungUp(exchange, lives, isAsked)
     if (isAsked) this.ping(monotonicMs())
   }
 
-  /** Waits for no hello that does not come. */
-  sweep(now: number): void {
-    if (!this.#isUp && now - this.#openedMs > HELLO_MS) this.#break(`it did not say hello within ${HELLO_MS} ms`)
+  /** Gives up a link whose worker does not say hello. */
+  sweep(nowMs: number): void {
+    if (!this.#isUp && nowMs - this.#openedMs > HELLO_MS) this.#break(`it did not say hello within ${HELLO_MS} ms`)
   }
 
   /**
-   * The worker is gone. What it wrote may still be unread here, and decides what it has seen and answered: the connection ends behind that by itself.
-   * One that never came up, or that somebody else keeps open, is ended.
+   * The worker is gone. Its last bytes may still be unread here, and they decide which requests it has seen and
+   * finished. So the connection ends by itself, behind them. A link that never came up, or that another process keeps
+   * open, is closed here.
    */
   dismiss(end: WorkerEnd = 'asked'): void {
     this.open = false
@@ -267,7 +280,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     else this.#socket.destroy()
   }
 
-  /** More waits than those in flight account for: nothing new until the worker has read. */
+  /** The backlog exceeds what the requests in flight account for: nothing new until the worker has read. */
   #holdOff(): void {
     if (!this.open || !this.#hasTooMuch) return
     this.open = false
@@ -279,9 +292,9 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     return this.#writer.backlogBytes > MOST_LEFT_BYTES + this.inFlight * WINDOW_BYTES
   }
 
-  /** The worker has read what was sent before the ping; that may not be all. */
-  #goOn(now: number): void {
-    if (this.#hasTooMuch) return this.ping(now)
+  /** The worker has read everything that was sent before the ping. More may wait. */
+  #goOn(nowMs: number): void {
+    if (this.#hasTooMuch) return this.ping(nowMs)
     this.#isOverfull = false
     this.open = !(this.#closed || this.retiring || this.condemned || this.end !== null)
   }
@@ -299,7 +312,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     this.#awaitTurn(Buffer.from(buffer.subarray(taken, count)))
   }
 
-  /** Nothing is read meanwhile, the end of the connection neither. */
+  /** Until the turn nothing is read, not even the end of the connection. */
   #awaitTurn(rest: Buffer): void {
     setImmediate(() => {
       if (this.#closed) return
@@ -309,7 +322,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     })
   }
 
-  /** Works through what came, to the most that one turn may be long; how many bytes that was. */
+  /** Handles at most FRAMES_PER_TURN frames. Returns the number of bytes handled. */
   #takeTurn(buffer: Buffer, count: number): number {
     try {
       const taken = this.#reader.read(buffer, count, FRAMES_PER_TURN)
@@ -325,8 +338,8 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   /**
-   * The protocol is broken: nothing more is read, and what the worker has said of the past is not believed. It may have handed any request to the
-   * application, so none that must not be sent twice is sent again.
+   * The worker broke the protocol: nothing more is read, and its earlier acknowledgements do not count. It may have
+   * handed any request to the application, so a request that must not be sent twice is not sent again.
    */
   #break(why: string): void {
     if (this.#closed) return
@@ -340,11 +353,11 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
 
   #frame(type: number, id: number, bytes: Buffer, start: number, end: number): void {
     if (this.#pieces.isHolding) this.#passPiecesBefore(type, id)
-    // Any other frame comes of a loop that turns, or of before it was blocked.
+    // Any other frame proves that the loop was running when the frame was sent.
     this.#stuckId = type === FRAME.stuck ? id : 0
     if (type === FRAME.response || type === FRAME.data || type === FRAME.end) {
       const exchange = this.#exchanges.get(id)
-      if (exchange !== undefined) this.#answer(exchange, type, bytes, start, end)
+      if (exchange !== undefined) this.#responseFrame(exchange, type, bytes, start, end)
       else this.#stray(type, id, end - start - (type === FRAME.response ? RESPONSE_PREFIX_BYTES : 0))
       return
     }
@@ -374,7 +387,10 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     }
   }
 
-  /** What it may end, or be the head of, has pieces that come first. No other frame has to wait for them, or one between two of each would undo the joining. */
+  /**
+   * These frames can end a response, or be its head: pieces of the same response go first. Other frames do not force
+   * the pieces out, because a frame between each two pieces would undo the joining.
+   */
   #passPiecesBefore(type: number, id: number): void {
     if (type !== FRAME.response && type !== FRAME.end && type !== FRAME.abort) return
     const exchange = this.#exchanges.get(id)
@@ -386,15 +402,15 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     if (this.end === null) this.events.linked(this)
   }
 
-  /** Of an answer that was given up: it was under way. */
+  /** A frame of a released response: it was under way. */
   #stray(type: number, id: number, bytes: number): void {
     if (type !== FRAME.data) this.#promises.aside(id)
     if (type !== FRAME.end)
-      this.#promises.strayAnswer(id, type === FRAME.data ? Math.max(1, bytes) : Math.max(0, bytes))
+      this.#promises.strayResponse(id, type === FRAME.data ? Math.max(1, bytes) : Math.max(0, bytes))
   }
 
-  #answer(exchange: Exchange, type: number, bytes: Buffer, start: number, end: number): void {
-    // A head comes first and once: a second one would be another answer to the client.
+  #responseFrame(exchange: Exchange, type: number, bytes: Buffer, start: number, end: number): void {
+    // The head comes first and once: a second head would be a second response to the client.
     if ((type === FRAME.response) === exchange.firstByteMs > 0)
       return this.#refuse(exchange, 'its parts are out of order')
     if (type === FRAME.data) return this.#pass(exchange, bytes, start, end)
@@ -403,30 +419,30 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
       return this.#complete(exchange, bytes[start]!, monotonicMs())
     }
     const from = start + RESPONSE_PREFIX_BYTES
-    if (from > end) throw new LinkBreach('it sends an answer without a status')
+    if (from > end) throw new LinkBreach('it sends a response without a status')
     const status = bytes.readUInt16LE(start)
-    if (status < 200 || status > 999) return this.#refuse(exchange, 'its status is none of a final answer')
+    if (status < 200 || status > 999) return this.#refuse(exchange, 'its status is none of a final response')
     exchange.beginResponse(status, monotonicMs())
     this.figures.add(exchange.firstByteMs - exchange.dispatchMs, status >= 500)
     const flags = bytes[start + 2]!
-    exchange.answersUntilClose = (flags & RESPONSE_FLAG.untilClose) !== 0
+    exchange.responseUntilClose = (flags & RESPONSE_FLAG.untilClose) !== 0
     if ((flags & RESPONSE_FLAG.file) !== 0) this.events.fileNamed(exchange)
-    takeAnswerBytes(exchange, end - from)
+    takeResponseBytes(exchange, end - from)
     exchange.closes = endsConnection(exchange, flags)
     const closing = exchange.closes ? withClose(bytes, from, end) : null
     const isTaken =
-      closing === null ? writeAnswer(exchange, bytes, from, end) : writeAnswer(exchange, closing, 0, closing.length)
+      closing === null ? writeResponse(exchange, bytes, from, end) : writeResponse(exchange, closing, 0, closing.length)
     if ((flags & RESPONSE_FLAG.complete) === 0) return this.#passed(exchange, isTaken)
-    // Not where a stage has refused it meanwhile.
+    // A body filter may have refused the response meanwhile.
     if (exchange.attempt === this) this.#complete(exchange, flags, exchange.firstByteMs)
   }
 
   #pass(exchange: Exchange, bytes: Buffer, start: number, end: number): void {
-    if (start === end) throw new LinkBreach('it sends a part of an answer without a byte')
-    takeAnswerBytes(exchange, end - start)
+    if (start === end) throw new LinkBreach('it sends a part of a response without a byte')
+    takeResponseBytes(exchange, end - start)
     if (this.#pieces.take(exchange, bytes, start, end)) return
-    // Not where a stage has refused what came before.
-    if (exchange.attempt === this) this.#passed(exchange, writeAnswer(exchange, bytes, start, end))
+    // A body filter may have refused the bytes before these.
+    if (exchange.attempt === this) this.#passed(exchange, writeResponse(exchange, bytes, start, end))
   }
 
   #passed(exchange: Exchange, isTaken: boolean): void {
@@ -442,22 +458,25 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   #returnCredit(exchange: Exchange): void {
-    if (exchange.unreturned < LEAST_CREDIT_BYTES || exchange.waitingForClient) return
-    this.#writer.send(creditFrame(exchange.linkId, exchange.unreturned))
-    exchange.unreturned = 0
+    if (exchange.unacknowledgedCredit < LEAST_CREDIT_BYTES || exchange.waitingForClient) return
+    this.#writer.send(creditFrame(exchange.linkId, exchange.unacknowledgedCredit))
+    exchange.unacknowledgedCredit = 0
   }
 
-  #complete(exchange: Exchange, flags: number, now: number): void {
+  #complete(exchange: Exchange, flags: number, nowMs: number): void {
     this.#exchanges.delete(exchange.linkId)
     this.#forgetUnseen(exchange)
     exchange.attempt = null
-    this.figures.took(now - exchange.dispatchMs)
+    this.figures.took(nowMs - exchange.dispatchMs)
     if (exchange.hasBody) this.#promises.forgotten(exchange)
     if (!exchange.bodyComplete) this.#settleBody(exchange, flags)
-    this.events.answered(exchange, exchange.closes || (flags & RESPONSE_FLAG.close) !== 0, now, this)
+    this.events.responded(exchange, exchange.closes || (flags & RESPONSE_FLAG.close) !== 0, nowMs, this)
   }
 
-  /** The application has answered without reading all of the body: it goes on, as with a connection of its own, or nobody reads the rest. */
+  /**
+   * The response is complete and the body was not read to its end. The application reads on, as from a connection of
+   * its own, or the rest of the body is dropped.
+   */
   #settleBody(exchange: Exchange, flags: number): void {
     if ((flags & RESPONSE_FLAG.readsOn) === 0) return this.#writer.send(frame(FRAME.abort, exchange.linkId))
     this.#readers.set(exchange.linkId, exchange)
@@ -473,10 +492,10 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
 
   #refuse(exchange: Exchange, why: string): void {
     this.cancel(exchange, false)
-    this.events.badAnswer(exchange, why)
+    this.events.badResponse(exchange, why)
   }
 
-  /** `why`: what is wrong with the answer, empty where the application broke it off. */
+  /** `why`: what is wrong with the response; empty: the application broke it off. */
   #aborted(id: number, why: string): void {
     const reader = this.#readers.get(id)
     if (reader !== undefined) {
@@ -493,7 +512,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     exchange.attempt = null
     this.#promises.forgotten(exchange)
     if (why === '') this.events.aborted(exchange)
-    else this.events.badAnswer(exchange, why)
+    else this.events.badResponse(exchange, why)
     this.events.freed(this)
   }
 
@@ -508,8 +527,8 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   }
 
   /**
-   * Whatever was sent before `id`, and `id` itself. That one may have been given up meanwhile, so it is not looked for: ids ascend, and at the
-   * wrap the distance still tells before from behind.
+   * Marks all requests up to `id` as seen. The request of `id` may have been released meanwhile, so no request is
+   * looked up by it. Ids ascend, and after a wrap the distance still separates earlier ids from later ones.
    */
   #seen(id: number): void {
     this.#promises.seen(id)
@@ -541,13 +560,16 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     if (exchange !== undefined) overrideHarakiri(exchange, ms, monotonicMs())
   }
 
-  /** A client that does not read gets one of them at most (`exchange/interim-response.ts`), so their credit is returned without waiting for it. */
+  /**
+   * A client that does not read gets at most one interim response (`exchange/interim-response.ts`). So their credit is
+   * returned without waiting for the client.
+   */
   #informational(id: number, bytes: Buffer, start: number, end: number): void {
     const exchange = this.#exchanges.get(id)
-    if (exchange === undefined) return this.#promises.strayAnswer(id, Math.max(1, end - start))
-    takeAnswerBytes(exchange, end - start)
+    if (exchange === undefined) return this.#promises.strayResponse(id, Math.max(1, end - start))
+    takeResponseBytes(exchange, end - start)
     if (writeInterim(exchange, bytes.latin1Slice(start, end), this.#pieces)) this.#returnCredit(exchange)
-    else this.#refuse(exchange, 'it has a malformed interim answer')
+    else this.#refuse(exchange, 'it has a malformed interim response')
   }
 
   #forgetUnseen(exchange: Exchange): void {
@@ -576,8 +598,8 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
 }
 
 /**
- * Whether the connection ends behind an answer whose head came with these flags. Of one that is not complete nobody knows how much of the request's body the
- * application is going to read: the connection reads the rest then.
+ * Whether the client's connection ends behind a response with these flags. If the response is not complete, nobody
+ * knows how much of the request body the application will read: then the connection reads the rest.
  */
 function endsConnection({ client, bodyComplete }: Exchange, flags: number): boolean {
   const isUnread = !bodyComplete && (flags & RESPONSE_FLAG.complete) !== 0 && (flags & RESPONSE_FLAG.readsOn) === 0
@@ -586,7 +608,7 @@ function endsConnection({ client, bodyComplete }: Exchange, flags: number): bool
 
 function markSeen(exchange: Exchange): void {
   exchange.seen = true
-  exchange.kept = null
+  exchange.replayable = null
 }
 
 function readNumber(bytes: Buffer, start: number, end: number): number {

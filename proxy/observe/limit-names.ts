@@ -1,6 +1,7 @@
 /**
- * The limits that a client can meet, named like the options that set them: the label of `daimyo_limits_total`. Some show as an answer of the
- * proxy's own, whose code tells the limit (`limitBehind`); the others close or pause something without an answer, and whoever does so counts.
+ * The limits that a client can meet, named like the options that set them: the label of `daimyo_limits_total`. Some
+ * show as a response of the proxy's own, whose code tells the limit (`limitBehind`). The others close or pause
+ * something without a response, and are counted at that place.
  */
 
 import type { ErrorCode } from '../http/error-response.js'
@@ -43,7 +44,7 @@ const BEHIND = new Map<ErrorCode | RefusalCode, LimitName>([
   ['too-many-fields', 'http-header-count'],
 ])
 
-/** The limit that an answer of the proxy's own stands for; undefined: it has another reason. */
+/** The limit that a response of the proxy's own stands for; undefined: the response has another reason. */
 export function limitBehind(code: ErrorCode | RefusalCode): LimitName | undefined {
   return BEHIND.get(code)
 }

@@ -1,16 +1,16 @@
 /**
- * `/metrics` through the proxy (`metrics-path`): checks the password here and asks the master for the text, so the master
- * reads nothing from a public client. One per proxy; `phases.ts` asks, `proxy-server.ts` brings the master's answers.
+ * `/metrics` through the proxy (`metrics-path`): checks the password here and asks the master for the text, so the
+ * master reads nothing from a public client. One per proxy.
  *
- * The page may be megabytes, and anybody may ask for it: all scrapes that wait share one question to the master and one
- * Buffer, and a few responses are under way at once (`ResponseSlots`).
+ * The page may be megabytes, and anybody may ask for it: all waiting scrapes share one question to the master and one
+ * Buffer, and only a few responses are under way at once (`ResponseSlots`).
  */
 
 import { BasicAuth } from '../../kit/page/basic-auth.js'
 import { ResponseSlots } from '../../kit/page/response-slots.js'
 import { SharedPage } from '../../kit/page/shared-page.js'
 import type { Exchange } from '../exchange/exchange.js'
-import { errorAnswer, type OwnAnswer } from '../http/error-response.js'
+import { errorResponse, type OwnResponse } from '../http/error-response.js'
 import { headerValue } from '../http/request-head.js'
 
 const MASTER_MS = 5000
@@ -21,7 +21,7 @@ export class MetricsPage {
   readonly #page = new SharedPage(() => this.#fetch())
   #auth: { of: string; check: BasicAuth } | null = null
   #lastId = 0
-  /** Takes the answer to the last question. */
+  /** Takes the master's answer to the last question. */
   #awaited: ((text: string) => void) | null = null
 
   /** `ask` sends `metrics-wanted` to the master. */
@@ -40,25 +40,25 @@ export class MetricsPage {
     if (requestId === this.#lastId) this.#awaited?.(text)
   }
 
-  /** The answer; one with metrics has a slot. */
-  async answer(exchange: Exchange): Promise<OwnAnswer> {
+  /** The response; one with metrics has a slot. */
+  async respond(exchange: Exchange): Promise<OwnResponse> {
     const { head } = exchange
     if (head.method !== 'GET' && head.method !== 'HEAD')
-      return errorAnswer('method-not-allowed', [['Allow', 'GET, HEAD']])
+      return errorResponse('method-not-allowed', [['Allow', 'GET, HEAD']])
     const { address } = exchange.origin
     const verdict = (await this.#auth?.check.check(headerValue(head, 'authorization'), address)) ?? 'right'
-    if (verdict === 'busy') return errorAnswer('passwords-busy')
+    if (verdict === 'busy') return errorResponse('passwords-busy')
     if (verdict === 'wrong')
-      return errorAnswer('unauthorized', [['WWW-Authenticate', 'Basic realm="metrics", charset="UTF-8"']])
+      return errorResponse('unauthorized', [['WWW-Authenticate', 'Basic realm="metrics", charset="UTF-8"']])
     const slot = await this.#slots.enter(address)
-    if (slot === null) return errorAnswer('metrics-busy')
+    if (slot === null) return errorResponse('metrics-busy')
     try {
       const body = await this.#page.get()
       return { status: 200, fields: [['Content-Type', 'text/plain; version=0.0.4; charset=utf-8']], body, slot }
     } catch {
-      // The master was silent for too long: its log and the deadline of the proxies say more than we could.
+      // The master was silent for too long: its log and the deadline of the proxies say more than an error here could.
       slot.leave()
-      return errorAnswer('no-metrics')
+      return errorResponse('no-metrics')
     }
   }
 

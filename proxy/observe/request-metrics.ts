@@ -1,6 +1,6 @@
 /**
- * What a proxy counts about requests, outside anything that an application can block. Filled by `phases.ts`, shipped to the
- * master once a second by `proxy-server.ts`, which adds the families of all proxies.
+ * What a proxy counts about requests, outside anything that an application can block. Shipped to the master once a
+ * second, which adds the families of all proxies.
  */
 
 import { METHODS } from 'node:http'
@@ -10,7 +10,7 @@ import type { RefusalCode } from '../http/refusal.js'
 import { type LimitName, limitBehind } from './limit-names.js'
 import { TunnelMetrics } from './tunnel-metrics.js'
 
-/** Upper bounds in seconds, from a memory answer to a slow report. */
+/** Upper bounds in seconds, from a response out of memory to a slow report. */
 const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
@@ -32,7 +32,10 @@ class Histogram {
 
 type Labels = Record<string, string | number>
 
-/** The series of one metric. Whoever observes finds a series by its labels, without making a key of them: that happens for every request. */
+/**
+ * The series of one metric. A series is found by its labels, without making a key of them: that happens for every
+ * request.
+ */
 class HistogramFamily {
   readonly #name: string
   readonly #help: string
@@ -43,7 +46,7 @@ class HistogramFamily {
     this.#help = help
   }
 
-  /** A series more. */
+  /** Adds a series. */
   add(labels: Labels): Histogram {
     const histogram = new Histogram()
     this.#series.push({ labels, histogram })
@@ -108,11 +111,11 @@ export interface ProxyLoad {
 export class RequestMetrics {
   readonly #total = new HistogramFamily(
     'daimyo_request_duration_seconds',
-    'Time from the last byte of the head to the last byte of the answer.',
+    'Time from the last byte of the head to the last byte of the response.',
   )
   readonly #firstByte = new HistogramFamily(
     'daimyo_request_first_byte_seconds',
-    'Time from handing a request to a worker to the first byte of its answer.',
+    'Time from handing a request to a worker to the first byte of its response.',
   )
   readonly #queue = new HistogramFamily(
     'daimyo_request_queue_seconds',
@@ -120,7 +123,7 @@ export class RequestMetrics {
   )
   /** By mount, by method, by the first digit of the status. */
   readonly #totals = new Map<string, Map<string, Histogram[]>>()
-  /** What the last request counted under, as the next one does as a rule: three searches less. */
+  /** The series of the last request, which as a rule is that of the next: three searches less. */
   #last: { mount: string; method: string; statusClass: number; histogram: Histogram } | null = null
   readonly #firstBytes = new Map<string, Histogram>()
   readonly #queues = new Map<string, Histogram>()
@@ -186,12 +189,12 @@ export class RequestMetrics {
     this.#limited(code)
   }
 
-  /** A limit that shows in no answer of the proxy's own. */
+  /** A limit that no response of the proxy's own shows. */
   limited(name: LimitName): void {
     this.#limits.add(name)
   }
 
-  /** `coding`: `none` where too many compressors were open. */
+  /** `coding`: `none` if too many compressors were open. */
   compressed(coding: string): void {
     this.#compressions.add(coding)
   }
@@ -200,7 +203,7 @@ export class RequestMetrics {
     return [
       counter(
         'daimyo_requests_total',
-        'Requests answered, by mount, method and class of status.',
+        'Requests with a response, by mount, method and class of status.',
         this.#total.counts(),
       ),
       this.#total.family(),
@@ -219,7 +222,7 @@ export class RequestMetrics {
       ),
       counter(
         'daimyo_error_answers_total',
-        'Answers that a proxy gave in its own name, by reason.',
+        'Responses that a proxy gave in its own name, by reason.',
         this.#errors.samples('reason'),
       ),
       counter(
@@ -229,7 +232,7 @@ export class RequestMetrics {
       ),
       counter(
         'daimyo_compressed_answers_total',
-        'Answers compressed on their way, by coding; none: left as they were because `gzip-streams` were open.',
+        'Responses compressed on their way, by coding; none: left as they were because `gzip-streams` were open.',
         this.#compressions.samples('coding'),
       ),
       counter('daimyo_quarantines_total', 'Times that a request was held back because workers died of it.', [

@@ -1,10 +1,10 @@
-/** What a proxy counts about tunnels. Filled by `tunnel-flow.ts`; its families are among those of `request-metrics.ts`. */
+/** What a proxy counts about tunnels. Its families are among those of `request-metrics.ts`. */
 
 import type { MetricFamily } from '../../kit/channel/metric-family.js'
 
 /**
- * Who ended a tunnel. client, application: that side ended first. restart: its worker is replaced. stop: the proxy goes away. idle: nothing passed
- * for `ws-idle-timeout`.
+ * Why a tunnel ended. client, application: that side ended first. restart: its worker is replaced. stop: the proxy
+ * stops. idle: nothing passed for `ws-idle-timeout`.
  */
 export type TunnelReason = 'client' | 'application' | 'restart' | 'stop' | 'idle'
 

@@ -1,6 +1,7 @@
 /**
- * Streams that compress, and how many of them may be open. One `Compressors` per proxy and configuration, made by `answer-stages.ts`, which
- * shares it with the static files; the work is done by zlib's asynchronous streams in the thread pool, so the proxy's loop never waits for it.
+ * Streams that compress, and the bound on how many may be open. One `Compressors` per proxy and configuration, shared
+ * by the body filters and the static files. zlib's asynchronous streams do the work in the thread pool, so the proxy's
+ * loop never waits for it.
  */
 
 import type { Transform } from 'node:stream'
@@ -9,10 +10,10 @@ import type { ProxySettings } from '../../kit/channel/messages.js'
 import type { ContentCoding } from '../../kit/options/values/value-types.js'
 import type { Coding } from '../http/content-coding.js'
 
-/** A stream of `node:zlib`: what is written comes out compressed. */
+/** A stream of `node:zlib`: bytes that are written come out compressed. */
 export type Compressor = Transform & { flush(kind: number): void; close(): void }
 
-/** What Node 22.15 has and the declarations of Node 20 lack. */
+/** Parts that Node 22.15 has and the declarations of Node 20 lack. */
 interface ZstdDoors {
   createZstdCompress?(options: { params: Record<number, number> }): Compressor
 }
@@ -21,10 +22,10 @@ interface ZstdDoors {
 const ZSTD_LEVEL = 100
 const ZSTD_WINDOW_LOG = 101
 const ZSTD_FLUSH = 1
-/** Windows of 256 KB: enough for a page, and some 1 MB of memory per stream where brotli's usual one takes 16. */
+/** Windows of 256 KB: enough for a page, and about 1 MB of memory per stream, while brotli's usual window takes 16. */
 const WINDOW_LOG = 18
 
-/** Which codings are wanted and how hard each tries, which answers are compressed, and how many at the same time. */
+/** Which codings are wanted and how hard each tries, which responses are compressed, and how many at the same time. */
 export type CompressionSettings = Pick<
   ProxySettings,
   | 'httpAutoGzip'
@@ -46,11 +47,11 @@ export function isAvailable(coding: ContentCoding): boolean {
 export class Compressors {
   readonly #levels: Record<ContentCoding, number>
   readonly offered: readonly ContentCoding[]
-  /** With the choice to leave an answer as it is. */
+  /** With the choice to leave a response as it is. */
   readonly choices: readonly Coding[]
   readonly types: ReadonlySet<string>
   readonly minBytes: number
-  /** Streams that may be open. */
+  /** The most streams that may be open. */
   readonly most: number
   #open = 0
 
@@ -67,7 +68,7 @@ export class Compressors {
     return this.#open
   }
 
-  /** Null: as many are open as may be. It counts until its `close` event, which `destroy` brings about. */
+  /** Null: the most streams are open. A stream counts until its `close` event, which `destroy` causes. */
   make(coding: ContentCoding): Compressor | null {
     if (this.#open >= this.most) return null
     this.#open += 1
@@ -79,13 +80,13 @@ export class Compressors {
   }
 }
 
-/** At equal liking of the client, the one with the best relation of size and time first. */
+/** If the client likes several equally: the one with the best ratio of size and time first. */
 function wantedCodings({ httpAutoZstd, httpAutoBr, httpAutoGzip }: CompressionSettings): ContentCoding[] {
   const wanted = { zstd: httpAutoZstd, br: httpAutoBr, gzip: httpAutoGzip }
   return (['zstd', 'br', 'gzip'] as const).filter(coding => wanted[coding])
 }
 
-/** Brings out all that was written so far, without ending the stream. */
+/** Brings out all bytes written so far, without ending the stream. */
 export function flushCompressor(compressor: Compressor, coding: ContentCoding): void {
   compressor.flush(FLUSH[coding])
 }

@@ -1,18 +1,18 @@
 /**
- * The descriptors of this process: how many it may have, and what it looks like when there is none left. Used by `accept-gate.ts`, which sees to it
- * that there always is one, and by whoever opens files and sockets and may meet the end all the same.
+ * The descriptors of this process: how many it may have, and how to see that there is none left. `accept-gate.ts` sees
+ * to it that there always is one; code that opens files and sockets may find none all the same.
  */
 
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { codeOf } from '../../kit/ground/failure.js'
 
-/** The soft limit, as the kernel has it; throws EMFILE when there is no descriptor to read it with. */
+/** The soft limit, as the kernel has it; throws EMFILE if there is no descriptor to read it with. */
 export function descriptorLimit(): number {
   const [, soft] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? []
   return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft)
 }
 
-/** The number that the next descriptor would get, infinite: there is none. */
+/** The number that the next descriptor would get; infinite: there is none. */
 export function lowestFreeDescriptor(): number {
   try {
     const fd = openSync('/dev/null', 'r')

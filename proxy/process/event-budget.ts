@@ -1,6 +1,7 @@
 /**
- * How many events a proxy tells the master: of each name so many at once, and so many a second after that. An application decides how often some of
- * them happen, such as `bad-answer`; the log of the master and the channel to it must not be its to fill. Pure: the time is passed in.
+ * Bounds the events that a proxy sends to the master: of each name so many at once, and so many a second after that. An
+ * application decides how often some of them happen, such as `bad-answer`; it must not be able to fill the log of the
+ * master and the channel to it. Pure: the time is passed in.
  */
 
 import type { ProxyEventName } from '../../kit/channel/child-events.js'
@@ -17,7 +18,10 @@ interface Told {
 export class EventBudget {
   readonly #byName = new Map<ProxyEventName, Told>()
 
-  /** Null: the event is to be left out, and is counted. Otherwise it may be told, and so many of its name were left out before it. */
+  /**
+   * Null: the event is left out, and counted. Otherwise it may be sent, and the number says how many of its name were
+   * left out before it.
+   */
   admit(event: ProxyEventName, nowMs: number): number | null {
     const told = this.#toldOf(event, nowMs)
     if (!told.bucket.takeOne(nowMs)) {

@@ -1,6 +1,7 @@
 /**
- * What a proxy tells the master. Must stay true: nothing that clients or applications do often fills the channel. Events have a budget, and while the
- * master does not read, events and the metrics of this second are left out: the master is told newer ones later. Other messages are never left out.
+ * The messages of a proxy to the master. Must stay true: nothing that clients or applications do often fills the
+ * channel. Events have a budget, and while the master does not read, events and the metrics of this second are left
+ * out: the master gets newer ones later. Other messages are never left out.
  */
 
 import type { Channel } from '../../kit/channel/channel.js'
@@ -22,7 +23,7 @@ export class MasterLine {
     this.#now = now
   }
 
-  /** The master has not read what was sent before: what can be replaced by a later message is not to be sent now. */
+  /** The master has not read earlier messages: a message that a later one can replace is not to be sent now. */
   get isBehind(): boolean {
     return this.#channel.waitingBytes > MOST_WAITING_BYTES
   }
@@ -32,7 +33,10 @@ export class MasterLine {
     this.#channel.send(message, Number.POSITIVE_INFINITY, sent)
   }
 
-  /** For the log of the master; texts that are too long are cut, and what is left out is counted in the next event of that name. */
+  /**
+   * For the log of the master. Texts that are too long are cut, and the next event of the same name says how many were
+   * left out.
+   */
   event(event: ProxyEventName, fields: ToldFields): void {
     const nowMs = this.#now()
     if (this.isBehind) return this.#budget.omit(event, nowMs)

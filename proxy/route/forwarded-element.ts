@@ -1,17 +1,17 @@
 /**
- * The Forwarded field (RFC 7239 §4): its elements, and one of our own. Used by `forwarded-fields.ts`. Pure; linear in the length of the field.
+ * The Forwarded field (RFC 7239 §4): its elements, and one of the proxy's own. Pure; linear in the length of the field.
  */
 
 import { isToken, trimmedSlice } from '../http/header-field.js'
 
-/** What one proxy said of the request that it got; null: not told. */
+/** The words of one proxy about the request that it got; null: not told. */
 export interface ForwardedElement {
   for: string | null
   host: string | null
   proto: string | null
 }
 
-/** The elements in their order, null when the field is not well-formed or says something twice. */
+/** The elements in their order, null if the field is malformed or says something twice. */
 export function readForwarded(value: string): ForwardedElement[] | null {
   const elements: ForwardedElement[] = []
   for (const text of splitUnquoted(value, COMMA) ?? []) {
@@ -22,7 +22,7 @@ export function readForwarded(value: string): ForwardedElement[] | null {
   return elements.length === 0 ? null : elements
 }
 
-/** An element that says where a request came from, in which protocol, and for which host (empty: none was given). */
+/** An element with the source of a request, its protocol and its host (empty: none was given). */
 export function printForwarded(address: string, proto: string, host: string): string {
   const node = address.includes(':') ? `"[${address}]"` : address
   const quoted = isToken(host) ? host : `"${host}"`

@@ -1,14 +1,15 @@
 /**
- * What the proxy tells whoever gets the request about the client: X-Forwarded-For, -Proto and -Host and X-Request-Id. They replace what the client sent
- * under these names (the parser has taken that out of `headers`), unless the client is a trusted proxy: then its chain is extended.
- * Used by `phases.ts` for every upstream, a worker, its WebSocket or a foreign one. Pure.
+ * The fields that tell an upstream about the client: X-Forwarded-For, -Proto and -Host and X-Request-Id. They replace
+ * the fields that the client sent under these names (the parser has taken those out of `headers`), unless the client is
+ * a trusted proxy: then its chain is extended. For every upstream: a worker, its WebSocket or a foreign one. Pure.
  *
- * Of a trusted proxy's fields that which is malformed counts as not sent. X-Forwarded-For is read from the right, as nginx with
- * `real_ip_recursive`: the first address that is not trusted is the client; something that is no address ends the chain, and what stands
- * before it goes no further. X-Forwarded-Host and -Port may be lists, to which each proxy has added its own: they go on whole, as in nginx, and
- * applications read the first. Of a list of X-Forwarded-Proto that is as long as that of the addresses the client's is taken; of any other nobody knows.
- * Any other X-Forwarded-*, X-Real-IP and Forwarded are passed on only where a trusted proxy sent them, and Forwarded only where it names the same client
- * as X-Forwarded-For does: many proxies extend the one and pass the other through unseen.
+ * A malformed field of a trusted proxy counts as not sent. X-Forwarded-For is read from the right, as nginx does with
+ * `real_ip_recursive`: the first address that is not trusted is the client. An element that is no address ends the
+ * chain, and the elements before it go no further. X-Forwarded-Host and -Port may be lists, to which each proxy has
+ * added its own: they go on whole, as in nginx, and applications read the first. If the list of X-Forwarded-Proto is as
+ * long as that of the addresses, the client's element is taken; in any other list nobody knows which one it is. Any
+ * other X-Forwarded-*, X-Real-IP and Forwarded are passed on only if a trusted proxy sent them, and Forwarded only if
+ * it names the same client as X-Forwarded-For: many proxies extend one of these fields and pass on the other unread.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -17,9 +18,10 @@ import { type ForwardedElement, printForwarded, readForwarded } from './forwarde
 import { type NodeAddress, readNodeAddress } from './node-address.js'
 
 /**
- * X-Request-Id: the id by which an operator finds one request in the logs of everybody who had it. Unique, not unguessable: 48 random bits of the process,
- * then a counter in base 36. Making one costs 12 to 25 ns (Node 20): its last two digits come from a table and the rest is made anew only when they
- * overflow; `toString(36)` alone takes 50 ns.
+ * X-Request-Id: the id by which an operator finds one request in the logs of all programs that had it. Unique, not
+ * unguessable: 48 random bits of the process, then a counter in base 36. Making one costs 12 to 25 ns (Node 20): its
+ * last two digits come from a table and the rest is made anew only when they overflow; `toString(36)` alone takes 50
+ * ns.
  */
 const PREFIX = `${randomBytes(6).readUIntBE(0, 6).toString(36).padStart(10, '0')}-`
 const BASE = 36
@@ -30,16 +32,16 @@ let stem = ''
 let stems = 0
 let tail = TAILS.length
 
-/** Who asked, as far as we believe it. */
+/** The client, as far as it is believed. */
 export interface Origin {
   readonly address: string
   /** 0: not known. */
   readonly port: number
-  /** The client's own connection is TLS, as far as we or trusted proxies know. */
+  /** The client's own connection is TLS, as far as the proxy or trusted proxies know. */
   readonly encrypted: boolean
 }
 
-/** What a trusted proxy said, made fit to be passed on. */
+/** The words of a trusted proxy, made fit to be passed on. */
 export interface Believed extends Origin {
   /** `\nname\nvalue` for each field that goes on. */
   readonly fields: string
@@ -54,7 +56,7 @@ export function wireHeaders(head: RequestHead, origin: Origin, believed: Believe
   return `${head.headers}\nX-Forwarded-For\n${origin.address}\nX-Forwarded-Proto\n${proto}${host}\nX-Request-Id\n${requestId}`
 }
 
-/** What to believe of a request that a trusted proxy sent. */
+/** The believed words of a trusted proxy about a request. */
 export function believe(head: RequestHead, peer: Origin, trusts: (address: string) => boolean): Believed {
   const said = fieldsByName(head.forwarding ?? [])
   const chain = readChain(said.get('x-forwarded-for'))
@@ -93,7 +95,7 @@ export function believe(head: RequestHead, peer: Origin, trusts: (address: strin
   }
 }
 
-/** X-Forwarded-Prefix and whatever else only applications know, as it came. */
+/** X-Forwarded-Prefix and other fields that only applications know, as they came. */
 function others(forwarding: readonly string[]): string {
   let fields = ''
   for (let index = 0; index < forwarding.length; index += 2) {
@@ -130,7 +132,7 @@ function fieldsByName(forwarding: readonly string[]): Map<string, string> {
   return fields
 }
 
-/** The addresses at the right end of the list, up to what is none. */
+/** The addresses at the right end of the list, up to the first element that is no address. */
 function readChain(value: string | undefined): Hop[] {
   const chain: Hop[] = []
   for (const text of (value ?? '').split(',').reverse()) {
@@ -142,12 +144,12 @@ function readChain(value: string | undefined): Hop[] {
   return chain
 }
 
-/** The last that is not trusted; where all are, the first of all. */
+/** The last address that is not trusted; if all are trusted, the first one. */
 function clientOf(chain: readonly Hop[], trusts: (address: string) => boolean): Hop | null {
   return chain.findLast(hop => !trusts(hop.address)) ?? chain[0] ?? null
 }
 
-/** Forwarded, where it is well-formed and does not disagree with the client that X-Forwarded-For names. */
+/** Forwarded, if it is well-formed and agrees with X-Forwarded-For about the client. */
 function believeForwarded(
   said: Map<string, string>,
   known: Hop | null,
@@ -169,13 +171,13 @@ function believeForwarded(
   return { text, chain, client, element: elements[index]! }
 }
 
-/** Proxies behind each other may each have added the same; where they differ, nobody knows which of them is the client's. */
+/** Proxies behind each other may each have added the same. If they differ, nobody knows which one is the client's. */
 function single(value: string | null | undefined): string | undefined {
   const [first, ...more] = partsOf(value)
   return more.every(other => other.toLowerCase() === first?.toLowerCase()) ? first : undefined
 }
 
-/** Unless each has said whose it is: an element for each address, that of `client` among them. */
+/** Unless the list has an element for each address: then the one at the place of `client`. */
 function ofClient(
   value: string | undefined,
   addresses: string | undefined,
@@ -196,7 +198,7 @@ function readHost(value: string | null | undefined): string | null {
   return typeof value === 'string' && isHost(value) ? value : null
 }
 
-/** The whole list, or what all its elements say alike; null: an element is malformed. */
+/** The whole list, or the value that all its elements share; null: an element is malformed. */
 function readList(value: string | null | undefined, isGood: (part: string) => boolean): string | null {
   const parts = partsOf(value)
   return parts.every(isGood) ? (single(value) ?? parts.join(', ')) : null
@@ -210,7 +212,7 @@ function partsOf(value: string | null | undefined): string[] {
   return (value ?? '').split(',').map(part => part.trim())
 }
 
-/** Another one than all before. */
+/** Different from all ids before. */
 export function nextRequestId(): string {
   if (tail === TAILS.length) {
     stem = PREFIX + stems.toString(BASE)
@@ -222,7 +224,7 @@ export function nextRequestId(): string {
   return id
 }
 
-/** Whether an id of somebody else's may be kept: bounded, and harmless in a log and in a URL. */
+/** Whether an id from outside may be kept: bounded, and harmless in a log and in a URL. */
 export function isRequestId(text: string): boolean {
   return WELL_FORMED.test(text)
 }

@@ -1,12 +1,11 @@
 /**
- * Addresses as X-Forwarded-For and Forwarded write them: with or without a port, IPv6 with or without brackets. Used by `forwarded-fields.ts`
- * and, for the peer's own, `connection-limits.ts`. Pure.
+ * Addresses as X-Forwarded-For and Forwarded write them: with or without a port, IPv6 with or without brackets. Pure.
  */
 
 import { isIPv4, isIPv6 } from 'node:net'
 
 export interface NodeAddress {
-  /** IPv4, also where it came as IPv4-mapped IPv6, or IPv6 without brackets. */
+  /** IPv4, also if it came as IPv4-mapped IPv6, or IPv6 without brackets. */
   address: string
   /** 0: not told. */
   port: number
@@ -16,7 +15,7 @@ const FOUR = /^([\d.]{7,15})(?::(\d{1,5}))?$/
 const SIX_IN_BRACKETS = /^\[([\dA-Fa-f:.]{2,45})\](?::(\d{1,5}))?$/
 const SIX = /^[\dA-Fa-f:.]{2,45}$/
 
-/** RFC 7239 §6 and what is usual in X-Forwarded-For; null: `unknown`, a name, or anything else. */
+/** RFC 7239 §6 and the usual forms of X-Forwarded-For; null: `unknown`, a name, or anything else. */
 export function readNodeAddress(text: string): NodeAddress | null {
   const [, four, fourPort = '0'] = FOUR.exec(text) ?? []
   if (four !== undefined) return isIPv4(four) && Number(fourPort) <= 65_535 ? made(four, fourPort) : null

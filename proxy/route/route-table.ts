@@ -1,6 +1,6 @@
 /**
- * Which path goes where: the routes of the configuration, compiled once for each new configuration.
- * The longest prefix wins, as nginx's locations; a prefix matches whole segments (`/api` takes `/api` and `/api/x`, not `/apix`).
+ * The routes of the configuration, compiled once for each new configuration. The longest prefix wins, as with nginx's
+ * locations. A prefix matches whole segments (`/api` takes `/api` and `/api/x`, not `/apix`).
  */
 
 import type { RouteSpec } from '../../kit/channel/messages.js'
@@ -13,7 +13,7 @@ export interface Route {
   mount: string
   /** Absolute folder of a `static` route. */
   folder: string
-  /** In the folder the path begins with the mount too. */
+  /** The path in the folder also begins with the mount. */
   keepsMount: boolean
   /** Of an `upstream` route. */
   upstreams: UpstreamAddress[]
@@ -37,8 +37,8 @@ export class RouteTable {
   }
 
   /**
-   * The path of a target that `routingPath` has none for, if all its readers would send it to the same place; else null. That of a file is the name on disk, and an
-   * encoded slash is in none.
+   * The path of a target that `routingPath` has none for, if all readings of it lead to the same place; else null. The
+   * path of a file is its name on disk, which contains no encoded slash.
    */
   agreedPath(target: string): string | null {
     const readings = looseReadings(target)
@@ -48,11 +48,11 @@ export class RouteTable {
     const path = name ?? kept
     if (this.match(kept) !== route || this.match(path) !== route) return null
     if (route === null || route.kind === 'app' || route.kind === 'upstream') return path
-    // Where there is no such file the application behind the map is asked.
+    // If there is no such file, the application behind the map gets the request.
     return route.kind === 'static' && this.application(path) === this.application(undone) ? name : null
   }
 
-  /** Where the path is a file under a static map, the application mount or the upstreams that stand behind it, or null. */
+  /** For a path that is a file under a static map: the application mount or the upstreams behind the map, or null. */
   application(path: string): Route | null {
     for (const { route, inside } of this.#routes) {
       if ((route.kind === 'app' || route.kind === 'upstream') && (path.startsWith(inside) || path === route.mount))
@@ -62,7 +62,7 @@ export class RouteTable {
   }
 }
 
-/** At the same prefix: built-in endpoints, then files, then what answers requests. */
+/** At the same prefix: built-in endpoints, then files, then applications and upstreams. */
 const RANK = { metrics: 0, static: 1, upstream: 2, app: 3 }
 
 function compile(spec: RouteSpec): { route: Route; inside: string } {
@@ -76,7 +76,7 @@ function compile(spec: RouteSpec): { route: Route; inside: string } {
   }
 }
 
-/** The path below a mount, beginning with a slash: what a static folder is asked for. */
+/** The path below a mount, beginning with a slash: the path inside a static folder. */
 export function pathBelow(route: Route, path: string): string {
   if (route.mount === '/' || route.keepsMount) return path
   return path.length === route.mount.length ? '/' : path.slice(route.mount.length)

@@ -1,7 +1,7 @@
 /**
- * The cookie that brings a client back to one slot (`sticky`). Used by `dispatcher.ts`, which prefers that slot, and by `phases.ts`, which sets the
- * cookie where another slot answers. Its value is opaque, the same in all proxies and after a restart; a client that makes one up gets
- * no more than a choice of worker.
+ * The cookie that brings a client back to one slot (`sticky`). The dispatcher prefers that slot, and a response from
+ * another slot sets the cookie. Its value is opaque, the same in all proxies and after a restart. A client that makes
+ * one up gains only a choice of worker.
  */
 
 import { createHash } from 'node:crypto'
@@ -9,7 +9,7 @@ import { headerValue, type RequestHead } from '../http/request-head.js'
 
 const tokens = new Map<string, string>()
 
-/** The value that stands for a slot. */
+/** The value that represents a slot. */
 export function slotToken(cookie: string, slot: number): string {
   const key = `${cookie}=${slot}`
   let token = tokens.get(key)
@@ -20,7 +20,7 @@ export function slotToken(cookie: string, slot: number): string {
   return token
 }
 
-/** The value of the first cookie of that name (RFC 6265 §4.2), null: none. */
+/** The value of the first cookie of this name (RFC 6265 §4.2), null: none. */
 export function cookieValue(head: RequestHead, name: string): string | null {
   const cookies = headerValue(head, 'cookie')
   if (cookies === undefined) return null
@@ -31,7 +31,7 @@ export function cookieValue(head: RequestHead, name: string): string | null {
   return null
 }
 
-/** The field line that makes the client come back to `slot`, empty where it says already that it does. */
+/** The field line that makes the client come back to `slot`; empty if its cookie already does. */
 export function stickyLine(head: RequestHead, cookie: string, slot: number, encrypted: boolean): string {
   const token = slotToken(cookie, slot)
   if (cookieValue(head, cookie) === token) return ''

@@ -1,13 +1,13 @@
 /**
- * Whose forwarding fields are believed: the networks of `trusted-proxies`, compiled once for each configuration. Asked by `phases.ts` for each
- * request that has such fields, and by `forwarded-fields.ts` for each address of a chain.
+ * The peers whose forwarding fields are believed: the networks of `trusted-proxies`, compiled once for each
+ * configuration. Asked for each request with such fields, and for each address of a chain.
  */
 
 import { BlockList, isIPv6 } from 'node:net'
 import type { RequestHead } from '../http/request-head.js'
 import { type Believed, believe, type Origin } from './forwarded-fields.js'
 
-/** A look-up in a BlockList takes 2.4 µs; so many answers are remembered. */
+/** A look-up in a BlockList takes 2.4 µs, so this many results are remembered. */
 const REMEMBERED = 1024
 
 /** A client's connection. `overUnix`: it has no address, `address` is a stand-in. */
@@ -15,7 +15,7 @@ export interface Peer extends Origin {
   readonly overUnix?: boolean
 }
 
-/** A request, and what is to be found out about whom it comes from. */
+/** A request, and the believed facts about its client. */
 export interface Judged {
   readonly head: RequestHead
   readonly client: Peer
@@ -34,7 +34,7 @@ export class TrustedProxies {
     for (const network of networks) if (network !== 'unix') this.#add(network)
   }
 
-  /** Believes what a trusted peer says of the client of `exchange`. */
+  /** Believes the words of a trusted peer about the client of `exchange`. */
   judge(exchange: Judged): void {
     const { head, client } = exchange
     if (!this.trustsPeer(client)) return
@@ -42,7 +42,7 @@ export class TrustedProxies {
     exchange.origin = exchange.believed
   }
 
-  /** A client of a unix socket has no address to be judged by. */
+  /** A client of a unix socket has no address to be checked. */
   trustsPeer({ address, overUnix }: Pick<Peer, 'address' | 'overUnix'>): boolean {
     return overUnix === true ? this.#trustsUnix : this.trusts(address)
   }
@@ -65,7 +65,7 @@ export class TrustedProxies {
   }
 }
 
-/** null where nobody is trusted, so that no request pays for it. */
+/** null if nobody is trusted, so that no request pays for it. */
 export function trustedProxies(networks: readonly string[]): TrustedProxies | null {
   return networks.length === 0 ? null : new TrustedProxies(networks)
 }

@@ -1,28 +1,28 @@
 /**
- * What was last seen on disk for a path, for less than a second, in bounded memory. Owned by `static/site.ts`, which looks on disk.
+ * What was last seen on disk for a path, for less than a second, in bounded memory. `static/site.ts` looks on disk.
  *
- * What must stay true: nothing is given out that was looked up longer ago than `STALE_MS`, counted from before the look began. So whatever
- * happens to the name (rewritten, renamed over, deleted, made a link, a FIFO or unreadable), a client sees it within a second. While
+ * What must stay true: no entry is used whose look began more than `STALE_MS` ago. So whatever happens to the name
+ * (rewritten, renamed over, deleted, made a link, a FIFO or unreadable), a client sees it within a second. While
  * requests come, the next look begins at `FRESH_MS`, beside them: none of them waits for it.
  *
- * Bounded in bytes and entries. Each look puts its entry last, so what goes first is what was asked for longest ago, to half a second, at no
- * cost to a hit.
+ * Bounded in bytes and entries. Approximate LRU: entries move on revalidation, not on every hit. So the order is right
+ * to half a second, and a hit costs nothing.
  */
 
 import type { StoredFile } from './stored-file.js'
 
-/** All forms of a file, stored and made, the server's favourite first, the file itself last. */
-export type Forms = readonly [StoredFile, ...StoredFile[]]
+/** All variants of a file, stored and made: the server's favourite first, the plain file last. */
+export type Variants = readonly [StoredFile, ...StoredFile[]]
 
 export interface CacheEntry {
-  readonly forms: Forms
+  readonly variants: Variants
   readonly lookedMs: number
   readonly bytes: number
   /** The next look is under way. */
   isLooking: boolean
 }
 
-/** From this age on an entry is looked at again as soon as it is asked for, and past the second it is not given out. */
+/** From FRESH_MS on, the next request for an entry starts a new look; from STALE_MS on, the entry is not used. */
 export const FRESH_MS = 400
 export const STALE_MS = 900
 
@@ -49,27 +49,30 @@ export class StaticCache {
     return this.#entries.size
   }
 
-  /** What is there, however old: its age is the caller's to judge. */
+  /** The entry, however old: the caller judges its age. */
   get(key: string): CacheEntry | undefined {
     return this.#entries.get(key)
   }
 
   /** `lookedMs`: monotonic, from before the look began. */
-  put(key: string, forms: Forms, lookedMs: number): void {
+  put(key: string, variants: Variants, lookedMs: number): void {
     this.drop(key)
-    const bytes = bytesOf(key, forms)
+    const bytes = bytesOf(key, variants)
     if (bytes > this.#mostBytes || this.#mostEntries === 0) return
-    this.#entries.set(key, { forms, lookedMs, bytes, isLooking: false })
+    this.#entries.set(key, { variants, lookedMs, bytes, isLooking: false })
     this.#bytes += bytes
     this.#dropOldest()
   }
 
-  /** More forms of what lies there, of the same look and at its place in the order. False: there is no room for them, the entry stays as it is. */
-  widen(key: string, forms: Forms): boolean {
+  /**
+   * More variants of an entry, of the same look and at its place in the order. False: there is no room for them, and
+   * the entry stays as it is.
+   */
+  widen(key: string, variants: Variants): boolean {
     const entry = this.#entries.get(key)
-    const bytes = bytesOf(key, forms)
+    const bytes = bytesOf(key, variants)
     if (entry === undefined || bytes > this.#mostBytes) return false
-    this.#entries.set(key, { ...entry, forms, bytes })
+    this.#entries.set(key, { ...entry, variants, bytes })
     this.#bytes += bytes - entry.bytes
     this.#dropOldest()
     return true
@@ -90,6 +93,9 @@ export class StaticCache {
   }
 }
 
-function bytesOf(key: string, forms: Forms): number {
-  return forms.reduce((sum, form) => sum + (form.body?.length ?? 0), ENTRY_BYTES * forms.length + key.length)
+function bytesOf(key: string, variants: Variants): number {
+  return variants.reduce(
+    (sum, variant) => sum + (variant.body?.length ?? 0),
+    ENTRY_BYTES * variants.length + key.length,
+  )
 }

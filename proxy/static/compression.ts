@@ -1,38 +1,40 @@
 /**
- * Compressed forms of files that lie in the memory cache, each made once from the content that lies there. One per `StaticSite` while compression is
- * configured; `static/site.ts` completes with it what a look at the disk has found, `compressor.ts` does the work in zlib's thread pool.
+ * Compressed variants of files in the memory cache, each made once from the cached content. One per `StaticSite` while
+ * compression is configured. `static/site.ts` adds them to what a look at the disk has found; `compressor.ts` does the
+ * work in zlib's thread pool.
  *
- * Nobody waits for a form: until it is ready a file is answered plain, as its first request always is. Its plain bytes are in memory, and the hardest
- * levels take seconds for what a client downloads in a fraction of one. That the answers vary is said from the first one on, so that a cache between
- * never gives one client's coding to another.
+ * No request waits for a variant: until it is ready, the response is plain, as the first one always is. The plain bytes
+ * are in memory, and the hardest levels take seconds for a file that a client downloads in a fraction of one. The
+ * responses have `Vary` from the first one on, so that a cache in between never gives one client's coding to another.
  *
- * What must stay true: a form is made of exactly the plain form that it lies beside; what was made, or was not worth it, is not made again while the
- * content is the same; its tag depends on its own bytes too, since another level or another zlib makes others of the same file.
+ * What must stay true: a variant is made of exactly the plain file that it lies beside. A variant that was made, or was
+ * not worth it, is not made again while the content is the same. Its tag depends on its own bytes too, because another
+ * level or another zlib makes other bytes of the same file.
  */
 
 import zlib from 'node:zlib'
 import type { ContentCoding } from '../../kit/options/values/value-types.js'
 import { type Coding, isTypeAmong } from '../http/content-coding.js'
 import type { Compressor, Compressors } from '../process/compressor.js'
-import type { Forms, StaticCache } from './cache.js'
+import type { StaticCache, Variants } from './cache.js'
 import { StoredFile } from './stored-file.js'
 
-/** What became of each coding that was tried; null: no smaller than the plain form, or without room beside it. */
+/** The result of each coding that was tried; null: no smaller than the plain file, or no room beside it. */
 type Made = Map<Coding, StoredFile | null>
 
-/** Files that are worked on at the same time: the looks at the disk need the thread pool too, of which a file takes one thread. */
+/** Files in work at the same time. Each takes one thread of the pool, which the looks at the disk need too. */
 const MOST_RUNNING = 2
 
 export class StaticCompression {
   readonly #compressors: Compressors
   readonly #cache: StaticCache
   readonly #mostFileBytes: number
-  /** By plain form; goes when that goes. */
+  /** By the plain file; an entry goes with its file. */
   readonly #made = new WeakMap<StoredFile, Made>()
   /** Keys of the cache, the first in line first; at most as many as there may be compressors. */
   readonly #waiting = new Set<string>()
   readonly #running = new Set<string>()
-  #isOver = false
+  #isClosed = false
 
   /** `mostFileBytes`: larger files are not in the cache. */
   constructor(compressors: Compressors, cache: StaticCache, mostFileBytes: number) {
@@ -41,7 +43,7 @@ export class StaticCompression {
     this.#mostFileBytes = mostFileBytes
   }
 
-  /** Whether such a file has compressed forms, so that its answers vary with `Accept-Encoding`. */
+  /** Whether such a file has compressed variants, so that its responses vary with `Accept-Encoding`. */
   covers(contentType: string, sizeBytes: number): boolean {
     const { minBytes, types } = this.#compressors
     const isFit = sizeBytes > 0 && sizeBytes >= minBytes && sizeBytes <= this.#mostFileBytes
@@ -49,35 +51,38 @@ export class StaticCompression {
   }
 
   /**
-   * What was found on disk, with the forms that were made of it. Siblings go before those: they cost nothing, and may have been made with more patience.
-   * `known`: all forms of an earlier look.
+   * The variants found on disk, with those that were made of them. Siblings go first: they cost nothing, and may have
+   * been made with more effort. `known`: all variants of an earlier look.
    */
-  complete(found: Forms, known: Forms | null): Forms {
+  complete(found: Variants, known: Variants | null): Variants {
     const plain = plainOf(found)
     if (plain.body === null || !this.covers(plain.contentType, plain.sizeBytes)) return found
     const made = this.#madeOf(plain, known)
-    const siblings = found.filter(form => form.place !== plain.place)
+    const siblings = found.filter(variant => variant.place !== plain.place)
     for (const { coding } of siblings) made.delete(coding)
     const kept = this.#compressors.offered.flatMap(coding => made.get(coding) ?? [])
-    const forms: StoredFile[] = [...siblings, ...kept, plain]
-    return forms as [StoredFile, ...StoredFile[]]
+    const variants: StoredFile[] = [...siblings, ...kept, plain]
+    return variants as [StoredFile, ...StoredFile[]]
   }
 
-  /** Begins to make what these forms lack, in its turn; they lie in the cache under `key`. With too many in line the next look at the disk asks again. */
-  want(key: string, forms: Forms): void {
-    if (this.#isOver || this.#running.has(key) || this.#lacking(forms).length === 0) return
+  /**
+   * Begins to make the missing variants when their turn comes; `key` is their place in the cache. If too many are in
+   * line, the next look at the disk asks again.
+   */
+  want(key: string, variants: Variants): void {
+    if (this.#isClosed || this.#running.has(key) || this.#lacking(variants).length === 0) return
     if (this.#waiting.size >= this.#compressors.most) return
     this.#waiting.add(key)
     this.#start()
   }
 
-  /** The cache is asked no more. */
+  /** The cache is not used any more. */
   close(): void {
-    this.#isOver = true
+    this.#isClosed = true
     this.#waiting.clear()
   }
 
-  #madeOf(plain: StoredFile, known: Forms | null): Made {
+  #madeOf(plain: StoredFile, known: Variants | null): Made {
     let made = this.#made.get(plain)
     if (made === undefined) {
       made = this.#madeBefore(plain, known)
@@ -87,17 +92,19 @@ export class StaticCompression {
   }
 
   /** A file that was only touched, or was read again because it is young, has the content that it had. */
-  #madeBefore(plain: StoredFile, known: Forms | null): Made {
+  #madeBefore(plain: StoredFile, known: Variants | null): Made {
     const before = known === null ? undefined : plainOf(known)
     const made = before === undefined ? undefined : this.#made.get(before)
     if (made === undefined || plain.body === null || before?.body?.equals(plain.body) !== true) return new Map()
-    return new Map([...made].map(([coding, form]) => [coding, form?.body ? codedForm(plain, coding, form.body) : null]))
+    return new Map(
+      [...made].map(([coding, variant]) => [coding, variant?.body ? codedForm(plain, coding, variant.body) : null]),
+    )
   }
 
-  #lacking(forms: Forms): ContentCoding[] {
-    const made = this.#made.get(plainOf(forms))
+  #lacking(variants: Variants): ContentCoding[] {
+    const made = this.#made.get(plainOf(variants))
     if (made === undefined) return []
-    const there: Set<Coding> = new Set(forms.map(form => form.coding))
+    const there: Set<Coding> = new Set(variants.map(variant => variant.coding))
     return this.#compressors.offered.filter(coding => !there.has(coding) && !made.has(coding))
   }
 
@@ -114,12 +121,12 @@ export class StaticCompression {
   }
 
   async #make(key: string): Promise<void> {
-    const forms = this.#cache.get(key)?.forms
-    if (forms === undefined) return
-    const plain = plainOf(forms)
-    for (const coding of this.#lacking(forms)) {
+    const variants = this.#cache.get(key)?.variants
+    if (variants === undefined) return
+    const plain = plainOf(variants)
+    for (const coding of this.#lacking(variants)) {
       const compressor = plain.body === null ? null : this.#compressors.make(coding)
-      // As many are open as may be: the next look asks again.
+      // The most compressors are open: the next look asks again.
       if (compressor === null || plain.body === null) return
       const body = await compress(compressor, plain.body)
       if (!this.#keep(key, plain, coding, body)) return
@@ -130,16 +137,16 @@ export class StaticCompression {
   #keep(key: string, plain: StoredFile, coding: ContentCoding, body: Buffer | null): boolean {
     const entry = this.#cache.get(key)
     const made = this.#made.get(plain)
-    if (entry === undefined || made === undefined || plainOf(entry.forms) !== plain) return false
+    if (entry === undefined || made === undefined || plainOf(entry.variants) !== plain) return false
     const isWorthIt = body !== null && body.length < plain.sizeBytes
     made.set(coding, isWorthIt ? codedForm(plain, coding, body) : null)
-    if (isWorthIt && !this.#cache.widen(key, this.complete(entry.forms, null))) made.set(coding, null)
+    if (isWorthIt && !this.#cache.widen(key, this.complete(entry.variants, null))) made.set(coding, null)
     return true
   }
 }
 
-function plainOf(forms: Forms): StoredFile {
-  return forms.at(-1) ?? forms[0]
+function plainOf(variants: Variants): StoredFile {
+  return variants.at(-1) ?? variants[0]
 }
 
 function codedForm(plain: StoredFile, coding: Coding, body: Buffer): StoredFile {
@@ -151,7 +158,10 @@ function codedForm(plain: StoredFile, coding: Coding, body: Buffer): StoredFile 
   })
 }
 
-/** Fulfilled when the compressor counts no more. null: it failed, which for bytes in memory is want of memory; the plain form does as well. */
+/**
+ * Fulfilled when the compressor counts no more. null: it failed, which for bytes in memory means a lack of memory; the
+ * plain file will do.
+ */
 function compress(compressor: Compressor, body: Buffer): Promise<Buffer | null> {
   return new Promise(resolve => {
     const chunks: Buffer[] = []

@@ -1,8 +1,8 @@
 /**
- * Sends parts of an open file into a connection, in bounded memory and at the connection's pace. Called with what
- * `answerForFile` decided. Must stay true: the file is closed exactly once; what has been announced is sent whole or the
- * copy ends as `failed`, after which the caller has to destroy the connection (or, with nothing sent yet, may still
- * answer an error); after `cancel` nothing is written.
+ * Sends parts of an open file into a connection, in bounded memory and at the pace of the connection. `responseForFile`
+ * has chosen the parts. Must stay true: the file is closed exactly once. Announced bytes are sent whole, or the copy
+ * ends as `failed`; then the caller has to destroy the connection (or, if nothing was sent yet, may still send an error
+ * response). After `cancel` nothing is written.
  */
 
 import { Failure, reasonOf } from '../../kit/ground/failure.js'
@@ -14,16 +14,18 @@ import type { OpenFile, ReadDone } from './open-file.js'
 export interface ByteSink {
   /** Takes a chunk over. False: no more until `whenWritable` calls back. The sink may cancel the copy in here. */
   write(chunk: Buffer): boolean
-  /** Calls `callback` when more may be written after a false; once is enough, more often does no harm. */
+  /** Calls `callback` when more may be written after a false. Once is enough; more often does no harm. */
   whenWritable(callback: () => void): void
   /**
-   * True: when it is writable again, no chunk is referred to any more, as `net.Socket` has it, so that one buffer can
-   * serve the whole copy (a third less CPU per byte). Left out: each chunk has its own buffer.
+   * True: when it is writable again, it refers to no chunk any more, as `net.Socket`. So one buffer can serve the whole
+   * copy (a third less CPU per byte). Left out: each chunk has its own buffer.
    */
   readonly isFlushedWhenWritable?: boolean
 }
 
-/** `sentBytes`: of the head and the body, given to the sink. `failed` with 0 sent: an error can still be answered. */
+/**
+ * `sentBytes`: of the head and the body, given to the sink. `failed` with 0 sent: an error response is still possible.
+ */
 export type CopyEnd =
   | { ending: 'complete' | 'cancelled'; sentBytes: number }
   | { ending: 'failed'; sentBytes: number; failure: Failure }
@@ -43,16 +45,16 @@ const FEW_HELD_BYTES = 16 * 1024 * 1024
 let heldBytes = 0
 
 /**
- * Large chunks while there are few copies, since they cost a third less CPU than small ones; small ones when thousands
- * of slow readers hold one each.
+ * Large chunks while there are few copies, because they cost a third less CPU than small ones; small chunks when
+ * thousands of slow readers hold one each.
  */
 export function chunkBytesFor(held: number): number {
   return held < FEW_HELD_BYTES ? FEW_CHUNK_BYTES : MANY_CHUNK_BYTES
 }
 
 /**
- * Sends `head` (latin1, may be empty) and the parts, of which there is one at least; closes the file. A small part goes out in one write with what
- * is before it. May write before it returns.
+ * Sends `head` (latin1, may be empty) and the parts, at least one, and closes the file. A small part leaves in one
+ * write with the bytes before it. May write before it returns.
  */
 export function copyFileTo(file: OpenFile, parts: readonly BodyPart[], sink: ByteSink, head = ''): FileCopy {
   return new Copy(file, parts, sink, head)
@@ -65,7 +67,7 @@ class Copy implements FileCopy {
   readonly #sink: ByteSink
   #partsBegun = 0
   #position = 0
-  /** Of the part that is being sent. */
+  /** Bytes left of the current part. */
   #leftBytes = 0
   #sentBytes = 0
   #heldBytes = 0
@@ -73,7 +75,7 @@ class Copy implements FileCopy {
   #chunk: Buffer = Buffer.alloc(0)
   #filledBytes = 0
   #isWaitingForDrain = false
-  #isOver = false
+  #isFinished = false
   #end: (end: CopyEnd) => void = () => {}
 
   constructor(file: OpenFile, parts: readonly BodyPart[], sink: ByteSink, head: string) {
@@ -87,10 +89,10 @@ class Copy implements FileCopy {
   }
 
   cancel(): void {
-    if (!this.#isOver) this.#finish({ ending: 'cancelled', sentBytes: this.#sentBytes })
+    if (!this.#isFinished) this.#finish({ ending: 'cancelled', sentBytes: this.#sentBytes })
   }
 
-  /** The first chunk of a part has the text before it too. */
+  /** The first chunk of a part also has the text before the part. */
   #beginPart(head: string): void {
     const part = this.#parts[this.#partsBegun++]
     if (part === undefined) throw new Error('static copy: there is no part to send')
@@ -110,7 +112,7 @@ class Copy implements FileCopy {
   }
 
   readonly #wasRead: ReadDone = (error, bytesRead) => {
-    if (this.#isOver) return
+    if (this.#isFinished) return
     if (error !== null) {
       this.#fail('file-unreadable', reasonOf(error), error)
     } else if (bytesRead === 0) {
@@ -123,11 +125,11 @@ class Copy implements FileCopy {
     }
   }
 
-  /** Only full chunks are sent: a small file that shrank meanwhile fails with nothing sent. */
+  /** Only full chunks are sent: so a small file that has shrunk fails before anything is sent. */
   #send(): void {
     this.#sentBytes += this.#chunk.length
     const mayGoOn = this.#sink.write(this.#chunk)
-    if (this.#isOver) return
+    if (this.#isFinished) return
     if (this.#leftBytes === 0 && this.#partsBegun === this.#parts.length) {
       this.#finish({ ending: 'complete', sentBytes: this.#sentBytes })
     } else if (mayGoOn) {
@@ -139,7 +141,7 @@ class Copy implements FileCopy {
   }
 
   #drained(): void {
-    if (!this.#isWaitingForDrain || this.#isOver) return
+    if (!this.#isWaitingForDrain || this.#isFinished) return
     this.#isWaitingForDrain = false
     this.#next(this.#sink.isFlushedWhenWritable === true)
   }
@@ -165,7 +167,7 @@ class Copy implements FileCopy {
   }
 
   #finish(end: CopyEnd): void {
-    this.#isOver = true
+    this.#isFinished = true
     heldBytes -= this.#heldBytes
     this.#heldBytes = 0
     this.#file.close()

@@ -1,49 +1,56 @@
 /**
- * Answers an exchange with a file, if one of the folders has it. Called by `phases.ts`; `static/site.ts` says what is stored, `static/files.ts`
- * decides about the answer, `static/copy.ts` reads what is large, here they meet a client.
+ * Responds to an exchange with a file, if one of the folders has it. `static/site.ts` says what is stored,
+ * `static/files.ts` decides about the response, `static/copy.ts` reads large files; here they meet a client.
  *
- * The hot path: what the cache holds is answered at once, head and body in one write, with no promise, no thread pool and no look at the disk.
+ * The hot path: the response with a cached file leaves at once, head and body in one write, with no promise, no thread
+ * pool and no look at the disk.
  */
 
 import { codeOf } from '../../kit/ground/failure.js'
 import type { Exchange } from '../exchange/exchange.js'
 import { NO_CONDITIONS } from '../http/conditions.js'
 import { negotiateCoding } from '../http/content-coding.js'
-import type { ErrorCode, OwnAnswer } from '../http/error-response.js'
+import type { ErrorCode, OwnResponse } from '../http/error-response.js'
 import { httpDate } from '../http/http-date.js'
 import { checkPreconditions } from '../http/preconditions.js'
 import { headerValue } from '../http/request-head.js'
 import { monotonicMs, strictMs } from '../process/clock.js'
 import { pathBelow, type Route } from '../route/route-table.js'
-import type { Forms } from './cache.js'
+import type { Variants } from './cache.js'
 import { type ByteSink, copyFileTo } from './copy.js'
-import { answerFromDisk, newBoundary } from './disk-answer.js'
+import { newBoundary, responseFromDisk } from './disk-response.js'
 import {
-  answerForDirectory,
-  answerForFile,
-  emptyAnswer,
+  emptyResponse,
   errorIn,
-  type StaticAnswer,
+  responseForDirectory,
+  responseForFile,
   type StaticRequest,
+  type StaticResponse,
 } from './files.js'
 import { printHead } from './head.js'
 import type { OpenFile } from './open-file.js'
 import type { Asked, StaticSite } from './site.js'
 import type { Place, StoredFile } from './stored-file.js'
 
-/** `none`: no such file. `broken`: the file changed while it was sent, the client must see that its answer is not complete. */
+/**
+ * `none`: no such file. `broken`: the file changed while it was sent, and the client must see that its response is not
+ * complete.
+ */
 export type FileOutcome =
   | { kind: 'none' }
   | { kind: 'sent'; close: boolean }
   | { kind: 'broken' }
-  | { kind: 'error'; code: ErrorCode; fields?: OwnAnswer['fields'] }
+  | { kind: 'error'; code: ErrorCode; fields?: OwnResponse['fields'] }
 
 const NONE: FileOutcome = { kind: 'none' }
 const BROKEN: FileOutcome = { kind: 'broken' }
 const SENT: FileOutcome = { kind: 'sent', close: false }
 const SENT_LAST: FileOutcome = { kind: 'sent', close: true }
 
-/** Looks the path of the exchange up in the folders; `route` null: no mount stands before it. A promise where the disk has to be asked. */
+/**
+ * Looks the path of the exchange up in the folders; `route` null: no mount stands before it. A promise if the disk has
+ * to be asked.
+ */
 export function serveFile(
   site: StaticSite,
   exchange: Exchange,
@@ -52,8 +59,8 @@ export function serveFile(
 ): FileOutcome | Promise<FileOutcome> {
   const { path, head } = exchange
   if (route?.kind === 'static' && path === route.mount && path !== '/' && !route.keepsMount) {
-    // Without its slash a mount's relative links would point beside it.
-    return sendHead(exchange, answerForDirectory(path, requestOf(exchange)))
+    // Without the slash, relative links of the page would point beside the mount.
+    return sendHead(exchange, responseForDirectory(path, requestOf(exchange)))
   }
   return serve(site, exchange, site.keyOf(path, head.target), () => {
     const below = route?.kind === 'static' ? pathBelow(route, path) : path
@@ -62,8 +69,8 @@ export function serveFile(
 }
 
 /**
- * Sends the first file that is there as the answer to the exchange, whatever path was asked for. A folder is a real path, `path` as for `openInside`.
- * `vary`: what the choice of the file depended on, beside the path.
+ * Responds with the first of the files that is there, whatever path was asked for. A folder is a real path; `path` as
+ * for `openInside`. `vary`: the request fields that the choice of the file depended on.
  */
 export function serveInside(
   site: StaticSite,
@@ -84,43 +91,46 @@ function serve(
   key: string,
   ask: () => Asked,
 ): FileOutcome | Promise<FileOutcome> {
-  const forms = site.recall(key, strictMs(), ask)
-  return (forms === null ? null : fromMemory(exchange, forms)) ?? fromDisk(site, exchange, key, ask())
+  const variants = site.recall(key, strictMs(), ask)
+  return (variants === null ? null : fromMemory(exchange, variants)) ?? fromDisk(site, exchange, key, ask())
 }
 
 /** null: the content is not in memory. */
-function fromMemory(exchange: Exchange, forms: Forms): FileOutcome | null {
+function fromMemory(exchange: Exchange, variants: Variants): FileOutcome | null {
   const { head, client } = exchange
-  const form = forms.length === 1 ? forms[0] : choose(exchange, forms)
-  if (form === null) return sendHead(exchange, emptyAnswer(406, [['Vary', 'Accept-Encoding']]))
+  const variant = variants.length === 1 ? variants[0] : choose(exchange, variants)
+  if (variant === null) return sendHead(exchange, emptyResponse(406, [['Vary', 'Accept-Encoding']]))
   if (head.method === 'GET' && !client.closingNow) {
-    const prepared = prepare(exchange, form)
+    const prepared = prepare(exchange, variant)
     if (prepared !== null) return send(exchange, prepared.status, prepared.bytes)
   }
-  const answer = answerForFile(form, requestOf(exchange), Date.now(), newBoundary)
-  if (answer.body.length === 0) return sendHead(exchange, answer)
-  return form.body === null ? null : sendWhole(exchange, answer, form.body)
+  const response = responseForFile(variant, requestOf(exchange), Date.now(), newBoundary)
+  if (response.body.length === 0) return sendHead(exchange, response)
+  return variant.body === null ? null : sendWhole(exchange, response, variant.body)
 }
 
-/** An answer that lies ready, if this request gets one of those; null: it has to be made. */
-function prepare({ head }: Exchange, form: StoredFile): { status: number; bytes: Buffer } | null {
+/** A prepared response, if one fits this request; null: it has to be made. */
+function prepare({ head }: Exchange, variant: StoredFile): { status: number; bytes: Buffer } | null {
   const { conditions } = head
   if (conditions !== null) {
-    const verdict = checkPreconditions(form.validators, conditions, Date.now())
-    if (verdict === 'not-modified') return { status: 304, bytes: form.notModified(httpDate()) }
+    const verdict = checkPreconditions(variant.validators, conditions, Date.now())
+    if (verdict === 'not-modified') return { status: 304, bytes: variant.notModified(httpDate()) }
     if (verdict === 'failed' || conditions.range !== undefined) return null
   }
-  const bytes = form.wire(httpDate())
+  const bytes = variant.wire(httpDate())
   return bytes === null ? null : { status: 200, bytes }
 }
 
-function choose({ head }: Exchange, forms: Forms): StoredFile | null {
-  const codings = forms.map(form => form.coding)
+function choose({ head }: Exchange, variants: Variants): StoredFile | null {
+  const codings = variants.map(variant => variant.coding)
   const coding = negotiateCoding(headerValue(head, 'accept-encoding'), codings)
-  return forms.find(form => form.coding === coding) ?? null
+  return variants.find(variant => variant.coding === coding) ?? null
 }
 
-/** A second look when what was just found is gone before it could be opened; a name that keeps changing is as good as none. */
+/**
+ * A second look if the file that was just found is gone before it could be opened. A name that keeps changing counts as
+ * missing.
+ */
 async function fromDisk(site: StaticSite, exchange: Exchange, key: string, asked: Asked): Promise<FileOutcome> {
   try {
     for (let attempt = 1; attempt <= 2; attempt++) {
@@ -128,8 +138,9 @@ async function fromDisk(site: StaticSite, exchange: Exchange, key: string, asked
       if (exchange.finished) return BROKEN
       if (found.kind === 'missing') return NONE
       if (found.kind === 'forbidden') return { kind: 'error', code: 'forbidden' }
-      if (found.kind === 'directory') return sendHead(exchange, answerForDirectory(exchange.path, requestOf(exchange)))
-      const outcome = fromMemory(exchange, found.forms) ?? (await fromFile(site, exchange, found.forms))
+      if (found.kind === 'directory')
+        return sendHead(exchange, responseForDirectory(exchange.path, requestOf(exchange)))
+      const outcome = fromMemory(exchange, found.variants) ?? (await fromFile(site, exchange, found.variants))
       if (outcome !== null) return outcome
       site.cache.drop(key)
     }
@@ -141,18 +152,21 @@ async function fromDisk(site: StaticSite, exchange: Exchange, key: string, asked
   }
 }
 
-/** Opens and sends what is too large for memory; what is open now counts, not what was seen. null: it is there no more. */
-async function fromFile(site: StaticSite, exchange: Exchange, forms: Forms): Promise<FileOutcome | null> {
-  const form = forms.length === 1 ? forms[0] : choose(exchange, forms)
-  if (form === null) return null
-  const opened = await answerFromDisk(form.place, requestOf(exchange), site.settings.staticSafe, form)
-  if (opened.kind !== 'answer') return null
-  const { answer, file } = opened
+/**
+ * Opens and sends a file that is too large for memory. The open file counts, not what was seen before. null: the file
+ * is gone.
+ */
+async function fromFile(site: StaticSite, exchange: Exchange, variants: Variants): Promise<FileOutcome | null> {
+  const variant = variants.length === 1 ? variants[0] : choose(exchange, variants)
+  if (variant === null) return null
+  const opened = await responseFromDisk(variant.place, requestOf(exchange), site.settings.staticSafe, variant)
+  if (opened.kind !== 'response') return null
+  const { response, file } = opened
   if (exchange.finished) {
     file?.close()
     return BROKEN
   }
-  return file === null ? sendHead(exchange, answer) : sendFile(exchange, answer, file)
+  return file === null ? sendHead(exchange, response) : sendFile(exchange, response, file)
 }
 
 function requestOf({ head }: Exchange): StaticRequest {
@@ -162,23 +176,23 @@ function requestOf({ head }: Exchange): StaticRequest {
   return request
 }
 
-/** What the file's own head says; an error gets its body, or its page, where all errors do. */
-function sendHead(exchange: Exchange, answer: StaticAnswer): FileOutcome {
-  const error = errorIn(answer)
+/** Sends the head of the file; an error gets its body, or its page, where all errors do. */
+function sendHead(exchange: Exchange, response: StaticResponse): FileOutcome {
+  const error = errorIn(response)
   if (error !== null) return { kind: 'error', ...error }
-  return send(exchange, answer.status, printHead(answer, httpDate(), exchange.client.closingNow))
+  return send(exchange, response.status, printHead(response, httpDate(), exchange.client.closingNow))
 }
 
-/** Head and some of the bytes that are in memory, in one write. */
-function sendWhole(exchange: Exchange, answer: StaticAnswer, body: Buffer): FileOutcome {
-  const parts: Uint8Array[] = [Buffer.from(printHead(answer, httpDate(), exchange.client.closingNow), 'latin1')]
-  for (const { text, start, bytes } of answer.body) {
+/** The head and some of the bytes in memory, in one write. */
+function sendWhole(exchange: Exchange, response: StaticResponse, body: Buffer): FileOutcome {
+  const parts: Uint8Array[] = [Buffer.from(printHead(response, httpDate(), exchange.client.closingNow), 'latin1')]
+  for (const { text, start, bytes } of response.body) {
     parts.push(Buffer.from(text, 'latin1'), body.subarray(start, start + bytes))
   }
-  return send(exchange, answer.status, Buffer.concat(parts))
+  return send(exchange, response.status, Buffer.concat(parts))
 }
 
-/** A whole answer: text is latin1. */
+/** A whole response: text is latin1. */
 function send(exchange: Exchange, status: number, bytes: Buffer | string): FileOutcome {
   const { client } = exchange
   const close = client.closingNow
@@ -189,12 +203,12 @@ function send(exchange: Exchange, status: number, bytes: Buffer | string): FileO
   return close ? SENT_LAST : SENT
 }
 
-async function sendFile(exchange: Exchange, answer: StaticAnswer, file: OpenFile): Promise<FileOutcome> {
+async function sendFile(exchange: Exchange, response: StaticResponse, file: OpenFile): Promise<FileOutcome> {
   const close = exchange.client.closingNow
-  exchange.status = answer.status
+  exchange.status = response.status
   exchange.dispatchMs = exchange.startMs
   exchange.firstByteMs = monotonicMs()
-  const copy = copyFileTo(file, answer.body, sinkOf(exchange), printHead(answer, httpDate(), close))
+  const copy = copyFileTo(file, response.body, sinkOf(exchange), printHead(response, httpDate(), close))
   exchange.file = copy
   const end = await copy.finished
   exchange.sentBytes = end.sentBytes
@@ -206,7 +220,7 @@ function sinkOf(exchange: Exchange): ByteSink {
   const { client } = exchange
   return {
     write: chunk => {
-      exchange.answerBegun = true
+      exchange.responseBegun = true
       return client.write(chunk)
     },
     whenWritable: callback => client.whenWritable(callback),

@@ -1,9 +1,9 @@
 /**
- * The page that a single-page application shows for every path (`static-fallback`). Called by `phases.ts` for a request that no file and no
- * application mount answers; pure.
+ * The page that a single-page application shows for every path (`static-fallback`): for a request with no file and no
+ * application mount. Pure.
  *
- * It is given for GET and HEAD where a browser navigates: `Sec-Fetch-Mode: navigate`, which all current browsers send, or without that field an
- * `Accept` that names `text/html`. So a script, an image or a `fetch` of something that is not there stays a 404.
+ * It is sent for GET and HEAD if a browser navigates: `Sec-Fetch-Mode: navigate`, which all current browsers send, or
+ * without that field an `Accept` that names `text/html`. So a missing script, image or target of `fetch` stays a 404.
  */
 
 import type { ProxySettings } from '../../kit/channel/messages.js'
@@ -11,10 +11,10 @@ import { headerValue, type RequestHead } from '../http/request-head.js'
 import { pathBelow, type RouteTable } from '../route/route-table.js'
 import type { Place } from './stored-file.js'
 
-/** What the choice between the page and a 404 depends on. */
+/** The request fields that decide between the page and a 404. */
 export const FALLBACK_VARY = 'Accept, Sec-Fetch-Mode'
 
-/** Where the page lies, in the order in which to look; empty: the request gets none. The longest mount counts. */
+/** Where the page may be, in the order of the search; empty: the request gets none. The longest mount counts. */
 export function fallbackPlaces(
   { staticFallback, checkStatic }: Pick<ProxySettings, 'staticFallback' | 'checkStatic'>,
   routes: RouteTable,
@@ -31,7 +31,7 @@ export function fallbackPlaces(
   return checkStatic.map(folder => ({ folder, path: nearest.path }))
 }
 
-/** Whether a browser shows the answer as a page. */
+/** Whether a browser shows the response as a page. */
 export function isNavigation(head: RequestHead): boolean {
   if (head.method !== 'GET' && head.method !== 'HEAD') return false
   const mode = headerValue(head, 'sec-fetch-mode')

@@ -1,7 +1,7 @@
 /**
- * Answers GET and HEAD for one stored form of a file: status, head and which of its bytes follow. Pure; `static/exchange.ts` sends what is
- * decided here. What may be opened at all is decided in static/open.ts and by `isServable`.
- * As nginx does, no `X-Content-Type-Options` is sent; `Date` and `Connection` are the caller's.
+ * The response to GET and HEAD for one variant of a file: status, head and the bytes that follow. Pure;
+ * `static/exchange.ts` sends it. `static/open.ts` and `isServable` decide which files may be opened at all. As in
+ * nginx, no `X-Content-Type-Options` is sent; `Date` and `Connection` are up to the caller.
  */
 
 import { type ByteRange, decideRange, printContentRange } from '../http/byte-range.js'
@@ -22,13 +22,13 @@ export interface StaticRequest {
   query?: string
 }
 
-/** A stored form of a file, as far as heads depend on it. */
+/** A stored variant of a file, as far as heads depend on it. */
 export interface Representation {
   sizeBytes: number
   validators: Validators
   contentType: string
   coding: Coding
-  /** What the choice among several forms depended on: the value of `Vary`; empty: nothing. */
+  /** The value of `Vary`: the request fields that decide between variants; empty: none. */
   vary: string
   freshness: Freshness | null
 }
@@ -41,26 +41,30 @@ export interface BodyPart {
 }
 
 /**
- * What to send. `headers` are complete for the status, with `Content-Length` (but for 304), so an answer without `body` can go out as it is,
- * but for an error: `errorIn`. Empty `body`: nothing, as for HEAD, whatever `Content-Length` says.
+ * The response. `headers` are complete for the status, with `Content-Length` (except for 304), so a response without
+ * `body` can be sent as it is, unless it is an error: `errorIn`. Empty `body`: no bytes, as for HEAD, whatever
+ * `Content-Length` says.
  */
-export interface StaticAnswer {
+export interface StaticResponse {
   status: number
   headers: [name: string, value: string][]
   body: BodyPart[]
 }
 
 /**
- * Whether a path may be looked at: no NUL, and no segment that begins with a dot, which refuses `..` too, but for a
- * first segment `.well-known` (RFC 8615). The name that is asked for counts: a link `docs` to `.docs` inside the folder
- * is somebody's decision.
+ * Whether a path may be looked at: no NUL, and no segment that begins with a dot (so no `..`), except a first segment
+ * `.well-known` (RFC 8615). The requested name counts: a link `docs` to `.docs` inside the folder is the operator's
+ * decision.
  */
 export function isServable(path: string): boolean {
   if (!path.startsWith('/') || path.includes('\0')) return false
   return !path.includes('/.') || !path.replace(/^\/\.well-known(?=\/|$)/, '').includes('/.')
 }
 
-/** The strong tag (with the coding in it, as two forms never share one) and the time; one in the future is now (RFC 9110 §8.8.2.1). */
+/**
+ * The strong tag and the time. The tag contains the coding, because two variants never share a tag. A time in the
+ * future counts as now (RFC 9110 §8.8.2.1).
+ */
 export function validatorsOf(version: FileVersion, coding: Coding, nowMs: number): Validators {
   const modifiedMs = Math.min(Number(version.modifiedNs / 1_000_000n), nowMs)
   const plainTag = entityTagOf(version)
@@ -75,49 +79,52 @@ export function contentTypeOf(path: string): string {
   return (dotAt > 0 && mediaTypeOf(name.slice(dotAt))) || 'application/octet-stream'
 }
 
-/** The answer for a file. `boundary`: makes what separates several ranges; it must not occur in any file. */
-export function answerForFile(
+/** The response for a file. `boundary` makes the separator of several ranges, which must not occur in any file. */
+export function responseForFile(
   file: Representation,
   request: StaticRequest,
   nowMs: number,
   boundary: () => string,
-): StaticAnswer {
+): StaticResponse {
   if (request.method !== 'GET' && request.method !== 'HEAD') return methodNotAllowed()
   const verdict = checkPreconditions(file.validators, request.conditions, nowMs)
-  if (verdict === 'failed') return emptyAnswer(412, [])
+  if (verdict === 'failed') return emptyResponse(412, [])
   if (verdict === 'not-modified') return { status: 304, headers: cacheHeaders(file, nowMs), body: [] }
   // §14.2: `Range` is defined for GET only.
   const isRangeUsed = request.method === 'GET' && mayUseRange(file.validators, request.conditions['if-range'], nowMs)
   const range = decideRange(isRangeUsed ? request.conditions.range : undefined, file.sizeBytes)
   if (range.kind === 'unsatisfiable') {
-    return emptyAnswer(416, [['Content-Range', printContentRange(null, file.sizeBytes)], ...varyHeader(file)])
+    return emptyResponse(416, [['Content-Range', printContentRange(null, file.sizeBytes)], ...varyHeader(file)])
   }
-  if (range.kind === 'parts') return answerWithParts(file, range.parts, nowMs, boundary)
+  if (range.kind === 'parts') return responseWithParts(file, range.parts, nowMs, boundary)
   const headers = [...contentHeaders(file, file.contentType, file.sizeBytes), ...cacheHeaders(file, nowMs)]
   const body = request.method === 'HEAD' || file.sizeBytes === 0 ? [] : [{ text: '', start: 0, bytes: file.sizeBytes }]
   return { status: 200, headers, body }
 }
 
 /**
- * A folder that was asked for without its last slash: 301 to `./name/`, with the query. Relative, so that it needs to
- * know neither mount nor host, and `//host` cannot become another host; `./`, because `a:b/` would be read as an URL of
- * the scheme `a`. Pure; also for the mount itself.
+ * A folder that was requested without its last slash: 301 to `./name/`, with the query. A relative target needs neither
+ * mount nor host, and `//host` cannot become another host. It begins with `./`, because `a:b/` would be read as a URL
+ * of the scheme `a`. Pure; also for the mount itself.
  */
-export function answerForDirectory(path: string, request: StaticRequest): StaticAnswer {
+export function responseForDirectory(path: string, request: StaticRequest): StaticResponse {
   if (request.method !== 'GET' && request.method !== 'HEAD') return methodNotAllowed()
   const name = path.slice(path.lastIndexOf('/') + 1)
-  return emptyAnswer(301, [['Location', `./${encodeName(name)}/${request.query ?? ''}`]])
+  return emptyResponse(301, [['Location', `./${encodeName(name)}/${request.query ?? ''}`]])
 }
 
-/** An answer that is its head. */
-export function emptyAnswer(status: number, headers: StaticAnswer['headers']): StaticAnswer {
+/** A response without a body. */
+export function emptyResponse(status: number, headers: StaticResponse['headers']): StaticResponse {
   return { status, headers: [...headers, ['Content-Length', '0']], body: [] }
 }
 
-/** What an answer of 400 and more is to `error-response.ts`, which gives it a body, and what its head has to say beside; null: it is none. */
+/**
+ * A response of 400 and more, as `error-response.ts` needs it to add a body: its code, and additional fields of its
+ * head; null: no error.
+ */
 export interface StaticError {
   code: ErrorCode
-  fields: StaticAnswer['headers']
+  fields: StaticResponse['headers']
 }
 
 const ERROR_CODES: ReadonlyMap<number, ErrorCode> = new Map([
@@ -127,23 +134,25 @@ const ERROR_CODES: ReadonlyMap<number, ErrorCode> = new Map([
   [416, 'range-not-satisfiable'],
 ])
 
-export function errorIn({ status, headers }: StaticAnswer): StaticError | null {
+export function errorIn({ status, headers }: StaticResponse): StaticError | null {
   const code = ERROR_CODES.get(status)
   return code === undefined ? null : { code, fields: headers.filter(([name]) => name !== 'Content-Length') }
 }
 
-/** The bytes of the body, those of its text included. */
-export function bodyBytesOf({ body }: StaticAnswer): number {
+/** The bytes of the body, its text included. */
+export function bodyBytesOf({ body }: StaticResponse): number {
   return body.reduce((sum, { text, bytes }) => sum + text.length + bytes, 0)
 }
 
-/** One range, or several as `multipart/byteranges` (§14.6): each with its own fields, and a last line behind them. */
-function answerWithParts(
+/**
+ * One range, or several as `multipart/byteranges` (§14.6): each with fields of its own, and a last line behind them.
+ */
+function responseWithParts(
   file: Representation,
   parts: readonly ByteRange[],
   nowMs: number,
   boundary: () => string,
-): StaticAnswer {
+): StaticResponse {
   const [only] = parts
   if (parts.length === 1 && only !== undefined) {
     const bytes = only.last - only.first + 1
@@ -165,8 +174,8 @@ function answerWithParts(
   return { status: 206, headers: [...headers, ...cacheHeaders(file, nowMs)], body }
 }
 
-function contentHeaders(file: Representation, type: string, bytes: number): StaticAnswer['headers'] {
-  const headers: StaticAnswer['headers'] = [
+function contentHeaders(file: Representation, type: string, bytes: number): StaticResponse['headers'] {
+  const headers: StaticResponse['headers'] = [
     ['Content-Type', type],
     ['Content-Length', String(bytes)],
     ['Accept-Ranges', 'bytes'],
@@ -175,8 +184,8 @@ function contentHeaders(file: Representation, type: string, bytes: number): Stat
   return headers
 }
 
-/** What a 304 repeats of a 200 (§15.4.5). */
-function cacheHeaders(file: Representation, nowMs: number): StaticAnswer['headers'] {
+/** The fields of a 200 that a 304 repeats (§15.4.5). */
+function cacheHeaders(file: Representation, nowMs: number): StaticResponse['headers'] {
   return [
     ['Last-Modified', printHttpDate(file.validators.lastModifiedMs)],
     ['ETag', file.validators.entityTag],
@@ -185,10 +194,10 @@ function cacheHeaders(file: Representation, nowMs: number): StaticAnswer['header
   ]
 }
 
-function varyHeader(file: Representation): StaticAnswer['headers'] {
+function varyHeader(file: Representation): StaticResponse['headers'] {
   return file.vary === '' ? [] : [['Vary', file.vary]]
 }
 
-function methodNotAllowed(): StaticAnswer {
-  return emptyAnswer(405, [['Allow', 'GET, HEAD']])
+function methodNotAllowed(): StaticResponse {
+  return emptyResponse(405, [['Allow', 'GET, HEAD']])
 }

@@ -1,12 +1,12 @@
 /**
- * How long a client may keep a file without asking: `Expires` and `Cache-Control` from the `static-expires*` rules and from names that contain
- * a hash of the content. Called by static files; pure.
+ * How long a client may keep a file without asking: `Expires` and `Cache-Control` from the `static-expires*` rules and
+ * from names that contain a hash of the content. Pure.
  */
 
 import type { StaticSettings } from '../../kit/channel/messages.js'
 import { printHttpDate } from '../http/http-date.js'
 
-/** What the rules are matched against. `uri` null: not known yet, no rule for it is looked at. */
+/** The values that the rules are matched against. `uri` null: not known yet; rules for it are skipped. */
 export interface FreshnessSubject {
   /** Content type without parameters. */
   type: string
@@ -19,7 +19,9 @@ export interface FreshnessSubject {
   modifiedMs: number
 }
 
-/** `fromMs` null: counted from each answer on; a time: from then on, however late the answer is. */
+/**
+ * `fromMs` null: the time counts from each response on. A time: it counts from then on, however late the response is.
+ */
 export interface Freshness {
   seconds: number
   fromMs: number | null
@@ -32,7 +34,7 @@ const YEAR_SECONDS = 365 * 24 * 3600
 export class FreshnessRules {
   readonly #rules: { by: 'type' | 'file' | 'path' | 'uri'; pattern: RegExp; seconds: number; fromModified: boolean }[]
   readonly #immutable: boolean
-  /** Whether the query can decide, so that one path can have several answers. */
+  /** Whether the query can decide, so that one path can have several responses. */
   readonly dependOnUri: boolean
 
   constructor({ staticExpires, staticImmutable }: Pick<StaticSettings, 'staticExpires' | 'staticImmutable'>) {
@@ -46,7 +48,7 @@ export class FreshnessRules {
     this.dependOnUri = staticExpires.some(({ by }) => by === 'uri')
   }
 
-  /** The first rule that fits; a hashed name comes before all rules. null: nothing is said, and clients guess. */
+  /** The first rule that matches; a hashed name goes before all rules. null: no fields, and clients guess. */
   of(subject: FreshnessSubject): Freshness | null {
     if (this.#immutable && (isHashedName(subject.file) || isOfBuild(subject)))
       return { seconds: YEAR_SECONDS, fromMs: null, immutable: true }
@@ -60,7 +62,7 @@ export class FreshnessRules {
   }
 }
 
-/** `Expires` and `Cache-Control` at `nowMs`; both, because HTTP/1.0 caches know the first only. */
+/** `Expires` and `Cache-Control` at `nowMs`. Both, because HTTP/1.0 caches know only the first. */
 export function freshnessFields(freshness: Freshness | null, nowMs: number): [name: string, value: string][] {
   if (freshness === null) return []
   const expiresMs = (freshness.fromMs ?? nowMs) + freshness.seconds * 1000
@@ -72,9 +74,10 @@ export function freshnessFields(freshness: Freshness | null, nowMs: number): [na
 }
 
 /**
- * Whether the path is one of those below which a framework never changes a file, whatever its name is: Next's `_next/static/` (where a hash may stand at
- * the start of a name, behind `~`, or in a folder), but for its development server's, and SvelteKit's `_app/immutable/`. Both send such files so themselves.
- * The file must be the one that the path names: a `static-fallback` page is another one.
+ * Whether a framework never changes files below this path, whatever their names are: Next's `_next/static/` (where a
+ * hash may stand at the start of a name, behind `~`, or in a folder), except that of its development server, and
+ * SvelteKit's `_app/immutable/`. Both frameworks send such files in the same way. The file must be the one that the
+ * path names: a `static-fallback` page is another one.
  */
 export function isOfBuild({ path, file }: Pick<FreshnessSubject, 'path' | 'file'>): boolean {
   const [, below] = /\/(?:_next\/static\/(?!development\/|webpack\/)|_app\/immutable\/)(.+)/.exec(path) ?? []
@@ -82,11 +85,12 @@ export function isOfBuild({ path, file }: Pick<FreshnessSubject, 'path' | 'file'
 }
 
 /**
- * Whether the name says which content it has. The last part of the stem, behind its last `.` or `-`, must be a hash as bundlers write it: 8 to 64
- * hexadecimal digits in small letters, a digit and a letter among them; or exactly eight letters, digits and `_`, a digit and a capital letter
- * among them, that change at least three times between small letters, capital letters and digits (Vite, Rollup), or that are all of `A-Z2-7`
- * (esbuild). The stem ends at the first dot behind the hash, so `app.3f9c2a1b.js.map` counts. A date, a version or a word with a number does
- * not: what is wrongly called immutable stays for a year.
+ * Whether the name contains a hash of the content. The last part of the stem, behind its last `.` or `-`, must be a
+ * hash as bundlers write it. Either 8 to 64 hexadecimal digits in small letters, with at least one digit and one
+ * letter. Or exactly eight letters, digits and `_`, with a digit and a capital letter, that change at least three times
+ * between small letters, capital letters and digits (Vite, Rollup), or that are all of `A-Z2-7` (esbuild). The stem
+ * ends at the first dot behind the hash, so `app.3f9c2a1b.js.map` counts. A date, a version or a word with a number
+ * does not: a file that is wrongly called immutable stays for a year.
  */
 export function isHashedName(path: string): boolean {
   const name = path.slice(path.lastIndexOf('/') + 1)

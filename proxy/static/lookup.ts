@@ -1,11 +1,11 @@
 /**
- * Looks a path up on disk: which file it means, which compressed forms lie beside it, and the content of those that are small. Called by
- * `static/site.ts`. What may be opened is decided in `static/open.ts`.
+ * Looks a path up on disk: the file that it means, the compressed variants beside the file, and the content of small
+ * ones. `static/open.ts` decides what may be opened.
  */
 
 import type { StaticSettings } from '../../kit/channel/messages.js'
 import { type Coding, SIBLING_ENDINGS } from '../http/content-coding.js'
-import type { Forms } from './cache.js'
+import type { Variants } from './cache.js'
 import { contentTypeOf, isServable, validatorsOf } from './files.js'
 import type { FreshnessRules } from './freshness.js'
 import { type Opened, type OpenedVersion, openInside } from './open.js'
@@ -17,31 +17,35 @@ export interface LookupRules {
   freshness: FreshnessRules
   /** Files up to this size are read whole. */
   wholeBytes: number
-  /** Whether compressed forms are made of such a file. */
+  /** Whether compressed variants are made of such a file. */
   isCompressed(contentType: string, sizeBytes: number): boolean
-  /** Folders of earlier releases that count now, newest first. */
+  /** Folders of earlier releases that still count, newest first. */
   previous(folder: string): readonly string[]
 }
 
-/** What a look-up is for. */
+/** What to look up. */
 export interface Question {
   /** Where to look, in this order. */
   places: readonly Place[]
   /** Decoded path of the request, and its target as received. */
   path: string
   uri: string
-  /** What was found the last time: kept where nothing has changed. */
-  known: Forms | null
-  /** What the answer depends on beside the path; into `Vary`. */
+  /** The result of the last look: kept if nothing has changed. */
+  known: Variants | null
+  /** The request fields that the response depends on; for `Vary`. */
   vary: string
 }
 
-/** `directory`: a folder with an index, asked for without its slash. */
-export type Found = { kind: 'file'; forms: Forms } | { kind: 'missing' } | { kind: 'forbidden' } | { kind: 'directory' }
+/** `directory`: a folder with an index, requested without its slash. */
+export type Found =
+  | { kind: 'file'; variants: Variants }
+  | { kind: 'missing' }
+  | { kind: 'forbidden' }
+  | { kind: 'directory' }
 
 const MISSING: Found = { kind: 'missing' }
 
-/** A file system tells times to a second at worst. */
+/** The coarsest file systems store times to a second. */
 const YOUNG_NS = 1_000_000_000n
 
 /** Never waits for a FIFO or a device. Throws the Failures of `openInside`. */
@@ -59,19 +63,22 @@ async function lookAt({ folder, path }: Place, question: Question, rules: Lookup
   const found = await openFile({ folder, path }, rules)
   if (found.opened.kind === 'directory') return lookForRedirect({ folder, path }, rules)
   if (found.opened.kind !== 'file') return { kind: found.opened.kind }
-  return { kind: 'file', forms: await formsOf(found.place, found.opened, question, rules) }
+  return { kind: 'file', variants: await variantsOf(found.place, found.opened, question, rules) }
 }
 
 async function lookForIndex({ folder, path }: Place, question: Question, rules: LookupRules): Promise<Found> {
   for (const name of rules.files.staticIndex) {
     const { place, opened } = await openFile({ folder, path: path + name }, rules)
     if (opened.kind === 'forbidden') return { kind: 'forbidden' }
-    if (opened.kind === 'file') return { kind: 'file', forms: await formsOf(place, opened, question, rules) }
+    if (opened.kind === 'file') return { kind: 'file', variants: await variantsOf(place, opened, question, rules) }
   }
   return MISSING
 }
 
-/** Only a folder with an index is redirected to: a redirect must not lead to a 404, nor take a path away from the application. */
+/**
+ * Only a folder with an index gets a redirect: a redirect must not lead to a 404, nor take a path away from the
+ * application.
+ */
 async function lookForRedirect({ folder, path }: Place, rules: LookupRules): Promise<Found> {
   for (const name of rules.files.staticIndex) {
     const { opened } = await openFile({ folder, path: `${path}/${name}` }, rules)
@@ -82,7 +89,7 @@ async function lookForRedirect({ folder, path }: Place, rules: LookupRules): Pro
   return MISSING
 }
 
-/** In the folder, or while its grace lasts in one of an earlier release. */
+/** In the folder or, during the grace time, in one of an earlier release. */
 async function openFile({ folder, path }: Place, rules: LookupRules): Promise<{ place: Place; opened: Opened }> {
   if (rules.files.staticSkipExt.some(ending => path.endsWith(ending)))
     return { place: { folder, path }, opened: { kind: 'missing' } }
@@ -105,24 +112,24 @@ interface Seen {
   opened: OpenedFile
 }
 
-async function formsOf(place: Place, original: OpenedFile, question: Question, rules: LookupRules): Promise<Forms> {
+async function variantsOf(place: Place, original: OpenedFile, question: Question, rules: LookupRules): Promise<Variants> {
   const seen: Seen[] = []
   try {
     await openSiblings(place, original.version, rules, seen)
     seen.push({ coding: 'identity', place, opened: original })
     const varies = seen.length > 1 || rules.isCompressed(contentTypeOf(place.path), original.version.sizeBytes)
     const vary = [question.vary, varies ? 'Accept-Encoding' : ''].filter(name => name !== '').join(', ')
-    const forms: StoredFile[] = []
+    const variants: StoredFile[] = []
     for (const each of seen)
-      forms.push(await store(each, { place, modifiedNs: original.version.modifiedNs, vary }, question, rules))
-    return forms as [StoredFile, ...StoredFile[]]
+      variants.push(await store(each, { place, modifiedNs: original.version.modifiedNs, vary }, question, rules))
+    return variants as [StoredFile, ...StoredFile[]]
   } finally {
     original.file.close()
     for (const { opened } of seen) opened.file.close()
   }
 }
 
-/** A sibling that is older than its original is what remained of a former one. */
+/** A sibling that is older than its original was left behind by a former one. */
 async function openSiblings(
   { folder, path }: Place,
   version: OpenedVersion,
@@ -151,7 +158,9 @@ async function store(
   rules: LookupRules,
 ): Promise<StoredFile> {
   const { version, file } = opened
-  const same = question.known?.find(form => form.coding === coding && isSame(form, place, version, original.vary))
+  const same = question.known?.find(
+    variant => variant.coding === coding && isSame(variant, place, version, original.vary),
+  )
   if (same !== undefined) return same
   const nowMs = Date.now()
   const nowNs = BigInt(nowMs) * 1_000_000n
@@ -175,20 +184,20 @@ async function store(
   })
 }
 
-function isSame(form: StoredFile, place: Place, version: OpenedVersion, vary: string): boolean {
+function isSame(variant: StoredFile, place: Place, version: OpenedVersion, vary: string): boolean {
   return (
-    !form.isYoung &&
-    form.place.path === place.path &&
-    form.place.folder === place.folder &&
-    form.vary === vary &&
-    form.version.inode === version.inode &&
-    form.version.sizeBytes === version.sizeBytes &&
-    form.version.modifiedNs === version.modifiedNs &&
-    form.version.changedNs === version.changedNs
+    !variant.isYoung &&
+    variant.place.path === place.path &&
+    variant.place.folder === place.folder &&
+    variant.vary === vary &&
+    variant.version.inode === version.inode &&
+    variant.version.sizeBytes === version.sizeBytes &&
+    variant.version.modifiedNs === version.modifiedNs &&
+    variant.version.changedNs === version.changedNs
   )
 }
 
-/** null: shorter than it was a moment ago, or not readable; whoever sends it finds out which. */
+/** null: shorter than a moment ago, or not readable; sending the file will show which. */
 function readWhole(file: OpenFile, bytes: number): Promise<Buffer | null> {
   const buffer = Buffer.allocUnsafeSlow(bytes)
   return new Promise(resolve => {

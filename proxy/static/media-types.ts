@@ -1,6 +1,7 @@
 /**
- * The media type of a file by its name, from the tables of mime-types. They take a fifth of the time of a proxy's start: only a proxy that serves files
- * has them before its first client, and any other loads them when a file is asked for after all.
+ * The media type of a file by its name, from the tables of mime-types. Loading the tables takes a fifth of the time of
+ * a proxy's start. So only a proxy that serves files loads them before its first client; any other proxy loads them
+ * when a file is asked for after all.
  */
 
 import { createRequire } from 'node:module'
@@ -11,13 +12,13 @@ type Tables = Pick<typeof import('mime-types'), 'contentType'>
 const require = createRequire(import.meta.url)
 let tables: Tables | null = null
 
-/** The value of `Content-Type` for an ending such as `.html`, or a file's name; false: it is not known. */
+/** The value of `Content-Type` for an ending such as `.html`, or for the name of a file; false: unknown. */
 export function mediaTypeOf(name: string): string | false {
   tables ??= require('mime-types') as Tables
   return tables.contentType(name)
 }
 
-/** Loads the tables where a request may lead to a file: later there may be no descriptor left for that. */
+/** Loads the tables if a request may lead to a file: later there may be no descriptor left for that. */
 export function prepareMediaTypes({
   routes,
   checkStatic,

@@ -1,8 +1,7 @@
 /**
- * A regular file that is open for reading: its descriptor, which is closed exactly once and never under a read. Made by
- * static/open.ts, read by static/copy.ts.
- * Descriptors and not `fs.promises.FileHandle`: opening, reading and closing a small file costs 70 µs of CPU through
- * promises, 25 with the calls that cannot wait for a disk made directly, 5 when all are.
+ * A regular file that is open for reading. Its descriptor is closed exactly once and never during a read. Descriptors
+ * and not `fs.promises.FileHandle`: opening, reading and closing a small file costs 70 µs of CPU through promises, 25
+ * if the calls that cannot wait for a disk are made directly, and 5 if all are.
  */
 
 import fs from 'node:fs'
@@ -17,8 +16,8 @@ export class OpenFile {
   #isClosed = false
 
   /**
-   * `isDirect`: small and in the page cache as far as one can know, so that reading it does not wait; else the thread
-   * pool reads.
+   * `isDirect`: the file is small and, as far as one can know, in the page cache, so reading it does not wait.
+   * Otherwise the thread pool reads.
    */
   constructor(fd: number, isDirect: boolean) {
     this.#fd = fd
@@ -36,8 +35,8 @@ export class OpenFile {
   }
 
   /**
-   * Idempotent. During a read the descriptor is closed after it: another file would get its number, and its bytes would
-   * be read.
+   * Idempotent. During a read the descriptor is closed after the read: otherwise another file would get its number, and
+   * that file would be read.
    */
   close(): void {
     if (this.#isClosed) return
@@ -54,7 +53,7 @@ export class OpenFile {
     })
   }
 
-  /** `done` is called outside the try: what it throws is not a failed read. */
+  /** `done` is called outside the try: an error that it throws is not a failed read. */
   #readDirectly(buffer: Buffer, offset: number, bytes: number, position: number, done: ReadDone): void {
     let error: NodeJS.ErrnoException | null = null
     let bytesRead = 0
@@ -66,7 +65,7 @@ export class OpenFile {
     done(error, bytesRead)
   }
 
-  /** The last close of a deleted file frees its blocks, which takes long where there are many. */
+  /** The last close of a deleted file frees its blocks, which takes long for a large file. */
   #closeDescriptor(): void {
     if (this.#isDirect) fs.closeSync(this.#fd)
     else fs.close(this.#fd, assertWasOpen)
@@ -74,8 +73,8 @@ export class OpenFile {
 }
 
 /**
- * Nothing is lost when closing what was only read fails (EIO of a network file system), but a descriptor closed twice
- * is a bug.
+ * If closing fails for a file that was only read (EIO of a network file system), nothing is lost. But a descriptor
+ * closed twice is a bug.
  */
 function assertWasOpen(error: NodeJS.ErrnoException | null): void {
   if (error?.code === 'EBADF') throw error

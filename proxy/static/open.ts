@@ -1,8 +1,8 @@
 /**
- * Opens what a path names inside a folder, for static files. What must stay true, whatever lies in the folder and
- * however it changes meanwhile: the descriptor decides, not the name (its type and its real path are asked after
- * opening); nothing waits (a FIFO is opened without a writer, a device is not read); nothing outside the folder's real
- * path is ever handed out.
+ * Opens the file that a path names inside a folder, for static files. What must stay true, whatever lies in the folder
+ * and however it changes meanwhile: the descriptor decides, not the name (its type and its real path are checked after
+ * opening). Nothing waits (a FIFO is opened without a writer, a device is not read). Nothing outside the folder's real
+ * path is ever returned.
  */
 
 import fs from 'node:fs'
@@ -13,14 +13,17 @@ import { strictMs } from '../process/clock.js'
 import { OpenFile } from './open-file.js'
 import { WarmPaths } from './warm-paths.js'
 
-/** `missing` is also what may not be seen: a path that leaves the folder, a FIFO, a socket, a device. */
+/** `missing` also means that the path may not be seen: it leaves the folder, or is a FIFO, a socket or a device. */
 export type Opened =
   | { kind: 'file'; file: OpenFile; version: OpenedVersion }
   | { kind: 'directory' }
   | { kind: 'missing' }
   | { kind: 'forbidden' }
 
-/** What tells one content from another, also where a tool sets the time of modification back: the kernel sets `changedNs` itself. */
+/**
+ * Tells one content from another, also if a tool sets the time of modification back: the kernel sets `changedNs`
+ * itself.
+ */
 export interface OpenedVersion extends FileVersion {
   changedNs: bigint
 }
@@ -33,7 +36,9 @@ interface Root {
   /** Bytes, each as a character: a real path need not be UTF-8. */
   realPath: string
   device: bigint
-  /** Of the folder itself: a network mount below it is noticed by the device of its files, but not for missing ones. */
+  /**
+   * Of the folder itself. A network mount below it is noticed by the device of its files, but not for missing files.
+   */
   isLocal: boolean
   readMs: number
 }
@@ -42,9 +47,7 @@ const MISSING: Opened = { kind: 'missing' }
 const FORBIDDEN: Opened = { kind: 'forbidden' }
 const DIRECTORY: Opened = { kind: 'directory' }
 
-/**
- * Without a terminal to catch, and without following a link in the last segment: those are resolved and checked first.
- */
+/** NOCTTY takes no terminal; NOFOLLOW follows no link in the last segment: links are resolved and checked first. */
 const OPEN_FLAGS = fs.constants.O_RDONLY | fs.constants.O_NONBLOCK | fs.constants.O_NOFOLLOW | fs.constants.O_NOCTTY
 
 /**
@@ -55,7 +58,7 @@ const LOCAL_FILE_SYSTEMS = new Set([
   0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0xf2f52010, 0x2fc12fc1, 0x73717368, 0xe0f5e1e2,
 ])
 
-/** What opening can fail with; any other code is a Failure `file-unreadable`. */
+/** The error codes of opening; any other code is a Failure `file-unreadable`. */
 const OUTCOMES = new Map<string, Opened | 'no-files'>([
   ['ENOENT', MISSING],
   ['ENOTDIR', MISSING],
@@ -72,8 +75,8 @@ const OUTCOMES = new Map<string, Opened | 'no-files'>([
 ])
 
 /**
- * How long it may take until a folder that is a link, and was moved by a deploy, is looked at again; a mismatch does it
- * at once.
+ * A folder that is a link may have been moved by a deploy. It is checked again after this time; a mismatch does it at
+ * once.
  */
 const ROOT_MS = 1000
 
@@ -87,8 +90,9 @@ export function forgetRoots(): void {
 }
 
 /**
- * Opens `folder` + `path`; `path` begins with `/`, has no segment `.` or `..` and no NUL, and its bytes as in `file-name.ts`. Links may lead into the folders `safe` as well.
- * Throws a Failure: `no-files`, or `file-unreadable` for what a disk or a file system does wrong.
+ * Opens `folder` + `path`. `path` begins with `/`, has no segment `.` or `..` and no NUL, and its bytes as in
+ * `file-name.ts`. Links may also lead into the folders `safe`. Throws a Failure: `no-files`, or `file-unreadable` for
+ * an error of a disk or a file system.
  */
 export async function openInside(folder: string, path: string, safe: readonly string[] = []): Promise<Opened> {
   const full = folder + path
@@ -107,7 +111,7 @@ export async function openInside(folder: string, path: string, safe: readonly st
   }
 }
 
-/** The last segment is a link: opens what it points to, if that is inside. */
+/** The last segment is a link: opens its target, if that is inside. */
 async function openLinked(folders: readonly string[], full: string, linked: string | Buffer): Promise<Opened> {
   try {
     const target = await realPath(linked)
@@ -120,7 +124,7 @@ async function openLinked(folders: readonly string[], full: string, linked: stri
   }
 }
 
-/** A descriptor that nobody has looked at yet, and the name that it was opened by. */
+/** A descriptor that has not been checked yet, and the name that it was opened by. */
 interface Candidate {
   fd: number
   /** Where it may lie. */
@@ -132,8 +136,8 @@ interface Candidate {
 }
 
 /**
- * Decides by the descriptor; closes it unless it is handed out. The kernel has just fetched what is asked here in order to
- * open the file, so it is asked directly, without the thread pool.
+ * Decides by the descriptor, and closes it unless it is returned. The kernel has just read these facts in order to open
+ * the file, so they are asked for directly, without the thread pool.
  */
 async function judge(candidate: Candidate): Promise<Opened> {
   const { fd, folders, full, native, root, isWarm } = candidate
@@ -163,7 +167,10 @@ function outcomeOf(thrown: unknown, folder: string, full: string): Opened {
   throw new Failure(code, `cannot open a static file: ${full}: ${reasonOf(thrown)}`, undefined, thrown)
 }
 
-/** The first folder that `place` is inside of. Looks at it again first: it may be a link that a deploy has moved since. */
+/**
+ * The first folder that `place` is inside of. The folder is checked again first: it may be a link that a deploy has
+ * moved.
+ */
 async function rootAround(folders: readonly string[], place: string): Promise<Root | null> {
   for (const folder of folders) {
     const known = roots.get(folder)
@@ -201,8 +208,8 @@ function isInside(rootPath: string, place: string): boolean {
 }
 
 /**
- * Where the kernel says that an open file is, as `Root.realPath`; null where there is no `/proc`. A deleted file has ` (deleted)` behind
- * its path.
+ * Where the kernel says that an open file is, as `Root.realPath`; null without a `/proc`. A deleted file has `
+ * (deleted)` behind its path.
  */
 function placeOf(fd: number): string | null {
   try {

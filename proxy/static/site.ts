@@ -1,19 +1,16 @@
-/**
- * The files of one configuration: from a path to what is stored under it, through the cache or from disk. Made by `phases.ts` for each new
- * configuration; `static/exchange.ts` asks it.
- */
+/** The files of one configuration: from a path to what is stored under it, through the cache or from disk. */
 
 import type { StaticSettings } from '../../kit/channel/messages.js'
 import { sharedMs } from '../../kit/ground/shared-clock.js'
 import { strictMs } from '../process/clock.js'
 import type { Compressors } from '../process/compressor.js'
-import { type Forms, FRESH_MS, STALE_MS, StaticCache } from './cache.js'
+import { FRESH_MS, STALE_MS, StaticCache, type Variants } from './cache.js'
 import { StaticCompression } from './compression.js'
 import { FreshnessRules } from './freshness.js'
 import { type Found, type LookupRules, lookUp, type Question } from './lookup.js'
 import { forgetRoots, WHOLE_READ_BYTES } from './open.js'
 
-/** A question without what is known already. */
+/** A question without the known variants. */
 export type Asked = Omit<Question, 'known'>
 
 export class StaticSite {
@@ -49,18 +46,21 @@ export class StaticSite {
     }
   }
 
-  /** Another configuration goes on. */
+  /** Another configuration takes over. */
   close(): void {
     this.#compression?.close()
   }
 
-  /** Under which name the answer to this is kept. Where the query decides about `Expires`, it is a part of it. */
+  /** The key of the cached response. If the query decides about `Expires`, it is a part of the key. */
   keyOf(path: string, target: string): string {
     return this.#rules.freshness.dependOnUri ? `${path}\0${target}` : path
   }
 
-  /** What is stored under a path, if that was seen less than a second ago; touches no disk. `ask`: for the next look, made when it is due. */
-  recall(key: string, nowMs: number, ask: () => Asked): Forms | null {
+  /**
+   * What is stored under a path, if that was seen less than a second ago; touches no disk. `ask` makes the question of
+   * the next look when that is due.
+   */
+  recall(key: string, nowMs: number, ask: () => Asked): Variants | null {
     const entry = this.cache.get(key)
     if (entry === undefined) return null
     const ageMs = nowMs - entry.lookedMs
@@ -68,42 +68,42 @@ export class StaticSite {
       if (ageMs > STALE_MS) return null
       if (!entry.isLooking) {
         entry.isLooking = true
-        // A disk that fails now is the next request's matter, which asks it and waits.
+        // An error of the disk is left to the next request, which asks the disk itself and waits.
         this.find(key, ask()).catch(() => {})
       }
     }
-    return entry.forms
+    return entry.variants
   }
 
-  /** What is on disk now. Whoever asks for the same soon after gets the same. Throws the Failures of `openInside`. */
+  /** What is on disk now. Requests for the same key shortly after get the same. Throws the Failures of `openInside`. */
   find(key: string, asked: Asked): Promise<Found> {
     const begunMs = strictMs()
     const running = this.#looks.get(key)
     if (running !== undefined && begunMs - running.begunMs < FRESH_MS) return running.found
     const look = { begunMs, found: this.#look(key, asked, begunMs) }
     this.#looks.set(key, look)
-    const over = () => {
+    const done = () => {
       if (this.#looks.get(key) === look) this.#looks.delete(key)
     }
-    look.found.then(over, over)
+    look.found.then(done, done)
     return look.found
   }
 
   async #look(key: string, asked: Asked, begunMs: number): Promise<Found> {
-    const known = this.cache.get(key)?.forms ?? null
+    const known = this.cache.get(key)?.variants ?? null
     const found = this.#complete(await lookUp({ ...asked, known }, this.#rules), known)
     // A look that began later may have ended before.
     if ((this.cache.get(key)?.lookedMs ?? 0) > begunMs) return found
     if (found.kind === 'file') {
-      this.cache.put(key, found.forms, begunMs)
-      this.#compression?.want(key, found.forms)
+      this.cache.put(key, found.variants, begunMs)
+      this.#compression?.want(key, found.variants)
     } else this.cache.drop(key)
     return found
   }
 
-  #complete(found: Found, known: Forms | null): Found {
+  #complete(found: Found, known: Variants | null): Found {
     if (this.#compression === null || found.kind !== 'file') return found
-    return { kind: 'file', forms: this.#compression.complete(found.forms, known) }
+    return { kind: 'file', variants: this.#compression.complete(found.variants, known) }
   }
 }
 

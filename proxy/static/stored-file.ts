@@ -1,14 +1,15 @@
 /**
- * One form of a file as it was last seen on disk: what heads say about it, and its content where that is small. Made by
- * `static/lookup.ts`, and by `static/compression.ts` of what lies in memory; kept by `static/cache.ts`, sent by `static/exchange.ts`.
+ * One variant of a file as it was last seen on disk: what heads say about it, and the content of a small file.
+ * `static/lookup.ts` makes it, and `static/compression.ts` from content in memory.
  *
- * What must stay true: a buffer that `wire` has given out is never written to again, because a slow client may still be waiting for it.
+ * What must stay true: a buffer that `wire` has returned is never written to again, because a slow client may still be
+ * waiting for it.
  */
 
 import { NO_CONDITIONS } from '../http/conditions.js'
 import type { Coding } from '../http/content-coding.js'
 import type { Validators } from '../http/preconditions.js'
-import { answerForFile, type Representation, type StaticAnswer } from './files.js'
+import { type Representation, responseForFile, type StaticResponse } from './files.js'
 import type { Freshness } from './freshness.js'
 import { printHead } from './head.js'
 import type { OpenedVersion } from './open.js'
@@ -20,12 +21,12 @@ export interface Place {
 }
 
 export interface StoredFileFacts extends Omit<Representation, 'sizeBytes'> {
-  /** Where the bytes on disk are, and which; a form that was made of them in memory has those of the plain file. */
+  /** The place of the bytes on disk and their version. A variant made in memory has those of the plain file. */
   place: Place
   version: OpenedVersion
-  /** The whole content, null where it is too large to be kept in memory. */
+  /** The whole content, null if it is too large for memory. */
   body: Buffer | null
-  /** It may have changed again without a trace: what was read must be read anew, whatever the file's times say. */
+  /** The file may have changed again without a trace: it must be read again, whatever its times say. */
   isYoung: boolean
 }
 
@@ -66,14 +67,14 @@ export class StoredFile implements Representation {
   }
 
   /**
-   * The answer to a plain GET on a connection that stays, head and body in one; null where the body is not in memory. Made once a second, for
-   * its `date`; the content lies in the last one made, once.
+   * The response to a plain GET on a connection that stays, head and body in one; null if the body is not in memory.
+   * Made once a second, for its `date`. The content is in memory once: in the last one made.
    */
   wire(date: string): Buffer | null {
     if (this.#wireDate === date) return this.#wire
     const body = this.#body
     if (body === null) return null
-    const head = printHead(this.#plainAnswer(PLAIN_GET), date, false)
+    const head = printHead(this.#plainResponse(PLAIN_GET), date, false)
     const wire = Buffer.allocUnsafeSlow(head.length + body.length)
     wire.write(head, 'latin1')
     body.copy(wire, head.length)
@@ -86,13 +87,13 @@ export class StoredFile implements Representation {
   /** The 304 on a connection that stays. */
   notModified(date: string): Buffer {
     if (this.#notModified === null || this.#notModifiedDate !== date) {
-      this.#notModified = Buffer.from(printHead(this.#plainAnswer(FRESH_GET), date, false), 'latin1')
+      this.#notModified = Buffer.from(printHead(this.#plainResponse(FRESH_GET), date, false), 'latin1')
       this.#notModifiedDate = date
     }
     return this.#notModified
   }
 
-  #plainAnswer(request: Parameters<typeof answerForFile>[1]): StaticAnswer {
-    return answerForFile(this, request, Date.now(), () => '')
+  #plainResponse(request: Parameters<typeof responseForFile>[1]): StaticResponse {
+    return responseForFile(this, request, Date.now(), () => '')
   }
 }

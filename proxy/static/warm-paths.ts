@@ -1,20 +1,19 @@
 /**
- * Which paths were looked up a moment ago, and what was there. Used by static/open.ts: such a path is in the kernel's
- * caches, so that looking at it again takes about a microsecond and need not go through the thread pool. Pure but for
- * its own memory; time is passed in. Two generations instead of a list by age: bounded, and no work but one look-up on
- * the hot path.
+ * Which paths were looked up a moment ago, and the result. Such a path is in the kernel's caches, so looking at it
+ * again takes about a microsecond and need not go through the thread pool. Pure but for its own memory; time is passed
+ * in. Two generations instead of a list by age: bounded, and the hot path does one look-up only.
  */
 
 export type WarmPath = 'file' | 'missing'
 
 /**
- * At most twice this many paths of at most this length are remembered: 16 MB when clients ask for the longest ones on
+ * At most twice this many paths of at most this length are remembered: 16 MB if clients ask for the longest ones on
  * purpose.
  */
 const GENERATION_PATHS = 4096
 const PATH_CHARACTERS = 1024
 
-/** Forgets a path between one and two of these after it was last asked for. */
+/** A path is forgotten between one and two of these times after its last request. */
 const GENERATION_MS = 5000
 
 export class WarmPaths {
@@ -22,7 +21,7 @@ export class WarmPaths {
   #old = new Map<string, WarmPath>()
   #rotatedMs = 0
 
-  /** What was seen at `path` not long ago; undefined: not known. `nowMs` must come from a monotonic clock. */
+  /** The recent result for `path`; undefined: not known. `nowMs` must come from a monotonic clock. */
   get(path: string, nowMs: number): WarmPath | undefined {
     this.#rotate(nowMs)
     const young = this.#young.get(path)
@@ -32,7 +31,7 @@ export class WarmPaths {
     return old
   }
 
-  /** Remembers what was just seen at `path`. */
+  /** Remembers the result for `path`. */
   note(path: string, seen: WarmPath, nowMs: number): void {
     if (path.length > PATH_CHARACTERS) return
     this.#rotate(nowMs)

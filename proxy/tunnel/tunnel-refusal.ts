@@ -1,13 +1,13 @@
 /**
- * The answer to a refused WebSocket handshake: passed on as any answer of an application is, so that the client's connection can be used again
- * where the answer's end can be seen (RFC 9112 §6.3). Called by `tunnels.ts`.
+ * The response to a refused WebSocket handshake. It is passed on as any response of an application, so the client's
+ * connection can be used again if the end of the response can be seen (RFC 9112 §6.3).
  */
 
 import type { Socket } from 'node:net'
 import type { Exchange } from '../exchange/exchange.js'
 import { ChunkedDecoder } from '../http/chunked-body.js'
 
-/** A refusal as it came: its head, what came behind it, and the paused socket on which the rest comes. */
+/** A refusal as it came: its head, the bytes behind it, and the paused socket on which the rest comes. */
 export interface Refused {
   status: number
   head: string
@@ -15,17 +15,20 @@ export interface Refused {
   upstream: Socket
 }
 
-/** `kept`: whole, and the connection goes on; `last`: its end is that of the connection; `broken`: it will never be whole. */
+/** `kept`: whole, and the connection goes on. `last`: the connection ends with it. `broken`: it will never be whole. */
 export type RefusalOutcome = 'kept' | 'last' | 'broken'
 
-/** How much of a piece belongs to the body, whether that is complete, and whether its end needs the connection's. */
+/**
+ * How much of a piece belongs to the body, whether the body is complete, and whether the end of the connection marks
+ * its end.
+ */
 interface BodyEnd {
   take(bytes: Buffer): number
   complete: boolean
   byClose: boolean
 }
 
-/** Whether the answer's framing can be believed; one that cannot is the application's mistake. */
+/** Whether the framing of the response can be believed; if not, that is the application's mistake. */
 export function isFramed(head: string): boolean {
   const lengths = fieldValues(head, 'content-length')
   const codings = fieldValues(head, 'transfer-encoding')
@@ -33,7 +36,7 @@ export function isFramed(head: string): boolean {
   return lengths.every(value => /^\d{1,15}$/.test(value)) && codings.every(value => value.toLowerCase() === 'chunked')
 }
 
-/** Passes it on, as fast as the client takes it, and tells what came of it, once. */
+/** Passes the response on, as fast as the client takes it, and reports the outcome once. */
 export function passRefusal(exchange: Exchange, refused: Refused, done: (outcome: RefusalOutcome) => void): void {
   const { client } = exchange
   const { head, rest, upstream, status } = refused
@@ -66,7 +69,10 @@ export function passRefusal(exchange: Exchange, refused: Refused, done: (outcome
   upstream.resume()
 }
 
-/** The head with a Connection of ours, and without the path of a file, which is for the proxy; 426 must nominate the Upgrade that it names (RFC 9110 §15.5.22). */
+/**
+ * The head with the proxy's own Connection, and without the path of a file, which is for the proxy; 426 must nominate
+ * the Upgrade that it names (RFC 9110 §15.5.22).
+ */
 function withConnection(head: string, token: 'close' | 'keep-alive'): string {
   const lines = head
     .split('\r\n')
@@ -99,7 +105,7 @@ function lengthEnd(bytes: number): BodyEnd {
   return body
 }
 
-/** -1: what came is not chunked. */
+/** -1: the bytes are not chunked. */
 function chunkedEnd(): BodyEnd {
   const decoder = new ChunkedDecoder()
   const body: BodyEnd = {

@@ -1,37 +1,37 @@
 /**
- * A WebSocket handshake with whoever serves it: a worker, or another server. Started by `tunnels.ts`.
+ * A WebSocket handshake with an upstream: a worker, or another server.
  *
- * The handshake is an ordinary HTTP/1.1 request on a connection of its own. Not a byte that came behind its head goes to the upstream before it has
- * said 101; any other answer is an ordinary one, which `tunnel-refusal.ts` passes on.
+ * The handshake is an ordinary HTTP/1.1 request on a connection of its own. No byte behind its head goes to the
+ * upstream before the 101. Any other response is an ordinary one, which `tunnel-refusal.ts` passes on.
  */
 
 import type { Socket } from 'node:net'
 import { GatheredBytes } from '../../kit/link/gathered-bytes.js'
 import type { Exchange } from '../exchange/exchange.js'
-import { isInterimHead } from '../http/answer-head.js'
 import { malformation } from '../http/header-field.js'
+import { isInterimHead } from '../http/response-head.js'
 
-/** Where a tunnel leads to. */
+/** The destination of a tunnel. */
 export interface TunnelTarget {
   /** Begins to connect. */
   connect(): Socket
-  /** What the upstream gets before the request, in latin1; empty for plain HTTP. */
+  /** Bytes for the upstream before the request, in latin1; empty for plain HTTP. */
   preamble: string
 }
 
-/** What comes of a handshake: exactly one of these, after any number of `interim`. */
+/** The outcome of a handshake: exactly one of these, after any number of `interim`. */
 export interface HandshakeEnd {
   /** The connection could not be made: the upstream never saw the request. */
   unreachable(why: Error): void
-  /** The answer is not HTTP. */
-  badAnswer(): void
-  /** The upstream hung up, or died, before there was a whole head; `isSilent`: without a byte of one. */
+  /** The response is not HTTP. */
+  badResponse(): void
+  /** The upstream hung up, or died, before the head was complete; `isSilent`: without a byte of it. */
   hungUp(isSilent: boolean): void
   /** 101. The socket is paused and has no listeners; `rest` came behind the head. */
   switched(upstream: Socket, head: string, rest: Buffer): void
   /** Another final status; as above. */
   refused(upstream: Socket, head: string, rest: Buffer, status: number): void
-  /** 1xx: the answer is yet to come. */
+  /** 1xx: the final response is yet to come. */
   interim(head: string): void
 }
 
@@ -39,7 +39,7 @@ const MAX_HEAD_BYTES = 64 * 1024
 const MOST_INTERIM_HEADS = 16
 const HEAD_END = '\r\n\r\n'
 
-/** Returns what gives the handshake up; afterwards nothing is told any more. */
+/** Returns a function that gives the handshake up; after that no outcome is reported. */
 export function openTunnel(exchange: Exchange, target: TunnelTarget, end: HandshakeEnd): () => void {
   const upstream = target.connect()
   let connected = false
@@ -54,13 +54,13 @@ export function openTunnel(exchange: Exchange, target: TunnelTarget, end: Handsh
     if (connected) end.hungUp(received.length === 0)
     else end.unreachable(why)
   }
-  const hangUp = () => fail(new Error('no answer'))
+  const hangUp = () => fail(new Error('no response'))
   const refuse = () => {
     giveUp()
-    end.badAnswer()
+    end.badResponse()
   }
   const read = (chunk: Buffer) => {
-    // Its end may have begun in the piece before.
+    // The end of the head may have begun in the piece before.
     let from = Math.max(0, received.length - HEAD_END.length + 1)
     received.add(chunk)
     for (;;) {
@@ -100,8 +100,8 @@ function statusOf(head: string): number | null {
 }
 
 /**
- * The handshake as the upstream's own HTTP parser reads it. `close` is for an application that does not know WebSocket: it need not keep a
- * connection that serves this one request only.
+ * The handshake as the upstream's own HTTP parser reads it. `close` is for an application that does not know WebSocket:
+ * it need not keep a connection that serves this one request only.
  */
 function printRequest({ head, wireHeaders }: Exchange): string {
   const parts = wireHeaders.slice(1).split('\n')

@@ -1,6 +1,6 @@
 /**
- * The WebSocket tunnels that are open now, how each becomes one, and when each is closed. One per proxy; `phases.ts` opens them, `proxy-server.ts`
- * ends them when a worker is replaced or the proxy goes away.
+ * The open WebSocket tunnels: how each one begins, and when each is closed. One per proxy. `request-lifecycle.ts` opens
+ * them, `proxy-server.ts` ends them when a worker is replaced or the proxy stops.
  */
 
 import { connect, type Socket } from 'node:net'
@@ -26,38 +26,47 @@ export interface TunnelClient extends Client {
   takeSocket(onBytes: (bytes: Buffer) => void): { socket: Socket; early: Buffer }
 }
 
-/** What becomes of a handshake and the tunnel behind it; one of `failed`, `over` and `broken` is told, unless it was cancelled. */
+/**
+ * The outcome of a handshake and of the tunnel behind it. Exactly one of `failed`, `ended` and `broken`, unless it was
+ * cancelled.
+ */
 export interface TunnelOutcome {
-  /** The other side has answered, with 101 or not. */
+  /** The other side has responded, with 101 or another status. */
   begun?(): void
   failed(code: ErrorCode): void
-  over(close: boolean): void
+  ended(close: boolean): void
   broken(): void
 }
 
-/** The same where the handshake goes to a foreign upstream. */
+/** The same for a handshake with a foreign upstream. */
 export interface ForeignTunnelOutcome extends TunnelOutcome {
-  /** Nothing is under way there any more; called once, before the outcome is told or when the handshake is cancelled. */
+  /**
+   * Nothing is under way there any more. Called once, before the outcome is reported or when the handshake is
+   * cancelled.
+   */
   freed(): void
   /** As `Attempt.cancel`. */
   cancelled(isLate: boolean): void
 }
 
-/** Whoever gets a handshake: a worker, or another server. */
+/** The destination of a handshake: a worker, or another server. */
 interface Place {
   target: TunnelTarget
   workerId: number
   /** It is known to be gone. */
   isGone?(): boolean
-  answered?(): void
-  /** It hung up before an answer, `isSilent`: without a byte of one. Whoever can tell why says `fail`, or takes the exchange elsewhere. */
+  responded?(): void
+  /**
+   * It hung up before a response, `isSilent`: without a byte of one. The place that knows why calls `fail`, or takes
+   * the exchange elsewhere.
+   */
   hungUp(isSilent: boolean, fail: (code: ErrorCode) => void): void
   /** As in `ForeignTunnelOutcome`. */
   freed(): void
   cancelled?(isLate: boolean): void
 }
 
-/** Why tunnels are closed, and the time over which that is spread. */
+/** Why tunnels are closed, and the time over which their ends are spread. */
 interface Closing {
   reason: 'restart' | 'stop'
   fromMs: number
@@ -66,15 +75,17 @@ interface Closing {
 
 /** Tries at workers that cannot be reached; none of them has seen the request. */
 const MOST_ATTEMPTS = 4
-/** The last part of the time that tunnels have, over which their ends are spread: all clients at once would come back at once. */
+/**
+ * The last part of the tunnels' time, over which their ends are spread: otherwise all clients would come back at once.
+ */
 const SPREAD_SHARE = 0.2
-/** When the proxy goes away nobody waits for more than the storm takes. */
+/** When the proxy stops, the spread takes no longer than this per tunnel. */
 const SPREAD_MS_PER_TUNNEL = 1
 const IDLE_SWEEP_MS = 1000
-/** Of a foreign upstream's tunnels; ids of workers begin at 1. */
+/** For tunnels of a foreign upstream; ids of workers begin at 1. */
 const NO_WORKER = 0
 
-/** A handshake that is under way, and the response to a refused one. It has no body (`isTunnel`). */
+/** A handshake under way, and the response to a refused one. It has no body (`isTunnel`). */
 class Handshake implements Attempt<Exchange> {
   readonly #cancel: (isLate: boolean) => void
 
@@ -102,9 +113,9 @@ export class Tunnels {
   readonly #metrics: TunnelMetrics
   /** Each with the id of its worker. */
   readonly #tunnels = new Map<Tunnel, number>()
-  /** Whose answer has not come. */
+  /** The exchanges without a response. */
   readonly #handshakes = new Set<Exchange>()
-  /** Connections to workers that have answered a handshake, each with the id of its worker. */
+  /** Connections to workers that have responded to a handshake, each with the id of its worker. */
   readonly #upstreams = new Map<Socket, number>()
   readonly #abandoned = new AbandonedSockets()
   /** Workers that are replaced. */
@@ -122,7 +133,7 @@ export class Tunnels {
     return this.#tunnels.size
   }
 
-  /** To a worker. If that dies, `Link.lose` cancels the handshake and tells who was lost. */
+  /** To a worker. If the worker dies, `Link.lose` cancels the handshake and reports the exchange as lost. */
   open(exchange: Exchange, client: TunnelClient, link: Link, outcome: TunnelOutcome): void {
     link.tunnels += 1
     link.handshakes.begin(exchange)
@@ -135,7 +146,7 @@ export class Tunnels {
       target: targetOf(link, exchange),
       workerId: link.worker.workerId,
       isGone: () => link.end !== null,
-      answered: () => link.handshakes.end(exchange),
+      responded: () => link.handshakes.end(exchange),
       hungUp: (isSilent, fail) => link.hungUp(exchange, () => fail(isSilent ? 'worker-aborted' : 'bad-answer')),
       freed: () => {
         link.handshakes.end(exchange)
@@ -160,18 +171,18 @@ export class Tunnels {
 
   #open(place: Place, exchange: Exchange, client: TunnelClient, outcome: TunnelOutcome): void {
     this.#handshakes.add(exchange)
-    let answering: Socket | null = null
+    let responding: Socket | null = null
     const release = once(() => {
       exchange.attempt = null
       this.#handshakes.delete(exchange)
-      if (answering !== null) this.#upstreams.delete(answering)
+      if (responding !== null) this.#upstreams.delete(responding)
       place.freed()
     })
     const begun = (upstream: Socket, status: number) => {
-      answering = upstream
+      responding = upstream
       this.#upstreams.set(upstream, place.workerId)
       if (place.isGone?.()) this.#abandoned.add(upstream, monotonicMs())
-      place.answered?.()
+      place.responded?.()
       outcome.begun?.()
       this.#begun(exchange, status)
     }
@@ -181,7 +192,7 @@ export class Tunnels {
     }
     const giveUp = openTunnel(exchange, place.target, {
       unreachable: why => fail(isOutOfDescriptors(why) ? 'no-files' : 'no-tunnel'),
-      badAnswer: () => fail('bad-answer'),
+      badResponse: () => fail('bad-answer'),
       hungUp: isSilent => place.hungUp(isSilent, fail),
       interim: head => passInterim(exchange, head),
       switched: (upstream, head, rest) => {
@@ -191,7 +202,7 @@ export class Tunnels {
         const sides = { client: socket, early, upstream, head, rest }
         tunnel = this.#join(sides, place.workerId, () => {
           release()
-          outcome.over(true)
+          outcome.ended(true)
         })
       },
       refused: (upstream, head, rest, status) => {
@@ -203,7 +214,7 @@ export class Tunnels {
         passRefusal(exchange, { status, head, rest, upstream }, ending => {
           release()
           if (ending === 'broken') outcome.broken()
-          else outcome.over(ending === 'last')
+          else outcome.ended(ending === 'last')
         })
       },
     })
@@ -214,13 +225,13 @@ export class Tunnels {
     })
   }
 
-  /** A worker is replaced: its tunnels may stay for so long. Asked again, it may be sooner. */
+  /** A worker is replaced: its tunnels may stay this long. A later call may shorten the time. */
   retire(workerId: number, mercyMs: number): void {
-    const now = monotonicMs()
+    const nowMs = monotonicMs()
     const closing: Closing = {
       reason: 'restart',
-      fromMs: now + mercyMs * (1 - SPREAD_SHARE),
-      untilMs: now + mercyMs,
+      fromMs: nowMs + mercyMs * (1 - SPREAD_SHARE),
+      untilMs: nowMs + mercyMs,
     }
     this.#closingWorkers.set(workerId, closing)
     this.#schedule(
@@ -229,61 +240,65 @@ export class Tunnels {
     )
   }
 
-  /** The worker is gone: its tunnels end behind what it has said, whoever else keeps them open. */
-  gone(workerId: number, now: number): void {
+  /** The worker is gone: its tunnels end behind its last bytes, whatever other process keeps them open. */
+  gone(workerId: number, nowMs: number): void {
     this.#closingWorkers.delete(workerId)
-    for (const [upstream, id] of this.#upstreams) if (id === workerId) this.#abandoned.add(upstream, now)
+    for (const [upstream, id] of this.#upstreams) if (id === workerId) this.#abandoned.add(upstream, nowMs)
   }
 
-  /** The proxy goes away within `mercyMs`. */
+  /** The proxy stops within `mercyMs`. */
   closeAll(mercyMs: number): void {
-    const now = monotonicMs()
-    const untilMs = now + Math.min(mercyMs * SPREAD_SHARE, this.#tunnels.size * SPREAD_MS_PER_TUNNEL)
-    this.#closingAll = { reason: 'stop', fromMs: now, untilMs }
+    const nowMs = monotonicMs()
+    const untilMs = nowMs + Math.min(mercyMs * SPREAD_SHARE, this.#tunnels.size * SPREAD_MS_PER_TUNNEL)
+    this.#closingAll = { reason: 'stop', fromMs: nowMs, untilMs }
     this.#schedule([...this.#tunnels.keys()], this.#closingAll)
-    this.#closeDue(now)
+    this.#closeDue(nowMs)
   }
 
   destroyAll(): void {
     for (const tunnel of this.#tunnels.keys()) tunnel.destroy()
   }
 
-  /** Closes what is due, and what was idle for `idleMs` (0: never). The handshakes past their deadline are the caller's. */
-  sweep(now: number, idleMs: number): Exchange[] {
-    if (this.#hasDeadlines) this.#closeDue(now)
-    this.#abandoned.sweep(now)
-    if (idleMs > 0 && now - this.#idleSweptMs >= IDLE_SWEEP_MS) {
-      this.#idleSweptMs = now
+  /**
+   * Closes due tunnels, and tunnels that were idle for `idleMs` (0: never). The caller gets the handshakes past their
+   * deadline.
+   */
+  sweep(nowMs: number, idleMs: number): Exchange[] {
+    if (this.#hasDeadlines) this.#closeDue(nowMs)
+    this.#abandoned.sweep(nowMs)
+    if (idleMs > 0 && nowMs - this.#idleSweptMs >= IDLE_SWEEP_MS) {
+      this.#idleSweptMs = nowMs
       for (const tunnel of this.#tunnels.keys()) {
-        if (tunnel.isIdle(now, idleMs)) tunnel.close('idle', CLOSE_CODE.goingAway, 'idle')
+        if (tunnel.isIdle(nowMs, idleMs)) tunnel.close('idle', CLOSE_CODE.goingAway, 'idle')
       }
     }
     if (this.#handshakes.size === 0) return []
-    return [...this.#handshakes].filter(exchange => exchange.deadlineMs !== 0 && exchange.deadlineMs <= now)
+    return [...this.#handshakes].filter(exchange => exchange.deadlineMs !== 0 && exchange.deadlineMs <= nowMs)
   }
 
   #take(exchange: Exchange, client: TunnelClient, onBytes: (bytes: Buffer) => void): { socket: Socket; early: Buffer } {
     const taken = client.takeSocket(onBytes)
     const { socket } = taken
     const earlierBytes = socket.bytesWritten
-    // Before the connection's own listener, which ends the exchange and with it its line in the log.
+    // Before the connection's own listener, which ends the exchange and with it writes its line in the log.
     socket.prependListener('close', () => {
       exchange.sentBytes = socket.bytesWritten - earlierBytes
     })
-    // From now on the tunnel ends by its sides' ends, and lasts: what only the handshake needed is let go.
+    // From now on the ends of its sides end the tunnel, and it lasts: everything that only the handshake needed is
+    // freed.
     exchange.attempt = null
     exchange.wireHeaders = ''
     exchange.head.headers = ''
     return taken
   }
 
-  #join(sides: TunnelSides, workerId: number, over: () => void): Tunnel {
-    const now = monotonicMs()
-    const tunnel = new Tunnel(sides, now, this.#metrics, over)
+  #join(sides: TunnelSides, workerId: number, onClose: () => void): Tunnel {
+    const nowMs = monotonicMs()
+    const tunnel = new Tunnel(sides, nowMs, this.#metrics, onClose)
     this.#tunnels.set(tunnel, workerId)
     sides.client.once('close', () => this.#tunnels.delete(tunnel))
     const closing = this.#closingAll ?? this.#closingWorkers.get(workerId)
-    if (closing !== undefined) this.#schedule([tunnel], { ...closing, fromMs: Math.max(now, closing.fromMs) })
+    if (closing !== undefined) this.#schedule([tunnel], { ...closing, fromMs: Math.max(nowMs, closing.fromMs) })
     return tunnel
   }
 
@@ -294,11 +309,11 @@ export class Tunnels {
     for (const [index, tunnel] of tunnels.entries()) tunnel.closeAtMs = fromMs + stepMs * index
   }
 
-  #closeDue(now: number): void {
+  #closeDue(nowMs: number): void {
     let left = 0
     for (const tunnel of this.#tunnels.keys()) {
       if (tunnel.closeAtMs === 0) continue
-      if (tunnel.closeAtMs > now) left += 1
+      if (tunnel.closeAtMs > nowMs) left += 1
       else if (this.#closingAll !== null) tunnel.close('stop', CLOSE_CODE.goingAway, 'server stops')
       else tunnel.close('restart', CLOSE_CODE.serviceRestart, 'service restart')
     }

@@ -1,4 +1,7 @@
-/** undici takes longer to load than all else that a proxy needs: only a proxy with foreign upstreams (`http-to`) loads it, with the first of them. */
+/**
+ * Loads undici when it is first needed: it takes longer to load than everything else in a proxy, and only a proxy with
+ * foreign upstreams (`http-to`) needs it.
+ */
 
 import { createRequire } from 'node:module'
 

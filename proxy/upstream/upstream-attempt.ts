@@ -1,10 +1,10 @@
 /**
- * One try of an exchange at one foreign upstream, through its undici pool: the request out, the answer in. Made by `upstream-group.ts`, which decides
- * what follows from its end.
+ * One try of an exchange at one foreign upstream, through its undici pool: the request out, the response in.
+ * `upstream-group.ts` decides what follows from its end.
  *
- * What must stay true: of both bodies no more than a window and one read are held here: undici pauses our stream when the upstream is slow, we pause
- * undici when the client is. `AttemptEvents` gets
- * exactly one of `answered` and `failed`, and nothing after `abort`.
+ * What must stay true: of both bodies at most a window and one read are held here. undici pauses our stream when the
+ * upstream is slow; we pause undici when the client is slow. `AttemptEvents` gets exactly one of `responded` and
+ * `failed`, and nothing after `abort`.
  */
 
 import { Readable } from 'node:stream'
@@ -14,61 +14,66 @@ import { INTERIM_FIELDS, WINDOW_BYTES } from '../../kit/link/frames.js'
 import type { Attempt } from '../exchange/attempt.js'
 import type { Exchange } from '../exchange/exchange.js'
 import { hasInterimRoom, passInterim } from '../exchange/interim-response.js'
-import { keepPiece } from '../exchange/kept-body.js'
-import { UpstreamAnswer } from './upstream-answer.js'
+import { addPiece } from '../exchange/replayable-body.js'
 import { UNASKED_CONTINUE } from './upstream-connector.js'
-import { printInterimHead, type RawFields, readAnswerHead, upstreamFields } from './upstream-head.js'
+import { printInterimHead, type RawFields, readResponseHead, upstreamFields } from './upstream-head.js'
+import { UpstreamResponse } from './upstream-response.js'
 
 /** Why an upstream failed; a label of the metrics. */
 export type FailureReason = 'unreachable' | 'reset' | 'late' | 'bad-answer'
 
 export interface AttemptEvents {
-  /** The answer that begins now names a file to be sent in its place. */
+  /** The response that begins names a file to be sent in its place. */
   fileNamed(): void
-  answered(close: boolean): void
+  responded(close: boolean): void
   /** As `Attempt.cancel`. */
   cancelled(isLate: boolean): void
   /** `seen`: bytes of the request have been written, so it may have been executed. */
-  /** `why`: for the operator, with an errno where there is one. */
+  /** `why`: for the operator, with an errno if there is one. */
   failed(reason: FailureReason, seen: boolean, why: string): void
 }
 
 type Controller = Dispatcher.DispatchController
 
-/** undici's words for an answer that is not HTTP. Its SocketError has one code for that and for a broken connection. */
-const BAD_ANSWER_CODES: ReadonlySet<string> = new Set([
+/**
+ * undici's codes for a response that is not HTTP. Its SocketError has one code for that and for a broken connection.
+ */
+const BAD_RESPONSE_CODES: ReadonlySet<string> = new Set([
   'UND_ERR_HEADERS_OVERFLOW',
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
 ])
-const BAD_ANSWER_MESSAGES = /^bad (response|upgrade)$/
-/** In field lines: the answer is a word to the proxy. */
+const BAD_RESPONSE_MESSAGES = /^bad (response|upgrade)$/
+/** In field lines: a field that is meant for the proxy. */
 const NAMES_FILE = /^x-(accel-redirect|sendfile):/im
 const LATE_CODES: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
 
-/** Of a name or a value, for the room of interim responses. */
+/** The cost of a name or a value, for the bound on interim responses. */
 const BYTES_PER_FIELD = 50
 
 export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHandler {
   readonly #exchange: Exchange
   readonly #events: AttemptEvents
   #body: Readable | null = null
-  /** The body's stream has asked for a piece and got none. */
+  /** The stream of the body has asked for a piece and got none. */
   #isAwaited = false
-  /** Of the body: what came before it was asked for, joined where it is short. Kept in the stream one by one, bytes would cost a hundred times their size. */
+  /**
+   * Pieces of the body that came before they were asked for; short ones are joined. Kept in the stream one by one,
+   * bytes would cost a hundred times their size.
+   */
   #ahead: Buffer[] = []
   #aheadBytes = 0
-  /** Interim responses of the read under way. */
+  /** Interim responses of the current read. */
   #interims = ''
   #controller: Controller | null = null
-  #answer: UpstreamAnswer | null = null
-  #isOver = false
+  #response: UpstreamResponse | null = null
+  #isClosed = false
 
   constructor(exchange: Exchange, events: AttemptEvents) {
     this.#exchange = exchange
     this.#events = events
   }
 
-  /** `silenceMs`: how long the upstream may be silent before its answer and in it, 0 = for ever. */
+  /** `silenceMs`: how long the upstream may be silent before its response and in it, 0 = for ever. */
   start(pool: Dispatcher, silenceMs: number): void {
     const exchange = this.#exchange
     const { method, target } = exchange.head
@@ -77,14 +82,14 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
     pool.dispatch({ path: target, method, headers, body, headersTimeout: silenceMs, bodyTimeout: silenceMs }, this)
   }
 
-  /** A piece of the request's body. False: no more before `resumeBody`. */
+  /** A piece of the request body. False: no more before `resumeBody`. */
   sendBody(exchange: Exchange, bytes: Buffer): boolean {
     if (this.#body === null) return true
     if (this.#isAwaited) {
       this.#isAwaited = false
       this.#body.push(bytes)
     } else {
-      keepPiece(this.#ahead, bytes)
+      addPiece(this.#ahead, bytes)
       this.#aheadBytes += bytes.length
     }
     return this.hasRoom(exchange)
@@ -102,21 +107,24 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
   /** The upstream sees its connection break. */
   cancel(exchange: Exchange, isLate: boolean): void {
     exchange.attempt = null
-    this.#isOver = true
+    this.#isClosed = true
     this.#events.cancelled(isLate)
     this.#controller?.abort(new Error('aborted'))
   }
 
-  /** A body that is here whole leaves in one write with its head; another one is a stream, and undici frames it by Content-Length or by chunks. */
+  /**
+   * A complete body leaves in one write with its head. Any other body is a stream, and undici frames it by
+   * Content-Length or by chunks.
+   */
   #requestBody(): Buffer | Readable | null {
     const exchange = this.#exchange
-    const kept = exchange.kept ?? []
-    if (exchange.bodyComplete) return kept.length === 0 ? null : Buffer.concat(kept)
-    // It asks when it is empty, so that what undici does not take yet waits here.
+    const replayable = exchange.replayable ?? []
+    if (exchange.bodyComplete) return replayable.length === 0 ? null : Buffer.concat(replayable)
+    // The stream asks when it is empty, so bytes that undici does not take yet wait here.
     this.#body = new Readable({ highWaterMark: 1, read: () => this.#bodyAwaited() })
-    // undici destroys it with what failed, which it tells us as well.
+    // undici destroys the stream with the error that it also reports to us.
     this.#body.on('error', () => {})
-    for (const bytes of kept) this.#body.push(bytes)
+    for (const bytes of replayable) this.#body.push(bytes)
     return this.#body
   }
 
@@ -133,39 +141,39 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
     for (const bytes of ahead) this.#body?.push(bytes)
   }
 
-  // What undici tells.
+  // The events of undici.
 
   onRequestStart(controller: Controller): void {
     this.#controller = controller
-    if (this.#isOver) controller.abort(new Error('aborted'))
+    if (this.#isClosed) controller.abort(new Error('aborted'))
   }
 
   onResponseStart(controller: Controller, status: number): void {
-    if (this.#isOver) return
+    if (this.#isClosed) return
     if (status < 200) return this.#interim(controller, status)
     this.#passInterims()
     const raw = rawOf(controller.rawHeaders)
-    const head = readAnswerHead(status, raw, this.#exchange.head.method)
+    const head = readResponseHead(status, raw, this.#exchange.head.method)
     if (typeof head === 'string') return this.#refuse(head)
     if (NAMES_FILE.test(head.fields)) this.#events.fileNamed()
-    this.#answer = new UpstreamAnswer(this.#exchange, head, () => {
-      if (!this.#isOver) controller.resume()
+    this.#response = new UpstreamResponse(this.#exchange, head, () => {
+      if (!this.#isClosed) controller.resume()
     })
-    // Complete already. undici would wait in vain for the Content-Length of a 304.
-    if (head.bodiless) this.#complete(this.#answer, [])
+    // Complete already: undici would wait in vain for the Content-Length of a 304.
+    if (head.bodiless) this.#complete(this.#response, [])
   }
 
   onResponseData(controller: Controller, bytes: Buffer): void {
-    if (this.#isOver || this.#answer === null) return
-    if (!this.#answer.data(bytes)) controller.pause()
+    if (this.#isClosed || this.#response === null) return
+    if (!this.#response.data(bytes)) controller.pause()
   }
 
   onResponseEnd(controller: Controller): void {
-    if (!this.#isOver && this.#answer !== null) this.#complete(this.#answer, rawOf(controller.rawTrailers))
+    if (!this.#isClosed && this.#response !== null) this.#complete(this.#response, rawOf(controller.rawTrailers))
   }
 
   onResponseError(_: Controller, error: Error): void {
-    if (this.#isOver) return
+    if (this.#isClosed) return
     this.#fail(this.#controller === null ? 'unreachable' : failureOf(error), reasonOf(error))
   }
 
@@ -174,12 +182,12 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
     if (status === UNASKED_CONTINUE) return
     const exchange = this.#exchange
     const raw = rawOf(rawHeaders)
-    // Its bytes are not known, and what names and values are is not worth a count: undici takes 16 KB of a head.
+    // The number of bytes is not known, and adding up names and values is not worth it: undici takes 16 KB of a head.
     if (!hasInterimRoom(exchange, BYTES_PER_FIELD * raw.length)) return
     const head = raw.length > 2 * INTERIM_FIELDS ? null : printInterimHead(status, raw)
-    if (head === null) return this.#refuse(`it has an interim answer of status ${status}`)
+    if (head === null) return this.#refuse(`it has an interim response of status ${status}`)
     if (exchange.head.httpMinor !== 1) return
-    // Those of one read leave in one write.
+    // The interim responses of one read leave in one write.
     if (this.#interims === '') queueMicrotask(() => this.#passInterims())
     this.#interims += head
   }
@@ -187,25 +195,25 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
   #passInterims(): void {
     const heads = this.#interims
     this.#interims = ''
-    if (heads !== '' && !this.#isOver) passInterim(this.#exchange, heads)
+    if (heads !== '' && !this.#isClosed) passInterim(this.#exchange, heads)
   }
 
-  #complete(answer: UpstreamAnswer, trailers: RawFields): void {
+  #complete(response: UpstreamResponse, trailers: RawFields): void {
     this.#exchange.attempt = null
-    this.#isOver = true
-    answer.end(trailers)
-    this.#events.answered(answer.close)
+    this.#isClosed = true
+    response.end(trailers)
+    this.#events.responded(response.close)
   }
 
   #refuse(why: string): void {
     this.#fail('bad-answer', why)
-    this.#controller?.abort(new Error('bad answer'))
+    this.#controller?.abort(new Error('bad response'))
   }
 
   #fail(reason: FailureReason, why: string): void {
     this.#exchange.attempt = null
-    this.#isOver = true
-    this.#answer?.interrupt()
+    this.#isClosed = true
+    this.#response?.interrupt()
     this.#events.failed(reason, this.#controller !== null, why)
   }
 }
@@ -213,8 +221,8 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
 function failureOf(error: Error): FailureReason {
   const code = codeOf(error)
   if (LATE_CODES.has(code)) return 'late'
-  const isBad = BAD_ANSWER_CODES.has(code) || BAD_ANSWER_MESSAGES.test(error.message)
-  // Its parser's errors have a code in some versions only.
+  const isBad = BAD_RESPONSE_CODES.has(code) || BAD_RESPONSE_MESSAGES.test(error.message)
+  // The errors of undici's parser have a code in some versions only.
   return isBad || error.name === 'HTTPParserError' ? 'bad-answer' : 'reset'
 }
 

@@ -1,20 +1,22 @@
 /**
- * Which of the foreign upstreams of a mount gets a request, and which of them is left alone because it failed: nginx's `max_fails` and
- * `fail_timeout`, called `http-max-fails` and `http-gracetime` here. Pure; `upstream-group.ts` acts on it.
+ * Which of the foreign upstreams of a mount gets a request, and which ones are avoided because they failed: nginx's
+ * `max_fails` and `fail_timeout`, called `http-max-fails` and `http-gracetime` here. Pure; `upstream-group.ts` acts on
+ * it.
  *
- * An upstream that failed so often within the grace time is *out* for as long. Then a single request tries it, one that may be sent twice where
- * there is another upstream; only what comes of that brings the others back.
+ * An upstream that failed this often within the grace time is *out* for the same time. Then a single request tries it.
+ * If there is another upstream, that is a request which may be sent twice. Only a response to this trial brings the
+ * others back.
  */
 
-/** What is known of one upstream. */
-export interface Standing {
+/** The health of one upstream. */
+export interface UpstreamHealth {
   inFlight: number
   /** Failures since `failingSinceMs`, which is at most a grace time ago. */
   failures: number
   failingSinceMs: number
   /** 0 = in rotation. */
   outUntilMs: number
-  /** It is out and has got its one request. */
+  /** It is out, and its trial request is under way. */
   onTrial: boolean
 }
 
@@ -24,51 +26,52 @@ export interface HealthRules {
   graceMs: number
 }
 
-/** `full`: wait, one of them will have room. `exhausted`: each has been tried. */
+/** `full`: wait for room at one of them. `exhausted`: each has been tried. */
 export type Choice<T> = T | 'full' | 'exhausted'
 
-export function newStanding(): Standing {
+export function newHealth(): UpstreamHealth {
   return { inFlight: 0, failures: 0, failingSinceMs: 0, outUntilMs: 0, onTrial: false }
 }
 
 /**
- * The one with the fewest in flight of those in rotation or due for their trial that the request has not tried. Where all of those are out, the one that
- * would be back first: a refusal for certain helps nobody. Of equals the first behind `after`, so that they take turns.
+ * The upstream with the fewest requests in flight among those that the request has not tried and that are in rotation
+ * or due for their trial. If all of them are out: the one that would be back first, because a certain refusal helps
+ * nobody. Among equals, the first one behind `after`, so that they take turns.
  */
-export function chooseUpstream<T extends Standing>(
+export function chooseUpstream<T extends UpstreamHealth>(
   all: readonly T[],
   tried: ReadonlySet<T>,
-  { now, limit, after, mayTrial }: { now: number; limit: number; after: number; mayTrial: boolean },
+  { nowMs, limit, after, mayTrial }: { nowMs: number; limit: number; after: number; mayTrial: boolean },
 ): Choice<T> {
   const untried = rotated(all, after).filter(one => !tried.has(one))
   if (untried.length === 0) return 'exhausted'
-  const eligible = untried.filter(one => one.outUntilMs === 0 || (mayTrial && one.outUntilMs <= now && !one.onTrial))
+  const eligible = untried.filter(one => one.outUntilMs === 0 || (mayTrial && one.outUntilMs <= nowMs && !one.onTrial))
   const candidates = eligible.length > 0 ? eligible : untried.filter(one => one.outUntilMs === soonest(untried))
   const best = candidates.reduce((least, one) => (one.inFlight < least.inFlight ? one : least))
   return best.inFlight < limit ? best : 'full'
 }
 
-/** Counts a failure; true: that put it out of rotation. */
-export function countFailure(standing: Standing, { maxFails, graceMs }: HealthRules, now: number): boolean {
+/** Counts a failure. True: it put the upstream out of rotation. */
+export function countFailure(health: UpstreamHealth, { maxFails, graceMs }: HealthRules, nowMs: number): boolean {
   if (maxFails === 0) return false
-  if (standing.failures === 0 || now - standing.failingSinceMs > graceMs) {
-    standing.failures = 0
-    standing.failingSinceMs = now
+  if (health.failures === 0 || nowMs - health.failingSinceMs > graceMs) {
+    health.failures = 0
+    health.failingSinceMs = nowMs
   }
-  standing.failures += 1
-  const wasOut = standing.outUntilMs !== 0
-  if (!wasOut && standing.failures < maxFails) return false
-  standing.outUntilMs = now + graceMs
-  standing.onTrial = false
+  health.failures += 1
+  const wasOut = health.outUntilMs !== 0
+  if (!wasOut && health.failures < maxFails) return false
+  health.outUntilMs = nowMs + graceMs
+  health.onTrial = false
   return !wasOut
 }
 
-/** An answer came; true: that brought it back into rotation. */
-export function countAnswer(standing: Standing): boolean {
-  const wasOut = standing.outUntilMs !== 0
-  standing.failures = 0
-  standing.outUntilMs = 0
-  standing.onTrial = false
+/** A response came. True: it brought the upstream back into rotation. */
+export function countSuccess(health: UpstreamHealth): boolean {
+  const wasOut = health.outUntilMs !== 0
+  health.failures = 0
+  health.outUntilMs = 0
+  health.onTrial = false
   return wasOut
 }
 
@@ -76,6 +79,6 @@ function rotated<T>(all: readonly T[], after: number): T[] {
   return [...all.slice(after + 1), ...all.slice(0, after + 1)]
 }
 
-function soonest(all: readonly Standing[]): number {
+function soonest(all: readonly UpstreamHealth[]): number {
   return Math.min(...all.map(one => one.outUntilMs))
 }

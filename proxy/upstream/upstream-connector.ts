@@ -1,10 +1,13 @@
 /**
- * Connections to foreign upstreams, as undici's pools make them, but for one thing: undici breaks a connection on which `100 Continue` comes. A server may send that
- * at any time, and whoever has not asked for it may ignore it (RFC 9110 §15.2). Used by `upstream-group.ts`.
+ * Connections to foreign upstreams, as undici's pools make them, with one difference: undici breaks a connection on
+ * which `100 Continue` comes. A server may send it at any time, and a client that has not asked for it may ignore it
+ * (RFC 9110 §15.2).
  *
- * What must stay true: undici's parser sees the same bytes and decides about all else. It is told another interim status, which IANA has given to nobody.
+ * What must stay true: undici's parser sees the same bytes and decides about everything else. It is told another
+ * interim status, which IANA has not assigned.
  *
- * Source: lib/dispatcher/client-h1.js of undici 7 (`connectH1`, `Parser.onHeadersComplete`); where a version has that differently, a 100 is a bad response as before.
+ * Source: lib/dispatcher/client-h1.js of undici 7 (`connectH1`, `Parser.onHeadersComplete`). If a version works
+ * differently, a 100 is a bad response, as without this file.
  */
 
 import type { Socket } from 'node:net'
@@ -12,12 +15,12 @@ import type { buildConnector } from 'undici'
 import type { UpstreamAddress } from '../../kit/options/values/value-types.js'
 import { loadUndici } from './lazy-undici.js'
 
-/** What `UpstreamAttempt` is told in place of 100. */
+/** The status that `UpstreamAttempt` gets in place of 100. */
 export const UNASKED_CONTINUE = 199
 
 /**
- * What waits on the socket for a slow upstream. A body that comes byte by byte waits in as many writes, each of which takes a
- * hundred times its size: this is a quarter of what undici has by itself.
+ * Bytes that may wait on the socket for a slow upstream. A body that comes byte by byte waits in as many writes, each
+ * of which takes a hundred times its size: this is a quarter of undici's own limit.
  */
 const MOST_WAITING_BYTES = 16 * 1024
 
@@ -25,9 +28,9 @@ interface Parser {
   onHeadersComplete(status: number, upgrade: boolean, keepsAlive: boolean): number
 }
 
-/** `connectMs`: how long it may take. */
+/** `connectMs`: how long connecting may take. */
 export function upstreamConnector(address: UpstreamAddress, connectMs: number): buildConnector.connector {
-  // undici hands on to `net.connect` what it does not know; its types lack what `net.Socket` takes as a stream.
+  // undici passes unknown options on to `net.connect`; its types lack the stream options of `net.Socket`.
   const stream = { highWaterMark: MOST_WAITING_BYTES }
   const connect = loadUndici().buildConnector({
     timeout: connectMs,

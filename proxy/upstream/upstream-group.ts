@@ -1,9 +1,9 @@
 /**
- * The foreign upstreams of one mount (`http-to`): which of them an exchange goes to, the queue of those for which none has room, and where
- * an exchange goes on when its upstream failed. Made by `upstreams.ts`; the rules are in `upstream-choice.ts` and `rescue.ts`.
+ * The foreign upstreams of one mount (`http-to`): the choice for each exchange, the queue if none has room, and
+ * failover when an upstream failed. The rules are in `upstream-choice.ts` and `rescue.ts`.
  *
- * What must stay true: an exchange whose method is not idempotent is written to an upstream once; whatever happens, its place there is given back
- * once.
+ * What must stay true: an exchange whose method is not idempotent is written to an upstream once. Whatever happens, its
+ * place there is given back once.
  */
 
 import { isIPv6 } from 'node:net'
@@ -25,37 +25,37 @@ import { type FailureReason, UpstreamAttempt } from './upstream-attempt.js'
 import {
   type Choice,
   chooseUpstream,
-  countAnswer,
   countFailure,
+  countSuccess,
   type HealthRules,
-  newStanding,
-  type Standing,
+  newHealth,
+  type UpstreamHealth,
 } from './upstream-choice.js'
 import { upstreamConnector } from './upstream-connector.js'
 import { viaField } from './upstream-head.js'
 
-/** What a group tells; each exchange gets exactly one of `answered`, `failed` and `broken`, unless it was cancelled. */
+/** Events of a group. Each exchange gets exactly one of `responded`, `failed` and `broken`, unless it was cancelled. */
 export interface GroupEvents {
-  /** It is about to be sent to an upstream. */
+  /** The exchange is about to be sent to an upstream. */
   assigned(exchange: Exchange): void
-  /** The answer that begins now names a file to be sent in its place. */
+  /** The response that begins names a file to be sent in its place. */
   fileNamed(exchange: Exchange): void
-  answered(exchange: Exchange, close: boolean): void
+  responded(exchange: Exchange, close: boolean): void
   failed(exchange: Exchange, code: ErrorCode): void
-  /** A part of the answer is with the client, and there will be no more. */
+  /** The client has a part of the response, and there will be no more. */
   broken(exchange: Exchange): void
-  /** Its deadline has passed: it is to be cancelled and answered. */
+  /** The deadline has passed: the exchange has to be cancelled and gets a 504. */
   expired(exchange: Exchange): void
 }
 
-/** What a group needs of the rest of the proxy; `settings` are those of now. */
+/** What a group needs from the rest of the proxy; `settings` are the current ones. */
 export interface GroupWorld {
   settings: ProxySettings
   metrics: { queued(mount: string, seconds: number): void; rescue(outcome: string): void }
   event(name: ProxyEventName, fields: ToldFields): void
 }
 
-export interface Upstream extends Standing {
+export interface Upstream extends UpstreamHealth {
   /** Its place in the option, from 0: a label of the metrics. */
   readonly index: number
   readonly address: UpstreamAddress
@@ -63,16 +63,16 @@ export interface Upstream extends Standing {
   readonly failuresByReason: Map<FailureReason, number>
 }
 
-/** Where an exchange has been. */
-interface Course {
+/** The upstreams that an exchange has tried. */
+interface Failover {
   readonly exchange: Exchange
   readonly tried: Set<Upstream>
-  /** Null while it waits. */
+  /** Null while the exchange waits. */
   upstream: Upstream | null
   unseenAttempts: number
 }
 
-/** As `tunnel.ts`. */
+/** As in `tunnel.ts`. */
 const MOST_HEAD_BYTES = 64 * 1024
 /** Shorter than the five seconds after which Node closes an idle connection. */
 const KEEP_ALIVE_MS = 4000
@@ -84,8 +84,8 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
   readonly #world: GroupWorld
   readonly #tunnels: Tunnels
   readonly #connectMs: number
-  /** Those that wait, and those that an upstream has. */
-  readonly #courses = new Map<Exchange, Course>()
+  /** Waiting exchanges, and exchanges at an upstream. */
+  readonly #failovers = new Map<Exchange, Failover>()
   readonly #waiting = new WaitingLine()
   #isPumping = false
   #last = -1
@@ -99,7 +99,7 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
     this.upstreams = addresses.map((address, index) => openUpstream(address, index, this.#connectMs))
   }
 
-  /** Whether it is what a new configuration wants. The pools keep the connect time that they were made with. */
+  /** Whether a new configuration wants the same. The pools keep the connect time that they were made with. */
   isMadeOf(addresses: UpstreamAddress[], connectMs: number): boolean {
     return (
       connectMs === this.#connectMs &&
@@ -112,74 +112,74 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
   }
 
   get isIdle(): boolean {
-    return this.#courses.size === 0
+    return this.#failovers.size === 0
   }
 
-  dispatch(exchange: Exchange, now: number): void {
-    // A client of undici cannot ask for the server as a whole, and nginx refuses it too.
+  dispatch(exchange: Exchange, nowMs: number): void {
+    // undici cannot send `*`, and nginx refuses it too.
     if (exchange.head.target === '*') return this.#events.failed(exchange, 'bad-path')
     exchange.wireHeaders += viaField(exchange.head)
-    const course: Course = { exchange, tried: new Set(), upstream: null, unseenAttempts: 0 }
-    this.#courses.set(exchange, course)
-    if (this.#waiting.size > 0) this.#queue(course, now, false)
-    else this.#place(course, now, false)
+    const failover: Failover = { exchange, tried: new Set(), upstream: null, unseenAttempts: 0 }
+    this.#failovers.set(exchange, failover)
+    if (this.#waiting.size > 0) this.#queue(failover, nowMs, false)
+    else this.#place(failover, nowMs, false)
   }
 
-  /** Its client is gone while it waits. */
+  /** The client of a waiting exchange is gone. */
   leave(exchange: Exchange): void {
     this.#dequeue(exchange)
-    this.#courses.delete(exchange)
+    this.#failovers.delete(exchange)
   }
 
-  /** Past their deadline: whoever is told cancels them. */
-  late(now: number): Exchange[] {
+  /** The exchanges past their deadline. The caller cancels them. */
+  late(nowMs: number): Exchange[] {
     const late: Exchange[] = []
-    for (const exchange of this.#courses.keys())
-      if (exchange.deadlineMs !== 0 && exchange.deadlineMs <= now) late.push(exchange)
+    for (const exchange of this.#failovers.keys())
+      if (exchange.deadlineMs !== 0 && exchange.deadlineMs <= nowMs) late.push(exchange)
     return late
   }
 
-  /** Refuses those that have waited too long, and lets wait no longer those that an upstream is back for. */
-  sweep(now: number): void {
+  /** Refuses exchanges that have waited too long, and sends waiting ones to upstreams that are back. */
+  sweep(nowMs: number): void {
     if (this.#waiting.size === 0) return
-    for (const exchange of this.#waiting.removeLate(now)) {
+    for (const exchange of this.#waiting.removeLate(nowMs)) {
       exchange.queue = null
-      this.#courses.delete(exchange)
+      this.#failovers.delete(exchange)
       this.#events.failed(exchange, 'no-upstream')
     }
-    this.#pump(now)
+    this.#pump(nowMs)
   }
 
-  /** What is in flight is let go; for the end of the process. */
+  /** Drops everything in flight; for the end of the process. */
   destroy(): void {
     for (const { pool } of this.upstreams) void pool.destroy()
   }
 
-  /** `isRescue`: it has waited already and goes before the others. */
-  #place(course: Course, now: number, isRescue: boolean): void {
-    const choice = this.#choose(course, now)
-    if (choice === 'full') this.#queue(course, now, isRescue)
-    else this.#follow(course, choice, now)
+  /** `isRescue`: the exchange has waited already and goes before the others. */
+  #place(failover: Failover, nowMs: number, isRescue: boolean): void {
+    const choice = this.#choose(failover, nowMs)
+    if (choice === 'full') this.#queue(failover, nowMs, isRescue)
+    else this.#follow(failover, choice, nowMs)
   }
 
-  #choose({ exchange, tried }: Course, now: number): Choice<Upstream> {
+  #choose({ exchange, tried }: Failover, nowMs: number): Choice<Upstream> {
     const { workerConnections: limit } = this.#world.settings
     const mayTrial = isIdempotent(exchange.head.method)
-    return chooseUpstream(this.upstreams, tried, { now, limit, after: this.#last, mayTrial })
+    return chooseUpstream(this.upstreams, tried, { nowMs, limit, after: this.#last, mayTrial })
   }
 
-  #follow(course: Course, choice: Upstream | 'exhausted', now: number): void {
-    if (choice === 'exhausted') this.#giveUp(course, 'upstream-unreachable')
-    else this.#assign(course, choice, now)
+  #follow(failover: Failover, choice: Upstream | 'exhausted', nowMs: number): void {
+    if (choice === 'exhausted') this.#giveUp(failover, 'upstream-unreachable')
+    else this.#assign(failover, choice, nowMs)
   }
 
-  #queue(course: Course, now: number, isRescue: boolean): void {
-    const { exchange } = course
+  #queue(failover: Failover, nowMs: number, isRescue: boolean): void {
+    const { exchange } = failover
     const { httpQueue, httpQueueTimeoutMs } = this.#world.settings
-    if (!isRescue && this.#waiting.size >= httpQueue) return this.#giveUp(course, 'queue-full')
+    if (!isRescue && this.#waiting.size >= httpQueue) return this.#giveUp(failover, 'queue-full')
     if (exchange.queuedMs === 0) {
-      exchange.queuedMs = now
-      exchange.queueDeadlineMs = httpQueueTimeoutMs > 0 ? now + httpQueueTimeoutMs : Number.POSITIVE_INFINITY
+      exchange.queuedMs = nowMs
+      exchange.queueDeadlineMs = httpQueueTimeoutMs > 0 ? nowMs + httpQueueTimeoutMs : Number.POSITIVE_INFINITY
     }
     exchange.queue = this
     if (isRescue) this.#waiting.unshift(exchange)
@@ -191,148 +191,152 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
     this.#waiting.remove(exchange)
   }
 
-  /** In their order, until the first has no room. Not while it goes on already: whoever fails at once gives a place back, and would begin it anew, each inside the one before. */
-  #pump(now: number): void {
+  /**
+   * Serves the queue in order, until the first exchange has no room. Not recursively: an exchange that fails at once
+   * gives its place back, which would call this again, each call inside the one before.
+   */
+  #pump(nowMs: number): void {
     if (this.#isPumping) return
     this.#isPumping = true
     for (let exchange = this.#waiting.first; exchange !== null; exchange = this.#waiting.first) {
-      const course = this.#courses.get(exchange)!
-      const choice = this.#choose(course, now)
+      const failover = this.#failovers.get(exchange)!
+      const choice = this.#choose(failover, nowMs)
       if (choice === 'full') break
       this.#dequeue(exchange)
-      this.#follow(course, choice, now)
+      this.#follow(failover, choice, nowMs)
     }
     this.#isPumping = false
   }
 
-  #assign(course: Course, upstream: Upstream, now: number): void {
-    const { exchange } = course
-    if (exchange.queuedMs > 0) this.#world.metrics.queued(this.mount, (now - exchange.queuedMs) / 1000)
+  #assign(failover: Failover, upstream: Upstream, nowMs: number): void {
+    const { exchange } = failover
+    if (exchange.queuedMs > 0) this.#world.metrics.queued(this.mount, (nowMs - exchange.queuedMs) / 1000)
     exchange.queuedMs = 0
-    exchange.dispatchMs = now
+    exchange.dispatchMs = nowMs
     exchange.attempts += 1
     upstream.inFlight += 1
     upstream.onTrial = upstream.outUntilMs !== 0
     this.#last = upstream.index
-    course.upstream = upstream
-    course.tried.add(upstream)
-    if (exchange.bodyComplete) this.#startClock(exchange, now)
-    if (isTunnel(exchange)) this.#openTunnel(course, upstream)
-    else this.#send(course, upstream)
+    failover.upstream = upstream
+    failover.tried.add(upstream)
+    if (exchange.bodyComplete) this.#startClock(exchange, nowMs)
+    if (isTunnel(exchange)) this.#openTunnel(failover, upstream)
+    else this.#send(failover, upstream)
   }
 
-  #openTunnel(course: Course, upstream: Upstream): void {
-    const { exchange } = course
+  #openTunnel(failover: Failover, upstream: Upstream): void {
+    const { exchange } = failover
     this.#tunnels.openTo(upstream.address, exchange, exchange.client as TunnelClient, {
-      ...this.#tunnelOutcome(course, upstream),
-      freed: () => this.#release(course),
-      cancelled: isLate => this.#cancelled(course, upstream, isLate),
+      ...this.#tunnelOutcome(failover, upstream),
+      freed: () => this.#release(failover),
+      cancelled: isLate => this.#cancelled(failover, upstream, isLate),
     })
   }
 
-  /** The clock of harakiri runs from the last byte of the request to the first one of the answer, as at a worker. */
-  #startClock(exchange: Exchange, now: number): void {
-    exchange.startClock(harakiriMsOf(exchange, this.#world.settings), now)
+  /** The clock of harakiri runs from the last byte of the request to the first byte of the response, as at a worker. */
+  #startClock(exchange: Exchange, nowMs: number): void {
+    exchange.startClock(harakiriMsOf(exchange, this.#world.settings), nowMs)
   }
 
-  #send(course: Course, upstream: Upstream): void {
-    const { exchange } = course
+  #send(failover: Failover, upstream: Upstream): void {
+    const { exchange } = failover
     this.#events.assigned(exchange)
     const attempt = new UpstreamAttempt(exchange, {
       fileNamed: () => this.#events.fileNamed(exchange),
-      answered: close => {
+      responded: close => {
         this.#succeed(upstream)
-        this.#end(course)
-        this.#events.answered(exchange, close)
+        this.#end(failover)
+        this.#events.responded(exchange, close)
       },
-      cancelled: isLate => this.#cancelled(course, upstream, isLate),
-      failed: (reason, seen, why) => this.#failed(course, upstream, reason, seen, why),
+      cancelled: isLate => this.#cancelled(failover, upstream, isLate),
+      failed: (reason, seen, why) => this.#failed(failover, upstream, reason, seen, why),
     })
     exchange.attempt = attempt
-    // We are about to read the body. undici knows no 100, and nginx does the same.
+    // The body is about to be read: the proxy sends the 100, because undici does not know it. nginx does the same.
     exchange.continueBody()
     attempt.start(upstream.pool, harakiriMsOf(exchange, this.#world.settings))
   }
 
-  #tunnelOutcome(course: Course, upstream: Upstream): TunnelOutcome {
+  #tunnelOutcome(failover: Failover, upstream: Upstream): TunnelOutcome {
     return {
       failed: code => {
         if (code === 'no-tunnel')
-          return this.#failed(course, upstream, 'unreachable', false, 'no tunnel could be opened')
+          return this.#failed(failover, upstream, 'unreachable', false, 'no tunnel could be opened')
         if (code === 'upstream-lost')
-          return this.#failed(course, upstream, 'reset', true, 'it hung up before it answered a handshake')
-        this.#fail(upstream, 'bad-answer', 'its answer to a handshake is malformed')
-        this.#giveUp(course, code)
+          return this.#failed(failover, upstream, 'reset', true, 'it hung up before it responded to a handshake')
+        this.#fail(upstream, 'bad-answer', 'its response to a handshake is malformed')
+        this.#giveUp(failover, code)
       },
       begun: () => this.#succeed(upstream),
-      over: close => {
-        this.#end(course)
-        this.#events.answered(course.exchange, close)
+      ended: close => {
+        this.#end(failover)
+        this.#events.responded(failover.exchange, close)
       },
       broken: () => {
-        this.#end(course)
-        this.#events.broken(course.exchange)
+        this.#end(failover)
+        this.#events.broken(failover.exchange)
       },
     }
   }
 
-  #failed(course: Course, upstream: Upstream, reason: FailureReason, seen: boolean, why: string): void {
-    const { exchange } = course
-    if (reason === 'late' && !exchange.answerBegun) {
-      this.#cancelled(course, upstream, true)
+  #failed(failover: Failover, upstream: Upstream, reason: FailureReason, seen: boolean, why: string): void {
+    const { exchange } = failover
+    if (reason === 'late' && !exchange.responseBegun) {
+      this.#cancelled(failover, upstream, true)
       return this.#events.expired(exchange)
     }
     this.#fail(upstream, reason, why)
-    this.#release(course)
+    this.#release(failover)
     exchange.deadlineMs = 0
-    if (!seen) course.unseenAttempts += 1
-    if (reason === 'bad-answer' && !exchange.answerBegun) {
+    if (!seen) failover.unseenAttempts += 1
+    if (reason === 'bad-answer' && !exchange.responseBegun) {
       this.#world.event('bad-answer', { request: exchange.title, ...this.#named(upstream), why })
-      return this.#giveUp(course, 'bad-answer')
+      return this.#giveUp(failover, 'bad-answer')
     }
-    const { answerBegun, attempts, kept, head } = exchange
-    const { unseenAttempts } = course
+    const { responseBegun, attempts, replayable, head } = exchange
+    const { unseenAttempts } = failover
     const seenAttempts = attempts - unseenAttempts
-    const orphan = { method: head.method, answerBegun, seen, attempts: seenAttempts, unseenAttempts }
-    const verdict = verdictOnForeign({ ...orphan, replayable: kept !== null })
+    const orphan = { method: head.method, responseBegun, seen, attempts: seenAttempts, unseenAttempts }
+    const verdict = verdictOnForeign({ ...orphan, replayable: replayable !== null })
     if (verdict === 'break') {
-      this.#end(course)
+      this.#end(failover)
       return this.#events.broken(exchange)
     }
     this.#world.metrics.rescue(verdict === 'again' ? 'again' : 'given-up')
-    if (verdict === 'give-up') return this.#giveUp(course, seen ? 'upstream-lost' : 'upstream-unreachable')
-    // A connection that broke may have been an idle one that was just being closed: where there is no other upstream, the same one gets another chance.
-    if (seen && course.tried.size === this.upstreams.length) course.tried.clear()
-    this.#place(course, monotonicMs(), true)
+    if (verdict === 'give-up') return this.#giveUp(failover, seen ? 'upstream-lost' : 'upstream-unreachable')
+    // A broken connection may have been an idle one that was just being closed. If there is no other upstream, the same
+    // one gets another chance.
+    if (seen && failover.tried.size === this.upstreams.length) failover.tried.clear()
+    this.#place(failover, monotonicMs(), true)
   }
 
-  #giveUp(course: Course, code: ErrorCode): void {
-    this.#end(course)
-    this.#events.failed(course.exchange, code)
+  #giveUp(failover: Failover, code: ErrorCode): void {
+    this.#end(failover)
+    this.#events.failed(failover.exchange, code)
   }
 
-  #cancelled(course: Course, upstream: Upstream, isLate: boolean): void {
-    if (isLate) this.#fail(upstream, 'late', 'its answer did not begin in time')
-    this.#end(course)
+  #cancelled(failover: Failover, upstream: Upstream, isLate: boolean): void {
+    if (isLate) this.#fail(upstream, 'late', 'its response did not begin in time')
+    this.#end(failover)
   }
 
-  #end(course: Course): void {
-    this.#courses.delete(course.exchange)
-    this.#release(course)
+  #end(failover: Failover): void {
+    this.#failovers.delete(failover.exchange)
+    this.#release(failover)
   }
 
-  #release(course: Course): void {
-    const { upstream } = course
+  #release(failover: Failover): void {
+    const { upstream } = failover
     if (upstream === null) return
-    course.upstream = null
+    failover.upstream = null
     upstream.inFlight -= 1
-    // Nothing came of it, neither good nor bad: another request may try.
+    // No result, neither good nor bad: another request may be the trial.
     upstream.onTrial = false
     if (this.#waiting.size > 0) this.#pump(monotonicMs())
   }
 
   #succeed(upstream: Upstream): void {
-    if (countAnswer(upstream)) this.#world.event('upstream-back', this.#named(upstream))
+    if (countSuccess(upstream)) this.#world.event('upstream-back', this.#named(upstream))
   }
 
   #fail(upstream: Upstream, reason: FailureReason, why: string): void {
@@ -363,5 +367,5 @@ function openUpstream(address: UpstreamAddress, index: number, connectMs: number
     keepAliveTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: MOST_HEAD_BYTES,
   })
-  return { ...newStanding(), index, address, pool, failuresByReason: new Map() }
+  return { ...newHealth(), index, address, pool, failuresByReason: new Map() }
 }

@@ -1,9 +1,9 @@
 /**
- * The heads of messages between a foreign upstream and us: what of a request goes on to it, and what of its answer is believed and goes on
- * to the client (RFC 9110 §7.6, RFC 9112 §6). Pure; used by `upstream-attempt.ts` and `upstream-answer.ts`.
+ * The heads of messages between a foreign upstream and the proxy: which fields of a request go to the upstream, and
+ * which fields of its response are believed and go to the client (RFC 9110 §7.6, RFC 9112 §6). Pure.
  *
- * What must stay true: the framing of both messages is made by us, so no field of one side can frame the other's message; an answer that two
- * readers could understand differently is none.
+ * What must stay true: the proxy makes the framing of both messages, so no field of one side can frame the other's
+ * message. A response that two readers could understand differently is refused.
  */
 
 import { mayBeTrailer } from '../http/chunked-body.js'
@@ -11,26 +11,30 @@ import { titleOf } from '../http/error-response.js'
 import { FIELD, fieldOf, isToken, trimmedSlice } from '../http/header-field.js'
 import type { RequestHead } from '../http/request-head.js'
 
-/** An answer's head as it goes on. */
-export interface AnswerHead {
+/** The head of a response as it goes on. */
+export interface ResponseHead {
   status: number
   /** Field lines, each with its CRLF, without those that frame the message. */
   fields: string
   /** Content-Length; null: none. */
   lengthBytes: number | null
-  /** There is no body whatever the fields say: an answer to HEAD, 204, 304. */
+  /** There is no body whatever the fields say: a response to HEAD, 204, 304. */
   bodiless: boolean
 }
 
 /** Names and values as undici gives them, in turn. */
 export type RawFields = readonly (Buffer | string)[]
 
-/** Who we are in Via, which a gateway must add to requests (RFC 9110 §7.6.3). Answers go without: there it may, and it tells strangers what runs here. */
+/**
+ * The proxy's name in Via, which a gateway must add to requests (RFC 9110 §7.6.3). In responses it is optional, and
+ * left out: it would tell strangers what runs here.
+ */
 const PSEUDONYM = 'daimyo'
 
 /**
- * Names and values in turn for the upstream. `wire` are the fields as an application would get them. Expect ends here because we say 100 ourselves, as
- * does nginx; Trailer because trailers of requests are dropped, which RFC 9110 §6.5.1 allows; Transfer-Encoding because we frame.
+ * Names and values in turn for the upstream. `wire` are the fields as an application would get them. Expect is removed
+ * because the proxy sends the 100 itself, as does nginx; Trailer because trailers of requests are dropped, which RFC
+ * 9110 §6.5.1 allows; Transfer-Encoding because the proxy makes the framing.
  */
 export function upstreamFields(wire: string): string[] {
   const parts = wire.slice(1).split('\n')
@@ -42,15 +46,15 @@ export function upstreamFields(wire: string): string[] {
   return fields
 }
 
-/** The field that says who passed the request on, in the wire form of the link; those of proxies before us stand in front of it. */
+/** The Via field in the wire form of the link; entries of earlier proxies stand before it. */
 export function viaField({ httpMinor }: RequestHead): string {
   return `\nVia\n1.${httpMinor} ${PSEUDONYM}`
 }
 
 const ENDS_HERE: ReadonlySet<string> = new Set(['expect', 'trailer', 'transfer-encoding'])
 
-/** The head of a final answer; a string says why it is not to be believed. */
-export function readAnswerHead(status: number, raw: RawFields, method: string): AnswerHead | string {
+/** The head of a final response; a string says why it is refused. */
+export function readResponseHead(status: number, raw: RawFields, method: string): ResponseHead | string {
   const pairs = pairsOf(raw)
   if (status < 200 || status > 599) return `its status is ${status}`
   if (pairs === null) return 'it has a malformed field'
@@ -69,7 +73,7 @@ export function readAnswerHead(status: number, raw: RawFields, method: string): 
   }
 }
 
-/** A 1xx answer as it goes on, whole; null: it is not to be believed, or is meant for us. */
+/** A whole 1xx response as it goes on; null: it is malformed, or meant for the proxy. */
 export function printInterimHead(status: number, raw: RawFields): string | null {
   const pairs = pairsOf(raw)
   if (pairs === null || status < 102 || status > 199) return null
@@ -116,7 +120,7 @@ function isLength(text: string): boolean {
   return /^\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))
 }
 
-/** RFC 9110 §7.6.1: what Connection names, and what speaks of one connection by itself, ends here. */
+/** RFC 9110 §7.6.1: fields that Connection names, and fields about one connection, end here. */
 function endToEnd(pairs: Pair[]): string {
   const nominated = new Set(
     valuesOf(pairs, 'connection').flatMap(value => value.split(',').map(name => name.trim().toLowerCase())),
@@ -136,7 +140,7 @@ function isOfOneHop(name: string): boolean {
     case FIELD.hopByHop:
       return true
     default:
-      // RFC 9110 §11.7: of a proxy to its own client.
+      // RFC 9110 §11.7: from a proxy to its own client.
       return /^proxy-authenticat(e|ion-info)$/i.test(name)
   }
 }

@@ -1,6 +1,6 @@
 /**
- * All foreign upstreams of this proxy (`http-to`), a group for each mount. One per proxy, made by `phases.ts`, which sends exchanges here; `proxy-server.ts`
- * ships what is counted here. A new configuration keeps the groups that it has unchanged, with their connections and what is known of their upstreams.
+ * All foreign upstreams of this proxy (`http-to`), one group per mount. One per proxy. A new configuration keeps its
+ * unchanged groups, with their connections and the health of their upstreams.
  */
 
 import type { ProxySettings } from '../../kit/channel/messages.js'
@@ -15,7 +15,7 @@ export class Upstreams {
   readonly #tunnels: Tunnels
   /** By mount. */
   #groups = new Map<string, UpstreamGroup>()
-  /** Of an earlier configuration, until what they have is answered. */
+  /** Groups of an earlier configuration, until their requests are complete. */
   #retiring: UpstreamGroup[] = []
   /** Failures counted by groups that are gone, by mount, index and reason: a counter never falls. */
   readonly #settled = new Map<string, MetricSample>()
@@ -44,20 +44,20 @@ export class Upstreams {
     this.#retire()
   }
 
-  dispatch(exchange: Exchange, now: number): void {
+  dispatch(exchange: Exchange, nowMs: number): void {
     const group = this.#groups.get(exchange.route?.mount ?? '')
-    // Its route went away with the old configuration while its body was awaited.
+    // The route went away with the old configuration while the request body was awaited.
     if (group === undefined) this.#events.failed(exchange, 'not-found')
-    else group.dispatch(exchange, now)
+    else group.dispatch(exchange, nowMs)
   }
 
-  /** Those past their deadline. */
-  late(now: number): Exchange[] {
-    return this.#all.flatMap(group => group.late(now))
+  /** The exchanges past their deadline. */
+  late(nowMs: number): Exchange[] {
+    return this.#all.flatMap(group => group.late(nowMs))
   }
 
-  sweep(now: number): void {
-    for (const group of this.#all) group.sweep(now)
+  sweep(nowMs: number): void {
+    for (const group of this.#all) group.sweep(nowMs)
     if (this.#retiring.length > 0) this.#retire()
   }
 

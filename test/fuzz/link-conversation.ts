@@ -74,9 +74,9 @@ class CountingClient implements Client {
   }
 
   whenWritable(): void {}
-  answer(): void {}
-  answerComplete(): void {}
-  answerBroken(): void {}
+  respond(): void {}
+  completeResponse(): void {}
+  breakResponse(): void {}
   readingStopped(): void {}
 
   resumeBody(): void {
@@ -331,8 +331,8 @@ export class LinkFuzz {
         this.#fault ??= `${exchange.title} holds ${client.bytes} bytes`
       if (exchange.attempt !== null || exchange.reader !== null)
         this.#fault ??= `${exchange.title} is at a link that is gone`
-      const isUnseen = exchange.head.method === 'POST' && !exchange.seen && exchange.kept !== null
-      if (index === 2 && this.#brokenWhy !== null && isUnseen && !exchange.answerBegun && this.#lostNow.has(exchange))
+      const isUnseen = exchange.head.method === 'POST' && !exchange.seen && exchange.replayable !== null
+      if (index === 2 && this.#brokenWhy !== null && isUnseen && !exchange.responseBegun && this.#lostNow.has(exchange))
         this.#fault ??= 'a POST of a broken link might be sent again'
     }
     if (this.#brokenWhy !== null && !/^it [ -~]{5,300}$/.test(this.#brokenWhy))
@@ -368,9 +368,9 @@ export class LinkFuzz {
         if (link.worker.workerId === 2) this.#hostileLink = link
         this.#wake()
       },
-      answered: end,
+      responded: end,
       aborted: end,
-      badAnswer: end,
+      badResponse: end,
       broke: (link, why) => {
         if (link.worker.workerId === 1) this.#fault ??= `the honest link: ${why}`
         this.#brokenWhy = why

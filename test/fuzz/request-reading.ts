@@ -1,5 +1,5 @@
 /**
- * What a reader understands of a client's bytes, and how our proxy understands them: a real `Connection` over a socket in memory, whose phases
+ * What a reader understands of a client's bytes, and how our proxy understands them: a real `Connection` over a socket in memory, whose request lifecycle
  * answer each request as soon as all of it is there. Used by the test that compares it with Node's reading, and by the fuzzing program.
  */
 
@@ -9,7 +9,7 @@ import { Connection } from '../../proxy/client/connection.js'
 import { connectionLimits } from '../../proxy/client/connection-limits.js'
 import { type Client, Exchange } from '../../proxy/exchange/exchange.js'
 import type { RequestHead } from '../../proxy/http/request-head.js'
-import type { Phases } from '../../proxy/phases.js'
+import type { RequestLifecycle } from '../../proxy/request-lifecycle.js'
 import { SETTINGS } from '../proxy/fixtures/rig.js'
 
 /** `complete`: the body has ended; `refused`: the reader rejected it. Neither: more bytes would be needed. */
@@ -34,7 +34,7 @@ export function readAsProxy(input: string, cuts: readonly number[] = []): OurReq
   const reading = new Reading()
   const socket = new MemorySocket()
   // What Connection asks of the two is here, and nothing more.
-  new Connection(socket as unknown as Socket, reading as unknown as Phases, LIMITS)
+  new Connection(socket as unknown as Socket, reading as unknown as RequestLifecycle, LIMITS)
   const bytes = Buffer.from(input, 'latin1')
   let start = 0
   for (const cut of [...cuts, bytes.length]) {
@@ -47,11 +47,11 @@ export function readAsProxy(input: string, cuts: readonly number[] = []): OurReq
   return reading.requests
 }
 
-/** In place of the phases. */
+/** In place of the request lifecycle. */
 class Reading {
   readonly requests: OurRequest[] = []
   readonly draining = false
-  readonly refusals = { head: (client: Client) => client.answerComplete(true), limited: () => {} }
+  readonly refusals = { head: (client: Client) => client.completeResponse(true), limited: () => {} }
   #current: OurRequest | null = null
 
   received(head: RequestHead, client: Client): Exchange {
@@ -77,7 +77,7 @@ class Reading {
   refusedBody(exchange: Exchange, client: Client): void {
     if (this.#current !== null) this.#current.refused = true
     exchange.finished = true
-    client.answerComplete(true)
+    client.completeResponse(true)
   }
 
   clientGone(): void {}
@@ -87,7 +87,7 @@ class Reading {
     exchange.bodyComplete = true
     exchange.finished = true
     // After an upgrade the bytes may be another protocol's; who follows is decided by the application's answer.
-    exchange.client.answerComplete(!exchange.head.keepAlive || exchange.head.upgrade !== null)
+    exchange.client.completeResponse(!exchange.head.keepAlive || exchange.head.upgrade !== null)
   }
 }
 

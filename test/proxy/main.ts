@@ -135,8 +135,8 @@ t.test('what is cut at the end of the mercy is told to its clients, logged and c
   // The last one has been read as soon as the one behind it is: a proxy that drains reads what came before.
   channel.send({ type: 'drain', mercyMs: 300 })
   for (const [client, expected, says] of [
-    [silent, 504, /the server stopped before the application had answered/],
-    [posted, 504, /the server stopped before the application had answered/],
+    [silent, 504, /the server stopped before the application had responded/],
+    [posted, 504, /the server stopped before the application had responded/],
     [waits, 503, /the server stops, and nobody is left/],
   ] as const) {
     const { status, fields, body } = await client.answer()

@@ -152,7 +152,7 @@ t.test(`${pipelines} pipelines`, async t => {
       const folder = join(rig.folder, 'www')
       mkdirSync(folder)
       writeFileSync(join(folder, 'a.txt'), 'a file')
-      rig.phases.apply({
+      rig.lifecycle.apply({
         ...rig.settings,
         routes: [
           { kind: 'static', prefix: '/files', folder },

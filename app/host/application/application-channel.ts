@@ -1,18 +1,19 @@
 /**
- * `process.send`, `process.connected`, `process.disconnect`, `process.channel` and the message `shutdown`, as an application has them whose master is PM2,
- * and as many call them without a look. Nothing goes through: what it sends is taken and dropped, but for `ready`, which `wait-ready` waits for. Installed by
- * `main.ts` before the application is loaded; the master's own line is another one (`master-channel.ts`), which the application does not see.
+ * `process.send`, `process.connected`, `process.disconnect`, `process.channel` and the message `shutdown`, as an
+ * application under PM2 has them; many applications call them without a check. Nothing goes through: sent messages are
+ * dropped, except `ready`, which `wait-ready` waits for. Installed before the application is loaded. The worker's own
+ * line to the master is another one (`master-channel.ts`), which the application does not see.
  *
- * What must stay true: it harms nobody. It keeps no process alive, never says `disconnect` or `error` by itself, and throws only what Node's throws
- * for a message that is none.
+ * What must stay true: it does no harm. It keeps no process alive, never emits `disconnect` or `error` by itself, and
+ * throws only as Node's does, for a value that is no message.
  */
 
 type Sent = (error: Error | null) => void
 
-/** What Node's channel takes (`target.send` in lib/internal/child_process.js). */
+/** The types that Node's channel takes (`target.send` in lib/internal/child_process.js). */
 const SENDABLE = new Set(['string', 'object', 'number', 'boolean'])
 
-/** Messages of PM2's, each the whole message. */
+/** Messages of PM2, each the whole message. */
 const READY = 'ready'
 const SHUTDOWN = 'shutdown'
 
@@ -23,7 +24,7 @@ export class ApplicationChannel {
   readonly #host: Host
   #isConnected = true
   #tellReady = () => {}
-  /** Fulfilled once the application has said `ready`. */
+  /** Fulfilled when the application has sent `ready`. */
   readonly ready = new Promise<void>(resolve => {
     this.#tellReady = resolve
   })
@@ -32,12 +33,12 @@ export class ApplicationChannel {
     this.#host = host
   }
 
-  /** Somebody may wait for `shutdown`. */
+  /** A listener may wait for `shutdown`. */
   get isListenedTo(): boolean {
     return this.#isConnected && this.#host.listenerCount('message') > 0
   }
 
-  /** Gives it to the application: as in Node, plain properties, which it may replace. */
+  /** Gives it to the application: as in Node, plain properties, which the application may replace. */
   install(): void {
     const own = {
       send: this.#send,
@@ -49,7 +50,7 @@ export class ApplicationChannel {
       Object.defineProperty(this.#host, name, { value, writable: true, enumerable: true, configurable: true })
   }
 
-  /** The application is to end. */
+  /** The application has to end. */
   tellShutdown(): void {
     if (this.#isConnected) emit(this.#host, 'message', SHUTDOWN, undefined)
   }
@@ -72,7 +73,7 @@ export class ApplicationChannel {
   }
 }
 
-/** The events are not among those that the types know. */
+/** The types do not know these events. */
 function emit(host: Host, event: string, ...args: unknown[]): void {
   ;(host.emit as (event: string, ...args: unknown[]) => boolean).call(host, event, ...args)
 }

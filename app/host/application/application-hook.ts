@@ -1,6 +1,7 @@
 /**
- * What daimyo offers to the application it runs: `globalThis.daimyo`. Installed by `main.ts` before the application is loaded; under bare `node` there is no
- * such thing, so applications write `globalThis.daimyo?.harakiri(request, seconds)`. Described at `mount-harakiri`.
+ * What daimyo offers to the application that it runs: `globalThis.daimyo`. Installed before the application is loaded.
+ * Under bare `node` there is no such thing, so applications write `globalThis.daimyo?.harakiri(request, seconds)`.
+ * Described at `mount-harakiri`.
  */
 
 import { IncomingMessage } from 'node:http'
@@ -9,15 +10,18 @@ import { VirtualSocket } from '../request/virtual-socket.js'
 /** A day; a request that needs longer may have no deadline at all. */
 const MOST_SECONDS = 86_400
 
-/** Makes the hook known. It does not show among the global's enumerable names, and an application may replace it. */
+/**
+ * Makes the hook known. It is not among the enumerable names of the global object, and an application may replace it.
+ */
 export function installHook(): void {
   const value = Object.freeze({ harakiri })
   Object.defineProperty(globalThis, 'daimyo', { value, configurable: true, writable: true })
 }
 
 /**
- * The deadline of the request is so many seconds from now, 0: it has none. As uWSGI's `set_user_harakiri`, but for one request, and in place of
- * `harakiri`. Nothing happens to one that is answered, or that did not come through a proxy. TypeError, RangeError: for what is no request, no such time.
+ * The deadline of the request is this many seconds from now, 0: it has none. As uWSGI's `set_user_harakiri`, but for
+ * one request, and in place of `harakiri`. No effect on a request whose response is complete, or that did not come
+ * through a proxy. TypeError: not a request. RangeError: not such a time.
  */
 function harakiri(request: IncomingMessage, seconds: number): void {
   if (!(request instanceof IncomingMessage))

@@ -1,6 +1,6 @@
 /**
- * Says in time what a worker waits for that does not become ready. The stack that it idles in is not known; what it has done with `listen`, and what
- * keeps its event loop, is. Started by `main.ts` when a boot takes long.
+ * Says in time what a worker that does not become ready waits for. The stack in which it idles is not known; but its
+ * calls of `listen` are, and what keeps its event loop alive.
  */
 
 import type { Socket } from 'node:net'
@@ -13,13 +13,16 @@ export interface BootFacts {
   appPort: string | null
   /** The application listens. */
   isServed(): boolean
-  /** It must say `ready`, too. */
+  /** The application must also send `ready`. */
   waitReady: boolean
 }
 
 const MOST_NAMED = 4
 
-/** Calls `remark` at once, and again when it waits for something else, which is looked at every `everyMs`. The result ends that. */
+/**
+ * Calls `remark` at once, and again when the reason has changed, which is checked every `everyMs`. The result ends
+ * that.
+ */
 export function startBootRemarks(
   everyMs: number,
   facts: BootFacts,
@@ -59,7 +62,7 @@ export function describeWait({ appPort }: Pick<BootFacts, 'appPort'>, taken: Tak
   return parts.join('; ')
 }
 
-/** In words by what Node calls it; the rest says nothing to whoever wrote the application. */
+/** Words for Node's names of resources. Other resources mean nothing to the author of an application. */
 const WORDS: [pattern: RegExp, one: string, many: string][] = [
   [/^Timeout$/, 'a timer', 'timers'],
   [/^TCPConnectWrap$/, 'a connection that is being made', 'connections that are being made'],
@@ -78,7 +81,7 @@ export function describeHandles(kinds: readonly string[]): string {
   return [...parts, ...openConnections()].join(', ')
 }
 
-/** With whom: a database that does not answer is found by its address. */
+/** The peers of open connections: a database that does not answer is found by its address. */
 function openConnections(): string[] {
   const { _getActiveHandles } = process as unknown as { _getActiveHandles?: () => unknown[] }
   const peers = (_getActiveHandles?.call(process) ?? []).flatMap(handle => {

@@ -1,10 +1,12 @@
 /**
- * What an application sees of `node:cluster` in a worker of daimyo, which is a process of its own and no cluster worker. Used by `main.ts` and
- * `boot-remarks.ts`. The module is asked of the process: few applications load it by themselves, but `net.Server.listen` does for each.
+ * What an application sees of `node:cluster` in a worker of daimyo, which is a process of its own and no cluster
+ * worker. `process` is asked for the module: few applications load it by themselves, but `net.Server.listen` does so
+ * for each.
  *
- * With `cluster-worker` the application finds itself in the role of a worker, as under PM2. Not by NODE_UNIQUE_ID: then every `listen` would be asked of a
- * primary process by a channel that there is not. lib/net.js and lib/dgram.js of Node 20 to 26 look at `isPrimary` of the module and, in a worker, call
- * `_getServer` of it; what stands here opens the handle in this process, which is what they do in a primary one.
+ * With `cluster-worker` the application finds itself in the role of a worker, as under PM2. Not by NODE_UNIQUE_ID: then
+ * every `listen` would ask a primary process over a channel that does not exist. lib/net.js and lib/dgram.js of Node 20
+ * to 26 read `isPrimary` of the module and, in a worker, call its `_getServer`. The replacement here opens the handle
+ * in this process, as they do in a primary one.
  */
 
 import type { Cluster, Worker } from 'node:cluster'
@@ -41,16 +43,16 @@ function loadedCluster(): ClusterModule {
   return moduleNamed<ClusterModule>('node:cluster')
 }
 
-/** Cluster workers that the application has forked and that live. */
+/** Living cluster workers that the application has forked. */
 export function livingClusterWorkers(): number {
   return Object.keys(loadedCluster().workers ?? {}).length
 }
 
-/** What becomes of the process. */
+/** How the process ends. */
 export interface ClusterEnd {
   /** daimyo has told the application to end. */
   isTold(): boolean
-  /** Another worker is to take the place of this one, which then is told to end. */
+  /** Another worker has to take the place of this one, which then is told to end. */
   replace(): void
   exit(): void
 }
@@ -82,17 +84,18 @@ export function playClusterWorker(slot: number, end: ClusterEnd): void {
   syncBuiltinESMExports()
 }
 
-/** There is no primary process of the application's. */
+/** The application has no primary process. */
 function sendToNobody(): boolean {
   return false
 }
 
-/** Servers that listen, as a cluster worker's end closes them. */
+/** Listening servers, which the end of a cluster worker closes. */
 const servers = new Set<net.Server>()
 
 /**
- * A cluster worker that goes by itself is asked as by SIGTERM where it listens to that; else daimyo replaces it, so that the requests that it has are
- * answered. One that is told to go, as by a handler of that signal, closes its servers and says `disconnect`.
+ * A cluster worker that ends by itself is told to end as by SIGTERM, if it listens to that. Otherwise daimyo replaces
+ * it, so that its requests get their responses. A worker that is told to end, as by a handler of that signal, closes
+ * its servers and emits `disconnect`.
  */
 function endings(worker: Worker, { isTold, replace, exit }: ClusterEnd) {
   let isAsked = false

@@ -1,10 +1,12 @@
 /**
- * How a worker ends: by the master's word, or alone, when there is no master any more.
+ * How a worker ends: because the master says so, or alone, when there is no master any more.
  *
- * This file, and all that it needs, is loaded before the application: later there may be no descriptor left to read a file with, the release may be gone, and
- * hooks of the application (`module.register`) may refuse our files or never answer for them.
+ * This file, and everything that it needs, is loaded before the application: later there may be no descriptor left to
+ * read a file with, the release may be gone, and hooks of the application (`module.register`) may refuse our files or
+ * never respond.
  *
- * What must stay true: an end is bounded by its mercy, whatever the application does, and by `ORPHAN_MS` without a master.
+ * What must stay true: an end is bounded by its mercy, whatever the application does, and by `ORPHAN_MS` without a
+ * master.
  */
 
 import { chmodSync, renameSync, rmSync, statSync } from 'node:fs'
@@ -22,11 +24,13 @@ import type { MasterChannel } from './master-channel.js'
 /** How long requests in flight may take when the master is dead; the proxies go away within a second themselves. */
 const ORPHAN_MS = 1200
 const POLL_MS = 20
-/** Between SIGTERM and SIGKILL for what the application has started, when there is no master to do it. */
+/** Between SIGTERM and SIGKILL for processes that the application has started, if there is no master to do it. */
 const ORPHANS_CHILDREN_MS = 500
-/** What an application has that listens to messages only, once it was told to end: PM2's `kill_timeout` by default. */
+/**
+ * The time for an application that listens to messages only, after it was told to end: PM2's `kill_timeout` by default.
+ */
 const SHUTDOWN_MESSAGE_MS = 1600
-/** The part of its mercy that a worker waits for open connections; the rest is the application's, to clean up in. */
+/** The part of its mercy that a worker waits for open connections; in the rest the application can clean up. */
 const OPEN_SHARE = 0.8
 /** Of a heap snapshot. */
 const OWNER_ONLY = 0o600
@@ -35,7 +39,7 @@ export interface EndingParts {
   running: Running
   channel: MasterChannel
   messages: ApplicationChannel
-  /** Of the whole process; not the application's, which may be held. */
+  /** Of the whole process; the application's own may be held. */
   exit(code: number): void
 }
 
@@ -55,18 +59,18 @@ export class Ending {
     return this.#farewell.isTold
   }
 
-  /** Answers are still under way, and have `mercyMs`. */
+  /** Responses are still under way, and have `mercyMs`. */
   tellEarly(mercyMs: number, stream: StreamLimits | null): void {
     this.#farewell.tellEarly(mercyMs, stream)
   }
 
-  /** The proxies send nothing any more; what is left are tunnels, direct connections, and the application's own clean-up. */
+  /** The proxies send nothing any more. Tunnels, direct connections and the application's own clean-up may be left. */
   async stop(mercyMs: number, snapshotPath: string | null): Promise<void> {
     const { running, channel, exit } = this.#parts
     const { application, link, tunnels } = running
     const farewell = this.#farewell
     link.close()
-    // An application that wants to know closes its server itself.
+    // An application that listens to the end closes its server itself.
     const served = farewell.concernsApplication ? tunnels.close() : Promise.all([closed(application), tunnels.close()])
     await Promise.race([served, delay(mercyMs * OPEN_SHARE, undefined, { ref: false })])
     await running.flush()
@@ -79,7 +83,7 @@ export class Ending {
     if (farewell.wasToldByMessage) setTimeout(() => exit(0), Math.min(mercyMs, SHUTDOWN_MESSAGE_MS)).unref()
   }
 
-  /** The master is gone. `keepsChildren`: what the application has started lives on. */
+  /** The master is gone. `keepsChildren`: processes that the application has started live on. */
   endAlone(keepsChildren: boolean): void {
     const { running, exit } = this.#parts
     const deadline = performance.now() + ORPHAN_MS
@@ -92,7 +96,10 @@ export class Ending {
   }
 }
 
-/** What a master would do behind the worker's end. A proxy kills those that are still linked after a while (`proxy/main.ts`). */
+/**
+ * The work of a master after the end of a worker. A proxy kills workers that are still linked after a while
+ * (`proxy/main.ts`).
+ */
 export async function endChildren(keepsChildren: boolean): Promise<void> {
   const left = keepsChildren ? [] : await processesOfSession(process.pid)
   if (left.length > 0) await endSession(process.pid, left, ORPHANS_CHILDREN_MS)
@@ -111,15 +118,16 @@ function isIdle({ link, tunnels }: Running): boolean {
 }
 
 /**
- * Writes what the heap holds to `path`, by way of a name with `.partial` behind, and says what came of it. V8 stands still meanwhile, for seconds, and may need
- * as much memory again. The file holds every string of the application, secrets too: it is for its owner alone.
+ * Writes a heap snapshot to `path`, by way of a name with `.partial` behind, and reports the result. V8 stands still
+ * meanwhile, for seconds, and may need as much memory again. The file holds every string of the application, secrets
+ * too: only its owner may read it.
  */
 function writeSnapshot(path: string): { event: WorkerEventName; fields: ToldFields } {
   const startMs = performance.now()
   const partial = `${path}.partial`
   const before = process.umask(0o077)
   try {
-    // Here, because few ends need it and every start would pay for it. Neither a descriptor nor a hook is asked for it.
+    // Here, because few ends need it and every start would pay for it. It needs neither a descriptor nor a hook.
     process.getBuiltinModule('node:v8').writeHeapSnapshot(partial)
     chmodSync(partial, OWNER_ONLY)
     const { size } = statSync(partial)

@@ -1,14 +1,20 @@
 /**
- * How an application is told that it ends, and how its process ends then: as on bare Node, where SIGTERM comes from outside. Used by `ending.ts`.
+ * How an application is told that it ends, and how its process ends then: as on bare Node, where SIGTERM comes from
+ * outside.
  *
  * What must stay true:
  *
- * - The signal itself is never sent: the listeners are called. An application without any ends when it has answered everything.
- * - PM2's message `shutdown` comes before it. An application that listens to messages only, of whatever kind, has a moment for it and not the whole mercy.
- * - The application closes its own server; daimyo never does so before it was told, or its `close` would fail.
- * - An application that exits at once, or kills itself, whatever it still has to answer, as many handlers do, ends when it has answered, streams apart
- *   (`holdExit`). So the call of `process.exit` returns then, which the code behind it has to bear.
- * - When it was told, nothing of ours keeps the process alive: it ends when the application has nothing more to do, or at its mercy.
+ * - The signal itself is never sent: the listeners are called. An application without listeners ends when all its
+ *   responses are complete.
+ * - PM2's message `shutdown` comes before it. An application that listens to messages only, of whatever kind, has a
+ *   moment for it and not the whole mercy.
+ * - The application closes its own server. daimyo never does so before the application was told, or its `close` would
+ *   fail.
+ * - An application that exits at once, or kills itself, with responses under way, as many handlers do, ends when these
+ *   are complete, streams apart (`holdExit`). So the call of `process.exit` returns, which the code behind it has to
+ *   bear.
+ * - After the application was told, nothing of ours keeps the process alive: it ends when the application has nothing
+ *   more to do, or at its mercy.
  */
 
 import type { Server } from 'node:http'
@@ -21,7 +27,7 @@ import type { TunnelServer } from '../link/tunnel-server.js'
 import type { ApplicationChannel } from './application-channel.js'
 import type { Hold } from './master-channel.js'
 
-/** A worker that serves. `application` may be another one later. */
+/** A serving worker. `application` may be another one later. */
 export interface Running {
   application: Server
   readonly link: LinkServer
@@ -30,7 +36,7 @@ export interface Running {
   flush(): Promise<void>
 }
 
-/** What of the worker it concerns. */
+/** The parts of the worker that are needed here. */
 export interface FarewellParts {
   running: Running
   channel: Hold
@@ -38,21 +44,21 @@ export interface FarewellParts {
 }
 
 const SIGNAL = 'SIGTERM'
-/** Where nobody has said which answers are streams: event streams only. */
+/** If nobody has said which responses are streams: event streams only. */
 const EVENT_STREAMS_ONLY = 0
 
 /** Of one worker; the application is told once. */
 export class Farewell {
   readonly #parts: FarewellParts
   #isTold = false
-  /** Told, it knows what to do with the signal. */
+  /** The application was told by the signal, and decides what to do. */
   #heardSignal = false
 
   constructor(parts: FarewellParts) {
     this.#parts = parts
   }
 
-  /** It wants to know, or has been told. */
+  /** It listens to the end, or has been told. */
   get concernsApplication(): boolean {
     return this.#isTold || process.listenerCount(SIGNAL) > 0 || this.#parts.messages.isListenedTo
   }
@@ -66,11 +72,14 @@ export class Farewell {
     return this.#isTold && !this.#heardSignal
   }
 
-  /** Answers are still under way, and have `mercyMs`. Streams are cut when `stream` says so, whether or not the application wanted to know. */
+  /**
+   * Responses are still under way, and have `mercyMs`. Streams are cut when `stream` says so, whether or not the
+   * application listens to the end.
+   */
   tellEarly(mercyMs: number, stream: StreamLimits | null): void {
     const { link, flush } = this.#parts.running
     if (stream !== null) setTimeout(() => link.cutStreams(stream.afterMs), Math.min(stream.mercyMs, mercyMs)).unref()
-    // A stop may follow a reload: it was told then.
+    // A stop may follow a reload, which has told the application.
     if (this.#isTold || !this.concernsApplication) return
     const streamAfterMs = stream?.afterMs ?? EVENT_STREAMS_ONLY
     holdExit({
@@ -101,7 +110,7 @@ export class Farewell {
   }
 }
 
-/** What is waited for. */
+/** What an exit waits for. */
 export interface ExitTerms {
   isDone(): boolean
   /** By `performance.now()`; then the end comes in any case. */
@@ -110,7 +119,7 @@ export interface ExitTerms {
   flush(): Promise<void>
 }
 
-/** The parts of `process` that are put in place of Node's. */
+/** The parts of `process` that replace Node's. */
 export type ExitDoors = Pick<
   NodeJS.Process,
   'pid' | 'exit' | 'kill' | 'exitCode' | 'listenerCount' | 'removeAllListeners'
@@ -129,28 +138,28 @@ const BREAKS: ReadonlySet<string | symbol> = new Set(['uncaughtException', 'unha
 const LOOK_MS = 20
 
 /**
- * From here on: holds the end that an application gives itself while it still has answers under way: `process.exit`, `process.reallyExit`, and a deadly signal
- * that it sends to itself. What must stay true:
+ * From here on, holds the end that an application gives itself while it still has responses under way: `process.exit`,
+ * `process.reallyExit`, and a deadly signal that it sends to itself. What must stay true:
  *
- * - The first end that is asked for is the one that comes: its code, or its signal, which nobody listens for any more then.
- * - A signal that the application listens for is no end. `signal-exit`, which many packages bring along, takes its own listener away and then sends the
- *   signal again, as does `process.once('SIGTERM', …)`.
- * - Whoever handles `uncaughtException` or `unhandledRejection` and exits within the handler exits at once: a broken process answers nobody. An end that is
- *   held already stays held: the code behind it runs on, and may fail because of that.
- * - A call of Node's own `process.exit` that passes by here, as `main.ts` has it, is not held.
+ * - The first requested end is the one that comes: its code, or its signal, to which nothing listens any more then.
+ * - A signal that the application listens to is no end. `signal-exit`, which many packages bring along, removes its own
+ *   listener and then sends the signal again, as does `process.once('SIGTERM', …)`.
+ * - A handler of `uncaughtException` or `unhandledRejection` that exits does so at once: a broken process sends no
+ *   responses. An end that is already held stays held: the code behind it runs on, and may fail because of that.
+ * - A direct call of Node's own `process.exit`, as `main.ts` has it, is not held.
  */
 export function holdExit(terms: ExitTerms, doors = process as unknown as ExitDoors): void {
   const { exit, kill, reallyExit, emit } = doors
   let isLeaving = false
   let isBreaking = false
-  let isOver = false
-  const passes = () => isOver || (isBreaking && !isLeaving)
+  let isFinished = false
+  const passes = () => isFinished || (isBreaking && !isLeaving)
   const leave = async (end: () => void) => {
     if (isLeaving) return
     isLeaving = true
     while (!terms.isDone() && performance.now() < terms.deadlineMs) await delay(LOOK_MS)
     await terms.flush()
-    isOver = true
+    isFinished = true
     end()
   }
   const leaveWith = (end: () => void, code: ExitCode) => {
@@ -188,7 +197,7 @@ function deadlySignal(signal: string | number | undefined): NodeJS.Signals | nul
   return DEADLY.find(name => name === (signal ?? 'SIGTERM') || constants.signals[name] === signal) ?? null
 }
 
-/** The process, or its group, which nobody else's process is in. */
+/** The process, or its group, which contains no other program's process. */
 function isOwn(own: number, pid: number): boolean {
   return [0, own, -own].includes(Number(pid))
 }

@@ -1,6 +1,6 @@
 /**
- * Serves an application that is a `fetch` function (Web standard Request → Response) as a request listener of `node:http`.
- * Called by `load-application.ts`, which loads this file, and with it the adapter, only when an application needs it.
+ * Serves an application that is a `fetch` function (Web standard Request → Response) as a request listener of
+ * `node:http`. This file, and with it the adapter, is loaded only when an application needs it.
  */
 
 import type { RequestListener } from 'node:http'
@@ -11,18 +11,19 @@ import { getRequestListener, RequestError } from '@hono/node-server'
 export type Fetch = (request: Request, bindings: unknown) => Response | Promise<Response>
 
 /**
- * A listener that answers with what `fetch` returns. The Request's `signal` aborts when the client leaves before the answer is
- * complete. What `fetch` throws is printed with its own stack and answered with 500, a request that cannot be a Request with
- * 400. The global Request and Response stay Node's own: the application may have been written to `instanceof` them.
+ * A listener that responds with the result of `fetch`. The Request's `signal` aborts when the client leaves before the
+ * response is complete. An error of `fetch` is printed with its own stack, and the response is a 500; a request that
+ * cannot be a Request gets a 400. The global Request and Response stay Node's own: the application may have been
+ * written to `instanceof` them.
  */
 export function fetchListener(fetch: Fetch): RequestListener {
   // A client of HTTP/1.0 may leave out Host; a Request needs a URL with one.
-  return getRequestListener(fetch, { overrideGlobalObjects: false, hostname: 'localhost', errorHandler: answerError })
+  return getRequestListener(fetch, { overrideGlobalObjects: false, hostname: 'localhost', errorHandler: errorResponse })
 }
 
-function answerError(thrown: unknown): Response {
+function errorResponse(thrown: unknown): Response {
   if (thrown instanceof RequestError) return textResponse(400, 'Bad Request')
-  // The client left and the application passed its `signal` on: nobody waits for the answer, and nothing is wrong.
+  // The client left and the application passed its `signal` on: nobody waits for the response, and nothing is wrong.
   if (!isAbort(thrown)) process.stderr.write(`${inspect(thrown)}\n`)
   return textResponse(500, 'Internal Server Error')
 }

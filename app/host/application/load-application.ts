@@ -1,9 +1,10 @@
 /**
- * Loads the user's application into this process, as `node <path>` would, and finds the HTTP server that it means.
- * Called once by the worker, after `take-over.ts` has made sure that whatever listens first listens on our socket.
+ * Loads the user's application into this process, as `node <path>` would, and finds the HTTP server that it means. Runs
+ * once; before it, `take-over.ts` has made sure that the first server to listen listens on our socket.
  *
- * The application runs once and unmodified: a CommonJS file is the main module (`require.main === module`), `process.argv[1]` is
- * its path, its errors keep their own stack. It may listen itself, at once or later, or export what is to be served.
+ * The application runs once and unmodified: a CommonJS file is the main module (`require.main === module`),
+ * `process.argv[1]` is its path, its errors keep their own stack. It may listen itself, at once or later, or export a
+ * server, a listener or a `fetch` function.
  */
 
 import { readFileSync } from 'node:fs'
@@ -34,14 +35,14 @@ const ACCEPTED =
 export interface ApplicationSpec {
   /** Its entry file. */
   path: string
-  /** What stands behind it in `process.argv`. */
+  /** The arguments behind it in `process.argv`. */
   args?: readonly string[]
 }
 
 /**
- * The application's server, listening. Rejects with what the application throws while it loads, and with a Failure when nothing
- * is left in this process that could still make it listen. An application that is only slow is waited for: deadlines are the
- * master's. The channel to the master does not count as something that keeps the process alive meanwhile.
+ * The application's server, listening. Rejects with the error of the application while it loads, and with a Failure
+ * when nothing is left in this process that could still make it listen. A slow application is waited for: deadlines are
+ * the master's. The channel to the master does not keep the process alive meanwhile.
  */
 export async function loadApplication(spec: ApplicationSpec, taken: Taken, channel: Hold): Promise<Server> {
   const { path, args = [] } = spec
@@ -54,7 +55,7 @@ export async function loadApplication(spec: ApplicationSpec, taken: Taken, chann
     const value = await evaluate(path)
     exported = `it exports ${describeExport(value)}`
     const servable = await findServable(value)
-    // `listen` in a promise that is settled already comes before what is exported.
+    // A `listen` in a promise that is settled already comes before the export.
     await nextTurn()
     if (servable !== null && !taken.isAsked) await listen(servable, taken)
     taken.loaded()
@@ -63,7 +64,7 @@ export async function loadApplication(spec: ApplicationSpec, taken: Taken, chann
 
   const served = serve().catch(error => {
     if (!found) throw error
-    // It listened and went on loading: it dies of the error, as it does without us.
+    // It listened and went on loading: it dies of the error, as it does on bare Node.
     setImmediate(() => {
       throw error
     })
@@ -77,7 +78,10 @@ export async function loadApplication(spec: ApplicationSpec, taken: Taken, chann
   }
 }
 
-/** Runs the application's file: the value of `module.exports`, of its Promise if it is one, or the namespace of an ES module. */
+/**
+ * Runs the application's file: the value of `module.exports`, of its Promise if it is one, or the namespace of an ES
+ * module.
+ */
 async function evaluate(path: string): Promise<unknown> {
   if (isModule(path)) {
     return import(pathToFileURL(path).href).catch(error => {
@@ -91,8 +95,9 @@ async function evaluate(path: string): Promise<unknown> {
 }
 
 /**
- * Whether `path` is to be loaded as an ES module, as Node decides it: by the extension, the nearest package.json, the syntax.
- * It is decided before anything runs, because a file that fails with ERR_REQUIRE_ASYNC_MODULE may have run in part.
+ * Whether `path` is to be loaded as an ES module, as Node decides it: by the extension, the nearest package.json, the
+ * syntax. It is decided before anything runs, because a file that fails with ERR_REQUIRE_ASYNC_MODULE may have run in
+ * part.
  */
 export function isModule(path: string): boolean {
   switch (extname(path)) {
@@ -117,7 +122,7 @@ function packageType(folder: string): PackageType {
     const { type } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
     return type === 'module' || type === 'commonjs' ? type : 'none'
   } catch (error) {
-    // A package.json that is no JSON is told by Node, better than here.
+    // Node reports a package.json that is not JSON, better than this could.
     if (error instanceof SyntaxError) return 'none'
     if (codeOf(error) !== 'ENOENT' && codeOf(error) !== 'ENOTDIR') throw error
   }
@@ -136,7 +141,7 @@ function compilesAsCommonJs(path: string): boolean {
 }
 
 /**
- * What can be served of an export: itself, its `default`, or the `default` of that, which is what an ES module sees of a
+ * The servable part of an export: itself, its `default`, or the `default` of that, which is what an ES module sees of a
  * CommonJS module that was compiled from an ES module. Promises on the way are waited for.
  */
 async function findServable(exported: unknown): Promise<Servable | null> {
@@ -162,7 +167,7 @@ function defaultOf(value: unknown): unknown {
   return isObject(value) && 'default' in value ? value.default : undefined
 }
 
-/** On our socket; `taken.server` tells the result. */
+/** On our socket; `taken.server` has the result. */
 async function listen(servable: Servable, taken: Taken): Promise<void> {
   switch (servable.kind) {
     case 'server':
@@ -177,28 +182,29 @@ async function listen(servable: Servable, taken: Taken): Promise<void> {
 }
 
 /**
- * Rejects when the event loop has run dry, unless `failure` says null: then there is a server, which goes on. The channel to the master, which is ours and
- * never ends, is not counted until `stop`; it is counted again before the process could end. An application is not told that the loop is dry (`beforeExit`):
- * on bare Node its server would have kept it turning.
+ * Rejects when the event loop has run dry, unless `failure` returns null: then there is a server, which goes on. The
+ * channel to the master, which is ours and never ends, is not counted until `stop`; it is counted again before the
+ * process could end. An application is not told that the loop is dry (`beforeExit`): on bare Node its server would have
+ * kept the loop running.
  */
 function whenIdle(channel: Hold, failure: () => Failure | null): { promise: Promise<never>; stop: () => void } {
   const { emit } = process
-  let isOver = false
+  let isFinished = false
   let reject: (reason: Failure) => void = () => {}
   const promise = new Promise<never>((_resolve, refuse) => {
     reject = refuse
   })
   const watched = function (this: unknown, event: string, ...args: unknown[]): boolean {
-    if (isOver || event !== 'beforeExit') return Reflect.apply(emit, this, [event, ...args])
+    if (isFinished || event !== 'beforeExit') return Reflect.apply(emit, this, [event, ...args])
     channel.ref()
     const reason = failure()
     if (reason !== null) reject(reason)
     return true
   }
   const stop = () => {
-    isOver = true
+    isFinished = true
     channel.ref()
-    // One of the application's own may have taken its place.
+    // A replacement of the application's own may be in its place.
     if (process.emit === watched) Reflect.deleteProperty(process, 'emit')
   }
   Object.assign(process, { emit: watched })
@@ -212,7 +218,7 @@ function unusable(path: string, exported: string, { others }: Taken): Failure {
   return new Failure('application-unusable', message, EXIT.unavailable)
 }
 
-/** An export in words, for whoever has to find out why it cannot be served. */
+/** An export in words, for an operator who has to find out why it cannot be served. */
 export function describeExport(value: unknown): string {
   if (value === undefined || value === null) return String(value)
   if (typeof value === 'function') return `${isClass(value) ? 'class' : 'function'} ${value.name || 'without a name'}`

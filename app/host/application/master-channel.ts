@@ -1,8 +1,8 @@
 /**
- * The worker's line to the master: the channel of `kit/channel/channel.ts` on descriptors of its own. It is none of Node's IPC channels, and nothing of it
- * reaches the application: `process.send` and the messages that the application has are others (`application-channel.ts`).
- * Must stay true: the channel keeps the process alive, or a worker on a busy machine ends before its first message has come; while the application
- * loads it does not count (`load-application.ts`).
+ * The worker's line to the master: the channel of `kit/channel/channel.ts` on descriptors of its own. It is not one of
+ * Node's IPC channels, and nothing of it reaches the application: the application's `process.send` and messages are
+ * others (`application-channel.ts`). Must stay true: the channel keeps the process alive, or a worker on a busy machine
+ * ends before its first message has come. While the application loads it does not count (`load-application.ts`).
  */
 
 import { Channel, type ChannelEnds, openChannelEnds } from '../../../kit/channel/channel.js'
@@ -18,7 +18,7 @@ import {
 } from '../../../kit/channel/messages.js'
 import type { MetricFamily } from '../../../kit/channel/metric-family.js'
 
-/** What keeps the process alive, unless it is told not to. */
+/** Keeps the process alive, unless it is told not to. */
 export interface Hold {
   ref(): void
   unref(): void
@@ -26,25 +26,25 @@ export interface Hold {
 
 export interface MasterChannel extends Hold {
   send(message: WorkerToMaster): void
-  /** For the log; texts that are too long are cut. Resolves once the kernel has it. */
+  /** For the log; texts that are too long are cut. Resolves when the kernel has it. */
   event(event: WorkerEventName, fields: ToldFields): Promise<void>
   /**
-   * In as many messages as they need. Throws where one family is longer than a message may be, when the others have been sent, and where the master has
-   * not read what was sent before.
+   * In as many messages as needed. Throws if one family is longer than a message may be, after the others have been
+   * sent, and if the master has not read earlier messages.
    */
   metrics(families: MetricFamily[]): void
-  /** The last words of a worker that will never serve; resolves once the kernel has them. */
+  /** The last message of a worker that will never serve; resolves when the kernel has it. */
   failed(reason: string, stack: string): Promise<void>
 }
 
-/** A message of so many samples and families is far below what the master takes, unless its labels are very long. */
+/** A message of this many samples and families is far below the master's limit, unless its labels are very long. */
 const ROOM = 1000
-/** Past that the metrics of this second are not sent: the master reads slowly, and what it reads later are newer values. */
+/** Past that the metrics of this second are not sent: the master reads slowly, and later it gets newer values. */
 const MOST_WAITING_BYTES = 4 * LONGEST_CHILD_MESSAGE_BYTES
 
 /**
- * Takes the channel over. `onGone`: the master died, or one end gave the channel up; either way nothing more can be said, and the worker ends.
- * Throws where the process was not started by a master.
+ * Takes the channel over. `onGone`: the master died, or one end gave the channel up; in both cases nothing more can be
+ * sent, and the worker ends. Throws if the process was not started by a master.
  */
 export function openMasterChannel(onMessage: (message: MasterToWorker) => void, onGone: () => void): MasterChannel {
   const channel = new Channel(openEnds(), {
@@ -86,7 +86,10 @@ function openEnds(): ChannelEnds {
   }
 }
 
-/** What goes into one message each. A family without samples takes room too: the master takes no more than so many of them at once. */
+/**
+ * The families of each message. A family without samples takes room too: the master accepts a limited number of them at
+ * once.
+ */
 export function batches(families: readonly MetricFamily[]): MetricFamily[][] {
   const result: MetricFamily[][] = []
   let room = 0
@@ -102,7 +105,7 @@ export function batches(families: readonly MetricFamily[]): MetricFamily[][] {
   return result
 }
 
-/** Halves what is too long; returns the names of the families that are so by themselves. */
+/** Halves batches that are too long; returns the names of families that are too long by themselves. */
 function sendFamilies(families: MetricFamily[], send: (message: WorkerToMaster) => boolean): string[] {
   if (families.length === 0 || send({ type: 'metrics', families })) return []
   if (families.length === 1) return families.map(({ name }) => name)

@@ -1,16 +1,19 @@
 /**
- * Moves this process to the CPUs that the master chose for it (`cpu-affinity`), by taskset of util-linux: Node has no sched_setaffinity(2).
- * Called by `main.ts` before the application is loaded; what the application starts inherits it.
+ * Moves this process to the CPUs that the master chose for it (`cpu-affinity`), by taskset of util-linux: Node has no
+ * sched_setaffinity(2). Before the application is loaded, so that its processes inherit it.
  */
 
 import { codeOf, reasonOf } from '../../../kit/ground/failure.js'
 import { SYSTEM_PATH } from '../../../kit/ground/system-path.js'
 import { isMastersSignal } from '../../../kit/process/masters-signals.js'
 
-/** It is a few system calls. */
+/** It makes only a few system calls. */
 const LONGEST_MS = 5000
 
-/** Moves all its threads; returns why not, or null. A signal for the master that takes taskset (`systemctl kill`) is forgiven once. */
+/**
+ * Moves all threads of the process. Returns the reason of a failure, or null. A signal for the master that hits taskset
+ * (`systemctl kill`) is forgiven once.
+ */
 export function moveToCpus(cpus: readonly number[], path = SYSTEM_PATH, mayTryAgain = true): string | null {
   const args = ['-a', '-c', '-p', cpus.join(','), String(process.pid)]
   // Here, because few sites ask for it and every start would pay for it.

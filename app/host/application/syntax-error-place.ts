@@ -1,6 +1,6 @@
 /**
- * Finds out where a syntax error of an ES module is. Node keeps file and line of such an error to itself until it dies of it,
- * so that a worker that reports it could only say "Unexpected token". Called by `load-application.ts` when an import has failed.
+ * Finds out where a syntax error of an ES module is. Node shows file and line of such an error only when it dies of it,
+ * so a worker could only report "Unexpected token". Used when an import has failed.
  */
 
 import { pathToFileURL } from 'node:url'
@@ -9,8 +9,8 @@ import { reasonOf, stackOf } from '../../../kit/ground/failure.js'
 const SEARCH_MS = 5000
 
 /**
- * Puts file, line and the line's text in front of the stack of `thrown`, as Node does for CommonJS, when it is a syntax error in
- * what the module `path` imports statically. Whatever else was thrown is left as it is.
+ * Puts file, line and the line's text in front of the stack of `thrown`, as Node does for CommonJS, if it is a syntax
+ * error in a static import of the module `path`. Other errors stay as they are.
  */
 export function addSyntaxErrorPlace(thrown: unknown, path: string): void {
   const stack = stackOf(thrown)
@@ -20,21 +20,24 @@ export function addSyntaxErrorPlace(thrown: unknown, path: string): void {
   if (place !== null) Reflect.set(thrown, 'stack', `${place}\n\n${stack}`)
 }
 
-/** Only frames of Node itself: neither thrown by code of the application (`JSON.parse`) nor already told. */
+/**
+ * Only frames of Node itself: the error was neither thrown by code of the application (`JSON.parse`) nor has its place
+ * already.
+ */
 export function isWithoutPlace(stack: string): boolean {
   const [first = '', ...frames] = stack.split('\n')
   return first.startsWith('SyntaxError: ') && frames.every(frame => /^ +at .*\bnode:/.test(frame))
 }
 
-/** What stands before the error in the words of a dying Node, null if it died of something else. */
+/** The text before the error in the words of a dying Node, null if it died of something else. */
 export function placeIn(words: string, message: string): string | null {
   const end = words.indexOf(`\n\nSyntaxError: ${message}\n`)
   return end === -1 ? null : words.slice(0, end)
 }
 
 /**
- * What Node prints when the module is its program. Nothing of the application runs: its modules are parsed before the first
- * one is evaluated, and that first one ends the process.
+ * What Node prints when the module is its program. No code of the application runs: its modules are parsed before the
+ * first one is evaluated, and that first one ends the process.
  */
 function dyingWords(path: string): string {
   const program = `import 'data:text/javascript,process.exit()'; import ${JSON.stringify(pathToFileURL(path).href)}`

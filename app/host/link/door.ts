@@ -1,9 +1,11 @@
 /**
- * Keeps a worker's own socket as long as its application is not loaded (`lazy`). Opened by `main.ts`. Whoever connects has the application loaded and
- * waits for it; then the application's own server listens there and gets those who came before, as Node documents for the event `connection`.
+ * Holds the worker's socket while its application is not loaded (`lazy`). The first connection makes the application
+ * load, and all connections wait for it. Then the application's own server listens there and gets the waiting
+ * connections, as Node documents for the event `connection`.
  *
- * What must stay true: it keeps no process alive, or `load-application.ts` could not see that an application has nothing more to do. It goes on listening
- * without a name: the kernel may hold connections that were made during the load.
+ * What must stay true: the door keeps no process alive, or `load-application.ts` could not see that an application has
+ * nothing more to do. The door goes on listening without a name: the kernel may hold connections that were made during
+ * the load.
  */
 
 import { chmodSync, rmSync } from 'node:fs'
@@ -14,21 +16,21 @@ import { adoptConnection } from '../request/node-internals.js'
 export interface Door {
   /** Gives up the name, for the application's own server to take. */
   readonly leave: () => void
-  /** Whoever has come, and who still comes, is the application's. */
+  /** All connections, present and future, go to the application. */
   open(application: Server): void
 }
 
-/** Those who may connect are few: the service's own user and group. */
+/** Few may connect: the service's own user and group. */
 const MOST_HELD = 512
 
-/** Listens on `path` and resolves once it does; `onKnock` is called when the first one has connected. */
+/** Listens on `path` and resolves when it does; `onKnock` is called when the first client has connected. */
 export async function keepDoor(path: string, mode: number, onKnock: () => void): Promise<Door> {
   const held: Socket[] = []
   let application: Server | null = null
   // As the sockets of an HTTP server are.
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, socket => {
     if (application !== null) return admit(socket, application)
-    // Paused, it does not count as something that keeps the process alive.
+    // A paused socket does not keep the process alive.
     socket.on('error', drop)
     if (held.push(socket) === 1) onKnock()
   })

@@ -1,9 +1,9 @@
 /**
  * The worker's end of one link: takes frames from one proxy and turns them into requests for the application.
- * Made by `link-server.ts` for each proxy that connects.
  *
- * The rule that makes rescue after a death possible: before a batch with a non-idempotent request is handed to the application,
- * `seen` has left this process. So no frame's request is started while its chunk is still being read.
+ * The rule that makes rescue after a death possible: before a batch with a non-idempotent request is handed to the
+ * application, `seen` has left this process. So no request is started while the chunk with its frame is still being
+ * read.
  */
 
 import type { Server } from 'node:http'
@@ -27,29 +27,32 @@ import { type NodeInternals, runTicks } from '../request/node-internals.js'
 import { type RequestHome, ServedRequest } from '../request/served-request.js'
 import { OutboxWriter } from './outbox-writer.js'
 
-/** What a link needs of the rest of the worker. */
+/** What a link needs from the rest of the worker. */
 export interface Host {
   /** Called for each request that is handed to the application. */
   onRequest(): void
-  /** The event loop's longest lag of the last second. */
+  /** The longest lag of the event loop in the last second. */
   lagMs(): number
 }
 
-/** The others are the watchdog thread's, which cannot be asked how many it has used. */
+/** The other half is for the watchdog thread, which cannot be asked how many it has used. */
 const OWN_ASIDES = ASIDES_PER_PING / 2
 
 export class LinkConnection implements RequestHome {
   readonly writer: OutboxWriter
-  /** Whose requests they are; another one may take its place (`link-server.ts`). */
+  /** The server that gets the requests; `link-server.ts` may replace it. */
   server: Server
   internals: NodeInternals
   readonly #socket: Socket
   readonly #host: Host
   readonly #reader = new FrameReader((type, id, bytes, start, end) => this.#frame(type, id, bytes, start, end))
   readonly #requests = new IdTable<ServedRequest>()
-  /** Requests of the chunk that is being read, not yet handed over. */
+  /** Requests of the chunk under way, not handed over yet. */
   #batch: ServedRequest[] = []
-  /** How many deadlines may be told before the next ping, and those that wait for it, the last of each request. */
+  /**
+   * How many deadlines may be reported before the next ping, and the deadlines that wait for it: the last one of each
+   * request.
+   */
   #asides = OWN_ASIDES
   readonly #deadlines = new Map<number, number>()
   /** The last non-idempotent request of the batch, 0 = none. */
@@ -63,28 +66,28 @@ export class LinkConnection implements RequestHome {
     this.writer = new OutboxWriter(socket)
     this.writer.send(frame(FRAME.hello, 0, LINK_VERSION))
     readAccepted(socket, (buffer, count) => this.#read(buffer, count), LINK_READ_BYTES)
-    // The close event follows and does the work: ECONNRESET of a proxy that was killed.
+    // The close event follows and does the work. A killed proxy causes ECONNRESET.
     socket.on('error', () => {})
     socket.on('close', () => this.#closed())
   }
 
-  /** Requests that the application has not answered yet. */
+  /** Requests of the application without a complete response. */
   get inFlight(): number {
     return this.#requests.size
   }
 
-  /** Requests whose answers have an end. */
+  /** Requests whose responses have an end of their own. */
   owed(streamAfterMs: number): number {
     return this.#inFlight().filter(request => !request.isStream(streamAfterMs)).length
   }
 
-  /** Gives the kernel what has been answered; false while it does not take it. */
+  /** Gives the kernel the response bytes so far; false while it does not take them. */
   deliver(): boolean {
     this.writer.flush()
     return this.writer.backlogBytes === 0
   }
 
-  /** Cuts those off that the application has been given and whose answers are to go no further. */
+  /** Cuts off the due requests that the application has and whose responses are to go no further. */
   cut(isDue: (request: ServedRequest) => boolean): void {
     for (const request of this.#inFlight().filter(isDue)) request.runInAsyncScope(request.cut, request)
   }
@@ -115,7 +118,7 @@ export class LinkConnection implements RequestHome {
       this.#reader.read(buffer, count)
     } catch (error) {
       if (!(error instanceof ImpossibleFrame)) throw error
-      // Not a link: somebody tried the wrong socket.
+      // Not a link: a client of the wrong socket.
       this.#socket.destroy()
     }
     if (this.#batch.length === 0) return
@@ -132,7 +135,9 @@ export class LinkConnection implements RequestHome {
     else this.#startOnceWritten(batch)
   }
 
-  /** The kernel did not take the acknowledgement yet; until it has, nobody knows that the application saw the batch. */
+  /**
+   * The kernel has not taken the acknowledgement yet. Until it has, nobody knows that the application saw the batch.
+   */
   #startOnceWritten(batch: ServedRequest[]): void {
     this.#socket.pause()
     this.#socket.write('', () => {
@@ -142,8 +147,9 @@ export class LinkConnection implements RequestHome {
   }
 
   /**
-   * Between two of them all ticks and microtasks run, as between the events of two connections: one client's answer does not wait for what another's
-   * request does, and while one blocks the loop, those before it have been answered.
+   * Between two requests all ticks and microtasks run, as between the events of two connections: so the response of one
+   * client does not wait for the work of another request, and when a request blocks the loop, the responses before it
+   * have been written.
    */
   #start(batch: ServedRequest[]): void {
     const { outbox } = this.writer
@@ -175,7 +181,7 @@ export class LinkConnection implements RequestHome {
     }
   }
 
-  /** To the request that the frame speaks of; what the application throws in there must not lose the frames behind it. */
+  /** Passes the frame to its request. An error that the application throws there must not lose the frames behind it. */
   #pass(type: number, id: number, bytes: Buffer, start: number, end: number): void {
     const request = this.#requests.get(id)
     if (request === undefined) return
@@ -210,7 +216,7 @@ export class LinkConnection implements RequestHome {
   }
 }
 
-/** An application that throws is judged as by Node (`uncaughtException`), but what comes behind it in a chunk is not lost by it. */
+/** Node judges an application that throws (`uncaughtException`), but the later frames of the chunk are not lost. */
 function orThrowLater(work: () => void): void {
   try {
     work()

@@ -1,6 +1,6 @@
 /**
- * Where proxies connect their links: one unix socket per worker, one connection per proxy.
- * Opened by `main.ts` once the application's server listens; the requests' way into the application.
+ * Where proxies connect their links: one unix socket per worker, one connection per proxy. It opens when the
+ * application's server listens. All requests reach the application through it.
  */
 
 import type { Server } from 'node:http'
@@ -11,19 +11,19 @@ import { type Host, LinkConnection } from './link-connection.js'
 
 export interface LinkServer {
   readonly inFlight: number
-  /** Requests in flight whose answers have an end; `streamAfterMs` as in `StreamLimits`. */
+  /** Requests in flight whose responses have an end; `streamAfterMs` as in `StreamLimits`. */
   owed(streamAfterMs: number): number
-  /** Writes what has been answered; false while the kernel has not taken all of it. */
+  /** Writes the response bytes so far; false while the kernel has not taken all of them. */
   deliver(): boolean
-  /** Cuts the others off. */
+  /** Cuts off the other requests: the streams. */
   cutStreams(streamAfterMs: number): void
-  /** New requests are this server's; it has taken the place of the one that there was. */
+  /** New requests go to this server, which replaces the one before. */
   serve(application: Server): void
-  /** Takes no new link and ends those there are. */
+  /** Takes no new link and ends the existing ones. */
   close(): void
 }
 
-/** Listens on `path` and resolves once it does. `watchdog` null: nobody looks after the links while the loop is blocked. */
+/** Listens on `path` and resolves when it does. `watchdog` null: nothing serves the links while the loop is blocked. */
 export async function openLinkServer(
   path: string,
   application: Server,
@@ -65,7 +65,7 @@ export async function openLinkServer(
   }
 }
 
-/** Requests that came over a link are on connections, too, as far as the application knows. */
+/** To the application, requests of a link are on connections too. */
 function closeWithAll(application: Server, close: () => void): void {
   const { closeAllConnections } = application
   application.closeAllConnections = function (this: Server) {
@@ -81,7 +81,7 @@ function listening(server: NetServer, path: string): Promise<void> {
   })
 }
 
-/** The descriptor of a connected socket, which Node tells without declaring it; -1 where it does not. */
+/** The descriptor of a connected socket, which Node has but does not declare; -1 if it does not have it. */
 function descriptorOf(socket: Socket): number {
   return (socket as unknown as { _handle?: { fd?: number } })._handle?.fd ?? -1
 }

@@ -1,6 +1,6 @@
 /**
- * The worker's sending half of a link, in the place of `FrameWriter`: the same one write a turn, but what waits for it waits in an `Outbox`, so that
- * a request that blocks the loop does not hold back the answers of those before it.
+ * The worker's sending half of a link, in the place of `FrameWriter`. It also makes one write per turn, but waiting
+ * bytes are in an `Outbox`: so a request that blocks the loop does not hold back the responses before it.
  */
 
 import type { Socket } from 'node:net'
@@ -45,7 +45,7 @@ export class OutboxWriter implements FrameSender {
     this.flush()
   }
 
-  /** What waits, and these behind it, in one write. */
+  /** Writes the waiting bytes, and these behind them, in one write. */
   #writeBehind(...buffers: Buffer[]): void {
     this.outbox.empty(waiting => {
       this.#socket.cork()
@@ -62,7 +62,7 @@ export class OutboxWriter implements FrameSender {
   }
 }
 
-/** `_destroy` is where a socket gives its descriptor up, whoever destroys it. */
+/** A socket gives up its descriptor in `_destroy`, whatever destroys it. */
 function closeBeforeDestroy(socket: Socket, outbox: Outbox): void {
   const destroy = socket._destroy.bind(socket)
   socket._destroy = (error, callback) => {

@@ -1,10 +1,10 @@
 /**
- * Where proxies connect tunnels: one more unix socket per worker. Each connection begins with a line that says who the client is
- * (`kit/link/tunnel-preamble.ts`) and is then handed to the application's own HTTP server, as Node documents for the event `connection`.
- * Opened by `main.ts`.
+ * Where proxies connect tunnels: one more unix socket per worker. Each connection begins with a line that names the
+ * client (`kit/link/tunnel-preamble.ts`). Then the application's own HTTP server gets it, as Node documents for the
+ * event `connection`.
  *
- * What must stay true: the application cannot tell such a connection from one that it accepted from the client itself, and whoever connects to the
- * application's own socket cannot make anybody believe an address.
+ * What must stay true: the application cannot tell such a connection from one that it accepted from the client itself.
+ * A client of the application's own socket cannot make anybody believe an address.
  */
 
 import type { Server } from 'node:http'
@@ -14,26 +14,29 @@ import { readPreamble, type TunnelPeer } from '../../../kit/link/tunnel-preamble
 import { localAddressOf } from '../request/virtual-socket.js'
 
 export interface TunnelServer {
-  /** Tunnels that are open, with those whose handshake is not answered yet. */
+  /** Open tunnels, with those whose handshake has no response yet. */
   readonly open: number
-  /** New tunnels are this server's. */
+  /** New tunnels go to this server. */
   serve(application: Server): void
-  /** Takes no new tunnel, and ends those that their client has left; resolves when all have ended. */
+  /** Takes no new tunnel, and ends the tunnels whose client has left. Resolves when all have ended. */
   close(): Promise<void>
 }
 
-/** More than `listen` has by default: after a reload thousands of clients come back within seconds. The kernel bounds it. */
+/**
+ * More than the default of `listen`: after a reload thousands of clients come back within seconds. The kernel bounds
+ * it.
+ */
 const BACKLOG = 4096
-/** The proxy writes its line at once when it is connected. */
+/** The proxy writes its line as soon as it is connected. */
 const PREAMBLE_MS = 10_000
-/** An application that has read nothing for so long of what is left is not going to. */
+/** An application that has read none of the rest for this long will not read it. */
 const UNREAD_MS = 1000
 
-/** Listens on `path` and resolves once it does. */
+/** Listens on `path` and resolves when it does. */
 export async function openTunnelServer(path: string, application: Server): Promise<TunnelServer> {
   const open = new Set<Socket>()
   let served = application
-  // Half open as the sockets of an HTTP server are.
+  // Half open, as the sockets of an HTTP server are.
   const server = createServer({ allowHalfOpen: true }, socket => {
     open.add(socket)
     socket.once('close', () => open.delete(socket))
@@ -64,19 +67,19 @@ export async function openTunnelServer(path: string, application: Server): Promi
 }
 
 /**
- * Node leaves it to the application to end a socket whose client has ended, and one that forgets to keeps the server open for ever. By now no proxy
- * would pass its last words on.
+ * Node leaves it to the application to end a socket whose client has ended; an application that forgets to do so keeps
+ * the server open for ever. By now no proxy would pass its last bytes on.
  */
 function endWithClient(socket: Socket): void {
   if (socket.readableEnded) return socket.destroySoon()
   socket.once('end', () => socket.destroySoon())
-  // Nobody has ever read, so nobody would see the end.
+  // Nothing has ever read from the socket, so nothing would see the end.
   if (socket.readableFlowing === null) socket.resume()
 }
 
 /**
- * The end of a client stands behind all that it has said, so an application that has paused a socket, or waits to be asked for more, does not see it.
- * Whoever reads on, however slowly, is left alone.
+ * The end of a client stands behind all its bytes, so an application that has paused a socket, or reads on demand, does
+ * not see it. An application that reads on, however slowly, is left alone.
  */
 function cutUnread(open: ReadonlySet<Socket>): () => void {
   const before = new Map<Socket, number>()
@@ -115,8 +118,8 @@ function greet(socket: Socket, application: Server): void {
 }
 
 /**
- * Both ends of the client's connection in place of the unix socket's, which has none. What can be assigned on a socket of Node's, `encrypted` and the
- * functions, can be here.
+ * Shows both ends of the client's connection in place of the unix socket's, which has none. What can be assigned on a
+ * socket of Node, `encrypted` and the functions, can be assigned here.
  */
 function showEnds(socket: Socket, { address, port, encrypted }: TunnelPeer, application: Server): void {
   const shown = {
@@ -134,7 +137,7 @@ function showEnds(socket: Socket, { address, port, encrypted }: TunnelPeer, appl
   const assignable = {
     ...(encrypted ? { encrypted } : {}),
     address: () => localAddressOf(application),
-    // Only a TCP connection can be reset; the client's is the proxy's.
+    // Only a TCP connection can be reset, and the proxy has the client's.
     resetAndDestroy: () => socket.destroy(),
   }
   for (const [name, value] of Object.entries(assignable))

@@ -1,5 +1,6 @@
 /**
- * What an application asks for with `listen`, said without binding, and what it is told of an address that is in use. Used by `take-over.ts`.
+ * The address that an application asks for with `listen`, worked out without binding, and the error for an address in
+ * use.
  */
 
 import { EventEmitter, errorMonitor } from 'node:events'
@@ -10,12 +11,12 @@ import { UNCHOSEN_PORT } from '../../../kit/channel/messages.js'
 /** Host and port, or the path of a unix socket. */
 export type Address = AddressInfo | string
 
-/** Where Node listens when no host is said. */
+/** Where Node listens without a host. */
 const ANY = '::'
 
 /**
- * What `server.address()` answers to `listen(...args)` in Node, as far as it can be said without binding; null where Node refuses
- * the arguments. The rules are those of `normalizeArgs` and `Server.prototype.listen` in Node's lib/net.js.
+ * What `server.address()` returns after `listen(...args)` in Node, as far as it is known without binding; null if Node
+ * refuses the arguments. The rules are those of `normalizeArgs` and `Server.prototype.listen` in Node's lib/net.js.
  */
 export function askedAddress(args: readonly unknown[]): Address | null {
   const [first, second] = args
@@ -25,13 +26,13 @@ export function askedAddress(args: readonly unknown[]): Address | null {
   return addressOfPort(first, typeof second === 'string' ? second : undefined)
 }
 
-/** Whether `asked` is what `app-port` or PORT names: a port, or a path. */
+/** Whether `asked` is the port or path that `app-port` or PORT names. */
 export function isAskedFor(asked: Address, wanted: string): boolean {
   if (typeof asked === 'string') return asked === wanted
   return /^\d{1,5}$/.test(wanted) && asked.port === (Number(wanted) || UNCHOSEN_PORT)
 }
 
-/** Whether the kernel would refuse one of them where the other is open. Each port 0 is another one. */
+/** Whether the kernel would refuse one of them while the other is open. Each port 0 is a different one. */
 export function isSamePlace(one: Address, other: Address): boolean {
   if (typeof one === 'string' || typeof other === 'string') return one === other
   if (one.port !== other.port || one.port === UNCHOSEN_PORT) return false
@@ -47,12 +48,12 @@ export function printAddress(asked: Address): string {
   return `${asked.address}:${asked.port === UNCHOSEN_PORT ? 0 : asked.port}`
 }
 
-/** Why a port of the application's own is in use: only the site's server is shared by the workers. */
+/** Why a port of the application's own is in use: the workers share only the server of the site. */
 const WHY =
   'every worker of daimyo opens it by itself, and another one has it: only the site is shared by all of them, and a worker that is replaced runs beside its ' +
   'successor. Use port 0, or a process of its own such as attach-daemon'
 
-/** Adds it to the error before anybody sees it. */
+/** Adds the reason to the error before anybody sees the error. */
 export function explainInUse(server: Server): void {
   const explain = (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EADDRINUSE') return
@@ -64,7 +65,10 @@ export function explainInUse(server: Server): void {
   EventEmitter.prototype.once.call(server, errorMonitor, explain)
 }
 
-/** What Node says of an address that another server of the same process has; the site's, which is not open, is one of these. */
+/**
+ * What Node says of an address that another server of the same process has. The address of the site, which is not
+ * really open, is one of these.
+ */
 export function refuseInUse(server: Server, asked: Address): Server {
   const isPath = typeof asked === 'string'
   const where = isPath ? { address: asked } : { address: asked.address, port: asked.port }
@@ -98,11 +102,11 @@ function addressOfPort(port: unknown, host: string | undefined): AddressInfo | n
   return Number.isInteger(number) && number >= 0 && number <= 65535 ? tcpAddress(number, host) : null
 }
 
-/** A host name stands for the loopback address: names are looked up later than `address()` must answer. */
+/** A host name stands for the loopback address: names are looked up later than `address()` has to return. */
 function tcpAddress(port: number, host: string | undefined): AddressInfo {
   const shown = port === 0 ? UNCHOSEN_PORT : port
   if (host === undefined || host === '' || host === ANY) return { address: ANY, family: 'IPv6', port: shown }
-  // The expression of isIPv6 takes 10 ms to compile: it is not asked about a host without a colon.
+  // The expression of isIPv6 takes 10 ms to compile, so it is not used for a host without a colon.
   if (host.includes(':') && isIPv6(host)) return { address: host, family: 'IPv6', port: shown }
   return { address: isIPv4(host) ? host : '127.0.0.1', family: 'IPv4', port: shown }
 }

@@ -1,9 +1,10 @@
 /**
- * Lets an application that listens on a unix path find its socket there: many set its mode or its owner once they listen. The path becomes a link to the
- * socket that the application got instead. Called by `take-over.ts`.
+ * Lets an application that listens on a unix path find its socket there: many applications set its mode or owner after
+ * `listen`. The path becomes a link to the socket that the application got instead.
  *
- * Workers share the path: the last that began to listen has it, and who ends takes away only its own. What others have put there stays. Where there can be
- * no link, there could have been no socket either, and nothing is said: the application does not need it to be served.
+ * Workers share the path: the last worker that began to listen has it, and a worker that ends removes only its own
+ * link. Files of others at the path stay. If no link can be made there, no socket could have been made either. That is
+ * not reported: the application is served without it.
  */
 
 import { readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
@@ -11,7 +12,7 @@ import type { Server } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { codeOf } from '../../../kit/ground/failure.js'
 
-/** As Node has it, a path that begins with a NUL is the name of an abstract socket, which is no file. */
+/** As in Node, a path that begins with a NUL is the name of an abstract socket, which is no file. */
 const ABSTRACT = '\0'
 
 /** `socketPath` is absolute, and in one folder with the sockets of the other workers. The link ends with the server. */
@@ -22,23 +23,23 @@ export function namePath(asked: string, socketPath: string, server: Server): voi
   server.prependOnceListener('close', () => unnamePath(path, socketPath))
 }
 
-/** Takes the link away before the end of the server: it listens elsewhere from now on. */
+/** Removes the link before the end of the server: it listens elsewhere from now on. */
 export function unnamePath(asked: string, socketPath: string): void {
   const path = resolve(asked)
   if (targetOf(path) === socketPath) attempt(() => rmSync(path))
 }
 
-/** False: there is something of others. */
+/** False: another file is there. */
 function link(path: string, socketPath: string): boolean {
   if (attempt(() => symlinkSync(socketPath, path))) return true
   const target = targetOf(path)
   if (target === null || dirname(target) !== dirname(socketPath)) return false
-  // Another worker's, or one that was killed: changed in one step, for whoever uses it now.
+  // The link of another worker, or of a killed one: it is replaced in one step, because a client may be using it.
   const aside = `${path}.${process.pid}`
   return attempt(() => symlinkSync(socketPath, aside)) && attempt(() => renameSync(aside, path))
 }
 
-/** null: it is no link. */
+/** null: no link. */
 function targetOf(path: string): string | null {
   let target: string | null = null
   attempt(() => {
@@ -47,7 +48,7 @@ function targetOf(path: string): string | null {
   return target
 }
 
-/** False: the system did not do it. */
+/** False: the system refused it. */
 function attempt(work: () => void): boolean {
   try {
     work()

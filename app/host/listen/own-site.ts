@@ -1,9 +1,11 @@
 /**
- * Lets an application ask itself, as on bare Node: a connection to the port that its site listens on by its own code is made with the socket that it really
- * listens on. Server-side rendering does so (`fetch('http://localhost:3000/api')`). Installed by `main.ts`.
+ * Lets an application send requests to itself, as on bare Node: a connection to the port that its site listens on, by
+ * its own code, goes to the socket that it really listens on. Server-side rendering does so
+ * (`fetch('http://localhost:3000/api')`).
  *
- * What must stay true: only what would be the application's own server on bare Node is taken for it, the loopback addresses and an address that it asked for by
- * name; what a thread or a child process asks goes to the kernel; and so does TLS, which nobody would answer.
+ * What must stay true: only addresses that would be the application's own server on bare Node are redirected: the
+ * loopback addresses and an address that it asked for by name. Connections of threads and child processes go to the
+ * kernel, and so does TLS, to which nothing here would respond.
  */
 
 import type { Server } from 'node:http'
@@ -12,7 +14,7 @@ import type { Address } from './asked-address.js'
 
 type Connect = (...args: unknown[]) => Socket
 
-/** What of `net.connect`'s options says where to. */
+/** The options of `net.connect` that name the destination. */
 interface Destination {
   port?: unknown
   host?: unknown
@@ -22,7 +24,7 @@ interface Destination {
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+|0\.0\.0\.0|::)$/i
 const ANY = new Set(['::', '0.0.0.0'])
 
-/** `siteAddress` says where the site listens, null: nowhere yet. It listens on the unix socket `socketPath`. */
+/** `siteAddress` says where the site listens; null: nowhere yet. It listens on the unix socket `socketPath`. */
 export function connectToOwnSite(siteAddress: () => Address | null, socketPath: string): void {
   const connect = Socket.prototype.connect as Connect
   Socket.prototype.connect = function connectOrAskOneself(this: Socket, ...args: unknown[]): Socket {
@@ -42,7 +44,9 @@ export function connectToOwnSite(siteAddress: () => Address | null, socketPath: 
   } as Socket['connect']
 }
 
-/** A client on our own unix socket has an address, as one by TCP has; whoever may connect there is on this host. */
+/**
+ * A client on our own unix socket shows an address, as a TCP client does. Only clients on this host can connect there.
+ */
 export function showLoopback(server: Server): void {
   server.prependListener('connection', showLoopbackAddress)
 }
@@ -54,7 +58,10 @@ export function showLoopbackAddress(socket: Socket): void {
   for (const [name, value] of Object.entries(shown)) Object.defineProperty(socket, name, { value, configurable: true })
 }
 
-/** `connect(options, callback)`, `connect(port, host, callback)`, and the array that net.connect hands on; null: a path, or nothing that Node accepts. */
+/**
+ * `connect(options, callback)`, `connect(port, host, callback)`, and the array that net.connect passes on; null: a
+ * path, or arguments that Node refuses.
+ */
 function normalized(args: unknown[]): [options: Destination | null, callback: unknown] {
   const [first, second] = args
   if (Array.isArray(first)) return normalized(first)
@@ -67,6 +74,6 @@ function leadsTo({ port, host, path }: Destination, site: AddressInfo): boolean 
   if (Number(port) !== site.port || path) return false
   if (host === undefined || host === null || host === '') return true
   if (typeof host !== 'string') return false
-  // An address of this host that is none of these may be that of another server.
+  // Any other address of this host may belong to another server.
   return host === site.address || (LOOPBACK.test(host) && (ANY.has(site.address) || LOOPBACK.test(site.address)))
 }

@@ -1,20 +1,24 @@
 /**
- * Which kind of server an application listens with, and what is served in the place of an HTTPS one. Used by `take-over.ts`.
+ * Which kind of server an application listens with, and the server that is used in the place of an HTTPS one.
  *
- * The kind is known by what a server has, not by its class: to load node:https and node:http2 would cost each start several milliseconds.
+ * The properties of a server tell its kind, not its class: loading node:https and node:http2 would cost each start
+ * several milliseconds.
  *
- * For an HTTPS server there is a plain HTTP server in this process, whose requests are given to the listeners of the HTTPS one. Whoever terminates TLS
- * stands before the proxy, so that no certificate of the application's is asked for. What must stay true: the application's server has all listeners,
- * limits and counts; the plain one has only the socket.
+ * For an HTTPS server there is a plain HTTP server in this process, whose requests go to the listeners of the HTTPS
+ * one. TLS is terminated before the proxy, so no certificate of the application is needed. What must stay true: the
+ * application's server has all listeners, limits and counts; the plain one has only the socket.
  */
 
 import { createServer, Server as HttpServer } from 'node:http'
 import type { Server } from 'node:net'
 
-/** `https` has the request listeners of an HTTP/1.1 server: also an HTTP/2 one that allows HTTP/1.1. */
+/** `https` has the request listeners of an HTTP/1.1 server; this includes an HTTP/2 server that allows HTTP/1.1. */
 export type ServerKind = 'http' | 'https' | 'http2' | 'tls' | 'tcp'
 
-/** As in Node 20 to 26: a TLS server can be given other certificates; one of node:http2 takes settings; one of HTTP/1.1 has time limits for heads. */
+/**
+ * As in Node 20 to 26: a TLS server can be given other certificates; one of node:http2 takes settings; one of HTTP/1.1
+ * has time limits for heads.
+ */
 export function kindOf(server: Server): ServerKind {
   if (server instanceof HttpServer) return 'http'
   const isTls = 'setSecureContext' in server
@@ -32,7 +36,7 @@ export const KIND_NAMES: Record<ServerKind, string> = {
   tcp: 'TCP',
 }
 
-/** What node:http tells the application of, and looks for listeners of. */
+/** The events that node:http emits to the application, and whose listeners it looks for. */
 const TOLD = new Set<string | symbol>([
   ...['request', 'checkContinue', 'checkExpectation', 'upgrade', 'connect', 'clientError', 'dropRequest', 'timeout'],
 ])
@@ -46,7 +50,7 @@ const SHARED = [
 /** `createServer({ IncomingMessage, ServerResponse })`, which Node keeps under symbols of these names. */
 const CLASSES = ['IncomingMessage', 'ServerResponse']
 
-/** Not listening yet. To close `secure` closes what is left on the plain one's connections, too. */
+/** Not listening yet. Closing `secure` also closes the connections of the plain server. */
 export function plainServerOf(secure: Server): HttpServer {
   const plain = createServer()
   const { emit, listenerCount, listeners } = plain
@@ -74,7 +78,7 @@ function share(plain: HttpServer, secure: Server, name: string | symbol): void {
   })
 }
 
-/** An HTTPS server that is closed takes no requests any more, and calls back when the last one is answered. */
+/** A closed HTTPS server takes no requests any more, and calls back when the last one is complete. */
 function closeTogether(plain: HttpServer, secure: Server): void {
   const { close } = secure
   put(secure, 'close', (callback?: (error?: Error) => void) => {
@@ -89,7 +93,7 @@ function closeTogether(plain: HttpServer, secure: Server): void {
       plain[name]()
     })
   }
-  // lib/net.js, which calls it for the server whose last connection ends.
+  // lib/net.js calls it for the server whose last connection ends.
   const { _emitCloseIfDrained: drained } = plain as unknown as Drained
   put(plain, '_emitCloseIfDrained', () => {
     drained.call(plain)

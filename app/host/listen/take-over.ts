@@ -1,23 +1,26 @@
 /**
- * Gives the application's HTTP server a unix socket of ours instead of the address that it asks for, so that an application
- * written for a port of its own runs unmodified. Called by the worker before it loads the application.
+ * Gives the application's HTTP server a unix socket of ours instead of the address that it asks for, so that an
+ * application written for a port of its own runs unmodified. Installed before the application is loaded.
  *
- * What stays true for the application: its callback and `listening` fire, `address()` says what it asked for, a path that it asked for is
- * there, listening twice fails as in Node, listening again after `close()` works.
+ * What stays true for the application: its callback and `listening` fire, `address()` returns the address that it asked
+ * for, a path that it asked for is there, listening twice fails as in Node, listening again after `close()` works.
  *
- * One server is the site, all others get what they ask for. Which one:
+ * One server is the site; all others get the address that they ask for. Which one is the site:
  *
- * - With `app-port` the one that listens there, no other.
- * - Else the one that listens on the port that PORT names, which daimyo sets where nobody else has. Another one that listens before has our socket
- *   until the application has loaded and has nothing more to do, or a while has passed: then it is the site, as the first one is where there is no PORT.
- *   When the one on PORT comes later, it takes over all the same, and the first gets what it had asked for.
- * - A server that was told to keep no process alive (`unref`), before `listen` or right after it, is not what the process is for: OpenTelemetry's
- *   exporter, say.
- * - One that was closed leaves its place to the next one: applications answer "starting" themselves until they have started.
+ * - With `app-port`, the server that listens there, no other.
+ * - Else the server that listens on the port that PORT names. daimyo sets PORT if nobody else has. A server that
+ *   listens before it has our socket until the application has loaded and has nothing more to do, or a while has
+ *   passed: then this server is the site, as the first server is without a PORT. If the server on PORT comes later, it
+ *   takes over all the same, and the first one gets the address that it asked for.
+ * - A server that was told to keep no process alive (`unref`), before `listen` or right after it, is not the purpose of
+ *   the process: the exporter of OpenTelemetry, for example.
+ * - A closed server leaves its place to the next one: applications respond "starting" themselves until they have
+ *   started.
  *
- * A later server with the request listener of the open site is the same application on one more address (Fastify opens one for each address of `localhost`; an
- * application that is exported is often listened on as well). In several workers these would fight for one port and be a door around the proxy, so they
- * listen where nobody finds them. So does the site's HTTPS server, for which a plain one takes the requests (`server-kind.ts`).
+ * A later server with the request listener of the open site is the same application on one more address (Fastify opens
+ * one for each address of `localhost`; an exported application often listens too). In several workers these would fight
+ * for one port and be a way around the proxy, so they listen where nobody finds them. So does the site's HTTPS server,
+ * for which a plain one takes the requests (`server-kind.ts`).
  */
 
 import { EventEmitter, errorMonitor } from 'node:events'
@@ -43,15 +46,15 @@ export interface TakeOverOptions {
   /** `app-port`. */
   appPort?: string | null
   /**
-   * How long the server on PORT is waited for once another one has listened, the application has loaded and goes on with something. 0, the default: not at
-   * all.
+   * How long to wait for the server on PORT when another one has listened and the loaded application still has
+   * something to do. 0, the default: no wait.
    */
   portMs?: number
   /** For the log. */
   remark?: (remark: SiteRemark) => void
 }
 
-/** Two servers could be the site. `isLate`: it came when the other one already served. */
+/** Two servers could be the site. `isLate`: this one came when the other one already served. */
 export interface SiteRemark {
   isLate: boolean
   site: string
@@ -62,11 +65,11 @@ export interface SiteRemark {
 export interface Taken {
   /** Fulfilled when the site listens on our socket, and rejected if that socket cannot be opened. */
   readonly server: Promise<HttpServer>
-  /** The site, which is another server than the one of `server` where it was replaced; null: it was closed. */
+  /** The site. If it was replaced, this is not the server of `server`. null: it was closed. */
   readonly openServer: HttpServer | null
   /** A server has our socket, whether or not it stays the site. */
   readonly isAsked: boolean
-  /** There was a PORT to listen on, and the site is another server. */
+  /** A server listened on PORT, and the site is another server. */
   readonly ignoresPort: boolean
   /** The other servers that have listened, for a person: `HTTPS on :::3443`. */
   readonly others: readonly string[]
@@ -74,7 +77,7 @@ export interface Taken {
   readonly siteAddress: Address | null
   /** The application's file has run to its end. */
   loaded(): void
-  /** Nobody knows of another server that may come: the one that has our socket is the site. False: there is none. */
+  /** No other server is expected: the one that has our socket is the site. False: there is none. */
   settle(): boolean
   /** Makes an exported server, or one of an exported listener, the site. */
   listen(server: HttpServer): void
@@ -84,7 +87,7 @@ export interface Taken {
 
 type Listen = (...args: unknown[]) => Server
 
-/** What is undocumented of a server that has begun to listen; lib/net.js. */
+/** Undocumented parts of a server that has begun to listen; lib/net.js. */
 interface Listening {
   _handle: { ref(): void; unref(): void; close(): void } | null
   _pipeName: string | null
@@ -92,7 +95,7 @@ interface Listening {
   _unref: boolean
 }
 
-/** Who has our socket. `server` is `asker` itself, but for HTTPS. */
+/** The server that has our socket. `server` is `asker` itself, except for HTTPS. */
 interface Site {
   asker: Server
   server: HttpServer
@@ -103,10 +106,15 @@ interface Site {
 }
 
 const MOST_OTHERS = 20
-/** An application that has not loaded is waited for so long, or for `portMs` where that is longer: its file may never end. */
+/**
+ * An application that is loading is waited for this long, or for `portMs` if that is longer: its file may never end.
+ */
 const MOST_LOADING_MS = 10_000
 
-/** Binds one HTTP server of this process to the unix socket `socketPath`, which must not exist when `makeRoom` has been called. */
+/**
+ * Binds one HTTP server of this process to the unix socket `socketPath`, which must not exist when `makeRoom` has been
+ * called.
+ */
 export function takeOverListen(socketPath: string, options: TakeOverOptions = {}): Taken {
   const takeOver = new TakeOver(socketPath, options)
   Server.prototype.listen = function listenTakenOver(this: Server, ...args: unknown[]): Server {
@@ -121,7 +129,7 @@ class TakeOver implements Taken {
   onReplaced: (server: HttpServer) => void = () => {}
   readonly #socketPath: string
   readonly #options: TakeOverOptions
-  /** As it is before we take its place. */
+  /** The method before it is replaced. */
   readonly #listen = Server.prototype.listen as Listen
   #resolve: (server: HttpServer) => void = () => {}
   #reject: (reason: unknown) => void = () => {}
@@ -157,7 +165,7 @@ class TakeOver implements Taken {
     return this.#site?.asked ?? null
   }
 
-  /** PORT is read when it counts: applications read it from files of theirs, too. */
+  /** PORT is read when it matters: applications also set it from files of theirs. */
   get #wanted(): string | null {
     return this.#options.appPort ?? (process.env.PORT?.trim() || null)
   }
@@ -177,7 +185,8 @@ class TakeOver implements Taken {
     const kind = kindOf(asker)
     if (kind !== 'http' && kind !== 'https') {
       if (!isChosen) return this.#pass(asker, args, asked)
-      // PORT may be the port of `http`, which is not its own. Whoever only looks whether it is free finds it free.
+      // PORT may be the port of `http`, which is not the application's own. A program that only checks whether it is
+      // free finds it free.
       this.#noteOther(asker, asked)
       return this.#hide(asker, args, asked)
     }
@@ -186,7 +195,7 @@ class TakeOver implements Taken {
     return this.#take(asker, args, asked, isChosen)
   }
 
-  /** Whoever found it closed waits for it, and its socket is a new one. */
+  /** A client that found the site closed waits for it, and the site's socket is a new one. */
   #listenAgain(site: Site, args: unknown[], asked: Address): Server {
     if (!site.server.listening) site.server.prependOnceListener('listening', () => this.#isUp(site))
     return this.#bindSite(Object.assign(site, { args, asked }))
@@ -212,11 +221,11 @@ class TakeOver implements Taken {
   }
 
   listen(server: HttpServer): void {
-    // By its own code, where it is not the site.
+    // By its own code, and it is not the site.
     if (!server.listening) this.#take(server, [], askedAddress([])!, true)
   }
 
-  /** Null also where it was closed. */
+  /** Null also after a close. */
   get #open(): Site | null {
     return this.#site?.server.listening ? this.#site : null
   }
@@ -227,7 +236,7 @@ class TakeOver implements Taken {
     return this.#options.appPort == null && isRival(asker) && (site === null || this.#isLeft(site))
   }
 
-  /** Nobody serves by it yet, and it was told to keep no process alive behind `listen`. */
+  /** No requests go to it yet, and it was told to keep no process alive after `listen`. */
   #isLeft(site: Site): boolean {
     return !this.#isSettled && !site.isChosen && !isRival(site.asker)
   }
@@ -247,13 +256,16 @@ class TakeOver implements Taken {
     this.#bindSite(site)
     const { portMs = 0 } = this.#options
     if (isChosen) this.settle()
-    // What is said right after `listen` counts.
+    // Calls right after `listen` count.
     else if (this.#wanted === null || portMs === 0) process.nextTick(() => this.settle())
     else if (!this.#isSettled) this.#awaitPort(portMs)
     return asker
   }
 
-  /** What else goes on in the process is how `load-application.ts` knows whether anything more can come: none of this counts. */
+  /**
+   * `load-application.ts` looks at what else goes on in the process to see whether anything more can come: none of this
+   * must count.
+   */
   #awaitPort(portMs: number): void {
     handleOf(this.#site!.server)?.unref()
     let left = Math.max(1, Math.round(MOST_LOADING_MS / portMs))
@@ -270,7 +282,7 @@ class TakeOver implements Taken {
     if (server !== asker) {
       if (!server.listening) this.#bind(server, this.#socketPath, [], asked)
       this.#hide(asker, args, asked)
-      // It is the plain one that keeps the process alive.
+      // The plain server keeps the process alive.
       handleOf(asker)?.unref()
       return asker
     }
@@ -296,19 +308,22 @@ class TakeOver implements Taken {
     if (this.#isSettled) this.#remark(printAddress(site.asked), this.#wanted ?? '')
   }
 
-  /** It listens on what it asked for; that it listens anew is not told to the application, which has been told, or will be, once. */
+  /**
+   * The server listens on the address that it asked for. The application is not told of the second `listening`: it has
+   * had one, or will have one.
+   */
   #moveAway({ asker, server, args, asked, isUp }: Site): void {
     if (!asker.listening) return
     if (server !== asker) server.close()
     const listening = asker as unknown as Listening
     listening._handle?.close()
     listening._handle = null
-    // Else `address()` names it while a host is looked up.
+    // Otherwise `address()` would return it while a host is looked up.
     listening._pipeName = null
     Reflect.deleteProperty(asker, 'address')
     if (typeof asked === 'string') unnamePath(asked, this.#socketPath)
     this.#pass(asker, typeof args.at(-1) === 'function' ? args.slice(0, -1) : args, asked, isRival(asker))
-    // Where neither holds it is told only by the second time: a host is looked up first.
+    // In all other cases only the second `listening` is emitted: a host is looked up first.
     if (isUp || listening._handle !== null) swallowOne(asker, 'listening')
   }
 
@@ -335,7 +350,7 @@ class TakeOver implements Taken {
     this.#options.remark?.({ isLate: late !== undefined, site, other })
   }
 
-  /** The backlog that was asked for is dropped: it was meant for clients, here the peers are a few proxies. */
+  /** The backlog that was asked for is dropped: it was meant for clients, and the peers here are a few proxies. */
   #bind(server: Server, path: string, args: unknown[], asked: Address): Server {
     answerAddress(server, asked)
     const callback = args.at(-1)
@@ -348,13 +363,13 @@ class TakeOver implements Taken {
   #hide(server: Server, args: unknown[], asked: Address): Server {
     const path = `${this.#socketPath}+`
     this.#bind(server, path, args, asked)
-    // It was bound before `listen` returned; without a name nobody connects to it.
+    // The server was bound before `listen` returned; without a name nobody connects to it.
     if (server.listening) unlinkSync(path)
     return server
   }
 }
 
-/** It keeps the process alive, so the process may be there for it. */
+/** The server keeps the process alive, so it may be the purpose of the process. */
 function isRival(server: Server): boolean {
   return !(server as unknown as Listening)._unref
 }
@@ -379,7 +394,7 @@ function sameListener(one: Server, other: Server): boolean {
   return (one.listeners('request') as RequestListener[]).some(listener => listeners.includes(listener))
 }
 
-/** The next event of this name reaches nobody, unless an `error` comes before. */
+/** The next event of this name reaches no listener, unless an `error` comes before. */
 function swallowOne(emitter: EventEmitter, event: string): void {
   const { emit } = emitter
   const isOwn = Object.hasOwn(emitter, 'emit')

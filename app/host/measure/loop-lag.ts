@@ -1,6 +1,5 @@
 /**
- * How late the worker's event loop is. Runs inside the worker next to the application; read by the link's PONG and the
- * metrics shipper.
+ * How late the worker's event loop is. Runs inside the worker next to the application.
  *
  * Node's own delay monitor, a timer outside JavaScript, at 50 ms: 0.8 ms of CPU a second on an idle loop (10 ms
  * resolution: 3 ms; a JavaScript timer of 20 ms: 5 ms). So blocks of more than 50 ms are always seen, shorter ones by
@@ -28,7 +27,7 @@ export function startLoopLag(now: () => number = () => performance.now()): LoopL
     lagMs() {
       const max = monitor.max / 1e6
       const longest = Math.max(lastMax, max)
-      // Windows turn when somebody looks, so that nothing has to wake up for it; the last one counts until the next has
+      // A reader turns the windows, so that nothing has to wake up for it; the last window counts until the next has
       // ended.
       if (now() - windowStart >= WINDOW_MS) {
         windowStart = now()

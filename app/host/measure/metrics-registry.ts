@@ -1,10 +1,9 @@
 /**
  * Finds and reads the application's own metrics: the default `register` of the copy of prom-client (or of its successor
- * `@prometheus-io/client`) that `require` from the application's folder gives. Used by the metrics shipper; runs inside
- * the worker.
+ * `@prometheus-io/client`) that `require` from the application's folder gives. Runs inside the worker.
  *
- * Nothing is ever loaded that the application did not load: the copy is looked up in Node's module cache, where an
- * `import` of a CommonJS package is too. Not seen: registries that the application made itself (`new Registry()`),
+ * Nothing is ever loaded that the application did not load: the copy is looked up in Node's module cache, which also
+ * has an `import` of a CommonJS package. Not seen: registries that the application made itself (`new Registry()`),
  * copies that only a dependency of it uses, and a prom-client that was bundled into the application's file.
  */
 
@@ -31,7 +30,7 @@ export interface RegistryReading {
 
 const PACKAGES = ['prom-client', '@prometheus-io/client']
 
-/** Finds the registries that the application has loaded by now; it may load one later, so ask again. */
+/** Finds the registries that the application has loaded by now. It may load one later, so ask again. */
 export function findRegistries(appPath: string): () => PromRegistry[] {
   const require = createRequire(appPath)
   const paths = PACKAGES.map(name => resolveOrNull(require, name)).filter(path => path !== null)
@@ -39,8 +38,8 @@ export function findRegistries(appPath: string): () => PromRegistry[] {
 }
 
 /**
- * Reads one registry as `getMetricsAsJSON` does. If a `collect()` of the application rejects or takes longer than
- * `deadlineMs`, from then on metric by metric, so that one bad metric costs only itself. A metric that is stuck is not
+ * Reads one registry as `getMetricsAsJSON` does. After a `collect()` of the application rejected or took longer than
+ * `deadlineMs`, it reads metric by metric, so that one bad metric costs only itself. A metric that is stuck is not
  * asked again before its answer came.
  */
 export class RegistryReader {

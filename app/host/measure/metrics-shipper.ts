@@ -1,7 +1,7 @@
 /**
  * Ships the application's metrics to the master once a second: those whose values changed, as values since the process
  * started. Runs inside the worker, so it must never throw into the application, keep its process alive or load anything
- * for it. Which metrics it sees is written in `metrics-registry.ts`. What has vanished from a registry is sent once
+ * for it. `metrics-registry.ts` says which metrics it sees. A metric that has vanished from a registry is sent once
  * more, without values.
  */
 
@@ -11,7 +11,7 @@ import { reasonOf } from '../../../kit/ground/failure.js'
 import { findRegistries, type PromRegistry, RegistryReader, type RegistryReading } from './metrics-registry.js'
 
 export interface MetricsShipper {
-  /** Sends what has changed by now; to be awaited before the worker exits. Never rejects, ends within a few seconds. */
+  /** Sends the changes so far; to be awaited before the worker exits. Never rejects, ends within a few seconds. */
   flush(): Promise<void>
   stop(): void
 }
@@ -21,9 +21,9 @@ const READ_MS = 1000
 const TROUBLES = 100
 
 /**
- * Starts shipping. `extra` adds families of the host itself; `trouble` hears each kind of failure once, such as a
- * `collect()` of the application that rejects. A `send` that throws is a channel that closed: what it was given is sent
- * again next time.
+ * Starts shipping. `extra` adds families of the host itself. `trouble` hears each kind of failure once, such as a
+ * `collect()` of the application that rejects. A `send` that throws is a closed channel: its metrics are sent again
+ * next time.
  */
 export function startMetricsShipper(
   appPath: string,
@@ -42,7 +42,7 @@ class Shipper {
   readonly #extra: () => MetricFamily[]
   readonly #trouble: (reason: string) => void
   readonly #readers = new Map<PromRegistry, RegistryReader>()
-  /** By family: its values as last sent, printed. */
+  /** The last sent values of each family, printed. */
   readonly #sent = new Map<string, string>()
   #running: Promise<void> | null = null
 
@@ -58,7 +58,7 @@ class Shipper {
     this.#trouble = trouble
   }
 
-  /** One round; a round that is under way is not joined by a second one. */
+  /** One round. If a round is under way, no second one joins it. */
   ship(): Promise<void> {
     this.#running ??= this.#round()
       .catch(error => this.#trouble(reasonOf(error)))
@@ -113,9 +113,7 @@ class Shipper {
   }
 }
 
-/**
- * Without exemplars and other things that the master has no use for. `aggregator` is younger than prom-client itself.
- */
+/** Without exemplars and other parts that the master does not use. `aggregator` is younger than prom-client itself. */
 function plain({ name, help, type, aggregator = 'sum', values }: MetricFamily): MetricFamily {
   return { name, help, type, aggregator, values: values.map(plainSample) }
 }
@@ -129,7 +127,7 @@ function emptyFamily(name: string): MetricFamily {
   return { name, help: '', type: 'gauge', aggregator: 'sum', values: [] }
 }
 
-/** Passes each reason on once, and no more than a bounded number of them; a reporter that throws is not heard. */
+/** Passes each reason on once, and a bounded number of them; errors of `report` are ignored. */
 function once(report: (reason: string) => void): (reason: string) => void {
   const told = new Set<string>()
   return reason => {
@@ -138,7 +136,7 @@ function once(report: (reason: string) => void): (reason: string) => void {
     try {
       report(reason)
     } catch {
-      // The channel is closed: the master is gone and nobody is left to hear it.
+      // The channel is closed: the master is gone and nobody can hear it.
     }
   }
 }

@@ -1,29 +1,31 @@
 /**
- * Watches the chunks of an answer on their way out (RFC 9112 §7.1). Owned by `answer-guard.ts` for each answer in chunks: `node:http` frames what it
- * is given, but bytes written to `res.socket`, or a trailer set behind its back, could end the answer early and begin another.
+ * Checks the chunks of a response on their way out (RFC 9112 §7.1). `node:http` frames what it is given, but bytes
+ * written to `res.socket`, or a trailer set behind its back, could end the response early and begin another one.
  */
 
 const LINE_FEED = 10
-/** A chunk's size with its CRLF; longer is no size that Node prints. */
+/** The size of a chunk with its CRLF. Node prints no longer size. */
 const MAX_SIZE_LINE = 18
 const MAX_TRAILER_BYTES = 64 * 1024
 const SIZE = /^[\dA-Fa-f]{1,13}\r\n$/
 const TRAILER = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+:[\t -~\x80-\xff]*\r\n$/
 
 export class ChunkFraming {
-  /** Bytes of the chunk under way that have not come. */
+  /** Bytes of the current chunk that have not come. */
   #left = 0
   #part: 'size' | 'data-end' | 'trailers' | 'done' = 'size'
   /** The beginning of a line whose end has not come. */
   #line = ''
   #trailerBytes = 0
 
-  /** The last chunk and what belongs behind it have passed. */
+  /** The last chunk and its trailers have passed. */
   get isComplete(): boolean {
     return this.#part === 'done'
   }
 
-  /** Takes the next bytes (latin1 where a string) from `start` on. False: they are no chunks, or come behind the last one. */
+  /**
+   * Takes the next bytes (a string is latin1) from `start` on. False: they are no chunks, or come behind the last one.
+   */
   take(bytes: string | Buffer, start = 0): boolean {
     let at = start
     while (at < bytes.length) {
@@ -72,7 +74,7 @@ export class ChunkFraming {
   }
 }
 
-/** Behind the next line feed, or the end of what is there. */
+/** The position behind the next line feed, or the end of the bytes. */
 function lineEnd(bytes: string | Buffer, at: number): number {
   const found = typeof bytes === 'string' ? bytes.indexOf('\n', at) : bytes.indexOf(LINE_FEED, at)
   return found < 0 ? bytes.length : found + 1

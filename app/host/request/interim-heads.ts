@@ -1,6 +1,7 @@
 /**
- * Puts the interim answers (1xx) of one request together. Used by `served-request.ts` for what an application writes before the head of its final answer:
- * `node:http` writes each of them in one piece, but with `_writeRaw`, as many do who know statuses that Node does not, they come in any pieces.
+ * Puts the interim responses (1xx) of one request together: what an application writes before the head of its final
+ * response. `node:http` writes each of them in one piece. With `_writeRaw`, which many use for statuses that Node does
+ * not know, they come in any pieces.
  */
 
 const BEGINNING = 'HTTP/1.1 1'
@@ -9,14 +10,15 @@ const HEAD_END = '\r\n\r\n'
 export class InterimHeads {
   #held = ''
 
-  /** Bytes of one whose end has not come. */
+  /** Bytes of an interim response whose end has not come. */
   get openBytes(): number {
     return this.#held.length
   }
 
   /**
-   * What is to go on with `text` (latin1); empty: nothing yet. It is one whole head, or what the proxy is to refuse: bytes that begin none, and what
-   * comes in one piece with the end of a head. That is how a value that breaks out of its line would show.
+   * Takes `text` (latin1) and returns what goes on; empty: nothing yet. That is one whole head, or bytes that the proxy
+   * is to refuse: bytes that begin no head, and bytes that come in one piece with the end of a head. The latter is what
+   * a value looks like that breaks out of its line.
    */
   take(text: string): string {
     const from = Math.max(0, this.#held.length + 1 - HEAD_END.length)
@@ -28,7 +30,10 @@ export class InterimHeads {
   }
 }
 
-/** Whether the first bytes of an answer may be an interim one: the first digit of the status alone, because each answer is asked. */
+/**
+ * Whether the first bytes of a response may be an interim one. Only the first digit of the status is looked at, because
+ * every response is checked.
+ */
 export function mayBeInterim(bytes: string | Buffer): boolean {
   return (typeof bytes === 'string' ? bytes.charCodeAt(FIRST_DIGIT) : bytes[FIRST_DIGIT]) === ONE
 }
@@ -36,7 +41,7 @@ export function mayBeInterim(bytes: string | Buffer): boolean {
 const FIRST_DIGIT = BEGINNING.length - 1
 const ONE = 49
 
-/** Of a beginning that has not come whole, too. */
+/** Also for a beginning that is not complete. */
 function beginsInterim(text: string): boolean {
   return BEGINNING.startsWith(text.slice(0, BEGINNING.length))
 }

@@ -1,32 +1,34 @@
 /**
- * A `stream.Duplex` that is one by its prototype, and whose streams' inner state is made when somebody first asks for it. Base of `virtual-socket.ts`, one
- * of which is made for each request and hardly ever used as a stream: to make the two states for each is work for nothing.
+ * A `stream.Duplex` by its prototype, whose inner stream states are made when they are first read. Base of
+ * `virtual-socket.ts`: each request makes one, which is hardly ever used as a stream, so making the two states for each
+ * would be work for nothing.
  *
- * What must stay true: whoever looks finds what `new Duplex()` would have given, since every use of it goes through `_readableState` and `_writableState`
- * (lib/internal/streams of Node 20 to 26), but for `on` and the getters below, which would ask for them without need.
+ * What must stay true: a reader of the states finds what `new Duplex()` would have given, because every use of a stream
+ * goes through `_readableState` and `_writableState` (lib/internal/streams of Node 20 to 26). The exceptions are `on`
+ * and the getters below, which would make the states without need.
  */
 
 import { EventEmitter } from 'node:events'
 import { Duplex } from 'node:stream'
 
-/** As a socket of Node's, which says `close` itself, once its handle is closed. */
+/** As a socket of Node, which emits `close` itself when its handle is closed. */
 const OPTIONS = { autoDestroy: false, emitClose: false, decodeStrings: false }
 
 type StateName = '_readableState' | '_writableState'
 
-/** Where a stream keeps its states. As properties defined when they are asked for they would cost a slow call for each request. */
+/** Where a stream keeps its states. Properties defined on demand would cost a slow call for each request. */
 const KEPT = { _readableState: Symbol('readable state'), _writableState: Symbol('writable state') } as const
 
 type Kept = Record<(typeof KEPT)[StateName], object | null>
 
-/** Never used as a stream. What is inherited from its state is what a fresh one holds. */
+/** Never used as a stream. Its state holds what a fresh state holds. */
 const template = new Duplex(OPTIONS)
 
 function statesOf(stream: Duplex): Record<StateName, object> {
   return stream as unknown as Record<StateName, object>
 }
 
-/** Events at whose listeners a Readable begins to read. */
+/** A listener to one of these events starts reading. */
 const READING = new Set<string | symbol>(['data', 'readable'])
 
 function Bare(this: Kept) {
@@ -36,7 +38,7 @@ function Bare(this: Kept) {
 Object.setPrototypeOf(Bare, Duplex)
 Object.setPrototypeOf(Bare.prototype, Duplex.prototype)
 
-/** The descriptor of an accessor of Duplex, wherever in its chain it stands. */
+/** The descriptor of an accessor of Duplex, wherever in its prototype chain it is. */
 function accessorOf(name: string): PropertyDescriptor {
   for (let from: object | null = Duplex.prototype; from !== null; from = Object.getPrototypeOf(from)) {
     const descriptor = Object.getOwnPropertyDescriptor(from, name)
@@ -60,7 +62,7 @@ function lazily(name: StateName, make: () => object): PropertyDescriptor {
   }
 }
 
-/** An accessor of Duplex that answers `otherwise` as long as `state` was not asked for. */
+/** An accessor of Duplex that returns `otherwise` as long as `state` was not read. */
 function unless(state: StateName, name: string, otherwise: unknown): PropertyDescriptor {
   const accessor = accessorOf(name)
   const key = KEPT[state]
@@ -74,7 +76,7 @@ function unless(state: StateName, name: string, otherwise: unknown): PropertyDes
 
 type Listen = (this: object, event: string | symbol, listener: () => void) => unknown
 
-/** A method of Duplex for listeners that concern its reading, and the plain one of EventEmitter for all others. */
+/** The method of Duplex for listeners that concern reading, and the plain one of EventEmitter for all others. */
 function listening(ofDuplex: Listen, ofEmitter: Listen): PropertyDescriptor {
   const value: Listen = function (event, listener) {
     return (READING.has(event) ? ofDuplex : ofEmitter).call(this, event, listener)
@@ -87,11 +89,12 @@ const off = listening(Duplex.prototype.removeListener, EventEmitter.prototype.re
 
 Object.defineProperties(Bare.prototype, {
   _readableState: lazily('_readableState', () => statesOf(new Duplex(OPTIONS))._readableState),
-  // `end` of every response sets `corked`. Nothing is ever written through this state (`VirtualSocket.write`), so that one which inherits will do.
+  // `end` of every response sets `corked`. Nothing is ever written through this state (`VirtualSocket.write`), so a
+  // state that inherits is enough.
   _writableState: lazily('_writableState', () => Object.create(statesOf(template)._writableState)),
   allowHalfOpen: { value: true, writable: true, enumerable: true, configurable: true },
   readableHighWaterMark: unless('_readableState', 'readableHighWaterMark', template.readableHighWaterMark),
-  // Destroying asks for both states.
+  // Destroying reads both states.
   destroyed: unless('_readableState', 'destroyed', false),
   writable: unless('_readableState', 'writable', true),
   on,
@@ -100,5 +103,5 @@ Object.defineProperties(Bare.prototype, {
   off,
 })
 
-/** What a class extends to be a Duplex lazily. */
+/** A class that extends this is a Duplex, lazily. */
 export const LazyDuplex = Bare as unknown as new () => Duplex

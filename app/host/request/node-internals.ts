@@ -1,8 +1,9 @@
 /**
- * The few undocumented doors of `node:http` that a request needs which does not come from Node's own parser.
- * Used by `served-request.ts`; everything that could change with a Node version is here and is covered by a test on each version.
+ * The undocumented parts of `node:http` that are needed for a request that does not come from Node's own parser.
+ * Everything that a Node version could change is here, and a test covers it on each version.
  *
- * Source: lib/_http_server.js (parserOnIncoming, resOnFinish, socketOnDrain) and lib/_http_outgoing.js of Node 20 to 26.
+ * Source: lib/_http_server.js (parserOnIncoming, resOnFinish, socketOnDrain) and lib/_http_outgoing.js of Node 20 to
+ * 26.
  */
 
 import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http'
@@ -33,19 +34,21 @@ interface ResponseOptions {
   rejectNonStandardBodyWrites: boolean | undefined
 }
 
-/** lib/net.js counts here, and tells a closed server of the end of the last one. */
+/** lib/net.js counts connections here, and tells a closed server when the last one ends. */
 interface ServerDoors extends ResponseOptions {
   _connections: number
   _emitCloseIfDrained?: () => void
 }
 
 /**
- * Listeners to `connection` that are for sockets of the kernel's: Node's, which reads requests from them (`connectionListener` in lib/_http_server.js), and
- * ours.
+ * Listeners to `connection` that are meant for sockets of the kernel: Node's, which reads requests from them
+ * (`connectionListener` in lib/_http_server.js), and ours.
  */
 const KERNELS_LISTENERS = new Set<unknown>([...createServer().rawListeners('connection'), showLoopbackAddress])
 
-/** Makes and ends requests as one application's server would: with its own message classes where it was given some. */
+/**
+ * Makes and ends requests as the server of an application would: with its own message classes, if it was given some.
+ */
 export class NodeInternals {
   readonly #Request: RequestClass
   readonly #Response: ResponseClass
@@ -53,7 +56,7 @@ export class NodeInternals {
   readonly #needDrain: symbol | undefined
   readonly #responseOptions: ResponseOptions
   readonly #server: Server & ServerDoors
-  /** How many listeners to `connection` there are while the application has none. */
+  /** The number of listeners to `connection` while the application has none. */
   readonly #kernelsListeners: number
 
   constructor(server: Server) {
@@ -83,12 +86,15 @@ export class NodeInternals {
     return new this.#Response(request, this.#responseOptions)
   }
 
-  /** A request that is being answered counts as one of the server's connections, so that its `close` waits for it. */
+  /**
+   * A request counts as a connection of the server until its response is complete, so that `close` of the server waits
+   * for it.
+   */
   countRequest(): void {
     this.#server._connections += 1
   }
 
-  /** A closed server may call back now, and the application end there and then: what it has answered is written before. */
+  /** A closed server may call back now, and the application may end at once: its response is written before. */
   uncountRequest(flush: () => void): void {
     this.#server._connections -= 1
     if (this.#server.listening) return
@@ -96,14 +102,17 @@ export class NodeInternals {
     this.#server._emitCloseIfDrained?.()
   }
 
-  /** A request comes with a socket of its own: whoever follows the connections of the server, as libraries do that end it, hears of that one. */
+  /**
+   * Each request has a socket of its own. Code that follows the connections of the server, such as libraries that end
+   * it, gets this socket.
+   */
   tellConnection(socket: VirtualSocket): void {
     if (this.#server.listenerCount('connection') === this.#kernelsListeners) return
     for (const listener of this.#server.rawListeners('connection'))
       if (!KERNELS_LISTENERS.has(listener)) listener.call(this.#server, socket)
   }
 
-  /** Tells a response that was refused a write that it may go on. */
+  /** Tells a response whose write returned false that it may go on. */
   drain(response: ServerResponse): void {
     if (!response.writableNeedDrain) return
     if (this.#needDrain) (response as unknown as Record<symbol, boolean>)[this.#needDrain] = false
@@ -111,7 +120,10 @@ export class NodeInternals {
   }
 }
 
-/** A connection that another server has accepted counts as one of this one's, which then waits for it when it is closed. Source: lib/net.js. */
+/**
+ * A connection that another server accepted counts as a connection of this server, whose `close` then waits for it.
+ * Source: lib/net.js.
+ */
 export function adoptConnection(socket: Socket, server: Server): void {
   const its = socket as unknown as { _server: ServerDoors | null }
   if (its._server === null) return
@@ -120,10 +132,10 @@ export function adoptConnection(socket: Socket, server: Server): void {
   its._server._connections += 1
 }
 
-/** The request's body is complete; `trailers` are names and values in turn. */
+/** The request body is complete; `trailers` are names and values in turn. */
 export function completeRequest(request: IncomingMessage, trailers: string[]): void {
   request.complete = true
-  // To a complete message Node adds lines as trailers.
+  // Node adds lines to a complete message as trailers.
   if (trailers.length > 0) (request as unknown as RequestDoors)._addHeaderLines(trailers, trailers.length)
   request.push(null)
 }
@@ -136,26 +148,35 @@ export function detachSocket(response: ServerResponse, socket: VirtualSocket): v
   response.detachSocket(socket as unknown as Socket)
 }
 
-/** Lets the rest of a body run away that nobody has begun to read. */
+/** Drops the rest of a body if nothing has begun to read it. */
 export function dumpUnread(request: IncomingMessage): void {
   const doors = request as unknown as RequestDoors
   if (!doors._consuming) doors._dump()
 }
 
-/** Runs the ticks and microtasks that are due. Source: `runNextTicks` in lib/internal/process/task_queues.js of Node 20 to 26; without it they run later. */
+/**
+ * Runs the ticks and microtasks that are due. Source: `runNextTicks` in lib/internal/process/task_queues.js of Node 20
+ * to 26. Without it they run later.
+ */
 export function runTicks(): void {
   const { _tickCallback } = process as unknown as { _tickCallback?: () => void }
   _tickCallback?.()
 }
 
-/** The application has begun to read the body, or is about to: a stream that was told to flow does so from the next tick on. */
+/**
+ * The application has begun to read the body, or is about to: a stream that was told to flow does so from the next tick
+ * on.
+ */
 export function isConsumed(request: IncomingMessage): boolean {
   const { _consuming } = request as unknown as RequestDoors
   if (request.destroyed) return false
   return _consuming || request.readableFlowing === true || request.listenerCount('readable') > 0
 }
 
-/** An answer before `writeContinue` will end the connection: whether the body still comes is not known then. Source: `_storeHeader` in lib/_http_outgoing.js. */
+/**
+ * A response before `writeContinue` will end the connection: it is not known whether the body still comes. Source:
+ * `_storeHeader` in lib/_http_outgoing.js.
+ */
 export function expectContinue(response: ServerResponse): void {
   ;(response as unknown as ResponseDoors)._expect_continue = true
 }
@@ -168,17 +189,19 @@ export function emitClose(response: ServerResponse): void {
   response.emit('close')
 }
 
-/** The response ends the client's connection: the application said so, or its end cannot be seen otherwise. */
+/** The response ends the client's connection: the application said so, or nothing else marks its end. */
 export function closesConnection(response: ServerResponse): boolean {
   return (response as unknown as ResponseDoors)._last || !response.shouldKeepAlive
 }
 
-/** The head as Node printed it; asked after it was made. */
+/** The head as Node printed it. Only after it was made. */
 export function printedHead(response: ServerResponse): string {
   return String((response as unknown as ResponseDoors)._header)
 }
 
-/** A class given to `http.createServer({ IncomingMessage, ServerResponse })`, which Node keeps under a private symbol. */
+/**
+ * A class given to `http.createServer({ IncomingMessage, ServerResponse })`, which Node keeps under a private symbol.
+ */
 function classOption<Class>(server: Server, name: string): Class | undefined {
   const symbol = symbolNamed(server, name)
   return symbol && (server as unknown as Record<symbol, Class>)[symbol]
@@ -192,7 +215,7 @@ function symbolNamed(object: object, name: string): symbol | undefined {
   return undefined
 }
 
-/** What a request is destroyed with whose client is gone. */
+/** The error that destroys a request whose client is gone. */
 export function resetError(): NodeJS.ErrnoException {
   return Object.assign(new Error('aborted'), { code: 'ECONNRESET' })
 }

@@ -1,9 +1,9 @@
 /**
- * One request inside a worker, from the frame that brought it to the last byte of the application's answer.
- * Made by `link-connection.ts`; gives the application a real `http.IncomingMessage` and a real `http.ServerResponse`.
+ * One request inside a worker, from its frame to the last byte of the application's response. It gives the application
+ * a real `http.IncomingMessage` and a real `http.ServerResponse`.
  *
- * What `node:http` does around a request when it owns the connection (emitting `checkContinue`, dumping an unread body, `close`
- * events, `aborted`) is done here in the same order.
+ * What `node:http` does around a request when it owns the connection (emitting `checkContinue`, dumping an unread body,
+ * `close` events, `aborted`) is done here in the same order.
  */
 
 import { AsyncResource } from 'node:async_hooks'
@@ -23,8 +23,6 @@ import {
   type WireRequest,
 } from '../../../kit/link/frames.js'
 import { GatheredBytes } from '../../../kit/link/gathered-bytes.js'
-import { asBytes, asLatin1 } from './answer-bytes.js'
-import { AnswerGuard } from './answer-guard.js'
 import { InterimHeads, mayBeInterim } from './interim-heads.js'
 import {
   assignSocket,
@@ -39,11 +37,13 @@ import {
   printedHead,
   resetError,
 } from './node-internals.js'
+import { asBytes, asLatin1 } from './response-bytes.js'
+import { ResponseGuard } from './response-guard.js'
 import { VirtualSocket, type VirtualSocketOwner } from './virtual-socket.js'
 
 type WriteCallback = (error?: Error | null) => void
 
-/** Bytes that may wait for credit before `write` says false; what a socket of Node's has. */
+/** Bytes that may wait for credit before `write` returns false; the same as for a socket of Node. */
 const HIGH_WATER_BYTES = 16 * 1024
 const FRAME_BYTES = 64 * 1024
 const NOTHING: (() => void)[] = []
@@ -54,7 +54,7 @@ interface Waiting {
   callback: WriteCallback | undefined
 }
 
-/** The link's side of a request: where its frames go and who forgets it. */
+/** The link's side of a request: it sends the frames and forgets the request. */
 export interface RequestHome {
   readonly writer: FrameSender
   readonly server: Server
@@ -65,50 +65,54 @@ export interface RequestHome {
 }
 
 /**
- * An asynchronous context of its own for each request, in which everything that concerns it is to be called (`runInAsyncScope`): the link's
- * socket is shared, and what an application stores with `AsyncLocalStorage.enterWith` would be found by the requests of other clients.
+ * Each request has an asynchronous context of its own, and everything that concerns the request runs in it
+ * (`runInAsyncScope`). The socket of the link is shared: otherwise the requests of other clients would find what an
+ * application stores with `AsyncLocalStorage.enterWith`.
  */
 export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   readonly id: number
   readonly #home: RequestHome
-  /** Of its home when it came. */
+  /** Those of the server when the request came. */
   readonly #internals: NodeInternals
   readonly #flags: number
   readonly #socket: VirtualSocket
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
-  /** Answer bytes in latin1 that have not been put into a frame yet, all within the window. */
+  /** Response bytes in latin1 that are not in a frame yet, all within the window. */
   #ready = ''
   #readyScheduled = false
-  /** Answer bytes beyond the window. */
+  /** Response bytes beyond the window. */
   #waiting: Waiting[] = []
   waitingBytes = 0
   #window = WINDOW_BYTES
-  /** Watches over the answer; null = no byte of it has been written yet. */
-  #guard: AnswerGuard | null = null
-  /** Null = nothing came before the head of the final answer. */
+  /** Checks the response; null = no byte of it has been written yet. */
+  #guard: ResponseGuard | null = null
+  /** Null = nothing came before the head of the final response. */
   #interim: InterimHeads | null = null
   #headSent = false
   #ended = false
   #started = false
-  /** When an answer began that was not complete at once. */
-  #answeringSinceMs = Number.POSITIVE_INFINITY
-  /** Counted among the server's connections. */
+  /** When a response began that was not complete at once. */
+  #respondingSinceMs = Number.POSITIVE_INFINITY
+  /** The request counts among the connections of the server. */
   #counted = true
-  /** What came of the body before the application had the request. */
+  /** Events of the body that came before the application had the request. */
   #early: (() => void)[] = NOTHING
-  /** The response is over for us: complete, aborted or destroyed. */
-  #over = false
+  /** The response has ended here: complete, aborted or destroyed. */
+  #closed = false
   /** The application has destroyed its socket. */
   #broken = false
-  /** The answer is complete, the body is not, and the application goes on reading it. */
+  /** The response is complete, the body is not, and the application still reads it. */
   #readsOn = false
-  /** Why its answer is refused, for the proxy. */
+  /** Why the response is refused, for the proxy. */
   #refusal = ''
-  /** Request body bytes handed to the application and not yet returned as credit. */
+  /** Bytes of the request body that the application has and for which no credit was returned. */
   #bodyHeld = 0
   #bodyPaused = false
-  /** Short pieces that came while the application takes none. A client may send each byte by itself, and kept so it costs a hundred times its size. */
+  /**
+   * Short pieces that came while the application takes none. A client may send each byte by itself; kept one by one,
+   * bytes would cost a hundred times their size.
+   */
   #pieces: GatheredBytes | null = null
 
   constructor(home: RequestHome, id: number, wire: WireRequest) {
@@ -128,7 +132,10 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     if (home.server.timeout > 0) this.#socket.setTimeout(home.server.timeout)
   }
 
-  /** Hands the request to the application, as `node:http` would: its body, or the end of none, comes behind the event. */
+  /**
+   * Hands the request to the application, as `node:http` would: the body, or the end of an empty one, comes behind the
+   * event.
+   */
   start(): void {
     this.#started = true
     try {
@@ -140,7 +147,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     }
   }
 
-  /** A piece of the request's body; `bytes` is ours to keep. */
+  /** A piece of the request body; `bytes` is ours to keep. */
   body(bytes: Buffer): void {
     if (!this.#started) return this.#keep(() => this.body(bytes))
     if (this.#request.destroyed || this.#broken) return
@@ -153,15 +160,17 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     }
   }
 
-  /** Node lets all ticks that a piece of body brought about pass before it tells of the end; a microtask comes behind them. */
+  /**
+   * Node lets all ticks caused by a piece of the body pass before it reports the end. A microtask comes behind them.
+   */
   bodyEnd(trailers: string): void {
     if (!this.#started) return this.#keep(() => this.bodyEnd(trailers))
     queueMicrotask(() => this.#complete(trailers))
   }
 
-  /** The client is gone, or its deadline passed, or the link broke. */
+  /** The client is gone, or the deadline has passed, or the link broke. */
   abort(): void {
-    this.#over = true
+    this.#closed = true
     this.#uncount()
     this.#readsOn = false
     this.#drop()
@@ -169,30 +178,30 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#request.destroy(resetError())
   }
 
-  /** Its answer has no end of its own: an event stream, or one that has been under way for `afterMs`, 0: however long. */
+  /** The response has no end of its own: an event stream, or a response under way for `afterMs`; 0: however long. */
   isStream(afterMs: number): boolean {
-    if (!this.#headSent || this.#over) return false
-    if (afterMs > 0 && performance.now() - this.#answeringSinceMs >= afterMs) return true
+    if (!this.#headSent || this.#closed) return false
+    if (afterMs > 0 && performance.now() - this.#respondingSinceMs >= afterMs) return true
     return EVENT_STREAM.test(printedHead(this.#response))
   }
 
-  /** Cuts the answer off, as when the application destroys the client's socket. */
+  /** Cuts the response off, as when the application destroys the client's socket. */
   cut(): void {
     this.#socket.destroy()
   }
 
-  /** The proxy has passed on so many bytes of the response. */
+  /** The proxy has passed on this many bytes of the response. */
   credit(bytes: number): void {
     this.#window += bytes
     if (this.#waiting.length === 0) return
     this.#sendWaiting()
-    if (this.#waiting.length > 0 || this.#over) return
+    if (this.#waiting.length > 0 || this.#closed) return
     if (this.#ended) this.#finishFrames()
     else process.nextTick(() => this.#internals.drain(this.#response))
   }
 
   take(chunk: string | Buffer, encoding: BufferEncoding, callback: WriteCallback | undefined): boolean {
-    if (this.#over) {
+    if (this.#closed) {
       if (callback) process.nextTick(callback)
       return false
     }
@@ -212,10 +221,13 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     if (!this.#bodyPaused) this.#returnCredit()
   }
 
-  /** By the application or `#refuse`, unless the request is over. What follows from it comes where that of a closed handle would. */
+  /**
+   * Called by the application or `#refuse`, unless the request is over. The consequences come when those of a closed
+   * handle would.
+   */
   socketDestroyed(gone: () => void): void {
-    if (this.#over && !this.#readsOn) return process.nextTick(gone)
-    this.#over = true
+    if (this.#closed && !this.#readsOn) return process.nextTick(gone)
+    this.#closed = true
     this.#readsOn = false
     this.#broken = true
     this.#home.writer.send(frame(FRAME.abort, this.id, this.#refusal))
@@ -228,10 +240,10 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
   }
 
   harakiri(ms: number): void {
-    if (!this.#over) this.#home.tellHarakiri(this.id, ms)
+    if (!this.#closed) this.#home.tellHarakiri(this.id, ms)
   }
 
-  /** As `socketOnTimeout` of `node:http`, to which listeners of the socket itself count for nothing. */
+  /** As `socketOnTimeout` of `node:http`: listeners of the socket itself count for nothing. */
   timedOut(): void {
     const handled = [
       !this.#request.complete && this.#request.emit('timeout', this.#socket),
@@ -242,28 +254,29 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#socket.emit('timeout')
   }
 
-  /** It comes before the head of the final answer, which may have been made already. */
+  /** The bytes come before the head of the final response, which may already exist. */
   #isInterim(bytes: string | Buffer): boolean {
     if (!this.#response.headersSent || (this.#interim !== null && this.#interim.openBytes > 0)) return true
-    // A final answer with such a status is none.
+    // A final response with such a status is malformed.
     return mayBeInterim(bytes) && !mayBeInterim(printedHead(this.#response))
   }
 
   #takeInterim(text: string): void {
     this.#interim ??= new InterimHeads()
     const head = this.#interim.take(text)
-    if (Math.max(head.length, this.#interim.openBytes) > INTERIM_BYTES) this.#refuse('it has an endless interim answer')
+    if (Math.max(head.length, this.#interim.openBytes) > INTERIM_BYTES)
+      this.#refuse('it has an endless interim response')
     else if (head !== '') this.#sendInterim(head)
   }
 
-  /** One for which the window has no room is one of very many, and left out: nobody waits for it. */
+  /** If the window has no room for it, there were very many. It is dropped: nobody waits for an interim response. */
   #sendInterim(head: string): void {
     if (head.length > this.#window) return
     this.#window -= head.length
     this.#home.writer.send(frame(FRAME.informational, this.id, head))
   }
 
-  /** The answer is none that a client could read in one way only, and ends here. */
+  /** Clients could read the response in different ways, so it ends here. */
   #refuse(why: string): void {
     this.#refusal = why
     this.#socket.destroy()
@@ -273,7 +286,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#pushPieces()
     const lost = this.#has(REQUEST_FLAG.body) && (this.#request.destroyed || this.#broken)
     if (!lost) completeRequest(this.#request, trailers === '' ? [] : trailers.split('\n'))
-    if (!this.#over) return
+    if (!this.#closed) return
     if (this.#readsOn && this.#socket.listenerCount('close') > 0) this.#socket.destroy()
     this.#readsOn = false
     this.#home.forget(this.id)
@@ -300,7 +313,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
 
   /** The first bytes hold the whole head. */
   #withinPromise(bytes: string | Buffer): string | Buffer {
-    this.#guard ??= new AnswerGuard(bytes, printedHead(this.#response), this.#request.method === 'HEAD')
+    this.#guard ??= new ResponseGuard(bytes, printedHead(this.#response), this.#request.method === 'HEAD')
     const admitted = this.#guard.admit(bytes)
     if (this.#guard.refused !== null) this.#refuse(this.#guard.refused)
     return admitted
@@ -319,7 +332,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
 
   #sendWaiting(): void {
     const waiting = this.#waiting
-    // No `shift`, which moves all that is behind: an application may write very many pieces.
+    // No `shift`, which moves all later elements: an application may write very many pieces.
     let gone = 0
     for (let first = waiting[0]; first !== undefined && this.#window > 0; first = waiting[gone]) {
       const sent = this.#send(first.bytes)
@@ -334,7 +347,7 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     waiting.splice(0, gone)
   }
 
-  /** Puts as much into frames as the window allows; the number of bytes that went. */
+  /** Puts as many bytes into frames as the window allows. Returns the number of bytes. */
   #send(bytes: string | Buffer): number {
     const count = Math.min(bytes.length, this.#window)
     this.#window -= count
@@ -358,10 +371,10 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     this.#home.writer.sendBytes(FRAME.data, this.id, bytes)
   }
 
-  /** Makes one frame of what was written in this turn, unless the end of the response has done so already. */
+  /** Makes one frame of the bytes written in this turn, unless the end of the response has done so already. */
   readonly #flushReady = (): void => {
     this.#readyScheduled = false
-    if (this.#ready === '' || this.#over) return
+    if (this.#ready === '' || this.#closed) return
     const ready = this.#ready
     this.#ready = ''
     if (this.#headSent) this.#home.writer.send(frame(FRAME.data, this.id, ready))
@@ -370,27 +383,28 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
 
   #sendHead(bytes: string, flags: number): void {
     this.#headSent = true
-    if ((flags & RESPONSE_FLAG.complete) === 0) this.#answeringSinceMs = performance.now()
-    const { isUntilClose, promise } = this.#guard as AnswerGuard
+    if ((flags & RESPONSE_FLAG.complete) === 0) this.#respondingSinceMs = performance.now()
+    const { isUntilClose, promise } = this.#guard as ResponseGuard
     const file = promise.namesFile ? RESPONSE_FLAG.file : 0
     const end = isUntilClose ? RESPONSE_FLAG.untilClose : 0
     this.#home.writer.send(frame(FRAME.response, this.id, responsePrefix(promise.status, flags | file | end) + bytes))
   }
 
   #responseEnded(): void {
-    if (this.#over || this.#ended) return
+    if (this.#closed || this.#ended) return
     this.#ended = true
     if (this.#waiting.length === 0) this.#finishFrames()
   }
 
   #finishFrames(): void {
     if (this.#guard === null || this.#guard.isShort) {
-      // Less than promised: the client must see that the answer is not complete.
+      // Fewer bytes than promised: the client must see that the response is not complete.
       this.#socket.destroy()
       return
     }
     const close = this.#guard.isUntilClose || closesConnection(this.#response) ? RESPONSE_FLAG.close : 0
-    // As with a connection of its own: one that is to be closed is closed, whatever is still to come.
+    // As with a connection of its own: a connection that is to be closed is closed, even if more of the body is to
+    // come.
     this.#readsOn = close === 0 && !this.#request.complete && isConsumed(this.#request)
     if (this.#readsOn) this.#request.once('close', this.#stopReading)
     const flags = close | (this.#readsOn ? RESPONSE_FLAG.readsOn : 0)
@@ -402,11 +416,13 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
       this.#ready = ''
       this.#sendHead(ready, flags | RESPONSE_FLAG.complete)
     }
-    this.#over = true
+    this.#closed = true
     if (this.#request.complete) this.#home.forget(this.id)
   }
 
-  /** The application has broken its reading off (an iteration, a pipeline), and the rest of the body is for nobody. */
+  /**
+   * The application has stopped reading (an iteration, a pipeline broke off), and nobody wants the rest of the body.
+   */
   readonly #stopReading = (): void => {
     if (!this.#readsOn) return
     this.#readsOn = false
@@ -415,12 +431,12 @@ export class ServedRequest extends AsyncResource implements VirtualSocketOwner {
     if (this.#socket.listenerCount('close') > 0) this.#socket.destroy()
   }
 
-  /** What `node:http` does once a response has been written: free the message, drop an unread body, say `close`. */
+  /** What `node:http` does after a complete response: free the message, drop an unread body, emit `close`. */
   #responseFinished(): void {
-    // Whoever begins to read in the tick in which it has answered still gets the body.
+    // A reader that begins in the same tick as the end of the response still gets the body.
     if (this.#has(REQUEST_FLAG.body)) process.nextTick(dumpUnread, this.#request)
     else if (this.#request.listenerCount('end') + this.#request.listenerCount('close') > 0) dumpUnread(this.#request)
-    // What was asked for this request must not come up after it.
+    // Timeouts set for this request must not fire after it.
     this.#socket.setTimeout(0)
     if (this.#response.socket !== null) detachSocket(this.#response, this.#socket)
     process.nextTick(emitClose, this.#response)

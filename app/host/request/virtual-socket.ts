@@ -1,11 +1,12 @@
 /**
- * The socket that an application sees behind a request that came over the link: `req.socket`, `res.socket`.
- * One is made for each request by `served-request.ts`, which takes what is written to it and gives credit back.
+ * The socket that an application sees behind a request that came over the link: `req.socket`, `res.socket`. Each
+ * request has one. Its owner (`served-request.ts`) takes the written bytes and gives credit back.
  *
- * It is a `stream.Duplex` (`lazy-duplex.ts`), but `write`, `cork` and `uncork` do not go through the stream's own queue: the link has its own
- * batching and window. What must stay true for `http.ServerResponse`: callbacks come in order and never before `write` returned, `write`
- * is false when the window is used up, and `drain` follows. Whatever an application may assign to a socket of Node's it may assign to this one:
- * many set `encrypted` where TLS ends before them.
+ * It is a `stream.Duplex` (`lazy-duplex.ts`), but `write`, `cork` and `uncork` do not go through the stream's own
+ * queue: the link has its own batching and window. What must stay true for `http.ServerResponse`: callbacks come in
+ * order and never before `write` returned, `write` is false when the window is used up, and `drain` follows. Everything
+ * that an application may assign to a socket of Node, it may assign to this one: many set `encrypted` if TLS ends
+ * before them.
  */
 
 import type { Server } from 'node:http'
@@ -16,23 +17,25 @@ import { LazyDuplex } from './lazy-duplex.js'
 
 type WriteCallback = (error?: Error | null) => void
 
-/** Who takes the bytes and wants to know of the application's doings; `served-request.ts`. */
+/** Takes the bytes and hears of the application's calls: `served-request.ts`. */
 export interface VirtualSocketOwner {
-  /** Takes a chunk; `callback` is called once it has left. False: wait for `drain`. */
+  /** Takes a chunk; `callback` is called when it has left. False: wait for `drain`. */
   take(chunk: string | Buffer, encoding: BufferEncoding, callback: WriteCallback | undefined): boolean
-  /** Bytes of the answer that wait for credit. */
+  /** Bytes of the response that wait for credit. */
   readonly waitingBytes: number
-  /** The application reads: more of the request's body is welcome. */
+  /** The application reads: more of the request body is welcome. */
   wantsBody(): void
-  /** The socket was destroyed; `gone` lets it say `close`, which a socket of Node's does once its handle is closed. */
+  /** The socket was destroyed. `gone` lets it emit `close`, which a socket of Node does when its handle is closed. */
   socketDestroyed(gone: () => void): void
   /** The application says how long this request may take from now on; see `application-hook.ts`. */
   harakiri(ms: number): void
-  /** No byte passed for as long as `setTimeout` said. */
+  /** No byte has passed for the time of `setTimeout`. */
   timedOut(): void
 }
 
-/** The near end of a client's connection: where the application's own server listens. Empty on a unix path, as in Node. */
+/**
+ * The near end of a client's connection: where the application's own server listens. Empty on a unix path, as in Node.
+ */
 export type LocalAddress = Partial<AddressInfo>
 
 export function localAddressOf(server: Server): LocalAddress {
@@ -108,7 +111,7 @@ export class VirtualSocket extends LazyDuplex {
     return this.#timeoutMs
   }
 
-  /** Changes nothing but what is shown, as in Node. */
+  /** Changes only the value that is shown, as in Node. */
   set timeout(value: number | undefined) {
     this.#timeoutMs = value
   }
@@ -126,8 +129,9 @@ export class VirtualSocket extends LazyDuplex {
   }
 
   static {
-    // As a property of a Duplex it is no accessor to TypeScript. It is asked for with each answer, and by whoever drops slow clients.
-    // biome-ignore lint/complexity/noThisInStatic: a class of a bundle that names itself is given another name (`test/bundle.ts`).
+    // TypeScript has it as a property of Duplex, not as an accessor. It is read with each response, and by code that
+    // drops slow clients.
+    // biome-ignore lint/complexity/noThisInStatic: a class of a bundle that names itself is renamed (`test/bundle.ts`).
     Object.defineProperty(this.prototype, 'writableLength', {
       get(this: VirtualSocket) {
         return this.#owner.waitingBytes
@@ -151,7 +155,7 @@ export class VirtualSocket extends LazyDuplex {
 
   override uncork(): void {}
 
-  /** The response's own `end` tells where it ends; ending the socket alone is what closing the connection would be. */
+  /** The response's own `end` marks its end; ending the socket alone means closing the connection. */
   override end(...args: unknown[]): this {
     const [chunk, encoding] = args
     if (typeof chunk === 'string' || chunk instanceof Uint8Array) {
@@ -184,12 +188,12 @@ export class VirtualSocket extends LazyDuplex {
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     if (this.#timer) this.setTimeout(0)
-    // `node:http` listens to the errors of its sockets; a response destroyed with one must not end the process.
+    // `node:http` listens to the errors of its sockets: a response destroyed with an error must not end the process.
     callback(this.listenerCount('error') > 0 ? error : null)
     this.#owner.socketDestroyed(() => this.emit('close', error !== null))
   }
 
-  /** As `net.Socket`: `timeout` after so long without a byte in either direction; 0 stops it. */
+  /** As `net.Socket`: `timeout` after this time without a byte in either direction; 0 stops it. */
   setTimeout(timeoutMs: number, listener?: () => void): this {
     clearTimeout(this.#timer)
     this.#timer = undefined
@@ -204,7 +208,7 @@ export class VirtualSocket extends LazyDuplex {
     return this
   }
 
-  /** A byte of the request came. */
+  /** Bytes of the request came. */
   received(bytes: number): void {
     this.bytesRead += bytes
     if (this.#timer) this.#timer.refresh()
@@ -226,7 +230,7 @@ export class VirtualSocket extends LazyDuplex {
     return this
   }
 
-  /** It is connected, and stays so: a socket of Node's ends with the same error. */
+  /** The socket is connected and stays so: a socket of Node ends with the same error. */
   connect(): this {
     return this.destroy(Object.assign(new Error('connect EISCONN'), { code: 'EISCONN', syscall: 'connect' }))
   }
@@ -240,7 +244,7 @@ export class VirtualSocket extends LazyDuplex {
   }
 }
 
-/** From now on it is a property of this socket alone, as those of Node's are. */
+/** From now on this is a property of this socket alone, as for sockets of Node. */
 function assign(socket: VirtualSocket, name: string, value: unknown): void {
   Object.defineProperty(socket, name, { value, writable: true, enumerable: true, configurable: true })
 }

@@ -1,11 +1,12 @@
 /**
- * Takes the JavaScript stack of the main thread's blocked loop, from the watchdog's thread (`watchdog-thread.ts`), by V8's inspector: no port is opened,
- * and nothing is attached until a proxy asks. V8 takes the question at the next interrupt check: at every turn of a loop, in the middle of a
- * regular expression, in `Atomics.wait`. Native code and system calls have none; then the report says what the thread is at.
+ * Takes the JavaScript stack of the main thread's blocked loop, from the watchdog's thread (`watchdog-thread.ts`), by
+ * V8's inspector: no port is opened, and nothing is attached until a proxy asks. V8 takes the question at the next
+ * interrupt check: at every turn of a loop, in the middle of a regular expression, in `Atomics.wait`. Native code and
+ * system calls have no such check; then the report says what state the thread is in.
  *
- * The question is an expression, whose own stack has that of the loop below it. It is answered in 2 to 25 ms; `Debugger.pause` took 40 to 170,
- * hands over every script first, and would leave a loop standing if this thread died. What must stay true: the loop goes on, because the
- * alarm may have been a false one.
+ * The question is an expression, whose own stack has that of the loop below it. The answer comes in 2 to 25 ms;
+ * `Debugger.pause` took 40 to 170, hands over every script first, and would leave a loop standing if this thread died.
+ * What must stay true: the loop goes on, because the alarm may have been a false one.
  */
 
 import { readFileSync } from 'node:fs'
@@ -26,7 +27,10 @@ const IN_USE = noStack('the application uses the inspector itself')
 /** Calls of daimyo's own, and of Node's behind them, are where a request comes from. */
 const HOST_FOLDER = builtFile('app/host/')
 
-/** Resolves with the stack, or with why there is none, within MOST_MS; `isInUse`: the application has a session of its own. */
+/**
+ * Resolves with the stack, or with the reason why there is none, within MOST_MS; `isInUse`: the application has a
+ * session of its own.
+ */
 export async function takeStack(isInUse: boolean): Promise<StackReport> {
   if (isInUse) return IN_USE
   const inspector = inspectorOfNode()
@@ -62,7 +66,7 @@ function reportOf(answer: AnsweredStack | undefined): StackReport {
   return own.length > 0 ? { frames: own, why: '' } : noStack('the loop is in no code of the application')
 }
 
-/** Without query and fragment, and of a `data:` URL nothing: they may hold anything. */
+/** Without query and fragment, and nothing of a `data:` URL: they may hold anything. */
 function pathOf(url: string): string {
   if (url.startsWith('data:')) return 'data:'
   if (!url.startsWith('file:')) return url
@@ -74,7 +78,7 @@ function pathOf(url: string): string {
   }
 }
 
-/** Which of the things that cannot be interrupted it is, as the kernel sees the main thread: proc(5), `state` in /proc/PID/stat. */
+/** Which uninterruptible work it is, as the kernel sees the main thread: proc(5), `state` in /proc/PID/stat. */
 function whatItIsAt(): string {
   const task = `/proc/self/task/${process.pid}`
   const [state] = readOrNothing(`${task}/stat`).split(') ').at(-1) ?? ''
@@ -84,7 +88,7 @@ function whatItIsAt(): string {
   return `a system call waits${/^\w+$/.test(where) && where !== '0' ? ` (${where})` : ''}, which cannot be interrupted`
 }
 
-/** Nothing where there is no such /proc. */
+/** Empty if there is no such /proc. */
 function readOrNothing(path: string): string {
   try {
     return readFileSync(path, 'latin1')

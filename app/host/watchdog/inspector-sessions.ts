@@ -1,7 +1,7 @@
 /**
- * Counts the inspector sessions that the application has in its main thread (profilers, debuggers), so that the watchdog stays away from them. Started
- * by `main.ts` before the application is loaded. Ports (`--inspect`) are looked up when it matters (`blocked-stack.ts`); sessions from
- * other threads of the application are not seen.
+ * Counts the inspector sessions that the application has in its main thread (profilers, debuggers), so that the
+ * watchdog stays away from them. Starts before the application is loaded. Ports (`--inspect`) are checked when it
+ * matters (`blocked-stack.ts`); sessions from other threads of the application are not seen.
  */
 
 import { inspectorOfNode } from '../../../kit/process/uninvited-inspector.js'

@@ -1,12 +1,14 @@
 /**
- * What a worker has for one link and has not written yet, in memory that its watchdog thread sees too. Filled by `outbox-writer.ts` on the main
- * thread. When a request blocks the loop, the answers that were given before it are still here: `watchdog-thread.ts` writes them, and tells the proxy
- * which request it is.
+ * Unwritten bytes of one link, in memory that the watchdog thread of the worker sees too. `outbox-writer.ts` fills it
+ * on the main thread. When a request blocks the loop, the responses before it are still here: `watchdog-thread.ts`
+ * writes them, and tells the proxy which request it is.
  *
- * What must stay true: bytes and descriptor belong to whoever has claimed the outbox; the watchdog claims only when there is nobody, writes only what
- * the kernel takes at once, and never behind bytes that wait in the main thread's socket (`backlog`), nor after `close`.
+ * What must stay true: bytes and descriptor belong to the thread that has claimed the outbox. The watchdog claims it
+ * only when it is free, writes only what the kernel takes at once, and never behind bytes that wait in the main
+ * thread's socket (`backlog`), nor after `close`.
  *
- *     header, 32-bit each: owner, first byte not written, end of the bytes, backlog, id of the running request, number of moves
+ *     header, 32-bit each: owner, first byte not written, end of the bytes, backlog, id of the running request,
+ *         number of moves
  *     behind it the bytes: whole frames, the first one perhaps begun already
  */
 
@@ -23,10 +25,12 @@ const MAIN = 1
 const WATCHDOG = 2
 const CLOSED = 3
 
-/** More than a batch of small answers; a larger frame is written by itself. */
+/** More than a batch of small responses; a larger frame is written by itself. */
 const CAPACITY_BYTES = 64 * 1024
 
-/** How long the main thread waits for the watchdog at a time; that one holds an outbox for the length of a write. */
+/**
+ * How long the main thread waits for the watchdog at a time; the watchdog holds an outbox for the length of a write.
+ */
 const WAIT_MS = 1
 
 export class Outbox {
@@ -43,7 +47,7 @@ export class Outbox {
 
   // The main thread's side.
 
-  /** Takes a frame (latin1) behind those it has. False: no room, empty it first. */
+  /** Adds a frame (latin1) behind the others. False: no room, empty it first. */
   append(frame: string): boolean {
     this.#claim()
     const end = this.#header[END]!
@@ -54,8 +58,8 @@ export class Outbox {
   }
 
   /**
-   * Lets `write` have a copy of what waits here, null when it is nothing; it says whether its socket then holds bytes that the kernel has not taken.
-   * Nobody else writes meanwhile.
+   * Lets `write` have a copy of the waiting bytes, null if there are none. `write` returns whether its socket then
+   * holds bytes that the kernel has not taken. No other thread writes meanwhile.
    */
   empty(write: (bytes: Buffer | null) => boolean): void {
     this.#claim()
@@ -75,7 +79,10 @@ export class Outbox {
     Atomics.store(this.#header, RUNNING, id)
   }
 
-  /** The descriptor is about to be closed: nobody may write to it any more, because its number may soon be another's. */
+  /**
+   * The descriptor is about to be closed: nothing may be written to it any more, because its number may soon belong to
+   * another file.
+   */
   close(): void {
     this.#claim()
     Atomics.store(this.#header, OWNER, CLOSED)
@@ -87,7 +94,7 @@ export class Outbox {
     }
   }
 
-  /** Closed it stays closed. */
+  /** A closed outbox stays closed. */
   #release(): void {
     Atomics.compareExchange(this.#header, OWNER, MAIN, NOBODY)
   }
@@ -99,8 +106,8 @@ export class Outbox {
   }
 
   /**
-   * The request that the application was called for, 0 = none; a number that is another one after each call and each write of the main thread; and
-   * whether something waits to be written.
+   * `running`: the request that the application was called for, 0 = none. `moves`: a number that changes with each call
+   * and each write of the main thread. `waiting`: whether bytes wait to be written.
    */
   look(): { running: number; moves: number; waiting: boolean } {
     const moves = Atomics.load(this.#header, MOVES)
@@ -109,8 +116,8 @@ export class Outbox {
   }
 
   /**
-   * Lets `write` take the bytes there are and `frame` behind them, in the name of a main thread that is stuck; it returns how many it took. False:
-   * the main thread is at work on it, has a backlog or has closed it.
+   * Lets `write` take the waiting bytes and `frame` behind them, in the name of a stuck main thread; it returns how
+   * many it took. False: the main thread is writing, has a backlog or has closed the outbox.
    */
   writeInstead(frame: string, write: (bytes: Buffer) => number): boolean {
     if (Atomics.compareExchange(this.#header, OWNER, NOBODY, WATCHDOG) !== NOBODY) return false

@@ -1,17 +1,20 @@
 /**
- * The expression that the watchdog has the main thread evaluate while its loop is blocked (`blocked-stack.ts`). It runs amid the application's own code, so
- * it leaves everything as it was, and answers with names and places only.
+ * The expression that the watchdog has the main thread evaluate while its loop is blocked (`blocked-stack.ts`). It runs
+ * amid the application's own code, so it leaves everything as it was, and returns names and places only.
  */
 
-/** Innermost first; `file` empty: built into V8. `in-use`: an inspector's port is open (`--inspect`, `inspector.open()`, SIGUSR1). */
+/**
+ * Innermost first; `file` empty: built into V8. `in-use`: an inspector's port is open (`--inspect`, `inspector.open()`,
+ * SIGUSR1).
+ */
 export type AnsweredStack = { name: string; file: string; line: number }[] | 'in-use'
 
-/** Nothing but globals may be used here: only its text gets there. */
+/** It may use globals only: just its text is sent to the main thread. */
 function answerStack(): AnsweredStack {
   if (process.getBuiltinModule?.('inspector').url() !== undefined) return 'in-use'
   const { findSourceMap } = process.getBuiltinModule?.('module') ?? {}
   const { prepareStackTrace, stackTraceLimit } = Error
-  /** As `--enable-source-maps` has it; without that there are none. */
+  /** As with `--enable-source-maps`; without that option there are no maps. */
   const original = (file: string, line: number, column: number) => {
     const entry = findSourceMap?.(file)?.findEntry(line - 1, column - 1)
     return entry !== undefined && 'originalSource' in entry ? entry : null

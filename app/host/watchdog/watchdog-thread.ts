@@ -1,11 +1,12 @@
 /**
- * The thread beside an application's event loop. Entry file of the thread that `watchdog.ts` starts. While the loop is blocked, it writes the answers
- * that were given before, and says on the link in which request it is (`stuck`, where it was called for one and has not returned): the neighbours are
- * answered at once, and harakiri finds the guilty one, however many came in one batch. A proxy that takes the loop for blocked asks on
- * a socket for its stack.
+ * The thread beside an application's event loop. Entry file of the thread that `watchdog.ts` starts. While the loop is
+ * blocked, it writes the responses that came before, and says on the link which request blocks the loop (`stuck`, if
+ * the application was called for it and has not returned). So the neighbours get their responses at once, and harakiri
+ * finds the guilty request, however many came in one batch. A proxy that takes the loop for blocked asks on a socket
+ * for its stack.
  *
- * It looks every PERIOD_MS; after IDLE_LOOKS at which nothing had happened, less often. It also ends a process whose master is gone and whose loop hangs:
- * the proxies do that, unless they are gone as well.
+ * It looks every PERIOD_MS; after IDLE_LOOKS without any change, less often. It also ends a process whose master is
+ * gone and whose loop hangs: the proxies do that, unless they are gone as well.
  */
 
 import { chmodSync, writeSync } from 'node:fs'
@@ -18,23 +19,26 @@ import type { StackReport } from '../../../kit/link/stack-report.js'
 import { takeStack } from './blocked-stack.js'
 import { Outbox } from './outbox.js'
 
-/** Asks the thread to look after an outbox, whose frames go to the descriptor. */
+/** Asks the thread to watch an outbox, whose frames go to the descriptor. */
 export interface WatchedLink {
   memory: SharedArrayBuffer
   fd: number
 }
 
-/** What the thread starts with: where it answers proxies, and where the application's inspector sessions are counted. */
+/**
+ * The arguments of the thread: the socket for questions of proxies, and the count of the application's inspector
+ * sessions.
+ */
 export interface WatchdogStart {
   path: string
   sessions: SharedArrayBuffer
 }
 
-/** A loop that has not moved between two looks and should have is blocked for so long at least. */
+/** A loop that should have moved between two looks and has not is blocked for at least this long. */
 const PERIOD_MS = 25
 const IDLE_PERIOD_MS = 250
 const IDLE_LOOKS = 40
-/** What it says is for the proxies, which are the service's own user. */
+/** Its answers are for the proxies, which run as the service's own user. */
 const PRIVATE_MODE = 0o600
 /** The main thread ends by itself within two seconds. */
 const ORPHAN_LOOK_MS = 1000
@@ -52,7 +56,7 @@ interface Watched {
 const { path, sessions } = workerData as WatchdogStart
 const links = new Set<Watched>()
 let idle = 0
-/** One stack is taken at a time, for all who ask meanwhile. */
+/** One stack is taken at a time, for all proxies that ask meanwhile. */
 let taking: Promise<StackReport> | null = null
 
 parentPort?.on('message', ({ memory, fd }: WatchedLink) => {
@@ -78,7 +82,7 @@ function endOrphan(master: number): void {
 
 function answerProxies(): void {
   const server = createServer(async socket => {
-    // A proxy that lost interest.
+    // A proxy that does not want the answer any more.
     socket.on('error', () => {})
     taking ??= takeStackNow().finally(() => {
       taking = null
@@ -113,7 +117,7 @@ function look(link: Watched): boolean {
   return true
 }
 
-/** What the kernel takes at once; the proxy that is not there any more takes nothing. */
+/** Writes the bytes that the kernel takes at once; a proxy that is gone takes none. */
 function write(fd: number, bytes: Uint8Array): number {
   try {
     return writeSync(fd, bytes)

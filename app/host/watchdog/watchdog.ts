@@ -1,6 +1,6 @@
 /**
- * The main thread's handle on its watchdog, the thread that acts for a worker whose loop is blocked (`watchdog-thread.ts`). Started by `main.ts` when
- * the worker serves; links are put under its eye by `link-server.ts`.
+ * The main thread's handle on its watchdog, the thread that acts for a worker whose loop is blocked
+ * (`watchdog-thread.ts`). It starts when the worker serves; `link-server.ts` adds the links.
  */
 
 import { Worker } from 'node:worker_threads'
@@ -9,21 +9,22 @@ import type { Outbox } from './outbox.js'
 import type { WatchdogStart, WatchedLink } from './watchdog-thread.js'
 
 export interface Watchdog {
-  /** Resolves when proxies may ask it, or when it never will answer, which `onTrouble` was told. */
+  /** Resolves when proxies may ask it, or when it never will answer, after a call of `onTrouble`. */
   listening: Promise<void>
   watch(outbox: Outbox, fd: number): void
 }
 
 /**
- * Starts the thread, with nothing of the application's preloads, and keeps no process alive by it. It answers on a unix socket, 0600.
- * `onTrouble`: it could not be started or has died; the worker serves on, only without it.
+ * Starts the thread, without the application's preloads. It keeps no process alive, and answers on a unix socket, 0600.
+ * `onTrouble`: it could not be started or has died; the worker serves on without it.
  */
 export function startWatchdog(start: WatchdogStart, onTrouble: (why: string) => void): Watchdog {
   const thread = new Worker(builtFile('app/host/watchdog/watchdog-thread.js'), {
     name: 'daimyo-watchdog',
     execArgv: [],
     env: {},
-    // It prints nothing. Piped to those of the process, as they are by default, they would have Node open these at each start.
+    // The thread prints nothing. By default its streams are piped to those of the process, and Node would open these at
+    // each start.
     stdout: true,
     stderr: true,
     resourceLimits: SMALL,
@@ -41,5 +42,5 @@ export function startWatchdog(start: WatchdogStart, onTrouble: (why: string) => 
   }
 }
 
-/** It holds next to nothing. */
+/** The thread holds next to nothing. */
 const SMALL = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 }

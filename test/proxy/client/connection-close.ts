@@ -8,7 +8,7 @@ import { Agent, request as ask, type RequestListener, type ServerResponse } from
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { ProxySettings } from '../../../kit/channel/messages.js'
-import { withClose } from '../../../proxy/exchange/answer-pieces.js'
+import { withClose } from '../../../proxy/exchange/response-pieces.js'
 import { ForeignServer, toUpstreams } from '../fixtures/foreign-server.js'
 import { type RawClient, request } from '../fixtures/raw-client.js'
 import { type Rig, withRig } from '../fixtures/rig.js'
@@ -85,7 +85,7 @@ t.test('early answers of every kind', async t => {
     const folder = join(rig.folder, 'www')
     mkdirSync(folder)
     writeFileSync(join(folder, 'a.txt'), 'a file')
-    rig.phases.apply({
+    rig.lifecycle.apply({
       ...rig.settings,
       limitPostBytes: 400_000,
       fileRoots: { internal: [{ prefix: '/inside', folder }], sendfile: [] },
@@ -167,7 +167,7 @@ t.test("twenty connections of Node's own agent", async t => {
 })
 
 function drain(rig: Rig): void {
-  rig.phases.draining = true
+  rig.lifecycle.draining = true
   for (const connection of rig.connections) connection.drain()
 }
 
@@ -217,7 +217,7 @@ for (const isForeign of [false, true]) {
       client.send(request('GET', '/'))
       const response = await begun.arrived
       const answer = client.answer()
-      while (rig.phases.dispatcher.exchanges().some(({ answerBegun }) => !answerBegun)) await tick()
+      while (rig.lifecycle.dispatcher.exchanges().some(({ responseBegun }) => !responseBegun)) await tick()
       const [socket] = rig.sockets
       while (socket?.bytesWritten === 0) await tick()
       drain(rig)

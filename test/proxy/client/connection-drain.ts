@@ -9,7 +9,7 @@ const GET = request('GET', '/')
 const workers = [(_: unknown, response: { end(text: string): void }) => response.end('read')]
 
 function drain(rig: Rig): void {
-  rig.phases.draining = true
+  rig.lifecycle.draining = true
   for (const connection of rig.connections) connection.drain()
 }
 

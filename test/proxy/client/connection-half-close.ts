@@ -32,7 +32,7 @@ async function withEverything(t: Parameters<typeof withRig>[0], use: (rig: Rig) 
     mkdirSync(folder)
     for (const name of ['a', 'b', 'c']) writeFileSync(join(folder, name), 'response')
     writeFileSync(join(folder, 'large'), Buffer.alloc(3_000_000, 'x'))
-    rig.phases.apply({
+    rig.lifecycle.apply({
       ...rig.settings,
       routes: [
         { kind: 'static', prefix: '/files', folder },

@@ -358,7 +358,7 @@ t.test('what is queued', async t => {
     for (const client of clients) client.send(request('GET', '/'))
     const answers = clients.map(client => client.answer())
     await Promise.race(answers)
-    rig.phases.sweep(monotonicMs() + httpQueueTimeoutMs)
+    rig.lifecycle.sweep(monotonicMs() + httpQueueTimeoutMs)
     for (const { status } of await Promise.all(answers)) t.equal(status, 503)
     await rig.expectLines(2)
     t.same(limitsMet(rig), { 'http-queue': 1, 'http-queue-timeout': 1 })

@@ -30,7 +30,7 @@ function addFiles(rig: Rig): void {
   const folder = join(rig.folder, 'www')
   mkdirSync(folder)
   for (let index = 0; index < 10; index++) writeFileSync(join(folder, String(index)), `file ${index}`)
-  rig.phases.apply({
+  rig.lifecycle.apply({
     ...rig.settings,
     routes: [
       { kind: 'app', prefix: '/' },
@@ -440,7 +440,7 @@ t.test('the last answer is not cut off for a slow reader, nor waited for without
       await withRig(t, { settings: { routes: [] } }, async rig => {
         const socket = new StuckSocket({ allowHalfOpen: true })
         const limits = { ...rig.limits, httpKeepaliveMs: idleMs, httpSendTimeoutMs: 60_000 }
-        const connection = new Connection(socket.asSocket, rig.phases, limits)
+        const connection = new Connection(socket.asSocket, rig.lifecycle, limits)
         const startMs = monotonicMs()
         socket.push(request('GET', '/', fields))
         await rig.expectLines(1)
@@ -563,7 +563,7 @@ t.test('a request that waits for its client to read is not idle', async t => {
     [
       'while the proxy begins to drain',
       (rig, connection) => {
-        rig.phases.draining = true
+        rig.lifecycle.draining = true
         connection.drain()
         connection.sweep(monotonicMs() + 5000)
       },
@@ -573,7 +573,7 @@ t.test('a request that waits for its client to read is not idle', async t => {
   for (const [title, wait, lastAnswer] of cases) {
     await withRig(t, { settings: { routes: [] } }, async rig => {
       const socket = new StuckSocket({ allowHalfOpen: true, writableHighWaterMark: 1 })
-      const connection = new Connection(socket.asSocket, rig.phases, { ...rig.limits, httpKeepaliveMs: 100 })
+      const connection = new Connection(socket.asSocket, rig.lifecycle, { ...rig.limits, httpKeepaliveMs: 100 })
       socket.push(request('GET', '/1') + request('GET', '/2'))
       await rig.expectLines(1)
       wait(rig, connection)

@@ -74,15 +74,15 @@ t.test('the reader of an answer', async t => {
 
 t.test('what comes behind the last answer', async t => {
   const silent = new LingerPace(1000)
-  t.equal(silent.isOver(1000 + LINGER_MS, 0), false)
-  t.equal(silent.isOver(1001 + LINGER_MS, 0), true, 'nothing comes')
+  t.equal(silent.hasExpired(1000 + LINGER_MS, 0), false)
+  t.equal(silent.hasExpired(1001 + LINGER_MS, 0), true, 'nothing comes')
 
   const sending = new LingerPace(1000)
   let now = 1000
   for (let bytes = 1; now < 1000 + LINGER_MOST_MS - LINGER_MS; bytes++) {
     now += LINGER_MS
-    if (sending.isOver(now, bytes)) t.fail(`after ${now - 1000} ms`)
+    if (sending.hasExpired(now, bytes)) t.fail(`after ${now - 1000} ms`)
   }
-  t.equal(sending.isOver(now, 1_000_000_000), false, 'however much comes')
-  t.equal(sending.isOver(1001 + LINGER_MOST_MS, 2_000_000_000), true, 'but not for ever')
+  t.equal(sending.hasExpired(now, 1_000_000_000), false, 'however much comes')
+  t.equal(sending.hasExpired(1001 + LINGER_MOST_MS, 2_000_000_000), true, 'but not for ever')
 })

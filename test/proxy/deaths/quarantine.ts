@@ -41,8 +41,8 @@ t.test('the neighbours are answered, the guilty one is left', async t => {
   for (const now of [0, 100, 200]) {
     die(['GET /a', `GET /item/${now}`, 'GET /die'], 'crashed', now)
     t.same(held, [], 'in company nobody is condemned')
-    quarantine.answered('GET /a', now + 10)
-    quarantine.answered(`GET /item/${now}`, now + 20)
+    quarantine.responded('GET /a', now + 10)
+    quarantine.responded(`GET /item/${now}`, now + 20)
   }
   t.same(held, ['GET /die 3'], 'but the last suspect is')
   t.equal(quarantine.holdSeconds('GET /a', 220), 0)
@@ -55,7 +55,7 @@ t.test('who is not held back', async t => {
       ({ quarantine, die }) => {
         for (let now = 0; now < 20; now++) {
           die(['GET /'], 'crashed', now)
-          if (now % 2 === 1) quarantine.answered('GET /', now)
+          if (now % 2 === 1) quarantine.responded('GET /', now)
         }
       },
     ],

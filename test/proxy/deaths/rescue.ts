@@ -3,7 +3,7 @@
 import t from 'tap'
 import { type Orphan, type Verdict, verdictOn, verdictOnForeign } from '../../../proxy/deaths/rescue.js'
 
-const FRESH: Orphan = { method: 'GET', answerBegun: false, seen: false, replayable: true, attempts: 1, end: null }
+const FRESH: Orphan = { method: 'GET', responseBegun: false, seen: false, replayable: true, attempts: 1, end: null }
 
 t.test('decides', async t => {
   const cases: [title: string, orphan: Partial<Orphan>, expected: Verdict][] = [
@@ -19,9 +19,9 @@ t.test('decides', async t => {
     ['GET once, crashed', { end: 'crashed' }, 'again'],
     ['PUT of two workers, the second killed', { method: 'PUT', attempts: 2, end: 'killed' }, 'give-up'],
     ['DELETE the second time', { method: 'DELETE', attempts: 2 }, 'give-up'],
-    ['GET whose answer has begun', { answerBegun: true }, 'break'],
-    ['POST whose answer has begun', { method: 'POST', seen: true, answerBegun: true }, 'break'],
-    ['answer begun and body gone', { answerBegun: true, replayable: false }, 'break'],
+    ['GET whose answer has begun', { responseBegun: true }, 'break'],
+    ['POST whose answer has begun', { method: 'POST', seen: true, responseBegun: true }, 'break'],
+    ['answer begun and body gone', { responseBegun: true, replayable: false }, 'break'],
     ['PUT whose body was let go', { method: 'PUT', replayable: false }, 'give-up'],
     ['POST unseen', { method: 'POST' }, 'again'],
     ['POST unseen, after deaths', { method: 'POST', attempts: 9 }, 'again'],
@@ -36,10 +36,10 @@ t.test('decides', async t => {
 
 t.test('nothing that the application saw and that is not idempotent is ever sent again', async t => {
   for (const method of ['POST', 'PATCH', 'LOCK', 'get', '']) {
-    for (const answerBegun of [true, false]) {
+    for (const responseBegun of [true, false]) {
       for (const replayable of [true, false]) {
         for (let attempts = 0; attempts < 8; attempts++) {
-          t.not(verdictOn({ method, answerBegun, seen: true, replayable, attempts, end: 'killed' }), 'again')
+          t.not(verdictOn({ method, responseBegun, seen: true, replayable, attempts, end: 'killed' }), 'again')
         }
       }
     }
@@ -56,7 +56,7 @@ t.test('a foreign upstream that failed', async t => {
     ['GET seen', { seen: true, unseenAttempts: 3 }, 'again'],
     ['GET seen twice', { seen: true, attempts: 2 }, 'give-up'],
     ['POST seen', { method: 'POST', seen: true }, 'give-up'],
-    ['begun', { answerBegun: true }, 'break'],
+    ['begun', { responseBegun: true }, 'break'],
   ]
   for (const [title, orphan, expected] of cases) {
     t.equal(verdictOnForeign({ ...FRESH, unseenAttempts: 0, ...orphan }), expected, title)

@@ -14,7 +14,7 @@ const RULES = {
 }
 
 function exchange(path: string, fields: Partial<Exchange> = {}): Exchange {
-  const asked = { path, ownHarakiriMs: null, deadlineMs: 0, bodyComplete: true, answerBegun: false }
+  const asked = { path, ownHarakiriMs: null, deadlineMs: 0, bodyComplete: true, responseBegun: false }
   return Object.assign(Object.create(Exchange.prototype), asked, fields) as Exchange
 }
 
@@ -41,7 +41,7 @@ t.test('the clock', async t => {
   }
   t.equal(deadlineOf(exchange('/')), 1030)
   t.equal(deadlineOf(exchange('/free')), 0)
-  t.equal(deadlineOf(exchange('/', { answerBegun: true })), 0)
+  t.equal(deadlineOf(exchange('/', { responseBegun: true })), 0)
 })
 
 t.test('an application that says what it needs', async t => {
@@ -49,7 +49,7 @@ t.test('an application that says what it needs', async t => {
     ['more', exchange('/', { deadlineMs: 1030 }), 500, 1510],
     ['less', exchange('/', { deadlineMs: 1030 }), 5, 1015],
     ['no end', exchange('/', { deadlineMs: 1030 }), 0, 0],
-    ['once it has begun to answer', exchange('/', { answerBegun: true }), 500, 0],
+    ['once it has begun to answer', exchange('/', { responseBegun: true }), 500, 0],
     ['while the request arrives', exchange('/', { bodyComplete: false }), 500, 0],
   ]
   for (const [title, it, ms, deadlineMs] of cases) {

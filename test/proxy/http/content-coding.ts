@@ -2,7 +2,6 @@
 
 import Negotiator from 'negotiator'
 import t from 'tap'
-import type { AnswerField, AnswerHead } from '../../../proxy/http/answer-head.js'
 import {
   type Coding,
   codedFields,
@@ -10,6 +9,7 @@ import {
   isCompressible,
   negotiateCoding,
 } from '../../../proxy/http/content-coding.js'
+import type { ResponseField, ResponseHead } from '../../../proxy/http/response-head.js'
 
 const ALL: Coding[] = ['br', 'zstd', 'gzip', 'identity']
 
@@ -109,8 +109,8 @@ t.test('agrees with negotiator', async t => {
 
 t.test('which answers may be compressed', async t => {
   const rule = { types: new Set(['text/html', 'image/*']), minBytes: 100 }
-  const html: AnswerField = ['Content-Type', 'text/html; charset=utf-8']
-  const cases: [title: string, status: number, fields: AnswerField[], expected: boolean][] = [
+  const html: ResponseField = ['Content-Type', 'text/html; charset=utf-8']
+  const cases: [title: string, status: number, fields: ResponseField[], expected: boolean][] = [
     ['of a configured type', 200, [html], true],
     ['of a family', 200, [['content-type', 'IMAGE/svg+xml']], true],
     ['of another type', 200, [['Content-Type', 'text/htmlx']], false],
@@ -123,20 +123,20 @@ t.test('which answers may be compressed', async t => {
     ['no-transform', 200, [html, ['Cache-Control', 'public, No-Transform']], false],
     ['an error', 503, [html], true],
     ...[204, 205, 206, 304].map(
-      status => [`status ${status}`, status, [html], false] as [string, number, AnswerField[], boolean],
+      status => [`status ${status}`, status, [html], false] as [string, number, ResponseField[], boolean],
     ),
   ]
   for (const [title, status, fields, expected] of cases) {
-    const head: AnswerHead = { status, reason: '', fields, framing: 'close', length: 0 }
+    const head: ResponseHead = { status, reason: '', fields, framing: 'close', length: 0 }
     t.equal(isCompressible(head, rule), expected, title)
   }
-  const any: AnswerHead = { status: 200, reason: '', fields: [['Content-Type', 'a/b']], framing: 'close', length: 0 }
+  const any: ResponseHead = { status: 200, reason: '', fields: [['Content-Type', 'a/b']], framing: 'close', length: 0 }
   t.equal(isCompressible(any, { types: new Set(['*']), minBytes: 0 }), true, 'every type')
   t.equal(forbidsTransformation('x-no-transform'), false)
 })
 
 t.test('the fields of a coded answer', async t => {
-  const cases: [title: string, fields: AnswerField[], expected: AnswerField[]][] = [
+  const cases: [title: string, fields: ResponseField[], expected: ResponseField[]][] = [
     ['a strong entity tag', [['ETag', '"a"']], [['ETag', 'W/"a"']]],
     ['a weak one', [['etag', 'W/"a"']], [['etag', 'W/"a"']]],
     [
@@ -160,7 +160,7 @@ t.test('the fields of a coded answer', async t => {
       ],
     ],
   ]
-  const added: AnswerField[] = [
+  const added: ResponseField[] = [
     ['Content-Encoding', 'gzip'],
     ['Transfer-Encoding', 'chunked'],
     ['Vary', 'Accept-Encoding'],

@@ -5,9 +5,9 @@ import t from 'tap'
 import {
   ERRORS,
   type ErrorCode,
-  errorAnswer,
-  printAnswer,
-  refusalAnswer,
+  errorResponse,
+  printResponse,
+  refusalResponse,
   titleOf,
 } from '../../../proxy/http/error-response.js'
 import { REFUSALS } from '../../../proxy/http/refusal.js'
@@ -15,7 +15,7 @@ import { REFUSALS } from '../../../proxy/http/refusal.js'
 t.test('each error has a status of its kind and a body that says it', async t => {
   for (const code of Object.keys(ERRORS) as ErrorCode[]) {
     const [status] = ERRORS[code]
-    const answer = errorAnswer(code)
+    const answer = errorResponse(code)
     t.equal(answer.status, status, code)
     t.match(answer.body, new RegExp(`^${status} [A-Z][^\\n]+: [a-z][^\\n]+\\n$`), code)
     t.same(answer.fields[0], ['Content-Type', 'text/plain; charset=utf-8'], code)
@@ -37,7 +37,7 @@ t.test('each error is given somewhere', async t => {
 })
 
 t.test('fields of the caller stand between', async t => {
-  t.same(errorAnswer('method-not-allowed', [['Allow', 'GET']]).fields, [
+  t.same(errorResponse('method-not-allowed', [['Allow', 'GET']]).fields, [
     ['Content-Type', 'text/plain; charset=utf-8'],
     ['Allow', 'GET'],
   ])
@@ -45,7 +45,10 @@ t.test('fields of the caller stand between', async t => {
 
 t.test('a refusal carries its own status and reason', async t => {
   for (const refusal of Object.values(REFUSALS)) {
-    t.match(refusalAnswer(refusal), { status: refusal.status, body: `${titleOf(refusal.status)}: ${refusal.reason}\n` })
+    t.match(refusalResponse(refusal), {
+      status: refusal.status,
+      body: `${titleOf(refusal.status)}: ${refusal.reason}\n`,
+    })
   }
 })
 
@@ -65,11 +68,11 @@ t.test('an answer of the proxy itself', async t => {
     ['to a HEAD', true, true, /\r\nConnection: close\r\n\r\n$/],
   ]
   for (const [title, close, headOnly, expected] of cases) {
-    const text = printAnswer(errorAnswer('not-found'), close, headOnly)
+    const text = printResponse(errorResponse('not-found'), close, headOnly)
     t.match(text, /^HTTP\/1\.1 404 Not Found\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n/, title)
     t.match(text, /\r\nContent-Length: 31\r\n/, title)
     t.match(text, expected, title)
   }
-  const text = printAnswer({ status: 200, fields: [], body: 'caf\u00e9 \u2713' }, false, false)
+  const text = printResponse({ status: 200, fields: [], body: 'caf\u00e9 \u2713' }, false, false)
   t.match(Buffer.from(text, 'latin1').toString(), /Content-Length: 9\r\n[\s\S]*\r\n\r\ncaf\u00e9 \u2713$/, 'in UTF-8')
 })

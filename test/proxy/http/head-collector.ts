@@ -1,8 +1,8 @@
 /** The head of an answer in pieces of any size, and what is behind it. */
 
 import t from 'tap'
-import { isBadHead, MAX_ANSWER_HEAD_BYTES } from '../../../proxy/http/answer-head.js'
 import { HeadCollector } from '../../../proxy/http/head-collector.js'
+import { isBadHead, MAX_RESPONSE_HEAD_BYTES } from '../../../proxy/http/response-head.js'
 
 const HEAD = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX-A: caf\xe9\r\n\r\n'
 
@@ -27,6 +27,6 @@ t.test('a head without end, byte by byte, is given up at its bound', async t => 
   let bytes = 0
   let found: ReturnType<HeadCollector['take']> = null
   for (; found === null; bytes++) found = collector.take('x')
-  t.equal(bytes, MAX_ANSWER_HEAD_BYTES + 1)
+  t.equal(bytes, MAX_RESPONSE_HEAD_BYTES + 1)
   t.ok(isBadHead(found.head))
 })

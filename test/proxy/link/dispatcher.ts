@@ -67,10 +67,10 @@ async function open(t: Test, workers: number, settings: Partial<ProxySettings> =
       linked += 1
       if (linked === workers) allLinked()
     },
-    answered: (_exchange: Exchange, _close: boolean, _now: number, link: Link) => dispatcher.freed(link),
+    responded: (_exchange: Exchange, _close: boolean, _now: number, link: Link) => dispatcher.freed(link),
     aborted: () => {},
     readingStopped: () => {},
-    badAnswer: () => {},
+    badResponse: () => {},
     broke: () => {},
     fileNamed: () => {},
     lost: (link: Link) => dispatcher.lost(link),
@@ -100,7 +100,7 @@ function exchangeNamed(title: string): Exchange {
     origin: client,
     out: { write: () => true },
     firstByteMs: 0,
-    answerLines: '',
+    addedFields: '',
     beginResponse: Exchange.prototype.beginResponse,
     waitsBehind: null,
     waitsBefore: null,
@@ -283,10 +283,10 @@ t.test('a rescued request goes before those that wait, also where the queue is f
         t.teardown(() => link.dismiss())
         resolve()
       },
-      answered: nothing,
+      responded: nothing,
       aborted: nothing,
       readingStopped: nothing,
-      badAnswer: nothing,
+      badResponse: nothing,
       broke: nothing,
       fileNamed: nothing,
       lost: nothing,

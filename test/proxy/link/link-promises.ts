@@ -2,11 +2,11 @@
 
 import t from 'tap'
 import { ASIDES_PER_PING, LEAST_CREDIT_BYTES, LINK_VERSION, WINDOW_BYTES } from '../../../kit/link/frames.js'
-import { LinkPromises, takeAnswerBytes, takeCredit, wordsIn } from '../../../proxy/link/link-promises.js'
+import { LinkPromises, takeCredit, takeResponseBytes, wordsIn } from '../../../proxy/link/link-promises.js'
 
 const BREACH = { name: 'LinkBreach' }
 
-const fresh = { unreturned: 0, bodyWindow: WINDOW_BYTES }
+const fresh = { unacknowledgedCredit: 0, bodyWindow: WINDOW_BYTES }
 
 /** Told of the ids from 1 to `count`; `unsafe` are those that must not be sent twice. */
 function promisesOf(count: number, unsafe: number[] = [], lastId = 0): LinkPromises {
@@ -20,12 +20,12 @@ function asideOften(promises: LinkPromises, count: number): void {
 }
 
 t.test('an answer has its window, and the window what was returned of it', async t => {
-  const exchange = { unreturned: 0 }
-  takeAnswerBytes(exchange, WINDOW_BYTES - 1)
-  takeAnswerBytes(exchange, 1)
-  exchange.unreturned -= 10
-  takeAnswerBytes(exchange, 10)
-  t.throws(() => takeAnswerBytes(exchange, 1), BREACH)
+  const exchange = { unacknowledgedCredit: 0 }
+  takeResponseBytes(exchange, WINDOW_BYTES - 1)
+  takeResponseBytes(exchange, 1)
+  exchange.unacknowledgedCredit -= 10
+  takeResponseBytes(exchange, 10)
+  t.throws(() => takeResponseBytes(exchange, 1), BREACH)
 })
 
 t.test('credit is for what was sent', async t => {
@@ -98,22 +98,22 @@ t.test('a pong answers the ping that waits', async t => {
 })
 
 t.test('of a released answer comes what was left of its window, until a pong proves that all has come', async t => {
-  t.throws(() => promisesOf(2).strayAnswer(1, 1), BREACH, 'nothing was released')
+  t.throws(() => promisesOf(2).strayResponse(1, 1), BREACH, 'nothing was released')
   const promises = promisesOf(2)
-  promises.released({ ...fresh, unreturned: WINDOW_BYTES - 100 })
-  promises.strayAnswer(1, 60)
+  promises.released({ ...fresh, unacknowledgedCredit: WINDOW_BYTES - 100 })
+  promises.strayResponse(1, 60)
   promises.pinged(1)
-  promises.released({ ...fresh, unreturned: WINDOW_BYTES - 10 })
-  promises.strayAnswer(1, 40)
-  promises.strayAnswer(2, 4)
+  promises.released({ ...fresh, unacknowledgedCredit: WINDOW_BYTES - 10 })
+  promises.strayResponse(1, 40)
+  promises.strayResponse(2, 4)
   promises.ponged(1)
-  promises.strayAnswer(2, 6)
-  t.throws(() => promises.strayAnswer(2, 1), BREACH)
+  promises.strayResponse(2, 6)
+  t.throws(() => promises.strayResponse(2, 1), BREACH)
   const late = promisesOf(1)
   late.released(fresh)
   late.pinged(1)
   late.ponged(1)
-  t.throws(() => late.strayAnswer(1, 1), BREACH, 'it was read before the ping')
+  t.throws(() => late.strayResponse(1, 1), BREACH, 'it was read before the ping')
 })
 
 t.test('what nobody asked for is bounded between two pings', async t => {
@@ -134,7 +134,7 @@ t.test('a release grants the frames that may be under way', async t => {
   const promises = promisesOf(1)
   asideOften(promises, ASIDES_PER_PING)
   const credits = 10
-  promises.released({ unreturned: 0, bodyWindow: WINDOW_BYTES - credits * LEAST_CREDIT_BYTES })
+  promises.released({ unacknowledgedCredit: 0, bodyWindow: WINDOW_BYTES - credits * LEAST_CREDIT_BYTES })
   asideOften(promises, credits + 3)
   t.throws(() => promises.aside(1), BREACH)
 })
@@ -154,7 +154,7 @@ t.test('nothing is said of a request that was never sent', async t => {
   for (const [title, count, lastId, id, isFine] of cases) {
     const promises = promisesOf(count, [], lastId)
     promises.released(fresh)
-    for (const say of [() => promises.aside(id), () => promises.strayAnswer(id, 1)]) {
+    for (const say of [() => promises.aside(id), () => promises.strayResponse(id, 1)]) {
       if (isFine) t.doesNotThrow(say, title)
       else t.throws(say, BREACH, title)
     }

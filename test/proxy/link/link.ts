@@ -55,11 +55,11 @@ class FakeClient implements Client {
     for (const callback of this.#callbacks.splice(0)) callback()
   }
 
-  answer(): void {}
+  respond(): void {}
 
-  answerComplete(): void {}
+  completeResponse(): void {}
 
-  answerBroken(): void {}
+  breakResponse(): void {}
 
   readingStopped(): void {}
 
@@ -92,10 +92,10 @@ async function open(t: Test, lastId = 0) {
   }
   const events = {
     linked: () => tell('linked'),
-    answered: (exchange: Exchange, close: boolean) => tell(`answered ${exchange.title}${close ? ' close' : ''}`),
+    responded: (exchange: Exchange, close: boolean) => tell(`responded ${exchange.title}${close ? ' close' : ''}`),
     aborted: (exchange: Exchange) => tell(`aborted ${exchange.title}`),
     readingStopped: () => {},
-    badAnswer: (exchange: Exchange, why: string) => tell(`bad ${exchange.title}: ${why}`),
+    badResponse: (exchange: Exchange, why: string) => tell(`bad ${exchange.title}: ${why}`),
     broke: (_: Link, why: string) => tell(`broke: ${why}`),
     fileNamed: (exchange: Exchange) => tell(`file ${exchange.title}`),
     lost: (_: Link, exchanges: Exchange[]) => {
@@ -131,10 +131,10 @@ async function openSilent(t: Test) {
     { ...address, linkPath: join(folder, 'link') },
     {
       linked: nothing,
-      answered: nothing,
+      responded: nothing,
       aborted: nothing,
       readingStopped: nothing,
-      badAnswer: nothing,
+      badResponse: nothing,
       fileNamed: nothing,
       freed: nothing,
       broke: (_, why) => void told.push(`broke: ${why}`),
@@ -163,7 +163,7 @@ t.test('ids ascend, wrap past the largest, and leave out 0 and those in use', as
   await again.worker.has(FRAME.request, 2)
   again.worker.answer(1, 'two')
   again.worker.answer(0xffffffff, 'one')
-  await again.until('answered GET /first')
+  await again.until('responded GET /first')
   t.match(first.client.received, /one$/, 'and the answers find their requests')
 })
 
@@ -192,7 +192,7 @@ t.test('an acknowledgement speaks of all that was sent before it', async t => {
     t.equal(one.seen, true, `${title}: the one before it was seen`)
     t.equal(three.seen, false, `${title}: the one behind it was not`)
     t.equal(lost.includes(two), !releaseLast)
-    t.equal(one.kept, null, `${title}: and cannot be sent again`)
+    t.equal(one.replayable, null, `${title}: and cannot be sent again`)
   }
 })
 
@@ -224,15 +224,15 @@ t.test('answers: in one frame, in pieces, broken off, in vain', async t => {
   worker.answer(late, 'nobody reads this')
   worker.say(frame(FRAME.abort, late), creditFrame(late, WINDOW_BYTES / 4), frame(FRAME.end, late, '\0'))
   worker.answer(closing.linkId, 'y', RESPONSE_FLAG.close)
-  await until('answered GET /closing close')
+  await until('responded GET /closing close')
   t.same(told, [
     'linked',
-    'answered GET /whole',
-    'answered GET /pieces',
+    'responded GET /whole',
+    'responded GET /pieces',
     'aborted GET /broken',
-    'answered GET /closing close',
+    'responded GET /closing close',
   ])
-  t.match(whole, { status: 200, answerBegun: true, link: null, sentBytes: whole.client.received.length })
+  t.match(whole, { status: 200, responseBegun: true, link: null, sentBytes: whole.client.received.length })
   t.equal(pieces.client.received, `${OK}abcd`)
   t.equal(pieces.status, 201)
   t.equal(released.client.received, '')
@@ -328,8 +328,8 @@ t.test('a promise that is broken costs the link, at once', async t => {
     while (!told.some(text => text.startsWith('lost'))) await new Promise(resolve => setImmediate(resolve))
     t.match(told, ['linked', why, 'lost GET /1, POST /2, PUT /3'], title)
     t.equal(told.length, 3, `${title}: nothing behind it is believed`)
-    t.match(lost[1], { seen: true, kept: null }, `${title}: the POST may have been done`)
-    t.not(lost[2]?.kept, null, `${title}: the PUT can be sent again`)
+    t.match(lost[1], { seen: true, replayable: null }, `${title}: the POST may have been done`)
+    t.not(lost[2]?.replayable, null, `${title}: the PUT can be sent again`)
     t.match(link, { open: false, end: 'crashed' }, title)
     t.ok(get.client.received.length <= WINDOW_BYTES, `${title}: a client that does not read holds one window at most`)
   }
@@ -371,8 +371,8 @@ t.test('what a worker that keeps its word may do on the way', async t => {
   slow.client.drain()
   await worker.has(FRAME.credit, 1)
   worker.say(frame(FRAME.data, 1, 'x'.repeat(WINDOW_BYTES)), frame(FRAME.end, 1, '\0'))
-  await until('answered GET /slow')
-  t.same(told, ['linked', 'answered GET /slow'])
+  await until('responded GET /slow')
+  t.same(told, ['linked', 'responded GET /slow'])
   t.equal(upload.bodyWindow, WINDOW_BYTES)
 })
 
@@ -389,7 +389,7 @@ t.test('what a worker said before it died counts', async t => {
   link.send(exchangeOf('GET', '/too-late'), false)
   link.ping(1)
   await until('lost POST /post, GET /too-late')
-  t.same(told, ['linked', 'answered GET /answered', 'lost POST /post, GET /too-late'])
+  t.same(told, ['linked', 'responded GET /answered', 'lost POST /post, GET /too-late'])
   t.match(post, { seen: true })
 })
 
@@ -407,7 +407,7 @@ t.test('credit for the answer goes back as the client takes it', async t => {
   for (let count = 0; count < 3; count++) worker.say(frame(FRAME.data, id, quarter))
   link.ping(1)
   await worker.has(FRAME.ping, 1)
-  while (exchange.unreturned < 3 * quarter.length) await new Promise(resolve => setImmediate(resolve))
+  while (exchange.unacknowledgedCredit < 3 * quarter.length) await new Promise(resolve => setImmediate(resolve))
   t.equal(worker.of(FRAME.credit).length, 1, 'a client that takes no more gives no credit')
   exchange.client.drain()
   const [, later] = await worker.has(FRAME.credit, 2)
@@ -460,7 +460,7 @@ async function returnAll(
   const mark = exchangeOf('GET', `/${round}`)
   link.send(mark, false)
   worker.answer(mark.linkId, '')
-  await until(`answered GET /${round}`)
+  await until(`responded GET /${round}`)
 }
 
 t.test('credit of a worker that does not read counts once it reads', async t => {
@@ -500,7 +500,7 @@ t.test('credit that is held is for what was sent, and for exchanges that are the
   const [released, answered, kept] = uploads as [(typeof uploads)[0], (typeof uploads)[0], (typeof uploads)[0]]
   link.cancel(released!.exchange, false)
   worker.answer(answered!.exchange.linkId, '')
-  await until('answered PUT /upload-1')
+  await until('responded PUT /upload-1')
   const ended = [released!.sentBytes, answered!.sentBytes]
   worker.say(creditFrame(kept!.exchange.linkId, WINDOW_BYTES))
   await until('broke: it returns more credit than it was sent')
@@ -511,20 +511,20 @@ t.test('a worker that ends requests unread gets no more of them than a few MB, u
   const body = Buffer.alloc(100_000)
   const post = (target: string) => {
     const exchange = exchangeOf('POST', target, [`Content-Length: ${body.length}`])
-    exchange.kept = [body]
+    exchange.replayable = [body]
     exchange.bodyComplete = true
     return exchange
   }
   const unsent = (target: string) => {
     const exchange = exchangeOf('POST', target, ['Content-Length: 1000000'])
-    exchange.kept = [body]
+    exchange.replayable = [body]
     return exchange
   }
   const longHead = (target: string) => exchangeOf('GET', target, [`Cookie: ${'c'.repeat(60_000)}`])
   type Opened = Awaited<ReturnType<typeof open>>
   const answer = async ({ worker, until }: Opened, exchange: TestExchange) => {
     worker.answer(exchange.linkId, '')
-    await until(`answered ${exchange.title}`)
+    await until(`responded ${exchange.title}`)
   }
   const giveUp = async ({ link }: Opened, exchange: TestExchange) => {
     link.cancel(exchange, false)
@@ -601,11 +601,11 @@ t.test('1xx answers go to clients that know them, and nothing else goes that way
     worker.say(frame(FRAME.informational, id, bytes))
     worker.answer(id, '')
     if (expected === null) {
-      await until('bad GET /: it has a malformed interim answer')
+      await until('bad GET /: it has a malformed interim response')
       t.equal(exchange.client.received, '', `${title}: nothing of it, and nothing behind it`)
       t.equal((await worker.has(FRAME.abort, 1))[0]?.id, id, `${title}: the worker is told`)
     } else {
-      await until('answered GET /')
+      await until('responded GET /')
       t.equal(exchange.client.received, `${expected}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n`, title)
     }
   }
@@ -685,7 +685,7 @@ t.test('frames of a single byte', async t => {
     worker.say(each(id => frame(FRAME.response, id, responsePrefix(200, 0) + OK)))
     worker.say(Array.from({ length: bytes }, (_, index) => each(id => frame(FRAME.data, id, letter(index)))).join(''))
     worker.say(each(id => frame(FRAME.end, id, '\0')))
-    while (told.filter(text => text.startsWith('answered')).length < count)
+    while (told.filter(text => text.startsWith('responded')).length < count)
       await new Promise(resolve => setImmediate(resolve))
     const expected = OK + Array.from({ length: bytes }, (_, index) => letter(index)).join('')
     const wrong = exchanges.filter(exchange => exchange.client.received !== expected)
@@ -706,7 +706,7 @@ t.test('interim answers without a word are joined too, and the first 100 is not'
   const heads = [...Array<string>(3000).fill(interim(102)), interim(100), ...Array<string>(3000).fill(interim(103))]
   worker.say(heads.map(head => frame(FRAME.informational, id, head)).join(''))
   worker.answer(id, 'x')
-  await until('answered GET /')
+  await until('responded GET /')
   t.equal(exchange.client.received, `${heads.join('')}HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx`)
   t.ok(exchange.client.writes <= 2 + turnsOf(6001, 6001 * 26), `${exchange.client.writes} writes`)
 })
@@ -720,7 +720,7 @@ t.test('of interim answers without end those that have room go on, and the answe
   const head = `HTTP/1.1 103 E\r\nA: ${'x'.repeat(1000)}\r\n\r\n`
   worker.say(frame(FRAME.informational, id, head).repeat(3000))
   worker.answer(id, 'x')
-  await until('answered GET /')
+  await until('responded GET /')
   const passed = exchange.client.received.split(head).length - 1
   t.equal(passed, Math.floor(1024 ** 2 / (head.length + 100)))
   t.match(exchange.client.received, /HTTP\/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx$/)
@@ -744,7 +744,7 @@ t.test('a flood of short frames of any kind lets others have their turn', async 
   const longest = steps.longest()
   t.ok(longest > 0 && longest <= 2 * FRAMES_PER_TURN, `${longest} at most from one turn of the loop to the next`)
   worker.answer(id, '')
-  while (!told.some(text => text.startsWith('answered'))) await new Promise(resolve => setImmediate(resolve))
+  while (!told.some(text => text.startsWith('responded'))) await new Promise(resolve => setImmediate(resolve))
   t.notOk(told.some(text => text.startsWith('broke')))
 })
 
@@ -753,7 +753,7 @@ t.test('behind a flood of short frames', async t => {
     frame(FRAME.response, id, responsePrefix(200, 0) + OK) + frame(FRAME.data, id, 'x').repeat(15_000)
   const whole = OK + 'x'.repeat(15_000)
   const cases: [title: string, then: (id: number) => string, told: string][] = [
-    ['an end', id => frame(FRAME.end, id, '\0'), 'answered GET /'],
+    ['an end', id => frame(FRAME.end, id, '\0'), 'responded GET /'],
     ['an abort', id => frame(FRAME.abort, id), 'aborted GET /'],
     ['nothing', () => '', 'lost GET /'],
     ['what is no frame', () => '\xff'.repeat(8), 'broke: it sends a frame of 16777215 bytes'],
@@ -779,7 +779,7 @@ t.test('a long piece comes behind the short ones before it', async t => {
   const pieces = ['a', 'b', 'c'.repeat(5000), 'd', 'e'.repeat(40_000), 'f']
   worker.say(frame(FRAME.response, id, responsePrefix(200, 0) + OK))
   worker.say(pieces.map(piece => frame(FRAME.data, id, piece)).join('') + frame(FRAME.end, id, '\0'))
-  await until('answered GET /')
+  await until('responded GET /')
   t.equal(exchange.client.received, OK + pieces.join(''))
 })
 
@@ -793,7 +793,7 @@ t.test('joined pieces are no credit before the client has taken them', async t =
   const bytes = WINDOW_BYTES - OK.length
   worker.say(frame(FRAME.data, exchange.linkId, 'x').repeat(bytes))
   while (exchange.client.received.length < WINDOW_BYTES) await new Promise(resolve => setImmediate(resolve))
-  t.equal(exchange.unreturned, WINDOW_BYTES)
+  t.equal(exchange.unacknowledgedCredit, WINDOW_BYTES)
   t.equal(worker.of(FRAME.credit).length, 0)
   exchange.client.drain()
   t.equal((await worker.has(FRAME.credit, 1))[0]?.payload.readUInt32LE(0), WINDOW_BYTES)
@@ -813,7 +813,7 @@ t.test('a response that is given up takes its joined pieces with it', async t =>
       frame(FRAME.data, id, 'y').repeat(10),
   )
   worker.answer(two.linkId, 'two')
-  await until('answered GET /2')
+  await until('responded GET /2')
   t.equal(one.joined, '')
   t.equal(one.client.received, OK)
   t.match(two.client.received, /two$/)
@@ -826,10 +826,10 @@ t.test('a worker that is not there', async t => {
     const nothing = () => {}
     const link = new Link(worker.address, {
       linked: nothing,
-      answered: nothing,
+      responded: nothing,
       aborted: nothing,
       readingStopped: nothing,
-      badAnswer: nothing,
+      badResponse: nothing,
       broke: nothing,
       fileNamed: nothing,
       freed: nothing,

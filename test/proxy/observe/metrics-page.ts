@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import type { ProxySettings } from '../../../kit/channel/messages.js'
 import { hashPassword } from '../../../kit/page/password-hash.js'
 import { type Client, Exchange } from '../../../proxy/exchange/exchange.js'
-import type { OwnAnswer } from '../../../proxy/http/error-response.js'
+import type { OwnResponse } from '../../../proxy/http/error-response.js'
 import { isRefusal } from '../../../proxy/http/refusal.js'
 import { parseRequestHead } from '../../../proxy/http/request-head.js'
 import { MetricsPage } from '../../../proxy/observe/metrics-page.js'
@@ -25,18 +25,23 @@ function basic(credentials: string): string[] {
 
 t.test('method and password', async t => {
   const auth = `ops:${await hashPassword('secret')}`
-  const cases: [title: string, auth: string | null, method: string, fields: string[], expected: Partial<OwnAnswer>][] =
-    [
-      ['open', null, 'GET', [], { status: 200, body: Buffer.from('up 1\n') }],
-      ['HEAD', null, 'HEAD', [], { status: 200 }],
-      ['POST', null, 'POST', [], { status: 405 }],
-      ['right', auth, 'GET', basic('ops:secret'), { status: 200, body: Buffer.from('up 1\n') }],
-      ['no password', auth, 'GET', [], { status: 401 }],
-      ['wrong password', auth, 'GET', basic('ops:wrong'), { status: 401 }],
-      ['wrong user', auth, 'GET', basic('root:secret'), { status: 401 }],
-      ['not Basic', auth, 'GET', ['Authorization: Bearer secret'], { status: 401 }],
-      ['twice', auth, 'GET', [...basic('ops:secret'), ...basic('ops:secret')], { status: 401 }],
-    ]
+  const cases: [
+    title: string,
+    auth: string | null,
+    method: string,
+    fields: string[],
+    expected: Partial<OwnResponse>,
+  ][] = [
+    ['open', null, 'GET', [], { status: 200, body: Buffer.from('up 1\n') }],
+    ['HEAD', null, 'HEAD', [], { status: 200 }],
+    ['POST', null, 'POST', [], { status: 405 }],
+    ['right', auth, 'GET', basic('ops:secret'), { status: 200, body: Buffer.from('up 1\n') }],
+    ['no password', auth, 'GET', [], { status: 401 }],
+    ['wrong password', auth, 'GET', basic('ops:wrong'), { status: 401 }],
+    ['wrong user', auth, 'GET', basic('root:secret'), { status: 401 }],
+    ['not Basic', auth, 'GET', ['Authorization: Bearer secret'], { status: 401 }],
+    ['twice', auth, 'GET', [...basic('ops:secret'), ...basic('ops:secret')], { status: 401 }],
+  ]
   for (const [title, userAndHash, method, fields, expected] of cases) {
     const asked: number[] = []
     const page = new MetricsPage(id => {
@@ -44,7 +49,7 @@ t.test('method and password', async t => {
       page.arrived(id, 'up 1\n')
     })
     page.auth = userAndHash
-    const answer = await page.answer(exchangeOf(method, fields))
+    const answer = await page.respond(exchangeOf(method, fields))
     t.match(answer, expected, title)
     t.equal(asked.length, answer.status === 200 ? 1 : 0, `${title}: the master is asked only by who may`)
     if (answer.status === 401)
@@ -65,22 +70,22 @@ t.test('a silent master', async t => {
   holdTimers(t)
   const asked: number[] = []
   const page = new MetricsPage(id => asked.push(id))
-  const waiting = Array.from({ length: 72 }, () => page.answer(exchangeOf('GET')))
-  t.match(await page.answer(exchangeOf('GET')), { status: 503 }, 'one too many does not wait')
+  const waiting = Array.from({ length: 72 }, () => page.respond(exchangeOf('GET')))
+  t.match(await page.respond(exchangeOf('GET')), { status: 503 }, 'one too many does not wait')
   mock.timers.tick(4999)
   t.equal(await Promise.race([waiting[0], Promise.resolve('still waiting')]), 'still waiting')
   t.same(asked, [1], 'all share one question')
   mock.timers.tick(1)
   for (const answer of await Promise.all(waiting)) t.match(answer, { status: 503 })
   t.doesNotThrow(() => page.arrived(1, 'too late'), 'an answer that comes too late does no harm')
-  const next = page.answer(exchangeOf('GET'))
+  const next = page.respond(exchangeOf('GET'))
   await setImmediate()
   page.arrived(asked.at(-1) ?? 0, 'up 1\n')
   t.match(await next, { status: 200 }, 'and there is room again')
 })
 
 /** A response that nobody reads; `end` is the end of its connection. */
-function unread(answer: OwnAnswer): { isCut: () => boolean; end: () => void } {
+function unread(answer: OwnResponse): { isCut: () => boolean; end: () => void } {
   let isCut = false
   let end = () => {}
   answer.slot?.send(
@@ -101,7 +106,7 @@ function unread(answer: OwnAnswer): { isCut: () => boolean; end: () => void } {
 t.test('scrapes that come together share one question and one buffer, and few are under way', async t => {
   const asked: number[] = []
   const page = new MetricsPage(id => asked.push(id))
-  const all = Array.from({ length: 20 }, () => page.answer(exchangeOf('GET')))
+  const all = Array.from({ length: 20 }, () => page.respond(exchangeOf('GET')))
   await setImmediate()
   page.arrived(1, 'x'.repeat(1000))
   const first = await Promise.all(all.slice(0, 8))

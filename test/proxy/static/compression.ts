@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import type { ProxySettings, StaticSettings } from '../../../kit/channel/messages.js'
 import type { ContentCoding } from '../../../kit/options/values/value-types.js'
 import { type Compressor, Compressors } from '../../../proxy/process/compressor.js'
-import type { Forms } from '../../../proxy/static/cache.js'
+import type { Variants } from '../../../proxy/static/cache.js'
 import { StaticSite } from '../../../proxy/static/site.js'
 import type { StoredFile } from '../../../proxy/static/stored-file.js'
 import { type RawAnswer, request } from '../fixtures/raw-client.js'
@@ -72,23 +72,23 @@ class Bench {
   }
 
   /** One look at the disk. */
-  async look(name: string, site = this.site): Promise<Forms> {
+  async look(name: string, site = this.site): Promise<Variants> {
     const path = `/${name}`
     const found = await site.find(path, { places: [{ folder: this.folder, path }], path, uri: path, vary: '' })
     if (found.kind !== 'file') throw new Error(`${name}: ${found.kind}`)
-    return found.forms
+    return found.variants
   }
 
   /** A look, and the forms that lie in the cache when all are made. */
-  async forms(name: string): Promise<readonly StoredFile[]> {
+  async variants(name: string): Promise<readonly StoredFile[]> {
     await this.look(name)
     await this.compressors.rest()
-    return this.site.cache.get(`/${name}`)?.forms ?? []
+    return this.site.cache.get(`/${name}`)?.variants ?? []
   }
 }
 
-function codingsOf(forms: readonly StoredFile[]): string {
-  return forms.map(form => form.coding).join(' ')
+function codingsOf(variants: readonly StoredFile[]): string {
+  return variants.map(variant => variant.coding).join(' ')
 }
 
 function textOf({ body, coding }: StoredFile): string {
@@ -111,15 +111,16 @@ t.test('which files get forms', async t => {
   for (const [title, name, content, expected, vary] of cases) {
     const bench = new Bench(t, { staticCacheFileSizeBytes: 20_000 })
     bench.write(name, content)
-    const forms = await bench.forms(name)
-    t.equal(codingsOf(forms), expected, title)
-    for (const form of forms) {
-      t.equal(form.vary, vary, `${title}: Vary of ${form.coding}`)
-      t.equal(form.sizeBytes, form.body?.length ?? content.length, `${title}: size of ${form.coding}`)
-      if (content !== noise && form.body !== null) t.equal(textOf(form), content, `${title}: content of ${form.coding}`)
+    const variants = await bench.variants(name)
+    t.equal(codingsOf(variants), expected, title)
+    for (const variant of variants) {
+      t.equal(variant.vary, vary, `${title}: Vary of ${variant.coding}`)
+      t.equal(variant.sizeBytes, variant.body?.length ?? content.length, `${title}: size of ${variant.coding}`)
+      if (content !== noise && variant.body !== null)
+        t.equal(textOf(variant), content, `${title}: content of ${variant.coding}`)
     }
     const tried = bench.compressors.begun.length
-    await bench.forms(name)
+    await bench.variants(name)
     t.equal(bench.compressors.begun.length, tried, `${title}: what was tried is not tried again`)
   }
 })
@@ -129,8 +130,8 @@ t.test('nothing switched on, or no cache: no Vary and no work', async t => {
   bench.write('a.html', PAGE)
   const off = new StaticSite(SETTINGS, null)
   for (const site of [bench.site, off]) {
-    const forms = await bench.look('a.html', site)
-    t.same([codingsOf(forms), forms[0].vary], ['identity', ''])
+    const variants = await bench.look('a.html', site)
+    t.same([codingsOf(variants), variants[0].vary], ['identity', ''])
   }
   t.same(bench.compressors.begun, [])
 })
@@ -138,24 +139,24 @@ t.test('nothing switched on, or no cache: no Vary and no work', async t => {
 t.test('a file with min length 0 that is empty', async t => {
   const bench = new Bench(t, {}, { gzipMinLengthBytes: 0 })
   bench.write('a.html', '')
-  t.same([codingsOf(await bench.forms('a.html')), bench.compressors.begun], ['identity', []])
+  t.same([codingsOf(await bench.variants('a.html')), bench.compressors.begun], ['identity', []])
 })
 
 t.test('a sibling goes before what can be made', async t => {
   const bench = new Bench(t, { staticPrecompressed: ['gzip'] })
   bench.write('a.html', PAGE)
   bench.write('a.html.gz', 'sibling')
-  const forms = await bench.forms('a.html')
-  t.equal(codingsOf(forms), 'gzip br identity')
-  t.equal(forms[0]?.body?.toString(), 'sibling')
+  const variants = await bench.variants('a.html')
+  t.equal(codingsOf(variants), 'gzip br identity')
+  t.equal(variants[0]?.body?.toString(), 'sibling')
   t.same(bench.compressors.begun, ['br'])
   fs.unlinkSync(`${bench.folder}/a.html.gz`)
-  const alone = await bench.forms('a.html')
+  const alone = await bench.variants('a.html')
   t.equal(codingsOf(alone), 'br gzip identity', 'without it, one is made')
   t.equal(textOf(alone[1]!), PAGE)
   t.same(bench.compressors.begun, ['br', 'gzip'])
   bench.write('a.html.gz', 'sibling')
-  const again = await bench.forms('a.html')
+  const again = await bench.variants('a.html')
   t.equal(codingsOf(again), 'gzip br identity', 'a sibling takes the place of the made one')
   t.equal(again[0]?.body?.toString(), 'sibling')
 })
@@ -163,7 +164,7 @@ t.test('a sibling goes before what can be made', async t => {
 t.test('an unchanged file is compressed once', async t => {
   const bench = new Bench(t)
   bench.write('a.html', PAGE)
-  const young = await bench.forms('a.html')
+  const young = await bench.variants('a.html')
   t.equal(young[2]?.isYoung, true)
   const reread = await bench.look('a.html')
   t.not(reread[2], young[2], 'read again, since it is young')
@@ -176,7 +177,7 @@ t.test('an unchanged file is compressed once', async t => {
   const settled = await bench.look('a.html')
   t.equal(settled[2]?.isYoung, false)
   const same = await bench.look('a.html')
-  for (const [index, form] of settled.entries()) t.equal(same[index], form, `the ${form.coding} form is kept`)
+  for (const [index, variant] of settled.entries()) t.equal(same[index], variant, `the ${variant.coding} form is kept`)
 
   fs.utimesSync(`${bench.folder}/a.html`, 1000, 1000)
   const touched = await bench.look('a.html')
@@ -189,14 +190,14 @@ t.test('an unchanged file is compressed once', async t => {
 t.test('a changed file is compressed anew', async t => {
   const bench = new Bench(t)
   bench.write('a.html', PAGE)
-  await bench.forms('a.html')
+  await bench.variants('a.html')
   const changed = PAGE.replaceAll('breach', 'bridge')
   bench.write('a.html', changed)
   t.equal(codingsOf(await bench.look('a.html')), 'identity', 'nothing of the old one is given')
   await bench.compressors.rest()
-  const forms = await bench.forms('a.html')
-  t.equal(codingsOf(forms), 'br gzip identity')
-  for (const form of forms) t.equal(textOf(form), changed, form.coding)
+  const variants = await bench.variants('a.html')
+  t.equal(codingsOf(variants), 'br gzip identity')
+  for (const variant of variants) t.equal(textOf(variant), changed, variant.coding)
 })
 
 t.test('a change while it is compressed', async t => {
@@ -208,9 +209,9 @@ t.test('a change while it is compressed', async t => {
   await bench.look('a.html')
   await bench.compressors.rest()
   t.same(bench.compressors.begun, ['br'], 'the old content is not gone on with')
-  const forms = await bench.forms('a.html')
-  for (const form of forms) t.equal(textOf(form), 'x'.repeat(5000), form.coding)
-  t.equal(codingsOf(forms), 'br gzip identity')
+  const variants = await bench.variants('a.html')
+  for (const variant of variants) t.equal(textOf(variant), 'x'.repeat(5000), variant.coding)
+  t.equal(codingsOf(variants), 'br gzip identity')
 })
 
 t.test('other bytes have another tag', async t => {
@@ -223,7 +224,7 @@ t.test('other bytes have another tag', async t => {
     const site = new StaticSite(SETTINGS, compressors)
     await bench.look('a.html', site)
     await compressors.rest()
-    for (const form of site.cache.get('/a.html')?.forms ?? []) tags.add(form.validators.entityTag)
+    for (const variant of site.cache.get('/a.html')?.variants ?? []) tags.add(variant.validators.entityTag)
   }
   t.equal(tags.size, 3, 'of the file, of gzip 1, of gzip 9')
 })
@@ -232,22 +233,22 @@ t.test('forms count in the cache and stay within it', async t => {
   const bench = new Bench(t, { staticCacheSizeBytes: 60_000 })
   for (let n = 0; n < 20; n++) {
     bench.write(`${n}.html`, PAGE)
-    await bench.forms(`${n}.html`)
+    await bench.variants(`${n}.html`)
     t.ok(bench.site.cache.bytes <= 60_000, `${bench.site.cache.bytes} bytes`)
   }
-  t.equal(codingsOf(await bench.forms('19.html')), 'br gzip identity')
+  t.equal(codingsOf(await bench.variants('19.html')), 'br gzip identity')
   const entry = bench.site.cache.get('/19.html')
   t.equal(
     entry?.bytes,
-    (entry?.forms ?? []).reduce((sum, { body }) => sum + (body?.length ?? 0) + 2048, 8),
+    (entry?.variants ?? []).reduce((sum, { body }) => sum + (body?.length ?? 0) + 2048, 8),
   )
 })
 
 t.test('a form without room is not kept, nor made again', async t => {
   const bench = new Bench(t, { staticCacheSizeBytes: PAGE.length + 3000 })
   bench.write('a.html', PAGE)
-  t.equal(codingsOf(await bench.forms('a.html')), 'identity')
-  t.equal(codingsOf(await bench.forms('a.html')), 'identity')
+  t.equal(codingsOf(await bench.variants('a.html')), 'identity')
+  t.equal(codingsOf(await bench.variants('a.html')), 'identity')
   t.same(bench.compressors.begun, ['br', 'gzip'])
 })
 
@@ -258,7 +259,8 @@ t.test('two files at a time, the others in line', async t => {
   await Promise.all(names.map(name => bench.look(name)))
   await bench.compressors.rest()
   t.equal(bench.compressors.peak, 2)
-  for (const name of names) t.equal(codingsOf(bench.site.cache.get(`/${name}`)?.forms ?? []), 'br gzip identity', name)
+  for (const name of names)
+    t.equal(codingsOf(bench.site.cache.get(`/${name}`)?.variants ?? []), 'br gzip identity', name)
 })
 
 t.test('a look while it is compressed begins nothing', async t => {
@@ -288,7 +290,7 @@ t.test('where as many compressors are open as may be, the next look tries again'
   busy?.destroy()
   t.equal(codingsOf(await bench.look('a.html')), 'identity', 'nothing was made')
   await bench.compressors.rest()
-  t.equal(codingsOf(await bench.forms('a.html')), 'br gzip identity')
+  t.equal(codingsOf(await bench.variants('a.html')), 'br gzip identity')
   t.equal(bench.compressors.peak, 1)
 })
 
@@ -426,9 +428,9 @@ t.test('switched off and on while it runs', async t => {
     await asking(rig, async ask => {
       const off = { status: 200, fields: { vary: undefined, 'content-encoding': undefined } }
       t.match(await ask(['Accept-Encoding: gzip']), off)
-      rig.phases.apply({ ...rig.settings, ...COMPRESSION })
+      rig.lifecycle.apply({ ...rig.settings, ...COMPRESSION })
       await untilCoded(t, ask, 'gzip')
-      rig.phases.apply({ ...rig.settings, ...OFF })
+      rig.lifecycle.apply({ ...rig.settings, ...OFF })
       t.match(await ask(['Accept-Encoding: gzip']), off)
     })
   })

@@ -23,7 +23,7 @@ async function withFiles(t: Test, check: boolean, use: (rig: Rig, folder: string
     writeFileSync(join(folder, 'index.html'), '<p>index')
     writeFileSync(join(folder, '.secret'), 'secret')
     symlinkSync('/etc/passwd', join(folder, 'out'))
-    rig.phases.apply({
+    rig.lifecycle.apply({
       ...rig.settings,
       checkStatic: check ? [folder] : [],
       routes: [
@@ -114,7 +114,7 @@ t.test('errors have the page of their status, and what their head has to say', a
   ]
   await withFiles(t, false, async (rig, folder) => {
     const page = { statuses: [405, 412, 416], file: '/srv/e.html', text: '<p>page' }
-    rig.phases.apply({
+    rig.lifecycle.apply({
       ...rig.settings,
       routes: [{ kind: 'static', prefix: '/files', folder }],
       errorPage: [page],

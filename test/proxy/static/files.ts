@@ -5,16 +5,16 @@ import type { Conditions } from '../../../proxy/http/conditions.js'
 import type { FileVersion } from '../../../proxy/http/entity-tag.js'
 import { ERRORS } from '../../../proxy/http/error-response.js'
 import {
-  answerForDirectory,
-  answerForFile,
   bodyBytesOf,
   contentTypeOf,
-  emptyAnswer,
+  emptyResponse,
   errorIn,
   isServable,
   type Representation,
-  type StaticAnswer,
+  responseForDirectory,
+  responseForFile,
   type StaticRequest,
+  type StaticResponse,
   validatorsOf,
 } from '../../../proxy/static/files.js'
 
@@ -26,7 +26,7 @@ function request(method: string, conditions: Conditions = {}, query?: string): S
   return { method, conditions, ...(query === undefined ? {} : { query }) }
 }
 
-function headersOf(answer: StaticAnswer | null): Record<string, string> {
+function headersOf(answer: StaticResponse | null): Record<string, string> {
   return Object.fromEntries(answer?.headers ?? [])
 }
 
@@ -39,8 +39,8 @@ const FILE: Representation = {
   freshness: null,
 }
 
-function answer(asked: StaticRequest, file: Partial<Representation> = {}): StaticAnswer {
-  return answerForFile({ ...FILE, ...file }, asked, NOW_MS, () => 'MARK')
+function answer(asked: StaticRequest, file: Partial<Representation> = {}): StaticResponse {
+  return responseForFile({ ...FILE, ...file }, asked, NOW_MS, () => 'MARK')
 }
 
 const TAG = headersOf(answer(request('GET'))).ETag ?? ''
@@ -183,20 +183,20 @@ t.test('redirects to folders without naming a host', async t => {
     ['/\ud800', undefined, './%EF%BF%BD/', 'http://here/m/%EF%BF%BD/'],
   ]
   for (const [path, query, location, resolved] of cases) {
-    const answer = answerForDirectory(path, request('GET', {}, query))
+    const answer = responseForDirectory(path, request('GET', {}, query))
     t.equal(answer.status, 301)
     t.equal(headersOf(answer).Location, location, JSON.stringify(path))
     const base = `http://here/m${path.slice(0, path.lastIndexOf('/') + 1)}x`
     t.equal(new URL(location, base).href, resolved, `${JSON.stringify(path)}, as a browser resolves it`)
   }
-  t.equal(answerForDirectory('/a', request('POST')).status, 405)
+  t.equal(responseForDirectory('/a', request('POST')).status, 405)
 })
 
 t.test('errors go where all errors are answered, without the length of a body that is not theirs', async t => {
   const coded = { vary: 'Accept-Encoding' }
-  const cases: [title: string, answer: StaticAnswer, expected: ReturnType<typeof errorIn>][] = [
+  const cases: [title: string, answer: StaticResponse, expected: ReturnType<typeof errorIn>][] = [
     ['405', answer(request('PUT')), { code: 'method-not-allowed', fields: [['Allow', 'GET, HEAD']] }],
-    ['406', emptyAnswer(406, []), { code: 'not-acceptable', fields: [] }],
+    ['406', emptyResponse(406, []), { code: 'not-acceptable', fields: [] }],
     ['412', answer(request('GET', { 'if-match': '"x"' })), { code: 'precondition-failed', fields: [] }],
     [
       '416',
@@ -211,7 +211,7 @@ t.test('errors go where all errors are answered, without the length of a body th
     ],
     ['200', answer(request('GET')), null],
     ['304', answer(request('GET', { 'if-none-match': '*' })), null],
-    ['301', answerForDirectory('/a', request('GET')), null],
+    ['301', responseForDirectory('/a', request('GET')), null],
   ]
   for (const [title, given, expected] of cases) {
     t.same(errorIn(given), expected, title)

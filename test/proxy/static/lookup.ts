@@ -2,7 +2,7 @@
 
 import fs from 'node:fs'
 import t from 'tap'
-import type { Forms } from '../../../proxy/static/cache.js'
+import type { Variants } from '../../../proxy/static/cache.js'
 import { FreshnessRules } from '../../../proxy/static/freshness.js'
 import { type LookupRules, lookUp } from '../../../proxy/static/lookup.js'
 import { StoredFile } from '../../../proxy/static/stored-file.js'
@@ -29,16 +29,16 @@ async function look(
     path: '/a',
     uri: '/a',
     vary: '',
-    known: known === null ? null : ([...before, known] as readonly StoredFile[] as Forms),
+    known: known === null ? null : ([...before, known] as readonly StoredFile[] as Variants),
   }
   const found = await lookUp(question, { ...rules, wholeBytes })
   if (found.kind !== 'file') throw new Error(found.kind)
-  return found.forms[0]
+  return found.variants[0]
 }
 
 /** The same as if it had been seen long after the file was changed. */
-function settled(form: StoredFile): StoredFile {
-  const { place, version, validators, contentType, coding, vary, freshness, body } = form
+function settled(variant: StoredFile): StoredFile {
+  const { place, version, validators, contentType, coding, vary, freshness, body } = variant
   return new StoredFile({ place, version, validators, contentType, coding, vary, freshness, body, isYoung: false })
 }
 

@@ -30,7 +30,7 @@ class Bench {
 
   configure(files: Partial<StaticSettings>, routes: RouteSpec[] = [], checkStatic: string[] = []): void {
     const all = routes.length > 0 ? routes : [{ kind: 'static' as const, prefix: '/', folder: this.folder }]
-    this.rig.phases.apply({ ...this.rig.settings, ...files, routes: all, checkStatic })
+    this.rig.lifecycle.apply({ ...this.rig.settings, ...files, routes: all, checkStatic })
   }
 
   async ask(path: string, fields: string[] = [], method = 'GET'): Promise<RawAnswer> {

@@ -401,7 +401,7 @@ t.test('the upstream learns that a client is gone', async t => {
         await closed
         await rig.expectLines(1)
         t.match(rig.log.entries, [{ status: 499 }], title)
-        t.same(inFlight(rig.phases.upstreams.families()), [0], `${title}: nothing is in flight`)
+        t.same(inFlight(rig.lifecycle.upstreams.families()), [0], `${title}: nothing is in flight`)
       })
     }
   }
@@ -426,7 +426,7 @@ function unreadAttempt() {
   const head = parseRequestHead(request('POST', '/', ['Content-Length: 1000000']).slice(0, -4))
   if (isRefusal(head)) throw new Error(head.reason)
   const exchange = new Exchange(head, client as unknown as Client, 0)
-  const attempt = new UpstreamAttempt(exchange, { fileNamed() {}, answered() {}, cancelled() {}, failed() {} })
+  const attempt = new UpstreamAttempt(exchange, { fileNamed() {}, responded() {}, cancelled() {}, failed() {} })
   let body: Readable | undefined
   const pool = {
     dispatch(options: { body: Readable }) {

@@ -3,15 +3,15 @@
 import t from 'tap'
 import {
   chooseUpstream,
-  countAnswer,
   countFailure,
-  newStanding,
-  type Standing,
+  countSuccess,
+  newHealth,
+  type UpstreamHealth,
 } from '../../../proxy/upstream/upstream-choice.js'
 
 type Case = [
   title: string,
-  standings: Partial<Standing>[],
+  healths: Partial<UpstreamHealth>[],
   expected: number | 'full' | 'exhausted',
   options?: Partial<Options>,
 ]
@@ -46,28 +46,28 @@ t.test('chooses', async t => {
     ['all out and one tried', [OUT, { outUntilMs: 1500 }], 0, { tried: [1] }],
     ['all out and full', [{ ...OUT, inFlight: 9 }], 'full', { limit: 9 }],
   ]
-  for (const [title, standings, expected, options = {}] of cases) {
-    const all = standings.map((standing, index) => ({ ...newStanding(), ...standing, index }))
+  for (const [title, healths, expected, options = {}] of cases) {
+    const all = healths.map((health, index) => ({ ...newHealth(), ...health, index }))
     const tried = new Set((options.tried ?? []).map(index => all[index] as (typeof all)[number]))
-    const choice = chooseUpstream(all, tried, { now: 1000, limit: 100, after: -1, mayTrial: true, ...options })
+    const choice = chooseUpstream(all, tried, { nowMs: 1000, limit: 100, after: -1, mayTrial: true, ...options })
     t.equal(typeof choice === 'string' ? choice : choice.index, expected, title)
   }
 })
 
 t.test('counts failures within the grace time', async t => {
   const rules = { maxFails: 3, graceMs: 100 }
-  const standing = newStanding()
-  t.equal(countFailure(standing, rules, 1000), false)
-  t.equal(countFailure(standing, rules, 1050), false)
-  t.equal(countFailure(standing, rules, 1101), false, 'the first two are too long ago')
-  t.equal(countFailure(standing, rules, 1102), false)
-  t.equal(countFailure(standing, rules, 1103), true, 'out')
-  t.equal(standing.outUntilMs, 1203)
-  t.equal(countFailure(standing, rules, 1300), false, 'and still out after its trial')
-  t.equal(standing.outUntilMs, 1400)
-  t.equal(countAnswer(standing), true, 'back')
-  t.equal(countAnswer(standing), false)
-  t.same({ ...standing, failingSinceMs: 0 }, newStanding())
-  for (let number = 0; number < 100; number++) countFailure(standing, { ...rules, maxFails: 0 }, 1500)
-  t.equal(standing.outUntilMs, 0, '0: never out')
+  const health = newHealth()
+  t.equal(countFailure(health, rules, 1000), false)
+  t.equal(countFailure(health, rules, 1050), false)
+  t.equal(countFailure(health, rules, 1101), false, 'the first two are too long ago')
+  t.equal(countFailure(health, rules, 1102), false)
+  t.equal(countFailure(health, rules, 1103), true, 'out')
+  t.equal(health.outUntilMs, 1203)
+  t.equal(countFailure(health, rules, 1300), false, 'and still out after its trial')
+  t.equal(health.outUntilMs, 1400)
+  t.equal(countSuccess(health), true, 'back')
+  t.equal(countSuccess(health), false)
+  t.same({ ...health, failingSinceMs: 0 }, newHealth())
+  for (let number = 0; number < 100; number++) countFailure(health, { ...rules, maxFails: 0 }, 1500)
+  t.equal(health.outUntilMs, 0, '0: never out')
 })

@@ -33,7 +33,7 @@ async function ask(rig: Rig, text: string): Promise<{ status: number; body: stri
 }
 
 function values(rig: Rig, name: string): unknown[] {
-  const family = rig.phases.upstreams.families().find(each => each.name === name)
+  const family = rig.lifecycle.upstreams.families().find(each => each.name === name)
   return family?.values.map(({ labels, value }) => ({ ...labels, value })) ?? []
 }
 
@@ -192,7 +192,7 @@ t.test('the queue', async t => {
     t.equal((await clients[0]!.answer()).status, 200)
     while (answers.length < 2) await tick()
     t.same(server.asked, ['GET /0', 'GET /1'], 'in order')
-    rig.phases.sweep(monotonicMs() + httpQueueTimeoutMs)
+    rig.lifecycle.sweep(monotonicMs() + httpQueueTimeoutMs)
     t.equal((await clients[2]!.answer()).status, 503, 'too long')
     answers[1]?.()
     t.equal((await clients[1]!.answer()).status, 200)
@@ -217,7 +217,7 @@ t.test('two hundred thousand may wait', async t => {
   const group = new UpstreamGroup('/', upstreams, world, null as unknown as Tunnels, {
     assigned() {},
     fileNamed() {},
-    answered: exchange => void answered.push(exchange.head.target),
+    responded: exchange => void answered.push(exchange.head.target),
     failed: (_, code) => t.fail(code),
     broken: () => t.fail('broken'),
     expired: () => t.fail('expired'),
@@ -320,7 +320,7 @@ t.test('WebSocket', async t => {
     const [incoming] = await asked
     t.match(incoming, { url: '/ws?a=b', headers: { 'x-forwarded-for': '127.0.0.1', via: '1.1 daimyo' } })
     t.match(values(rig, 'daimyo_upstream_requests'), [{ value: 0 }, { value: 1 }])
-    t.equal(rig.phases.tunnels.count, 1)
+    t.equal(rig.lifecycle.tunnels.count, 1)
     socket.close()
     await once(socket, 'close')
     await rig.expectLines(1)

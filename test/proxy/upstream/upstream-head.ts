@@ -1,10 +1,10 @@
-/** Heads between a foreign upstream and us; what is refused of whole answers is in `upstream-answer.ts`. */
+/** Heads between a foreign upstream and us; what is refused of whole answers is in `upstream-response.ts`. */
 
 import t from 'tap'
 import {
   printInterimHead,
   printTrailers,
-  readAnswerHead,
+  readResponseHead,
   upstreamFields,
 } from '../../../proxy/upstream/upstream-head.js'
 
@@ -19,14 +19,14 @@ t.test('fields of the request', async t => {
 
 t.test('an answer', async t => {
   const raw = (...parts: string[]) => parts.map(part => Buffer.from(part, 'latin1'))
-  t.same(readAnswerHead(200, raw('Content-Length', ' 5 ', 'X', 'a'), 'GET'), {
+  t.same(readResponseHead(200, raw('Content-Length', ' 5 ', 'X', 'a'), 'GET'), {
     status: 200,
     fields: 'X: a\r\n',
     lengthBytes: 5,
     bodiless: false,
   })
-  t.match(readAnswerHead(204, raw('Content-Length', '5'), 'GET'), { lengthBytes: null, bodiless: true })
-  t.match(readAnswerHead(200, raw('Content-Length', '5'), 'HEAD'), { lengthBytes: 5, bodiless: true })
+  t.match(readResponseHead(204, raw('Content-Length', '5'), 'GET'), { lengthBytes: null, bodiless: true })
+  t.match(readResponseHead(200, raw('Content-Length', '5'), 'HEAD'), { lengthBytes: 5, bodiless: true })
   const refused: [title: string, status: number, raw: Buffer[]][] = [
     ['a CRLF', 200, raw('X', 'a\r\nSet-Cookie: b')],
     ['DEL', 200, raw('X', 'a\x7f')],
@@ -39,7 +39,7 @@ t.test('an answer', async t => {
     ['both', 200, raw('Content-Length', '5', 'Transfer-Encoding', 'chunked')],
     ['another coding', 200, raw('Transfer-Encoding', 'xchunked')],
   ]
-  for (const [title, status, fields] of refused) t.match(readAnswerHead(status, fields, 'GET'), /^its? [a-z]/, title)
+  for (const [title, status, fields] of refused) t.match(readResponseHead(status, fields, 'GET'), /^its? [a-z]/, title)
 })
 
 t.test('an interim answer and trailers', async t => {

@@ -7,7 +7,7 @@ import { request } from '../fixtures/raw-client.js'
 import { type Rig, SETTINGS, withRig } from '../fixtures/rig.js'
 
 function apply(rig: Rig, settings: Partial<ProxySettings>): void {
-  rig.phases.apply({ ...SETTINGS, ...settings })
+  rig.lifecycle.apply({ ...SETTINGS, ...settings })
 }
 
 async function tick(): Promise<void> {
@@ -78,7 +78,7 @@ t.test('beside the application, and behind files', async t => {
 t.test('failures are counted on when their upstream is gone', async t => {
   const bad = await ForeignServer.raw(t, socket => void socket.end('no\r\n\r\n'))
   const failures = (rig: Rig) =>
-    rig.phases.upstreams.families().find(({ name }) => name === 'daimyo_upstream_failures_total')?.values
+    rig.lifecycle.upstreams.families().find(({ name }) => name === 'daimyo_upstream_failures_total')?.values
   await withRig(t, { settings: toUpstreams(bad) }, async rig => {
     const client = await rig.client()
     for (let round = 1; round <= 2; round++) {
@@ -92,6 +92,6 @@ t.test('failures are counted on when their upstream is gone', async t => {
     await rig.expectLines(2)
   })
   await withRig(t, {}, async rig => {
-    t.same(rig.phases.upstreams.families(), [], 'without http-to there is nothing')
+    t.same(rig.lifecycle.upstreams.families(), [], 'without http-to there is nothing')
   })
 })
