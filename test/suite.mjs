@@ -20,7 +20,7 @@ import { resultsOf } from './shared-results.mjs'
 
 const top = fileURLToPath(new URL('..', import.meta.url))
 /** More than there are cores: most tests wait for processes rather than work. */
-const JOBS = availableParallelism() + 5
+const JOBS = availableParallelism() + 3
 /** Of these, so many take the runs that compute. */
 const BUSY_JOBS = 2
 /**

@@ -55,7 +55,10 @@ t.test(
       },
       60_000,
     )
-    const files = readdirSync(site.folder).filter(name => name.startsWith('flood.log'))
+    const logs = () => readdirSync(site.folder).filter(name => name.startsWith('flood.log'))
+    // Another process removes the oldest one.
+    await until('the log and two backups are left', () => logs().length <= 3)
+    const files = logs()
     // A rotation may rename one meanwhile.
     const sizeOf = (name: string) => statSync(site.path(name), { throwIfNoEntry: false })?.size ?? 0
     const bytes = files.reduce((sum, name) => sum + sizeOf(name), 0)
@@ -63,7 +66,6 @@ t.test(
     t.comment(
       `${files.length} files of ${bytes} bytes, ${grown} bytes more memory at the most, ${Math.round(slowestMs)} ms for the slowest answer`,
     )
-    t.ok(files.length <= 3, files.join(' '))
     // Three files of 2 MB, and what is written between two looks.
     t.ok(bytes <= 3 * 2 * 1024 * 1024 * 1.5, `${bytes} bytes of log`)
     t.ok(grown < 50_000_000, `${grown} bytes more`)

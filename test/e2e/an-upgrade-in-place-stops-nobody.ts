@@ -107,7 +107,9 @@ t.test(
     await killOne()
     await running.seen(/ worker-not-started .*why="daimyo was upgraded from /)
     for (const _ of [1, 2, 3]) t.equal((await ask(running.url, '/')).status, 200, 'the other one serves')
-    t.match((await site.run('status', site.ini)).out, /gone .*daimyo was upgraded .*: restart/)
+    // Between two attempts.
+    const gone = /gone .*daimyo was upgraded .*: restart/
+    await until('the status says so', async () => gone.test((await site.run('status', site.ini)).out))
 
     rmSync(path('dist-1'), { recursive: true })
     renameSync(path('dist'), path('gone'))

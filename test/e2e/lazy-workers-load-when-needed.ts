@@ -82,7 +82,7 @@ t.test('so does whoever connects to a worker itself', async t => {
 
 t.test('what cannot be loaded is told, tried again at leisure, and not taken over by a reload', async t => {
   const expected = [/ worker-(load-failed|exit) .*(load-failed|reload)/, / reload-failed/, /^ {2}/]
-  const site = new WatchedSite(t, ['lazy = true', 'http-queue-timeout = 1'], { app: 'exports.nothing = 0', expected })
+  const site = new WatchedSite(t, ['lazy = true', 'http-queue-timeout = 3'], { app: 'exports.nothing = 0', expected })
   const running = await site.serve()
   const [worker] = (await site.status()).workers
   await t.rejects(askWorker(worker!.socketPath), 'whoever waits at its own socket hears of it')
@@ -92,7 +92,7 @@ t.test('what cannot be loaded is told, tried again at leisure, and not taken ove
     [503, 503],
   )
   const loads = running.out().match(/ worker-loading /g)?.length ?? 0
-  t.ok(loads >= 2 && loads <= 6, `${loads} loads`)
+  t.ok(loads >= 2 && loads <= 12, `${loads} loads`)
   const failed = / worker-load-failed slot=1 .*nothing in it can listen any more/
   await until('it is told', () => failed.test(running.out()))
 
