@@ -5,8 +5,11 @@
  *
  * Root alone decides when, from `/` down, every folder, every link and the thing itself belongs to root, and nobody
  * else may write to them:
- * - a sticky folder that everybody may write to (`/tmp`) is fine where the next component exists and belongs to root:
- *   nobody else can move it away;
+ * - in a sticky folder that everybody may write to (`/tmp`) only a folder of root's is fine: nobody else can move it
+ *   away, or there. Whoever may write to a folder can move root's files and links from it to a sticky one, under any name;
+ * - the kernel lets root look at it. It does not in a FUSE file system that another user has mounted over a folder of
+ *   theirs, which may be gone in the next moment; where /etc/fuse.conf says `user_allow_other` it shows root whatever that
+ *   user says (`user-mounts.ts`);
  * - a folder that a group may write to is fine only for the groups to which distributions give folders of root
  *   (`SYSTEM_GROUPS`), unless the service's user is in it.
  * The walk goes top down and resolves links itself. So whoever is not root can change no component after it was
@@ -22,6 +25,7 @@ import type { Credentials } from '../../kit/channel/messages.js'
 import { codeOf, Failure } from '../../kit/ground/failure.js'
 import { accountName, findCredentials } from './accounts.js'
 import { asServiceUser, groupsOf } from './service-user.js'
+import { userMounts, whyUserMount } from './user-mounts.js'
 
 /**
  * As whom to open what root alone does not decide about. `unknown`: the service's user is not known yet (the INI says
@@ -137,7 +141,8 @@ export function changersOf(
  * owns the folder above.
  */
 export function whyPlanted(path: string, trusted: readonly number[]): string | null {
-  for (const { path: at, stats, isInSticky } of walk(path, 'content')) {
+  for (const { path: at, stats, hidden, isInSticky } of walk(path, 'content')) {
+    if (hidden !== null) return hidden
     if (stats === null) return null
     if (isInSticky && ![0, ...trusted].includes(stats.uid))
       return `${at} belongs to ${userName(stats.uid)}, in a folder that everybody may write to`
@@ -154,8 +159,10 @@ export function userName(uid: number): string {
 
 interface Component {
   path: string
-  /** Null: there is nothing. */
+  /** Null: there is nothing, or root may not look. */
   stats: Stats | null
+  /** Why root does not learn what is there. */
+  hidden: string | null
   /** Everybody may make things in the folder that holds it, and nobody but its owner may move it away. */
   isInSticky: boolean
 }
@@ -171,7 +178,8 @@ function* weaknesses(path: string, use: PathUse, service: Credentials | null): G
   }
 }
 
-function judge({ path, stats, isInSticky }: Component, service: Credentials | null): Weakness | null {
+function judge({ path, stats, hidden, isInSticky }: Component, service: Credentials | null): Weakness | null {
+  if (hidden !== null) return { uid: NOBODY, gid: NOBODY, mode: OTHERS_WRITE, reason: hidden }
   if (stats === null) {
     if (!isInSticky) return null
     return { uid: NOBODY, gid: NOBODY, mode: OTHERS_WRITE, reason: `anybody may make ${path}` }
@@ -179,8 +187,8 @@ function judge({ path, stats, isInSticky }: Component, service: Credentials | nu
   const { uid, gid, mode } = stats
   const weak = (reason: string): Weakness => ({ uid, gid, mode: stats.isSymbolicLink() ? 0 : mode, reason })
   if (uid !== 0) return weak(`${path} belongs to ${userName(uid)}`)
-  // Whoever may write to the folder could have made the other name's thing appear here.
-  if (isInSticky && !stats.isDirectory() && stats.nlink !== 1) return weak(`${path} has a second name`)
+  // It may have come from a folder of somebody else's.
+  if (isInSticky && !stats.isDirectory()) return weak(`everybody may move things to ${dirname(path)}`)
   // What the mode of anything else says is not who may change it: a link's means nothing, a socket's says who may
   // connect.
   if (!stats.isFile() && !stats.isDirectory()) return null
@@ -195,15 +203,16 @@ function* walk(path: string, use: PathUse): Generator<Component> {
   const rest = partsOf(path.startsWith('/') ? path : `${process.cwd()}/${path}`)
   const stickies = new Set<string>()
   let links = 0
+  const seen: Seen = { places: userMounts(), devices: new Map() }
   let at = '/'
-  yield look(at, false)
+  yield look(at, false, seen)
   for (let name = rest.shift(); name !== undefined; name = rest.shift()) {
     if (name === '..') {
       at = dirname(at)
       continue
     }
     const next = at === '/' ? `/${name}` : `${at}/${name}`
-    const component = look(next, stickies.has(at))
+    const component = look(next, stickies.has(at), seen)
     const isName = use === 'name' && rest.length === 0
     if (!isName || component.isInSticky) yield component
     const { stats } = component
@@ -224,12 +233,26 @@ function partsOf(path: string): string[] {
   return path.split('/').filter(part => part !== '' && part !== '.')
 }
 
-function look(path: string, isInSticky: boolean): Component {
+/** What one walk knows of mounts. Why nothing there counts: by the place where it begins, and by the device. */
+interface Seen {
+  places: Map<string, string>
+  devices: Map<number, string | null>
+}
+
+function look(path: string, isInSticky: boolean, { places, devices }: Seen): Component {
+  const nothing = (hidden: string | null): Component => ({ path, stats: null, hidden, isInSticky })
   try {
-    return { path, stats: lstatSync(path, { throwIfNoEntry: false }) ?? null, isInSticky }
-  } catch {
-    // EACCES on a network file system, ENAMETOOLONG, ELOOP: opening it will fail in the same way.
-    return { path, stats: null, isInSticky }
+    const owner = places.get(path)
+    if (owner !== undefined) return nothing(owner)
+    const stats = lstatSync(path, { throwIfNoEntry: false }) ?? null
+    if (stats === null) return nothing(null)
+    const { dev } = stats
+    if (!devices.has(dev)) devices.set(dev, whyUserMount(path, dev))
+    const hidden = devices.get(dev) ?? null
+    return hidden === null ? { path, stats, hidden, isInSticky } : nothing(hidden)
+  } catch (error) {
+    // EACCES: a FUSE file system of another user, or root on a network file system. ENOTCONN: FUSE without its server.
+    return nothing(`root may not look at ${path} (${codeOf(error)})`)
   }
 }
 

@@ -33,15 +33,17 @@ export function lookAtKilled(pid: number, { credentials, tell, letGo }: KilledCh
   if (isDeadTracee(pid)) letGo()
 }
 
-/** SIGKILL, and looks until it has ended. `signal`: instead of a kill of it alone. */
+/** SIGKILL, unless it has ended, and looks until it has. `signal`: instead of a kill of it alone. */
 export function killForGood(
   child: ChildProcess,
   killed: KilledChild,
   signal: () => unknown = () => child.kill('SIGKILL'),
 ): void {
-  signal()
   const { pid } = child
-  if (pid === undefined || hasEnded(child) || watched.has(child)) return
+  // The number of one that has ended may be another process's by now.
+  if (pid === undefined || hasEnded(child)) return
+  signal()
+  if (watched.has(child)) return
   watched.add(child)
   let timer = setTimeout(look, REAP_MS).unref()
   let looks = 0

@@ -6,7 +6,6 @@ import {
   chmodSync,
   chownSync,
   lchownSync,
-  linkSync,
   lstatSync,
   mkdirSync,
   readFileSync,
@@ -22,8 +21,11 @@ import {
   onGuardedPath,
   openingOf,
   type PathUse,
+  whyPlanted,
 } from '../../../supervisor/user/guarded-path.js'
+import { asServiceUser } from '../../../supervisor/user/service-user.js'
 import { scratchFolder } from '../fixtures/scratch-folder.js'
+import { mountSilent, NO_MOUNT } from '../fixtures/silent-mount.js'
 
 const skip = process.getuid?.() !== 0 && 'needs root'
 const service = { user: 'www-data', uid: 33, gid: 33 }
@@ -71,9 +73,9 @@ const rootsOwn: [title: string, use: PathUse, plant: Plant][] = [
     },
   ],
   [
-    'of root in a sticky folder',
+    'in a folder of root in a sticky folder',
     'content',
-    folder => make(make(folder, 'tmp/', [0, 0, 0o1777]), 'mine', [0, 0, 0o600]),
+    folder => make(make(make(folder, 'tmp/', [0, 0, 0o1777]), 'mine/', [0, 0, 0o755]), 'file', [0, 0, 0o600]),
   ],
   [
     'a name in a folder of a system group',
@@ -156,14 +158,37 @@ const usersOwn: [title: string, use: PathUse, plant: Plant, reason: RegExp][] = 
     /anybody may make .*new$/,
   ],
   [
-    'a second name of root’s file in a sticky folder',
+    'a file of root in a sticky folder, where the user may have moved it',
+    'content',
+    folder => {
+      const own = make(make(folder, 'site/', [33, 33, 0o755]), 'secret', [0, 0, 0o600])
+      const path = join(make(folder, 'tmp/', [0, 0, 0o1777]), 'site.env')
+      asServiceUser(service, () => renameSync(own, path))
+      return path
+    },
+    /everybody may move things to .*tmp$/,
+  ],
+  [
+    'a name in a sticky folder at which a file of root lies',
+    'name',
+    folder => make(make(folder, 'tmp/', [0, 0, 0o1777]), 'site.log', [0, 0, 0o600]),
+    /everybody may move things to .*tmp$/,
+  ],
+  [
+    'a link of root in a sticky folder',
     'content',
     folder => {
       const path = join(make(folder, 'tmp/', [0, 0, 0o1777]), 'link')
-      linkSync(make(folder, 'secret', [0, 0, 0o600]), path)
+      symlinkSync(make(folder, 'secret', [0, 0, 0o600]), path)
       return path
     },
-    /link has a second name$/,
+    /everybody may move things to .*tmp$/,
+  ],
+  [
+    'a path that root may not look at',
+    'content',
+    folder => join(folder, 'x'.repeat(300)),
+    /root may not look at .* \(ENAMETOOLONG\)$/,
   ],
 ]
 for (const [title, use, plant, reason] of usersOwn) {
@@ -175,6 +200,17 @@ for (const [title, use, plant, reason] of usersOwn) {
     t.match(opening.reason, reason)
   })
 }
+
+t.test('a file system that another user has mounted is not asked whose its files are', { skip }, async t => {
+  const folder = openFolder(t)
+  const mount = make(folder, 'fuse/', [0, 0, 0o755])
+  if (!(await mountSilent(t, mount))) return void t.pass(NO_MOUNT)
+  // A look would not come back.
+  const opening = openingOf(join(mount, 'site.env'), 'content', service)
+  t.same(opening.as, service)
+  t.match(opening.reason, /fuse is a file system of nobody$/)
+  t.match(whyPlanted(join(mount, 'run'), [0]), /fuse is a file system of nobody$/)
+})
 
 t.test('nothing changes for who is not to become anybody', { skip }, async t => {
   const path = make(openFolder(t), 'file', [33, 33, 0o600])

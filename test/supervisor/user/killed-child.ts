@@ -13,6 +13,7 @@ import { OutputGate } from '../../../supervisor/log/output-lines.js'
 import { ChildLooks } from '../../../supervisor/reload/child-look.js'
 import { LogChild } from '../../../supervisor/rotation/log-child.js'
 import { FileRemovals } from '../../../supervisor/user/file-removal.js'
+import { killForGood } from '../../../supervisor/user/killed-child.js'
 import { scratchFolder } from '../fixtures/scratch-folder.js'
 import { testPipes } from '../fixtures/test-pipes.js'
 
@@ -107,3 +108,9 @@ t.test(
     for (const pid of tracers) t.ok(told.includes(pid), 'each tracer is told')
   },
 )
+
+t.test('one that has ended is sent nothing: its number may be another’s', async t => {
+  const child = spawn('true')
+  await once(child, 'exit')
+  killForGood(child, { credentials: null, letGo: () => t.fail('nothing is waited for') }, () => t.fail('no signal'))
+})
