@@ -58,6 +58,51 @@ export class RunningClock {
   }
 }
 
+/**
+ * A wait too short for the clock: a process that merely had to wait for a core may have had no turn in it. So this counts
+ * turns of the loop, and costs a request no reading of the clock.
+ *
+ * What must stay true: `isOver` says that the loop has polled its sockets `ms` or more after `begin`, in a turn before
+ * this one. What came before that poll has been read.
+ */
+export class TurnsOfLoop {
+  readonly #ms: number
+  /** One more at the end of a turn that began `ms` or more after the end of the one that was counted before. */
+  #counted = 0
+  /** Turns to count until every wait is over. */
+  #wanted = 0
+  #isCounting = false
+
+  constructor(ms: number) {
+    this.#ms = ms
+  }
+
+  /** What `isOver` is asked with. It is over after one to two times `ms`. */
+  begin(): number {
+    this.#wanted = 2
+    if (!this.#isCounting) this.#countOne()
+    return this.#counted
+  }
+
+  /** The first turn counted after `begin` may have begun before it. */
+  isOver(begun: number): boolean {
+    return this.#counted - begun >= 2
+  }
+
+  /** After a standstill timers come before the sockets. `setImmediate` comes behind them, in the same turn. */
+  #countOne(): void {
+    this.#isCounting = true
+    setTimeout(() => setImmediate(() => this.#count()), this.#ms).unref()
+  }
+
+  #count(): void {
+    this.#counted += 1
+    this.#wanted -= 1
+    this.#isCounting = false
+    if (this.#wanted > 0) this.#countOne()
+  }
+}
+
 /** Calls `late` when `ms` have passed on such a clock; the result calls it off. */
 export function waitOn(now: () => number, ms: number, late: () => void): () => void {
   const endMs = now() + ms

@@ -7,6 +7,7 @@
  */
 
 import type { Socket } from 'node:net'
+import { TurnsOfLoop } from '../../kit/ground/running-clock.js'
 import { CLIENT_READ_BYTES, readAccepted } from '../../kit/link/read-buffer.js'
 import type { Delivery } from '../../kit/page/response-slots.js'
 import { type Client, type Exchange, isTunnel } from '../exchange/exchange.js'
@@ -23,6 +24,9 @@ import { RequestBody } from './request-body.js'
 
 /** A body with at most this many bytes left is read to its end, to keep the connection. */
 const KEEP_BYTES = 64 * 1024
+
+/** Of all connections. */
+const turns = new TurnsOfLoop(TOGETHER_MS)
 
 /** Decides what becomes of the requests of a connection. */
 export interface RequestHandler {
@@ -77,8 +81,8 @@ export class Connection implements Client {
   #isTooOld = false
   #headBegun = false
   #requests = 0
-  /** When the last body was complete. */
-  #bodyEndedMs = 0
+  /** For `turns`: since when the last request, with its body, is there. */
+  #asked = 0
   /** The client has ended its half of the connection and still reads. */
   #hasEnded = false
   /** Then: more bytes stand behind the head that was just read. */
@@ -408,13 +412,13 @@ export class Connection implements Client {
 
   #bodyEnded(): void {
     this.#body = null
-    this.#bodyEndedMs = monotonicMs()
+    this.#asked = turns.begin()
     // The last piece of the body may have used up the window, and no credit is returned for a body that is complete.
     this.resumeBody()
     if (this.#exchange !== null) return
     this.#reading = null
     this.#discardPace = null
-    this.#sinceMs = this.#bodyEndedMs
+    this.#sinceMs = monotonicMs()
     if (this.#mustEnd) this.#linger()
   }
 
@@ -454,6 +458,7 @@ export class Connection implements Client {
   #begin(head: RequestHead): void {
     this.#headBegun = false
     this.#requests += 1
+    this.#asked = turns.begin()
     this.#bodyPace = null
     const exchange = this.#handler.received(head, this)
     this.#exchange = exchange
@@ -511,25 +516,27 @@ export class Connection implements Client {
   #hasLeft(exchange: Exchange): boolean {
     if (!exchange.bodyComplete || isTunnel(exchange)) return true
     if (!exchange.isAwaited) return false
-    const askedMs = Math.max(exchange.startMs, this.#bodyEndedMs)
-    return (
-      this.#limits.httpHalfCloseTimeoutMs === 0 || exchange.firstByteMs > 0 || monotonicMs() - askedMs > TOGETHER_MS
-    )
+    return this.#limits.httpHalfCloseTimeoutMs === 0 || exchange.firstByteMs > 0 || turns.isOver(this.#asked)
   }
 
   /**
    * After `http-half-close-timeout` without a response, the client counts as gone and the application is told. After
    * the first byte, writing to the client shows whether it is there.
    */
-  #awaitFirstByte(exchange: Exchange): void {
+  #awaitFirstByte(exchange: Exchange, waitMs = this.#limits.httpHalfCloseTimeoutMs): void {
     if (this.#exchange !== exchange || exchange.firstByteMs > 0) return
-    setTimeout(() => {
+    const fromMs = monotonicMs()
+    const look = () => {
       if (this.#exchange !== exchange || exchange.firstByteMs > 0) return
+      const leftMs = waitMs - (monotonicMs() - fromMs)
+      if (leftMs > 0) return this.#awaitFirstByte(exchange, leftMs)
       // A file is looked for, and if there is none, an application may get the request.
       if (!exchange.isAwaited) return this.#awaitFirstByte(exchange)
       this.#handler.refusals.limited('http-half-close-timeout')
       this.#socket.destroy()
-    }, this.#limits.httpHalfCloseTimeoutMs).unref()
+    }
+    // After a standstill timers come before the sockets, where the first byte may lie.
+    setTimeout(() => setImmediate(look), Math.ceil(waitMs)).unref()
   }
 
   #stopReading(): void {

@@ -15,7 +15,8 @@ export const FAREWELL_MS = 500
 /**
  * A client that ends its half of the connection within this time after its request, and before the first byte of the
  * response, has sent both together and reads on, as RFC 9112 §9.6 allows. A client that ends its half later counts as
- * gone: TCP shows the difference only when something is written.
+ * gone: TCP shows the difference only when something is written. The time is that in which the proxy could look, and
+ * may be up to twice as long (`TurnsOfLoop`).
  */
 export const TOGETHER_MS = 50
 

@@ -42,8 +42,14 @@ export function askMaster(path: string, request: ControlRequest, options: AskOpt
   return new Promise((resolve, reject) => {
     const socket = connectTo(path, options.trusted ?? [])
     if (socket instanceof Failure) return reject(socket)
-    const silence = setTimeout(() => finish(noAnswer(path, `silent for ${silenceMs} ms`)), silenceMs)
-    const late = () => finish(noAnswer(path, `not done within ${withinMs} ms`))
+    let answers = 0
+    // After a standstill timers come before the socket, where an answer may lie. `setImmediate` comes behind it.
+    const listen = () => {
+      const before = answers
+      setImmediate(() => answers === before && finish(noAnswer(path, `silent for ${silenceMs} ms`)))
+    }
+    const silence = setTimeout(listen, silenceMs)
+    const late = () => setImmediate(() => finish(noAnswer(path, `not done within ${withinMs} ms`)))
     const deadline = withinMs === undefined ? undefined : setTimeout(late, withinMs)
     const finish = (outcome: ControlDone | Failure) => {
       clearTimeout(silence)
@@ -55,6 +61,7 @@ export function askMaster(path: string, request: ControlRequest, options: AskOpt
     socket.on('error', error => finish(connectFailure(path, error)))
     socket.on('close', () => finish(noAnswer(path, 'it closed the connection before it answered')))
     readAnswers(socket, path, answer => {
+      answers += 1
       if (answer instanceof Failure || answer.type === 'done') return finish(answer)
       silence.refresh()
       options.onProgress?.(answer.text)

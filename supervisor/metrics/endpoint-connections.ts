@@ -54,6 +54,11 @@ export class EndpointConnections {
     held.idleSince = ++this.#moment
   }
 
+  /** Whether a request is under way. */
+  isAsking(socket: Socket): boolean {
+    return (this.#held.get(socket)?.requests ?? 0) > 0
+  }
+
   #victim(): Socket | undefined {
     const idle = [...this.#held].filter(([socket, { requests }]) => requests === 0 && !socket.destroyed)
     const counts = new Map<string, number>()

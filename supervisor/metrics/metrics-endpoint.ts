@@ -99,7 +99,10 @@ export async function startMetricsEndpoint(options: MetricsEndpointOptions): Pro
   const connections = new EndpointConnections(limits.connections)
   const slots = new ResponseSlots()
   server.on('connection', socket => connections.admit(socket))
-  server.on('clientError', (_error, socket) => socket.destroy())
+  server.on('clientError', (error, socket) => {
+    if (codeOf(error) === 'ERR_HTTP_REQUEST_TIMEOUT') endUnlessRead(socket as Socket, connections)
+    else socket.destroy()
+  })
   if (passed === null && address.kind === 'unix') await freePath(address.path, opener)
   await listen(server, address, passed, opener)
   // Later errors are those of accept(), such as no descriptor left: the next connection may succeed.
@@ -121,6 +124,18 @@ function readAuth(text: string): BasicAuth {
 function limitTime(request: IncomingMessage, response: ServerResponse, answerMs: number): void {
   const deadline = setTimeout(() => request.socket.destroy(), answerMs)
   response.on('close', () => clearTimeout(deadline))
+}
+
+/**
+ * Its head, or its body, has not come in time, as far as the master has looked: after a standstill timers come before the
+ * sockets, where the whole head may lie. `setImmediate` comes behind them. A request that begins by then has its own
+ * limit (`answerMs`).
+ */
+function endUnlessRead(socket: Socket, connections: EndpointConnections): void {
+  if (connections.isAsking(socket)) return void socket.destroy()
+  setImmediate(() => {
+    if (!connections.isAsking(socket)) socket.destroy()
+  })
 }
 
 interface Answering {

@@ -143,7 +143,7 @@ export const REQUEST_OPTIONS = {
     replaces: { nginx: 'proxy_ignore_client_abort' },
     summary:
       'How long an application may take for the first byte of its response to a client that has ended its half of the connection together with its ' +
-      'request (less than 50 ms behind it), as `nc -N` does. Longer: the application is told that the client has gone. 0: it is told at once, as of clients that ' +
+      'request (less than 100 ms behind it), as `nc -N` does. Longer: the application is told that the client has gone. 0: it is told at once, as of clients that ' +
       'end later.',
     example: 'http-half-close-timeout = 10',
     setting: 'httpHalfCloseTimeoutMs',

@@ -1,7 +1,8 @@
 /** The clock of deadlines: `kit/ground/running-clock.ts`. */
 
+import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { COUNTED_MS, RunningClock, STILL_MS, waitOn } from '../../../kit/ground/running-clock.js'
+import { COUNTED_MS, RunningClock, STILL_MS, TurnsOfLoop, waitOn } from '../../../kit/ground/running-clock.js'
 
 const cases: [title: string, readMs: number[], expected: number[]][] = [
   ['turn by turn', [100, 200, 350], [100, 200, 350]],
@@ -49,6 +50,24 @@ t.test('unwatched it forgives nothing, neither before nor afterwards', async t =
   t.equal(clock.now(), 60_000 + COUNTED_MS)
   atMs = 180_000
   t.equal(clock.now(), 120_000 + COUNTED_MS)
+})
+
+t.test('a short wait is over when the loop has turned, however long a turn has taken', async t => {
+  const turns = new TurnsOfLoop(20)
+  const begun = turns.begin()
+  const fromMs = performance.now()
+  while (performance.now() - fromMs < 100);
+  await new Promise<void>(resolve => void waitOn(() => performance.now(), 0, resolve))
+  t.notOk(turns.isOver(begun), 'when the timers of the standstill have come')
+  await setImmediate()
+  await setImmediate()
+  t.notOk(turns.isOver(begun), 'when the sockets have been polled once')
+  const later = turns.begin()
+  const laterMs = performance.now()
+  while (!turns.isOver(begun)) await setImmediate()
+  t.notOk(turns.isOver(later), 'each wait is its own')
+  while (!turns.isOver(later)) await setImmediate()
+  t.ok(performance.now() - laterMs >= 20)
 })
 
 t.test('a wait goes on for what was lost, and can be called off', async t => {

@@ -7,6 +7,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import type { RequestListener, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'
+import { TurnsOfLoop } from '../../../kit/ground/running-clock.js'
 import { TOGETHER_MS } from '../../../proxy/client/deadlines.js'
 import { ForeignServer } from '../fixtures/foreign-server.js'
 import { request, requestWithBody } from '../fixtures/raw-client.js'
@@ -16,12 +17,13 @@ import { signal, tick } from '../fixtures/signal.js'
 const application: RequestListener = (asked, response) => {
   if (asked.url?.endsWith('/never')) return
   if (asked.url?.endsWith('/begun')) return void response.write('begun')
-  asked.resume()
-  if (asked.url?.endsWith('/at-once')) response.end('response')
-  else if (asked.url?.endsWith('/parts')) {
+  if (asked.url?.endsWith('/at-once')) return void response.end('response')
+  if (asked.url?.endsWith('/parts')) {
     response.write('resp')
-    setTimeout(() => response.end('onse'), 20)
-  } else setTimeout(() => response.end('response'), 20)
+    return void setTimeout(() => response.end('onse'), 20)
+  }
+  // A response that begins before the end of a long body could not say yet that it is the last one.
+  asked.resume().on('end', () => setTimeout(() => response.end('response'), 20))
 }
 
 /** The rig's routes: files, a foreign upstream, the application. */
@@ -57,6 +59,8 @@ const cases: [title: string, requests: string[]][] = [
 ]
 t.test('what was asked before the end is answered', async t => {
   await withEverything(t, async rig => {
+    // Nobody waits for so long.
+    rig.limits.httpHalfCloseTimeoutMs = 3_600_000
     let lines = 0
     for (const [title, requests] of cases) {
       const client = await rig.client(true)
@@ -73,8 +77,36 @@ t.test('what was asked before the end is answered', async t => {
   })
 })
 
+/** Does what `object` does by that name, and then keeps the proxy from its sockets for longer than a client has. */
+function standStillAfter(object: object, name: string): void {
+  const methods = object as Record<string, (...values: unknown[]) => unknown>
+  const method = methods[name]!
+  methods[name] = (...values) => {
+    const result = method.apply(object, values)
+    for (const from = performance.now(); performance.now() - from < 4 * TOGETHER_MS; );
+    return result
+  }
+}
+
+t.test('the time in which the proxy could not look speaks against nobody', async t => {
+  for (const [name, text] of [
+    ['begin', request('GET', '/later')],
+    ['bodyEnd', requestWithBody('POST', '/later', 'a body')],
+  ] as const) {
+    await withEverything(t, async rig => {
+      rig.limits.httpHalfCloseTimeoutMs = 3_600_000
+      standStillAfter(rig.lifecycle, name)
+      const client = await rig.client(true)
+      client.socket.end(text)
+      t.match(await client.answer(), { status: 200 }, name)
+      await rig.expectLines(1)
+    })
+  }
+})
+
 t.test('a large file is read to its end', async t => {
   await withEverything(t, async rig => {
+    rig.limits.httpHalfCloseTimeoutMs = 3_600_000
     const client = await rig.client(true)
     client.socket.end(request('GET', '/files/large') + request('GET', '/files/a'))
     t.equal((await client.answer()).body.length, 3_000_000)
@@ -85,6 +117,7 @@ t.test('a large file is read to its end', async t => {
 
 t.test('a request that is not whole is not answered, nor one behind it', async t => {
   await withEverything(t, async rig => {
+    rig.limits.httpHalfCloseTimeoutMs = 3_600_000
     const client = await rig.client(true)
     client.socket.end(`${request('GET', '/later')}GET /late`)
     t.equal((await client.answer()).status, 200)
@@ -150,9 +183,16 @@ t.test('of a client that ends its half later the application is told at once', a
       // Nobody waits for so long.
       rig.limits.httpHalfCloseTimeoutMs = 3_600_000
       const client = await rig.client(true)
+      while (rig.connections.size === 0) await tick()
       client.send(request('GET', url))
       if (isBegun) await client.bytes()
-      for (const from = performance.now(); !isBegun && performance.now() - from < 2 * TOGETHER_MS; ) await tick()
+      const [connection] = rig.connections
+      while (connection?.idleSinceMs !== Number.POSITIVE_INFINITY) await tick()
+      const turns = new TurnsOfLoop(TOGETHER_MS)
+      // Longer than those that the connection waits for.
+      for (let waits = 2; !isBegun && waits > 0; waits -= 1) {
+        for (const begun = turns.begin(); !turns.isOver(begun); ) await tick()
+      }
       client.socket.end()
       await client.closed
       await rig.expectLines(1)

@@ -1,9 +1,10 @@
 /** The limits of a connection, each with a client that goes for it; and whose connections count as one client's. */
 
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { join } from 'node:path'
 import t from 'tap'
 import type { ProxySettings } from '../../../kit/channel/messages.js'
 import { AddressCounts, clientAddress } from '../../../proxy/client/connection-limits.js'
@@ -22,12 +23,16 @@ function limitsMet(rig: Rig): Record<string, number> {
   return Object.fromEntries((family?.values ?? []).map(({ labels, value }) => [String(labels.limit), value]))
 }
 
-/** States of the proxy's sides of connections, as the kernel has them; 0A is the listening socket. */
-function openSides(port: number): string[] {
+/**
+ * The state of the proxy's side of this client's connection, as the kernel has it; none: it is over. Whoever else on
+ * this machine tries the port does not count.
+ */
+function proxySideStates(rig: Rig, clientPort: number): string[] {
+  const sides = [rig.port, clientPort].map(port => port.toString(16).toUpperCase().padStart(4, '0'))
   const lines = readFileSync('/proc/net/tcp', 'latin1').split('\n')
-  const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
-  const sides = lines.map(line => line.trim().split(/\s+/)).filter(([, address]) => address?.endsWith(local))
-  return sides.map(([, , , state]) => state ?? '').filter(state => state !== '0A')
+  const fields = lines.map(line => line.trim().split(/\s+/))
+  const ours = fields.filter(([, local, remote]) => local?.endsWith(`:${sides[0]}`) && remote?.endsWith(`:${sides[1]}`))
+  return ours.map(([, , , state]) => state ?? '')
 }
 
 /** Answers when it has read all; `ends` hears how each request ended. */
@@ -270,10 +275,13 @@ t.test('an idle connection, and one that never asks', async t => {
   }
 })
 
-/** The proxy's sides of the connections, once there is one. */
-async function proxySides(rig: Rig): Promise<Socket[]> {
-  while (rig.sockets.size === 0) await tick()
-  return [...rig.sockets]
+/** The proxy's side of the connection of the client with this port, once it is there. */
+async function proxySide(rig: Rig, clientPort: number): Promise<Socket> {
+  for (;;) {
+    const socket = [...rig.sockets].find(({ remotePort }) => remotePort === clientPort)
+    if (socket !== undefined) return socket
+    await tick()
+  }
 }
 
 t.test('a client that does not read its answer is reset, and the application learns of it', async t => {
@@ -288,41 +296,45 @@ t.test('a client that does not read its answer is reset, and the application lea
   }
   await withRig(t, { settings: { httpSendTimeoutMs: 200 }, workers: [application] }, async rig => {
     const client = await rig.client()
+    const { localPort = 0 } = client.socket
     client.socket.pause()
     client.send(request('GET', '/'))
     t.equal(await closed.arrived, false, 'its answer is not complete')
     await rig.expectLines(1)
     t.match(rig.log.entries, [{ status: 200 }])
     t.same(limitsMet(rig), { 'http-send-timeout': 1 })
-    t.same(openSides(rig.port), [], 'nothing waits for it in the kernel')
+    t.same(proxySideStates(rig, localPort), [], 'nothing waits for it in the kernel')
   })
 })
 
 t.test('nor is it waited for behind its last answer', async t => {
   // In one write, and more than the kernel takes.
   const bytes = 20_000_000
-  const folder = t.testdir({ large: 'x'.repeat(bytes) })
-  const cache = { staticCacheSizeBytes: 2 * bytes, staticCacheFileSizeBytes: bytes }
   const settings: Partial<ProxySettings> = {
     httpSendTimeoutMs: 200,
-    ...cache,
-    routes: [{ kind: 'static', prefix: '/', folder }],
+    staticCacheSizeBytes: 2 * bytes,
+    staticCacheFileSizeBytes: bytes,
   }
   for (const [title, fields, end] of [
     ['the connection closes', ['Connection: close'], false],
     ['the client has ended its side', [], true],
   ] as const) {
     await withRig(t, { settings }, async rig => {
+      // Beside another run of this test, which has a folder of its own: of a shorter file the kernel would take all.
+      const folder = join(rig.folder, 'www')
+      mkdirSync(folder)
+      writeFileSync(join(folder, 'large'), Buffer.alloc(bytes, 'x'))
+      rig.lifecycle.apply({ ...rig.settings, routes: [{ kind: 'static', prefix: '/', folder }] })
       const client = await rig.client(true)
+      const { localPort = 0 } = client.socket
       client.socket.pause()
       client.send(request('GET', '/large', [...fields]))
-      const [socket] = await proxySides(rig)
-      const closed = new Promise(resolve => socket?.once('close', resolve))
+      const closed = once(await proxySide(rig, localPort), 'close')
       await rig.expectLines(1)
       if (end) client.socket.end()
       await closed
       t.same(limitsMet(rig), { 'http-send-timeout': 1 }, title)
-      t.same(openSides(rig.port), [], `${title}: nothing waits for it in the kernel`)
+      t.same(proxySideStates(rig, localPort), [], `${title}: nothing waits for it in the kernel`)
       t.equal(rig.connections.size, 0, title)
     })
   }

@@ -106,6 +106,26 @@ for (const [title, piece, options] of talkers) {
   })
 }
 
+const done = answer({ type: 'done', ok: true })
+for (const [title, pieces, options] of [
+  ['before the silence was too long', [done], { silenceMs: 400 }],
+  ['within the time for all', [done], { withinMs: 400 }],
+  ['that only says that there is progress', [progress, done], { silenceMs: 400 }],
+] as const) {
+  t.test(`an answer counts that came while nobody could look: ${title}`, async t => {
+    const path = await serve(t, socket => {
+      const rest = [...pieces]
+      const say = () => {
+        socket.write(rest.shift() ?? '')
+        for (const fromMs = performance.now(); performance.now() - fromMs < 500; );
+        if (rest.length > 0) setImmediate(() => setImmediate(say))
+      }
+      socket.once('data', say)
+    })
+    t.match(await askMaster(path, { command: 'status' }, options), { ok: true })
+  })
+}
+
 t.test('a flood of progress has a bound, however long the question may take', async t => {
   const path = await serve(t, socket => {
     const write = () => {

@@ -235,6 +235,19 @@ for (const [title, text, expected] of slow) {
   })
 }
 
+t.test('a head that has come is read, however long the master could not look', async t => {
+  const headMs = 100
+  const { port } = await start(t, { limits: { headMs } })
+  const socket = connect(port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  await once(socket, 'connect')
+  // An answer on another connection proves that this one was accepted.
+  t.match(await ask(port), { status: 200 })
+  socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+  for (const fromMs = performance.now(); performance.now() - fromMs < 5 * headMs; );
+  t.match(await untilClosed(socket), /^HTTP\/1\.1 200/)
+})
+
 t.test('a client that does not read its answer is cut off', async t => {
   const { port } = await start(t, { limits: { answerMs: 300 }, render: () => 'x'.repeat(30_000_000) })
   const socket = connect(port, '127.0.0.1')
