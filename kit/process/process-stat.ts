@@ -1,4 +1,7 @@
-/** What the kernel says of a process in `/proc/PID/stat` (proc_pid_stat(5)). */
+/**
+ * What the kernel says of a process in `/proc/PID/stat` (proc_pid_stat(5)) and `/proc/PID/status` (proc_pid_status(5)).
+ * What must stay true: a process chooses its name, and no name looks like another field.
+ */
 
 import { readFileSync } from 'node:fs'
 
@@ -39,6 +42,24 @@ export function parseProcessStat(text: string): ProcessStat {
     threads: Number(fields[17]),
     startTicks: fields[19] ?? '',
   }
+}
+
+/**
+ * A field of the text of `/proc/PID/status`; null: it has none of this name. Pure.
+ * The first line is the name. In it the kernel escapes `\n` and `\\` only, while `^` of a regular expression with the flag `m` also matches behind `\r`, U+2028 and
+ * U+2029: a name `\rUid:0` would be a field.
+ */
+export function statusField(status: string, field: string): string | null {
+  const lines = status.split('\n')
+  const candidates = field === 'Name' ? lines.slice(0, 1) : lines.slice(1)
+  const line = candidates.find(line => line.startsWith(`${field}:`))
+  return line === undefined ? null : line.slice(field.length + 1).replace(/^[\t ]+/, '')
+}
+
+/** The number that the field begins with; null: there is none. */
+export function statusNumber(status: string, field: string): number | null {
+  const [digits] = /^\d+/.exec(statusField(status, field) ?? '') ?? []
+  return digits === undefined ? null : Number(digits)
 }
 
 /** What Linux shows to programs, whatever it counts in itself (USER_HZ). */

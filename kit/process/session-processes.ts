@@ -29,10 +29,13 @@ const LOOK_MS = 20
 const MOST_KILLS = 10
 const KILL_MS = 200
 
-/** Those in the session that `leader`, a process that has ended or this one, led or leads; without itself. `isThere`: it is a child that was not reaped. */
-export async function processesOfSession(leader: number, isThere = false): Promise<SessionProcess[]> {
+/**
+ * Those in the session that `leader`, a process that has ended or this one, led or leads; without itself. `startTicks`: of the leader. A leader of this start is not another's,
+ * though it may not look dead: it does not end, it stopped for its tracer, or one of its threads waits to be reaped.
+ */
+export async function processesOfSession(leader: number, startTicks: string | null = null): Promise<SessionProcess[]> {
   const found: SessionProcess[] = []
-  if (!isThere && isAnothers(leader)) return found
+  if (isAnothers(leader, startTicks)) return found
   for (const [count, pid] of pids().entries()) {
     if (count % LOOKS_A_TURN === LOOKS_A_TURN - 1) await nextTurn()
     if (pid === leader) continue
@@ -58,16 +61,16 @@ export async function endSession(
   found: readonly SessionProcess[],
   mercyMs: number,
   isHurried = () => false,
-  isLeaderThere = false,
+  startTicks: string | null = null,
 ): Promise<SessionEnd> {
   await signalEach(leader, found, 'SIGTERM')
   await untilGone(leader, found, mercyMs, isHurried)
-  let left = await processesOfSession(leader, isLeaderThere)
+  let left = await processesOfSession(leader, startTicks)
   const killed = left
   for (let kills = 0; kills < MOST_KILLS && left.length > 0; kills++) {
     await signalEach(leader, left, 'SIGKILL')
     await untilGone(leader, left, KILL_MS, () => false)
-    left = await processesOfSession(leader, isLeaderThere)
+    left = await processesOfSession(leader, startTicks)
   }
   return { killed, left }
 }
@@ -110,9 +113,9 @@ async function untilGone(
 }
 
 /** Of a process that was reaped there is nothing any more: what has its number now is new. */
-function isAnothers(leader: number): boolean {
+function isAnothers(leader: number, startTicks: string | null): boolean {
   const stat = leader === process.pid ? null : readProcessStat(leader)
-  return stat !== null && !isDead(stat)
+  return stat !== null && !isDead(stat) && stat.startTicks !== startTicks
 }
 
 function isThere(leader: number, { pid, startTicks }: SessionProcess): boolean {

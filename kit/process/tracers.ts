@@ -8,6 +8,7 @@
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { codeOf } from '../ground/failure.js'
+import { statusField, statusNumber } from './process-stat.js'
 
 /** Between SIGKILL and the first look at who keeps a worker or a proxy from being reaped, and between two looks. */
 export const REAP_MS = 3000
@@ -103,13 +104,18 @@ export function describeStay(pid: number, system = LINUX): string {
  */
 export function isDeadTracee(pid: number, system = LINUX): boolean {
   const threads = system.threads(pid)
-  return threads.every(status => /^State:\t[ZX]/m.test(status)) && tracersOf(pid, system).includes(system.ownPid)
+  return (
+    threads.every(status => /^[ZX]/.test(statusField(status, 'State') ?? '')) &&
+    tracersOf(pid, system).includes(system.ownPid)
+  )
 }
 
 /** The processes, each once. A tracer may be any thread of its process. */
 function tracersOf(pid: number, system: TracedSystem): number[] {
-  const threads = new Set(system.threads(pid).map(status => numberIn(status, 'TracerPid')))
-  const processes = [...threads].map(thread => (thread === 0 ? 0 : numberIn(system.status(thread) ?? '', 'Tgid')))
+  const threads = new Set(system.threads(pid).map(status => statusNumber(status, 'TracerPid') ?? 0))
+  const processes = [...threads].map(thread =>
+    thread === 0 ? 0 : (statusNumber(system.status(thread) ?? '', 'Tgid') ?? 0),
+  )
   return [...new Set(processes)].filter(process => process !== 0)
 }
 
@@ -135,18 +141,12 @@ function plain(name: string): string {
 }
 
 function nameIn(status: string): string {
-  return /^Name:\t(.*)$/m.exec(status)?.[1] ?? ''
+  return statusField(status, 'Name') ?? ''
 }
 
 /** The real user, whom no change of effective ids hides: that one may kill it. */
 function userIn(status: string): number | null {
-  const [, uid] = /^Uid:\s*(\d+)/m.exec(status) ?? []
-  return uid === undefined ? null : Number(uid)
-}
-
-/** 0: it does not say. */
-function numberIn(status: string, name: 'TracerPid' | 'Tgid'): number {
-  return Number(new RegExp(`^${name}:\\s*(\\d+)`, 'm').exec(status)?.[1] ?? 0)
+  return statusNumber(status, 'Uid')
 }
 
 function threadsIn(folder: string): string[] {

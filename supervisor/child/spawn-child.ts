@@ -11,6 +11,7 @@ import type { Socket } from 'node:net'
 import { CHANNEL_DESCRIPTORS, Channel, type ChannelLimits } from '../../kit/channel/channel.js'
 import { type Credentials, LONGEST_CHILD_MESSAGE_BYTES } from '../../kit/channel/messages.js'
 import { codeOf, reasonOf } from '../../kit/ground/failure.js'
+import { readProcessStat } from '../../kit/process/process-stat.js'
 import { describeStay } from '../../kit/process/tracers.js'
 import { inspectorArguments } from '../../kit/process/uninvited-inspector.js'
 import { LastLines, type OutputGate } from '../log/output-lines.js'
@@ -82,6 +83,7 @@ export class Child {
   /** What was sent before it was started; null: it is, or never will be. */
   #unsent: { message: object; sent: (() => void) | undefined }[] | null = []
   readonly #callOff: () => void
+  #startTicks: string | null = null
 
   constructor(spec: ChildSpec, plumbing: ChildPlumbing, listeners: ChildListeners) {
     this.#listeners = listeners
@@ -91,6 +93,11 @@ export class Child {
   /** null: it is not started yet, or could not be. */
   get pid(): number | null {
     return this.#process?.pid ?? null
+  }
+
+  /** Since boot, which tells its process from others of its number; null: it is not started yet, or the kernel did not tell. */
+  get startTicks(): string | null {
+    return this.#startTicks
   }
 
   /** The last lines that it wrote to standard error. */
@@ -174,6 +181,8 @@ export class Child {
   #started(piped: PipedChild, spec: ChildSpec, gate: OutputGate): void {
     const { child, streams } = piped
     this.#process = child
+    // It is not reaped before this turn ends.
+    this.#startTicks = child.pid === undefined ? null : (readProcessStat(child.pid)?.startTicks ?? null)
     this.#streams = streams
     const [, stdout, stderr] = streams
     if (stdout) gate.forward(stdout)

@@ -5,6 +5,7 @@
 
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { statusField } from '../../kit/process/process-stat.js'
 
 /** The CPUs of the worker of this slot; null: `perWorker` is 0, all of them. */
 export function affinityOf(slot: number, perWorker: number): number[] | null {
@@ -27,7 +28,7 @@ export function readCpuList(list: string): number[] {
 
 function allowedCpus(): number[] {
   try {
-    const list = /^Cpus_allowed_list:(.*)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? ''
+    const list = statusField(readFileSync('/proc/self/status', 'utf8'), 'Cpus_allowed_list') ?? ''
     const cpus = readCpuList(list)
     if (cpus.length > 0) return cpus
   } catch {

@@ -7,7 +7,7 @@
 import { existsSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs'
 import { uptime } from 'node:os'
 import { codeOf } from '../../kit/ground/failure.js'
-import { isDead, parseProcessStat, readProcessStat } from '../../kit/process/process-stat.js'
+import { isDead, parseProcessStat, readProcessStat, statusNumber } from '../../kit/process/process-stat.js'
 
 /** One life of a process: `startTicks` since boot (proc(5), field 22), empty where there is no /proc. */
 export interface ProcessLife {
@@ -37,8 +37,7 @@ export function commandOf(pid: number): string | null {
 
 /** The real user of `pid`, whom no change of effective ids hides; null where it cannot be told. */
 export function userOf(pid: number): number | null {
-  const [, uid] = /^Uid:\s*(\d+)/m.exec(readProcFile(pid, 'status') ?? '') ?? []
-  return uid === undefined ? null : Number(uid)
+  return statusNumber(readProcFile(pid, 'status') ?? '', 'Uid')
 }
 
 /** The processes that `pid` has started and not reaped; none where there is no /proc. */

@@ -4,7 +4,7 @@
  */
 
 import { readFileSync } from 'node:fs'
-import { cpuSecondsOf, readProcessStat } from '../../kit/process/process-stat.js'
+import { cpuSecondsOf, readProcessStat, statusNumber } from '../../kit/process/process-stat.js'
 
 /** What is read of one process. `cpuSeconds`: used since it started, user and system. */
 export interface UsageReading {
@@ -94,8 +94,7 @@ function readUsage(pid: number): UsageReading | null {
 /** `VmRSS` of proc_pid_status(5), in kB whatever a page is; a zombie has none. */
 function rssBytesOf(pid: number): number {
   try {
-    const [, kilobytes = '0'] = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? []
-    return Number(kilobytes) * 1024
+    return (statusNumber(readFileSync(`/proc/${pid}/status`, 'latin1'), 'VmRSS') ?? 0) * 1024
   } catch {
     // ENOENT, ESRCH: gone meanwhile.
     return 0

@@ -21,6 +21,7 @@ import { getSystemErrorMap } from 'node:util'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
 import { systemProgram } from '../../kit/ground/system-path.js'
+import { statusField } from '../../kit/process/process-stat.js'
 import { spawnOwn, statusOf } from './own-children.js'
 import { asServiceUser, groupsOf, O_PATH } from './service-user.js'
 
@@ -185,7 +186,7 @@ export interface Capabilities {
 
 /** Of the text of /proc/PID/status. Pure. */
 export function readCapabilities(status: string): Capabilities {
-  const set = (name: string) => BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`)
+  const set = (name: string) => BigInt(`0x${/^[0-9a-f]+$/.exec(statusField(status, name) ?? '')?.[0] ?? '0'}`)
   return { inheritable: set('CapInh'), permitted: set('CapPrm'), ambient: set('CapAmb') }
 }
 

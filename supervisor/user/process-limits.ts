@@ -10,6 +10,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { codeOf } from '../../kit/ground/failure.js'
 import { listChildren } from '../../kit/process/child-list.js'
+import { parseProcessStat } from '../../kit/process/process-stat.js'
 
 /** What is asked of the system. `read`: the text of a file of the kernel; null: it is not there, or may not be read. */
 export interface LimitsSystem {
@@ -124,7 +125,7 @@ function systemLimits({ read }: LimitsSystem): Limit[] {
 function heldNumbers({ children, read, threadsOf }: LimitsSystem): number {
   const dead = children()
     .slice(0, MOST_CHILDREN)
-    .filter(pid => /^\d+ \(.*\) [ZX] /s.test(read(`/proc/${pid}/stat`) ?? ''))
+    .filter(pid => ['Z', 'X'].includes(parseProcessStat(read(`/proc/${pid}/stat`) ?? '').state))
   return dead.reduce((sum, pid) => sum + threadsOf(pid), 0)
 }
 

@@ -110,9 +110,9 @@ export class Pool {
       closeTunnels: worker => void proxies.takeOut(worker.address.workerId, HURRY_MS),
       withdraw: (worker, end) => proxies.withdraw(worker.address.workerId, end),
       fold: worker => context.metrics.retire(worker.sourceId),
-      reaped: ({ address, generation }, pid, isThere) => {
+      reaped: ({ address, generation }, pid, startTicks) => {
         const { slot } = address
-        const ended = { slot, pid, generation: generation.number, isThere }
+        const ended = { slot, pid, generation: generation.number, startTicks }
         this.remains.sweep(ended, generation.settings.keepChildren)
       },
       snapshotPath: worker => this.#autopsies.begin(worker),

@@ -19,8 +19,8 @@ export interface EndedWorker {
   generation: number
 }
 
-/** `isThere`: its process was killed and does not end. */
-type SweptWorker = EndedWorker & { isThere?: boolean }
+/** `startTicks`: of its process, null where the kernel did not tell. That process may not look dead (`session-processes.ts`). */
+type SweptWorker = EndedWorker & { startTicks: string | null }
 
 /** Names of so many are told, the rest is counted. */
 const MOST_NAMES = 5
@@ -39,10 +39,10 @@ export class WorkerRemains {
     return this.#sweeps === 0
   }
 
-  /** The worker was reaped. `keeps`: what it left is told only. */
-  sweep({ isThere = false, ...worker }: SweptWorker, keeps: boolean): void {
+  /** The worker was reaped, or is given up. `keeps`: what it left is told only. */
+  sweep({ startTicks, ...worker }: SweptWorker, keeps: boolean): void {
     this.#sweeps++
-    void this.#end(worker, isThere, keeps).finally(() => {
+    void this.#end(worker, startTicks, keeps).finally(() => {
       this.#sweeps--
       this.#context.put({ type: 'tick' })
     })
@@ -53,13 +53,13 @@ export class WorkerRemains {
     this.#isHurried = true
   }
 
-  async #end(worker: EndedWorker, isThere: boolean, keeps: boolean): Promise<void> {
-    const found = await processesOfSession(worker.pid, isThere)
+  async #end(worker: EndedWorker, startTicks: string | null, keeps: boolean): Promise<void> {
+    const found = await processesOfSession(worker.pid, startTicks)
     if (found.length === 0) return
     const { log } = this.#context
     log('worker-left-processes', { ...worker, ...described(found), why: keeps ? 'kept' : 'ended' })
     if (keeps) return
-    const { killed, left } = await endSession(worker.pid, found, CHILDREN_MERCY_MS, () => this.#isHurried, isThere)
+    const { killed, left } = await endSession(worker.pid, found, CHILDREN_MERCY_MS, () => this.#isHurried, startTicks)
     if (killed.length > 0) log('worker-processes-killed', { ...worker, ...described(killed) })
     if (left.length > 0) log('worker-processes-stay', { ...worker, ...described(left) })
   }

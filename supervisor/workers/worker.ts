@@ -86,8 +86,8 @@ export interface WorkerHooks {
   closeTunnels(worker: Worker): void
   withdraw(worker: Worker, end: WorkerEnd): void
   fold(worker: Worker): void
-  /** Its process has ended: what it has started may be left. `isThere`: it was given up in place of that. */
-  reaped(worker: Worker, pid: number, isThere: boolean): void
+  /** Its process has ended, or it was given up: what it has started may be left. `startTicks`: of that process. */
+  reaped(worker: Worker, pid: number, startTicks: string | null): void
   /** Where it leaves a heap snapshot, null: nowhere. */
   snapshotPath(worker: Worker): string | null | Promise<string | null>
 }
@@ -346,7 +346,7 @@ export class Worker {
     if (this.#life.readyMs === null) this.#explainEnd(error)
     const isOutOfMemory = signal === 'SIGKILL' && this.#context.oomKills.areRecent
     this.apply({ type: 'exit', code, signal, isOutOfMemory, isNotStarted, stays })
-    if (stays !== null) this.#hooks.reaped(this, this.address.pid, true)
+    if (stays !== null) this.#hooks.reaped(this, this.address.pid, this.#child.startTicks)
     const { socketPath, linkPath, tunnelPath } = this.address
     const paths = [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)]
     removeWorkerNames(paths, this.generation.settings.credentials)
@@ -511,7 +511,7 @@ export class Worker {
         },
         started,
         slowed: () => this.#talksTooMuch(),
-        reaped: pid => this.#hooks.reaped(this, pid, false),
+        reaped: pid => this.#hooks.reaped(this, pid, this.#child.startTicks),
         exit: (code, signal, error, stays) => {
           const end = { code, signal, error, stays }
           exitTold = this.#lookForRelease(end).then(() => put({ type: 'worker-exit', worker: this, end }))

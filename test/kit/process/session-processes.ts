@@ -1,6 +1,6 @@
 /** What is left of a session, and its end: `kit/process/session-processes.ts`. */
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { isDead, parseProcessStat, readProcessStat } from '../../../kit/process/process-stat.js'
@@ -96,6 +96,36 @@ t.test('a number that is a new process’s is left alone', async t => {
   const other = spawn('sleep', ['1000'], { detached: true, stdio: 'ignore' })
   t.teardown(() => other.kill('SIGKILL'))
   t.same(await processesOfSession(other.pid!), [])
+})
+
+/** ptrace(2) by its number. */
+const PTRACE: Record<string, number> = { x64: 101, arm64: 117 }
+const ptraces = {
+  skip:
+    (spawnSync('perl', ['-e', '1']).status !== 0 && 'perl (perl-base)') ||
+    (PTRACE[process.arch] === undefined && 'a machine whose ptrace is not known here'),
+}
+
+t.test('a leader that made us its tracer and stopped has not ended, and is the same one', ptraces, async t => {
+  const script = `my $pid = fork; if (!$pid) { open STDOUT, '>', '/dev/null'; exec 'sleep', '1000' } $| = 1; print "$pid.";
+    syscall(${PTRACE[process.arch]}, 0, 0, 0, 0); kill 'STOP', $$; sleep 600`
+  const perl = spawn('perl', ['-e', script], { detached: true, stdio: ['ignore', 'pipe', 'inherit'] })
+  const leader = perl.pid!
+  const { startTicks } = readProcessStat(leader)!
+  const exited = once(perl, 'exit')
+  const [printed] = await once(perl.stdout, 'data')
+  const child = Number.parseInt(String(printed), 10)
+  t.teardown(() => {
+    for (const pid of [child, leader]) if (isRunning(pid)) process.kill(pid, 'SIGKILL')
+  })
+  await exited
+  t.equal(readProcessStat(leader)?.state, 't', 'libuv took its stop for its end')
+  t.same(await processesOfSession(leader), [], 'the number alone says nothing')
+  t.same(await processesOfSession(leader, `${startTicks}0`), [], 'a process of another start is a new one')
+  const found = await processesOfSession(leader, startTicks)
+  t.match(found, [{ pid: child }])
+  t.match(await endSession(leader, found, 60_000, () => false, startTicks), { left: [] })
+  t.notOk(isRunning(child))
 })
 
 t.test('of this process itself, without itself', async t => {

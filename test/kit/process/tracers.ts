@@ -3,6 +3,7 @@
 import t from 'tap'
 import type { Credentials } from '../../../kit/channel/messages.js'
 import { describeStay, endTracers, isDeadTracee, type TracedSystem } from '../../../kit/process/tracers.js'
+import { nameThisProcess } from '../fixtures/own-name.js'
 
 const MASTER = 100
 const WORKER = 200
@@ -89,7 +90,7 @@ const cases: [title: string, facts: Facts, expected: number[]][] = [
   ['the master', { tracers: [MASTER], others: { [MASTER]: status(MASTER, SERVICE) } }, []],
   ['whoever traces the master too', { tracers: [300], masterTracer: 300, others: { 300: status(300, SERVICE) } }, []],
   ['one that has ended meanwhile', { tracers: [300] }, []],
-  ['one whose user is not told', { tracers: [300], others: { 300: 'Tgid:\t300\n' } }, []],
+  ['one whose user is not told', { tracers: [300], others: { 300: 'Name:\tgdb 300\nTgid:\t300\n' } }, []],
   ['one that may not be killed', { tracers: [300], others: { 300: status(300, SERVICE) }, failure: 'EPERM' }, []],
   ['one that ends just now', { tracers: [300], others: { 300: status(300, SERVICE) }, failure: 'ESRCH' }, []],
   [
@@ -115,8 +116,34 @@ for (const [title, facts, expected] of cases) {
   })
 }
 
+const forged: [title: string, worker: string, tracer: string, uids: string, expected: number[]][] = [
+  ['the worker names another user’s process', '\rTracerPid:421', 'gdb 300', SERVICE, [300]],
+  ['the tracer says that it is root', 'node', '\rUid:0', SERVICE, [300]],
+  ['another user’s tracer says that it is the service’s user', 'node', '\u2028Uid:33', '34\t34\t34\t34', []],
+  ['the tracer says that it is another process', 'node', '\rTgid:421', SERVICE, [300]],
+]
+for (const [title, worker, tracer, uids, expected] of forged) {
+  t.test(`no name is believed: ${title}`, async t => {
+    const named = (text: string, name: string) => text.replace(/^Name:.*\n/, `Name:\t${name}\n`)
+    const killed: number[] = []
+    const system: TracedSystem = {
+      ownPid: MASTER,
+      ownUid: 0,
+      status: pid => ({ 300: named(status(300, uids), tracer), 421: status(421, SERVICE) })[pid] ?? null,
+      threads: pid => (pid === WORKER ? [named(status(WORKER, SERVICE, 300), worker)] : []),
+      userNamespace: () => 'user:[1]',
+      waitsIn: () => '',
+      kill: pid => void killed.push(pid),
+    }
+    endTracers(WORKER, credentials, system)
+    t.same(killed, expected)
+  })
+}
+
 t.test('of a process that nobody traces, as the system tells it', async t => {
   t.same(endTracers(process.pid, null), [])
+  if (process.platform === 'linux') nameThisProcess(t, '\rTracerPid:1')
+  t.match(describeStay(process.pid), /^it waits in the kernel/, 'whatever its name is')
   t.same(endTracers(2 ** 22 + 1, null), [], 'of none')
 })
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { ChannelBudget } from '../../../kit/channel/channel.js'
+import { readProcessStat } from '../../../kit/process/process-stat.js'
 import { Child, type ChildSpec } from '../../../supervisor/child/spawn-child.js'
 import { OutputGate } from '../../../supervisor/log/output-lines.js'
 import { CHANNEL_SOURCE } from '../fixtures/child-channel.js'
@@ -151,6 +152,17 @@ t.test('a child that is gone is neither signalled nor spoken to', async t => {
   child.kill()
   child.send({ type: 'stop' })
   t.same(killed, [])
+})
+
+t.test('its start is known as long as its number is, and when it is let go', async t => {
+  const seen: unknown[] = []
+  const { child, signal } = await run('say("up"); setInterval(() => {}, 1000)', {}, child => {
+    seen.push(child.startTicks, readProcessStat(child.pid ?? 0)?.startTicks)
+    child.letGo()
+  })
+  t.equal(signal, 'SIGKILL')
+  t.match(seen, [/^\d+$/, child.startTicks])
+  process.kill(child.pid ?? 0, 'SIGKILL')
 })
 
 t.test('a grandchild that holds the pipes does not hold the news', async t => {

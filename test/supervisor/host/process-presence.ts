@@ -5,7 +5,15 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
 import t from 'tap'
-import { commandOf, isAlive, lifeOf, startTimeOf, waitUntilGone } from '../../../supervisor/host/process-presence.js'
+import {
+  commandOf,
+  isAlive,
+  lifeOf,
+  startTimeOf,
+  userOf,
+  waitUntilGone,
+} from '../../../supervisor/host/process-presence.js'
+import { nameThisProcess } from '../../kit/fixtures/own-name.js'
 
 const endless = ['-e', 'process.stdin.resume()', 'marker-word']
 
@@ -45,6 +53,13 @@ t.test('the start time is that of the process', { skip: process.platform !== 'li
   t.ok(Math.abs((started ?? 0) - (Date.now() - process.uptime() * 1000)) < 1000, `started=${started}`)
   t.equal(startTimeOf({ pid: 1, startTicks: '' }), null)
   t.equal(startTimeOf({ pid: 1, startTicks: '99999999999999' }), null, 'a start in the future says nothing')
+})
+
+t.test('no name makes another user of a process', { skip: process.platform !== 'linux' && 'needs /proc' }, async t => {
+  for (const name of ['node', '\rUid:7', '\u2028Uid:7']) {
+    nameThisProcess(t, name)
+    t.equal(userOf(process.pid), process.getuid?.())
+  }
 })
 
 const noProcesses: [string, number][] = [

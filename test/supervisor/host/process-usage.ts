@@ -2,6 +2,7 @@
 
 import t from 'tap'
 import { ProcessUsage, type ReadUsage } from '../../../supervisor/host/process-usage.js'
+import { nameThisProcess } from '../../kit/fixtures/own-name.js'
 
 const HOUR_MS = 3_600_000
 
@@ -19,6 +20,17 @@ t.test('reads a real process', async t => {
   t.ok(rssBytes > 10_000_000 && cpuPercent >= 0 && cpuSeconds > 0)
   t.equal(usage.of(null), null)
 })
+
+t.test(
+  'a name that looks like the memory is none',
+  { skip: process.platform !== 'linux' && 'needs /proc' },
+  async t => {
+    nameThisProcess(t, '\rVmRSS:1 kB\r')
+    const usage = usageOf(t, () => [process.pid])
+    usage.round()
+    t.ok(usage.of(process.pid)!.rssBytes > 10_000_000)
+  },
+)
 
 t.test('a process that is gone spoils nothing', async t => {
   const usage = usageOf(t, () => [process.pid, 2 ** 22 - 1])

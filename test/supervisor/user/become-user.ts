@@ -50,7 +50,7 @@ for (const [name, value, isUnsafe] of unsafe) {
 
 t.test('reads the capabilities of a process', async t => {
   const status =
-    'CapInh:\t0000000000000400\nCapPrm:\t000001ffffffffff\nCapEff:\t0\nCapBnd:\tf\nCapAmb:\t0000000000000001\n'
+    'Name:\tnode\nCapInh:\t0000000000000400\nCapPrm:\t000001ffffffffff\nCapEff:\t0\nCapBnd:\tf\nCapAmb:\t0000000000000001\n'
   t.same(readCapabilities(status), { inheritable: 0x400n, permitted: 0x1ffffffffffn, ambient: 1n })
   t.same(readCapabilities(''), { inheritable: 0n, permitted: 0n, ambient: 0n })
 })

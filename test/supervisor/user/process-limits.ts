@@ -12,7 +12,7 @@ import { scratchFolder } from '../fixtures/scratch-folder.js'
 function systemOf(files: Record<string, string>, children: Record<number, number> = {}, uid = 0): LimitsSystem {
   const stat = (path: string) => {
     const [, pid] = /^\/proc\/(\d+)\/stat$/.exec(path) ?? []
-    return pid === undefined ? null : `${pid} (daimyo: w) 1) ${Number(pid) > 100 ? 'Z' : 'S'} 1 1 1`
+    return pid === undefined ? null : `${pid} (daimyo: w) Z 1) ${Number(pid) > 100 ? 'Z' : 'S'} 1 1 1`
   }
   return {
     uid,

@@ -1,8 +1,9 @@
 /** What a worker has started and left goes with it, whatever its end was: `supervisor/workers/worker-remains.ts`, in a real tree. */
 
 import t, { type Test } from 'tap'
+import { readProcessStat } from '../../../kit/process/process-stat.js'
 import { lifeOf, waitUntilGone } from '../../../supervisor/host/process-presence.js'
-import { described } from '../../../supervisor/workers/worker-remains.js'
+import { described, WorkerRemains } from '../../../supervisor/workers/worker-remains.js'
 import { watchLostTime } from '../../kit/fixtures/lost-time.js'
 import type { Behaviour } from '../fixtures/fake-worker.js'
 import { startTree, type Tree, type TreeOptions } from '../fixtures/tree.js'
@@ -53,6 +54,37 @@ t.test('one that SIGTERM does not end is killed, and the stop waits for that', a
   await tree.master.stop('test')
   t.notOk(isRunning(child))
   t.match((await tree.event('worker-processes-killed', { pid })).fields, { processes: 1, names: `sleep:${child}` })
+})
+
+t.test('a worker that counts as gone may not look dead: what it left is ended', async t => {
+  const { tree, pid, child } = await startParent(t, 'mortal')
+  const { startTicks } = readProcessStat(pid)!
+  const told: object[] = []
+  const remains = new WorkerRemains({ log: (event, fields) => void told.push({ event, ...fields }), put: () => {} })
+  const life = lifeOf(child)!
+  remains.sweep({ slot: 1, pid, generation: 1, startTicks: '1' }, false)
+  while (!remains.areGone) await new Promise(setImmediate)
+  t.same(told, [], 'nothing of a worker of another start')
+  remains.sweep({ slot: 1, pid, generation: 1, startTicks }, false)
+  t.ok(await waitUntilGone(life, 15_000))
+  while (!remains.areGone) await new Promise(setImmediate)
+  t.match(told, [{ event: 'worker-left-processes', pid, names: `sleep:${child}`, why: 'ended', startTicks: undefined }])
+  t.ok(isRunning(pid), 'itself is not signalled')
+  await tree.master.stop('test')
+})
+
+t.test('a worker is swept by its number and its start', async t => {
+  const swept: object[] = []
+  const { sweep } = WorkerRemains.prototype
+  t.teardown(() => Object.assign(WorkerRemains.prototype, { sweep }))
+  WorkerRemains.prototype.sweep = function (worker, keeps) {
+    swept.push(worker)
+    sweep.call(this, worker, keeps)
+  }
+  const { tree, pid } = await startParent(t, 'mortal')
+  const { startTicks } = readProcessStat(pid)!
+  await tree.master.stop('test')
+  t.match(swept, [{ slot: 1, pid, startTicks }])
 })
 
 t.test('a second SIGINT does not wait for it', async t => {
