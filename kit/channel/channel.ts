@@ -57,6 +57,8 @@ export const CHANNEL_DESCRIPTORS = { reads: 3, writes: 4 } as const
 export const CHANNEL_VERSION = 'daimyo-channel/3'
 
 const LENGTH_BYTES = 4
+/** What a text that is a number costs, in messages: V8 may search through all earlier ones with the same hash, and nothing honest has many (`json-bounds.ts`). */
+const NUMERAL_COST = 10
 /** What one end lets wait for a reader that does not read: it breaks the line then. */
 const MOST_WAITING_BYTES = 64 * 1024 * 1024
 const FIRST_ROOM_BYTES = 4096
@@ -95,6 +97,7 @@ export class Channel {
   /** It waits for its turn, or has it. */
   #turn: 'none' | 'waits' | 'has' = 'none'
   readonly #onTurn = () => this.#takeTurn()
+  readonly #onNumerals = (count: number) => this.#budget?.spendMessages(count * NUMERAL_COST)
 
   constructor({ from, to }: ChannelEnds, options: ChannelOptions) {
     this.#from = from
@@ -186,7 +189,7 @@ export class Channel {
       }
       const end = offset + LENGTH_BYTES + length
       if (end > count || !this.#mayParse()) break
-      this.#budget?.spendMessage()
+      this.#budget?.spendMessages(1)
       this.#options.turns?.spend(length)
       this.#message(bytes, offset + LENGTH_BYTES, end)
       offset = end
@@ -214,7 +217,7 @@ export class Channel {
 
   #message(bytes: Buffer, start: number, end: number): void {
     const { bounds } = this.#options
-    if (bounds !== undefined && !isWithin(bytes, start, end, bounds))
+    if (bounds !== undefined && !isWithin(bytes, start, end, bounds, this.#onNumerals))
       return this.#break('a message of more values than any of ours')
     const text = bytes.toString('utf8', start, end)
     let value: unknown
@@ -313,8 +316,8 @@ export class ChannelBudget {
     return Math.ceil(Math.max(this.#messages.waitMs(1, nowMs), this.#bytes.waitMs(0, nowMs), workMs)) + 10
   }
 
-  spendMessage(): void {
-    this.#messages.spend(1, performance.now())
+  spendMessages(count: number): void {
+    this.#messages.spend(count, performance.now())
   }
 
   spendBytes(bytes: number): void {

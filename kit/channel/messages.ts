@@ -246,9 +246,10 @@ export const LONGEST_STACK = 32_000
 /**
  * The most structure of a message that a worker may send. The deepest is a sample with an exemplar: message, `families`, family, `values`, sample, exemplar, its
  * labels. The largest is one family of the 10,000 series that the master keeps of a process, with eight labels each: two brackets and nine commas make 110,000.
- * No object has more members than a sample has labels, of which the master takes 64; the different keys are the names of all labels.
+ * No object has more members than a sample has labels, of which the master takes 64; the different beginnings of objects are those of all
+ * label sets. A label value that is a numeral travels as a number (`app/host/application/master-channel.ts`): what is left is a help text or two.
  */
-export const WORKER_MESSAGE_BOUNDS = { depth: 10, values: 125_000, members: 100, keys: 2000 }
+export const WORKER_MESSAGE_BOUNDS = { depth: 10, values: 125_000, members: 100, beginnings: 4000, numerals: 20 }
 
 /** Of a proxy's: it counts for each worker, and tells the load of each. A process of the service's user can write on its channel (pidfd_getfd(2)). */
 export const PROXY_MESSAGE_BOUNDS = { ...WORKER_MESSAGE_BOUNDS, values: 500_000 }

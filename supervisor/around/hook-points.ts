@@ -1,6 +1,7 @@
 /**
  * Where in the master's life which hook of the INI is run. Called by `master.ts` at each of these points; `hooks.ts` runs the commands.
- * Must stay true: `exec-pre-app` and `exec-post-app` run once for a generation, `exec-as-user-atexit` once for a master.
+ * Must stay true: `exec-pre-app` and `exec-post-app` run once for a generation, `exec-as-user-atexit` once for a master; of
+ * `hook-accepting1`, which workers cause, one run is under way at a time.
  */
 
 import type { MasterContext } from '../child/master-context.js'
@@ -16,6 +17,8 @@ export class HookPoints {
   readonly #hooks: Hooks
   readonly #starting = new AbortController()
   #servedNumber = 0
+  /** `again`: those of a worker that became ready while the hook ran for an earlier one. */
+  #accepting: { again: Settings | null } | null = null
   #exit: 'not-yet' | 'running' | 'done' = 'not-yet'
 
   constructor(context: MasterContext<CommandEvent>) {
@@ -41,9 +44,18 @@ export class HookPoints {
     this.#start('exec-post-app', settings.execPostApp, settings)
   }
 
-  /** A worker of slot 1 is ready. */
+  /** A worker of slot 1 has become ready. Several that do so during one run are one more run after it. */
   accepting(settings: Settings): void {
-    this.#start('hook-accepting1', settings.hookAccepting1, settings)
+    if (this.#accepting !== null) {
+      this.#accepting.again = settings
+      return
+    }
+    this.#accepting = { again: null }
+    this.#start('hook-accepting1', settings.hookAccepting1, settings, () => {
+      const again = this.#accepting?.again ?? null
+      this.#accepting = null
+      if (again !== null && !this.#starting.signal.aborted) this.accepting(again)
+    })
   }
 
   /** All workers are gone. Starts the last hook when it is called first; true: it is done. */
@@ -73,7 +85,7 @@ export class HookPoints {
     return this.#hooks.run({ name, commands, settings, timeoutMs: settings.execTimeoutMs })
   }
 
-  #start(name: HookName, commands: readonly string[], settings: Settings): void {
-    this.#hooks.start({ name, commands, settings, timeoutMs: settings.execTimeoutMs })
+  #start(name: HookName, commands: readonly string[], settings: Settings, done?: () => void): void {
+    this.#hooks.start({ name, commands, settings, timeoutMs: settings.execTimeoutMs }, done)
   }
 }

@@ -95,10 +95,18 @@ export function runFolderObstacle({ settings }: Generation): StartObstacle | nul
   }
 }
 
-/** The system's word, or the worker's, is that there is no room, and it is the run folder that has none. */
-export function roomObstacle(error: string, { settings }: Generation): StartObstacle | null {
-  const found = findNoRoom(settings.runDir, error)
-  if (found === null || !error.includes(settings.runDir)) return null
+/**
+ * Somebody's word is that there is no room, and it is the run folder that has none. A worker may say anything: its word counts only where the file system says the same. `find` is
+ * for tests.
+ */
+export function roomObstacle(
+  { said, by }: { said: string; by: 'system' | 'worker' },
+  { settings }: Pick<Generation, 'settings'>,
+  find: typeof findNoRoom = findNoRoom,
+): StartObstacle | null {
+  const found = find(settings.runDir, said)
+  if (found === null || !said.includes(settings.runDir)) return null
+  if (by === 'worker' && !found.isSeen) return null
   return { why: found.why, remedy: `${found.remedy}; it is tried again by itself` }
 }
 

@@ -52,7 +52,7 @@ export interface TreeDeps {
   startFailed(what: string, failure: StartFailure): void
   /** Its settings are in force: its first worker serves. */
   served(generation: Generation): void
-  /** A worker of slot 1 is ready. */
+  /** A worker of slot 1 has become ready, with `ready-check` too. */
   accepting(settings: Settings): void
 }
 
@@ -133,9 +133,7 @@ export class ProcessTree {
       case 'worker':
         return pool.apply(event.worker, event.event)
       case 'worker-message':
-        pool.take(event.worker, event.message)
-        if (event.message.type === 'ready' && event.worker.address.slot === 1) this.#deps.accepting(this.settings)
-        return
+        return pool.take(event.worker, event.message)
       case 'worker-exit':
         return pool.exit(event.worker, event.end)
       case 'worker-ended':
@@ -220,6 +218,9 @@ export class ProcessTree {
         this.reloads.bootFailed(failure)
         this.orders.bootFailed(failure)
         this.#follow(failure.generation)
+      },
+      ready: ({ address }) => {
+        if (address.slot === 1) this.#deps.accepting(this.settings)
       },
       gone: worker => {
         this.reloads.workerGone(worker)

@@ -65,7 +65,7 @@ export function spawnAs(
 
 /**
  * Why the program has not begun, from its exit code and its last lines on standard error: `cannot enter /srv/site as uid=deploy: EACCES: permission denied`. Null: it has begun, as
- * far as can be seen; a program can say the same itself.
+ * far as can be seen. A program can say the same itself, but chooses none of the words: those are the system's.
  */
 export function whyNotEntered(
   { credentials, cwd }: { credentials: Credentials | null; cwd: string },
@@ -78,7 +78,8 @@ export function whyNotEntered(
   if (!/^(\S*\/)?env: /.test(said) || !said.includes(cwd)) return null
   const text = said.slice(said.lastIndexOf(': ') + 2)
   const found = [...getSystemErrorMap().values()].find(([, message]) => message === text.toLowerCase())
-  return cannotEnter(credentials, cwd, found?.join(': ') ?? text)
+  // The program can write such a line itself: no other text of it becomes the master's word.
+  return cannotEnter(credentials, cwd, found?.join(': ') ?? 'its last line says why')
 }
 
 /** Of env(1): it failed itself. */

@@ -9,6 +9,8 @@ import { type StatsFs, statfsSync } from 'node:fs'
 /** `remedy` says what to do, and what happens by itself. */
 export interface NoRoom {
   why: string
+  /** The file system itself says so by now. It says nothing of a quota. */
+  isSeen: boolean
   remedy: string
 }
 
@@ -16,9 +18,11 @@ export interface NoRoom {
 export function findNoRoom(folder: string, error: string, lookAt: typeof statfs = statfs): NoRoom | null {
   const isQuota = /\bEDQUOT\b|disk quota exceeded/i.test(error)
   if (!isQuota && !/\bENOSPC\b|no space left on device/i.test(error)) return null
+  const lacks = lacksOf(lookAt(folder))
   const what = isQuota ? 'the quota on the file system' : 'the file system'
   return {
-    why: `${what} of run-dir is used up: ${folder}: ${lackOf(lookAt(folder))}`,
+    why: `${what} of run-dir is used up: ${folder}: ${tellLacks(lacks)}`,
+    isSeen: lacks !== null && lacks.length > 0,
     remedy: `make room there (df ${folder}; df -i ${folder}; du --inodes -x ${folder}; the service's user may write to ${folder}/workers), or set run-dir to a file system of its own`,
   }
 }
@@ -35,13 +39,17 @@ function statfs(folder: string): Figures | null {
   }
 }
 
-/** Some file systems count no inodes: they say 0 of 0. */
-function lackOf(figures: Figures | null): string {
-  if (figures === null) return 'there is no room'
+/** Null: not known. Some file systems count no inodes: they say 0 of 0. */
+function lacksOf(figures: Figures | null): string[] | null {
+  if (figures === null) return null
   const { blocks, bavail, files, ffree } = figures
-  const lacks = [
+  return [
     ...(files > 0 && ffree === 0 ? [`all of its ${files} inodes (files) are taken`] : []),
     ...(bavail === 0 ? [`all of its ${blocks} blocks are taken`] : []),
   ]
+}
+
+function tellLacks(lacks: string[] | null): string {
+  if (lacks === null) return 'there is no room'
   return lacks.length === 0 ? 'there was no room at that moment' : lacks.join(', ')
 }

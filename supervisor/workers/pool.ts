@@ -39,6 +39,8 @@ export interface PoolProxies {
 export interface PoolHooks {
   /** A worker ended before it was ready, though nobody had asked it to, or no proxy could reach it. */
   bootFailed(failure: BootFailure): void
+  /** It has become ready: once in its life, whatever it says. */
+  ready(worker: Worker): void
   gone(worker: Worker): void
 }
 
@@ -105,7 +107,10 @@ export class Pool {
     this.#proxies = proxies
     this.#hooks = hooks
     this.#workerHooks = {
-      announce: worker => proxies.announce(worker.address),
+      announce: worker => {
+        proxies.announce(worker.address)
+        hooks.ready(worker)
+      },
       takeOut: worker => this.#takeOut(worker),
       closeTunnels: worker => void proxies.takeOut(worker.address.workerId, HURRY_MS),
       withdraw: (worker, end) => proxies.withdraw(worker.address.workerId, end),

@@ -446,8 +446,9 @@ export class Worker {
 
   /** Why it never became ready: what it said itself, unless its release is gone. */
   #explainEnd(error: string | null): void {
-    const said = error ?? this.#lastWords()
-    const noRoom = roomObstacle(said, this.generation)
+    const word =
+      error === null ? { said: this.#lastWords(), by: 'worker' as const } : { said: error, by: 'system' as const }
+    const noRoom = roomObstacle(word, this.generation)
     const obstacle = noRoom ?? (error === null ? this.#lost : explainNotStarted(error, this.generation, this.#lost))
     if (obstacle === null) {
       this.#loadFailure ??= { reason: this.#bootEnd(), stack: '' }

@@ -6,7 +6,7 @@
 import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import { Channel, type ChannelEnds } from '../../kit/channel/channel.js'
-import { LONGEST_CHILD_MESSAGE_BYTES } from '../../kit/channel/messages.js'
+import { LONGEST_CHILD_MESSAGE_BYTES, WORKER_MESSAGE_BOUNDS } from '../../kit/channel/messages.js'
 import { createLog } from '../../kit/log/log.js'
 import { readWorkerMessage } from '../../supervisor/child/child-message.js'
 import { printExposition } from '../../supervisor/metrics/exposition.js'
@@ -29,6 +29,7 @@ const ODD: unknown[] = [
   1e308,
   -0,
   '',
+  '200',
   'x',
   'x\ny z=1',
   '\u0000\u001b[2J',
@@ -64,6 +65,7 @@ function playLife(source: string, random: Random, store: MetricsStore, played: P
   let isOpen = true
   new Channel(endsOf(socket), {
     mostBytes: LONGEST_CHILD_MESSAGE_BYTES,
+    bounds: WORKER_MESSAGE_BOUNDS,
     message: value => {
       const message = readWorkerMessage(value)
       if (message === null) return false

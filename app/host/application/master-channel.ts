@@ -16,7 +16,7 @@ import {
   WORKER_MESSAGE_BOUNDS,
   type WorkerToMaster,
 } from '../../../kit/channel/messages.js'
-import type { MetricFamily } from '../../../kit/channel/metric-family.js'
+import type { MetricFamily, MetricSample } from '../../../kit/channel/metric-family.js'
 
 /** Keeps the process alive, unless it is told not to. */
 export interface Hold {
@@ -67,7 +67,7 @@ export function openMasterChannel(onMessage: (message: MasterToWorker) => void, 
       new Promise(resolve => send({ type: 'event', event, fields: cutFields(WORKER_EVENTS, event, fields) }, resolve)),
     metrics: families => {
       if (channel.waitingBytes > MOST_WAITING_BYTES) throw new Error('the master does not read')
-      const tooLong = batches(families).flatMap(batch => sendFamilies(batch, send))
+      const tooLong = batches(families.map(withNumbers)).flatMap(batch => sendFamilies(batch, send))
       if (tooLong.length > 0) throw new Error(`too long to be shipped: ${tooLong.join(', ').slice(0, LONGEST_REASON)}`)
     },
     failed: (reason, stack) =>
@@ -103,6 +103,28 @@ export function batches(families: readonly MetricFamily[]): MetricFamily[][] {
     room -= needed
   }
   return result
+}
+
+/**
+ * A text that V8 may hash to its own value: the master takes next to none (`kit/channel/json-bounds.ts`). A number
+ * prints as the same label value.
+ */
+const NUMERAL = /^(0|[1-9]\d{0,9})$/
+const isNumeral = (value: unknown): boolean => typeof value === 'string' && value.length <= 10 && NUMERAL.test(value)
+
+/** The family with numbers in place of label values such as `'200'`; itself if it has none. */
+export function withNumbers(family: MetricFamily): MetricFamily {
+  const hasNumeral = ({ labels }: MetricSample) => {
+    for (const name in labels) if (isNumeral(labels[name])) return true
+    return false
+  }
+  if (!family.values.some(hasNumeral)) return family
+  return { ...family, values: family.values.map(sample => ({ ...sample, labels: numbersOf(sample.labels) })) }
+}
+
+function numbersOf(labels: MetricSample['labels']): MetricSample['labels'] {
+  const entries = Object.entries(labels).map(([name, value]) => [name, isNumeral(value) ? Number(value) : value])
+  return Object.fromEntries(entries)
 }
 
 /** Halves batches that are too long; returns the names of families that are too long by themselves. */

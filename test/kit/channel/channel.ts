@@ -219,7 +219,7 @@ t.test('a reader that does not read ends the line', async t => {
 })
 
 t.test('what has more structure than any message of ours is not parsed', async t => {
-  const line = await connectLine(t, { bounds: { depth: 4, values: 10, members: 5, keys: 5 } })
+  const line = await connectLine(t, { bounds: { depth: 4, values: 10, members: 5, beginnings: 5, numerals: 20 } })
   line.peer.write(frame({ a: [{ b: 1 }] }))
   await line.count(1)
   // It is no JSON either: the parser would have said so.
@@ -230,7 +230,7 @@ t.test('what has more structure than any message of ours is not parsed', async t
 
 t.test('what the other end would refuse is not sent', async t => {
   const line = await connectLine(t)
-  const bounds = { depth: 2, values: 10, members: 5, keys: 5 }
+  const bounds = { depth: 2, values: 10, members: 5, beginnings: 5, numerals: 20 }
   t.equal(line.channel.send({ a: [1, 2, 3] }, 1000, undefined, bounds), true)
   t.equal(line.channel.send({ a: [[]] }, 1000, undefined, bounds), false)
   t.equal(line.channel.send({ a: Array(20).fill(0) }, 1000, undefined, bounds), false)
@@ -246,9 +246,23 @@ t.test('what is sent on a line that has ended costs nothing', async t => {
   t.equal(texts, 0)
 })
 
+t.test('texts that are numbers cost messages', async t => {
+  const budget = new ChannelBudget(pace)
+  const bounds = { depth: 2, values: 10, members: 5, beginnings: 5, numerals: 4 }
+  const line = await connectLine(t, { budget, bounds })
+  line.peer.write(frame([200, 'x', '007']))
+  await line.count(1)
+  t.ok(budget.left(performance.now()).messages > 45)
+  line.peer.write(frame(['200', '1000032768', '1000065536']))
+  await line.count(2)
+  t.ok(budget.left(performance.now()).messages < 40)
+  line.peer.write(frame(['1', '2', '3', '4', '5']))
+  t.match(await line.closed, /more values/)
+})
+
 t.test('who comes back under another name has what was left', async t => {
   const first = new ChannelBudget(pace)
-  for (let index = 0; index < 45; index++) first.spendMessage()
+  for (let index = 0; index < 45; index++) first.spendMessages(1)
   const second = new ChannelBudget(pace, first)
   t.ok(second.left(performance.now()).messages < 50)
   first.spendBytes(2e6)

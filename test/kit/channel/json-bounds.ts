@@ -4,7 +4,7 @@ import t from 'tap'
 import { isWithin } from '../../../kit/channel/json-bounds.js'
 import { LONGEST_CHILD_MESSAGE_BYTES, WORKER_MESSAGE_BOUNDS } from '../../../kit/channel/messages.js'
 
-const small = { depth: 3, values: 8, members: 4, keys: 5 }
+const small = { depth: 3, values: 8, members: 4, beginnings: 5, numerals: 2 }
 
 t.test('few keys need no cryptography, which takes long to load', t => {
   const { getBuiltinModule } = process
@@ -28,9 +28,11 @@ const cases: [title: string, text: string, expected: boolean][] = [
   ['many that are empty', '[{},{},{},{},{},{},{},{}]', false],
   ['as many members', '{"a":1,"b":2,"c":3,"d":4}', true],
   ['one more member', '{"a":1,"b":2,"c":3,"d":4,"e":5}', false],
-  ['as many keys', '[{"a":1,"b":2,"c":3},{"d":4,"e":5}]', true],
-  ['one more key', '[{"a":1,"b":2,"c":3},{"d":4,"e":5,"f":6}]', false],
-  ['the same keys again', '[{"a":1,"b":2},{"a":3,"b":4}]', true],
+  ['as many numerals', '["1","4294967295",200,1000000000]', true],
+  ['one more numeral', '["1","22","333"]', false],
+  ['numerals with escapes', '["\\u0031","\\u0032\\u0033","4\\u0034"]', false],
+  ['numerals as keys', '{"1":1,"2":2,"3":3}', false],
+  ['longer numbers, and zeros in front', '["12345678901","007","1x","-1","1.5",""]', true],
   ['a list in an object has its own', '{"a":[1,2,3,4,5]}', true],
   ['structure in a text', '["[[[[[[,,,,,,,,,,,,,{{{{{"]', true],
   ['behind an escaped quote', '["\\"[[[[[[,,,,,,,,,,,,,"]', true],
@@ -45,6 +47,32 @@ for (const [title, text, expected] of cases) {
   })
 }
 
+const beginnings: [title: string, text: string, expected: boolean][] = [
+  ['as many', '[{"a":1,"b":2,"c":3},{"d":4,"e":5}]', true],
+  ['one more', '[{"a":1,"b":2,"c":3},{"d":4,"e":5,"f":6}]', false],
+  ['the same again', '[{"a":1,"b":2,"c":3},{"a":4,"b":5,"c":6}]', true],
+  ['in another order', '[{"a":1,"b":2,"c":3},{"c":4,"b":5,"a":6}]', false],
+  ['behind another key', '[{"a":1,"b":2,"c":3},{"d":4,"b":5,"c":6}]', false],
+  ['two keys that look like one', '[{"ab":1},{"a":1,"b":2},{"ab":3,"c":1}]', true],
+  ['behind an object', '[{"a":{"x":1},"b":2,"c":3},{"a":{"x":1},"b":2,"d":3}]', true],
+]
+for (const [title, text, expected] of beginnings) {
+  t.test(`beginnings of objects: ${title}`, t => {
+    t.equal(isWithin(Buffer.from(text), 0, text.length, { ...small, values: 20 }), expected, text)
+    t.end()
+  })
+}
+
+t.test('how many numerals there are is told, once, of a message that is taken', t => {
+  const told: number[] = []
+  const ask = (text: string) => isWithin(Buffer.from(text), 0, text.length, small, count => told.push(count))
+  t.ok(ask('["a",1]'))
+  t.ok(ask('{"a":"1","b":"\\u0032"}'))
+  t.notOk(ask('["1","2","3"]'))
+  t.same(told, [2])
+  t.end()
+})
+
 const metrics = (families: unknown) => JSON.stringify({ type: 'metrics', families })
 const family = (samples: number, labelsOf: (at: number) => object) => ({
   name: 'requests',
@@ -56,11 +84,28 @@ const family = (samples: number, labelsOf: (at: number) => object) => ({
 const labels = (count: number, name: (at: number) => string) =>
   Object.fromEntries(Array.from({ length: count }, (_, at) => [name(at), 'x']))
 
+const without = (labels: object, mask: number) =>
+  Object.fromEntries(Object.entries(labels).filter((_, at) => at < 54 || ((mask >> (at - 54)) & 1) === 0))
+
 /** What an application may have, and what none has; the second kind costs the parser up to a second. */
 const messages: [title: string, text: string, expected: boolean][] = [
   ['10,000 series of one family', metrics([family(10_000, at => ({ ...labels(7, at => `l${at}`), path: at }))]), true],
   ['1000 families', metrics(Array.from({ length: 1000 }, () => family(0, () => ({})))), true],
   ['64 labels', metrics([family(1000, () => labels(64, at => `label_${at}`))]), true],
+  [
+    '64 labels, any 10 of them missing',
+    metrics([
+      family(2000, at =>
+        without(
+          labels(64, at => `l${at}`),
+          at,
+        ),
+      ),
+    ]),
+    true,
+  ],
+  ['new orders of the same keys', metrics([family(1000, at => labels(90, l => `k${(l * (at + 1)) % 97}`))]), false],
+  ['numerals that collide', metrics([family(60_000, at => ({ n: `${1e9 + at * 32768}` }))]).slice(0, 4e6), false],
   ['a long text', metrics([family(800, at => ({ text: `${at}`.padEnd(3900, '[') }))]), true],
   ['lists in lists', `{"type":"metrics","families":[{"name":"q","x":${'['.repeat(1e6)}${']'.repeat(1e6)}}]}`, false],
   ['a field that we do not know', metrics([{ name: 'q', x: Array(1e6).fill(0) }]), false],

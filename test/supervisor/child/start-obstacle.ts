@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Generation } from '../../../supervisor/child/master-context.js'
 import { resolveRelease } from '../../../supervisor/child/release.js'
-import { explainNotStarted, movedRelease } from '../../../supervisor/child/start-obstacle.js'
+import { explainNotStarted, movedRelease, roomObstacle } from '../../../supervisor/child/start-obstacle.js'
+import { findNoRoom } from '../../../supervisor/user/room-left.js'
 import { scratchFolder } from '../fixtures/scratch-folder.js'
 import { plainSettings } from '../fixtures/tree.js'
 
@@ -100,4 +101,19 @@ t.test('errors', async t => {
     t.match(found.why, why, error)
     t.match(found.remedy, remedy, error)
   }
+})
+
+t.test('a worker is believed that there is no room where the file system says so', async t => {
+  const settings = { ...plainSettings('/srv', 'app.cjs'), runDir: '/r' }
+  const full = { blocks: 100, bavail: 0, files: 50, ffree: 5 }
+  const ask = (said: string, by: 'system' | 'worker', figures: typeof full) =>
+    roomObstacle({ said, by }, { settings }, (folder, error) => findNoRoom(folder, error, () => figures))?.why
+  const said = 'listen ENOSPC: no space left on device /r/workers/1.sock'
+  const quota = 'EDQUOT: disk quota exceeded, open /r/workers/1.sock'
+  t.match(ask(said, 'worker', full), /: all of its 100 blocks are taken$/)
+  t.equal(ask(said, 'worker', { ...full, bavail: 1 }), undefined)
+  t.equal(ask(quota, 'worker', { ...full, bavail: 1 }), undefined)
+  t.equal(ask('ENOSPC: no space left on device, write /tmp/x', 'worker', full), undefined, 'another folder')
+  t.match(ask(said, 'system', { ...full, bavail: 1 }), /: there was no room at that moment$/)
+  t.match(ask(quota, 'system', { ...full, bavail: 1 }), /^the quota /)
 })

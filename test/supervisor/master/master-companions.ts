@@ -90,6 +90,40 @@ t.test('hooks come at their points, once', async t => {
   t.match(log(tree), /\nexit\n$/)
 })
 
+const started = (tree: Tree) => tree.told.filter(({ event }) => event === 'hook-start').length
+
+t.test('a worker is accepting once, however often it says that it is ready', async t => {
+  const ready = { type: 'ready', bootMs: 1 } as const
+  const last = { type: 'event', event: 'metrics-trouble', fields: { why: 'it has said all' } } as const
+  const readyCheck: Settings['readyCheck'] = { method: 'GET', path: '/ready', statuses: [200, 200] }
+  const hookAccepting1 = ['echo accepting >> told']
+  for (const settings of [{ hookAccepting1 }, { hookAccepting1, readyCheck }]) {
+    const behaviour = { saysBefore: [ready, ready], says: [ready, ready, last], answers: [200] }
+    const tree = await startTree(t, { settings: { ...settings, processes: 1 }, behaviour })
+    await tree.event('metrics-trouble')
+    await tree.event('hook-done')
+    t.equal(started(tree), 1)
+    t.equal(log(tree), 'accepting\n')
+    await tree.master.stop('test')
+  }
+})
+
+t.test('one hook of workers runs at a time, and once more for those that came meanwhile', async t => {
+  const hookAccepting1 = ['until test -e go; do sleep 0.05; done; echo accepting >> told']
+  const tree = await startTree(t, { settings: { hookAccepting1, processes: 1 } })
+  for (let count = 1; count <= 2; count++) {
+    const { pid } = tree.master.status().workers[0]!
+    process.kill(pid!, 'SIGKILL')
+    await tree.event('worker-ready', { slot: 1 }, count + 1)
+  }
+  t.equal(started(tree), 1)
+  writeFileSync(join(tree.folder, 'go'), '')
+  await tree.event('hook-done', {}, 2)
+  t.equal(started(tree), 2)
+  await tree.master.stop('test')
+  t.equal(log(tree), 'accepting\naccepting\n')
+})
+
 t.test('a migration that fails keeps the old generation, with its lines', async t => {
   const tree = await startTree(t)
   reads(tree, { execPreApp: ['echo column is missing >&2; exit 3', 'echo never >> told'] })

@@ -155,8 +155,9 @@ t.test('what a program says itself is not taken for a folder that cannot be ente
     [
       125,
       [`/usr/bin/env: das Verzeichnis '/srv' geht nicht: Keine Berechtigung`],
-      'cannot enter /srv as uid=nobody: Keine Berechtigung',
+      'cannot enter /srv as uid=nobody: its last line says why',
     ],
+    [125, ['env: /srv: stopped: pid 1 \u001b[2J'], 'cannot enter /srv as uid=nobody: its last line says why'],
     [1, [said], null],
     [null, [said], null],
     [125, [], null],

@@ -24,6 +24,7 @@ for (const [title, error, found, why] of cases) {
     const noRoom = findNoRoom('/r', error, () => found)
     if (why === null) return void t.equal(noRoom, null)
     t.match(noRoom, { why, remedy: /df -i \/r; .*\/r\/workers\), or set run-dir/ })
+    t.equal(noRoom?.isSeen, / are taken$/.test(noRoom?.why ?? ''))
     t.match(noRoom?.why, /of run-dir is used up: \/r: /)
   })
 }

@@ -5,11 +5,13 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { batches } from '../../../../app/host/application/master-channel.js'
+import { batches, withNumbers } from '../../../../app/host/application/master-channel.js'
 import { CHANNEL_DESCRIPTORS, Channel } from '../../../../kit/channel/channel.js'
-import type { MasterToWorker, WorkerToMaster } from '../../../../kit/channel/messages.js'
+import { isWithin } from '../../../../kit/channel/json-bounds.js'
+import { type MasterToWorker, WORKER_MESSAGE_BOUNDS, type WorkerToMaster } from '../../../../kit/channel/messages.js'
 import type { MetricFamily } from '../../../../kit/channel/metric-family.js'
 import { readWorkerMessage } from '../../../../supervisor/child/child-message.js'
+import { MetricsStore } from '../../../../supervisor/metrics/metrics-store.js'
 import { scratchFolder } from '../../../supervisor/fixtures/scratch-folder.js'
 import { startPiped, testPipes } from '../../../supervisor/fixtures/test-pipes.js'
 
@@ -103,5 +105,34 @@ t.test('however many families an application has, each goes into one message tha
     t.same(made.flat(), families, title)
     for (const batch of made) t.ok(readWorkerMessage({ type: 'metrics', families: batch }), title)
   }
+  t.end()
+})
+
+t.test('label values that are numerals travel as numbers, and print the same', t => {
+  const family = (...labels: Record<string, string | number>[]): MetricFamily => {
+    const values = labels.map((labels, value) => ({ labels, value }))
+    return { name: 'requests', help: '', type: 'gauge', aggregator: 'sum', values }
+  }
+  const numbers = (...texts: string[]) =>
+    withNumbers(family(...texts.map(value => ({ value })))).values.map(({ labels }) => labels.value)
+  t.same(numbers('200', '0', '4294967295', '9999999999'), [200, 0, 4294967295, 9999999999])
+  for (const text of ['', '007', '00', '1.0', '-1', '+1', '1e3', ' 1', '1\n', '12345678901', 'x1'])
+    t.same(numbers('1', text), [1, text], JSON.stringify(text))
+  const plain = family({ path: '/1', le: 0.5 })
+  t.equal(withNumbers(plain), plain)
+
+  const users = Array.from({ length: 10_000 }, (_, at) => ({ user: `${1e9 + at * 32768}`, port: `${at}`, é: 'x' }))
+  const bytes = (families: MetricFamily[]) => Buffer.from(JSON.stringify({ type: 'metrics', families }))
+  const within = (sent: Buffer) => isWithin(sent, 0, sent.length, WORKER_MESSAGE_BOUNDS)
+  t.notOk(within(bytes([family(...users)])))
+  t.ok(within(bytes([withNumbers(family(...users))])))
+
+  const stored = (families: MetricFamily[]) => {
+    const store = new MetricsStore({ log: () => {} })
+    store.update('worker-1', families)
+    return store.families().families
+  }
+  const told = family({ user: '1000000000', status: '200' }, { user: '2', status: '007' })
+  t.same(stored([withNumbers(told)]), stored([told]))
   t.end()
 })
