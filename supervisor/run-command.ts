@@ -1,8 +1,8 @@
 /**
- * `daimyo [INI]`: the master in the foreground; also what `daimyo start` runs in the background. Called by `command.ts`.
- * Puts the parts together in the order in which each needs the one before, and takes them down in the opposite one.
- * Must stay true: READY, the pidfile and the banner come only when clients are answered; whatever fails, nothing of what was made here
- * is left behind.
+ * `daimyo [INI]`: the master in the foreground; also what `daimyo start` runs in the background. Called by
+ * `command.ts`. Puts the parts together in the order in which each needs the one before, and takes them down in the
+ * opposite one. Must stay true: READY, the pidfile and the banner come only when clients are answered; whatever fails,
+ * nothing of what was made here is left behind.
  */
 
 import { closeSync } from 'node:fs'
@@ -201,7 +201,9 @@ interface AssembleParts {
   keepRunFolder: () => void
 }
 
-/** The master with its metrics. The endpoint needs the master for what it shows, the master the endpoint for its URL. */
+/**
+ * The master with its metrics. The endpoint needs the master for what it shows, the master the endpoint for its URL.
+ */
 function assemble(
   { settings, passed, sink, logChild, isJournal, log, pipes, source, tasks, keepRunFolder }: AssembleParts,
   context: CommandContext,
@@ -402,7 +404,8 @@ function pidfileOf({ pidfile: path, credentials }: Settings, tasks: Tasks): Pidf
       await tasks.run(pidfileTasks.write, request, { ...options, taking })
     },
     async remove() {
-      // The process has the file open too, and so the last one to close it: its user may have given it blocks that take minutes to free.
+      // The process has the file open too, and so the last one to close it: its user may have given it blocks that take
+      // minutes to free.
       const removed = tasks.run(pidfileTasks.remove, request, {
         ...options,
         withinMs: PIDFILE_MS,
@@ -421,8 +424,8 @@ function telling(logs: readonly Log[]): Log {
 }
 
 /**
- * While the parts are taken down, after the master has let go of its signals, a second Ctrl-C does not leave half of them behind; nor does SIGUSR1 ever
- * open an inspector, in which any local user could run code as the master.
+ * While the parts are taken down, after the master has let go of its signals, a second Ctrl-C does not leave half of
+ * them behind; nor does SIGUSR1 ever open an inspector, in which any local user could run code as the master.
  */
 function holdSignals(undo: Undo): void {
   const ignore = () => {}
@@ -433,7 +436,10 @@ function holdSignals(undo: Undo): void {
   })
 }
 
-/** `logto = /dev/stdout`, as containers have it, is what happens without `logto`: it is a link that differs from process to process. */
+/**
+ * `logto = /dev/stdout`, as containers have it, is what happens without `logto`: it is a link that differs from process
+ * to process.
+ */
 function withoutDeviceLog(settings: Settings): Settings {
   return settings.logto === '/dev/stdout' ? { ...settings, logto: null } : settings
 }

@@ -1,11 +1,13 @@
 /**
- * One end of the line between the master and a child: two pipes, one for each direction, that carry messages as frames, a 32-bit little-endian length and so
- * many bytes of JSON (UTF-8). Both ends use this class; `messages.ts` says what they talk about.
+ * One end of the line between the master and a child: two pipes, one for each direction, that carry messages as frames,
+ * a 32-bit little-endian length and so many bytes of JSON (UTF-8). Both ends use this class; `messages.ts` says what
+ * they talk about.
  *
- * It takes the place of Node's own IPC channel, which an application shares with its worker: there a stray line, a message of another
- * kind or an open descriptor sent along reaches the master's own code. Must stay true: nothing that the other side writes throws here,
- * holds more memory than one message of `mostBytes`, is read faster than its `budget` says, or is parsed with more structure than its `bounds` say or in
- * another turn of the loop than `turns` say. No descriptor can be sent along (`supervisor/user/pipes.ts`).
+ * It takes the place of Node's own IPC channel, which an application shares with its worker: there a stray line, a
+ * message of another kind or an open descriptor sent along reaches the master's own code. Must stay true: nothing that
+ * the other side writes throws here, holds more memory than one message of `mostBytes`, is read faster than its
+ * `budget` says, or is parsed with more structure than its `bounds` say or in another turn of the loop than `turns`
+ * say. No descriptor can be sent along (`supervisor/user/pipes.ts`).
  */
 
 import { Socket } from 'node:net'
@@ -14,13 +16,18 @@ import { type Rate, TokenBucket } from '../ground/token-bucket.js'
 import type { ChannelTurns } from './channel-turns.js'
 import { isWithin, type JsonBounds } from './json-bounds.js'
 
-/** How fast the other side is listened to, on average and at most at once. Past that the pipe is not read: the sender waits. */
+/**
+ * How fast the other side is listened to, on average and at most at once. Past that the pipe is not read: the sender
+ * waits.
+ */
 export interface Pace {
   messagesPerSecond: number
   messages: number
   bytesPerSecond: number
   bytes: number
-  /** What this end has to do for the messages, in units of whoever counts it (`spendWork`). Absent: that is not counted. */
+  /**
+   * What this end has to do for the messages, in units of whoever counts it (`spendWork`). Absent: that is not counted.
+   */
   work?: Rate
 }
 
@@ -44,8 +51,8 @@ export interface ChannelOptions extends ChannelLimits {
   /** The other side has sent more than its budget allows, for the first time. */
   slowed?(): void
   /**
-   * Both directions are TCP sockets. Once the other side has closed its own, nobody reads this one any more: it is reset, and the kernel keeps no port for a minute
-   * (TIME_WAIT).
+   * Both directions are TCP sockets. Once the other side has closed its own, nobody reads this one any more: it is
+   * reset, and the kernel keeps no port for a minute (TIME_WAIT).
    */
   resets?: boolean
 }
@@ -53,7 +60,10 @@ export interface ChannelOptions extends ChannelLimits {
 /** The descriptors that a child has it as: what it reads, and what it writes. */
 export const CHANNEL_DESCRIPTORS = { reads: 3, writes: 4 } as const
 
-/** Raise it when a message of `messages.ts` changes so that the other end, of another build of daimyo, would misread or refuse it. */
+/**
+ * Raise it when a message of `messages.ts` changes so that the other end, of another build of daimyo, would misread or
+ * refuse it.
+ */
 export const CHANNEL_VERSION = 'daimyo-channel/3'
 
 const LENGTH_BYTES = 4
@@ -70,7 +80,9 @@ export interface ChannelEnds {
 /** What `child-prelude.cts` left. */
 const ORPHAN_WATCH = Symbol.for('daimyo.orphan-watch')
 
-/** Of a child. Its end tells from now on of the master's. Throws where nothing of the kind is open under these numbers. */
+/**
+ * Of a child. Its end tells from now on of the master's. Throws where nothing of the kind is open under these numbers.
+ */
 export function openChannelEnds(): ChannelEnds {
   const { reads, writes } = CHANNEL_DESCRIPTORS
   const to = new Socket({ fd: writes, readable: false, writable: true })
@@ -85,12 +97,18 @@ export class Channel {
   readonly #to: Socket
   readonly #options: ChannelOptions
   readonly #budget: ChannelBudget | undefined
-  /** The frame that is not complete yet. Grows by doubling, so a message in many small pieces is copied a bounded number of times. */
+  /**
+   * The frame that is not complete yet. Grows by doubling, so a message in many small pieces is copied a bounded number
+   * of times.
+   */
   #held = Buffer.alloc(0)
   #heldBytes = 0
   #isClosed = false
   #resume: NodeJS.Timeout | null = null
-  /** It stopped reading at a message because the budget was spent. A clock that was asked again might say that there is something to spend by now. */
+  /**
+   * It stopped reading at a message because the budget was spent. A clock that was asked again might say that there is
+   * something to spend by now.
+   */
   #isSpent = false
   /** It waits for its turn, or has it. */
   #turn: 'none' | 'waits' | 'has' = 'none'
@@ -116,8 +134,8 @@ export class Channel {
   }
 
   /**
-   * Sends a message; nothing happens once the line has ended. `sent` is called when the kernel has it, or the line has ended. False: it is longer than
-   * `mostBytes`, or has more structure than `bounds`, and was not sent.
+   * Sends a message; nothing happens once the line has ended. `sent` is called when the kernel has it, or the line has
+   * ended. False: it is longer than `mostBytes`, or has more structure than `bounds`, and was not sent.
    */
   send(message: object, mostBytes = Number.POSITIVE_INFINITY, sent?: () => void, bounds?: JsonBounds): boolean {
     // First: nobody reads what a long message would cost.

@@ -1,6 +1,7 @@
 /**
- * How much structure a message of JSON has, found by one look at its bytes and before it is parsed. To parse costs by the value, not by the byte: 4 MB of
- * `[[[`, or of an object with 180,000 keys, take up to half a second and 150 MB, while 4 MB of text take milliseconds. Pure.
+ * How much structure a message of JSON has, found by one look at its bytes and before it is parsed. To parse costs by
+ * the value, not by the byte: 4 MB of `[[[`, or of an object with 180,000 keys, take up to half a second and 150 MB,
+ * while 4 MB of text take milliseconds. Pure.
  *
  * It is no parser: of bytes that are no JSON it says anything, and the parser refuses those.
  */
@@ -25,7 +26,10 @@ const LIST_END = 0x5d
 const OBJECT = 0x7b
 const OBJECT_END = 0x7d
 
-/** Unknown outside: nobody can choose keys that look like one. Drawn when it is needed: node:crypto takes some 10 ms to load, which few workers need. */
+/**
+ * Unknown outside: nobody can choose keys that look like one. Drawn when it is needed: node:crypto takes some 10 ms to
+ * load, which few workers need.
+ */
 let seed: number | null = null
 const PRIME = 0x01000193
 
@@ -43,7 +47,10 @@ export function isWithin(bytes: Uint8Array, start: number, end: number, bounds: 
   return isBounded(bytes, start, end, bounds, (from, to) => seen.add(bytes, from, to))
 }
 
-/** Whether depth, values and members stay within the bounds, and `takeKey` takes each key, told where it begins and ends. */
+/**
+ * Whether depth, values and members stay within the bounds, and `takeKey` takes each key, told where it begins and
+ * ends.
+ */
 function isBounded(
   bytes: Uint8Array,
   start: number,

@@ -15,7 +15,10 @@ export class FrameWriter implements FrameSender {
   readonly #onSlow: () => void
   #pending = ''
   #scheduled = false
-  /** Short pieces of bodies that came while the peer read nothing, by id: each frame costs a header, so one made of each piece would weigh nine times as much. */
+  /**
+   * Short pieces of bodies that came while the peer read nothing, by id: each frame costs a header, so one made of each
+   * piece would weigh nine times as much.
+   */
   readonly #pieces = new Map<number, GatheredBytes>()
 
   /** `onSlow`: the socket has got more than it would like to hold, so bytes may wait; called for each such write. */

@@ -1,13 +1,16 @@
 /**
- * Where the master's lines and its children's output go: standard output or the `logto` file. Called by the master for every chunk, and by proxies for their access lines.
- * Must stay true: `write` never throws and never blocks; what waits is bounded; a disk that is full or gone stops no child (what cannot
- * be written is counted, dropped and owned up to, once when it begins and once when it is over).
+ * Where the master's lines and its children's output go: standard output or the `logto` file. Called by the master for
+ * every chunk, and by proxies for their access lines. Must stay true: `write` never throws and never blocks; what waits
+ * is bounded; a disk that is full or gone stops no child (what cannot be written is counted, dropped and owned up to,
+ * once when it begins and once when it is over).
  *
- * The writing is sonic-boom's, as long as it works. After an error one of its streams is given up: it would keep its buffer, never
- * try again by itself, and its `flushSync` never returns from ENOSPC. The sink then opens the file anew, at most once a second.
+ * The writing is sonic-boom's, as long as it works. After an error one of its streams is given up: it would keep its
+ * buffer, never try again by itself, and its `flushSync` never returns from ENOSPC. The sink then opens the file anew,
+ * at most once a second.
  *
- * Whoever may lock the file (its owner, by a write of gigabytes) holds up a thread of the pool, and a master that is root holds up itself by opening a file as
- * another user then. So such a master changes over to a new file only while no thread is held up, and another process makes that file (`Reopening`).
+ * Whoever may lock the file (its owner, by a write of gigabytes) holds up a thread of the pool, and a master that is
+ * root holds up itself by opening a file as another user then. So such a master changes over to a new file only while
+ * no thread is held up, and another process makes that file (`Reopening`).
  */
 
 import { close, fstatSync } from 'node:fs'
@@ -50,8 +53,8 @@ const closeMs = 2000
 const quietMs = 20
 
 /**
- * Whether a log was given up at its end with a write under way. That write may hold a thread of the pool for ever, and `process.exit` waits for all threads:
- * a process that must end then needs SIGKILL.
+ * Whether a log was given up at its end with a write under way. That write may hold a thread of the pool for ever, and
+ * `process.exit` waits for all threads: a process that must end then needs SIGKILL.
  */
 export function hasStuckLog(): boolean {
   return isLogStuck
@@ -103,15 +106,19 @@ export class LogSink {
     return this.#stream.write(bytes) || this.#isBroken
   }
 
-  /** Calls `listener` whenever everything was written (or given up) after a `write` that returned false; returns its removal. */
+  /**
+   * Calls `listener` whenever everything was written (or given up) after a `write` that returned false; returns its
+   * removal.
+   */
   onDrain(listener: () => void): () => void {
     this.#drainListeners.add(listener)
     return () => this.#drainListeners.delete(listener)
   }
 
   /**
-   * Goes on in a new file of the same name, after a rotation. The file is there, with its owner, when this returns: proxies open it
-   * next. When it cannot be opened the old one stays in use, and that is said, and returned; else null. Standard output has nothing to reopen.
+   * Goes on in a new file of the same name, after a rotation. The file is there, with its owner, when this returns:
+   * proxies open it next. When it cannot be opened the old one stays in use, and that is said, and returned; else null.
+   * Standard output has nothing to reopen.
    */
   reopen(): string | null {
     if (this.#options.path === null || this.#isClosed) return null
@@ -134,14 +141,17 @@ export class LogSink {
     return stats.isFile() ? stats.size : null
   }
 
-  /** A thread of the pool may be in the kernel on behalf of this log, for as long as a file system or whoever has locked the file likes. */
+  /**
+   * A thread of the pool may be in the kernel on behalf of this log, for as long as a file system or whoever has locked
+   * the file likes.
+   */
   get holdsThread(): boolean {
     return this.#ending.size > 0 || (this.#stream?.mayHoldThread === true && this.#stream.waitingBytes > 0)
   }
 
   /**
-   * As `reopen`, but nobody waits: `make` (that of the options) makes the new file, and meanwhile lines wait here. One change after the other. Resolves with why the
-   * old file stays in use, null: it does not. Never rejects.
+   * As `reopen`, but nobody waits: `make` (that of the options) makes the new file, and meanwhile lines wait here. One
+   * change after the other. Resolves with why the old file stays in use, null: it does not. Never rejects.
    */
   changeOver(make = this.#options.reopening?.make): Promise<string | null> {
     const changed = this.#changing.then(() => this.#change(make))
@@ -150,8 +160,8 @@ export class LogSink {
   }
 
   /**
-   * What `work` returns or throws, called in the same turn of the loop in which `isQuiet`: lines wait meanwhile, so that this log comes to hold no thread. Rejects where it has not become so within
-   * so many milliseconds.
+   * What `work` returns or throws, called in the same turn of the loop in which `isQuiet`: lines wait meanwhile, so
+   * that this log comes to hold no thread. Rejects where it has not become so within so many milliseconds.
    */
   async quietly<T>(isQuiet: () => boolean, withinMs: number, work: () => T): Promise<T> {
     const untilMs = performance.now() + withinMs
@@ -219,8 +229,9 @@ export class LogSink {
   }
 
   /**
-   * Writes what waits, for at most two seconds, and closes. What was written is safe with the kernel: no fsync(2) is asked for, because a busy disk takes
-   * seconds for it, and the thread that waits would hold up the end of the process.
+   * Writes what waits, for at most two seconds, and closes. What was written is safe with the kernel: no fsync(2) is
+   * asked for, because a busy disk takes seconds for it, and the thread that waits would hold up the end of the
+   * process.
    */
   async close(): Promise<void> {
     if (this.#held !== null) this.#release()
@@ -304,7 +315,10 @@ export class LogSink {
     }
   }
 
-  /** The file is there, as long as its disk is full or broken only; who must not open it by its name is refused, and has it made. */
+  /**
+   * The file is there, as long as its disk is full or broken only; who must not open it by its name is refused, and has
+   * it made.
+   */
   async #openSoon(): Promise<void> {
     const why = await this.changeOver(async () => {})
     if (why !== null) await this.changeOver()

@@ -11,19 +11,20 @@
  * Who is checked next decides whether the right password gets in while others guess, a thousand times a second, a new
  * password each time, also when nothing is verified yet after a start. Decision:
  *
- * 1. Credentials that were asked for before and are not judged yet go before those never seen: a scraper comes back with
- *    the same ones, a guesser with others. Each call counts, be it answered `busy`, so a scraper is known from its second
- *    scrape on.
+ * 1. Credentials that were asked for before and are not judged yet go before those never seen: a scraper comes back
+ *    with the same ones, a guesser with others. Each call counts, be it answered `busy`, so a scraper is known from its
+ *    second scrape on.
  * 2. Then the client addresses take turns, an IPv6 /64 as one: guesses from one address do not delay the others.
- * 3. Then those go first that were first asked for longest ago: no guess that began later, how often it is repeated, gets
- *    before a scraper on the same address.
+ * 3. Then those go first that were first asked for longest ago: no guess that began later, how often it is repeated,
+ *    gets before a scraper on the same address.
  * 4. All calls with the same credentials share one check, and credentials that were found wrong cost no second one.
  *
- * Not kept out is a guesser on the scraper's own address who goes on repeating thousands of guesses that it began before
- * the scraper's first call; it delays the scraper, which is told 503 meanwhile.
+ * Not kept out is a guesser on the scraper's own address who goes on repeating thousands of guesses that it began
+ * before the scraper's first call; it delays the scraper, which is told 503 meanwhile.
  *
- * Memory: 65,536 digests of 12 characters, about 5 MB, which only a flood fills: a minute of a thousand guesses a second,
- * as long as scrapers usually wait between two scrapes. Credentials that are asked for again count as new there.
+ * Memory: 65,536 digests of 12 characters, about 5 MB, which only a flood fills: a minute of a thousand guesses a
+ * second, as long as scrapers usually wait between two scrapes. Credentials that are asked for again count as new
+ * there.
  */
 
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
@@ -90,8 +91,8 @@ export class BasicAuth {
   }
 
   /**
-   * Whether an `Authorization` header carries the right user and password; `address` is the client's. Never rejects, and
-   * takes a few seconds at most.
+   * Whether an `Authorization` header carries the right user and password; `address` is the client's. Never rejects,
+   * and takes a few seconds at most.
    */
   async check(authorizationHeader: string | undefined, address: string): Promise<Verdict> {
     const credentials = readHeader(authorizationHeader)

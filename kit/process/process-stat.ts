@@ -2,7 +2,10 @@
 
 import { readFileSync } from 'node:fs'
 
-/** `state`: one letter, `T` stopped, `Z` dead and not reaped. `startTicks`: since boot, which tells two lives of one pid apart. */
+/**
+ * `state`: one letter, `T` stopped, `Z` dead and not reaped. `startTicks`: since boot, which tells two lives of one pid
+ * apart.
+ */
 export interface ProcessStat {
   /** The first 15 bytes of the program's name, or of what the process calls itself. */
   name: string
@@ -49,8 +52,8 @@ export function cpuSecondsOf({ cpuTicks }: Pick<ProcessStat, 'cpuTicks'>): numbe
 }
 
 /**
- * A zombie is dead: it only waits for its parent. But the state is that of the first thread, and when that one ends alone (pthread_exit(3), SYS_exit), the process
- * lives on in the others; the kernel goes on counting the first.
+ * A zombie is dead: it only waits for its parent. But the state is that of the first thread, and when that one ends
+ * alone (pthread_exit(3), SYS_exit), the process lives on in the others; the kernel goes on counting the first.
  */
 export function isDead({ state, threads }: Pick<ProcessStat, 'state' | 'threads'>): boolean {
   return state === 'X' || (state === 'Z' && !(threads > 1))

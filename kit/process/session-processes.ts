@@ -1,9 +1,11 @@
 /**
- * What a worker has started, in its session, and the end of it. Used by the master for workers that have ended, and by a worker whose master is gone.
+ * What a worker has started, in its session, and the end of it. Used by the master for workers that have ended, and by
+ * a worker whose master is gone.
  *
- * A worker leads a session (setsid(2)), which whatever it starts belongs to, unless it leads one of its own (`detached: true` of Node, setsid(1)).
- * What must stay true: nobody is signalled who is not in that session at this moment; a number that belongs to a new process is left alone. The kernel
- * gives the number of a session to no new process while one of the session lives, so a process of that number is none of the worker's.
+ * A worker leads a session (setsid(2)), which whatever it starts belongs to, unless it leads one of its own (`detached:
+ * true` of Node, setsid(1)). What must stay true: nobody is signalled who is not in that session at this moment; a
+ * number that belongs to a new process is left alone. The kernel gives the number of a session to no new process while
+ * one of the session lives, so a process of that number is none of the worker's.
  */
 
 import { readdirSync } from 'node:fs'
@@ -29,7 +31,10 @@ const LOOK_MS = 20
 const MOST_KILLS = 10
 const KILL_MS = 200
 
-/** Those in the session that `leader`, a process that has ended or this one, led or leads; without itself. `isThere`: it is a child that was not reaped. */
+/**
+ * Those in the session that `leader`, a process that has ended or this one, led or leads; without itself. `isThere`: it
+ * is a child that was not reaped.
+ */
 export async function processesOfSession(leader: number, isThere = false): Promise<SessionProcess[]> {
   const found: SessionProcess[] = []
   if (!isThere && isAnothers(leader)) return found
@@ -50,8 +55,8 @@ export interface SessionEnd {
 }
 
 /**
- * SIGTERM to each of `found`, SIGKILL to what is left after `mercyMs`, or as soon as `isHurried`. The leader has ended, or ends with them: it is
- * not signalled.
+ * SIGTERM to each of `found`, SIGKILL to what is left after `mercyMs`, or as soon as `isHurried`. The leader has ended,
+ * or ends with them: it is not signalled.
  */
 export async function endSession(
   leader: number,

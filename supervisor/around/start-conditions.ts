@@ -1,5 +1,6 @@
 /**
- * What a start waits for: files that must be there, sockets that must accept. Called by `hook-points.ts` before anything is opened.
+ * What a start waits for: files that must be there, sockets that must accept. Called by `hook-points.ts` before
+ * anything is opened.
  */
 
 import { statSync } from 'node:fs'
@@ -21,7 +22,10 @@ type StartConditions = Pick<
   'waitForFile' | 'waitForFileTimeoutMs' | 'waitForSocket' | 'waitForSocketTimeoutMs'
 >
 
-/** Resolves when all conditions hold. Failures: `start-condition` (69) past a deadline; an abort rejects with its reason. */
+/**
+ * Resolves when all conditions hold. Failures: `start-condition` (69) past a deadline; an abort rejects with its
+ * reason.
+ */
 export async function startConditions(
   conditions: StartConditions,
   opener: Opener,

@@ -1,5 +1,6 @@
 /**
- * How long the end of the tree may take: what `hook-points.ts` gives a hook, and what the systemd unit and `daimyo doctor` reckon with. Pure.
+ * How long the end of the tree may take: what `hook-points.ts` gives a hook, and what the systemd unit and `daimyo
+ * doctor` reckon with. Pure.
  */
 
 import type { Settings } from '../config/values/settings.js'
@@ -14,7 +15,10 @@ export function atExitMs({ execTimeoutMs, reloadMercyMs }: AtExitSettings): numb
   return Math.min(execTimeoutMs, reloadMercyMs)
 }
 
-/** Requests and workers, behind them the hooks at exit one after the other, behind those the daemons and cron jobs all at once. */
+/**
+ * Requests and workers, behind them the hooks at exit one after the other, behind those the daemons and cron jobs all
+ * at once.
+ */
 export function longestStopMs(settings: StopSettings): number {
   const { reloadMercyMs, workerReloadMercyMs, execAsUserAtexit, attachDaemon, cron } = settings
   const hooksMs = execAsUserAtexit.length * atExitMs(settings)

@@ -1,9 +1,10 @@
 /**
- * One child process: its pipes, its channel, its exit. Shared by `worker.ts` and `proxy-process.ts`, which know what the
- * messages mean. `child_process.spawn`, never `cluster`: docs/decisions/no-cluster.md says why.
+ * One child process: its pipes, its channel, its exit. Shared by `worker.ts` and `proxy-process.ts`, which know what
+ * the messages mean. `child_process.spawn`, never `cluster`: docs/decisions/no-cluster.md says why.
  *
- * Each child leads a session of its own. Ctrl-C in a terminal goes to the whole foreground group: the children must not see
- * it, because it is the master that tells them, in order, how to end. And by its session is known what the child has started (`worker-remains.ts`).
+ * Each child leads a session of its own. Ctrl-C in a terminal goes to the whole foreground group: the children must not
+ * see it, because it is the master that tells them, in order, how to end. And by its session is known what the child
+ * has started (`worker-remains.ts`).
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -51,7 +52,10 @@ export interface ChildPlumbing {
 
 /** Who hears of it. */
 export interface ChildListeners {
-  /** It is there: at once, before its constructor has returned, or when there were pipes for it. Not called where it cannot be started. */
+  /**
+   * It is there: at once, before its constructor has returned, or when there were pipes for it. Not called where it
+   * cannot be started.
+   */
   started?(pid: number): void
   /** False: it is none of a child like this, and the channel is given up. */
   message(message: unknown): boolean
@@ -61,7 +65,10 @@ export interface ChildListeners {
   slowed(): void
   /** Its process has ended, and been reaped; what it printed and said may still come. */
   reaped?(pid: number): void
-  /** The last call but one. `error`: it could not even be started. `stays`: it was given up, and why its process is there still. */
+  /**
+   * The last call but one. `error`: it could not even be started. `stays`: it was given up, and why its process is
+   * there still.
+   */
   exit(code: number | null, signal: NodeJS.Signals | null, error: string | null, stays: string | null): void
   /** The process that was given up has ended. */
   endedLate?(code: number | null, signal: NodeJS.Signals | null): void
@@ -98,7 +105,10 @@ export class Child {
     return this.#errorLines.all()
   }
 
-  /** Sends a message, or does nothing when the channel is closed: the exit tells the rest. `sent`: the kernel has it, or it never will. */
+  /**
+   * Sends a message, or does nothing when the channel is closed: the exit tells the rest. `sent`: the kernel has it, or
+   * it never will.
+   */
   send(message: object, sent?: () => void): void {
     if (this.#unsent !== null) this.#unsent.push({ message, sent })
     else if (this.#channel !== null) this.#channel.send(message, Number.POSITIVE_INFINITY, sent)
@@ -112,7 +122,10 @@ export class Child {
     this.#notStarted('SIGKILL', null)
   }
 
-  /** It was killed, is dead, and will never be reaped (`isDeadTracee` in `tracers.ts`): it counts as gone, and stays a zombie until the master ends. */
+  /**
+   * It was killed, is dead, and will never be reaped (`isDeadTracee` in `tracers.ts`): it counts as gone, and stays a
+   * zombie until the master ends.
+   */
   letGo(): void {
     const { pid } = this
     if (pid === null || this.#finished) return
@@ -122,7 +135,8 @@ export class Child {
   }
 
   /**
-   * It was killed, and does not end: it counts as gone from now on. Its pipes stay open as long as it does: to close one may wait for whoever has locked it.
+   * It was killed, and does not end: it counts as gone from now on. Its pipes stay open as long as it does: to close
+   * one may wait for whoever has locked it.
    */
   giveUp(): void {
     const { pid } = this

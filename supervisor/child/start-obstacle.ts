@@ -1,6 +1,7 @@
 /**
- * Why a worker cannot be started or cannot load, where the operating system's own word ("spawn node ENOENT") does not tell: a folder or file that is gone, a
- * limit that is reached. And what to do about it. Called by `worker.ts` and `process-tree.ts`.
+ * Why a worker cannot be started or cannot load, where the operating system's own word ("spawn node ENOENT") does not
+ * tell: a folder or file that is gone, a limit that is reached. And what to do about it. Called by `worker.ts` and
+ * `process-tree.ts`.
  * Must stay true: paths are looked at as the service's user, as `release.ts` does.
  */
 
@@ -32,7 +33,10 @@ const LIMITS: Record<string, StartObstacle> = {
   },
 }
 
-/** What stands behind an error of spawn(2); the error itself where nothing else is found. `lost`: what `releaseObstacle` has found. */
+/**
+ * What stands behind an error of spawn(2); the error itself where nothing else is found. `lost`: what `releaseObstacle`
+ * has found.
+ */
 export function explainNotStarted(
   error: string,
   generation: Generation,
@@ -53,7 +57,9 @@ export function explainNotStarted(
   return { why: error, remedy: '' }
 }
 
-/** The working folder or the entry file of the release is gone, and where its link leads by now; null: both are there. */
+/**
+ * The working folder or the entry file of the release is gone, and where its link leads by now; null: both are there.
+ */
 export function releaseObstacle(generation: Generation): StartObstacle | null {
   const { release, settings } = generation
   const found: [option: 'chdir' | 'app', written: string | null, real: string | null][] = [
@@ -102,7 +108,10 @@ export function roomObstacle(error: string, { settings }: Generation): StartObst
   return { why: found.why, remedy: `${found.remedy}; it is tried again by itself` }
 }
 
-/** What the same settings lead to by now, where that is another release; null: they lead nowhere, to the same, or cannot be looked at now. */
+/**
+ * What the same settings lead to by now, where that is another release; null: they lead nowhere, to the same, or cannot
+ * be looked at now.
+ */
 export function movedRelease({ release, settings }: Generation): Release | null {
   if (!mayBecomeUser(settings.credentials)) return null
   try {

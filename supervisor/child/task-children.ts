@@ -1,11 +1,13 @@
 /**
- * Work in folders of the service's user that a root master has another process do (`task-child-main.ts`). That user can make open(2), lstat(2), rename(2) or unlink(2) there wait
- * without end (the lock of a FIFO or of a folder, a FUSE file system), or have the blocks of a file freed for minutes.
+ * Work in folders of the service's user that a root master has another process do (`task-child-main.ts`). That user can
+ * make open(2), lstat(2), rename(2) or unlink(2) there wait without end (the lock of a FIFO or of a folder, a FUSE file
+ * system), or have the blocks of a file freed for minutes.
  *
- * The process is root and becomes that user for each path, by the same code as the master would (`guarded-path.ts`). So nobody but root can trace it, signal it or reach its
- * descriptors: real and saved ids stay root's. Its answer is as good as the master's own look, and its standard streams may be sockets.
- * Must stay true: a process that is late is killed and not waited for; of each task only so many late ones are left; nothing is done in the master instead, unless the files of daimyo
- * have become those of another build.
+ * The process is root and becomes that user for each path, by the same code as the master would (`guarded-path.ts`). So
+ * nobody but root can trace it, signal it or reach its descriptors: real and saved ids stay root's. Its answer is as
+ * good as the master's own look, and its standard streams may be sockets. Must stay true: a process that is late is
+ * killed and not waited for; of each task only so many late ones are left; nothing is done in the master instead,
+ * unless the files of daimyo have become those of another build.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -25,7 +27,10 @@ export interface Task<Request, Result> {
 
 /** Does a task for the service's user. */
 export interface Tasks {
-  /** What the task returns or throws; a Failure arrives as one. Rejects with the Failure `late` (71) where it is not done in time. `withinMs`: instead of the usual time. */
+  /**
+   * What the task returns or throws; a Failure arrives as one. Rejects with the Failure `late` (71) where it is not
+   * done in time. `withinMs`: instead of the usual time.
+   */
   run<Request, Result>(task: Task<Request, Result>, request: Request, options: TaskOptions): Promise<Result>
 }
 
@@ -37,7 +42,10 @@ export interface TaskOptions {
   withinMs?: number
   /** Descriptors that the process gets as 3, 4, …: it keeps them open for as long as it lives. */
   descriptors?: readonly number[]
-  /** Called with the process that has done it and what it answers; it ends after that. Not called where this process did it itself. */
+  /**
+   * Called with the process that has done it and what it answers; it ends after that. Not called where this process did
+   * it itself.
+   */
   taking?: (pid: number, result: unknown) => void
 }
 

@@ -8,7 +8,10 @@ import { hashPassword } from '../../kit/page/password-hash.js'
 import type { CommandContext } from './command-context.js'
 import { isTerminal, type PasswordInput, readPassword } from './read-password.js'
 
-/** Asks twice on a terminal, without echo; otherwise takes the first line of standard input. Failure `usage` (64) for no password. */
+/**
+ * Asks twice on a terminal, without echo; otherwise takes the first line of standard input. Failure `usage` (64) for no
+ * password.
+ */
 export async function hashPasswordCommand(input: PasswordInput, context: CommandContext): Promise<number> {
   const password = await readPassword(input, context.complain, 'password: ')
   if (password === '') throw new Failure('usage', 'cannot hash the password: it is empty', EXIT.usage)

@@ -1,6 +1,6 @@
 /**
- * `daimyo scale N`, `restart-worker SLOT`, `pause`, `resume` and `logs reopen`: one request to the running master, waited for to its
- * end. Called by `command.ts`.
+ * `daimyo scale N`, `restart-worker SLOT`, `pause`, `resume` and `logs reopen`: one request to the running master,
+ * waited for to its end. Called by `command.ts`.
  * Must stay true: it ends with 0 only when what was asked for has happened.
  */
 
@@ -18,7 +18,10 @@ export type OrderedRequest = Extract<
 /** A master that is at it says so every other second, however long it takes. */
 const silenceMs = 20_000
 
-/** Prints the steps and what is so now, or the reason of the failure and the worker's last lines (1). Failures as `locateMaster`. */
+/**
+ * Prints the steps and what is so now, or the reason of the failure and the worker's last lines (1). Failures as
+ * `locateMaster`.
+ */
 export async function orderCommand(
   sought: MasterSought,
   request: OrderedRequest,

@@ -1,6 +1,7 @@
 /**
  * `daimyo stop [INI]`: asks the master to stop and waits until its process is gone. Called by `command.ts`.
- * Must stay true: when it ends with 0, the master's pid does not exist any more, nor does a child of it, and a new start finds everything free.
+ * Must stay true: when it ends with 0, the master's pid does not exist any more, nor does a child of it, and a new
+ * start finds everything free.
  */
 
 import { EXIT, Failure } from '../../kit/ground/failure.js'
@@ -16,8 +17,8 @@ const silenceMs = 20_000
 const goneMs = 10_000
 
 /**
- * Prints the steps and `stopped`, and 1 where the master has stopped but a child of it does not end. Failures as `locateMaster`, and `stop` (1) when the
- * process of the master is still there.
+ * Prints the steps and `stopped`, and 1 where the master has stopped but a child of it does not end. Failures as
+ * `locateMaster`, and `stop` (1) when the process of the master is still there.
  */
 export async function stopCommand(sought: MasterSought, context: CommandContext): Promise<number> {
   const { controlPath, trusted, report, remark } = await locateMaster(sought, context.environment)

@@ -13,8 +13,8 @@ export interface ChangedOption {
 }
 
 /**
- * The options whose values differ, in the order of the table. Several that fill one field (`uid`, `gid`) are told as the
- * first.
+ * The options whose values differ, in the order of the table. Several that fill one field (`uid`, `gid`) are told as
+ * the first.
  */
 export function changedOptions(before: Settings, after: Settings): ChangedOption[] {
   const changed: ChangedOption[] = []

@@ -1,7 +1,8 @@
 /**
- * What `daimyo doctor` holds against each other: what the INI asks for and what the host gives. Called by `doctor-command.ts`, which looks
- * up the facts. Pure.
- * Must stay true: what could not be looked up is told as not known, never as right; every row that is not right has a remedy.
+ * What `daimyo doctor` holds against each other: what the INI asks for and what the host gives. Called by
+ * `doctor-command.ts`, which looks up the facts. Pure.
+ * Must stay true: what could not be looked up is told as not known, never as right; every row that is not right has a
+ * remedy.
  */
 
 import { SOCKET_PATH_BYTES } from '../../kit/options/values/listen-address.js'

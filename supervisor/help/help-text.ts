@@ -67,7 +67,10 @@ export function helpText(): string {
   return `${what}\n\nUsage:\n${COMMANDS.map(describeCommand).join('')}\n${NOTES}${sections.join('')}`
 }
 
-/** What is known of a word: a command, an option by any of its names, a word of another server, or the options in whose names it is. Null: nothing. */
+/**
+ * What is known of a word: a command, an option by any of its names, a word of another server, or the options in whose
+ * names it is. Null: nothing.
+ */
 export function explainWord(word: string): string | null {
   if (word === '') return null
   const commands = COMMANDS.filter(([usage]) => usage.split(/[ |[\]]+/).includes(word))

@@ -3,8 +3,8 @@
  * Must stay true: readers see a whole file or none, never half of one; nothing that a planted link points to is
  * written or removed; a live daimyo's pidfile is never taken, however many start at the same moment.
  *
- * Unlike uWSGI, which leaves it behind unless `vacuum` is set, the file is always removed at exit while it is still ours: a
- * pidfile that outlives its process names a stranger some day.
+ * Unlike uWSGI, which leaves it behind unless `vacuum` is set, the file is always removed at exit while it is still
+ * ours: a pidfile that outlives its process names a stranger some day.
  */
 
 import {
@@ -32,15 +32,18 @@ import { childrenOf, commandOf, hasOpen, lifeOf, startTimeOf, userOf } from './p
 const longestPidfile = 64
 
 /**
- * Throws a `pidfile` Failure when `path` cannot become ours: it is a link or no regular file (77), or it names a daimyo that
- * runs (69). Called before anything is started, and again by `writePidfile`. The file is opened as `guarded-path.ts`
- * allows for the service's `credentials`; the process that it names is judged as we are.
+ * Throws a `pidfile` Failure when `path` cannot become ours: it is a link or no regular file (77), or it names a daimyo
+ * that runs (69). Called before anything is started, and again by `writePidfile`. The file is opened as
+ * `guarded-path.ts` allows for the service's `credentials`; the process that it names is judged as we are.
  */
 export function checkPidfile(path: string, credentials: Credentials | null = null, own = process.pid): void {
   findStale(path, path, credentials, own)
 }
 
-/** What stands at `place`, `path` or the name of a right to it, and may be replaced; null: there is nothing. Throws as `checkPidfile`. */
+/**
+ * What stands at `place`, `path` or the name of a right to it, and may be replaced; null: there is nothing. Throws as
+ * `checkPidfile`.
+ */
 function findStale(path: string, place: string, credentials: Credentials | null, own: number): Stats | null {
   const { found, pid } = onGuardedPath(place, 'name', credentials, () => ({
     found: lookOrRefuse(place),
@@ -69,8 +72,8 @@ export interface WrittenPidfile {
 }
 
 /**
- * Writes the pid `own` to `path` (mode 0644) in one step; a stale pidfile is replaced. Failures as `checkPidfile`. The file stays
- * open for the life of the master: so the next start knows that this master wrote it.
+ * Writes the pid `own` to `path` (mode 0644) in one step; a stale pidfile is replaced. Failures as `checkPidfile`. The
+ * file stays open for the life of the master: so the next start knows that this master wrote it.
  */
 export function writePidfile(path: string, credentials: Credentials | null = null, own = process.pid): WrittenPidfile {
   for (let round = 0; round < MOST_ROUNDS; round++) {
@@ -100,8 +103,9 @@ interface Way {
 }
 
 /**
- * A stale pidfile is never moved before there is another in its place: else a third start finds the name free meanwhile. Whoever wants to replace it links its own file to a name
- * that says which stale file is meant, and only one can: that is the right. A right whose owner died is stale in turn.
+ * A stale pidfile is never moved before there is another in its place: else a third start finds the name free
+ * meanwhile. Whoever wants to replace it links its own file to a name that says which stale file is meant, and only one
+ * can: that is the right. A right whose owner died is stale in turn.
  */
 function findWay(path: string, credentials: Credentials | null, own: number): Way {
   const stale: Stale[] = []
@@ -165,7 +169,9 @@ function unwritable(path: string, error: unknown): Failure {
   return new Failure('pidfile', `cannot write the pidfile: pidfile=${path}: ${reasonOf(error)}`, exitCode, error)
 }
 
-/** Removes the pidfile if it still holds our pid; tells whether it did. Never throws: at exit nobody could act on it. */
+/**
+ * Removes the pidfile if it still holds our pid; tells whether it did. Never throws: at exit nobody could act on it.
+ */
 export function removePidfile(path: string, pid: number = process.pid): boolean {
   try {
     if (!lookAt(path)?.isFile() || readPid(path) !== pid) return false
@@ -202,8 +208,9 @@ export const pidfileTasks = {
 }
 
 /**
- * A descriptor of ours on the pidfile that the process `pid` has just written and keeps open. It asks no file system. A root without CAP_SYS_PTRACE may not look there, and opens the
- * name, which the kernel has in its cache. Null: it is not had, and the next start takes the file for a stale one.
+ * A descriptor of ours on the pidfile that the process `pid` has just written and keeps open. It asks no file system. A
+ * root without CAP_SYS_PTRACE may not look there, and opens the name, which the kernel has in its cache. Null: it is
+ * not had, and the next start takes the file for a stale one.
  */
 export function holdWritten(
   pid: number,
@@ -230,7 +237,10 @@ function openWritten(path: string, { dev, ino }: WrittenPidfile, flags: number):
   throw new Error(`${path}: it is another file`)
 }
 
-/** The pid that a pidfile holds; null when there is no such file or something else is in it. However large the file is, 65 bytes of it are read. */
+/**
+ * The pid that a pidfile holds; null when there is no such file or something else is in it. However large the file is,
+ * 65 bytes of it are read.
+ */
 export function readPid(path: string): number | null {
   try {
     const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
@@ -250,11 +260,12 @@ export function readPid(path: string): number | null {
 }
 
 /**
- * A master that started before the file was written wrote it; one that started later only got the same number, as happens after
- * a crash of the whole machine. A stepped clock can make this wrong, for two INIs that share one pidfile by mistake.
- * Only a process of ours, or of the file's owner, has written it: else its owner could name whomever it likes. A master
- * that root starts with `uid` stays root's: there a process of anybody else is no master of this service, only a
- * process that the service's user named in the file; nor is root's master of another service, which has another pidfile open.
+ * A master that started before the file was written wrote it; one that started later only got the same number, as
+ * happens after a crash of the whole machine. A stepped clock can make this wrong, for two INIs that share one pidfile
+ * by mistake. Only a process of ours, or of the file's owner, has written it: else its owner could name whomever it
+ * likes. A master that root starts with `uid` stays root's: there a process of anybody else is no master of this
+ * service, only a process that the service's user named in the file; nor is root's master of another service, which has
+ * another pidfile open.
  */
 function isRunningDaimyo(pid: number, file: Stats, credentials: Credentials | null): boolean {
   const life = lifeOf(pid)
@@ -270,7 +281,10 @@ function isRunningDaimyo(pid: number, file: Stats, credentials: Credentials | nu
   return !isRootsMaster || isHeldBy(pid, file)
 }
 
-/** Its task writes the file, and ends when the master has it open: so the tasks are looked at first. They are root's; a worker of the service's user is none. */
+/**
+ * Its task writes the file, and ends when the master has it open: so the tasks are looked at first. They are root's; a
+ * worker of the service's user is none.
+ */
 function isHeldBy(master: number, file: Stats): boolean {
   const tasks = childrenOf(master).filter(pid => userOf(pid) === 0)
   return [...tasks, master].some(pid => hasOpen(pid, file))
@@ -301,8 +315,8 @@ function removeIfThere(path: string): void {
 const MOST_BLOCKS = 128
 
 /**
- * `work` removes or replaces what `path` names. Its user may have given it any number of blocks, which the file system may take minutes to free: such a one stays
- * open, and is freed when this process has ended.
+ * `work` removes or replaces what `path` names. Its user may have given it any number of blocks, which the file system
+ * may take minutes to free: such a one stays open, and is freed when this process has ended.
  */
 function holdingFile(path: string, work: () => void): void {
   const held = hold(path)

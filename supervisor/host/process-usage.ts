@@ -1,6 +1,6 @@
 /**
- * Memory and CPU of the children, read every two seconds from `/proc`. Owned by `process-tree.ts`; read by the status and the metrics. Where there is no
- * `/proc`, as on macOS, nothing is known.
+ * Memory and CPU of the children, read every two seconds from `/proc`. Owned by `process-tree.ts`; read by the status
+ * and the metrics. Where there is no `/proc`, as on macOS, nothing is known.
  */
 
 import { readFileSync } from 'node:fs'

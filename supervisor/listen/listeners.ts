@@ -1,13 +1,15 @@
 /**
- * The public listening sockets. The master opens them, as root where a port needs it, and keeps them for its whole life; the
- * proxies inherit the descriptors, call listen(2) on them and accept. Called by `master.ts`.
+ * The public listening sockets. The master opens them, as root where a port needs it, and keeps them for its whole
+ * life; the proxies inherit the descriptors, call listen(2) on them and accept. Called by `master.ts`.
  *
- * Must stay true: the master never accepts. `net._createServerHandle`, which `cluster` itself uses, binds without listening,
- * and libuv accepts only on handles that it listens on. It sets SO_REUSEADDR, so a restart does not wait for TIME_WAIT.
+ * Must stay true: the master never accepts. `net._createServerHandle`, which `cluster` itself uses, binds without
+ * listening, and libuv accepts only on handles that it listens on. It sets SO_REUSEADDR, so a restart does not wait for
+ * TIME_WAIT.
  *
- * The socket listens from the first proxy's listen(2) on, for as long as the master holds it: between the death of a proxy
- * and the next one's first accept, clients wait in the backlog. Before the first proxy they are refused, as before the start.
- * Two masters that bind the same port at the same time both succeed; the second one's proxy then fails to listen.
+ * The socket listens from the first proxy's listen(2) on, for as long as the master holds it: between the death of a
+ * proxy and the next one's first accept, clients wait in the backlog. Before the first proxy they are refused, as
+ * before the start. Two masters that bind the same port at the same time both succeed; the second one's proxy then
+ * fails to listen.
  */
 
 import { lookup } from 'node:dns/promises'
@@ -55,7 +57,10 @@ export interface ListenerOptions {
   opener: Credentials | null
   /** What systemd has opened in place of some of them. */
   passed: PassedSockets
-  /** Removes a unix socket where others than root decide about its folder; instead of the master, which would free the blocks of a file that they have put in its place. */
+  /**
+   * Removes a unix socket where others than root decide about its folder; instead of the master, which would free the
+   * blocks of a file that they have put in its place.
+   */
   remove?: (path: string) => void
 }
 
@@ -64,7 +69,9 @@ const SERVICE_MODE = 0o660
 /** chown(2). */
 const UNCHANGED = -1
 
-/** Who may use the public unix sockets: `chmod-socket` and `chown-socket`, otherwise the user and group of the service. */
+/**
+ * Who may use the public unix sockets: `chmod-socket` and `chown-socket`, otherwise the user and group of the service.
+ */
 export function socketAccess(
   settings: Pick<Settings, 'chmodSocket' | 'chownSocket' | 'credentials'>,
 ): Pick<ListenerOptions, 'mode' | 'owner' | 'opener'> {
@@ -75,8 +82,9 @@ export function socketAccess(
 }
 
 /**
- * Opens all addresses, or none and throws a Failure that names the one (69 in use, 77 not permitted, 71 anything else). Sockets passed by
- * systemd take the place of those that `passed` says. All of IPv6 beside an IPv4 address of that port is IPv6 only, as with nginx.
+ * Opens all addresses, or none and throws a Failure that names the one (69 in use, 77 not permitted, 71 anything else).
+ * Sockets passed by systemd take the place of those that `passed` says. All of IPv6 beside an IPv4 address of that port
+ * is IPv6 only, as with nginx.
  */
 export async function openListeners(options: ListenerOptions): Promise<Listener[]> {
   const places = await placesOf(options)
@@ -129,7 +137,10 @@ function takenBy(other: ListenAddress): string {
   return `\`http = ${printListenAddress(other)}\` has it`
 }
 
-/** `die-on-idle`: a socket that nobody holds while the master is away would lose its clients. Throws (78) when there is one. */
+/**
+ * `die-on-idle`: a socket that nobody holds while the master is away would lose its clients. Throws (78) when there is
+ * one.
+ */
 export function demandInherited(listeners: readonly Listener[]): void {
   const own = listeners.filter(listener => !listener.inherited).map(({ url }) => url)
   if (own.length === 0) return
@@ -172,7 +183,10 @@ function adopt({ fd, address }: InheritedSocket, { passedBacklog: backlog }: Lis
   return { fd, url, inherited: true, backlog, close: () => {} }
 }
 
-/** Where an open TCP socket is bound; null: it is another kind. The handle only lends its getsockname and stays open: to close it would close the socket. */
+/**
+ * Where an open TCP socket is bound; null: it is another kind. The handle only lends its getsockname and stays open: to
+ * close it would close the socket.
+ */
 export function tcpAddressOf(fd: number): BoundAddress | null {
   const handle = createServerHandle(null, null, null, fd)
   if (typeof handle === 'number' || typeof handle.getsockname !== 'function') return null
@@ -271,7 +285,9 @@ function openTcp(
 /** UV_TCP_IPV6ONLY of uv.h. */
 const SIX_ONLY = 1
 
-/** The bound handle and its real port, or the error's code. libuv keeps back EADDRINUSE of bind(2) until getsockname. */
+/**
+ * The bound handle and its real port, or the error's code. libuv keeps back EADDRINUSE of bind(2) until getsockname.
+ */
 function bindTcp(host: string, port: number, flags: number): { handle: BoundHandle; address: BoundAddress } | string {
   const handle = createServerHandle(host, port, net.isIPv6(host) ? 6 : 4, undefined, flags)
   if (typeof handle === 'number') return getSystemErrorName(handle)

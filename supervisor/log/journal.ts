@@ -1,6 +1,7 @@
 /**
- * Priorities for the journal of systemd: a service whose output leads there puts `<n>` in front of a line (sd-daemon(3)), and journald takes it off.
- * Must stay true: nothing that an application prints is more urgent than an error. journald writes an emergency, 0, on every terminal of the host.
+ * Priorities for the journal of systemd: a service whose output leads there puts `<n>` in front of a line
+ * (sd-daemon(3)), and journald takes it off. Must stay true: nothing that an application prints is more urgent than an
+ * error. journald writes an emergency, 0, on every terminal of the host.
  */
 
 import { fstatSync } from 'node:fs'
@@ -12,7 +13,9 @@ export const PRIORITY = { error: 3, warning: 4, info: 6 } as const
 /** journald breaks a line of 48 KB (LineMax=) and looks for a priority at the break, too. */
 const LONGEST_LINE_BYTES = 48_000
 
-/** Whether a descriptor is the stream to the journal that systemd gave this service (JOURNAL_STREAM of systemd.exec(5)). */
+/**
+ * Whether a descriptor is the stream to the journal that systemd gave this service (JOURNAL_STREAM of systemd.exec(5)).
+ */
 export function leadsToJournal({ JOURNAL_STREAM: stream }: NodeJS.ProcessEnv, descriptor: number): boolean {
   if (stream === undefined) return false
   try {
@@ -188,8 +191,8 @@ export function priorityOf(event: string, fields: EventFields = {}): number {
 const OWN_PRIORITY = /^<0{0,2}([0-7])>/
 
 /**
- * Marks the lines of one stream of a child. A line with a priority of its own keeps it, from error on; the lines behind it that are indented, as those of a stack, have the
- * same.
+ * Marks the lines of one stream of a child. A line with a priority of its own keeps it, from error on; the lines behind
+ * it that are indented, as those of a stack, have the same.
  */
 export class LinePriorities {
   readonly #usual: number

@@ -75,7 +75,9 @@ function named(prefix: string, lines: Buffer): Buffer {
 /** Cuts a byte stream into runs of whole lines; a line that is too long is broken. */
 export class WholeLines {
   readonly #take: (lines: Buffer) => void
-  /** A copy: the pieces themselves have a few hundred bytes of overhead each, and a child decides how many there are. */
+  /**
+   * A copy: the pieces themselves have a few hundred bytes of overhead each, and a child decides how many there are.
+   */
   readonly #rest = new GatheredBytes()
 
   /** `take` gets one or more lines, each with its newline. */
@@ -102,7 +104,10 @@ export class WholeLines {
   }
 }
 
-/** The last lines of a stream, for the message about a worker that did not start; before them the last error's message, which may have a long stack. */
+/**
+ * The last lines of a stream, for the message about a worker that did not start; before them the last error's message,
+ * which may have a long stack.
+ */
 export class LastLines {
   readonly #lines: string[] = []
   #error = ''

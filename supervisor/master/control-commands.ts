@@ -1,5 +1,6 @@
 /**
- * What the requests on the control socket do to the master. Made by `run-command.ts`, which hands it to the control socket.
+ * What the requests on the control socket do to the master. Made by `run-command.ts`, which hands it to the control
+ * socket.
  */
 
 import type { MetricFamily, MetricSample } from '../../kit/channel/metric-family.js'

@@ -1,9 +1,9 @@
 /**
  * `master-fifo`: named pipes that take uWSGI's letters (`echo r > shop.fifo`). Started by `run-command.ts`.
- * Several may be named; one is listened to at a time, the first at the beginning, and a digit written to it chooses another one. The others keep what
- * is written to them until they are chosen.
- * Must stay true: what is not a FIFO of our own, or of the service's user in a folder of that user's, is refused,
- * never removed; a letter only queues an event; whoever writes without end is read at a bounded pace.
+ * Several may be named; one is listened to at a time, the first at the beginning, and a digit written to it chooses
+ * another one. The others keep what is written to them until they are chosen.
+ * Must stay true: what is not a FIFO of our own, or of the service's user in a folder of that user's, is refused, never
+ * removed; a letter only queues an event; whoever writes without end is read at a bounded pace.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -48,8 +48,9 @@ export interface FifoOptions {
 }
 
 /**
- * How often something is read: all that is written meanwhile is read together. Whoever writes more than a pipe holds waits (64 KB, pipe(7); behind a process that reads it
- * some megabytes); nothing is lost, and a command behind a flood is seconds late, or minutes.
+ * How often something is read: all that is written meanwhile is read together. Whoever writes more than a pipe holds
+ * waits (64 KB, pipe(7); behind a process that reads it some megabytes); nothing is lost, and a command behind a flood
+ * is seconds late, or minutes.
  */
 const READS: Rate = { atOnce: 10, perSecond: 0.5 }
 
@@ -59,7 +60,9 @@ const CLOSE_MS = 3000
 /** Lines about letters that mean nothing. */
 const UNKNOWN_LINES: Rate = { atOnce: 10, perSecond: 0.2 }
 
-/** Opens all of them. Failure: `master-fifo` (71, 77 where it is somebody else's). The result closes and removes them. */
+/**
+ * Opens all of them. Failure: `master-fifo` (71, 77 where it is somebody else's). The result closes and removes them.
+ */
 export async function startMasterFifo(options: FifoOptions): Promise<{ close(): Promise<void> }> {
   const { paths, put, log, reads: pace = READS, againMs = 5000 } = options
   const open: OpenFifo[] = []
@@ -223,8 +226,8 @@ function openHere(path: string): Relay {
 }
 
 /**
- * Node has no mkfifo(3). Its words come over a pipe, over which no other program of that user can send a descriptor, and it is not waited for without end: that user may stop it, or
- * trace it.
+ * Node has no mkfifo(3). Its words come over a pipe, over which no other program of that user can send a descriptor,
+ * and it is not waited for without end: that user may stop it, or trace it.
  */
 async function makeFifo(path: string, as: Credentials | null, options: FifoOptions): Promise<void> {
   const { pipes, log, find = systemProgram, makeMs = BRIEFLY.timeout } = options

@@ -1,10 +1,11 @@
 /**
- * The master owns the listening sockets, the proxies and the workers, and keeps their deadlines. `run-command.ts` composes
- * and starts it; everything outside comes in through `MasterDeps`.
+ * The master owns the listening sockets, the proxies and the workers, and keeps their deadlines. `run-command.ts`
+ * composes and starts it; everything outside comes in through `MasterDeps`.
  *
- * Signals, messages, exits and deadlines only queue an event. The loop takes one event, and the part that owns it handles it.
- * Then the master compares the actual state with the wanted one. What must stay true: the master reads no byte of a public client, runs no application code,
- * never waits in the loop, and leaves no child behind when `finished` resolves.
+ * Signals, messages, exits and deadlines only queue an event. The loop takes one event, and the part that owns it
+ * handles it. Then the master compares the actual state with the wanted one. What must stay true: the master reads no
+ * byte of a public client, runs no application code, never waits in the loop, and leaves no child behind when
+ * `finished` resolves.
  */
 
 import type { InFlightRequest } from '../../kit/channel/messages.js'
@@ -91,7 +92,10 @@ export interface MasterDeps {
 /** A link is a connect on the same machine. A proxy without a link after this time hangs. */
 const LINK_MS = 10_000
 
-/** A proxy inherits our standard output only if it runs as our user. Another user could read root's terminal, or overwrite root's file. */
+/**
+ * A proxy inherits our standard output only if it runs as our user. Another user could read root's terminal, or
+ * overwrite root's file.
+ */
 function proxyOutput({ logto, credentials }: Settings): ProxyOutput {
   if (logto !== null) return 'ignore'
   return credentials === null ? 'inherit' : 'pipe'
@@ -108,7 +112,10 @@ export class Master {
   readonly #bornMs: number
   readonly #clock = new RunningClock()
   readonly #clockWatch = new ClockWatch(this.#clock, finding => this.#found(finding))
-  /** The start of the master in the wall clock as it is set now. It is kept, because a start time must not differ from one look to the next. */
+  /**
+   * The start of the master in the wall clock as it is set now. It is kept, because a start time must not differ from
+   * one look to the next.
+   */
   #startedMs = Date.now()
   readonly #hooks: HookPoints
   #endSignals: () => void = () => {}
@@ -171,7 +178,9 @@ export class Master {
     return this.#started.promise
   }
 
-  /** Reloads, after those that were asked for before; `progress` gets a line for each thing done, `why` is for the log. */
+  /**
+   * Reloads, after those that were asked for before; `progress` gets a line for each thing done, `why` is for the log.
+   */
   reload(progress: (text: string) => void, why = 'command'): Promise<ReloadOutcome> {
     return new Promise(done => {
       this.#queue.put({ type: 'reload', request: { why, scope: 'configuration', progress, done } })
@@ -187,7 +196,8 @@ export class Master {
   /** What a person asked of the running tree; resolves when it has happened or has failed. */
   order(order: Order, progress: (text: string) => void): Promise<OrderOutcome> {
     if (order.type === 'reopen-logs' && (this.#tree === null || this.#shutdown !== null)) {
-      // Whoever moved a file away during a long start is not to wait for its end, nor is a long stop to write on into that file.
+      // Whoever moved a file away during a long start is not to wait for its end, nor is a long stop to write on into
+      // that file.
       return this.reopenLogs().then(why => (why === null ? { ok: true } : { ok: false, reason: why, lines: [] }))
     }
     return new Promise(done => this.#queue.put({ type: 'order', request: { order, progress, done } }))
@@ -209,7 +219,10 @@ export class Master {
     return this.#finished.promise
   }
 
-  /** What SIGUSR1 does; `move`: what has to be done before. Resolves with why the log could not be opened, null: it was. Never rejects. */
+  /**
+   * What SIGUSR1 does; `move`: what has to be done before. Resolves with why the log could not be opened, null: it was.
+   * Never rejects.
+   */
   async reopenLogs(move?: () => Promise<void>): Promise<string | null> {
     const why = await this.#deps.reopenLogs(move)
     // Those of the proxies may be elsewhere.
@@ -270,7 +283,10 @@ export class Master {
     return this.#tree.metrics.state(facts, this.#known(this.#tree))
   }
 
-  /** The clock was stepped or stood still. No process is killed for that. Work that the wall clock makes due (cron) is done now. */
+  /**
+   * The clock was stepped or stood still. No process is killed for that. Work that the wall clock makes due (cron) is
+   * done now.
+   */
   #found(finding: ClockFinding): void {
     const { event, ...fields } = finding
     if (finding.event === 'clock-stepped')
@@ -419,7 +435,10 @@ export class Master {
     tree.reloads.open()
   }
 
-  /** The first worker or proxy failed during the start. The start is given up, because a second try would hide the reason. */
+  /**
+   * The first worker or proxy failed during the start. The start is given up, because a second try would hide the
+   * reason.
+   */
   #failStart(what: string, { reason, lines, arePrinted }: StartFailure): void {
     if (this.#isStarted || this.#shutdown !== null) return
     this.#failure = (arePrinted ? printedFailure : longFailure)(`cannot start: ${what}: ${reason}`, lines)

@@ -1,5 +1,6 @@
 /**
- * What `metrics/master-families.ts` wants to know of the master, from its parts. Owned by `process-tree.ts`; asked at each scrape.
+ * What `metrics/master-families.ts` wants to know of the master, from its parts. Owned by `process-tree.ts`; asked at
+ * each scrape.
  */
 
 import type { ProcessUsage } from '../host/process-usage.js'

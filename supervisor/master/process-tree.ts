@@ -171,7 +171,8 @@ export class ProcessTree {
   /** Compares what is with what is wanted; returns the times at which to look again although nothing happens. */
   reconcile(): (number | null)[] {
     const { pool, proxies, reloads } = this
-    // A canary that failed moves the target back before its slot is filled: no second one is started only to be stopped.
+    // A canary that failed moves the target back before its slot is filled: no second one is started only to be
+    // stopped.
     reloads.check()
     pool.reconcile()
     // A reload may move the target, and then there is more to do.
@@ -231,8 +232,8 @@ export class ProcessTree {
   }
 
   /**
-   * The release of the workers is gone, and the settings lead to another: without a reload the slots would stay empty one after the other. Each release is
-   * tried once: what fails there would fail again.
+   * The release of the workers is gone, and the settings lead to another: without a reload the slots would stay empty
+   * one after the other. Each release is tried once: what fails there would fail again.
    */
   #follow(number: number): void {
     const { base } = this.pool.target

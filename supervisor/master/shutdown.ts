@@ -1,6 +1,6 @@
 /**
- * The end of the tree, in order: the proxies finish what is in flight, then the workers are told to exit, then all is over.
- * Owned by `master.ts`, which calls `check` after every event.
+ * The end of the tree, in order: the proxies finish what is in flight, then the workers are told to exit, then all is
+ * over. Owned by `master.ts`, which calls `check` after every event.
  */
 
 import type { MasterContext } from '../child/master-context.js'
@@ -37,7 +37,8 @@ export class Shutdown {
     if (parts === null) return
     parts.pool.freeze(why, mercyMs)
     parts.proxies.drain(why, mercyMs)
-    // Now the proxies alone hold the sockets: when the last of them has closed, the port is free for whoever comes next.
+    // Now the proxies alone hold the sockets: when the last of them has closed, the port is free for whoever comes
+    // next.
     for (const listener of parts.listeners) listener.close()
   }
 

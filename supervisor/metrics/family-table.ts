@@ -17,8 +17,9 @@ export interface Column {
 }
 
 /**
- * `values` has one number per column. `text`: the labels as the exposition prints them, without braces. The key of the row holds them too: a list of many short ones
- * would take more memory than all the rest. `errors`: what rounding took from each value; only running sums keep them.
+ * `values` has one number per column. `text`: the labels as the exposition prints them, without braces. The key of the
+ * row holds them too: a list of many short ones would take more memory than all the rest. `errors`: what rounding took
+ * from each value; only running sums keep them.
  */
 export interface Row {
   text: string
@@ -65,8 +66,8 @@ const LABEL_TEXT = 4096
 const LABELS = 64
 const COLUMNS = 500
 /**
- * Of what counts and of its sums, 2^63: nanoseconds reach it after 292 years. One such value makes a sum coarse, which then goes in steps of 2048; one of 1e300 would hide what all
- * the others count.
+ * Of what counts and of its sums, 2^63: nanoseconds reach it after 292 years. One such value makes a sum coarse, which
+ * then goes in steps of 2048; one of 1e300 would hide what all the others count.
  */
 export const LARGEST_COUNT = 2 ** 63
 /** The longest number that JavaScript prints, the space before it and the line's end. */
@@ -79,9 +80,9 @@ const NO_LIMIT: TableRoom = {
 
 /**
  * Reads one family as a process sent it; never throws. Whole rows are kept or refused: a histogram that lacks a bucket
- * would lie. `null` as a value is what JSON makes of NaN and the infinities, and is read as NaN, which only a gauge or a
- * quantile may be. Past the room the rows that came first stay, so that the same ones stay at the next message. `before`: what the process sent last; the labels
- * of a row that was there are kept once.
+ * would lie. `null` as a value is what JSON makes of NaN and the infinities, and is read as NaN, which only a gauge or
+ * a quantile may be. Past the room the rows that came first stay, so that the same ones stay at the next message.
+ * `before`: what the process sent last; the labels of a row that was there are kept once.
  */
 export function readTable(raw: unknown, room: Partial<TableRoom> = {}, before?: FamilyTable): TableReading {
   const refused = refusalOf(raw)
@@ -137,7 +138,9 @@ export function emptyTable(head: Pick<FamilyTable, 'name' | 'help' | 'type' | 'a
   return table
 }
 
-/** Bytes that a row with these labels takes as printed, all columns together; a little more than that where in doubt. */
+/**
+ * Bytes that a row with these labels takes as printed, all columns together; a little more than that where in doubt.
+ */
 export function rowBytesOf({ rowBytes, columns }: FamilyTable, labelText: string): number {
   return rowBytes + columns.length * Buffer.byteLength(labelText)
 }
@@ -340,9 +343,9 @@ const SUM = keyOf({ kind: 'sum', bound: '' })
 const COUNT = keyOf({ kind: 'count', bound: '' })
 
 /**
- * The row's numbers in the columns' order; null if one is bad or missing: a histogram needs every bucket, one of them +Inf,
- * and like a summary its sum and count. A quantile may be missing: it is not known then. What lacks something is found
- * without a look at all columns.
+ * The row's numbers in the columns' order; null if one is bad or missing: a histogram needs every bucket, one of them
+ * +Inf, and like a summary its sum and count. A quantile may be missing: it is not known then. What lacks something is
+ * found without a look at all columns.
  */
 function valuesOf(
   type: MetricType,

@@ -2,8 +2,8 @@
  * The master's own listener for `/metrics`: node:http with small limits, because whoever reaches it must not be able to
  * hurt the master. Slow heads, slow readers and bodies end within seconds, idle connections within a minute or so, and
  * before that when a newcomer needs their place. Answers only GET and HEAD of `/metrics`, and `/` with a pointer to it;
- * behind HTTP Basic where `auth` is set. Who finds no room, for the check of a password or for a response, is told so by
- * a 503 with Retry-After.
+ * behind HTTP Basic where `auth` is set. Who finds no room, for the check of a password or for a response, is told so
+ * by a 503 with Retry-After.
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -38,7 +38,10 @@ export interface MetricsEndpointOptions {
   log: Log
   /** Other limits than ours, for tests. */
   limits?: Partial<EndpointLimits>
-  /** Removes a unix socket where the service's user decides about its folder: that user may have put a file in its place, whose blocks take long to free. Never rejects. */
+  /**
+   * Removes a unix socket where the service's user decides about its folder: that user may have put a file in its
+   * place, whose blocks take long to free. Never rejects.
+   */
   remove?: ((path: string) => Promise<void>) | undefined
 }
 
@@ -260,7 +263,10 @@ function close(server: Server, address: ListenAddress, options: CloseOptions): P
   })
 }
 
-/** The file is removed within the call. It stays where another thread keeps root from becoming that user: the next start takes it. */
+/**
+ * The file is removed within the call. It stays where another thread keeps root from becoming that user: the next start
+ * takes it.
+ */
 async function closeUnix(server: Server, path: string, { opener, remove }: CloseOptions): Promise<void> {
   if (openingOf(path, 'name', opener).as !== null && remove !== undefined) {
     // The server stays until this process ends: its close would remove the file.

@@ -33,8 +33,8 @@ export interface MetricsStoreOptions {
 
 /**
  * Series and bytes as printed: of one living process, of all processes that are gone together (`settled`), and of those
- * among them whose last message may still come (`departedBytes`). `samplesPerMessage` and `familiesPerMessage`: how much
- * of one message is looked at.
+ * among them whose last message may still come (`departedBytes`). `samplesPerMessage` and `familiesPerMessage`: how
+ * much of one message is looked at.
  */
 export interface StoreLimits {
   seriesPerSource: number
@@ -77,8 +77,9 @@ interface Budget {
 }
 
 /**
- * What the parts of a message take, in units of a sample whose label set was there before: some 6 µs to parse, check and keep it. A family has a table and a name; a new
- * label set makes room, or takes that of another; one that was reset, or is gone, is added to the sums.
+ * What the parts of a message take, in units of a sample whose label set was there before: some 6 µs to parse, check
+ * and keep it. A family has a table and a name; a new label set makes room, or takes that of another; one that was
+ * reset, or is gone, is added to the sums.
  */
 const COST = { family: 3, newRow: 2, settledRow: 3 }
 
@@ -250,7 +251,10 @@ export class MetricsStore {
     this.#tell(`refused ${name} ${why}`, 'metrics-refused', { source, name, why })
   }
 
-  /** Saves what a living process reset, removed or changed the shape of, so that the sum over all does not fall. Returns how many label sets that were. */
+  /**
+   * Saves what a living process reset, removed or changed the shape of, so that the sum over all does not fall. Returns
+   * how many label sets that were.
+   */
   #carryOver(source: Source, before: FamilyTable, now: FamilyTable): number {
     let carried = 0
     const same = now.rows.size === 0 || before.shape === now.shape

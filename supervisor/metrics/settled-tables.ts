@@ -29,7 +29,10 @@ const FORMS = 4
 const LOST_NAMES = 1000
 /** What is made room for at once: looking for it takes a walk through all sums. */
 const ROOM_MADE = 0.1
-/** So often in a death it is found out whether a label set without room is a living one's: it takes a look at all processes. */
+/**
+ * So often in a death it is found out whether a label set without room is a living one's: it takes a look at all
+ * processes.
+ */
 const VAIN_QUESTIONS = 1000
 
 export class SettledTables {

@@ -1,6 +1,7 @@
 /**
- * Asks all proxies for the requests that are in flight in them, and puts the answers together. Owned by `process-tree.ts`, for `daimyo top`.
- * Must stay true: a proxy that does not answer is not waited for longer than a moment.
+ * Asks all proxies for the requests that are in flight in them, and puts the answers together. Owned by
+ * `process-tree.ts`, for `daimyo top`. Must stay true: a proxy that does not answer is not waited for longer than a
+ * moment.
  */
 
 import type { InFlightRequest, MasterToProxy } from '../../kit/channel/messages.js'

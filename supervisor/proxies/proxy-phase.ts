@@ -12,7 +12,10 @@ import { GIVE_UP_MS, REAP_LOOK_MS, REAP_MS } from '../../kit/process/tracers.js'
 /** In the order of a life. */
 export const PROXY_PHASES = ['starting', 'listening', 'draining', 'killed', 'gone'] as const
 
-/** draining: accepts nothing new, finishes what is in flight. killed: SIGKILL sent, not reaped yet. gone: reaped, or given up. */
+/**
+ * draining: accepts nothing new, finishes what is in flight. killed: SIGKILL sent, not reaped yet. gone: reaped, or
+ * given up.
+ */
 export type ProxyPhase = (typeof PROXY_PHASES)[number]
 
 /** As `WorkerLife`, on the master's monotonic clock. */
@@ -65,8 +68,8 @@ export interface ProxyStep {
 export const PROXY_START_MS = 20_000
 
 /**
- * How long one that accepts may say nothing, where a healthy one tells its figures every second. Its loop is blocked then: its clients wait at a port
- * behind which nobody is, and have waited so long before they lose their connections.
+ * How long one that accepts may say nothing, where a healthy one tells its figures every second. Its loop is blocked
+ * then: its clients wait at a port behind which nobody is, and have waited so long before they lose their connections.
  */
 export const PROXY_SILENT_MS = 30_000
 
@@ -134,7 +137,10 @@ const drain: Row['drain'] = (life, event, nowMs) => ({
 
 const kill: Row['kill'] = (life, event, nowMs) => killNow({ ...life, asked: true }, event.why, nowMs)
 
-/** It cannot be told of workers any more; it drains by itself, as it would without a master, but others must take over soon. */
+/**
+ * It cannot be told of workers any more; it drains by itself, as it would without a master, but others must take over
+ * soon.
+ */
 const lose: Row['ipc-closed'] = (life, _event, nowMs) => ({
   next: { ...life, phase: 'draining', why: 'ipc-closed', sinceMs: nowMs, deadlineMs: nowMs + DRAIN_GRACE_MS },
   effects: [],

@@ -31,7 +31,10 @@ export type ProxiesEvent =
   /** One that was given up has ended after all. */
   | { type: 'proxy-ended'; proxy: ProxyProcess; code: number | null; signal: string | null }
 
-/** Where its access lines go: to the master's own standard output, through the master to that, or nowhere, where there is a log file. */
+/**
+ * Where its access lines go: to the master's own standard output, through the master to that, or nowhere, where there
+ * is a log file.
+ */
 export type ProxyOutput = 'inherit' | 'pipe' | 'ignore'
 
 /** Which proxy to start, and with what. */
@@ -43,13 +46,19 @@ export interface ProxySpec {
   why: string
   names: ProcessNames
   credentials: Credentials | null
-  /** Its working folder. Whoever is the same user can read what is in it through /proc, whatever the folders above allow. */
+  /**
+   * Its working folder. Whoever is the same user can read what is in it through /proc, whatever the folders above
+   * allow.
+   */
   folder: string
   stdout: ProxyOutput
   descriptors: readonly number[]
 }
 
-/** Far above what it says: metrics once a second, an event for a request that failed, what is left of each worker that retires. */
+/**
+ * Far above what it says: metrics once a second, an event for a request that failed, what is left of each worker that
+ * retires.
+ */
 const PACE = { messagesPerSecond: 2000, messages: 10_000, bytesPerSecond: 8 * 1024 ** 2, bytes: 16 * 1024 ** 2 }
 
 /** More than a proxy tells by itself: of each name 50 at once and 10 a second. */

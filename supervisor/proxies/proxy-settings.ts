@@ -37,7 +37,10 @@ function mountHarakiri(settings: Settings): Settings['mountHarakiri'] {
   return [...last].map(([mount, ms]) => ({ mount, ms })).sort((a, b) => b.mount.length - a.mount.length)
 }
 
-/** An application may know a folder of `x-sendfile-root` as the INI writes it, or by where it really is: its own modules are loaded from there. */
+/**
+ * An application may know a folder of `x-sendfile-root` as the INI writes it, or by where it really is: its own modules
+ * are loaded from there.
+ */
 function fileRoots({ internal, xSendfileRoot }: Settings, release: Release): FileRoots {
   return {
     internal: internal.map(({ mount, folder }) => ({ prefix: mount, folder: realOf(release, folder) })),

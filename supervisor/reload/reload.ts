@@ -4,10 +4,11 @@
  *     reading → canary → soaking → rolling → done
  *         └────────┴─────────┴─────────┴→ rolled back
  *
- * A reload moves the pool's target to a new generation; the slots do the rest. The first of the new workers that all proxies
- * have linked is the canary. It serves beside the old ones as long as it soaks (`soak.ts`), then the new settings are in force. Any worker
- * of the new generation that is not ready in time, or dies by itself, moves the target back. What must stay true: until a reload is done,
- * everything of the generation before it is still known, and nothing of it was given up before a new worker stood in its place.
+ * A reload moves the pool's target to a new generation; the slots do the rest. The first of the new workers that all
+ * proxies have linked is the canary. It serves beside the old ones as long as it soaks (`soak.ts`), then the new
+ * settings are in force. Any worker of the new generation that is not ready in time, or dies by itself, moves the
+ * target back. What must stay true: until a reload is done, everything of the generation before it is still known, and
+ * nothing of it was given up before a new worker stood in its place.
  */
 
 import { reasonOf } from '../../kit/ground/failure.js'
@@ -31,7 +32,10 @@ export type ReloadEvent =
   | { type: 'reload'; request: ReloadRequest }
   | { type: 'reading'; reading: Reading | Error; release: Release | null }
 
-/** Somebody asks for a reload, and may wait for it. `why` is for the log: a signal, `command`, the option that watches a path. */
+/**
+ * Somebody asks for a reload, and may wait for it. `why` is for the log: a signal, `command`, the option that watches a
+ * path.
+ */
 export interface ReloadRequest {
   why: string
   /** `workers`: new ones with the settings in force; nothing is read. */
@@ -135,7 +139,10 @@ export class Reloads {
     return this.#running !== null
   }
 
-  /** What it waits for, null: none runs. `inFlightOf`: what the proxies have at a worker; `wallMs`: now, by the wall clock. */
+  /**
+   * What it waits for, null: none runs. `inFlightOf`: what the proxies have at a worker; `wallMs`: now, by the wall
+   * clock.
+   */
   wait(inFlightOf: (workerId: number) => number, wallMs: number): ReloadWait | null {
     const running = this.#running
     if (running === null) return null

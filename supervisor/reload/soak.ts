@@ -1,11 +1,13 @@
 /**
- * The soak of a reload: the first worker of the new generation serves beside the old ones for a while, and what the proxies count
- * of it is compared with theirs. Pure; `reload.ts` asks after every event.
+ * The soak of a reload: the first worker of the new generation serves beside the old ones for a while, and what the
+ * proxies count of it is compared with theirs. Pure; `reload.ts` asks after every event.
  */
 
 import type { AnswerFigures } from '../workers/worker-loads.js'
 
-/** A soak that runs. `overMs`: when the last figures are due. `before`: what the old workers had counted when it began. */
+/**
+ * A soak that runs. `overMs`: when the last figures are due. `before`: what the old workers had counted when it began.
+ */
 export interface Soak {
   canary: number
   overMs: number
@@ -28,7 +30,9 @@ export function soakEnd(nowMs: number, soakMs: number): number {
   return nowMs + soakMs + 1100
 }
 
-/** Compares the canary with the old workers; null: it is too early to say. Failures count at once, slowness at the end. */
+/**
+ * Compares the canary with the old workers; null: it is too early to say. Failures count at once, slowness at the end.
+ */
 export function judgeSoak(canary: AnswerFigures, old: AnswerFigures, isOver: boolean): SoakVerdict | null {
   const isMany = canary.answered >= FEWEST_ANSWERS
   const allowed = TIMES_WORSE * shareFailed(old) + MORE_FAILED

@@ -1,9 +1,9 @@
 /**
- * The claim on a run folder: the file `master.pid` with the pid and the start time of the master that uses it. Called by
- * `run-folder.ts`; it decides between two masters that start at the same moment, when no control socket answers yet.
- * Must stay true: a claim appears whole (link(2) of a finished file), and one whose process lives is never taken
- * away. It counts only as a regular file of root's or ours that names a process of the same user: whoever plants a
- * file, a FIFO or a link neither blocks a start nor makes it wait.
+ * The claim on a run folder: the file `master.pid` with the pid and the start time of the master that uses it. Called
+ * by `run-folder.ts`; it decides between two masters that start at the same moment, when no control socket answers yet.
+ * Must stay true: a claim appears whole (link(2) of a finished file), and one whose process lives is never taken away.
+ * It counts only as a regular file of root's or ours that names a process of the same user: whoever plants a file, a
+ * FIFO or a link neither blocks a start nor makes it wait.
  */
 
 import {
@@ -31,7 +31,9 @@ export function isClaimName(name: string): boolean {
   return name === claimName || name.startsWith(`${claimName}.`)
 }
 
-/** Removes what masters that died while they claimed the folder left, or the first of it; called by who holds the claim. */
+/**
+ * Removes what masters that died while they claimed the folder left, or the first of it; called by who holds the claim.
+ */
 export function removeDrafts(folder: string): void {
   const drafts = namesIn(folder).names.filter(name => isClaimName(name) && name.endsWith('.new'))
   for (const name of drafts) {
@@ -46,7 +48,10 @@ export interface Claim {
   release(): void
 }
 
-/** Claims `folder` for the life `life`. Failures: `already-running` (69) with the pid that holds it, `run-folder` (71, 77). */
+/**
+ * Claims `folder` for the life `life`. Failures: `already-running` (69) with the pid that holds it, `run-folder` (71,
+ * 77).
+ */
 export function claimFolder(
   folder: string,
   life: ProcessLife = lifeOf(process.pid) ?? { pid: process.pid, startTicks: '' },
@@ -94,8 +99,9 @@ interface StaleClaim {
 const MOST_ROUNDS = 5
 
 /**
- * A stale claim is never removed before there is another in its place: whoever wants to follow it claims the right to, in a file that is named after it, and
- * only one can. A right whose owner died before it was used is stale in turn. Who has the right and still finds what it has read moves its own claim there.
+ * A stale claim is never removed before there is another in its place: whoever wants to follow it claims the right to,
+ * in a file that is named after it, and only one can. A right whose owner died before it was used is stale in turn. Who
+ * has the right and still finds what it has read moves its own claim there.
  */
 function placeClaim(folder: string, draft: string, path: string): void {
   for (let round = 0; round < MOST_ROUNDS; round++) {
@@ -113,7 +119,10 @@ function placeClaim(folder: string, draft: string, path: string): void {
   throw unusable(folder, new Error('another daimyo is starting here'))
 }
 
-/** Links the draft to the first name that is free, behind the `stale` ones that it finds; null: what was there has just gone. */
+/**
+ * Links the draft to the first name that is free, behind the `stale` ones that it finds; null: what was there has just
+ * gone.
+ */
 function findPlace(folder: string, draft: string, path: string, stale: StaleClaim[]): string | null {
   for (let place = path; ; ) {
     try {

@@ -27,7 +27,10 @@ import { workersFolderOf } from '../config/values/run-folder-path.js'
 import { CROWDED, namesIn } from '../user/folder-names.js'
 import { findNoRoom } from '../user/room-left.js'
 
-/** The service's group passes through it, and cannot list it: whoever reads a folder may hold its lock for seconds (getdents(2)). */
+/**
+ * The service's group passes through it, and cannot list it: whoever reads a folder may hold its lock for seconds
+ * (getdents(2)).
+ */
 const RUN_MODE = 0o710
 const WORKERS_MODE = 0o750
 
@@ -53,7 +56,9 @@ export async function openOwnFolder(
   }
 }
 
-/** The same for a master that runs and whose folder was removed; one that somebody else has made meanwhile is refused. */
+/**
+ * The same for a master that runs and whose folder was removed; one that somebody else has made meanwhile is refused.
+ */
 export function remakeOwnFolder(
   path: string,
   credentials: Credentials | null,
@@ -132,7 +137,9 @@ function nearestFolder(path: string): string {
   return realPathOf(path) ?? nearestFolder(dirname(path))
 }
 
-/** Makes the missing folders above, readable by all so that the service's user reaches its own; returns the real path. */
+/**
+ * Makes the missing folders above, readable by all so that the service's user reaches its own; returns the real path.
+ */
 function makeParents(path: string): string {
   const real = realPathOf(path)
   if (real !== null) return real
@@ -186,7 +193,10 @@ function adopt(path: string, made: boolean, credentials: Credentials | null, isO
   })
 }
 
-/** One of an earlier version, or of a unit with RuntimeDirectoryMode=0750. A folder with files of others keeps its mode: they may be meant to be seen. */
+/**
+ * One of an earlier version, or of a unit with RuntimeDirectoryMode=0750. A folder with files of others keeps its mode:
+ * they may be meant to be seen.
+ */
 function tighten(path: string, descriptor: number, { mode }: Stats, isOurs: FolderCare['isOurs']): void {
   if ((mode & 0o060) === 0) return
   const { names, isWhole } = namesIn(path)

@@ -26,8 +26,8 @@ export function isWorkerName(name: string): boolean {
 }
 
 /**
- * Removes what a worker that is gone has left at `paths`, soon. In the normal case that is nothing; where the folder belongs to another user it is not even looked
- * for here: a look waits for whoever has locked the folder.
+ * Removes what a worker that is gone has left at `paths`, soon. In the normal case that is nothing; where the folder
+ * belongs to another user it is not even looked for here: a look waits for whoever has locked the folder.
  */
 export function removeWorkerNames(paths: readonly string[], credentials: Credentials | null): void {
   const isOthers = credentials !== null && process.geteuid?.() === 0
@@ -48,11 +48,13 @@ export function isGone(path: string): boolean {
 let looks: Promise<unknown> = Promise.resolve()
 
 /**
- * Whether something has each of these names. It is looked for in a thread, since a look waits for whoever has locked the folder, and in one thread for all workers:
- * the log needs others. Looks are made one after the other; that for no names resolves when those before have ended.
+ * Whether something has each of these names. It is looked for in a thread, since a look waits for whoever has locked
+ * the folder, and in one thread for all workers: the log needs others. Looks are made one after the other; that for no
+ * names resolves when those before have ended.
  *
- * lstat(2) only: a link at one of the names leads to any file system of the user's. One that the user mounts at a name by fusermount(1) answers others, root too, at once (EACCES),
- * unless root's /etc/fuse.conf says `user_allow_other`; a thread that waits in it would keep the master from each change of its identity.
+ * lstat(2) only: a link at one of the names leads to any file system of the user's. One that the user mounts at a name
+ * by fusermount(1) answers others, root too, at once (EACCES), unless root's /etc/fuse.conf says `user_allow_other`; a
+ * thread that waits in it would keep the master from each change of its identity.
  */
 export function areThere(paths: readonly string[]): Promise<boolean> {
   const look = looks.then(() => lookForAll(paths))
@@ -74,8 +76,8 @@ async function lookForAll(paths: readonly string[]): Promise<boolean> {
 }
 
 /**
- * Clears our names among the first entries of the folder; `removals` are to be waited for. Throws when the folder cannot be
- * read. The others are cleared by the workers that need them.
+ * Clears our names among the first entries of the folder; `removals` are to be waited for. Throws when the folder
+ * cannot be read. The others are cleared by the workers that need them.
  */
 export function clearWorkerNames(folder: string, credentials: Credentials | null): void {
   const names = permitted(credentials, () => namesIn(folder).names).filter(isWorkerName)
@@ -93,8 +95,8 @@ export interface WorkersEnd {
 }
 
 /**
- * Clears our names by another process (`child/task-children.ts`), where the folder is another user's: whoever has locked it, or a file of it, has that process wait. Throws where
- * the folder cannot be read.
+ * Clears our names by another process (`child/task-children.ts`), where the folder is another user's: whoever has
+ * locked it, or a file of it, has that process wait. Throws where the folder cannot be read.
  */
 export const workersTask = {
   name: 'end-workers-folder',

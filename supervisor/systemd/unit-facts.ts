@@ -1,6 +1,6 @@
 /**
- * What the systemd units of one INI say: times, folders, sockets and the command line, from its settings. Called by `systemd-command.ts`.
- * Pure: what has to be looked up comes in.
+ * What the systemd units of one INI say: times, folders, sockets and the command line, from its settings. Called by
+ * `systemd-command.ts`. Pure: what has to be looked up comes in.
  */
 
 import { isIP } from 'node:net'
@@ -95,7 +95,10 @@ function serviceFacts(source: UnitSource, name: string, sockets: string[]): Serv
   }
 }
 
-/** Rounded up to a power of two: clients, half of them WebSockets with a second descriptor each, links and files. Bounds: `http-connections`. */
+/**
+ * Rounded up to a power of two: clients, half of them WebSockets with a second descriptor each, links and files.
+ * Bounds: `http-connections`.
+ */
 export function descriptorsOf({ httpConnections }: Pick<Settings, 'httpConnections'>): number {
   return Math.max(FEWEST_DESCRIPTORS, 2 ** Math.ceil(Math.log2(httpConnections * 2 + 1024)))
 }

@@ -12,8 +12,8 @@
  * The walk goes top down and resolves links itself. So whoever is not root can change no component after it was
  * judged, and there is no race between judging and opening. POSIX ACLs are not looked at: Node cannot read them.
  *
- * Must stay true: nothing here changes what a master does that is not root, or that has no `uid` (`Opener` null), but for
- * how root reads the INI that says so.
+ * Must stay true: nothing here changes what a master does that is not root, or that has no `uid` (`Opener` null), but
+ * for how root reads the INI that says so.
  */
 
 import { lstatSync, readFileSync, readlinkSync, type Stats } from 'node:fs'
@@ -132,9 +132,9 @@ export function changersOf(
 }
 
 /**
- * Why a folder may be a stranger's trap: a component of its path stands where everybody makes names, and belongs neither to root nor to one of the `trusted`; or
- * everybody may exchange it. Null: it is none, or there is no such folder. A component that root does not own elsewhere was given to its owner by whoever
- * owns the folder above.
+ * Why a folder may be a stranger's trap: a component of its path stands where everybody makes names, and belongs
+ * neither to root nor to one of the `trusted`; or everybody may exchange it. Null: it is none, or there is no such
+ * folder. A component that root does not own elsewhere was given to its owner by whoever owns the folder above.
  */
 export function whyPlanted(path: string, trusted: readonly number[]): string | null {
   for (const { path: at, stats, isInSticky } of walk(path, 'content')) {

@@ -1,11 +1,12 @@
 /**
- * Pipes between the master and its children: one-way streams of bytes. Each is a connected pair of TCP sockets on the loopback (`loopback-pairs.ts`), of which the
- * master has one end and the child the other. Over a unix socket any program may send a descriptor whose last close(2) waits; a pipe of the kernel has one
- * lock for both sides, which the child may hold while the master reads. TCP sockets have neither: docs/decisions/loopback-pairs.md.
+ * Pipes between the master and its children: one-way streams of bytes. Each is a connected pair of TCP sockets on the
+ * loopback (`loopback-pairs.ts`), of which the master has one end and the child the other. Over a unix socket any
+ * program may send a descriptor whose last close(2) waits; a pipe of the kernel has one lock for both sides, which the
+ * child may hold while the master reads. TCP sockets have neither: docs/decisions/loopback-pairs.md.
  *
- * What must stay true: the master never writes to a pipe from a child, so the child's end closes in order and no byte of it is lost; the master never reads a
- * pipe to a child, so what the child writes there waits in the kernel, and harms that child alone; the child's end is open in the master until the child is started, and
- * no longer.
+ * What must stay true: the master never writes to a pipe from a child, so the child's end closes in order and no byte
+ * of it is lost; the master never reads a pipe to a child, so what the child writes there waits in the kernel, and
+ * harms that child alone; the child's end is open in the master until the child is started, and no longer.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -39,7 +40,9 @@ interface Asking {
   answer: (pipes: Pipe[] | Failure) => void
 }
 
-/** Pipes that are open and not used yet: to make some takes some turns of the loop, and most children find theirs ready. */
+/**
+ * Pipes that are open and not used yet: to make some takes some turns of the loop, and most children find theirs ready.
+ */
 export class PipeStock {
   readonly #options: Omit<PairOptions, 'isPaused'>
   readonly #ready: Record<PipeKind, Pipe[]> = { 'from-child': [], 'to-child': [] }
@@ -54,8 +57,8 @@ export class PipeStock {
   }
 
   /**
-   * Answers at once where such pipes are ready, else as soon as they are, in the order of the calls. Failure `pipes` (71): they cannot be made, which is known
-   * after a few seconds at most. The result calls it off.
+   * Answers at once where such pipes are ready, else as soon as they are, in the order of the calls. Failure `pipes`
+   * (71): they cannot be made, which is known after a few seconds at most. The result calls it off.
    */
   ask(kinds: readonly PipeKind[], answer: Asking['answer']): () => void {
     const asking = { kinds, answer }
@@ -226,7 +229,10 @@ export interface PipedChild {
 /** What children are started with. */
 export type Pipes = Pick<PipeStock, 'ask'>
 
-/** One of both is called, at once or once there are pipes. `failed`: with what `spawnAs` throws, or the Failure `pipes`; nothing stays open then. */
+/**
+ * One of both is called, at once or once there are pipes. `failed`: with what `spawnAs` throws, or the Failure `pipes`;
+ * nothing stays open then.
+ */
 export interface PipedStart {
   started(piped: PipedChild): void
   failed(error: unknown): void
@@ -260,8 +266,8 @@ export function spawnPiped(
 }
 
 /**
- * libuv takes the stop of a child that made us its tracer (PTRACE_TRACEME) for its exit. Nobody would look after that process any more; its number is not another's, as long as
- * it is a child of ours.
+ * libuv takes the stop of a child that made us its tracer (PTRACE_TRACEME) for its exit. Nobody would look after that
+ * process any more; its number is not another's, as long as it is a child of ours.
  */
 function endStopped(pid: number | undefined): void {
   if (pid === undefined) return

@@ -1,9 +1,10 @@
 /**
- * Heap snapshots of workers that leaked (`leak-autopsy`): whether a worker may write one, where, and what is kept. Owned by `pool.ts`; the worker itself
- * writes, after its last request and before its exit.
- * Must stay true: one at a time and one an hour at most, never more files than asked for, never the last of the disk; and of the folder
- * nothing is touched that does not have a name of ours. All of it is done as the service's user, whose workers write
- * there: a folder that they have filled with names is refused. Where that is another user, another process looks (`task-children.ts`).
+ * Heap snapshots of workers that leaked (`leak-autopsy`): whether a worker may write one, where, and what is kept.
+ * Owned by `pool.ts`; the worker itself writes, after its last request and before its exit.
+ * Must stay true: one at a time and one an hour at most, never more files than asked for, never the last of the disk;
+ * and of the folder nothing is touched that does not have a name of ours. All of it is done as the service's user,
+ * whose workers write there: a folder that they have filled with names is refused. Where that is another user, another
+ * process looks (`task-children.ts`).
  */
 
 import { lstatSync } from 'node:fs'
@@ -53,7 +54,10 @@ export class LeakAutopsies {
     this.#context = context
   }
 
-  /** Where a worker that is told to exit writes its snapshot first; null: nowhere. A promise, which never rejects, where another process looks at the folder. */
+  /**
+   * Where a worker that is told to exit writes its snapshot first; null: nowhere. A promise, which never rejects, where
+   * another process looks at the folder.
+   */
   begin(worker: Worker): string | null | Promise<string | null> {
     const { leakAutopsy: folder, credentials } = worker.generation.settings
     if (folder === null || worker.life.why !== 'reload-on-rss') return null
@@ -94,7 +98,10 @@ export class LeakAutopsies {
     return path
   }
 
-  /** The worker is gone; killed half-way it leaves half a file. In a folder of another user that is not looked for, but removed. */
+  /**
+   * The worker is gone; killed half-way it leaves half a file. In a folder of another user that is not looked for, but
+   * removed.
+   */
   end(worker: Worker): void {
     this.#ended.add(worker)
     if (this.#running?.worker !== worker) return

@@ -1,8 +1,8 @@
 /**
- * All workers: the slots with their current workers and replacements, and those that are leaving. Executes what `slots.ts`
- * decides; owned by `process-tree.ts`, steered by `reload.ts`.
- * Must stay true: a worker is in one place only, a slot's or `leaving`, until it is reaped; then it is in none. One that SIGKILL does not end is in `unended` from
- * the moment at which it was given up, and there nobody waits for it.
+ * All workers: the slots with their current workers and replacements, and those that are leaving. Executes what
+ * `slots.ts` decides; owned by `process-tree.ts`, steered by `reload.ts`.
+ * Must stay true: a worker is in one place only, a slot's or `leaving`, until it is reaped; then it is in none. One
+ * that SIGKILL does not end is in `unended` from the moment at which it was given up, and there nobody waits for it.
  */
 
 import type { StreamLimits, WorkerAddress, WorkerEnd, WorkerToMaster } from '../../kit/channel/messages.js'
@@ -53,8 +53,8 @@ export interface PoolTarget {
 }
 
 /**
- * A slot as the pool keeps it; `last` is the worker that died in it last, for the status of an empty one. `deaths`: of its workers, whatever became
- * of them before, those that nobody had asked to go.
+ * A slot as the pool keeps it; `last` is the worker that died in it last, for the status of an empty one. `deaths`: of
+ * its workers, whatever became of them before, those that nobody had asked to go.
  */
 export interface PoolSlot {
   slot: number
@@ -151,8 +151,9 @@ export class Pool {
   }
 
   /**
-   * There are more requests than workers: has one load that waited for that (`lazy`), rather one of a slot in which none has died. At first one alone,
-   * which proves that it can be done; then never more at the same time than serve, which go on needing the processors.
+   * There are more requests than workers: has one load that waited for that (`lazy`), rather one of a slot in which
+   * none has died. At first one alone, which proves that it can be done; then never more at the same time than serve,
+   * which go on needing the processors.
    */
   loadOne(): void {
     const inPhase = (phase: WorkerPhase) => this.slots.filter(({ current }) => current?.life.phase === phase)
@@ -192,7 +193,10 @@ export class Pool {
     return [...this.leaving].filter(({ life }) => life.phase !== 'lingering')
   }
 
-  /** Those of them that a move to this generation replaces. Its own are merely recycled, as often as they like, and nobody waits for them. */
+  /**
+   * Those of them that a move to this generation replaces. Its own are merely recycled, as often as they like, and
+   * nobody waits for them.
+   */
   drainingFor(target: Generation): Worker[] {
     return this.draining.filter(({ generation }) => generation !== target)
   }
@@ -231,7 +235,10 @@ export class Pool {
     worker.endedLate(code, signal)
   }
 
-  /** Those whose sockets have gone are replaced, as others that have to go: the next one first. `isDue`: only those that lacked some before. */
+  /**
+   * Those whose sockets have gone are replaced, as others that have to go: the next one first. `isDue`: only those that
+   * lacked some before.
+   */
   replaceUnreachable(isDue = false): void {
     const nowMs = this.#context.nowMs()
     for (const { current, replacement } of this.slots) {
@@ -292,8 +299,8 @@ export class Pool {
   }
 
   /**
-   * Nothing is started any more, and what does not serve yet never will. The others go on while the proxies drain, and are told before their mercy
-   * is over.
+   * Nothing is started any more, and what does not serve yet never will. The others go on while the proxies drain, and
+   * are told before their mercy is over.
    */
   freeze(why: string, mercyMs: number): void {
     this.#isStopping = true
@@ -346,7 +353,10 @@ export class Pool {
     return [...this.unended].filter(({ address }) => address.slot === slot).length
   }
 
-  /** One at most stays for the tunnels of a slot, as long as it likes; the others end soon, or hold memory though nobody waits for them. */
+  /**
+   * One at most stays for the tunnels of a slot, as long as it likes; the others end soon, or hold memory though nobody
+   * waits for them.
+   */
   #predecessors(slot: number): number {
     let lingering = 0
     let others = this.#unendedOf(slot)

@@ -1,8 +1,9 @@
 /**
- * How many workers are wanted. Owned by `process-tree.ts`; feeds `cheaper.ts` with what is known of the workers, once a second. What it decides is the
- * pool's `target.wanted`; `slots.ts` brings it about.
- * Must stay true: a number that a person asked for counts until the next one, or until `processes` of the INI changes. A sleeping tree (no worker
- * wanted, though there is an application) wakes up at the first request: the proxies ask for a worker as long as one waits.
+ * How many workers are wanted. Owned by `process-tree.ts`; feeds `cheaper.ts` with what is known of the workers, once a
+ * second. What it decides is the pool's `target.wanted`; `slots.ts` brings it about.
+ * Must stay true: a number that a person asked for counts until the next one, or until `processes` of the INI changes.
+ * A sleeping tree (no worker wanted, though there is an application) wakes up at the first request: the proxies ask for
+ * a worker as long as one waits.
  */
 
 import type { Generation, MasterContext } from '../child/master-context.js'
@@ -78,7 +79,10 @@ export class Scaler {
     if (wanted > 0) this.#ask(Math.min(most, Math.max(1, wanted + by)), why)
   }
 
-  /** `daimyo scale`: why that cannot be, null: it is wanted now, and the workers come and go by themselves. `auto`: as the configuration says. */
+  /**
+   * `daimyo scale`: why that cannot be, null: it is wanted now, and the workers come and go by themselves. `auto`: as
+   * the configuration says.
+   */
   scale(count: number | 'auto'): string | null {
     if (this.#tree.pool.target.base.release.app === null) return 'there is no application'
     if (count === 'auto') {

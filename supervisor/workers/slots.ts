@@ -1,12 +1,14 @@
 /**
- * Which workers to start and which to end: compares what is with what is wanted. Pure; `pool.ts` executes the actions and
- * asks again after every event.
+ * Which workers to start and which to end: compares what is with what is wanted. Pure; `pool.ts` executes the actions
+ * and asks again after every event.
  *
- * Each slot has at most one current worker and one replacement of it. A replacement is started beside the current worker and
- * takes its place when it is ready and linked by all proxies, or waits for its first request; only then is the other one retired. So is every slot that runs
- * another generation than the target: a rolling reload, and its rollback, are a number. A reload and an operator's order are before what workers ask for;
- * of those the oldest worker is first, so that a slot whose workers ask again and again keeps no other one waiting. A slot's own generation is that of
- * its last current worker: what dies is made good in that generation, whatever a reload is about to do, unless a reload has refused it.
+ * Each slot has at most one current worker and one replacement of it. A replacement is started beside the current
+ * worker and takes its place when it is ready and linked by all proxies, or waits for its first request; only then is
+ * the other one retired. So is every slot that runs another generation than the target: a rolling reload, and its
+ * rollback, are a number. A reload and an operator's order are before what workers ask for; of those the oldest worker
+ * is first, so that a slot whose workers ask again and again keeps no other one waiting. A slot's own generation is
+ * that of its last current worker: what dies is made good in that generation, whatever a reload is about to do, unless
+ * a reload has refused it.
  */
 
 import type { BackOff } from '../child/back-off.js'
@@ -14,9 +16,10 @@ import { isOrdered, isPaced } from './recycling.js'
 import type { WorkerPhase } from './worker-life.js'
 
 /**
- * Workers of a slot that were replaced and have not ended yet, beyond which nothing but an order or a reload replaces another: one that finishes long
- * answers, and the next one that does. Those that SIGKILL does not end count too; beyond that number of them a slot is not even filled, but by a reload. A worker
- * whose loop is blocked is killed in place of left (`harakiri-graceful`) where its slot has so many.
+ * Workers of a slot that were replaced and have not ended yet, beyond which nothing but an order or a reload replaces
+ * another: one that finishes long answers, and the next one that does. Those that SIGKILL does not end count too;
+ * beyond that number of them a slot is not even filled, but by a reload. A worker whose loop is blocked is killed in
+ * place of left (`harakiri-graceful`) where its slot has so many.
  */
 export const MOST_PREDECESSORS = 2
 
@@ -61,8 +64,9 @@ export interface Wishes {
   /** The generation that all slots shall run in the end. */
   target: number
   /**
-   * Why a slot is moved to the target, and whether that may ignore its back-off (a reload may be the cure). `hold`: which new
-   * worker stays beside the current one until the reload has judged it: one that is linked, or one that is ready, whatever becomes of its links.
+   * Why a slot is moved to the target, and whether that may ignore its back-off (a reload may be the cure). `hold`:
+   * which new worker stays beside the current one until the reload has judged it: one that is linked, or one that is
+   * ready, whatever becomes of its links.
    */
   move: { why: string; atOnce: boolean; hold: 'none' | 'linked' | 'ready' }
   /** Workers of other generations than the target that still finish what they have. */
@@ -92,8 +96,8 @@ export interface Plan {
 }
 
 /**
- * A slot that waits with its next worker, and for what: `leaving`, for its former workers to end; `unended`, for those that SIGKILL does not end; `pace`, because its
- * workers ask too soon (then until when).
+ * A slot that waits with its next worker, and for what: `leaving`, for its former workers to end; `unended`, for those
+ * that SIGKILL does not end; `pace`, because its workers ask too soon (then until when).
  */
 export interface HeldBack {
   slot: number
@@ -123,12 +127,16 @@ export function reconcile(slots: readonly SlotView[], wishes: Wishes): Plan {
   return { actions, wakeAtMs: waits.length === 0 ? null : Math.min(...waits), held }
 }
 
-/** An empty slot gets a worker, unless its replacement is just what it needs. What a reload has refused is not started again. */
+/**
+ * An empty slot gets a worker, unless its replacement is just what it needs. What a reload has refused is not started
+ * again.
+ */
 function fill(slot: SlotView, wishes: Wishes, waits: number[], held: HeldBack[]): SlotAction | null {
   const { nowMs, generation: proven, target } = wishes
   if (slot.current !== null) return null
   if (slot.replacement?.generation === slot.generation) return { type: 'promote', slot: slot.slot, why: 'replaced' }
-  // Each holds the memory of an application, for nobody knows how long: where one is held by the kernel the next one will be.
+  // Each holds the memory of an application, for nobody knows how long: where one is held by the kernel the next one
+  // will be.
   if (slot.unended >= MOST_PREDECESSORS && target === slot.generation) {
     held.push({ slot: slot.slot, why: 'unended', untilMs: null })
     return null
@@ -183,7 +191,10 @@ function replaceOne(slots: readonly SlotView[], wishes: Wishes, waits: number[],
   return null
 }
 
-/** A reload goes from slot to slot. Behind it are orders, then the others, each time the oldest worker first: whoever was just replaced is the youngest. */
+/**
+ * A reload goes from slot to slot. Behind it are orders, then the others, each time the oldest worker first: whoever
+ * was just replaced is the youngest.
+ */
 function inTurn(slots: readonly SlotView[], wishes: Wishes, waits: number[]): Asking[] {
   const asking: Asking[] = []
   for (const slot of slots) {

@@ -1,6 +1,7 @@
 /**
- * What the life of a worker consists of: its phases, what can happen to it, what is to be done then, and how it begins and ends. `worker-phase.ts`
- * decides from it, `worker.ts` executes, `pool.ts`, `reload.ts` and `metrics-state.ts` read. Pure.
+ * What the life of a worker consists of: its phases, what can happen to it, what is to be done then, and how it begins
+ * and ends. `worker-phase.ts` decides from it, `worker.ts` executes, `pool.ts`, `reload.ts` and `metrics-state.ts`
+ * read. Pure.
  */
 
 import type { BlockedLoop, StreamLimits, WorkerEnd } from '../../kit/channel/messages.js'
@@ -19,12 +20,16 @@ export const WORKER_PHASES = [
 ] as const
 
 /**
- * booting: loads its application. waiting: does so when it is needed (`lazy`). ready: listens, offered to the proxies. retiring: out of rotation, finishes
- * what is in flight. lingering: kept for its open tunnels only. stopping: told to exit. killed: SIGKILL sent, not reaped yet. gone: reaped, or given up.
+ * booting: loads its application. waiting: does so when it is needed (`lazy`). ready: listens, offered to the proxies.
+ * retiring: out of rotation, finishes what is in flight. lingering: kept for its open tunnels only. stopping: told to
+ * exit. killed: SIGKILL sent, not reaped yet. gone: reaped, or given up.
  */
 export type WorkerPhase = (typeof WORKER_PHASES)[number]
 
-/** Where a worker is, why, since when, and until when it may stay there. Times are those of the master's monotonic clock. */
+/**
+ * Where a worker is, why, since when, and until when it may stay there. Times are those of the master's monotonic
+ * clock.
+ */
 export interface WorkerLife {
   phase: WorkerPhase
   why: string
@@ -41,7 +46,10 @@ export interface WorkerLife {
   farewell: Farewell | null
 }
 
-/** That the application ends, and when it is told so: most answers are complete before, and their worker is stopped without. */
+/**
+ * That the application ends, and when it is told so: most answers are complete before, and their worker is stopped
+ * without.
+ */
 export interface Farewell {
   why: string
   atMs: number
@@ -78,8 +86,8 @@ export type WorkerEvent =
   | { type: 'ipc-closed' }
   | { type: 'tick' }
   /**
-   * `isOutOfMemory`: its SIGKILL is taken to be that of the kernel's OOM killer. `isNotStarted`: there never was a process. `stays`: it was given up, and why its
-   * process is there still.
+   * `isOutOfMemory`: its SIGKILL is taken to be that of the kernel's OOM killer. `isNotStarted`: there never was a
+   * process. `stays`: it was given up, and why its process is there still.
    */
   | {
       type: 'exit'

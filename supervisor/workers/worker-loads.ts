@@ -1,11 +1,14 @@
 /**
- * How busy each worker is, summed over the proxies: each of them tells only what it sees. Owned by `process-tree.ts`, read by the
- * status. What a dead proxy has counted stays counted.
+ * How busy each worker is, summed over the proxies: each of them tells only what it sees. Owned by `process-tree.ts`,
+ * read by the status. What a dead proxy has counted stays counted.
  */
 
 import type { WorkerLoad } from '../../kit/channel/messages.js'
 
-/** What the proxies know of a worker's answers: how many, how many of them 5xx, and the sum of the times to their first bytes. */
+/**
+ * What the proxies know of a worker's answers: how many, how many of them 5xx, and the sum of the times to their first
+ * bytes.
+ */
 export interface AnswerFigures {
   answered: number
   failed: number
@@ -25,7 +28,10 @@ interface Words {
   saidMs: number
 }
 
-/** The last words of every proxy about every worker. What one says of workers that are not there is not kept: they would be for ever. */
+/**
+ * The last words of every proxy about every worker. What one says of workers that are not there is not kept: they would
+ * be for ever.
+ */
 export class WorkerLoads {
   readonly #byProxy = new Map<number, Words>()
   readonly #queued = new Map<number, number>()

@@ -1,13 +1,14 @@
 /**
- * The lifecycle of a worker as a total table, phase × event → next phase and effects. Used by `worker.ts`, which executes
- * the effects; nothing else decides what happens to a worker.
+ * The lifecycle of a worker as a total table, phase × event → next phase and effects. Used by `worker.ts`, which
+ * executes the effects; nothing else decides what happens to a worker.
  *
  *     booting → ready → retiring → lingering → stopping → gone
  *      ↓   ↑      └────────┴───────────┴──────────┴→ killed → gone
  *     waiting
  *
  * What must stay true: every cell is filled (a missing one does not compile), a cell is a pure function, `gone` is only
- * reached by `exit`, and nothing is sent or signalled after it. One that SIGKILL does not end is given up: that too is an `exit`.
+ * reached by `exit`, and nothing is sent or signalled after it. One that SIGKILL does not end is given up: that too is
+ * an `exit`.
  */
 
 import { type StreamLimits, TUNNEL_CLOSE_MS } from '../../kit/channel/messages.js'
@@ -26,10 +27,15 @@ import {
   type WorkerStep,
 } from './worker-life.js'
 
-/** Between the end of a worker's mercy and SIGKILL: it was told how long it has and needs a moment to exit by itself. */
+/**
+ * Between the end of a worker's mercy and SIGKILL: it was told how long it has and needs a moment to exit by itself.
+ */
 export const STOP_GRACE_MS = 1000
 
-/** What an application has for its own end once nothing is in flight any more, or what was has been cut, however little of its mercy is left: at a reload as at a stop. */
+/**
+ * What an application has for its own end once nothing is in flight any more, or what was has been cut, however little
+ * of its mercy is left: at a reload as at a stop.
+ */
 export const CLEAN_UP_MS = 1000
 
 /** Between the end of a worker's rotation and the word to its application, unless all is answered before. */
@@ -38,7 +44,10 @@ const FAREWELL_AFTER_MS = 1000
 /** What the tunnels of a worker get when another one of its slot lingers. */
 export const HURRY_MS = 10_000
 
-/** Between the last goodbye to its tunnels and the end of a worker that still has some: the goodbye's own bound, and a moment. */
+/**
+ * Between the last goodbye to its tunnels and the end of a worker that still has some: the goodbye's own bound, and a
+ * moment.
+ */
 const LINGER_GRACE_MS = TUNNEL_CLOSE_MS + 1000
 
 /** The longest mercy of a worker that closed its channel. */
@@ -126,7 +135,10 @@ const retireUnready: Row['retire'] = (life, event, moment) => tellToStop(life, e
 const stopDrained: Row['drained'] = (life, _event, moment) =>
   tellToStop(life, life.why, Math.max(CLEAN_UP_MS, (life.deadlineMs ?? 0) - moment.nowMs), moment)
 
-/** In `retiring`, whose `sinceMs` is when it was retired. The proxies close the tunnels themselves; the deadline is for what they cannot. */
+/**
+ * In `retiring`, whose `sinceMs` is when it was retired. The proxies close the tunnels themselves; the deadline is for
+ * what they cannot.
+ */
 const linger: Row['answered'] = (life, _event, { nowMs, tunnelMercyMs }) => {
   // One that was blocked does not stay for its tunnels beyond the deadline that it has.
   if (life.why === 'harakiri') return ignore(life)
@@ -179,8 +191,9 @@ const killAtOnce: Row['kill'] = (life, event, moment) =>
   killNow({ ...life, asked: life.asked || event.isUnasked !== true }, event.why, moment)
 
 /**
- * A child whose channel is closed believes that the master died, and ends by itself. Mostly this is just the first sign of
- * an exit, so it is not reported; the exit is. Its mercy is short: its slot stays empty so long. One that was told to end does so.
+ * A child whose channel is closed believes that the master died, and ends by itself. Mostly this is just the first sign
+ * of an exit, so it is not reported; the exit is. Its mercy is short: its slot stays empty so long. One that was told
+ * to end does so.
  */
 const lose: Row['ipc-closed'] = (life, _event, { nowMs, mercyMs }) => ({
   next: {

@@ -60,7 +60,10 @@ export type WorkersEvent =
   /** One that was given up has ended after all. */
   | { type: 'worker-ended'; worker: Worker; code: number | null; signal: string | null }
 
-/** How a child ended. `error`: it could not even be started. `stays`: it was given up, and why its process is there still. */
+/**
+ * How a child ended. `error`: it could not even be started. `stays`: it was given up, and why its process is there
+ * still.
+ */
 export interface ChildEnd {
   code: number | null
   signal: string | null
@@ -137,7 +140,10 @@ function seeRelease(generation: Generation, { tasks }: MasterContext): Promise<S
   releaseLooks.set(generation, look)
   return look
 }
-/** How long the server on PORT is waited for when another one has listened; where it is known to come late, half of the time for the start. */
+/**
+ * How long the server on PORT is waited for when another one has listened; where it is known to come late, half of the
+ * time for the start.
+ */
 const PORT_MS = 2000
 
 /** Of one that never said what it waits for (`app/host/application/boot-remarks.ts`). */
@@ -145,9 +151,10 @@ const SILENT =
   'it has said nothing: its process is still being started, or the application blocks its event loop while it loads'
 
 /**
- * Above what the host says: metrics once a second, in as many messages as they need, and now and then an event. At once: one message of the longest, and
- * the small ones around it. `work` is that of their metrics (`MetricsStore.update`): a worker with the most series that are kept, 10,000, may tell all of them once a
- * second. At some 6 µs for each unit a worker has 10 % of a core of the master at most.
+ * Above what the host says: metrics once a second, in as many messages as they need, and now and then an event. At
+ * once: one message of the longest, and the small ones around it. `work` is that of their metrics
+ * (`MetricsStore.update`): a worker with the most series that are kept, 10,000, may tell all of them once a second. At
+ * some 6 µs for each unit a worker has 10 % of a core of the master at most.
  */
 const PACE = {
   messagesPerSecond: 50,
@@ -164,7 +171,9 @@ const EVENT_BYTES = { atOnce: 32 * 1024, perSecond: 2048 }
 /** Of all workers of this process. */
 const TURNS = new ChannelTurns()
 
-/** What a worker may still say. It belongs to the slot: a worker that dies and comes back goes on with what it had left. */
+/**
+ * What a worker may still say. It belongs to the slot: a worker that dies and comes back goes on with what it had left.
+ */
 export class WorkerAllowance {
   readonly channel: ChannelBudget
   readonly events: TokenBucket
@@ -378,7 +387,10 @@ export class Worker {
     return this.judgement(`worker ${DEEDS[this.#life.why] ?? this.#end} ${when}${how}`)
   }
 
-  /** Looks whether its sockets are there, and asks for its replacement where one has been missing for `SOCKET_PATIENCE_MS`, for as long as it is. */
+  /**
+   * Looks whether its sockets are there, and asks for its replacement where one has been missing for
+   * `SOCKET_PATIENCE_MS`, for as long as it is.
+   */
   lookForSockets(): void {
     if (this.#isLooking) return
     const nowMs = this.#context.nowMs()
@@ -410,8 +422,9 @@ export class Worker {
   }
 
   /**
-   * Where it does not, none of its sockets is missed: without their folder its successor would have no place either. Else a socket that is gone says that its
-   * application has closed its server, or that somebody has removed it: whoever connects from now on, such as another proxy, does not find it.
+   * Where it does not, none of its sockets is missed: without their folder its successor would have no place either.
+   * Else a socket that is gone says that its application has closed its server, or that somebody has removed it:
+   * whoever connects from now on, such as another proxy, does not find it.
    */
   get #hasPlace(): boolean {
     return this.#life.phase === 'ready' && !isGone(dirname(this.address.socketPath))
@@ -460,7 +473,10 @@ export class Worker {
     else this.#report('release-gone', { why, remedy })
   }
 
-  /** Of a worker that never became ready. Another process looks, in folders of the service's user: where it would find nothing, the end is told at once. Never rejects. */
+  /**
+   * Of a worker that never became ready. Another process looks, in folders of the service's user: where it would find
+   * nothing, the end is told at once. Never rejects.
+   */
   async #lookForRelease({ signal, error }: ChildEnd): Promise<void> {
     if (this.#life.readyMs !== null || signal !== null) return
     if (error === null && !MISSES.test(this.#lastWords())) return

@@ -62,7 +62,10 @@ export const typeExpires: Kind<ExpiresPair> = {
   print: ({ pattern, seconds }) => `${pattern}=${seconds}`,
 }
 
-/** `REGEXP SECONDS`, as uWSGI reads it: the last blank divides, or without one the last `=`. The regular expression is one of JavaScript. */
+/**
+ * `REGEXP SECONDS`, as uWSGI reads it: the last blank divides, or without one the last `=`. The regular expression is
+ * one of JavaScript.
+ */
 export const patternExpires: Kind<ExpiresPair> = {
   symbol: 'REGEXP SECONDS',
   accepts: 'REGEXP SECONDS, such as `\\.css$ 3600`',

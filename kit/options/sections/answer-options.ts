@@ -1,6 +1,6 @@
 /**
- * The rows of the option table that say what becomes of answers on their way: compression, files in the place of an answer, error pages. A part of
- * `front-options.ts`; `options.ts` explains a row.
+ * The rows of the option table that say what becomes of answers on their way: compression, files in the place of an
+ * answer, error pages. A part of `front-options.ts`; `options.ts` explains a row.
  */
 
 import * as kind from '../kinds/option-kinds.js'

@@ -1,6 +1,6 @@
 /**
- * The rows of the option table that say how requests are passed on: whom to believe about the client, how a request is named, which worker gets it, and
- * when it is held back. A part of `front-options.ts`; `options.ts` explains a row.
+ * The rows of the option table that say how requests are passed on: whom to believe about the client, how a request is
+ * named, which worker gets it, and when it is held back. A part of `front-options.ts`; `options.ts` explains a row.
  */
 
 import * as kind from '../kinds/option-kinds.js'

@@ -1,4 +1,7 @@
-/** The rows of the option table about listeners, routes, static files and other servers behind a path. A part of `options.ts`, where a row is explained. Pure. */
+/**
+ * The rows of the option table about listeners, routes, static files and other servers behind a path. A part of
+ * `options.ts`, where a row is explained. Pure.
+ */
 
 import * as kind from '../kinds/option-kinds.js'
 import type { OptionRow } from '../kinds/option-row.js'

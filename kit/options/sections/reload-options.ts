@@ -1,6 +1,6 @@
 /**
- * The rows of the option table about reloads: what a new worker must prove, and what starts a reload besides signals and the command.
- * A part of `worker-options.ts`; `options.ts` explains a row.
+ * The rows of the option table about reloads: what a new worker must prove, and what starts a reload besides signals
+ * and the command. A part of `worker-options.ts`; `options.ts` explains a row.
  */
 
 import * as kind from '../kinds/option-kinds.js'

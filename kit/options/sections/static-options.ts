@@ -1,5 +1,6 @@
 /**
- * The rows of the option table that say how static files are found and sent. A part of `front-options.ts`; `options.ts` explains a row.
+ * The rows of the option table that say how static files are found and sent. A part of `front-options.ts`; `options.ts`
+ * explains a row.
  */
 
 import * as kind from '../kinds/option-kinds.js'

@@ -1,4 +1,7 @@
-/** The rows of the option table about workers, and of their coming and going. A part of `options.ts`, where a row is explained. Pure. */
+/**
+ * The rows of the option table about workers, and of their coming and going. A part of `options.ts`, where a row is
+ * explained. Pure.
+ */
 
 import * as kind from '../kinds/option-kinds.js'
 import type { OptionRow } from '../kinds/option-row.js'

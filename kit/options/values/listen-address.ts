@@ -50,8 +50,8 @@ export function printListenAddress(address: ListenAddress): string {
 }
 
 /**
- * Whether the two cannot be listened on beside one another: they are the same, or one is all addresses of the other's family. `[::]` beside an IPv4 address is IPv6
- * only (`listeners.ts`). Names are not looked up.
+ * Whether the two cannot be listened on beside one another: they are the same, or one is all addresses of the other's
+ * family. `[::]` beside an IPv4 address is IPv6 only (`listeners.ts`). Names are not looked up.
  */
 export function overlaps(one: ListenAddress, other: ListenAddress): boolean {
   if (one.kind !== 'tcp' || other.kind !== 'tcp') return printListenAddress(one) === printListenAddress(other)

@@ -25,8 +25,8 @@ export interface RunFolderFacts {
 }
 
 /**
- * The folder, absolute. systemd's RuntimeDirectory= goes before our own choice, but not for root: systemd gives that folder back to
- * root whenever it runs ExecReload=, and workers that became another user are locked out of it.
+ * The folder, absolute. systemd's RuntimeDirectory= goes before our own choice, but not for root: systemd gives that
+ * folder back to root whenever it runs ExecReload=, and workers that became another user are locked out of it.
  */
 export function runFolderPath({ configured, file, environment, uid, cwd }: RunFolderFacts): string {
   if (configured !== null) return configured
