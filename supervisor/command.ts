@@ -40,12 +40,12 @@ const context: CommandContext = {
   cwd: workingFolder(),
   // The one door of all commands: much of what they print was written by others.
   print: text => output.print(printable(text)),
-  complain: text => complain(text, PRIORITY.warning),
+  writeError: text => writeError(text, PRIORITY.warning),
   program: programName(process.argv[1] ?? ''),
 }
 
 /** The journal of systemd gets it with its priority. */
-function complain(text: string, priority: number): void {
+function writeError(text: string, priority: number): void {
   const shown = printable(text)
   errors.print(leadsToJournal(process.env, process.stderr.fd) ? withPriority(shown, priority) : shown)
 }
@@ -311,7 +311,7 @@ async function end(error: unknown): Promise<never> {
   const exitCode = isFailure ? error.exitCode : EXIT.software
   const text = isFailure ? error.message : error instanceof Error ? (error.stack ?? error.message) : reasonOf(error)
   const said = isFailure && isLogHere ? (error.brief ?? text) : text
-  complain(
+  writeError(
     isFailure
       ? `daimyo: ${said}
 `

@@ -96,7 +96,7 @@ async function takeDown(step: Undo[number], context: CommandContext): Promise<vo
   try {
     await step()
   } catch (error) {
-    context.complain(`daimyo: cannot clean up: ${reasonOf(error)}\n`)
+    context.writeError(`daimyo: cannot clean up: ${reasonOf(error)}\n`)
   }
 }
 
@@ -126,7 +126,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
     path: settings.logto,
     owner: settings.credentials,
     open: (path, owner) => firstLog ?? openMasterLog(path, owner),
-    complain: context.complain,
+    writeError: context.writeError,
     ...(logChild !== null && { reopening: reopeningOf(settings, logChild) }),
   })
   tasks.doHere(quietlyIn(sink, credentials))
@@ -228,7 +228,7 @@ function assemble(
     keepRunFolder,
     reopenLogs: async move => {
       const why = await sink.changeOver(move)
-      if (why !== null && move === undefined) context.complain(`daimyo: ${why}: the log is not reopened\n`)
+      if (why !== null && move === undefined) context.writeError(`daimyo: ${why}: the log is not reopened\n`)
       return why
     },
     metrics: store,
@@ -353,7 +353,7 @@ async function announce(
     undo.push(async () => {
       const why = await pidfile.remove()
       if (why !== null)
-        context.complain(`daimyo: cannot remove the pidfile: ${why}: it stays, and the next start finds it stale\n`)
+        context.writeError(`daimyo: cannot remove the pidfile: ${why}: it stays, and the next start finds it stale\n`)
     })
     try {
       await pidfile.write()

@@ -32,14 +32,14 @@ export interface Reopening {
 }
 
 /**
- * `path` null: standard output. `complain` gets the one line about a broken log: the original standard error. `open`:
+ * `path` null: standard output. `writeError` gets the one line about a broken log: the original standard error. `open`:
  * instead of `openLogFile`, for who must not open the path as it is.
  */
 export interface LogSinkOptions {
   path: string | null
   owner: Credentials | null
   open?: (path: string, owner: Credentials | null) => number
-  complain: (line: string) => void
+  writeError: (line: string) => void
   /** For `changeOver`, and after an outage. */
   reopening?: Reopening
   now?: () => number
@@ -128,7 +128,7 @@ export class LogSink {
       this.#stream = next
       return null
     } catch (error) {
-      this.#options.complain(`daimyo: ${reasonOf(error)}: the log is not reopened\n`)
+      this.#options.writeError(`daimyo: ${reasonOf(error)}: the log is not reopened\n`)
       return reasonOf(error)
     }
   }
@@ -290,7 +290,7 @@ export class LogSink {
     stream.destroy()
     if (!this.#isBroken) {
       const name = this.#options.path ?? 'standard output'
-      this.#options.complain(
+      this.#options.writeError(
         `daimyo: cannot write the log: ${name}: ${reasonOf(error)}: serving goes on, lines are lost\n`,
       )
     }

@@ -1,5 +1,5 @@
 /**
- * When a slot, or a proxy's place, may be filled again after a death. Pure; used by `slots.ts`, `pool.ts` and
+ * When a slot, or a proxy's place, may be filled again after a death. Pure; used by `slots.ts`, `workers.ts` and
  * `proxies.ts`. A first death is made good at once. What dies before it is ready slows down to one try in LONGEST_MS;
  * what could serve comes back within LONGEST_SERVING_MS, or a few requests that each kill a worker would end the
  * service for half a minute.

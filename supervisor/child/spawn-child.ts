@@ -1,5 +1,5 @@
 /**
- * One child process: its pipes, its channel, its exit. Shared by `worker.ts` and `proxy-process.ts`, which know what
+ * One child process: its pipes, its channel, its exit. Shared by `worker-handle.ts` and `proxy-handle.ts`, which know what
  * the messages mean. `child_process.spawn`, never `cluster`: docs/decisions/no-cluster.md says why.
  *
  * Each child leads a session of its own. Ctrl-C in a terminal goes to the whole foreground group: the children must not

@@ -1,5 +1,5 @@
 /**
- * The environment of the master's children. Used by `worker.ts`, `proxy-process.ts` and what runs around the
+ * The environment of the master's children. Used by `worker-handle.ts`, `proxy-handle.ts` and what runs around the
  * application. Pure. Must stay true: nothing that speaks to the master alone (systemd's protocols, our own variables,
  * an inherited IPC channel) reaches a child: an application that finds NOTIFY_SOCKET would answer systemd in the
  * master's name.

@@ -13,9 +13,9 @@ import { isTerminal, type PasswordInput, readPassword } from './read-password.js
  * password.
  */
 export async function hashPasswordCommand(input: PasswordInput, context: CommandContext): Promise<number> {
-  const password = await readPassword(input, context.complain, 'password: ')
+  const password = await readPassword(input, context.writeError, 'password: ')
   if (password === '') throw new Failure('usage', 'cannot hash the password: it is empty', EXIT.usage)
-  if (isTerminal(input) && (await readPassword(input, context.complain, 'again: ')) !== password) {
+  if (isTerminal(input) && (await readPassword(input, context.writeError, 'again: ')) !== password) {
     throw new Failure('usage', 'cannot hash the password: the two are not the same', EXIT.usage)
   }
   context.print(`${await hashPassword(password)}\n`)

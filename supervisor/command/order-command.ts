@@ -28,15 +28,15 @@ export async function orderCommand(
   context: CommandContext,
 ): Promise<number> {
   const { controlPath, trusted, remark } = await locateMaster(sought, context.environment)
-  context.complain(remark)
+  context.writeError(remark)
   const onProgress = (text: string) => context.print(`${text}\n`)
   const done = await askMaster(controlPath, request, { silenceMs, trusted, onProgress })
   if (done.ok) {
     context.print(`${describe(request)}\n`)
     return EXIT.ok
   }
-  context.complain(`daimyo: ${request.command} failed: ${done.reason}\n`)
-  for (const line of done.lines) context.complain(`  ${line}\n`)
+  context.writeError(`daimyo: ${request.command} failed: ${done.reason}\n`)
+  for (const line of done.lines) context.writeError(`  ${line}\n`)
   return EXIT.failed
 }
 

@@ -17,14 +17,14 @@ const silenceMs = 20_000
  */
 export async function reloadCommand(sought: MasterSought, waits: boolean, context: CommandContext): Promise<number> {
   const { controlPath, trusted, remark } = await locateMaster(sought, context.environment)
-  context.complain(remark)
+  context.writeError(remark)
   const onProgress = (text: string) => context.print(`${text}\n`)
   const done = await askMaster(controlPath, { command: 'reload' }, { silenceMs, trusted, onProgress, leaves: !waits })
   if (done.ok) {
     if (waits) context.print('reloaded\n')
     return EXIT.ok
   }
-  context.complain(`daimyo: reload failed: ${done.reason}\n`)
-  for (const line of done.lines) context.complain(`  ${line}\n`)
+  context.writeError(`daimyo: reload failed: ${done.reason}\n`)
+  for (const line of done.lines) context.writeError(`  ${line}\n`)
   return EXIT.failed
 }

@@ -8,7 +8,7 @@ import { locateMaster, type MasterSought } from './locate-master.js'
 /** Prints the report, as a table or as JSON; Failure `not-running` (69) when there is none. */
 export async function statusCommand(sought: MasterSought, json: boolean, context: CommandContext): Promise<number> {
   const { report, remark } = await locateMaster(sought, context.environment)
-  context.complain(remark)
+  context.writeError(remark)
   context.print(json ? `${JSON.stringify(report, null, 2)}\n` : printStatus(report, Date.now()))
   return EXIT.ok
 }

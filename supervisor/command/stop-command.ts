@@ -22,7 +22,7 @@ const goneMs = 10_000
  */
 export async function stopCommand(sought: MasterSought, context: CommandContext): Promise<number> {
   const { controlPath, trusted, report, remark } = await locateMaster(sought, context.environment)
-  context.complain(remark)
+  context.writeError(remark)
   // Before it is asked: afterwards the number may already be somebody else's.
   const life = lifeOf(report.pid)
   const onProgress = (text: string) => context.print(`${text}\n`)
@@ -35,7 +35,7 @@ export async function stopCommand(sought: MasterSought, context: CommandContext)
   // A master that is gone has stopped, whether its last answer came through or not.
   else await untilGone(life, answered)
   context.print(`stopped: pid ${report.pid}\n`)
-  for (const left of unended) context.complain(`daimyo: ${describeUnended(left)}\n`)
+  for (const left of unended) context.writeError(`daimyo: ${describeUnended(left)}\n`)
   return unended.length === 0 ? EXIT.ok : EXIT.failed
 }
 

@@ -1,5 +1,5 @@
 /**
- * Which CPUs a worker may use (`cpu-affinity`). Called by `worker.ts`; the worker itself moves there
+ * Which CPUs a worker may use (`cpu-affinity`). Called by `worker-handle.ts`; the worker itself moves there
  * (`app/host/application/move-to-cpus.ts`), because Node has no call for it. Only CPUs that the master may use are
  * given out (taskset, AllowedCPUs= of systemd), and looked up anew for each worker.
  */

@@ -1,5 +1,5 @@
 /**
- * Whether the kernel's OOM killer was at work lately. Asked by `worker.ts` when a worker has died of SIGKILL: an
+ * Whether the kernel's OOM killer was at work lately. Asked by `worker-handle.ts` when a worker has died of SIGKILL: an
  * operator's says nothing against the requests that it had, that of the OOM killer may be the fault of one of them.
  * Looked at by `process-tree.ts` at each reading of the memory.
  *

@@ -13,8 +13,8 @@ import { EXIT, Failure } from '../../kit/ground/failure.js'
 import { RunningClock } from '../../kit/ground/running-clock.js'
 import type { Log } from '../../kit/log/log.js'
 import type { UnendedProcess } from '../../kit/process/tracers.js'
-import { HookPoints } from '../around/hook-points.js'
-import { HookFailure } from '../around/hooks.js'
+import { HookPoints } from '../attached/hook-points.js'
+import { HookFailure } from '../attached/hooks.js'
 import { PROXY_ENTRY, WORKER_ENTRY } from '../child/child-programs.js'
 import type { MasterContext, MetricsSink } from '../child/master-context.js'
 import { type Release, releaseTask } from '../child/release.js'
@@ -32,8 +32,8 @@ import { demandInherited, openListeners, publicPortOf, socketAccess } from '../l
 import { NOTHING_PASSED } from '../listen/socket-activation.js'
 import { OutputGate, type OutputSink } from '../log/output-lines.js'
 import type { MasterMetricsState } from '../metrics/master-families.js'
+import type { ProxyOutput } from '../proxies/proxy-handle.js'
 import { PROXY_SILENT_MS } from '../proxies/proxy-phase.js'
-import type { ProxyOutput } from '../proxies/proxy-process.js'
 import type { ReloadOutcome, SettingsWanted } from '../reload/reload.js'
 import { describeReloadWait } from '../reload/reload-wait.js'
 import type { Pipes } from '../user/pipes.js'
@@ -245,13 +245,13 @@ export class Master {
     return {
       version: this.#deps.version,
       pid: process.pid,
-      generation: tree?.pool.target.base.number ?? 0,
+      generation: tree?.workers.target.base.number ?? 0,
       sinceMs: this.#startedMs,
       iniPath: this.#deps.settings.iniPath,
       iniSection: this.#deps.settings.iniSection,
       urls: urlsOf(tree?.listeners ?? []),
       metricsUrl: this.#deps.metricsUrl?.() ?? null,
-      wanted: tree?.pool.target.wanted ?? 0,
+      wanted: tree?.workers.target.wanted ?? 0,
       stopping: this.#shutdown !== null,
       reloading: tree?.reloads.isRunning ?? false,
       paused: tree?.proxies.arePaused ?? false,
@@ -267,7 +267,7 @@ export class Master {
     const tree = this.#tree
     if (tree === null) return 0
     const nowMs = this.#context.nowMs()
-    const ready = tree.pool.workers().filter(worker => worker.life.phase === 'ready')
+    const ready = tree.workers.all().filter(worker => worker.life.phase === 'ready')
     return ready.filter(worker => tree.loads.answers(worker.address.workerId, nowMs, withinMs)).length
   }
 
@@ -295,8 +295,13 @@ export class Master {
     this.#queue.put({ type: 'tick' })
   }
 
-  #known({ pool, proxies, usage, loads }: ProcessTree): Pick<ProcessTree, 'pool' | 'proxies' | 'usage' | 'loads'> {
-    return { pool, proxies, usage, loads }
+  #known({
+    workers,
+    proxies,
+    usage,
+    loads,
+  }: ProcessTree): Pick<ProcessTree, 'workers' | 'proxies' | 'usage' | 'loads'> {
+    return { workers, proxies, usage, loads }
   }
 
   async #plant(): Promise<ProcessTree> {
@@ -400,7 +405,7 @@ export class Master {
   /** Nobody is waited for any more. */
   #kill(why: string): void {
     if (this.#shutdown === null || this.#tree === null) return
-    this.#tree.companions.kill()
+    this.#tree.attached.kill()
     this.#hooks.close()
     this.#shutdown.kill(why, this.#tree)
   }
@@ -422,16 +427,16 @@ export class Master {
   }
 
   /** Is called when the workers are gone. Ends daemons, cron jobs and hooks. */
-  #isSwept({ settings, companions }: ProcessTree): boolean {
-    return this.#hooks.atExit(settings) && companions.end(settings.reloadMercyMs) && this.#hooks.close()
+  #isSwept({ settings, attached }: ProcessTree): boolean {
+    return this.#hooks.atExit(settings) && attached.end(settings.reloadMercyMs) && this.#hooks.close()
   }
 
   #succeed(tree: ProcessTree): void {
     this.#isStarted = true
     const bootMs = Math.round(this.#context.nowMs() - this.#bornMs)
-    this.#context.log('master-ready', { workers: tree.pool.target.wanted, bootMs })
+    this.#context.log('master-ready', { workers: tree.workers.target.wanted, bootMs })
     this.#started.resolve()
-    this.#hooks.served(tree.pool.target.base)
+    this.#hooks.served(tree.workers.target.base)
     tree.reloads.open()
   }
 

@@ -1,17 +1,17 @@
 /**
  * What a person asks of the running tree besides reload and stop: so many workers, a new one in a slot, requests held
  * back. Owned by `process-tree.ts`, which calls `check` after every event. An order only changes what is wanted
- * (`PoolTarget.wanted`, a worker's `recycle`, the proxies' pause); the slots bring it about as they bring about
+ * (`WorkersTarget.wanted`, a worker's `recycle`, the proxies' pause); the slots bring it about as they bring about
  * everything else.
  * Must stay true: an order is answered when it has happened, or has failed; then nobody goes on trying for it in
  * silence.
  */
 
 import type { MasterContext } from '../child/master-context.js'
-import type { Pool, PoolSlot } from '../workers/pool.js'
 import type { Scaler } from '../workers/scaler.js'
-import type { BootFailure, Worker } from '../workers/worker.js'
+import type { BootFailure, WorkerHandle } from '../workers/worker-handle.js'
 import { RESTART_WORKER } from '../workers/worker-life.js'
+import type { WorkerSlot, Workers } from '../workers/workers.js'
 
 export type Order =
   | { type: 'scale'; wanted: number | 'auto' }
@@ -40,13 +40,13 @@ export interface OrderProxies {
 /** An order that has not happened yet; `before` is the worker that shall be replaced. */
 interface Open {
   request: OrderRequest
-  before: Worker | null
+  before: WorkerHandle | null
 }
 
 /** All orders of a master. */
 export class Orders {
   readonly #context: MasterContext
-  readonly #pool: Pool
+  readonly #workers: Workers
   readonly #proxies: OrderProxies
   readonly #scaler: Scaler
   readonly #reopenLogs: () => Promise<string | null>
@@ -54,13 +54,13 @@ export class Orders {
 
   constructor(
     context: MasterContext,
-    pool: Pool,
+    workers: Workers,
     proxies: OrderProxies,
     scaler: Scaler,
     reopenLogs: () => Promise<string | null>,
   ) {
     this.#context = context
-    this.#pool = pool
+    this.#workers = workers
     this.#proxies = proxies
     this.#scaler = scaler
     this.#reopenLogs = reopenLogs
@@ -134,8 +134,8 @@ export class Orders {
   }
 
   #restart(number: number, request: OrderRequest): void {
-    const slots = this.#pool.slots.map(({ slot }) => slot)
-    const worker = this.#pool.slots.find(({ slot }) => slot === number)?.current ?? null
+    const slots = this.#workers.slots.map(({ slot }) => slot)
+    const worker = this.#workers.slots.find(({ slot }) => slot === number)?.current ?? null
     if (!slots.includes(number))
       return request.done(refusal(`no slot ${number}: there are ${slots.join(', ') || 'none'}`))
     if (worker === null) return request.done(refusal(`slot ${number}: it has no worker: one is started anyway`))
@@ -147,27 +147,27 @@ export class Orders {
   }
 
   #hasHappened({ request: { order }, before }: Open): boolean {
-    const { slots, target } = this.#pool
+    const { slots, target } = this.#workers
     if (order.type === 'pause' || order.type === 'resume' || order.type === 'reopen-logs')
       return this.#proxies.areInStep
     if (order.type === 'restart-worker') {
       const slot = slots.find(({ slot }) => slot === order.slot)
       if (slot === undefined) return true
-      return slot.current !== before && this.#pool.isInPlace(slot.current) && !this.#isLeaving(before)
+      return slot.current !== before && this.#workers.isInPlace(slot.current) && !this.#isLeaving(before)
     }
     // Of two that ask for different numbers the last one counts, for both.
-    const inPlace = slots.filter(({ current }) => this.#pool.isInPlace(current)).length
+    const inPlace = slots.filter(({ current }) => this.#workers.isInPlace(current)).length
     return slots.length === target.wanted && inPlace === slots.length && !this.#areTakenAway(slots)
   }
 
   /** Workers of slots that are no longer there still finish what they have. Those of the others are merely recycled. */
-  #areTakenAway(slots: readonly PoolSlot[]): boolean {
-    return this.#pool.draining.some(({ address }) => !slots.some(({ slot }) => slot === address.slot))
+  #areTakenAway(slots: readonly WorkerSlot[]): boolean {
+    return this.#workers.draining.some(({ address }) => !slots.some(({ slot }) => slot === address.slot))
   }
 
   /** Whoever is kept for its tunnels only is not waited for. */
-  #isLeaving(worker: Worker | null): boolean {
-    return worker !== null && this.#pool.leaving.has(worker) && worker.life.phase !== 'lingering'
+  #isLeaving(worker: WorkerHandle | null): boolean {
+    return worker !== null && this.#workers.leaving.has(worker) && worker.life.phase !== 'lingering'
   }
 
   #settle(outcomeOf: (open: Open) => OrderOutcome | null): void {

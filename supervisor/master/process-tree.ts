@@ -6,7 +6,7 @@
 import type { ProxyToMaster } from '../../kit/channel/messages.js'
 import { reasonOf } from '../../kit/ground/failure.js'
 import { sharedMs } from '../../kit/ground/shared-clock.js'
-import { Companions } from '../around/companions.js'
+import { AttachedProcesses } from '../attached/attached-processes.js'
 import { AssetGrace } from '../child/asset-grace.js'
 import type { Generation, MasterContext } from '../child/master-context.js'
 import type { Release } from '../child/release.js'
@@ -16,16 +16,16 @@ import { ProcessUsage, type UsageOptions } from '../host/process-usage.js'
 import type { Listener } from '../listen/listeners.js'
 import { InFlightSurvey } from '../proxies/in-flight-survey.js'
 import { Proxies } from '../proxies/proxies.js'
+import type { ProxyHandle, ProxyOutput } from '../proxies/proxy-handle.js'
 import { nextProxyLookMs } from '../proxies/proxy-phase.js'
-import type { ProxyOutput, ProxyProcess } from '../proxies/proxy-process.js'
 import { proxySettings } from '../proxies/proxy-settings.js'
 import { PathWatch, type WatchedPath, watchedPaths } from '../reload/path-watch.js'
 import { type ReloadDeps, type ReloadRequest, Reloads } from '../reload/reload.js'
 import { MemoryWatch } from '../workers/memory-watch.js'
-import { Pool } from '../workers/pool.js'
 import { Scaler, workersAtStart } from '../workers/scaler.js'
 import { nextLookMs } from '../workers/worker-life.js'
 import { WorkerLoads } from '../workers/worker-loads.js'
+import { Workers } from '../workers/workers.js'
 import type { MasterEvent, TreeEvent } from './master-events.js'
 import { unendedProcesses } from './master-status.js'
 import { MetricsAnswers } from './metrics-answers.js'
@@ -60,15 +60,15 @@ export interface TreeDeps {
 export class ProcessTree {
   readonly listeners: readonly Listener[]
   readonly proxies: Proxies
-  readonly pool: Pool
+  readonly workers: Workers
   readonly reloads: Reloads
   readonly scaler: Scaler
   readonly orders: Orders
-  readonly companions: Companions
+  readonly attached: AttachedProcesses
   readonly usage: ProcessUsage
   readonly survey = new InFlightSurvey()
   readonly watch: PathWatch
-  readonly loads = new WorkerLoads(workerId => this.pool.find(workerId) !== undefined)
+  readonly loads = new WorkerLoads(workerId => this.workers.find(workerId) !== undefined)
   readonly metrics = new MetricsState()
   readonly #memory: MemoryWatch
   readonly #context: MasterContext<MasterEvent>
@@ -95,24 +95,24 @@ export class ProcessTree {
       context.log('metrics-failed', { why: reasonOf(error) }),
     )
     this.proxies = this.#makeProxies(generation)
-    this.pool = this.#makePool(generation)
+    this.workers = this.#makeWorkers(generation)
     this.reloads = new Reloads({
       context,
-      pool: this.pool,
+      workers: this.workers,
       readSettings: deps.readSettings,
       resolveRelease: deps.resolveRelease,
       apply: next => this.#apply(next),
       isInForce: () => this.proxies.areInStep,
-      answersOf: workerId => this.loads.of(workerId),
+      figuresOf: workerId => this.loads.of(workerId),
     })
-    this.companions = new Companions(generation.settings, context)
+    this.attached = new AttachedProcesses(generation.settings, context)
     this.usage = new ProcessUsage(() => this.#childPids(), {
       ...deps.usage,
       onRound: () => context.put({ type: 'usage' }),
     })
-    this.#memory = new MemoryWatch(context, this.pool, this.usage)
+    this.#memory = new MemoryWatch(context, this.workers, this.usage)
     this.scaler = new Scaler(context, this)
-    this.orders = new Orders(context, this.pool, this.proxies, this.scaler, deps.reopenLogs)
+    this.orders = new Orders(context, this.workers, this.proxies, this.scaler, deps.reopenLogs)
     const { credentials } = generation.settings
     const changed = (watched: WatchedPath) => context.put({ type: 'touched', watched })
     this.watch = new PathWatch({ credentials, pipes: context.pipes, log: context.log, changed })
@@ -121,25 +121,25 @@ export class ProcessTree {
 
   /** Every proxy accepts and every slot's worker is linked, or waits for its first request. */
   get isWhole(): boolean {
-    const { pool, proxies } = this
-    const inPlace = pool.slots.filter(slot => pool.isInPlace(slot.current)).length
-    return proxies.areListening && inPlace >= pool.target.wanted
+    const { workers, proxies } = this
+    const inPlace = workers.slots.filter(slot => workers.isInPlace(slot.current)).length
+    return proxies.areListening && inPlace >= workers.target.wanted
   }
 
   /** Lets one event happen. */
   take(event: TreeEvent): void {
-    const { pool, proxies, reloads } = this
+    const { workers, proxies, reloads } = this
     switch (event.type) {
       case 'worker':
-        return pool.apply(event.worker, event.event)
+        return workers.apply(event.worker, event.event)
       case 'worker-message':
-        pool.take(event.worker, event.message)
+        workers.take(event.worker, event.message)
         if (event.message.type === 'ready' && event.worker.address.slot === 1) this.#deps.accepting(this.settings)
         return
       case 'worker-exit':
-        return pool.exit(event.worker, event.end)
+        return workers.exit(event.worker, event.end)
       case 'worker-ended':
-        return pool.endedLate(event.worker, event.code, event.signal)
+        return workers.endedLate(event.worker, event.code, event.signal)
       case 'proxy-ended':
         return proxies.endedLate(event.proxy, event.code, event.signal)
       case 'proxy':
@@ -157,30 +157,30 @@ export class ProcessTree {
       case 'usage':
         this.#context.oomKills.look()
         this.#context.keepRunFolder()
-        pool.replaceUnreachable()
+        workers.replaceUnreachable()
         return this.#memory.look(this.settings.memoryReport)
       case 'touched':
         return this.#touched(event.watched)
       case 'tick':
-        pool.replaceUnreachable(true)
-        for (const worker of pool.workers()) pool.apply(worker, { type: 'tick' })
+        workers.replaceUnreachable(true)
+        for (const worker of workers.all()) workers.apply(worker, { type: 'tick' })
         for (const proxy of proxies.alive()) proxies.apply(proxy, { type: 'tick' })
     }
   }
 
   /** Compares what is with what is wanted; returns the times at which to look again although nothing happens. */
   reconcile(): (number | null)[] {
-    const { pool, proxies, reloads } = this
+    const { workers, proxies, reloads } = this
     // A canary that failed moves the target back before its slot is filled: no second one is started only to be
     // stopped.
     reloads.check()
-    pool.reconcile()
+    workers.reconcile()
     // A reload may move the target, and then there is more to do.
     reloads.check()
     this.orders.check()
-    const waits = [this.scaler.check(), pool.reconcile(), proxies.reconcile(), reloads.wakeAtMs]
-    waits.push(...this.companions.check())
-    for (const { life } of pool.workers()) waits.push(nextLookMs(life))
+    const waits = [this.scaler.check(), workers.reconcile(), proxies.reconcile(), reloads.wakeAtMs]
+    waits.push(...this.attached.check())
+    for (const { life } of workers.all()) waits.push(nextLookMs(life))
     for (const { life } of proxies.alive()) waits.push(nextProxyLookMs(life))
     return waits
   }
@@ -197,17 +197,17 @@ export class ProcessTree {
       stdout: this.#deps.proxyStdout,
     }
     return new Proxies(options, this.#context, {
-      rotation: () => this.pool.rotation(),
+      rotation: () => this.workers.rotation(),
       gone: proxy => {
         this.loads.proxyGone(proxy.proxyId)
-        this.pool.proxyGone(proxy.proxyId)
+        this.workers.proxyGone(proxy.proxyId)
       },
       startFailed: (proxyId, reason, lines) =>
         this.#deps.startFailed(`proxy ${proxyId}`, { reason, lines, arePrinted: true }),
     })
   }
 
-  #makePool(generation: Generation): Pool {
+  #makeWorkers(generation: Generation): Workers {
     const wanted = workersAtStart(generation)
     const target = {
       wanted,
@@ -215,7 +215,7 @@ export class ProcessTree {
       target: generation,
       move: { why: 'reload', atOnce: true, hold: 'none' as const },
     }
-    const pool: Pool = new Pool(target, this.#context, this.proxies, {
+    const workers: Workers = new Workers(target, this.#context, this.proxies, {
       bootFailed: failure => {
         this.#deps.startFailed('the application', failure)
         this.reloads.bootFailed(failure)
@@ -228,7 +228,7 @@ export class ProcessTree {
         this.metrics.gone(worker, this.usage)
       },
     })
-    return pool
+    return workers
   }
 
   /**
@@ -236,7 +236,7 @@ export class ProcessTree {
    * one after the other. Each release is tried once: what fails there would fail again.
    */
   #follow(number: number): void {
-    const { base } = this.pool.target
+    const { base } = this.workers.target
     if (number !== base.number || this.reloads.isRunning || this.#isFollowing) return
     this.#isFollowing = true
     const { settings, release } = base
@@ -247,7 +247,7 @@ export class ProcessTree {
       .catch(() => null)
       .then(moved => {
         this.#isFollowing = false
-        if (moved !== null && number === this.pool.target.base.number && !this.reloads.isRunning) this.#turnTo(moved)
+        if (moved !== null && number === this.workers.target.base.number && !this.reloads.isRunning) this.#turnTo(moved)
       })
   }
 
@@ -258,28 +258,28 @@ export class ProcessTree {
     this.#context.put({ type: 'reload', request })
   }
 
-  #hear(proxy: ProxyProcess, message: ProxyToMaster): void {
+  #hear(proxy: ProxyHandle, message: ProxyToMaster): void {
     this.proxies.apply(proxy, { type: 'heard' })
     switch (message.type) {
       case 'worker-linked':
-        return this.pool.linked(message.workerId, proxy.proxyId)
+        return this.workers.linked(message.workerId, proxy.proxyId)
       case 'worker-drained':
-        return this.pool.left(message.workerId, proxy.proxyId, { requests: false, tunnels: false })
+        return this.workers.left(message.workerId, proxy.proxyId, { requests: false, tunnels: false })
       case 'worker-draining':
-        return this.pool.left(message.workerId, proxy.proxyId, message)
+        return this.workers.left(message.workerId, proxy.proxyId, message)
       case 'worker-blocked': {
         const { type: _, workerId, ...loop } = message
-        return this.pool.blocked(workerId, { type: 'blocked', loop })
+        return this.workers.blocked(workerId, { type: 'blocked', loop })
       }
       case 'link-broken':
-        return this.pool.brokeLink(message.workerId, message.why)
+        return this.workers.brokeLink(message.workerId, message.why)
       case 'metrics':
         this.loads.update(proxy.proxyId, message.workers, this.#context.nowMs(), message.queued)
         return void this.#context.metrics.update(proxy.sourceId, message.families, 'proxy')
       case 'in-flight':
         return this.survey.take(proxy.proxyId, message.requestId, message.requests)
       case 'worker-wanted':
-        this.pool.loadOne()
+        this.workers.loadOne()
         return this.scaler.wake()
       case 'metrics-wanted':
         return this.#answers.ask(proxy, message.requestId)
@@ -301,14 +301,14 @@ export class ProcessTree {
 
   #apply(generation: Generation): void {
     this.settings = generation.settings
-    this.companions.apply(generation.settings)
+    this.attached.apply(generation.settings)
     this.#deps.served(generation)
     this.watch.watch(watchedPaths(generation.settings))
     this.proxies.change(proxySettings(generation, this.#grace.enter(generation, sharedMs())))
   }
 
   #childPids(): number[] {
-    const living = [...this.pool.workers(), ...this.proxies.alive()].flatMap(({ pid }) => (pid === null ? [] : [pid]))
+    const living = [...this.workers.all(), ...this.proxies.alive()].flatMap(({ pid }) => (pid === null ? [] : [pid]))
     return [...living, ...unendedProcesses(this).map(({ pid }) => pid)]
   }
 }

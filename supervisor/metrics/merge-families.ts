@@ -40,7 +40,7 @@ export interface Merged {
 /** The tables that become one, all of one shape. */
 export interface MergeGroup {
   first: FamilyTable
-  settled: FamilyTable[]
+  retired: FamilyTable[]
   live: FamilyTable[]
 }
 
@@ -54,29 +54,29 @@ export interface MergePlan {
 const SLICE = 1000
 
 /**
- * `live`: the tables of each process, the oldest process first. `settled`: running sums of dead processes, any number
+ * `live`: the tables of each process, the oldest process first. `retired`: running sums of dead processes, any number
  * per name. All at once.
  */
-export function mergeFamilies(live: Iterable<Iterable<FamilyTable>>, settled: Iterable<FamilyTable>): Merged {
-  const { groups, conflicts } = atOnce(planMerge(live, settled))
+export function mergeFamilies(live: Iterable<Iterable<FamilyTable>>, retired: Iterable<FamilyTable>): Merged {
+  const { groups, conflicts } = atOnce(planMerge(live, retired))
   return { tables: groups.map(group => atOnce(mergeGroup(group))), conflicts }
 }
 
 /** Decides what is shown of what; the groups are sorted by name. */
-export function* planMerge(live: Iterable<Iterable<FamilyTable>>, settled: Iterable<FamilyTable>): Slices<MergePlan> {
+export function* planMerge(live: Iterable<Iterable<FamilyTable>>, retired: Iterable<FamilyTable>): Slices<MergePlan> {
   const plan: MergePlan = { groups: [], conflicts: [] }
-  const named = yield* groupByName(live, settled)
+  const named = yield* groupByName(live, retired)
   let looked = 0
   for (const name of [...named.keys()].sort()) {
     if (++looked % SLICE === 0) yield
-    const group = named.get(name) ?? { live: [], settled: [] }
-    const forms = formsOf(group.live)
-    const kept = forms[0] ?? group.settled.slice(-1)
-    if (forms.length > 1) plan.conflicts.push(conflictOf(forms))
+    const group = named.get(name) ?? { live: [], retired: [] }
+    const byShape = byShapeOf(group.live)
+    const kept = byShape[0] ?? group.retired.slice(-1)
+    if (byShape.length > 1) plan.conflicts.push(conflictOf(byShape))
     const [first] = kept
     if (first === undefined || first.aggregator === 'omit') continue
-    const sums = group.settled.filter(table => table.shape === first.shape)
-    plan.groups.push({ first, settled: sums, live: forms[0] ?? [] })
+    const sums = group.retired.filter(table => table.shape === first.shape)
+    plan.groups.push({ first, retired: sums, live: byShape[0] ?? [] })
   }
   return withoutSharedNames(plan)
 }
@@ -92,19 +92,19 @@ export function* mergeGroup(group: MergeGroup): Slices<FamilyTable> {
 
 interface Named {
   live: FamilyTable[]
-  settled: FamilyTable[]
+  retired: FamilyTable[]
 }
 
 /** A family without rows has nothing to add and does not know its buckets yet, so it takes no part. */
 function* groupByName(
   live: Iterable<Iterable<FamilyTable>>,
-  settled: Iterable<FamilyTable>,
+  retired: Iterable<FamilyTable>,
 ): Slices<Map<string, Named>> {
   const groups = new Map<string, Named>()
   let looked = 0
   const add = (table: FamilyTable, side: keyof Named) => {
     if (table.rows.size === 0) return
-    const group = groups.get(table.name) ?? { live: [], settled: [] }
+    const group = groups.get(table.name) ?? { live: [], retired: [] }
     group[side].push(table)
     groups.set(table.name, group)
   }
@@ -114,27 +114,27 @@ function* groupByName(
       if (++looked % SLICE === 0) yield
     }
   }
-  for (const table of settled) {
-    add(table, 'settled')
+  for (const table of retired) {
+    add(table, 'retired')
     if (++looked % SLICE === 0) yield
   }
   return groups
 }
 
 /** The tables by their shape, the most common first; sorting is stable, so the first seen wins a tie. */
-function formsOf(tables: FamilyTable[]): FamilyTable[][] {
-  const forms = new Map<string, FamilyTable[]>()
+function byShapeOf(tables: FamilyTable[]): FamilyTable[][] {
+  const byShape = new Map<string, FamilyTable[]>()
   for (const table of tables) {
-    const form = forms.get(table.shape)
-    if (form === undefined) forms.set(table.shape, [table])
-    else form.push(table)
+    const tables = byShape.get(table.shape)
+    if (tables === undefined) byShape.set(table.shape, [table])
+    else tables.push(table)
   }
-  return [...forms.values()].sort((a, b) => b.length - a.length)
+  return [...byShape.values()].sort((a, b) => b.length - a.length)
 }
 
-function conflictOf(forms: FamilyTable[][]): Conflict {
-  const [kept, other] = forms.map(form => form[0] as FamilyTable) as [FamilyTable, FamilyTable]
-  const processes = forms.slice(1).reduce((sum, form) => sum + form.length, 0)
+function conflictOf(byShape: FamilyTable[][]): Conflict {
+  const [kept, other] = byShape.map(tables => tables[0] as FamilyTable) as [FamilyTable, FamilyTable]
+  const processes = byShape.slice(1).reduce((sum, tables) => sum + tables.length, 0)
   const report = (differs: Conflict['differs'], print: (table: FamilyTable) => string) => {
     return { name: kept.name, differs, kept: print(kept), leftOut: print(other), processes }
   }
@@ -162,10 +162,10 @@ function withoutSharedNames({ groups, conflicts }: MergePlan): MergePlan {
   return { groups: [...byName.values()], conflicts }
 }
 
-function* addUp({ first, settled, live }: MergeGroup): Slices<Map<string, Row>> {
+function* addUp({ first, retired, live }: MergeGroup): Slices<Map<string, Row>> {
   const sums = new Map<string, Required<Row>>()
   let added = 0
-  for (const table of [...settled, ...live]) {
+  for (const table of [...retired, ...live]) {
     for (const [key, row] of table.rows) {
       const sum = sums.get(key) ?? zeroRow(row, first.columns.length)
       addRow(sum, row)

@@ -47,13 +47,13 @@ export interface MetricsEndpointOptions {
 
 type Page = string | Buffer
 
-/** `answerMs`: from the request to the last byte that the client took. */
+/** `responseMs`: from the request to the last byte that the client took. */
 export interface EndpointLimits {
   connections: number
   headBytes: number
   headMs: number
   idleMs: number
-  answerMs: number
+  responseMs: number
 }
 
 /** `url` is what a person can open: `http://127.0.0.1:9117/metrics`, `unix:/run/daimyo/metrics.sock`. */
@@ -67,7 +67,7 @@ export interface MetricsEndpoint {
  * Idle for longer than scrapers wait between two scrapes, or theirs would meet the end of the connection on its way.
  * Connections: more than those that may wait for a password's check, wait for a slot and have one, together 96.
  */
-const LIMITS: EndpointLimits = { connections: 128, headBytes: 8192, headMs: 5000, idleMs: 75_000, answerMs: 15_000 }
+const LIMITS: EndpointLimits = { connections: 128, headBytes: 8192, headMs: 5000, idleMs: 75_000, responseMs: 15_000 }
 const SOCKET_MODE = 0o660
 
 /**
@@ -88,12 +88,12 @@ export async function startMetricsEndpoint(options: MetricsEndpointOptions): Pro
       connectionsCheckingInterval: Math.min(1000, limits.headMs),
     },
     (request, response) => {
-      limitTime(request, response, limits.answerMs)
+      limitTime(request, response, limits.responseMs)
       const { socket } = request
       const isAlone = connections.begin(socket)
       response.once('close', () => connections.end(socket, response.writableFinished && response.statusCode === 200))
       if (!isAlone) return refuse(response, 'one request at a time\n')
-      answer(request, response, { auth, slots, render: options.render }).catch(error => {
+      respond(request, response, { auth, slots, render: options.render }).catch(error => {
         log('metrics-failed', { why: reasonOf(error) })
         finish(response, 500, 'metrics are not available, the log says why\n')
       })
@@ -121,18 +121,18 @@ function readAuth(text: string): BasicAuth {
   }
 }
 
-function limitTime(request: IncomingMessage, response: ServerResponse, answerMs: number): void {
-  const deadline = setTimeout(() => request.socket.destroy(), answerMs)
+function limitTime(request: IncomingMessage, response: ServerResponse, responseMs: number): void {
+  const deadline = setTimeout(() => request.socket.destroy(), responseMs)
   response.on('close', () => clearTimeout(deadline))
 }
 
-interface Answering {
+interface ResponseParts {
   auth: BasicAuth | null
   slots: ResponseSlots
   render: MetricsEndpointOptions['render']
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, by: Answering): Promise<void> {
+async function respond(request: IncomingMessage, response: ServerResponse, by: ResponseParts): Promise<void> {
   const path = request.url?.split('?', 1)[0]
   const address = request.socket.remoteAddress ?? ''
   const verdict = by.auth === null ? 'right' : await by.auth.check(request.headers.authorization, address)
@@ -153,7 +153,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, by: An
 }
 
 /** The slot is left when the response is over, or was never sent. */
-async function send(response: ServerResponse, slot: ResponseSlot, render: Answering['render']): Promise<void> {
+async function send(response: ServerResponse, slot: ResponseSlot, render: ResponseParts['render']): Promise<void> {
   try {
     if (response.destroyed) return slot.leave()
     const page = await render()

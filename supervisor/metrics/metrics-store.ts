@@ -24,7 +24,7 @@ import { TokenBucket } from '../../kit/ground/token-bucket.js'
 import type { EventFields, Log } from '../../kit/log/log.js'
 import { describeValue, type FamilyTable, familyOf, type Row, readTable, seriesOf } from './family-table.js'
 import { type Conflict, mergeFamilies } from './merge-families.js'
-import { SettledTables } from './settled-tables.js'
+import { RetiredTotals } from './retired-totals.js'
 
 export interface MetricsStoreOptions {
   log: Log
@@ -32,7 +32,7 @@ export interface MetricsStoreOptions {
 }
 
 /**
- * Series and bytes as printed: of one living process, of all processes that are gone together (`settled`), and of those
+ * Series and bytes as printed: of one living process, of all processes that are gone together (`retired`), and of those
  * among them whose last message may still come (`departedBytes`). `samplesPerMessage` and `familiesPerMessage`: how
  * much of one message is looked at.
  */
@@ -115,14 +115,14 @@ export class MetricsStore {
   readonly #limits: StoreLimits
   readonly #live = new Map<string, Source>()
   readonly #departed = new Map<string, Source>()
-  readonly #settled: SettledTables
+  readonly #retired: RetiredTotals
   readonly #told = new Set<string>()
 
   constructor({ log, limits = {} }: MetricsStoreOptions) {
     this.#log = log
     this.#limits = { ...LIMITS, ...limits }
     const { settledSeries: series, settledBytes: bytes } = this.#limits
-    this.#settled = new SettledTables({ series, bytes }, (name, shape, key) => this.#isLiving(name, shape, key))
+    this.#retired = new RetiredTotals({ series, bytes }, (name, shape, key) => this.#isLiving(name, shape, key))
   }
 
   /**
@@ -158,14 +158,14 @@ export class MetricsStore {
     this.#live.delete(sourceId)
     this.#departed.set(sourceId, source)
     source.leftOut.clear()
-    this.#settled.died()
+    this.#retired.died()
     let bytes = 0
     for (const departed of this.#departed.values()) bytes += departed.bytes
     for (const [id, departed] of this.#departed) {
       if (this.#departed.size <= DEPARTED && bytes <= this.#limits.departedBytes) return
       this.#departed.delete(id)
       bytes -= departed.bytes
-      for (const table of departed.tables.values()) this.#settle(table)
+      for (const table of departed.tables.values()) this.#accumulate(table)
     }
   }
 
@@ -206,7 +206,7 @@ export class MetricsStore {
   }
 
   *#gone(): Iterable<FamilyTable> {
-    yield* this.#settled.tables()
+    yield* this.#retired.tables()
     for (const source of this.#departed.values()) {
       for (const table of source.tables.values()) if (table.type !== 'gauge') yield table
     }
@@ -264,7 +264,7 @@ export class MetricsStore {
       if (!reset && next !== undefined) continue
       carried += 1
       if (reset || this.#othersHave(source, before.name, key)) this.#add(before, key, row)
-      else this.#settled.forgetRow(before.name, key)
+      else this.#retired.forgetRow(before.name, key)
     }
     return carried
   }
@@ -286,14 +286,14 @@ export class MetricsStore {
     return false
   }
 
-  #settle(table: FamilyTable): void {
+  #accumulate(table: FamilyTable): void {
     if (table.type === 'gauge') return
     for (const [key, row] of table.rows) this.#add(table, key, row)
   }
 
   #add(table: FamilyTable, key: string, row: Row): void {
-    if (this.#settled.add(table, key, row)) return
-    this.#tell(`settled ${table.name}`, 'metrics-left-out', {
+    if (this.#retired.add(table, key, row)) return
+    this.#tell(`retired ${table.name}`, 'metrics-left-out', {
       name: table.name,
       why: 'too many series, or too large ones, of gone processes',
     })
@@ -344,7 +344,7 @@ export class MetricsStore {
         add(name, 'limit', limit)
       }
     }
-    for (const [name, series] of this.#settled.lost) add(name, 'gone', series)
+    for (const [name, series] of this.#retired.lost) add(name, 'gone', series)
     add(NAMELESS, 'page', ofPage)
     const values = Array.from(sums.values(), ({ name, why, series }) => ({ labels: { name, why }, value: series }))
     const help =

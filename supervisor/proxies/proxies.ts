@@ -18,8 +18,8 @@ import type { MasterContext } from '../child/master-context.js'
 import { FIRST_DESCRIPTOR } from '../child/spawn-child.js'
 import type { ProcessNames } from '../host/process-names.js'
 import type { Listener } from '../listen/listeners.js'
+import { type ProxiesEvent, ProxyHandle, type ProxyOutput } from './proxy-handle.js'
 import type { ProxyEvent } from './proxy-phase.js'
-import { type ProxiesEvent, type ProxyOutput, ProxyProcess } from './proxy-process.js'
 
 /** What all proxies of a master have in common. */
 export interface ProxyOptions {
@@ -35,17 +35,17 @@ export interface ProxyOptions {
 }
 
 /** What the proxies ask and tell their owner. */
-export interface ProxyHooks {
+export interface ProxiesOwner {
   /** Workers that a new proxy must know. */
   rotation(): WorkerAddress[]
-  gone(proxy: ProxyProcess): void
+  gone(proxy: ProxyHandle): void
   /** It died, or gave up, before it ever accepted. */
   startFailed(proxyId: number, reason: string, lines: string[]): void
 }
 
 interface Place {
   proxyId: number
-  proxy: ProxyProcess | null
+  proxy: ProxyHandle | null
   backOff: BackOff
   /** Of its proxies that nobody had asked to go. */
   deaths: number
@@ -55,10 +55,10 @@ interface Place {
 /** All proxies of a master. */
 export class Proxies {
   /** Gone for their places, but their processes do not end. */
-  readonly unended = new Set<ProxyProcess>()
+  readonly unended = new Set<ProxyHandle>()
   readonly #context: MasterContext<ProxiesEvent>
   readonly #options: ProxyOptions
-  readonly #hooks: ProxyHooks
+  readonly #owner: ProxiesOwner
   readonly #places: Place[]
   readonly #earlySignals = new EarlySignals()
   #settings: ProxySettings
@@ -68,10 +68,10 @@ export class Proxies {
   #isDraining = false
   #isPaused = false
 
-  constructor(options: ProxyOptions, context: MasterContext<ProxiesEvent>, hooks: ProxyHooks) {
+  constructor(options: ProxyOptions, context: MasterContext<ProxiesEvent>, owner: ProxiesOwner) {
     this.#options = options
     this.#context = context
-    this.#hooks = hooks
+    this.#owner = owner
     this.#settings = options.settings
     this.#folder = mayEnter(options.startFolder, options.credentials) ? options.startFolder : '/'
     this.#places = Array.from({ length: options.count }, (_, index) => ({
@@ -84,7 +84,7 @@ export class Proxies {
   }
 
   /** Those that are not gone. */
-  alive(): ProxyProcess[] {
+  alive(): ProxyHandle[] {
     return this.#places.flatMap(({ proxy }) => (proxy === null ? [] : [proxy]))
   }
 
@@ -174,7 +174,7 @@ export class Proxies {
   }
 
   /** An event of one proxy's life. */
-  apply(proxy: ProxyProcess, event: ProxyEvent): void {
+  apply(proxy: ProxyHandle, event: ProxyEvent): void {
     const place = this.#places.find(candidate => candidate.proxy === proxy)
     if (place === undefined) return
     if (event.type === 'failed') place.failure = event.reason
@@ -185,19 +185,19 @@ export class Proxies {
   }
 
   /** One that was given up has ended. */
-  endedLate(proxy: ProxyProcess, code: number | null, signal: string | null): void {
+  endedLate(proxy: ProxyHandle, code: number | null, signal: string | null): void {
     this.unended.delete(proxy)
     proxy.endedLate(code, signal)
   }
 
   /** What of a proxy's messages is about itself. */
-  take(proxy: ProxyProcess, message: ProxyToMaster & { type: 'listening' | 'failed' | 'synced' | 'event' }): void {
+  take(proxy: ProxyHandle, message: ProxyToMaster & { type: 'listening' | 'failed' | 'synced' | 'event' }): void {
     if (message.type === 'event') proxy.takeEvent(message.event, message.fields)
     else if (message.type === 'synced') proxy.synced(message.number)
     else this.apply(proxy, message)
   }
 
-  #listening(): ProxyProcess[] {
+  #listening(): ProxyHandle[] {
     return this.alive().filter(({ life }) => life.phase === 'listening')
   }
 
@@ -205,7 +205,7 @@ export class Proxies {
     const { listeners, credentials, names, stdout } = this.#options
     this.#lives++
     place.failure = null
-    const proxy = new ProxyProcess(
+    const proxy = new ProxyHandle(
       {
         proxyId: place.proxyId,
         life: this.#lives,
@@ -227,10 +227,10 @@ export class Proxies {
     })
     if (this.#isPaused) proxy.send({ type: 'pause', isPaused: true })
     // Before it accepts, so that its first request finds the workers.
-    for (const worker of this.#hooks.rotation()) proxy.send({ type: 'worker-ready', worker })
+    for (const worker of this.#owner.rotation()) proxy.send({ type: 'worker-ready', worker })
   }
 
-  #vacate(place: Place, proxy: ProxyProcess, signal: string | null): void {
+  #vacate(place: Place, proxy: ProxyHandle, signal: string | null): void {
     const { listeningMs, sinceMs, why } = proxy.life
     place.proxy = null
     // The folder may have been closed since.
@@ -238,9 +238,9 @@ export class Proxies {
     if (!proxy.life.asked) place.deaths++
     place.backOff = afterDeath(place.backOff, listeningMs === null ? null : sinceMs - listeningMs, sinceMs)
     this.#context.metrics.retire(proxy.sourceId)
-    this.#hooks.gone(proxy)
+    this.#owner.gone(proxy)
     if (listeningMs === null && !proxy.life.asked && !this.#earlySignals.isAccident(signal)) {
-      this.#hooks.startFailed(
+      this.#owner.startFailed(
         place.proxyId,
         place.failure ?? `it ended before it was ready (${why})`,
         proxy.errorLines(),

@@ -4,7 +4,7 @@
  *     reading → canary → soaking → rolling → done
  *         └────────┴─────────┴─────────┴→ rolled back
  *
- * A reload moves the pool's target to a new generation; the slots do the rest. The first of the new workers that all
+ * A reload moves the target of the workers to a new generation; the slots do the rest. The first of the new workers that all
  * proxies have linked is the canary. It serves beside the old ones as long as it soaks (`soak.ts`), then the new
  * settings are in force. Any worker of the new generation that is not ready in time, or dies by itself, moves the
  * target back. What must stay true: until a reload is done, everything of the generation before it is still known, and
@@ -13,16 +13,16 @@
 
 import { reasonOf } from '../../kit/ground/failure.js'
 import { describeUnended } from '../../kit/process/tracers.js'
-import { HookFailure } from '../around/hooks.js'
+import { HookFailure } from '../attached/hooks.js'
 import type { Generation, MasterContext, PlainEvent } from '../child/master-context.js'
 import type { Release } from '../child/release.js'
 import { changedOptions, meansTheSame, settingsAfterReload } from '../config/changed-options.js'
 import type { Reading, Settings } from '../config/values/settings.js'
 import { workersAtFirst } from '../workers/cheaper.js'
-import type { Pool, PoolTarget } from '../workers/pool.js'
-import type { BootFailure, Worker } from '../workers/worker.js'
+import type { BootFailure, WorkerHandle } from '../workers/worker-handle.js'
 import { diedUnasked } from '../workers/worker-life.js'
-import type { AnswerFigures } from '../workers/worker-loads.js'
+import type { ResponseFigures } from '../workers/worker-loads.js'
+import type { Workers, WorkersTarget } from '../workers/workers.js'
 import type { ReloadWait } from './reload-wait.js'
 import { figuresSince, judgeSoak, type Soak, soakEnd } from './soak.js'
 
@@ -57,7 +57,7 @@ export type ReloadOutcome =
 /** What a reload works with. */
 export interface ReloadDeps {
   context: MasterContext<ReloadEvent>
-  pool: Pool
+  workers: Workers
   /** Reads, where that is wanted, and prepares what the new settings need. */
   readSettings: (wanted: SettingsWanted) => Reading | Promise<Reading>
   /** The release that settings lead to now; rejects with why there is none. */
@@ -67,13 +67,13 @@ export interface ReloadDeps {
   /** The proxies go by what was applied last. */
   isInForce(): boolean
   /** What the proxies count of a worker's answers. */
-  answersOf(workerId: number): AnswerFigures
+  figuresOf(workerId: number): ResponseFigures
 }
 
 interface Running {
   phase: 'reading' | 'canary' | 'soaking' | 'rolling'
   requests: ReloadRequest[]
-  before: PoolTarget
+  before: WorkersTarget
   next: Generation | null
   ignored: string[]
   failure: BootFailure | null
@@ -132,7 +132,7 @@ export class Reloads {
 
   constructor(deps: ReloadDeps) {
     this.#deps = deps
-    this.#lastNumber = deps.pool.target.base.number
+    this.#lastNumber = deps.workers.target.base.number
   }
 
   get isRunning(): boolean {
@@ -146,10 +146,10 @@ export class Reloads {
   wait(inFlightOf: (workerId: number) => number, wallMs: number): ReloadWait | null {
     const running = this.#running
     if (running === null) return null
-    const { pool, context } = this.#deps
+    const { workers, context } = this.#deps
     const onWall = (ms: number | null) => (ms === null ? null : wallMs + ms - context.nowMs())
     const { phase, next } = running
-    const leaving = next === null ? pool.draining : pool.drainingFor(next)
+    const leaving = next === null ? workers.draining : workers.drainingFor(next)
     const { inPlace, wanted } = next === null ? { inPlace: 0, wanted: 0 } : this.#facts(running, next)
     return {
       phase,
@@ -167,7 +167,7 @@ export class Reloads {
 
   /** When the first new worker has to be ready, as far as one is there. */
   #canaryDeadline(next: Generation | null): number | null {
-    const canary = this.#deps.pool.workers().find(({ generation, life }) => {
+    const canary = this.#deps.workers.all().find(({ generation, life }) => {
       return generation === next && life.phase === 'booting'
     })
     return canary?.life.deadlineMs ?? null
@@ -208,7 +208,7 @@ export class Reloads {
   }
 
   /** A worker is gone. What the new ones do while they are judged counts; later only what cannot come from outside. */
-  workerGone(worker: Worker): void {
+  workerGone(worker: WorkerHandle): void {
     const running = this.#running
     const { pid, slot } = worker.address
     if (worker.stays !== null)
@@ -251,11 +251,11 @@ export class Reloads {
 
   #beginQueued(): void {
     if (!this.#isOpen || this.#running !== null || this.#queued.length === 0) return
-    const { pool, readSettings, context } = this.#deps
+    const { workers, readSettings, context } = this.#deps
     this.#running = {
       phase: 'reading',
       requests: this.#queued,
-      before: pool.target,
+      before: workers.target,
       next: null,
       ignored: [],
       failure: null,
@@ -265,11 +265,11 @@ export class Reloads {
     const requests = this.#queued
     this.#queued = []
     const why = [...new Set(requests.map(request => request.why))].join(', ')
-    context.log('reload-start', { generation: pool.target.base.number, why })
+    context.log('reload-start', { generation: workers.target.base.number, why })
     const wanted: SettingsWanted = {
       scope: requests.every(({ scope }) => scope === 'workers') ? 'workers' : 'configuration',
       ifChanged: requests.every(({ ifChanged }) => ifChanged),
-      inForce: pool.target.base.settings,
+      inForce: workers.target.base.settings,
     }
     for (const notice of context.installation.look().notices) this.#progress(notice)
     this.#progress(wanted.scope === 'workers' ? 'the settings in force stay' : 'reading the configuration')
@@ -290,7 +290,7 @@ export class Reloads {
   }
 
   #startCanary(running: Running, read: Settings, release: Release | null): void {
-    const { pool, context } = this.#deps
+    const { workers, context } = this.#deps
     const before = running.before.base.settings
     const changed = changedOptions(before, read)
     const ignored = changed.filter(({ takesEffect }) => takesEffect === 'restart').map(({ name }) => name)
@@ -311,20 +311,20 @@ export class Reloads {
       portSite: running.before.base.portSite === 'late' ? 'late' : undefined,
     }
     this.#lastNumber = next.number
-    const isFirstApp = pool.target.wanted === 0 && next.release.app !== null
+    const isFirstApp = workers.target.wanted === 0 && next.release.app !== null
     Object.assign(running, { phase: 'canary', next, ignored })
-    pool.target = {
-      wanted: isFirstApp ? 1 : pool.target.wanted,
-      base: isFirstApp ? next : pool.target.base,
-      target: next.release.app === null ? pool.target.target : next,
+    workers.target = {
+      wanted: isFirstApp ? 1 : workers.target.wanted,
+      base: isFirstApp ? next : workers.target.base,
+      target: next.release.app === null ? workers.target.target : next,
       move: { why: 'reload', atOnce: true, hold: 'linked' },
     }
     if (next.release.app !== null) this.#progress(`generation ${next.number}: starting one worker`)
   }
 
   #facts(running: Running, next: Generation): ReloadFacts {
-    const { pool } = this.#deps
-    const moved = pool.slots.filter(slot => slot.generation === next)
+    const { workers } = this.#deps
+    const moved = workers.slots.filter(slot => slot.generation === next)
     return {
       phase: running.phase === 'reading' ? 'canary' : running.phase,
       failure: running.failure,
@@ -332,81 +332,81 @@ export class Reloads {
       hasCanary: this.#canary(next) !== null,
       mustSoak: next.settings.soakMs > 0,
       isSoaked: running.soak === null,
-      inPlace: moved.filter(slot => slot.current?.generation === next && pool.isInPlace(slot.current)).length,
-      wanted: pool.target.wanted,
-      slots: pool.slots.length,
+      inPlace: moved.filter(slot => slot.current?.generation === next && workers.isInPlace(slot.current)).length,
+      wanted: workers.target.wanted,
+      slots: workers.slots.length,
       moved: moved.length,
-      leaving: pool.drainingFor(next).length,
+      leaving: workers.drainingFor(next).length,
       isInForce: this.#deps.isInForce(),
     }
   }
 
   /** The first new worker that serves; while it soaks, a proxy that starts anew may not have linked it yet. */
-  #canary(next: Generation): Worker | null {
-    const { pool } = this.#deps
+  #canary(next: Generation): WorkerHandle | null {
+    const { workers } = this.#deps
     const soaks = this.#running?.phase === 'soaking'
-    const workers = pool.slots.flatMap(({ current, replacement }) => [replacement, current])
+    const ofSlots = workers.slots.flatMap(({ current, replacement }) => [replacement, current])
     return (
-      workers.find(worker => {
-        return worker?.generation === next && (soaks ? worker.life.phase === 'ready' : pool.isServing(worker))
+      ofSlots.find(worker => {
+        return worker?.generation === next && (soaks ? worker.life.phase === 'ready' : workers.isServing(worker))
       }) ?? null
     )
   }
 
   #soak(running: Running, next: Generation): void {
-    const { pool, context, answersOf } = this.#deps
+    const { workers, context, figuresOf } = this.#deps
     const { soakMs } = next.settings
     const canary = this.#canary(next)!.address.workerId
-    const before = new Map(this.#others(next).map(workerId => [workerId, answersOf(workerId)]))
+    const before = new Map(this.#others(next).map(workerId => [workerId, figuresOf(workerId)]))
     running.phase = 'soaking'
     running.soak = { canary, overMs: soakEnd(context.nowMs(), soakMs), before }
-    pool.target = { ...pool.target, move: { ...pool.target.move, hold: 'ready' } }
+    workers.target = { ...workers.target, move: { ...workers.target.move, hold: 'ready' } }
     context.log('reload-soaking', { generation: next.number, soakMs })
     this.#progress(`generation ${next.number}: the first worker is ready and soaks for ${soakMs / 1000} s`)
   }
 
   /** The canary was taken away for a reason that is not its own, such as fewer workers wanted. */
   #seek(running: Running): void {
-    const { pool } = this.#deps
+    const { workers } = this.#deps
     running.phase = 'canary'
     running.soak = null
-    pool.target = { ...pool.target, move: { ...pool.target.move, hold: 'linked' } }
+    workers.target = { ...workers.target, move: { ...workers.target.move, hold: 'linked' } }
   }
 
   #judge(running: Running, soak: Soak): void {
-    const { context, answersOf } = this.#deps
-    const old = figuresSince(soak.before, this.#others(running.next!), answersOf)
-    const verdict = judgeSoak(answersOf(soak.canary), old, context.nowMs() >= soak.overMs)
+    const { context, figuresOf } = this.#deps
+    const old = figuresSince(soak.before, this.#others(running.next!), figuresOf)
+    const verdict = judgeSoak(figuresOf(soak.canary), old, context.nowMs() >= soak.overMs)
     if (verdict === null) return
     running.soak = null
     if (verdict.type === 'passed') return this.#progress(`generation ${running.next!.number}: soaked: ${verdict.text}`)
-    running.failure ??= this.#deps.pool.find(soak.canary)?.judgement(verdict.reason) ?? null
+    running.failure ??= this.#deps.workers.find(soak.canary)?.judgement(verdict.reason) ?? null
   }
 
   /** The workers that serve and are not of the new generation. */
   #others(next: Generation): number[] {
-    const workers = this.#deps.pool.workers().filter(({ generation, life }) => {
+    const others = this.#deps.workers.all().filter(({ generation, life }) => {
       return generation !== next && life.phase === 'ready'
     })
-    return workers.map(({ address }) => address.workerId)
+    return others.map(({ address }) => address.workerId)
   }
 
   /** The canary has proven itself: the new settings are in force, for the proxies too. */
   #commit(running: Running, next: Generation): void {
-    const { pool, apply } = this.#deps
+    const { workers, apply } = this.#deps
     running.phase = 'rolling'
     const wanted = this.#wantedAfter(running.before, next)
-    pool.target = { wanted, base: next, target: next, move: { why: 'reload', atOnce: true, hold: 'none' } }
+    workers.target = { wanted, base: next, target: next, move: { why: 'reload', atOnce: true, hold: 'none' } }
     apply(next)
   }
 
   /** What TTIN and TTOU made of the number stays, unless the INI has another one now. */
-  #wantedAfter(before: PoolTarget, { settings, release }: Generation): number {
+  #wantedAfter(before: WorkersTarget, { settings, release }: Generation): number {
     if (release.app === null) return 0
     const isSame = before.wanted > 0 && before.base.settings.processes === settings.processes
     // It slept, and goes on sleeping now that its new generation has proved itself.
     if (before.wanted === 0 && before.base.release.app !== null) return 0
-    return isSame ? this.#deps.pool.target.wanted : workersAtFirst(settings)
+    return isSame ? this.#deps.workers.target.wanted : workersAtFirst(settings)
   }
 
   #succeed(running: Running, next: Generation): void {
@@ -415,12 +415,12 @@ export class Reloads {
   }
 
   #rollBack(running: Running): void {
-    const { pool, apply } = this.#deps
+    const { workers, apply } = this.#deps
     const { failure, before } = running
     const isCommitted = running.phase === 'rolling'
     if (isCommitted) apply(before.base)
-    const wanted = isCommitted || before.wanted === 0 ? before.wanted : pool.target.wanted
-    pool.target = { ...before, wanted, move: { why: 'rollback', atOnce: false, hold: 'none' } }
+    const wanted = isCommitted || before.wanted === 0 ? before.wanted : workers.target.wanted
+    workers.target = { ...before, wanted, move: { why: 'rollback', atOnce: false, hold: 'none' } }
     const reason = failure === null ? 'failed' : `slot ${failure.slot}: ${failure.reason}`
     this.#finish({ ok: false, reason, lines: failure?.lines ?? [] })
   }
@@ -453,7 +453,7 @@ export class Reloads {
       return
     }
     this.outcomes.failed++
-    log('reload-failed', { generation: this.#deps.pool.target.base.number, why: outcome.reason })
+    log('reload-failed', { generation: this.#deps.workers.target.base.number, why: outcome.reason })
     for (const line of outcome.lines) log('reload-failed-line', { text: line })
   }
 

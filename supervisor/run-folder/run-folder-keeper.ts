@@ -34,7 +34,7 @@ export class RunFolderKeeper {
       if (this.#folder.restore()) this.#log('run-folder-restored', { path: this.#folder.path })
       this.#told = ''
     } catch (error) {
-      return this.#complain(error)
+      return this.#report(error)
     }
     if (this.#control === null || this.#isOpening || !isGone(this.#folder.controlPath)) return
     this.#isOpening = true
@@ -46,13 +46,13 @@ export class RunFolderKeeper {
       await control.reopen()
       this.#log('control-socket-restored', { path: this.#folder.controlPath })
     } catch (error) {
-      this.#complain(error)
+      this.#report(error)
     } finally {
       this.#isOpening = false
     }
   }
 
-  #complain(error: unknown): void {
+  #report(error: unknown): void {
     if (!(error instanceof Failure)) throw error
     if (error.message !== this.#told) this.#log('run-folder-lost', { path: this.#folder.path, why: error.message })
     this.#told = error.message

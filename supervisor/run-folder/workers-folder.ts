@@ -1,6 +1,6 @@
 /**
  * The names `worker-ID.sock`, `.link`, `.tunnel` and `.watch` in the folder `workers/` of a run folder. Called by
- * `worker.ts` and `run-folder.ts`.
+ * `worker-handle.ts` and `run-folder.ts`.
  * Must stay true: in that folder everything under these names is ours, whatever the service's user puts there. The
  * worker that needs a name frees it (`kit/ground/clear-name.ts`); the master has what is left removed by a child
  * (`file-removal.ts`), since what lies there may take minutes to remove. At its start it renames planted directories

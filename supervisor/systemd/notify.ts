@@ -103,7 +103,7 @@ class NotifyQueue {
     this.#isBusy = true
     const onEnd = (failure: string | null) => {
       this.#isBusy = false
-      if (failure !== null) this.#complain(failure)
+      if (failure !== null) this.#report(failure)
       this.#sendNext()
     }
     this.#send(assignments, (failure, signal) => {
@@ -138,7 +138,7 @@ class NotifyQueue {
     child.once('exit', (code, signal) => end(code === 0 ? null : `exit code=${code} signal=${signal}`, signal))
   }
 
-  #complain(why: string): void {
+  #report(why: string): void {
     if (!this.#hasFailed) this.#options.log('notify-failed', { why })
     this.#hasFailed = true
   }

@@ -7,7 +7,7 @@ import { isIP } from 'node:net'
 import { basename, dirname, extname } from 'node:path'
 import { printListenAddress } from '../../kit/options/values/listen-address.js'
 import type { BoundAddress, ListenAddress } from '../../kit/options/values/value-types.js'
-import { longestStopMs, type StopSettings } from '../around/stop-time.js'
+import { longestStopMs, type StopSettings } from '../attached/stop-time.js'
 import type { Settings } from '../config/values/settings.js'
 import { quoteWord, type ServiceFacts, type SocketFacts } from './service-unit.js'
 

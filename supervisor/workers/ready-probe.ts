@@ -1,6 +1,6 @@
 /**
  * Asks a new worker, on its own unix socket, what `ready-check` says, again and again until it answers as it should.
- * Made by `worker.ts` when its worker listens, and stopped by it when the worker's boot is over: the worker's start
+ * Made by `worker-handle.ts` when its worker listens, and stopped by it when the worker's boot is over: the worker's start
  * deadline bounds it. Must stay true: it connects as the service's user, who may put a link to another service in the
  * socket's place; and later where the master would wait to become that user.
  */
@@ -13,7 +13,7 @@ import type { ReadyCheck } from '../../kit/options/values/value-types.js'
 import { asServiceUser, mayBecomeUser } from '../user/service-user.js'
 
 /** `failed` is told of the first failure only; the last one is `lastFailure`. */
-export interface ProbeHooks {
+export interface ProbeEvents {
   passed(): void
   failed(why: string): void
 }
@@ -33,18 +33,18 @@ export class ReadyProbe {
   readonly #check: ReadyCheck
   readonly #socketPath: string
   readonly #credentials: Credentials | null
-  readonly #hooks: ProbeHooks
+  readonly #events: ProbeEvents
   #request: ClientRequest | null = null
   #timer: NodeJS.Timeout | null = null
   #isStopped = false
   #lastFailure: string | null = null
 
   /** `credentials`: of the worker. */
-  constructor(check: ReadyCheck, socketPath: string, credentials: Credentials | null, hooks: ProbeHooks) {
+  constructor(check: ReadyCheck, socketPath: string, credentials: Credentials | null, events: ProbeEvents) {
     this.#check = check
     this.#credentials = credentials
     this.#socketPath = socketPath
-    this.#hooks = hooks
+    this.#events = events
     this.#ask()
   }
 
@@ -106,11 +106,11 @@ export class ReadyProbe {
     this.#request = null
     if (failure === null) {
       this.#isStopped = true
-      return this.#hooks.passed()
+      return this.#events.passed()
     }
     const isFirst = this.#lastFailure === null
     this.#lastFailure = failure
-    if (isFirst) this.#hooks.failed(this.lastFailure)
+    if (isFirst) this.#events.failed(this.lastFailure)
     this.#askLater()
   }
 

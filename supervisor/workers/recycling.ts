@@ -1,6 +1,6 @@
 /**
  * When a worker has lived long enough: requests, time and memory, as uWSGI counts them. Used by `memory-watch.ts` and
- * `worker.ts`. Pure. Must stay true: recycling only ever asks for a replacement; the old worker serves until that is
+ * `worker-handle.ts`. Pure. Must stay true: recycling only ever asks for a replacement; the old worker serves until that is
  * linked. `evil` alone kills.
  */
 

@@ -1,6 +1,6 @@
 /**
  * How many workers are wanted. Owned by `process-tree.ts`; feeds `cheaper.ts` with what is known of the workers, once a
- * second. What it decides is the pool's `target.wanted`; `slots.ts` brings it about.
+ * second. It sets `target.wanted` of the workers; `slots.ts` brings that about.
  * Must stay true: a number that a person asked for counts until the next one, or until `processes` of the INI changes.
  * A sleeping tree (no worker wanted, though there is an application) wakes up at the first request: the proxies ask for
  * a worker as long as one waits.
@@ -17,9 +17,9 @@ import {
   nextWanted,
   workersAtFirst,
 } from './cheaper.js'
-import type { Pool } from './pool.js'
-import type { Worker } from './worker.js'
+import type { WorkerHandle } from './worker-handle.js'
 import type { WorkerLoads } from './worker-loads.js'
+import type { Workers } from './workers.js'
 
 /** So many workers more, or fewer. `upTo`: more than `processes` are not started for it. */
 export interface Resize {
@@ -36,7 +36,7 @@ const SILENT_MS = 2.5 * LOOK_MS
 
 /** What is known of the tree. */
 export interface ScalerSources {
-  pool: Pool
+  workers: Workers
   loads: WorkerLoads
   usage: ProcessUsage
   reloads: { isRunning: boolean }
@@ -72,8 +72,8 @@ export class Scaler {
 
   /** SIGTTIN and SIGTTOU, and two letters of the FIFO: more workers or fewer, never below one. */
   resize({ by, upTo }: Resize, why: string): void {
-    const { pool, settings } = this.#tree
-    const { wanted } = pool.target
+    const { workers, settings } = this.#tree
+    const { wanted } = workers.target
     // There may be more than `processes`, if somebody has asked for them.
     const most = upTo === 'processes' ? Math.max(wanted, settings.processes) : MOST_WORKERS
     if (wanted > 0) this.#ask(Math.min(most, Math.max(1, wanted + by)), why)
@@ -84,7 +84,7 @@ export class Scaler {
    * the configuration says.
    */
   scale(count: number | 'auto'): string | null {
-    if (this.#tree.pool.target.base.release.app === null) return 'there is no application'
+    if (this.#tree.workers.target.base.release.app === null) return 'there is no application'
     if (count === 'auto') {
       this.#asked = null
       this.#want(this.#atFirst, 'scale')
@@ -99,7 +99,7 @@ export class Scaler {
 
   /** A request waits and there is nobody to take it. */
   wake(): void {
-    const { target } = this.#tree.pool
+    const { target } = this.#tree.workers
     if (target.wanted > 0 || target.base.release.app === null) return
     this.#activeMs = this.#context.nowMs()
     this.#want(this.#asked ?? this.#atFirst, 'first-request')
@@ -107,10 +107,10 @@ export class Scaler {
 
   /** Looks, if it is time to; returns when to look again, null: never. */
   check(): number | null {
-    const { settings, pool } = this.#tree
+    const { settings, workers } = this.#tree
     if (settings.processes !== this.#processes) this.#asked = null
     this.#processes = settings.processes
-    if ((settings.cheaper === 0 && settings.idleMs === 0) || pool.target.wanted === 0) return null
+    if ((settings.cheaper === 0 && settings.idleMs === 0) || workers.target.wanted === 0) return null
     const nowMs = this.#context.nowMs()
     if (nowMs < this.#nextLookMs) return this.#nextLookMs
     this.#nextLookMs = nowMs + LOOK_MS
@@ -126,24 +126,24 @@ export class Scaler {
     this.#asked = wanted
     this.#activeMs = this.#context.nowMs()
     // Whoever asks is answered, also where it is so already.
-    if (this.#tree.pool.target.wanted === wanted) this.#context.log('workers-wanted', { wanted, why })
+    if (this.#tree.workers.target.wanted === wanted) this.#context.log('workers-wanted', { wanted, why })
     else this.#want(wanted, why)
   }
 
   #want(wanted: number, why: string): void {
-    const { pool } = this.#tree
-    if (pool.target.wanted === wanted) return
-    pool.target = { ...pool.target, wanted }
+    const { workers } = this.#tree
+    if (workers.target.wanted === wanted) return
+    workers.target = { ...workers.target, wanted }
     this.#context.log('workers-wanted', { wanted, why })
   }
 
   /** After `idle`: sends all workers home, or the master too. True: it did. */
   #rest(nowMs: number): boolean {
-    const { pool, loads, settings, reloads, proxies } = this.#tree
+    const { workers, loads, settings, reloads, proxies } = this.#tree
     if (settings.idleMs === 0) return false
     // Until all accept, the clients that woke us may still be in the backlog, where nobody sees them.
-    const isStartingUp = !proxies.areListening || pool.workers().some(isStarting)
-    const seen = pool.workers().map(worker => loads.of(worker.address.workerId))
+    const isStartingUp = !proxies.areListening || workers.all().some(isStarting)
+    const seen = workers.all().map(worker => loads.of(worker.address.workerId))
     const requests = seen.reduce((sum, load) => sum + load.requests, 0)
     const isActive = requests !== this.#requests || loads.queued > 0 || seen.some(load => load.inFlight > 0)
     this.#requests = requests
@@ -164,14 +164,14 @@ export class Scaler {
   }
 
   #facts(nowMs: number): CheaperFacts {
-    const { pool, loads, usage, reloads, proxies, settings } = this.#tree
-    const workers = pool.workers()
+    const { workers, loads, usage, reloads, proxies, settings } = this.#tree
+    const all = workers.all()
     // One that waits for its first request is free.
-    const serving = workers.filter(({ life }) => life.phase === 'ready' || life.phase === 'waiting')
+    const serving = all.filter(({ life }) => life.phase === 'ready' || life.phase === 'waiting')
     const inFlight = serving.map(worker => loads.of(worker.address.workerId).inFlight)
     const shares = serving.flatMap(worker => shareOf(worker, nowMs) ?? [])
     return {
-      wanted: pool.target.wanted,
+      wanted: workers.target.wanted,
       most: settings.processes,
       serving: serving.length,
       busy: inFlight.filter(count => count > 0).length,
@@ -179,18 +179,18 @@ export class Scaler {
       queued: loads.queued,
       inFlight: inFlight.reduce((sum, count) => sum + count, 0),
       room: settings.workerConnections * proxies.alive().length,
-      rssBytes: workers.reduce((sum, { pid }) => sum + (usage.of(pid)?.rssBytes ?? 0), 0),
-      isSettling: reloads.isRunning || pool.draining.length > 0 || workers.some(isStarting),
+      rssBytes: all.reduce((sum, { pid }) => sum + (usage.of(pid)?.rssBytes ?? 0), 0),
+      isSettling: reloads.isRunning || workers.draining.length > 0 || all.some(isStarting),
     }
   }
 }
 
-function isStarting({ life }: Worker): boolean {
+function isStarting({ life }: WorkerHandle): boolean {
   return life.phase === 'booting'
 }
 
 /** null: it has not had the time to say anything. */
-function shareOf({ utilization, life }: Worker, nowMs: number): number | null {
+function shareOf({ utilization, life }: WorkerHandle, nowMs: number): number | null {
   if (life.phase === 'waiting') return 0
   const heardMs = utilization?.atMs ?? life.readyMs ?? nowMs
   return nowMs - heardMs > SILENT_MS ? 1 : (utilization?.share ?? null)

@@ -1,5 +1,5 @@
 /**
- * Which workers to start and which to end: compares what is with what is wanted. Pure; `pool.ts` executes the actions
+ * Which workers to start and which to end: compares what is with what is wanted. Pure; `workers.ts` executes the actions
  * and asks again after every event.
  *
  * Each slot has at most one current worker and one replacement of it. A replacement is started beside the current
@@ -56,7 +56,7 @@ export interface SlotView {
 }
 
 /** What is wanted, and the limits on the way. */
-export interface Wishes {
+export interface DesiredState {
   /** Workers wanted. */
   wanted: number
   /** The generation that new slots get: the last one that proved itself. */
@@ -106,23 +106,23 @@ export interface HeldBack {
 }
 
 /** The next actions. An empty list means that the slots are as wanted, or that something must happen first. */
-export function reconcile(slots: readonly SlotView[], wishes: Wishes): Plan {
+export function reconcile(slots: readonly SlotView[], desired: DesiredState): Plan {
   const actions: SlotAction[] = []
-  const kept = slots.filter(slot => slot.slot <= wishes.wanted)
+  const kept = slots.filter(slot => slot.slot <= desired.wanted)
   for (const slot of slots)
-    if (slot.slot > wishes.wanted) actions.push({ type: 'remove', slot: slot.slot, why: 'fewer' })
-  for (let number = 1; number <= wishes.wanted; number++) {
+    if (slot.slot > desired.wanted) actions.push({ type: 'remove', slot: slot.slot, why: 'fewer' })
+  for (let number = 1; number <= desired.wanted; number++) {
     if (!kept.some(slot => slot.slot === number))
-      actions.push({ type: 'add', slot: number, generation: wishes.generation })
+      actions.push({ type: 'add', slot: number, generation: desired.generation })
   }
   const waits: number[] = []
   const held: HeldBack[] = []
   for (const slot of kept) {
-    const action = fill(slot, wishes, waits, held) ?? settleReplacement(slot, wishes, waits)
+    const action = fill(slot, desired, waits, held) ?? settleReplacement(slot, desired, waits)
     if (action !== null) actions.push(action)
   }
   const replacing = kept.some(slot => slot.replacement !== null)
-  const replace = replacing || actions.length > 0 ? null : replaceOne(kept, wishes, waits, held)
+  const replace = replacing || actions.length > 0 ? null : replaceOne(kept, desired, waits, held)
   if (replace !== null) actions.push(replace)
   return { actions, wakeAtMs: waits.length === 0 ? null : Math.min(...waits), held }
 }
@@ -131,8 +131,8 @@ export function reconcile(slots: readonly SlotView[], wishes: Wishes): Plan {
  * An empty slot gets a worker, unless its replacement is just what it needs. What a reload has refused is not started
  * again.
  */
-function fill(slot: SlotView, wishes: Wishes, waits: number[], held: HeldBack[]): SlotAction | null {
-  const { nowMs, generation: proven, target } = wishes
+function fill(slot: SlotView, desired: DesiredState, waits: number[], held: HeldBack[]): SlotAction | null {
+  const { nowMs, generation: proven, target } = desired
   if (slot.current !== null) return null
   if (slot.replacement?.generation === slot.generation) return { type: 'promote', slot: slot.slot, why: 'replaced' }
   // Each holds the memory of an application, for nobody knows how long: where one is held by the kernel the next one
@@ -149,22 +149,22 @@ function fill(slot: SlotView, wishes: Wishes, waits: number[], held: HeldBack[])
 }
 
 /** A replacement that is ready takes over when all proxies have it; one that they do not get is given up. */
-function settleReplacement(slot: SlotView, wishes: Wishes, waits: number[]): SlotAction | null {
+function settleReplacement(slot: SlotView, desired: DesiredState, waits: number[]): SlotAction | null {
   const { replacement } = slot
   if (replacement === null) return null
   const moves = replacement.generation !== slot.generation
-  if (moves && replacement.generation !== wishes.target)
-    return { type: 'give-up', slot: slot.slot, why: wishes.move.why }
+  if (moves && replacement.generation !== desired.target)
+    return { type: 'give-up', slot: slot.slot, why: desired.move.why }
   if (replacement.phase !== 'ready' && replacement.phase !== 'waiting') return null
-  const why = moves ? wishes.move.why : (slot.current?.recycle ?? 'replaced')
-  const { hold } = wishes.move
+  const why = moves ? desired.move.why : (slot.current?.recycle ?? 'replaced')
+  const { hold } = desired.move
   if (moves && (hold === 'ready' || (hold === 'linked' && replacement.linked))) return null
   if (replacement.linked || replacement.phase === 'waiting') return { type: 'promote', slot: slot.slot, why }
-  return isOverdue(replacement, wishes, waits) ? { type: 'give-up', slot: slot.slot, why: 'link-deadline' } : null
+  return isOverdue(replacement, desired, waits) ? { type: 'give-up', slot: slot.slot, why: 'link-deadline' } : null
 }
 
 /** A proxy accepts clients and cannot reach this worker, and has had the time to. */
-function isOverdue({ sinceMs, lackedSinceMs }: SlotWorker, { nowMs, linkMs }: Wishes, waits: number[]): boolean {
+function isOverdue({ sinceMs, lackedSinceMs }: SlotWorker, { nowMs, linkMs }: DesiredState, waits: number[]): boolean {
   if (lackedSinceMs === null) return false
   const deadlineMs = Math.max(sinceMs, lackedSinceMs) + linkMs
   if (nowMs >= deadlineMs) return true
@@ -181,11 +181,16 @@ interface Asking {
 }
 
 /** One replacement at a time in all slots: each costs a second application's memory and start. */
-function replaceOne(slots: readonly SlotView[], wishes: Wishes, waits: number[], held: HeldBack[]): SlotAction | null {
-  for (const asking of inTurn(slots, wishes, waits)) {
-    if (!mayReplace(asking, wishes, waits, held)) continue
+function replaceOne(
+  slots: readonly SlotView[],
+  desired: DesiredState,
+  waits: number[],
+  held: HeldBack[],
+): SlotAction | null {
+  for (const asking of inTurn(slots, desired, waits)) {
+    if (!mayReplace(asking, desired, waits, held)) continue
     const { slot, why, moves } = asking
-    const generation = moves ? wishes.target : slot.generation
+    const generation = moves ? desired.target : slot.generation
     return { type: 'spawn', slot: slot.slot, generation, place: 'replacement', why }
   }
   return null
@@ -195,11 +200,11 @@ function replaceOne(slots: readonly SlotView[], wishes: Wishes, waits: number[],
  * A reload goes from slot to slot. Behind it are orders, then the others, each time the oldest worker first: whoever
  * was just replaced is the youngest.
  */
-function inTurn(slots: readonly SlotView[], wishes: Wishes, waits: number[]): Asking[] {
+function inTurn(slots: readonly SlotView[], desired: DesiredState, waits: number[]): Asking[] {
   const asking: Asking[] = []
   for (const slot of slots) {
-    const why = whyReplaced(slot, wishes, waits)
-    const moves = slot.generation !== wishes.target
+    const why = whyReplaced(slot, desired, waits)
+    const moves = slot.generation !== desired.target
     if (why !== null) asking.push({ slot, why, moves, rank: moves ? 0 : isOrdered(why) ? 1 : 2 })
   }
   const ageOf = ({ slot, moves }: Asking) => (moves ? 0 : (slot.current?.workerId ?? 0))
@@ -207,8 +212,8 @@ function inTurn(slots: readonly SlotView[], wishes: Wishes, waits: number[]): As
 }
 
 /** Whether a replacement may be started now. It is delayed only: the current worker serves meanwhile. */
-function mayReplace({ slot, why, moves }: Asking, wishes: Wishes, waits: number[], held: HeldBack[]): boolean {
-  const { nowMs, leaving, overlap, move } = wishes
+function mayReplace({ slot, why, moves }: Asking, desired: DesiredState, waits: number[], held: HeldBack[]): boolean {
+  const { nowMs, leaving, overlap, move } = desired
   if (moves && leaving > overlap) return false
   if (!moves && !isOrdered(why) && slot.predecessors >= MOST_PREDECESSORS) {
     held.push({ slot: slot.slot, why: slot.unended === slot.predecessors ? 'unended' : 'leaving', untilMs: null })
@@ -222,10 +227,10 @@ function mayReplace({ slot, why, moves }: Asking, wishes: Wishes, waits: number[
 }
 
 /** Why the current worker of a slot is to be replaced, null: it stays. */
-function whyReplaced(slot: SlotView, wishes: Wishes, waits: number[]): string | null {
-  if (slot.generation !== wishes.target) return wishes.move.why
+function whyReplaced(slot: SlotView, desired: DesiredState, waits: number[]): string | null {
+  if (slot.generation !== desired.target) return desired.move.why
   if (slot.current?.phase !== 'ready') return null
-  return slot.current.recycle ?? (isOverdue(slot.current, wishes, waits) ? 'link-deadline' : null)
+  return slot.current.recycle ?? (isOverdue(slot.current, desired, waits) ? 'link-deadline' : null)
 }
 
 function whyFilled(slot: SlotView): string {

@@ -1,6 +1,6 @@
 /**
  * What the life of a worker consists of: its phases, what can happen to it, what is to be done then, and how it begins
- * and ends. `worker-phase.ts` decides from it, `worker.ts` executes, `pool.ts`, `reload.ts` and `metrics-state.ts`
+ * and ends. `worker-phase.ts` decides from it, `worker-handle.ts` executes, `workers.ts`, `reload.ts` and `metrics-state.ts`
  * read. Pure.
  */
 
@@ -117,7 +117,7 @@ export type WorkerEffect =
   /** Wait for its end no longer: its place is free, and what it has left is told. */
   | { type: 'give-up' }
   /** Add its counters to those of the dead. */
-  | { type: 'fold' }
+  | { type: 'accumulate' }
   | { type: 'report'; event: string; fields: EventFields }
 
 /** The clock and the deadlines in force when an event arrives. */

@@ -9,14 +9,14 @@ import type { WorkerLoad } from '../../kit/channel/messages.js'
  * What the proxies know of a worker's answers: how many, how many of them 5xx, and the sum of the times to their first
  * bytes.
  */
-export interface AnswerFigures {
+export interface ResponseFigures {
   answered: number
   failed: number
   waitedMs: number
 }
 
 /** `lagMs` null: no proxy knows the worker yet. */
-export interface Load extends AnswerFigures {
+export interface Load extends ResponseFigures {
   requests: number
   inFlight: number
   lagMs: number | null

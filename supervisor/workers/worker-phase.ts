@@ -1,5 +1,5 @@
 /**
- * The lifecycle of a worker as a total table, phase × event → next phase and effects. Used by `worker.ts`, which
+ * The lifecycle of a worker as a total table, phase × event → next phase and effects. Used by `worker-handle.ts`, which
  * executes the effects; nothing else decides what happens to a worker.
  *
  *     booting → ready → retiring → lingering → stopping → gone
@@ -261,7 +261,7 @@ const reap: Row['exit'] = (life, event, { nowMs }) => {
     next: { ...life, phase: 'gone', why, sinceMs: nowMs, deadlineMs: null },
     effects: [
       ...(life.readyMs === null ? [] : [{ type: 'withdraw', end: endOf({ ...life, why }, signal) } as const]),
-      { type: 'fold' },
+      { type: 'accumulate' },
       end,
     ],
   }

@@ -5,7 +5,7 @@
 
 import * as kind from '../kinds/option-kinds.js'
 import type { OptionRow } from '../kinds/option-row.js'
-import { AROUND_OPTIONS } from './around-options.js'
+import { AROUND_OPTIONS } from './attached-options.js'
 import { PROCESS_OPTIONS } from './process-options.js'
 
 export const HOST_OPTIONS = {

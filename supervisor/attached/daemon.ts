@@ -1,6 +1,6 @@
 /**
  * One attached daemon: keeps one run of its command alive until it is stopped. Executes what `daemon-phase.ts` decides;
- * owned by `companions.ts`.
+ * owned by `attached-processes.ts`.
  */
 
 import type { DaemonSpec } from '../../kit/options/values/value-types.js'

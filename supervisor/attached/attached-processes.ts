@@ -13,7 +13,7 @@ import { Daemon } from './daemon.js'
 import type { CommandEvent } from './shell-command.js'
 
 /** All of them. */
-export class Companions {
+export class AttachedProcesses {
   readonly #context: MasterContext<CommandEvent>
   readonly #crons: CronJobs
   #settings: Settings

@@ -11,7 +11,7 @@
 import { addRow, copyRow, zeroRow } from './exact-sum.js'
 import { emptyTable, type FamilyTable, LARGEST_COUNT, type Row, rowBytesOf } from './family-table.js'
 
-export interface SettledLimits {
+export interface RetiredLimits {
   series: number
   bytes: number
 }
@@ -24,7 +24,7 @@ interface Sums extends FamilyTable {
 }
 
 /** Forms of one name that are kept: those of living processes, and the last ones of others. */
-const FORMS = 4
+const SHAPES = 4
 /** Names of lost series that are kept apart; the others are counted together under no name. */
 const LOST_NAMES = 1000
 /** What is made room for at once: looking for it takes a walk through all sums. */
@@ -35,8 +35,8 @@ const ROOM_MADE = 0.1
  */
 const VAIN_QUESTIONS = 1000
 
-export class SettledTables {
-  readonly #limits: SettledLimits
+export class RetiredTotals {
+  readonly #limits: RetiredLimits
   readonly #isLiving: IsLiving
   /** Name → shape → sums. Several shapes of a name while processes of two generations live. */
   readonly #sums = new Map<string, Map<string, Sums>>()
@@ -49,7 +49,7 @@ export class SettledTables {
   /** Label sets of which nobody living has one, that asked for room since the last death. */
   #vainQuestions = 0
 
-  constructor(limits: SettledLimits, isLiving: IsLiving) {
+  constructor(limits: RetiredLimits, isLiving: IsLiving) {
     this.#limits = limits
     this.#isLiving = isLiving
   }
@@ -149,10 +149,10 @@ export class SettledTables {
     const sums = this.#change(table)
     sums.rows.delete(key)
     this.#resize(-sums.columns.length, -rowBytesOf(sums, row.text))
-    if (sums.rows.size === 0) this.#forgetForm(sums)
+    if (sums.rows.size === 0) this.#forgetShape(sums)
   }
 
-  #forgetForm({ name, shape }: FamilyTable): void {
+  #forgetShape({ name, shape }: FamilyTable): void {
     const shapes = this.#sums.get(name)
     for (const row of shapes?.get(shape)?.rows.values() ?? []) {
       const sums = shapes?.get(shape) as Sums
@@ -167,7 +167,7 @@ export class SettledTables {
     const shapes = this.#sums.get(table.name) ?? this.#shapesOf(table.name)
     const sums = shapes.get(table.shape)
     if (sums !== undefined && !this.#shared.has(sums)) return sums
-    if (sums === undefined) this.#forgetOldForm(shapes)
+    if (sums === undefined) this.#forgetOldShape(shapes)
     const mine = (sums === undefined ? emptyTable(table, table.columns) : { ...sums, rows: new Map(sums.rows) }) as Sums
     this.#shapesOf(table.name).set(table.shape, mine)
     return mine
@@ -180,9 +180,9 @@ export class SettledTables {
   }
 
   /** So that the forms of a name do not pile up over many generations. */
-  #forgetOldForm(shapes: Map<string, Sums>): void {
-    if (shapes.size < FORMS) return
+  #forgetOldShape(shapes: Map<string, Sums>): void {
+    if (shapes.size < SHAPES) return
     const old = [...shapes.values()].find(({ name, shape }) => !this.#isLiving(name, shape))
-    if (old !== undefined) this.#forgetForm(old)
+    if (old !== undefined) this.#forgetShape(old)
   }
 }

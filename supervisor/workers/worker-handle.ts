@@ -1,6 +1,6 @@
 /**
  * A worker as the master sees it: one process, one life, never used again. Executes the effects that `worker-phase.ts`
- * decides; owned by `pool.ts`. What runs inside the process is `app/host/`.
+ * decides; owned by `workers.ts`. What runs inside the process is `app/host/`.
  */
 
 import { dirname, join } from 'node:path'
@@ -54,11 +54,11 @@ import { stepWorker } from './worker-phase.js'
 /** What workers tell the master. */
 export type WorkersEvent =
   | PlainEvent
-  | { type: 'worker'; worker: Worker; event: WorkerEvent }
-  | { type: 'worker-message'; worker: Worker; message: WorkerToMaster }
-  | { type: 'worker-exit'; worker: Worker; end: ChildEnd }
+  | { type: 'worker'; worker: WorkerHandle; event: WorkerEvent }
+  | { type: 'worker-message'; worker: WorkerHandle; message: WorkerToMaster }
+  | { type: 'worker-exit'; worker: WorkerHandle; end: ChildEnd }
   /** One that was given up has ended after all. */
-  | { type: 'worker-ended'; worker: Worker; code: number | null; signal: string | null }
+  | { type: 'worker-ended'; worker: WorkerHandle; code: number | null; signal: string | null }
 
 /**
  * How a child ended. `error`: it could not even be started. `stays`: it was given up, and why its process is there
@@ -83,16 +83,16 @@ export interface WorkerSpec {
 }
 
 /** What a life's effects do to the rest of the tree. */
-export interface WorkerHooks {
-  announce(worker: Worker): void
-  takeOut(worker: Worker): void
-  closeTunnels(worker: Worker): void
-  withdraw(worker: Worker, end: WorkerEnd): void
-  fold(worker: Worker): void
+export interface WorkerActions {
+  announce(worker: WorkerHandle): void
+  takeOut(worker: WorkerHandle): void
+  closeTunnels(worker: WorkerHandle): void
+  withdraw(worker: WorkerHandle, end: WorkerEnd): void
+  accumulate(worker: WorkerHandle): void
   /** Its process has ended: what it has started may be left. `isThere`: it was given up in place of that. */
-  reaped(worker: Worker, pid: number, isThere: boolean): void
+  reaped(worker: WorkerHandle, pid: number, isThere: boolean): void
   /** Where it leaves a heap snapshot, null: nowhere. */
-  snapshotPath(worker: Worker): string | null | Promise<string | null>
+  snapshotPath(worker: WorkerHandle): string | null | Promise<string | null>
 }
 
 /** What a proxy still has in flight at a worker that retires. */
@@ -193,7 +193,7 @@ const DEEDS: Record<string, string> = {
 }
 
 /** One life. */
-export class Worker {
+export class WorkerHandle {
   readonly address: WorkerAddress
   readonly generation: Generation
   /** Proxies that have it in rotation, and what those have left that have not yet answered that it is drained. */
@@ -204,7 +204,7 @@ export class Worker {
   /** The last word about its event loop: the share of the time that it works. A blocked one says nothing more. */
   utilization: { share: number; atMs: number } | null = null
   readonly #context: MasterContext<WorkersEvent>
-  readonly #hooks: WorkerHooks
+  readonly #actions: WorkerActions
   readonly #child: Child
   #life: WorkerLife
   #loadFailure: { reason: string; stack: string } | null = null
@@ -229,12 +229,12 @@ export class Worker {
   /** It is to be replaced, why, and since when. */
   #recycle: { why: string; sinceMs: number } | null = null
 
-  constructor(spec: WorkerSpec, context: MasterContext<WorkersEvent>, hooks: WorkerHooks) {
+  constructor(spec: WorkerSpec, context: MasterContext<WorkersEvent>, actions: WorkerActions) {
     const { workerId, slot, generation, why, waits, allowance } = spec
     const { settings } = generation
     this.#allowance = allowance
     this.#context = context
-    this.#hooks = hooks
+    this.#actions = actions
     this.#mayWait = waits
     this.generation = generation
     this.#life = newWorkerLife(context.nowMs(), settings.workerStartTimeoutMs, why)
@@ -355,7 +355,7 @@ export class Worker {
     if (this.#life.readyMs === null) this.#explainEnd(error)
     const isOutOfMemory = signal === 'SIGKILL' && this.#context.oomKills.areRecent
     this.apply({ type: 'exit', code, signal, isOutOfMemory, isNotStarted, stays })
-    if (stays !== null) this.#hooks.reaped(this, this.address.pid, true)
+    if (stays !== null) this.#actions.reaped(this, this.address.pid, true)
     const { socketPath, linkPath, tunnelPath } = this.address
     const paths = [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)]
     removeWorkerNames(paths, this.generation.settings.credentials)
@@ -527,7 +527,7 @@ export class Worker {
         },
         started,
         slowed: () => this.#talksTooMuch(),
-        reaped: pid => this.#hooks.reaped(this, pid, false),
+        reaped: pid => this.#actions.reaped(this, pid, false),
         exit: (code, signal, error, stays) => {
           const end = { code, signal, error, stays }
           exitTold = this.#lookForRelease(end).then(() => put({ type: 'worker-exit', worker: this, end }))
@@ -566,13 +566,13 @@ export class Worker {
   #execute(effect: WorkerEffect): void {
     switch (effect.type) {
       case 'announce':
-        return this.#hooks.announce(this)
+        return this.#actions.announce(this)
       case 'take-out':
-        return this.#hooks.takeOut(this)
+        return this.#actions.takeOut(this)
       case 'close-tunnels':
-        return this.#hooks.closeTunnels(this)
+        return this.#actions.closeTunnels(this)
       case 'withdraw':
-        return this.#hooks.withdraw(this, effect.end)
+        return this.#actions.withdraw(this, effect.end)
       case 'send-load':
         return this.#send({ type: 'load' })
       case 'send-farewell':
@@ -585,8 +585,8 @@ export class Worker {
         return this.#endTracers()
       case 'give-up':
         return this.#child.giveUp()
-      case 'fold':
-        return this.#hooks.fold(this)
+      case 'accumulate':
+        return this.#actions.accumulate(this)
       case 'report':
         // Of a process that never was there is nothing else to say.
         if (this.#child.pid === null) return
@@ -627,7 +627,7 @@ export class Worker {
 
   /** Where its snapshot goes may come late: its time to end goes on meanwhile. */
   #sendStop(mercyMs: number): void {
-    const snapshotPath = this.#hooks.snapshotPath(this)
+    const snapshotPath = this.#actions.snapshotPath(this)
     if (snapshotPath === null || typeof snapshotPath === 'string')
       return this.#send({ type: 'stop', mercyMs, snapshotPath })
     const sinceMs = this.#context.nowMs()

@@ -1,5 +1,5 @@
 /**
- * Kinds of values of the options around the application: daemons, cron jobs, hooks. Used by `around-options.ts`. Pure.
+ * Kinds of values of the options around the application: daemons, cron jobs, hooks. Used by `attached-options.ts`. Pure.
  */
 
 import type { CronSpec, DaemonSpec, StopSignal } from '../values/value-types.js'

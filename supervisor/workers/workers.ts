@@ -11,22 +11,29 @@ import { EarlySignals } from '../child/early-signals.js'
 import type { Generation, MasterContext } from '../child/master-context.js'
 import { LeakAutopsies } from './leak-autopsies.js'
 import { paceAfter } from './recycling.js'
-import { type HeldBack, MOST_PREDECESSORS, reconcile, type SlotAction, type SlotView, type Wishes } from './slots.js'
+import {
+  type DesiredState,
+  type HeldBack,
+  MOST_PREDECESSORS,
+  reconcile,
+  type SlotAction,
+  type SlotView,
+} from './slots.js'
 import {
   type BootFailure,
   type ChildEnd,
-  Worker,
+  type WorkerActions,
   WorkerAllowance,
-  type WorkerHooks,
+  WorkerHandle,
   type WorkerLeft,
   type WorkersEvent,
-} from './worker.js'
+} from './worker-handle.js'
 import { diedUnasked, endOf, LINK_BROKEN, OUT_OF_MEMORY, type WorkerEvent, type WorkerPhase } from './worker-life.js'
 import { HURRY_MS } from './worker-phase.js'
 import { WorkerRemains } from './worker-remains.js'
 
-/** What the workers' lives do to the proxies. */
-export interface PoolProxies {
+/** The proxies' rotation, as lives of workers change it. */
+export interface ProxyRotation {
   announce(worker: WorkerAddress): void
   /** The proxies that will answer what is left of it. */
   takeOut(workerId: number, tunnelMs: number): number[]
@@ -35,36 +42,36 @@ export interface PoolProxies {
   lackedSince(linkedBy: ReadonlySet<number>): number | null
 }
 
-/** What the pool tells its owner. */
-export interface PoolHooks {
+/** Events of ends of workers, for the process tree. */
+export interface WorkerEndEvents {
   /** A worker ended before it was ready, though nobody had asked it to, or no proxy could reach it. */
   bootFailed(failure: BootFailure): void
-  gone(worker: Worker): void
+  gone(worker: WorkerHandle): void
 }
 
-/** What the pool shall bring about; see `Wishes`. */
-export interface PoolTarget {
+/** How many workers of which generation are wanted; see `DesiredState`. */
+export interface WorkersTarget {
   wanted: number
   /** For new slots. */
   base: Generation
   /** For all slots in the end. */
   target: Generation
-  move: Wishes['move']
+  move: DesiredState['move']
 }
 
 /**
- * A slot as the pool keeps it; `last` is the worker that died in it last, for the status of an empty one. `deaths`: of
- * its workers, whatever became of them before, those that nobody had asked to go.
+ * A slot and its workers. `last`: the worker that died in it last, for the status of an empty slot. `deaths`: ends of
+ * its workers that nobody had ordered, in whatever phase they were.
  */
-export interface PoolSlot {
+export interface WorkerSlot {
   slot: number
   generation: Generation
-  current: Worker | null
-  replacement: Worker | null
+  current: WorkerHandle | null
+  replacement: WorkerHandle | null
   backOff: BackOff
   pace: BackOff
   deaths: number
-  last: Worker | null
+  last: WorkerHandle | null
 }
 
 /** Between two lines of the log about one slot that waits with its next worker. */
@@ -73,21 +80,21 @@ export const HELD_EVERY_MS = 60_000
 const SHORT_PACE_MS = 1000
 
 /** All workers of a master. */
-export class Pool {
-  readonly slots: PoolSlot[] = []
-  readonly leaving = new Set<Worker>()
+export class Workers {
+  readonly slots: WorkerSlot[] = []
+  readonly leaving = new Set<WorkerHandle>()
   /** Gone for the slots, but their processes do not end. */
-  readonly unended = new Set<Worker>()
-  target: PoolTarget
+  readonly unended = new Set<WorkerHandle>()
+  target: WorkersTarget
   readonly #context: MasterContext<WorkersEvent>
-  readonly #proxies: PoolProxies
-  readonly #hooks: PoolHooks
-  readonly #workerHooks: WorkerHooks
+  readonly #proxies: ProxyRotation
+  readonly #events: WorkerEndEvents
+  readonly #workerActions: WorkerActions
   readonly #autopsies: LeakAutopsies
   /** By slot, also of slots that come and go with the load: that of the last worker. */
   readonly #allowances = new Map<number, WorkerAllowance>()
   /** Replaced by another generation: the others that leave hold no reload up. */
-  readonly #moved = new WeakSet<Worker>()
+  readonly #moved = new WeakSet<WorkerHandle>()
   readonly #earlySignals = new EarlySignals()
   /** What workers that are gone have left. */
   readonly remains: WorkerRemains
@@ -97,19 +104,24 @@ export class Pool {
   #hasProven = false
   #isStopping = false
 
-  constructor(target: PoolTarget, context: MasterContext<WorkersEvent>, proxies: PoolProxies, hooks: PoolHooks) {
+  constructor(
+    target: WorkersTarget,
+    context: MasterContext<WorkersEvent>,
+    proxies: ProxyRotation,
+    events: WorkerEndEvents,
+  ) {
     this.target = target
     this.#context = context
     this.#autopsies = new LeakAutopsies(context)
     this.remains = new WorkerRemains(context)
     this.#proxies = proxies
-    this.#hooks = hooks
-    this.#workerHooks = {
+    this.#events = events
+    this.#workerActions = {
       announce: worker => proxies.announce(worker.address),
       takeOut: worker => this.#takeOut(worker),
       closeTunnels: worker => void proxies.takeOut(worker.address.workerId, HURRY_MS),
       withdraw: (worker, end) => proxies.withdraw(worker.address.workerId, end),
-      fold: worker => context.metrics.retire(worker.sourceId),
+      accumulate: worker => context.metrics.retire(worker.sourceId),
       reaped: ({ address, generation }, pid, isThere) => {
         const { slot } = address
         const ended = { slot, pid, generation: generation.number, isThere }
@@ -120,33 +132,33 @@ export class Pool {
   }
 
   /** Every worker that is not gone, those of the slots first. */
-  workers(): Worker[] {
+  all(): WorkerHandle[] {
     const inSlots = this.slots.flatMap(({ current, replacement }) => [current, replacement])
     return [...inSlots.filter(worker => worker !== null), ...this.leaving]
   }
 
   /** One that is not gone. */
-  find(workerId: number): Worker | undefined {
-    return this.workers().find(worker => worker.address.workerId === workerId)
+  find(workerId: number): WorkerHandle | undefined {
+    return this.all().find(worker => worker.address.workerId === workerId)
   }
 
   /** Those that the proxies may use. */
   rotation(): WorkerAddress[] {
-    return this.workers().flatMap(worker => (worker.life.phase === 'ready' ? [worker.address] : []))
+    return this.all().flatMap(worker => (worker.life.phase === 'ready' ? [worker.address] : []))
   }
 
   /** All proxies that accept have it in rotation; where none accepts any more, one of them has. */
-  isLinked({ linkedBy }: Worker): boolean {
+  isLinked({ linkedBy }: WorkerHandle): boolean {
     return linkedBy.size > 0 && this.#proxies.lackedSince(linkedBy) === null
   }
 
   /** Ready and in rotation at all proxies. */
-  isServing(worker: Worker | null): boolean {
+  isServing(worker: WorkerHandle | null): boolean {
     return worker !== null && worker.life.phase === 'ready' && this.#proxies.haveLinked(worker.linkedBy)
   }
 
   /** It serves, or would as soon as there is something to do. */
-  isInPlace(worker: Worker | null): boolean {
+  isInPlace(worker: WorkerHandle | null): boolean {
     return worker?.life.phase === 'waiting' || this.isServing(worker)
   }
 
@@ -169,7 +181,7 @@ export class Pool {
     for (;;) {
       const { actions, wakeAtMs, held } = reconcile(
         this.slots.map(slot => this.#view(slot)),
-        this.#wishes(),
+        this.#desired(),
       )
       for (const one of held) this.#tellHeld(one)
       if (actions.length === 0) return earliest([wakeAtMs, ...this.#recycleTimes(), ...this.#socketLooks()])
@@ -189,7 +201,7 @@ export class Pool {
   }
 
   /** Those that leave and have more to finish than tunnels: nobody waits for the others. */
-  get draining(): Worker[] {
+  get draining(): WorkerHandle[] {
     return [...this.leaving].filter(({ life }) => life.phase !== 'lingering')
   }
 
@@ -197,12 +209,12 @@ export class Pool {
    * Those of them that a move to this generation replaces. Its own are merely recycled, as often as they like, and
    * nobody waits for them.
    */
-  drainingFor(target: Generation): Worker[] {
+  drainingFor(target: Generation): WorkerHandle[] {
     return this.draining.filter(({ generation }) => generation !== target)
   }
 
   /** An event of one worker's life. */
-  apply(worker: Worker, event: WorkerEvent): void {
+  apply(worker: WorkerHandle, event: WorkerEvent): void {
     const before = worker.life.phase
     worker.apply(event)
     this.#noteProof(worker, before)
@@ -210,14 +222,14 @@ export class Pool {
   }
 
   /** A message of one worker. */
-  take(worker: Worker, message: WorkerToMaster): void {
+  take(worker: WorkerHandle, message: WorkerToMaster): void {
     const before = worker.life.phase
     worker.take(message)
     this.#noteProof(worker, before)
   }
 
   /** The child is gone. */
-  exit(worker: Worker, end: ChildEnd): void {
+  exit(worker: WorkerHandle, end: ChildEnd): void {
     const { signal } = end
     worker.exit(end)
     if (worker.stays !== null) this.unended.add(worker)
@@ -225,12 +237,12 @@ export class Pool {
     const isAccident = hasFailed && this.#earlySignals.isAccident(signal)
     this.#forget(worker, signal, isAccident)
     this.#autopsies.end(worker)
-    if (hasFailed && !isAccident) this.#hooks.bootFailed(worker.bootFailure())
-    this.#hooks.gone(worker)
+    if (hasFailed && !isAccident) this.#events.bootFailed(worker.bootFailure())
+    this.#events.gone(worker)
   }
 
   /** One that was given up has ended. */
-  endedLate(worker: Worker, code: number | null, signal: string | null): void {
+  endedLate(worker: WorkerHandle, code: number | null, signal: string | null): void {
     this.unended.delete(worker)
     worker.endedLate(code, signal)
   }
@@ -280,7 +292,7 @@ export class Pool {
 
   /** Whatever a dead proxy would have answered is answered. */
   proxyGone(proxyId: number): void {
-    for (const worker of this.workers()) {
+    for (const worker of this.all()) {
       worker.linkedBy.delete(proxyId)
       if (worker.left.delete(proxyId)) this.#settle(worker)
     }
@@ -289,13 +301,13 @@ export class Pool {
   /** The end: tells all to stop; none is started again. */
   stop(why: string, mercyMs: number): void {
     this.#isStopping = true
-    for (const worker of this.workers()) this.apply(worker, { type: 'stop', why, mercyMs })
+    for (const worker of this.all()) this.apply(worker, { type: 'stop', why, mercyMs })
   }
 
   kill(why: string): void {
     this.#isStopping = true
     this.remains.hurry()
-    for (const worker of this.workers()) this.apply(worker, { type: 'kill', why })
+    for (const worker of this.all()) this.apply(worker, { type: 'kill', why })
   }
 
   /**
@@ -304,7 +316,7 @@ export class Pool {
    */
   freeze(why: string, mercyMs: number): void {
     this.#isStopping = true
-    for (const worker of this.workers()) {
+    for (const worker of this.all()) {
       const { phase } = worker.life
       if (phase === 'booting' || phase === 'waiting') this.apply(worker, { type: 'stop', why, mercyMs: 0 })
       else this.apply(worker, { type: 'farewell', why, mercyMs, stream: streamLimits(worker) })
@@ -324,14 +336,14 @@ export class Pool {
     return this.slots.map(({ current, replacement }) => (replacement === null ? (current?.socketLookMs ?? null) : null))
   }
 
-  #noteProof({ life }: Worker, before: WorkerPhase): void {
+  #noteProof({ life }: WorkerHandle, before: WorkerPhase): void {
     if (life.phase !== 'ready' || before === 'ready') return
     this.#hasProven = true
     this.#earlySignals.cameUp()
   }
 
-  #view({ slot, generation, current, replacement, backOff, pace, last }: PoolSlot): SlotView {
-    const view = (worker: Worker | null) =>
+  #view({ slot, generation, current, replacement, backOff, pace, last }: WorkerSlot): SlotView {
+    const view = (worker: WorkerHandle | null) =>
       worker?.view({
         linked: this.#proxies.haveLinked(worker.linkedBy),
         lackedSinceMs: this.#proxies.lackedSince(worker.linkedBy),
@@ -368,7 +380,7 @@ export class Pool {
     return others + Math.max(0, lingering - 1)
   }
 
-  #wishes(): Wishes {
+  #desired(): DesiredState {
     const { wanted, base, target, move } = this.target
     const { lazyApps, lazy } = target.settings
     const mayStartAll = this.#hasProven || lazyApps || lazy
@@ -422,24 +434,24 @@ export class Pool {
     }
   }
 
-  #spawn(slot: PoolSlot, action: SlotAction & { type: 'spawn' }): Worker {
+  #spawn(slot: WorkerSlot, action: SlotAction & { type: 'spawn' }): WorkerHandle {
     this.#workers++
     const generation = this.#generation(action.generation)
     const waits = generation.settings.lazy && !this.#isNeeded(slot, generation, action.place)
     const allowance = new WorkerAllowance(this.#context.nowMs(), this.#allowances.get(slot.slot))
     this.#allowances.set(slot.slot, allowance)
     const spec = { workerId: this.#workers, slot: slot.slot, generation, why: action.why, waits, allowance }
-    return new Worker(spec, this.#context, this.#workerHooks)
+    return new WorkerHandle(spec, this.#context, this.#workerActions)
   }
 
   /** A canary has to prove that its application loads; and whoever has loaded it is replaced by one that has. */
-  #isNeeded({ current }: PoolSlot, generation: Generation, place: 'current' | 'replacement'): boolean {
+  #isNeeded({ current }: WorkerSlot, generation: Generation, place: 'current' | 'replacement'): boolean {
     const { move, target } = this.target
     if (move.hold !== 'none' && generation === target) return true
     return place === 'replacement' && current !== null && current.life.phase !== 'waiting'
   }
 
-  #promote(slot: PoolSlot, why: string): void {
+  #promote(slot: WorkerSlot, why: string): void {
     const { current, replacement } = slot
     if (replacement === null) return
     const moves = replacement.generation !== slot.generation
@@ -455,14 +467,14 @@ export class Pool {
   }
 
   /** From the start of the replacement on, whatever becomes of it. */
-  #pace(slot: PoolSlot, why: string): void {
+  #pace(slot: WorkerSlot, why: string): void {
     const { current, replacement } = slot
     if (current === null || replacement?.generation !== slot.generation) return
     const nowMs = this.#context.nowMs()
     slot.pace = shortened(paceAfter(slot.pace, why, current.servedMs, nowMs), nowMs, this.#context.backOffShare)
   }
 
-  #giveUp(slot: PoolSlot, why: string): void {
+  #giveUp(slot: WorkerSlot, why: string): void {
     const { replacement } = slot
     if (replacement === null) return
     slot.replacement = null
@@ -470,17 +482,17 @@ export class Pool {
     this.#retire(replacement, why)
     if (why === 'link-deadline') {
       const { linkMs } = this.#context
-      this.#hooks.bootFailed(replacement.bootFailure(`a proxy did not link to the ready worker within ${linkMs} ms`))
+      this.#events.bootFailed(replacement.bootFailure(`a proxy did not link to the ready worker within ${linkMs} ms`))
     }
   }
 
-  #retire(worker: Worker, why: string): void {
+  #retire(worker: WorkerHandle, why: string): void {
     this.leaving.add(worker)
     this.apply(worker, { type: 'retire', why })
   }
 
   /** Its slot is free for a successor, although it is not gone: nobody knows whether it will answer again. */
-  #vacate(worker: Worker): void {
+  #vacate(worker: WorkerHandle): void {
     for (const slot of this.slots) {
       if (slot.current !== worker) continue
       slot.current = null
@@ -490,7 +502,7 @@ export class Pool {
   }
 
   /** Takes a reaped worker out of its place, and makes its slot wait if it died too soon. */
-  #forget(worker: Worker, signal: string | null, isAccident: boolean): void {
+  #forget(worker: WorkerHandle, signal: string | null, isAccident: boolean): void {
     this.leaving.delete(worker)
     for (const slot of this.slots) {
       if (slot.slot === worker.address.slot && diedUnasked(worker.life)) slot.deaths++
@@ -503,7 +515,7 @@ export class Pool {
   }
 
   /** The harakiri of a healthy application is the request's fault, not the slot's. */
-  #backOffAfter({ life }: Worker, signal: string | null, isAccident: boolean, backOff: BackOff): BackOff {
+  #backOffAfter({ life }: WorkerHandle, signal: string | null, isAccident: boolean, backOff: BackOff): BackOff {
     if (!diedUnasked(life) || life.why === 'harakiri') return NO_BACK_OFF
     const servedMs = life.readyMs === null ? null : life.sinceMs - life.readyMs
     const isKilled = isAccident || endOf(life, signal) === 'killed' || life.why === OUT_OF_MEMORY
@@ -511,7 +523,7 @@ export class Pool {
     return shortened(after(backOff, servedMs, life.sinceMs), life.sinceMs, this.#context.backOffShare)
   }
 
-  #takeOut(worker: Worker): void {
+  #takeOut(worker: WorkerHandle): void {
     const { workerId } = worker.address
     for (const proxyId of this.#proxies.takeOut(workerId, worker.generation.settings.wsMercyMs)) {
       worker.left.set(proxyId, { requests: true, tunnels: false })
@@ -519,7 +531,7 @@ export class Pool {
     if (worker.left.size === 0) this.#context.put({ type: 'worker', worker, event: { type: 'drained' } })
   }
 
-  #settle(worker: Worker): void {
+  #settle(worker: WorkerHandle): void {
     if (worker.left.size === 0) return this.apply(worker, { type: 'drained' })
     const isAnswered = [...worker.left.values()].every(({ requests }) => !requests)
     // A worker that stays for tunnels alone may have lost the last of them.
@@ -527,7 +539,7 @@ export class Pool {
   }
 
   /** One at most stays for the tunnels of a slot: else each reload could leave one more process behind. */
-  #hurryOthers(worker: Worker): void {
+  #hurryOthers(worker: WorkerHandle): void {
     for (const other of this.leaving) {
       if (other !== worker && other.address.slot === worker.address.slot) this.apply(other, { type: 'hurry' })
     }
@@ -546,7 +558,7 @@ function earliest(times: (number | null)[]): number | null {
   return known.length === 0 ? null : Math.min(...known)
 }
 
-function streamLimits({ generation }: Worker): StreamLimits {
+function streamLimits({ generation }: WorkerHandle): StreamLimits {
   const { streamAfterMs: afterMs, streamMercyMs: mercyMs } = generation.settings
   return { afterMs, mercyMs }
 }

@@ -3,7 +3,7 @@
  * explains a row. All commands are run by `/bin/sh -c` as the service's user, in `chdir`, with `env`.
  */
 
-import * as aroundKind from '../kinds/around-kinds.js'
+import * as aroundKind from '../kinds/attached-kinds.js'
 import * as kind from '../kinds/option-kinds.js'
 import type { OptionRow } from '../kinds/option-row.js'
 

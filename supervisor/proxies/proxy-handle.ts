@@ -26,10 +26,10 @@ import { newProxyLife, type ProxyEffect, type ProxyEvent, type ProxyLife, stepPr
 /** What proxies tell the master. */
 export type ProxiesEvent =
   | PlainEvent
-  | { type: 'proxy'; proxy: ProxyProcess; event: ProxyEvent }
-  | { type: 'proxy-message'; proxy: ProxyProcess; message: ProxyToMaster }
+  | { type: 'proxy'; proxy: ProxyHandle; event: ProxyEvent }
+  | { type: 'proxy-message'; proxy: ProxyHandle; message: ProxyToMaster }
   /** One that was given up has ended after all. */
-  | { type: 'proxy-ended'; proxy: ProxyProcess; code: number | null; signal: string | null }
+  | { type: 'proxy-ended'; proxy: ProxyHandle; code: number | null; signal: string | null }
 
 /**
  * Where its access lines go: to the master's own standard output, through the master to that, or nowhere, where there
@@ -68,7 +68,7 @@ const EVENT_RATE = { atOnce: 1000, perSecond: 200 }
 const TURNS = new ChannelTurns()
 
 /** One life. */
-export class ProxyProcess {
+export class ProxyHandle {
   readonly proxyId: number
   /** Under which the metrics of this life are kept. */
   readonly sourceId: string

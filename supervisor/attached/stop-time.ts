@@ -22,6 +22,6 @@ export function atExitMs({ execTimeoutMs, reloadMercyMs }: AtExitSettings): numb
 export function longestStopMs(settings: StopSettings): number {
   const { reloadMercyMs, workerReloadMercyMs, execAsUserAtexit, attachDaemon, cron } = settings
   const hooksMs = execAsUserAtexit.length * atExitMs(settings)
-  const companionsMs = attachDaemon.length + cron.length === 0 ? 0 : reloadMercyMs
-  return Math.max(reloadMercyMs, workerReloadMercyMs) + hooksMs + companionsMs
+  const attachedMs = attachDaemon.length + cron.length === 0 ? 0 : reloadMercyMs
+  return Math.max(reloadMercyMs, workerReloadMercyMs) + hooksMs + attachedMs
 }
