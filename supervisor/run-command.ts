@@ -1,8 +1,8 @@
 /**
- * `daimyo [INI]`: the master in the foreground; also what `daimyo start` runs in the background. Called by
- * `command.ts`. Puts the parts together in the order in which each needs the one before, and takes them down in the
- * opposite one. Must stay true: READY, the pidfile and the banner come only when clients are answered; whatever fails,
- * nothing of what was made here is left behind.
+ * `daimyo [INI]`: the master in the foreground; also what `daimyo start` runs in the background. Puts the parts
+ * together in the order in which each needs the one before, and takes them down in the opposite one. Must stay true:
+ * READY, the pidfile and the banner come only when clients are answered; whatever fails, nothing of what was made here
+ * is left behind.
  */
 
 import { closeSync } from 'node:fs'

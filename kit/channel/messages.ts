@@ -310,10 +310,10 @@ export const WORKER_MESSAGE_BOUNDS = { depth: 10, values: 125_000, members: 100,
 export const PROXY_MESSAGE_BOUNDS = { ...WORKER_MESSAGE_BOUNDS, values: 500_000 }
 
 /*
- * What a child accepts as a message of the master. The children trust the master: each runs the build of its master, or
- * a build that speaks the same channel (`CHANNEL_VERSION`). A child skips a message that it does not know, or that lacks
- * a member it needs: ending the child would end its requests too. A child ignores members that it does not know. The
- * check is in this file because one more file costs each start of a worker half a millisecond.
+ * What a child accepts as a message of the master. The children trust the master: each runs the build of its master,
+ * or a build that speaks the same channel (`CHANNEL_VERSION`). A child skips a message that it does not know, or that
+ * lacks a member it needs: ending the child would end its requests too. A child ignores members that it does not know.
+ * The check is in this file because one more file costs each start of a worker half a millisecond.
  */
 
 type Fields = Record<string, unknown>

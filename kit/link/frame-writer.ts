@@ -1,6 +1,6 @@
 /**
- * The sending half of a link: whatever arises in one turn of the event loop leaves in one write.
- * Used by the proxy's side; the worker's is `app/host/link/outbox-writer.ts`.
+ * The sending half of a link: whatever arises in one turn of the event loop leaves in one write. This is the side of
+ * the proxy; the worker's is `app/host/link/outbox-writer.ts`.
  */
 
 import type { Socket } from 'node:net'

@@ -1,5 +1,5 @@
 /**
- * What is in flight on a link, by its 32-bit id. Used by both ends of the link for every request.
+ * The requests in flight on a link, by their 32-bit ids. Both ends of a link look up each frame in it.
  *
  * Not a Map, for one reason: V8's Map makes a new table whenever as many entries were deleted as it holds, and the old
  * table points to the new one. Once one of them is in the old generation, each keeps its successor alive with all that

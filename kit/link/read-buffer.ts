@@ -1,7 +1,7 @@
 /**
  * Reads a socket into one buffer that all sockets of this process share, instead of a new one for each read: a request
  * costs one read, and allocating and collecting its buffer costs more than parsing it (a tenth of all CPU per request
- * at 64 connections). Used by client connections and both ends of the link.
+ * at 64 connections).
  *
  * What must stay true for a reader: the first `count` bytes of the buffer are what came, and valid until it returns;
  * what it keeps, it copies. It gets no `subarray` of them: to make one for each read would cost more than it is worth.

@@ -1,8 +1,7 @@
 /**
- * Opens a log file for appending. Called by `log-sink.ts`, and by `start-command.ts` for the output of a master in the
- * background. Must stay true: root writes to and gives away only the very file that `logto` names; a link that the
- * service's user planted in its own log folder is refused (how CVE-2016-1247 made nginx give away /etc/shadow), and
- * opening never waits (a FIFO without a reader, a file under a lease).
+ * Opens a log file for appending. Must stay true: root writes to and gives away only the very file that `logto` names;
+ * a link that the service's user planted in its own log folder is refused (how CVE-2016-1247 made nginx give away
+ * /etc/shadow), and opening never waits (a FIFO without a reader, a file under a lease).
  */
 
 import {

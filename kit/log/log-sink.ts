@@ -1,8 +1,8 @@
 /**
- * Where the master's lines and its children's output go: standard output or the `logto` file. Called by the master for
- * every chunk, and by proxies for their access lines. Must stay true: `write` never throws and never blocks; what waits
- * is bounded; a disk that is full or gone stops no child (what cannot be written is counted, dropped and owned up to,
- * once when it begins and once when it is over).
+ * The destination of the master's lines and of its children's output: standard output or the `logto` file. Proxies
+ * write their access lines through one, too. Must stay true: `write` never throws and never blocks; the waiting bytes
+ * are bounded; a disk that is full or gone stops no child. Bytes that cannot be written are counted and dropped, and
+ * the sink says so once when that begins and once when it is over.
  *
  * The writing is sonic-boom's, as long as it works. After an error one of its streams is given up: it would keep its
  * buffer, never try again by itself, and its `flushSync` never returns from ENOSPC. The sink then opens the file anew,

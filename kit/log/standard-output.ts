@@ -1,6 +1,6 @@
 /**
  * Standard output as a log that blocks no thread, whatever it leads to. A write that waits in libuv's thread pool for a
- * reader who never comes could not be called off: the end of the process waits for it, for ever. Used by `log-sink.ts`.
+ * reader who never comes could not be called off: the end of the process waits for it, for ever.
  *
  * What must stay true: the descriptor 1 itself is never closed; the flags of a pipe or terminal that others share are
  * not changed. A pipe and a terminal are opened once more, by way of /proc, for us alone. A socket cannot be opened

@@ -1,11 +1,11 @@
 /**
- * What a worker has started, in its session, and the end of it. Used by the master for workers that have ended, and by
- * a worker whose master is gone.
+ * The processes that a worker has started, in its session, and the end of them. The master ends those of a worker that
+ * has ended; a worker whose master is gone ends its own.
  *
- * A worker leads a session (setsid(2)), which whatever it starts belongs to, unless it leads one of its own (`detached:
- * true` of Node, setsid(1)). What must stay true: nobody is signalled who is not in that session at this moment; a
- * number that belongs to a new process is left alone. The kernel gives the number of a session to no new process while
- * one of the session lives, so a process of that number is none of the worker's.
+ * A worker leads a session (setsid(2)). Each process that it starts belongs to that session, unless the process leads a
+ * session of its own (`detached: true` of Node, setsid(1)). What must stay true: nobody is signalled who is not in that
+ * session at this moment; a number that belongs to a new process is left alone. The kernel gives the number of a
+ * session to no new process while one of the session lives, so a process of that number is none of the worker's.
  */
 
 import { readdirSync } from 'node:fs'

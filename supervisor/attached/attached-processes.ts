@@ -1,7 +1,6 @@
 /**
- * What runs beside the workers as long as the master does: daemons and cron jobs; and the end of it all. Owned by
- * `process-tree.ts`. Must stay true: of each daemon there is one at most, across reloads; at the end nothing is left
- * when `end` says so.
+ * What runs beside the workers as long as the master does: daemons and cron jobs; and the end of it all. Must stay
+ * true: of each daemon there is one at most, across reloads; at the end nothing is left when `end` says so.
  */
 
 import { isDeepStrictEqual } from 'node:util'

@@ -1,9 +1,9 @@
 /**
- * The cron jobs of the INI: starts each when it is due, and ends those that run too long. Owned by `attached-processes.ts`.
- * Runs are due by the wall clock, which may be set: it is looked at once a minute, and when it was set
- * (`clock-watch.ts`). As cron(8) has it, what was jumped over is made good once, at once, and what comes a second time
- * is not run again; a step of more than three hours is a correction: from then on the new time counts. How long a run
- * may take is measured by the clock that only goes forward.
+ * The cron jobs of the INI: starts each when it is due, and ends those that run too long. Runs are due by the wall
+ * clock, which may be set: it is looked at once a minute, and when it was set (`clock-watch.ts`). As cron(8) has it,
+ * what was jumped over is made good once, at once, and what comes a second time is not run again; a step of more than
+ * three hours is a correction: from then on the new time counts. How long a run may take is measured by the clock that
+ * only goes forward.
  */
 
 import { isDeepStrictEqual } from 'node:util'

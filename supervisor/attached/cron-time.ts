@@ -1,5 +1,5 @@
 /**
- * When a cron job runs next: uWSGI's five numbers against the local clock. Pure; used by `cron-jobs.ts`.
+ * When a cron job runs next: uWSGI's five numbers against the local clock. Pure.
  *
  * Daylight saving, as Vixie cron has it: a job at a fixed hour runs once on the day on which the clock repeats that
  * hour, and right behind the gap on the day on which the hour is left out. A job of every hour runs by the time that

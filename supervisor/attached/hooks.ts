@@ -1,7 +1,7 @@
 /**
- * The hooks of the INI: commands that are run once, one after the other, at a point of the master's life. Owned by
- * `master.ts`. Must stay true: every command has a deadline, and `close` ends all of them; a hook that fails says so in
- * the log, with its last lines.
+ * The hooks of the INI: commands that are run once, one after the other, at a point of the master's life. Must stay
+ * true: every command has a deadline, and `close` ends all of them; a hook that fails says so in the log, with its last
+ * lines.
  */
 
 import { EXIT, Failure } from '../../kit/ground/failure.js'

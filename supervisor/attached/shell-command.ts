@@ -1,6 +1,5 @@
 /**
- * A shell command that the master runs beside the application: a hook, a daemon, a cron job. Used by `hooks.ts`,
- * `daemon.ts` and `cron-jobs.ts`.
+ * A shell command that the master runs beside the application: a hook, a daemon, a cron job.
  *
  * It leads a session of its own, in which two shells stand: the leader, which runs the command, and a watcher, which
  * reads a pipe from the master (standard input, which libuv makes blocking; the command has none). When the command has

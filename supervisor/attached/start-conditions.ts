@@ -1,7 +1,4 @@
-/**
- * What a start waits for: files that must be there, sockets that must accept. Called by `hook-points.ts` before
- * anything is opened.
- */
+/** What a start waits for: files that must be there, sockets that must accept. Nothing has been opened then. */
 
 import { statSync } from 'node:fs'
 import { createConnection } from 'node:net'

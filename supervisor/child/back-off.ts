@@ -1,8 +1,7 @@
 /**
- * When a slot, or a proxy's place, may be filled again after a death. Pure; used by `slots.ts`, `workers.ts` and
- * `proxies.ts`. A first death is made good at once. What dies before it is ready slows down to one try in LONGEST_MS;
- * what could serve comes back within LONGEST_SERVING_MS, or a few requests that each kill a worker would end the
- * service for half a minute.
+ * When a slot, or a proxy's place, may be filled again after a death. Pure. A first death is made good at once. What
+ * dies before it is ready slows down to one try in LONGEST_MS; what could serve comes back within LONGEST_SERVING_MS,
+ * or a few requests that each kill a worker would end the service for half a minute.
  */
 
 /** How often in a row a place lost its process, and until when it stays empty. */

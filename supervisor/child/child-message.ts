@@ -1,8 +1,7 @@
 /**
  * What counts as a message of a child: every value of it is looked at, down to the last, before the master acts on any,
  * and it has no other members than its own. A build whose children say more raises `CHANNEL_VERSION`. A worker runs
- * other people's code, so anything may arrive on its channel; what is not exactly one of ours ends the channel. Used by
- * `worker-handle.ts` and `proxy-handle.ts`. Pure.
+ * other people's code, so anything may arrive on its channel; what is not exactly one of ours ends the channel. Pure.
  */
 
 import { isToldEvent, PROXY_EVENTS, WORKER_EVENTS } from '../../kit/channel/child-events.js'

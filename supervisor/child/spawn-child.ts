@@ -1,6 +1,6 @@
 /**
- * One child process: its pipes, its channel, its exit. Shared by `worker-handle.ts` and `proxy-handle.ts`, which know what
- * the messages mean. `child_process.spawn`, never `cluster`: docs/decisions/no-cluster.md says why.
+ * One child process: its pipes, its channel, its exit. Shared by `worker-handle.ts` and `proxy-handle.ts`, which know
+ * what the messages mean. `child_process.spawn`, never `cluster`: docs/decisions/no-cluster.md says why.
  *
  * Each child leads a session of its own. Ctrl-C in a terminal goes to the whole foreground group: the children must not
  * see it, because it is the master that tells them, in order, how to end. And by its session is known what the child

@@ -1,8 +1,7 @@
 /**
- * The environment of the master's children. Used by `worker-handle.ts`, `proxy-handle.ts` and what runs around the
- * application. Pure. Must stay true: nothing that speaks to the master alone (systemd's protocols, our own variables,
- * an inherited IPC channel) reaches a child: an application that finds NOTIFY_SOCKET would answer systemd in the
- * master's name.
+ * The environment of the master's children. Children are workers, proxies and attached processes. Pure. Must stay true:
+ * nothing that speaks to the master alone (systemd's protocols, our own variables, an inherited IPC channel) reaches a
+ * child: an application that finds NOTIFY_SOCKET would answer systemd in the master's name.
  */
 
 import { type Credentials, NO_PORT } from '../../kit/channel/messages.js'

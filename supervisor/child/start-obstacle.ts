@@ -1,8 +1,7 @@
 /**
  * Why a worker cannot be started or cannot load, where the operating system's own word ("spawn node ENOENT") does not
- * tell: a folder or file that is gone, a limit that is reached. And what to do about it. Called by `worker-handle.ts` and
- * `process-tree.ts`.
- * Must stay true: paths are looked at as the service's user, as `release.ts` does.
+ * tell: a folder or file that is gone, a limit that is reached. And what to do about it. Must stay true: paths are
+ * looked at as the service's user, as `release.ts` does.
  */
 
 import { statSync } from 'node:fs'

@@ -1,6 +1,4 @@
-/**
- * What a command gets from the outside. Made by `command.ts`, used by every command.
- */
+/** The outside world of a command: its two outputs and its surroundings. */
 
 /** `print` is standard output, `writeError` standard error; both take text with its newline. */
 export interface CommandContext {

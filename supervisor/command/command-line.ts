@@ -1,7 +1,6 @@
 /**
- * The command line, taken apart: which command, which INI, which options. Called by `command.ts`. Pure: values are
- * judged later, with the INI's, so that all mistakes are told at once; only what cannot be understood is a usage error
- * here.
+ * The command line, taken apart: which command, which INI, which options. Pure: values are judged later, with the
+ * INI's, so that all mistakes are told at once; only what cannot be understood is a usage error here.
  */
 
 import { EXIT } from '../../kit/ground/failure.js'

@@ -1,7 +1,7 @@
 /**
- * `daimyo get PATH [INI] [-i]`: one GET to the first listener of a running server, as curl would do it. Called by
- * `command.ts`. Must stay true: the body goes out as it comes in, never held in memory, but a terminal gets no control
- * characters of it; a status of 400 and above ends with 1.
+ * `daimyo get PATH [INI] [-i]`: one GET to the first listener of a running server, as curl would do it. Must stay true:
+ * the body goes out as it comes in, never held in memory, but a terminal gets no control characters of it; a status of
+ * 400 and above ends with 1.
  */
 
 import { type IncomingMessage, type RequestOptions, request } from 'node:http'

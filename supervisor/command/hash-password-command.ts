@@ -1,6 +1,6 @@
 /**
- * `daimyo hash-password`: prints the hash of a password for `metrics-auth`. Called by `command.ts`.
- * Must stay true: the password is never printed, and never an argument: argv is open to every user of the machine.
+ * `daimyo hash-password`: prints the hash of a password for `metrics-auth`. Must stay true: the password is never
+ * printed, and never an argument: argv is open to every user of the machine.
  */
 
 import { EXIT, Failure } from '../../kit/ground/failure.js'

@@ -1,9 +1,9 @@
 /**
- * Finds the running master that an INI belongs to. Called by the commands that ask one: status, reload, stop, get.
- * Must stay true: a master is taken for ours only if it says itself that it runs our INI, and its control socket is in
- * our run folder or in one where root or we decide who listens; without an INI our run folder is enough. A run folder
- * that somebody else has made where everybody may is not looked into. "Not running" is said only after all places where
- * it could be were looked at.
+ * Finds the running master that an INI belongs to. Commands such as status, reload, stop and get ask that master. Must
+ * stay true: a master is taken for ours only if it says itself that it runs our INI, and its control socket is in our
+ * run folder or in one where root or we decide who listens; without an INI our run folder is enough. A run folder that
+ * somebody else has made where everybody may is not looked into. "Not running" is said only after all places where it
+ * could be were looked at.
  */
 
 import { existsSync, lstatSync, readdirSync, realpathSync, statSync } from 'node:fs'

@@ -1,7 +1,6 @@
 /**
  * `daimyo scale N`, `restart-worker SLOT`, `pause`, `resume` and `logs reopen`: one request to the running master,
- * waited for to its end. Called by `command.ts`.
- * Must stay true: it ends with 0 only when what was asked for has happened.
+ * waited for to its end. Must stay true: it ends with 0 only when what was asked for has happened.
  */
 
 import { EXIT } from '../../kit/ground/failure.js'

@@ -1,6 +1,4 @@
-/**
- * Reads the configuration for a command that needs it right: remarks are told, mistakes end it. Called by `command.ts`.
- */
+/** Reads the configuration for a command that needs it right: remarks are told, mistakes end it. */
 
 import { EXIT, Failure } from '../../kit/ground/failure.js'
 import type { Reading, Settings } from '../config/values/settings.js'

@@ -1,7 +1,6 @@
 /**
- * Reads one secret line from a terminal without showing it, or from a pipe. Called by `hash-password-command.ts`.
- * Must stay true: the terminal gets its echo back, whatever happens; what was typed after the line is left for the next
- * reader.
+ * Reads one secret line from a terminal without showing it, or from a pipe. Must stay true: the terminal gets its echo
+ * back, whatever happens; what was typed after the line is left for the next reader.
  */
 
 import type { ReadStream } from 'node:tty'

@@ -1,6 +1,6 @@
 /**
  * `daimyo reload [INI]`: asks the master for a rolling reload and waits for its end, or, with `--no-wait`, until the
- * master has heard it. Called by `command.ts`. Must stay true: who waits gets 0 only when the new workers serve.
+ * master has heard it. Must stay true: who waits gets 0 only when the new workers serve.
  */
 
 import { EXIT } from '../../kit/ground/failure.js'

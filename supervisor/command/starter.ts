@@ -1,9 +1,7 @@
 /**
  * Between `daimyo start` and the master that it started in the background: one message over the IPC channel, "started"
- * or "failed". The sending side is called by `run-command.ts` and `command.ts`, the receiving one by
- * `start-command.ts`.
- * Must stay true: a master that nobody started this way notices nothing; one whose starter went away before it was
- * ready stops.
+ * or "failed". Must stay true: a master that nobody started this way notices nothing; one whose starter went away
+ * before it was ready stops.
  */
 
 import type { ChildProcess } from 'node:child_process'

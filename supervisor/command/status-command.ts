@@ -1,4 +1,4 @@
-/** `daimyo status [INI] [--json]`: the report of the running master. Called by `command.ts`. */
+/** `daimyo status [INI] [--json]`: the report of the running master. */
 
 import { EXIT } from '../../kit/ground/failure.js'
 import { printStatus } from '../screen/status-table.js'

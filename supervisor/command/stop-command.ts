@@ -1,7 +1,6 @@
 /**
- * `daimyo stop [INI]`: asks the master to stop and waits until its process is gone. Called by `command.ts`.
- * Must stay true: when it ends with 0, the master's pid does not exist any more, nor does a child of it, and a new
- * start finds everything free.
+ * `daimyo stop [INI]`: asks the master to stop and waits until its process is gone. Must stay true: when it ends with
+ * 0, the master's pid does not exist any more, nor does a child of it, and a new start finds everything free.
  */
 
 import { EXIT, Failure } from '../../kit/ground/failure.js'

@@ -1,6 +1,4 @@
-/**
- * What a reload changes, and when it counts. Called by the master's reload and by `daimyo check`. Pure.
- */
+/** Which options a reload changes, and when each change takes effect. Pure. */
 
 import { isDeepStrictEqual } from 'node:util'
 import type { TakesEffect } from '../../kit/options/kinds/option-row.js'

@@ -1,8 +1,8 @@
 /**
- * Reads what `env-file` and `envdir` name, once for each reading of the configuration. Called by `read-settings.ts`: so
- * a file that cannot be read refuses the start or the reload, and a changed one is a changed setting.
- * Must stay true: no value is ever part of a message; what is started as root before it becomes somebody else
- * (`ofRoot`) gets no variable, such as NODE_OPTIONS or LD_PRELOAD, of a file that others than root may write.
+ * Reads what `env-file` and `envdir` name, once for each reading of the configuration. So a file that cannot be read
+ * refuses the start or the reload, and a changed one is a changed setting. Must stay true: no value is ever part of a
+ * message; what is started as root before it becomes somebody else (`ofRoot`) gets no variable, such as NODE_OPTIONS or
+ * LD_PRELOAD, of a file that others than root may write.
  */
 
 import { join } from 'node:path'

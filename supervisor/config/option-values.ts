@@ -1,6 +1,6 @@
 /**
  * From the entries of the INI and the flags of the command line to one value for each option, with all mistakes at
- * once. Called by `read-settings.ts`. Pure but for the files that `@(…)` names.
+ * once. Pure but for the files that `@(…)` names.
  *
  * The command line goes before the INI wherever it stands: the last value of an option counts, and flags come last;
  * those of a repeatable option are added; a placeholder that the command line sets hides the one of the file.

@@ -1,9 +1,8 @@
 /**
  * The command's side of the control socket (`control-protocol.ts`): sends one request and reads answers until `done`.
- * Called by the commands and, to find a master that already runs, by `run-folder.ts`.
- * Must stay true: root neither looks into a folder nor asks a socket that a stranger could have put there; every wait
- * has a deadline that bytes alone do not move, what is read has a bound, and "nobody there" is told apart from "does
- * not answer".
+ * `run-folder.ts` finds a running master with it. Must stay true: root neither looks into a folder nor asks a socket
+ * that a stranger could have put there; every wait has a deadline that bytes alone do not move, what is read has a
+ * bound, and "nobody there" is told apart from "does not answer".
  */
 
 import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs'

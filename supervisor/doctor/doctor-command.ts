@@ -1,6 +1,6 @@
 /**
- * `daimyo doctor INI`: looks the host up and prints what does not fit the INI, with the remedy. Called by `command.ts`.
- * Must stay true: it changes nothing and needs no running master; exit 0 where nothing is bad, else 1.
+ * `daimyo doctor INI`: looks the host up and prints what does not fit the INI, with the remedy. Must stay true: it
+ * changes nothing and needs no running master; exit 0 where nothing is bad, else 1.
  */
 
 import { execFile } from 'node:child_process'

@@ -1,7 +1,4 @@
-/**
- * What two readings of the clocks, taken one after the other, say of the time between them. Used by `clock-watch.ts`.
- * Pure.
- */
+/** What two readings of the clocks, taken one after the other, say of the time between them. Pure. */
 
 /**
  * All in milliseconds, and all but the wall clock since some moment. `runMs`: monotonic; `bootMs`: the same with the

@@ -1,7 +1,7 @@
 /**
  * Sees that the wall clock was set, and that the machine or the whole tree stood still; says each once, in the log.
- * Made by `master.ts`. Nobody is judged by either: deadlines are the running clock's (`kit/ground/running-clock.ts`),
- * which is watched by being read here.
+ * Nobody is judged by either: deadlines are the running clock's (`kit/ground/running-clock.ts`), which is watched by
+ * being read here.
  */
 
 import { readFileSync } from 'node:fs'

@@ -1,7 +1,7 @@
 /**
- * Which CPUs a worker may use (`cpu-affinity`). Called by `worker-handle.ts`; the worker itself moves there
- * (`app/host/application/move-to-cpus.ts`), because Node has no call for it. Only CPUs that the master may use are
- * given out (taskset, AllowedCPUs= of systemd), and looked up anew for each worker.
+ * Which CPUs a worker may use (`cpu-affinity`). The worker itself moves there (`app/host/application/move-to-cpus.ts`),
+ * because Node has no call for it. Only CPUs that the master may use are given out (taskset, AllowedCPUs= of systemd),
+ * and looked up anew for each worker.
  */
 
 import { readFileSync } from 'node:fs'

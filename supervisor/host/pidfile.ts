@@ -1,7 +1,7 @@
 /**
- * The pidfile: the master's pid and a newline, for `kill -HUP $(cat daimyo.pid)`. Called by `run-command.ts`.
- * Must stay true: readers see a whole file or none, never half of one; nothing that a planted link points to is
- * written or removed; a live daimyo's pidfile is never taken, however many start at the same moment.
+ * The pidfile: the master's pid and a newline, for `kill -HUP $(cat daimyo.pid)`. Must stay true: readers see a whole
+ * file or none, never half of one; nothing that a planted link points to is written or removed; a live daimyo's pidfile
+ * is never taken, however many start at the same moment.
  *
  * Unlike uWSGI, which leaves it behind unless `vacuum` is set, the file is always removed at exit while it is still
  * ours: a pidfile that outlives its process names a stranger some day.

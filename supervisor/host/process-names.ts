@@ -1,6 +1,6 @@
 /**
  * What `ps` shows of the master and its children: `procname-prefix` and `procname-append` around names that say what
- * each is. Used by `run-command.ts`, `worker-handle.ts` and `proxy-handle.ts`.
+ * each is.
  */
 
 /** What stands before and behind each name; empty: nothing. */

@@ -1,7 +1,7 @@
 /**
  * Whether a process that a file names is still there, and still the same one. Pids are used again, so a number alone
- * proves nothing: the start time beside it does. Called by the pidfile, the run folder's claim, and `daimyo stop`.
- * Must stay true: an answer of "gone" is never given for a process that we may merely not signal (EPERM).
+ * proves nothing: the start time beside it does. Must stay true: an answer of "gone" is never given for a process that
+ * we may merely not signal (EPERM).
  */
 
 import { existsSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs'

@@ -1,7 +1,4 @@
-/**
- * The version of this package, from the one place where it is written: `package.json`. Called by the commands and the
- * master.
- */
+/** The version of this package, from the one place where it is written: `package.json`. */
 
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
  * Sockets that systemd opened for us (sd_listen_fds(3)): LISTEN_FDS descriptors from 3 on, meant for the process
- * LISTEN_PID. Used by `socket-activation.ts`. They belong to systemd: never bound, closed or unlinked by us.
+ * LISTEN_PID. They belong to systemd: never bound, closed or unlinked by us.
  */
 
 import { readFileSync, readlinkSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
  * The public listening sockets. The master opens them, as root where a port needs it, and keeps them for its whole
- * life; the proxies inherit the descriptors, call listen(2) on them and accept. Called by `master.ts`.
+ * life; the proxies inherit the descriptors, call listen(2) on them and accept.
  *
  * Must stay true: the master never accepts. `net._createServerHandle`, which `cluster` itself uses, binds without
  * listening, and libuv accepts only on handles that it listens on. It sets SO_REUSEADDR, so a restart does not wait for

@@ -1,7 +1,6 @@
 /**
  * Which line of the INI gets which socket of systemd: by name (`http = fd://web` and FileDescriptorName=web, or
- * `fd://3`), or because a socket has the address that the line asks for. Called by `run-command.ts` before anything is
- * opened.
+ * `fd://3`), or because a socket has the address that the line asks for. This is decided before anything is opened.
  * Must stay true: a socket that no line asks for, and a name that no socket has, end the start with a message that says
  * what was passed: to serve less than what was asked for would be found out by clients.
  */

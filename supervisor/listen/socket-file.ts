@@ -1,7 +1,6 @@
 /**
- * Makes the path of a unix socket free to be bound. Used by `listeners.ts` and `control-socket.ts`.
- * Must stay true: what is not a socket is never removed, nor is a socket on which somebody answers; root looks,
- * connects and removes only as `guarded-path.ts` allows.
+ * Makes the path of a unix socket free to be bound. Must stay true: what is not a socket is never removed, nor is a
+ * socket on which somebody answers; root looks, connects and removes only as `guarded-path.ts` allows.
  */
 
 import { lstatSync, statSync, unlinkSync } from 'node:fs'

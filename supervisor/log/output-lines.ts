@@ -1,7 +1,7 @@
 /**
  * What children print, on its way to the master's log: whole lines only, so that two children never share one, and with
- * back-pressure: while the log is behind, the pipes are not read. Used by `spawn-child.ts`.
- * Must stay true: nothing here grows beyond LONGEST_LINE_BYTES a stream, however much a child prints.
+ * back-pressure: while the log is behind, the pipes are not read. Must stay true: nothing here grows beyond
+ * LONGEST_LINE_BYTES a stream, however much a child prints.
  */
 
 import type { Readable } from 'node:stream'

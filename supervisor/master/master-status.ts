@@ -1,6 +1,6 @@
 /**
- * The status report: what the master knows of its children at this moment, nothing guessed. Pure but for the wall
- * clock; called by `master.ts` for the control socket, the banner and the metrics.
+ * The status report: what the master knows of its children at this moment, nothing guessed. The control socket, the
+ * banner and the metrics show it. Pure but for the wall clock.
  */
 
 import type { UnendedProcess } from '../../kit/process/tracers.js'

@@ -1,6 +1,6 @@
 /**
- * What `metrics/master-families.ts` wants to know of the master, from its parts. Owned by `process-tree.ts`; asked at
- * each scrape.
+ * The state of the master that `metrics/master-families.ts` shows, collected from the parts of the master at each
+ * scrape.
  */
 
 import type { ProcessUsage } from '../host/process-usage.js'

@@ -1,10 +1,8 @@
 /**
- * What a person asks of the running tree besides reload and stop: so many workers, a new one in a slot, requests held
- * back. Owned by `process-tree.ts`, which calls `check` after every event. An order only changes what is wanted
- * (`WorkersTarget.wanted`, a worker's `recycle`, the proxies' pause); the slots bring it about as they bring about
- * everything else.
- * Must stay true: an order is answered when it has happened, or has failed; then nobody goes on trying for it in
- * silence.
+ * Orders of a person to the running tree besides reload and stop: a number of workers, a new worker in a slot, a pause
+ * of requests. `check` runs after every event. An order only changes what is wanted (`WorkersTarget.wanted`, a worker's
+ * `recycle`, the proxies' pause); the slots bring it about as they bring about everything else. Must stay true: an
+ * order is answered when it is done or has failed; after a failure nothing goes on trying in silence.
  */
 
 import type { MasterContext } from '../child/master-context.js'

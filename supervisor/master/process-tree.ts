@@ -1,6 +1,7 @@
 /**
- * The running tree: listeners, proxies, workers and what is known of them, wired together. Made by `master.ts` once the
- * listeners are open; it hands each event to its owner and has the owners compare what is with what is wanted.
+ * The running tree: listeners, proxies, workers and their figures, wired together, from the moment at which the
+ * listeners are open. It hands each event to the part that owns it; then each part compares the actual state with the
+ * desired one.
  */
 
 import type { ProxyToMaster } from '../../kit/channel/messages.js'

@@ -1,6 +1,6 @@
 /**
  * The end of the tree, in order: the proxies finish what is in flight, then the workers are told to exit, then all is
- * over. Owned by `master.ts`, which calls `check` after every event.
+ * over. `check` runs after every event.
  */
 
 import type { MasterContext } from '../child/master-context.js'

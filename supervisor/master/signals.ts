@@ -1,6 +1,6 @@
 /**
  * Which signal, and which letter of the master FIFO, means what. The handlers only put an event into the master's
- * queue; the loop acts on it. Called by `master.ts`; `signal-table.ts` prints the rows into the README.
+ * queue; the loop acts on it. `signal-table.ts` prints the rows into the README.
  */
 
 import type { Resize } from '../workers/scaler.js'

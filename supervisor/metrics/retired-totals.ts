@@ -1,8 +1,8 @@
 /**
- * The accumulator: what processes that are gone have counted, one running sum per name, shape and label set. Owned by
- * the store. Its size is bounded, in series and in bytes as printed: workers that come and go with ever new label
- * values would fill it in the end. A label set that a living process has needs its room most, because its sum would
- * fall; label sets that no living process has make room for it.
+ * The accumulator: what processes that are gone have counted, one running sum per name, shape and label set. Its size
+ * is bounded, in series and in bytes as printed: workers that come and go with ever new label values would fill it in
+ * the end. A label set that a living process has needs its room most, because its sum would fall; label sets that no
+ * living process has make room for it.
  *
  * What must stay true: what `tables` gave does not change any more, so a page may be printed from it while processes
  * die. Sums that were given away are copied before something is added to them.

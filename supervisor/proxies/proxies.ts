@@ -1,6 +1,6 @@
 /**
- * All proxies: keeps `http-processes` of them alive, tells them of workers, and knows whom they serve. Owned by
- * `process-tree.ts`. Must stay true: a dead proxy owes nothing: whatever waits for an answer of it goes on.
+ * All proxies: keeps `http-processes` of them alive, tells them of workers, and knows whom they serve. Must stay true:
+ * a dead proxy owes nothing: whatever waits for an answer of it goes on.
  */
 
 import type {

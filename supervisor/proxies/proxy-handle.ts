@@ -1,6 +1,6 @@
 /**
- * A proxy as the master sees it: one process, one life. Executes the effects that `proxy-phase.ts` decides; owned by
- * `proxies.ts`. It inherits the listening sockets; what runs inside is `proxy/`.
+ * A proxy as the master sees it: one process, one life. Executes the effects that `proxy-phase.ts` decides. It inherits
+ * the listening sockets; what runs inside is `proxy/`.
  */
 
 import { ChannelBudget } from '../../kit/channel/channel.js'

@@ -1,6 +1,6 @@
 /**
- * The lifecycle of a proxy as a total table, the smaller sister of `worker-phase.ts`. Used by `proxy-handle.ts`, which
- * executes the effects. A proxy is never replaced by a reload: it takes new settings while it runs.
+ * The lifecycle of a proxy as a total table, the smaller sister of `worker-phase.ts`. `proxy-handle.ts` executes the
+ * effects. A proxy is never replaced by a reload: it takes new settings while it runs.
  *
  *     starting → listening → draining → gone
  *         └──────────┴───────────┴→ killed → gone

@@ -1,7 +1,6 @@
 /**
- * What the proxies need of the settings: the part that the option rows give them, with folders as the release has
- * them, and what is made of several options. Pure; called by `process-tree.ts` at the start and when a new generation
- * has proved itself.
+ * The settings of the proxies: the part that the option rows give them, with folders as the release has them, and
+ * settings made of several options. They are sent at the start and when a new generation has proved itself. Pure.
  */
 
 import type { FileRoots, ProxySettings, RouteSpec } from '../../kit/channel/messages.js'

@@ -1,8 +1,7 @@
 /**
  * Looks at watched paths by stat(1) and ls(1) of the system, for a root master with another user's service. Who decides
  * about a folder or a link of such a path may have it lead to a file system that never answers (FUSE). A thread of the
- * master would wait there, and with it each change of the master's identity (`service-user.ts`). Used by
- * `path-watch.ts`.
+ * master would wait there, and with it each change of the master's identity (`service-user.ts`).
  *
  * Must stay true: each program is the user who decides about its paths, and root only where root alone does; one that
  * is late is killed and not waited for; until it has ended, its path is looked at by no other one, so there are no more

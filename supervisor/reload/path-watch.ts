@@ -1,10 +1,9 @@
 /**
  * Looks at the paths that `touch-reload` and its like name, once a second, and tells which have changed
- * (`watched-path.ts`). Owned by `process-tree.ts`. Must stay true: nothing blocks the master, not even a path on a file
- * system that hangs, and only one look is under way at a time. A root master with another user's service looks by other
- * processes, as the user who decides about a path: a thread that hangs would hold up each change of its identity
- * (`child-look.ts`). Who decides is asked when the watch begins, at the start and by a reload, since the question
- * itself may hang.
+ * (`watched-path.ts`). Must stay true: nothing blocks the master, not even a path on a file system that hangs, and only
+ * one look is under way at a time. A root master with another user's service looks by other processes, as the user who
+ * decides about a path: a thread that hangs would hold up each change of its identity (`child-look.ts`). Who decides is
+ * asked when the watch begins, at the start and by a reload, since the question itself may hang.
  */
 
 import type { BigIntStats } from 'node:fs'

@@ -1,12 +1,12 @@
 /**
- * Reloads, one at a time. Owned by `process-tree.ts`, which calls `check` after every event.
+ * Reloads, one at a time. `check` runs after every event.
  *
  *     reading → canary → soaking → rolling → done
  *         └────────┴─────────┴─────────┴→ rolled back
  *
- * A reload moves the target of the workers to a new generation; the slots do the rest. The first of the new workers that all
- * proxies have linked is the canary. It serves beside the old ones as long as it soaks (`soak.ts`), then the new
- * settings are in force. Any worker of the new generation that is not ready in time, or dies by itself, moves the
+ * A reload moves the target of the workers to a new generation; the slots do the rest. The first of the new workers
+ * that all proxies have linked is the canary. It serves beside the old ones as long as it soaks (`soak.ts`), then the
+ * new settings are in force. Any worker of the new generation that is not ready in time, or dies by itself, moves the
  * target back. What must stay true: until a reload is done, everything of the generation before it is still known, and
  * nothing of it was given up before a new worker stood in its place.
  */

@@ -1,9 +1,8 @@
 /**
  * Keeps the previous log of `daimyo start` as a dated backup, `daimyo.log.2026-11-21T10-00-00` (UTC, as in the log
- * itself), and a bounded number of those. Called by `master-log.ts` at a start, and by the child of `log-child.ts` for
- * `log-maxsize`. Must stay true: nothing is removed but regular files with exactly such a name; no backup replaces
- * another; a folder that others have filled with such names costs a bounded time, and keeps no log from being moved
- * away.
+ * itself), and a bounded number of those. It runs at a start, and for `log-maxsize` in the child of `log-child.ts`.
+ * Must stay true: nothing is removed but regular files with exactly such a name; no backup replaces another; a folder
+ * that others have filled with such names costs a bounded time, and keeps no log from being moved away.
  */
 
 import { lstatSync, renameSync } from 'node:fs'

@@ -1,10 +1,9 @@
 /**
  * Has a log moved away, and a new one made, by another process: as the user who decides about the folder, because
  * rename(2) and open(2) with O_CREAT wait for whoever has locked the file or its folder. The master would stand still
- * for as long. Made by `run-command.ts`.
- * Must stay true: one child at a time; one that takes too long is killed and not waited for, and until it has ended
- * there is no other; nothing that it says is believed but names of backups of this log, which are removed as its user.
- * It keeps what it has made open until `open`, so that the master looks up no name in that folder.
+ * for as long. Must stay true: one child at a time; one that takes too long is killed and not waited for, and until it
+ * has ended there is no other; nothing that it says is believed but names of backups of this log, which are removed as
+ * its user. It keeps what it has made open until `open`, so that the master looks up no name in that folder.
  */
 
 import type { ChildProcess } from 'node:child_process'

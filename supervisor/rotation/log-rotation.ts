@@ -1,7 +1,7 @@
 /**
  * Keeps the log within `log-maxsize` and `log-backups`: has a file that has grown past the bound moved away, and lets
- * everybody begin a new one. Made by `run-command.ts`, which tells it of what the master writes; the proxies write
- * access lines to the same file by themselves, so it also looks by itself.
+ * everybody begin a new one. It is told of each write of the master. The proxies write access lines to the same file
+ * directly, so it also looks at the size itself.
  *
  * What must stay true: all there ever is on the disk is `backups + 1` files of the bound, and what is written between
  * two looks: an eighth of the bound from the master, a second's access lines from the proxies. While a log is moved,

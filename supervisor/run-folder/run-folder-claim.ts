@@ -1,9 +1,9 @@
 /**
- * The claim on a run folder: the file `master.pid` with the pid and the start time of the master that uses it. Called
- * by `run-folder.ts`; it decides between two masters that start at the same moment, when no control socket answers yet.
- * Must stay true: a claim appears whole (link(2) of a finished file), and one whose process lives is never taken away.
- * It counts only as a regular file of root's or ours that names a process of the same user: whoever plants a file, a
- * FIFO or a link neither blocks a start nor makes it wait.
+ * The claim on a run folder: the file `master.pid` with the pid and the start time of the master that uses it. It
+ * decides between two masters that start at the same moment, when no control socket answers yet. Must stay true: a
+ * claim appears whole (link(2) of a finished file), and one whose process lives is never taken away. It counts only as
+ * a regular file of root's or ours that names a process of the same user: whoever plants a file, a FIFO or a link
+ * neither blocks a start nor makes it wait.
  */
 
 import {
@@ -32,7 +32,8 @@ export function isClaimName(name: string): boolean {
 }
 
 /**
- * Removes what masters that died while they claimed the folder left, or the first of it; called by who holds the claim.
+ * Removes the unfinished claims of masters that died while they claimed the folder, or the first of them. Only the
+ * holder of the claim does so.
  */
 export function removeDrafts(folder: string): void {
   const drafts = namesIn(folder).names.filter(name => isClaimName(name) && name.endsWith('.new'))

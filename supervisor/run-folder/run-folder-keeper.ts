@@ -1,8 +1,8 @@
 /**
  * Keeps the run folder of a master that runs: what a clean-up of `/tmp` or a deployment has removed of it is made anew,
- * so that the next worker has a place for its sockets and commands find the master. Made by `run-command.ts`; called by
- * the master before it starts a worker, and every other second. Must stay true: it never throws for what the system
- * refuses, and each reason is told once.
+ * so that the next worker has a place for its sockets and commands find the master. The master checks before it starts
+ * a worker, and every other second. Must stay true: it never throws for what the system refuses, and each reason is
+ * told once.
  */
 
 import { Failure } from '../../kit/ground/failure.js'

@@ -1,9 +1,9 @@
 /**
- * Whether a folder may be our run folder, and making it one. Called by `run-folder.ts` alone.
- * Must stay true: root never changes owner or mode of a folder that it did not make, unless the folder is root's own,
- * or the service's user's below folders of root's, and holds nothing but what a dead daimyo left; everything is done
- * on a descriptor, so that a folder swapped for a link in between is not followed; what the service's user could
- * plant is removed only when that user can change the folder no more.
+ * Whether a folder may be our run folder, and making it one. Must stay true: root never changes owner or mode of a
+ * folder that it did not make, unless the folder is root's own, or the service's user's below folders of root's, and
+ * holds nothing but what a dead daimyo left; everything is done on a descriptor, so that a folder swapped for a link in
+ * between is not followed; what the service's user could plant is removed only when that user can change the folder no
+ * more.
  */
 
 import {

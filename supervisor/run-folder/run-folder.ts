@@ -1,12 +1,10 @@
 /**
  * The run folder: the control socket and `master.pid`, the claim of the master that uses it, and below it `workers/`
- * with the sockets of the workers.
- * Called by `run-command.ts` before anything is opened.
- * Must stay true: at most one master uses a folder; a folder that somebody else planted, or may write to, is refused;
- * under a root master with `uid` the folder is root's and only `workers/` the service's user's, so that nobody else
- * decides who is asked and who is believed to run; nothing is removed from the folder but sockets and claims under our
- * own names, and those only when their master is gone. In `workers/` everything under our names is ours
- * (`workers-folder.ts`).
+ * with the sockets of the workers. It is claimed before anything is opened. Must stay true: at most one master uses a
+ * folder; a folder that somebody else planted, or may write to, is refused; under a root master with `uid` the folder
+ * is root's and only `workers/` the service's user's, so that nobody else decides who is asked and who is believed to
+ * run; nothing is removed from the folder but sockets and claims under our own names, and those only when their master
+ * is gone. In `workers/` everything under our names is ours (`workers-folder.ts`).
  */
 
 import { lstatSync, unlinkSync } from 'node:fs'

@@ -1,10 +1,9 @@
 /**
- * The names `worker-ID.sock`, `.link`, `.tunnel` and `.watch` in the folder `workers/` of a run folder. Called by
- * `worker-handle.ts` and `run-folder.ts`.
- * Must stay true: in that folder everything under these names is ours, whatever the service's user puts there. The
- * worker that needs a name frees it (`kit/ground/clear-name.ts`); the master has what is left removed by a child
- * (`file-removal.ts`), since what lies there may take minutes to remove. At its start it renames planted directories
- * aside, which is quick. Nothing is followed, nothing is deleted recursively, and the work is bounded.
+ * The names `worker-ID.sock`, `.link`, `.tunnel` and `.watch` in the folder `workers/` of a run folder. Must stay true:
+ * in that folder everything under these names is ours, whatever the service's user puts there. The worker that needs a
+ * name frees it (`kit/ground/clear-name.ts`); the master has what is left removed by a child (`file-removal.ts`), since
+ * what lies there may take minutes to remove. At its start it renames planted directories aside, which is quick.
+ * Nothing is followed, nothing is deleted recursively, and the work is bounded.
  *
  * Root may rename there although the folder belongs to the service's user: the folder above is root's, so the user
  * cannot replace `workers/`, and rename(2) does not follow the last component.

@@ -1,6 +1,6 @@
 /**
- * What the terminal shows after a start: what runs, where, and how to reload and stop it. Called by `run-command.ts`
- * (foreground) and `start-command.ts` (background). Pure.
+ * The text on the terminal after a start, in the foreground or in the background: what runs, where, and how to reload
+ * and stop it. Pure.
  */
 
 import { relative } from 'node:path'

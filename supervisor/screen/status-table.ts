@@ -1,7 +1,4 @@
-/**
- * A running master's report as text for a person: `daimyo status`. Called by `status-command.ts`.
- * Pure: time is passed in.
- */
+/** A running master's report as text for a person: `daimyo status`. Pure: time is passed in. */
 
 import { describeUnended } from '../../kit/process/tracers.js'
 import type { ProxyReport, StatusReport, WorkerReport } from '../control/control-protocol.js'

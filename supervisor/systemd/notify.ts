@@ -1,8 +1,8 @@
 /**
  * Tells systemd what the master does (sd_notify(3)), through the `systemd-notify` program: Node has no unix datagram
- * sockets. Called by `service-reports.ts` at each change; without NOTIFY_SOCKET in the environment it does nothing.
- * Must stay true: the loop is never blocked and the program never fails because of it; messages arrive in their order;
- * what waits is bounded (a newer message of the same kind replaces one that still waits).
+ * sockets. Each change is sent; without NOTIFY_SOCKET in the environment it does nothing. Must stay true: the loop is
+ * never blocked and the program never fails because of it; messages arrive in their order; what waits is bounded (a
+ * newer message of the same kind replaces one that still waits).
  */
 
 import type { ChildProcess } from 'node:child_process'

@@ -1,9 +1,8 @@
 /**
  * What systemd hears, and when: each change of the tree at once, a status line when it says something new, the
- * watchdog's food, and more time while the start, a reload or the stop goes on. Made by `run-command.ts`; `notify.ts`
- * delivers.
- * Must stay true: the watchdog is fed only by a turn of the master's loop in which a worker has answered lately; time
- * is asked for from beat to beat, so a master that hangs gets none.
+ * watchdog's food, and more time while the start, a reload or the stop goes on. `notify.ts` delivers. Must stay true:
+ * the watchdog is fed only by a turn of the master's loop in which a worker has answered lately; time is asked for from
+ * beat to beat, so a master that hangs gets none.
  */
 
 import type { Log } from '../../kit/log/log.js'

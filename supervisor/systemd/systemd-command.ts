@@ -1,7 +1,6 @@
 /**
- * `daimyo systemd INI [FOLDER]`: the units that fit this INI, on standard output or as files in a folder. Called by
- * `command.ts`. Must stay true: no secret leaves the INI: options on the command line go along, but a secret one is
- * refused.
+ * `daimyo systemd INI [FOLDER]`: the units that fit this INI, on standard output or as files in a folder. Must stay
+ * true: no secret leaves the INI: options on the command line go along, but a secret one is refused.
  */
 
 import { rmSync, writeFileSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * What the systemd units of one INI say: times, folders, sockets and the command line, from its settings. Called by
- * `systemd-command.ts`. Pure: what has to be looked up comes in.
+ * What the systemd units of one INI say: times, folders, sockets and the command line, from its settings. Pure: what
+ * has to be looked up comes in.
  */
 
 import { isIP } from 'node:net'

@@ -1,4 +1,4 @@
-/** Waits for what a child that has exited still has in its pipes. Used by `spawn-child.ts` and `shell-command.ts`. */
+/** Waits for what a child that has exited still has in its pipes. */
 
 import type { Duplex } from 'node:stream'
 

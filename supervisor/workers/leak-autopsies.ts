@@ -1,10 +1,9 @@
 /**
- * Heap snapshots of workers that leaked (`leak-autopsy`): whether a worker may write one, where, and what is kept.
- * Owned by `workers.ts`; the worker itself writes, after its last request and before its exit.
- * Must stay true: one at a time and one an hour at most, never more files than asked for, never the last of the disk;
- * and of the folder nothing is touched that does not have a name of ours. All of it is done as the service's user,
- * whose workers write there: a folder that they have filled with names is refused. Where that is another user, another
- * process looks (`task-children.ts`).
+ * Heap snapshots of workers that leaked (`leak-autopsy`): whether a worker may write one, where, and what is kept. The
+ * worker itself writes, after its last request and before its exit. Must stay true: one at a time and one an hour at
+ * most, never more files than asked for, never the last of the disk; and of the folder nothing is touched that does not
+ * have a name of ours. All of it is done as the service's user, whose workers write there: a folder that they have
+ * filled with names is refused. Where that is another user, another process looks (`task-children.ts`).
  */
 
 import { lstatSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * Prints the lifecycle table of `worker-phase.ts` for docs/worker-lifecycle.md, by running every cell once. Called by
- * `test/tidy.ts`, which compares. Pure.
+ * Prints the lifecycle table of `worker-phase.ts` for docs/worker-lifecycle.md, by running every cell once.
+ * `test/tidy.ts` compares. Pure.
  */
 
 import {

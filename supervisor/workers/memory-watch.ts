@@ -1,6 +1,6 @@
 /**
  * What the memory of the workers calls for, each time that it was read (`process-usage.ts`): `reload-on-rss`,
- * `evil-reload-on-rss` and `memory-report`. Owned by `process-tree.ts`.
+ * `evil-reload-on-rss` and `memory-report`.
  */
 
 import type { MasterContext } from '../child/master-context.js'

@@ -1,6 +1,6 @@
 /**
  * The arguments of Node itself for a worker: `node-args`, and the limit of V8's heap that follows from the memory
- * limits. Used by `worker-handle.ts`. Pure.
+ * limits. Pure.
  */
 
 import type { Settings } from '../config/values/settings.js'

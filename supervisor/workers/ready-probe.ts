@@ -1,8 +1,8 @@
 /**
- * Asks a new worker, on its own unix socket, what `ready-check` says, again and again until it answers as it should.
- * Made by `worker-handle.ts` when its worker listens, and stopped by it when the worker's boot is over: the worker's start
- * deadline bounds it. Must stay true: it connects as the service's user, who may put a link to another service in the
- * socket's place; and later where the master would wait to become that user.
+ * Asks a new worker, on its own unix socket, what `ready-check` says, again and again until it answers as it should. It
+ * runs from the moment at which the worker listens to the end of the worker's boot, so the start deadline bounds it.
+ * Must stay true: it connects as the service's user, who may put a link to another service in the socket's place; and
+ * later where the master would wait to become that user.
  */
 
 import { type ClientRequest, request, STATUS_CODES } from 'node:http'

@@ -1,7 +1,6 @@
 /**
- * When a worker has lived long enough: requests, time and memory, as uWSGI counts them. Used by `memory-watch.ts` and
- * `worker-handle.ts`. Pure. Must stay true: recycling only ever asks for a replacement; the old worker serves until that is
- * linked. `evil` alone kills.
+ * When a worker has lived long enough: requests, time and memory, as uWSGI counts them. Pure. Must stay true: recycling
+ * only ever asks for a replacement; the old worker serves until that is linked. `evil` alone kills.
  */
 
 import { afterLoss, type BackOff } from '../child/back-off.js'

@@ -1,9 +1,8 @@
 /**
- * How many workers are wanted. Owned by `process-tree.ts`; feeds `cheaper.ts` with what is known of the workers, once a
- * second. It sets `target.wanted` of the workers; `slots.ts` brings that about.
- * Must stay true: a number that a person asked for counts until the next one, or until `processes` of the INI changes.
- * A sleeping tree (no worker wanted, though there is an application) wakes up at the first request: the proxies ask for
- * a worker as long as one waits.
+ * The number of workers that are wanted. Once a second `cheaper.ts` decides from the figures of the workers. It sets
+ * `target.wanted` of the workers; `slots.ts` brings that about. Must stay true: a number that a person asked for counts
+ * until the next one, or until `processes` of the INI changes. A sleeping tree (no worker wanted, though there is an
+ * application) wakes up at the first request: the proxies ask for a worker as long as one waits.
  */
 
 import type { Generation, MasterContext } from '../child/master-context.js'

@@ -1,6 +1,6 @@
 /**
- * Which workers to start and which to end: compares what is with what is wanted. Pure; `workers.ts` executes the actions
- * and asks again after every event.
+ * Which workers to start and which to end: compares what is with what is wanted. Pure; `workers.ts` executes the
+ * actions and asks again after every event.
  *
  * Each slot has at most one current worker and one replacement of it. A replacement is started beside the current
  * worker and takes its place when it is ready and linked by all proxies, or waits for its first request; only then is

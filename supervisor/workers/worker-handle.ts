@@ -1,6 +1,6 @@
 /**
  * A worker as the master sees it: one process, one life, never used again. Executes the effects that `worker-phase.ts`
- * decides; owned by `workers.ts`. What runs inside the process is `app/host/`.
+ * decides. What runs inside the process is `app/host/`.
  */
 
 import { dirname, join } from 'node:path'
@@ -82,16 +82,16 @@ export interface WorkerSpec {
   allowance: WorkerAllowance
 }
 
-/** What a life's effects do to the rest of the tree. */
+/** Effects of a worker's life on the rest of the tree. */
 export interface WorkerActions {
   announce(worker: WorkerHandle): void
   takeOut(worker: WorkerHandle): void
   closeTunnels(worker: WorkerHandle): void
   withdraw(worker: WorkerHandle, end: WorkerEnd): void
   accumulate(worker: WorkerHandle): void
-  /** Its process has ended: what it has started may be left. `isThere`: it was given up in place of that. */
+  /** The process has ended, and processes that it started may be left. `isThere`: it has not ended but was given up. */
   reaped(worker: WorkerHandle, pid: number, isThere: boolean): void
-  /** Where it leaves a heap snapshot, null: nowhere. */
+  /** The path for a heap snapshot of the worker; null: it writes none. */
   snapshotPath(worker: WorkerHandle): string | null | Promise<string | null>
 }
 

@@ -1,7 +1,7 @@
 /**
  * What the life of a worker consists of: its phases, what can happen to it, what is to be done then, and how it begins
- * and ends. `worker-phase.ts` decides from it, `worker-handle.ts` executes, `workers.ts`, `reload.ts` and `metrics-state.ts`
- * read. Pure.
+ * and ends. `worker-phase.ts` decides from it, `worker-handle.ts` executes, `workers.ts`, `reload.ts` and
+ * `metrics-state.ts` read. Pure.
  */
 
 import type { BlockedLoop, StreamLimits, WorkerEnd } from '../../kit/channel/messages.js'

@@ -1,6 +1,6 @@
 /**
- * How busy each worker is, summed over the proxies: each of them tells only what it sees. Owned by `process-tree.ts`,
- * read by the status. What a dead proxy has counted stays counted.
+ * How busy each worker is, summed over the proxies: each of them tells only what it sees. The status shows it. Counts
+ * of a dead proxy remain in the sums.
  */
 
 import type { WorkerLoad } from '../../kit/channel/messages.js'

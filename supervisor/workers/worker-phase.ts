@@ -1,6 +1,6 @@
 /**
- * The lifecycle of a worker as a total table, phase × event → next phase and effects. Used by `worker-handle.ts`, which
- * executes the effects; nothing else decides what happens to a worker.
+ * The lifecycle of a worker as a total table, phase × event → next phase and effects. `worker-handle.ts` executes the
+ * effects; nothing else decides what happens to a worker.
  *
  *     booting → ready → retiring → lingering → stopping → gone
  *      ↓   ↑      └────────┴───────────┴──────────┴→ killed → gone

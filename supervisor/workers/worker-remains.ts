@@ -1,7 +1,7 @@
 /**
- * What workers that have ended leave behind: the processes that the application started and did not end. Owned by
- * `workers.ts`. Must stay true: each worker's end is followed, whatever the end was, and what is found is told; it is
- * ended unless `keep-children` says otherwise; `areGone` is true only when nothing is looked for or ended any more.
+ * What workers that have ended leave behind: the processes that the application started and did not end. Must stay
+ * true: each worker's end is followed, whatever the end was, and what is found is told; it is ended unless
+ * `keep-children` says otherwise; `areGone` is true only when nothing is looked for or ended any more.
  */
 
 import {

@@ -1,8 +1,8 @@
 /**
  * All workers: the slots with their current workers and replacements, and those that are leaving. Executes what
- * `slots.ts` decides; owned by `process-tree.ts`, steered by `reload.ts`.
- * Must stay true: a worker is in one place only, a slot's or `leaving`, until it is reaped; then it is in none. One
- * that SIGKILL does not end is in `unended` from the moment at which it was given up, and there nobody waits for it.
+ * `slots.ts` decides. Must stay true: a worker is in one place only, a slot's or `leaving`, until it is reaped; then it
+ * is in none. One that SIGKILL does not end is in `unended` from the moment at which it was given up, and there nobody
+ * waits for it.
  */
 
 import type { StreamLimits, WorkerAddress, WorkerEnd, WorkerToMaster } from '../../kit/channel/messages.js'

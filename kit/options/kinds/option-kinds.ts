@@ -1,6 +1,6 @@
 /**
  * The kinds of values that options take: how each is read, printed and hidden, and what a message says is accepted.
- * Used by the rows of `options.ts`; `option-values.ts` calls them. Pure: a kind touches no file.
+ * Pure: a kind touches no file.
  */
 
 import { resolve } from 'node:path'

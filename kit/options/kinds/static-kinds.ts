@@ -1,6 +1,4 @@
-/**
- * The kinds of values that only the options of static files take. Used by the rows of `static-options.ts`. Pure.
- */
+/** The kinds of values that only the options of static files take. Pure. */
 
 import type { ContentCoding, ExpiresRule } from '../values/value-types.js'
 import { type Kind, urlPath } from './option-kinds.js'

@@ -1,6 +1,6 @@
 /**
  * Addresses to listen on, as uWSGI writes them: `:44444`, `127.0.0.1:44444`, `[::1]:44444`, `/run/x.sock`.
- * Used by the option table; the sockets are opened by `listeners.ts` and the metrics endpoint. Pure.
+ * `listeners.ts` and the metrics endpoint open the sockets. Pure.
  */
 
 import { isIPv4, isIPv6 } from 'node:net'

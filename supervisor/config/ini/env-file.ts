@@ -1,6 +1,6 @@
 /**
  * The text of an `env-file`, NAME=VALUE lines as systemd's EnvironmentFile= (systemd.exec(5)) and dotenv have them.
- * Called by `environment-files.ts`. Pure.
+ * Pure.
  *
  * Blank lines and lines that begin with `#` or `;` do not count; `export` before a name, blanks around name and value
  * neither. A value in quotes is taken as it stands, line breaks too. Must stay true: what the two would read

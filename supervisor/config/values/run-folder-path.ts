@@ -1,7 +1,6 @@
 /**
- * Which folder holds the control socket and, in a folder below, the workers' sockets: the one of `run-dir`, or one
- * that the same INI always
- * leads to, so that `daimyo reload` finds the master that `daimyo start` started. Called by `read-settings.ts`. Pure.
+ * Which folder holds the control socket and, in a folder below, the workers' sockets: the one of `run-dir`, or one that
+ * the same INI always leads to, so that `daimyo reload` finds the master that `daimyo start` started. Pure.
  */
 
 import { basename, extname, join } from 'node:path'
