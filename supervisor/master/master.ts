@@ -52,22 +52,22 @@ import { removeSocketBy } from './socket-removal.js'
 export interface MasterDeps {
   settings: Settings
   readSettings: () => Reading | Promise<Reading>
-  /** Does what is to be done in folders of the service's user. */
+  /** Work in folders of the service's user. */
   tasks?: Tasks
   log: Log
-  /** Gets what the workers print. */
+  /** Output of the workers. */
   output: OutputSink
-  /** Of the children. */
+  /** Pipes of the children. */
   pipes: Pipes
   /** Reopens the master's own logs (SIGUSR1). Resolves with null, or with the reason why it failed. */
   reopenLogs: (move?: () => Promise<void>) => Promise<string | null>
-  /** Makes anew what was removed of the run folder. */
+  /** Restores the parts of the run folder that were removed. */
   keepRunFolder?: () => void
   metrics: MetricsSink
   /** The text of `/metrics`, for proxies that serve it. */
   renderMetrics: () => string | Promise<string>
   version: string
-  /** Where the metrics endpoint really listens, once it does. */
+  /** The URL at which the metrics endpoint listens, once it does. */
   metricsUrl?: () => string | null
   environment?: NodeJS.ProcessEnv
   /** Sockets of systemd. */
@@ -76,7 +76,7 @@ export interface MasterDeps {
   nowMs?: () => number
   /** How long a ready worker may be without a link from every proxy. */
   linkMs?: number
-  /** How long a proxy that accepts may say nothing. */
+  /** How long a proxy that accepts may be silent. */
   proxySilentMs?: number
   backOffShare?: number
   /** How the kernel's OOM kills are counted. */
@@ -179,7 +179,7 @@ export class Master {
   }
 
   /**
-   * Reloads, after those that were asked for before; `progress` gets a line for each thing done, `why` is for the log.
+   * Reloads, after the reloads that were requested before. `progress` gets a line for each step, `why` is for the log.
    */
   reload(progress: (text: string) => void, why = 'command'): Promise<ReloadOutcome> {
     return new Promise(done => {
@@ -193,11 +193,11 @@ export class Master {
     return describeReloadWait(tree?.reloads.wait(workerId => tree.loads.of(workerId).inFlight, Date.now()) ?? null)
   }
 
-  /** What a person asked of the running tree; resolves when it has happened or has failed. */
+  /** An operator's order to the running tree; resolves when it is done or has failed. */
   order(order: Order, progress: (text: string) => void): Promise<OrderOutcome> {
     if (order.type === 'reopen-logs' && (this.#tree === null || this.#shutdown !== null)) {
-      // Whoever moved a file away during a long start is not to wait for its end, nor is a long stop to write on into
-      // that file.
+      // An operator who has moved the log file need not wait for the end of a long start, and a long stop must not
+      // write on into the moved file.
       return this.reopenLogs().then(why => (why === null ? { ok: true } : { ok: false, reason: why, lines: [] }))
     }
     return new Promise(done => this.#queue.put({ type: 'order', request: { order, progress, done } }))
@@ -209,7 +209,7 @@ export class Master {
     await this.finished
   }
 
-  /** A letter of the master FIFO: what a signal would do. */
+  /** A letter of the master FIFO: the same as a signal. */
   signal(name: string, event: SignalEvent): void {
     this.#queue.put({ type: 'signal', signal: name, event })
   }
@@ -220,23 +220,23 @@ export class Master {
   }
 
   /**
-   * What SIGUSR1 does; `move`: what has to be done before. Resolves with why the log could not be opened, null: it was.
-   * Never rejects.
+   * The work of SIGUSR1; `move`: work to be done before. Resolves with the reason why the log could not be opened, or
+   * null. Never rejects.
    */
   async reopenLogs(move?: () => Promise<void>): Promise<string | null> {
     const why = await this.#deps.reopenLogs(move)
-    // Those of the proxies may be elsewhere.
+    // The logs of the proxies may be other files.
     if (why === null || move === undefined) this.#tree?.proxies.reopenLogs()
     if (why === null) this.#context.log('logs-reopened')
     return why
   }
 
-  /** Processes that SIGKILL does not end; after the end of the master, those that it has left. */
+  /** Processes that SIGKILL does not end; after the end of the master, those that still exist. */
   get unended(): UnendedProcess[] {
     return this.#tree === null ? this.#left : unendedProcesses(this.#tree)
   }
 
-  /** What runs at this moment. */
+  /** The report on everything that runs now. */
   status(): StatusReport {
     const tree = this.#tree
     const nowMs = this.#context.nowMs()
@@ -271,7 +271,7 @@ export class Master {
     return ready.filter(worker => tree.loads.answers(worker.address.workerId, nowMs, withinMs)).length
   }
 
-  /** The oldest requests that are not answered yet. */
+  /** The oldest requests without a response. */
   async inFlight(): Promise<InFlightRequest[]> {
     return (await this.#tree?.survey.ask(this.#tree.proxies.alive())) ?? []
   }
@@ -320,7 +320,7 @@ export class Master {
     })
     try {
       if (settings.dieOnIdle) demandInherited(listeners)
-      // Behind the listeners: where the port is taken, nothing is migrated.
+      // After the listeners: if the port is taken, no migration runs.
       await this.#hooks.beforeApplication(settings)
       if (this.#shutdown !== null) throw interrupted(this.#shutdown.why)
     } catch (error) {
@@ -345,7 +345,7 @@ export class Master {
     )
   }
 
-  /** It stays where that is not done in time: the next start takes it. */
+  /** A socket that is not removed in time stays; the next start removes it. */
   #removeSocket(path: string): Promise<void> {
     const { tasks, log } = this.#context
     return removeSocketBy(tasks, path, this.#deps.settings.credentials, log)
@@ -355,7 +355,7 @@ export class Master {
     return await this.#context.tasks.run(releaseTask, settings, { ...settings, what: 'cannot look up the release' })
   }
 
-  /** For a reload: the new settings, once what must run before their application has run. */
+  /** For a reload: the new settings, after the hooks that must run before their application. */
   async #readAgain({ scope, ifChanged, inForce }: SettingsWanted): Promise<Reading> {
     const asBefore: Reading = { settings: inForce, mistakes: [], remarks: [] }
     const reading = scope === 'workers' ? asBefore : await this.#deps.readSettings()
@@ -402,7 +402,7 @@ export class Master {
     }
   }
 
-  /** Nobody is waited for any more. */
+  /** From here on nothing is waited for. */
   #kill(why: string): void {
     if (this.#shutdown === null || this.#tree === null) return
     this.#tree.attached.kill()
@@ -417,7 +417,7 @@ export class Master {
       this.#context.log('worker-status', { slot, pid, phase, generation, requests, inFlight, lagMs, rssBytes })
   }
 
-  /** After each event. */
+  /** Runs after each event. */
   #settle(): void {
     const tree = this.#tree
     if (tree === null) return
@@ -426,7 +426,7 @@ export class Master {
     if (!this.#isStarted && this.#shutdown === null && tree.isWhole) this.#succeed(tree)
   }
 
-  /** Is called when the workers are gone. Ends daemons, cron jobs and hooks. */
+  /** Runs when the workers have ended. Ends daemons, cron jobs and hooks. */
   #isSwept({ settings, attached }: ProcessTree): boolean {
     return this.#hooks.atExit(settings) && attached.end(settings.reloadMercyMs) && this.#hooks.close()
   }
@@ -473,13 +473,13 @@ export class Master {
   }
 }
 
-/** A hook's last lines belong to the message. */
+/** The last lines of a hook are a part of the message. */
 function startFailure(error: unknown): unknown {
   if (!(error instanceof HookFailure)) return error
   return printedFailure(`cannot start: ${error.message}`, error.lines)
 }
 
-/** The lines are a child's, which has printed them. */
+/** The child has printed these lines already. */
 function printedFailure(message: string, lines: readonly string[]): Failure {
   const failure = longFailure(message, lines)
   failure.brief = message

@@ -4,11 +4,11 @@
  *     reading → canary → soaking → rolling → done
  *         └────────┴─────────┴─────────┴→ rolled back
  *
- * A reload moves the target of the workers to a new generation; the slots do the rest. The first of the new workers
- * that all proxies have linked is the canary. It serves beside the old ones as long as it soaks (`soak.ts`), then the
- * new settings are in force. Any worker of the new generation that is not ready in time, or dies by itself, moves the
- * target back. What must stay true: until a reload is done, everything of the generation before it is still known, and
- * nothing of it was given up before a new worker stood in its place.
+ * A reload moves the target of the workers to a new generation; the slots do the rest. The first new worker that all
+ * proxies have linked is the canary. It serves beside the old workers while it soaks (`soak.ts`); then the new settings
+ * are in force. If a worker of the new generation is not ready in time, or dies by itself, the target goes back. What
+ * must stay true: until a reload is done, the generation before it is known completely, and none of its workers was
+ * given up before a new worker took its place.
  */
 
 import { reasonOf } from '../../kit/ground/failure.js'
@@ -26,47 +26,47 @@ import type { Workers, WorkersTarget } from '../workers/workers.js'
 import type { ReloadWait } from './reload-wait.js'
 import { figuresSince, judgeSoak, type Soak, soakEnd } from './soak.js'
 
-/** What reloads tell the master. */
+/** Events of reloads in the queue of the master. */
 export type ReloadEvent =
   | PlainEvent
   | { type: 'reload'; request: ReloadRequest }
   | { type: 'reading'; reading: Reading | Error; release: Release | null }
 
 /**
- * Somebody asks for a reload, and may wait for it. `why` is for the log: a signal, `command`, the option that watches a
- * path.
+ * A request for a reload, whose sender may wait for it. `why` is for the log: a signal, `command`, or the option that
+ * watches a path.
  */
 export interface ReloadRequest {
   why: string
-  /** `workers`: new ones with the settings in force; nothing is read. */
+  /** `workers`: new workers with the settings in force; the configuration is not read. */
   scope: 'configuration' | 'workers'
-  /** Nobody is replaced when the configuration means the same as before. */
+  /** No worker is replaced if the configuration means the same as before. */
   ifChanged?: boolean
   progress(text: string): void
   done(outcome: ReloadOutcome): void
 }
 
-/** What a reload wants to work with: the configuration read again, or the settings in force. */
+/** The source of a reload's settings: the configuration read again, or the settings in force. */
 export type SettingsWanted = Pick<ReloadRequest, 'scope' | 'ifChanged'> & { inForce: Settings }
 
-/** How a reload ended; what could not change without a restart is in `ignored`, by option name. */
+/** How a reload ended. `ignored`: changes that need a restart, by option name. */
 export type ReloadOutcome =
   | { ok: true; generation: number; ignored: string[] }
   | { ok: false; reason: string; lines: string[] }
 
-/** What a reload works with. */
+/** The outside world of reloads. */
 export interface ReloadDeps {
   context: MasterContext<ReloadEvent>
   workers: Workers
-  /** Reads, where that is wanted, and prepares what the new settings need. */
+  /** Reads the configuration if wanted, and prepares what the new settings need. */
   readSettings: (wanted: SettingsWanted) => Reading | Promise<Reading>
-  /** The release that settings lead to now; rejects with why there is none. */
+  /** The release that the settings lead to now; rejects with the reason if there is none. */
   resolveRelease: (settings: Settings) => Promise<Release>
-  /** Makes a generation's settings the ones in force: the proxies', and the master's own deadlines. */
+  /** Puts a generation's settings into force: in the proxies, and for the deadlines of the master. */
   apply(generation: Generation): void
-  /** The proxies go by what was applied last. */
+  /** The proxies use the settings that were applied last. */
   isInForce(): boolean
-  /** What the proxies count of a worker's answers. */
+  /** Counts and times of a worker's responses, as the proxies see them. */
   figuresOf(workerId: number): ResponseFigures
 }
 
@@ -81,29 +81,29 @@ interface Running {
   soak: Soak | null
 }
 
-/** What is known when the next step of a reload is decided. */
+/** The facts that decide the next step of a reload. */
 export interface ReloadFacts {
   phase: 'canary' | 'soaking' | 'rolling'
   failure: BootFailure | null
-  /** The new generation has no application: nothing to prove. */
+  /** The new generation has no application, so there is nothing to prove. */
   isStatic: boolean
-  /** A new worker serves, be it beside the one that it replaces; it has to soak, and has done so. */
+  /** `hasCanary`: a new worker serves, perhaps beside the one that it replaces. It must soak, and has soaked. */
   hasCanary: boolean
   mustSoak: boolean
   isSoaked: boolean
-  /** Slots of the new generation whose worker serves or waits for its first request, and all slots that are wanted. */
+  /** Slots of the new generation whose worker serves or waits for its first request, and the number of wanted slots. */
   inPlace: number
   wanted: number
-  /** Slots that are there, and how many of them belong to the new generation. */
+  /** All slots, and the slots of the new generation. */
   slots: number
   moved: number
-  /** Workers of other generations that still finish what they have. */
+  /** Workers of other generations that still finish their requests. */
   leaving: number
-  /** All proxies go by the new settings. */
+  /** All proxies use the new settings. */
   isInForce: boolean
 }
 
-/** What to do now. Pure. */
+/** The next step. Pure. */
 export function nextReloadStep(facts: ReloadFacts): 'wait' | 'soak' | 'seek' | 'commit' | 'roll-back' | 'finish' {
   if (facts.failure !== null) return 'roll-back'
   if (facts.phase === 'canary') {
@@ -119,15 +119,15 @@ export function nextReloadStep(facts: ReloadFacts): 'wait' | 'soak' | 'seek' | '
   return isRolled && facts.inPlace >= facts.wanted && facts.leaving === 0 && facts.isInForce ? 'finish' : 'wait'
 }
 
-/** The reload that runs, and those who wait for the next. */
+/** The reload that runs, and the requests for the next one. */
 export class Reloads {
   readonly #deps: ReloadDeps
   #running: Running | null = null
-  /** Whoever asks while a reload runs gets the next one, all the same. */
+  /** All requests that come while a reload runs share the next one. */
   #queued: ReloadRequest[] = []
   #isOpen = false
   #lastNumber: number
-  /** Outcomes since the start: what `daimyo_reloads_total` counts. */
+  /** Outcomes since the start, for `daimyo_reloads_total`. */
   readonly outcomes = { ok: 0, failed: 0 }
 
   constructor(deps: ReloadDeps) {
@@ -140,8 +140,8 @@ export class Reloads {
   }
 
   /**
-   * What it waits for, null: none runs. `inFlightOf`: what the proxies have at a worker; `wallMs`: now, by the wall
-   * clock.
+   * What the running reload waits for; null: none runs. `inFlightOf`: work of the proxies at a worker; `wallMs`: now,
+   * by the wall clock.
    */
   wait(inFlightOf: (workerId: number) => number, wallMs: number): ReloadWait | null {
     const running = this.#running
@@ -165,7 +165,7 @@ export class Reloads {
     }
   }
 
-  /** When the first new worker has to be ready, as far as one is there. */
+  /** When the first new worker has to be ready, if there is one. */
   #canaryDeadline(next: Generation | null): number | null {
     const canary = this.#deps.workers.all().find(({ generation, life }) => {
       return generation === next && life.phase === 'booting'
@@ -173,20 +173,20 @@ export class Reloads {
     return canary?.life.deadlineMs ?? null
   }
 
-  /** From now on reloads run; before, the start has to succeed first. */
+  /** Reloads may run from now on: the start has succeeded. */
   open(): void {
     this.#isOpen = true
     this.#beginQueued()
   }
 
-  /** Takes a request in; it is answered when its reload has happened or has failed. */
+  /** Takes a request. Its sender gets an answer when the reload is done or has failed. */
   request(request: ReloadRequest): void {
     this.#queued.push(request)
     if (this.#running !== null) request.progress('waiting for the reload that runs')
     this.#beginQueued()
   }
 
-  /** The INI was read again. `release`: of its settings, where workers are to be started. */
+  /** The INI was read again. `release`: the release of its settings, if workers have to start. */
   read(reading: Reading | Error, release: Release | null): void {
     const running = this.#running
     if (running === null || running.phase !== 'reading') return
@@ -207,7 +207,10 @@ export class Reloads {
     if (this.#running?.next?.number === failure.generation) this.#running.failure ??= failure
   }
 
-  /** A worker is gone. What the new ones do while they are judged counts; later only what cannot come from outside. */
+  /**
+   * A worker has ended. While the new workers are judged, each of their ends counts; later only ends without a cause
+   * from outside.
+   */
   workerGone(worker: WorkerHandle): void {
     const running = this.#running
     const { pid, slot } = worker.address
@@ -221,12 +224,12 @@ export class Reloads {
     )
   }
 
-  /** When to look again although nothing happens. */
+  /** When to look again if nothing happens. */
   get wakeAtMs(): number | null {
     return this.#running?.soak?.overMs ?? null
   }
 
-  /** Takes as many steps as can be taken now. */
+  /** Takes as many steps as are possible now. */
   check(): void {
     while (this.#running?.next) {
       if (this.#running.soak !== null) this.#judge(this.#running, this.#running.soak)
@@ -240,7 +243,7 @@ export class Reloads {
     }
   }
 
-  /** The tree stops: nobody waits for a reload any more. */
+  /** The tree stops: each waiting request gets its answer. */
   close(why: string): void {
     this.#isOpen = false
     if (this.#running !== null) this.#finish({ ok: false, reason: `the master stops: ${why}`, lines: [] })
@@ -283,7 +286,7 @@ export class Reloads {
       .then(read => context.put({ type: 'reading', ...read }))
   }
 
-  /** Null: no worker is to be started. */
+  /** Null: no worker has to start. */
   async #releaseOf({ settings, mistakes }: Reading, { inForce, ifChanged }: SettingsWanted): Promise<Release | null> {
     if (settings === null || mistakes.length > 0 || (ifChanged && meansTheSame(inForce, settings))) return null
     return await this.#deps.resolveRelease(settingsAfterReload(inForce, settings))
@@ -341,7 +344,7 @@ export class Reloads {
     }
   }
 
-  /** The first new worker that serves; while it soaks, a proxy that starts anew may not have linked it yet. */
+  /** The first new worker that serves. While it soaks, a proxy that has just started may not have linked it yet. */
   #canary(next: Generation): WorkerHandle | null {
     const { workers } = this.#deps
     const soaks = this.#running?.phase === 'soaking'
@@ -365,7 +368,7 @@ export class Reloads {
     this.#progress(`generation ${next.number}: the first worker is ready and soaks for ${soakMs / 1000} s`)
   }
 
-  /** The canary was taken away for a reason that is not its own, such as fewer workers wanted. */
+  /** The canary was taken away for a reason outside, such as fewer wanted workers. */
   #seek(running: Running): void {
     const { workers } = this.#deps
     running.phase = 'canary'
@@ -383,7 +386,7 @@ export class Reloads {
     running.failure ??= this.#deps.workers.find(soak.canary)?.judgement(verdict.reason) ?? null
   }
 
-  /** The workers that serve and are not of the new generation. */
+  /** Workers that serve and belong to another generation. */
   #others(next: Generation): number[] {
     const others = this.#deps.workers.all().filter(({ generation, life }) => {
       return generation !== next && life.phase === 'ready'
@@ -391,7 +394,7 @@ export class Reloads {
     return others.map(({ address }) => address.workerId)
   }
 
-  /** The canary has proven itself: the new settings are in force, for the proxies too. */
+  /** The canary has proved itself: the new settings come into force, for the proxies too. */
   #commit(running: Running, next: Generation): void {
     const { workers, apply } = this.#deps
     running.phase = 'rolling'
@@ -400,11 +403,11 @@ export class Reloads {
     apply(next)
   }
 
-  /** What TTIN and TTOU made of the number stays, unless the INI has another one now. */
+  /** A number changed by TTIN and TTOU stays, unless the INI has a new number. */
   #wantedAfter(before: WorkersTarget, { settings, release }: Generation): number {
     if (release.app === null) return 0
     const isSame = before.wanted > 0 && before.base.settings.processes === settings.processes
-    // It slept, and goes on sleeping now that its new generation has proved itself.
+    // The tree slept, and sleeps on now that its new generation has proved itself.
     if (before.wanted === 0 && before.base.release.app !== null) return 0
     return isSame ? this.#deps.workers.target.wanted : workersAtFirst(settings)
   }
@@ -441,7 +444,8 @@ export class Reloads {
     this.#running = null
     this.#report(outcome)
     for (const request of running.requests) request.done(outcome)
-    // In its own event: whoever was just answered sees a master at rest, or the next reload, never a half of both.
+    // In an event of its own: a client that has just got its answer sees a master at rest, or the next reload, never a
+    // mix of both.
     setImmediate(() => this.#beginQueued())
   }
 

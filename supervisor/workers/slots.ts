@@ -1,14 +1,14 @@
 /**
- * Which workers to start and which to end: compares what is with what is wanted. Pure; `workers.ts` executes the
- * actions and asks again after every event.
+ * Which workers to start and which to end: compares the actual state with the desired one. Pure; `workers.ts` executes
+ * the actions and asks again after every event.
  *
- * Each slot has at most one current worker and one replacement of it. A replacement is started beside the current
- * worker and takes its place when it is ready and linked by all proxies, or waits for its first request; only then is
- * the other one retired. So is every slot that runs another generation than the target: a rolling reload, and its
- * rollback, are a number. A reload and an operator's order are before what workers ask for; of those the oldest worker
- * is first, so that a slot whose workers ask again and again keeps no other one waiting. A slot's own generation is
- * that of its last current worker: what dies is made good in that generation, whatever a reload is about to do, unless
- * a reload has refused it.
+ * Each slot has at most one current worker and one replacement of it. The replacement starts beside the current worker.
+ * It takes over when it is ready and all proxies have linked it, or when it waits for its first request; only then the
+ * former worker retires. A slot that runs another generation than the target is replaced in the same way: a rolling
+ * reload, and its rollback, is a number. Reloads and orders of an operator come before requests of workers. Among those
+ * the oldest worker is first, so that a slot whose workers ask again and again delays no other slot. The generation of
+ * a slot is that of its last current worker: a dead worker is replaced in that generation, whatever a reload is about
+ * to do, unless a reload has refused it.
  */
 
 import type { BackOff } from '../child/back-off.js'
@@ -16,46 +16,46 @@ import { isOrdered, isPaced } from './recycling.js'
 import type { WorkerPhase } from './worker-life.js'
 
 /**
- * Workers of a slot that were replaced and have not ended yet, beyond which nothing but an order or a reload replaces
- * another: one that finishes long answers, and the next one that does. Those that SIGKILL does not end count too;
- * beyond that number of them a slot is not even filled, but by a reload. A worker whose loop is blocked is killed in
- * place of left (`harakiri-graceful`) where its slot has so many.
+ * Workers of a slot that were replaced and have not ended yet. Beyond this number only an order or a reload replaces
+ * another one: the former workers may have long responses to finish, and so may the next. Workers that SIGKILL does not
+ * end count too; with so many of them only a reload fills the slot. With so many a worker with a blocked loop is killed
+ * instead of left to end by itself (`harakiri-graceful`).
  */
 export const MOST_PREDECESSORS = 2
 
-/** A worker as far as it matters here. */
+/** A worker as far as slots need it. */
 export interface SlotWorker {
   workerId: number
   generation: number
   phase: WorkerPhase
   sinceMs: number
-  /** All proxies that accept have it in rotation, and there are some. */
+  /** All accepting proxies have the worker in rotation, and there is one. */
   linked: boolean
-  /** Since when a proxy has accepted without it, null: none has. */
+  /** Since when a proxy has accepted without a link to it; null: no proxy has. */
   lackedSinceMs: number | null
-  /** It asked to be replaced, and why. */
+  /** Why the worker asked to be replaced. */
   recycle: string | null
 }
 
-/** A slot as it is. */
+/** The actual state of a slot. */
 export interface SlotView {
   slot: number
-  /** What a new current worker of this slot must run. */
+  /** The generation of the next current worker of this slot. */
   generation: number
   current: SlotWorker | null
   replacement: SlotWorker | null
   backOff: BackOff
-  /** When its worker may be replaced for what the worker itself has brought about; its death is made good before. */
+  /** When the worker may be replaced for a reason of its own. Its death is made good before that. */
   pace: BackOff
-  /** Its workers that leave, without one that stays for its tunnels. */
+  /** Its leaving workers, except one that lingers for its tunnels. */
   predecessors: number
-  /** Those of them, and of its workers that died, that SIGKILL does not end. */
+  /** Leaving and dead workers of the slot that SIGKILL does not end. */
   unended: number
-  /** No worker has died in it yet. */
+  /** No worker of this slot has died yet. */
   isNew: boolean
 }
 
-/** What is wanted, and the limits on the way. */
+/** The desired state, and the limits on the way to it. */
 export interface DesiredState {
   /** Workers wanted. */
   wanted: number
@@ -69,35 +69,35 @@ export interface DesiredState {
    * ready, whatever becomes of its links.
    */
   move: { why: string; atOnce: boolean; hold: 'none' | 'linked' | 'ready' }
-  /** Workers of other generations than the target that still finish what they have. */
+  /** Workers of other generations than the target that still finish their requests. */
   leaving: number
-  /** So many of them may be there when the next one is rolled. */
+  /** How many of them may exist when the next slot is rolled. */
   overlap: number
   /** How long a ready worker may wait for its links. */
   linkMs: number
   nowMs: number
 }
 
-/** One step nearer to what is wanted. */
+/** One step towards the desired state. */
 export type SlotAction =
   | { type: 'add'; slot: number; generation: number }
   | { type: 'remove'; slot: number; why: string }
   | { type: 'spawn'; slot: number; generation: number; place: 'current' | 'replacement'; why: string }
-  /** The replacement becomes the current worker; `why` is what the former one is retired for. */
+  /** The replacement becomes the current worker; `why` is the reason for the end of the former one. */
   | { type: 'promote'; slot: number; why: string }
   | { type: 'give-up'; slot: number; why: string }
 
-/** What to do now, and when to think again. */
+/** The actions to take now, and when to ask again. */
 export interface Plan {
   actions: SlotAction[]
-  /** When to ask again although nothing happened, null: never. */
+  /** When to ask again if nothing happens; null: never. */
   wakeAtMs: number | null
   held: HeldBack[]
 }
 
 /**
- * A slot that waits with its next worker, and for what: `leaving`, for its former workers to end; `unended`, for those
- * that SIGKILL does not end; `pace`, because its workers ask too soon (then until when).
+ * A slot that waits for its next worker, and why: `leaving`: former workers have to end; `unended`: SIGKILL does not
+ * end some; `pace`: its workers ask too soon (`untilMs`: until when).
  */
 export interface HeldBack {
   slot: number
@@ -105,7 +105,7 @@ export interface HeldBack {
   untilMs: number | null
 }
 
-/** The next actions. An empty list means that the slots are as wanted, or that something must happen first. */
+/** The next actions. An empty list: the desired state is reached, or an event has to come first. */
 export function reconcile(slots: readonly SlotView[], desired: DesiredState): Plan {
   const actions: SlotAction[] = []
   const kept = slots.filter(slot => slot.slot <= desired.wanted)
@@ -128,15 +128,14 @@ export function reconcile(slots: readonly SlotView[], desired: DesiredState): Pl
 }
 
 /**
- * An empty slot gets a worker, unless its replacement is just what it needs. What a reload has refused is not started
- * again.
+ * An empty slot gets a worker, unless its replacement is the worker that it needs. A generation that a reload has
+ * refused is not started again.
  */
 function fill(slot: SlotView, desired: DesiredState, waits: number[], held: HeldBack[]): SlotAction | null {
   const { nowMs, generation: proven, target } = desired
   if (slot.current !== null) return null
   if (slot.replacement?.generation === slot.generation) return { type: 'promote', slot: slot.slot, why: 'replaced' }
-  // Each holds the memory of an application, for nobody knows how long: where one is held by the kernel the next one
-  // will be.
+  // Each holds the memory of an application for an unknown time. If the kernel holds one, it will hold the next.
   if (slot.unended >= MOST_PREDECESSORS && target === slot.generation) {
     held.push({ slot: slot.slot, why: 'unended', untilMs: null })
     return null
@@ -148,7 +147,10 @@ function fill(slot: SlotView, desired: DesiredState, waits: number[], held: Held
   return { type: 'spawn', slot: slot.slot, generation, place: 'current', why: isRefused ? 'rollback' : whyFilled(slot) }
 }
 
-/** A replacement that is ready takes over when all proxies have it; one that they do not get is given up. */
+/**
+ * A replacement that is ready takes over when all proxies have linked it. One that some proxy does not link in time is
+ * given up.
+ */
 function settleReplacement(slot: SlotView, desired: DesiredState, waits: number[]): SlotAction | null {
   const { replacement } = slot
   if (replacement === null) return null
@@ -163,7 +165,7 @@ function settleReplacement(slot: SlotView, desired: DesiredState, waits: number[
   return isOverdue(replacement, desired, waits) ? { type: 'give-up', slot: slot.slot, why: 'link-deadline' } : null
 }
 
-/** A proxy accepts clients and cannot reach this worker, and has had the time to. */
+/** A proxy accepts clients, cannot reach this worker, and has had enough time to. */
 function isOverdue({ sinceMs, lackedSinceMs }: SlotWorker, { nowMs, linkMs }: DesiredState, waits: number[]): boolean {
   if (lackedSinceMs === null) return false
   const deadlineMs = Math.max(sinceMs, lackedSinceMs) + linkMs
@@ -172,7 +174,7 @@ function isOverdue({ sinceMs, lackedSinceMs }: SlotWorker, { nowMs, linkMs }: De
   return false
 }
 
-/** A slot whose current worker is to be replaced. `rank`: the lowest goes first. */
+/** A slot whose current worker is to be replaced. The lowest `rank` is first. */
 interface Asking {
   slot: SlotView
   why: string
@@ -180,7 +182,7 @@ interface Asking {
   rank: number
 }
 
-/** One replacement at a time in all slots: each costs a second application's memory and start. */
+/** One replacement at a time in all slots: each costs the memory and the start of a second application. */
 function replaceOne(
   slots: readonly SlotView[],
   desired: DesiredState,
@@ -197,8 +199,8 @@ function replaceOne(
 }
 
 /**
- * A reload goes from slot to slot. Behind it are orders, then the others, each time the oldest worker first: whoever
- * was just replaced is the youngest.
+ * A reload goes from slot to slot. Orders come after it, then the other reasons, the oldest worker first each time: a
+ * worker that was just replaced is the youngest.
  */
 function inTurn(slots: readonly SlotView[], desired: DesiredState, waits: number[]): Asking[] {
   const asking: Asking[] = []
@@ -211,7 +213,7 @@ function inTurn(slots: readonly SlotView[], desired: DesiredState, waits: number
   return asking.sort((a, b) => a.rank - b.rank || ageOf(a) - ageOf(b))
 }
 
-/** Whether a replacement may be started now. It is delayed only: the current worker serves meanwhile. */
+/** Whether a replacement may start now. A refusal only delays it: the current worker serves meanwhile. */
 function mayReplace({ slot, why, moves }: Asking, desired: DesiredState, waits: number[], held: HeldBack[]): boolean {
   const { nowMs, leaving, overlap, move } = desired
   if (moves && leaving > overlap) return false
@@ -226,7 +228,7 @@ function mayReplace({ slot, why, moves }: Asking, desired: DesiredState, waits: 
   return (moves && move.atOnce) || !isWaiting(slot, nowMs, waits)
 }
 
-/** Why the current worker of a slot is to be replaced, null: it stays. */
+/** Why the current worker of a slot is to be replaced; null: it stays. */
 function whyReplaced(slot: SlotView, desired: DesiredState, waits: number[]): string | null {
   if (slot.generation !== desired.target) return desired.move.why
   if (slot.current?.phase !== 'ready') return null

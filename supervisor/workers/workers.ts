@@ -1,8 +1,8 @@
 /**
- * All workers: the slots with their current workers and replacements, and those that are leaving. Executes what
- * `slots.ts` decides. Must stay true: a worker is in one place only, a slot's or `leaving`, until it is reaped; then it
- * is in none. One that SIGKILL does not end is in `unended` from the moment at which it was given up, and there nobody
- * waits for it.
+ * All workers: the slots with their current workers and replacements, and the workers that leave. Executes what
+ * `slots.ts` decides. Must stay true: until it is reaped a worker is in one place only, a slot or `leaving`; then it is
+ * in none. A worker that SIGKILL does not end is in `unended` from the moment at which it was given up, and nothing
+ * waits for it there.
  */
 
 import type { StreamLimits, WorkerAddress, WorkerEnd, WorkerToMaster } from '../../kit/channel/messages.js'
@@ -35,7 +35,7 @@ import { WorkerRemains } from './worker-remains.js'
 /** The proxies' rotation, as lives of workers change it. */
 export interface ProxyRotation {
   announce(worker: WorkerAddress): void
-  /** The proxies that will answer what is left of it. */
+  /** Returns the proxies that still have work in flight at the worker. */
   takeOut(workerId: number, tunnelMs: number): number[]
   withdraw(workerId: number, end: WorkerEnd): void
   haveLinked(linkedBy: ReadonlySet<number>): boolean
@@ -44,7 +44,7 @@ export interface ProxyRotation {
 
 /** Events of ends of workers, for the process tree. */
 export interface WorkerEndEvents {
-  /** A worker ended before it was ready, though nobody had asked it to, or no proxy could reach it. */
+  /** A worker ended before it was ready without an order, or no proxy could reach it. */
   bootFailed(failure: BootFailure): void
   gone(worker: WorkerHandle): void
 }
@@ -52,9 +52,9 @@ export interface WorkerEndEvents {
 /** How many workers of which generation are wanted; see `DesiredState`. */
 export interface WorkersTarget {
   wanted: number
-  /** For new slots. */
+  /** The generation of new slots. */
   base: Generation
-  /** For all slots in the end. */
+  /** The generation that all slots reach in the end. */
   target: Generation
   move: DesiredState['move']
 }
@@ -74,16 +74,16 @@ export interface WorkerSlot {
   last: WorkerHandle | null
 }
 
-/** Between two lines of the log about one slot that waits with its next worker. */
+/** Between two lines of the log about one slot that waits for its next worker. */
 export const HELD_EVERY_MS = 60_000
-/** A wait between two workers that nobody need hear of. */
+/** A shorter wait between two workers is not logged. */
 const SHORT_PACE_MS = 1000
 
 /** All workers of a master. */
 export class Workers {
   readonly slots: WorkerSlot[] = []
   readonly leaving = new Set<WorkerHandle>()
-  /** Gone for the slots, but their processes do not end. */
+  /** Workers that were given up and have left their slots, but whose processes have not ended. */
   readonly unended = new Set<WorkerHandle>()
   target: WorkersTarget
   readonly #context: MasterContext<WorkersEvent>
@@ -91,14 +91,14 @@ export class Workers {
   readonly #events: WorkerEndEvents
   readonly #workerActions: WorkerActions
   readonly #autopsies: LeakAutopsies
-  /** By slot, also of slots that come and go with the load: that of the last worker. */
+  /** By slot: the allowance of its last worker. Slots that come and go with the load keep theirs. */
   readonly #allowances = new Map<number, WorkerAllowance>()
-  /** Replaced by another generation: the others that leave hold no reload up. */
+  /** Workers replaced by another generation. A reload waits for no other worker that leaves. */
   readonly #moved = new WeakSet<WorkerHandle>()
   readonly #earlySignals = new EarlySignals()
-  /** What workers that are gone have left. */
+  /** Processes that ended workers have left. */
   readonly remains: WorkerRemains
-  /** By slot: when it was last told that it waits with its next worker. */
+  /** By slot: when the log last said that the slot waits for its next worker. */
   readonly #heldMs = new Map<number, number>()
   #workers = 0
   #hasProven = false
@@ -131,23 +131,23 @@ export class Workers {
     }
   }
 
-  /** Every worker that is not gone, those of the slots first. */
+  /** Every worker that has not ended, workers in slots first. */
   all(): WorkerHandle[] {
     const inSlots = this.slots.flatMap(({ current, replacement }) => [current, replacement])
     return [...inSlots.filter(worker => worker !== null), ...this.leaving]
   }
 
-  /** One that is not gone. */
+  /** A worker that has not ended. */
   find(workerId: number): WorkerHandle | undefined {
     return this.all().find(worker => worker.address.workerId === workerId)
   }
 
-  /** Those that the proxies may use. */
+  /** The workers that proxies may use. */
   rotation(): WorkerAddress[] {
     return this.all().flatMap(worker => (worker.life.phase === 'ready' ? [worker.address] : []))
   }
 
-  /** All proxies that accept have it in rotation; where none accepts any more, one of them has. */
+  /** All accepting proxies have the worker in rotation. If no proxy accepts, one proxy has it. */
   isLinked({ linkedBy }: WorkerHandle): boolean {
     return linkedBy.size > 0 && this.#proxies.lackedSince(linkedBy) === null
   }
@@ -157,15 +157,15 @@ export class Workers {
     return worker !== null && worker.life.phase === 'ready' && this.#proxies.haveLinked(worker.linkedBy)
   }
 
-  /** It serves, or would as soon as there is something to do. */
+  /** The worker serves, or will load as soon as a request comes. */
   isInPlace(worker: WorkerHandle | null): boolean {
     return worker?.life.phase === 'waiting' || this.isServing(worker)
   }
 
   /**
-   * There are more requests than workers: has one load that waited for that (`lazy`), rather one of a slot in which
-   * none has died. At first one alone, which proves that it can be done; then never more at the same time than serve,
-   * which go on needing the processors.
+   * There are more requests than ready workers: loads one worker that waits (`lazy`), preferably in a slot without
+   * deaths. The first one loads alone, to prove that the application loads. After that no more workers load at a time
+   * than serve: the serving ones still need the processors.
    */
   loadOne(): void {
     const inPhase = (phase: WorkerPhase) => this.slots.filter(({ current }) => current?.life.phase === phase)
@@ -175,7 +175,7 @@ export class Workers {
     this.apply(slot.current, { type: 'load', why: 'first-request' })
   }
 
-  /** Brings the slots nearer to the target; returns when to look again although nothing happens. */
+  /** Moves the slots nearer to the target; returns when to look again if nothing happens. */
   reconcile(): number | null {
     if (this.#isStopping) return null
     for (;;) {
@@ -189,7 +189,7 @@ export class Workers {
     }
   }
 
-  /** Of each slot once in a while: what holds it back may do so for hours, or again and again. */
+  /** Logged once in a while for each slot: the cause may last for hours, or come back again and again. */
   #tellHeld({ slot, why, untilMs }: HeldBack): void {
     const nowMs = this.#context.nowMs()
     const waitMs = untilMs === null ? undefined : Math.round(untilMs - nowMs)
@@ -200,20 +200,20 @@ export class Workers {
     this.#context.log('slot-held-back', { slot, why, waitMs, leaving: leaving || undefined })
   }
 
-  /** Those that leave and have more to finish than tunnels: nobody waits for the others. */
+  /** Leaving workers that have more than tunnels to finish. Nobody waits for the others. */
   get draining(): WorkerHandle[] {
     return [...this.leaving].filter(({ life }) => life.phase !== 'lingering')
   }
 
   /**
-   * Those of them that a move to this generation replaces. Its own are merely recycled, as often as they like, and
-   * nobody waits for them.
+   * The draining workers that a move to this generation replaces. Workers of that generation itself are recycled at any
+   * rate, and nobody waits for them.
    */
   drainingFor(target: Generation): WorkerHandle[] {
     return this.draining.filter(({ generation }) => generation !== target)
   }
 
-  /** An event of one worker's life. */
+  /** Applies an event to the life of one worker. */
   apply(worker: WorkerHandle, event: WorkerEvent): void {
     const before = worker.life.phase
     worker.apply(event)
@@ -221,14 +221,14 @@ export class Workers {
     if (worker.life.phase === 'lingering' && before !== 'lingering') this.#hurryOthers(worker)
   }
 
-  /** A message of one worker. */
+  /** Handles a message of one worker. */
   take(worker: WorkerHandle, message: WorkerToMaster): void {
     const before = worker.life.phase
     worker.take(message)
     this.#noteProof(worker, before)
   }
 
-  /** The child is gone. */
+  /** The child has ended. */
   exit(worker: WorkerHandle, end: ChildEnd): void {
     const { signal } = end
     worker.exit(end)
@@ -241,31 +241,31 @@ export class Workers {
     this.#events.gone(worker)
   }
 
-  /** One that was given up has ended. */
+  /** A worker that was given up has ended. */
   endedLate(worker: WorkerHandle, code: number | null, signal: string | null): void {
     this.unended.delete(worker)
     worker.endedLate(code, signal)
   }
 
   /**
-   * Those whose sockets have gone are replaced, as others that have to go: the next one first. `isDue`: only those that
-   * lacked some before.
+   * Replaces workers whose sockets are gone: the replacement starts first, as at a recycling. `isDue`: only workers
+   * that lacked a socket before.
    */
   replaceUnreachable(isDue = false): void {
     const nowMs = this.#context.nowMs()
     for (const { current, replacement } of this.slots) {
-      // Once its next one is under way it goes in any case.
+      // A worker with a replacement goes in any case.
       if (current === null || replacement !== null) continue
       if (!isDue || (current.socketLookMs ?? Number.POSITIVE_INFINITY) <= nowMs) current.lookForSockets()
     }
   }
 
-  /** A proxy has it in rotation. */
+  /** A proxy has the worker in rotation. */
   linked(workerId: number, proxyId: number): void {
     this.find(workerId)?.linkedBy.add(proxyId)
   }
 
-  /** What a retiring worker still has at a proxy. */
+  /** Work that a proxy still has in flight at a retiring worker. */
   left(workerId: number, proxyId: number, { requests, tunnels }: WorkerLeft): void {
     const worker = this.find(workerId)
     if (!worker?.left.has(proxyId)) return
@@ -274,7 +274,7 @@ export class Workers {
     this.#settle(worker)
   }
 
-  /** Its loop is blocked, says a proxy. */
+  /** A proxy reports that the loop of the worker is blocked. */
   blocked(workerId: number, event: WorkerEvent & { type: 'blocked' }): void {
     const worker = this.find(workerId)
     if (worker === undefined) return
@@ -282,7 +282,7 @@ export class Workers {
     if (worker.life.phase === 'retiring') this.#vacate(worker)
   }
 
-  /** It broke the protocol of its link, says a proxy: nothing that it says there can be believed. */
+  /** A proxy reports that the worker broke the protocol of its link: no report of the worker there can be trusted. */
   brokeLink(workerId: number, why: string): void {
     const worker = this.find(workerId)
     if (worker === undefined || worker.life.phase === 'killed') return
@@ -290,7 +290,7 @@ export class Workers {
     this.apply(worker, { type: 'kill', why: LINK_BROKEN, isUnasked: true })
   }
 
-  /** Whatever a dead proxy would have answered is answered. */
+  /** Requests of a dead proxy need no response any more. */
   proxyGone(proxyId: number): void {
     for (const worker of this.all()) {
       worker.linkedBy.delete(proxyId)
@@ -298,7 +298,7 @@ export class Workers {
     }
   }
 
-  /** The end: tells all to stop; none is started again. */
+  /** The end: tells all workers to stop. No worker starts after that. */
   stop(why: string, mercyMs: number): void {
     this.#isStopping = true
     for (const worker of this.all()) this.apply(worker, { type: 'stop', why, mercyMs })
@@ -311,8 +311,8 @@ export class Workers {
   }
 
   /**
-   * Nothing is started any more, and what does not serve yet never will. The others go on while the proxies drain, and
-   * are told before their mercy is over.
+   * No worker starts any more, and a worker that is not ready yet never will be. The ready ones serve on while the
+   * proxies drain; they are told before their mercy is over.
    */
   freeze(why: string, mercyMs: number): void {
     this.#isStopping = true
@@ -323,7 +323,7 @@ export class Workers {
     }
   }
 
-  /** When workers that serve will have lived long enough. */
+  /** When each serving worker reaches a limit of its age. */
   #recycleTimes(): (number | null)[] {
     const nowMs = this.#context.nowMs()
     return this.slots.map(({ current }) => {
@@ -366,8 +366,8 @@ export class Workers {
   }
 
   /**
-   * One at most stays for the tunnels of a slot, as long as it likes; the others end soon, or hold memory though nobody
-   * waits for them.
+   * One worker per slot may linger for its tunnels for as long as it likes. The others end soon, or use memory although
+   * nothing waits for them.
    */
   #predecessors(slot: number): number {
     let lingering = 0
@@ -423,7 +423,7 @@ export class Workers {
         const worker = this.#spawn(slot, action)
         slot[action.place] = worker
         if (action.place === 'replacement') this.#pace(slot, action.why)
-        // A slot of a refused generation goes back to the one before.
+        // A slot of a refused generation returns to the generation before.
         if (action.place === 'current') slot.generation = worker.generation
         return
       }
@@ -444,7 +444,10 @@ export class Workers {
     return new WorkerHandle(spec, this.#context, this.#workerActions)
   }
 
-  /** A canary has to prove that its application loads; and whoever has loaded it is replaced by one that has. */
+  /**
+   * A canary has to prove that its application loads. A worker that has loaded it is replaced by one that has loaded it
+   * too.
+   */
   #isNeeded({ current }: WorkerSlot, generation: Generation, place: 'current' | 'replacement'): boolean {
     const { move, target } = this.target
     if (move.hold !== 'none' && generation === target) return true
@@ -458,7 +461,7 @@ export class Workers {
     slot.current = replacement
     slot.replacement = null
     slot.generation = replacement.generation
-    // Who asks and dies before its next one is ready has died all the same.
+    // A worker that asked for its replacement and died before the replacement was ready counts as a death.
     if (moves || current !== null) slot.backOff = NO_BACK_OFF
     if (moves) slot.pace = NO_BACK_OFF
     if (current === null) return
@@ -466,7 +469,7 @@ export class Workers {
     this.#retire(current, why)
   }
 
-  /** From the start of the replacement on, whatever becomes of it. */
+  /** The pace counts from the start of the replacement, whatever becomes of it. */
   #pace(slot: WorkerSlot, why: string): void {
     const { current, replacement } = slot
     if (current === null || replacement?.generation !== slot.generation) return
@@ -491,7 +494,7 @@ export class Workers {
     this.apply(worker, { type: 'retire', why })
   }
 
-  /** Its slot is free for a successor, although it is not gone: nobody knows whether it will answer again. */
+  /** Frees the slot for a successor although the worker has not ended: nobody knows whether it will ever respond. */
   #vacate(worker: WorkerHandle): void {
     for (const slot of this.slots) {
       if (slot.current !== worker) continue
@@ -501,7 +504,7 @@ export class Workers {
     }
   }
 
-  /** Takes a reaped worker out of its place, and makes its slot wait if it died too soon. */
+  /** Takes a reaped worker out of its place. If it died too soon its slot waits before the next worker starts. */
   #forget(worker: WorkerHandle, signal: string | null, isAccident: boolean): void {
     this.leaving.delete(worker)
     for (const slot of this.slots) {
@@ -534,18 +537,18 @@ export class Workers {
   #settle(worker: WorkerHandle): void {
     if (worker.left.size === 0) return this.apply(worker, { type: 'drained' })
     const isAnswered = [...worker.left.values()].every(({ requests }) => !requests)
-    // A worker that stays for tunnels alone may have lost the last of them.
+    // A worker that lingers for its tunnels may have lost the last of them.
     this.apply(worker, { type: isAnswered ? 'answered' : 'tick' })
   }
 
-  /** One at most stays for the tunnels of a slot: else each reload could leave one more process behind. */
+  /** One worker per slot may linger for its tunnels; otherwise each reload could leave one more process behind. */
   #hurryOthers(worker: WorkerHandle): void {
     for (const other of this.leaving) {
       if (other !== worker && other.address.slot === worker.address.slot) this.apply(other, { type: 'hurry' })
     }
   }
 
-  /** Generations are known by those who use them: the target's two, and the slots' own. */
+  /** A generation is known by its users: the target knows two, and each slot its own. */
   #generation(number: number): Generation {
     const known = [this.target.base, this.target.target, ...this.slots.map(slot => slot.generation)]
     return known.find(generation => generation.number === number)!
