@@ -33,31 +33,34 @@ import { MetricsAnswers } from './metrics-answers.js'
 import { MetricsState } from './metrics-state.js'
 import { Orders } from './orders.js'
 
-/** Why a start is not complete. `arePrinted`: the lines are the child's own, and have gone where all children print. */
+/** Why a start is not complete. `arePrinted`: the lines are the child's own, and are where all children print. */
 export interface StartFailure {
   reason: string
   lines: string[]
   arePrinted: boolean
 }
 
-/** What the tree needs of the outside, besides the context. */
+/** The outside world of the tree, besides the context. */
 export interface TreeDeps {
   readSettings: ReloadDeps['readSettings']
   resolveRelease: ReloadDeps['resolveRelease']
   renderMetrics: () => string | Promise<string>
   proxyStdout: ProxyOutput
   usage: UsageOptions
-  /** The master's logs and those of the proxies. Resolves with why the master's could not be opened; null: it was. */
+  /**
+   * Reopens the logs of the master and of the proxies. Resolves with the reason why the master's could not be opened,
+   * or null.
+   */
   reopenLogs(): Promise<string | null>
-  /** A worker did not get ready, or a proxy gave up before any worked; a reason to end a start that is not complete. */
+  /** A worker did not become ready, or a proxy gave up before any worked: a reason to end an incomplete start. */
   startFailed(what: string, failure: StartFailure): void
-  /** Its settings are in force: its first worker serves. */
+  /** The settings of the generation are in force: its first worker serves. */
   served(generation: Generation): void
   /** A worker of slot 1 is ready. */
   accepting(settings: Settings): void
 }
 
-/** Everything that one start has brought to life. */
+/** Everything that one start has created. */
 export class ProcessTree {
   readonly listeners: readonly Listener[]
   readonly proxies: Proxies
@@ -76,10 +79,10 @@ export class ProcessTree {
   readonly #deps: TreeDeps
   readonly #grace = new AssetGrace()
   readonly #answers: MetricsAnswers
-  /** The release that was last tried in place of one that is gone. */
+  /** The release that was tried last in place of a missing one. */
   #followed: Release | null = null
   #isFollowing = false
-  /** Those in force: a reload that proved itself has changed them. */
+  /** The settings in force: a successful reload has changed them. */
   settings: Settings
 
   constructor(
@@ -120,14 +123,14 @@ export class ProcessTree {
     this.watch.watch(watchedPaths(generation.settings))
   }
 
-  /** Every proxy accepts and every slot's worker is linked, or waits for its first request. */
+  /** Every proxy accepts, and the worker of every slot is linked or waits for its first request. */
   get isWhole(): boolean {
     const { workers, proxies } = this
     const inPlace = workers.slots.filter(slot => workers.isInPlace(slot.current)).length
     return proxies.areListening && inPlace >= workers.target.wanted
   }
 
-  /** Lets one event happen. */
+  /** Handles one event. */
   take(event: TreeEvent): void {
     const { workers, proxies, reloads } = this
     switch (event.type) {
@@ -152,7 +155,7 @@ export class ProcessTree {
       case 'order':
         return this.orders.request(event.request)
       case 'reading':
-        // Also those of a refused one: who mends the file with the mistake wants to see it taken.
+        // Files of a refused configuration too: a reload has to follow when the mistake is mended.
         if ('files' in event.reading) this.watch.watch(watchedPaths(this.settings, event.reading.files))
         return reloads.read(event.reading, event.release)
       case 'usage':
@@ -169,14 +172,14 @@ export class ProcessTree {
     }
   }
 
-  /** Compares what is with what is wanted; returns the times at which to look again although nothing happens. */
+  /** Compares the actual state with the desired one; returns the times at which to look again if nothing happens. */
   reconcile(): (number | null)[] {
     const { workers, proxies, reloads } = this
-    // A canary that failed moves the target back before its slot is filled: no second one is started only to be
-    // stopped.
+    // A canary that failed moves the target back before its slot is filled: otherwise a second canary would start only
+    // to be stopped.
     reloads.check()
     workers.reconcile()
-    // A reload may move the target, and then there is more to do.
+    // A reload may have moved the target, and then there is more to do.
     reloads.check()
     this.orders.check()
     const waits = [this.scaler.check(), workers.reconcile(), proxies.reconcile(), reloads.wakeAtMs]
@@ -233,8 +236,8 @@ export class ProcessTree {
   }
 
   /**
-   * The release of the workers is gone, and the settings lead to another: without a reload the slots would stay empty
-   * one after the other. Each release is tried once: what fails there would fail again.
+   * The release of the workers is gone, and the settings lead to another one: without a reload one slot after the other
+   * would become empty. Each release is tried once: a second try would fail in the same way.
    */
   #follow(number: number): void {
     const { base } = this.workers.target
@@ -243,7 +246,7 @@ export class ProcessTree {
     const { settings, release } = base
     const options = { credentials: settings.credentials, what: 'cannot look for the release' }
     const looked = this.#context.tasks.run(movedTask, { number, settings, release }, options)
-    // What is not known now is looked for after the next failure.
+    // A release that is unknown now is looked up after the next failure.
     void looked
       .catch(() => null)
       .then(moved => {

@@ -1,11 +1,11 @@
 /**
- * The accumulator: what processes that are gone have counted, one running sum per name, shape and label set. Its size
- * is bounded, in series and in bytes as printed: workers that come and go with ever new label values would fill it in
- * the end. A label set that a living process has needs its room most, because its sum would fall; label sets that no
- * living process has make room for it.
+ * The counts of dead processes: one running sum per name, shape and label set. Its size is bounded, in series and in
+ * bytes as printed: workers that come and go with ever new label values would fill it in the end. A label set that a
+ * living process has needs its room most, because its sum would fall; label sets that no living process has make room
+ * for it.
  *
- * What must stay true: what `tables` gave does not change any more, so a page may be printed from it while processes
- * die. Sums that were given away are copied before something is added to them.
+ * What must stay true: a table that `tables` gave does not change any more, so a page may be printed from it while
+ * processes die. Such sums are copied before anything is added to them.
  */
 
 import { addRow, copyRow, zeroRow } from './exact-sum.js'
@@ -23,16 +23,13 @@ interface Sums extends FamilyTable {
   rows: Map<string, Required<Row>>
 }
 
-/** Forms of one name that are kept: those of living processes, and the last ones of others. */
+/** Shapes of one name that are kept: those of living processes, and the last ones of others. */
 const SHAPES = 4
 /** Names of lost series that are kept apart; the others are counted together under no name. */
 const LOST_NAMES = 1000
-/** What is made room for at once: looking for it takes a walk through all sums. */
+/** The share of the room that is made at once: the search takes a walk through all sums. */
 const ROOM_MADE = 0.1
-/**
- * So often in a death it is found out whether a label set without room is a living one's: it takes a look at all
- * processes.
- */
+/** How often in one death the owner of a label set without room is looked up: that takes a look at all processes. */
 const VAIN_QUESTIONS = 1000
 
 export class RetiredTotals {
@@ -44,9 +41,9 @@ export class RetiredTotals {
   readonly #lost = new Map<string, number>()
   #series = 0
   #bytes = 0
-  /** The last walk found too little, and nobody has died since. */
+  /** The last walk found too little room, and no process has died since. */
   #isExhausted = false
-  /** Label sets of which nobody living has one, that asked for room since the last death. */
+  /** Label sets of no living process that asked for room since the last death. */
   #vainQuestions = 0
 
   constructor(limits: RetiredLimits, isLiving: IsLiving) {
@@ -54,7 +51,7 @@ export class RetiredTotals {
     this.#isLiving = isLiving
   }
 
-  /** All sums; of several shapes of one name, the one that was begun last comes last. */
+  /** All sums. Of several shapes of one name, the newest one comes last. */
   *tables(): Iterable<FamilyTable> {
     for (const shapes of this.#sums.values()) {
       for (const sums of shapes.values()) {
@@ -64,12 +61,12 @@ export class RetiredTotals {
     }
   }
 
-  /** Series that found no room since the start, by family: their sums fell. */
+  /** Series without room since the start, by family: their sums fell. */
   get lost(): ReadonlyMap<string, number> {
     return this.#lost
   }
 
-  /** A process has died: what only it had may make room now. */
+  /** A process has died: its label sets may make room now. */
   died(): void {
     this.#isExhausted = false
     this.#vainQuestions = 0
@@ -103,7 +100,7 @@ export class RetiredTotals {
     for (const sums of [...(this.#sums.get(name)?.values() ?? [])]) this.#drop(sums, key)
   }
 
-  /** Whether the label set needs room most. A process that leaves thousands that do not is not asked for each. */
+  /** Whether the label set needs room most. A process that leaves thousands that do not is not looked up for each. */
   #mayMakeRoom({ name, shape }: FamilyTable, key: string): boolean {
     if (this.#vainQuestions >= VAIN_QUESTIONS) return false
     if (this.#isLiving(name, shape, key)) return true
@@ -125,7 +122,7 @@ export class RetiredTotals {
     this.#lost.set(counted, (this.#lost.get(counted) ?? 0) + series)
   }
 
-  /** Drops label sets that no living process has, those first that came first. */
+  /** Drops label sets that no living process has, the oldest first. */
   #makeRoom(): void {
     if (this.#isExhausted) return
     const { series, bytes } = this.#limits
@@ -162,7 +159,7 @@ export class RetiredTotals {
     if (shapes?.size === 0) this.#sums.delete(name)
   }
 
-  /** The sums of this name and shape, to be changed. */
+  /** The sums of this name and shape, for a change. */
   #change(table: FamilyTable): Sums {
     const shapes = this.#sums.get(table.name) ?? this.#shapesOf(table.name)
     const sums = shapes.get(table.shape)
@@ -179,7 +176,7 @@ export class RetiredTotals {
     return shapes
   }
 
-  /** So that the forms of a name do not pile up over many generations. */
+  /** The shapes of a name must not pile up over many generations. */
   #forgetOldShape(shapes: Map<string, Sums>): void {
     if (shapes.size < SHAPES) return
     const old = [...shapes.values()].find(({ name, shape }) => !this.#isLiving(name, shape))
