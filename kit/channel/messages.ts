@@ -1,7 +1,6 @@
 /**
- * What the master and its children say to each other over the channel between them (`channel.ts`, JSON).
- * The only contract between `supervisor/` on one side and `proxy/` and `app/host/` on the other; requests never travel
- * here.
+ * The messages of the master and its children on the channel between them (`channel.ts`, JSON). The only contract
+ * between `supervisor/` on one side and `proxy/` and `app/host/` on the other; requests never travel here.
  */
 
 import type { ProxyOptions, WorkerOptions } from '../options/settings.js'
@@ -10,8 +9,8 @@ import type { ProxyEventName, ToldFields, WorkerEventName } from './child-events
 import type { MetricFamily } from './metric-family.js'
 
 /**
- * Who the children of a root master are; `user` also gives their supplementary groups. Without an entry in /etc/passwd
- * there is no `home` and no `shell`.
+ * The user of the children of a root master; `user` also gives their supplementary groups. Without an entry in
+ * /etc/passwd there is no `home` and no `shell`.
  */
 export interface Credentials {
   user: string | null
@@ -28,7 +27,7 @@ export interface Credentials {
 export interface InheritedListener {
   fd: number
   url: string
-  /** Connections that may wait there to be accepted. */
+  /** Connections that may wait there for an accept. */
   backlog: number
 }
 
@@ -41,8 +40,8 @@ export type RouteSpec =
   | { kind: 'metrics'; prefix: string }
 
 /**
- * Where applications may name files: by URL for X-Accel-Redirect, by path for X-Sendfile. Prefixes have no slash at the
- * end; folders are real paths.
+ * Places in which applications may name files: by URL for X-Accel-Redirect, by path for X-Sendfile. Prefixes have no
+ * slash at the end; folders are real paths.
  */
 export interface FileRoots {
   internal: { prefix: string; folder: string }[]
@@ -51,7 +50,7 @@ export interface FileRoots {
 
 /**
  * Everything that a proxy may change while it runs: the settings of the option rows that name proxies
- * (`kit/options/sections/`), and what the master makes of several, or of what it finds on disk. The folders of
+ * (`kit/options/sections/`), and settings that the master makes of several options or of the disk. The folders of
  * `checkStatic` and `staticSafe` are real paths; of `mountHarakiri` the longest mount comes first, and each ends with a
  * slash.
  */
@@ -63,8 +62,8 @@ export interface ProxySettings extends ProxyOptions {
   /** `disable-logging` and `logto`. null = none, an empty path = standard output. */
   accessLog: { path: string } | null
   /**
-   * `asset-grace`: folders of earlier releases in which what a folder lacks is looked for, newest first, until a time
-   * of the monotonic clock that all processes of a machine share (`process.hrtime`).
+   * `asset-grace`: folders of earlier releases in which a file is looked for that its folder lacks, newest first, until
+   * a time of the monotonic clock that all processes of a machine share (`process.hrtime`).
    */
   previousFolders: { folder: string; before: string; untilMs: number }[]
 }
@@ -73,8 +72,8 @@ export interface ProxySettings extends ProxyOptions {
 export type StaticSettings = Pick<ProxySettings, Extract<keyof ProxySettings, `static${string}`> | 'previousFolders'>
 
 /**
- * Why a worker is gone. `asked`: the master stopped or killed it, harakiri included; `killed`: SIGKILL of somebody
- * else's; `crashed`: by itself, by the kernel's when it took too much memory, or because it broke the protocol of a
+ * Why a worker has ended. `asked`: the master stopped or killed it, harakiri included; `killed`: SIGKILL from another
+ * process; `crashed`: by itself, by the kernel because it took too much memory, or because it broke the protocol of a
  * link.
  */
 export type WorkerEnd = 'asked' | 'killed' | 'crashed'
@@ -95,8 +94,8 @@ export interface WorkerAddress {
 }
 
 /**
- * Between a proxy's goodbye to both sides of a tunnel and its end: for the client's answer, and for the application to
- * see it.
+ * Between a proxy's goodbye to both sides of a tunnel and its end: time for the client's close, and for the application
+ * to see it.
  */
 export const TUNNEL_CLOSE_MS = 3000
 
@@ -111,27 +110,28 @@ export type MasterToProxy =
   /** Connect and take it into rotation; answered by `worker-linked`. */
   | { type: 'worker-ready'; worker: WorkerAddress }
   /**
-   * Out of rotation, nothing new; its tunnels are closed within `tunnelMs`. Answered by `worker-draining` as long as
-   * there is something left and by `worker-drained` then. Sent again with less time when that has become short.
+   * Out of rotation, nothing new; its tunnels are closed within `tunnelMs`. Answered by `worker-draining` while work is
+   * left, and by `worker-drained` then. Sent again when the time has become shorter.
    */
   | { type: 'worker-retire'; workerId: number; tunnelMs: number }
   | { type: 'worker-gone'; workerId: number; end: WorkerEnd }
   | { type: 'reopen-logs' }
   /** Answered by `in-flight`. */
   | { type: 'in-flight-wanted'; requestId: number }
-  /** Whether requests are held in the queue in place of being given to workers; ends with the drain. */
+  /** Whether requests wait in the queue instead of going to workers; ends with the drain. */
   | { type: 'pause'; isPaused: boolean }
   /** Answered by `synced`: all that was sent before is done. */
   | { type: 'sync'; number: number }
   /**
-   * Accept nothing new, finish what is in flight for at most `mercyMs`, exit 0. The master starts no worker any more.
+   * Accept nothing new, finish the requests in flight for at most `mercyMs`, exit 0. The master starts no worker any
+   * more.
    */
   | { type: 'drain'; mercyMs: number }
   | { type: 'metrics'; requestId: number; text: string }
 
 /**
- * A blocked loop as a proxy found it, for the log: `others` is what becomes of the rest in flight, empty = nothing;
- * `at` is `file:line`, `-` = unknown.
+ * A blocked loop as a proxy found it, for the log: `others` is the fate of the other requests in flight, empty =
+ * nothing; `at` is `file:line`, `-` = unknown.
  */
 export interface BlockedLoop {
   request: string
@@ -149,12 +149,13 @@ export type ProxyToMaster =
   | { type: 'worker-linked'; workerId: number }
   | { type: 'worker-drained'; workerId: number }
   /**
-   * What a retiring worker still has at this proxy: `requests` without an answer, open `tunnels`. At least one of them.
+   * Work of a retiring worker that this proxy still has: `requests` without a response, open `tunnels`. At least one of
+   * them.
    */
   | { type: 'worker-draining'; workerId: number; requests: boolean; tunnels: boolean }
   /**
-   * Past a deadline and no answer to a ping: the worker's loop is blocked, kill it. `request` is the guilty one,
-   * printable.
+   * A request is past its deadline, and no answer to a ping came: the worker's loop is blocked, kill it. `request` is
+   * the guilty one, printable.
    */
   | ({ type: 'worker-blocked'; workerId: number } & BlockedLoop)
   /** The worker has broken the protocol of its link, which is closed: kill it. `why` is printable and short. */
@@ -165,7 +166,7 @@ export type ProxyToMaster =
    */
   | { type: 'metrics'; families: MetricFamily[]; workers: WorkerLoad[]; queued: number }
   /**
-   * Requests wait, and no worker is there that could ever take one. With `lazy` also: there are more requests than
+   * Requests wait, and no worker exists that could ever take one. With `lazy` also: there are more requests than
    * workers.
    */
   | { type: 'worker-wanted' }
@@ -175,7 +176,7 @@ export type ProxyToMaster =
   | { type: 'in-flight'; requestId: number; requests: InFlightRequest[] }
   | { type: 'event'; event: ProxyEventName; fields: ToldFields }
 
-/** A request that is not answered yet. `path` without its query; `slot` 0: it waits for a worker. */
+/** A request without a response. `path` without its query; `slot` 0: it waits for a worker. */
 export interface InFlightRequest {
   method: string
   path: string
@@ -183,15 +184,15 @@ export interface InFlightRequest {
   slot: number
 }
 
-/** One proxy's view of one worker; the master adds them up. `lagMs` is the event-loop lag of the last pong. */
+/** One worker as one proxy sees it; the master adds them up. `lagMs` is the event-loop lag of the last pong. */
 export interface WorkerLoad {
   workerId: number
   requests: number
   inFlight: number
   lagMs: number
   /**
-   * Since the link came up: answers and passed deadlines, how many of them were 5xx, and the sum of the times to their
-   * first bytes.
+   * Since the link came up: responses and passed deadlines, how many of them were 5xx, and the sum of the times to
+   * their first bytes.
    */
   answered: number
   failed: number
@@ -199,49 +200,46 @@ export interface WorkerLoad {
 }
 
 /**
- * What `address()` says to an application that leaves its port to the kernel: the first dynamic port of RFC 6335 §6.
+ * The port in `address()` for an application that leaves its port to the kernel: the first dynamic port of RFC 6335 §6.
  */
 export const UNCHOSEN_PORT = 49_152
 
-/**
- * PORT where nobody has chosen one and clients have none: not the one above, or whatever listens on port 0 would be on
- * PORT.
- */
+/** PORT if nobody has chosen one and clients have none: not the one above, or a server on port 0 would be on PORT. */
 export const NO_PORT = 49_153
 
 /**
- * What a worker needs beyond its environment, working directory and argv, which the master sets when it spawns it:
- * the settings of the option rows that name workers, of which `maxRequests` is that of its slot, and what is its own.
+ * Settings of a worker beyond its environment, working directory and argv, which the master sets when it spawns it:
+ * those of the option rows that name workers, of which `maxRequests` is that of its slot, and its own.
  */
 export interface WorkerSettings extends WorkerOptions {
   workerId: number
   slot: number
   generation: number
-  /** `cpu-affinity`: those that it may use; null: all that it inherits. */
+  /** `cpu-affinity`: the CPUs that it may use; null: all that it inherits. */
   cpus: number[] | null
   /** Absolute path of the application's entry file, links resolved once per generation. */
   app: string
-  /** So long the server on PORT is waited for before another one is the site; 0: not at all. */
+  /** How long the server on PORT is waited for before another one is the site; 0: not at all. */
   portMs: number
-  /** `lazy`: the application is loaded by `load` only. */
+  /** `lazy`: only `load` loads the application. */
   waits: boolean
   socketPath: string
   linkPath: string
   tunnelPath: string
-  /** Mode of the application's own socket; the others are for the service's user alone. */
+  /** Mode of the application's own socket; the other sockets are for the service's user alone. */
   socketMode: number
-  /** Tell the utilisation of the event loop so often, 0 = never. */
+  /** How often the worker reports the utilization of its event loop, 0 = never. */
   utilizationMs: number
 }
 
 /**
- * Which answers are streams, and how long they may go on once the application was told to end: `stream-after` and
+ * Which responses are streams, and how long they may go on once the application was told to end: `stream-after` and
  * `stream-mercy`.
  */
 export interface StreamLimits {
   /**
-   * Event streams are from their first byte on; others when they have been under way for so long. 0: only event
-   * streams.
+   * Event streams are streams from their first byte on; other responses when they have been under way for so long. 0:
+   * only event streams.
    */
   afterMs: number
   mercyMs: number
@@ -249,11 +247,11 @@ export interface StreamLimits {
 
 export type MasterToWorker =
   | { type: 'configure'; settings: WorkerSettings }
-  /** What the application waited for is there. */
+  /** The event that the application waited for has come: load it. */
   | { type: 'load' }
   /**
-   * Its time has come, and answers are still under way: the application is told to end within `mercyMs`. `stream`: its
-   * endless answers, as `StreamLimits` says, are cut; null: they have the whole mercy.
+   * The worker's time has come, and responses are still under way: the application is told to end within `mercyMs`.
+   * `stream`: its endless responses, as `StreamLimits` says, are cut; null: they have the whole mercy.
    */
   | { type: 'farewell'; mercyMs: number; stream: StreamLimits | null }
   /**
@@ -265,7 +263,7 @@ export type MasterToWorker =
 export type WorkerToMaster =
   /** As `WorkerSettings.waits` asks for. `bootMs` since the process started. */
   | { type: 'waiting'; bootMs: number }
-  /** Somebody has connected to the socket of the application that waits. */
+  /** Somebody has connected to the socket of an application that is not loaded. */
   | { type: 'load-wanted' }
   /**
    * The application listens, both sockets are open. `bootMs` since the process started, or since `load`. `ignoresPort`:
@@ -273,15 +271,15 @@ export type WorkerToMaster =
    */
   | { type: 'ready'; bootMs: number; ignoresPort?: boolean }
   /**
-   * It will never be: the application threw while loading, or exports nothing that can be served. `stack` is the
-   * application's own.
+   * The worker never becomes ready: the application threw while loading, or exports nothing that can be served. `stack`
+   * is the application's own.
    */
   | { type: 'failed'; reason: string; stack: string }
   /** The metrics whose values changed since the last message; values since the worker started, never deltas. */
   | { type: 'metrics'; families: MetricFamily[] }
-  /** Please replace me, then stop me. */
+  /** Asks the master to replace this worker, then stop it. */
   | { type: 'recycle'; reason: 'max-requests' | 'disconnected' }
-  /** The share of the time since the last one that the event loop has worked, 0 to 1. */
+  /** The busy share of the event loop since the last message, 0 to 1. */
   | { type: 'utilization'; share: number }
   | { type: 'event'; event: WorkerEventName; fields: ToldFields }
 
@@ -291,7 +289,7 @@ export type WorkerToMaster =
  */
 export const LONGEST_CHILD_MESSAGE_BYTES = 4 * 1024 * 1024
 
-/** Of `failed`: what was wrong, and the application's own stack. In characters; both are cut by the child. */
+/** For `failed`: the reason, and the application's own stack. In characters; the child cuts both. */
 export const LONGEST_REASON = 4000
 export const LONGEST_STACK = 32_000
 
@@ -304,8 +302,8 @@ export const LONGEST_STACK = 32_000
 export const WORKER_MESSAGE_BOUNDS = { depth: 10, values: 125_000, members: 100, keys: 2000 }
 
 /**
- * Of a proxy's: it counts for each worker, and tells the load of each. A process of the service's user can write on its
- * channel (pidfd_getfd(2)).
+ * For a proxy: it counts for each worker, and reports the load of each. A process of the service's user can write on
+ * its channel (pidfd_getfd(2)).
  */
 export const PROXY_MESSAGE_BOUNDS = { ...WORKER_MESSAGE_BOUNDS, values: 500_000 }
 
@@ -341,18 +339,18 @@ const TO_PROXY: { [T in MasterToProxy['type']]: Check } = {
   'reopen-logs': () => true,
   'in-flight-wanted': ({ requestId }) => isNumber(requestId),
   pause: ({ isPaused }) => typeof isPaused === 'boolean',
-  // Given back as it came.
+  // Sent back unchanged.
   sync: () => true,
   drain: ({ mercyMs }) => isNumber(mercyMs),
   metrics: ({ requestId, text }) => isNumber(requestId) && isText(text),
 }
 
-/** The message for a worker; null: it is left out. */
+/** The message for a worker; null: it is skipped. */
 export function readMessageToWorker(value: unknown): MasterToWorker | null {
   return isOneOf(value, TO_WORKER) ? (value as unknown as MasterToWorker) : null
 }
 
-/** The message for a proxy; null: it is left out. */
+/** The message for a proxy; null: it is skipped. */
 export function readMessageToProxy(value: unknown): MasterToProxy | null {
   return isOneOf(value, TO_PROXY) ? (value as unknown as MasterToProxy) : null
 }

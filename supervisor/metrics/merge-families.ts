@@ -1,18 +1,18 @@
 /**
- * The families of many processes as one: what `/metrics` shows. Pure.
+ * The families of many processes merged for `/metrics`. Pure.
  *
- * Counters, histograms, and the sum and count of summaries add up per label set, with what dead processes left behind.
- * Gauges merge by their aggregator. Quantiles of a summary cannot be merged (their average is nobody's quantile): they
- * are shown for a label set that exactly one living process has, and left out otherwise. `omit` leaves a family out,
- * whatever its type.
+ * Counters, histograms, and the sum and count of summaries add up per label set, together with the totals of dead
+ * processes. Gauges merge by their aggregator. Quantiles of a summary cannot be merged (their average is nobody's
+ * quantile): they are shown for a label set that exactly one living process has, and left out otherwise. `omit` leaves
+ * a family out, whatever its type.
  *
- * Families of one name that differ in type, aggregator or bucket bounds are never added up. The one that most living
- * processes have is shown, the one seen first if there are as many of each, and the rest is reported. What the dead
- * left behind in another form neither votes nor shows, unless no living process has the family.
+ * Families of one name that differ in type, aggregator or bucket bounds are never added up. The shape that most living
+ * processes have is shown; of equally common ones the first seen. The rest is reported. Totals of dead processes in
+ * another shape neither vote nor show, unless no living process has the family.
  *
  * A histogram `x` prints `x_bucket`, `x_sum` and `x_count`: a family of such a name beside it would give one name two
- * types, for which Prometheus may refuse the whole page. Of the two the one is shown that more living processes have,
- * the histogram or summary if there are as many of each.
+ * types, for which Prometheus may refuse the whole page. The family that more living processes have is shown; in a tie
+ * the histogram or summary.
  *
  * What must stay true: the work is done in slices, so that the master's loop can turn between them, whatever was
  * shipped. The tables do not change meanwhile.
@@ -23,7 +23,7 @@ import { addRow, roundRow, zeroRow } from './exact-sum.js'
 import { boundsOf, emptyTable, type FamilyTable, type Row, rowBytesOf } from './family-table.js'
 import { atOnce, type Slices } from './slices.js'
 
-/** `kept` and `leftOut` are what differs, printed; `processes` counts the living ones whose family is not shown. */
+/** `kept` and `leftOut` print the difference; `processes` counts the living ones whose family is not shown. */
 export interface Conflict {
   name: string
   differs: 'type' | 'aggregator' | 'buckets' | 'quantiles' | 'name'
@@ -37,14 +37,14 @@ export interface Merged {
   conflicts: Conflict[]
 }
 
-/** The tables that become one, all of one shape. */
+/** The tables to merge into one, all of one shape. */
 export interface MergeGroup {
   first: FamilyTable
   retired: FamilyTable[]
   live: FamilyTable[]
 }
 
-/** What is to be merged, by name. */
+/** The merge groups, by name. */
 export interface MergePlan {
   groups: MergeGroup[]
   conflicts: Conflict[]
@@ -62,7 +62,7 @@ export function mergeFamilies(live: Iterable<Iterable<FamilyTable>>, retired: It
   return { tables: groups.map(group => atOnce(mergeGroup(group))), conflicts }
 }
 
-/** Decides what is shown of what; the groups are sorted by name. */
+/** Decides which tables are shown; the groups are sorted by name. */
 export function* planMerge(live: Iterable<Iterable<FamilyTable>>, retired: Iterable<FamilyTable>): Slices<MergePlan> {
   const plan: MergePlan = { groups: [], conflicts: [] }
   const named = yield* groupByName(live, retired)

@@ -1,8 +1,8 @@
 /**
- * The number of workers that are wanted. Once a second `cheaper.ts` decides from the figures of the workers. It sets
- * `target.wanted` of the workers; `slots.ts` brings that about. Must stay true: a number that a person asked for counts
- * until the next one, or until `processes` of the INI changes. A sleeping tree (no worker wanted, though there is an
- * application) wakes up at the first request: the proxies ask for a worker as long as one waits.
+ * The number of wanted workers. Once a second `cheaper.ts` decides from the figures of the workers. It sets
+ * `target.wanted` of the workers; `slots.ts` brings that about. Must stay true: an operator's number counts until the
+ * next one, or until `processes` of the INI changes. A sleeping tree (no worker wanted, though there is an application)
+ * wakes up at the first request: the proxies ask for a worker while a request waits.
  */
 
 import type { Generation, MasterContext } from '../child/master-context.js'
@@ -20,45 +20,45 @@ import type { WorkerHandle } from './worker-handle.js'
 import type { WorkerLoads } from './worker-loads.js'
 import type { Workers } from './workers.js'
 
-/** So many workers more, or fewer. `upTo`: more than `processes` are not started for it. */
+/** A number of workers more, or fewer. `upTo`: the bound for it, `processes` or all. */
 export interface Resize {
   type: 'resize'
   by: number
   upTo?: 'processes'
 }
 
-/** More workers than anybody may ask for. */
+/** The most workers that may be asked for. */
 export const MOST_WORKERS = 1024
 
-/** After so long without a word about its event loop, it is blocked. */
+/** After so long without a report on its event loop, a worker counts as blocked. */
 const SILENT_MS = 2.5 * LOOK_MS
 
-/** What is known of the tree. */
+/** The parts of the tree that decide. */
 export interface ScalerSources {
   workers: Workers
   loads: WorkerLoads
   usage: ProcessUsage
   reloads: { isRunning: boolean }
   proxies: { alive(): readonly unknown[]; areListening: boolean }
-  /** Those in force. */
+  /** The settings in force. */
   settings: Settings
 }
 
-/** How many workers a generation starts with; 0: without an application, or `cheap`. */
+/** The number of workers at the start of a generation; 0: without an application, or `cheap`. */
 export function workersAtStart({ release, settings }: Generation): number {
   return release.app === null || settings.cheap ? 0 : workersAtFirst(settings)
 }
 
-/** Of one master. */
+/** The scaler of one master. */
 export class Scaler {
   readonly #context: MasterContext
   readonly #tree: ScalerSources
-  /** What a person asked for, null: nobody did. */
+  /** The number that an operator asked for; null: none. */
   #asked: number | null = null
   #processes: number
   #memory: { of: Settings; now: CheaperMemory } | null = null
   #nextLookMs = 0
-  /** When the application was last seen to have something to do, and its requests until then. */
+  /** When the application last had something to do, and its requests until then. */
   #activeMs: number
   #requests = 0
 
@@ -73,14 +73,14 @@ export class Scaler {
   resize({ by, upTo }: Resize, why: string): void {
     const { workers, settings } = this.#tree
     const { wanted } = workers.target
-    // There may be more than `processes`, if somebody has asked for them.
+    // An operator may ask for more than `processes`.
     const most = upTo === 'processes' ? Math.max(wanted, settings.processes) : MOST_WORKERS
     if (wanted > 0) this.#ask(Math.min(most, Math.max(1, wanted + by)), why)
   }
 
   /**
-   * `daimyo scale`: why that cannot be, null: it is wanted now, and the workers come and go by themselves. `auto`: as
-   * the configuration says.
+   * `daimyo scale`: the reason of a refusal; null: the number is wanted now, and workers start and end by themselves.
+   * `auto`: as the configuration says.
    */
   scale(count: number | 'auto'): string | null {
     if (this.#tree.workers.target.base.release.app === null) return 'there is no application'
@@ -96,7 +96,7 @@ export class Scaler {
     return null
   }
 
-  /** A request waits and there is nobody to take it. */
+  /** A request waits and no worker can take it. */
   wake(): void {
     const { target } = this.#tree.workers
     if (target.wanted > 0 || target.base.release.app === null) return
@@ -104,7 +104,7 @@ export class Scaler {
     this.#want(this.#asked ?? this.#atFirst, 'first-request')
   }
 
-  /** Looks, if it is time to; returns when to look again, null: never. */
+  /** Decides, if the time has come; returns when to look again, null: never. */
   check(): number | null {
     const { settings, workers } = this.#tree
     if (settings.processes !== this.#processes) this.#asked = null
@@ -124,7 +124,7 @@ export class Scaler {
   #ask(wanted: number, why: string): void {
     this.#asked = wanted
     this.#activeMs = this.#context.nowMs()
-    // Whoever asks is answered, also where it is so already.
+    // Each order is logged, even if nothing changes.
     if (this.#tree.workers.target.wanted === wanted) this.#context.log('workers-wanted', { wanted, why })
     else this.#want(wanted, why)
   }
@@ -136,11 +136,11 @@ export class Scaler {
     this.#context.log('workers-wanted', { wanted, why })
   }
 
-  /** After `idle`: sends all workers home, or the master too. True: it did. */
+  /** After `idle`: stops all workers, or the master too. True: it did. */
   #rest(nowMs: number): boolean {
     const { workers, loads, settings, reloads, proxies } = this.#tree
     if (settings.idleMs === 0) return false
-    // Until all accept, the clients that woke us may still be in the backlog, where nobody sees them.
+    // Until all proxies accept, the clients that woke us may still be in the backlog, where nobody sees them.
     const isStartingUp = !proxies.areListening || workers.all().some(isStarting)
     const seen = workers.all().map(worker => loads.of(worker.address.workerId))
     const requests = seen.reduce((sum, load) => sum + load.requests, 0)
@@ -165,7 +165,7 @@ export class Scaler {
   #facts(nowMs: number): CheaperFacts {
     const { workers, loads, usage, reloads, proxies, settings } = this.#tree
     const all = workers.all()
-    // One that waits for its first request is free.
+    // A worker that waits for its first request is free.
     const serving = all.filter(({ life }) => life.phase === 'ready' || life.phase === 'waiting')
     const inFlight = serving.map(worker => loads.of(worker.address.workerId).inFlight)
     const shares = serving.flatMap(worker => shareOf(worker, nowMs) ?? [])
@@ -188,7 +188,7 @@ function isStarting({ life }: WorkerHandle): boolean {
   return life.phase === 'booting'
 }
 
-/** null: it has not had the time to say anything. */
+/** null: the worker has had no time to report yet. */
 function shareOf({ utilization, life }: WorkerHandle, nowMs: number): number | null {
   if (life.phase === 'waiting') return 0
   const heardMs = utilization?.atMs ?? life.readyMs ?? nowMs
