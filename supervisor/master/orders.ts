@@ -18,24 +18,24 @@ export type Order =
   | { type: 'resume' }
   | { type: 'reopen-logs' }
 
-/** `lines`: the worker's last lines on standard error, where a worker was the reason. */
+/** `lines`: the worker's last lines on standard error, if a worker was the reason. */
 export type OrderOutcome = { ok: true } | { ok: false; reason: string; lines: string[] }
 
-/** Somebody waits for an order. */
+/** An order whose sender waits for its end. */
 export interface OrderRequest {
   order: Order
   progress(text: string): void
   done(outcome: OrderOutcome): void
 }
 
-/** What an order needs of the proxies. */
+/** The proxies, as orders need them. */
 export interface OrderProxies {
   pause(isPaused: boolean): void
   readonly arePaused: boolean
   readonly areInStep: boolean
 }
 
-/** An order that has not happened yet; `before` is the worker that shall be replaced. */
+/** An order that is not done yet; `before` is the worker to be replaced. */
 interface Open {
   request: OrderRequest
   before: WorkerHandle | null
@@ -64,7 +64,7 @@ export class Orders {
     this.#reopenLogs = reopenLogs
   }
 
-  /** Takes an order in; what cannot be is refused at once. */
+  /** Takes an order; an impossible one is refused at once. */
   request(request: OrderRequest): void {
     const { order } = request
     switch (order.type) {
@@ -82,21 +82,21 @@ export class Orders {
     }
   }
 
-  /** A worker ended before it was ready: whoever waits for it hears why. */
+  /** A worker ended before it was ready: orders that wait for it fail with its reason. */
   bootFailed({ slot, reason, lines }: BootFailure): void {
     this.#settle(({ request: { order }, before }) => {
       if (order.type === 'scale') return refusal(`slot ${slot}: ${reason}: it is tried again`, lines)
       if (order.type !== 'restart-worker' || order.slot !== slot) return null
-      // It died by itself meanwhile, and its slot is filled in any case.
+      // The worker died by itself meanwhile, and its slot is filled in any case.
       if (before === null || before.life.phase === 'gone')
         return refusal(`slot ${slot}: ${reason}: it is tried again`, lines)
-      // Otherwise it would be tried again and again, with nobody there to read why.
+      // Otherwise it would be replaced again and again, and nobody would read the reason.
       before.keep()
       return refusal(`slot ${slot}: ${reason}: the worker before it goes on`, lines)
     })
   }
 
-  /** Answers those whose order has happened. */
+  /** Answers orders that are done. */
   check(): void {
     if (this.#open.length > 0) this.#settle(open => (this.#hasHappened(open) ? { ok: true } : null))
   }
@@ -124,7 +124,7 @@ export class Orders {
     this.#context.put({ type: 'tick' })
   }
 
-  /** `daimyo scale` waits until the workers have come and gone. */
+  /** `daimyo scale` waits until the workers have started and ended. */
   #scale(count: number | 'auto', request: OrderRequest): void {
     const why = this.#scaler.scale(count)
     if (why === null) this.#open.push({ request, before: null })
@@ -153,17 +153,17 @@ export class Orders {
       if (slot === undefined) return true
       return slot.current !== before && this.#workers.isInPlace(slot.current) && !this.#isLeaving(before)
     }
-    // Of two that ask for different numbers the last one counts, for both.
+    // Of two orders for different numbers the last one counts, for both.
     const inPlace = slots.filter(({ current }) => this.#workers.isInPlace(current)).length
     return slots.length === target.wanted && inPlace === slots.length && !this.#areTakenAway(slots)
   }
 
-  /** Workers of slots that are no longer there still finish what they have. Those of the others are merely recycled. */
+  /** Workers of removed slots still finish their requests. Workers of other slots are merely recycled. */
   #areTakenAway(slots: readonly WorkerSlot[]): boolean {
     return this.#workers.draining.some(({ address }) => !slots.some(({ slot }) => slot === address.slot))
   }
 
-  /** Whoever is kept for its tunnels only is not waited for. */
+  /** Nothing waits for a worker that lingers for its tunnels. */
   #isLeaving(worker: WorkerHandle | null): boolean {
     return worker !== null && this.#workers.leaving.has(worker) && worker.life.phase !== 'lingering'
   }
