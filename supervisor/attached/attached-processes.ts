@@ -11,14 +11,14 @@ import { CronJobs } from './cron-jobs.js'
 import { Daemon } from './daemon.js'
 import type { CommandEvent } from './shell-command.js'
 
-/** All of them. */
+/** All attached processes of a master. */
 export class AttachedProcesses {
   readonly #context: MasterContext<CommandEvent>
   readonly #crons: CronJobs
   #settings: Settings
   #daemons: Daemon[] = []
   #isEnding = false
-  /** Those that a reload took away, or replaced: their successors wait for them. */
+  /** Daemons that a reload removed or replaced: their successors wait for them. */
   #leaving: Daemon[] = []
 
   constructor(settings: Settings, context: MasterContext<CommandEvent>) {

@@ -1,4 +1,4 @@
-/** What a start waits for: files that must be there, sockets that must accept. Nothing has been opened then. */
+/** The conditions of a start: files that must exist, sockets that must accept. Nothing has been opened then. */
 
 import { statSync } from 'node:fs'
 import { createConnection } from 'node:net'
@@ -64,7 +64,7 @@ function isThere(path: string, opener: Opener): boolean {
   try {
     return onGuardedPath(path, 'content', opener, () => statSync(path, { throwIfNoEntry: false }) !== undefined)
   } catch {
-    // EACCES, ELOOP: not for who looks.
+    // EACCES, ELOOP: this user cannot see the file.
     return false
   }
 }
