@@ -33,7 +33,7 @@ export const FORWARDING_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'add_header X-Request-Id $request_id' },
     summary:
-      'Put the X-Request-Id that the application gets on its answer too, and on answers of the proxy in its place. It is unique, and not secret.',
+      'Put the X-Request-Id that the application gets on its response too, and on responses of the proxy in its place. It is unique, and not secret.',
     example: 'request-id-answer = true',
     setting: 'requestIdAnswer',
     neededBy: ['proxy'],

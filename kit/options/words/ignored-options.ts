@@ -33,7 +33,7 @@ export const IGNORED_OPTIONS: Readonly<Record<string, IgnoredOption>> = {
     why: 'children always go away when the master dies; one that SIGSTOP has stopped, when it goes on',
   },
   'http-websockets': { takesValue: false, why: 'WebSockets always pass' },
-  'http-auto-chunked': { takesValue: false, why: 'answers without a length are always chunked' },
+  'http-auto-chunked': { takesValue: false, why: 'responses without a length are always chunked' },
   'http-chunked-input': { takesValue: false, why: 'chunked requests are always read' },
   'so-keepalive': { takesValue: false, why: 'every wait for a client has a deadline, and WebSockets are probed' },
   'tcp-nodelay': { takesValue: false, why: 'connections of clients always have it' },
