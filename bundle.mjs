@@ -19,7 +19,7 @@ export const PROGRAMS = [
     entry: 'supervisor/daimyo.js',
     hub: [
       'supervisor/command.js',
-      'supervisor/around/stop-time.js',
+      'supervisor/attached/stop-time.js',
       'supervisor/control/readiness.js',
       'supervisor/listen/socket-file.js',
     ],

@@ -1,18 +1,23 @@
 /**
- * The first lines of every worker and proxy: the master puts this file before all other preloads (`node --require`), so that it runs before
- * those of `node-args`, which may take long. It is CommonJS, because nothing else can come first in each version of Node.
+ * The first lines of every worker and proxy: the master puts this file before all other preloads (`node --require`), so
+ * that it runs before those of `node-args`, which may take long. It is CommonJS, because nothing else can come first in
+ * each version of Node.
  *
- * 1. The master's signals do nothing: neither end the process nor open Node's inspector, to which any local user could connect (SIGUSR1). The
- *    application must not notice it: `process.listenerCount` says 0, whatever it listens for reaches it as on bare Node, and when it has taken
- *    its last listener away the default does not come back. So there are no listeners, but handles of libuv beside those that Node makes for
- *    listeners. No public name leads to their class; the async hook of one that Node makes does.
- * 2. An application that sends such a signal to itself, as shutdown libraries do in the end, means the default: it gets it.
- * 3. The last argument is the name that `ps` shows. A program that is started through another one cannot be given argv[0].
- * 4. Until the channel is open (`channel.ts`), nobody in this process would see that the master has died, and what comes before may wait for ever, such as a
- *    `--import`. So twice a second it is looked whether the parent is still the same; an orphan ends at once, with what its preloads have started, as it would
- *    behind the channel. Where other preloads follow, which may block the loop, a thread looks.
- * 5. No trace is left: an application sees the `process.argv`, `process.execArgv` and `require.cache` that it would see without this file, and
- *    what it forks inherits none of it.
+ * 1. The master's signals do nothing: neither end the process nor open Node's inspector, to which any local user could
+ *    connect (SIGUSR1). The application must not notice it: `process.listenerCount` says 0, whatever it listens for
+ *    reaches it as on bare Node, and when it has taken its last listener away the default does not come back. So there
+ *    are no listeners, but handles of libuv beside those that Node makes for listeners. No public name leads to their
+ *    class; the async hook of one that Node makes does.
+ * 2. An application that sends such a signal to itself, as shutdown libraries do in the end, means the default: it gets
+ *    it.
+ * 3. The last argument is the name that `ps` shows. A program that is started through another one cannot be given
+ *    argv[0].
+ * 4. Until the channel is open (`channel.ts`), nobody in this process would see that the master has died, and what
+ *    comes before may wait for ever, such as a `--import`. So twice a second it is looked whether the parent is still
+ *    the same; an orphan ends at once, with what its preloads have started, as it would behind the channel. Where other
+ *    preloads follow, which may block the loop, a thread looks.
+ * 5. No trace is left: an application sees the `process.argv`, `process.execArgv` and `require.cache` that it would see
+ *    without this file, and what it forks inherits none of it.
  */
 
 const { createHook } = require('node:async_hooks') as typeof import('node:async_hooks')
@@ -125,8 +130,9 @@ function endAsOrphan(): void {
   Object.defineProperty(process, Symbol.for('daimyo.orphan-watch'), { value, configurable: true })
 }
 
-// A thread of the application's runs the preloads again, and can do nothing about signals. `isMainThread` of node:worker_threads would say the same and
-// cost every process 5 to 10 ms to load; source: lib/internal/process/worker_thread_only.js of Node 20 to 26.
+// A thread of the application's runs the preloads again, and can do nothing about signals. `isMainThread` of
+// node:worker_threads would say the same and cost every process 5 to 10 ms to load; source:
+// lib/internal/process/worker_thread_only.js of Node 20 to 26.
 const isMainThread = !(process.chdir as unknown as { disabled?: boolean }).disabled
 if (isMainThread) {
   endAsOrphan()

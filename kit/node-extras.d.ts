@@ -2,7 +2,9 @@
 
 declare global {
   interface Buffer {
-    /** `toString('latin1', start, end)` without the look-up of the encoding's name; on the hot path of every request. */
+    /**
+     * `toString('latin1', start, end)` without the look-up of the encoding's name; on the hot path of every request.
+     */
     latin1Slice(start?: number, end?: number): string
     /** `write(text, offset, 'latin1')` without the same; the number of bytes written. */
     latin1Write(text: string, offset?: number): number
@@ -15,7 +17,9 @@ declare global {
 
   namespace NodeJS {
     interface Process {
-      /** Sets the supplementary groups to those of `user` and `extraGroup`. Source: Node's documentation of `process`. */
+      /**
+       * Sets the supplementary groups to those of `user` and `extraGroup`. Source: Node's documentation of `process`.
+       */
       initgroups?(user: string | number, extraGroup: string | number): void
     }
   }

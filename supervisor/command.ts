@@ -1,8 +1,9 @@
 /**
- * The `daimyo` command: takes the command line apart, carries the command out, and turns its end into an exit status (sysexits,
- * `kit/ground/failure.ts`). Loaded by the entry file `daimyo.ts`, which people, systemd and `daimyo start` start.
- * Must stay true: only this file and `daimyo.ts` end the process; an operating error is one line on standard error and no stack, a bug
- * shows its stack and ends with 70.
+ * The `daimyo` command: takes the command line apart, carries the command out, and turns its end into an exit status
+ * (sysexits, `kit/ground/failure.ts`). Loaded by the entry file `daimyo.ts`, which people, systemd and `daimyo start`
+ * start.
+ * Must stay true: only this file and `daimyo.ts` end the process; an operating error is one line on standard error and
+ * no stack, a bug shows its stack and ends with 70.
  */
 
 import { fstatSync, statSync } from 'node:fs'
@@ -39,12 +40,12 @@ const context: CommandContext = {
   cwd: workingFolder(),
   // The one door of all commands: much of what they print was written by others.
   print: text => output.print(printable(text)),
-  complain: text => complain(text, PRIORITY.warning),
+  writeError: text => writeError(text, PRIORITY.warning),
   program: programName(process.argv[1] ?? ''),
 }
 
 /** The journal of systemd gets it with its priority. */
-function complain(text: string, priority: number): void {
+function writeError(text: string, priority: number): void {
   const shown = printable(text)
   errors.print(leadsToJournal(process.env, process.stderr.fd) ? withPriority(shown, priority) : shown)
 }
@@ -85,7 +86,8 @@ export async function run(script: string): Promise<never> {
     if (PRINTING.has(line.command)) patienceMs = PATIENCE_MS.printing
     if (context.cwd === '' && !PLACELESS.has(line.command))
       throw new Failure('working-folder', 'this folder has been removed: change into one that is there', EXIT.os)
-    // All paths are made whole by `context.cwd`. What is opened as another user may not lead through /proc/self/cwd to where root typed the command.
+    // All paths are made whole by `context.cwd`. What is opened as another user may not lead through /proc/self/cwd to
+    // where root typed the command.
     process.chdir('/')
     const code = await carryOut(line, script)
     await printed()
@@ -217,7 +219,10 @@ function soughtBy(line: ConfigArguments): MasterSought {
   }
 }
 
-/** The first listener of the INI; where the kernel chose its port, systemd passes it, or the INI has become wrong, the running master knows it. */
+/**
+ * The first listener of the INI; where the kernel chose its port, systemd passes it, or the INI has become wrong, the
+ * running master knows it.
+ */
 async function addressFor(line: ConfigArguments): Promise<BoundAddress> {
   const first = read(line).settings?.http[0]
   if (first?.kind === 'unix' || (first?.kind === 'tcp' && first.port !== 0)) return first
@@ -278,7 +283,9 @@ async function printed(): Promise<void> {
   await Promise.all([output.drained(patienceMs), errors.drained(patienceMs)])
 }
 
-/** A device that takes nothing more keeps a thread for ever: the end does not wait for it, and gives the exit code up. */
+/**
+ * A device that takes nothing more keeps a thread for ever: the end does not wait for it, and gives the exit code up.
+ */
 function exit(code: number): never {
   if (hasStuckLog()) process.kill(process.pid, 'SIGKILL')
   process.exit(code)
@@ -293,7 +300,10 @@ async function tellService(text: string): Promise<void> {
 
 /** This process serves, or was to: other commands have the unit's NOTIFY_SOCKET too (`ExecReload=`). */
 let isMaster = false
-/** What the children print stands where this process says its last word: on a terminal, in the journal, in the log of a start in the background. */
+/**
+ * What the children print stands where this process says its last word: on a terminal, in the journal, in the log of a
+ * start in the background.
+ */
 let isLogHere = false
 
 async function end(error: unknown): Promise<never> {
@@ -301,7 +311,7 @@ async function end(error: unknown): Promise<never> {
   const exitCode = isFailure ? error.exitCode : EXIT.software
   const text = isFailure ? error.message : error instanceof Error ? (error.stack ?? error.message) : reasonOf(error)
   const said = isFailure && isLogHere ? (error.brief ?? text) : text
-  complain(
+  writeError(
     isFailure
       ? `daimyo: ${said}
 `

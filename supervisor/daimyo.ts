@@ -1,13 +1,14 @@
 #!/bin/sh
 //usr/bin/env true; exec node --inspect-port=192.0.2.1:1024 "$0" "$@"
 /**
- * The first lines of every `daimyo` command, a master's included. To a shell they are a script, which starts Node; to Node the second
- * one is a comment.
+ * The first lines of every `daimyo` command, a master's included. To a shell they are a script, which starts Node; to
+ * Node the second one is a comment.
  *
- * Node's answer to SIGUSR1 is an inspector on 127.0.0.1:9229, where any local user could run code as whoever runs the command: root. Log rotations and
- * `systemctl kill` send that signal to whole process trees. So the shell has the inspector listen where nobody can connect
- * (`kit/process/uninvited-inspector.ts`). Where this file was started without it, the signal is held before anything else is loaded, and an inspector
- * that a signal has opened in the moment before ends the command.
+ * Node's answer to SIGUSR1 is an inspector on 127.0.0.1:9229, where any local user could run code as whoever runs the
+ * command: root. Log rotations and `systemctl kill` send that signal to whole process trees. So the shell has the
+ * inspector listen where nobody can connect (`kit/process/uninvited-inspector.ts`). Where this file was started without
+ * it, the signal is held before anything else is loaded, and an inspector that a signal has opened in the moment before
+ * ends the command.
  */
 
 import { writeSync } from 'node:fs'

@@ -1,8 +1,7 @@
 /**
- * `daimyo [INI]`: the master in the foreground; also what `daimyo start` runs in the background. Called by `command.ts`.
- * Puts the parts together in the order in which each needs the one before, and takes them down in the opposite one.
- * Must stay true: READY, the pidfile and the banner come only when clients are answered; whatever fails, nothing of what was made here
- * is left behind.
+ * `daimyo [INI]`: the master in the foreground; `daimyo start` runs the same in the background. Builds the parts in the
+ * order of their dependencies, and takes them down in reverse order. Must stay true: READY, the pidfile and the banner
+ * come only when clients get responses; after any failure nothing that was made here is left.
  */
 
 import { closeSync } from 'node:fs'
@@ -58,31 +57,31 @@ import type { KilledChild } from './user/killed-child.js'
 import { PipeStock } from './user/pipes.js'
 import { addThreadHolder, learnGroups, mayBecomeUser } from './user/service-user.js'
 
-/** `source` is read again at each reload. `starter`: who waits for the outcome of a start in the background. */
+/** `source` is read again at each reload. `starter`: waits for the outcome of a start in the background. */
 export interface RunOptions {
   settings: Settings
   source: SettingsSource
   starter: Starter | null
-  /** Takes what is still to be done when the program crashes. */
+  /** Takes a step that has to be done when the program crashes. */
   whenCrashing: (step: () => Promise<void>) => void
 }
 
 /** How long a stop waits for the removal of the pidfile. */
 const PIDFILE_MS = 3000
-/** And for that of what workers left in the run folder. */
+/** How long a stop waits for the removal of what workers left in the run folder. */
 const RELEASE_MS = 3000
-/** And each step of a reload that becomes the service's user. */
+/** How long each step of a reload waits for the identity of the service's user. */
 const RELOAD_MS = 5000
 
-/** Everything that has to be undone, last first. */
+/** Steps that undo the start, last first. */
 type Undo = (() => unknown)[]
 
-/** Serves until the master has stopped; resolves with its exit code. Failures: those of every part. */
+/** Serves until the master has stopped; resolves with its exit code. Rejects with the failures of all parts. */
 export async function runCommand(options: RunOptions, context: CommandContext): Promise<number> {
   const undo: Undo = []
   closeForeignDescriptors(context.environment.NODE_OPTIONS)
   keepYoungGenerationSmall()
-  // As its children have one; what was given on the command line, secrets too, is not for everybody's ps.
+  // A name like those of its children. Arguments of the command line, secrets among them, are not for everybody's ps.
   nameMaster(options.settings.iniPath, options.settings.processNames)
   try {
     return await serve(options, context, undo)
@@ -91,12 +90,12 @@ export async function runCommand(options: RunOptions, context: CommandContext): 
   }
 }
 
-/** One part that cannot be taken down does not keep the others standing, nor hide why it all ended. */
+/** A part that cannot be taken down neither keeps the others running nor hides the reason of the end. */
 async function takeDown(step: Undo[number], context: CommandContext): Promise<void> {
   try {
     await step()
   } catch (error) {
-    context.complain(`daimyo: cannot clean up: ${reasonOf(error)}\n`)
+    context.writeError(`daimyo: cannot clean up: ${reasonOf(error)}\n`)
   }
 }
 
@@ -126,7 +125,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
     path: settings.logto,
     owner: settings.credentials,
     open: (path, owner) => firstLog ?? openMasterLog(path, owner),
-    complain: context.complain,
+    writeError: context.writeError,
     ...(logChild !== null && { reopening: reopeningOf(settings, logChild) }),
   })
   tasks.doHere(quietlyIn(sink, credentials))
@@ -201,7 +200,9 @@ interface AssembleParts {
   keepRunFolder: () => void
 }
 
-/** The master with its metrics. The endpoint needs the master for what it shows, the master the endpoint for its URL. */
+/**
+ * The master with its metrics. The endpoint shows the state of the master; the master reports the URL of the endpoint.
+ */
 function assemble(
   { settings, passed, sink, logChild, isJournal, log, pipes, source, tasks, keepRunFolder }: AssembleParts,
   context: CommandContext,
@@ -226,7 +227,7 @@ function assemble(
     keepRunFolder,
     reopenLogs: async move => {
       const why = await sink.changeOver(move)
-      if (why !== null && move === undefined) context.complain(`daimyo: ${why}: the log is not reopened\n`)
+      if (why !== null && move === undefined) context.writeError(`daimyo: ${why}: the log is not reopened\n`)
       return why
     },
     metrics: store,
@@ -259,7 +260,7 @@ function assemble(
   return { master, store, rotation, startEndpoint }
 }
 
-/** The text of a page, made once for each: its Buffer is the same for all who ask while it is shared. */
+/** The text of a page, made once for each page: all who share the page get the same Buffer. */
 function oneTextEach(): (page: Buffer) => string {
   const texts = new WeakMap<Buffer, string>()
   return page => {
@@ -293,14 +294,14 @@ function reopeningOf({ credentials }: Settings, child: LogChild): Reopening {
   }
 }
 
-/** A reload waits for whoever has locked the log no longer than that, and is refused. */
+/** A reload waits no longer than that for whoever has locked the log; then it is refused. */
 function quietlyIn(sink: LogSink, credentials: Credentials | null): <T>(work: () => T) => Promise<T> {
   const isQuiet = () => mayBecomeUser(credentials)
   const changesIdentity = credentials !== null && process.geteuid?.() === 0
   return async work => (changesIdentity ? await sink.quietly(isQuiet, RELOAD_MS, work) : work())
 }
 
-/** Where the children's output goes. */
+/** The destination of the output of the children. */
 function outputOf({ logto, credentials }: Settings, sink: LogSink, rotation: LogRotation | null): OutputSink {
   if (rotation !== null) return rotated(sink, rotation)
   const isOthersOnOurTerminal = logto === null && credentials !== null && process.stdout.isTTY === true
@@ -312,7 +313,7 @@ function toJournal(sink: LogSink): OutputSink {
   return { write: chunk => sink.write(chunk), onDrain: listener => sink.onDrain(listener), isJournal: true }
 }
 
-/** The processes of another user print on root's terminal: nothing that moves its cursor, or types on it. */
+/** Processes of another user print on root's terminal: they must not move its cursor or type on it. */
 function harmless(sink: OutputSink): OutputSink {
   return {
     write: chunk => sink.write(Buffer.from(printableLines(Buffer.from(chunk).toString()))),
@@ -320,7 +321,7 @@ function harmless(sink: OutputSink): OutputSink {
   }
 }
 
-/** Output of children, of which a rotation hears. */
+/** Output of children, counted for a rotation. */
 function rotated(sink: LogSink, rotation: LogRotation): OutputSink {
   return {
     write: chunk => {
@@ -339,7 +340,7 @@ interface Audience {
   pidfile: Pidfile | null
 }
 
-/** Clients are answered now: whoever waits for that is told. */
+/** Clients get responses now: tells everybody who waits for that. */
 async function announce(
   master: Master,
   settings: Settings,
@@ -347,11 +348,12 @@ async function announce(
   { sink, service, context, undo, pidfile }: Audience,
 ): Promise<void> {
   if (pidfile !== null) {
-    // Before it is written: an answer that comes late leaves it behind. What does not name this master is not removed.
+    // Before the write: an answer that comes late would leave the pidfile behind. A pidfile that does not name this
+    // master is not removed.
     undo.push(async () => {
       const why = await pidfile.remove()
       if (why !== null)
-        context.complain(`daimyo: cannot remove the pidfile: ${why}: it stays, and the next start finds it stale\n`)
+        context.writeError(`daimyo: cannot remove the pidfile: ${why}: it stays, and the next start finds it stale\n`)
     })
     try {
       await pidfile.write()
@@ -363,15 +365,15 @@ async function announce(
   const report = master.status()
   service.ready()
   if (starter !== null) return starter.tell({ type: 'started', report })
-  // Whoever reads the journal of a service is somewhere else.
+  // The reader of a service's journal has another working directory.
   const cwd = context.environment.INVOCATION_ID === undefined ? context.cwd : '/'
   const banner = printBanner({ ...context, cwd, report, log: settings.logto, mode: 'foreground' })
-  // The log and the banner share a terminal: through the same door they keep their order.
+  // The log and the banner share a terminal. Through one sink they keep their order.
   if (settings.logto === null) sink.write(banner)
   else context.print(banner)
 }
 
-/** What stays in `run/workers/` is cleared by the next start. */
+/** The next start clears what stays in `run/workers/`. */
 function endOf({ credentials }: Settings, tasks: Tasks): EndWorkersFolder | undefined {
   if (credentials === null || process.geteuid?.() !== 0) return undefined
   return async request => {
@@ -384,7 +386,7 @@ function endOf({ credentials }: Settings, tasks: Tasks): EndWorkersFolder | unde
 interface Pidfile {
   check(): Promise<void>
   write(): Promise<void>
-  /** Resolves with why it stays; null: it does not. */
+  /** Resolves with the reason why the pidfile stays; null: it was removed. */
   remove(): Promise<string | null>
 }
 
@@ -402,7 +404,8 @@ function pidfileOf({ pidfile: path, credentials }: Settings, tasks: Tasks): Pidf
       await tasks.run(pidfileTasks.write, request, { ...options, taking })
     },
     async remove() {
-      // The process has the file open too, and so the last one to close it: its user may have given it blocks that take minutes to free.
+      // The removing process has the file open, so it is the last one to close it: its user may have given it blocks
+      // that take minutes to free.
       const removed = tasks.run(pidfileTasks.remove, request, {
         ...options,
         withinMs: PIDFILE_MS,
@@ -421,8 +424,8 @@ function telling(logs: readonly Log[]): Log {
 }
 
 /**
- * While the parts are taken down, after the master has let go of its signals, a second Ctrl-C does not leave half of them behind; nor does SIGUSR1 ever
- * open an inspector, in which any local user could run code as the master.
+ * While the parts are taken down, the master handles signals no more. A second Ctrl-C must not leave half of the parts,
+ * and SIGUSR1 must not open an inspector, in which any local user could run code as the master.
  */
 function holdSignals(undo: Undo): void {
   const ignore = () => {}
@@ -433,12 +436,15 @@ function holdSignals(undo: Undo): void {
   })
 }
 
-/** `logto = /dev/stdout`, as containers have it, is what happens without `logto`: it is a link that differs from process to process. */
+/**
+ * `logto = /dev/stdout`, as in containers, means the same as no `logto`: the path is a link that differs from process
+ * to process.
+ */
 function withoutDeviceLog(settings: Settings): Settings {
   return settings.logto === '/dev/stdout' ? { ...settings, logto: null } : settings
 }
 
-/** A reload takes over the groups that the service's user has by now. */
+/** A reload takes the current groups of the service's user. */
 async function readAgain(source: SettingsSource, tasks: Tasks, { credentials }: Settings): Promise<Reading> {
   const what = 'cannot read the configuration'
   const { reading, groups } = await tasks.run(readingTask, source, { credentials, what })

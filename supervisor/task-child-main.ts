@@ -1,6 +1,7 @@
 /**
- * The process that works in folders of the service's user for a root master (`child/task-children.ts`). Must stay true: it does the one task that its standard input names, and
- * keeps open what that has left open until its standard input ends.
+ * The process that works in folders of the service's user for a root master (`child/task-children.ts`). Must stay true:
+ * it does the one task that its standard input names, and keeps open what that has left open until its standard input
+ * ends.
  */
 
 import { closeSync, readSync, writeSync } from 'node:fs'

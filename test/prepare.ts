@@ -34,7 +34,7 @@ const sources = [
   'test/one.ts',
   'supervisor/daimyo.ts',
   'supervisor/command.ts',
-  'supervisor/around/stop-time.ts',
+  'supervisor/attached/stop-time.ts',
   'supervisor/control/readiness.ts',
   'supervisor/listen/socket-file.ts',
   'supervisor/rotation/log-child-main.ts',

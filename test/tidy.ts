@@ -51,8 +51,8 @@ const PURE = [
   'supervisor/workers/slots.ts',
   'supervisor/workers/cheaper.ts',
   'supervisor/host/clock-findings.ts',
-  'supervisor/around/cron-time.ts',
-  'supervisor/around/daemon-phase.ts',
+  'supervisor/attached/cron-time.ts',
+  'supervisor/attached/daemon-phase.ts',
   'supervisor/reload/soak.ts',
   'supervisor/reload/watched-path.ts',
   'supervisor/screen/top-view.ts',
@@ -222,11 +222,14 @@ t.test('nothing banned is called', async t => {
 })
 
 /** Rooms whose comments and names follow the style of CONTRIBUTING.md throughout. */
-const PLAIN = sources.filter(path => /^(proxy|app\/host)\//.test(path))
-/** Names that a standard term has replaced: RFC 9110 says response, HTTP servers say body filter and failover. */
+const PLAIN = sources.filter(path => /^(proxy|app\/host|supervisor|kit)\//.test(path))
+/**
+ * Names that a standard term has replaced: RFC 9110 says response, HTTP servers say body filter and failover, process
+ * managers say handle and desired state.
+ */
 const REPLACED =
-  /\b(?:\w*Answer(?!_)(?:Begun|Body|Complete|Field|Figures|Framing|Guard|Head|Lines|Promise|Sink|Stages?)\w*|answer(?:Begun|Broken|Complete|Lines)|(?:Disk|Own|Static|Upstream)Answer|(?:bad|empty|error|refusal)Answer|Phases|Standing|Course|Forms|StageEvents|unreturned|keptBytes)\b/
-t.test('proxy/ and app/host/ are written in plain terms', async t => {
+  /\b(?:\w*Answer(?!_)(?:Begun|Body|Complete|Field|Figures|Framing|Guard|Head|Lines|Promise|Sink|Stages?)\w*|answer(?:Begun|Broken|Complete|Lines)|(?:Disk|Own|Static|Upstream)Answer|(?:bad|empty|error|refusal)Answer|Phases|Standing|Course|Forms|StageEvents|unreturned|keptBytes|Pool(?:Hooks|Proxies|Slot|Target)|(?:Probe|Proxy|Worker)Hooks|Wishes|Companions|companions|ProxyProcess|MOOT_OPTIONS|MootOption|Settled(?:Tables|Limits)|complain)\b/
+t.test('sources are written in plain terms', async t => {
   for (const path of PLAIN) {
     const lines = text(path).split('\n')
     const comments = lines.filter(line => /^\s*(\/\*\*|\*|\/\/)/.test(line))
@@ -235,7 +238,7 @@ t.test('proxy/ and app/host/ are written in plain terms', async t => {
       [],
       `${path}: comments have at most 120 columns`,
     )
-    const prose = comments.map(line => line.replace(/^\s*(\/\*\*|\*|\/\/) ?/, '')).join(' ')
+    const prose = comments.map(line => line.replace(/^\s*(\/\*\*|\*\/?|\/\/) ?| \*\/$/g, '')).join(' ')
     t.notMatch(prose, /(?:^|[.;,] )(?:[Cc]alled|[Uu]sed|[Oo]wned) by `/, `${path}: an editor knows who uses it`)
     t.same(code(path).match(REPLACED)?.[0], undefined, `${path}: a standard term`)
   }

@@ -1,6 +1,8 @@
 /**
- * So many bytes of messages are parsed in one turn of the event loop, of all channels together: however many children talk at once, a turn lasts as long as one
- * message of the longest at most. To act on a message costs too, however short it is: each counts as some bytes more, so a turn has 64 of the shortest. Who finds the turn used up waits in line and has one message in a later turn, before it waits behind the others again.
+ * So many bytes of messages are parsed in one turn of the event loop, of all channels together: however many children
+ * talk at once, a turn lasts as long as one message of the longest at most. To act on a message costs too, however
+ * short it is: each counts as some bytes more, so a turn has 64 of the shortest. Who finds the turn used up waits in
+ * line and has one message in a later turn, before it waits behind the others again.
  */
 
 import { setImmediate } from 'node:timers'

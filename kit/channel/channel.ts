@@ -1,11 +1,13 @@
 /**
- * One end of the line between the master and a child: two pipes, one for each direction, that carry messages as frames, a 32-bit little-endian length and so
- * many bytes of JSON (UTF-8). Both ends use this class; `messages.ts` says what they talk about.
+ * One end of the channel between the master and a child: two pipes, one for each direction. They carry messages as
+ * frames: a 32-bit little-endian length and so many bytes of JSON (UTF-8). Both ends use this class; `messages.ts` has
+ * the messages.
  *
- * It takes the place of Node's own IPC channel, which an application shares with its worker: there a stray line, a message of another
- * kind or an open descriptor sent along reaches the master's own code. Must stay true: nothing that the other side writes throws here,
- * holds more memory than one message of `mostBytes`, is read faster than its `budget` says, or is parsed with more structure than its `bounds` say or in
- * another turn of the loop than `turns` say. No descriptor can be sent along (`supervisor/user/pipes.ts`).
+ * It replaces Node's own IPC channel, which an application shares with its worker: there a stray line, a message of
+ * another kind or an open descriptor sent along reaches the master's own code. Must stay true: nothing that the other
+ * side writes throws here, holds more memory than one message of `mostBytes`, is read faster than its `budget` says, or
+ * is parsed with more structure than its `bounds` say or in another turn of the loop than `turns` say. No descriptor
+ * can be sent along (`supervisor/user/pipes.ts`).
  */
 
 import { Socket } from 'node:net'
@@ -14,50 +16,58 @@ import { type Rate, TokenBucket } from '../ground/token-bucket.js'
 import type { ChannelTurns } from './channel-turns.js'
 import { isWithin, type JsonBounds } from './json-bounds.js'
 
-/** How fast the other side is listened to, on average and at most at once. Past that the pipe is not read: the sender waits. */
+/**
+ * How fast the other side is read, on average and at most at once. Past that the pipe is not read: the sender waits.
+ */
 export interface Pace {
   messagesPerSecond: number
   messages: number
   bytesPerSecond: number
   bytes: number
-  /** What this end has to do for the messages, in units of whoever counts it (`spendWork`). Absent: that is not counted. */
+  /** The work of this end for the messages, in units of whoever counts it (`spendWork`). Absent: not counted. */
   work?: Rate
 }
 
-/** What this end bears of the other one. */
+/** The limits of this end for the other one. */
 export interface ChannelLimits {
-  /** Absent: it is listened to as fast as it talks. */
+  /** Absent: the other side is read as fast as it writes. */
   budget?: ChannelBudget
-  /** A message with more structure is refused before it is parsed, and ends the line. */
+  /** A message with more structure is refused before it is parsed, and ends the channel. */
   bounds?: JsonBounds
-  /** Shared with other lines. Absent: it waits for none. */
+  /** Shared with other channels. Absent: it waits for none. */
   turns?: ChannelTurns
 }
 
 export interface ChannelOptions extends ChannelLimits {
   /** The longest message that is taken, in bytes of JSON. */
   mostBytes: number
-  /** False: it is no message of this line, which ends. */
+  /** False: not a message of this channel, which ends. */
   message(value: unknown): boolean
-  /** The line has ended. `broken`: why this end gave it up; null where the other end closed it. Called once. */
+  /** The channel has ended. `broken`: why this end gave it up; null if the other end closed it. Called once. */
   closed(broken: string | null): void
   /** The other side has sent more than its budget allows, for the first time. */
   slowed?(): void
   /**
-   * Both directions are TCP sockets. Once the other side has closed its own, nobody reads this one any more: it is reset, and the kernel keeps no port for a minute
-   * (TIME_WAIT).
+   * Both directions are TCP sockets. Once the other side has closed its own, nobody reads this one any more: it is
+   * reset, so that the kernel keeps no port for a minute (TIME_WAIT).
    */
   resets?: boolean
 }
 
-/** The descriptors that a child has it as: what it reads, and what it writes. */
+/** The numbers of a child's descriptors: the one it reads, and the one it writes. */
 export const CHANNEL_DESCRIPTORS = { reads: 3, writes: 4 } as const
 
-/** Raise it when a message of `messages.ts` changes so that the other end, of another build of daimyo, would misread or refuse it. */
+/**
+ * Raise it when a message of `messages.ts` changes so that the other end, of another build of daimyo, would misread or
+ * refuse it.
+ */
 export const CHANNEL_VERSION = 'daimyo-channel/3'
 
 const LENGTH_BYTES = 4
-/** What a text that is a number costs, in messages: V8 may search through all earlier ones with the same hash, and nothing honest has many (`json-bounds.ts`). */
+/**
+ * What a text that is a number costs, in messages: V8 may search through all earlier ones with the same hash, and
+ * nothing honest has many (`json-bounds.ts`).
+ */
 const NUMERAL_COST = 10
 /** What one end lets wait for a reader that does not read: it breaks the line then. */
 const MOST_WAITING_BYTES = 64 * 1024 * 1024
@@ -69,10 +79,13 @@ export interface ChannelEnds {
   to: Socket
 }
 
-/** What `child-prelude.cts` left. */
+/** A watch that `child-prelude.cts` left. */
 const ORPHAN_WATCH = Symbol.for('daimyo.orphan-watch')
 
-/** Of a child. Its end tells from now on of the master's. Throws where nothing of the kind is open under these numbers. */
+/**
+ * The ends of a child. From now on the end of the channel tells of the end of the master. Throws if these descriptors
+ * are not open pipes.
+ */
 export function openChannelEnds(): ChannelEnds {
   const { reads, writes } = CHANNEL_DESCRIPTORS
   const to = new Socket({ fd: writes, readable: false, writable: true })
@@ -87,14 +100,20 @@ export class Channel {
   readonly #to: Socket
   readonly #options: ChannelOptions
   readonly #budget: ChannelBudget | undefined
-  /** The frame that is not complete yet. Grows by doubling, so a message in many small pieces is copied a bounded number of times. */
+  /**
+   * The frame that is not complete yet. Grows by doubling, so a message in many small pieces is copied a bounded number
+   * of times.
+   */
   #held = Buffer.alloc(0)
   #heldBytes = 0
   #isClosed = false
   #resume: NodeJS.Timeout | null = null
-  /** It stopped reading at a message because the budget was spent. A clock that was asked again might say that there is something to spend by now. */
+  /**
+   * It stopped reading at a message because the budget was spent. The clock is not asked again: it might say that the
+   * budget has grown.
+   */
   #isSpent = false
-  /** It waits for its turn, or has it. */
+  /** Whether it waits for its turn, or has it. */
   #turn: 'none' | 'waits' | 'has' = 'none'
   readonly #onTurn = () => this.#takeTurn()
   readonly #onNumerals = (count: number) => this.#budget?.spendMessages(count * NUMERAL_COST)
@@ -119,11 +138,12 @@ export class Channel {
   }
 
   /**
-   * Sends a message; nothing happens once the line has ended. `sent` is called when the kernel has it, or the line has ended. False: it is longer than
-   * `mostBytes`, or has more structure than `bounds`, and was not sent.
+   * Sends a message; does nothing once the channel has ended. `sent` is called when the kernel has the message, or the
+   * channel has ended. False: the message is longer than `mostBytes`, or has more structure than `bounds`, and was not
+   * sent.
    */
   send(message: object, mostBytes = Number.POSITIVE_INFINITY, sent?: () => void, bounds?: JsonBounds): boolean {
-    // First: nobody reads what a long message would cost.
+    // Checked first: it costs a lot to encode a long message that nobody will read.
     if (this.#isClosed || !this.#to.writable) {
       if (sent !== undefined) process.nextTick(sent)
       return true
@@ -151,7 +171,7 @@ export class Channel {
     this.#to.unref()
   }
 
-  /** Ends the line; the other side sees it. */
+  /** Ends the channel; the other side sees it. */
   destroy(): void {
     this.#close(null)
   }
@@ -176,7 +196,7 @@ export class Channel {
     if (this.#heldBytes === 0) this.#held = Buffer.alloc(0)
   }
 
-  /** Takes whole frames from the front; where the rest begins. */
+  /** Takes whole frames from the front; returns where the rest begins. */
   #read(bytes: Buffer, count: number): number {
     let offset = 0
     while (count - offset >= LENGTH_BYTES && !this.#isClosed) {
@@ -197,7 +217,7 @@ export class Channel {
     return offset
   }
 
-  /** False: this turn of the loop has had enough, and the pipe is left unread until there is another. */
+  /** False: this turn of the loop has parsed enough, and the pipe is left unread until the next turn. */
   #mayParse(): boolean {
     if (this.#turn === 'waits') return false
     const isAsked = this.#turn === 'has'
@@ -224,7 +244,7 @@ export class Channel {
     try {
       value = JSON.parse(text)
     } catch {
-      // SyntaxError: somebody else writes here.
+      // SyntaxError: another program writes on this pipe.
       return this.#break('something that is not JSON')
     }
     if (!this.#options.message(value)) this.#break('a message of another kind')
@@ -245,7 +265,7 @@ export class Channel {
     this.#heldBytes = needed
   }
 
-  /** Past the budget the pipe is left unread, and what is here already waits too. */
+  /** Past the budget the pipe is left unread, and messages that are here already wait too. */
   #waitForBudget(): void {
     if (this.#isClosed || this.#resume !== null || this.#budget === undefined) return
     if (!this.#isSpent && !this.#budget.isSpent) return
@@ -258,7 +278,7 @@ export class Channel {
     }, this.#budget.waitMs).unref()
   }
 
-  /** What is here already first. */
+  /** Messages that are here already come first. */
   #readOn(): void {
     if (this.#isClosed) return
     this.#readHeld()
@@ -283,13 +303,13 @@ export class Channel {
   }
 }
 
-/** What may be read of one who talks: token buckets of messages, of bytes, and of the work that they make. */
+/** How much of one sender may be read: token buckets of messages, of bytes, and of the work that they make. */
 export class ChannelBudget {
   readonly #messages: TokenBucket
   readonly #bytes: TokenBucket
   readonly #work: TokenBucket | null
 
-  /** `before`: it begins with what that one has left, as the same one talks under another name. */
+  /** `before`: begins with the rest of that budget, because the same sender goes on under another name. */
   constructor(pace: Pace, before?: ChannelBudget) {
     const nowMs = performance.now()
     const messages = { atOnce: pace.messages, perSecond: pace.messagesPerSecond }
@@ -309,7 +329,7 @@ export class ChannelBudget {
     return messages < 1 || bytes < 0 || work < 0
   }
 
-  /** Until there is something to spend again, in milliseconds. */
+  /** Milliseconds until the budget has grown. */
   get waitMs(): number {
     const nowMs = performance.now()
     const workMs = this.#work?.waitMs(0, nowMs) ?? 0
@@ -324,7 +344,7 @@ export class ChannelBudget {
     this.#bytes.spend(bytes, performance.now())
   }
 
-  /** What a message that was read has cost: the next one waits for it. */
+  /** The work of the message that was just read: the next message waits for it. */
   spendWork(work: number): void {
     this.#work?.spend(work, performance.now())
   }

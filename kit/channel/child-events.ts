@@ -1,9 +1,12 @@
 /**
- * What a child may tell for the log, and with which fields. The master adds who tells it, from the channel that it came on: a worker runs other
- * people's code, and must not speak of another process, or say what only the master may say.
+ * What a child may tell for the log, and with which fields. The master adds who tells it, from the channel that it came
+ * on: a worker runs other people's code, and must not speak of another process, or say what only the master may say.
  */
 
-/** Numbers are finite. Texts are cut by whoever tells, at LONGEST_EVENT_TEXT; a `quote` of what came from outside at LONGEST_QUOTE. */
+/**
+ * Numbers are finite. Texts are cut by whoever tells, at LONGEST_EVENT_TEXT; a `quote` of what came from outside at
+ * LONGEST_QUOTE.
+ */
 type FieldKind = 'text' | 'quote' | 'number'
 
 type EventTable = Record<string, Record<string, FieldKind>>

@@ -1,6 +1,7 @@
 /**
- * How much structure a message of JSON has, found by one look at its bytes and before it is parsed. To parse costs by the value, not by the byte: 4 MB of
- * `[[[`, or of an object with 180,000 keys, take up to half a second and 150 MB, while 4 MB of text take milliseconds. Pure.
+ * How much structure a message of JSON has, found by one look at its bytes and before it is parsed. To parse costs by
+ * the value, not by the byte: 4 MB of `[[[`, or of an object with 180,000 keys, take up to half a second and 150 MB,
+ * while 4 MB of text take milliseconds. Pure.
  *
  * It is no parser: of bytes that are no JSON it says anything, and the parser refuses those.
  */
@@ -14,13 +15,15 @@ export interface JsonBounds {
   /** Members of one object. Those of a list are bounded by `values`. */
   members: number
   /**
-   * Different beginnings of objects in all, up to a hash: `a` and `a, b` of `{"a":1,"b":2}`. V8 makes a hidden class for each, which costs up to 5 KB and 1 µs or more,
-   * and another one for the same keys in another order. Different keys are never more.
+   * Different beginnings of objects in all, up to a hash: `a` and `a, b` of `{"a":1,"b":2}`. V8 makes a hidden class
+   * for each, which costs up to 5 KB and 1 µs or more, and another one for the same keys in another order. Different
+   * keys are never more.
    */
   beginnings: number
   /**
-   * Numerals in all: texts that are a whole number of at most ten digits, such as `"200"`. The V8 of older Nodes (20.19.5) takes the number itself for the hash of such a
-   * text: a sender can choose 60,000 that collide, and to parse them takes 5 s.
+   * Numerals in all: texts that are a whole number of at most ten digits, such as `"200"`. The V8 of older Nodes
+   * (20.19.5) takes the number itself for the hash of such a text: a sender can choose 60,000 that collide, and to
+   * parse them takes 5 s.
    */
   numerals: number
 }
@@ -38,11 +41,17 @@ const NINE = 0x39
 const ESCAPE_BYTES = 6
 const LONGEST_NUMERAL = 10
 
-/** Unknown outside: nobody can choose keys that look like one. Drawn when it is needed: node:crypto takes some 10 ms to load, which few workers need. */
+/**
+ * Unknown outside: nobody can choose keys that look like one. Drawn when it is needed: node:crypto takes some 10 ms to
+ * load, which few workers need.
+ */
 let seed: number | null = null
 const PRIME = 0x01000193
 
-/** Whether the bytes from `start` to `end` stay within the bounds. Stops at the first excess. `found` is told how many numerals there are, if there are any. */
+/**
+ * Whether the bytes from `start` to `end` stay within the bounds. Stops at the first excess. `found` is told how many
+ * numerals there are, if there are any.
+ */
 export function isWithin(
   bytes: Uint8Array,
   start: number,
@@ -67,10 +76,16 @@ export function isWithin(
   return true
 }
 
-/** Takes the key from `from` to `to` behind the beginning `before`, 0 = none. Returns the beginning that ends with this key, null: there are too many. */
+/**
+ * Takes the key from `from` to `to` behind the beginning `before`, 0 = none. Returns the beginning that ends with this
+ * key, null: there are too many.
+ */
 type TakeKey = (from: number, to: number, before: number) => number | null
 
-/** The number of numerals. Null: depth, values, members or numerals do not stay within the bounds, or `takeKey` does not take a key. */
+/**
+ * The number of numerals. Null: depth, values, members or numerals do not stay within the bounds, or `takeKey` does not
+ * take a key.
+ */
 function numeralsWithin(
   bytes: Uint8Array,
   start: number,
@@ -126,7 +141,10 @@ function numeralsWithin(
   return numerals
 }
 
-/** A digit may be written as an escape, which none of ours does. A text that begins with 0 is a number for V8 only if it is 0. */
+/**
+ * A digit may be written as an escape, which none of ours does. A text that begins with 0 is a number for V8 only if it
+ * is 0.
+ */
 function isNumeral(bytes: Uint8Array, from: number, to: number): boolean {
   const first = bytes[from]!
   if (first !== BACKSLASH && (first <= ZERO || first > NINE)) return false

@@ -1,6 +1,6 @@
 /**
- * What the master and its children say to each other over the channel between them (`channel.ts`, JSON).
- * The only contract between `supervisor/` on one side and `proxy/` and `app/host/` on the other; requests never travel here.
+ * The messages of the master and its children on the channel between them (`channel.ts`, JSON). The only contract
+ * between `supervisor/` on one side and `proxy/` and `app/host/` on the other; requests never travel here.
  */
 
 import type { ProxyOptions, WorkerOptions } from '../options/settings.js'
@@ -8,7 +8,10 @@ import type { UpstreamAddress } from '../options/values/value-types.js'
 import type { ProxyEventName, ToldFields, WorkerEventName } from './child-events.js'
 import type { MetricFamily } from './metric-family.js'
 
-/** Who the children of a root master are; `user` also gives their supplementary groups. Without an entry in /etc/passwd there is no `home` and no `shell`. */
+/**
+ * The user of the children of a root master; `user` also gives their supplementary groups. Without an entry in
+ * /etc/passwd there is no `home` and no `shell`.
+ */
 export interface Credentials {
   user: string | null
   uid: number
@@ -17,11 +20,14 @@ export interface Credentials {
   shell?: string
 }
 
-/** A public listener: the descriptor that the proxy inherited, and how it is printed (`http://127.0.0.1:8080`, `unix:/run/x.sock`). */
+/**
+ * A public listener: the descriptor that the proxy inherited, and how it is printed (`http://127.0.0.1:8080`,
+ * `unix:/run/x.sock`).
+ */
 export interface InheritedListener {
   fd: number
   url: string
-  /** Connections that may wait there to be accepted. */
+  /** Connections that may wait there for an accept. */
   backlog: number
 }
 
@@ -33,7 +39,10 @@ export type RouteSpec =
   | { kind: 'static'; prefix: string; folder: string; keepsMount?: boolean }
   | { kind: 'metrics'; prefix: string }
 
-/** Where applications may name files: by URL for X-Accel-Redirect, by path for X-Sendfile. Prefixes have no slash at the end; folders are real paths. */
+/**
+ * Places in which applications may name files: by URL for X-Accel-Redirect, by path for X-Sendfile. Prefixes have no
+ * slash at the end; folders are real paths.
+ */
 export interface FileRoots {
   internal: { prefix: string; folder: string }[]
   sendfile: { prefix: string; folder: string }[]
@@ -41,7 +50,7 @@ export interface FileRoots {
 
 /**
  * Everything that a proxy may change while it runs: the settings of the option rows that name proxies
- * (`kit/options/sections/`), and what the master makes of several, or of what it finds on disk. The folders of
+ * (`kit/options/sections/`), and settings that the master makes of several options or of the disk. The folders of
  * `checkStatic` and `staticSafe` are real paths; of `mountHarakiri` the longest mount comes first, and each ends with a
  * slash.
  */
@@ -53,8 +62,8 @@ export interface ProxySettings extends ProxyOptions {
   /** `disable-logging` and `logto`. null = none, an empty path = standard output. */
   accessLog: { path: string } | null
   /**
-   * `asset-grace`: folders of earlier releases in which what a folder lacks is looked for, newest first, until a time
-   * of the monotonic clock that all processes of a machine share (`process.hrtime`).
+   * `asset-grace`: folders of earlier releases in which a file is looked for that its folder lacks, newest first, until
+   * a time of the monotonic clock that all processes of a machine share (`process.hrtime`).
    */
   previousFolders: { folder: string; before: string; untilMs: number }[]
 }
@@ -63,12 +72,15 @@ export interface ProxySettings extends ProxyOptions {
 export type StaticSettings = Pick<ProxySettings, Extract<keyof ProxySettings, `static${string}`> | 'previousFolders'>
 
 /**
- * Why a worker is gone. `asked`: the master stopped or killed it, harakiri included; `killed`: SIGKILL of somebody else's;
- * `crashed`: by itself, by the kernel's when it took too much memory, or because it broke the protocol of a link.
+ * Why a worker has ended. `asked`: the master stopped or killed it, harakiri included; `killed`: SIGKILL from another
+ * process; `crashed`: by itself, by the kernel because it took too much memory, or because it broke the protocol of a
+ * link.
  */
 export type WorkerEnd = 'asked' | 'killed' | 'crashed'
 
-/** A worker as a proxy sees it. `workerId` is unique in the life of the master; a slot's next worker has another one. */
+/**
+ * A worker as a proxy sees it. `workerId` is unique in the life of the master; a slot's next worker has another one.
+ */
 export interface WorkerAddress {
   workerId: number
   slot: number
@@ -81,7 +93,10 @@ export interface WorkerAddress {
   tunnelPath: string
 }
 
-/** Between a proxy's goodbye to both sides of a tunnel and its end: for the client's answer, and for the application to see it. */
+/**
+ * Between a proxy's goodbye to both sides of a tunnel and its end: time for the client's close, and for the application
+ * to see it.
+ */
 export const TUNNEL_CLOSE_MS = 3000
 
 export type MasterToProxy =
@@ -95,23 +110,29 @@ export type MasterToProxy =
   /** Connect and take it into rotation; answered by `worker-linked`. */
   | { type: 'worker-ready'; worker: WorkerAddress }
   /**
-   * Out of rotation, nothing new; its tunnels are closed within `tunnelMs`. Answered by `worker-draining` as long as there is something left and
-   * by `worker-drained` then. Sent again with less time when that has become short.
+   * Out of rotation, nothing new; its tunnels are closed within `tunnelMs`. Answered by `worker-draining` while work is
+   * left, and by `worker-drained` then. Sent again when the time has become shorter.
    */
   | { type: 'worker-retire'; workerId: number; tunnelMs: number }
   | { type: 'worker-gone'; workerId: number; end: WorkerEnd }
   | { type: 'reopen-logs' }
   /** Answered by `in-flight`. */
   | { type: 'in-flight-wanted'; requestId: number }
-  /** Whether requests are held in the queue in place of being given to workers; ends with the drain. */
+  /** Whether requests wait in the queue instead of going to workers; ends with the drain. */
   | { type: 'pause'; isPaused: boolean }
   /** Answered by `synced`: all that was sent before is done. */
   | { type: 'sync'; number: number }
-  /** Accept nothing new, finish what is in flight for at most `mercyMs`, exit 0. The master starts no worker any more. */
+  /**
+   * Accept nothing new, finish the requests in flight for at most `mercyMs`, exit 0. The master starts no worker any
+   * more.
+   */
   | { type: 'drain'; mercyMs: number }
   | { type: 'metrics'; requestId: number; text: string }
 
-/** A blocked loop as a proxy found it, for the log: `others` is what becomes of the rest in flight, empty = nothing; `at` is `file:line`, `-` = unknown. */
+/**
+ * A blocked loop as a proxy found it, for the log: `others` is the fate of the other requests in flight, empty =
+ * nothing; `at` is `file:line`, `-` = unknown.
+ */
 export interface BlockedLoop {
   request: string
   elapsedMs: number
@@ -127,15 +148,27 @@ export type ProxyToMaster =
   | { type: 'failed'; reason: string }
   | { type: 'worker-linked'; workerId: number }
   | { type: 'worker-drained'; workerId: number }
-  /** What a retiring worker still has at this proxy: `requests` without an answer, open `tunnels`. At least one of them. */
+  /**
+   * Work of a retiring worker that this proxy still has: `requests` without a response, open `tunnels`. At least one of
+   * them.
+   */
   | { type: 'worker-draining'; workerId: number; requests: boolean; tunnels: boolean }
-  /** Past a deadline and no answer to a ping: the worker's loop is blocked, kill it. `request` is the guilty one, printable. */
+  /**
+   * A request is past its deadline, and no answer to a ping came: the worker's loop is blocked, kill it. `request` is
+   * the guilty one, printable.
+   */
   | ({ type: 'worker-blocked'; workerId: number } & BlockedLoop)
   /** The worker has broken the protocol of its link, which is closed: kill it. `why` is printable and short. */
   | { type: 'link-broken'; workerId: number; why: string }
-  /** Counters and histograms since this proxy started (never deltas), and the load of each worker as this proxy sees it; `queued` requests wait. */
+  /**
+   * Counters and histograms since this proxy started (never deltas), and the load of each worker as this proxy sees it;
+   * `queued` requests wait.
+   */
   | { type: 'metrics'; families: MetricFamily[]; workers: WorkerLoad[]; queued: number }
-  /** Requests wait, and no worker is there that could ever take one. With `lazy` also: there are more requests than workers. */
+  /**
+   * Requests wait, and no worker exists that could ever take one. With `lazy` also: there are more requests than
+   * workers.
+   */
   | { type: 'worker-wanted' }
   | { type: 'metrics-wanted'; requestId: number }
   | { type: 'synced'; number: number }
@@ -143,7 +176,7 @@ export type ProxyToMaster =
   | { type: 'in-flight'; requestId: number; requests: InFlightRequest[] }
   | { type: 'event'; event: ProxyEventName; fields: ToldFields }
 
-/** A request that is not answered yet. `path` without its query; `slot` 0: it waits for a worker. */
+/** A request without a response. `path` without its query; `slot` 0: it waits for a worker. */
 export interface InFlightRequest {
   method: string
   path: string
@@ -151,113 +184,136 @@ export interface InFlightRequest {
   slot: number
 }
 
-/** One proxy's view of one worker; the master adds them up. `lagMs` is the event-loop lag of the last pong. */
+/** One worker as one proxy sees it; the master adds them up. `lagMs` is the event-loop lag of the last pong. */
 export interface WorkerLoad {
   workerId: number
   requests: number
   inFlight: number
   lagMs: number
-  /** Since the link came up: answers and passed deadlines, how many of them were 5xx, and the sum of the times to their first bytes. */
+  /**
+   * Since the link came up: responses and passed deadlines, how many of them were 5xx, and the sum of the times to
+   * their first bytes.
+   */
   answered: number
   failed: number
   waitedMs: number
 }
 
-/** What `address()` says to an application that leaves its port to the kernel: the first dynamic port of RFC 6335 §6. */
+/**
+ * The port in `address()` for an application that leaves its port to the kernel: the first dynamic port of RFC 6335 §6.
+ */
 export const UNCHOSEN_PORT = 49_152
 
-/** PORT where nobody has chosen one and clients have none: not the one above, or whatever listens on port 0 would be on PORT. */
+/** PORT if nobody has chosen one and clients have none: not the one above, or a server on port 0 would be on PORT. */
 export const NO_PORT = 49_153
 
 /**
- * What a worker needs beyond its environment, working directory and argv, which the master sets when it spawns it:
- * the settings of the option rows that name workers, of which `maxRequests` is that of its slot, and what is its own.
+ * Settings of a worker beyond its environment, working directory and argv, which the master sets when it spawns it:
+ * those of the option rows that name workers, of which `maxRequests` is that of its slot, and its own.
  */
 export interface WorkerSettings extends WorkerOptions {
   workerId: number
   slot: number
   generation: number
-  /** `cpu-affinity`: those that it may use; null: all that it inherits. */
+  /** `cpu-affinity`: the CPUs that it may use; null: all that it inherits. */
   cpus: number[] | null
   /** Absolute path of the application's entry file, links resolved once per generation. */
   app: string
-  /** So long the server on PORT is waited for before another one is the site; 0: not at all. */
+  /** How long the server on PORT is waited for before another one is the site; 0: not at all. */
   portMs: number
-  /** `lazy`: the application is loaded by `load` only. */
+  /** `lazy`: only `load` loads the application. */
   waits: boolean
   socketPath: string
   linkPath: string
   tunnelPath: string
-  /** Mode of the application's own socket; the others are for the service's user alone. */
+  /** Mode of the application's own socket; the other sockets are for the service's user alone. */
   socketMode: number
-  /** Tell the utilisation of the event loop so often, 0 = never. */
+  /** How often the worker reports the utilization of its event loop, 0 = never. */
   utilizationMs: number
 }
 
 /**
- * Which answers are streams, and how long they may go on once the application was told to end: `stream-after` and
+ * Which responses are streams, and how long they may go on once the application was told to end: `stream-after` and
  * `stream-mercy`.
  */
 export interface StreamLimits {
-  /** Event streams are from their first byte on; others when they have been under way for so long. 0: only event streams. */
+  /**
+   * Event streams are streams from their first byte on; other responses when they have been under way for so long. 0:
+   * only event streams.
+   */
   afterMs: number
   mercyMs: number
 }
 
 export type MasterToWorker =
   | { type: 'configure'; settings: WorkerSettings }
-  /** What the application waited for is there. */
+  /** The event that the application waited for has come: load it. */
   | { type: 'load' }
   /**
-   * Its time has come, and answers are still under way: the application is told to end within `mercyMs`. `stream`: its endless answers, as
-   * `StreamLimits` says, are cut; null: they have the whole mercy.
+   * The worker's time has come, and responses are still under way: the application is told to end within `mercyMs`.
+   * `stream`: its endless responses, as `StreamLimits` says, are cut; null: they have the whole mercy.
    */
   | { type: 'farewell'; mercyMs: number; stream: StreamLimits | null }
-  /** Out of rotation everywhere: finish, send the last metrics, write a heap snapshot if there is a path for one, exit 0 within `mercyMs`. */
+  /**
+   * Out of rotation everywhere: finish, send the last metrics, write a heap snapshot if there is a path for one, exit 0
+   * within `mercyMs`.
+   */
   | { type: 'stop'; mercyMs: number; snapshotPath: string | null }
 
 export type WorkerToMaster =
   /** As `WorkerSettings.waits` asks for. `bootMs` since the process started. */
   | { type: 'waiting'; bootMs: number }
-  /** Somebody has connected to the socket of the application that waits. */
+  /** Somebody has connected to the socket of an application that is not loaded. */
   | { type: 'load-wanted' }
   /**
-   * The application listens, both sockets are open. `bootMs` since the process started, or since `load`. `ignoresPort`: its site is another server than one on
-   * PORT.
+   * The application listens, both sockets are open. `bootMs` since the process started, or since `load`. `ignoresPort`:
+   * its site is another server than one on PORT.
    */
   | { type: 'ready'; bootMs: number; ignoresPort?: boolean }
-  /** It will never be: the application threw while loading, or exports nothing that can be served. `stack` is the application's own. */
+  /**
+   * The worker never becomes ready: the application threw while loading, or exports nothing that can be served. `stack`
+   * is the application's own.
+   */
   | { type: 'failed'; reason: string; stack: string }
   /** The metrics whose values changed since the last message; values since the worker started, never deltas. */
   | { type: 'metrics'; families: MetricFamily[] }
-  /** Please replace me, then stop me. */
+  /** Asks the master to replace this worker, then stop it. */
   | { type: 'recycle'; reason: 'max-requests' | 'disconnected' }
-  /** The share of the time since the last one that the event loop has worked, 0 to 1. */
+  /** The busy share of the event loop since the last message, 0 to 1. */
   | { type: 'utilization'; share: number }
   | { type: 'event'; event: WorkerEventName; fields: ToldFields }
 
-/** The longest message that a child may send, in bytes of JSON: twice what the master keeps of one process as printed (`metrics-store.ts`). */
+/**
+ * The longest message that a child may send, in bytes of JSON: twice what the master keeps of one process as printed
+ * (`metrics-store.ts`).
+ */
 export const LONGEST_CHILD_MESSAGE_BYTES = 4 * 1024 * 1024
 
-/** Of `failed`: what was wrong, and the application's own stack. In characters; both are cut by the child. */
+/** For `failed`: the reason, and the application's own stack. In characters; the child cuts both. */
 export const LONGEST_REASON = 4000
 export const LONGEST_STACK = 32_000
 
 /**
- * The most structure of a message that a worker may send. The deepest is a sample with an exemplar: message, `families`, family, `values`, sample, exemplar, its
- * labels. The largest is one family of the 10,000 series that the master keeps of a process, with eight labels each: two brackets and nine commas make 110,000.
- * No object has more members than a sample has labels, of which the master takes 64; the different beginnings of objects are those of all
- * label sets. A label value that is a numeral travels as a number (`app/host/application/master-channel.ts`): what is left is a help text or two.
+ * The most structure of a message that a worker may send. The deepest is a sample with an exemplar: message,
+ * `families`, family, `values`, sample, exemplar, its labels. The largest is one family of the 10,000 series that the
+ * master keeps of a process, with eight labels each: two brackets and nine commas make 110,000. No object has more
+ * members than a sample has labels, of which the master takes 64; the different beginnings of objects are those of all
+ * label sets. A label value that is a numeral travels as a number (`app/host/application/master-channel.ts`): what is
+ * left is a help text or two.
  */
 export const WORKER_MESSAGE_BOUNDS = { depth: 10, values: 125_000, members: 100, beginnings: 4000, numerals: 20 }
 
-/** Of a proxy's: it counts for each worker, and tells the load of each. A process of the service's user can write on its channel (pidfd_getfd(2)). */
+/**
+ * For a proxy: it counts for each worker, and reports the load of each. A process of the service's user can write on
+ * its channel (pidfd_getfd(2)).
+ */
 export const PROXY_MESSAGE_BOUNDS = { ...WORKER_MESSAGE_BOUNDS, values: 500_000 }
 
 /*
- * What counts as a message of the master, for its children. They trust it: each runs the build of its master, or one that speaks the same channel
- * (`CHANNEL_VERSION`). A message that the child does not know, or that lacks what the child would work with, is left out in place of ending the child and the requests
- * that it has. Members that the child does not know mean nothing. Here, because a file more costs each start of a worker half a millisecond.
+ * What a child accepts as a message of the master. The children trust the master: each runs the build of its master,
+ * or a build that speaks the same channel (`CHANNEL_VERSION`). A child skips a message that it does not know, or that
+ * lacks a member it needs: ending the child would end its requests too. A child ignores members that it does not know.
+ * The check is in this file because one more file costs each start of a worker half a millisecond.
  */
 
 type Fields = Record<string, unknown>
@@ -285,18 +341,18 @@ const TO_PROXY: { [T in MasterToProxy['type']]: Check } = {
   'reopen-logs': () => true,
   'in-flight-wanted': ({ requestId }) => isNumber(requestId),
   pause: ({ isPaused }) => typeof isPaused === 'boolean',
-  // Given back as it came.
+  // Sent back unchanged.
   sync: () => true,
   drain: ({ mercyMs }) => isNumber(mercyMs),
   metrics: ({ requestId, text }) => isNumber(requestId) && isText(text),
 }
 
-/** The message for a worker; null: it is left out. */
+/** The message for a worker; null: it is skipped. */
 export function readMessageToWorker(value: unknown): MasterToWorker | null {
   return isOneOf(value, TO_WORKER) ? (value as unknown as MasterToWorker) : null
 }
 
-/** The message for a proxy; null: it is left out. */
+/** The message for a proxy; null: it is skipped. */
 export function readMessageToProxy(value: unknown): MasterToProxy | null {
   return isOneOf(value, TO_PROXY) ? (value as unknown as MasterToProxy) : null
 }

@@ -1,6 +1,6 @@
 /**
- * One metric with all its label sets, in the shape that prom-client's `getMetricsAsJSON()` gives: what proxies and workers
- * send to the master, what the master merges and prints.
+ * One metric with all its label sets, in the shape that prom-client's `getMetricsAsJSON()` gives: what proxies and
+ * workers send to the master, what the master merges and prints.
  */
 
 export type MetricType = 'counter' | 'gauge' | 'histogram' | 'summary'

@@ -1,7 +1,7 @@
 /**
  * Frees a name that is ours, whatever somebody has put there: a directory is renamed aside, anything else is unlinked.
- * Must stay true: nothing is followed, nothing is deleted recursively, and the work is bounded. It may take as long as the file system
- * likes, and so is done in the process that needs the name.
+ * Must stay true: nothing is followed, nothing is deleted recursively, and the work is bounded. It may take as long as
+ * the file system likes, and so is done in the process that needs the name.
  */
 
 import { renameSync, unlinkSync } from 'node:fs'

@@ -47,7 +47,10 @@ function isFailure(thrown: unknown): thrown is Failure {
   }
 }
 
-/** The text of whatever was thrown, for messages: an Error's message, anything else printed. Never throws: applications throw whatever they like. */
+/**
+ * The text of whatever was thrown, for messages: an Error's message, anything else printed. Never throws: applications
+ * throw whatever they like.
+ */
 export function reasonOf(thrown: unknown): string {
   return isError(thrown) ? (textIn(thrown, 'message') ?? inspected(thrown)) : printed(thrown)
 }

@@ -2,9 +2,10 @@
  * A short line of those who wait for something scarce, fair between clients: a client that asks a thousand times waits
  * behind itself. The owner says when the next one has its turn and when somebody has waited too long. Pure.
  *
- * Who goes first: the lower lane, then the client whose last turn is longest ago, then the lower `since`. Memory: so many
- * that wait, and the last clients that had a turn. Where there is no place left the newcomer takes that of the last one
- * in line, of the client with the most in line, if it would go before that one or its own client has fewer there.
+ * Who goes first: the lower lane, then the client whose last turn is longest ago, then the lower `since`. Memory: so
+ * many that wait, and the last clients that had a turn. Where there is no place left the newcomer takes that of the
+ * last one in line, of the client with the most in line, if it would go before that one or its own client has fewer
+ * there.
  */
 
 export interface Waiter {

@@ -1,9 +1,11 @@
 /**
- * The clock of deadlines, for the master and for each proxy: the time in which the process could look. Where it had no turn for a while (the virtual
- * machine was paused, everybody was stopped by SIGSTOP, or it alone was), nobody knows what the others could do meanwhile, and answers may lie there unread:
- * that time speaks against nobody. A suspended machine needs none of this: CLOCK_MONOTONIC stands still with it.
+ * The clock of deadlines, for the master and for each proxy: the time in which the process could look. Where it had no
+ * turn for a while (the virtual machine was paused, everybody was stopped by SIGSTOP, or it alone was), nobody knows
+ * what the others could do meanwhile, and answers may lie there unread: that time speaks against nobody. A suspended
+ * machine needs none of this: CLOCK_MONOTONIC stands still with it.
  *
- * What must stay true: it never goes back, and each reading counts, be it only for a little, so that every deadline passes in the end.
+ * What must stay true: it never goes back, and each reading counts, be it only for a little, so that every deadline
+ * passes in the end.
  */
 
 /** Longer than any turn of a loop that is merely busy; whoever watches the clock reads it at least twice as often. */
@@ -26,7 +28,10 @@ export class RunningClock {
     this.#lastMs = read()
   }
 
-  /** From now on somebody reads it all the time, so that a gap between two readings means something. False: nobody does any more. */
+  /**
+   * From now on somebody reads it all the time, so that a gap between two readings means something. False: nobody does
+   * any more.
+   */
   set isWatched(isWatched: boolean) {
     this.now()
     this.#isWatched = isWatched
@@ -41,7 +46,9 @@ export class RunningClock {
     return readMs - this.#lostMs
   }
 
-  /** How long it really took from one reading to a later one, standstills and all: of durations that are told to people. */
+  /**
+   * How long it really took from one reading to a later one, standstills and all: of durations that are told to people.
+   */
   readonly passedMs = (fromMs: number, toMs: number): number => {
     let passedMs = toMs - fromMs
     for (const { atMs, lostMs } of this.#standstills) {
@@ -59,8 +66,8 @@ export class RunningClock {
 }
 
 /**
- * A wait too short for the clock: a process that merely had to wait for a core may have had no turn in it. So this counts
- * turns of the loop, and costs a request no reading of the clock.
+ * A wait too short for the clock: a process that merely had to wait for a core may have had no turn in it. So this
+ * counts turns of the loop, and costs a request no reading of the clock.
  *
  * What must stay true: `isOver` says that the loop has polled its sockets `ms` or more after `begin`, in a turn before
  * this one. What came before that poll has been read.

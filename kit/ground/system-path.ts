@@ -1,6 +1,6 @@
 /**
- * Where the programs of the system are that daimyo calls. Not the PATH of whoever started it, nor that of the application: what root runs lies in
- * folders of root's.
+ * Where the programs of the system are that daimyo calls. Not the PATH of whoever started it, nor that of the
+ * application: what root runs lies in folders of root's.
  */
 
 import { existsSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * How often something may happen: so much at once, and so much a second after that (a token bucket). What spends may go below zero, and is then to wait
- * until there is something again. Pure: the time is passed in, in milliseconds.
+ * How often something may happen: so much at once, and so much a second after that (a token bucket). What spends may go
+ * below zero, and is then to wait until there is something again. Pure: the time is passed in, in milliseconds.
  */
 
 export interface Rate {

@@ -1,8 +1,10 @@
 /**
- * What the writers of both sides of a link have in common: `frame-writer.ts` of the proxy, `app/host/link/outbox-writer.ts` of a worker.
+ * What the writers of both sides of a link have in common: `frame-writer.ts` of the proxy,
+ * `app/host/link/outbox-writer.ts` of a worker.
  *
  * A failed write is not an error here: the peer is dead, but what it wrote before is still to be read, and it decides
- * whether a request was seen and whether it was answered. So a write never destroys the socket; its end comes from reading.
+ * whether a request was seen and whether it was answered. So a write never destroys the socket; its end comes from
+ * reading.
  */
 
 import type { Socket } from 'node:net'
@@ -24,7 +26,10 @@ export interface FrameSender {
 
 type WriteCallback = (error?: Error | null) => void
 
-/** Makes the socket swallow write errors (EPIPE, ECONNRESET); `_write` and `_writev` are where `node:stream` meets the handle. */
+/**
+ * Makes the socket swallow write errors (EPIPE, ECONNRESET); `_write` and `_writev` are where `node:stream` meets the
+ * handle.
+ */
 export function keepReadingAfterWriteErrors(socket: Socket): void {
   const write = socket._write.bind(socket)
   const writev = socket._writev?.bind(socket)

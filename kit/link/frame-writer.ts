@@ -1,6 +1,6 @@
 /**
- * The sending half of a link: whatever arises in one turn of the event loop leaves in one write.
- * Used by the proxy's side; the worker's is `app/host/link/outbox-writer.ts`.
+ * The sending half of a link: whatever arises in one turn of the event loop leaves in one write. This is the side of
+ * the proxy; the worker's is `app/host/link/outbox-writer.ts`.
  */
 
 import type { Socket } from 'node:net'
@@ -15,7 +15,10 @@ export class FrameWriter implements FrameSender {
   readonly #onSlow: () => void
   #pending = ''
   #scheduled = false
-  /** Short pieces of bodies that came while the peer read nothing, by id: each frame costs a header, so one made of each piece would weigh nine times as much. */
+  /**
+   * Short pieces of bodies that came while the peer read nothing, by id: each frame costs a header, so one made of each
+   * piece would weigh nine times as much.
+   */
   readonly #pieces = new Map<number, GatheredBytes>()
 
   /** `onSlow`: the socket has got more than it would like to hold, so bytes may wait; called for each such write. */

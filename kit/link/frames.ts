@@ -1,10 +1,12 @@
 /**
  * The wire format of the link, the one connection between a proxy and a worker that carries all their requests.
- * Read by `proxy/link/link.ts` and `app/host/link/link-connection.ts`; with `frame-writer.ts` all that the two sides share. A worker runs other people's code, so
- * the proxy holds it to all that stands here: `proxy/link/link-promises.ts`.
+ * Read by `proxy/link/link.ts` and `app/host/link/link-connection.ts`; with `frame-writer.ts` all that the two sides
+ * share. A worker runs other people's code, so the proxy holds it to all that stands here:
+ * `proxy/link/link-promises.ts`.
  *
- * A frame is an 8-byte header and a payload: 24-bit length of the payload, 8-bit type, 32-bit request id, all little endian.
- * Id 0 speaks of the link itself. Ids are chosen by the proxy, ascending, and used again only when they are free.
+ * A frame is an 8-byte header and a payload: 24-bit length of the payload, 8-bit type, 32-bit request id, all little
+ * endian. Id 0 speaks of the link itself. Ids are chosen by the proxy, ascending, and used again only when they are
+ * free.
  *
  *     frame          from    payload
  *     hello          both    `daimyo-link/4`, the first frame of either side
@@ -13,19 +15,22 @@
  *     end            both    proxy: the request body is complete, trailers joined by `\n`;
  *                            worker: the response is complete, one byte of RESPONSE_FLAG
  *     credit         both    32-bit number of bytes of that message's body that the receiver has passed on
- *     abort          both    proxy: the client is gone, the deadline passed, or nobody reads on; worker: the response will never be complete, and
- *                            why it is no answer that could be passed on (nothing: the application broke it off), or who read on stops
+ *     abort          both    proxy: the client is gone, the deadline passed, or nobody reads on;
+ *                            worker: the response will never be complete, and why it cannot be passed on (nothing: the
+ *                            application broke it off), or whoever reads the request body stops
  *     ping           proxy   id is the ping's number
  *     pong           worker  the same id; 32-bit event-loop lag of the last second in ms
- *     response       worker  16-bit status, one byte of RESPONSE_FLAG, then the bytes of an HTTP/1.1 response from its first
+ *     response       worker  16-bit status, one byte of RESPONSE_FLAG, then the bytes of an HTTP/1.1 response from
+ *                            its first
  *     informational  worker  the bytes of a 1xx response, INTERIM_BYTES at most
  *     seen           worker  the application is about to see the request `id` and all that came before it
  *     stuck          worker  the event loop has not turned for a while, because it is in the request `id`
  *     harakiri       worker  32-bit number of ms that the request `id` may take from now on, 0 = no deadline
  *
- * Flow control: each side may send WINDOW_BYTES of a message's body (a response counts from its first head byte, interim responses count too) beyond
- * what the other side has returned as credit, so neither ever buffers more than that for a slow peer. A worker never goes beyond it. A proxy looks at the
- * window before it reads on, so what one read brings (64 KB of a client), or what `post-buffering` holds, may go beyond it.
+ * Flow control: each side may send WINDOW_BYTES of a message's body (a response counts from its first head byte,
+ * interim responses count too) beyond what the other side has returned as credit, so neither ever buffers more than
+ * that for a slow peer. A worker never goes beyond it. A proxy looks at the window before it reads on, so what one read
+ * brings (64 KB of a client), or what `post-buffering` holds, may go beyond it.
  *
  * Asides: `harakiri` and `stuck` answer no question. Between two pings a worker sends ASIDES_PER_PING of them at most.
  */
@@ -53,8 +58,9 @@ export const FRAME = {
 /** `expect`: the client waits for 100 (Continue). */
 export const REQUEST_FLAG = { body: 1, close: 2, http10: 4, encrypted: 8, expect: 16 } as const
 /**
- * `readsOn`: the answer is complete and the request's body is not, but the application goes on reading it. `file`: the head has an X-Accel-Redirect
- * or X-Sendfile. `untilClose`: of the body's end the head says nothing, so that only the end of the connection tells it.
+ * `readsOn`: the response is complete and the request's body is not, but the application goes on reading it. `file`:
+ * the head has an X-Accel-Redirect or X-Sendfile. `untilClose`: the head does not say where the body ends, so only the
+ * end of the connection does.
  */
 export const RESPONSE_FLAG = { complete: 1, close: 2, readsOn: 4, file: 8, untilClose: 16 } as const
 
@@ -66,12 +72,13 @@ export const WINDOW_BYTES = 128 * 1024
 /** A receiver returns credit in pieces of at least this size. */
 export const LEAST_CREDIT_BYTES = WINDOW_BYTES / 4
 
-/** Frames that nobody asked for which a worker may send between two pings. Its watchdog thread has its own half of them. */
+/** Frames without a question that a worker may send between two pings. Half of them are for its watchdog thread. */
 export const ASIDES_PER_PING = 4096
 
 /**
- * The most of one interim response, in bytes of its head and in fields; what Node's own client takes of all heads of a response together (16 KB), and a hundred more fields than
- * nginx's `early_hints` are used with. A longer one is no answer (502).
+ * The most of one interim response, in bytes of its head and in fields: the limit of Node's own client for all heads of
+ * a response together (16 KB), and a hundred more fields than nginx's `early_hints` are used with. A longer one is no
+ * valid response (502).
  */
 export const INTERIM_BYTES = 16 * 1024
 export const INTERIM_FIELDS = 128
@@ -131,8 +138,8 @@ export interface WireRequest {
 }
 
 /**
- * The payload of a request frame. `headers` is `\nname\nvalue` for each field; `\n` cannot occur in any of the parts, which the
- * parser guarantees. The fixed parts stand at the end, where `pop` takes them off without moving the fields.
+ * The payload of a request frame. `headers` is `\nname\nvalue` for each field; `\n` cannot occur in any of the parts,
+ * which the parser guarantees. The fixed parts stand at the end, where `pop` takes them off without moving the fields.
  */
 export function encodeRequest(
   method: string,
@@ -155,7 +162,10 @@ export function decodeRequest(payload: string): WireRequest {
   return { method, target, flags: payload.charCodeAt(0) - 48, clientAddress, clientPort, rawHeaders: parts }
 }
 
-/** RFC 9110 §9.2.2: sending it twice does what sending it once does. Both sides of the link must agree on this. */
+/**
+ * RFC 9110 §9.2.2: sending the request twice has the effect of sending it once. Both sides of the link must agree on
+ * this.
+ */
 export function isIdempotent(method: string): boolean {
   switch (method) {
     case 'GET':
@@ -191,16 +201,19 @@ const MOST_PAYLOAD_BYTES: Readonly<Record<number, number>> = {
   [FRAME.harakiri]: 4,
 }
 
-/** Of a frame that is not all there: for the rest of one that nobody sends, the link would wait for ever. */
+/** For an incomplete frame: the link would wait for ever for the rest of a frame that nobody sends. */
 function requirePossible(type: number, payload: number): void {
   if (payload > (MOST_PAYLOAD_BYTES[type] ?? -1))
     throw new ImpossibleFrame(`frame of type ${type} and ${payload} bytes`)
 }
 
-/** Receives one frame; its payload is `bytes` from `start` to `end` and is valid as long as the caller of `read` lets it be. */
+/**
+ * Receives one frame; its payload is `bytes` from `start` to `end` and is valid as long as the caller of `read` lets it
+ * be.
+ */
 export type FrameListener = (type: number, id: number, bytes: Buffer, start: number, end: number) => void
 
-/** A `data` frame that is not all there is passed on in parts from this size on: to piece it together costs more than a write. */
+/** An incomplete `data` frame is passed on in parts from this size on: joining it costs more than a write. */
 const PART_BYTES = 16 * 1024
 
 /** More frames than any read holds. */
@@ -209,10 +222,10 @@ const ANY_NUMBER = 0x3fffffff
 /** Cuts a byte stream into frames, and long `data` frames into shorter ones. Throws `ImpossibleFrame`. */
 export class FrameReader {
   readonly #listener: FrameListener
-  /** Of a data frame that has been passed on in part: whose it is, and how much is to come. */
+  /** A data frame that has been passed on in part: its id, and the bytes to come. */
   #partId = 0
   #partBytes = 0
-  /** The beginning of a frame that is not all there. */
+  /** The beginning of an incomplete frame. */
   readonly #kept = new GatheredBytes()
 
   constructor(listener: FrameListener) {
@@ -220,8 +233,8 @@ export class FrameReader {
   }
 
   /**
-   * The first `count` bytes of `buffer` are what came. After `most` frames it stops. How many bytes it is done with: those behind them are to be read again,
-   * before any others.
+   * The first `count` bytes of `buffer` have come. After `most` frames it stops. Returns how many bytes are done: the
+   * bytes behind them are to be read again, before any others.
    */
   read(buffer: Buffer, count = buffer.length, most = ANY_NUMBER): number {
     let offset = 0
@@ -249,7 +262,7 @@ export class FrameReader {
     return count
   }
 
-  /** Passes on what there is of the frame's payload from `start`; where it ends. */
+  /** Passes on the available payload of the frame from `start`; returns where it ends. */
   #continuePart(bytes: Buffer, start: number, length: number): number {
     const end = Math.min(length, start + this.#partBytes)
     this.#partBytes -= end - start
@@ -257,7 +270,10 @@ export class FrameReader {
     return end
   }
 
-  /** Takes what the kept frame lacks from the beginning of `buffer`, and passes it on where that is enough; where the rest begins. */
+  /**
+   * Takes the missing bytes of the kept frame from the beginning of `buffer`, and passes the frame on if it is
+   * complete; returns where the rest begins.
+   */
   #continueKept(buffer: Buffer, count: number): number {
     const kept = this.#kept
     let offset = 0

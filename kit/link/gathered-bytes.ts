@@ -1,6 +1,7 @@
 /**
- * Bytes that come in pieces and are needed in one: the beginning of a frame, or of a head. The room doubles, so a byte is copied a few times however
- * small the pieces are; to join all there is at each piece would copy as much as the square of their number.
+ * Bytes that come in pieces and are needed in one: the beginning of a frame, or of a head. The room doubles, so a byte
+ * is copied a few times however small the pieces are; to join all there is at each piece would copy as much as the
+ * square of their number.
  */
 
 const LEAST_BYTES = 256

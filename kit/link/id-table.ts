@@ -1,12 +1,13 @@
 /**
- * What is in flight on a link, by its 32-bit id. Used by both ends of the link for every request.
+ * The requests in flight on a link, by their 32-bit ids. Both ends of a link look up each frame in it.
  *
- * Not a Map, for one reason: V8's Map makes a new table whenever as many entries were deleted as it holds, and the old table points to the new
- * one. Once one of them is in the old generation, each keeps its successor alive with all that is in it, and the young generation never
- * frees a request again: scavenges took 12 % of a proxy's time and up to 35 % of a worker's.
+ * Not a Map, for one reason: V8's Map makes a new table whenever as many entries were deleted as it holds, and the old
+ * table points to the new one. Once one of them is in the old generation, each keeps its successor alive with all that
+ * is in it, and the young generation never frees a request again: scavenges took 12 % of a proxy's time and up to 35 %
+ * of a worker's.
  *
- * Ids ascend, so the low bits find a free place at once; a table that is half full doubles. An id whose place is taken, by one that lives
- * long, goes to a Map beside it.
+ * Ids ascend, so the low bits find a free place at once; a table that is half full doubles. An id whose place is taken,
+ * by one that lives long, goes to a Map beside it.
  */
 
 const FIRST_CAPACITY = 256

@@ -1,9 +1,10 @@
 /**
- * Writes to a socket, and joins what waits there for a slow peer. Used by tunnels and by both ends of the link; the client's side of an exchange has its own,
- * `proxy/client/client-writer.ts`.
+ * Writes to a socket, and joins the pieces that wait there for a slow peer: the writer of tunnels and of both ends of
+ * the link. The client's side of an exchange has its own, `proxy/client/client-writer.ts`.
  *
- * What must stay true: what waits costs little more than its bytes. Each write that a socket holds costs some 400 bytes, and a peer may have us pass on
- * byte by byte what another one does not read: so short pieces that come behind such a write are copied into one.
+ * What must stay true: what waits costs little more than its bytes. Each write that a socket holds costs some 400
+ * bytes, and a peer may have us pass on byte by byte what another one does not read: so short pieces that come behind
+ * such a write are copied into one.
  */
 
 import type { Socket } from 'node:net'

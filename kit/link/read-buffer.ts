@@ -1,10 +1,10 @@
 /**
- * Reads a socket into one buffer that all sockets of this process share, instead of a new one for each read: a request costs one read, and
- * allocating and collecting its buffer costs more than parsing it (a tenth of all CPU per request at 64 connections). Used by client connections and
- * both ends of the link.
+ * Reads a socket into one buffer that all sockets of this process share, instead of a new one for each read: a request
+ * costs one read, and allocating and collecting its buffer costs more than parsing it (a tenth of all CPU per request
+ * at 64 connections).
  *
- * What must stay true for a reader: the first `count` bytes of the buffer are what came, and valid until it returns; what it keeps, it copies. It gets no
- * `subarray` of them: to make one for each read would cost more than it is worth.
+ * What must stay true for a reader: the first `count` bytes of the buffer are what came, and valid until it returns;
+ * what it keeps, it copies. It gets no `subarray` of them: to make one for each read would cost more than it is worth.
  */
 
 import type { Socket } from 'node:net'
@@ -39,8 +39,9 @@ interface Handle {
 }
 
 /**
- * The same for a socket that a server has accepted and that has read nothing yet. Node has the option for sockets that one opens only, so this
- * sets what the option sets (lib/net.js, `kBuffer`, `kBufferCb`), and where a Node has that differently, the socket emits `data` as ever.
+ * The same for a socket that a server has accepted and that has read nothing yet. Node has the option for sockets that
+ * one opens only, so this sets what the option sets (lib/net.js, `kBuffer`, `kBufferCb`), and where a Node has that
+ * differently, the socket emits `data` as ever.
  */
 export function readAccepted(socket: Socket, onBytes: OnBytes, bytes: number): void {
   const fields = socket as unknown as Record<symbol, unknown> & { _handle: Handle | null }

@@ -1,6 +1,7 @@
 /**
- * What a worker's watchdog tells of a loop that is blocked: its JavaScript stack, or why there is none. Written by `app/host/watchdog/blocked-stack.ts` as one JSON
- * text on the watchdog's socket, read by `proxy/deaths/stack-request.ts`. Must stay true: it holds names and places in the code, never a value.
+ * What a worker's watchdog tells of a loop that is blocked: its JavaScript stack, or why there is none. Written by
+ * `app/host/watchdog/blocked-stack.ts` as one JSON text on the watchdog's socket, read by
+ * `proxy/deaths/stack-request.ts`. Must stay true: it holds names and places in the code, never a value.
  */
 
 /** One call; `place` is `file:line`, `node:module:line` in Node itself, or BUILT_IN. */
@@ -21,7 +22,10 @@ export const BUILT_IN = 'built-in'
 const MOST_FRAMES = 20
 const LONGEST_TEXT = 300
 
-/** The socket of the watchdog of the worker whose link is at `linkPath`. A connection is the question; the answer ends it. */
+/**
+ * The socket of the watchdog of the worker whose link is at `linkPath`. A connection is the question; the answer ends
+ * it.
+ */
 export function watchdogPathOf(linkPath: string): string {
   return `${linkPath.replace(/\.link$/, '')}.watch`
 }

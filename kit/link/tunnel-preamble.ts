@@ -1,11 +1,11 @@
 /**
- * The line with which a proxy begins a tunnel's connection to a worker: who the client is. What follows it is HTTP/1.1, to the application's
- * own parser.
+ * The line with which a proxy begins a tunnel's connection to a worker: who the client is. What follows it is HTTP/1.1,
+ * to the application's own parser.
  *
  *     TUNNEL 203.0.113.7 51234 tls\n
  *
- * What must stay true: it is believed only on the worker's tunnel socket, which nobody but the service's own user can open; on the
- * application's socket it is a request line like any other, and refused by Node's parser.
+ * What must stay true: it is believed only on the worker's tunnel socket, which nobody but the service's own user can
+ * open; on the application's socket it is a request line like any other, and refused by Node's parser.
  */
 
 import { isIP } from 'node:net'

@@ -1,8 +1,7 @@
 /**
- * Opens a log file for appending. Called by `log-sink.ts`, and by `start-command.ts` for the output of a master in the background.
- * Must stay true: root writes to and gives away only the very file that `logto` names; a link that the service's user planted in
- * its own log folder is refused (how CVE-2016-1247 made nginx give away /etc/shadow), and opening never waits (a FIFO without a reader,
- * a file under a lease).
+ * Opens a log file for appending. Must stay true: root writes to and gives away only the very file that `logto` names;
+ * a link that the service's user planted in its own log folder is refused (how CVE-2016-1247 made nginx give away
+ * /etc/shadow), and opening never waits (a FIFO without a reader, a file under a lease).
  */
 
 import {
@@ -23,8 +22,8 @@ import { createLog } from './log.js'
 const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
 
 /**
- * A descriptor on `path`, made with mode 0640 when it is missing and owned by `owner`, so that proxies without privileges can open
- * the same file. Throws a `log` Failure: 77 when it is not ours to write, 71 otherwise.
+ * A descriptor on `path`, made with mode 0640 when it is missing and owned by `owner`, so that proxies without
+ * privileges can open the same file. Throws a `log` Failure: 77 when it is not ours to write, 71 otherwise.
  */
 export function openLogFile(path: string, owner: Credentials | null): number {
   let descriptor: number
@@ -47,8 +46,8 @@ export function openLogFile(path: string, owner: Credentials | null): number {
 }
 
 /**
- * A descriptor on a log that another process has just made with `openLogFile`: nothing is made, moved or given away, which could wait for the lock of a folder or
- * of a file (inode(7)). Failures as `openLogFile`.
+ * A descriptor on a log that another process has just made with `openLogFile`: nothing is made, moved or given away,
+ * which could wait for the lock of a folder or of a file (inode(7)). Failures as `openLogFile`.
  */
 export function openMadeLogFile(path: string): number {
   try {

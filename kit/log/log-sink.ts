@@ -1,13 +1,16 @@
 /**
- * Where the master's lines and its children's output go: standard output or the `logto` file. Called by the master for every chunk, and by proxies for their access lines.
- * Must stay true: `write` never throws and never blocks; what waits is bounded; a disk that is full or gone stops no child (what cannot
- * be written is counted, dropped and owned up to, once when it begins and once when it is over).
+ * The destination of the master's lines and of its children's output: standard output or the `logto` file. Proxies
+ * write their access lines through one, too. Must stay true: `write` never throws and never blocks; the waiting bytes
+ * are bounded; a disk that is full or gone stops no child. Bytes that cannot be written are counted and dropped, and
+ * the sink says so once when that begins and once when it is over.
  *
- * The writing is sonic-boom's, as long as it works. After an error one of its streams is given up: it would keep its buffer, never
- * try again by itself, and its `flushSync` never returns from ENOSPC. The sink then opens the file anew, at most once a second.
+ * The writing is sonic-boom's, as long as it works. After an error one of its streams is given up: it would keep its
+ * buffer, never try again by itself, and its `flushSync` never returns from ENOSPC. The sink then opens the file anew,
+ * at most once a second.
  *
- * Whoever may lock the file (its owner, by a write of gigabytes) holds up a thread of the pool, and a master that is root holds up itself by opening a file as
- * another user then. So such a master changes over to a new file only while no thread is held up, and another process makes that file (`Reopening`).
+ * Whoever may lock the file (its owner, by a write of gigabytes) holds up a thread of the pool, and a master that is
+ * root holds up itself by opening a file as another user then. So such a master changes over to a new file only while
+ * no thread is held up, and another process makes that file (`Reopening`).
  */
 
 import { close, fstatSync } from 'node:fs'
@@ -18,25 +21,25 @@ import { createLog } from './log.js'
 import { openLogFile } from './log-file.js'
 import { fileLog, type LogStream, openStandardOutput } from './standard-output.js'
 
-/** How a log is opened again while nobody may wait for the file system. */
+/** How a log is opened again when nothing may wait for the file system. */
 export interface Reopening {
   /** The file is there, with its owner, when this resolves. */
   make: () => Promise<void>
-  /** Opens what was made; in the same turn of the loop as `isQuiet`. */
+  /** Opens the file that `make` made, in the same turn of the loop as `isQuiet`. */
   open: () => number
-  /** Whether it may be opened now: no thread of the process is held up. */
+  /** Whether the file may be opened now: no thread of the process is held up. */
   isQuiet: () => boolean
 }
 
 /**
- * `path` null: standard output. `complain` gets the one line about a broken log: the original standard error. `open`:
- * instead of `openLogFile`, for who must not open the path as it is.
+ * `path` null: standard output. `writeError` gets the one line about a broken log, for the original standard error.
+ * `open`: instead of `openLogFile`, for a process that must not open the path itself.
  */
 export interface LogSinkOptions {
   path: string | null
   owner: Credentials | null
   open?: (path: string, owner: Credentials | null) => number
-  complain: (line: string) => void
+  writeError: (line: string) => void
   /** For `changeOver`, and after an outage. */
   reopening?: Reopening
   now?: () => number
@@ -46,12 +49,12 @@ export interface LogSinkOptions {
 
 const retryMs = 1000
 const closeMs = 2000
-/** Between two looks whether a log may be opened. */
+/** Between two looks at whether a log may be opened. */
 const quietMs = 20
 
 /**
- * Whether a log was given up at its end with a write under way. That write may hold a thread of the pool for ever, and `process.exit` waits for all threads:
- * a process that must end then needs SIGKILL.
+ * Whether a log was given up at its end with a write under way. That write may hold a thread of the pool for ever, and
+ * `process.exit` waits for all threads: a process that must end then needs SIGKILL.
  */
 export function hasStuckLog(): boolean {
   return isLogStuck
@@ -59,23 +62,23 @@ export function hasStuckLog(): boolean {
 
 let isLogStuck = false
 
-/** One open log. Its only state beyond the stream is what was lost and whether that is known. */
+/** One open log. Beside the stream it only keeps the lost bytes and whether they were reported. */
 export class LogSink {
   readonly #options: LogSinkOptions
   readonly #now: () => number
   readonly #drainListeners = new Set<() => void>()
   #stream: LogStream | null
-  /** Writes what is left, after `close`. */
+  /** Writes the rest after `close`. */
   #closing: LogStream | null = null
-  /** Streams of before that still write, fsync(2) or close(2) in the pool. */
+  /** Former streams that still write, fsync(2) or close(2) in the thread pool. */
   readonly #ending = new Set<LogStream>()
-  /** Lines that wait for the new file; null: it is not being changed. */
+  /** Lines that wait for the new file; null: no change of the file is under way. */
   #held: Buffer[] | null = null
   #heldBytes = 0
   #changing: Promise<unknown> = Promise.resolve()
   /** Bytes lost since the start. */
   allLostBytes = 0
-  /** Those of them that the log has not been told of. */
+  /** Lost bytes that the log does not report yet. */
   #lostBytes = 0
   #isBroken = false
   #isClosed = false
@@ -88,7 +91,7 @@ export class LogSink {
     this.#stream = this.#open()
   }
 
-  /** False: the log is behind, stop reading what feeds it until `onDrain`. The chunk is taken in any case. */
+  /** False: the log is behind; stop reading its sources until `onDrain`. The chunk is taken in any case. */
   write(chunk: string | Uint8Array): boolean {
     const bytes =
       typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
@@ -99,19 +102,23 @@ export class LogSink {
       this.#lose(bytes.length)
       return true
     }
-    // While it is not known to work again nobody is made to wait for it.
+    // Nothing waits for a log that is not known to work again.
     return this.#stream.write(bytes) || this.#isBroken
   }
 
-  /** Calls `listener` whenever everything was written (or given up) after a `write` that returned false; returns its removal. */
+  /**
+   * Calls `listener` whenever everything was written (or given up) after a `write` that returned false; returns its
+   * removal.
+   */
   onDrain(listener: () => void): () => void {
     this.#drainListeners.add(listener)
     return () => this.#drainListeners.delete(listener)
   }
 
   /**
-   * Goes on in a new file of the same name, after a rotation. The file is there, with its owner, when this returns: proxies open it
-   * next. When it cannot be opened the old one stays in use, and that is said, and returned; else null. Standard output has nothing to reopen.
+   * Goes on in a new file of the same name, after a rotation. The file exists, with its owner, when this returns:
+   * proxies open it next. If the file cannot be opened the old one stays in use, and the reason is printed and
+   * returned; else null. Standard output has nothing to reopen.
    */
   reopen(): string | null {
     if (this.#options.path === null || this.#isClosed) return null
@@ -121,12 +128,12 @@ export class LogSink {
       this.#stream = next
       return null
     } catch (error) {
-      this.#options.complain(`daimyo: ${reasonOf(error)}: the log is not reopened\n`)
+      this.#options.writeError(`daimyo: ${reasonOf(error)}: the log is not reopened\n`)
       return reasonOf(error)
     }
   }
 
-  /** Of the file that is written to, whatever its name is by now; null: it is none, or none is open. */
+  /** The size of the file in use, whatever its name is by now; null: no file, or none open. */
   sizeBytes(): number | null {
     const fd = this.#stream?.fd ?? null
     if (fd === null) return null
@@ -134,14 +141,17 @@ export class LogSink {
     return stats.isFile() ? stats.size : null
   }
 
-  /** A thread of the pool may be in the kernel on behalf of this log, for as long as a file system or whoever has locked the file likes. */
+  /**
+   * A thread of the pool may be in the kernel for this log, for as long as a file system or whoever has locked the file
+   * likes.
+   */
   get holdsThread(): boolean {
     return this.#ending.size > 0 || (this.#stream?.mayHoldThread === true && this.#stream.waitingBytes > 0)
   }
 
   /**
-   * As `reopen`, but nobody waits: `make` (that of the options) makes the new file, and meanwhile lines wait here. One change after the other. Resolves with why the
-   * old file stays in use, null: it does not. Never rejects.
+   * As `reopen`, but nothing waits: `make` (that of the options) makes the new file, and meanwhile lines wait here. One
+   * change at a time. Resolves with the reason why the old file stays in use, or null. Never rejects.
    */
   changeOver(make = this.#options.reopening?.make): Promise<string | null> {
     const changed = this.#changing.then(() => this.#change(make))
@@ -150,8 +160,8 @@ export class LogSink {
   }
 
   /**
-   * What `work` returns or throws, called in the same turn of the loop in which `isQuiet`: lines wait meanwhile, so that this log comes to hold no thread. Rejects where it has not become so within
-   * so many milliseconds.
+   * The result of `work`, called in the same turn of the loop as a true `isQuiet`. Meanwhile lines wait, so that this
+   * log comes to hold no thread. Rejects if that does not happen within so many milliseconds.
    */
   async quietly<T>(isQuiet: () => boolean, withinMs: number, work: () => T): Promise<T> {
     const untilMs = performance.now() + withinMs
@@ -177,7 +187,7 @@ export class LogSink {
     this.#held = []
     try {
       await make()
-      // Until its disk takes what waits; without end only where that is so too.
+      // Until the disk takes the waiting bytes; without end only if the disk never does.
       while (!this.#isClosed && (this.holdsThread || !reopening.isQuiet())) await delay(quietMs)
       if (this.#isClosed) return null
       const next = this.#adopt(fileLog(reopening.open(), this.#longestBytes))
@@ -191,7 +201,7 @@ export class LogSink {
     }
   }
 
-  /** False: it is to be waited for. */
+  /** False: the caller has to wait for a drain. */
   #hold(held: Buffer[], bytes: Buffer): boolean {
     if (this.#heldBytes + bytes.length > this.#longestBytes) this.#lose(bytes.length)
     else {
@@ -206,7 +216,7 @@ export class LogSink {
     this.#held = null
     this.#heldBytes = 0
     for (const bytes of held) this.write(bytes)
-    // Else the stream tells it.
+    // Otherwise the stream reports the drain.
     if ((this.#stream?.waitingBytes ?? 0) === 0) this.#tellDrained()
   }
 
@@ -219,8 +229,8 @@ export class LogSink {
   }
 
   /**
-   * Writes what waits, for at most two seconds, and closes. What was written is safe with the kernel: no fsync(2) is asked for, because a busy disk takes
-   * seconds for it, and the thread that waits would hold up the end of the process.
+   * Writes the waiting bytes, for at most two seconds, and closes. Written bytes are safe with the kernel. fsync(2) is
+   * not called: a busy disk takes seconds for it, and the waiting thread would hold up the end of the process.
    */
   async close(): Promise<void> {
     if (this.#held !== null) this.#release()
@@ -279,7 +289,7 @@ export class LogSink {
     stream.destroy()
     if (!this.#isBroken) {
       const name = this.#options.path ?? 'standard output'
-      this.#options.complain(
+      this.#options.writeError(
         `daimyo: cannot write the log: ${name}: ${reasonOf(error)}: serving goes on, lines are lost\n`,
       )
     }
@@ -295,7 +305,7 @@ export class LogSink {
   #tryAgain(): void {
     if (this.#isClosed || this.#now() - this.#triedAt < retryMs) return
     this.#triedAt = this.#now()
-    // What comes of it was said already, and it is tried again in a second.
+    // A failure was reported already; the next try is in a second.
     if (this.#options.path !== null && this.#options.reopening !== undefined) return void this.#openSoon()
     try {
       this.#stream = this.#open()
@@ -304,13 +314,16 @@ export class LogSink {
     }
   }
 
-  /** The file is there, as long as its disk is full or broken only; who must not open it by its name is refused, and has it made. */
+  /**
+   * The file exists if its disk is merely full or broken. A process that must not open it by its name is refused, and
+   * has the file made.
+   */
   async #openSoon(): Promise<void> {
     const why = await this.changeOver(async () => {})
     if (why !== null) await this.changeOver()
   }
 
-  /** Everything is written: an outage is over, and its loss is told where it happened, in the log. */
+  /** Everything is written: an outage is over, and the log reports its loss at that place. */
   #drained(stream: LogStream): void {
     if (stream !== this.#stream) return
     this.#isBroken = false

@@ -1,10 +1,10 @@
 /**
- * Standard output as a log that blocks no thread, whatever it leads to. A write that waits in libuv's thread pool for a reader who never comes could not be
- * called off: the end of the process waits for it, for ever. Used by `log-sink.ts`.
+ * Standard output as a log that blocks no thread, whatever it leads to. A write that waits in libuv's thread pool for a
+ * reader who never comes could not be called off: the end of the process waits for it, for ever.
  *
- * What must stay true: the descriptor 1 itself is never closed; the flags of a pipe or terminal that others share are not changed. A pipe and a terminal are
- * opened once more, by way of /proc, for us alone. A socket cannot be opened again: there the flag is set for all who share it, as Node itself does it
- * for its `process.stdout`.
+ * What must stay true: the descriptor 1 itself is never closed; the flags of a pipe or terminal that others share are
+ * not changed. A pipe and a terminal are opened once more, by way of /proc, for us alone. A socket cannot be opened
+ * again: there the flag is set for all who share it, as Node itself does it for its `process.stdout`.
  */
 
 import { EventEmitter } from 'node:events'

@@ -12,7 +12,7 @@ import { HOST_OPTIONS } from './sections/host-options.js'
 import { METRICS_OPTIONS } from './sections/metrics-options.js'
 import { REQUEST_OPTIONS } from './sections/request-options.js'
 import { WORKER_OPTIONS } from './sections/worker-options.js'
-import { MOOT_OPTIONS, REFUSED_OPTIONS } from './words/moot-options.js'
+import { IGNORED_OPTIONS, REFUSED_OPTIONS } from './words/ignored-options.js'
 
 /** The options that have a value, in the order in which they are printed. */
 export const OPTIONS = {
@@ -48,10 +48,10 @@ export function optionNames(): OptionName[] {
 
 /** Whether any of the tables knows the key, so that it cannot be a placeholder. */
 export function isOptionKey(key: string): boolean {
-  return NAMES.has(key) || Object.hasOwn(MOOT_OPTIONS, key) || Object.hasOwn(REFUSED_OPTIONS, key)
+  return NAMES.has(key) || Object.hasOwn(IGNORED_OPTIONS, key) || Object.hasOwn(REFUSED_OPTIONS, key)
 }
 
 /** Every key that is accepted with a value, for "did you mean". */
 export function acceptedKeys(): string[] {
-  return [...NAMES.keys(), ...Object.keys(MOOT_OPTIONS)]
+  return [...NAMES.keys(), ...Object.keys(IGNORED_OPTIONS)]
 }

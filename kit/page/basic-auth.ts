@@ -1,29 +1,30 @@
 /**
  * HTTP Basic authentication (RFC 7617) against one `user:hash`, for the metrics endpoint and the proxy's metrics route.
  *
- * A right answer costs a scrypt once, later ones a digest: what was verified is remembered under a key that only this
- * process has, never the password. Whoever is known to be right never waits. The others are checked one at a time, off
- * the loop: guessing keeps one of the four threads of the pool busy and no more.
+ * The first check of the right password costs a scrypt, later ones a digest: verified credentials are remembered under
+ * a key that only this process has, never the password. Verified clients never wait. The others are checked one at a
+ * time, off the loop: guessing keeps one of the four threads of the pool busy and no more.
  *
- * What must stay true: `wrong` is said of credentials that were found wrong, never for want of room; who cannot be
- * checked now is told `busy`, for a 503 with Retry-After.
+ * What must stay true: `wrong` means that the credentials were found wrong, never a lack of room; a client that cannot
+ * be checked now gets `busy`, for a 503 with Retry-After.
  *
- * Who is checked next decides whether the right password gets in while others guess, a thousand times a second, a new
+ * The order of checks decides whether the right password gets in while others guess, a thousand times a second, a new
  * password each time, also when nothing is verified yet after a start. Decision:
  *
- * 1. Credentials that were asked for before and are not judged yet go before those never seen: a scraper comes back with
- *    the same ones, a guesser with others. Each call counts, be it answered `busy`, so a scraper is known from its second
- *    scrape on.
+ * 1. Credentials that were asked for before and are not judged yet go before new ones: a scraper comes back with the
+ *    same ones, a guesser with others. Each call counts, even one that got `busy`, so a scraper is known from its
+ *    second scrape on.
  * 2. Then the client addresses take turns, an IPv6 /64 as one: guesses from one address do not delay the others.
- * 3. Then those go first that were first asked for longest ago: no guess that began later, how often it is repeated, gets
- *    before a scraper on the same address.
+ * 3. Then credentials go first that were first asked for longest ago: a later guess, however often repeated, does not
+ *    get before a scraper on the same address.
  * 4. All calls with the same credentials share one check, and credentials that were found wrong cost no second one.
  *
- * Not kept out is a guesser on the scraper's own address who goes on repeating thousands of guesses that it began before
- * the scraper's first call; it delays the scraper, which is told 503 meanwhile.
+ * A guesser on the scraper's own address is not kept out if it goes on repeating thousands of guesses that it began
+ * before the scraper's first call; it delays the scraper, which gets 503 meanwhile.
  *
- * Memory: 65,536 digests of 12 characters, about 5 MB, which only a flood fills: a minute of a thousand guesses a second,
- * as long as scrapers usually wait between two scrapes. Credentials that are asked for again count as new there.
+ * Memory: 65,536 digests of 12 characters, about 5 MB, which only a flood fills: a minute of a thousand guesses a
+ * second, as long as scrapers usually wait between two scrapes. Credentials that are asked for again count as new
+ * there.
  */
 
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
@@ -32,7 +33,7 @@ import { EXIT, Failure } from '../ground/failure.js'
 import { FairLine, type Waiter } from '../ground/fair-line.js'
 import { isPasswordHash, verifyPassword } from './password-hash.js'
 
-/** `busy`: nothing is known of these credentials, and there is no room to find out. */
+/** `busy`: these credentials are unknown, and there is no room to check them. */
 export type Verdict = 'right' | 'wrong' | 'busy'
 
 /** Credentials that wait for their check, in all and from one client. */
@@ -70,9 +71,9 @@ export class BasicAuth {
   readonly #user: Buffer
   readonly #hash: string
   readonly #line = new FairLine<Check>(WAITING, WAITING_OF_CLIENT)
-  /** By digest: those that wait, and the one that is being checked. */
+  /** By digest: waiting credentials, and the ones under check. */
   readonly #checks = new Map<string, Check>()
-  /** By digest: the number of the call that asked first, or `FOUND_WRONG`; those asked for last stand last. */
+  /** By digest: the number of the call that asked first, or `FOUND_WRONG`; the latest ones come last. */
   readonly #known = new Map<string, number>()
   #right: Buffer | null = null
   #calls = 0
@@ -90,8 +91,8 @@ export class BasicAuth {
   }
 
   /**
-   * Whether an `Authorization` header carries the right user and password; `address` is the client's. Never rejects, and
-   * takes a few seconds at most.
+   * Whether an `Authorization` header carries the right user and password; `address` is the client's. Never rejects,
+   * and takes a few seconds at most.
    */
   async check(authorizationHeader: string | undefined, address: string): Promise<Verdict> {
     const credentials = readHeader(authorizationHeader)

@@ -1,8 +1,7 @@
 /**
  * Password hashes for `metrics-auth`: `scrypt$N$r$p$salt$key`, the numbers decimal, salt and key in base64url. The
- * format holds none of `:` `%` `;` `#` and no `$(`, so that it can stand in the INI and after `user:` as it is. Used by
- * the command that makes a hash and by `basic-auth.ts`. The parameters of a hash that is read are bounded: it must not
- * be able to eat memory or hours.
+ * format holds none of `:` `%` `;` `#` and no `$(`, so that it can stand in the INI and after `user:` as it is. The
+ * parameters of a hash that is read are bounded: it must not be able to eat memory or hours.
  */
 
 import type { ScryptOptions } from 'node:crypto'

@@ -1,11 +1,11 @@
 /**
- * How many large responses are under way at once, and how long one may take: clients that ask for a page and do not read
- * it must not fill the memory, nor keep the others from it.
+ * How many large responses are under way at once, and how long one may take: clients that ask for a page and do not
+ * read it must not fill the memory, nor keep the others from it.
  *
- * A few have a slot; some more wait for one in a line that is fair between clients; the rest is refused. A response loses
- * its slot, and its connection, at its deadline or when its client takes less than the least rate. While others wait, the
- * least rate is that of a client that really reads: who does not read is out after a quarter of a second, so all places
- * of the line have their turn within about three seconds of such clients.
+ * A few have a slot; some more wait for one in a line that is fair between clients; the rest is refused. A response
+ * loses its slot, and its connection, at its deadline or when its client takes less than the least rate. While others
+ * wait, the least rate is that of a client that really reads: who does not read is out after a quarter of a second, so
+ * all places of the line have their turn within about three seconds of such clients.
  */
 
 import { clientKey } from '../ground/client-key.js'
@@ -58,7 +58,10 @@ export interface ResponseSlot {
   leave(): void
 }
 
-/** `first`: what was taken by the first look. The kernel's buffers take megabytes at once, whether the client reads or not. */
+/**
+ * `first`: what was taken by the first look. The kernel's buffers take megabytes at once, whether the client reads or
+ * not.
+ */
 interface Sending {
   delivery: Delivery
   bytes: number

@@ -2,8 +2,8 @@
  * A page that is expensive to make and may be asked for by many at once: all who ask share one making and one Buffer.
  *
  * How long a page is shared follows from what it cost: four times as long as its making took, and no more than five
- * seconds. So making it takes a fifth of the time at most, however often it is asked for, and a page that is made in two
- * milliseconds is shared for 8 ms. One that could not be made is not kept.
+ * seconds. So making it takes a fifth of the time at most, however often it is asked for, and a page that is made in
+ * two milliseconds is shared for 8 ms. One that could not be made is not kept.
  */
 
 const KEPT_TIMES = 4

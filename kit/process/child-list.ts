@@ -3,7 +3,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { codeOf } from '../ground/failure.js'
 
-/** The children of all threads, dead ones too. One may be missing that starts or ends meanwhile. Null: this kernel does not tell. */
+/**
+ * The children of all threads, dead ones too. One may be missing that starts or ends meanwhile. Null: this kernel does
+ * not tell.
+ */
 export function listChildren(): number[] | null {
   try {
     const threads = readdirSync('/proc/self/task')

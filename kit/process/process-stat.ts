@@ -5,7 +5,10 @@
 
 import { readFileSync } from 'node:fs'
 
-/** `state`: one letter, `T` stopped, `Z` dead and not reaped. `startTicks`: since boot, which tells two lives of one pid apart. */
+/**
+ * `state`: one letter, `T` stopped, `Z` dead and not reaped. `startTicks`: since boot, which tells two lives of one pid
+ * apart.
+ */
 export interface ProcessStat {
   /** The first 15 bytes of the program's name, or of what the process calls itself. */
   name: string
@@ -46,8 +49,8 @@ export function parseProcessStat(text: string): ProcessStat {
 
 /**
  * A field of the text of `/proc/PID/status`; null: it has none of this name. Pure.
- * The first line is the name. In it the kernel escapes `\n` and `\\` only, while `^` of a regular expression with the flag `m` also matches behind `\r`, U+2028 and
- * U+2029: a name `\rUid:0` would be a field.
+ * The first line is the name. In it the kernel escapes `\n` and `\\` only, while `^` of a regular expression with the
+ * flag `m` also matches behind `\r`, U+2028 and U+2029: a name `\rUid:0` would be a field.
  */
 export function statusField(status: string, field: string): string | null {
   const lines = status.split('\n')
@@ -70,8 +73,8 @@ export function cpuSecondsOf({ cpuTicks }: Pick<ProcessStat, 'cpuTicks'>): numbe
 }
 
 /**
- * A zombie is dead: it only waits for its parent. But the state is that of the first thread, and when that one ends alone (pthread_exit(3), SYS_exit), the process
- * lives on in the others; the kernel goes on counting the first.
+ * A zombie is dead: it only waits for its parent. But the state is that of the first thread, and when that one ends
+ * alone (pthread_exit(3), SYS_exit), the process lives on in the others; the kernel goes on counting the first.
  */
 export function isDead({ state, threads }: Pick<ProcessStat, 'state' | 'threads'>): boolean {
   return state === 'X' || (state === 'Z' && !(threads > 1))

@@ -1,9 +1,11 @@
 /**
- * What a worker has started, in its session, and the end of it. Used by the master for workers that have ended, and by a worker whose master is gone.
+ * The processes that a worker has started, in its session, and the end of them. The master ends those of a worker that
+ * has ended; a worker whose master is gone ends its own.
  *
- * A worker leads a session (setsid(2)), which whatever it starts belongs to, unless it leads one of its own (`detached: true` of Node, setsid(1)).
- * What must stay true: nobody is signalled who is not in that session at this moment; a number that belongs to a new process is left alone. The kernel
- * gives the number of a session to no new process while one of the session lives, so a process of that number is none of the worker's.
+ * A worker leads a session (setsid(2)). Each process that it starts belongs to that session, unless the process leads a
+ * session of its own (`detached: true` of Node, setsid(1)). What must stay true: nobody is signalled who is not in that
+ * session at this moment; a number that belongs to a new process is left alone. The kernel gives the number of a
+ * session to no new process while one of the session lives, so a process of that number is none of the worker's.
  */
 
 import { readdirSync } from 'node:fs'
@@ -30,8 +32,9 @@ const MOST_KILLS = 10
 const KILL_MS = 200
 
 /**
- * Those in the session that `leader`, a process that has ended or this one, led or leads; without itself. `startTicks`: of the leader. A leader of this start is not another's,
- * though it may not look dead: it does not end, it stopped for its tracer, or one of its threads waits to be reaped.
+ * Those in the session that `leader`, a process that has ended or this one, led or leads; without itself. `startTicks`:
+ * of the leader. A leader of this start is not another's, though it may not look dead: it does not end, it stopped for
+ * its tracer, or one of its threads waits to be reaped.
  */
 export async function processesOfSession(leader: number, startTicks: string | null = null): Promise<SessionProcess[]> {
   const found: SessionProcess[] = []
@@ -53,8 +56,8 @@ export interface SessionEnd {
 }
 
 /**
- * SIGTERM to each of `found`, SIGKILL to what is left after `mercyMs`, or as soon as `isHurried`. The leader has ended, or ends with them: it is
- * not signalled.
+ * SIGTERM to each of `found`, SIGKILL to what is left after `mercyMs`, or as soon as `isHurried`. The leader has ended,
+ * or ends with them: it is not signalled.
  */
 export async function endSession(
   leader: number,

@@ -1,9 +1,10 @@
 /**
- * The end of those who keep a process from being reaped: the kernel shows a dead process to its parent only when whoever traces it (ptrace(2)) has looked, or has
- * ended. Called some seconds after SIGKILL.
+ * The end of those who keep a process from being reaped: the kernel shows a dead process to its parent only when
+ * whoever traces it (ptrace(2)) has looked, or has ended. Called some seconds after SIGKILL.
  *
- * What must stay true: nobody is killed but processes of the service's user, who could have killed the traced one as well, in whatever user namespace; never pid 1, the master, or whoever
- * traces the master too, as `strace -f` does that has started it.
+ * What must stay true: nobody is killed but processes of the service's user, who could have killed the traced one as
+ * well, in whatever user namespace; never pid 1, the master, or whoever traces the master too, as `strace -f` does that
+ * has started it.
  */
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
@@ -16,12 +17,15 @@ export const REAP_MS = 3000
 export const REAP_LOOK_MS = 1000
 
 /**
- * Between SIGKILL and the moment at which a process is given up that has not ended: it waits in the kernel, or somebody traces it who is not ours to kill.
- * A process of 100 GB takes some seconds to give its memory back.
+ * Between SIGKILL and the moment at which a process is given up that has not ended: it waits in the kernel, or somebody
+ * traces it who is not ours to kill. A process of 100 GB takes some seconds to give its memory back.
  */
 export const GIVE_UP_MS = 10_000
 
-/** A process that SIGKILL has not ended: it holds its memory and its files, and nobody waits for it. `why` as `describeStay` has it. */
+/**
+ * A process that SIGKILL has not ended: it holds its memory and its files, and nobody waits for it. `why` as
+ * `describeStay` has it.
+ */
 export interface UnendedProcess {
   pid: number
   what: string
@@ -66,7 +70,10 @@ const LINUX: TracedSystem = {
   kill: pid => void process.kill(pid, 'SIGKILL'),
 }
 
-/** Kills whoever traces this process, which was killed and is not reaped; those that it has killed. `credentials`: of the service's user. */
+/**
+ * Kills whoever traces this process, which was killed and is not reaped; those that it has killed. `credentials`: of
+ * the service's user.
+ */
 export function endTracers(pid: number, credentials: { uid: number } | null, system = LINUX): Tracer[] {
   const uid = credentials?.uid ?? system.ownUid
   const spared = new Set([0, 1, system.ownPid, ...tracersOf(system.ownPid, system)])
@@ -79,9 +86,10 @@ export function endTracers(pid: number, credentials: { uid: number } | null, sys
 }
 
 /**
- * Whether a tracer is the user's. Its number may be another one by now: whoever enters a user namespace of its own may become one of the subordinate
- * ids of that user there (newuidmap(1)), and keeps what it traces. Nobody in another user namespace may begin to trace a process of ours (ptrace(2): that
- * takes the same one, or CAP_SYS_PTRACE in ours), so it was this user when it began; and only root makes root of somebody there.
+ * Whether a tracer is the user's. Its number may be another one by now: whoever enters a user namespace of its own may
+ * become one of the subordinate ids of that user there (newuidmap(1)), and keeps what it traces. Nobody in another user
+ * namespace may begin to trace a process of ours (ptrace(2): that takes the same one, or CAP_SYS_PTRACE in ours), so it
+ * was this user when it began; and only root makes root of somebody there.
  */
 function isOf(uid: number, tracer: number, status: string, system: TracedSystem): boolean {
   const user = userIn(status)
@@ -90,7 +98,10 @@ function isOf(uid: number, tracer: number, status: string, system: TracedSystem)
   return user !== null && user !== 0 && theirs !== null && ours !== null && theirs !== ours
 }
 
-/** Why a process that was killed has not ended, as far as the system tells: `it is traced by gdb:300`, `it waits in the kernel (rpc_wait_bit_killable)`. */
+/**
+ * Why a process that was killed has not ended, as far as the system tells: `it is traced by gdb:300`, `it waits in the
+ * kernel (rpc_wait_bit_killable)`.
+ */
 export function describeStay(pid: number, system = LINUX): string {
   const tracers = tracersOf(pid, system).map(tracer => `${plain(nameIn(system.status(tracer) ?? ''))}:${tracer}`)
   if (tracers.length > 0) return `it is traced by ${tracers.join(', ')}`
@@ -99,8 +110,9 @@ export function describeStay(pid: number, system = LINUX): string {
 }
 
 /**
- * All threads of the process have ended, and one of them had made the master its tracer (PTRACE_TRACEME): it is for the master to reap that thread by its own number, which Node has
- * no way to ask for, and until then the kernel does not say that the process has ended.
+ * All threads of the process have ended, and one of them had made the master its tracer (PTRACE_TRACEME): it is for the
+ * master to reap that thread by its own number, which Node has no way to ask for, and until then the kernel does not
+ * say that the process has ended.
  */
 export function isDeadTracee(pid: number, system = LINUX): boolean {
   const threads = system.threads(pid)

@@ -1,15 +1,19 @@
 /**
- * The inspector that a SIGUSR1 opens in the moment before a process can hold that signal: any local user could run code there. What daimyo starts has it
- * listen nowhere. A process that has one all the same ends by a signal: `inspector.close()` and `process.exit` wait for whoever is connected.
+ * The inspector that a SIGUSR1 opens in the moment before a process can hold that signal: any local user could run code
+ * there. What daimyo starts has it listen nowhere. A process that has one all the same ends by a signal:
+ * `inspector.close()` and `process.exit` wait for whoever is connected.
  */
 
 /**
- * Has the inspector that a SIGUSR1 opens listen where no host can: an address of documentation (RFC 5737). Node tries, says so, and goes on. The port is
- * the lowest that Node accepts here.
+ * Has the inspector that a SIGUSR1 opens listen where no host can: an address of documentation (RFC 5737). Node tries,
+ * says so, and goes on. The port is the lowest that Node accepts here.
  */
 const NOWHERE = '--inspect-port=192.0.2.1:1024'
 
-/** Arguments of Node that come before all others, its own `nodeArgs` among them: none where an inspector was asked for, or cannot be. */
+/**
+ * Arguments of Node that come before all others, its own `nodeArgs` among them: none where an inspector was asked for,
+ * or cannot be.
+ */
 export function inspectorArguments(nodeArgs: readonly string[], environment: NodeJS.ProcessEnv): string[] {
   const isOurs = process.features.inspector && !asksForInspector(nodeArgs, environment)
   return isOurs ? [NOWHERE] : []
@@ -20,10 +24,16 @@ export function inspectorOfNode(): typeof import('node:inspector') | null {
   return process.features.inspector ? process.getBuiltinModule('node:inspector') : null
 }
 
-/** What a process of ours ends by then: the master takes it for an accident and starts another (`supervisor/child/early-signals.ts`). */
+/**
+ * What a process of ours ends by then: the master takes it for an accident and starts another
+ * (`supervisor/child/early-signals.ts`).
+ */
 export const INSPECTED_SIGNAL = 'SIGALRM'
 
-/** To be asked once the signal is held. An inspector that was asked for, by an argument or NODE_OPTIONS, is none of these. */
+/**
+ * To be asked once the signal is held. An inspector that was asked for, by an argument or NODE_OPTIONS, is none of
+ * these.
+ */
 export function hasUninvitedInspector(): boolean {
   if (inspectorOfNode()?.url() === undefined) return false
   return !asksForInspector(process.execArgv, process.env)

@@ -50,8 +50,8 @@ export class AccessLog {
    * Throws a Failure if the file cannot be opened.
    */
   constructor(path: string, onWriteError: (why: string) => void) {
-    const complain = (line: string) => onWriteError(line.replace(/^daimyo: /, '').trim())
-    this.#sink = new LogSink({ path: path === '' ? null : path, owner: null, complain, longestBytes: MOST_BYTES })
+    const writeError = (line: string) => onWriteError(line.replace(/^daimyo: /, '').trim())
+    this.#sink = new LogSink({ path: path === '' ? null : path, owner: null, writeError, longestBytes: MOST_BYTES })
     this.#timer = setInterval(() => this.#handOver(), FLUSH_MS)
     this.#timer.unref()
   }

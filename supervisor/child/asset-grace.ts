@@ -1,6 +1,6 @@
 /**
- * Which folders of earlier releases stay reachable for static files, and until when (`asset-grace`). Owned by `process-tree.ts`, which tells it
- * of each generation whose settings come into force; what it says goes to the proxies. Pure but for its memory; time is passed in.
+ * Which folders of earlier releases stay reachable for static files, and until when (`asset-grace`). It hears of each
+ * generation whose settings come into force; the proxies get its folders. Pure but for its memory; time is passed in.
  *
  * A static folder is known again in the next generation by its mount, or by its place among the `check-static` folders.
  */
@@ -8,7 +8,9 @@
 import type { ProxySettings } from '../../kit/channel/messages.js'
 import type { Generation } from './master-context.js'
 
-/** Releases that are remembered for one folder: a deploy every few seconds must not make each miss look into hundreds. */
+/**
+ * Releases that are remembered for one folder: a deploy every few seconds must not make each miss look into hundreds.
+ */
 const MOST_RELEASES = 4
 
 interface Earlier {

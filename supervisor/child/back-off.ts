@@ -1,7 +1,7 @@
 /**
- * When a slot, or a proxy's place, may be filled again after a death. Pure; used by `slots.ts`, `pool.ts` and `proxies.ts`.
- * A first death is made good at once. What dies before it is ready slows down to one try in LONGEST_MS; what could serve
- * comes back within LONGEST_SERVING_MS, or a few requests that each kill a worker would end the service for half a minute.
+ * When a slot, or a proxy's place, may be filled again after a death. Pure. A first death is made good at once. What
+ * dies before it is ready slows down to one try in LONGEST_MS; what could serve comes back within LONGEST_SERVING_MS,
+ * or a few requests that each kill a worker would end the service for half a minute.
  */
 
 /** How often in a row a place lost its process, and until when it stays empty. */
@@ -29,17 +29,17 @@ export function afterDeath(backOff: BackOff, servedMs: number | null, nowMs: num
 }
 
 /**
- * The back-off after somebody else's SIGKILL: of an operator, or of the kernel when memory is short. It says nothing against an application that could
- * serve, whose place is filled at once: what can serve for a moment between two kills serves. Before that it may be the memory that the
- * start itself needs, so its tries slow down, though never for long.
+ * The back-off after somebody else's SIGKILL: of an operator, or of the kernel when memory is short. It says nothing
+ * against an application that could serve, whose place is filled at once: what can serve for a moment between two kills
+ * serves. Before that it may be the memory that the start itself needs, so its tries slow down, though never for long.
  */
 export function afterKill(backOff: BackOff, servedMs: number | null, nowMs: number): BackOff {
   return servedMs === null ? afterDeath(backOff, 0, nowMs) : NO_BACK_OFF
 }
 
 /**
- * The back-off after a worker asked to be replaced, or lost its sockets, `servedMs` after it was ready. It serves until its next one has come, so a loop of
- * such replacements slows down as one of workers that never get ready.
+ * The back-off after a worker asked to be replaced, or lost its sockets, `servedMs` after it was ready. It serves until
+ * its next one has come, so a loop of such replacements slows down as one of workers that never get ready.
  */
 export function afterLoss(backOff: BackOff, servedMs: number, nowMs: number): BackOff {
   const deaths = servedMs >= HEALTHY_MS ? 1 : backOff.deaths + 1

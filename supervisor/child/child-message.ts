@@ -1,7 +1,7 @@
 /**
- * What counts as a message of a child: every value of it is looked at, down to the last, before the master acts on any, and it has no other members than its own. A build
- * whose children say more raises `CHANNEL_VERSION`. A worker runs other people's code,
- * so anything may arrive on its channel; what is not exactly one of ours ends the channel. Used by `worker.ts` and `proxy-process.ts`. Pure.
+ * What counts as a message of a child: every value of it is looked at, down to the last, before the master acts on any,
+ * and it has no other members than its own. A build whose children say more raises `CHANNEL_VERSION`. A worker runs
+ * other people's code, so anything may arrive on its channel; what is not exactly one of ours ends the channel. Pure.
  */
 
 import { isToldEvent, PROXY_EVENTS, WORKER_EVENTS } from '../../kit/channel/child-events.js'
@@ -30,8 +30,8 @@ const isRecord = (value: unknown): value is Fields =>
 const isFamily = (value: unknown): boolean => isRecord(value) && typeof value.name === 'string'
 
 /**
- * The rest of a family is judged by `metrics-store.ts`: one that is malformed costs itself, not the channel. What has no name is not ours: to tell of
- * each of 4000 such values costs the master milliseconds, and they fit into 8 KB.
+ * The rest of a family is judged by `metrics-store.ts`: one that is malformed costs itself, not the channel. What has
+ * no name is not ours: to tell of each of 4000 such values costs the master milliseconds, and they fit into 8 KB.
  */
 const WORKER_MESSAGES: { [T in WorkerToMaster['type']]: Check } = {
   waiting: ({ bootMs }) => isAmount(bootMs),

@@ -1,5 +1,6 @@
 /**
- * The files that children run: where they are, what stands before them on the command line, and whether the service's user can reach them.
+ * The files that children run: where they are, what stands before them on the command line, and whether the service's
+ * user can reach them.
  */
 
 import { closeSync, constants, lstatSync, openSync, statSync } from 'node:fs'
@@ -21,8 +22,8 @@ export const TASK_ENTRY = builtFile('supervisor/task-child-main.js')
 const PRELUDE = builtFile('kit/child-prelude.cjs')
 
 /**
- * The arguments of Node that come before all others. Not `--disable-sigusr1` (Node 22.14): with it the signal stays blocked, and an application that
- * listens for it hears nothing.
+ * The arguments of Node that come before all others. Not `--disable-sigusr1` (Node 22.14): with it the signal stays
+ * blocked, and an application that listens for it hears nothing.
  */
 export const FIRST_ARGUMENTS: readonly string[] = ['--require', PRELUDE]
 
@@ -31,7 +32,10 @@ export function entryCommand(entry: string): string[] {
   return [process.execPath, ...inspectorArguments([], {}), ...FIRST_ARGUMENTS, entry]
 }
 
-/** Failure 77: Node or daimyo itself lies where this user may not look. Children are this user from their first instruction on. */
+/**
+ * Failure 77: Node or daimyo itself lies where this user may not look. Children are this user from their first
+ * instruction on.
+ */
 export function checkReach(credentials: Credentials | null): void {
   const why = whyOutOfReach(credentials)
   if (why !== null) throw new Failure('out-of-reach', `cannot start: ${why}: ${REACH_REMEDY}`, EXIT.permission)
@@ -56,8 +60,8 @@ export function whyOutOfReach(
 }
 
 /**
- * Failure 77: the proxies, which are this user, would write their access log where that user may not go. `isOurs`: the place is our choice, in the folder of
- * the start.
+ * Failure 77: the proxies, which are this user, would write their access log where that user may not go. `isOurs`: the
+ * place is our choice, in the folder of the start.
  */
 export function checkLogReach(
   { logto, disableLogging, credentials }: Pick<Settings, 'logto' | 'disableLogging' | 'credentials'>,

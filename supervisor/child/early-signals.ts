@@ -1,6 +1,7 @@
 /**
- * Deaths of children by signals that were meant for the master and reached all processes (`systemctl kill`), in the moment before they could ignore them
- * (`kit/child-prelude.cts`). They say nothing about the code that was about to run: the same is tried again. Used by `pool.ts` and `proxies.ts`. Pure.
+ * Deaths of children by signals that were meant for the master and reached all processes (`systemctl kill`), in the
+ * moment before they could ignore them (`kit/child-prelude.cts`). They say nothing about the code that was about to
+ * run: the same is tried again. Pure.
  */
 
 import { isMastersSignal } from '../../kit/process/masters-signals.js'

@@ -20,8 +20,9 @@ export interface Generation {
   settings: Settings
   release: Release
   /**
-   * What one of its workers has found about the server on PORT, as far as it is believed (`port-word.ts`). `ignored`: there is none, and nobody need wait for one.
-   * `late`: it comes after another one, so it is waited for; the next generation knows that too.
+   * What one of its workers has found about the server on PORT, as far as it is believed (`port-word.ts`). `ignored`:
+   * there is none, and nobody need wait for one. `late`: it comes after another one, so it is waited for; the next
+   * generation knows that too.
    */
   portSite?: PortSite | undefined
 }

@@ -1,11 +1,10 @@
 /**
- * The release that a generation runs: application, working directory and static folders with their links resolved, once. A deploy that turns
- * `current` to a new folder changes nothing for workers of the running generation that are respawned meanwhile, as long as the old folder is there
- * (`process-tree.ts` follows the link when it is gone). Called by
- * `master.ts` at the start and by `reload.ts`.
- * Must stay true: all is looked up as the service's user, so that a link into a folder which that user may not enter
- * is refused; and by one open(2) each. A walk over folders and links of our own has no end where that user exchanges
- * them meanwhile, and takes seconds where a few links lead through deep folders; the kernel follows forty at most.
+ * The release that a generation runs: application, working directory and static folders with their links resolved,
+ * once. A deploy that turns `current` to a new folder changes nothing for workers of the running generation that are
+ * respawned meanwhile, as long as the old folder is there (`process-tree.ts` follows the link when it is gone). Must
+ * stay true: all is looked up as the service's user, so that a link into a folder which that user may not enter is
+ * refused; and by one open(2) each. A walk over folders and links of our own has no end where that user exchanges them
+ * meanwhile, and takes seconds where a few links lead through deep folders; the kernel follows forty at most.
  */
 
 import { closeSync, fstatSync, openSync, readlinkSync, realpathSync, type Stats, statSync } from 'node:fs'

@@ -1,9 +1,10 @@
 /**
- * One child process: its pipes, its channel, its exit. Shared by `worker.ts` and `proxy-process.ts`, which know what the
- * messages mean. `child_process.spawn`, never `cluster`: docs/decisions/no-cluster.md says why.
+ * One child process: its pipes, its channel, its exit. `worker-handle.ts` and `proxy-handle.ts` know the meaning of the
+ * messages. `child_process.spawn`, never `cluster`: docs/decisions/no-cluster.md says why.
  *
- * Each child leads a session of its own. Ctrl-C in a terminal goes to the whole foreground group: the children must not see
- * it, because it is the master that tells them, in order, how to end. And by its session is known what the child has started (`worker-remains.ts`).
+ * Each child leads a session of its own. Ctrl-C in a terminal goes to the whole foreground group. The children must not
+ * see it: the master tells them, in order, how to end. The session also shows which processes the child has started
+ * (`worker-remains.ts`).
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -21,15 +22,15 @@ import { lastWordsOf } from '../user/last-words.js'
 import { type PipedChild, type Pipes, spawnPiped } from '../user/pipes.js'
 import { FIRST_ARGUMENTS } from './child-programs.js'
 
-/** What to start, and with what. */
+/** The program of a child, and its surroundings. */
 export interface ChildSpec {
-  /** Compiled entry file, run by this same Node. */
+  /** Compiled entry file, run by the same Node as the master. */
   entry: string
   /** Arguments of Node itself. */
   nodeArgs: readonly string[]
-  /** Who it is, from its first instruction on; null: who the master is. */
+  /** The user of the child, from its first instruction on; null: that of the master. */
   credentials: Credentials | null
-  /** What `ps` shows as its name: the last argument, which `child-prelude.cts` makes the name. */
+  /** Its name in `ps`: the last argument, from which `child-prelude.cts` sets the name. */
   title: string
   cwd: string
   env: Record<string, string>
@@ -37,41 +38,47 @@ export interface ChildSpec {
   stdout: 'pipe' | 'inherit' | 'ignore'
   /** Descriptors that the child gets as 5, 6, … (3 and 4 are the channel). */
   descriptors: readonly number[]
-  /** How much the master listens to it. */
+  /** How much the master reads from it. */
   limits: ChannelLimits
-  /** Why it cannot be started at all (`installation.ts`, `start-obstacle.ts`); null: nothing is known against it. */
+  /** Why it cannot be started at all (`installation.ts`, `start-obstacle.ts`); null: no obstacle is known. */
   obstacle?: string | null
 }
 
-/** What it has of the master. */
+/** The master's parts for its children. */
 export interface ChildPlumbing {
-  /** Takes what it prints. */
+  /** Takes the output of the child. */
   gate: OutputGate
   pipes: Pipes
 }
 
-/** Who hears of it. */
+/** The listener for the events of a child. */
 export interface ChildListeners {
-  /** It is there: at once, before its constructor has returned, or when there were pipes for it. Not called where it cannot be started. */
+  /**
+   * The process runs: called at once, before the constructor has returned, or when there were pipes for it. Not called
+   * if it cannot be started.
+   */
   started?(pid: number): void
-  /** False: it is none of a child like this, and the channel is given up. */
+  /** False: no message of such a child; the channel is given up. */
   message(message: unknown): boolean
-  /** The channel has ended. `broken`: the child broke a rule of it; null: it closed it, or died. */
+  /** The channel has ended. `broken`: the child broke a rule of it; null: the child closed it, or died. */
   channelClosed(broken: string | null): void
-  /** It sends more than its budget allows; the rest waits. Told once. */
+  /** The child sends more than its budget allows; the rest waits. Called once. */
   slowed(): void
-  /** Its process has ended, and been reaped; what it printed and said may still come. */
+  /** The process has ended, and been reaped; its output and messages may still come. */
   reaped?(pid: number): void
-  /** The last call but one. `error`: it could not even be started. `stays`: it was given up, and why its process is there still. */
+  /**
+   * The last call but one. `error`: the child could not be started. `stays`: it was given up, and the reason why its
+   * process still exists.
+   */
   exit(code: number | null, signal: NodeJS.Signals | null, error: string | null, stays: string | null): void
-  /** The process that was given up has ended. */
+  /** A process that was given up has ended. */
   endedLate?(code: number | null, signal: NodeJS.Signals | null): void
 }
 
-/** The descriptor that the first of `ChildSpec.descriptors` has in the child. */
+/** The number that the first of `ChildSpec.descriptors` has in the child. */
 export const FIRST_DESCRIPTOR = 5
 
-/** One process. */
+/** One child process. */
 export class Child {
   #process: ChildProcess | null = null
   #streams: PipedChild['streams'] = []
@@ -80,7 +87,7 @@ export class Child {
   #channel: Channel | null = null
   #finished = false
   #hasSpoken = false
-  /** What was sent before it was started; null: it is, or never will be. */
+  /** Messages sent before the start; null: it has started, or never will. */
   #unsent: { message: object; sent: (() => void) | undefined }[] | null = []
   readonly #callOff: () => void
   #startTicks: string | null = null
@@ -90,12 +97,15 @@ export class Child {
     this.#callOff = this.#spawn(spec, plumbing)
   }
 
-  /** null: it is not started yet, or could not be. */
+  /** null: not started yet, or it could not be. */
   get pid(): number | null {
     return this.#process?.pid ?? null
   }
 
-  /** Since boot, which tells its process from others of its number; null: it is not started yet, or the kernel did not tell. */
+  /**
+   * Since boot, which tells its process from others of its number; null: it is not started yet, or the kernel did not
+   * tell.
+   */
   get startTicks(): string | null {
     return this.#startTicks
   }
@@ -105,21 +115,27 @@ export class Child {
     return this.#errorLines.all()
   }
 
-  /** Sends a message, or does nothing when the channel is closed: the exit tells the rest. `sent`: the kernel has it, or it never will. */
+  /**
+   * Sends a message, or does nothing when the channel is closed: the exit follows. `sent`: the kernel has the message,
+   * or never will.
+   */
   send(message: object, sent?: () => void): void {
     if (this.#unsent !== null) this.#unsent.push({ message, sent })
     else if (this.#channel !== null) this.#channel.send(message, Number.POSITIVE_INFINITY, sent)
     else sent?.()
   }
 
-  /** SIGKILL, but never to a pid that was reaped. What it has started is not signalled. */
+  /** SIGKILL, but never to a pid that was reaped. Processes that it has started are not signalled. */
   kill(): void {
     if (this.#unsent === null) return this.#signal('SIGKILL')
     this.#callOff()
     this.#notStarted('SIGKILL', null)
   }
 
-  /** It was killed, is dead, and will never be reaped (`isDeadTracee` in `tracers.ts`): it counts as gone, and stays a zombie until the master ends. */
+  /**
+   * It was killed, is dead, and will never be reaped (`isDeadTracee` in `tracers.ts`): it counts as gone, and stays a
+   * zombie until the master ends.
+   */
   letGo(): void {
     const { pid } = this
     if (pid === null || this.#finished) return
@@ -129,7 +145,8 @@ export class Child {
   }
 
   /**
-   * It was killed, and does not end: it counts as gone from now on. Its pipes stay open as long as it does: to close one may wait for whoever has locked it.
+   * It was killed, and does not end: it counts as gone from now on. Its pipes stay open as long as its process lives:
+   * the close of one may wait for whoever has locked it.
    */
   giveUp(): void {
     const { pid } = this
@@ -139,7 +156,7 @@ export class Child {
     this.#finish(null, 'SIGKILL', null, describeStay(pid))
   }
 
-  /** SIGCONT, to one that was stopped. */
+  /** SIGCONT, for a stopped child. */
   wake(): void {
     this.#signal('SIGCONT')
   }
@@ -151,12 +168,12 @@ export class Child {
     try {
       process.kill(pid, signal)
     } catch (error) {
-      // EPERM: its program made another user of it, and its deadline goes on.
+      // EPERM: its program changed its user; its deadline goes on.
       if (codeOf(error) !== 'EPERM') throw error
     }
   }
 
-  /** Node tells most failures by an event and throws the rest, such as E2BIG for an environment that is too large. */
+  /** Node reports most failures by an event and throws the rest, such as E2BIG for an environment that is too large. */
   #spawn(spec: ChildSpec, { gate, pipes }: ChildPlumbing): () => void {
     const { entry, nodeArgs, title, cwd, env, obstacle } = spec
     if (obstacle) {
@@ -205,7 +222,7 @@ export class Child {
   }
 
   #openChannel(streams: PipedChild['streams'], limits: ChannelLimits): Channel {
-    // What the child reads is what is written here.
+    // The child writes to this stream's peer: the master reads here.
     const from = streams[CHANNEL_DESCRIPTORS.writes] as Socket
     const to = streams[CHANNEL_DESCRIPTORS.reads] as Socket
     return new Channel(
@@ -228,7 +245,7 @@ export class Child {
     child.on('error', error => {
       if (child.pid === undefined) this.#finish(null, null, reasonOf(error))
     })
-    // Output and messages that are still in the pipes come before the news of the exit.
+    // Output and messages that are still in the pipes come before the exit.
     const spoken = [1, 2, CHANNEL_DESCRIPTORS.writes].map(fd => streams[fd] ?? null)
     const awaitLastWords = lastWordsOf(spoken.filter(stream => stream !== null))
     child.on('exit', (code, signal) => {

@@ -1,7 +1,7 @@
 /**
- * The environment of the master's children. Used by `worker.ts`, `proxy-process.ts` and what runs around the application. Pure.
- * Must stay true: nothing that speaks to the master alone (systemd's protocols, our own variables, an inherited IPC channel)
- * reaches a child: an application that finds NOTIFY_SOCKET would answer systemd in the master's name.
+ * The environment of the master's children. Children are workers, proxies and attached processes. Pure. Must stay true:
+ * nothing that speaks to the master alone (systemd's protocols, our own variables, an inherited IPC channel) reaches a
+ * child: an application that finds NOTIFY_SOCKET would answer systemd in the master's name.
  */
 
 import { type Credentials, NO_PORT } from '../../kit/channel/messages.js'
@@ -37,13 +37,16 @@ export function cleanEnvironment(environment: NodeJS.ProcessEnv): Record<string,
   return clean
 }
 
-/** What tells of a login, a desktop or a connection of whoever started the master: its files and sockets are not the service's. */
+/**
+ * What tells of a login, a desktop or a connection of whoever started the master: its files and sockets are not the
+ * service's.
+ */
 const OF_A_SESSION =
   /^(MAIL|SUDO_.*|SSH_.*|XDG_.*|DBUS_(SESSION|STARTER)_.*|DISPLAY|WAYLAND_DISPLAY|XAUTHORITY|KRB5CCNAME|GNUPGHOME|GPG_.*|HOME|USER|LOGNAME|SHELL)$/
 
 /**
- * The clean environment of whom children become, as systemd's `User=` sets it from /etc/passwd: a number without an entry there has neither HOME nor
- * USER, LOGNAME and SHELL. `credentials` null: nobody else, and all is as it was.
+ * The clean environment of whom children become, as systemd's `User=` sets it from /etc/passwd: a number without an
+ * entry there has neither HOME nor USER, LOGNAME and SHELL. `credentials` null: nobody else, and all is as it was.
  */
 export function userEnvironment(
   environment: NodeJS.ProcessEnv,
@@ -58,7 +61,10 @@ export function userEnvironment(
   return Object.fromEntries([...others, ...known])
 }
 
-/** The environment of a command around the application: what `unenv` leaves of its user's, then what the files say, then `env`, each in its order. */
+/**
+ * The environment of a command around the application: what `unenv` leaves of its user's, then what the files say, then
+ * `env`, each in its order.
+ */
 export function commandEnvironment(
   environment: NodeJS.ProcessEnv,
   { unenv, environmentFiles, env, credentials }: EnvironmentSettings,

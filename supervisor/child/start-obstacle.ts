@@ -1,7 +1,7 @@
 /**
- * Why a worker cannot be started or cannot load, where the operating system's own word ("spawn node ENOENT") does not tell: a folder or file that is gone, a
- * limit that is reached. And what to do about it. Called by `worker.ts` and `process-tree.ts`.
- * Must stay true: paths are looked at as the service's user, as `release.ts` does.
+ * Why a worker cannot be started or cannot load, where the operating system's own word ("spawn node ENOENT") does not
+ * tell: a folder or file that is gone, a limit that is reached. And what to do about it. Must stay true: paths are
+ * looked at as the service's user, as `release.ts` does.
  */
 
 import { statSync } from 'node:fs'
@@ -32,7 +32,10 @@ const LIMITS: Record<string, StartObstacle> = {
   },
 }
 
-/** What stands behind an error of spawn(2); the error itself where nothing else is found. `lost`: what `releaseObstacle` has found. */
+/**
+ * What stands behind an error of spawn(2); the error itself where nothing else is found. `lost`: what `releaseObstacle`
+ * has found.
+ */
 export function explainNotStarted(
   error: string,
   generation: Generation,
@@ -53,7 +56,9 @@ export function explainNotStarted(
   return { why: error, remedy: '' }
 }
 
-/** The working folder or the entry file of the release is gone, and where its link leads by now; null: both are there. */
+/**
+ * The working folder or the entry file of the release is gone, and where its link leads by now; null: both are there.
+ */
 export function releaseObstacle(generation: Generation): StartObstacle | null {
   const { release, settings } = generation
   const found: [option: 'chdir' | 'app', written: string | null, real: string | null][] = [
@@ -96,8 +101,8 @@ export function runFolderObstacle({ settings }: Generation): StartObstacle | nul
 }
 
 /**
- * Somebody's word is that there is no room, and it is the run folder that has none. A worker may say anything: its word counts only where the file system says the same. `find` is
- * for tests.
+ * Somebody's word is that there is no room, and it is the run folder that has none. A worker may say anything: its word
+ * counts only where the file system says the same. `find` is for tests.
  */
 export function roomObstacle(
   { said, by }: { said: string; by: 'system' | 'worker' },
@@ -110,7 +115,10 @@ export function roomObstacle(
   return { why: found.why, remedy: `${found.remedy}; it is tried again by itself` }
 }
 
-/** What the same settings lead to by now, where that is another release; null: they lead nowhere, to the same, or cannot be looked at now. */
+/**
+ * What the same settings lead to by now, where that is another release; null: they lead nowhere, to the same, or cannot
+ * be looked at now.
+ */
 export function movedRelease({ release, settings }: Generation): Release | null {
   if (!mayBecomeUser(settings.credentials)) return null
   try {

@@ -1,10 +1,12 @@
 /**
- * The thread that ends strange children of a master whose event loop stands still. Entry file of the thread that `strange-children.ts` starts.
+ * The thread that ends strange children of a master whose event loop stands still. Entry file of the thread that
+ * `strange-children.ts` starts.
  *
- * A program may make its processes children of the master (clone(2) with CLONE_PARENT). Each time that one of them stops, goes on or ends, the master gets a SIGCHLD, and libuv does
- * not leave its handler while more of them come: some that stop and go on without end keep the loop from everything. Here they get SIGKILL.
- * Must stay true: no signal goes to a process that the master has started (`own-children.ts`), nor to any while the loop goes round. A strange child is never reaped, so its number
- * is no other's.
+ * A program may make its processes children of the master (clone(2) with CLONE_PARENT). Each time that one of them
+ * stops, goes on or ends, the master gets a SIGCHLD, and libuv does not leave its handler while more of them come: some
+ * that stop and go on without end keep the loop from everything. Here they get SIGKILL. Must stay true: no signal goes
+ * to a process that the master has started (`own-children.ts`), nor to any while the loop goes round. A strange child
+ * is never reaped, so its number is no other's.
  */
 
 import { setTimeout } from 'node:timers'
@@ -21,7 +23,10 @@ export interface StrangeChildrenStart {
   lookMs: number
 }
 
-/** Of one look; the loop hears it once it goes on. `name`: of the first one. `stillMs`: so long it had stood still by then. */
+/**
+ * Of one look; the loop hears it once it goes on. `name`: of the first one. `stillMs`: so long it had stood still by
+ * then.
+ */
 export interface StrangeChildrenKilled {
   count: number
   name: string

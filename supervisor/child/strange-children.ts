@@ -1,9 +1,10 @@
 /**
- * The main thread's handle on the thread that ends strange children of a master whose event loop stands still (`strange-children-thread.ts`). It beats as long as the
- * loop goes round, and tells the log who was killed.
+ * The main thread's handle on the thread that ends strange children of a master whose event loop stands still
+ * (`strange-children-thread.ts`). It beats as long as the loop goes round, and tells the log who was killed.
  *
  * Not in a process that is pid 1: orphans of its container become its children.
- * Must stay true: neither the thread nor the beat keeps the process alive, and a thread that cannot be started, or dies, harms nothing: it is told once.
+ * Must stay true: neither the thread nor the beat keeps the process alive, and a thread that cannot be started, or
+ * dies, harms nothing: it is told once.
  */
 
 import type { Worker } from 'node:worker_threads'

@@ -1,11 +1,13 @@
 /**
- * Work in folders of the service's user that a root master has another process do (`task-child-main.ts`). That user can make open(2), lstat(2), rename(2) or unlink(2) there wait
- * without end (the lock of a FIFO or of a folder, a FUSE file system), or have the blocks of a file freed for minutes.
+ * Work in folders of the service's user that a root master gives to another process (`task-child-main.ts`). That user
+ * can make open(2), lstat(2), rename(2) or unlink(2) there wait without end (the lock of a FIFO or of a folder, a FUSE
+ * file system), or have the blocks of a file freed for minutes.
  *
- * The process is root and becomes that user for each path, by the same code as the master would (`guarded-path.ts`). So nobody but root can trace it, signal it or reach its
- * descriptors: real and saved ids stay root's. Its answer is as good as the master's own look, and its standard streams may be sockets.
- * Must stay true: a process that is late is killed and not waited for; of each task only so many late ones are left; nothing is done in the master instead, unless the files of daimyo
- * have become those of another build.
+ * The process is root and becomes that user for each path, by the same code as the master (`guarded-path.ts`). So
+ * nobody but root can trace it, signal it or reach its descriptors: real and saved ids stay root's. Its answer is as
+ * good as the master's own look, and its standard streams may be sockets. Must stay true: a late process is killed and
+ * not waited for; a bounded number of late ones is left of each task; the master never does the work itself instead,
+ * unless the files of daimyo have become those of another build.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -23,35 +25,41 @@ export interface Task<Request, Result> {
   work(request: Request): Result
 }
 
-/** Does a task for the service's user. */
+/** Does tasks for the service's user. */
 export interface Tasks {
-  /** What the task returns or throws; a Failure arrives as one. Rejects with the Failure `late` (71) where it is not done in time. `withinMs`: instead of the usual time. */
+  /**
+   * The result or error of the task; a Failure arrives as one. Rejects with the Failure `late` (71) if it is not done
+   * in time. `withinMs`: instead of the usual time.
+   */
   run<Request, Result>(task: Task<Request, Result>, request: Request, options: TaskOptions): Promise<Result>
 }
 
 export interface TaskOptions {
   /** The service's user. Null: there is no other user, and the task is done at once. */
   credentials: Credentials | null
-  /** For messages: what is being done, such as `cannot read the configuration`. */
+  /** For messages: the work, such as `cannot read the configuration`. */
   what: string
   withinMs?: number
-  /** Descriptors that the process gets as 3, 4, …: it keeps them open for as long as it lives. */
+  /** Descriptors that the process gets as 3, 4, …: it keeps them open while it lives. */
   descriptors?: readonly number[]
-  /** Called with the process that has done it and what it answers; it ends after that. Not called where this process did it itself. */
+  /**
+   * Called with the process that has done the work, and its answer; the process ends after that. Not called if this
+   * process did the work itself.
+   */
   taking?: (pid: number, result: unknown) => void
 }
 
 /** In this process. */
 export const HERE: Tasks = { run: async (task, request) => task.work(request) }
 
-/** What the process is asked, on its standard input. `digest`: of the build that asks. */
+/** The question, on its standard input. `digest`: of the build that asks. */
 export interface TaskQuestion {
   name: string
   digest: string | null
   request: unknown
 }
 
-/** What it answers, on its standard output. */
+/** The answer, on its standard output. */
 export type TaskAnswer =
   | { type: 'done'; result: unknown }
   | { type: 'failed'; message: string; code: string; exitCode: number | null }
@@ -64,7 +72,7 @@ export interface TaskChildrenOptions {
 
 const OWN_BUILD = join(dirname(TASK_ENTRY), BUILD_FILE)
 const TASK_MS = 5000
-/** Of one task, that were killed and have not ended. */
+/** Killed processes of one task that have not ended. */
 const MOST_LEFT = 2
 const LONGEST_ANSWER = 1 << 26
 /** Before the question. */
@@ -81,12 +89,12 @@ export class TaskChildren implements Tasks {
     this.#options = { command: entryCommand(TASK_ENTRY), taskMs: TASK_MS, ...options }
   }
 
-  /** How the work of another build is done here, so that it waits for no other thread. */
+  /** How a task is done here when another build has replaced our files, so that it waits for no other thread. */
   doHere(here: <T>(work: () => T) => Promise<T>): void {
     this.#here = here
   }
 
-  /** Resolves when all that was asked for is done, or given up. */
+  /** Resolves when all tasks are done, or given up. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.#running)
   }
@@ -124,7 +132,7 @@ export class TaskChildren implements Tasks {
         bytes += chunk.length
         if (bytes > LONGEST_ANSWER) giveUp(`more than ${LONGEST_ANSWER} bytes`)
       })
-      // EPIPE: it has ended before it has heard.
+      // EPIPE: it has ended before it read the question.
       child.stdin?.on('error', () => {}).write(framed(serialize(question)))
       child.on('error', error => {
         clearTimeout(deadline)
@@ -167,14 +175,14 @@ export class TaskChildren implements Tasks {
   }
 }
 
-/** Behind its length: standard input stays open until the answer is taken. */
+/** After its length: standard input stays open until the answer is taken. */
 function framed(bytes: Buffer): Buffer {
   const length = Buffer.alloc(LENGTH_BYTES)
   length.writeUInt32LE(bytes.length)
   return Buffer.concat([length, bytes])
 }
 
-/** Null: it is none, since its process was ended or could not do it. */
+/** Null: no answer, because the process was ended or could not do it. */
 function readAnswer(bytes: Buffer): TaskAnswer | null {
   try {
     return deserialize(bytes) as TaskAnswer

@@ -1,13 +1,11 @@
-/**
- * What a command gets from the outside. Made by `command.ts`, used by every command.
- */
+/** The outside world of a command: its two outputs and its surroundings. */
 
-/** `print` is standard output, `complain` standard error; both take text with its newline. */
+/** `print` is standard output, `writeError` standard error; both take text with its newline. */
 export interface CommandContext {
   environment: NodeJS.ProcessEnv
   cwd: string
   print(text: string): void
-  complain(text: string): void
+  writeError(text: string): void
   /** How this program is called, for the commands that it recommends. */
   program: string
 }

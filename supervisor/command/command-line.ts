@@ -1,11 +1,11 @@
 /**
- * The command line, taken apart: which command, which INI, which options. Called by `command.ts`. Pure: values are judged
- * later, with the INI's, so that all mistakes are told at once; only what cannot be understood is a usage error here.
+ * The command line, taken apart: which command, which INI, which options. Pure: values are judged later, with the
+ * INI's, so that all mistakes are told at once; only what cannot be understood is a usage error here.
  */
 
 import { EXIT } from '../../kit/ground/failure.js'
 import { acceptedKeys, isOptionKey, optionNamed, rowOf } from '../../kit/options/options.js'
-import { MOOT_OPTIONS } from '../../kit/options/words/moot-options.js'
+import { IGNORED_OPTIONS } from '../../kit/options/words/ignored-options.js'
 import { didYouMean, nearestName } from '../../kit/options/words/nearest-name.js'
 import { FOREIGN_COMMANDS, whatIsMeant } from '../config/foreign-names.js'
 import { SETTERS } from '../config/ini/ini-reader.js'
@@ -263,7 +263,7 @@ function valueAfter(name: string, next: string | undefined): { text: string; wor
 function needsValue(name: string): boolean {
   const option = optionNamed(name)
   if (option !== null) return rowOf(option).kind.isSwitch !== true
-  return MOOT_OPTIONS[name]?.takesValue !== false
+  return IGNORED_OPTIONS[name]?.takesValue !== false
 }
 
 function isSwitchValue(name: string, text: string): boolean {

@@ -1,7 +1,7 @@
 /**
- * `daimyo get PATH [INI] [-i]`: one GET to the first listener of a running server, as curl would do it. Called by `command.ts`.
- * Must stay true: the body goes out as it comes in, never held in memory, but a terminal gets no control characters
- * of it; a status of 400 and above ends with 1.
+ * `daimyo get PATH [INI] [-i]`: one GET to the first listener of a running server, as curl would do it. Must stay true:
+ * the body goes out as it comes in, never held in memory, but a terminal gets no control characters of it; a status of
+ * 400 and above ends with 1.
  */
 
 import { type IncomingMessage, type RequestOptions, request } from 'node:http'
@@ -22,7 +22,9 @@ export interface GetOptions {
   timeoutMs?: number
 }
 
-/** Asks and prints; Failures: `usage` (64) for a path that cannot be asked for, `not-running` (69), `no-answer` (69). */
+/**
+ * Asks and prints; Failures: `usage` (64) for a path that cannot be asked for, `not-running` (69), `no-answer` (69).
+ */
 export async function getCommand(address: BoundAddress, options: GetOptions): Promise<number> {
   if (!/^\/[\x21-\x7e]*$/.test(options.path)) {
     const message = `cannot get: ${JSON.stringify(options.path)}: accepted: a path that begins with / (percent-encoded where needed)`

@@ -1,8 +1,9 @@
 /**
- * Finds the running master that an INI belongs to. Called by the commands that ask one: status, reload, stop, get.
- * Must stay true: a master is taken for ours only if it says itself that it runs our INI, and its control socket is in our run folder or in one
- * where root or we decide who listens; without an INI our run folder is enough. A run folder that somebody else has made where everybody may is not looked into. "Not running" is said only after all places where it could be were
- * looked at.
+ * Finds the running master that an INI belongs to. Commands such as status, reload, stop and get ask that master. Must
+ * stay true: a master is taken for ours only if it says itself that it runs our INI, and its control socket is in our
+ * run folder or in one where root or we decide who listens; without an INI our run folder is enough. A run folder that
+ * somebody else has made where everybody may is not looked into. "Not running" is said only after all places where it
+ * could be were looked at.
  */
 
 import { existsSync, lstatSync, readdirSync, realpathSync, statSync } from 'node:fs'
@@ -20,7 +21,9 @@ import { claimHolder } from '../run-folder/run-folder-claim.js'
 import { namesIn } from '../user/folder-names.js'
 import { userName } from '../user/guarded-path.js'
 
-/** Whom to look for. `runDir` null: the settings cannot be read, only the INI's path is known. `serviceUid`: its `uid`. */
+/**
+ * Whom to look for. `runDir` null: the settings cannot be read, only the INI's path is known. `serviceUid`: its `uid`.
+ */
 export interface MasterSought {
   runDir: string | null
   serviceUid?: number | null
@@ -28,7 +31,10 @@ export interface MasterSought {
   iniSection: string
 }
 
-/** A master that answered. `remark`: what to tell first, empty where the answer is root's own, or ours. `trusted`: for the next question. */
+/**
+ * A master that answered. `remark`: what to tell first, empty where the answer is root's own, or ours. `trusted`: for
+ * the next question.
+ */
 export interface MasterFound {
   controlPath: string
   trusted: readonly number[]
@@ -41,7 +47,10 @@ const mostFolders = 200
 const RESTORE_MS = 3000
 const LOOK_MS = 100
 
-/** Failures: `not-running` (69), `no-answer` (69, with the pid where it is known), `not-allowed` and `not-trusted` (77). `withinMs`: for one answer. */
+/**
+ * Failures: `not-running` (69), `no-answer` (69, with the pid where it is known), `not-allowed` and `not-trusted` (77).
+ * `withinMs`: for one answer.
+ */
 export async function locateMaster(
   sought: MasterSought,
   environment: NodeJS.ProcessEnv,
@@ -67,7 +76,10 @@ function trustedOf({ iniPath, serviceUid = null }: MasterSought): number[] {
   return [...(serviceUid === null ? [] : [serviceUid]), ...(iniPath === null ? [] : [ownerOf(iniPath)])]
 }
 
-/** A process calls itself the master of this INI: somebody may have removed its run folder, which it makes anew every other second. */
+/**
+ * A process calls itself the master of this INI: somebody may have removed its run folder, which it makes anew every
+ * other second.
+ */
 function isNamed(sought: MasterSought): boolean {
   const { iniPath } = sought
   const users = [0, process.geteuid?.() ?? 0, ...trustedOf(sought)]
@@ -104,9 +116,10 @@ function whyUnknown(iniPath: string | null): string {
 }
 
 /**
- * A service has its run folder from systemd, or another user's environment: so the usual places are searched for a folder of the same name
- * (it holds a hash of the INI's path), or for a master with the same INI. Who may not be asked is passed over; it is another user's. All are asked at once, so
- * that those that do not answer cost one deadline together.
+ * A service has its run folder from systemd, or another user's environment: so the usual places are searched for a
+ * folder of the same name (it holds a hash of the INI's path), or for a master with the same INI. Who may not be asked
+ * is passed over; it is another user's. All are asked at once, so that those that do not answer cost one deadline
+ * together.
  */
 async function lookElsewhere(
   sought: MasterSought,
@@ -134,8 +147,8 @@ async function lookElsewhere(
 }
 
 /**
- * Failure `another-ini` (69): it is the master of another one. Root may ask a master that runs as another user, as systemd's `User=` has it, but has
- * only that user's word for the answer.
+ * Failure `another-ini` (69): it is the master of another one. Root may ask a master that runs as another user, as
+ * systemd's `User=` has it, but has only that user's word for the answer.
  */
 function found(controlPath: string, report: StatusReport, sought: MasterSought): MasterFound {
   const owner = foreignOwnerOf(controlPath)
@@ -204,7 +217,10 @@ function usualFolders(environment: NodeJS.ProcessEnv, iniPath: string | null): s
     .slice(0, mostFolders)
 }
 
-/** For root only: where the user whose INI it is has its masters. What any other user says of that INI is not looked for. */
+/**
+ * For root only: where the user whose INI it is has its masters. What any other user says of that INI is not looked
+ * for.
+ */
 function foldersOfOwner(iniPath: string | null): string[] {
   const owner = iniPath === null || process.geteuid?.() !== 0 ? 0 : ownerOf(iniPath)
   if (owner === 0) return []

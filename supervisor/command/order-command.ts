@@ -1,7 +1,6 @@
 /**
- * `daimyo scale N`, `restart-worker SLOT`, `pause`, `resume` and `logs reopen`: one request to the running master, waited for to its
- * end. Called by `command.ts`.
- * Must stay true: it ends with 0 only when what was asked for has happened.
+ * `daimyo scale N`, `restart-worker SLOT`, `pause`, `resume` and `logs reopen`: one request to the running master,
+ * waited for to its end. Must stay true: it ends with 0 only when what was asked for has happened.
  */
 
 import { EXIT } from '../../kit/ground/failure.js'
@@ -18,22 +17,25 @@ export type OrderedRequest = Extract<
 /** A master that is at it says so every other second, however long it takes. */
 const silenceMs = 20_000
 
-/** Prints the steps and what is so now, or the reason of the failure and the worker's last lines (1). Failures as `locateMaster`. */
+/**
+ * Prints the steps and what is so now, or the reason of the failure and the worker's last lines (1). Failures as
+ * `locateMaster`.
+ */
 export async function orderCommand(
   sought: MasterSought,
   request: OrderedRequest,
   context: CommandContext,
 ): Promise<number> {
   const { controlPath, trusted, remark } = await locateMaster(sought, context.environment)
-  context.complain(remark)
+  context.writeError(remark)
   const onProgress = (text: string) => context.print(`${text}\n`)
   const done = await askMaster(controlPath, request, { silenceMs, trusted, onProgress })
   if (done.ok) {
     context.print(`${describe(request)}\n`)
     return EXIT.ok
   }
-  context.complain(`daimyo: ${request.command} failed: ${done.reason}\n`)
-  for (const line of done.lines) context.complain(`  ${line}\n`)
+  context.writeError(`daimyo: ${request.command} failed: ${done.reason}\n`)
+  for (const line of done.lines) context.writeError(`  ${line}\n`)
   return EXIT.failed
 }
 

@@ -1,6 +1,6 @@
 /**
- * Reads one secret line from a terminal without showing it, or from a pipe. Called by `hash-password-command.ts`.
- * Must stay true: the terminal gets its echo back, whatever happens; what was typed after the line is left for the next reader.
+ * Reads one secret line from a terminal without showing it, or from a pipe. Must stay true: the terminal gets its echo
+ * back, whatever happens; what was typed after the line is left for the next reader.
  */
 
 import type { ReadStream } from 'node:tty'
@@ -54,7 +54,10 @@ function readLine(input: PasswordInput, hasKeys: boolean): Promise<string> {
   })
 }
 
-/** In raw mode the keys that edit a line come as characters: backspace, Ctrl-U, Ctrl-C, Ctrl-D. In a pipe only its end counts. */
+/**
+ * In raw mode the keys that edit a line come as characters: backspace, Ctrl-U, Ctrl-C, Ctrl-D. In a pipe only its end
+ * counts.
+ */
 class TypedLine {
   readonly #hasKeys: boolean
   #typed: string[] = []

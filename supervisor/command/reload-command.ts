@@ -1,6 +1,6 @@
 /**
- * `daimyo reload [INI]`: asks the master for a rolling reload and waits for its end, or, with `--no-wait`, until the master has heard it. Called
- * by `command.ts`. Must stay true: who waits gets 0 only when the new workers serve.
+ * `daimyo reload [INI]`: asks the master for a rolling reload and waits for its end, or, with `--no-wait`, until the
+ * master has heard it. Must stay true: who waits gets 0 only when the new workers serve.
  */
 
 import { EXIT } from '../../kit/ground/failure.js'
@@ -11,17 +11,20 @@ import { locateMaster, type MasterSought } from './locate-master.js'
 /** A master that reloads says so every other second, however long it takes. */
 const silenceMs = 20_000
 
-/** Prints the steps, then `reloaded`, or the reason of the failure and the worker's last lines (1). Failures as `locateMaster`. */
+/**
+ * Prints the steps, then `reloaded`, or the reason of the failure and the worker's last lines (1). Failures as
+ * `locateMaster`.
+ */
 export async function reloadCommand(sought: MasterSought, waits: boolean, context: CommandContext): Promise<number> {
   const { controlPath, trusted, remark } = await locateMaster(sought, context.environment)
-  context.complain(remark)
+  context.writeError(remark)
   const onProgress = (text: string) => context.print(`${text}\n`)
   const done = await askMaster(controlPath, { command: 'reload' }, { silenceMs, trusted, onProgress, leaves: !waits })
   if (done.ok) {
     if (waits) context.print('reloaded\n')
     return EXIT.ok
   }
-  context.complain(`daimyo: reload failed: ${done.reason}\n`)
-  for (const line of done.lines) context.complain(`  ${line}\n`)
+  context.writeError(`daimyo: reload failed: ${done.reason}\n`)
+  for (const line of done.lines) context.writeError(`  ${line}\n`)
   return EXIT.failed
 }

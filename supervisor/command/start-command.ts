@@ -1,10 +1,10 @@
 /**
- * `daimyo start [INI]`: starts a master in the background and waits until it serves or has failed. Called by `command.ts`.
- * Must stay true: it ends with 0 only when clients are answered; what is wrong with the INI, the pidfile or the log is said here, on the
+ * `daimyo start [INI]`: starts a master in the background and waits until it serves or has failed. Must stay true: it
+ * ends with 0 only when clients are answered; what is wrong with the INI, the pidfile or the log is said here, on the
  * terminal, before anything is moved or started; a failed start leaves no process behind.
  *
- * Without `pidfile` and `logto` the two lie in `logs/` of the working directory, and the log of the time before becomes a backup. A log
- * that the INI names is appended to and never moved: it has a logrotate of its own.
+ * Without `pidfile` and `logto` the two lie in `logs/` of the working directory, and the log of the time before becomes
+ * a backup. A log that the INI names is appended to and never moved: it has a logrotate of its own.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'

@@ -1,7 +1,7 @@
 /**
- * Between `daimyo start` and the master that it started in the background: one message over the IPC channel, "started" or "failed".
- * The sending side is called by `run-command.ts` and `command.ts`, the receiving one by `start-command.ts`.
- * Must stay true: a master that nobody started this way notices nothing; one whose starter went away before it was ready stops.
+ * Between `daimyo start` and the master that it started in the background: one message over the IPC channel, "started"
+ * or "failed". Must stay true: a master that nobody started this way notices nothing; one whose starter went away
+ * before it was ready stops.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -45,7 +45,9 @@ export function takeStarter(environment: NodeJS.ProcessEnv): Starter | null {
   }
 }
 
-/** The starter's side: the master's message, or null when it ended, with its exit code, or was silent for `deadlineMs`. */
+/**
+ * The starter's side: the master's message, or null when it ended, with its exit code, or was silent for `deadlineMs`.
+ */
 export function waitForOutcome(
   child: ChildProcess,
   deadlineMs: number,

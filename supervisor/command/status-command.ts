@@ -1,4 +1,4 @@
-/** `daimyo status [INI] [--json]`: the report of the running master. Called by `command.ts`. */
+/** `daimyo status [INI] [--json]`: the report of the running master. */
 
 import { EXIT } from '../../kit/ground/failure.js'
 import { printStatus } from '../screen/status-table.js'
@@ -8,7 +8,7 @@ import { locateMaster, type MasterSought } from './locate-master.js'
 /** Prints the report, as a table or as JSON; Failure `not-running` (69) when there is none. */
 export async function statusCommand(sought: MasterSought, json: boolean, context: CommandContext): Promise<number> {
   const { report, remark } = await locateMaster(sought, context.environment)
-  context.complain(remark)
+  context.writeError(remark)
   context.print(json ? `${JSON.stringify(report, null, 2)}\n` : printStatus(report, Date.now()))
   return EXIT.ok
 }

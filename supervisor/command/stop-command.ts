@@ -1,6 +1,6 @@
 /**
- * `daimyo stop [INI]`: asks the master to stop and waits until its process is gone. Called by `command.ts`.
- * Must stay true: when it ends with 0, the master's pid does not exist any more, nor does a child of it, and a new start finds everything free.
+ * `daimyo stop [INI]`: asks the master to stop and waits until its process is gone. Must stay true: when it ends with
+ * 0, the master's pid does not exist any more, nor does a child of it, and a new start finds everything free.
  */
 
 import { EXIT, Failure } from '../../kit/ground/failure.js'
@@ -16,12 +16,12 @@ const silenceMs = 20_000
 const goneMs = 10_000
 
 /**
- * Prints the steps and `stopped`, and 1 where the master has stopped but a child of it does not end. Failures as `locateMaster`, and `stop` (1) when the
- * process of the master is still there.
+ * Prints the steps and `stopped`, and 1 where the master has stopped but a child of it does not end. Failures as
+ * `locateMaster`, and `stop` (1) when the process of the master is still there.
  */
 export async function stopCommand(sought: MasterSought, context: CommandContext): Promise<number> {
   const { controlPath, trusted, report, remark } = await locateMaster(sought, context.environment)
-  context.complain(remark)
+  context.writeError(remark)
   // Before it is asked: afterwards the number may already be somebody else's.
   const life = lifeOf(report.pid)
   const onProgress = (text: string) => context.print(`${text}\n`)
@@ -34,7 +34,7 @@ export async function stopCommand(sought: MasterSought, context: CommandContext)
   // A master that is gone has stopped, whether its last answer came through or not.
   else await untilGone(life, answered)
   context.print(`stopped: pid ${report.pid}\n`)
-  for (const left of unended) context.complain(`daimyo: ${describeUnended(left)}\n`)
+  for (const left of unended) context.writeError(`daimyo: ${describeUnended(left)}\n`)
   return unended.length === 0 ? EXIT.ok : EXIT.failed
 }
 

@@ -1,6 +1,7 @@
 /**
- * `daimyo top [INI]`: the running master on a screen of its own, once a second, until `q`, Ctrl-C or the end of the input. Called by `command.ts`.
- * Must stay true: whatever ends it, the terminal is as it was before. Where the output is no terminal, or a dumb one, one picture is printed.
+ * `daimyo top [INI]`: the running master on a screen of its own, once a second, until `q`, Ctrl-C or the end of the
+ * input. Must stay true: whatever ends it, the terminal is as it was before. Where the output is no terminal, or a dumb
+ * one, one picture is printed.
  */
 
 import type { ReadStream, WriteStream } from 'node:tty'

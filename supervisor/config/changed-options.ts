@@ -1,6 +1,4 @@
-/**
- * What a reload changes, and when it counts. Called by the master's reload and by `daimyo check`. Pure.
- */
+/** Which options a reload changes, and when each change takes effect. Pure. */
 
 import { isDeepStrictEqual } from 'node:util'
 import type { TakesEffect } from '../../kit/options/kinds/option-row.js'
@@ -13,8 +11,8 @@ export interface ChangedOption {
 }
 
 /**
- * The options whose values differ, in the order of the table. Several that fill one field (`uid`, `gid`) are told as the
- * first.
+ * The options whose values differ, in the order of the table. Several that fill one field (`uid`, `gid`) are told as
+ * the first.
  */
 export function changedOptions(before: Settings, after: Settings): ChangedOption[] {
   const changed: ChangedOption[] = []

@@ -1,6 +1,4 @@
-/**
- * What the options that say how many workers run must have in common. Used by `check-values.ts`. Pure.
- */
+/** What the options that say how many workers run must have in common. Pure. */
 
 import type { OptionName } from '../../kit/options/options.js'
 import type { OptionValues } from '../../kit/options/settings.js'

@@ -1,7 +1,6 @@
 /**
- * What can only be judged with all values at hand, or by a look at the file system: an application that is not there, no
- * listener at all, two options that contradict each other. Called by `read-settings.ts`. Pure but for the files it asks
- * about.
+ * What can only be judged with all values at hand, or by a look at the file system: an application that is not there,
+ * no listener at all, two options that contradict each other. Pure but for the files it asks about.
  */
 
 import { dirname } from 'node:path'

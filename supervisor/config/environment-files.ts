@@ -1,8 +1,8 @@
 /**
- * Reads what `env-file` and `envdir` name, once for each reading of the configuration. Called by `read-settings.ts`: so a file that cannot be read refuses
- * the start or the reload, and a changed one is a changed setting.
- * Must stay true: no value is ever part of a message; what is started as root before it becomes somebody else (`ofRoot`) gets no variable, such as
- * NODE_OPTIONS or LD_PRELOAD, of a file that others than root may write.
+ * Reads what `env-file` and `envdir` name, once for each reading of the configuration. So a file that cannot be read
+ * refuses the start or the reload, and a changed one is a changed setting. Must stay true: no value is ever part of a
+ * message; what is started as root before it becomes somebody else (`ofRoot`) gets no variable, such as NODE_OPTIONS or
+ * LD_PRELOAD, of a file that others than root may write.
  */
 
 import { join } from 'node:path'
@@ -52,7 +52,10 @@ function readEnvFile({ path, place }: NamedPath, files: ConfigFiles, read: ReadE
   for (const { line, why } of mistakes) read.mistakes.push({ place: `${path}:${line}`, message: `env-file: ${why}` })
 }
 
-/** As envdir(8) of daemontools: the name of a file is a variable's, its first line the value; an empty file unsets. Hidden files and folders do not count. */
+/**
+ * As envdir(8) of daemontools: the name of a file is a variable's, its first line the value; an empty file unsets.
+ * Hidden files and folders do not count.
+ */
 function readFolder({ path: folder, place }: NamedPath, files: ConfigFiles, read: ReadEnvironment): void {
   const listed = files.list(folder)
   const refuse = (why: string, path: string) => {

@@ -1,6 +1,6 @@
 /**
- * Reads the pages that `error-page` names, each once for each reading of the configuration. Called by `read-settings.ts`. The proxies get the texts and
- * never see the files: what is needed when things go wrong is in memory already.
+ * Reads the pages that `error-page` names, each once for each reading of the configuration. The proxies get the texts
+ * and never see the files: what is needed when things go wrong is in memory already.
  */
 
 import type { ErrorPageSpec } from '../../kit/options/values/value-types.js'

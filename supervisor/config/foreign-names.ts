@@ -1,6 +1,6 @@
 /**
- * What options are called elsewhere: the words of uWSGI, nginx, PM2 and Gunicorn that the option table names as replaced, and a few for which there
- * is no option. Called where a key is unknown, and by `daimyo help WORD`. Pure.
+ * What options are called elsewhere: the words of uWSGI, nginx, PM2 and Gunicorn that the option table names as
+ * replaced, and a few for which there is no option. Called where a key is unknown, and by `daimyo help WORD`. Pure.
  */
 
 import { type OptionName, optionNames, rowOf } from '../../kit/options/options.js'
@@ -178,7 +178,10 @@ export function foreignName(word: string): ForeignName | null {
   return replaced(word, isWhole) ?? withoutOption(word) ?? replaced(word, isPart)
 }
 
-/** The end of a message about a word that is no option: what it is here, else the nearest name; `print` makes an option of a name. */
+/**
+ * The end of a message about a word that is no option: what it is here, else the nearest name; `print` makes an option
+ * of a name.
+ */
 export function whatIsMeant(word: string, names: readonly string[], print = (name: string) => name): string {
   const near = nearestName(word, names)
   const foreign = near !== null && sameName(near, word) ? null : foreignName(word)

@@ -1,6 +1,6 @@
 /**
- * What an application keeps in the memory of one process, as far as its `package.json` tells: with several workers its clients must come back to the same one
- * (`sticky`), or what is kept be shared. Called by `read-settings.ts`. Pure but for the file it reads.
+ * What an application keeps in the memory of one process, as far as its `package.json` tells: with several workers its
+ * clients must come back to the same one (`sticky`), or what is kept be shared. Pure but for the file it reads.
  */
 
 import { dirname, join } from 'node:path'

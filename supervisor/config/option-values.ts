@@ -1,6 +1,6 @@
 /**
- * From the entries of the INI and the flags of the command line to one value for each option, with all mistakes at once.
- * Called by `read-settings.ts`. Pure but for the files that `@(…)` names.
+ * From the entries of the INI and the flags of the command line to one value for each option, with all mistakes at
+ * once. Pure but for the files that `@(…)` names.
  *
  * The command line goes before the INI wherever it stands: the last value of an option counts, and flags come last;
  * those of a repeatable option are added; a placeholder that the command line sets hides the one of the file.
@@ -17,7 +17,7 @@ import {
   rowOf,
 } from '../../kit/options/options.js'
 import { defaultOf, type OptionValues } from '../../kit/options/settings.js'
-import { MOOT_OPTIONS, REFUSED_OPTIONS } from '../../kit/options/words/moot-options.js'
+import { IGNORED_OPTIONS, REFUSED_OPTIONS } from '../../kit/options/words/ignored-options.js'
 import { didYouMean } from '../../kit/options/words/nearest-name.js'
 import { HIDDEN } from '../../kit/options/words/secret-names.js'
 import { whatIsMeant } from './foreign-names.js'
@@ -137,12 +137,12 @@ function judgeKey(
   mistakes: Finding[],
   remarks: Finding[],
 ): void {
-  const moot = Object.hasOwn(MOOT_OPTIONS, key) ? MOOT_OPTIONS[key]?.why : undefined
+  const ignored = Object.hasOwn(IGNORED_OPTIONS, key) ? IGNORED_OPTIONS[key]?.why : undefined
   const refused = Object.hasOwn(REFUSED_OPTIONS, key) ? REFUSED_OPTIONS[key] : undefined
   if (placeholderOnly) {
     if (isOptionKey(key))
       mistakes.push({ place, message: `placeholder ${key}: received the name of an option: accepted any other name` })
-  } else if (moot !== undefined) remarks.push({ place, message: `${key}: means nothing in Node: ${moot}` })
+  } else if (ignored !== undefined) remarks.push({ place, message: `${key}: means nothing in Node: ${ignored}` })
   else if (refused !== undefined) mistakes.push({ place, message: `${key}: cannot work here: ${refused}` })
   else if (SETTERS.has(key)) mistakes.push({ place, message: `${key}: received no key: accepted KEY=VALUE` })
   else if (!used.has(key)) {

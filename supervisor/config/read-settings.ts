@@ -1,10 +1,10 @@
 /**
- * The configuration from its sources to `Settings`: reads the INI, expands and judges every value, checks them together.
- * Called at the start, at every reload, and by `daimyo check`. Must stay true: all mistakes at once, and nothing but
- * reading happens.
+ * The configuration from its sources to `Settings`: reads the INI, expands and judges every value, checks them
+ * together. Called at the start, at every reload, and by `daimyo check`. Must stay true: all mistakes at once, and
+ * nothing but reading happens.
  *
- * Relative paths count, as in uWSGI, from the folder in which daimyo was started; `app`, static folders and unix sockets
- * of listeners from `chdir` where it is set.
+ * Relative paths count, as in uWSGI, from the folder in which daimyo was started; `app`, static folders and unix
+ * sockets of listeners from `chdir` where it is set.
  */
 
 import { availableParallelism, hostname } from 'node:os'
@@ -42,7 +42,10 @@ export interface SettingsSource {
   files?: ConfigFiles
 }
 
-/** The same, by another process (`child/task-children.ts`), with the groups that the service's user has by now. Null: there is no such user. */
+/**
+ * The same, by another process (`child/task-children.ts`), with the groups that the service's user has by now. Null:
+ * there is no such user.
+ */
 export const readingTask = {
   name: 'reading',
   work(source: SettingsSource): { reading: Reading; groups: readonly number[] | null } {

@@ -1,7 +1,7 @@
 /**
- * Reads what came from a control socket: it may be another user's process that answers. Called by `control-client.ts`.
- * Must stay true: an answer has the types that `control-protocol.ts` declares, to its leaves, or it is none; no
- * string of it can move a terminal's cursor or pass for a line of our own. Pure.
+ * Reads what came from a control socket: it may be another user's process that answers. Must stay true: an answer has
+ * the types that `control-protocol.ts` declares, to its leaves, or it is none; no string of it can move a terminal's
+ * cursor or pass for a line of our own. Pure.
  */
 
 import type { UnendedProcess } from '../../kit/process/tracers.js'

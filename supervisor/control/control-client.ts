@@ -1,8 +1,8 @@
 /**
  * The command's side of the control socket (`control-protocol.ts`): sends one request and reads answers until `done`.
- * Called by the commands and, to find a master that already runs, by `run-folder.ts`.
- * Must stay true: root neither looks into a folder nor asks a socket that a stranger could have put there; every wait has a deadline that
- * bytes alone do not move, what is read has a bound, and "nobody there" is told apart from "does not answer".
+ * `run-folder.ts` finds a running master with it. Must stay true: root neither looks into a folder nor asks a socket
+ * that a stranger could have put there; every wait has a deadline that bytes alone do not move, what is read has a
+ * bound, and "nobody there" is told apart from "does not answer".
  */
 
 import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs'
@@ -15,8 +15,9 @@ import { readAnswer } from './control-answer.js'
 import type { ControlAnswer, ControlDone, ControlRequest, StatusReport } from './control-protocol.js'
 
 /**
- * `silenceMs`: longest time without a whole answer. `withinMs`: longest time for all of them. `onProgress` gets each progress line. `leaves`: with the first one
- * it is done. `trusted`: whose run folder root asks also where everybody may make one, such as in /tmp.
+ * `silenceMs`: longest time without a whole answer. `withinMs`: longest time for all of them. `onProgress` gets each
+ * progress line. `leaves`: with the first one it is done. `trusted`: whose run folder root asks also where everybody
+ * may make one, such as in /tmp.
  */
 export interface AskOptions {
   silenceMs?: number
@@ -34,8 +35,8 @@ const defaultSilenceMs = 5000
 export const ANSWER_MS = 5000
 
 /**
- * Asks the master behind `path`. Failures: `not-running` (69), `not-allowed` (77), `not-trusted` (77), `no-answer` (69: it closed, was silent
- * for too long, or sent something else).
+ * Asks the master behind `path`. Failures: `not-running` (69), `not-allowed` (77), `not-trusted` (77), `no-answer` (69:
+ * it closed, was silent for too long, or sent something else).
  */
 export function askMaster(path: string, request: ControlRequest, options: AskOptions = {}): Promise<ControlDone> {
   const { silenceMs = defaultSilenceMs, withinMs } = options
@@ -79,7 +80,10 @@ export async function askStatus(path: string, options: AskOptions = {}): Promise
   return done.status
 }
 
-/** The pid of the master that answers on `path`, null when nobody listens there. A live one that stays silent is a Failure. */
+/**
+ * The pid of the master that answers on `path`, null when nobody listens there. A live one that stays silent is a
+ * Failure.
+ */
 export async function findMaster(path: string, trusted: readonly number[] = []): Promise<number | null> {
   try {
     return (await askStatus(path, { trusted })).pid
@@ -101,8 +105,8 @@ export function foreignOwnerOf(path: string): number | null {
 }
 
 /**
- * A connection to the control socket itself, by a descriptor of it, not to whatever a link in its place leads to. Whose its folder is comes first: even a
- * look into a stranger's may take as long as that one likes.
+ * A connection to the control socket itself, by a descriptor of it, not to whatever a link in its place leads to. Whose
+ * its folder is comes first: even a look into a stranger's may take as long as that one likes.
  * What belongs to somebody else is asked by root only, as that user and in a folder of that user's: then nothing else
  * of root's can be meant.
  */

@@ -1,6 +1,7 @@
 /**
- * What the `daimyo` command and a running master say to each other on the control socket (`<run-dir>/control.sock`, mode 0600):
- * one JSON object a line. The command sends one request and reads until the last answer (`done`); then the master closes.
+ * What the `daimyo` command and a running master say to each other on the control socket (`<run-dir>/control.sock`,
+ * mode 0600): one JSON object a line. The command sends one request and reads until the last answer (`done`); then the
+ * master closes.
  */
 
 import type { InFlightRequest } from '../../kit/channel/messages.js'
@@ -9,7 +10,10 @@ import type { UnendedProcess } from '../../kit/process/tracers.js'
 /** The last answer to a control request. */
 export type ControlDone = Extract<ControlAnswer, { type: 'done' }>
 
-/** `reload`, `stop`, `scale` and `restart-worker` answer `done` when the thing asked for has happened or has failed, not before. */
+/**
+ * `reload`, `stop`, `scale` and `restart-worker` answer `done` when the thing asked for has happened or has failed, not
+ * before.
+ */
 export type ControlRequest =
   | { command: 'status' }
   | { command: 'top' }
@@ -43,8 +47,8 @@ export interface TopReport {
 }
 
 /**
- * The whole truth about a running master. Times are milliseconds since the epoch, sizes bytes. `sinceMs` of a child leaves out the time in which everybody
- * stood still.
+ * The whole truth about a running master. Times are milliseconds since the epoch, sizes bytes. `sinceMs` of a child
+ * leaves out the time in which everybody stood still.
  */
 export interface StatusReport {
   version: string

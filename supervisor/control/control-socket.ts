@@ -1,8 +1,8 @@
 /**
- * The server side of the control socket (`control-protocol.ts`): one request a connection, answers as JSON lines, `done` last.
- * Started by `run-command.ts` with the handler of `control-commands.ts`.
- * Must stay true: the socket is 0600 from its first moment; a client that is slow, silent, hostile or gone costs a bounded
- * amount of memory and time, and never the master.
+ * The server side of the control socket (`control-protocol.ts`): one request a connection, answers as JSON lines,
+ * `done` last. Started by `run-command.ts` with the handler of `control-commands.ts`.
+ * Must stay true: the socket is 0600 from its first moment; a client that is slow, silent, hostile or gone costs a
+ * bounded amount of memory and time, and never the master.
  */
 
 import { createServer, type Server, type Socket } from 'node:net'
@@ -15,7 +15,10 @@ export type ControlHandler = (request: ControlRequest, progress: (text: string) 
 
 /** A control socket that listens. */
 export interface ControlSocket {
-  /** Listens anew on its path, where the socket was removed; conversations that are under way go on. Failures as those of the start. */
+  /**
+   * Listens anew on its path, where the socket was removed; conversations that are under way go on. Failures as those
+   * of the start.
+   */
   reopen(): Promise<void>
   /** Stops to listen, lets answers that are under way out, and removes the socket file. */
   close(): Promise<void>

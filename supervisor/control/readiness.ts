@@ -1,4 +1,7 @@
-/** How many workers can serve, and how many would at their first request: one wording for `status-table.ts`, `service-reports.ts` and `doctor-checks.ts`. Pure. */
+/**
+ * How many workers can serve, and how many would at their first request: one wording for `status-table.ts`,
+ * `service-reports.ts` and `doctor-checks.ts`. Pure.
+ */
 
 import type { WorkerReport } from './control-protocol.js'
 

@@ -1,7 +1,7 @@
 /**
- * What `daimyo doctor` holds against each other: what the INI asks for and what the host gives. Called by `doctor-command.ts`, which looks
- * up the facts. Pure.
- * Must stay true: what could not be looked up is told as not known, never as right; every row that is not right has a remedy.
+ * The checks of `daimyo doctor`: does the host give what the INI asks for? `doctor-command.ts` looks up the facts.
+ * Pure. Must stay true: a fact that could not be looked up is reported as unknown, never as right; every row that is
+ * not right has a remedy.
  */
 
 import { SOCKET_PATH_BYTES } from '../../kit/options/values/listen-address.js'

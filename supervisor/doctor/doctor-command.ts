@@ -1,6 +1,6 @@
 /**
- * `daimyo doctor INI`: looks the host up and prints what does not fit the INI, with the remedy. Called by `command.ts`.
- * Must stay true: it changes nothing and needs no running master; exit 0 where nothing is bad, else 1.
+ * `daimyo doctor INI`: looks the host up and prints what does not fit the INI, with the remedy. Must stay true: it
+ * changes nothing and needs no running master; exit 0 where nothing is bad, else 1.
  */
 
 import { execFile } from 'node:child_process'
@@ -8,7 +8,7 @@ import { readFileSync, statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { codeOf, EXIT, Failure } from '../../kit/ground/failure.js'
 import { SYSTEM_PATH } from '../../kit/ground/system-path.js'
-import { longestStopMs } from '../around/stop-time.js'
+import { longestStopMs } from '../attached/stop-time.js'
 import { whyOutOfReach } from '../child/child-programs.js'
 import { commandEnvironment } from '../child/spawn-environment.js'
 import type { CommandContext } from '../command/command-context.js'

@@ -1,6 +1,6 @@
 /**
- * Which files of the INI the user of a master cannot write, found out by asking the kernel as that user. Called by `doctor-command.ts`.
- * Must stay true: nothing is made or changed; where nobody can be asked, nothing is said.
+ * Which files of the INI the user of a master cannot write, found out by asking the kernel as that user. Must stay
+ * true: nothing is made or changed; where nobody can be asked, nothing is said.
  */
 
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'

@@ -4,7 +4,7 @@
 
 import { type OptionRow, SECTIONS, type TakesEffect } from '../../kit/options/kinds/option-row.js'
 import { type OptionName, optionNames, rowOf } from '../../kit/options/options.js'
-import { MOOT_OPTIONS, REFUSED_OPTIONS } from '../../kit/options/words/moot-options.js'
+import { IGNORED_OPTIONS, REFUSED_OPTIONS } from '../../kit/options/words/ignored-options.js'
 import { WORKER_VARIABLES } from '../child/spawn-environment.js'
 import { SERVERS, type Server } from '../config/foreign-names.js'
 import { FILE_BYTES } from '../config/ini/config-files.js'
@@ -103,7 +103,7 @@ export function configReference(): string {
     ...Object.keys(SECTIONS).map(printSection),
     printWorkerVariables(),
     THE_LOG,
-    printMoot(),
+    printIgnored(),
     printRefused(),
   ].join('\n')
 }
@@ -162,10 +162,10 @@ function printReplaced(replaces: OptionRow['replaces'] = {}): string | undefined
   return parts.length === 0 ? undefined : parts.join(', ')
 }
 
-function printMoot(): string {
+function printIgnored(): string {
   return `## Accepted, but without a meaning in Node\n\n${printTable(
     'why',
-    Object.entries(MOOT_OPTIONS).map(([name, { why }]) => [name, why]),
+    Object.entries(IGNORED_OPTIONS).map(([name, { why }]) => [name, why]),
   )}`
 }
 

@@ -6,7 +6,10 @@
 
 import type { EffectiveValue, Finding, Reading } from '../config/values/settings.js'
 
-/** One block of lines, with a newline at its end. `title` is the configuration's name, such as `conf/farm.ini`; `all`: defaults too. */
+/**
+ * One block of lines, with a newline at its end. `title` is the configuration's name, such as `conf/farm.ini`; `all`:
+ * defaults too.
+ */
 export function describeCheck(reading: Reading, title: string, all: boolean): string {
   const lines = describeFindings(reading.remarks, 'remark: ')
   if (reading.mistakes.length > 0) {

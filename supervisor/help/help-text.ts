@@ -4,7 +4,7 @@
 
 import { SECTIONS } from '../../kit/options/kinds/option-row.js'
 import { acceptedKeys, type OptionName, optionNamed, optionNames, rowOf } from '../../kit/options/options.js'
-import { MOOT_OPTIONS, REFUSED_OPTIONS } from '../../kit/options/words/moot-options.js'
+import { IGNORED_OPTIONS, REFUSED_OPTIONS } from '../../kit/options/words/ignored-options.js'
 import {
   describeForeign,
   FOREIGN_COMMANDS,
@@ -67,7 +67,10 @@ export function helpText(): string {
   return `${what}\n\nUsage:\n${COMMANDS.map(describeCommand).join('')}\n${NOTES}${sections.join('')}`
 }
 
-/** What is known of a word: a command, an option by any of its names, a word of another server, or the options in whose names it is. Null: nothing. */
+/**
+ * What is known of a word: a command, an option by any of its names, a word of another server, or the options in whose
+ * names it is. Null: nothing.
+ */
 export function explainWord(word: string): string | null {
   if (word === '') return null
   const commands = COMMANDS.filter(([usage]) => usage.split(/[ |[\]]+/).includes(word))
@@ -75,7 +78,7 @@ export function explainWord(word: string): string | null {
   const option = optionNamed(word.replace(/^--/, ''))
   const topic = topicOf(word.toLowerCase())
   if (option !== null) return `${describeOption(option)}${topic === null ? '' : `\n${describeTopic(word, topic)}`}`
-  if (Object.hasOwn(MOOT_OPTIONS, word)) return `${word}: means nothing in Node: ${MOOT_OPTIONS[word]?.why}\n`
+  if (Object.hasOwn(IGNORED_OPTIONS, word)) return `${word}: means nothing in Node: ${IGNORED_OPTIONS[word]?.why}\n`
   if (Object.hasOwn(REFUSED_OPTIONS, word)) return `${word}: cannot work here: ${REFUSED_OPTIONS[word]}\n`
   if (Object.hasOwn(FOREIGN_COMMANDS, word)) return `${word} is here ${FOREIGN_COMMANDS[word]}\n`
   if (topic !== null) return describeTopic(word, topic)

@@ -1,10 +1,9 @@
-/**
- * What two readings of the clocks, taken one after the other, say of the time between them. Used by `clock-watch.ts`. Pure.
- */
+/** What two readings of the clocks, taken one after the other, say of the time between them. Pure. */
 
 /**
- * All in milliseconds, and all but the wall clock since some moment. `runMs`: monotonic; `bootMs`: the same with the time in which the machine was suspended;
- * `cpuMs`: what this process has used; `queuedMs`: how long its main thread was ready and had no core; `awakeMs`: how long its loop did not wait for events.
+ * All in milliseconds, and all but the wall clock since some moment. `runMs`: monotonic; `bootMs`: the same with the
+ * time in which the machine was suspended; `cpuMs`: what this process has used; `queuedMs`: how long its main thread
+ * was ready and had no core; `awakeMs`: how long its loop did not wait for events.
  */
 export interface ClockReading {
   runMs: number
@@ -16,9 +15,9 @@ export interface ClockReading {
 }
 
 /**
- * Why the master stood still. `suspended`: the machine was; `busy`: it used the time itself; `starved`: it was ready and others had the cores;
- * `kernel-wait`: it was in a system call that took so long, as for a disk; `no-turn`: it waited for events, and nobody woke it: stopped, frozen, or in a
- * virtual machine that was paused.
+ * Why the master stood still. `suspended`: the machine was; `busy`: it used the time itself; `starved`: it was ready
+ * and others had the cores; `kernel-wait`: it was in a system call that took so long, as for a disk; `no-turn`: it
+ * waited for events, and nobody woke it: stopped, frozen, or in a virtual machine that was paused.
  */
 export type StillReason = 'suspended' | 'busy' | 'starved' | 'kernel-wait' | 'no-turn'
 

@@ -1,6 +1,7 @@
 /**
- * Sees that the wall clock was set, and that the machine or the whole tree stood still; says each once, in the log. Made by `master.ts`.
- * Nobody is judged by either: deadlines are the running clock's (`kit/ground/running-clock.ts`), which is watched by being read here.
+ * Sees that the wall clock was set, and that the machine or the whole tree stood still; says each once, in the log.
+ * Nobody is judged by either: deadlines are the running clock's (`kit/ground/running-clock.ts`), which is watched by
+ * being read here.
  */
 
 import { readFileSync } from 'node:fs'
@@ -59,7 +60,10 @@ export function readClocks(): ClockReading {
   }
 }
 
-/** What the kernel says of the main thread (`/proc/PID/schedstat`: nanoseconds on a core, in the queue for one); 0 where it does not. */
+/**
+ * What the kernel says of the main thread (`/proc/PID/schedstat`: nanoseconds on a core, in the queue for one); 0 where
+ * it does not.
+ */
 function readQueuedMs(): number {
   try {
     return Number(readFileSync('/proc/self/schedstat', 'latin1').split(' ')[1] ?? 0) / 1e6

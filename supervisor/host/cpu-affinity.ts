@@ -1,6 +1,7 @@
 /**
- * Which CPUs a worker may use (`cpu-affinity`). Called by `worker.ts`; the worker itself moves there (`app/host/application/move-to-cpus.ts`), because Node has no
- * call for it. Only CPUs that the master may use are given out (taskset, AllowedCPUs= of systemd), and looked up anew for each worker.
+ * Which CPUs a worker may use (`cpu-affinity`). The worker itself moves there (`app/host/application/move-to-cpus.ts`),
+ * because Node has no call for it. Only CPUs that the master may use are given out (taskset, AllowedCPUs= of systemd),
+ * and looked up anew for each worker.
  */
 
 import { readFileSync } from 'node:fs'
@@ -12,7 +13,10 @@ export function affinityOf(slot: number, perWorker: number): number[] | null {
   return perWorker === 0 ? null : cpusOfSlot(slot, perWorker, allowedCpus())
 }
 
-/** As uWSGI gives them out: so many for each slot, one slot after the other, and behind the last CPU the first again. Pure. */
+/**
+ * As uWSGI gives them out: so many for each slot, one slot after the other, and behind the last CPU the first again.
+ * Pure.
+ */
 export function cpusOfSlot(slot: number, perWorker: number, allowed: readonly number[]): number[] {
   const first = (slot - 1) * perWorker
   const count = Math.min(perWorker, allowed.length)

@@ -1,9 +1,8 @@
 /**
  * Descriptors that whoever started the master has left open in it. Node keeps the low ones from children, as far as
- * they have no gap; the rest would be open in every worker, and in all that an application starts. Called by
- * `run-command.ts` first of all.
- * Must stay true: no descriptor of Node's own is closed, whatever options Node was given; a file that the caller opened
- * for reading is closed in any case.
+ * they have no gap; the rest would be open in every worker, and in all that an application starts. They are closed
+ * before anything else happens. Must stay true: no descriptor of Node's own is closed, whatever options Node was given;
+ * a file that the caller opened for reading is closed in any case.
  */
 
 import { closeSync, readdirSync, readFileSync } from 'node:fs'

@@ -1,5 +1,6 @@
 /**
- * What all processes inherit from the master: umask, niceness, the limit of open files. Set by `run-command.ts` before anything is started.
+ * What all processes inherit from the master: umask, niceness, the limit of open files. Set by `run-command.ts` before
+ * anything is started.
  */
 
 import { type ExecFileSyncOptions, execFileSync } from 'node:child_process'

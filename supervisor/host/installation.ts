@@ -1,11 +1,12 @@
 /**
- * The files that a running master was started from, and what an upgrade in place has made of them: of daimyo, or of Node. Looked at before each start of a child, at
- * each reload and for each status.
+ * The files that a running master was started from, and what an upgrade in place has made of them: of daimyo, or of
+ * Node. Looked at before each start of a child, at each reload and for each status.
  *
- * A build (`prepare.mjs`) describes itself in `supervisor/build.json`. There are three cases. The master's own files are there and the program that it was
- * started by leads to others by now: its children go on with its own, until a restart. Its own files were replaced, as npm does: new children are of the new build,
- * where that speaks the same protocols. They are gone, or speak others: no child is started, and the reason says so.
- * Must stay true: an event for each change, told once; a build without a description is never compared.
+ * A build (`prepare.mjs`) describes itself in `supervisor/build.json`. There are three cases. The master's own files
+ * are there and the program that it was started by leads to others by now: its children go on with its own, until a
+ * restart. Its own files were replaced, as npm does: new children are of the new build, where that speaks the same
+ * protocols. They are gone, or speak others: no child is started, and the reason says so. Must stay true: an event for
+ * each change, told once; a build without a description is never compared.
  */
 
 import { readFileSync, realpathSync, statSync } from 'node:fs'
@@ -87,7 +88,10 @@ export class Installation {
     return { ...found, notices }
   }
 
-  /** Its version is asked for beside, and told by a later look. Node that is gone is told by the start that fails (`start-obstacle.ts`). */
+  /**
+   * Its version is asked for beside, and told by a later look. Node that is gone is told by the start that fails
+   * (`start-obstacle.ts`).
+   */
   #lookAtNode(): void {
     const now = identityOf(this.#options.node)
     if (now === null || now === this.#node) return
@@ -107,8 +111,8 @@ export class Installation {
 }
 
 /**
- * What became of the build that a master was started from. `own`: what lies in its folder now. `installed`: where a restart would lead. null: there is none, or it does
- * not say. Pure.
+ * What became of the build that a master was started from. `own`: what lies in its folder now. `installed`: where a
+ * restart would lead. null: there is none, or it does not say. Pure.
  */
 export function compareBuilds(started: Build, own: Build | null, installed: Build | null): Finding {
   if (own?.digest === started.digest) {

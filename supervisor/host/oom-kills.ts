@@ -1,10 +1,11 @@
 /**
- * Whether the kernel's OOM killer was at work lately. Asked by `worker.ts` when a worker has died of SIGKILL: an operator's says nothing against the requests
- * that it had, that of the OOM killer may be the fault of one of them. Looked at by `process-tree.ts` at each reading of the memory.
+ * Whether the kernel's OOM killer was at work lately. Asked by `worker-handle.ts` when a worker has died of SIGKILL: an
+ * operator's says nothing against the requests that it had, that of the OOM killer may be the fault of one of them.
+ * Looked at by `process-tree.ts` at each reading of the memory.
  *
- * The kernel counts its kills of all causes, also those of memory cgroups, in the line `oom_kill` of `/proc/vmstat` (since Linux 4.13), before it sends
- * the signal. The count is that of the machine: a kill of somebody else's in the same seconds as an operator's `kill -9` of a worker is taken for the
- * worker's own.
+ * The kernel counts its kills of all causes, also those of memory cgroups, in the line `oom_kill` of `/proc/vmstat`
+ * (since Linux 4.13), before it sends the signal. The count is that of the machine: a kill of somebody else's in the
+ * same seconds as an operator's `kill -9` of a worker is taken for the worker's own.
  */
 
 import { readFileSync } from 'node:fs'

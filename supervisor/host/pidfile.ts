@@ -1,10 +1,10 @@
 /**
- * The pidfile: the master's pid and a newline, for `kill -HUP $(cat daimyo.pid)`. Called by `run-command.ts`.
- * Must stay true: readers see a whole file or none, never half of one; nothing that a planted link points to is
- * written or removed; a live daimyo's pidfile is never taken, however many start at the same moment.
+ * The pidfile: the master's pid and a newline, for `kill -HUP $(cat daimyo.pid)`. Must stay true: readers see a whole
+ * file or none, never half of one; the target of a planted link is neither written nor removed; a live daimyo's pidfile
+ * is never taken, however many masters start at the same moment.
  *
- * Unlike uWSGI, which leaves it behind unless `vacuum` is set, the file is always removed at exit while it is still ours: a
- * pidfile that outlives its process names a stranger some day.
+ * Unlike uWSGI, which leaves it behind unless `vacuum` is set, the file is always removed at exit while it is still
+ * ours: a pidfile that outlives its process names a stranger some day.
  */
 
 import {
@@ -32,15 +32,18 @@ import { childrenOf, commandOf, hasOpen, lifeOf, startTimeOf, userOf } from './p
 const longestPidfile = 64
 
 /**
- * Throws a `pidfile` Failure when `path` cannot become ours: it is a link or no regular file (77), or it names a daimyo that
- * runs (69). Called before anything is started, and again by `writePidfile`. The file is opened as `guarded-path.ts`
- * allows for the service's `credentials`; the process that it names is judged as we are.
+ * Throws a `pidfile` Failure when `path` cannot become ours: it is a link or no regular file (77), or it names a daimyo
+ * that runs (69). Checked before anything is started, and again by `writePidfile`. The file is opened as
+ * `guarded-path.ts` allows for the service's `credentials`; the process that it names is judged with our own rights.
  */
 export function checkPidfile(path: string, credentials: Credentials | null = null, own = process.pid): void {
   findStale(path, path, credentials, own)
 }
 
-/** What stands at `place`, `path` or the name of a right to it, and may be replaced; null: there is nothing. Throws as `checkPidfile`. */
+/**
+ * The file at `place` (`path` or the name of a right to it) that may be replaced; null: there is none. Throws as
+ * `checkPidfile`.
+ */
 function findStale(path: string, place: string, credentials: Credentials | null, own: number): Stats | null {
   const { found, pid } = onGuardedPath(place, 'name', credentials, () => ({
     found: lookOrRefuse(place),
@@ -61,7 +64,7 @@ function findStale(path: string, place: string, credentials: Credentials | null,
   return found
 }
 
-/** A pidfile that was written, and where this process has it open. */
+/** A written pidfile, and the descriptor that this process has on it. */
 export interface WrittenPidfile {
   fd: number
   dev: number
@@ -69,22 +72,22 @@ export interface WrittenPidfile {
 }
 
 /**
- * Writes the pid `own` to `path` (mode 0644) in one step; a stale pidfile is replaced. Failures as `checkPidfile`. The file stays
- * open for the life of the master: so the next start knows that this master wrote it.
+ * Writes the pid `own` to `path` (mode 0644) in one step; a stale pidfile is replaced. Failures as `checkPidfile`. The
+ * file stays open for the life of the master: so the next start knows that this master wrote it.
  */
 export function writePidfile(path: string, credentials: Credentials | null = null, own = process.pid): WrittenPidfile {
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const way = findWay(path, credentials, own)
     const written = onGuardedPath(path, 'name', credentials, () => placePidfile(path, own, way))
-    // Null: another one was quicker. If it is a daimyo that runs, that is said now.
+    // Null: another start was quicker. If it is a daimyo that runs, the next round reports that.
     if (written !== null) return written
   }
   throw unwritable(path, new Error('others change it again and again'))
 }
 
-/** Each lost round means that another start was quicker, and that one runs. */
+/** Each lost round means that another start was quicker, and that its master runs. */
 const MOST_ROUNDS = 100
-/** Each is of a master that was killed within the moment in which it took the pidfile. */
+/** Each is left by a master that was killed in the moment in which it took the pidfile. */
 const MOST_RIGHTS = 16
 
 /** A stale pidfile, or a stale right to one. */
@@ -93,15 +96,16 @@ interface Stale {
   found: Stats
 }
 
-/** `free`: the first name behind the stale ones. */
+/** `free`: the first name after the stale ones. */
 interface Way {
   stale: Stale[]
   free: string
 }
 
 /**
- * A stale pidfile is never moved before there is another in its place: else a third start finds the name free meanwhile. Whoever wants to replace it links its own file to a name
- * that says which stale file is meant, and only one can: that is the right. A right whose owner died is stale in turn.
+ * A stale pidfile is never moved before another one takes its place: otherwise a third start would find the name free
+ * meanwhile. A start that wants to replace it links its own file to a name that says which stale file is meant. Only
+ * one start can: that is the right. A right whose owner died is stale in turn.
  */
 function findWay(path: string, credentials: Credentials | null, own: number): Way {
   const stale: Stale[] = []
@@ -114,7 +118,7 @@ function findWay(path: string, credentials: Credentials | null, own: number): Wa
   throw unwritable(path, new Error(`remove the files .${basename(path)}.after-* beside it`))
 }
 
-/** Null: another one was quicker. */
+/** Null: another start was quicker. */
 function placePidfile(path: string, pid: number, way: Way): WrittenPidfile | null {
   const draft = join(dirname(path), `.${basename(path)}.${pid}.new`)
   try {
@@ -133,13 +137,13 @@ function placePidfile(path: string, pid: number, way: Way): WrittenPidfile | nul
   }
 }
 
-/** Who has the right, and still finds all that it has seen, moves its file to `path`. */
+/** The owner of the right moves its file to `path`, if everything is still as it saw it. */
 function tookPlace(draft: string, path: string, { stale, free }: Way): boolean {
   try {
     linkSync(draft, free)
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false
-    // EPERM, ENOSYS, EOPNOTSUPP, EMLINK: a file system that has no second names, and so no rights.
+    // EPERM, ENOSYS, EOPNOTSUPP, EMLINK: the file system has no second names, and so no rights.
     holdingFile(path, () => renameSync(draft, path))
     return true
   }
@@ -150,7 +154,8 @@ function tookPlace(draft: string, path: string, { stale, free }: Way): boolean {
     for (const { place } of stale.slice(1)) removeIfThere(place)
     return true
   } finally {
-    // It has moved, or is of no use. Another start that has taken the name since sees that the pidfile has changed.
+    // The draft has moved, or is useless. Another start that has taken the name since sees that the pidfile has
+    // changed.
     removeIfThere(free)
   }
 }
@@ -165,7 +170,9 @@ function unwritable(path: string, error: unknown): Failure {
   return new Failure('pidfile', `cannot write the pidfile: pidfile=${path}: ${reasonOf(error)}`, exitCode, error)
 }
 
-/** Removes the pidfile if it still holds our pid; tells whether it did. Never throws: at exit nobody could act on it. */
+/**
+ * Removes the pidfile if it still holds our pid; returns whether it did. Never throws: at exit nobody could act on it.
+ */
 export function removePidfile(path: string, pid: number = process.pid): boolean {
   try {
     if (!lookAt(path)?.isFile() || readPid(path) !== pid) return false
@@ -177,14 +184,17 @@ export function removePidfile(path: string, pid: number = process.pid): boolean 
   }
 }
 
-/** What a task is told of a pidfile. `own`: the pid of the master. */
+/** The input of a task on a pidfile. `own`: the pid of the master. */
 export interface PidfileRequest {
   path: string
   credentials: Credentials | null
   own: number
 }
 
-/** The same by another process (`child/task-children.ts`). `remove`: whether it does not name this master any more. */
+/**
+ * The same in another process (`child/task-children.ts`). `remove`: returns whether the file does not name this master
+ * any more.
+ */
 export const pidfileTasks = {
   check: {
     name: 'check-pidfile',
@@ -202,8 +212,9 @@ export const pidfileTasks = {
 }
 
 /**
- * A descriptor of ours on the pidfile that the process `pid` has just written and keeps open. It asks no file system. A root without CAP_SYS_PTRACE may not look there, and opens the
- * name, which the kernel has in its cache. Null: it is not had, and the next start takes the file for a stale one.
+ * A descriptor of ours on the pidfile that the process `pid` has just written and keeps open. It asks no file system. A
+ * root without CAP_SYS_PTRACE may not look there, and opens the name, which the kernel has in its cache. Null: there is
+ * no descriptor, and the next start takes the file for a stale one.
  */
 export function holdWritten(
   pid: number,
@@ -216,7 +227,7 @@ export function holdWritten(
     try {
       return onGuardedPath(path, 'name', credentials, () => openWritten(path, written, O_PATH | constants.O_NOFOLLOW))
     } catch {
-      // Its user has moved it already.
+      // The service's user has moved it already.
       return null
     }
   }
@@ -230,7 +241,10 @@ function openWritten(path: string, { dev, ino }: WrittenPidfile, flags: number):
   throw new Error(`${path}: it is another file`)
 }
 
-/** The pid that a pidfile holds; null when there is no such file or something else is in it. However large the file is, 65 bytes of it are read. */
+/**
+ * The pid in a pidfile; null if there is no such file or something else is in it. However large the file is, 65 bytes
+ * of it are read.
+ */
 export function readPid(path: string): number | null {
   try {
     const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
@@ -250,11 +264,12 @@ export function readPid(path: string): number | null {
 }
 
 /**
- * A master that started before the file was written wrote it; one that started later only got the same number, as happens after
- * a crash of the whole machine. A stepped clock can make this wrong, for two INIs that share one pidfile by mistake.
- * Only a process of ours, or of the file's owner, has written it: else its owner could name whomever it likes. A master
- * that root starts with `uid` stays root's: there a process of anybody else is no master of this service, only a
- * process that the service's user named in the file; nor is root's master of another service, which has another pidfile open.
+ * A master that started before the file was written wrote it. A process that started later only got the same number, as
+ * happens after a crash of the whole machine. A stepped clock can make this wrong, for two INIs that share one pidfile
+ * by mistake. Only a process of ours, or of the file's owner, has written it: otherwise the owner could name any
+ * process. A master that root starts with `uid` stays root's. So a process of another user is no master of this
+ * service, only a process that the service's user named in the file; and a master of root's for another service has
+ * another pidfile open.
  */
 function isRunningDaimyo(pid: number, file: Stats, credentials: Credentials | null): boolean {
   const life = lifeOf(pid)
@@ -270,7 +285,10 @@ function isRunningDaimyo(pid: number, file: Stats, credentials: Credentials | nu
   return !isRootsMaster || isHeldBy(pid, file)
 }
 
-/** Its task writes the file, and ends when the master has it open: so the tasks are looked at first. They are root's; a worker of the service's user is none. */
+/**
+ * The task of a master writes the file, and ends when the master has it open: so the tasks are looked at first. Tasks
+ * are root's; a worker of the service's user is no task.
+ */
 function isHeldBy(master: number, file: Stats): boolean {
   const tasks = childrenOf(master).filter(pid => userOf(pid) === 0)
   return [...tasks, master].some(pid => hasOpen(pid, file))
@@ -297,12 +315,12 @@ function removeIfThere(path: string): void {
   }
 }
 
-/** A pidfile has fewer. */
+/** A pidfile has fewer blocks. */
 const MOST_BLOCKS = 128
 
 /**
- * `work` removes or replaces what `path` names. Its user may have given it any number of blocks, which the file system may take minutes to free: such a one stays
- * open, and is freed when this process has ended.
+ * `work` removes or replaces the file at `path`. Its user may have given it any number of blocks, which the file system
+ * may take minutes to free: such a file stays open, and is freed when this process has ended.
  */
 function holdingFile(path: string, work: () => void): void {
   const held = hold(path)
@@ -313,7 +331,7 @@ function holdingFile(path: string, work: () => void): void {
   }
 }
 
-/** Null: there is nothing. */
+/** Null: there is no file. */
 function hold(path: string): number | null {
   try {
     return openSync(path, O_PATH | constants.O_NOFOLLOW)

@@ -1,6 +1,6 @@
 /**
- * What `ps` shows of the master and its children: `procname-prefix` and `procname-append` around names that say what each is. Used by
- * `run-command.ts`, `worker.ts` and `proxy-process.ts`.
+ * What `ps` shows of the master and its children: `procname-prefix` and `procname-append` around names that say what
+ * each is.
  */
 
 /** What stands before and behind each name; empty: nothing. */
@@ -16,7 +16,10 @@ export function processName(name: string, { prefix, append }: ProcessNames): str
   return prefix + name + append
 }
 
-/** Names this process. There is room for as much as its command line took: where the name would be cut off, it stands alone. */
+/**
+ * Names this process. There is room for as much as its command line took: where the name would be cut off, it stands
+ * alone.
+ */
 export function nameMaster(iniPath: string | null, names: ProcessNames): void {
   const plain = `${MASTER_NAME} ${iniPath ?? ''}`.trimEnd()
   process.title = processName(plain, names)

@@ -1,7 +1,7 @@
 /**
- * Whether a process that a file names is still there, and still the same one. Pids are used again, so a number alone proves
- * nothing: the start time beside it does. Called by the pidfile, the run folder's claim, and `daimyo stop`.
- * Must stay true: an answer of "gone" is never given for a process that we may merely not signal (EPERM).
+ * Whether a process that a file names is still there, and still the same one. Pids are used again, so a number alone
+ * proves nothing: the start time beside it does. Must stay true: an answer of "gone" is never given for a process that
+ * we may merely not signal (EPERM).
  */
 
 import { existsSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs'
@@ -51,7 +51,10 @@ export function childrenOf(pid: number): number[] {
   }
 }
 
-/** Whether `pid` has the file open; true also where that cannot be told (EACCES: /proc/PID/fd takes the right to trace it). */
+/**
+ * Whether `pid` has the file open; true also where that cannot be told (EACCES: /proc/PID/fd takes the right to trace
+ * it).
+ */
 export function hasOpen(pid: number, { dev, ino }: Pick<Stats, 'dev' | 'ino'>): boolean {
   try {
     return readdirSync(`/proc/${pid}/fd`).some(descriptor => {

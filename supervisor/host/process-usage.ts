@@ -1,6 +1,6 @@
 /**
- * Memory and CPU of the children, read every two seconds from `/proc`. Owned by `process-tree.ts`; read by the status and the metrics. Where there is no
- * `/proc`, as on macOS, nothing is known.
+ * Memory and CPU of the children, read every two seconds from `/proc`. The status and the metrics show them. Where
+ * there is no `/proc`, as on macOS, nothing is known.
  */
 
 import { readFileSync } from 'node:fs'
@@ -57,7 +57,7 @@ export class ProcessUsage {
     return pid === null ? null : (this.#usage.get(pid) ?? null)
   }
 
-  /** Reads once. Called by the timer. */
+  /** One reading. */
   round(): void {
     const pids = this.#pids()
     if (pids.length === 0) return

@@ -1,19 +1,21 @@
-/**
- * The version of this package, from the one place where it is written: `package.json`. Called by the commands and the master.
- */
+/** The version of this package, from the one place where it is written: `package.json`. */
 
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { BUILD } from '../../kit/ground/places.js'
 
-/** `0.1.0`. Read from disk at each call: a running master asks once, at its start, and so keeps the version that it is. */
+/**
+ * `0.1.0`. Read from disk at each call: a running master asks once, at its start, and so keeps the version that it is.
+ */
 export function readVersion(): string {
   const description: unknown = JSON.parse(readFileSync(join(packageFolder(), 'package.json'), 'utf8'))
   const isNamed = typeof description === 'object' && description !== null && 'version' in description
   return isNamed && typeof description.version === 'string' ? description.version : 'unknown'
 }
 
-/** The entry file of the program by the name that stays when another build takes the place of this one (`prepare.mjs`). */
+/**
+ * The entry file of the program by the name that stays when another build takes the place of this one (`prepare.mjs`).
+ */
 export function lastingProgram(script: string): string {
   const real = realpathSync(script)
   const lasting = join(packageFolder(), 'dist/supervisor/daimyo.js')

@@ -1,6 +1,6 @@
 /**
- * Sockets that systemd opened for us (sd_listen_fds(3)): LISTEN_FDS descriptors from 3 on, meant for the process LISTEN_PID.
- * Used by `socket-activation.ts`. They belong to systemd: never bound, closed or unlinked by us.
+ * Sockets that systemd opened for us (sd_listen_fds(3)): LISTEN_FDS descriptors from 3 on, meant for the process
+ * LISTEN_PID. They belong to systemd: never bound, closed or unlinked by us.
  */
 
 import { readFileSync, readlinkSync } from 'node:fs'
@@ -46,7 +46,10 @@ export function isWildcard(host: string): boolean {
   return host === '' || host === '*' || host === '::' || host === '0.0.0.0'
 }
 
-/** The path that a unix socket is bound to, from `/proc/net/unix`; null when it has none. Throws where `fd` is no socket. */
+/**
+ * The path that a unix socket is bound to, from `/proc/net/unix`; null when it has none. Throws where `fd` is no
+ * socket.
+ */
 export function unixPathOf(fd: number, table: () => string = readUnixTable): string | null {
   const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1]
   // libuv aborts the process when it is given an epoll descriptor for a socket.

@@ -1,13 +1,15 @@
 /**
- * The public listening sockets. The master opens them, as root where a port needs it, and keeps them for its whole life; the
- * proxies inherit the descriptors, call listen(2) on them and accept. Called by `master.ts`.
+ * The public listening sockets. The master opens them, as root if a port needs it, and keeps them for its whole life;
+ * the proxies inherit the descriptors, call listen(2) on them and accept.
  *
- * Must stay true: the master never accepts. `net._createServerHandle`, which `cluster` itself uses, binds without listening,
- * and libuv accepts only on handles that it listens on. It sets SO_REUSEADDR, so a restart does not wait for TIME_WAIT.
+ * Must stay true: the master never accepts. `net._createServerHandle`, which `cluster` itself uses, binds without
+ * listening, and libuv accepts only on handles that it listens on. It sets SO_REUSEADDR, so a restart does not wait for
+ * TIME_WAIT.
  *
- * The socket listens from the first proxy's listen(2) on, for as long as the master holds it: between the death of a proxy
- * and the next one's first accept, clients wait in the backlog. Before the first proxy they are refused, as before the start.
- * Two masters that bind the same port at the same time both succeed; the second one's proxy then fails to listen.
+ * The socket listens from the first proxy's listen(2) on, for as long as the master holds it: between the death of a
+ * proxy and the first accept of the next one, clients wait in the backlog. Before the first proxy they are refused, as
+ * before the start. Two masters that bind the same port at the same time both succeed; the proxy of the second one then
+ * fails to listen.
  */
 
 import { lookup } from 'node:dns/promises'
@@ -28,10 +30,10 @@ import { freeSocketPath, withMode } from './socket-file.js'
 /** How long the removal of a unix socket waits. */
 const CLOSE_MS = 1000
 
-/** One open socket; `close` also removes the file of a unix socket, but never touches what systemd opened. */
+/** One open socket. `close` also removes the file of a unix socket, but never that of a socket of systemd. */
 export interface Listener {
   fd: number
-  /** What clients open: `http://127.0.0.1:8080`, `unix:/run/x.sock`. */
+  /** The URL for clients: `http://127.0.0.1:8080`, `unix:/run/x.sock`. */
   url: string
   inherited: boolean
   /** Connections that may wait to be accepted. */
@@ -39,32 +41,37 @@ export interface Listener {
   close(): void
 }
 
-/** What to open, for whom. */
+/** The addresses to open, and their users. */
 export interface ListenerOptions {
   addresses: readonly ListenAddress[]
-  /** What somebody else of this master listens on. */
+  /** Addresses on which another part of this master listens. */
   others?: readonly ListenAddress[]
-  /** Of each that is opened, and of each that was passed. */
+  /** For each opened and each passed socket. */
   backlog: number
   passedBacklog: number
   /** Of unix sockets. */
   mode: number
-  /** Who owns unix sockets; null: the master. `gid` null: its group stays. */
+  /** The owner of unix sockets; null: the master. `gid` null: the group stays. */
   owner: SocketOwner | null
-  /** As whom unix sockets are opened where root alone does not decide about the path. */
+  /** The identity that opens unix sockets if others than root decide about the path. */
   opener: Credentials | null
-  /** What systemd has opened in place of some of them. */
+  /** Sockets that systemd has opened in place of some of these. */
   passed: PassedSockets
-  /** Removes a unix socket where others than root decide about its folder; instead of the master, which would free the blocks of a file that they have put in its place. */
+  /**
+   * Removes a unix socket if others than root decide about its folder. The master must not: it would free the blocks of
+   * a file that they have put in its place.
+   */
   remove?: (path: string) => void
 }
 
-/** For the service's user and group, which the web server in front of it may belong to. */
+/** For the user and the group of the service: a web server in front may belong to the group. */
 const SERVICE_MODE = 0o660
 /** chown(2). */
 const UNCHANGED = -1
 
-/** Who may use the public unix sockets: `chmod-socket` and `chown-socket`, otherwise the user and group of the service. */
+/**
+ * The users of the public unix sockets: `chmod-socket` and `chown-socket`, otherwise the user and group of the service.
+ */
 export function socketAccess(
   settings: Pick<Settings, 'chmodSocket' | 'chownSocket' | 'credentials'>,
 ): Pick<ListenerOptions, 'mode' | 'owner' | 'opener'> {
@@ -75,8 +82,9 @@ export function socketAccess(
 }
 
 /**
- * Opens all addresses, or none and throws a Failure that names the one (69 in use, 77 not permitted, 71 anything else). Sockets passed by
- * systemd take the place of those that `passed` says. All of IPv6 beside an IPv4 address of that port is IPv6 only, as with nginx.
+ * Opens all addresses, or none and throws a Failure that names the one (69 in use, 77 not permitted, 71 anything else).
+ * Sockets passed by systemd replace the addresses that `passed` names. An address of all IPv6 beside an IPv4 address of
+ * that port is IPv6 only, as with nginx.
  */
 export async function openListeners(options: ListenerOptions): Promise<Listener[]> {
   const places = await placesOf(options)
@@ -88,7 +96,7 @@ export async function openListeners(options: ListenerOptions): Promise<Listener[
       if (sockets.length > 0) opened.push(...sockets.map(socket => adopt(socket, options)))
       for (const address of sockets.length > 0 ? [] : found) {
         opened.push(await open(address, configured, options, isBesideIPv4(address, all)))
-        // Nobody listens yet, so the kernel has let us bind both.
+        // No process listens yet, so the kernel has let us bind both.
         const other = taken.find(each => overlaps(each.address, address))
         if (other !== undefined) throw cannotListen(configured, 'EADDRINUSE', takenBy(other.configured))
       }
@@ -104,7 +112,7 @@ export async function openListeners(options: ListenerOptions): Promise<Listener[
 interface Place {
   configured: ListenAddress
   sockets: readonly InheritedSocket[]
-  /** With the addresses of names; of passed sockets where they are bound. */
+  /** With the addresses of names, and for passed sockets the addresses to which they are bound. */
   found: BoundAddress[]
 }
 
@@ -129,7 +137,10 @@ function takenBy(other: ListenAddress): string {
   return `\`http = ${printListenAddress(other)}\` has it`
 }
 
-/** `die-on-idle`: a socket that nobody holds while the master is away would lose its clients. Throws (78) when there is one. */
+/**
+ * `die-on-idle`: while the master is away, a socket that no process holds would lose its clients. Throws (78) if there
+ * is one.
+ */
 export function demandInherited(listeners: readonly Listener[]): void {
   const own = listeners.filter(listener => !listener.inherited).map(({ url }) => url)
   if (own.length === 0) return
@@ -139,18 +150,18 @@ export function demandInherited(listeners: readonly Listener[]): void {
   throw new Failure('config', message, EXIT.config)
 }
 
-/** The port of the first that has one; null: all are unix sockets. */
+/** The port of the first listener that has one; null: all are unix sockets. */
 export function publicPortOf(listeners: readonly Pick<Listener, 'url'>[]): number | null {
   const [port] = listeners.flatMap(({ url }) => /^http:.*:(\d+)$/.exec(url)?.[1] ?? [])
   return port === undefined ? null : Number(port)
 }
 
-/** An address as clients open it. */
+/** An address as a URL for clients. */
 export function printUrl(address: BoundAddress): string {
   return address.kind === 'unix' ? `unix:${address.path}` : `http://${printListenAddress(address)}`
 }
 
-/** The part of libuv's handles that is used here. */
+/** The members of libuv's handles that are used here. */
 interface BoundHandle {
   fd: number
   getsockname(out: { address?: string; port?: number }): number
@@ -172,7 +183,10 @@ function adopt({ fd, address }: InheritedSocket, { passedBacklog: backlog }: Lis
   return { fd, url, inherited: true, backlog, close: () => {} }
 }
 
-/** Where an open TCP socket is bound; null: it is another kind. The handle only lends its getsockname and stays open: to close it would close the socket. */
+/**
+ * The address to which an open TCP socket is bound; null: it is another kind of socket. The handle only lends its
+ * getsockname and stays open: its close would close the socket.
+ */
 export function tcpAddressOf(fd: number): BoundAddress | null {
   const handle = createServerHandle(null, null, null, fd)
   if (typeof handle === 'number' || typeof handle.getsockname !== 'function') return null
@@ -203,9 +217,9 @@ async function openUnix(
     withMode(mode, () => createServerHandle(path, -1, -1)),
   )
   if (typeof handle === 'number') throw cannotListen(address, getSystemErrorName(handle), opening.reason)
-  // It removes the file within the call.
+  // The close removes the file within the call.
   const closeNow = () => onGuardedPath(path, 'name', opener, () => handle.close())
-  // Where another thread keeps root from becoming that user the file stays: the next start takes it.
+  // If another thread keeps root from becoming that user the file stays: the next start removes it.
   const close = () => {
     if (opening.as !== null && remove !== undefined) {
       // The handle stays as it is until this process ends: its close would remove the file.
@@ -225,8 +239,8 @@ async function openUnix(
 }
 
 /**
- * In a folder that the service's user may change another thing may stand in the socket's place at any time. So root
- * gives nothing away there: the socket is made by its owner, in its group. Another owner is refused.
+ * In a folder that the service's user may change, another file may take the socket's place at any time. So root gives
+ * nothing away there: the owner makes the socket, in its group. Another owner is refused.
  */
 function ownedBy(owner: SocketOwner | null, opening: Opening, path: string): Opening {
   const { as, reason } = opening
@@ -236,7 +250,7 @@ function ownedBy(owner: SocketOwner | null, opening: Opening, path: string): Ope
   throw cannotGiveAway(path, `it is ${reason}: ${accepted}`)
 }
 
-/** Where it is so already nothing is asked for: a sandbox may forbid chown(2) as such. */
+/** No call if the owner is right already: a sandbox may forbid chown(2) as such. */
 function giveAway(path: string, { uid, gid }: SocketOwner): void {
   const found = lstatSync(path)
   if (found.uid !== uid || (gid !== null && found.gid !== gid)) lchownSync(path, uid, gid ?? UNCHANGED)
@@ -262,7 +276,7 @@ function openTcp(
       return { fd: handle.fd, url: printUrl(bound.address), inherited: false, backlog, close: () => handle.close() }
     }
     code = bound
-    // Only a machine without IPv6 is asked again, for IPv4.
+    // Only a machine without IPv6 gets a second try, for IPv4.
     if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL') break
   }
   throw cannotListen(configured, code)
@@ -271,7 +285,10 @@ function openTcp(
 /** UV_TCP_IPV6ONLY of uv.h. */
 const SIX_ONLY = 1
 
-/** The bound handle and its real port, or the error's code. libuv keeps back EADDRINUSE of bind(2) until getsockname. */
+/**
+ * The bound handle and its real port, or the code of the error. libuv withholds EADDRINUSE of bind(2) until
+ * getsockname.
+ */
 function bindTcp(host: string, port: number, flags: number): { handle: BoundHandle; address: BoundAddress } | string {
   const handle = createServerHandle(host, port, net.isIPv6(host) ? 6 : 4, undefined, flags)
   if (typeof handle === 'number') return getSystemErrorName(handle)

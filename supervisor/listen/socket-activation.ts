@@ -1,8 +1,8 @@
 /**
- * Which line of the INI gets which socket of systemd: by name (`http = fd://web` and FileDescriptorName=web, or `fd://3`), or because a socket
- * has the address that the line asks for. Called by `run-command.ts` before anything is opened.
- * Must stay true: a socket that no line asks for, and a name that no socket has, end the start with a message that says what was passed:
- * to serve less than what was asked for would be found out by clients.
+ * Which line of the INI gets which socket of systemd: by name (`http = fd://web` and FileDescriptorName=web, or
+ * `fd://3`), or because a socket has the address that the line asks for. This is decided before anything is opened.
+ * Must stay true: a socket that no line asks for, and a name that no socket has, end the start with a message that says
+ * what was passed: to serve less than what was asked for would be found out by clients.
  */
 
 import { EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
@@ -26,7 +26,9 @@ export interface SocketsWanted {
 /** Without systemd. */
 export const NOTHING_PASSED: PassedSockets = { http: [], metrics: null }
 
-/** The sockets that were passed to the process `pid`, with their addresses. Fails (71) when a descriptor is not there. */
+/**
+ * The sockets that were passed to the process `pid`, with their addresses. Fails (71) when a descriptor is not there.
+ */
 export function receiveSockets(environment: NodeJS.ProcessEnv, pid: number): InheritedSocket[] {
   return inheritedDescriptors(environment, pid).map(({ fd, name }) => ({ fd, name, address: addressOf(fd) }))
 }

@@ -1,7 +1,6 @@
 /**
- * Makes the path of a unix socket free to be bound. Used by `listeners.ts` and `control-socket.ts`.
- * Must stay true: what is not a socket is never removed, nor is a socket on which somebody answers; root looks,
- * connects and removes only as `guarded-path.ts` allows.
+ * Makes the path of a unix socket free to be bound. Must stay true: what is not a socket is never removed, nor is a
+ * socket on which somebody answers; root looks, connects and removes only as `guarded-path.ts` allows.
  */
 
 import { lstatSync, statSync, unlinkSync } from 'node:fs'
@@ -10,10 +9,15 @@ import { dirname } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
 import { asOpening, explain, type Opener, onGuardedPath, openingOf } from '../user/guarded-path.js'
 
-/** What fits into `sockaddr_un.sun_path` with its final zero; longer ones are cut in silence by some kernels' callers. */
+/**
+ * What fits into `sockaddr_un.sun_path` with its final zero; longer ones are cut in silence by some kernels' callers.
+ */
 const LONGEST_PATH_BYTES = 107
 
-/** Removes a stale socket. Failures: `address-in-use` (69), `not-a-socket` (69), `path-too-long` (78), `socket-path` (69, 77). */
+/**
+ * Removes a stale socket. Failures: `address-in-use` (69), `not-a-socket` (69), `path-too-long` (78), `socket-path`
+ * (69, 77).
+ */
 export async function freeSocketPath(path: string, opener: Opener): Promise<void> {
   const bytes = Buffer.byteLength(path)
   if (bytes > LONGEST_PATH_BYTES) {
@@ -59,7 +63,10 @@ export function connectUnix(path: string, opener: Opener): Socket {
   return socket
 }
 
-/** Runs `bind`, which must be synchronous, so that what it creates never has more than `mode`: a chmod afterwards would be too late. */
+/**
+ * Runs `bind`, which must be synchronous, so that what it creates never has more than `mode`: a chmod afterwards would
+ * be too late.
+ */
 export function withMode<T>(mode: number, bind: () => T): T {
   const before = process.umask(0o777 & ~mode)
   try {

@@ -1,6 +1,7 @@
 /**
- * Priorities for the journal of systemd: a service whose output leads there puts `<n>` in front of a line (sd-daemon(3)), and journald takes it off.
- * Must stay true: nothing that an application prints is more urgent than an error. journald writes an emergency, 0, on every terminal of the host.
+ * Priorities for the journal of systemd: a service whose output leads there puts `<n>` in front of a line
+ * (sd-daemon(3)), and journald takes it off. Must stay true: no line of an application is more urgent than an error.
+ * journald writes an emergency, 0, on every terminal of the host.
  */
 
 import { fstatSync } from 'node:fs'
@@ -12,7 +13,9 @@ export const PRIORITY = { error: 3, warning: 4, info: 6 } as const
 /** journald breaks a line of 48 KB (LineMax=) and looks for a priority at the break, too. */
 const LONGEST_LINE_BYTES = 48_000
 
-/** Whether a descriptor is the stream to the journal that systemd gave this service (JOURNAL_STREAM of systemd.exec(5)). */
+/**
+ * Whether a descriptor is the stream to the journal that systemd gave this service (JOURNAL_STREAM of systemd.exec(5)).
+ */
 export function leadsToJournal({ JOURNAL_STREAM: stream }: NodeJS.ProcessEnv, descriptor: number): boolean {
   if (stream === undefined) return false
   try {
@@ -36,9 +39,9 @@ export function withPriority(text: string, priority: number): string {
   return text.replace(/^(?=.)/gm, `<${priority}>`)
 }
 
-/** How urgent each event is, but for those in BY_FIELDS. */
+/** The priority of each event, except those in BY_FIELDS. */
 const EVENTS = {
-  /** Something that was to happen has not, or a process ended that nobody had asked to. */
+  /** An expected thing has not happened, or a process ended without an order. */
   error: [
     'autopsy-failed',
     'child-unkillable',
@@ -57,7 +60,7 @@ const EVENTS = {
     'worker-processes-stay',
     'worker-unkillable',
   ],
-  /** It goes on, and somebody should look. */
+  /** The service goes on, and somebody should look. */
   warning: [
     'accept-paused',
     'accept-trouble',
@@ -147,7 +150,7 @@ const PRIORITIES = new Map<string, number>(
   ),
 )
 
-/** Ends of workers and proxies, by their `why`, that are no part of the order of things. */
+/** Ends of workers and proxies, by their `why`, that nobody ordered. */
 const UNASKED = new Set([
   'died',
   'out-of-memory',
@@ -170,32 +173,32 @@ const BY_FIELDS = new Map<string, Judge>([
   ['daemon-exit', judgeCommand],
   ['cron-exit', judgeCommand],
   ['hook-done', ({ failed }) => (failed === undefined ? PRIORITY.info : PRIORITY.error)],
-  // The operator has asked for those that are kept.
+  // The operator has asked for the kept ones.
   ['worker-left-processes', ({ why }) => (why === 'kept' ? PRIORITY.info : PRIORITY.warning)],
 ])
 
-/** Events whose priority is decided about: a test asks for each that the sources name. */
+/** Events with a priority: a test asks for each event that the sources name. */
 export function decidedEvents(): Set<string> {
   return new Set([...PRIORITIES.keys(), ...BY_FIELDS.keys()])
 }
 
-/** How urgent an event of daimyo's own life is. Pure. */
+/** The priority of an event of daimyo's own life. Pure. */
 export function priorityOf(event: string, fields: EventFields = {}): number {
   return BY_FIELDS.get(event)?.(fields) ?? PRIORITIES.get(event) ?? PRIORITY.info
 }
 
-/** What journald would take for a priority. */
+/** A prefix that journald would take for a priority. */
 const OWN_PRIORITY = /^<0{0,2}([0-7])>/
 
 /**
- * Marks the lines of one stream of a child. A line with a priority of its own keeps it, from error on; the lines behind it that are indented, as those of a stack, have the
- * same.
+ * Marks the lines of one stream of a child. A line with a priority of its own keeps it, from error on; the indented
+ * lines behind it, as those of a stack, get the same.
  */
 export class LinePriorities {
   readonly #usual: number
   #last: number
 
-  /** `usual`: of lines that do not say. */
+  /** `usual`: for lines without a priority. */
   constructor(usual: number) {
     this.#usual = usual
     this.#last = usual

@@ -1,7 +1,7 @@
 /**
  * What children print, on its way to the master's log: whole lines only, so that two children never share one, and with
- * back-pressure: while the log is behind, the pipes are not read. Used by `spawn-child.ts`.
- * Must stay true: nothing here grows beyond LONGEST_LINE_BYTES a stream, however much a child prints.
+ * back-pressure: while the log is behind, the pipes are not read. Must stay true: nothing here grows beyond
+ * LONGEST_LINE_BYTES a stream, however much a child prints.
  */
 
 import type { Readable } from 'node:stream'
@@ -75,7 +75,9 @@ function named(prefix: string, lines: Buffer): Buffer {
 /** Cuts a byte stream into runs of whole lines; a line that is too long is broken. */
 export class WholeLines {
   readonly #take: (lines: Buffer) => void
-  /** A copy: the pieces themselves have a few hundred bytes of overhead each, and a child decides how many there are. */
+  /**
+   * A copy: the pieces themselves have a few hundred bytes of overhead each, and a child decides how many there are.
+   */
   readonly #rest = new GatheredBytes()
 
   /** `take` gets one or more lines, each with its newline. */
@@ -102,7 +104,10 @@ export class WholeLines {
   }
 }
 
-/** The last lines of a stream, for the message about a worker that did not start; before them the last error's message, which may have a long stack. */
+/**
+ * The last lines of a stream, for the message about a worker that did not start; before them the last error's message,
+ * which may have a long stack.
+ */
 export class LastLines {
   readonly #lines: string[] = []
   #error = ''

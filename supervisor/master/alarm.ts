@@ -1,6 +1,4 @@
-/**
- * One timer for all deadlines of the master. Used by `master.ts`.
- */
+/** One timer for all deadlines of the master. */
 
 /** Longer waits would overflow Node's timers; waking up early is harmless. */
 const LONGEST_WAIT_MS = 60_000

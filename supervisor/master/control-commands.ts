@@ -1,6 +1,4 @@
-/**
- * What the requests on the control socket do to the master. Made by `run-command.ts`, which hands it to the control socket.
- */
+/** The effects of requests on the control socket. */
 
 import type { MetricFamily, MetricSample } from '../../kit/channel/metric-family.js'
 import type { ControlRequest, TopReport } from '../control/control-protocol.js'

@@ -1,6 +1,4 @@
-/**
- * A promise that is settled from outside: `Promise.withResolvers`, which Node 20 does not have. Used by `master.ts`.
- */
+/** A promise that is resolved from outside: `Promise.withResolvers`, which Node 20 does not have. */
 
 /** The promise and its two ends. */
 export interface Deferred<T> {

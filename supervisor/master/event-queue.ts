@@ -1,9 +1,9 @@
 /**
- * The master's one loop: whatever happens is put into a queue, one event is taken at a time, and after each one what is gets
- * compared with what is wanted. Used by `master.ts`.
+ * The master's one loop: whatever happens is put into a queue, one event is taken at a time, and after each one what is
+ * gets compared with what is wanted.
  *
- * The queue runs in a turn of its own (`setImmediate`): Node reaps all dead children in one go and tells of them one by one,
- * so only after that turn is it known which pids are still there to be signalled.
+ * The queue runs in a turn of its own (`setImmediate`): Node reaps all dead children in one go and tells of them one by
+ * one, so only after that turn is it known which pids are still there to be signalled.
  */
 
 /** Events in the order of their happening. */

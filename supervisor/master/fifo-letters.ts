@@ -1,7 +1,8 @@
 /**
  * Sorts the bytes that came through a master FIFO at once. Pure.
- * Must stay true: however many bytes there are, few commands come of them: the same letter again and again is one command. A reload that is asked for
- * twice at the same moment is one reload, an even number of `p` neither pauses nor resumes, and `+++` asks once for three workers more.
+ * Must stay true: however many bytes there are, few commands come of them: the same letter again and again is one
+ * command. A reload that is asked for twice at the same moment is one reload, an even number of `p` neither pauses nor
+ * resumes, and `+++` asks once for three workers more.
  */
 
 import { FIFO_LETTERS, type SignalEvent } from './signals.js'

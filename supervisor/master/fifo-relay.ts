@@ -1,6 +1,7 @@
 /**
- * Reads a FIFO of `master-fifo` by another process, where the service's user decides about its folder: that user may hold the lock of the FIFO (splice(2)), and open(2), read(2)
- * and close(2) wait for that without end. What the process reads comes over a pipe of ours (`user/pipes.ts`).
+ * Reads a FIFO of `master-fifo` by another process, where the service's user decides about its folder: that user may
+ * hold the lock of the FIFO (splice(2)), and open(2), read(2) and close(2) wait for that without end. What the process
+ * reads comes over a pipe of ours (`user/pipes.ts`).
  */
 
 import { once } from 'node:events'
@@ -11,8 +12,8 @@ import { type KilledChild, killForGood } from '../user/killed-child.js'
 import { type PipedChild, type Pipes, spawnPiped } from '../user/pipes.js'
 
 /**
- * Its first line says what it has opened; open for writing too, so that a writer that goes away is no end. It ends with the reader, and both end with the master: its standard
- * input is a pipe of ours, which ends then.
+ * Its first line says what it has opened; open for writing too, so that a writer that goes away is no end. It ends with
+ * the reader, and both end with the master: its standard input is a pipe of ours, which ends then.
  */
 const PROGRAM = `[ -L "$1" ] && echo link && exit
 [ -e "$1" ] || { echo nothing; exit; }

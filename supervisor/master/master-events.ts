@@ -2,11 +2,11 @@
  * All events of the master’s one queue. Types only.
  */
 
-import type { CommandEvent } from '../around/shell-command.js'
-import type { ProxiesEvent } from '../proxies/proxy-process.js'
+import type { CommandEvent } from '../attached/shell-command.js'
+import type { ProxiesEvent } from '../proxies/proxy-handle.js'
 import type { WatchedPath } from '../reload/path-watch.js'
 import type { ReloadEvent } from '../reload/reload.js'
-import type { WorkersEvent } from '../workers/worker.js'
+import type { WorkersEvent } from '../workers/worker-handle.js'
 import type { OrderRequest } from './orders.js'
 import type { SignalEvent } from './signals.js'
 

@@ -1,9 +1,8 @@
 /**
- * `master-fifo`: named pipes that take uWSGI's letters (`echo r > shop.fifo`). Started by `run-command.ts`.
- * Several may be named; one is listened to at a time, the first at the beginning, and a digit written to it chooses another one. The others keep what
- * is written to them until they are chosen.
- * Must stay true: what is not a FIFO of our own, or of the service's user in a folder of that user's, is refused,
- * never removed; a letter only queues an event; whoever writes without end is read at a bounded pace.
+ * `master-fifo`: named pipes that take uWSGI's letters (`echo r > shop.fifo`). Several may be named, and one is read at
+ * a time: first the first one, until a digit chooses another. The others keep their letters until they are chosen. Must
+ * stay true: a file that is no FIFO of our own, or of the service's user in a folder of that user's, is refused, never
+ * removed; a letter only queues an event; an endless writer is read at a bounded pace.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -29,37 +28,38 @@ import type { SignalEvent } from './signals.js'
 /** Its group too. */
 const OTHERS_WRITE = 0o022
 
-/** `put` gets a name for the log, and what the letter asks for. */
+/** `put` gets a name for the log, and the event of the letter. */
 export interface FifoOptions {
   paths: readonly string[]
   opener: Credentials | null
   put: (letter: string, event: SignalEvent) => void
   log: Log
-  /** For the words of the program that makes one. */
+  /** For the output of the program that makes one. */
   pipes: Pipes
-  /** Does what is to be done in a folder of the service's user. */
+  /** Work in a folder of the service's user. */
   tasks?: Tasks
-  /** How often something is read. */
+  /** How often a FIFO is read. */
   reads?: Rate
   find?: typeof systemProgram
   makeMs?: number
-  /** After a process that reads one has ended. */
+  /** When to start again after a process that reads one has ended. */
   againMs?: number
 }
 
 /**
- * How often something is read: all that is written meanwhile is read together. Whoever writes more than a pipe holds waits (64 KB, pipe(7); behind a process that reads it
- * some megabytes); nothing is lost, and a command behind a flood is seconds late, or minutes.
+ * How often a FIFO is read: all letters written meanwhile are read together. A writer of more than a pipe holds waits
+ * (64 KB, pipe(7); with a process that reads it some megabytes). Nothing is lost, and a command behind a flood is
+ * seconds late, or minutes.
  */
 const READS: Rate = { atOnce: 10, perSecond: 0.5 }
 
-/** How long the removal of one waits. */
+/** How long the removal of a FIFO waits. */
 const CLOSE_MS = 3000
 
-/** Lines about letters that mean nothing. */
+/** Log lines about letters without a meaning. */
 const UNKNOWN_LINES: Rate = { atOnce: 10, perSecond: 0.2 }
 
-/** Opens all of them. Failure: `master-fifo` (71, 77 where it is somebody else's). The result closes and removes them. */
+/** Opens all FIFOs. Failure: `master-fifo` (71; 77 if one is somebody else's). The result closes and removes them. */
 export async function startMasterFifo(options: FifoOptions): Promise<{ close(): Promise<void> }> {
   const { paths, put, log, reads: pace = READS, againMs = 5000 } = options
   const open: OpenFifo[] = []
@@ -136,7 +136,7 @@ export async function startMasterFifo(options: FifoOptions): Promise<{ close(): 
   }
 }
 
-/** It stays where that is not done in time: the next start takes it. */
+/** A FIFO that is not removed in time stays; the next start takes it. */
 async function remove(path: string, { opener, tasks = HERE, log }: FifoOptions): Promise<void> {
   const options = { credentials: opener, what: `cannot remove ${path}`, withinMs: CLOSE_MS }
   await tasks
@@ -144,13 +144,13 @@ async function remove(path: string, { opener, tasks = HERE, log }: FifoOptions):
     .catch(error => log('fifo-trouble', { path, why: reasonOf(error) }))
 }
 
-/** Removes a FIFO by another process: its user may have put a file in its place, whose blocks take long to free. */
+/** Removes a FIFO in another process: its user may have put a file in its place, whose blocks take long to free. */
 export const fifoTask: Task<{ path: string; opener: Credentials | null }, void> = {
   name: 'remove-fifo',
   work: ({ path, opener }) => onGuardedPath(path, 'name', opener, () => removeFifo(path)),
 }
 
-/** `unsaid`: so many came before for which there was no line. */
+/** `unsaid`: letters before this one that got no line. */
 function unknownLetters(log: Log): (letter: string, count: number) => void {
   const lines = new TokenBucket(UNKNOWN_LINES, performance.now())
   let unsaid = 0
@@ -165,7 +165,7 @@ function unknownLetters(log: Log): (letter: string, count: number) => void {
   }
 }
 
-/** One that is listened to, or may be chosen. */
+/** A FIFO that is read, or may be chosen. */
 interface OpenFifo {
   path: string
   socket: Socket
@@ -177,7 +177,7 @@ async function openFifo(path: string, options: FifoOptions): Promise<Omit<OpenFi
   const { as, reason } = openingOf(path, 'name', opener)
   try {
     if (as === null) {
-      // What is there already is looked at behind it.
+      // An existing file is checked below.
       if (lstatSync(path, { throwIfNoEntry: false }) === undefined) await makeFifo(path, as, options)
       return checked(path, openHere(path), options, null)
     }
@@ -197,7 +197,7 @@ async function openFifo(path: string, options: FifoOptions): Promise<Omit<OpenFi
   }
 }
 
-/** What was found at its name, if it is a FIFO of those who may command the master. */
+/** The file at this name, if it is a FIFO of a user who may command the master. */
 function checked(path: string, found: Relay, { log }: FifoOptions, as: Credentials | null): Omit<OpenFifo, 'path'> {
   const { kind, uid, mode, socket, close } = found
   if (kind === 'fifo' && [process.getuid?.(), 0, as?.uid].includes(uid)) {
@@ -210,7 +210,7 @@ function checked(path: string, found: Relay, { log }: FifoOptions, as: Credentia
   throw new Failure('master-fifo', `cannot open the master FIFO: ${path}: ${why}`, EXIT.permission)
 }
 
-/** Opened for writing too: otherwise each writer that goes away would be an end of file. */
+/** Opened for writing too: otherwise the end of each writer would be an end of file. */
 function openHere(path: string): Relay {
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW)
   const stat = fstatSync(fd)
@@ -223,8 +223,8 @@ function openHere(path: string): Relay {
 }
 
 /**
- * Node has no mkfifo(3). Its words come over a pipe, over which no other program of that user can send a descriptor, and it is not waited for without end: that user may stop it, or
- * trace it.
+ * Node has no mkfifo(3). The program's output comes over a pipe, over which no other program of that user can send a
+ * descriptor. The wait for it has an end: that user may stop it, or trace it.
  */
 async function makeFifo(path: string, as: Credentials | null, options: FifoOptions): Promise<void> {
   const { pipes, log, find = systemProgram, makeMs = BRIEFLY.timeout } = options
@@ -242,7 +242,7 @@ async function makeFifo(path: string, as: Credentials | null, options: FifoOptio
   if (why !== null) throw new Error(why)
 }
 
-/** Null: it is made. */
+/** Null: the FIFO was made. */
 function whyNotMade(child: ChildProcess, said: Socket, withinMs: number, kill: () => void): Promise<string | null> {
   const lines = new LastLines()
   const awaitLastWords = lastWordsOf([said])
@@ -269,7 +269,7 @@ function removeFifo(path: string): void {
   try {
     if (lstatSync(path).isFIFO()) unlinkSync(path)
   } catch (error) {
-    // ENOENT: somebody removed it before.
+    // ENOENT: somebody has removed it before.
     if (codeOf(error) !== 'ENOENT') throw error
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The status report: what the master knows of its children at this moment, nothing guessed. Pure but for the wall clock;
- * called by `master.ts` for the control socket, the banner and the metrics.
+ * The status report: what the master knows of its children at this moment, nothing guessed. The control socket, the
+ * banner and the metrics show it. Pure but for the wall clock.
  */
 
 import type { UnendedProcess } from '../../kit/process/tracers.js'
@@ -8,13 +8,13 @@ import type { ProxyReport, StatusReport, WorkerReport } from '../control/control
 import type { ProcessUsage } from '../host/process-usage.js'
 import type { Listener } from '../listen/listeners.js'
 import type { Proxies } from '../proxies/proxies.js'
-import type { Pool, PoolSlot } from '../workers/pool.js'
-import type { Worker } from '../workers/worker.js'
+import type { WorkerHandle } from '../workers/worker-handle.js'
 import type { WorkerLoads } from '../workers/worker-loads.js'
+import type { WorkerSlot, Workers } from '../workers/workers.js'
 
 /** Where the report is read from. */
 export interface StatusSources {
-  pool: Pool
+  workers: Workers
   proxies: Proxies
   usage: ProcessUsage
   loads: WorkerLoads
@@ -25,9 +25,9 @@ export interface StatusSources {
 
 /** One row for each worker that is not gone, and one for each slot that waits to be filled. */
 export function workerReports(sources: StatusSources): WorkerReport[] {
-  const { pool } = sources
-  const rows = pool.workers().map(worker => workerReport(worker, sources))
-  for (const slot of pool.slots) if (slot.current === null) rows.push(emptyReport(slot, sources))
+  const { workers } = sources
+  const rows = workers.all().map(worker => workerReport(worker, sources))
+  for (const slot of workers.slots) if (slot.current === null) rows.push(emptyReport(slot, sources))
   return rows.sort((a, b) => a.slot - b.slot || a.workerId - b.workerId)
 }
 
@@ -48,18 +48,18 @@ export function proxyReports(sources: StatusSources): ProxyReport[] {
 }
 
 /** Those that were killed and given up, because they do not end. */
-export function unendedProcesses({ pool, proxies }: Pick<StatusSources, 'pool' | 'proxies'>): UnendedProcess[] {
-  const workers = [...pool.unended].map(({ address, stays }) => ({
+export function unendedProcesses({ workers, proxies }: Pick<StatusSources, 'workers' | 'proxies'>): UnendedProcess[] {
+  const ofSlots = [...workers.unended].map(({ address, stays }) => ({
     pid: address.pid,
     what: `a worker of slot ${address.slot}`,
     why: stays ?? '',
   }))
-  const others = [...proxies.unended].map(({ ownPid, proxyId, stays }) => ({
+  const ofPlaces = [...proxies.unended].map(({ ownPid, proxyId, stays }) => ({
     pid: ownPid ?? 0,
     what: `proxy ${proxyId}`,
     why: stays ?? '',
   }))
-  return [...workers, ...others]
+  return [...ofSlots, ...ofPlaces]
 }
 
 /** The URLs that the listeners really have. */
@@ -72,33 +72,33 @@ export function toEpoch(sinceMs: number, { nowMs, epochMs }: Pick<StatusSources,
   return Math.round(epochMs - (nowMs - sinceMs))
 }
 
-function workerReport(worker: Worker, sources: StatusSources): WorkerReport {
+function workerReport(worker: WorkerHandle, sources: StatusSources): WorkerReport {
   const { slot, workerId, generation, socketPath } = worker.address
   const usage = sources.usage.of(worker.pid)
   return {
     slot,
     workerId,
     pid: worker.pid,
-    phase: worker.life.phase === 'ready' && !sources.pool.isLinked(worker) ? 'linking' : worker.life.phase,
+    phase: worker.life.phase === 'ready' && !sources.workers.isLinked(worker) ? 'linking' : worker.life.phase,
     why: worker.life.why,
     generation,
     ...sources.loads.of(workerId),
     rssBytes: usage?.rssBytes ?? null,
     cpuPercent: usage?.cpuPercent ?? null,
-    deaths: sources.pool.slots.find(place => place.slot === slot)?.deaths ?? 0,
+    deaths: sources.workers.slots.find(place => place.slot === slot)?.deaths ?? 0,
     sinceMs: toEpoch(worker.life.sinceMs, sources),
     socketPath,
   }
 }
 
 /** One that never was ready says more than that it died. */
-function whyGone(last: Worker | null): string {
+function whyGone(last: WorkerHandle | null): string {
   if (last === null) return 'not started'
   return last.life.readyMs === null ? `${last.life.why}: ${last.bootFailure().reason}` : last.life.why
 }
 
 /** A slot without a worker: why its last one is gone, and when it is filled again. */
-function emptyReport({ slot, generation, last, backOff, deaths }: PoolSlot, sources: StatusSources): WorkerReport {
+function emptyReport({ slot, generation, last, backOff, deaths }: WorkerSlot, sources: StatusSources): WorkerReport {
   const waitMs = Math.max(0, Math.round(backOff.notBeforeMs - sources.nowMs))
   return {
     slot,

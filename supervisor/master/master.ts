@@ -1,10 +1,11 @@
 /**
- * The master owns the listening sockets, the proxies and the workers, and keeps their deadlines. `run-command.ts` composes
- * and starts it; everything outside comes in through `MasterDeps`.
+ * The master owns the listening sockets, the proxies and the workers, and keeps their deadlines. `run-command.ts`
+ * composes and starts it; everything outside comes in through `MasterDeps`.
  *
- * Signals, messages, exits and deadlines only queue an event. The loop takes one event, and the part that owns it handles it.
- * Then the master compares the actual state with the wanted one. What must stay true: the master reads no byte of a public client, runs no application code,
- * never waits in the loop, and leaves no child behind when `finished` resolves.
+ * Signals, messages, exits and deadlines only queue an event. The loop takes one event, and the part that owns it
+ * handles it. Then the master compares the actual state with the wanted one. What must stay true: the master reads no
+ * byte of a public client, runs no application code, never waits in the loop, and leaves no child behind when
+ * `finished` resolves.
  */
 
 import type { InFlightRequest } from '../../kit/channel/messages.js'
@@ -12,8 +13,8 @@ import { EXIT, Failure } from '../../kit/ground/failure.js'
 import { RunningClock } from '../../kit/ground/running-clock.js'
 import type { Log } from '../../kit/log/log.js'
 import type { UnendedProcess } from '../../kit/process/tracers.js'
-import { HookPoints } from '../around/hook-points.js'
-import { HookFailure } from '../around/hooks.js'
+import { HookPoints } from '../attached/hook-points.js'
+import { HookFailure } from '../attached/hooks.js'
 import { PROXY_ENTRY, WORKER_ENTRY } from '../child/child-programs.js'
 import type { MasterContext, MetricsSink } from '../child/master-context.js'
 import { type Release, releaseTask } from '../child/release.js'
@@ -31,8 +32,8 @@ import { demandInherited, openListeners, publicPortOf, socketAccess } from '../l
 import { NOTHING_PASSED } from '../listen/socket-activation.js'
 import { OutputGate, type OutputSink } from '../log/output-lines.js'
 import type { MasterMetricsState } from '../metrics/master-families.js'
+import type { ProxyOutput } from '../proxies/proxy-handle.js'
 import { PROXY_SILENT_MS } from '../proxies/proxy-phase.js'
-import type { ProxyOutput } from '../proxies/proxy-process.js'
 import type { ReloadOutcome, SettingsWanted } from '../reload/reload.js'
 import { describeReloadWait } from '../reload/reload-wait.js'
 import type { Pipes } from '../user/pipes.js'
@@ -51,22 +52,22 @@ import { removeSocketBy } from './socket-removal.js'
 export interface MasterDeps {
   settings: Settings
   readSettings: () => Reading | Promise<Reading>
-  /** Does what is to be done in folders of the service's user. */
+  /** Work in folders of the service's user. */
   tasks?: Tasks
   log: Log
-  /** Gets what the workers print. */
+  /** Output of the workers. */
   output: OutputSink
-  /** Of the children. */
+  /** Pipes of the children. */
   pipes: Pipes
   /** Reopens the master's own logs (SIGUSR1). Resolves with null, or with the reason why it failed. */
   reopenLogs: (move?: () => Promise<void>) => Promise<string | null>
-  /** Makes anew what was removed of the run folder. */
+  /** Restores the parts of the run folder that were removed. */
   keepRunFolder?: () => void
   metrics: MetricsSink
   /** The text of `/metrics`, for proxies that serve it. */
   renderMetrics: () => string | Promise<string>
   version: string
-  /** Where the metrics endpoint really listens, once it does. */
+  /** The URL at which the metrics endpoint listens, once it does. */
   metricsUrl?: () => string | null
   environment?: NodeJS.ProcessEnv
   /** Sockets of systemd. */
@@ -75,7 +76,7 @@ export interface MasterDeps {
   nowMs?: () => number
   /** How long a ready worker may be without a link from every proxy. */
   linkMs?: number
-  /** How long a proxy that accepts may say nothing. */
+  /** How long a proxy that accepts may be silent. */
   proxySilentMs?: number
   backOffShare?: number
   /** How the kernel's OOM kills are counted. */
@@ -91,7 +92,10 @@ export interface MasterDeps {
 /** A link is a connect on the same machine. A proxy without a link after this time hangs. */
 const LINK_MS = 10_000
 
-/** A proxy inherits our standard output only if it runs as our user. Another user could read root's terminal, or overwrite root's file. */
+/**
+ * A proxy inherits our standard output only if it runs as our user. Another user could read root's terminal, or
+ * overwrite root's file.
+ */
 function proxyOutput({ logto, credentials }: Settings): ProxyOutput {
   if (logto !== null) return 'ignore'
   return credentials === null ? 'inherit' : 'pipe'
@@ -108,7 +112,10 @@ export class Master {
   readonly #bornMs: number
   readonly #clock = new RunningClock()
   readonly #clockWatch = new ClockWatch(this.#clock, finding => this.#found(finding))
-  /** The start of the master in the wall clock as it is set now. It is kept, because a start time must not differ from one look to the next. */
+  /**
+   * The start of the master in the wall clock as it is set now. It is kept, because a start time must not differ from
+   * one look to the next.
+   */
   #startedMs = Date.now()
   readonly #hooks: HookPoints
   #endSignals: () => void = () => {}
@@ -171,7 +178,9 @@ export class Master {
     return this.#started.promise
   }
 
-  /** Reloads, after those that were asked for before; `progress` gets a line for each thing done, `why` is for the log. */
+  /**
+   * Reloads, after the reloads that were requested before. `progress` gets a line for each step, `why` is for the log.
+   */
   reload(progress: (text: string) => void, why = 'command'): Promise<ReloadOutcome> {
     return new Promise(done => {
       this.#queue.put({ type: 'reload', request: { why, scope: 'configuration', progress, done } })
@@ -184,10 +193,11 @@ export class Master {
     return describeReloadWait(tree?.reloads.wait(workerId => tree.loads.of(workerId).inFlight, Date.now()) ?? null)
   }
 
-  /** What a person asked of the running tree; resolves when it has happened or has failed. */
+  /** An operator's order to the running tree; resolves when it is done or has failed. */
   order(order: Order, progress: (text: string) => void): Promise<OrderOutcome> {
     if (order.type === 'reopen-logs' && (this.#tree === null || this.#shutdown !== null)) {
-      // Whoever moved a file away during a long start is not to wait for its end, nor is a long stop to write on into that file.
+      // An operator who has moved the log file need not wait for the end of a long start, and a long stop must not
+      // write on into the moved file.
       return this.reopenLogs().then(why => (why === null ? { ok: true } : { ok: false, reason: why, lines: [] }))
     }
     return new Promise(done => this.#queue.put({ type: 'order', request: { order, progress, done } }))
@@ -199,7 +209,7 @@ export class Master {
     await this.finished
   }
 
-  /** A letter of the master FIFO: what a signal would do. */
+  /** A letter of the master FIFO: the same as a signal. */
   signal(name: string, event: SignalEvent): void {
     this.#queue.put({ type: 'signal', signal: name, event })
   }
@@ -209,21 +219,24 @@ export class Master {
     return this.#finished.promise
   }
 
-  /** What SIGUSR1 does; `move`: what has to be done before. Resolves with why the log could not be opened, null: it was. Never rejects. */
+  /**
+   * The work of SIGUSR1; `move`: work to be done before. Resolves with the reason why the log could not be opened, or
+   * null. Never rejects.
+   */
   async reopenLogs(move?: () => Promise<void>): Promise<string | null> {
     const why = await this.#deps.reopenLogs(move)
-    // Those of the proxies may be elsewhere.
+    // The logs of the proxies may be other files.
     if (why === null || move === undefined) this.#tree?.proxies.reopenLogs()
     if (why === null) this.#context.log('logs-reopened')
     return why
   }
 
-  /** Processes that SIGKILL does not end; after the end of the master, those that it has left. */
+  /** Processes that SIGKILL does not end; after the end of the master, those that still exist. */
   get unended(): UnendedProcess[] {
     return this.#tree === null ? this.#left : unendedProcesses(this.#tree)
   }
 
-  /** What runs at this moment. */
+  /** The report on everything that runs now. */
   status(): StatusReport {
     const tree = this.#tree
     const nowMs = this.#context.nowMs()
@@ -232,13 +245,13 @@ export class Master {
     return {
       version: this.#deps.version,
       pid: process.pid,
-      generation: tree?.pool.target.base.number ?? 0,
+      generation: tree?.workers.target.base.number ?? 0,
       sinceMs: this.#startedMs,
       iniPath: this.#deps.settings.iniPath,
       iniSection: this.#deps.settings.iniSection,
       urls: urlsOf(tree?.listeners ?? []),
       metricsUrl: this.#deps.metricsUrl?.() ?? null,
-      wanted: tree?.pool.target.wanted ?? 0,
+      wanted: tree?.workers.target.wanted ?? 0,
       stopping: this.#shutdown !== null,
       reloading: tree?.reloads.isRunning ?? false,
       paused: tree?.proxies.arePaused ?? false,
@@ -254,11 +267,11 @@ export class Master {
     const tree = this.#tree
     if (tree === null) return 0
     const nowMs = this.#context.nowMs()
-    const ready = tree.pool.workers().filter(worker => worker.life.phase === 'ready')
+    const ready = tree.workers.all().filter(worker => worker.life.phase === 'ready')
     return ready.filter(worker => tree.loads.answers(worker.address.workerId, nowMs, withinMs)).length
   }
 
-  /** The oldest requests that are not answered yet. */
+  /** The oldest requests without a response. */
   async inFlight(): Promise<InFlightRequest[]> {
     return (await this.#tree?.survey.ask(this.#tree.proxies.alive())) ?? []
   }
@@ -270,7 +283,10 @@ export class Master {
     return this.#tree.metrics.state(facts, this.#known(this.#tree))
   }
 
-  /** The clock was stepped or stood still. No process is killed for that. Work that the wall clock makes due (cron) is done now. */
+  /**
+   * The clock was stepped or stood still. No process is killed for that. Work that the wall clock makes due (cron) is
+   * done now.
+   */
   #found(finding: ClockFinding): void {
     const { event, ...fields } = finding
     if (finding.event === 'clock-stepped')
@@ -279,8 +295,13 @@ export class Master {
     this.#queue.put({ type: 'tick' })
   }
 
-  #known({ pool, proxies, usage, loads }: ProcessTree): Pick<ProcessTree, 'pool' | 'proxies' | 'usage' | 'loads'> {
-    return { pool, proxies, usage, loads }
+  #known({
+    workers,
+    proxies,
+    usage,
+    loads,
+  }: ProcessTree): Pick<ProcessTree, 'workers' | 'proxies' | 'usage' | 'loads'> {
+    return { workers, proxies, usage, loads }
   }
 
   async #plant(): Promise<ProcessTree> {
@@ -299,7 +320,7 @@ export class Master {
     })
     try {
       if (settings.dieOnIdle) demandInherited(listeners)
-      // Behind the listeners: where the port is taken, nothing is migrated.
+      // After the listeners: if the port is taken, no migration runs.
       await this.#hooks.beforeApplication(settings)
       if (this.#shutdown !== null) throw interrupted(this.#shutdown.why)
     } catch (error) {
@@ -324,7 +345,7 @@ export class Master {
     )
   }
 
-  /** It stays where that is not done in time: the next start takes it. */
+  /** A socket that is not removed in time stays; the next start removes it. */
   #removeSocket(path: string): Promise<void> {
     const { tasks, log } = this.#context
     return removeSocketBy(tasks, path, this.#deps.settings.credentials, log)
@@ -334,7 +355,7 @@ export class Master {
     return await this.#context.tasks.run(releaseTask, settings, { ...settings, what: 'cannot look up the release' })
   }
 
-  /** For a reload: the new settings, once what must run before their application has run. */
+  /** For a reload: the new settings, after the hooks that must run before their application. */
   async #readAgain({ scope, ifChanged, inForce }: SettingsWanted): Promise<Reading> {
     const asBefore: Reading = { settings: inForce, mistakes: [], remarks: [] }
     const reading = scope === 'workers' ? asBefore : await this.#deps.readSettings()
@@ -381,10 +402,10 @@ export class Master {
     }
   }
 
-  /** Nobody is waited for any more. */
+  /** From here on nothing is waited for. */
   #kill(why: string): void {
     if (this.#shutdown === null || this.#tree === null) return
-    this.#tree.companions.kill()
+    this.#tree.attached.kill()
     this.#hooks.close()
     this.#shutdown.kill(why, this.#tree)
   }
@@ -396,7 +417,7 @@ export class Master {
       this.#context.log('worker-status', { slot, pid, phase, generation, requests, inFlight, lagMs, rssBytes })
   }
 
-  /** After each event. */
+  /** Runs after each event. */
   #settle(): void {
     const tree = this.#tree
     if (tree === null) return
@@ -405,21 +426,24 @@ export class Master {
     if (!this.#isStarted && this.#shutdown === null && tree.isWhole) this.#succeed(tree)
   }
 
-  /** Is called when the workers are gone. Ends daemons, cron jobs and hooks. */
-  #isSwept({ settings, companions }: ProcessTree): boolean {
-    return this.#hooks.atExit(settings) && companions.end(settings.reloadMercyMs) && this.#hooks.close()
+  /** Runs when the workers have ended. Ends daemons, cron jobs and hooks. */
+  #isSwept({ settings, attached }: ProcessTree): boolean {
+    return this.#hooks.atExit(settings) && attached.end(settings.reloadMercyMs) && this.#hooks.close()
   }
 
   #succeed(tree: ProcessTree): void {
     this.#isStarted = true
     const bootMs = Math.round(this.#context.nowMs() - this.#bornMs)
-    this.#context.log('master-ready', { workers: tree.pool.target.wanted, bootMs })
+    this.#context.log('master-ready', { workers: tree.workers.target.wanted, bootMs })
     this.#started.resolve()
-    this.#hooks.served(tree.pool.target.base)
+    this.#hooks.served(tree.workers.target.base)
     tree.reloads.open()
   }
 
-  /** The first worker or proxy failed during the start. The start is given up, because a second try would hide the reason. */
+  /**
+   * The first worker or proxy failed during the start. The start is given up, because a second try would hide the
+   * reason.
+   */
   #failStart(what: string, { reason, lines, arePrinted }: StartFailure): void {
     if (this.#isStarted || this.#shutdown !== null) return
     this.#failure = (arePrinted ? printedFailure : longFailure)(`cannot start: ${what}: ${reason}`, lines)
@@ -449,13 +473,13 @@ export class Master {
   }
 }
 
-/** A hook's last lines belong to the message. */
+/** The last lines of a hook are a part of the message. */
 function startFailure(error: unknown): unknown {
   if (!(error instanceof HookFailure)) return error
   return printedFailure(`cannot start: ${error.message}`, error.lines)
 }
 
-/** The lines are a child's, which has printed them. */
+/** The child has printed these lines already. */
 function printedFailure(message: string, lines: readonly string[]): Failure {
   const failure = longFailure(message, lines)
   failure.brief = message

@@ -1,9 +1,10 @@
 /**
- * The page of metrics for proxies that ask for it. Owned by `process-tree.ts`.
+ * The page of metrics for proxies that ask for it.
  *
- * A program of the service's user may ask in a proxy's name, thousands of times at once, and the page may be megabytes. So a proxy has one answer under way:
- * who asks again before the kernel has all of it gets one more, to the last question. An honest proxy waits for no other (`proxy/observe/metrics-page.ts`). One
- * answer is written in one turn of the loop.
+ * A program of the service's user may ask in a proxy's name, thousands of times at once, and the page may be megabytes.
+ * So a proxy has one answer under way: who asks again before the kernel has all of it gets one more, to the last
+ * question. An honest proxy waits for no other (`proxy/observe/metrics-page.ts`). One answer is written in one turn of
+ * the loop.
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises'

@@ -1,15 +1,16 @@
 /**
- * What `metrics/master-families.ts` wants to know of the master, from its parts. Owned by `process-tree.ts`; asked at each scrape.
+ * The state of the master that `metrics/master-families.ts` shows, collected from the parts of the master at each
+ * scrape.
  */
 
 import type { ProcessUsage } from '../host/process-usage.js'
 import { CpuSeconds } from '../metrics/cpu-seconds.js'
 import type { MasterMetricsState, WorkerMetricsState } from '../metrics/master-families.js'
 import type { Proxies } from '../proxies/proxies.js'
-import type { Pool } from '../workers/pool.js'
-import type { Worker } from '../workers/worker.js'
+import type { WorkerHandle } from '../workers/worker-handle.js'
 import { RESTART_WORKER, SOCKET_GONE, WORKER_PHASES } from '../workers/worker-life.js'
 import type { WorkerLoads } from '../workers/worker-loads.js'
+import type { Workers } from '../workers/workers.js'
 
 /** Why a worker's place was taken by another: the last `why` of its life. */
 const REASONS = [
@@ -36,7 +37,7 @@ const REASONS = [
 
 /** Where the state is read from. */
 export interface MetricsSources {
-  pool: Pool
+  workers: Workers
   proxies: Proxies
   usage: ProcessUsage
   loads: WorkerLoads
@@ -55,7 +56,7 @@ export class MetricsState {
   readonly #restarts = new Map(REASONS.map(reason => [reason, 0]))
 
   /** A worker was reaped. */
-  gone({ address, life }: Worker, usage: ProcessUsage): void {
+  gone({ address, life }: WorkerHandle, usage: ProcessUsage): void {
     this.#record(address, usage)
     this.#cpu.retire(address.workerId)
     const count = this.#restarts.get(life.why)
@@ -63,18 +64,18 @@ export class MetricsState {
   }
 
   /** The state at this moment. */
-  state(facts: MetricsFacts, { pool, proxies, usage, loads }: MetricsSources): MasterMetricsState {
-    const workers = pool.workers()
-    for (const { address } of workers) this.#record(address, usage)
+  state(facts: MetricsFacts, { workers, proxies, usage, loads }: MetricsSources): MasterMetricsState {
+    const all = workers.all()
+    for (const { address } of all) this.#record(address, usage)
     return {
       version: facts.version,
       nodeVersion: process.version,
       startedMs: facts.startedMs,
-      generation: pool.target.base.number,
-      workersWanted: pool.target.wanted,
+      generation: workers.target.base.number,
+      workersWanted: workers.target.wanted,
       phases: WORKER_PHASES,
-      workers: workers.map(worker => workerState(worker, pool, usage, loads)),
-      slots: pool.slots.map(({ slot }) => slot),
+      workers: all.map(worker => workerState(worker, workers, usage, loads)),
+      slots: workers.slots.map(({ slot }) => slot),
       proxies: proxies.alive().filter(({ life }) => life.phase === 'listening').length,
       restarts: Object.fromEntries(this.#restarts),
       reloads: { ...facts.reloads },
@@ -82,18 +83,23 @@ export class MetricsState {
     }
   }
 
-  #record({ slot, workerId, pid }: Worker['address'], usage: ProcessUsage): void {
+  #record({ slot, workerId, pid }: WorkerHandle['address'], usage: ProcessUsage): void {
     const seconds = usage.of(pid)?.cpuSeconds
     if (seconds !== undefined) this.#cpu.record(slot, workerId, seconds)
   }
 }
 
-function workerState(worker: Worker, pool: Pool, usage: ProcessUsage, loads: WorkerLoads): WorkerMetricsState {
+function workerState(
+  worker: WorkerHandle,
+  workers: Workers,
+  usage: ProcessUsage,
+  loads: WorkerLoads,
+): WorkerMetricsState {
   const { slot, workerId } = worker.address
   return {
     slot,
     phase: worker.life.phase,
-    up: pool.isServing(worker),
+    up: workers.isServing(worker),
     rssBytes: usage.of(worker.pid)?.rssBytes ?? null,
     lagMs: loads.of(workerId).lagMs,
   }

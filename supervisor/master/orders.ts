@@ -1,15 +1,15 @@
 /**
- * What a person asks of the running tree besides reload and stop: so many workers, a new one in a slot, requests held back.
- * Owned by `process-tree.ts`, which calls `check` after every event. An order only changes what is wanted (`PoolTarget.wanted`,
- * a worker's `recycle`, the proxies' pause); the slots bring it about as they bring about everything else.
- * Must stay true: an order is answered when it has happened, or has failed; then nobody goes on trying for it in silence.
+ * Orders of a person to the running tree besides reload and stop: a number of workers, a new worker in a slot, a pause
+ * of requests. `check` runs after every event. An order only changes what is wanted (`WorkersTarget.wanted`, a worker's
+ * `recycle`, the proxies' pause); the slots bring it about as they bring about everything else. Must stay true: an
+ * order is answered when it is done or has failed; after a failure nothing goes on trying in silence.
  */
 
 import type { MasterContext } from '../child/master-context.js'
-import type { Pool, PoolSlot } from '../workers/pool.js'
 import type { Scaler } from '../workers/scaler.js'
-import type { BootFailure, Worker } from '../workers/worker.js'
+import type { BootFailure, WorkerHandle } from '../workers/worker-handle.js'
 import { RESTART_WORKER } from '../workers/worker-life.js'
+import type { WorkerSlot, Workers } from '../workers/workers.js'
 
 export type Order =
   | { type: 'scale'; wanted: number | 'auto' }
@@ -18,33 +18,33 @@ export type Order =
   | { type: 'resume' }
   | { type: 'reopen-logs' }
 
-/** `lines`: the worker's last lines on standard error, where a worker was the reason. */
+/** `lines`: the worker's last lines on standard error, if a worker was the reason. */
 export type OrderOutcome = { ok: true } | { ok: false; reason: string; lines: string[] }
 
-/** Somebody waits for an order. */
+/** An order whose sender waits for its end. */
 export interface OrderRequest {
   order: Order
   progress(text: string): void
   done(outcome: OrderOutcome): void
 }
 
-/** What an order needs of the proxies. */
+/** The proxies, as orders need them. */
 export interface OrderProxies {
   pause(isPaused: boolean): void
   readonly arePaused: boolean
   readonly areInStep: boolean
 }
 
-/** An order that has not happened yet; `before` is the worker that shall be replaced. */
+/** An order that is not done yet; `before` is the worker to be replaced. */
 interface Open {
   request: OrderRequest
-  before: Worker | null
+  before: WorkerHandle | null
 }
 
 /** All orders of a master. */
 export class Orders {
   readonly #context: MasterContext
-  readonly #pool: Pool
+  readonly #workers: Workers
   readonly #proxies: OrderProxies
   readonly #scaler: Scaler
   readonly #reopenLogs: () => Promise<string | null>
@@ -52,19 +52,19 @@ export class Orders {
 
   constructor(
     context: MasterContext,
-    pool: Pool,
+    workers: Workers,
     proxies: OrderProxies,
     scaler: Scaler,
     reopenLogs: () => Promise<string | null>,
   ) {
     this.#context = context
-    this.#pool = pool
+    this.#workers = workers
     this.#proxies = proxies
     this.#scaler = scaler
     this.#reopenLogs = reopenLogs
   }
 
-  /** Takes an order in; what cannot be is refused at once. */
+  /** Takes an order; an impossible one is refused at once. */
   request(request: OrderRequest): void {
     const { order } = request
     switch (order.type) {
@@ -82,21 +82,21 @@ export class Orders {
     }
   }
 
-  /** A worker ended before it was ready: whoever waits for it hears why. */
+  /** A worker ended before it was ready: orders that wait for it fail with its reason. */
   bootFailed({ slot, reason, lines }: BootFailure): void {
     this.#settle(({ request: { order }, before }) => {
       if (order.type === 'scale') return refusal(`slot ${slot}: ${reason}: it is tried again`, lines)
       if (order.type !== 'restart-worker' || order.slot !== slot) return null
-      // It died by itself meanwhile, and its slot is filled in any case.
+      // The worker died by itself meanwhile, and its slot is filled in any case.
       if (before === null || before.life.phase === 'gone')
         return refusal(`slot ${slot}: ${reason}: it is tried again`, lines)
-      // Otherwise it would be tried again and again, with nobody there to read why.
+      // Otherwise it would be replaced again and again, and nobody would read the reason.
       before.keep()
       return refusal(`slot ${slot}: ${reason}: the worker before it goes on`, lines)
     })
   }
 
-  /** Answers those whose order has happened. */
+  /** Answers orders that are done. */
   check(): void {
     if (this.#open.length > 0) this.#settle(open => (this.#hasHappened(open) ? { ok: true } : null))
   }
@@ -124,7 +124,7 @@ export class Orders {
     this.#context.put({ type: 'tick' })
   }
 
-  /** `daimyo scale` waits until the workers have come and gone. */
+  /** `daimyo scale` waits until the workers have started and ended. */
   #scale(count: number | 'auto', request: OrderRequest): void {
     const why = this.#scaler.scale(count)
     if (why === null) this.#open.push({ request, before: null })
@@ -132,8 +132,8 @@ export class Orders {
   }
 
   #restart(number: number, request: OrderRequest): void {
-    const slots = this.#pool.slots.map(({ slot }) => slot)
-    const worker = this.#pool.slots.find(({ slot }) => slot === number)?.current ?? null
+    const slots = this.#workers.slots.map(({ slot }) => slot)
+    const worker = this.#workers.slots.find(({ slot }) => slot === number)?.current ?? null
     if (!slots.includes(number))
       return request.done(refusal(`no slot ${number}: there are ${slots.join(', ') || 'none'}`))
     if (worker === null) return request.done(refusal(`slot ${number}: it has no worker: one is started anyway`))
@@ -145,27 +145,27 @@ export class Orders {
   }
 
   #hasHappened({ request: { order }, before }: Open): boolean {
-    const { slots, target } = this.#pool
+    const { slots, target } = this.#workers
     if (order.type === 'pause' || order.type === 'resume' || order.type === 'reopen-logs')
       return this.#proxies.areInStep
     if (order.type === 'restart-worker') {
       const slot = slots.find(({ slot }) => slot === order.slot)
       if (slot === undefined) return true
-      return slot.current !== before && this.#pool.isInPlace(slot.current) && !this.#isLeaving(before)
+      return slot.current !== before && this.#workers.isInPlace(slot.current) && !this.#isLeaving(before)
     }
-    // Of two that ask for different numbers the last one counts, for both.
-    const inPlace = slots.filter(({ current }) => this.#pool.isInPlace(current)).length
+    // Of two orders for different numbers the last one counts, for both.
+    const inPlace = slots.filter(({ current }) => this.#workers.isInPlace(current)).length
     return slots.length === target.wanted && inPlace === slots.length && !this.#areTakenAway(slots)
   }
 
-  /** Workers of slots that are no longer there still finish what they have. Those of the others are merely recycled. */
-  #areTakenAway(slots: readonly PoolSlot[]): boolean {
-    return this.#pool.draining.some(({ address }) => !slots.some(({ slot }) => slot === address.slot))
+  /** Workers of removed slots still finish their requests. Workers of other slots are merely recycled. */
+  #areTakenAway(slots: readonly WorkerSlot[]): boolean {
+    return this.#workers.draining.some(({ address }) => !slots.some(({ slot }) => slot === address.slot))
   }
 
-  /** Whoever is kept for its tunnels only is not waited for. */
-  #isLeaving(worker: Worker | null): boolean {
-    return worker !== null && this.#pool.leaving.has(worker) && worker.life.phase !== 'lingering'
+  /** Nothing waits for a worker that lingers for its tunnels. */
+  #isLeaving(worker: WorkerHandle | null): boolean {
+    return worker !== null && this.#workers.leaving.has(worker) && worker.life.phase !== 'lingering'
   }
 
   #settle(outcomeOf: (open: Open) => OrderOutcome | null): void {

@@ -1,12 +1,13 @@
 /**
- * The running tree: listeners, proxies, workers and what is known of them, wired together. Made by `master.ts` once the
- * listeners are open; it hands each event to its owner and has the owners compare what is with what is wanted.
+ * The running tree: listeners, proxies, workers and their figures, wired together, from the moment at which the
+ * listeners are open. It hands each event to the part that owns it; then each part compares the actual state with the
+ * desired one.
  */
 
 import type { ProxyToMaster } from '../../kit/channel/messages.js'
 import { reasonOf } from '../../kit/ground/failure.js'
 import { sharedMs } from '../../kit/ground/shared-clock.js'
-import { Companions } from '../around/companions.js'
+import { AttachedProcesses } from '../attached/attached-processes.js'
 import { AssetGrace } from '../child/asset-grace.js'
 import type { Generation, MasterContext } from '../child/master-context.js'
 import type { Release } from '../child/release.js'
@@ -16,69 +17,72 @@ import { ProcessUsage, type UsageOptions } from '../host/process-usage.js'
 import type { Listener } from '../listen/listeners.js'
 import { InFlightSurvey } from '../proxies/in-flight-survey.js'
 import { Proxies } from '../proxies/proxies.js'
+import type { ProxyHandle, ProxyOutput } from '../proxies/proxy-handle.js'
 import { nextProxyLookMs } from '../proxies/proxy-phase.js'
-import type { ProxyOutput, ProxyProcess } from '../proxies/proxy-process.js'
 import { proxySettings } from '../proxies/proxy-settings.js'
 import { PathWatch, type WatchedPath, watchedPaths } from '../reload/path-watch.js'
 import { type ReloadDeps, type ReloadRequest, Reloads } from '../reload/reload.js'
 import { MemoryWatch } from '../workers/memory-watch.js'
-import { Pool } from '../workers/pool.js'
 import { Scaler, workersAtStart } from '../workers/scaler.js'
 import { nextLookMs } from '../workers/worker-life.js'
 import { WorkerLoads } from '../workers/worker-loads.js'
+import { Workers } from '../workers/workers.js'
 import type { MasterEvent, TreeEvent } from './master-events.js'
 import { unendedProcesses } from './master-status.js'
 import { MetricsAnswers } from './metrics-answers.js'
 import { MetricsState } from './metrics-state.js'
 import { Orders } from './orders.js'
 
-/** Why a start is not complete. `arePrinted`: the lines are the child's own, and have gone where all children print. */
+/** Why a start is not complete. `arePrinted`: the lines are the child's own, and are where all children print. */
 export interface StartFailure {
   reason: string
   lines: string[]
   arePrinted: boolean
 }
 
-/** What the tree needs of the outside, besides the context. */
+/** The outside world of the tree, besides the context. */
 export interface TreeDeps {
   readSettings: ReloadDeps['readSettings']
   resolveRelease: ReloadDeps['resolveRelease']
   renderMetrics: () => string | Promise<string>
   proxyStdout: ProxyOutput
   usage: UsageOptions
-  /** The master's logs and those of the proxies. Resolves with why the master's could not be opened; null: it was. */
+  /**
+   * Reopens the logs of the master and of the proxies. Resolves with the reason why the master's could not be opened,
+   * or null.
+   */
   reopenLogs(): Promise<string | null>
-  /** A worker did not get ready, or a proxy gave up before any worked; a reason to end a start that is not complete. */
+  /** A worker did not become ready, or a proxy gave up before any worked: a reason to end an incomplete start. */
   startFailed(what: string, failure: StartFailure): void
-  /** Its settings are in force: its first worker serves. */
+  /** The settings of the generation are in force: its first worker serves. */
   served(generation: Generation): void
   /** A worker of slot 1 has become ready, with `ready-check` too. */
   accepting(settings: Settings): void
 }
 
-/** Everything that one start has brought to life. */
+/** Everything that one start has created. */
 export class ProcessTree {
   readonly listeners: readonly Listener[]
   readonly proxies: Proxies
-  readonly pool: Pool
+  readonly workers: Workers
   readonly reloads: Reloads
   readonly scaler: Scaler
   readonly orders: Orders
-  readonly companions: Companions
+  readonly attached: AttachedProcesses
   readonly usage: ProcessUsage
   readonly survey = new InFlightSurvey()
   readonly watch: PathWatch
-  readonly loads = new WorkerLoads(workerId => this.pool.find(workerId) !== undefined)
+  readonly loads = new WorkerLoads(workerId => this.workers.find(workerId) !== undefined)
   readonly metrics = new MetricsState()
   readonly #memory: MemoryWatch
   readonly #context: MasterContext<MasterEvent>
   readonly #deps: TreeDeps
   readonly #grace = new AssetGrace()
   readonly #answers: MetricsAnswers
-  /** The release that was last tried in place of one that is gone. */
+  /** The release that was tried last in place of a missing one. */
   #followed: Release | null = null
   #isFollowing = false
-  /** Those in force: a reload that proved itself has changed them. */
+  /** The settings in force: a successful reload has changed them. */
   settings: Settings
 
   constructor(
@@ -95,49 +99,49 @@ export class ProcessTree {
       context.log('metrics-failed', { why: reasonOf(error) }),
     )
     this.proxies = this.#makeProxies(generation)
-    this.pool = this.#makePool(generation)
+    this.workers = this.#makeWorkers(generation)
     this.reloads = new Reloads({
       context,
-      pool: this.pool,
+      workers: this.workers,
       readSettings: deps.readSettings,
       resolveRelease: deps.resolveRelease,
       apply: next => this.#apply(next),
       isInForce: () => this.proxies.areInStep,
-      answersOf: workerId => this.loads.of(workerId),
+      figuresOf: workerId => this.loads.of(workerId),
     })
-    this.companions = new Companions(generation.settings, context)
+    this.attached = new AttachedProcesses(generation.settings, context)
     this.usage = new ProcessUsage(() => this.#childPids(), {
       ...deps.usage,
       onRound: () => context.put({ type: 'usage' }),
     })
-    this.#memory = new MemoryWatch(context, this.pool, this.usage)
+    this.#memory = new MemoryWatch(context, this.workers, this.usage)
     this.scaler = new Scaler(context, this)
-    this.orders = new Orders(context, this.pool, this.proxies, this.scaler, deps.reopenLogs)
+    this.orders = new Orders(context, this.workers, this.proxies, this.scaler, deps.reopenLogs)
     const { credentials } = generation.settings
     const changed = (watched: WatchedPath) => context.put({ type: 'touched', watched })
     this.watch = new PathWatch({ credentials, pipes: context.pipes, log: context.log, changed })
     this.watch.watch(watchedPaths(generation.settings))
   }
 
-  /** Every proxy accepts and every slot's worker is linked, or waits for its first request. */
+  /** Every proxy accepts, and the worker of every slot is linked or waits for its first request. */
   get isWhole(): boolean {
-    const { pool, proxies } = this
-    const inPlace = pool.slots.filter(slot => pool.isInPlace(slot.current)).length
-    return proxies.areListening && inPlace >= pool.target.wanted
+    const { workers, proxies } = this
+    const inPlace = workers.slots.filter(slot => workers.isInPlace(slot.current)).length
+    return proxies.areListening && inPlace >= workers.target.wanted
   }
 
-  /** Lets one event happen. */
+  /** Handles one event. */
   take(event: TreeEvent): void {
-    const { pool, proxies, reloads } = this
+    const { workers, proxies, reloads } = this
     switch (event.type) {
       case 'worker':
-        return pool.apply(event.worker, event.event)
+        return workers.apply(event.worker, event.event)
       case 'worker-message':
-        return pool.take(event.worker, event.message)
+        return workers.take(event.worker, event.message)
       case 'worker-exit':
-        return pool.exit(event.worker, event.end)
+        return workers.exit(event.worker, event.end)
       case 'worker-ended':
-        return pool.endedLate(event.worker, event.code, event.signal)
+        return workers.endedLate(event.worker, event.code, event.signal)
       case 'proxy-ended':
         return proxies.endedLate(event.proxy, event.code, event.signal)
       case 'proxy':
@@ -149,35 +153,36 @@ export class ProcessTree {
       case 'order':
         return this.orders.request(event.request)
       case 'reading':
-        // Also those of a refused one: who mends the file with the mistake wants to see it taken.
+        // Files of a refused configuration too: a reload has to follow when the mistake is mended.
         if ('files' in event.reading) this.watch.watch(watchedPaths(this.settings, event.reading.files))
         return reloads.read(event.reading, event.release)
       case 'usage':
         this.#context.oomKills.look()
         this.#context.keepRunFolder()
-        pool.replaceUnreachable()
+        workers.replaceUnreachable()
         return this.#memory.look(this.settings.memoryReport)
       case 'touched':
         return this.#touched(event.watched)
       case 'tick':
-        pool.replaceUnreachable(true)
-        for (const worker of pool.workers()) pool.apply(worker, { type: 'tick' })
+        workers.replaceUnreachable(true)
+        for (const worker of workers.all()) workers.apply(worker, { type: 'tick' })
         for (const proxy of proxies.alive()) proxies.apply(proxy, { type: 'tick' })
     }
   }
 
-  /** Compares what is with what is wanted; returns the times at which to look again although nothing happens. */
+  /** Compares the actual state with the desired one; returns the times at which to look again if nothing happens. */
   reconcile(): (number | null)[] {
-    const { pool, proxies, reloads } = this
-    // A canary that failed moves the target back before its slot is filled: no second one is started only to be stopped.
+    const { workers, proxies, reloads } = this
+    // A canary that failed moves the target back before its slot is filled: otherwise a second canary would start only
+    // to be stopped.
     reloads.check()
-    pool.reconcile()
-    // A reload may move the target, and then there is more to do.
+    workers.reconcile()
+    // A reload may have moved the target, and then there is more to do.
     reloads.check()
     this.orders.check()
-    const waits = [this.scaler.check(), pool.reconcile(), proxies.reconcile(), reloads.wakeAtMs]
-    waits.push(...this.companions.check())
-    for (const { life } of pool.workers()) waits.push(nextLookMs(life))
+    const waits = [this.scaler.check(), workers.reconcile(), proxies.reconcile(), reloads.wakeAtMs]
+    waits.push(...this.attached.check())
+    for (const { life } of workers.all()) waits.push(nextLookMs(life))
     for (const { life } of proxies.alive()) waits.push(nextProxyLookMs(life))
     return waits
   }
@@ -194,17 +199,17 @@ export class ProcessTree {
       stdout: this.#deps.proxyStdout,
     }
     return new Proxies(options, this.#context, {
-      rotation: () => this.pool.rotation(),
+      rotation: () => this.workers.rotation(),
       gone: proxy => {
         this.loads.proxyGone(proxy.proxyId)
-        this.pool.proxyGone(proxy.proxyId)
+        this.workers.proxyGone(proxy.proxyId)
       },
       startFailed: (proxyId, reason, lines) =>
         this.#deps.startFailed(`proxy ${proxyId}`, { reason, lines, arePrinted: true }),
     })
   }
 
-  #makePool(generation: Generation): Pool {
+  #makeWorkers(generation: Generation): Workers {
     const wanted = workersAtStart(generation)
     const target = {
       wanted,
@@ -212,7 +217,7 @@ export class ProcessTree {
       target: generation,
       move: { why: 'reload', atOnce: true, hold: 'none' as const },
     }
-    const pool: Pool = new Pool(target, this.#context, this.proxies, {
+    const workers: Workers = new Workers(target, this.#context, this.proxies, {
       bootFailed: failure => {
         this.#deps.startFailed('the application', failure)
         this.reloads.bootFailed(failure)
@@ -228,26 +233,26 @@ export class ProcessTree {
         this.metrics.gone(worker, this.usage)
       },
     })
-    return pool
+    return workers
   }
 
   /**
-   * The release of the workers is gone, and the settings lead to another: without a reload the slots would stay empty one after the other. Each release is
-   * tried once: what fails there would fail again.
+   * The release of the workers is gone, and the settings lead to another one: without a reload one slot after the other
+   * would become empty. Each release is tried once: a second try would fail in the same way.
    */
   #follow(number: number): void {
-    const { base } = this.pool.target
+    const { base } = this.workers.target
     if (number !== base.number || this.reloads.isRunning || this.#isFollowing) return
     this.#isFollowing = true
     const { settings, release } = base
     const options = { credentials: settings.credentials, what: 'cannot look for the release' }
     const looked = this.#context.tasks.run(movedTask, { number, settings, release }, options)
-    // What is not known now is looked for after the next failure.
+    // A release that is unknown now is looked up after the next failure.
     void looked
       .catch(() => null)
       .then(moved => {
         this.#isFollowing = false
-        if (moved !== null && number === this.pool.target.base.number && !this.reloads.isRunning) this.#turnTo(moved)
+        if (moved !== null && number === this.workers.target.base.number && !this.reloads.isRunning) this.#turnTo(moved)
       })
   }
 
@@ -258,28 +263,28 @@ export class ProcessTree {
     this.#context.put({ type: 'reload', request })
   }
 
-  #hear(proxy: ProxyProcess, message: ProxyToMaster): void {
+  #hear(proxy: ProxyHandle, message: ProxyToMaster): void {
     this.proxies.apply(proxy, { type: 'heard' })
     switch (message.type) {
       case 'worker-linked':
-        return this.pool.linked(message.workerId, proxy.proxyId)
+        return this.workers.linked(message.workerId, proxy.proxyId)
       case 'worker-drained':
-        return this.pool.left(message.workerId, proxy.proxyId, { requests: false, tunnels: false })
+        return this.workers.left(message.workerId, proxy.proxyId, { requests: false, tunnels: false })
       case 'worker-draining':
-        return this.pool.left(message.workerId, proxy.proxyId, message)
+        return this.workers.left(message.workerId, proxy.proxyId, message)
       case 'worker-blocked': {
         const { type: _, workerId, ...loop } = message
-        return this.pool.blocked(workerId, { type: 'blocked', loop })
+        return this.workers.blocked(workerId, { type: 'blocked', loop })
       }
       case 'link-broken':
-        return this.pool.brokeLink(message.workerId, message.why)
+        return this.workers.brokeLink(message.workerId, message.why)
       case 'metrics':
         this.loads.update(proxy.proxyId, message.workers, this.#context.nowMs(), message.queued)
         return void this.#context.metrics.update(proxy.sourceId, message.families, 'proxy')
       case 'in-flight':
         return this.survey.take(proxy.proxyId, message.requestId, message.requests)
       case 'worker-wanted':
-        this.pool.loadOne()
+        this.workers.loadOne()
         return this.scaler.wake()
       case 'metrics-wanted':
         return this.#answers.ask(proxy, message.requestId)
@@ -301,14 +306,14 @@ export class ProcessTree {
 
   #apply(generation: Generation): void {
     this.settings = generation.settings
-    this.companions.apply(generation.settings)
+    this.attached.apply(generation.settings)
     this.#deps.served(generation)
     this.watch.watch(watchedPaths(generation.settings))
     this.proxies.change(proxySettings(generation, this.#grace.enter(generation, sharedMs())))
   }
 
   #childPids(): number[] {
-    const living = [...this.pool.workers(), ...this.proxies.alive()].flatMap(({ pid }) => (pid === null ? [] : [pid]))
+    const living = [...this.workers.all(), ...this.proxies.alive()].flatMap(({ pid }) => (pid === null ? [] : [pid]))
     return [...living, ...unendedProcesses(this).map(({ pid }) => pid)]
   }
 }

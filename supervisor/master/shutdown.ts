@@ -1,19 +1,19 @@
 /**
- * The end of the tree, in order: the proxies finish what is in flight, then the workers are told to exit, then all is over.
- * Owned by `master.ts`, which calls `check` after every event.
+ * The end of the tree, in order: the proxies finish what is in flight, then the workers are told to exit, then all is
+ * over. `check` runs after every event.
  */
 
 import type { MasterContext } from '../child/master-context.js'
 import type { Listener } from '../listen/listeners.js'
 import type { Proxies } from '../proxies/proxies.js'
-import type { Pool } from '../workers/pool.js'
 import { CLEAN_UP_MS } from '../workers/worker-phase.js'
+import type { Workers } from '../workers/workers.js'
 
 /** What is to end. */
 export interface ShutdownParts {
   listeners: readonly Listener[]
   proxies: Proxies
-  pool: Pool
+  workers: Workers
 }
 
 /** Ctrl-C under `npm` arrives twice, from the terminal and from npm: that is one key press, not impatience. */
@@ -35,21 +35,22 @@ export class Shutdown {
     this.#sinceMs = context.nowMs()
     context.log('master-stopping', { why, mercyMs })
     if (parts === null) return
-    parts.pool.freeze(why, mercyMs)
+    parts.workers.freeze(why, mercyMs)
     parts.proxies.drain(why, mercyMs)
-    // Now the proxies alone hold the sockets: when the last of them has closed, the port is free for whoever comes next.
+    // Now the proxies alone hold the sockets: when the last of them has closed, the port is free for whoever comes
+    // next.
     for (const listener of parts.listeners) listener.close()
   }
 
   /** Takes the next step if it can be taken; true: everything is gone. */
-  check({ proxies, pool }: ShutdownParts): boolean {
+  check({ proxies, workers }: ShutdownParts): boolean {
     if (this.#phase === 'draining' && proxies.alive().length === 0) {
       this.#phase = 'stopping'
       // Once all proxies are gone, what is left of the mercy is for the workers.
       const leftMs = this.#sinceMs + this.#mercyMs - this.#context.nowMs()
-      pool.stop(this.why, this.#mercyMs === 0 ? 0 : Math.max(CLEAN_UP_MS, leftMs))
+      workers.stop(this.why, this.#mercyMs === 0 ? 0 : Math.max(CLEAN_UP_MS, leftMs))
     }
-    return this.#phase === 'stopping' && pool.workers().length === 0 && pool.remains.areGone
+    return this.#phase === 'stopping' && workers.all().length === 0 && workers.remains.areGone
   }
 
   /** A second SIGINT: whoever pressed Ctrl-C again does not want to wait. */
@@ -58,9 +59,9 @@ export class Shutdown {
   }
 
   /** Ends it now. */
-  kill(why: string, { proxies, pool }: ShutdownParts): void {
+  kill(why: string, { proxies, workers }: ShutdownParts): void {
     this.#context.log('master-killing', { why })
     proxies.kill(why)
-    pool.kill(why)
+    workers.kill(why)
   }
 }

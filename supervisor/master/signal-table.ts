@@ -1,4 +1,4 @@
-/** Prints the signals of `signals.ts` for the README. Called by `test/tidy.ts`, which compares. Pure. */
+/** Prints the signals of `signals.ts` for the README. `test/tidy.ts` compares. Pure. */
 
 import { SIGNAL_ROWS } from './signals.js'
 

@@ -1,6 +1,6 @@
 /**
- * Which signal, and which letter of the master FIFO, means what. The handlers only put an event into the master's queue; the loop acts on it.
- * Called by `master.ts`; `signal-table.ts` prints the rows into the README.
+ * Which signal, and which letter of the master FIFO, means what. The handlers only put an event into the master's
+ * queue; the loop acts on it. `signal-table.ts` prints the rows into the README.
  */
 
 import type { Resize } from '../workers/scaler.js'
@@ -50,7 +50,10 @@ export const SIGNALS: Record<string, SignalEvent> = Object.fromEntries(
   Object.entries(SIGNAL_ROWS).map(([signal, { event }]) => [signal, event]),
 )
 
-/** The letters of the master FIFO, as uWSGI has them; every reload is a graceful one. 0 to 9 choose the FIFO that is listened to, and `+` goes up to `processes`. */
+/**
+ * The letters of the master FIFO, as uWSGI has them; every reload is a graceful one. 0 to 9 choose the FIFO that is
+ * listened to, and `+` goes up to `processes`.
+ */
 export const FIFO_LETTERS: Record<string, SignalEvent> = {
   r: { type: 'reload' },
   R: { type: 'reload' },

@@ -1,4 +1,7 @@
-/** Removes unix sockets of the configuration by another process: the user who decides about the folder may have put a file in the place of one, whose blocks take long to free. */
+/**
+ * Removes unix sockets of the configuration by another process: the user who decides about the folder may have put a
+ * file in the place of one, whose blocks take long to free.
+ */
 
 import type { Credentials } from '../../kit/channel/messages.js'
 import { reasonOf } from '../../kit/ground/failure.js'

@@ -4,8 +4,8 @@
  * fewer than the connections, because those that wait for a password's check, for a slot or for their response are
  * bounded (`BasicAuth`, `ResponseSlots`) and all others are answered at once.
  *
- * Which one is closed: one that was never answered with metrics before one that was; then one of the client address that
- * has most of them; then the one that has been idle longest.
+ * Which one is closed: one that was never answered with metrics before one that was; then one of the client address
+ * that has most of them; then the one that has been idle longest.
  */
 
 import type { Socket } from 'node:net'

@@ -1,8 +1,8 @@
 /**
  * One metric family as a table: a row for each label set, a column for each number of it (a histogram: its buckets,
- * sum, count). Families arrive as JSON from processes that run anybody's code, so this is also where they are checked:
- * nothing that could break the exposition or make the master throw gets past `readTable`, whatever JSON value stands at
- * whatever place. Pure.
+ * sum, count). Families arrive as JSON from processes that run anybody's code, so they are checked here: nothing that
+ * could break the exposition or make the master throw gets past `readTable`, whatever JSON value stands at whatever
+ * place. Pure.
  *
  * What must stay true: a table never changes once it is made, so a page may be printed from it while newer messages
  * arrive. Its size is counted as printed: a histogram repeats its labels in every column.
@@ -17,8 +17,9 @@ export interface Column {
 }
 
 /**
- * `values` has one number per column. `text`: the labels as the exposition prints them, without braces. The key of the row holds them too: a list of many short ones
- * would take more memory than all the rest. `errors`: what rounding took from each value; only running sums keep them.
+ * `values` has one number per column. `text`: the labels as the exposition prints them, without braces. The key of the
+ * row contains them too: a list of many short strings would take more memory than all the rest. `errors`: rounding
+ * errors of each value; only running sums keep them.
  */
 export interface Row {
   text: string
@@ -36,7 +37,7 @@ export interface FamilyTable {
    */
   columns: Column[]
   rows: Map<string, Row>
-  /** What a process must agree on with the others before its numbers may be added to theirs. The help may differ. */
+  /** Processes must agree on the shape before their numbers are added up. The help may differ. */
   shape: string
   /** Bytes of a row as printed are `rowBytes` and the bytes of its labels in each column. */
   rowBytes: number
@@ -44,7 +45,7 @@ export interface FamilyTable {
   bytes: number
 }
 
-/** Room that a process has left. `samples`: how many may be looked at, which bounds the time that a message takes. */
+/** The room left for a process. `samples`: how many may be looked at, which bounds the time for a message. */
 export interface TableRoom {
   series: number
   bytes: number
@@ -61,12 +62,12 @@ const LABEL = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/
 const TYPES: readonly unknown[] = ['counter', 'gauge', 'histogram', 'summary']
 const AGGREGATORS: readonly unknown[] = ['sum', 'first', 'min', 'max', 'average', 'omit']
 const LABEL_TEXT = 4096
-/** Labels of one series, and buckets or quantiles of one family: far more than anybody reads. */
+/** Labels of one series, and buckets or quantiles of one family: far more than a person reads. */
 const LABELS = 64
 const COLUMNS = 500
 /**
- * Of what counts and of its sums, 2^63: nanoseconds reach it after 292 years. One such value makes a sum coarse, which then goes in steps of 2048; one of 1e300 would hide what all
- * the others count.
+ * The bound of counts and of their sums, 2^63: nanoseconds reach it after 292 years. One such value makes a sum coarse,
+ * in steps of 2048; a value of 1e300 would hide all other counts.
  */
 export const LARGEST_COUNT = 2 ** 63
 /** The longest number that JavaScript prints, the space before it and the line's end. */
@@ -79,9 +80,9 @@ const NO_LIMIT: TableRoom = {
 
 /**
  * Reads one family as a process sent it; never throws. Whole rows are kept or refused: a histogram that lacks a bucket
- * would lie. `null` as a value is what JSON makes of NaN and the infinities, and is read as NaN, which only a gauge or a
- * quantile may be. Past the room the rows that came first stay, so that the same ones stay at the next message. `before`: what the process sent last; the labels
- * of a row that was there are kept once.
+ * would lie. JSON turns NaN and the infinities into `null`; a value of `null` is read as NaN, which only a gauge or a
+ * quantile may be. Past the room the first rows stay, so that the same rows stay at the next message. `before`: the
+ * last table of this process; the labels of a known row are kept once.
  */
 export function readTable(raw: unknown, room: Partial<TableRoom> = {}, before?: FamilyTable): TableReading {
   const refused = refusalOf(raw)
@@ -96,7 +97,7 @@ export function readTable(raw: unknown, room: Partial<TableRoom> = {}, before?: 
   const roomForRows = Math.floor(series / Math.max(1, columns.length))
   const places = new Map(columns.map((column, at) => [keyOf(column), at]))
   for (const [key, { labels, cells }] of rows) {
-    // A row that has few of many columns costs as many numbers as they are, so what has no room is not made.
+    // A row with few of many columns costs one number for each column, so a row without room is not made.
     if (table.rows.size >= roomForRows) {
       reading.excess += cells.size
       continue
@@ -119,7 +120,7 @@ export function readTable(raw: unknown, room: Partial<TableRoom> = {}, before?: 
   return reading
 }
 
-/** A table of this form without rows. */
+/** A table of this shape without rows. */
 export function emptyTable(head: Pick<FamilyTable, 'name' | 'help' | 'type' | 'aggregator'>, columns: Column[]) {
   const { name, help, type, aggregator } = head
   const suffixes = columns.reduce((sum, column) => sum + suffixBytes(column), 0)
@@ -137,7 +138,7 @@ export function emptyTable(head: Pick<FamilyTable, 'name' | 'help' | 'type' | 'a
   return table
 }
 
-/** Bytes that a row with these labels takes as printed, all columns together; a little more than that where in doubt. */
+/** Bytes of a row with these labels as printed, all columns together; rounded up a little in doubt. */
 export function rowBytesOf({ rowBytes, columns }: FamilyTable, labelText: string): number {
   return rowBytes + columns.length * Buffer.byteLength(labelText)
 }
@@ -150,12 +151,12 @@ export function boundsOf(table: FamilyTable): string {
     .join(',')
 }
 
-/** How many time series the table holds. */
+/** The number of time series in the table. */
 export function seriesOf(table: FamilyTable): number {
   return table.rows.size * table.columns.length
 }
 
-/** The table as a family again. A quantile that is NaN is not known and is left out. */
+/** The table as a family again. A quantile that is NaN is unknown and left out. */
 export function familyOf(table: FamilyTable): MetricFamily {
   const { name, help, type, aggregator } = table
   const values: MetricSample[] = []
@@ -170,12 +171,12 @@ export function familyOf(table: FamilyTable): MetricFamily {
   return { name, help, type, aggregator, values }
 }
 
-/** Text of a help line or a label value with its backslashes and line ends escaped. */
+/** The text of a help line or a label value with escaped backslashes and line ends. */
 export function escapeHelp(text: string): string {
   return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
 }
 
-/** What a process says of itself, fit for a log line, whatever it is. */
+/** A value that a process sent, made fit for a log line. */
 export function describeValue(value: unknown): string {
   if (typeof value === 'string') return value.slice(0, 100)
   return value === null ? 'null' : Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`
@@ -228,7 +229,7 @@ function keyOf(column: Column): string {
   return column.kind + column.bound
 }
 
-/** In place of a number that cannot be: it takes its whole row along. */
+/** In place of an impossible number: its whole row is refused. */
 const BAD = Number.NaN
 
 interface Cell {
@@ -253,7 +254,7 @@ function readCell(family: MetricFamily, sample: unknown): Cell | null {
   }
 }
 
-/** A gauge and a quantile may be any number. What counts is never below zero; the sum of observations may be. */
+/** A gauge and a quantile may be any number. A count is never below zero; the sum of observations may be. */
 function mayBe(value: number, type: MetricType, kind: Column['kind']): boolean {
   if (type === 'gauge' || kind === 'quantile') return true
   if (!(Math.abs(value) <= LARGEST_COUNT)) return false
@@ -261,10 +262,10 @@ function mayBe(value: number, type: MetricType, kind: Column['kind']): boolean {
 }
 
 /**
- * The labels without `le` and `quantile`, sorted, and the key that equal label sets share. An empty value is the same
- * as no label to Prometheus, so it is dropped: `{a=""}` and `{}` printed side by side would be one series given twice.
- * Lone surrogates all print as U+FFFD, so they are that already here: two series that print alike are one. NUL is
- * refused: Prometheus takes it for the end of the page.
+ * The labels without `le` and `quantile`, sorted, and the key that equal label sets share. To Prometheus an empty value
+ * is the same as no label, so it is dropped: `{a=""}` and `{}` printed side by side would be one series given twice.
+ * Lone surrogates all print as U+FFFD, so they are equal here: two series that print alike are one. NUL is refused:
+ * Prometheus takes it for the end of the page.
  */
 function readLabels(raw: unknown, type: MetricType) {
   if (!isRecord(raw)) return null
@@ -289,7 +290,7 @@ function readLabels(raw: unknown, type: MetricType) {
   return { labels, bound, rowKey }
 }
 
-/** Of a row, by its key. */
+/** The labels of a row, from its key. */
 function labelsOf(key: string): Record<string, string> {
   const labels: Record<string, string> = {}
   for (let at = 0; at < key.length; ) {
@@ -319,7 +320,7 @@ function suffixOf(name: string, metricName: unknown): string | null {
   return typeof metricName === 'string' && metricName.startsWith(name) ? metricName.slice(name.length) : null
 }
 
-/** Two samples of one process with the same labels: what only counts adds up, of what measures the last one stands. */
+/** Two samples of one process with the same labels: counts add up, of measured values the last one stays. */
 function addTwin(type: MetricType, kind: Column['kind'], before: number | undefined, value: number): number {
   if (before === undefined || type === 'gauge' || type === 'summary') return value
   return mayBe(before + value, type, kind) ? before + value : BAD
@@ -340,9 +341,9 @@ const SUM = keyOf({ kind: 'sum', bound: '' })
 const COUNT = keyOf({ kind: 'count', bound: '' })
 
 /**
- * The row's numbers in the columns' order; null if one is bad or missing: a histogram needs every bucket, one of them +Inf,
- * and like a summary its sum and count. A quantile may be missing: it is not known then. What lacks something is found
- * without a look at all columns.
+ * The numbers of the row in the order of the columns; null if one is bad or missing. A histogram needs every bucket,
+ * one of them +Inf, and like a summary its sum and count. A missing quantile is unknown. A row that lacks a number is
+ * found without a look at all columns.
  */
 function valuesOf(
   type: MetricType,

@@ -1,18 +1,18 @@
 /**
- * The families of many processes as one: what `/metrics` shows. Pure.
+ * The families of many processes merged for `/metrics`. Pure.
  *
- * Counters, histograms, and the sum and count of summaries add up per label set, with what dead processes left behind.
- * Gauges merge by their aggregator. Quantiles of a summary cannot be merged (their average is nobody's quantile): they
- * are shown for a label set that exactly one living process has, and left out otherwise. `omit` leaves a family out,
- * whatever its type.
+ * Counters, histograms, and the sum and count of summaries add up per label set, together with the totals of dead
+ * processes. Gauges merge by their aggregator. Quantiles of a summary cannot be merged (their average is nobody's
+ * quantile): they are shown for a label set that exactly one living process has, and left out otherwise. `omit` leaves
+ * a family out, whatever its type.
  *
- * Families of one name that differ in type, aggregator or bucket bounds are never added up. The one that most living
- * processes have is shown, the one seen first if there are as many of each, and the rest is reported. What the dead
- * left behind in another form neither votes nor shows, unless no living process has the family.
+ * Families of one name that differ in type, aggregator or bucket bounds are never added up. The shape that most living
+ * processes have is shown; of equally common ones the first seen. The rest is reported. Totals of dead processes in
+ * another shape neither vote nor show, unless no living process has the family.
  *
  * A histogram `x` prints `x_bucket`, `x_sum` and `x_count`: a family of such a name beside it would give one name two
- * types, for which Prometheus may refuse the whole page. Of the two the one is shown that more living processes have,
- * the histogram or summary if there are as many of each.
+ * types, for which Prometheus may refuse the whole page. The family that more living processes have is shown; in a tie
+ * the histogram or summary.
  *
  * What must stay true: the work is done in slices, so that the master's loop can turn between them, whatever was
  * shipped. The tables do not change meanwhile.
@@ -23,7 +23,7 @@ import { addRow, roundRow, zeroRow } from './exact-sum.js'
 import { boundsOf, emptyTable, type FamilyTable, type Row, rowBytesOf } from './family-table.js'
 import { atOnce, type Slices } from './slices.js'
 
-/** `kept` and `leftOut` are what differs, printed; `processes` counts the living ones whose family is not shown. */
+/** `kept` and `leftOut` print the difference; `processes` counts the living ones whose family is not shown. */
 export interface Conflict {
   name: string
   differs: 'type' | 'aggregator' | 'buckets' | 'quantiles' | 'name'
@@ -37,14 +37,14 @@ export interface Merged {
   conflicts: Conflict[]
 }
 
-/** The tables that become one, all of one shape. */
+/** The tables to merge into one, all of one shape. */
 export interface MergeGroup {
   first: FamilyTable
-  settled: FamilyTable[]
+  retired: FamilyTable[]
   live: FamilyTable[]
 }
 
-/** What is to be merged, by name. */
+/** The merge groups, by name. */
 export interface MergePlan {
   groups: MergeGroup[]
   conflicts: Conflict[]
@@ -54,29 +54,29 @@ export interface MergePlan {
 const SLICE = 1000
 
 /**
- * `live`: the tables of each process, the oldest process first. `settled`: running sums of dead processes, any number
+ * `live`: the tables of each process, the oldest process first. `retired`: running sums of dead processes, any number
  * per name. All at once.
  */
-export function mergeFamilies(live: Iterable<Iterable<FamilyTable>>, settled: Iterable<FamilyTable>): Merged {
-  const { groups, conflicts } = atOnce(planMerge(live, settled))
+export function mergeFamilies(live: Iterable<Iterable<FamilyTable>>, retired: Iterable<FamilyTable>): Merged {
+  const { groups, conflicts } = atOnce(planMerge(live, retired))
   return { tables: groups.map(group => atOnce(mergeGroup(group))), conflicts }
 }
 
-/** Decides what is shown of what; the groups are sorted by name. */
-export function* planMerge(live: Iterable<Iterable<FamilyTable>>, settled: Iterable<FamilyTable>): Slices<MergePlan> {
+/** Decides which tables are shown; the groups are sorted by name. */
+export function* planMerge(live: Iterable<Iterable<FamilyTable>>, retired: Iterable<FamilyTable>): Slices<MergePlan> {
   const plan: MergePlan = { groups: [], conflicts: [] }
-  const named = yield* groupByName(live, settled)
+  const named = yield* groupByName(live, retired)
   let looked = 0
   for (const name of [...named.keys()].sort()) {
     if (++looked % SLICE === 0) yield
-    const group = named.get(name) ?? { live: [], settled: [] }
-    const forms = formsOf(group.live)
-    const kept = forms[0] ?? group.settled.slice(-1)
-    if (forms.length > 1) plan.conflicts.push(conflictOf(forms))
+    const group = named.get(name) ?? { live: [], retired: [] }
+    const byShape = byShapeOf(group.live)
+    const kept = byShape[0] ?? group.retired.slice(-1)
+    if (byShape.length > 1) plan.conflicts.push(conflictOf(byShape))
     const [first] = kept
     if (first === undefined || first.aggregator === 'omit') continue
-    const sums = group.settled.filter(table => table.shape === first.shape)
-    plan.groups.push({ first, settled: sums, live: forms[0] ?? [] })
+    const sums = group.retired.filter(table => table.shape === first.shape)
+    plan.groups.push({ first, retired: sums, live: byShape[0] ?? [] })
   }
   return withoutSharedNames(plan)
 }
@@ -92,19 +92,19 @@ export function* mergeGroup(group: MergeGroup): Slices<FamilyTable> {
 
 interface Named {
   live: FamilyTable[]
-  settled: FamilyTable[]
+  retired: FamilyTable[]
 }
 
 /** A family without rows has nothing to add and does not know its buckets yet, so it takes no part. */
 function* groupByName(
   live: Iterable<Iterable<FamilyTable>>,
-  settled: Iterable<FamilyTable>,
+  retired: Iterable<FamilyTable>,
 ): Slices<Map<string, Named>> {
   const groups = new Map<string, Named>()
   let looked = 0
   const add = (table: FamilyTable, side: keyof Named) => {
     if (table.rows.size === 0) return
-    const group = groups.get(table.name) ?? { live: [], settled: [] }
+    const group = groups.get(table.name) ?? { live: [], retired: [] }
     group[side].push(table)
     groups.set(table.name, group)
   }
@@ -114,27 +114,27 @@ function* groupByName(
       if (++looked % SLICE === 0) yield
     }
   }
-  for (const table of settled) {
-    add(table, 'settled')
+  for (const table of retired) {
+    add(table, 'retired')
     if (++looked % SLICE === 0) yield
   }
   return groups
 }
 
 /** The tables by their shape, the most common first; sorting is stable, so the first seen wins a tie. */
-function formsOf(tables: FamilyTable[]): FamilyTable[][] {
-  const forms = new Map<string, FamilyTable[]>()
+function byShapeOf(tables: FamilyTable[]): FamilyTable[][] {
+  const byShape = new Map<string, FamilyTable[]>()
   for (const table of tables) {
-    const form = forms.get(table.shape)
-    if (form === undefined) forms.set(table.shape, [table])
-    else form.push(table)
+    const tables = byShape.get(table.shape)
+    if (tables === undefined) byShape.set(table.shape, [table])
+    else tables.push(table)
   }
-  return [...forms.values()].sort((a, b) => b.length - a.length)
+  return [...byShape.values()].sort((a, b) => b.length - a.length)
 }
 
-function conflictOf(forms: FamilyTable[][]): Conflict {
-  const [kept, other] = forms.map(form => form[0] as FamilyTable) as [FamilyTable, FamilyTable]
-  const processes = forms.slice(1).reduce((sum, form) => sum + form.length, 0)
+function conflictOf(byShape: FamilyTable[][]): Conflict {
+  const [kept, other] = byShape.map(tables => tables[0] as FamilyTable) as [FamilyTable, FamilyTable]
+  const processes = byShape.slice(1).reduce((sum, tables) => sum + tables.length, 0)
   const report = (differs: Conflict['differs'], print: (table: FamilyTable) => string) => {
     return { name: kept.name, differs, kept: print(kept), leftOut: print(other), processes }
   }
@@ -162,10 +162,10 @@ function withoutSharedNames({ groups, conflicts }: MergePlan): MergePlan {
   return { groups: [...byName.values()], conflicts }
 }
 
-function* addUp({ first, settled, live }: MergeGroup): Slices<Map<string, Row>> {
+function* addUp({ first, retired, live }: MergeGroup): Slices<Map<string, Row>> {
   const sums = new Map<string, Required<Row>>()
   let added = 0
-  for (const table of [...settled, ...live]) {
+  for (const table of [...retired, ...live]) {
     for (const [key, row] of table.rows) {
       const sum = sums.get(key) ?? zeroRow(row, first.columns.length)
       addRow(sum, row)

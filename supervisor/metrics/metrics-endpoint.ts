@@ -1,9 +1,9 @@
 /**
- * The master's own listener for `/metrics`: node:http with small limits, because whoever reaches it must not be able to
- * hurt the master. Slow heads, slow readers and bodies end within seconds, idle connections within a minute or so, and
- * before that when a newcomer needs their place. Answers only GET and HEAD of `/metrics`, and `/` with a pointer to it;
- * behind HTTP Basic where `auth` is set. Who finds no room, for the check of a password or for a response, is told so by
- * a 503 with Retry-After.
+ * The master's own listener for `/metrics`: node:http with small limits, because no client may hurt the master. Slow
+ * heads, slow readers and bodies end within seconds, idle connections within a minute or so, and before that when a
+ * newcomer needs their place. It responds only to GET and HEAD of `/metrics`, and of `/` with a pointer to it; behind
+ * HTTP Basic if `auth` is set. A client without room, for the check of a password or for a response, gets a 503 with
+ * Retry-After.
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -27,30 +27,33 @@ const CLOSE_MS = 1000
 
 export interface MetricsEndpointOptions {
   address: ListenAddress
-  /** The socket of systemd that takes the address's place. */
+  /** The socket of systemd that replaces the address. */
   passed?: InheritedSocket | null
-  /** As whom a unix socket is opened where root alone does not decide about its path. */
+  /** The identity that opens a unix socket if others than root decide about its path. */
   opener?: Opener
   /** `user:hash`; null = open. */
   auth: string | null
-  /** The page to answer with; asked once per request, so it should be shared. */
+  /** The page of a response; made once per request, so it should be shared. */
   render: () => Page | Promise<Page>
   log: Log
   /** Other limits than ours, for tests. */
   limits?: Partial<EndpointLimits>
-  /** Removes a unix socket where the service's user decides about its folder: that user may have put a file in its place, whose blocks take long to free. Never rejects. */
+  /**
+   * Removes a unix socket if the service's user decides about its folder: that user may have put a file in its place,
+   * whose blocks take long to free. Never rejects.
+   */
   remove?: ((path: string) => Promise<void>) | undefined
 }
 
 type Page = string | Buffer
 
-/** `answerMs`: from the request to the last byte that the client took. */
+/** `responseMs`: from the request to the last byte that the client took. */
 export interface EndpointLimits {
   connections: number
   headBytes: number
   headMs: number
   idleMs: number
-  answerMs: number
+  responseMs: number
 }
 
 /** `url` is what a person can open: `http://127.0.0.1:9117/metrics`, `unix:/run/daimyo/metrics.sock`. */
@@ -61,16 +64,16 @@ export interface MetricsEndpoint {
 }
 
 /**
- * Idle for longer than scrapers wait between two scrapes, or theirs would meet the end of the connection on its way.
- * Connections: more than those that may wait for a password's check, wait for a slot and have one, together 96.
+ * Idle longer than scrapers wait between two scrapes: otherwise a scrape would meet the end of its connection on its
+ * way. Connections: more than can wait for a password's check, wait for a slot and have one, together 96.
  */
-const LIMITS: EndpointLimits = { connections: 128, headBytes: 8192, headMs: 5000, idleMs: 75_000, answerMs: 15_000 }
+const LIMITS: EndpointLimits = { connections: 128, headBytes: 8192, headMs: 5000, idleMs: 75_000, responseMs: 15_000 }
 const SOCKET_MODE = 0o660
 
 /**
  * Listens. Fails with exit code 69 if the address is taken, 77 if it is not allowed, 78 if `auth` is not `user:hash` or
- * a socket's path too long; the message names the option. A unix socket that nobody listens on any more is replaced,
- * its mode is 0660.
+ * a socket's path is too long; the message names the option. A stale unix socket is replaced; the mode of the new one
+ * is 0660.
  */
 export async function startMetricsEndpoint(options: MetricsEndpointOptions): Promise<MetricsEndpoint> {
   const { address, passed = null, opener = null, log, remove } = options
@@ -85,12 +88,12 @@ export async function startMetricsEndpoint(options: MetricsEndpointOptions): Pro
       connectionsCheckingInterval: Math.min(1000, limits.headMs),
     },
     (request, response) => {
-      limitTime(request, response, limits.answerMs)
+      limitTime(request, response, limits.responseMs)
       const { socket } = request
       const isAlone = connections.begin(socket)
       response.once('close', () => connections.end(socket, response.writableFinished && response.statusCode === 200))
       if (!isAlone) return refuse(response, 'one request at a time\n')
-      answer(request, response, { auth, slots, render: options.render }).catch(error => {
+      respond(request, response, { auth, slots, render: options.render }).catch(error => {
         log('metrics-failed', { why: reasonOf(error) })
         finish(response, 500, 'metrics are not available, the log says why\n')
       })
@@ -121,15 +124,15 @@ function readAuth(text: string): BasicAuth {
   }
 }
 
-function limitTime(request: IncomingMessage, response: ServerResponse, answerMs: number): void {
-  const deadline = setTimeout(() => request.socket.destroy(), answerMs)
+function limitTime(request: IncomingMessage, response: ServerResponse, responseMs: number): void {
+  const deadline = setTimeout(() => request.socket.destroy(), responseMs)
   response.on('close', () => clearTimeout(deadline))
 }
 
 /**
- * Its head, or its body, has not come in time, as far as the master has looked: after a standstill timers come before the
- * sockets, where the whole head may lie. `setImmediate` comes behind them. A request that begins by then has its own
- * limit (`answerMs`).
+ * Its head, or its body, has not come in time, as far as the master has looked: after a standstill timers come before
+ * the sockets, where the whole head may lie. `setImmediate` comes behind them. A request that begins by then has its
+ * own limit (`answerMs`).
  */
 function endUnlessRead(socket: Socket, connections: EndpointConnections): void {
   if (connections.isAsking(socket)) return void socket.destroy()
@@ -138,13 +141,13 @@ function endUnlessRead(socket: Socket, connections: EndpointConnections): void {
   })
 }
 
-interface Answering {
+interface ResponseParts {
   auth: BasicAuth | null
   slots: ResponseSlots
   render: MetricsEndpointOptions['render']
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, by: Answering): Promise<void> {
+async function respond(request: IncomingMessage, response: ServerResponse, by: ResponseParts): Promise<void> {
   const path = request.url?.split('?', 1)[0]
   const address = request.socket.remoteAddress ?? ''
   const verdict = by.auth === null ? 'right' : await by.auth.check(request.headers.authorization, address)
@@ -164,8 +167,8 @@ async function answer(request: IncomingMessage, response: ServerResponse, by: An
   await send(response, slot, by.render)
 }
 
-/** The slot is left when the response is over, or was never sent. */
-async function send(response: ServerResponse, slot: ResponseSlot, render: Answering['render']): Promise<void> {
+/** The slot is left when the response has ended, or was never sent. */
+async function send(response: ServerResponse, slot: ResponseSlot, render: ResponseParts['render']): Promise<void> {
   try {
     if (response.destroyed) return slot.leave()
     const page = await render()
@@ -189,7 +192,7 @@ function deliveryOf(response: ServerResponse): Delivery {
   }
 }
 
-/** What libuv holds of the socket's writes; the stream's own count falls only when a whole write is through. */
+/** Bytes that libuv holds of the socket's writes; the stream's own count falls only when a whole write is through. */
 function queuedBytes(socket: Socket): number {
   const { _handle } = socket as unknown as { _handle?: { writeQueueSize?: number } | null }
   return _handle?.writeQueueSize ?? socket.writableLength
@@ -199,7 +202,10 @@ function refuse(response: ServerResponse, why: string): void {
   finish(response, 503, why, { 'retry-after': '1' })
 }
 
-/** Anything but a good answer also ends the connection: what may follow on it, such as a body, is never read. */
+/**
+ * Any response but a 200 to a complete request also ends the connection: bytes that may follow on it, such as a body,
+ * are never read.
+ */
 function finish(response: ServerResponse, status: number, body: Page, headers: Record<string, string> = {}): void {
   if (response.headersSent || response.destroyed) return
   const isHead = response.req.method === 'HEAD'
@@ -242,7 +248,7 @@ function listenFailure(error: Error, address: ListenAddress): Failure {
   return new Failure('metrics-listen', message, code === 'EACCES' ? EXIT.permission : EXIT.unavailable, error)
 }
 
-/** A stale socket is removed, anything else stays; the failure of `freeSocketPath` does not know the option's name. */
+/** A stale socket is removed, any other file stays; the failure of `freeSocketPath` does not know the option's name. */
 async function freePath(path: string, opener: Opener): Promise<void> {
   try {
     await freeSocketPath(path, opener)
@@ -275,7 +281,10 @@ function close(server: Server, address: ListenAddress, options: CloseOptions): P
   })
 }
 
-/** The file is removed within the call. It stays where another thread keeps root from becoming that user: the next start takes it. */
+/**
+ * The file is removed within the call. It stays if another thread keeps root from becoming that user: the next start
+ * removes it.
+ */
 async function closeUnix(server: Server, path: string, { opener, remove }: CloseOptions): Promise<void> {
   if (openingOf(path, 'name', opener).as !== null && remove !== undefined) {
     // The server stays until this process ends: its close would remove the file.

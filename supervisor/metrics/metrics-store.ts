@@ -1,22 +1,21 @@
 /**
- * What the master knows of the metrics of all its children: their last snapshots, and the sums of those that are gone.
- * The master feeds it with the `metrics` messages of workers and proxies and reads it for pages; no scrape ever asks a
+ * The metrics of all children as the master knows them: the last snapshot of each child, and the sums of dead ones. The
+ * master feeds it with the `metrics` messages of workers and proxies and reads it for pages; no scrape ever asks a
  * child.
  *
  * What must stay true: a counter, a histogram and the sum and count of a summary never fall because a process was
- * replaced, crashed or reset its own. The one way down is that the application removes a label set in every process
- * that has it. Gauges die with their process. What is left out for a limit or a conflict is counted in the output and
- * told once in the log.
+ * replaced, crashed or reset its own. They fall only if the application removes a label set in every process that has
+ * it. Gauges end with their process. Series that are left out for a limit or a conflict are counted in the output and
+ * reported once in the log.
  *
- * A worker runs anybody's code, so of a worker nothing is believed but figures of its own: `daimyo` and names that
- * begin with `daimyo_` are for proxies and the master. `update` takes any value and never throws; its work is bounded
- * by the number of samples that one message may have looked at, and the memory of one process by series and by bytes as
- * printed.
+ * A worker runs anybody's code, so it may only report figures of its own: `daimyo` and names that begin with `daimyo_`
+ * are for proxies and the master. `update` takes any value and never throws. Its work is bounded by the number of
+ * samples that one message may have looked at, and the memory of one process by series and by bytes as printed.
  *
- * When a new generation changes a histogram's buckets, both forms are kept while both generations live, the one of the
- * majority is shown and the other reported. Of forms that no living process has the last few are kept: a form may be
- * missing for a moment only, because a worker that has it is being replaced. Prometheus sees other `le` series then, no
- * falling ones.
+ * When a new generation changes a histogram's buckets, both shapes are kept while both generations live. The shape of
+ * the majority is shown and the other reported. Of shapes that no living process has the last few are kept: a shape may
+ * be missing for a moment only, while the worker that has it is being replaced. Prometheus sees other `le` series then,
+ * no falling ones.
  */
 
 import { isReservedName, type MetricFamily } from '../../kit/channel/metric-family.js'
@@ -24,7 +23,7 @@ import { TokenBucket } from '../../kit/ground/token-bucket.js'
 import type { EventFields, Log } from '../../kit/log/log.js'
 import { describeValue, type FamilyTable, familyOf, type Row, readTable, seriesOf } from './family-table.js'
 import { type Conflict, mergeFamilies } from './merge-families.js'
-import { SettledTables } from './settled-tables.js'
+import { RetiredTotals } from './retired-totals.js'
 
 export interface MetricsStoreOptions {
   log: Log
@@ -32,8 +31,8 @@ export interface MetricsStoreOptions {
 }
 
 /**
- * Series and bytes as printed: of one living process, of all processes that are gone together (`settled`), and of those
- * among them whose last message may still come (`departedBytes`). `samplesPerMessage` and `familiesPerMessage`: how much
+ * Series and bytes as printed: of one living process, of all dead processes together (`retired`), and of the dead
+ * processes whose last message may still come (`departedBytes`). `samplesPerMessage` and `familiesPerMessage`: how much
  * of one message is looked at.
  */
 export interface StoreLimits {
@@ -47,7 +46,7 @@ export interface StoreLimits {
   familiesPerMessage: number
 }
 
-/** Who ships the figures. What a worker may say is less. */
+/** The sender of the figures. A worker may report less than a proxy. */
 export type SourceKind = 'worker' | 'proxy'
 
 export interface MetricsReading {
@@ -55,7 +54,9 @@ export interface MetricsReading {
   conflicts: Conflict[]
 }
 
-/** The tables of each living process, the oldest first, and of those that are gone. They do not change any more. */
+/**
+ * The tables of each living process, the oldest process first, and of dead ones. These tables do not change any more.
+ */
 export interface MetricsSnapshot {
   live: FamilyTable[][]
   gone: FamilyTable[]
@@ -69,7 +70,7 @@ interface Source {
   leftOut: Map<string, { malformed: number; limit: number }>
 }
 
-/** What of a message may still be looked at, and what it took so far. */
+/** The samples and families of a message that may still be looked at, and the work so far. */
 interface Budget {
   families: number
   samples: number
@@ -77,13 +78,14 @@ interface Budget {
 }
 
 /**
- * What the parts of a message take, in units of a sample whose label set was there before: some 6 µs to parse, check and keep it. A family has a table and a name; a new
- * label set makes room, or takes that of another; one that was reset, or is gone, is added to the sums.
+ * The work for parts of a message. The unit is a sample with a known label set: some 6 µs to parse, check and keep it.
+ * A family has a table and a name. A new label set makes room, or takes the room of another; one that was reset, or is
+ * gone, is added to the sums.
  */
 const COST = { family: 3, newRow: 2, settledRow: 3 }
 
 const MB = 1024 * 1024
-/** An application of 10,000 series may have 200 bytes for each; what is left out for it is told. */
+/** An application of 10,000 series may have 200 bytes for each; series left out for that bound are reported. */
 const LIMITS: StoreLimits = {
   seriesPerSource: 10_000,
   bytesPerSource: 2 * MB,
@@ -94,18 +96,15 @@ const LIMITS: StoreLimits = {
   samplesPerMessage: 20_000,
   familiesPerMessage: 4000,
 }
-/**
- * How many processes that are gone are kept apart from the sums, because a last message of theirs may still be under
- * way.
- */
+/** Dead processes that are kept apart from the sums, because their last message may still be under way. */
 const DEPARTED = 16
-/** Names of things left out that are remembered; past so many the log has enough of them. */
+/** Names of left-out things that are remembered; the log has enough of them then. */
 const TOLD = 1000
-/** A conflict that comes and goes is told each time, and no more than this is told of all. */
+/** A conflict that comes and goes is logged each time, within this rate for all conflicts. */
 const LINES = { atOnce: 50, perSecond: 1 }
-/** Names that the families about what is left out show; the others stand together under no name. */
+/** Names shown by the families on left-out series; the others are counted together under no name. */
 const SHOWN = 100
-/** Under which what is left out of a message, or of a page, is counted: it has no name of a family. */
+/** The name for left-out parts of a message or a page that have no family. */
 const NAMELESS = ''
 
 export class MetricsStore {
@@ -114,20 +113,20 @@ export class MetricsStore {
   readonly #limits: StoreLimits
   readonly #live = new Map<string, Source>()
   readonly #departed = new Map<string, Source>()
-  readonly #settled: SettledTables
+  readonly #retired: RetiredTotals
   readonly #told = new Set<string>()
 
   constructor({ log, limits = {} }: MetricsStoreOptions) {
     this.#log = log
     this.#limits = { ...LIMITS, ...limits }
     const { settledSeries: series, settledBytes: bytes } = this.#limits
-    this.#settled = new SettledTables({ series, bytes }, (name, shape, key) => this.#isLiving(name, shape, key))
+    this.#retired = new RetiredTotals({ series, bytes }, (name, shape, key) => this.#isLiving(name, shape, key))
   }
 
   /**
-   * Takes in a message: families with values since that process started; families that it does not name stay as they
-   * are, and one without values is gone. `sourceId` is unique for ever (`worker-17`). A last message after `retire`
-   * still counts. `families` may be anything. Returns what it took, in units of `COST`.
+   * Takes a message: families with values since the start of that process. Families that it does not name stay as they
+   * are, and one without values is removed. `sourceId` is unique for ever (`worker-17`). A last message after `retire`
+   * still counts. `families` may be any value. Returns the work, in units of `COST`.
    */
   update(sourceId: string, families: unknown, kind: SourceKind = 'worker'): number {
     if (!Array.isArray(families)) return 0
@@ -148,8 +147,8 @@ export class MetricsStore {
   }
 
   /**
-   * The process is gone: its counts stay, its gauges go. Harmless for one that never sent anything or was retired
-   * before.
+   * The process is dead: its counts stay, its gauges end. Harmless for a process that never sent anything or was
+   * retired before.
    */
   retire(sourceId: string): void {
     const source = this.#live.get(sourceId)
@@ -157,23 +156,23 @@ export class MetricsStore {
     this.#live.delete(sourceId)
     this.#departed.set(sourceId, source)
     source.leftOut.clear()
-    this.#settled.died()
+    this.#retired.died()
     let bytes = 0
     for (const departed of this.#departed.values()) bytes += departed.bytes
     for (const [id, departed] of this.#departed) {
       if (this.#departed.size <= DEPARTED && bytes <= this.#limits.departedBytes) return
       this.#departed.delete(id)
       bytes -= departed.bytes
-      for (const table of departed.tables.values()) this.#settle(table)
+      for (const table of departed.tables.values()) this.#accumulate(table)
     }
   }
 
-  /** What a page is printed from. */
+  /** The tables for a page. */
   snapshot(): MetricsSnapshot {
     return { live: Array.from(this.#live.values(), source => [...source.tables.values()]), gone: [...this.#gone()] }
   }
 
-  /** What the store says about itself, given what a page shows; conflicts are told in the log once. */
+  /** The store's families about itself, for one page; each conflict is logged once. */
   about(conflicts: Conflict[], leftOutOfPage: number): MetricFamily[] {
     this.#tellConflicts(conflicts)
     if (leftOutOfPage > 0) {
@@ -183,14 +182,16 @@ export class MetricsStore {
     return [conflictFamily(conflicts), this.#leftOutFamily(leftOutOfPage)]
   }
 
-  /** Everything as one, with `daimyo_metrics_conflicts` and `daimyo_metrics_series_left_out` about itself. */
+  /**
+   * All families merged, with `daimyo_metrics_conflicts` and `daimyo_metrics_series_left_out` about the store itself.
+   */
   families(): MetricsReading {
     const { live, gone } = this.snapshot()
     const { tables, conflicts } = mergeFamilies(live, gone)
     return { families: [...tables.map(familyOf), ...this.about(conflicts, 0)], conflicts }
   }
 
-  /** The family of this name alone, as `families` has it; null: nobody has it. Reserved names have no conflicts. */
+  /** One family, as in `families`; null: no process has it. Reserved names have no conflicts. */
   family(name: string): MetricFamily | null {
     const live = Array.from(this.#live.values(), ({ tables }) => [...tables.values()].filter(one => one.name === name))
     const gone = [...this.#gone()].filter(one => one.name === name)
@@ -205,7 +206,7 @@ export class MetricsStore {
   }
 
   *#gone(): Iterable<FamilyTable> {
-    yield* this.#settled.tables()
+    yield* this.#retired.tables()
     for (const source of this.#departed.values()) {
       for (const table of source.tables.values()) if (table.type !== 'gauge') yield table
     }
@@ -250,7 +251,10 @@ export class MetricsStore {
     this.#tell(`refused ${name} ${why}`, 'metrics-refused', { source, name, why })
   }
 
-  /** Saves what a living process reset, removed or changed the shape of, so that the sum over all does not fall. Returns how many label sets that were. */
+  /**
+   * Saves label sets that a living process reset, removed or gave another shape, so that the sum over all does not
+   * fall. Returns their number.
+   */
   #carryOver(source: Source, before: FamilyTable, now: FamilyTable): number {
     let carried = 0
     const same = now.rows.size === 0 || before.shape === now.shape
@@ -260,7 +264,7 @@ export class MetricsStore {
       if (!reset && next !== undefined) continue
       carried += 1
       if (reset || this.#othersHave(source, before.name, key)) this.#add(before, key, row)
-      else this.#settled.forgetRow(before.name, key)
+      else this.#retired.forgetRow(before.name, key)
     }
     return carried
   }
@@ -282,14 +286,14 @@ export class MetricsStore {
     return false
   }
 
-  #settle(table: FamilyTable): void {
+  #accumulate(table: FamilyTable): void {
     if (table.type === 'gauge') return
     for (const [key, row] of table.rows) this.#add(table, key, row)
   }
 
   #add(table: FamilyTable, key: string, row: Row): void {
-    if (this.#settled.add(table, key, row)) return
-    this.#tell(`settled ${table.name}`, 'metrics-left-out', {
+    if (this.#retired.add(table, key, row)) return
+    this.#tell(`retired ${table.name}`, 'metrics-left-out', {
       name: table.name,
       why: 'too many series, or too large ones, of gone processes',
     })
@@ -340,7 +344,7 @@ export class MetricsStore {
         add(name, 'limit', limit)
       }
     }
-    for (const [name, series] of this.#settled.lost) add(name, 'gone', series)
+    for (const [name, series] of this.#retired.lost) add(name, 'gone', series)
     add(NAMELESS, 'page', ofPage)
     const values = Array.from(sums.values(), ({ name, why, series }) => ({ labels: { name, why }, value: series }))
     const help =
@@ -350,7 +354,7 @@ export class MetricsStore {
   }
 }
 
-/** Label sets that were not there. */
+/** Number of new label sets. */
 function newRows({ rows }: FamilyTable, before: FamilyTable | undefined): number {
   if (before === undefined) return rows.size
   let count = 0

@@ -1,6 +1,6 @@
 /**
- * Long work on the master's loop, in slices: what other processes ship decides how long it takes, and signals, deaths and
- * deadlines must not wait for it. The work is a generator that yields wherever it may pause.
+ * Long work on the master's loop, in slices: what other processes ship decides how long it takes, and signals, deaths
+ * and deadlines must not wait for it. The work is a generator that yields wherever it may pause.
  */
 
 import { setImmediate } from 'node:timers/promises'

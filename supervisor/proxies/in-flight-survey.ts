@@ -1,6 +1,6 @@
 /**
- * Asks all proxies for the requests that are in flight in them, and puts the answers together. Owned by `process-tree.ts`, for `daimyo top`.
- * Must stay true: a proxy that does not answer is not waited for longer than a moment.
+ * Asks all proxies for the requests that are in flight in them, and puts the answers together. `daimyo top` shows them.
+ * Must stay true: the survey waits for a proxy that does not answer for a moment only.
  */
 
 import type { InFlightRequest, MasterToProxy } from '../../kit/channel/messages.js'

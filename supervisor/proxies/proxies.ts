@@ -1,6 +1,6 @@
 /**
- * All proxies: keeps `http-processes` of them alive, tells them of workers, and knows whom they serve. Owned by `process-tree.ts`.
- * Must stay true: a dead proxy owes nothing: whatever waits for an answer of it goes on.
+ * All proxies: keeps `http-processes` of them alive, tells them of workers, and knows which workers each has linked.
+ * Must stay true: nothing waits for an answer of a dead proxy.
  */
 
 import type {
@@ -18,60 +18,63 @@ import type { MasterContext } from '../child/master-context.js'
 import { FIRST_DESCRIPTOR } from '../child/spawn-child.js'
 import type { ProcessNames } from '../host/process-names.js'
 import type { Listener } from '../listen/listeners.js'
+import { type ProxiesEvent, ProxyHandle, type ProxyOutput } from './proxy-handle.js'
 import type { ProxyEvent } from './proxy-phase.js'
-import { type ProxiesEvent, type ProxyOutput, ProxyProcess } from './proxy-process.js'
 
 /** What all proxies of a master have in common. */
 export interface ProxyOptions {
   count: number
   listeners: readonly Listener[]
   credentials: Credentials | null
-  /** Where the master was started. */
+  /** The folder in which the master was started. */
   startFolder: string
   settings: ProxySettings
   names: ProcessNames
-  /** Where access lines go. */
+  /** The destination of access lines. */
   stdout: ProxyOutput
 }
 
-/** What the proxies ask and tell their owner. */
-export interface ProxyHooks {
-  /** Workers that a new proxy must know. */
+/** The owner of the proxies: its data for them, and their events. */
+export interface ProxiesOwner {
+  /** The workers that a new proxy must know. */
   rotation(): WorkerAddress[]
-  gone(proxy: ProxyProcess): void
-  /** It died, or gave up, before it ever accepted. */
+  gone(proxy: ProxyHandle): void
+  /** A proxy died, or gave up, before it ever accepted. */
   startFailed(proxyId: number, reason: string, lines: string[]): void
 }
 
 interface Place {
   proxyId: number
-  proxy: ProxyProcess | null
+  proxy: ProxyHandle | null
   backOff: BackOff
-  /** Of its proxies that nobody had asked to go. */
+  /** Ends of its proxies without an order. */
   deaths: number
   failure: string | null
 }
 
 /** All proxies of a master. */
 export class Proxies {
-  /** Gone for their places, but their processes do not end. */
-  readonly unended = new Set<ProxyProcess>()
+  /** Proxies that were given up and have left their places, but whose processes have not ended. */
+  readonly unended = new Set<ProxyHandle>()
   readonly #context: MasterContext<ProxiesEvent>
   readonly #options: ProxyOptions
-  readonly #hooks: ProxyHooks
+  readonly #owner: ProxiesOwner
   readonly #places: Place[]
   readonly #earlySignals = new EarlySignals()
   #settings: ProxySettings
-  /** Where proxies stand. Looked at once: the look needs the user's identity, which the master may have to wait for. */
+  /**
+   * The working folder of proxies. Looked up once: the look needs the user's identity, which the master may have to
+   * wait for.
+   */
   #folder: string
   #lives = 0
   #isDraining = false
   #isPaused = false
 
-  constructor(options: ProxyOptions, context: MasterContext<ProxiesEvent>, hooks: ProxyHooks) {
+  constructor(options: ProxyOptions, context: MasterContext<ProxiesEvent>, owner: ProxiesOwner) {
     this.#options = options
     this.#context = context
-    this.#hooks = hooks
+    this.#owner = owner
     this.#settings = options.settings
     this.#folder = mayEnter(options.startFolder, options.credentials) ? options.startFolder : '/'
     this.#places = Array.from({ length: options.count }, (_, index) => ({
@@ -83,34 +86,34 @@ export class Proxies {
     }))
   }
 
-  /** Those that are not gone. */
-  alive(): ProxyProcess[] {
+  /** Proxies that have not ended. */
+  alive(): ProxyHandle[] {
     return this.#places.flatMap(({ proxy }) => (proxy === null ? [] : [proxy]))
   }
 
-  /** Of one place, how many went although nobody had asked them to. */
+  /** Ends without an order in one place. */
   deathsOf(proxyId: number): number {
     return this.#places.find(place => place.proxyId === proxyId)?.deaths ?? 0
   }
 
-  /** Every one accepts. */
+  /** Every proxy accepts. */
   get areListening(): boolean {
     return this.#places.every(({ proxy }) => proxy?.life.phase === 'listening')
   }
 
-  /** Whether some accept, and all of these have the worker in rotation. */
+  /** At least one proxy accepts, and all accepting ones have the worker in rotation. */
   haveLinked(linkedBy: ReadonlySet<number>): boolean {
     const listening = this.#listening()
     return listening.length > 0 && listening.every(({ proxyId }) => linkedBy.has(proxyId))
   }
 
-  /** Since when one that accepts has not had the worker in rotation; null: all have it. */
+  /** Since when an accepting proxy has not had the worker in rotation; null: all have it. */
   lackedSince(linkedBy: ReadonlySet<number>): number | null {
     const lacking = this.#listening().filter(({ proxyId }) => !linkedBy.has(proxyId))
     return lacking.length === 0 ? null : Math.min(...lacking.map(({ life }) => life.listeningMs ?? life.sinceMs))
   }
 
-  /** Settings, pause and logs are everywhere what they were last said to be. */
+  /** All proxies have done the last change of settings, pause and logs. */
   get areInStep(): boolean {
     return this.alive().every(proxy => !proxy.isServing || proxy.isInStep)
   }
@@ -132,7 +135,7 @@ export class Proxies {
     this.#tell({ type: 'worker-ready', worker })
   }
 
-  /** Tells all to give a worker nothing new and its tunnels so much time; returns those that will answer. */
+  /** Tells all to give a worker nothing new and its tunnels so much time; returns the proxies that will answer. */
   takeOut(workerId: number, tunnelMs: number): number[] {
     this.#tell({ type: 'worker-retire', workerId, tunnelMs })
     return this.alive().flatMap(proxy => (proxy.isServing ? [proxy.proxyId] : []))
@@ -142,7 +145,7 @@ export class Proxies {
     this.#tell({ type: 'worker-gone', workerId, end })
   }
 
-  /** New settings for those that run and those to come. */
+  /** New settings for running and future proxies. */
   change(settings: ProxySettings): void {
     this.#settings = settings
     this.#tellToDo({ type: 'settings', settings })
@@ -162,7 +165,7 @@ export class Proxies {
     this.#tellToDo({ type: 'reopen-logs' })
   }
 
-  /** The end: none is started again. */
+  /** The end: no proxy starts after that. */
   drain(why: string, mercyMs: number): void {
     this.#isDraining = true
     for (const proxy of this.alive()) proxy.apply({ type: 'drain', why, mercyMs })
@@ -173,8 +176,8 @@ export class Proxies {
     for (const proxy of this.alive()) proxy.apply({ type: 'kill', why })
   }
 
-  /** An event of one proxy's life. */
-  apply(proxy: ProxyProcess, event: ProxyEvent): void {
+  /** Applies an event to the life of one proxy. */
+  apply(proxy: ProxyHandle, event: ProxyEvent): void {
     const place = this.#places.find(candidate => candidate.proxy === proxy)
     if (place === undefined) return
     if (event.type === 'failed') place.failure = event.reason
@@ -184,20 +187,20 @@ export class Proxies {
     if (event.type === 'exit' && proxy.life.phase === 'gone') this.#vacate(place, proxy, event.signal)
   }
 
-  /** One that was given up has ended. */
-  endedLate(proxy: ProxyProcess, code: number | null, signal: string | null): void {
+  /** A proxy that was given up has ended. */
+  endedLate(proxy: ProxyHandle, code: number | null, signal: string | null): void {
     this.unended.delete(proxy)
     proxy.endedLate(code, signal)
   }
 
-  /** What of a proxy's messages is about itself. */
-  take(proxy: ProxyProcess, message: ProxyToMaster & { type: 'listening' | 'failed' | 'synced' | 'event' }): void {
+  /** Handles the messages of a proxy about itself. */
+  take(proxy: ProxyHandle, message: ProxyToMaster & { type: 'listening' | 'failed' | 'synced' | 'event' }): void {
     if (message.type === 'event') proxy.takeEvent(message.event, message.fields)
     else if (message.type === 'synced') proxy.synced(message.number)
     else this.apply(proxy, message)
   }
 
-  #listening(): ProxyProcess[] {
+  #listening(): ProxyHandle[] {
     return this.alive().filter(({ life }) => life.phase === 'listening')
   }
 
@@ -205,7 +208,7 @@ export class Proxies {
     const { listeners, credentials, names, stdout } = this.#options
     this.#lives++
     place.failure = null
-    const proxy = new ProxyProcess(
+    const proxy = new ProxyHandle(
       {
         proxyId: place.proxyId,
         life: this.#lives,
@@ -227,10 +230,10 @@ export class Proxies {
     })
     if (this.#isPaused) proxy.send({ type: 'pause', isPaused: true })
     // Before it accepts, so that its first request finds the workers.
-    for (const worker of this.#hooks.rotation()) proxy.send({ type: 'worker-ready', worker })
+    for (const worker of this.#owner.rotation()) proxy.send({ type: 'worker-ready', worker })
   }
 
-  #vacate(place: Place, proxy: ProxyProcess, signal: string | null): void {
+  #vacate(place: Place, proxy: ProxyHandle, signal: string | null): void {
     const { listeningMs, sinceMs, why } = proxy.life
     place.proxy = null
     // The folder may have been closed since.
@@ -238,9 +241,9 @@ export class Proxies {
     if (!proxy.life.asked) place.deaths++
     place.backOff = afterDeath(place.backOff, listeningMs === null ? null : sinceMs - listeningMs, sinceMs)
     this.#context.metrics.retire(proxy.sourceId)
-    this.#hooks.gone(proxy)
+    this.#owner.gone(proxy)
     if (listeningMs === null && !proxy.life.asked && !this.#earlySignals.isAccident(signal)) {
-      this.#hooks.startFailed(
+      this.#owner.startFailed(
         place.proxyId,
         place.failure ?? `it ended before it was ready (${why})`,
         proxy.errorLines(),
@@ -252,7 +255,7 @@ export class Proxies {
     for (const proxy of this.alive()) proxy.send(message)
   }
 
-  /** The same, where somebody waits until it is done: `areInStep`. */
+  /** The same for a message whose effect somebody waits for: `areInStep`. */
   #tellToDo(message: MasterToProxy): void {
     for (const proxy of this.alive()) proxy.tell(message)
   }

@@ -1,6 +1,6 @@
 /**
- * The lifecycle of a proxy as a total table, the smaller sister of `worker-phase.ts`. Used by `proxy-process.ts`, which
- * executes the effects. A proxy is never replaced by a reload: it takes new settings while it runs.
+ * The lifecycle of a proxy as a total table, the smaller sister of `worker-phase.ts`. `proxy-handle.ts` executes the
+ * effects. A proxy is never replaced by a reload: it takes new settings while it runs.
  *
  *     starting → listening → draining → gone
  *         └──────────┴───────────┴→ killed → gone
@@ -12,46 +12,49 @@ import { GIVE_UP_MS, REAP_LOOK_MS, REAP_MS } from '../../kit/process/tracers.js'
 /** In the order of a life. */
 export const PROXY_PHASES = ['starting', 'listening', 'draining', 'killed', 'gone'] as const
 
-/** draining: accepts nothing new, finishes what is in flight. killed: SIGKILL sent, not reaped yet. gone: reaped, or given up. */
+/**
+ * draining: accepts nothing new, finishes what is in flight. killed: SIGKILL sent, not reaped yet. gone: reaped, or
+ * given up.
+ */
 export type ProxyPhase = (typeof PROXY_PHASES)[number]
 
-/** As `WorkerLife`, on the master's monotonic clock. */
+/** Like `WorkerLife`, on the master's monotonic clock. */
 export interface ProxyLife {
   phase: ProxyPhase
   why: string
   sinceMs: number
   deadlineMs: number | null
-  /** When it began to accept, null: never. */
+  /** When it began to accept; null: it has not. */
   listeningMs: number | null
   asked: boolean
-  /** How long it may say nothing while it accepts. */
+  /** How long it may be silent while it accepts. */
   silentMs: number
-  /** When to look whether somebody stopped it, unless it says something before; null: never. */
+  /** When to look whether somebody has stopped it, unless it sends something before; null: never. */
   lookMs: number | null
 }
 
-/** What can happen to a proxy. */
+/** The events of a proxy. */
 export type ProxyEvent =
   | { type: 'listening' }
-  /** It said something. */
+  /** It has sent something. */
   | { type: 'heard' }
   | { type: 'failed'; reason: string }
   | { type: 'drain'; why: string; mercyMs: number }
   | { type: 'kill'; why: string }
   | { type: 'ipc-closed' }
   | { type: 'tick' }
-  /** `stays`: it was given up, and why its process is there still. */
+  /** `stays`: it was given up, and the reason why its process still exists. */
   | { type: 'exit'; code: number | null; signal: string | null; stays?: string | null }
 
-/** What the shell does, in this order. */
+/** The effects for the shell, in this order. */
 export type ProxyEffect =
   | { type: 'send-drain'; mercyMs: number }
-  /** Wake it, where it is stopped. */
+  /** Wake it if it is stopped. */
   | { type: 'look' }
   | { type: 'kill' }
-  /** Kill whoever traces it, and so keeps it from being reaped. */
+  /** Kill the process that traces it: a tracer keeps it from being reaped. */
   | { type: 'end-tracers' }
-  /** Wait for its end no longer. */
+  /** Stop waiting for its end. */
   | { type: 'give-up' }
   | { type: 'report'; event: string; fields: EventFields }
 
@@ -65,12 +68,13 @@ export interface ProxyStep {
 export const PROXY_START_MS = 20_000
 
 /**
- * How long one that accepts may say nothing, where a healthy one tells its figures every second. Its loop is blocked then: its clients wait at a port
- * behind which nobody is, and have waited so long before they lose their connections.
+ * How long an accepting proxy may be silent. A healthy one sends its figures every second. The loop of a silent one is
+ * blocked: its clients wait at a port that nobody serves, and they have waited that long before they lose their
+ * connections.
  */
 export const PROXY_SILENT_MS = 30_000
 
-/** After so much silence it is looked at, and woken where it was stopped (SIGSTOP): it loses nothing by that. */
+/** After that silence a look shows whether it was stopped (SIGSTOP), and wakes it: that costs the proxy nothing. */
 export const PROXY_LOOK_MS = 2000
 
 /** Between the end of a proxy's mercy, or the loss of its channel, and SIGKILL. */
@@ -83,7 +87,7 @@ export function newProxyLife(nowMs: number, why: string, silentMs = PROXY_SILENT
   return { phase: 'starting', why, sinceMs: nowMs, deadlineMs, listeningMs: null, asked: false, silentMs, lookMs }
 }
 
-/** When to apply a `tick` although nothing happens; null: never. */
+/** When to apply a `tick` if nothing happens; null: never. */
 export function nextProxyLookMs({ deadlineMs, lookMs }: ProxyLife): number | null {
   return deadlineMs === null || (lookMs !== null && lookMs < deadlineMs) ? lookMs : deadlineMs
 }
@@ -109,7 +113,7 @@ const hear: Row['heard'] = (life, _event, nowMs) => ({
   effects: [],
 })
 
-/** Its deadline is another matter. */
+/** Its deadline does not change. */
 const note: Row['heard'] = (life, _event, nowMs) => ({
   next: { ...life, lookMs: nowMs + PROXY_LOOK_MS },
   effects: [],
@@ -134,7 +138,10 @@ const drain: Row['drain'] = (life, event, nowMs) => ({
 
 const kill: Row['kill'] = (life, event, nowMs) => killNow({ ...life, asked: true }, event.why, nowMs)
 
-/** It cannot be told of workers any more; it drains by itself, as it would without a master, but others must take over soon. */
+/**
+ * It cannot be told of workers any more. It drains by itself, as it would without a master, but others must take over
+ * soon.
+ */
 const lose: Row['ipc-closed'] = (life, _event, nowMs) => ({
   next: { ...life, phase: 'draining', why: 'ipc-closed', sinceMs: nowMs, deadlineMs: nowMs + DRAIN_GRACE_MS },
   effects: [],
@@ -154,7 +161,7 @@ const endTracers: Row['tick'] = (life, _event, nowMs) => {
   return { next: { ...life, deadlineMs: null }, effects: [{ type: 'end-tracers' }, { type: 'give-up' }] }
 }
 
-/** Why a proxy that was not asked to end is killed. */
+/** Why a proxy is killed without an order to end. */
 const LATE_WHY: Partial<Record<ProxyPhase, string>> = { starting: 'start-deadline', listening: 'silent' }
 
 const reap: Row['exit'] = (life, { code, signal, stays }, nowMs) => {

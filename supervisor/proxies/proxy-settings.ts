@@ -1,7 +1,6 @@
 /**
- * What the proxies need of the settings: the part that the option rows give them, with folders as the release has
- * them, and what is made of several options. Pure; called by `process-tree.ts` at the start and when a new generation
- * has proved itself.
+ * The settings of the proxies: the part that the option rows give them, with folders as the release has them, and
+ * settings made of several options. They are sent at the start and when a new generation has proved itself. Pure.
  */
 
 import type { FileRoots, ProxySettings, RouteSpec } from '../../kit/channel/messages.js'
@@ -37,7 +36,10 @@ function mountHarakiri(settings: Settings): Settings['mountHarakiri'] {
   return [...last].map(([mount, ms]) => ({ mount, ms })).sort((a, b) => b.mount.length - a.mount.length)
 }
 
-/** An application may know a folder of `x-sendfile-root` as the INI writes it, or by where it really is: its own modules are loaded from there. */
+/**
+ * An application may know a folder of `x-sendfile-root` as the INI writes it, or by where it really is: its own modules
+ * are loaded from there.
+ */
 function fileRoots({ internal, xSendfileRoot }: Settings, release: Release): FileRoots {
   return {
     internal: internal.map(({ mount, folder }) => ({ prefix: mount, folder: realOf(release, folder) })),

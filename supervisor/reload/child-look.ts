@@ -1,9 +1,11 @@
 /**
- * Looks at watched paths by stat(1) and ls(1) of the system, for a root master with another user's service. Who decides about a folder or a link of such a path may have it lead to a
- * file system that never answers (FUSE). A thread of the master would wait there, and with it each change of the master's identity (`service-user.ts`). Used by `path-watch.ts`.
+ * Looks at watched paths by stat(1) and ls(1) of the system, for a root master with another user's service. The user
+ * who decides about a folder or a link of such a path may lead it to a file system that never answers (FUSE). A thread
+ * of the master would wait there, and with it each change of the master's identity (`service-user.ts`).
  *
- * Must stay true: each program is the user who decides about its paths, and root only where root alone does; one that is late is killed and not waited for; until
- * it has ended, its path is looked at by no other one, so there are no more of them than paths.
+ * Must stay true: each program runs as the user who decides about its paths, and as root only if root alone does. A
+ * late program is killed and not waited for. Until it has ended, no other program looks at its path, so there are never
+ * more programs than paths.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -17,14 +19,17 @@ import { type PipedChild, type PipedStdio, type Pipes, spawnPiped } from '../use
 import type { Look } from './watched-path.js'
 
 const LOOK_MS = 3000
-/** Of a path that was late, and alone. */
+/** For a path that was late, and alone. */
 const RETRY_MS = 30_000
-/** Of all names on one command line. */
+/** For all names on one command line. */
 const MOST_NAME_BYTES = 1 << 16
-/** What is read of one program: some 20,000 entries of a folder. */
+/** The most bytes that are read from one program: some 20,000 entries of a folder. */
 const MOST_TEXT_BYTES = 1 << 21
 
-/** A path, and who looks at it; null: root. `entries`: what lies in a folder too. `key`: of this look among all. */
+/**
+ * A path, and the user who looks at it; null: root. `entries`: the entries of a folder too. `key`: of this look among
+ * all.
+ */
 export interface ChildLook {
   key: string
   path: string
@@ -34,13 +39,13 @@ export interface ChildLook {
 
 export interface ChildLooksOptions {
   pipes: Pipes
-  /** Told once of each path that cannot be looked at. */
+  /** Called once for each path that cannot be looked at. */
   tellBlind(path: string, why: string): void
-  /** Hears of tracers. */
+  /** Gets the events about tracers. */
   tell?: KilledChild['tell']
   nowMs?: () => number
   lookMs?: number
-  /** Instead of the programs of the system. */
+  /** Replaces the lookup of programs of the system. */
   find?: (name: string) => string | null
 }
 
@@ -50,7 +55,7 @@ interface Started {
 }
 
 interface State {
-  /** It is not known to answer: it is looked at alone. */
+  /** It has not answered yet: it is looked at alone. */
   isSuspect: boolean
   againMs: number
   /** A program that looked at it was killed and has not ended. */
@@ -59,13 +64,13 @@ interface State {
   last: Look
 }
 
-/** Takes no words of the language and no time zone of the host into what is compared. */
+/** The language and the time zone of the host must not be a part of the compared text. */
 const ENVIRONMENT = { LC_ALL: 'C', TZ: 'UTC0' }
 const FORMAT = '%F:%d:%i:%y:%s %n'
 const MARK = /[a-z][a-z -]*:\d+:\d+:[\d-]+ [\d:.]+ [+-]\d+:\d+ /y
 /** A number of the inode, rights, links, owner, group, then size and time, and the name. */
 const ENTRY = /^ *(\d+) \S+ +\d+ +\d+ +\d+ +(.*)$/gm
-/** It is always there. */
+/** A path that always exists. */
 const ROOT = '/'
 
 export class ChildLooks {
@@ -77,7 +82,7 @@ export class ChildLooks {
     this.#options = { nowMs: () => performance.now(), lookMs: LOOK_MS, find: systemProgram, ...options }
   }
 
-  /** What is seen, by key; of what has not answered nothing is known. Never rejects. */
+  /** The looks, by key; a path that has not answered is missing. Never rejects. */
   async look(paths: readonly ChildLook[]): Promise<Map<string, Look>> {
     const seen = new Map<string, Look>()
     const keys = new Set(paths.map(({ key }) => key))
@@ -93,12 +98,12 @@ export class ChildLooks {
     return seen
   }
 
-  /** Ends those that run; they are not waited for. */
+  /** Ends the running programs; nothing waits for them. */
   stop(): void {
     for (const child of this.#running) child.kill('SIGKILL')
   }
 
-  /** By user, and those alone that may not answer; what has a stuck program, or was late just now, is left out. */
+  /** By user. Paths that may not answer are alone. Paths with a stuck program, or late a moment ago, are left out. */
   #batches(paths: readonly ChildLook[]): ChildLook[][] {
     const nowMs = this.#options.nowMs()
     const batches: ChildLook[][] = []
@@ -126,7 +131,7 @@ export class ChildLooks {
     const names = [ROOT, ...batch.map(({ path }) => path)]
     const said = await this.#run(batch, 'stat', ['-L', '-c', FORMAT, '--', ...names], 1)
     const marks = said === null ? null : readMarks(said, names)
-    // Without it something else has ended before stat, or has ended it.
+    // Without it another program ended before stat, or has ended it.
     if (marks === null || !marks.has(ROOT)) return null
     for (const look of batch) {
       const state = this.#stateOf(look)
@@ -139,7 +144,7 @@ export class ChildLooks {
     return marks
   }
 
-  /** There is nothing, or nothing that this user may see. */
+  /** The path does not exist, or this user may not see it. */
   async #tellHidden(look: ChildLook): Promise<void> {
     const why = await this.#run([look], 'stat', ['-L', '--', look.path], 2)
     if (why?.trimEnd().endsWith(': Permission denied')) this.#tell(look, `uid=${look.as?.uid ?? 0} may not see it`)
@@ -152,7 +157,7 @@ export class ChildLooks {
     return said === null ? undefined : `${mark}\n${readEntries(said)}`
   }
 
-  /** What it writes to this descriptor; null: it was late, killed, or could not be started. */
+  /** The output of the program on this descriptor; null: it was late, killed, or could not be started. */
   async #run(batch: readonly ChildLook[], name: string, args: string[], stream: 1 | 2): Promise<string | null> {
     try {
       const { child, text } = await this.#start(batch[0]?.as ?? null, name, args, stream)
@@ -181,7 +186,7 @@ export class ChildLooks {
     })
   }
 
-  /** Of several paths it is not known which one does not answer. */
+  /** Of several paths nobody knows which one does not answer. */
   #late(batch: readonly ChildLook[], child: ChildProcess): void {
     const { nowMs, lookMs } = this.#options
     for (const look of batch) this.#stateOf(look).isSuspect = true
@@ -226,7 +231,7 @@ export class ChildLooks {
   }
 }
 
-/** All that it says; null: it was killed. Rejects where it cannot be started. */
+/** Its whole output; null: it was killed. Rejects if it cannot be started. */
 function textOf(child: ChildProcess, output: Socket, withinMs: number): Promise<string | null | 'late'> {
   return new Promise((resolve, reject) => {
     let said = ''
@@ -244,7 +249,7 @@ function textOf(child: ChildProcess, output: Socket, withinMs: number): Promise<
         resolve(code === null ? null : said)
       })
     })
-    // What `kill` may not do is an error too, and no end.
+    // A failed `kill` is an error event too, and no end.
     child.on('error', error => {
       if (child.pid !== undefined) return
       clearTimeout(deadline)
@@ -254,7 +259,7 @@ function textOf(child: ChildProcess, output: Socket, withinMs: number): Promise<
   })
 }
 
-/** Of what stat writes for `names`, in their order: those that are there, without the names. Pure. */
+/** From the output of stat for `names`, in their order: the existing ones, without the names. Pure. */
 export function readMarks(text: string, names: readonly string[]): Map<string, string> {
   const found = new Map<string, string>()
   let at = 0
@@ -270,7 +275,7 @@ export function readMarks(text: string, names: readonly string[]): Map<string, s
   return found
 }
 
-/** Of what ls writes: what a change of the entry changes, but its rights and its owner. Pure. */
+/** From the output of ls: everything that a change of the entry changes, except its rights and its owner. Pure. */
 export function readEntries(text: string): string {
   return [...text.matchAll(ENTRY)].map(([, inode, rest]) => `${inode} ${rest}`).join('\n')
 }

@@ -1,8 +1,9 @@
 /**
- * Looks at the paths that `touch-reload` and its like name, once a second, and tells which have changed (`watched-path.ts`). Owned by
- * `process-tree.ts`. Must stay true: nothing blocks the master, not even a path on a file system that hangs, and only one look is under way at a time.
- * A root master with another user's service looks by other processes, as the user who decides about a path: a thread that hangs would hold up each change of
- * its identity (`child-look.ts`). Who decides is asked when the watch begins, at the start and by a reload, since the question itself may hang.
+ * Looks at the paths that `touch-reload` and its like name, once a second, and tells which have changed
+ * (`watched-path.ts`). Must stay true: nothing blocks the master, not even a path on a file system that hangs, and only
+ * one look is under way at a time. A root master with another user's service looks by other processes, as the user who
+ * decides about a path: a thread that hangs would hold up each change of its identity (`child-look.ts`). Who decides is
+ * asked when the watch begins, at the start and by a reload, since the question itself may hang.
  */
 
 import type { BigIntStats } from 'node:fs'
@@ -126,7 +127,10 @@ function changesIdentity(credentials: Credentials | null): boolean {
   return credentials !== null && process.geteuid?.() === 0
 }
 
-/** `touch-reload` and its like see the time of the thing itself; the others its size too, and what lies in a folder, as inotify would tell uWSGI. */
+/**
+ * `touch-reload` and its like see the time of the thing itself; the others its size too, and what lies in a folder, as
+ * inotify would tell uWSGI.
+ */
 async function lookAt(option: WatchOption, path: string): Promise<Look> {
   const found = await lookup(path)
   if (found === null) return null

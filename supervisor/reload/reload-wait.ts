@@ -1,4 +1,7 @@
-/** What a reload that runs waits for, as `daimyo reload` says it every few seconds. Made from what `reload.ts` knows; asked by `master.ts`. Pure. */
+/**
+ * What a reload that runs waits for, as `daimyo reload` says it every few seconds. Made from what `reload.ts` knows;
+ * asked by `master.ts`. Pure.
+ */
 
 import type { WorkerPhase } from '../workers/worker-life.js'
 
@@ -25,7 +28,9 @@ export interface ReloadWait {
 /** Workers that are named one by one. */
 const MOST_NAMED = 3
 
-/** `still reloading: waiting for 3 requests of slot 2, until 09:14:03 (worker-reload-mercy)`. null: nothing is known. */
+/**
+ * `still reloading: waiting for 3 requests of slot 2, until 09:14:03 (worker-reload-mercy)`. null: nothing is known.
+ */
 export function describeReloadWait(wait: ReloadWait | null): string {
   return wait === null ? 'still reloading' : `still reloading: ${reasonOf(wait)}`
 }
@@ -39,7 +44,10 @@ function reasonOf({ phase, untilMs, leaving, inPlace, wanted }: ReloadWait): str
   return 'waiting for the proxies to take over the new configuration'
 }
 
-/** The first of them by name, and when the last of them must be gone. `worker-reload-mercy` bounds them while they have something in flight. */
+/**
+ * The first of them by name, and when the last of them must be gone. `worker-reload-mercy` bounds them while they have
+ * something in flight.
+ */
 function describeLeaving(leaving: readonly LeavingWorker[]): string {
   const named = leaving.slice(0, MOST_NAMED).map(describeWorker)
   const more = leaving.length - named.length

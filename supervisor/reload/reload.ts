@@ -1,75 +1,79 @@
 /**
- * Reloads, one at a time. Owned by `process-tree.ts`, which calls `check` after every event.
+ * Reloads, one at a time. `check` runs after every event.
  *
  *     reading → canary → soaking → rolling → done
  *         └────────┴─────────┴─────────┴→ rolled back
  *
- * A reload moves the pool's target to a new generation; the slots do the rest. The first of the new workers that all proxies
- * have linked is the canary. It serves beside the old ones as long as it soaks (`soak.ts`), then the new settings are in force. Any worker
- * of the new generation that is not ready in time, or dies by itself, moves the target back. What must stay true: until a reload is done,
- * everything of the generation before it is still known, and nothing of it was given up before a new worker stood in its place.
+ * A reload moves the target of the workers to a new generation; the slots do the rest. The first new worker that all
+ * proxies have linked is the canary. It serves beside the old workers while it soaks (`soak.ts`); then the new settings
+ * are in force. If a worker of the new generation is not ready in time, or dies by itself, the target goes back. What
+ * must stay true: until a reload is done, the generation before it is known completely, and none of its workers was
+ * given up before a new worker took its place.
  */
 
 import { reasonOf } from '../../kit/ground/failure.js'
 import { describeUnended } from '../../kit/process/tracers.js'
-import { HookFailure } from '../around/hooks.js'
+import { HookFailure } from '../attached/hooks.js'
 import type { Generation, MasterContext, PlainEvent } from '../child/master-context.js'
 import type { Release } from '../child/release.js'
 import { changedOptions, meansTheSame, settingsAfterReload } from '../config/changed-options.js'
 import type { Reading, Settings } from '../config/values/settings.js'
 import { workersAtFirst } from '../workers/cheaper.js'
-import type { Pool, PoolTarget } from '../workers/pool.js'
-import type { BootFailure, Worker } from '../workers/worker.js'
+import type { BootFailure, WorkerHandle } from '../workers/worker-handle.js'
 import { diedUnasked } from '../workers/worker-life.js'
-import type { AnswerFigures } from '../workers/worker-loads.js'
+import type { ResponseFigures } from '../workers/worker-loads.js'
+import type { Workers, WorkersTarget } from '../workers/workers.js'
 import type { ReloadWait } from './reload-wait.js'
 import { figuresSince, judgeSoak, type Soak, soakEnd } from './soak.js'
 
-/** What reloads tell the master. */
+/** Events of reloads in the queue of the master. */
 export type ReloadEvent =
   | PlainEvent
   | { type: 'reload'; request: ReloadRequest }
   | { type: 'reading'; reading: Reading | Error; release: Release | null }
 
-/** Somebody asks for a reload, and may wait for it. `why` is for the log: a signal, `command`, the option that watches a path. */
+/**
+ * A request for a reload, whose sender may wait for it. `why` is for the log: a signal, `command`, or the option that
+ * watches a path.
+ */
 export interface ReloadRequest {
   why: string
-  /** `workers`: new ones with the settings in force; nothing is read. */
+  /** `workers`: new workers with the settings in force; the configuration is not read. */
   scope: 'configuration' | 'workers'
-  /** Nobody is replaced when the configuration means the same as before. */
+  /** No worker is replaced if the configuration means the same as before. */
   ifChanged?: boolean
   progress(text: string): void
   done(outcome: ReloadOutcome): void
 }
 
-/** What a reload wants to work with: the configuration read again, or the settings in force. */
+/** The source of a reload's settings: the configuration read again, or the settings in force. */
 export type SettingsWanted = Pick<ReloadRequest, 'scope' | 'ifChanged'> & { inForce: Settings }
 
-/** How a reload ended; what could not change without a restart is in `ignored`, by option name. */
+/** How a reload ended. `ignored`: changes that need a restart, by option name. */
 export type ReloadOutcome =
   | { ok: true; generation: number; ignored: string[] }
   | { ok: false; reason: string; lines: string[] }
 
-/** What a reload works with. */
+/** The outside world of reloads. */
 export interface ReloadDeps {
   context: MasterContext<ReloadEvent>
-  pool: Pool
-  /** Reads, where that is wanted, and prepares what the new settings need. */
+  workers: Workers
+  /** Reads the configuration if wanted, and prepares what the new settings need. */
   readSettings: (wanted: SettingsWanted) => Reading | Promise<Reading>
-  /** The release that settings lead to now; rejects with why there is none. */
+  /** The release that the settings lead to now; rejects with the reason if there is none. */
   resolveRelease: (settings: Settings) => Promise<Release>
-  /** Makes a generation's settings the ones in force: the proxies', and the master's own deadlines. */
+  /** Puts a generation's settings into force: in the proxies, and for the deadlines of the master. */
   apply(generation: Generation): void
-  /** The proxies go by what was applied last. */
+  /** The proxies use the settings that were applied last. */
   isInForce(): boolean
-  /** What the proxies count of a worker's answers. */
-  answersOf(workerId: number): AnswerFigures
+  /** Counts and times of a worker's responses, as the proxies see them. */
+  figuresOf(workerId: number): ResponseFigures
 }
 
 interface Running {
   phase: 'reading' | 'canary' | 'soaking' | 'rolling'
   requests: ReloadRequest[]
-  before: PoolTarget
+  before: WorkersTarget
   next: Generation | null
   ignored: string[]
   failure: BootFailure | null
@@ -77,29 +81,29 @@ interface Running {
   soak: Soak | null
 }
 
-/** What is known when the next step of a reload is decided. */
+/** The facts that decide the next step of a reload. */
 export interface ReloadFacts {
   phase: 'canary' | 'soaking' | 'rolling'
   failure: BootFailure | null
-  /** The new generation has no application: nothing to prove. */
+  /** The new generation has no application, so there is nothing to prove. */
   isStatic: boolean
-  /** A new worker serves, be it beside the one that it replaces; it has to soak, and has done so. */
+  /** `hasCanary`: a new worker serves, perhaps beside the one that it replaces. It must soak, and has soaked. */
   hasCanary: boolean
   mustSoak: boolean
   isSoaked: boolean
-  /** Slots of the new generation whose worker serves or waits for its first request, and all slots that are wanted. */
+  /** Slots of the new generation whose worker serves or waits for its first request, and the number of wanted slots. */
   inPlace: number
   wanted: number
-  /** Slots that are there, and how many of them belong to the new generation. */
+  /** All slots, and the slots of the new generation. */
   slots: number
   moved: number
-  /** Workers of other generations that still finish what they have. */
+  /** Workers of other generations that still finish their requests. */
   leaving: number
-  /** All proxies go by the new settings. */
+  /** All proxies use the new settings. */
   isInForce: boolean
 }
 
-/** What to do now. Pure. */
+/** The next step. Pure. */
 export function nextReloadStep(facts: ReloadFacts): 'wait' | 'soak' | 'seek' | 'commit' | 'roll-back' | 'finish' {
   if (facts.failure !== null) return 'roll-back'
   if (facts.phase === 'canary') {
@@ -115,34 +119,37 @@ export function nextReloadStep(facts: ReloadFacts): 'wait' | 'soak' | 'seek' | '
   return isRolled && facts.inPlace >= facts.wanted && facts.leaving === 0 && facts.isInForce ? 'finish' : 'wait'
 }
 
-/** The reload that runs, and those who wait for the next. */
+/** The reload that runs, and the requests for the next one. */
 export class Reloads {
   readonly #deps: ReloadDeps
   #running: Running | null = null
-  /** Whoever asks while a reload runs gets the next one, all the same. */
+  /** All requests that come while a reload runs share the next one. */
   #queued: ReloadRequest[] = []
   #isOpen = false
   #lastNumber: number
-  /** Outcomes since the start: what `daimyo_reloads_total` counts. */
+  /** Outcomes since the start, for `daimyo_reloads_total`. */
   readonly outcomes = { ok: 0, failed: 0 }
 
   constructor(deps: ReloadDeps) {
     this.#deps = deps
-    this.#lastNumber = deps.pool.target.base.number
+    this.#lastNumber = deps.workers.target.base.number
   }
 
   get isRunning(): boolean {
     return this.#running !== null
   }
 
-  /** What it waits for, null: none runs. `inFlightOf`: what the proxies have at a worker; `wallMs`: now, by the wall clock. */
+  /**
+   * What the running reload waits for; null: none runs. `inFlightOf`: work of the proxies at a worker; `wallMs`: now,
+   * by the wall clock.
+   */
   wait(inFlightOf: (workerId: number) => number, wallMs: number): ReloadWait | null {
     const running = this.#running
     if (running === null) return null
-    const { pool, context } = this.#deps
+    const { workers, context } = this.#deps
     const onWall = (ms: number | null) => (ms === null ? null : wallMs + ms - context.nowMs())
     const { phase, next } = running
-    const leaving = next === null ? pool.draining : pool.drainingFor(next)
+    const leaving = next === null ? workers.draining : workers.drainingFor(next)
     const { inPlace, wanted } = next === null ? { inPlace: 0, wanted: 0 } : this.#facts(running, next)
     return {
       phase,
@@ -158,28 +165,28 @@ export class Reloads {
     }
   }
 
-  /** When the first new worker has to be ready, as far as one is there. */
+  /** When the first new worker has to be ready, if there is one. */
   #canaryDeadline(next: Generation | null): number | null {
-    const canary = this.#deps.pool.workers().find(({ generation, life }) => {
+    const canary = this.#deps.workers.all().find(({ generation, life }) => {
       return generation === next && life.phase === 'booting'
     })
     return canary?.life.deadlineMs ?? null
   }
 
-  /** From now on reloads run; before, the start has to succeed first. */
+  /** Reloads may run from now on: the start has succeeded. */
   open(): void {
     this.#isOpen = true
     this.#beginQueued()
   }
 
-  /** Takes a request in; it is answered when its reload has happened or has failed. */
+  /** Takes a request. Its sender gets an answer when the reload is done or has failed. */
   request(request: ReloadRequest): void {
     this.#queued.push(request)
     if (this.#running !== null) request.progress('waiting for the reload that runs')
     this.#beginQueued()
   }
 
-  /** The INI was read again. `release`: of its settings, where workers are to be started. */
+  /** The INI was read again. `release`: the release of its settings, if workers have to start. */
   read(reading: Reading | Error, release: Release | null): void {
     const running = this.#running
     if (running === null || running.phase !== 'reading') return
@@ -200,8 +207,11 @@ export class Reloads {
     if (this.#running?.next?.number === failure.generation) this.#running.failure ??= failure
   }
 
-  /** A worker is gone. What the new ones do while they are judged counts; later only what cannot come from outside. */
-  workerGone(worker: Worker): void {
+  /**
+   * A worker has ended. While the new workers are judged, each of their ends counts; later only ends without a cause
+   * from outside.
+   */
+  workerGone(worker: WorkerHandle): void {
     const running = this.#running
     const { pid, slot } = worker.address
     if (worker.stays !== null)
@@ -214,12 +224,12 @@ export class Reloads {
     )
   }
 
-  /** When to look again although nothing happens. */
+  /** When to look again if nothing happens. */
   get wakeAtMs(): number | null {
     return this.#running?.soak?.overMs ?? null
   }
 
-  /** Takes as many steps as can be taken now. */
+  /** Takes as many steps as are possible now. */
   check(): void {
     while (this.#running?.next) {
       if (this.#running.soak !== null) this.#judge(this.#running, this.#running.soak)
@@ -233,7 +243,7 @@ export class Reloads {
     }
   }
 
-  /** The tree stops: nobody waits for a reload any more. */
+  /** The tree stops: each waiting request gets its answer. */
   close(why: string): void {
     this.#isOpen = false
     if (this.#running !== null) this.#finish({ ok: false, reason: `the master stops: ${why}`, lines: [] })
@@ -244,11 +254,11 @@ export class Reloads {
 
   #beginQueued(): void {
     if (!this.#isOpen || this.#running !== null || this.#queued.length === 0) return
-    const { pool, readSettings, context } = this.#deps
+    const { workers, readSettings, context } = this.#deps
     this.#running = {
       phase: 'reading',
       requests: this.#queued,
-      before: pool.target,
+      before: workers.target,
       next: null,
       ignored: [],
       failure: null,
@@ -258,11 +268,11 @@ export class Reloads {
     const requests = this.#queued
     this.#queued = []
     const why = [...new Set(requests.map(request => request.why))].join(', ')
-    context.log('reload-start', { generation: pool.target.base.number, why })
+    context.log('reload-start', { generation: workers.target.base.number, why })
     const wanted: SettingsWanted = {
       scope: requests.every(({ scope }) => scope === 'workers') ? 'workers' : 'configuration',
       ifChanged: requests.every(({ ifChanged }) => ifChanged),
-      inForce: pool.target.base.settings,
+      inForce: workers.target.base.settings,
     }
     for (const notice of context.installation.look().notices) this.#progress(notice)
     this.#progress(wanted.scope === 'workers' ? 'the settings in force stay' : 'reading the configuration')
@@ -276,14 +286,14 @@ export class Reloads {
       .then(read => context.put({ type: 'reading', ...read }))
   }
 
-  /** Null: no worker is to be started. */
+  /** Null: no worker has to start. */
   async #releaseOf({ settings, mistakes }: Reading, { inForce, ifChanged }: SettingsWanted): Promise<Release | null> {
     if (settings === null || mistakes.length > 0 || (ifChanged && meansTheSame(inForce, settings))) return null
     return await this.#deps.resolveRelease(settingsAfterReload(inForce, settings))
   }
 
   #startCanary(running: Running, read: Settings, release: Release | null): void {
-    const { pool, context } = this.#deps
+    const { workers, context } = this.#deps
     const before = running.before.base.settings
     const changed = changedOptions(before, read)
     const ignored = changed.filter(({ takesEffect }) => takesEffect === 'restart').map(({ name }) => name)
@@ -304,20 +314,20 @@ export class Reloads {
       portSite: running.before.base.portSite === 'late' ? 'late' : undefined,
     }
     this.#lastNumber = next.number
-    const isFirstApp = pool.target.wanted === 0 && next.release.app !== null
+    const isFirstApp = workers.target.wanted === 0 && next.release.app !== null
     Object.assign(running, { phase: 'canary', next, ignored })
-    pool.target = {
-      wanted: isFirstApp ? 1 : pool.target.wanted,
-      base: isFirstApp ? next : pool.target.base,
-      target: next.release.app === null ? pool.target.target : next,
+    workers.target = {
+      wanted: isFirstApp ? 1 : workers.target.wanted,
+      base: isFirstApp ? next : workers.target.base,
+      target: next.release.app === null ? workers.target.target : next,
       move: { why: 'reload', atOnce: true, hold: 'linked' },
     }
     if (next.release.app !== null) this.#progress(`generation ${next.number}: starting one worker`)
   }
 
   #facts(running: Running, next: Generation): ReloadFacts {
-    const { pool } = this.#deps
-    const moved = pool.slots.filter(slot => slot.generation === next)
+    const { workers } = this.#deps
+    const moved = workers.slots.filter(slot => slot.generation === next)
     return {
       phase: running.phase === 'reading' ? 'canary' : running.phase,
       failure: running.failure,
@@ -325,81 +335,81 @@ export class Reloads {
       hasCanary: this.#canary(next) !== null,
       mustSoak: next.settings.soakMs > 0,
       isSoaked: running.soak === null,
-      inPlace: moved.filter(slot => slot.current?.generation === next && pool.isInPlace(slot.current)).length,
-      wanted: pool.target.wanted,
-      slots: pool.slots.length,
+      inPlace: moved.filter(slot => slot.current?.generation === next && workers.isInPlace(slot.current)).length,
+      wanted: workers.target.wanted,
+      slots: workers.slots.length,
       moved: moved.length,
-      leaving: pool.drainingFor(next).length,
+      leaving: workers.drainingFor(next).length,
       isInForce: this.#deps.isInForce(),
     }
   }
 
-  /** The first new worker that serves; while it soaks, a proxy that starts anew may not have linked it yet. */
-  #canary(next: Generation): Worker | null {
-    const { pool } = this.#deps
+  /** The first new worker that serves. While it soaks, a proxy that has just started may not have linked it yet. */
+  #canary(next: Generation): WorkerHandle | null {
+    const { workers } = this.#deps
     const soaks = this.#running?.phase === 'soaking'
-    const workers = pool.slots.flatMap(({ current, replacement }) => [replacement, current])
+    const ofSlots = workers.slots.flatMap(({ current, replacement }) => [replacement, current])
     return (
-      workers.find(worker => {
-        return worker?.generation === next && (soaks ? worker.life.phase === 'ready' : pool.isServing(worker))
+      ofSlots.find(worker => {
+        return worker?.generation === next && (soaks ? worker.life.phase === 'ready' : workers.isServing(worker))
       }) ?? null
     )
   }
 
   #soak(running: Running, next: Generation): void {
-    const { pool, context, answersOf } = this.#deps
+    const { workers, context, figuresOf } = this.#deps
     const { soakMs } = next.settings
     const canary = this.#canary(next)!.address.workerId
-    const before = new Map(this.#others(next).map(workerId => [workerId, answersOf(workerId)]))
+    const before = new Map(this.#others(next).map(workerId => [workerId, figuresOf(workerId)]))
     running.phase = 'soaking'
     running.soak = { canary, overMs: soakEnd(context.nowMs(), soakMs), before }
-    pool.target = { ...pool.target, move: { ...pool.target.move, hold: 'ready' } }
+    workers.target = { ...workers.target, move: { ...workers.target.move, hold: 'ready' } }
     context.log('reload-soaking', { generation: next.number, soakMs })
     this.#progress(`generation ${next.number}: the first worker is ready and soaks for ${soakMs / 1000} s`)
   }
 
-  /** The canary was taken away for a reason that is not its own, such as fewer workers wanted. */
+  /** The canary was taken away for a reason outside, such as fewer wanted workers. */
   #seek(running: Running): void {
-    const { pool } = this.#deps
+    const { workers } = this.#deps
     running.phase = 'canary'
     running.soak = null
-    pool.target = { ...pool.target, move: { ...pool.target.move, hold: 'linked' } }
+    workers.target = { ...workers.target, move: { ...workers.target.move, hold: 'linked' } }
   }
 
   #judge(running: Running, soak: Soak): void {
-    const { context, answersOf } = this.#deps
-    const old = figuresSince(soak.before, this.#others(running.next!), answersOf)
-    const verdict = judgeSoak(answersOf(soak.canary), old, context.nowMs() >= soak.overMs)
+    const { context, figuresOf } = this.#deps
+    const old = figuresSince(soak.before, this.#others(running.next!), figuresOf)
+    const verdict = judgeSoak(figuresOf(soak.canary), old, context.nowMs() >= soak.overMs)
     if (verdict === null) return
     running.soak = null
     if (verdict.type === 'passed') return this.#progress(`generation ${running.next!.number}: soaked: ${verdict.text}`)
-    running.failure ??= this.#deps.pool.find(soak.canary)?.judgement(verdict.reason) ?? null
+    running.failure ??= this.#deps.workers.find(soak.canary)?.judgement(verdict.reason) ?? null
   }
 
-  /** The workers that serve and are not of the new generation. */
+  /** Workers that serve and belong to another generation. */
   #others(next: Generation): number[] {
-    const workers = this.#deps.pool.workers().filter(({ generation, life }) => {
+    const others = this.#deps.workers.all().filter(({ generation, life }) => {
       return generation !== next && life.phase === 'ready'
     })
-    return workers.map(({ address }) => address.workerId)
+    return others.map(({ address }) => address.workerId)
   }
 
-  /** The canary has proven itself: the new settings are in force, for the proxies too. */
+  /** The canary has proved itself: the new settings come into force, for the proxies too. */
   #commit(running: Running, next: Generation): void {
-    const { pool, apply } = this.#deps
+    const { workers, apply } = this.#deps
     running.phase = 'rolling'
     const wanted = this.#wantedAfter(running.before, next)
-    pool.target = { wanted, base: next, target: next, move: { why: 'reload', atOnce: true, hold: 'none' } }
+    workers.target = { wanted, base: next, target: next, move: { why: 'reload', atOnce: true, hold: 'none' } }
     apply(next)
   }
 
-  /** What TTIN and TTOU made of the number stays, unless the INI has another one now. */
-  #wantedAfter(before: PoolTarget, { settings, release }: Generation): number {
+  /** A number changed by TTIN and TTOU stays, unless the INI has a new number. */
+  #wantedAfter(before: WorkersTarget, { settings, release }: Generation): number {
     if (release.app === null) return 0
     const isSame = before.wanted > 0 && before.base.settings.processes === settings.processes
-    // It slept, and goes on sleeping now that its new generation has proved itself.
+    // The tree slept, and sleeps on now that its new generation has proved itself.
     if (before.wanted === 0 && before.base.release.app !== null) return 0
-    return isSame ? this.#deps.pool.target.wanted : workersAtFirst(settings)
+    return isSame ? this.#deps.workers.target.wanted : workersAtFirst(settings)
   }
 
   #succeed(running: Running, next: Generation): void {
@@ -408,12 +418,12 @@ export class Reloads {
   }
 
   #rollBack(running: Running): void {
-    const { pool, apply } = this.#deps
+    const { workers, apply } = this.#deps
     const { failure, before } = running
     const isCommitted = running.phase === 'rolling'
     if (isCommitted) apply(before.base)
-    const wanted = isCommitted || before.wanted === 0 ? before.wanted : pool.target.wanted
-    pool.target = { ...before, wanted, move: { why: 'rollback', atOnce: false, hold: 'none' } }
+    const wanted = isCommitted || before.wanted === 0 ? before.wanted : workers.target.wanted
+    workers.target = { ...before, wanted, move: { why: 'rollback', atOnce: false, hold: 'none' } }
     const reason = failure === null ? 'failed' : `slot ${failure.slot}: ${failure.reason}`
     this.#finish({ ok: false, reason, lines: failure?.lines ?? [] })
   }
@@ -434,7 +444,8 @@ export class Reloads {
     this.#running = null
     this.#report(outcome)
     for (const request of running.requests) request.done(outcome)
-    // In its own event: whoever was just answered sees a master at rest, or the next reload, never a half of both.
+    // In an event of its own: a client that has just got its answer sees a master at rest, or the next reload, never a
+    // mix of both.
     setImmediate(() => this.#beginQueued())
   }
 
@@ -446,7 +457,7 @@ export class Reloads {
       return
     }
     this.outcomes.failed++
-    log('reload-failed', { generation: this.#deps.pool.target.base.number, why: outcome.reason })
+    log('reload-failed', { generation: this.#deps.workers.target.base.number, why: outcome.reason })
     for (const line of outcome.lines) log('reload-failed-line', { text: line })
   }
 

@@ -1,15 +1,17 @@
 /**
- * The soak of a reload: the first worker of the new generation serves beside the old ones for a while, and what the proxies count
- * of it is compared with theirs. Pure; `reload.ts` asks after every event.
+ * The soak of a reload: the first worker of the new generation serves beside the old ones for a while, and what the
+ * proxies count of it is compared with theirs. Pure; `reload.ts` asks after every event.
  */
 
-import type { AnswerFigures } from '../workers/worker-loads.js'
+import type { ResponseFigures } from '../workers/worker-loads.js'
 
-/** A soak that runs. `overMs`: when the last figures are due. `before`: what the old workers had counted when it began. */
+/**
+ * A soak that runs. `overMs`: when the last figures are due. `before`: what the old workers had counted when it began.
+ */
 export interface Soak {
   canary: number
   overMs: number
-  before: ReadonlyMap<number, AnswerFigures>
+  before: ReadonlyMap<number, ResponseFigures>
 }
 
 export type SoakVerdict = { type: 'passed'; text: string } | { type: 'failed'; reason: string }
@@ -28,8 +30,10 @@ export function soakEnd(nowMs: number, soakMs: number): number {
   return nowMs + soakMs + 1100
 }
 
-/** Compares the canary with the old workers; null: it is too early to say. Failures count at once, slowness at the end. */
-export function judgeSoak(canary: AnswerFigures, old: AnswerFigures, isOver: boolean): SoakVerdict | null {
+/**
+ * Compares the canary with the old workers; null: it is too early to say. Failures count at once, slowness at the end.
+ */
+export function judgeSoak(canary: ResponseFigures, old: ResponseFigures, isOver: boolean): SoakVerdict | null {
   const isMany = canary.answered >= FEWEST_ANSWERS
   const allowed = TIMES_WORSE * shareFailed(old) + MORE_FAILED
   if (isMany && canary.failed > FREE_FAILURES && shareFailed(canary) > allowed) {
@@ -49,8 +53,8 @@ export function judgeSoak(canary: AnswerFigures, old: AnswerFigures, isOver: boo
 export function figuresSince(
   before: Soak['before'],
   workers: readonly number[],
-  now: (workerId: number) => AnswerFigures,
-): AnswerFigures {
+  now: (workerId: number) => ResponseFigures,
+): ResponseFigures {
   const sum = { answered: 0, failed: 0, waitedMs: 0 }
   for (const workerId of workers) {
     const then = before.get(workerId)
@@ -63,10 +67,10 @@ export function figuresSince(
   return sum
 }
 
-function shareFailed({ answered, failed }: AnswerFigures): number {
+function shareFailed({ answered, failed }: ResponseFigures): number {
   return answered === 0 ? 0 : failed / answered
 }
 
-function meanMs({ answered, waitedMs }: AnswerFigures): number {
+function meanMs({ answered, waitedMs }: ResponseFigures): number {
   return answered === 0 ? 0 : waitedMs / answered
 }

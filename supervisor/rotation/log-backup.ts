@@ -1,8 +1,8 @@
 /**
- * Keeps the previous log of `daimyo start` as a dated backup, `daimyo.log.2026-11-21T10-00-00` (UTC, as in the log itself), and
- * a bounded number of those. Called by `master-log.ts` at a start, and by the child of `log-child.ts` for `log-maxsize`.
- * Must stay true: nothing is removed but regular files with exactly such a name; no backup replaces another; a folder that others have filled with such names
- * costs a bounded time, and keeps no log from being moved away.
+ * Keeps the previous log of `daimyo start` as a dated backup, `daimyo.log.2026-11-21T10-00-00` (UTC, as in the log
+ * itself), and a bounded number of those. It runs at a start, and for `log-maxsize` in the child of `log-child.ts`.
+ * Must stay true: nothing is removed but regular files with exactly such a name; no backup replaces another; a folder
+ * that others have filled with such names costs a bounded time, and keeps no log from being moved away.
  */
 
 import { lstatSync, renameSync } from 'node:fs'
@@ -45,8 +45,8 @@ export interface MovedLog {
 }
 
 /**
- * Moves `path` away and has the oldest backups past `kept` removed (`file-removal.ts`), as the user `as` (null: as we are); returns the backup's path, null
- * when there was nothing to keep.
+ * Moves `path` away and has the oldest backups past `kept` removed (`file-removal.ts`), as the user `as` (null: as we
+ * are); returns the backup's path, null when there was nothing to keep.
  */
 export function backUpLog(
   path: string,
@@ -122,7 +122,9 @@ function secondAfter(date: string, now: Date): string {
   return atMs < LATEST_MS ? dateOf(new Date(atMs)) : dateOf(now)
 }
 
-/** The last name is that of the log that was just moved. While too many names wait, the rest goes with the next logs. */
+/**
+ * The last name is that of the log that was just moved. While too many names wait, the rest goes with the next logs.
+ */
 function oldest(folder: string, backups: readonly string[], kept: number): string[] {
   const excess = backups.slice(0, Math.min(MOST_REMOVALS, Math.max(0, backups.length - kept)))
   return excess.filter(name => lstatSync(join(folder, name), { throwIfNoEntry: false })?.isFile() === true)

@@ -1,7 +1,8 @@
 /**
- * The process that moves a log away and makes the new one (`log-child.ts`). It is the user who decides about the folder: root only where root alone does.
- * Must stay true: it does what its one argument says to the log that this names, and to nothing else. It keeps the log open, for the master to open it by way of this
- * descriptor (`offered-log.ts`), until the master kills it or has ended itself.
+ * The process that moves a log away and makes the new one (`log-child.ts`). It is the user who decides about the
+ * folder: root only where root alone does. Must stay true: it does what its one argument says to the log that this
+ * names, and to nothing else. It keeps the log open, for the master to open it by way of this descriptor
+ * (`offered-log.ts`), until the master kills it or has ended itself.
  */
 
 import { closeSync, readSync, writeSync } from 'node:fs'
@@ -21,7 +22,10 @@ export interface LogRequest {
   looks: boolean
 }
 
-/** What it answers, as one JSON text. `error`: the file is not made; `code` is that of the system. `fd`: where it has the log open. */
+/**
+ * What it answers, as one JSON text. `error`: the file is not made; `code` is that of the system. `fd`: where it has
+ * the log open.
+ */
 export interface LogAnswer {
   excess: string[]
   isCrowded: boolean

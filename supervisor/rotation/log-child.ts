@@ -1,8 +1,9 @@
 /**
- * Has a log moved away, and a new one made, by another process: as the user who decides about the folder, because rename(2) and open(2) with O_CREAT wait for
- * whoever has locked the file or its folder. The master would stand still for as long. Made by `run-command.ts`.
- * Must stay true: one child at a time; one that takes too long is killed and not waited for, and until it has ended there is no other; nothing that it says
- * is believed but names of backups of this log, which are removed as its user. It keeps what it has made open until `open`, so that the master looks up no name in that folder.
+ * Has a log moved away, and a new one made, by another process: as the user who decides about the folder, because
+ * rename(2) and open(2) with O_CREAT wait for whoever has locked the file or its folder. The master would stand still
+ * for as long. Must stay true: one child at a time; one that takes too long is killed and not waited for, and until it
+ * has ended there is no other; nothing that it says is believed but names of backups of this log, which are removed as
+ * its user. It keeps what it has made open until `open`, so that the master looks up no name in that folder.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -77,14 +78,18 @@ export class LogChild {
     await this.#ask({ leastBytes: null, kept: 0, looks: false })
   }
 
-  /** Moves a log of so many bytes away, then makes it, and has the oldest backups past `kept` removed. Rejects with why that is not done. */
+  /**
+   * Moves a log of so many bytes away, then makes it, and has the oldest backups past `kept` removed. Rejects with why
+   * that is not done.
+   */
   async move(wanted: Pick<LogRequest, 'kept' | 'looks'> & { leastBytes: number }): Promise<LogAnswer> {
     return await this.#ask(wanted)
   }
 
   /**
-   * Opens what `make` or `move` has made, once, and ends that child; looks up no name in a folder of the service's user. A log about which root alone decides, or the master's own
-   * user, is opened by its name. Throws why it is not open.
+   * Opens what `make` or `move` has made, once, and ends that child; looks up no name in a folder of the service's
+   * user. A log about which root alone decides, or the master's own user, is opened by its name. Throws why it is not
+   * open.
    */
   open(): number {
     const { path, owner } = this.#options

@@ -1,10 +1,12 @@
 /**
- * Keeps the log within `log-maxsize` and `log-backups`: has a file that has grown past the bound moved away, and lets everybody begin a new one. Made by
- * `run-command.ts`, which tells it of what the master writes; the proxies write access lines to the same file by themselves, so it also looks by itself.
+ * Keeps the log within `log-maxsize` and `log-backups`: has a file that has grown past the bound moved away, and lets
+ * everybody begin a new one. It is told of each write of the master. The proxies write access lines to the same file
+ * directly, so it also looks at the size itself.
  *
- * What must stay true: all there ever is on the disk is `backups + 1` files of the bound, and what is written between two looks: an eighth of the bound
- * from the master, a second's access lines from the proxies. While a log is moved, the master writes nothing. A folder that cannot be written to stops nothing, nor one
- * that others have filled, nor a file or folder that they have locked: the log grows meanwhile, which is said.
+ * What must stay true: all there ever is on the disk is `backups + 1` files of the bound, and what is written between
+ * two looks: an eighth of the bound from the master, a second's access lines from the proxies. While a log is moved,
+ * the master writes nothing. A folder that cannot be written to stops nothing, nor one that others have filled, nor a
+ * file or folder that they have locked: the log grows meanwhile, which is said.
  */
 
 import type { Log } from '../../kit/log/log.js'

@@ -1,7 +1,8 @@
 /**
- * The master's own log file (`logto`), which root may have to make in a folder that belongs to others. Must stay
- * true: in a folder that others than root may write to it is opened and moved as the service's user; elsewhere root
- * opens this very name, and gives the file to that user. While the master runs, another process moves and makes it (`log-child.ts`).
+ * The master's own log file (`logto`), which root may have to make in a folder that belongs to others. Must stay true:
+ * in a folder that others than root may write to it is opened and moved as the service's user; elsewhere root opens
+ * this very name, and gives the file to that user. While the master runs, another process moves and makes it
+ * (`log-child.ts`).
  */
 
 import { closeSync, constants, fstatSync, openSync } from 'node:fs'
@@ -13,8 +14,8 @@ import { asOpening, onGuardedPath, openingOf } from '../user/guarded-path.js'
 import { backUpLog } from './log-backup.js'
 
 /**
- * A descriptor to append to; Failures as `openLogFile`. Where others than root decide about the folder it is a regular file: a FIFO of theirs (77) could make each
- * later open(2) wait.
+ * A descriptor to append to; Failures as `openLogFile`. Where others than root decide about the folder it is a regular
+ * file: a FIFO of theirs (77) could make each later open(2) wait.
  */
 export function openMasterLog(path: string, owner: Credentials | null): number {
   const opening = openingOf(path, 'name', owner)

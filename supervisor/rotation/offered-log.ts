@@ -1,12 +1,14 @@
 /**
- * Opens the log that a child of the service's user has made and keeps open (`log-child.ts`), by way of that descriptor: a lookup of the name would wait for whoever has locked the
- * folder (inode(7)).
+ * Opens the log that a child of the service's user has made and keeps open (`log-child.ts`), by way of that descriptor:
+ * a lookup of the name would wait for whoever has locked the folder (inode(7)).
  *
  * The child may be traced, and offer any file in place of the log. Must stay true:
- * - the file is opened as the service's user, for whom the kernel judges its rights: a descriptor that only reads does not help;
- * - what is offered is first taken with O_PATH, which asks no file system and opens no device. It is judged by what the kernel says of that descriptor of ours, which nobody can
- *   exchange any more, and only then asked by fstat(2) and opened. So it is a regular file, and lies in a mount of the master's own: a file system that the user has mounted in a namespace of its own
- *   (FUSE, also below an overlay) is never asked.
+ * - the file is opened as the service's user, for whom the kernel judges its rights: a descriptor that only reads does
+ *   not help;
+ * - what is offered is first taken with O_PATH, which asks no file system and opens no device. It is judged by what the
+ *   kernel says of that descriptor of ours, which nobody can exchange any more, and only then asked by fstat(2) and
+ *   opened. So it is a regular file, and lies in a mount of the master's own: a file system that the user has mounted
+ *   in a namespace of its own (FUSE, also below an overlay) is never asked.
  */
 
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
@@ -52,7 +54,10 @@ function take({ pid, fd }: OfferedLog): number {
   }
 }
 
-/** Where the log lies; of a descriptor that is open here. Called as root, since /proc/self is root's. Asks no file system but by fstat(2). */
+/**
+ * Where the log lies; of a descriptor that is open here. Called as root, since /proc/self is root's. Asks no file
+ * system but by fstat(2).
+ */
 export function placeOf(fd: number): LogPlace {
   return { mountId: mountIdOf(fd), device: fstatSync(fd).dev }
 }
@@ -63,7 +68,8 @@ function mountIdOf(fd: number): string {
 
 /** Null: it is not. */
 function whyRefused(fd: number, home: LogPlace): string | null {
-  // Not /proc, where the kernel asks who writes; not pipes and sockets, nor files that only memory holds; nothing of a mount of the user's own.
+  // Not /proc, where the kernel asks who writes; not pipes and sockets, nor files that only memory holds; nothing of a
+  // mount of the user's own.
   if (mountIdOf(fd) !== home.mountId) return 'it lies in another mount than the log did at the start'
   const found = fstatSync(fd)
   if (found.dev !== home.device) return 'it lies on another device than the log did at the start'

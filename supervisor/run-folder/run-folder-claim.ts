@@ -1,9 +1,9 @@
 /**
- * The claim on a run folder: the file `master.pid` with the pid and the start time of the master that uses it. Called by
- * `run-folder.ts`; it decides between two masters that start at the same moment, when no control socket answers yet.
- * Must stay true: a claim appears whole (link(2) of a finished file), and one whose process lives is never taken
- * away. It counts only as a regular file of root's or ours that names a process of the same user: whoever plants a
- * file, a FIFO or a link neither blocks a start nor makes it wait.
+ * The claim on a run folder: the file `master.pid` with the pid and the start time of the master that uses it. It
+ * decides between two masters that start at the same moment, when no control socket answers yet. Must stay true: a
+ * claim appears whole (link(2) of a finished file), and a claim whose process lives is never taken away. It counts only
+ * as a regular file of root's or ours that names a process of the same user: a planted file, FIFO or link neither
+ * blocks a start nor makes it wait.
  */
 
 import {
@@ -31,7 +31,10 @@ export function isClaimName(name: string): boolean {
   return name === claimName || name.startsWith(`${claimName}.`)
 }
 
-/** Removes what masters that died while they claimed the folder left, or the first of it; called by who holds the claim. */
+/**
+ * Removes the unfinished claims of masters that died while they claimed the folder, or the first of them. Only the
+ * holder of the claim does so.
+ */
 export function removeDrafts(folder: string): void {
   const drafts = namesIn(folder).names.filter(name => isClaimName(name) && name.endsWith('.new'))
   for (const name of drafts) {
@@ -46,7 +49,10 @@ export interface Claim {
   release(): void
 }
 
-/** Claims `folder` for the life `life`. Failures: `already-running` (69) with the pid that holds it, `run-folder` (71, 77). */
+/**
+ * Claims `folder` for the life `life`. Failures: `already-running` (69) with the pid that holds it, `run-folder` (71,
+ * 77).
+ */
 export function claimFolder(
   folder: string,
   life: ProcessLife = lifeOf(process.pid) ?? { pid: process.pid, startTicks: '' },
@@ -67,13 +73,13 @@ export function claimFolder(
   return { isThere: () => isOurs(path, text), release: () => releaseClaim(path, text) }
 }
 
-/** The pid of the living process that holds `folder`, null when nobody does or it cannot be told. */
+/** The pid of the living process that holds `folder`; null if nobody does or it cannot be known. */
 export function claimHolder(folder: string): number | null {
   try {
     const claim = readClaim(join(folder, claimName))
     return claim !== null && isHeld(claim) ? (claim.holder?.pid ?? null) : null
   } catch {
-    // EACCES, ELOOP: not ours to read.
+    // EACCES, ELOOP: we may not read it.
     return null
   }
 }
@@ -84,7 +90,7 @@ export function alreadyRunning(folder: string, pid: number): Failure {
   return new Failure('already-running', message, EXIT.unavailable)
 }
 
-/** A claim that was found and whose process is dead. */
+/** A claim whose process is dead. */
 interface StaleClaim {
   place: string
   text: string
@@ -94,8 +100,9 @@ interface StaleClaim {
 const MOST_ROUNDS = 5
 
 /**
- * A stale claim is never removed before there is another in its place: whoever wants to follow it claims the right to, in a file that is named after it, and
- * only one can. A right whose owner died before it was used is stale in turn. Who has the right and still finds what it has read moves its own claim there.
+ * A stale claim is never removed before another one takes its place. A master that wants to follow it links a file that
+ * is named after the stale claim: that is the right, and only one can have it. A right whose owner died before its use
+ * is stale in turn. The owner of the right, if the stale claim is still as it read it, moves its own claim there.
  */
 function placeClaim(folder: string, draft: string, path: string): void {
   for (let round = 0; round < MOST_ROUNDS; round++) {
@@ -113,7 +120,7 @@ function placeClaim(folder: string, draft: string, path: string): void {
   throw unusable(folder, new Error('another daimyo is starting here'))
 }
 
-/** Links the draft to the first name that is free, behind the `stale` ones that it finds; null: what was there has just gone. */
+/** Links the draft to the first free name after the `stale` ones that it finds; null: the file there has just gone. */
 function findPlace(folder: string, draft: string, path: string, stale: StaleClaim[]): string | null {
   for (let place = path; ; ) {
     try {
@@ -135,7 +142,7 @@ function isOurs(path: string, text: string): boolean {
   try {
     return readClaim(path)?.text === text
   } catch {
-    // EACCES, ELOOP: it is somebody else's.
+    // EACCES, ELOOP: it belongs to somebody else.
     return false
   }
 }
@@ -144,13 +151,13 @@ function releaseClaim(path: string, text: string): void {
   try {
     if (readClaim(path)?.text === text) unlinkSync(path)
   } catch {
-    // ENOENT, EACCES, EROFS: a claim left behind is found stale by the next start.
+    // ENOENT, EACCES, EROFS: the next start finds a claim that stays here stale.
   }
 }
 
 function writeDraft(path: string, text: string): void {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | constants.O_NONBLOCK
-  // What stands there is of a master that had our pid, or planted.
+  // The file there is of a master that had our pid, or planted.
   removeFile(path)
   const descriptor = openSync(path, flags, 0o644)
   try {
@@ -169,7 +176,7 @@ function removeFile(path: string): void {
   }
 }
 
-/** What stands in place of a claim: `holder` null where that is no claim at all. */
+/** The file in place of a claim: `holder` null if it is no claim at all. */
 interface FoundClaim {
   text: string
   uid: number
@@ -201,7 +208,7 @@ function readStart(descriptor: number): string {
   return bytes.toString('latin1', 0, readSync(descriptor, bytes, 0, bytes.length, 0))
 }
 
-/** Its process lives, and is the file's owner's: nobody claims a folder for somebody else. */
+/** Its process lives, and belongs to the file's owner: nobody claims a folder for somebody else. */
 function isHeld({ uid, holder }: FoundClaim): boolean {
   if (holder === null || !isAlive(holder)) return false
   const user = userOf(holder.pid)

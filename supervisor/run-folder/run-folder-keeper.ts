@@ -1,7 +1,8 @@
 /**
- * Keeps the run folder of a master that runs: what a clean-up of `/tmp` or a deployment has removed of it is made anew, so that the next worker has a place
- * for its sockets and commands find the master. Made by `run-command.ts`; called by the master before it starts a worker, and every other second.
- * Must stay true: it never throws for what the system refuses, and each reason is told once.
+ * Keeps the run folder of a master that runs: what a clean-up of `/tmp` or a deployment has removed of it is made anew,
+ * so that the next worker has a place for its sockets and commands find the master. The master checks before it starts
+ * a worker, and every other second. Must stay true: it never throws for what the system refuses, and each reason is
+ * told once.
  */
 
 import { Failure } from '../../kit/ground/failure.js'
@@ -33,7 +34,7 @@ export class RunFolderKeeper {
       if (this.#folder.restore()) this.#log('run-folder-restored', { path: this.#folder.path })
       this.#told = ''
     } catch (error) {
-      return this.#complain(error)
+      return this.#report(error)
     }
     if (this.#control === null || this.#isOpening || !isGone(this.#folder.controlPath)) return
     this.#isOpening = true
@@ -45,13 +46,13 @@ export class RunFolderKeeper {
       await control.reopen()
       this.#log('control-socket-restored', { path: this.#folder.controlPath })
     } catch (error) {
-      this.#complain(error)
+      this.#report(error)
     } finally {
       this.#isOpening = false
     }
   }
 
-  #complain(error: unknown): void {
+  #report(error: unknown): void {
     if (!(error instanceof Failure)) throw error
     if (error.message !== this.#told) this.#log('run-folder-lost', { path: this.#folder.path, why: error.message })
     this.#told = error.message

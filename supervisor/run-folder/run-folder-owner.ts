@@ -1,9 +1,9 @@
 /**
- * Whether a folder may be our run folder, and making it one. Called by `run-folder.ts` alone.
- * Must stay true: root never changes owner or mode of a folder that it did not make, unless the folder is root's own,
- * or the service's user's below folders of root's, and holds nothing but what a dead daimyo left; everything is done
- * on a descriptor, so that a folder swapped for a link in between is not followed; what the service's user could
- * plant is removed only when that user can change the folder no more.
+ * Whether a folder may be our run folder, and making it one. Must stay true: root never changes owner or mode of a
+ * folder that it did not make, unless the folder is root's own, or the service's user's below folders of root's, and
+ * holds nothing but the rests of a dead daimyo. Everything is done on a descriptor, so that a folder swapped for a link
+ * in between is not followed. A file that the service's user could plant is removed only when that user can change the
+ * folder no more.
  */
 
 import {
@@ -27,17 +27,20 @@ import { workersFolderOf } from '../config/values/run-folder-path.js'
 import { CROWDED, namesIn } from '../user/folder-names.js'
 import { findNoRoom } from '../user/room-left.js'
 
-/** The service's group passes through it, and cannot list it: whoever reads a folder may hold its lock for seconds (getdents(2)). */
+/**
+ * The service's group passes through it, and cannot list it: a reader of a folder may hold its lock for seconds
+ * (getdents(2)).
+ */
 const RUN_MODE = 0o710
 const WORKERS_MODE = 0o750
 
-/** `isOurs`: names that a daimyo makes. `askBefore` rejects where a folder of another user may not be taken over. */
+/** `isOurs`: names that a daimyo makes. `askBefore` rejects if a folder of another user may not be taken over. */
 export interface FolderCare {
   isOurs: (name: string) => boolean
   askBefore: () => Promise<void>
 }
 
-/** Opens or makes `path`; `made` tells whether it was not there before. Throws a `run-folder` Failure (77 or 71). */
+/** Opens or makes `path`; `made`: it did not exist before. Throws a `run-folder` Failure (77 or 71). */
 export async function openOwnFolder(
   path: string,
   credentials: Credentials | null,
@@ -53,7 +56,9 @@ export async function openOwnFolder(
   }
 }
 
-/** The same for a master that runs and whose folder was removed; one that somebody else has made meanwhile is refused. */
+/**
+ * The same for a running master whose folder was removed. A folder that somebody else has made meanwhile is refused.
+ */
 export function remakeOwnFolder(
   path: string,
   credentials: Credentials | null,
@@ -78,9 +83,8 @@ function findOrMake(path: string): { folder: string; made: boolean } {
 }
 
 /**
- * The folder of the workers' sockets in a run folder of ours: nobody but us can have put it there. `clear` gets it
- * when its owner and mode are right. The service's user may close it at any time: that is a `run-folder` Failure with
- * a remedy.
+ * The folder of the workers' sockets in a run folder of ours: nobody else can have made it. `clear` gets it when its
+ * owner and mode are right. The service's user may close it at any time: that is a `run-folder` Failure with a remedy.
  */
 export function openWorkersFolder(
   path: string,
@@ -121,18 +125,22 @@ function unusableWorkersFolder(path: string, error: unknown): Failure {
   return new Failure(code, `${message}: ${found}: ${remedy}`, exitCode, error)
 }
 
-/** A folder of the service's user that root is to use: of an earlier version, or of a master that runs as that user. */
+/**
+ * A folder of the service's user that root is to use: from an earlier version, or from a master that ran as that user.
+ */
 function isForeign(path: string, credentials: Credentials | null): boolean {
   const { uid } = lstatSync(path)
   return ourId() === 0 && uid !== 0 && uid === credentials?.uid
 }
 
-/** The nearest one above that is there, links resolved. */
+/** The nearest existing folder above, links resolved. */
 function nearestFolder(path: string): string {
   return realPathOf(path) ?? nearestFolder(dirname(path))
 }
 
-/** Makes the missing folders above, readable by all so that the service's user reaches its own; returns the real path. */
+/**
+ * Makes the missing folders above, readable by all so that the service's user reaches its own; returns the real path.
+ */
 function makeParents(path: string): string {
   const real = realPathOf(path)
   if (real !== null) return real
@@ -180,20 +188,24 @@ function adopt(path: string, made: boolean, credentials: Credentials | null, isO
     if (ourId() === 0) fchownSync(descriptor, wanted.uid, wanted.gid)
     fchmodSync(descriptor, RUN_MODE)
     if (!isForeign) return
-    // From here on its former owner changes nothing in it: what was planted before is seen now, and goes.
+    // From here on its former owner changes nothing in it: planted files are seen now: names of ours are removed,
+    // others refused.
     refuseStrangers()
     for (const name of allNamesIn(path).filter(isOurs)) remove(join(path, name))
   })
 }
 
-/** One of an earlier version, or of a unit with RuntimeDirectoryMode=0750. A folder with files of others keeps its mode: they may be meant to be seen. */
+/**
+ * A folder of an earlier version, or of a unit with RuntimeDirectoryMode=0750. A folder with files of others keeps its
+ * mode: they may be meant to be seen.
+ */
 function tighten(path: string, descriptor: number, { mode }: Stats, isOurs: FolderCare['isOurs']): void {
   if ((mode & 0o060) === 0) return
   const { names, isWhole } = namesIn(path)
   if (isWhole && names.every(name => isOurs(name) || mayStay(join(path, name)))) fchmodSync(descriptor, mode & 0o7710)
 }
 
-/** A folder that is taken over is looked at to its last name. */
+/** A folder that is taken over is checked to its last name. */
 function allNamesIn(path: string): string[] {
   const { names, isWhole } = namesIn(path)
   if (!isWhole) throw refused(path, CROWDED)
@@ -207,7 +219,7 @@ function mayStay(path: string): boolean {
 }
 
 /**
- * A folder below is still its former owner's: it is never emptied, and only that of the workers' sockets may have
+ * A folder below still belongs to the former owner: it is never emptied, and only that of the workers' sockets may have
  * something in it.
  */
 function remove(path: string): void {
@@ -215,7 +227,7 @@ function remove(path: string): void {
   else if (path !== workersFolderOf(dirname(path))) rmdirSync(path)
 }
 
-/** Fit as it is: the owner we want, and nobody else may write. */
+/** Fit as it is: it has the wanted owner, and nobody else may write. */
 function isReady(stats: Stats, wanted: { uid: number }): boolean {
   return stats.uid === wanted.uid && (stats.mode & 0o700) === 0o700 && (stats.mode & 0o027) === 0
 }

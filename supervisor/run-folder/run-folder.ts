@@ -1,12 +1,10 @@
 /**
  * The run folder: the control socket and `master.pid`, the claim of the master that uses it, and below it `workers/`
- * with the sockets of the workers.
- * Called by `run-command.ts` before anything is opened.
- * Must stay true: at most one master uses a folder; a folder that somebody else planted, or may write to, is refused;
- * under a root master with `uid` the folder is root's and only `workers/` the service's user's, so that nobody else
- * decides who is asked and who is believed to run; nothing is removed from the folder but sockets and claims under our
- * own names, and those only when their master is gone. In `workers/` everything under our names is ours
- * (`workers-folder.ts`).
+ * with the sockets of the workers. It is claimed before anything is opened. Must stay true: at most one master uses a
+ * folder; a folder that somebody else planted, or may write to, is refused; under a root master with `uid` the folder
+ * is root's and only `workers/` the service's user's, so that nobody else decides who is asked and who is believed to
+ * run; nothing is removed from the folder but sockets and claims under our own names, and those only when their master
+ * is gone. In `workers/` everything under our names is ours (`workers-folder.ts`).
  */
 
 import { lstatSync, unlinkSync } from 'node:fs'
@@ -26,17 +24,20 @@ export interface RunFolder {
   path: string
   controlPath: string
   /**
-   * Makes anew what somebody has removed while we run: the folder, our claim, the folder of the workers; true: something was. Failures as those of
-   * `prepareRunFolder`.
+   * Makes anew what somebody has removed while we run: the folder, our claim, the folder of the workers; true:
+   * something was. Failures as those of `prepareRunFolder`.
    */
   restore(): boolean
-  /** Takes back what we made: our claim, dead sockets, the folders if they were not there before. Takes `RELEASE_MS` twice at most. */
+  /**
+   * Takes back what we made: our claim, dead sockets, the folders if they were not there before. Takes `RELEASE_MS`
+   * twice at most.
+   */
   release(): Promise<void>
 }
 
 /**
- * How long the removal of workers' sockets is waited for, of which there are none in the normal case. At the start longer than one child may take: the new
- * workers have the names of earlier ones.
+ * How long the removal of workers' sockets is waited for, of which there are none in the normal case. At the start
+ * longer than one child may take: the new workers have the names of earlier ones.
  */
 const STALE_MS = 4000
 const RELEASE_MS = 2000
@@ -48,8 +49,8 @@ export function controlPathOf(runDir: string): string {
 
 /**
  * Makes `path` (mode 0710, root's and the service's group's, else our own) ready for a new master. Failures:
- * `already-running` (69, with the pid
- * that runs), `run-folder` (77 when it is not ours to use, 71 when the system refuses). `end`: what clears the workers' folder at the end, where it is another user's.
+ * `already-running` (69, with the pid that runs), `run-folder` (77 when it is not ours to use, 71 when the system
+ * refuses). `end`: what clears the workers' folder at the end, where it is another user's.
  */
 export async function prepareRunFolder(
   path: string,

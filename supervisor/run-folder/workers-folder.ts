@@ -1,10 +1,9 @@
 /**
- * The names `worker-ID.sock`, `.link`, `.tunnel` and `.watch` in the folder `workers/` of a run folder. Called by
- * `worker.ts` and `run-folder.ts`.
- * Must stay true: in that folder everything under these names is ours, whatever the service's user puts there. The
- * worker that needs a name frees it (`kit/ground/clear-name.ts`); the master has what is left removed by a child
- * (`file-removal.ts`), since what lies there may take minutes to remove. At its start it renames planted directories
- * aside, which is quick. Nothing is followed, nothing is deleted recursively, and the work is bounded.
+ * The names `worker-ID.sock`, `.link`, `.tunnel` and `.watch` in the folder `workers/` of a run folder. Must stay true:
+ * in that folder everything under these names is ours, whatever the service's user puts there. The worker that needs a
+ * name frees it (`kit/ground/clear-name.ts`); the master has what is left removed by a child (`file-removal.ts`), since
+ * what lies there may take minutes to remove. At its start it renames planted directories aside, which is quick.
+ * Nothing is followed, nothing is deleted recursively, and the work is bounded.
  *
  * Root may rename there although the folder belongs to the service's user: the folder above is root's, so the user
  * cannot replace `workers/`, and rename(2) does not follow the last component.
@@ -26,8 +25,8 @@ export function isWorkerName(name: string): boolean {
 }
 
 /**
- * Removes what a worker that is gone has left at `paths`, soon. In the normal case that is nothing; where the folder belongs to another user it is not even looked
- * for here: a look waits for whoever has locked the folder.
+ * Removes what a worker that is gone has left at `paths`, soon. In the normal case that is nothing; where the folder
+ * belongs to another user it is not even looked for here: a look waits for whoever has locked the folder.
  */
 export function removeWorkerNames(paths: readonly string[], credentials: Credentials | null): void {
   const isOthers = credentials !== null && process.geteuid?.() === 0
@@ -48,11 +47,13 @@ export function isGone(path: string): boolean {
 let looks: Promise<unknown> = Promise.resolve()
 
 /**
- * Whether something has each of these names. It is looked for in a thread, since a look waits for whoever has locked the folder, and in one thread for all workers:
- * the log needs others. Looks are made one after the other; that for no names resolves when those before have ended.
+ * Whether something has each of these names. It is looked for in a thread, since a look waits for whoever has locked
+ * the folder, and in one thread for all workers: the log needs others. Looks are made one after the other; that for no
+ * names resolves when those before have ended.
  *
- * lstat(2) only: a link at one of the names leads to any file system of the user's. One that the user mounts at a name by fusermount(1) answers others, root too, at once (EACCES),
- * unless root's /etc/fuse.conf says `user_allow_other`; a thread that waits in it would keep the master from each change of its identity.
+ * lstat(2) only: a link at one of the names leads to any file system of the user's. One that the user mounts at a name
+ * by fusermount(1) answers others, root too, at once (EACCES), unless root's /etc/fuse.conf says `user_allow_other`; a
+ * thread that waits in it would keep the master from each change of its identity.
  */
 export function areThere(paths: readonly string[]): Promise<boolean> {
   const look = looks.then(() => lookForAll(paths))
@@ -74,8 +75,8 @@ async function lookForAll(paths: readonly string[]): Promise<boolean> {
 }
 
 /**
- * Clears our names among the first entries of the folder; `removals` are to be waited for. Throws when the folder cannot be
- * read. The others are cleared by the workers that need them.
+ * Clears our names among the first entries of the folder; `removals` are to be waited for. Throws when the folder
+ * cannot be read. The others are cleared by the workers that need them.
  */
 export function clearWorkerNames(folder: string, credentials: Credentials | null): void {
   const names = permitted(credentials, () => namesIn(folder).names).filter(isWorkerName)
@@ -93,8 +94,8 @@ export interface WorkersEnd {
 }
 
 /**
- * Clears our names by another process (`child/task-children.ts`), where the folder is another user's: whoever has locked it, or a file of it, has that process wait. Throws where
- * the folder cannot be read.
+ * Clears our names by another process (`child/task-children.ts`), where the folder is another user's: whoever has
+ * locked it, or a file of it, has that process wait. Throws where the folder cannot be read.
  */
 export const workersTask = {
   name: 'end-workers-folder',

@@ -1,13 +1,16 @@
 /**
- * What the terminal shows after a start: what runs, where, and how to reload and stop it. Called by `run-command.ts` (foreground)
- * and `start-command.ts` (background). Pure.
+ * The text on the terminal after a start, in the foreground or in the background: what runs, where, and how to reload
+ * and stop it. Pure.
  */
 
 import { relative } from 'node:path'
 import type { StatusReport } from '../control/control-protocol.js'
 import { readiness } from '../control/readiness.js'
 
-/** `log`: the file that the log goes to, null when it is the terminal itself. `program` and `cwd`: where the commands are typed. */
+/**
+ * `log`: the file that the log goes to, null when it is the terminal itself. `program` and `cwd`: where the commands
+ * are typed.
+ */
 export interface BannerFacts {
   program: string
   cwd: string

@@ -1,6 +1,7 @@
 /**
- * What a command prints, on its way to a terminal, a file or a pipe. A pipe takes 64 KB; the rest waits in this process, and `process.exit` would drop it.
- * Must stay true: `drained` always resolves: a reader that takes nothing for so long is waited for no more.
+ * What a command prints, on its way to a terminal, a file or a pipe. A pipe takes 64 KB; the rest waits in this
+ * process, and `process.exit` would drop it. Must stay true: `drained` always resolves: a reader that takes nothing for
+ * so long is waited for no more.
  */
 
 import type { Writable } from 'node:stream'

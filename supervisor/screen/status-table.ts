@@ -1,7 +1,4 @@
-/**
- * A running master's report as text for a person: `daimyo status`. Called by `status-command.ts`.
- * Pure: time is passed in.
- */
+/** A running master's report as text for a person: `daimyo status`. Pure: time is passed in. */
 
 import { describeUnended } from '../../kit/process/tracers.js'
 import type { ProxyReport, StatusReport, WorkerReport } from '../control/control-protocol.js'
@@ -11,7 +8,7 @@ import { describeReadiness, readiness } from '../control/readiness.js'
 export interface Column<Row> {
   title: string
   align: 'left' | 'right'
-  print: (row: Row, now: number) => string
+  print: (row: Row, nowMs: number) => string
 }
 
 /** Of `daimyo status`, and of `daimyo top`, which adds one. */
@@ -26,7 +23,7 @@ export const workerColumns: Column<WorkerReport>[] = [
   { title: 'CPU', align: 'right', print: worker => printOptional(worker.cpuPercent, printPercent) },
   { title: 'LAG', align: 'right', print: worker => printOptional(worker.lagMs, lag => `${Math.round(lag)}ms`) },
   { title: 'DEATHS', align: 'right', print: worker => String(worker.deaths) },
-  { title: 'SINCE', align: 'right', print: (worker, now) => printAge(now - worker.sinceMs) },
+  { title: 'SINCE', align: 'right', print: (worker, nowMs) => printAge(nowMs - worker.sinceMs) },
   { title: 'WHY', align: 'left', print: worker => oneLine(worker.why) },
 ]
 
@@ -37,17 +34,17 @@ const proxyColumns: Column<ProxyReport>[] = [
   { title: 'RSS', align: 'right', print: proxy => printOptional(proxy.rssBytes, printBytes) },
   { title: 'CPU', align: 'right', print: proxy => printOptional(proxy.cpuPercent, printPercent) },
   { title: 'DEATHS', align: 'right', print: proxy => String(proxy.deaths) },
-  { title: 'SINCE', align: 'right', print: (proxy, now) => printAge(now - proxy.sinceMs) },
+  { title: 'SINCE', align: 'right', print: (proxy, nowMs) => printAge(nowMs - proxy.sinceMs) },
 ]
 
-/** The whole report, several lines with a newline at the end. `now` in milliseconds since the epoch. */
-export function printStatus(report: StatusReport, now: number): string {
-  const lines = [headline(report, now), ...report.urls.map(url => `  ${url}`)]
+/** The whole report, several lines with a newline at the end. `nowMs` in milliseconds since the epoch. */
+export function printStatus(report: StatusReport, nowMs: number): string {
+  const lines = [headline(report, nowMs), ...report.urls.map(url => `  ${url}`)]
   if (report.metricsUrl !== null) lines.push(`  ${report.metricsUrl} (metrics)`)
   for (const notice of report.restart ?? []) lines.push(`  ${oneLine(notice)}`)
   for (const left of report.unended ?? []) lines.push(`  ${oneLine(describeUnended(left))}`)
-  if (report.workers.length > 0) lines.push('', ...printTable(workerColumns, report.workers, now))
-  if (report.proxies.length > 0) lines.push('', ...printTable(proxyColumns, report.proxies, now))
+  if (report.workers.length > 0) lines.push('', ...printTable(workerColumns, report.workers, nowMs))
+  if (report.proxies.length > 0) lines.push('', ...printTable(proxyColumns, report.proxies, nowMs))
   return `${lines.join('\n')}\n`
 }
 
@@ -73,16 +70,16 @@ export function printAge(ageMs: number): string {
 }
 
 /** One line about the master as a whole. */
-export function headline(report: StatusReport, now: number): string {
+export function headline(report: StatusReport, nowMs: number): string {
   const doing = `${report.stopping ? ', stopping' : report.reloading ? ', reloading' : ''}${report.paused ? ', paused' : ''}`
   const workers = report.wanted === 0 ? 'no workers' : describeReadiness(readiness(report.workers), report.wanted)
   const ini = report.iniPath === null ? '' : ` ${oneLine(report.iniPath)}`
-  return `daimyo ${report.version}${ini}: pid ${report.pid}, ${workers}, generation ${report.generation}, up ${printAge(now - report.sinceMs)}${doing}`
+  return `daimyo ${report.version}${ini}: pid ${report.pid}, ${workers}, generation ${report.generation}, up ${printAge(nowMs - report.sinceMs)}${doing}`
 }
 
 /** A title line and one line a row; without rows only the titles. */
-export function printTable<Row>(columns: Column<Row>[], rows: Row[], now: number): string[] {
-  const cells = rows.map(row => columns.map(column => column.print(row, now)))
+export function printTable<Row>(columns: Column<Row>[], rows: Row[], nowMs: number): string[] {
+  const cells = rows.map(row => columns.map(column => column.print(row, nowMs)))
   const widths = columns.map((column, at) => Math.max(column.title.length, ...cells.map(line => line[at]?.length ?? 0)))
   const pad = (line: string[]) =>
     line

@@ -17,8 +17,8 @@ export interface ScreenSize {
 const LEAST_REQUESTS = 3
 const LEAST_EVENTS = 2
 
-/** The lines, top down. `now` in milliseconds since the epoch. */
-export function drawTop(view: TopView, size: ScreenSize, now: number): string[] {
+/** The lines, top down. `nowMs` in milliseconds since the epoch. */
+export function drawTop(view: TopView, size: ScreenSize, nowMs: number): string[] {
   const { status, inFlight, events } = view.report
   const rateColumn: Column<(typeof status.workers)[number]> = {
     title: 'REQ/S',
@@ -27,10 +27,10 @@ export function drawTop(view: TopView, size: ScreenSize, now: number): string[] 
   }
   const at = workerColumns.findIndex(({ title }) => title === 'IN FLIGHT')
   const columns = [...workerColumns.slice(0, at), rateColumn, ...workerColumns.slice(at)]
-  const head = [headline(status, now), totals(view), '']
+  const head = [headline(status, nowMs), totals(view), '']
   const room = Math.max(0, size.rows - head.length)
   const low = Math.min(room, LEAST_REQUESTS + LEAST_EVENTS + 4)
-  const workers = atMost(printTable(columns, status.workers, now), Math.max(Math.ceil(room / 2), room - low))
+  const workers = atMost(printTable(columns, status.workers, nowMs), Math.max(Math.ceil(room / 2), room - low))
   const left = Math.max(0, room - workers.length)
   const requests = atMost(requestLines(inFlight), Math.max(0, Math.min(Math.ceil(left / 2), inFlight.length + 2)))
   const rest = left - requests.length

@@ -1,5 +1,6 @@
 /**
- * What `daimyo top` shows of two reports: rates and latencies are differences between them. Pure; drawn by `top-screen.ts`.
+ * What `daimyo top` shows of two reports: rates and latencies are differences between them. Pure; drawn by
+ * `top-screen.ts`.
  */
 
 import type { TopReport } from '../control/control-protocol.js'

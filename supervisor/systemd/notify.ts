@@ -1,8 +1,8 @@
 /**
- * Tells systemd what the master does (sd_notify(3)), through the `systemd-notify` program: Node has no unix datagram sockets.
- * Called by `service-reports.ts` at each change; without NOTIFY_SOCKET in the environment it does nothing.
- * Must stay true: the loop is never blocked and the program never fails because of it; messages arrive in their order; what waits is
- * bounded (a newer message of the same kind replaces one that still waits).
+ * Tells systemd what the master does (sd_notify(3)), through the `systemd-notify` program: Node has no unix datagram
+ * sockets. Each change is sent; without NOTIFY_SOCKET in the environment it does nothing. Must stay true: the loop is
+ * never blocked and the program never fails because of it; messages arrive in their order; what waits is bounded (a
+ * newer message of the same kind replaces one that still waits).
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -38,11 +38,13 @@ type Kind = 'ready' | 'reloading' | 'stopping' | 'status' | 'watchdog' | 'extend
 /** A notifier for the socket that the environment names. */
 export function createNotifier(options: NotifierOptions): Notifier {
   const queue = new NotifyQueue(options)
-  // systemd-notify is another process than the unit's main one, so MAINPID goes along and the unit says NotifyAccess=all.
+  // systemd-notify is another process than the unit's main one, so MAINPID goes along and the unit says
+  // NotifyAccess=all.
   const mainPid = `MAINPID=${process.pid}`
   return {
     ready: status => queue.add('ready', ['READY=1', mainPid, statusLine(status)]),
-    // Right for both: `Type=notify` (systemd 252) ignores the time, `Type=notify-reload` (253) waits for one that is later than its signal.
+    // Right for both: `Type=notify` (systemd 252) ignores the time, `Type=notify-reload` (253) waits for one that is
+    // later than its signal.
     reloading: () => queue.add('reloading', ['RELOADING=1', monotonicTime(), statusLine('reloading')]),
     stopping: () => queue.add('stopping', ['STOPPING=1', statusLine('stopping')]),
     status: text => queue.add('status', [statusLine(text)]),
@@ -52,7 +54,10 @@ export function createNotifier(options: NotifierOptions): Notifier {
   }
 }
 
-/** CLOCK_MONOTONIC in microseconds, which `Type=notify-reload` compares with its own (sd_notify(3)); uv_hrtime reads the same clock. */
+/**
+ * CLOCK_MONOTONIC in microseconds, which `Type=notify-reload` compares with its own (sd_notify(3)); uv_hrtime reads the
+ * same clock.
+ */
 function monotonicTime(): string {
   return `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`
 }
@@ -98,11 +103,12 @@ class NotifyQueue {
     this.#isBusy = true
     const onEnd = (failure: string | null) => {
       this.#isBusy = false
-      if (failure !== null) this.#complain(failure)
+      if (failure !== null) this.#report(failure)
       this.#sendNext()
     }
     this.#send(assignments, (failure, signal) => {
-      // A signal for the master that went to all processes of the unit (`systemctl kill`) took the messenger: once more.
+      // A signal for the master that went to all processes of the unit (`systemctl kill`) took the messenger: once
+      // more.
       if (isMastersSignal(signal)) this.#send(assignments, onEnd)
       else onEnd(failure)
     })
@@ -119,7 +125,8 @@ class NotifyQueue {
       return onEnd(reasonOf(error), null)
     }
     const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs)
-    // A program that is missing gives `error` and no `exit`; one that could not be killed gives both: the first one counts.
+    // A program that is missing gives `error` and no `exit`; one that could not be killed gives both: the first one
+    // counts.
     let isOver = false
     const end = (failure: string | null, signal: string | null) => {
       if (isOver) return
@@ -131,7 +138,7 @@ class NotifyQueue {
     child.once('exit', (code, signal) => end(code === 0 ? null : `exit code=${code} signal=${signal}`, signal))
   }
 
-  #complain(why: string): void {
+  #report(why: string): void {
     if (!this.#hasFailed) this.#options.log('notify-failed', { why })
     this.#hasFailed = true
   }

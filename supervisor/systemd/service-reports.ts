@@ -1,7 +1,7 @@
 /**
- * What systemd hears, and when: each change of the tree at once, a status line when it says something new, the watchdog's food, and more time
- * while the start, a reload or the stop goes on. Made by `run-command.ts`; `notify.ts` delivers.
- * Must stay true: the watchdog is fed only by a turn of the master's loop in which a worker has answered lately; time is asked for from
+ * What systemd hears, and when: each change of the tree at once, a status line when it says something new, the
+ * watchdog's food, and more time while the start, a reload or the stop goes on. `notify.ts` delivers. Must stay true:
+ * the watchdog is fed only by a turn of the master's loop in which a worker has answered lately; time is asked for from
  * beat to beat, so a master that hangs gets none.
  */
 
@@ -31,7 +31,9 @@ const ANSWER_MS = 5000
 /** How long workers go on telling of a lag that was everybody's. */
 const EXCUSED_FOR_MS = 3000
 
-/** How long the unit may go without food (sd_watchdog_enabled(3)); null: it has no watchdog, or it is another process's. */
+/**
+ * How long the unit may go without food (sd_watchdog_enabled(3)); null: it has no watchdog, or it is another process's.
+ */
 export function watchdogMs(environment: Record<string, string | undefined>, pid: number): number | null {
   const { WATCHDOG_USEC: time = '', WATCHDOG_PID: owner } = environment
   if (!/^\d{1,15}$/.test(time) || Number(time) === 0) return null
@@ -51,7 +53,10 @@ export function serviceStatus(report: StatusReport): string {
   return `${doing}generation ${generation}: ${parts.join(', ')}`
 }
 
-/** Whether clients are served as far as anybody can tell: a worker answers; where none is meant to run, or to answer yet, a proxy listens. Pure. */
+/**
+ * Whether clients are served as far as anybody can tell: a worker answers; where none is meant to run, or to answer
+ * yet, a proxy listens. Pure.
+ */
 export function isAlive({ workers, proxies }: StatusReport, answering: number): boolean {
   return workers.every(({ phase }) => phase === 'waiting')
     ? proxies.some(({ phase }) => phase === 'listening')

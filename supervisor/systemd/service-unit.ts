@@ -1,8 +1,8 @@
 /**
- * The text of systemd units for daimyo, comments and all: printed by `daimyo systemd` for one INI, and as the templates in `systemd/`
- * (`daimyo help service`, `daimyo help socket`; a test compares). Pure.
- * Must stay true: what is printed passes `systemd-analyze verify`, is exposed by 3.0 at most (`systemd-analyze security`), and lets the
- * bundled application work; no value of a secret option gets in here.
+ * The text of systemd units for daimyo, comments and all: printed by `daimyo systemd` for one INI, and as the templates
+ * in `systemd/` (`daimyo help service`, `daimyo help socket`; a test compares). Pure.
+ * Must stay true: what is printed passes `systemd-analyze verify`, is exposed by 3.0 at most (`systemd-analyze
+ * security`), and lets the bundled application work; no value of a secret option gets in here.
  */
 
 /** What differs from host to host. Times in whole seconds. */

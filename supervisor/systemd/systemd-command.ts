@@ -1,6 +1,6 @@
 /**
- * `daimyo systemd INI [FOLDER]`: the units that fit this INI, on standard output or as files in a folder. Called by `command.ts`.
- * Must stay true: no secret leaves the INI: options on the command line go along, but a secret one is refused.
+ * `daimyo systemd INI [FOLDER]`: the units that fit this INI, on standard output or as files in a folder. Must stay
+ * true: no secret leaves the INI: options on the command line go along, but a secret one is refused.
  */
 
 import { rmSync, writeFileSync } from 'node:fs'
@@ -28,7 +28,9 @@ export interface SystemdOptions {
   folder: string | null
 }
 
-/** Prints or writes the units; Failures: `config` (78), `usage` (64) for a secret on the command line, `write` (77, 71). */
+/**
+ * Prints or writes the units; Failures: `config` (78), `usage` (64) for a secret on the command line, `write` (77, 71).
+ */
 export function systemdCommand({ line, script, folder }: SystemdOptions, context: CommandContext): number {
   const flags = line.flags.map(printFlag)
   const reading = readAs(line, context.cwd, context.environment)

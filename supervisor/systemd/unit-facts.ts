@@ -1,13 +1,13 @@
 /**
- * What the systemd units of one INI say: times, folders, sockets and the command line, from its settings. Called by `systemd-command.ts`.
- * Pure: what has to be looked up comes in.
+ * What the systemd units of one INI say: times, folders, sockets and the command line, from its settings. Pure: what
+ * has to be looked up comes in.
  */
 
 import { isIP } from 'node:net'
 import { basename, dirname, extname } from 'node:path'
 import { printListenAddress } from '../../kit/options/values/listen-address.js'
 import type { BoundAddress, ListenAddress } from '../../kit/options/values/value-types.js'
-import { longestStopMs, type StopSettings } from '../around/stop-time.js'
+import { longestStopMs, type StopSettings } from '../attached/stop-time.js'
 import type { Settings } from '../config/values/settings.js'
 import { quoteWord, type ServiceFacts, type SocketFacts } from './service-unit.js'
 
@@ -95,7 +95,10 @@ function serviceFacts(source: UnitSource, name: string, sockets: string[]): Serv
   }
 }
 
-/** Rounded up to a power of two: clients, half of them WebSockets with a second descriptor each, links and files. Bounds: `http-connections`. */
+/**
+ * Rounded up to a power of two: clients, half of them WebSockets with a second descriptor each, links and files.
+ * Bounds: `http-connections`.
+ */
 export function descriptorsOf({ httpConnections }: Pick<Settings, 'httpConnections'>): number {
   return Math.max(FEWEST_DESCRIPTORS, 2 ** Math.ceil(Math.log2(httpConnections * 2 + 1024)))
 }

@@ -1,7 +1,7 @@
 /**
- * `uid` and `gid` become the ids that children switch to, `chown-socket` those that own sockets, from the lines of /etc/passwd and /etc/group: Node has no
- * getpwnam(3), and no native code is wanted. Users of other directories (LDAP) are given by number. Called by
- * `read-settings.ts`. Pure.
+ * `uid` and `gid` become the ids that children switch to, `chown-socket` those that own sockets, from the lines of
+ * /etc/passwd and /etc/group: Node has no getpwnam(3), and no native code is wanted. Users of other directories (LDAP)
+ * are given by number. Pure.
  */
 
 import type { Credentials } from '../../kit/channel/messages.js'

@@ -1,18 +1,20 @@
 /**
- * Starts a program as the service's user, who it is before its first instruction. Used for workers and proxies (`spawn-child.ts`) and for the
- * commands around the application (`shell-command.ts`).
+ * Starts a program as the service's user, from its first instruction on: workers and proxies (`spawn-child.ts`) and
+ * attached processes (`shell-command.ts`).
  *
- * As root, and wherever the master has a capability, setpriv of util-linux stands in between: it takes the ids and the groups, leaves every
- * capability behind, and becomes the program. What must stay true:
+ * As root, and wherever the master has a capability, setpriv of util-linux stands in between: it takes the ids and the
+ * groups, leaves every capability behind, and becomes the program. What must stay true:
  *
- * - Setpriv still has the master's privileges, so it gets no variable that makes the C library load or open something: the environment may come
- *   from files of the service's user. Those variables are given back by env(1), which already runs as that user. Their values stand
- *   in its arguments for a moment; all the others, secrets among them, only ever in the environment.
- * - The groups are told as numbers, so setpriv asks no user directory.
- * - The working folder is entered as the user, so what was swapped for a link to a folder of root's cannot be entered: libuv, which is still root,
- *   stays in `/`, and env(1) enters the folder behind setpriv. What it says where it cannot is told by `whyNotEntered`.
- * - A spawn changes no identity of the master, which could wait for other threads (`service-user.ts`). Only where env has no `-C` (busybox), the folder is
- *   opened as the user, and entered by its descriptor.
+ * - Setpriv still has the master's privileges, so it gets no variable that makes the C library load or open something:
+ *   the environment may come from files of the service's user. env(1), which already runs as that user, gives those
+ *   variables back. Their values stand in its arguments for a moment; all the others, secrets among them, only ever in
+ *   the environment.
+ * - The groups are passed as numbers, so setpriv asks no user directory.
+ * - The working folder is entered as the user, so a link to a folder of root's that was put in its place cannot be
+ *   entered: libuv, which is still root, stays in `/`, and env(1) enters the folder behind setpriv. `whyNotEntered`
+ *   reads its message if it cannot.
+ * - A spawn changes no identity of the master, which could wait for other threads (`service-user.ts`). Only if env has
+ *   no `-C` (busybox), the folder is opened as the user, and entered by its descriptor.
  */
 
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
@@ -25,7 +27,7 @@ import { statusField } from '../../kit/process/process-stat.js'
 import { spawnOwn, statusOf } from './own-children.js'
 import { asServiceUser, groupsOf, O_PATH } from './service-user.js'
 
-/** What to run, and where. */
+/** The program to run, and its folder. */
 export interface Program {
   program: string
   args: readonly string[]
@@ -33,15 +35,18 @@ export interface Program {
   cwd: string
 }
 
-/** Of a program that is only asked something. The user that it becomes may stop it, and a signal but SIGKILL would wait for the end of that. */
+/**
+ * For a program that is only asked something. The user that it becomes may stop it, and a signal but SIGKILL would wait
+ * for the end of that.
+ */
 export const BRIEFLY = { timeout: 5000, killSignal: 'SIGKILL' } as const
 
-/** The rest of what `spawn` is told. */
+/** The other options of `spawn`. */
 export type ProgramOptions = Omit<SpawnOptions, 'env' | 'cwd' | 'uid' | 'gid' | 'argv0' | 'shell'>
 
 /**
- * As `spawn`. `credentials` null: as the master's own user. `find` gives the path of a program of the system. Throws a Failure where the user
- * cannot be had; a folder that cannot be entered is told by `whyNotEntered`, or by a Failure too.
+ * As `spawn`. `credentials` null: as the master's own user. `find` gives the path of a program of the system. Throws a
+ * Failure if the user cannot be taken; for a folder that cannot be entered see `whyNotEntered`, or a Failure too.
  */
 export function spawnAs(
   credentials: Credentials | null,
@@ -64,8 +69,9 @@ export function spawnAs(
 }
 
 /**
- * Why the program has not begun, from its exit code and its last lines on standard error: `cannot enter /srv/site as uid=deploy: EACCES: permission denied`. Null: it has begun, as
- * far as can be seen. A program can say the same itself, but chooses none of the words: those are the system's.
+ * Why the program has not begun, from its exit code and its last lines on standard error: `cannot enter /srv/site as
+ * uid=deploy: EACCES: permission denied`. Null: it has begun, as far as can be seen. A program can say the same itself,
+ * but chooses none of the words: those are the system's.
  */
 export function whyNotEntered(
   { credentials, cwd }: { credentials: Credentials | null; cwd: string },
@@ -82,7 +88,7 @@ export function whyNotEntered(
   return cannotEnter(credentials, cwd, found?.join(': ') ?? 'its last line says why')
 }
 
-/** Of env(1): it failed itself. */
+/** The exit code of env(1) for its own failures. */
 const ENV_FAILED = 125
 
 function cannotEnter({ user, uid }: Credentials, path: string, why: string): string {
@@ -96,7 +102,10 @@ function start([first = '', ...rest]: readonly string[], options: SpawnOptions):
 /** By the path of env. */
 const knownToEnter = new Map<string, boolean>()
 
-/** Whether env enters a folder before it becomes the program: `-C` of GNU coreutils 8.28. It takes a word with a `=` for a variable. */
+/**
+ * Whether env enters a folder before it becomes the program: `-C` of GNU coreutils 8.28. A word with a `=` would be a
+ * variable to env.
+ */
 function canEnter(program: string, find: typeof systemProgram): boolean {
   const env = find('env')
   if (env === null || program.includes('=')) return false
@@ -114,7 +123,7 @@ interface Start {
   as: { uid: number; gid: number } | object
 }
 
-/** The folder is entered behind it where there are credentials. */
+/** With credentials the folder is entered after setpriv. */
 function throughSetpriv(
   credentials: Credentials | null,
   { program, args, env, cwd }: Program,
@@ -152,15 +161,15 @@ function missing(what: string): Failure {
 }
 
 /**
- * What glibc itself takes out of the environment of a set-user-ID program (sysdeps/generic/unsecvars.h), with what musl and later versions add: it names
- * libraries, tables and folders to load from, or files to write.
+ * Variables that glibc itself takes out of the environment of a set-user-ID program (sysdeps/generic/unsecvars.h), and
+ * those that musl and later versions add: they name libraries, tables and folders to load from, or files to write.
  */
 const UNSAFE =
   /^(LD_.*|GLIBC_TUNABLES|GCONV_PATH|GETCONF_DIR|HOSTALIASES|LOCALDOMAIN|LOCPATH|MUSL_LOCPATH|MALLOC_.*|NIS_PATH|NLSPATH|RESOLV_HOST_CONF|RES_OPTIONS|TMPDIR|TZDIR)$/
-/** The locale and the time zone are names, and files where they have a slash. */
+/** The locale and the time zone are names, and files if they have a slash. */
 const UNSAFE_AS_PATH = /^(LANG|LANGUAGE|LC_.*|OUTPUT_CHARSET|TZ)$/
 
-/** The environment of a program with privileges, and what only those without may be given. Pure. */
+/** The environment of a program with privileges, and the variables for programs without privileges only. Pure. */
 export function splitEnvironment(env: Readonly<Record<string, string>>): {
   safe: Record<string, string>
   unsafe: Record<string, string>
@@ -174,29 +183,30 @@ export function splitEnvironment(env: Readonly<Record<string, string>>): {
   }
 }
 
-/** Of the inheritable ones a file may give some back; they cannot be left behind where a filter of system calls forbids capset(2). */
+/** A file may give back inheritable ones; they cannot be left behind if a filter of system calls forbids capset(2). */
 const NO_AMBIENT = ['--ambient-caps=-all']
 const NO_CAPABILITIES = [...NO_AMBIENT, '--inh-caps=-all']
 
-/** The sets of /proc/PID/status (capabilities(7)); what is inheritable and ambient passes on to children. */
+/** The sets of /proc/PID/status (capabilities(7)); inheritable and ambient ones pass on to children. */
 export interface Capabilities {
   inheritable: bigint
   permitted: bigint
   ambient: bigint
 }
 
-/** Of the text of /proc/PID/status. Pure. */
+/** From the text of /proc/PID/status. Pure. */
 export function readCapabilities(status: string): Capabilities {
   const set = (name: string) => BigInt(`0x${/^[0-9a-f]+$/.exec(statusField(status, name) ?? '')?.[0] ?? '0'}`)
   return { inheritable: set('CapInh'), permitted: set('CapPrm'), ambient: set('CapAmb') }
 }
 
-/** What leaves the master's capabilities behind; null: not looked at yet. */
+/** The words that leave the master's capabilities behind; null: not looked up yet. */
 let ownWords: { ofNode: string[] | null; ofOthers: string[] | null } | null = null
 
 /**
- * For a master that is not root and has capabilities, such as the one to bind low ports; null: it has none, or is root, whose program without `uid` is root
- * too. Capabilities that are not ambient come from the file of Node: it would give them to each worker anew, unless no new privileges are allowed.
+ * For a master that is not root and has capabilities, such as the one to bind low ports; null: it has none, or is root,
+ * whose program without `uid` is root too. Capabilities that are not ambient come from the file of Node: it would give
+ * them to each worker anew, unless no new privileges are allowed.
  */
 function capabilityWords(program: string): string[] | null {
   if (process.geteuid?.() === 0) return null
@@ -224,18 +234,22 @@ function readOwnCapabilities(): Capabilities {
   }
 }
 
-/** Of the child: it has the descriptors below this number before it enters the folder. */
+/** The child has the descriptors below this number before it enters the folder. */
 function streamsOf({ stdio }: ProgramOptions): number {
   return Array.isArray(stdio) ? Math.max(stdio.length, 3) : 3
 }
 
-/** The descriptor's number is `least` or higher: a lower one would be a stream's by the time that the child enters the folder. */
+/**
+ * The descriptor's number is `least` or higher: a lower one would be a stream's by the time at which the child enters
+ * the folder.
+ */
 function openFolder(credentials: Credentials, path: string, least: number): number {
   const tooLow: number[] = []
   try {
     return asServiceUser(credentials, () => {
       for (;;) {
-        // With O_PATH only the right to pass the folders above is asked for; the dot asks for that of the folder itself.
+        // With O_PATH the kernel only asks for the right to pass the folders above; the dot asks for that of the folder
+        // itself.
         const folder = openSync(`${path}/.`, O_PATH | constants.O_DIRECTORY)
         if (folder >= least) return folder
         tooLow.push(folder)

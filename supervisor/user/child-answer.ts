@@ -1,4 +1,7 @@
-/** What a child of another user answers, in one text, before it closes its standard output. What the text says is for the caller to judge. */
+/**
+ * What a child of another user answers, in one text, before it closes its standard output. What the text says is for
+ * the caller to judge.
+ */
 
 import type { ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'

@@ -1,10 +1,12 @@
 /**
- * Removes names behind which the service's user may have put anything: a file in thousands of pieces, whose blocks the file system frees for minutes, or one that
- * is being written to, for whose lock unlink(2) waits. Another process does it, `rm` of the system. No thread of the master may: while one of them is in the
- * kernel, a change of the identity (`service-user.ts`) waits for it.
- * Must stay true: one child at a time, in the folder and as the user that were asked for, so nothing outside of that folder is meant; no folder is removed; so many
- * names wait at most. A child that does not end in time is killed and not waited for; while too many of those are left, none is started. What is left out is removed
- * the next time, by those who ask.
+ * Removes names behind which the service's user may have put anything: a file in thousands of pieces, whose blocks the
+ * file system frees for minutes, or one that is being written to, for whose lock unlink(2) waits. Another process does
+ * it, `rm` of the system. No thread of the master may: while one of them is in the kernel, a change of the identity
+ * (`service-user.ts`) waits for it.
+ * Must stay true: one child at a time, in the folder and as the user that were asked for, so nothing outside of that
+ * folder is meant; no folder is removed; so many names wait at most. A child that does not end in time is killed and
+ * not waited for; while too many of those are left, none is started. What is left out is removed the next time, by
+ * those who ask.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -73,7 +75,10 @@ export class FileRemovals {
     return true
   }
 
-  /** Resolves when nothing waits and no child is waited for, or after so many milliseconds; true: all has been done that could be. */
+  /**
+   * Resolves when nothing waits and no child is waited for, or after so many milliseconds; true: all has been done that
+   * could be.
+   */
   async settled(withinMs: number): Promise<boolean> {
     if (this.#isIdle) return true
     const idle = new Promise<void>(resolve => this.#onIdle.push(resolve))

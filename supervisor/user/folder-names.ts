@@ -1,6 +1,7 @@
 /**
- * The names in a folder that others may fill. Must stay true: one look reads so many entries at most, so a user who makes a million files there costs the master
- * milliseconds. What the caller does when there are more is its own affair, but it may not go on as if it had seen all.
+ * The names in a folder that others may fill. Must stay true: one look reads so many entries at most, so a user who
+ * makes a million files there costs the master milliseconds. What the caller does when there are more is its own
+ * affair, but it may not go on as if it had seen all.
  */
 
 import { opendirSync } from 'node:fs'
@@ -37,8 +38,8 @@ export function namesIn(folder: string, most = MOST_ENTRIES): FolderNames {
 const PAUSE = 100
 
 /**
- * Looks again and again at a folder of others. One that held a million names and was emptied keeps its blocks (ext4), and each look reads them all: after a slow
- * one there is none for a while.
+ * Looks again and again at a folder of others. One that held a million names and was emptied keeps its blocks (ext4),
+ * and each look reads them all: after a slow one there is none for a while.
  */
 export class PacedLooks {
   readonly #nowMs: () => number

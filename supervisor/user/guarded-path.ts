@@ -1,22 +1,23 @@
 /**
- * The one rule for every path that a root master, or root's command, opens: either root alone decides what the path
- * leads to, and root opens it; or somebody else could put a link there, and it is opened as the service's user, so
- * that the kernel judges what that user may open.
+ * The one rule for every path that a root master, or a command of root, opens. If root alone decides where the path
+ * leads, root opens it. If somebody else could put a link there, the path is opened as the service's user, so that the
+ * kernel judges what that user may open.
  *
  * Root alone decides when, from `/` down, every folder, every link and the thing itself belongs to root, and nobody
  * else may write to them:
  * - in a sticky folder that everybody may write to (`/tmp`) only a folder of root's is fine: nobody else can move it
- *   away, or there. Whoever may write to a folder can move root's files and links from it to a sticky one, under any name;
+ *   away, or there. Whoever may write to a folder can move root's files and links from it to a sticky one, under any
+ *   name;
  * - the kernel lets root look at it. It does not in a FUSE file system that another user has mounted over a folder of
- *   theirs, which may be gone in the next moment; where /etc/fuse.conf says `user_allow_other` it shows root whatever that
- *   user says (`user-mounts.ts`);
+ *   theirs, which may be gone in the next moment; where /etc/fuse.conf says `user_allow_other` it shows root whatever
+ *   that user says (`user-mounts.ts`);
  * - a folder that a group may write to is fine only for the groups to which distributions give folders of root
  *   (`SYSTEM_GROUPS`), unless the service's user is in it.
- * The walk goes top down and resolves links itself. So whoever is not root can change no component after it was
+ * The walk goes top down and resolves links itself. So a user other than root can change no component after it was
  * judged, and there is no race between judging and opening. POSIX ACLs are not looked at: Node cannot read them.
  *
- * Must stay true: nothing here changes what a master does that is not root, or that has no `uid` (`Opener` null), but for
- * how root reads the INI that says so.
+ * Must stay true: nothing here changes the work of a master that is not root, or that has no `uid` (`Opener` null),
+ * except how root reads the INI that says so.
  */
 
 import { lstatSync, readFileSync, readlinkSync, type Stats } from 'node:fs'
@@ -28,15 +29,15 @@ import { asServiceUser, groupsOf } from './service-user.js'
 import { userMounts, whyUserMount } from './user-mounts.js'
 
 /**
- * As whom to open what root alone does not decide about. `unknown`: the service's user is not known yet (the INI says
- * who it is), so the path is opened as the owner of the component that root does not own. Null: as we are.
+ * The identity for paths that root alone does not decide about. `unknown`: the service's user is not known yet (the INI
+ * names it), so the path is opened as the owner of the component that root does not own. Null: our own.
  */
 export type Opener = Credentials | 'unknown' | null
 
 /**
- * What is done at the end of the path. `content`: a link there is followed, and the thing itself is judged too.
- * `name`: what the name stands for is made, moved or removed, or opened without following a link (O_NOFOLLOW); then
- * the folder decides, and in a sticky one whose the name is.
+ * The work at the end of the path. `content`: a link there is followed, and the file itself is judged too. `name`: the
+ * name is made, moved or removed, or opened without following a link (O_NOFOLLOW); then the folder decides, and in a
+ * sticky folder the owner of the name.
  */
 export type PathUse = 'content' | 'name'
 
@@ -48,7 +49,7 @@ export interface Weakness {
   reason: string
 }
 
-/** Who opens a path: null for the process as it is; else the user, and why it is not root. */
+/** The user who opens a path: null for the process as it is; else the user, and the reason why it is not root. */
 export interface Opening {
   as: Credentials | null
   reason: string
@@ -62,22 +63,22 @@ const GROUP_WRITES = 0o020
 const OTHERS_WRITE = 0o002
 
 /**
- * Ubuntu's /var/log belongs to root:syslog, Debian's /usr/local to root:staff; who is in these groups is trusted with
- * such folders by the system.
+ * Ubuntu's /var/log belongs to root:syslog, Debian's /usr/local to root:staff; the system trusts the members of these
+ * groups with such folders.
  */
 const SYSTEM_GROUPS = ['root', 'wheel', 'admin', 'adm', 'staff', 'syslog']
 
 const NOBODY = 65_534
 
 /**
- * What `work` returns or throws, done as whoever may open `path`. A refusal of the kernel says as whom, and because
- * of which component.
+ * The result or error of `work`, done as the user who may open `path`. A refusal of the kernel names that user, and the
+ * component that is the reason.
  */
 export function onGuardedPath<T>(path: string, use: PathUse, opener: Opener, work: () => T): T {
   return asOpening(openingOf(path, use, opener), opener, work)
 }
 
-/** Who opens `path`. */
+/** The user who opens `path`. */
 export function openingOf(path: string, use: PathUse, opener: Opener): Opening {
   if (opener === null || process.geteuid?.() !== 0) return { as: null, reason: '' }
   const [weak] = weaknesses(path, use, opener === 'unknown' ? null : opener)
@@ -102,7 +103,7 @@ export function asOpening<T>({ as, reason }: Opening, opener: Opener, work: () =
   }
 }
 
-/** The error, and where it is a refusal of the kernel, as whom the path was opened. */
+/** The error; for a refusal of the kernel also the user who opened the path. */
 export function explain(error: unknown, { as, reason }: Opening): unknown {
   const cause = error instanceof Failure ? error.cause : error
   if (as === null || !(error instanceof Error) || !['EACCES', 'EPERM', 'EROFS'].includes(codeOf(cause))) return error
@@ -113,8 +114,8 @@ export function explain(error: unknown, { as, reason }: Opening): unknown {
 }
 
 /**
- * Who may change what a path leads to, besides root: the service's user, everybody, or others, those two among them.
- * Null: nobody of that kind. All hold a reason.
+ * The users besides root who may change where a path leads: the service's user, everybody, or others, those two among
+ * them. Null: nobody of that kind. All hold a reason.
  */
 export function changersOf(
   path: string,
@@ -136,9 +137,9 @@ export function changersOf(
 }
 
 /**
- * Why a folder may be a stranger's trap: a component of its path stands where everybody makes names, and belongs neither to root nor to one of the `trusted`; or
- * everybody may exchange it. Null: it is none, or there is no such folder. A component that root does not own elsewhere was given to its owner by whoever
- * owns the folder above.
+ * Why a folder may be a stranger's trap: a component of its path stands where everybody makes names, and belongs
+ * neither to root nor to one of the `trusted`; or everybody may exchange it. Null: it is no trap, or there is no such
+ * folder. Elsewhere the owner of the folder above has given the component to its owner.
  */
 export function whyPlanted(path: string, trusted: readonly number[]): string | null {
   for (const { path: at, stats, hidden, isInSticky } of walk(path, 'content')) {
@@ -168,8 +169,8 @@ interface Component {
 }
 
 /**
- * The components that others than root may change, the first one first; what comes behind a weak one may change at
- * any time.
+ * The components that others than root may change, the first one first. A component after a weak one may change at any
+ * time.
  */
 function* weaknesses(path: string, use: PathUse, service: Credentials | null): Generator<Weakness> {
   for (const component of walk(path, use)) {
@@ -256,7 +257,7 @@ function look(path: string, isInSticky: boolean, { places, devices }: Seen): Com
   }
 }
 
-/** Others may write to it, but move only what is theirs. */
+/** Others may write to it, but move only their own names. */
 function isSticky(stats: Stats): boolean {
   return stats.isDirectory() && (stats.mode & STICKY) !== 0 && (stats.mode & (OTHERS_WRITE | GROUP_WRITES)) !== 0
 }
@@ -266,7 +267,7 @@ function isSystemGroup(gid: number, service: Credentials | null): boolean {
   return service === null || !groupsOf(service).includes(gid)
 }
 
-/** Whoever may change a weak component; of root's own, that others may write to, somebody without any rights. */
+/** The user who may change a weak component; if it is root's and others may write to it, a user without any rights. */
 function changerOf({ uid }: Weakness): Credentials {
   if (uid === 0) return { user: null, uid: NOBODY, gid: NOBODY }
   const accounts = { passwd: textOf('/etc/passwd'), group: '', uid: 0, gid: 0 }

@@ -1,8 +1,10 @@
 /**
- * A child that got SIGKILL, and has not ended for its parent: the kernel shows it only when whoever traces it (ptrace(2)) has looked or ended, and not at all once it had
- * made the master its tracer. Such tracers are ended where they are the service's user's, and told; a dead child that will never be shown is given up.
- * So is, after `GIVE_UP_MS`, one that has not ended at all: it waits in the kernel, or for somebody's tracer, and nothing but that ends it.
- * Workers and proxies look when their tables say so (`lookAtKilled`); whatever else the master starts looks by itself (`killForGood`).
+ * A child that got SIGKILL, and has not ended for its parent: the kernel shows it only when whoever traces it
+ * (ptrace(2)) has looked or ended, and not at all once it had made the master its tracer. Such tracers are ended where
+ * they are the service's user's, and told; a dead child that will never be shown is given up. So is, after
+ * `GIVE_UP_MS`, one that has not ended at all: it waits in the kernel, or for somebody's tracer, and nothing but that
+ * ends it. Workers and proxies look when their tables say so (`lookAtKilled`); whatever else the master starts looks by
+ * itself (`killForGood`).
  */
 
 import type { ChildProcess } from 'node:child_process'

@@ -1,4 +1,4 @@
-/** Waits for what a child that has exited still has in its pipes. Used by `spawn-child.ts` and `shell-command.ts`. */
+/** Waits for what a child that has exited still has in its pipes. */
 
 import type { Duplex } from 'node:stream'
 
@@ -9,9 +9,9 @@ const BACKLOG_BYTES = 64 * 1024
 const MOST_MS = 5000
 
 /**
- * To be called behind those who listen to the streams themselves, as soon as they exist. The result, called at the exit, calls `then` once when all
- * streams have said `close` (`closed` is true earlier, before they were heard); they are closed by force after a while in which they said little, and after
- * `MOST_MS` in any case.
+ * To be called behind those who listen to the streams themselves, as soon as they exist. The result, called at the
+ * exit, calls `then` once when all streams have said `close` (`closed` is true earlier, before they were heard); they
+ * are closed by force after a while in which they said little, and after `MOST_MS` in any case.
  */
 export function lastWordsOf(streams: readonly Duplex[]): (then: () => void) => void {
   const living = streams.filter(({ closed }) => !closed)

@@ -1,9 +1,10 @@
 /**
- * Connected pairs of TCP sockets on the loopback, both ends of which are this process's own. A listener is open while they are made, and no longer.
+ * Connected pairs of TCP sockets on the loopback, both ends of which are this process's own. A listener is open while
+ * they are made, and no longer.
  *
- * Must stay true: any user of the machine may connect to that listener, and nothing of such a connection ends up in a pair: the two ends belong together only if each has the
- * other's port and both are on the loopback. Whoever connects too, or floods the listener, costs one try at most: it ends after a while, and the next one has
- * another port.
+ * Must stay true: any user of the machine may connect to that listener, and nothing of such a connection ends up in a
+ * pair: the two ends belong together only if each has the other's port and both are on the loopback. Whoever connects
+ * too, or floods the listener, costs one try at most: it ends after a while, and the next one has another port.
  */
 
 import { connect, createServer, type Server, type Socket } from 'node:net'
@@ -99,7 +100,8 @@ class Matching {
     let port: number | null = null
     const lost = (why: NodeJS.ErrnoException) => this.#lost(socket, port, why)
     socket.on('error', lost)
-    // A connection that the other side closes has only an end, because this side may go on. That of a pair is nothing here.
+    // A connection that the other side closes has only an end, because this side may go on. That of a pair is nothing
+    // here.
     for (const event of ['end', 'close']) socket.on(event, () => lost(closed()))
     socket.on('connect', () => {
       this.#connecting.delete(socket)

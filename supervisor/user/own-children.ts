@@ -1,10 +1,11 @@
 /**
- * Starts the programs of the master, and keeps their numbers in memory that another thread reads: whoever else is a child of this process was made one by somebody else
- * (clone(2) with CLONE_PARENT).
+ * Starts the programs of the master, and keeps their numbers in memory that another thread reads: whoever else is a
+ * child of this process was made one by somebody else (clone(2) with CLONE_PARENT).
  *
- * Must stay true: all programs that the running master starts are started here. The memory is changed between two changes of its first word, which is odd meanwhile; so a reader
- * that finds the same even word before and behind its look has seen all children that there were. Nobody but libuv reaps children, and only those that are started here: the number of a
- * strange child is its own until the master ends.
+ * Must stay true: all programs that the running master starts are started here. The memory is changed between two
+ * changes of its first word, which is odd meanwhile; so a reader that finds the same even word before and behind its
+ * look has seen all children that there were. Nobody but libuv reaps children, and only those that are started here:
+ * the number of a strange child is its own until the master ends.
  */
 
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
@@ -35,7 +36,10 @@ export class OwnChildren {
     this.#words = new Int32Array(this.memory)
   }
 
-  /** `start` starts a child and says which one it is, or waits for its end itself; null: none is left. Returns what `start` returns. */
+  /**
+   * `start` starts a child and says which one it is, or waits for its end itself; null: none is left. Returns what
+   * `start` returns.
+   */
   starting<T>(start: () => T, pidOf: (started: T) => number | undefined): T {
     if (!this.#hasStarted) this.#keepFormer()
     return this.#change(() => {
@@ -97,7 +101,10 @@ export function statusOf(program: string, args: readonly string[]): number | nul
   return ownChildren.starting(run, () => undefined).status
 }
 
-/** For another thread: the children of this process that are not in that memory; null: it changes just now, or does not hold all. */
+/**
+ * For another thread: the children of this process that are not in that memory; null: it changes just now, or does not
+ * hold all.
+ */
 export function findStrange(memory: SharedArrayBuffer, list = listChildren): number[] | null {
   const words = new Int32Array(memory)
   const before = Atomics.load(words, CHANGES)

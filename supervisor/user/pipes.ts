@@ -1,11 +1,12 @@
 /**
- * Pipes between the master and its children: one-way streams of bytes. Each is a connected pair of TCP sockets on the loopback (`loopback-pairs.ts`), of which the
- * master has one end and the child the other. Over a unix socket any program may send a descriptor whose last close(2) waits; a pipe of the kernel has one
- * lock for both sides, which the child may hold while the master reads. TCP sockets have neither: docs/decisions/loopback-pairs.md.
+ * Pipes between the master and its children: one-way streams of bytes. Each is a connected pair of TCP sockets on the
+ * loopback (`loopback-pairs.ts`), of which the master has one end and the child the other. Over a unix socket any
+ * program may send a descriptor whose last close(2) waits; a pipe of the kernel has one lock for both sides, which the
+ * child may hold while the master reads. TCP sockets have neither: docs/decisions/loopback-pairs.md.
  *
- * What must stay true: the master never writes to a pipe from a child, so the child's end closes in order and no byte of it is lost; the master never reads a
- * pipe to a child, so what the child writes there waits in the kernel, and harms that child alone; the child's end is open in the master until the child is started, and
- * no longer.
+ * What must stay true: the master never writes to a pipe from a child, so the child's end closes in order and no byte
+ * of it is lost. The master never reads a pipe to a child, so bytes that the child writes there wait in the kernel, and
+ * harm that child alone. The child's end is open in the master until the child is started, and no longer.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -16,7 +17,7 @@ import { readProcessStat } from '../../kit/process/process-stat.js'
 import { type Program, type ProgramOptions, spawnAs } from './become-user.js'
 import { connectPairs, type Made, type PairOptions } from './loopback-pairs.js'
 
-/** Seen from the child: which way the bytes go. */
+/** The direction of the bytes, seen from the child. */
 export type PipeKind = 'from-child' | 'to-child'
 
 /** Both ends. */
@@ -25,21 +26,23 @@ export interface Pipe {
   child: Socket
 }
 
-/** Of a worker or a proxy. Hooks, daemons and cron jobs need one less. */
+/** For a worker or a proxy. Hooks, daemons and cron jobs need one less. */
 const OF_CHILD: Readonly<Record<PipeKind, number>> = { 'from-child': 3, 'to-child': 1 }
 const KINDS: readonly PipeKind[] = ['from-child', 'to-child']
-/** For so many children pipes are kept ready. */
+/** Pipes for so many children are kept ready. */
 const CHILDREN = 2
-/** Of each kind, at a time: each is two descriptors. */
+/** Pipes of each kind that are made at a time: each is two descriptors. */
 const MOST_AT_ONCE = 96
 
-/** Who waits for pipes. */
+/** A caller that waits for pipes. */
 interface Asking {
   kinds: readonly PipeKind[]
   answer: (pipes: Pipe[] | Failure) => void
 }
 
-/** Pipes that are open and not used yet: to make some takes some turns of the loop, and most children find theirs ready. */
+/**
+ * Pipes that are open and not used yet: making them takes some turns of the loop, and most children find theirs ready.
+ */
 export class PipeStock {
   readonly #options: Omit<PairOptions, 'isPaused'>
   readonly #ready: Record<PipeKind, Pipe[]> = { 'from-child': [], 'to-child': [] }
@@ -54,8 +57,8 @@ export class PipeStock {
   }
 
   /**
-   * Answers at once where such pipes are ready, else as soon as they are, in the order of the calls. Failure `pipes` (71): they cannot be made, which is known
-   * after a few seconds at most. The result calls it off.
+   * Answers at once if such pipes are ready, else as soon as they are, in the order of the calls. Failure `pipes` (71):
+   * they cannot be made, which is known after a few seconds at most. The result cancels the call.
    */
   ask(kinds: readonly PipeKind[], answer: Asking['answer']): () => void {
     const asking = { kinds, answer }
@@ -68,18 +71,18 @@ export class PipeStock {
     }
   }
 
-  /** In the background, for so many children. What fails is told by `demand`, and to who asks. */
+  /** In the background, for so many children. `demand` and callers that wait report failures. */
   fill(children = CHILDREN): Promise<void> {
     if (!this.#isClosed) this.#making ??= this.#make(children).finally(() => (this.#making = null))
     return this.#making ?? Promise.resolve()
   }
 
-  /** Failure `pipes`: it could not be filled. */
+  /** Failure `pipes`: the stock could not be filled. */
   demand(): void {
     if (KINDS.some(kind => this.#ready[kind].length === 0)) throw this.#failure()
   }
 
-  /** Nothing is taken from it afterwards. */
+  /** No pipe is taken from it afterwards. */
   async close(): Promise<void> {
     this.#isClosed = true
     this.#refuse()
@@ -103,13 +106,13 @@ export class PipeStock {
     return pipe
   }
 
-  /** So many are missing for those who ask. */
+  /** Pipes that waiting callers lack. */
   #lack(kind: PipeKind, asking: readonly Asking[]): number {
     const wanted = asking.flatMap(({ kinds }) => kinds).filter(other => other === kind)
     return wanted.length - this.#ready[kind].length
   }
 
-  /** Behind all that starts in this turn of the loop. */
+  /** After everything that starts in this turn of the loop. */
   #refillSoon(): void {
     const isShort = KINDS.some(kind => this.#ready[kind].length < OF_CHILD[kind])
     if (this.#isDue || !(isShort || this.#asking.length > 0)) return
@@ -124,12 +127,12 @@ export class PipeStock {
     do {
       const made = await Promise.all(KINDS.map(kind => this.#makeKind(kind, children)))
       this.#serve()
-      // Who still waits goes on while there is something new to wait for.
+      // Callers wait on while a pipe could still be made.
       if (!made.includes(true)) this.#refuse()
     } while (this.#asking.length > 0 && !this.#isClosed)
   }
 
-  /** Whether there is one more. */
+  /** Returns whether one more was made. */
   async #makeKind(kind: PipeKind, children: number): Promise<boolean> {
     const count = Math.min(children * OF_CHILD[kind] + this.#lack(kind, this.#asking), MOST_AT_ONCE)
     if (count <= 0) return false
@@ -144,7 +147,7 @@ export class PipeStock {
     return pipes.length > 0
   }
 
-  /** One that ends while it waits, by whoever may end the connections of others, is none. */
+  /** A pipe that ends while it waits is dropped: whoever may end other users' connections can end it. */
   #keep(kind: PipeKind, pipe: Pipe): void {
     this.#ready[kind].push(pipe)
     const drop = () => {
@@ -173,7 +176,7 @@ export class PipeStock {
   }
 }
 
-/** By the code of what failed. */
+/** By the code of the failure. */
 const REMEDIES: readonly { codes: readonly string[]; remedy: string }[] = [
   {
     codes: ['EMFILE', 'ECONNRESET'],
@@ -198,13 +201,13 @@ const REMEDIES: readonly { codes: readonly string[]; remedy: string }[] = [
   },
 ]
 
-/** Nobody waits for one that is not used. */
+/** An unused pipe keeps no process alive. */
 function newPipe(kind: PipeKind, master: Socket, child: Socket): Pipe {
-  // What fails here has failed for good, and `close` follows: the other end is gone.
+  // An error here is final, and `close` follows: the other end is gone.
   for (const socket of [master, child]) socket.unref().on('error', () => {})
-  // Else the port of each would be kept for a minute (TIME_WAIT): all bytes of the child are here.
+  // Otherwise the port of each would be kept for a minute (TIME_WAIT). All bytes of the child are here.
   if (kind === 'from-child') master.once('end', () => master.resetAndDestroy())
-  // The other half of it is never read to its end.
+  // Its other half is never read to the end.
   else master.once('finish', () => master.destroy())
   return { master, child }
 }
@@ -214,7 +217,7 @@ function closePipe({ master, child }: Pipe): void {
   child.destroy()
 }
 
-/** Of each descriptor of the child: a pipe, or what `spawn` takes. libuv makes 0, 1 and 2 blocking, and no other. */
+/** For each descriptor of the child: a pipe, or a value of `spawn`. libuv makes 0, 1 and 2 blocking, and no other. */
 export type PipedStdio = PipeKind | 'inherit' | 'ignore' | number
 
 /** A child and the master's ends of its pipes, by the child's descriptor. */
@@ -223,16 +226,19 @@ export interface PipedChild {
   streams: readonly (Socket | null)[]
 }
 
-/** What children are started with. */
+/** The stock from which children get their pipes. */
 export type Pipes = Pick<PipeStock, 'ask'>
 
-/** One of both is called, at once or once there are pipes. `failed`: with what `spawnAs` throws, or the Failure `pipes`; nothing stays open then. */
+/**
+ * One of both is called, at once or once there are pipes. `failed`: with the error of `spawnAs`, or the Failure
+ * `pipes`; nothing stays open then.
+ */
 export interface PipedStart {
   started(piped: PipedChild): void
   failed(error: unknown): void
 }
 
-/** As `spawnAs`. The result calls it off while it waits for its pipes: nothing is called then. */
+/** As `spawnAs`. The result cancels the start while it waits for its pipes: neither is called then. */
 export function spawnPiped(
   stock: Pipes,
   credentials: Credentials | null,
@@ -260,8 +266,8 @@ export function spawnPiped(
 }
 
 /**
- * libuv takes the stop of a child that made us its tracer (PTRACE_TRACEME) for its exit. Nobody would look after that process any more; its number is not another's, as long as
- * it is a child of ours.
+ * libuv takes the stop of a child that made us its tracer (PTRACE_TRACEME) for its exit. Nothing would look after that
+ * process any more. Its number is not given to another process while it is our child.
  */
 function endStopped(pid: number | undefined): void {
   if (pid === undefined) return

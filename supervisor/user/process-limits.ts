@@ -1,9 +1,11 @@
 /**
- * Why fork(2) says EAGAIN, which it says of each limit on the number of processes: that of the cgroup (`TasksMax=`), that of the user (RLIMIT_NPROC), and those of the system. What is
- * reached is named with its figures, and what to do about it.
+ * Why fork(2) says EAGAIN, which it says of each limit on the number of processes: that of the cgroup (`TasksMax=`),
+ * that of the user (RLIMIT_NPROC), and those of the system. What is reached is named with its figures, and what to do
+ * about it.
  *
- * A child of the master that has ended keeps the number of each of its threads that had made the master its tracer (PTRACE_TRACEME), and one that a program made the master's child
- * keeps its own: Node reaps neither, so only the end of the master frees them. They are named too.
+ * A child of the master that has ended keeps the number of each of its threads that had made the master its tracer
+ * (PTRACE_TRACEME), and one that a program made the master's child keeps its own: Node reaps neither, so only the end
+ * of the master frees them. They are named too.
  */
 
 import { readdirSync, readFileSync } from 'node:fs'

@@ -1,9 +1,10 @@
 /**
- * Whether what was opened as the service's user can be reached by that user under its own name. Used by `config-files.ts`.
+ * Whether what was opened as the service's user can be reached by that user under its own name.
  *
- * The links of /proc/self (`cwd`, `root`, `fd/3`) lead to what this process has open, past all folders above it, and a process may always follow its own,
- * whoever it is at the moment; so it may read its own `maps` and `environ`. A link of the service's user to one of these would show root's files to that user.
- * Looked at behind the opening, so nobody can change anything in between.
+ * The links of /proc/self (`cwd`, `root`, `fd/3`) lead to what this process has open, past all folders above it, and a
+ * process may always follow its own, whoever it is at the moment; so it may read its own `maps` and `environ`. A link
+ * of the service's user to one of these would show root's files to that user. Looked at behind the opening, so nobody
+ * can change anything in between.
  */
 
 import { fstatSync, lstatSync, readlinkSync, statfsSync } from 'node:fs'

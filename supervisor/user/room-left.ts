@@ -1,7 +1,9 @@
 /**
- * What stands behind ENOSPC and EDQUOT: which file system is full, of what, whose files fill it, and what to do. Used where a start, or the start of a child,
- * finds no room in the run folder, whose part `workers/` the service's user may fill.
- * What must stay true: it looks at the run folder alone, which is the master's own; the user's folder in it is not read.
+ * What stands behind ENOSPC and EDQUOT: which file system is full, of what, whose files fill it, and what to do. Used
+ * where a start, or the start of a child, finds no room in the run folder, whose part `workers/` the service's user may
+ * fill.
+ * What must stay true: it looks at the run folder alone, which is the master's own; the user's folder in it is not
+ * read.
  */
 
 import { type StatsFs, statfsSync } from 'node:fs'

@@ -1,14 +1,16 @@
 /**
- * Work that a root master does as the service's user (`uid`): opening what lies where that user, or whoever else is not root, may plant a link.
- * The kernel then judges every folder and link on the way, so nothing is opened that the user could not open itself.
+ * Work that a root master does as the service's user (`uid`): opening what lies where that user, or whoever else is not
+ * root, may plant a link. The kernel then judges every folder and link on the way, so nothing is opened that the user
+ * could not open itself.
  *
- * The identity is switched for the whole process, threads included, and back again within one synchronous call. Meanwhile no other user
- * gains anything: real and saved ids stay root's, which is what kill(2) and ptrace(2) look at. So does access(2), and
- * with it existsSync: `work` must not ask it.
+ * The identity is switched for the whole process, threads included, and back again within one synchronous call.
+ * Meanwhile no other user gains anything: real and saved ids stay root's, which is what kill(2) and ptrace(2) look at.
+ * So does access(2), and with it existsSync: `work` must not ask it.
  *
- * The C library has every thread take the new identity, and waits for each. One that is held up in the kernel, by a file system or by the lock of an inode,
- * holds up this call too. So a start may do this. Whatever happens while the master runs, a reload and a stop too, asks `mayBecomeUser` before, and
- * needs no identity where that can be had: a spawn does not (`become-user.ts`). What may take long itself is for another process.
+ * The C library has every thread take the new identity, and waits for each. One that is held up in the kernel, by a
+ * file system or by the lock of an inode, holds up this call too. So a start may do this. Whatever happens while the
+ * master runs, a reload and a stop too, asks `mayBecomeUser` before, and needs no identity where that can be had: a
+ * spawn does not (`become-user.ts`). What may take long itself is for another process.
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
@@ -25,8 +27,9 @@ export function identitySwitches(): number {
 }
 
 /**
- * What `work` returns or throws; it must be synchronous, and gets the user's groups too. As root without `credentials`, or as anybody else, it is just called.
- * An identity that cannot be taken back ends the program: it throws in place of the result.
+ * What `work` returns or throws; it must be synchronous, and gets the user's groups too. As root without `credentials`,
+ * or as anybody else, it is just called. An identity that cannot be taken back ends the program: it throws in place of
+ * the result.
  */
 export function asServiceUser<T>(credentials: Credentials | null, work: () => T): T {
   if (credentials === null || process.geteuid?.() !== 0) return work()
@@ -55,7 +58,10 @@ export const O_PATH = 0o10000000
 
 const holders = new Set<() => boolean>()
 
-/** `holds` says whether a thread of this process may be in the kernel for long, on behalf of its caller. Returns the removal. */
+/**
+ * `holds` says whether a thread of this process may be in the kernel for long, on behalf of its caller. Returns the
+ * removal.
+ */
 export function addThreadHolder(holds: () => boolean): () => void {
   holders.add(holds)
   return () => holders.delete(holds)

@@ -1,6 +1,7 @@
 /**
- * File systems that a user other than root has mounted (fusermount3). Their owners and links are what that user says, and
- * they come and go at that user's wish. /proc/self/mountinfo names their owner: `user_id=` of FUSE (proc_pid_mountinfo(5)).
+ * File systems that a user other than root has mounted (fusermount3). Their owners and links are what that user says,
+ * and they come and go at that user's wish. /proc/self/mountinfo names their owner: `user_id=` of FUSE
+ * (proc_pid_mountinfo(5)).
  */
 
 import { readFileSync } from 'node:fs'
@@ -18,8 +19,8 @@ interface Mount {
 }
 
 /**
- * The places of such file systems, and whose they are. A look there may wait without end. Read once for a path: a host may
- * have a thousand mounts.
+ * The places of such file systems, and whose they are. A look there may wait without end. Read once for a path: a host
+ * may have a thousand mounts.
  */
 export function userMounts(mountinfo = readMountinfo): Map<string, string> {
   const lines = mountinfo()
@@ -30,8 +31,8 @@ export function userMounts(mountinfo = readMountinfo): Map<string, string> {
 }
 
 /**
- * Why nothing counts that lstat(2) has said of `path`, on a `device` (`st_dev`). Null: the path lies in a file system of
- * root's, or the kernel does not tell mounts.
+ * Why nothing counts that lstat(2) has said of `path`, on a `device` (`st_dev`). Null: the path lies in a file system
+ * of root's, or the kernel does not tell mounts.
  */
 export function whyUserMount(path: string, device: number, mountinfo = readMountinfo): string | null {
   const mounts = mountinfo().split('\n').filter(Boolean).map(parseMount)

@@ -18,8 +18,8 @@ export interface Snapshot {
 }
 
 /**
- * `kept`: the newest first; halves are as good as none, and go with the others. Null: there is more than can be looked at. `freeBytes`: for everybody, as root counts nothing of its
- * own reserve.
+ * `kept`: the newest first; halves are as good as none, and go with the others. Null: there is more than can be looked
+ * at. `freeBytes`: for everybody, as root counts nothing of its own reserve.
  */
 export interface AutopsyFolder {
   kept: Snapshot[] | null

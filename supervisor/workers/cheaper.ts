@@ -1,9 +1,10 @@
 /**
- * How many workers the load calls for, between `cheaper` and `processes`: uWSGI's cheaper algorithms, for workers that answer many requests at the
- * same time. Asked by `scaler.ts` once a second. Pure.
+ * How many workers the load calls for, between `cheaper` and `processes`: uWSGI's cheaper algorithms, for workers that
+ * answer many requests at the same time. Asked by `scaler.ts` once a second. Pure.
  *
- * Must stay true: never below `cheaper`, never above `processes`; no decision while an earlier one is still being carried out; and each way has to
- * last before it counts, so that a number that was just left is not taken up again at the next look.
+ * Must stay true: never below `cheaper`, never above `processes`; no decision while an earlier one is still being
+ * carried out; and each way has to last before it counts, so that a number that was just left is not taken up again at
+ * the next look.
  */
 
 import type { CheaperAlgorithm } from '../../kit/options/values/value-types.js'

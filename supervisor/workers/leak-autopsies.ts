@@ -1,9 +1,9 @@
 /**
- * Heap snapshots of workers that leaked (`leak-autopsy`): whether a worker may write one, where, and what is kept. Owned by `pool.ts`; the worker itself
- * writes, after its last request and before its exit.
- * Must stay true: one at a time and one an hour at most, never more files than asked for, never the last of the disk; and of the folder
- * nothing is touched that does not have a name of ours. All of it is done as the service's user, whose workers write
- * there: a folder that they have filled with names is refused. Where that is another user, another process looks (`task-children.ts`).
+ * Heap snapshots of workers that leaked (`leak-autopsy`): whether a worker may write one, where, and what is kept. The
+ * worker itself writes, after its last request and before its exit. Must stay true: one at a time and one an hour at
+ * most, never more files than asked for, never the last of the disk; and of the folder nothing is touched that does not
+ * have a name of ours. All of it is done as the service's user, whose workers write there: a folder that they have
+ * filled with names is refused. Where that is another user, another process looks (`task-children.ts`).
  */
 
 import { lstatSync } from 'node:fs'
@@ -14,7 +14,7 @@ import type { MasterContext } from '../child/master-context.js'
 import { removals } from '../user/file-removal.js'
 import { CROWDED } from '../user/folder-names.js'
 import { type AutopsyFolder, autopsyTask, type Snapshot } from './autopsy-folder.js'
-import type { Worker } from './worker.js'
+import type { WorkerHandle } from './worker-handle.js'
 
 /** What is known when a worker asks. Sizes in bytes. */
 export interface AutopsyFacts {
@@ -46,15 +46,18 @@ export function whyNoAutopsy({ sinceMs, isRunning, freeBytes, neededBytes }: Aut
 export class LeakAutopsies {
   readonly #context: MasterContext
   #lastMs = Number.NEGATIVE_INFINITY
-  #running: { worker: Worker; path: string } | null = null
-  readonly #ended = new WeakSet<Worker>()
+  #running: { worker: WorkerHandle; path: string } | null = null
+  readonly #ended = new WeakSet<WorkerHandle>()
 
   constructor(context: MasterContext) {
     this.#context = context
   }
 
-  /** Where a worker that is told to exit writes its snapshot first; null: nowhere. A promise, which never rejects, where another process looks at the folder. */
-  begin(worker: Worker): string | null | Promise<string | null> {
+  /**
+   * Where a worker that is told to exit writes its snapshot first; null: nowhere. A promise, which never rejects, where
+   * another process looks at the folder.
+   */
+  begin(worker: WorkerHandle): string | null | Promise<string | null> {
     const { leakAutopsy: folder, credentials } = worker.generation.settings
     if (folder === null || worker.life.why !== 'reload-on-rss') return null
     const request = { folder, credentials }
@@ -75,7 +78,7 @@ export class LeakAutopsies {
     }
   }
 
-  #judge(worker: Worker, folder: string, { kept, freeBytes }: AutopsyFolder): string | null {
+  #judge(worker: WorkerHandle, folder: string, { kept, freeBytes }: AutopsyFolder): string | null {
     const { leakAutopsyFiles, reloadOnRssBytes, credentials } = worker.generation.settings
     const { slot, pid } = worker.address
     if (kept === null) return this.#refuse(worker, `${folder}: ${CROWDED}`)
@@ -94,8 +97,11 @@ export class LeakAutopsies {
     return path
   }
 
-  /** The worker is gone; killed half-way it leaves half a file. In a folder of another user that is not looked for, but removed. */
-  end(worker: Worker): void {
+  /**
+   * The worker is gone; killed half-way it leaves half a file. In a folder of another user that is not looked for, but
+   * removed.
+   */
+  end(worker: WorkerHandle): void {
     this.#ended.add(worker)
     if (this.#running?.worker !== worker) return
     const { path } = this.#running
@@ -117,7 +123,7 @@ export class LeakAutopsies {
     }
   }
 
-  #refuse({ address }: Worker, why: string): null {
+  #refuse({ address }: WorkerHandle, why: string): null {
     this.#context.log('autopsy-refused', { slot: address.slot, pid: address.pid, why })
     return null
   }

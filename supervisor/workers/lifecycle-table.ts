@@ -1,5 +1,6 @@
 /**
- * Prints the lifecycle table of `worker-phase.ts` for docs/worker-lifecycle.md, by running every cell once. Called by `test/tidy.ts`, which compares. Pure.
+ * Prints the lifecycle table of `worker-phase.ts` for docs/worker-lifecycle.md, by running every cell once.
+ * `test/tidy.ts` compares. Pure.
  */
 
 import {
@@ -12,7 +13,9 @@ import {
 } from './worker-life.js'
 import { stepWorker } from './worker-phase.js'
 
-/** The table as Markdown, for docs/worker-lifecycle.md: printed by running every cell once, `tick` past the deadline. */
+/**
+ * The table as Markdown, for docs/worker-lifecycle.md: printed by running every cell once, `tick` past the deadline.
+ */
 export function printLifecycleTable(): string {
   const lines = [
     `| event \\ phase | ${WORKER_PHASES.join(' | ')} |`,

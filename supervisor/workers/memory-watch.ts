@@ -1,13 +1,13 @@
 /**
- * What the memory of the workers calls for, each time that it was read (`process-usage.ts`): `reload-on-rss`, `evil-reload-on-rss` and
- * `memory-report`. Owned by `process-tree.ts`.
+ * What the memory of the workers calls for, each time that it was read (`process-usage.ts`): `reload-on-rss`,
+ * `evil-reload-on-rss` and `memory-report`.
  */
 
 import type { MasterContext } from '../child/master-context.js'
 import type { ProcessUsage, Usage } from '../host/process-usage.js'
-import type { Pool } from './pool.js'
 import { judgeMemory } from './recycling.js'
-import type { Worker } from './worker.js'
+import type { WorkerHandle } from './worker-handle.js'
+import type { Workers } from './workers.js'
 
 /** Between two lines of `memory-report` about one worker. */
 export const REPORT_EVERY_MS = 60_000
@@ -15,19 +15,19 @@ export const REPORT_EVERY_MS = 60_000
 /** Of one master. */
 export class MemoryWatch {
   readonly #context: MasterContext
-  readonly #pool: Pool
+  readonly #workers: Workers
   readonly #usage: ProcessUsage
-  readonly #reportedMs = new WeakMap<Worker, number>()
+  readonly #reportedMs = new WeakMap<WorkerHandle, number>()
 
-  constructor(context: MasterContext, pool: Pool, usage: ProcessUsage) {
+  constructor(context: MasterContext, workers: Workers, usage: ProcessUsage) {
     this.#context = context
-    this.#pool = pool
+    this.#workers = workers
     this.#usage = usage
   }
 
   /** New figures are there. A worker that still loads is bounded by its start deadline. */
   look(isReporting: boolean): void {
-    for (const worker of this.#pool.workers()) {
+    for (const worker of this.#workers.all()) {
       const usage = this.#usage.of(worker.pid)
       if (usage === null || worker.life.readyMs === null) continue
       if (isReporting) this.#tell(worker, usage)
@@ -35,25 +35,25 @@ export class MemoryWatch {
     }
   }
 
-  #tell(worker: Worker, usage: Usage): void {
+  #tell(worker: WorkerHandle, usage: Usage): void {
     const nowMs = this.#context.nowMs()
     if (nowMs - (this.#reportedMs.get(worker) ?? Number.NEGATIVE_INFINITY) < REPORT_EVERY_MS) return
     this.#reportedMs.set(worker, nowMs)
     this.#report('memory-report', worker, usage)
   }
 
-  #judge(worker: Worker, usage: Usage): void {
+  #judge(worker: WorkerHandle, usage: Usage): void {
     const verdict = judgeMemory(usage.rssBytes, worker.generation.settings)
     if (verdict === 'kill' && worker.life.phase !== 'killed') {
       this.#report('worker-memory-high', worker, usage, 'evil-reload-on-rss')
-      this.#pool.apply(worker, { type: 'kill', why: 'evil-reload-on-rss' })
+      this.#workers.apply(worker, { type: 'kill', why: 'evil-reload-on-rss' })
     } else if (verdict === 'replace' && worker.life.phase === 'ready' && worker.recycle === null) {
       this.#report('worker-memory-high', worker, usage, 'reload-on-rss')
       worker.askForNext('reload-on-rss')
     }
   }
 
-  #report(event: string, { address }: Worker, { rssBytes, cpuPercent }: Usage, why?: string): void {
+  #report(event: string, { address }: WorkerHandle, { rssBytes, cpuPercent }: Usage, why?: string): void {
     const { slot, pid, generation } = address
     this.#context.log(event, { slot, pid, generation, rssBytes, cpuPercent, why })
   }

@@ -1,5 +1,6 @@
 /**
- * The arguments of Node itself for a worker: `node-args`, and the limit of V8's heap that follows from the memory limits. Used by `worker.ts`. Pure.
+ * The arguments of Node itself for a worker: `node-args`, and the limit of V8's heap that follows from the memory
+ * limits. Pure.
  */
 
 import type { Settings } from '../config/values/settings.js'
@@ -9,8 +10,9 @@ type HeapSettings = Pick<Settings, 'nodeArgs' | 'reloadOnRssBytes' | 'evilReload
 const MEGABYTE = 1024 ** 2
 
 /**
- * How far the old generation of the heap stays below the memory limit. Less than what a Node process needs beside it (45 MB and more), so that a
- * leak in the heap passes the limit on resident memory, and ends in a replacement, before V8 gives up with a crash; and V8 collects harder on the way.
+ * How far the old generation of the heap stays below the memory limit. Less than what a Node process needs beside it
+ * (45 MB and more), so that a leak in the heap passes the limit on resident memory, and ends in a replacement, before
+ * V8 gives up with a crash; and V8 collects harder on the way.
  */
 const BESIDE_HEAP_BYTES = 32 * MEGABYTE
 
@@ -19,7 +21,10 @@ const LEAST_HEAP_BYTES = 32 * MEGABYTE
 
 const HEAP_ARGUMENT = /^--max[-_](old[-_]space|heap)[-_]size(?:[-_]percentage)?(=|$)/
 
-/** What to put before the entry file. `nodeOptions`: NODE_OPTIONS of the worker's environment, which goes behind arguments. */
+/**
+ * What to put before the entry file. `nodeOptions`: NODE_OPTIONS of the worker's environment, which goes behind
+ * arguments.
+ */
 export function nodeArguments(settings: HeapSettings, nodeOptions: string): string[] {
   const { nodeArgs } = settings
   const given = [...nodeArgs, ...nodeOptions.split(/\s+/)]

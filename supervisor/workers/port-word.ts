@@ -1,8 +1,10 @@
 /**
- * What one worker says about the server on PORT, and what its generation believes of that (`Generation.portSite`): others are started accordingly. Pure.
+ * What one worker says about the server on PORT, and what its generation believes of that (`Generation.portSite`):
+ * others are started accordingly. Pure.
  *
- * What must stay true: a worker speaks while it starts, with the first `ready` of its life, and is believed when it has become ready. A running one may only
- * add, once, that the server on PORT came after all; and only where it had none: elsewhere nothing that it says changes how others start.
+ * What must stay true: a worker speaks while it starts, with the first `ready` of its life, and is believed when it has
+ * become ready. A running one may only add, once, that the server on PORT came after all; and only where it had none:
+ * elsewhere nothing that it says changes how others start.
  */
 
 import type { PortSite } from '../child/master-context.js'

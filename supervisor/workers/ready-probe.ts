@@ -1,8 +1,8 @@
 /**
- * Asks a new worker, on its own unix socket, what `ready-check` says, again and again until it answers as it should. Made by
- * `worker.ts` when its worker listens, and stopped by it when the worker's boot is over: the worker's start deadline bounds it.
- * Must stay true: it connects as the service's user, who may put a link to another service in the socket's place; and later where the master would wait
- * to become that user.
+ * Asks a new worker, on its own unix socket, what `ready-check` says, again and again until it answers as it should. It
+ * runs from the moment at which the worker listens to the end of the worker's boot, so the start deadline bounds it.
+ * Must stay true: it connects as the service's user, who may put a link to another service in the socket's place; and
+ * later where the master would wait to become that user.
  */
 
 import { type ClientRequest, request, STATUS_CODES } from 'node:http'
@@ -12,19 +12,19 @@ import { reasonOf } from '../../kit/ground/failure.js'
 import type { ReadyCheck } from '../../kit/options/values/value-types.js'
 import { asServiceUser, mayBecomeUser } from '../user/service-user.js'
 
-/** `failed` is told of the first failure only; the last one is `lastFailure`. */
-export interface ProbeHooks {
+/** `failed` is called for the first failure only; the last one is `lastFailure`. */
+export interface ProbeEvents {
   passed(): void
   failed(why: string): void
 }
 
-/** Between an answer and the next try. */
+/** Between a response and the next try. */
 const RETRY_MS = 200
-/** For one answer; a slow first one may be followed by a quick one. */
+/** For one response; a slow first one may be followed by a quick one. */
 const ANSWER_MS = 10_000
-/** What is read of an answer's body for its first line. */
+/** The most that is read of a response's body, for its first line. */
 const BODY_BYTES = 4096
-/** Heads of interim responses: more are there to keep the master busy. */
+/** Heads of interim responses: more would only keep the master busy. */
 const MOST_INTERIM = 16
 const LINE_CHARS = 200
 
@@ -33,18 +33,18 @@ export class ReadyProbe {
   readonly #check: ReadyCheck
   readonly #socketPath: string
   readonly #credentials: Credentials | null
-  readonly #hooks: ProbeHooks
+  readonly #events: ProbeEvents
   #request: ClientRequest | null = null
   #timer: NodeJS.Timeout | null = null
   #isStopped = false
   #lastFailure: string | null = null
 
   /** `credentials`: of the worker. */
-  constructor(check: ReadyCheck, socketPath: string, credentials: Credentials | null, hooks: ProbeHooks) {
+  constructor(check: ReadyCheck, socketPath: string, credentials: Credentials | null, events: ProbeEvents) {
     this.#check = check
     this.#credentials = credentials
     this.#socketPath = socketPath
-    this.#hooks = hooks
+    this.#events = events
     this.#ask()
   }
 
@@ -54,7 +54,7 @@ export class ReadyProbe {
     return `${method} ${path}: ${this.#lastFailure ?? 'no answer'}`
   }
 
-  /** Nobody wants to know any more. */
+  /** Ends the probe: its result is not needed any more. */
   stop(): void {
     this.#isStopped = true
     if (this.#timer !== null) clearTimeout(this.#timer)
@@ -94,23 +94,23 @@ export class ReadyProbe {
         if (body.length >= BODY_BYTES) done()
       })
       response.on('end', done)
-      // It broke off; its status counts all the same.
+      // The response broke off; its status counts all the same.
       response.on('error', done)
     })
     asked.end()
   }
 
-  /** Once for each request: whatever comes first. */
+  /** Once for each request: the first outcome counts. */
   #settle(asked: ClientRequest, failure: string | null): void {
     if (this.#isStopped || this.#request !== asked) return
     this.#request = null
     if (failure === null) {
       this.#isStopped = true
-      return this.#hooks.passed()
+      return this.#events.passed()
     }
     const isFirst = this.#lastFailure === null
     this.#lastFailure = failure
-    if (isFirst) this.#hooks.failed(this.lastFailure)
+    if (isFirst) this.#events.failed(this.lastFailure)
     this.#askLater()
   }
 

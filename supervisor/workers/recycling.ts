@@ -1,6 +1,6 @@
 /**
- * When a worker has lived long enough: requests, time and memory, as uWSGI counts them. Used by `memory-watch.ts` and `worker.ts`. Pure.
- * Must stay true: recycling only ever asks for a replacement; the old worker serves until that is linked. `evil` alone kills.
+ * When a worker has lived long enough: requests, time and memory, as uWSGI counts them. Pure. Must stay true: recycling
+ * only ever asks for a replacement; the old worker serves until that is linked. `evil` alone kills.
  */
 
 import { afterLoss, type BackOff } from '../child/back-off.js'
@@ -52,8 +52,8 @@ export function isPaced(why: string): boolean {
 }
 
 /**
- * When the slot of a worker that is replaced for what it has brought about may do so again: a loop slows down as one of workers that never get ready.
- * `servedMs`: how long it served before it asked.
+ * When the slot of a worker that is replaced for what it has brought about may do so again: a loop slows down as one of
+ * workers that never get ready. `servedMs`: how long it served before it asked.
  */
 export function paceAfter(pace: BackOff, why: string, servedMs: number, nowMs: number): BackOff {
   return isPaced(why) ? afterLoss(pace, servedMs, nowMs) : pace

@@ -1,8 +1,8 @@
 /**
- * How many workers are wanted. Owned by `process-tree.ts`; feeds `cheaper.ts` with what is known of the workers, once a second. What it decides is the
- * pool's `target.wanted`; `slots.ts` brings it about.
- * Must stay true: a number that a person asked for counts until the next one, or until `processes` of the INI changes. A sleeping tree (no worker
- * wanted, though there is an application) wakes up at the first request: the proxies ask for a worker as long as one waits.
+ * The number of wanted workers. Once a second `cheaper.ts` decides from the figures of the workers. It sets
+ * `target.wanted` of the workers; `slots.ts` brings that about. Must stay true: an operator's number counts until the
+ * next one, or until `processes` of the INI changes. A sleeping tree (no worker wanted, though there is an application)
+ * wakes up at the first request: the proxies ask for a worker while a request waits.
  */
 
 import type { Generation, MasterContext } from '../child/master-context.js'
@@ -16,49 +16,49 @@ import {
   nextWanted,
   workersAtFirst,
 } from './cheaper.js'
-import type { Pool } from './pool.js'
-import type { Worker } from './worker.js'
+import type { WorkerHandle } from './worker-handle.js'
 import type { WorkerLoads } from './worker-loads.js'
+import type { Workers } from './workers.js'
 
-/** So many workers more, or fewer. `upTo`: more than `processes` are not started for it. */
+/** A number of workers more, or fewer. `upTo`: the bound for it, `processes` or all. */
 export interface Resize {
   type: 'resize'
   by: number
   upTo?: 'processes'
 }
 
-/** More workers than anybody may ask for. */
+/** The most workers that may be asked for. */
 export const MOST_WORKERS = 1024
 
-/** After so long without a word about its event loop, it is blocked. */
+/** After so long without a report on its event loop, a worker counts as blocked. */
 const SILENT_MS = 2.5 * LOOK_MS
 
-/** What is known of the tree. */
+/** The parts of the tree that decide. */
 export interface ScalerSources {
-  pool: Pool
+  workers: Workers
   loads: WorkerLoads
   usage: ProcessUsage
   reloads: { isRunning: boolean }
   proxies: { alive(): readonly unknown[]; areListening: boolean }
-  /** Those in force. */
+  /** The settings in force. */
   settings: Settings
 }
 
-/** How many workers a generation starts with; 0: without an application, or `cheap`. */
+/** The number of workers at the start of a generation; 0: without an application, or `cheap`. */
 export function workersAtStart({ release, settings }: Generation): number {
   return release.app === null || settings.cheap ? 0 : workersAtFirst(settings)
 }
 
-/** Of one master. */
+/** The scaler of one master. */
 export class Scaler {
   readonly #context: MasterContext
   readonly #tree: ScalerSources
-  /** What a person asked for, null: nobody did. */
+  /** The number that an operator asked for; null: none. */
   #asked: number | null = null
   #processes: number
   #memory: { of: Settings; now: CheaperMemory } | null = null
   #nextLookMs = 0
-  /** When the application was last seen to have something to do, and its requests until then. */
+  /** When the application last had something to do, and its requests until then. */
   #activeMs: number
   #requests = 0
 
@@ -71,16 +71,19 @@ export class Scaler {
 
   /** SIGTTIN and SIGTTOU, and two letters of the FIFO: more workers or fewer, never below one. */
   resize({ by, upTo }: Resize, why: string): void {
-    const { pool, settings } = this.#tree
-    const { wanted } = pool.target
-    // There may be more than `processes`, if somebody has asked for them.
+    const { workers, settings } = this.#tree
+    const { wanted } = workers.target
+    // An operator may ask for more than `processes`.
     const most = upTo === 'processes' ? Math.max(wanted, settings.processes) : MOST_WORKERS
     if (wanted > 0) this.#ask(Math.min(most, Math.max(1, wanted + by)), why)
   }
 
-  /** `daimyo scale`: why that cannot be, null: it is wanted now, and the workers come and go by themselves. `auto`: as the configuration says. */
+  /**
+   * `daimyo scale`: the reason of a refusal; null: the number is wanted now, and workers start and end by themselves.
+   * `auto`: as the configuration says.
+   */
   scale(count: number | 'auto'): string | null {
-    if (this.#tree.pool.target.base.release.app === null) return 'there is no application'
+    if (this.#tree.workers.target.base.release.app === null) return 'there is no application'
     if (count === 'auto') {
       this.#asked = null
       this.#want(this.#atFirst, 'scale')
@@ -93,20 +96,20 @@ export class Scaler {
     return null
   }
 
-  /** A request waits and there is nobody to take it. */
+  /** A request waits and no worker can take it. */
   wake(): void {
-    const { target } = this.#tree.pool
+    const { target } = this.#tree.workers
     if (target.wanted > 0 || target.base.release.app === null) return
     this.#activeMs = this.#context.nowMs()
     this.#want(this.#asked ?? this.#atFirst, 'first-request')
   }
 
-  /** Looks, if it is time to; returns when to look again, null: never. */
+  /** Decides, if the time has come; returns when to look again, null: never. */
   check(): number | null {
-    const { settings, pool } = this.#tree
+    const { settings, workers } = this.#tree
     if (settings.processes !== this.#processes) this.#asked = null
     this.#processes = settings.processes
-    if ((settings.cheaper === 0 && settings.idleMs === 0) || pool.target.wanted === 0) return null
+    if ((settings.cheaper === 0 && settings.idleMs === 0) || workers.target.wanted === 0) return null
     const nowMs = this.#context.nowMs()
     if (nowMs < this.#nextLookMs) return this.#nextLookMs
     this.#nextLookMs = nowMs + LOOK_MS
@@ -121,25 +124,25 @@ export class Scaler {
   #ask(wanted: number, why: string): void {
     this.#asked = wanted
     this.#activeMs = this.#context.nowMs()
-    // Whoever asks is answered, also where it is so already.
-    if (this.#tree.pool.target.wanted === wanted) this.#context.log('workers-wanted', { wanted, why })
+    // Each order is logged, even if nothing changes.
+    if (this.#tree.workers.target.wanted === wanted) this.#context.log('workers-wanted', { wanted, why })
     else this.#want(wanted, why)
   }
 
   #want(wanted: number, why: string): void {
-    const { pool } = this.#tree
-    if (pool.target.wanted === wanted) return
-    pool.target = { ...pool.target, wanted }
+    const { workers } = this.#tree
+    if (workers.target.wanted === wanted) return
+    workers.target = { ...workers.target, wanted }
     this.#context.log('workers-wanted', { wanted, why })
   }
 
-  /** After `idle`: sends all workers home, or the master too. True: it did. */
+  /** After `idle`: stops all workers, or the master too. True: it did. */
   #rest(nowMs: number): boolean {
-    const { pool, loads, settings, reloads, proxies } = this.#tree
+    const { workers, loads, settings, reloads, proxies } = this.#tree
     if (settings.idleMs === 0) return false
-    // Until all accept, the clients that woke us may still be in the backlog, where nobody sees them.
-    const isStartingUp = !proxies.areListening || pool.workers().some(isStarting)
-    const seen = pool.workers().map(worker => loads.of(worker.address.workerId))
+    // Until all proxies accept, the clients that woke us may still be in the backlog, where nobody sees them.
+    const isStartingUp = !proxies.areListening || workers.all().some(isStarting)
+    const seen = workers.all().map(worker => loads.of(worker.address.workerId))
     const requests = seen.reduce((sum, load) => sum + load.requests, 0)
     const isActive = requests !== this.#requests || loads.queued > 0 || seen.some(load => load.inFlight > 0)
     this.#requests = requests
@@ -160,14 +163,14 @@ export class Scaler {
   }
 
   #facts(nowMs: number): CheaperFacts {
-    const { pool, loads, usage, reloads, proxies, settings } = this.#tree
-    const workers = pool.workers()
-    // One that waits for its first request is free.
-    const serving = workers.filter(({ life }) => life.phase === 'ready' || life.phase === 'waiting')
+    const { workers, loads, usage, reloads, proxies, settings } = this.#tree
+    const all = workers.all()
+    // A worker that waits for its first request is free.
+    const serving = all.filter(({ life }) => life.phase === 'ready' || life.phase === 'waiting')
     const inFlight = serving.map(worker => loads.of(worker.address.workerId).inFlight)
     const shares = serving.flatMap(worker => shareOf(worker, nowMs) ?? [])
     return {
-      wanted: pool.target.wanted,
+      wanted: workers.target.wanted,
       most: settings.processes,
       serving: serving.length,
       busy: inFlight.filter(count => count > 0).length,
@@ -175,18 +178,18 @@ export class Scaler {
       queued: loads.queued,
       inFlight: inFlight.reduce((sum, count) => sum + count, 0),
       room: settings.workerConnections * proxies.alive().length,
-      rssBytes: workers.reduce((sum, { pid }) => sum + (usage.of(pid)?.rssBytes ?? 0), 0),
-      isSettling: reloads.isRunning || pool.draining.length > 0 || workers.some(isStarting),
+      rssBytes: all.reduce((sum, { pid }) => sum + (usage.of(pid)?.rssBytes ?? 0), 0),
+      isSettling: reloads.isRunning || workers.draining.length > 0 || all.some(isStarting),
     }
   }
 }
 
-function isStarting({ life }: Worker): boolean {
+function isStarting({ life }: WorkerHandle): boolean {
   return life.phase === 'booting'
 }
 
-/** null: it has not had the time to say anything. */
-function shareOf({ utilization, life }: Worker, nowMs: number): number | null {
+/** null: the worker has had no time to report yet. */
+function shareOf({ utilization, life }: WorkerHandle, nowMs: number): number | null {
   if (life.phase === 'waiting') return 0
   const heardMs = utilization?.atMs ?? life.readyMs ?? nowMs
   return nowMs - heardMs > SILENT_MS ? 1 : (utilization?.share ?? null)

@@ -1,6 +1,6 @@
 /**
- * What the life of a worker consists of: its phases, what can happen to it, what is to be done then, and how it begins and ends. `worker-phase.ts`
- * decides from it, `worker.ts` executes, `pool.ts`, `reload.ts` and `metrics-state.ts` read. Pure.
+ * The parts of a worker's life: its phases, events and effects, its begin and its end. `worker-phase.ts` decides from
+ * it, `worker-handle.ts` executes, `workers.ts`, `reload.ts` and `metrics-state.ts` read. Pure.
  */
 
 import type { BlockedLoop, StreamLimits, WorkerEnd } from '../../kit/channel/messages.js'
@@ -19,67 +19,74 @@ export const WORKER_PHASES = [
 ] as const
 
 /**
- * booting: loads its application. waiting: does so when it is needed (`lazy`). ready: listens, offered to the proxies. retiring: out of rotation, finishes
- * what is in flight. lingering: kept for its open tunnels only. stopping: told to exit. killed: SIGKILL sent, not reaped yet. gone: reaped, or given up.
+ * booting: loads its application. waiting: loads it on demand (`lazy`). ready: listens, offered to the proxies.
+ * retiring: out of rotation, finishes its requests. lingering: kept for its open tunnels only. stopping: told to exit.
+ * killed: SIGKILL sent, not reaped yet. gone: reaped, or given up.
  */
 export type WorkerPhase = (typeof WORKER_PHASES)[number]
 
-/** Where a worker is, why, since when, and until when it may stay there. Times are those of the master's monotonic clock. */
+/**
+ * The phase of a worker, why, since when, and until when it may stay there. Times are those of the master's monotonic
+ * clock.
+ */
 export interface WorkerLife {
   phase: WorkerPhase
   why: string
   sinceMs: number
-  /** null: as long as it likes. */
+  /** null: no deadline. */
   deadlineMs: number | null
-  /** When it was started, or began to load what it had waited with. */
+  /** When it was started, or began to load on demand. */
   startedMs: number
-  /** When it became ready, null: never. Such a worker was announced to the proxies. */
+  /** When it became ready; null: it has not. A ready worker was announced to the proxies. */
   readyMs: number | null
-  /** Somebody wants it to end: its exit is no death. */
+  /** Its end was ordered: its exit counts as no death. */
   asked: boolean
-  /** What its application is to be told when answers are still under way then; null: nothing, or it was told. */
+  /** The message to its application, if responses are still under way at that time; null: none, or it was sent. */
   farewell: Farewell | null
 }
 
-/** That the application ends, and when it is told so: most answers are complete before, and their worker is stopped without. */
+/**
+ * The end of the application, and when it is told of it. Most responses are complete before; then the worker is stopped
+ * without the message.
+ */
 export interface Farewell {
   why: string
   atMs: number
-  /** Until when it may go on. */
+  /** Until when the application may go on. */
   untilMs: number
   stream: StreamLimits | null
 }
 
-/** When to look at it again although nothing happens; null: never. */
+/** When to look again if nothing happens; null: never. */
 export function nextLookMs({ deadlineMs, farewell }: WorkerLife): number | null {
   return farewell === null || (deadlineMs !== null && deadlineMs < farewell.atMs) ? deadlineMs : farewell.atMs
 }
 
-/** What can happen to a worker. */
+/** The events of a worker. */
 export type WorkerEvent =
-  /** It is there and loads its application only when it is told to. */
+  /** The worker runs, and loads its application only when it is told to. */
   | { type: 'waiting'; bootMs: number }
   | { type: 'load'; why: string }
   | { type: 'ready'; bootMs: number }
   | { type: 'load-failed'; reason: string }
   | { type: 'retire'; why: string }
-  /** The whole tree stops, and the proxies finish what they have. */
+  /** The whole tree stops, and the proxies finish their requests. */
   | { type: 'farewell'; why: string; mercyMs: number; stream: StreamLimits }
-  /** Nothing is in flight but tunnels. */
+  /** Only tunnels are in flight. */
   | { type: 'answered' }
   | { type: 'drained' }
   /** Another worker of its slot lingers now. */
   | { type: 'hurry' }
   | { type: 'stop'; why: string; mercyMs: number }
-  /** `isCrowded`: its slot has as many workers that leave as it may have. */
+  /** `isCrowded`: its slot has as many leaving workers as it may have. */
   | { type: 'blocked'; loop: BlockedLoop; isCrowded?: boolean }
-  /** `isUnasked`: for what it did, so that its end is a death. */
+  /** `isUnasked`: for a fault of its own, so that its end counts as a death. */
   | { type: 'kill'; why: string; isUnasked?: boolean }
   | { type: 'ipc-closed' }
   | { type: 'tick' }
   /**
-   * `isOutOfMemory`: its SIGKILL is taken to be that of the kernel's OOM killer. `isNotStarted`: there never was a process. `stays`: it was given up, and why its
-   * process is there still.
+   * `isOutOfMemory`: its SIGKILL counts as one of the kernel's OOM killer. `isNotStarted`: there never was a process.
+   * `stays`: it was given up, and the reason why its process still exists.
    */
   | {
       type: 'exit'
@@ -90,11 +97,11 @@ export type WorkerEvent =
       stays?: string | null
     }
 
-/** What the shell does, in this order. */
+/** The effects for the shell, in this order. */
 export type WorkerEffect =
   /** Offer it to the proxies. */
   | { type: 'announce' }
-  /** The proxies give it nothing new and say when it is drained. */
+  /** The proxies give it nothing new and report when it is drained. */
   | { type: 'take-out' }
   /** The proxies close its tunnels within `HURRY_MS` (`worker-phase.ts`). */
   | { type: 'close-tunnels' }
@@ -104,18 +111,18 @@ export type WorkerEffect =
   | { type: 'send-farewell'; mercyMs: number; stream: StreamLimits | null }
   | { type: 'send-stop'; mercyMs: number }
   | { type: 'kill' }
-  /** Kill whoever traces it, and so keeps it from being reaped. */
+  /** Kill the process that traces it: a tracer keeps it from being reaped. */
   | { type: 'end-tracers' }
-  /** Wait for its end no longer: its place is free, and what it has left is told. */
+  /** Stop waiting for its end: its place is free, and what it leaves is reported. */
   | { type: 'give-up' }
   /** Add its counters to those of the dead. */
-  | { type: 'fold' }
+  | { type: 'accumulate' }
   | { type: 'report'; event: string; fields: EventFields }
 
 /** The clock and the deadlines in force when an event arrives. */
 export interface WorkerMoment {
   nowMs: number
-  /** How long its application may take to load. */
+  /** The start deadline: how long its application may take to load. */
   startMs: number
   /** How long a retired worker may take, from `retire` to its exit. */
   mercyMs: number
@@ -123,7 +130,7 @@ export interface WorkerMoment {
   tunnelMercyMs: number
   /** It retires, and a proxy has tunnels to it. */
   hasTunnels: boolean
-  /** What one whose loop is blocked gets before it is killed, 0 = nothing. */
+  /** Time for a worker with a blocked loop before it is killed, 0 = none. */
   gracefulMs: number
 }
 
@@ -133,16 +140,16 @@ export interface WorkerStep {
   effects: WorkerEffect[]
 }
 
-/** The `why` of one that the kernel's OOM killer took. */
+/** The `why` of a worker that the kernel's OOM killer took. */
 export const OUT_OF_MEMORY = 'out-of-memory'
 
-/** The `why` of one whose process could not be started. */
+/** The `why` of a worker whose process could not be started. */
 export const NOT_STARTED = 'not-started'
 
-/** The `why` of one that broke the protocol of its link. */
+/** The `why` of a worker that broke the protocol of its link. */
 export const LINK_BROKEN = 'link-broken'
 
-/** The `why` of one that is replaced because its sockets are not there any more. */
+/** The `why` of a worker that is replaced because its sockets are gone. */
 export const SOCKET_GONE = 'socket-gone'
 
 /** The `why` of one that a person wants to be replaced. */

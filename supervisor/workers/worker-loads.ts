@@ -1,19 +1,22 @@
 /**
- * How busy each worker is, summed over the proxies: each of them tells only what it sees. Owned by `process-tree.ts`, read by the
- * status. What a dead proxy has counted stays counted.
+ * How busy each worker is, summed over the proxies: each of them tells only what it sees. The status shows it. Counts
+ * of a dead proxy remain in the sums.
  */
 
 import type { WorkerLoad } from '../../kit/channel/messages.js'
 
-/** What the proxies know of a worker's answers: how many, how many of them 5xx, and the sum of the times to their first bytes. */
-export interface AnswerFigures {
+/**
+ * What the proxies know of a worker's answers: how many, how many of them 5xx, and the sum of the times to their first
+ * bytes.
+ */
+export interface ResponseFigures {
   answered: number
   failed: number
   waitedMs: number
 }
 
 /** `lagMs` null: no proxy knows the worker yet. */
-export interface Load extends AnswerFigures {
+export interface Load extends ResponseFigures {
   requests: number
   inFlight: number
   lagMs: number | null
@@ -25,7 +28,10 @@ interface Words {
   saidMs: number
 }
 
-/** The last words of every proxy about every worker. What one says of workers that are not there is not kept: they would be for ever. */
+/**
+ * The last words of every proxy about every worker. What one says of workers that are not there is not kept: they would
+ * be for ever.
+ */
 export class WorkerLoads {
   readonly #byProxy = new Map<number, Words>()
   readonly #queued = new Map<number, number>()

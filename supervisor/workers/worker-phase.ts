@@ -1,13 +1,14 @@
 /**
- * The lifecycle of a worker as a total table, phase × event → next phase and effects. Used by `worker.ts`, which executes
- * the effects; nothing else decides what happens to a worker.
+ * The lifecycle of a worker as a total table, phase × event → next phase and effects. `worker-handle.ts` executes the
+ * effects; nothing else decides what happens to a worker.
  *
  *     booting → ready → retiring → lingering → stopping → gone
  *      ↓   ↑      └────────┴───────────┴──────────┴→ killed → gone
  *     waiting
  *
- * What must stay true: every cell is filled (a missing one does not compile), a cell is a pure function, `gone` is only
- * reached by `exit`, and nothing is sent or signalled after it. One that SIGKILL does not end is given up: that too is an `exit`.
+ * What must stay true: every cell is filled (a missing one does not compile), a cell is a pure function, only `exit`
+ * leads to `gone`, and nothing is sent or signalled after it. A worker that SIGKILL does not end is given up: that too
+ * is an `exit`.
  */
 
 import { type StreamLimits, TUNNEL_CLOSE_MS } from '../../kit/channel/messages.js'
@@ -26,19 +27,25 @@ import {
   type WorkerStep,
 } from './worker-life.js'
 
-/** Between the end of a worker's mercy and SIGKILL: it was told how long it has and needs a moment to exit by itself. */
+/** Between the end of a worker's mercy and SIGKILL. The worker knows its mercy and needs a moment to exit by itself. */
 export const STOP_GRACE_MS = 1000
 
-/** What an application has for its own end once nothing is in flight any more, or what was has been cut, however little of its mercy is left: at a reload as at a stop. */
+/**
+ * The least time that an application has for its own end, from the moment at which its last request has ended or was
+ * cut, however little of its mercy is left: at a reload as at a stop.
+ */
 export const CLEAN_UP_MS = 1000
 
-/** Between the end of a worker's rotation and the word to its application, unless all is answered before. */
+/** Between the end of a worker's rotation and the word to its application, unless all requests end before. */
 const FAREWELL_AFTER_MS = 1000
 
-/** What the tunnels of a worker get when another one of its slot lingers. */
+/** The time for the tunnels of a worker when another worker of its slot lingers. */
 export const HURRY_MS = 10_000
 
-/** Between the last goodbye to its tunnels and the end of a worker that still has some: the goodbye's own bound, and a moment. */
+/**
+ * Between the last goodbye to its tunnels and the end of a worker that still has some: the deadline of the goodbye, and
+ * a moment.
+ */
 const LINGER_GRACE_MS = TUNNEL_CLOSE_MS + 1000
 
 /** The longest mercy of a worker that closed its channel. */
@@ -48,7 +55,7 @@ const LOST_MERCY_MS = 2000
 export function stepWorker(life: WorkerLife, event: WorkerEvent, moment: WorkerMoment): WorkerStep {
   const cell = TABLE[life.phase][event.type] as Cell<WorkerEvent>
   const { next, effects } = cell(life, event, moment)
-  // Only what still answers is told that it ends.
+  // Only a worker with requests in flight is told that it ends.
   const isToBeTold = next.farewell !== null && next.phase !== 'ready' && next.phase !== 'retiring'
   return { next: isToBeTold ? { ...next, farewell: null } : next, effects }
 }
@@ -56,7 +63,7 @@ export function stepWorker(life: WorkerLife, event: WorkerEvent, moment: WorkerM
 type Cell<E extends WorkerEvent> = (life: WorkerLife, event: E, moment: WorkerMoment) => WorkerStep
 type Row = { [T in WorkerEvent['type']]: Cell<Extract<WorkerEvent, { type: T }>> }
 
-/** Nothing to do: the event is late, or says what is known. */
+/** Nothing to do: the event is late, or its news is known. */
 const ignore = (life: WorkerLife): WorkerStep => ({ next: life, effects: [] })
 
 const wait: Row['waiting'] = (life, event, { nowMs }) => ({
@@ -64,7 +71,7 @@ const wait: Row['waiting'] = (life, event, { nowMs }) => ({
   effects: [report('worker-waiting', { bootMs: event.bootMs, why: life.why })],
 })
 
-/** From here on it is like any other that was just started. */
+/** From here on the worker is like any other that has just started. */
 const load: Row['load'] = (life, { why }, { nowMs, startMs }) => ({
   next: { ...life, phase: 'booting', why, sinceMs: nowMs, deadlineMs: nowMs + startMs, startedMs: nowMs },
   effects: [{ type: 'send-load' }, report('worker-loading', { why })],
@@ -75,7 +82,7 @@ const becomeReady: Row['ready'] = (life, event, { nowMs }) => ({
   effects: [{ type: 'announce' }, report('worker-ready', { bootMs: event.bootMs, why: life.why })],
 })
 
-/** It cannot serve and says so; its own exit follows, or the deadline. */
+/** The worker cannot serve and says so. Its exit follows, or the deadline. */
 const failToLoad: Row['load-failed'] = (life, event, { nowMs }) => ({
   next: { ...life, phase: 'stopping', why: 'load-failed', sinceMs: nowMs, deadlineMs: nowMs + STOP_GRACE_MS },
   effects: [
@@ -97,7 +104,7 @@ const retire: Row['retire'] = (life, event, { nowMs, mercyMs }) => ({
   effects: [{ type: 'take-out' }, report('worker-retiring', { why: event.why })],
 })
 
-/** Short answers are over by then, and nobody is told that there were any. */
+/** Short responses have ended by then, and the application is told nothing of them. */
 const planFarewell = (
   nowMs: number,
   { why, mercyMs, stream }: { why: string; mercyMs: number; stream: StreamLimits | null },
@@ -111,24 +118,27 @@ const bidFarewell: Row['farewell'] = (life, event, { nowMs }) => ({
 const sayFarewell: Row['tick'] = (life, _event, { nowMs, hasTunnels }) => {
   const { farewell } = life
   if (farewell === null || nowMs < farewell.atMs) return ignore(life)
-  // Its tunnels may stay longer than its answers, and an application that is told ends both.
+  // Tunnels may stay longer than responses, and an application that is told ends both.
   if (hasTunnels) return { next: { ...life, farewell: { ...farewell, atMs: nowMs + FAREWELL_AFTER_MS } }, effects: [] }
   const { why, untilMs, stream } = farewell
   const mercyMs = Math.max(0, Math.round(untilMs - nowMs))
-  // From here on it may end as soon as it likes.
+  // From here on the worker may end at any time.
   return { next: { ...life, why, asked: true, farewell: null }, effects: [{ type: 'send-farewell', mercyMs, stream }] }
 }
 
 /** Nothing is in flight at a worker that was never ready: no need to drain it. */
 const retireUnready: Row['retire'] = (life, event, moment) => tellToStop(life, event.why, 0, moment)
 
-/** Whatever of its mercy draining has left is for the application's own end. */
+/** The rest of its mercy after draining is for the application's own end. */
 const stopDrained: Row['drained'] = (life, _event, moment) =>
   tellToStop(life, life.why, Math.max(CLEAN_UP_MS, (life.deadlineMs ?? 0) - moment.nowMs), moment)
 
-/** In `retiring`, whose `sinceMs` is when it was retired. The proxies close the tunnels themselves; the deadline is for what they cannot. */
+/**
+ * In `retiring`, whose `sinceMs` is the time of the retirement. The proxies close the tunnels themselves; the deadline
+ * is for tunnels that they cannot close.
+ */
 const linger: Row['answered'] = (life, _event, { nowMs, tunnelMercyMs }) => {
-  // One that was blocked does not stay for its tunnels beyond the deadline that it has.
+  // A worker that was blocked does not linger for its tunnels beyond its deadline.
   if (life.why === 'harakiri') return ignore(life)
   return {
     next: { ...life, phase: 'lingering', sinceMs: nowMs, deadlineMs: life.sinceMs + tunnelMercyMs + LINGER_GRACE_MS },
@@ -142,7 +152,7 @@ const hurry: Row['hurry'] = (life, _event, { nowMs }) => {
   return { next: { ...life, deadlineMs }, effects: [{ type: 'close-tunnels' }] }
 }
 
-/** The application's own end has a mercy of its own: tunnels may have stayed far longer. */
+/** The application's own end has its own mercy: the tunnels may have stayed far longer. */
 const stopLingered: Row['drained'] = (life, _event, moment) =>
   tellToStop(life, life.why, Math.max(CLEAN_UP_MS, moment.mercyMs), moment)
 
@@ -151,7 +161,7 @@ const stop: Row['stop'] = (life, event, moment) => {
   return { next, effects: life.phase === 'ready' ? [{ type: 'take-out' }, ...effects] : effects }
 }
 
-/** It gets nothing new, and its successor at once. Whether its loop turns again is up to it. */
+/** The worker gets no new requests, and its slot a successor at once. Its loop may turn again or not. */
 const leaveBlocked: Row['blocked'] = (life, event, moment) => {
   const { nowMs, gracefulMs } = moment
   if (gracefulMs === 0 || event.isCrowded) return killBlocked(life, event, moment)
@@ -163,7 +173,7 @@ const leaveBlocked: Row['blocked'] = (life, event, moment) => {
   }
 }
 
-/** Once more, by another proxy: one that was left for its harakiri has its deadline. */
+/** Another proxy reports the same: the harakiri of this worker has its deadline already. */
 const killRetired: Row['blocked'] = (life, event, moment) =>
   life.why === 'harakiri' ? ignore(life) : killBlocked(life, event, moment)
 
@@ -179,8 +189,9 @@ const killAtOnce: Row['kill'] = (life, event, moment) =>
   killNow({ ...life, asked: life.asked || event.isUnasked !== true }, event.why, moment)
 
 /**
- * A child whose channel is closed believes that the master died, and ends by itself. Mostly this is just the first sign of
- * an exit, so it is not reported; the exit is. Its mercy is short: its slot stays empty so long. One that was told to end does so.
+ * A child whose channel is closed believes that the master died, and ends by itself. Mostly the closed channel is just
+ * the first sign of an exit, so only the exit is reported. Its mercy is short, because its slot is empty for that time.
+ * A worker that was told to end does so.
  */
 const lose: Row['ipc-closed'] = (life, _event, { nowMs, mercyMs }) => ({
   next: {
@@ -199,7 +210,7 @@ const pastDeadline = (life: WorkerLife, then: () => WorkerStep, nowMs: number): 
 const failToStart: Row['tick'] = (life, _event, moment) =>
   pastDeadline(life, () => killNow(life, 'start-deadline', moment), moment.nowMs)
 
-/** What is still in flight may go on as long as the worker stays for its tunnels anyway. */
+/** Requests in flight may go on while the worker lingers for its tunnels anyway. */
 const stopUndrained: Row['tick'] = (life, event, moment) => {
   if (life.deadlineMs !== null && moment.nowMs < life.deadlineMs) return sayFarewell(life, event, moment)
   const then = () =>
@@ -216,11 +227,11 @@ const stopLingering: Row['tick'] = (life, _event, moment) =>
     ? pastDeadline(life, () => tellToStop(life, life.why, CLEAN_UP_MS, moment), moment.nowMs)
     : tellToStop(life, life.why, CLEAN_UP_MS, moment)
 
-/** Its why stays the one that it was stopped for; that it had to be killed is in the event and in the exit's signal. */
+/** Its `why` remains the reason of the stop. The event and the signal of the exit say that it had to be killed. */
 const killUnstopped: Row['tick'] = (life, _event, moment) =>
   pastDeadline(life, () => killNow(life, life.why, moment), moment.nowMs)
 
-/** Nobody waits without end for what SIGKILL does not end. */
+/** A process that SIGKILL does not end is not waited for without end. */
 const endTracers: Row['tick'] = (life, _event, { nowMs }) =>
   pastDeadline(
     life,
@@ -234,7 +245,7 @@ const endTracers: Row['tick'] = (life, _event, { nowMs }) =>
 const reap: Row['exit'] = (life, event, { nowMs }) => {
   const { code, signal, stays } = event
   const isUnasked = (UNASKED_PHASES.has(life.phase) && !life.asked) || life.why === 'ipc-closed'
-  // Whom we have killed ourselves, the kernel has not.
+  // A worker that we have killed was not killed by the kernel.
   const isOutOfMemory = event.isOutOfMemory && life.phase !== 'killed'
   const why = isUnasked ? (event.isNotStarted ? NOT_STARTED : isOutOfMemory ? OUT_OF_MEMORY : 'died') : life.why
   const fields = {
@@ -248,13 +259,13 @@ const reap: Row['exit'] = (life, event, { nowMs }) => {
     next: { ...life, phase: 'gone', why, sinceMs: nowMs, deadlineMs: null },
     effects: [
       ...(life.readyMs === null ? [] : [{ type: 'withdraw', end: endOf({ ...life, why }, signal) } as const]),
-      { type: 'fold' },
+      { type: 'accumulate' },
       end,
     ],
   }
 }
 
-/** Whoever exits in one of these had no reason that anybody knows. */
+/** An exit in one of these phases has no known reason. */
 const UNASKED_PHASES: ReadonlySet<WorkerPhase> = new Set(['booting', 'waiting', 'ready'])
 
 const TABLE: { [P in WorkerPhase]: Row } = {

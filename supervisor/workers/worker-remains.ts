@@ -1,7 +1,7 @@
 /**
- * What workers that have ended leave behind: the processes that the application started and did not end. Owned by `pool.ts`.
- * Must stay true: each worker's end is followed, whatever the end was, and what is found is told; it is ended unless `keep-children` says otherwise;
- * `areGone` is true only when nothing is looked for or ended any more.
+ * What workers that have ended leave behind: the processes that the application started and did not end. Must stay
+ * true: each worker's end is followed, whatever the end was, and what is found is told; it is ended unless
+ * `keep-children` says otherwise; `areGone` is true only when nothing is looked for or ended any more.
  */
 
 import {
@@ -19,7 +19,10 @@ export interface EndedWorker {
   generation: number
 }
 
-/** `startTicks`: of its process, null where the kernel did not tell. That process may not look dead (`session-processes.ts`). */
+/**
+ * `startTicks`: of its process, null where the kernel did not tell. That process may not look dead
+ * (`session-processes.ts`).
+ */
 type SweptWorker = EndedWorker & { startTicks: string | null }
 
 /** Names of so many are told, the rest is counted. */
@@ -65,7 +68,10 @@ export class WorkerRemains {
   }
 }
 
-/** By name only: a command line may hold secrets. A process chooses its name; what would look like the next one is left out. */
+/**
+ * By name only: a command line may hold secrets. A process chooses its name; what would look like the next one is left
+ * out.
+ */
 export function described(processes: readonly Pick<SessionProcess, 'pid' | 'name'>[]): {
   processes: number
   names: string

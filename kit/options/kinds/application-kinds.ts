@@ -1,4 +1,7 @@
-/** Kinds of values that only `application-options.ts` uses: where the site listens, and the words behind the application's file. Pure. */
+/**
+ * Kinds of values that only `application-options.ts` uses: where the site listens, and the words behind the
+ * application's file. Pure.
+ */
 
 import type { Kind } from './option-kinds.js'
 

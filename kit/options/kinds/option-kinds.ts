@@ -1,6 +1,6 @@
 /**
- * The kinds of values that options take: how each is read, printed and hidden, and what a message says is accepted.
- * Used by the rows of `options.ts`; `option-values.ts` calls them. Pure: a kind touches no file.
+ * The kinds of values of options: how each is read, printed and hidden, and how a message names the accepted values.
+ * Pure: a kind touches no file.
  */
 
 import { resolve } from 'node:path'
@@ -17,7 +17,7 @@ import type { BoundAddress, ListenAddress, UpstreamAddress } from '../values/val
 import { nearestName } from '../words/nearest-name.js'
 import { HIDDEN, hideUrlPasswords, looksSecret } from '../words/secret-names.js'
 
-/** What a value may depend on. `chdir` is the folder that the `chdir` option names, `cwd` without one. */
+/** Facts that a value may depend on. `chdir` is the folder that the `chdir` option names, `cwd` without one. */
 export interface ValueContext {
   cwd: string
   chdir: string
@@ -41,7 +41,7 @@ export interface Kind<T> {
   isSwitch?: true
 }
 
-/** From which folder a relative path counts. */
+/** The folder from which a relative path counts. */
 export type PathBase = 'cwd' | 'chdir'
 
 const accept = <T>(value: T): Parsed<T> => ({ ok: true, value })
@@ -183,7 +183,7 @@ export const mediaTypes: Kind<string[]> = {
   print: types => types.join(' '),
 }
 
-/** `404,410=page.html`: a page for statuses of the proxy's own answers. */
+/** `404,410=page.html`: a page for statuses of the proxy's own responses. */
 export const errorPage: Kind<{ statuses: number[]; file: string }> = {
   symbol: 'STATUS=FILE',
   accepts: 'STATUS=FILE or STATUS,STATUS=FILE with statuses from 400 to 599, such as `502,503=busy.html`',
@@ -207,7 +207,7 @@ export const address: Kind<ListenAddress> = {
 /** The kernel lowers each to `net.core.somaxconn`. */
 export const MOST_BACKLOG = 65_535
 
-/** `listen` of uWSGI, a number; whoever comes from nginx means `http`. */
+/** `listen` of uWSGI, a number; users of nginx mean `http`. */
 export const backlog: Kind<number> = {
   ...wholeNumber(1, MOST_BACKLOG),
   parse: (text, context) => {
@@ -216,7 +216,7 @@ export const backlog: Kind<number> = {
   },
 }
 
-/** Somewhere to connect to: what systemd passes is only for listening. */
+/** An address to connect to: a socket of systemd is only for listening. */
 export const peerAddress: Kind<BoundAddress> = {
   ...address,
   accepts: PEER_ADDRESS_ACCEPTS,
@@ -268,7 +268,7 @@ export const networks: Kind<string[]> = {
   print: value => value.join(', '),
 }
 
-/** RFC 6265 §4.1.1: a token. The prefixes that browsers treat specially ask for what plain HTTP cannot give. */
+/** RFC 6265 §4.1.1: a token. The prefixes that browsers treat specially need more than plain HTTP. */
 export const cookieName: Kind<string> = {
   symbol: 'NAME',
   accepts: 'the name of a cookie: letters, digits, `_`, `-` and `.`, at most 64, without `__Host-` and `__Secure-`',
@@ -295,7 +295,7 @@ export const environmentVariable: Kind<{ name: string; value: string }> = {
     return name !== null && /^[A-Za-z_]\w*$/.test(name) ? accept({ name, value }) : refuse()
   },
   print: ({ name, value }) => `${name}=${looksSecret(name) ? HIDDEN : hideUrlPasswords(value)}`,
-  // Whatever was meant as a value may be a secret: its name is not known for sure.
+  // Any part of the text may be a secret: which part is the name is not known for sure.
   hide: text => (text.includes('=') ? `${splitPair(text)[0]}=${HIDDEN}` : 'a text without `=`'),
 }
 
@@ -316,7 +316,7 @@ function withShortUnit(text: string, units: Record<string, number>): string | nu
   return digits !== '' && short !== text && !Number.isNaN(scale(short, units)) ? short : null
 }
 
-/** A number with one of the units, in the smallest unit and whole; NaN when it is none. */
+/** A number with one of the units, in the smallest unit and whole; NaN if it is none. */
 function scale(text: string, units: Record<string, number>): number {
   const [, digits = '', unit = ''] = /^(\d{1,15}(?:\.\d{1,9})?) ?([a-z]*)$/.exec(text) ?? []
   return digits !== '' && Object.hasOwn(units, unit) ? Math.round(Number(digits) * (units[unit] ?? 0)) : Number.NaN
@@ -342,7 +342,7 @@ function withoutTrailingSlash(text: string): string {
   return text.length > 1 && text.endsWith('/') ? text.slice(0, -1) : text
 }
 
-/** At the first `=`; the left side is null when there is none. Blanks around it are left to the value. */
+/** At the first `=`; the left side is null without one. Blanks around it are left to the value. */
 function splitPair(text: string): [string | null, string] {
   const at = text.indexOf('=')
   return at === -1 ? [null, text] : [text.slice(0, at), text.slice(at + 1)]

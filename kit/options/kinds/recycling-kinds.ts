@@ -1,5 +1,6 @@
 /**
- * Kinds of values that only `recycling-options.ts` uses: megabytes, as uWSGI counts memory, and the arguments of Node. Pure.
+ * Kinds of values that only `recycling-options.ts` uses: megabytes, as uWSGI counts memory, and the arguments of Node.
+ * Pure.
  */
 
 import type { Kind } from './option-kinds.js'

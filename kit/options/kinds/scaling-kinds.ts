@@ -1,4 +1,4 @@
-/** The kind of a value that is one of a few words; used by `scaling-options.ts`. Pure. */
+/** The kind of a value that is one of a few words. Pure. */
 
 import { nearestName } from '../words/nearest-name.js'
 import type { Kind } from './option-kinds.js'

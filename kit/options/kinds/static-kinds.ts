@@ -1,6 +1,4 @@
-/**
- * The kinds of values that only the options of static files take. Used by the rows of `static-options.ts`. Pure.
- */
+/** The kinds of values that only the options of static files take. Pure. */
 
 import type { ContentCoding, ExpiresRule } from '../values/value-types.js'
 import { type Kind, urlPath } from './option-kinds.js'
@@ -62,7 +60,10 @@ export const typeExpires: Kind<ExpiresPair> = {
   print: ({ pattern, seconds }) => `${pattern}=${seconds}`,
 }
 
-/** `REGEXP SECONDS`, as uWSGI reads it: the last blank divides, or without one the last `=`. The regular expression is one of JavaScript. */
+/**
+ * `REGEXP SECONDS`, as uWSGI reads it: the last blank divides, or without one the last `=`. The regular expression is
+ * one of JavaScript.
+ */
 export const patternExpires: Kind<ExpiresPair> = {
   symbol: 'REGEXP SECONDS',
   accepts: 'REGEXP SECONDS, such as `\\.css$ 3600`',

@@ -1,4 +1,6 @@
-/** The rows of the option table about the application itself. A part of `options.ts`, where a row is explained. Pure. */
+/**
+ * The rows of the option table about the application itself. A part of `options.ts`, where a row is explained. Pure.
+ */
 
 import { appPort, words } from '../kinds/application-kinds.js'
 import * as kind from '../kinds/option-kinds.js'

@@ -1,6 +1,6 @@
 /**
- * The rows of the option table that say how requests are passed on: whom to believe about the client, how a request is named, which worker gets it, and
- * when it is held back. A part of `front-options.ts`; `options.ts` explains a row.
+ * The rows of the option table that say how requests are passed on: whom to believe about the client, how a request is
+ * named, which worker gets it, and when it is held back. A part of `front-options.ts`; `options.ts` explains a row.
  */
 
 import * as kind from '../kinds/option-kinds.js'
@@ -33,7 +33,7 @@ export const FORWARDING_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'add_header X-Request-Id $request_id' },
     summary:
-      'Put the X-Request-Id that the application gets on its answer too, and on answers of the proxy in its place. It is unique, and not secret.',
+      'Put the X-Request-Id that the application gets on its response too, and on responses of the proxy in its place. It is unique, and not secret.',
     example: 'request-id-answer = true',
     setting: 'requestIdAnswer',
     neededBy: ['proxy'],

@@ -1,9 +1,12 @@
-/** The rows of the option table about listeners, routes, static files and other servers behind a path. A part of `options.ts`, where a row is explained. Pure. */
+/**
+ * The rows of the option table about listeners, routes, static files and other servers behind a path. A part of
+ * `options.ts`, where a row is explained. Pure.
+ */
 
 import * as kind from '../kinds/option-kinds.js'
 import type { OptionRow } from '../kinds/option-row.js'
-import { ANSWER_OPTIONS } from './answer-options.js'
 import { FORWARDING_OPTIONS } from './forwarding-options.js'
+import { RESPONSE_OPTIONS } from './response-options.js'
 import { SOCKET_OPTIONS } from './socket-options.js'
 import { STATIC_OPTIONS } from './static-options.js'
 
@@ -115,7 +118,7 @@ export const FRONT_OPTIONS = {
     neededBy: ['master', 'proxy'],
   },
   ...STATIC_OPTIONS,
-  ...ANSWER_OPTIONS,
+  ...RESPONSE_OPTIONS,
   'http-to': {
     section: 'front',
     kind: kind.upstreams,
@@ -125,7 +128,7 @@ export const FRONT_OPTIONS = {
     replaces: { uwsgi: 'http-to', nginx: 'proxy_pass, upstream … server' },
     summary:
       'Paths that go to other HTTP servers, which share the requests. Path, query and Host are passed on as they came. ' +
-      '`harakiri` is the deadline for the answer and for each pause in it; `worker-connections` and the queue bound each ' +
+      '`harakiri` is the deadline for the response and for each pause in it; `worker-connections` and the queue bound each ' +
       'server and each path. A name is resolved for each connection. The workers need no such line.',
     example: 'http-to = /legacy=http://127.0.0.1:9000,http://unix:/run/legacy.sock:',
     setting: 'httpTo',

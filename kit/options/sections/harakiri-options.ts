@@ -1,5 +1,6 @@
 /**
- * The rows of the option table that refine harakiri, and the kind of value that only they take. A part of `request-options.ts`; `options.ts` explains a row. Pure.
+ * The rows of the option table that refine harakiri, and the kind of value that only they take. A part of
+ * `request-options.ts`; `options.ts` explains a row. Pure.
  */
 
 import * as kind from '../kinds/option-kinds.js'

@@ -1,8 +1,11 @@
-/** The rows of the option table about the host: users, files, logs, and what runs around the application. A part of `options.ts`, where a row is explained. Pure. */
+/**
+ * The rows of the option table about the host: users, files, logs, and what runs around the application. A part of
+ * `options.ts`, where a row is explained. Pure.
+ */
 
 import * as kind from '../kinds/option-kinds.js'
 import type { OptionRow } from '../kinds/option-row.js'
-import { AROUND_OPTIONS } from './around-options.js'
+import { AROUND_OPTIONS } from './attached-options.js'
 import { PROCESS_OPTIONS } from './process-options.js'
 
 export const HOST_OPTIONS = {

@@ -1,4 +1,7 @@
-/** The rows of the option table that say what processes get from the master: limits, CPUs, names. A part of `host-options.ts`; `options.ts` explains a row. */
+/**
+ * The rows of the option table that say what processes get from the master: limits, CPUs, names. A part of
+ * `host-options.ts`; `options.ts` explains a row.
+ */
 
 import { type Kind, wholeNumber } from '../kinds/option-kinds.js'
 import type { OptionRow } from '../kinds/option-row.js'

@@ -1,5 +1,6 @@
 /**
- * The rows of the option table that say when a worker is replaced, and how much memory it may have. A part of `worker-options.ts`; `options.ts` explains a row.
+ * The rows of the option table that say when a worker is replaced, and how much memory it may have. A part of
+ * `worker-options.ts`; `options.ts` explains a row.
  */
 
 import * as kind from '../kinds/option-kinds.js'

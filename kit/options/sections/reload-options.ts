@@ -1,6 +1,6 @@
 /**
- * The rows of the option table about reloads: what a new worker must prove, and what starts a reload besides signals and the command.
- * A part of `worker-options.ts`; `options.ts` explains a row.
+ * The rows of the option table about reloads: what a new worker must prove, and what starts a reload besides signals
+ * and the command. A part of `worker-options.ts`; `options.ts` explains a row.
  */
 
 import * as kind from '../kinds/option-kinds.js'
@@ -44,8 +44,8 @@ export const RELOAD_OPTIONS = {
     takesEffect: 'next-generation',
     summary:
       'How long the first new worker of a reload serves beside all old ones before they are replaced. If it dies, or if the proxies count more 5xx ' +
-      'among its answers than among theirs (over twice the share and 1 %), or longer times to the first byte (over twice the mean and 50 ms), the reload is ' +
-      'rolled back. With fewer than 20 answers there is nothing to compare, and it passes. 0: no soak.',
+      'among its responses than among theirs (over twice the share and 1 %), or longer times to the first byte (over twice the mean and 50 ms), the reload is ' +
+      'rolled back. With fewer than 20 responses there is nothing to compare, and it passes. 0: no soak.',
     example: 'soak = 10s',
     setting: 'soakMs',
     neededBy: ['master'],

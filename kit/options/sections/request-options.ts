@@ -130,7 +130,7 @@ export const REQUEST_OPTIONS = {
     default: '60',
     takesEffect: 'live',
     replaces: { uwsgi: 'socket-timeout', nginx: 'send_timeout' },
-    summary: 'How long a client may take nothing of an answer that waits for it. Longer: its connection is reset.',
+    summary: 'How long a client may take nothing of a response that waits for it. Longer: its connection is reset.',
     example: 'http-send-timeout = 30',
     setting: 'httpSendTimeoutMs',
     neededBy: ['proxy'],
@@ -181,7 +181,7 @@ export const REQUEST_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'keepalive_requests' },
     summary:
-      'Requests of one connection; the answer to the last one says `Connection: close`, and the client’s next ' +
+      'Requests of one connection; the response to the last one says `Connection: close`, and the client’s next ' +
       'connection may go to another proxy. 0: no limit.',
     example: 'http-keepalive-requests = 1000',
     setting: 'httpKeepaliveRequests',

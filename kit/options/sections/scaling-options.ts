@@ -1,5 +1,6 @@
 /**
- * The rows of the option table that say how many workers run, and when. A part of `worker-options.ts`; `options.ts` explains a row.
+ * The rows of the option table that say how many workers run, and when. A part of `worker-options.ts`; `options.ts`
+ * explains a row.
  */
 
 import * as kind from '../kinds/option-kinds.js'

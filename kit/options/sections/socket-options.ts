@@ -1,4 +1,7 @@
-/** The rows of the option table that say who may use the public unix sockets, and their kinds. A part of `front-options.ts`; `options.ts` explains a row. */
+/**
+ * The rows of the option table that say who may use the public unix sockets, and their kinds. A part of
+ * `front-options.ts`; `options.ts` explains a row.
+ */
 
 import type { Kind } from '../kinds/option-kinds.js'
 import * as kind from '../kinds/option-kinds.js'

@@ -1,5 +1,6 @@
 /**
- * The rows of the option table that say how static files are found and sent. A part of `front-options.ts`; `options.ts` explains a row.
+ * The rows of the option table that say how static files are found and sent. A part of `front-options.ts`; `options.ts`
+ * explains a row.
  */
 
 import * as kind from '../kinds/option-kinds.js'
@@ -140,7 +141,7 @@ export const STATIC_OPTIONS = {
     kind: staticKind.patternExpires,
     replaces: { uwsgi: 'static-expires', nginx: 'expires' },
     summary:
-      '`Expires` and `Cache-Control` of files whose whole path matches: so many seconds from the answer on. Of ' +
+      '`Expires` and `Cache-Control` of files whose whole path matches: so many seconds from the response on. Of ' +
       'all rules the first that fits counts: types, then files, then paths, then URIs, those of `-mtime` behind.',
     example: 'static-expires = /assets/.*\\.js$ 86400',
     setting: 'staticExpires',

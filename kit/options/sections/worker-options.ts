@@ -1,4 +1,7 @@
-/** The rows of the option table about workers, and of their coming and going. A part of `options.ts`, where a row is explained. Pure. */
+/**
+ * The rows of the option table about workers, and of their coming and going. A part of `options.ts`, where a row is
+ * explained. Pure.
+ */
 
 import * as kind from '../kinds/option-kinds.js'
 import type { OptionRow } from '../kinds/option-row.js'
@@ -99,7 +102,7 @@ export const WORKER_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'worker_shutdown_timeout' },
     summary:
-      'Workers that may still finish long answers while a reload goes on to the next slot; unless set, as many as `processes`. Each' +
+      'Workers that may still finish long responses while a reload goes on to the next slot; unless set, as many as `processes`. Each' +
       ' has its memory until it is done. 0: a reload waits for each, `worker-reload-mercy` at most.',
     example: 'reload-overlap = 1',
     setting: 'reloadOverlap',
@@ -112,8 +115,8 @@ export const WORKER_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'worker_shutdown_timeout' },
     summary:
-      'How long event streams, and answers that have been under way for `stream-after`, may go on at a stop once the application' +
-      ' was told of it; then they are cut. Other answers have `reload-mercy`.',
+      'How long event streams, and responses that have been under way for `stream-after`, may go on at a stop once the application' +
+      ' was told of it; then they are cut. Other responses have `reload-mercy`.',
     example: 'stream-mercy = 10',
     setting: 'streamMercyMs',
     neededBy: ['master'],
@@ -125,7 +128,7 @@ export const WORKER_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'worker_shutdown_timeout' },
     summary:
-      'When an answer that is still under way counts as a stream for `stream-mercy`; 0: only `text/event-stream` does, at any time.',
+      'When a response that is still under way counts as a stream for `stream-mercy`; 0: only `text/event-stream` does, at any time.',
     example: 'stream-after = 600',
     setting: 'streamAfterMs',
     neededBy: ['master'],

@@ -1,6 +1,6 @@
 /**
  * Addresses to listen on, as uWSGI writes them: `:44444`, `127.0.0.1:44444`, `[::1]:44444`, `/run/x.sock`.
- * Used by the option table; the sockets are opened by `listeners.ts` and the metrics endpoint. Pure.
+ * `listeners.ts` and the metrics endpoint open the sockets. Pure.
  */
 
 import { isIPv4, isIPv6 } from 'node:net'
@@ -50,8 +50,8 @@ export function printListenAddress(address: ListenAddress): string {
 }
 
 /**
- * Whether the two cannot be listened on beside one another: they are the same, or one is all addresses of the other's family. `[::]` beside an IPv4 address is IPv6
- * only (`listeners.ts`). Names are not looked up.
+ * Whether the two cannot be listened on beside one another: they are the same, or one is all addresses of the other's
+ * family. `[::]` beside an IPv4 address is IPv6 only (`listeners.ts`). Names are not looked up.
  */
 export function overlaps(one: ListenAddress, other: ListenAddress): boolean {
   if (one.kind !== 'tcp' || other.kind !== 'tcp') return printListenAddress(one) === printListenAddress(other)

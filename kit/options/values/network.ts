@@ -1,7 +1,4 @@
-/**
- * One network as an operator writes it: `unix`, an address, or an address with a prefix length (CIDR). Used by the kind
- * `networks` of `option-kinds.ts`. Pure.
- */
+/** One network as an operator writes it: `unix`, an address, or an address with a prefix length (CIDR). Pure. */
 
 import { isIP } from 'node:net'
 

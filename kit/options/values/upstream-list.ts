@@ -1,6 +1,6 @@
 /**
- * The servers of an `http-to`, as nginx writes them: `http://127.0.0.1:9000`, `http://[::1]:9000`, `http://unix:/run/x.sock:`, separated
- * by commas. Used by the option table. Pure.
+ * The servers of an `http-to`, as nginx writes them: `http://127.0.0.1:9000`, `http://[::1]:9000`,
+ * `http://unix:/run/x.sock:`, separated by commas. Pure.
  */
 
 import { HIDDEN } from '../words/secret-names.js'

@@ -6,8 +6,8 @@
 const LEAST_BEGINNING = 4
 
 /**
- * The nearest of `names` by edits (insert, delete, replace, swap neighbours), else one that begins so; null when none is near
- * enough to be meant.
+ * The nearest of `names` by edits (insert, delete, replace, swap neighbours), else one that begins so; null when none
+ * is near enough to be meant.
  */
 export function nearestName(given: string, known: Iterable<string>): string | null {
   const wanted = normalize(given)

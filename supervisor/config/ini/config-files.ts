@@ -1,6 +1,6 @@
 /**
- * The file system as the configuration sees it: what kind of thing a path is, the text of small files, what is in a folder. The one shell
- * below `read-settings.ts`; tests put a table of texts in its place.
+ * The file system as the configuration sees it: what kind of thing a path is, the text of small files, what is in a
+ * folder. The one shell below `read-settings.ts`; tests put a table of texts in its place.
  * Must stay true: root reads only what root alone decides about, everything else is read as `guarded-path.ts` says;
  * opening never waits (a FIFO).
  */

@@ -1,9 +1,11 @@
 /**
- * The text of an `env-file`, NAME=VALUE lines as systemd's EnvironmentFile= (systemd.exec(5)) and dotenv have them. Called by `environment-files.ts`. Pure.
+ * The text of an `env-file`, NAME=VALUE lines as systemd's EnvironmentFile= (systemd.exec(5)) and dotenv have them.
+ * Pure.
  *
- * Blank lines and lines that begin with `#` or `;` do not count; `export` before a name, blanks around name and value neither. A value in quotes is
- * taken as it stands, line breaks too. Must stay true: what the two would read differently (a backslash outside single quotes, `#` outside
- * quotes, text behind a closing quote) is a mistake, and no message repeats a line, which may hold a secret.
+ * Blank lines and lines that begin with `#` or `;` do not count; `export` before a name, blanks around name and value
+ * neither. A value in quotes is taken as it stands, line breaks too. Must stay true: what the two would read
+ * differently (a backslash outside single quotes, `#` outside quotes, text behind a closing quote) is a mistake, and no
+ * message repeats a line, which may hold a secret.
  */
 
 /** `why` begins with what was received; lines count from 1. */

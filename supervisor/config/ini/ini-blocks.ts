@@ -1,7 +1,7 @@
 /**
  * uWSGI's configuration logic: `if-env … else … endif`, `for … endfor` and their kin. A block holds for each line by
- * itself, as in uWSGI: the line is taken once for each value of the block, with `%(_)` replaced by that value. Called by
- * `ini-reader.ts`. Pure but for the files that a condition asks about.
+ * itself, as in uWSGI: the line is taken once for each value of the block, with `%(_)` replaced by that value. Pure but
+ * for the files that a condition asks about.
  */
 
 import { resolve } from 'node:path'

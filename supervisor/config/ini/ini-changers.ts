@@ -1,8 +1,7 @@
 /**
- * Whose word a root master takes: whoever may change an INI decides as whom everything runs. Called by
- * `read-settings.ts`. The service's own user (`uid`) may not, and not everybody: an INI that they can change or replace is
- * a mistake, as such a file is for sudo and cron. One other owner, as where a deploy user unpacks releases, is told: that
- * user can become root.
+ * Whose word a root master takes: whoever may change an INI decides as whom everything runs. The service's own user
+ * (`uid`) may not, and not everybody: an INI that they can change or replace is a mistake, as such a file is for sudo
+ * and cron. One other owner, as where a deploy user unpacks releases, is told: that user can become root.
  */
 
 import type { Credentials } from '../../../kit/channel/messages.js'

@@ -1,7 +1,7 @@
 /**
- * The lines of an INI in uWSGI's grammar (its core/ini.c): blanks around keys and values do not count; `;` and `#` begin
- * a comment only as the first character of a line; a key without `=` has an empty value; sections of one name add up.
- * Called by `ini-reader.ts`. Pure. What uWSGI skips silently (text before a section, a broken header) is a mistake here.
+ * The lines of an INI in uWSGI's grammar (its core/ini.c): blanks around keys and values do not count; `;` and `#`
+ * begin a comment only as the first character of a line; a key without `=` has an empty value; sections of one name add
+ * up. Pure. What uWSGI skips silently (text before a section, a broken header) is a mistake here.
  */
 
 import type { Finding } from '../values/settings.js'

@@ -1,7 +1,6 @@
 /**
  * Reads an INI and what it includes into one ordered list of entries, each with its place: uWSGI's "top-bottom and
- * expand asap". Called by `read-settings.ts`. It knows no options; their keys and values are judged by
- * `option-values.ts`.
+ * expand asap". It knows no options; their keys and values are judged by `option-values.ts`.
  *
  * Directives that are done here: `ini` and `include` (`file.ini`, `file.ini:section`, `:section` of the same file, in
  * their place), `set-placeholder` (`set-ph`, `set`) and the blocks of `ini-blocks.ts`.

@@ -1,7 +1,6 @@
 /**
  * uWSGI's magic variables, `%d` and the like: replaced in keys and values while a file is read, before anything else
- * looks at them. Called by `ini-reader.ts`; the table is printed in the reference. Pure. `%(` begins a placeholder and
- * is left alone.
+ * looks at them. The reference of options prints the table. Pure. `%(` begins a placeholder and is left alone.
  */
 
 import { basename, dirname, extname } from 'node:path'

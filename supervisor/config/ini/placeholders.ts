@@ -1,10 +1,9 @@
 /**
- * `%(key)`, `$(ENVIRONMENT_VARIABLE)` and `@(file)` in values. Called by `ini-reader.ts` and `option-values.ts`. Pure
- * but for the files that `@(…)` names.
+ * `%(key)`, `$(ENVIRONMENT_VARIABLE)` and `@(file)` in values. Pure but for the files that `@(…)` names.
  *
  * Like uWSGI: `%(key)` is the first value that the key was given, whether it is an option or not, and a placeholder may
- * be computed: `%(a b + 2)` joins a and b and adds 2. Unlike uWSGI: what is not known is a mistake instead of staying as
- * it is, references to later keys always resolve, and the text of a variable or a file is data: nothing in it is
+ * be computed: `%(a b + 2)` joins a and b and adds 2. Unlike uWSGI: what is not known is a mistake instead of staying
+ * as it is, references to later keys always resolve, and the text of a variable or a file is data: nothing in it is
  * replaced again.
  */
 

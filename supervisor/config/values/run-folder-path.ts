@@ -1,7 +1,6 @@
 /**
- * Which folder holds the control socket and, in a folder below, the workers' sockets: the one of `run-dir`, or one
- * that the same INI always
- * leads to, so that `daimyo reload` finds the master that `daimyo start` started. Called by `read-settings.ts`. Pure.
+ * Which folder holds the control socket and, in a folder below, the workers' sockets: the one of `run-dir`, or one that
+ * the same INI always leads to, so that `daimyo reload` finds the master that `daimyo start` started. Pure.
  */
 
 import { basename, extname, join } from 'node:path'
@@ -25,8 +24,8 @@ export interface RunFolderFacts {
 }
 
 /**
- * The folder, absolute. systemd's RuntimeDirectory= goes before our own choice, but not for root: systemd gives that folder back to
- * root whenever it runs ExecReload=, and workers that became another user are locked out of it.
+ * The folder, absolute. systemd's RuntimeDirectory= goes before our own choice, but not for root: systemd gives that
+ * folder back to root whenever it runs ExecReload=, and workers that became another user are locked out of it.
  */
 export function runFolderPath({ configured, file, environment, uid, cwd }: RunFolderFacts): string {
   if (configured !== null) return configured

@@ -13,7 +13,7 @@ import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
 function makeSink(options: Partial<LogSinkOptions> & { path: string }) {
   const complaints: string[] = []
   const clock = { ms: 0 }
-  const sink = new LogSink({ owner: null, complain: line => complaints.push(line), now: () => clock.ms, ...options })
+  const sink = new LogSink({ owner: null, writeError: line => complaints.push(line), now: () => clock.ms, ...options })
   const drained = () => {
     const { resolve, promise } = deferred()
     const remove = sink.onDrain(() => {
@@ -303,7 +303,7 @@ t.test('when there is room again it writes again, and tells what is missing', as
     process.on('SIGXFSZ', () => {})
     const path = ${JSON.stringify(path)}
     const clock = { ms: 0 }
-    const sink = new LogSink({ path, owner: null, now: () => clock.ms, complain: line => process.stderr.write(line) })
+    const sink = new LogSink({ path, owner: null, now: () => clock.ms, writeError: line => process.stderr.write(line) })
     const drain = () => new Promise(resolve => { const remove = sink.onDrain(() => { remove(); resolve() }) })
     let wait = drain()
     sink.write('x'.repeat(200000))
@@ -340,7 +340,7 @@ t.test('a start with a log that cannot be opened is refused', async t => {
 t.test('standard output that nobody reads is a log that is behind; closing gives up', async t => {
   const program = `
     import { LogSink } from ${JSON.stringify(new URL('../../../kit/log/log-sink.js', import.meta.url).href)}
-    const sink = new LogSink({ path: null, owner: null, complain: line => process.stderr.write(line) })
+    const sink = new LogSink({ path: null, owner: null, writeError: line => process.stderr.write(line) })
     let count = 0
     while (sink.write('x'.repeat(10000))) count += 1
     process.stderr.write('behind ' + count + '\\n')

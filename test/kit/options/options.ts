@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { acceptedKeys, isOptionKey, optionNamed, optionNames, rowOf } from '../../../kit/options/options.js'
-import { MOOT_OPTIONS, REFUSED_OPTIONS } from '../../../kit/options/words/moot-options.js'
+import { IGNORED_OPTIONS, REFUSED_OPTIONS } from '../../../kit/options/words/ignored-options.js'
 import { BLOCK_ENDS, BLOCK_OPENERS } from '../../../supervisor/config/ini/ini-blocks.js'
 import { INCLUDES, SETTERS } from '../../../supervisor/config/ini/ini-reader.js'
 
@@ -58,7 +58,7 @@ t.test('all options that the product promises are known', async t => {
     'static-expires-uri-mtime static-expires-path-info static-expires-path-info-mtime static-cache-size'
   for (const key of promised.split(' ')) t.equal(isOptionKey(key), true, key)
   for (const key of ['enable-threads', 'single-interpreter', 'virtualenv', 'plugins', 'thunder-lock']) {
-    t.ok(MOOT_OPTIONS[key]?.why, key)
+    t.ok(IGNORED_OPTIONS[key]?.why, key)
   }
   for (const key of ['constructor', '__proto__', 'toString', 'banana']) t.equal(isOptionKey(key), false, key)
 })

@@ -1,4 +1,4 @@
-/** How much a child may say: what `supervisor/workers/worker.ts` and `supervisor/proxies/proxy-process.ts` bound besides the length of a message. */
+/** How much a child may say: what `supervisor/workers/worker-handle.ts` and `supervisor/proxies/proxy-handle.ts` bound besides the length of a message. */
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'

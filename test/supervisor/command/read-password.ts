@@ -61,7 +61,7 @@ t.test('a terminal', { skip: !hasTerminal && 'needs the package bsdutils (script
   const module = new URL('../../../supervisor/command/hash-password-command.js', import.meta.url).href
   const program = `
     import { hashPasswordCommand } from ${JSON.stringify(module)}
-    const context = { print: text => process.stdout.write(text), complain: text => process.stderr.write(text) }
+    const context = { print: text => process.stdout.write(text), writeError: text => process.stderr.write(text) }
     hashPasswordCommand(process.stdin, context).then(() => process.exit(0), error => {
       process.stdout.write('failed: ' + error.message + '\\n')
       process.exit(1)

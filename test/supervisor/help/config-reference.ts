@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { acceptedKeys, optionNames } from '../../../kit/options/options.js'
-import { REFUSED_OPTIONS } from '../../../kit/options/words/moot-options.js'
+import { REFUSED_OPTIONS } from '../../../kit/options/words/ignored-options.js'
 import { configReference } from '../../../supervisor/help/config-reference.js'
 
 const reference = configReference()

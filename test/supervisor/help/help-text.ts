@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { acceptedKeys, optionNames, rowOf } from '../../../kit/options/options.js'
-import { MOOT_OPTIONS, REFUSED_OPTIONS } from '../../../kit/options/words/moot-options.js'
+import { IGNORED_OPTIONS, REFUSED_OPTIONS } from '../../../kit/options/words/ignored-options.js'
 import { explainWord, helpText, nearWord } from '../../../supervisor/help/help-text.js'
 
 const help = helpText()
@@ -30,7 +30,7 @@ t.test('explains every key, with what its option takes', async t => {
     if (otherwise !== null) t.ok(text.includes(`default: \`${otherwise}\``), `${name}: default`)
   }
   for (const key of [...acceptedKeys(), ...Object.keys(REFUSED_OPTIONS)]) t.ok(explainWord(key), key)
-  for (const [key, { why }] of Object.entries(MOOT_OPTIONS)) t.match(explainWord(key), why, key)
+  for (const [key, { why }] of Object.entries(IGNORED_OPTIONS)) t.match(explainWord(key), why, key)
 })
 
 t.test('explains other words', async t => {

@@ -1,4 +1,4 @@
-/** Workers that load their application when they are needed (`lazy`): `supervisor/workers/pool.ts`, with a real master and fake children. */
+/** Workers that load their application when they are needed (`lazy`): `supervisor/workers/workers.ts`, with a real master and fake children. */
 
 import t, { type Test } from 'tap'
 import type { ProxyToMaster } from '../../../kit/channel/messages.js'

@@ -1,6 +1,6 @@
 /**
  * Workers that ask to be replaced without end cost themselves, and neither their neighbours nor the operator: `supervisor/workers/slots.ts`,
- * `supervisor/workers/pool.ts`.
+ * `supervisor/workers/workers.ts`.
  */
 
 import t, { type Test } from 'tap'

@@ -1,4 +1,4 @@
-/** Workers are replaced by age and memory, replacement first: `supervisor/workers/memory-watch.ts`, `supervisor/workers/pool.ts`. */
+/** Workers are replaced by age and memory, replacement first: `supervisor/workers/memory-watch.ts`, `supervisor/workers/workers.ts`. */
 
 import fs, { mkdirSync, renameSync, rmSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'

@@ -1,5 +1,5 @@
 /**
- * A child that SIGKILL does not end keeps nothing from its end: `supervisor/child/spawn-child.ts`, `supervisor/workers/pool.ts`, `supervisor/master/shutdown.ts`.
+ * A child that SIGKILL does not end keeps nothing from its end: `supervisor/child/spawn-child.ts`, `supervisor/workers/workers.ts`, `supervisor/master/shutdown.ts`.
  * A process that waits in the kernel cannot be made at will; to its parent one is the same that died and whose tracer, another user's, does not look.
  */
 
@@ -7,7 +7,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { GIVE_UP_MS } from '../../../kit/process/tracers.js'
-import { HELD_EVERY_MS } from '../../../supervisor/workers/pool.js'
+import { HELD_EVERY_MS } from '../../../supervisor/workers/workers.js'
 import { isAlive, readyPids, startTree, type Tree, type TreeOptions } from '../fixtures/tree.js'
 
 /** ptrace(2) by its number. */

@@ -36,10 +36,10 @@ function summary(quantile: number, sum: number, count: number): FamilyTable {
   return table({ name: 'm', help: 'm', type: 'summary', aggregator: 'sum', values })
 }
 
-function show(live: FamilyTable[], settled: FamilyTable[] = []): Record<string, number> {
+function show(live: FamilyTable[], retired: FamilyTable[] = []): Record<string, number> {
   const merged = mergeFamilies(
     live.map(one => [one]),
-    settled,
+    retired,
   )
   const samples = merged.tables.map(familyOf).flatMap(family => family.values)
   return Object.fromEntries(
@@ -104,7 +104,7 @@ const cases: [string, FamilyTable[], FamilyTable[], Record<string, number>][] = 
   ['quantiles of the dead are forgotten', [], [summary(0.2, 3, 4)], { m_sum: 3, m_count: 4 }],
 ]
 
-for (const [title, live, settled, expected] of cases) t.test(title, async t => t.same(show(live, settled), expected))
+for (const [title, live, retired, expected] of cases) t.test(title, async t => t.same(show(live, retired), expected))
 
 const narrow = histogram({ 1: 1, '+Inf': 1 }, 1)
 const wide = histogram({ 1: 1, 2: 1, '+Inf': 1 }, 1)

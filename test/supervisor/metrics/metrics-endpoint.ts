@@ -249,7 +249,7 @@ t.test('a head that has come is read, however long the master could not look', a
 })
 
 t.test('a client that does not read its answer is cut off', async t => {
-  const { port } = await start(t, { limits: { answerMs: 300 }, render: () => 'x'.repeat(30_000_000) })
+  const { port } = await start(t, { limits: { responseMs: 300 }, render: () => 'x'.repeat(30_000_000) })
   const socket = connect(port, '127.0.0.1')
   socket.on('error', () => {})
   socket.pause().write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n')

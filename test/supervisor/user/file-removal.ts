@@ -20,7 +20,7 @@ import { clearWorkerNames, removeWorkerNames } from '../../../supervisor/run-fol
 import { FileRemovals, MOST_NAMES, removalCommand, removals } from '../../../supervisor/user/file-removal.js'
 import { identitySwitches } from '../../../supervisor/user/service-user.js'
 import { LeakAutopsies } from '../../../supervisor/workers/leak-autopsies.js'
-import type { Worker } from '../../../supervisor/workers/worker.js'
+import type { WorkerHandle } from '../../../supervisor/workers/worker-handle.js'
 import { scratchFolder } from '../fixtures/scratch-folder.js'
 
 const PATIENCE_MS = 60_000
@@ -180,7 +180,7 @@ function autopsiesIn(folder: string) {
     generation: {
       settings: { leakAutopsy: folder, leakAutopsyFiles: 1, reloadOnRssBytes: 1, credentials: null },
     },
-  } as unknown as Worker
+  } as unknown as WorkerHandle
   const autopsies = new LeakAutopsies({ nowMs: () => 0, log: () => {} } as unknown as MasterContext)
   return { begin: () => autopsies.begin(worker), end: () => autopsies.end(worker) }
 }

@@ -11,7 +11,7 @@ import { LogRotation } from '../../../supervisor/rotation/log-rotation.js'
 import { removals } from '../../../supervisor/user/file-removal.js'
 import { MOST_ENTRIES, namesIn, PacedLooks } from '../../../supervisor/user/folder-names.js'
 import { LeakAutopsies } from '../../../supervisor/workers/leak-autopsies.js'
-import type { Worker } from '../../../supervisor/workers/worker.js'
+import type { WorkerHandle } from '../../../supervisor/workers/worker-handle.js'
 import { scratchFolder } from '../fixtures/scratch-folder.js'
 import { testPipes } from '../fixtures/test-pipes.js'
 
@@ -142,7 +142,7 @@ for (const [title, nameOf, count] of crowds) {
       },
     }
     const autopsies = new LeakAutopsies(context as unknown as MasterContext)
-    t.equal(autopsies.begin(worker as unknown as Worker), null)
+    t.equal(autopsies.begin(worker as unknown as WorkerHandle), null)
     t.match(told, [{ event: 'autopsy-refused', why: /holds more than .*: remove what does not belong there/ }])
     t.equal(readdirSync(folder).length, count, 'and nothing is removed')
   })

@@ -25,7 +25,7 @@ import {
   LeakAutopsies,
   whyNoAutopsy,
 } from '../../../supervisor/workers/leak-autopsies.js'
-import type { Worker } from '../../../supervisor/workers/worker.js'
+import type { WorkerHandle } from '../../../supervisor/workers/worker-handle.js'
 import { scratchFolder } from '../fixtures/scratch-folder.js'
 
 const GB = 1024 ** 3
@@ -64,7 +64,7 @@ function open(
       address: { slot: 1, pid },
       life: { why },
       generation: { settings: { leakAutopsy: folder, leakAutopsyFiles: files, reloadOnRssBytes, credentials } },
-    }) as unknown as Worker
+    }) as unknown as WorkerHandle
   return { folder, clock, told, worker, autopsies: new LeakAutopsies(context as unknown as MasterContext) }
 }
 

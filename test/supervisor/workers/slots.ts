@@ -3,12 +3,12 @@
 import t from 'tap'
 import { NO_BACK_OFF } from '../../../supervisor/child/back-off.js'
 import {
+  type DesiredState,
   type HeldBack,
   reconcile,
   type SlotAction,
   type SlotView,
   type SlotWorker,
-  type Wishes,
 } from '../../../supervisor/workers/slots.js'
 
 const worker = (generation: number, more: Partial<SlotWorker> = {}): SlotWorker => ({
@@ -35,7 +35,7 @@ const slot = (number: number, more: Partial<SlotView> = {}): SlotView => ({
   ...more,
 })
 
-const wishes = (more: Partial<Wishes> = {}): Wishes => ({
+const desired = (more: Partial<DesiredState> = {}): DesiredState => ({
   wanted: 2,
   generation: 1,
   target: 1,
@@ -61,7 +61,7 @@ const spawn = (number: number, generation: number, place: 'current' | 'replaceme
   why,
 })
 
-const cases: [string, SlotView[], Partial<Wishes>, SlotAction[], number | null][] = [
+const cases: [string, SlotView[], Partial<DesiredState>, SlotAction[], number | null][] = [
   ['as wanted', [slot(1), slot(2)], {}, [], null],
   ['nothing is there', [], {}, [1, 2].map(number => ({ type: 'add', slot: number, generation: 1 })), null],
   ['nothing is wanted', [], { wanted: 0 }, [], null],
@@ -366,16 +366,16 @@ const cases: [string, SlotView[], Partial<Wishes>, SlotAction[], number | null][
   ],
 ]
 
-for (const [title, slots, wished, actions, wakeAtMs] of cases) {
+for (const [title, slots, more, actions, wakeAtMs] of cases) {
   t.test(title, t => {
-    const { held: _, ...plan } = reconcile(slots, wishes(wished))
+    const { held: _, ...plan } = reconcile(slots, desired(more))
     t.same(plan, { actions, wakeAtMs })
     t.end()
   })
 }
 
 const unended = (number: number) => ({ predecessors: number, unended: number })
-const heldBack: [string, SlotView[], Partial<Wishes>, HeldBack[]][] = [
+const heldBack: [string, SlotView[], Partial<DesiredState>, HeldBack[]][] = [
   ['as wanted', [slot(1), slot(2)], {}, []],
   [
     'two leave',
@@ -404,8 +404,8 @@ const heldBack: [string, SlotView[], Partial<Wishes>, HeldBack[]][] = [
     [{ slot: 1, why: 'pace', untilMs: 700 }],
   ],
 ]
-for (const [title, slots, wished, expected] of heldBack) {
+for (const [title, slots, more, expected] of heldBack) {
   t.test(`held back: ${title}`, async t => {
-    t.same(reconcile(slots, wishes(wished)).held, expected)
+    t.same(reconcile(slots, desired(more)).held, expected)
   })
 }

@@ -99,12 +99,12 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
     ['send-load', 'announce'],
   ],
   ['a load that is late', [waiting, load, wait(START_MS), tick], 'killed', 'start-deadline', ['send-load', 'kill']],
-  ['a load that fails', [waiting, load, failed, exit], 'gone', 'load-failed', ['send-load', 'send-stop', 'fold']],
+  ['a load that fails', [waiting, load, failed, exit], 'gone', 'load-failed', ['send-load', 'send-stop', 'accumulate']],
   ['a load when it loads anyway', [load, ready, load], 'ready', 'start', ['announce']],
-  ['a replacement before the load', [waiting, retire, load, exit], 'gone', 'reload', ['send-stop', 'fold']],
-  ['a death before the load', [waiting, exit], 'gone', 'died', ['fold']],
-  ['a death while it loads', [waiting, load, exit], 'gone', 'died', ['send-load', 'fold']],
-  ['a channel lost before the load', [waiting, lost, exit], 'gone', 'died', ['fold']],
+  ['a replacement before the load', [waiting, retire, load, exit], 'gone', 'reload', ['send-stop', 'accumulate']],
+  ['a death before the load', [waiting, exit], 'gone', 'died', ['accumulate']],
+  ['a death while it loads', [waiting, load, exit], 'gone', 'died', ['send-load', 'accumulate']],
+  ['a channel lost before the load', [waiting, lost, exit], 'gone', 'died', ['accumulate']],
   ['blocked', [ready, blocked, tick], 'killed', 'harakiri', ['announce', 'kill']],
   [
     'blocked, left alone',
@@ -125,7 +125,7 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
     [graceful(50), ready, blocked, drained, blocked, exit],
     'gone',
     'harakiri',
-    ['announce', 'take-out', 'send-stop', 'withdraw', 'fold'],
+    ['announce', 'take-out', 'send-stop', 'withdraw', 'accumulate'],
   ],
   [
     'blocked while it retires',
@@ -139,14 +139,14 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
   ['a failed load', [failed], 'stopping', 'load-failed', ['send-stop']],
   ['a failed load that stays', [failed, wait(STOP_GRACE_MS), tick], 'killed', 'load-failed', ['send-stop', 'kill']],
   ['a failed load when ready', [ready, failed], 'ready', 'start', ['announce']],
-  ['a death while booting', [exit], 'gone', 'died', ['fold']],
-  ['a death when ready', [ready, exit], 'gone', 'died', ['announce', 'withdraw', 'fold']],
+  ['a death while booting', [exit], 'gone', 'died', ['accumulate']],
+  ['a death when ready', [ready, exit], 'gone', 'died', ['announce', 'withdraw', 'accumulate']],
   [
     'a death that begins at the channel',
     [ready, lost, exit],
     'gone',
     'died',
-    ['announce', 'take-out', 'withdraw', 'fold'],
+    ['announce', 'take-out', 'withdraw', 'accumulate'],
   ],
   [
     'a lost channel',
@@ -160,16 +160,16 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
     [ready, retire, drained, exit],
     'gone',
     'reload',
-    ['announce', 'take-out', 'send-stop', 'withdraw', 'fold'],
+    ['announce', 'take-out', 'send-stop', 'withdraw', 'accumulate'],
   ],
   [
     'a replacement whose end begins at the channel',
     [ready, retire, lost, exit],
     'gone',
     'reload',
-    ['announce', 'take-out', 'withdraw', 'fold'],
+    ['announce', 'take-out', 'withdraw', 'accumulate'],
   ],
-  ['a retirement before ready', [retire, exit], 'gone', 'reload', ['send-stop', 'fold']],
+  ['a retirement before ready', [retire, exit], 'gone', 'reload', ['send-stop', 'accumulate']],
   ['drained without being retired', [ready, drained], 'ready', 'start', ['announce']],
   ['a slow drain', [ready, retire, wait(MERCY_MS), tick], 'stopping', 'reload', ['announce', 'take-out', 'send-stop']],
   ['a drain in time', [ready, retire, wait(MERCY_MS / 2 - 1), tick], 'retiring', 'reload', ['announce', 'take-out']],
@@ -192,16 +192,16 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
     [ready, farewell, wait(MERCY_MS / 2), tick, exit],
     'gone',
     'stop',
-    ['announce', 'send-farewell', 'withdraw', 'fold'],
+    ['announce', 'send-farewell', 'withdraw', 'accumulate'],
   ],
   [
     'an end that begins at the channel',
     [ready, farewell, wait(MERCY_MS / 2), tick, lost, exit],
     'gone',
     'stop',
-    ['announce', 'send-farewell', 'take-out', 'withdraw', 'fold'],
+    ['announce', 'send-farewell', 'take-out', 'withdraw', 'accumulate'],
   ],
-  ['a death before that', [ready, farewell, exit], 'gone', 'died', ['announce', 'withdraw', 'fold']],
+  ['a death before that', [ready, farewell, exit], 'gone', 'died', ['announce', 'withdraw', 'accumulate']],
   [
     'a slow drain and a deaf application',
     [ready, retire, wait(MERCY_MS), tick, wait(CLEAN_UP_MS + STOP_GRACE_MS), tick],
@@ -221,7 +221,7 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
     [ready, retire, tunnels(true), answered, wait(TUNNEL_MS / 2), tunnels(false), drained, exit],
     'gone',
     'reload',
-    ['announce', 'take-out', 'send-stop', 'withdraw', 'fold'],
+    ['announce', 'take-out', 'send-stop', 'withdraw', 'accumulate'],
   ],
   [
     'tunnels and requests past the mercy',
@@ -262,14 +262,20 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
   ],
   ['a hurry when nothing lingers', [ready, hurry, retire, hurry], 'retiring', 'reload', ['announce', 'take-out']],
   ['answered without being retired', [ready, answered], 'ready', 'start', ['announce']],
-  ['a stop', [ready, stop, exit], 'gone', 'SIGTERM', ['announce', 'take-out', 'send-stop', 'withdraw', 'fold']],
+  ['a stop', [ready, stop, exit], 'gone', 'SIGTERM', ['announce', 'take-out', 'send-stop', 'withdraw', 'accumulate']],
   ['a stop while retiring', [ready, retire, stop], 'stopping', 'SIGTERM', ['announce', 'take-out', 'send-stop']],
   ['a stop twice', [ready, stop, stop], 'stopping', 'SIGTERM', ['announce', 'take-out', 'send-stop']],
-  ['a harakiri', [ready, blocked, exit], 'gone', 'harakiri', ['announce', 'kill', 'withdraw', 'fold']],
+  ['a harakiri', [ready, blocked, exit], 'gone', 'harakiri', ['announce', 'kill', 'withdraw', 'accumulate']],
   ['a harakiri while retiring', [ready, retire, blocked], 'killed', 'harakiri', ['announce', 'take-out', 'kill']],
   ['a harakiri while booting', [blocked], 'booting', 'start', []],
   ['a kill', [ready, kill], 'killed', 'SIGINT', ['announce', 'kill']],
-  ['a kill for a broken link', [ready, breach, exit], 'gone', 'link-broken', ['announce', 'kill', 'withdraw', 'fold']],
+  [
+    'a kill for a broken link',
+    [ready, breach, exit],
+    'gone',
+    'link-broken',
+    ['announce', 'kill', 'withdraw', 'accumulate'],
+  ],
   [
     'a broken link of one that retires',
     [ready, retire, breach],
@@ -289,7 +295,7 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
     [ready, kill, wait(GIVE_UP_MS), tick, stays, exit],
     'gone',
     'SIGINT',
-    ['announce', 'kill', 'end-tracers', 'give-up', 'withdraw', 'fold'],
+    ['announce', 'kill', 'end-tracers', 'give-up', 'withdraw', 'accumulate'],
   ],
   [
     'blocked, with as many workers that leave as its slot may have',
@@ -304,7 +310,7 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
     [ready, kill, wait(REAP_MS), tick, tick, wait(REAP_LOOK_MS), tick, exit, wait(REAP_MS), tick],
     'gone',
     'SIGINT',
-    ['announce', 'kill', 'end-tracers', 'end-tracers', 'withdraw', 'fold'],
+    ['announce', 'kill', 'end-tracers', 'end-tracers', 'withdraw', 'accumulate'],
   ],
   [
     'a harakiri that does not end',
@@ -433,7 +439,7 @@ t.test('whatever happens, nothing reaches a process that was reaped, and counts 
     const before = live(happenings.slice(0, end + 1))
     const after = live(happenings)
     const late = after.effects.slice(before.effects.length)
-    if (late.length > 0 || acts(after.effects).filter(type => type === 'fold').length !== 1) {
+    if (late.length > 0 || acts(after.effects).filter(type => type === 'accumulate').length !== 1) {
       t.fail(`run ${run}: ${JSON.stringify(happenings)}`)
     }
     if (after.life.phase !== 'gone') t.fail(`run ${run} left the end`)
@@ -456,7 +462,7 @@ t.test('whatever happens, only what was announced is withdrawn, and a kill is th
       done.filter(type => type === 'kill').length <= 1 &&
       done
         .slice(done.indexOf('kill') + 1)
-        .every(type => !done.includes('kill') || ['end-tracers', 'withdraw', 'fold'].includes(type))
+        .every(type => !done.includes('kill') || ['end-tracers', 'withdraw', 'accumulate'].includes(type))
     if (!isFine) t.fail(`run ${run}: ${JSON.stringify(happenings)} → ${done}`)
   }
   t.pass('3000 runs')

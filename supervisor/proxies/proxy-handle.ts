@@ -1,6 +1,6 @@
 /**
- * A proxy as the master sees it: one process, one life. Executes the effects that `proxy-phase.ts` decides; owned by
- * `proxies.ts`. It inherits the listening sockets; what runs inside is `proxy/`.
+ * A proxy as the master sees it: one process, one life. Executes the effects that `proxy-phase.ts` decides. It inherits
+ * the listening sockets; the code inside the process is `proxy/`.
  */
 
 import { ChannelBudget } from '../../kit/channel/channel.js'
@@ -23,47 +23,53 @@ import { PROXY_YOUNG_GENERATION } from '../host/young-generation.js'
 import { lookAtKilled } from '../user/killed-child.js'
 import { newProxyLife, type ProxyEffect, type ProxyEvent, type ProxyLife, stepProxy } from './proxy-phase.js'
 
-/** What proxies tell the master. */
+/** Events of proxies in the queue of the master. */
 export type ProxiesEvent =
   | PlainEvent
-  | { type: 'proxy'; proxy: ProxyProcess; event: ProxyEvent }
-  | { type: 'proxy-message'; proxy: ProxyProcess; message: ProxyToMaster }
-  /** One that was given up has ended after all. */
-  | { type: 'proxy-ended'; proxy: ProxyProcess; code: number | null; signal: string | null }
+  | { type: 'proxy'; proxy: ProxyHandle; event: ProxyEvent }
+  | { type: 'proxy-message'; proxy: ProxyHandle; message: ProxyToMaster }
+  /** A proxy that was given up has ended after all. */
+  | { type: 'proxy-ended'; proxy: ProxyHandle; code: number | null; signal: string | null }
 
-/** Where its access lines go: to the master's own standard output, through the master to that, or nowhere, where there is a log file. */
+/**
+ * The destination of its access lines: the master's own standard output, the same through the master, or, with a log
+ * file, nothing.
+ */
 export type ProxyOutput = 'inherit' | 'pipe' | 'ignore'
 
 /** Which proxy to start, and with what. */
 export interface ProxySpec {
-  /** The number of its place, from 1: the next proxy of the same place has it too. */
+  /** The number of its place, from 1. The next proxy of the same place has it too. */
   proxyId: number
   /** Counts the proxies of this master: unique. */
   life: number
   why: string
   names: ProcessNames
   credentials: Credentials | null
-  /** Its working folder. Whoever is the same user can read what is in it through /proc, whatever the folders above allow. */
+  /** Its working folder. Processes of the same user can read it through /proc, whatever the folders above allow. */
   folder: string
   stdout: ProxyOutput
   descriptors: readonly number[]
 }
 
-/** Far above what it says: metrics once a second, an event for a request that failed, what is left of each worker that retires. */
+/**
+ * Far above what a proxy sends: metrics once a second, an event for a failed request, the work left on each retiring
+ * worker.
+ */
 const PACE = { messagesPerSecond: 2000, messages: 10_000, bytesPerSecond: 8 * 1024 ** 2, bytes: 16 * 1024 ** 2 }
 
-/** More than a proxy tells by itself: of each name 50 at once and 10 a second. */
+/** More events than a proxy sends by itself: of each name 50 at once and 10 a second. */
 const EVENT_RATE = { atOnce: 1000, perSecond: 200 }
 
-/** Of all proxies: the workers' are apart, so that those keep no proxy waiting. */
+/** For all proxies. The workers have turns of their own, so that no proxy waits for workers. */
 const TURNS = new ChannelTurns()
 
-/** One life. */
-export class ProxyProcess {
+/** One life of a proxy. */
+export class ProxyHandle {
   readonly proxyId: number
-  /** Under which the metrics of this life are kept. */
+  /** The key of the metrics of this life. */
   readonly sourceId: string
-  /** It was given up, and why its process is there still; null: it was not, or the process has ended. */
+  /** Why the process of a proxy that was given up still exists; null: not given up, or ended. */
   stays: string | null = null
   readonly #context: MasterContext<ProxiesEvent>
   readonly #child: Child
@@ -71,7 +77,7 @@ export class ProxyProcess {
   readonly #events: TokenBucket
   #hasTalkedTooMuch = false
   #life: ProxyLife
-  /** The numbers of the last `sync` that it was sent and that it has answered. */
+  /** The numbers of the last `sync` that was sent and of the last one that was answered. */
   #syncSent = 0
   #syncAnswered = 0
 
@@ -93,34 +99,34 @@ export class ProxyProcess {
     return this.#life.phase === 'gone' ? null : this.#child.pid
   }
 
-  /** Also after its end, where its process does not end. */
+  /** Also after its end, if its process does not end. */
   get ownPid(): number | null {
     return this.#child.pid
   }
 
-  /** It was given up, and has ended now. */
+  /** The proxy was given up before, and has ended now. */
   endedLate(code: number | null, signal: string | null): void {
     this.stays = null
     this.report('proxy-exit', { code: code ?? undefined, signal: signal ?? undefined, why: this.#life.why })
   }
 
-  /** Takes in what it tells for the log. */
+  /** Handles an event of the proxy for the log. */
   takeEvent(event: string, fields: ToldFields): void {
     if (this.#events.takeOne(this.#context.nowMs())) this.report(event, fields)
     else this.#talksTooMuch()
   }
 
-  /** Can be told of workers, and answers. */
+  /** It can be told of workers, and answers. */
   get isServing(): boolean {
     return this.#life.phase === 'starting' || this.#life.phase === 'listening'
   }
 
-  /** It has done all that `tell` was called for. */
+  /** It has done all messages of `tell`. */
   get isInStep(): boolean {
     return this.#syncAnswered === this.#syncSent
   }
 
-  /** Lets one event happen to it. */
+  /** Applies one event to the life. */
   apply(event: ProxyEvent): void {
     if (event.type === 'exit') this.stays = event.stays ?? null
     const { next, effects } = stepProxy(this.#life, event, this.#context.nowMs())
@@ -128,35 +134,35 @@ export class ProxyProcess {
     for (const effect of effects) this.#execute(effect)
   }
 
-  /** Sends a message; after its death this does nothing. `sent`: the kernel has it, or it never will. */
+  /** Sends a message; does nothing after its death. `sent`: the kernel has the message, or never will. */
   send(message: MasterToProxy, sent?: () => void): void {
     this.#child.send(message, sent)
   }
 
-  /** Sends a message whose being done matters to somebody: `isInStep` says when it is. */
+  /** Sends a message whose effect somebody waits for: `isInStep` says when it is done. */
   tell(message: MasterToProxy): void {
     this.send(message)
     this.send({ type: 'sync', number: ++this.#syncSent })
   }
 
-  /** Forged numbers count for nothing: whoever waits goes on with the true answer. */
+  /** Forged numbers count for nothing: a wait ends only with the true answer. */
   synced(number: number): void {
     if (number > this.#syncAnswered && number <= this.#syncSent) this.#syncAnswered = number
   }
 
-  /** Tells an event of this proxy. */
+  /** Logs an event of this proxy. */
   report(event: string, fields: Parameters<MasterContext['log']>[1]): void {
     const identity = { proxy: this.proxyId, pid: this.#child.pid }
-    // Fields that a proxy tells never take the place of these.
+    // Fields that a proxy sends never replace these.
     this.#context.log(event, { ...identity, ...fields, ...identity })
   }
 
-  /** The last lines that it wrote to standard error. */
+  /** The last lines of its standard error. */
   errorLines(): string[] {
     return this.#child.errorLines()
   }
 
-  /** Said once in its life. */
+  /** Logged once in its life. */
   #talksTooMuch(): void {
     if (!this.#hasTalkedTooMuch) this.report('proxy-talks-too-much', {})
     this.#hasTalkedTooMuch = true
@@ -199,7 +205,7 @@ export class ProxyProcess {
     )
   }
 
-  /** `t`, a tracer's stop, is the tracer's business. */
+  /** `t`, a tracer's stop, is left to the tracer. */
   #wakeIfStopped(): void {
     const { pid } = this.#child
     if (pid === null || readProcessStat(pid)?.state !== 'T') return

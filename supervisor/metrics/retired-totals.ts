@@ -1,17 +1,17 @@
 /**
- * The accumulator: what processes that are gone have counted, one running sum per name, shape and label set. Owned by
- * the store. Its size is bounded, in series and in bytes as printed: workers that come and go with ever new label
- * values would fill it in the end. A label set that a living process has needs its room most, because its sum would
- * fall; label sets that no living process has make room for it.
+ * The counts of dead processes: one running sum per name, shape and label set. Its size is bounded, in series and in
+ * bytes as printed: workers that come and go with ever new label values would fill it in the end. A label set that a
+ * living process has needs its room most, because its sum would fall; label sets that no living process has make room
+ * for it.
  *
- * What must stay true: what `tables` gave does not change any more, so a page may be printed from it while processes
- * die. Sums that were given away are copied before something is added to them.
+ * What must stay true: a table that `tables` gave does not change any more, so a page may be printed from it while
+ * processes die. Such sums are copied before anything is added to them.
  */
 
 import { addRow, copyRow, zeroRow } from './exact-sum.js'
 import { emptyTable, type FamilyTable, LARGEST_COUNT, type Row, rowBytesOf } from './family-table.js'
 
-export interface SettledLimits {
+export interface RetiredLimits {
   series: number
   bytes: number
 }
@@ -23,17 +23,17 @@ interface Sums extends FamilyTable {
   rows: Map<string, Required<Row>>
 }
 
-/** Forms of one name that are kept: those of living processes, and the last ones of others. */
-const FORMS = 4
+/** Shapes of one name that are kept: those of living processes, and the last ones of others. */
+const SHAPES = 4
 /** Names of lost series that are kept apart; the others are counted together under no name. */
 const LOST_NAMES = 1000
-/** What is made room for at once: looking for it takes a walk through all sums. */
+/** The share of the room that is made at once: the search takes a walk through all sums. */
 const ROOM_MADE = 0.1
-/** So often in a death it is found out whether a label set without room is a living one's: it takes a look at all processes. */
+/** How often in one death the owner of a label set without room is looked up: that takes a look at all processes. */
 const VAIN_QUESTIONS = 1000
 
-export class SettledTables {
-  readonly #limits: SettledLimits
+export class RetiredTotals {
+  readonly #limits: RetiredLimits
   readonly #isLiving: IsLiving
   /** Name → shape → sums. Several shapes of a name while processes of two generations live. */
   readonly #sums = new Map<string, Map<string, Sums>>()
@@ -41,17 +41,17 @@ export class SettledTables {
   readonly #lost = new Map<string, number>()
   #series = 0
   #bytes = 0
-  /** The last walk found too little, and nobody has died since. */
+  /** The last walk found too little room, and no process has died since. */
   #isExhausted = false
-  /** Label sets of which nobody living has one, that asked for room since the last death. */
+  /** Label sets of no living process that asked for room since the last death. */
   #vainQuestions = 0
 
-  constructor(limits: SettledLimits, isLiving: IsLiving) {
+  constructor(limits: RetiredLimits, isLiving: IsLiving) {
     this.#limits = limits
     this.#isLiving = isLiving
   }
 
-  /** All sums; of several shapes of one name, the one that was begun last comes last. */
+  /** All sums. Of several shapes of one name, the newest one comes last. */
   *tables(): Iterable<FamilyTable> {
     for (const shapes of this.#sums.values()) {
       for (const sums of shapes.values()) {
@@ -61,12 +61,12 @@ export class SettledTables {
     }
   }
 
-  /** Series that found no room since the start, by family: their sums fell. */
+  /** Series without room since the start, by family: their sums fell. */
   get lost(): ReadonlyMap<string, number> {
     return this.#lost
   }
 
-  /** A process has died: what only it had may make room now. */
+  /** A process has died: its label sets may make room now. */
   died(): void {
     this.#isExhausted = false
     this.#vainQuestions = 0
@@ -100,7 +100,7 @@ export class SettledTables {
     for (const sums of [...(this.#sums.get(name)?.values() ?? [])]) this.#drop(sums, key)
   }
 
-  /** Whether the label set needs room most. A process that leaves thousands that do not is not asked for each. */
+  /** Whether the label set needs room most. A process that leaves thousands that do not is not looked up for each. */
   #mayMakeRoom({ name, shape }: FamilyTable, key: string): boolean {
     if (this.#vainQuestions >= VAIN_QUESTIONS) return false
     if (this.#isLiving(name, shape, key)) return true
@@ -122,7 +122,7 @@ export class SettledTables {
     this.#lost.set(counted, (this.#lost.get(counted) ?? 0) + series)
   }
 
-  /** Drops label sets that no living process has, those first that came first. */
+  /** Drops label sets that no living process has, the oldest first. */
   #makeRoom(): void {
     if (this.#isExhausted) return
     const { series, bytes } = this.#limits
@@ -146,10 +146,10 @@ export class SettledTables {
     const sums = this.#change(table)
     sums.rows.delete(key)
     this.#resize(-sums.columns.length, -rowBytesOf(sums, row.text))
-    if (sums.rows.size === 0) this.#forgetForm(sums)
+    if (sums.rows.size === 0) this.#forgetShape(sums)
   }
 
-  #forgetForm({ name, shape }: FamilyTable): void {
+  #forgetShape({ name, shape }: FamilyTable): void {
     const shapes = this.#sums.get(name)
     for (const row of shapes?.get(shape)?.rows.values() ?? []) {
       const sums = shapes?.get(shape) as Sums
@@ -159,12 +159,12 @@ export class SettledTables {
     if (shapes?.size === 0) this.#sums.delete(name)
   }
 
-  /** The sums of this name and shape, to be changed. */
+  /** The sums of this name and shape, for a change. */
   #change(table: FamilyTable): Sums {
     const shapes = this.#sums.get(table.name) ?? this.#shapesOf(table.name)
     const sums = shapes.get(table.shape)
     if (sums !== undefined && !this.#shared.has(sums)) return sums
-    if (sums === undefined) this.#forgetOldForm(shapes)
+    if (sums === undefined) this.#forgetOldShape(shapes)
     const mine = (sums === undefined ? emptyTable(table, table.columns) : { ...sums, rows: new Map(sums.rows) }) as Sums
     this.#shapesOf(table.name).set(table.shape, mine)
     return mine
@@ -176,10 +176,10 @@ export class SettledTables {
     return shapes
   }
 
-  /** So that the forms of a name do not pile up over many generations. */
-  #forgetOldForm(shapes: Map<string, Sums>): void {
-    if (shapes.size < FORMS) return
+  /** The shapes of a name must not pile up over many generations. */
+  #forgetOldShape(shapes: Map<string, Sums>): void {
+    if (shapes.size < SHAPES) return
     const old = [...shapes.values()].find(({ name, shape }) => !this.#isLiving(name, shape))
-    if (old !== undefined) this.#forgetForm(old)
+    if (old !== undefined) this.#forgetShape(old)
   }
 }

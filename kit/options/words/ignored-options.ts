@@ -1,6 +1,6 @@
 /** uWSGI's options that are no options here, and what their users are told. A part of `options.ts`. Pure. */
 
-export interface MootOption {
+export interface IgnoredOption {
   why: string
   /** On the command line the next word belongs to it. */
   takesValue: boolean
@@ -12,7 +12,7 @@ const BUILT_IN = 'everything is built in'
 const WRITE_ERRORS = 'a client that goes away costs no worker anything'
 
 /** uWSGI options that mean nothing in Node: accepted, and the reason is told. */
-export const MOOT_OPTIONS: Readonly<Record<string, MootOption>> = {
+export const IGNORED_OPTIONS: Readonly<Record<string, IgnoredOption>> = {
   'enable-threads': { takesValue: false, why: ONE_THREAD },
   threads: { takesValue: true, why: ONE_THREAD },
   'single-interpreter': { takesValue: false, why: 'each worker is a Node process of its own' },
@@ -33,7 +33,7 @@ export const MOOT_OPTIONS: Readonly<Record<string, MootOption>> = {
     why: 'children always go away when the master dies; one that SIGSTOP has stopped, when it goes on',
   },
   'http-websockets': { takesValue: false, why: 'WebSockets always pass' },
-  'http-auto-chunked': { takesValue: false, why: 'answers without a length are always chunked' },
+  'http-auto-chunked': { takesValue: false, why: 'responses without a length are always chunked' },
   'http-chunked-input': { takesValue: false, why: 'chunked requests are always read' },
   'so-keepalive': { takesValue: false, why: 'every wait for a client has a deadline, and WebSockets are probed' },
   'tcp-nodelay': { takesValue: false, why: 'connections of clients always have it' },

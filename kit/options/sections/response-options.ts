@@ -1,13 +1,13 @@
 /**
- * The rows of the option table that say what becomes of answers on their way: compression, files in the place of an answer, error pages. A part of
- * `front-options.ts`; `options.ts` explains a row.
+ * The rows of the option table that say what becomes of responses on their way: compression, files in the place of an
+ * response, error pages. A part of `front-options.ts`; `options.ts` explains a row.
  */
 
 import * as kind from '../kinds/option-kinds.js'
 import type { OptionRow } from '../kinds/option-row.js'
 
 /** In the order in which the reference prints them, behind those of static files. */
-export const ANSWER_OPTIONS = {
+export const RESPONSE_OPTIONS = {
   'http-auto-gzip': {
     section: 'front',
     kind: kind.boolean,
@@ -15,7 +15,7 @@ export const ANSWER_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'http-auto-gzip', nginx: 'gzip' },
     summary:
-      'Compress answers of the application, and static files, with gzip for clients that accept it: those of `gzip-types`, unless they are small, coded already, partial or ' +
+      'Compress responses of the application, and static files, with gzip for clients that accept it: those of `gzip-types`, unless they are small, coded already, partial or ' +
       'marked `no-transform`. Over TLS, a page that shows a secret next to what a client sent can be guessed from its compressed length (BREACH): keep ' +
       'such pages out with `Cache-Control: no-transform`. A static file is compressed once, in the background, and its compressed form kept in memory with it ' +
       '(`static-cache-size`); until that is ready the file is sent as it is, and so is one that does not get smaller or is larger than ' +
@@ -70,7 +70,7 @@ export const ANSWER_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'gzip_min_length' },
     summary:
-      'Answers and files that are smaller stay as they are; an answer whose length is not known when it begins is compressed.',
+      'Responses and files that are smaller stay as they are; a response whose length is not known when it begins is compressed.',
     example: 'gzip-min-length = 512',
     setting: 'gzipMinLengthBytes',
     neededBy: ['proxy'],
@@ -114,7 +114,7 @@ export const ANSWER_OPTIONS = {
     default: '256',
     takesEffect: 'live',
     summary:
-      'Answers that one proxy compresses at the same time, with at most two static files among them; each takes up to 1 MB, also while its client does not ' +
+      'Responses that one proxy compresses at the same time, with at most two static files among them; each takes up to 1 MB, also while its client does not ' +
       'read. One more goes out as it is. Of static files, as many more wait their turn.',
     example: 'gzip-streams = 64',
     setting: 'gzipStreams',
@@ -128,7 +128,7 @@ export const ANSWER_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'internal' },
     summary:
-      'Send a file of FOLDER where the application answers with `X-Accel-Redirect: PREFIX/…`. The other fields of its answer are kept but for those of its body, ' +
+      'Send a file of FOLDER where the application responds with `X-Accel-Redirect: PREFIX/…`. The other fields of its response are kept but for those of its body, ' +
       'which is dropped. Clients cannot ask for such a path; one below no PREFIX is a 404.',
     example: 'internal = /protected=/srv/files',
     setting: 'internal',
@@ -142,7 +142,7 @@ export const ANSWER_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'file-serve-mode' },
     summary:
-      'Folder from which files are sent where the application answers with `X-Sendfile: /absolute/path` (percent-encoded). Without it, and outside of it: 404. ' +
+      'Folder from which files are sent where the application responds with `X-Sendfile: /absolute/path` (percent-encoded). Without it, and outside of it: 404. ' +
       'Dot files are not sent.',
     example: 'x-sendfile-root = /srv/files',
     setting: 'xSendfileRoot',
@@ -156,8 +156,8 @@ export const ANSWER_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'error-page-403, error-page-404, error-page-500', nginx: 'error_page' },
     summary:
-      'Page for answers that a proxy gives in its own name with this status, UTF-8 text of up to 64 KB; the status stays. Read at the start and at each reload. ' +
-      'Answers of the application are its own.',
+      'Page for responses that a proxy sends in its own name with this status, UTF-8 text of up to 64 KB; the status stays. Read at the start and at each reload. ' +
+      'Responses of the application are its own.',
     example: 'error-page = 502,503,504=public/busy.html',
     setting: 'errorPage',
     neededBy: ['proxy'],

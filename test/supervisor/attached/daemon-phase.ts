@@ -1,4 +1,4 @@
-/** Tests `supervisor/around/daemon-phase.ts`: the whole table, and the pauses between lives. */
+/** Tests `supervisor/attached/daemon-phase.ts`: the whole table, and the pauses between lives. */
 
 import t from 'tap'
 import {
@@ -8,7 +8,7 @@ import {
   type DaemonPhase,
   newDaemonLife,
   stepDaemon,
-} from '../../../supervisor/around/daemon-phase.js'
+} from '../../../supervisor/attached/daemon-phase.js'
 
 const moment = { nowMs: 1000, pauseMs: 0, mercyMs: 500 }
 const life = (phase: DaemonPhase, deadlineMs: number | null = null): DaemonLife => ({

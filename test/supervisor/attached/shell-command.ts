@@ -1,4 +1,4 @@
-/** Real commands in real groups: `supervisor/around/shell-command.ts`. */
+/** Real commands in real groups: `supervisor/attached/shell-command.ts`. */
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { type CommandEnd, ShellCommand } from '../../../supervisor/around/shell-command.js'
+import { type CommandEnd, ShellCommand } from '../../../supervisor/attached/shell-command.js'
 import { OutputGate } from '../../../supervisor/log/output-lines.js'
 import { until } from '../../e2e/fixtures/watched-site.js'
 import { testPipes } from '../fixtures/test-pipes.js'

@@ -1,6 +1,7 @@
 /**
- * The life of an attached daemon, as a total table: event × phase → next phase and effect. Pure; `daemon.ts` executes the effects.
- * A daemon has one life at a time: it is started again only when the one before was reaped. A new daemon waits with a wait that is over.
+ * The life of an attached daemon, as a total table: event × phase → next phase and effect. Pure; `daemon.ts` executes
+ * the effects. A daemon has one life at a time: it is started again only when the one before was reaped. A new daemon
+ * waits with a wait that is over.
  */
 
 import { afterDeath, type BackOff, NO_BACK_OFF } from '../child/back-off.js'
@@ -50,7 +51,10 @@ const stop: Cell = (life, { nowMs, mercyMs }) => ({
 })
 const kill: Cell = (life, { nowMs }) => ({ next: move(life, 'killed', nowMs), effect: 'kill' })
 const end: Cell = (life, { nowMs }) => ({ next: move(life, 'gone', nowMs), effect: null })
-/** What a daemon did before it ended is not known, so all its time counts as serving; ends slow it down as they slow a worker that cannot start. */
+/**
+ * What a daemon did before it ended is not known, so all its time counts as serving; ends slow it down as they slow a
+ * worker that cannot start.
+ */
 const wait: Cell = (life, { nowMs, pauseMs }) => {
   const livedMs = nowMs - life.sinceMs
   const backOff = afterDeath(livedMs < SHORT_MS ? life.backOff : NO_BACK_OFF, null, nowMs)

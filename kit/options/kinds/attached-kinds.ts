@@ -1,6 +1,4 @@
-/**
- * Kinds of values of the options around the application: daemons, cron jobs, hooks. Used by `around-options.ts`. Pure.
- */
+/** Kinds of values of the options around the application: daemons, cron jobs, hooks. Pure. */
 
 import type { CronSpec, DaemonSpec, StopSignal } from '../values/value-types.js'
 import type { Kind } from './option-kinds.js'

@@ -1,7 +1,7 @@
 /**
- * Where in the master's life which hook of the INI is run. Called by `master.ts` at each of these points; `hooks.ts` runs the commands.
- * Must stay true: `exec-pre-app` and `exec-post-app` run once for a generation, `exec-as-user-atexit` once for a master; of
- * `hook-accepting1`, which workers cause, one run is under way at a time.
+ * The points in the master's life at which hooks of the INI run. `hooks.ts` runs their commands.
+ * Must stay true: `exec-pre-app` and `exec-post-app` run once for a generation, `exec-as-user-atexit` once for a
+ * master; of `hook-accepting1`, which workers cause, one run is under way at a time.
  */
 
 import type { MasterContext } from '../child/master-context.js'

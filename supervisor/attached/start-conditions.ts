@@ -1,6 +1,4 @@
-/**
- * What a start waits for: files that must be there, sockets that must accept. Called by `hook-points.ts` before anything is opened.
- */
+/** The conditions of a start: files that must exist, sockets that must accept. Nothing has been opened then. */
 
 import { statSync } from 'node:fs'
 import { createConnection } from 'node:net'
@@ -21,7 +19,10 @@ type StartConditions = Pick<
   'waitForFile' | 'waitForFileTimeoutMs' | 'waitForSocket' | 'waitForSocketTimeoutMs'
 >
 
-/** Resolves when all conditions hold. Failures: `start-condition` (69) past a deadline; an abort rejects with its reason. */
+/**
+ * Resolves when all conditions hold. Failures: `start-condition` (69) past a deadline; an abort rejects with its
+ * reason.
+ */
 export async function startConditions(
   conditions: StartConditions,
   opener: Opener,
@@ -63,7 +64,7 @@ function isThere(path: string, opener: Opener): boolean {
   try {
     return onGuardedPath(path, 'content', opener, () => statSync(path, { throwIfNoEntry: false }) !== undefined)
   } catch {
-    // EACCES, ELOOP: not for who looks.
+    // EACCES, ELOOP: this user cannot see the file.
     return false
   }
 }

@@ -1,8 +1,9 @@
 /**
- * When a cron job runs next: uWSGI's five numbers against the local clock. Pure; used by `cron-jobs.ts`.
+ * When a cron job runs next: uWSGI's five numbers against the local clock. Pure.
  *
- * Daylight saving, as Vixie cron has it: a job at a fixed hour runs once on the day on which the clock repeats that hour, and right behind the gap
- * on the day on which the hour is left out. A job of every hour runs by the time that really passes.
+ * Daylight saving, as Vixie cron has it: a job at a fixed hour runs once on the day on which the clock repeats that
+ * hour, and right behind the gap on the day on which the hour is left out. A job of every hour runs by the time that
+ * really passes.
  */
 
 import type { CronTimes } from '../../kit/options/values/value-types.js'
@@ -14,7 +15,9 @@ const FAREST_MS = 8 * 366 * 24 * HOUR_MS
 /** A clock that was set back is known for as long as it repeats itself. */
 const REPEAT_MS = 3 * HOUR_MS
 
-/** The first time after `afterMs` (milliseconds since the epoch), on a whole minute; null: never (the 30th of February). */
+/**
+ * The first time after `afterMs` (milliseconds since the epoch), on a whole minute; null: never (the 30th of February).
+ */
 export function nextRun(times: CronTimes, afterMs: number): number | null {
   let atMs = (Math.floor(afterMs / MINUTE_MS) + 1) * MINUTE_MS
   while (atMs - afterMs < FAREST_MS) {
@@ -25,8 +28,9 @@ export function nextRun(times: CronTimes, afterMs: number): number | null {
 }
 
 /**
- * The same on a clock that was set back, for a job whose last run began `agoMs` ago, whatever the clock showed then: not at a time that it has run at
- * already. Half of the usual time between two runs must have passed, since a job of every few minutes is not to rest for as long as the clock was set back.
+ * The same on a clock that was set back, for a job whose last run began `agoMs` ago, whatever the clock showed then:
+ * not at a time that it has run at already. Half of the usual time between two runs must have passed, since a job of
+ * every few minutes is not to rest for as long as the clock was set back.
  */
 export function nextRunOfRepeatedTime(times: CronTimes, afterMs: number, agoMs: number): number | null {
   const nextMs = nextRun(times, afterMs)
@@ -47,7 +51,10 @@ function isDue(times: CronTimes, atMs: number): boolean {
   return false
 }
 
-/** To the next minute, or over an hour in which nothing can match; always onto the first minute of a local hour, where clocks change. */
+/**
+ * To the next minute, or over an hour in which nothing can match; always onto the first minute of a local hour, where
+ * clocks change.
+ */
 function stepMs({ hour }: CronTimes, at: Date): number {
   const isWorthLooking = hour < 0 ? at.getHours() % -hour === 0 : at.getHours() === hour
   return isWorthLooking ? MINUTE_MS : HOUR_MS - at.getMinutes() * MINUTE_MS

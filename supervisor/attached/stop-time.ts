@@ -1,5 +1,6 @@
 /**
- * How long the end of the tree may take: what `hook-points.ts` gives a hook, and what the systemd unit and `daimyo doctor` reckon with. Pure.
+ * How long the end of the tree may take: the time for hooks in `hook-points.ts`, and the bound for the systemd unit and
+ * `daimyo doctor`. Pure.
  */
 
 import type { Settings } from '../config/values/settings.js'
@@ -9,15 +10,18 @@ type AtExitSettings = Pick<Settings, 'execTimeoutMs' | 'reloadMercyMs'>
 export type StopSettings = AtExitSettings &
   Pick<Settings, 'workerReloadMercyMs' | 'execAsUserAtexit' | 'attachDaemon' | 'cron'>
 
-/** What each command of `exec-as-user-atexit` gets. */
+/** The time of each command of `exec-as-user-atexit`. */
 export function atExitMs({ execTimeoutMs, reloadMercyMs }: AtExitSettings): number {
   return Math.min(execTimeoutMs, reloadMercyMs)
 }
 
-/** Requests and workers, behind them the hooks at exit one after the other, behind those the daemons and cron jobs all at once. */
+/**
+ * Requests and workers; after them the hooks at exit one after the other; after those the daemons and cron jobs all at
+ * once.
+ */
 export function longestStopMs(settings: StopSettings): number {
   const { reloadMercyMs, workerReloadMercyMs, execAsUserAtexit, attachDaemon, cron } = settings
   const hooksMs = execAsUserAtexit.length * atExitMs(settings)
-  const companionsMs = attachDaemon.length + cron.length === 0 ? 0 : reloadMercyMs
-  return Math.max(reloadMercyMs, workerReloadMercyMs) + hooksMs + companionsMs
+  const attachedMs = attachDaemon.length + cron.length === 0 ? 0 : reloadMercyMs
+  return Math.max(reloadMercyMs, workerReloadMercyMs) + hooksMs + attachedMs
 }

@@ -1,10 +1,10 @@
-/** When cron jobs run on a clock that is set: `supervisor/around/cron-jobs.ts`. Their runs and ends are tested in `master-companions.ts`. */
+/** When cron jobs run on a clock that is set: `supervisor/attached/cron-jobs.ts`. Their runs and ends are tested in `master-attached-processes.ts`. */
 
 import t from 'tap'
 import { EXIT, Failure } from '../../../kit/ground/failure.js'
 import type { EventFields } from '../../../kit/log/log.js'
-import { cron } from '../../../kit/options/kinds/around-kinds.js'
-import { CronJobs } from '../../../supervisor/around/cron-jobs.js'
+import { cron } from '../../../kit/options/kinds/attached-kinds.js'
+import { CronJobs } from '../../../supervisor/attached/cron-jobs.js'
 import type { MasterContext } from '../../../supervisor/child/master-context.js'
 import { OutputGate } from '../../../supervisor/log/output-lines.js'
 import type { Pipes } from '../../../supervisor/user/pipes.js'

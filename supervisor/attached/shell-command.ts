@@ -1,11 +1,12 @@
 /**
- * A shell command that the master runs beside the application: a hook, a daemon, a cron job. Used by `hooks.ts`, `daemon.ts` and `cron-jobs.ts`.
+ * A shell command that the master runs beside the application: a hook, a daemon, a cron job.
  *
- * It leads a session of its own, in which two shells stand: the leader, which runs the command, and a watcher, which reads a pipe from the
- * master (standard input, which libuv makes blocking; the command has none). When the command has ended the master writes a word, and the watcher kills what the command left in the group; its own pid keeps the
- * group's number taken until then. When the master dies, even by SIGKILL, the pipe ends: the group gets SIGTERM, and SIGKILL a second later.
- * What must stay true: nothing of the group outlives the command or the master (but what made a session of its own), and a group is
- * signalled only while its leader has not been reaped.
+ * It leads a session of its own, in which two shells stand: the leader, which runs the command, and a watcher, which
+ * reads a pipe from the master (standard input, which libuv makes blocking; the command has none). When the command has
+ * ended the master writes a word, and the watcher kills what the command left in the group; its own pid keeps the
+ * group's number taken until then. When the master dies, even by SIGKILL, the pipe ends: the group gets SIGTERM, and
+ * SIGKILL a second later. What must stay true: nothing of the group outlives the command or the master (but what made a
+ * session of its own), and a group is signalled only while its leader has not been reaped.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -61,8 +62,8 @@ export const SIGNAL_NAMES = [
 const NAMES = SIGNAL_NAMES.map(name => name.slice(3)).join(' ')
 
 /**
- * `trap :` and not `trap ""`: what is ignored would stay ignored in the command. The leader's own words on deaths go nowhere. The watcher prints nothing and keeps
- * standard output open: its end tells the master that the group is gone.
+ * `trap :` and not `trap ""`: what is ignored would stay ignored in the command. The leader's own words on deaths go
+ * nowhere. The watcher prints nothing and keeps standard output open: its end tells the master that the group is gone.
  */
 const SCRIPT = `trap : ${NAMES}
 exec 3<&0 </dev/null
@@ -88,8 +89,8 @@ export class ShellCommand {
   readonly #callOff: () => void
 
   /**
-   * `log` hears of tracers. `onEnd` is the last call, when nothing of the group is left. `onStart` comes once before it, at once or when there are pipes, but not if it is ended
-   * while it waits for them; null: it could not be started.
+   * `log` hears of tracers. `onEnd` is the last call, when nothing of the group is left. `onStart` comes once before
+   * it, at once or when there are pipes, but not if it is ended while it waits for them; null: it could not be started.
    */
   constructor(
     spec: CommandSpec,
@@ -147,7 +148,10 @@ export class ShellCommand {
     return this.#errorLines.all()
   }
 
-  /** To the command and everything that it started. Does nothing once it has ended; one that is not started yet never will be. */
+  /**
+   * To the command and everything that it started. Does nothing once it has ended; one that is not started yet never
+   * will be.
+   */
   signal(signal: StopSignal): void {
     if (this.#isWaiting) return this.#endUnstarted(signal)
     if (this.#child === null) return

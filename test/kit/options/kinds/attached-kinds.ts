@@ -1,7 +1,7 @@
-/** Tests `kit/options/kinds/around-kinds.ts`: daemons, cron jobs and hooks as uWSGI writes them, and what is refused. */
+/** Tests `kit/options/kinds/attached-kinds.ts`: daemons, cron jobs and hooks as uWSGI writes them, and what is refused. */
 
 import t from 'tap'
-import { cron, cronWithKeys, daemon, daemonWithKeys, hookAction } from '../../../../kit/options/kinds/around-kinds.js'
+import { cron, cronWithKeys, daemon, daemonWithKeys, hookAction } from '../../../../kit/options/kinds/attached-kinds.js'
 import type { Kind } from '../../../../kit/options/kinds/option-kinds.js'
 
 const context = { cwd: '/cwd', chdir: '/app', cores: 1 }

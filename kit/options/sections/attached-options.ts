@@ -1,9 +1,9 @@
 /**
- * The rows of the option table that say what runs around the application. A part of `host-options.ts`; `options.ts` explains a row.
- * All commands are run by `/bin/sh -c` as the service's user, in `chdir`, with `env`.
+ * The rows of the option table that say what runs around the application. A part of `host-options.ts`; `options.ts`
+ * explains a row. All commands are run by `/bin/sh -c` as the service's user, in `chdir`, with `env`.
  */
 
-import * as aroundKind from '../kinds/around-kinds.js'
+import * as aroundKind from '../kinds/attached-kinds.js'
 import * as kind from '../kinds/option-kinds.js'
 import type { OptionRow } from '../kinds/option-row.js'
 

@@ -1,8 +1,8 @@
-/** Tests `supervisor/around/cron-time.ts`: uWSGI's numbers, and the two nights on which the clock is changed. */
+/** Tests `supervisor/attached/cron-time.ts`: uWSGI's numbers, and the two nights on which the clock is changed. */
 
 import t from 'tap'
 import type { CronTimes } from '../../../kit/options/values/value-types.js'
-import { nextRun } from '../../../supervisor/around/cron-time.js'
+import { nextRun } from '../../../supervisor/attached/cron-time.js'
 
 const times = (text: string): CronTimes => {
   const [minute = -1, hour = -1, day = -1, month = -1, weekday = -1] = text.split(' ').map(Number)

@@ -1,8 +1,8 @@
 /**
- * All workers: the slots with their current workers and replacements, and those that are leaving. Executes what `slots.ts`
- * decides; owned by `process-tree.ts`, steered by `reload.ts`.
- * Must stay true: a worker is in one place only, a slot's or `leaving`, until it is reaped; then it is in none. One that SIGKILL does not end is in `unended` from
- * the moment at which it was given up, and there nobody waits for it.
+ * All workers: the slots with their current workers and replacements, and the workers that leave. Executes what
+ * `slots.ts` decides. Must stay true: until it is reaped a worker is in one place only, a slot or `leaving`; then it is
+ * in none. A worker that SIGKILL does not end is in `unended` from the moment at which it was given up, and nothing
+ * waits for it there.
  */
 
 import type { StreamLimits, WorkerAddress, WorkerEnd, WorkerToMaster } from '../../kit/channel/messages.js'
@@ -11,110 +11,122 @@ import { EarlySignals } from '../child/early-signals.js'
 import type { Generation, MasterContext } from '../child/master-context.js'
 import { LeakAutopsies } from './leak-autopsies.js'
 import { paceAfter } from './recycling.js'
-import { type HeldBack, MOST_PREDECESSORS, reconcile, type SlotAction, type SlotView, type Wishes } from './slots.js'
+import {
+  type DesiredState,
+  type HeldBack,
+  MOST_PREDECESSORS,
+  reconcile,
+  type SlotAction,
+  type SlotView,
+} from './slots.js'
 import {
   type BootFailure,
   type ChildEnd,
-  Worker,
+  type WorkerActions,
   WorkerAllowance,
-  type WorkerHooks,
+  WorkerHandle,
   type WorkerLeft,
   type WorkersEvent,
-} from './worker.js'
+} from './worker-handle.js'
 import { diedUnasked, endOf, LINK_BROKEN, OUT_OF_MEMORY, type WorkerEvent, type WorkerPhase } from './worker-life.js'
 import { HURRY_MS } from './worker-phase.js'
 import { WorkerRemains } from './worker-remains.js'
 
-/** What the workers' lives do to the proxies. */
-export interface PoolProxies {
+/** The proxies' rotation, as lives of workers change it. */
+export interface ProxyRotation {
   announce(worker: WorkerAddress): void
-  /** The proxies that will answer what is left of it. */
+  /** Returns the proxies that still have work in flight at the worker. */
   takeOut(workerId: number, tunnelMs: number): number[]
   withdraw(workerId: number, end: WorkerEnd): void
   haveLinked(linkedBy: ReadonlySet<number>): boolean
   lackedSince(linkedBy: ReadonlySet<number>): number | null
 }
 
-/** What the pool tells its owner. */
-export interface PoolHooks {
-  /** A worker ended before it was ready, though nobody had asked it to, or no proxy could reach it. */
+/** Events of ends of workers, for the process tree. */
+export interface WorkerEndEvents {
+  /** A worker ended before it was ready without an order, or no proxy could reach it. */
   bootFailed(failure: BootFailure): void
-  /** It has become ready: once in its life, whatever it says. */
-  ready(worker: Worker): void
-  gone(worker: Worker): void
+  /** The worker has become ready: told once in its life, however often it says so. */
+  ready(worker: WorkerHandle): void
+  gone(worker: WorkerHandle): void
 }
 
-/** What the pool shall bring about; see `Wishes`. */
-export interface PoolTarget {
+/** How many workers of which generation are wanted; see `DesiredState`. */
+export interface WorkersTarget {
   wanted: number
-  /** For new slots. */
+  /** The generation of new slots. */
   base: Generation
-  /** For all slots in the end. */
+  /** The generation that all slots reach in the end. */
   target: Generation
-  move: Wishes['move']
+  move: DesiredState['move']
 }
 
 /**
- * A slot as the pool keeps it; `last` is the worker that died in it last, for the status of an empty one. `deaths`: of its workers, whatever became
- * of them before, those that nobody had asked to go.
+ * A slot and its workers. `last`: the worker that died in it last, for the status of an empty slot. `deaths`: ends of
+ * its workers that nobody had ordered, in whatever phase they were.
  */
-export interface PoolSlot {
+export interface WorkerSlot {
   slot: number
   generation: Generation
-  current: Worker | null
-  replacement: Worker | null
+  current: WorkerHandle | null
+  replacement: WorkerHandle | null
   backOff: BackOff
   pace: BackOff
   deaths: number
-  last: Worker | null
+  last: WorkerHandle | null
 }
 
-/** Between two lines of the log about one slot that waits with its next worker. */
+/** Between two lines of the log about one slot that waits for its next worker. */
 export const HELD_EVERY_MS = 60_000
-/** A wait between two workers that nobody need hear of. */
+/** A shorter wait between two workers is not logged. */
 const SHORT_PACE_MS = 1000
 
 /** All workers of a master. */
-export class Pool {
-  readonly slots: PoolSlot[] = []
-  readonly leaving = new Set<Worker>()
-  /** Gone for the slots, but their processes do not end. */
-  readonly unended = new Set<Worker>()
-  target: PoolTarget
+export class Workers {
+  readonly slots: WorkerSlot[] = []
+  readonly leaving = new Set<WorkerHandle>()
+  /** Workers that were given up and have left their slots, but whose processes have not ended. */
+  readonly unended = new Set<WorkerHandle>()
+  target: WorkersTarget
   readonly #context: MasterContext<WorkersEvent>
-  readonly #proxies: PoolProxies
-  readonly #hooks: PoolHooks
-  readonly #workerHooks: WorkerHooks
+  readonly #proxies: ProxyRotation
+  readonly #events: WorkerEndEvents
+  readonly #workerActions: WorkerActions
   readonly #autopsies: LeakAutopsies
-  /** By slot, also of slots that come and go with the load: that of the last worker. */
+  /** By slot: the allowance of its last worker. Slots that come and go with the load keep theirs. */
   readonly #allowances = new Map<number, WorkerAllowance>()
-  /** Replaced by another generation: the others that leave hold no reload up. */
-  readonly #moved = new WeakSet<Worker>()
+  /** Workers replaced by another generation. A reload waits for no other worker that leaves. */
+  readonly #moved = new WeakSet<WorkerHandle>()
   readonly #earlySignals = new EarlySignals()
-  /** What workers that are gone have left. */
+  /** Processes that ended workers have left. */
   readonly remains: WorkerRemains
-  /** By slot: when it was last told that it waits with its next worker. */
+  /** By slot: when the log last said that the slot waits for its next worker. */
   readonly #heldMs = new Map<number, number>()
   #workers = 0
   #hasProven = false
   #isStopping = false
 
-  constructor(target: PoolTarget, context: MasterContext<WorkersEvent>, proxies: PoolProxies, hooks: PoolHooks) {
+  constructor(
+    target: WorkersTarget,
+    context: MasterContext<WorkersEvent>,
+    proxies: ProxyRotation,
+    events: WorkerEndEvents,
+  ) {
     this.target = target
     this.#context = context
     this.#autopsies = new LeakAutopsies(context)
     this.remains = new WorkerRemains(context)
     this.#proxies = proxies
-    this.#hooks = hooks
-    this.#workerHooks = {
+    this.#events = events
+    this.#workerActions = {
       announce: worker => {
         proxies.announce(worker.address)
-        hooks.ready(worker)
+        events.ready(worker)
       },
       takeOut: worker => this.#takeOut(worker),
       closeTunnels: worker => void proxies.takeOut(worker.address.workerId, HURRY_MS),
       withdraw: (worker, end) => proxies.withdraw(worker.address.workerId, end),
-      fold: worker => context.metrics.retire(worker.sourceId),
+      accumulate: worker => context.metrics.retire(worker.sourceId),
       reaped: ({ address, generation }, pid, startTicks) => {
         const { slot } = address
         const ended = { slot, pid, generation: generation.number, startTicks }
@@ -124,40 +136,41 @@ export class Pool {
     }
   }
 
-  /** Every worker that is not gone, those of the slots first. */
-  workers(): Worker[] {
+  /** Every worker that has not ended, workers in slots first. */
+  all(): WorkerHandle[] {
     const inSlots = this.slots.flatMap(({ current, replacement }) => [current, replacement])
     return [...inSlots.filter(worker => worker !== null), ...this.leaving]
   }
 
-  /** One that is not gone. */
-  find(workerId: number): Worker | undefined {
-    return this.workers().find(worker => worker.address.workerId === workerId)
+  /** A worker that has not ended. */
+  find(workerId: number): WorkerHandle | undefined {
+    return this.all().find(worker => worker.address.workerId === workerId)
   }
 
-  /** Those that the proxies may use. */
+  /** The workers that proxies may use. */
   rotation(): WorkerAddress[] {
-    return this.workers().flatMap(worker => (worker.life.phase === 'ready' ? [worker.address] : []))
+    return this.all().flatMap(worker => (worker.life.phase === 'ready' ? [worker.address] : []))
   }
 
-  /** All proxies that accept have it in rotation; where none accepts any more, one of them has. */
-  isLinked({ linkedBy }: Worker): boolean {
+  /** All accepting proxies have the worker in rotation. If no proxy accepts, one proxy has it. */
+  isLinked({ linkedBy }: WorkerHandle): boolean {
     return linkedBy.size > 0 && this.#proxies.lackedSince(linkedBy) === null
   }
 
   /** Ready and in rotation at all proxies. */
-  isServing(worker: Worker | null): boolean {
+  isServing(worker: WorkerHandle | null): boolean {
     return worker !== null && worker.life.phase === 'ready' && this.#proxies.haveLinked(worker.linkedBy)
   }
 
-  /** It serves, or would as soon as there is something to do. */
-  isInPlace(worker: Worker | null): boolean {
+  /** The worker serves, or will load as soon as a request comes. */
+  isInPlace(worker: WorkerHandle | null): boolean {
     return worker?.life.phase === 'waiting' || this.isServing(worker)
   }
 
   /**
-   * There are more requests than workers: has one load that waited for that (`lazy`), rather one of a slot in which none has died. At first one alone,
-   * which proves that it can be done; then never more at the same time than serve, which go on needing the processors.
+   * There are more requests than ready workers: loads one worker that waits (`lazy`), preferably in a slot without
+   * deaths. The first one loads alone, to prove that the application loads. After that no more workers load at a time
+   * than serve: the serving ones still need the processors.
    */
   loadOne(): void {
     const inPhase = (phase: WorkerPhase) => this.slots.filter(({ current }) => current?.life.phase === phase)
@@ -167,13 +180,13 @@ export class Pool {
     this.apply(slot.current, { type: 'load', why: 'first-request' })
   }
 
-  /** Brings the slots nearer to the target; returns when to look again although nothing happens. */
+  /** Moves the slots nearer to the target; returns when to look again if nothing happens. */
   reconcile(): number | null {
     if (this.#isStopping) return null
     for (;;) {
       const { actions, wakeAtMs, held } = reconcile(
         this.slots.map(slot => this.#view(slot)),
-        this.#wishes(),
+        this.#desired(),
       )
       for (const one of held) this.#tellHeld(one)
       if (actions.length === 0) return earliest([wakeAtMs, ...this.#recycleTimes(), ...this.#socketLooks()])
@@ -181,7 +194,7 @@ export class Pool {
     }
   }
 
-  /** Of each slot once in a while: what holds it back may do so for hours, or again and again. */
+  /** Logged once in a while for each slot: the cause may last for hours, or come back again and again. */
   #tellHeld({ slot, why, untilMs }: HeldBack): void {
     const nowMs = this.#context.nowMs()
     const waitMs = untilMs === null ? undefined : Math.round(untilMs - nowMs)
@@ -192,33 +205,36 @@ export class Pool {
     this.#context.log('slot-held-back', { slot, why, waitMs, leaving: leaving || undefined })
   }
 
-  /** Those that leave and have more to finish than tunnels: nobody waits for the others. */
-  get draining(): Worker[] {
+  /** Leaving workers that have more than tunnels to finish. Nobody waits for the others. */
+  get draining(): WorkerHandle[] {
     return [...this.leaving].filter(({ life }) => life.phase !== 'lingering')
   }
 
-  /** Those of them that a move to this generation replaces. Its own are merely recycled, as often as they like, and nobody waits for them. */
-  drainingFor(target: Generation): Worker[] {
+  /**
+   * The draining workers that a move to this generation replaces. Workers of that generation itself are recycled at any
+   * rate, and nobody waits for them.
+   */
+  drainingFor(target: Generation): WorkerHandle[] {
     return this.draining.filter(({ generation }) => generation !== target)
   }
 
-  /** An event of one worker's life. */
-  apply(worker: Worker, event: WorkerEvent): void {
+  /** Applies an event to the life of one worker. */
+  apply(worker: WorkerHandle, event: WorkerEvent): void {
     const before = worker.life.phase
     worker.apply(event)
     this.#noteProof(worker, before)
     if (worker.life.phase === 'lingering' && before !== 'lingering') this.#hurryOthers(worker)
   }
 
-  /** A message of one worker. */
-  take(worker: Worker, message: WorkerToMaster): void {
+  /** Handles a message of one worker. */
+  take(worker: WorkerHandle, message: WorkerToMaster): void {
     const before = worker.life.phase
     worker.take(message)
     this.#noteProof(worker, before)
   }
 
-  /** The child is gone. */
-  exit(worker: Worker, end: ChildEnd): void {
+  /** The child has ended. */
+  exit(worker: WorkerHandle, end: ChildEnd): void {
     const { signal } = end
     worker.exit(end)
     if (worker.stays !== null) this.unended.add(worker)
@@ -226,32 +242,35 @@ export class Pool {
     const isAccident = hasFailed && this.#earlySignals.isAccident(signal)
     this.#forget(worker, signal, isAccident)
     this.#autopsies.end(worker)
-    if (hasFailed && !isAccident) this.#hooks.bootFailed(worker.bootFailure())
-    this.#hooks.gone(worker)
+    if (hasFailed && !isAccident) this.#events.bootFailed(worker.bootFailure())
+    this.#events.gone(worker)
   }
 
-  /** One that was given up has ended. */
-  endedLate(worker: Worker, code: number | null, signal: string | null): void {
+  /** A worker that was given up has ended. */
+  endedLate(worker: WorkerHandle, code: number | null, signal: string | null): void {
     this.unended.delete(worker)
     worker.endedLate(code, signal)
   }
 
-  /** Those whose sockets have gone are replaced, as others that have to go: the next one first. `isDue`: only those that lacked some before. */
+  /**
+   * Replaces workers whose sockets are gone: the replacement starts first, as at a recycling. `isDue`: only workers
+   * that lacked a socket before.
+   */
   replaceUnreachable(isDue = false): void {
     const nowMs = this.#context.nowMs()
     for (const { current, replacement } of this.slots) {
-      // Once its next one is under way it goes in any case.
+      // A worker with a replacement goes in any case.
       if (current === null || replacement !== null) continue
       if (!isDue || (current.socketLookMs ?? Number.POSITIVE_INFINITY) <= nowMs) current.lookForSockets()
     }
   }
 
-  /** A proxy has it in rotation. */
+  /** A proxy has the worker in rotation. */
   linked(workerId: number, proxyId: number): void {
     this.find(workerId)?.linkedBy.add(proxyId)
   }
 
-  /** What a retiring worker still has at a proxy. */
+  /** Work that a proxy still has in flight at a retiring worker. */
   left(workerId: number, proxyId: number, { requests, tunnels }: WorkerLeft): void {
     const worker = this.find(workerId)
     if (!worker?.left.has(proxyId)) return
@@ -260,7 +279,7 @@ export class Pool {
     this.#settle(worker)
   }
 
-  /** Its loop is blocked, says a proxy. */
+  /** A proxy reports that the loop of the worker is blocked. */
   blocked(workerId: number, event: WorkerEvent & { type: 'blocked' }): void {
     const worker = this.find(workerId)
     if (worker === undefined) return
@@ -268,7 +287,7 @@ export class Pool {
     if (worker.life.phase === 'retiring') this.#vacate(worker)
   }
 
-  /** It broke the protocol of its link, says a proxy: nothing that it says there can be believed. */
+  /** A proxy reports that the worker broke the protocol of its link: no report of the worker there can be trusted. */
   brokeLink(workerId: number, why: string): void {
     const worker = this.find(workerId)
     if (worker === undefined || worker.life.phase === 'killed') return
@@ -276,40 +295,40 @@ export class Pool {
     this.apply(worker, { type: 'kill', why: LINK_BROKEN, isUnasked: true })
   }
 
-  /** Whatever a dead proxy would have answered is answered. */
+  /** Requests of a dead proxy need no response any more. */
   proxyGone(proxyId: number): void {
-    for (const worker of this.workers()) {
+    for (const worker of this.all()) {
       worker.linkedBy.delete(proxyId)
       if (worker.left.delete(proxyId)) this.#settle(worker)
     }
   }
 
-  /** The end: tells all to stop; none is started again. */
+  /** The end: tells all workers to stop. No worker starts after that. */
   stop(why: string, mercyMs: number): void {
     this.#isStopping = true
-    for (const worker of this.workers()) this.apply(worker, { type: 'stop', why, mercyMs })
+    for (const worker of this.all()) this.apply(worker, { type: 'stop', why, mercyMs })
   }
 
   kill(why: string): void {
     this.#isStopping = true
     this.remains.hurry()
-    for (const worker of this.workers()) this.apply(worker, { type: 'kill', why })
+    for (const worker of this.all()) this.apply(worker, { type: 'kill', why })
   }
 
   /**
-   * Nothing is started any more, and what does not serve yet never will. The others go on while the proxies drain, and are told before their mercy
-   * is over.
+   * No worker starts any more, and a worker that is not ready yet never will be. The ready ones serve on while the
+   * proxies drain; they are told before their mercy is over.
    */
   freeze(why: string, mercyMs: number): void {
     this.#isStopping = true
-    for (const worker of this.workers()) {
+    for (const worker of this.all()) {
       const { phase } = worker.life
       if (phase === 'booting' || phase === 'waiting') this.apply(worker, { type: 'stop', why, mercyMs: 0 })
       else this.apply(worker, { type: 'farewell', why, mercyMs, stream: streamLimits(worker) })
     }
   }
 
-  /** When workers that serve will have lived long enough. */
+  /** When each serving worker reaches a limit of its age. */
   #recycleTimes(): (number | null)[] {
     const nowMs = this.#context.nowMs()
     return this.slots.map(({ current }) => {
@@ -322,14 +341,14 @@ export class Pool {
     return this.slots.map(({ current, replacement }) => (replacement === null ? (current?.socketLookMs ?? null) : null))
   }
 
-  #noteProof({ life }: Worker, before: WorkerPhase): void {
+  #noteProof({ life }: WorkerHandle, before: WorkerPhase): void {
     if (life.phase !== 'ready' || before === 'ready') return
     this.#hasProven = true
     this.#earlySignals.cameUp()
   }
 
-  #view({ slot, generation, current, replacement, backOff, pace, last }: PoolSlot): SlotView {
-    const view = (worker: Worker | null) =>
+  #view({ slot, generation, current, replacement, backOff, pace, last }: WorkerSlot): SlotView {
+    const view = (worker: WorkerHandle | null) =>
       worker?.view({
         linked: this.#proxies.haveLinked(worker.linkedBy),
         lackedSinceMs: this.#proxies.lackedSince(worker.linkedBy),
@@ -351,7 +370,10 @@ export class Pool {
     return [...this.unended].filter(({ address }) => address.slot === slot).length
   }
 
-  /** One at most stays for the tunnels of a slot, as long as it likes; the others end soon, or hold memory though nobody waits for them. */
+  /**
+   * One worker per slot may linger for its tunnels for as long as it likes. The others end soon, or use memory although
+   * nothing waits for them.
+   */
   #predecessors(slot: number): number {
     let lingering = 0
     let others = this.#unendedOf(slot)
@@ -363,7 +385,7 @@ export class Pool {
     return others + Math.max(0, lingering - 1)
   }
 
-  #wishes(): Wishes {
+  #desired(): DesiredState {
     const { wanted, base, target, move } = this.target
     const { lazyApps, lazy } = target.settings
     const mayStartAll = this.#hasProven || lazyApps || lazy
@@ -406,7 +428,7 @@ export class Pool {
         const worker = this.#spawn(slot, action)
         slot[action.place] = worker
         if (action.place === 'replacement') this.#pace(slot, action.why)
-        // A slot of a refused generation goes back to the one before.
+        // A slot of a refused generation returns to the generation before.
         if (action.place === 'current') slot.generation = worker.generation
         return
       }
@@ -417,31 +439,34 @@ export class Pool {
     }
   }
 
-  #spawn(slot: PoolSlot, action: SlotAction & { type: 'spawn' }): Worker {
+  #spawn(slot: WorkerSlot, action: SlotAction & { type: 'spawn' }): WorkerHandle {
     this.#workers++
     const generation = this.#generation(action.generation)
     const waits = generation.settings.lazy && !this.#isNeeded(slot, generation, action.place)
     const allowance = new WorkerAllowance(this.#context.nowMs(), this.#allowances.get(slot.slot))
     this.#allowances.set(slot.slot, allowance)
     const spec = { workerId: this.#workers, slot: slot.slot, generation, why: action.why, waits, allowance }
-    return new Worker(spec, this.#context, this.#workerHooks)
+    return new WorkerHandle(spec, this.#context, this.#workerActions)
   }
 
-  /** A canary has to prove that its application loads; and whoever has loaded it is replaced by one that has. */
-  #isNeeded({ current }: PoolSlot, generation: Generation, place: 'current' | 'replacement'): boolean {
+  /**
+   * A canary has to prove that its application loads. A worker that has loaded it is replaced by one that has loaded it
+   * too.
+   */
+  #isNeeded({ current }: WorkerSlot, generation: Generation, place: 'current' | 'replacement'): boolean {
     const { move, target } = this.target
     if (move.hold !== 'none' && generation === target) return true
     return place === 'replacement' && current !== null && current.life.phase !== 'waiting'
   }
 
-  #promote(slot: PoolSlot, why: string): void {
+  #promote(slot: WorkerSlot, why: string): void {
     const { current, replacement } = slot
     if (replacement === null) return
     const moves = replacement.generation !== slot.generation
     slot.current = replacement
     slot.replacement = null
     slot.generation = replacement.generation
-    // Who asks and dies before its next one is ready has died all the same.
+    // A worker that asked for its replacement and died before the replacement was ready counts as a death.
     if (moves || current !== null) slot.backOff = NO_BACK_OFF
     if (moves) slot.pace = NO_BACK_OFF
     if (current === null) return
@@ -449,15 +474,15 @@ export class Pool {
     this.#retire(current, why)
   }
 
-  /** From the start of the replacement on, whatever becomes of it. */
-  #pace(slot: PoolSlot, why: string): void {
+  /** The pace counts from the start of the replacement, whatever becomes of it. */
+  #pace(slot: WorkerSlot, why: string): void {
     const { current, replacement } = slot
     if (current === null || replacement?.generation !== slot.generation) return
     const nowMs = this.#context.nowMs()
     slot.pace = shortened(paceAfter(slot.pace, why, current.servedMs, nowMs), nowMs, this.#context.backOffShare)
   }
 
-  #giveUp(slot: PoolSlot, why: string): void {
+  #giveUp(slot: WorkerSlot, why: string): void {
     const { replacement } = slot
     if (replacement === null) return
     slot.replacement = null
@@ -465,17 +490,17 @@ export class Pool {
     this.#retire(replacement, why)
     if (why === 'link-deadline') {
       const { linkMs } = this.#context
-      this.#hooks.bootFailed(replacement.bootFailure(`a proxy did not link to the ready worker within ${linkMs} ms`))
+      this.#events.bootFailed(replacement.bootFailure(`a proxy did not link to the ready worker within ${linkMs} ms`))
     }
   }
 
-  #retire(worker: Worker, why: string): void {
+  #retire(worker: WorkerHandle, why: string): void {
     this.leaving.add(worker)
     this.apply(worker, { type: 'retire', why })
   }
 
-  /** Its slot is free for a successor, although it is not gone: nobody knows whether it will answer again. */
-  #vacate(worker: Worker): void {
+  /** Frees the slot for a successor although the worker has not ended: nobody knows whether it will ever respond. */
+  #vacate(worker: WorkerHandle): void {
     for (const slot of this.slots) {
       if (slot.current !== worker) continue
       slot.current = null
@@ -484,8 +509,8 @@ export class Pool {
     }
   }
 
-  /** Takes a reaped worker out of its place, and makes its slot wait if it died too soon. */
-  #forget(worker: Worker, signal: string | null, isAccident: boolean): void {
+  /** Takes a reaped worker out of its place. If it died too soon its slot waits before the next worker starts. */
+  #forget(worker: WorkerHandle, signal: string | null, isAccident: boolean): void {
     this.leaving.delete(worker)
     for (const slot of this.slots) {
       if (slot.slot === worker.address.slot && diedUnasked(worker.life)) slot.deaths++
@@ -498,7 +523,7 @@ export class Pool {
   }
 
   /** The harakiri of a healthy application is the request's fault, not the slot's. */
-  #backOffAfter({ life }: Worker, signal: string | null, isAccident: boolean, backOff: BackOff): BackOff {
+  #backOffAfter({ life }: WorkerHandle, signal: string | null, isAccident: boolean, backOff: BackOff): BackOff {
     if (!diedUnasked(life) || life.why === 'harakiri') return NO_BACK_OFF
     const servedMs = life.readyMs === null ? null : life.sinceMs - life.readyMs
     const isKilled = isAccident || endOf(life, signal) === 'killed' || life.why === OUT_OF_MEMORY
@@ -506,7 +531,7 @@ export class Pool {
     return shortened(after(backOff, servedMs, life.sinceMs), life.sinceMs, this.#context.backOffShare)
   }
 
-  #takeOut(worker: Worker): void {
+  #takeOut(worker: WorkerHandle): void {
     const { workerId } = worker.address
     for (const proxyId of this.#proxies.takeOut(workerId, worker.generation.settings.wsMercyMs)) {
       worker.left.set(proxyId, { requests: true, tunnels: false })
@@ -514,21 +539,21 @@ export class Pool {
     if (worker.left.size === 0) this.#context.put({ type: 'worker', worker, event: { type: 'drained' } })
   }
 
-  #settle(worker: Worker): void {
+  #settle(worker: WorkerHandle): void {
     if (worker.left.size === 0) return this.apply(worker, { type: 'drained' })
     const isAnswered = [...worker.left.values()].every(({ requests }) => !requests)
-    // A worker that stays for tunnels alone may have lost the last of them.
+    // A worker that lingers for its tunnels may have lost the last of them.
     this.apply(worker, { type: isAnswered ? 'answered' : 'tick' })
   }
 
-  /** One at most stays for the tunnels of a slot: else each reload could leave one more process behind. */
-  #hurryOthers(worker: Worker): void {
+  /** One worker per slot may linger for its tunnels; otherwise each reload could leave one more process behind. */
+  #hurryOthers(worker: WorkerHandle): void {
     for (const other of this.leaving) {
       if (other !== worker && other.address.slot === worker.address.slot) this.apply(other, { type: 'hurry' })
     }
   }
 
-  /** Generations are known by those who use them: the target's two, and the slots' own. */
+  /** A generation is known by its users: the target knows two, and each slot its own. */
   #generation(number: number): Generation {
     const known = [this.target.base, this.target.target, ...this.slots.map(slot => slot.generation)]
     return known.find(generation => generation.number === number)!
@@ -541,7 +566,7 @@ function earliest(times: (number | null)[]): number | null {
   return known.length === 0 ? null : Math.min(...known)
 }
 
-function streamLimits({ generation }: Worker): StreamLimits {
+function streamLimits({ generation }: WorkerHandle): StreamLimits {
   const { streamAfterMs: afterMs, streamMercyMs: mercyMs } = generation.settings
   return { afterMs, mercyMs }
 }

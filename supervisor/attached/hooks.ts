@@ -1,6 +1,7 @@
 /**
- * The hooks of the INI: commands that are run once, one after the other, at a point of the master's life. Owned by `master.ts`.
- * Must stay true: every command has a deadline, and `close` ends all of them; a hook that fails says so in the log, with its last lines.
+ * The hooks of the INI: commands that are run once, one after the other, at a point of the master's life. Must stay
+ * true: every command has a deadline, and `close` ends all of them; a hook that fails says so in the log, with its last
+ * lines.
  */
 
 import { EXIT, Failure } from '../../kit/ground/failure.js'
@@ -22,7 +23,7 @@ export class HookFailure extends Failure {
   }
 }
 
-/** What a hook runs with. `settings`: those that it belongs to. */
+/** A run of one hook. `settings`: those of the hook's generation. */
 export interface HookRun {
   name: HookName
   commands: readonly string[]
@@ -44,7 +45,7 @@ export class Hooks {
     return this.#running.size === 0
   }
 
-  /** Runs them in their order; rejects with a HookFailure at the first that fails. */
+  /** Runs the commands in their order; rejects with a HookFailure at the first that fails. */
   async run({ name, commands, settings, timeoutMs }: HookRun): Promise<void> {
     for (const command of commands) {
       if (this.#isClosed) throw new HookFailure(`${name}: ${command}: the master stops`, [])
@@ -52,7 +53,7 @@ export class Hooks {
     }
   }
 
-  /** The same, where nobody waits for it: a failure is in the log; `done` comes in any case. */
+  /** The same without a caller that waits: a failure is in the log; `done` is called in any case. */
   start(run: HookRun, done: () => void = () => {}): void {
     this.run(run)
       .catch((error: unknown) => {
@@ -61,7 +62,7 @@ export class Hooks {
       .then(done)
   }
 
-  /** Ends those that run; none is started any more. */
+  /** Ends running hooks; no hook starts any more. */
   close(): void {
     this.#isClosed = true
     for (const command of this.#running) command.signal('SIGKILL')

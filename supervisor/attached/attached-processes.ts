@@ -1,6 +1,6 @@
 /**
- * What runs beside the workers as long as the master does: daemons and cron jobs; and the end of it all. Owned by `process-tree.ts`.
- * Must stay true: of each daemon there is one at most, across reloads; at the end nothing is left when `end` says so.
+ * What runs beside the workers as long as the master does: daemons and cron jobs; and the end of it all. Must stay
+ * true: of each daemon there is one at most, across reloads; at the end nothing is left when `end` says so.
  */
 
 import { isDeepStrictEqual } from 'node:util'
@@ -11,14 +11,14 @@ import { CronJobs } from './cron-jobs.js'
 import { Daemon } from './daemon.js'
 import type { CommandEvent } from './shell-command.js'
 
-/** All of them. */
-export class Companions {
+/** All attached processes of a master. */
+export class AttachedProcesses {
   readonly #context: MasterContext<CommandEvent>
   readonly #crons: CronJobs
   #settings: Settings
   #daemons: Daemon[] = []
   #isEnding = false
-  /** Those that a reload took away, or replaced: their successors wait for them. */
+  /** Daemons that a reload removed or replaced: their successors wait for them. */
   #leaving: Daemon[] = []
 
   constructor(settings: Settings, context: MasterContext<CommandEvent>) {

@@ -1,8 +1,8 @@
 /**
- * The cron jobs of the INI: starts each when it is due, and ends those that run too long. Owned by `companions.ts`.
- * Runs are due by the wall clock, which may be set: it is looked at once a minute, and when it was set (`clock-watch.ts`). As cron(8) has it, what was jumped
- * over is made good once, at once, and what comes a second time is not run again; a step of more than three hours is a correction: from then on the new time
- * counts. How long a run may take is measured by the clock that only goes forward.
+ * The cron jobs of the INI: starts each when it is due, and ends those that run too long. Runs are due by the wall
+ * clock, which may be set: it is looked at once a minute, and when it was set (`clock-watch.ts`). As in cron(8), a
+ * skipped run is made good once, at once, and a repeated time starts no second run. A step of more than three hours is
+ * a correction: from then on the new time counts. The monotonic clock measures how long a run takes.
  */
 
 import { isDeepStrictEqual } from 'node:util'
@@ -17,9 +17,9 @@ interface Job {
   spec: CronSpec
   /** Epoch milliseconds; null: never. */
   nextMs: number | null
-  /** When `nextMs` was found. */
+  /** When `nextMs` was computed. */
   foundMs: number
-  /** When its last run was due to begin, by the clock that only goes forward; null: it has not run. */
+  /** When its last run was due to begin, by the monotonic clock; null: it has not run. */
   ranMs: number | null
 }
 
@@ -41,7 +41,7 @@ export class CronJobs {
     this.#wallMs = wallMs
   }
 
-  /** From now on these jobs; those that stay keep their next time. */
+  /** From now on these jobs. Unchanged jobs keep their next time. */
   apply({ cron, cronHarakiriMs }: Pick<Settings, 'cron' | 'cronHarakiriMs'>): void {
     const before = this.#jobs
     this.#harakiriMs = cronHarakiriMs
@@ -52,7 +52,7 @@ export class CronJobs {
     return this.#runs.size === 0
   }
 
-  /** Starts what is due; returns when to look again. */
+  /** Starts jobs that are due; returns when to look again. */
   check(): number | null {
     const wallMs = this.#wallMs()
     const nowMs = this.#context.nowMs()
@@ -66,7 +66,7 @@ export class CronJobs {
     return times.length === 0 ? null : Math.min(...times)
   }
 
-  /** Nothing is started any more, and what runs gets SIGTERM, and SIGKILL after `mercyMs`. */
+  /** No job starts any more. Running ones get SIGTERM, and SIGKILL after `mercyMs`. */
   stop(mercyMs: number): void {
     this.#jobs = []
     for (const run of this.#runs) run.stop('SIGTERM', 'stop', this.#context.nowMs() + mercyMs)
@@ -101,7 +101,7 @@ function newJob(spec: CronSpec, wallMs: number): Job {
   return { spec, nextMs: nextRun(spec.times, wallMs), foundMs: wallMs, ranMs: null }
 }
 
-/** The clock was set back, to before the last time that it was planned. */
+/** The clock was set back, to before the last time at which the job was planned. */
 function planAgain(job: Job, wallMs: number, nowMs: number): void {
   const { times } = job.spec
   const isCorrection = job.foundMs - wallMs > CORRECTION_MS
@@ -140,7 +140,7 @@ class CronRun implements CommandOwner {
     this.#command = new ShellCommand({ name, command, ...place() }, context, onEnd, onStart)
   }
 
-  /** Kills it past its deadline; returns that. */
+  /** Kills the run after its deadline; returns the deadline. */
   check(nowMs: number): number | null {
     if (this.#deadlineMs !== null && nowMs >= this.#deadlineMs) {
       this.stop('SIGKILL', this.#why === 'by-itself' ? 'cron-harakiri' : this.#why, null)

@@ -1,5 +1,5 @@
 /**
- * One attached daemon: keeps one run of its command alive until it is stopped. Executes what `daemon-phase.ts` decides; owned by `companions.ts`.
+ * One attached daemon: keeps one run of its command alive until it is stopped. Executes what `daemon-phase.ts` decides.
  */
 
 import type { DaemonSpec } from '../../kit/options/values/value-types.js'

@@ -1,6 +1,6 @@
 /**
  * A worker as the master sees it: one process, one life, never used again. Executes the effects that `worker-phase.ts`
- * decides; owned by `pool.ts`. What runs inside the process is `app/host/`.
+ * decides. The code inside the process is `app/host/`.
  */
 
 import { dirname, join } from 'node:path'
@@ -51,16 +51,19 @@ import {
 } from './worker-life.js'
 import { stepWorker } from './worker-phase.js'
 
-/** What workers tell the master. */
+/** Events of workers in the queue of the master. */
 export type WorkersEvent =
   | PlainEvent
-  | { type: 'worker'; worker: Worker; event: WorkerEvent }
-  | { type: 'worker-message'; worker: Worker; message: WorkerToMaster }
-  | { type: 'worker-exit'; worker: Worker; end: ChildEnd }
-  /** One that was given up has ended after all. */
-  | { type: 'worker-ended'; worker: Worker; code: number | null; signal: string | null }
+  | { type: 'worker'; worker: WorkerHandle; event: WorkerEvent }
+  | { type: 'worker-message'; worker: WorkerHandle; message: WorkerToMaster }
+  | { type: 'worker-exit'; worker: WorkerHandle; end: ChildEnd }
+  /** A worker that was given up has ended after all. */
+  | { type: 'worker-ended'; worker: WorkerHandle; code: number | null; signal: string | null }
 
-/** How a child ended. `error`: it could not even be started. `stays`: it was given up, and why its process is there still. */
+/**
+ * How a child ended. `error`: the child could not be started. `stays`: the child was given up, and the reason why its
+ * process still exists.
+ */
 export interface ChildEnd {
   code: number | null
   signal: string | null
@@ -74,37 +77,39 @@ export interface WorkerSpec {
   slot: number
   generation: Generation
   why: string
-  /** It loads its application when it is needed (`lazy`). */
+  /** The worker loads its application on demand (`lazy`). */
   waits: boolean
   allowance: WorkerAllowance
 }
 
-/** What a life's effects do to the rest of the tree. */
-export interface WorkerHooks {
-  announce(worker: Worker): void
-  takeOut(worker: Worker): void
-  closeTunnels(worker: Worker): void
-  withdraw(worker: Worker, end: WorkerEnd): void
-  fold(worker: Worker): void
-  /** Its process has ended, or it was given up: what it has started may be left. `startTicks`: of that process. */
-  reaped(worker: Worker, pid: number, startTicks: string | null): void
-  /** Where it leaves a heap snapshot, null: nowhere. */
-  snapshotPath(worker: Worker): string | null | Promise<string | null>
+/** Effects of a worker's life on the rest of the tree. */
+export interface WorkerActions {
+  announce(worker: WorkerHandle): void
+  takeOut(worker: WorkerHandle): void
+  closeTunnels(worker: WorkerHandle): void
+  withdraw(worker: WorkerHandle, end: WorkerEnd): void
+  accumulate(worker: WorkerHandle): void
+  /**
+   * The process has ended, or was given up, and processes that it started may be left. `startTicks`: of that process.
+   */
+  reaped(worker: WorkerHandle, pid: number, startTicks: string | null): void
+  /** The path for a heap snapshot of the worker; null: it writes none. */
+  snapshotPath(worker: WorkerHandle): string | null | Promise<string | null>
 }
 
-/** What a proxy still has in flight at a worker that retires. */
+/** Work that a proxy still has in flight at a retiring worker. */
 export interface WorkerLeft {
   requests: boolean
   tunnels: boolean
 }
 
-/** Why a worker never became ready, or did not stay, with the lines that explain it. */
+/** Why a worker did not become ready, or did not stay, with the lines that explain it. */
 export interface BootFailure {
   slot: number
   generation: number
   reason: string
   lines: string[]
-  /** They are what it wrote to standard error, and so in the log already. */
+  /** The worker wrote the lines to standard error, so the log has them already. */
   arePrinted: boolean
 }
 
@@ -112,19 +117,19 @@ export interface BootFailure {
 const SOCKET_MODE = 0o660
 
 const MOST_STACK_LINES = 30
-/** How long one may be without a socket: its application may have closed its server only to listen again. */
+/** How long a worker may be without a socket: its application may close its server and listen again. */
 export const SOCKET_PATIENCE_MS = 1000
-/** Between two looks at the sockets of one that lacks some: it may listen for a moment only. */
+/** Between two looks at the sockets of a worker that lacks one: it may listen again in a moment. */
 const SOCKET_LOOK_MS = 100
 
-/** How long the end of a worker that never became ready waits for a look at its release. */
+/** How long the end of a worker that did not become ready waits for the look at its release. */
 const RELEASE_LOOK_MS = 3000
-/** What Node, and whoever opens a file, says where one is not there. */
+/** Messages of Node, and of open(2), for a file that does not exist. */
 const MISSES = /Cannot find (module|package)|\b(ERR_)?MODULE_NOT_FOUND\b|\b(ENOENT|ENOTDIR|EACCES)\b|no such file/i
-/** One for all workers of a generation. */
+/** One look for all workers of a generation. */
 const releaseLooks = new WeakMap<Generation, Promise<StartObstacle | null>>()
 
-/** Null: it is there, or has not been seen in time, and the worker's own reason is told. */
+/** Null: the release exists, or the look took too long; the worker's own reason is logged then. */
 function seeRelease(generation: Generation, { tasks }: MasterContext): Promise<StartObstacle | null> {
   const { number, settings, release } = generation
   const options = { credentials: settings.credentials, what: 'cannot look for the release', withinMs: RELEASE_LOOK_MS }
@@ -137,17 +142,21 @@ function seeRelease(generation: Generation, { tasks }: MasterContext): Promise<S
   releaseLooks.set(generation, look)
   return look
 }
-/** How long the server on PORT is waited for when another one has listened; where it is known to come late, half of the time for the start. */
+/**
+ * How long a worker waits for its server on PORT after another server has listened. A server that is known to listen
+ * late gets half of the start deadline.
+ */
 const PORT_MS = 2000
 
-/** Of one that never said what it waits for (`app/host/application/boot-remarks.ts`). */
+/** The reason of a worker that has never said what it waits for (`app/host/application/boot-remarks.ts`). */
 const SILENT =
   'it has said nothing: its process is still being started, or the application blocks its event loop while it loads'
 
 /**
- * Above what the host says: metrics once a second, in as many messages as they need, and now and then an event. At once: one message of the longest, and
- * the small ones around it. `work` is that of their metrics (`MetricsStore.update`): a worker with the most series that are kept, 10,000, may tell all of them once a
- * second. At some 6 µs for each unit a worker has 10 % of a core of the master at most.
+ * More than `app/host/` sends: metrics once a second, in as many messages as they need, and a rare event. At once: one
+ * message of the greatest length, and the small ones beside it. `work` is the work of their metrics
+ * (`MetricsStore.update`): a worker with the most series that are kept, 10,000, may send all of them once a second. One
+ * unit costs some 6 µs, so a worker takes 10 % of a core of the master at most.
  */
 const PACE = {
   messagesPerSecond: 50,
@@ -157,14 +166,16 @@ const PACE = {
   work: { atOnce: 40_000, perSecond: 16_000 },
 }
 
-/** Events of one worker in the log, and their bytes as JSON, in which a character takes six at most. */
+/** Log events of one worker, and their bytes as JSON. A character takes six bytes at most. */
 const EVENT_RATE = { atOnce: 20, perSecond: 1 }
 const EVENT_BYTES = { atOnce: 32 * 1024, perSecond: 2048 }
 
-/** Of all workers of this process. */
+/** For all workers of this process. */
 const TURNS = new ChannelTurns()
 
-/** What a worker may still say. It belongs to the slot: a worker that dies and comes back goes on with what it had left. */
+/**
+ * What a worker may still send. The allowance belongs to the slot: the next worker of the slot continues with the rest.
+ */
 export class WorkerAllowance {
   readonly channel: ChannelBudget
   readonly events: TokenBucket
@@ -177,55 +188,57 @@ export class WorkerAllowance {
   }
 }
 
-/** What a worker did that the master had to kill for it. */
+/** Why the master had to kill a worker, by cause. */
 const DEEDS: Record<string, string> = {
   harakiri: 'blocked its loop past harakiri',
   [LINK_BROKEN]: 'broke the protocol of its link',
 }
 
-/** One life. */
-export class Worker {
+/** One life of a worker. */
+export class WorkerHandle {
   readonly address: WorkerAddress
   readonly generation: Generation
-  /** Proxies that have it in rotation, and what those have left that have not yet answered that it is drained. */
+  /**
+   * `linkedBy`: proxies that have the worker in rotation. `left`, per proxy: work still open on this retiring worker.
+   */
   readonly linkedBy = new Set<number>()
   readonly left = new Map<number, WorkerLeft>()
-  /** It was given up, and why its process is there still; null: it was not, or the process has ended. */
+  /** Why the process of a worker that was given up still exists; null: not given up, or ended. */
   stays: string | null = null
-  /** The last word about its event loop: the share of the time that it works. A blocked one says nothing more. */
+  /** The last report on its event loop: the busy share of the time. A blocked worker reports nothing. */
   utilization: { share: number; atMs: number } | null = null
   readonly #context: MasterContext<WorkersEvent>
-  readonly #hooks: WorkerHooks
+  readonly #actions: WorkerActions
   readonly #child: Child
   #life: WorkerLife
   #loadFailure: { reason: string; stack: string } | null = null
-  /** Its release is gone. */
+  /** Why its release cannot be used any more. */
   #lost: StartObstacle | null = null
   #probe: ReadyProbe | null = null
-  /** What it says that it waits for before it can listen. */
+  /** What the worker waits for before it listens, by its own report. */
   #awaited = SILENT
-  /** How it ended, and by which signal. */
+  /** How the worker ended, and by which signal. */
   #end = ''
   #signal: string | null = null
-  /** Since when one of its sockets has been missing, as far as anybody has looked. */
+  /** Since when one of its sockets has been missing, as far as a look has shown. */
   #socketsLost: { sinceMs: number; nextLookMs: number } | null = null
   #isLooking = false
   readonly #allowance: WorkerAllowance
   #hasTalkedTooMuch = false
-  /** What it did against the protocol of its link. */
+  /** How it broke the protocol of its link. */
   #breach: string | null = null
   readonly #portWord = new PortWord()
-  /** It was told to wait, and has not said so yet. */
+  /** The worker was told to wait, and has not confirmed it yet. */
   #mayWait: boolean
-  /** It is to be replaced, why, and since when. */
+  /** Why and since when the worker is to be replaced. */
   #recycle: { why: string; sinceMs: number } | null = null
 
-  constructor(spec: WorkerSpec, context: MasterContext<WorkersEvent>, hooks: WorkerHooks) {
+  constructor(spec: WorkerSpec, context: MasterContext<WorkersEvent>, actions: WorkerActions) {
     const { workerId, slot, generation, why, waits, allowance } = spec
     const { settings } = generation
     this.#allowance = allowance
     this.#context = context
-    this.#hooks = hooks
+    this.#actions = actions
     this.#mayWait = waits
     this.generation = generation
     this.#life = newWorkerLife(context.nowMs(), settings.workerStartTimeoutMs, why)
@@ -251,45 +264,45 @@ export class Worker {
     return this.#life.phase === 'gone' ? null : this.#child.pid
   }
 
-  /** Under which the metrics of this life are kept. */
+  /** The key of the metrics of this life. */
   get sourceId(): string {
     return `worker-${this.address.workerId}`
   }
 
-  /** What the slots need to know of it; its links are for the owner to say. */
+  /** The worker as `slots.ts` sees it. The owner knows the links. */
   view(links: Pick<SlotWorker, 'linked' | 'lackedSinceMs'>): SlotWorker {
     const { phase, sinceMs } = this.#life
     const { workerId, generation } = this.address
     return { workerId, generation, phase, sinceMs, ...links, recycle: this.age().why }
   }
 
-  /** It is to be replaced, and why: it asked for it, or a limit was passed. `age` says when. */
+  /** Why the worker is to be replaced: it asked for it, or a limit was passed. `age` says when. */
   get recycle(): string | null {
     return this.#recycle?.why ?? null
   }
 
-  /** The first reason counts, but a person's is before the others. */
+  /** The first reason counts, but an operator's order replaces any other reason. */
   askForNext(why: string): void {
     if (this.#recycle === null || isOrdered(why)) this.#recycle = { why, sinceMs: this.#context.nowMs() }
   }
 
-  /** It stays. */
+  /** Cancels the replacement. */
   keep(): void {
     this.#recycle = null
   }
 
-  /** How long it has served, or had when it asked for its replacement. */
+  /** How long the worker has served, or had served when it asked for its replacement. */
   get servedMs(): number {
     return (this.#recycle?.sinceMs ?? this.#context.nowMs()) - (this.#life.readyMs ?? 0)
   }
 
-  /** Whether it has lived long enough. */
+  /** Whether the worker has reached a limit of its age. */
   age(): RecycleVerdict {
     const ageMs = this.#context.nowMs() - this.#life.startedMs
     return judgeAge({ slot: this.address.slot, ageMs, asked: this.recycle }, this.generation.settings)
   }
 
-  /** Lets one event happen to it. */
+  /** Applies one event to the life. */
   apply(event: WorkerEvent): void {
     const { workerStartTimeoutMs: startMs, workerReloadMercyMs: mercyMs } = this.generation.settings
     const { wsMercyMs: tunnelMercyMs, harakiriGracefulTimeoutMs: gracefulMs } = this.generation.settings
@@ -303,11 +316,11 @@ export class Worker {
     for (const effect of effects) this.#execute(effect)
   }
 
-  /** Takes in a message of the child. */
+  /** Handles a message of the child. */
   take(message: WorkerToMaster): void {
     switch (message.type) {
       case 'waiting':
-        // Said by one that was not told to, it would end a deadline that is meant for it.
+        // Without this check a worker could end its start deadline by a message that nobody asked for.
         if (this.#mayWait) this.apply(message)
         this.#mayWait = false
         return
@@ -337,7 +350,7 @@ export class Worker {
     }
   }
 
-  /** The child is gone: nothing of it stays but its figures, and where it was given up its process. */
+  /** The child has ended. Its figures remain; if it was given up, so does its process. */
   exit({ code, signal, error, stays }: ChildEnd): void {
     this.#signal = signal
     this.stays = stays
@@ -346,19 +359,19 @@ export class Worker {
     if (this.#life.readyMs === null) this.#explainEnd(error)
     const isOutOfMemory = signal === 'SIGKILL' && this.#context.oomKills.areRecent
     this.apply({ type: 'exit', code, signal, isOutOfMemory, isNotStarted, stays })
-    if (stays !== null) this.#hooks.reaped(this, this.address.pid, this.#child.startTicks)
+    if (stays !== null) this.#actions.reaped(this, this.address.pid, this.#child.startTicks)
     const { socketPath, linkPath, tunnelPath } = this.address
     const paths = [socketPath, linkPath, tunnelPath, watchdogPathOf(linkPath)]
     removeWorkerNames(paths, this.generation.settings.credentials)
   }
 
-  /** It was given up, and has ended now. */
+  /** The worker was given up before, and has ended now. */
   endedLate(code: number | null, signal: string | null): void {
     this.stays = null
     this.#report('worker-exit', { code: code ?? undefined, signal: signal ?? undefined, why: this.#life.why })
   }
 
-  /** Why it never became ready; `reason` is what the master found where the worker itself gave none. */
+  /** Why the worker did not become ready. `reason`: found by the master, for a worker that gave no reason itself. */
   bootFailure(reason = 'worker failed'): BootFailure {
     const { slot, generation } = this.address
     const stack = this.#loadFailure?.stack.trimEnd() ?? ''
@@ -367,18 +380,18 @@ export class Worker {
     return { slot, generation, reason: this.#loadFailure?.reason ?? reason, lines, arePrinted }
   }
 
-  /** It died by itself: nobody asked, killed or condemned it. */
+  /** The worker died by itself: nobody ordered its end or killed it. */
   get hasCrashed(): boolean {
     return this.#life.phase === 'gone' && endOf(this.#life, this.#signal) === 'crashed'
   }
 
-  /** Why it did not stay: `when` follows how it ended. */
+  /** Why the worker did not stay. `when` is appended to how it ended. */
   deathFailure(when: string): BootFailure {
     const how = this.#breach === null ? '' : `: ${this.#breach}`
     return this.judgement(`worker ${DEEDS[this.#life.why] ?? this.#end} ${when}${how}`)
   }
 
-  /** Looks whether its sockets are there, and asks for its replacement where one has been missing for `SOCKET_PATIENCE_MS`, for as long as it is. */
+  /** Looks for its sockets. Asks for a replacement while one has been missing for `SOCKET_PATIENCE_MS`. */
   lookForSockets(): void {
     if (this.#isLooking) return
     const nowMs = this.#context.nowMs()
@@ -393,7 +406,9 @@ export class Worker {
     })
   }
 
-  /** Found by a look that began at `beganMs`: what it misses was missing at its end, or a little before. */
+  /**
+   * The result of a look that began at `beganMs`: a missing socket was missing at the end of the look, or just before.
+   */
   #noteSockets(areAll: boolean, beganMs: number): void {
     const nowMs = this.#context.nowMs()
     const sinceMs = areAll ? null : (this.#socketsLost?.sinceMs ?? nowMs)
@@ -402,7 +417,7 @@ export class Worker {
     if (sinceMs !== null && beganMs - sinceMs >= SOCKET_PATIENCE_MS) this.askForNext(SOCKET_GONE)
   }
 
-  /** When to look for them again, null: when anybody's are looked for. */
+  /** The time of the next look of its own; null: at the next look for all workers. */
   get socketLookMs(): number | null {
     return this.recycle === null && this.#life.phase === 'ready' && !this.#isLooking
       ? (this.#socketsLost?.nextLookMs ?? null)
@@ -410,8 +425,9 @@ export class Worker {
   }
 
   /**
-   * Where it does not, none of its sockets is missed: without their folder its successor would have no place either. Else a socket that is gone says that its
-   * application has closed its server, or that somebody has removed it: whoever connects from now on, such as another proxy, does not find it.
+   * False: no socket of this worker counts as missing, because a successor would find no folder for its sockets either.
+   * True: a missing socket means that the application has closed its server, or that somebody has removed the socket.
+   * Whoever connects from now on, such as another proxy, does not find it.
    */
   get #hasPlace(): boolean {
     return this.#life.phase === 'ready' && !isGone(dirname(this.address.socketPath))
@@ -422,13 +438,13 @@ export class Worker {
     this.#report('worker-broke-link', { why })
   }
 
-  /** A failure of it that others found, with its own last lines. */
+  /** A failure of this worker that others found, with the last lines of the worker. */
   judgement(reason: string): BootFailure {
     const { slot, generation } = this.address
     return { slot, generation, reason, lines: this.#child.errorLines(), arePrinted: true }
   }
 
-  /** Its application listens; with `ready-check` that is not all. */
+  /** The application listens; with `ready-check` the worker is not ready yet. */
   #listens(bootMs: number): void {
     const { readyCheck, credentials } = this.generation.settings
     if (readyCheck === null) return this.apply({ type: 'ready', bootMs })
@@ -444,7 +460,7 @@ export class Worker {
     })
   }
 
-  /** Why it never became ready: what it said itself, unless its release is gone. */
+  /** Why the worker did not become ready: its own reason, unless its release is gone. */
   #explainEnd(error: string | null): void {
     const word =
       error === null ? { said: this.#lastWords(), by: 'worker' as const } : { said: error, by: 'system' as const }
@@ -461,7 +477,10 @@ export class Worker {
     else this.#report('release-gone', { why, remedy })
   }
 
-  /** Of a worker that never became ready. Another process looks, in folders of the service's user: where it would find nothing, the end is told at once. Never rejects. */
+  /**
+   * For a worker that did not become ready. Another process looks into folders of the service's user. If there is
+   * nothing to find, the end is reported at once. Never rejects.
+   */
   async #lookForRelease({ signal, error }: ChildEnd): Promise<void> {
     if (this.#life.readyMs !== null || signal !== null) return
     if (error === null && !MISSES.test(this.#lastWords())) return
@@ -512,7 +531,7 @@ export class Worker {
         },
         started,
         slowed: () => this.#talksTooMuch(),
-        reaped: pid => this.#hooks.reaped(this, pid, this.#child.startTicks),
+        reaped: pid => this.#actions.reaped(this, pid, this.#child.startTicks),
         exit: (code, signal, error, stays) => {
           const end = { code, signal, error, stays }
           exitTold = this.#lookForRelease(end).then(() => put({ type: 'worker-exit', worker: this, end }))
@@ -551,13 +570,13 @@ export class Worker {
   #execute(effect: WorkerEffect): void {
     switch (effect.type) {
       case 'announce':
-        return this.#hooks.announce(this)
+        return this.#actions.announce(this)
       case 'take-out':
-        return this.#hooks.takeOut(this)
+        return this.#actions.takeOut(this)
       case 'close-tunnels':
-        return this.#hooks.closeTunnels(this)
+        return this.#actions.closeTunnels(this)
       case 'withdraw':
-        return this.#hooks.withdraw(this, effect.end)
+        return this.#actions.withdraw(this, effect.end)
       case 'send-load':
         return this.#send({ type: 'load' })
       case 'send-farewell':
@@ -570,10 +589,10 @@ export class Worker {
         return this.#endTracers()
       case 'give-up':
         return this.#child.giveUp()
-      case 'fold':
-        return this.#hooks.fold(this)
+      case 'accumulate':
+        return this.#actions.accumulate(this)
       case 'report':
-        // Of a process that never was there is nothing else to say.
+        // There was never a process, so there is nothing else to report.
         if (this.#child.pid === null) return
         return this.#report(effect.event, effect.fields)
     }
@@ -589,13 +608,16 @@ export class Worker {
     })
   }
 
-  /** Whether the INI has something by which a worker may ask to be replaced. */
+  /** Whether the INI has an option by which a worker may ask to be replaced. */
   #mayAskFor(reason: (WorkerToMaster & { type: 'recycle' })['reason']): boolean {
     const { maxRequests, clusterWorker } = this.generation.settings
     return reason === 'max-requests' ? maxRequests > 0 : clusterWorker
   }
 
-  /** What it tells for the log: a worker that tells without end must not push the master's own lines out of it. */
+  /**
+   * An event of the worker for the log. A worker that sends events without end must not push the master's own lines out
+   * of the log.
+   */
   #tell(event: string, fields: ToldFields): void {
     const { events, eventBytes } = this.#allowance
     const nowMs = this.#context.nowMs()
@@ -604,15 +626,15 @@ export class Worker {
     this.#report(event, fields)
   }
 
-  /** Said once in its life. */
+  /** Logged once in its life. */
   #talksTooMuch(): void {
     if (!this.#hasTalkedTooMuch) this.#report('worker-talks-too-much', {})
     this.#hasTalkedTooMuch = true
   }
 
-  /** Where its snapshot goes may come late: its time to end goes on meanwhile. */
+  /** The path of the snapshot may come late; the mercy of the worker runs meanwhile. */
   #sendStop(mercyMs: number): void {
-    const snapshotPath = this.#hooks.snapshotPath(this)
+    const snapshotPath = this.#actions.snapshotPath(this)
     if (snapshotPath === null || typeof snapshotPath === 'string')
       return this.#send({ type: 'stop', mercyMs, snapshotPath })
     const sinceMs = this.#context.nowMs()
@@ -628,7 +650,7 @@ export class Worker {
 
   #report(event: string, fields: Parameters<MasterContext['log']>[1]): void {
     const { slot, pid, generation } = this.address
-    // Fields that a worker tells never take the place of these.
+    // Fields that a worker sends never replace these.
     const identity = { slot, pid: pid || undefined, generation }
     this.#context.log(event, { ...identity, ...fields, ...identity })
   }
