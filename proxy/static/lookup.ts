@@ -112,7 +112,12 @@ interface Seen {
   opened: OpenedFile
 }
 
-async function variantsOf(place: Place, original: OpenedFile, question: Question, rules: LookupRules): Promise<Variants> {
+async function variantsOf(
+  place: Place,
+  original: OpenedFile,
+  question: Question,
+  rules: LookupRules,
+): Promise<Variants> {
   const seen: Seen[] = []
   try {
     await openSiblings(place, original.version, rules, seen)
