@@ -112,7 +112,7 @@ http.createServer((request, response) => {
     async proof(t, _site, running) {
       t.match(await ask(running.url, '/begin'), { status: 200, body: 'first' })
       await until('the one on PORT has taken over', async () => (await ask(running.url, '/')).body === 'late')
-      t.match(running.out(), /site-late .*site=3001 before=:::3000 remedy="app-port = 3001/)
+      await running.seen(/site-late .*site=3001 before=:::3000 remedy="app-port = 3001/)
     },
   },
   'opens its metrics port first, and its site once that has long been the site': {
