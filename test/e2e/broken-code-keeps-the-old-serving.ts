@@ -64,9 +64,9 @@ for (const [title, app, told, deadline = ''] of broken) {
     site.writeApp(release('new'))
     t.match(await site.run('reload', site.ini), { code: 0, out: /^reloaded$/m, err: '' })
     t.match(await ask(running.url, '/'), { status: 200, body: /^new / }, 'a good one works afterwards')
-    const replies = await client.stop()
-    t.same(failuresAmong(replies), [], 'nobody noticed')
-    t.ok(replies.length > 50, `there were requests: ${replies.length}`)
+    // A fast machine is done with all of the above before so many have come.
+    await until('there were requests', () => client.replies.length > 50)
+    t.same(failuresAmong(await client.stop()), [], 'nobody noticed')
     t.match(await site.end(running), { code: 0 })
   })
 }
