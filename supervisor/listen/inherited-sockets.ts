@@ -57,13 +57,19 @@ export function unixPathOf(fd: number, table: () => string = readUnixTable): str
   return findUnixPath(table(), inode)
 }
 
-/** Looks a socket up in the text of `/proc/net/unix`: `Num RefCount Protocol Flags Type St Inode Path`. */
+/**
+ * Looks a socket up in the text of `/proc/net/unix`: `Num RefCount Protocol Flags Type St Inode Path`. The kernel does
+ * not escape paths. Any user may bind one with a line feed in it, and a forged row behind it. Throws if two rows have
+ * the number.
+ */
 export function findUnixPath(table: string, inode: string): string | null {
-  for (const line of table.split('\n')) {
-    const match = /^\S+: \S+ \S+ \S+ \S+ \S+ +(\d+) (\/.*)$/.exec(line)
-    if (match?.[1] === inode) return match[2] ?? null
-  }
-  return null
+  const rows = table.split('\n').flatMap(line => {
+    const [, number, path] = /^\S+: \S+ \S+ \S+ \S+ \S+ +(\d+)(?: (.*))?$/.exec(line) ?? []
+    return number === inode ? [path ?? ''] : []
+  })
+  if (rows.length > 1) throw new Error(`/proc/net/unix has two sockets of the number ${inode}`)
+  const [path = ''] = rows
+  return path.startsWith('/') ? path : null
 }
 
 function readUnixTable(): string {
