@@ -69,7 +69,7 @@ const LENGTH_BYTES = 4
  * nothing honest has many (`json-bounds.ts`).
  */
 const NUMERAL_COST = 10
-/** What one end lets wait for a reader that does not read: it breaks the line then. */
+/** Bytes that one end keeps for a reader that does not read: past that it breaks the channel. */
 const MOST_WAITING_BYTES = 64 * 1024 * 1024
 const FIRST_ROOM_BYTES = 4096
 

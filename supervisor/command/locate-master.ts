@@ -18,8 +18,8 @@ import { MASTER_NAME } from '../host/process-names.js'
 import { commandOf, userOf } from '../host/process-presence.js'
 import { controlPathOf } from '../run-folder/run-folder.js'
 import { claimHolder } from '../run-folder/run-folder-claim.js'
+import { userName } from '../user/account-names.js'
 import { namesIn } from '../user/folder-names.js'
-import { userName } from '../user/guarded-path.js'
 
 /**
  * Whom to look for. `runDir` null: the settings cannot be read, only the INI's path is known. `serviceUid`: its `uid`.

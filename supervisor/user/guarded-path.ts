@@ -20,11 +20,12 @@
  * except how root reads the INI that says so.
  */
 
-import { lstatSync, readFileSync, readlinkSync, type Stats } from 'node:fs'
+import { lstatSync, readlinkSync, type Stats } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { codeOf, Failure } from '../../kit/ground/failure.js'
-import { accountName, findCredentials } from './accounts.js'
+import { groupName, passwdText, userName } from './account-names.js'
+import { findCredentials } from './accounts.js'
 import { asServiceUser, groupsOf } from './service-user.js'
 import { userMounts, whyUserMount } from './user-mounts.js'
 
@@ -153,11 +154,6 @@ export function whyPlanted(path: string, trusted: readonly number[]): string | n
   return null
 }
 
-/** The name of a user of /etc/passwd, or its number. */
-export function userName(uid: number): string {
-  return accountName(uid, textOf('/etc/passwd'))
-}
-
 interface Component {
   path: string
   /** Null: there is nothing, or root may not look. */
@@ -252,6 +248,8 @@ function look(path: string, isInSticky: boolean, { places, devices }: Seen): Com
     const hidden = devices.get(dev) ?? null
     return hidden === null ? { path, stats, hidden, isInSticky } : nothing(hidden)
   } catch (error) {
+    // Something above it is no folder.
+    if (codeOf(error) === 'ENOTDIR') return nothing(null)
     // EACCES: a FUSE file system of another user, or root on a network file system. ENOTCONN: FUSE without its server.
     return nothing(`root may not look at ${path} (${codeOf(error)})`)
   }
@@ -270,20 +268,7 @@ function isSystemGroup(gid: number, service: Credentials | null): boolean {
 /** The user who may change a weak component; if it is root's and others may write to it, a user without any rights. */
 function changerOf({ uid }: Weakness): Credentials {
   if (uid === 0) return { user: null, uid: NOBODY, gid: NOBODY }
-  const accounts = { passwd: textOf('/etc/passwd'), group: '', uid: 0, gid: 0 }
+  const accounts = { passwd: passwdText(), group: '', uid: 0, gid: 0 }
   const found = findCredentials(String(uid), null, accounts)
   return found.ok ? found.value : { user: null, uid, gid: NOBODY }
-}
-
-function groupName(gid: number): string {
-  return accountName(gid, textOf('/etc/group'))
-}
-
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    // ENOENT: a system without it knows numbers only.
-    return ''
-  }
 }

@@ -5,7 +5,7 @@
  */
 
 import { readFileSync } from 'node:fs'
-import { accountName } from './accounts.js'
+import { userName } from './account-names.js'
 
 /** Files of theirs may have a device number that no mount has: that of a subvolume, or of a lower layer. */
 const MANY_DEVICES = ['btrfs', 'bcachefs', 'overlay', 'aufs']
@@ -74,18 +74,9 @@ function printDevice(device: number): string {
   return `${major}:${minor}`
 }
 
-function userName(uid: number): string {
-  try {
-    return accountName(uid, readFileSync('/etc/passwd', 'utf8'))
-  } catch {
-    // ENOENT: a system without it knows numbers only.
-    return String(uid)
-  }
-}
-
 function readMountinfo(): string {
   try {
-    return readFileSync('/proc/self/mountinfo', 'latin1')
+    return readFileSync('/proc/self/mountinfo', 'utf8')
   } catch {
     // ENOENT: no /proc, or no Linux.
     return ''

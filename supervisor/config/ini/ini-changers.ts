@@ -5,7 +5,8 @@
  */
 
 import type { Credentials } from '../../../kit/channel/messages.js'
-import { changersOf, openingOf, userName } from '../../user/guarded-path.js'
+import { userName } from '../../user/account-names.js'
+import { changersOf, openingOf } from '../../user/guarded-path.js'
 import type { Finding } from '../values/settings.js'
 
 /** Judges the INI and what it includes; for a reader that is not root there is nothing to say. */

@@ -63,6 +63,7 @@ const rootsOwn: [title: string, use: PathUse, plant: Plant][] = [
     },
   ],
   ['nothing yet in a folder of root', 'content', folder => join(folder, 'nothing/at/all')],
+  ['nothing below a file of root', 'content', folder => `${make(folder, 'file', [0, 0, 0o644])}/below`],
   [
     'behind ..',
     'content',
