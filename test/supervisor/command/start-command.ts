@@ -20,6 +20,7 @@ import { EXIT } from '../../../kit/ground/failure.js'
 import type { StatusReport } from '../../../supervisor/control/control-protocol.js'
 import { isAlive, lifeOf, type ProcessLife, waitUntilGone } from '../../../supervisor/host/process-presence.js'
 import { goodApp, Site } from '../fixtures/daimyo-program.js'
+import { reachableCommand } from '../fixtures/reachable-program.js'
 
 async function statusOf(site: Site): Promise<StatusReport> {
   return JSON.parse((await site.run('status', 'site.ini', '--json')).out)
@@ -147,7 +148,7 @@ for (const [title, start, lines, log, isOurs] of closedTo) {
       t.teardown(() => rmSync(open, { recursive: true }))
       chmodSync(open, 0o755)
       writeFileSync(join(open, 'app.js'), "require('node:http').createServer(() => {}).listen(3000)")
-      const site = new Site(t)
+      const site = new Site(t, [], goodApp, {}, reachableCommand())
       const common = ['[uwsgi]', 'http = 127.0.0.1:0', 'metrics = false', 'run-dir = %drun']
       writeFileSync(site.ini, [...common, 'uid = nobody', `chdir = ${open}`, 'app = app.js', ...lines, ''].join('\n'))
       chmodSync(site.folder, 0o700)

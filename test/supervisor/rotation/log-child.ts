@@ -18,11 +18,12 @@ import {
   writeSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { LogChild, type LogChildOptions } from '../../../supervisor/rotation/log-child.js'
 import { removals } from '../../../supervisor/user/file-removal.js'
 import { groupsOf, identitySwitches } from '../../../supervisor/user/service-user.js'
+import { reachableCommand } from '../fixtures/reachable-program.js'
 import { scratchFolder } from '../fixtures/scratch-folder.js'
 import { testPipes } from '../fixtures/test-pipes.js'
 
@@ -31,8 +32,14 @@ const needsRoot = { skip: process.geteuid?.() !== 0 && 'needs root' }
 const nobody = { user: null, uid: 65_534, gid: 65_534 }
 const MOVE = { leastBytes: 3, kept: 1, looks: true }
 
+/** The child's program, where every user can read it. */
+function reachableEntry(): string[] {
+  const [node = '', program = ''] = reachableCommand()
+  return [node, join(dirname(program), 'rotation/log-child-main.js')]
+}
+
 function childOf(t: Parameters<typeof testPipes>[0], options: Omit<LogChildOptions, 'pipes'>): LogChild {
-  const child = new LogChild({ childMs: PATIENCE_MS, pipes: testPipes(t), ...options })
+  const child = new LogChild({ childMs: PATIENCE_MS, pipes: testPipes(t), command: reachableEntry(), ...options })
   const top = openSync(tmpdir(), 'r')
   child.learn(top)
   closeSync(top)
