@@ -1,11 +1,12 @@
 /** Tests of reading configuration files from the real file system: bounds, and things that are not text files. */
 
 import { execFileSync } from 'node:child_process'
-import { chmodSync, chownSync, closeSync, openSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, closeSync, mkdirSync, openSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { FILE_BYTES, filesFor, realFiles } from '../../../../supervisor/config/ini/config-files.js'
 import { identitySwitches } from '../../../../supervisor/user/service-user.js'
+import { scratchFolder } from '../../fixtures/scratch-folder.js'
 
 const folder = t.testdir({ 'a.ini': '[uwsgi]\n', empty: '', sub: { x: '' } })
 const path = (name: string): string => join(folder, name)
@@ -53,10 +54,12 @@ t.test('a file whose size is not told beforehand', { skip: process.platform !== 
 const notRoot = process.getuid?.() !== 0 && 'needs root'
 t.test('another user’s links into what a process sees of itself lead nowhere', { skip: notRoot }, async t => {
   const nobody = { user: null, uid: 65_534, gid: 65_534 }
-  const theirs = t.testdir({
-    closed: { open: { page: 'secret', inner: { TOKEN: 'secret' } } },
-    folder: { page: 'theirs' },
-  })
+  const theirs = scratchFolder(t)
+  chmodSync(theirs, 0o755)
+  mkdirSync(join(theirs, 'closed/open/inner'), { recursive: true })
+  mkdirSync(join(theirs, 'folder'))
+  for (const name of ['closed/open/page', 'closed/open/inner/TOKEN']) writeFileSync(join(theirs, name), 'secret')
+  writeFileSync(join(theirs, 'folder/page'), 'theirs')
   const start = process.cwd()
   t.teardown(() => process.chdir(start))
   process.chdir(join(theirs, 'closed/open'))
