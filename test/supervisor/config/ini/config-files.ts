@@ -100,7 +100,9 @@ t.test(
   { skip: notRoot },
   async t => {
     const nobody = { user: null, uid: 65_534, gid: 65_534 }
-    const theirs = t.testdir({ open: 'theirs', closed: 'root’s' })
+    const theirs = scratchFolder(t)
+    writeFileSync(join(theirs, 'open'), 'theirs')
+    writeFileSync(join(theirs, 'closed'), 'root’s')
     chmodSync(join(theirs, 'closed'), 0o600)
     symlinkSync('/proc/self/maps', join(theirs, 'planted'))
     chownSync(theirs, nobody.uid, nobody.gid)
