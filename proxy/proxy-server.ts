@@ -89,27 +89,26 @@ export class ProxyServer {
   }
 
   take(message: Exclude<MasterToProxy, Configure>): void {
-    const { dispatcher } = this.#lifecycle
+    const { workers } = this.#lifecycle
     switch (message.type) {
       case 'settings':
         return this.#apply(message.settings)
       case 'worker-ready':
-        return dispatcher.connect(message.worker, this.#lifecycle)
+        return workers.connect(message.worker)
       case 'worker-retire':
-        this.#lifecycle.tunnels.retire(message.workerId, message.tunnelMs)
-        return dispatcher.retire(message.workerId)
+        return workers.retire(message.workerId, message.tunnelMs)
       case 'worker-gone':
-        return this.#lifecycle.gone(message.workerId, message.end)
+        return workers.gone(message.workerId, message.end)
       case 'reopen-logs':
         return this.#accessLog?.reopen()
       case 'metrics':
         return this.#page.arrived(message.requestId, message.text)
       case 'in-flight-wanted': {
-        const requests = inFlightRequests(dispatcher.exchanges(), monotonicMs())
+        const requests = inFlightRequests(workers.dispatcher.exchanges(), monotonicMs())
         return this.#line.tell({ type: 'in-flight', requestId: message.requestId, requests })
       }
       case 'pause':
-        dispatcher.isPaused = message.isPaused
+        workers.dispatcher.isPaused = message.isPaused
         return
       case 'sync':
         return this.#line.tell({ type: 'synced', number: message.number })
@@ -123,7 +122,7 @@ export class ProxyServer {
     this.#lifecycle.drain()
     for (const server of this.#servers) server.close()
     for (const connection of this.#connections) connection.drain()
-    this.#lifecycle.tunnels.closeAll(mercyMs)
+    this.#lifecycle.workers.tunnels.closeAll(mercyMs)
     if (this.#connections.size > 0) await this.#idleWithin(mercyMs)
     await this.#cut()
     for (const timer of this.#timers) clearInterval(timer)
@@ -137,8 +136,8 @@ export class ProxyServer {
    * refused first, or they would get the places of others.
    */
   async #cut(): Promise<void> {
-    this.#lifecycle.dispatcher.refuseAll('stopping')
-    this.#lifecycle.tunnels.destroyAll()
+    this.#lifecycle.workers.dispatcher.refuseAll('stopping')
+    this.#lifecycle.workers.tunnels.destroyAll()
     const told = [...this.#connections].filter(connection => connection.cut())
     this.#lifecycle.upstreams.destroy()
     if (told.length > 0) await this.#idleWithin(LAST_WORDS_MS)
@@ -162,7 +161,7 @@ export class ProxyServer {
    * do not see that the master died.
    */
   get workerPids(): number[] {
-    return [...this.#lifecycle.dispatcher.links].map(link => link.worker.pid)
+    return [...this.#lifecycle.workers.dispatcher.links].map(link => link.worker.pid)
   }
 
   get keepsChildren(): boolean {
@@ -240,12 +239,12 @@ export class ProxyServer {
   #ship(sent?: () => void): void {
     const families = this.#metrics.families({
       connections: this.#connections.size,
-      queued: this.#lifecycle.dispatcher.queued,
-      tunnels: this.#lifecycle.tunnels.count,
+      queued: this.#lifecycle.workers.dispatcher.queued,
+      tunnels: this.#lifecycle.workers.tunnels.count,
       accessLogLostBytes: this.#accessLog?.lostBytes ?? 0,
     })
     families.push(...this.#lifecycle.upstreams.families())
-    const { dispatcher } = this.#lifecycle
+    const { dispatcher } = this.#lifecycle.workers
     this.#line.tell({ type: 'metrics', families, workers: dispatcher.loads(), queued: dispatcher.queued }, sent)
   }
 

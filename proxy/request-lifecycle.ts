@@ -1,53 +1,43 @@
 /**
- * The life of a request, in reading order: received, routed, served from a file or dispatched to a worker, rescued if
- * that worker dies, finished. Each proxy has one `RequestLifecycle`. Connections hand exchanges to it; links and the
- * dispatcher report what happens to an exchange.
+ * The life of a request, in reading order: received, routed, served from a file or dispatched to a responder, its
+ * response, finished. Each proxy has one `RequestLifecycle`. Connections hand exchanges to it. Responders (the workers
+ * of the application, foreign upstreams) take them and report what happens, by one contract: `exchange/responder.ts`.
  *
  * What must stay true: `#close` runs exactly once for each exchange, whatever happens, and only `#close` logs and
  * counts it. After that the client gets nothing more for it than a response of the proxy's own.
  */
 
-import type { ProxySettings, WorkerEnd } from '../kit/channel/messages.js'
+import type { ProxySettings } from '../kit/channel/messages.js'
 import { WINDOW_BYTES } from '../kit/link/frames.js'
-import type { StackReport } from '../kit/link/stack-report.js'
 import { Refusals } from './client/refusals.js'
-import { HarakiriClock, type HarakiriEvents } from './deaths/harakiri.js'
-import { type RescueEvents, Rescuer } from './deaths/rescuer.js'
-import { type Client, Exchange, isTunnel } from './exchange/exchange.js'
-import { harakiriMsOf } from './exchange/harakiri-deadline.js'
+import type { Client } from './exchange/client.js'
+import { asking, Exchange } from './exchange/exchange.js'
 import { addPiece } from './exchange/replayable-body.js'
+import type { ResponderEvents } from './exchange/responder.js'
 import { type ErrorCode, errorResponse, type OwnResponse, refusalResponse } from './http/error-response.js'
 import type { Refusal } from './http/refusal.js'
 import type { RequestHead } from './http/request-head.js'
 import { routingPath } from './http/target-path.js'
-import { Dispatcher, type DispatcherEvents } from './link/dispatcher.js'
-import type { Link, LinkEvents } from './link/link.js'
 import { monotonicMs, passedMs } from './process/clock.js'
 import type { RequestLifecycleWorld } from './request-lifecycle-world.js'
 import { addedFields, requestIdField } from './response/added-fields.js'
 import { BodyFilters } from './response/body-filters.js'
 import { ErrorPages } from './response/error-pages.js'
-import { nextRequestId, wireHeaders } from './route/forwarded-fields.js'
+import { nextRequestId, viaField, wireHeaders } from './route/forwarded-fields.js'
 import { type Route, RouteTable } from './route/route-table.js'
 import { type TrustedProxies, trustedProxies } from './route/trusted-proxies.js'
-import { type FileOutcome, serveFile, serveInside } from './static/exchange.js'
-import { FALLBACK_VARY, fallbackPlaces } from './static/fallback.js'
-import { prepareMediaTypes } from './static/media-types.js'
-import { StaticSite } from './static/site.js'
-import { type TunnelClient, Tunnels } from './tunnel/tunnels.js'
+import { FileResponder } from './static/file-responder.js'
 import { Upstreams } from './upstream/upstreams.js'
+import { WorkerResponder } from './worker-responder.js'
 
-export class RequestLifecycle implements LinkEvents, DispatcherEvents, HarakiriEvents, RescueEvents {
-  readonly dispatcher: Dispatcher
-  readonly tunnels: Tunnels
+export class RequestLifecycle implements ResponderEvents {
+  readonly workers: WorkerResponder
   readonly upstreams: Upstreams
   readonly refusals: Refusals
   readonly #world: RequestLifecycleWorld
-  readonly #harakiri: HarakiriClock
   readonly #bodyFilters: BodyFilters
-  readonly #rescuer: Rescuer
+  #files: FileResponder
   #routes: RouteTable
-  #site: StaticSite
   #pages: ErrorPages
   #trusted: TrustedProxies | null
   /** The proxy stops: connections end after their response. */
@@ -55,51 +45,42 @@ export class RequestLifecycle implements LinkEvents, DispatcherEvents, HarakiriE
 
   constructor(world: RequestLifecycleWorld) {
     this.#world = world
-    this.#routes = new RouteTable(world.settings.routes)
-    this.dispatcher = new Dispatcher(world.settings, this)
-    this.#harakiri = new HarakiriClock(this)
-    this.tunnels = new Tunnels(this.dispatcher, world.metrics.tunnels)
-    const outcome = {
-      failed: (exchange: Exchange, code: ErrorCode, fields?: OwnResponse['fields']) =>
-        this.#fail(exchange, code, fields),
-      finished: (exchange: Exchange, close: boolean) => this.#finish(exchange, close),
-      broken: (exchange: Exchange) => this.broken(exchange),
-      expired: (exchange: Exchange) => this.expired(exchange),
-    }
-    this.#bodyFilters = new BodyFilters(world, outcome)
-    this.#site = new StaticSite(world.settings, this.#bodyFilters.compressors)
-    prepareMediaTypes(world.settings)
-    this.upstreams = new Upstreams(world, this.tunnels, {
-      ...outcome,
-      assigned: exchange => this.#bodyFilters.prepare(exchange),
-      fileNamed: exchange => this.#bodyFilters.fileNamed(exchange),
-      responded: (exchange, close) => this.#end(exchange, close),
-    })
-    this.#pages = new ErrorPages(world.settings.errorPage)
+    const { settings } = world
+    this.#routes = new RouteTable(settings.routes)
+    this.#trusted = trustedProxies(settings.trustedProxies)
+    this.#pages = new ErrorPages(settings.errorPage)
     this.refusals = new Refusals(world, response => this.#pages.dress(response))
-    this.#trusted = trustedProxies(world.settings.trustedProxies)
-    this.#rescuer = new Rescuer(world, this)
+    this.#bodyFilters = new BodyFilters(world, {
+      failed: (exchange, code, fields) => this.failed(exchange, code, fields),
+      finished: (exchange, close) => this.#finish(exchange, close),
+    })
+    this.#files = new FileResponder(settings, this.#bodyFilters.compressors, this)
+    this.workers = new WorkerResponder(world, this)
+    this.upstreams = new Upstreams(world, this.workers.tunnels, this)
   }
 
   /** The proxy stops. The dispatcher refuses a waiting request if no worker will come for it. */
   drain(): void {
     this.draining = true
-    this.dispatcher.drain()
+    this.workers.dispatcher.drain()
   }
 
   /** Puts a new configuration in force. Requests that begin later follow it. */
   apply(settings: ProxySettings): void {
     this.#world.settings = settings
     this.#routes = new RouteTable(settings.routes)
-    this.#bodyFilters.apply()
-    this.#site.close()
-    this.#site = new StaticSite(settings, this.#bodyFilters.compressors)
-    prepareMediaTypes(settings)
     this.#trusted = trustedProxies(settings.trustedProxies)
-    this.#rescuer.rules = settings
-    this.dispatcher.settings = settings
-    this.upstreams.apply(settings)
     this.#pages = new ErrorPages(settings.errorPage)
+    this.#bodyFilters.apply()
+    this.#files.close()
+    this.#files = new FileResponder(settings, this.#bodyFilters.compressors, this)
+    this.workers.apply(settings)
+    this.upstreams.apply(settings)
+  }
+
+  sweep(nowMs: number): void {
+    this.workers.sweep(nowMs)
+    this.upstreams.sweep(nowMs)
   }
 
   // 1. Received: the head of the request is here. Its forwarding fields count only if a trusted proxy sent them.
@@ -121,18 +102,18 @@ export class RequestLifecycle implements LinkEvents, DispatcherEvents, HarakiriE
     const { target } = exchange.head
     // `OPTIONS *` speaks of the server as a whole; it has no path and goes to the application.
     const path = routingPath(target) ?? (target === '*' ? '/' : this.#routes.agreedPath(target))
-    if (path === null) return this.#fail(exchange, 'bad-path')
-    exchange.path = path
-    const route = this.#routes.match(exchange.path)
-    exchange.route = route
-    if (this.#isTooLarge(exchange.head.length)) this.#fail(exchange, 'body-too-large')
+    if (path === null) return this.failed(exchange, 'bad-path')
+    asking(exchange).path = path
+    const route = this.#routes.match(path)
+    asking(exchange).route = route
+    if (this.#isTooLarge(exchange.head.length)) this.failed(exchange, 'body-too-large')
     else if (route === null || route.kind === 'app') this.#application(exchange, route, exchange.startMs)
     else if (route.kind === 'static') this.#file(exchange, [route.folder], route)
-    else if (route.kind === 'upstream') this.#toWorker(exchange, exchange.startMs)
+    else if (route.kind === 'upstream') this.#toResponder(exchange, exchange.startMs)
     else this.#metrics(exchange)
   }
 
-  // 3a. A built-in endpoint.
+  // 3. Responded to by the proxy itself: a built-in endpoint, or a file. A path without a file goes to the application.
 
   #metrics(exchange: Exchange): void {
     this.#world.metricsPage.respond(exchange).then(response => {
@@ -141,52 +122,37 @@ export class RequestLifecycle implements LinkEvents, DispatcherEvents, HarakiriE
     })
   }
 
-  // 3b. A file. If there is no file, the request goes to the application of this path.
-
-  #file(exchange: Exchange, folders: string[], route: Route | null): void {
-    this.#filed(exchange, serveFile(this.#site, exchange, folders, route), () => this.#noFile(exchange))
-  }
-
-  /** An outcome: the file was in memory and has been sent. A promise: the disk is being read. */
-  #filed(exchange: Exchange, outcome: FileOutcome | Promise<FileOutcome>, none: () => void): void {
-    if (outcome instanceof Promise) void outcome.then(later => this.#filed(exchange, later, none))
-    else if (exchange.finished) return
-    else if (outcome.kind === 'sent') this.#finish(exchange, outcome.close)
-    else if (outcome.kind === 'broken') this.broken(exchange)
-    else if (outcome.kind === 'error') this.#fail(exchange, outcome.code, outcome.fields)
-    else none()
-  }
-
-  #noFile(exchange: Exchange): void {
-    const application = this.#routes.application(exchange.path)
-    if (application === null) return this.#fallback(exchange)
-    exchange.route = application
-    this.#toWorker(exchange, monotonicMs())
-  }
-
-  /** There is no file and no application. `static-fallback` may name a page for browsers. */
-  #fallback(exchange: Exchange): void {
-    const places = fallbackPlaces(this.#world.settings, this.#routes, exchange.path, exchange.head)
-    const outcome = serveInside(this.#site, exchange, places, FALLBACK_VARY)
-    this.#filed(exchange, outcome, () => this.#fail(exchange, 'not-found'))
-  }
-
   #application(exchange: Exchange, route: Route | null, nowMs: number): void {
     const { checkStatic } = this.#world.settings
     const { method } = exchange.head
     if (checkStatic.length > 0 && (method === 'GET' || method === 'HEAD')) this.#file(exchange, checkStatic, route)
     else if (route === null) this.#fallback(exchange)
-    else this.#toWorker(exchange, nowMs)
+    else this.#toResponder(exchange, nowMs)
   }
 
-  // 4. Dispatched to the worker with the fewest requests. The request waits if no worker is free; with `post-buffering`
-  //    it waits for its body first.
+  #file(exchange: Exchange, folders: string[], route: Route | null): void {
+    this.#files.respond(exchange, folders, route, () => {
+      const application = this.#routes.application(exchange.path)
+      if (application === null) return this.#fallback(exchange)
+      asking(exchange).route = application
+      this.#toResponder(exchange, monotonicMs())
+    })
+  }
 
-  #toWorker(exchange: Exchange, nowMs: number): void {
-    const { head, client, origin, believed } = exchange
-    if (this.#isHeldBack(exchange, nowMs)) return
-    exchange.requestId = believed?.requestId ?? nextRequestId()
-    exchange.wireHeaders = wireHeaders(head, origin, believed, exchange.requestId)
+  /** There is no file and no application. */
+  #fallback(exchange: Exchange): void {
+    this.#files.respondWithFallback(exchange, this.#routes, () => this.failed(exchange, 'not-found'))
+  }
+
+  // 4. Dispatched to the workers or to foreign upstreams; with `post-buffering` the body is awaited first.
+
+  #toResponder(exchange: Exchange, nowMs: number): void {
+    const { head, client, origin, believed, route } = exchange
+    if (this.workers.holdsBack(exchange, nowMs)) return
+    const asked = asking(exchange)
+    asked.requestId = believed?.requestId ?? nextRequestId()
+    asked.wireHeaders = wireHeaders(head, origin, believed, exchange.requestId)
+    if (route?.kind === 'upstream') asked.wireHeaders += viaField(head)
     exchange.routed = true
     const { postBufferingBytes } = this.#world.settings
     if (exchange.bodyComplete || exchange.replayableBytes >= postBufferingBytes) this.#dispatch(exchange, nowMs)
@@ -198,22 +164,20 @@ export class RequestLifecycle implements LinkEvents, DispatcherEvents, HarakiriE
 
   #dispatch(exchange: Exchange, nowMs: number): void {
     exchange.dispatched = true
-    if (exchange.route?.kind === 'upstream') {
-      exchange.addedFields = this.#addedFields(exchange, null)
-      return this.upstreams.dispatch(exchange, nowMs)
-    }
-    const link = this.dispatcher.dispatch(exchange, nowMs)
-    if (link !== null) this.assigned(exchange, link, nowMs)
+    if (exchange.route?.kind === 'upstream') this.upstreams.dispatch(exchange, nowMs)
+    else this.workers.dispatch(exchange, nowMs)
   }
 
-  /**
-   * The field lines that the proxy adds to the response, as a rule none. The same question as in `added-fields.ts`,
-   * asked here to save a call.
-   */
-  #addedFields(exchange: Exchange, slot: number | null): string {
+  /** At each attempt: an earlier one may have left its bytes in the filters. */
+  sending(exchange: Exchange): void {
+    if (exchange.bodyFilter !== null || this.#bodyFilters.compressors !== null) this.#bodyFilters.prepare(exchange)
     const { settings } = this.#world
-    return settings.sticky === null && !settings.requestIdAnswer ? '' : addedFields(exchange, slot, settings)
+    // The same question as in `added-fields.ts`, asked here to save a call.
+    const hasNone = settings.sticky === null && !settings.requestIdAnswer
+    exchange.addedFields = hasNone ? '' : addedFields(exchange, settings)
   }
+
+  // 5. The body: kept until a responder has the exchange, and for as long as another attempt could need it.
 
   /** A piece of the body. False: read no more of it until `resumeBody`. */
   bodyData(exchange: Exchange, bytes: Buffer): boolean {
@@ -259,59 +223,27 @@ export class RequestLifecycle implements LinkEvents, DispatcherEvents, HarakiriE
     if (exchange.finished) return exchange.reader?.endBody(exchange)
     if (exchange.attempt !== null) {
       exchange.attempt.endBody(exchange)
-      this.#startClock(exchange, monotonicMs())
+      exchange.startClock(this.#world.settings, monotonicMs())
     } else if (exchange.routed && !exchange.dispatched) this.#dispatch(exchange, monotonicMs())
   }
 
-  assigned(exchange: Exchange, link: Link, nowMs: number): void {
-    if (this.#isHeldBack(exchange, nowMs)) return
-    if (exchange.queuedMs > 0) this.#world.metrics.queued(exchange.mount, (nowMs - exchange.queuedMs) / 1000)
-    exchange.queuedMs = 0
-    exchange.dispatchMs = nowMs
-    if (isTunnel(exchange)) return this.#tunnel(exchange, link, nowMs)
-    if (exchange.bodyFilter !== null || this.#bodyFilters.compressors !== null) this.#bodyFilters.prepare(exchange)
-    exchange.addedFields = this.#addedFields(exchange, link.worker.slot)
-    link.send(exchange, exchange.client.closing)
-    if (exchange.bodyComplete) this.#startClock(exchange, nowMs)
-    else if (exchange.bodyWindow > 0) exchange.client.resumeBody()
+  // 6. A response, or none. The clock of harakiri runs from the last byte of the request to the first of the response.
+
+  fileNamed(exchange: Exchange): void {
+    this.#bodyFilters.fileNamed(exchange)
   }
 
-  refused(exchange: Exchange, code: ErrorCode): void {
-    this.#fail(exchange, code)
+  complete(exchange: Exchange, close: boolean, nowMs = monotonicMs()): void {
+    if (exchange.bodyFilter === null) this.#finish(exchange, close, nowMs)
+    else exchange.bodyFilter.end(close)
   }
 
-  left(workerId: number, requests: boolean, tunnels: boolean): void {
-    this.#world.left(workerId, requests, tunnels)
+  readingStopped(exchange: Exchange): void {
+    exchange.client.readingStopped()
   }
 
-  starved(): void {
-    this.#world.starved()
-  }
-
-  // 5. At the worker: the clock of harakiri runs from the last byte of the request to the first byte of the response.
-
-  #startClock(exchange: Exchange, nowMs: number): void {
-    const { settings } = this.#world
-    const isPlain = exchange.ownHarakiriMs === null && settings.mountHarakiri.length === 0
-    exchange.startClock(isPlain ? settings.harakiriMs : harakiriMsOf(exchange, settings), nowMs)
-  }
-
-  linked(link: Link): void {
-    this.dispatcher.linked(link)
-    this.#world.linked(link.worker.workerId)
-  }
-
-  freed(link: Link): void {
-    this.dispatcher.freed(link)
-  }
-
-  sweep(nowMs: number): void {
-    this.dispatcher.sweep(nowMs)
-    this.#rescuer.sweep(nowMs)
-    this.#harakiri.sweep(this.dispatcher.links, this.#world.settings, this.dispatcher.queued, nowMs)
-    for (const exchange of this.tunnels.sweep(nowMs, this.#world.settings.wsIdleTimeoutMs)) this.expired(exchange)
-    for (const exchange of this.upstreams.late(nowMs)) this.expired(exchange)
-    this.upstreams.sweep(nowMs)
+  badResponse(exchange: Exchange, why: string): void {
+    this.#bodyFilters.badResponse(exchange, why)
   }
 
   expired(exchange: Exchange): void {
@@ -319,109 +251,11 @@ export class RequestLifecycle implements LinkEvents, DispatcherEvents, HarakiriE
     const elapsedMs = Math.round(passedMs(exchange.dispatchMs, monotonicMs()))
     this.#world.event('request-harakiri', { request: exchange.title, elapsedMs, slot: exchange.slot })
     this.#cancel(exchange, true)
-    this.#fail(exchange, 'deadline')
+    this.failed(exchange, 'deadline')
   }
-
-  blocked(link: Link, guilty: string, elapsedMs: number, isKnown: boolean, stack: StackReport): void {
-    link.condemned = true
-    link.open = false
-    if (isKnown) this.#rescuer.blocked(link.worker.workerId, guilty, monotonicMs())
-    this.#world.blocked(link, guilty, elapsedMs, stack)
-  }
-
-  responded(exchange: Exchange, close: boolean, nowMs: number, link: Link): void {
-    this.#clear(exchange, nowMs)
-    this.#end(exchange, close, nowMs)
-    this.dispatcher.freed(link)
-  }
-
-  #end(exchange: Exchange, close: boolean, nowMs = monotonicMs()): void {
-    if (exchange.bodyFilter === null) this.#finish(exchange, close, nowMs)
-    else exchange.bodyFilter.end(close)
-  }
-
-  /** The application reads no more of the body. */
-  readingStopped(exchange: Exchange): void {
-    exchange.client.readingStopped()
-  }
-
-  aborted(exchange: Exchange): void {
-    if (exchange.responseBegun) this.broken(exchange)
-    else this.#fail(exchange, 'worker-aborted')
-  }
-
-  badResponse(exchange: Exchange, why: string): void {
-    this.#bodyFilters.badResponse(exchange, why)
-  }
-
-  fileNamed(exchange: Exchange): void {
-    this.#bodyFilters.fileNamed(exchange)
-  }
-
-  // 6. Rescued: the worker of the request died. What happens now depends on whether the application has seen the
-  //    request.
-
-  /** Is called before `lost`. A worker that broke the protocol of its link counts as crashed. */
-  broke(link: Link, why: string): void {
-    this.#world.linkBroken(link.worker.workerId, why)
-  }
-
-  lost(link: Link, exchanges: Exchange[]): void {
-    this.#harakiri.forget(link)
-    this.dispatcher.lost(link)
-    this.#rescuer.lost(link, exchanges, monotonicMs())
-  }
-
-  /** The master saw the process end. */
-  gone(workerId: number, end: WorkerEnd): void {
-    this.dispatcher.gone(workerId, end)
-    this.tunnels.gone(workerId, monotonicMs())
-    this.#rescuer.gone(workerId, end, monotonicMs())
-  }
-
-  again(exchange: Exchange): void {
-    const nowMs = monotonicMs()
-    const link = this.dispatcher.dispatchFirst(exchange, nowMs)
-    if (link !== null) this.assigned(exchange, link, nowMs)
-  }
-
-  givenUp(exchange: Exchange): void {
-    this.#fail(exchange, 'worker-died')
-  }
-
-  /** A worker has responded to this request. So the request does not kill workers. */
-  #clear(exchange: Exchange, nowMs: number): void {
-    const { quarantine } = this.#rescuer
-    if (!quarantine.isIdle) quarantine.responded(exchange.title, nowMs)
-  }
-
-  /** Whether the request is in quarantine. If so, it has been refused with 503. */
-  #isHeldBack(exchange: Exchange, nowMs: number): boolean {
-    const { quarantine } = this.#rescuer
-    if (quarantine.isIdle) return false
-    const seconds = quarantine.holdSeconds(exchange.title, nowMs)
-    if (seconds > 0) this.#fail(exchange, 'quarantined', [['Retry-After', String(seconds)]])
-    return seconds > 0
-  }
-
-  // 7. Tunnels: a WebSocket handshake goes to the worker's own socket.
-
-  #tunnel(exchange: Exchange, link: Link, nowMs: number): void {
-    exchange.slot = link.worker.slot
-    exchange.attempts += 1
-    this.#startClock(exchange, nowMs)
-    this.tunnels.open(exchange, exchange.client as TunnelClient, link, {
-      begun: () => this.#clear(exchange, monotonicMs()),
-      failed: code => this.#fail(exchange, code),
-      ended: close => this.#finish(exchange, close),
-      broken: () => this.broken(exchange),
-    })
-  }
-
-  // 8. Finished: one log line, one count, one free place at the worker.
 
   /** A response of the proxy's own. */
-  #fail(exchange: Exchange, code: ErrorCode, fields?: OwnResponse['fields']): void {
+  failed(exchange: Exchange, code: ErrorCode, fields?: OwnResponse['fields']): void {
     if (exchange.finished) return
     this.#world.metrics.error(code)
     if (exchange.responseBegun) return this.broken(exchange)
@@ -437,6 +271,9 @@ export class RequestLifecycle implements LinkEvents, DispatcherEvents, HarakiriE
     exchange.client.respond(dressed)
   }
 
+  // 7. Finished: one log line, one count.
+
+  /** The client has the whole response. */
   #finish(exchange: Exchange, close: boolean, nowMs = monotonicMs()): void {
     if (exchange.finished) return
     this.#close(exchange, nowMs)
@@ -484,13 +321,13 @@ export class RequestLifecycle implements LinkEvents, DispatcherEvents, HarakiriE
   cutByStop(exchange: Exchange): void {
     if (exchange.finished) return
     this.#cancel(exchange)
-    this.#fail(exchange, exchange.attempts > 0 ? 'cut-by-stop' : 'stopping')
+    this.failed(exchange, exchange.attempts > 0 ? 'cut-by-stop' : 'stopping')
   }
 
   /** The body passes a limit. The worker is sent an ABORT frame. */
   cut(exchange: Exchange, code: ErrorCode): void {
     this.#cancel(exchange)
-    if (!exchange.finished) return this.#fail(exchange, code)
+    if (!exchange.finished) return this.failed(exchange, code)
     this.#world.metrics.error(code)
     exchange.client.completeResponse(true)
   }

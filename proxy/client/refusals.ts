@@ -3,7 +3,7 @@
  * Each gets one response, one access line and one count.
  */
 
-import type { Client } from '../exchange/exchange.js'
+import type { Client } from '../exchange/client.js'
 import { type ErrorCode, errorResponse, type OwnResponse, refusalResponse } from '../http/error-response.js'
 import type { Refusal } from '../http/refusal.js'
 import type { AccessLog } from '../observe/access-log.js'

@@ -11,13 +11,12 @@ import type { ProxySettings } from '../../kit/channel/messages.js'
 import { noStack, type StackReport } from '../../kit/link/stack-report.js'
 import type { Exchange } from '../exchange/exchange.js'
 import { type HarakiriRules, harakiriMsOf } from '../exchange/harakiri-deadline.js'
+import type { ResponderEvents } from '../exchange/responder.js'
 import { LATE_MS } from '../link/dispatcher.js'
 import type { Link } from '../link/link.js'
 import { requestStack, type StackRequest } from './stack-request.js'
 
 export interface HarakiriEvents {
-  /** The request has passed its deadline: 504, and the application is told. */
-  expired(exchange: Exchange): void
   /**
    * The loop is blocked, at `stack`; `guilty` is printable. Not `isKnown`: `guilty` was in flight, but may be innocent.
    */
@@ -57,11 +56,17 @@ interface Suspicion {
 
 export class HarakiriClock {
   readonly #events: HarakiriEvents
+  readonly #responses: Pick<ResponderEvents, 'expired'>
   readonly #requestStack: typeof requestStack
   readonly #suspicions = new Map<Link, Suspicion>()
 
-  constructor(events: HarakiriEvents, askForStack = requestStack) {
+  constructor(
+    events: HarakiriEvents,
+    responses: Pick<ResponderEvents, 'expired'>,
+    askForStack: typeof requestStack = requestStack,
+  ) {
     this.#events = events
+    this.#responses = responses
     this.#requestStack = askForStack
   }
 
@@ -131,7 +136,7 @@ export class HarakiriClock {
     const suspect = known !== undefined && due.includes(known) ? known : null
     for (const exchange of due) {
       const isInnocent = exchange.deadlineMs > link.lastPongMs && suspect !== null
-      if (exchange === suspect || !isInnocent) this.#events.expired(exchange)
+      if (exchange === suspect || !isInnocent) this.#responses.expired(exchange)
     }
     return suspect
   }

@@ -7,6 +7,7 @@
 import type { ProxyEventName, ToldFields } from '../../kit/channel/child-events.js'
 import type { WorkerEnd } from '../../kit/channel/messages.js'
 import type { Exchange } from '../exchange/exchange.js'
+import type { ResponderEvents } from '../exchange/responder.js'
 import type { Link } from '../link/link.js'
 import type { RequestMetrics } from '../observe/request-metrics.js'
 import { Quarantine, type QuarantineRules } from './quarantine.js'
@@ -15,9 +16,6 @@ import { type Verdict, verdictOn } from './rescue.js'
 export interface RescueEvents {
   /** Send it to another worker, before the requests that have not been sent yet. */
   again(exchange: Exchange): void
-  givenUp(exchange: Exchange): void
-  /** The client has a part of the response. */
-  broken(exchange: Exchange): void
 }
 
 /** What the rescuer needs from the rest of the proxy. */
@@ -47,12 +45,14 @@ export function verdictFor(
 export class Rescuer {
   readonly #world: RescueWorld
   readonly #events: RescueEvents
+  readonly #responses: Pick<ResponderEvents, 'failed' | 'broken'>
   #undecided: Undecided[] = []
   readonly quarantine: Quarantine
 
-  constructor(world: RescueWorld, events: RescueEvents) {
+  constructor(world: RescueWorld, events: RescueEvents, responses: Pick<ResponderEvents, 'failed' | 'broken'>) {
     this.#world = world
     this.#events = events
+    this.#responses = responses
     this.quarantine = new Quarantine(world.settings, (request, deaths) => {
       world.metrics.quarantine()
       world.event('request-quarantined', { request, deaths, seconds: world.settings.quarantineTimeMs / 1000 })
@@ -104,11 +104,11 @@ export class Rescuer {
     exchange.ownHarakiriMs = null
     const verdict = verdictFor(exchange, end)
     if (verdict === 'ask') return false
-    if (verdict === 'break') this.#events.broken(exchange)
+    if (verdict === 'break') this.#responses.broken(exchange)
     else {
       this.#world.metrics.rescue(verdict === 'again' ? 'again' : 'given-up')
       if (verdict === 'again') this.#events.again(exchange)
-      else this.#events.givenUp(exchange)
+      else this.#responses.failed(exchange, 'worker-died')
     }
     return true
   }

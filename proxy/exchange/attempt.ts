@@ -1,11 +1,7 @@
 /**
- * The contract between the request lifecycle (`request-lifecycle.ts`) and a responder. The link of a worker, a foreign
- * upstream and the handshake of a WebSocket implement it. Another responder (a cache, a server of the uwsgi protocol)
- * joins by implementing it.
- *
- * Towards the responder: the exchange is handed over, then the request body in pieces, and its end; or `cancel`. Back
- * from the responder: the bytes of the response go to `exchange.out`, and one event comes at the end: complete, failed,
- * or broken off. `Exchange` is a type parameter here, because an exchange names its attempt.
+ * What the request lifecycle does with an exchange that a responder has (`responder.ts`). The link of a worker, a
+ * foreign upstream and the handshake of a WebSocket implement it. `Exchange` is a type parameter here, because an
+ * exchange names its attempt.
  */
 
 /**

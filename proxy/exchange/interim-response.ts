@@ -4,6 +4,7 @@
  */
 
 import type { Exchange } from './exchange.js'
+import type { ResponseProgress } from './exchange-parts.js'
 
 export const CONTINUE = 'HTTP/1.1 100 '
 
@@ -32,7 +33,7 @@ const BYTES_PER_INTERIM = 100
  * Whether one more, of so many bytes, is passed on. Beyond the bound they are dropped unread: no client needs them (RFC
  * 9110 §15.2).
  */
-export function hasInterimRoom(exchange: Pick<Exchange, 'interimBytes'>, bytes: number): boolean {
+export function hasInterimRoom(exchange: Pick<ResponseProgress, 'interimBytes'>, bytes: number): boolean {
   exchange.interimBytes += BYTES_PER_INTERIM + bytes
   return exchange.interimBytes <= MOST_INTERIM_BYTES
 }

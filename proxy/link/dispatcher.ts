@@ -1,10 +1,11 @@
 /**
  * Chooses a worker for each request, and holds the queue of requests that wait for one. One per proxy.
- * `request-lifecycle.ts` hands exchanges in; links report freed slots.
+ * `worker-responder.ts` hands exchanges in; links report freed slots.
  */
 
 import type { ProxySettings, WorkerAddress, WorkerEnd, WorkerLoad } from '../../kit/channel/messages.js'
 import type { Exchange } from '../exchange/exchange.js'
+import type { ResponderEvents } from '../exchange/responder.js'
 import { WaitingLine } from '../exchange/waiting-line.js'
 import type { ErrorCode } from '../http/error-response.js'
 import { monotonicMs } from '../process/clock.js'
@@ -14,8 +15,6 @@ import { Link, type LinkEvents } from './link.js'
 export interface DispatcherEvents {
   /** This link takes the exchange, which had to wait. */
   assigned(exchange: Exchange, link: Link, nowMs: number): void
-  /** No worker took the exchange in time, or the queue has no room for it. */
-  refused(exchange: Exchange, code: ErrorCode): void
   /**
    * Per retiring worker: whether requests and tunnels are left. Told at once and at each change. Both false: the worker
    * is drained, and nothing more is told.
@@ -41,6 +40,7 @@ type Left = 'nothing' | 'requests' | 'tunnels' | 'both'
 
 export class Dispatcher {
   readonly #events: DispatcherEvents
+  readonly #responses: ResponderEvents
   #links: readonly Link[] = []
   /** The search for a worker begins behind the one that was chosen last, so equal workers take turns. */
   #turn = 0
@@ -48,8 +48,8 @@ export class Dispatcher {
   #usual = 0
   /** What was told last of each retiring link. */
   readonly #left = new WeakMap<Link, Left>()
-  /** Workers whose link broke. The master has not said that they are gone: they get a new link. */
-  readonly #broken = new Map<number, { worker: WorkerAddress; events: LinkEvents }>()
+  /** Broken links by worker. The master has not said that the worker is gone: it gets a new link. */
+  readonly #broken = new Map<number, Link>()
   /** How often the link of a living worker has ended. */
   readonly #ends = new Map<number, number>()
   /** The last link that broke was never made: there was no free descriptor. */
@@ -63,9 +63,10 @@ export class Dispatcher {
   #isCrowded = false
   #calledMs = 0
 
-  constructor(settings: ProxySettings, events: DispatcherEvents) {
+  constructor(settings: ProxySettings, events: DispatcherEvents, responses: ResponderEvents) {
     this.#settings = settings
     this.#events = events
+    this.#responses = responses
   }
 
   set settings(settings: ProxySettings) {
@@ -104,7 +105,7 @@ export class Dispatcher {
   }
 
   connect(worker: WorkerAddress, events: LinkEvents): void {
-    this.#links = [...this.#links, new Link(worker, events)]
+    this.#links = [...this.#links, new Link(worker, events, this.#responses)]
   }
 
   linked(link: Link): void {
@@ -150,11 +151,10 @@ export class Dispatcher {
   }
 
   lost(link: Link): void {
-    const { worker, events } = link
     this.#links = this.#links.filter(other => other !== link)
     this.#lacksDescriptors = link.lacksDescriptor
     if (link.retiring) this.#tellLeft(link, 'nothing')
-    else if (link.end === null && this.#mayLinkAgain(link)) this.#broken.set(worker.workerId, { worker, events })
+    else if (link.end === null && this.#mayLinkAgain(link)) this.#broken.set(link.worker.workerId, link)
     this.#refuseHopeless()
   }
 
@@ -203,9 +203,9 @@ export class Dispatcher {
   }
 
   #wait(exchange: Exchange, nowMs: number): void {
-    if (this.#isHopeless) this.#events.refused(exchange, 'stopping')
+    if (this.#isHopeless) this.#responses.failed(exchange, 'stopping')
     else if (!this.#isPaused && this.#waiting.size >= this.#settings.httpQueue)
-      this.#events.refused(exchange, 'queue-full')
+      this.#responses.failed(exchange, 'queue-full')
     else {
       this.#queue(exchange, nowMs)
       this.#waiting.push(exchange)
@@ -230,7 +230,7 @@ export class Dispatcher {
   }
 
   #queueFirst(exchange: Exchange, nowMs: number): void {
-    if (this.#isHopeless) return this.#events.refused(exchange, 'stopping')
+    if (this.#isHopeless) return this.#responses.failed(exchange, 'stopping')
     this.#queue(exchange, nowMs)
     this.#waiting.unshift(exchange)
   }
@@ -345,7 +345,7 @@ export class Dispatcher {
   refuseAll(code: ErrorCode): void {
     for (const exchange of this.#waiting.all()) {
       this.leave(exchange)
-      this.#events.refused(exchange, code)
+      this.#responses.failed(exchange, code)
     }
   }
 
@@ -359,7 +359,7 @@ export class Dispatcher {
     this.#callForMore(nowMs)
     for (const exchange of this.#waiting.removeLate(nowMs)) {
       exchange.queue = null
-      this.#events.refused(exchange, this.#lacksDescriptors ? 'no-files' : 'no-worker')
+      this.#responses.failed(exchange, this.#lacksDescriptors ? 'no-files' : 'no-worker')
     }
   }
 

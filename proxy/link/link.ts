@@ -1,7 +1,7 @@
 /**
  * The proxy's end of one link: one worker, and all requests that this proxy has in flight there. The master says when a
- * worker is ready to be linked. A link moves bytes and reports events; `LinkEvents` decides what follows: responses,
- * rescue, deadlines.
+ * worker is ready to be linked. A link moves bytes and reports events. Its listeners decide what follows: the rescue of
+ * requests, the end of responses.
  */
 
 import { randomInt } from 'node:crypto'
@@ -27,6 +27,7 @@ import type { Attempt, BodyReader } from '../exchange/attempt.js'
 import type { Exchange } from '../exchange/exchange.js'
 import { overrideHarakiri } from '../exchange/harakiri-deadline.js'
 import { PieceJoiner } from '../exchange/piece-joiner.js'
+import type { ResponderEvents } from '../exchange/responder.js'
 import { withClose, writeInterim, writeResponse } from '../exchange/response-pieces.js'
 import { monotonicMs, passedMs } from '../process/clock.js'
 import { isOutOfDescriptors } from '../process/descriptors.js'
@@ -45,26 +46,18 @@ import { requestPayload } from './link-request.js'
 import { ResponseFigures } from './response-figures.js'
 
 /**
- * Events of a link. Each exchange gets exactly one of `responded`, `aborted`, `badResponse`, `lost`, unless it was
- * released before.
+ * Events of a link. `ResponderEvents` tell the rest about its exchanges. Each exchange gets one end, here or there,
+ * unless it was cancelled before.
  */
 export interface LinkEvents {
   /** The handshake is done. */
   linked(link: Link): void
-  /** The response is complete and frees its place on `link`. `close`: the client's connection ends with it. */
-  responded(exchange: Exchange, close: boolean, nowMs: number, link: Link): void
-  /** The application broke off its response. */
-  aborted(exchange: Exchange): void
-  /** The bytes are no response, or clients could read them in different ways. */
-  badResponse(exchange: Exchange, why: string): void
-  /** The response that begins names a file to be sent in its place. */
-  fileNamed(exchange: Exchange): void
+  /** As `ResponderEvents.complete`. The exchange has left its place on `link`. */
+  completed(exchange: Exchange, close: boolean, nowMs: number, link: Link): void
   /** The worker broke the protocol and has to be replaced. `lost` follows. */
   broke(link: Link, why: string): void
   /** The worker is gone. These exchanges were in flight, WebSocket handshakes included. */
   lost(link: Link, exchanges: Exchange[]): void
-  /** The application has sent its response and stops reading the request body. */
-  readingStopped(exchange: Exchange): void
   /** A request in flight has ended, and no other event says so. */
   freed(link: Link): void
 }
@@ -95,6 +88,7 @@ const HALF_OF_IDS = 0x80000000
 export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   readonly worker: WorkerAddress
   readonly events: LinkEvents
+  readonly responses: ResponderEvents
   readonly #socket: Socket
   readonly #writer: FrameWriter
   readonly #reader = new FrameReader((type, id, bytes, start, end) => this.#frame(type, id, bytes, start, end))
@@ -139,11 +133,12 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   #stuckId = 0
 
   /** `lastId`: the id before the first one. */
-  constructor(worker: WorkerAddress, events: LinkEvents, lastId = 0) {
+  constructor(worker: WorkerAddress, events: LinkEvents, responses: ResponderEvents, lastId = 0) {
     this.worker = worker
     this.#lastId = lastId
     this.#promises = new LinkPromises(lastId)
     this.events = events
+    this.responses = responses
     this.#socket = connect({
       path: worker.linkPath,
       onread: readOption((bytes, count) => this.#read(bytes, count), LINK_READ_BYTES),
@@ -426,7 +421,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     this.figures.add(exchange.firstByteMs - exchange.dispatchMs, status >= 500)
     const flags = bytes[start + 2]!
     exchange.responseUntilClose = (flags & RESPONSE_FLAG.untilClose) !== 0
-    if ((flags & RESPONSE_FLAG.file) !== 0) this.events.fileNamed(exchange)
+    if ((flags & RESPONSE_FLAG.file) !== 0) this.responses.fileNamed(exchange)
     takeResponseBytes(exchange, end - from)
     exchange.closes = endsConnection(exchange, flags)
     const closing = exchange.closes ? withClose(bytes, from, end) : null
@@ -470,7 +465,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     this.figures.took(nowMs - exchange.dispatchMs)
     if (exchange.hasBody) this.#promises.forgotten(exchange)
     if (!exchange.bodyComplete) this.#settleBody(exchange, flags)
-    this.events.responded(exchange, exchange.closes || (flags & RESPONSE_FLAG.close) !== 0, nowMs, this)
+    this.events.completed(exchange, exchange.closes || (flags & RESPONSE_FLAG.close) !== 0, nowMs, this)
   }
 
   /**
@@ -492,7 +487,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
 
   #refuse(exchange: Exchange, why: string): void {
     this.cancel(exchange, false)
-    this.events.badResponse(exchange, why)
+    this.responses.badResponse(exchange, why)
   }
 
   /** `why`: what is wrong with the response; empty: the application broke it off. */
@@ -500,7 +495,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     const reader = this.#readers.get(id)
     if (reader !== undefined) {
       this.#forgetReader(reader)
-      this.events.readingStopped(reader)
+      this.responses.readingStopped(reader)
     }
     const exchange = this.#exchanges.get(id)
     if (exchange === undefined) {
@@ -511,8 +506,9 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     this.#forgetUnseen(exchange)
     exchange.attempt = null
     this.#promises.forgotten(exchange)
-    if (why === '') this.events.aborted(exchange)
-    else this.events.badResponse(exchange, why)
+    if (why !== '') this.responses.badResponse(exchange, why)
+    else if (exchange.responseBegun) this.responses.broken(exchange)
+    else this.responses.failed(exchange, 'worker-aborted')
     this.events.freed(this)
   }
 
@@ -592,7 +588,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     this.events.lost(this, exchanges)
     for (const exchange of readers) {
       exchange.reader = null
-      this.events.readingStopped(exchange)
+      this.responses.readingStopped(exchange)
     }
   }
 }

@@ -13,7 +13,8 @@
  */
 
 import { LogSink } from '../../kit/log/log-sink.js'
-import type { Client, Exchange } from '../exchange/exchange.js'
+import type { Client } from '../exchange/client.js'
+import type { Exchange } from '../exchange/exchange.js'
 import { passedMs } from '../process/clock.js'
 
 /** Gathered lines are handed over at this size: a write for each line would cost a fifth of the proxy's time. */

@@ -9,7 +9,7 @@
 import { BasicAuth } from '../../kit/page/basic-auth.js'
 import { ResponseSlots } from '../../kit/page/response-slots.js'
 import { SharedPage } from '../../kit/page/shared-page.js'
-import type { Exchange } from '../exchange/exchange.js'
+import type { AskedRequest } from '../exchange/exchange-parts.js'
 import { errorResponse, type OwnResponse } from '../http/error-response.js'
 import { headerValue } from '../http/request-head.js'
 
@@ -41,11 +41,10 @@ export class MetricsPage {
   }
 
   /** The response; one with metrics has a slot. */
-  async respond(exchange: Exchange): Promise<OwnResponse> {
-    const { head } = exchange
+  async respond({ head, origin }: AskedRequest): Promise<OwnResponse> {
     if (head.method !== 'GET' && head.method !== 'HEAD')
       return errorResponse('method-not-allowed', [['Allow', 'GET, HEAD']])
-    const { address } = exchange.origin
+    const { address } = origin
     const verdict = (await this.#auth?.check.check(headerValue(head, 'authorization'), address)) ?? 'right'
     if (verdict === 'busy') return errorResponse('passwords-busy')
     if (verdict === 'wrong')

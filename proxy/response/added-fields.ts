@@ -6,23 +6,23 @@
 
 import type { ProxySettings } from '../../kit/channel/messages.js'
 import type { Exchange } from '../exchange/exchange.js'
+import type { AskedRequest } from '../exchange/exchange-parts.js'
 import { stickyLine } from '../route/sticky-cookie.js'
 
 /**
- * Whole field lines, each with its CRLF, for a response of this slot's worker, or of a foreign upstream (null), which
- * sets cookies of its own. Mostly empty.
+ * Whole field lines, each with its CRLF, for a response of the worker of `exchange.slot`, or of a foreign upstream (0),
+ * which sets cookies of its own. Mostly empty.
  */
 export function addedFields(
-  exchange: Exchange,
-  slot: number | null,
+  { requestId, slot, head, origin }: AskedRequest & Pick<Exchange, 'slot'>,
   { sticky, requestIdAnswer }: Pick<ProxySettings, 'sticky' | 'requestIdAnswer'>,
 ): string {
   if (sticky === null && !requestIdAnswer) return ''
-  const id = requestIdAnswer ? `X-Request-Id: ${exchange.requestId}\r\n` : ''
-  return sticky === null || slot === null ? id : id + stickyLine(exchange.head, sticky, slot, exchange.origin.encrypted)
+  const id = requestIdAnswer ? `X-Request-Id: ${requestId}\r\n` : ''
+  return sticky === null || slot === 0 ? id : id + stickyLine(head, sticky, slot, origin.encrypted)
 }
 
 /** For a response of the proxy's own. A request that was never on its way to an upstream has no id. */
-export function requestIdField({ requestId }: Exchange): [name: string, value: string][] {
+export function requestIdField({ requestId }: AskedRequest): [name: string, value: string][] {
   return requestId === '' ? [] : [['X-Request-Id', requestId]]
 }

@@ -8,7 +8,8 @@
 
 import type { ProxyEventName, ToldFields } from '../../kit/channel/child-events.js'
 import type { ProxySettings } from '../../kit/channel/messages.js'
-import type { BodyFilter, Exchange } from '../exchange/exchange.js'
+import type { BodyFilter } from '../exchange/client.js'
+import type { Exchange } from '../exchange/exchange.js'
 import type { RequestMetrics } from '../observe/request-metrics.js'
 import { Compressors } from '../process/compressor.js'
 import { CompressionFilter } from './compression-filter.js'

@@ -11,7 +11,8 @@
  */
 
 import type { ContentCoding } from '../../kit/options/values/value-types.js'
-import type { BodyFilter, Exchange, ResponseSink } from '../exchange/exchange.js'
+import type { BodyFilter, ResponseSink } from '../exchange/client.js'
+import type { Exchange } from '../exchange/exchange.js'
 import {
   codedFields,
   forbidsTransformation,

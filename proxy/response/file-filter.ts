@@ -9,7 +9,8 @@
 
 import type { ProxySettings } from '../../kit/channel/messages.js'
 import { codeOf } from '../../kit/ground/failure.js'
-import type { BodyFilter, Exchange, ResponseSink } from '../exchange/exchange.js'
+import type { BodyFilter, ResponseSink } from '../exchange/client.js'
+import type { Exchange } from '../exchange/exchange.js'
 import { NO_CONDITIONS } from '../http/conditions.js'
 import type { ErrorCode } from '../http/error-response.js'
 import { HeadCollector } from '../http/head-collector.js'

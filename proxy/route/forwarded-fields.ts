@@ -56,6 +56,14 @@ export function wireHeaders(head: RequestHead, origin: Origin, believed: Believe
   return `${head.headers}\nX-Forwarded-For\n${origin.address}\nX-Forwarded-Proto\n${proto}${host}\nX-Request-Id\n${requestId}`
 }
 
+/**
+ * A gateway to another server must add Via to requests (RFC 9110 §7.6.3), behind the entries of earlier proxies. In the
+ * wire form of the link. In responses Via is optional, and left out: it would tell strangers what runs here.
+ */
+export function viaField({ httpMinor }: RequestHead): string {
+  return `\nVia\n1.${httpMinor} daimyo`
+}
+
 /** The believed words of a trusted proxy about a request. */
 export function believe(head: RequestHead, peer: Origin, trusts: (address: string) => boolean): Believed {
   const said = fieldsByName(head.forwarding ?? [])

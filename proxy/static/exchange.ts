@@ -8,6 +8,7 @@
 
 import { codeOf } from '../../kit/ground/failure.js'
 import type { Exchange } from '../exchange/exchange.js'
+import type { AskedRequest } from '../exchange/exchange-parts.js'
 import { NO_CONDITIONS } from '../http/conditions.js'
 import { negotiateCoding } from '../http/content-coding.js'
 import type { ErrorCode, OwnResponse } from '../http/error-response.js'
@@ -110,7 +111,7 @@ function fromMemory(exchange: Exchange, variants: Variants): FileOutcome | null 
 }
 
 /** A prepared response, if one fits this request; null: it has to be made. */
-function prepare({ head }: Exchange, variant: StoredFile): { status: number; bytes: Buffer } | null {
+function prepare({ head }: AskedRequest, variant: StoredFile): { status: number; bytes: Buffer } | null {
   const { conditions } = head
   if (conditions !== null) {
     const verdict = checkPreconditions(variant.validators, conditions, Date.now())
@@ -121,7 +122,7 @@ function prepare({ head }: Exchange, variant: StoredFile): { status: number; byt
   return bytes === null ? null : { status: 200, bytes }
 }
 
-function choose({ head }: Exchange, variants: Variants): StoredFile | null {
+function choose({ head }: AskedRequest, variants: Variants): StoredFile | null {
   const codings = variants.map(variant => variant.coding)
   const coding = negotiateCoding(headerValue(head, 'accept-encoding'), codings)
   return variants.find(variant => variant.coding === coding) ?? null
@@ -169,7 +170,7 @@ async function fromFile(site: StaticSite, exchange: Exchange, variants: Variants
   return file === null ? sendHead(exchange, response) : sendFile(exchange, response, file)
 }
 
-function requestOf({ head }: Exchange): StaticRequest {
+function requestOf({ head }: AskedRequest): StaticRequest {
   const request: StaticRequest = { method: head.method, conditions: head.conditions ?? NO_CONDITIONS }
   const query = head.target.indexOf('?')
   if (query >= 0) request.query = head.target.slice(query)

@@ -8,6 +8,7 @@
 import type { Socket } from 'node:net'
 import { GatheredBytes } from '../../kit/link/gathered-bytes.js'
 import type { Exchange } from '../exchange/exchange.js'
+import type { AskedRequest } from '../exchange/exchange-parts.js'
 import { malformation } from '../http/header-field.js'
 import { isInterimHead } from '../http/response-head.js'
 
@@ -103,7 +104,7 @@ function statusOf(head: string): number | null {
  * The handshake as the upstream's own HTTP parser reads it. `close` is for an application that does not know WebSocket:
  * it need not keep a connection that serves this one request only.
  */
-function printRequest({ head, wireHeaders }: Exchange): string {
+function printRequest({ head, wireHeaders }: AskedRequest): string {
   const parts = wireHeaders.slice(1).split('\n')
   let text = `${head.method} ${head.target} HTTP/1.1\r\n`
   for (let index = 0; index < parts.length; index += 2) text += `${parts[index]}: ${parts[index + 1]}\r\n`

@@ -1,14 +1,17 @@
 /**
- * The open WebSocket tunnels: how each one begins, and when each is closed. One per proxy. `request-lifecycle.ts` opens
- * them, `proxy-server.ts` ends them when a worker is replaced or the proxy stops.
+ * The open WebSocket tunnels: how each one begins, and when each is closed. One per proxy. Responders open them,
+ * `proxy-server.ts` ends them when a worker is replaced or the proxy stops.
  */
 
 import { connect, type Socket } from 'node:net'
 import { printPreamble } from '../../kit/link/tunnel-preamble.js'
 import type { UpstreamAddress } from '../../kit/options/values/value-types.js'
 import type { Attempt } from '../exchange/attempt.js'
-import type { Client, Exchange } from '../exchange/exchange.js'
+import type { Client } from '../exchange/client.js'
+import type { Exchange } from '../exchange/exchange.js'
+import type { AskedRequest } from '../exchange/exchange-parts.js'
 import { passInterim } from '../exchange/interim-response.js'
+import type { ResponderEvents } from '../exchange/responder.js'
 import type { ErrorCode } from '../http/error-response.js'
 import type { Dispatcher } from '../link/dispatcher.js'
 import type { Link } from '../link/link.js'
@@ -27,26 +30,22 @@ export interface TunnelClient extends Client {
 }
 
 /**
- * The outcome of a handshake and of the tunnel behind it. Exactly one of `failed`, `ended` and `broken`, unless it was
+ * Events of a handshake and of the tunnel behind it. Exactly one of `failed`, `complete` and `broken`, unless it was
  * cancelled.
  */
-export interface TunnelOutcome {
+export interface TunnelEvents extends Pick<ResponderEvents, 'failed' | 'complete' | 'broken'> {
   /** The other side has responded, with 101 or another status. */
-  begun?(): void
-  failed(code: ErrorCode): void
-  ended(close: boolean): void
-  broken(): void
+  responded(exchange: Exchange, nowMs: number): void
 }
 
-/** The same for a handshake with a foreign upstream. */
-export interface ForeignTunnelOutcome extends TunnelOutcome {
+/** The same for handshakes with foreign upstreams. */
+export interface ForeignTunnelEvents extends TunnelEvents {
   /**
-   * Nothing is under way there any more. Called once, before the outcome is reported or when the handshake is
-   * cancelled.
+   * Nothing is under way there any more. Called once, before the end is reported or when the handshake is cancelled.
    */
-  freed(): void
+  freed(exchange: Exchange): void
   /** As `Attempt.cancel`. */
-  cancelled(isLate: boolean): void
+  cancelled(exchange: Exchange, isLate: boolean): void
 }
 
 /** The destination of a handshake: a worker, or another server. */
@@ -61,9 +60,11 @@ interface Place {
    * the exchange elsewhere.
    */
   hungUp(isSilent: boolean, fail: (code: ErrorCode) => void): void
-  /** As in `ForeignTunnelOutcome`. */
+  /** As in `ForeignTunnelEvents`. */
   freed(): void
   cancelled?(isLate: boolean): void
+  /** It could not be reached, and others may be. */
+  goElsewhere?(): void
 }
 
 /** Why tunnels are closed, and the time over which their ends are spread. */
@@ -134,14 +135,9 @@ export class Tunnels {
   }
 
   /** To a worker. If the worker dies, `Link.lose` cancels the handshake and reports the exchange as lost. */
-  open(exchange: Exchange, client: TunnelClient, link: Link, outcome: TunnelOutcome): void {
+  open(exchange: Exchange, client: TunnelClient, link: Link, events: TunnelEvents): void {
     link.tunnels += 1
     link.handshakes.begin(exchange)
-    const failed = (code: ErrorCode) => {
-      if (code !== 'no-tunnel' || exchange.attempts >= MOST_ATTEMPTS) return outcome.failed(code)
-      exchange.deadlineMs = 0
-      this.#dispatcher.dispatchElsewhere(exchange, link, monotonicMs())
-    }
     const place: Place = {
       target: targetOf(link, exchange),
       workerId: link.worker.workerId,
@@ -153,23 +149,24 @@ export class Tunnels {
         link.tunnels -= 1
         this.#dispatcher.freed(link)
       },
+      goElsewhere: () => this.#dispatcher.dispatchElsewhere(exchange, link, monotonicMs()),
     }
-    this.#open(place, exchange, client, { ...outcome, failed })
+    this.#open(place, exchange, client, events)
   }
 
   /** To any HTTP server. */
-  openTo(address: UpstreamAddress, exchange: Exchange, client: TunnelClient, outcome: ForeignTunnelOutcome): void {
+  openTo(address: UpstreamAddress, exchange: Exchange, client: TunnelClient, events: ForeignTunnelEvents): void {
     const place: Place = {
       target: { connect: () => connect(address), preamble: '' },
       workerId: NO_WORKER,
       hungUp: (isSilent, fail) => fail(isSilent ? 'upstream-lost' : 'bad-answer'),
-      freed: () => outcome.freed(),
-      cancelled: isLate => outcome.cancelled(isLate),
+      freed: () => events.freed(exchange),
+      cancelled: isLate => events.cancelled(exchange, isLate),
     }
-    this.#open(place, exchange, client, outcome)
+    this.#open(place, exchange, client, events)
   }
 
-  #open(place: Place, exchange: Exchange, client: TunnelClient, outcome: TunnelOutcome): void {
+  #open(place: Place, exchange: Exchange, client: TunnelClient, events: TunnelEvents): void {
     this.#handshakes.add(exchange)
     let responding: Socket | null = null
     const release = once(() => {
@@ -183,12 +180,17 @@ export class Tunnels {
       this.#upstreams.set(upstream, place.workerId)
       if (place.isGone?.()) this.#abandoned.add(upstream, monotonicMs())
       place.responded?.()
-      outcome.begun?.()
-      this.#begun(exchange, status)
+      const nowMs = monotonicMs()
+      events.responded(exchange, nowMs)
+      this.#handshakes.delete(exchange)
+      exchange.beginResponse(status, nowMs)
     }
     const fail = (code: ErrorCode) => {
       release()
-      outcome.failed(code)
+      const goesElsewhere = code === 'no-tunnel' && place.goElsewhere !== undefined && exchange.attempts < MOST_ATTEMPTS
+      if (!goesElsewhere) return events.failed(exchange, code)
+      exchange.deadlineMs = 0
+      place.goElsewhere?.()
     }
     const giveUp = openTunnel(exchange, place.target, {
       unreachable: why => fail(isOutOfDescriptors(why) ? 'no-files' : 'no-tunnel'),
@@ -202,7 +204,7 @@ export class Tunnels {
         const sides = { client: socket, early, upstream, head, rest }
         tunnel = this.#join(sides, place.workerId, () => {
           release()
-          outcome.ended(true)
+          events.complete(exchange, true)
         })
       },
       refused: (upstream, head, rest, status) => {
@@ -213,8 +215,8 @@ export class Tunnels {
         begun(upstream, status)
         passRefusal(exchange, { status, head, rest, upstream }, ending => {
           release()
-          if (ending === 'broken') outcome.broken()
-          else outcome.ended(ending === 'last')
+          if (ending === 'broken') events.broken(exchange)
+          else events.complete(exchange, ending === 'last')
         })
       },
     })
@@ -287,8 +289,7 @@ export class Tunnels {
     // From now on the ends of its sides end the tunnel, and it lasts: everything that only the handshake needed is
     // freed.
     exchange.attempt = null
-    exchange.wireHeaders = ''
-    exchange.head.headers = ''
+    exchange.forgetFields()
     return taken
   }
 
@@ -319,14 +320,9 @@ export class Tunnels {
     }
     this.#hasDeadlines = left > 0
   }
-
-  #begun(exchange: Exchange, status: number): void {
-    this.#handshakes.delete(exchange)
-    exchange.beginResponse(status, monotonicMs())
-  }
 }
 
-function targetOf(link: Link, { origin }: Exchange): TunnelTarget {
+function targetOf(link: Link, { origin }: AskedRequest): TunnelTarget {
   return { connect: () => connect(link.worker.tunnelPath), preamble: printPreamble(origin) }
 }
 

@@ -16,10 +16,11 @@ import { verdictOnForeign } from '../deaths/rescue.js'
 import type { WaitingPlace } from '../exchange/attempt.js'
 import { type Exchange, isTunnel } from '../exchange/exchange.js'
 import { harakiriMsOf } from '../exchange/harakiri-deadline.js'
+import type { Responder, ResponderEvents } from '../exchange/responder.js'
 import { WaitingLine } from '../exchange/waiting-line.js'
 import type { ErrorCode } from '../http/error-response.js'
 import { monotonicMs } from '../process/clock.js'
-import type { TunnelClient, TunnelOutcome, Tunnels } from '../tunnel/tunnels.js'
+import type { ForeignTunnelEvents, TunnelClient, Tunnels } from '../tunnel/tunnels.js'
 import { loadUndici } from './lazy-undici.js'
 import { type FailureReason, UpstreamAttempt } from './upstream-attempt.js'
 import {
@@ -32,21 +33,6 @@ import {
   type UpstreamHealth,
 } from './upstream-choice.js'
 import { upstreamConnector } from './upstream-connector.js'
-import { viaField } from './upstream-head.js'
-
-/** Events of a group. Each exchange gets exactly one of `responded`, `failed` and `broken`, unless it was cancelled. */
-export interface GroupEvents {
-  /** The exchange is about to be sent to an upstream. */
-  assigned(exchange: Exchange): void
-  /** The response that begins names a file to be sent in its place. */
-  fileNamed(exchange: Exchange): void
-  responded(exchange: Exchange, close: boolean): void
-  failed(exchange: Exchange, code: ErrorCode): void
-  /** The client has a part of the response, and there will be no more. */
-  broken(exchange: Exchange): void
-  /** The deadline has passed: the exchange has to be cancelled and gets a 504. */
-  expired(exchange: Exchange): void
-}
 
 /** What a group needs from the rest of the proxy; `settings` are the current ones. */
 export interface GroupWorld {
@@ -77,10 +63,10 @@ const MOST_HEAD_BYTES = 64 * 1024
 /** Shorter than the five seconds after which Node closes an idle connection. */
 const KEEP_ALIVE_MS = 4000
 
-export class UpstreamGroup implements WaitingPlace<Exchange> {
+export class UpstreamGroup implements Responder, WaitingPlace<Exchange> {
   readonly mount: string
   readonly upstreams: readonly Upstream[]
-  readonly #events: GroupEvents
+  readonly #events: ResponderEvents
   readonly #world: GroupWorld
   readonly #tunnels: Tunnels
   readonly #connectMs: number
@@ -90,7 +76,13 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
   #isPumping = false
   #last = -1
 
-  constructor(mount: string, addresses: UpstreamAddress[], world: GroupWorld, tunnels: Tunnels, events: GroupEvents) {
+  constructor(
+    mount: string,
+    addresses: UpstreamAddress[],
+    world: GroupWorld,
+    tunnels: Tunnels,
+    events: ResponderEvents,
+  ) {
     this.mount = mount
     this.#world = world
     this.#tunnels = tunnels
@@ -118,7 +110,6 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
   dispatch(exchange: Exchange, nowMs: number): void {
     // undici cannot send `*`, and nginx refuses it too.
     if (exchange.head.target === '*') return this.#events.failed(exchange, 'bad-path')
-    exchange.wireHeaders += viaField(exchange.head)
     const failover: Failover = { exchange, tried: new Set(), upstream: null, unseenAttempts: 0 }
     this.#failovers.set(exchange, failover)
     if (this.#waiting.size > 0) this.#queue(failover, nowMs, false)
@@ -131,16 +122,13 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
     this.#failovers.delete(exchange)
   }
 
-  /** The exchanges past their deadline. The caller cancels them. */
-  late(nowMs: number): Exchange[] {
-    const late: Exchange[] = []
-    for (const exchange of this.#failovers.keys())
-      if (exchange.deadlineMs !== 0 && exchange.deadlineMs <= nowMs) late.push(exchange)
-    return late
-  }
-
-  /** Refuses exchanges that have waited too long, and sends waiting ones to upstreams that are back. */
+  /**
+   * Reports exchanges past their deadline, refuses those that have waited too long, and sends waiting ones to upstreams
+   * that are back.
+   */
   sweep(nowMs: number): void {
+    for (const exchange of [...this.#failovers.keys()])
+      if (exchange.deadlineMs !== 0 && exchange.deadlineMs <= nowMs) this.#events.expired(exchange)
     if (this.#waiting.size === 0) return
     for (const exchange of this.#waiting.removeLate(nowMs)) {
       exchange.queue = null
@@ -219,34 +207,26 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
     this.#last = upstream.index
     failover.upstream = upstream
     failover.tried.add(upstream)
-    if (exchange.bodyComplete) this.#startClock(exchange, nowMs)
+    if (exchange.bodyComplete) exchange.startClock(this.#world.settings, nowMs)
     if (isTunnel(exchange)) this.#openTunnel(failover, upstream)
     else this.#send(failover, upstream)
   }
 
   #openTunnel(failover: Failover, upstream: Upstream): void {
     const { exchange } = failover
-    this.#tunnels.openTo(upstream.address, exchange, exchange.client as TunnelClient, {
-      ...this.#tunnelOutcome(failover, upstream),
-      freed: () => this.#release(failover),
-      cancelled: isLate => this.#cancelled(failover, upstream, isLate),
-    })
-  }
-
-  /** The clock of harakiri runs from the last byte of the request to the first byte of the response, as at a worker. */
-  #startClock(exchange: Exchange, nowMs: number): void {
-    exchange.startClock(harakiriMsOf(exchange, this.#world.settings), nowMs)
+    const events = this.#tunnelEvents(failover, upstream)
+    this.#tunnels.openTo(upstream.address, exchange, exchange.client as TunnelClient, events)
   }
 
   #send(failover: Failover, upstream: Upstream): void {
     const { exchange } = failover
-    this.#events.assigned(exchange)
+    this.#events.sending(exchange)
     const attempt = new UpstreamAttempt(exchange, {
       fileNamed: () => this.#events.fileNamed(exchange),
       responded: close => {
         this.#succeed(upstream)
         this.#end(failover)
-        this.#events.responded(exchange, close)
+        this.#events.complete(exchange, close)
       },
       cancelled: isLate => this.#cancelled(failover, upstream, isLate),
       failed: (reason, seen, why) => this.#failed(failover, upstream, reason, seen, why),
@@ -257,9 +237,11 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
     attempt.start(upstream.pool, harakiriMsOf(exchange, this.#world.settings))
   }
 
-  #tunnelOutcome(failover: Failover, upstream: Upstream): TunnelOutcome {
+  #tunnelEvents(failover: Failover, upstream: Upstream): ForeignTunnelEvents {
     return {
-      failed: code => {
+      freed: () => this.#release(failover),
+      cancelled: (_, isLate) => this.#cancelled(failover, upstream, isLate),
+      failed: (_, code) => {
         if (code === 'no-tunnel')
           return this.#failed(failover, upstream, 'unreachable', false, 'no tunnel could be opened')
         if (code === 'upstream-lost')
@@ -267,14 +249,14 @@ export class UpstreamGroup implements WaitingPlace<Exchange> {
         this.#fail(upstream, 'bad-answer', 'its response to a handshake is malformed')
         this.#giveUp(failover, code)
       },
-      begun: () => this.#succeed(upstream),
-      ended: close => {
+      responded: () => this.#succeed(upstream),
+      complete: (exchange, close) => {
         this.#end(failover)
-        this.#events.responded(failover.exchange, close)
+        this.#events.complete(exchange, close)
       },
-      broken: () => {
+      broken: exchange => {
         this.#end(failover)
-        this.#events.broken(failover.exchange)
+        this.#events.broken(exchange)
       },
     }
   }

@@ -9,7 +9,6 @@
 import { mayBeTrailer } from '../http/chunked-body.js'
 import { titleOf } from '../http/error-response.js'
 import { FIELD, fieldOf, isToken, trimmedSlice } from '../http/header-field.js'
-import type { RequestHead } from '../http/request-head.js'
 
 /** The head of a response as it goes on. */
 export interface ResponseHead {
@@ -26,12 +25,6 @@ export interface ResponseHead {
 export type RawFields = readonly (Buffer | string)[]
 
 /**
- * The proxy's name in Via, which a gateway must add to requests (RFC 9110 §7.6.3). In responses it is optional, and
- * left out: it would tell strangers what runs here.
- */
-const PSEUDONYM = 'daimyo'
-
-/**
  * Names and values in turn for the upstream. `wire` are the fields as an application would get them. Expect is removed
  * because the proxy sends the 100 itself, as does nginx; Trailer because trailers of requests are dropped, which RFC
  * 9110 §6.5.1 allows; Transfer-Encoding because the proxy makes the framing.
@@ -44,11 +37,6 @@ export function upstreamFields(wire: string): string[] {
     if (!ENDS_HERE.has(name.toLowerCase())) fields.push(name, value)
   }
   return fields
-}
-
-/** The Via field in the wire form of the link; entries of earlier proxies stand before it. */
-export function viaField({ httpMinor }: RequestHead): string {
-  return `\nVia\n1.${httpMinor} ${PSEUDONYM}`
 }
 
 const ENDS_HERE: ReadonlySet<string> = new Set(['expect', 'trailer', 'transfer-encoding'])

@@ -5,6 +5,7 @@
  */
 
 import type { Exchange } from '../exchange/exchange.js'
+import type { AskedRequest } from '../exchange/exchange-parts.js'
 import { titleOf } from '../http/error-response.js'
 import { httpDate } from '../http/http-date.js'
 import { monotonicMs } from '../process/clock.js'
@@ -109,7 +110,7 @@ export class UpstreamResponse {
   }
 }
 
-function framingOf({ head: { httpMinor } }: Exchange, { bodiless, lengthBytes }: ResponseHead): Framing {
+function framingOf({ head: { httpMinor } }: AskedRequest, { bodiless, lengthBytes }: ResponseHead): Framing {
   if (bodiless) return 'none'
   if (lengthBytes !== null) return 'length'
   // RFC 9112 §6.1: a client of HTTP/1.0 knows no chunks.

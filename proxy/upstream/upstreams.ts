@@ -6,11 +6,12 @@
 import type { ProxySettings } from '../../kit/channel/messages.js'
 import type { MetricFamily, MetricSample } from '../../kit/channel/metric-family.js'
 import type { Exchange } from '../exchange/exchange.js'
+import type { Responder, ResponderEvents } from '../exchange/responder.js'
 import type { Tunnels } from '../tunnel/tunnels.js'
-import { type GroupEvents, type GroupWorld, type Upstream, UpstreamGroup } from './upstream-group.js'
+import { type GroupWorld, type Upstream, UpstreamGroup } from './upstream-group.js'
 
-export class Upstreams {
-  readonly #events: GroupEvents
+export class Upstreams implements Responder {
+  readonly #events: ResponderEvents
   readonly #world: GroupWorld
   readonly #tunnels: Tunnels
   /** By mount. */
@@ -20,7 +21,7 @@ export class Upstreams {
   /** Failures counted by groups that are gone, by mount, index and reason: a counter never falls. */
   readonly #settled = new Map<string, MetricSample>()
 
-  constructor(world: GroupWorld, tunnels: Tunnels, events: GroupEvents) {
+  constructor(world: GroupWorld, tunnels: Tunnels, events: ResponderEvents) {
     this.#world = world
     this.#tunnels = tunnels
     this.#events = events
@@ -49,11 +50,6 @@ export class Upstreams {
     // The route went away with the old configuration while the request body was awaited.
     if (group === undefined) this.#events.failed(exchange, 'not-found')
     else group.dispatch(exchange, nowMs)
-  }
-
-  /** The exchanges past their deadline. */
-  late(nowMs: number): Exchange[] {
-    return this.#all.flatMap(group => group.late(nowMs))
   }
 
   sweep(nowMs: number): void {

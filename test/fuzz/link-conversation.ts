@@ -24,11 +24,13 @@ import {
   responsePrefix,
   WINDOW_BYTES,
 } from '../../kit/link/frames.js'
-import { type Client, Exchange } from '../../proxy/exchange/exchange.js'
+import type { Client } from '../../proxy/exchange/client.js'
+import { Exchange } from '../../proxy/exchange/exchange.js'
 import { isRefusal } from '../../proxy/http/refusal.js'
 import { parseRequestHead } from '../../proxy/http/request-head.js'
 import { Dispatcher } from '../../proxy/link/dispatcher.js'
 import type { Link, LinkEvents } from '../../proxy/link/link.js'
+import { responderEvents } from '../proxy/fixtures/responder-events.js'
 import { SETTINGS } from '../proxy/fixtures/rig.js'
 import { type Random, randomNumbers } from './mutated-request.js'
 
@@ -121,10 +123,14 @@ export class LinkFuzz {
       { ...SETTINGS, workerConnections: 1000 },
       {
         assigned: (exchange, link) => link.send(exchange, false),
-        refused: () => {},
         left: () => {},
         starved: () => {},
       },
+      responderEvents({
+        failed: exchange => this.#ended(exchange),
+        broken: exchange => this.#ended(exchange),
+        badResponse: exchange => this.#ended(exchange),
+      }),
     )
   }
 
@@ -357,35 +363,32 @@ export class LinkFuzz {
     this.#ends.delete(exchange)
   }
 
+  #ended(exchange: Exchange): void {
+    this.#ends.set(exchange, (this.#ends.get(exchange) ?? 0) + 1)
+    this.#wake()
+  }
+
   #events(): LinkEvents {
-    const end = (exchange: Exchange) => {
-      this.#ends.set(exchange, (this.#ends.get(exchange) ?? 0) + 1)
-      this.#wake()
-    }
     return {
       linked: link => {
         this.#dispatcher.linked(link)
         if (link.worker.workerId === 2) this.#hostileLink = link
         this.#wake()
       },
-      responded: end,
-      aborted: end,
-      badResponse: end,
+      completed: exchange => this.#ended(exchange),
       broke: (link, why) => {
         if (link.worker.workerId === 1) this.#fault ??= `the honest link: ${why}`
         this.#brokenWhy = why
       },
-      fileNamed: () => {},
       lost: (link, exchanges) => {
         this.#dispatcher.lost(link)
         for (const exchange of exchanges) {
           this.#lostNow.add(exchange)
-          end(exchange)
+          this.#ended(exchange)
         }
         if (link.worker.workerId === 2) this.#isLost = true
         this.#wake()
       },
-      readingStopped: () => {},
       freed: link => this.#dispatcher.freed(link),
     }
   }

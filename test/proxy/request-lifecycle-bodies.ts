@@ -138,7 +138,7 @@ t.test('post-buffering: the worker gets the request when the body is there, or t
         const piece = Buffer.alloc(Math.min(90_000, bodyBytes - sent), 'x')
         client.send(chunked ? `${piece.length.toString(16)}\r\n${piece}\r\n` : piece)
         if (bodyBytes <= 500_000 && sent + piece.length < bodyBytes)
-          t.equal(rig.lifecycle.dispatcher.loads()[0]?.requests, 0, title)
+          t.equal(rig.lifecycle.workers.dispatcher.loads()[0]?.requests, 0, title)
         await tick()
       }
       if (chunked) client.send('0\r\n\r\n')
@@ -241,7 +241,7 @@ t.test('a body in chunks of one byte takes no more room than another, while it w
   await withRig(t, {}, async rig => {
     const client = await rig.client()
     client.send(`${request('PUT', '/', ['Transfer-Encoding: chunked'])}${body}`)
-    const waiting = () => rig.lifecycle.dispatcher.exchanges()[0]
+    const waiting = () => rig.lifecycle.workers.dispatcher.exchanges()[0]
     while ((waiting()?.replayableBytes ?? 0) < chunks) await tick()
     t.ok((waiting()?.replayable?.length ?? chunks) < 200, `it waits in ${waiting()?.replayable?.length} pieces`)
     client.send('0\r\n\r\n')
@@ -260,7 +260,7 @@ t.test('a body that comes byte by byte takes no more room than another while it 
       socket.open()
       new Connection(socket.asSocket, rig.lifecycle, rig.limits)
       socket.push(request('PUT', '/', fields))
-      const waiting = () => rig.lifecycle.dispatcher.exchanges()[0]
+      const waiting = () => rig.lifecycle.workers.dispatcher.exchanges()[0]
       const isChunked = fields[0] === 'Transfer-Encoding: chunked'
       for (let index = 0; index < bytes; index++) {
         socket.push(isChunked ? '1\r\nx\r\n' : 'x')

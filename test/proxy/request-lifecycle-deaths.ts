@@ -22,10 +22,10 @@ async function outlive(rig: Rig, text: string, deaths: number, end: WorkerEnd, i
     })
     const over = await Promise.race([asked.arrived.then(() => null), answered])
     if (over !== null) return { answer: over, seen }
-    if (isToldFirst) rig.lifecycle.gone(death, end)
+    if (isToldFirst) rig.lifecycle.workers.gone(death, end)
     worker.kill()
-    while (rig.lifecycle.dispatcher.links.length > 0) await new Promise(resolve => setImmediate(resolve))
-    if (!isToldFirst) rig.lifecycle.gone(death, end)
+    while (rig.lifecycle.workers.dispatcher.links.length > 0) await new Promise(resolve => setImmediate(resolve))
+    if (!isToldFirst) rig.lifecycle.workers.gone(death, end)
   }
   await rig.worker(hello)
   return { answer: await answered, seen }
@@ -64,7 +64,7 @@ t.test('the word of the master does not come', async t => {
       const worker = await rig.worker(() => asked.arrive())
       await asked.arrived
       worker.kill()
-      while (rig.lifecycle.dispatcher.links.length > 0) await new Promise(resolve => setImmediate(resolve))
+      while (rig.lifecycle.workers.dispatcher.links.length > 0) await new Promise(resolve => setImmediate(resolve))
     }
     t.equal((await client.answer()).status, 502)
     await rig.expectLines(1)
@@ -80,13 +80,13 @@ t.test('a client leaves while its request waits for the word', async t => {
       const worker = await rig.worker(() => asked.arrive())
       await asked.arrived
       worker.kill()
-      while (rig.lifecycle.dispatcher.links.length > 0) await new Promise(resolve => setImmediate(resolve))
+      while (rig.lifecycle.workers.dispatcher.links.length > 0) await new Promise(resolve => setImmediate(resolve))
     }
     client.socket.resetAndDestroy()
     await rig.expectLines(1)
     t.match(rig.log.entries, [{ status: 499 }])
     const next = await rig.worker(hello)
-    rig.lifecycle.gone(2, 'killed')
+    rig.lifecycle.workers.gone(2, 'killed')
     t.same(next.seen, [], 'it is not sent again')
   })
 })
@@ -101,7 +101,7 @@ t.test('what a dead worker had acknowledged counts, also when the master speaks 
     const other = await rig.worker(hello)
     played.say(frame(FRAME.seen, heard?.id ?? 0))
     // In the same turn: the acknowledgement is in the kernel and not read yet.
-    rig.lifecycle.gone(50, 'killed')
+    rig.lifecycle.workers.gone(50, 'killed')
     played.die()
     t.equal((await client.answer()).status, 502)
     t.same(other.seen, [], 'it is not executed twice')
@@ -121,9 +121,9 @@ t.test('a request that workers die of is held back; its neighbours are not', asy
         const worker = await rig.worker(() => asked.arrive())
         await asked.arrived
         worker.kill()
-        while (rig.lifecycle.dispatcher.links.length > 0) await new Promise(resolve => setImmediate(resolve))
+        while (rig.lifecycle.workers.dispatcher.links.length > 0) await new Promise(resolve => setImmediate(resolve))
         died += 1
-        rig.lifecycle.gone(worker.address.workerId, 'crashed')
+        rig.lifecycle.workers.gone(worker.address.workerId, 'crashed')
         if (died === 3) break
       }
       if (round === 1) await rig.worker(hello)

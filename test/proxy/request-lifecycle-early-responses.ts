@@ -120,7 +120,7 @@ t.test('a worker that retires is not drained while a body is read', async t => {
     const client = await rig.client()
     client.send(request('POST', '/', ['Content-Length: 10']))
     await client.answer()
-    rig.lifecycle.dispatcher.retire(1)
+    rig.lifecycle.workers.dispatcher.retire(1)
     t.same(rig.drained, [])
     client.send('0123456789')
     await ends.arrived

@@ -41,7 +41,7 @@ t.test('the clock of harakiri', async t => {
     await withRig(t, { settings: { harakiriMs: 1000 }, workers: [application] }, async rig => {
       const client = await rig.client()
       client.send(`${request('POST', '/', ['Content-Length: 3'])}ab`)
-      while (rig.lifecycle.dispatcher.loads()[0]?.requests !== 1) await tick()
+      while (rig.lifecycle.workers.dispatcher.loads()[0]?.requests !== 1) await tick()
       rig.lifecycle.sweep(monotonicMs() + 2000)
       client.send('c')
       t.equal((await client.answer()).status, 200)
@@ -79,7 +79,7 @@ t.test('a blocked worker: 504 to the guilty, the verdict, and the neighbours go 
     const [guilty, innocent, post] = [await rig.client(), await rig.client(), await rig.client()]
     innocent.send(request('GET', '/wait'))
     post.send(requestWithBody('POST', '/wait', 'x'))
-    while (rig.lifecycle.dispatcher.loads()[0]?.inFlight !== 2) await tick()
+    while (rig.lifecycle.workers.dispatcher.loads()[0]?.inFlight !== 2) await tick()
     const [startMs, lagMs] = [monotonicMs(), watchTimerLag(t)]
     guilty.send(request('GET', '/burn'))
     const well = await rig.worker(hello)

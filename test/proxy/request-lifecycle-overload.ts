@@ -28,7 +28,7 @@ t.test('a full queue answers 503 at once, and the queue is served in order', asy
   const settings = { httpQueue: QUEUE, workerConnections: 1 }
   await withRig(t, { settings, workers: [(_, response) => void held.push(response)] }, async rig => {
     const waiting = await crowd(rig, QUEUE + 1)
-    while (rig.lifecycle.dispatcher.queued < QUEUE || held.length === 0) await tick()
+    while (rig.lifecycle.workers.dispatcher.queued < QUEUE || held.length === 0) await tick()
     const lagMs = watchTimerLag(t)
     const slowestOf = async (requests: Promise<Crowd>, expected: object) => {
       const tookMs: number[] = []
@@ -64,11 +64,11 @@ t.test('a client that leaves frees its place', async t => {
   const settings = { httpQueue: 2, workerConnections: 1 }
   await withRig(t, { settings, workers: [(_, response) => void held.push(response)] }, async rig => {
     const [, leaves, stays] = await crowd(rig, 3)
-    while (rig.lifecycle.dispatcher.queued < 2 || held.length === 0) await tick()
+    while (rig.lifecycle.workers.dispatcher.queued < 2 || held.length === 0) await tick()
     leaves!.client.socket.destroy()
-    while (rig.lifecycle.dispatcher.queued > 1) await tick()
+    while (rig.lifecycle.workers.dispatcher.queued > 1) await tick()
     const [late] = await crowd(rig, 1)
-    while (rig.lifecycle.dispatcher.queued < 2) await tick()
+    while (rig.lifecycle.workers.dispatcher.queued < 2) await tick()
     for (let served = 0; served < 3; served++) {
       while (held.length === 0) await tick()
       held.shift()!.end()

@@ -128,8 +128,10 @@ t.test('a worker dies in the middle of an answer: the client sees that it is not
       client.send(request('GET', '/'))
       await sent.arrived
       while (
-        rig.lifecycle.dispatcher.links &&
-        [...rig.lifecycle.dispatcher.links].every(link => [...link.exchanges].every(each => !each.responseBegun))
+        rig.lifecycle.workers.dispatcher.links &&
+        [...rig.lifecycle.workers.dispatcher.links].every(link =>
+          [...link.exchanges].every(each => !each.responseBegun),
+        )
       ) {
         await tick()
       }
@@ -198,7 +200,7 @@ t.test('many in flight at a death keep their order and all get an answer', async
       const client = await rig.client()
       client.send(request('GET', `/${index}`))
       clients.push(client)
-      while (rig.lifecycle.dispatcher.queued + mortal.inFlight < index + 1) await tick()
+      while (rig.lifecycle.workers.dispatcher.queued + mortal.inFlight < index + 1) await tick()
     }
     await started.arrived
     mortal.kill()

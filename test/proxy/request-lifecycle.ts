@@ -99,7 +99,7 @@ t.test('a full queue refuses at once, also a body that was buffered first', asyn
     await withRig(t, { settings: { httpQueue: 1, ...settings } }, async rig => {
       const [waits, refused] = [await rig.client(), await rig.client()]
       waits.send(request('GET', '/waits'))
-      while (rig.lifecycle.dispatcher.queued < 1) await tick()
+      while (rig.lifecycle.workers.dispatcher.queued < 1) await tick()
       refused.send(text)
       t.match(await refused.answer(), { status: 503, fields: { 'retry-after': '1' }, whole: true }, title)
       await rig.worker(hello)
@@ -115,7 +115,7 @@ t.test('waiting too long for a worker', async t => {
     const [waits, gives] = [await rig.client(), await rig.client()]
     gives.send(request('GET', '/gives-up'))
     waits.send(request('GET', '/waits'))
-    while (rig.lifecycle.dispatcher.queued < 2) await tick()
+    while (rig.lifecycle.workers.dispatcher.queued < 2) await tick()
     gives.socket.resetAndDestroy()
     await rig.log.reached(1)
     rig.lifecycle.sweep(monotonicMs() + httpQueueTimeoutMs)
@@ -195,7 +195,7 @@ t.test('a retiring worker finishes what it has and gets nothing new', async t =>
     first.send(request('GET', '/first'))
     const response = await asked.arrived
     const next = await rig.worker(hello)
-    rig.lifecycle.dispatcher.retire(1)
+    rig.lifecycle.workers.dispatcher.retire(1)
     second.send(request('GET', '/second'))
     t.equal((await second.answer()).status, 200)
     t.same(next.seen, ['GET /second'])
@@ -239,7 +239,7 @@ t.test('a worker that breaks its link: what is in flight there is rescued, and n
       t.same(other.seen, others, title)
       t.same(rig.broken, ['50: it returns more credit than it was sent'], title)
       rig.sweep()
-      t.equal(rig.lifecycle.dispatcher.links.length, 1, `${title}: it gets no other link`)
+      t.equal(rig.lifecycle.workers.dispatcher.links.length, 1, `${title}: it gets no other link`)
       await rig.expectLines(1)
     })
   }
@@ -256,8 +256,8 @@ t.test('a worker that ends its link again and again', async t => {
     }
     t.same(rig.broken, ['50: it ended its link 5 times'])
     rig.sweep()
-    t.equal(rig.lifecycle.dispatcher.links.length, 0, 'not any more')
-    rig.lifecycle.gone(50, 'crashed')
+    t.equal(rig.lifecycle.workers.dispatcher.links.length, 0, 'not any more')
+    rig.lifecycle.workers.gone(50, 'crashed')
     await rig.expectLines(0)
   })
 })

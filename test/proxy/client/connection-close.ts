@@ -217,7 +217,7 @@ for (const isForeign of [false, true]) {
       client.send(request('GET', '/'))
       const response = await begun.arrived
       const answer = client.answer()
-      while (rig.lifecycle.dispatcher.exchanges().some(({ responseBegun }) => !responseBegun)) await tick()
+      while (rig.lifecycle.workers.dispatcher.exchanges().some(({ responseBegun }) => !responseBegun)) await tick()
       const [socket] = rig.sockets
       while (socket?.bytesWritten === 0) await tick()
       drain(rig)

@@ -67,20 +67,18 @@ function run(
 ) {
   const told: Told[] = []
   let atMs = 0
-  const clock = new HarakiriClock(
-    {
-      expired: exchange => {
-        told.push({ what: 'expired', title: exchange.title, atMs })
-        for (const link of links)
-          if (link.exchanges.includes(exchange)) link.exchanges.splice(link.exchanges.indexOf(exchange), 1)
-      },
-      blocked: (link, title) => {
-        told.push({ what: 'blocked', title, atMs })
-        link.condemned = true
-      },
+  const events = {
+    expired: (exchange: Exchange) => {
+      told.push({ what: 'expired', title: exchange.title, atMs })
+      for (const link of links)
+        if (link.exchanges.includes(exchange)) link.exchanges.splice(link.exchanges.indexOf(exchange), 1)
     },
-    answerAtOnce,
-  )
+    blocked: (link: Link, title: string) => {
+      told.push({ what: 'blocked', title, atMs })
+      link.condemned = true
+    },
+  }
+  const clock = new HarakiriClock(events, events, answerAtOnce)
   for (atMs = 1; atMs <= untilMs; atMs += SWEEP_MS) {
     clock.sweep(links as unknown as Link[], { ...RULES, harakiriMs }, 0, atMs)
     for (const link of links) if (turns(link, atMs)) link.pong(atMs + 1)
@@ -244,10 +242,8 @@ t.test('a forgotten link leaves no suspicion to its successor', async t => {
   const link = new FakeLink()
   link.add('GET /burn', 0)
   const told: string[] = []
-  const clock = new HarakiriClock(
-    { expired: () => told.push('expired'), blocked: () => told.push('blocked') },
-    answerAtOnce,
-  )
+  const events = { expired: () => void told.push('expired'), blocked: () => void told.push('blocked') }
+  const clock = new HarakiriClock(events, events, answerAtOnce)
   clock.sweep([link] as unknown as Link[], RULES, 0, 3001)
   link.exchanges.length = 0
   clock.forget(link as unknown as Link)
@@ -334,7 +330,7 @@ t.test(
           cancel: () => void (link.condemned || told.push(['cancelled', now])),
         }
       }
-      const clock = new HarakiriClock(events, ask)
+      const clock = new HarakiriClock(events, events, ask)
       for (now = 0; now < 6000; now += SWEEP_MS) {
         if (now < 2500 || now > turnsAgainMs) link.pong(now)
         clock.sweep([link] as unknown as Link[], RULES, 0, now)
@@ -360,10 +356,8 @@ t.test('a loop that is blocked by one that may, is not condemned for its silence
     link.stuckTitle = stuckTitle
     Object.assign(link.exchanges[0] ?? {}, { path })
     const told: string[] = []
-    const clock = new HarakiriClock(
-      { expired: () => told.push('expired'), blocked: () => told.push('blocked') },
-      answerAtOnce,
-    )
+    const events = { expired: () => void told.push('expired'), blocked: () => void told.push('blocked') }
+    const clock = new HarakiriClock(events, events, answerAtOnce)
     for (let now = 1; now < 10_000; now += SWEEP_MS)
       clock.sweep([link] as unknown as Link[], { ...RULES, mountHarakiri }, 0, now)
     t.equal(told.includes('blocked'), isCondemned, title)
@@ -374,10 +368,8 @@ t.test('below the threshold of the queue nobody is late', async t => {
   const link = new FakeLink()
   link.add('GET /slow', 0)
   const told: string[] = []
-  const clock = new HarakiriClock(
-    { expired: () => told.push('expired'), blocked: () => told.push('blocked') },
-    answerAtOnce,
-  )
+  const events = { expired: () => void told.push('expired'), blocked: () => void told.push('blocked') }
+  const clock = new HarakiriClock(events, events, answerAtOnce)
   const sweep = (queued: number, now: number) =>
     clock.sweep([link] as unknown as Link[], { ...RULES, harakiriQueueThreshold: 3 }, queued, now)
   for (let now = 1; now < 9000; now += SWEEP_MS) sweep(2, now)

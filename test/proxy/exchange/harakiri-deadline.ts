@@ -36,7 +36,7 @@ t.test('by path: whole segments, the longest', async t => {
 
 t.test('the clock', async t => {
   const deadlineOf = (it: Exchange) => {
-    it.startClock(harakiriMsOf(it, RULES), 1000)
+    it.startClock(RULES, 1000)
     return it.deadlineMs
   }
   t.equal(deadlineOf(exchange('/')), 1030)
@@ -58,6 +58,6 @@ t.test('an application that says what it needs', async t => {
   }
   const arriving = exchange('/', { bodyComplete: false })
   overrideHarakiri(arriving, 500, 1010)
-  arriving.startClock(harakiriMsOf(arriving, RULES), 2000)
+  arriving.startClock(RULES, 2000)
   t.equal(arriving.deadlineMs, 2500, 'from the last byte on')
 })

@@ -4,18 +4,20 @@ import t, { type Test } from 'tap'
 import type { ProxySettings } from '../../../kit/channel/messages.js'
 import { FRAME, frame } from '../../../kit/link/frames.js'
 import { Exchange } from '../../../proxy/exchange/exchange.js'
+import type { ResponderEvents } from '../../../proxy/exchange/responder.js'
 import { Dispatcher, type DispatcherEvents } from '../../../proxy/link/dispatcher.js'
 import type { Link } from '../../../proxy/link/link.js'
 import { monotonicMs } from '../../../proxy/process/clock.js'
 import { FakeWorker } from '../fixtures/fake-worker.js'
+import { responderEvents } from '../fixtures/responder-events.js'
 import { SETTINGS } from '../fixtures/rig.js'
 
 /** Tells of a link that is had at once as of one that was waited for. */
 class Giver extends Dispatcher {
   readonly #events: DispatcherEvents
 
-  constructor(settings: ProxySettings, events: DispatcherEvents) {
-    super(settings, events)
+  constructor(settings: ProxySettings, events: DispatcherEvents, responses: ResponderEvents) {
+    super(settings, events, responses)
     this.#events = events
   }
 
@@ -53,13 +55,13 @@ async function open(t: Test, workers: number, settings: Partial<ProxySettings> =
     { ...SETTINGS, ...settings },
     {
       assigned,
-      refused: (exchange, code) => told.push(`${exchange.title}!${code}`),
       starved: () => starved.push(dispatcher.queued),
       left: (id, requests, tunnels) => {
         left.push([id, ...(requests ? ['requests'] : []), ...(tunnels ? ['tunnels'] : [])].join(' '))
         if (!requests && !tunnels) drained.push(id)
       },
     },
+    responderEvents({ failed: (exchange, code) => void told.push(`${exchange.title}!${code}`) }),
   )
   const events = {
     linked: (link: Link) => {
@@ -67,12 +69,8 @@ async function open(t: Test, workers: number, settings: Partial<ProxySettings> =
       linked += 1
       if (linked === workers) allLinked()
     },
-    responded: (_exchange: Exchange, _close: boolean, _now: number, link: Link) => dispatcher.freed(link),
-    aborted: () => {},
-    readingStopped: () => {},
-    badResponse: () => {},
+    completed: (_exchange: Exchange, _close: boolean, _now: number, link: Link) => dispatcher.freed(link),
     broke: () => {},
-    fileNamed: () => {},
     lost: (link: Link) => dispatcher.lost(link),
     freed: (link: Link) => dispatcher.freed(link),
   }
@@ -283,12 +281,8 @@ t.test('a rescued request goes before those that wait, also where the queue is f
         t.teardown(() => link.dismiss())
         resolve()
       },
-      responded: nothing,
-      aborted: nothing,
-      readingStopped: nothing,
-      badResponse: nothing,
+      completed: nothing,
       broke: nothing,
-      fileNamed: nothing,
       lost: nothing,
       freed: nothing,
     })

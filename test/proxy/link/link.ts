@@ -14,7 +14,8 @@ import {
   responsePrefix,
   WINDOW_BYTES,
 } from '../../../kit/link/frames.js'
-import { type Client, Exchange } from '../../../proxy/exchange/exchange.js'
+import type { Client } from '../../../proxy/exchange/client.js'
+import { asking, Exchange } from '../../../proxy/exchange/exchange.js'
 import { isRefusal } from '../../../proxy/http/refusal.js'
 import { parseRequestHead } from '../../../proxy/http/request-head.js'
 import { Link } from '../../../proxy/link/link.js'
@@ -22,6 +23,7 @@ import { monotonicMs } from '../../../proxy/process/clock.js'
 import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
 import { FakeWorker } from '../fixtures/fake-worker.js'
 import { request } from '../fixtures/raw-client.js'
+import { responderEvents } from '../fixtures/responder-events.js'
 
 /** A client that keeps what it gets, and takes more or not as the test says. */
 class FakeClient implements Client {
@@ -76,7 +78,7 @@ function exchangeOf(method: string, target: string, fields: string[] = []): Test
   const head = parseRequestHead(request(method, target, fields).slice(0, -4))
   if (isRefusal(head)) throw new Error(head.reason)
   const exchange = new Exchange(head, new FakeClient(), 0)
-  exchange.wireHeaders = head.headers
+  asking(exchange).wireHeaders = head.headers
   return exchange as TestExchange
 }
 
@@ -92,19 +94,21 @@ async function open(t: Test, lastId = 0) {
   }
   const events = {
     linked: () => tell('linked'),
-    responded: (exchange: Exchange, close: boolean) => tell(`responded ${exchange.title}${close ? ' close' : ''}`),
-    aborted: (exchange: Exchange) => tell(`aborted ${exchange.title}`),
-    readingStopped: () => {},
-    badResponse: (exchange: Exchange, why: string) => tell(`bad ${exchange.title}: ${why}`),
+    completed: (exchange: Exchange, close: boolean) => tell(`responded ${exchange.title}${close ? ' close' : ''}`),
     broke: (_: Link, why: string) => tell(`broke: ${why}`),
-    fileNamed: (exchange: Exchange) => tell(`file ${exchange.title}`),
     lost: (_: Link, exchanges: Exchange[]) => {
       lost.push(...exchanges)
       tell(`lost ${exchanges.map(exchange => exchange.title).join(', ')}`)
     },
     freed: () => {},
   }
-  const link = new Link(worker.address, events, lastId)
+  const responses = responderEvents({
+    failed: (exchange, code) => tell(`${code} ${exchange.title}`),
+    broken: exchange => tell(`broken ${exchange.title}`),
+    badResponse: (exchange, why) => tell(`bad ${exchange.title}: ${why}`),
+    fileNamed: exchange => tell(`file ${exchange.title}`),
+  })
+  const link = new Link(worker.address, events, responses, lastId)
   t.teardown(() => link.dismiss())
   const until = async (text: string) => {
     while (!told.includes(text)) {
@@ -131,15 +135,12 @@ async function openSilent(t: Test) {
     { ...address, linkPath: join(folder, 'link') },
     {
       linked: nothing,
-      responded: nothing,
-      aborted: nothing,
-      readingStopped: nothing,
-      badResponse: nothing,
-      fileNamed: nothing,
+      completed: nothing,
       freed: nothing,
       broke: (_, why) => void told.push(`broke: ${why}`),
       lost: () => void told.push('lost '),
     },
+    responderEvents(),
   )
   t.teardown(() => link.dismiss())
   return { told, silent: { link, openedMs } }
@@ -229,7 +230,7 @@ t.test('answers: in one frame, in pieces, broken off, in vain', async t => {
     'linked',
     'responded GET /whole',
     'responded GET /pieces',
-    'aborted GET /broken',
+    'broken GET /broken',
     'responded GET /closing close',
   ])
   t.match(whole, { status: 200, responseBegun: true, link: null, sentBytes: whole.client.received.length })
@@ -754,7 +755,7 @@ t.test('behind a flood of short frames', async t => {
   const whole = OK + 'x'.repeat(15_000)
   const cases: [title: string, then: (id: number) => string, told: string][] = [
     ['an end', id => frame(FRAME.end, id, '\0'), 'responded GET /'],
-    ['an abort', id => frame(FRAME.abort, id), 'aborted GET /'],
+    ['an abort', id => frame(FRAME.abort, id), 'broken GET /'],
     ['nothing', () => '', 'lost GET /'],
     ['what is no frame', () => '\xff'.repeat(8), 'broke: it sends a frame of 16777215 bytes'],
   ]
@@ -824,17 +825,8 @@ t.test('a worker that is not there', async t => {
   worker.die()
   const lost = await new Promise<Link>(resolve => {
     const nothing = () => {}
-    const link = new Link(worker.address, {
-      linked: nothing,
-      responded: nothing,
-      aborted: nothing,
-      readingStopped: nothing,
-      badResponse: nothing,
-      broke: nothing,
-      fileNamed: nothing,
-      freed: nothing,
-      lost: resolve,
-    })
+    const events = { linked: nothing, completed: nothing, broke: nothing, freed: nothing, lost: resolve }
+    const link = new Link(worker.address, events, responderEvents())
     t.teardown(() => link.dismiss())
   })
   t.equal(lost.open, false)

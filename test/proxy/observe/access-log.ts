@@ -3,7 +3,8 @@
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { type Client, Exchange } from '../../../proxy/exchange/exchange.js'
+import type { Client } from '../../../proxy/exchange/client.js'
+import { asking, Exchange } from '../../../proxy/exchange/exchange.js'
 import type { RequestHead } from '../../../proxy/http/request-head.js'
 import { AccessLog } from '../../../proxy/observe/access-log.js'
 import { scratchFolder } from '../../supervisor/fixtures/scratch-folder.js'
@@ -75,7 +76,7 @@ t.test('the id at the end, where it is wanted', async t => {
   const overUnix = new Exchange(HEAD as RequestHead, unix, 1000)
   log.write(overUnix, 1003)
   log.writeRefused(unix, 400, 30)
-  overUnix.origin = { address: '192.0.2.7', port: 0, encrypted: true }
+  asking(overUnix).origin = { address: '192.0.2.7', port: 0, encrypted: true }
   log.write(overUnix, 1003)
   await log.close()
   const [first, second, refused, foreign, ...others] = readFileSync(path, 'latin1').split('\n')

@@ -209,7 +209,7 @@ t.test('a file that becomes shorter while it is sent has no end', async t => {
     const client = await rig.client()
     client.socket.pause()
     client.send(say({ 'X-Accel-Redirect': '/protected/shrinks' }))
-    while (rig.lifecycle.dispatcher.loads()[0]?.inFlight !== 0 || waitingBytes([...rig.sockets][0]) === 0) {
+    while (rig.lifecycle.workers.dispatcher.loads()[0]?.inFlight !== 0 || waitingBytes([...rig.sockets][0]) === 0) {
       await new Promise(resolve => setImmediate(resolve))
     }
     truncateSync(path, 1000)

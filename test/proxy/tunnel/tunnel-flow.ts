@@ -50,7 +50,7 @@ async function tick(): Promise<void> {
 }
 
 async function settled(rig: Rig): Promise<void> {
-  while (rig.lifecycle.dispatcher.loads().some(({ inFlight }) => inFlight > 0)) await tick()
+  while (rig.lifecycle.workers.dispatcher.loads().some(({ inFlight }) => inFlight > 0)) await tick()
 }
 
 /** What was counted of ended tunnels. */
@@ -90,8 +90,8 @@ t.test('a worker that is replaced: both sides see 1012', async t => {
   await withRig(t, { workers: [server] }, async rig => {
     const socket = await webSocket(rig)
     const end = closed(socket)
-    rig.lifecycle.tunnels.retire(1, 0)
-    rig.lifecycle.dispatcher.retire(1)
+    rig.lifecycle.workers.tunnels.retire(1, 0)
+    rig.lifecycle.workers.dispatcher.retire(1)
     rig.sweep()
     t.same(await end, [1012, 'service restart'])
     await rig.expectLines(1)
@@ -107,7 +107,7 @@ t.test('the proxy goes away: both sides see 1001', async t => {
   await withRig(t, { workers: [server] }, async rig => {
     const socket = await webSocket(rig)
     const end = closed(socket)
-    rig.lifecycle.tunnels.closeAll(1000)
+    rig.lifecycle.workers.tunnels.closeAll(1000)
     t.same(await end, [1001, 'server stops'])
     await rig.expectLines(1)
     await settled(rig)
@@ -123,7 +123,7 @@ t.test('the ends are spread over the last fifth of the mercy', async t => {
     let ended = 0
     for (const socket of sockets) socket.on('close', () => ended++)
     const sinceMs = monotonicMs()
-    rig.lifecycle.tunnels.retire(1, HOUR_MS)
+    rig.lifecycle.workers.tunnels.retire(1, HOUR_MS)
     // Between two goodbyes: the first is due as the last fifth begins.
     for (const [share, expected] of [
       [0.79, 0],
@@ -148,8 +148,8 @@ t.test('one that opens while its worker is replaced ends with the others', async
     const client = await rig.client()
     client.send(request('GET', '/ws', UPGRADE))
     const [, upstream] = (await upgraded) as [unknown, Socket]
-    rig.lifecycle.tunnels.retire(1, 0)
-    rig.lifecycle.dispatcher.retire(1)
+    rig.lifecycle.workers.tunnels.retire(1, 0)
+    rig.lifecycle.workers.dispatcher.retire(1)
     upstream.on('error', () => {}).on('end', () => upstream.end())
     upstream.write(SWITCH)
     t.equal((await client.answer()).status, 101)
@@ -167,7 +167,7 @@ t.test('the goodbye waits for the end of a frame, and nothing comes behind it', 
     const message = Buffer.concat([Buffer.from([0x82, 126, 1, 0]), Buffer.alloc(256, 'm')])
     upstream.write(message.subarray(0, 100))
     let received = await client.bytes(100)
-    rig.lifecycle.tunnels.retire(1, 0)
+    rig.lifecycle.workers.tunnels.retire(1, 0)
     rig.sweep()
     upstream.write(message.subarray(100, 200))
     received = Buffer.concat([received, await client.bytes(100)])
@@ -189,7 +189,7 @@ t.test('an application that said goodbye itself is not interrupted', async t => 
     const goodbye = closeFrame(4000, 'its own')
     upstream.write(goodbye.subarray(0, 3))
     await client.bytes(3)
-    rig.lifecycle.tunnels.retire(1, 0)
+    rig.lifecycle.workers.tunnels.retire(1, 0)
     rig.sweep()
     upstream.end(goodbye.subarray(3))
     t.equal(await client.rest(), goodbye.subarray(3).latin1Slice())
@@ -209,7 +209,7 @@ for (const [title, said] of [
       upstream.resume()
       const gone = once(upstream, 'close')
       const sinceMs = monotonicMs()
-      rig.lifecycle.tunnels.retire(1, 0)
+      rig.lifecycle.workers.tunnels.retire(1, 0)
       rig.sweep()
       await Promise.all([client.closed, gone])
       t.ok(monotonicMs() - sinceMs >= 2900, 'not before')
@@ -300,12 +300,12 @@ function sweepLater(rig: Rig): void {
 
 t.test('a worker is gone, and a process of its own keeps the connection', async t => {
   await withRawTunnel(t, async (rig, client, upstream) => {
-    rig.lifecycle.gone(2, 'crashed')
+    rig.lifecycle.workers.gone(2, 'crashed')
     sweepLater(rig)
     upstream.write('another one is gone')
     t.equal(String(await client.bytes(19)), 'another one is gone')
     upstream.write('last words')
-    rig.lifecycle.gone(1, 'crashed')
+    rig.lifecycle.workers.gone(1, 'crashed')
     rig.lifecycle.sweep(monotonicMs() + 900)
     t.equal(String(await client.bytes(10)), 'last words')
     const end = client.rest()
@@ -325,7 +325,7 @@ t.test('what a worker that is gone has said waits for a client that is slow', as
     let written = 0
     while (upstream.write(piece)) written++
     for (let wait = 0; wait < 20; wait++) await tick()
-    rig.lifecycle.gone(1, 'killed')
+    rig.lifecycle.workers.gone(1, 'killed')
     for (let look = 0; look < 3; look++) sweepLater(rig)
     client.socket.resume()
     t.equal((await client.bytes((written + 1) << 20)).length, (written + 1) << 20)
@@ -348,10 +348,10 @@ for (const [title, answer, rest] of [
         client.send(request('GET', '/ws', UPGRADE))
         const [, upstream] = (await upgraded) as [unknown, Socket]
         upstream.on('error', () => {}).on('end', () => upstream.end())
-        if (isToldFirst) rig.lifecycle.gone(1, 'crashed')
+        if (isToldFirst) rig.lifecycle.workers.gone(1, 'crashed')
         upstream.write(answer)
         const head = (await client.bytes(12)).latin1Slice()
-        if (!isToldFirst) rig.lifecycle.gone(1, 'crashed')
+        if (!isToldFirst) rig.lifecycle.workers.gone(1, 'crashed')
         const end = client.rest()
         sweepLater(rig)
         const said = head + (await end)

@@ -52,7 +52,7 @@ async function fakeWorker(
 }
 
 function inFlight(rig: Rig): number {
-  return rig.lifecycle.dispatcher.loads().reduce((sum, load) => sum + load.inFlight, 0)
+  return rig.lifecycle.workers.dispatcher.loads().reduce((sum, load) => sum + load.inFlight, 0)
 }
 
 /** The client's tunnel is open; ends it. */
@@ -117,7 +117,7 @@ t.test('a pong to a ping from before proves nothing', async t => {
       hungUp.arrive()
     })
     worker.pongs = false
-    rig.lifecycle.dispatcher.links[0]?.ping(monotonicMs())
+    rig.lifecycle.workers.dispatcher.links[0]?.ping(monotonicMs())
     const [first] = await worker.has(FRAME.ping, 1)
     const client = await rig.client()
     client.send(HANDSHAKE)
@@ -181,7 +181,7 @@ t.test('a handshake that workers die of is sent twice', async t => {
     const client = await rig.client()
     client.send(HANDSHAKE)
     while (asked.length < 2) await tick()
-    for (const workerId of asked) rig.lifecycle.gone(workerId, 'crashed')
+    for (const workerId of asked) rig.lifecycle.workers.gone(workerId, 'crashed')
     t.match(await client.answer(), { status: 502, body: /worker died/ })
     t.equal(asked.length, 2)
     client.send(HANDSHAKE)
@@ -198,7 +198,7 @@ t.test('one whose workers are killed by somebody is sent until it is answered', 
     client.send(HANDSHAKE)
     for (let told = 0; told < 4; ) {
       await tick()
-      for (; told < asked.length; told++) rig.lifecycle.gone(asked[told] ?? 0, 'killed')
+      for (; told < asked.length; told++) rig.lifecycle.workers.gone(asked[told] ?? 0, 'killed')
     }
     await rig.worker(switches())
     t.equal((await client.answer()).status, 101)
@@ -221,7 +221,7 @@ t.test('the client leaves while nobody knows', async t => {
     t.match(rig.log.entries, [{ status: 499, attempts: 1 }])
     t.equal(inFlight(rig), 0)
     worker.die()
-    while (rig.lifecycle.dispatcher.links.length > 0) await tick()
+    while (rig.lifecycle.workers.dispatcher.links.length > 0) await tick()
   })
 })
 

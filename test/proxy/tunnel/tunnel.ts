@@ -40,7 +40,7 @@ async function tick(): Promise<void> {
 }
 
 function tunnels(rig: Rig): number {
-  return rig.lifecycle.dispatcher.loads().reduce((sum, load) => sum + load.inFlight, 0)
+  return rig.lifecycle.workers.dispatcher.loads().reduce((sum, load) => sum + load.inFlight, 0)
 }
 
 async function webSocket(rig: Rig): Promise<WebSocket> {
@@ -59,14 +59,14 @@ t.test('messages both ways, of every size', async t => {
       t.ok(answer.equals(message), `${size} bytes`)
     }
     t.equal(tunnels(rig), 1)
-    t.equal(rig.lifecycle.tunnels.count, 1)
+    t.equal(rig.lifecycle.workers.tunnels.count, 1)
     socket.close(4000, 'bye')
     const [code] = await once(socket, 'close')
     t.equal(code, 4000, 'the closing handshake passes')
     await rig.expectLines(1)
     t.match(rig.log.entries, [{ title: 'GET /ws', status: 101, slot: 1 }])
     t.ok((rig.log.entries[0]?.sentBytes ?? 0) > 5_000_000, `${rig.log.entries[0]?.sentBytes} bytes in the log`)
-    t.equal(rig.lifecycle.tunnels.count, 0)
+    t.equal(rig.lifecycle.workers.tunnels.count, 0)
     while (tunnels(rig) > 0) await tick()
   })
 })
@@ -150,7 +150,7 @@ t.test('the end of one side is the end of the other', async t => {
     ['the client half-closes', client => void client.socket.end()],
     ['the worker closes', (_, worker) => void worker.destroy()],
     ['the worker ends', (_, worker) => void worker.end()],
-    ['the proxy goes away', (_client, _worker, rig) => rig.lifecycle.tunnels.destroyAll()],
+    ['the proxy goes away', (_client, _worker, rig) => rig.lifecycle.workers.tunnels.destroyAll()],
   ]
   for (const [title, end] of cases) {
     let worker: Socket | undefined
@@ -267,7 +267,8 @@ t.test('no worker, no tunnel', async t => {
 
 /** Makes the worker's tunnel socket one that nobody listens on. */
 function hideTunnels(rig: Rig, slot: number): void {
-  for (const { worker } of rig.lifecycle.dispatcher.links) if (worker.slot === slot) worker.tunnelPath = '/nowhere'
+  for (const { worker } of rig.lifecycle.workers.dispatcher.links)
+    if (worker.slot === slot) worker.tunnelPath = '/nowhere'
 }
 
 t.test('a worker that cannot be reached is not the only one', async t => {
@@ -300,8 +301,8 @@ t.test('the only worker cannot be reached, but its successor can', async t => {
   await withRig(t, { workers: [echoServer()] }, async rig => {
     hideTunnels(rig, 1)
     const socket = new WebSocket(`ws://127.0.0.1:${rig.port}/ws`)
-    while (rig.lifecycle.dispatcher.queued === 0) await tick()
-    rig.lifecycle.dispatcher.retire(1)
+    while (rig.lifecycle.workers.dispatcher.queued === 0) await tick()
+    rig.lifecycle.workers.dispatcher.retire(1)
     await rig.worker(echoServer())
     await once(socket, 'open')
     socket.terminate()

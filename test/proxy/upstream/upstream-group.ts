@@ -6,7 +6,8 @@ import type { Socket } from 'node:net'
 import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { UpstreamAddress } from '../../../kit/options/values/value-types.js'
-import { type Client, Exchange } from '../../../proxy/exchange/exchange.js'
+import type { Client } from '../../../proxy/exchange/client.js'
+import { Exchange } from '../../../proxy/exchange/exchange.js'
 import { isRefusal } from '../../../proxy/http/refusal.js'
 import { parseRequestHead } from '../../../proxy/http/request-head.js'
 import { monotonicMs } from '../../../proxy/process/clock.js'
@@ -14,6 +15,7 @@ import type { Tunnels } from '../../../proxy/tunnel/tunnels.js'
 import { UpstreamGroup } from '../../../proxy/upstream/upstream-group.js'
 import { ForeignServer, refusingAddress, toUpstreams } from '../fixtures/foreign-server.js'
 import { request, requestWithBody } from '../fixtures/raw-client.js'
+import { responderEvents } from '../fixtures/responder-events.js'
 import { type Rig, SETTINGS, withRig } from '../fixtures/rig.js'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
@@ -214,14 +216,13 @@ t.test('two hundred thousand may wait', async t => {
   const answered: string[] = []
   const world = { settings: { ...SETTINGS, ...settings }, metrics: { queued() {}, rescue() {} }, event() {} }
   const [{ upstreams }] = settings.routes as unknown as [{ upstreams: UpstreamAddress[] }]
-  const group = new UpstreamGroup('/', upstreams, world, null as unknown as Tunnels, {
-    assigned() {},
-    fileNamed() {},
-    responded: exchange => void answered.push(exchange.head.target),
-    failed: (_, code) => t.fail(code),
-    broken: () => t.fail('broken'),
-    expired: () => t.fail('expired'),
+  const events = responderEvents({
+    complete: exchange => void answered.push(exchange.head.target),
+    failed: (_, code) => void t.fail(code),
+    broken: () => void t.fail('broken'),
+    expired: () => void t.fail('expired'),
   })
+  const group = new UpstreamGroup('/', upstreams, world, null as unknown as Tunnels, events)
   t.teardown(() => group.destroy())
   const client = { write: () => true, closing: false, closingNow: false } as unknown as Client
   const head = parseRequestHead(request('GET', '/').slice(0, -4))
@@ -320,7 +321,7 @@ t.test('WebSocket', async t => {
     const [incoming] = await asked
     t.match(incoming, { url: '/ws?a=b', headers: { 'x-forwarded-for': '127.0.0.1', via: '1.1 daimyo' } })
     t.match(values(rig, 'daimyo_upstream_requests'), [{ value: 0 }, { value: 1 }])
-    t.equal(rig.lifecycle.tunnels.count, 1)
+    t.equal(rig.lifecycle.workers.tunnels.count, 1)
     socket.close()
     await once(socket, 'close')
     await rig.expectLines(1)
