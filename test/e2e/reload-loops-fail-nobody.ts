@@ -101,7 +101,7 @@ t.test('max-requests = 50 at 100 connections', async t => {
   })
   const running = await site.serve()
   const endMs = performance.now() + lastsMs
-  const outcomes = (await Promise.all(Array.from({ length: 100 }, () => askOnOneConnection(running.url, endMs)))).flat()
+  const outcomes = (await Promise.all(Array.from({ length: 100 }, () => askInTurn(running.url, endMs)))).flat()
   t.comment(`${outcomes.length} requests, ${running.out().match(/ why=max-requests /g)?.length} lines of replacements`)
   t.same(
     outcomes.filter(outcome => outcome !== 'ok'),
@@ -202,7 +202,18 @@ function openOnce(url: string, end: AbortSignal, opened: () => void): Promise<st
   })
 }
 
-/** One kept connection that asks again as soon as it has its answer. */
+/** One kept connection that asks again as soon as it has its answer, and a new one where an answer ends it. */
+async function askInTurn(url: string, endMs: number): Promise<string[]> {
+  const outcomes: string[] = []
+  while (performance.now() < endMs) {
+    const ofConnection = await askOnOneConnection(url, endMs)
+    outcomes.push(...ofConnection)
+    if (ofConnection.some(outcome => outcome !== 'ok')) break
+  }
+  return outcomes
+}
+
+/** Ends where an answer says so, as behind `http-keepalive-requests`. */
 async function askOnOneConnection(url: string, endMs: number): Promise<string[]> {
   const socket = open(url)
   const outcomes: string[] = []
@@ -220,6 +231,7 @@ async function askOnOneConnection(url: string, endMs: number): Promise<string[]>
       return [...outcomes, `${error}: ${received}`]
     }
     outcomes.push(received.startsWith('HTTP/1.1 200 ') ? 'ok' : received)
+    if (/^connection: close\r$/im.test(received)) break
     received = ''
   }
   socket.destroy()
