@@ -90,13 +90,13 @@ const ORPHAN_LOOK_MS = 500
 /** Options of Node that run code before the entry file. */
 const PRELOADS = /(^|\s)(-r|--require|--import|--loader|--experimental-loader)\b/
 
-/** Those behind this file, and of the environment. */
+/** Preloads behind this file, and those of the environment. */
 function hasOtherPreloads(): boolean {
   const others = process.execArgv.slice(process.execArgv.indexOf(__filename) + 1)
   return others.some(word => PRELOADS.test(word)) || PRELOADS.test(process.env.NODE_OPTIONS ?? '')
 }
 
-/** Looks, in a thread too: with the parent that it had, and which process to end. */
+/** Compares the parent with the earlier one, also in a thread, and ends this process if it has changed. */
 function look(parent: number, kill: typeof process.kill): void {
   if (process.ppid === parent) return
   try {
@@ -107,18 +107,18 @@ function look(parent: number, kill: typeof process.kill): void {
   }
 }
 
-/** It gets none of the preloads. Returns what ends it. */
+/** The thread gets none of the preloads. Returns a function that ends it. */
 function lookInThread(parent: number): () => void {
   const { Worker } = require('node:worker_threads') as typeof import('node:worker_threads')
   const source = `setInterval(${look}, ${ORPHAN_LOOK_MS}, ${parent}, process.kill)`
   const thread = new Worker(source, { eval: true, execArgv: [], env: {} })
   thread.unref()
-  // No thread is left: the loop looks, where it can.
+  // // No thread can be started: the loop looks, when it has a turn.
   thread.on('error', () => {})
   return () => void thread.terminate()
 }
 
-/** Whoever opens the channel calls it off. */
+/** The channel, once it is open, calls this off. */
 function endAsOrphan(): void {
   const parent = process.ppid
   const timer = setInterval(look, ORPHAN_LOOK_MS, parent, process.kill).unref()

@@ -1,24 +1,31 @@
 /**
- * So many bytes of messages are parsed in one turn of the event loop, of all channels together: however many children
- * talk at once, a turn lasts as long as one message of the longest at most. To act on a message costs too, however
- * short it is: each counts as some bytes more, so a turn has 64 of the shortest. Who finds the turn used up waits in
- * line and has one message in a later turn, before it waits behind the others again.
+ * Bounds the bytes of messages that one turn of the event loop parses, over all channels together. However many
+ * children talk at once, a turn lasts as long as one message of the longest kind at most. Acting on a message has a
+ * cost too, however short the message is: each one counts as BYTES_PER_MESSAGE more, so a turn has 64 of the shortest.
+ *
+ * A channel that finds the turn used up waits in line. In a later turn it may read one message, then it waits behind
+ * the others again.
  */
 
 import { setImmediate } from 'node:timers'
 
-/** A message that is longer has a turn of its own. */
+/** A longer message has a turn of its own. */
 const TURN_BYTES = 256 * 1024
-/** After each, the master compares all that is with what is wanted: with 32 workers some 0.2 ms. */
+/**
+ * After each message the master compares the state of all processes with the wanted one: about 0.2 ms with 32 workers.
+ */
 const BYTES_PER_MESSAGE = 4096
 
 export class ChannelTurns {
   #spentBytes = 0
   #isScheduled = false
-  /** One place for each channel at most. */
+  /** Each channel has one place at most. */
   readonly #waiting = new Set<() => void>()
 
-  /** False: not now; `turn` is called when it is its turn, and what it reads then is not asked for. */
+  /**
+   * False: not in this turn. `turn` is called when the channel has its turn; the read in that call is not asked about
+   * again.
+   */
   isOpen(turn: () => void): boolean {
     if (this.#spentBytes < TURN_BYTES && this.#waiting.size === 0) return true
     this.#waiting.add(turn)
@@ -26,7 +33,7 @@ export class ChannelTurns {
     return false
   }
 
-  /** One message of so many bytes. */
+  /** One message of `bytes` was parsed. */
   spend(bytes: number): void {
     this.#spentBytes += BYTES_PER_MESSAGE + bytes
     this.#schedule()

@@ -17,14 +17,15 @@ import type { ChannelTurns } from './channel-turns.js'
 import { isWithin, type JsonBounds } from './json-bounds.js'
 
 /**
- * How fast the other side is read, on average and at most at once. Past that the pipe is not read: the sender waits.
+ * How fast the other side is read: on average, and at most at once. Beyond that the pipe is left unread, and the sender
+ * waits.
  */
 export interface Pace {
   messagesPerSecond: number
   messages: number
   bytesPerSecond: number
   bytes: number
-  /** The work of this end for the messages, in units of whoever counts it (`spendWork`). Absent: not counted. */
+  /** The work that a message causes here, in units of the caller of `spendWork`. Absent: not counted. */
   work?: Rate
 }
 
@@ -39,9 +40,9 @@ export interface ChannelLimits {
 }
 
 export interface ChannelOptions extends ChannelLimits {
-  /** The longest message that is taken, in bytes of JSON. */
+  /** The longest message that is accepted, in bytes of JSON. */
   mostBytes: number
-  /** False: not a message of this channel, which ends. */
+  /** False: the value is no message of this channel, and the channel ends. */
   message(value: unknown): boolean
   /** The channel has ended. `broken`: why this end gave it up; null if the other end closed it. Called once. */
   closed(broken: string | null): void
@@ -65,11 +66,11 @@ export const CHANNEL_VERSION = 'daimyo-channel/3'
 
 const LENGTH_BYTES = 4
 /**
- * What a text that is a number costs, in messages: V8 may search through all earlier ones with the same hash, and
- * nothing honest has many (`json-bounds.ts`).
+ * What a text that is a number counts as, in messages: V8 may search all earlier such texts with the same hash. An
+ * honest sender has few of them (`json-bounds.ts`).
  */
 const NUMERAL_COST = 10
-/** Bytes that one end keeps for a reader that does not read: past that it breaks the channel. */
+/** Bytes that one end keeps for a reader that does not read. Beyond that the end breaks the channel. */
 const MOST_WAITING_BYTES = 64 * 1024 * 1024
 const FIRST_ROOM_BYTES = 4096
 

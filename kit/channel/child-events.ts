@@ -4,7 +4,7 @@
  */
 
 /**
- * Numbers are finite. Texts are cut by whoever tells, at LONGEST_EVENT_TEXT; a `quote` of what came from outside at
+ * Numbers are finite. The sender cuts a `text` at LONGEST_EVENT_TEXT, and a `quote` (a text from outside) at
  * LONGEST_QUOTE.
  */
 type FieldKind = 'text' | 'quote' | 'number'
@@ -13,7 +13,7 @@ type EventTable = Record<string, Record<string, FieldKind>>
 
 const TROUBLE = { why: 'text' } as const
 
-/** So many events of this name were not told before this one: `proxy/process/event-budget.ts`. */
+/** This many events of this name were left out before this one: `proxy/process/event-budget.ts`. */
 const OMITTED = { omitted: 'number' } as const
 
 export const WORKER_EVENTS = {
@@ -64,7 +64,7 @@ function longestOf(kind: FieldKind | undefined): number {
   return kind === 'quote' ? LONGEST_QUOTE : LONGEST_EVENT_TEXT
 }
 
-/** Whether `event` stands in the table and each field is one of its own, of its kind. Any of them may be missing. */
+/** Whether `event` stands in the table, and each field is one of its own and of its kind. Any field may be missing. */
 export function isToldEvent(table: EventTable, event: unknown, fields: unknown): boolean {
   if (typeof event !== 'string' || !Object.hasOwn(table, event)) return false
   if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) return false

@@ -77,8 +77,8 @@ export function isWithin(
 }
 
 /**
- * Takes the key from `from` to `to` behind the beginning `before`, 0 = none. Returns the beginning that ends with this
- * key, null: there are too many.
+ * Takes the key from `from` to `to` behind the beginning `before` (0: none). Returns the beginning that ends with this
+ * key, or null if there are too many.
  */
 type TakeKey = (from: number, to: number, before: number) => number | null
 
@@ -93,7 +93,7 @@ function numeralsWithin(
   { depth, values, members, numerals: most }: JsonBounds,
   takeKey: TakeKey,
 ): number | null {
-  /** For each level: what an object there may still have; a list is infinite. */
+  /** For each level: how many members the object there may still have; infinite for a list. */
   const room = new Float64Array(depth + 1).fill(Number.POSITIVE_INFINITY)
   /** For each level: the beginning of the object there. */
   const beginnings = new Int32Array(depth + 1)

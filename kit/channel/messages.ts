@@ -208,8 +208,8 @@ export const UNCHOSEN_PORT = 49_152
 export const NO_PORT = 49_153
 
 /**
- * Settings of a worker beyond its environment, working directory and argv, which the master sets when it spawns it:
- * those of the option rows that name workers, of which `maxRequests` is that of its slot, and its own.
+ * Settings of a worker beyond its environment, working directory and argv, which the master sets at the spawn. Those of
+ * the option rows that name workers (`maxRequests` is that of the worker's slot), and those below.
  */
 export interface WorkerSettings extends WorkerOptions {
   workerId: number
@@ -219,7 +219,9 @@ export interface WorkerSettings extends WorkerOptions {
   cpus: number[] | null
   /** Absolute path of the application's entry file, links resolved once per generation. */
   app: string
-  /** How long the server on PORT is waited for before another one is the site; 0: not at all. */
+  /**
+   * How long a worker waits for the server on PORT before it takes another server for the site; 0: it does not wait.
+   */
   portMs: number
   /** `lazy`: only `load` loads the application. */
   waits: boolean
@@ -255,15 +257,15 @@ export type MasterToWorker =
    */
   | { type: 'farewell'; mercyMs: number; stream: StreamLimits | null }
   /**
-   * Out of rotation everywhere: finish, send the last metrics, write a heap snapshot if there is a path for one, exit 0
-   * within `mercyMs`.
+   * Out of rotation at all proxies: finish, send the last metrics, write a heap snapshot if there is a path for one,
+   * exit 0 within `mercyMs`.
    */
   | { type: 'stop'; mercyMs: number; snapshotPath: string | null }
 
 export type WorkerToMaster =
-  /** As `WorkerSettings.waits` asks for. `bootMs` since the process started. */
+  /** Follows `WorkerSettings.waits`. `bootMs` since the process started. */
   | { type: 'waiting'; bootMs: number }
-  /** Somebody has connected to the socket of an application that is not loaded. */
+  /** A client has connected to the socket of an application that is not loaded. */
   | { type: 'load-wanted' }
   /**
    * The application listens, both sockets are open. `bootMs` since the process started, or since `load`. `ignoresPort`:
@@ -304,8 +306,8 @@ export const LONGEST_STACK = 32_000
 export const WORKER_MESSAGE_BOUNDS = { depth: 10, values: 125_000, members: 100, beginnings: 4000, numerals: 20 }
 
 /**
- * For a proxy: it counts for each worker, and reports the load of each. A process of the service's user can write on
- * its channel (pidfd_getfd(2)).
+ * For a proxy: it counts for each worker, and reports the load of each. Another process of the service's user can write
+ * on the channel of a proxy (pidfd_getfd(2)).
  */
 export const PROXY_MESSAGE_BOUNDS = { ...WORKER_MESSAGE_BOUNDS, values: 500_000 }
 

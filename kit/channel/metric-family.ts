@@ -23,7 +23,10 @@ export interface MetricSample {
   metricName?: string
 }
 
-/** Whether only daimyo itself may use the name: a worker that had it could forge what the master and proxies count. */
+/**
+ * Whether only daimyo itself may use the name. A worker that could use it would forge what the master and the proxies
+ * count.
+ */
 export function isReservedName(name: string): boolean {
   return name === 'daimyo' || name.startsWith('daimyo_')
 }

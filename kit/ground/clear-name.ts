@@ -1,16 +1,16 @@
 /**
- * Frees a name that is ours, whatever somebody has put there: a directory is renamed aside, anything else is unlinked.
- * Must stay true: nothing is followed, nothing is deleted recursively, and the work is bounded. It may take as long as
- * the file system likes, and so is done in the process that needs the name.
+ * Frees a name that is ours, whatever lies there: a directory is renamed aside, anything else is unlinked. Must stay
+ * true: no link is followed, nothing is deleted recursively, and the work is bounded. The file system may take any time
+ * for it, so the process that needs the name does it.
  */
 
 import { renameSync, unlinkSync } from 'node:fs'
 import { codeOf } from './failure.js'
 
-/** Between two attempts somebody may exchange a file for a directory. */
+/** Between two attempts another process may put a directory in the place of a file. */
 const MOST_ATTEMPTS = 3
 
-/** Never throws: a name that cannot be cleared is told by whoever cannot bind it. */
+/** Never throws. If the name cannot be cleared, the later bind fails and reports it. */
 export function clearName(path: string): void {
   for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
     try {
@@ -22,7 +22,7 @@ export function clearName(path: string): void {
   }
 }
 
-/** Throws what rename(2) says. */
+/** Throws the error of rename(2). */
 export function moveAside(path: string): void {
   // Loaded here: it takes some 10 ms, which each worker's start would pay.
   const { randomBytes } = process.getBuiltinModule('node:crypto')

@@ -1,13 +1,13 @@
 /**
- * By which clients are told apart where each gets a fair share: an IPv4 address as it is, of an IPv6 address the first
- * four groups, because a client owns a /64 at least. Pure.
+ * The key by which clients are told apart that get a fair share each: an IPv4 address as it is; of an IPv6 address the
+ * first four groups, because a client owns a /64 at least. Pure.
  */
 
 const MAPPED = '::ffff:'
 
 /**
- * The key of an address as the kernel prints it. IPv4 addresses keep their key on a socket that speaks both (RFC 4291
- * §2.5.5.2). What is no address, such as the empty text of a unix socket, is its own key.
+ * The key of an address as the kernel prints it. IPv4 addresses keep their key on a socket for both families (RFC 4291
+ * §2.5.5.2). A text that is no address, such as the empty one of a unix socket, is its own key.
  */
 export function clientKey(address: string): string {
   if (!address.includes(':')) return address

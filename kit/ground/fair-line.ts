@@ -1,11 +1,11 @@
 /**
- * A short line of those who wait for something scarce, fair between clients: a client that asks a thousand times waits
- * behind itself. The owner says when the next one has its turn and when somebody has waited too long. Pure.
+ * A short waiting line for something scarce, fair between clients: a client that asks a thousand times waits behind
+ * itself. The owner says when the next member has its turn, and when a member has waited too long. Pure.
  *
- * Who goes first: the lower lane, then the client whose last turn is longest ago, then the lower `since`. Memory: so
- * many that wait, and the last clients that had a turn. Where there is no place left the newcomer takes that of the
- * last one in line, of the client with the most in line, if it would go before that one or its own client has fewer
- * there.
+ * Order: the lower lane, then the client whose last turn is longest ago, then the lower `since`. Memory: the members in
+ * line, and the last clients that had a turn. If no place is left, a newcomer may displace a member: the last one in
+ * line of the client with the most members. It does so if it would go before that member, or if its own client has
+ * fewer members.
  */
 
 export interface Waiter {
@@ -13,7 +13,7 @@ export interface Waiter {
   client: string
   lane: number
   since: number
-  /** Somebody else has its place now. */
+  /** Another member has its place now. */
   displaced(): void
 }
 
@@ -28,7 +28,7 @@ export class FairLine<Member extends Waiter> {
   readonly #turns = new Map<string, number>()
   #lastTurn = 0
 
-  /** `places` in all, and for one client. */
+  /** The number of places in all, and for one client. */
   constructor(places: number, placesOfClient = places) {
     this.#places = places
     this.#placesOfClient = placesOfClient

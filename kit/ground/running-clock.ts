@@ -1,16 +1,15 @@
 /**
- * The clock of deadlines, for the master and for each proxy: the time in which the process could look. Where it had no
- * turn for a while (the virtual machine was paused, everybody was stopped by SIGSTOP, or it alone was), nobody knows
- * what the others could do meanwhile, and answers may lie there unread: that time speaks against nobody. A suspended
- * machine needs none of this: CLOCK_MONOTONIC stands still with it.
+ * The clock of deadlines, for the master and for each proxy: the time in which the process could look. A process may
+ * have no turn for a while: the virtual machine was paused, or SIGSTOP stopped this process or all of them. Nobody
+ * knows what the others could do meanwhile, and answers may lie there unread. So that time counts against nobody. A
+ * suspended machine needs none of this: CLOCK_MONOTONIC stands still with it.
  *
- * What must stay true: it never goes back, and each reading counts, be it only for a little, so that every deadline
- * passes in the end.
+ * Must stay true: it never goes back, and each reading adds at least a little, so every deadline passes in the end.
  */
 
-/** Longer than any turn of a loop that is merely busy; whoever watches the clock reads it at least twice as often. */
+/** Longer than any turn of a busy loop. The watcher of the clock reads it at least twice as often. */
 export const STILL_MS = 500
-/** What a standstill counts for. */
+/** A standstill counts as this long. */
 export const COUNTED_MS = 100
 /** How many standstills are remembered for `passedMs`. */
 const REMEMBERED = 100
@@ -20,7 +19,7 @@ export class RunningClock {
   #lastMs: number
   #lostMs = 0
   #isWatched = false
-  /** When each was over, on this clock, and what of it was not counted; the last one first. */
+  /** When each standstill was over, on this clock, and how much of it was not counted; the last one first. */
   readonly #standstills: { atMs: number; lostMs: number }[] = []
 
   constructor(read: () => number = () => performance.now()) {
@@ -28,10 +27,7 @@ export class RunningClock {
     this.#lastMs = read()
   }
 
-  /**
-   * From now on somebody reads it all the time, so that a gap between two readings means something. False: nobody does
-   * any more.
-   */
+  /** True: the clock is read all the time from now on, so a gap between two readings is a standstill. */
   set isWatched(isWatched: boolean) {
     this.now()
     this.#isWatched = isWatched
@@ -46,9 +42,7 @@ export class RunningClock {
     return readMs - this.#lostMs
   }
 
-  /**
-   * How long it really took from one reading to a later one, standstills and all: of durations that are told to people.
-   */
+  /** The real time between two readings, standstills included: for durations that are told to people. */
   readonly passedMs = (fromMs: number, toMs: number): number => {
     let passedMs = toMs - fromMs
     for (const { atMs, lostMs } of this.#standstills) {
@@ -66,15 +60,15 @@ export class RunningClock {
 }
 
 /**
- * A wait too short for the clock: a process that merely had to wait for a core may have had no turn in it. So this
- * counts turns of the loop, and costs a request no reading of the clock.
+ * A wait too short for the clock: a process that had to wait for a core may have had no turn in it. So this counts
+ * turns of the loop, and a request costs no reading of the clock.
  *
- * What must stay true: `isOver` says that the loop has polled its sockets `ms` or more after `begin`, in a turn before
- * this one. What came before that poll has been read.
+ * Must stay true: `isOver` says that the loop has polled its sockets `ms` or more after `begin`, in a turn before this
+ * one. Everything that came before that poll has been read.
  */
 export class TurnsOfLoop {
   readonly #ms: number
-  /** One more at the end of a turn that began `ms` or more after the end of the one that was counted before. */
+  /** Grows by one at the end of a turn that began `ms` or more after the end of the last counted one. */
   #counted = 0
   /** Turns to count until every wait is over. */
   #wanted = 0
@@ -84,7 +78,7 @@ export class TurnsOfLoop {
     this.#ms = ms
   }
 
-  /** What `isOver` is asked with. It is over after one to two times `ms`. */
+  /** The argument for `isOver`. The wait is over after one to two times `ms`. */
   begin(): number {
     this.#wanted = 2
     if (!this.#isCounting) this.#countOne()
@@ -96,7 +90,7 @@ export class TurnsOfLoop {
     return this.#counted - begun >= 2
   }
 
-  /** After a standstill timers come before the sockets. `setImmediate` comes behind them, in the same turn. */
+  /** After a standstill timers run before the sockets are polled. `setImmediate` runs after that, in the same turn. */
   #countOne(): void {
     this.#isCounting = true
     setTimeout(() => setImmediate(() => this.#count()), this.#ms).unref()
@@ -110,7 +104,7 @@ export class TurnsOfLoop {
   }
 }
 
-/** Calls `late` when `ms` have passed on such a clock; the result calls it off. */
+/** Calls `late` when `ms` have passed on such a clock. Returns a function that calls it off. */
 export function waitOn(now: () => number, ms: number, late: () => void): () => void {
   const endMs = now() + ms
   const look = () => {

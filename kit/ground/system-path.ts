@@ -1,6 +1,6 @@
 /**
- * Where the programs of the system are that daimyo calls. Not the PATH of whoever started it, nor that of the
- * application: what root runs lies in folders of root's.
+ * Finds the programs of the system that daimyo calls. It does not use the PATH of the caller or of the application:
+ * root runs programs from root's folders only.
  */
 
 import { existsSync } from 'node:fs'
@@ -11,7 +11,7 @@ const FOLDERS = ['/usr/bin', '/bin', '/usr/sbin', '/sbin', '/run/current-system/
 
 export const SYSTEM_PATH = FOLDERS.join(':')
 
-/** The absolute path of a program of the system; null: there is none. */
+/** The absolute path of a program of the system; null: not found. */
 export function systemProgram(name: string): string | null {
   return FOLDERS.map(folder => join(folder, name)).find(path => existsSync(path)) ?? null
 }

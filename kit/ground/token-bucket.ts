@@ -1,6 +1,6 @@
 /**
- * How often something may happen: so much at once, and so much a second after that (a token bucket). What spends may go
- * below zero, and is then to wait until there is something again. Pure: the time is passed in, in milliseconds.
+ * A token bucket: how often something may happen, at once and per second after that. The level may go below zero; then
+ * the caller waits until it has grown again. Pure: the time is passed in, in milliseconds.
  */
 
 export interface Rate {
@@ -13,14 +13,14 @@ export class TokenBucket {
   #left: number
   #filledMs: number
 
-  /** `left`: with less than it can have. */
+  /** `left`: the first level, if the bucket does not begin full. */
   constructor(rate: Rate, nowMs: number, left = rate.atOnce) {
     this.#rate = rate
     this.#left = Math.min(rate.atOnce, left)
     this.#filledMs = nowMs
   }
 
-  /** Below zero where more was spent than there was. */
+  /** Below zero if more was spent than there was. */
   leftAt(nowMs: number): number {
     const { atOnce, perSecond } = this.#rate
     // A clock that goes back takes nothing away.
@@ -30,19 +30,19 @@ export class TokenBucket {
     return this.#left
   }
 
-  /** Spends one, if there is one. */
+  /** Spends one token, if there is one. */
   takeOne(nowMs: number): boolean {
     if (this.leftAt(nowMs) < 1) return false
     this.#left -= 1
     return true
   }
 
-  /** Spends so much, whether there is as much or not. */
+  /** Spends `amount`, even if there is less. */
   spend(amount: number, nowMs: number): void {
     this.#left = this.leftAt(nowMs) - amount
   }
 
-  /** Until there is so much, in milliseconds. */
+  /** Milliseconds until the level is `least`. */
   waitMs(least: number, nowMs: number): number {
     return Math.max(0, ((least - this.leftAt(nowMs)) / this.#rate.perSecond) * 1000)
   }

@@ -1,15 +1,16 @@
 /**
- * What the writers of both sides of a link have in common: `frame-writer.ts` of the proxy,
- * `app/host/link/outbox-writer.ts` of a worker.
+ * What the writers of both sides of a link share: `frame-writer.ts` of the proxy, `app/host/link/outbox-writer.ts` of a
+ * worker.
  *
- * A failed write is not an error here: the peer is dead, but what it wrote before is still to be read, and it decides
- * whether a request was seen and whether it was answered. So a write never destroys the socket; its end comes from
- * reading.
+ * A failed write is no error here. The peer is dead, but the bytes that it wrote before are still unread, and they
+ * decide whether a request was seen and has its response. So a write never destroys the socket; reading finds its end.
  */
 
 import type { Socket } from 'node:net'
 
-/** Longer byte payloads go to the socket as they are, shorter ones are cheaper to copy into the turn's string. */
+/**
+ * A longer payload of bytes goes to the socket as it is. Copying a shorter one into the string of the turn is cheaper.
+ */
 export const COPY_BYTES = 4096
 
 /** What both sides' writers do. */

@@ -1,6 +1,6 @@
 /**
- * The sending half of a link: whatever arises in one turn of the event loop leaves in one write. This is the side of
- * the proxy; the worker's is `app/host/link/outbox-writer.ts`.
+ * The sending half of a link at the proxy: all frames of one turn of the event loop leave in one write. The worker's is
+ * `app/host/link/outbox-writer.ts`.
  */
 
 import type { Socket } from 'node:net'
@@ -16,12 +16,12 @@ export class FrameWriter implements FrameSender {
   #pending = ''
   #scheduled = false
   /**
-   * Short pieces of bodies that came while the peer read nothing, by id: each frame costs a header, so one made of each
-   * piece would weigh nine times as much.
+   * Short pieces of bodies that came while the peer read nothing, by id. Each frame has a header, so a frame for each
+   * piece would take nine times the memory.
    */
   readonly #pieces = new Map<number, GatheredBytes>()
 
-  /** `onSlow`: the socket has got more than it would like to hold, so bytes may wait; called for each such write. */
+  /** `onSlow`: the socket holds more than its high-water mark, so bytes may wait; called for each such write. */
   constructor(socket: Socket, onSlow: () => void = () => {}) {
     this.#socket = socket
     this.#onSlow = onSlow
@@ -60,7 +60,7 @@ export class FrameWriter implements FrameSender {
     return bytes
   }
 
-  /** Calls `taken` once the kernel has taken all that was sent so far, or will take nothing any more. */
+  /** Calls `taken` once the kernel has all bytes that were sent so far, or will take no more. */
   mark(taken: () => void): void {
     for (const id of this.#pieces.keys()) this.#passPiecesOf(id)
     this.flush()
@@ -90,7 +90,7 @@ export class FrameWriter implements FrameSender {
     if (pieces.length >= COPY_BYTES) this.#passPiecesOf(id)
   }
 
-  /** Whatever else is said of this id comes behind them. */
+  /** Every other frame of this id comes behind its pieces. */
   #passPiecesOf(id: number): void {
     const pieces = this.#pieces.get(id)
     if (pieces === undefined) return

@@ -233,8 +233,8 @@ export class FrameReader {
   }
 
   /**
-   * The first `count` bytes of `buffer` have come. After `most` frames it stops. Returns how many bytes are done: the
-   * bytes behind them are to be read again, before any others.
+   * Reads the first `count` bytes of `buffer`, at most `most` frames. Returns how many bytes are done. The caller
+   * passes the other bytes again, before any new ones.
    */
   read(buffer: Buffer, count = buffer.length, most = ANY_NUMBER): number {
     let offset = 0

@@ -24,7 +24,7 @@ export class IdTable<Value> {
     return this.#size
   }
 
-  /** Whether an id's place is free, so that whoever chooses ids can pass over those that are not. */
+  /** Whether the place of an id is free. The sender that chooses ids skips those that are not. */
   isFree(id: number): boolean {
     return this.#values[id & (this.#values.length - 1)] === undefined
   }

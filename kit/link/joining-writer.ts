@@ -10,7 +10,7 @@
 import type { Socket } from 'node:net'
 import { GatheredBytes } from './gathered-bytes.js'
 
-/** Shorter pieces are joined, up to so many bytes: what such a write costs is then a tenth of it. */
+/** Shorter pieces are joined, up to this many bytes: that cuts the cost of such writes to a tenth. */
 export const JOINED_BYTES = 4096
 
 export class JoiningWriter {
@@ -20,7 +20,7 @@ export class JoiningWriter {
   #held = 0
   readonly #behind = new GatheredBytes()
 
-  /** `freed`: nothing is held any more; what it writes comes behind all that was written. */
+  /** `freed`: nothing is held any more. What the callback writes comes behind all earlier bytes. */
   constructor(socket: Socket, freed: (() => void) | null = null) {
     this.#socket = socket
     this.#freed = freed
@@ -69,7 +69,7 @@ export class JoiningWriter {
     })
   }
 
-  /** Hands on what was joined: somebody else writes to the socket, or ends it. */
+  /** Hands on the joined pieces: another writer uses the socket next, or ends it. */
   flush(): void {
     if (this.#behind.length > 0) this.#hand(this.#behind.take())
   }
@@ -96,7 +96,7 @@ export class JoiningWriter {
     return this.#socket.write(bytes as string, 'latin1', this.#taken)
   }
 
-  /** One of those that were held is out, or never will be. */
+  /** One of the held writes is done, or will never be. */
   readonly #taken = (): void => {
     this.#held -= 1
     if (this.#held > 0) return

@@ -1,17 +1,18 @@
 /**
- * Reads a socket into one buffer that all sockets of this process share, instead of a new one for each read: a request
- * costs one read, and allocating and collecting its buffer costs more than parsing it (a tenth of all CPU per request
- * at 64 connections).
+ * Reads a socket into one buffer that all sockets of this process share, instead of a new buffer for each read. A
+ * request costs one read, and allocating and collecting its buffer costs more than parsing it: a tenth of all CPU per
+ * request at 64 connections.
  *
- * What must stay true for a reader: the first `count` bytes of the buffer are what came, and valid until it returns;
- * what it keeps, it copies. It gets no `subarray` of them: to make one for each read would cost more than it is worth.
+ * Must stay true for a reader: the first `count` bytes of the buffer are the new ones, and they are valid until the
+ * reader returns. It copies what it keeps. It gets no `subarray`, because making one for each read costs more than it
+ * is worth.
  */
 
 import type { Socket } from 'node:net'
 
-/** For a link: more than it carries of one message at once, so that large frames are not pieced together. */
+/** For a link: more than one message's window, so that large frames need no joining. */
 export const LINK_READ_BYTES = 256 * 1024
-/** For a client: what one read may go beyond the window by. */
+/** For a client: how far one read may go beyond the window. */
 export const CLIENT_READ_BYTES = 64 * 1024
 
 const shared = Buffer.allocUnsafeSlow(LINK_READ_BYTES)
@@ -39,9 +40,9 @@ interface Handle {
 }
 
 /**
- * The same for a socket that a server has accepted and that has read nothing yet. Node has the option for sockets that
- * one opens only, so this sets what the option sets (lib/net.js, `kBuffer`, `kBufferCb`), and where a Node has that
- * differently, the socket emits `data` as ever.
+ * The same for a socket that a server has accepted and that has read nothing yet. Node has the option only for sockets
+ * that it connects, so this function sets the same fields (lib/net.js, `kBuffer`, `kBufferCb`). If a version of Node
+ * has other fields, the socket emits `data` as usual.
  */
 export function readAccepted(socket: Socket, onBytes: OnBytes, bytes: number): void {
   const fields = socket as unknown as Record<symbol, unknown> & { _handle: Handle | null }

@@ -30,12 +30,12 @@ export function watchdogPathOf(linkPath: string): string {
   return `${linkPath.replace(/\.link$/, '')}.watch`
 }
 
-/** A stack that could not be had. */
+/** A report without a stack. */
 export function noStack(why: string): StackReport {
   return { frames: [], why }
 }
 
-/** What came from a worker, which an application may have tampered with: anything else than a report is none. */
+/** Parses what a worker sent; an application may have tampered with it. Anything but a report counts as no stack. */
 export function readStackReport(text: string): StackReport {
   const value = parse(text)
   if (!isRecord(value) || typeof value.why !== 'string' || !Array.isArray(value.frames)) return noStack('no answer')

@@ -86,7 +86,7 @@ function moveHeld(path: string, error: unknown): string | null {
   }
 }
 
-/** Devices and FIFOs keep their owner; a file with a second name may be somebody's elsewhere. */
+/** Devices and FIFOs keep their owner. A file with a second name may belong to another user elsewhere. */
 function giveTo(descriptor: number, owner: Credentials): void {
   const stats = fstatSync(descriptor)
   if (!stats.isFile() || (stats.uid === owner.uid && stats.gid === owner.gid)) return

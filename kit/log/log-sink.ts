@@ -33,7 +33,7 @@ export interface Reopening {
 
 /**
  * `path` null: standard output. `writeError` gets the one line about a broken log, for the original standard error.
- * `open`: instead of `openLogFile`, for a process that must not open the path itself.
+ * `open` replaces `openLogFile` in a process that must not open the path itself.
  */
 export interface LogSinkOptions {
   path: string | null
@@ -49,7 +49,7 @@ export interface LogSinkOptions {
 
 const retryMs = 1000
 const closeMs = 2000
-/** Between two looks at whether a log may be opened. */
+/** Time between two checks of whether a log may be opened. */
 const quietMs = 20
 
 /**
@@ -142,8 +142,8 @@ export class LogSink {
   }
 
   /**
-   * A thread of the pool may be in the kernel for this log, for as long as a file system or whoever has locked the file
-   * likes.
+   * Whether a thread of the pool may be in the kernel for this log. The file system, or the process that has locked the
+   * file, decides how long.
    */
   get holdsThread(): boolean {
     return this.#ending.size > 0 || (this.#stream?.mayHoldThread === true && this.#stream.waitingBytes > 0)
@@ -160,8 +160,8 @@ export class LogSink {
   }
 
   /**
-   * The result of `work`, called in the same turn of the loop as a true `isQuiet`. Meanwhile lines wait, so that this
-   * log comes to hold no thread. Rejects if that does not happen within so many milliseconds.
+   * The result of `work`, called in the same turn of the loop as a true `isQuiet`. Meanwhile lines wait, so this log
+   * holds no thread. Rejects if that does not happen within `withinMs`.
    */
   async quietly<T>(isQuiet: () => boolean, withinMs: number, work: () => T): Promise<T> {
     const untilMs = performance.now() + withinMs

@@ -1,10 +1,10 @@
 /**
- * Standard output as a log that blocks no thread, whatever it leads to. A write that waits in libuv's thread pool for a
- * reader who never comes could not be called off: the end of the process waits for it, for ever.
+ * Standard output as a log that blocks no thread, whatever it leads to. A write in libuv's thread pool that waits for a
+ * reader cannot be called off: the end of the process would wait for it without end.
  *
- * What must stay true: the descriptor 1 itself is never closed; the flags of a pipe or terminal that others share are
- * not changed. A pipe and a terminal are opened once more, by way of /proc, for us alone. A socket cannot be opened
- * again: there the flag is set for all who share it, as Node itself does it for its `process.stdout`.
+ * Must stay true: descriptor 1 itself is never closed, and the flags of a pipe or terminal that others share do not
+ * change. The log opens a pipe and a terminal once more, through /proc, for itself. A socket cannot be opened again:
+ * there the flag is set for all that share it, as Node does it for `process.stdout`.
  */
 
 import { EventEmitter } from 'node:events'
@@ -26,10 +26,10 @@ export type LogStream = EventEmitter & {
 }
 
 const STDOUT = 1
-/** More than this that waits: whoever feeds the log is to pause. */
+/** If more than this waits, the writer of the log pauses. */
 const MANY_BYTES = 16_387
 
-/** Never throws: what is wrong with it is told by an `error`. */
+/** Never throws: an `error` event says what is wrong. */
 export function openStandardOutput(longestBytes: number): LogStream {
   const kind = kindOf()
   const own = kind === 'pipe' || kind === 'terminal' ? openAgain() : null
@@ -60,7 +60,7 @@ function kindOf(): 'pipe' | 'terminal' | 'socket' | 'file' {
   return stats.isSocket() ? 'socket' : 'file'
 }
 
-/** null: it is another user's, it has no reader any more, or there is no /proc. */
+/** null: the descriptor belongs to another user, its reader is gone, or there is no /proc. */
 function openAgain(): number | null {
   try {
     return openSync(`/proc/self/fd/${STDOUT}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
@@ -69,7 +69,7 @@ function openAgain(): number | null {
   }
 }
 
-/** It would close descriptor 1 if it were collected. */
+/** If it were collected, it would close descriptor 1. */
 let holder: Socket | null = null
 
 /** A handle of libuv sets O_NONBLOCK; nothing is ever written through this one. */
@@ -82,7 +82,7 @@ function unblock(): void {
   }
 }
 
-/** A pipe of our own: written to when it has room, at the pace of its reader. */
+/** A pipe that this process has opened: written when it has room, at the pace of its reader. */
 class PipeLog extends EventEmitter implements LogStream {
   readonly #socket: Socket
   readonly #longestBytes: number

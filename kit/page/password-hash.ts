@@ -20,7 +20,7 @@ interface ParsedHash {
 const MADE_WITH = { cost: 16_384, blockSize: 8, parallelization: 5 }
 const SALT_BYTES = 16
 const KEY_BYTES = 32
-/** Bounds of what is accepted: 64 MiB of memory, and about eight times the work of our own hashes. */
+/** Bounds for accepted hashes: 64 MiB of memory, and about eight times the work of our own hashes. */
 const MEMORY_BYTES = 64 * 1024 * 1024
 const WORK = 16_384 * 8 * 40
 const PASSWORD_CHARS = 1024

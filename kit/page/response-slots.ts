@@ -52,15 +52,15 @@ const SWEEP_MS = 100
 
 /** A place among the responses under way; to be left exactly once, which `send` sees to. */
 export interface ResponseSlot {
-  /** The response of so many bytes is on its way: the slot is left when it is over. */
+  /** A response of `bytes` is on its way. Its end leaves the slot. */
   send(delivery: Delivery, bytes: number): void
   /** There will be no response. */
   leave(): void
 }
 
 /**
- * `first`: what was taken by the first look. The kernel's buffers take megabytes at once, whether the client reads or
- * not.
+ * `first`: the bytes that had left at the first look. The kernel's buffers take megabytes at once, even if the client
+ * does not read.
  */
 interface Sending {
   delivery: Delivery

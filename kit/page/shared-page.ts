@@ -1,9 +1,9 @@
 /**
- * A page that is expensive to make and may be asked for by many at once: all who ask share one making and one Buffer.
+ * A page that is expensive to make and that many may ask for at once: all of them share one making and one Buffer.
  *
- * How long a page is shared follows from what it cost: four times as long as its making took, and no more than five
- * seconds. So making it takes a fifth of the time at most, however often it is asked for, and a page that is made in
- * two milliseconds is shared for 8 ms. One that could not be made is not kept.
+ * A page is shared for four times as long as its making took, and for five seconds at most. So making it takes a fifth
+ * of the time at most, however often it is asked for. A page that took two milliseconds is shared for 8 ms. A failed
+ * making is not kept.
  */
 
 const KEPT_TIMES = 4

@@ -1,4 +1,4 @@
-/** The children of this process, whoever started them, as the kernel lists them (proc_pid_task_children(5)). */
+/** The children of this process as the kernel lists them (proc_pid_task_children(5)), whatever code started them. */
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { codeOf } from '../ground/failure.js'

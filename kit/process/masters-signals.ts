@@ -1,7 +1,7 @@
 /**
- * The signals that mean something to the master (`supervisor/master/signals.ts`). Whoever sends one to all processes of
- * a unit (`systemctl kill`) means the master: in every other process of ours it does nothing. `child-prelude.cts`,
- * which cannot import this file, has the same list; a test compares.
+ * The signals that mean something to the master (`supervisor/master/signals.ts`). A sender that signals all processes
+ * of a unit (`systemctl kill`) means the master: in every other process of ours the signal does nothing.
+ * `child-prelude.cts`, which cannot import this file, has the same list; a test compares them.
  */
 
 export const MASTERS_SIGNALS = [
@@ -17,8 +17,8 @@ export const MASTERS_SIGNALS = [
 ] as const
 
 /**
- * A process that this signal ended before it could ignore it was hit by accident: that says nothing about what it was
- * about to run.
+ * Whether a process was ended by this signal before it could ignore it. Such an end is an accident, and says nothing
+ * about the program.
  */
 export function isMastersSignal(signal: string | null): boolean {
   return MASTERS_SIGNALS.some(name => name === signal)

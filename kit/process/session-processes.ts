@@ -103,7 +103,7 @@ async function untilGone(
 ): Promise<void> {
   const endMs = performance.now() + mercyMs
   let gone = 0
-  // Those that are gone are not looked at again, and of the others it takes one to wait on.
+  // // Processes that are gone are not looked at again. One living process is enough to wait for.
   while (performance.now() < endMs && !isHurried() && gone < processes.length) {
     let looks = 0
     while (gone < processes.length && looks < LOOKS_A_TURN && !isThere(leader, processes[gone]!)) {
@@ -115,7 +115,7 @@ async function untilGone(
   }
 }
 
-/** Of a process that was reaped there is nothing any more: what has its number now is new. */
+/** After a process was reaped, its number may belong to a new one. */
 function isAnothers(leader: number, startTicks: string | null): boolean {
   const stat = leader === process.pid ? null : readProcessStat(leader)
   return stat !== null && !isDead(stat) && stat.startTicks !== startTicks

@@ -1,10 +1,10 @@
 /**
- * The end of those who keep a process from being reaped: the kernel shows a dead process to its parent only when
- * whoever traces it (ptrace(2)) has looked, or has ended. Called some seconds after SIGKILL.
+ * Ends the processes that keep another one from being reaped. The kernel shows a dead process to its parent only after
+ * its tracer (ptrace(2)) has looked, or has ended. Called some seconds after SIGKILL.
  *
- * What must stay true: nobody is killed but processes of the service's user, who could have killed the traced one as
- * well, in whatever user namespace; never pid 1, the master, or whoever traces the master too, as `strace -f` does that
- * has started it.
+ * Must stay true: it kills only processes of the service's user, in whatever user namespace: they could have killed the
+ * traced process as well. It never kills pid 1, the master, or a process that also traces the master, such as an
+ * `strace -f` that started it.
  */
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
@@ -17,8 +17,8 @@ export const REAP_MS = 3000
 export const REAP_LOOK_MS = 1000
 
 /**
- * Between SIGKILL and the moment at which a process is given up that has not ended: it waits in the kernel, or somebody
- * traces it who is not ours to kill. A process of 100 GB takes some seconds to give its memory back.
+ * Between SIGKILL and the moment at which a process that has not ended is given up: it waits in the kernel, or a tracer
+ * holds it that is not ours to kill. A process of 100 GB takes some seconds to give its memory back.
  */
 export const GIVE_UP_MS = 10_000
 
@@ -37,14 +37,14 @@ export interface Tracer {
   name: string
 }
 
-/** What is asked of the system. */
+/** What this module asks the system for. */
 export interface TracedSystem {
   ownPid: number
   /** The user of the master. */
   ownUid: number
   /** What `/proc/PID/status` says of a process or a thread; null: it is not there, or may not be seen. */
   status(pid: number): string | null
-  /** The same of each thread of a process, also of those that have ended. */
+  /** The same for each thread of a process, ended ones included. */
   threads(pid: number): string[]
   /** What tells its user namespace from others; null: it is gone, or may not be looked at. */
   userNamespace(pid: number): string | null
@@ -147,7 +147,7 @@ export function describeUnended({ pid, what, why }: UnendedProcess): string {
   return `pid ${pid}, ${what}, does not end: ${why}`
 }
 
-/** A process chooses its name; what would look like the next one is left out. */
+/** A process chooses its own name. Characters that would look like the next name are left out. */
 function plain(name: string): string {
   return name.replace(/[^ -~]|[,:]/g, '?')
 }

@@ -1,7 +1,7 @@
 /**
  * The inspector that a SIGUSR1 opens in the moment before a process can hold that signal: any local user could run code
- * there. What daimyo starts has it listen nowhere. A process that has one all the same ends by a signal:
- * `inspector.close()` and `process.exit` wait for whoever is connected.
+ * there. In processes that daimyo starts it listens nowhere. A process that has one all the same ends by a signal:
+ * `inspector.close()` and `process.exit` wait for connected clients.
  */
 
 /**

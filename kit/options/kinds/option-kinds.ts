@@ -308,7 +308,7 @@ function acceptScaled(text: string, units: Record<string, number>, min: number, 
   return value >= min && value <= max ? accept(value) : refuse(withShortUnit(text, units))
 }
 
-/** `10 MB`, `30 sec` or `1d`, as they are written here; null where the unit is not what is wrong. */
+/** `10 MB`, `30 sec` or `1d` in our notation; null if the unit is not the mistake. */
 function withShortUnit(text: string, units: Record<string, number>): string | null {
   const [, digits = '', word = ''] = /^(\d{1,6}) ?(ki?b|mi?b|gi?b|b|sec|min|hour|hr|d|day)\w{0,4}$/i.exec(text) ?? []
   const letter = word.charAt(0).toLowerCase()

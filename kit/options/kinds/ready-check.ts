@@ -1,6 +1,6 @@
 /**
- * The value of `ready-check`: what a new worker is asked before it gets requests, and what it must answer. A kind of
- * `option-kinds.ts`; `ready-probe.ts` asks. Pure.
+ * The value of `ready-check`: the request to a new worker before it gets others, and the response that it must give. A
+ * kind of `option-kinds.ts`; `ready-probe.ts` asks. Pure.
  */
 
 import type { ReadyCheck } from '../values/value-types.js'

@@ -1,6 +1,6 @@
 /**
  * The rows of the option table that read the environment of workers and commands from files. A part of
- * `application-options.ts`; `options.ts` explains a row. `environment-files.ts` reads what they name.
+ * `application-options.ts`; `options.ts` explains a row. `environment-files.ts` reads the files.
  */
 
 import * as kind from '../kinds/option-kinds.js'

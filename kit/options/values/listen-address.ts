@@ -23,7 +23,7 @@ export type ParsedAddress = { ok: true; value: ListenAddress } | { ok: false; hi
 /** How systemd's sockets are named; uWSGI and Gunicorn have the numbers (`fd://3`) only. */
 const PASSED = 'fd://'
 
-/** What systemd accepts for FileDescriptorName= (fdname_is_valid), without what would look like a path. */
+/** The names that systemd accepts for FileDescriptorName= (fdname_is_valid), without those that look like a path. */
 const SOCKET_NAME = /^[\x21-\x7e]{1,255}$/
 
 /** Reads an address; a relative socket path counts from `folder`. `hint` is the address that was probably meant. */

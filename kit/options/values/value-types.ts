@@ -9,7 +9,7 @@ export type BoundAddress = { kind: 'tcp'; host: string; port: number } | { kind:
 /** `passed`: what systemd passes under this name (FileDescriptorName=) or as this descriptor's number. */
 export type ListenAddress = BoundAddress | { kind: 'passed'; name: string }
 
-/** A foreign HTTP server (`http-to`), as `net.connect` takes it; a name is resolved anew for each connection. */
+/** A foreign HTTP server (`http-to`), as `net.connect` takes it. A name is resolved again for each connection. */
 export type UpstreamAddress = { host: string; port: number } | { path: string }
 
 /** Who a socket is given to (`chown-socket`), not yet looked up. */
