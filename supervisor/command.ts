@@ -1,9 +1,8 @@
 /**
- * The `daimyo` command: takes the command line apart, carries the command out, and turns its end into an exit status
- * (sysexits, `kit/ground/failure.ts`). Loaded by the entry file `daimyo.ts`, which people, systemd and `daimyo start`
- * start.
- * Must stay true: only this file and `daimyo.ts` end the process; an operating error is one line on standard error and
- * no stack, a bug shows its stack and ends with 70.
+ * The `daimyo` command: parses the command line, carries the command out, and turns its end into an exit status
+ * (sysexits, `kit/ground/failure.ts`). The entry file `daimyo.ts` loads it; people, systemd and `daimyo start` start
+ * that file. Must stay true: only this file and `daimyo.ts` end the process. An operating error is one line on standard
+ * error without a stack; a bug shows its stack and ends with 70.
  */
 
 import { fstatSync, statSync } from 'node:fs'
@@ -38,13 +37,13 @@ const errors = new PrintedOutput(process.stderr)
 const context: CommandContext = {
   environment: process.env,
   cwd: workingFolder(),
-  // The one door of all commands: much of what they print was written by others.
+  // // All output passes here, because much of it was written by others.
   print: text => output.print(printable(text)),
   writeError: text => writeError(text, PRIORITY.warning),
   program: programName(process.argv[1] ?? ''),
 }
 
-/** The journal of systemd gets it with its priority. */
+/** The journal of systemd gets the line with its priority. */
 function writeError(text: string, priority: number): void {
   const shown = printable(text)
   errors.print(leadsToJournal(process.env, process.stderr.fd) ? withPriority(shown, priority) : shown)
@@ -57,7 +56,7 @@ const HELP: Record<HelpTopic, () => string> = {
   socket: () => socketUnit(TEMPLATE_SOCKET),
 }
 
-/** They ask and print; all others act. */
+/** These commands ask and print; all others act. */
 const PRINTING: ReadonlySet<CommandLine['command']> = new Set([
   'check',
   'status',
@@ -68,7 +67,7 @@ const PRINTING: ReadonlySet<CommandLine['command']> = new Set([
   'explain',
   'version',
 ])
-/** They read no path. */
+/** These commands read no path. */
 const PLACELESS: ReadonlySet<CommandLine['command']> = new Set(['help', 'explain', 'version', 'hash-password'])
 let patienceMs: number = PATIENCE_MS.acting
 
@@ -86,8 +85,8 @@ export async function run(script: string): Promise<never> {
     if (PRINTING.has(line.command)) patienceMs = PATIENCE_MS.printing
     if (context.cwd === '' && !PLACELESS.has(line.command))
       throw new Failure('working-folder', 'this folder has been removed: change into one that is there', EXIT.os)
-    // All paths are made whole by `context.cwd`. What is opened as another user may not lead through /proc/self/cwd to
-    // where root typed the command.
+    // // `context.cwd` makes all paths absolute. A path that is opened as another user must not lead through
+    // /proc/self/cwd to root's own working directory.
     process.chdir('/')
     const code = await carryOut(line, script)
     await printed()
@@ -104,7 +103,7 @@ async function carryOut(line: CommandLine, script: string): Promise<number> {
       isMaster = true
       return (await import('./run-command.js')).runCommand(runOptions(line), context)
     case 'start': {
-      // By the name that was typed: the master sees by it when it leads to another build.
+      // // The name as it was typed: by it the master sees when it leads to another build.
       const program = process.argv[1] ?? script
       return (await import('./command/start-command.js')).startCommand(
         { settings: settingsOf(line, 'cannot start'), program, argv: argvOf(line) },
@@ -207,7 +206,7 @@ function settingsOf(line: ConfigArguments, what: string): Settings {
   return readOrRefuse(read(line), what, context)
 }
 
-/** Whoever stops or looks at a server does not need its INI to be right, only to know which it is. */
+/** To stop a server or to look at it, its INI need not be valid. It only says which server is meant. */
 function soughtBy(line: ConfigArguments): MasterSought {
   const file = line.iniPath === null ? null : fileNamed(line.iniPath, context.cwd)
   const { runDir, settings } = read(line)
@@ -220,7 +219,7 @@ function soughtBy(line: ConfigArguments): MasterSought {
 }
 
 /**
- * The first listener of the INI; where the kernel chose its port, systemd passes it, or the INI has become wrong, the
+ * The first listener of the INI. If the kernel chose its port, systemd passes it, or the INI has become invalid, the
  * running master knows it.
  */
 async function addressFor(line: ConfigArguments): Promise<BoundAddress> {
@@ -233,7 +232,7 @@ async function addressFor(line: ConfigArguments): Promise<BoundAddress> {
   return (await import('./command/get-command.js')).addressOf(url)
 }
 
-/** Of the log; without one the children print on standard output. */
+/** Whether the log is standard error. Without a log the children print on standard output. */
 function isStandardError(logto: string | null): boolean {
   try {
     const log = logto === null ? fstatSync(1) : statSync(logto)
@@ -245,7 +244,7 @@ function isStandardError(logto: string | null): boolean {
   }
 }
 
-/** As whom root follows paths of this configuration. */
+/** As which user root follows paths of this configuration. */
 function openerOf({ settings }: Reading): Opener {
   return settings === null ? 'unknown' : settings.credentials
 }
@@ -255,7 +254,7 @@ function argvOf({ iniPath, flags }: ConfigArguments): string[] {
   return [...(iniPath === null ? [] : [`--ini=${iniPath}`]), ...flags.map(({ name, value }) => `--${name}=${value}`)]
 }
 
-/** Empty: it was removed, and has no path any more. */
+/** Empty: the folder was removed, and has no path any more. */
 function workingFolder(): string {
   try {
     return process.cwd()
@@ -265,7 +264,7 @@ function workingFolder(): string {
   }
 }
 
-/** Whoever reads what a service of systemd prints is somewhere else: only whole paths mean something there. */
+/** What a service of systemd prints is read elsewhere, so it names whole paths only. */
 function placeOfReader(): string {
   return (process.env.INVOCATION_ID === undefined && workingFolder()) || '/nowhere'
 }
@@ -277,32 +276,36 @@ function programName(script: string): string {
   return `node ${near.startsWith('..') ? script : near}`
 }
 
-/** What was printed has left this process. Where a master's log is stuck, so is its standard output as a rule. */
+/**
+ * Resolves when all output has left this process. If a master's log is stuck, its standard output is as a rule stuck
+ * too.
+ */
 async function printed(): Promise<void> {
   if (hasStuckLog()) return
   await Promise.all([output.drained(patienceMs), errors.drained(patienceMs)])
 }
 
 /**
- * A device that takes nothing more keeps a thread for ever: the end does not wait for it, and gives the exit code up.
+ * A device that accepts no more bytes holds a thread without end. The end of the process does not wait for it, and
+ * loses the exit code.
  */
 function exit(code: number): never {
   if (hasStuckLog()) process.kill(process.pid, 'SIGKILL')
   process.exit(code)
 }
 
-/** The last word of `systemctl status`: without it the unit would seem to be stopping. */
+/** The last status in `systemctl status`: without it the unit would seem to be stopping. */
 async function tellService(text: string): Promise<void> {
   const notifier = createNotifier({ environment: context.environment, log: () => {} })
   notifier.status(`failed: ${text.split('\n')[0]}`)
   await notifier.settled()
 }
 
-/** This process serves, or was to: other commands have the unit's NOTIFY_SOCKET too (`ExecReload=`). */
+/** This process serves, or was meant to. Other commands have the unit's NOTIFY_SOCKET too (`ExecReload=`). */
 let isMaster = false
 /**
- * What the children print stands where this process says its last word: on a terminal, in the journal, in the log of a
- * start in the background.
+ * The output of the children stands where this process prints its last line: on a terminal, in the journal, or in the
+ * log of a start in the background.
  */
 let isLogHere = false
 

@@ -1,6 +1,6 @@
 /**
- * The command line, taken apart: which command, which INI, which options. Pure: values are judged later, with the
- * INI's, so that all mistakes are told at once; only what cannot be understood is a usage error here.
+ * Parses the command line: which command, which INI, which options. Pure. Values are judged later, with those of the
+ * INI, so that all mistakes are reported at once. Only what cannot be parsed is a usage error here.
  */
 
 import { EXIT } from '../../kit/ground/failure.js'
@@ -23,7 +23,7 @@ export type CommandLine =
   | ({ command: 'check'; all: boolean } & ConfigArguments)
   | ({ command: 'start' } & ConfigArguments)
   | ({ command: 'stop' } & ConfigArguments)
-  /** `waits`: until it has happened or has failed. */
+  /** `waits`: until the reload is done or has failed. */
   | ({ command: 'reload'; waits: boolean } & ConfigArguments)
   /** Numbers as written: the running master judges them. */
   | ({ command: 'scale'; wanted: number | 'auto' } & ConfigArguments)
@@ -39,7 +39,7 @@ export type CommandLine =
   | ({ command: 'doctor' } & ConfigArguments)
   | { command: 'hash-password' }
   | { command: 'help'; topic: HelpTopic }
-  /** An option, or a word of which the help may know something. */
+  /** An option, or a word that the help may know. */
   | { command: 'explain'; word: string }
   | { command: 'version' }
   /** `message` reads `what: received X: accepted Y`. */
@@ -80,7 +80,7 @@ const SWITCHES: Readonly<Record<string, ConfigCommand>> = {
   '--no-wait': 'reload',
 }
 
-/** Commands whose first word is not the INI: what it must look like. */
+/** Commands whose first word is not the INI, and the form of that word. */
 const OPERANDS: { [C in ConfigCommand]?: { pattern: RegExp; name: string; accepts: string } } = {
   get: { pattern: /^\//, name: 'path', accepts: 'a path such as `/api/v1/_about`' },
   scale: { pattern: /^(\d{1,9}|auto)$/, name: 'number', accepts: 'how many workers, or `auto` for what the INI says' },
@@ -97,18 +97,18 @@ interface Words {
   error: string | null
 }
 
-/** Understands `argv`, the words behind the program's name. `DAIMYO_INI` names the INI where the words do not. */
+/** Parses `argv`, the words behind the program's name. `DAIMYO_INI` names the INI if no word does. */
 export function parseCommandLine(
   argv: readonly string[],
   environment: Record<string, string | undefined>,
 ): CommandLine {
-  // Elsewhere `-v` stands for "verbose": behind a command it must not look as if the command had been carried out.
+  // // Elsewhere `-v` means "verbose": behind a command it must not look as if the command had been carried out.
   if (argv.length === 1 && (argv[0] === '-V' || argv[0] === '-v')) return { command: 'version' }
   const words = sortWords(argv)
   const [first = ''] = words.positionals
   if (words.wants === 'help') return COMMANDS.includes(first) ? parseHelp([first]) : parseHelp([])
   if (words.wants === 'version') return { command: 'version' }
-  // Its word may be an option, which wants no value here.
+  // // The word of `help` may be an option, which has no value here.
   if (argv[0] === 'help') return parseHelp(argv.slice(1))
   if (words.error !== null) return usageError(words.error)
   if (!COMMANDS.includes(first)) {
@@ -219,7 +219,7 @@ function sortWords(argv: readonly string[]): Words {
   return words
 }
 
-/** Takes a word and, where it needs one, its value: returns how many words that were. */
+/** Takes a word and, if it needs one, its value. Returns the number of words taken. */
 function takeWord(word: string, next: string | undefined, words: Words): number {
   if (word === '--help' || word === '-h') words.wants ??= 'help'
   else if (word === '--version') words.wants ??= 'version'

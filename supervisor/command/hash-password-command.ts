@@ -1,6 +1,6 @@
 /**
  * `daimyo hash-password`: prints the hash of a password for `metrics-auth`. Must stay true: the password is never
- * printed, and never an argument: argv is open to every user of the machine.
+ * printed, and never an argument, because every user of the machine can read argv.
  */
 
 import { EXIT, Failure } from '../../kit/ground/failure.js'

@@ -1,9 +1,9 @@
 /**
- * Finds the running master that an INI belongs to. Commands such as status, reload, stop and get ask that master. Must
- * stay true: a master is taken for ours only if it says itself that it runs our INI, and its control socket is in our
- * run folder or in one where root or we decide who listens; without an INI our run folder is enough. A run folder that
- * somebody else has made where everybody may is not looked into. "Not running" is said only after all places where it
- * could be were looked at.
+ * Finds the running master of an INI, for commands such as status, reload, stop and get. Must stay true: a master
+ * counts as ours only if it says that it runs our INI, and its control socket is in our run folder or in a folder where
+ * root or our own user decides who listens. Without an INI our run folder is enough. If another user has made a run
+ * folder where everybody may make one, nothing in it is read. "Not running" is said only after all possible places were
+ * looked at.
  */
 
 import { existsSync, lstatSync, readdirSync, realpathSync, statSync } from 'node:fs'
@@ -22,7 +22,8 @@ import { userName } from '../user/account-names.js'
 import { namesIn } from '../user/folder-names.js'
 
 /**
- * Whom to look for. `runDir` null: the settings cannot be read, only the INI's path is known. `serviceUid`: its `uid`.
+ * The master to look for. `runDir` null: the settings cannot be read, and only the path of the INI is known.
+ * `serviceUid`: its `uid`.
  */
 export interface MasterSought {
   runDir: string | null
@@ -32,8 +33,8 @@ export interface MasterSought {
 }
 
 /**
- * A master that answered. `remark`: what to tell first, empty where the answer is root's own, or ours. `trusted`: for
- * the next question.
+ * A master that responded. `remark`: to be printed first; empty if the response comes from root or from our own user.
+ * `trusted`: for the next request.
  */
 export interface MasterFound {
   controlPath: string
@@ -43,7 +44,7 @@ export interface MasterFound {
 }
 
 const mostFolders = 200
-/** Longer than a master takes to see that its run folder is gone (`run-folder-keeper.ts`). */
+/** More than the time in which a master notices that its run folder is gone (`run-folder-keeper.ts`). */
 const RESTORE_MS = 3000
 const LOOK_MS = 100
 
@@ -71,14 +72,17 @@ export async function locateMaster(
   return elsewhere
 }
 
-/** The users whose word counts, besides root and us: the INI says who serves, and its owner could say so. */
+/**
+ * Users that are believed besides root and our own: the INI names the user of the service, and the owner of the INI
+ * could change that name.
+ */
 function trustedOf({ iniPath, serviceUid = null }: MasterSought): number[] {
   return [...(serviceUid === null ? [] : [serviceUid]), ...(iniPath === null ? [] : [ownerOf(iniPath)])]
 }
 
 /**
- * A process calls itself the master of this INI: somebody may have removed its run folder, which it makes anew every
- * other second.
+ * Whether a process says that it is the master of this INI. Its run folder may have been removed; it makes it again
+ * every other second.
  */
 function isNamed(sought: MasterSought): boolean {
   const { iniPath } = sought
@@ -87,7 +91,7 @@ function isNamed(sought: MasterSought): boolean {
   return iniPath !== null && allPids().some(pid => isOf(pid, users) && commandOf(pid)?.includes(name))
 }
 
-/** The command line of anybody else's process may keep us waiting: the kernel reads it out of that process's memory. */
+/** Another user's process can delay the reading of its command line: the kernel reads it from that process's memory. */
 function isOf(pid: number, users: readonly number[]): boolean {
   const uid = userOf(pid)
   return uid !== null && users.includes(uid)
@@ -110,15 +114,18 @@ function allPids(): number[] {
   }
 }
 
-/** The INI may be wanted no more by a master that runs; where none does, its name is the likelier mistake. */
+/**
+ * A running master may have an INI that was removed since. If no master runs, a misspelt name of the INI is more
+ * likely.
+ */
 function whyUnknown(iniPath: string | null): string {
   return iniPath === null || existsSync(iniPath) ? '' : `, and there is no file ${iniPath}`
 }
 
 /**
- * A service has its run folder from systemd, or another user's environment: so the usual places are searched for a
- * folder of the same name (it holds a hash of the INI's path), or for a master with the same INI. Who may not be asked
- * is passed over; it is another user's. All are asked at once, so that those that do not answer cost one deadline
+ * A service has its run folder from systemd, or from the environment of another user. So the usual places are searched
+ * for a folder of the same name, which holds a hash of the INI's path, or for a master with the same INI. Masters of
+ * other users that may not be asked are skipped. All are asked at once, so those that do not respond cost one deadline
  * together.
  */
 async function lookElsewhere(
@@ -147,8 +154,8 @@ async function lookElsewhere(
 }
 
 /**
- * Failure `another-ini` (69): it is the master of another one. Root may ask a master that runs as another user, as
- * systemd's `User=` has it, but has only that user's word for the answer.
+ * Failure `another-ini` (69): it is the master of another INI. Root may ask a master of another user, as with systemd's
+ * `User=`, but can only rely on that user's word.
  */
 function found(controlPath: string, report: StatusReport, sought: MasterSought): MasterFound {
   const owner = foreignOwnerOf(controlPath)
@@ -170,7 +177,9 @@ function isSought(controlPath: string, report: StatusReport, { runDir, iniPath }
   return iniPath !== null && isFileOf(report, iniPath)
 }
 
-/** The same file and section. A link that was turned since the start still names the INI that the master reads. */
+/**
+ * The same file and section. A link whose target was changed since the start still names the INI that the master reads.
+ */
 function isIniOf(report: StatusReport, { iniPath, iniSection }: MasterSought): boolean {
   return iniPath !== null && isFileOf(report, iniPath) && sectionOf(report.iniSection) === sectionOf(iniSection)
 }
@@ -184,7 +193,7 @@ function sectionOf(section = ''): string {
   return section === MAIN_SECTION ? '' : section
 }
 
-/** What a process of another user says stays in its line. */
+/** The words of another user's process stay on one line. */
 function anotherIni(controlPath: string, report: StatusReport, sought: MasterSought, said: string): Failure {
   const runDir = dirname(controlPath)
   const running =
@@ -218,8 +227,7 @@ function usualFolders(environment: NodeJS.ProcessEnv, iniPath: string | null): s
 }
 
 /**
- * For root only: where the user whose INI it is has its masters. What any other user says of that INI is not looked
- * for.
+ * For root only: where the owner of the INI has masters. The words of any other user about that INI are not looked for.
  */
 function foldersOfOwner(iniPath: string | null): string[] {
   const owner = iniPath === null || process.geteuid?.() !== 0 ? 0 : ownerOf(iniPath)
@@ -228,7 +236,7 @@ function foldersOfOwner(iniPath: string | null): string[] {
   return [...new Set(bases)].filter(base => isFolderOf(base, [owner]))
 }
 
-/** Root's, where nobody can tell. */
+/** Root, if the owner is not known. */
 function ownerOf(path: string): number {
   try {
     return statSync(path).uid
@@ -238,7 +246,7 @@ function ownerOf(path: string): number {
   }
 }
 
-/** In /tmp anybody may make a folder with the name of somebody's. */
+/** In /tmp any user may make a folder with a name that another user expects. */
 function isFolderOf(folder: string, owners: readonly (number | undefined)[]): boolean {
   const stats = lstatSync(folder, { throwIfNoEntry: false })
   return stats?.isDirectory() === true && owners.includes(stats.uid) && (stats.mode & 0o002) === 0
@@ -248,7 +256,7 @@ async function statusIfRunning(controlPath: string, asking: AskOptions): Promise
   try {
     return await askStatus(controlPath, asking)
   } catch (error) {
-    // Who holds such a folder is another user's word too.
+    // // Another user decides who owns such a folder, too.
     if (!(error instanceof Failure) || ['not-allowed', 'not-trusted'].includes(error.code)) throw error
     if (error.code === 'not-running') return null
     const pid = claimHolder(dirname(controlPath))
@@ -260,7 +268,7 @@ function firstNamesIn(folder: string): string[] {
   try {
     return namesIn(folder).names
   } catch {
-    // ENOENT: nobody used this place; EACCES: it is somebody else's.
+    // // ENOENT: this place was never used. EACCES: it belongs to another user.
     return []
   }
 }

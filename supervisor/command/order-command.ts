@@ -1,6 +1,6 @@
 /**
- * `daimyo scale N`, `restart-worker SLOT`, `pause`, `resume` and `logs reopen`: one request to the running master,
- * waited for to its end. Must stay true: it ends with 0 only when what was asked for has happened.
+ * `daimyo scale N`, `restart-worker SLOT`, `pause`, `resume` and `logs reopen`: one request to the running master, and
+ * the wait for its end. Must stay true: the exit code is 0 only if the order was carried out.
  */
 
 import { EXIT } from '../../kit/ground/failure.js'
@@ -14,11 +14,11 @@ export type OrderedRequest = Extract<
   { command: 'scale' | 'restart-worker' | 'pause' | 'resume' | 'reopen-logs' }
 >
 
-/** A master that is at it says so every other second, however long it takes. */
+/** A master that works on an order sends progress every other second, however long it takes. */
 const silenceMs = 20_000
 
 /**
- * Prints the steps and what is so now, or the reason of the failure and the worker's last lines (1). Failures as
+ * Prints the steps and the new state; or the reason of the failure and the worker's last lines (1). Failures as
  * `locateMaster`.
  */
 export async function orderCommand(

@@ -1,4 +1,4 @@
-/** Reads the configuration for a command that needs it right: remarks are told, mistakes end it. */
+/** Reads the configuration for a command that needs a valid one: remarks are printed, mistakes end the command. */
 
 import { EXIT, Failure } from '../../kit/ground/failure.js'
 import type { Reading, Settings } from '../config/values/settings.js'

@@ -6,7 +6,7 @@
 import type { ReadStream } from 'node:tty'
 import { EXIT, Failure } from '../../kit/ground/failure.js'
 
-/** Standard input, or what stands for it in a test. */
+/** Standard input, or a stand-in of a test. */
 export type PasswordInput = ReadStream | NodeJS.ReadableStream
 
 const longestPassword = 1024
@@ -23,7 +23,7 @@ export async function readPassword(
   question: string,
 ): Promise<string> {
   if (!isTerminal(input)) return readLine(input, false)
-  // First no echo, then the question: who answers at once must not see the answer.
+  // // First no echo, then the question: a fast typist must not see the answer.
   input.setRawMode(true)
   prompt(question)
   try {

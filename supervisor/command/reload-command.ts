@@ -1,6 +1,6 @@
 /**
  * `daimyo reload [INI]`: asks the master for a rolling reload and waits for its end, or, with `--no-wait`, until the
- * master has heard it. Must stay true: who waits gets 0 only when the new workers serve.
+ * master has received the request. Must stay true: a waiting command ends with 0 only if the new workers serve.
  */
 
 import { EXIT } from '../../kit/ground/failure.js'
@@ -8,7 +8,7 @@ import { askMaster } from '../control/control-client.js'
 import type { CommandContext } from './command-context.js'
 import { locateMaster, type MasterSought } from './locate-master.js'
 
-/** A master that reloads says so every other second, however long it takes. */
+/** A master that reloads sends progress every other second, however long it takes. */
 const silenceMs = 20_000
 
 /**

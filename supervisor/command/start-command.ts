@@ -1,10 +1,10 @@
 /**
  * `daimyo start [INI]`: starts a master in the background and waits until it serves or has failed. Must stay true: it
- * ends with 0 only when clients are answered; what is wrong with the INI, the pidfile or the log is said here, on the
- * terminal, before anything is moved or started; a failed start leaves no process behind.
+ * ends with 0 only if clients get responses. A mistake in the INI, the pidfile or the log is reported here, on the
+ * terminal, before anything is moved or started. A failed start leaves no process behind.
  *
- * Without `pidfile` and `logto` the two lie in `logs/` of the working directory, and the log of the time before becomes
- * a backup. A log that the INI names is appended to and never moved: it has a logrotate of its own.
+ * Without `pidfile` and `logto` both lie in `logs/` of the working directory, and the earlier log becomes a backup. A
+ * log that the INI names is appended to and never moved: it has a logrotate of its own.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -35,7 +35,7 @@ export interface StartOptions {
 
 interface BackgroundFiles {
   log: string
-  /** Options for the ones that the settings do not name. */
+  /** Options for the files that the settings do not name. */
   flags: string[]
 }
 
@@ -55,7 +55,7 @@ export async function startCommand(options: StartOptions, context: CommandContex
     context.print(printBanner({ ...context, report: outcome.report, log: files.log, mode: 'background' }))
     return EXIT.ok
   }
-  // A master that was told to stop before it served ends with 0; whoever waits for it to serve has waited in vain.
+  // // A master that is told to stop before it serves ends with 0, but the command has waited in vain.
   if (outcome.type === 'failed')
     throw new Failure('start', outcome.message, outcome.exitCode === EXIT.ok ? EXIT.unavailable : outcome.exitCode)
   child.kill('SIGKILL')
@@ -68,7 +68,7 @@ export async function startCommand(options: StartOptions, context: CommandContex
   )
 }
 
-/** Whose run folder it may be, besides root's and ours. */
+/** Users that the run folder may belong to, besides root and our own. */
 function serviceOf({ credentials }: Settings): number[] {
   return credentials === null ? [] : [credentials.uid]
 }
@@ -101,7 +101,10 @@ function prepareFiles({ logto, pidfile, credentials }: Settings, folder: string)
   return { log, flags }
 }
 
-/** A master of this INI was looked for before: the one that has it is of another INI, started from the same folder. */
+/**
+ * The master of this INI was looked for before. So the process of this pidfile is the master of another INI, started
+ * from the same folder.
+ */
 function checkSharedPidfile(path: string, credentials: Credentials | null): void {
   try {
     checkPidfile(path, credentials)
@@ -113,7 +116,7 @@ function checkSharedPidfile(path: string, credentials: Credentials | null): void
   }
 }
 
-/** What was made of it; undefined: it was there. */
+/** The topmost folder that was made; undefined: the folder was there. */
 function makeFolder(path: string, credentials: Credentials | null): string | undefined {
   try {
     return onGuardedPath(path, 'content', credentials, () => mkdirSync(path, { recursive: true }))
@@ -135,7 +138,7 @@ function removeEmptyFolder(path: string, credentials: Credentials | null): void 
   }
 }
 
-/** A session of its own: neither the terminal's signals nor its end reach the master. */
+/** In a session of its own: neither signals nor the end of the terminal reach the master. */
 function spawnMaster(
   { settings, program, argv }: StartOptions,
   files: BackgroundFiles,
@@ -177,7 +180,7 @@ function endOf(path: string): string {
       closeSync(descriptor)
     }
   } catch (error) {
-    // Whatever keeps us from reading it is the second trouble, not the first.
+    // // The error of this read is the second trouble, not the first.
     return `(${reasonOf(error)})`
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Between `daimyo start` and the master that it started in the background: one message over the IPC channel, "started"
- * or "failed". Must stay true: a master that nobody started this way notices nothing; one whose starter went away
- * before it was ready stops.
+ * or "failed". Must stay true: a master without a starter notices nothing; a master whose starter went away before it
+ * was ready stops.
  */
 
 import type { ChildProcess } from 'node:child_process'

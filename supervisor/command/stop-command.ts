@@ -10,7 +10,7 @@ import { lifeOf, type ProcessLife, waitUntilGone } from '../host/process-presenc
 import type { CommandContext } from './command-context.js'
 import { locateMaster, type MasterSought } from './locate-master.js'
 
-/** A master that stops says so every other second, however long its mercy is. */
+/** A master that stops sends progress every other second, however long its mercy is. */
 const silenceMs = 20_000
 /** After its last answer a master only removes its files. */
 const goneMs = 10_000
@@ -22,7 +22,7 @@ const goneMs = 10_000
 export async function stopCommand(sought: MasterSought, context: CommandContext): Promise<number> {
   const { controlPath, trusted, report, remark } = await locateMaster(sought, context.environment)
   context.writeError(remark)
-  // Before it is asked: afterwards the number may already be somebody else's.
+  // // Before the request: afterwards the number may belong to another process.
   const life = lifeOf(report.pid)
   const onProgress = (text: string) => context.print(`${text}\n`)
   let unended: readonly UnendedProcess[] = []
@@ -31,7 +31,7 @@ export async function stopCommand(sought: MasterSought, context: CommandContext)
     unended = done.unended ?? []
   })
   if (life === null) await answered
-  // A master that is gone has stopped, whether its last answer came through or not.
+  // // A master that is gone has stopped, whether its last answer arrived or not.
   else await untilGone(life, answered)
   context.print(`stopped: pid ${report.pid}\n`)
   for (const left of unended) context.writeError(`daimyo: ${describeUnended(left)}\n`)

@@ -1,6 +1,6 @@
 /**
  * `daimyo top [INI]`: the running master on a screen of its own, once a second, until `q`, Ctrl-C or the end of the
- * input. Must stay true: whatever ends it, the terminal is as it was before. Where the output is no terminal, or a dumb
+ * input. Must stay true: however it ends, the terminal is as it was before. If the output is no terminal, or a dumb
  * one, one picture is printed.
  */
 
@@ -14,7 +14,7 @@ import type { CommandContext } from './command-context.js'
 import { locateMaster, type MasterSought } from './locate-master.js'
 
 const EVERY_MS = 1000
-/** Where nobody says how large the paper is. */
+/** The size if the output does not tell its own. */
 const PLAIN = { columns: 200, rows: 100 }
 
 const ENTER = '\x1b[?1049h\x1b[?25l'
@@ -23,7 +23,7 @@ const HOME = '\x1b[H'
 const CLEAR_LINE = '\x1b[K'
 const CLEAR_BELOW = '\x1b[J'
 
-/** The terminal, or what stands for it in a test. */
+/** The terminal, or a stand-in of a test. */
 export interface Terminal {
   input: Pick<ReadStream, 'isTTY' | 'on' | 'off' | 'resume' | 'pause'> & { setRawMode?: (raw: boolean) => unknown }
   output: Pick<WriteStream, 'isTTY' | 'columns' | 'rows' | 'write' | 'on' | 'off'>

@@ -11,8 +11,8 @@ export interface ChangedOption {
 }
 
 /**
- * The options whose values differ, in the order of the table. Several that fill one field (`uid`, `gid`) are told as
- * the first.
+ * The options whose values differ, in the order of the table. Of several options that fill one field (`uid`, `gid`) the
+ * first one is named.
  */
 export function changedOptions(before: Settings, after: Settings): ChangedOption[] {
   const changed: ChangedOption[] = []
@@ -30,7 +30,7 @@ function of(settings: Settings, setting: string): unknown {
   return settings[setting as keyof Settings]
 }
 
-/** Whether a reload would change nothing: what needs a restart stays as it is anyway. */
+/** Whether a reload would change nothing. Options that need a restart stay as they are anyway. */
 export function meansTheSame(before: Settings, after: Settings): boolean {
   return changedOptions(before, after).every(({ takesEffect }) => takesEffect === 'restart')
 }

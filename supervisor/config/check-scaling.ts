@@ -1,9 +1,9 @@
-/** What the options that say how many workers run must have in common. Pure. */
+/** Checks the options about the number of workers against each other. Pure. */
 
 import type { OptionName } from '../../kit/options/options.js'
 import type { OptionValues } from '../../kit/options/settings.js'
 
-/** What contradicts itself. */
+/** Contradictions. */
 export function checkScaling(
   values: OptionValues,
   refuse: (name: OptionName, index: number, why: string) => void,
@@ -29,7 +29,7 @@ export function checkScaling(
     refuse('die-on-idle', 0, 'received no `idle`: accepted with `idle = SECONDS` only')
 }
 
-/** What counts for nothing. */
+/** Options that have no effect. */
 export function remarkScaling(
   { values, given }: { values: OptionValues; given: ReadonlySet<OptionName> },
   remark: (name: OptionName, index: number, why: string) => void,

@@ -1,6 +1,6 @@
 /**
- * What can only be judged with all values at hand, or by a look at the file system: an application that is not there,
- * no listener at all, two options that contradict each other. Pure but for the files it asks about.
+ * Checks that need all values at hand, or a look at the file system: an application that is not there, no listener at
+ * all, two options that contradict each other. Pure but for the files it asks about.
  */
 
 import { dirname } from 'node:path'
@@ -15,7 +15,7 @@ import type { Finding } from './values/settings.js'
 
 export interface CheckFacts extends ReadValues {
   files: ConfigFiles
-  /** Where what no line says is reported: the INI, or the command line. */
+  /** The place of a finding that belongs to no line: the INI, or the command line. */
   place: string
   /** The files were read whole, so that a missing option is really missing. */
   isComplete: boolean
@@ -27,7 +27,7 @@ export interface CheckFacts extends ReadValues {
 
 type Report = (name: OptionName, index: number, message: string) => void
 
-/** All mistakes and remarks that the values give together. */
+/** All mistakes and remarks about the values together. */
 export function checkValues(facts: CheckFacts): { mistakes: Finding[]; remarks: Finding[] } {
   const mistakes: Finding[] = []
   const remarks: Finding[] = []
@@ -154,7 +154,7 @@ function hintFor(name: OptionName, path: string | null): string {
   return isPython ? ': a Node application, not a Python one' : ''
 }
 
-/** A file or socket that is made later needs its folder now; the run folder is made by the master itself. */
+/** A file or socket that is made later needs its folder now. The master makes the run folder itself. */
 function checkNewFile(
   { files, runDir, forUnits }: CheckFacts,
   name: OptionName,
@@ -174,7 +174,7 @@ function checkNewFile(
     refuse(name, index, `${why} to hold it: received ${path}: accepted a path in an existing folder${remedy}`)
 }
 
-/** What speaks of the application alone. */
+/** Options that only matter with an application. */
 const OF_APPLICATION = ['mount', 'args', 'app-port', 'cluster-worker', 'wait-ready', 'ready-check'] as const
 
 /** Of a worker's environment (`spawn-environment.ts`). */

@@ -7,7 +7,7 @@ import { type OptionValues, settingsOf } from '../../kit/options/settings.js'
 import type { ContentCoding, ExpiresRule } from '../../kit/options/values/value-types.js'
 import type { ComposedSettings, Settings, Surroundings } from './values/settings.js'
 
-/** What is looked up for options, and the rest of what no option says. */
+/** Settings that are looked up for options, and those that no option gives. */
 export type FoundSettings = Surroundings &
   Pick<ComposedSettings, 'credentials' | 'chownSocket' | 'errorPage' | 'environmentFiles' | 'runDir'>
 

@@ -1,8 +1,8 @@
 /**
- * Reads what `env-file` and `envdir` name, once for each reading of the configuration. So a file that cannot be read
- * refuses the start or the reload, and a changed one is a changed setting. Must stay true: no value is ever part of a
- * message; what is started as root before it becomes somebody else (`ofRoot`) gets no variable, such as NODE_OPTIONS or
- * LD_PRELOAD, of a file that others than root may write.
+ * Reads the files of `env-file` and `envdir`, once for each reading of the configuration. So a file that cannot be read
+ * refuses the start or the reload, and a changed file is a changed setting. Must stay true: no value is ever part of a
+ * message. A program that starts as root before it becomes another user (`ofRoot`) gets no variable, such as
+ * NODE_OPTIONS or LD_PRELOAD, from a file that users other than root may write.
  */
 
 import { join } from 'node:path'
@@ -23,7 +23,7 @@ export interface ReadEnvironment {
   remarks: Finding[]
 }
 
-/** Of a folder: more are no environment. */
+/** A folder with more files than this is no environment. */
 const MOST_FILES = 1000
 
 /** All files in their order, then all folders in theirs. */
@@ -53,8 +53,8 @@ function readEnvFile({ path, place }: NamedPath, files: ConfigFiles, read: ReadE
 }
 
 /**
- * As envdir(8) of daemontools: the name of a file is a variable's, its first line the value; an empty file unsets.
- * Hidden files and folders do not count.
+ * As envdir(8) of daemontools: the name of a file is the name of a variable, and its first line the value; an empty
+ * file unsets the variable. Hidden files and folders do not count.
  */
 function readFolder({ path: folder, place }: NamedPath, files: ConfigFiles, read: ReadEnvironment): void {
   const listed = files.list(folder)
@@ -80,7 +80,7 @@ function readFolder({ path: folder, place }: NamedPath, files: ConfigFiles, read
   }
 }
 
-/** Without blanks at its end; a NUL stands for a line break. */
+/** Without blanks at its end. A NUL stands for a line break. */
 function firstLine(text: string): string {
   let end = text.indexOf('\n')
   if (end === -1) end = text.length

@@ -1,6 +1,6 @@
 /**
- * Reads the pages that `error-page` names, each once for each reading of the configuration. The proxies get the texts
- * and never see the files: what is needed when things go wrong is in memory already.
+ * Reads the pages of `error-page`, each once for each reading of the configuration. The proxies get the texts and never
+ * see the files, so the pages are in memory when they are needed.
  */
 
 import type { ErrorPageSpec } from '../../kit/options/values/value-types.js'

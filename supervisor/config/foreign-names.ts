@@ -1,26 +1,26 @@
 /**
- * What options are called elsewhere: the words of uWSGI, nginx, PM2 and Gunicorn that the option table names as
- * replaced, and a few for which there is no option. Called where a key is unknown, and by `daimyo help WORD`. Pure.
+ * The names of options in other servers: the words of uWSGI, nginx, PM2 and Gunicorn that the option table names as
+ * replaced, and a few without an option here. For unknown keys, and for `daimyo help WORD`. Pure.
  */
 
 import { type OptionName, optionNames, rowOf } from '../../kit/options/options.js'
 import { didYouMean, nearestName, sameName } from '../../kit/options/words/nearest-name.js'
 
-/** How the servers whose words are known are written, in the order in which they are named. */
+/** The names of the servers whose words are known, in the order in which they are printed. */
 export const SERVERS = { uwsgi: 'uWSGI', nginx: 'nginx', pm2: 'PM2', gunicorn: 'Gunicorn' } as const
 
 export type Server = keyof typeof SERVERS
 
 const KNOWN = Object.keys(SERVERS) as Server[]
 
-/** A word of somebody else's; `options` take its place, none: `instead` says what is done. */
+/** A word of another server. `options` take its place; if there are none, `instead` says what to do. */
 export interface ForeignName {
   servers: Server[]
   options: OptionName[]
   instead: string
 }
 
-/** More options than these are no answer to "what is that here?". */
+/** A longer list of options would not help. */
 const MOST_OPTIONS = 3
 
 const TLS = 'TLS is not served here: put a server that does in front'
@@ -84,7 +84,7 @@ const WITHOUT_OPTION: Record<Server, Readonly<Record<string, string>>> = {
   },
 }
 
-/** What commands are called elsewhere, and what is meant here. */
+/** Names of commands elsewhere, and the commands here. */
 export const FOREIGN_COMMANDS: Readonly<Record<string, string>> = {
   restart: '`daimyo reload` for new code and a new INI; for what needs a restart `daimyo stop`, then `daimyo start`',
   startOrReload: '`daimyo reload`, or `daimyo start`',
@@ -109,7 +109,7 @@ export const FOREIGN_COMMANDS: Readonly<Record<string, string>> = {
   '-b': '`--http`',
 }
 
-/** What somebody is looking for who types a word of the trade; behind `text` the options are explained. */
+/** A term of the trade that people look for; the options are explained behind `text`. */
 export interface Topic {
   text: string
   options: OptionName[]
@@ -167,19 +167,19 @@ const SAME_TOPICS: Readonly<Record<string, string>> = {
   healthcheck: 'health',
 }
 
-/** Null: it is none of these words. */
+/** Null: the word is no such term. */
 export function topicOf(word: string): Topic | null {
   const name = SAME_TOPICS[word] ?? word
   return Object.hasOwn(TOPICS, name) ? (TOPICS[name] ?? null) : null
 }
 
-/** What a word of another server is here, or null. */
+/** The meaning of another server's word here, or null. */
 export function foreignName(word: string): ForeignName | null {
   return replaced(word, isWhole) ?? withoutOption(word) ?? replaced(word, isPart)
 }
 
 /**
- * The end of a message about a word that is no option: what it is here, else the nearest name; `print` makes an option
+ * The end of a message about a word that is no option: its meaning here, else the nearest name; `print` makes an option
  * of a name.
  */
 export function whatIsMeant(word: string, names: readonly string[], print = (name: string) => name): string {
@@ -206,7 +206,7 @@ function replaced(word: string, isMeant: (names: string | undefined, word: strin
   return options.length === 0 ? null : { servers, options: options.slice(0, MOST_OPTIONS), instead: '' }
 }
 
-/** As it is spelt, else with `_` for `-`. */
+/** The word as it is spelt, else with `_` for `-`. */
 function withoutOption(word: string): ForeignName | null {
   for (const isSame of [Object.is, sameName]) {
     for (const server of KNOWN) {
@@ -217,12 +217,12 @@ function withoutOption(word: string): ForeignName | null {
   return null
 }
 
-/** The table has several names with commas between, and directives with what belongs to them: `location … alias`. */
+/** The table has several names with commas between, and directives with their context: `location … alias`. */
 function isWhole(names: string | undefined, word: string): boolean {
   return names?.split(', ').some(item => sameName(item, word)) === true
 }
 
-/** A directive, or what stands behind the dots. */
+/** A directive, or the words behind the dots. */
 function isPart(names: string | undefined, word: string): boolean {
   const parts = names?.split(/, | … /).map(part => /[a-z][\w-]*/i.exec(part)?.[0] ?? '') ?? []
   return parts.some(part => sameName(part, word))

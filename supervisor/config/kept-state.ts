@@ -1,13 +1,14 @@
 /**
- * What an application keeps in the memory of one process, as far as its `package.json` tells: with several workers its
- * clients must come back to the same one (`sticky`), or what is kept be shared. Pure but for the file it reads.
+ * State that an application keeps in the memory of one process, as far as its `package.json` tells. With several
+ * workers its clients must come back to the same one (`sticky`), or the state must be shared. Pure but for the file it
+ * reads.
  */
 
 import { dirname, join } from 'node:path'
 import type { OptionValues } from '../../kit/options/settings.js'
 import type { ConfigFiles } from './ini/config-files.js'
 
-/** A package and what it needs; `unless`: where one of these is there too, nothing. */
+/** A package that keeps such state. With a package of `unless` beside it there is no remark. */
 interface Keeper {
   packages: readonly string[]
   keeps: string
@@ -34,7 +35,7 @@ const KEEPERS: readonly Keeper[] = [
 /** More folders above the application are not looked into. */
 const MOST_FOLDERS = 20
 
-/** The remark about `sticky`; null: there is no need, as far as anybody can see. */
+/** The remark about `sticky`; null: no need is visible. */
 export function remarkKeptState(values: OptionValues, files: Pick<ConfigFiles, 'read'>): string | null {
   if (values.app === null || values.sticky !== null || values.processes < 2) return null
   const found = dependenciesOf(values.app, files)
@@ -46,7 +47,7 @@ export function remarkKeptState(values: OptionValues, files: Pick<ConfigFiles, '
   return null
 }
 
-/** Of the nearest `package.json`; none where there is none, or it is no such file: Node tells that better. */
+/** The dependencies in the nearest `package.json`; none if it is missing or not valid: Node reports that better. */
 function dependenciesOf(app: string, files: Pick<ConfigFiles, 'read'>): string[] {
   for (let folder = dirname(app), count = 0; count < MOST_FOLDERS; folder = dirname(folder), count++) {
     const read = files.read(join(folder, 'package.json'))

@@ -32,7 +32,7 @@ export interface Flag {
   place: string
 }
 
-/** `places` holds, for each option that was given, where; as many as it has values. */
+/** `places` holds the places of each given option, as many as it has values. */
 export interface ReadValues {
   values: OptionValues
   places: Map<OptionName, string[]>
@@ -197,10 +197,10 @@ function readOption(
   }
 }
 
-/** What in most other files would begin a comment behind a value. */
+/** A comment behind a value, as most other files have it. */
 const COMMENT = /\s+[;#].*$/
 
-/** The value that was meant, if what looks like a comment is all that is wrong. */
+/** The value without its comment, if that comment is the only mistake. */
 function withoutComment(text: string, kind: Kind<unknown>, context: ValueContext): string | null {
   const bare = text.replace(COMMENT, '')
   return bare !== text && kind.parse(bare, context).ok ? bare : null
@@ -209,14 +209,14 @@ function withoutComment(text: string, kind: Kind<unknown>, context: ValueContext
 function refusal(name: OptionName, kind: Kind<unknown>, text: string, isSecret: boolean, hint: string | null): string {
   const hide = isSecret || OPTIONS_WITH_SECRETS.has(name) ? () => HIDDEN : kind.hide
   const shown = hide?.(text) ?? shorten(text)
-  // What was meant is as secret as what was written.
+  // // The intended value is as secret as the written one.
   const told = hint !== null && (hide?.(hint) ?? hint) === hint ? hint : null
   return `${name}: received ${shown || 'nothing'}: accepted ${kind.accepts}${didYouMean(told)}`
 }
 
 const OPTIONS_WITH_SECRETS: ReadonlySet<string> = new Set(optionNames().filter(name => rowOf(name).secret === true))
 
-/** Only lines of files: that a flag goes before the file is what flags are for. */
+/** Only lines of files. A flag that goes before the file is no repetition. */
 function remarkRepeated(name: OptionName, good: { shown: string; place: string }[], remarks: Finding[]): void {
   const [last, ...earlier] = good.filter(item => !item.place.startsWith('--')).reverse()
   for (const item of earlier.reverse()) {

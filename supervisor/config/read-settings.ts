@@ -1,10 +1,10 @@
 /**
  * The configuration from its sources to `Settings`: reads the INI, expands and judges every value, checks them
- * together. Called at the start, at every reload, and by `daimyo check`. Must stay true: all mistakes at once, and
+ * together. For a start, every reload, and `daimyo check`. Must stay true: all mistakes are reported at once, and
  * nothing but reading happens.
  *
- * Relative paths count, as in uWSGI, from the folder in which daimyo was started; `app`, static folders and unix
- * sockets of listeners from `chdir` where it is set.
+ * As in uWSGI, relative paths count from the folder in which daimyo was started; `app`, static folders and unix sockets
+ * of listeners count from `chdir` if it is set.
  */
 
 import { availableParallelism, hostname } from 'node:os'
@@ -35,7 +35,7 @@ export interface SettingsSource {
   cwd: string
   /** For units that are printed: systemd makes the folders of the service, such as that of the log. */
   forUnits?: boolean
-  /** What follows is the machine's own unless given. */
+  /** The following are the machine's own if they are missing. */
   cores?: number
   uid?: number
   gid?: number
@@ -55,7 +55,7 @@ export const readingTask = {
   },
 }
 
-/** More mistakes than anybody reads: the rest is counted. */
+/** Nobody reads more mistakes than this: the rest is counted. */
 const MISTAKES = 100
 
 const NO_INI: IniReading = { entries: [], usedKeys: new Set(), mistakes: [], remarks: [], files: [] }
@@ -81,7 +81,7 @@ export function readSettings(source: SettingsSource): Reading {
   const place = file?.given ?? 'command line'
   const isComplete = ini.mistakes.length === 0
   const found = credentialsOf(values, accounts)
-  // From here on it is known for whom root looks and reads.
+  // // From here on it is known as which user root looks and reads.
   const guarded = noting(source.files ?? filesFor(found.credentials), paths)
   const checked = checkValues({ ...read, files: guarded, place, isComplete, runDir, uid: accounts.uid, forUnits })
   const judged =
@@ -134,7 +134,7 @@ export function readSettings(source: SettingsSource): Reading {
   }
 }
 
-/** The same files; `paths` gets those of them, and of the folders, that are read. */
+/** The same files. `paths` collects the files and folders that are read. */
 function noting(files: ConfigFiles, paths: Set<string>): ConfigFiles {
   const read: ConfigFiles['read'] = (path, ofRoot) => {
     paths.add(path)
@@ -186,7 +186,7 @@ interface FoundAccount {
   mistake: string | null
 }
 
-/** Only root can become somebody else; for others `check-values.ts` remarks that the options change nothing. */
+/** Only root can become another user. For others `check-values.ts` remarks that the options have no effect. */
 function credentialsOf({ uid, gid }: OptionValues, accounts: Accounts): FoundAccount {
   if (uid === null && gid === null) return { credentials: null, option: 'uid', mistake: null }
   const found = findCredentials(uid, gid, accounts)
@@ -217,7 +217,7 @@ function sortFindings(findings: Finding[]): Finding[] {
   return ranked.sort((a, b) => a.file - b.file || a.line - b.line).map(({ finding }) => finding)
 }
 
-/** What concerns a file as a whole comes after its lines. */
+/** A finding about a file as a whole comes after those about its lines. */
 function splitPlace(place: string): { file: string; line: number } {
   const [, file = place, line] = /^(.*):(\d+)$/.exec(place) ?? []
   return { file, line: line === undefined ? Number.MAX_SAFE_INTEGER : Number(line) }

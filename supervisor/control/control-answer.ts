@@ -1,7 +1,7 @@
 /**
- * Reads what came from a control socket: it may be another user's process that answers. Must stay true: an answer has
- * the types that `control-protocol.ts` declares, to its leaves, or it is none; no string of it can move a terminal's
- * cursor or pass for a line of our own. Pure.
+ * Reads answers from a control socket. Another user's process may have sent them. Must stay true: an answer has the
+ * types that `control-protocol.ts` declares, to its leaves, or it is rejected; no string in it can move a terminal's
+ * cursor or look like a line of our own. Pure.
  */
 
 import type { UnendedProcess } from '../../kit/process/tracers.js'
@@ -103,7 +103,7 @@ const done = record<{ status?: StatusReport; top?: TopReport; unended?: UnendedP
 })
 const failed = record<{ reason: string; lines: string[] }>({ reason: text, lines: list(text) })
 
-/** The answer of one line; null: it is none. */
+/** The answer of one line; null: it is not valid. */
 export function readAnswer(line: string): ControlAnswer | null {
   const answer = parse(line)
   if (typeof answer !== 'object' || answer === null) return null
@@ -113,7 +113,7 @@ export function readAnswer(line: string): ControlAnswer | null {
   return answer as ControlAnswer
 }
 
-/** Every string on its way in; SyntaxError and what is nested too deeply are no answers. */
+/** Every string on its way in. A SyntaxError and a text that is nested too deeply are no answers. */
 function parse(line: string): unknown {
   try {
     return JSON.parse(line, (_name, value: unknown) => (typeof value === 'string' ? printableParagraph(value) : value))

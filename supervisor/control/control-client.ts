@@ -1,8 +1,8 @@
 /**
  * The command's side of the control socket (`control-protocol.ts`): sends one request and reads answers until `done`.
  * `run-folder.ts` finds a running master with it. Must stay true: root neither looks into a folder nor asks a socket
- * that a stranger could have put there; every wait has a deadline that bytes alone do not move, what is read has a
- * bound, and "nobody there" is told apart from "does not answer".
+ * that another user could have put there. Every wait has a deadline that bytes alone do not move, and the answers have
+ * a bound. "Nobody there" is told apart from "does not answer".
  */
 
 import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs'
@@ -29,10 +29,10 @@ export interface AskOptions {
 }
 
 const longestAnswerBytes = 1 << 20
-/** All answers to one question: hours of progress are less. */
+/** All answers to one request; hours of progress are fewer. */
 const mostBytes = 4 << 20
 const defaultSilenceMs = 5000
-/** For what a master answers at once, to its last byte. */
+/** For an answer that a master gives at once, to its last byte. */
 export const ANSWER_MS = 5000
 
 /**
@@ -45,7 +45,8 @@ export function askMaster(path: string, request: ControlRequest, options: AskOpt
     const socket = connectTo(path, options.trusted ?? [])
     if (socket instanceof Failure) return reject(socket)
     let answers = 0
-    // After a standstill timers come before the socket, where an answer may lie. `setImmediate` comes behind it.
+    // // After a standstill timers run before the socket is polled, where an answer may lie. `setImmediate` runs after
+    // that.
     const listen = () => {
       const before = answers
       setImmediate(() => answers === before && finish(noAnswer(path, `silent for ${silenceMs} ms`)))
@@ -94,22 +95,24 @@ export async function findMaster(path: string, trusted: readonly number[] = []):
   }
 }
 
-/** The one answer to a command for a server that is not there; `besides`: what else is known. */
+/** The answer to every command for a server that is not there. `besides`: further facts. */
 export function notRunning(path: string, besides = ''): Failure {
   return new Failure('not-running', `not running: no daimyo answers on ${path}${besides}`, EXIT.unavailable)
 }
 
-/** The user of the process that listens on `path`, where that is neither root nor us. Only root may ask such a one. */
+/**
+ * The user of the process that listens on `path`, if that is neither root nor our own. Only root may ask such a
+ * process.
+ */
 export function foreignOwnerOf(path: string): number | null {
   const owner = lstatSync(path, { throwIfNoEntry: false })?.uid ?? 0
   return [0, process.geteuid?.()].includes(owner) ? null : owner
 }
 
 /**
- * A connection to the control socket itself, by a descriptor of it, not to whatever a link in its place leads to. Whose
- * its folder is comes first: even a look into a stranger's may take as long as that one likes.
- * What belongs to somebody else is asked by root only, as that user and in a folder of that user's: then nothing else
- * of root's can be meant.
+ * A connection to the control socket itself, through a descriptor of it, and not to the target of a link in its place.
+ * The owner of the folder is checked first: even a look into another user's folder may take any time. A socket of
+ * another user is asked by root only, as that user and in a folder of that user: so no other file of root can be meant.
  */
 function connectTo(path: string, trusted: readonly number[]): Socket | Failure {
   try {

@@ -1,6 +1,6 @@
 /**
- * What the `daimyo` command and a running master say to each other on the control socket (`<run-dir>/control.sock`,
- * mode 0600): one JSON object a line. The command sends one request and reads until the last answer (`done`); then the
+ * The protocol between the `daimyo` command and a running master on the control socket (`<run-dir>/control.sock`, mode
+ * 0600): one JSON object a line. The command sends one request and reads until the last answer (`done`); then the
  * master closes.
  */
 
@@ -10,10 +10,7 @@ import type { UnendedProcess } from '../../kit/process/tracers.js'
 /** The last answer to a control request. */
 export type ControlDone = Extract<ControlAnswer, { type: 'done' }>
 
-/**
- * `reload`, `stop`, `scale` and `restart-worker` answer `done` when the thing asked for has happened or has failed, not
- * before.
- */
+/** `reload`, `stop`, `scale` and `restart-worker` answer `done` only after the order was carried out or has failed. */
 export type ControlRequest =
   | { command: 'status' }
   | { command: 'top' }
@@ -28,12 +25,12 @@ export type ControlRequest =
 
 export type ControlAnswer =
   | { type: 'progress'; text: string }
-  /** `unended`: what a stop has left. */
+  /** `unended`: processes that a stop has left. */
   | { type: 'done'; ok: true; status?: StatusReport; top?: TopReport; unended?: UnendedProcess[] }
   /** `lines`: the worker's last lines on standard error, where a worker was the reason. */
   | { type: 'done'; ok: false; reason: string; lines: string[] }
 
-/** What `daimyo top` shows, of one moment. */
+/** The content of `daimyo top` at one moment. */
 export interface TopReport {
   status: StatusReport
   /** Answers since the start by their duration, cumulative: `seconds` is the bound of the bucket, null for the last. */
@@ -47,8 +44,8 @@ export interface TopReport {
 }
 
 /**
- * The whole truth about a running master. Times are milliseconds since the epoch, sizes bytes. `sinceMs` of a child
- * leaves out the time in which everybody stood still.
+ * The state of a running master. Times are milliseconds since the epoch, sizes bytes. `sinceMs` of a child leaves out
+ * the time in which all processes stood still.
  */
 export interface StatusReport {
   version: string
@@ -56,9 +53,9 @@ export interface StatusReport {
   generation: number
   sinceMs: number
   iniPath: string | null
-  /** Of that INI, where it is not the usual one. */
+  /** The section of the INI, if it is not the usual one. */
   iniSection?: string
-  /** What clients can open: `http://127.0.0.1:8080`, `unix:/run/x.sock`. */
+  /** URLs that clients can open: `http://127.0.0.1:8080`, `unix:/run/x.sock`. */
   urls: string[]
   metricsUrl: string | null
   /** `processes` as wanted now, after `scale`, TTIN and TTOU. */
@@ -71,7 +68,7 @@ export interface StatusReport {
   restart?: string[]
   workers: WorkerReport[]
   proxies: ProxyReport[]
-  /** Processes that are none of these any more, and are there still. */
+  /** Former children whose processes are still there. */
   unended?: UnendedProcess[]
 }
 
@@ -81,7 +78,7 @@ export interface WorkerReport {
   pid: number | null
   /** A phase of `worker-life.ts`; `linking`: it is ready, and a proxy that accepts has no link to it yet. */
   phase: string
-  /** Why it is in that phase, as the log says it. */
+  /** Why the worker is in that phase, as the log says it. */
   why: string
   generation: number
   requests: number
@@ -89,7 +86,7 @@ export interface WorkerReport {
   rssBytes: number | null
   cpuPercent: number | null
   lagMs: number | null
-  /** Workers of the slot that went although nobody had asked them to, since there is such a slot. */
+  /** Unasked ends of workers of this slot, since the slot exists. */
   deaths: number
   sinceMs: number
   socketPath: string
@@ -101,7 +98,7 @@ export interface ProxyReport {
   phase: string
   rssBytes: number | null
   cpuPercent: number | null
-  /** Of this number, unasked. */
+  /** Unasked ends of proxies of this number. */
   deaths: number
   sinceMs: number
 }

@@ -1,8 +1,8 @@
 /**
  * The server side of the control socket (`control-protocol.ts`): one request a connection, answers as JSON lines,
- * `done` last. Started by `run-command.ts` with the handler of `control-commands.ts`.
- * Must stay true: the socket is 0600 from its first moment; a client that is slow, silent, hostile or gone costs a
- * bounded amount of memory and time, and never the master.
+ * `done` last. `run-command.ts` starts it with the handler of `control-commands.ts`. Must stay true: the socket is 0600
+ * from its first moment. A client that is slow, silent, hostile or gone costs a bounded amount of memory and time, and
+ * never the master.
  */
 
 import { createServer, type Server, type Socket } from 'node:net'
@@ -10,17 +10,16 @@ import { EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
 import { freeSocketPath, removeSocket, withMode } from '../listen/socket-file.js'
 import type { ControlAnswer, ControlDone, ControlRequest } from './control-protocol.js'
 
-/** Carries out one request; `progress` lines reach the client at once. What it throws is answered as a failure. */
+/** Carries out one request; `progress` lines reach the client at once. A thrown error is answered as a failure. */
 export type ControlHandler = (request: ControlRequest, progress: (text: string) => void) => Promise<ControlDone>
 
 /** A control socket that listens. */
 export interface ControlSocket {
   /**
-   * Listens anew on its path, where the socket was removed; conversations that are under way go on. Failures as those
-   * of the start.
+   * Listens again on its path after the socket was removed; open conversations go on. Failures as those of the start.
    */
   reopen(): Promise<void>
-  /** Stops to listen, lets answers that are under way out, and removes the socket file. */
+  /** Stops listening, finishes answers that are under way, and removes the socket file. */
   close(): Promise<void>
 }
 
@@ -28,7 +27,7 @@ const MOST_CONNECTIONS = 16
 const LONGEST_REQUEST_BYTES = 4096
 /** For the request to arrive and, at the end, for the answer to be read. */
 const SILENCE_MS = 5000
-/** Progress that a client does not read is dropped beyond this. */
+/** Beyond this, progress that a client does not read is dropped. */
 const MOST_UNREAD_BYTES = 1 << 20
 
 /** The commands, and the whole number that goes with some of them. */
@@ -58,7 +57,7 @@ export async function startControlSocket(path: string, handle: ControlHandler): 
   let reopening = Promise.resolve()
   return {
     reopen: () => {
-      // First: by closing it Node removes whatever has its path.
+      // // First: on closing Node removes whatever file has its path.
       server.close()
       const opened = open().then(next => {
         server = next
@@ -91,12 +90,12 @@ function close(server: Server, path: string, silent: ReadonlySet<Socket>): Promi
   })
 }
 
-/** One connection, from its request line to its `done`; it is in `silent` as long as nothing was asked. */
+/** One connection, from its request line to its `done`. It is in `silent` until it has sent its request. */
 function converse(socket: Socket, handle: ControlHandler, silent: Set<Socket>): void {
   let received = ''
   silent.add(socket)
   socket.setEncoding('utf8')
-  // ECONNRESET, EPIPE: the client went away; what it asked for happens all the same.
+  // // ECONNRESET, EPIPE: the client went away; its order is carried out all the same.
   socket.on('error', () => {})
   socket.on('close', () => silent.delete(socket))
   socket.setTimeout(SILENCE_MS, () => socket.destroy())
@@ -107,7 +106,7 @@ function converse(socket: Socket, handle: ControlHandler, silent: Set<Socket>): 
     socket.off('data', onData)
     socket.resume()
     silent.delete(socket)
-    // From here on the command takes as long as it takes.
+    // // From here on the command may take any time.
     socket.setTimeout(0)
     const request = end === -1 || end > LONGEST_REQUEST_BYTES ? null : readRequest(received.slice(0, end))
     void answer(socket, request, handle)

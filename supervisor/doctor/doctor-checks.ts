@@ -1,5 +1,5 @@
 /**
- * The checks of `daimyo doctor`: does the host give what the INI asks for? `doctor-command.ts` looks up the facts.
+ * The checks of `daimyo doctor`: does the host provide what the INI asks for? `doctor-command.ts` looks up the facts.
  * Pure. Must stay true: a fact that could not be looked up is reported as unknown, never as right; every row that is
  * not right has a remedy.
  */
@@ -16,27 +16,27 @@ export interface Diagnosis {
   verdict: Verdict
   what: string
   found: string
-  /** Empty where all is well. */
+  /** Empty if all is well. */
   remedy: string
 }
 
-/** What the INI asks for. Times in milliseconds. */
+/** The wishes of the INI. Times in milliseconds. */
 export interface Wanted {
   backlog: number
   descriptors: number
-  /** What the end of the tree may take. */
+  /** The longest time that the end of the whole tree may take. */
   stopMs: number
   harakiriMs: number
   runDir: string
   /** The longest path of a socket in the run folder, or of a listener. */
   longestSocketPath: string
-  /** Of the workers. */
+  /** NODE_ENV of the workers. */
   nodeEnv: string | undefined
   /** Whether there are workers at all. */
   hasApplication: boolean
 }
 
-/** What the host gives; null: not known. */
+/** The facts of the host; null: not known. */
 export interface Found {
   somaxconn: number | null
   master: {
@@ -52,17 +52,17 @@ export interface Found {
   /** Why a master that seems to run could not be asked. */
   trouble: string | null
   unit: UnitFound | null
-  /** The own soft limit, which a start from here would have. */
+  /** The soft limit of this process, which a start from here would have. */
   descriptors: number | null
   clock: { isSynchronized: boolean | null; source: string | null; isBehindIni: boolean }
   runFolder: { mode: number; uid: number; isOpenAbove: boolean } | null
   /** Where the file of `logto` is; null: there is no such file, or not known. */
   logDisk: { folder: string; freeBytes: number; allBytes: number } | null
-  /** Of the service. */
+  /** The user of the service. */
   uid: number
-  /** Why the user that children become cannot run daimyo; undefined: they become nobody else. */
+  /** Why the user of the children cannot run daimyo; undefined: the children do not change their user. */
   outOfReach?: string | null
-  /** Null: root writes everywhere, or it could not be asked. */
+  /** Null: root writes everywhere, or the kernel could not be asked. */
   unwritable: UnwritablePaths | null
 }
 
@@ -71,7 +71,7 @@ const RESTART_REMEDY = 'systemctl restart, or daimyo stop and daimyo start'
 const OTHERS = 0o007
 const GROUP_READS = 0o040
 const LISTED = 'who lists this folder may delay a stop'
-/** Less room than this for the log is none; a smaller share than that soon is. */
+/** Less free space than this counts as none for the log; a smaller share than the one below counts as nearly none. */
 const NO_ROOM_BYTES = 1024 ** 2
 const LITTLE_ROOM = 0.05
 const SLOW_CLOCKS = ['hpet', 'acpi_pm', 'jiffies']
@@ -171,7 +171,7 @@ function unit(wanted: Wanted, unit: UnitFound): Diagnosis[] {
   ]
 }
 
-/** Where the messages arrive, systemd is asked for more time while the master drains. */
+/** If its messages arrive, systemd is asked for more time while the master drains. */
 function stopTimeout({ stopMs }: Wanted, unit: UnitFound, mayExtend: boolean): Diagnosis {
   const seconds = Math.ceil(stopMs / 1000)
   const text = `TimeoutStopSec=${printSeconds(unit.stopMs)}, the INI may need ${seconds}s`
@@ -252,7 +252,7 @@ function runFolder({ runDir }: Wanted, { runFolder: folder, uid }: Found): Diagn
   return row('ok', what, text)
 }
 
-/** Children are the user from their first instruction on: Node and daimyo have to be readable for it. */
+/** Children run as the user from their first instruction on, so that user must be able to read Node and daimyo. */
 function reach({ outOfReach }: Found): Diagnosis[] {
   if (outOfReach === undefined) return []
   const found = outOfReach ?? 'the user of the service can run daimyo'
@@ -269,7 +269,7 @@ function writable({ unwritable }: Found): Diagnosis[] {
   )
 }
 
-/** A full disk stops nobody, but the lines of that time are lost, also the one that would say so. */
+/** A full disk stops no process, but the lines of that time are lost, including the one that would report it. */
 function logDisk({ logDisk: disk }: Found): Diagnosis[] {
   if (disk === null) return []
   const { folder, freeBytes, allBytes } = disk

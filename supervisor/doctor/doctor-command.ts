@@ -1,6 +1,6 @@
 /**
- * `daimyo doctor INI`: looks the host up and prints what does not fit the INI, with the remedy. Must stay true: it
- * changes nothing and needs no running master; exit 0 where nothing is bad, else 1.
+ * `daimyo doctor INI`: looks the host up and prints each mismatch with the INI, with the remedy. Must stay true: it
+ * changes nothing and needs no running master; exit 0 if nothing is bad, else 1.
  */
 
 import { execFile } from 'node:child_process'
@@ -41,7 +41,7 @@ export async function doctorCommand({ reading, sought, ini }: DoctorOptions, con
   return rows.some(({ verdict }) => verdict === 'bad') ? EXIT.failed : EXIT.ok
 }
 
-/** The table; remedies stand below what they are for, where a terminal's width does not cut them. */
+/** The table. Remedies stand below their rows, where the width of a terminal does not cut them. */
 export function printDiagnoses(rows: readonly Diagnosis[]): string {
   const width = Math.max(...rows.map(({ what }) => what.length))
   return rows
@@ -194,7 +194,7 @@ async function findUnit(pid: number | null, ini: string | null): Promise<UnitFou
   const names = running === undefined ? [`${name}.service`, `daimyo@${name}.service`] : [running]
   for (const unit of names) {
     const found = readUnit(await told('systemctl', ['show', unit, `--property=${PROPERTIES}`]))
-    // Any instance of a template is "loaded": only one that somebody has enabled or started counts.
+    // // Any instance of a template is "loaded": only one that was enabled or started counts.
     if (
       found !== null &&
       (running !== undefined || (await told('systemctl', ['is-enabled', unit])).startsWith('enabled'))
@@ -232,7 +232,7 @@ function numberIn(path: string): number | null {
   return /^\d+$/.test(text) ? Number(text) : null
 }
 
-/** Empty where it cannot be read. */
+/** Empty if it cannot be read. */
 function contentOf(path: string): string {
   try {
     return readFileSync(path, 'utf8')
@@ -242,7 +242,7 @@ function contentOf(path: string): string {
   }
 }
 
-/** What a program says; empty where it is missing, fails or takes longer than any of them may. */
+/** The output of a program; empty if the program is missing, fails or takes too long. */
 function told(program: string, words: string[]): Promise<string> {
   return new Promise(resolve => {
     execFile(program, words, { timeout: 5000, env: { ...process.env, PATH: SYSTEM_PATH } }, (error, out) =>

@@ -1,6 +1,6 @@
 /**
- * Which files of the INI the user of a master cannot write, found out by asking the kernel as that user. Must stay
- * true: nothing is made or changed; where nobody can be asked, nothing is said.
+ * Finds files of the INI that the user of a master cannot write, by asking the kernel as that user. Must stay true:
+ * nothing is made or changed; if the kernel cannot be asked as that user, nothing is reported.
  */
 
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
@@ -29,13 +29,13 @@ export interface UnitFound {
   hasSockets: boolean
 }
 
-/** `path` is what would have to be writable: the file, or the folder that it is to be made in. */
+/** `path` is the one that would have to be writable: the file, or the folder in which it will be made. */
 export interface Unwritable {
   option: string
   path: string
 }
 
-/** `user`: whom it was found out for. */
+/** `user`: the user whose rights were checked. */
 export interface UnwritablePaths {
   user: string
   paths: Unwritable[]
@@ -43,7 +43,7 @@ export interface UnwritablePaths {
 
 type Written = Pick<Settings, 'logto' | 'pidfile' | 'http' | 'metrics' | 'runDir'>
 
-/** null: the master is root, who writes everywhere, or it is another user, as whom only root can ask. */
+/** null: the master is root, who writes everywhere, or it runs as another user, as which only root can ask. */
 export async function unwritablePaths(settings: Written, unit: UnitFound | null): Promise<UnwritablePaths | null> {
   const asker = askerFor(unit)
   if (asker === null) return null
@@ -53,13 +53,13 @@ export async function unwritablePaths(settings: Written, unit: UnitFound | null)
   return { user, paths }
 }
 
-/** What a master writes. What systemd makes or opens for it is left out. */
+/** The paths that a master writes, without those that systemd makes or opens for it. */
 export function writtenBy(settings: Written, unit: UnitFound | null): Unwritable[] {
   const { logto, pidfile, http: listeners, metrics, runDir } = settings
   const found: Unwritable[] = []
   const add = (option: string, path: string) => found.push({ option, path })
   if (logto !== null) add('logto', isThere(logto) ? logto : dirname(logto))
-  // It is made anew each time.
+  // // It is made again each time.
   if (pidfile !== null && dirname(pidfile) !== runDir) add('pidfile', dirname(pidfile))
   for (const [option, address] of [
     ...listeners.map(address => ['http', address] as const),

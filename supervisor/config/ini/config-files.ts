@@ -1,8 +1,8 @@
 /**
- * The file system as the configuration sees it: what kind of thing a path is, the text of small files, what is in a
- * folder. The one shell below `read-settings.ts`; tests put a table of texts in its place.
- * Must stay true: root reads only what root alone decides about, everything else is read as `guarded-path.ts` says;
- * opening never waits (a FIFO).
+ * The file system as the configuration sees it: the kind of a path, the text of small files, the names in a folder. The
+ * only file of `read-settings.ts` that touches the disk; tests put a table of texts in its place. Must stay true: root
+ * reads only what root alone decides about; every other path is read as `guarded-path.ts` says; opening never waits (a
+ * FIFO).
  */
 
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs'
@@ -15,7 +15,7 @@ export type FileKind = 'file' | 'folder' | 'other' | 'missing' | 'unreadable'
 
 export interface ConfigFiles {
   kindOf(path: string): FileKind
-  /** `ofRoot`: one that others than root may write is refused. */
+  /** `ofRoot`: a file that users other than root may write is refused. */
   read(path: string, ofRoot?: boolean): FileText
   list(folder: string): FolderNames
   /** The same while many files of one folder are read: to become another user for each takes a millisecond. */
@@ -45,7 +45,7 @@ export function filesFor(opener: Opener): ConfigFiles {
   }
 }
 
-/** For whoever has become the other user of `opening` already. */
+/** For a process that already runs as the other user of `opening`. */
 function filesOfOther(opening: Opening): ConfigFiles {
   const files: ConfigFiles = {
     kindOf,
@@ -56,13 +56,13 @@ function filesOfOther(opening: Opening): ConfigFiles {
   return files
 }
 
-/** The real file system while it is not known yet who the service's user is. */
+/** The real file system while the user of the service is not known yet. */
 export const realFiles: ConfigFiles = filesFor('unknown')
 
-/** Why what was opened is not read; null: it is. */
+/** Why an open file is not read; null: it is read. */
 type Judge = (fd: number) => string | null
 
-/** A refusal says as whom the path was opened. */
+/** A refusal names the user as which the path was opened. */
 function guarded<T extends { ok: true } | { ok: false; why: string }>(
   path: string,
   opener: Opener,

@@ -14,7 +14,7 @@ export interface EnvFile {
   mistakes: { line: number; why: string }[]
 }
 
-/** What stands at one place of the text, up to `end`: a variable, a mistake or nothing. */
+/** One part of the text, up to `end`: a variable, a mistake or nothing. */
 interface Entry {
   end: number
   variable?: { name: string; value: string }

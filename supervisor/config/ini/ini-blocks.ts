@@ -7,7 +7,7 @@
 import { resolve } from 'node:path'
 import type { ConfigFiles } from './config-files.js'
 
-/** What conditions may ask. */
+/** The facts that conditions ask about. */
 export interface BlockFacts {
   cwd: string
   hostname: string

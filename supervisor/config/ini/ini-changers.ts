@@ -1,7 +1,7 @@
 /**
- * Whose word a root master takes: whoever may change an INI decides as whom everything runs. The service's own user
- * (`uid`) may not, and not everybody: an INI that they can change or replace is a mistake, as such a file is for sudo
- * and cron. One other owner, as where a deploy user unpacks releases, is told: that user can become root.
+ * Whom a root master believes. A user that may change an INI decides as which user everything runs. So an INI that the
+ * service's own user (`uid`) or everybody can change or replace is a mistake, as such a file is for sudo and cron. One
+ * other owner, such as a deploy user that unpacks releases, is a remark: that user can become root.
  */
 
 import type { Credentials } from '../../../kit/channel/messages.js'
@@ -9,7 +9,7 @@ import { userName } from '../../user/account-names.js'
 import { changersOf, openingOf } from '../../user/guarded-path.js'
 import type { Finding } from '../values/settings.js'
 
-/** Judges the INI and what it includes; for a reader that is not root there is nothing to say. */
+/** Judges the INI and its includes. If the reader is not root, there is nothing to judge. */
 export function judgeIniFiles(
   files: readonly string[],
   service: Credentials | null,
@@ -31,7 +31,7 @@ export function judgeIniFiles(
   return found
 }
 
-/** FIFOs in whose folder others than root make and open things: they may write to it too. */
+/** FIFOs in a folder where users other than root make and open files: those users may write to the FIFO too. */
 export function remarkFifos(fifos: readonly { path: string; place: string }[], service: Credentials | null): Finding[] {
   return fifos.flatMap(({ path, place }) => {
     const { as, reason } = openingOf(path, 'name', service)

@@ -32,7 +32,7 @@ export interface IniSource {
   facts: MagicFacts
   environment: Record<string, string | undefined>
   files: ConfigFiles
-  /** What the command line gives a key; it goes before the file. */
+  /** The value that the command line gives a key; it goes before the file. */
   flagValue(key: string): string | undefined
 }
 
@@ -86,7 +86,9 @@ export function readIni(name: string, source: IniSource): IniReading {
   return { entries, usedKeys, mistakes, remarks: misspeltSections(reader), files: [...reader.sections.keys()] }
 }
 
-/** Other sections are for whoever asks for them by name, but one that is called almost as ours was to be read. */
+/**
+ * Other sections are meant for commands that name them. But a section whose name is almost ours was meant to be read.
+ */
 function misspeltSections({ sections }: Reader): Finding[] {
   return [...sections.values()].flatMap(({ given, all, read }) => {
     const others = all.filter(name => name !== MAIN_SECTION && !read.has(name))
@@ -174,7 +176,7 @@ function withoutMagic(text: string, place: string, file: ConfigFile, reader: Rea
   return replaced
 }
 
-/** What a line that opens, turns or ends a block makes of the open one. */
+/** The effect on the open block of a line that opens, turns or ends a block. */
 function turnBlock(
   block: Block | null,
   line: { key: string; value: string; place: string },
@@ -239,7 +241,7 @@ function include({ key, value, place }: IniEntry, file: ConfigFile, trail: reado
   readFile(included, place, trail, reader)
 }
 
-/** Lines that steer the reading are expanded at once, with the keys so far. */
+/** Lines that control the reading are expanded at once, with the keys so far. */
 function expandNow(text: string, place: string, key: string, reader: Reader): string {
   const firstValue = valueSoFar(reader)
   const expanded = expand(text, {
@@ -258,7 +260,7 @@ function valueSoFar(reader: Reader): (key: string) => string | undefined {
   return key => reader.flagValue(key) ?? reader.entries.find(entry => entry.key === key)?.value
 }
 
-/** Once, though a file may be read several times for several of its sections. */
+/** Reported once, though a file may be read several times for several of its sections. */
 function mistake(reader: Reader, place: string, message: string): void {
   const identity = `${place} ${message}`
   if (!reader.told.has(identity)) reader.mistakes.push({ place, message })

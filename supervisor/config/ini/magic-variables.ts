@@ -6,7 +6,7 @@
 import { basename, dirname, extname } from 'node:path'
 import type { ConfigFile } from '../values/run-folder-path.js'
 
-/** What the variables say about the machine and the process. */
+/** Facts of the machine and the process for the variables. */
 export interface MagicFacts {
   cwd: string
   hostname: string
@@ -29,7 +29,7 @@ interface MagicVariable {
   of(scope: MagicScope): string
 }
 
-/** Those about a file: the capital letter says the same of the file that the command named. */
+/** Variables about a file. The capital letter says the same of the file that the command named. */
 const FILE_VARIABLES: Record<string, { meaning: string; of(file: ConfigFile): string }> = {
   o: { meaning: 'the file as it was named', of: file => file.given },
   p: { meaning: 'absolute path of the file', of: file => file.absolute },
