@@ -1,7 +1,7 @@
 /**
  * The process that works in folders of the service's user for a root master (`child/task-children.ts`). Must stay true:
- * it does the one task that its standard input names, and keeps open what that has left open until its standard input
- * ends.
+ * it does the one task that its standard input names, and keeps open what the task has left open until its standard
+ * input ends.
  */
 
 import { closeSync, readSync, writeSync } from 'node:fs'
@@ -14,7 +14,7 @@ import { BUILD_FILE, digestOf } from './host/installation.js'
 const STDIN = 0
 const STDOUT = 1
 
-/** Each loads what it needs alone. */
+/** Each task loads only what it needs. */
 const TASKS: Record<string, () => Promise<Task<never, unknown>>> = {
   reading: async () => (await import('./config/read-settings.js')).readingTask,
   release: async () => (await import('./child/release.js')).releaseTask,
@@ -35,7 +35,7 @@ for (let at = 0; at < bytes.length; ) at += writeSync(STDOUT, bytes, at)
 closeSync(STDOUT)
 readSync(STDIN, Buffer.alloc(1))
 
-/** So many bytes of standard input. */
+/** Reads `length` bytes of standard input. */
 function read(length: number): Buffer {
   const bytes = Buffer.alloc(length)
   for (let at = 0; at < length; ) {

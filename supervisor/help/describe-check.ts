@@ -1,7 +1,7 @@
 /**
- * What `daimyo check FILE` prints: the mistakes, or that there are none with the values in effect and where they come
- * from; the remarks in any case. Also how the start and the reload print what they found. Pure. Secrets never arrive
- * here: they are hidden where the values are read.
+ * The text of `daimyo check FILE`: the mistakes; or, without any, the values in effect and their places; the remarks in
+ * any case. The start and the reload print their findings in the same way. Pure. Secrets never arrive here: they are
+ * hidden where the values are read.
  */
 
 import type { EffectiveValue, Finding, Reading } from '../config/values/settings.js'

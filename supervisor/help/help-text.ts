@@ -19,7 +19,7 @@ import { optionFacts } from './config-reference.js'
 
 const COLUMNS = 100
 const USAGE_COLUMNS = 44
-/** Of the usage: what stands beside the commands would be too narrow. */
+/** The columns of the usage, because a narrower text beside the commands is hard to read. */
 const WIDE_COLUMNS = 120
 
 const COMMANDS: [usage: string, text: string][] = [
@@ -56,7 +56,7 @@ workers' state in the log, SIGTSTP pause and go on, SIGTTIN one worker more, SIG
 Options, each explained by "daimyo help NAME":
 `
 
-/** The whole help, with a newline at its end: what fits two screens, not every option's text. */
+/** The whole help, with a newline at its end: two screens, without the text of every option. */
 export function helpText(): string {
   const sections = Object.entries(SECTIONS).map(([section, title]) => {
     const names = optionNames().filter(name => rowOf(name).section === section)
@@ -68,8 +68,8 @@ export function helpText(): string {
 }
 
 /**
- * What is known of a word: a command, an option by any of its names, a word of another server, or the options in whose
- * names it is. Null: nothing.
+ * The help about a word: a command, an option by any of its names, a word of another server, or the options whose names
+ * contain it. Null: unknown.
  */
 export function explainWord(word: string): string | null {
   if (word === '') return null
@@ -90,7 +90,7 @@ export function explainWord(word: string): string | null {
   return names.length === 0 ? null : names.map(describeBriefly).join('')
 }
 
-/** Whose names have a part that begins so; else those that speak of it. */
+/** Options with a name of which a part begins so; if there are none, those whose text has the word. */
 function optionsAbout(word: string): OptionName[] {
   if (word.length < 2) return []
   const named = optionNames().filter(name => `-${name}`.includes(`-${word}`))
@@ -109,7 +109,7 @@ function describeServer(server: Server): string {
   return `${SERVERS[server]}: "daimyo help WORD" says what these words are here:\n${wrap(known, 2)}`
 }
 
-/** For a word of which nothing is known: what it may be. */
+/** Suggestions for an unknown word. */
 export function nearWord(word: string): string {
   return whatIsMeant(word, [...acceptedKeys(), ...COMMANDS.flatMap(([usage]) => usage.match(/^[a-z-]+/) ?? [])])
 }

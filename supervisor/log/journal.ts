@@ -10,7 +10,7 @@ import { createLog, type EventFields, type Log } from '../../kit/log/log.js'
 /** syslog(3): the smaller, the more urgent. */
 export const PRIORITY = { error: 3, warning: 4, info: 6 } as const
 
-/** journald breaks a line of 48 KB (LineMax=) and looks for a priority at the break, too. */
+/** journald breaks a line of 48 KB (LineMax=), and looks for a priority at the break too. */
 const LONGEST_LINE_BYTES = 48_000
 
 /**
@@ -41,7 +41,7 @@ export function withPriority(text: string, priority: number): string {
 
 /** The priority of each event, except those in BY_FIELDS. */
 const EVENTS = {
-  /** An expected thing has not happened, or a process ended without an order. */
+  /** Something expected has not happened, or a process ended without an order. */
   error: [
     'autopsy-failed',
     'child-unkillable',
@@ -60,7 +60,7 @@ const EVENTS = {
     'worker-processes-stay',
     'worker-unkillable',
   ],
-  /** The service goes on, and somebody should look. */
+  /** The service goes on, but the operator should look. */
   warning: [
     'accept-paused',
     'accept-trouble',
@@ -173,7 +173,7 @@ const BY_FIELDS = new Map<string, Judge>([
   ['daemon-exit', judgeCommand],
   ['cron-exit', judgeCommand],
   ['hook-done', ({ failed }) => (failed === undefined ? PRIORITY.info : PRIORITY.error)],
-  // The operator has asked for the kept ones.
+  // // The operator has asked for the processes that were kept.
   ['worker-left-processes', ({ why }) => (why === 'kept' ? PRIORITY.info : PRIORITY.warning)],
 ])
 
@@ -198,7 +198,7 @@ export class LinePriorities {
   readonly #usual: number
   #last: number
 
-  /** `usual`: for lines without a priority. */
+  /** `usual`: the priority of lines without one. */
   constructor(usual: number) {
     this.#usual = usual
     this.#last = usual

@@ -1,5 +1,5 @@
 /**
- * What children print, on its way to the master's log: whole lines only, so that two children never share one, and with
+ * The output of children on its way to the master's log. Whole lines only, so two children never share a line; with
  * back-pressure: while the log is behind, the pipes are not read. Must stay true: nothing here grows beyond
  * LONGEST_LINE_BYTES a stream, however much a child prints.
  */
@@ -8,28 +8,30 @@ import type { Readable } from 'node:stream'
 import { GatheredBytes } from '../../kit/link/gathered-bytes.js'
 import { LinePriorities, PRIORITY } from './journal.js'
 
-/** Where output goes. `write` returning false: take nothing more from the children until `onDrain` calls. */
+/**
+ * The destination of output. If `write` returns false, nothing more is read from the children until `onDrain` calls.
+ */
 export interface OutputSink {
   write(chunk: Uint8Array): boolean
   onDrain(listener: () => void): unknown
-  /** It is the journal of systemd: each line has a priority in front. */
+  /** The destination is the journal of systemd: each line has a priority in front. */
   isJournal?: boolean
 }
 
-/** Of one stream of a child. */
+/** How one stream of a child is forwarded. */
 export interface Forwarding {
   /** Sees each line, without its newline, cut at the bound. */
   onLine?: (line: string) => void
   /** Each line gets `[name] ` in front. */
   name?: string
-  /** Standard error. */
+  /** The stream is standard error. */
   isError?: boolean
 }
 
 const LONGEST_LINE_BYTES = 64 * 1024
 const NEWLINE = 10
 
-/** Opens and shuts all children's streams as the one sink behind it can take more or not. */
+/** Reads all streams of children while the sink takes bytes, and pauses them while it does not. */
 export class OutputGate {
   readonly #sink: OutputSink
   readonly #waiting = new Set<Readable>()
@@ -54,7 +56,7 @@ export class OutputGate {
       this.#waiting.delete(stream)
       lines.end()
     })
-    // A pipe that breaks says the same as one that ends; 'close' follows.
+    // // A broken pipe means the same as its end; 'close' follows.
     stream.on('error', () => {})
   }
 
@@ -75,9 +77,7 @@ function named(prefix: string, lines: Buffer): Buffer {
 /** Cuts a byte stream into runs of whole lines; a line that is too long is broken. */
 export class WholeLines {
   readonly #take: (lines: Buffer) => void
-  /**
-   * A copy: the pieces themselves have a few hundred bytes of overhead each, and a child decides how many there are.
-   */
+  /** A copy: each piece has a few hundred bytes of overhead, and a child decides how many pieces there are. */
   readonly #rest = new GatheredBytes()
 
   /** `take` gets one or more lines, each with its newline. */
@@ -96,7 +96,7 @@ export class WholeLines {
     if (this.#rest.length >= LONGEST_LINE_BYTES) this.end()
   }
 
-  /** The last line need not have ended. */
+  /** The last line may lack its newline. */
   end(): void {
     if (this.#rest.length === 0) return
     this.#rest.addText('\n')
@@ -105,13 +105,13 @@ export class WholeLines {
 }
 
 /**
- * The last lines of a stream, for the message about a worker that did not start; before them the last error's message,
- * which may have a long stack.
+ * The last lines of a stream, for the message about a worker that did not start. Before them stands the message of the
+ * last error, which may have a long stack.
  */
 export class LastLines {
   readonly #lines: string[] = []
   #error = ''
-  /** Lines since the error's, itself included. */
+  /** Number of lines since the message of the error, itself included. */
   #behind = 0
 
   push(line: string): void {
@@ -131,7 +131,7 @@ export class LastLines {
   }
 }
 
-/** As Node prints one that nobody has caught, and most loggers one that was. */
+/** As Node prints an uncaught error, and as most loggers print a caught one. */
 const ERROR_MESSAGE = /^(Uncaught )?[\w$]*(Error|Exception)\b/
 const CUT_OUT = '    …'
 const LINES = 20

@@ -1,7 +1,6 @@
 /**
- * What others wrote (an application, another user's process, a file), made fit for a terminal. Everything that the
- * commands print passes `printable` in `command.ts`; `control-answer.ts` and the tables keep it to its line besides.
- * Pure.
+ * Makes text of others (an application, another user's process, a file) safe for a terminal. All output of commands
+ * passes `printable` in `command.ts`; `control-answer.ts` and the tables also keep such text on its line. Pure.
  */
 
 /**
@@ -18,7 +17,7 @@ export function printable(text: string): string {
 /** Colours and other renditions of ECMA-48, which many applications print. */
 const RENDITION = /(\x1b\[[\d;]{0,40}m)/
 
-/** Lines of another user's process for our terminal: as `printable`, but its colours stay, and end with it. */
+/** Lines of another user's process for our terminal. As `printable`, but colours stay, and end with the text. */
 export function printableLines(text: string): string {
   const parts = text.split(RENDITION)
   if (parts.length === 1) return printable(text)
@@ -26,7 +25,7 @@ export function printableLines(text: string): string {
   return `${shown}\x1b[0m`
 }
 
-/** The same as a paragraph: no line but the first begins at the margin, where our own lines do. */
+/** The same as a paragraph: only its first line begins at the margin, where our own lines begin. */
 export function printableParagraph(text: string): string {
   return printable(text).trimEnd().replaceAll('\n', '\n  ')
 }

@@ -6,10 +6,10 @@ import { createLog } from '../../kit/log/log.js'
 const MOST = 20
 const CHARACTERS = 300
 
-/** Stack lines and the like, one event each: they would push out of the screen what happened. */
+/** Lines of a stack and the like, one event each: they would push the other events off the screen. */
 const LINES_OF_ANOTHER = /-line$/
 
-/** Keeps the last lines; `log` is to be called as well as the real one. */
+/** Keeps the last lines. The caller calls `log` as well as the real log. */
 export class RecentEvents {
   readonly #lines: string[] = []
   readonly #print = createLog(line => {

@@ -16,31 +16,31 @@ import { type FolderNames, namesIn } from '../user/folder-names.js'
 export const keptBackups = 10
 
 const DATE_CHARACTERS = '2026-11-21T10-00-00'.length
-/** Later ones have more characters. */
+/** Later dates have more characters. */
 const LATEST_MS = Date.UTC(9999, 11, 31)
 
-/** Of one look: the rest goes with the next logs. */
+/** The most removals after one look. The rest is removed with the next logs. */
 const MOST_REMOVALS = 1000
 const MOST_TRIES = 8
-/** A backup's place within its second. */
+/** Numbers of backups within one second. */
 const PLACES = 1000
 
-/** Where the backups of a log lie, as far as it may be looked at. */
+/** The folder of the backups of a log, as far as it may be read. */
 export interface BackupFolder {
-  /** Null: it is not looked at now, and nothing is removed. */
+  /** Null: the folder is not read now, and nothing is removed. */
   namesIn(folder: string): FolderNames | null
-  /** The folder holds too much to be looked at: of that which was seen the oldest go. */
+  /** The folder holds too many names to read. Of the backups seen, the oldest are removed. */
   crowded(folder: string): void
 }
 
-/** For one look. */
+/** A folder that may be read, for one look. */
 export const ANY_FOLDER: BackupFolder = { namesIn, crowded: () => {} }
 
-/** What came of moving a log. `excess`: names of its folder that are to be removed. */
+/** The result of moving a log. `excess`: names in its folder that are to be removed. */
 export interface MovedLog {
   backup: string
   excess: string[]
-  /** The folder holds too much to be looked at. */
+  /** The folder holds too many names to read. */
   isCrowded: boolean
 }
 
@@ -84,7 +84,7 @@ export function moveLog(
   }
 }
 
-/** The backups of a log among the names of its folder, oldest first. */
+/** The backups of a log among the names in its folder, oldest first. */
 export function backupsAmong(names: string[], logName: string): string[] {
   const suffix = /^\.\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(\.\d{3})?$/
   return names.filter(name => name.startsWith(logName) && suffix.test(name.slice(logName.length))).sort()
@@ -92,15 +92,16 @@ export function backupsAmong(names: string[], logName: string): string[] {
 
 function freeName(path: string, now: Date, backups: readonly string[]): string {
   const newest = backups.at(-1)?.slice(basename(path).length + 1, basename(path).length + 1 + DATE_CHARACTERS) ?? ''
-  // The clock was set back: behind the newest all the same, or this one would be the first to go.
+  // // If the clock was set back, the new backup still comes behind the newest one: otherwise it would be removed
+  // first.
   const dated = `${path}.${newest > dateOf(now) ? secondAfter(newest, now) : dateOf(now)}`
-  // Several within one second: behind the last of them, since the first may have been the oldest and gone.
+  // // Several within one second: behind the last of them. The first may have been the oldest, and be gone.
   const last = backups.findLast(name => name.startsWith(basename(dated)))
   const first = last === undefined ? 0 : Number(last.slice(basename(dated).length + 1)) + 1
   return firstFree(dated, first)
 }
 
-/** Not all names need be known. Where somebody has taken those that come next, any within this second will do. */
+/** Not all names need be known. If the next ones are taken, any number within this second will do. */
 function firstFree(dated: string, first: number): string {
   for (let tries = 0; tries < 2 * MOST_TRIES; tries++) {
     const place = tries < MOST_TRIES ? first + tries : process.getBuiltinModule('node:crypto').randomInt(PLACES)
@@ -115,7 +116,7 @@ function dateOf(date: Date): string {
   return date.toISOString().slice(0, DATE_CHARACTERS).replaceAll(':', '-')
 }
 
-/** `now` where that is no date. */
+/** `now` if the text is no date. */
 function secondAfter(date: string, now: Date): string {
   const [day, time = ''] = date.split('T')
   const atMs = Date.parse(`${day}T${time.replaceAll('-', ':')}Z`) + 1000
@@ -123,7 +124,7 @@ function secondAfter(date: string, now: Date): string {
 }
 
 /**
- * The last name is that of the log that was just moved. While too many names wait, the rest goes with the next logs.
+ * The last name is that of the log that was just moved. If too many names wait, the rest is removed with the next logs.
  */
 function oldest(folder: string, backups: readonly string[], kept: number): string[] {
   const excess = backups.slice(0, Math.min(MOST_REMOVALS, Math.max(0, backups.length - kept)))

@@ -1,8 +1,8 @@
 /**
- * The process that moves a log away and makes the new one (`log-child.ts`). It is the user who decides about the
- * folder: root only where root alone does. Must stay true: it does what its one argument says to the log that this
- * names, and to nothing else. It keeps the log open, for the master to open it by way of this descriptor
- * (`offered-log.ts`), until the master kills it or has ended itself.
+ * The process that moves a log away and makes the new one (`log-child.ts`). It runs as the user that decides about the
+ * folder: root only if root alone does. Must stay true: it works on the log that its one argument names, and on nothing
+ * else. It keeps the log open, so that the master can open it through this descriptor (`offered-log.ts`), until the
+ * master kills it or has ended itself.
  */
 
 import { closeSync, readSync, writeSync } from 'node:fs'
@@ -12,24 +12,21 @@ import { openLogFile } from '../../kit/log/log-file.js'
 import { namesIn } from '../user/folder-names.js'
 import { moveLog } from './log-backup.js'
 
-/** What the child is asked. `leastBytes` null: nothing is moved. */
+/** The request to the child. `leastBytes` null: nothing is moved. */
 export interface LogRequest {
   path: string
   owner: Credentials | null
   leastBytes: number | null
   kept: number
-  /** The folder's names may be read. */
+  /** Whether the names in the folder may be read. */
   looks: boolean
 }
 
-/**
- * What it answers, as one JSON text. `error`: the file is not made; `code` is that of the system. `fd`: where it has
- * the log open.
- */
+/** Its answer, one JSON text. `error`: the file was not made; `code` is the errno. `fd`: its descriptor of the log. */
 export interface LogAnswer {
   excess: string[]
   isCrowded: boolean
-  /** How long it has read names. */
+  /** How long the reading of names took. */
   lookMs: number
   error: string | null
   code: string
@@ -52,7 +49,7 @@ writeSync(STDOUT, JSON.stringify(answer))
 closeSync(STDOUT)
 if (answer.fd !== null) awaitEnd()
 
-/** Of whoever holds the other side of standard input: nothing is ever written to it. */
+/** The end of the process that holds the other side of standard input; nothing is ever written to it. */
 function awaitEnd(): void {
   readSync(STDIN, Buffer.alloc(1))
 }

@@ -1,9 +1,9 @@
 /**
- * Has a log moved away, and a new one made, by another process: as the user who decides about the folder, because
- * rename(2) and open(2) with O_CREAT wait for whoever has locked the file or its folder. The master would stand still
- * for as long. Must stay true: one child at a time; one that takes too long is killed and not waited for, and until it
- * has ended there is no other; nothing that it says is believed but names of backups of this log, which are removed as
- * its user. It keeps what it has made open until `open`, so that the master looks up no name in that folder.
+ * Has another process move a log away and make a new one, as the user that decides about the folder: rename(2) and
+ * open(2) with O_CREAT wait while another process has locked the file or its folder, and the master would stand still
+ * for as long. Must stay true: one child at a time. A child that takes too long is killed and not waited for, and until
+ * it has ended no other starts. Of its answer only names of backups of this log are believed, which are removed as its
+ * user. The child keeps the new log open until `open`, so the master looks up no name in that folder.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -25,23 +25,23 @@ import { openMadeMasterLog } from './master-log.js'
 import { type LogPlace, openOfferedLog, placeOf } from './offered-log.js'
 
 const ENTRY = builtFile('supervisor/rotation/log-child-main.js')
-/** Nobody waits for it. On a busy machine Node alone takes seconds to start. */
+/** Nobody waits for the child. On a busy machine Node alone takes seconds to start. */
 const CHILD_MS = 10_000
-/** A thousand names. */
+/** Room for a thousand names. */
 const LONGEST_ANSWER = 1 << 19
 
 export interface LogChildOptions {
   path: string
   owner: Credentials | null
   pipes: Pipes
-  /** Instead of Node and its entry file. */
+  /** Replaces Node and its entry file. */
   command?: readonly string[]
   childMs?: number
-  /** Hears of tracers. */
+  /** Is told of tracers. */
   tell?: KilledChild['tell']
 }
 
-/** A child that has answered. `fd`: where it has the log open; null: nowhere, or the master has opened it. */
+/** A child that has answered. `fd`: its descriptor of the log; null: it has none, or the master has opened the log. */
 interface Made {
   child: ChildProcess
   fd: number | null
@@ -50,15 +50,15 @@ interface Made {
   kill(): void
 }
 
-/** `said`: all of its answer. */
+/** `said`: the whole answer. */
 interface Started extends Pick<Made, 'child' | 'ended' | 'kill'> {
   said: Promise<string>
 }
 
-/** Of one log. */
+/** The child of one log. */
 export class LogChild {
   readonly #options: Required<Omit<LogChildOptions, 'tell'>> & Pick<LogChildOptions, 'tell'>
-  /** It has not ended, though it may have been given up, or is about to be started. */
+  /** A child that has not ended, or is about to be started; it may have been given up. */
   #running: object | null = null
   #kill = () => {}
   #made: Made | null = null
@@ -68,28 +68,28 @@ export class LogChild {
     this.#options = { ...options, command, childMs }
   }
 
-  /** `fd`: of the log that is open at the start. Those of later lie in the same mount. */
+  /** `fd`: the descriptor of the log that is open at the start. Later logs lie in the same mount. */
   learn(fd: number): void {
     this.#home = placeOf(fd)
   }
 
-  /** Makes the log. Rejects with why it is not made. */
+  /** Makes the log. Rejects with the reason if it is not made. */
   async make(): Promise<void> {
     await this.#ask({ leastBytes: null, kept: 0, looks: false })
   }
 
   /**
-   * Moves a log of so many bytes away, then makes it, and has the oldest backups past `kept` removed. Rejects with why
-   * that is not done.
+   * Moves a log of at least `leastBytes` away, makes a new one, and has the oldest backups past `kept` removed. Rejects
+   * with the reason if that is not done.
    */
   async move(wanted: Pick<LogRequest, 'kept' | 'looks'> & { leastBytes: number }): Promise<LogAnswer> {
     return await this.#ask(wanted)
   }
 
   /**
-   * Opens what `make` or `move` has made, once, and ends that child; looks up no name in a folder of the service's
-   * user. A log about which root alone decides, or the master's own user, is opened by its name. Throws why it is not
-   * open.
+   * Opens the log that `make` or `move` has made, once, and ends that child; looks up no name in a folder of the
+   * service's user. A log about which root alone, or the master's own user, decides is opened by its name. Throws the
+   * reason if it is not open.
    */
   open(): number {
     const { path, owner } = this.#options
@@ -126,7 +126,7 @@ export class LogChild {
     throw explain(Object.assign(new Error(answer.error), { code: answer.code }), opening)
   }
 
-  /** Of before: nobody has opened what it has made, or it is about to end by itself. */
+  /** Ends an earlier child whose log nobody has opened, or that is about to end by itself. */
   async #endMade(): Promise<void> {
     const made = this.#made
     if (made === null) return
@@ -178,7 +178,7 @@ export class LogChild {
   }
 }
 
-/** A process of the service's user may have written it. */
+/** A process of the service's user may have written this text. */
 function readAnswer(text: string, path: string): LogAnswer {
   const broken = {
     excess: [],

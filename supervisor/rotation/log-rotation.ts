@@ -14,20 +14,20 @@ import { CROWDED, type PacedLooks } from '../user/folder-names.js'
 import type { LogChild } from './log-child.js'
 
 const LOOK_MS = 1000
-/** After one that failed: each costs a process. */
+/** After a failed rotation: each one costs a process. */
 const RETRY_MS = 5000
-/** What the master may write before it looks again. */
+/** The master looks again after this part of the bound. */
 const PARTS = 8
 
 export interface RotationOptions {
-  /** The folder of the log, for the operator. */
+  /** The folder of the log, for messages to the operator. */
   folder: string
   maxBytes: number
   backups: number
-  /** Of the file that the master writes to; null: none. */
+  /** The size of the file that the master writes to; null: no file. */
   sizeBytes(): number | null
   child: Pick<LogChild, 'move' | 'stop'>
-  /** Everybody begins a new file, once `move` has resolved; resolves with why not, null: they do. */
+  /** All processes begin a new file once `move` has resolved. Resolves with the reason if they do not, else null. */
   reopen(move: () => Promise<void>): Promise<string | null>
   looks: PacedLooks
   log: Log
@@ -51,13 +51,13 @@ export class LogRotation {
     this.#timer = setInterval(() => void this.look(), LOOK_MS).unref()
   }
 
-  /** The master has written so many bytes to the log. */
+  /** The master has written `bytes` to the log. */
   wrote(bytes: number): void {
     this.#unseenBytes += bytes
     if (this.#unseenBytes >= this.#options.maxBytes / PARTS) void this.look()
   }
 
-  /** Resolves when the rotation that runs is over, if there is one. */
+  /** Resolves when the rotation under way is over. */
   look(): Promise<void> {
     this.#unseenBytes = 0
     if (this.#running === null && this.#isDue()) {
@@ -94,12 +94,12 @@ export class LogRotation {
     const wanted = { leastBytes: maxBytes, kept: backups, looks: looks.isDue }
     const sinceMs = this.#nowMs()
     const { isCrowded, lookMs } = await child.move(wanted).catch((error: unknown) => {
-      // It may have been the look.
+      // // The look itself may have taken the time.
       looks.took(this.#nowMs() - sinceMs)
       throw error
     })
     looks.took(lookMs)
-    // Once: what is left there is removed bit by bit, with each log.
+    // // Told once. The rest in that folder is removed bit by bit, with each log.
     if (isCrowded && !this.#isCrowded) log('log-folder-crowded', { folder, why: CROWDED })
     this.#isCrowded ||= isCrowded
   }

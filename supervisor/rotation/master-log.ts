@@ -1,6 +1,6 @@
 /**
- * The master's own log file (`logto`), which root may have to make in a folder that belongs to others. Must stay true:
- * in a folder that others than root may write to it is opened and moved as the service's user; elsewhere root opens
+ * The master's own log file (`logto`), which root may have to make in a folder of other users. Must stay true: in a
+ * folder that users other than root may write to, it is opened and moved as the service's user. Elsewhere root opens
  * this very name, and gives the file to that user. While the master runs, another process moves and makes it
  * (`log-child.ts`).
  */
@@ -14,8 +14,8 @@ import { asOpening, onGuardedPath, openingOf } from '../user/guarded-path.js'
 import { backUpLog } from './log-backup.js'
 
 /**
- * A descriptor to append to; Failures as `openLogFile`. Where others than root decide about the folder it is a regular
- * file: a FIFO of theirs (77) could make each later open(2) wait.
+ * A descriptor to append to; Failures as `openLogFile`. If users other than root decide about the folder, it is a
+ * regular file: each later open(2) of a FIFO (77) could wait.
  */
 export function openMasterLog(path: string, owner: Credentials | null): number {
   const opening = openingOf(path, 'name', owner)
@@ -32,7 +32,7 @@ interface OpenedLog {
   ino: number
 }
 
-/** `openMasterLog` by another process, which keeps the log open. */
+/** `openMasterLog` in another process, which keeps the log open. */
 export const logTask: Task<{ path: string; owner: Credentials | null }, OpenedLog> = {
   name: 'open-log',
   work({ path, owner }) {
@@ -42,7 +42,7 @@ export const logTask: Task<{ path: string; owner: Credentials | null }, OpenedLo
   },
 }
 
-/** The same at the start of a master, which waits for nobody's folder. */
+/** The same at the start of a master, which waits for no folder of another user. */
 export async function openFirstLog(path: string, owner: Credentials | null, tasks: Tasks): Promise<number> {
   if (openingOf(path, 'name', owner).as === null) return openMasterLog(path, owner)
   let taken: number | null = null
@@ -54,7 +54,7 @@ export async function openFirstLog(path: string, owner: Credentials | null, task
   return taken ?? fd
 }
 
-/** A root without CAP_SYS_PTRACE may not look into /proc of that process, and opens the name. */
+/** A root without CAP_SYS_PTRACE may not look into /proc of that process, and opens the log by its name. */
 function takeLog(path: string, owner: Credentials | null, pid: number, { fd, dev, ino }: OpenedLog): number {
   const { O_WRONLY, O_APPEND, O_NONBLOCK, O_NOCTTY } = constants
   try {
@@ -68,7 +68,7 @@ function takeLog(path: string, owner: Credentials | null, pid: number, { fd, dev
   }
 }
 
-/** The same, of a file that is there; of nobody else's folder while the master runs, see `offered-log.ts`. */
+/** The same for a file that exists; never in a folder of another user while the master runs, see `offered-log.ts`. */
 export function openMadeMasterLog(path: string, owner: Credentials | null): number {
   return onGuardedPath(path, 'name', owner, () => openMadeLogFile(path))
 }

@@ -18,19 +18,19 @@ import { O_PATH } from '../user/service-user.js'
 
 const { O_WRONLY, O_APPEND, O_NONBLOCK, O_NOCTTY } = constants
 
-/** Of a child of ours, which has not been seen to end. */
+/** Of our child, which has not been reaped. */
 export interface OfferedLog {
   pid: number
   fd: number
 }
 
-/** What all files of the log's folder have in common. */
+/** What all files in the folder of the log share. */
 export interface LogPlace {
   mountId: string
   device: number
 }
 
-/** A descriptor to append to. `home`: where the log lay at the start. Throws why it is not had. */
+/** A descriptor to append to. `home`: the place of the log at the start. Throws the reason if the log is not opened. */
 export function openOfferedLog(offered: OfferedLog, opening: Opening, home: LogPlace): number {
   const place = asOpening(opening, opening.as, () => take(offered))
   try {
@@ -47,7 +47,7 @@ function take({ pid, fd }: OfferedLog): number {
   try {
     return openSync(`/proc/${pid}/fd/${fd}`, O_PATH)
   } catch (error) {
-    // EACCES: it is ending, and its part of /proc is root's already.
+    // // EACCES: the process is ending, and its part of /proc belongs to root already.
     if (/^(ENOENT|EACCES)$/.test(codeOf(error) ?? ''))
       throw new Error('the process that makes the log has ended', { cause: error })
     throw error
@@ -55,8 +55,8 @@ function take({ pid, fd }: OfferedLog): number {
 }
 
 /**
- * Where the log lies; of a descriptor that is open here. Called as root, since /proc/self is root's. Asks no file
- * system but by fstat(2).
+ * The place of the log that is open as `fd` in this process. Called as root, since /proc/self belongs to root. Asks no
+ * file system except by fstat(2).
  */
 export function placeOf(fd: number): LogPlace {
   return { mountId: mountIdOf(fd), device: fstatSync(fd).dev }
@@ -66,7 +66,7 @@ function mountIdOf(fd: number): string {
   return /^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1] ?? ''
 }
 
-/** Null: it is not. */
+/** Null: the file is accepted. */
 function whyRefused(fd: number, home: LogPlace): string | null {
   // Not /proc, where the kernel asks who writes; not pipes and sockets, nor files that only memory holds; nothing of a
   // mount of the user's own.

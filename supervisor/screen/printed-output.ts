@@ -1,16 +1,16 @@
 /**
- * What a command prints, on its way to a terminal, a file or a pipe. A pipe takes 64 KB; the rest waits in this
- * process, and `process.exit` would drop it. Must stay true: `drained` always resolves: a reader that takes nothing for
- * so long is waited for no more.
+ * The output of a command on its way to a terminal, a file or a pipe. A pipe takes 64 KB; the rest waits in this
+ * process, and `process.exit` would drop it. Must stay true: `drained` always resolves. A reader that takes nothing for
+ * `patienceMs` is not waited for any longer.
  */
 
 import type { Writable } from 'node:stream'
 
-/** How long a reader may take nothing before the command ends all the same. */
+/** How long a reader may take nothing before the command ends anyway. */
 export const PATIENCE_MS = {
-  /** Commands that act: `stop` and `reload` end when they have acted, whoever reads. */
+  /** Commands that act: `stop` and `reload` end after they have acted, even if nobody reads. */
   acting: 1000,
-  /** Commands that only print, often into a pager that somebody leaves open. */
+  /** Commands that only print, often into a pager that stays open. */
   printing: 3_600_000,
 } as const
 
@@ -33,7 +33,7 @@ export class PrintedOutput {
     }
   }
 
-  /** Resolves when all is written or cannot be, or when the reader has taken nothing for `patienceMs`. */
+  /** Resolves when all is written, when it cannot be written, or when the reader has taken nothing for `patienceMs`. */
   drained(patienceMs: number): Promise<void> {
     const stream = this.#stream
     const isOver = () => stream.writableLength === 0 || stream.destroyed || stream.errored !== null

@@ -1,4 +1,4 @@
-/** A running master's report as text for a person: `daimyo status`. Pure: time is passed in. */
+/** The report of a running master as text for people: `daimyo status`. Pure: time is passed in. */
 
 import { describeUnended } from '../../kit/process/tracers.js'
 import type { ProxyReport, StatusReport, WorkerReport } from '../control/control-protocol.js'
@@ -11,7 +11,7 @@ export interface Column<Row> {
   print: (row: Row, nowMs: number) => string
 }
 
-/** Of `daimyo status`, and of `daimyo top`, which adds one. */
+/** Columns of `daimyo status`, and of `daimyo top`, which adds one. */
 export const workerColumns: Column<WorkerReport>[] = [
   { title: 'SLOT', align: 'right', print: worker => String(worker.slot) },
   { title: 'PID', align: 'right', print: worker => printOptional(worker.pid, String) },
@@ -91,7 +91,7 @@ export function printTable<Row>(columns: Column<Row>[], rows: Row[], nowMs: numb
   return [pad(columns.map(column => column.title)), ...cells.map(pad)]
 }
 
-/** `-` for what is not known. */
+/** `-` if the value is not known. */
 export function printOptional(value: number | null, print: (value: number) => string): string {
   return value === null ? '-' : print(value)
 }
@@ -100,7 +100,7 @@ function printPercent(percent: number): string {
   return `${percent.toFixed(percent < 10 ? 1 : 0)}%`
 }
 
-/** A reason may quote what an application said: no control character of it reaches the terminal. */
+/** A reason may quote the application: no control character of it reaches the terminal. */
 function oneLine(text: string): string {
   return text.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ')
 }

@@ -1,6 +1,6 @@
 /**
- * Draws `daimyo top`: a view and the size of the terminal become lines. Pure; `top-command.ts` writes them.
- * Must stay true: never more lines or columns than the terminal has, and no control character of anybody else's.
+ * Draws `daimyo top`: a view and the size of the terminal become lines. Pure; `top-command.ts` writes them. Must stay
+ * true: never more lines or columns than the terminal has, and no control character of other programs.
  */
 
 import type { InFlightRequest } from '../../kit/channel/messages.js'
@@ -13,7 +13,7 @@ export interface ScreenSize {
   rows: number
 }
 
-/** Parts that give way when the terminal is low, in their order on the screen. */
+/** The least heights of parts that shrink on a low terminal, in their order on the screen. */
 const LEAST_REQUESTS = 3
 const LEAST_EVENTS = 2
 
@@ -70,7 +70,7 @@ function requestLines(requests: InFlightRequest[]): string[] {
   return requests.length === 0 ? [] : ['', ...printTable(requestColumns, requests, 0)]
 }
 
-/** The rest is counted. */
+/** The lines beyond `most` are counted. */
 function atMost(lines: string[], most: number): string[] {
   if (lines.length <= most) return lines
   return most < 1 ? [] : [...lines.slice(0, most - 1), `… and ${lines.length - most + 1} more`]

@@ -1,6 +1,6 @@
 /**
- * What `daimyo top` shows of two reports: rates and latencies are differences between them. Pure; drawn by
- * `top-screen.ts`.
+ * What `daimyo top` shows of two reports: rates and latencies are differences between them. Pure; `top-screen.ts` draws
+ * it.
  */
 
 import type { TopReport } from '../control/control-protocol.js'
@@ -13,10 +13,10 @@ export interface TimedReport {
 
 export interface TopView {
   report: TopReport
-  /** Of all, and by `workerId`; null: there is nothing to compare with yet. */
+  /** Requests a second of all workers, and by `workerId`; null: there is nothing to compare with yet. */
   rate: number | null
   rates: Map<number, number>
-  /** Upper bounds of the half and of 99 % of what was answered in between; null: nothing was. */
+  /** Upper bounds of 50 % and 99 % of the response times in between; null: there were no responses. */
   p50Seconds: number | null
   p99Seconds: number | null
 }
@@ -41,7 +41,7 @@ export function topView(before: TimedReport | null, now: TimedReport): TopView {
   }
 }
 
-/** Cumulative, so that the last bucket holds all. */
+/** The buckets are cumulative, so the last one holds all. */
 function totalOf({ latency }: TopReport): number {
   return latency.at(-1)?.count ?? 0
 }
@@ -53,7 +53,7 @@ function answeredBetween(before: TopReport | null, now: TopReport): TopReport['l
   }))
 }
 
-/** The bound of the bucket in which the share is reached; null for what is beyond the last one too. */
+/** The bound of the bucket in which the share is reached; null if it is beyond the last one. */
 function quantile(buckets: TopReport['latency'], share: number): number | null {
   const all = buckets.at(-1)?.count ?? 0
   if (all === 0) return null

@@ -12,7 +12,7 @@ import type { Log } from '../../kit/log/log.js'
 import { isMastersSignal } from '../../kit/process/masters-signals.js'
 import { spawnOwn } from '../user/own-children.js'
 
-/** All methods return at once. `settled` resolves when nothing waits any more: called before the process ends. */
+/** All methods return at once. `settled` resolves when nothing waits any more; for the end of the process. */
 export interface Notifier {
   ready(status: string): void
   reloading(): void
@@ -20,7 +20,7 @@ export interface Notifier {
   status(text: string): void
   /** The unit's watchdog is fed. */
   watchdog(): void
-  /** The start, reload or stop that goes on may take so much longer, from now on. */
+  /** The start, reload or stop under way may take `ms` longer, from now on. */
   extend(ms: number): void
   settled(): Promise<void>
 }
@@ -43,8 +43,8 @@ export function createNotifier(options: NotifierOptions): Notifier {
   const mainPid = `MAINPID=${process.pid}`
   return {
     ready: status => queue.add('ready', ['READY=1', mainPid, statusLine(status)]),
-    // Right for both: `Type=notify` (systemd 252) ignores the time, `Type=notify-reload` (253) waits for one that is
-    // later than its signal.
+    // // Correct for both: `Type=notify` (systemd 252) ignores the time, `Type=notify-reload` (253) waits for one that
+    // is later than its signal.
     reloading: () => queue.add('reloading', ['RELOADING=1', monotonicTime(), statusLine('reloading')]),
     stopping: () => queue.add('stopping', ['STOPPING=1', statusLine('stopping')]),
     status: text => queue.add('status', [statusLine(text)]),
@@ -62,7 +62,7 @@ function monotonicTime(): string {
   return `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`
 }
 
-/** One line, whatever is in it: a line end would begin another assignment. */
+/** On one line: a line end would begin another assignment. */
 function statusLine(text: string): string {
   return `STATUS=${text.replace(/[\x00-\x1f\x7f]+/g, ' ').slice(0, 500)}`
 }
@@ -80,7 +80,7 @@ class NotifyQueue {
 
   add(kind: Kind, assignments: string[]): void {
     if (!this.#options.environment.NOTIFY_SOCKET) return
-    // Deleted first: a Map keeps the place of a key, and the last thing said must be the last to arrive.
+    // // Deleted first: a Map keeps the place of a key, and the newest message must arrive last.
     this.#waiting.delete(kind)
     this.#waiting.set(kind, assignments)
     this.#sendNext()
@@ -121,7 +121,7 @@ class NotifyQueue {
     try {
       child = spawnOwn(program, assignments, { env, stdio: 'ignore' })
     } catch (error) {
-      // ENOMEM, E2BIG: spawn throws what it does not know as an event.
+      // // ENOMEM, E2BIG: spawn throws errors that it does not report as an event.
       return onEnd(reasonOf(error), null)
     }
     const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs)

@@ -1,8 +1,8 @@
 /**
- * What systemd hears, and when: each change of the tree at once, a status line when it says something new, the
- * watchdog's food, and more time while the start, a reload or the stop goes on. `notify.ts` delivers. Must stay true:
- * the watchdog is fed only by a turn of the master's loop in which a worker has answered lately; time is asked for from
- * beat to beat, so a master that hangs gets none.
+ * What systemd is told, and when: each change of the tree at once, a changed status line, messages for the watchdog,
+ * and requests for more time while a start, a reload or the stop is under way. `notify.ts` delivers. Must stay true:
+ * the watchdog gets a message only in a turn of the master's loop in which a worker has responded lately. Time is
+ * requested from beat to beat, so a master that hangs gets none.
  */
 
 import type { Log } from '../../kit/log/log.js'
@@ -10,29 +10,30 @@ import type { StatusReport } from '../control/control-protocol.js'
 import { describeReadiness, readiness } from '../control/readiness.js'
 import type { Notifier } from './notify.js'
 
-/** Where the reports come from and go to. */
+/** Sources and destination of the reports. */
 export interface ServiceDeps {
   notifier: Notifier
-  /** NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID are read. */
+  /** For NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID. */
   environment: Record<string, string | undefined>
   report(): StatusReport
-  /** How many ready workers answered within so many milliseconds. */
+  /** How many ready workers responded within `withinMs`. */
   answering(withinMs: number): number
   nowMs?(): number
 }
 
-/** One beat a second: a status is at most so old, and each costs a process only when it is sent. */
+/** One beat a second: the age of a status. A status costs a process only when it is sent. */
 const BEAT_MS = 1000
-/** What goes on asks every so often for so much more time: two messages may get lost. */
+/** Work under way asks this often for more time; two messages may get lost. */
 const EXTEND_EVERY_MS = 5000
 const EXTEND_MS = 20_000
 /** Proxies ask each worker at least once a second and tell the master once a second. */
 const ANSWER_MS = 5000
-/** How long workers go on telling of a lag that was everybody's. */
+/** After a standstill of all processes, workers report its lag for this long. */
 const EXCUSED_FOR_MS = 3000
 
 /**
- * How long the unit may go without food (sd_watchdog_enabled(3)); null: it has no watchdog, or it is another process's.
+ * How long the unit may go without a message to its watchdog (sd_watchdog_enabled(3)); null: it has no watchdog, or the
+ * watchdog belongs to another process.
  */
 export function watchdogMs(environment: Record<string, string | undefined>, pid: number): number | null {
   const { WATCHDOG_USEC: time = '', WATCHDOG_PID: owner } = environment
@@ -54,8 +55,8 @@ export function serviceStatus(report: StatusReport): string {
 }
 
 /**
- * Whether clients are served as far as anybody can tell: a worker answers; where none is meant to run, or to answer
- * yet, a proxy listens. Pure.
+ * Whether clients are served, as far as the master can tell: a worker responds; or, if none is meant to run or to
+ * respond yet, a proxy listens. Pure.
  */
 export function isAlive({ workers, proxies }: StatusReport, answering: number): boolean {
   return workers.every(({ phase }) => phase === 'waiting')
@@ -73,7 +74,7 @@ export class ServiceReports {
   #lastFailure = ''
   #fedMs = Number.NEGATIVE_INFINITY
   #extendedMs = Number.NEGATIVE_INFINITY
-  /** All stood still for so long, not long ago. */
+  /** All processes stood still for this long, not long ago. */
   #excused = { lagMs: 0, untilMs: 0 }
 
   constructor(deps: ServiceDeps) {
@@ -82,21 +83,21 @@ export class ServiceReports {
     this.#watchdogMs = watchdogMs(deps.environment, process.pid)
   }
 
-  /** Begins to beat, where systemd listens; the result ends it. */
+  /** Begins to beat if systemd listens. Returns a function that ends it. */
   start(): () => void {
     if (!this.#deps.environment.NOTIFY_SOCKET) return () => {}
     const timer = setInterval(() => this.beat(), Math.min(BEAT_MS, (this.#watchdogMs ?? BEAT_MS) / 4))
     return () => clearInterval(timer)
   }
 
-  /** Clients are answered now. */
+  /** Clients get responses now. */
   ready(): void {
     this.#isReady = true
     this.#lastText = this.#text()
     this.#deps.notifier.ready(this.#lastText)
   }
 
-  /** The log, and systemd hears of those events that are its business. */
+  /** The same log; systemd is told of the events that concern it. */
   hearing(log: Log): Log {
     return (event, fields) => {
       log(event, fields)
@@ -109,7 +110,7 @@ export class ServiceReports {
     }
   }
 
-  /** What there is to say at this moment. */
+  /** Sends what is new at this moment. */
   beat(): void {
     const nowMs = this.#nowMs()
     const report = this.#deps.report()

@@ -5,7 +5,7 @@
  * security`), and lets the bundled application work; no value of a secret option gets in here.
  */
 
-/** What differs from host to host. Times in whole seconds. */
+/** What differs between hosts. Times in whole seconds. */
 export interface ServiceFacts {
   description: string
   /** Command lines, quoted. */
@@ -21,7 +21,7 @@ export interface ServiceFacts {
   logsDirectory: string | null
   /** Below /var/lib. */
   stateDirectory: string
-  /** Folders that may be written, as a whole. */
+  /** Folders that may be written as a whole. */
   writable: readonly string[]
   descriptors: number
   startSeconds: number
@@ -33,14 +33,14 @@ export interface ServiceFacts {
   bindsLowPorts: boolean
   /** Without these units the INI cannot be served. */
   sockets: readonly string[]
-  /** Lines to tell the reader first. */
+  /** Lines for the reader, printed first. */
   remarks: readonly string[]
 }
 
-/** What differs from socket unit to socket unit. */
+/** What differs between socket units. */
 export interface SocketFacts {
   description: string
-  /** The unit that gets it; null: the one of the same name. */
+  /** The unit that gets the socket; null: the one of the same name. */
   service: string | null
   /** FileDescriptorName=: `http = fd://name`. */
   name: string
@@ -52,7 +52,7 @@ export interface SocketFacts {
   remarks: readonly string[]
 }
 
-/** A word of an `Exec…=` line: quoted where it needs it, specifiers and variables made plain (systemd.service(5)). */
+/** A word of an `Exec…=` line: quoted if needed, with specifiers and variables escaped (systemd.service(5)). */
 export function quoteWord(word: string): string {
   const plain = word.replaceAll('%', '%%').replaceAll('$', '$$$$')
   if (/^[\w@%+=:,./$-]+$/.test(plain)) return plain

@@ -1,6 +1,6 @@
 /**
- * What the systemd units of one INI say: times, folders, sockets and the command line, from its settings. Pure: what
- * has to be looked up comes in.
+ * The facts of the systemd units of one INI: times, folders, sockets and the command line, from its settings. Pure:
+ * facts of the host are passed in.
  */
 
 import { isIP } from 'node:net'
@@ -11,7 +11,7 @@ import { longestStopMs, type StopSettings } from '../attached/stop-time.js'
 import type { Settings } from '../config/values/settings.js'
 import { quoteWord, type ServiceFacts, type SocketFacts } from './service-unit.js'
 
-/** What was looked up. */
+/** Facts that were looked up. */
 export interface UnitSource {
   settings: Settings
   /** Absolute, with its section (`/srv/farm.ini:blue`). */
@@ -25,7 +25,7 @@ export interface UnitSource {
   gid: string | null
   /** `chown-socket` as written. */
   socketOwner: string | null
-  /** Who asks: stands in for `uid` unless it is root. */
+  /** The user of the command: stands in for `uid` unless it is root. */
   caller: string
   /** `run-dir` as configured. */
   runDir: string | null
@@ -39,7 +39,7 @@ export interface NamedUnit<Facts> {
   facts: Facts
 }
 
-/** What the end of the tree takes besides its deadlines, in seconds. */
+/** Seconds for the end of the tree beyond its deadlines. */
 const STOP_MARGIN = 15
 const START_MARGIN = 30
 const DEFAULT_USER = 'www-data'
@@ -121,7 +121,7 @@ function seconds(ms: number): number {
   return Math.ceil(ms / 1000)
 }
 
-/** A name that systemd takes (systemd.unit(5)), from the INI's. */
+/** A valid name for systemd (systemd.unit(5)), from the name of the INI. */
 export function unitName(ini: string): string {
   const [, file = ini, section] = /^(.*?\.[^:/]+)(?::([^/]*))?$/.exec(ini) ?? []
   const name = basename(file, extname(file)) + (section ? `-${section}` : '')
@@ -171,7 +171,7 @@ function publicOwner(source: UnitSource): [user: string, group: string | null] {
   return [user, group]
 }
 
-/** Stands where the INI knows a socket's name only. */
+/** Replaces an address if the INI only knows the name of a socket. */
 const UNKNOWN_STREAM = '0.0.0.0:8080'
 
 const OPTIONAL_SOCKET =
@@ -219,7 +219,7 @@ function makeSocket(
   }
 }
 
-/** Null: systemd cannot hold it, because it is a name, or a port that the kernel chooses. */
+/** Null: systemd cannot hold the address, because it is a host name, or the kernel chooses its port. */
 function streamOf(address: BoundAddress): string | null {
   if (address.kind === 'unix') return address.path
   return isIP(address.host) === 0 || address.port === 0 ? null : printListenAddress(address)
