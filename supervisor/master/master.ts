@@ -284,8 +284,8 @@ export class Master {
   }
 
   /**
-   * The clock was stepped or stood still. No process is killed for that. Work that the wall clock makes due (cron) is
-   * done now.
+   * The clock was stepped or stood still. No process is killed for that. Work that the wall clock makes due (cron) runs
+   * now.
    */
   #found(finding: ClockFinding): void {
     const { event, ...fields } = finding
@@ -402,7 +402,7 @@ export class Master {
     }
   }
 
-  /** From here on nothing is waited for. */
+  /** From now on the stop waits for nothing. */
   #kill(why: string): void {
     if (this.#shutdown === null || this.#tree === null) return
     this.#tree.attached.kill()
