@@ -368,7 +368,9 @@ export class Reloads {
     this.#progress(`generation ${next.number}: the first worker is ready and soaks for ${soakMs / 1000} s`)
   }
 
-  /** The canary was taken away for a reason outside, such as fewer wanted workers. */
+  /**
+   * The canary was removed for an outside reason, such as fewer wanted workers. The next new worker becomes the canary.
+   */
   #seek(running: Running): void {
     const { workers } = this.#deps
     running.phase = 'canary'
