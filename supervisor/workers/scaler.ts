@@ -20,7 +20,7 @@ import type { WorkerHandle } from './worker-handle.js'
 import type { WorkerLoads } from './worker-loads.js'
 import type { Workers } from './workers.js'
 
-/** A number of workers more, or fewer. `upTo`: the bound for it, `processes` or all. */
+/** More workers, or fewer. `upTo`: the upper bound is `processes`; otherwise it is `MOST_WORKERS`. */
 export interface Resize {
   type: 'resize'
   by: number
@@ -79,8 +79,8 @@ export class Scaler {
   }
 
   /**
-   * `daimyo scale`: the reason of a refusal; null: the number is wanted now, and workers start and end by themselves.
-   * `auto`: as the configuration says.
+   * `daimyo scale`. Returns the reason of a refusal. Null: the number is wanted now, and workers start and end by
+   * themselves. `auto`: the number follows the configuration.
    */
   scale(count: number | 'auto'): string | null {
     if (this.#tree.workers.target.base.release.app === null) return 'there is no application'

@@ -96,8 +96,8 @@ export interface Plan {
 }
 
 /**
- * A slot that waits for its next worker, and why: `leaving`: former workers have to end; `unended`: SIGKILL does not
- * end some; `pace`: its workers ask too soon (`untilMs`: until when).
+ * A slot that waits for its next worker. `leaving`: its former workers must end first. `unended`: SIGKILL does not end
+ * some of them. `pace`: its workers ask for replacements too often, and `untilMs` is the end of the wait.
  */
 export interface HeldBack {
   slot: number

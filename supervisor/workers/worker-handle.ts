@@ -153,10 +153,10 @@ const SILENT =
   'it has said nothing: its process is still being started, or the application blocks its event loop while it loads'
 
 /**
- * More than `app/host/` sends: metrics once a second, in as many messages as they need, and a rare event. At once: one
- * message of the greatest length, and the small ones beside it. `work` is the work of their metrics
- * (`MetricsStore.update`): a worker with the most series that are kept, 10,000, may send all of them once a second. One
- * unit costs some 6 µs, so a worker takes 10 % of a core of the master at most.
+ * More than `app/host/` sends: metrics once a second, in as many messages as they need, and a rare event. The burst is
+ * one message of the greatest length and the small ones beside it. `work` is the cost of metrics
+ * (`MetricsStore.update`). A worker with the most series that are kept, 10,000, may send all of them once a second. One
+ * unit costs about 6 µs, so a worker takes at most 10 % of a core of the master.
  */
 const PACE = {
   messagesPerSecond: 50,
@@ -188,7 +188,7 @@ export class WorkerAllowance {
   }
 }
 
-/** Why the master had to kill a worker, by cause. */
+/** What a worker did that made the master kill it, by `why`. */
 const DEEDS: Record<string, string> = {
   harakiri: 'blocked its loop past harakiri',
   [LINK_BROKEN]: 'broke the protocol of its link',

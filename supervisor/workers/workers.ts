@@ -371,8 +371,8 @@ export class Workers {
   }
 
   /**
-   * One worker per slot may linger for its tunnels for as long as it likes. The others end soon, or use memory although
-   * nothing waits for them.
+   * One worker per slot may linger for its tunnels without a limit. All other leaving workers count: they use memory,
+   * although nothing waits for them.
    */
   #predecessors(slot: number): number {
     let lingering = 0
