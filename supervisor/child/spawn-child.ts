@@ -40,7 +40,7 @@ export interface ChildSpec {
   descriptors: readonly number[]
   /** How much the master reads from it. */
   limits: ChannelLimits
-  /** Why it cannot be started at all (`installation.ts`, `start-obstacle.ts`); null: no obstacle is known. */
+  /** Why the child cannot be started (`installation.ts`, `start-obstacle.ts`). Null: no obstacle is known. */
   obstacle?: string | null
 }
 
@@ -54,17 +54,17 @@ export interface ChildPlumbing {
 /** The listener for the events of a child. */
 export interface ChildListeners {
   /**
-   * The process runs: called at once, before the constructor has returned, or when there were pipes for it. Not called
-   * if it cannot be started.
+   * The process runs. Called before the constructor returns, or later when pipes are ready. Not called if the child
+   * cannot be started.
    */
   started?(pid: number): void
-  /** False: no message of such a child; the channel is given up. */
+  /** False: the value is not a valid message, and the channel is closed. */
   message(message: unknown): boolean
-  /** The channel has ended. `broken`: the child broke a rule of it; null: the child closed it, or died. */
+  /** The channel has ended. `broken`: the child broke a rule of it. Null: the child closed it, or died. */
   channelClosed(broken: string | null): void
   /** The child sends more than its budget allows; the rest waits. Called once. */
   slowed(): void
-  /** The process has ended, and been reaped; its output and messages may still come. */
+  /** The process has ended and was reaped. Its output and messages may still come. */
   reaped?(pid: number): void
   /**
    * The last call, except for `endedLate`. `error`: the child could not be started. `stays`: it was given up, and the

@@ -14,14 +14,14 @@ export type EnvironmentSettings = Pick<Settings, 'unenv' | 'environmentFiles' | 
 export const WORKER_VARIABLES: [name: string, meaning: string][] = [
   [
     'DAIMYO_SLOT',
-    'the number of its place, from 1: of the workers that serve no two have the same, but while one is replaced, its successor runs beside it. In place of ' +
+    'the number of its slot, from 1: no two serving workers have the same, but while one is replaced, its successor starts with the same number. Takes the place of ' +
       '`NODE_APP_INSTANCE` of PM2 and `uwsgi.worker_id()`',
   ],
   ['DAIMYO_GENERATION', 'the number of the reload that started it, from 1'],
   [
     'PORT',
-    'unless `env`, `env-file` or the environment of daimyo has it, or `unenv` takes it away: `app-port`, or the port of the first TCP listener in `http`, or ' +
-      '49153, a dynamic port, where there is none',
+    '`app-port`, or else the port of the first TCP listener in `http`, or else 49153, a dynamic port. The value of `env`, `env-file` or the environment of daimyo ' +
+      'precedes these, and `unenv` removes the variable',
   ],
 ]
 

@@ -99,7 +99,7 @@ export function runFolderObstacle({ settings }: Generation): StartObstacle | nul
   if (!isGone(workersFolderOf(settings.runDir))) return null
   return {
     why: `run-dir is gone: ${settings.runDir}`,
-    remedy: 'it comes back by itself once daimyo may make it: run-folder-lost in the log says why not',
+    remedy: 'daimyo makes it again as soon as it can: see run-folder-lost in the log',
   }
 }
 
@@ -115,7 +115,7 @@ export function roomObstacle(
   const found = find(settings.runDir, said)
   if (found === null || !said.includes(settings.runDir)) return null
   if (by === 'worker' && !found.isSeen) return null
-  return { why: found.why, remedy: `${found.remedy}; it is tried again by itself` }
+  return { why: found.why, remedy: `${found.remedy}; daimyo tries again by itself` }
 }
 
 /**

@@ -119,7 +119,7 @@ export class TaskChildren implements Tasks {
     const { what, withinMs = this.#options.taskMs } = options
     const late = (why: string) => new Failure('late', `${what}: ${why}`, EXIT.os)
     const left = this.#left.get(question.name) ?? 0
-    if (left >= MOST_LEFT) return Promise.reject(late('processes of before still wait for the file system'))
+    if (left >= MOST_LEFT) return Promise.reject(late('earlier processes still wait for the file system'))
     return new Promise((resolve, reject) => {
       const child = this.#start(options.descriptors ?? [])
       const chunks: Buffer[] = []
@@ -148,7 +148,7 @@ export class TaskChildren implements Tasks {
         clearTimeout(deadline)
         const answer = readAnswer(Buffer.concat(chunks))
         try {
-          if (answer === null) return reject(late('the process that does it has ended'))
+          if (answer === null) return reject(late('its process has ended'))
           if (answer.type === 'done' && child.pid !== undefined) options.taking?.(child.pid, answer.result)
           resolve(answer)
         } catch (error) {

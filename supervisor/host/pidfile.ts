@@ -82,7 +82,7 @@ export function writePidfile(path: string, credentials: Credentials | null = nul
     // Null: another start was faster. If it is a running daimyo, the next round reports that.
     if (written !== null) return written
   }
-  throw unwritable(path, new Error('others change it again and again'))
+  throw unwritable(path, new Error('other processes keep changing it'))
 }
 
 /** A round is lost only if another start was faster, and then its master runs. */

@@ -257,7 +257,7 @@ function giveAway(path: string, { uid, gid }: SocketOwner): void {
 }
 
 function cannotGiveAway(path: string, why: string, cause?: unknown): Failure {
-  return new Failure('listen', `cannot give away the socket: ${path}: ${why}`, EXIT.permission, cause)
+  return new Failure('listen', `cannot change the owner of the socket: ${path}: ${why}`, EXIT.permission, cause)
 }
 
 function openTcp(

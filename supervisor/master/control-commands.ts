@@ -38,7 +38,7 @@ export function controlHandler(master: Commanded, figures: TopFigures): ControlH
       case 'pause':
       case 'resume':
       case 'reopen-logs': {
-        const outcome = await untilDone(master.order(orderOf(request), progress), () => progress('still at it'))
+        const outcome = await untilDone(master.order(orderOf(request), progress), () => progress('still in progress'))
         return { type: 'done', ...outcome }
       }
       case 'reload': {

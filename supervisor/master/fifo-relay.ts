@@ -86,7 +86,7 @@ async function firstLine(socket: Socket, withinMs: number): Promise<{ line: stri
   for (;;) {
     const end = bytes.indexOf('\n')
     if (end >= 0) return { line: bytes.toString('latin1', 0, end), rest: bytes.subarray(end + 1) }
-    if (bytes.length > LONGEST_LINE) throw new Error('the process that opens it says something else')
+    if (bytes.length > LONGEST_LINE) throw new Error('the process that opens it sent an unknown answer')
     const chunk = await Promise.race([
       once(socket, 'data', { signal }).then(([data]) => data as Buffer),
       once(socket, 'end', { signal }).then(() => null),

@@ -101,7 +101,7 @@ export async function startMasterFifo(options: FifoOptions): Promise<{ close(): 
     socket.on('error', error => log('fifo-trouble', { path, why: reasonOf(error) }))
     socket.on('close', () => {
       if (isClosed) return
-      log('fifo-trouble', { path, why: 'the process that reads it has ended; another one follows' })
+      log('fifo-trouble', { path, why: 'the process that reads it has ended; another one is started' })
       openLater(fifo)
     })
   }
@@ -167,7 +167,7 @@ function unknownLetters(log: Log): (letter: string, count: number) => void {
       unsaid += count
       return
     }
-    const why = 'not one of the letters that mean something here'
+    const why = 'not a known letter'
     log('fifo-refused', { letter, ...(count > 1 && { count }), ...(unsaid > 0 && { unsaid }), why })
     unsaid = 0
   }
@@ -210,7 +210,7 @@ function checked(path: string, found: Relay, { log }: FifoOptions, as: Credentia
   const { kind, uid, mode, socket, close } = found
   if (kind === 'fifo' && [process.getuid?.(), 0, as?.uid].includes(uid)) {
     if ((mode & OTHERS_WRITE) !== 0)
-      log('fifo-doubtful', { path, why: 'others may write to it: they command the master' })
+      log('fifo-doubtful', { path, why: 'others may write to it, and so command the master' })
     return { socket, close }
   }
   close()

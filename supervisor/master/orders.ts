@@ -85,14 +85,14 @@ export class Orders {
   /** A worker ended before it was ready: orders that wait for it fail with its reason. */
   bootFailed({ slot, reason, lines }: BootFailure): void {
     this.#settle(({ request: { order }, before }) => {
-      if (order.type === 'scale') return refusal(`slot ${slot}: ${reason}: it is tried again`, lines)
+      if (order.type === 'scale') return refusal(`slot ${slot}: ${reason}: daimyo tries again`, lines)
       if (order.type !== 'restart-worker' || order.slot !== slot) return null
       // The worker before it died meanwhile, so its slot is filled in any case.
       if (before === null || before.life.phase === 'gone')
-        return refusal(`slot ${slot}: ${reason}: it is tried again`, lines)
+        return refusal(`slot ${slot}: ${reason}: daimyo tries again`, lines)
       // Without this call the worker would be replaced again and again, and nobody would see the reason.
       before.keep()
-      return refusal(`slot ${slot}: ${reason}: the worker before it goes on`, lines)
+      return refusal(`slot ${slot}: ${reason}: the former worker stays`, lines)
     })
   }
 
@@ -136,7 +136,7 @@ export class Orders {
     const worker = this.#workers.slots.find(({ slot }) => slot === number)?.current ?? null
     if (!slots.includes(number))
       return request.done(refusal(`no slot ${number}: there are ${slots.join(', ') || 'none'}`))
-    if (worker === null) return request.done(refusal(`slot ${number}: it has no worker: one is started anyway`))
+    if (worker === null) return request.done(refusal(`slot ${number}: it has no worker now, and gets one in any case`))
     if (worker.life.phase !== 'ready')
       return request.done(refusal(`slot ${number}: its worker is ${worker.life.phase}`))
     worker.askForNext(RESTART_WORKER)

@@ -38,13 +38,13 @@ export function judgeSoak(canary: ResponseFigures, old: ResponseFigures, isOver:
   const isMany = canary.answered >= FEWEST_ANSWERS
   const allowed = TIMES_WORSE * shareFailed(old) + MORE_FAILED
   if (isMany && canary.failed > FREE_FAILURES && shareFailed(canary) > allowed) {
-    const reason = `${canary.failed} of its ${canary.answered} answers were 5xx, ${old.failed} of ${old.answered} of the old workers'`
+    const reason = `${canary.failed} of its ${canary.answered} answers were 5xx, ${old.failed} of ${old.answered} of the old workers were`
     return { type: 'failed', reason }
   }
   if (!isOver) return null
   if (!isMany) return { type: 'passed', text: `too few answers to compare: ${canary.answered}` }
   if (old.answered >= FEWEST_ANSWERS && meanMs(canary) > TIMES_WORSE * meanMs(old) + MORE_WAIT_MS) {
-    const reason = `its answers took ${Math.round(meanMs(canary))} ms in the mean, the old workers' ${Math.round(meanMs(old))} ms`
+    const reason = `its answers took ${Math.round(meanMs(canary))} ms on average, those of the old workers ${Math.round(meanMs(old))} ms`
     return { type: 'failed', reason }
   }
   return { type: 'passed', text: `${canary.answered} answers, ${canary.failed} of them 5xx` }

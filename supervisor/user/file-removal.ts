@@ -33,7 +33,7 @@ export interface RemovalOptions {
   /** The command line, to which the names are appended. */
   command: () => string[]
   childMs: number
-  /** Logs the end of a tracer. */
+  /** Logs killed tracers, and children that are given up. */
   tell: KilledChild['tell']
 }
 

@@ -61,4 +61,4 @@ export class PacedLooks {
 }
 
 /** The reason for the operator, after the name of the folder. */
-export const CROWDED = 'it holds more than daimyo looks at: remove what does not belong there'
+export const CROWDED = 'it holds more files than daimyo checks: remove the foreign ones'
