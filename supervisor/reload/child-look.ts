@@ -27,8 +27,8 @@ const MOST_NAME_BYTES = 1 << 16
 const MOST_TEXT_BYTES = 1 << 21
 
 /**
- * A path, and the user who looks at it; null: root. `entries`: the entries of a folder too. `key`: of this look among
- * all.
+ * A path, and the user who looks at it. `as` null: root. `entries`: for a folder, look at its entries too. `key`
+ * identifies this look.
  */
 export interface ChildLook {
   key: string
@@ -41,7 +41,7 @@ export interface ChildLooksOptions {
   pipes: Pipes
   /** Called once for each path that cannot be looked at. */
   tellBlind(path: string, why: string): void
-  /** Gets the events about tracers. */
+  /** Logs killed tracers, and children that are given up. */
   tell?: KilledChild['tell']
   nowMs?: () => number
   lookMs?: number
@@ -68,7 +68,7 @@ interface State {
 const ENVIRONMENT = { LC_ALL: 'C', TZ: 'UTC0' }
 const FORMAT = '%F:%d:%i:%y:%s %n'
 const MARK = /[a-z][a-z -]*:\d+:\d+:[\d-]+ [\d:.]+ [+-]\d+:\d+ /y
-/** A number of the inode, rights, links, owner, group, then size and time, and the name. */
+/** A line of ls: inode, rights, links, owner, group, then size, time and name. */
 const ENTRY = /^ *(\d+) \S+ +\d+ +\d+ +\d+ +(.*)$/gm
 /** A path that always exists. */
 const ROOT = '/'
@@ -82,7 +82,7 @@ export class ChildLooks {
     this.#options = { nowMs: () => performance.now(), lookMs: LOOK_MS, find: systemProgram, ...options }
   }
 
-  /** The looks, by key; a path that has not answered is missing. Never rejects. */
+  /** Looks at all paths. The result, by key, has no entry for a path that did not answer. Never rejects. */
   async look(paths: readonly ChildLook[]): Promise<Map<string, Look>> {
     const seen = new Map<string, Look>()
     const keys = new Set(paths.map(({ key }) => key))

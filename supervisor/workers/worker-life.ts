@@ -25,10 +25,7 @@ export const WORKER_PHASES = [
  */
 export type WorkerPhase = (typeof WORKER_PHASES)[number]
 
-/**
- * The phase of a worker, why, since when, and until when it may stay there. Times are those of the master's monotonic
- * clock.
- */
+/** The phase of a worker, its reason, its begin and its deadline. Times are those of the master's monotonic clock. */
 export interface WorkerLife {
   phase: WorkerPhase
   why: string
@@ -80,15 +77,15 @@ export type WorkerEvent =
   /** Another worker of its slot lingers now. */
   | { type: 'hurry' }
   | { type: 'stop'; why: string; mercyMs: number }
-  /** `isCrowded`: its slot has as many leaving workers as it may have. */
+  /** `isCrowded`: the slot has its maximum of leaving workers already. */
   | { type: 'blocked'; loop: BlockedLoop; isCrowded?: boolean }
   /** `isUnasked`: the kill is for the worker's own fault, so its end counts as a death. */
   | { type: 'kill'; why: string; isUnasked?: boolean }
   | { type: 'ipc-closed' }
   | { type: 'tick' }
   /**
-   * `isOutOfMemory`: its SIGKILL counts as one of the kernel's OOM killer. `isNotStarted`: there never was a process.
-   * `stays`: it was given up, and the reason why its process still exists.
+   * `isOutOfMemory`: its SIGKILL is taken for one of the kernel's OOM killer. `isNotStarted`: there never was a
+   * process. `stays`: the worker was given up, for this reason.
    */
   | {
       type: 'exit'
