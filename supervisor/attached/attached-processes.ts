@@ -1,6 +1,6 @@
 /**
- * What runs beside the workers as long as the master does: daemons and cron jobs; and the end of it all. Must stay
- * true: of each daemon there is one at most, across reloads; at the end nothing is left when `end` says so.
+ * Daemons and cron jobs, which run beside the workers as long as the master does, and their end. What must stay true:
+ * each daemon runs at most once, across reloads too. When `end` returns true, no attached process is left.
  */
 
 import { isDeepStrictEqual } from 'node:util'
@@ -18,7 +18,7 @@ export class AttachedProcesses {
   #settings: Settings
   #daemons: Daemon[] = []
   #isEnding = false
-  /** Daemons that a reload removed or replaced: their successors wait for them. */
+  /** Daemons that a reload removed or replaced. Their successors wait for their end. */
   #leaving: Daemon[] = []
 
   constructor(settings: Settings, context: MasterContext<CommandEvent>) {
@@ -28,22 +28,22 @@ export class AttachedProcesses {
     this.#take(settings)
   }
 
-  /** A reload proved itself, or was rolled back: these settings are in force. */
+  /** These settings are in force now: a reload succeeded, or was rolled back. */
   apply(settings: Settings): void {
     const kept = this.#take(settings)
     for (const daemon of kept) daemon.reloaded()
   }
 
-  /** Starts and ends what is due; returns when to look again. */
+  /** Starts and ends what is due. Returns the times of the next check. */
   check(): (number | null)[] {
     this.#leaving = this.#leaving.filter(({ isGone }) => !isGone)
     const waits = [this.#crons.check(), ...this.#leaving.map(daemon => daemon.check())]
-    // A daemon whose line was changed may need the port of the one before.
+    // A daemon with a changed line may need the port of its predecessor.
     if (this.#leaving.length === 0) waits.push(...this.#daemons.map(daemon => daemon.check()))
     return waits
   }
 
-  /** The end, from its first call on: SIGKILL after `mercyMs`. True: nothing is left. */
+  /** Ends all attached processes from its first call on, by SIGKILL after `mercyMs`. True: nothing is left. */
   end(mercyMs: number): boolean {
     if (!this.#isEnding) this.#stop(mercyMs)
     this.#isEnding = true

@@ -1,8 +1,8 @@
 /**
- * The cron jobs of the INI: starts each when it is due, and ends those that run too long. Runs are due by the wall
- * clock, which may be set: it is looked at once a minute, and when it was set (`clock-watch.ts`). As in cron(8), a
- * skipped run is made good once, at once, and a repeated time starts no second run. A step of more than three hours is
- * a correction: from then on the new time counts. The monotonic clock measures how long a run takes.
+ * The cron jobs of the INI: starts each when it is due, and ends those that run too long. The wall clock decides when a
+ * run is due. It may be set, so it is checked once a minute, and when it was set (`clock-watch.ts`). As in cron(8), a
+ * skipped run starts once, immediately, and a repeated time starts no second run. A step of more than three hours is a
+ * correction: from then on the new time counts. The monotonic clock measures how long a run takes.
  */
 
 import { isDeepStrictEqual } from 'node:util'
@@ -41,7 +41,7 @@ export class CronJobs {
     this.#wallMs = wallMs
   }
 
-  /** From now on these jobs. Unchanged jobs keep their next time. */
+  /** Takes these jobs in place of the former ones. Unchanged jobs keep their next time. */
   apply({ cron, cronHarakiriMs }: Pick<Settings, 'cron' | 'cronHarakiriMs'>): void {
     const before = this.#jobs
     this.#harakiriMs = cronHarakiriMs
@@ -52,7 +52,7 @@ export class CronJobs {
     return this.#runs.size === 0
   }
 
-  /** Starts jobs that are due; returns when to look again. */
+  /** Starts jobs that are due. Returns the time of the next check. */
   check(): number | null {
     const wallMs = this.#wallMs()
     const nowMs = this.#context.nowMs()
@@ -101,7 +101,7 @@ function newJob(spec: CronSpec, wallMs: number): Job {
   return { spec, nextMs: nextRun(spec.times, wallMs), foundMs: wallMs, ranMs: null }
 }
 
-/** The clock was set back, to before the last time at which the job was planned. */
+/** Plans a job again after the clock was set back to before the time of the last plan. */
 function planAgain(job: Job, wallMs: number, nowMs: number): void {
   const { times } = job.spec
   const isCorrection = job.foundMs - wallMs > CORRECTION_MS

@@ -1,9 +1,9 @@
 /**
- * When a cron job runs next: uWSGI's five numbers against the local clock. Pure.
+ * Computes the next run of a cron job: uWSGI's five numbers against the local clock. Pure.
  *
- * Daylight saving, as Vixie cron has it: a job at a fixed hour runs once on the day on which the clock repeats that
- * hour, and right behind the gap on the day on which the hour is left out. A job of every hour runs by the time that
- * really passes.
+ * Daylight saving works as in Vixie cron. When the clock repeats an hour, a job at a fixed time in that hour runs once.
+ * When the clock skips an hour, such a job runs right after the gap. A job of every hour runs by the time that really
+ * passes.
  */
 
 import type { CronTimes } from '../../kit/options/values/value-types.js'
@@ -12,7 +12,7 @@ const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 /** The 29th of February may be eight years away (1896, 2096). */
 const FAREST_MS = 8 * 366 * 24 * HOUR_MS
-/** A clock that was set back is known for as long as it repeats itself. */
+/** After the clock was set back, times repeat for at most this long. */
 const REPEAT_MS = 3 * HOUR_MS
 
 /**
@@ -28,9 +28,9 @@ export function nextRun(times: CronTimes, afterMs: number): number | null {
 }
 
 /**
- * The same on a clock that was set back, for a job whose last run began `agoMs` ago, whatever the clock showed then:
- * not at a time that it has run at already. Half of the usual time between two runs must have passed, since a job of
- * every few minutes is not to rest for as long as the clock was set back.
+ * `nextRun` on a clock that was set back, for a job whose last run began `agoMs` ago. If the next time is less than
+ * half of the usual interval after that run, the job has run at this time already, and the time is skipped. Otherwise
+ * the job runs: a job of every few minutes must not rest for as long as the clock was set back.
  */
 export function nextRunOfRepeatedTime(times: CronTimes, afterMs: number, agoMs: number): number | null {
   const nextMs = nextRun(times, afterMs)
@@ -43,7 +43,7 @@ export function nextRunOfRepeatedTime(times: CronTimes, afterMs: number, agoMs: 
 function isDue(times: CronTimes, atMs: number): boolean {
   if (times.hour < 0) return matches(times, wallOf(atMs))
   if (matches(times, wallOf(atMs))) return !isRepeated(atMs)
-  // The first minute behind a gap stands for all that the clock left out.
+  // The first minute after a gap stands for all minutes that the clock skipped.
   const wall = wallOf(atMs)
   for (let left = wallOf(atMs - MINUTE_MS) + MINUTE_MS; left < wall; left += MINUTE_MS) {
     if (matches(times, left)) return true
@@ -52,20 +52,20 @@ function isDue(times: CronTimes, atMs: number): boolean {
 }
 
 /**
- * To the next minute, or over an hour in which nothing can match; always onto the first minute of a local hour, where
- * clocks change.
+ * The step to the next minute, or over an hour in which nothing can match. It always lands on the first minute of a
+ * local hour, because clocks change there.
  */
 function stepMs({ hour }: CronTimes, at: Date): number {
   const isWorthLooking = hour < 0 ? at.getHours() % -hour === 0 : at.getHours() === hour
   return isWorthLooking ? MINUTE_MS : HOUR_MS - at.getMinutes() * MINUTE_MS
 }
 
-/** What the local clock shows, as if it were UTC: a number that can be calculated with. */
+/** The local time as if it were UTC: a number for calculations. */
 function wallOf(atMs: number): number {
   return atMs - new Date(atMs).getTimezoneOffset() * MINUTE_MS
 }
 
-/** Whether the clock has shown this already. */
+/** Whether the clock showed this time before. */
 function isRepeated(atMs: number): boolean {
   const setBackMs = atMs - REPEAT_MS - wallOf(atMs - REPEAT_MS) - (atMs - wallOf(atMs))
   return setBackMs < 0 && wallOf(atMs + setBackMs) === wallOf(atMs)

@@ -1,7 +1,7 @@
 /**
- * The life of an attached daemon, as a total table: event × phase → next phase and effect. Pure; `daemon.ts` executes
- * the effects. A daemon has one life at a time: it is started again only when the one before was reaped. A new daemon
- * waits with a wait that is over.
+ * The life of an attached daemon as a total table: event × phase → next phase and effect. Pure. `daemon.ts` executes
+ * the effects. A daemon has one process at a time: the next one starts only after the last one was reaped. A new daemon
+ * starts in `waiting`, with a deadline that has passed.
  */
 
 import { afterDeath, type BackOff, NO_BACK_OFF } from '../child/back-off.js'
@@ -10,7 +10,7 @@ export type DaemonPhase = 'waiting' | 'running' | 'stopping' | 'killed' | 'gone'
 export type DaemonEvent = 'tick' | 'exit' | 'stop' | 'kill'
 export type DaemonEffect = 'start' | 'send-stop' | 'kill'
 
-/** `deadlineMs`: when a tick does something, null: never. */
+/** `deadlineMs`: when a tick has an effect. Null: never. */
 export interface DaemonLife {
   phase: DaemonPhase
   sinceMs: number
@@ -18,7 +18,7 @@ export interface DaemonLife {
   backOff: BackOff
 }
 
-/** `pauseMs`: shortest time from an end to the next start. `mercyMs`: from the stop signal to SIGKILL. */
+/** `pauseMs`: the shortest time from an end to the next start. `mercyMs`: from the stop signal to SIGKILL. */
 export interface DaemonMoment {
   nowMs: number
   pauseMs: number
@@ -52,8 +52,8 @@ const stop: Cell = (life, { nowMs, mercyMs }) => ({
 const kill: Cell = (life, { nowMs }) => ({ next: move(life, 'killed', nowMs), effect: 'kill' })
 const end: Cell = (life, { nowMs }) => ({ next: move(life, 'gone', nowMs), effect: null })
 /**
- * What a daemon did before it ended is not known, so all its time counts as serving; ends slow it down as they slow a
- * worker that cannot start.
+ * The daemon ended by itself. It is unknown what it did before, so all of its time counts as serving. Quick ends slow
+ * down its starts like those of a worker that cannot start.
  */
 const wait: Cell = (life, { nowMs, pauseMs }) => {
   const livedMs = nowMs - life.sinceMs
@@ -68,7 +68,7 @@ const whenDue =
   (life, moment) =>
     life.deadlineMs !== null && moment.nowMs >= life.deadlineMs ? cell(life, moment) : stay(life, moment)
 
-/** A daemon that lived so long has not crashed in a loop. */
+/** A daemon that lived for this long has not crashed in a loop. */
 const SHORT_MS = 10_000
 
 const TABLE: Record<DaemonEvent, Record<DaemonPhase, Cell>> = {
@@ -78,7 +78,7 @@ const TABLE: Record<DaemonEvent, Record<DaemonPhase, Cell>> = {
   kill: { waiting: end, running: kill, stopping: kill, killed: stay, gone: stay },
 }
 
-/** Lets one event happen to a life. */
+/** Applies one event to a life. */
 export function stepDaemon(life: DaemonLife, event: DaemonEvent, moment: DaemonMoment): DaemonStep {
   return TABLE[event][life.phase](life, moment)
 }

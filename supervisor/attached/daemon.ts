@@ -1,5 +1,6 @@
 /**
- * One attached daemon: keeps one run of its command alive until it is stopped. Executes what `daemon-phase.ts` decides.
+ * One attached daemon: keeps one process of its command alive until it is stopped. Executes the decisions of
+ * `daemon-phase.ts`.
  */
 
 import type { DaemonSpec } from '../../kit/options/values/value-types.js'
@@ -13,10 +14,10 @@ import {
   ShellCommand,
 } from './shell-command.js'
 
-/** Everything of a command but its name and text: from the settings in force when it is started. */
+/** A command's surroundings: all of its spec except name and text, from the settings that are in force at its start. */
 export type CommandPlace = () => Omit<CommandSpec, 'name' | 'command'>
 
-/** One line of the INI; stays the same object as long as that line does. */
+/** The daemon of one line of the INI. It lives as long as the line does. */
 export class Daemon implements CommandOwner {
   readonly spec: DaemonSpec
   readonly #context: MasterContext<CommandEvent>
@@ -36,13 +37,13 @@ export class Daemon implements CommandOwner {
     return this.#life.phase === 'gone'
   }
 
-  /** Does what is due; returns when to look again. */
+  /** Does what is due. Returns the time of the next check. */
   check(): number | null {
     this.#apply('tick')
     return this.#life.deadlineMs
   }
 
-  /** At a reload that did not change it. */
+  /** A reload kept this daemon. */
   reloaded(): void {
     const { reloadSignal, name } = this.spec
     if (reloadSignal === null || this.#life.phase !== 'running') return
@@ -50,7 +51,7 @@ export class Daemon implements CommandOwner {
     this.#run?.signal(reloadSignal)
   }
 
-  /** Ends it for good; SIGKILL after `mercyMs`. */
+  /** Ends the daemon for good, by SIGKILL after `mercyMs`. */
   stop(mercyMs: number): void {
     this.#mercyMs = mercyMs
     this.#apply('stop')

@@ -1,7 +1,8 @@
 /**
  * The points in the master's life at which hooks of the INI run. `hooks.ts` runs their commands.
- * Must stay true: `exec-pre-app` and `exec-post-app` run once for a generation, `exec-as-user-atexit` once for a
- * master; of `hook-accepting1`, which workers cause, one run is under way at a time.
+ *
+ * What must stay true: `exec-pre-app` and `exec-post-app` run once for a generation, `exec-as-user-atexit` once for a
+ * master. Workers trigger `hook-accepting1`; only one run of it is under way at a time.
  */
 
 import type { MasterContext } from '../child/master-context.js'
@@ -17,7 +18,7 @@ export class HookPoints {
   readonly #hooks: Hooks
   readonly #starting = new AbortController()
   #servedNumber = 0
-  /** `again`: those of a worker that became ready while the hook ran for an earlier one. */
+  /** `again`: the settings of a worker that became ready while the hook ran for an earlier one. */
   #accepting: { again: Settings | null } | null = null
   #exit: 'not-yet' | 'running' | 'done' = 'not-yet'
 
@@ -26,13 +27,13 @@ export class HookPoints {
     this.#hooks = new Hooks(context)
   }
 
-  /** Before anything is opened. Failures: `start-condition` and `hook` (69). */
+  /** Runs before anything is opened. Failures: `start-condition` and `hook` (69). */
   async beforeListening(settings: Settings): Promise<void> {
     await startConditions(settings, settings.credentials, this.#context.log, this.#starting.signal)
     await this.#run('exec-asap', settings.execAsap, settings)
   }
 
-  /** Before the first worker of a generation. Failure: `hook` (69). */
+  /** Runs before the first worker of a generation. Failure: `hook` (69). */
   async beforeApplication(settings: Settings): Promise<void> {
     if (settings.app !== null) await this.#run('exec-pre-app', settings.execPreApp, settings)
   }
@@ -44,7 +45,7 @@ export class HookPoints {
     this.#start('exec-post-app', settings.execPostApp, settings)
   }
 
-  /** A worker of slot 1 has become ready. Several that do so during one run are one more run after it. */
+  /** A worker of slot 1 has become ready. If several become ready during one run, one more run follows. */
   accepting(settings: Settings): void {
     if (this.#accepting !== null) {
       this.#accepting.again = settings
@@ -58,7 +59,7 @@ export class HookPoints {
     })
   }
 
-  /** All workers are gone. Starts the last hook when it is called first; true: it is done. */
+  /** All workers are gone. The first call starts the last hook. True: it is done. */
   atExit(settings: Settings): boolean {
     if (this.#exit === 'not-yet') {
       this.#exit = 'running'
@@ -74,7 +75,7 @@ export class HookPoints {
     return this.#exit === 'done'
   }
 
-  /** Ends whatever runs; true: nothing does. */
+  /** Kills running hooks. True: none runs. */
   close(): boolean {
     this.#starting.abort()
     this.#hooks.close()

@@ -1,7 +1,6 @@
 /**
- * The hooks of the INI: commands that are run once, one after the other, at a point of the master's life. Must stay
- * true: every command has a deadline, and `close` ends all of them; a hook that fails says so in the log, with its last
- * lines.
+ * The hooks of the INI: commands that run once, one after the other, at a point of the master's life. What must stay
+ * true: every command has a deadline, and `close` ends all of them. A hook that fails is logged, with its last lines.
  */
 
 import { EXIT, Failure } from '../../kit/ground/failure.js'
@@ -13,7 +12,7 @@ import { type CommandEnd, type CommandEvent, type CommandOwner, ShellCommand } f
 
 export type HookName = 'exec-asap' | 'exec-pre-app' | 'exec-post-app' | 'hook-accepting1' | 'exec-as-user-atexit'
 
-/** A hook that failed; `lines` are the last of its standard error. */
+/** A hook that failed. `lines`: its last lines on standard error. */
 export class HookFailure extends Failure {
   readonly lines: string[]
 
@@ -45,7 +44,7 @@ export class Hooks {
     return this.#running.size === 0
   }
 
-  /** Runs the commands in their order; rejects with a HookFailure at the first that fails. */
+  /** Runs the commands in order. Rejects with a HookFailure at the first that fails. */
   async run({ name, commands, settings, timeoutMs }: HookRun): Promise<void> {
     for (const command of commands) {
       if (this.#isClosed) throw new HookFailure(`${name}: ${command}: the master stops`, [])
@@ -53,7 +52,7 @@ export class Hooks {
     }
   }
 
-  /** The same without a caller that waits: a failure is in the log; `done` is called in any case. */
+  /** Like `run`, but no caller waits: a failure is only logged, and `done` is called in any case. */
   start(run: HookRun, done: () => void = () => {}): void {
     this.run(run)
       .catch((error: unknown) => {
@@ -62,7 +61,7 @@ export class Hooks {
       .then(done)
   }
 
-  /** Ends running hooks; no hook starts any more. */
+  /** Kills running hooks. No hook starts after this call. */
   close(): void {
     this.#isClosed = true
     for (const command of this.#running) command.signal('SIGKILL')

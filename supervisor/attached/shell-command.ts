@@ -1,12 +1,14 @@
 /**
  * A shell command that the master runs beside the application: a hook, a daemon, a cron job.
  *
- * It leads a session of its own, in which two shells stand: the leader, which runs the command, and a watcher, which
- * reads a pipe from the master (standard input, which libuv makes blocking; the command has none). When the command has
- * ended the master writes a word, and the watcher kills what the command left in the group; its own pid keeps the
- * group's number taken until then. When the master dies, even by SIGKILL, the pipe ends: the group gets SIGTERM, and
- * SIGKILL a second later. What must stay true: nothing of the group outlives the command or the master (but what made a
- * session of its own), and a group is signalled only while its leader has not been reaped.
+ * The command has a session of its own with two shells. The leader runs the command. The watcher reads a pipe from the
+ * master (its standard input, which libuv makes blocking; the command does not get it). When the command has ended, the
+ * master writes a word, and the watcher kills the rest of the process group. Until then the watcher's membership keeps
+ * the group's number from reuse. If the master dies, even by SIGKILL, the pipe ends: then the watcher sends SIGTERM to
+ * the group, and SIGKILL a second later.
+ *
+ * What must stay true: no process of the group outlives the command or the master, unless it made a session of its own.
+ * The master signals a group only while its leader has not been reaped.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -24,15 +26,15 @@ import { type KilledChild, killForGood } from '../user/killed-child.js'
 import { lastWordsOf } from '../user/last-words.js'
 import { type PipedChild, type PipedStart, spawnPiped } from '../user/pipes.js'
 
-/** What commands tell the master. */
+/** Events of commands in the queue of the master. */
 export type CommandEvent = PlainEvent | { type: 'command-end'; owner: CommandOwner; end: CommandEnd }
 
-/** Whoever runs a shell command: a hook, a daemon, a cron job. */
+/** The owner of a shell command: a hook, a daemon or a cron job. */
 export interface CommandOwner {
   ended(end: CommandEnd): void
 }
 
-/** What to run. `name` stands before its lines in the log, and is what `ps` shows. */
+/** The command to run. `name` precedes its lines in the log, and is its name in `ps`. */
 export interface CommandSpec {
   name: string
   command: string
@@ -41,14 +43,17 @@ export interface CommandSpec {
   credentials: Credentials | null
 }
 
-/** How it ended: `error` when it could not even be started. A shell reports a death by signal as 128 + its number. */
+/**
+ * How the command ended. `error`: it could not be started. A shell reports a death by signal as 128 + the signal's
+ * number.
+ */
 export interface CommandEnd {
   code: number | null
   signal: string | null
   error: string | null
 }
 
-/** What the group may be sent besides SIGKILL: the leader lives through these. */
+/** The signals besides SIGKILL that the group may get. The leader survives them. */
 export const SIGNAL_NAMES = [
   'SIGHUP',
   'SIGINT',
@@ -62,8 +67,9 @@ export const SIGNAL_NAMES = [
 const NAMES = SIGNAL_NAMES.map(name => name.slice(3)).join(' ')
 
 /**
- * `trap :` and not `trap ""`: what is ignored would stay ignored in the command. The leader's own words on deaths go
- * nowhere. The watcher prints nothing and keeps standard output open: its end tells the master that the group is gone.
+ * `trap :` and not `trap ""`: the command would inherit an ignored signal. The leader's own messages about deaths are
+ * dropped. The watcher prints nothing but keeps standard output open, so the end of the stream tells the master that
+ * the group is gone.
  */
 const SCRIPT = `trap : ${NAMES}
 exec 3<&0 </dev/null
@@ -89,8 +95,9 @@ export class ShellCommand {
   readonly #callOff: () => void
 
   /**
-   * `log` hears of tracers. `onEnd` is the last call, when nothing of the group is left. `onStart` comes once before
-   * it, at once or when there are pipes, but not if it is ended while it waits for them; null: it could not be started.
+   * `log` gets events about tracers. `onStart` is called once, immediately or when there are pipes, with null if the
+   * command could not be started. It is not called if the command is ended while it waits for pipes. `onEnd` is the
+   * last call, after all of the group has ended.
    */
   constructor(
     spec: CommandSpec,
@@ -133,24 +140,24 @@ export class ShellCommand {
         const error = whyNotEntered(spec, code, this.errorLines())
         this.#finish(error === null ? { ...endOf(code, signal), error } : { code: null, signal: null, error })
       })
-      // Ends what the command left behind; the pipes end with it.
+      // Makes the watcher kill the rest of the group. The pipes end with it.
       control.end('end\n')
     })
   }
 
-  /** Of the leader, which is the group's number too; null: it is not started yet, or could not be. */
+  /** The pid of the leader, which is also the number of the group. Null: not started yet, or the start failed. */
   get pid(): number | null {
     return this.#child?.pid ?? null
   }
 
-  /** The last lines that it wrote to standard error. */
+  /** The last lines on standard error. */
   errorLines(): string[] {
     return this.#errorLines.all()
   }
 
   /**
-   * To the command and everything that it started. Does nothing once it has ended; one that is not started yet never
-   * will be.
+   * Signals the command and everything that it started. Does nothing after its end. A command that has not started yet
+   * will not start any more.
    */
   signal(signal: StopSignal): void {
     if (this.#isWaiting) return this.#endUnstarted(signal)
@@ -165,7 +172,8 @@ export class ShellCommand {
     try {
       process.kill(-pid, signal)
     } catch (error) {
-      // ESRCH: between fork and setsid there is no group yet. EPERM: all of it became somebody else.
+      // ESRCH: between fork and setsid there is no group yet. EPERM: all processes of the group have changed their
+      // user.
       if (!['ESRCH', 'EPERM'].includes(codeOf(error))) throw error
       this.#child?.kill(signal)
     }

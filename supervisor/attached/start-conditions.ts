@@ -1,4 +1,7 @@
-/** The conditions of a start: files that must exist, sockets that must accept. Nothing has been opened then. */
+/**
+ * The conditions of a start: files that must exist, sockets that must accept. They are checked before anything is
+ * opened.
+ */
 
 import { statSync } from 'node:fs'
 import { createConnection } from 'node:net'
@@ -20,8 +23,7 @@ type StartConditions = Pick<
 >
 
 /**
- * Resolves when all conditions hold. Failures: `start-condition` (69) past a deadline; an abort rejects with its
- * reason.
+ * Resolves when all conditions hold. Failure `start-condition` (69) after a deadline. An abort rejects with its reason.
  */
 export async function startConditions(
   conditions: StartConditions,
@@ -59,7 +61,7 @@ async function waitFor({ what, timeoutMs, log, signal }: Wait, holds: () => Prom
   }
 }
 
-/** By stat(2), as access(2), of existsSync, goes by the real user. */
+/** Uses stat(2): access(2), and so existsSync, checks the rights of the real user. */
 function isThere(path: string, opener: Opener): boolean {
   try {
     return onGuardedPath(path, 'content', opener, () => statSync(path, { throwIfNoEntry: false }) !== undefined)

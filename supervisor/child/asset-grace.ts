@@ -1,15 +1,17 @@
 /**
- * Which folders of earlier releases stay reachable for static files, and until when (`asset-grace`). It hears of each
- * generation whose settings come into force; the proxies get its folders. Pure but for its memory; time is passed in.
+ * Which folders of earlier releases still serve static files, and until when (`asset-grace`). It gets each generation
+ * whose settings come into force, and the proxies get its folders. It has memory; the time is passed in.
  *
- * A static folder is known again in the next generation by its mount, or by its place among the `check-static` folders.
+ * A static folder of the next generation replaces the one with the same mount, or with the same place among the
+ * `check-static` folders.
  */
 
 import type { ProxySettings } from '../../kit/channel/messages.js'
 import type { Generation } from './master-context.js'
 
 /**
- * Releases that are remembered for one folder: a deploy every few seconds must not make each miss look into hundreds.
+ * The most earlier releases of one folder. After a deploy every few seconds, a missing file must not cause lookups in
+ * hundreds of folders.
  */
 const MOST_RELEASES = 4
 
@@ -21,10 +23,10 @@ interface Earlier {
 
 export class AssetGrace {
   #current: ReadonlyMap<string, string> = new Map()
-  /** Newest first. */
+  /** The newest first. */
   #earlier: Earlier[] = []
 
-  /** The settings of `generation` come into force. `nowMs`: of the clock that all processes share. */
+  /** The settings of `generation` come into force. `nowMs`: the clock that all processes share. */
   enter(
     { settings, release }: Pick<Generation, 'settings' | 'release'>,
     nowMs: number,
@@ -50,7 +52,7 @@ export class AssetGrace {
   }
 }
 
-/** What a folder of the settings was resolved to when the generation began. */
+/** The real path of a folder of the settings at the beginning of the generation. */
 export function realOf(release: Generation['release'], folder: string): string {
   return release.folders.get(folder) ?? folder
 }

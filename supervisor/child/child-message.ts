@@ -1,7 +1,7 @@
 /**
- * What counts as a message of a child: every value of it is looked at, down to the last, before the master acts on any,
- * and it has no other members than its own. A build whose children say more raises `CHANNEL_VERSION`. A worker runs
- * other people's code, so anything may arrive on its channel; what is not exactly one of ours ends the channel. Pure.
+ * Validates the messages of children. Every value of a message is checked before the master acts on any, and unknown
+ * members are refused. A worker runs other people's code, so anything may arrive on its channel. A value that is not
+ * exactly one of our messages ends the channel. A build whose children send more raises `CHANNEL_VERSION`. Pure.
  */
 
 import { isToldEvent, PROXY_EVENTS, WORKER_EVENTS } from '../../kit/channel/child-events.js'
@@ -10,10 +10,10 @@ import { LONGEST_REASON, LONGEST_STACK, type ProxyToMaster, type WorkerToMaster 
 type Fields = Record<string, unknown>
 type Check = (fields: Fields) => boolean
 
-/** More than any count, and any time in milliseconds, that a child has to tell. */
+/** More than any count or time in milliseconds that a child reports. */
 const MOST = Number.MAX_SAFE_INTEGER
 const LONGEST_TEXT = 4000
-/** A proxy names its twenty oldest requests, and every worker of the master. */
+/** A proxy reports its twenty oldest requests, and every worker of the master. */
 const MOST_REQUESTS = 20
 const MOST_WORKERS = 10_000
 /** The host sends at most 1000 in one message (`app/host/application/master-channel.ts`). */
@@ -30,8 +30,9 @@ const isRecord = (value: unknown): value is Fields =>
 const isFamily = (value: unknown): boolean => isRecord(value) && typeof value.name === 'string'
 
 /**
- * The rest of a family is judged by `metrics-store.ts`: one that is malformed costs itself, not the channel. What has
- * no name is not ours: to tell of each of 4000 such values costs the master milliseconds, and they fit into 8 KB.
+ * Checks that a family has a name. `metrics-store.ts` checks the rest, so a malformed family is lost without the
+ * channel. A value without a name ends the channel: to log each of 4000 such values would cost the master milliseconds,
+ * and they fit into 8 KB.
  */
 const WORKER_MESSAGES: { [T in WorkerToMaster['type']]: Check } = {
   waiting: ({ bootMs }) => isAmount(bootMs),
@@ -51,7 +52,7 @@ const isLoad = (value: unknown): boolean =>
 const isInFlight = (value: unknown): boolean =>
   isRecord(value) && isText(value.method) && isText(value.path) && isAmount(value.ageMs) && isId(value.slot)
 
-/** Of a link that was broken. */
+/** The reason for which a link was broken. */
 const LONGEST_WHY = 500
 
 const PROXY_MESSAGES: { [T in ProxyToMaster['type']]: Check } = {
@@ -82,7 +83,7 @@ const PROXY_MESSAGES: { [T in ProxyToMaster['type']]: Check } = {
   event: ({ event, fields }) => isToldEvent(PROXY_EVENTS, event, fields),
 }
 
-/** The members of each message beside its type; one that is missing here does not compile. */
+/** The members of each message besides its type. A missing member does not compile. */
 type Members<M extends { type: string }> = {
   [T in M['type']]: { [Name in Exclude<keyof Extract<M, { type: T }>, 'type'>]-?: true }
 }
@@ -122,12 +123,12 @@ const PROXY_MEMBERS: Members<ProxyToMaster> = {
   event: { event: true, fields: true },
 }
 
-/** The message of a worker, null when it is something else. */
+/** The message of a worker. Null: it is none. */
 export function readWorkerMessage(value: unknown): WorkerToMaster | null {
   return isOneOf(value, WORKER_MESSAGES, WORKER_MEMBERS) ? (value as unknown as WorkerToMaster) : null
 }
 
-/** The message of a proxy, null when it is something else. */
+/** The message of a proxy. Null: it is none. */
 export function readProxyMessage(value: unknown): ProxyToMaster | null {
   return isOneOf(value, PROXY_MESSAGES, PROXY_MEMBERS) ? (value as unknown as ProxyToMaster) : null
 }

@@ -1,6 +1,5 @@
 /**
- * The files that children run: where they are, what stands before them on the command line, and whether the service's
- * user can reach them.
+ * The files that children run: their paths, the arguments before them, and whether the service's user can reach them.
  */
 
 import { closeSync, constants, lstatSync, openSync, statSync } from 'node:fs'
@@ -12,28 +11,28 @@ import { inspectorArguments } from '../../kit/process/uninvited-inspector.js'
 import type { Settings } from '../config/values/settings.js'
 import { asServiceUser, O_PATH } from '../user/service-user.js'
 
-/** What `start` says too. */
+/** Also the remedy in messages of `start`. */
 export const REACH_REMEDY = 'install it where every user may read it, such as /opt or /usr/local'
 
 export const WORKER_ENTRY = builtFile('app/host/main.js')
 export const PROXY_ENTRY = builtFile('proxy/main.js')
-/** Of `task-children.ts`. */
+/** The entry file for `task-children.ts`. */
 export const TASK_ENTRY = builtFile('supervisor/task-child-main.js')
 const PRELUDE = builtFile('kit/child-prelude.cjs')
 
 /**
- * The arguments of Node that come before all others. Not `--disable-sigusr1` (Node 22.14): with it the signal stays
- * blocked, and an application that listens for it hears nothing.
+ * Node's first arguments. `--disable-sigusr1` (Node 22.14) is not among them: it leaves the signal blocked, so an
+ * application that listens for SIGUSR1 would get nothing.
  */
 export const FIRST_ARGUMENTS: readonly string[] = ['--require', PRELUDE]
 
-/** The words that run an entry file of ours as a child. */
+/** The command line that runs an entry file of ours as a child. */
 export function entryCommand(entry: string): string[] {
   return [process.execPath, ...inspectorArguments([], {}), ...FIRST_ARGUMENTS, entry]
 }
 
 /**
- * Failure 77: Node or daimyo itself lies where this user may not look. Children are this user from their first
+ * Throws Failure 77 if the service's user cannot reach Node or daimyo: children run as this user from their first
  * instruction on.
  */
 export function checkReach(credentials: Credentials | null): void {
@@ -41,7 +40,7 @@ export function checkReach(credentials: Credentials | null): void {
   if (why !== null) throw new Failure('out-of-reach', `cannot start: ${why}: ${REACH_REMEDY}`, EXIT.permission)
 }
 
-/** Which file the user cannot reach, and what stops it; null: none, or there is no other user. */
+/** The file that the user cannot reach, and the obstacle. Null: it can reach all, or there is no other user. */
 export function whyOutOfReach(
   credentials: Credentials | null,
   files: readonly string[] = [process.execPath, PRELUDE, WORKER_ENTRY, PROXY_ENTRY],
@@ -60,8 +59,8 @@ export function whyOutOfReach(
 }
 
 /**
- * Failure 77: the proxies, which are this user, would write their access log where that user may not go. `isOurs`: the
- * place is our choice, in the folder of the start.
+ * Throws Failure 77 if the service's user cannot reach the access log, which the proxies write as this user. `isOurs`:
+ * daimyo chose the path, in the folder of the start.
  */
 export function checkLogReach(
   { logto, disableLogging, credentials }: Pick<Settings, 'logto' | 'disableLogging' | 'credentials'>,
@@ -69,7 +68,7 @@ export function checkLogReach(
 ): void {
   if (logto === null || disableLogging || credentials === null) return
   const closed = asServiceUser(credentials, () => firstClosedFolder(dirname(logto)))
-  // What is not there is told by who opens it.
+  // A missing folder is reported when the log is opened.
   if (closed === null || lstatSync(closed, { throwIfNoEntry: false }) === undefined) return
   const why = `uid=${credentials.user ?? credentials.uid} cannot reach it: ${describe(closed, null)}`
   const elsewhere = isOurs ? ', or a start in another folder' : ''
@@ -77,7 +76,7 @@ export function checkLogReach(
   throw new Failure('log', `cannot start: logto=${logto}: ${why}: ${remedy}`, EXIT.permission)
 }
 
-/** Whether a program of that user may have the folder as its working folder. */
+/** Whether a program of that user can use the folder as its working folder. */
 export function mayEnter(folder: string, credentials: Credentials | null): boolean {
   return asServiceUser(credentials, () => firstClosedFolder(folder)) === null
 }
@@ -88,10 +87,10 @@ function describe(path: string, error: unknown): string {
   return `${path} is closed to it (mode ${(stats.mode & 0o7777).toString(8).padStart(4, '0')}, owner ${stats.uid})`
 }
 
-/** The first, from the root on, that may not be passed. */
+/** The first folder of the path, from the root on, that may not be passed. */
 function firstClosedFolder(folder: string): string | null {
   const above = dirname(folder) === folder ? null : firstClosedFolder(dirname(folder))
-  // The dot makes the kernel look for the right to pass the folder itself.
+  // The dot makes the kernel check the right to pass the folder itself.
   return above ?? (openError(`${folder}/.`, O_PATH) === null ? null : folder)
 }
 

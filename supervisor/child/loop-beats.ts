@@ -1,13 +1,13 @@
-/** Whether an event loop goes round, by the beats that it counts: a decision of `strange-children-thread.ts`. */
+/** Decides whether an event loop runs, from the beats that it counts. `strange-children-thread.ts` uses it. */
 
-/** Between two looks, from a loop that nothing holds up. */
+/** The beats of an undisturbed loop between two looks. */
 export const BEATS = 5
-/** With so few it was held up since the last look, at once or again and again; a beat comes behind each time. */
+/** With so few beats the loop was blocked since the last look, once or again and again: one beat follows each block. */
 const FEW_BEATS = 3
-/** One after another. A single one is what a SIGCONT to the process looks like. */
+/** The number of slow looks in a row that count. A single slow look may come from a SIGCONT to the process. */
 const STILL_LOOKS = 2
 
-/** What was seen of a loop so far. */
+/** The looks at one loop so far. */
 export class LoopBeats {
   #beat: number
   #lookedMs: number
@@ -20,9 +20,9 @@ export class LoopBeats {
     this.#sinceMs = nowMs
   }
 
-  /** A look, some time after the last one. */
+  /** Takes a look. */
   look(beat: number, nowMs: number): void {
-    // The count may wrap round.
+    // The count may wrap around.
     const isSlow = ((beat - this.#beat) | 0) <= FEW_BEATS
     if (this.#slowLooks === 0) this.#sinceMs = this.#lookedMs
     this.#slowLooks = isSlow ? this.#slowLooks + 1 : 0
@@ -34,7 +34,7 @@ export class LoopBeats {
     return this.#lookedMs
   }
 
-  /** Since when it stands still; null: it goes round. */
+  /** Since when the loop stands still. Null: it runs. */
   get stillSinceMs(): number | null {
     return this.#slowLooks >= STILL_LOOKS ? this.#sinceMs : null
   }

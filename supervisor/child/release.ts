@@ -1,10 +1,11 @@
 /**
- * The release that a generation runs: application, working directory and static folders with their links resolved,
- * once. A deploy that turns `current` to a new folder changes nothing for workers of the running generation that are
- * respawned meanwhile, as long as the old folder is there (`process-tree.ts` follows the link when it is gone). Must
- * stay true: all is looked up as the service's user, so that a link into a folder which that user may not enter is
- * refused; and by one open(2) each. A walk over folders and links of our own has no end where that user exchanges them
- * meanwhile, and takes seconds where a few links lead through deep folders; the kernel follows forty at most.
+ * The release that a generation runs: application, working folder and static folders, with their links resolved once.
+ * When a deploy points `current` to a new folder, respawned workers of the running generation keep the old one as long
+ * as it exists. When it is gone, `process-tree.ts` follows the link.
+ *
+ * What must stay true: all paths are looked up as the service's user, so a link into a folder that this user may not
+ * enter is refused. Each lookup is one open(2), in which the kernel follows at most forty links. A walk of our own
+ * would never end if that user kept exchanging links, and would take seconds if a few links led through deep folders.
  */
 
 import { closeSync, fstatSync, openSync, readlinkSync, realpathSync, type Stats, statSync } from 'node:fs'
@@ -15,15 +16,15 @@ import type { Settings } from '../config/values/settings.js'
 import { asServiceUser, O_PATH } from '../user/service-user.js'
 import type { Task } from './task-children.js'
 
-/** Real, absolute paths. `app` null: static files only. */
+/** Real, absolute paths. `app` null: the release has only static files. */
 export interface Release {
   app: string | null
   chdir: string
-  /** Of each folder with files to send as the settings have it: where it really is. */
+  /** For each folder of the settings from which files are sent: its real path. */
   folders: ReadonlyMap<string, string>
 }
 
-/** Of the settings: what is looked up, and for whom. */
+/** The settings to look up, and the user who looks. */
 export type Located = Pick<
   Settings,
   | 'credentials'
@@ -41,7 +42,7 @@ export type Located = Pick<
 export function resolveRelease(settings: Located): Release {
   const look: Look = (option, path) => lookAt(option, path, settings.credentials)
   const written = settings.chdir ?? settings.startFolder
-  // Without the option it is where we are, which nobody has to be able to reach by name.
+  // Without the option it is the master's own folder, which nobody has to reach by its name.
   const place = settings.chdir === null ? null : look('chdir', written)
   if (place?.stats.isDirectory() === false) throw cannotUse('chdir', written, 'not a folder')
   const chdir = place?.path ?? written
@@ -52,10 +53,10 @@ export function resolveRelease(settings: Located): Release {
   return { app: app.path, chdir, folders }
 }
 
-/** The same, by another process (`task-children.ts`). */
+/** `resolveRelease` in another process (`task-children.ts`). */
 export const releaseTask: Task<Located, Release> = { name: 'release', work: resolveRelease }
 
-/** Where a path leads, and what is there. */
+/** The real path, and the file or folder there. */
 type Look = (option: string, path: string) => { path: string; stats: Stats }
 
 function resolveFolders(
@@ -74,7 +75,10 @@ function resolveFolders(
   return found
 }
 
-/** What lies below `chdir` is looked up in the folder that `chdir` was resolved to: a link may turn between the two. */
+/**
+ * A path below `chdir` is looked up below the resolved `chdir`: otherwise a link that changes between the two lookups
+ * would mix two releases.
+ */
 function withinRelease(path: string, written: string, real: string): string {
   const below = relative(written, resolve(written, path))
   return below.startsWith('..') || isAbsolute(below) ? path : resolve(real, below)
@@ -89,7 +93,7 @@ function lookAt(option: string, path: string, credentials: Credentials | null): 
     try {
       const stats = fstatSync(fd)
       if (stats.nlink === 0) throw new Error('it was just removed')
-      // As root: /proc/self is root's.
+      // Read as root: /proc/self belongs to root.
       return { path: readlinkSync(`/proc/self/fd/${fd}`), stats }
     } finally {
       closeSync(fd)

@@ -40,7 +40,7 @@ export interface ChildSpec {
   descriptors: readonly number[]
   /** How much the master reads from it. */
   limits: ChannelLimits
-  /** Why it cannot be started at all (`installation.ts`, `start-obstacle.ts`); null: no obstacle is known. */
+  /** Why the child cannot be started (`installation.ts`, `start-obstacle.ts`). Null: no obstacle is known. */
   obstacle?: string | null
 }
 
@@ -54,21 +54,21 @@ export interface ChildPlumbing {
 /** The listener for the events of a child. */
 export interface ChildListeners {
   /**
-   * The process runs: called at once, before the constructor has returned, or when there were pipes for it. Not called
-   * if it cannot be started.
+   * The process runs. Called before the constructor returns, or later when pipes are ready. Not called if the child
+   * cannot be started.
    */
   started?(pid: number): void
-  /** False: no message of such a child; the channel is given up. */
+  /** False: the value is not a valid message, and the channel is closed. */
   message(message: unknown): boolean
-  /** The channel has ended. `broken`: the child broke a rule of it; null: the child closed it, or died. */
+  /** The channel has ended. `broken`: the child broke a rule of it. Null: the child closed it, or died. */
   channelClosed(broken: string | null): void
   /** The child sends more than its budget allows; the rest waits. Called once. */
   slowed(): void
-  /** The process has ended, and been reaped; its output and messages may still come. */
+  /** The process has ended and was reaped. Its output and messages may still come. */
   reaped?(pid: number): void
   /**
-   * The last call but one. `error`: the child could not be started. `stays`: it was given up, and the reason why its
-   * process still exists.
+   * The last call, except for `endedLate`. `error`: the child could not be started. `stays`: it was given up, and the
+   * reason why its process still exists.
    */
   exit(code: number | null, signal: NodeJS.Signals | null, error: string | null, stays: string | null): void
   /** A process that was given up has ended. */
@@ -87,7 +87,7 @@ export class Child {
   #channel: Channel | null = null
   #finished = false
   #hasSpoken = false
-  /** Messages sent before the start; null: it has started, or never will. */
+  /** Messages from before the start. Null: the child has started, or never will. */
   #unsent: { message: object; sent: (() => void) | undefined }[] | null = []
   readonly #callOff: () => void
   #startTicks: string | null = null
@@ -97,27 +97,27 @@ export class Child {
     this.#callOff = this.#spawn(spec, plumbing)
   }
 
-  /** null: not started yet, or it could not be. */
+  /** Null: the child has not started yet, or cannot. */
   get pid(): number | null {
     return this.#process?.pid ?? null
   }
 
   /**
-   * Since boot, which tells its process from others of its number; null: it is not started yet, or the kernel did not
-   * tell.
+   * The start time of the process since boot, which tells it from other processes with its pid. Null: not started yet,
+   * or the kernel did not tell.
    */
   get startTicks(): string | null {
     return this.#startTicks
   }
 
-  /** The last lines that it wrote to standard error. */
+  /** The last lines of standard error. */
   errorLines(): string[] {
     return this.#errorLines.all()
   }
 
   /**
-   * Sends a message, or does nothing when the channel is closed: the exit follows. `sent`: the kernel has the message,
-   * or never will.
+   * Sends a message. Does nothing if the channel is closed: the exit follows. `sent`: the kernel has the message, or
+   * will never get it.
    */
   send(message: object, sent?: () => void): void {
     if (this.#unsent !== null) this.#unsent.push({ message, sent })
@@ -125,7 +125,7 @@ export class Child {
     else sent?.()
   }
 
-  /** SIGKILL, but never to a pid that was reaped. Processes that it has started are not signalled. */
+  /** Sends SIGKILL, but never to a pid that was reaped. Processes that the child started get no signal. */
   kill(): void {
     if (this.#unsent === null) return this.#signal('SIGKILL')
     this.#callOff()
@@ -133,8 +133,8 @@ export class Child {
   }
 
   /**
-   * It was killed, is dead, and will never be reaped (`isDeadTracee` in `tracers.ts`): it counts as gone, and stays a
-   * zombie until the master ends.
+   * The child was killed and is dead, but will never be reaped (`isDeadTracee` in `tracers.ts`). It counts as gone, and
+   * stays a zombie until the master ends.
    */
   letGo(): void {
     const { pid } = this
@@ -145,8 +145,8 @@ export class Child {
   }
 
   /**
-   * It was killed, and does not end: it counts as gone from now on. Its pipes stay open as long as its process lives:
-   * the close of one may wait for whoever has locked it.
+   * The child was killed and does not end. It counts as gone from now on. Its pipes stay open as long as its process
+   * lives: the close of a pipe may wait for a process that holds its lock.
    */
   giveUp(): void {
     const { pid } = this
@@ -168,12 +168,12 @@ export class Child {
     try {
       process.kill(pid, signal)
     } catch (error) {
-      // EPERM: its program changed its user; its deadline goes on.
+      // EPERM: the program changed its user. The deadline goes on.
       if (codeOf(error) !== 'EPERM') throw error
     }
   }
 
-  /** Node reports most failures by an event and throws the rest, such as E2BIG for an environment that is too large. */
+  /** Node reports most failures by an event, but throws some, such as E2BIG for an environment that is too large. */
   #spawn(spec: ChildSpec, { gate, pipes }: ChildPlumbing): () => void {
     const { entry, nodeArgs, title, cwd, env, obstacle } = spec
     if (obstacle) {
@@ -198,7 +198,7 @@ export class Child {
   #started(piped: PipedChild, spec: ChildSpec, gate: OutputGate): void {
     const { child, streams } = piped
     this.#process = child
-    // It is not reaped before this turn ends.
+    // The child cannot be reaped before this turn ends, so its entry in /proc exists.
     this.#startTicks = child.pid === undefined ? null : (readProcessStat(child.pid)?.startTicks ?? null)
     this.#streams = streams
     const [, stdout, stderr] = streams
@@ -222,7 +222,7 @@ export class Child {
   }
 
   #openChannel(streams: PipedChild['streams'], limits: ChannelLimits): Channel {
-    // The child writes to this stream's peer: the master reads here.
+    // The stream into which the child writes is the one from which the master reads.
     const from = streams[CHANNEL_DESCRIPTORS.writes] as Socket
     const to = streams[CHANNEL_DESCRIPTORS.reads] as Socket
     return new Channel(
@@ -245,7 +245,7 @@ export class Child {
     child.on('error', error => {
       if (child.pid === undefined) this.#finish(null, null, reasonOf(error))
     })
-    // Output and messages that are still in the pipes come before the exit.
+    // Output and messages that are still in the pipes are delivered before the exit.
     const spoken = [1, 2, CHANNEL_DESCRIPTORS.writes].map(fd => streams[fd] ?? null)
     const awaitLastWords = lastWordsOf(spoken.filter(stream => stream !== null))
     child.on('exit', (code, signal) => {

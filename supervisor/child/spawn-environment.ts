@@ -1,34 +1,34 @@
 /**
- * The environment of the master's children. Children are workers, proxies and attached processes. Pure. Must stay true:
- * nothing that speaks to the master alone (systemd's protocols, our own variables, an inherited IPC channel) reaches a
- * child: an application that finds NOTIFY_SOCKET would answer systemd in the master's name.
+ * The environment of the master's children: workers, proxies and attached processes. Pure. What must stay true: no
+ * variable that is meant only for the master reaches a child, such as those of systemd's protocols, our own, or an
+ * inherited IPC channel. An application that finds NOTIFY_SOCKET would answer systemd in the master's name.
  */
 
 import { type Credentials, NO_PORT } from '../../kit/channel/messages.js'
 import type { Settings } from '../config/values/settings.js'
 
-/** What the INI says of it. */
+/** The options of the INI that change it. */
 export type EnvironmentSettings = Pick<Settings, 'unenv' | 'environmentFiles' | 'env' | 'credentials'>
 
-/** What daimyo adds for a worker, for the reference; `workerEnvironment` sets it. */
+/** Variables that daimyo adds for a worker, for the reference. `workerEnvironment` sets them. */
 export const WORKER_VARIABLES: [name: string, meaning: string][] = [
   [
     'DAIMYO_SLOT',
-    'the number of its place, from 1: of the workers that serve no two have the same, but while one is replaced, its successor runs beside it. In place of ' +
+    'the number of its slot, from 1: no two serving workers have the same, but while one is replaced, its successor starts with the same number. Takes the place of ' +
       '`NODE_APP_INSTANCE` of PM2 and `uwsgi.worker_id()`',
   ],
   ['DAIMYO_GENERATION', 'the number of the reload that started it, from 1'],
   [
     'PORT',
-    'unless `env`, `env-file` or the environment of daimyo has it, or `unenv` takes it away: `app-port`, or the port of the first TCP listener in `http`, or ' +
-      '49153, a dynamic port, where there is none',
+    '`app-port`, or else the port of the first TCP listener in `http`, or else 49153, a dynamic port. The value of `env`, `env-file` or the environment of daimyo ' +
+      'precedes these, and `unenv` removes the variable',
   ],
 ]
 
 const MASTERS_OWN =
   /^(NOTIFY_SOCKET|LISTEN_(PID|FDS|FDNAMES|PIDFDID)|WATCHDOG_(PID|USEC)|MAINPID|JOURNAL_STREAM|MEMORY_PRESSURE_.*|NODE_CHANNEL_.*|DAIMYO_.*)$/
 
-/** The master's environment without what is meant for the master. */
+/** The master's environment without the variables that are meant only for the master. */
 export function cleanEnvironment(environment: NodeJS.ProcessEnv): Record<string, string> {
   const clean: Record<string, string> = {}
   for (const [name, value] of Object.entries(environment)) {
@@ -38,15 +38,16 @@ export function cleanEnvironment(environment: NodeJS.ProcessEnv): Record<string,
 }
 
 /**
- * What tells of a login, a desktop or a connection of whoever started the master: its files and sockets are not the
+ * Variables of the login, desktop or connection of the user who started the master. Their files and sockets are not the
  * service's.
  */
 const OF_A_SESSION =
   /^(MAIL|SUDO_.*|SSH_.*|XDG_.*|DBUS_(SESSION|STARTER)_.*|DISPLAY|WAYLAND_DISPLAY|XAUTHORITY|KRB5CCNAME|GNUPGHOME|GPG_.*|HOME|USER|LOGNAME|SHELL)$/
 
 /**
- * The clean environment of whom children become, as systemd's `User=` sets it from /etc/passwd: a number without an
- * entry there has neither HOME nor USER, LOGNAME and SHELL. `credentials` null: nobody else, and all is as it was.
+ * The clean environment for the user of the children, as systemd's `User=` makes it from /etc/passwd. A numeric user
+ * without an entry there gets no HOME, USER, LOGNAME and SHELL. `credentials` null: no other user, so these variables
+ * stay.
  */
 export function userEnvironment(
   environment: NodeJS.ProcessEnv,
@@ -62,7 +63,7 @@ export function userEnvironment(
 }
 
 /**
- * The environment of a command around the application: what `unenv` leaves of its user's, then what the files say, then
+ * The environment of a command or worker. The user's environment is changed by `unenv`, then by the files, then by
  * `env`, each in its order.
  */
 export function commandEnvironment(
@@ -78,15 +79,15 @@ export function commandEnvironment(
   return result
 }
 
-/** Which worker it is, and where its site may listen. */
+/** The identity of a worker, and the port for its application. */
 export interface WorkerPlace {
   slot: number
   generation: number
-  /** Of the first public TCP listener. */
+  /** The port of the first public TCP listener. */
   publicPort: number | null
 }
 
-/** A worker's environment: that of a command, which worker it is, and a port to listen on. */
+/** The environment of a worker: that of a command, the worker's identity, and a port to listen on. */
 export function workerEnvironment(
   environment: NodeJS.ProcessEnv,
   settings: EnvironmentSettings & Pick<Settings, 'appPort'>,

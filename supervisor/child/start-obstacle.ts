@@ -1,7 +1,7 @@
 /**
- * Why a worker cannot be started or cannot load, where the operating system's own word ("spawn node ENOENT") does not
- * tell: a folder or file that is gone, a limit that is reached. And what to do about it. Must stay true: paths are
- * looked at as the service's user, as `release.ts` does.
+ * Explains why a worker cannot be started or cannot load, when the system's own error ("spawn node ENOENT") does not: a
+ * folder or file is gone, or a limit is reached. It also gives a remedy. What must stay true: paths are looked at as
+ * the service's user, as in `release.ts`.
  */
 
 import { statSync } from 'node:fs'
@@ -21,7 +21,7 @@ export interface StartObstacle {
   remedy: string
 }
 
-/** By the error code at the end of what Node says. */
+/** By the error code at the end of Node's message. */
 const LIMITS: Record<string, StartObstacle> = {
   EMFILE: { why: 'the master has no descriptors left (EMFILE)', remedy: 'LimitNOFILE in the unit, or max-fd' },
   ENFILE: { why: 'the system has no descriptors left (ENFILE)', remedy: 'sysctl fs.file-max' },
@@ -33,8 +33,8 @@ const LIMITS: Record<string, StartObstacle> = {
 }
 
 /**
- * What stands behind an error of spawn(2); the error itself where nothing else is found. `lost`: what `releaseObstacle`
- * has found.
+ * The cause of an error of spawn(2), or the error itself if no other cause is found. `lost`: the result of
+ * `releaseObstacle`.
  */
 export function explainNotStarted(
   error: string,
@@ -57,7 +57,7 @@ export function explainNotStarted(
 }
 
 /**
- * The working folder or the entry file of the release is gone, and where its link leads by now; null: both are there.
+ * Whether the working folder or the entry file of the release is gone, and where its link leads now. Null: both exist.
  */
 export function releaseObstacle(generation: Generation): StartObstacle | null {
   const { release, settings } = generation
@@ -79,30 +79,33 @@ export function releaseObstacle(generation: Generation): StartObstacle | null {
   return null
 }
 
-/** What a look at the release needs; without what differs from one start to the next. */
+/** The parts of a generation that a look at the release needs. */
 type Started = Pick<Generation, 'number' | 'settings' | 'release'>
 
-/** `releaseObstacle` by another process. */
+/** `releaseObstacle` in another process. */
 export const obstacleTask: Task<Started, StartObstacle | null> = { name: 'see-release', work: releaseObstacle }
 
-/** Where the release has gone, by another process; null: it is there, or what took its place is not known. */
+/**
+ * The new release if the old one is gone, found in another process. Null: the old one exists, or its replacement is
+ * unknown.
+ */
 export const movedTask: Task<Started, Release | null> = {
   name: 'follow-release',
   work: generation => (releaseObstacle(generation) === null ? null : movedRelease(generation)),
 }
 
-/** There is no folder for the worker's sockets, and the master could not make it. */
+/** The folder for the workers' sockets is missing, and the master could not make it. */
 export function runFolderObstacle({ settings }: Generation): StartObstacle | null {
   if (!isGone(workersFolderOf(settings.runDir))) return null
   return {
     why: `run-dir is gone: ${settings.runDir}`,
-    remedy: 'it comes back by itself once daimyo may make it: run-folder-lost in the log says why not',
+    remedy: 'daimyo makes it again as soon as it can: see run-folder-lost in the log',
   }
 }
 
 /**
- * Somebody's word is that there is no room, and it is the run folder that has none. A worker may say anything: its word
- * counts only where the file system says the same. `find` is for tests.
+ * The obstacle if an error says that there is no space, and the run folder is full. A worker may say anything, so its
+ * error counts only if the file system confirms it. `find` is for tests.
  */
 export function roomObstacle(
   { said, by }: { said: string; by: 'system' | 'worker' },
@@ -112,12 +115,12 @@ export function roomObstacle(
   const found = find(settings.runDir, said)
   if (found === null || !said.includes(settings.runDir)) return null
   if (by === 'worker' && !found.isSeen) return null
-  return { why: found.why, remedy: `${found.remedy}; it is tried again by itself` }
+  return { why: found.why, remedy: `${found.remedy}; daimyo tries again by itself` }
 }
 
 /**
- * What the same settings lead to by now, where that is another release; null: they lead nowhere, to the same, or cannot
- * be looked at now.
+ * The release to which the same settings lead now. Null: it is the same one, there is none, or it cannot be looked at
+ * now.
  */
 export function movedRelease({ release, settings }: Generation): Release | null {
   if (!mayBecomeUser(settings.credentials)) return null
@@ -130,14 +133,14 @@ export function movedRelease({ release, settings }: Generation): Release | null 
   }
 }
 
-/** True too while it cannot be looked at without a wait: the next failure looks again. */
+/** Also true if a look would have to wait now: the next failure looks again. */
 function isThere(path: string, { settings }: Generation): boolean {
   if (!mayBecomeUser(settings.credentials)) return true
   return asServiceUser(settings.credentials, () => {
     try {
       return statSync(path, { throwIfNoEntry: false }) !== undefined
     } catch (error) {
-      // EACCES: it is not known; the error that was given says it.
+      // EACCES: unknown, so the path counts as existing. The original error says more.
       return codeOf(error) !== 'ENOTDIR'
     }
   })

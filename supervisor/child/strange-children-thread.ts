@@ -1,12 +1,13 @@
 /**
- * The thread that ends strange children of a master whose event loop stands still. Entry file of the thread that
+ * The thread that kills strange children of a master whose event loop stands still. Entry file of the thread that
  * `strange-children.ts` starts.
  *
- * A program may make its processes children of the master (clone(2) with CLONE_PARENT). Each time that one of them
- * stops, goes on or ends, the master gets a SIGCHLD, and libuv does not leave its handler while more of them come: some
- * that stop and go on without end keep the loop from everything. Here they get SIGKILL. Must stay true: no signal goes
- * to a process that the master has started (`own-children.ts`), nor to any while the loop goes round. A strange child
- * is never reaped, so its number is no other's.
+ * A program may make its processes children of the master (clone(2) with CLONE_PARENT). Whenever one of them stops,
+ * continues or ends, the master gets a SIGCHLD, and libuv does not leave its handler while more signals come. So a few
+ * processes that stop and continue without end block the loop. This thread sends them SIGKILL.
+ *
+ * What must stay true: no signal goes to a process that the master has started (`own-children.ts`), and none at all
+ * while the loop runs. A strange child is never reaped, so its pid is not reused.
  */
 
 import { setTimeout } from 'node:timers'
@@ -16,7 +17,7 @@ import { isDead, readProcessStat } from '../../kit/process/process-stat.js'
 import { findStrange } from '../user/own-children.js'
 import { LoopBeats } from './loop-beats.js'
 
-/** What the thread starts with. `beats`: a word that the loop changes. */
+/** The start data of the thread. `beats`: a word that the loop changes. */
 export interface StrangeChildrenStart {
   beats: SharedArrayBuffer
   children: SharedArrayBuffer
@@ -24,8 +25,8 @@ export interface StrangeChildrenStart {
 }
 
 /**
- * Of one look; the loop hears it once it goes on. `name`: of the first one. `stillMs`: so long it had stood still by
- * then.
+ * The kills of one look, which the loop learns when it runs again. `name`: the name of the first process. `stillMs`:
+ * how long the loop had stood still.
  */
 export interface StrangeChildrenKilled {
   count: number
@@ -38,12 +39,12 @@ const KILL_MS = 50
 const { beats, children, lookMs } = workerData as StrangeChildrenStart
 const words = new Int32Array(beats)
 const loop = new LoopBeats(Atomics.load(words, 0), performance.now())
-/** Strange ones that were killed, or were dead. */
+/** Strange children that were killed, or were dead already. */
 const done = new Set<number>()
 
 setTimeout(look, lookMs)
 
-/** While the loop stands still, more often than it is judged. */
+/** While the loop stands still, the thread kills more often than it judges the loop. */
 function look(): void {
   const nowMs = performance.now()
   if (loop.stillSinceMs === null || nowMs >= loop.lookedMs + lookMs) loop.look(Atomics.load(words, 0), nowMs)
@@ -63,7 +64,7 @@ function killStrange(stillMs: number): void {
   parentPort?.postMessage({ count: names.length, name, stillMs } satisfies StrangeChildrenKilled)
 }
 
-/** Its name; null: it was not killed. */
+/** Returns the name of the process. Null: it was not killed. */
 function killOne(pid: number): string | null {
   const stat = readProcessStat(pid)
   if (stat === null) return null
@@ -73,7 +74,7 @@ function killOne(pid: number): string | null {
     process.kill(pid, 'SIGKILL')
     return stat.name.trim()
   } catch (error) {
-    // EPERM: a master without privileges, and a program that became another user.
+    // EPERM: the master has no privileges, and the program has become another user.
     if (!['EPERM', 'ESRCH'].includes(codeOf(error))) throw error
     return null
   }

@@ -1,10 +1,11 @@
 /**
- * The main thread's handle on the thread that ends strange children of a master whose event loop stands still
- * (`strange-children-thread.ts`). It beats as long as the loop goes round, and tells the log who was killed.
+ * Starts the thread that kills strange children of a master whose event loop stands still
+ * (`strange-children-thread.ts`). This side counts beats while the loop runs, and logs the kills.
  *
- * Not in a process that is pid 1: orphans of its container become its children.
- * Must stay true: neither the thread nor the beat keeps the process alive, and a thread that cannot be started, or
- * dies, harms nothing: it is told once.
+ * It does nothing in a process that is pid 1: orphans of its container become its children.
+ *
+ * What must stay true: neither the thread nor the beat keeps the process alive. A thread that cannot be started, or
+ * dies, does no harm and is logged once.
  */
 
 import type { Worker } from 'node:worker_threads'
@@ -29,10 +30,10 @@ export interface StrangeChildrenOptions {
 
 const LOOK_MS = 1000
 const TELL_MS = 60_000
-/** It holds next to nothing. */
+/** The thread needs almost no memory. */
 const SMALL = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1, stackSizeMb: 1 }
 
-/** Returns the end of it, which nobody has to wait for. */
+/** Returns a function that ends the thread. Nothing has to wait for that. */
 export function endStrangeChildren(options: StrangeChildrenOptions): () => void {
   const { log, pid = process.pid, list = listChildren, lookMs = LOOK_MS, tellMs = TELL_MS } = options
   if (pid === 1) return () => {}
@@ -71,12 +72,15 @@ export function endStrangeChildren(options: StrangeChildrenOptions): () => void 
   return stop
 }
 
-/** With nothing of NODE_OPTIONS. It prints nothing: the standard streams of the process are not opened for it. */
+/**
+ * Starts the thread without NODE_OPTIONS. It prints nothing, so the standard streams of the process are not opened for
+ * it.
+ */
 function startThread(
   workerData: StrangeChildrenStart,
   entry = builtFile('supervisor/child/strange-children-thread.js'),
 ): Worker {
-  // Asked for here: a start of the master does not pay for it.
+  // Loaded only here, so that a start of the master does not pay for it.
   const { Worker } = process.getBuiltinModule('node:worker_threads')
   return new Worker(entry, {
     name: 'daimyo-children',
@@ -89,7 +93,7 @@ function startThread(
   })
 }
 
-/** What was killed since the last line of the log. */
+/** The kills since the last line of the log. */
 class Tally {
   readonly #log: Log
   readonly #tellMs: number
@@ -108,7 +112,7 @@ class Tally {
     this.tell()
   }
 
-  /** The first one at once. */
+  /** Logs the first kill at once. */
   tell(): void {
     const nowMs = performance.now()
     if (this.#killed.count === 0 || nowMs < this.#toldMs + this.#tellMs) return

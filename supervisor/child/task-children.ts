@@ -1,13 +1,15 @@
 /**
  * Work in folders of the service's user that a root master gives to another process (`task-child-main.ts`). That user
  * can make open(2), lstat(2), rename(2) or unlink(2) there wait without end (the lock of a FIFO or of a folder, a FUSE
- * file system), or have the blocks of a file freed for minutes.
+ * file system), or for minutes while the blocks of a file are freed.
  *
- * The process is root and becomes that user for each path, by the same code as the master (`guarded-path.ts`). So
- * nobody but root can trace it, signal it or reach its descriptors: real and saved ids stay root's. Its answer is as
- * good as the master's own look, and its standard streams may be sockets. Must stay true: a late process is killed and
- * not waited for; a bounded number of late ones is left of each task; the master never does the work itself instead,
- * unless the files of daimyo have become those of another build.
+ * The process is root, and becomes that user for each path by the same code as the master (`guarded-path.ts`). Its real
+ * and saved ids stay root's, so only root can trace it, signal it or reach its descriptors. So its answer is as
+ * trustworthy as the master's own look, and its standard streams may be sockets.
+ *
+ * What must stay true: a late process is killed and not waited for. For each task, only a bounded number of late
+ * processes may exist. The master never does the work itself instead, unless the files of daimyo belong to another
+ * build by now.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -19,7 +21,7 @@ import { BUILD_FILE, digestOf } from '../host/installation.js'
 import { spawnOwn } from '../user/own-children.js'
 import { entryCommand, TASK_ENTRY } from './child-programs.js'
 
-/** `work` is synchronous. Its request and its result are values that `v8.serialize` takes. */
+/** `work` is synchronous. `v8.serialize` must accept its request and its result. */
 export interface Task<Request, Result> {
   name: string
   work(request: Request): Result
@@ -28,8 +30,8 @@ export interface Task<Request, Result> {
 /** Does tasks for the service's user. */
 export interface Tasks {
   /**
-   * The result or error of the task; a Failure arrives as one. Rejects with the Failure `late` (71) if it is not done
-   * in time. `withinMs`: instead of the usual time.
+   * Resolves or rejects with the outcome of the task. A Failure stays a Failure. Rejects with the Failure `late` (71)
+   * if the task is not done in time. `withinMs` replaces the usual limit.
    */
   run<Request, Result>(task: Task<Request, Result>, request: Request, options: TaskOptions): Promise<Result>
 }
@@ -37,29 +39,29 @@ export interface Tasks {
 export interface TaskOptions {
   /** The service's user. Null: there is no other user, and the task is done at once. */
   credentials: Credentials | null
-  /** For messages: the work, such as `cannot read the configuration`. */
+  /** The work, for messages, such as `cannot read the configuration`. */
   what: string
   withinMs?: number
   /** Descriptors that the process gets as 3, 4, …: it keeps them open while it lives. */
   descriptors?: readonly number[]
   /**
-   * Called with the process that has done the work, and its answer; the process ends after that. Not called if this
-   * process did the work itself.
+   * Called with the pid of the process that did the work, and its result. The process ends after the call. Not called
+   * if this process did the work itself.
    */
   taking?: (pid: number, result: unknown) => void
 }
 
-/** In this process. */
+/** Does the work in this process. */
 export const HERE: Tasks = { run: async (task, request) => task.work(request) }
 
-/** The question, on its standard input. `digest`: of the build that asks. */
+/** The question, on the child's standard input. `digest`: of the asking build. */
 export interface TaskQuestion {
   name: string
   digest: string | null
   request: unknown
 }
 
-/** The answer, on its standard output. */
+/** The answer, on the child's standard output. */
 export type TaskAnswer =
   | { type: 'done'; result: unknown }
   | { type: 'failed'; message: string; code: string; exitCode: number | null }
@@ -75,7 +77,7 @@ const TASK_MS = 5000
 /** Killed processes of one task that have not ended. */
 const MOST_LEFT = 2
 const LONGEST_ANSWER = 1 << 26
-/** Before the question. */
+/** The length field before the question. */
 export const LENGTH_BYTES = 4
 
 export class TaskChildren implements Tasks {
@@ -89,12 +91,15 @@ export class TaskChildren implements Tasks {
     this.#options = { command: entryCommand(TASK_ENTRY), taskMs: TASK_MS, ...options }
   }
 
-  /** How a task is done here when another build has replaced our files, so that it waits for no other thread. */
+  /**
+   * Sets how this process does a task when another build has replaced our files, so that the task waits for no other
+   * thread.
+   */
   doHere(here: <T>(work: () => T) => Promise<T>): void {
     this.#here = here
   }
 
-  /** Resolves when all tasks are done, or given up. */
+  /** Resolves when each task is done or given up. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.#running)
   }
@@ -114,7 +119,7 @@ export class TaskChildren implements Tasks {
     const { what, withinMs = this.#options.taskMs } = options
     const late = (why: string) => new Failure('late', `${what}: ${why}`, EXIT.os)
     const left = this.#left.get(question.name) ?? 0
-    if (left >= MOST_LEFT) return Promise.reject(late('processes of before still wait for the file system'))
+    if (left >= MOST_LEFT) return Promise.reject(late('earlier processes still wait for the file system'))
     return new Promise((resolve, reject) => {
       const child = this.#start(options.descriptors ?? [])
       const chunks: Buffer[] = []
@@ -132,7 +137,7 @@ export class TaskChildren implements Tasks {
         bytes += chunk.length
         if (bytes > LONGEST_ANSWER) giveUp(`more than ${LONGEST_ANSWER} bytes`)
       })
-      // EPIPE: it has ended before it read the question.
+      // EPIPE: the child ended before it read the question.
       child.stdin?.on('error', () => {}).write(framed(serialize(question)))
       child.on('error', error => {
         clearTimeout(deadline)
@@ -143,7 +148,7 @@ export class TaskChildren implements Tasks {
         clearTimeout(deadline)
         const answer = readAnswer(Buffer.concat(chunks))
         try {
-          if (answer === null) return reject(late('the process that does it has ended'))
+          if (answer === null) return reject(late('its process has ended'))
           if (answer.type === 'done' && child.pid !== undefined) options.taking?.(child.pid, answer.result)
           resolve(answer)
         } catch (error) {
@@ -163,7 +168,7 @@ export class TaskChildren implements Tasks {
     return child
   }
 
-  /** It may wait in the kernel, where SIGKILL does not reach it. */
+  /** The child may wait in the kernel, where SIGKILL has no effect yet. */
   #leave(child: ChildProcess, name: string): void {
     if (child.exitCode === null && child.signalCode === null) {
       this.#left.set(name, (this.#left.get(name) ?? 0) + 1)
@@ -175,14 +180,17 @@ export class TaskChildren implements Tasks {
   }
 }
 
-/** After its length: standard input stays open until the answer is taken. */
+/**
+ * Puts the length before the question: standard input stays open until the answer is taken, so its end cannot mark the
+ * end of the question.
+ */
 function framed(bytes: Buffer): Buffer {
   const length = Buffer.alloc(LENGTH_BYTES)
   length.writeUInt32LE(bytes.length)
   return Buffer.concat([length, bytes])
 }
 
-/** Null: no answer, because the process was ended or could not do it. */
+/** Null: no answer, because the process was killed or failed. */
 function readAnswer(bytes: Buffer): TaskAnswer | null {
   try {
     return deserialize(bytes) as TaskAnswer

@@ -1,9 +1,9 @@
-/** What two readings of the clocks, taken one after the other, say of the time between them. Pure. */
+/** What two successive readings of the clocks say about the time between them. Pure. */
 
 /**
- * All in milliseconds, and all but the wall clock since some moment. `runMs`: monotonic; `bootMs`: the same with the
- * time in which the machine was suspended; `cpuMs`: what this process has used; `queuedMs`: how long its main thread
- * was ready and had no core; `awakeMs`: how long its loop did not wait for events.
+ * All in milliseconds. `wallMs` counts from the epoch, the others from some moment. `runMs`: monotonic. `bootMs`:
+ * monotonic, with the time in which the machine was suspended. `cpuMs`: the CPU time of this process. `queuedMs`: how
+ * long its main thread was ready but had no core. `awakeMs`: how long its loop did not wait for events.
  */
 export interface ClockReading {
   runMs: number
@@ -15,9 +15,10 @@ export interface ClockReading {
 }
 
 /**
- * Why the master stood still. `suspended`: the machine was; `busy`: it used the time itself; `starved`: it was ready
- * and others had the cores; `kernel-wait`: it was in a system call that took so long, as for a disk; `no-turn`: it
- * waited for events, and nobody woke it: stopped, frozen, or in a virtual machine that was paused.
+ * Why the master stood still. `suspended`: the machine was suspended. `busy`: the master used the time itself.
+ * `starved`: it was ready, and other processes had the cores. `kernel-wait`: a system call took that long, for example
+ * on a disk. `no-turn`: it waited for events and was not woken: it was stopped or frozen, or its virtual machine was
+ * paused.
  */
 export type StillReason = 'suspended' | 'busy' | 'starved' | 'kernel-wait' | 'no-turn'
 
@@ -26,10 +27,10 @@ export type ClockFinding =
   | { event: 'clock-stepped'; stepMs: number; direction: 'forward' | 'backward' }
   | { event: 'stood-still'; stillMs: number; why: StillReason }
 
-/** Less than this is what a busy machine or a clock that is being adjusted does. */
+/** A busy machine, or a clock that is being adjusted, causes smaller differences. */
 const LEAST_MS = 2000
 
-/** `lookMs`: what should have passed between the two. */
+/** `lookMs`: the time that should have passed between the two readings. */
 export function compareReadings(before: ClockReading, now: ClockReading, lookMs: number): ClockFinding[] {
   const ranMs = now.runMs - before.runMs
   const lateMs = over(ranMs - lookMs)
@@ -51,7 +52,7 @@ export function compareReadings(before: ClockReading, now: ClockReading, lookMs:
   return findings
 }
 
-/** What took most of the time. A loop that is awake uses a core, waits for one, or is in the kernel. */
+/** The reason that took most of the time. A loop that is awake uses a core, waits for one, or is in the kernel. */
 function reasonOf(before: ClockReading, now: ClockReading, lateMs: number): StillReason {
   const tookMost = (clock: 'cpuMs' | 'queuedMs' | 'awakeMs') => now[clock] - before[clock] > lateMs / 2
   if (tookMost('cpuMs')) return 'busy'
@@ -59,7 +60,7 @@ function reasonOf(before: ClockReading, now: ClockReading, lateMs: number): Stil
   return tookMost('awakeMs') ? 'kernel-wait' : 'no-turn'
 }
 
-/** Rounded; 0 for what is too little to be told of, in either direction. */
+/** Rounded. 0 if the difference, in either direction, is too small to be reported. */
 function over(ms: number): number {
   return Math.abs(ms) > LEAST_MS ? Math.round(ms) : 0
 }

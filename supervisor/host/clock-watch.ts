@@ -1,7 +1,7 @@
 /**
- * Sees that the wall clock was set, and that the machine or the whole tree stood still; says each once, in the log.
- * Nobody is judged by either: deadlines are the running clock's (`kit/ground/running-clock.ts`), which is watched by
- * being read here.
+ * Notices that the wall clock was set, and that the machine or the whole tree stood still. Each is logged once. Neither
+ * causes a kill: deadlines use the running clock (`kit/ground/running-clock.ts`), and these regular reads let that
+ * clock notice the pause.
  */
 
 import { readFileSync } from 'node:fs'
@@ -25,7 +25,7 @@ export class ClockWatch {
     this.#before = read()
   }
 
-  /** Looks from now on; keeps no process alive. */
+  /** Starts to look. The timer does not keep the process alive. */
   start(): void {
     this.#before = this.#read()
     this.#clock.isWatched = true
@@ -46,13 +46,13 @@ export class ClockWatch {
   }
 }
 
-/** Of this process, now. */
+/** The clocks of this process now. */
 export function readClocks(): ClockReading {
   const { user, system } = process.cpuUsage()
   return {
     runMs: performance.now(),
     wallMs: Date.now(),
-    // /proc/uptime, or CLOCK_BOOTTIME: goes on while the machine is suspended, as CLOCK_MONOTONIC does not.
+    // From /proc/uptime or CLOCK_BOOTTIME. It counts while the machine is suspended; CLOCK_MONOTONIC does not.
     bootMs: uptime() * 1000,
     cpuMs: (user + system) / 1000,
     queuedMs: readQueuedMs(),
@@ -61,14 +61,14 @@ export function readClocks(): ClockReading {
 }
 
 /**
- * What the kernel says of the main thread (`/proc/PID/schedstat`: nanoseconds on a core, in the queue for one); 0 where
- * it does not.
+ * How long the main thread waited for a core (`/proc/PID/schedstat`: nanoseconds on a core, nanoseconds in the queue
+ * for one). 0: the kernel does not tell.
  */
 function readQueuedMs(): number {
   try {
     return Number(readFileSync('/proc/self/schedstat', 'latin1').split(' ')[1] ?? 0) / 1e6
   } catch {
-    // ENOENT: a kernel without CONFIG_SCHED_INFO, a sandbox.
+    // ENOENT: a kernel without CONFIG_SCHED_INFO, or a sandbox.
     return 0
   }
 }

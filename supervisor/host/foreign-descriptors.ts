@@ -1,28 +1,28 @@
 /**
- * Descriptors that whoever started the master has left open in it. Node keeps the low ones from children, as far as
- * they have no gap; the rest would be open in every worker, and in all that an application starts. They are closed
- * before anything else happens. Must stay true: no descriptor of Node's own is closed, whatever options Node was given;
- * a file that the caller opened for reading is closed in any case.
+ * Closes descriptors that the program which started the master has left open in it. Node keeps only the low ones, up to
+ * the first gap, from its children. The rest would be open in every worker, and in everything that an application
+ * starts. They are closed before anything else happens. What must stay true: no descriptor of Node itself is closed,
+ * whatever options Node got. A file that was opened for reading is closed in any case.
  */
 
 import { closeSync, readdirSync, readFileSync } from 'node:fs'
 import { codeOf } from '../../kit/ground/failure.js'
 
 /**
- * Flags of open(2) in /proc/PID/fdinfo, which are octal (proc(5)). Node and libuv set "not for children" wherever they
- * open something; V8 does not.
+ * Flags of open(2) in /proc/PID/fdinfo, which are octal (proc(5)). Node and libuv set O_CLOEXEC on everything that they
+ * open. V8 does not.
  */
 const CLOSE_ON_EXEC = 0o2000000
 const ACCESS_MODE = 0o3
 
 /**
- * Options with which V8 writes to files of its own (`--prof`, `--log-…`, `--perf-…`), or a preloaded add-on may. V8
- * takes `_` for `-`.
+ * Options with which V8 (`--prof`, `--log-…`, `--perf-…`), or maybe a preloaded add-on, writes to files of its own. V8
+ * accepts `_` for `-`.
  */
 const KEEPS_FILES =
   /(^|[\s"])(-r(?![\w-])|--?(prof|ll[-_]prof|perf|log|logfile|gdbjit|vtune|redirect[-_]code[-_]traces)(?![a-z0-9])|--?(require|import|loader|experimental-loader)\b)/
 
-/** Closes them. With an option that makes V8 keep files open, those stay that may be written to: they may be V8's. */
+/** Closes them. If an option makes V8 keep files open, writable descriptors stay: they may be V8's. */
 export function closeForeignDescriptors(nodeOptions: string | undefined): void {
   const keepsFiles = mayKeepFiles([...process.execArgv, nodeOptions ?? ''])
   for (const fd of numbersIn('/proc/self/fd')) {
@@ -33,7 +33,7 @@ export function closeForeignDescriptors(nodeOptions: string | undefined): void {
   }
 }
 
-/** Whether one of Node's options makes the process keep files open that are not marked as Node's. */
+/** Whether one of Node's options makes the process keep files open without O_CLOEXEC. */
 export function mayKeepFiles(options: readonly string[]): boolean {
   return options.some(text => KEEPS_FILES.test(text))
 }
@@ -42,13 +42,13 @@ function numbersIn(folder: string): number[] {
   try {
     return readdirSync(folder).map(Number)
   } catch (error) {
-    // ENOENT: a system without /proc.
+    // ENOENT: the system has no /proc.
     if (codeOf(error) !== 'ENOENT') throw error
     return []
   }
 }
 
-/** Null: it was the one of the listing. */
+/** Null: it was the descriptor of the listing itself. */
 function flagsOf(fd: number): number | null {
   try {
     const [, flags = ''] = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1')) ?? []

@@ -1,6 +1,6 @@
 /**
- * What all processes inherit from the master: umask, niceness, the limit of open files. Set by `run-command.ts` before
- * anything is started.
+ * Limits that all processes inherit from the master: umask, niceness, the limit of open files. `run-command.ts` sets
+ * them before it starts anything.
  */
 
 import { type ExecFileSyncOptions, execFileSync } from 'node:child_process'
@@ -9,14 +9,17 @@ import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
 import { SYSTEM_PATH } from '../../kit/ground/system-path.js'
 import type { SettingsFor } from '../../kit/options/settings.js'
 
-/** null: as it is. */
+/** Null: unchanged. */
 export type InheritedLimits = Pick<SettingsFor<'master', object>, 'umask' | 'prio' | 'maxFd'>
 
-/** Sets them for this process, and so for all that it starts. Failure: `limit` (77 where it is not permitted, 71). */
+/**
+ * Sets the limits for this process, and so for all that it starts. Failure `limit`: 77 if it is not permitted,
+ * otherwise 71.
+ */
 export function setInheritedLimits({ umask, prio, maxFd }: InheritedLimits): void {
   if (umask !== null) process.umask(umask)
   if (prio !== null) attempt(`prio=${prio}`, () => setPriority(0, prio))
-  // Node has no setrlimit(2).
+  // Node has no setrlimit(2), so prlimit(1) does it.
   if (maxFd !== null) {
     const args = [`--pid=${process.pid}`, `--nofile=${maxFd}:${maxFd}`]
     const options = { env: { PATH: SYSTEM_PATH }, stdio: ['ignore', 'ignore', 'pipe'] } satisfies ExecFileSyncOptions

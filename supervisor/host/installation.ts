@@ -1,12 +1,14 @@
 /**
- * The files that a running master was started from, and what an upgrade in place has made of them: of daimyo, or of
- * Node. Looked at before each start of a child, at each reload and for each status.
+ * Notices an upgrade, of daimyo or of Node, of the files from which the running master was started. Checked before each
+ * start of a child, at each reload and for each status.
  *
- * A build (`prepare.mjs`) describes itself in `supervisor/build.json`. There are three cases. The master's own files
- * are there and the program that it was started by leads to others by now: its children go on with its own, until a
- * restart. Its own files were replaced, as npm does: new children are of the new build, where that speaks the same
- * protocols. They are gone, or speak others: no child is started, and the reason says so. Must stay true: an event for
- * each change, told once; a build without a description is never compared.
+ * A build (`prepare.mjs`) describes itself in `supervisor/build.json`. There are three cases:
+ * - The master's own files exist, but the program by which it was started leads to another build. Children use the
+ *   master's files until a restart.
+ * - Its files were replaced, as npm does. New children use the new build if that speaks the same protocols.
+ * - Its files are gone, or speak other protocols. No child is started, and the reason says so.
+ *
+ * What must stay true: each change is logged once. A build without a description is never compared.
  */
 
 import { readFileSync, realpathSync, statSync } from 'node:fs'
@@ -19,7 +21,7 @@ import { BRIEFLY } from '../user/become-user.js'
 import { lastWordsOf } from '../user/last-words.js'
 import { type PipedChild, type Pipes, spawnPiped } from '../user/pipes.js'
 
-/** What a build says of itself. `link` and `channel`: the protocols that its processes speak with each other. */
+/** A build's description of itself. `link` and `channel`: the protocols between its processes. */
 export interface Build {
   version: string
   digest: string
@@ -27,7 +29,7 @@ export interface Build {
   channel: string
 }
 
-/** `notices`: what a person has to know, one line each. `obstacle`: why no child can be started; null: they can. */
+/** `notices`: lines for the operator. `obstacle`: why no child can be started. Null: children can be started. */
 export interface Finding {
   notices: string[]
   obstacle: string | null
@@ -35,11 +37,11 @@ export interface Finding {
 
 export const NOTHING_CHANGED: Finding = { notices: [], obstacle: null }
 
-/** What the master was started by. */
+/** The paths from which the master was started. */
 export interface StartedBy {
   /** The folder of the master's own code. */
   folder: string
-  /** As it was typed or stands in the unit: it may be a link that leads elsewhere by now. */
+  /** The path as it was typed, or as in the unit. It may be a link that leads elsewhere by now. */
   program: string
   /** The path of Node. */
   node: string
@@ -47,21 +49,21 @@ export interface StartedBy {
 
 export interface InstallationOptions extends StartedBy {
   log: Log
-  /** The version of the Node that is there now, such as `v22.1.0`; null: it does not say. */
+  /** The version of the Node that is installed now, such as `v22.1.0`. Null: unknown. */
   nodeVersion: () => Promise<string | null>
 }
 
-/** Beside the entry file `daimyo.js`. */
+/** The file lies beside the entry file `daimyo.js`. */
 export const BUILD_FILE = 'build.json'
 const LONGEST_VERSION = 40
 
-/** Of this process. `build.json` lies beside the entry file, whose folder this is. */
+/** The paths of this process. `build.json` lies in the folder of the entry file. */
 export function ownFiles(): StartedBy {
   const folder = builtFile('supervisor')
   return { folder, program: process.argv[1] ?? folder, node: process.execPath }
 }
 
-/** One master's look at them. */
+/** One master's view of the installed files. */
 export class Installation {
   readonly #options: InstallationOptions
   readonly #started: Build | null
@@ -75,7 +77,7 @@ export class Installation {
     this.#node = identityOf(options.node)
   }
 
-  /** What holds at this moment. */
+  /** The current finding. */
   look(): Finding {
     const { folder, program } = this.#options
     this.#lookAtNode()
@@ -89,8 +91,8 @@ export class Installation {
   }
 
   /**
-   * Its version is asked for beside, and told by a later look. Node that is gone is told by the start that fails
-   * (`start-obstacle.ts`).
+   * Asks for the version of a changed Node in the background; a later look reports it. If Node is gone, the start that
+   * fails reports it (`start-obstacle.ts`).
    */
   #lookAtNode(): void {
     const now = identityOf(this.#options.node)
@@ -111,8 +113,8 @@ export class Installation {
 }
 
 /**
- * What became of the build that a master was started from. `own`: what lies in its folder now. `installed`: where a
- * restart would lead. null: there is none, or it does not say. Pure.
+ * Compares the build from which a master was started. `own`: the build in its folder now. `installed`: the build that a
+ * restart would use. Null: there is none, or it has no description. Pure.
  */
 export function compareBuilds(started: Build, own: Build | null, installed: Build | null): Finding {
   if (own?.digest === started.digest) {
@@ -134,23 +136,23 @@ function upgrade(from: Build, to: Build): string {
   return `daimyo was upgraded from ${nameOf(from)} to ${nameOf(to)}`
 }
 
-/** Two builds may have one version. */
+/** Two builds may have the same version. */
 function nameOf({ version, digest }: Build): string {
   return `${version} (${digest.slice(0, 8)})`
 }
 
-/** Of the build that this file describes; null: there is none. */
+/** The digest of the build that this file describes. Null: there is no such file. */
 export function digestOf(path: string): string | null {
   return readBuild(path)?.digest ?? null
 }
 
-/** null: there is none, or it is none of ours. */
+/** Null: there is no file, or it is not one of ours. */
 function readBuild(path: string): Build | null {
   try {
     const value: unknown = JSON.parse(readFileSync(path, 'utf8'))
     return isBuild(value) ? value : null
   } catch {
-    // ENOENT and the like, or half a file: nothing is known.
+    // ENOENT and others, or a partial file: nothing is known.
     return null
   }
 }
@@ -169,7 +171,7 @@ function installedBuild(program: string): Build | null {
   }
 }
 
-/** null: there is no such file. */
+/** Null: there is no such file. */
 function identityOf(path: string): string | null {
   try {
     const { dev, ino, size, mtimeMs } = statSync(path)
@@ -179,7 +181,7 @@ function identityOf(path: string): string | null {
   }
 }
 
-/** Asks Node itself, as the user that children are. */
+/** Runs Node itself, as the user of the children. */
 export function askNodeVersion(credentials: Credentials | null, pipes: Pipes): Promise<string | null> {
   return new Promise(resolve => {
     const program = { program: process.execPath, args: ['--version'], env: {}, cwd: '/' }
@@ -193,7 +195,7 @@ export function askNodeVersion(credentials: Credentials | null, pipes: Pipes): P
       child.on('error', () => resolve(null))
       child.on('exit', () => awaitLastWords(() => resolve(/^v\d[\w.-]*(?=\n)/.exec(said)?.[0] ?? null)))
     }
-    // A Failure: the user cannot be had. What cannot be asked is not known.
+    // A Failure: the program cannot run as this user. Then the version is unknown.
     const failed = () => resolve(null)
     spawnPiped(pipes, credentials, program, ['ignore', 'from-child', 'ignore'], BRIEFLY, { started, failed })
   })

@@ -1,10 +1,10 @@
 /**
- * The pidfile: the master's pid and a newline, for `kill -HUP $(cat daimyo.pid)`. Must stay true: readers see a whole
- * file or none, never half of one; the target of a planted link is neither written nor removed; a live daimyo's pidfile
- * is never taken, however many masters start at the same moment.
+ * The pidfile: the master's pid and a newline, for `kill -HUP $(cat daimyo.pid)`. What must stay true: readers see a
+ * whole file or none. The target of a planted link is neither written nor removed. The pidfile of a live daimyo is
+ * never taken, however many masters start at the same moment.
  *
- * Unlike uWSGI, which leaves it behind unless `vacuum` is set, the file is always removed at exit while it is still
- * ours: a pidfile that outlives its process names a stranger some day.
+ * uWSGI leaves the file behind unless `vacuum` is set. daimyo always removes it at exit while it is still its own: a
+ * pidfile that outlives its process will name a stranger some day.
  */
 
 import {
@@ -32,17 +32,17 @@ import { childrenOf, commandOf, hasOpen, lifeOf, startTimeOf, userOf } from './p
 const longestPidfile = 64
 
 /**
- * Throws a `pidfile` Failure when `path` cannot become ours: it is a link or no regular file (77), or it names a daimyo
- * that runs (69). Checked before anything is started, and again by `writePidfile`. The file is opened as
- * `guarded-path.ts` allows for the service's `credentials`; the process that it names is judged with our own rights.
+ * Throws a `pidfile` Failure if `path` cannot become ours: it is a link or not a regular file (77), or it names a
+ * running daimyo (69). Called before anything is started; `writePidfile` checks again. The file is opened as
+ * `guarded-path.ts` allows for the service's `credentials`. The process that it names is checked with our own rights.
  */
 export function checkPidfile(path: string, credentials: Credentials | null = null, own = process.pid): void {
   findStale(path, path, credentials, own)
 }
 
 /**
- * The file at `place` (`path` or the name of a right to it) that may be replaced; null: there is none. Throws as
- * `checkPidfile`.
+ * The file at `place` that may be replaced. `place` is `path` or the name of a right to it. Null: there is no file.
+ * Throws as `checkPidfile` does.
  */
 function findStale(path: string, place: string, credentials: Credentials | null, own: number): Stats | null {
   const { found, pid } = onGuardedPath(place, 'name', credentials, () => ({
@@ -64,7 +64,7 @@ function findStale(path: string, place: string, credentials: Credentials | null,
   return found
 }
 
-/** A written pidfile, and the descriptor that this process has on it. */
+/** A written pidfile, and this process's descriptor of it. */
 export interface WrittenPidfile {
   fd: number
   dev: number
@@ -72,22 +72,22 @@ export interface WrittenPidfile {
 }
 
 /**
- * Writes the pid `own` to `path` (mode 0644) in one step; a stale pidfile is replaced. Failures as `checkPidfile`. The
- * file stays open for the life of the master: so the next start knows that this master wrote it.
+ * Writes the pid `own` to `path` (mode 0644) in one step, and replaces a stale pidfile. Fails as `checkPidfile` does.
+ * The file stays open for the life of the master, so the next start can see that this master wrote it.
  */
 export function writePidfile(path: string, credentials: Credentials | null = null, own = process.pid): WrittenPidfile {
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const way = findWay(path, credentials, own)
     const written = onGuardedPath(path, 'name', credentials, () => placePidfile(path, own, way))
-    // Null: another start was quicker. If it is a daimyo that runs, the next round reports that.
+    // Null: another start was faster. If it is a running daimyo, the next round reports that.
     if (written !== null) return written
   }
-  throw unwritable(path, new Error('others change it again and again'))
+  throw unwritable(path, new Error('other processes keep changing it'))
 }
 
-/** Each lost round means that another start was quicker, and that its master runs. */
+/** A round is lost only if another start was faster, and then its master runs. */
 const MOST_ROUNDS = 100
-/** Each is left by a master that was killed in the moment in which it took the pidfile. */
+/** Each one is left by a master that was killed in the moment in which it took the pidfile. */
 const MOST_RIGHTS = 16
 
 /** A stale pidfile, or a stale right to one. */
@@ -96,16 +96,17 @@ interface Stale {
   found: Stats
 }
 
-/** `free`: the first name after the stale ones. */
+/** `free`: the first free name after the stale ones. */
 interface Way {
   stale: Stale[]
   free: string
 }
 
 /**
- * A stale pidfile is never moved before another one takes its place: otherwise a third start would find the name free
- * meanwhile. A start that wants to replace it links its own file to a name that says which stale file is meant. Only
- * one start can: that is the right. A right whose owner died is stale in turn.
+ * A stale pidfile stays until another one replaces it: otherwise a third start could find the name free meanwhile. A
+ * start that wants to replace it links its own file to a name that is made from the stale file. Only one start can make
+ * that link: the link is the right to replace. If its owner died, the right is stale too, and the next link is named
+ * after that one.
  */
 function findWay(path: string, credentials: Credentials | null, own: number): Way {
   const stale: Stale[] = []
@@ -118,7 +119,7 @@ function findWay(path: string, credentials: Credentials | null, own: number): Wa
   throw unwritable(path, new Error(`remove the files .${basename(path)}.after-* beside it`))
 }
 
-/** Null: another start was quicker. */
+/** Null: another start was faster. */
 function placePidfile(path: string, pid: number, way: Way): WrittenPidfile | null {
   const draft = join(dirname(path), `.${basename(path)}.${pid}.new`)
   try {
@@ -137,13 +138,13 @@ function placePidfile(path: string, pid: number, way: Way): WrittenPidfile | nul
   }
 }
 
-/** The owner of the right moves its file to `path`, if everything is still as it saw it. */
+/** The owner of the right moves its file to `path` if all stale files are still as it saw them. */
 function tookPlace(draft: string, path: string, { stale, free }: Way): boolean {
   try {
     linkSync(draft, free)
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false
-    // EPERM, ENOSYS, EOPNOTSUPP, EMLINK: the file system has no second names, and so no rights.
+    // EPERM, ENOSYS, EOPNOTSUPP, EMLINK: the file system has no hard links, and so no rights.
     holdingFile(path, () => renameSync(draft, path))
     return true
   }
@@ -154,8 +155,7 @@ function tookPlace(draft: string, path: string, { stale, free }: Way): boolean {
     for (const { place } of stale.slice(1)) removeIfThere(place)
     return true
   } finally {
-    // The draft has moved, or is useless. Another start that has taken the name since sees that the pidfile has
-    // changed.
+    // The draft has moved, or is useless. If another start takes the name now, it sees that the pidfile has changed.
     removeIfThere(free)
   }
 }
@@ -170,16 +170,14 @@ function unwritable(path: string, error: unknown): Failure {
   return new Failure('pidfile', `cannot write the pidfile: pidfile=${path}: ${reasonOf(error)}`, exitCode, error)
 }
 
-/**
- * Removes the pidfile if it still holds our pid; returns whether it did. Never throws: at exit nobody could act on it.
- */
+/** Removes the pidfile if it still holds our pid. Returns whether it did. Never throws: at exit nothing could react. */
 export function removePidfile(path: string, pid: number = process.pid): boolean {
   try {
     if (!lookAt(path)?.isFile() || readPid(path) !== pid) return false
     holdingFile(path, () => unlinkSync(path))
     return true
   } catch {
-    // EACCES, EROFS: it stays, and the next start finds it stale.
+    // EACCES, EROFS: the file stays, and the next start finds it stale.
     return false
   }
 }
@@ -192,7 +190,7 @@ export interface PidfileRequest {
 }
 
 /**
- * The same in another process (`child/task-children.ts`). `remove`: returns whether the file does not name this master
+ * The same in another process (`child/task-children.ts`). `remove` returns whether the file does not name this master
  * any more.
  */
 export const pidfileTasks = {
@@ -212,9 +210,9 @@ export const pidfileTasks = {
 }
 
 /**
- * A descriptor of ours on the pidfile that the process `pid` has just written and keeps open. It asks no file system. A
- * root without CAP_SYS_PTRACE may not look there, and opens the name, which the kernel has in its cache. Null: there is
- * no descriptor, and the next start takes the file for a stale one.
+ * Opens our own descriptor of the pidfile that the process `pid` has just written and keeps open. This needs no file
+ * system. A root without CAP_SYS_PTRACE may not look into that process, so it opens the name, which the kernel has
+ * cached. Null: it failed, and the next start takes the file for a stale one.
  */
 export function holdWritten(
   pid: number,
@@ -227,7 +225,7 @@ export function holdWritten(
     try {
       return onGuardedPath(path, 'name', credentials, () => openWritten(path, written, O_PATH | constants.O_NOFOLLOW))
     } catch {
-      // The service's user has moved it already.
+      // The service's user has moved the file already.
       return null
     }
   }
@@ -242,8 +240,8 @@ function openWritten(path: string, { dev, ino }: WrittenPidfile, flags: number):
 }
 
 /**
- * The pid in a pidfile; null if there is no such file or something else is in it. However large the file is, 65 bytes
- * of it are read.
+ * The pid in a pidfile. Null: there is no such file, or it holds something else. At most 65 bytes are read, however
+ * large the file is.
  */
 export function readPid(path: string): number | null {
   try {
@@ -264,12 +262,13 @@ export function readPid(path: string): number | null {
 }
 
 /**
- * A master that started before the file was written wrote it. A process that started later only got the same number, as
- * happens after a crash of the whole machine. A stepped clock can make this wrong, for two INIs that share one pidfile
- * by mistake. Only a process of ours, or of the file's owner, has written it: otherwise the owner could name any
- * process. A master that root starts with `uid` stays root's. So a process of another user is no master of this
- * service, only a process that the service's user named in the file; and a master of root's for another service has
- * another pidfile open.
+ * Whether the process `pid` is a daimyo that wrote the file. It must have started before the file was written: a
+ * process that started later only got the same pid, as happens after a crash of the whole machine. A stepped clock can
+ * make this wrong, for two INIs that share one pidfile by mistake.
+ *
+ * The process must belong to us or to the file's owner: otherwise the owner could name any process. A master that root
+ * starts with `uid` stays root's. So a process of another user is not a master of this service: the service's user only
+ * wrote its pid into the file. A master of root for another service has another pidfile open.
  */
 function isRunningDaimyo(pid: number, file: Stats, credentials: Credentials | null): boolean {
   const life = lifeOf(pid)
@@ -286,15 +285,15 @@ function isRunningDaimyo(pid: number, file: Stats, credentials: Credentials | nu
 }
 
 /**
- * The task of a master writes the file, and ends when the master has it open: so the tasks are looked at first. Tasks
- * are root's; a worker of the service's user is no task.
+ * A task of the master writes the file, and ends when the master has the file open. So the tasks are checked first.
+ * Tasks belong to root; a worker of the service's user is not a task.
  */
 function isHeldBy(master: number, file: Stats): boolean {
   const tasks = childrenOf(master).filter(pid => userOf(pid) === 0)
   return [...tasks, master].some(pid => hasOpen(pid, file))
 }
 
-/** `daimyo: master …` once the title is set, be it behind a `procname-prefix`, before that `node …/daimyo.js …`. */
+/** `daimyo: master …` once the title is set, maybe after a `procname-prefix`. Before that `node …/daimyo.js …`. */
 function isMasterCommand(command: string): boolean {
   return command.includes(MASTER_NAME) || /(^|[ /])daimyo(\.js)?( |$)/.test(command)
 }
@@ -319,8 +318,9 @@ function removeIfThere(path: string): void {
 const MOST_BLOCKS = 128
 
 /**
- * `work` removes or replaces the file at `path`. Its user may have given it any number of blocks, which the file system
- * may take minutes to free: such a file stays open, and is freed when this process has ended.
+ * Removes or replaces the file at `path` by `work`. The service's user may have given that file any number of blocks,
+ * and the file system may need minutes to free them. Such a file stays open, so it is freed when this process has
+ * ended.
  */
 function holdingFile(path: string, work: () => void): void {
   const held = hold(path)

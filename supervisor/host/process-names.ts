@@ -1,15 +1,15 @@
 /**
- * What `ps` shows of the master and its children: `procname-prefix` and `procname-append` around names that say what
- * each is.
+ * The names of the master and its children in `ps`: a name for each process, between `procname-prefix` and
+ * `procname-append`.
  */
 
-/** What stands before and behind each name; empty: nothing. */
+/** The texts before and after each name. Empty: none. */
 export interface ProcessNames {
   prefix: string
   append: string
 }
 
-/** By this the owner of a pidfile is known (`pidfile.ts`). */
+/** `pidfile.ts` recognises the owner of a pidfile by this name. */
 export const MASTER_NAME = 'daimyo: master'
 
 export function processName(name: string, { prefix, append }: ProcessNames): string {
@@ -17,8 +17,8 @@ export function processName(name: string, { prefix, append }: ProcessNames): str
 }
 
 /**
- * Names this process. There is room for as much as its command line took: where the name would be cut off, it stands
- * alone.
+ * Names this process. The name may be as long as the original command line. If it would be cut off, it is set without
+ * prefix and suffix.
  */
 export function nameMaster(iniPath: string | null, names: ProcessNames): void {
   const plain = `${MASTER_NAME} ${iniPath ?? ''}`.trimEnd()

@@ -1,7 +1,7 @@
 /**
- * Whether a process that a file names is still there, and still the same one. Pids are used again, so a number alone
- * proves nothing: the start time beside it does. Must stay true: an answer of "gone" is never given for a process that
- * we may merely not signal (EPERM).
+ * Whether a process that a file names still exists, and is still the same one. Pids are reused, so only the pid
+ * together with the start time identifies a process. What must stay true: a process that we merely may not signal
+ * (EPERM) is never reported as gone.
  */
 
 import { existsSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs'
@@ -9,13 +9,15 @@ import { uptime } from 'node:os'
 import { codeOf } from '../../kit/ground/failure.js'
 import { isDead, parseProcessStat, readProcessStat, statusNumber } from '../../kit/process/process-stat.js'
 
-/** One life of a process: `startTicks` since boot (proc(5), field 22), empty where there is no /proc. */
+/**
+ * One life of a process. `startTicks`: its start time since boot (proc(5), field 22). Empty: the system has no /proc.
+ */
 export interface ProcessLife {
   pid: number
   startTicks: string
 }
 
-/** The life that `pid` leads now, null when there is none; a zombie counts as gone, it only waits for its parent. */
+/** The current life of `pid`. Null: there is none. A zombie counts as gone: it only waits for its parent. */
 export function lifeOf(pid: number): ProcessLife | null {
   if (!Number.isSafeInteger(pid) || pid <= 0 || !isSignallable(pid)) return null
   const text = readProcFile(pid, 'stat')
@@ -24,36 +26,36 @@ export function lifeOf(pid: number): ProcessLife | null {
   return isDead(stat) ? null : { pid, startTicks: stat.startTicks }
 }
 
-/** True while exactly this life goes on. */
+/** Whether exactly this life goes on. */
 export function isAlive(life: ProcessLife): boolean {
   const now = lifeOf(life.pid)
   return now !== null && (life.startTicks === '' || now.startTicks === '' || now.startTicks === life.startTicks)
 }
 
-/** The command line of `pid` with spaces between its words; null where it cannot be read. */
+/** The command line of `pid`, its words joined by spaces. Null: it cannot be read. */
 export function commandOf(pid: number): string | null {
   return readProcFile(pid, 'cmdline')?.replaceAll('\0', ' ').trim() ?? null
 }
 
-/** The real user of `pid`, whom no change of effective ids hides; null where it cannot be told. */
+/** The real user of `pid`, which changes of effective ids do not hide. Null: unknown. */
 export function userOf(pid: number): number | null {
   return statusNumber(readProcFile(pid, 'status') ?? '', 'Uid')
 }
 
-/** The processes that `pid` has started and not reaped; none where there is no /proc. */
+/** The children of `pid` that were not reaped. None if the system has no /proc. */
 export function childrenOf(pid: number): number[] {
   try {
     const pids = readdirSync('/proc').map(Number).filter(Number.isInteger)
     return pids.filter(child => readProcessStat(child)?.parent === pid)
   } catch {
-    // ENOENT: a system without /proc.
+    // ENOENT: the system has no /proc.
     return []
   }
 }
 
 /**
- * Whether `pid` has the file open; true also where that cannot be told (EACCES: /proc/PID/fd takes the right to trace
- * it).
+ * Whether `pid` has the file open. Also true if that is unknown (EACCES: /proc/PID/fd needs the right to trace the
+ * process).
  */
 export function hasOpen(pid: number, { dev, ino }: Pick<Stats, 'dev' | 'ino'>): boolean {
   try {
@@ -66,7 +68,7 @@ export function hasOpen(pid: number, { dev, ino }: Pick<Stats, 'dev' | 'ino'>): 
   }
 }
 
-/** When the life began, in milliseconds since the epoch by today's clock; null where the kernel does not tell. */
+/** When the life began, in milliseconds since the epoch by the present clock. Null: the kernel does not tell. */
 export function startTimeOf(life: ProcessLife): number | null {
   if (life.startTicks === '') return null
   // USER_HZ is 100 on every architecture that Node runs on (proc(5), time(7)).
@@ -74,9 +76,9 @@ export function startTimeOf(life: ProcessLife): number | null {
   return ageSeconds < 0 ? null : Date.now() - ageSeconds * 1000
 }
 
-/** Resolves with true when the life has ended, with false when it has not within `deadlineMs`. */
+/** Resolves with true when the life has ended, or with false after `deadlineMs`. */
 export async function waitUntilGone(life: ProcessLife, deadlineMs: number): Promise<boolean> {
-  // Only a parent is told of an exit, and Node has no pidfd: looking again is all that a stranger can do.
+  // Only a parent is told of an exit, and Node has no pidfd. So any other process has to poll.
   const deadline = performance.now() + deadlineMs
   while (isAlive(life)) {
     if (performance.now() >= deadline) return false
@@ -98,7 +100,7 @@ function readProcFile(pid: number, name: string): string | null {
   try {
     return readFileSync(`/proc/${pid}/${name}`, 'utf8')
   } catch {
-    // ENOENT: gone meanwhile, or a system without /proc; EACCES: hidepid.
+    // ENOENT: the process is gone, or the system has no /proc. EACCES: hidepid.
     return null
   }
 }

@@ -1,28 +1,28 @@
 /**
- * Memory and CPU of the children, read every two seconds from `/proc`. The status and the metrics show them. Where
- * there is no `/proc`, as on macOS, nothing is known.
+ * Memory and CPU of the children, read from `/proc` every two seconds. The status and the metrics show them. On a
+ * system without `/proc`, such as macOS, there are no figures.
  */
 
 import { readFileSync } from 'node:fs'
 import { cpuSecondsOf, readProcessStat, statusNumber } from '../../kit/process/process-stat.js'
 
-/** What is read of one process. `cpuSeconds`: used since it started, user and system. */
+/** The reading of one process. `cpuSeconds`: user and system time since its start. */
 export interface UsageReading {
   rssBytes: number
   cpuSeconds: number
 }
 
-/** `cpuPercent`: of one core, since the round before, 0 in the first one. */
+/** `cpuPercent`: the share of one core since the round before. 0 in the first round. */
 export interface Usage extends UsageReading {
   cpuPercent: number
 }
 
 const EVERY_MS = 2000
 
-/** Null: it is gone. */
+/** Null: the process is gone. */
 export type ReadUsage = (pid: number) => UsageReading | null
 
-/** What has its value in production. `onRound`: new figures are there. */
+/** Options with defaults. `onRound`: called after each reading. */
 export interface UsageOptions {
   read?: ReadUsage
   nowMs?: () => number
@@ -52,7 +52,7 @@ export class ProcessUsage {
     this.#timer.unref()
   }
 
-  /** The last figures of a process, null: none yet. */
+  /** The last figures of a process. Null: none yet. */
   of(pid: number | null): Usage | null {
     return pid === null ? null : (this.#usage.get(pid) ?? null)
   }
@@ -77,7 +77,10 @@ export class ProcessUsage {
     clearInterval(this.#timer)
   }
 
-  /** In tenths of a per cent. A pid that another process has now has used less than before. */
+  /**
+   * Rounded to tenths of a per cent. If another process has the pid now, its CPU time may be lower than before: then
+   * the share is 0.
+   */
   #share({ cpuSeconds }: UsageReading, before: Usage | undefined, nowMs: number): number {
     if (before === undefined || nowMs <= this.#readMs) return 0
     const usedMs = Math.max(0, cpuSeconds - before.cpuSeconds) * 1000
@@ -91,12 +94,12 @@ function readUsage(pid: number): UsageReading | null {
   return { rssBytes: rssBytesOf(pid), cpuSeconds: cpuSecondsOf(stat) }
 }
 
-/** `VmRSS` of proc_pid_status(5), in kB whatever a page is; a zombie has none. */
+/** `VmRSS` of proc_pid_status(5), which is in kB on every architecture. A zombie has none. */
 function rssBytesOf(pid: number): number {
   try {
     return (statusNumber(readFileSync(`/proc/${pid}/status`, 'latin1'), 'VmRSS') ?? 0) * 1024
   } catch {
-    // ENOENT, ESRCH: gone meanwhile.
+    // ENOENT, ESRCH: the process is gone.
     return 0
   }
 }

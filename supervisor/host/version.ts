@@ -1,11 +1,12 @@
-/** The version of this package, from the one place where it is written: `package.json`. */
+/** The version of this package, from `package.json` only. */
 
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { BUILD } from '../../kit/ground/places.js'
 
 /**
- * `0.1.0`. Read from disk at each call: a running master asks once, at its start, and so keeps the version that it is.
+ * For example `0.1.0`. Each call reads the file. A running master reads it once, at its start, and so keeps reporting
+ * its own version.
  */
 export function readVersion(): string {
   const description: unknown = JSON.parse(readFileSync(join(packageFolder(), 'package.json'), 'utf8'))
@@ -13,16 +14,14 @@ export function readVersion(): string {
   return isNamed && typeof description.version === 'string' ? description.version : 'unknown'
 }
 
-/**
- * The entry file of the program by the name that stays when another build takes the place of this one (`prepare.mjs`).
- */
+/** The entry file of the program, by a name that stays valid when another build replaces this one (`prepare.mjs`). */
 export function lastingProgram(script: string): string {
   const real = realpathSync(script)
   const lasting = join(packageFolder(), 'dist/supervisor/daimyo.js')
   return existsSync(lasting) && realpathSync(lasting) === real ? lasting : real
 }
 
-/** The folder of `package.json`: it lies above the build. */
+/** The folder of `package.json`, which lies above the build. */
 export function packageFolder(): string {
   let folder = BUILD
   while (!existsSync(join(folder, 'package.json'))) {

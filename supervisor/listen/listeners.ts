@@ -1,15 +1,14 @@
 /**
- * The public listening sockets. The master opens them, as root if a port needs it, and keeps them for its whole life;
- * the proxies inherit the descriptors, call listen(2) on them and accept.
+ * The public listening sockets. The master opens them, as root if a port needs it, and keeps them for its whole life.
+ * The proxies inherit the descriptors, call listen(2) on them and accept.
  *
- * Must stay true: the master never accepts. `net._createServerHandle`, which `cluster` itself uses, binds without
- * listening, and libuv accepts only on handles that it listens on. It sets SO_REUSEADDR, so a restart does not wait for
- * TIME_WAIT.
+ * What must stay true: the master never accepts. `net._createServerHandle`, which `cluster` also uses, binds without
+ * listening, and libuv accepts only on handles on which it listens. It sets SO_REUSEADDR, so a restart does not wait
+ * for TIME_WAIT.
  *
- * The socket listens from the first proxy's listen(2) on, for as long as the master holds it: between the death of a
- * proxy and the first accept of the next one, clients wait in the backlog. Before the first proxy they are refused, as
- * before the start. Two masters that bind the same port at the same time both succeed; the proxy of the second one then
- * fails to listen.
+ * A socket listens from the first proxy's listen(2) until the master closes it. Between the death of a proxy and the
+ * first accept of the next one, clients wait in the backlog. Before the first proxy listens, clients are refused. If
+ * two masters bind the same port at the same time, both succeed; then the proxy of the second one fails to listen.
  */
 
 import { lookup } from 'node:dns/promises'
@@ -28,10 +27,10 @@ import { mayBecomeUser, mayBecomeUserWithin } from '../user/service-user.js'
 import { type InheritedSocket, isWildcard, type PassedSockets } from './inherited-sockets.js'
 import { freeSocketPath, withMode } from './socket-file.js'
 
-/** How long the removal of a unix socket waits. */
+/** How long a close waits until it may remove a unix socket. */
 const CLOSE_MS = 1000
 
-/** One open socket. `close` also removes the file of a unix socket, but never that of a socket of systemd. */
+/** One open socket. `close` also removes the file of a unix socket, unless systemd opened the socket. */
 export interface Listener {
   fd: number
   /** The URL for clients: `http://127.0.0.1:8080`, `unix:/run/x.sock`. */
@@ -47,31 +46,31 @@ export interface ListenerOptions {
   addresses: readonly ListenAddress[]
   /** Addresses on which another part of this master listens. */
   others?: readonly ListenAddress[]
-  /** For each opened and each passed socket. */
+  /** The backlog of the sockets that the master opens; `passedBacklog` is for passed sockets. */
   backlog: number
   passedBacklog: number
-  /** Of unix sockets. */
+  /** The mode of unix sockets. */
   mode: number
-  /** The owner of unix sockets; null: the master. `gid` null: the group stays. */
+  /** The owner of unix sockets. Null: the master. `gid` null: the group stays. */
   owner: SocketOwner | null
-  /** The identity that opens unix sockets if others than root decide about the path. */
+  /** The identity that opens unix sockets if another user than root may change the path. */
   opener: Credentials | null
-  /** Sockets that systemd has opened in place of some of these. */
+  /** Sockets of systemd that replace some of the addresses. */
   passed: PassedSockets
   /**
-   * Removes a unix socket if others than root decide about its folder. The master must not: it would free the blocks of
-   * a file that they have put in its place.
+   * Removes a unix socket if another user than root may change its folder. The master must not do it itself: that user
+   * may have put a large file there, and unlink(2) waits until the kernel has freed its blocks.
    */
   remove?: (path: string) => void
 }
 
-/** For the user and the group of the service: a web server in front may belong to the group. */
+/** The user and the group of the service may connect: a web server in front may belong to the group. */
 const SERVICE_MODE = 0o660
-/** chown(2). */
+/** chown(2) leaves an id of -1 as it is. */
 const UNCHANGED = -1
 
 /**
- * The users of the public unix sockets: `chmod-socket` and `chown-socket`, otherwise the user and group of the service.
+ * Who may use the public unix sockets: `chmod-socket` and `chown-socket`, otherwise the user and group of the service.
  */
 export function socketAccess(
   settings: Pick<Settings, 'chmodSocket' | 'chownSocket' | 'credentials'>,
@@ -83,9 +82,9 @@ export function socketAccess(
 }
 
 /**
- * Opens all addresses, or none and throws a Failure that names the one (69 in use, 77 not permitted, 71 anything else).
- * Sockets passed by systemd replace the addresses that `passed` names. An address of all IPv6 beside an IPv4 address of
- * that port is IPv6 only, as with nginx.
+ * Opens all addresses. If one fails, it closes all and throws a Failure that names that one (69 in use, 77 not
+ * permitted, 71 anything else). Passed sockets of systemd replace the addresses that `passed` names. `[::]` is IPv6
+ * only if an IPv4 address has the same port, as with nginx.
  */
 export async function openListeners(options: ListenerOptions): Promise<Listener[]> {
   const places = await placesOf(options)
@@ -97,7 +96,7 @@ export async function openListeners(options: ListenerOptions): Promise<Listener[
       if (sockets.length > 0) opened.push(...sockets.map(socket => adopt(socket, options)))
       for (const address of sockets.length > 0 ? [] : found) {
         opened.push(await open(address, configured, options, isBesideIPv4(address, all)))
-        // No process listens yet, so the kernel has let us bind both.
+        // No process listens yet, so the kernel lets us bind both.
         const other = taken.find(each => overlaps(each.address, address))
         if (other !== undefined) throw cannotListen(configured, 'EADDRINUSE', takenBy(other.configured))
       }
@@ -113,7 +112,7 @@ export async function openListeners(options: ListenerOptions): Promise<Listener[
 interface Place {
   configured: ListenAddress
   sockets: readonly InheritedSocket[]
-  /** With the addresses of names, and for passed sockets the addresses to which they are bound. */
+  /** The addresses after name resolution. For passed sockets: the addresses to which they are bound. */
   found: BoundAddress[]
 }
 
@@ -139,8 +138,8 @@ function takenBy(other: ListenAddress): string {
 }
 
 /**
- * `die-on-idle`: while the master is away, a socket that no process holds would lose its clients. Throws (78) if there
- * is one.
+ * With `die-on-idle`, systemd must hold every socket: while the master is away, any other socket is closed and its
+ * clients are lost. Throws (78) for such a socket.
  */
 export function demandInherited(listeners: readonly Listener[]): void {
   const own = listeners.filter(listener => !listener.inherited).map(({ url }) => url)
@@ -151,7 +150,7 @@ export function demandInherited(listeners: readonly Listener[]): void {
   throw new Failure('config', message, EXIT.config)
 }
 
-/** The port of the first listener that has one; null: all are unix sockets. */
+/** The port of the first listener that has one. Null: all are unix sockets. */
 export function publicPortOf(listeners: readonly Pick<Listener, 'url'>[]): number | null {
   const [port] = listeners.flatMap(({ url }) => /^http:.*:(\d+)$/.exec(url)?.[1] ?? [])
   return port === undefined ? null : Number(port)
@@ -162,7 +161,7 @@ export function printUrl(address: BoundAddress): string {
   return address.kind === 'unix' ? `unix:${address.path}` : `http://${printListenAddress(address)}`
 }
 
-/** The members of libuv's handles that are used here. */
+/** The members of libuv's handles that this file uses. */
 interface BoundHandle {
   fd: number
   getsockname(out: { address?: string; port?: number }): number
@@ -185,8 +184,8 @@ function adopt({ fd, address }: InheritedSocket, { passedBacklog: backlog }: Lis
 }
 
 /**
- * The address to which an open TCP socket is bound; null: it is another kind of socket. The handle only lends its
- * getsockname and stays open: its close would close the socket.
+ * The address to which an open TCP socket is bound. Null: it is another kind of socket. The handle stays open, because
+ * its close would close the socket.
  */
 export function tcpAddressOf(fd: number): BoundAddress | null {
   const handle = createServerHandle(null, null, null, fd)
@@ -196,7 +195,7 @@ export function tcpAddressOf(fd: number): BoundAddress | null {
 
 type OpenOptions = Pick<ListenerOptions, 'backlog' | 'mode' | 'owner' | 'opener' | 'remove'>
 
-/** `configured`: as the INI names it. `isSixOnly`: see `openListeners`. */
+/** `configured`: the address as the INI names it. `isSixOnly`: see `openListeners`. */
 function open(
   address: BoundAddress,
   configured: ListenAddress,
@@ -218,12 +217,12 @@ async function openUnix(
     withMode(mode, () => createServerHandle(path, -1, -1)),
   )
   if (typeof handle === 'number') throw cannotListen(address, getSystemErrorName(handle), opening.reason)
-  // The close removes the file within the call.
+  // `handle.close` removes the file before it returns.
   const closeNow = () => onGuardedPath(path, 'name', opener, () => handle.close())
-  // If another thread keeps root from becoming that user the file stays: the next start removes it.
+  // If another thread keeps root from becoming that user, the file stays: the next start removes it.
   const close = () => {
     if (opening.as !== null && remove !== undefined) {
-      // The handle stays as it is until this process ends: its close would remove the file.
+      // The handle itself stays open until this process ends: its close would remove the file.
       closeSync(handle.fd)
       return remove(path)
     }
@@ -240,8 +239,8 @@ async function openUnix(
 }
 
 /**
- * In a folder that the service's user may change, another file may take the socket's place at any time. So root gives
- * nothing away there: the owner makes the socket, in its group. Another owner is refused.
+ * In a folder that the service's user may change, that user can replace the socket by another file at any time. So root
+ * changes no owner there: the service's user makes the socket, with the wanted group. Another owner is refused.
  */
 function ownedBy(owner: SocketOwner | null, opening: Opening, path: string): Opening {
   const { as, reason } = opening
@@ -251,14 +250,14 @@ function ownedBy(owner: SocketOwner | null, opening: Opening, path: string): Ope
   throw cannotGiveAway(path, `it is ${reason}: ${accepted}`)
 }
 
-/** No call if the owner is right already: a sandbox may forbid chown(2) as such. */
+/** If the owner is right already, chown(2) is not called: a sandbox may forbid the call. */
 function giveAway(path: string, { uid, gid }: SocketOwner): void {
   const found = lstatSync(path)
   if (found.uid !== uid || (gid !== null && found.gid !== gid)) lchownSync(path, uid, gid ?? UNCHANGED)
 }
 
 function cannotGiveAway(path: string, why: string, cause?: unknown): Failure {
-  return new Failure('listen', `cannot give away the socket: ${path}: ${why}`, EXIT.permission, cause)
+  return new Failure('listen', `cannot change the owner of the socket: ${path}: ${why}`, EXIT.permission, cause)
 }
 
 function openTcp(
@@ -277,7 +276,7 @@ function openTcp(
       return { fd: handle.fd, url: printUrl(bound.address), inherited: false, backlog, close: () => handle.close() }
     }
     code = bound
-    // Only a machine without IPv6 gets a second try, for IPv4.
+    // Only a machine without IPv6 gets a second try, with IPv4.
     if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL') break
   }
   throw cannotListen(configured, code)
@@ -286,10 +285,7 @@ function openTcp(
 /** UV_TCP_IPV6ONLY of uv.h. */
 const SIX_ONLY = 1
 
-/**
- * The bound handle and its real port, or the code of the error. libuv withholds EADDRINUSE of bind(2) until
- * getsockname.
- */
+/** The bound handle and its real port, or an error code. libuv reports EADDRINUSE of bind(2) only at getsockname. */
 function bindTcp(host: string, port: number, flags: number): { handle: BoundHandle; address: BoundAddress } | string {
   const handle = createServerHandle(host, port, net.isIPv6(host) ? 6 : 4, undefined, flags)
   if (typeof handle === 'number') return getSystemErrorName(handle)

@@ -1,8 +1,9 @@
 /**
- * Which line of the INI gets which socket of systemd: by name (`http = fd://web` and FileDescriptorName=web, or
- * `fd://3`), or because a socket has the address that the line asks for. This is decided before anything is opened.
- * Must stay true: a socket that no line asks for, and a name that no socket has, end the start with a message that says
- * what was passed: to serve less than what was asked for would be found out by clients.
+ * Assigns the sockets of systemd to the lines of the INI: by name (`http = fd://web` and FileDescriptorName=web, or
+ * `fd://3`), or because a socket has the address of the line. This happens before anything is opened.
+ *
+ * What must stay true: a socket without a line and a name without a socket end the start, with a message that says what
+ * systemd passed. Otherwise the service would silently serve less than was configured.
  */
 
 import { EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
@@ -17,7 +18,7 @@ import {
 } from './inherited-sockets.js'
 import { tcpAddressOf } from './listeners.js'
 
-/** What the INI asks for. */
+/** The addresses of the INI. */
 export interface SocketsWanted {
   http: readonly ListenAddress[]
   metrics: ListenAddress | null
@@ -27,13 +28,13 @@ export interface SocketsWanted {
 export const NOTHING_PASSED: PassedSockets = { http: [], metrics: null }
 
 /**
- * The sockets that were passed to the process `pid`, with their addresses. Fails (71) when a descriptor is not there.
+ * The sockets that were passed to the process `pid`, with their addresses. Fails (71) if a descriptor does not exist.
  */
 export function receiveSockets(environment: NodeJS.ProcessEnv, pid: number): InheritedSocket[] {
   return inheritedDescriptors(environment, pid).map(({ fd, name }) => ({ fd, name, address: addressOf(fd) }))
 }
 
-/** Gives each socket to the line that asks for it, or throws a Failure (78) that names what does not match. Pure. */
+/** Assigns each socket to its line, or throws a Failure (78) that names the mismatch. Pure. */
 export function assignSockets(
   { http: listeners, metrics }: SocketsWanted,
   sockets: readonly InheritedSocket[],
@@ -43,7 +44,7 @@ export function assignSockets(
     if (address === null) return []
     const found = [...left].filter(socket => isFor(address, socket))
     if (found.length === 0 && address.kind === 'passed') throw missing(option, address, sockets)
-    // One address is one socket; a name stands for all of its socket unit.
+    // An address stands for one socket. A name stands for all sockets of its socket unit.
     const taken = address.kind === 'passed' ? found : found.slice(0, 1)
     for (const socket of taken) left.delete(socket)
     return taken

@@ -1,6 +1,6 @@
 /**
- * Makes the path of a unix socket free to be bound. Must stay true: what is not a socket is never removed, nor is a
- * socket on which somebody answers; root looks, connects and removes only as `guarded-path.ts` allows.
+ * Makes the path of a unix socket free to be bound. What must stay true: only a socket is removed, and only if nobody
+ * answers on it. Root looks, connects and removes only as `guarded-path.ts` allows.
  */
 
 import { lstatSync, statSync, unlinkSync } from 'node:fs'
@@ -9,9 +9,7 @@ import { dirname } from 'node:path'
 import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
 import { asOpening, explain, type Opener, onGuardedPath, openingOf } from '../user/guarded-path.js'
 
-/**
- * What fits into `sockaddr_un.sun_path` with its final zero; longer ones are cut in silence by some kernels' callers.
- */
+/** `sockaddr_un.sun_path` has 108 bytes, the last one a zero. Some programs cut longer paths silently. */
 const LONGEST_PATH_BYTES = 107
 
 /**
@@ -37,25 +35,25 @@ export async function freeSocketPath(path: string, opener: Opener): Promise<void
   else if (code !== 'ENOENT') throw refuse('address-in-use', path, 'another program listens there', EXIT.unavailable)
 }
 
-/** Removes a socket that nobody will answer on any more; anything else, or nothing, is left as it is. */
+/** Removes a socket on which nobody will answer any more. Any other file stays. */
 export function removeSocket(path: string, opener: Opener): void {
   try {
     onGuardedPath(path, 'name', opener, () => {
       if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) unlinkSync(path)
     })
   } catch (error) {
-    // ENOENT: gone in between. EACCES, EPERM, EROFS: the folder is no longer ours, and its owner keeps the file.
+    // ENOENT: it is gone already. EACCES, EPERM, EROFS: we may no longer change the folder, so the file stays.
     if (!['ENOENT', 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR'].includes(codeOf(error))) throw error
   }
 }
 
-/** The same by another process (`child/task-children.ts`). */
+/** `removeSocket` in another process (`child/task-children.ts`). */
 export const socketTask = {
   name: 'remove-socket',
   work: ({ path, opener }: { path: string; opener: Opener }) => removeSocket(path, opener),
 }
 
-/** A connection to a unix socket. connect(2) happens within the call, as whoever may follow the path. */
+/** Connects to a unix socket. connect(2) happens within the call, with an identity that may follow the path. */
 export function connectUnix(path: string, opener: Opener): Socket {
   const opening = openingOf(path, 'content', opener)
   const socket = asOpening(opening, opener, () => createConnection({ path }))
@@ -64,8 +62,8 @@ export function connectUnix(path: string, opener: Opener): Socket {
 }
 
 /**
- * Runs `bind`, which must be synchronous, so that what it creates never has more than `mode`: a chmod afterwards would
- * be too late.
+ * Runs `bind`, which must be synchronous. The file never has more rights than `mode`: a chmod after bind(2) would be
+ * too late.
  */
 export function withMode<T>(mode: number, bind: () => T): T {
   const before = process.umask(0o777 & ~mode)
@@ -76,7 +74,7 @@ export function withMode<T>(mode: number, bind: () => T): T {
   }
 }
 
-/** libuv's bind would call a missing folder EACCES, so it is looked for here. */
+/** Looks for the folder first: libuv's bind reports a missing folder as EACCES. */
 function kindOf(path: string): 'nothing' | 'socket' | 'other' {
   try {
     const found = lstatSync(path, { throwIfNoEntry: false })
@@ -91,7 +89,7 @@ function kindOf(path: string): 'nothing' | 'socket' | 'other' {
   }
 }
 
-/** The error code of a connect, empty when somebody accepted; EAGAIN (a full backlog) is somebody too. */
+/** The error code of a connect. Empty: somebody accepted. EAGAIN (a full backlog) means that somebody listens. */
 function connectCode(path: string, opener: Opener): Promise<string> {
   return new Promise(resolve => {
     const socket = connectUnix(path, opener)

@@ -1,6 +1,6 @@
 /** One timer for all deadlines of the master. */
 
-/** Longer waits would overflow Node's timers; waking up early is harmless. */
+/** Longer waits would overflow Node's timers. An early ring is harmless. */
 const LONGEST_WAIT_MS = 60_000
 
 /** A timer that is set again after every event. */
@@ -15,14 +15,15 @@ export class Alarm {
     this.#ring = ring
   }
 
-  /** Rings at the earliest of `times` (null: never), in place of what was set before. */
+  /** Rings at the earliest of `times` (null: never). Replaces the time that was set before. */
   set(times: readonly (number | null)[]): void {
     const atMs = Math.min(Number.POSITIVE_INFINITY, ...times.filter(time => time !== null))
     if (atMs === this.#atMs) return
     this.clear()
     if (atMs === Number.POSITIVE_INFINITY) return
     this.#atMs = atMs
-    // A timer may fire a fraction of a millisecond early: rounded up, the deadline has passed when it rings.
+    // A timer may fire a fraction of a millisecond early. The wait is rounded up, so the deadline has passed at the
+    // ring.
     const waitMs = Math.min(LONGEST_WAIT_MS, Math.max(0, Math.ceil(atMs - this.#nowMs())))
     this.#timer = setTimeout(() => {
       this.#atMs = Number.POSITIVE_INFINITY

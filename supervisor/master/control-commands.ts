@@ -9,17 +9,20 @@ import type { Order } from './orders.js'
 /** The part of the master that a command may use. */
 export type Commanded = Pick<Master, 'status' | 'reload' | 'reloadWait' | 'order' | 'stop' | 'unended' | 'inFlight'>
 
-/** What `daimyo top` needs besides the master. */
+/** The sources of `daimyo top` besides the master. */
 export interface TopFigures {
-  /** One family over all processes; null: nobody has it. Asked for the proxies' own only, whose size is bounded. */
+  /**
+   * One metric family over all processes. Null: no process has it. Used only for the proxies' own families, whose size
+   * is bounded.
+   */
   family(name: string): MetricFamily | null
   events(): string[]
 }
 
-/** A client gives up on a silent master: while a long thing runs it hears of it this often. */
+/** A client gives up on a silent master. During long work the master sends it a line this often. */
 const STILL_MS = 4000
 
-/** A handler for `startControlSocket`. `reload` and `stop` answer when it has happened. */
+/** A handler for `startControlSocket`. `reload` and `stop` answer when they are complete. */
 export function controlHandler(master: Commanded, figures: TopFigures): ControlHandler {
   return async (request, progress) => {
     switch (request.command) {
@@ -35,7 +38,7 @@ export function controlHandler(master: Commanded, figures: TopFigures): ControlH
       case 'pause':
       case 'resume':
       case 'reopen-logs': {
-        const outcome = await untilDone(master.order(orderOf(request), progress), () => progress('still at it'))
+        const outcome = await untilDone(master.order(orderOf(request), progress), () => progress('still in progress'))
         return { type: 'done', ...outcome }
       }
       case 'reload': {
@@ -61,7 +64,7 @@ async function topReport(master: Commanded, { family, events }: TopFigures): Pro
   }
 }
 
-/** The buckets of all label sets added up. */
+/** The buckets, summed over all label sets. */
 function latencyOf(samples: MetricSample[]): TopReport['latency'] {
   const counts = new Map<string, number>()
   for (const { labels, value, metricName } of samples) {
@@ -95,7 +98,7 @@ async function untilDone<T>(thing: Promise<T>, still: () => void): Promise<T> {
   }
 }
 
-/** What a stop waits for: only what is there. */
+/** What a stop still waits for. */
 export function describeStop(master: Pick<Commanded, 'status'>): string {
   const { workers, proxies } = master.status()
   const isThere = ({ pid }: { pid: number | null }) => pid !== null

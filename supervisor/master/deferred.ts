@@ -7,7 +7,7 @@ export interface Deferred<T> {
   reject(reason: unknown): void
 }
 
-/** A new one. */
+/** Makes a new `Deferred`. */
 export function deferred<T>(): Deferred<T> {
   const parts: Partial<Deferred<T>> = {}
   parts.promise = new Promise((resolve, reject) => Object.assign(parts, { resolve, reject }))

@@ -1,8 +1,8 @@
 /**
- * Sorts the bytes that came through a master FIFO at once. Pure.
- * Must stay true: however many bytes there are, few commands come of them: the same letter again and again is one
- * command. A reload that is asked for twice at the same moment is one reload, an even number of `p` neither pauses nor
- * resumes, and `+++` asks once for three workers more.
+ * Sorts bytes that came through a master FIFO at the same time. Pure.
+ *
+ * What must stay true: any number of bytes gives few commands, because equal letters become one command. Two requests
+ * for a reload are one reload. An even number of `p` does nothing. `+++` is one request for three more workers.
  */
 
 import { FIFO_LETTERS, type SignalEvent } from './signals.js'
@@ -13,15 +13,15 @@ export interface FifoCommand {
 }
 
 export interface SortedLetters {
-  /** In the order in which each letter came first. */
+  /** In the order of the first occurrence of each letter. */
   commands: FifoCommand[]
-  /** The last digit that names one of the FIFOs, null: none does. */
+  /** The last digit that names one of the FIFOs. Null: none does. */
   chosen: number | null
-  /** What means nothing here, with how often it came. */
+  /** Letters without a meaning here, and how often each came. */
   unknown: { letter: string; count: number }[]
 }
 
-/** `fifos`: how many there are to choose from. */
+/** `fifos`: the number of FIFOs. */
 export function sortLetters(bytes: Uint8Array, fifos: number): SortedLetters {
   const sorted: SortedLetters = { commands: [], chosen: null, unknown: [] }
   let chosenAt = -1
@@ -41,7 +41,7 @@ function commandOf(letter: string, event: SignalEvent, count: number): FifoComma
   return event.type === 'toggle-pause' && count % 2 === 0 ? [] : [{ letter, event }]
 }
 
-/** A map has its keys in the order of their coming. */
+/** A map keeps its keys in the order of insertion. */
 function countLetters(bytes: Uint8Array): Map<string, { count: number; last: number }> {
   const counts = new Uint32Array(256)
   const lasts = new Uint32Array(256)

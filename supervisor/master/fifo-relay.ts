@@ -1,7 +1,7 @@
 /**
- * Reads a FIFO of `master-fifo` by another process, where the service's user decides about its folder: that user may
- * hold the lock of the FIFO (splice(2)), and open(2), read(2) and close(2) wait for that without end. What the process
- * reads comes over a pipe of ours (`user/pipes.ts`).
+ * Reads a FIFO of `master-fifo` through another process, if the service's user may change its folder. That user may
+ * hold the lock of the FIFO (splice(2)), and then open(2), read(2) and close(2) wait without end. The bytes reach the
+ * master over one of our pipes (`user/pipes.ts`).
  */
 
 import { once } from 'node:events'
@@ -12,8 +12,9 @@ import { type KilledChild, killForGood } from '../user/killed-child.js'
 import { type PipedChild, type Pipes, spawnPiped } from '../user/pipes.js'
 
 /**
- * Its first line says what it has opened; open for writing too, so that a writer that goes away is no end. It ends with
- * the reader, and both end with the master: its standard input is a pipe of ours, which ends then.
+ * The first line of output says what was opened. The FIFO is open for writing too, so the end of a writer is not an end
+ * of file. The shell ends with its reader, `cat`, and both end with the master: its standard input is a pipe of the
+ * master, which ends then.
  */
 const PROGRAM = `[ -L "$1" ] && echo link && exit
 [ -e "$1" ] || { echo nothing; exit; }
@@ -30,23 +31,25 @@ export interface RelayOptions {
   tell: KilledChild['tell']
 }
 
-/** What was found: `kind` is `fifo`, `link`, `nothing`, or another word of stat(1), `mode` the permission bits. */
+/**
+ * The result of the open: `kind` is `fifo`, `link`, `nothing` or another word of stat(1), `mode` the permission bits.
+ */
 export interface Relay {
   kind: string
   uid: number
   mode: number
-  /** What is written to the FIFO. Its end: the process has ended. */
+  /** The bytes that are written to the FIFO. Its end means that the process has ended. */
   socket: Socket
   close(): void
 }
 
-/** Rejects with why there is none. */
+/** Rejects with the reason if the process cannot open the FIFO. */
 export async function startRelay(path: string, { as, pipes, withinMs, tell }: RelayOptions): Promise<Relay> {
   const what = { program: '/bin/sh', args: ['-c', PROGRAM, 'daimyo: fifo', path], env: { PATH: SYSTEM_PATH }, cwd: '/' }
   const { child, streams } = await new Promise<PipedChild>((started, failed) => {
     spawnPiped(pipes, as, what, ['to-child', 'from-child', 'ignore'], { detached: true }, { started, failed })
   })
-  // EAGAIN, EMFILE: the end of its output tells that there is none.
+  // EAGAIN, EMFILE: there is no process. The end of its output says so too.
   child.on('error', () => {}).unref()
   const [input, socket] = streams as [Socket, Socket]
   const close = () => {
@@ -67,13 +70,13 @@ export async function startRelay(path: string, { as, pipes, withinMs, tell }: Re
   }
 }
 
-/** It leads a group of its own. */
+/** The child leads a process group of its own. */
 function killGroup(pid: number | undefined): void {
   if (pid === undefined) return
   try {
     process.kill(-pid, 'SIGKILL')
   } catch {
-    // ESRCH: it has ended.
+    // ESRCH: the group has ended.
   }
 }
 
@@ -83,7 +86,7 @@ async function firstLine(socket: Socket, withinMs: number): Promise<{ line: stri
   for (;;) {
     const end = bytes.indexOf('\n')
     if (end >= 0) return { line: bytes.toString('latin1', 0, end), rest: bytes.subarray(end + 1) }
-    if (bytes.length > LONGEST_LINE) throw new Error('the process that opens it says something else')
+    if (bytes.length > LONGEST_LINE) throw new Error('the process that opens it sent an unknown answer')
     const chunk = await Promise.race([
       once(socket, 'data', { signal }).then(([data]) => data as Buffer),
       once(socket, 'end', { signal }).then(() => null),

@@ -1,6 +1,4 @@
-/**
- * All events of the master’s one queue. Types only.
- */
+/** The events of the master's one queue. Types only. */
 
 import type { CommandEvent } from '../attached/shell-command.js'
 import type { ProxiesEvent } from '../proxies/proxy-handle.js'
@@ -10,10 +8,10 @@ import type { WorkersEvent } from '../workers/worker-handle.js'
 import type { OrderRequest } from './orders.js'
 import type { SignalEvent } from './signals.js'
 
-/** Everything that happens to the master. */
+/** All events of the master. */
 export type MasterEvent = TreeEvent | CommandEvent | { type: 'signal'; signal: string; event: SignalEvent }
 
-/** What happens to the running tree. */
+/** Events of the running tree. */
 export type TreeEvent =
   | WorkersEvent
   | ProxiesEvent

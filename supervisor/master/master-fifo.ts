@@ -1,8 +1,10 @@
 /**
- * `master-fifo`: named pipes that take uWSGI's letters (`echo r > shop.fifo`). Several may be named, and one is read at
- * a time: first the first one, until a digit chooses another. The others keep their letters until they are chosen. Must
- * stay true: a file that is no FIFO of our own, or of the service's user in a folder of that user's, is refused, never
- * removed; a letter only queues an event; an endless writer is read at a bounded pace.
+ * `master-fifo`: named pipes that take uWSGI's letters (`echo r > shop.fifo`). Several may be named. The master reads
+ * one at a time: the first one, until a digit chooses another. The others keep their letters until then.
+ *
+ * What must stay true: the master accepts only a FIFO of its own user or of root, or one of the service's user in a
+ * folder of that user. It refuses any other file and never removes it. A letter only queues an event. An endless writer
+ * is read at a bounded pace.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -25,7 +27,7 @@ import { sortLetters } from './fifo-letters.js'
 import { type Relay, startRelay } from './fifo-relay.js'
 import type { SignalEvent } from './signals.js'
 
-/** Its group too. */
+/** The group and others. */
 const OTHERS_WRITE = 0o022
 
 /** `put` gets a name for the log, and the event of the letter. */
@@ -34,22 +36,22 @@ export interface FifoOptions {
   opener: Credentials | null
   put: (letter: string, event: SignalEvent) => void
   log: Log
-  /** For the output of the program that makes one. */
+  /** The program that makes a FIFO writes its errors to one of them. */
   pipes: Pipes
-  /** Work in a folder of the service's user. */
+  /** Does work in a folder of the service's user. */
   tasks?: Tasks
   /** How often a FIFO is read. */
   reads?: Rate
   find?: typeof systemProgram
   makeMs?: number
-  /** When to start again after a process that reads one has ended. */
+  /** After this time, the process that reads a FIFO is started again if it has ended. */
   againMs?: number
 }
 
 /**
- * How often a FIFO is read: all letters written meanwhile are read together. A writer of more than a pipe holds waits
- * (64 KB, pipe(7); with a process that reads it some megabytes). Nothing is lost, and a command behind a flood is
- * seconds late, or minutes.
+ * How often a FIFO is read. All letters that came meanwhile are read together. A writer waits while the pipe is full:
+ * 64 KB (pipe(7)), or some megabytes with a process that reads it. Nothing is lost, but a command behind a flood may be
+ * late by seconds or minutes.
  */
 const READS: Rate = { atOnce: 10, perSecond: 0.5 }
 
@@ -59,7 +61,10 @@ const CLOSE_MS = 3000
 /** Log lines about letters without a meaning. */
 const UNKNOWN_LINES: Rate = { atOnce: 10, perSecond: 0.2 }
 
-/** Opens all FIFOs. Failure: `master-fifo` (71; 77 if one is somebody else's). The result closes and removes them. */
+/**
+ * Opens all FIFOs. Failure `master-fifo`: 71, or 77 if a FIFO belongs to another user. The result closes and removes
+ * them.
+ */
 export async function startMasterFifo(options: FifoOptions): Promise<{ close(): Promise<void> }> {
   const { paths, put, log, reads: pace = READS, againMs = 5000 } = options
   const open: OpenFifo[] = []
@@ -96,7 +101,7 @@ export async function startMasterFifo(options: FifoOptions): Promise<{ close(): 
     socket.on('error', error => log('fifo-trouble', { path, why: reasonOf(error) }))
     socket.on('close', () => {
       if (isClosed) return
-      log('fifo-trouble', { path, why: 'the process that reads it has ended; another one follows' })
+      log('fifo-trouble', { path, why: 'the process that reads it has ended; another one is started' })
       openLater(fifo)
     })
   }
@@ -136,7 +141,7 @@ export async function startMasterFifo(options: FifoOptions): Promise<{ close(): 
   }
 }
 
-/** A FIFO that is not removed in time stays; the next start takes it. */
+/** A FIFO that is not removed in time stays. The next start uses it. */
 async function remove(path: string, { opener, tasks = HERE, log }: FifoOptions): Promise<void> {
   const options = { credentials: opener, what: `cannot remove ${path}`, withinMs: CLOSE_MS }
   await tasks
@@ -144,13 +149,16 @@ async function remove(path: string, { opener, tasks = HERE, log }: FifoOptions):
     .catch(error => log('fifo-trouble', { path, why: reasonOf(error) }))
 }
 
-/** Removes a FIFO in another process: its user may have put a file in its place, whose blocks take long to free. */
+/**
+ * Removes a FIFO in another process: the service's user may have put a large file there, and unlink(2) waits until its
+ * blocks are free.
+ */
 export const fifoTask: Task<{ path: string; opener: Credentials | null }, void> = {
   name: 'remove-fifo',
   work: ({ path, opener }) => onGuardedPath(path, 'name', opener, () => removeFifo(path)),
 }
 
-/** `unsaid`: letters before this one that got no line. */
+/** `unsaid`: how many letters before this one got no line. */
 function unknownLetters(log: Log): (letter: string, count: number) => void {
   const lines = new TokenBucket(UNKNOWN_LINES, performance.now())
   let unsaid = 0
@@ -159,13 +167,13 @@ function unknownLetters(log: Log): (letter: string, count: number) => void {
       unsaid += count
       return
     }
-    const why = 'not one of the letters that mean something here'
+    const why = 'not a known letter'
     log('fifo-refused', { letter, ...(count > 1 && { count }), ...(unsaid > 0 && { unsaid }), why })
     unsaid = 0
   }
 }
 
-/** A FIFO that is read, or may be chosen. */
+/** An open FIFO. */
 interface OpenFifo {
   path: string
   socket: Socket
@@ -177,7 +185,7 @@ async function openFifo(path: string, options: FifoOptions): Promise<Omit<OpenFi
   const { as, reason } = openingOf(path, 'name', opener)
   try {
     if (as === null) {
-      // An existing file is checked below.
+      // An existing file is checked by `checked`.
       if (lstatSync(path, { throwIfNoEntry: false }) === undefined) await makeFifo(path, as, options)
       return checked(path, openHere(path), options, null)
     }
@@ -197,12 +205,12 @@ async function openFifo(path: string, options: FifoOptions): Promise<Omit<OpenFi
   }
 }
 
-/** The file at this name, if it is a FIFO of a user who may command the master. */
+/** Accepts the file only if it is a FIFO of a user who may command the master. */
 function checked(path: string, found: Relay, { log }: FifoOptions, as: Credentials | null): Omit<OpenFifo, 'path'> {
   const { kind, uid, mode, socket, close } = found
   if (kind === 'fifo' && [process.getuid?.(), 0, as?.uid].includes(uid)) {
     if ((mode & OTHERS_WRITE) !== 0)
-      log('fifo-doubtful', { path, why: 'others may write to it: they command the master' })
+      log('fifo-doubtful', { path, why: 'others may write to it, and so command the master' })
     return { socket, close }
   }
   close()
@@ -223,8 +231,8 @@ function openHere(path: string): Relay {
 }
 
 /**
- * Node has no mkfifo(3). The program's output comes over a pipe, over which no other program of that user can send a
- * descriptor. The wait for it has an end: that user may stop it, or trace it.
+ * Node has no mkfifo(3), so the program mkfifo makes the FIFO. Its errors come over a pipe of ours: no other program of
+ * that user can send a descriptor over it. The wait is bounded: that user may stop or trace the program.
  */
 async function makeFifo(path: string, as: Credentials | null, options: FifoOptions): Promise<void> {
   const { pipes, log, find = systemProgram, makeMs = BRIEFLY.timeout } = options
@@ -269,7 +277,7 @@ function removeFifo(path: string): void {
   try {
     if (lstatSync(path).isFIFO()) unlinkSync(path)
   } catch (error) {
-    // ENOENT: somebody has removed it before.
+    // ENOENT: it is removed already.
     if (codeOf(error) !== 'ENOENT') throw error
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The status report: what the master knows of its children at this moment, nothing guessed. The control socket, the
- * banner and the metrics show it. Pure but for the wall clock.
+ * The status report: the master's knowledge of its children at this moment, without guesses. The control socket, the
+ * banner and the metrics show it. Pure except for the wall clock.
  */
 
 import type { UnendedProcess } from '../../kit/process/tracers.js'
@@ -12,7 +12,7 @@ import type { WorkerHandle } from '../workers/worker-handle.js'
 import type { WorkerLoads } from '../workers/worker-loads.js'
 import type { WorkerSlot, Workers } from '../workers/workers.js'
 
-/** Where the report is read from. */
+/** The parts from which the report is made. */
 export interface StatusSources {
   workers: Workers
   proxies: Proxies
@@ -47,7 +47,7 @@ export function proxyReports(sources: StatusSources): ProxyReport[] {
   })
 }
 
-/** Those that were killed and given up, because they do not end. */
+/** Processes that were killed and given up, because they do not end. */
 export function unendedProcesses({ workers, proxies }: Pick<StatusSources, 'workers' | 'proxies'>): UnendedProcess[] {
   const ofSlots = [...workers.unended].map(({ address, stays }) => ({
     pid: address.pid,
@@ -62,12 +62,12 @@ export function unendedProcesses({ workers, proxies }: Pick<StatusSources, 'work
   return [...ofSlots, ...ofPlaces]
 }
 
-/** The URLs that the listeners really have. */
+/** The URLs of the open listeners. */
 export function urlsOf(listeners: readonly Listener[]): StatusReport['urls'] {
   return listeners.map(listener => listener.url)
 }
 
-/** A time of the master's clock as milliseconds since the epoch: it ran for so long since. */
+/** Converts a time of the master's clock to milliseconds since the epoch. */
 export function toEpoch(sinceMs: number, { nowMs, epochMs }: Pick<StatusSources, 'nowMs' | 'epochMs'>): number {
   return Math.round(epochMs - (nowMs - sinceMs))
 }
@@ -91,7 +91,7 @@ function workerReport(worker: WorkerHandle, sources: StatusSources): WorkerRepor
   }
 }
 
-/** One that never was ready says more than that it died. */
+/** For a worker that never was ready, the reason of its failure says more than its death. */
 function whyGone(last: WorkerHandle | null): string {
   if (last === null) return 'not started'
   return last.life.readyMs === null ? `${last.life.why}: ${last.bootFailure().reason}` : last.life.why

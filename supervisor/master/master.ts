@@ -67,7 +67,7 @@ export interface MasterDeps {
   /** The text of `/metrics`, for proxies that serve it. */
   renderMetrics: () => string | Promise<string>
   version: string
-  /** The URL at which the metrics endpoint listens, once it does. */
+  /** The URL of the metrics endpoint. Null: it does not listen yet. */
   metricsUrl?: () => string | null
   environment?: NodeJS.ProcessEnv
   /** Sockets of systemd. */
@@ -113,8 +113,7 @@ export class Master {
   readonly #clock = new RunningClock()
   readonly #clockWatch = new ClockWatch(this.#clock, finding => this.#found(finding))
   /**
-   * The start of the master in the wall clock as it is set now. It is kept, because a start time must not differ from
-   * one look to the next.
+   * The start of the master by the wall clock as it is set now. It is stored, so that every report shows the same time.
    */
   #startedMs = Date.now()
   readonly #hooks: HookPoints
@@ -179,7 +178,8 @@ export class Master {
   }
 
   /**
-   * Reloads, after the reloads that were requested before. `progress` gets a line for each step, `why` is for the log.
+   * Requests a reload, which runs after those that were requested before. `progress` gets a line for each step. `why`
+   * is for the log.
    */
   reload(progress: (text: string) => void, why = 'command'): Promise<ReloadOutcome> {
     return new Promise(done => {
@@ -196,8 +196,8 @@ export class Master {
   /** An operator's order to the running tree; resolves when it is done or has failed. */
   order(order: Order, progress: (text: string) => void): Promise<OrderOutcome> {
     if (order.type === 'reopen-logs' && (this.#tree === null || this.#shutdown !== null)) {
-      // An operator who has moved the log file need not wait for the end of a long start, and a long stop must not
-      // write on into the moved file.
+      // The log is reopened at once: an operator who has moved the file need not wait for the end of a long start, and
+      // a long stop must not go on writing to the moved file.
       return this.reopenLogs().then(why => (why === null ? { ok: true } : { ok: false, reason: why, lines: [] }))
     }
     return new Promise(done => this.#queue.put({ type: 'order', request: { order, progress, done } }))
@@ -220,7 +220,7 @@ export class Master {
   }
 
   /**
-   * The work of SIGUSR1; `move`: work to be done before. Resolves with the reason why the log could not be opened, or
+   * The work of SIGUSR1. `move`: work that comes first. Resolves with the reason why the log could not be opened, or
    * null. Never rejects.
    */
   async reopenLogs(move?: () => Promise<void>): Promise<string | null> {
@@ -284,8 +284,8 @@ export class Master {
   }
 
   /**
-   * The clock was stepped or stood still. No process is killed for that. Work that the wall clock makes due (cron) is
-   * done now.
+   * The clock was stepped or stood still. No process is killed for that. Work that the wall clock makes due (cron) runs
+   * now.
    */
   #found(finding: ClockFinding): void {
     const { event, ...fields } = finding
@@ -402,7 +402,7 @@ export class Master {
     }
   }
 
-  /** From here on nothing is waited for. */
+  /** From now on the stop waits for nothing. */
   #kill(why: string): void {
     if (this.#shutdown === null || this.#tree === null) return
     this.#tree.attached.kill()
@@ -473,7 +473,7 @@ export class Master {
   }
 }
 
-/** The last lines of a hook are a part of the message. */
+/** The message includes the last lines of the hook. */
 function startFailure(error: unknown): unknown {
   if (!(error instanceof HookFailure)) return error
   return printedFailure(`cannot start: ${error.message}`, error.lines)

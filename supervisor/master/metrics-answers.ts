@@ -1,24 +1,24 @@
 /**
- * The page of metrics for proxies that ask for it.
+ * The metrics page for proxies that ask for it.
  *
- * A program of the service's user may ask in a proxy's name, thousands of times at once, and the page may be megabytes.
- * So a proxy has one answer under way: who asks again before the kernel has all of it gets one more, to the last
- * question. An honest proxy waits for no other (`proxy/observe/metrics-page.ts`). One answer is written in one turn of
- * the loop.
+ * A program of the service's user may ask in a proxy's name, thousands of times at once, and the page may have
+ * megabytes. So each proxy has at most one answer under way. If it asks again before the kernel has taken the whole
+ * answer, it gets one more, for its last question. An honest proxy need not wait for another one
+ * (`proxy/observe/metrics-page.ts`). Each turn of the loop writes at most one answer.
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
-/** Who asks. */
+/** A proxy that asks. */
 export interface MetricsAsker {
-  /** `sent`: the kernel has all of it, or the line has ended. */
+  /** `sent`: the kernel has taken the whole message, or the channel has ended. */
   send(message: { type: 'metrics'; requestId: number; text: string }, sent: () => void): void
 }
 
 export class MetricsAnswers {
   readonly #render: () => string | Promise<string>
   readonly #failed: (error: unknown) => void
-  /** The last question of each that has an answer under way; `isNew`: it came after the one that is answered. */
+  /** For each proxy with an answer under way, its last question. `isNew`: the question came after the answered one. */
   readonly #open = new Map<MetricsAsker, { requestId: number; isNew: boolean }>()
   #line: Promise<unknown> = Promise.resolve()
 
@@ -27,7 +27,7 @@ export class MetricsAnswers {
     this.#failed = failed
   }
 
-  /** Takes in a question. */
+  /** Takes a question. */
   ask(asker: MetricsAsker, requestId: number): void {
     const isOpen = this.#open.has(asker)
     this.#open.set(asker, { requestId, isNew: true })

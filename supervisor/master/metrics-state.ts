@@ -12,7 +12,7 @@ import { RESTART_WORKER, SOCKET_GONE, WORKER_PHASES } from '../workers/worker-li
 import type { WorkerLoads } from '../workers/worker-loads.js'
 import type { Workers } from '../workers/workers.js'
 
-/** Why a worker's place was taken by another: the last `why` of its life. */
+/** The reasons for which a worker was replaced: the last `why` of its life. */
 const REASONS = [
   'died',
   'out-of-memory',
@@ -35,7 +35,7 @@ const REASONS = [
   'fewer',
 ]
 
-/** Where the state is read from. */
+/** The parts from which the state is read. */
 export interface MetricsSources {
   workers: Workers
   proxies: Proxies
@@ -43,7 +43,7 @@ export interface MetricsSources {
   loads: WorkerLoads
 }
 
-/** What the master knows of itself. */
+/** The master's facts about itself. */
 export interface MetricsFacts {
   version: string
   startedMs: number
@@ -63,7 +63,7 @@ export class MetricsState {
     if (count !== undefined) this.#restarts.set(life.why, count + 1)
   }
 
-  /** The state at this moment. */
+  /** The current state. */
   state(facts: MetricsFacts, { workers, proxies, usage, loads }: MetricsSources): MasterMetricsState {
     const all = workers.all()
     for (const { address } of all) this.#record(address, usage)

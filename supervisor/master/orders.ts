@@ -1,8 +1,8 @@
 /**
- * Orders of a person to the running tree besides reload and stop: a number of workers, a new worker in a slot, a pause
- * of requests. `check` runs after every event. An order only changes what is wanted (`WorkersTarget.wanted`, a worker's
- * `recycle`, the proxies' pause); the slots bring it about as they bring about everything else. Must stay true: an
- * order is answered when it is done or has failed; after a failure nothing goes on trying in silence.
+ * An operator's orders to the running tree besides reload and stop: a number of workers, a new worker in a slot, a
+ * pause of requests. `check` runs after every event. An order only changes the wanted state (`WorkersTarget.wanted`, a
+ * worker's `recycle`, the proxies' pause), and the slots carry it out. What must stay true: an order gets its answer
+ * when it is done or has failed. After a failure nothing is retried silently.
  */
 
 import type { MasterContext } from '../child/master-context.js'
@@ -85,14 +85,14 @@ export class Orders {
   /** A worker ended before it was ready: orders that wait for it fail with its reason. */
   bootFailed({ slot, reason, lines }: BootFailure): void {
     this.#settle(({ request: { order }, before }) => {
-      if (order.type === 'scale') return refusal(`slot ${slot}: ${reason}: it is tried again`, lines)
+      if (order.type === 'scale') return refusal(`slot ${slot}: ${reason}: daimyo tries again`, lines)
       if (order.type !== 'restart-worker' || order.slot !== slot) return null
-      // The worker died by itself meanwhile, and its slot is filled in any case.
+      // The worker before it died meanwhile, so its slot is filled in any case.
       if (before === null || before.life.phase === 'gone')
-        return refusal(`slot ${slot}: ${reason}: it is tried again`, lines)
-      // Otherwise it would be replaced again and again, and nobody would read the reason.
+        return refusal(`slot ${slot}: ${reason}: daimyo tries again`, lines)
+      // Without this call the worker would be replaced again and again, and nobody would see the reason.
       before.keep()
-      return refusal(`slot ${slot}: ${reason}: the worker before it goes on`, lines)
+      return refusal(`slot ${slot}: ${reason}: the former worker stays`, lines)
     })
   }
 
@@ -136,7 +136,7 @@ export class Orders {
     const worker = this.#workers.slots.find(({ slot }) => slot === number)?.current ?? null
     if (!slots.includes(number))
       return request.done(refusal(`no slot ${number}: there are ${slots.join(', ') || 'none'}`))
-    if (worker === null) return request.done(refusal(`slot ${number}: it has no worker: one is started anyway`))
+    if (worker === null) return request.done(refusal(`slot ${number}: it has no worker now, and gets one in any case`))
     if (worker.life.phase !== 'ready')
       return request.done(refusal(`slot ${number}: its worker is ${worker.life.phase}`))
     worker.askForNext(RESTART_WORKER)
@@ -153,7 +153,7 @@ export class Orders {
       if (slot === undefined) return true
       return slot.current !== before && this.#workers.isInPlace(slot.current) && !this.#isLeaving(before)
     }
-    // Of two orders for different numbers the last one counts, for both.
+    // Of two orders with different numbers, the later one counts. Both get their answer when it is done.
     const inPlace = slots.filter(({ current }) => this.#workers.isInPlace(current)).length
     return slots.length === target.wanted && inPlace === slots.length && !this.#areTakenAway(slots)
   }

@@ -1,7 +1,6 @@
 /**
- * The running tree: listeners, proxies, workers and their figures, wired together, from the moment at which the
- * listeners are open. It hands each event to the part that owns it; then each part compares the actual state with the
- * desired one.
+ * The running tree from the moment at which the listeners are open: listeners, proxies, workers and their figures. It
+ * hands each event to the part that owns it. Then each part compares the actual state with the desired one.
  */
 
 import type { ProxyToMaster } from '../../kit/channel/messages.js'
@@ -33,7 +32,7 @@ import { MetricsAnswers } from './metrics-answers.js'
 import { MetricsState } from './metrics-state.js'
 import { Orders } from './orders.js'
 
-/** Why a start is not complete. `arePrinted`: the lines are the child's own, and are where all children print. */
+/** Why a start is not complete. `arePrinted`: the child itself printed the lines, to the output of all children. */
 export interface StartFailure {
   reason: string
   lines: string[]
@@ -153,7 +152,7 @@ export class ProcessTree {
       case 'order':
         return this.orders.request(event.request)
       case 'reading':
-        // Files of a refused configuration too: a reload has to follow when the mistake is mended.
+        // The files of a refused configuration are watched too: a reload must follow when the mistake is fixed.
         if ('files' in event.reading) this.watch.watch(watchedPaths(this.settings, event.reading.files))
         return reloads.read(event.reading, event.release)
       case 'usage':
@@ -237,8 +236,8 @@ export class ProcessTree {
   }
 
   /**
-   * The release of the workers is gone, and the settings lead to another one: without a reload one slot after the other
-   * would become empty. Each release is tried once: a second try would fail in the same way.
+   * The release of the workers is gone, and the settings lead to another one. Without a reload, one slot after the
+   * other would become empty. Each release is tried only once: a second try would fail in the same way.
    */
   #follow(number: number): void {
     const { base } = this.workers.target
@@ -247,7 +246,7 @@ export class ProcessTree {
     const { settings, release } = base
     const options = { credentials: settings.credentials, what: 'cannot look for the release' }
     const looked = this.#context.tasks.run(movedTask, { number, settings, release }, options)
-    // A release that is unknown now is looked up after the next failure.
+    // An error counts as no new release. The next failure starts another lookup.
     void looked
       .catch(() => null)
       .then(moved => {

@@ -1,6 +1,6 @@
 /**
- * The end of the tree, in order: the proxies finish what is in flight, then the workers are told to exit, then all is
- * over. `check` runs after every event.
+ * The end of the tree, in order: the proxies finish the requests in flight, then the workers are told to exit. `check`
+ * runs after every event.
  */
 
 import type { MasterContext } from '../child/master-context.js'
@@ -9,7 +9,7 @@ import type { Proxies } from '../proxies/proxies.js'
 import { CLEAN_UP_MS } from '../workers/worker-phase.js'
 import type { Workers } from '../workers/workers.js'
 
-/** What is to end. */
+/** The parts that must end. */
 export interface ShutdownParts {
   listeners: readonly Listener[]
   proxies: Proxies
@@ -19,7 +19,7 @@ export interface ShutdownParts {
 /** Ctrl-C under `npm` arrives twice, from the terminal and from npm: that is one key press, not impatience. */
 const SAME_KEY_MS = 500
 
-/** One end; it begins with its construction. */
+/** One shutdown. It begins with the constructor. */
 export class Shutdown {
   readonly why: string
   readonly #mercyMs: number
@@ -27,7 +27,7 @@ export class Shutdown {
   readonly #sinceMs: number
   #phase: 'draining' | 'stopping' = 'draining'
 
-  /** Begins it. `mercyMs` bounds the whole of it; 0: nobody is waited for. */
+  /** `mercyMs` bounds the whole shutdown. 0: nothing is waited for. */
   constructor(why: string, mercyMs: number, context: MasterContext, parts: ShutdownParts | null) {
     this.why = why
     this.#mercyMs = mercyMs
@@ -37,28 +37,28 @@ export class Shutdown {
     if (parts === null) return
     parts.workers.freeze(why, mercyMs)
     parts.proxies.drain(why, mercyMs)
-    // Now the proxies alone hold the sockets: when the last of them has closed, the port is free for whoever comes
-    // next.
+    // From now on only the proxies hold the sockets. When the last proxy has closed them, the port is free for another
+    // program.
     for (const listener of parts.listeners) listener.close()
   }
 
-  /** Takes the next step if it can be taken; true: everything is gone. */
+  /** Takes the next step if it is due. True: everything is gone. */
   check({ proxies, workers }: ShutdownParts): boolean {
     if (this.#phase === 'draining' && proxies.alive().length === 0) {
       this.#phase = 'stopping'
-      // Once all proxies are gone, what is left of the mercy is for the workers.
+      // All proxies are gone: the workers get the rest of the mercy.
       const leftMs = this.#sinceMs + this.#mercyMs - this.#context.nowMs()
       workers.stop(this.why, this.#mercyMs === 0 ? 0 : Math.max(CLEAN_UP_MS, leftMs))
     }
     return this.#phase === 'stopping' && workers.all().length === 0 && workers.remains.areGone
   }
 
-  /** A second SIGINT: whoever pressed Ctrl-C again does not want to wait. */
+  /** A second SIGINT ends everything at once: a user who presses Ctrl-C again does not want to wait. */
   get isImpatient(): boolean {
     return this.#context.nowMs() - this.#sinceMs > SAME_KEY_MS
   }
 
-  /** Ends it now. */
+  /** Kills everything now. */
   kill(why: string, { proxies, workers }: ShutdownParts): void {
     this.#context.log('master-killing', { why })
     proxies.kill(why)

@@ -2,7 +2,7 @@
 
 import { SIGNAL_ROWS } from './signals.js'
 
-/** The table as Markdown; signals that do the same share a line. */
+/** The table as Markdown. Signals with the same effect share a row. */
 export function printSignalTable(): string {
   const lines = new Map<string, string[]>()
   for (const [signal, { does }] of Object.entries(SIGNAL_ROWS)) lines.set(does, [...(lines.get(does) ?? []), signal])

@@ -1,5 +1,5 @@
 /**
- * Which signal, and which letter of the master FIFO, means what. The handlers only put an event into the master's
+ * The meaning of each signal and of each letter of the master FIFO. The handlers only put an event into the master's
  * queue; the loop acts on it. `signal-table.ts` prints the rows into the README.
  */
 
@@ -8,17 +8,17 @@ import type { Resize } from '../workers/scaler.js'
 /** What a signal or a letter asks for. */
 export type SignalEvent =
   | { type: 'stop'; why: string }
-  /** Without mercy. */
+  /** A stop without mercy. */
   | { type: 'kill' }
   | { type: 'reload' }
   | { type: 'reopen-logs' }
   | Resize
   /** Pauses, or resumes. */
   | { type: 'toggle-pause' }
-  /** The state of every worker into the log. */
+  /** Writes the state of every worker into the log. */
   | { type: 'tell-status' }
 
-/** Rows with the same words stand in one line of the README. */
+/** Rows with the same text share a line of the README. */
 interface Row {
   event: SignalEvent
   does: string
@@ -30,7 +30,7 @@ const stop = (why: string): Row => ({
 })
 const resize = (by: 1 | -1): Row => ({ event: { type: 'resize', by }, does: 'one worker more, one fewer' })
 
-/** The master's signals. SIGUSR1 would open Node's inspector if nobody listened. */
+/** The master's signals. Without a listener, SIGUSR1 would open Node's inspector. */
 export const SIGNAL_ROWS: Record<string, Row> = {
   SIGHUP: { event: { type: 'reload' }, does: 'reload' },
   SIGTERM: stop('SIGTERM'),
@@ -51,8 +51,8 @@ export const SIGNALS: Record<string, SignalEvent> = Object.fromEntries(
 )
 
 /**
- * The letters of the master FIFO, as uWSGI has them; every reload is a graceful one. 0 to 9 choose the FIFO that is
- * listened to, and `+` goes up to `processes`.
+ * The letters of the master FIFO, as in uWSGI. Every reload is a graceful one. The digits 0 to 9 choose the FIFO that
+ * is read. `+` never goes above `processes`.
  */
 export const FIFO_LETTERS: Record<string, SignalEvent> = {
   r: { type: 'reload' },
@@ -70,13 +70,13 @@ export const FIFO_LETTERS: Record<string, SignalEvent> = {
   '-': { type: 'resize', by: -1 },
 }
 
-/** `process`, or what stands for it in a test. */
+/** `process`, or a replacement in a test. */
 export interface SignalSource {
   on(signal: string, listener: () => void): unknown
   off(signal: string, listener: () => void): unknown
 }
 
-/** Starts to queue signals; the result ends it. */
+/** Starts to queue signals. The result stops it. */
 export function listenToSignals(source: SignalSource, put: (signal: string, event: SignalEvent) => void): () => void {
   const listeners = Object.entries(SIGNALS).map(([signal, event]) => [signal, () => put(signal, event)] as const)
   for (const [signal, listener] of listeners) source.on(signal, listener)

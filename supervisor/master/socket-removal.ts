@@ -1,6 +1,6 @@
 /**
- * Removes unix sockets of the configuration by another process: the user who decides about the folder may have put a
- * file in the place of one, whose blocks take long to free.
+ * Removes unix sockets of the configuration through another process: the user who may change the folder may have put a
+ * large file there, and unlink(2) waits until its blocks are free.
  */
 
 import type { Credentials } from '../../kit/channel/messages.js'
@@ -11,7 +11,7 @@ import { socketTask } from '../listen/socket-file.js'
 
 const REMOVAL_MS = 3000
 
-/** A socket stays where that is not done in time: the next start takes it. Never rejects. */
+/** A socket that is not removed in time stays. The next start removes it. Never rejects. */
 export async function removeSocketBy(
   tasks: Tasks,
   path: string,

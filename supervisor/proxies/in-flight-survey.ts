@@ -1,11 +1,11 @@
 /**
- * Asks all proxies for the requests that are in flight in them, and puts the answers together. `daimyo top` shows them.
- * Must stay true: the survey waits for a proxy that does not answer for a moment only.
+ * Asks all proxies for their requests in flight, and joins the answers. `daimyo top` shows them. What must stay true: a
+ * proxy that does not answer delays the result only by `PATIENCE_MS`.
  */
 
 import type { InFlightRequest, MasterToProxy } from '../../kit/channel/messages.js'
 
-/** What is asked of a proxy here. */
+/** The part of a proxy that the survey uses. */
 export interface SurveyedProxy {
   proxyId: number
   send(message: MasterToProxy): void
@@ -23,7 +23,7 @@ export class InFlightSurvey {
   readonly #open = new Map<number, Open>()
   #last = 0
 
-  /** The oldest first. */
+  /** Resolves with the requests, the oldest first. */
   async ask(proxies: readonly SurveyedProxy[]): Promise<InFlightRequest[]> {
     const requestId = ++this.#last
     const found: InFlightRequest[] = []

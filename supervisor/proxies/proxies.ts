@@ -1,6 +1,6 @@
 /**
- * All proxies: keeps `http-processes` of them alive, tells them of workers, and knows which workers each has linked.
- * Must stay true: nothing waits for an answer of a dead proxy.
+ * All proxies: keeps `http-processes` of them alive, tells them about workers, and decides whether they have linked a
+ * worker. What must stay true: nothing waits for an answer of a dead proxy.
  */
 
 import type {
@@ -39,7 +39,7 @@ export interface ProxiesOwner {
   /** The workers that a new proxy must know. */
   rotation(): WorkerAddress[]
   gone(proxy: ProxyHandle): void
-  /** A proxy died, or gave up, before it ever accepted. */
+  /** A proxy died or gave up before it ever accepted. */
   startFailed(proxyId: number, reason: string, lines: string[]): void
 }
 
@@ -47,14 +47,14 @@ interface Place {
   proxyId: number
   proxy: ProxyHandle | null
   backOff: BackOff
-  /** Ends of its proxies without an order. */
+  /** How often a proxy of this place ended without an order. */
   deaths: number
   failure: string | null
 }
 
 /** All proxies of a master. */
 export class Proxies {
-  /** Proxies that were given up and have left their places, but whose processes have not ended. */
+  /** Proxies that were given up and have left their places, while their processes still exist. */
   readonly unended = new Set<ProxyHandle>()
   readonly #context: MasterContext<ProxiesEvent>
   readonly #options: ProxyOptions
@@ -91,17 +91,17 @@ export class Proxies {
     return this.#places.flatMap(({ proxy }) => (proxy === null ? [] : [proxy]))
   }
 
-  /** Ends without an order in one place. */
+  /** How often a proxy of this place ended without an order. */
   deathsOf(proxyId: number): number {
     return this.#places.find(place => place.proxyId === proxyId)?.deaths ?? 0
   }
 
-  /** Every proxy accepts. */
+  /** Whether every proxy accepts. */
   get areListening(): boolean {
     return this.#places.every(({ proxy }) => proxy?.life.phase === 'listening')
   }
 
-  /** At least one proxy accepts, and all accepting ones have the worker in rotation. */
+  /** Whether at least one proxy accepts, and all accepting proxies have the worker in rotation. */
   haveLinked(linkedBy: ReadonlySet<number>): boolean {
     const listening = this.#listening()
     return listening.length > 0 && listening.every(({ proxyId }) => linkedBy.has(proxyId))
@@ -113,12 +113,12 @@ export class Proxies {
     return lacking.length === 0 ? null : Math.min(...lacking.map(({ life }) => life.listeningMs ?? life.sinceMs))
   }
 
-  /** All proxies have done the last change of settings, pause and logs. */
+  /** Whether all proxies have done the last change of settings, pause and logs. */
   get areInStep(): boolean {
     return this.alive().every(proxy => !proxy.isServing || proxy.isInStep)
   }
 
-  /** Fills empty places whose back-off is over; returns when to look again. */
+  /** Fills empty places whose back-off is over. Returns the time of the next check. */
   reconcile(): number | null {
     if (this.#isDraining) return null
     const nowMs = this.#context.nowMs()
@@ -135,7 +135,10 @@ export class Proxies {
     this.#tell({ type: 'worker-ready', worker })
   }
 
-  /** Tells all to give a worker nothing new and its tunnels so much time; returns the proxies that will answer. */
+  /**
+   * Tells all proxies to send nothing new to a worker, and to end its tunnels after `tunnelMs`. Returns the proxies
+   * that will answer.
+   */
   takeOut(workerId: number, tunnelMs: number): number[] {
     this.#tell({ type: 'worker-retire', workerId, tunnelMs })
     return this.alive().flatMap(proxy => (proxy.isServing ? [proxy.proxyId] : []))
@@ -151,7 +154,7 @@ export class Proxies {
     this.#tellToDo({ type: 'settings', settings })
   }
 
-  /** Requests wait in the proxies' queues, until the same is called with false. */
+  /** While the proxies are paused, requests wait in their queues. */
   pause(isPaused: boolean): void {
     this.#isPaused = isPaused
     this.#tellToDo({ type: 'pause', isPaused })
@@ -165,7 +168,7 @@ export class Proxies {
     this.#tellToDo({ type: 'reopen-logs' })
   }
 
-  /** The end: no proxy starts after that. */
+  /** Ends all proxies. No proxy starts after this call. */
   drain(why: string, mercyMs: number): void {
     this.#isDraining = true
     for (const proxy of this.alive()) proxy.apply({ type: 'drain', why, mercyMs })
@@ -229,14 +232,14 @@ export class Proxies {
       settings: this.#settings,
     })
     if (this.#isPaused) proxy.send({ type: 'pause', isPaused: true })
-    // Before it accepts, so that its first request finds the workers.
+    // Sent before the proxy accepts, so that its first request finds the workers.
     for (const worker of this.#owner.rotation()) proxy.send({ type: 'worker-ready', worker })
   }
 
   #vacate(place: Place, proxy: ProxyHandle, signal: string | null): void {
     const { listeningMs, sinceMs, why } = proxy.life
     place.proxy = null
-    // The folder may have been closed since.
+    // The proxy never accepted. Perhaps the folder was closed meanwhile.
     if (listeningMs === null) this.#folder = '/'
     if (!proxy.life.asked) place.deaths++
     place.backOff = afterDeath(place.backOff, listeningMs === null ? null : sinceMs - listeningMs, sinceMs)
@@ -255,7 +258,7 @@ export class Proxies {
     for (const proxy of this.alive()) proxy.send(message)
   }
 
-  /** The same for a message whose effect somebody waits for: `areInStep`. */
+  /** Sends a message whose effect somebody waits for: `areInStep` says when it is done. */
   #tellToDo(message: MasterToProxy): void {
     for (const proxy of this.alive()) proxy.tell(message)
   }

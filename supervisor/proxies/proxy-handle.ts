@@ -1,6 +1,6 @@
 /**
- * A proxy as the master sees it: one process, one life. Executes the effects that `proxy-phase.ts` decides. It inherits
- * the listening sockets; the code inside the process is `proxy/`.
+ * A proxy as the master sees it: one process, one life. Executes the effects that `proxy-phase.ts` decides. The process
+ * inherits the listening sockets. Its own code is `proxy/`.
  */
 
 import { ChannelBudget } from '../../kit/channel/channel.js'
@@ -32,36 +32,38 @@ export type ProxiesEvent =
   | { type: 'proxy-ended'; proxy: ProxyHandle; code: number | null; signal: string | null }
 
 /**
- * The destination of its access lines: the master's own standard output, the same through the master, or, with a log
- * file, nothing.
+ * The destination of access lines: the master's standard output, the same through a pipe to the master, or nothing
+ * (there is a log file).
  */
 export type ProxyOutput = 'inherit' | 'pipe' | 'ignore'
 
 /** Which proxy to start, and with what. */
 export interface ProxySpec {
-  /** The number of its place, from 1. The next proxy of the same place has it too. */
+  /** The number of its place, from 1. Its successor in that place has the same number. */
   proxyId: number
-  /** Counts the proxies of this master: unique. */
+  /** A number that no other proxy of this master has. */
   life: number
   why: string
   names: ProcessNames
   credentials: Credentials | null
-  /** Its working folder. Processes of the same user can read it through /proc, whatever the folders above allow. */
+  /**
+   * Its working folder. Processes of the same user can read it through /proc, whatever the modes of the folders above.
+   */
   folder: string
   stdout: ProxyOutput
   descriptors: readonly number[]
 }
 
 /**
- * Far above what a proxy sends: metrics once a second, an event for a failed request, the work left on each retiring
+ * Far more than a proxy sends: metrics once a second, an event for a failed request, the work left on each retiring
  * worker.
  */
 const PACE = { messagesPerSecond: 2000, messages: 10_000, bytesPerSecond: 8 * 1024 ** 2, bytes: 16 * 1024 ** 2 }
 
-/** More events than a proxy sends by itself: of each name 50 at once and 10 a second. */
+/** More events than a proxy sends: for each name it sends at most 50 at once and 10 a second. */
 const EVENT_RATE = { atOnce: 1000, perSecond: 200 }
 
-/** For all proxies. The workers have turns of their own, so that no proxy waits for workers. */
+/** Shared by all proxies. The workers have turns of their own, so that no proxy waits for workers. */
 const TURNS = new ChannelTurns()
 
 /** One life of a proxy. */
@@ -77,7 +79,7 @@ export class ProxyHandle {
   readonly #events: TokenBucket
   #hasTalkedTooMuch = false
   #life: ProxyLife
-  /** The numbers of the last `sync` that was sent and of the last one that was answered. */
+  /** The number of the last `sync` that was sent, and of the last one that was answered. */
   #syncSent = 0
   #syncAnswered = 0
 
@@ -99,7 +101,7 @@ export class ProxyHandle {
     return this.#life.phase === 'gone' ? null : this.#child.pid
   }
 
-  /** Also after its end, if its process does not end. */
+  /** The pid, also of a proxy that was given up while its process still exists. */
   get ownPid(): number | null {
     return this.#child.pid
   }
@@ -116,12 +118,12 @@ export class ProxyHandle {
     else this.#talksTooMuch()
   }
 
-  /** It can be told of workers, and answers. */
+  /** Whether it can be told about workers, and answers. */
   get isServing(): boolean {
     return this.#life.phase === 'starting' || this.#life.phase === 'listening'
   }
 
-  /** It has done all messages of `tell`. */
+  /** Whether it has done all messages of `tell`. */
   get isInStep(): boolean {
     return this.#syncAnswered === this.#syncSent
   }
@@ -134,7 +136,9 @@ export class ProxyHandle {
     for (const effect of effects) this.#execute(effect)
   }
 
-  /** Sends a message; does nothing after its death. `sent`: the kernel has the message, or never will. */
+  /**
+   * Sends a message. Does nothing after the proxy's death. `sent`: the kernel has the message, or will never get it.
+   */
   send(message: MasterToProxy, sent?: () => void): void {
     this.#child.send(message, sent)
   }
@@ -145,7 +149,7 @@ export class ProxyHandle {
     this.send({ type: 'sync', number: ++this.#syncSent })
   }
 
-  /** Forged numbers count for nothing: a wait ends only with the true answer. */
+  /** Ignores forged numbers: only the true answer ends a wait. */
   synced(number: number): void {
     if (number > this.#syncAnswered && number <= this.#syncSent) this.#syncAnswered = number
   }
@@ -205,7 +209,7 @@ export class ProxyHandle {
     )
   }
 
-  /** `t`, a tracer's stop, is left to the tracer. */
+  /** State `t` is a stop by a tracer, which only the tracer ends. */
   #wakeIfStopped(): void {
     const { pid } = this.#child
     if (pid === null || readProcessStat(pid)?.state !== 'T') return

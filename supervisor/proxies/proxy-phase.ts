@@ -24,12 +24,12 @@ export interface ProxyLife {
   why: string
   sinceMs: number
   deadlineMs: number | null
-  /** When it began to accept; null: it has not. */
+  /** When it began to accept. Null: not yet. */
   listeningMs: number | null
   asked: boolean
   /** How long it may be silent while it accepts. */
   silentMs: number
-  /** When to look whether somebody has stopped it, unless it sends something before; null: never. */
+  /** When to check whether it is stopped, unless it sends something before. Null: never. */
   lookMs: number | null
 }
 
@@ -43,10 +43,10 @@ export type ProxyEvent =
   | { type: 'kill'; why: string }
   | { type: 'ipc-closed' }
   | { type: 'tick' }
-  /** `stays`: it was given up, and the reason why its process still exists. */
+  /** `stays`: the proxy was given up, for this reason. */
   | { type: 'exit'; code: number | null; signal: string | null; stays?: string | null }
 
-/** The effects for the shell, in this order. */
+/** Effects for `proxy-handle.ts`, in this order. */
 export type ProxyEffect =
   | { type: 'send-drain'; mercyMs: number }
   /** Wake it if it is stopped. */
@@ -64,17 +64,19 @@ export interface ProxyStep {
   effects: ProxyEffect[]
 }
 
-/** How long a proxy may take until it accepts: it loads our own code only. */
+/** How long a proxy may take until it accepts. It loads only our own code. */
 export const PROXY_START_MS = 20_000
 
 /**
  * How long an accepting proxy may be silent. A healthy one sends its figures every second. The loop of a silent one is
- * blocked: its clients wait at a port that nobody serves, and they have waited that long before they lose their
- * connections.
+ * blocked, so nobody serves the clients in its backlog. They wait this long before a kill ends their connections.
  */
 export const PROXY_SILENT_MS = 30_000
 
-/** After that silence a look shows whether it was stopped (SIGSTOP), and wakes it: that costs the proxy nothing. */
+/**
+ * After this silence the master checks whether the proxy was stopped (SIGSTOP), and wakes it. The check costs the proxy
+ * nothing.
+ */
 export const PROXY_LOOK_MS = 2000
 
 /** Between the end of a proxy's mercy, or the loss of its channel, and SIGKILL. */
@@ -113,7 +115,7 @@ const hear: Row['heard'] = (life, _event, nowMs) => ({
   effects: [],
 })
 
-/** Its deadline does not change. */
+/** Its deadline stays. */
 const note: Row['heard'] = (life, _event, nowMs) => ({
   next: { ...life, lookMs: nowMs + PROXY_LOOK_MS },
   effects: [],
@@ -139,8 +141,8 @@ const drain: Row['drain'] = (life, event, nowMs) => ({
 const kill: Row['kill'] = (life, event, nowMs) => killNow({ ...life, asked: true }, event.why, nowMs)
 
 /**
- * It cannot be told of workers any more. It drains by itself, as it would without a master, but others must take over
- * soon.
+ * The master cannot tell this proxy about workers any more. The proxy drains by itself, as it would without a master,
+ * but another one must take over soon.
  */
 const lose: Row['ipc-closed'] = (life, _event, nowMs) => ({
   next: { ...life, phase: 'draining', why: 'ipc-closed', sinceMs: nowMs, deadlineMs: nowMs + DRAIN_GRACE_MS },

@@ -1,6 +1,7 @@
 /**
- * The settings of the proxies: the part that the option rows give them, with folders as the release has them, and
- * settings made of several options. They are sent at the start and when a new generation has proved itself. Pure.
+ * The settings of the proxies: the options that go to the proxies unchanged, folders as the release resolves them, and
+ * settings that combine several options. The master sends them at the start and when a new generation has proved
+ * itself. Pure.
  */
 
 import type { FileRoots, ProxySettings, RouteSpec } from '../../kit/channel/messages.js'
@@ -11,7 +12,7 @@ import type { Release } from '../child/release.js'
 import type { Settings } from '../config/values/settings.js'
 
 /**
- * The settings of all proxies; `previousFolders` from `asset-grace.ts`. Without an application nothing is routed to
+ * The settings of all proxies. `previousFolders` comes from `asset-grace.ts`. Without an application, no route leads to
  * workers.
  */
 export function proxySettings(
@@ -30,15 +31,17 @@ export function proxySettings(
   }
 }
 
-/** The longest first, so that the first one that fits counts; of equal ones the last. Each ends with a slash. */
+/**
+ * The longest mount first, because the first match counts. Of equal mounts the last one counts. Each ends with a slash.
+ */
 function mountHarakiri(settings: Settings): Settings['mountHarakiri'] {
   const last = new Map(settings.mountHarakiri.map(({ mount, ms }) => [mount === '/' ? mount : `${mount}/`, ms]))
   return [...last].map(([mount, ms]) => ({ mount, ms })).sort((a, b) => b.mount.length - a.mount.length)
 }
 
 /**
- * An application may know a folder of `x-sendfile-root` as the INI writes it, or by where it really is: its own modules
- * are loaded from there.
+ * An application may name a folder of `x-sendfile-root` as the INI does, or by its real path, from which its modules
+ * are loaded.
  */
 function fileRoots({ internal, xSendfileRoot }: Settings, release: Release): FileRoots {
   return {

@@ -27,8 +27,8 @@ const MOST_NAME_BYTES = 1 << 16
 const MOST_TEXT_BYTES = 1 << 21
 
 /**
- * A path, and the user who looks at it; null: root. `entries`: the entries of a folder too. `key`: of this look among
- * all.
+ * A path, and the user who looks at it. `as` null: root. `entries`: for a folder, look at its entries too. `key`
+ * identifies this look.
  */
 export interface ChildLook {
   key: string
@@ -41,7 +41,7 @@ export interface ChildLooksOptions {
   pipes: Pipes
   /** Called once for each path that cannot be looked at. */
   tellBlind(path: string, why: string): void
-  /** Gets the events about tracers. */
+  /** Logs killed tracers, and children that are given up. */
   tell?: KilledChild['tell']
   nowMs?: () => number
   lookMs?: number
@@ -55,7 +55,7 @@ interface Started {
 }
 
 interface State {
-  /** It has not answered yet: it is looked at alone. */
+  /** It has not answered yet, so it gets a program of its own. */
   isSuspect: boolean
   againMs: number
   /** A program that looked at it was killed and has not ended. */
@@ -68,7 +68,7 @@ interface State {
 const ENVIRONMENT = { LC_ALL: 'C', TZ: 'UTC0' }
 const FORMAT = '%F:%d:%i:%y:%s %n'
 const MARK = /[a-z][a-z -]*:\d+:\d+:[\d-]+ [\d:.]+ [+-]\d+:\d+ /y
-/** A number of the inode, rights, links, owner, group, then size and time, and the name. */
+/** A line of ls: inode, rights, links, owner, group, then size, time and name. */
 const ENTRY = /^ *(\d+) \S+ +\d+ +\d+ +\d+ +(.*)$/gm
 /** A path that always exists. */
 const ROOT = '/'
@@ -82,7 +82,7 @@ export class ChildLooks {
     this.#options = { nowMs: () => performance.now(), lookMs: LOOK_MS, find: systemProgram, ...options }
   }
 
-  /** The looks, by key; a path that has not answered is missing. Never rejects. */
+  /** Looks at all paths. The result, by key, has no entry for a path that did not answer. Never rejects. */
   async look(paths: readonly ChildLook[]): Promise<Map<string, Look>> {
     const seen = new Map<string, Look>()
     const keys = new Set(paths.map(({ key }) => key))
@@ -98,12 +98,15 @@ export class ChildLooks {
     return seen
   }
 
-  /** Ends the running programs; nothing waits for them. */
+  /** Kills the running programs. Nothing waits for their ends. */
   stop(): void {
     for (const child of this.#running) child.kill('SIGKILL')
   }
 
-  /** By user. Paths that may not answer are alone. Paths with a stuck program, or late a moment ago, are left out. */
+  /**
+   * Batches by user. A path that may not answer is alone in its batch. Paths with a stuck program, or that were late a
+   * moment ago, are left out.
+   */
   #batches(paths: readonly ChildLook[]): ChildLook[][] {
     const nowMs = this.#options.nowMs()
     const batches: ChildLook[][] = []
@@ -131,7 +134,7 @@ export class ChildLooks {
     const names = [ROOT, ...batch.map(({ path }) => path)]
     const said = await this.#run(batch, 'stat', ['-L', '-c', FORMAT, '--', ...names], 1)
     const marks = said === null ? null : readMarks(said, names)
-    // Without it another program ended before stat, or has ended it.
+    // A missing mark of `/` means that another program failed before stat began, or that stat was killed.
     if (marks === null || !marks.has(ROOT)) return null
     for (const look of batch) {
       const state = this.#stateOf(look)
@@ -186,7 +189,7 @@ export class ChildLooks {
     })
   }
 
-  /** Of several paths nobody knows which one does not answer. */
+  /** Handles a late program. In a batch of several paths, the one that does not answer is unknown. */
   #late(batch: readonly ChildLook[], child: ChildProcess): void {
     const { nowMs, lookMs } = this.#options
     for (const look of batch) this.#stateOf(look).isSuspect = true
@@ -231,7 +234,7 @@ export class ChildLooks {
   }
 }
 
-/** Its whole output; null: it was killed. Rejects if it cannot be started. */
+/** The whole output. Null: the program was killed. Rejects if it cannot be started. */
 function textOf(child: ChildProcess, output: Socket, withinMs: number): Promise<string | null | 'late'> {
   return new Promise((resolve, reject) => {
     let said = ''
@@ -249,7 +252,7 @@ function textOf(child: ChildProcess, output: Socket, withinMs: number): Promise<
         resolve(code === null ? null : said)
       })
     })
-    // A failed `kill` is an error event too, and no end.
+    // A failed `kill` is an `error` event too, but not the end of the child.
     child.on('error', error => {
       if (child.pid !== undefined) return
       clearTimeout(deadline)
@@ -259,7 +262,7 @@ function textOf(child: ChildProcess, output: Socket, withinMs: number): Promise<
   })
 }
 
-/** From the output of stat for `names`, in their order: the existing ones, without the names. Pure. */
+/** Reads the output of stat for `names`, in their order. The result holds a mark for each existing name. Pure. */
 export function readMarks(text: string, names: readonly string[]): Map<string, string> {
   const found = new Map<string, string>()
   let at = 0
@@ -275,7 +278,7 @@ export function readMarks(text: string, names: readonly string[]): Map<string, s
   return found
 }
 
-/** From the output of ls: everything that a change of the entry changes, except its rights and its owner. Pure. */
+/** Reads the output of ls: everything that a change of an entry changes, except its rights and its owner. Pure. */
 export function readEntries(text: string): string {
   return [...text.matchAll(ENTRY)].map(([, inode, rest]) => `${inode} ${rest}`).join('\n')
 }

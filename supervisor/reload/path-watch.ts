@@ -1,9 +1,10 @@
 /**
- * Looks at the paths that `touch-reload` and its like name, once a second, and tells which have changed
- * (`watched-path.ts`). Must stay true: nothing blocks the master, not even a path on a file system that hangs, and only
- * one look is under way at a time. A root master with another user's service looks by other processes, as the user who
- * decides about a path: a thread that hangs would hold up each change of its identity (`child-look.ts`). Who decides is
- * asked when the watch begins, at the start and by a reload, since the question itself may hang.
+ * Looks once a second at the paths of `touch-reload` and similar options, and reports changes (`watched-path.ts`).
+ *
+ * What must stay true: nothing blocks the master, not even a path on a file system that hangs, and only one look runs
+ * at a time. A root master with another user's service looks through other processes, each as the user who may change
+ * its path: a thread that hangs would delay each change of the master's identity (`child-look.ts`). That user is
+ * determined only at the start and by a reload, because this lookup may hang too.
  */
 
 import type { BigIntStats } from 'node:fs'
@@ -24,10 +25,10 @@ export interface WatchedPath {
 }
 
 const LOOK_MS = 1000
-/** Of a folder; more are not looked at. */
+/** The most entries of one folder that are looked at. */
 const MOST_ENTRIES = 10_000
 
-/** What the settings want watched; `files` are those that the last reading read, be it one with mistakes. */
+/** The paths that the settings watch. `files`: the files of the last reading, even if it had mistakes. */
 export function watchedPaths(settings: Settings, files: readonly string[] = []): WatchedPath[] {
   const { touchReload, touchWorkersReload, touchChainReload, fsReload, iniReload, configFiles } = settings
   const all = (option: WatchOption, paths: readonly string[]) => paths.map(path => ({ option, path }))
@@ -50,14 +51,14 @@ export interface PathWatchOptions {
 
 interface Watched extends WatchedPath {
   seen: Seen | null
-  /** Who looks at it, null: as we are. */
+  /** The user who looks at the path. Null: our own. */
   as: Credentials | null
 }
 
 /** Watches until it is stopped. */
 export class PathWatch {
   readonly #options: PathWatchOptions
-  /** Null: this process looks itself. */
+  /** Null: this process looks at the paths itself. */
   readonly #children: ChildLooks | null
   #watched = new Map<string, Watched>()
   #timer: NodeJS.Timeout | null = null
@@ -70,7 +71,7 @@ export class PathWatch {
     this.#children = changesIdentity(credentials) ? new ChildLooks({ pipes, tellBlind, tell: log }) : null
   }
 
-  /** Watches these and no others; what is known of those that stay is kept. */
+  /** Watches exactly these paths. Known state of paths that stay is kept. */
   watch(paths: readonly WatchedPath[]): void {
     const before = this.#watched
     const keyed = paths.map(watched => [`${watched.option} ${watched.path}`, watched] as const)
@@ -91,7 +92,7 @@ export class PathWatch {
     this.#children?.stop()
   }
 
-  /** Looks at all paths once, which the timer calls; the look that is under way is enough. */
+  /** Looks at all paths once. The timer calls it. If a look runs already, its promise is returned. */
   look(): Promise<void> {
     this.#looking ??= this.#lookAtAll().finally(() => {
       this.#looking = null
@@ -114,7 +115,7 @@ export class PathWatch {
   }
 
   #saw(key: string, watched: Watched, look: Look): void {
-    // It may have been given up meanwhile.
+    // The path may not be watched any more.
     if (this.#watched.get(key) !== watched) return
     const { seen, hasChanged } = takeLook(watched.option, watched.seen, look)
     watched.seen = seen
@@ -122,14 +123,14 @@ export class PathWatch {
   }
 }
 
-/** Whether this process becomes another user at times. */
+/** Whether this process sometimes takes another user's identity. */
 function changesIdentity(credentials: Credentials | null): boolean {
   return credentials !== null && process.geteuid?.() === 0
 }
 
 /**
- * `touch-reload` and its like see the time of the thing itself; the others its size too, and what lies in a folder, as
- * inotify would tell uWSGI.
+ * A mark of the path: device, inode, modification time and size. For `fs-reload` also marks of a folder's entries,
+ * whose changes inotify would report to uWSGI.
  */
 async function lookAt(option: WatchOption, path: string): Promise<Look> {
   const found = await lookup(path)
@@ -143,7 +144,7 @@ async function lookAt(option: WatchOption, path: string): Promise<Look> {
       if (entry !== null) marks.push(`${name} ${mark(entry)}`)
     }
   } catch {
-    // ENOENT, EACCES: it vanished, or may not be read; then its own times say what can be known.
+    // ENOENT, EACCES: the folder vanished, or may not be read. Then only its own mark counts.
   }
   return [mark(found), ...marks.sort()].join('\n')
 }
@@ -152,7 +153,7 @@ async function lookup(path: string): Promise<BigIntStats | null> {
   try {
     return await stat(path, { bigint: true })
   } catch {
-    // ENOENT, ENOTDIR, EACCES, ELOOP: there is nothing to be seen.
+    // ENOENT, ENOTDIR, EACCES, ELOOP: nothing can be seen.
     return null
   }
 }

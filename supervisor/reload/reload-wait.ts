@@ -1,35 +1,35 @@
 /**
- * What a reload that runs waits for, as `daimyo reload` says it every few seconds. Made from what `reload.ts` knows;
- * asked by `master.ts`. Pure.
+ * What a running reload waits for. `daimyo reload` prints it every few seconds. `reload.ts` provides the facts,
+ * `master.ts` asks. Pure.
  */
 
 import type { WorkerPhase } from '../workers/worker-life.js'
 
-/** A worker that leaves. `inFlight`: its requests and WebSockets, as the proxies said last. */
+/** A leaving worker. `inFlight`: its requests and WebSockets, from the last reports of the proxies. */
 export interface LeavingWorker {
   slot: number
   phase: WorkerPhase
   inFlight: number
-  /** By the wall clock; null: as long as it likes. */
+  /** The deadline by the wall clock. Null: none. */
   untilMs: number | null
 }
 
-/** A reload that runs. Times are those of the wall clock. */
+/** A running reload. Times are those of the wall clock. */
 export interface ReloadWait {
   phase: 'reading' | 'canary' | 'soaking' | 'rolling'
-  /** The end of the soak, or of the time in which the first worker must be ready. */
+  /** The end of the soak, or the deadline for the first new worker to be ready. */
   untilMs: number | null
   leaving: LeavingWorker[]
-  /** Slots whose new worker serves, or waits for its first request, of all. */
+  /** `inPlace` slots have a new worker that serves or waits for its first request, of `wanted` slots. */
   inPlace: number
   wanted: number
 }
 
-/** Workers that are named one by one. */
+/** The most leaving workers that are named one by one. */
 const MOST_NAMED = 3
 
 /**
- * `still reloading: waiting for 3 requests of slot 2, until 09:14:03 (worker-reload-mercy)`. null: nothing is known.
+ * `still reloading: waiting for 3 requests of slot 2, until 09:14:03 (worker-reload-mercy)`. Null: nothing is known.
  */
 export function describeReloadWait(wait: ReloadWait | null): string {
   return wait === null ? 'still reloading' : `still reloading: ${reasonOf(wait)}`
@@ -45,8 +45,8 @@ function reasonOf({ phase, untilMs, leaving, inPlace, wanted }: ReloadWait): str
 }
 
 /**
- * The first of them by name, and when the last of them must be gone. `worker-reload-mercy` bounds them while they have
- * something in flight.
+ * Names the first ones, and the time at which the last one must be gone. `worker-reload-mercy` is their limit while
+ * they have work in flight.
  */
 function describeLeaving(leaving: readonly LeavingWorker[]): string {
   const named = leaving.slice(0, MOST_NAMED).map(describeWorker)
@@ -59,7 +59,7 @@ function describeLeaving(leaving: readonly LeavingWorker[]): string {
 }
 
 function describeWorker({ slot, phase, inFlight }: LeavingWorker): string {
-  // Of one that was told to stop nothing is in flight: its application cleans up.
+  // A worker that was told to stop has nothing in flight: its application cleans up.
   if (phase !== 'retiring' || inFlight === 0) return `the end of the old worker of slot ${slot}`
   return `${inFlight} ${inFlight === 1 ? 'request' : 'requests'} of slot ${slot}`
 }
@@ -69,7 +69,7 @@ function until(wallMs: number | null, option: string): string {
   return `, until ${clockTime(wallMs)}${option === '' ? '' : ` (${option})`}`
 }
 
-/** `HH:MM:SS` of the master's time zone. */
+/** `HH:MM:SS` in the master's time zone. */
 function clockTime(wallMs: number): string {
   return new Date(wallMs).toTimeString().slice(0, 8)
 }

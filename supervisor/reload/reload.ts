@@ -119,7 +119,7 @@ export function nextReloadStep(facts: ReloadFacts): 'wait' | 'soak' | 'seek' | '
   return isRolled && facts.inPlace >= facts.wanted && facts.leaving === 0 && facts.isInForce ? 'finish' : 'wait'
 }
 
-/** The reload that runs, and the requests for the next one. */
+/** The running reload, and the requests for the next one. */
 export class Reloads {
   readonly #deps: ReloadDeps
   #running: Running | null = null
@@ -140,8 +140,8 @@ export class Reloads {
   }
 
   /**
-   * What the running reload waits for; null: none runs. `inFlightOf`: work of the proxies at a worker; `wallMs`: now,
-   * by the wall clock.
+   * What the running reload waits for. Null: none runs. `inFlightOf`: the proxies' requests in flight at a worker.
+   * `wallMs`: the present time by the wall clock.
    */
   wait(inFlightOf: (workerId: number) => number, wallMs: number): ReloadWait | null {
     const running = this.#running
@@ -182,7 +182,7 @@ export class Reloads {
   /** Takes a request. Its sender gets an answer when the reload is done or has failed. */
   request(request: ReloadRequest): void {
     this.#queued.push(request)
-    if (this.#running !== null) request.progress('waiting for the reload that runs')
+    if (this.#running !== null) request.progress('waiting for the running reload')
     this.#beginQueued()
   }
 
@@ -208,8 +208,8 @@ export class Reloads {
   }
 
   /**
-   * A worker has ended. While the new workers are judged, each of their ends counts; later only ends without a cause
-   * from outside.
+   * A worker has ended. While the new workers are judged, every unasked end of one counts. Later only crashes count,
+   * not ends with an outside cause.
    */
   workerGone(worker: WorkerHandle): void {
     const running = this.#running
@@ -344,7 +344,10 @@ export class Reloads {
     }
   }
 
-  /** The first new worker that serves. While it soaks, a proxy that has just started may not have linked it yet. */
+  /**
+   * The first new worker that serves. During the soak a ready worker is enough: a proxy that has just started may not
+   * have linked it yet.
+   */
   #canary(next: Generation): WorkerHandle | null {
     const { workers } = this.#deps
     const soaks = this.#running?.phase === 'soaking'
@@ -368,7 +371,9 @@ export class Reloads {
     this.#progress(`generation ${next.number}: the first worker is ready and soaks for ${soakMs / 1000} s`)
   }
 
-  /** The canary was taken away for a reason outside, such as fewer wanted workers. */
+  /**
+   * The canary was removed for an outside reason, such as fewer wanted workers. The next new worker becomes the canary.
+   */
   #seek(running: Running): void {
     const { workers } = this.#deps
     running.phase = 'canary'
@@ -403,11 +408,11 @@ export class Reloads {
     apply(next)
   }
 
-  /** A number changed by TTIN and TTOU stays, unless the INI has a new number. */
+  /** A number that TTIN and TTOU have changed stays, unless the INI has a new number. */
   #wantedAfter(before: WorkersTarget, { settings, release }: Generation): number {
     if (release.app === null) return 0
     const isSame = before.wanted > 0 && before.base.settings.processes === settings.processes
-    // The tree slept, and sleeps on now that its new generation has proved itself.
+    // No worker was wanted before (`idle`, `cheap`). The new generation has proved itself, so again none is wanted.
     if (before.wanted === 0 && before.base.release.app !== null) return 0
     return isSame ? this.#deps.workers.target.wanted : workersAtFirst(settings)
   }
@@ -444,8 +449,8 @@ export class Reloads {
     this.#running = null
     this.#report(outcome)
     for (const request of running.requests) request.done(outcome)
-    // In an event of its own: a client that has just got its answer sees a master at rest, or the next reload, never a
-    // mix of both.
+    // The next reload begins in an event of its own: a client that has just got its answer sees a master at rest or the
+    // next reload, never a mix of both.
     setImmediate(() => this.#beginQueued())
   }
 

@@ -1,9 +1,10 @@
 /**
- * The claim on a run folder: the file `master.pid` with the pid and the start time of the master that uses it. It
- * decides between two masters that start at the same moment, when no control socket answers yet. Must stay true: a
- * claim appears whole (link(2) of a finished file), and a claim whose process lives is never taken away. It counts only
- * as a regular file of root's or ours that names a process of the same user: a planted file, FIFO or link neither
- * blocks a start nor makes it wait.
+ * The claim on a run folder: the file `master.pid` with the pid and the start time of the master that uses the folder.
+ * It decides between two masters that start at the same moment, when no control socket answers yet.
+ *
+ * What must stay true: a claim appears whole (link(2) of a finished file), and a claim of a living process is never
+ * taken away. A claim counts only if it is a regular file of root or of our user and names a process of the file's
+ * owner. So a planted file, FIFO or link neither blocks a start nor makes it wait.
  */
 
 import {
@@ -26,14 +27,14 @@ import { findNoRoom } from '../user/room-left.js'
 /** File name of the claim; the names of its temporary files begin with it. */
 export const claimName = 'master.pid'
 
-/** Of a claim, or of one of its temporary files. */
+/** The name of a claim, or of one of its temporary files. */
 export function isClaimName(name: string): boolean {
   return name === claimName || name.startsWith(`${claimName}.`)
 }
 
 /**
- * Removes the unfinished claims of masters that died while they claimed the folder, or the first of them. Only the
- * holder of the claim does so.
+ * Removes the unfinished claims of masters that died while they claimed the folder. Only the holder of the claim does
+ * this. It looks at the first names of the folder only.
  */
 export function removeDrafts(folder: string): void {
   const drafts = namesIn(folder).names.filter(name => isClaimName(name) && name.endsWith('.new'))
@@ -96,13 +97,14 @@ interface StaleClaim {
   text: string
 }
 
-/** Enough rounds: each lost one means that another master was quicker, and its claim is then alive. */
+/** A round is lost only to a faster master, whose claim is then alive. So few rounds are enough. */
 const MOST_ROUNDS = 5
 
 /**
- * A stale claim is never removed before another one takes its place. A master that wants to follow it links a file that
- * is named after the stale claim: that is the right, and only one can have it. A right whose owner died before its use
- * is stale in turn. The owner of the right, if the stale claim is still as it read it, moves its own claim there.
+ * A stale claim stays until another claim replaces it. A master that wants to replace it first links a file that is
+ * named after the stale claim. Only one master can make that link, so only that one may replace the claim. If it died
+ * before it did so, its link is stale too, and the next link is named after that one. Before the rename, the winner
+ * checks that all stale claims are as it read them.
  */
 function placeClaim(folder: string, draft: string, path: string): void {
   for (let round = 0; round < MOST_ROUNDS; round++) {
@@ -120,7 +122,7 @@ function placeClaim(folder: string, draft: string, path: string): void {
   throw unusable(folder, new Error('another daimyo is starting here'))
 }
 
-/** Links the draft to the first free name after the `stale` ones that it finds; null: the file there has just gone. */
+/** Links the draft to the first free name after the `stale` claims that it finds. Null: a claim vanished meanwhile. */
 function findPlace(folder: string, draft: string, path: string, stale: StaleClaim[]): string | null {
   for (let place = path; ; ) {
     try {
@@ -151,13 +153,13 @@ function releaseClaim(path: string, text: string): void {
   try {
     if (readClaim(path)?.text === text) unlinkSync(path)
   } catch {
-    // ENOENT, EACCES, EROFS: the next start finds a claim that stays here stale.
+    // ENOENT, EACCES, EROFS: a claim that stays is stale, and the next start replaces it.
   }
 }
 
 function writeDraft(path: string, text: string): void {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | constants.O_NONBLOCK
-  // The file there is of a master that had our pid, or planted.
+  // A file of this name is from a dead master that had our pid, or it was planted.
   removeFile(path)
   const descriptor = openSync(path, flags, 0o644)
   try {
@@ -171,12 +173,12 @@ function removeFile(path: string): void {
   try {
     unlinkSync(path)
   } catch (error) {
-    // EISDIR, EPERM: it is a folder, and no draft.
+    // EISDIR, EPERM: it is a folder, so it is no draft.
     if (!['ENOENT', 'EISDIR', 'EPERM'].includes(codeOf(error))) throw error
   }
 }
 
-/** The file in place of a claim: `holder` null if it is no claim at all. */
+/** The file at the place of a claim. `holder` null: it is no claim. */
 interface FoundClaim {
   text: string
   uid: number
@@ -197,7 +199,7 @@ function readClaim(path: string): FoundClaim | null {
     }
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return null
-    // A socket.
+    // ENXIO: it is a socket.
     if (codeOf(error) === 'ENXIO') return { text: '', uid: 0, holder: null }
     throw error
   }
@@ -208,7 +210,7 @@ function readStart(descriptor: number): string {
   return bytes.toString('latin1', 0, readSync(descriptor, bytes, 0, bytes.length, 0))
 }
 
-/** Its process lives, and belongs to the file's owner: nobody claims a folder for somebody else. */
+/** The process lives and belongs to the file's owner: a user can claim a folder only for itself. */
 function isHeld({ uid, holder }: FoundClaim): boolean {
   if (holder === null || !isAlive(holder)) return false
   const user = userOf(holder.pid)

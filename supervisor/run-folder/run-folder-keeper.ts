@@ -1,8 +1,8 @@
 /**
- * Keeps the run folder of a master that runs: what a clean-up of `/tmp` or a deployment has removed of it is made anew,
- * so that the next worker has a place for its sockets and commands find the master. The master checks before it starts
- * a worker, and every other second. Must stay true: it never throws for what the system refuses, and each reason is
- * told once.
+ * Restores parts of a running master's run folder that a clean-up of `/tmp` or a deployment removed. Without them the
+ * next worker has no place for its sockets, and commands do not find the master. The master checks before it starts a
+ * worker, and every other second. What must stay true: an error of the system is never thrown, and each reason is
+ * logged once.
  */
 
 import { Failure } from '../../kit/ground/failure.js'
@@ -16,7 +16,7 @@ export class RunFolderKeeper {
   readonly #log: Log
   #control: Pick<ControlSocket, 'reopen'> | null = null
   #isOpening = false
-  /** Why it could not be restored; empty: it could. */
+  /** The last reason why the folder could not be restored. Empty: the last check succeeded. */
   #told = ''
 
   constructor(folder: Pick<RunFolder, 'path' | 'controlPath' | 'restore'>, log: Log) {
@@ -24,7 +24,7 @@ export class RunFolderKeeper {
     this.#log = log
   }
 
-  /** From now on it is missed when it is gone. */
+  /** From now on the control socket is restored too. */
   keepControl(control: Pick<ControlSocket, 'reopen'>): void {
     this.#control = control
   }

@@ -1,9 +1,10 @@
 /**
- * Whether a folder may be our run folder, and making it one. Must stay true: root never changes owner or mode of a
- * folder that it did not make, unless the folder is root's own, or the service's user's below folders of root's, and
- * holds nothing but the rests of a dead daimyo. Everything is done on a descriptor, so that a folder swapped for a link
- * in between is not followed. A file that the service's user could plant is removed only when that user can change the
- * folder no more.
+ * Checks whether a folder may be our run folder, and makes it one.
+ *
+ * What must stay true: root changes owner and mode only of a folder that it made, of a folder of its own, or of one
+ * that belongs to the service's user, lies below folders of root, and holds nothing but leftovers of a dead daimyo. All
+ * changes go through a descriptor, so a folder that is swapped for a link meanwhile is not followed. A file that the
+ * service's user could have planted is removed only after that user has lost the right to change the folder.
  */
 
 import {
@@ -28,19 +29,22 @@ import { CROWDED, namesIn } from '../user/folder-names.js'
 import { findNoRoom } from '../user/room-left.js'
 
 /**
- * The service's group passes through it, and cannot list it: a reader of a folder may hold its lock for seconds
- * (getdents(2)).
+ * The service's group may pass through the folder but not list it: a process that lists a folder holds its lock, for
+ * seconds if it wants (getdents(2)).
  */
 const RUN_MODE = 0o710
 const WORKERS_MODE = 0o750
 
-/** `isOurs`: names that a daimyo makes. `askBefore` rejects if a folder of another user may not be taken over. */
+/**
+ * `isOurs`: whether daimyo makes files of this name. `askBefore` rejects if the folder of another user must not be
+ * taken over.
+ */
 export interface FolderCare {
   isOurs: (name: string) => boolean
   askBefore: () => Promise<void>
 }
 
-/** Opens or makes `path`; `made`: it did not exist before. Throws a `run-folder` Failure (77 or 71). */
+/** Opens or makes `path`. `made`: it did not exist before. Throws a `run-folder` Failure (77 or 71). */
 export async function openOwnFolder(
   path: string,
   credentials: Credentials | null,
@@ -56,9 +60,7 @@ export async function openOwnFolder(
   }
 }
 
-/**
- * The same for a running master whose folder was removed. A folder that somebody else has made meanwhile is refused.
- */
+/** `openOwnFolder` for a running master whose folder was removed. Refuses a folder that another user made meanwhile. */
 export function remakeOwnFolder(
   path: string,
   credentials: Credentials | null,
@@ -83,8 +85,9 @@ function findOrMake(path: string): { folder: string; made: boolean } {
 }
 
 /**
- * The folder of the workers' sockets in a run folder of ours: nobody else can have made it. `clear` gets it when its
- * owner and mode are right. The service's user may close it at any time: that is a `run-folder` Failure with a remedy.
+ * Opens or makes the folder for the workers' sockets. It lies in our run folder, where nobody else can make it. `clear`
+ * runs when owner and mode are right. The service's user may close the folder at any time: that is a `run-folder`
+ * Failure with a remedy.
  */
 export function openWorkersFolder(
   path: string,
@@ -126,21 +129,20 @@ function unusableWorkersFolder(path: string, error: unknown): Failure {
 }
 
 /**
- * A folder of the service's user that root is to use: from an earlier version, or from a master that ran as that user.
+ * Whether root would take over a folder of the service's user. An earlier version made it, or a master that ran as that
+ * user.
  */
 function isForeign(path: string, credentials: Credentials | null): boolean {
   const { uid } = lstatSync(path)
   return ourId() === 0 && uid !== 0 && uid === credentials?.uid
 }
 
-/** The nearest existing folder above, links resolved. */
+/** The nearest existing parent folder, with links resolved. */
 function nearestFolder(path: string): string {
   return realPathOf(path) ?? nearestFolder(dirname(path))
 }
 
-/**
- * Makes the missing folders above, readable by all so that the service's user reaches its own; returns the real path.
- */
+/** Makes the missing parents, readable by all so that the service's user reaches its folder. Returns the real path. */
 function makeParents(path: string): string {
   const real = realPathOf(path)
   if (real !== null) return real
@@ -151,8 +153,8 @@ function makeParents(path: string): string {
 }
 
 /**
- * Every folder above must belong to root or us, and be closed to others (or sticky as /tmp): else they could swap
- * ours.
+ * Each parent must belong to root or to us. Others must not write to it, unless it is sticky as /tmp is: otherwise they
+ * could replace our folder.
  */
 function checkAncestors(folder: string, runDir: string): void {
   for (let path = folder; ; path = dirname(path)) {
@@ -163,7 +165,7 @@ function checkAncestors(folder: string, runDir: string): void {
   }
 }
 
-/** Our own group may: many systems give each user a private one, and umask 002. */
+/** Our own group may write: many systems give each user a private group, and umask 002. */
 function othersMayWrite(stats: Stats): boolean {
   if ((stats.mode & 0o1000) !== 0) return false
   return (stats.mode & 0o002) !== 0 || ((stats.mode & 0o020) !== 0 && ![0, process.getegid?.()].includes(stats.gid))
@@ -176,7 +178,7 @@ function adopt(path: string, made: boolean, credentials: Credentials | null, isO
     const isForeign = stats.uid !== wanted.uid
     if (isForeign && (ourId() !== 0 || stats.uid !== credentials?.uid))
       throw refused(path, `it belongs to uid ${stats.uid}`)
-    // The workers' user passes through it as a member of its group.
+    // The workers' user reaches `workers/` as a member of the folder's group.
     const isPassable = credentials === null || (stats.gid === wanted.gid && (stats.mode & 0o010) !== 0)
     if (!made && isReady(stats, wanted) && isPassable) return tighten(path, descriptor, stats, isOurs)
     const refuseStrangers = () => {
@@ -188,16 +190,16 @@ function adopt(path: string, made: boolean, credentials: Credentials | null, isO
     if (ourId() === 0) fchownSync(descriptor, wanted.uid, wanted.gid)
     fchmodSync(descriptor, RUN_MODE)
     if (!isForeign) return
-    // From here on its former owner changes nothing in it: planted files are seen now: names of ours are removed,
-    // others refused.
+    // The former owner can change nothing here any more, so files that it planted before are visible now. Ours are
+    // removed, other names are refused.
     refuseStrangers()
     for (const name of allNamesIn(path).filter(isOurs)) remove(join(path, name))
   })
 }
 
 /**
- * A folder of an earlier version, or of a unit with RuntimeDirectoryMode=0750. A folder with files of others keeps its
- * mode: they may be meant to be seen.
+ * A folder of an earlier version, or of a unit with RuntimeDirectoryMode=0750, loses the group's right to list it. A
+ * folder with other files keeps its mode: others may need to see those files.
  */
 function tighten(path: string, descriptor: number, { mode }: Stats, isOurs: FolderCare['isOurs']): void {
   if ((mode & 0o060) === 0) return
@@ -205,29 +207,29 @@ function tighten(path: string, descriptor: number, { mode }: Stats, isOurs: Fold
   if (isWhole && names.every(name => isOurs(name) || mayStay(join(path, name)))) fchmodSync(descriptor, mode & 0o7710)
 }
 
-/** A folder that is taken over is checked to its last name. */
+/** All names of the folder. A folder that is taken over is checked to its last name. */
 function allNamesIn(path: string): string[] {
   const { names, isWhole } = namesIn(path)
   if (!isWhole) throw refused(path, CROWDED)
   return names
 }
 
-/** Public sockets and pidfiles that an INI puts into the run folder. */
+/** An INI may put public sockets and pidfiles into the run folder. */
 function mayStay(path: string): boolean {
   const stats = lstatSync(path, { throwIfNoEntry: false })
   return stats === undefined || stats.isSocket() || (stats.isFile() && path.endsWith('.pid'))
 }
 
 /**
- * A folder below still belongs to the former owner: it is never emptied, and only that of the workers' sockets may have
- * something in it.
+ * A folder inside still belongs to the former owner. It is never emptied: `workers/` stays, and any other must be
+ * empty.
  */
 function remove(path: string): void {
   if (!lstatSync(path).isDirectory()) unlinkSync(path)
   else if (path !== workersFolderOf(dirname(path))) rmdirSync(path)
 }
 
-/** Fit as it is: it has the wanted owner, and nobody else may write. */
+/** The folder has the wanted owner, and nobody else may write. */
 function isReady(stats: Stats, wanted: { uid: number }): boolean {
   return stats.uid === wanted.uid && (stats.mode & 0o700) === 0o700 && (stats.mode & 0o027) === 0
 }

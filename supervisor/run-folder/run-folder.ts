@@ -1,10 +1,14 @@
 /**
- * The run folder: the control socket and `master.pid`, the claim of the master that uses it, and below it `workers/`
- * with the sockets of the workers. It is claimed before anything is opened. Must stay true: at most one master uses a
- * folder; a folder that somebody else planted, or may write to, is refused; under a root master with `uid` the folder
- * is root's and only `workers/` the service's user's, so that nobody else decides who is asked and who is believed to
- * run; nothing is removed from the folder but sockets and claims under our own names, and those only when their master
- * is gone. In `workers/` everything under our names is ours (`workers-folder.ts`).
+ * The run folder: the control socket, `master.pid` (the claim of the master that uses the folder) and `workers/` with
+ * the sockets of the workers. The master claims it before it opens anything.
+ *
+ * What must stay true:
+ * - At most one master uses a folder.
+ * - A folder that another user made, or may write to, is refused.
+ * - Under a root master with `uid` the folder belongs to root, and only `workers/` to the service's user. So no other
+ *   user can answer commands in the master's place or make a dead master seem alive.
+ * - In the folder only sockets and claims under our own names are removed, and only after their master is gone. In
+ *   `workers/` everything under our names is ours (`workers-folder.ts`).
  */
 
 import { lstatSync, unlinkSync } from 'node:fs'
@@ -24,33 +28,33 @@ export interface RunFolder {
   path: string
   controlPath: string
   /**
-   * Makes anew what somebody has removed while we run: the folder, our claim, the folder of the workers; true:
-   * something was. Failures as those of `prepareRunFolder`.
+   * Restores what was removed while we run: the folder, our claim, the workers' folder. True: something was missing.
+   * Fails as `prepareRunFolder` does.
    */
   restore(): boolean
   /**
-   * Takes back what we made: our claim, dead sockets, the folders if they were not there before. Takes `RELEASE_MS`
-   * twice at most.
+   * Removes what we made: our claim, dead sockets, and the folders that did not exist before. Takes at most twice
+   * `RELEASE_MS`.
    */
   release(): Promise<void>
 }
 
 /**
- * How long the removal of workers' sockets is waited for, of which there are none in the normal case. At the start
- * longer than one child may take: the new workers have the names of earlier ones.
+ * How long a start and an end wait until the workers' sockets are removed. Normally there are none. A start waits
+ * longer than one child may take, because the new workers reuse the names of earlier ones.
  */
 const STALE_MS = 4000
 const RELEASE_MS = 2000
 
-/** Where a running master of this run folder is asked. */
+/** The control socket of the master that uses this run folder. */
 export function controlPathOf(runDir: string): string {
   return join(runDir, 'control.sock')
 }
 
 /**
- * Makes `path` (mode 0710, root's and the service's group's, else our own) ready for a new master. Failures:
- * `already-running` (69, with the pid that runs), `run-folder` (77 when it is not ours to use, 71 when the system
- * refuses). `end`: what clears the workers' folder at the end, where it is another user's.
+ * Prepares `path` for a new master: mode 0710, owned by root and the service's group, or by our own user. Failures:
+ * `already-running` (69, with the pid of the running master), `run-folder` (77 if the folder must not be used, 71 if
+ * the system refuses). `end` clears the workers' folder at the end, if it belongs to another user.
  */
 export async function prepareRunFolder(
   path: string,
@@ -59,7 +63,7 @@ export async function prepareRunFolder(
 ): Promise<RunFolder> {
   const { made } = await openOwnFolder(path, credentials, {
     isOurs: isOurName,
-    // Of another user's folder, before it is taken over: that user may run a master of its own there.
+    // Before root takes over another user's folder: that user may run a master of its own there.
     askBefore: async () => {
       const running = await findMaster(controlPathOf(path), credentials === null ? [] : [credentials.uid])
       if (running !== null) throw alreadyRunning(path, running)
@@ -67,7 +71,7 @@ export async function prepareRunFolder(
   })
   const claim = claimFolder(path)
   try {
-    // The claim is exact within one pid namespace; a master in another container is found by its socket only.
+    // The claim is exact within one pid namespace. A master in another container is found only by its socket.
     const running = await findMaster(controlPathOf(path))
     if (running !== null) throw alreadyRunning(path, running)
     removeDrafts(path)
@@ -92,7 +96,7 @@ function heldFolder(
     if (claim.isThere() && isFolder(workersFolderOf(path))) return false
     if (remakeOwnFolder(path, credentials, isOurName).made) made.folder = true
     if (!claim.isThere()) claim = claimFolder(path)
-    // What is in it is of workers that live.
+    // The sockets in it belong to living workers, so nothing is cleared.
     if (openWorkersFolder(workersFolderOf(path), credentials, () => {}).made) made.workers = true
     return true
   }
@@ -107,7 +111,7 @@ async function endHere({ folder, credentials, isMade }: WorkersEnd): Promise<voi
   try {
     clearWorkerNames(folder, credentials)
   } catch {
-    // ENOENT: removed already; EACCES: its owner closed it. The next start clears the names.
+    // ENOENT: it is removed already. EACCES: its owner closed it. The next start clears the names.
   }
   await removals.settled(RELEASE_MS)
   if (isMade) removeEmptyFolder(folder)
@@ -123,7 +127,7 @@ function isFolder(path: string): boolean {
   try {
     return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true
   } catch {
-    // EACCES, ENOTDIR: what stands in the way is told by who makes the folder.
+    // EACCES, ENOTDIR: the function that makes the folder reports the obstacle.
     return false
   }
 }
@@ -135,14 +139,15 @@ async function releaseFolder(
   { releaseClaim, end }: { releaseClaim: () => void; end: EndWorkersFolder },
 ): Promise<void> {
   const workers = workersFolderOf(path)
-  // Else a child of ours waits for a file there, and whoever reads the folder waits for the child.
+  // If a removal has not ended, its child waits for a file in that folder, and a process that lists the folder would
+  // wait for that child.
   if (await removals.settled(RELEASE_MS)) await end({ folder: workers, credentials, isMade: made.workers })
   removeSockets(path)
   releaseClaim()
   if (made.folder) removeEmptyFolder(path)
 }
 
-/** What a master may leave behind, also one of an earlier version; everything else in the folder is somebody else's. */
+/** Names that a master of this or an earlier version may leave behind. Other files in the folder are not ours. */
 function isOurName(name: string): boolean {
   return isSocketName(name) || isClaimName(name) || name === basename(workersFolderOf('/'))
 }
@@ -158,7 +163,7 @@ function removeSockets(folder: string): void {
     try {
       unlinkSync(path)
     } catch (error) {
-      // ENOENT: its own process removed it in the meantime.
+      // ENOENT: the process of this socket removed it meanwhile.
       if (codeOf(error) !== 'ENOENT') throw error
     }
   }

@@ -1,9 +1,10 @@
 /**
- * The names `worker-ID.sock`, `.link`, `.tunnel` and `.watch` in the folder `workers/` of a run folder. Must stay true:
- * in that folder everything under these names is ours, whatever the service's user puts there. The worker that needs a
- * name frees it (`kit/ground/clear-name.ts`); the master has what is left removed by a child (`file-removal.ts`), since
- * what lies there may take minutes to remove. At its start it renames planted directories aside, which is quick.
- * Nothing is followed, nothing is deleted recursively, and the work is bounded.
+ * The names `worker-ID.sock`, `.link`, `.tunnel` and `.watch` in the folder `workers/` of a run folder.
+ *
+ * What must stay true: everything under these names in that folder is ours, whatever the service's user puts there. A
+ * worker frees the names that it needs (`kit/ground/clear-name.ts`). The master removes leftovers by a child
+ * (`file-removal.ts`), because the removal of a planted file may take minutes. At its start it moves planted
+ * directories aside, which is quick. No link is followed, nothing is deleted recursively, and the work is bounded.
  *
  * Root may rename there although the folder belongs to the service's user: the folder above is root's, so the user
  * cannot replace `workers/`, and rename(2) does not follow the last component.
@@ -25,8 +26,8 @@ export function isWorkerName(name: string): boolean {
 }
 
 /**
- * Removes what a worker that is gone has left at `paths`, soon. In the normal case that is nothing; where the folder
- * belongs to another user it is not even looked for here: a look waits for whoever has locked the folder.
+ * Queues the removal of files that an ended worker has left at `paths`. Normally there are none. In another user's
+ * folder the master does not check first: lstat(2) waits for a process that holds the folder's lock.
  */
 export function removeWorkerNames(paths: readonly string[], credentials: Credentials | null): void {
   const isOthers = credentials !== null && process.geteuid?.() === 0
@@ -34,7 +35,7 @@ export function removeWorkerNames(paths: readonly string[], credentials: Credent
     if (isOthers || isRemovable(lookAt(path, credentials))) removals.add(dirname(path), [basename(path)], credentials)
 }
 
-/** Nothing has this name; what may not be looked at is there. */
+/** Whether no file has this name. A file that may not be looked at counts as present. */
 export function isGone(path: string): boolean {
   try {
     return lstatSync(path, { throwIfNoEntry: false }) === undefined
@@ -47,13 +48,14 @@ export function isGone(path: string): boolean {
 let looks: Promise<unknown> = Promise.resolve()
 
 /**
- * Whether something has each of these names. It is looked for in a thread, since a look waits for whoever has locked
- * the folder, and in one thread for all workers: the log needs others. Looks are made one after the other; that for no
- * names resolves when those before have ended.
+ * Whether a file has each of these names. lstat(2) waits for a process that holds the folder's lock, so it runs in a
+ * thread. One thread serves all workers, because the log needs other threads. Calls run one after the other: a call
+ * with no names resolves when all earlier calls have ended.
  *
- * lstat(2) only: a link at one of the names leads to any file system of the user's. One that the user mounts at a name
- * by fusermount(1) answers others, root too, at once (EACCES), unless root's /etc/fuse.conf says `user_allow_other`; a
- * thread that waits in it would keep the master from each change of its identity.
+ * The call is lstat(2), never stat(2): a link at one of the names leads to any file system of the user. If the user
+ * mounts one of its own at a name by fusermount(1), others, root too, get EACCES at once, unless root's /etc/fuse.conf
+ * says `user_allow_other`. A thread that waits in such a file system would keep the master from every change of its
+ * identity.
  */
 export function areThere(paths: readonly string[]): Promise<boolean> {
   const look = looks.then(() => lookForAll(paths))
@@ -67,7 +69,7 @@ async function lookForAll(paths: readonly string[]): Promise<boolean> {
     for (const path of paths) await lstat(path)
     return true
   } catch (error) {
-    // EACCES: the service's user closed the folder; what may not be looked at is there.
+    // EACCES: the service's user closed the folder. A file that may not be looked at counts as present.
     return !['ENOENT', 'ENOTDIR'].includes(codeOf(error))
   } finally {
     removeHolder()
@@ -75,8 +77,8 @@ async function lookForAll(paths: readonly string[]): Promise<boolean> {
 }
 
 /**
- * Clears our names among the first entries of the folder; `removals` are to be waited for. Throws when the folder
- * cannot be read. The others are cleared by the workers that need them.
+ * Clears our names among the first entries of the folder; the caller then waits for `removals`. Workers that need one
+ * of the other names clear it. Throws if the folder cannot be read.
  */
 export function clearWorkerNames(folder: string, credentials: Credentials | null): void {
   const names = permitted(credentials, () => namesIn(folder).names).filter(isWorkerName)
@@ -86,7 +88,7 @@ export function clearWorkerNames(folder: string, credentials: Credentials | null
     if (isRemovable(lookAt(path, credentials))) removals.add(folder, [basename(path)], credentials)
 }
 
-/** What is left to do in the workers' folder when a master ends. `isMade`: it goes too. */
+/** The work left in the workers' folder when a master ends. `isMade`: the folder is removed too. */
 export interface WorkersEnd {
   folder: string
   credentials: Credentials | null
@@ -94,8 +96,9 @@ export interface WorkersEnd {
 }
 
 /**
- * Clears our names by another process (`child/task-children.ts`), where the folder is another user's: whoever has
- * locked it, or a file of it, has that process wait. Throws where the folder cannot be read.
+ * Clears our names in another process (`child/task-children.ts`), if the folder belongs to another user: that user may
+ * hold the lock of the folder or of a file in it, and then only that process waits. Throws if the folder cannot be
+ * read.
  */
 export const workersTask = {
   name: 'end-workers-folder',
@@ -109,12 +112,12 @@ export const workersTask = {
   },
 }
 
-/** Stays where something is in it, or where it is none any more. */
+/** Removes the folder if it is empty. No error if it is not empty, or missing. */
 export function removeEmptyFolder(path: string): void {
   try {
     rmdirSync(path)
   } catch (error) {
-    // ENOTEMPTY: somebody else's file, or a next master that claimed it already; ENOENT: systemd was faster.
+    // ENOTEMPTY: somebody else's file, or the next master has claimed the folder. ENOENT: systemd was faster.
     if (!['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EBUSY', 'EROFS'].includes(codeOf(error)))
       throw error
   }
@@ -124,16 +127,19 @@ function remove(path: string, credentials: Credentials | null): void {
   try {
     permitted(credentials, () => unlinkSync(path))
   } catch {
-    // ENOENT: its worker was faster. EACCES, EROFS: the next worker that needs the name tells.
+    // ENOENT: the worker was faster. EACCES, EROFS: the next worker that needs the name reports it.
   }
 }
 
-/** A directory stays: it is in nobody's way, as no worker has the same name again, and the next start moves it. */
+/**
+ * Whether it is a file that may be removed. A directory stays: no worker gets the same name again, and the next start
+ * moves it aside.
+ */
 function isRemovable(stats: Stats | undefined): boolean {
   return stats !== undefined && !stats.isDirectory()
 }
 
-/** Undefined: there is nothing, or it may not be looked at. */
+/** Undefined: there is no such file, or it may not be looked at. */
 function lookAt(path: string, credentials: Credentials | null): Stats | undefined {
   try {
     return permitted(credentials, () => lstatSync(path, { throwIfNoEntry: false }))
@@ -147,11 +153,13 @@ function move(path: string, credentials: Credentials | null): void {
   try {
     permitted(credentials, () => moveAside(path))
   } catch {
-    // EACCES, EROFS, EBUSY (a mount point): the worker that cannot bind it tells.
+    // EACCES, EROFS, EBUSY (a mount point): the worker that cannot bind the name reports it.
   }
 }
 
-/** As we are, and where the kernel refuses that (a root without CAP_DAC_OVERRIDE) as the service's user. */
+/**
+ * Does the work as our user. If the kernel refuses (a root without CAP_DAC_OVERRIDE), does it as the service's user.
+ */
 function permitted<T>(credentials: Credentials | null, work: () => T): T {
   try {
     return work()

@@ -1,4 +1,4 @@
-/** Names from /etc/passwd and /etc/group, as they are at the moment. `accounts.ts` reads their lines. */
+/** Names from /etc/passwd and /etc/group, read at each call. `accounts.ts` parses the lines. */
 
 import { readFileSync } from 'node:fs'
 import { accountName } from './accounts.js'
@@ -22,7 +22,7 @@ function textOf(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch {
-    // ENOENT: a system without it knows numbers only.
+    // ENOENT: on a system without the file, accounts have only numbers.
     return ''
   }
 }

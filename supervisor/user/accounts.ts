@@ -1,20 +1,20 @@
 /**
- * `uid` and `gid` become the ids that children switch to, `chown-socket` those that own sockets, from the lines of
- * /etc/passwd and /etc/group: Node has no getpwnam(3), and no native code is wanted. Users of other directories (LDAP)
- * are given by number. Pure.
+ * Turns `uid` and `gid` into the ids that children switch to, and `chown-socket` into the owner of sockets. The source
+ * is the lines of /etc/passwd and /etc/group: Node has no getpwnam(3), and daimyo has no native code. Users of other
+ * directories (LDAP) are given by number. Pure.
  */
 
 import type { Credentials } from '../../kit/channel/messages.js'
 import type { NamedOwner } from '../../kit/options/values/value-types.js'
 import { didYouMean, nearestName } from '../../kit/options/words/nearest-name.js'
 
-/** `chown-socket`; `gid` null: the group stays what it is without it. */
+/** `chown-socket`. `gid` null: the socket keeps the group that it has without this option. */
 export interface SocketOwner {
   uid: number
   gid: number | null
 }
 
-/** The two files and who runs this. */
+/** The text of the two files, and the ids of this process. */
 export interface Accounts {
   passwd: string
   group: string
@@ -22,26 +22,26 @@ export interface Accounts {
   gid: number
 }
 
-/** `option` says which of the two is wrong. */
+/** `option`: the option that is wrong. */
 export type FoundCredentials = { ok: true; value: Credentials } | { ok: false; option: 'uid' | 'gid'; message: string }
 
 interface Account {
   name: string
   id: number
-  /** Primary group of a user. */
+  /** The primary group of a user. -1: unknown. */
   gid: number
-  /** Of a user with an entry. */
+  /** Only for a user with an entry. */
   home?: string
   shell?: string
 }
 
-/** Which field of passwd(5) is the primary group. */
+/** The field of passwd(5) with the primary group. */
 const PASSWD_GID = 3
 
 /** Linux keeps the highest id for "no change" (setresuid(2)). */
 const HIGHEST_ID = 4_294_967_294
 
-/** The credentials that `uid` and `gid`, each a name or a number, stand for. At least one is given. */
+/** The credentials that `uid` and `gid` name. Each is a name or a number, and at least one is given. */
 export function findCredentials(uid: string | null, gid: string | null, accounts: Accounts): FoundCredentials {
   const users = readAccounts(accounts.passwd, PASSWD_GID)
   const user = uid === null ? ownAccount(users, accounts) : findAccount(uid, users)
@@ -65,7 +65,7 @@ function credentialsOf({ name, id, home, shell }: Account, gid: number): Credent
   return { user: name || null, uid: id, gid, ...(home && { home }), ...(shell && { shell }) }
 }
 
-/** The ids that `chown-socket` stands for. */
+/** The ids that `chown-socket` names. */
 export function findOwner(
   { user, group }: NamedOwner,
   accounts: Pick<Accounts, 'passwd' | 'group'>,
@@ -79,7 +79,7 @@ export function findOwner(
   return { ok: true, value: { uid, gid } }
 }
 
-/** Name of a user or group by its id, for `%U` and `%G`; the id itself when there is none. */
+/** The name of a user or group, for `%U` and `%G`. Without a name: the id itself. */
 export function accountName(id: number, lines: string): string {
   return readAccounts(lines, -1).find(account => account.id === id)?.name ?? String(id)
 }
@@ -88,7 +88,7 @@ function ownAccount(users: Account[], { uid, gid }: Accounts): Account {
   return users.find(user => user.id === uid) ?? { name: '', id: uid, gid }
 }
 
-/** A number need not be listed: then it has no name and its group is unknown (-1). */
+/** A number need not be in the file. Then it has no name, and its group is unknown (-1). */
 function findAccount(given: string, accounts: Account[]): Account | null {
   const named = accounts.find(account => account.name === given)
   if (named !== undefined) return named

@@ -2,19 +2,20 @@
  * Starts a program as the service's user, from its first instruction on: workers and proxies (`spawn-child.ts`) and
  * attached processes (`shell-command.ts`).
  *
- * As root, and wherever the master has a capability, setpriv of util-linux stands in between: it takes the ids and the
- * groups, leaves every capability behind, and becomes the program. What must stay true:
+ * If the master is root or has a capability, setpriv of util-linux starts first: it takes the ids and the groups, drops
+ * every capability, and then executes the program. What must stay true:
  *
  * - Setpriv still has the master's privileges, so it gets no variable that makes the C library load or open something:
- *   the environment may come from files of the service's user. env(1), which already runs as that user, gives those
- *   variables back. Their values stand in its arguments for a moment; all the others, secrets among them, only ever in
- *   the environment.
+ *   the environment may come from files of the service's user. env(1) runs next, already as that user, and restores
+ *   those variables. Their values are visible in its arguments for a moment. All other variables, secrets among them,
+ *   are only ever in the environment.
  * - The groups are passed as numbers, so setpriv asks no user directory.
- * - The working folder is entered as the user, so a link to a folder of root's that was put in its place cannot be
- *   entered: libuv, which is still root, stays in `/`, and env(1) enters the folder behind setpriv. `whyNotEntered`
- *   reads its message if it cannot.
- * - A spawn changes no identity of the master, which could wait for other threads (`service-user.ts`). Only if env has
- *   no `-C` (busybox), the folder is opened as the user, and entered by its descriptor.
+ * - The working folder is entered as the user, so a link to a folder of root at that place gives the user nothing:
+ *   libuv, which is still root, stays in `/`, and env(1) enters the folder after setpriv. If it cannot, `whyNotEntered`
+ *   reads its message.
+ * - A spawn does not change the identity of the master, because such a change could wait for other threads
+ *   (`service-user.ts`). Only if env has no `-C` (busybox), the master opens the folder as the user, and the child
+ *   enters it by its descriptor.
  */
 
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
@@ -27,7 +28,7 @@ import { statusField } from '../../kit/process/process-stat.js'
 import { spawnOwn, statusOf } from './own-children.js'
 import { asServiceUser, groupsOf, O_PATH } from './service-user.js'
 
-/** The program to run, and its folder. */
+/** The program to run, its environment and its working folder. */
 export interface Program {
   program: string
   args: readonly string[]
@@ -36,8 +37,8 @@ export interface Program {
 }
 
 /**
- * For a program that is only asked something. The user that it becomes may stop it, and a signal but SIGKILL would wait
- * for the end of that.
+ * Options for a program that only answers a question. The user that it becomes may stop it, and a stopped process acts
+ * on no signal but SIGKILL.
  */
 export const BRIEFLY = { timeout: 5000, killSignal: 'SIGKILL' } as const
 
@@ -45,8 +46,9 @@ export const BRIEFLY = { timeout: 5000, killSignal: 'SIGKILL' } as const
 export type ProgramOptions = Omit<SpawnOptions, 'env' | 'cwd' | 'uid' | 'gid' | 'argv0' | 'shell'>
 
 /**
- * As `spawn`. `credentials` null: as the master's own user. `find` gives the path of a program of the system. Throws a
- * Failure if the user cannot be taken; for a folder that cannot be entered see `whyNotEntered`, or a Failure too.
+ * Like `spawn`. `credentials` null: the program runs as the master's own user. `find` gives the path of a program of
+ * the system. Throws a Failure if the program cannot run as this user. If the folder cannot be entered, it throws a
+ * Failure too, or the child fails and `whyNotEntered` says why.
  */
 export function spawnAs(
   credentials: Credentials | null,
@@ -69,9 +71,9 @@ export function spawnAs(
 }
 
 /**
- * Why the program has not begun, from its exit code and its last lines on standard error: `cannot enter /srv/site as
- * uid=deploy: EACCES: permission denied`. Null: it has begun, as far as can be seen. A program can say the same itself,
- * but chooses none of the words: those are the system's.
+ * The reason why the program has not begun, from its exit code and its last lines on standard error: `cannot enter
+ * /srv/site as uid=deploy: EACCES: permission denied`. Null: it seems to have begun. A program can print the same line,
+ * but every word of the result comes from the system.
  */
 export function whyNotEntered(
   { credentials, cwd }: { credentials: Credentials | null; cwd: string },
@@ -79,12 +81,13 @@ export function whyNotEntered(
   lines: readonly string[],
 ): string | null {
   if (code !== ENV_FAILED || credentials === null) return null
-  // In the language of the application: `env: cannot change directory to '/srv/site': Permission denied`.
+  // An example in English; the locale of the application decides: `env: cannot change directory to '/srv/site':
+  // Permission denied`.
   const said = lines.at(-1) ?? ''
   if (!/^(\S*\/)?env: /.test(said) || !said.includes(cwd)) return null
   const text = said.slice(said.lastIndexOf(': ') + 2)
   const found = [...getSystemErrorMap().values()].find(([, message]) => message === text.toLowerCase())
-  // The program can write such a line itself: no other text of it becomes the master's word.
+  // The program can print such a line itself, so only a text of the system is taken over into the master's message.
   return cannotEnter(credentials, cwd, found?.join(': ') ?? 'its last line says why')
 }
 
@@ -99,12 +102,12 @@ function start([first = '', ...rest]: readonly string[], options: SpawnOptions):
   return spawnOwn(first, rest, options)
 }
 
-/** By the path of env. */
+/** The key is the path of env. */
 const knownToEnter = new Map<string, boolean>()
 
 /**
- * Whether env enters a folder before it becomes the program: `-C` of GNU coreutils 8.28. A word with a `=` would be a
- * variable to env.
+ * Whether env can enter a folder before it executes the program: `-C` of GNU coreutils 8.28. If the path of the program
+ * contains `=`, env would take it for a variable.
  */
 function canEnter(program: string, find: typeof systemProgram): boolean {
   const env = find('env')
@@ -116,14 +119,14 @@ function canEnter(program: string, find: typeof systemProgram): boolean {
   return can
 }
 
-/** The words of the command line and the environment of the first program in it. */
+/** A command line, and the environment and the ids of its first program. */
 interface Start {
   words: string[]
   env: Record<string, string>
   as: { uid: number; gid: number } | object
 }
 
-/** With credentials the folder is entered after setpriv. */
+/** With credentials, the folder is entered after setpriv. */
 function throughSetpriv(
   credentials: Credentials | null,
   { program, args, env, cwd }: Program,
@@ -148,7 +151,7 @@ function identityWords(credentials: Credentials): string[] {
   return [`--reuid=${uid}`, `--regid=${gid}`, groups, ...NO_CAPABILITIES]
 }
 
-/** libuv itself can become a user, but one without supplementary groups. */
+/** Without setpriv, libuv can switch to a user, but gives it no supplementary groups. */
 function withoutSetpriv(credentials: Credentials | null, plain: Start): Start {
   if (credentials === null) throw missing('to leave the capabilities of the master behind')
   const others = groupsOf(credentials).filter(group => group !== credentials.gid)
@@ -161,15 +164,15 @@ function missing(what: string): Failure {
 }
 
 /**
- * Variables that glibc itself takes out of the environment of a set-user-ID program (sysdeps/generic/unsecvars.h), and
- * those that musl and later versions add: they name libraries, tables and folders to load from, or files to write.
+ * Variables that glibc itself removes from the environment of a set-user-ID program (sysdeps/generic/unsecvars.h), and
+ * those that musl and later versions add. They name libraries, tables and folders to load from, or files to write.
  */
 const UNSAFE =
   /^(LD_.*|GLIBC_TUNABLES|GCONV_PATH|GETCONF_DIR|HOSTALIASES|LOCALDOMAIN|LOCPATH|MUSL_LOCPATH|MALLOC_.*|NIS_PATH|NLSPATH|RESOLV_HOST_CONF|RES_OPTIONS|TMPDIR|TZDIR)$/
-/** The locale and the time zone are names, and files if they have a slash. */
+/** The locale and the time zone are names. With a slash they are files. */
 const UNSAFE_AS_PATH = /^(LANG|LANGUAGE|LC_.*|OUTPUT_CHARSET|TZ)$/
 
-/** The environment of a program with privileges, and the variables for programs without privileges only. Pure. */
+/** Splits the environment: `safe` is for a program with privileges, `unsafe` only for programs without. Pure. */
 export function splitEnvironment(env: Readonly<Record<string, string>>): {
   safe: Record<string, string>
   unsafe: Record<string, string>
@@ -183,11 +186,14 @@ export function splitEnvironment(env: Readonly<Record<string, string>>): {
   }
 }
 
-/** A file may give back inheritable ones; they cannot be left behind if a filter of system calls forbids capset(2). */
+/**
+ * Inheritable capabilities must go too, because a file's capabilities may give them back. They cannot be dropped if a
+ * filter of system calls forbids capset(2).
+ */
 const NO_AMBIENT = ['--ambient-caps=-all']
 const NO_CAPABILITIES = [...NO_AMBIENT, '--inh-caps=-all']
 
-/** The sets of /proc/PID/status (capabilities(7)); inheritable and ambient ones pass on to children. */
+/** The sets of /proc/PID/status (capabilities(7)). Inheritable and ambient capabilities pass on to children. */
 export interface Capabilities {
   inheritable: bigint
   permitted: bigint
@@ -200,13 +206,13 @@ export function readCapabilities(status: string): Capabilities {
   return { inheritable: set('CapInh'), permitted: set('CapPrm'), ambient: set('CapAmb') }
 }
 
-/** The words that leave the master's capabilities behind; null: not looked up yet. */
+/** The arguments of setpriv that drop the master's capabilities. Null: not determined yet. */
 let ownWords: { ofNode: string[] | null; ofOthers: string[] | null } | null = null
 
 /**
- * For a master that is not root and has capabilities, such as the one to bind low ports; null: it has none, or is root,
- * whose program without `uid` is root too. Capabilities that are not ambient come from the file of Node: it would give
- * them to each worker anew, unless no new privileges are allowed.
+ * Arguments for a master that is not root and has capabilities, such as the one to bind low ports. Null: it has none;
+ * or it is root, and without `uid` its programs are root too. Capabilities that are not ambient come from the file of
+ * Node. That file would give them to each worker again, so workers get no new privileges.
  */
 function capabilityWords(program: string): string[] | null {
   if (process.geteuid?.() === 0) return null
@@ -228,28 +234,28 @@ function readOwnCapabilities(): Capabilities {
   try {
     return readCapabilities(readFileSync('/proc/self/status', 'latin1'))
   } catch (error) {
-    // ENOENT: a system without /proc.
+    // ENOENT: the system has no /proc.
     if (codeOf(error) !== 'ENOENT') throw error
     return { inheritable: 0n, permitted: 0n, ambient: 0n }
   }
 }
 
-/** The child has the descriptors below this number before it enters the folder. */
+/** The child has its streams at the descriptors below this number before it enters the folder. */
 function streamsOf({ stdio }: ProgramOptions): number {
   return Array.isArray(stdio) ? Math.max(stdio.length, 3) : 3
 }
 
 /**
- * The descriptor's number is `least` or higher: a lower one would be a stream's by the time at which the child enters
- * the folder.
+ * Opens the folder at a descriptor of at least `least`: by the time at which the child enters the folder, a lower
+ * number would be one of its streams.
  */
 function openFolder(credentials: Credentials, path: string, least: number): number {
   const tooLow: number[] = []
   try {
     return asServiceUser(credentials, () => {
       for (;;) {
-        // With O_PATH the kernel only asks for the right to pass the folders above; the dot asks for that of the folder
-        // itself.
+        // With O_PATH the kernel checks only the right to pass the parent folders. The dot makes it check the folder
+        // too.
         const folder = openSync(`${path}/.`, O_PATH | constants.O_DIRECTORY)
         if (folder >= least) return folder
         tooLow.push(folder)

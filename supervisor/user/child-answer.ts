@@ -1,6 +1,6 @@
 /**
- * What a child of another user answers, in one text, before it closes its standard output. What the text says is for
- * the caller to judge.
+ * Reads the answer of a child that runs as another user: one text, up to the end of its standard output. The caller
+ * validates the text.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -10,11 +10,11 @@ export interface AnswerBounds {
   withinMs: number
   /** In characters. */
   longest: number
-  /** Ends the child where it is over its bounds. */
+  /** Ends a child that exceeds its bounds. */
   kill(): void
 }
 
-/** Rejects where that takes too long, or the child cannot be started. */
+/** Rejects if the answer takes too long, or if the child cannot be started. */
 export function answerOf(
   child: ChildProcess,
   output: Socket,
@@ -32,7 +32,7 @@ export function answerOf(
       said += text
       if (said.length > longest) giveUp()
     })
-    // What `kill` may not do is an error too, and no end.
+    // A failed `kill` is an `error` event too, but not the end of the child.
     child.on('error', error => {
       if (child.pid === undefined) reject(error)
     })

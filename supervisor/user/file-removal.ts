@@ -1,12 +1,13 @@
 /**
- * Removes names behind which the service's user may have put anything: a file in thousands of pieces, whose blocks the
- * file system frees for minutes, or one that is being written to, for whose lock unlink(2) waits. Another process does
- * it, `rm` of the system. No thread of the master may: while one of them is in the kernel, a change of the identity
- * (`service-user.ts`) waits for it.
- * Must stay true: one child at a time, in the folder and as the user that were asked for, so nothing outside of that
- * folder is meant; no folder is removed; so many names wait at most. A child that does not end in time is killed and
- * not waited for; while too many of those are left, none is started. What is left out is removed the next time, by
- * those who ask.
+ * Removes names at which the service's user may have put anything. The file system may need minutes to free the blocks
+ * of a file in thousands of pieces, and unlink(2) waits for the lock of a file that is being written to. So a child
+ * process removes them: `rm` of the system. A thread of the master must not: while it is in the kernel, a change of the
+ * identity (`service-user.ts`) waits for it.
+ *
+ * What must stay true: one child runs at a time, in the given folder and as the given user, so nothing outside of that
+ * folder is removed. No folder is removed. At most `MOST_NAMES` names wait. A child that does not end in time is
+ * killed, and nothing waits for it; no child starts while `MOST_LEFT` of such children still exist. Callers ask again
+ * for names that were not removed.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -17,22 +18,22 @@ import { systemProgram } from '../../kit/ground/system-path.js'
 import { spawnAs } from './become-user.js'
 import { type KilledChild, killForGood } from './killed-child.js'
 
-/** Of all folders together. */
+/** In all folders together. */
 export const MOST_NAMES = 4096
-/** On one command line: 256 kB of names at most. */
+/** The names on one command line: at most 256 kB. */
 const MOST_NAMES_OF_CHILD = 1000
 const CHILD_MS = 3000
 /** Children that were killed and have not ended yet. */
 const MOST_LEFT = 4
 
-/** Where no `rm` is installed, as in containers that hold Node and nothing else. */
+/** For systems without `rm`, such as containers with nothing but Node. */
 const WITHOUT_RM = 'for (const name of process.argv.slice(1)) try { require("node:fs").unlinkSync(name) } catch {}'
 
 export interface RemovalOptions {
-  /** The words of a command line, behind which the names come. */
+  /** The command line, to which the names are appended. */
   command: () => string[]
   childMs: number
-  /** Hears of tracers. */
+  /** Logs killed tracers, and children that are given up. */
   tell: KilledChild['tell']
 }
 
@@ -42,11 +43,11 @@ interface Batch {
   credentials: Credentials | null
 }
 
-/** A queue of names that are to be removed. */
+/** A queue of names to remove. */
 export class FileRemovals {
   readonly #options: RemovalOptions
   readonly #waiting: Batch[] = []
-  /** Paths that wait or that a child has in hand: to ask for one again changes nothing. */
+  /** Paths that wait, or that a child is removing. A second request for one of them changes nothing. */
   readonly #paths = new Set<string>()
   #running: Batch | null = null
   #left = 0
@@ -57,12 +58,15 @@ export class FileRemovals {
     this.#options = { command, childMs, tell }
   }
 
-  /** From now on `tell` hears of tracers. */
+  /** Sets `tell`. */
   telling(tell: KilledChild['tell']): void {
     this.#options.tell = tell
   }
 
-  /** Removes `names` of `folder`, soon, as this user (null: as we are). False: not all of them could be taken. */
+  /**
+   * Queues `names` of `folder` for removal as this user (null: our own). False: the queue is full, so not all were
+   * taken.
+   */
   add(folder: string, names: readonly string[], credentials: Credentials | null): boolean {
     this.#schedule()
     for (const name of names) {
@@ -76,8 +80,7 @@ export class FileRemovals {
   }
 
   /**
-   * Resolves when nothing waits and no child is waited for, or after so many milliseconds; true: all has been done that
-   * could be.
+   * Resolves when the queue is empty and nothing waits for a child, or after `withinMs`. True: all names were tried.
    */
   async settled(withinMs: number): Promise<boolean> {
     if (this.#isIdle) return true
@@ -103,7 +106,10 @@ export class FileRemovals {
     return batch
   }
 
-  /** Later: the caller may be the service's user at the moment, who may start nothing for root. */
+  /**
+   * Starts the child in a later turn of the loop: now the process may have the identity of the service's user, who must
+   * not start anything for root.
+   */
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
@@ -124,14 +130,14 @@ export class FileRemovals {
     this.#watch(child, batch)
   }
 
-  /** Null: it could not be started. */
+  /** Null: the child could not be started. */
   #start({ folder, names, credentials }: Batch): ChildProcess | null {
     const [program = '', ...args] = this.#options.command()
     try {
       const what = { program, args: [...args, ...names], env: {}, cwd: folder }
       return spawnAs(credentials, what, { stdio: 'ignore', detached: true })
     } catch {
-      // The folder is gone or closed, no setpriv, no process left (EAGAIN).
+      // The folder is gone or closed, setpriv is missing, or no process is left (EAGAIN).
       return null
     }
   }
@@ -144,7 +150,7 @@ export class FileRemovals {
       isLeft = true
       this.#left += 1
       killForGood(child, { credentials: batch.credentials, tell: this.#options.tell, letGo: end })
-      // What it has not come to may be asked for again.
+      // Callers may ask again for the names that the child did not reach.
       this.#ended(batch)
     }, this.#options.childMs).unref()
     const end = () => {
@@ -155,7 +161,7 @@ export class FileRemovals {
       this.#left -= 1
       this.#schedule()
     }
-    // What `kill` may not do is an error too, and no end.
+    // A failed `kill` is an `error` event too, but not the end of the child.
     child.on('error', () => child.pid === undefined && end()).on('exit', end)
   }
 
@@ -166,10 +172,10 @@ export class FileRemovals {
   }
 }
 
-/** Of this process. */
+/** The queue of this process. */
 export const removals = new FileRemovals()
 
-/** The words of the command line, without the names. */
+/** The command line without the names. */
 export function removalCommand(find: (name: string) => string | null = systemProgram): string[] {
   const rm = find('rm')
   return rm === null ? [process.execPath, '-e', WITHOUT_RM, '--'] : [rm, '-f', '--']

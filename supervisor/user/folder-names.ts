@@ -1,24 +1,24 @@
 /**
- * The names in a folder that others may fill. Must stay true: one look reads so many entries at most, so a user who
- * makes a million files there costs the master milliseconds. What the caller does when there are more is its own
- * affair, but it may not go on as if it had seen all.
+ * The names in a folder that another user may fill. What must stay true: one look reads a bounded number of entries, so
+ * a user who makes a million files there costs the master milliseconds. If there are more entries, the caller decides
+ * what to do, but must not act as if it had seen all of them.
  */
 
 import { opendirSync } from 'node:fs'
 
-/** Far more than any folder of ours has; to read so many takes some 10 ms. */
+/** Far more than any folder of daimyo has. Reading this many entries takes about 10 ms. */
 export const MOST_ENTRIES = 10_000
 
-/** Longer than the folder of any log needs. */
+/** A look at a normal log folder takes less. */
 const SLOW_MS = 20
 
-/** In no order. `isWhole` false: there are more, which are not known. */
+/** The names are in no order. `isWhole` false: the folder holds more names. */
 export interface FolderNames {
   names: string[]
   isWhole: boolean
 }
 
-/** Throws what opendir(3) says. */
+/** Throws the error of opendir(3). */
 export function namesIn(folder: string, most = MOST_ENTRIES): FolderNames {
   const opened = opendirSync(folder, { bufferSize: 256 })
   try {
@@ -34,12 +34,12 @@ export function namesIn(folder: string, most = MOST_ENTRIES): FolderNames {
   }
 }
 
-/** A look takes a hundredth of the time at most, on the average. */
+/** On average, looks take at most a hundredth of the time. */
 const PAUSE = 100
 
 /**
- * Looks again and again at a folder of others. One that held a million names and was emptied keeps its blocks (ext4),
- * and each look reads them all: after a slow one there is none for a while.
+ * Paces repeated looks at another user's folder. A folder that once held a million names keeps its blocks (ext4), and
+ * each look reads all of them. So a slow look is followed by a pause.
  */
 export class PacedLooks {
   readonly #nowMs: () => number
@@ -49,16 +49,16 @@ export class PacedLooks {
     this.#nowMs = nowMs
   }
 
-  /** False: not now. */
+  /** Whether the next look may start now. */
   get isDue(): boolean {
     return this.#nowMs() >= this.#nextMs
   }
 
-  /** So long did the last one take. */
+  /** Reports how long the last look took. */
   took(lookMs: number): void {
     if (lookMs >= SLOW_MS) this.#nextMs = this.#nowMs() + PAUSE * lookMs
   }
 }
 
-/** What to tell the operator, behind the name of the folder. */
-export const CROWDED = 'it holds more than daimyo looks at: remove what does not belong there'
+/** The reason for the operator, after the name of the folder. */
+export const CROWDED = 'it holds more files than daimyo checks: remove the foreign ones'

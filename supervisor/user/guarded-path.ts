@@ -1,23 +1,24 @@
 /**
- * The one rule for every path that a root master, or a command of root, opens. If root alone decides where the path
- * leads, root opens it. If somebody else could put a link there, the path is opened as the service's user, so that the
- * kernel judges what that user may open.
+ * The rule for every path that a root master, or a command of root, opens. If only root can change where the path
+ * leads, root opens it. If another user could put a link there, the path is opened as the service's user, and the
+ * kernel checks what that user may open.
  *
- * Root alone decides when, from `/` down, every folder, every link and the thing itself belongs to root, and nobody
- * else may write to them:
- * - in a sticky folder that everybody may write to (`/tmp`) only a folder of root's is fine: nobody else can move it
- *   away, or there. Whoever may write to a folder can move root's files and links from it to a sticky one, under any
- *   name;
- * - the kernel lets root look at it. It does not in a FUSE file system that another user has mounted over a folder of
- *   theirs, which may be gone in the next moment; where /etc/fuse.conf says `user_allow_other` it shows root whatever
- *   that user says (`user-mounts.ts`);
- * - a folder that a group may write to is fine only for the groups to which distributions give folders of root
- *   (`SYSTEM_GROUPS`), unless the service's user is in it.
- * The walk goes top down and resolves links itself. So a user other than root can change no component after it was
- * judged, and there is no race between judging and opening. POSIX ACLs are not looked at: Node cannot read them.
+ * Only root can change the path if, from `/` down, every folder, every link and the file itself belongs to root, and
+ * nobody else may write to them:
+ * - In a sticky folder that everybody may write to (`/tmp`), only a folder of root is safe: nobody else can move it
+ *   away, or move one in. A user who may write to a folder can move root's files and links from it to a sticky folder,
+ *   under any name.
+ * - The kernel must let root look at it. It does not in a FUSE file system that another user has mounted, which may be
+ *   gone in the next moment. If /etc/fuse.conf says `user_allow_other`, such a file system shows root whatever that
+ *   user chooses (`user-mounts.ts`).
+ * - A folder that a group may write to is safe only if distributions give folders of root to that group
+ *   (`SYSTEM_GROUPS`), and the service's user is not a member.
  *
- * Must stay true: nothing here changes the work of a master that is not root, or that has no `uid` (`Opener` null),
- * except how root reads the INI that says so.
+ * The walk goes from the top down and resolves links itself. So no user but root can change a component after its
+ * check, and there is no race between check and open. POSIX ACLs are ignored: Node cannot read them.
+ *
+ * What must stay true: this rule changes nothing for a master that is not root, or that has no `uid` (`Opener` null).
+ * The only exception: root reads an INI by this rule before it knows that the INI has no `uid`.
  */
 
 import { lstatSync, readlinkSync, type Stats } from 'node:fs'
@@ -30,19 +31,20 @@ import { asServiceUser, groupsOf } from './service-user.js'
 import { userMounts, whyUserMount } from './user-mounts.js'
 
 /**
- * The identity for paths that root alone does not decide about. `unknown`: the service's user is not known yet (the INI
- * names it), so the path is opened as the owner of the component that root does not own. Null: our own.
+ * The identity for paths that another user than root can change. `unknown`: the service's user is not known yet,
+ * because the INI names it. Then the path is opened as the owner of the component that root does not own. Null: our own
+ * identity.
  */
 export type Opener = Credentials | 'unknown' | null
 
 /**
- * The work at the end of the path. `content`: a link there is followed, and the file itself is judged too. `name`: the
- * name is made, moved or removed, or opened without following a link (O_NOFOLLOW); then the folder decides, and in a
- * sticky folder the owner of the name.
+ * The use of the path. `content`: a link at the end is followed, and the file itself is checked too. `name`: the name
+ * is made, moved or removed, or opened without following a link (O_NOFOLLOW). Then the folder is checked, and in a
+ * sticky folder also the owner of the name.
  */
 export type PathUse = 'content' | 'name'
 
-/** A component that others than root may change. `reason`: `/srv/site belongs to deploy`. */
+/** A component that another user than root may change. `reason`: `/srv/site belongs to deploy`. */
 export interface Weakness {
   uid: number
   gid: number
@@ -50,13 +52,13 @@ export interface Weakness {
   reason: string
 }
 
-/** The user who opens a path: null for the process as it is; else the user, and the reason why it is not root. */
+/** The user who opens a path. `as` null: this process as it is. Otherwise `reason` says why it is not root. */
 export interface Opening {
   as: Credentials | null
   reason: string
 }
 
-/** Linux's own bound (path_resolution(7)). */
+/** The limit of Linux (path_resolution(7)). */
 const MOST_LINKS = 40
 
 const STICKY = 0o1000
@@ -64,16 +66,16 @@ const GROUP_WRITES = 0o020
 const OTHERS_WRITE = 0o002
 
 /**
- * Ubuntu's /var/log belongs to root:syslog, Debian's /usr/local to root:staff; the system trusts the members of these
- * groups with such folders.
+ * Groups that the system trusts with folders of root: Ubuntu's /var/log belongs to root:syslog, Debian's /usr/local to
+ * root:staff.
  */
 const SYSTEM_GROUPS = ['root', 'wheel', 'admin', 'adm', 'staff', 'syslog']
 
 const NOBODY = 65_534
 
 /**
- * The result or error of `work`, done as the user who may open `path`. A refusal of the kernel names that user, and the
- * component that is the reason.
+ * Does `work` as the user who may open `path`. An error of the kernel then names that user, and the component that is
+ * the reason.
  */
 export function onGuardedPath<T>(path: string, use: PathUse, opener: Opener, work: () => T): T {
   return asOpening(openingOf(path, use, opener), opener, work)
@@ -98,13 +100,13 @@ export function asOpening<T>({ as, reason }: Opening, opener: Opener, work: () =
       return work()
     })
   } catch (error) {
-    // A root without CAP_SETUID, as in some containers, can give nothing to another user either.
+    // A root without CAP_SETUID, as in some containers, cannot own files for another user either.
     if (!hasBegun && opener === 'unknown') return work()
     throw explain(error, { as, reason })
   }
 }
 
-/** The error; for a refusal of the kernel also the user who opened the path. */
+/** The error. If the kernel refused, its message also names the user who opened the path. */
 export function explain(error: unknown, { as, reason }: Opening): unknown {
   const cause = error instanceof Failure ? error.cause : error
   if (as === null || !(error instanceof Error) || !['EACCES', 'EPERM', 'EROFS'].includes(codeOf(cause))) return error
@@ -115,8 +117,8 @@ export function explain(error: unknown, { as, reason }: Opening): unknown {
 }
 
 /**
- * The users besides root who may change where a path leads: the service's user, everybody, or others, those two among
- * them. Null: nobody of that kind. All hold a reason.
+ * Why users other than root may change where a path leads: the service's user, everybody, or any other user (including
+ * those two). Null: no such user may.
  */
 export function changersOf(
   path: string,
@@ -138,9 +140,10 @@ export function changersOf(
 }
 
 /**
- * Why a folder may be a stranger's trap: a component of its path stands where everybody makes names, and belongs
- * neither to root nor to one of the `trusted`; or everybody may exchange it. Null: it is no trap, or there is no such
- * folder. Elsewhere the owner of the folder above has given the component to its owner.
+ * The reason why a folder may be a trap of another user. Either a component of its path lies in a folder where
+ * everybody may make names, and belongs neither to root nor to a `trusted` user; or everybody may replace a component.
+ * Null: it is no trap, or the folder does not exist. In any other folder, only the owner of the parent can have placed
+ * the component.
  */
 export function whyPlanted(path: string, trusted: readonly number[]): string | null {
   for (const { path: at, stats, hidden, isInSticky } of walk(path, 'content')) {
@@ -156,17 +159,17 @@ export function whyPlanted(path: string, trusted: readonly number[]): string | n
 
 interface Component {
   path: string
-  /** Null: there is nothing, or root may not look. */
+  /** Null: it does not exist, or root may not look. */
   stats: Stats | null
-  /** Why root does not learn what is there. */
+  /** Why root cannot look at it. */
   hidden: string | null
-  /** Everybody may make things in the folder that holds it, and nobody but its owner may move it away. */
+  /** It lies in a folder where everybody may make names, and only the owner of a name may move it. */
   isInSticky: boolean
 }
 
 /**
- * The components that others than root may change, the first one first. A component after a weak one may change at any
- * time.
+ * The components that another user than root may change, from the top down. Everything below the first of them may
+ * change at any time.
  */
 function* weaknesses(path: string, use: PathUse, service: Credentials | null): Generator<Weakness> {
   for (const component of walk(path, use)) {
@@ -184,10 +187,10 @@ function judge({ path, stats, hidden, isInSticky }: Component, service: Credenti
   const { uid, gid, mode } = stats
   const weak = (reason: string): Weakness => ({ uid, gid, mode: stats.isSymbolicLink() ? 0 : mode, reason })
   if (uid !== 0) return weak(`${path} belongs to ${userName(uid)}`)
-  // It may have come from a folder of somebody else's.
+  // Another user may have moved it here from a folder of its own.
   if (isInSticky && !stats.isDirectory()) return weak(`everybody may move things to ${dirname(path)}`)
-  // What the mode of anything else says is not who may change it: a link's means nothing, a socket's says who may
-  // connect.
+  // For other types the mode does not say who may change them: the mode of a link means nothing, that of a socket says
+  // who may connect.
   if (!stats.isFile() && !stats.isDirectory()) return null
   if (isSticky(stats)) return null
   if ((mode & OTHERS_WRITE) !== 0) return weak(`everybody may write to ${path}`)
@@ -230,7 +233,7 @@ function partsOf(path: string): string[] {
   return path.split('/').filter(part => part !== '' && part !== '.')
 }
 
-/** What one walk knows of mounts. Why nothing there counts: by the place where it begins, and by the device. */
+/** What one walk knows of mounts: the reason why a file system is not trusted, by mount point and by device. */
 interface Seen {
   places: Map<string, string>
   devices: Map<number, string | null>
@@ -248,14 +251,14 @@ function look(path: string, isInSticky: boolean, { places, devices }: Seen): Com
     const hidden = devices.get(dev) ?? null
     return hidden === null ? { path, stats, hidden, isInSticky } : nothing(hidden)
   } catch (error) {
-    // Something above it is no folder.
+    // ENOTDIR: a parent is not a folder.
     if (codeOf(error) === 'ENOTDIR') return nothing(null)
     // EACCES: a FUSE file system of another user, or root on a network file system. ENOTCONN: FUSE without its server.
     return nothing(`root may not look at ${path} (${codeOf(error)})`)
   }
 }
 
-/** Others may write to it, but move only their own names. */
+/** Whether others may write to the folder, but move only their own names. */
 function isSticky(stats: Stats): boolean {
   return stats.isDirectory() && (stats.mode & STICKY) !== 0 && (stats.mode & (OTHERS_WRITE | GROUP_WRITES)) !== 0
 }
@@ -265,7 +268,7 @@ function isSystemGroup(gid: number, service: Credentials | null): boolean {
   return service === null || !groupsOf(service).includes(gid)
 }
 
-/** The user who may change a weak component; if it is root's and others may write to it, a user without any rights. */
+/** The user who may change a weak component. If root owns it and others may write to it: a user without any rights. */
 function changerOf({ uid }: Weakness): Credentials {
   if (uid === 0) return { user: null, uid: NOBODY, gid: NOBODY }
   const accounts = { passwd: passwdText(), group: '', uid: 0, gid: 0 }

@@ -1,10 +1,10 @@
 /**
- * A child that got SIGKILL, and has not ended for its parent: the kernel shows it only when whoever traces it
- * (ptrace(2)) has looked or ended, and not at all once it had made the master its tracer. Such tracers are ended where
- * they are the service's user's, and told; a dead child that will never be shown is given up. So is, after
- * `GIVE_UP_MS`, one that has not ended at all: it waits in the kernel, or for somebody's tracer, and nothing but that
- * ends it. Workers and proxies look when their tables say so (`lookAtKilled`); whatever else the master starts looks by
- * itself (`killForGood`).
+ * Watches a child that got SIGKILL but has not ended for its parent. While a process traces the child (ptrace(2)), the
+ * kernel reports the end only after the tracer has looked or ended. If the child had made the master its tracer, the
+ * kernel never reports it. Here the tracers that belong to the service's user are killed and logged. A dead child whose
+ * end will never be reported is given up. A child that still lives after `GIVE_UP_MS` is given up too: it waits in the
+ * kernel or for another user's tracer, and the master can do nothing about that. Workers and proxies are checked by
+ * their tables (`lookAtKilled`), all other children by `killForGood`.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -12,11 +12,11 @@ import type { Credentials } from '../../kit/channel/messages.js'
 import { describeStay, endTracers, GIVE_UP_MS, isDeadTracee, REAP_LOOK_MS, REAP_MS } from '../../kit/process/tracers.js'
 
 export interface KilledChild {
-  /** Of the service's user; null: of the master's own. */
+  /** The identity of the child. Null: the master's own. */
   credentials: Credentials | null
-  /** A process that kept it from its end was killed; or it is given up. */
+  /** Logs that a tracer was killed, or that the child is given up. */
   tell?: KilledTell | undefined
-  /** It is dead, and will never be said to have ended; or nobody waits for it any more. */
+  /** The child is given up: nothing waits for its end any more. */
   letGo(): void
 }
 
@@ -26,23 +26,23 @@ type KilledTell = (
     | [event: 'child-unkillable', fields: { pid: number; stays: string }]
 ) => void
 
-/** Looks after which it is given up. */
+/** The number of checks before the child is given up. */
 const MOST_LOOKS = 1 + (GIVE_UP_MS - REAP_MS) / REAP_LOOK_MS
 
-/** One look at a child that was killed some time ago, and has not ended. */
+/** Checks once a child that was killed some time ago and has not ended. */
 export function lookAtKilled(pid: number, { credentials, tell, letGo }: KilledChild): void {
   for (const { pid: tracer, name } of endTracers(pid, credentials)) tell?.('tracer-killed', { tracer, name })
   if (isDeadTracee(pid)) letGo()
 }
 
-/** SIGKILL, unless it has ended, and looks until it has. `signal`: instead of a kill of it alone. */
+/** Sends SIGKILL unless the child has ended, and checks until it has. `signal` replaces a kill of the child alone. */
 export function killForGood(
   child: ChildProcess,
   killed: KilledChild,
   signal: () => unknown = () => child.kill('SIGKILL'),
 ): void {
   const { pid } = child
-  // The number of one that has ended may be another process's by now.
+  // If the child has ended, its pid may belong to another process by now.
   if (pid === undefined || hasEnded(child)) return
   signal()
   if (watched.has(child)) return
@@ -65,10 +65,10 @@ export function killForGood(
   child.once('exit', () => clearTimeout(timer))
 }
 
-/** Each once, however often it is killed. */
+/** Each child is watched once, however often it is killed. */
 const watched = new WeakSet<ChildProcess>()
 
-/** As far as its parent has seen. */
+/** Whether the parent has seen the end. */
 export function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode !== null || signalCode !== null
 }

@@ -1,17 +1,24 @@
-/** Waits for what a child that has exited still has in its pipes. */
+/** Reads the rest of the pipes of a child that has exited. */
 
 import type { Duplex } from 'node:stream'
 
-/** How long the last output and messages are waited for: a grandchild may hold the pipes for ever. */
+/**
+ * How long the last output and messages are waited for. There must be a limit: a grandchild may keep the pipes open for
+ * ever.
+ */
 const LAST_WORDS_MS = 250
-/** Whoever has left more than that in the kernel, which holds some megabytes of each pipe, is read on. */
+/**
+ * If more than this arrived since the last check, the child has left more in the kernel, and reading goes on. The
+ * kernel holds some megabytes for each pipe.
+ */
 const BACKLOG_BYTES = 64 * 1024
 const MOST_MS = 5000
 
 /**
- * To be called behind those who listen to the streams themselves, as soon as they exist. The result, called at the
- * exit, calls `then` once when all streams have said `close` (`closed` is true earlier, before they were heard); they
- * are closed by force after a while in which they said little, and after `MOST_MS` in any case.
+ * Call it as soon as the streams exist, but after their readers have added their listeners. Call the result at the exit
+ * of the child: it calls `then` once, when all streams have emitted `close` (`closed` is true earlier, before the
+ * listeners ran). The streams are closed by force when little has arrived for `LAST_WORDS_MS`, and after `MOST_MS` in
+ * any case.
  */
 export function lastWordsOf(streams: readonly Duplex[]): (then: () => void) => void {
   const living = streams.filter(({ closed }) => !closed)
@@ -41,7 +48,7 @@ export function lastWordsOf(streams: readonly Duplex[]): (then: () => void) => v
     }
     let timer: NodeJS.Timeout
     const look = () => {
-      // Behind what can be read in this turn: after a stall a timer comes before it.
+      // `setImmediate` runs after the reads of this turn. After a stall, the timer alone would fire before them.
       timer = setTimeout(() => setImmediate(giveUp), LAST_WORDS_MS)
     }
     look()
@@ -49,7 +56,7 @@ export function lastWordsOf(streams: readonly Duplex[]): (then: () => void) => v
   }
 }
 
-/** Sockets count what was read. */
+/** Only sockets count the bytes that were read. */
 function bytesOf(streams: readonly Duplex[]): number {
   return streams.reduce((sum, stream) => sum + (Number(Reflect.get(stream, 'bytesRead')) || 0), 0)
 }

@@ -1,45 +1,45 @@
 /**
- * Connected pairs of TCP sockets on the loopback, both ends of which are this process's own. A listener is open while
- * they are made, and no longer.
+ * Connected pairs of TCP sockets on the loopback. This process owns both ends. A listener is open only while the pairs
+ * are made.
  *
- * Must stay true: any user of the machine may connect to that listener, and nothing of such a connection ends up in a
- * pair: the two ends belong together only if each has the other's port and both are on the loopback. Whoever connects
- * too, or floods the listener, costs one try at most: it ends after a while, and the next one has another port.
+ * What must stay true: any user of the machine may connect to that listener, but such a connection never becomes an end
+ * of a pair. Two ends match only if each has the other's port and both are on the loopback. A user who connects too, or
+ * floods the listener, can spoil only one try: each try has a time limit, and the next one uses another port.
  */
 
 import { connect, createServer, type Server, type Socket } from 'node:net'
 
-/** `near` was accepted, `far` has connected. */
+/** `near` was accepted by the listener, `far` connected to it. */
 export interface Pair {
   near: Socket
   far: Socket
 }
 
-/** `why`: of those that are missing. */
+/** `why`: the reason if pairs are missing. */
 export interface Made {
   pairs: Pair[]
   why: NodeJS.ErrnoException | null
 }
 
 export interface PairOptions {
-  /** `near` is not read until somebody asks for it. */
+  /** `near` is not read before its owner resumes it. */
   isPaused: boolean
-  /** Of one try. */
+  /** The limit of one try. */
   tryMs?: number
-  /** Hears of each listener's port: for tests. */
+  /** Gets the port of each listener. For tests. */
   onListening?: (port: number, host: string) => void
 }
 
 const TRY_MS = 1000
 const TRIES = 3
-/** The second where the machine has no first one. */
+/** The second address is for a machine without the first. */
 const HOSTS = ['127.0.0.1', '::1']
-/** No descriptor is left: another try finds none either. */
+/** No descriptor is left, so another try would fail too. */
 const LACKING = ['EMFILE', 'ENFILE']
-/** Who connects while it is not known yet which ports are ours, and is none of us. */
+/** The most accepted connections that may wait before all of our own ports are known. */
 const MOST_STRANGERS = 512
 
-/** Never rejects; what was made of a set that is not complete is there too. */
+/** Never rejects. If some pairs cannot be made, the result holds the others. */
 export async function connectPairs(count: number, options: PairOptions): Promise<Made> {
   const pairs: Pair[] = []
   let why: Made['why'] = null
@@ -61,15 +61,15 @@ class Matching {
   readonly #host: string
   readonly #server: Server
   readonly #pairs: Pair[] = []
-  /** Ours that are not connected yet, and that are, by their port. */
+  /** Our own sockets: those that are still connecting, and the connected ones by their port. */
   readonly #connecting = new Set<Socket>()
   readonly #own = new Map<number, Socket>()
-  /** Accepted, and not known to be ours yet, by the port of the other end. */
+  /** Accepted connections that are not matched yet, by the port of the other end. */
   readonly #strangers = new Map<number, Socket>()
   readonly #timer: NodeJS.Timeout
   #port = 0
   #why: Made['why'] = null
-  /** There is nothing to connect to at this address. */
+  /** The listener failed at this address. */
   #isRefused = false
   #end: () => void = () => {}
 
@@ -96,19 +96,19 @@ class Matching {
   #connect(): void {
     const socket = connect({ port: this.#port, host: this.#host, allowHalfOpen: true, noDelay: true })
     this.#connecting.add(socket)
-    // A socket that is closed has no port any more.
+    // Kept here, because a closed socket has no port any more.
     let port: number | null = null
     const lost = (why: NodeJS.ErrnoException) => this.#lost(socket, port, why)
     socket.on('error', lost)
-    // A connection that the other side closes has only an end, because this side may go on. That of a pair is nothing
-    // here.
+    // `end` alone tells that the other side has closed, because this side may stay open. For a socket that is in a
+    // pair, `lost` does nothing.
     for (const event of ['end', 'close']) socket.on(event, () => lost(closed()))
     socket.on('connect', () => {
       this.#connecting.delete(socket)
       port = socket.localPort ?? 0
       this.#own.set(port, socket)
       this.#match(port)
-      // Each port of ours is known now.
+      // All of our own ports are known now, so the other connections are not ours.
       if (this.#connecting.size === 0) destroyAll(this.#strangers)
     })
   }
@@ -133,7 +133,7 @@ class Matching {
     this.#finishIfOver()
   }
 
-  /** `port`: its own; null: it has none yet. */
+  /** `port`: the port of the socket. Null: it has none yet. */
   #lost(socket: Socket, port: number | null, why: NodeJS.ErrnoException): void {
     if (!this.#connecting.delete(socket) && (port === null || this.#own.get(port) !== socket)) return
     if (port !== null) this.#own.delete(port)
@@ -142,7 +142,7 @@ class Matching {
     this.#finishIfOver()
   }
 
-  /** All are pairs, or lost. */
+  /** Ends the try when each of our sockets is in a pair or lost. */
   #finishIfOver(): void {
     if (this.#connecting.size + this.#own.size === 0) this.#finish(this.#why)
   }
@@ -168,7 +168,7 @@ function late(withinMs: number): NodeJS.ErrnoException {
   return Object.assign(new Error(`not connected within ${withinMs} ms`), { code: 'ETIMEDOUT' })
 }
 
-/** What libuv does with a connection for which the process has no descriptor. */
+/** libuv closes an accepted connection at once if the process has no descriptor for it. */
 function closed(): NodeJS.ErrnoException {
   return Object.assign(new Error('the connection was closed at once'), { code: 'ECONNRESET' })
 }

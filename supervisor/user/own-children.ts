@@ -1,11 +1,11 @@
 /**
- * Starts the programs of the master, and keeps their numbers in memory that another thread reads: whoever else is a
- * child of this process was made one by somebody else (clone(2) with CLONE_PARENT).
+ * Starts the programs of the master, and keeps their pids in memory that another thread reads. Any other child of this
+ * process was made by another process (clone(2) with CLONE_PARENT).
  *
- * Must stay true: all programs that the running master starts are started here. The memory is changed between two
- * changes of its first word, which is odd meanwhile; so a reader that finds the same even word before and behind its
- * look has seen all children that there were. Nobody but libuv reaps children, and only those that are started here:
- * the number of a strange child is its own until the master ends.
+ * What must stay true: all programs of the running master are started here. The first word of the memory grows by one
+ * before and after each change, so it is odd during a change. A reader that finds the same even word before and after
+ * its look has seen all children. Only libuv reaps children, and only those that are started here: a strange child
+ * keeps its pid until the master ends.
  */
 
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
@@ -13,17 +13,17 @@ import { type EventEmitter, errorMonitor } from 'node:events'
 import { listChildren } from '../../kit/process/child-list.js'
 import { explainNoProcess } from './process-limits.js'
 
-/** Asked for where something is started: commands that only ask a master would pay for it. */
+/** Loaded when it is first needed, so that a command that only asks a master does not pay for it. */
 const childProcess = () => process.getBuiltinModule('node:child_process')
 
-/** More than a master starts: with more, none is called strange. */
+/** More children than a master starts. With more of them, no child counts as strange. */
 const MOST_CHILDREN = 4096
-/** In front of the numbers, a word each: how often they were changed, and whether there were too many. */
+/** Two words come before the pids: the count of changes, and whether the memory is full. */
 const CHANGES = 0
 const OVERFLOW = 1
 const FIRST = 2
 
-/** The numbers of the children that this process has started itself, or had before it started any. */
+/** The pids of the children that this process started, or had before its first start. */
 export class OwnChildren {
   readonly memory: SharedArrayBuffer
   readonly #words: Int32Array
@@ -37,8 +37,8 @@ export class OwnChildren {
   }
 
   /**
-   * `start` starts a child and says which one it is, or waits for its end itself; null: none is left. Returns what
-   * `start` returns.
+   * Runs `start` and returns its result. `pidOf` gives the pid of the new child; undefined: `start` has waited for its
+   * end.
    */
   starting<T>(start: () => T, pidOf: (started: T) => number | undefined): T {
     if (!this.#hasStarted) this.#keepFormer()
@@ -50,7 +50,7 @@ export class OwnChildren {
     })
   }
 
-  /** It was reaped. */
+  /** The child was reaped. */
   reaped(pid: number): void {
     const at = this.#words.indexOf(pid, FIRST)
     if (at < 0) return
@@ -60,7 +60,7 @@ export class OwnChildren {
     })
   }
 
-  /** A shell may have started programs before it became this one: `exec daimyo`. */
+  /** A shell may have started programs before it became this process: `exec daimyo`. */
   #keepFormer(): void {
     this.#hasStarted = true
     for (const pid of listChildren() ?? []) this.#keep(pid)
@@ -82,10 +82,10 @@ export class OwnChildren {
   }
 }
 
-/** Of this process. */
+/** The children of this process. */
 export const ownChildren = new OwnChildren()
 
-/** As `spawn`; an error that no process is left says which limit may be reached. */
+/** Like `spawn`. If no process is left, the error names the limit that may be reached. */
 export function spawnOwn(program: string, args: readonly string[], options: SpawnOptions): ChildProcess {
   const start = () => childProcess().spawn(program, args, options)
   const child = ownChildren.starting(start, ({ pid }) => pid)
@@ -95,15 +95,15 @@ export function spawnOwn(program: string, args: readonly string[], options: Spaw
   return child
 }
 
-/** As the exit status of `spawnSync`, with no standard streams. */
+/** The exit status as of `spawnSync`, without standard streams. */
 export function statusOf(program: string, args: readonly string[]): number | null {
   const run = () => childProcess().spawnSync(program, args, { env: {}, stdio: 'ignore' })
   return ownChildren.starting(run, () => undefined).status
 }
 
 /**
- * For another thread: the children of this process that are not in that memory; null: it changes just now, or does not
- * hold all.
+ * For another thread: the children of this process that the memory does not list. Null: the memory is being changed, or
+ * is full.
  */
 export function findStrange(memory: SharedArrayBuffer, list = listChildren): number[] | null {
   const words = new Int32Array(memory)

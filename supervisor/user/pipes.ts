@@ -20,18 +20,18 @@ import { connectPairs, type Made, type PairOptions } from './loopback-pairs.js'
 /** The direction of the bytes, seen from the child. */
 export type PipeKind = 'from-child' | 'to-child'
 
-/** Both ends. */
+/** The two ends of one pipe. */
 export interface Pipe {
   master: Socket
   child: Socket
 }
 
-/** For a worker or a proxy. Hooks, daemons and cron jobs need one less. */
+/** The pipes of a worker or a proxy. Hooks, daemons and cron jobs need one less. */
 const OF_CHILD: Readonly<Record<PipeKind, number>> = { 'from-child': 3, 'to-child': 1 }
 const KINDS: readonly PipeKind[] = ['from-child', 'to-child']
-/** Pipes for so many children are kept ready. */
+/** Pipes for this number of children are kept ready. */
 const CHILDREN = 2
-/** Pipes of each kind that are made at a time: each is two descriptors. */
+/** The most pipes of one kind that are made at a time. Each takes two descriptors. */
 const MOST_AT_ONCE = 96
 
 /** A caller that waits for pipes. */
@@ -40,9 +40,7 @@ interface Asking {
   answer: (pipes: Pipe[] | Failure) => void
 }
 
-/**
- * Pipes that are open and not used yet: making them takes some turns of the loop, and most children find theirs ready.
- */
+/** Open pipes that are not used yet. Making a pipe takes some turns of the loop; most children find theirs ready. */
 export class PipeStock {
   readonly #options: Omit<PairOptions, 'isPaused'>
   readonly #ready: Record<PipeKind, Pipe[]> = { 'from-child': [], 'to-child': [] }
@@ -57,8 +55,8 @@ export class PipeStock {
   }
 
   /**
-   * Answers at once if such pipes are ready, else as soon as they are, in the order of the calls. Failure `pipes` (71):
-   * they cannot be made, which is known after a few seconds at most. The result cancels the call.
+   * Answers at once if the pipes are ready, otherwise as soon as they are, in the order of the calls. Failure `pipes`
+   * (71): they cannot be made, which is known after a few seconds at most. The result cancels the call.
    */
   ask(kinds: readonly PipeKind[], answer: Asking['answer']): () => void {
     const asking = { kinds, answer }
@@ -71,7 +69,7 @@ export class PipeStock {
     }
   }
 
-  /** In the background, for so many children. `demand` and callers that wait report failures. */
+  /** Fills the stock in the background, for this number of children. `demand` and waiting callers report failures. */
   fill(children = CHILDREN): Promise<void> {
     if (!this.#isClosed) this.#making ??= this.#make(children).finally(() => (this.#making = null))
     return this.#making ?? Promise.resolve()
@@ -82,7 +80,7 @@ export class PipeStock {
     if (KINDS.some(kind => this.#ready[kind].length === 0)) throw this.#failure()
   }
 
-  /** No pipe is taken from it afterwards. */
+  /** Closes the stock: it gives out no more pipes. */
   async close(): Promise<void> {
     this.#isClosed = true
     this.#refuse()
@@ -106,13 +104,13 @@ export class PipeStock {
     return pipe
   }
 
-  /** Pipes that waiting callers lack. */
+  /** How many pipes the waiting callers lack. */
   #lack(kind: PipeKind, asking: readonly Asking[]): number {
     const wanted = asking.flatMap(({ kinds }) => kinds).filter(other => other === kind)
     return wanted.length - this.#ready[kind].length
   }
 
-  /** After everything that starts in this turn of the loop. */
+  /** Waits for everything that starts in this turn of the loop. */
   #refillSoon(): void {
     const isShort = KINDS.some(kind => this.#ready[kind].length < OF_CHILD[kind])
     if (this.#isDue || !(isShort || this.#asking.length > 0)) return
@@ -127,12 +125,12 @@ export class PipeStock {
     do {
       const made = await Promise.all(KINDS.map(kind => this.#makeKind(kind, children)))
       this.#serve()
-      // Callers wait on while a pipe could still be made.
+      // Callers keep waiting while pipes can still be made.
       if (!made.includes(true)) this.#refuse()
     } while (this.#asking.length > 0 && !this.#isClosed)
   }
 
-  /** Returns whether one more was made. */
+  /** Resolves with true if at least one pipe was made. */
   async #makeKind(kind: PipeKind, children: number): Promise<boolean> {
     const count = Math.min(children * OF_CHILD[kind] + this.#lack(kind, this.#asking), MOST_AT_ONCE)
     if (count <= 0) return false
@@ -147,7 +145,7 @@ export class PipeStock {
     return pipes.length > 0
   }
 
-  /** A pipe that ends while it waits is dropped: whoever may end other users' connections can end it. */
+  /** A pipe that ends while it is in the stock is dropped: a user who may end other users' connections can end it. */
   #keep(kind: PipeKind, pipe: Pipe): void {
     this.#ready[kind].push(pipe)
     const drop = () => {
@@ -203,11 +201,11 @@ const REMEDIES: readonly { codes: readonly string[]; remedy: string }[] = [
 
 /** An unused pipe keeps no process alive. */
 function newPipe(kind: PipeKind, master: Socket, child: Socket): Pipe {
-  // An error here is final, and `close` follows: the other end is gone.
+  // After any error here the other end is gone. `close` follows.
   for (const socket of [master, child]) socket.unref().on('error', () => {})
-  // Otherwise the port of each would be kept for a minute (TIME_WAIT). All bytes of the child are here.
+  // Without the reset, TIME_WAIT would keep the port for a minute. At `end` all bytes of the child have arrived.
   if (kind === 'from-child') master.once('end', () => master.resetAndDestroy())
-  // Its other half is never read to the end.
+  // The readable half is never read to its end, so the socket would not close by itself.
   else master.once('finish', () => master.destroy())
   return { master, child }
 }
@@ -217,7 +215,10 @@ function closePipe({ master, child }: Pipe): void {
   child.destroy()
 }
 
-/** For each descriptor of the child: a pipe, or a value of `spawn`. libuv makes 0, 1 and 2 blocking, and no other. */
+/**
+ * For each descriptor of the child: a pipe, or a value of `spawn`. libuv makes descriptors 0, 1 and 2 blocking, no
+ * others.
+ */
 export type PipedStdio = PipeKind | 'inherit' | 'ignore' | number
 
 /** A child and the master's ends of its pipes, by the child's descriptor. */
@@ -230,15 +231,15 @@ export interface PipedChild {
 export type Pipes = Pick<PipeStock, 'ask'>
 
 /**
- * One of both is called, at once or once there are pipes. `failed`: with the error of `spawnAs`, or the Failure
- * `pipes`; nothing stays open then.
+ * Exactly one of both is called, at once or when the pipes are ready. `failed` gets the error of `spawnAs`, or the
+ * Failure `pipes`; then nothing stays open.
  */
 export interface PipedStart {
   started(piped: PipedChild): void
   failed(error: unknown): void
 }
 
-/** As `spawnAs`. The result cancels the start while it waits for its pipes: neither is called then. */
+/** Like `spawnAs`. The result cancels a start that still waits for its pipes: then neither callback is called. */
 export function spawnPiped(
   stock: Pipes,
   credentials: Credentials | null,
@@ -266,8 +267,8 @@ export function spawnPiped(
 }
 
 /**
- * libuv takes the stop of a child that made us its tracer (PTRACE_TRACEME) for its exit. Nothing would look after that
- * process any more. Its number is not given to another process while it is our child.
+ * If a child makes us its tracer (PTRACE_TRACEME), libuv takes its stop for its exit, and nothing would watch that
+ * process any more. So it is killed. Its pid is not reused while it is our child.
  */
 function endStopped(pid: number | undefined): void {
   if (pid === undefined) return

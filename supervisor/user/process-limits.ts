@@ -1,11 +1,11 @@
 /**
- * Why fork(2) says EAGAIN, which it says of each limit on the number of processes: that of the cgroup (`TasksMax=`),
- * that of the user (RLIMIT_NPROC), and those of the system. What is reached is named with its figures, and what to do
- * about it.
+ * Explains EAGAIN of fork(2). The kernel gives the same error for each limit on the number of processes: of the cgroup
+ * (`TasksMax=`), of the user (RLIMIT_NPROC) and of the system. The text names the limits that are reached, with their
+ * figures and a remedy.
  *
- * A child of the master that has ended keeps the number of each of its threads that had made the master its tracer
- * (PTRACE_TRACEME), and one that a program made the master's child keeps its own: Node reaps neither, so only the end
- * of the master frees them. They are named too.
+ * Dead children of the master may hold numbers too. A child keeps the number of each of its threads that made the
+ * master its tracer (PTRACE_TRACEME). A process that another program made the master's child keeps its own number. Node
+ * reaps neither, so only the end of the master frees them.
  */
 
 import { readdirSync, readFileSync } from 'node:fs'
@@ -14,19 +14,21 @@ import { codeOf } from '../../kit/ground/failure.js'
 import { listChildren } from '../../kit/process/child-list.js'
 import { parseProcessStat } from '../../kit/process/process-stat.js'
 
-/** What is asked of the system. `read`: the text of a file of the kernel; null: it is not there, or may not be read. */
+/**
+ * The source of the figures. `read`: the text of a file of the kernel. Null: the file is missing, or may not be read.
+ */
 export interface LimitsSystem {
   uid: number
   read(path: string): string | null
-  /** Of the master, dead ones too. */
+  /** The children of the master, dead ones included. */
   children(): readonly number[]
-  /** How many threads the kernel lists of a process. */
+  /** How many threads of a process the kernel lists. */
   threadsOf(pid: number): number
 }
 
-/** A limit, and how much of it is used; null: that is not known. */
+/** A limit and its use. `used` null: unknown. */
 interface Limit {
-  /** With its file or its name for the kernel. */
+  /** The name that the kernel or the system gives it. */
   name: string
   used: number | null
   most: number
@@ -42,11 +44,11 @@ const LINUX: LimitsSystem = {
   threadsOf: pid => namesIn(`/proc/${pid}/task`).length,
 }
 
-/** From this share on a limit counts as reached: some of what had it reached may have ended meanwhile. */
+/** A limit counts as reached from this share on: some of the processes may have ended meanwhile. */
 const REACHED = 0.95
-/** Each look is two files: some milliseconds for all. */
+/** Each check reads two files. All of them take some milliseconds. */
 const MOST_CHILDREN = 200
-/** As few are on their way to be reaped. */
+/** This many dead children may simply wait to be reaped. */
 const FEW_HELD = 8
 const V2 = '/sys/fs/cgroup'
 const V1 = '/sys/fs/cgroup/pids'
@@ -66,7 +68,7 @@ export function findProcessLimits(system = LINUX): { why: string; remedy: string
   }
 }
 
-/** Puts into an error of spawn(2) what stands behind EAGAIN, for whoever tells its message. */
+/** Adds the reason for EAGAIN to the message of an error of spawn(2). */
 export function explainNoProcess(error: Error): void {
   if (codeOf(error) !== 'EAGAIN') return
   const { why, remedy } = findProcessLimits()
@@ -77,7 +79,7 @@ function describe({ name, used, most }: Limit): string {
   return used === null ? `${name} allows ${most}` : `${name} allows ${most}, ${used} are in use`
 }
 
-/** Of the master's cgroup and of those above it: each counts. The longest path first. */
+/** The limits of the master's cgroup and of those above it, from the lowest up. All of them apply. */
 function cgroupLimits({ read }: LimitsSystem): Limit[] {
   const groups = (read('/proc/self/cgroup') ?? '').split('\n').flatMap(line => {
     const [, controllers = '', path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? []
@@ -100,7 +102,7 @@ function andAbove(path: string): string[] {
   return [...parts.map((_, at) => `/${parts.slice(0, parts.length - at).join('/')}`), '/']
 }
 
-/** The kernel does not hold root to it. How many the user has is not told anywhere. */
+/** The kernel does not apply RLIMIT_NPROC to root. It shows nowhere how many processes a user has. */
 function userLimits({ uid, read }: LimitsSystem): Limit[] {
   const [, soft] = /^Max processes\s+(\d+)/m.exec(read('/proc/self/limits') ?? '') ?? []
   if (uid === 0 || soft === undefined) return []
@@ -115,7 +117,7 @@ function userLimits({ uid, read }: LimitsSystem): Limit[] {
 }
 
 function systemLimits({ read }: LimitsSystem): Limit[] {
-  // `0.20 0.18 0.12 1/80 11206`: running of all threads.
+  // `0.20 0.18 0.12 1/80 11206`: the fourth field is running threads / all threads.
   const used = numberIn(/\/(\d+)/.exec(read('/proc/loadavg') ?? '')?.[1] ?? null)
   return ['threads-max', 'pid_max'].flatMap(name => {
     const most = numberIn(read(`/proc/sys/kernel/${name}`))
@@ -123,7 +125,7 @@ function systemLimits({ read }: LimitsSystem): Limit[] {
   })
 }
 
-/** Of children that have ended and were not reaped: numbers of processes and of threads. */
+/** How many numbers, of processes and of threads, are held by children that have ended and were not reaped. */
 function heldNumbers({ children, read, threadsOf }: LimitsSystem): number {
   const dead = children()
     .slice(0, MOST_CHILDREN)
@@ -131,7 +133,7 @@ function heldNumbers({ children, read, threadsOf }: LimitsSystem): number {
   return dead.reduce((sum, pid) => sum + threadsOf(pid), 0)
 }
 
-/** Null: no number, such as `max`. */
+/** Null: the text is not a number, such as `max`. */
 function numberIn(text: string | null): number | null {
   return text !== null && /^\d+\s*$/.test(text) ? Number(text) : null
 }
@@ -140,7 +142,7 @@ function readText(path: string): string | null {
   try {
     return readFileSync(path, 'utf8')
   } catch {
-    // ENOENT: no such limit. EACCES, ESRCH.
+    // ENOENT: this limit does not exist. EACCES, ESRCH: it cannot be read.
     return null
   }
 }
@@ -149,7 +151,7 @@ function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder)
   } catch {
-    // ENOENT: it was reaped meanwhile.
+    // ENOENT: the process was reaped meanwhile.
     return []
   }
 }

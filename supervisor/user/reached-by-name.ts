@@ -1,10 +1,10 @@
 /**
- * Whether what was opened as the service's user can be reached by that user under its own name.
+ * Whether the service's user can reach an open file by the file's own name.
  *
- * The links of /proc/self (`cwd`, `root`, `fd/3`) lead to what this process has open, past all folders above it, and a
- * process may always follow its own, whoever it is at the moment; so it may read its own `maps` and `environ`. A link
- * of the service's user to one of these would show root's files to that user. Looked at behind the opening, so nobody
- * can change anything in between.
+ * The links of /proc/self (`cwd`, `root`, `fd/3`) lead to what this process has open, without a check of the folders
+ * above. A process may always follow its own links, whatever its identity is at that moment, and may read its own
+ * `maps` and `environ`. So a link of the service's user to one of these would show that user files of root. The check
+ * comes after the open, so nobody can change anything in between.
  */
 
 import { fstatSync, lstatSync, readlinkSync, statfsSync } from 'node:fs'
@@ -13,7 +13,7 @@ import { codeOf } from '../../kit/ground/failure.js'
 /** The type of statfs(2): PROC_SUPER_MAGIC of linux/magic.h. */
 const PROC = 0x9fa0
 
-/** Why the thing behind a descriptor is refused; null: it is not. To be called as the service's user. */
+/** Why the file behind a descriptor is refused. Null: it is not. Call it as the service's user. */
 export function whyNotByName(fd: number): string | null {
   if (process.platform !== 'linux') return null
   try {
@@ -23,7 +23,7 @@ export function whyNotByName(fd: number): string | null {
     const named = lstatSync(name)
     return opened.dev === named.dev && opened.ino === named.ino ? null : 'it was changed meanwhile'
   } catch (error) {
-    // ENOENT: it was moved or removed meanwhile. ENOTDIR, ELOOP: the same for a folder above it.
+    // ENOENT: the file was moved or removed meanwhile. ENOTDIR, ELOOP: the same happened to a folder above it.
     return codeOf(error) === 'EACCES' ? 'a folder above it is closed' : 'it was changed meanwhile'
   }
 }

@@ -1,22 +1,22 @@
 /**
- * What stands behind ENOSPC and EDQUOT: which file system is full, of what, whose files fill it, and what to do. Used
- * where a start, or the start of a child, finds no room in the run folder, whose part `workers/` the service's user may
- * fill.
- * What must stay true: it looks at the run folder alone, which is the master's own; the user's folder in it is not
- * read.
+ * Explains ENOSPC and EDQUOT: which file system is full, of what, whose files fill it, and what to do. Used when the
+ * start of a master or of a child finds no space in the run folder. The service's user may fill its part `workers/`.
+ *
+ * What must stay true: it looks only at the run folder, which is the master's own, and never reads the user's folder in
+ * it.
  */
 
 import { type StatsFs, statfsSync } from 'node:fs'
 
-/** `remedy` says what to do, and what happens by itself. */
+/** `remedy`: what to do, and what happens without it. */
 export interface NoRoom {
   why: string
-  /** The file system itself says so by now. It says nothing of a quota. */
+  /** The file system confirms that it is full. It never shows a quota. */
   isSeen: boolean
   remedy: string
 }
 
-/** Null: `error`, the system's own word or a program's, is of something else. */
+/** Null: `error`, a text of the system or of a program, has another reason. */
 export function findNoRoom(folder: string, error: string, lookAt: typeof statfs = statfs): NoRoom | null {
   const isQuota = /\bEDQUOT\b|disk quota exceeded/i.test(error)
   if (!isQuota && !/\bENOSPC\b|no space left on device/i.test(error)) return null
@@ -31,17 +31,17 @@ export function findNoRoom(folder: string, error: string, lookAt: typeof statfs 
 
 type Figures = Pick<StatsFs, 'blocks' | 'bavail' | 'files' | 'ffree'>
 
-/** Null: it cannot be looked at. */
+/** Null: the folder cannot be looked at. */
 function statfs(folder: string): Figures | null {
   try {
     return statfsSync(folder)
   } catch {
-    // ENOENT: it was not made.
+    // ENOENT: the folder was never made.
     return null
   }
 }
 
-/** Null: not known. Some file systems count no inodes: they say 0 of 0. */
+/** Null: unknown. Some file systems count no inodes: they report 0 of 0. */
 function lacksOf(figures: Figures | null): string[] | null {
   if (figures === null) return null
   const { blocks, bavail, files, ffree } = figures

@@ -1,16 +1,16 @@
 /**
- * Work that a root master does as the service's user (`uid`): opening what lies where that user, or whoever else is not
- * root, may plant a link. The kernel then judges every folder and link on the way, so nothing is opened that the user
- * could not open itself.
+ * Work that a root master does as the service's user (`uid`): opening files in places where that user, or any user but
+ * root, may plant a link. The kernel then checks every folder and link on the way, so the master opens nothing that the
+ * user could not open itself.
  *
- * The identity is switched for the whole process, threads included, and back again within one synchronous call.
- * Meanwhile no other user gains anything: real and saved ids stay root's, which is what kill(2) and ptrace(2) look at.
- * So does access(2), and with it existsSync: `work` must not ask it.
+ * The identity changes for the whole process, with all threads, and changes back within one synchronous call. Meanwhile
+ * no other user gains a right: the real and saved ids stay root's, and kill(2) and ptrace(2) check those. access(2),
+ * and so existsSync, checks the real id too: `work` must not use it.
  *
- * The C library has every thread take the new identity, and waits for each. One that is held up in the kernel, by a
- * file system or by the lock of an inode, holds up this call too. So a start may do this. Whatever happens while the
- * master runs, a reload and a stop too, asks `mayBecomeUser` before, and needs no identity where that can be had: a
- * spawn does not (`become-user.ts`). What may take long itself is for another process.
+ * The C library makes every thread take the new identity and waits for each. A thread that waits in the kernel, for a
+ * file system or for the lock of an inode, delays this call. A start may accept that. A running master, also in a
+ * reload or a stop, first asks `mayBecomeUser`, and avoids the change where it can: a spawn needs none
+ * (`become-user.ts`). Work that may take long belongs in another process.
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
@@ -19,17 +19,17 @@ import type { Credentials } from '../../kit/channel/messages.js'
 let switches = 0
 
 /**
- * How often the identity was switched. What another thread of this process did meanwhile, such as an asynchronous
- * stat(2), may have been done as the user.
+ * The count of identity changes. If it changed, an asynchronous call of another thread, such as stat(2), may have run
+ * as the user meanwhile.
  */
 export function identitySwitches(): number {
   return switches
 }
 
 /**
- * What `work` returns or throws; it must be synchronous, and gets the user's groups too. As root without `credentials`,
- * or as anybody else, it is just called. An identity that cannot be taken back ends the program: it throws in place of
- * the result.
+ * Runs `work` with the user's ids and groups and returns its result. `work` must be synchronous. Without `credentials`,
+ * or if we are not root, `work` runs as we are. If root's identity cannot be restored, it throws in place of the
+ * result, which ends the program.
  */
 export function asServiceUser<T>(credentials: Credentials | null, work: () => T): T {
   if (credentials === null || process.geteuid?.() !== 0) return work()
@@ -37,7 +37,7 @@ export function asServiceUser<T>(credentials: Credentials | null, work: () => T)
   const groups = process.getgroups?.() ?? []
   const gid = process.getegid?.() ?? 0
   try {
-    // Groups before the user: afterwards they may not be changed.
+    // The groups come first: the user may not change them.
     if (credentials.user === null) process.setgroups?.([])
     else process.initgroups?.(credentials.user, credentials.gid)
     process.setegid?.(credentials.gid)
@@ -51,32 +51,29 @@ export function asServiceUser<T>(credentials: Credentials | null, work: () => T)
 }
 
 /**
- * open(2): only a place in the file system; nothing is read, and the right to read is not asked for. Node has no name
- * for it.
+ * open(2) with this flag only names a place in the file system: nothing is read, and the right to read is not checked.
+ * Node has no constant for it.
  */
 export const O_PATH = 0o10000000
 
 const holders = new Set<() => boolean>()
 
-/**
- * `holds` says whether a thread of this process may be in the kernel for long, on behalf of its caller. Returns the
- * removal.
- */
+/** `holds` says whether a thread of this process may be in the kernel for long. Returns a function that removes it. */
 export function addThreadHolder(holds: () => boolean): () => void {
   holders.add(holds)
   return () => holders.delete(holds)
 }
 
-/** False: `asServiceUser` could wait for another thread. Always true where it changes no identity. */
+/** False: `asServiceUser` could wait for another thread. Always true if it would not change the identity. */
 export function mayBecomeUser(credentials: Credentials | null): boolean {
   if (credentials === null || process.geteuid?.() !== 0) return true
   return ![...holders].some(holds => holds())
 }
 
-/** Between two looks. */
+/** Between two checks. */
 const FREE_MS = 20
 
-/** Resolves once `mayBecomeUser`, or with false after so many milliseconds. */
+/** Resolves with true as soon as `mayBecomeUser` is true, or with false after `withinMs`. */
 export async function mayBecomeUserWithin(credentials: Credentials | null, withinMs: number): Promise<boolean> {
   const sinceMs = performance.now()
   while (!mayBecomeUser(credentials)) {
@@ -86,10 +83,10 @@ export async function mayBecomeUserWithin(credentials: Credentials | null, withi
   return true
 }
 
-/** By user and primary group. */
+/** The key is user and primary group. */
 const knownGroups = new Map<string, number[]>()
 
-/** The groups that a process of the service's user has, its primary one first; looked up once, and by `renewGroups`. */
+/** The groups of a process of the service's user, the primary one first. Looked up once, and again by `renewGroups`. */
 export function groupsOf(credentials: Credentials): readonly number[] {
   return knownGroups.get(groupsKey(credentials)) ?? renewGroups(credentials)
 }
@@ -103,7 +100,7 @@ export function renewGroups(credentials: Credentials): readonly number[] {
   return groups
 }
 
-/** What `renewGroups` has found in another process. */
+/** Stores groups that `renewGroups` found in another process. */
 export function learnGroups(credentials: Credentials, groups: readonly number[]): void {
   knownGroups.set(groupsKey(credentials), [...groups])
 }

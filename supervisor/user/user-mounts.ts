@@ -1,26 +1,25 @@
 /**
- * File systems that a user other than root has mounted (fusermount3). Their owners and links are what that user says,
- * and they come and go at that user's wish. /proc/self/mountinfo names their owner: `user_id=` of FUSE
- * (proc_pid_mountinfo(5)).
+ * File systems that a user other than root has mounted (fusermount3). That user decides which owners and links they
+ * show, and when they come and go. /proc/self/mountinfo names the user: `user_id=` of FUSE (proc_pid_mountinfo(5)).
  */
 
 import { readFileSync } from 'node:fs'
 import { userName } from './account-names.js'
 
-/** Files of theirs may have a device number that no mount has: that of a subvolume, or of a lower layer. */
+/** In these file systems a file may have a device number that no mount has: of a subvolume, or of a lower layer. */
 const MANY_DEVICES = ['btrfs', 'bcachefs', 'overlay', 'aufs']
 
 interface Mount {
   device: string
   point: string
   type: string
-  /** Who has mounted it, where the kernel says so. */
+  /** The user who mounted it. 0: root, or the kernel does not say. */
   userId: number
 }
 
 /**
- * The places of such file systems, and whose they are. A look there may wait without end. Read once for a path: a host
- * may have a thousand mounts.
+ * The mount points of such file systems, each with a text that names its user. lstat(2) on one of them may wait without
+ * end. Read once for each path: a host may have a thousand mounts.
  */
 export function userMounts(mountinfo = readMountinfo): Map<string, string> {
   const lines = mountinfo()
@@ -31,8 +30,8 @@ export function userMounts(mountinfo = readMountinfo): Map<string, string> {
 }
 
 /**
- * Why nothing counts that lstat(2) has said of `path`, on a `device` (`st_dev`). Null: the path lies in a file system
- * of root's, or the kernel does not tell mounts.
+ * Why the result of lstat(2) for `path` on `device` (`st_dev`) is not trusted. Null: the file system is root's, or the
+ * kernel does not list mounts.
  */
 export function whyUserMount(path: string, device: number, mountinfo = readMountinfo): string | null {
   const mounts = mountinfo().split('\n').filter(Boolean).map(parseMount)
@@ -57,7 +56,7 @@ function whose({ point, userId }: Mount): string {
   return `${point} is a file system of ${userName(userId)}`
 }
 
-/** As the kernel prints spaces, tabs, line feeds and backslashes in paths. */
+/** The kernel escapes spaces, tabs, line feeds and backslashes in paths. */
 function withoutEscapes(point: string): string {
   return point.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)))
 }
@@ -66,7 +65,7 @@ function holds(point: string, path: string): boolean {
   return point === '/' || path === point || path.startsWith(`${point}/`)
 }
 
-/** `major:minor`, as makedev(3) of glibc joins them. */
+/** `major:minor` of the number that glibc's makedev(3) makes. */
 function printDevice(device: number): string {
   const bits = BigInt(device)
   const major = ((bits >> 8n) & 0xfffn) | ((bits >> 32n) & 0xfffff000n)
@@ -78,7 +77,7 @@ function readMountinfo(): string {
   try {
     return readFileSync('/proc/self/mountinfo', 'utf8')
   } catch {
-    // ENOENT: no /proc, or no Linux.
+    // ENOENT: the system has no /proc, or is not Linux.
     return ''
   }
 }

@@ -1,4 +1,4 @@
-/** What lies in the folder of `leak-autopsy`. Must stay true: a look is bounded, and changes nothing. */
+/** Looks into the folder of `leak-autopsy`. What must stay true: a look is bounded and changes nothing. */
 
 import { lstatSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,7 +9,10 @@ import { asServiceUser } from '../user/service-user.js'
 
 const NAME = /^daimyo-slot\d+-pid\d+-\d{8}T\d{6}Z\.heapsnapshot(\.partial)?$/
 
-/** Far more than `leak-autopsy` keeps: to look at a file, or to remove it, takes longer than to read its name. */
+/**
+ * Far more than `leak-autopsy` keeps. The limit is lower than that of names, because lstat(2) and a removal take longer
+ * than reading a name.
+ */
 const MOST_SNAPSHOTS = 1000
 
 export interface Snapshot {
@@ -18,15 +21,15 @@ export interface Snapshot {
 }
 
 /**
- * `kept`: the newest first; halves are as good as none, and go with the others. Null: there is more than can be looked
- * at. `freeBytes`: for everybody, as root counts nothing of its own reserve.
+ * `kept`: the newest first. Unfinished snapshots are useless but count as snapshots, so they are removed with the old
+ * ones. Null: there are too many names to look at. `freeBytes`: the space that users other than root may use.
  */
 export interface AutopsyFolder {
   kept: Snapshot[] | null
   freeBytes: number
 }
 
-/** As this user. Throws what the system says. */
+/** Runs as this user. Throws errors of the system. */
 export const autopsyTask: Task<{ folder: string; credentials: Credentials | null }, AutopsyFolder> = {
   name: 'see-autopsies',
   work: ({ folder, credentials }) =>

@@ -1,53 +1,53 @@
 /**
- * How many workers the load calls for, between `cheaper` and `processes`: uWSGI's cheaper algorithms, for workers that
- * answer many requests at the same time. Asked by `scaler.ts` once a second. Pure.
+ * How many workers the load calls for, between `cheaper` and `processes`: uWSGI's cheaper algorithms, adapted to
+ * workers that answer many requests at the same time. `scaler.ts` asks once a second. Pure.
  *
- * Must stay true: never below `cheaper`, never above `processes`; no decision while an earlier one is still being
- * carried out; and each way has to last before it counts, so that a number that was just left is not taken up again at
+ * What must stay true: the number is never below `cheaper` and never above `processes`. There is no decision while an
+ * earlier one is being carried out. High or low load must last before it counts, so the number does not swing back at
  * the next look.
  */
 
 import type { CheaperAlgorithm } from '../../kit/options/values/value-types.js'
 import type { Settings } from '../config/values/settings.js'
 
-/** `cheaper` and all options that go with it. */
+/** `cheaper` and all its options. */
 export type CheaperSettings = Pick<Settings, Extract<keyof Settings, `cheaper${string}`>>
 
-/** What is seen at one look. */
+/** The figures of one look. */
 export interface CheaperFacts {
   wanted: number
   /** `processes`. */
   most: number
-  /** Workers that serve, or would at once, and those of them that have a request in their hands. */
+  /** Workers that serve, or would serve at once, and how many of them have a request in flight. */
   serving: number
   busy: number
-  /** Event-loop utilisation of those that serve, on average, in percent. */
+  /** The average event-loop utilisation of the serving workers, in percent. */
   busyness: number
-  /** Requests that wait for a worker, and those in flight; `room`: what one worker takes at a time. */
+  /** Requests that wait for a worker, and requests in flight. `room`: how many one worker takes at a time. */
   queued: number
   inFlight: number
   room: number
   rssBytes: number
-  /** Workers still start or leave, or a reload runs. */
+  /** Workers are still starting or leaving, or a reload runs. */
   isSettling: boolean
 }
 
-/** What is remembered from look to look. */
+/** The memory between looks. */
 export interface CheaperMemory {
-  /** Looks in a row at which it was too much, or too little; for `busyness` cycles. */
+  /** How many looks in a row the load was too high, or too low. For `busyness`: cycles. */
   over: number
   under: number
-  /** The cycle that runs: looks and the sum of their percents. */
+  /** The current cycle: the number of looks and the sum of their percents. */
   looks: number
   percents: number
-  /** Cycles until a worker goes, and cycles since the last one went. */
+  /** How many cycles of low load remove a worker, and how many cycles have passed since the last removal. */
   multiplier: number
   sinceFewer: number
 }
 
 export interface CheaperStep {
   wanted: number
-  /** For the log, null: nothing changes. */
+  /** The reason for the log. Null: nothing changes. */
   why: string | null
   memory: CheaperMemory
 }
@@ -55,19 +55,19 @@ export interface CheaperStep {
 /** Between two looks. */
 export const LOOK_MS = 1000
 
-/** Before the first look. */
+/** The memory before the first look. */
 export function newCheaperMemory({ cheaperBusynessMultiplier: multiplier }: CheaperSettings): CheaperMemory {
   const sinceFewer = Number.POSITIVE_INFINITY
   return { over: 0, under: 0, looks: 0, percents: 0, multiplier, sinceFewer }
 }
 
-/** How many workers to start with, and to wake up with. */
+/** The number of workers at the start, and at a wake-up. */
 export function workersAtFirst(settings: Pick<Settings, 'cheaper' | 'cheaperInitial' | 'processes'>): number {
   const { cheaper, cheaperInitial, processes } = settings
   return cheaper === 0 ? processes : clamp(cheaperInitial ?? cheaper, cheaper, processes)
 }
 
-/** The number wanted after one look. */
+/** The wanted number after one look. */
 export function nextWanted(facts: CheaperFacts, memory: CheaperMemory, settings: CheaperSettings): CheaperStep {
   const { wanted, most } = facts
   const least = Math.min(settings.cheaper, most)
@@ -92,12 +92,12 @@ interface Call {
 type Algorithm = (facts: CheaperFacts, memory: CheaperMemory, settings: CheaperSettings) => Call
 
 const ALGORITHMS: { [A in CheaperAlgorithm]: Algorithm } = {
-  /** uWSGI's: too much when nobody is free, too little when two are. */
+  /** uWSGI's algorithm: too high if no worker is free, too low if two are. */
   spare({ serving, busy }, memory, settings) {
     const free = serving - busy
     return count(serving > 0 && free === 0, free >= 2, memory, settings)
   },
-  /** Too much when requests wait; too little when one worker fewer would be half empty. */
+  /** Too high if requests wait. Too low if one worker fewer would leave the rest at most half full. */
   queue({ queued, inFlight, serving, room }, memory, settings) {
     return count(queued > 0, queued === 0 && inFlight <= ((serving - 1) * room) / 2, memory, settings)
   },
@@ -108,11 +108,11 @@ const ALGORITHMS: { [A in CheaperAlgorithm]: Algorithm } = {
     const cycle = { ...memory, looks: 0, percents: 0, sinceFewer: memory.sinceFewer + 1 }
     return endCycle(percents / looks, facts.serving, cycle, settings)
   },
-  /** Signals and `daimyo scale` alone. */
+  /** Only signals and `daimyo scale` change the number. */
   manual: (_facts, memory) => ({ call: null, memory }),
 }
 
-/** Either has to last; whatever is neither starts both again. */
+/** High or low load must last. A look with neither resets both counts. */
 function count(isOver: boolean, isUnder: boolean, memory: CheaperMemory, settings: CheaperSettings): Call {
   const over = isOver ? memory.over + 1 : 0
   const under = isUnder && !isOver ? memory.under + 1 : 0
@@ -121,7 +121,7 @@ function count(isOver: boolean, isUnder: boolean, memory: CheaperMemory, setting
   return { call: null, memory: { ...memory, over, under } }
 }
 
-/** Fewer workers only where those that stay would not be too busy at once. */
+/** A worker is removed only if the remaining ones would not exceed the maximum at once. */
 function endCycle(percent: number, serving: number, memory: CheaperMemory, settings: CheaperSettings): Call {
   const { cheaperBusynessMax: max, cheaperBusynessMultiplier, cheaperBusynessPenalty } = settings
   if (percent > max) {

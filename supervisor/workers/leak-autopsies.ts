@@ -1,9 +1,11 @@
 /**
- * Heap snapshots of workers that leaked (`leak-autopsy`): whether a worker may write one, where, and what is kept. The
- * worker itself writes, after its last request and before its exit. Must stay true: one at a time and one an hour at
- * most, never more files than asked for, never the last of the disk; and of the folder nothing is touched that does not
- * have a name of ours. All of it is done as the service's user, whose workers write there: a folder that they have
- * filled with names is refused. Where that is another user, another process looks (`task-children.ts`).
+ * Heap snapshots of leaking workers (`leak-autopsy`): whether a worker may write one, where, and which files are kept.
+ * The worker itself writes it after its last request and before its exit.
+ *
+ * What must stay true: one snapshot at a time, and at most one an hour. Never more files than configured, and never the
+ * last space of the disk. In the folder only files with our names are touched. All access runs as the service's user,
+ * whose workers write there. A folder that they have filled with names is refused. If that is another user, another
+ * process looks (`task-children.ts`).
  */
 
 import { lstatSync } from 'node:fs'
@@ -16,33 +18,33 @@ import { CROWDED } from '../user/folder-names.js'
 import { type AutopsyFolder, autopsyTask, type Snapshot } from './autopsy-folder.js'
 import type { WorkerHandle } from './worker-handle.js'
 
-/** What is known when a worker asks. Sizes in bytes. */
+/** The facts when a worker asks. Sizes are in bytes. */
 export interface AutopsyFacts {
-  /** Since the last one began, infinite when there was none. */
+  /** Since the start of the last snapshot. Infinite: there was none. */
   sinceMs: number
   isRunning: boolean
   freeBytes: number
-  /** What the snapshot may need: text about a heap is larger than the heap. */
+  /** The space that the snapshot may need: its text is larger than the heap. */
   neededBytes: number
 }
 
-/** Between two snapshots: each holds a process up, and two of the same leak say the same. */
+/** Between two snapshots. A snapshot blocks its process, and two snapshots of the same leak show the same. */
 export const AUTOPSY_EVERY_MS = 3_600_000
 
-/** How long its worker waits to be told: its time to end goes on meanwhile. */
+/** How long a worker waits for the decision. Its stop deadline goes on meanwhile. */
 const LOOK_MS = 5000
 
-/** What must be free besides. */
+/** The space that must stay free besides. */
 const SPARE_BYTES = 256 * 1024 ** 2
 
-/** Why no snapshot is written now, null: it may be. Pure. */
+/** Why no snapshot is written now. Null: it may be written. Pure. */
 export function whyNoAutopsy({ sinceMs, isRunning, freeBytes, neededBytes }: AutopsyFacts): string | null {
   if (isRunning) return 'another-is-written'
   if (sinceMs < AUTOPSY_EVERY_MS) return 'one-an-hour'
   return freeBytes < neededBytes + SPARE_BYTES ? 'disk-lacks-room' : null
 }
 
-/** Of one master. */
+/** The snapshots of one master. */
 export class LeakAutopsies {
   readonly #context: MasterContext
   #lastMs = Number.NEGATIVE_INFINITY
@@ -54,8 +56,8 @@ export class LeakAutopsies {
   }
 
   /**
-   * Where a worker that is told to exit writes its snapshot first; null: nowhere. A promise, which never rejects, where
-   * another process looks at the folder.
+   * The path to which a stopping worker writes its snapshot before its exit. Null: it writes none. If another process
+   * looks at the folder, the result is a promise, which never rejects.
    */
   begin(worker: WorkerHandle): string | null | Promise<string | null> {
     const { leakAutopsy: folder, credentials } = worker.generation.settings
@@ -66,7 +68,7 @@ export class LeakAutopsies {
     if (isOthers(credentials)) {
       const options = { credentials, what: `leak-autopsy=${folder}`, withinMs: LOOK_MS }
       return this.#context.tasks.run(autopsyTask, request, options).then(
-        // It may have ended meanwhile.
+        // The worker may have ended meanwhile.
         seen => (this.#ended.has(worker) ? null : judge(seen)),
         refuse,
       )
@@ -98,8 +100,8 @@ export class LeakAutopsies {
   }
 
   /**
-   * The worker is gone; killed half-way it leaves half a file. In a folder of another user that is not looked for, but
-   * removed.
+   * The worker has ended. If it was killed while it wrote, a partial file is left, which is removed. In another user's
+   * folder the removal is queued without a check for the file.
    */
   end(worker: WorkerHandle): void {
     this.#ended.add(worker)
@@ -118,7 +120,7 @@ export class LeakAutopsies {
       if (!removals.add(dirname(partial), [basename(partial)], credentials))
         keep('too many files wait for their removal')
     } catch (error) {
-      // EACCES: its user has changed the folder.
+      // EACCES: the service's user has changed the folder.
       keep(reasonOf(error))
     }
   }
@@ -129,12 +131,12 @@ export class LeakAutopsies {
   }
 }
 
-/** Of another user than the master's own. */
+/** Whether it is another user than the master's own. */
 function isOthers(credentials: Credentials | null): boolean {
   return credentials !== null && process.geteuid?.() === 0
 }
 
-/** A file of the future says that the clock was set: it counts as old. */
+/** The age of a snapshot. A file from the future means that the clock was set back: it counts as old. */
 function ageOf({ writtenMs }: Snapshot): number {
   const ageMs = Date.now() - writtenMs
   return ageMs < 0 ? Number.POSITIVE_INFINITY : ageMs

@@ -1,7 +1,4 @@
-/**
- * Prints the lifecycle table of `worker-phase.ts` for docs/worker-lifecycle.md, by running every cell once.
- * `test/tidy.ts` compares. Pure.
- */
+/** Prints the lifecycle table of `worker-phase.ts` for docs/worker-lifecycle.md. `test/tidy.ts` compares. Pure. */
 
 import {
   WORKER_PHASES,
@@ -13,9 +10,7 @@ import {
 } from './worker-life.js'
 import { stepWorker } from './worker-phase.js'
 
-/**
- * The table as Markdown, for docs/worker-lifecycle.md: printed by running every cell once, `tick` past the deadline.
- */
+/** The table as Markdown. It runs every cell once, `tick` after the deadline. */
 export function printLifecycleTable(): string {
   const lines = [
     `| event \\ phase | ${WORKER_PHASES.join(' | ')} |`,
@@ -59,7 +54,7 @@ const SAMPLE_EVENTS: WorkerEvent[] = [
 
 function sampleLife(phase: WorkerPhase): WorkerLife {
   const readyMs = phase === 'booting' || phase === 'waiting' ? null : 0
-  // One that lingers has time left, which `hurry` cuts short.
+  // A lingering worker has much time left, so that `hurry` shows its effect.
   const hasDeadline = !['waiting', 'ready', 'gone'].includes(phase)
   const deadlineMs = hasDeadline ? (phase === 'lingering' ? HOUR_MS : 9) : null
   return { phase, why: 'start', sinceMs: 0, deadlineMs, startedMs: 0, readyMs, asked: false, farewell: null }

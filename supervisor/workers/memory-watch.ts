@@ -1,6 +1,6 @@
 /**
- * What the memory of the workers calls for, each time that it was read (`process-usage.ts`): `reload-on-rss`,
- * `evil-reload-on-rss` and `memory-report`.
+ * Acts on the memory of the workers after each reading (`process-usage.ts`): `reload-on-rss`, `evil-reload-on-rss` and
+ * `memory-report`.
  */
 
 import type { MasterContext } from '../child/master-context.js'
@@ -12,7 +12,7 @@ import type { Workers } from './workers.js'
 /** Between two lines of `memory-report` about one worker. */
 export const REPORT_EVERY_MS = 60_000
 
-/** Of one master. */
+/** The memory watch of one master. */
 export class MemoryWatch {
   readonly #context: MasterContext
   readonly #workers: Workers
@@ -25,7 +25,7 @@ export class MemoryWatch {
     this.#usage = usage
   }
 
-  /** New figures are there. A worker that still loads is bounded by its start deadline. */
+  /** Takes new figures. Loading workers are left out: they are bounded by their start deadline. */
   look(isReporting: boolean): void {
     for (const worker of this.#workers.all()) {
       const usage = this.#usage.of(worker.pid)

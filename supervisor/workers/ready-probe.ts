@@ -1,8 +1,8 @@
 /**
- * Asks a new worker, on its own unix socket, what `ready-check` says, again and again until it answers as it should. It
- * runs from the moment at which the worker listens to the end of the worker's boot, so the start deadline bounds it.
- * Must stay true: it connects as the service's user, who may put a link to another service in the socket's place; and
- * later where the master would wait to become that user.
+ * Sends the request of `ready-check` to a new worker, over the worker's own unix socket, until the response is right.
+ * It runs from the moment at which the worker listens to the end of its boot, so the start deadline bounds it. What
+ * must stay true: it connects as the service's user, who may put a link to another service in the socket's place. If
+ * the master would have to wait to become that user, it connects later.
  */
 
 import { type ClientRequest, request, STATUS_CODES } from 'node:http'
@@ -12,7 +12,7 @@ import { reasonOf } from '../../kit/ground/failure.js'
 import type { ReadyCheck } from '../../kit/options/values/value-types.js'
 import { asServiceUser, mayBecomeUser } from '../user/service-user.js'
 
-/** `failed` is called for the first failure only; the last one is `lastFailure`. */
+/** `failed` is called only for the first failure. `lastFailure` has the last one. */
 export interface ProbeEvents {
   passed(): void
   failed(why: string): void
@@ -20,15 +20,15 @@ export interface ProbeEvents {
 
 /** Between a response and the next try. */
 const RETRY_MS = 200
-/** For one response; a slow first one may be followed by a quick one. */
+/** The limit of one response. A fast response may follow a slow first one. */
 const ANSWER_MS = 10_000
-/** The most that is read of a response's body, for its first line. */
+/** The most bytes of a response's body that are read for its first line. */
 const BODY_BYTES = 4096
-/** Heads of interim responses: more would only keep the master busy. */
+/** The most interim responses: more would only keep the master busy. */
 const MOST_INTERIM = 16
 const LINE_CHARS = 200
 
-/** One worker's check. */
+/** The check of one worker. */
 export class ReadyProbe {
   readonly #check: ReadyCheck
   readonly #socketPath: string
@@ -39,7 +39,7 @@ export class ReadyProbe {
   #isStopped = false
   #lastFailure: string | null = null
 
-  /** `credentials`: of the worker. */
+  /** `credentials`: the identity of the worker. */
   constructor(check: ReadyCheck, socketPath: string, credentials: Credentials | null, events: ProbeEvents) {
     this.#check = check
     this.#credentials = credentials
@@ -48,13 +48,13 @@ export class ReadyProbe {
     this.#ask()
   }
 
-  /** `GET /ready: 503 Service Unavailable: no database`. */
+  /** For example `GET /ready: 503 Service Unavailable: no database`. */
   get lastFailure(): string {
     const { method, path } = this.#check
     return `${method} ${path}: ${this.#lastFailure ?? 'no answer'}`
   }
 
-  /** Ends the probe: its result is not needed any more. */
+  /** Ends the probe. Its result is not needed any more. */
   stop(): void {
     this.#isStopped = true
     if (this.#timer !== null) clearTimeout(this.#timer)
@@ -94,13 +94,13 @@ export class ReadyProbe {
         if (body.length >= BODY_BYTES) done()
       })
       response.on('end', done)
-      // The response broke off; its status counts all the same.
+      // The response broke off, but its status counts.
       response.on('error', done)
     })
     asked.end()
   }
 
-  /** Once for each request: the first outcome counts. */
+  /** Only the first outcome of each request counts. */
   #settle(asked: ClientRequest, failure: string | null): void {
     if (this.#isStopped || this.#request !== asked) return
     this.#request = null

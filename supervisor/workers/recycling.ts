@@ -1,6 +1,7 @@
 /**
- * When a worker has lived long enough: requests, time and memory, as uWSGI counts them. Pure. Must stay true: recycling
- * only ever asks for a replacement; the old worker serves until that is linked. `evil` alone kills.
+ * When a worker is old enough to be replaced: by requests, time and memory, as in uWSGI. Pure. What must stay true:
+ * recycling only asks for a replacement, and the old worker serves until that is linked. Only `evil-reload-on-rss`
+ * kills.
  */
 
 import { afterLoss, type BackOff } from '../child/back-off.js'
@@ -8,8 +9,8 @@ import type { Settings } from '../config/values/settings.js'
 import { RESTART_WORKER } from './worker-life.js'
 
 /**
- * The limits in force for the workers of a generation, 0 = none. `minWorkerLifetimeMs` null: none, but for
- * `reload-on-rss` REST_MS.
+ * The limits for the workers of a generation. 0: none. `minWorkerLifetimeMs` null: none, except REST_MS for
+ * `reload-on-rss`.
  */
 export type RecycleLimits = Pick<
   Settings,
@@ -22,38 +23,47 @@ export type RecycleLimits = Pick<
   | 'evilReloadOnRssBytes'
 >
 
-/** A worker that serves. `asked`: a limit that it has passed, or another reason to replace it. */
+/** A worker that serves. `asked`: the limit that it has passed, or another reason to replace it. */
 export interface RecycleFacts {
   slot: number
   ageMs: number
   asked: string | null
 }
 
-/** Why it is to be replaced now, null: it stays; then `waitMs` is when to look again, null: when something happens. */
+/**
+ * `why`: the reason to replace the worker now. Null: it stays, and `waitMs` says when to check again. `waitMs` null:
+ * only after an event.
+ */
 export interface RecycleVerdict {
   why: string | null
   waitMs: number | null
 }
 
-/** A limit below what the application needs anyway must not make it start without a pause. */
+/**
+ * The least lifetime under `reload-on-rss`. A limit below the application's normal memory must not make workers start
+ * without a pause.
+ */
 export const REST_MS = 60_000
 
-/** Reasons that come from limits; a person's reason waits for nothing. */
+/** Reasons that come from limits. An operator's reason waits for nothing. */
 const LIMITS: ReadonlySet<string> = new Set(['max-requests', 'max-worker-lifetime', 'reload-on-rss'])
 
-/** Of a person's: such a reason waits for no other slot's, and for nothing that the worker itself has done. */
+/**
+ * Whether an operator gave the reason. Such a replacement does not wait for other slots, nor for the pace of the
+ * worker's own requests.
+ */
 export function isOrdered(why: string): boolean {
   return why === RESTART_WORKER
 }
 
-/** What a worker can bring about as often as it likes. A time that the INI sets is none of that. */
+/** Whether a worker can cause this reason as often as it likes. A lifetime that the INI sets is not such a reason. */
 export function isPaced(why: string): boolean {
   return !isOrdered(why) && why !== 'max-worker-lifetime'
 }
 
 /**
- * When the slot of a worker that is replaced for what it has brought about may do so again: a loop slows down as one of
- * workers that never get ready. `servedMs`: how long it served before it asked.
+ * The pace of a slot after a replacement that the worker itself caused. A loop of such replacements slows down like a
+ * loop of workers that never become ready. `servedMs`: how long the worker served before it asked.
  */
 export function paceAfter(pace: BackOff, why: string, servedMs: number, nowMs: number): BackOff {
   return isPaced(why) ? afterLoss(pace, servedMs, nowMs) : pace
@@ -74,14 +84,14 @@ export function judgeAge(facts: RecycleFacts, limits: RecycleLimits): RecycleVer
   return { why: null, waitMs: waits.length === 0 ? null : Math.min(...waits) }
 }
 
-/** What the memory of a worker calls for. */
+/** What the memory of a worker requires. */
 export function judgeMemory(rssBytes: number, limits: RecycleLimits): 'nothing' | 'replace' | 'kill' {
   const { reloadOnRssBytes, evilReloadOnRssBytes } = limits
   if (evilReloadOnRssBytes > 0 && rssBytes > evilReloadOnRssBytes) return 'kill'
   return reloadOnRssBytes > 0 && rssBytes > reloadOnRssBytes ? 'replace' : 'nothing'
 }
 
-/** After how many requests the worker of a slot asks to be replaced, 0 = never. */
+/** The number of requests after which the worker of a slot asks to be replaced. 0: never. */
 export function requestsOf(slot: number, { maxRequests, maxRequestsDelta }: RecycleLimits): number {
   return maxRequests === 0 ? 0 : maxRequests + slot * maxRequestsDelta
 }

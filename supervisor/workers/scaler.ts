@@ -20,7 +20,7 @@ import type { WorkerHandle } from './worker-handle.js'
 import type { WorkerLoads } from './worker-loads.js'
 import type { Workers } from './workers.js'
 
-/** A number of workers more, or fewer. `upTo`: the bound for it, `processes` or all. */
+/** More workers, or fewer. `upTo`: the upper bound is `processes`; otherwise it is `MOST_WORKERS`. */
 export interface Resize {
   type: 'resize'
   by: number
@@ -30,7 +30,7 @@ export interface Resize {
 /** The most workers that may be asked for. */
 export const MOST_WORKERS = 1024
 
-/** After so long without a report on its event loop, a worker counts as blocked. */
+/** A worker counts as blocked if it has not reported on its event loop for this time. */
 const SILENT_MS = 2.5 * LOOK_MS
 
 /** The parts of the tree that decide. */
@@ -44,7 +44,7 @@ export interface ScalerSources {
   settings: Settings
 }
 
-/** The number of workers at the start of a generation; 0: without an application, or `cheap`. */
+/** The number of workers at the start of a generation. 0: there is no application, or `cheap` is set. */
 export function workersAtStart({ release, settings }: Generation): number {
   return release.app === null || settings.cheap ? 0 : workersAtFirst(settings)
 }
@@ -79,8 +79,8 @@ export class Scaler {
   }
 
   /**
-   * `daimyo scale`: the reason of a refusal; null: the number is wanted now, and workers start and end by themselves.
-   * `auto`: as the configuration says.
+   * `daimyo scale`. Returns the reason of a refusal. Null: the number is wanted now, and workers start and end by
+   * themselves. `auto`: the number follows the configuration.
    */
   scale(count: number | 'auto'): string | null {
     if (this.#tree.workers.target.base.release.app === null) return 'there is no application'
@@ -104,7 +104,7 @@ export class Scaler {
     this.#want(this.#asked ?? this.#atFirst, 'first-request')
   }
 
-  /** Decides, if the time has come; returns when to look again, null: never. */
+  /** Decides if it is time. Returns the time of the next check. Null: never. */
   check(): number | null {
     const { settings, workers } = this.#tree
     if (settings.processes !== this.#processes) this.#asked = null
@@ -140,7 +140,7 @@ export class Scaler {
   #rest(nowMs: number): boolean {
     const { workers, loads, settings, reloads, proxies } = this.#tree
     if (settings.idleMs === 0) return false
-    // Until all proxies accept, the clients that woke us may still be in the backlog, where nobody sees them.
+    // Until all proxies accept, the requests that woke us may still wait in the backlog, where no count includes them.
     const isStartingUp = !proxies.areListening || workers.all().some(isStarting)
     const seen = workers.all().map(worker => loads.of(worker.address.workerId))
     const requests = seen.reduce((sum, load) => sum + load.requests, 0)

@@ -16,10 +16,10 @@ import { isOrdered, isPaced } from './recycling.js'
 import type { WorkerPhase } from './worker-life.js'
 
 /**
- * Workers of a slot that were replaced and have not ended yet. Beyond this number only an order or a reload replaces
- * another one: the former workers may have long responses to finish, and so may the next. Workers that SIGKILL does not
- * end count too; with so many of them only a reload fills the slot. With so many a worker with a blocked loop is killed
- * instead of left to end by itself (`harakiri-graceful`).
+ * How many replaced workers of a slot may still be alive. At this number only an order or a reload replaces the current
+ * worker: the former workers may have long responses to finish, and so may the next one. Workers that SIGKILL does not
+ * end count too; if all of them are such workers, only a reload fills an empty slot. At this number a worker with a
+ * blocked loop is killed at once, and not left to end by itself (`harakiri-graceful`).
  */
 export const MOST_PREDECESSORS = 2
 
@@ -64,9 +64,9 @@ export interface DesiredState {
   /** The generation that all slots shall run in the end. */
   target: number
   /**
-   * Why a slot is moved to the target, and whether that may ignore its back-off (a reload may be the cure). `hold`:
-   * which new worker stays beside the current one until the reload has judged it: one that is linked, or one that is
-   * ready, whatever becomes of its links.
+   * `why`: the reason to move a slot to the target. `atOnce`: the move ignores the slot's back-off (a reload may be the
+   * cure). `hold`: which new worker stays beside the current one until the reload has judged it: one that is linked, or
+   * one that is ready, linked or not.
    */
   move: { why: string; atOnce: boolean; hold: 'none' | 'linked' | 'ready' }
   /** Workers of other generations than the target that still finish their requests. */
@@ -96,8 +96,8 @@ export interface Plan {
 }
 
 /**
- * A slot that waits for its next worker, and why: `leaving`: former workers have to end; `unended`: SIGKILL does not
- * end some; `pace`: its workers ask too soon (`untilMs`: until when).
+ * A slot that waits for its next worker. `leaving`: its former workers must end first. `unended`: SIGKILL does not end
+ * some of them. `pace`: its workers ask for replacements too often, and `untilMs` is the end of the wait.
  */
 export interface HeldBack {
   slot: number

@@ -148,15 +148,15 @@ function seeRelease(generation: Generation, { tasks }: MasterContext): Promise<S
  */
 const PORT_MS = 2000
 
-/** The reason of a worker that has never said what it waits for (`app/host/application/boot-remarks.ts`). */
+/** The reason if a worker has never reported what it waits for (`app/host/application/boot-remarks.ts`). */
 const SILENT =
-  'it has said nothing: its process is still being started, or the application blocks its event loop while it loads'
+  'it has reported nothing: its process is still being started, or the application blocks its event loop while it loads'
 
 /**
- * More than `app/host/` sends: metrics once a second, in as many messages as they need, and a rare event. At once: one
- * message of the greatest length, and the small ones beside it. `work` is the work of their metrics
- * (`MetricsStore.update`): a worker with the most series that are kept, 10,000, may send all of them once a second. One
- * unit costs some 6 µs, so a worker takes 10 % of a core of the master at most.
+ * More than `app/host/` sends: metrics once a second, in as many messages as they need, and a rare event. The burst is
+ * one message of the greatest length and the small ones beside it. `work` is the cost of metrics
+ * (`MetricsStore.update`). A worker with the most series that are kept, 10,000, may send all of them once a second. One
+ * unit costs about 6 µs, so a worker takes at most 10 % of a core of the master.
  */
 const PACE = {
   messagesPerSecond: 50,
@@ -188,7 +188,7 @@ export class WorkerAllowance {
   }
 }
 
-/** Why the master had to kill a worker, by cause. */
+/** What a worker did that made the master kill it, by `why`. */
 const DEEDS: Record<string, string> = {
   harakiri: 'blocked its loop past harakiri',
   [LINK_BROKEN]: 'broke the protocol of its link',
@@ -220,7 +220,7 @@ export class WorkerHandle {
   /** How the worker ended, and by which signal. */
   #end = ''
   #signal: string | null = null
-  /** Since when one of its sockets has been missing, as far as a look has shown. */
+  /** Since when one of its sockets has been missing, from the first look that missed it. */
   #socketsLost: { sinceMs: number; nextLookMs: number } | null = null
   #isLooking = false
   readonly #allowance: WorkerAllowance
@@ -320,7 +320,8 @@ export class WorkerHandle {
   take(message: WorkerToMaster): void {
     switch (message.type) {
       case 'waiting':
-        // Without this check a worker could end its start deadline by a message that nobody asked for.
+        // A worker may send `waiting` only if it was told to wait: otherwise the message would cancel its start
+        // deadline.
         if (this.#mayWait) this.apply(message)
         this.#mayWait = false
         return
@@ -406,9 +407,7 @@ export class WorkerHandle {
     })
   }
 
-  /**
-   * The result of a look that began at `beganMs`: a missing socket was missing at the end of the look, or just before.
-   */
+  /** Takes the result of a look that began at `beganMs`. A socket was missing when the look ended, or just before. */
   #noteSockets(areAll: boolean, beganMs: number): void {
     const nowMs = this.#context.nowMs()
     const sinceMs = areAll ? null : (this.#socketsLost?.sinceMs ?? nowMs)
@@ -425,9 +424,9 @@ export class WorkerHandle {
   }
 
   /**
-   * False: no socket of this worker counts as missing, because a successor would find no folder for its sockets either.
-   * True: a missing socket means that the application has closed its server, or that somebody has removed the socket.
-   * Whoever connects from now on, such as another proxy, does not find it.
+   * False: missing sockets do not count, because a successor would find no folder for its sockets either. True: if a
+   * socket is missing, the application has closed its server or another process has removed the file. New clients of
+   * the socket, such as another proxy, cannot connect.
    */
   get #hasPlace(): boolean {
     return this.#life.phase === 'ready' && !isGone(dirname(this.address.socketPath))
@@ -438,7 +437,7 @@ export class WorkerHandle {
     this.#report('worker-broke-link', { why })
   }
 
-  /** A failure of this worker that others found, with the last lines of the worker. */
+  /** A failure of this worker that others report, with its last lines. */
   judgement(reason: string): BootFailure {
     const { slot, generation } = this.address
     return { slot, generation, reason, lines: this.#child.errorLines(), arePrinted: true }

@@ -1,6 +1,6 @@
 /**
- * The parts of a worker's life: its phases, events and effects, its begin and its end. `worker-phase.ts` decides from
- * it, `worker-handle.ts` executes, `workers.ts`, `reload.ts` and `metrics-state.ts` read. Pure.
+ * The data of a worker's life: phases, events and effects, its begin and its end. `worker-phase.ts` decides from it and
+ * `worker-handle.ts` executes. `workers.ts`, `reload.ts` and `metrics-state.ts` read it. Pure.
  */
 
 import type { BlockedLoop, StreamLimits, WorkerEnd } from '../../kit/channel/messages.js'
@@ -25,10 +25,7 @@ export const WORKER_PHASES = [
  */
 export type WorkerPhase = (typeof WORKER_PHASES)[number]
 
-/**
- * The phase of a worker, why, since when, and until when it may stay there. Times are those of the master's monotonic
- * clock.
- */
+/** The phase of a worker, its reason, its begin and its deadline. Times are those of the master's monotonic clock. */
 export interface WorkerLife {
   phase: WorkerPhase
   why: string
@@ -39,32 +36,34 @@ export interface WorkerLife {
   startedMs: number
   /** When it became ready; null: it has not. A ready worker was announced to the proxies. */
   readyMs: number | null
-  /** Its end was ordered: its exit counts as no death. */
+  /** Its end was ordered, so its exit does not count as a death. */
   asked: boolean
-  /** The message to its application, if responses are still under way at that time; null: none, or it was sent. */
+  /**
+   * The message to its application if responses are still in flight at that time. Null: there is none, or it was sent.
+   */
   farewell: Farewell | null
 }
 
 /**
- * The end of the application, and when it is told of it. Most responses are complete before; then the worker is stopped
- * without the message.
+ * The message that tells the application of its end, and its time. Most responses complete before that time; then the
+ * worker is stopped without the message.
  */
 export interface Farewell {
   why: string
   atMs: number
-  /** Until when the application may go on. */
+  /** How long the application may go on. */
   untilMs: number
   stream: StreamLimits | null
 }
 
-/** When to look again if nothing happens; null: never. */
+/** The time of the next check if nothing happens. Null: never. */
 export function nextLookMs({ deadlineMs, farewell }: WorkerLife): number | null {
   return farewell === null || (deadlineMs !== null && deadlineMs < farewell.atMs) ? deadlineMs : farewell.atMs
 }
 
 /** The events of a worker. */
 export type WorkerEvent =
-  /** The worker runs, and loads its application only when it is told to. */
+  /** The worker runs, and loads its application when it is told to. */
   | { type: 'waiting'; bootMs: number }
   | { type: 'load'; why: string }
   | { type: 'ready'; bootMs: number }
@@ -78,15 +77,15 @@ export type WorkerEvent =
   /** Another worker of its slot lingers now. */
   | { type: 'hurry' }
   | { type: 'stop'; why: string; mercyMs: number }
-  /** `isCrowded`: its slot has as many leaving workers as it may have. */
+  /** `isCrowded`: the slot has its maximum of leaving workers already. */
   | { type: 'blocked'; loop: BlockedLoop; isCrowded?: boolean }
-  /** `isUnasked`: for a fault of its own, so that its end counts as a death. */
+  /** `isUnasked`: the kill is for the worker's own fault, so its end counts as a death. */
   | { type: 'kill'; why: string; isUnasked?: boolean }
   | { type: 'ipc-closed' }
   | { type: 'tick' }
   /**
-   * `isOutOfMemory`: its SIGKILL counts as one of the kernel's OOM killer. `isNotStarted`: there never was a process.
-   * `stays`: it was given up, and the reason why its process still exists.
+   * `isOutOfMemory`: its SIGKILL is taken for one of the kernel's OOM killer. `isNotStarted`: there never was a
+   * process. `stays`: the worker was given up, for this reason.
    */
   | {
       type: 'exit'
@@ -97,7 +96,7 @@ export type WorkerEvent =
       stays?: string | null
     }
 
-/** The effects for the shell, in this order. */
+/** Effects for `worker-handle.ts`, in this order. */
 export type WorkerEffect =
   /** Offer it to the proxies. */
   | { type: 'announce' }
@@ -113,9 +112,9 @@ export type WorkerEffect =
   | { type: 'kill' }
   /** Kill the process that traces it: a tracer keeps it from being reaped. */
   | { type: 'end-tracers' }
-  /** Stop waiting for its end: its place is free, and what it leaves is reported. */
+  /** Stop waiting for its end: its place becomes free, and the processes that it left are reported. */
   | { type: 'give-up' }
-  /** Add its counters to those of the dead. */
+  /** Add its counters to the sums of ended workers. */
   | { type: 'accumulate' }
   | { type: 'report'; event: string; fields: EventFields }
 
@@ -128,7 +127,7 @@ export interface WorkerMoment {
   mercyMs: number
   /** How long its tunnels may stay, from `retire` to the last goodbye. */
   tunnelMercyMs: number
-  /** It retires, and a proxy has tunnels to it. */
+  /** The worker retires, and a proxy has tunnels to it. */
   hasTunnels: boolean
   /** Time for a worker with a blocked loop before it is killed, 0 = none. */
   gracefulMs: number
@@ -140,7 +139,7 @@ export interface WorkerStep {
   effects: WorkerEffect[]
 }
 
-/** The `why` of a worker that the kernel's OOM killer took. */
+/** The `why` of a worker that the kernel's OOM killer ended. */
 export const OUT_OF_MEMORY = 'out-of-memory'
 
 /** The `why` of a worker whose process could not be started. */
@@ -152,7 +151,7 @@ export const LINK_BROKEN = 'link-broken'
 /** The `why` of a worker that is replaced because its sockets are gone. */
 export const SOCKET_GONE = 'socket-gone'
 
-/** The `why` of one that a person wants to be replaced. */
+/** The `why` of a worker that an operator wants to be replaced. */
 export const RESTART_WORKER = 'restart-worker'
 
 /** A worker that was just spawned and has `startMs` to become ready. */
@@ -169,12 +168,12 @@ export function newWorkerLife(nowMs: number, startMs: number, why: string): Work
   }
 }
 
-/** Died although nobody had asked it to: its slot's back-off counts it. */
+/** Whether it died without an order. The back-off of its slot counts that. */
 export function diedUnasked(life: WorkerLife): boolean {
   return life.phase === 'gone' && !life.asked
 }
 
-/** Why it is gone: what its `why` and the signal of its exit say together. */
+/** The kind of its end, from its `why` and the signal of its exit. */
 export function endOf({ asked, why }: Pick<WorkerLife, 'asked' | 'why'>, signal: string | null): WorkerEnd {
   if (why === LINK_BROKEN || why === NOT_STARTED) return 'crashed'
   if (asked || (why !== 'died' && why !== OUT_OF_MEMORY)) return 'asked'

@@ -1,12 +1,12 @@
 /**
- * How busy each worker is, summed over the proxies: each of them tells only what it sees. The status shows it. Counts
- * of a dead proxy remain in the sums.
+ * The load of each worker, summed over the proxies: each proxy reports only its own part. The status shows it. Request
+ * counts of a dead proxy stay in the sums.
  */
 
 import type { WorkerLoad } from '../../kit/channel/messages.js'
 
 /**
- * What the proxies know of a worker's answers: how many, how many of them 5xx, and the sum of the times to their first
+ * The proxies' figures of a worker's responses: how many, how many of them 5xx, and the sum of the times to their first
  * bytes.
  */
 export interface ResponseFigures {
@@ -15,22 +15,22 @@ export interface ResponseFigures {
   waitedMs: number
 }
 
-/** `lagMs` null: no proxy knows the worker yet. */
+/** `lagMs` null: no proxy has reported the worker yet. */
 export interface Load extends ResponseFigures {
   requests: number
   inFlight: number
   lagMs: number | null
 }
 
-/** What a proxy said at some time of the monotonic clock. */
+/** The last report of a proxy, and its time by the monotonic clock. */
 interface Words {
   loads: Map<number, WorkerLoad>
   saidMs: number
 }
 
 /**
- * The last words of every proxy about every worker. What one says of workers that are not there is not kept: they would
- * be for ever.
+ * The last report of every proxy about every worker. Reports about unknown workers are dropped: nothing would ever
+ * remove them.
  */
 export class WorkerLoads {
   readonly #byProxy = new Map<number, Words>()
@@ -47,7 +47,7 @@ export class WorkerLoads {
     return [...this.#queued.values()].reduce((sum, queued) => sum + queued, 0)
   }
 
-  /** Takes in what a proxy sees now; it names all workers that it has. */
+  /** Takes a report of a proxy, which names all of its workers. */
   update(proxyId: number, loads: readonly WorkerLoad[], nowMs: number, queued = 0): void {
     const known = loads.filter(({ workerId }) => this.#isKnown(workerId))
     this.#byProxy.set(proxyId, { loads: new Map(known.map(load => [load.workerId, load])), saidMs: nowMs })
@@ -56,7 +56,7 @@ export class WorkerLoads {
 
   proxyGone(proxyId: number): void {
     for (const { workerId, requests } of this.#byProxy.get(proxyId)?.loads.values() ?? []) {
-      // It may have gone since.
+      // The worker may have ended since the report.
       if (!this.#isKnown(workerId)) continue
       this.#ofDeadProxies.set(workerId, (this.#ofDeadProxies.get(workerId) ?? 0) + requests)
     }
@@ -68,7 +68,7 @@ export class WorkerLoads {
     this.#ofDeadProxies.delete(workerId)
   }
 
-  /** The load of one worker over all proxies; the worst lag counts. */
+  /** The load of one worker over all proxies. `lagMs` is the worst one. */
   of(workerId: number): Load {
     const sum: Load = {
       requests: this.#ofDeadProxies.get(workerId) ?? 0,
@@ -91,7 +91,7 @@ export class WorkerLoads {
     return sum
   }
 
-  /** Whether some proxy had, less than `withinMs` ago, a worker's answer that was not older than that. */
+  /** Whether a worker has answered a proxy within `withinMs`, by a report that is no older than that. */
   answers(workerId: number, nowMs: number, withinMs: number): boolean {
     for (const { loads, saidMs } of this.#byProxy.values()) {
       const load = loads.get(workerId)

@@ -1,14 +1,14 @@
 /**
- * The lifecycle of a worker as a total table, phase × event → next phase and effects. `worker-handle.ts` executes the
- * effects; nothing else decides what happens to a worker.
+ * The lifecycle of a worker as a total table: phase × event → next phase and effects. `worker-handle.ts` executes the
+ * effects. Nothing else decides what happens to a worker.
  *
  *     booting → ready → retiring → lingering → stopping → gone
  *      ↓   ↑      └────────┴───────────┴──────────┴→ killed → gone
  *     waiting
  *
  * What must stay true: every cell is filled (a missing one does not compile), a cell is a pure function, only `exit`
- * leads to `gone`, and nothing is sent or signalled after it. A worker that SIGKILL does not end is given up: that too
- * is an `exit`.
+ * leads to `gone`, and nothing is sent or signalled after it. If SIGKILL does not end a worker, it is given up; that is
+ * an `exit` too.
  */
 
 import { type StreamLimits, TUNNEL_CLOSE_MS } from '../../kit/channel/messages.js'
@@ -27,24 +27,27 @@ import {
   type WorkerStep,
 } from './worker-life.js'
 
-/** Between the end of a worker's mercy and SIGKILL. The worker knows its mercy and needs a moment to exit by itself. */
+/** Between the end of a worker's mercy and SIGKILL. The worker knows its mercy and needs a moment to exit. */
 export const STOP_GRACE_MS = 1000
 
 /**
- * The least time that an application has for its own end, from the moment at which its last request has ended or was
- * cut, however little of its mercy is left: at a reload as at a stop.
+ * The least time for the application's own clean-up, from the end of its last request, however little of the mercy is
+ * left. The same at a reload and at a stop.
  */
 export const CLEAN_UP_MS = 1000
 
-/** Between the end of a worker's rotation and the word to its application, unless all requests end before. */
+/**
+ * Between the end of a worker's rotation and the message to its application. If all requests end before, there is no
+ * message.
+ */
 const FAREWELL_AFTER_MS = 1000
 
 /** The time for the tunnels of a worker when another worker of its slot lingers. */
 export const HURRY_MS = 10_000
 
 /**
- * Between the last goodbye to its tunnels and the end of a worker that still has some: the deadline of the goodbye, and
- * a moment.
+ * Between the last goodbye to the tunnels of a worker and its stop, if some tunnels stay open: the deadline of the
+ * goodbye, and a moment.
  */
 const LINGER_GRACE_MS = TUNNEL_CLOSE_MS + 1000
 
@@ -55,7 +58,7 @@ const LOST_MERCY_MS = 2000
 export function stepWorker(life: WorkerLife, event: WorkerEvent, moment: WorkerMoment): WorkerStep {
   const cell = TABLE[life.phase][event.type] as Cell<WorkerEvent>
   const { next, effects } = cell(life, event, moment)
-  // Only a worker with requests in flight is told that it ends.
+  // A worker without requests in flight gets no message about its end.
   const isToBeTold = next.farewell !== null && next.phase !== 'ready' && next.phase !== 'retiring'
   return { next: isToBeTold ? { ...next, farewell: null } : next, effects }
 }
@@ -63,7 +66,7 @@ export function stepWorker(life: WorkerLife, event: WorkerEvent, moment: WorkerM
 type Cell<E extends WorkerEvent> = (life: WorkerLife, event: E, moment: WorkerMoment) => WorkerStep
 type Row = { [T in WorkerEvent['type']]: Cell<Extract<WorkerEvent, { type: T }>> }
 
-/** Nothing to do: the event is late, or its news is known. */
+/** Nothing to do: the event is late, or nothing new. */
 const ignore = (life: WorkerLife): WorkerStep => ({ next: life, effects: [] })
 
 const wait: Row['waiting'] = (life, event, { nowMs }) => ({
@@ -71,7 +74,7 @@ const wait: Row['waiting'] = (life, event, { nowMs }) => ({
   effects: [report('worker-waiting', { bootMs: event.bootMs, why: life.why })],
 })
 
-/** From here on the worker is like any other that has just started. */
+/** From here on the worker is like one that has just started. */
 const load: Row['load'] = (life, { why }, { nowMs, startMs }) => ({
   next: { ...life, phase: 'booting', why, sinceMs: nowMs, deadlineMs: nowMs + startMs, startedMs: nowMs },
   effects: [{ type: 'send-load' }, report('worker-loading', { why })],
@@ -104,7 +107,7 @@ const retire: Row['retire'] = (life, event, { nowMs, mercyMs }) => ({
   effects: [{ type: 'take-out' }, report('worker-retiring', { why: event.why })],
 })
 
-/** Short responses have ended by then, and the application is told nothing of them. */
+/** Short responses have ended by that time, so the application gets no message because of them. */
 const planFarewell = (
   nowMs: number,
   { why, mercyMs, stream }: { why: string; mercyMs: number; stream: StreamLimits | null },
@@ -118,7 +121,7 @@ const bidFarewell: Row['farewell'] = (life, event, { nowMs }) => ({
 const sayFarewell: Row['tick'] = (life, _event, { nowMs, hasTunnels }) => {
   const { farewell } = life
   if (farewell === null || nowMs < farewell.atMs) return ignore(life)
-  // Tunnels may stay longer than responses, and an application that is told ends both.
+  // Tunnels may stay longer than responses, and an application that gets the message ends both.
   if (hasTunnels) return { next: { ...life, farewell: { ...farewell, atMs: nowMs + FAREWELL_AFTER_MS } }, effects: [] }
   const { why, untilMs, stream } = farewell
   const mercyMs = Math.max(0, Math.round(untilMs - nowMs))
@@ -126,16 +129,16 @@ const sayFarewell: Row['tick'] = (life, _event, { nowMs, hasTunnels }) => {
   return { next: { ...life, why, asked: true, farewell: null }, effects: [{ type: 'send-farewell', mercyMs, stream }] }
 }
 
-/** Nothing is in flight at a worker that was never ready: no need to drain it. */
+/** A worker that was never ready has nothing in flight, so it need not drain. */
 const retireUnready: Row['retire'] = (life, event, moment) => tellToStop(life, event.why, 0, moment)
 
-/** The rest of its mercy after draining is for the application's own end. */
+/** After draining, the rest of the mercy is for the application's clean-up. */
 const stopDrained: Row['drained'] = (life, _event, moment) =>
   tellToStop(life, life.why, Math.max(CLEAN_UP_MS, (life.deadlineMs ?? 0) - moment.nowMs), moment)
 
 /**
- * In `retiring`, whose `sinceMs` is the time of the retirement. The proxies close the tunnels themselves; the deadline
- * is for tunnels that they cannot close.
+ * Only in `retiring`, where `sinceMs` is the time of the retirement. The proxies close the tunnels themselves. The
+ * deadline is for tunnels that they cannot close.
  */
 const linger: Row['answered'] = (life, _event, { nowMs, tunnelMercyMs }) => {
   // A worker that was blocked does not linger for its tunnels beyond its deadline.
@@ -152,7 +155,7 @@ const hurry: Row['hurry'] = (life, _event, { nowMs }) => {
   return { next: { ...life, deadlineMs }, effects: [{ type: 'close-tunnels' }] }
 }
 
-/** The application's own end has its own mercy: the tunnels may have stayed far longer. */
+/** The application's clean-up gets a mercy of its own: the tunnels may have stayed far longer. */
 const stopLingered: Row['drained'] = (life, _event, moment) =>
   tellToStop(life, life.why, Math.max(CLEAN_UP_MS, moment.mercyMs), moment)
 
@@ -161,7 +164,7 @@ const stop: Row['stop'] = (life, event, moment) => {
   return { next, effects: life.phase === 'ready' ? [{ type: 'take-out' }, ...effects] : effects }
 }
 
-/** The worker gets no new requests, and its slot a successor at once. Its loop may turn again or not. */
+/** The worker gets no new requests, and its slot gets a successor at once. The loop of the worker may recover. */
 const leaveBlocked: Row['blocked'] = (life, event, moment) => {
   const { nowMs, gracefulMs } = moment
   if (gracefulMs === 0 || event.isCrowded) return killBlocked(life, event, moment)
@@ -173,7 +176,7 @@ const leaveBlocked: Row['blocked'] = (life, event, moment) => {
   }
 }
 
-/** Another proxy reports the same: the harakiri of this worker has its deadline already. */
+/** Another proxy reports the same blocked loop. The deadline of this harakiri runs already. */
 const killRetired: Row['blocked'] = (life, event, moment) =>
   life.why === 'harakiri' ? ignore(life) : killBlocked(life, event, moment)
 
@@ -189,9 +192,9 @@ const killAtOnce: Row['kill'] = (life, event, moment) =>
   killNow({ ...life, asked: life.asked || event.isUnasked !== true }, event.why, moment)
 
 /**
- * A child whose channel is closed believes that the master died, and ends by itself. Mostly the closed channel is just
- * the first sign of an exit, so only the exit is reported. Its mercy is short, because its slot is empty for that time.
- * A worker that was told to end does so.
+ * A child whose channel is closed takes the master for dead and ends by itself. Usually the closed channel is only the
+ * first sign of an exit, so only the exit is reported. The mercy is short, because the slot is empty meanwhile. A
+ * worker that was told to end does that anyway.
  */
 const lose: Row['ipc-closed'] = (life, _event, { nowMs, mercyMs }) => ({
   next: {
@@ -210,7 +213,7 @@ const pastDeadline = (life: WorkerLife, then: () => WorkerStep, nowMs: number): 
 const failToStart: Row['tick'] = (life, _event, moment) =>
   pastDeadline(life, () => killNow(life, 'start-deadline', moment), moment.nowMs)
 
-/** Requests in flight may go on while the worker lingers for its tunnels anyway. */
+/** If the worker lingers for its tunnels, requests in flight may go on too. */
 const stopUndrained: Row['tick'] = (life, event, moment) => {
   if (life.deadlineMs !== null && moment.nowMs < life.deadlineMs) return sayFarewell(life, event, moment)
   const then = () =>
@@ -227,11 +230,11 @@ const stopLingering: Row['tick'] = (life, _event, moment) =>
     ? pastDeadline(life, () => tellToStop(life, life.why, CLEAN_UP_MS, moment), moment.nowMs)
     : tellToStop(life, life.why, CLEAN_UP_MS, moment)
 
-/** Its `why` remains the reason of the stop. The event and the signal of the exit say that it had to be killed. */
+/** `why` stays the reason of the stop. The event and the signal of the exit show that it had to be killed. */
 const killUnstopped: Row['tick'] = (life, _event, moment) =>
   pastDeadline(life, () => killNow(life, life.why, moment), moment.nowMs)
 
-/** A process that SIGKILL does not end is not waited for without end. */
+/** If SIGKILL does not end a process, the wait for it is bounded. */
 const endTracers: Row['tick'] = (life, _event, { nowMs }) =>
   pastDeadline(
     life,
@@ -245,7 +248,7 @@ const endTracers: Row['tick'] = (life, _event, { nowMs }) =>
 const reap: Row['exit'] = (life, event, { nowMs }) => {
   const { code, signal, stays } = event
   const isUnasked = (UNASKED_PHASES.has(life.phase) && !life.asked) || life.why === 'ipc-closed'
-  // A worker that we have killed was not killed by the kernel.
+  // If we killed the worker, the kernel's OOM killer did not.
   const isOutOfMemory = event.isOutOfMemory && life.phase !== 'killed'
   const why = isUnasked ? (event.isNotStarted ? NOT_STARTED : isOutOfMemory ? OUT_OF_MEMORY : 'died') : life.why
   const fields = {

@@ -1,7 +1,7 @@
 /**
- * What workers that have ended leave behind: the processes that the application started and did not end. Must stay
- * true: each worker's end is followed, whatever the end was, and what is found is told; it is ended unless
- * `keep-children` says otherwise; `areGone` is true only when nothing is looked for or ended any more.
+ * Processes that the application of an ended worker started and did not end. What must stay true: this check follows
+ * the end of each worker, however it ended, and logs what it finds. It ends these processes unless `keep-children` says
+ * otherwise. `areGone` is true only when no check and no kill is under way.
  */
 
 import {
@@ -20,15 +20,15 @@ export interface EndedWorker {
 }
 
 /**
- * `startTicks`: of its process, null where the kernel did not tell. That process may not look dead
- * (`session-processes.ts`).
+ * `startTicks`: the start time of the worker's process. Null: the kernel did not tell it. The process of a worker that
+ * was given up may still live, and the start time tells it from another process with its pid (`session-processes.ts`).
  */
 type SweptWorker = EndedWorker & { startTicks: string | null }
 
-/** Names of so many are told, the rest is counted. */
+/** This many names are logged. The rest is counted. */
 const MOST_NAMES = 5
 
-/** Of all workers of a master. */
+/** The remains of all workers of a master. */
 export class WorkerRemains {
   readonly #context: Pick<MasterContext, 'log' | 'put'>
   #sweeps = 0
@@ -42,7 +42,7 @@ export class WorkerRemains {
     return this.#sweeps === 0
   }
 
-  /** The worker was reaped, or is given up. `keeps`: what it left is told only. */
+  /** The worker was reaped or given up. `keeps`: what it left is only logged. */
   sweep({ startTicks, ...worker }: SweptWorker, keeps: boolean): void {
     this.#sweeps++
     void this.#end(worker, startTicks, keeps).finally(() => {
@@ -51,7 +51,7 @@ export class WorkerRemains {
     })
   }
 
-  /** Nobody is waited for any more: SIGKILL at once, also for those to come. */
+  /** From now on remains are killed at once, without mercy. */
   hurry(): void {
     this.#isHurried = true
   }
@@ -69,8 +69,8 @@ export class WorkerRemains {
 }
 
 /**
- * By name only: a command line may hold secrets. A process chooses its name; what would look like the next one is left
- * out.
+ * Processes are named without their command lines, which may hold secrets. A process chooses its own name, so
+ * characters that would look like the next entry are replaced.
  */
 export function described(processes: readonly Pick<SessionProcess, 'pid' | 'name'>[]): {
   processes: number

@@ -194,7 +194,7 @@ export class Workers {
     }
   }
 
-  /** Logged once in a while for each slot: the cause may last for hours, or come back again and again. */
+  /** Logged once a minute for each slot: the cause may last for hours, or return again and again. */
   #tellHeld({ slot, why, untilMs }: HeldBack): void {
     const nowMs = this.#context.nowMs()
     const waitMs = untilMs === null ? undefined : Math.round(untilMs - nowMs)
@@ -211,8 +211,8 @@ export class Workers {
   }
 
   /**
-   * The draining workers that a move to this generation replaces. Workers of that generation itself are recycled at any
-   * rate, and nobody waits for them.
+   * The draining workers that a move to this generation replaces. Workers of that generation itself are only recycled,
+   * and the move does not wait for them.
    */
   drainingFor(target: Generation): WorkerHandle[] {
     return this.draining.filter(({ generation }) => generation !== target)
@@ -233,7 +233,7 @@ export class Workers {
     this.#noteProof(worker, before)
   }
 
-  /** The child has ended. */
+  /** Handles the end of a child. */
   exit(worker: WorkerHandle, end: ChildEnd): void {
     const { signal } = end
     worker.exit(end)
@@ -253,13 +253,13 @@ export class Workers {
   }
 
   /**
-   * Replaces workers whose sockets are gone: the replacement starts first, as at a recycling. `isDue`: only workers
-   * that lacked a socket before.
+   * Replaces workers whose sockets are gone. As with recycling, the replacement starts first. `isDue`: checks only
+   * workers whose next look of their own is due.
    */
   replaceUnreachable(isDue = false): void {
     const nowMs = this.#context.nowMs()
     for (const { current, replacement } of this.slots) {
-      // A worker with a replacement goes in any case.
+      // A worker with a replacement is replaced in any case.
       if (current === null || replacement !== null) continue
       if (!isDue || (current.socketLookMs ?? Number.POSITIVE_INFINITY) <= nowMs) current.lookForSockets()
     }
@@ -287,7 +287,10 @@ export class Workers {
     if (worker.life.phase === 'retiring') this.#vacate(worker)
   }
 
-  /** A proxy reports that the worker broke the protocol of its link: no report of the worker there can be trusted. */
+  /**
+   * A proxy reports that the worker broke the protocol of its link. No other report about this worker is trusted then,
+   * so it is killed.
+   */
   brokeLink(workerId: number, why: string): void {
     const worker = this.find(workerId)
     if (worker === undefined || worker.life.phase === 'killed') return
@@ -316,8 +319,8 @@ export class Workers {
   }
 
   /**
-   * No worker starts any more, and a worker that is not ready yet never will be. The ready ones serve on while the
-   * proxies drain; they are told before their mercy is over.
+   * No worker starts any more, and workers that are not ready are stopped. The ready ones keep serving while the
+   * proxies drain. They get the message about their end before their mercy is over.
    */
   freeze(why: string, mercyMs: number): void {
     this.#isStopping = true
@@ -371,8 +374,8 @@ export class Workers {
   }
 
   /**
-   * One worker per slot may linger for its tunnels for as long as it likes. The others end soon, or use memory although
-   * nothing waits for them.
+   * One worker per slot may linger for its tunnels without a limit. All other leaving workers count: they use memory,
+   * although nothing waits for them.
    */
   #predecessors(slot: number): number {
     let lingering = 0
@@ -450,8 +453,8 @@ export class Workers {
   }
 
   /**
-   * A canary has to prove that its application loads. A worker that has loaded it is replaced by one that has loaded it
-   * too.
+   * Whether the new worker must load its application at once. A canary must prove that its application loads. A worker
+   * that has loaded its application gets a successor that has loaded it too.
    */
   #isNeeded({ current }: WorkerSlot, generation: Generation, place: 'current' | 'replacement'): boolean {
     const { move, target } = this.target
@@ -466,7 +469,7 @@ export class Workers {
     slot.current = replacement
     slot.replacement = null
     slot.generation = replacement.generation
-    // A worker that asked for its replacement and died before the replacement was ready counts as a death.
+    // If the worker that asked for its replacement died before the replacement was ready, that counts as a death.
     if (moves || current !== null) slot.backOff = NO_BACK_OFF
     if (moves) slot.pace = NO_BACK_OFF
     if (current === null) return
@@ -474,7 +477,7 @@ export class Workers {
     this.#retire(current, why)
   }
 
-  /** The pace counts from the start of the replacement, whatever becomes of it. */
+  /** The pace counts from the start of the replacement, whether or not that becomes ready. */
   #pace(slot: WorkerSlot, why: string): void {
     const { current, replacement } = slot
     if (current === null || replacement?.generation !== slot.generation) return
@@ -499,7 +502,7 @@ export class Workers {
     this.apply(worker, { type: 'retire', why })
   }
 
-  /** Frees the slot for a successor although the worker has not ended: nobody knows whether it will ever respond. */
+  /** Frees the slot for a successor although the worker has not ended: it may never respond again. */
   #vacate(worker: WorkerHandle): void {
     for (const slot of this.slots) {
       if (slot.current !== worker) continue
@@ -509,7 +512,7 @@ export class Workers {
     }
   }
 
-  /** Takes a reaped worker out of its place. If it died too soon its slot waits before the next worker starts. */
+  /** Takes a reaped worker out of its place. If it died too soon, the slot waits before its next worker starts. */
   #forget(worker: WorkerHandle, signal: string | null, isAccident: boolean): void {
     this.leaving.delete(worker)
     for (const slot of this.slots) {

@@ -277,7 +277,7 @@ t.test(
     const { site, folder } = attacked(t, ['http = app/site.sock', 'chown-socket = nobody:nogroup'])
     const { code, err } = await site.run(site.ini)
     t.equal(code, EXIT.permission)
-    t.match(err, /cannot give away the socket: .*app belongs to www-data: .*chown-socket = www-data:GROUP/)
+    t.match(err, /cannot change the owner of the socket: .*app belongs to www-data: .*chown-socket = www-data:GROUP/)
     t.same(readdirSync(folder), [])
   },
 )

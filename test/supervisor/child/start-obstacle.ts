@@ -55,7 +55,7 @@ const changes: [title: string, change: (folder: string) => void, why: RegExp, re
     'the run folder is gone',
     folder => rmSync(join(folder, 'run'), { recursive: true }),
     /^run-dir is gone: .*\/run$/,
-    /^it comes back by itself/,
+    /^daimyo makes it again/,
   ],
 ]
 for (const [title, change, why, remedy] of changes) {

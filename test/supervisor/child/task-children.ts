@@ -108,13 +108,13 @@ t.test(
         exitCode: 71,
         message: 'cannot look: the file system has not answered within 3000 ms',
       })
-    await t.rejects(tasks.run(...checkOf(path), options), /processes of before still wait for the file system/)
+    await t.rejects(tasks.run(...checkOf(path), options), /earlier processes still wait for the file system/)
     const other = { path: `${path}.other`, credentials: nobody, own: 1 }
     t.equal(await tasks.run(pidfileTasks.remove, other, { ...FOR_NOBODY, withinMs: PATIENCE_MS }), true, 'another task')
     letGo()
     for (;;) {
       const why = await tasks.run(...checkOf(path), { ...options, withinMs: PATIENCE_MS }).catch(error => error)
-      if (/of before/.test(why.message)) {
+      if (/earlier processes/.test(why.message)) {
         await new Promise(setImmediate)
         continue
       }
@@ -124,8 +124,8 @@ t.test(
 )
 
 const answers: [title: string, script: string, expected: RegExp][] = [
-  ['nothing', ':', /the process that does it has ended/],
-  ['half', 'printf a', /the process that does it has ended/],
+  ['nothing', ':', /its process has ended/],
+  ['half', 'printf a', /its process has ended/],
   ['without end', 'exec yes', /the file system has not answered|more than \d+ bytes/],
   ['not at all', 'exec sleep 600', /the file system has not answered within 300 ms/],
 ]

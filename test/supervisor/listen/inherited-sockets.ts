@@ -82,10 +82,10 @@ for (const [title, inode, expected] of inodes) {
 t.test('a row that somebody forges behind a path with a line feed is not believed', async t => {
   const real = '0000000000000000: 00000002 00000000 00010000 0001 01 4711'
   const forged = `0000000000000001: 00000002 00000000 00010000 0001 01 4712 /tmp/x\n${real} /run/site.sock`
-  t.throws(() => findUnixPath(`${forged}\n${real} /run/other.sock`, '4711'), /two sockets of the number 4711/)
+  t.throws(() => findUnixPath(`${forged}\n${real} /run/other.sock`, '4711'), /two sockets with the inode 4711/)
   t.throws(
     () => findUnixPath(`${forged}\n${real}`, '4711'),
-    /two sockets of the number 4711/,
+    /two sockets with the inode 4711/,
     'the real one has no path',
   )
   t.equal(findUnixPath(forged, '4712'), '/tmp/x')

@@ -129,7 +129,7 @@ t.test('a unix socket that may not be given away is closed again', async t => {
     opener: null,
     passed: NOTHING_PASSED,
   })
-  await t.rejects(refused, { message: /^cannot give away the socket: \/.*EPERM/, exitCode: EXIT.permission })
+  await t.rejects(refused, { message: /^cannot change the owner of the socket: \/.*EPERM/, exitCode: EXIT.permission })
   t.notOk(existsSync(addresses[0]!.path))
 })
 

@@ -58,7 +58,7 @@ const soakFailures: [string, (tree: Tree, canary: Tree['told'][number]) => unkno
       const workers = [figuresOf(1, 30, 0), figuresOf(Number(canary.fields.workerId ?? 2), 30, 30)]
       await tree.proxySays({ type: 'metrics', families: [], workers, queued: 0 })
     },
-    /slot 1: 30 of its 30 answers were 5xx, 0 of 30 of the old workers'/,
+    /slot 1: 30 of its 30 answers were 5xx, 0 of 30 of the old workers were/,
   ],
   [
     'it dies',

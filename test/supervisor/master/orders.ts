@@ -48,11 +48,15 @@ t.test('a worker that does not start fails the order with its lines', async t =>
   const tree = await startTree(t)
   tree.app('app.json', { boot: 'exit' })
   const scaled = await tree.master.order({ type: 'scale', wanted: 2 }, silent)
-  t.match(scaled, { ok: false, reason: /^slot 2: .*code 7.*: it is tried again$/, lines: ['cannot find the database'] })
+  t.match(scaled, {
+    ok: false,
+    reason: /^slot 2: .*code 7.*: daimyo tries again$/,
+    lines: ['cannot find the database'],
+  })
   await tree.master.order({ type: 'scale', wanted: 1 }, silent)
   const [before] = readyPids(tree)
   const restarted = await tree.master.order({ type: 'restart-worker', slot: 1 }, silent)
-  t.match(restarted, { ok: false, reason: /^slot 1: .*: the worker before it goes on$/ })
+  t.match(restarted, { ok: false, reason: /^slot 1: .*: the former worker stays$/ })
   t.same(readyPids(tree), [before])
   tree.app('app.json', {})
   t.same(await tree.master.order({ type: 'restart-worker', slot: 1 }, silent), { ok: true }, 'and later it works')
@@ -68,7 +72,7 @@ t.test('a worker that dies while its replacement boots is not said to go on', as
   process.kill(before!, 'SIGKILL')
   await tree.event('worker-exit', { pid: before! })
   process.kill(tree.master.status().workers[0]!.pid!, 'SIGKILL')
-  t.match(await restarted, { ok: false, reason: /^slot 1: .*SIGKILL before it was ready: it is tried again$/ })
+  t.match(await restarted, { ok: false, reason: /^slot 1: .*SIGKILL before it was ready: daimyo tries again$/ })
 })
 
 t.test('a worker is replaced before it goes', async t => {

@@ -27,7 +27,7 @@ const cases: [title: string, canary: ResponseFigures, old: ResponseFigures, atOn
       figures(100, 0, 80),
       figures(300, 0, 10),
       null,
-      /^failed its answers took 80 ms in the mean, the old workers' 10/,
+      /^failed its answers took 80 ms on average, those of the old workers 10/,
     ],
     ['a little slower, as what has just started is', figures(100, 0, 60), figures(300, 0, 10), null, /^passed/],
     ['slower than too few', figures(100, 0, 500), figures(19, 0, 10), null, /^passed/],

@@ -102,7 +102,7 @@ t.test('a log is rotated, and the first of what was planted goes', async t => {
     const newest = backupsAmong(left, 'daimyo.log').at(-1) ?? ''
     t.equal(readFileSync(join(folder, newest), 'utf8'), text, 'what was written last is kept')
   }
-  const said = `log-folder-crowded ${folder} it holds more than daimyo looks at: remove what does not belong there`
+  const said = `log-folder-crowded ${folder} it holds more files than daimyo checks: remove the foreign ones`
   t.same(told, [said, 'reopen', 'reopen'], 'told once')
 })
 
@@ -143,11 +143,11 @@ for (const [title, nameOf, count] of crowds) {
     }
     const autopsies = new LeakAutopsies(context as unknown as MasterContext)
     t.equal(autopsies.begin(worker as unknown as WorkerHandle), null)
-    t.match(told, [{ event: 'autopsy-refused', why: /holds more than .*: remove what does not belong there/ }])
+    t.match(told, [{ event: 'autopsy-refused', why: /holds more files than .*: remove the foreign ones/ }])
     t.equal(readdirSync(folder).length, count, 'and nothing is removed')
   })
 }
 
 t.test('a folder of the configuration', async t => {
-  t.match(realFiles.list(crowdedFolder(t, String, MORE)), { ok: false, why: /more than daimyo looks at/ })
+  t.match(realFiles.list(crowdedFolder(t, String, MORE)), { ok: false, why: /more files than daimyo checks/ })
 })
