@@ -10,6 +10,7 @@
  */
 
 import type { Cluster, Worker } from 'node:cluster'
+import type { SocketType } from 'node:dgram'
 import * as net from 'node:net'
 
 interface HandleQuery {
@@ -32,7 +33,15 @@ type CreateHandle = (
 type ClusterModule = Cluster & { Worker: { prototype: Worker } }
 
 interface DgramDoors {
-  _createSocketHandle: CreateHandle
+  /** Deprecated (DEP0112), and gone in Node 26. */
+  _createSocketHandle?: CreateHandle
+}
+
+/** The handle of a datagram socket; one for IPv6 has the methods of IPv6 under these names. */
+interface DatagramHandle {
+  bind(address: string | null, port: number, flags: number): number
+  open(fd: number): number
+  close(): void
 }
 
 function moduleNamed<T>(name: string): T {
@@ -134,9 +143,21 @@ function openHandle(server: unknown, query: HandleQuery, done: GotHandle): void 
     server.once('close', () => servers.delete(server))
   }
   const create = isDatagram
-    ? moduleNamed<DgramDoors>('node:dgram')._createSocketHandle
+    ? (moduleNamed<DgramDoors>('node:dgram')._createSocketHandle ?? createDatagramHandle)
     : (net as unknown as { _createServerHandle: CreateHandle })._createServerHandle
   const handle = create(address, port, addressType, fd, flags)
   if (typeof handle === 'number') done(handle, null)
   else done(0, handle)
+}
+
+/** As lib/dgram.js does it: the unbound handle of a new socket of that type, bound here. */
+function createDatagramHandle(...[address, port, type, fd, flags]: Parameters<CreateHandle>): unknown {
+  const { createSocket } = moduleNamed<typeof import('node:dgram')>('node:dgram')
+  const socket = createSocket(type as SocketType)
+  const state = Object.getOwnPropertySymbols(socket).find(symbol => symbol.description === 'state symbol')
+  const { handle } = Reflect.get(socket, state ?? '') as { handle: DatagramHandle }
+  const error = fd !== undefined && fd >= 0 ? handle.open(fd) : handle.bind(address, port ?? 0, flags ?? 0)
+  if (error === 0) return handle
+  handle.close()
+  return error
 }
