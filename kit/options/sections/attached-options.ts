@@ -10,9 +10,9 @@ import type { OptionRow } from '../kinds/option-row.js'
 const HOUR = 3_600_000
 
 const around = { section: 'around', default: null, repeatable: true, takesEffect: 'live' } as const
-/** Those of which the last line counts. */
+/** Options of which only the last line counts. */
 const single = { section: 'around', takesEffect: 'live' } as const
-/** What happens at the start only. */
+/** Options that act only at the start. */
 const early = { ...around, takesEffect: 'restart' } as const
 const earlySingle = { ...single, takesEffect: 'restart' } as const
 const command = { ...around, kind: aroundKind.command } as const
