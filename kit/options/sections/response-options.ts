@@ -48,7 +48,7 @@ export const RESPONSE_OPTIONS = {
     replaces: { nginx: 'zstd' },
     summary:
       'As `http-auto-gzip`, with zstd, which Node has from 22.15 on; with an older one the option changes nothing ' +
-      'and is remarked upon.',
+      'and daimyo says so.',
     example: 'http-auto-zstd = true',
     setting: 'httpAutoZstd',
     neededBy: ['proxy'],
