@@ -10,7 +10,7 @@ export interface BenchArguments {
   seconds: number
   rounds: number
   only: string[]
-  /** Empty: those of each case. */
+  /** Empty: each case has its own numbers of connections. */
   connections: number[]
   all: boolean
   /** Entry file of the application behind the proxies, null: the sample application. */
@@ -20,7 +20,7 @@ export interface BenchArguments {
   help: boolean
 }
 
-/** Name, what its value is called (null: a switch), and what it does. */
+/** The name, the name of its value (null: a switch), and the effect. */
 const TABLE: [name: string, value: string | null, summary: string][] = [
   ['seconds', 'N', 'length of one run in seconds, 1 to 600 (default 4)'],
   ['rounds', 'N', 'rounds, of which the median counts, 1 to 99 (default 3)'],

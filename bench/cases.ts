@@ -1,7 +1,7 @@
 /**
- * The table of what is measured: one row a case. `main.ts` selects from it, `measure.ts` runs a row, `report.ts`
- * prints its title.
- * Paths below `/api` are those of the sample application `app/farm/`, paths below `/static` are files of `site.ts`.
+ * The table of the measured cases, one row each. `main.ts` selects from it, `measure.ts` runs a row, `report.ts` prints
+ * its title. Paths below `/api` are those of the sample application `app/farm/`, paths below `/static` are files of
+ * `site.ts`.
  */
 
 import { EXIT, Failure } from '../kit/ground/failure.js'
@@ -93,8 +93,8 @@ export const CASES: readonly Case[] = [
 ]
 
 /**
- * The cases to measure: those named, else the default ones, with `all` every one; `connections` replaces each row's
- * own.
+ * The cases to measure: the named ones, else the default ones, or every one with `all`. `connections` replaces the
+ * numbers of each row.
  */
 export function selectCases(only: readonly string[], all: boolean, connections: readonly number[]): Case[] {
   const unknown = only.find(name => !CASES.some(row => row.name === name))

@@ -1,8 +1,7 @@
 /**
  * CPU time of whole process trees, from `/proc/<pid>/stat` (proc(5)). `measure.ts` reads it before and after each run,
- * `program.ts` finds with it what a stopped program left behind.
- * The sum over a tree never falls while its root lives: the time of a descendant that ended is in its parent's
- * `cutime` and `cstime`.
+ * `program.ts` uses it to find processes that a stopped program left behind. The sum over a tree never falls while its
+ * root lives: the time of a descendant that ended is in its parent's `cutime` and `cstime`.
  */
 
 import { readdirSync, readFileSync } from 'node:fs'

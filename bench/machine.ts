@@ -1,5 +1,6 @@
 /**
- * What a figure means nothing without: versions, kernel, cores, date. `main.ts` reads it once; `report.ts` prints it.
+ * The facts without which a figure means nothing: versions, kernel, cores, date. `main.ts` reads it once; `report.ts`
+ * prints it.
  */
 
 import { spawnSync } from 'node:child_process'
@@ -18,7 +19,7 @@ export interface Machine {
   cores: number
 }
 
-/** Asks each program for its version. The kernel's is given without its builder's suffix. */
+/** Asks each program for its version. The version of the kernel is given without the suffix of its builder. */
 export function describeMachine(now = new Date()): Machine {
   return {
     date: now.toISOString().slice(0, 10),

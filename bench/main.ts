@@ -22,10 +22,7 @@ import { type RunningStack, startStack } from './stacks/stack.js'
 
 const EXIT_OF_SIGNAL = { SIGINT: 130, SIGTERM: 143 } as const
 
-/**
- * The stacks that were started, and what has to be said about the others; `failed`: the exit code must tell of
- * something.
- */
+/** The stacks that were started, and notes about the others. `failed`: the exit code must report a failure. */
 interface Started {
   stacks: RunningStack[]
   notes: string[]
@@ -36,7 +33,7 @@ const stop = new AbortController()
 process.on('exit', endAll)
 for (const [signal, code] of Object.entries(EXIT_OF_SIGNAL)) {
   process.on(signal, () => {
-    // Asked a second time: leave at once, by way of `endAll`.
+    // The second signal: leave at once. `endAll` ends the programs.
     if (stop.signal.aborted) process.exit(code)
     stop.abort(new Failure('BENCH_STOPPED', `stopped: ${signal}`, code))
   })
@@ -139,8 +136,8 @@ async function measureAll(
 }
 
 /**
- * False when the document was asked for and not written: it would lie about a stack that is left out or has too many
- * invalid runs.
+ * False if the document was asked for and not written: without a stack, or with too many invalid runs of one, it would
+ * be wrong.
  */
 function save(results: Results, args: BenchArguments, complete: boolean): boolean {
   if (args.json !== null) writeFileSync(args.json, `${JSON.stringify(results, null, 2)}\n`)

@@ -1,7 +1,7 @@
 /**
  * Measures one case over all stacks that can answer it: a warm-up each, then rounds in which the stacks take turns.
- * `main.ts` calls it. Every run is preceded by one request that must be answered as the case expects, so that no
- * error page is measured.
+ * `main.ts` calls it. Before each run, one request must get the response that the case expects, so that no error page
+ * is measured.
  */
 
 import { join } from 'node:path'
@@ -31,8 +31,9 @@ export interface CaseResult {
 }
 
 /**
- * Enough requests for V8 to have compiled what is hot in every process, however few connections are measured: a worker that has answered a few
- * thousand is still several times slower than it will be. Also opens every kept-alive connection once.
+ * Enough requests for V8 to compile the hot code in every process, however few connections are measured: after a few
+ * thousand requests a worker is still several times slower than it will be. Also opens every keep-alive connection
+ * once.
  */
 const WARM_UP = { seconds: 2, connections: 64 }
 

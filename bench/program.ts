@@ -27,7 +27,7 @@ const running = new Set<Program>()
 export class Program {
   readonly spec: ProgramSpec
   readonly pid: number
-  /** Fulfilled with how it ended (`code 0`, `signal SIGKILL`) once it has. */
+  /** Resolves when it has ended, with the reason (`code 0`, `signal SIGKILL`). */
   readonly ended: Promise<string>
   /** How it ended, null while it runs. */
   end: string | null = null
@@ -63,8 +63,8 @@ export class Program {
   }
 
   /**
-   * SIGTERM, then SIGKILL past the deadline; fulfilled with a remark when it did not go by itself or left processes
-   * behind.
+   * Sends SIGTERM, then SIGKILL past the deadline. Resolves with a remark if the program did not end by itself or left
+   * processes behind.
    */
   async stop(): Promise<string[]> {
     if (this.end !== null) return []
@@ -79,7 +79,7 @@ export class Program {
     return remarks
   }
 
-  /** Sends a signal, unless it has ended: a pid that was waited for may be somebody else's by now. */
+  /** Sends a signal, unless the program has ended: the pid of a reaped process may belong to another one by now. */
   signal(name: NodeJS.Signals): void {
     this.#child.kill(name)
   }
@@ -112,7 +112,8 @@ export function findExecutable(name: string, path = process.env.PATH ?? ''): str
 }
 
 /**
- * A zombie that its new parent has not yet reaped is not a survivor; a pid with another start time is somebody else's.
+ * A zombie that its new parent has not reaped yet is no survivor. A pid with another start time belongs to another
+ * process.
  */
 function killSurvivors(tree: readonly ProcessTimes[]): number[] {
   const now = readProcesses()

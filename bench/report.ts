@@ -10,7 +10,7 @@ import { BASE } from './stacks/list.js'
 import type { Stack } from './stacks/stack.js'
 import { type Figures, ratio } from './statistics.js'
 
-/** All that one run of the bench found out. `notes`: what was missing or went wrong. */
+/** The results of one run of the bench. `notes`: stacks that were missing, and failures. */
 export interface Results {
   machine: Machine
   seconds: number
@@ -82,7 +82,7 @@ How to read the tables:
 `
 }
 
-/** The whole of `docs/benchmarks.md`; without results, what stands there until the first run. */
+/** The whole of `docs/benchmarks.md`; without results, its text until the first run. */
 export function renderDocument(stacks: readonly Stack[], results: Results | null): string {
   if (results === null) return `${renderPreface(stacks)}\n## Figures\n\nNot measured yet.\n`
   const notes =
@@ -92,8 +92,8 @@ export function renderDocument(stacks: readonly Stack[], results: Results | null
 }
 
 /**
- * Whether a case must not be published. Of our own runs none may be invalid: that is a bug. Of a peer's more than half must be valid; the page
- * tells of the others.
+ * Whether a case must not be published. None of our own runs may be invalid: that is a bug. More than half of the runs
+ * of a peer must be valid; the page names the others.
  */
 export function isUnfit({ stacks }: CaseResult): boolean {
   return stacks.some(({ name, figures: { invalid, rounds } }) => {

@@ -1,6 +1,6 @@
 /**
- * Where the bench finds the repository and what was built next to it. Everything below `bench/` uses it.
- * Nothing here depends on the name of the output folder: `dist` or any other.
+ * Finds the repository, and the files that were built with the bench. Everything below `bench/` uses it. Nothing here
+ * depends on the name of the output folder: `dist` or any other.
  */
 
 import { existsSync } from 'node:fs'

@@ -1,5 +1,5 @@
 /**
- * The temporary folder of one bench run: the static files, and room for what the stacks write. `main.ts` makes and
+ * The temporary folder of one bench run: the static files, and room for the files of the stacks. `main.ts` makes and
  * removes it.
  */
 
@@ -13,8 +13,8 @@ import { EXIT, Failure } from '../kit/ground/failure.js'
 export const SITE_FILES = { '1k.txt': 1024, '100k.txt': 102_400, '10m.bin': 10_485_760 } as const
 
 /**
- * A unix socket's path has at most 107 bytes, and Node cuts a longer one off in silence; this leaves room for names in
- * the folder.
+ * The path of a unix socket has at most 107 bytes (unix(7)), and Node cuts a longer one without an error. This bound
+ * leaves room for names in the folder.
  */
 const FOLDER_BYTES = 60
 

@@ -1,7 +1,7 @@
 /**
- * Runs `wrk`, the load generator, and reads what it prints. `measure.ts` calls it.
- * wrk is a closed loop: each connection asks again when it was answered, so the percentiles are those of a fixed
- * number of connections, not of a fixed arrival rate.
+ * Runs `wrk`, the load generator, and reads what it prints. `measure.ts` calls it. wrk is a closed loop: each
+ * connection sends its next request after the response to the last one. So its percentiles are for a fixed number of
+ * connections, not for a fixed arrival rate.
  */
 
 import { execFile } from 'node:child_process'
@@ -35,7 +35,7 @@ export interface WrkOptions {
   script: string | null
 }
 
-/** wrk's end is asked of itself by `-d`; past this much more it hangs and is killed. */
+/** wrk ends by itself after `-d`. If it takes this much longer, it hangs and is killed. */
 const GRACE_MS = 15_000
 
 /** One run of wrk; rejects with a Failure when wrk cannot run, or with the abort reason of `signal`. */

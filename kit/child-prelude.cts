@@ -113,7 +113,7 @@ function lookInThread(parent: number): () => void {
   const source = `setInterval(${look}, ${ORPHAN_LOOK_MS}, ${parent}, process.kill)`
   const thread = new Worker(source, { eval: true, execArgv: [], env: {} })
   thread.unref()
-  // // No thread can be started: the loop looks, when it has a turn.
+  // No thread can be started: the timer of the loop is the only watch.
   thread.on('error', () => {})
   return () => void thread.terminate()
 }

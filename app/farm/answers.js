@@ -1,6 +1,6 @@
 /**
- * What all endpoints share: JSON answers, and parameters that are either right or answered with what would be.
- * Called by the endpoints and by `farm.js`, which turns a BadParameter into a 400.
+ * Shared by all endpoints: JSON responses, and the check of parameters. The response to a wrong one says which values
+ * are accepted. Called by the endpoints and by `farm.js`, which turns a BadParameter into a 400.
  */
 
 /** A parameter of the query that cannot be used; the message says what is accepted. */

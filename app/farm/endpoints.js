@@ -34,7 +34,9 @@ export function sleep(limits) {
   }
 }
 
-/** Computes for `ms` and lets nothing else run meanwhile: what a regular expression gone wild does. */
+/**
+ * Computes for `ms` and blocks the event loop meanwhile, as a regular expression with catastrophic backtracking does.
+ */
 export function burn(limits) {
   return (_request, response, query) => {
     const burntMs = wholeNumber(query, 'ms', { least: 0, most: limits.burn_ms, otherwise: 1000 })
@@ -81,7 +83,7 @@ export function whoami(request, response) {
   })
 }
 
-/** Dies of an error that nobody catches, and never answers. */
+/** Throws an error that nobody catches: the process ends without a response. */
 export function crash() {
   setImmediate(() => {
     throw new Error('crash: /api/v1/crash was asked')

@@ -55,7 +55,7 @@ server.on('upgrade', (request, socket, head) => {
   openWebSocket(request, socket, head)
 })
 server.listen(process.env.PORT ?? 3000, process.env.HOST ?? '127.0.0.1', () => {
-  // Behind a server of slots the address is not ours to announce.
+  // A worker of daimyo prints no address: clients use the address of `http`.
   if (process.env.DAIMYO_SLOT !== undefined) return
   console.log(`farm ${version} listens on ${printAddress(server.address())}`)
 })

@@ -1,6 +1,6 @@
 /**
- * The endpoints that stay open: server-sent events and the WebSocket echo. Called by `farm.js`.
- * A reader that is too slow misses ticks, or is not read from until it has caught up: nothing piles up here for it.
+ * The endpoints that stay open: server-sent events and the WebSocket echo. Called by `farm.js`. A client that reads too
+ * slowly misses ticks, or is not read from until it has caught up, so nothing piles up here for it.
  */
 import { WebSocketServer } from 'ws'
 import { sendJson, wholeNumber } from './answers.js'
@@ -34,7 +34,7 @@ function lastEventId(request) {
   return /^\d{1,15}$/.test(text ?? '') ? Number(text) : 0
 }
 
-/** The answer to somebody who asks for the WebSocket without opening one. */
+/** The response to a request for the WebSocket that does not open one. */
 export function webSocketOnly(_request, response) {
   const error = 'a WebSocket is spoken here: Upgrade: websocket is accepted'
   sendJson(response, 426, { error }, { upgrade: 'websocket', connection: 'upgrade' })

@@ -67,7 +67,7 @@ export function streamOpened(kind) {
   return () => openStreams.dec({ kind })
 }
 
-/** `farm_info{name,version} 1`: every worker says the same, so the largest is the truth. */
+/** `farm_info{name,version} 1`: every worker has the same value, so the largest one is right. */
 export function publishInfo(name, version) {
   new Gauge({
     name: 'farm_info',

@@ -14,7 +14,7 @@ export function readSettings(path) {
   return { farm, limits: readLimits(path, limits), ...others }
 }
 
-/** The same settings for everybody's eyes: values with a secret name and passwords in URLs read `***`. */
+/** The same settings without secrets: values with a secret name, and passwords in URLs, read `***`. */
 export function maskSecrets(settings) {
   return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, maskValue(name, value)]))
 }

@@ -1,6 +1,6 @@
 /**
- * The files of `static/`, for when the application runs by itself. Behind a front server that one serves the folder.
- * Called by `farm.js`; the few files are read once and kept.
+ * Serves the files of `static/` if the application runs alone. Otherwise the server in front serves the folder. Called
+ * by `farm.js`; the few files are read once and kept.
  */
 import { readFileSync } from 'node:fs'
 

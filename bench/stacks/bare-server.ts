@@ -1,6 +1,6 @@
 /**
- * The program of the bare stack: `node bare-server.js PORT`. Started by `bare.ts`, ended by SIGTERM.
- * Answers everything with what `GET /api/v1/_about` of the sample application answers.
+ * The program of the bare stack: `node bare-server.js PORT`. Started by `bare.ts`, ended by SIGTERM. Gives every
+ * request the response of `GET /api/v1/_about` of the sample application.
  */
 
 import { createServer } from 'node:http'

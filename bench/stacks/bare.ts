@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { builtFile } from '../repository.js'
 import { cleanEnvironment, READY_PATH, type Stack } from './stack.js'
 
-/** What Node itself costs for such a request. */
+/** The cost of Node itself for such a request. */
 export const bare: Stack = {
   name: 'bare node:http',
   title: 'one node:http server that clients ask directly, as a reference: no proxy, no log, no metrics',

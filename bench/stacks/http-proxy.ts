@@ -1,5 +1,5 @@
 /**
- * What is used where everything must be Node: the package `http-proxy` in one process, in front of two Node processes.
+ * The usual choice if everything must be Node: the package `http-proxy` in one process, in front of two Node processes.
  */
 
 import { createRequire } from 'node:module'

@@ -10,5 +10,5 @@ import type { Stack } from './stack.js'
 
 export const STACKS: readonly Stack[] = [nginx, httpProxy, daimyo, daimyoWithTwoProxies, bare]
 
-/** The stack that the others are divided by. */
+/** The stack that all ratios are relative to. */
 export const BASE = nginx.name

@@ -28,10 +28,9 @@ export const nginx: Stack = {
 }
 
 /**
- * Its configuration. What a site would set for speed is set (keep-alive to the upstreams, `sendfile`,
- * `tcp_nopush`); the
- * forwarded headers are those that daimyo sets too. Only root may name a `user`: without one its workers would become
- * `nobody`, who may not enter the temporary folder.
+ * Its configuration. It has the settings that a site would use for speed (keep-alive to the upstreams, `sendfile`,
+ * `tcp_nopush`), and sets the same forwarding fields as daimyo. Only root may name a `user`; if root names none, the
+ * workers become `nobody`, who may not enter the temporary folder.
  */
 export function nginxConf(bed: Bed, asRoot: boolean): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
@@ -79,7 +78,8 @@ function nginxProgram(bed: Bed): Omit<Plan['programs'][number], 'ready'> {
   return {
     name: 'nginx',
     command: findExecutable('nginx') ?? 'nginx',
-    // `-e`: before it has read its configuration, nginx writes to the log it was compiled with, which is root's.
+    // `-e`: before nginx has read its configuration, it writes to the log that was set at its build, which belongs to
+    // root.
     args: ['-p', `${bed.folder}/`, '-e', join(bed.folder, 'error.log'), '-c', join(bed.folder, 'nginx.conf')],
     env: cleanEnvironment(),
     logPath: join(bed.folder, 'nginx.log'),

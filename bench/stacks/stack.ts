@@ -1,6 +1,6 @@
 /**
- * What the stacks have in common. A stack describes what to start (`plan`, pure); this file starts it, waits until
- * it answers and stops it. One file beside this one for each stack; `list.ts` lists them.
+ * The common part of the stacks. A stack describes what to start (`plan`, pure); this file starts it, waits until it
+ * answers and stops it. One file beside this one for each stack; `list.ts` lists them.
  */
 
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -12,11 +12,11 @@ import { Program, type ProgramSpec } from '../program.js'
 
 export interface Stack {
   name: string
-  /** What it is, for the report. */
+  /** A description for the report. */
   title: string
   /** The cases that it can answer. */
   kinds: readonly CaseKind[]
-  /** What it needs and this machine lacks, with the package to install; null when it can be started. */
+  /** The program that this machine lacks, with the package to install; null if the stack can be started. */
   missing(): string | null
   plan(bed: Bed): Plan
 }
@@ -79,7 +79,9 @@ export async function startStack(stack: Stack, bed: Bed, signal: AbortSignal): P
   }
 }
 
-/** The environment of every program: what the bench itself was given stays out, so that two runs compare. */
+/**
+ * The environment of every program. It has nothing of the environment of the bench, so that two runs can be compared.
+ */
 export function cleanEnvironment(extra: Record<string, string> = {}): Record<string, string> {
   return { PATH: process.env.PATH ?? '', NODE_ENV: 'production', ...extra }
 }

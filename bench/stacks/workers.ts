@@ -1,11 +1,9 @@
-/**
- * Two plain Node processes with the application, each on a unix socket: what nginx and http-proxy have behind them.
- */
+/** Two plain Node processes with the application, each on a unix socket: the upstreams of nginx and http-proxy. */
 
 import { join } from 'node:path'
 import { type Bed, cleanEnvironment, type Plan, READY_PATH } from './stack.js'
 
-/** As many as daimyo gets. */
+/** The same number as the workers of daimyo. */
 export const WORKER_COUNT = 2
 
 /** The unix socket of worker 1, 2, … in the bed's folder. */

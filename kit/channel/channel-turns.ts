@@ -23,8 +23,8 @@ export class ChannelTurns {
   readonly #waiting = new Set<() => void>()
 
   /**
-   * False: not in this turn. `turn` is called when the channel has its turn; the read in that call is not asked about
-   * again.
+   * False: not in this turn. `turn` is called when the channel has its turn; a read in that call needs no other
+   * permission.
    */
   isOpen(turn: () => void): boolean {
     if (this.#spentBytes < TURN_BYTES && this.#waiting.size === 0) return true

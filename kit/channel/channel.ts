@@ -3,8 +3,8 @@
  * frames: a 32-bit little-endian length and so many bytes of JSON (UTF-8). Both ends use this class; `messages.ts` has
  * the messages.
  *
- * It replaces Node's own IPC channel, which an application shares with its worker: there a stray line, a message of
- * another kind or an open descriptor sent along reaches the master's own code. Must stay true: nothing that the other
+ * It replaces Node's own IPC channel, which an application shares with its worker. On that channel a stray line, an
+ * unknown message or a passed descriptor would reach the code of the master. Must stay true: nothing that the other
  * side writes throws here, holds more memory than one message of `mostBytes`, is read faster than its `budget` says, or
  * is parsed with more structure than its `bounds` say or in another turn of the loop than `turns` say. No descriptor
  * can be sent along (`supervisor/user/pipes.ts`).
@@ -16,10 +16,7 @@ import { type Rate, TokenBucket } from '../ground/token-bucket.js'
 import type { ChannelTurns } from './channel-turns.js'
 import { isWithin, type JsonBounds } from './json-bounds.js'
 
-/**
- * How fast the other side is read: on average, and at most at once. Beyond that the pipe is left unread, and the sender
- * waits.
- */
+/** How fast this end reads: on average, and at once. Above that it leaves the pipe unread, and the sender waits. */
 export interface Pace {
   messagesPerSecond: number
   messages: number
@@ -66,7 +63,7 @@ export const CHANNEL_VERSION = 'daimyo-channel/3'
 
 const LENGTH_BYTES = 4
 /**
- * What a text that is a number counts as, in messages: V8 may search all earlier such texts with the same hash. An
+ * A text that is a number counts as this many messages: V8 may search all earlier such texts with the same hash. An
  * honest sender has few of them (`json-bounds.ts`).
  */
 const NUMERAL_COST = 10
@@ -74,18 +71,18 @@ const NUMERAL_COST = 10
 const MOST_WAITING_BYTES = 64 * 1024 * 1024
 const FIRST_ROOM_BYTES = 4096
 
-/** The two directions. */
+/** The two pipes of one end: `from` is read, `to` is written. */
 export interface ChannelEnds {
   from: Socket
   to: Socket
 }
 
-/** A watch that `child-prelude.cts` left. */
+/** The watch for a dead master that `child-prelude.cts` started. */
 const ORPHAN_WATCH = Symbol.for('daimyo.orphan-watch')
 
 /**
- * The ends of a child. From now on the end of the channel tells of the end of the master. Throws if these descriptors
- * are not open pipes.
+ * Opens the ends of a child. From now on the child learns from the end of the channel that the master has ended. Throws
+ * if these descriptors are not open pipes.
  */
 export function openChannelEnds(): ChannelEnds {
   const { reads, writes } = CHANNEL_DESCRIPTORS
@@ -110,8 +107,8 @@ export class Channel {
   #isClosed = false
   #resume: NodeJS.Timeout | null = null
   /**
-   * It stopped reading at a message because the budget was spent. The clock is not asked again: it might say that the
-   * budget has grown.
+   * Reading stopped at a message because the budget was spent. The clock is not read again, because the budget might
+   * have grown by then.
    */
   #isSpent = false
   /** Whether it waits for its turn, or has it. */
@@ -266,7 +263,7 @@ export class Channel {
     this.#heldBytes = needed
   }
 
-  /** Past the budget the pipe is left unread, and messages that are here already wait too. */
+  /** If the budget is spent, the pipe is left unread, and messages that were received already wait too. */
   #waitForBudget(): void {
     if (this.#isClosed || this.#resume !== null || this.#budget === undefined) return
     if (!this.#isSpent && !this.#budget.isSpent) return
@@ -279,7 +276,7 @@ export class Channel {
     }, this.#budget.waitMs).unref()
   }
 
-  /** Messages that are here already come first. */
+  /** Messages that were received already come first. */
   #readOn(): void {
     if (this.#isClosed) return
     this.#readHeld()

@@ -1,6 +1,6 @@
 /**
- * What a child may tell for the log, and with which fields. The master adds who tells it, from the channel that it came
- * on: a worker runs other people's code, and must not speak of another process, or say what only the master may say.
+ * The events that a child may send to the log, with their fields. The master adds the name of the child, which it knows
+ * from the channel: a worker runs other people's code, and must not speak for another process or for the master.
  */
 
 /**

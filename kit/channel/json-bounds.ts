@@ -1,9 +1,9 @@
 /**
- * How much structure a message of JSON has, found by one look at its bytes and before it is parsed. To parse costs by
- * the value, not by the byte: 4 MB of `[[[`, or of an object with 180,000 keys, take up to half a second and 150 MB,
- * while 4 MB of text take milliseconds. Pure.
+ * Bounds the structure of a JSON message, by one pass over its bytes before it is parsed. The cost of parsing depends
+ * on the values, not on the bytes: 4 MB of `[[[`, or of an object with 180,000 keys, take up to half a second and 150
+ * MB, while 4 MB of text take milliseconds. Pure.
  *
- * It is no parser: of bytes that are no JSON it says anything, and the parser refuses those.
+ * It is no parser: for bytes that are not JSON its result means nothing, and the parser refuses them.
  */
 
 /** The most that a message may have. */
@@ -42,8 +42,8 @@ const ESCAPE_BYTES = 6
 const LONGEST_NUMERAL = 10
 
 /**
- * Unknown outside: nobody can choose keys that look like one. Drawn when it is needed: node:crypto takes some 10 ms to
- * load, which few workers need.
+ * Secret, so nobody can choose keys with equal hashes. Drawn on first use: node:crypto takes about 10 ms to load, and
+ * few workers need it.
  */
 let seed: number | null = null
 const PRIME = 0x01000193
@@ -66,7 +66,7 @@ export function isWithin(
   }
   const numerals = numeralsWithin(bytes, start, end, bounds, count)
   if (numerals === null) return false
-  // As many keys in all have no more different beginnings: nearly every message ends here.
+  // There are never more different beginnings than keys, so nearly every message ends here.
   if (keys > bounds.beginnings) {
     const seen = new SeenBeginnings(bounds.beginnings)
     const add: TakeKey = (from, to, before) => seen.add(bytes, from, to, before)
@@ -142,8 +142,8 @@ function numeralsWithin(
 }
 
 /**
- * A digit may be written as an escape, which none of ours does. A text that begins with 0 is a number for V8 only if it
- * is 0.
+ * A digit may be written as an escape, though our senders never do that. V8 takes a text that begins with 0 for a
+ * number only if it is `0`.
  */
 function isNumeral(bytes: Uint8Array, from: number, to: number): boolean {
   const first = bytes[from]!

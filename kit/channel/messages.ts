@@ -49,8 +49,8 @@ export interface FileRoots {
 }
 
 /**
- * Everything that a proxy may change while it runs: the settings of the option rows that name proxies
- * (`kit/options/sections/`), and settings that the master makes of several options or of the disk. The folders of
+ * All settings of a proxy that may change while it runs: those of the option rows that name proxies
+ * (`kit/options/sections/`), and those that the master derives from several options or from the disk. The folders of
  * `checkStatic` and `staticSafe` are real paths; of `mountHarakiri` the longest mount comes first, and each ends with a
  * slash.
  */
@@ -110,8 +110,8 @@ export type MasterToProxy =
   /** Connect and take it into rotation; answered by `worker-linked`. */
   | { type: 'worker-ready'; worker: WorkerAddress }
   /**
-   * Out of rotation, nothing new; its tunnels are closed within `tunnelMs`. Answered by `worker-draining` while work is
-   * left, and by `worker-drained` then. Sent again when the time has become shorter.
+   * Take the worker out of rotation: it gets nothing new, and its tunnels are closed within `tunnelMs`. Answered by
+   * `worker-draining` while work is left, then by `worker-drained`. Sent again when the time has become shorter.
    */
   | { type: 'worker-retire'; workerId: number; tunnelMs: number }
   | { type: 'worker-gone'; workerId: number; end: WorkerEnd }
@@ -166,8 +166,7 @@ export type ProxyToMaster =
    */
   | { type: 'metrics'; families: MetricFamily[]; workers: WorkerLoad[]; queued: number }
   /**
-   * Requests wait, and no worker exists that could ever take one. With `lazy` also: there are more requests than
-   * workers.
+   * Requests wait, and there is no worker that could take them. With `lazy` also: there are more requests than workers.
    */
   | { type: 'worker-wanted' }
   | { type: 'metrics-wanted'; requestId: number }
@@ -204,7 +203,10 @@ export interface WorkerLoad {
  */
 export const UNCHOSEN_PORT = 49_152
 
-/** PORT if nobody has chosen one and clients have none: not the one above, or a server on port 0 would be on PORT. */
+/**
+ * PORT if nothing sets it and no listener of `http` has a port. It differs from UNCHOSEN_PORT, or a server on port 0
+ * would count as one on PORT.
+ */
 export const NO_PORT = 49_153
 
 /**
@@ -306,8 +308,8 @@ export const LONGEST_STACK = 32_000
 export const WORKER_MESSAGE_BOUNDS = { depth: 10, values: 125_000, members: 100, beginnings: 4000, numerals: 20 }
 
 /**
- * For a proxy: it counts for each worker, and reports the load of each. Another process of the service's user can write
- * on the channel of a proxy (pidfd_getfd(2)).
+ * The same for a proxy, which has metrics and a load for each worker. A proxy is bounded too: another process of the
+ * service's user can write on its channel (pidfd_getfd(2)).
  */
 export const PROXY_MESSAGE_BOUNDS = { ...WORKER_MESSAGE_BOUNDS, values: 500_000 }
 

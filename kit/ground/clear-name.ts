@@ -24,7 +24,7 @@ export function clearName(path: string): void {
 
 /** Throws the error of rename(2). */
 export function moveAside(path: string): void {
-  // Loaded here: it takes some 10 ms, which each worker's start would pay.
+  // Loaded only here: loading it takes about 10 ms, which would delay the start of each worker.
   const { randomBytes } = process.getBuiltinModule('node:crypto')
   renameSync(path, `${path}.planted-${randomBytes(8).toString('hex')}`)
 }
@@ -33,7 +33,7 @@ function unlinkOrMove(path: string): void {
   try {
     unlinkSync(path)
   } catch (error) {
-    // EISDIR is Linux's word for a directory, EPERM that of POSIX.
+    // For a directory unlink(2) fails with EISDIR on Linux, with EPERM in POSIX.
     if (!['EISDIR', 'EPERM'].includes(codeOf(error))) throw error
     moveAside(path)
   }

@@ -1,6 +1,6 @@
 /**
- * The key by which clients are told apart that get a fair share each: an IPv4 address as it is; of an IPv6 address the
- * first four groups, because a client owns a /64 at least. Pure.
+ * The key of a client for fair shares: its IPv4 address, or the first four groups of its IPv6 address, because a client
+ * owns at least a /64. Pure.
  */
 
 const MAPPED = '::ffff:'

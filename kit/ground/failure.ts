@@ -21,7 +21,7 @@ export const EXIT = {
 export class Failure extends Error {
   readonly code: string
   readonly exitCode: number
-  /** The message without the lines that the log has already; null: it has none of them. */
+  /** The message without the lines that are in the log already; null: no line of it is there. */
   brief: string | null = null
 
   constructor(code: string, message: string, exitCode: number = EXIT.software, cause?: unknown) {
@@ -31,13 +31,13 @@ export class Failure extends Error {
     this.exitCode = exitCode
   }
 
-  /** Of whatever was thrown. Never throws. */
+  /** Takes any thrown value. Never throws. */
   static is(thrown: unknown): thrown is Failure {
     return isFailure(thrown)
   }
 }
 
-/** Outside of the class: a class of a bundle that names itself is given another name (`test/bundle.ts`). */
+/** Not inside the class: the bundler renames a class that uses its own name (`test/bundle.ts`). */
 function isFailure(thrown: unknown): thrown is Failure {
   try {
     return thrown instanceof Failure
@@ -48,8 +48,8 @@ function isFailure(thrown: unknown): thrown is Failure {
 }
 
 /**
- * The text of whatever was thrown, for messages: an Error's message, anything else printed. Never throws: applications
- * throw whatever they like.
+ * The text of a thrown value, for messages: the message of an Error, anything else printed. Never throws, because
+ * applications throw values of any kind.
  */
 export function reasonOf(thrown: unknown): string {
   return isError(thrown) ? (textIn(thrown, 'message') ?? inspected(thrown)) : printed(thrown)
@@ -88,7 +88,7 @@ function printed(thrown: unknown): string {
   try {
     return String(thrown)
   } catch {
-    // Without `toString`, or one that throws.
+    // It has no `toString`, or one that throws.
     return inspected(thrown)
   }
 }
@@ -96,7 +96,7 @@ function printed(thrown: unknown): string {
 function inspected(thrown: unknown): string {
   try {
     const options = { customInspect: false, depth: 0, compact: true, breakLength: Number.POSITIVE_INFINITY }
-    // Of an Error its stack stands below.
+    // The lines below the first are the stack of an Error.
     return inspect(thrown, options).split('\n', 1).join('')
   } catch {
     return `${typeof thrown} that cannot be printed`

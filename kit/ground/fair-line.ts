@@ -1,6 +1,6 @@
 /**
- * A short waiting line for something scarce, fair between clients: a client that asks a thousand times waits behind
- * itself. The owner says when the next member has its turn, and when a member has waited too long. Pure.
+ * A short waiting line for a scarce thing, fair between clients: a client that asks a thousand times only delays
+ * itself. The owner decides when the next member has its turn, and when a member has waited too long. Pure.
  *
  * Order: the lower lane, then the client whose last turn is longest ago, then the lower `since`. Memory: the members in
  * line, and the last clients that had a turn. If no place is left, a newcomer may displace a member: the last one in
@@ -28,7 +28,7 @@ export class FairLine<Member extends Waiter> {
   readonly #turns = new Map<string, number>()
   #lastTurn = 0
 
-  /** The number of places in all, and for one client. */
+  /** `places`: in all. `placesOfClient`: for one client. */
   constructor(places: number, placesOfClient = places) {
     this.#places = places
     this.#placesOfClient = placesOfClient
@@ -50,7 +50,7 @@ export class FairLine<Member extends Waiter> {
     return true
   }
 
-  /** Harmless for one that is not in line. */
+  /** Does nothing if the member is not in line. */
   leave(member: Member): void {
     const at = this.#waiting.indexOf(member)
     if (at >= 0) this.#waiting.splice(at, 1)

@@ -7,7 +7,7 @@
  * Must stay true: it never goes back, and each reading adds at least a little, so every deadline passes in the end.
  */
 
-/** Longer than any turn of a busy loop. The watcher of the clock reads it at least twice as often. */
+/** Longer than any turn of a busy loop. The owner of a watched clock reads it at least twice in this time. */
 export const STILL_MS = 500
 /** A standstill counts as this long. */
 export const COUNTED_MS = 100

@@ -13,7 +13,7 @@ import type { Socket } from 'node:net'
  */
 export const COPY_BYTES = 4096
 
-/** What both sides' writers do. */
+/** The interface of the writers of both sides. */
 export interface FrameSender {
   /** Queues a whole frame (`frame()` made it) until the end of this turn. */
   send(frame: string): void

@@ -1,8 +1,7 @@
 /**
- * The wire format of the link, the one connection between a proxy and a worker that carries all their requests.
- * Read by `proxy/link/link.ts` and `app/host/link/link-connection.ts`; with `frame-writer.ts` all that the two sides
- * share. A worker runs other people's code, so the proxy holds it to all that stands here:
- * `proxy/link/link-promises.ts`.
+ * The wire format of the link, the one connection between a proxy and a worker that carries all their requests. Read by
+ * `proxy/link/link.ts` and `app/host/link/link-connection.ts`; the two sides share nothing but `kit/link/`. A worker
+ * runs other people's code, so the proxy checks that it keeps these rules: `proxy/link/link-promises.ts`.
  *
  * A frame is an 8-byte header and a payload: 24-bit length of the payload, 8-bit type, 32-bit request id, all little
  * endian. Id 0 speaks of the link itself. Ids are chosen by the proxy, ascending, and used again only when they are
@@ -32,7 +31,7 @@
  * that for a slow peer. A worker never goes beyond it. A proxy looks at the window before it reads on, so what one read
  * brings (64 KB of a client), or what `post-buffering` holds, may go beyond it.
  *
- * Asides: `harakiri` and `stuck` answer no question. Between two pings a worker sends ASIDES_PER_PING of them at most.
+ * Asides: `harakiri` and `stuck` are no replies. Between two pings a worker sends ASIDES_PER_PING of them at most.
  */
 
 import { GatheredBytes } from './gathered-bytes.js'
@@ -201,15 +200,18 @@ const MOST_PAYLOAD_BYTES: Readonly<Record<number, number>> = {
   [FRAME.harakiri]: 4,
 }
 
-/** For an incomplete frame: the link would wait for ever for the rest of a frame that nobody sends. */
+/**
+ * Checks the header of an incomplete frame: without this the link would wait for ever for the rest of a frame that no
+ * sender makes.
+ */
 function requirePossible(type: number, payload: number): void {
   if (payload > (MOST_PAYLOAD_BYTES[type] ?? -1))
     throw new ImpossibleFrame(`frame of type ${type} and ${payload} bytes`)
 }
 
 /**
- * Receives one frame; its payload is `bytes` from `start` to `end` and is valid as long as the caller of `read` lets it
- * be.
+ * Receives one frame; its payload is `bytes` from `start` to `end`, and is valid until the caller of `read` reuses the
+ * buffer.
  */
 export type FrameListener = (type: number, id: number, bytes: Buffer, start: number, end: number) => void
 

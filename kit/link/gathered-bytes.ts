@@ -1,7 +1,7 @@
 /**
- * Bytes that come in pieces and are needed in one: the beginning of a frame, or of a head. The room doubles, so a byte
- * is copied a few times however small the pieces are; to join all there is at each piece would copy as much as the
- * square of their number.
+ * Joins bytes that arrive in pieces: the beginning of a frame, or of a head. The room doubles, so each byte is copied
+ * only a few times, however small the pieces are. Joining all bytes again at each piece would copy with the square of
+ * the number of pieces.
  */
 
 const LEAST_BYTES = 256
@@ -12,7 +12,7 @@ const NOTHING: Buffer = Buffer.alloc(0)
 
 export class GatheredBytes {
   #room = NOTHING
-  /** How many have been gathered; for reading only. A field, because it is asked for at each read and write. */
+  /** The number of gathered bytes; read only. It is a field, not a getter, because each read and write needs it. */
   length = 0
 
   /** The first `length` bytes of it have been gathered; valid until the next `add`. */
@@ -25,7 +25,7 @@ export class GatheredBytes {
     return this.#room.subarray(0, this.length).indexOf(text, from, 'latin1')
   }
 
-  /** Takes a copy of what `bytes` have from `start` to `end`. */
+  /** Copies `bytes` from `start` to `end`. */
   add(bytes: Buffer, start = 0, end = bytes.length): void {
     const length = this.length + end - start
     if (length > this.#room.length) this.#grow(length)
@@ -46,7 +46,7 @@ export class GatheredBytes {
     if (this.#room.length > MOST_KEPT_BYTES) this.#room = NOTHING
   }
 
-  /** All of it, which is the caller's from now on. */
+  /** Returns all bytes; the buffer belongs to the caller from now on. */
   take(): Buffer {
     const all = this.#room.subarray(0, this.length)
     this.#room = NOTHING

@@ -2,9 +2,9 @@
  * Writes to a socket, and joins the pieces that wait there for a slow peer: the writer of tunnels and of both ends of
  * the link. The client's side of an exchange has its own, `proxy/client/client-writer.ts`.
  *
- * What must stay true: what waits costs little more than its bytes. Each write that a socket holds costs some 400
- * bytes, and a peer may have us pass on byte by byte what another one does not read: so short pieces that come behind
- * such a write are copied into one.
+ * Must stay true: waiting data takes little more memory than its bytes. Each write that a socket holds costs about 400
+ * bytes, and a peer may send single bytes to a peer that does not read. So short pieces behind such a write are copied
+ * into one.
  */
 
 import type { Socket } from 'node:net'
@@ -20,7 +20,7 @@ export class JoiningWriter {
   #held = 0
   readonly #behind = new GatheredBytes()
 
-  /** `freed`: nothing is held any more. What the callback writes comes behind all earlier bytes. */
+  /** `freed` is called when the socket holds no write any more. Bytes that it writes come after all earlier ones. */
   constructor(socket: Socket, freed: (() => void) | null = null) {
     this.#socket = socket
     this.#freed = freed

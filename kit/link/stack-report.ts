@@ -1,6 +1,6 @@
 /**
- * What a worker's watchdog tells of a loop that is blocked: its JavaScript stack, or why there is none. Written by
- * `app/host/watchdog/blocked-stack.ts` as one JSON text on the watchdog's socket, read by
+ * The report of a worker's watchdog about a blocked loop: its JavaScript stack, or the reason why there is none.
+ * Written by `app/host/watchdog/blocked-stack.ts` as one JSON text on the watchdog's socket, read by
  * `proxy/deaths/stack-request.ts`. Must stay true: it holds names and places in the code, never a value.
  */
 
@@ -16,7 +16,7 @@ export interface StackReport {
   why: string
 }
 
-/** The place of what V8 is made of: `RegExp.prototype.test`, `Array.from`. */
+/** The place of functions that V8 itself has: `RegExp.prototype.test`, `Array.from`. */
 export const BUILT_IN = 'built-in'
 
 const MOST_FRAMES = 20

@@ -4,8 +4,8 @@
  *
  *     TUNNEL 203.0.113.7 51234 tls\n
  *
- * What must stay true: it is believed only on the worker's tunnel socket, which nobody but the service's own user can
- * open; on the application's socket it is a request line like any other, and refused by Node's parser.
+ * Must stay true: a worker believes the line only on its tunnel socket, which only the service's user can open. On the
+ * application's socket it is a request line, which Node's parser refuses.
  */
 
 import { isIP } from 'node:net'

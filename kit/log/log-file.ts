@@ -46,8 +46,8 @@ export function openLogFile(path: string, owner: Credentials | null): number {
 }
 
 /**
- * A descriptor on a log that another process has just made with `openLogFile`: nothing is made, moved or given away,
- * which could wait for the lock of a folder or of a file (inode(7)). Failures as `openLogFile`.
+ * A descriptor on a log that another process has just made with `openLogFile`. Nothing is created, moved or chowned
+ * here, because each of these could wait for the lock of a folder or a file (inode(7)). Failures as `openLogFile`.
  */
 export function openMadeLogFile(path: string): number {
   try {

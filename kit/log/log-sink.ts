@@ -4,7 +4,7 @@
  * are bounded; a disk that is full or gone stops no child. Bytes that cannot be written are counted and dropped, and
  * the sink says so once when that begins and once when it is over.
  *
- * The writing is sonic-boom's, as long as it works. After an error one of its streams is given up: it would keep its
+ * sonic-boom does the writing as long as it works. After an error one of its streams is given up: it would keep its
  * buffer, never try again by itself, and its `flushSync` never returns from ENOSPC. The sink then opens the file anew,
  * at most once a second.
  *
@@ -43,7 +43,7 @@ export interface LogSinkOptions {
   /** For `changeOver`, and after an outage. */
   reopening?: Reopening
   now?: () => number
-  /** Most bytes that wait to be written. */
+  /** The most bytes that may wait to be written. */
   longestBytes?: number
 }
 

@@ -45,10 +45,10 @@ export interface ComposedForProxies {
   staticExpires: ExpiresRule[]
 }
 
-/** What proxies are sent as the rows say it. */
+/** The settings that the rows give to proxies. */
 export type ProxyOptions = SettingsFor<'proxy', ComposedForProxies>
 
-/** What workers are sent as the rows say it. */
+/** The settings that the rows give to workers. */
 export type WorkerOptions = SettingsFor<'worker', object>
 
 /** The part of the settings that the rows give to proxies. */
@@ -74,13 +74,13 @@ function pick<Settings extends object>(who: Reader, settings: Settings): Setting
   return Object.fromEntries(Object.entries(settings).filter(([name]) => names.has(name))) as Settings
 }
 
-/** Each value under the name of its setting; those of composed settings are not right yet. */
+/** Each value under the name of its setting; composed settings do not have their final values yet. */
 export function settingsOf(values: OptionValues): SettingsFor<Reader, object> {
   const named = optionNames().map(name => [rowOf(name).setting ?? '', values[name]])
   return Object.fromEntries(named.filter(([setting]) => setting !== '')) as SettingsFor<Reader, object>
 }
 
-/** The value of an option that nobody gives. */
+/** The value of an option that the configuration does not give. */
 export function defaultOf(name: OptionName, context: ValueContext): unknown {
   const { kind, default: text, repeatable } = rowOf(name)
   const parsed = text === null ? null : kind.parse(text, context)
@@ -88,7 +88,7 @@ export function defaultOf(name: OptionName, context: ValueContext): unknown {
   return repeatable === true ? [parsed.value].flat() : parsed.value
 }
 
-/** The values of a configuration that says nothing. */
+/** The values of an empty configuration. */
 export function defaultValues(context: ValueContext): OptionValues {
   return Object.fromEntries(optionNames().map(name => [name, defaultOf(name, context)])) as OptionValues
 }

@@ -1,9 +1,9 @@
 /**
  * HTTP Basic authentication (RFC 7617) against one `user:hash`, for the metrics endpoint and the proxy's metrics route.
  *
- * The first check of the right password costs a scrypt, later ones a digest: verified credentials are remembered under
- * a key that only this process has, never the password. Verified clients never wait. The others are checked one at a
- * time, off the loop: guessing keeps one of the four threads of the pool busy and no more.
+ * The first check of the right password costs a scrypt, later ones cost a digest. Verified credentials are remembered
+ * as a digest with a key that only this process has; the password is never kept. Verified clients never wait. The
+ * others are checked one at a time, off the loop: guessing keeps one of the four threads of the pool busy and no more.
  *
  * What must stay true: `wrong` means that the credentials were found wrong, never a lack of room; a client that cannot
  * be checked now gets `busy`, for a 503 with Retry-After.
@@ -150,7 +150,7 @@ export class BasicAuth {
     const check = this.#line.next()
     if (check === undefined) return
     this.#isChecking = true
-    // It has its turn now: however long a check takes, it is not given up.
+    // It has its turn: from now on it is not given up, however long the check takes.
     clearTimeout(check.timer)
     void this.#verify(check).then(verdict => {
       this.#isChecking = false
@@ -160,8 +160,8 @@ export class BasicAuth {
   }
 
   /**
-   * The password is checked for a wrong user too: the time taken must not tell which users exist. A scrypt that could
-   * not be computed (no memory) finds nothing out.
+   * The password is checked for a wrong user too, so that the time does not tell which users exist. If scrypt fails (no
+   * memory), the credentials stay unknown.
    */
   async #verify({ credentials: { user, password }, digest, key }: Check): Promise<Verdict> {
     const isPassword = await verifyPassword(password, this.#hash).catch(() => null)

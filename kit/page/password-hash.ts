@@ -1,7 +1,7 @@
 /**
  * Password hashes for `metrics-auth`: `scrypt$N$r$p$salt$key`, the numbers decimal, salt and key in base64url. The
  * format holds none of `:` `%` `;` `#` and no `$(`, so that it can stand in the INI and after `user:` as it is. The
- * parameters of a hash that is read are bounded: it must not be able to eat memory or hours.
+ * parameters of a hash that is read are bounded, so that it cannot take all memory or hours.
  */
 
 import type { ScryptOptions } from 'node:crypto'
@@ -66,7 +66,7 @@ function parseHash(text: string): ParsedHash | null {
   return { cost, blockSize, parallelization, salt, key }
 }
 
-/** null for text that is not what an encoder would have written: stray bits at the end give a hash two spellings. */
+/** null for text that an encoder would not write: unused bits at the end would give one hash two spellings. */
 function readBase64url(text: string): Buffer | null {
   const bytes = Buffer.from(text, 'base64url')
   return bytes.toString('base64url') === text ? bytes : null
@@ -76,7 +76,7 @@ function memoryOf(cost: number, blockSize: number): number {
   return 128 * cost * blockSize
 }
 
-/** Where it is needed: most processes that know this file hash nothing, and would pay for it at their start. */
+/** Loaded on use: most processes that import this file hash nothing, and loading it would delay their start. */
 const crypto = () => process.getBuiltinModule('node:crypto')
 
 /** Composed and decomposed accents of one password give one key (RFC 8265 §4.2). */

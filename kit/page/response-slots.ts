@@ -22,7 +22,7 @@ export interface Delivery {
 }
 
 export interface LeastRate {
-  /** For so long nothing is asked for. */
+  /** The rate does not count for this time. */
   graceMs: number
   bytesPerSecond: number
 }
@@ -92,7 +92,7 @@ export class ResponseSlots {
     this.#line = new FairLine(this.#limits.waiting)
   }
 
-  /** A slot for a client at this address, after a while maybe; null: there is no room, and will be none in time. */
+  /** Resolves with a slot for a client at this address, after a wait if need be; null: no slot becomes free in time. */
   enter(address: string): Promise<ResponseSlot | null> {
     if (this.#held.size < this.#limits.responses && this.#line.length === 0) return Promise.resolve(this.#hold())
     return new Promise(resolve => {

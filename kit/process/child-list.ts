@@ -4,8 +4,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { codeOf } from '../ground/failure.js'
 
 /**
- * The children of all threads, dead ones too. One may be missing that starts or ends meanwhile. Null: this kernel does
- * not tell.
+ * The children of all threads, dead ones too. A child that starts or ends meanwhile may be missing. Null: this kernel
+ * does not list them.
  */
 export function listChildren(): number[] | null {
   try {

@@ -1,6 +1,6 @@
 /**
- * What the kernel says of a process in `/proc/PID/stat` (proc_pid_stat(5)) and `/proc/PID/status` (proc_pid_status(5)).
- * What must stay true: a process chooses its name, and no name looks like another field.
+ * Reads `/proc/PID/stat` (proc_pid_stat(5)) and `/proc/PID/status` (proc_pid_status(5)). Must stay true: a process
+ * chooses its own name, so no name may be read as another field.
  */
 
 import { readFileSync } from 'node:fs'
@@ -32,7 +32,7 @@ export function readProcessStat(pid: number): ProcessStat | null {
   }
 }
 
-/** Of the file's text. The name stands in parentheses and may hold spaces and parentheses itself. Pure. */
+/** Parses the text of the file. The name is in parentheses, and may itself contain spaces and parentheses. Pure. */
 export function parseProcessStat(text: string): ProcessStat {
   const end = text.lastIndexOf(')')
   const fields = text.slice(end + 2).split(' ')
@@ -65,7 +65,7 @@ export function statusNumber(status: string, field: string): number | null {
   return digits === undefined ? null : Number(digits)
 }
 
-/** What Linux shows to programs, whatever it counts in itself (USER_HZ). */
+/** USER_HZ: the unit that Linux shows to programs, whatever its internal tick is. */
 const TICKS_PER_SECOND = 100
 
 export function cpuSecondsOf({ cpuTicks }: Pick<ProcessStat, 'cpuTicks'>): number {
@@ -73,8 +73,9 @@ export function cpuSecondsOf({ cpuTicks }: Pick<ProcessStat, 'cpuTicks'>): numbe
 }
 
 /**
- * A zombie is dead: it only waits for its parent. But the state is that of the first thread, and when that one ends
- * alone (pthread_exit(3), SYS_exit), the process lives on in the others; the kernel goes on counting the first.
+ * A zombie is dead: it only waits for its parent. But the file shows the state of the first thread. If that thread ends
+ * alone (pthread_exit(3), SYS_exit), the process lives on in its other threads. The kernel still counts the first one,
+ * so a count above 1 means a living process.
  */
 export function isDead({ state, threads }: Pick<ProcessStat, 'state' | 'threads'>): boolean {
   return state === 'X' || (state === 'Z' && !(threads > 1))

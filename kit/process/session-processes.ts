@@ -1,11 +1,12 @@
 /**
- * The processes that a worker has started, in its session, and the end of them. The master ends those of a worker that
- * has ended; a worker whose master is gone ends its own.
+ * Finds and ends the processes that a worker has started in its session. The master does this for a worker that has
+ * ended; a worker whose master is gone does it for itself.
  *
  * A worker leads a session (setsid(2)). Each process that it starts belongs to that session, unless the process leads a
- * session of its own (`detached: true` of Node, setsid(1)). What must stay true: nobody is signalled who is not in that
- * session at this moment; a number that belongs to a new process is left alone. The kernel gives the number of a
- * session to no new process while one of the session lives, so a process of that number is none of the worker's.
+ * session of its own (`detached: true` of Node, setsid(1)). Must stay true: a process gets a signal only if it is in
+ * that session at this moment; a new process that has got the pid of an earlier one gets none. The kernel does not
+ * reuse the number of a session as a pid while a process of the session lives. So a new process with that pid means
+ * that the session is gone.
  */
 
 import { readdirSync } from 'node:fs'
@@ -23,18 +24,18 @@ export interface SessionProcess {
 /** Between SIGTERM and SIGKILL. */
 export const CHILDREN_MERCY_MS = 1000
 
-/** Looked at in one turn of the loop, about 10 µs each. */
+/** Processes that are checked in one turn of the loop; each check takes about 10 µs. */
 const LOOKS_A_TURN = 100
-/** Only a parent is told of an exit: strangers have to look again. */
+/** Only the parent is notified of an exit, so other processes have to poll. */
 const LOOK_MS = 20
-/** SIGKILL is sent so often, as a process may start another one in between; so long is waited for each to be gone. */
+/** Rounds of SIGKILL, because a process may start another one in between, and the wait after each round. */
 const MOST_KILLS = 10
 const KILL_MS = 200
 
 /**
- * Those in the session that `leader`, a process that has ended or this one, led or leads; without itself. `startTicks`:
- * of the leader. A leader of this start is not another's, though it may not look dead: it does not end, it stopped for
- * its tracer, or one of its threads waits to be reaped.
+ * The processes in the session of `leader`, without the leader. The leader has ended, or is this process. `startTicks`
+ * is its start time: a living process with the same pid and start time is still the leader, which cannot end, is
+ * stopped by its tracer, or has a thread that waits to be reaped.
  */
 export async function processesOfSession(leader: number, startTicks: string | null = null): Promise<SessionProcess[]> {
   const found: SessionProcess[] = []
@@ -49,15 +50,15 @@ export async function processesOfSession(leader: number, startTicks: string | nu
   return found
 }
 
-/** How the end of a session's processes went on; `left`: what cannot be ended (another user's, or in the kernel). */
+/** `left`: processes that cannot be ended, because they belong to another user or wait in the kernel. */
 export interface SessionEnd {
   killed: SessionProcess[]
   left: SessionProcess[]
 }
 
 /**
- * SIGTERM to each of `found`, SIGKILL to what is left after `mercyMs`, or as soon as `isHurried`. The leader has ended,
- * or ends with them: it is not signalled.
+ * Sends SIGTERM to each process of `found`, and SIGKILL to those left after `mercyMs`, or as soon as `isHurried`. The
+ * leader gets no signal: it has ended, or ends with them.
  */
 export async function endSession(
   leader: number,
@@ -81,7 +82,7 @@ export async function endSession(
 async function signalEach(leader: number, processes: readonly SessionProcess[], signal: NodeJS.Signals): Promise<void> {
   for (const [count, life] of processes.entries()) {
     if (count % LOOKS_A_TURN === LOOKS_A_TURN - 1) await nextTurn()
-    // In the turn of the signal: its number may be another's in the next one.
+    // Checked in the same turn as the signal: in the next turn the pid may belong to another process.
     if (isThere(leader, life)) signalOne(life.pid, signal)
   }
 }
@@ -103,7 +104,7 @@ async function untilGone(
 ): Promise<void> {
   const endMs = performance.now() + mercyMs
   let gone = 0
-  // // Processes that are gone are not looked at again. One living process is enough to wait for.
+  // Processes that are gone are not checked again. One living process is enough to wait for.
   while (performance.now() < endMs && !isHurried() && gone < processes.length) {
     let looks = 0
     while (gone < processes.length && looks < LOOKS_A_TURN && !isThere(leader, processes[gone]!)) {

@@ -11,9 +11,10 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { codeOf } from '../ground/failure.js'
 import { statusField, statusNumber } from './process-stat.js'
 
-/** Between SIGKILL and the first look at who keeps a worker or a proxy from being reaped, and between two looks. */
+/** Between SIGKILL and the first search for the tracer of a process that is not reaped. */
 export const REAP_MS = 3000
 
+/** Between two such searches. */
 export const REAP_LOOK_MS = 1000
 
 /**
@@ -23,8 +24,8 @@ export const REAP_LOOK_MS = 1000
 export const GIVE_UP_MS = 10_000
 
 /**
- * A process that SIGKILL has not ended: it holds its memory and its files, and nobody waits for it. `why` as
- * `describeStay` has it.
+ * A process that SIGKILL has not ended: it keeps its memory and its files, and nobody waits for it. `why` comes from
+ * `describeStay`.
  */
 export interface UnendedProcess {
   pid: number
@@ -42,19 +43,19 @@ export interface TracedSystem {
   ownPid: number
   /** The user of the master. */
   ownUid: number
-  /** What `/proc/PID/status` says of a process or a thread; null: it is not there, or may not be seen. */
+  /** The text of `/proc/PID/status` for a process or a thread; null: there is none, or it may not be read. */
   status(pid: number): string | null
   /** The same for each thread of a process, ended ones included. */
   threads(pid: number): string[]
-  /** What tells its user namespace from others; null: it is gone, or may not be looked at. */
+  /** Identifies its user namespace; null: the process is gone, or this may not be read. */
   userNamespace(pid: number): string | null
-  /** The function of the kernel that it waits in; empty: none, or that is not told. */
+  /** The function of the kernel in which it waits; empty: none, or the kernel does not tell. */
   waitsIn(pid: number): string
   /** SIGKILL. Throws as kill(2). */
   kill(pid: number): void
 }
 
-/** Looked at in one turn. A process that was killed has few left, unless they are traced. */
+/** Threads that are checked in one turn. A process that was killed has few left, unless they are traced. */
 const MOST_THREADS = 1000
 
 const LINUX: TracedSystem = {
@@ -71,8 +72,8 @@ const LINUX: TracedSystem = {
 }
 
 /**
- * Kills whoever traces this process, which was killed and is not reaped; those that it has killed. `credentials`: of
- * the service's user.
+ * Kills the tracers of this process, which was killed and is not reaped. Returns the tracers that it has killed.
+ * `credentials`: of the service's user.
  */
 export function endTracers(pid: number, credentials: { uid: number } | null, system = LINUX): Tracer[] {
   const uid = credentials?.uid ?? system.ownUid
@@ -99,7 +100,7 @@ function isOf(uid: number, tracer: number, status: string, system: TracedSystem)
 }
 
 /**
- * Why a process that was killed has not ended, as far as the system tells: `it is traced by gdb:300`, `it waits in the
+ * Why a process that was killed has not ended, as far as the kernel tells: `it is traced by gdb:300`, `it waits in the
  * kernel (rpc_wait_bit_killable)`.
  */
 export function describeStay(pid: number, system = LINUX): string {
@@ -110,9 +111,9 @@ export function describeStay(pid: number, system = LINUX): string {
 }
 
 /**
- * All threads of the process have ended, and one of them had made the master its tracer (PTRACE_TRACEME): it is for the
- * master to reap that thread by its own number, which Node has no way to ask for, and until then the kernel does not
- * say that the process has ended.
+ * All threads of the process have ended, and one of them had made the master its tracer (PTRACE_TRACEME). The kernel
+ * reports the end of the process only after the master has reaped that thread by its own id, and Node has no call for
+ * this.
  */
 export function isDeadTracee(pid: number, system = LINUX): boolean {
   const threads = system.threads(pid)
@@ -122,7 +123,7 @@ export function isDeadTracee(pid: number, system = LINUX): boolean {
   )
 }
 
-/** The processes, each once. A tracer may be any thread of its process. */
+/** Returns processes, each once: TracerPid may be any thread of the tracer. */
 function tracersOf(pid: number, system: TracedSystem): number[] {
   const threads = new Set(system.threads(pid).map(status => statusNumber(status, 'TracerPid') ?? 0))
   const processes = [...threads].map(thread =>
@@ -156,7 +157,7 @@ function nameIn(status: string): string {
   return statusField(status, 'Name') ?? ''
 }
 
-/** The real user, whom no change of effective ids hides: that one may kill it. */
+/** The real user. A change of effective ids does not hide it, and it may kill the process (kill(2)). */
 function userIn(status: string): number | null {
   return statusNumber(status, 'Uid')
 }

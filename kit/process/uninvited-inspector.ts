@@ -11,8 +11,8 @@
 const NOWHERE = '--inspect-port=192.0.2.1:1024'
 
 /**
- * Arguments of Node that come before all others, its own `nodeArgs` among them: none where an inspector was asked for,
- * or cannot be.
+ * Arguments of Node that come before all others, also before `nodeArgs`. None if the configuration asks for an
+ * inspector, or if this Node has none.
  */
 export function inspectorArguments(nodeArgs: readonly string[], environment: NodeJS.ProcessEnv): string[] {
   const isOurs = process.features.inspector && !asksForInspector(nodeArgs, environment)
@@ -25,15 +25,12 @@ export function inspectorOfNode(): typeof import('node:inspector') | null {
 }
 
 /**
- * What a process of ours ends by then: the master takes it for an accident and starts another
+ * Such a process ends itself by this signal: the master takes the end for an accident and starts another process
  * (`supervisor/child/early-signals.ts`).
  */
 export const INSPECTED_SIGNAL = 'SIGALRM'
 
-/**
- * To be asked once the signal is held. An inspector that was asked for, by an argument or NODE_OPTIONS, is none of
- * these.
- */
+/** Call it once the signal is held. An inspector that an argument or NODE_OPTIONS asks for is invited. */
 export function hasUninvitedInspector(): boolean {
   if (inspectorOfNode()?.url() === undefined) return false
   return !asksForInspector(process.execArgv, process.env)

@@ -19,10 +19,10 @@ export const appPort: Kind<string> = {
 
 const WORD = /"([^"]*)"|'([^']*)'|([^\s"']+)/y
 
-/** Words with blanks between, as a shell has them, but nothing in them is replaced. */
+/** Words separated by blanks, as in a shell, but without any substitution. */
 export const words: Kind<string[]> = {
   symbol: 'WORDS',
-  accepts: 'words with blanks between; one with blanks of its own as a whole in `"` or `\'`',
+  accepts: 'words separated by blanks; a word that contains blanks in `"` or `\'`',
   parse(text) {
     const found: string[] = []
     const rest = text.trim()

@@ -171,7 +171,7 @@ export const upstreams: Kind<{ mount: string; addresses: UpstreamAddress[] }> = 
 /** Media types for compression, with `text/*` and `*` as nginx has them. */
 export const mediaTypes: Kind<string[]> = {
   symbol: 'TYPES',
-  accepts: 'media types with blanks between, such as `text/html application/json`, `text/*` or `*`',
+  accepts: 'media types separated by blanks, such as `text/html application/json`, `text/*` or `*`',
   parse(text) {
     const types = text
       .toLowerCase()

@@ -27,15 +27,15 @@ export interface OptionRow {
   section: Section
   aliases?: readonly string[]
   kind: Kind<unknown>
-  /** As an operator would write it; null: none. */
+  /** In the notation of the INI; null: none. */
   default: string | null
   /** Each further line adds a value; otherwise the last one counts. */
   repeatable?: true
   secret?: true
   takesEffect: TakesEffect
   /**
-   * What it is called elsewhere: names with commas between, `…` for what belongs to a directive. Also how a foreign
-   * word is understood.
+   * Its names in other servers: with commas between, `…` between a directive and its parameter. `daimyo help` also
+   * finds the option by them.
    */
   replaces?: { uwsgi?: string; nginx?: string; pm2?: string; gunicorn?: string }
   summary: string
@@ -46,6 +46,9 @@ export interface OptionRow {
    * says what it is. null: the option only confirms what is always so.
    */
   setting: string | null
-  /** Who uses the setting. Proxies and workers are sent those that name them; the master has all. */
+  /**
+   * The processes that use the setting. The master sends proxies and workers the settings that name them, and has all
+   * itself.
+   */
   neededBy: readonly Reader[]
 }

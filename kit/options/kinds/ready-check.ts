@@ -10,7 +10,7 @@ import type { Kind } from './option-kinds.js'
 export const readyCheck: Kind<ReadyCheck> = {
   symbol: '[METHOD] PATH [STATUS]',
   accepts:
-    'GET or HEAD, a path and a status such as 200 or 2xx with blanks between, such as `GET /api/v1/_about 200`, or the path alone',
+    'GET or HEAD, a path and a status such as 200 or 2xx, separated by blanks, such as `GET /api/v1/_about 200`, or the path alone',
   parse(text) {
     const match = /^(?:(GET|HEAD) +)?(\/[\x21-\x7e]*)(?: +([2-5])(\d\d|xx))?$/.exec(text)
     if (match === null || match[2]?.includes('#')) {

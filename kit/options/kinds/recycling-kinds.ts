@@ -21,10 +21,10 @@ export const megabytes: Kind<number> = {
   print: bytes => String(bytes / MEGABYTE),
 }
 
-/** Whose value may be the next word. */
+/** Options whose value may be the next word. */
 const TAKES_WORD: ReadonlySet<string> = new Set(['-r', '--require', '--import', '-C', '--conditions'])
 
-/** Run something else, or nothing, or wait for a person. */
+/** Options that run another program or none, or wait for a debugger. */
 const RUNS_OTHERS =
   /^(-|--|-[ehipvc]+|-pe|--(eval|print|check|help|version|interactive|v8-options|run|test|watch|watch-path|build-sea|completion-bash|prof-process|inspect-brk|inspect-wait)(=.*)?)$/
 

@@ -31,8 +31,9 @@ export const APPLICATION_OPTIONS = {
     takesEffect: 'next-generation',
     replaces: { uwsgi: 'pyargv', pm2: 'args' },
     summary:
-      'What stands behind the entry file in `process.argv`, as behind `node FILE`: `app = node_modules/next/dist/bin/next` with `args = start`. ' +
-      'It is in nobody’s `ps`; secrets are better in an `env-file`, because `daimyo check` shows it.',
+      'The words behind the entry file in `process.argv`, as behind `node FILE`: `app = ' +
+      'node_modules/next/dist/bin/next` with `args = start`. `ps` does not show them, but `daimyo check` does: ' +
+      'secrets belong in an `env-file`.',
     example: 'args = start --keepAliveTimeout 5000',
     setting: 'args',
     neededBy: ['master', 'worker'],
@@ -43,10 +44,11 @@ export const APPLICATION_OPTIONS = {
     default: null,
     takesEffect: 'next-generation',
     summary:
-      'The HTTP or HTTPS server of the application that listens here, by its own code, is the site; all others get what they ask for. For an application that ' +
-      'listens with several. It is also what the application finds in PORT. Unless set, the site is the one that listens on PORT, which daimyo sets to the ' +
-      'first port of `http` where nobody else has; else the first that listens. Nothing is ever opened here: clients come by `http`. See "What a worker finds in its ' +
-      'environment" below.',
+      'For an application that listens with several servers: the port or path, as its own code writes it, of the ' +
+      'HTTP or HTTPS server that is the site. The other servers listen where they ask to. The application also ' +
+      'finds this value in PORT. Unless set, the site is the server that listens on PORT, which daimyo sets to the ' +
+      'first port of `http` if nothing else sets it; without such a server it is the first one that listens. ' +
+      'daimyo opens nothing here: clients come through `http`. See "What a worker finds in its environment" below.',
     example: 'app-port = 3000',
     setting: 'appPort',
     neededBy: ['master', 'worker'],
@@ -57,9 +59,10 @@ export const APPLICATION_OPTIONS = {
     default: 'false',
     takesEffect: 'next-generation',
     summary:
-      'For an application that forks workers of its own with `node:cluster`: `cluster.isPrimary` is false and `cluster.isWorker` true in each worker, with the slot as ' +
-      '`cluster.worker.id`, so that it listens where it would have forked. What its primary process does besides is done nowhere. Without it such workers open the ' +
-      'application’s port themselves, past daimyo.',
+      'For an application that forks its own workers with `node:cluster`. In each worker `cluster.isPrimary` is ' +
+      'false, `cluster.isWorker` is true and `cluster.worker.id` is the slot, so the application listens instead ' +
+      'of forking. No process does the other work of its primary process. Without this option the forked workers ' +
+      'open the application’s port themselves, past daimyo.',
     example: 'cluster-worker = true',
     setting: 'clusterWorker',
     neededBy: ['master', 'worker'],
@@ -71,8 +74,8 @@ export const APPLICATION_OPTIONS = {
     takesEffect: 'next-generation',
     replaces: { uwsgi: 'chdir', pm2: 'cwd', gunicorn: 'chdir' },
     summary:
-      'Working directory of the workers, and the folder from which `app`, `static-map`, `check-static` and unix' +
-      ' sockets count. Relative to where daimyo was started, which is also what counts without it.',
+      'Working directory of the workers. `app`, `static-map`, `check-static` and unix sockets are relative to it. ' +
+      'It is relative to the folder in which daimyo was started, which is also the default.',
     example: 'chdir = %d..',
     setting: 'chdir',
     neededBy: ['master'],
@@ -85,7 +88,8 @@ export const APPLICATION_OPTIONS = {
     takesEffect: 'next-generation',
     replaces: { uwsgi: 'env', nginx: 'env', pm2: 'env', gunicorn: 'raw_env' },
     summary:
-      'Environment variable of workers and commands. A value whose name looks like a secret is never shown; better in an `env-file`.',
+      'Environment variable of workers and commands. If its name looks like a secret, its value is never shown; an ' +
+      '`env-file` is a better place for secrets.',
     example: 'env = NODE_ENV=production',
     setting: 'env',
     neededBy: ['master'],
@@ -98,8 +102,8 @@ export const APPLICATION_OPTIONS = {
     takesEffect: 'next-generation',
     replaces: { uwsgi: 'lazy-apps', gunicorn: 'preload_app' },
     summary:
-      'Each worker loads the application itself in any case. `true` starts all workers at once; `false` lets ' +
-      'the first one prove that the application loads.',
+      'Each worker loads the application itself in any case. With `true` all workers start at once; with `false` ' +
+      'the first one must load the application before the others start.',
     example: 'lazy-apps = true',
     setting: 'lazyApps',
     neededBy: ['master'],

@@ -10,9 +10,9 @@ import type { OptionRow } from '../kinds/option-row.js'
 const HOUR = 3_600_000
 
 const around = { section: 'around', default: null, repeatable: true, takesEffect: 'live' } as const
-/** Those of which the last line counts. */
+/** Options of which only the last line counts. */
 const single = { section: 'around', takesEffect: 'live' } as const
-/** What happens at the start only. */
+/** Options that act only at the start. */
 const early = { ...around, takesEffect: 'restart' } as const
 const earlySingle = { ...single, takesEffect: 'restart' } as const
 const command = { ...around, kind: aroundKind.command } as const
@@ -34,7 +34,7 @@ export const AROUND_OPTIONS = {
     kind: kind.time(1000, HOUR),
     default: '60',
     replaces: { uwsgi: 'wait-for-fs-timeout' },
-    summary: 'After so long a wait for a file the start fails.',
+    summary: 'The start fails if the wait for a file takes longer.',
     example: 'wait-for-file-timeout = 10',
     setting: 'waitForFileTimeoutMs',
     neededBy: ['master'],
@@ -43,7 +43,7 @@ export const AROUND_OPTIONS = {
     ...early,
     kind: kind.peerAddress,
     replaces: { uwsgi: 'wait-for-socket' },
-    summary: 'The start waits until somebody accepts connections on this address.',
+    summary: 'The start waits until a server accepts connections at this address.',
     example: 'wait-for-socket = 127.0.0.1:5432',
     setting: 'waitForSocket',
     neededBy: ['master'],
@@ -53,7 +53,7 @@ export const AROUND_OPTIONS = {
     kind: kind.time(1000, HOUR),
     default: '60',
     replaces: { uwsgi: 'wait-for-socket-timeout' },
-    summary: 'After so long a wait for a socket the start fails.',
+    summary: 'The start fails if the wait for a socket takes longer.',
     example: 'wait-for-socket-timeout = 10',
     setting: 'waitForSocketTimeoutMs',
     neededBy: ['master'],
@@ -62,7 +62,7 @@ export const AROUND_OPTIONS = {
     ...early,
     kind: aroundKind.command,
     replaces: { uwsgi: 'exec-asap' },
-    summary: 'Run this first of all, before a listener is opened; when it fails, so does the start.',
+    summary: 'Run this command first, before a listener is opened. If it fails, the start fails.',
     example: 'exec-asap = test -e /run/db/ready',
     setting: 'execAsap',
     neededBy: ['master'],
@@ -71,8 +71,9 @@ export const AROUND_OPTIONS = {
     ...command,
     replaces: { uwsgi: 'exec-pre-app' },
     summary:
-      'Run this once for each start and each reload, before the first worker is started: migrations. When it fails, so does ' +
-      'the start or the reload, with its last lines; the workers that run are not touched.',
+      'Run this command once for each start and each reload, before the first worker is started: for migrations. ' +
+      'If it fails, the start or the reload fails with the last lines of its output; the workers that run are not ' +
+      'touched.',
     example: 'exec-pre-app = npx knex migrate:latest',
     setting: 'execPreApp',
     neededBy: ['master'],
@@ -81,7 +82,8 @@ export const AROUND_OPTIONS = {
     ...command,
     replaces: { uwsgi: 'exec-post-app' },
     summary:
-      'Run this once for each start and each reload, when the first worker serves. A failure is told in the log.',
+      'Run this command once for each start and each reload, when the first worker serves. If it fails, the log ' +
+      'says so.',
     example: 'exec-post-app = curl -fsS https://deploys.example/done',
     setting: 'execPostApp',
     neededBy: ['master'],
@@ -90,7 +92,7 @@ export const AROUND_OPTIONS = {
     ...around,
     kind: aroundKind.hookAction,
     replaces: { uwsgi: 'hook-accepting1' },
-    summary: 'Do this whenever a worker of slot 1 becomes ready: `exec:COMMAND`, `touch:FILE` or `unlink:FILE`.',
+    summary: 'Do this each time a worker of slot 1 becomes ready: `exec:COMMAND`, `touch:FILE` or `unlink:FILE`.',
     example: 'hook-accepting1 = touch:/run/shop/accepting',
     setting: 'hookAccepting1',
     neededBy: ['master'],
@@ -98,7 +100,7 @@ export const AROUND_OPTIONS = {
   'exec-as-user-atexit': {
     ...command,
     replaces: { uwsgi: 'exec-as-user-atexit' },
-    summary: 'Run this at the end, when all workers are gone, for at most `reload-mercy`.',
+    summary: 'Run this command at the end, when all workers have ended, for at most `reload-mercy`.',
     example: 'exec-as-user-atexit = rm -f /run/shop/accepting',
     setting: 'execAsUserAtexit',
     neededBy: ['master'],
@@ -107,7 +109,7 @@ export const AROUND_OPTIONS = {
     ...single,
     kind: kind.time(1000, 24 * HOUR),
     default: '600',
-    summary: 'How long a command of a hook may take; then it is killed and has failed.',
+    summary: 'How long a command of a hook may run. After that it is killed and has failed.',
     example: 'exec-timeout = 1h',
     setting: 'execTimeoutMs',
     neededBy: ['master'],
@@ -117,8 +119,9 @@ export const AROUND_OPTIONS = {
     kind: aroundKind.daemon,
     replaces: { uwsgi: 'attach-daemon' },
     summary:
-      'Keep this command running beside the workers: exactly one, across reloads. It stays in the foreground; its lines stand in the ' +
-      'log behind its name; when it ends it is started again, ever slower. A reload that changes its line replaces it.',
+      'Keep this command running beside the workers: exactly one process, across reloads. It must stay in the ' +
+      'foreground. Its output goes to the log, each line behind its name. When it ends, it is started again, after ' +
+      'longer and longer pauses. A reload that changes this line replaces it.',
     example: 'attach-daemon = memcached -p 11311',
     setting: 'attachDaemon',
     neededBy: ['master'],
@@ -128,8 +131,8 @@ export const AROUND_OPTIONS = {
     kind: aroundKind.daemonWithKeys,
     replaces: { uwsgi: 'attach-daemon2' },
     summary:
-      'As `attach-daemon`, with options: `stopsignal` ends it (SIGTERM), `reloadsignal` is sent to it at each reload (none), ' +
-      '`freq` is the shortest pause in seconds before it is started again.',
+      'As `attach-daemon`, with options: `stopsignal` ends it (default SIGTERM), `reloadsignal` is sent to it at ' +
+      'each reload (default none), `freq` is the shortest pause in seconds before it is started again.',
     example: 'attach-daemon2 = cmd=redis-server --port 0 --unixsocket /run/shop/redis,stopsignal=15,freq=5',
     setting: 'attachDaemon',
     neededBy: ['master'],
@@ -139,8 +142,9 @@ export const AROUND_OPTIONS = {
     kind: aroundKind.cron(false),
     replaces: { uwsgi: 'cron' },
     summary:
-      'Run a command at times of the local clock: minute, hour, day, month, weekday; -1 is any, -N every N; day and weekday ' +
-      'together are an "or". Where the clock is changed a fixed hour runs exactly once.',
+      'Run a command at times of the local clock: minute, hour, day, month, weekday. -1 is any, -N is every N. If ' +
+      'day and weekday are both given, one of them must match. When the clock is changed, a job with a fixed hour ' +
+      'runs exactly once.',
     example: 'cron = 59 2 -1 -1 -1 /srv/shop/backup',
     setting: 'cron',
     neededBy: ['master'],
@@ -149,7 +153,7 @@ export const AROUND_OPTIONS = {
     ...around,
     kind: aroundKind.cron(true),
     replaces: { uwsgi: 'unique-cron' },
-    summary: 'As `cron`, but never while its last run still goes on.',
+    summary: 'As `cron`, but never while the last run still goes on.',
     example: 'unique-cron = -5 -1 -1 -1 -1 /srv/shop/poll',
     setting: 'cron',
     neededBy: ['master'],
@@ -168,7 +172,7 @@ export const AROUND_OPTIONS = {
     kind: kind.time(0, 24 * HOUR),
     default: '0',
     replaces: { uwsgi: 'cron-harakiri' },
-    summary: 'A cron job that runs longer is killed; 0: none is.',
+    summary: 'A cron job that runs longer is killed. 0: no limit.',
     example: 'cron-harakiri = 300',
     setting: 'cronHarakiriMs',
     neededBy: ['master'],

@@ -19,11 +19,12 @@ export const ENVIRONMENT_OPTIONS = {
     ...fromFiles,
     replaces: { pm2: 'env_file' },
     summary:
-      'File of NAME=VALUE lines for the environment of workers and commands, as EnvironmentFile of systemd or `.env`: `#` comments, ' +
-      '`export`, values in single or double quotes, over several lines too. Read at the start and at each reload, and never shown. What ' +
-      'systemd and dotenv read differently is refused: a backslash outside single quotes, `#` outside quotes; with `uid` as root also a file ' +
-      'that others than root may write. A later file goes before ' +
-      'an earlier one, `env` before all. A relative path counts from `chdir`.',
+      'File of NAME=VALUE lines for the environment of workers and commands, as EnvironmentFile of systemd or ' +
+      '`.env`: `#` comments, `export`, values in single or double quotes, also over several lines. It is read at ' +
+      'the start and at each reload, and never shown. Text that systemd and dotenv read differently is refused: a ' +
+      'backslash outside single quotes, `#` outside quotes. With `uid` as root, a file that others than root may ' +
+      'write is refused too. A later file overrides an earlier one, and `env` overrides all files. Relative to ' +
+      '`chdir`.',
     example: 'env-file = /etc/daimyo/shop.env',
     setting: 'environmentFiles',
     neededBy: ['master'],
@@ -33,9 +34,9 @@ export const ENVIRONMENT_OPTIONS = {
     aliases: ['early-envdir'],
     replaces: { uwsgi: 'envdir' },
     summary:
-      'Folder with a file for each environment variable of workers and commands, as envdir of daemontools reads it: the first line ' +
-      'is the value, NUL in it a line break, an empty file takes the variable away; hidden files do not count. Otherwise as `env-file`, before ' +
-      'which it goes. A relative path counts from `chdir`.',
+      'Folder with one file for each environment variable of workers and commands, as envdir of daemontools reads ' +
+      'it: the first line is the value, a NUL in it is a line break, an empty file removes the variable, hidden ' +
+      'files are ignored. It overrides `env-file`, and has the same rules otherwise. Relative to `chdir`.',
     example: 'envdir = /etc/daimyo/shop.envdir',
     setting: 'environmentFiles',
     neededBy: ['master'],

@@ -18,10 +18,13 @@ export const FORWARDING_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'set_real_ip_from, real_ip_recursive', gunicorn: 'forwarded_allow_ips' },
     summary:
-      'Proxies in front of this one, as addresses or networks; `unix` is whoever comes through a unix socket. What they say of the ' +
-      'client in X-Forwarded-* and Forwarded is believed and extended, and their X-Request-Id is kept; from anybody else these fields are ' +
-      'replaced. The client is the last address of X-Forwarded-For that is not trusted. X-Forwarded-Host and -Port may be lists, and are passed on ' +
-      'as such: applications read the first, so the proxy in front has to overwrite what a client sent, not to append to it. Of a list of X-Forwarded-Proto the client’s is taken where there is one for each address.',
+      'Proxies in front of this one, as addresses or networks; `unix` means every client of a unix socket. What ' +
+      'they say about the client in X-Forwarded-* and Forwarded is believed and extended, and their X-Request-Id ' +
+      'is kept; these fields are replaced if anybody else sends them. The client is the last address of ' +
+      'X-Forwarded-For that is not trusted. X-Forwarded-Host and X-Forwarded-Port may be lists, and are passed on ' +
+      'unchanged: applications read the first entry, so the proxy in front must overwrite the field of a client, ' +
+      'not append to it. If X-Forwarded-Proto is a list with one entry for each address, the client’s entry is ' +
+      'taken.',
     example: 'trusted-proxies = 10.0.0.0/8, 2001:db8::/32, unix',
     setting: 'trustedProxies',
     neededBy: ['proxy'],
@@ -33,7 +36,8 @@ export const FORWARDING_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'add_header X-Request-Id $request_id' },
     summary:
-      'Put the X-Request-Id that the application gets on its response too, and on responses of the proxy in its place. It is unique, and not secret.',
+      'Add the X-Request-Id that the application gets to its response too, and to responses that the proxy sends ' +
+      'in its place. The id is unique, and not secret.',
     example: 'request-id-answer = true',
     setting: 'requestIdAnswer',
     neededBy: ['proxy'],
@@ -45,8 +49,8 @@ export const FORWARDING_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'sticky cookie' },
     summary:
-      'Name of a cookie that brings a client back to the worker that answered it first, or to its successor in the same slot. While that ' +
-      'one is not there, late or full, another one answers and takes over.',
+      'Name of a cookie that brings a client back to the worker that first responded to it, or to the successor in ' +
+      'the same slot. While that worker is missing, late or full, another one responds and keeps the client.',
     example: 'sticky = worker',
     setting: 'sticky',
     neededBy: ['proxy'],
@@ -57,8 +61,9 @@ export const FORWARDING_OPTIONS = {
     default: '3',
     takesEffect: 'live',
     summary:
-      'A request (method and path, without the query) that was in flight as so many workers crashed or blocked, and each time the only one ' +
-      'of those in flight that was never answered since, gets 503 for `quarantine-time`. Each proxy counts for itself. 0: never.',
+      'A request (method and path, without the query) gets 503 for `quarantine-time` after this many workers ' +
+      'crashed or blocked with it in flight. A death counts only if all other requests in flight have been ' +
+      'answered since. Each proxy counts for itself. 0: never.',
     example: 'quarantine-deaths = 2',
     setting: 'quarantineDeaths',
     neededBy: ['proxy'],
@@ -78,7 +83,7 @@ export const FORWARDING_OPTIONS = {
     kind: kind.time(1000, DAY),
     default: '60',
     takesEffect: 'live',
-    summary: 'How long a request that kills workers is answered with 503.',
+    summary: 'How long a request that kills workers gets 503.',
     example: 'quarantine-time = 5m',
     setting: 'quarantineTimeMs',
     neededBy: ['proxy'],
@@ -89,7 +94,7 @@ export const FORWARDING_OPTIONS = {
     default: 'false',
     takesEffect: 'live',
     replaces: { nginx: 'log_format … $request_id' },
-    summary: 'End each access line with the X-Request-Id that the application got; `-`: it got none.',
+    summary: 'End each access line with the X-Request-Id that the application got, or with `-` if it got none.',
     example: 'log-request-id = true',
     setting: 'logRequestId',
     neededBy: ['proxy'],

@@ -22,9 +22,10 @@ export const FRONT_OPTIONS = {
     takesEffect: 'restart',
     replaces: { uwsgi: 'http, http-socket', nginx: 'listen', gunicorn: 'bind' },
     summary:
-      'Where clients connect. `:8080` is every IPv4 address, `[::]:8080` every address, or every IPv6 address where another line has an IPv4 one of that port; ' +
-      'port 0 is a free port. A relative socket path counts from `chdir`. `fd://web` is what systemd passes as FileDescriptorName=web; a ' +
-      'socket of systemd with the same address takes its place by itself.',
+      'Address on which clients connect. `:8080` is every IPv4 address. `[::]:8080` is every address, or every ' +
+      'IPv6 address if another line has an IPv4 address with that port. Port 0 is a free port. A relative socket ' +
+      'path is relative to `chdir`. `fd://web` is the socket that systemd passes as FileDescriptorName=web; a ' +
+      'socket of systemd with the same address as a line takes its place without that.',
     example: 'http = 127.0.0.1:8080',
     setting: 'http',
     neededBy: ['master'],
@@ -62,8 +63,8 @@ export const FRONT_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'worker_connections' },
     summary:
-      'Connections of clients that one proxy has open at a time. At the limit the connections that have been idle' +
-      ' longest are closed, and new ones wait in the backlog (`listen`) until there is room.',
+      'Client connections that one proxy may have open at a time. At the limit the proxy closes the connections ' +
+      'that have been idle longest, and new ones wait in the backlog (`listen`) until there is room.',
     example: 'http-connections = 4096',
     setting: 'httpConnections',
     neededBy: ['master', 'proxy'],
@@ -75,8 +76,9 @@ export const FRONT_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'limit_conn' },
     summary:
-      'Connections that one proxy has open with one client address at a time; of IPv6 the first 64 bits count. One' +
-      ' more: 503. Clients of a unix socket have no address and no limit, `trusted-proxies` no limit. 0: none.',
+      'Connections that one proxy may have open at a time with one client address; of an IPv6 address the first 64 ' +
+      'bits count. One more: 503. Clients of a unix socket have no address and no limit; `trusted-proxies` have no ' +
+      'limit either. 0: no limit.',
     example: 'http-connections-per-address = 100',
     setting: 'httpConnectionsPerAddress',
     neededBy: ['proxy'],
@@ -100,7 +102,7 @@ export const FRONT_OPTIONS = {
     repeatable: true,
     takesEffect: 'live',
     replaces: { uwsgi: 'static-map', nginx: 'location … alias' },
-    summary: 'Serve the files of FOLDER below MOUNT. A relative folder counts from `chdir`.',
+    summary: 'Serve the files of FOLDER below MOUNT. The folder is relative to `chdir`.',
     example: 'static-map = /assets=public/assets',
     setting: 'staticMap',
     neededBy: ['master'],
@@ -112,7 +114,7 @@ export const FRONT_OPTIONS = {
     repeatable: true,
     takesEffect: 'live',
     replaces: { uwsgi: 'check-static', nginx: 'try_files' },
-    summary: 'Look every path up in this folder before the application is asked. Relative to `chdir`.',
+    summary: 'Look up every path in this folder before the application gets the request. Relative to `chdir`.',
     example: 'check-static = public',
     setting: 'checkStatic',
     neededBy: ['master', 'proxy'],
@@ -127,9 +129,10 @@ export const FRONT_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'http-to', nginx: 'proxy_pass, upstream … server' },
     summary:
-      'Paths that go to other HTTP servers, which share the requests. Path, query and Host are passed on as they came. ' +
-      '`harakiri` is the deadline for the response and for each pause in it; `worker-connections` and the queue bound each ' +
-      'server and each path. A name is resolved for each connection. The workers need no such line.',
+      'Paths that go to other HTTP servers, which share the requests. Path, query and Host are passed on ' +
+      'unchanged. `harakiri` is the deadline for the response and for each pause in it. `worker-connections` ' +
+      'limits each server, and the queue limits each path. A name is resolved for each connection. The workers ' +
+      'need no such line.',
     example: 'http-to = /legacy=http://127.0.0.1:9000,http://unix:/run/legacy.sock:',
     setting: 'httpTo',
     neededBy: ['master'],
@@ -140,7 +143,7 @@ export const FRONT_OPTIONS = {
     default: '5',
     takesEffect: 'live',
     replaces: { uwsgi: 'http-connect-timeout', nginx: 'proxy_connect_timeout' },
-    summary: 'How long a connection to a server of `http-to` may take. Longer: the next server.',
+    summary: 'How long connecting to a server of `http-to` may take. After that the next server is tried.',
     example: 'http-connect-timeout = 2',
     setting: 'httpConnectTimeoutMs',
     neededBy: ['proxy'],
@@ -152,8 +155,8 @@ export const FRONT_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'upstream … max_fails=' },
     summary:
-      'Failures within `http-gracetime` after which a server of `http-to` gets no requests for as long: it cannot be reached, ' +
-      'breaks off, is late or does not speak HTTP. 0: it always gets its share.',
+      'Failures within `http-gracetime` after which a server of `http-to` gets no requests for that time. A server ' +
+      'fails if it cannot be reached, breaks off, is late or does not speak HTTP. 0: it always gets its share.',
     example: 'http-max-fails = 1',
     setting: 'httpMaxFails',
     neededBy: ['proxy'],
@@ -164,7 +167,7 @@ export const FRONT_OPTIONS = {
     default: '10',
     takesEffect: 'live',
     replaces: { uwsgi: 'http-gracetime', nginx: 'upstream … fail_timeout=' },
-    summary: 'How long a server of `http-to` that failed gets no requests; then a single one tries it.',
+    summary: 'How long a server of `http-to` that failed gets no requests. Then a single request tries it.',
     example: 'http-gracetime = 30',
     setting: 'httpGracetimeMs',
     neededBy: ['proxy'],

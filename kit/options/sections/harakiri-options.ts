@@ -33,10 +33,11 @@ export const HARAKIRI_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'route = ^/api/reports harakiri:300', nginx: 'location … { proxy_read_timeout }' },
     summary:
-      'Another `harakiri` for a path and what lies below it, 0: none; the longest such path counts, and of equal ones the last. An ' +
-      'application can give one request more or less time while it works on it: `globalThis.daimyo?.harakiri(request, seconds)` with ' +
-      "Node's own request (Express: `request`, Fastify: `request.raw`, Koa: `ctx.req`) sets its deadline to that many seconds from then on, " +
-      'at most 86400, 0: none. Without daimyo, and for requests that did not come through it, this does nothing.',
+      'Another `harakiri` for a path and everything below it; 0: none. The longest matching path counts, and of ' +
+      'equal ones the last. An application can change the deadline of one request while it works on it: ' +
+      "`globalThis.daimyo?.harakiri(request, seconds)` with Node's own request (Express: `request`, Fastify: " +
+      '`request.raw`, Koa: `ctx.req`) sets its deadline to that many seconds from then on, at most 86400; 0: none. ' +
+      'Without daimyo, and for requests that did not come through it, the call does nothing.',
     example: 'mount-harakiri = /api/reports=300',
     setting: 'mountHarakiri',
     neededBy: ['master', 'proxy'],
@@ -48,8 +49,8 @@ export const HARAKIRI_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'harakiri-queue-threshold' },
     summary:
-      'Harakiri only while at least so many requests wait for a worker (`http-queue`) at the same proxy; a request that is late ' +
-      'may go on until then. Not for `http-to`. 0: always.',
+      'Harakiri acts only while at least this many requests wait for a worker (`http-queue`) at the same proxy; ' +
+      'until then a late request may go on. `http-to` ignores this option. 0: always.',
     example: 'harakiri-queue-threshold = 10',
     setting: 'harakiriQueueThreshold',
     neededBy: ['proxy'],
@@ -61,9 +62,10 @@ export const HARAKIRI_OPTIONS = {
     takesEffect: 'next-generation',
     replaces: { uwsgi: 'harakiri-graceful-timeout' },
     summary:
-      'How long a worker whose loop is blocked is left before it is killed. It gets no new requests and a successor at once; should its loop turn ' +
-      'again, it answers what it has and ends as at a reload, with the `SIGTERM` listeners of the application. 0: it is killed at once, as it is where two former ' +
-      'workers of its slot have not ended.',
+      'How long a worker whose loop is blocked may live before it is killed. It gets no new requests, and its ' +
+      'successor starts at once. If its loop turns again, it finishes its requests and ends as at a reload, with ' +
+      'the `SIGTERM` listeners of the application. 0: it is killed at once. It is also killed at once if two ' +
+      'former workers of its slot have not ended.',
     example: 'harakiri-graceful-timeout = 5',
     setting: 'harakiriGracefulTimeoutMs',
     neededBy: ['master'],

@@ -16,10 +16,11 @@ export const HOST_OPTIONS = {
     takesEffect: 'restart',
     replaces: { uwsgi: 'uid', nginx: 'user', pm2: 'uid', gunicorn: 'user' },
     summary:
-      'User that proxies, workers, hooks, daemons and cron jobs are when daimyo was started as root, with its supplementary groups and from their ' +
-      'first instruction on: it has to be able to read Node and daimyo. HOME, USER, LOGNAME and SHELL are those of /etc/passwd (a number without an ' +
-      'entry has none), and what tells of the session of root (MAIL, SUDO_*, SSH_*, XDG_*, DBUS_*) is taken away; `env` and its like go before. ' +
-      'Without `gid`: with its primary group.',
+      'User of proxies, workers, hooks, daemons and cron jobs if daimyo was started as root. They have its ' +
+      'supplementary groups, and run as this user from their first instruction on, so it must be able to read Node ' +
+      'and daimyo. HOME, USER, LOGNAME and SHELL are those of /etc/passwd (a number without an entry has none). ' +
+      'Variables of root’s session (MAIL, SUDO_*, SSH_*, XDG_*, DBUS_*) are removed. `env`, `env-file` and ' +
+      '`envdir` override this. Without `gid` the group is the user’s primary group.',
     example: 'uid = www-data',
     setting: 'credentials',
     neededBy: ['master'],
@@ -30,7 +31,7 @@ export const HOST_OPTIONS = {
     default: null,
     takesEffect: 'restart',
     replaces: { uwsgi: 'gid', nginx: 'user', pm2: 'gid', gunicorn: 'group' },
-    summary: 'Group of all of them when daimyo was started as root.',
+    summary: 'Group of the same processes if daimyo was started as root.',
     example: 'gid = www-data',
     setting: 'credentials',
     neededBy: ['master'],
@@ -58,8 +59,8 @@ export const HOST_OPTIONS = {
       gunicorn: 'accesslog, errorlog',
     },
     summary:
-      'File for the log of the whole tree; SIGUSR1 opens it again. Without it: standard output. Relative to ' +
-      'where daimyo was started.',
+      'File for the log of all processes; SIGUSR1 opens it again. Without it: standard output. Relative to where ' +
+      'daimyo was started.',
     example: 'logto = /var/log/shop.log',
     setting: 'logto',
     neededBy: ['master'],
@@ -71,8 +72,9 @@ export const HOST_OPTIONS = {
     takesEffect: 'restart',
     replaces: { uwsgi: 'log-maxsize', pm2: 'max_size (pm2-logrotate)' },
     summary:
-      'Size from which the file of `logto` is kept as a backup with a date behind its name, and a new one begun. It is looked at once a second, and more ' +
-      'often when much is written. 0: never; then rotate it from outside and send SIGUSR1.',
+      'Size at which the file of `logto` becomes a backup with a date behind its name, and a new file begins. The ' +
+      'size is checked once a second, and more often when much is written. 0: never; then rotate the file from ' +
+      'outside and send SIGUSR1.',
     example: 'log-maxsize = 100m',
     setting: 'logMaxsizeBytes',
     neededBy: ['master'],
@@ -83,7 +85,7 @@ export const HOST_OPTIONS = {
     default: '10',
     takesEffect: 'restart',
     replaces: { pm2: 'retain (pm2-logrotate)' },
-    summary: 'How many backups of `log-maxsize` are kept; the oldest go.',
+    summary: 'How many backups of `log-maxsize` are kept. The oldest ones are removed.',
     example: 'log-backups = 3',
     setting: 'logBackups',
     neededBy: ['master'],
@@ -94,7 +96,7 @@ export const HOST_OPTIONS = {
     default: 'false',
     takesEffect: 'live',
     replaces: { uwsgi: 'disable-logging', nginx: 'access_log off' },
-    summary: 'No line for each request.',
+    summary: 'Write no access line for each request.',
     example: 'disable-logging = true',
     setting: 'disableLogging',
     neededBy: ['master'],
@@ -119,10 +121,12 @@ export const HOST_OPTIONS = {
     takesEffect: 'restart',
     replaces: { uwsgi: 'master-fifo' },
     summary:
-      'A FIFO (0600) that takes uWSGI’s letters: `r` `R` `c` `w` `W` reload, `q` stop, `Q` stop at once, `p` pause and go on, `s` the workers’ state ' +
-      'into the log, `l` `L` open the logs again, `+` `-` one worker more, up to `processes`, or fewer; of several FIFOs a digit chooses the one that is listened to. ' +
-      'After ten reads it is read every two seconds; a letter that came again and again meanwhile counts once, `+` and `-` as often as they came. ' +
-      'In a folder that is not root’s alone, whoever may write to the folder commands the master. Relative to where daimyo was started.',
+      'A FIFO (0600) that takes uWSGI’s letters: `r` `R` `c` `w` `W` reload, `q` stop, `Q` stop at once, `p` pause ' +
+      'and resume, `s` write the workers’ state to the log, `l` `L` reopen the logs, `+` one worker more, up to ' +
+      '`processes`, `-` one fewer. If there are several FIFOs, a digit chooses the one that is read. After ten ' +
+      'reads the FIFO is read every two seconds; a letter that was repeated meanwhile counts once, but each `+` ' +
+      'and `-` counts. Users who may write to the folder of the FIFO can command the master. Relative to where ' +
+      'daimyo was started.',
     example: 'master-fifo = /run/shop/fifo',
     setting: 'masterFifo',
     neededBy: ['master'],
@@ -134,10 +138,10 @@ export const HOST_OPTIONS = {
     default: null,
     takesEffect: 'restart',
     summary:
-      'Folder of the control socket and, in `workers/`, of the workers’ sockets. Under root with `uid` it is root’s, as all ' +
-      'folders above it must be, and only `workers/` is the user’s. Without it: as root a folder of this INI below ' +
-      '`/run/daimyo`, else `$RUNTIME_DIRECTORY`, or a folder of this INI below `$XDG_RUNTIME_DIR/daimyo` or the ' +
-      'folder for temporary files. Relative to where daimyo was started.',
+      'Folder of the control socket and, in `workers/`, of the workers’ sockets. As root with `uid` it belongs to ' +
+      'root, all folders above it must belong to root, and only `workers/` belongs to the user. Without it: as ' +
+      'root a folder of this INI below `/run/daimyo`, else `$RUNTIME_DIRECTORY`, or a folder of this INI below ' +
+      '`$XDG_RUNTIME_DIR/daimyo` or the folder for temporary files. Relative to where daimyo was started.',
     example: 'run-dir = /run/daimyo/shop',
     setting: 'runDir',
     neededBy: ['master'],

@@ -49,7 +49,8 @@ export const PROCESS_OPTIONS = {
     kind: fileMask,
     replaces: { uwsgi: 'umask', gunicorn: 'umask' },
     summary:
-      'The umask of all processes; without it the one that daimyo was started with. Its sockets have modes of their own.',
+      'The umask of all processes. Without it they have the umask that daimyo was started with. The sockets of ' +
+      'daimyo have modes of their own.',
     example: 'umask = 027',
     setting: 'umask',
     neededBy: ['master'],
@@ -58,7 +59,7 @@ export const PROCESS_OPTIONS = {
     ...inherited,
     kind: niceness,
     replaces: { uwsgi: 'prio', nginx: 'worker_priority' },
-    summary: 'The niceness of all processes. Below that of who starts it: as root only.',
+    summary: 'The niceness of all processes. Only root may set it below the niceness that daimyo was started with.',
     example: 'prio = 5',
     setting: 'prio',
     neededBy: ['master'],
@@ -68,8 +69,8 @@ export const PROCESS_OPTIONS = {
     kind: wholeNumber(64, 1_048_576),
     replaces: { uwsgi: 'max-fd', nginx: 'worker_rlimit_nofile' },
     summary:
-      'How many files and sockets each process may have open. Node raises its soft limit to the hard one by itself; this sets both, by ' +
-      '`prlimit` of util-linux, above the hard one as root only.',
+      'How many files and sockets each process may have open. Node raises its soft limit to the hard limit by ' +
+      'itself; this option sets both, with `prlimit` of util-linux. Only root may go above the hard limit.',
     example: 'max-fd = 65536',
     setting: 'maxFd',
     neededBy: ['master'],
@@ -81,9 +82,10 @@ export const PROCESS_OPTIONS = {
     takesEffect: 'next-generation',
     replaces: { uwsgi: 'cpu-affinity', nginx: 'worker_cpu_affinity' },
     summary:
-      'Bind each worker to so many CPUs, by `taskset` of util-linux: the worker of slot 1 to the first ones that the master may use, that of ' +
-      'slot 2 to the next, and behind the last CPU from the first again. A respawned or reloaded worker has those of its slot. Where it cannot ' +
-      'be done the worker serves all the same, and `affinity-trouble` in the log says why. 0: every worker has all CPUs.',
+      'Bind each worker to this many CPUs, with `taskset` of util-linux. The worker of slot 1 gets the first CPUs ' +
+      'that the master may use, the worker of slot 2 the next ones; after the last CPU the first ones follow ' +
+      'again. A respawned or reloaded worker gets the CPUs of its slot. If a worker cannot be bound, it serves all ' +
+      'the same, and `affinity-trouble` in the log says why. 0: every worker has all CPUs.',
     example: 'cpu-affinity = 1',
     setting: 'cpuAffinity',
     neededBy: ['master'],
@@ -92,7 +94,8 @@ export const PROCESS_OPTIONS = {
     ...name,
     replaces: { uwsgi: 'procname-prefix', pm2: 'name', gunicorn: 'proc_name' },
     summary:
-      'Stands before the names of master, proxies and workers in `ps`, which say what each is: `daimyo: worker 1 generation 1`.',
+      'Text before the names of master, proxies and workers in `ps`, which say what each is: `daimyo: worker 1 ' +
+      'generation 1`.',
     example: 'procname-prefix = shop-',
     setting: 'processNames',
     neededBy: ['master'],
@@ -100,7 +103,7 @@ export const PROCESS_OPTIONS = {
   'procname-prefix-spaced': {
     ...name,
     replaces: { uwsgi: 'procname-prefix-spaced' },
-    summary: 'As `procname-prefix`, with a blank behind it.',
+    summary: 'As `procname-prefix`, with a blank after it.',
     example: 'procname-prefix-spaced = shop',
     setting: 'processNames',
     neededBy: ['master'],
@@ -108,7 +111,7 @@ export const PROCESS_OPTIONS = {
   'procname-append': {
     ...name,
     replaces: { uwsgi: 'procname-append' },
-    summary: 'Stands behind the names of master, proxies and workers in `ps`.',
+    summary: 'Text after the names of master, proxies and workers in `ps`.',
     example: 'procname-append = -shop',
     setting: 'processNames',
     neededBy: ['master'],

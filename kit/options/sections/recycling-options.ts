@@ -17,7 +17,9 @@ export const RECYCLING_OPTIONS = {
     default: '0',
     takesEffect: 'next-generation',
     replaces: { uwsgi: 'max-requests-delta', gunicorn: 'max_requests_jitter' },
-    summary: 'Added to `max-requests` once for each number of the slot, so that workers are not replaced all at once.',
+    summary:
+      'Added to `max-requests` once for each number of the slot (three times for slot 3), so that workers are not ' +
+      'replaced all at once.',
     example: 'max-requests-delta = 1000',
     setting: 'maxRequestsDelta',
     neededBy: ['master'],
@@ -28,7 +30,7 @@ export const RECYCLING_OPTIONS = {
     default: '0',
     takesEffect: 'next-generation',
     replaces: { uwsgi: 'max-worker-lifetime', pm2: 'cron_restart' },
-    summary: 'Replace a worker after so long; its successor is ready before it goes. 0: never.',
+    summary: 'Replace a worker after this time. Its successor is ready before it goes. 0: never.',
     example: 'max-worker-lifetime = 6h',
     setting: 'maxWorkerLifetimeMs',
     neededBy: ['master'],
@@ -40,7 +42,8 @@ export const RECYCLING_OPTIONS = {
     takesEffect: 'next-generation',
     replaces: { uwsgi: 'max-worker-lifetime-delta' },
     summary:
-      'Added to `max-worker-lifetime` once for each number of the slot, so that workers are not replaced all at once.',
+      'Added to `max-worker-lifetime` once for each number of the slot (three times for slot 3), so that workers ' +
+      'are not replaced all at once.',
     example: 'max-worker-lifetime-delta = 10m',
     setting: 'maxWorkerLifetimeDeltaMs',
     neededBy: ['master'],
@@ -52,8 +55,9 @@ export const RECYCLING_OPTIONS = {
     takesEffect: 'next-generation',
     replaces: { uwsgi: 'min-worker-lifetime' },
     summary:
-      'How long a worker lives at least before `max-requests`, `max-worker-lifetime` or `reload-on-rss` replace it. Without it 60 for ' +
-      '`reload-on-rss`, so that a limit below what the application needs does not start it again and again, and 0 for the others.',
+      'How long a worker lives at least before `max-requests`, `max-worker-lifetime` or `reload-on-rss` replaces ' +
+      'it. Without it: 60 for `reload-on-rss`, so that a limit below the need of the application does not replace ' +
+      'it again and again, and 0 for the others.',
     example: 'min-worker-lifetime = 30',
     setting: 'minWorkerLifetimeMs',
     neededBy: ['master'],
@@ -65,8 +69,9 @@ export const RECYCLING_OPTIONS = {
     takesEffect: 'next-generation',
     replaces: { uwsgi: 'reload-on-rss', pm2: 'max_memory_restart' },
     summary:
-      'Replace a worker whose resident memory is higher, in megabytes; looked at every two seconds. Its successor is ready before it goes. V8 ' +
-      'gets a heap limit (`--max-old-space-size`) 32 MB below, unless `node-args` or NODE_OPTIONS has one. 0: never.',
+      'Replace a worker whose resident memory exceeds this many megabytes; it is checked every two seconds. Its ' +
+      'successor is ready before it goes. V8 gets a heap limit (`--max-old-space-size`) 32 MB lower, unless ' +
+      '`node-args` or NODE_OPTIONS sets one. 0: never.',
     example: 'reload-on-rss = 512',
     setting: 'reloadOnRssBytes',
     neededBy: ['master'],
@@ -78,8 +83,8 @@ export const RECYCLING_OPTIONS = {
     takesEffect: 'next-generation',
     replaces: { uwsgi: 'evil-reload-on-rss' },
     summary:
-      'Kill a worker whose resident memory is higher, in megabytes, at once and without mercy; the innocent among its requests go to another one. ' +
-      'Gives V8 a heap limit as `reload-on-rss` does. 0: never.',
+      'Kill a worker at once when its resident memory exceeds this many megabytes. Those of its requests that are ' +
+      'innocent go to another worker. V8 gets a heap limit as with `reload-on-rss`. 0: never.',
     example: 'evil-reload-on-rss = 1024',
     setting: 'evilReloadOnRssBytes',
     neededBy: ['master'],
@@ -90,9 +95,10 @@ export const RECYCLING_OPTIONS = {
     default: null,
     takesEffect: 'next-generation',
     summary:
-      'Folder for heap snapshots, for Chrome’s DevTools: a worker that `reload-on-rss` replaces writes one after its last request, within ' +
-      '`worker-reload-mercy`, if the last one is an hour old and the disk has room. It holds all that the application has in memory, passwords and ' +
-      'data of clients too: the file is readable by the workers’ user alone, and the folder must be writable by it and by nobody else.',
+      'Folder for heap snapshots, for Chrome’s DevTools. A worker that `reload-on-rss` replaces writes one after ' +
+      'its last request, within `worker-reload-mercy`, if the last snapshot is an hour old and the disk has room. ' +
+      'A snapshot holds everything that the application has in memory, also passwords and data of clients: only ' +
+      'the workers’ user can read the file, and this user and nobody else must be able to write to the folder.',
     example: 'leak-autopsy = /var/lib/shop/autopsies',
     setting: 'leakAutopsy',
     neededBy: ['master'],
@@ -102,7 +108,7 @@ export const RECYCLING_OPTIONS = {
     kind: kind.wholeNumber(1, 100),
     default: '3',
     takesEffect: 'next-generation',
-    summary: 'Heap snapshots that are kept in the folder of `leak-autopsy`; the oldest go first.',
+    summary: 'Heap snapshots that are kept in the folder of `leak-autopsy`. The oldest ones are removed first.',
     example: 'leak-autopsy-files = 1',
     setting: 'leakAutopsyFiles',
     neededBy: ['master'],
@@ -126,8 +132,8 @@ export const RECYCLING_OPTIONS = {
     takesEffect: 'next-generation',
     replaces: { pm2: 'node_args, interpreter_args, source_map_support' },
     summary:
-      'Arguments of Node for the workers, as on its command line, with blanks between. Files count from `chdir`. Those that would run something ' +
-      'other than the application are refused.',
+      'Arguments of Node for the workers, as on its command line, with blanks between. Files are relative to ' +
+      '`chdir`. Arguments that would run something other than the application are refused.',
     example: 'node-args = --enable-source-maps --import ./instrument.mjs',
     setting: 'nodeArgs',
     neededBy: ['master'],

@@ -17,8 +17,9 @@ export const RELOAD_OPTIONS = {
     default: null,
     takesEffect: 'next-generation',
     summary:
-      'What each new worker is asked on its own unix socket once it listens; it gets no request before it has answered with that status. It is ' +
-      'asked again until `worker-start-timeout`. Without a method GET, without a status any 2xx. Its Host is `localhost`.',
+      'Request to each new worker, on its own unix socket, once it listens. The worker gets no other request until ' +
+      'it responds with this status. The check is repeated until `worker-start-timeout`. Without a method GET, ' +
+      'without a status any 2xx. Its Host is `localhost`.',
     example: 'ready-check = GET /api/v1/_about 200',
     setting: 'readyCheck',
     neededBy: ['master'],
@@ -30,9 +31,10 @@ export const RELOAD_OPTIONS = {
     takesEffect: 'next-generation',
     replaces: { pm2: 'wait_ready' },
     summary:
-      "A new worker gets requests only once its application has said `process.send('ready')` and listens; it has `worker-start-timeout` for both." +
-      ' Without it the message means nothing. What else an application sends is dropped. When it is to end it gets the message `shutdown`, as PM2 sends ' +
-      'it, and then SIGTERM; one that listens to messages only has 1.6 s from then on.',
+      "A new worker gets requests only after its application has said `process.send('ready')` and listens; it has " +
+      '`worker-start-timeout` for both. Without this option the message means nothing. Other messages of an ' +
+      'application are dropped. When the worker is to end, the application gets the message `shutdown`, as from ' +
+      'PM2, and then SIGTERM; an application that listens to messages only has 1.6 s from then on.',
     example: 'wait-ready = true',
     setting: 'waitReady',
     neededBy: ['worker'],
@@ -43,9 +45,10 @@ export const RELOAD_OPTIONS = {
     default: '0',
     takesEffect: 'next-generation',
     summary:
-      'How long the first new worker of a reload serves beside all old ones before they are replaced. If it dies, or if the proxies count more 5xx ' +
-      'among its responses than among theirs (over twice the share and 1 %), or longer times to the first byte (over twice the mean and 50 ms), the reload is ' +
-      'rolled back. With fewer than 20 responses there is nothing to compare, and it passes. 0: no soak.',
+      'How long the first new worker of a reload serves beside all old ones before they are replaced. The reload ' +
+      'is rolled back if it dies, if the share of 5xx among its responses exceeds twice that of the old workers by ' +
+      '1 %, or if its mean time to the first byte exceeds twice theirs by 50 ms. With fewer than 20 responses ' +
+      'there is nothing to compare, and it passes. 0: no soak.',
     example: 'soak = 10s',
     setting: 'soakMs',
     neededBy: ['master'],
@@ -58,7 +61,8 @@ export const RELOAD_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'touch-reload' },
     summary:
-      'Reload, as SIGHUP does, when this file is touched, replaced, made or removed. Looked at once a second. With `uid`, root looks as the user who decides about the path.',
+      'Reload, as SIGHUP does, when this file is touched, replaced, made or removed. It is checked once a second. ' +
+      'With `uid`, root looks as the user who decides about the path.',
     example: 'touch-reload = /srv/app/restart.txt',
     setting: 'touchReload',
     neededBy: ['master'],
@@ -71,7 +75,8 @@ export const RELOAD_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'touch-workers-reload' },
     summary:
-      'The same, but without reading the configuration again: new workers with the settings in force. Links in `chdir` and `app` are looked up anew.',
+      'As `touch-reload`, but the configuration is not read again: new workers get the settings in force. Links in ' +
+      '`chdir` and `app` are resolved again.',
     example: 'touch-workers-reload = /srv/app/restart.txt',
     setting: 'touchWorkersReload',
     neededBy: ['master'],
@@ -83,7 +88,7 @@ export const RELOAD_OPTIONS = {
     repeatable: true,
     takesEffect: 'live',
     replaces: { uwsgi: 'touch-chain-reload' },
-    summary: 'The same as `touch-workers-reload`: here every reload goes from one worker to the next.',
+    summary: 'The same as `touch-workers-reload`: in daimyo every reload goes from one worker to the next.',
     example: 'touch-chain-reload = /srv/app/restart.txt',
     setting: 'touchChainReload',
     neededBy: ['master'],
@@ -96,8 +101,8 @@ export const RELOAD_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'fs-reload, py-autoreload', pm2: 'watch', gunicorn: 'reload' },
     summary:
-      'Reload, as SIGHUP does, when this file, or a folder or what lies directly in it, has changed and then stood still for a second. Up to 10,000 ' +
-      'entries of a folder are looked at.',
+      'Reload, as SIGHUP does, when this file, this folder or an entry directly in it has changed and has then ' +
+      'been stable for a second. Up to 10,000 entries of a folder are checked.',
     example: 'fs-reload = /srv/app/conf.d',
     setting: 'fsReload',
     neededBy: ['master'],
@@ -108,8 +113,9 @@ export const RELOAD_OPTIONS = {
     default: 'false',
     takesEffect: 'live',
     summary:
-      'Reload when the INI, or another file that it reads, has changed and then stood still for a second. One with mistakes is refused, with all of them ' +
-      'in the log; one that means the same as before replaces nobody.',
+      'Reload when the INI, or another file that it reads, has changed and has then been stable for a second. An ' +
+      'INI with mistakes is refused, and the log has all of them. An INI that means the same as before replaces no ' +
+      'worker.',
     example: 'ini-reload = true',
     setting: 'iniReload',
     neededBy: ['master'],

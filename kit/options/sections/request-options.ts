@@ -18,7 +18,7 @@ export const REQUEST_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'harakiri', nginx: 'proxy_read_timeout', gunicorn: 'timeout' },
     summary:
-      'Deadline of each request; its clock starts when the worker has the whole of it. Past it: 504, and a ' +
+      'Deadline of each request; its clock starts when the worker has the whole request. Past it: 504, and a ' +
       'worker whose loop is blocked is killed and replaced. 0: none.',
     example: 'harakiri = 30',
     setting: 'harakiriMs',
@@ -68,8 +68,8 @@ export const REQUEST_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'limit-post', nginx: 'client_max_body_size' },
     summary:
-      'Largest body of a request: one that says it is larger gets 413 before its body is read, a chunked one when it' +
-      ' has become larger. 0: no limit.',
+      'Largest body of a request. A request that announces a larger body gets 413 before the body is read, a ' +
+      'chunked one as soon as it is larger. 0: no limit.',
     example: 'limit-post = 10m',
     setting: 'limitPostBytes',
     neededBy: ['proxy'],
@@ -106,8 +106,8 @@ export const REQUEST_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'http-timeout', nginx: 'client_body_timeout' },
     summary:
-      'How long a client may keep us waiting for the next part of a request’s body. Longer: 408. Time in which the ' +
-      'application does not take what came does not count.',
+      'How long a client may take to send the next part of a request’s body. Longer: 408. Time in which the ' +
+      'application does not read the body does not count.',
     example: 'http-body-timeout = 30',
     setting: 'httpBodyTimeoutMs',
     neededBy: ['proxy'],
@@ -118,8 +118,8 @@ export const REQUEST_OPTIONS = {
     default: '240',
     takesEffect: 'live',
     summary:
-      'Bytes a second that the body of a request must bring. What a client is slower uses up the time of ' +
-      '`http-body-timeout`, what it is faster wins that back; used up: 408. 0: no rate.',
+      'Bytes a second that the body of a request must bring. A client below this rate uses up `http-body-timeout`; ' +
+      'a faster one regains it. At zero it gets a 408. 0: no rate.',
     example: 'http-body-min-rate = 1k',
     setting: 'httpBodyMinRateBytesPerSecond',
     neededBy: ['proxy'],
@@ -130,7 +130,7 @@ export const REQUEST_OPTIONS = {
     default: '60',
     takesEffect: 'live',
     replaces: { uwsgi: 'socket-timeout', nginx: 'send_timeout' },
-    summary: 'How long a client may take nothing of a response that waits for it. Longer: its connection is reset.',
+    summary: 'How long a client may read nothing of a response that waits for it. Longer: its connection is reset.',
     example: 'http-send-timeout = 30',
     setting: 'httpSendTimeoutMs',
     neededBy: ['proxy'],
@@ -142,9 +142,9 @@ export const REQUEST_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'proxy_ignore_client_abort' },
     summary:
-      'How long an application may take for the first byte of its response to a client that has ended its half of the connection together with its ' +
-      'request (less than 100 ms behind it), as `nc -N` does. Longer: the application is told that the client has gone. 0: it is told at once, as of clients that ' +
-      'end later.',
+      'How long an application may take for the first byte of its response to a client that ended its half of the ' +
+      'connection less than 100 ms after its request, as `nc -N` does. Longer: the application is told that the ' +
+      'client has gone. 0: it is told at once, as it is for clients that end later.',
     example: 'http-half-close-timeout = 10',
     setting: 'httpHalfCloseTimeoutMs',
     neededBy: ['proxy'],
@@ -168,8 +168,8 @@ export const REQUEST_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'proxy_read_timeout, proxy_send_timeout' },
     summary:
-      'Close a WebSocket through which nothing has passed for so long, with code 1001; a ping counts. 0: never. A' +
-      ' client whose host has vanished is found by TCP keep-alive in any case.',
+      'Close a WebSocket that has carried nothing for this time, with code 1001; a ping counts. 0: never. TCP ' +
+      'keep-alive finds a client whose host has vanished in any case.',
     example: 'ws-idle-timeout = 3600',
     setting: 'wsIdleTimeoutMs',
     neededBy: ['proxy'],
@@ -181,8 +181,8 @@ export const REQUEST_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'keepalive_requests' },
     summary:
-      'Requests of one connection; the response to the last one says `Connection: close`, and the client’s next ' +
-      'connection may go to another proxy. 0: no limit.',
+      'Requests that one connection may carry. The response to the last one says `Connection: close`, and the ' +
+      'client’s next connection may go to another proxy. 0: no limit.',
     example: 'http-keepalive-requests = 1000',
     setting: 'httpKeepaliveRequests',
     neededBy: ['proxy'],
@@ -194,8 +194,8 @@ export const REQUEST_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'keepalive_time' },
     summary:
-      'How long a connection takes new requests; a response to one that comes later says `Connection: close`, and the client’s next connection may go to another ' +
-      'proxy. 0: no limit.',
+      'How long a connection takes new requests. The response to a later one says `Connection: close`, and the ' +
+      'client’s next connection may go to another proxy. 0: no limit.',
     example: 'http-keepalive-time = 1h',
     setting: 'httpKeepaliveTimeMs',
     neededBy: ['proxy'],

@@ -15,11 +15,14 @@ export const RESPONSE_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'http-auto-gzip', nginx: 'gzip' },
     summary:
-      'Compress responses of the application, and static files, with gzip for clients that accept it: those of `gzip-types`, unless they are small, coded already, partial or ' +
-      'marked `no-transform`. Over TLS, a page that shows a secret next to what a client sent can be guessed from its compressed length (BREACH): keep ' +
-      'such pages out with `Cache-Control: no-transform`. A static file is compressed once, in the background, and its compressed form kept in memory with it ' +
-      '(`static-cache-size`); until that is ready the file is sent as it is, and so is one that does not get smaller or is larger than ' +
-      '`static-cache-file-size`. Where it has a sibling of that coding (`static-precompressed`), that is sent.',
+      'Compress responses of the application, and static files, with gzip for clients that accept it. Only the ' +
+      'media types of `gzip-types` are compressed, and nothing that is small, coded already, partial or marked ' +
+      '`no-transform`. Over TLS, an attacker can guess a secret of a page from its compressed length if the page ' +
+      'also repeats what the client sent (BREACH): send such pages with `Cache-Control: no-transform`. A static ' +
+      'file is compressed once, in the background, and its compressed form is kept in memory with it ' +
+      '(`static-cache-size`). Until then it is sent as it is; so is a file that does not get smaller or is larger ' +
+      'than `static-cache-file-size`. If a file has a sibling of that coding (`static-precompressed`), the sibling ' +
+      'is sent.',
     example: 'http-auto-gzip = true',
     setting: 'httpAutoGzip',
     neededBy: ['proxy'],
@@ -31,7 +34,8 @@ export const RESPONSE_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'brotli' },
     summary:
-      'The same with brotli. A client that likes several codings equally gets zstd before br before gzip; of a file, siblings before those.',
+      'As `http-auto-gzip`, with brotli. A client that accepts several codings equally gets zstd before br before ' +
+      'gzip; siblings of a file go before all of them.',
     example: 'http-auto-br = true',
     setting: 'httpAutoBr',
     neededBy: ['proxy'],
@@ -43,7 +47,8 @@ export const RESPONSE_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'zstd' },
     summary:
-      'The same with zstd, which Node has from 22.15 on; with an older one it changes nothing and is remarked upon.',
+      'As `http-auto-gzip`, with zstd, which Node has from 22.15 on; with an older one the option changes nothing ' +
+      'and daimyo says so.',
     example: 'http-auto-zstd = true',
     setting: 'httpAutoZstd',
     neededBy: ['proxy'],
@@ -57,8 +62,8 @@ export const RESPONSE_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'gzip_types' },
     summary:
-      'Media types that are compressed, with any of the codings; replaces the default. What the application writes goes out at once, so event streams may be ' +
-      'among them.',
+      'Media types that are compressed, with any of the codings; replaces the default. Each piece that the ' +
+      'application writes is sent at once, so event streams may be among them.',
     example: 'gzip-types = text/* application/json',
     setting: 'gzipTypes',
     neededBy: ['proxy'],
@@ -70,7 +75,8 @@ export const RESPONSE_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'gzip_min_length' },
     summary:
-      'Responses and files that are smaller stay as they are; a response whose length is not known when it begins is compressed.',
+      'Smaller responses and files are not compressed. A response whose length is not known when it begins is ' +
+      'compressed.',
     example: 'gzip-min-length = 512',
     setting: 'gzipMinLengthBytes',
     neededBy: ['proxy'],
@@ -114,8 +120,9 @@ export const RESPONSE_OPTIONS = {
     default: '256',
     takesEffect: 'live',
     summary:
-      'Responses that one proxy compresses at the same time, with at most two static files among them; each takes up to 1 MB, also while its client does not ' +
-      'read. One more goes out as it is. Of static files, as many more wait their turn.',
+      'Responses that one proxy compresses at the same time, at most two of them static files. Each takes up to 1 ' +
+      'MB, also while its client does not read. One more is sent uncompressed. As many static files may wait for ' +
+      'their turn.',
     example: 'gzip-streams = 64',
     setting: 'gzipStreams',
     neededBy: ['proxy'],
@@ -128,8 +135,9 @@ export const RESPONSE_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'internal' },
     summary:
-      'Send a file of FOLDER where the application responds with `X-Accel-Redirect: PREFIX/…`. The other fields of its response are kept but for those of its body, ' +
-      'which is dropped. Clients cannot ask for such a path; one below no PREFIX is a 404.',
+      'Send a file of FOLDER when the application responds with `X-Accel-Redirect: PREFIX/…`. The body of its ' +
+      'response is dropped with the fields that describe it; its other fields are kept. Clients cannot request ' +
+      'such a path; a path below no PREFIX gets 404.',
     example: 'internal = /protected=/srv/files',
     setting: 'internal',
     neededBy: ['master'],
@@ -142,8 +150,8 @@ export const RESPONSE_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'file-serve-mode' },
     summary:
-      'Folder from which files are sent where the application responds with `X-Sendfile: /absolute/path` (percent-encoded). Without it, and outside of it: 404. ' +
-      'Dot files are not sent.',
+      'Folder from which files are sent when the application responds with `X-Sendfile: /absolute/path` ' +
+      '(percent-encoded). Files outside such folders get 404. Dot files are not sent.',
     example: 'x-sendfile-root = /srv/files',
     setting: 'xSendfileRoot',
     neededBy: ['master'],
@@ -156,8 +164,9 @@ export const RESPONSE_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'error-page-403, error-page-404, error-page-500', nginx: 'error_page' },
     summary:
-      'Page for responses that a proxy sends in its own name with this status, UTF-8 text of up to 64 KB; the status stays. Read at the start and at each reload. ' +
-      'Responses of the application are its own.',
+      'Page for responses with this status that a proxy sends in its own name, UTF-8 text of up to 64 KB; the ' +
+      'status stays. The file is read at the start and at each reload. Responses of the application are not ' +
+      'replaced.',
     example: 'error-page = 502,503,504=public/busy.html',
     setting: 'errorPage',
     neededBy: ['proxy'],

@@ -21,7 +21,7 @@ export const SCALING_OPTIONS = {
     default: '0',
     takesEffect: 'live',
     replaces: { uwsgi: 'cheaper' },
-    summary: 'Workers at least: as many more as the load calls for run, up to `processes`. 0: always `processes`.',
+    summary: 'Least number of workers. More run when the load requires them, up to `processes`. 0: always `processes`.',
     example: 'cheaper = 2',
     setting: 'cheaper',
     neededBy: ['master'],
@@ -32,7 +32,7 @@ export const SCALING_OPTIONS = {
     default: null,
     takesEffect: 'live',
     replaces: { uwsgi: 'cheaper-initial' },
-    summary: 'Workers at the start, between `cheaper` and `processes`. Without it: `cheaper`.',
+    summary: 'Number of workers at the start, between `cheaper` and `processes`. Without it: `cheaper`.',
     example: 'cheaper-initial = 4',
     setting: 'cheaperInitial',
     neededBy: ['master'],
@@ -43,7 +43,7 @@ export const SCALING_OPTIONS = {
     default: '1',
     takesEffect: 'live',
     replaces: { uwsgi: 'cheaper-step' },
-    summary: 'Workers that are added at a time. They go one by one.',
+    summary: 'Workers that are added at a time. They are removed one by one.',
     example: 'cheaper-step = 2',
     setting: 'cheaperStep',
     neededBy: ['master'],
@@ -55,9 +55,10 @@ export const SCALING_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'cheaper-algo' },
     summary:
-      'What calls for more workers. `spare`: each has a request in its hands; two idle ones are one too many. `busyness`: how much of the time ' +
-      'their event loops work, for applications that wait more than they compute, or hold WebSockets. `queue`: requests wait for a worker. ' +
-      '`manual`: only SIGTTIN, SIGTTOU and `daimyo scale`, which go before the others too.',
+      'When workers are added. `spare`: each worker has a request in its hands; of two idle workers one is ' +
+      'removed. `busyness`: their event loops work too much of the time; for applications that wait more than they ' +
+      'compute, or hold WebSockets. `queue`: requests wait for a worker. `manual`: only by SIGTTIN, SIGTTOU and ' +
+      '`daimyo scale`, which override the others too.',
     example: 'cheaper-algo = busyness',
     setting: 'cheaperAlgo',
     neededBy: ['master'],
@@ -68,7 +69,7 @@ export const SCALING_OPTIONS = {
     default: '3',
     takesEffect: 'live',
     replaces: { uwsgi: 'cheaper-overload' },
-    summary: 'How long the load must be too much before workers are added; for `busyness` the length of a cycle.',
+    summary: 'How long the load must be too high before workers are added; for `busyness` the length of a cycle.',
     example: 'cheaper-overload = 10',
     setting: 'cheaperOverloadMs',
     neededBy: ['master'],
@@ -79,7 +80,7 @@ export const SCALING_OPTIONS = {
     default: '10',
     takesEffect: 'live',
     replaces: { uwsgi: 'cheaper-idle' },
-    summary: 'How long the load must be too little before a worker goes, for `spare` and `queue`.',
+    summary: 'How long the load must be too low before a worker is removed, for `spare` and `queue`.',
     example: 'cheaper-idle = 60',
     setting: 'cheaperIdleMs',
     neededBy: ['master'],
@@ -90,7 +91,7 @@ export const SCALING_OPTIONS = {
     default: '25',
     takesEffect: 'live',
     replaces: { uwsgi: 'cheaper-busyness-min' },
-    summary: 'Percent of the time that event loops work, below which there is a worker too many.',
+    summary: 'Percent of the time that event loops work, below which a worker is removed.',
     example: 'cheaper-busyness-min = 20',
     setting: 'cheaperBusynessMin',
     neededBy: ['master'],
@@ -112,7 +113,7 @@ export const SCALING_OPTIONS = {
     default: '10',
     takesEffect: 'live',
     replaces: { uwsgi: 'cheaper-busyness-multiplier' },
-    summary: 'Cycles below `cheaper-busyness-min` before a worker goes.',
+    summary: 'Cycles below `cheaper-busyness-min` before a worker is removed.',
     example: 'cheaper-busyness-multiplier = 20',
     setting: 'cheaperBusynessMultiplier',
     neededBy: ['master'],
@@ -134,7 +135,7 @@ export const SCALING_OPTIONS = {
     default: '0',
     takesEffect: 'live',
     replaces: { uwsgi: 'cheaper-rss-limit-soft' },
-    summary: 'No worker is added while all of them together have more resident memory. 0: no limit.',
+    summary: 'No worker is added while all workers together have more resident memory. 0: no limit.',
     example: 'cheaper-rss-limit-soft = 2g',
     setting: 'cheaperRssLimitSoftBytes',
     neededBy: ['master'],
@@ -146,7 +147,8 @@ export const SCALING_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'cheaper-rss-limit-hard' },
     summary:
-      'Workers go one by one, down to `cheaper`, while all of them together have more resident memory. 0: no limit.',
+      'Workers are removed one by one, down to `cheaper`, while all workers together have more resident memory. 0: ' +
+      'no limit.',
     example: 'cheaper-rss-limit-hard = 3g',
     setting: 'cheaperRssLimitHardBytes',
     neededBy: ['master'],
@@ -157,7 +159,7 @@ export const SCALING_OPTIONS = {
     default: 'false',
     takesEffect: 'restart',
     replaces: { uwsgi: 'cheap' },
-    summary: 'Start no worker before the first request for the application, which waits for it (`http-queue-timeout`).',
+    summary: 'Start no worker before the first request for the application. That request waits (`http-queue-timeout`).',
     example: 'cheap = true',
     setting: 'cheap',
     neededBy: ['master'],
@@ -168,11 +170,13 @@ export const SCALING_OPTIONS = {
     default: 'false',
     takesEffect: 'next-generation',
     summary:
-      'Workers start without the application (phase `waiting`) and load it when it is needed: the first one at the first request, which waits for it ' +
-      '(`http-queue-timeout`; `harakiri` counts from then on), others when there are more requests than workers, and any when somebody connects to its ' +
-      'own socket. The start proves nothing then, but a reload does: its first worker loads the application at once, and so does whoever replaces one ' +
-      'that has. Each load has `worker-start-timeout` and must pass `ready-check`; when one fails, its requests wait for the next. What uWSGI calls ' +
-      '`lazy` is always so here (`lazy-apps`).',
+      'Workers start without the application (phase `waiting`) and load it when it is needed. The first one loads ' +
+      'it at the first request, which waits for it (`http-queue-timeout`; `harakiri` counts from then on). Others ' +
+      'load it when there are more requests than workers, and any worker when a client connects to its own socket. ' +
+      'So a start does not prove that the application loads, but a reload does: its first worker loads the ' +
+      'application at once, and so does the successor of a worker that has loaded it. Each load has ' +
+      '`worker-start-timeout` and must pass `ready-check`; when one fails, its requests wait for the next. What ' +
+      'uWSGI calls `lazy` is always so here (`lazy-apps`).',
     example: 'lazy = true',
     setting: 'lazy',
     neededBy: ['master', 'proxy'],
@@ -184,7 +188,8 @@ export const SCALING_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'idle' },
     summary:
-      'After so long without a request for the application, and without a WebSocket, all workers go; the next request starts them and waits. 0: never.',
+      'All workers end after this time without a request for the application and without a WebSocket. The next ' +
+      'request starts them and waits. 0: never.',
     example: 'idle = 10m',
     setting: 'idleMs',
     neededBy: ['master'],
@@ -196,8 +201,8 @@ export const SCALING_OPTIONS = {
     takesEffect: 'restart',
     replaces: { uwsgi: 'die-on-idle' },
     summary:
-      'After `idle` the master itself ends, with 0. Only under systemd’s socket activation, where every listener is a socket of systemd: the next ' +
-      'client starts it again.',
+      'After `idle` the master ends too, with exit code 0. Only under systemd’s socket activation, where every ' +
+      'listener is a socket of systemd: the next client starts it again.',
     example: 'die-on-idle = true',
     setting: 'dieOnIdle',
     neededBy: ['master'],

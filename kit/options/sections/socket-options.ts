@@ -44,8 +44,9 @@ export const SOCKET_OPTIONS = {
     kind: socketMode,
     replaces: { uwsgi: 'chmod-socket' },
     summary:
-      'Mode of the unix sockets of `http`, from their first moment; without it 660. The bare key: 666, for everybody. Sockets of ' +
-      'systemd have SocketMode, those between proxies and workers are nobody else’s in any case.',
+      'Mode of the unix sockets of `http` from their first moment; without it 660. The bare key: 666, for ' +
+      'everybody. Sockets of systemd have SocketMode. The sockets between proxies and workers are private in any ' +
+      'case.',
     example: 'chmod-socket = 664',
     setting: 'chmodSocket',
     neededBy: ['master'],
@@ -55,8 +56,9 @@ export const SOCKET_OPTIONS = {
     kind: owner,
     replaces: { uwsgi: 'chown-socket' },
     summary:
-      'Who owns the unix sockets of `http`; without it, and for a group that is not named, the user and group of proxies and workers. Only ' +
-      'root may give them to another user, and does so only in a folder that root alone may change. Sockets of systemd have SocketUser and SocketGroup.',
+      'Owner of the unix sockets of `http`. Without it, and for a group that is not named: the user and group of ' +
+      'proxies and workers. Only root may give them to another user, and does so only in a folder that root alone ' +
+      'may change. Sockets of systemd have SocketUser and SocketGroup.',
     example: 'chown-socket = www-data:www-data',
     setting: 'chownSocket',
     neededBy: ['master'],

@@ -39,7 +39,7 @@ export const STATIC_OPTIONS = {
     repeatable: true,
     takesEffect: 'live',
     replaces: { uwsgi: 'static-index', nginx: 'index' },
-    summary: 'The file that answers for a folder; of several the first that is there.',
+    summary: 'File that is served for a folder; of several the first that exists.',
     example: 'static-index = index.htm',
     setting: 'staticIndex',
     neededBy: ['proxy'],
@@ -51,7 +51,7 @@ export const STATIC_OPTIONS = {
     repeatable: true,
     takesEffect: 'live',
     replaces: { uwsgi: 'static-skip-ext' },
-    summary: 'Names that end so are never served as files; the application is asked.',
+    summary: 'Names with this ending are never served as files; the application gets the request.',
     example: 'static-skip-ext = .php',
     setting: 'staticSkipExt',
     neededBy: ['proxy'],
@@ -64,7 +64,8 @@ export const STATIC_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'static-safe', nginx: 'disable_symlinks' },
     summary:
-      'A folder that links in static folders may lead into. Without it a link that leaves its own folder is not followed.',
+      'Folder to which links in static folders may lead. Without it a link that leaves its static folder is not ' +
+      'followed.',
     example: 'static-safe = /srv/shared/media',
     setting: 'staticSafe',
     neededBy: ['master', 'proxy'],
@@ -77,8 +78,8 @@ export const STATIC_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'try_files … /index.html' },
     summary:
-      'The page of a single-page application: answers GET and HEAD below MOUNT with the file MOUNT`/`FILE where no ' +
-      'file and no application mount answers and a browser navigates: `Sec-Fetch-Mode: navigate`, or without that ' +
+      'Page of a single-page application: GET and HEAD below MOUNT get the file MOUNT`/`FILE if no file and no ' +
+      'mount of the application responds and a browser navigates: `Sec-Fetch-Mode: navigate`, or without that ' +
       'field an `Accept` that names `text/html`. The longest mount counts.',
     example: 'static-fallback = /=index.html',
     setting: 'staticFallback',
@@ -90,8 +91,9 @@ export const STATIC_OPTIONS = {
     default: '0',
     takesEffect: 'live',
     summary:
-      'How long after a reload that led static folders elsewhere (a link to the release was turned) files that only ' +
-      'the release before has stay reachable, for pages that are still open.',
+      'How long files of the previous release stay reachable after a reload for which static folders moved (a link ' +
+      'leads to the new release), for pages that are still open. Only files that the new release lacks are served ' +
+      'from there.',
     example: 'asset-grace = 1h',
     setting: 'assetGraceMs',
     neededBy: ['master'],
@@ -104,8 +106,8 @@ export const STATIC_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'static-gzip', nginx: 'gzip_static, brotli_static' },
     summary:
-      'Look for compressed siblings `NAME.br`, `NAME.zst` or `NAME.gz` and send the one that the client likes best ' +
-      'by `Accept-Encoding`; of equals `br` before `zst` before `gz`. A sibling older than its file is not used.',
+      'Look for compressed siblings `NAME.br`, `NAME.zst` or `NAME.gz` and send the one that the client prefers by ' +
+      '`Accept-Encoding`; of equals `br` before `zst` before `gz`. A sibling older than its file is not used.',
     example: 'static-precompressed = br',
     setting: 'staticPrecompressed',
     neededBy: ['proxy'],
@@ -128,10 +130,10 @@ export const STATIC_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'add_header Cache-Control' },
     summary:
-      'Names with a hash of the content get `Cache-Control: max-age=31536000, immutable`, and so does everything below ' +
-      '`/_next/static/` (Next) and `/_app/immutable/` (SvelteKit). A hash stands behind `.` or ' +
-      '`-` and before a dot: 8 to 64 small hexadecimal digits with a digit and a letter among them; or 8 letters and ' +
-      'digits, a digit and a capital among them, that are all of `A-Z2-7` or change kind three times.',
+      'Send names with a hash of the content with `Cache-Control: max-age=31536000, immutable`, and also ' +
+      'everything below `/_next/static/` (Next) and `/_app/immutable/` (SvelteKit). A hash stands after `.` or `-` ' +
+      'and before a dot: 8 to 64 lower-case hexadecimal digits with a digit and a letter among them; or 8 letters ' +
+      'and digits, a digit and a capital among them, that are all of `A-Z2-7` or change kind three times.',
     example: 'static-immutable = true',
     setting: 'staticImmutable',
     neededBy: ['proxy'],
@@ -141,8 +143,9 @@ export const STATIC_OPTIONS = {
     kind: staticKind.patternExpires,
     replaces: { uwsgi: 'static-expires', nginx: 'expires' },
     summary:
-      '`Expires` and `Cache-Control` of files whose whole path matches: so many seconds from the response on. Of ' +
-      'all rules the first that fits counts: types, then files, then paths, then URIs, those of `-mtime` behind.',
+      '`Expires` and `Cache-Control` of files whose whole path matches: this many seconds from the response on. ' +
+      'The first rule that matches counts: types, then files, then paths, then URIs; all rules of `-mtime` come ' +
+      'after them.',
     example: 'static-expires = /assets/.*\\.js$ 86400',
     setting: 'staticExpires',
     neededBy: ['proxy'],
@@ -151,7 +154,7 @@ export const STATIC_OPTIONS = {
     ...expires,
     kind: staticKind.patternExpires,
     replaces: { uwsgi: 'static-expires-mtime', nginx: 'expires modified' },
-    summary: 'As `static-expires`, from the file’s time of modification on.',
+    summary: 'As `static-expires`, from the modification time of the file on.',
     example: 'static-expires-mtime = \\.html$ 3600',
     setting: 'staticExpires',
     neededBy: ['proxy'],
@@ -169,7 +172,7 @@ export const STATIC_OPTIONS = {
     ...expires,
     kind: staticKind.typeExpires,
     replaces: { uwsgi: 'static-expires-type-mtime' },
-    summary: 'As `static-expires-type`, from the file’s time of modification on.',
+    summary: 'As `static-expires-type`, from the modification time of the file on.',
     example: 'static-expires-type-mtime = text/html=60',
     setting: 'staticExpires',
     neededBy: ['proxy'],
@@ -187,7 +190,7 @@ export const STATIC_OPTIONS = {
     ...expires,
     kind: staticKind.patternExpires,
     replaces: { uwsgi: 'static-expires-path-info-mtime' },
-    summary: 'As `static-expires-path-info`, from the file’s time of modification on.',
+    summary: 'As `static-expires-path-info`, from the modification time of the file on.',
     example: 'static-expires-path-info-mtime = ^/img/ 3600',
     setting: 'staticExpires',
     neededBy: ['proxy'],
@@ -197,7 +200,8 @@ export const STATIC_OPTIONS = {
     kind: staticKind.patternExpires,
     replaces: { uwsgi: 'static-expires-uri' },
     summary:
-      'As `static-expires`, by the target of the request as received, with its query, which makes each query an entry of the cache.',
+      'As `static-expires`, by the target of the request as received. The target includes the query, so each query ' +
+      'makes an entry of the cache.',
     example: 'static-expires-uri = [?]v=\\d+$ 31536000',
     setting: 'staticExpires',
     neededBy: ['proxy'],
@@ -206,7 +210,7 @@ export const STATIC_OPTIONS = {
     ...expires,
     kind: staticKind.patternExpires,
     replaces: { uwsgi: 'static-expires-uri-mtime' },
-    summary: 'As `static-expires-uri`, from the file’s time of modification on.',
+    summary: 'As `static-expires-uri`, from the modification time of the file on.',
     example: 'static-expires-uri-mtime = [?]v=\\d+$ 31536000',
     setting: 'staticExpires',
     neededBy: ['proxy'],
@@ -218,8 +222,8 @@ export const STATIC_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'static-cache-paths', nginx: 'open_file_cache' },
     summary:
-      'Memory that each proxy may use for small files, with their compressed forms, and for what it knows of large ones. What it holds was looked ' +
-      'at on disk less than a second ago. 0: every request looks.',
+      'Memory that each proxy may use for small files, their compressed forms, and facts about large files. What ' +
+      'it holds was checked on disk less than a second ago. 0: every request checks the disk.',
     example: 'static-cache-size = 256m',
     setting: 'staticCacheSizeBytes',
     neededBy: ['proxy'],
@@ -231,7 +235,8 @@ export const STATIC_OPTIONS = {
     default: '128k',
     takesEffect: 'live',
     summary:
-      'Largest file that is kept in memory whole. Only such static files are compressed by `http-auto-gzip` and its kin: larger ones are sent as they are.',
+      'Largest file that is kept in memory whole. Larger static files are not compressed by `http-auto-gzip`, ' +
+      '`http-auto-br` and `http-auto-zstd`.',
     example: 'static-cache-file-size = 1m',
     setting: 'staticCacheFileSizeBytes',
     neededBy: ['proxy'],
@@ -242,7 +247,7 @@ export const STATIC_OPTIONS = {
     default: '4096',
     takesEffect: 'live',
     replaces: { nginx: 'open_file_cache max=' },
-    summary: 'Files that each proxy remembers; the one asked for longest ago goes first.',
+    summary: 'Files that each proxy remembers. The one that was requested longest ago is forgotten first.',
     example: 'static-cache-entries = 20000',
     setting: 'staticCacheEntries',
     neededBy: ['proxy'],

@@ -31,7 +31,7 @@ export const WORKER_OPTIONS = {
     default: '1000',
     takesEffect: 'live',
     replaces: { nginx: 'upstream … max_conns=', gunicorn: 'worker_connections' },
-    summary: 'Requests that one proxy has in flight in one worker at most; further ones wait in the queue.',
+    summary: 'Requests that one proxy may have in flight in one worker. Further requests wait in the queue.',
     example: 'worker-connections = 100',
     setting: 'workerConnections',
     neededBy: ['master', 'proxy'],
@@ -75,8 +75,9 @@ export const WORKER_OPTIONS = {
       gunicorn: 'graceful_timeout',
     },
     summary:
-      'How long a worker that is replaced may take to finish what it has in flight; then that is cut. The application has what is left of' +
-      ' this time for its own end, and a second at least, as at a stop; then it is killed. One with open WebSockets lives on for them, see `ws-mercy`.',
+      'How long a worker that is replaced may take for its requests in flight. After that they are cut. The ' +
+      'application has the rest of this time for its own end, but a second at least, as at a stop; then it is ' +
+      'killed. A worker with open WebSockets lives on for them, see `ws-mercy`.',
     example: 'worker-reload-mercy = 30',
     setting: 'workerReloadMercyMs',
     neededBy: ['master'],
@@ -88,9 +89,9 @@ export const WORKER_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'worker_shutdown_timeout' },
     summary:
-      'How long the WebSockets of a worker that is replaced may stay. It takes nothing new meanwhile, and the reload does' +
-      ' not wait for it. In the last fifth of that time they are closed with code 1012, one after the other. Of a slot only' +
-      ' the last such worker stays; the one before it has ten seconds.',
+      'How long the WebSockets of a worker that is replaced may stay. The worker gets no new requests meanwhile, ' +
+      'and the reload does not wait for it. In the last fifth of that time they are closed one after the other ' +
+      'with code 1012. In each slot only the last such worker stays; the one before it has ten seconds.',
     example: 'ws-mercy = 3600',
     setting: 'wsMercyMs',
     neededBy: ['master'],
@@ -102,8 +103,9 @@ export const WORKER_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'worker_shutdown_timeout' },
     summary:
-      'Workers that may still finish long responses while a reload goes on to the next slot; unless set, as many as `processes`. Each' +
-      ' has its memory until it is done. 0: a reload waits for each, `worker-reload-mercy` at most.',
+      'Workers that may still finish long responses while a reload goes on to the next slot; unless set, as many ' +
+      'as `processes`. Each keeps its memory until it is done. 0: a reload waits for each, for at most ' +
+      '`worker-reload-mercy`.',
     example: 'reload-overlap = 1',
     setting: 'reloadOverlap',
     neededBy: ['master'],
@@ -115,8 +117,9 @@ export const WORKER_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'worker_shutdown_timeout' },
     summary:
-      'How long event streams, and responses that have been under way for `stream-after`, may go on at a stop once the application' +
-      ' was told of it; then they are cut. Other responses have `reload-mercy`.',
+      'How long streams may go on at a stop after the application was told of it. After that they are cut. Streams ' +
+      'are event streams, and responses that have been under way for `stream-after`. Other responses have ' +
+      '`reload-mercy`.',
     example: 'stream-mercy = 10',
     setting: 'streamMercyMs',
     neededBy: ['master'],
@@ -128,7 +131,8 @@ export const WORKER_OPTIONS = {
     takesEffect: 'live',
     replaces: { nginx: 'worker_shutdown_timeout' },
     summary:
-      'When a response that is still under way counts as a stream for `stream-mercy`; 0: only `text/event-stream` does, at any time.',
+      'Time after which a response counts as a stream for `stream-mercy`. 0: only `text/event-stream` does, at any ' +
+      'time.',
     example: 'stream-after = 600',
     setting: 'streamAfterMs',
     neededBy: ['master'],
@@ -140,9 +144,10 @@ export const WORKER_OPTIONS = {
     takesEffect: 'next-generation',
     replaces: { pm2: 'treekill' },
     summary:
-      'What the application has started and not ended stays after the end of its worker. Without it such processes are told in the' +
-      ' log as `worker-left-processes`, and get SIGTERM, and SIGKILL a second later, however the worker ended. Those that lead a' +
-      ' session of their own (`detached: true` of `spawn`, setsid) stay in any case.',
+      'Processes that the application has started and not ended stay after the end of its worker. Without this ' +
+      'option the log names them as `worker-left-processes`, and they get SIGTERM, and SIGKILL a second later, ' +
+      'however the worker ended. Processes that lead a session of their own (`detached: true` of `spawn`, setsid) ' +
+      'stay in any case.',
     example: 'keep-children = true',
     setting: 'keepChildren',
     neededBy: ['master', 'proxy', 'worker'],
@@ -153,7 +158,7 @@ export const WORKER_OPTIONS = {
     default: '60',
     takesEffect: 'live',
     replaces: { uwsgi: 'reload-mercy', nginx: 'worker_shutdown_timeout' },
-    summary: 'How long the whole tree may take to stop; then what is left is killed.',
+    summary: 'How long all processes together may take to stop. After that the rest is killed.',
     example: 'reload-mercy = 30',
     setting: 'reloadMercyMs',
     neededBy: ['master'],
@@ -164,7 +169,7 @@ export const WORKER_OPTIONS = {
     default: 'true',
     takesEffect: 'restart',
     replaces: { uwsgi: 'master' },
-    summary: 'There is always a master; `false` changes nothing and is remarked upon.',
+    summary: 'There is always a master; `false` changes nothing, and daimyo says so.',
     example: 'master = true',
     setting: null,
     neededBy: [],
@@ -175,7 +180,7 @@ export const WORKER_OPTIONS = {
     default: 'true',
     takesEffect: 'restart',
     replaces: { uwsgi: 'die-on-term' },
-    summary: 'SIGTERM always stops; `false` changes nothing and is remarked upon (SIGHUP reloads).',
+    summary: 'SIGTERM always stops; `false` changes nothing, and daimyo says so (SIGHUP reloads).',
     example: 'die-on-term = true',
     setting: null,
     neededBy: [],

@@ -1,7 +1,4 @@
-/**
- * What the values of options look like, where more than their own kind has to know. Types only, and the lists that they
- * come from.
- */
+/** The types of option values that more than one module uses, and the lists from which they are made. */
 
 /** An address that can be bound and connected to. */
 export type BoundAddress = { kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }
@@ -31,8 +28,8 @@ export interface ExpiresRule {
 }
 
 /**
- * A page for the statuses that the proxy answers in its own name; `text` is what the file held when the configuration
- * was read.
+ * A page for statuses of responses that the proxy sends in its own name. `text` is the content of the file when the
+ * configuration was read.
  */
 export interface ErrorPageSpec {
   statuses: number[]
@@ -51,7 +48,7 @@ export const CHEAPER_ALGORITHMS = ['spare', 'busyness', 'manual', 'queue'] as co
 
 export type CheaperAlgorithm = (typeof CHEAPER_ALGORITHMS)[number]
 
-/** What a daemon may be stopped with. */
+/** The signals that may stop a daemon. */
 export type StopSignal = 'SIGHUP' | 'SIGINT' | 'SIGQUIT' | 'SIGTERM' | 'SIGUSR1' | 'SIGUSR2' | 'SIGWINCH' | 'SIGKILL'
 
 /** `attach-daemon`. `pauseMs`: at least so long from its end to its next start. */

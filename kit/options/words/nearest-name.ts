@@ -2,7 +2,7 @@
  * "Did you mean …?": the known name that is nearest to a misspelt one. Used for options, commands and values. Pure.
  */
 
-/** Fewer characters are the beginning of anything. */
+/** A shorter text is the beginning of too many names. */
 const LEAST_BEGINNING = 4
 
 /**
@@ -38,14 +38,14 @@ export function didYouMean(name: string | null): string {
   return name === null ? '' : ` (did you mean \`${name}\`?)`
 }
 
-/** The shortest name of which the text is the beginning: somebody knows what a thing is called, but not to its end. */
+/** The shortest name that begins with the text, for a user who does not know the whole name. */
 function nearestLonger(wanted: string, names: readonly string[]): string | null {
   if (wanted.length < LEAST_BEGINNING) return null
   const [shortest = null] = names.filter(name => normalize(name).startsWith(wanted)).sort((a, b) => a.length - b.length)
   return shortest
 }
 
-/** Case and `_` instead of `-` are the commonest slips: they count as no edit. */
+/** Case, and `_` for `-`, are the commonest mistakes, so they do not count as edits. */
 function normalize(name: string): string {
   return name.toLowerCase().replaceAll('_', '-')
 }

@@ -3,7 +3,7 @@
  * the log. Pure.
  */
 
-/** What stands in place of a secret. */
+/** The text that replaces a secret. */
 export const HIDDEN = '***'
 
 const SECRET_NAME = /pass(wd|word|phrase)?|pwd|secret|token|credential|private|auth|salt|cookie|dsn|key$|key[_-]/i
