@@ -11,6 +11,7 @@
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
 import { type EventEmitter, errorMonitor } from 'node:events'
 import { listChildren } from '../../kit/process/child-list.js'
+import { isDead, readProcessStat } from '../../kit/process/process-stat.js'
 import { explainNoProcess } from './process-limits.js'
 
 /** Loaded when it is first needed, so that a command that only asks a master does not pay for it. */
@@ -90,9 +91,24 @@ export function spawnOwn(program: string, args: readonly string[], options: Spaw
   const start = () => childProcess().spawn(program, args, options)
   const child = ownChildren.starting(start, ({ pid }) => pid)
   const { pid } = child
-  if (pid !== undefined) child.once('exit', () => ownChildren.reaped(pid))
-  else (child as EventEmitter).once(errorMonitor, explainNoProcess)
+  if (pid !== undefined) {
+    const startTicks = readProcessStat(pid)?.startTicks
+    child.once('exit', () => {
+      ownChildren.reaped(pid)
+      endUnended(pid, startTicks)
+    })
+  } else (child as EventEmitter).once(errorMonitor, explainNoProcess)
   return child
+}
+
+/**
+ * If a child makes us its tracer (PTRACE_TRACEME), libuv takes its stop for its exit, and nothing would watch that
+ * process any more. Another thread of the child may have gone on in a new program (execve(2)) since. So a process that
+ * has not ended is killed. Its pid is not reused while it is our child.
+ */
+function endUnended(pid: number, startTicks: string | undefined): void {
+  const stat = readProcessStat(pid)
+  if (stat?.parent === process.pid && stat.startTicks === startTicks && !isDead(stat)) process.kill(pid, 'SIGKILL')
 }
 
 /** The exit status as of `spawnSync`, without standard streams. */

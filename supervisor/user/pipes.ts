@@ -13,7 +13,6 @@ import type { ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
-import { readProcessStat } from '../../kit/process/process-stat.js'
 import { type Program, type ProgramOptions, spawnAs } from './become-user.js'
 import { connectPairs, type Made, type PairOptions } from './loopback-pairs.js'
 
@@ -261,19 +260,8 @@ export function spawnPiped(
     } finally {
       for (const pipe of ends) pipe?.child.destroy()
     }
-    child.once('exit', () => endStopped(child.pid))
     started({ child, streams: ends.map(pipe => pipe?.master ?? null) })
   })
-}
-
-/**
- * If a child makes us its tracer (PTRACE_TRACEME), libuv takes its stop for its exit, and nothing would watch that
- * process any more. So it is killed. Its pid is not reused while it is our child.
- */
-function endStopped(pid: number | undefined): void {
-  if (pid === undefined) return
-  const stat = readProcessStat(pid)
-  if (stat?.parent === process.pid && stat.state === 't') process.kill(pid, 'SIGKILL')
 }
 
 function isKind(what: PipedStdio): what is PipeKind {

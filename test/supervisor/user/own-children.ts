@@ -80,3 +80,12 @@ t.test('a child that was there before the first one is not strange', async t => 
   const lacking = spawnOwn('/nonexistent', [], {})
   t.match(await once(lacking, 'error'), [{ code: 'ENOENT', message: 'spawn /nonexistent ENOENT' }])
 })
+
+t.test('a child that has not ended when its end is told is ended', async t => {
+  const child = spawnOwn('sleep', ['5'], { stdio: 'ignore' })
+  await once(child, 'spawn')
+  // As libuv does it for a child that made us its tracer and stopped.
+  child.emit('exit', 0, null)
+  const [, signal] = await once(child, 'exit')
+  t.equal(signal, 'SIGKILL')
+})
