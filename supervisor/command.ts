@@ -37,7 +37,7 @@ const errors = new PrintedOutput(process.stderr)
 const context: CommandContext = {
   environment: process.env,
   cwd: workingFolder(),
-  // // All output passes here, because much of it was written by others.
+  // All output passes here, because much of it was written by others.
   print: text => output.print(printable(text)),
   writeError: text => writeError(text, PRIORITY.warning),
   program: programName(process.argv[1] ?? ''),
@@ -85,7 +85,7 @@ export async function run(script: string): Promise<never> {
     if (PRINTING.has(line.command)) patienceMs = PATIENCE_MS.printing
     if (context.cwd === '' && !PLACELESS.has(line.command))
       throw new Failure('working-folder', 'this folder has been removed: change into one that is there', EXIT.os)
-    // // `context.cwd` makes all paths absolute. A path that is opened as another user must not lead through
+    // `context.cwd` makes all paths absolute. A path that is opened as another user must not lead through
     // /proc/self/cwd to root's own working directory.
     process.chdir('/')
     const code = await carryOut(line, script)
@@ -103,7 +103,7 @@ async function carryOut(line: CommandLine, script: string): Promise<number> {
       isMaster = true
       return (await import('./run-command.js')).runCommand(runOptions(line), context)
     case 'start': {
-      // // The name as it was typed: by it the master sees when it leads to another build.
+      // The name as it was typed: by it the master sees when it leads to another build.
       const program = process.argv[1] ?? script
       return (await import('./command/start-command.js')).startCommand(
         { settings: settingsOf(line, 'cannot start'), program, argv: argvOf(line) },

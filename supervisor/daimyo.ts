@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url'
 process.on('SIGUSR1', () => {})
 await endWhereInspected()
 const { run } = await import('./command.js')
-// // A signal from before is handled in a turn of the loop, and the import has taken some turns.
+// A signal from before is handled in a turn of the loop, and the import has taken some turns.
 await endWhereInspected()
 await run(fileURLToPath(import.meta.url))
 

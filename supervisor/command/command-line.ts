@@ -102,13 +102,13 @@ export function parseCommandLine(
   argv: readonly string[],
   environment: Record<string, string | undefined>,
 ): CommandLine {
-  // // Elsewhere `-v` means "verbose": behind a command it must not look as if the command had been carried out.
+  // Elsewhere `-v` means "verbose": behind a command it must not look as if the command had been carried out.
   if (argv.length === 1 && (argv[0] === '-V' || argv[0] === '-v')) return { command: 'version' }
   const words = sortWords(argv)
   const [first = ''] = words.positionals
   if (words.wants === 'help') return COMMANDS.includes(first) ? parseHelp([first]) : parseHelp([])
   if (words.wants === 'version') return { command: 'version' }
-  // // The word of `help` may be an option, which has no value here.
+  // The word of `help` may be an option, which has no value here.
   if (argv[0] === 'help') return parseHelp(argv.slice(1))
   if (words.error !== null) return usageError(words.error)
   if (!COMMANDS.includes(first)) {

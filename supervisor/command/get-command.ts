@@ -37,7 +37,7 @@ export async function getCommand(address: BoundAddress, options: GetOptions): Pr
       await pipeline(response.setEncoding('utf8'), fitForTerminal, options.output, { end: false })
     else await pipeline(response, options.output, { end: false })
   } catch (error) {
-    // // EPIPE: the reader of our output (head) has seen enough.
+    // EPIPE: the reader of our output (head) has seen enough.
     if (codeOf(error) !== 'EPIPE') throw noAnswer(address, `the answer broke off: ${reasonOf(error)}`)
   }
   return (response.statusCode ?? 0) >= 400 ? EXIT.failed : EXIT.ok
@@ -62,7 +62,7 @@ function ask(address: BoundAddress, options: GetOptions): Promise<IncomingMessag
 
 function target(address: BoundAddress, opener: Opener): RequestOptions {
   if (address.kind === 'unix') return { createConnection: () => connectUnix(address.path, opener), host: 'localhost' }
-  // // The wildcard addresses are for listening; a client connects to the loopback.
+  // The wildcard addresses are for listening; a client connects to the loopback.
   const host = { '': '127.0.0.1', '0.0.0.0': '127.0.0.1', '::': '::1' }[address.host] ?? address.host
   return { host, port: address.port, agent: false }
 }

@@ -256,7 +256,7 @@ async function statusIfRunning(controlPath: string, asking: AskOptions): Promise
   try {
     return await askStatus(controlPath, asking)
   } catch (error) {
-    // // Another user decides who owns such a folder, too.
+    // Another user decides who owns such a folder, too.
     if (!(error instanceof Failure) || ['not-allowed', 'not-trusted'].includes(error.code)) throw error
     if (error.code === 'not-running') return null
     const pid = claimHolder(dirname(controlPath))
@@ -268,7 +268,7 @@ function firstNamesIn(folder: string): string[] {
   try {
     return namesIn(folder).names
   } catch {
-    // // ENOENT: this place was never used. EACCES: it belongs to another user.
+    // ENOENT: this place was never used. EACCES: it belongs to another user.
     return []
   }
 }

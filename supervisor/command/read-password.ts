@@ -23,7 +23,7 @@ export async function readPassword(
   question: string,
 ): Promise<string> {
   if (!isTerminal(input)) return readLine(input, false)
-  // // First no echo, then the question: a fast typist must not see the answer.
+  // First no echo, then the question: a fast typist must not see the answer.
   input.setRawMode(true)
   prompt(question)
   try {

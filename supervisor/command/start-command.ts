@@ -55,7 +55,7 @@ export async function startCommand(options: StartOptions, context: CommandContex
     context.print(printBanner({ ...context, report: outcome.report, log: files.log, mode: 'background' }))
     return EXIT.ok
   }
-  // // A master that is told to stop before it serves ends with 0, but the command has waited in vain.
+  // A master that is told to stop before it serves ends with 0, but the command has waited in vain.
   if (outcome.type === 'failed')
     throw new Failure('start', outcome.message, outcome.exitCode === EXIT.ok ? EXIT.unavailable : outcome.exitCode)
   child.kill('SIGKILL')
@@ -180,7 +180,7 @@ function endOf(path: string): string {
       closeSync(descriptor)
     }
   } catch (error) {
-    // // The error of this read is the second trouble, not the first.
+    // The error of this read is the second trouble, not the first.
     return `(${reasonOf(error)})`
   }
 }

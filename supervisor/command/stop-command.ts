@@ -22,7 +22,7 @@ const goneMs = 10_000
 export async function stopCommand(sought: MasterSought, context: CommandContext): Promise<number> {
   const { controlPath, trusted, report, remark } = await locateMaster(sought, context.environment)
   context.writeError(remark)
-  // // Before the request: afterwards the number may belong to another process.
+  // Before the request: afterwards the number may belong to another process.
   const life = lifeOf(report.pid)
   const onProgress = (text: string) => context.print(`${text}\n`)
   let unended: readonly UnendedProcess[] = []
@@ -31,7 +31,7 @@ export async function stopCommand(sought: MasterSought, context: CommandContext)
     unended = done.unended ?? []
   })
   if (life === null) await answered
-  // // A master that is gone has stopped, whether its last answer arrived or not.
+  // A master that is gone has stopped, whether its last answer arrived or not.
   else await untilGone(life, answered)
   context.print(`stopped: pid ${report.pid}\n`)
   for (const left of unended) context.writeError(`daimyo: ${describeUnended(left)}\n`)

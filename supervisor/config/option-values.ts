@@ -209,7 +209,7 @@ function withoutComment(text: string, kind: Kind<unknown>, context: ValueContext
 function refusal(name: OptionName, kind: Kind<unknown>, text: string, isSecret: boolean, hint: string | null): string {
   const hide = isSecret || OPTIONS_WITH_SECRETS.has(name) ? () => HIDDEN : kind.hide
   const shown = hide?.(text) ?? shorten(text)
-  // // The intended value is as secret as the written one.
+  // The intended value is as secret as the written one.
   const told = hint !== null && (hide?.(hint) ?? hint) === hint ? hint : null
   return `${name}: received ${shown || 'nothing'}: accepted ${kind.accepts}${didYouMean(told)}`
 }

@@ -81,7 +81,7 @@ export function readSettings(source: SettingsSource): Reading {
   const place = file?.given ?? 'command line'
   const isComplete = ini.mistakes.length === 0
   const found = credentialsOf(values, accounts)
-  // // From here on it is known as which user root looks and reads.
+  // From here on it is known as which user root looks and reads.
   const guarded = noting(source.files ?? filesFor(found.credentials), paths)
   const checked = checkValues({ ...read, files: guarded, place, isComplete, runDir, uid: accounts.uid, forUnits })
   const judged =

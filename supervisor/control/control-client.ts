@@ -45,7 +45,7 @@ export function askMaster(path: string, request: ControlRequest, options: AskOpt
     const socket = connectTo(path, options.trusted ?? [])
     if (socket instanceof Failure) return reject(socket)
     let answers = 0
-    // // After a standstill timers run before the socket is polled, where an answer may lie. `setImmediate` runs after
+    // After a standstill timers run before the socket is polled, where an answer may lie. `setImmediate` runs after
     // that.
     const listen = () => {
       const before = answers

@@ -57,7 +57,7 @@ export async function startControlSocket(path: string, handle: ControlHandler): 
   let reopening = Promise.resolve()
   return {
     reopen: () => {
-      // // First: on closing Node removes whatever file has its path.
+      // First: on closing Node removes whatever file has its path.
       server.close()
       const opened = open().then(next => {
         server = next
@@ -95,7 +95,7 @@ function converse(socket: Socket, handle: ControlHandler, silent: Set<Socket>): 
   let received = ''
   silent.add(socket)
   socket.setEncoding('utf8')
-  // // ECONNRESET, EPIPE: the client went away; its order is carried out all the same.
+  // ECONNRESET, EPIPE: the client went away; its order is carried out all the same.
   socket.on('error', () => {})
   socket.on('close', () => silent.delete(socket))
   socket.setTimeout(SILENCE_MS, () => socket.destroy())
@@ -106,7 +106,7 @@ function converse(socket: Socket, handle: ControlHandler, silent: Set<Socket>): 
     socket.off('data', onData)
     socket.resume()
     silent.delete(socket)
-    // // From here on the command may take any time.
+    // From here on the command may take any time.
     socket.setTimeout(0)
     const request = end === -1 || end > LONGEST_REQUEST_BYTES ? null : readRequest(received.slice(0, end))
     void answer(socket, request, handle)

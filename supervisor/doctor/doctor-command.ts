@@ -194,7 +194,7 @@ async function findUnit(pid: number | null, ini: string | null): Promise<UnitFou
   const names = running === undefined ? [`${name}.service`, `daimyo@${name}.service`] : [running]
   for (const unit of names) {
     const found = readUnit(await told('systemctl', ['show', unit, `--property=${PROPERTIES}`]))
-    // // Any instance of a template is "loaded": only one that was enabled or started counts.
+    // Any instance of a template is "loaded": only one that was enabled or started counts.
     if (
       found !== null &&
       (running !== undefined || (await told('systemctl', ['is-enabled', unit])).startsWith('enabled'))

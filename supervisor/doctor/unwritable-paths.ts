@@ -59,7 +59,7 @@ export function writtenBy(settings: Written, unit: UnitFound | null): Unwritable
   const found: Unwritable[] = []
   const add = (option: string, path: string) => found.push({ option, path })
   if (logto !== null) add('logto', isThere(logto) ? logto : dirname(logto))
-  // // It is made again each time.
+  // It is made again each time.
   if (pidfile !== null && dirname(pidfile) !== runDir) add('pidfile', dirname(pidfile))
   for (const [option, address] of [
     ...listeners.map(address => ['http', address] as const),

@@ -173,7 +173,7 @@ const BY_FIELDS = new Map<string, Judge>([
   ['daemon-exit', judgeCommand],
   ['cron-exit', judgeCommand],
   ['hook-done', ({ failed }) => (failed === undefined ? PRIORITY.info : PRIORITY.error)],
-  // // The operator has asked for the processes that were kept.
+  // The operator has asked for the processes that were kept.
   ['worker-left-processes', ({ why }) => (why === 'kept' ? PRIORITY.info : PRIORITY.warning)],
 ])
 

@@ -56,7 +56,7 @@ export class OutputGate {
       this.#waiting.delete(stream)
       lines.end()
     })
-    // // A broken pipe means the same as its end; 'close' follows.
+    // A broken pipe means the same as its end; 'close' follows.
     stream.on('error', () => {})
   }
 

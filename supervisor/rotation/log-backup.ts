@@ -92,10 +92,10 @@ export function backupsAmong(names: string[], logName: string): string[] {
 
 function freeName(path: string, now: Date, backups: readonly string[]): string {
   const newest = backups.at(-1)?.slice(basename(path).length + 1, basename(path).length + 1 + DATE_CHARACTERS) ?? ''
-  // // If the clock was set back, the new backup still comes behind the newest one: otherwise it would be removed
+  // If the clock was set back, the new backup still comes behind the newest one: otherwise it would be removed
   // first.
   const dated = `${path}.${newest > dateOf(now) ? secondAfter(newest, now) : dateOf(now)}`
-  // // Several within one second: behind the last of them. The first may have been the oldest, and be gone.
+  // Several within one second: behind the last of them. The first may have been the oldest, and be gone.
   const last = backups.findLast(name => name.startsWith(basename(dated)))
   const first = last === undefined ? 0 : Number(last.slice(basename(dated).length + 1)) + 1
   return firstFree(dated, first)

@@ -94,12 +94,12 @@ export class LogRotation {
     const wanted = { leastBytes: maxBytes, kept: backups, looks: looks.isDue }
     const sinceMs = this.#nowMs()
     const { isCrowded, lookMs } = await child.move(wanted).catch((error: unknown) => {
-      // // The look itself may have taken the time.
+      // The look itself may have taken the time.
       looks.took(this.#nowMs() - sinceMs)
       throw error
     })
     looks.took(lookMs)
-    // // Told once. The rest in that folder is removed bit by bit, with each log.
+    // Told once. The rest in that folder is removed bit by bit, with each log.
     if (isCrowded && !this.#isCrowded) log('log-folder-crowded', { folder, why: CROWDED })
     this.#isCrowded ||= isCrowded
   }

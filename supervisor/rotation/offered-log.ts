@@ -47,7 +47,7 @@ function take({ pid, fd }: OfferedLog): number {
   try {
     return openSync(`/proc/${pid}/fd/${fd}`, O_PATH)
   } catch (error) {
-    // // EACCES: the process is ending, and its part of /proc belongs to root already.
+    // EACCES: the process is ending, and its part of /proc belongs to root already.
     if (/^(ENOENT|EACCES)$/.test(codeOf(error) ?? ''))
       throw new Error('the process that makes the log has ended', { cause: error })
     throw error

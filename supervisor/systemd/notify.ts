@@ -43,7 +43,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
   const mainPid = `MAINPID=${process.pid}`
   return {
     ready: status => queue.add('ready', ['READY=1', mainPid, statusLine(status)]),
-    // // Correct for both: `Type=notify` (systemd 252) ignores the time, `Type=notify-reload` (253) waits for one that
+    // Correct for both: `Type=notify` (systemd 252) ignores the time, `Type=notify-reload` (253) waits for one that
     // is later than its signal.
     reloading: () => queue.add('reloading', ['RELOADING=1', monotonicTime(), statusLine('reloading')]),
     stopping: () => queue.add('stopping', ['STOPPING=1', statusLine('stopping')]),
@@ -80,7 +80,7 @@ class NotifyQueue {
 
   add(kind: Kind, assignments: string[]): void {
     if (!this.#options.environment.NOTIFY_SOCKET) return
-    // // Deleted first: a Map keeps the place of a key, and the newest message must arrive last.
+    // Deleted first: a Map keeps the place of a key, and the newest message must arrive last.
     this.#waiting.delete(kind)
     this.#waiting.set(kind, assignments)
     this.#sendNext()
@@ -121,7 +121,7 @@ class NotifyQueue {
     try {
       child = spawnOwn(program, assignments, { env, stdio: 'ignore' })
     } catch (error) {
-      // // ENOMEM, E2BIG: spawn throws errors that it does not report as an event.
+      // ENOMEM, E2BIG: spawn throws errors that it does not report as an event.
       return onEnd(reasonOf(error), null)
     }
     const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs)

@@ -63,7 +63,7 @@ function sourceOf({ line, flags, script, reading, settings }: Read, context: Com
   const { iniPath } = line
   if (iniPath === null) throw new Failure('usage', 'systemd: received no INI: accepted the path of one', EXIT.usage)
   const file = fileNamed(iniPath, context.cwd)
-  // // The unit sets the folder of the start itself.
+  // The unit sets the folder of the start itself.
   const elsewhere = (cwd: string, environment: CommandContext['environment']) =>
     JSON.stringify({ ...readAs({ ...line, iniPath: namedFully(file) }, cwd, environment).settings, startFolder: '' })
   const here = elsewhere(context.cwd, context.environment)
@@ -111,7 +111,7 @@ function write(shown: string, text: string, context: CommandContext): void {
   try {
     onGuardedPath(dirname(path), 'content', 'unknown', () => {
       rmSync(path, { force: true })
-      // // A new file: nothing that another name or a link leads to is written.
+      // A new file: nothing that another name or a link leads to is written.
       writeFileSync(path, text, { mode: 0o644, flag: 'wx' })
     })
   } catch (error) {
