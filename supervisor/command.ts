@@ -197,7 +197,7 @@ function read(line: ConfigArguments): Reading {
   return readSettings(sourceOf(line))
 }
 
-/** A copy of the environment: what it says at a start holds for each reload. */
+/** Copies the environment, so that each reload uses the values of the start. */
 function sourceOf({ iniPath, flags }: ConfigArguments): SettingsSource {
   return { iniPath, flags, environment: { ...context.environment }, cwd: context.cwd }
 }
@@ -249,7 +249,7 @@ function openerOf({ settings }: Reading): Opener {
   return settings === null ? 'unknown' : settings.credentials
 }
 
-/** The same configuration again, for the master in the background. */
+/** The arguments that give a master in the background the same configuration. */
 function argvOf({ iniPath, flags }: ConfigArguments): string[] {
   return [...(iniPath === null ? [] : [`--ini=${iniPath}`]), ...flags.map(({ name, value }) => `--${name}=${value}`)]
 }
@@ -269,7 +269,7 @@ function placeOfReader(): string {
   return (process.env.INVOCATION_ID === undefined && workingFolder()) || '/nowhere'
 }
 
-/** As it was typed: `daimyo`, or, without an installation, `node dist/supervisor/daimyo.js`. */
+/** The program as it was typed: `daimyo`, or, without an installation, `node dist/supervisor/daimyo.js`. */
 function programName(script: string): string {
   if (basename(script) === 'daimyo') return 'daimyo'
   const near = relative(placeOfReader(), script)

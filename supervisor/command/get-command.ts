@@ -75,7 +75,7 @@ async function* fitForTerminal(body: AsyncIterable<string>): AsyncGenerator<stri
   for await (const text of body) yield printable(text)
 }
 
-/** A terminal gets its own line ends. */
+/** On a terminal lines end with LF instead of CRLF. */
 function headFor(output: NodeJS.WritableStream, response: IncomingMessage): string {
   const head = printHead(response)
   return isTerminal(output) ? printable(head.replaceAll('\r\n', '\n')) : head

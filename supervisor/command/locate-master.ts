@@ -188,7 +188,7 @@ function isFileOf(report: StatusReport, iniPath: string): boolean {
   return report.iniPath !== null && (report.iniPath === iniPath || realPath(report.iniPath) === realPath(iniPath))
 }
 
-/** The usual one may be named too. */
+/** Empty for the usual section, whether it was named or not. */
 function sectionOf(section = ''): string {
   return section === MAIN_SECTION ? '' : section
 }
@@ -256,7 +256,7 @@ async function statusIfRunning(controlPath: string, asking: AskOptions): Promise
   try {
     return await askStatus(controlPath, asking)
   } catch (error) {
-    // Another user decides who owns such a folder, too.
+    // Another user decides about such a folder, and so about the pid that claims it: the pid is not reported.
     if (!(error instanceof Failure) || ['not-allowed', 'not-trusted'].includes(error.code)) throw error
     if (error.code === 'not-running') return null
     const pid = claimHolder(dirname(controlPath))

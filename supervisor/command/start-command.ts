@@ -55,7 +55,7 @@ export async function startCommand(options: StartOptions, context: CommandContex
     context.print(printBanner({ ...context, report: outcome.report, log: files.log, mode: 'background' }))
     return EXIT.ok
   }
-  // A master that is told to stop before it serves ends with 0, but the command has waited in vain.
+  // A master that is told to stop before it serves ends with 0, but for this command the start has failed.
   if (outcome.type === 'failed')
     throw new Failure('start', outcome.message, outcome.exitCode === EXIT.ok ? EXIT.unavailable : outcome.exitCode)
   child.kill('SIGKILL')
@@ -134,11 +134,11 @@ function removeEmptyFolder(path: string, credentials: Credentials | null): void 
   try {
     onGuardedPath(path, 'name', credentials, () => rmdirSync(path))
   } catch {
-    // ENOTEMPTY: something has been written there. EACCES and the like: the first trouble is the one to tell.
+    // ENOTEMPTY: something was written there. EACCES and similar errors: only the first failure is reported.
   }
 }
 
-/** In a session of its own: neither signals nor the end of the terminal reach the master. */
+/** Starts the master in a session of its own: neither signals nor the end of the terminal reach it. */
 function spawnMaster(
   { settings, program, argv }: StartOptions,
   files: BackgroundFiles,
@@ -180,7 +180,7 @@ function endOf(path: string): string {
       closeSync(descriptor)
     }
   } catch (error) {
-    // The error of this read is the second trouble, not the first.
+    // Only the first failure is reported, not that of this read.
     return `(${reasonOf(error)})`
   }
 }

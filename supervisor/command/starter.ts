@@ -61,7 +61,7 @@ export function waitForOutcome(
     child.once('message', message => settle(message as StartOutcome))
     child.once('exit', (code, signal) => {
       const end = () => settle({ type: 'ended', how: signal ?? `exit code ${code}` })
-      // Its message may still be in the channel, whose end comes after it.
+      // The message may still be in the channel; the end of the channel comes after it.
       if (child.connected) child.once('disconnect', end)
       else setImmediate(end)
     })

@@ -22,7 +22,7 @@ const goneMs = 10_000
 export async function stopCommand(sought: MasterSought, context: CommandContext): Promise<number> {
   const { controlPath, trusted, report, remark } = await locateMaster(sought, context.environment)
   context.writeError(remark)
-  // Before the request: afterwards the number may belong to another process.
+  // Read before the request: after the stop the pid may belong to another process.
   const life = lifeOf(report.pid)
   const onProgress = (text: string) => context.print(`${text}\n`)
   let unended: readonly UnendedProcess[] = []

@@ -55,7 +55,7 @@ async function askTop(path: string, trusted: readonly number[]): Promise<TopRepo
   )
 }
 
-/** From the first picture to the last. */
+/** The screen from the first picture to the last. */
 class Screen {
   readonly #terminal: Terminal
   readonly #look: () => Promise<TimedReport>

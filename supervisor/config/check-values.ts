@@ -98,7 +98,7 @@ function isBesideAllOfMetrics(address: ListenAddress, metrics: ListenAddress): b
   )
 }
 
-/** One mount goes to one place. */
+/** Each mount has one destination. */
 function checkUpstreams({ app, mount, 'http-to': groups }: OptionValues, refuse: Report): void {
   const seen = new Set<string>()
   for (const [index, group] of groups.entries()) {
@@ -177,7 +177,7 @@ function checkNewFile(
 /** Options that only matter with an application. */
 const OF_APPLICATION = ['mount', 'args', 'app-port', 'cluster-worker', 'wait-ready', 'ready-check'] as const
 
-/** Of a worker's environment (`spawn-environment.ts`). */
+/** Variables that daimyo sets for each worker (`spawn-environment.ts`). */
 const OWN_VARIABLES: ReadonlySet<string> = new Set(['DAIMYO_SLOT', 'DAIMYO_GENERATION'])
 
 function remarkNeedless({ values, places }: CheckFacts, remark: Report): void {

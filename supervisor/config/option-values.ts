@@ -60,7 +60,7 @@ export interface ValueSource {
   cores: number
 }
 
-/** Each costs a millisecond; of thousands of mistakes only the first ones are shown. */
+/** The most hints: each costs a millisecond, and only the first mistakes are shown. */
 const HINTS = 100
 
 /** The flags as entries: they are expanded like lines of the file, but hold no magic variables. */
@@ -113,7 +113,7 @@ function gather(source: ValueSource, mistakes: Finding[], remarks: Finding[]): M
       given.set(name, items)
     }
   }
-  // Not before all values were expanded: only then is it known which keys they use.
+  // After all values were expanded, because only then it is known which keys they use.
   for (const entry of others) judgeKey(entry, used, mistakes, remarks)
   return given
 }

@@ -12,7 +12,7 @@ type Check = (value: unknown) => boolean
 
 const text: Check = value => typeof value === 'string'
 const flag: Check = value => typeof value === 'boolean'
-/** JSON writes no NaN, but 1e999 is read as Infinity. */
+/** JSON has no NaN and no Infinity, but `JSON.parse` reads 1e999 as Infinity. */
 const figure: Check = value => typeof value === 'number' && Number.isFinite(value)
 const count: Check = value => Number.isSafeInteger(value) && (value as number) >= 0
 const pid: Check = value => Number.isSafeInteger(value) && (value as number) > 0
@@ -113,7 +113,7 @@ export function readAnswer(line: string): ControlAnswer | null {
   return answer as ControlAnswer
 }
 
-/** Every string on its way in. A SyntaxError and a text that is nested too deeply are no answers. */
+/** Parses a line and makes every string in it safe. Null: not JSON, or nested too deeply. */
 function parse(line: string): unknown {
   try {
     return JSON.parse(line, (_name, value: unknown) => (typeof value === 'string' ? printableParagraph(value) : value))

@@ -16,9 +16,9 @@ import { readAnswer } from './control-answer.js'
 import type { ControlAnswer, ControlDone, ControlRequest, StatusReport } from './control-protocol.js'
 
 /**
- * `silenceMs`: longest time without a whole answer. `withinMs`: longest time for all of them. `onProgress` gets each
- * progress line. `leaves`: with the first one it is done. `trusted`: whose run folder root asks also where everybody
- * may make one, such as in /tmp.
+ * `silenceMs`: longest time without a whole answer. `withinMs`: longest time for all answers. `onProgress` gets each
+ * progress line. `leaves`: the first progress line ends the wait. `trusted`: users whose run folder root uses even in a
+ * place where everybody may make one, such as /tmp.
  */
 export interface AskOptions {
   silenceMs?: number
@@ -29,10 +29,10 @@ export interface AskOptions {
 }
 
 const longestAnswerBytes = 1 << 20
-/** All answers to one request; hours of progress are fewer. */
+/** The bound of all answers to one request; hours of progress lines stay below it. */
 const mostBytes = 4 << 20
 const defaultSilenceMs = 5000
-/** For an answer that a master gives at once, to its last byte. */
+/** How long a command waits for the whole of an answer that a master gives at once. */
 export const ANSWER_MS = 5000
 
 /**
@@ -110,9 +110,10 @@ export function foreignOwnerOf(path: string): number | null {
 }
 
 /**
- * A connection to the control socket itself, through a descriptor of it, and not to the target of a link in its place.
- * The owner of the folder is checked first: even a look into another user's folder may take any time. A socket of
- * another user is asked by root only, as that user and in a folder of that user: so no other file of root can be meant.
+ * Connects to the control socket through a descriptor of it, so that a link in its place is not followed. The owner of
+ * the folder is checked first, because even a lookup in another user's folder may take any time. Only root connects to
+ * a socket of another user; it does so as that user, and only in a folder of that user, so that the path cannot lead to
+ * a socket of root.
  */
 function connectTo(path: string, trusted: readonly number[]): Socket | Failure {
   try {

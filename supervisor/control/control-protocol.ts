@@ -17,7 +17,7 @@ export type ControlRequest =
   | { command: 'reload' }
   | { command: 'stop' }
   | { command: 'reopen-logs' }
-  /** So many workers, from 1 to 1024; `auto`: as the INI says. */
+  /** `wanted`: the number of workers, from 1 to 1024; `auto`: as the INI says. */
   | { command: 'scale'; wanted: number | 'auto' }
   | { command: 'restart-worker'; slot: number }
   | { command: 'pause' }
@@ -25,15 +25,15 @@ export type ControlRequest =
 
 export type ControlAnswer =
   | { type: 'progress'; text: string }
-  /** `unended`: processes that a stop has left. */
+  /** `unended`: processes that have not ended at a stop. */
   | { type: 'done'; ok: true; status?: StatusReport; top?: TopReport; unended?: UnendedProcess[] }
-  /** `lines`: the worker's last lines on standard error, where a worker was the reason. */
+  /** `lines`: the worker's last lines on standard error, if a worker was the reason. */
   | { type: 'done'; ok: false; reason: string; lines: string[] }
 
 /** The content of `daimyo top` at one moment. */
 export interface TopReport {
   status: StatusReport
-  /** Answers since the start by their duration, cumulative: `seconds` is the bound of the bucket, null for the last. */
+  /** Responses since the start by duration, cumulative: `seconds` is the bound of the bucket, null for the last. */
   latency: { seconds: number | null; count: number }[]
   queued: number
   connections: number
@@ -53,7 +53,7 @@ export interface StatusReport {
   generation: number
   sinceMs: number
   iniPath: string | null
-  /** The section of the INI, if it is not the usual one. */
+  /** The section of the INI, if it is not `[uwsgi]`. */
   iniSection?: string
   /** URLs that clients can open: `http://127.0.0.1:8080`, `unix:/run/x.sock`. */
   urls: string[]
@@ -86,7 +86,7 @@ export interface WorkerReport {
   rssBytes: number | null
   cpuPercent: number | null
   lagMs: number | null
-  /** Unasked ends of workers of this slot, since the slot exists. */
+  /** How often a worker of this slot ended without an order, since the slot exists. */
   deaths: number
   sinceMs: number
   socketPath: string
@@ -98,7 +98,7 @@ export interface ProxyReport {
   phase: string
   rssBytes: number | null
   cpuPercent: number | null
-  /** Unasked ends of proxies of this number. */
+  /** How often a proxy of this number ended without an order. */
   deaths: number
   sinceMs: number
 }

@@ -25,9 +25,9 @@ export interface ControlSocket {
 
 const MOST_CONNECTIONS = 16
 const LONGEST_REQUEST_BYTES = 4096
-/** For the request to arrive and, at the end, for the answer to be read. */
+/** The time for the request to arrive and, at the end, for the client to read the answer. */
 const SILENCE_MS = 5000
-/** Beyond this, progress that a client does not read is dropped. */
+/** If a client leaves more than this unread, further progress is dropped. */
 const MOST_UNREAD_BYTES = 1 << 20
 
 /** The commands, and the whole number that goes with some of them. */
@@ -43,7 +43,7 @@ const COMMANDS: Record<ControlRequest['command'], 'wanted' | 'slot' | null> = {
   resume: null,
 }
 
-/** Listens on `path`. Failures as `freeSocketPath`, and `control-socket` (71) for what else the system refuses. */
+/** Listens on `path`. Failures as `freeSocketPath`, and `control-socket` (71) for any other error of the system. */
 export async function startControlSocket(path: string, handle: ControlHandler): Promise<ControlSocket> {
   const silent = new Set<Socket>()
   const open = async () => {
@@ -57,7 +57,7 @@ export async function startControlSocket(path: string, handle: ControlHandler): 
   let reopening = Promise.resolve()
   return {
     reopen: () => {
-      // First: on closing Node removes whatever file has its path.
+      // Closed before the new one opens: when Node closes a server, it removes any file at its path.
       server.close()
       const opened = open().then(next => {
         server = next

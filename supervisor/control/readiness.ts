@@ -1,6 +1,6 @@
 /**
- * How many workers can serve, and how many would at their first request: one wording for `status-table.ts`,
- * `service-reports.ts` and `doctor-checks.ts`. Pure.
+ * How many workers can serve, and how many load their application at the first request (`lazy`): one wording for
+ * `status-table.ts`, `service-reports.ts` and `doctor-checks.ts`. Pure.
  */
 
 import type { WorkerReport } from './control-protocol.js'
@@ -16,7 +16,7 @@ export function readiness(workers: readonly Pick<WorkerReport, 'phase'>[]): Read
   return { ready: count('ready'), waiting: count('waiting') }
 }
 
-/** `1 of 4 workers ready`, with `, 3 waiting for requests` where there are any. */
+/** `1 of 4 workers ready`, followed by `, 3 waiting for requests` if there are any. */
 export function describeReadiness({ ready, waiting }: Readiness, wanted: number): string {
   return `${ready} of ${wanted} workers ready${waiting > 0 ? `, ${waiting} waiting for requests` : ''}`
 }

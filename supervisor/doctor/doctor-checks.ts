@@ -60,7 +60,7 @@ export interface Found {
   logDisk: { folder: string; freeBytes: number; allBytes: number } | null
   /** The user of the service. */
   uid: number
-  /** Why the user of the children cannot run daimyo; undefined: the children do not change their user. */
+  /** Why the children's user cannot run daimyo; null: it can; undefined: the children do not change their user. */
   outOfReach?: string | null
   /** Null: root writes everywhere, or the kernel could not be asked. */
   unwritable: UnwritablePaths | null
@@ -71,7 +71,7 @@ const RESTART_REMEDY = 'systemctl restart, or daimyo stop and daimyo start'
 const OTHERS = 0o007
 const GROUP_READS = 0o040
 const LISTED = 'who lists this folder may delay a stop'
-/** Less free space than this counts as none for the log; a smaller share than the one below counts as nearly none. */
+/** Below this free space the row of the log is `bad`; below the share that follows it is `warn`. */
 const NO_ROOM_BYTES = 1024 ** 2
 const LITTLE_ROOM = 0.05
 const SLOW_CLOCKS = ['hpet', 'acpi_pm', 'jiffies']
@@ -171,7 +171,7 @@ function unit(wanted: Wanted, unit: UnitFound): Diagnosis[] {
   ]
 }
 
-/** If its messages arrive, systemd is asked for more time while the master drains. */
+/** `mayExtend`: the messages of the master reach systemd, so it can ask for more time while it drains. */
 function stopTimeout({ stopMs }: Wanted, unit: UnitFound, mayExtend: boolean): Diagnosis {
   const seconds = Math.ceil(stopMs / 1000)
   const text = `TimeoutStopSec=${printSeconds(unit.stopMs)}, the INI may need ${seconds}s`

@@ -1,6 +1,6 @@
 /**
- * `daimyo doctor INI`: looks the host up and prints each mismatch with the INI, with the remedy. Must stay true: it
- * changes nothing and needs no running master; exit 0 if nothing is bad, else 1.
+ * `daimyo doctor INI`: compares the host with the INI, and prints each check, with a remedy for each mismatch. Must
+ * stay true: it changes nothing and needs no running master; exit 0 if nothing is bad, else 1.
  */
 
 import { execFile } from 'node:child_process'
@@ -29,7 +29,7 @@ export interface DoctorOptions {
   ini: string | null
 }
 
-/** Prints the table. A configuration that cannot be read is the only row then. */
+/** Prints the table. If the configuration is not valid, this is the only row. */
 export async function doctorCommand({ reading, sought, ini }: DoctorOptions, context: CommandContext): Promise<number> {
   const rows = [configuration(reading, ini)]
   const { settings } = reading
@@ -52,7 +52,7 @@ export function printDiagnoses(rows: readonly Diagnosis[]): string {
     .join('')
 }
 
-/** The properties of `systemctl show`, read; null: there is no such unit. Pure. */
+/** Parses the properties that `systemctl show` prints; null: there is no such unit. Pure. */
 export function readUnit(text: string): UnitFound | null {
   const value = new Map(
     text.split('\n').map(line => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
@@ -88,7 +88,7 @@ const UNITS_MS: Record<string, number> = {
   w: 604_800_000,
 }
 
-/** `1min 30s`, as systemd prints spans (systemd.time(7)). */
+/** Milliseconds of a time span such as `1min 30s`, as systemd prints it (systemd.time(7)). */
 function spanMs(text: string): number {
   if (text === 'infinity') return Number.POSITIVE_INFINITY
   return [...text.matchAll(/([\d.]+)([a-z]*)/g)].reduce(

@@ -22,14 +22,14 @@ export interface UnitFound {
   descriptors: number
   deniesExecutableMemory: boolean
   needsDaemonReload: boolean
-  /** As the unit has them; empty: root, and the user's own group. */
+  /** `User=` and `Group=` of the unit; empty: root, and the user's own group. */
   user: string
   group: string
   /** Socket units belong to it. */
   hasSockets: boolean
 }
 
-/** `path` is the one that would have to be writable: the file, or the folder in which it will be made. */
+/** `path`: the path that has to be writable, either the file itself or the folder in which it will be made. */
 export interface Unwritable {
   option: string
   path: string
@@ -43,7 +43,7 @@ export interface UnwritablePaths {
 
 type Written = Pick<Settings, 'logto' | 'pidfile' | 'http' | 'metrics' | 'runDir'>
 
-/** null: the master is root, who writes everywhere, or it runs as another user, as which only root can ask. */
+/** null: the master is root, which may write everywhere, or it runs as a user as which only root can ask. */
 export async function unwritablePaths(settings: Written, unit: UnitFound | null): Promise<UnwritablePaths | null> {
   const asker = askerFor(unit)
   if (asker === null) return null
@@ -97,12 +97,12 @@ function isWritable(path: string): boolean {
     accessSync(path, constants.W_OK)
     return true
   } catch {
-    // EACCES, EROFS and the like, which is the question.
+    // EACCES, EROFS and similar errors mean that the path is not writable.
     return false
   }
 }
 
-/** `test -w` looks with the ids of its process. */
+/** Runs `test -w` as that user: it judges by the ids of its own process. */
 function asksAs(credentials: Credentials, program: string, path: string): Promise<boolean> {
   return new Promise(resolve => {
     const child = spawnAs(

@@ -22,16 +22,16 @@ const INTRODUCTION = `# Options
 
 Printed from the option table by \`daimyo help options > docs/options.md\`; do not edit it by hand.
 
-Every option can stand in the INI (\`name = value\`, below \`[uwsgi]\`) and on the command line (\`--name value\`). The
-command line goes before the INI wherever it stands, and adds to repeatable options. \`daimyo check FILE\` shows the
-values in effect and where they come from, \`--all\` the defaults too.
+Every option can stand in the INI (\`name = value\`, below \`[uwsgi]\`) and on the command line (\`--name value\`). A
+value of the command line overrides the INI, also if it stands before the INI; to a repeatable option it adds a value.
+\`daimyo check FILE\` shows the values in effect and where they come from, \`--all\` the defaults too.
 
 ## The INI
 
-The grammar is uWSGI's. One \`key = value\` a line; blanks around both do not count. A key without \`=\` is a switch
-that is on. \`;\` and \`#\` begin a comment only at the start of a line: behind a value they belong to it. Lines keep
-their order: a repeatable option adds a value with each line, of any other the last line counts. A line may have
-${LINE_CHARS} characters, a file ${FILE_BYTES} bytes.
+The grammar is uWSGI's. Each line has one \`key = value\`; blanks around key and value do not count. A key without \`=\`
+is a switch that is on. \`;\` and \`#\` begin a comment only at the start of a line: after a value they belong to the
+value. The order of lines counts: each line of a repeatable option adds a value; for any other option the last line
+counts. A line may have ${LINE_CHARS} characters, a file ${FILE_BYTES} bytes.
 
 - \`[uwsgi]\` is read; other sections of the file are not, unless \`file.ini:section\` or \`ini = :section\` names them.
 - \`ini = other.ini\`, \`ini = other.ini:section\`, \`ini = :section\` (also \`include\`) put the lines of another file
@@ -41,58 +41,84 @@ ${LINE_CHARS} characters, a file ${FILE_BYTES} bytes.
   adds 2.
 - \`$(NAME)\` is an environment variable, \`@(file)\` the text of a file without its last newline.
 - ${BLOCK_OPENERS.map(name => `\`${name}\``).join(', ')}
-  … \`else\` … \`endif\` or \`endfor\` take their lines under a condition or several times; \`%(_)\` is the value that
-  was found. They cannot be nested.
+  … \`else\` … \`endif\` or \`endfor\` read their lines under a condition or several times; \`%(_)\` is the value that
+  was found. These blocks cannot be nested.
 
-Different from uWSGI, on purpose: whatever uWSGI would skip silently is a mistake, an unknown option, an unknown
-placeholder or magic variable and a missing environment variable among them; all mistakes are told at once, and nothing
-is started. \`%(key)\` resolves whatever the order of the lines. Text that comes from a variable or a file is not
-replaced again. \`:section\` is a section of the file in which it stands. Flags win even where they stand before the
-INI on the command line.
+These differences from uWSGI are on purpose:
+
+- Everything that uWSGI would skip silently is a mistake, such as an unknown option, an unknown placeholder or magic
+  variable, and a missing environment variable. All mistakes are reported at once, and nothing is started.
+- \`%(key)\` may name a key of a later line.
+- Text that comes from a variable or a file is not replaced again.
+- \`:section\` is a section of the file in which it stands.
+- Options of the command line override the INI, also if they stand before it.
 `
 
 const THE_LOG = `## The log
 
-One file, or standard output, has three kinds of lines.
+There is one log: a file, or standard output. It has three kinds of lines.
 
-A request, in nginx's \`combined\` format with three fields more, seconds, slot and attempts:
+A request is a line in nginx's \`combined\` format, with three more fields at its end:
 
     203.0.113.7 - - [21/Nov/2026:10:00:00 +0000] "GET /api/x HTTP/1.1" 200 312 "-" "curl/8.5" 0.003 2 1
 
-Behind client, time, request, status, bytes sent, Referer and User-Agent stand the seconds until the answer was complete, the slot of the worker that
-answered (\`-\`: none, as for files) and how many workers were tried. Status 499: the client went away before there was an answer; 503 also: a
-stop left nobody for it (\`stopping\` in \`daimyo_error_answers_total\`); 504 also: the end of \`reload-mercy\` cut it while an application had it (\`cut-by-stop\`). An answer that breaks off has
-the status with which it had begun, whoever broke it off. Nothing that a stop cuts is without its line, but at a second SIGINT. A client
-of a unix socket is \`unix:\`, unless a trusted proxy speaks for it. A request that could not be read has \`"-"\` in place of its line. With
-\`log-request-id\` the id follows. \`disable-logging\` leaves these lines out.
+The fields are client, time, request, status, bytes sent, Referer and User-Agent; then the seconds until the response
+was complete, the slot of the worker that responded (\`-\`: none, as for files), and the number of workers that were
+tried. With \`log-request-id\` the id follows. \`disable-logging\` leaves these lines out.
 
-An event of daimyo's own life: the time, what happened, and fields, as JSON strings where they need quotes. \`why\` says what it happened for:
+- Status 499: the client went away before there was a response.
+- Status 503 can also mean that a stop left no worker for the request (\`stopping\` in
+  \`daimyo_error_answers_total\`).
+- Status 504 can also mean that an application still had the request at the end of \`reload-mercy\`, which cut it
+  (\`cut-by-stop\`).
+- A response that breaks off has the status with which it began, whichever side broke it off.
+- Each request that a stop cuts has its line, except after a second SIGINT.
+- A client of a unix socket is \`unix:\`, unless a trusted proxy names the client.
+- A request that could not be read has \`"-"\` in place of its request line.
+
+An event of daimyo's own life is a line with the time, the name of the event, and fields, as JSON strings where they
+need quotes. \`why\` gives the reason:
 
     2026-11-21T10:00:00.000Z worker-exit slot=1 pid=412 generation=1 signal=SIGKILL why=harakiri aliveMs=31522
 
-\`why=died\` is an end that nobody asked for, by itself (\`code\`) or by somebody else's signal. \`why=link-broken\` is a worker that was killed because its
-application wrote to the worker's own connection with a proxy; \`worker-broke-link\` before it says what. \`worker-not-started\` is one for which there was
-no process: \`why\` says what is missing, \`remedy\` what to do. \`not-listening\` is a worker that still starts: \`why\` says what it waits for, as far as daimyo knows. \`reload-failed\`: a reload was refused or rolled back, and the workers of \`generation\` go on; \`why\` says the reason, \`reload-failed-line\` behind it what the worker or the hook printed. \`reload-start why=release-gone\`: the release of the workers was removed, and its link leads to another one.
-\`worker-left-processes\`: what the application of a worker that has ended had started and not ended, by name and pid; \`why=ended\` or, with \`keep-children\`,
-\`why=kept\`. \`worker-processes-killed\`: SIGTERM did not end them. \`proxy-woken\`: somebody had stopped it (SIGSTOP). \`tracer-killed\`: a process of the
-service's user traced a process that was killed, and kept it from its end for three seconds; \`tracer\` and \`name\` say which. \`worker-unkillable\`,
-\`proxy-unkillable\`, \`child-unkillable\` (a hook, a daemon, a cron job): ten seconds after SIGKILL the process has not ended; \`stays\` says what holds it. Nobody waits for
-it any more; \`daimyo status\` shows it until it ends (\`worker-exit\`), and a slot with two of them gets no further worker. \`slot-held-back\`,
-once a minute for each slot: it waits with its next worker, \`why=leaving\` for two of its former ones to end, \`why=unended\` because two of them do not, \`why=pace\` because
-its workers ask for their replacement too soon after their start. \`strange-children-killed\`: the loop of the
-master stood still for two seconds and more (\`stillMs\`), and \`count\` processes were its children that it had not started (clone(2) with CLONE_PARENT); \`name\` is that of the first one.
-\`strange-children-unwatched\`: nobody looks for them, \`why\` says the reason. \`watch-blind\`: \`touch-reload\`
-or its like cannot look at a path. \`run-folder-restored\`,
-\`control-socket-restored\`: they had been removed; \`run-folder-lost\` says why they cannot be had. \`worker-retiring why=socket-gone\`: one of its sockets was missing
-for a second, because it was removed or the application had closed its server and did not listen again; where that happens again within ten seconds, the next replacements wait up to 30 s.
+- \`why=died\`: the process ended without an order of daimyo, by itself (\`code\`) or by a signal of another process.
+- \`why=link-broken\`: the worker was killed because its application wrote to the worker's own connection with a
+  proxy. \`worker-broke-link\` before it gives the details.
+- \`worker-not-started\`: there was no process for the worker. \`why\` says what is missing, \`remedy\` what to do.
+- \`not-listening\`: a worker still starts. \`why\` says what it waits for, as far as daimyo knows.
+- \`reload-failed\`: a reload was refused or rolled back, and the workers of \`generation\` go on. \`why\` gives the
+  reason; \`reload-failed-line\` after it shows the output of the worker or the hook.
+- \`reload-start why=release-gone\`: the release of the workers was removed, and its link leads to another one.
+- \`worker-left-processes\`: a worker has ended, and processes that its application started are still there, by name
+  and pid. \`why=ended\`: daimyo ends them; with \`keep-children\` \`why=kept\`.
+- \`worker-processes-killed\`: SIGTERM did not end them.
+- \`proxy-woken\`: another process had stopped the proxy (SIGSTOP).
+- \`tracer-killed\`: a process of the service's user traced a killed process and kept it from its end for three
+  seconds. \`tracer\` and \`name\` say which process it was.
+- \`worker-unkillable\`, \`proxy-unkillable\`, \`child-unkillable\` (a hook, a daemon, a cron job): the process has not
+  ended ten seconds after SIGKILL. \`stays\` says what holds it. daimyo does not wait for it any longer; \`daimyo status\`
+  shows it until it ends (\`worker-exit\`). A slot with two of them gets no further worker.
+- \`slot-held-back\`, once a minute for each slot: the slot waits with its next worker. \`why=leaving\`: until two of its
+  former workers have ended. \`why=unended\`: two of its former workers do not end. \`why=pace\`: its workers ask for
+  their replacement too soon after their start.
+- \`strange-children-killed\`: the loop of the master stood still for two seconds or more (\`stillMs\`), and the master
+  had \`count\` children that it had not started (clone(2) with CLONE_PARENT). \`name\` is the name of the first one.
+- \`strange-children-unwatched\`: daimyo does not look for such children. \`why\` gives the reason.
+- \`watch-blind\`: \`touch-reload\` or a similar option cannot look at a path.
+- \`run-folder-restored\`, \`control-socket-restored\`: it had been removed. \`run-folder-lost\`: it cannot be made again,
+  \`why\` gives the reason.
+- \`worker-retiring why=socket-gone\`: a socket of the worker was missing for a second, because it was removed, or
+  because the application closed its server and did not listen again. If that happens again within ten seconds, the
+  next replacements wait up to 30 s.
+- \`restart-needed\`: daimyo or Node were upgraded since the start of the master. \`why\` names the versions.
 
-\`restart-needed\`: daimyo or Node were upgraded since the master was started; \`why\` names the versions.
+Every other line is the unchanged output of the workers, hooks, daemons and cron jobs.
 
-Anything else is what the workers, hooks, daemons and cron jobs print, as it is.
-
-Where standard output leads to the journal of systemd, each line but those of requests has a priority in front, \`<3>\` for an error, \`<4>\` for a warning, \`<6>\` for the rest, which
-journald takes off: \`journalctl -p warning\` shows what somebody should look at. Lines of an application are \`<6>\` from its standard output and \`<4>\` from standard error. A line that
-begins with a priority of its own (sd-daemon(3)) keeps it, but for 0 to 2, which become 3; indented lines behind it, as of a stack, have the same.
+If standard output leads to the journal of systemd, each line except those of requests begins with a priority:
+\`<3>\` for an error, \`<4>\` for a warning, \`<6>\` for the rest. journald takes it off, and \`journalctl -p warning\`
+shows the lines that need attention. Lines of an application get \`<6>\` on its standard output and \`<4>\` on standard
+error. A line that begins with a priority of its own (sd-daemon(3)) keeps it, except that 0 to 2 become 3; indented
+lines after it, such as those of a stack, get the same priority.
 `
 
 /** The whole reference, with a newline at its end. */
@@ -117,14 +143,20 @@ function printMagic(): string {
 function printWorkerVariables(): string {
   const rows = WORKER_VARIABLES.map(([name, meaning]) => `| \`${name}\` | ${meaning} |\n`)
   const rest =
-    'The rest is the environment of daimyo without what speaks to daimyo alone (SECURITY.md), and what the INI adds. Commands around the application have ' +
-    'that rest only. `globalThis.daimyo` is there, too (`mount-harakiri`).'
+    'A worker also gets the environment of daimyo, without the variables that are for daimyo alone (SECURITY.md), and ' +
+    'the variables of the INI. Commands around the application get only these. `globalThis.daimyo` is there too ' +
+    '(`mount-harakiri`).'
   const site =
-    'The site, of which clients are answered, is one server of the application: the one on `app-port`, else the one on PORT, else the first that listens. Where another ' +
-    'one listens before the one on PORT, a worker that has loaded and still has something to do is ready two seconds later, the first of each reload at least; where the one on PORT has come later than that, the next workers wait for it, for half of `worker-start-timeout` at most; ' +
-    '`app-port` saves that. `site-doubtful` in the log names both where the first was taken and another one listens, `site-late` where the one on PORT came when the ' +
-    'other one already served. All other servers are opened by each worker itself. Requests of the application to its own site, to the port that it ' +
-    'listens on by its own code at `localhost`, 127.0.0.1 or `::1`, reach the same worker, without the proxy and without TLS; threads and child processes have to ask a port of `http`.'
+    'The site, which responds to clients, is one server of the application: the one on `app-port`, else the one on ' +
+    'PORT, else the first that listens. All other servers are opened by each worker itself.\n\n' +
+    'If another server listens before the one on PORT, a worker that has loaded and still has work to do is ready two ' +
+    'seconds later; this applies at least to the first worker of each reload. If the server on PORT came later than ' +
+    'that, the next workers wait for it, for at most half of `worker-start-timeout`. `app-port` avoids this wait. In ' +
+    'the log `site-doubtful` names both servers if the first was taken and another one listens; `site-late` says that ' +
+    'the one on PORT came when the other one already served.\n\n' +
+    'Requests of the application to its own site, at `localhost`, 127.0.0.1 or `::1` and the port that its code ' +
+    'listens on, reach the same worker, without the proxy and without TLS. Threads and child processes have to use a ' +
+    'port of `http`.'
   return `## What a worker finds in its environment\n\n| variable | is |\n|---|---|\n${rows.join('')}\n${rest}\n\n${site}\n`
 }
 
@@ -139,7 +171,7 @@ function printOption(name: OptionName): string {
   return `### ${name}\n\n${rowOf(name).summary}\n\n${list.join('')}`
 }
 
-/** What the table says of an option besides its summary. */
+/** The facts of an option in the table, without its summary. */
 export function optionFacts(name: OptionName): [label: string, text: string][] {
   const row = rowOf(name)
   const facts: [string, string | undefined][] = [

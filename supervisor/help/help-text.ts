@@ -90,7 +90,7 @@ export function explainWord(word: string): string | null {
   return names.length === 0 ? null : names.map(describeBriefly).join('')
 }
 
-/** Options with a name of which a part begins so; if there are none, those whose text has the word. */
+/** Options with the word at the start of a part of their name; if there are none, those with the word in their text. */
 function optionsAbout(word: string): OptionName[] {
   if (word.length < 2) return []
   const named = optionNames().filter(name => `-${name}`.includes(`-${word}`))

@@ -187,7 +187,7 @@ export function priorityOf(event: string, fields: EventFields = {}): number {
   return BY_FIELDS.get(event)?.(fields) ?? PRIORITIES.get(event) ?? PRIORITY.info
 }
 
-/** A prefix that journald would take for a priority. */
+/** A prefix that journald reads as a priority. */
 const OWN_PRIORITY = /^<0{0,2}([0-7])>/
 
 /**

@@ -111,7 +111,7 @@ export class WholeLines {
 export class LastLines {
   readonly #lines: string[] = []
   #error = ''
-  /** Number of lines since the message of the error, itself included. */
+  /** Number of lines since the message of the error, including this message. */
   #behind = 0
 
   push(line: string): void {
@@ -131,7 +131,7 @@ export class LastLines {
   }
 }
 
-/** As Node prints an uncaught error, and as most loggers print a caught one. */
+/** The first line of an error, as Node and most loggers print it. */
 const ERROR_MESSAGE = /^(Uncaught )?[\w$]*(Error|Exception)\b/
 const CUT_OUT = '    …'
 const LINES = 20

@@ -1,11 +1,11 @@
 /**
- * Makes text of others (an application, another user's process, a file) safe for a terminal. All output of commands
+ * Makes foreign text (of an application, another user's process, a file) safe for a terminal. All output of commands
  * passes `printable` in `command.ts`; `control-answer.ts` and the tables also keep such text on its line. Pure.
  */
 
 /**
- * C0 but tab and newline, DEL and C1, which move the cursor and set the terminal; marks and overrides of the writing
- * direction and line separators (UAX #9, UAX #14), which make a text look like another.
+ * Control characters that move the cursor or set the terminal: C0 except tab and newline, DEL and C1. Characters that
+ * make a text look like another one: marks and overrides of the writing direction, line separators (UAX #9, UAX #14).
  */
 const UNFIT = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g
 

@@ -6,7 +6,7 @@ import { createLog } from '../../kit/log/log.js'
 const MOST = 20
 const CHARACTERS = 300
 
-/** Lines of a stack and the like, one event each: they would push the other events off the screen. */
+/** Events for single lines, such as those of a stack: they would push the other events off the screen. */
 const LINES_OF_ANOTHER = /-line$/
 
 /** Keeps the last lines. The caller calls `log` as well as the real log. */

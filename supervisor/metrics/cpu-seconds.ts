@@ -1,6 +1,7 @@
 /**
- * CPU time per slot that never falls: a slot's next worker begins at zero, so what its earlier ones used is added. The
- * master records what `process-usage.ts` reads and retires each worker that is gone; `masterFamilies` prints it.
+ * CPU time per slot, as a counter that never falls: a slot's next worker begins at zero, so the time of its earlier
+ * workers is added. The master records the readings of `process-usage.ts` and retires each worker that has ended;
+ * `masterFamilies` prints the sums.
  */
 
 export class CpuSeconds {
@@ -8,15 +9,14 @@ export class CpuSeconds {
   readonly #gone = new Map<number, number>()
 
   /**
-   * CPU seconds, user and system, that a worker has used since it started. A reading below the last one is not
-   * believed.
+   * CPU seconds, user and system, that a worker has used since it started. A reading below the last one is ignored.
    */
   record(slot: number, workerId: number, seconds: number): void {
     const before = this.#workers.get(workerId)?.seconds ?? 0
     if (seconds >= before) this.#workers.set(workerId, { slot, seconds })
   }
 
-  /** The worker is gone: its time stays with its slot. */
+  /** The worker has ended: its time stays with its slot. */
   retire(workerId: number): void {
     const worker = this.#workers.get(workerId)
     if (worker === undefined) return

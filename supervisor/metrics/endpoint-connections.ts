@@ -1,11 +1,11 @@
 /**
- * The connections of the metrics listener: no more than so many, and nobody can keep a scraper out by holding them. A
- * newcomer always gets in: for it an idle connection is closed, one without a request under way. Requests under way are
- * fewer than the connections, because those that wait for a password's check, for a slot or for their response are
- * bounded (`BasicAuth`, `ResponseSlots`) and all others are answered at once.
+ * The connections of the metrics listener. Their number is bounded, and no client can keep a scraper out by holding
+ * them: when all places are taken, an idle connection (without a request under way) is closed for the new one. An idle
+ * one exists, because fewer requests than connections can be under way: those that wait for a password's check, for a
+ * slot or for their response are bounded (`BasicAuth`, `ResponseSlots`), and all others get their response at once.
  *
- * Which one is closed: one that was never answered with metrics before one that was; then one of the client address
- * that has most of them; then the one that has been idle longest.
+ * The order of closing: connections that never got metrics come first; among these, the ones of the client address with
+ * the most idle connections; among these, the one that has been idle longest.
  */
 
 import type { Socket } from 'node:net'
@@ -15,7 +15,7 @@ interface Held {
   client: string
   requests: number
   hasServed: boolean
-  /** Grows with the moment since when it is idle. */
+  /** A count that grows with each event, not a time: the smallest one has been idle longest. */
   idleSince: number
 }
 
@@ -28,7 +28,7 @@ export class EndpointConnections {
     this.#most = most
   }
 
-  /** A new connection; the one that it has no room for is closed. */
+  /** A new connection. If there is no room, an idle one is closed, or else the new one. */
   admit(socket: Socket): void {
     const client = clientKey(socket.remoteAddress ?? '')
     if (this.#held.size >= this.#most) (this.#victim() ?? socket).destroy()
@@ -37,7 +37,7 @@ export class EndpointConnections {
     socket.once('close', () => this.#held.delete(socket))
   }
 
-  /** A request begins. False: another one of this connection is not answered yet. */
+  /** A request begins. False: another request of this connection still waits for its response. */
   begin(socket: Socket): boolean {
     const held = this.#held.get(socket)
     if (held === undefined) return true
@@ -45,7 +45,7 @@ export class EndpointConnections {
     return held.requests === 1
   }
 
-  /** Its response is complete, or given up. */
+  /** The response to a request is complete, or was given up. */
   end(socket: Socket, hasServed: boolean): void {
     const held = this.#held.get(socket)
     if (held === undefined) return

@@ -1,8 +1,8 @@
 /**
- * Sums that do not depend on the order of their terms. When a worker dies its counters move to the accumulator, so the
- * same numbers are added in another order; plain floating point may then give a result that is smaller by one bit, and
- * Prometheus takes any fall of a counter for a restart and counts the whole value again. So each sum keeps what
- * rounding took (Neumaier). Pure but for the row that it adds to.
+ * Sums that do not depend on the order of their terms. When a worker dies, its counters move to the accumulator, so the
+ * same numbers are added in another order. Plain floating point may then give a result that is smaller by one bit.
+ * Prometheus takes any fall of a counter for a restart and counts the whole value again. So each sum also keeps its
+ * rounding errors (Neumaier's summation). Pure but for the row that it adds to.
  */
 
 import type { Row } from './family-table.js'
@@ -12,7 +12,7 @@ export function zeroRow({ text }: Row, columns: number): Required<Row> {
   return { text, values: new Array(columns).fill(0), errors: new Array(columns).fill(0) }
 }
 
-/** The same sum, to add to without changing the one that others may be reading. */
+/** A copy to add to, because a page may be printed from the original. */
 export function copyRow({ text, values, errors }: Required<Row>): Required<Row> {
   return { text, values: [...values], errors: [...errors] }
 }
@@ -25,7 +25,7 @@ export function addRow(sum: Required<Row>, row: Row): void {
   }
 }
 
-/** The sum with its errors put back: one rounding, whatever the number of terms. */
+/** The sum plus its rounding errors: rounded only once, however many terms there were. */
 export function roundRow(sum: Required<Row>): Row {
   const { text, values } = sum
   return { text, values: values.map((value, at) => value + (sum.errors[at] ?? 0)) }

@@ -1,6 +1,6 @@
 /**
- * Prints metric families in the Prometheus text format 0.0.4, as `promtool check metrics` reads it. Pure. Whatever
- * comes in, the output stays readable: one family that Prometheus cannot read costs the whole scrape.
+ * Prints metric families in the Prometheus text format 0.0.4, as `promtool check metrics` reads it. Pure. Must stay
+ * true: every input gives a valid page, because Prometheus drops the whole scrape for one family that it cannot read.
  */
 
 import type { MetricFamily } from '../../kit/channel/metric-family.js'
@@ -12,12 +12,12 @@ export const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
 /** Rows between two pauses. */
 const SLICE = 1000
-/** Text is turned into bytes in pieces: half of it would otherwise live twice. */
+/** Text becomes bytes piece by piece, so that a large page is not in memory both as text and as bytes. */
 const PIECE_CHARS = 256 * 1024
 
 /**
- * The families in their order. Of two with one name the first is printed; a family without values, or one that
- * `readTable` refuses, is left out.
+ * The families in the given order. If two have the same name, the first is printed. A family without values, or one
+ * that `readTable` refuses, is left out.
  */
 export function printExposition(families: readonly MetricFamily[]): string {
   const page = new ExpositionPage(Number.POSITIVE_INFINITY)
@@ -28,7 +28,7 @@ export function printExposition(families: readonly MetricFamily[]): string {
   return page.finish().toString()
 }
 
-/** A page that grows table by table up to a number of bytes. Of two tables with one name the first is printed. */
+/** A page that grows table by table, up to a number of bytes. Of two tables with the same name the first is printed. */
 export class ExpositionPage {
   readonly #printed = new Set<string>()
   readonly #pieces: Buffer[] = []
@@ -41,14 +41,14 @@ export class ExpositionPage {
     this.#roomBytes = roomBytes
   }
 
-  /** Prints a table of the master's own making, whatever room is left. */
+  /** Prints a table that the master itself made, even if the page has no room left. */
   addWhole(table: FamilyTable): void {
     if (!this.#begin(table)) return
     for (const row of table.rows.values()) this.#write(printRow(table, row))
     this.#roomBytes -= table.bytes
   }
 
-  /** Prints a table in slices, or leaves it out as a whole: half a family would read like a true one. */
+  /** Prints a table in slices, or leaves it out as a whole: a reader cannot see that half a family is missing. */
   *add(table: FamilyTable): Slices<void> {
     if (table.bytes > this.#roomBytes) {
       this.leftOut += seriesOf(table)

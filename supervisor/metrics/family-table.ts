@@ -1,25 +1,24 @@
 /**
- * One metric family as a table: a row for each label set, a column for each number of it (a histogram: its buckets,
- * sum, count). Families arrive as JSON from processes that run anybody's code, so they are checked here: nothing that
- * could break the exposition or make the master throw gets past `readTable`, whatever JSON value stands at whatever
- * place. Pure.
+ * One metric family as a table: a row for each label set, a column for each of its numbers (a histogram: its buckets,
+ * sum, count). Families arrive as JSON from processes that run application code. `readTable` checks them: no JSON value
+ * at any place can break the exposition or make the master throw. Pure.
  *
- * What must stay true: a table never changes once it is made, so a page may be printed from it while newer messages
- * arrive. Its size is counted as printed: a histogram repeats its labels in every column.
+ * Must stay true: a table never changes once it is made, so a page may be printed from it while newer messages arrive.
+ * Its size is counted as printed: a histogram repeats its labels in every column.
  */
 
 import type { Aggregator, MetricFamily, MetricSample, MetricType } from '../../kit/channel/metric-family.js'
 
-/** `bound` is the `le` or `quantile` as printed, empty for the others. */
+/** `bound`: the `le` or `quantile` as printed; empty for columns of another kind. */
 export interface Column {
   kind: 'quantile' | 'bucket' | 'sum' | 'count' | 'value'
   bound: string
 }
 
 /**
- * `values` has one number per column. `text`: the labels as the exposition prints them, without braces. The key of the
- * row contains them too: a list of many short strings would take more memory than all the rest. `errors`: rounding
- * errors of each value; only running sums keep them.
+ * `values` has one number per column. `text`: the labels as the exposition prints them, without braces. The labels are
+ * kept only as this text and in the row's key: a list of many short strings would take more memory than the rest of the
+ * row. `errors`: the rounding error of each value; only running sums keep them.
  */
 export interface Row {
   text: string
@@ -33,19 +32,20 @@ export interface FamilyTable {
   type: MetricType
   aggregator: Aggregator
   /**
-   * In the order of the exposition; the last one of a counter, histogram or summary only grows in one process's life.
+   * In the order of the exposition. In a counter, histogram or summary the last column never falls while its process
+   * lives, unless the application resets it.
    */
   columns: Column[]
   rows: Map<string, Row>
   /** Processes must agree on the shape before their numbers are added up. The help may differ. */
   shape: string
-  /** Bytes of a row as printed are `rowBytes` and the bytes of its labels in each column. */
+  /** Bytes of a printed row without its labels. The bytes of its labels are added for each column. */
   rowBytes: number
   /** Bytes of the whole family as printed. */
   bytes: number
 }
 
-/** The room left for a process. `samples`: how many may be looked at, which bounds the time for a message. */
+/** The room left for a process. `samples`: the number that may be looked at; it bounds the time for a message. */
 export interface TableRoom {
   series: number
   bytes: number
@@ -62,12 +62,12 @@ const LABEL = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/
 const TYPES: readonly unknown[] = ['counter', 'gauge', 'histogram', 'summary']
 const AGGREGATORS: readonly unknown[] = ['sum', 'first', 'min', 'max', 'average', 'omit']
 const LABEL_TEXT = 4096
-/** Labels of one series, and buckets or quantiles of one family: far more than a person reads. */
+/** The most labels of one series, and the most buckets or quantiles of one family: far more than people use. */
 const LABELS = 64
 const COLUMNS = 500
 /**
- * The bound of counts and of their sums, 2^63: nanoseconds reach it after 292 years. One such value makes a sum coarse,
- * in steps of 2048; a value of 1e300 would hide all other counts.
+ * The bound of counts and of their sums, 2^63: a count of nanoseconds reaches it after 292 years. A sum of that size
+ * grows in steps of 2048; a value of 1e300 would hide all other counts.
  */
 export const LARGEST_COUNT = 2 ** 63
 /** The longest number that JavaScript prints, the space before it and the line's end. */
@@ -79,10 +79,10 @@ const NO_LIMIT: TableRoom = {
 }
 
 /**
- * Reads one family as a process sent it; never throws. Whole rows are kept or refused: a histogram that lacks a bucket
- * would lie. JSON turns NaN and the infinities into `null`; a value of `null` is read as NaN, which only a gauge or a
- * quantile may be. Past the room the first rows stay, so that the same rows stay at the next message. `before`: the
- * last table of this process; the labels of a known row are kept once.
+ * Reads one family as a process sent it; never throws. A row is kept or refused as a whole: a histogram without one of
+ * its buckets would be wrong. JSON turns NaN and the infinities into `null`; `null` is read as NaN, which only a gauge
+ * or a quantile may be. If there is no room for all rows, the first ones are kept, so that the next message keeps the
+ * same rows. `before`: the last table of this process; a known row reuses its label text.
  */
 export function readTable(raw: unknown, room: Partial<TableRoom> = {}, before?: FamilyTable): TableReading {
   const refused = refusalOf(raw)
@@ -97,7 +97,7 @@ export function readTable(raw: unknown, room: Partial<TableRoom> = {}, before?: 
   const roomForRows = Math.floor(series / Math.max(1, columns.length))
   const places = new Map(columns.map((column, at) => [keyOf(column), at]))
   for (const [key, { labels, cells }] of rows) {
-    // A row with few of many columns costs one number for each column, so a row without room is not made.
+    // Each row allocates a number per column, even if it has only a few of them, so the room is checked first.
     if (table.rows.size >= roomForRows) {
       reading.excess += cells.size
       continue
@@ -138,7 +138,7 @@ export function emptyTable(head: Pick<FamilyTable, 'name' | 'help' | 'type' | 'a
   return table
 }
 
-/** Bytes of a row with these labels as printed, all columns together; rounded up a little in doubt. */
+/** Bytes of a printed row with these labels, all columns together; never too few, sometimes a little too many. */
 export function rowBytesOf({ rowBytes, columns }: FamilyTable, labelText: string): number {
   return rowBytes + columns.length * Buffer.byteLength(labelText)
 }
@@ -176,7 +176,7 @@ export function escapeHelp(text: string): string {
   return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
 }
 
-/** A value that a process sent, made fit for a log line. */
+/** A value that a process sent, as a short text for a log line. */
 export function describeValue(value: unknown): string {
   if (typeof value === 'string') return value.slice(0, 100)
   return value === null ? 'null' : Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`
@@ -229,7 +229,7 @@ function keyOf(column: Column): string {
   return column.kind + column.bound
 }
 
-/** In place of an impossible number: its whole row is refused. */
+/** Replaces an impossible number, so that its whole row is refused. */
 const BAD = Number.NaN
 
 interface Cell {
@@ -262,10 +262,10 @@ function mayBe(value: number, type: MetricType, kind: Column['kind']): boolean {
 }
 
 /**
- * The labels without `le` and `quantile`, sorted, and the key that equal label sets share. To Prometheus an empty value
- * is the same as no label, so it is dropped: `{a=""}` and `{}` printed side by side would be one series given twice.
- * Lone surrogates all print as U+FFFD, so they are equal here: two series that print alike are one. NUL is refused:
- * Prometheus takes it for the end of the page.
+ * The labels without `le` and `quantile`, sorted, and the key that equal label sets share. For Prometheus an empty
+ * value is the same as no label, so it is dropped: `{a=""}` and `{}` side by side would be one series given twice. All
+ * lone surrogates print as U+FFFD, so they are made equal here: two series that print alike are one. NUL is refused,
+ * because Prometheus takes it for the end of the page.
  */
 function readLabels(raw: unknown, type: MetricType) {
   if (!isRecord(raw)) return null
@@ -308,7 +308,7 @@ function columnOf(family: MetricFamily, metricName: unknown, bound: string): Col
   if (family.type === 'counter' || family.type === 'gauge') return suffix === '' ? { kind: 'value', bound: '' } : null
   if (suffix === '_sum') return { kind: 'sum', bound: '' }
   if (suffix === '_count') return { kind: 'count', bound: '' }
-  // Printed anew, so that `0.50` is `0.5` and no bound can smuggle a quote or a newline into the exposition.
+  // The number is printed anew: `0.50` becomes `0.5`, and no quote or newline gets into the exposition.
   const printed = bound === '+Inf' ? bound : String(boundValue(bound))
   if (!/^[-+.\dInfe]+$/.test(printed)) return null
   if (family.type === 'histogram') return suffix === '_bucket' ? { kind: 'bucket', bound: printed } : null
@@ -320,7 +320,7 @@ function suffixOf(name: string, metricName: unknown): string | null {
   return typeof metricName === 'string' && metricName.startsWith(name) ? metricName.slice(name.length) : null
 }
 
-/** Two samples of one process with the same labels: counts add up, of measured values the last one stays. */
+/** Two samples of one process with the same labels: counts add up; of a gauge or a summary the last one stays. */
 function addTwin(type: MetricType, kind: Column['kind'], before: number | undefined, value: number): number {
   if (before === undefined || type === 'gauge' || type === 'summary') return value
   return mayBe(before + value, type, kind) ? before + value : BAD
@@ -342,8 +342,8 @@ const COUNT = keyOf({ kind: 'count', bound: '' })
 
 /**
  * The numbers of the row in the order of the columns; null if one is bad or missing. A histogram needs every bucket,
- * one of them +Inf, and like a summary its sum and count. A missing quantile is unknown. A row that lacks a number is
- * found without a look at all columns.
+ * one of them +Inf, and like a summary its sum and count. A missing quantile is unknown. An incomplete row is refused
+ * before all columns are walked through.
  */
 function valuesOf(
   type: MetricType,

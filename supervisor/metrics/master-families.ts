@@ -1,12 +1,11 @@
 /**
- * The `daimyo_*` families that the master itself knows, from one value that describes it at this moment. Called at each
- * scrape; pure. What the proxies count (requests, latencies, queue, harakiris) comes from them in the same shape and is
- * not here.
+ * The `daimyo_*` families of the master itself, made at each scrape from one value that describes its state. Pure. The
+ * proxies send their own families (requests, latencies, queue, harakiris) in the same form.
  */
 
 import type { MetricFamily, MetricSample, MetricType } from '../../kit/channel/metric-family.js'
 
-/** Counts by reason or outcome live as long as the master and must name all of them, those at zero too. */
+/** The counts by reason or outcome cover the life of the master, and name every reason and outcome, also at zero. */
 export interface MasterMetricsState {
   version: string
   nodeVersion: string
@@ -14,10 +13,10 @@ export interface MasterMetricsState {
   startedMs: number
   generation: number
   workersWanted: number
-  /** All phases that a worker can be in, so that those with none show 0. */
+  /** All phases of a worker's life, so that a phase without workers shows 0. */
   phases: readonly string[]
   workers: readonly WorkerMetricsState[]
-  /** All slots, also empty ones. */
+  /** All slots, also those without a worker. */
   slots: readonly number[]
   /** Proxies that accept connections. */
   proxies: number
@@ -27,7 +26,7 @@ export interface MasterMetricsState {
   cpuSecondsBySlot: ReadonlyMap<number, number>
 }
 
-/** Two workers share a slot while one replaces the other. `up`: it takes requests. null: not known yet. */
+/** Two workers share a slot while one replaces the other. `up`: the worker takes requests. null: not known yet. */
 export interface WorkerMetricsState {
   slot: number
   phase: string
@@ -36,7 +35,7 @@ export interface WorkerMetricsState {
   lagMs: number | null
 }
 
-/** The families in a fixed order. Per slot: memory adds up over its workers, and the largest event-loop lag counts. */
+/** The families in a fixed order. Of two workers in a slot the memory is added up, and the larger lag is shown. */
 export function masterFamilies(state: MasterMetricsState): MetricFamily[] {
   return [
     family('daimyo_build_info', 'gauge', 'Versions of daimyo and of Node; always 1', [
@@ -109,7 +108,7 @@ function upSamples({ slots, workers }: MasterMetricsState): MetricSample[] {
   return Array.from(up, ([slot, value]) => ({ labels: { slot }, value }))
 }
 
-/** One sample per slot of which something is known. */
+/** One sample for each slot with a known value. */
 function slotSamples(
   { workers }: MasterMetricsState,
   read: (worker: WorkerMetricsState) => number | null,

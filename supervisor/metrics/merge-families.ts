@@ -2,20 +2,20 @@
  * The families of many processes merged for `/metrics`. Pure.
  *
  * Counters, histograms, and the sum and count of summaries add up per label set, together with the totals of dead
- * processes. Gauges merge by their aggregator. Quantiles of a summary cannot be merged (their average is nobody's
- * quantile): they are shown for a label set that exactly one living process has, and left out otherwise. `omit` leaves
- * a family out, whatever its type.
+ * processes. Gauges merge by their aggregator. Quantiles of a summary cannot be merged: an average of quantiles is not
+ * a quantile. They are shown for a label set that exactly one living process has, and left out otherwise. `omit` leaves
+ * out a family of any type.
  *
- * Families of one name that differ in type, aggregator or bucket bounds are never added up. The shape that most living
- * processes have is shown; of equally common ones the first seen. The rest is reported. Totals of dead processes in
- * another shape neither vote nor show, unless no living process has the family.
+ * Families with the same name that differ in type, aggregator or bucket bounds are never added up. The shape that most
+ * living processes have is shown; in a tie the first seen. The others are reported. Totals of dead processes in another
+ * shape do not count in this choice and are not shown, unless no living process has the family.
  *
- * A histogram `x` prints `x_bucket`, `x_sum` and `x_count`: a family of such a name beside it would give one name two
- * types, for which Prometheus may refuse the whole page. The family that more living processes have is shown; in a tie
- * the histogram or summary.
+ * A histogram `x` prints `x_bucket`, `x_sum` and `x_count`. Another family with one of these names would give one name
+ * two types, and Prometheus may refuse the whole page for that. The family that more living processes have is shown; in
+ * a tie the histogram or summary.
  *
- * What must stay true: the work is done in slices, so that the master's loop can turn between them, whatever was
- * shipped. The tables do not change meanwhile.
+ * Must stay true: the work is done in slices, so that the master's event loop runs between them, however many families
+ * the processes sent. The tables do not change meanwhile.
  */
 
 import type { Aggregator } from '../../kit/channel/metric-family.js'
@@ -23,7 +23,7 @@ import { addRow, roundRow, zeroRow } from './exact-sum.js'
 import { boundsOf, emptyTable, type FamilyTable, type Row, rowBytesOf } from './family-table.js'
 import { atOnce, type Slices } from './slices.js'
 
-/** `kept` and `leftOut` print the difference; `processes` counts the living ones whose family is not shown. */
+/** `kept` and `leftOut` print the difference. `processes`: the number of living ones whose family is not shown. */
 export interface Conflict {
   name: string
   differs: 'type' | 'aggregator' | 'buckets' | 'quantiles' | 'name'
@@ -50,12 +50,12 @@ export interface MergePlan {
   conflicts: Conflict[]
 }
 
-/** Tables, or rows, between two pauses: a millisecond or so. */
+/** Tables, or rows, between two pauses: about a millisecond of work. */
 const SLICE = 1000
 
 /**
  * `live`: the tables of each process, the oldest process first. `retired`: running sums of dead processes, any number
- * per name. All at once.
+ * per name. Does the whole work without a pause.
  */
 export function mergeFamilies(live: Iterable<Iterable<FamilyTable>>, retired: Iterable<FamilyTable>): Merged {
   const { groups, conflicts } = atOnce(planMerge(live, retired))
@@ -95,7 +95,7 @@ interface Named {
   retired: FamilyTable[]
 }
 
-/** A family without rows has nothing to add and does not know its buckets yet, so it takes no part. */
+/** A family without rows is left out: it adds nothing, and its buckets are not known yet. */
 function* groupByName(
   live: Iterable<Iterable<FamilyTable>>,
   retired: Iterable<FamilyTable>,
@@ -121,7 +121,7 @@ function* groupByName(
   return groups
 }
 
-/** The tables by their shape, the most common first; sorting is stable, so the first seen wins a tie. */
+/** The tables by their shape, the most common shape first. Sorting is stable, so the first seen wins a tie. */
 function byShapeOf(tables: FamilyTable[]): FamilyTable[][] {
   const byShape = new Map<string, FamilyTable[]>()
   for (const table of tables) {

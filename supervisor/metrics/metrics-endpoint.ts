@@ -1,9 +1,9 @@
 /**
  * The master's own listener for `/metrics`: node:http with small limits, because no client may hurt the master. Slow
- * heads, slow readers and bodies end within seconds, idle connections within a minute or so, and before that when a
- * newcomer needs their place. It responds only to GET and HEAD of `/metrics`, and of `/` with a pointer to it; behind
- * HTTP Basic if `auth` is set. A client without room, for the check of a password or for a response, gets a 503 with
- * Retry-After.
+ * heads, slow readers and bodies are ended within seconds; idle connections after 75 s, or earlier if a new connection
+ * needs the place. It responds only to GET and HEAD of `/metrics`, and of `/` with a pointer to `/metrics`; behind HTTP
+ * Basic if `auth` is set. If there is no room for the check of a password, or for a response, the client gets a 503
+ * with Retry-After.
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -22,7 +22,7 @@ import { mayBecomeUserWithin } from '../user/service-user.js'
 import { EndpointConnections } from './endpoint-connections.js'
 import { EXPOSITION_TYPE } from './exposition.js'
 
-/** How long the removal of a unix socket waits. */
+/** How long the removal of a unix socket waits to become the service's user. */
 const CLOSE_MS = 1000
 
 export interface MetricsEndpointOptions {
@@ -33,14 +33,14 @@ export interface MetricsEndpointOptions {
   opener?: Opener
   /** `user:hash`; null = open. */
   auth: string | null
-  /** The page of a response; made once per request, so it should be shared. */
+  /** Makes the page of a response. It is called for each request, so it should share pages between requests. */
   render: () => Page | Promise<Page>
   log: Log
   /** Other limits than ours, for tests. */
   limits?: Partial<EndpointLimits>
   /**
-   * Removes a unix socket if the service's user decides about its folder: that user may have put a file in its place,
-   * whose blocks take long to free. Never rejects.
+   * Removes a unix socket in a folder of the service's user. That user may have put a large file in its place, and to
+   * free its blocks takes long. Never rejects.
    */
   remove?: ((path: string) => Promise<void>) | undefined
 }
@@ -56,7 +56,7 @@ export interface EndpointLimits {
   responseMs: number
 }
 
-/** `url` is what a person can open: `http://127.0.0.1:9117/metrics`, `unix:/run/daimyo/metrics.sock`. */
+/** `url`: an address that a person can open: `http://127.0.0.1:9117/metrics`, `unix:/run/daimyo/metrics.sock`. */
 export interface MetricsEndpoint {
   url: string
   /** Closes the listener and every connection. */
@@ -64,8 +64,9 @@ export interface MetricsEndpoint {
 }
 
 /**
- * Idle longer than scrapers wait between two scrapes: otherwise a scrape would meet the end of its connection on its
- * way. Connections: more than can wait for a password's check, wait for a slot and have one, together 96.
+ * `idleMs` is longer than the usual interval between two scrapes: otherwise the listener would close a connection while
+ * the next scrape is on its way. `connections` is larger than the 96 requests that can wait for a password's check,
+ * wait for a slot or have one.
  */
 const LIMITS: EndpointLimits = { connections: 128, headBytes: 8192, headMs: 5000, idleMs: 75_000, responseMs: 15_000 }
 const SOCKET_MODE = 0o660
@@ -108,7 +109,7 @@ export async function startMetricsEndpoint(options: MetricsEndpointOptions): Pro
   })
   if (passed === null && address.kind === 'unix') await freePath(address.path, opener)
   await listen(server, address, passed, opener)
-  // Later errors are those of accept(), such as no descriptor left: the next connection may succeed.
+  // Later errors come from accept(2), for example no descriptor is left: the next connection may succeed.
   server.on('error', error => log('metrics-listener-error', { why: reasonOf(error) }))
   return {
     url: urlOf(server, passed === null ? address : passed.address),
@@ -130,9 +131,9 @@ function limitTime(request: IncomingMessage, response: ServerResponse, responseM
 }
 
 /**
- * Its head, or its body, has not come in time, as far as the master has looked: after a standstill timers come before
- * the sockets, where the whole head may lie. `setImmediate` comes behind them. A request that begins by then has its
- * own limit (`answerMs`).
+ * Ends a connection whose head or body has not come in time. After a standstill of the process timers run before the
+ * sockets are polled, and the whole head may lie there unread; `setImmediate` runs after the poll. A request that
+ * begins by then has its own limit (`responseMs`).
  */
 function endUnlessRead(socket: Socket, connections: EndpointConnections): void {
   if (connections.isAsking(socket)) return void socket.destroy()
@@ -167,7 +168,7 @@ async function respond(request: IncomingMessage, response: ServerResponse, by: R
   await send(response, slot, by.render)
 }
 
-/** The slot is left when the response has ended, or was never sent. */
+/** Leaves the slot when the response has ended, or was never sent. */
 async function send(response: ServerResponse, slot: ResponseSlot, render: ResponseParts['render']): Promise<void> {
   try {
     if (response.destroyed) return slot.leave()
@@ -192,7 +193,7 @@ function deliveryOf(response: ServerResponse): Delivery {
   }
 }
 
-/** Bytes that libuv holds of the socket's writes; the stream's own count falls only when a whole write is through. */
+/** Unsent bytes that libuv holds for the socket. The stream's own count falls only when a whole write is complete. */
 function queuedBytes(socket: Socket): number {
   const { _handle } = socket as unknown as { _handle?: { writeQueueSize?: number } | null }
   return _handle?.writeQueueSize ?? socket.writableLength
@@ -203,8 +204,8 @@ function refuse(response: ServerResponse, why: string): void {
 }
 
 /**
- * Any response but a 200 to a complete request also ends the connection: bytes that may follow on it, such as a body,
- * are never read.
+ * Every response other than a 200 to a complete request also closes the connection, so that bytes that follow, such as
+ * a body, are never read.
  */
 function finish(response: ServerResponse, status: number, body: Page, headers: Record<string, string> = {}): void {
   if (response.headersSent || response.destroyed) return
@@ -248,7 +249,7 @@ function listenFailure(error: Error, address: ListenAddress): Failure {
   return new Failure('metrics-listen', message, code === 'EACCES' ? EXIT.permission : EXIT.unavailable, error)
 }
 
-/** A stale socket is removed, any other file stays; the failure of `freeSocketPath` does not know the option's name. */
+/** Removes a stale socket; any other file stays. Adds the option's name to the failure of `freeSocketPath`. */
 async function freePath(path: string, opener: Opener): Promise<void> {
   try {
     await freeSocketPath(path, opener)
@@ -282,12 +283,12 @@ function close(server: Server, address: ListenAddress, options: CloseOptions): P
 }
 
 /**
- * The file is removed within the call. It stays if another thread keeps root from becoming that user: the next start
- * removes it.
+ * Closes the server and removes its file. The file stays if another thread keeps root from becoming that user in time:
+ * the next start removes it.
  */
 async function closeUnix(server: Server, path: string, { opener, remove }: CloseOptions): Promise<void> {
   if (openingOf(path, 'name', opener).as !== null && remove !== undefined) {
-    // The server stays until this process ends: its close would remove the file.
+    // The server is not closed, because its close would remove the file: it stays until this process ends.
     server.unref().on('connection', socket => socket.destroy())
     return await remove(path)
   }

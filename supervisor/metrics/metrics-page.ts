@@ -1,8 +1,9 @@
 /**
- * The page that `/metrics` answers with: what the master knows itself, then what the proxies count, then what the
- * applications do, and last what was left out. Pure.
+ * The page of `/metrics`: the families of the master, then of the proxies, then of the applications, and last the
+ * number of series that were left out. Pure.
  *
- * Its size is bounded. The applications' families are what it may lack: their workers decide how large they are.
+ * Its size is bounded. If it is full, families of the applications are left out: their workers decide how large they
+ * are.
  */
 
 import { isReservedName, type MetricFamily } from '../../kit/channel/metric-family.js'
@@ -13,12 +14,12 @@ import type { MetricsStore } from './metrics-store.js'
 import type { Slices } from './slices.js'
 
 /**
- * Room for the series of many honest processes beside all that one process may ship and leave behind when it dies again
- * and again (see `StoreLimits`).
+ * Room for the series of many well-behaved processes, beside the most that one bad process can send and leave behind
+ * when it dies again and again (see `StoreLimits`).
  */
 export const PAGE_BYTES = 16 * 1024 * 1024
 
-/** Prints it as it is at this moment, however long the printing takes. */
+/** Prints the state of the moment when it begins; later changes do not show. */
 export function* renderPage(
   own: readonly MetricFamily[],
   store: Pick<MetricsStore, 'snapshot' | 'about'>,

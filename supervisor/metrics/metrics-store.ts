@@ -1,21 +1,20 @@
 /**
- * The metrics of all children as the master knows them: the last snapshot of each child, and the sums of dead ones. The
- * master feeds it with the `metrics` messages of workers and proxies and reads it for pages; no scrape ever asks a
- * child.
+ * The metrics of all children in the master: the last snapshot of each child, and the sums of dead ones. The `metrics`
+ * messages of workers and proxies fill it, and pages are printed from it; no scrape ever asks a child.
  *
- * What must stay true: a counter, a histogram and the sum and count of a summary never fall because a process was
- * replaced, crashed or reset its own. They fall only if the application removes a label set in every process that has
- * it. Gauges end with their process. Series that are left out for a limit or a conflict are counted in the output and
- * reported once in the log.
+ * Must stay true: a counter, a histogram and the sum and count of a summary never fall because a process was replaced,
+ * crashed or reset its own. They fall only if the application removes a label set in every process that has it, or if
+ * the sums of dead processes have no room for it. Gauges end with their process. Series that are left out for a limit
+ * or a conflict are counted in the output and reported once in the log.
  *
- * A worker runs anybody's code, so it may only report figures of its own: `daimyo` and names that begin with `daimyo_`
+ * A worker runs application code, so it may not report daimyo's figures: `daimyo` and names that begin with `daimyo_`
  * are for proxies and the master. `update` takes any value and never throws. Its work is bounded by the number of
- * samples that one message may have looked at, and the memory of one process by series and by bytes as printed.
+ * samples looked at per message, and the memory of one process by series and by bytes as printed.
  *
  * When a new generation changes a histogram's buckets, both shapes are kept while both generations live. The shape of
- * the majority is shown and the other reported. Of shapes that no living process has the last few are kept: a shape may
- * be missing for a moment only, while the worker that has it is being replaced. Prometheus sees other `le` series then,
- * no falling ones.
+ * the majority is shown and the other is reported. The last few shapes without a living process are kept too, because a
+ * shape may be missing only for a moment, while its worker is being replaced. Prometheus then sees other `le` series,
+ * but none that falls.
  */
 
 import { isReservedName, type MetricFamily } from '../../kit/channel/metric-family.js'
@@ -31,9 +30,9 @@ export interface MetricsStoreOptions {
 }
 
 /**
- * Series and bytes as printed: of one living process, of all dead processes together (`retired`), and of the dead
- * processes whose last message may still come (`departedBytes`). `samplesPerMessage` and `familiesPerMessage`: how much
- * of one message is looked at.
+ * Limits in series and in bytes as printed: for one living process (`PerSource`), for the sums of all dead processes
+ * together (`settled`), and for the dead processes whose last message may still come (`departed`). `samplesPerMessage`
+ * and `familiesPerMessage`: the part of one message that is looked at.
  */
 export interface StoreLimits {
   seriesPerSource: number
@@ -66,11 +65,11 @@ interface Source {
   tables: Map<string, FamilyTable>
   series: number
   bytes: number
-  /** By family: series left out now, and why. */
+  /** By family: the number of series left out now, by reason. */
   leftOut: Map<string, { malformed: number; limit: number }>
 }
 
-/** The samples and families of a message that may still be looked at, and the work so far. */
+/** The samples and families of a message that may still be looked at, and the work done (`COST`). */
 interface Budget {
   families: number
   samples: number
@@ -78,14 +77,14 @@ interface Budget {
 }
 
 /**
- * The work for parts of a message. The unit is a sample with a known label set: some 6 µs to parse, check and keep it.
- * A family has a table and a name. A new label set makes room, or takes the room of another; one that was reset, or is
- * gone, is added to the sums.
+ * The work for parts of a message. The unit is a sample with a known label set: about 6 µs to parse, check and keep it.
+ * `family`: its table and its name. `newRow`: a new label set takes memory, or the room of another. `settledRow`: a
+ * label set that was reset or removed is added to the sums.
  */
 const COST = { family: 3, newRow: 2, settledRow: 3 }
 
 const MB = 1024 * 1024
-/** An application of 10,000 series may have 200 bytes for each; series left out for that bound are reported. */
+/** With 10,000 series an application has about 200 bytes for each. Series beyond the bounds are reported. */
 const LIMITS: StoreLimits = {
   seriesPerSource: 10_000,
   bytesPerSource: 2 * MB,
@@ -98,11 +97,11 @@ const LIMITS: StoreLimits = {
 }
 /** Dead processes that are kept apart from the sums, because their last message may still be under way. */
 const DEPARTED = 16
-/** Names of left-out things that are remembered; the log has enough of them then. */
+/** The most reports that are remembered, so that each is logged once. Further ones are not logged. */
 const TOLD = 1000
 /** A conflict that comes and goes is logged each time, within this rate for all conflicts. */
 const LINES = { atOnce: 50, perSecond: 1 }
-/** Names shown by the families on left-out series; the others are counted together under no name. */
+/** The most names in the families about left-out series and conflicts; the others are counted without a name. */
 const SHOWN = 100
 /** The name for left-out parts of a message or a page that have no family. */
 const NAMELESS = ''
@@ -124,9 +123,9 @@ export class MetricsStore {
   }
 
   /**
-   * Takes a message: families with values since the start of that process. Families that it does not name stay as they
-   * are, and one without values is removed. `sourceId` is unique for ever (`worker-17`). A last message after `retire`
-   * still counts. `families` may be any value. Returns the work, in units of `COST`.
+   * Takes a message: families with values since the start of that process. A family that the message does not name
+   * stays as it is; a family without values is removed. `sourceId` is never reused (`worker-17`). A last message after
+   * `retire` still counts. `families` may be any value. Returns the work, in units of `COST`.
    */
   update(sourceId: string, families: unknown, kind: SourceKind = 'worker'): number {
     if (!Array.isArray(families)) return 0
@@ -147,7 +146,7 @@ export class MetricsStore {
   }
 
   /**
-   * The process is dead: its counts stay, its gauges end. Harmless for a process that never sent anything or was
+   * The process is dead: its counts stay, its gauges end. Does nothing for a process that never sent a message or was
    * retired before.
    */
   retire(sourceId: string): void {
@@ -252,8 +251,8 @@ export class MetricsStore {
   }
 
   /**
-   * Saves label sets that a living process reset, removed or gave another shape, so that the sum over all does not
-   * fall. Returns their number.
+   * Adds label sets that a living process reset, removed or gave another shape to the sums of dead processes, so that
+   * the total does not fall. Returns their number.
    */
   #carryOver(source: Source, before: FamilyTable, now: FamilyTable): number {
     let carried = 0

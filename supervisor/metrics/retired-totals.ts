@@ -1,10 +1,10 @@
 /**
- * The counts of dead processes: one running sum per name, shape and label set. Its size is bounded, in series and in
- * bytes as printed: workers that come and go with ever new label values would fill it in the end. A label set that a
- * living process has needs its room most, because its sum would fall; label sets that no living process has make room
- * for it.
+ * The counts of dead processes: one running sum per name, shape and label set. Their size is bounded, in series and in
+ * bytes as printed, because workers with always new label values would add series without end. A label set that a
+ * living process also has comes first: without its sum, the counter would fall. Label sets that no living process has
+ * are dropped to make room for it.
  *
- * What must stay true: a table that `tables` gave does not change any more, so a page may be printed from it while
+ * Must stay true: a table that `tables` returned does not change any more, so a page may be printed from it while
  * processes die. Such sums are copied before anything is added to them.
  */
 
@@ -23,27 +23,28 @@ interface Sums extends FamilyTable {
   rows: Map<string, Required<Row>>
 }
 
-/** Shapes of one name that are kept: those of living processes, and the last ones of others. */
+/** The number of shapes kept for a name: those of living processes, and the last ones of dead processes. */
 const SHAPES = 4
-/** Names of lost series that are kept apart; the others are counted together under no name. */
+/** Names of lost series that are counted each for itself; the others are counted together, without a name. */
 const LOST_NAMES = 1000
-/** The share of the room that is made at once: the search takes a walk through all sums. */
+/** The share of the room that is freed at once, because each search walks through all sums. */
 const ROOM_MADE = 0.1
-/** How often in one death the owner of a label set without room is looked up: that takes a look at all processes. */
+/** The most vain lookups of a label set's living owner per death: each walks through all processes. */
 const VAIN_QUESTIONS = 1000
 
 export class RetiredTotals {
   readonly #limits: RetiredLimits
   readonly #isLiving: IsLiving
-  /** Name → shape → sums. Several shapes of a name while processes of two generations live. */
+  /** Name → shape → sums. A name has several shapes while processes of two generations live. */
   readonly #sums = new Map<string, Map<string, Sums>>()
+  /** Sums that `tables` returned: copied before a change. */
   readonly #shared = new WeakSet<Sums>()
   readonly #lost = new Map<string, number>()
   #series = 0
   #bytes = 0
-  /** The last walk found too little room, and no process has died since. */
+  /** The last search found too little room, and no process has died since. */
   #isExhausted = false
-  /** Label sets of no living process that asked for room since the last death. */
+  /** Lookups since the last death that found no living process with the label set. */
   #vainQuestions = 0
 
   constructor(limits: RetiredLimits, isLiving: IsLiving) {
@@ -61,12 +62,12 @@ export class RetiredTotals {
     }
   }
 
-  /** Series without room since the start, by family: their sums fell. */
+  /** Series dropped for lack of room since the start, by family: their sums fell. */
   get lost(): ReadonlyMap<string, number> {
     return this.#lost
   }
 
-  /** A process has died: its label sets may make room now. */
+  /** A process has died: its label sets may be dropped now. */
   died(): void {
     this.#isExhausted = false
     this.#vainQuestions = 0
@@ -100,7 +101,7 @@ export class RetiredTotals {
     for (const sums of [...(this.#sums.get(name)?.values() ?? [])]) this.#drop(sums, key)
   }
 
-  /** Whether the label set needs room most. A process that leaves thousands that do not is not looked up for each. */
+  /** Whether a living process has the label set. The number of vain lookups per death is bounded. */
   #mayMakeRoom({ name, shape }: FamilyTable, key: string): boolean {
     if (this.#vainQuestions >= VAIN_QUESTIONS) return false
     if (this.#isLiving(name, shape, key)) return true
@@ -159,7 +160,7 @@ export class RetiredTotals {
     if (shapes?.size === 0) this.#sums.delete(name)
   }
 
-  /** The sums of this name and shape, for a change. */
+  /** The sums of this name and shape, as an object that may be changed. */
   #change(table: FamilyTable): Sums {
     const shapes = this.#sums.get(table.name) ?? this.#shapesOf(table.name)
     const sums = shapes.get(table.shape)

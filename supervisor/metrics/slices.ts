@@ -1,6 +1,6 @@
 /**
- * Long work on the master's loop, in slices: what other processes ship decides how long it takes, and signals, deaths
- * and deadlines must not wait for it. The work is a generator that yields wherever it may pause.
+ * Long work on the master's event loop, in slices. The data of other processes decides how long the work takes, and
+ * signals, deaths and deadlines must not wait for it. The work is a generator that yields wherever it may pause.
  */
 
 import { setImmediate } from 'node:timers/promises'
@@ -8,10 +8,10 @@ import { setImmediate } from 'node:timers/promises'
 /** Work that may pause at each `yield`. */
 export type Slices<Result> = Generator<undefined, Result>
 
-/** How long the loop is held at once; a slice of the work itself takes a millisecond or two. */
+/** The loop is given back after this time. A slice of the work takes a millisecond or two. */
 const HELD_MS = 8
 
-/** The result of the work; the loop turns whenever it was held for a few milliseconds. */
+/** The result of the work. Other events are handled whenever the work has held the loop for `HELD_MS`. */
 export async function inSlices<Result>(work: Slices<Result>): Promise<Result> {
   let sinceMs = performance.now()
   for (;;) {

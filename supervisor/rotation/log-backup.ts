@@ -1,8 +1,8 @@
 /**
  * Keeps the previous log of `daimyo start` as a dated backup, `daimyo.log.2026-11-21T10-00-00` (UTC, as in the log
  * itself), and a bounded number of those. It runs at a start, and for `log-maxsize` in the child of `log-child.ts`.
- * Must stay true: nothing is removed but regular files with exactly such a name; no backup replaces another; a folder
- * that others have filled with such names costs a bounded time, and keeps no log from being moved away.
+ * Must stay true: only regular files with exactly such a name are removed; no backup replaces another. If other users
+ * have filled the folder with such names, this costs a bounded time, and the log can still be moved away.
  */
 
 import { lstatSync, renameSync } from 'node:fs'

@@ -1,9 +1,9 @@
 /**
  * Has another process move a log away and make a new one, as the user that decides about the folder: rename(2) and
  * open(2) with O_CREAT wait while another process has locked the file or its folder, and the master would stand still
- * for as long. Must stay true: one child at a time. A child that takes too long is killed and not waited for, and until
- * it has ended no other starts. Of its answer only names of backups of this log are believed, which are removed as its
- * user. The child keeps the new log open until `open`, so the master looks up no name in that folder.
+ * for as long. Must stay true: one child at a time. A child that takes too long is killed and not waited for, and no
+ * other starts until it has ended. The only names accepted from its answer are names of backups of this log; they are
+ * removed as its user. The child keeps the new log open until `open`, so the master looks up no name in that folder.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -37,7 +37,7 @@ export interface LogChildOptions {
   /** Replaces Node and its entry file. */
   command?: readonly string[]
   childMs?: number
-  /** Is told of tracers. */
+  /** Gets the reports on tracers. */
   tell?: KilledChild['tell']
 }
 
@@ -58,7 +58,7 @@ interface Started extends Pick<Made, 'child' | 'ended' | 'kill'> {
 /** The child of one log. */
 export class LogChild {
   readonly #options: Required<Omit<LogChildOptions, 'tell'>> & Pick<LogChildOptions, 'tell'>
-  /** A child that has not ended, or is about to be started; it may have been given up. */
+  /** A child that has not ended, or that is about to start. The master may have given up waiting for it. */
   #running: object | null = null
   #kill = () => {}
   #made: Made | null = null

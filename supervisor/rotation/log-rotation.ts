@@ -1,12 +1,12 @@
 /**
- * Keeps the log within `log-maxsize` and `log-backups`: has a file that has grown past the bound moved away, and lets
- * everybody begin a new one. It is told of each write of the master. The proxies write access lines to the same file
- * directly, so it also looks at the size itself.
+ * Keeps the log within `log-maxsize` and `log-backups`: when a file has grown past the bound, has it moved away, and
+ * lets all processes begin a new one. The master reports each of its writes here. The proxies write access lines to the
+ * same file directly, so the size of the file is also looked at.
  *
- * What must stay true: all there ever is on the disk is `backups + 1` files of the bound, and what is written between
- * two looks: an eighth of the bound from the master, a second's access lines from the proxies. While a log is moved,
- * the master writes nothing. A folder that cannot be written to stops nothing, nor one that others have filled, nor a
- * file or folder that they have locked: the log grows meanwhile, which is said.
+ * Must stay true: the disk holds at most `backups + 1` files of the bound, and the lines written between two looks: an
+ * eighth of the bound from the master, the access lines of a second from the proxies. While a log is moved, the master
+ * writes nothing. No process stops because the folder cannot be written to, is filled by other users, or is locked by
+ * them: the log grows meanwhile, and an event reports it.
  */
 
 import type { Log } from '../../kit/log/log.js'
@@ -14,7 +14,7 @@ import { CROWDED, type PacedLooks } from '../user/folder-names.js'
 import type { LogChild } from './log-child.js'
 
 const LOOK_MS = 1000
-/** After a failed rotation: each one costs a process. */
+/** The wait after a failed rotation, because each attempt costs a process. */
 const RETRY_MS = 5000
 /** The master looks again after this part of the bound. */
 const PARTS = 8

@@ -32,7 +32,7 @@ interface OpenedLog {
   ino: number
 }
 
-/** `openMasterLog` in another process, which keeps the log open. */
+/** Runs `openMasterLog` in another process, which keeps the log open. */
 export const logTask: Task<{ path: string; owner: Credentials | null }, OpenedLog> = {
   name: 'open-log',
   work({ path, owner }) {
@@ -73,7 +73,7 @@ export function openMadeMasterLog(path: string, owner: Credentials | null): numb
   return onGuardedPath(path, 'name', owner, () => openMadeLogFile(path))
 }
 
-/** `backUpLog`, at a start. */
+/** Moves the earlier log away at a start (`backUpLog`). */
 export function backUpMasterLog(path: string, owner: Credentials | null): string | null {
   const opening = openingOf(path, 'name', owner)
   return asOpening(opening, owner, () => backUpLog(path, new Date(), undefined, undefined, opening.as))

@@ -1,14 +1,14 @@
 /**
- * Opens the log that a child of the service's user has made and keeps open (`log-child.ts`), by way of that descriptor:
- * a lookup of the name would wait for whoever has locked the folder (inode(7)).
+ * Opens the log that a child of the service's user has made and keeps open (`log-child.ts`), through the descriptor of
+ * the child: a lookup of the name would wait while another process has locked the folder (inode(7)).
  *
  * The child may be traced, and offer any file in place of the log. Must stay true:
- * - the file is opened as the service's user, for whom the kernel judges its rights: a descriptor that only reads does
- *   not help;
- * - what is offered is first taken with O_PATH, which asks no file system and opens no device. It is judged by what the
- *   kernel says of that descriptor of ours, which nobody can exchange any more, and only then asked by fstat(2) and
- *   opened. So it is a regular file, and lies in a mount of the master's own: a file system that the user has mounted
- *   in a namespace of its own (FUSE, also below an overlay) is never asked.
+ * - the file is opened as the service's user, so the kernel checks the rights of that user: with a read-only descriptor
+ *   of a file the child cannot make the master write to it;
+ * - the offered file is first opened with O_PATH, which asks no file system and opens no device. It is judged by the
+ *   kernel's facts about this descriptor of ours, which no other process can exchange; fstat(2) and the real open come
+ *   after that. So it is a regular file in a mount of the master: a file system that the user has mounted in its own
+ *   namespace (FUSE, also below an overlay) is never asked.
  */
 
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
@@ -18,13 +18,13 @@ import { O_PATH } from '../user/service-user.js'
 
 const { O_WRONLY, O_APPEND, O_NONBLOCK, O_NOCTTY } = constants
 
-/** Of our child, which has not been reaped. */
+/** The offer of our child, which has not been reaped yet, so its pid is still its own. */
 export interface OfferedLog {
   pid: number
   fd: number
 }
 
-/** What all files in the folder of the log share. */
+/** The facts that all files in the folder of the log share. */
 export interface LogPlace {
   mountId: string
   device: number
@@ -68,11 +68,11 @@ function mountIdOf(fd: number): string {
 
 /** Null: the file is accepted. */
 function whyRefused(fd: number, home: LogPlace): string | null {
-  // Not /proc, where the kernel asks who writes; not pipes and sockets, nor files that only memory holds; nothing of a
-  // mount of the user's own.
+  // Refuses files of /proc, whose rights depend on the process that writes; pipes, sockets and files in memory only;
+  // files in a mount that the user has made.
   if (mountIdOf(fd) !== home.mountId) return 'it lies in another mount than the log did at the start'
   const found = fstatSync(fd)
   if (found.dev !== home.device) return 'it lies on another device than the log did at the start'
-  // A FIFO too: open(2) waits for whoever holds its lock.
+  // A FIFO is refused too, because open(2) would wait for the holder of its lock.
   return found.isFile() ? null : 'it is no file'
 }

@@ -8,8 +8,8 @@ import type { StatusReport } from '../control/control-protocol.js'
 import { readiness } from '../control/readiness.js'
 
 /**
- * `log`: the file that the log goes to, null when it is the terminal itself. `program` and `cwd`: where the commands
- * are typed.
+ * `log`: the file of the log; null: the log goes to the terminal. `program` and `cwd`: the name of the program and the
+ * working directory of the user who will type the commands.
  */
 export interface BannerFacts {
   program: string
@@ -19,7 +19,7 @@ export interface BannerFacts {
   mode: 'foreground' | 'background'
 }
 
-/** Some ten lines with a newline at the end. */
+/** About ten lines, with a newline at the end. */
 export function printBanner({ report, log, mode, program, cwd }: BannerFacts): string {
   const config = report.iniPath === null ? null : shortPath(report.iniPath, cwd)
   const command = (name: string) => `${program} ${name}${config === null ? '' : ` ${quote(config)}`}`
@@ -38,7 +38,7 @@ export function printBanner({ report, log, mode, program, cwd }: BannerFacts): s
   return `daimyo ${report.version} runs with pid ${report.pid}\n${lines.join('\n')}\n`
 }
 
-/** Clients are answered as soon as one worker is ready; the others follow. */
+/** The banner comes when the first worker is ready; the others may still start. */
 function describeWorkers({ proxies, wanted, workers }: StatusReport): string {
   const served = `behind ${proxies.length} ${proxies.length === 1 ? 'proxy' : 'proxies'}`
   if (wanted === 0) return `none (static files only), ${served}`
@@ -48,13 +48,13 @@ function describeWorkers({ proxies, wanted, workers }: StatusReport): string {
   return `${wanted}${isWhole && waiting === 0 ? '' : ` (${ready} ready${isWhole ? '' : ' so far'}${later})`}, ${served}`
 }
 
-/** As somebody in `cwd` would write it. */
+/** The path as a user in `cwd` would write it. */
 function shortPath(path: string, cwd: string): string {
   const near = relative(cwd, path)
   return cwd === '/' || near.startsWith('..') || near === '' ? path : near
 }
 
-/** For pasting into a shell. */
+/** The path as a shell reads it. */
 function quote(path: string): string {
   return /^[\w./:@%+,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 }

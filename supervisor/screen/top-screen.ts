@@ -70,7 +70,7 @@ function requestLines(requests: InFlightRequest[]): string[] {
   return requests.length === 0 ? [] : ['', ...printTable(requestColumns, requests, 0)]
 }
 
-/** The lines beyond `most` are counted. */
+/** At most `most` lines: the last one counts those that are left out. */
 function atMost(lines: string[], most: number): string[] {
   if (lines.length <= most) return lines
   return most < 1 ? [] : [...lines.slice(0, most - 1), `… and ${lines.length - most + 1} more`]

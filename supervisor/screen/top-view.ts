@@ -1,11 +1,11 @@
 /**
- * What `daimyo top` shows of two reports: rates and latencies are differences between them. Pure; `top-screen.ts` draws
- * it.
+ * The content of `daimyo top`, from two reports: rates and latencies are differences between them. Pure;
+ * `top-screen.ts` draws it.
  */
 
 import type { TopReport } from '../control/control-protocol.js'
 
-/** `atMs` on any monotonic clock. */
+/** `atMs`: the time of the report on any monotonic clock. */
 export interface TimedReport {
   report: TopReport
   atMs: number

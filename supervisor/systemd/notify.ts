@@ -1,8 +1,8 @@
 /**
- * Tells systemd what the master does (sd_notify(3)), through the `systemd-notify` program: Node has no unix datagram
- * sockets. Each change is sent; without NOTIFY_SOCKET in the environment it does nothing. Must stay true: the loop is
- * never blocked and the program never fails because of it; messages arrive in their order; what waits is bounded (a
- * newer message of the same kind replaces one that still waits).
+ * Reports the state of the master to systemd (sd_notify(3)), through the `systemd-notify` program: Node has no unix
+ * datagram sockets. Each change is sent; without NOTIFY_SOCKET in the environment nothing is sent. Must stay true: it
+ * never blocks the loop, and its failure never fails the program; messages arrive in their order; the queue is bounded
+ * (a newer message of the same kind replaces one that still waits).
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -18,7 +18,7 @@ export interface Notifier {
   reloading(): void
   stopping(): void
   status(text: string): void
-  /** The unit's watchdog is fed. */
+  /** Feeds the unit's watchdog. */
   watchdog(): void
   /** The start, reload or stop under way may take `ms` longer, from now on. */
   extend(ms: number): void
@@ -107,7 +107,7 @@ class NotifyQueue {
       this.#sendNext()
     }
     this.#send(assignments, (failure, signal) => {
-      // A signal for the master that went to all processes of the unit (`systemctl kill`) took the messenger: once
+      // A signal for all processes of the unit (`systemctl kill`) has ended systemd-notify: the message is sent once
       // more.
       if (isMastersSignal(signal)) this.#send(assignments, onEnd)
       else onEnd(failure)

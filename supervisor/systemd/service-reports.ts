@@ -1,8 +1,8 @@
 /**
- * What systemd is told, and when: each change of the tree at once, a changed status line, messages for the watchdog,
- * and requests for more time while a start, a reload or the stop is under way. `notify.ts` delivers. Must stay true:
- * the watchdog gets a message only in a turn of the master's loop in which a worker has responded lately. Time is
- * requested from beat to beat, so a master that hangs gets none.
+ * Decides which messages systemd gets, and when: each change of the tree at once, a changed status line, messages for
+ * the watchdog, and requests for more time while a start, a reload or the stop is under way. `notify.ts` sends them.
+ * Must stay true: the watchdog gets a message only in a turn of the master's loop in which a worker has responded
+ * lately. Time is requested from beat to beat, so a master that hangs gets none.
  */
 
 import type { Log } from '../../kit/log/log.js'

@@ -72,7 +72,7 @@ function serviceFacts(source: UnitSource, name: string, sockets: string[]): Serv
   const paths = [...program, ini, ...settings.configFiles, settings.app, settings.chdir, ...folders]
   const used = [...paths, ...settings.checkStatic, ...writableOf(source)].filter(path => path !== null)
   const runtime = /^\/run\/(.+)$/.exec(source.runDir ?? '')?.[1] ?? `daimyo/${name}`
-  // systemd makes it, with the owner that the service has.
+  // systemd makes the folder, with the owner of the service.
   const logs = /^\/var\/log\/(.+)\/[^/]+$/.exec(settings.logto ?? '')?.[1] ?? null
   return {
     remarks: remarksOf(source),

@@ -24,7 +24,7 @@ export interface ConfigFiles {
 
 export type FileText = { ok: true; text: string } | { ok: false; why: string }
 
-/** In no order. */
+/** The names have no order. */
 export type FolderNames = { ok: true; names: string[] } | { ok: false; why: string }
 
 /** Largest file that is read: an INI, or one named by `@(…)`. */

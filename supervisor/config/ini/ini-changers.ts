@@ -1,7 +1,7 @@
 /**
- * Whom a root master believes. A user that may change an INI decides as which user everything runs. So an INI that the
- * service's own user (`uid`) or everybody can change or replace is a mistake, as such a file is for sudo and cron. One
- * other owner, such as a deploy user that unpacks releases, is a remark: that user can become root.
+ * Which users a root master lets change its INI. A user that may change an INI decides as which user everything runs.
+ * So an INI that the service's own user (`uid`) or everybody can change or replace is a mistake, as such a file is for
+ * sudo and cron. One other owner, such as a deploy user that unpacks releases, is a remark: that user can become root.
  */
 
 import type { Credentials } from '../../../kit/channel/messages.js'

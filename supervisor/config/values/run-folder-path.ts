@@ -33,7 +33,7 @@ export function runFolderPath({ configured, file, environment, uid, cwd }: RunFo
   if (uid !== 0 && given?.startsWith('/')) return given
   const name = file === null ? 'daimyo' : basename(file.absolute, extname(file.absolute))
   const identity = file === null ? cwd : `${file.absolute}${file.section === '' ? '' : `:${file.section}`}`
-  // Here, because every command would pay for it.
+  // Loaded here and not at the top, because not every command needs it.
   const { createHash } = process.getBuiltinModule('node:crypto')
   const hash = createHash('sha256').update(identity).digest('hex').slice(0, 8)
   return join(parentOf(environment, uid), `${name.replace(/[^\w.-]/g, '_').slice(0, 32)}-${hash}`)

@@ -1,7 +1,7 @@
 /**
- * What the configuration says once it was read and found valid: the values that the master works with. The option
- * rows declare them (`kit/options/sections/`), each with its name and its reason; here is what no row says. Sizes in
- * bytes, times in milliseconds, paths absolute.
+ * The settings of a valid configuration: the values that the master works with. The option rows declare them
+ * (`kit/options/sections/`), each with its name and its reason; this file declares those without a row. Sizes in bytes,
+ * times in milliseconds, paths absolute.
  */
 
 import type { Credentials } from '../../../kit/channel/messages.js'
@@ -30,21 +30,21 @@ export interface ComposedSettings extends ComposedForProxies {
   cron: CronSpec[]
   /** `procname-prefix`, `procname-prefix-spaced` and `procname-append`. */
   processNames: ProcessNames
-  /** `uid` and `gid`, looked up; null: stay who we are. */
+  /** `uid` and `gid`, looked up; null: the children keep the user of the master. */
   credentials: Credentials | null
   /** `chown-socket`, looked up; null: the service's own. */
   chownSocket: SocketOwner | null
-  /** What the files of `env-file` and `envdir` say, in their order; `env` goes before it. */
+  /** The variables of `env-file` and `envdir`, in the order of the files; those of `env` override them. */
   environmentFiles: EnvironmentChange[]
   /** `run-dir`, or the usual one. */
   runDir: string
 }
 
-/** What no option says. */
+/** Settings without an option. */
 export interface Surroundings {
   /** The INI that was read, null when everything came from the command line. */
   iniPath: string | null
-  /** Of that INI; empty: the usual one. */
+  /** The section of that INI; empty: the usual one. */
   iniSection: string
   /**
    * Every file whose text went into the settings, the INI first, and every folder of `envdir`: what `ini-reload`
