@@ -118,7 +118,8 @@ export function reconcile(slots: readonly SlotView[], desired: DesiredState): Pl
   const waits: number[] = []
   const held: HeldBack[] = []
   for (const slot of kept) {
-    const action = fill(slot, desired, waits, held) ?? settleReplacement(slot, desired, waits)
+    const action =
+      fill(slot, desired, waits, held) ?? settleReplacement(slot, desired, waits) ?? giveWay(slot, kept, desired)
     if (action !== null) actions.push(action)
   }
   const replacing = kept.some(slot => slot.replacement !== null)
@@ -165,6 +166,23 @@ function settleReplacement(slot: SlotView, desired: DesiredState, waits: number[
   return isOverdue(replacement, desired, waits) ? { type: 'give-up', slot: slot.slot, why: 'link-deadline' } : null
 }
 
+/**
+ * A replacement that the worker itself asked for, and that cannot take over yet, is given up when a reload or an order
+ * could replace a worker now: it may hang while it loads. The worker serves meanwhile, and is replaced afterwards.
+ */
+function giveWay(slot: SlotView, slots: readonly SlotView[], desired: DesiredState): SlotAction | null {
+  const { current, replacement } = slot
+  if (current === null || replacement === null || replacement.generation !== slot.generation) return null
+  if (isOrdered(current.recycle ?? '')) return null
+  const first = inTurn(slots, desired, []).find(
+    asking =>
+      asking.rank < REQUESTED &&
+      (asking.moves || asking.slot.replacement === null) &&
+      mayReplace(asking, desired, [], []),
+  )
+  return first === undefined ? null : { type: 'give-up', slot: slot.slot, why: first.why }
+}
+
 /** A proxy accepts clients, cannot reach this worker, and has had enough time to. */
 function isOverdue({ sinceMs, lackedSinceMs }: SlotWorker, { nowMs, linkMs }: DesiredState, waits: number[]): boolean {
   if (lackedSinceMs === null) return false
@@ -173,6 +191,9 @@ function isOverdue({ sinceMs, lackedSinceMs }: SlotWorker, { nowMs, linkMs }: De
   waits.push(deadlineMs)
   return false
 }
+
+/** The rank of requests of workers. */
+const REQUESTED = 2
 
 /** A slot whose current worker is to be replaced. The lowest `rank` is first. */
 interface Asking {
@@ -207,7 +228,7 @@ function inTurn(slots: readonly SlotView[], desired: DesiredState, waits: number
   for (const slot of slots) {
     const why = whyReplaced(slot, desired, waits)
     const moves = slot.generation !== desired.target
-    if (why !== null) asking.push({ slot, why, moves, rank: moves ? 0 : isOrdered(why) ? 1 : 2 })
+    if (why !== null) asking.push({ slot, why, moves, rank: moves ? 0 : isOrdered(why) ? 1 : REQUESTED })
   }
   const ageOf = ({ slot, moves }: Asking) => (moves ? 0 : (slot.current?.workerId ?? 0))
   return asking.sort((a, b) => a.rank - b.rank || ageOf(a) - ageOf(b))

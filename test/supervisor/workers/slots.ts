@@ -225,6 +225,67 @@ const cases: [string, SlotView[], Partial<DesiredState>, SlotAction[], number | 
     null,
   ],
   [
+    'a replacement that a worker asked for hangs: a reload goes first',
+    [slot(1), slot(2, { current: asks(2), replacement: worker(1, { phase: 'booting', linked: false }) })],
+    reload,
+    [{ type: 'give-up', slot: 2, why: 'reload' }],
+    null,
+  ],
+  [
+    'so it does before one that is ready and not linked',
+    [slot(1), slot(2, { current: asks(2), replacement: worker(1, { linked: false, sinceMs: 400 }) })],
+    reload,
+    [{ type: 'give-up', slot: 2, why: 'reload' }],
+    null,
+  ],
+  [
+    'one that can take over does so',
+    [slot(1), slot(2, { current: asks(2), replacement: worker(1) })],
+    reload,
+    [{ type: 'promote', slot: 2, why: 'max-requests' }],
+    null,
+  ],
+  [
+    'a reload that has to wait for workers that leave gives nothing up',
+    [slot(1), slot(2, { current: asks(2), replacement: worker(1, { phase: 'booting', linked: false }) })],
+    { ...reload, leaving: 1 },
+    [],
+    null,
+  ],
+  [
+    'an order goes first, too',
+    [
+      slot(1, { current: asks(1, 'restart-worker') }),
+      slot(2, { current: asks(2), replacement: worker(1, { phase: 'booting', linked: false }) }),
+    ],
+    {},
+    [{ type: 'give-up', slot: 2, why: 'restart-worker' }],
+    null,
+  ],
+  [
+    'an order does not go before another one',
+    [
+      slot(1, { current: asks(1, 'restart-worker') }),
+      slot(2, {
+        current: asks(2, 'restart-worker'),
+        replacement: worker(1, { phase: 'booting', linked: false }),
+      }),
+    ],
+    {},
+    [],
+    null,
+  ],
+  [
+    'a slot that has lost its worker keeps its replacement',
+    [
+      slot(1, { current: asks(1, 'restart-worker') }),
+      slot(2, { current: null, generation: 2, replacement: worker(2, { phase: 'booting', linked: false }) }),
+    ],
+    { target: 2, generation: 2 },
+    [{ type: 'promote', slot: 2, why: 'replaced' }],
+    null,
+  ],
+  [
     'a new proxy has not linked a worker that serves yet',
     [slot(1, { current: worker(1, { linked: false, lackedSinceMs: 300 }) }), slot(2)],
     {},
