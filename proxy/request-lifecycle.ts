@@ -26,7 +26,7 @@ import { ErrorPages } from './response/error-pages.js'
 import { nextRequestId, viaField, wireHeaders } from './route/forwarded-fields.js'
 import { type Route, RouteTable } from './route/route-table.js'
 import { type TrustedProxies, trustedProxies } from './route/trusted-proxies.js'
-import { FileResponder } from './static/file-responder.js'
+import { StaticFiles } from './static/static-files.js'
 import { Upstreams } from './upstream/upstreams.js'
 import { WorkerResponder } from './worker-responder.js'
 
@@ -36,7 +36,7 @@ export class RequestLifecycle implements ResponderEvents {
   readonly refusals: Refusals
   readonly #world: RequestLifecycleWorld
   readonly #bodyFilters: BodyFilters
-  #files: FileResponder
+  #files: StaticFiles
   #routes: RouteTable
   #pages: ErrorPages
   #trusted: TrustedProxies | null
@@ -54,7 +54,7 @@ export class RequestLifecycle implements ResponderEvents {
       failed: (exchange, code, fields) => this.failed(exchange, code, fields),
       finished: (exchange, close) => this.#finish(exchange, close),
     })
-    this.#files = new FileResponder(settings, this.#bodyFilters.compressors, this)
+    this.#files = new StaticFiles(settings, this.#bodyFilters.compressors, this)
     this.workers = new WorkerResponder(world, this)
     this.upstreams = new Upstreams(world, this.workers.tunnels, this)
   }
@@ -73,7 +73,7 @@ export class RequestLifecycle implements ResponderEvents {
     this.#pages = new ErrorPages(settings.errorPage)
     this.#bodyFilters.apply()
     this.#files.close()
-    this.#files = new FileResponder(settings, this.#bodyFilters.compressors, this)
+    this.#files = new StaticFiles(settings, this.#bodyFilters.compressors, this)
     this.workers.apply(settings)
     this.upstreams.apply(settings)
   }
@@ -86,9 +86,8 @@ export class RequestLifecycle implements ResponderEvents {
   // 1. Received: the head of the request is here. Its forwarding fields count only if a trusted proxy sent them.
 
   received(head: RequestHead, client: Client): Exchange {
-    const exchange = new Exchange(head, client, monotonicMs())
-    if (this.#trusted !== null && head.forwarding !== null) this.#trusted.judge(exchange)
-    return exchange
+    const believed = this.#trusted !== null && head.forwarding !== null ? this.#trusted.judge(head, client) : null
+    return new Exchange(head, client, monotonicMs(), believed)
   }
 
   /** Whether the peer is a trusted proxy. Such a peer has no limit of connections, because it carries many clients. */
@@ -148,7 +147,7 @@ export class RequestLifecycle implements ResponderEvents {
 
   #toResponder(exchange: Exchange, nowMs: number): void {
     const { head, client, origin, believed, route } = exchange
-    if (this.workers.holdsBack(exchange, nowMs)) return
+    if (this.workers.refusesHeldBack(exchange, nowMs)) return
     const asked = asking(exchange)
     asked.requestId = believed?.requestId ?? nextRequestId()
     asked.wireHeaders = wireHeaders(head, origin, believed, exchange.requestId)

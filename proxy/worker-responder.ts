@@ -10,12 +10,12 @@ import { type RescueEvents, Rescuer } from './deaths/rescuer.js'
 import { type Exchange, isTunnel } from './exchange/exchange.js'
 import type { Responder, ResponderEvents } from './exchange/responder.js'
 import { Dispatcher, type DispatcherEvents } from './link/dispatcher.js'
-import type { Link, LinkEvents } from './link/link.js'
+import type { Link } from './link/link.js'
 import { monotonicMs } from './process/clock.js'
 import type { RequestLifecycleWorld } from './request-lifecycle-world.js'
 import { type TunnelClient, type TunnelEvents, Tunnels } from './tunnel/tunnels.js'
 
-export class WorkerResponder implements Responder, LinkEvents, DispatcherEvents, HarakiriEvents, RescueEvents {
+export class WorkerResponder implements Responder, DispatcherEvents, HarakiriEvents, RescueEvents {
   readonly dispatcher: Dispatcher
   readonly tunnels: Tunnels
   readonly #world: RequestLifecycleWorld
@@ -30,7 +30,7 @@ export class WorkerResponder implements Responder, LinkEvents, DispatcherEvents,
     this.dispatcher = new Dispatcher(world.settings, this, events)
     this.tunnels = new Tunnels(this.dispatcher, world.metrics.tunnels)
     this.#tunnelEvents = {
-      responded: (exchange, nowMs) => this.#clear(exchange, nowMs),
+      begun: (exchange, nowMs) => this.#clear(exchange, nowMs),
       failed: (exchange, code) => events.failed(exchange, code),
       complete: (exchange, close) => events.complete(exchange, close),
       broken: exchange => events.broken(exchange),
@@ -54,7 +54,7 @@ export class WorkerResponder implements Responder, LinkEvents, DispatcherEvents,
 
   assigned(exchange: Exchange, link: Link, nowMs: number): void {
     // It may have got into quarantine while it waited.
-    if (this.holdsBack(exchange, nowMs)) return
+    if (this.refusesHeldBack(exchange, nowMs)) return
     if (exchange.queuedMs > 0) this.#world.metrics.queued(exchange.mount, (nowMs - exchange.queuedMs) / 1000)
     exchange.queuedMs = 0
     exchange.dispatchMs = nowMs
@@ -66,8 +66,8 @@ export class WorkerResponder implements Responder, LinkEvents, DispatcherEvents,
     else if (exchange.bodyWindow > 0) exchange.client.resumeBody()
   }
 
-  /** Whether the request is in quarantine. If so, it has been refused with 503. */
-  holdsBack(exchange: Exchange, nowMs: number): boolean {
+  /** Refuses a request in quarantine with 503. False: it is not in quarantine. */
+  refusesHeldBack(exchange: Exchange, nowMs: number): boolean {
     const { quarantine } = this.#rescuer
     if (quarantine.isIdle) return false
     const seconds = quarantine.holdSeconds(exchange.title, nowMs)
@@ -101,7 +101,7 @@ export class WorkerResponder implements Responder, LinkEvents, DispatcherEvents,
   // A worker: linked, blocked, lost, gone, drained.
 
   connect(worker: WorkerAddress): void {
-    this.dispatcher.connect(worker, this)
+    this.dispatcher.connect(worker)
   }
 
   linked(link: Link): void {
@@ -137,7 +137,7 @@ export class WorkerResponder implements Responder, LinkEvents, DispatcherEvents,
     this.#world.blocked(link, guilty, elapsedMs, stack)
   }
 
-  /** `lost` follows. A worker that broke the protocol of its link counts as crashed. */
+  /** A worker that broke the protocol of its link counts as crashed. */
   broke(link: Link, why: string): void {
     this.#world.linkBroken(link.worker.workerId, why)
   }

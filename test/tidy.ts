@@ -115,6 +115,12 @@ const BANNED: [title: string, pattern: RegExp, applies: (path: string) => boolea
     'spawnOwn (supervisor/user/own-children.ts)',
   ],
   [
+    'writing what was asked',
+    /^import .*\basking\b.* from '.*\/exchange\.js'/m,
+    path => path !== 'proxy/request-lifecycle.ts' && !within(path, 'test'),
+    'the request lifecycle writes it (proxy/exchange/exchange.ts)',
+  ],
+  [
     'console',
     /\bconsole\.(log|error|warn)\(/,
     path => /^(kit|proxy|supervisor|app\/host)\//.test(path),

@@ -56,17 +56,17 @@ interface Suspicion {
 
 export class HarakiriClock {
   readonly #events: HarakiriEvents
-  readonly #responses: Pick<ResponderEvents, 'expired'>
+  readonly #lifecycle: Pick<ResponderEvents, 'expired'>
   readonly #requestStack: typeof requestStack
   readonly #suspicions = new Map<Link, Suspicion>()
 
   constructor(
     events: HarakiriEvents,
-    responses: Pick<ResponderEvents, 'expired'>,
+    lifecycle: Pick<ResponderEvents, 'expired'>,
     askForStack: typeof requestStack = requestStack,
   ) {
     this.#events = events
-    this.#responses = responses
+    this.#lifecycle = lifecycle
     this.#requestStack = askForStack
   }
 
@@ -136,7 +136,7 @@ export class HarakiriClock {
     const suspect = known !== undefined && due.includes(known) ? known : null
     for (const exchange of due) {
       const isInnocent = exchange.deadlineMs > link.lastPongMs && suspect !== null
-      if (exchange === suspect || !isInnocent) this.#responses.expired(exchange)
+      if (exchange === suspect || !isInnocent) this.#lifecycle.expired(exchange)
     }
     return suspect
   }

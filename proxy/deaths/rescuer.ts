@@ -45,14 +45,14 @@ export function verdictFor(
 export class Rescuer {
   readonly #world: RescueWorld
   readonly #events: RescueEvents
-  readonly #responses: Pick<ResponderEvents, 'failed' | 'broken'>
+  readonly #lifecycle: Pick<ResponderEvents, 'failed' | 'broken'>
   #undecided: Undecided[] = []
   readonly quarantine: Quarantine
 
-  constructor(world: RescueWorld, events: RescueEvents, responses: Pick<ResponderEvents, 'failed' | 'broken'>) {
+  constructor(world: RescueWorld, events: RescueEvents, lifecycle: Pick<ResponderEvents, 'failed' | 'broken'>) {
     this.#world = world
     this.#events = events
-    this.#responses = responses
+    this.#lifecycle = lifecycle
     this.quarantine = new Quarantine(world.settings, (request, deaths) => {
       world.metrics.quarantine()
       world.event('request-quarantined', { request, deaths, seconds: world.settings.quarantineTimeMs / 1000 })
@@ -104,11 +104,11 @@ export class Rescuer {
     exchange.ownHarakiriMs = null
     const verdict = verdictFor(exchange, end)
     if (verdict === 'ask') return false
-    if (verdict === 'break') this.#responses.broken(exchange)
+    if (verdict === 'break') this.#lifecycle.broken(exchange)
     else {
       this.#world.metrics.rescue(verdict === 'again' ? 'again' : 'given-up')
       if (verdict === 'again') this.#events.again(exchange)
-      else this.#responses.failed(exchange, 'worker-died')
+      else this.#lifecycle.failed(exchange, 'worker-died')
     }
     return true
   }

@@ -11,7 +11,8 @@ import type { Attempt, BodyReader, WaitingPlace } from './attempt.js'
 import type { BodyFilter, Client, ResponseSink } from './client.js'
 
 /**
- * Who asked for what. Only the request lifecycle writes it (`asking`), and nothing once a responder has the exchange.
+ * Who asked for what. Only the request lifecycle writes it (`asking`), before a responder has the exchange. A tunnel
+ * drops the fields when it is open.
  */
 export interface AskedRequest {
   readonly head: RequestHead
@@ -26,7 +27,7 @@ export interface AskedRequest {
   readonly route: Route | null
   /** X-Request-Id, made only when the request goes to a responder. */
   readonly requestId: string
-  /** The fields as the application gets them, each `\nname\nvalue`. */
+  /** The fields as the responder gets them, each `\nname\nvalue`. */
   readonly wireHeaders: string
 }
 
@@ -64,7 +65,7 @@ export interface CurrentAttempt<Exchange> {
   attempts: number
   /** When the last attempt began; 0 = not yet. */
   dispatchMs: number
-  /** The slot of the worker, for the log; 0 = none. */
+  /** The slot of the worker, for the log and the cookie of `sticky`; 0 = none, or a foreign upstream. */
   slot: number
   /** The id of the exchange on the link to the worker. */
   linkId: number

@@ -19,7 +19,7 @@ export class Exchange implements AskedRequest, RequestBody<Exchange>, CurrentAtt
   readonly client: Client
   readonly startMs: number
   readonly origin: Origin
-  readonly believed: Believed | null = null
+  readonly believed: Believed | null
   readonly path: string = ''
   readonly route: Route | null = null
   readonly requestId: string = ''
@@ -66,11 +66,13 @@ export class Exchange implements AskedRequest, RequestBody<Exchange>, CurrentAtt
   responseUntilClose = false
   finished = false
 
-  constructor(head: RequestHead, client: Client, startMs: number) {
+  /** `believed`: the words of a trusted proxy about the client. */
+  constructor(head: RequestHead, client: Client, startMs: number, believed: Believed | null = null) {
     this.head = head
     this.client = client
     this.out = client
-    this.origin = client
+    this.origin = believed ?? client
+    this.believed = believed
     this.startMs = startMs
     this.bodyComplete = head.length === 0 && !head.chunked
     this.replayable = this.bodyComplete ? NOTHING : []
@@ -145,7 +147,10 @@ export function isTunnel(exchange: Exchange): boolean {
   return upgrade !== null && method === 'GET' && !exchange.hasBody && upgrade.toLowerCase() === 'websocket'
 }
 
-/** The same exchange for the request lifecycle, which alone writes what was asked. */
+/**
+ * The same exchange for the request lifecycle, which alone writes what was asked: `test/tidy.ts` checks that no other
+ * file imports this.
+ */
 export function asking(exchange: Exchange): { -readonly [Name in keyof AskedRequest]: AskedRequest[Name] } {
   return exchange
 }

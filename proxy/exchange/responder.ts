@@ -1,11 +1,17 @@
 /**
- * The contract between the request lifecycle (`request-lifecycle.ts`) and whoever responds to a request: the workers of
- * the application (`worker-responder.ts`), foreign upstreams (`upstream/upstreams.ts`). Another responder (a cache, a
- * server of the uwsgi protocol) joins by implementing it.
+ * The contract between the request lifecycle (`request-lifecycle.ts`) and a responder: the workers of the application
+ * (`worker-responder.ts`), foreign upstreams (`upstream/upstreams.ts`).
  *
  * Towards the responder: `dispatch`, then the request body through `exchange.attempt` (`attempt.ts`), or `cancel`. Back
  * from the responder: `exchange.beginResponse` with the status, the bytes of the response to `exchange.out`, and one of
- * the events at the end.
+ * the events at the end. A tunnel takes the client's socket instead.
+ *
+ * Another responder (a server of the uwsgi protocol) implements `Responder`, and the lifecycle dispatches to it by the
+ * kind of the route. While an exchange waits, its `queue` is set, and while it is tried its `attempt`: otherwise nobody
+ * can cancel it. At each attempt the responder sets `dispatchMs`, counts `attempts`, and reports `sending`. It starts the
+ * clock (`startClock`) if the body is complete, and asks the client for the body (`continueBody`, `resumeBody`) if not.
+ * It sweeps for deadlines that have passed. A cache may lack the response, so it is asked before, as the files are
+ * (`static/static-files.ts`).
  */
 
 import type { ErrorCode, OwnResponse } from '../http/error-response.js'

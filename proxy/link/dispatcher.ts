@@ -12,7 +12,7 @@ import { monotonicMs } from '../process/clock.js'
 import { cookieValue, slotToken } from '../route/sticky-cookie.js'
 import { Link, type LinkEvents } from './link.js'
 
-export interface DispatcherEvents {
+export interface DispatcherEvents extends LinkEvents {
   /** This link takes the exchange, which had to wait. */
   assigned(exchange: Exchange, link: Link, nowMs: number): void
   /**
@@ -40,7 +40,7 @@ type Left = 'nothing' | 'requests' | 'tunnels' | 'both'
 
 export class Dispatcher {
   readonly #events: DispatcherEvents
-  readonly #responses: ResponderEvents
+  readonly #lifecycle: ResponderEvents
   #links: readonly Link[] = []
   /** The search for a worker begins behind the one that was chosen last, so equal workers take turns. */
   #turn = 0
@@ -49,7 +49,7 @@ export class Dispatcher {
   /** What was told last of each retiring link. */
   readonly #left = new WeakMap<Link, Left>()
   /** Broken links by worker. The master has not said that the worker is gone: it gets a new link. */
-  readonly #broken = new Map<number, Link>()
+  readonly #broken = new Map<number, WorkerAddress>()
   /** How often the link of a living worker has ended. */
   readonly #ends = new Map<number, number>()
   /** The last link that broke was never made: there was no free descriptor. */
@@ -63,10 +63,10 @@ export class Dispatcher {
   #isCrowded = false
   #calledMs = 0
 
-  constructor(settings: ProxySettings, events: DispatcherEvents, responses: ResponderEvents) {
+  constructor(settings: ProxySettings, events: DispatcherEvents, lifecycle: ResponderEvents) {
     this.#settings = settings
     this.#events = events
-    this.#responses = responses
+    this.#lifecycle = lifecycle
   }
 
   set settings(settings: ProxySettings) {
@@ -104,8 +104,8 @@ export class Dispatcher {
     return this.#waiting.size
   }
 
-  connect(worker: WorkerAddress, events: LinkEvents): void {
-    this.#links = [...this.#links, new Link(worker, events, this.#responses)]
+  connect(worker: WorkerAddress): void {
+    this.#links = [...this.#links, new Link(worker, this.#events, this.#lifecycle)]
   }
 
   linked(link: Link): void {
@@ -154,7 +154,7 @@ export class Dispatcher {
     this.#links = this.#links.filter(other => other !== link)
     this.#lacksDescriptors = link.lacksDescriptor
     if (link.retiring) this.#tellLeft(link, 'nothing')
-    else if (link.end === null && this.#mayLinkAgain(link)) this.#broken.set(link.worker.workerId, link)
+    else if (link.end === null && this.#mayLinkAgain(link)) this.#broken.set(link.worker.workerId, link.worker)
     this.#refuseHopeless()
   }
 
@@ -166,7 +166,7 @@ export class Dispatcher {
     this.#ends.set(workerId, ends)
     if (ends < MOST_ENDS) return true
     link.end = 'crashed'
-    link.events.broke(link, `it ended its link ${ends} times`)
+    this.#events.broke(link, `it ended its link ${ends} times`)
     return false
   }
 
@@ -203,9 +203,9 @@ export class Dispatcher {
   }
 
   #wait(exchange: Exchange, nowMs: number): void {
-    if (this.#isHopeless) this.#responses.failed(exchange, 'stopping')
+    if (this.#isHopeless) this.#lifecycle.failed(exchange, 'stopping')
     else if (!this.#isPaused && this.#waiting.size >= this.#settings.httpQueue)
-      this.#responses.failed(exchange, 'queue-full')
+      this.#lifecycle.failed(exchange, 'queue-full')
     else {
       this.#queue(exchange, nowMs)
       this.#waiting.push(exchange)
@@ -230,7 +230,7 @@ export class Dispatcher {
   }
 
   #queueFirst(exchange: Exchange, nowMs: number): void {
-    if (this.#isHopeless) return this.#responses.failed(exchange, 'stopping')
+    if (this.#isHopeless) return this.#lifecycle.failed(exchange, 'stopping')
     this.#queue(exchange, nowMs)
     this.#waiting.unshift(exchange)
   }
@@ -345,13 +345,13 @@ export class Dispatcher {
   refuseAll(code: ErrorCode): void {
     for (const exchange of this.#waiting.all()) {
       this.leave(exchange)
-      this.#responses.failed(exchange, code)
+      this.#lifecycle.failed(exchange, code)
     }
   }
 
   /** Refuses exchanges that have waited too long, and connects broken links again. */
   sweep(nowMs: number): void {
-    for (const { worker, events } of this.#broken.values()) this.connect(worker, events)
+    for (const worker of this.#broken.values()) this.connect(worker)
     this.#broken.clear()
     for (const link of this.#links) link.sweep(nowMs)
     // Again, because the master may have ended the last worker since.
@@ -359,7 +359,7 @@ export class Dispatcher {
     this.#callForMore(nowMs)
     for (const exchange of this.#waiting.removeLate(nowMs)) {
       exchange.queue = null
-      this.#responses.failed(exchange, this.#lacksDescriptors ? 'no-files' : 'no-worker')
+      this.#lifecycle.failed(exchange, this.#lacksDescriptors ? 'no-files' : 'no-worker')
     }
   }
 

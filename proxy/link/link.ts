@@ -87,8 +87,8 @@ const HALF_OF_IDS = 0x80000000
 
 export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   readonly worker: WorkerAddress
-  readonly events: LinkEvents
-  readonly responses: ResponderEvents
+  readonly #events: LinkEvents
+  readonly #lifecycle: ResponderEvents
   readonly #socket: Socket
   readonly #writer: FrameWriter
   readonly #reader = new FrameReader((type, id, bytes, start, end) => this.#frame(type, id, bytes, start, end))
@@ -133,12 +133,12 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
   #stuckId = 0
 
   /** `lastId`: the id before the first one. */
-  constructor(worker: WorkerAddress, events: LinkEvents, responses: ResponderEvents, lastId = 0) {
+  constructor(worker: WorkerAddress, events: LinkEvents, lifecycle: ResponderEvents, lastId = 0) {
     this.worker = worker
     this.#lastId = lastId
     this.#promises = new LinkPromises(lastId)
-    this.events = events
-    this.responses = responses
+    this.#events = events
+    this.#lifecycle = lifecycle
     this.#socket = connect({
       path: worker.linkPath,
       onread: readOption((bytes, count) => this.#read(bytes, count), LINK_READ_BYTES),
@@ -232,7 +232,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     exchange.joined = ''
     this.#promises.released(exchange)
     this.#writer.send(frame(FRAME.abort, exchange.linkId))
-    this.events.freed(this)
+    this.#events.freed(this)
   }
 
   /**
@@ -342,7 +342,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     this.end ??= 'crashed'
     for (const exchange of this.#unseen) markSeen(exchange)
     this.#socket.destroy()
-    this.events.broke(this, why)
+    this.#events.broke(this, why)
     this.#lose()
   }
 
@@ -394,7 +394,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
 
   #up(): void {
     this.#isUp = true
-    if (this.end === null) this.events.linked(this)
+    if (this.end === null) this.#events.linked(this)
   }
 
   /** A frame of a released response: it was under way. */
@@ -421,7 +421,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     this.figures.add(exchange.firstByteMs - exchange.dispatchMs, status >= 500)
     const flags = bytes[start + 2]!
     exchange.responseUntilClose = (flags & RESPONSE_FLAG.untilClose) !== 0
-    if ((flags & RESPONSE_FLAG.file) !== 0) this.responses.fileNamed(exchange)
+    if ((flags & RESPONSE_FLAG.file) !== 0) this.#lifecycle.fileNamed(exchange)
     takeResponseBytes(exchange, end - from)
     exchange.closes = endsConnection(exchange, flags)
     const closing = exchange.closes ? withClose(bytes, from, end) : null
@@ -465,7 +465,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     this.figures.took(nowMs - exchange.dispatchMs)
     if (exchange.hasBody) this.#promises.forgotten(exchange)
     if (!exchange.bodyComplete) this.#settleBody(exchange, flags)
-    this.events.completed(exchange, exchange.closes || (flags & RESPONSE_FLAG.close) !== 0, nowMs, this)
+    this.#events.completed(exchange, exchange.closes || (flags & RESPONSE_FLAG.close) !== 0, nowMs, this)
   }
 
   /**
@@ -482,12 +482,12 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     this.#readers.delete(exchange.linkId)
     exchange.reader = null
     this.#promises.forgotten(exchange)
-    this.events.freed(this)
+    this.#events.freed(this)
   }
 
   #refuse(exchange: Exchange, why: string): void {
     this.cancel(exchange, false)
-    this.responses.badResponse(exchange, why)
+    this.#lifecycle.badResponse(exchange, why)
   }
 
   /** `why`: what is wrong with the response; empty: the application broke it off. */
@@ -495,7 +495,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     const reader = this.#readers.get(id)
     if (reader !== undefined) {
       this.#forgetReader(reader)
-      this.responses.readingStopped(reader)
+      this.#lifecycle.readingStopped(reader)
     }
     const exchange = this.#exchanges.get(id)
     if (exchange === undefined) {
@@ -506,10 +506,10 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     this.#forgetUnseen(exchange)
     exchange.attempt = null
     this.#promises.forgotten(exchange)
-    if (why !== '') this.responses.badResponse(exchange, why)
-    else if (exchange.responseBegun) this.responses.broken(exchange)
-    else this.responses.failed(exchange, 'worker-aborted')
-    this.events.freed(this)
+    if (why !== '') this.#lifecycle.badResponse(exchange, why)
+    else if (exchange.responseBegun) this.#lifecycle.broken(exchange)
+    else this.#lifecycle.failed(exchange, 'worker-aborted')
+    this.#events.freed(this)
   }
 
   #pong(number: number, lagMs: number): void {
@@ -519,7 +519,7 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     this.pingSentMs = 0
     if (this.handshakes.ponged()) this.ping(this.lastPongMs)
     if (this.#isOverfull) this.#goOn(this.lastPongMs)
-    this.events.freed(this)
+    this.#events.freed(this)
   }
 
   /**
@@ -585,10 +585,10 @@ export class Link implements Attempt<Exchange>, BodyReader<Exchange> {
     exchanges.push(...this.handshakes.lose())
     const readers = [...this.#readers.values()]
     this.#readers.clear()
-    this.events.lost(this, exchanges)
+    this.#events.lost(this, exchanges)
     for (const exchange of readers) {
       exchange.reader = null
-      this.responses.readingStopped(exchange)
+      this.#lifecycle.readingStopped(exchange)
     }
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The filters between the response of an application and its client: none, as a rule. The request lifecycle asks for
  * them per exchange. The responder (`link.ts`, or a foreign upstream) writes HTTP/1.1 bytes to `exchange.out` and
- * reports the end to `RequestLifecycle.responded`; it does not know whether a body filter is there.
+ * reports the end to `RequestLifecycle.complete`; it does not know whether a body filter is there.
  *
  * The order on the way out: the file in the place of the response, then compression, then the client.
  */

@@ -15,14 +15,6 @@ export interface Peer extends Origin {
   readonly overUnix?: boolean
 }
 
-/** A request, and the believed facts about its client. */
-export interface Judged {
-  readonly head: RequestHead
-  readonly client: Peer
-  origin: Origin
-  believed: Believed | null
-}
-
 export class TrustedProxies {
   readonly #networks = new BlockList()
   readonly #remembered = new Map<string, boolean>()
@@ -34,12 +26,9 @@ export class TrustedProxies {
     for (const network of networks) if (network !== 'unix') this.#add(network)
   }
 
-  /** Believes the words of a trusted peer about the client of `exchange`. */
-  judge(exchange: Judged): void {
-    const { head, client } = exchange
-    if (!this.trustsPeer(client)) return
-    exchange.believed = believe(head, client, address => this.trusts(address))
-    exchange.origin = exchange.believed
+  /** The words of the peer about its client; null: the peer is not trusted. */
+  judge(head: RequestHead, peer: Peer): Believed | null {
+    return this.trustsPeer(peer) ? believe(head, peer, address => this.trusts(address)) : null
   }
 
   /** A client of a unix socket has no address to be checked. */

@@ -35,7 +35,7 @@ export interface TunnelClient extends Client {
  */
 export interface TunnelEvents extends Pick<ResponderEvents, 'failed' | 'complete' | 'broken'> {
   /** The other side has responded, with 101 or another status. */
-  responded(exchange: Exchange, nowMs: number): void
+  begun(exchange: Exchange, nowMs: number): void
 }
 
 /** The same for handshakes with foreign upstreams. */
@@ -63,7 +63,7 @@ interface Place {
   /** As in `ForeignTunnelEvents`. */
   freed(): void
   cancelled?(isLate: boolean): void
-  /** It could not be reached, and others may be. */
+  /** Hands the exchange to another worker, because this one could not be reached. */
   goElsewhere?(): void
 }
 
@@ -181,7 +181,7 @@ export class Tunnels {
       if (place.isGone?.()) this.#abandoned.add(upstream, monotonicMs())
       place.responded?.()
       const nowMs = monotonicMs()
-      events.responded(exchange, nowMs)
+      events.begun(exchange, nowMs)
       this.#handshakes.delete(exchange)
       exchange.beginResponse(status, nowMs)
     }

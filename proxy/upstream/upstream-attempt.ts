@@ -3,7 +3,7 @@
  * `upstream-group.ts` decides what follows from its end.
  *
  * What must stay true: of both bodies at most a window and one read are held here. undici pauses our stream when the
- * upstream is slow; we pause undici when the client is slow. `AttemptEvents` gets exactly one of `responded` and
+ * upstream is slow; we pause undici when the client is slow. `AttemptEvents` gets exactly one of `complete` and
  * `failed`, and nothing after `abort`.
  */
 
@@ -25,7 +25,7 @@ export type FailureReason = 'unreachable' | 'reset' | 'late' | 'bad-answer'
 export interface AttemptEvents {
   /** The response that begins names a file to be sent in its place. */
   fileNamed(): void
-  responded(close: boolean): void
+  complete(close: boolean): void
   /** As `Attempt.cancel`. */
   cancelled(isLate: boolean): void
   /** `seen`: bytes of the request have been written, so it may have been executed. */
@@ -202,7 +202,7 @@ export class UpstreamAttempt implements Attempt<Exchange>, Dispatcher.DispatchHa
     this.#exchange.attempt = null
     this.#isClosed = true
     response.end(trailers)
-    this.#events.responded(response.close)
+    this.#events.complete(response.close)
   }
 
   #refuse(why: string): void {

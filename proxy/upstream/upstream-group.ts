@@ -127,8 +127,7 @@ export class UpstreamGroup implements Responder, WaitingPlace<Exchange> {
    * that are back.
    */
   sweep(nowMs: number): void {
-    for (const exchange of [...this.#failovers.keys()])
-      if (exchange.deadlineMs !== 0 && exchange.deadlineMs <= nowMs) this.#events.expired(exchange)
+    for (const exchange of this.#late(nowMs)) this.#events.expired(exchange)
     if (this.#waiting.size === 0) return
     for (const exchange of this.#waiting.removeLate(nowMs)) {
       exchange.queue = null
@@ -136,6 +135,14 @@ export class UpstreamGroup implements Responder, WaitingPlace<Exchange> {
       this.#events.failed(exchange, 'no-upstream')
     }
     this.#pump(nowMs)
+  }
+
+  /** A list of its own: each exchange that expires leaves the group, and may let another one in. */
+  #late(nowMs: number): Exchange[] {
+    const late: Exchange[] = []
+    for (const exchange of this.#failovers.keys())
+      if (exchange.deadlineMs !== 0 && exchange.deadlineMs <= nowMs) late.push(exchange)
+    return late
   }
 
   /** Drops everything in flight; for the end of the process. */
@@ -223,7 +230,7 @@ export class UpstreamGroup implements Responder, WaitingPlace<Exchange> {
     this.#events.sending(exchange)
     const attempt = new UpstreamAttempt(exchange, {
       fileNamed: () => this.#events.fileNamed(exchange),
-      responded: close => {
+      complete: close => {
         this.#succeed(upstream)
         this.#end(failover)
         this.#events.complete(exchange, close)
@@ -249,7 +256,7 @@ export class UpstreamGroup implements Responder, WaitingPlace<Exchange> {
         this.#fail(upstream, 'bad-answer', 'its response to a handshake is malformed')
         this.#giveUp(failover, code)
       },
-      responded: () => this.#succeed(upstream),
+      begun: () => this.#succeed(upstream),
       complete: (exchange, close) => {
         this.#end(failover)
         this.#events.complete(exchange, close)

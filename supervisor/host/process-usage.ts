@@ -3,7 +3,7 @@
  * system without `/proc`, such as macOS, there are no figures.
  */
 
-import { readFileSync } from 'node:fs'
+import { opendirSync, readFileSync } from 'node:fs'
 import { cpuSecondsOf, readProcessStat, statusNumber } from '../../kit/process/process-stat.js'
 
 /** The reading of one process. `cpuSeconds`: user and system time since its start. */
@@ -18,6 +18,8 @@ export interface Usage extends UsageReading {
 }
 
 const EVERY_MS = 2000
+/** Threads that are asked: only the first one of a process stays when it has ended, but others may end meanwhile. */
+const MOST_LOOKS = 8
 
 /** Null: the process is gone. */
 export type ReadUsage = (pid: number) => UsageReading | null
@@ -94,12 +96,37 @@ function readUsage(pid: number): UsageReading | null {
   return { rssBytes: rssBytesOf(pid), cpuSeconds: cpuSecondsOf(stat) }
 }
 
-/** `VmRSS` of proc_pid_status(5), which is in kB on every architecture. A zombie has none. */
+/**
+ * `VmRSS` of proc_pid_status(5), which is in kB on every architecture. A zombie has none. If the first thread of a
+ * process has ended and others live, they tell it.
+ */
 function rssBytesOf(pid: number): number {
+  return (rssKilobytesIn(`/proc/${pid}/status`) ?? rssOfThreads(pid) ?? 0) * 1024
+}
+
+function rssOfThreads(pid: number): number | null {
   try {
-    return (statusNumber(readFileSync(`/proc/${pid}/status`, 'latin1'), 'VmRSS') ?? 0) * 1024
+    const threads = opendirSync(`/proc/${pid}/task`)
+    try {
+      for (let looks = 0; looks < MOST_LOOKS; looks++) {
+        const thread = threads.readSync()
+        const kilobytes = thread === null ? null : rssKilobytesIn(`/proc/${pid}/task/${thread.name}/status`)
+        if (kilobytes !== null) return kilobytes
+      }
+    } finally {
+      threads.closeSync()
+    }
   } catch {
     // ENOENT, ESRCH: the process is gone.
-    return 0
+  }
+  return null
+}
+
+function rssKilobytesIn(path: string): number | null {
+  try {
+    return statusNumber(readFileSync(path, 'latin1'), 'VmRSS')
+  } catch {
+    // ENOENT, ESRCH: the process or the thread is gone.
+    return null
   }
 }

@@ -122,6 +122,7 @@ export class LinkFuzz {
     this.#dispatcher = new Dispatcher(
       { ...SETTINGS, workerConnections: 1000 },
       {
+        ...this.#events(),
         assigned: (exchange, link) => link.send(exchange, false),
         left: () => {},
         starved: () => {},
@@ -139,7 +140,7 @@ export class LinkFuzz {
     const fuzz = new LinkFuzz(folder, seed, from)
     await fuzz.#listen('honest', socket => answerAll(socket))
     await fuzz.#listen('hostile', socket => fuzz.#accept(socket))
-    fuzz.#dispatcher.connect(fuzz.#address('honest', 1), fuzz.#events())
+    fuzz.#dispatcher.connect(fuzz.#address('honest', 1))
     while (!fuzz.#dispatcher.links[0]?.open) await fuzz.#more()
     return fuzz
   }
@@ -172,7 +173,7 @@ export class LinkFuzz {
     this.#pings = []
     this.#hostile = null
     this.#ends.clear()
-    this.#dispatcher.connect(this.#address('hostile', 2), this.#events())
+    this.#dispatcher.connect(this.#address('hostile', 2))
     while (this.#hostile === null) await this.#more()
     const socket = this.#hostile as Socket
     if (random(20) > 0) {

@@ -51,18 +51,6 @@ async function open(t: Test, workers: number, settings: Partial<ProxySettings> =
     exchange.dispatchMs = monotonicMs()
     link.send(exchange, false)
   }
-  const dispatcher: Dispatcher = new Giver(
-    { ...SETTINGS, ...settings },
-    {
-      assigned,
-      starved: () => starved.push(dispatcher.queued),
-      left: (id, requests, tunnels) => {
-        left.push([id, ...(requests ? ['requests'] : []), ...(tunnels ? ['tunnels'] : [])].join(' '))
-        if (!requests && !tunnels) drained.push(id)
-      },
-    },
-    responderEvents({ failed: (exchange, code) => void told.push(`${exchange.title}!${code}`) }),
-  )
   const events = {
     linked: (link: Link) => {
       dispatcher.linked(link)
@@ -74,8 +62,21 @@ async function open(t: Test, workers: number, settings: Partial<ProxySettings> =
     lost: (link: Link) => dispatcher.lost(link),
     freed: (link: Link) => dispatcher.freed(link),
   }
+  const dispatcher: Dispatcher = new Giver(
+    { ...SETTINGS, ...settings },
+    {
+      ...events,
+      assigned,
+      starved: () => starved.push(dispatcher.queued),
+      left: (id, requests, tunnels) => {
+        left.push([id, ...(requests ? ['requests'] : []), ...(tunnels ? ['tunnels'] : [])].join(' '))
+        if (!requests && !tunnels) drained.push(id)
+      },
+    },
+    responderEvents({ failed: (exchange, code) => void told.push(`${exchange.title}!${code}`) }),
+  )
   const fakes = await Promise.all(Array.from({ length: workers }, (_, index) => FakeWorker.open(t, index + 1)))
-  for (const fake of fakes) dispatcher.connect(fake.address, events)
+  for (const fake of fakes) dispatcher.connect(fake.address)
   if (workers > 0) await ready
   t.teardown(() => {
     for (const link of dispatcher.links) link.dismiss()
@@ -273,21 +274,8 @@ t.test('a rescued request goes before those that wait, also where the queue is f
   dispatcher.dispatchFirst(exchangeNamed('rescued'), 0)
   t.equal(dispatcher.queued, 2)
   const fake = await FakeWorker.open(t, 1)
-  const linked = new Promise<void>(resolve => {
-    const nothing = () => {}
-    dispatcher.connect(fake.address, {
-      linked: link => {
-        dispatcher.linked(link)
-        t.teardown(() => link.dismiss())
-        resolve()
-      },
-      completed: nothing,
-      broke: nothing,
-      lost: nothing,
-      freed: nothing,
-    })
-  })
-  await linked
+  dispatcher.connect(fake.address)
+  while (told.length < 2) await new Promise(resolve => setImmediate(resolve))
   t.same(told, ['rescued>1', 'waits>1'])
 })
 

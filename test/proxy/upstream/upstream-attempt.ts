@@ -427,7 +427,7 @@ function unreadAttempt() {
   const head = parseRequestHead(request('POST', '/', ['Content-Length: 1000000']).slice(0, -4))
   if (isRefusal(head)) throw new Error(head.reason)
   const exchange = new Exchange(head, client as unknown as Client, 0)
-  const attempt = new UpstreamAttempt(exchange, { fileNamed() {}, responded() {}, cancelled() {}, failed() {} })
+  const attempt = new UpstreamAttempt(exchange, { fileNamed() {}, complete() {}, cancelled() {}, failed() {} })
   let body: Readable | undefined
   const pool = {
     dispatch(options: { body: Readable }) {

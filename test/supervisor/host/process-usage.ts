@@ -1,6 +1,9 @@
 /** Memory and CPU of the children: `supervisor/host/process-usage.ts`. */
 
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import t from 'tap'
+import { readProcessStat } from '../../../kit/process/process-stat.js'
 import { ProcessUsage, type ReadUsage } from '../../../supervisor/host/process-usage.js'
 import { nameThisProcess } from '../../kit/fixtures/own-name.js'
 
@@ -31,6 +34,25 @@ t.test(
     t.ok(usage.of(process.pid)!.rssBytes > 10_000_000)
   },
 )
+
+/** exit(2) of one thread, by its number. */
+const EXIT: Record<string, number> = { x64: 60, arm64: 93 }
+const threads =
+  EXIT[process.arch] === undefined || spawnSync('perl', ['-Mthreads', '-e', '1']).status !== 0
+    ? { skip: 'needs a perl with threads, and the number of exit(2)' }
+    : {}
+
+t.test('a process whose first thread has ended has its memory still', threads, async t => {
+  const script = `threads->create(sub { $| = 1; print "there"; sleep 600 }); syscall(${EXIT[process.arch]}, 0)`
+  const child = spawn('perl', ['-Mthreads', '-e', script], { stdio: ['ignore', 'pipe', 'ignore'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  const pid = child.pid ?? 0
+  while (readProcessStat(pid)?.state !== 'Z') await new Promise(resolve => setImmediate(resolve))
+  const usage = usageOf(t, () => [pid])
+  usage.round()
+  t.ok((usage.of(pid)?.rssBytes ?? 0) > 1_000_000, `${usage.of(pid)?.rssBytes} bytes`)
+})
 
 t.test('a process that is gone spoils nothing', async t => {
   const usage = usageOf(t, () => [process.pid, 2 ** 22 - 1])

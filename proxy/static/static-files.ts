@@ -10,7 +10,7 @@ import { FALLBACK_VARY, fallbackPlaces } from './fallback.js'
 import { prepareMediaTypes } from './media-types.js'
 import { StaticSite } from './site.js'
 
-export class FileResponder {
+export class StaticFiles {
   readonly #events: Pick<ResponderEvents, 'complete' | 'failed' | 'broken'>
   readonly #settings: ProxySettings
   readonly #site: StaticSite
