@@ -7,11 +7,11 @@
  * the events at the end. A tunnel takes the client's socket instead.
  *
  * Another responder (a server of the uwsgi protocol) implements `Responder`, and the lifecycle dispatches to it by the
- * kind of the route. While an exchange waits, its `queue` is set, and while it is tried its `attempt`: otherwise nobody
- * can cancel it. At each attempt the responder sets `dispatchMs`, counts `attempts`, and reports `sending`. It starts the
- * clock (`startClock`) if the body is complete, and asks the client for the body (`continueBody`, `resumeBody`) if not.
- * It sweeps for deadlines that have passed. A cache may lack the response, so it is asked before, as the files are
- * (`static/static-files.ts`).
+ * kind of the route. While an exchange waits, its `queue` is set, and while it is tried its `attempt`: otherwise
+ * nobody can cancel it. At each attempt the responder sets `dispatchMs`, counts `attempts`, and reports `sending`. It
+ * starts the clock (`startClock`) if the body is complete, and asks the client for the body (`continueBody`,
+ * `resumeBody`) if not. It sweeps for deadlines that have passed. A cache may lack the response, so it is asked
+ * before, as the files are (`static/static-files.ts`).
  */
 
 import type { ErrorCode, OwnResponse } from '../http/error-response.js'
