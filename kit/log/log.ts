@@ -21,8 +21,15 @@ function printFields(fields: EventFields): string {
   return text
 }
 
+/**
+ * Characters that JSON leaves as they are and that a terminal acts on: DEL and C1. Those that make a text look like
+ * another one: marks and overrides of the writing direction, line separators (UAX #9, UAX #14).
+ */
+const UNFIT = /[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+
 /** Plain where it cannot be misread, a JSON string otherwise, so that no value can forge a second field or line. */
 function printValue(value: string | number | boolean | null): string {
   if (typeof value !== 'string') return String(value)
-  return /^[\w./:@%+,\-[\]]+$/.test(value) ? value : JSON.stringify(value)
+  if (/^[\w./:@%+,\-[\]]+$/.test(value)) return value
+  return JSON.stringify(value).replace(UNFIT, unfit => `\\u${unfit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

@@ -4,7 +4,7 @@
  * (EPERM) is never reported as gone.
  */
 
-import { existsSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readSync, type Stats, statSync } from 'node:fs'
 import { uptime } from 'node:os'
 import { codeOf } from '../../kit/ground/failure.js'
 import { isDead, parseProcessStat, readProcessStat, statusNumber } from '../../kit/process/process-stat.js'
@@ -32,7 +32,10 @@ export function isAlive(life: ProcessLife): boolean {
   return now !== null && (life.startTicks === '' || now.startTicks === '' || now.startTicks === life.startTicks)
 }
 
-/** The command line of `pid`, its words joined by spaces. Null: it cannot be read. */
+/**
+ * The first bytes of the command line of `pid`, its words joined by spaces. Null: it cannot be read. A process can
+ * declare any part of its memory as its command line (prctl(2), PR_SET_MM_MAP).
+ */
 export function commandOf(pid: number): string | null {
   return readProcFile(pid, 'cmdline')?.replaceAll('\0', ' ').trim() ?? null
 }
@@ -96,9 +99,18 @@ function isSignallable(pid: number): boolean {
   }
 }
 
+const LONGEST_FILE_BYTES = 64 * 1024
+
+/** The beginning of the file, at most LONGEST_FILE_BYTES. */
 function readProcFile(pid: number, name: string): string | null {
   try {
-    return readFileSync(`/proc/${pid}/${name}`, 'utf8')
+    const fd = openSync(`/proc/${pid}/${name}`, 'r')
+    try {
+      const bytes = Buffer.alloc(LONGEST_FILE_BYTES)
+      return bytes.toString('utf8', 0, readSync(fd, bytes, 0, bytes.length, 0))
+    } finally {
+      closeSync(fd)
+    }
   } catch {
     // ENOENT: the process is gone, or the system has no /proc. EACCES: hidepid.
     return null

@@ -10,14 +10,13 @@
 import type { ChildProcess } from 'node:child_process'
 import { closeSync, constants, fstatSync, lstatSync, openSync, unlinkSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { createInterface } from 'node:readline'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { codeOf, EXIT, Failure, reasonOf } from '../../kit/ground/failure.js'
 import { SYSTEM_PATH, systemProgram } from '../../kit/ground/system-path.js'
 import { type Rate, TokenBucket } from '../../kit/ground/token-bucket.js'
 import type { Log } from '../../kit/log/log.js'
 import { HERE, type Task, type Tasks } from '../child/task-children.js'
-import { LastLines } from '../log/output-lines.js'
+import { LastLines, WholeLines } from '../log/output-lines.js'
 import { BRIEFLY } from '../user/become-user.js'
 import { onGuardedPath, openingOf } from '../user/guarded-path.js'
 import { killForGood } from '../user/killed-child.js'
@@ -254,7 +253,11 @@ async function makeFifo(path: string, as: Credentials | null, options: FifoOptio
 function whyNotMade(child: ChildProcess, said: Socket, withinMs: number, kill: () => void): Promise<string | null> {
   const lines = new LastLines()
   const awaitLastWords = lastWordsOf([said])
-  createInterface({ input: said }).on('line', line => lines.push(line))
+  // Another process of that user can write on this pipe too (pidfd_getfd(2)), as much as it likes.
+  const whole = new WholeLines(bytes => {
+    for (const line of bytes.toString().trimEnd().split('\n')) lines.push(line)
+  })
+  said.on('data', bytes => whole.push(bytes)).on('end', () => whole.end())
   return new Promise(resolve => {
     const deadline = setTimeout(() => {
       kill()

@@ -18,6 +18,8 @@ t.test('one line for one event', async t => {
     ['a forged line', { why: 'a\nb' }, ' why="a\\nb"'],
     ['a quote', { why: 'a"b' }, ' why="a\\"b"'],
     ['an escape sequence', { why: '\x1b[31m' }, ' why="\\u001b[31m"'],
+    ['what moves a cursor without a C0', { why: '\x7f\x9b6n' }, ' why="\\u007f\\u009b6n"'],
+    ['another direction of writing', { why: 'a\u202eb\u2028' }, ' why="a\\u202eb\\u2028"'],
     ['a carriage return', { why: '\r' }, ' why="\\r"'],
   ]
   for (const [title, fields, expected] of cases) {

@@ -32,6 +32,16 @@ t.test('a process is found, and is gone after its end', async t => {
   t.equal(commandOf(life.pid), null)
 })
 
+t.test('of a command line of any length the beginning is read', async t => {
+  const words = Array.from({ length: 10 }, () => 'x'.repeat(100_000))
+  const child = spawn(process.execPath, [...endless, ...words], { stdio: ['pipe', 'ignore', 'ignore'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  await once(child, 'spawn')
+  const command = commandOf(child.pid ?? 0) ?? ''
+  t.match(command, /marker-word x+$/)
+  t.ok(command.length <= 64 * 1024, `${command.length} characters`)
+})
+
 t.test('waiting for a process that stays ends at the deadline', async t => {
   const life = lifeOf(process.pid)
   if (life === null) throw new Error('we are not seen')

@@ -226,6 +226,11 @@ const programs: [title: string, script: string, why: RegExp][] = [
   ['one that refuses', 'echo "mkfifo: no" >&2; exit 1', /fifo: mkfifo: no$/],
   ['one whose last words have no end', 'sleep 5 & echo "mkfifo: no" >&2; exit 1', /fifo: mkfifo: no$/],
   [
+    'one whose line has no end',
+    'head -c 600000000 /dev/zero >&2; echo >&2; echo "mkfifo: no" >&2; exit 1',
+    /fifo: mkfifo: no$/,
+  ],
+  [
     'one to which no descriptor can be sent',
     'grep -q " $(readlink /proc/self/fd/2 | tr -dc 0-9) " /proc/net/tcp && echo tcp >&2; exit 1',
     /fifo: tcp$/,
