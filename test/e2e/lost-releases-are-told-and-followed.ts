@@ -106,7 +106,7 @@ t.test('the run folder, and it cannot be made: the old code serves, and the relo
   rmSync(site.path('run'), { recursive: true })
   writeFileSync(site.path('run'), 'in the way')
   process.kill(running.pid, 'SIGHUP')
-  await running.seen(/reload-failed .*why="[^"]*run-dir is gone: \S+\/run: it comes back/)
+  await running.seen(/reload-failed .*why="[^"]*run-dir is gone: \S+\/run: daimyo makes it again/)
   await running.seen(/run-folder-lost .*ENOTDIR/)
   t.match(running.out(), /worker-not-started slot=1 generation=2 why="run-dir is gone: /)
   t.notMatch(running.out(), /reload-failed-line|node:events| +at /)
