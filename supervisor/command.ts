@@ -225,7 +225,8 @@ function soughtBy(line: ConfigArguments): MasterSought {
 async function addressFor(line: ConfigArguments): Promise<BoundAddress> {
   const first = read(line).settings?.http[0]
   if (first?.kind === 'unix' || (first?.kind === 'tcp' && first.port !== 0)) return first
-  const { report } = await locateMaster(soughtBy(line), context.environment)
+  const { report, remark } = await locateMaster(soughtBy(line), context.environment)
+  context.writeError(remark)
   const [url] = report.urls
   if (url === undefined)
     throw new Failure('no-listener', `cannot get: pid ${report.pid}: it has no listener`, EXIT.unavailable)

@@ -1,9 +1,9 @@
 /**
  * Finds the running master of an INI, for commands such as status, reload, stop and get. Must stay true: a master
  * counts as ours only if it says that it runs our INI, and its control socket is in our run folder or in a folder where
- * root or our own user decides who listens. Without an INI our run folder is enough. If another user has made a run
- * folder where everybody may make one, nothing in it is read. "Not running" is said only after all possible places were
- * looked at.
+ * root or our own user decides who listens. Without an INI our run folder is enough. The socket that responded is held
+ * for the order that follows. If another user has made a run folder where everybody may make one, nothing in it is
+ * read. "Not running" is said only after all possible places were looked at.
  */
 
 import { existsSync, lstatSync, readdirSync, realpathSync, statSync } from 'node:fs'
@@ -12,8 +12,10 @@ import { basename, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { EXIT, Failure } from '../../kit/ground/failure.js'
 import { MAIN_SECTION } from '../config/ini/ini-reader.js'
-import { ANSWER_MS, type AskOptions, askStatus, foreignOwnerOf, notRunning } from '../control/control-client.js'
+import { ANSWER_MS, askStatus } from '../control/control-client.js'
+import { notRunning } from '../control/control-failures.js'
 import type { StatusReport } from '../control/control-protocol.js'
+import { type HeldSocket, holdSocket } from '../control/held-socket.js'
 import { MASTER_NAME } from '../host/process-names.js'
 import { commandOf, userOf } from '../host/process-presence.js'
 import { controlPathOf } from '../run-folder/run-folder.js'
@@ -33,14 +35,21 @@ export interface MasterSought {
 }
 
 /**
- * A master that responded. `remark`: to be printed first; empty if the response comes from root or from our own user.
- * `trusted`: for the next request.
+ * A master that responded. `socket`: the one it responded on, for further requests. `remark`: to be printed first;
+ * empty if the response comes from root or from our own user.
  */
 export interface MasterFound {
-  controlPath: string
-  trusted: readonly number[]
+  socket: HeldSocket
   report: StatusReport
   remark: string
+}
+
+/** A response, and the socket that it came from. */
+type Response = Pick<MasterFound, 'socket' | 'report'>
+
+interface Asking {
+  withinMs: number
+  trusted: readonly number[]
 }
 
 const mostFolders = 200
@@ -60,13 +69,13 @@ export async function locateMaster(
   const expected = sought.runDir === null ? null : controlPathOf(sought.runDir)
   const asking = { withinMs, trusted: trustedOf(sought) }
   if (expected !== null) {
-    const report = await statusIfRunning(expected, asking)
-    if (report !== null) return found(expected, report, sought)
+    const response = await askIfRunning(expected, asking)
+    if (response !== null) return found(response, sought)
   }
   const elsewhere = await lookElsewhere(sought, expected, environment, withinMs)
   if (elsewhere === null && expected !== null && isNamed(sought)) {
-    const report = await untilRestored(expected, asking)
-    if (report !== null) return found(expected, report, sought)
+    const response = await untilRestored(expected, asking)
+    if (response !== null) return found(response, sought)
   }
   if (elsewhere === null) throw notRunning(expected ?? sought.iniPath ?? 'the command line', whyUnknown(sought.iniPath))
   return elsewhere
@@ -97,10 +106,10 @@ function isOf(pid: number, users: readonly number[]): boolean {
   return uid !== null && users.includes(uid)
 }
 
-async function untilRestored(controlPath: string, asking: AskOptions): Promise<StatusReport | null> {
+async function untilRestored(controlPath: string, asking: Asking): Promise<Response | null> {
   for (const endMs = performance.now() + RESTORE_MS; performance.now() < endMs; await delay(LOOK_MS)) {
-    const report = await statusIfRunning(controlPath, asking)
-    if (report !== null) return report
+    const response = await askIfRunning(controlPath, asking)
+    if (response !== null) return response
   }
   return null
 }
@@ -134,17 +143,20 @@ async function lookElsewhere(
   environment: NodeJS.ProcessEnv,
   withinMs: number,
 ): Promise<MasterFound | null> {
-  const ask = async (controlPath: string): Promise<MasterFound | Failure | null> => {
+  const asking = { withinMs, trusted: trustedOf(sought) }
+  const look = async (controlPath: string): Promise<MasterFound | Failure | null> => {
     try {
-      const report = await askStatus(controlPath, { withinMs, trusted: trustedOf(sought) })
-      return isSought(controlPath, report, sought) ? found(controlPath, report, sought) : null
+      const response = await ask(controlPath, asking)
+      if (isSought(response, sought)) return found(response, sought)
+      response.socket.release()
+      return null
     } catch (error) {
       if (!(error instanceof Failure)) throw error
       return error.code === 'another-ini' ? error : null
     }
   }
   const paths = usualFolders(environment, sought.iniPath).map(controlPathOf)
-  const outcomes = await Promise.all(paths.filter(path => path !== known).map(ask))
+  const outcomes = await Promise.all(paths.filter(path => path !== known).map(look))
   const others = outcomes.filter(outcome => outcome instanceof Failure)
   const masters = outcomes.filter(outcome => outcome !== null && !(outcome instanceof Failure)) as MasterFound[]
   if (masters.length > 1) throw ambiguous(masters)
@@ -157,20 +169,18 @@ async function lookElsewhere(
  * Failure `another-ini` (69): it is the master of another INI. Root may ask a master of another user, as with systemd's
  * `User=`, but can only rely on that user's word.
  */
-function found(controlPath: string, report: StatusReport, sought: MasterSought): MasterFound {
-  const owner = foreignOwnerOf(controlPath)
-  const said = owner === null ? '' : `said by a process of ${userName(owner)}: ${controlPath}`
-  if (sought.iniPath !== null && !isIniOf(report, sought)) throw anotherIni(controlPath, report, sought, said)
-  return {
-    controlPath,
-    trusted: trustedOf(sought),
-    report,
-    remark: said === '' ? '' : `daimyo: what follows is ${said}\n`,
+function found(response: Response, sought: MasterSought): MasterFound {
+  const { foreignOwner, path } = response.socket
+  const said = foreignOwner === null ? '' : `said by a process of ${userName(foreignOwner)}: ${path}`
+  if (sought.iniPath !== null && !isIniOf(response.report, sought)) {
+    response.socket.release()
+    throw anotherIni(response, sought, said)
   }
+  return { ...response, remark: said === '' ? '' : `daimyo: what follows is ${said}\n` }
 }
 
-function isSought(controlPath: string, report: StatusReport, { runDir, iniPath }: MasterSought): boolean {
-  const name = basename(dirname(controlPath))
+function isSought({ socket, report }: Response, { runDir, iniPath }: MasterSought): boolean {
+  const name = basename(dirname(socket.path))
   if (runDir !== null && name === basename(runDir)) return true
   // Another INI's folder, or another section's of the same INI.
   if (/-[0-9a-f]{8}$/.test(name)) return false
@@ -194,8 +204,8 @@ function sectionOf(section = ''): string {
 }
 
 /** The words of another user's process stay on one line. */
-function anotherIni(controlPath: string, report: StatusReport, sought: MasterSought, said: string): Failure {
-  const runDir = dirname(controlPath)
+function anotherIni({ socket, report }: Response, sought: MasterSought, said: string): Failure {
+  const runDir = dirname(socket.path)
   const running =
     report.iniPath === null
       ? 'without an INI'
@@ -211,7 +221,7 @@ function nameOf(path: string, section = ''): string {
 }
 
 function ambiguous(found: MasterFound[]): Failure {
-  const folders = found.map(({ controlPath, report }) => `${dirname(controlPath)} (pid ${report.pid})`).join(', ')
+  const folders = found.map(({ socket, report }) => `${dirname(socket.path)} (pid ${report.pid})`).join(', ')
   const message = `cannot tell which daimyo is meant: ${folders}: accepted: --run-dir with one of these`
   return new Failure('ambiguous', message, EXIT.usage)
 }
@@ -252,9 +262,20 @@ function isFolderOf(folder: string, owners: readonly (number | undefined)[]): bo
   return stats?.isDirectory() === true && owners.includes(stats.uid) && (stats.mode & 0o002) === 0
 }
 
-async function statusIfRunning(controlPath: string, asking: AskOptions): Promise<StatusReport | null> {
+/** Failures as `holdSocket` and `askStatus`. */
+async function ask(controlPath: string, { withinMs, trusted }: Asking): Promise<Response> {
+  const socket = holdSocket(controlPath, trusted)
   try {
-    return await askStatus(controlPath, asking)
+    return { socket, report: await askStatus(socket, { withinMs }) }
+  } catch (error) {
+    socket.release()
+    throw error
+  }
+}
+
+async function askIfRunning(controlPath: string, asking: Asking): Promise<Response | null> {
+  try {
+    return await ask(controlPath, asking)
   } catch (error) {
     // Another user decides about such a folder, and so about the pid that claims it: the pid is not reported.
     if (!(error instanceof Failure) || ['not-allowed', 'not-trusted'].includes(error.code)) throw error

@@ -26,10 +26,10 @@ export async function orderCommand(
   request: OrderedRequest,
   context: CommandContext,
 ): Promise<number> {
-  const { controlPath, trusted, remark } = await locateMaster(sought, context.environment)
+  const { socket, remark } = await locateMaster(sought, context.environment)
   context.writeError(remark)
   const onProgress = (text: string) => context.print(`${text}\n`)
-  const done = await askMaster(controlPath, request, { silenceMs, trusted, onProgress })
+  const done = await askMaster(socket, request, { silenceMs, onProgress })
   if (done.ok) {
     context.print(`${describe(request)}\n`)
     return EXIT.ok

@@ -16,10 +16,10 @@ const silenceMs = 20_000
  * `locateMaster`.
  */
 export async function reloadCommand(sought: MasterSought, waits: boolean, context: CommandContext): Promise<number> {
-  const { controlPath, trusted, remark } = await locateMaster(sought, context.environment)
+  const { socket, remark } = await locateMaster(sought, context.environment)
   context.writeError(remark)
   const onProgress = (text: string) => context.print(`${text}\n`)
-  const done = await askMaster(controlPath, { command: 'reload' }, { silenceMs, trusted, onProgress, leaves: !waits })
+  const done = await askMaster(socket, { command: 'reload' }, { silenceMs, onProgress, leaves: !waits })
   if (done.ok) {
     if (waits) context.print('reloaded\n')
     return EXIT.ok

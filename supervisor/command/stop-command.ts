@@ -20,13 +20,13 @@ const goneMs = 10_000
  * `locateMaster`, and `stop` (1) when the process of the master is still there.
  */
 export async function stopCommand(sought: MasterSought, context: CommandContext): Promise<number> {
-  const { controlPath, trusted, report, remark } = await locateMaster(sought, context.environment)
+  const { socket, report, remark } = await locateMaster(sought, context.environment)
   context.writeError(remark)
   // Read before the request: after the stop the pid may belong to another process.
   const life = lifeOf(report.pid)
   const onProgress = (text: string) => context.print(`${text}\n`)
   let unended: readonly UnendedProcess[] = []
-  const answered = askMaster(controlPath, { command: 'stop' }, { silenceMs, trusted, onProgress }).then(done => {
+  const answered = askMaster(socket, { command: 'stop' }, { silenceMs, onProgress }).then(done => {
     if (!done.ok) throw new Failure('stop', `cannot stop: pid ${report.pid}: ${done.reason}`, EXIT.failed)
     unended = done.unended ?? []
   })

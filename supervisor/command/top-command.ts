@@ -8,6 +8,7 @@ import type { ReadStream, WriteStream } from 'node:tty'
 import { EXIT, Failure } from '../../kit/ground/failure.js'
 import { ANSWER_MS, askMaster } from '../control/control-client.js'
 import type { TopReport } from '../control/control-protocol.js'
+import type { HeldSocket } from '../control/held-socket.js'
 import { drawTop } from '../screen/top-screen.js'
 import { type TimedReport, topView } from '../screen/top-view.js'
 import type { CommandContext } from './command-context.js'
@@ -31,9 +32,9 @@ export interface Terminal {
 
 /** Failures as `locateMaster`; a master that goes away meanwhile ends it with its Failure (69). */
 export async function topCommand(sought: MasterSought, context: CommandContext, terminal: Terminal): Promise<number> {
-  const { controlPath, trusted } = await locateMaster(sought, context.environment)
+  const { socket } = await locateMaster(sought, context.environment)
   const look = async (): Promise<TimedReport> => ({
-    report: await askTop(controlPath, trusted),
+    report: await askTop(socket),
     atMs: performance.now(),
   })
   const { input, output } = terminal
@@ -45,12 +46,12 @@ export async function topCommand(sought: MasterSought, context: CommandContext, 
   return EXIT.ok
 }
 
-async function askTop(path: string, trusted: readonly number[]): Promise<TopReport> {
-  const done = await askMaster(path, { command: 'top' }, { withinMs: ANSWER_MS, trusted })
+async function askTop(socket: HeldSocket): Promise<TopReport> {
+  const done = await askMaster(socket, { command: 'top' }, { withinMs: ANSWER_MS })
   if (done.ok && done.top !== undefined) return done.top
   throw new Failure(
     'no-answer',
-    `cannot read the figures: ${path}: ${done.ok ? 'none given' : done.reason}`,
+    `cannot read the figures: ${socket.path}: ${done.ok ? 'none given' : done.reason}`,
     EXIT.unavailable,
   )
 }

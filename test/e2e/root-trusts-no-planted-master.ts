@@ -1,16 +1,27 @@
 /**
  * The commands of root and the socket that answers them: under a root master with `uid` nobody else can put one into
  * the run folder; what another user serves is asked as that user, said to be that user's word, and neither moves the
- * cursor of root's terminal nor crashes a command. Needs root; skipped without.
+ * cursor of root's terminal, nor crashes a command, nor turns its order to another master. Needs root; skipped without.
  */
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { EXIT } from '../../kit/ground/failure.js'
+import type { StatusReport } from '../../supervisor/control/control-protocol.js'
 import { asServiceUser } from '../../supervisor/user/service-user.js'
 import { report } from '../supervisor/fixtures/fake-master.js'
 import { ask } from './fixtures/asking.js'
@@ -33,13 +44,16 @@ function earlierSite(t: TestEnd): WatchedSite {
   return site
 }
 
-/** A process of www-data that answers every request with these lines. */
-async function impostor(t: TestEnd, path: string, lines: readonly object[]): Promise<void> {
+/** A process of www-data that answers every request with these lines. `before`: code that runs first, of the request. */
+async function impostor(t: TestEnd, path: string, lines: readonly object[], before = ''): Promise<void> {
   const program = `
     const lines = ${JSON.stringify(lines.map(line => `${JSON.stringify(line)}\n`).join(''))}
     require('node:net').createServer(socket => {
       socket.on('error', () => {})
-      socket.once('data', () => socket.end(lines))
+      socket.once('data', request => {
+        ${before}
+        socket.end(lines)
+      })
     }).listen(${JSON.stringify(path)}, () => process.stdout.write('up'))`
   const child = spawn(process.execPath, ['-e', program], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -96,14 +110,22 @@ for (const [title, isOurIni] of [
       const status = {
         ...report,
         version: EVIL,
-        urls: [`http://x/${EVIL}`],
+        urls: [`http://127.0.0.1:1/${EVIL}`],
         iniPath: isOurIni ? site.ini : `${EVIL}\ndaimyo: all is well`,
       }
       await impostor(t, path, [
         { type: 'progress', text: `${EVIL}\nreloaded` },
         { type: 'done', ok: true, status },
       ])
-      for (const command of [['status'], ['status', '--json'], ['reload'], ['stop'], ['pause'], ['top']]) {
+      for (const command of [
+        ['status'],
+        ['status', '--json'],
+        ['reload'],
+        ['stop'],
+        ['pause'],
+        ['get', '/'],
+        ['top'],
+      ]) {
         const { out, err } = await site.run(...command, site.ini)
         t.notMatch(out + err, /[\u001b\u0007\u202e]/, command.join(' '))
         t.notMatch(out + err, /^ *daimyo: all is well/m, command.join(' '))
@@ -141,3 +163,66 @@ t.test('a link in place of the socket leads root to nobody', { skip }, async t =
   for (const command of ['status', 'stop']) t.match(await site.run(command, site.ini), { code: EXIT.unavailable })
   t.equal(asked, 0)
 })
+
+/** What an order would change. */
+function stateOf({ pid, generation, wanted, paused, stopping, workers }: StatusReport): object {
+  return { pid, generation, wanted, paused, stopping, workers: workers.map(worker => worker.pid) }
+}
+
+/** `early`: the link leads to root's master before the first question; otherwise from the first answer on. */
+for (const [title, early] of [
+  ['turned before the first answer', false],
+  ['turned before the first question', true],
+] as const) {
+  t.test(`a run folder that is a link, ${title}, leads no order of root to another master`, { skip }, async t => {
+    const site = earlierSite(t)
+    const running = await site.serve()
+    const before = await site.status()
+    const own = site.path('own')
+    mkdirSync(own)
+    chownSync(own, service.uid, service.gid)
+    const [ini, link, next, asked] = ['own.ini', 'A', 'next', 'asked'].map(name => join(own, name)) as [
+      string,
+      string,
+      string,
+      string,
+    ]
+    const turn = (target: string) =>
+      asServiceUser(service, () => {
+        symlinkSync(target, next)
+        renameSync(next, link)
+      })
+    asServiceUser(service, () => {
+      mkdirSync(join(own, 'real'))
+      writeFileSync(ini, `[uwsgi]\nhttp = 127.0.0.1:0\napp = ${join(own, 'app.js')}\nrun-dir = ${link}\n`)
+      writeFileSync(join(own, 'app.js'), '')
+    })
+    // No process has this pid.
+    const status = { ...report, pid: 2 ** 22 + 1, iniPath: ini }
+    const turning = `
+      const { appendFileSync, renameSync, symlinkSync } = require('node:fs')
+      appendFileSync(${JSON.stringify(asked)}, request)
+      symlinkSync(${JSON.stringify(site.path('run'))}, ${JSON.stringify(next)})
+      renameSync(${JSON.stringify(next)}, ${JSON.stringify(link)})`
+    await impostor(t, join(own, 'real/control.sock'), [{ type: 'done', ok: true, status }], turning)
+    for (const order of [['pause'], ['scale', '2'], ['restart-worker', '1'], ['reload'], ['stop']]) {
+      turn(early ? site.path('run') : 'real')
+      rmSync(asked, { force: true })
+      const { code, err } = await site.run(...order, ini)
+      if (early) {
+        t.equal(code, EXIT.unavailable, order.join(' '))
+        t.match(err, /runs another INI/, order.join(' '))
+      } else {
+        t.equal(code, EXIT.ok, order.join(' '))
+        t.match(err, /^daimyo: what follows is said by a process of www-data: \//m, order.join(' '))
+        const commands = site.read('own/asked').trim().split('\n')
+        t.same(
+          commands.map(line => JSON.parse(line).command),
+          ['status', order[0]],
+        )
+      }
+      t.same(stateOf(await site.status()), stateOf(before), `${order.join(' ')} changed nothing`)
+    }
+    t.match(await site.end(running), { code: 0 })
+  })
+}

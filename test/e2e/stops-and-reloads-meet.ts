@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { EXIT } from '../../kit/ground/failure.js'
 import { askMaster } from '../../supervisor/control/control-client.js'
+import { withHeldSocket } from '../../supervisor/control/held-socket.js'
 import { ask, open } from './fixtures/asking.js'
 import { until, WatchedSite } from './fixtures/watched-site.js'
 
@@ -91,7 +92,9 @@ t.test('SIGTERM where the last worker has died and the next one starts', async t
   await until('the next one loads', () => site.read('second') === '')
   const answers = ['GET', 'POST'].map(method => ask(running.url, '/', { method }))
   await until('both wait', async () => {
-    const done = await askMaster(site.path('run/control.sock'), { command: 'top' }, { silenceMs: 10_000 })
+    const done = await withHeldSocket(site.path('run/control.sock'), [], held =>
+      askMaster(held, { command: 'top' }, { silenceMs: 10_000 }),
+    )
     return done.ok && done.top?.inFlight.length === 2
   })
   process.kill(running.pid, 'SIGTERM')

@@ -16,7 +16,7 @@ t.test('in our run folder', async t => {
   const runDir = scratchFolder(t)
   await fakeMaster(t, join(runDir, 'control.sock'), report)
   const found = await locateMaster({ runDir, iniPath: null, iniSection: '' }, {})
-  t.same(found, { controlPath: join(runDir, 'control.sock'), trusted: [], report, remark: '' })
+  t.match(found, { socket: { path: join(runDir, 'control.sock'), foreignOwner: null }, report, remark: '' })
 })
 
 t.test('in the run folder of another environment, by its name or by its INI, through links', async t => {
@@ -43,7 +43,7 @@ t.test('in the run folder of another environment, by its name or by its INI, thr
     ['by the name', '/elsewhere/shop-0123abcd', 'named.ini', 'shop-0123abcd'],
   ]
   for (const [title, runDir, ini, expected] of cases) {
-    t.equal((await locate(runDir, ini)).controlPath, join(folder, 'daimyo', expected, 'control.sock'), title)
+    t.equal((await locate(runDir, ini)).socket.path, join(folder, 'daimyo', expected, 'control.sock'), title)
   }
   const refused: [string, string, string][] = [
     ['not-running', '/elsewhere/third-33333333', 'third.ini'],
@@ -78,7 +78,7 @@ t.test('root finds the master of the user whose INI it is, and believes no other
   const locate = (name: string) =>
     locateMaster({ runDir: `/run/daimyo/${name}-0123abcd`, iniPath: join(folder, `${name}.ini`), iniSection: '' }, {})
   t.match(await locate('mine'), {
-    controlPath: join(folder, `daimyo-${owner}/mine-0123abcd/control.sock`),
+    socket: { path: join(folder, `daimyo-${owner}/mine-0123abcd/control.sock`), foreignOwner: owner },
     remark: /^daimyo: what follows is said by a process of .*65533/,
   })
   await t.rejects(locate('theirs'), { code: 'not-running' })
@@ -96,7 +96,7 @@ t.test('root refuses a run folder of a stranger, and names it', { skip }, async 
   chmodSync(folder, 0o1777)
   const locate = (serviceUid: number | null) => locateMaster({ runDir, serviceUid, iniPath: null, iniSection: '' }, {})
   for (const uid of [null, 65_533]) await t.rejects(locate(uid), { code: 'not-trusted', message: /run belongs to/ })
-  t.match(await locate(65_534), { trusted: [65_534], remark: /said by a process of/ })
+  t.match(await locate(65_534), { socket: { foreignOwner: 65_534 }, remark: /said by a process of/ })
 })
 
 t.test('those that do not answer cost one deadline together', async t => {
@@ -203,7 +203,7 @@ t.test('one whose run folder was removed is waited for until it has made it anew
     const located = locateMaster({ runDir, iniPath: ini, iniSection }, {})
     mkdirSync(runDir)
     const [found] = await Promise.all([located, fakeMaster(t, controlPath, { ...report, iniPath: ini, iniSection })])
-    t.equal(found.controlPath, controlPath, title)
+    t.equal(found.socket.path, controlPath, title)
   }
   const never = { runDir: join(folder, 'never'), iniPath: ini, iniSection: '' }
   await t.rejects(locateMaster(never, {}), { code: 'not-running' }, 'one that makes none is not waited for for ever')

@@ -1,11 +1,13 @@
 /** Tests `supervisor/control/control-client.ts` against servers that answer well, badly, slowly and not at all. */
 
-import { chmodSync, chownSync, lchownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { EXIT } from '../../../kit/ground/failure.js'
-import { askMaster, askStatus, findMaster } from '../../../supervisor/control/control-client.js'
+import { type AskOptions, askMaster, askStatus, findMaster } from '../../../supervisor/control/control-client.js'
+import type { ControlRequest } from '../../../supervisor/control/control-protocol.js'
+import { withHeldSocket } from '../../../supervisor/control/held-socket.js'
 import { report } from '../fixtures/fake-master.js'
 import { scratchFolder } from '../fixtures/scratch-folder.js'
 
@@ -25,6 +27,11 @@ async function serve(t: { teardown(work: () => unknown): unknown }, work: (socke
   return path
 }
 
+const askAt = (path: string, request: ControlRequest, options?: AskOptions) =>
+  withHeldSocket(path, [], held => askMaster(held, request, options))
+
+const statusAt = (path: string) => withHeldSocket(path, [], held => askStatus(held))
+
 const answer = (...values: object[]) => values.map(value => `${JSON.stringify(value)}\n`).join('')
 
 t.test('one request, progress, and the last answer', async t => {
@@ -39,7 +46,7 @@ t.test('one request, progress, and the last answer', async t => {
     })
   })
   const progress: string[] = []
-  const done = await askMaster(path, { command: 'reload' }, { onProgress: text => progress.push(text) })
+  const done = await askAt(path, { command: 'reload' }, { onProgress: text => progress.push(text) })
   t.same(done, { type: 'done', ok: true })
   t.same(progress, ['ein Wörker'])
   t.equal(request, '{"command":"reload"}\n')
@@ -48,15 +55,15 @@ t.test('one request, progress, and the last answer', async t => {
 t.test('a failure is an answer too', async t => {
   const failed = { type: 'done', ok: false, reason: 'load failed', lines: ['Error: no'] }
   const path = await serve(t, socket => socket.resume().end(answer(failed)))
-  t.same(await askMaster(path, { command: 'reload' }), failed)
-  await t.rejects(askStatus(path), { code: 'no-answer', message: /load failed/ })
+  t.same(await askAt(path, { command: 'reload' }), failed)
+  await t.rejects(statusAt(path), { code: 'no-answer', message: /load failed/ })
 })
 
 t.test('the status and the pid', async t => {
   const path = await serve(t, socket =>
     socket.resume().end(answer({ type: 'done', ok: true, status: { ...report, pid: 4711 } })),
   )
-  t.match(await askStatus(path), { pid: 4711 })
+  t.match(await statusAt(path), { pid: 4711 })
   t.equal(await findMaster(path), 4711)
 })
 
@@ -83,7 +90,7 @@ for (const [title, work, message] of wrongAnswers) {
   t.test(`no answer: ${title}`, async t => {
     const path = await serve(t, work)
     const silenceMs = title === 'silent' ? 100 : 10_000
-    const asked = askMaster(path, { command: 'status' }, { silenceMs })
+    const asked = askAt(path, { command: 'status' }, { silenceMs })
     await t.rejects(asked, { code: 'no-answer', exitCode: EXIT.unavailable, message })
   })
 }
@@ -101,7 +108,7 @@ for (const [title, piece, options] of talkers) {
       const timer = setInterval(() => socket.write(piece), 10)
       socket.resume().on('close', () => clearInterval(timer))
     })
-    const asked = askMaster(path, { command: 'status' }, options)
+    const asked = askAt(path, { command: 'status' }, options)
     await t.rejects(asked, { code: 'no-answer', message: /silent for 100 ms|not done within 100 ms/ })
   })
 }
@@ -122,7 +129,7 @@ for (const [title, pieces, options] of [
       }
       socket.once('data', say)
     })
-    t.match(await askMaster(path, { command: 'status' }, options), { ok: true })
+    t.match(await askAt(path, { command: 'status' }, options), { ok: true })
   })
 }
 
@@ -134,59 +141,7 @@ t.test('a flood of progress has a bound, however long the question may take', as
     socket.resume().on('drain', write)
     write()
   })
-  await t.rejects(askMaster(path, { command: 'reload' }), { code: 'no-answer', message: /endless answer/ })
-})
-
-const skip = process.geteuid?.() === 0 ? false : 'needs root'
-t.test('root asks no folder that a stranger made where everybody may', { skip }, async t => {
-  const [service, stranger] = [65_533, 65_534]
-  let asked = 0
-  const folder = scratchFolder(t)
-  const [shared, given] = [join(folder, 'shared'), join(folder, 'given')]
-  /** A run folder of this user, at this place. */
-  const runFolder = async (runDir: string, uid: number) => {
-    mkdirSync(runDir, { recursive: true })
-    const socketPath = join(runDir, 'control.sock')
-    const server = createServer(socket => {
-      asked++
-      socket.resume().end(answer({ type: 'done', ok: true, status: report }))
-    })
-    await new Promise<void>(resolve => server.listen(socketPath, resolve))
-    t.teardown(() => new Promise(resolve => server.close(resolve)))
-    for (const made of [runDir, socketPath]) chownSync(made, uid, uid)
-    return socketPath
-  }
-  const planted = await runFolder(join(shared, 'planted'), stranger)
-  const below = await runFolder(join(shared, 'planted/deep'), stranger)
-  const services = await runFolder(join(shared, 'services'), service)
-  const roots = await runFolder(join(shared, 'roots'), 0)
-  const givens = await runFolder(join(given, 'run'), stranger)
-  const open = await runFolder(join(folder, 'open/run'), 0)
-  symlinkSync(join(shared, 'roots'), join(shared, 'link'))
-  lchownSync(join(shared, 'link'), stranger, stranger)
-  chmodSync(folder, 0o755)
-  chmodSync(shared, 0o1777)
-  chmodSync(join(folder, 'open'), 0o777)
-  chownSync(given, stranger, stranger)
-  const refused: [string, RegExp][] = [
-    [planted, /shared\/planted belongs to \S+, in a folder that everybody may write to/],
-    [below, /shared\/planted belongs to/],
-    [join(shared, 'link/control.sock'), /shared\/link belongs to/],
-    [open, /everybody may write to .*open/],
-    // Nothing has to be there.
-    [join(shared, 'planted/none/control.sock'), /shared\/planted belongs to/],
-  ]
-  for (const [socketPath, message] of refused)
-    await t.rejects(askStatus(socketPath, { trusted: [service] }), { code: 'not-trusted', message, exitCode: 77 })
-  await t.rejects(findMaster(services), { code: 'not-trusted' })
-  t.equal(asked, 0)
-  const asks: [string, number[]][] = [
-    [services, [service]],
-    [roots, []],
-    [givens, []],
-  ]
-  for (const [socketPath, trusted] of asks) t.equal((await askStatus(socketPath, { trusted })).pid, report.pid)
-  await t.rejects(askStatus(join(shared, 'none/control.sock')), { code: 'not-running' })
+  await t.rejects(askAt(path, { command: 'reload' }), { code: 'no-answer', message: /endless answer/ })
 })
 
 t.test('not running: no socket, a dead one, no folder', async t => {
@@ -195,7 +150,7 @@ t.test('not running: no socket, a dead one, no folder', async t => {
   mkdirSync(join(folder, 'empty'))
   for (const name of ['empty/control.sock', 'none/control.sock', 'file/control.sock', 'file']) {
     const path = join(folder, name)
-    await t.rejects(askStatus(path), {
+    await t.rejects(statusAt(path), {
       code: 'not-running',
       exitCode: EXIT.unavailable,
       message: `not running: no daimyo answers on ${path}`,

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { askStatus } from '../../../supervisor/control/control-client.js'
 import { startControlSocket } from '../../../supervisor/control/control-socket.js'
+import { withHeldSocket } from '../../../supervisor/control/held-socket.js'
 import { prepareRunFolder } from '../../../supervisor/run-folder/run-folder.js'
 import { RunFolderKeeper } from '../../../supervisor/run-folder/run-folder-keeper.js'
 import { report } from '../fixtures/fake-master.js'
@@ -62,7 +63,7 @@ for (const [title, remove, events] of removals) {
     )
     t.same(readdirSync(path).sort(), before)
     t.equal(lstatSync(path).mode & 0o777, 0o710)
-    t.equal((await askStatus(folder.controlPath)).pid, report.pid)
+    t.equal((await withHeldSocket(folder.controlPath, [], held => askStatus(held))).pid, report.pid)
     await t.rejects(prepareRunFolder(path, null), { code: 'already-running' })
   })
 }
