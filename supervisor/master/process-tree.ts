@@ -279,7 +279,7 @@ export class ProcessTree {
         return this.workers.brokeLink(message.workerId, message.why)
       case 'metrics':
         this.loads.update(proxy.proxyId, message.workers, this.#context.nowMs(), message.queued)
-        return void this.#context.metrics.update(proxy.sourceId, message.families, 'proxy')
+        return proxy.budget.spendWork(this.#context.metrics.update(proxy.sourceId, message.families, 'proxy'))
       case 'in-flight':
         return this.survey.take(proxy.proxyId, message.requestId, message.requests)
       case 'worker-wanted':

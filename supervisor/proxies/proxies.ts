@@ -3,6 +3,7 @@
  * worker. What must stay true: nothing waits for an answer of a dead proxy.
  */
 
+import type { ChannelBudget } from '../../kit/channel/channel.js'
 import type {
   Credentials,
   MasterToProxy,
@@ -46,6 +47,8 @@ export interface ProxiesOwner {
 interface Place {
   proxyId: number
   proxy: ProxyHandle | null
+  /** Of the last proxy of this place. */
+  budget: ChannelBudget | null
   backOff: BackOff
   /** How often a proxy of this place ended without an order. */
   deaths: number
@@ -80,6 +83,7 @@ export class Proxies {
     this.#places = Array.from({ length: options.count }, (_, index) => ({
       proxyId: index + 1,
       proxy: null,
+      budget: null,
       backOff: NO_BACK_OFF,
       deaths: 0,
       failure: null,
@@ -221,10 +225,12 @@ export class Proxies {
         folder: this.#folder,
         stdout,
         descriptors: listeners.map(listener => listener.fd),
+        budgetBefore: place.budget,
       },
       this.#context,
     )
     place.proxy = proxy
+    place.budget = proxy.budget
     proxy.send({
       type: 'configure',
       proxyId: place.proxyId,

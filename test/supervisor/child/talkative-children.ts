@@ -56,6 +56,42 @@ for (const [title, floods] of paces) {
   })
 }
 
+/** A proxy has sent metrics that cost so much in turn, and then something else. */
+async function charged(t: Test, ...costs: number[]): Promise<Tree> {
+  let taken = () => {}
+  const allTaken = new Promise<void>(resolve => {
+    taken = resolve
+  })
+  const times = costs.length
+  const update = (_: string, __: unknown, kind: string) => {
+    const cost = kind === 'proxy' ? (costs.shift() ?? 0) : 0
+    if (costs.length === 0) taken()
+    return cost
+  }
+  const json = '{"type":"metrics","families":[],"workers":[],"queued":0}'
+  const tree = await flooded(t, { json, times }, { deps: { metrics: { update, retire: () => {} } } })
+  await allTaken
+  // What came together with the metrics was read before they were counted.
+  await tree.proxySays({ type: 'worker-wanted' })
+  return tree
+}
+
+t.test('the work that a proxy’s metrics make is bounded, also for the next proxy of its place', async t => {
+  // A debt that takes longer than the start of a proxy.
+  const tree = await charged(t, 3_000_000)
+  await tree.event('proxy-talks-too-much')
+  t.equal(counted(tree, 'proxy-broke-channel'), 0, 'what is too much waits')
+  const { fields } = await tree.event('proxy-start')
+  process.kill(Number(fields.pid), 'SIGKILL')
+  await tree.event('proxy-talks-too-much', {}, 2)
+})
+
+t.test('a proxy with 500 mounts has as much work as it needs at once', async t => {
+  const tree = await charged(t, 36_279, 20_057)
+  t.match(await tree.master.order({ type: 'reopen-logs' }, () => {}), { ok: true })
+  t.equal(counted(tree, 'proxy-talks-too-much'), 0)
+})
+
 const questions: [title: string, page: string | null, times: number][] = [
   ['a long page', 'x'.repeat(1024 ** 2), 3000],
   ['a short page', 'all_is_well 1\n', 3000],
