@@ -51,6 +51,7 @@ import { workersTask } from './run-folder/workers-folder.js'
 import { printBanner } from './screen/banner.js'
 import { createNotifier } from './systemd/notify.js'
 import { ServiceReports } from './systemd/service-reports.js'
+import { checkSetpriv } from './user/become-user.js'
 import { removals } from './user/file-removal.js'
 import { PacedLooks } from './user/folder-names.js'
 import type { KilledChild } from './user/killed-child.js'
@@ -101,6 +102,7 @@ async function takeDown(step: Undo[number], context: CommandContext): Promise<vo
 
 async function serve(options: RunOptions, context: CommandContext, undo: Undo): Promise<number> {
   const settings = withoutDeviceLog(options.settings)
+  checkSetpriv(settings.credentials)
   checkReach(settings.credentials)
   checkLogReach(settings)
   setInheritedLimits(settings)

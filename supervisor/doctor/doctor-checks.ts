@@ -7,6 +7,7 @@
 import { SOCKET_PATH_BYTES } from '../../kit/options/values/listen-address.js'
 import { REACH_REMEDY } from '../child/child-programs.js'
 import { describeReadiness } from '../control/readiness.js'
+import { SETPRIV_REMEDY } from '../user/become-user.js'
 import type { UnitFound, UnwritablePaths } from './unwritable-paths.js'
 
 export type Verdict = 'ok' | 'warn' | 'bad'
@@ -60,6 +61,8 @@ export interface Found {
   logDisk: { folder: string; freeBytes: number; allBytes: number } | null
   /** The user of the service. */
   uid: number
+  /** Why the children cannot get their user; null: they can. */
+  noSetpriv: string | null
   /** Why the children's user cannot run daimyo; null: it can; undefined: the children do not change their user. */
   outOfReach?: string | null
   /** Null: root writes everywhere, or the kernel could not be asked. */
@@ -86,6 +89,7 @@ export function examine(wanted: Wanted, found: Found): Diagnosis[] {
     ...clock(found),
     socketPath(wanted),
     runFolder(wanted, found),
+    ...identity(found),
     ...reach(found),
     ...writable(found),
     ...logDisk(found),
@@ -250,6 +254,10 @@ function runFolder({ runDir }: Wanted, { runFolder: folder, uid }: Found): Diagn
   if (folder.uid !== 0 && folder.uid !== uid)
     return row('warn', what, text, `chown it to the user of the service, ${uid}`)
   return row('ok', what, text)
+}
+
+function identity({ noSetpriv }: Found): Diagnosis[] {
+  return noSetpriv === null ? [] : [row('bad', 'setpriv', noSetpriv, SETPRIV_REMEDY)]
 }
 
 /** Children run as the user from their first instruction on, so that user must be able to read Node and daimyo. */

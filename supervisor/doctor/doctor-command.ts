@@ -19,6 +19,7 @@ import type { StatusReport } from '../control/control-protocol.js'
 import { readiness } from '../control/readiness.js'
 import { describeFindings } from '../help/describe-check.js'
 import { descriptorsOf, unitName } from '../systemd/unit-facts.js'
+import { whyNoSetpriv } from '../user/become-user.js'
 import { type Diagnosis, examine, type Found, type Wanted } from './doctor-checks.js'
 import { type UnitFound, unwritablePaths } from './unwritable-paths.js'
 
@@ -152,6 +153,7 @@ async function look(
     logDisk: settings.logto === null ? null : lookAtDisk(dirname(settings.logto)),
     unwritable: await unwritablePaths(settings, unit),
     uid: settings.credentials?.uid ?? process.getuid?.() ?? 0,
+    noSetpriv: whyNoSetpriv(settings.credentials),
     ...(settings.credentials === null ? {} : { outOfReach: whyOutOfReach(settings.credentials) }),
   }
 }

@@ -13,6 +13,9 @@
  * - The working folder is entered as the user, so a link to a folder of root at that place gives the user nothing:
  *   libuv, which is still root, stays in `/`, and env(1) enters the folder after setpriv. If it cannot, `whyNotEntered`
  *   reads its message.
+ * - On Linux nothing starts without setpriv. libuv could take the ids itself, but it waits for the child's execve(2),
+ *   and the user may stop the child before that (SIGSTOP): the master would hang. macOS has no setpriv, so there libuv
+ *   takes them.
  * - A spawn does not change the identity of the master, because such a change could wait for other threads
  *   (`service-user.ts`). Only if env has no `-C` (busybox), the master opens the folder as the user, and the child
  *   enters it by its descriptor.
@@ -42,28 +45,39 @@ export interface Program {
  */
 export const BRIEFLY = { timeout: 5000, killSignal: 'SIGKILL' } as const
 
+/** The system that a program is started on. `find` gives the path of a program of the system. */
+export interface System {
+  find: typeof systemProgram
+  platform: NodeJS.Platform
+}
+
+const OURS: System = { find: systemProgram, platform: process.platform }
+
+/** The remedy where setpriv is missing. */
+export const SETPRIV_REMEDY = 'install the package util-linux, or setpriv on Alpine'
+
 /** The other options of `spawn`. */
 export type ProgramOptions = Omit<SpawnOptions, 'env' | 'cwd' | 'uid' | 'gid' | 'argv0' | 'shell'>
 
 /**
- * Like `spawn`. `credentials` null: the program runs as the master's own user. `find` gives the path of a program of
- * the system. Throws a Failure if the program cannot run as this user. If the folder cannot be entered, it throws a
- * Failure too, or the child fails and `whyNotEntered` says why.
+ * Like `spawn`. `credentials` null: the program runs as the master's own user. Throws a Failure if the program cannot
+ * run as this user. If the folder cannot be entered, it throws a Failure too, or the child fails and `whyNotEntered`
+ * says why.
  */
 export function spawnAs(
   credentials: Credentials | null,
   program: Program,
   options: ProgramOptions,
-  find: typeof systemProgram = systemProgram,
+  system: System = OURS,
 ): ChildProcess {
   const becomes = process.getuid?.() === 0 ? credentials : null
-  if (becomes === null || program.cwd === '/' || canEnter(program.program, find)) {
-    const { words, as, env } = throughSetpriv(becomes, program, find)
+  if (becomes === null || program.cwd === '/' || canEnter(program.program, system.find)) {
+    const { words, as, env } = throughSetpriv(becomes, program, system)
     return start(words, { ...options, ...as, env, cwd: becomes === null ? program.cwd : '/' })
   }
   const folder = openFolder(becomes, program.cwd, streamsOf(options))
   try {
-    const { words, as, env } = throughSetpriv(becomes, { ...program, cwd: '/' }, find)
+    const { words, as, env } = throughSetpriv(becomes, { ...program, cwd: '/' }, system)
     return start(words, { ...options, ...as, env, cwd: `/proc/self/fd/${folder}` })
   } finally {
     closeSync(folder)
@@ -127,11 +141,8 @@ interface Start {
 }
 
 /** With credentials, the folder is entered after setpriv. */
-function throughSetpriv(
-  credentials: Credentials | null,
-  { program, args, env, cwd }: Program,
-  find: typeof systemProgram,
-): Start {
+function throughSetpriv(credentials: Credentials | null, { program, args, env, cwd }: Program, system: System): Start {
+  const { find } = system
   const words = [program, ...args]
   const entering = credentials === null || cwd === '/' ? [] : ['-C', cwd]
   const throughEnv = (given: readonly string[]) =>
@@ -139,7 +150,7 @@ function throughSetpriv(
   const dropping = credentials === null ? capabilityWords(program) : identityWords(credentials)
   if (dropping === null) return { words, env, as: {} }
   const setpriv = find('setpriv')
-  if (setpriv === null) return withoutSetpriv(credentials, { words: throughEnv(entering), env, as: {} })
+  if (setpriv === null) return withoutSetpriv(credentials, { words: throughEnv(entering), env, as: {} }, system)
   const { safe, unsafe } = splitEnvironment(env)
   const given = Object.entries(unsafe).map(([name, value]) => `${name}=${value}`)
   return { words: [setpriv, ...dropping, ...throughEnv([...entering, ...given])], env: safe, as: {} }
@@ -151,16 +162,41 @@ function identityWords(credentials: Credentials): string[] {
   return [`--reuid=${uid}`, `--regid=${gid}`, groups, ...NO_CAPABILITIES]
 }
 
-/** Without setpriv, libuv can switch to a user, but gives it no supplementary groups. */
-function withoutSetpriv(credentials: Credentials | null, plain: Start): Start {
-  if (credentials === null) throw missing('to leave the capabilities of the master behind')
+/** libuv can switch to a user, but gives it no supplementary groups. */
+function withoutSetpriv(credentials: Credentials | null, plain: Start, { platform }: System): Start {
+  if (credentials === null || platform !== 'darwin') throw new Failure('setpriv', missing(credentials), EXIT.os)
   const others = groupsOf(credentials).filter(group => group !== credentials.gid)
-  if (others.length > 0) throw missing(`for the groups of ${credentials.user}`)
+  if (others.length > 0)
+    throw new Failure('setpriv', `cannot give a program the groups of uid=${credentials.user}`, EXIT.os)
   return { ...plain, as: { uid: credentials.uid, gid: credentials.gid } }
 }
 
-function missing(what: string): Failure {
-  return new Failure('setpriv', `setpriv is not installed (util-linux): it is needed ${what}`, EXIT.os)
+function missing(credentials: Credentials | null): string {
+  const what =
+    credentials === null
+      ? 'to leave the capabilities of the master behind'
+      : `to start programs as uid=${credentials.user ?? credentials.uid}`
+  return `setpriv of util-linux is not installed: it is needed ${what}`
+}
+
+/** Throws Failure 71 if a program that the start needs to become the service's user is missing. */
+export function checkSetpriv(credentials: Credentials | null, system: System = OURS): void {
+  const why = whyNoSetpriv(credentials, system)
+  if (why !== null) throw new Failure('setpriv', `cannot start: ${why}: ${SETPRIV_REMEDY}`, EXIT.os)
+}
+
+/**
+ * Why no program can become the service's user, or leave the capabilities of a master that is not root behind. Null:
+ * programs can, or need not.
+ */
+export function whyNoSetpriv(credentials: Credentials | null, { find, platform }: System = OURS): string | null {
+  const isRoot = process.geteuid?.() === 0
+  const becomes = isRoot ? credentials : null
+  if (platform === 'darwin' || (becomes === null && capabilityWords('') === null)) return null
+  const setpriv = find('setpriv')
+  if (setpriv === null) return missing(becomes)
+  // Setpriv of busybox has no option for the ids, and none for its version.
+  return becomes === null || statusOf(setpriv, ['--version']) === 0 ? null : missing(becomes)
 }
 
 /**

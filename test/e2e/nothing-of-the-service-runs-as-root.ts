@@ -3,7 +3,7 @@
  * user, nobody stands in a folder that is closed to it, and HOME and its like are that user's. Needs root; skipped without.
  */
 
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
@@ -23,7 +23,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { EXIT } from '../../kit/ground/failure.js'
-import { copyProgram } from '../supervisor/fixtures/reachable-program.js'
+import { systemProgram } from '../../kit/ground/system-path.js'
+import { copyProgram, reachableCommand } from '../supervisor/fixtures/reachable-program.js'
 import { ask } from './fixtures/asking.js'
 import { timeFactor, until, type WatchedOptions, WatchedSite } from './fixtures/watched-site.js'
 
@@ -270,4 +271,21 @@ t.test('a program that the user cannot reach is not started, and the doctor says
   chmodSync(closed, 0o711)
   const running = await site.serve()
   t.match(await site.end(running), { code: 0 })
+})
+
+const mountable = 'unshare -m mount --bind /bin/false /bin/true'.split(' ')
+const noMounts = skip || (spawnSync(mountable[0]!, mountable.slice(1)).status !== 0 && 'may not mount')
+
+t.test('without setpriv of util-linux nothing is started, and the doctor says so', { skip: noMounts }, async t => {
+  const hide = 'mount --bind /bin/false "$0" && exec "$@"'
+  const hidden = ['unshare', '-m', '/bin/sh', '-c', hide, systemProgram('setpriv') ?? '']
+  const site = theirSite(t, [], { command: [...hidden, ...reachableCommand()] })
+  const reason = /setpriv of util-linux is not installed: it is needed to start programs as uid=nobody/
+  const { code, err } = await site.run(site.ini)
+  t.equal(code, EXIT.os)
+  t.match(err, reason)
+  t.match(err, /: install the package util-linux, or setpriv on Alpine$/m)
+  const doctor = await site.run('doctor', site.ini)
+  t.match(doctor.out, reason)
+  t.match(doctor.out, /^bad +setpriv/m)
 })

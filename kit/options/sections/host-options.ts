@@ -18,7 +18,8 @@ export const HOST_OPTIONS = {
     summary:
       'User of proxies, workers, hooks, daemons and cron jobs if daimyo was started as root. They have its ' +
       'supplementary groups, and run as this user from their first instruction on, so it must be able to read Node ' +
-      'and daimyo. HOME, USER, LOGNAME and SHELL are those of /etc/passwd (a number without an entry has none). ' +
+      'and daimyo. On Linux that needs setpriv of util-linux. HOME, USER, LOGNAME and SHELL are those of /etc/passwd ' +
+      '(a number without an entry has none). ' +
       'Variables of root’s session (MAIL, SUDO_*, SSH_*, XDG_*, DBUS_*) are removed. `env`, `env-file` and ' +
       '`envdir` override this. Without `gid` the group is the user’s primary group.',
     example: 'uid = www-data',

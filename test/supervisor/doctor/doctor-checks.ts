@@ -38,6 +38,7 @@ const found: Found = {
   runFolder: { mode: 0o40710, uid: 33, isOpenAbove: false },
   logDisk: { folder: '/var/log', freeBytes: 40 * 1024 ** 3, allBytes: 100 * 1024 ** 3 },
   uid: 33,
+  noSetpriv: null,
   outOfReach: null,
   unwritable: { user: 'www-data', paths: [] },
 }
@@ -78,6 +79,7 @@ const wrong: [
   expected: [what: string, verdict: string, remedy: RegExp],
 ][] = [
   ['a master that does not answer', { master: null, trouble: 'no answer: x' }, {}, ['master', 'bad', /as root/]],
+  ['setpriv that is missing', { noSetpriv: 'setpriv is not installed' }, {}, ['setpriv', 'bad', /util-linux/]],
   ['a folder that is closed to the user', { outOfReach: 'uid=x cannot reach y' }, {}, ['reach', 'bad', /\/opt/]],
   [
     'an upgrade',

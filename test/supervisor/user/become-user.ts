@@ -7,10 +7,13 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import type { Credentials } from '../../../kit/channel/messages.js'
+import { EXIT } from '../../../kit/ground/failure.js'
 import { systemProgram } from '../../../kit/ground/system-path.js'
 import {
   BRIEFLY,
+  checkSetpriv,
   readCapabilities,
+  type System,
   spawnAs,
   splitEnvironment,
   whyNotEntered,
@@ -63,14 +66,9 @@ const tell = `
   const who = [process.getuid(), process.geteuid(), process.getgid(), process.getegid()]
   console.log(JSON.stringify({ who, groups: process.getgroups(), back, cwd: process.cwd(), env: process.env }))`
 
-async function become(
-  credentials: Credentials | null,
-  env: Record<string, string> = {},
-  cwd = '/',
-  find?: (name: string) => string | null,
-) {
+async function become(credentials: Credentials | null, env: Record<string, string> = {}, cwd = '/', system?: System) {
   const program = { program: process.execPath, args: ['-e', tell], env, cwd }
-  const child = spawnAs(credentials, program, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] }, find)
+  const child = spawnAs(credentials, program, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] }, system)
   const [out, err] = await Promise.all([text(child.stdout!), text(child.stderr!)])
   return out === '' ? { err } : JSON.parse(out)
 }
@@ -103,9 +101,34 @@ t.test('without credentials nothing changes', { skip }, async t => {
   t.match(await become(null), { who: [0, 0, 0, 0], back: true })
 })
 
-t.test('without setpriv a user of one group is had all the same', { skip }, async t => {
-  const nothing = () => null
-  t.match(await become(nobody, { LD_LIBRARY_PATH: '/x' }, undefined, nothing), {
+const onLinux = (find: System['find']): System => ({ find, platform: 'linux' })
+const nothing = () => null
+
+t.test('without setpriv nothing starts, because the user could hold up its start', { skip }, async t => {
+  const refused = { code: 'setpriv', exitCode: EXIT.os, message: /^setpriv of util-linux .* as uid=nobody$/ }
+  await t.rejects(become(nobody, {}, '/', onLinux(nothing)), refused)
+  const withEnv = (name: string) => (name === 'env' ? systemProgram(name) : null)
+  await t.rejects(become(nobody, {}, '/usr', onLinux(withEnv)), refused)
+})
+
+const findings: [title: string, credentials: Credentials | null, system: System, why: RegExp | null][] = [
+  ['it is there', nobody, onLinux(systemProgram), null],
+  ['it is missing', nobody, onLinux(nothing), /^cannot start: setpriv of util-linux is not .* as uid=nobody: install /],
+  ['that of busybox, which has no --version', nobody, onLinux(() => '/bin/false'), /util-linux.* Alpine$/],
+  ['the children are root too', null, onLinux(nothing), null],
+  ['macOS has none', nobody, { find: nothing, platform: 'darwin' }, null],
+]
+for (const [title, credentials, system, why] of findings) {
+  t.test(`setpriv at the start: ${title}`, { skip }, async t => {
+    const check = () => checkSetpriv(credentials, system)
+    if (why === null) t.doesNotThrow(check)
+    else t.throws(check, { code: 'setpriv', exitCode: EXIT.os, message: why })
+  })
+}
+
+t.test('on macOS, without setpriv, a user of one group is had all the same', { skip }, async t => {
+  const macOs: System = { find: nothing, platform: 'darwin' }
+  t.match(await become(nobody, { LD_LIBRARY_PATH: '/x' }, undefined, macOs), {
     who: [65_534, 65_534, 65_534, 65_534],
     groups: [65_534],
     back: false,
@@ -116,18 +139,16 @@ t.test('without setpriv a user of one group is had all the same', { skip }, asyn
 /** As busybox: its env has no `-C`. */
 const withoutFolders = (name: string) => (name === 'env' ? '/bin/false' : systemProgram(name))
 
-const ways: [title: string, find: (name: string) => string | null][] = [
+const ways: [title: string, find: System['find']][] = [
   ['by env', systemProgram],
-  ['by env, without setpriv', name => (name === 'env' ? systemProgram(name) : null)],
   ['by its descriptor', withoutFolders],
-  ['by its descriptor, without setpriv', () => null],
 ]
 for (const [title, find] of ways) {
   t.test(`the folder is entered as the user: ${title}`, { skip }, async t => {
     const folder = scratchFolder(t)
     mkdirSync(join(folder, 'closed'), { mode: 0o700 })
     symlinkSync('/root', join(folder, '-C=link'))
-    t.match(await become(nobody, {}, '/usr', find), { cwd: '/usr', env: {} })
+    t.match(await become(nobody, {}, '/usr', onLinux(find)), { cwd: '/usr', env: {} })
     for (const path of [folder, join(folder, 'closed'), '/no/such/folder', '/etc/passwd', '/no such: folder'])
       t.match(await whyNot(path, find), new RegExp(`^cannot enter ${path} as uid=nobody: E(ACCES|NOENT|NOTDIR): `))
     chmodSync(folder, 0o755)
@@ -136,10 +157,10 @@ for (const [title, find] of ways) {
 }
 
 /** Why a program cannot begin in the folder. */
-async function whyNot(cwd: string, find: (name: string) => string | null): Promise<string | null> {
+async function whyNot(cwd: string, find: System['find']): Promise<string | null> {
   try {
     const program = { program: '/bin/true', args: [], env: { LANG: 'C' }, cwd }
-    const child = spawnAs(nobody, program, { stdio: ['ignore', 'ignore', 'pipe'] }, find)
+    const child = spawnAs(nobody, program, { stdio: ['ignore', 'ignore', 'pipe'] }, onLinux(find))
     const [lines, [code]] = await Promise.all([text(child.stderr!), once(child, 'exit')])
     return whyNotEntered({ credentials: nobody, cwd }, code, lines.trimEnd().split('\n'))
   } catch (error) {
@@ -187,7 +208,7 @@ t.test('the folder is entered however low the number of its descriptor is', { sk
   const stdio = ['ignore', 'pipe', 'pipe', 'pipe', ...Array(40).fill(2)] as StdioOptions
   const before = readdirSync('/proc/self/fd').length
   const program = { program: '/bin/pwd', args: [], env: {}, cwd: '/usr' }
-  const child = spawnAs(nobody, program, { stdio }, withoutFolders)
+  const child = spawnAs(nobody, program, { stdio }, onLinux(withoutFolders))
   t.equal((await text(child.stdout!)).trim(), '/usr')
   await new Promise(resolve => setImmediate(resolve))
   t.ok(readdirSync('/proc/self/fd').length <= before + 4, 'nothing stays open')
