@@ -22,10 +22,12 @@ function printFields(fields: EventFields): string {
 }
 
 /**
- * Characters that JSON leaves as they are and that a terminal acts on: DEL and C1. Those that make a text look like
- * another one: marks and overrides of the writing direction, line separators (UAX #9, UAX #14).
+ * For a class of a regular expression: characters beyond C0 that move the cursor or set the terminal (DEL and C1), and
+ * those that make a text look like another one: marks and overrides of the writing direction, line separators (UAX #9,
+ * UAX #14). JSON leaves them as they are.
  */
-const UNFIT = /[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+export const UNFIT_BEYOND_C0 = '\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069'
+const UNFIT = new RegExp(`[${UNFIT_BEYOND_C0}]`, 'g')
 
 /** Plain where it cannot be misread, a JSON string otherwise, so that no value can forge a second field or line. */
 function printValue(value: string | number | boolean | null): string {

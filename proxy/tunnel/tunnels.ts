@@ -187,10 +187,11 @@ export class Tunnels {
     }
     const fail = (code: ErrorCode) => {
       release()
-      const goesElsewhere = code === 'no-tunnel' && place.goElsewhere !== undefined && exchange.attempts < MOST_ATTEMPTS
-      if (!goesElsewhere) return events.failed(exchange, code)
+      const { goElsewhere } = place
+      if (code !== 'no-tunnel' || goElsewhere === undefined || exchange.attempts >= MOST_ATTEMPTS)
+        return events.failed(exchange, code)
       exchange.deadlineMs = 0
-      place.goElsewhere?.()
+      goElsewhere()
     }
     const giveUp = openTunnel(exchange, place.target, {
       unreachable: why => fail(isOutOfDescriptors(why) ? 'no-files' : 'no-tunnel'),

@@ -3,11 +3,10 @@
  * passes `printable` in `command.ts`; `control-answer.ts` and the tables also keep such text on its line. Pure.
  */
 
-/**
- * Control characters that move the cursor or set the terminal: C0 except tab and newline, DEL and C1. Characters that
- * make a text look like another one: marks and overrides of the writing direction, line separators (UAX #9, UAX #14).
- */
-const UNFIT = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g
+import { UNFIT_BEYOND_C0 } from '../../kit/log/log.js'
+
+/** C0 except tab and newline, and what else a terminal acts on. */
+const UNFIT = new RegExp(`[\\x00-\\x08\\x0b-\\x1f${UNFIT_BEYOND_C0}]+`, 'g')
 
 /** The text with a blank for each run of such characters; tabs and newlines stay. */
 export function printable(text: string): string {
