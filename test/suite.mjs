@@ -29,6 +29,7 @@ const BUSY_JOBS = 2
  */
 const ALONE = [
   'e2e/a-full-queue-says-so-at-once.js',
+  'e2e/full-proxy-refuses-nobody.js',
   'e2e/kills-every-200-ms-fail-no-get.js',
   'e2e/memory-that-runs-out-costs-two-workers.js',
   'e2e/proxy-death-keeps-the-port.js',
