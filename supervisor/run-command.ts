@@ -284,7 +284,14 @@ function rotationOf(
   if (logto === null || logChild === null || logMaxsizeBytes === 0) return null
   const sizeBytes = () => sink.sizeBytes()
   const bounds = { folder: dirname(logto), maxBytes: logMaxsizeBytes, backups: logBackups }
-  return new LogRotation({ ...parts, ...bounds, sizeBytes, child: logChild, looks: new PacedLooks() })
+  return new LogRotation({
+    ...parts,
+    ...bounds,
+    sizeBytes,
+    child: logChild,
+    pruner: new LogChild(logChild.options),
+    looks: new PacedLooks(),
+  })
 }
 
 /** How the log is opened while the master runs. */

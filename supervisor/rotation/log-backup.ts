@@ -84,6 +84,12 @@ export function moveLog(
   }
 }
 
+/** The oldest backups past `kept`: names in the folder of the log that are to be removed. */
+export function excessBackups(path: string, kept: number, look: (folder: string) => FolderNames): string[] {
+  const folder = dirname(path)
+  return oldest(folder, backupsAmong(look(folder).names, basename(path)), kept)
+}
+
 /** The backups of a log among the names in its folder, oldest first. */
 export function backupsAmong(names: string[], logName: string): string[] {
   const suffix = /^\.\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(\.\d{3})?$/

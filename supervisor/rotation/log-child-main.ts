@@ -9,10 +9,10 @@ import { closeSync, readSync, writeSync } from 'node:fs'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { codeOf, Failure, reasonOf } from '../../kit/ground/failure.js'
 import { openLogFile } from '../../kit/log/log-file.js'
-import { namesIn } from '../user/folder-names.js'
-import { moveLog } from './log-backup.js'
+import { type FolderNames, namesIn } from '../user/folder-names.js'
+import { excessBackups, moveLog } from './log-backup.js'
 
-/** The request to the child. `leastBytes` null: nothing is moved. */
+/** The request to the child. `leastBytes` null: nothing is moved. `opens`: the log is made, and kept open. */
 export interface LogRequest {
   path: string
   owner: Credentials | null
@@ -20,6 +20,7 @@ export interface LogRequest {
   kept: number
   /** Whether the names in the folder may be read. */
   looks: boolean
+  opens: boolean
 }
 
 /** Its answer, one JSON text. `error`: the file was not made; `code` is the errno. `fd`: its descriptor of the log. */
@@ -40,7 +41,8 @@ const answer: LogAnswer = { excess: [], isCrowded: false, lookMs: 0, error: null
 try {
   const request = JSON.parse(process.argv[2] ?? '') as LogRequest
   if (request.leastBytes !== null) move(request, request.leastBytes)
-  answer.fd = openLogFile(request.path, request.owner)
+  else if (request.looks) answer.excess = excessBackups(request.path, request.kept, look)
+  if (request.opens) answer.fd = openLogFile(request.path, request.owner)
 } catch (error) {
   answer.error = reasonOf(error)
   answer.code = codeOf(error instanceof Failure ? error.cause : error)
@@ -54,13 +56,14 @@ function awaitEnd(): void {
   readSync(STDIN, Buffer.alloc(1))
 }
 
+function look(folder: string): FolderNames {
+  const sinceMs = performance.now()
+  const names = namesIn(folder)
+  answer.lookMs = performance.now() - sinceMs
+  return names
+}
+
 function move({ path, kept, looks }: LogRequest, leastBytes: number): void {
-  const look = (folder: string) => {
-    const sinceMs = performance.now()
-    const names = namesIn(folder)
-    answer.lookMs = performance.now() - sinceMs
-    return names
-  }
   const moved = moveLog(path, new Date(), { leastBytes, kept, namesIn: looks ? look : () => null })
   answer.excess = moved?.excess ?? []
   answer.isCrowded = moved?.isCrowded === true

@@ -55,9 +55,9 @@ interface Started extends Pick<Made, 'child' | 'ended' | 'kill'> {
   said: Promise<string>
 }
 
-/** The child of one log. */
+/** The child of one log. A second one with the same options works beside it. */
 export class LogChild {
-  readonly #options: Required<Omit<LogChildOptions, 'tell'>> & Pick<LogChildOptions, 'tell'>
+  readonly options: Required<Omit<LogChildOptions, 'tell'>> & Pick<LogChildOptions, 'tell'>
   /** A child that has not ended, or that is about to start. The master may have given up waiting for it. */
   #running: object | null = null
   #kill = () => {}
@@ -65,7 +65,7 @@ export class LogChild {
   #home: LogPlace | null = null
 
   constructor({ command = entryCommand(ENTRY), childMs = CHILD_MS, ...options }: LogChildOptions) {
-    this.#options = { ...options, command, childMs }
+    this.options = { ...options, command, childMs }
   }
 
   /** `fd`: the descriptor of the log that is open at the start. Later logs lie in the same mount. */
@@ -75,7 +75,7 @@ export class LogChild {
 
   /** Makes the log. Rejects with the reason if it is not made. */
   async make(): Promise<void> {
-    await this.#ask({ leastBytes: null, kept: 0, looks: false })
+    await this.#ask({ leastBytes: null, kept: 0, looks: false, opens: true })
   }
 
   /**
@@ -83,7 +83,12 @@ export class LogChild {
    * with the reason if that is not done.
    */
   async move(wanted: Pick<LogRequest, 'kept' | 'looks'> & { leastBytes: number }): Promise<LogAnswer> {
-    return await this.#ask(wanted)
+    return await this.#ask({ ...wanted, opens: true })
+  }
+
+  /** Has the oldest backups past `kept` removed, and touches nothing else. Rejects with the reason if that fails. */
+  async prune(kept: number): Promise<LogAnswer> {
+    return await this.#ask({ leastBytes: null, kept, looks: true, opens: false })
   }
 
   /**
@@ -92,7 +97,7 @@ export class LogChild {
    * reason if it is not open.
    */
   open(): number {
-    const { path, owner } = this.#options
+    const { path, owner } = this.options
     const made = this.#made
     try {
       const opening = openingOf(path, 'name', owner)
@@ -113,7 +118,7 @@ export class LogChild {
   }
 
   async #ask(wanted: Omit<LogRequest, 'path' | 'owner'>): Promise<LogAnswer> {
-    const { path, owner } = this.#options
+    const { path, owner } = this.options
     await this.#endMade()
     if (this.#running !== null) throw new Error(`${path}: the file system has not answered yet`)
     const opening = openingOf(path, 'name', owner)
@@ -133,13 +138,13 @@ export class LogChild {
     this.#made = null
     made.kill()
     const deadline = new AbortController()
-    const late = delay(this.#options.childMs, undefined, { signal: deadline.signal }).catch(() => {})
+    const late = delay(this.options.childMs, undefined, { signal: deadline.signal }).catch(() => {})
     await Promise.race([made.ended, late])
     deadline.abort()
   }
 
   #start(request: LogRequest, { as }: Opening): Promise<Started> {
-    const [program = '', ...args] = this.#options.command
+    const [program = '', ...args] = this.options.command
     const what = { program, args: [...args, JSON.stringify(request), 'daimyo: log'], env: {}, cwd: '/' }
     const run = {}
     const over = () => {
@@ -153,12 +158,12 @@ export class LogChild {
         reject(error)
       }
       const stdio = ['to-child', 'from-child', 'ignore'] as const
-      spawnPiped(this.#options.pipes, as, what, stdio, { detached: true }, { started, failed })
+      spawnPiped(this.options.pipes, as, what, stdio, { detached: true }, { started, failed })
     })
   }
 
   #follow({ child, streams }: PipedChild, as: Opening['as'], over: () => void): Started {
-    const { childMs, tell } = this.#options
+    const { childMs, tell } = this.options
     const [input, output] = streams as [Socket, Socket]
     child.unref()
     let end = () => {}

@@ -12,20 +12,22 @@ import { testPipes } from '../fixtures/test-pipes.js'
 
 function rotating(
   t: Test,
-  options: { path: string; maxBytes?: number; sizeBytes?: () => number | null; child?: LogChild },
+  options: { path: string; maxBytes?: number; sizeBytes?: () => number | null; child?: LogChild; looks?: PacedLooks },
 ) {
   const told: string[] = []
   const { path } = options
   const clock = { ms: 0, hours: 0 }
+  const { child = new LogChild({ path, owner: null, pipes: testPipes(t), childMs: 60_000 }) } = options
   const rotation = new LogRotation({
     folder: dirname(path),
     maxBytes: 800,
     backups: 2,
     sizeBytes: () => statSync(path, { throwIfNoEntry: false })?.size ?? null,
-    child: new LogChild({ path, owner: null, pipes: testPipes(t), childMs: 60_000 }),
-    ...options,
     // An hour passes between two looks: on a busy machine one takes long enough to be followed by a pause.
     looks: new PacedLooks(() => clock.hours++ * 3_600_000),
+    ...options,
+    child,
+    pruner: new LogChild(child.options),
     reopen: async move => {
       try {
         await move()
@@ -59,6 +61,42 @@ t.test('a file that has grown to the bound is kept, and a new one begun', async 
     await removals.settled(60_000)
   }
   t.equal(readdirSync(folder).length, 3, 'the log and two backups')
+})
+
+t.test('backups that rotations have left are removed a while after the last one', async t => {
+  const folder = scratchFolder(t)
+  const path = join(folder, 'daimyo.log')
+  const looksClock = { ms: 0 }
+  const looks = new PacedLooks(() => looksClock.ms)
+  const { rotation, told, clock } = rotating(t, { path, looks })
+  // Reading the folder has just taken a second.
+  looks.took(1000)
+  for (let number = 0; number < 4; number++) {
+    writeFileSync(path, 'x'.repeat(800))
+    await rotation.look()
+  }
+  writeFileSync(join(folder, 'daimyo.log.foreign'), '')
+  const names = async () => {
+    await rotation.look()
+    await removals.settled(60_000)
+    return readdirSync(folder).length
+  }
+  clock.ms += 5000
+  t.equal(await names(), 6, 'not while reading the folder is too slow')
+  looksClock.ms = 3_600_000
+  t.equal(await names(), 4, 'the log, two backups, and a file that is none')
+  writeFileSync(join(folder, 'daimyo.log.2020-01-01T00-00-00'), '')
+  clock.ms += 5000
+  t.equal(await names(), 4, 'until nothing was left to remove')
+  writeFileSync(join(folder, 'daimyo.log.2020-01-01T00-00-00'), '')
+  clock.ms += 3_600_000
+  t.equal(await names(), 4, 'tries again after it has removed some')
+  clock.ms += 3_600_000
+  await names()
+  writeFileSync(join(folder, 'daimyo.log.2020-01-01T00-00-00'), '')
+  clock.ms += 3_600_000
+  t.equal(await names(), 5, 'and no more when there were none')
+  t.same(told, Array(4).fill('reopen'), 'and begins no new log for it')
 })
 
 t.test('the master looks by what it writes', async t => {

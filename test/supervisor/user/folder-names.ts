@@ -76,11 +76,13 @@ t.test('a log is rotated, and the first of what was planted goes', async t => {
   const path = join(folder, 'daimyo.log')
   const told: string[] = []
   let laterMs = 0
+  const child = new LogChild({ path, owner: null, pipes: testPipes(t), childMs: 60_000 })
   const rotation = new LogRotation({
     folder,
     // What it is: the rotation looks each second too, and must not move the new one.
     sizeBytes: () => statSync(path).size,
-    child: new LogChild({ path, owner: null, pipes: testPipes(t), childMs: 60_000 }),
+    child,
+    pruner: new LogChild(child.options),
     maxBytes: 5,
     backups: 2,
     looks: new PacedLooks(() => laterMs++ * 3_600_000),
