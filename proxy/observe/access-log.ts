@@ -22,6 +22,11 @@ const GATHERED_BYTES = 64 * 1024
 /** If the disk does not keep up, lines beyond this are lost: requests go on. */
 const MOST_BYTES = 16 * 1024 * 1024
 const FLUSH_MS = 500
+/**
+ * Of a target, a referer or a user agent in a line for standard output: journald breaks a line of 48 KB, and reads
+ * `<0>` behind the break as a priority. A client could write an emergency on every terminal of the host.
+ */
+const LONGEST_FIELD_CHARACTERS = 12_000
 /** The wall clock is read this often: reading it for each line costs a hundredth of the proxy's time. */
 const DATE_MS = 50
 
@@ -29,6 +34,7 @@ type Peer = Pick<Client, 'address' | 'overUnix'>
 
 export class AccessLog {
   readonly #sink: LogSink
+  readonly #longestField: number
   readonly #timer: NodeJS.Timeout
   /** `log-request-id`. */
   endsWithRequestId = false
@@ -52,6 +58,7 @@ export class AccessLog {
    */
   constructor(path: string, onWriteError: (why: string) => void) {
     const writeError = (line: string) => onWriteError(line.replace(/^daimyo: /, '').trim())
+    this.#longestField = path === '' ? LONGEST_FIELD_CHARACTERS : Number.POSITIVE_INFINITY
     this.#sink = new LogSink({ path: path === '' ? null : path, owner: null, writeError, longestBytes: MOST_BYTES })
     this.#timer = setInterval(() => this.#handOver(), FLUSH_MS)
     this.#timer.unref()
@@ -72,10 +79,10 @@ export class AccessLog {
     if (head.userAgent !== this.#userAgent || head.referer !== this.#referer) {
       this.#userAgent = head.userAgent
       this.#referer = head.referer
-      this.#asker = `"${quotable(head.referer) || '-'}" "${quotable(head.userAgent) || '-'}"`
+      this.#asker = `"${this.#quotable(head.referer) || '-'}" "${this.#quotable(head.userAgent) || '-'}"`
     }
     this.#gather(
-      `${origin === exchange.client ? peerOf(exchange.client) : origin.address}${this.#date}${head.method} ${quotable(head.target)} HTTP/1.${head.httpMinor}" ` +
+      `${origin === exchange.client ? peerOf(exchange.client) : origin.address}${this.#date}${head.method} ${this.#quotable(head.target)} HTTP/1.${head.httpMinor}" ` +
         `${exchange.status} ${exchange.sentBytes} ${this.#asker} ` +
         `${printSeconds(passedMs(exchange.startMs, nowMs))} ${exchange.slot === 0 ? '-' : exchange.slot} ${exchange.attempts}${requestId}\n`,
     )
@@ -104,6 +111,11 @@ export class AccessLog {
     clearInterval(this.#timer)
     this.#handOver()
     await this.#sink.close()
+  }
+
+  #quotable(text: string): string {
+    const quoted = quotable(text)
+    return quoted.length <= this.#longestField ? quoted : `${quoted.slice(0, this.#longestField)}...`
   }
 
   #gather(line: string): void {

@@ -12,6 +12,8 @@ export const PRIORITY = { error: 3, warning: 4, info: 6 } as const
 
 /** journald breaks a line of 48 KB (LineMax=), and looks for a priority at the break too. */
 const LONGEST_LINE_BYTES = 48_000
+/** The same for text: in UTF-8 a character has up to three bytes, a pair of surrogates four. */
+const LONGEST_LINE_CHARACTERS = LONGEST_LINE_BYTES / 3
 
 /**
  * Whether a descriptor is the stream to the journal that systemd gave this service (JOURNAL_STREAM of systemd.exec(5)).
@@ -27,16 +29,21 @@ export function leadsToJournal({ JOURNAL_STREAM: stream }: NodeJS.ProcessEnv, de
   }
 }
 
-/** A log of events for the journal: as `createLog`, with the priority of each event. */
+/** A log of events for the journal: as `createLog`, with the priority of each event, and in pieces where it is long. */
 export function journalLog(write: (line: string) => void): Log {
   return (event, fields) => {
-    createLog(line => write(`<${priorityOf(event, fields)}>${line}`))(event, fields)
+    createLog(line => write(withPriority(line, priorityOf(event, fields))))(event, fields)
   }
 }
 
-/** Each line of the text with a priority. */
+const PIECE = new RegExp(`[^\\n]{1,${LONGEST_LINE_CHARACTERS}}`, 'g')
+
+/** Each line of the text with a priority; a long one becomes several. */
 export function withPriority(text: string, priority: number): string {
-  return text.replace(/^(?=.)/gm, `<${priority}>`)
+  return text.replace(PIECE, (piece, at: number) => {
+    const isBehindAnother = at > 0 && text[at - 1] !== '\n'
+    return `${isBehindAnother ? '\n' : ''}<${priority}>${piece}`
+  })
 }
 
 /** The priority of each event, except those in BY_FIELDS. */

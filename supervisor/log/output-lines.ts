@@ -5,6 +5,7 @@
  */
 
 import type { Readable } from 'node:stream'
+import { cutText } from '../../kit/ground/cut-text.js'
 import { GatheredBytes } from '../../kit/link/gathered-bytes.js'
 import { LinePriorities, PRIORITY } from './journal.js'
 
@@ -115,7 +116,7 @@ export class LastLines {
   #behind = 0
 
   push(line: string): void {
-    const cut = line.slice(0, LINE_CHARACTERS)
+    const cut = cutText(line, LINE_CHARACTERS)
     this.#behind += 1
     if (ERROR_MESSAGE.test(cut)) {
       this.#error = cut

@@ -1,5 +1,6 @@
 /** The last events of the log, for `daimyo top`. Filled by `run-command.ts`, which passes every event on. */
 
+import { cutText } from '../../kit/ground/cut-text.js'
 import type { Log } from '../../kit/log/log.js'
 import { createLog } from '../../kit/log/log.js'
 
@@ -13,7 +14,7 @@ const LINES_OF_ANOTHER = /-line$/
 export class RecentEvents {
   readonly #lines: string[] = []
   readonly #print = createLog(line => {
-    this.#lines.push(line.trimEnd().slice(0, CHARACTERS))
+    this.#lines.push(cutText(line.trimEnd(), CHARACTERS))
     if (this.#lines.length > MOST) this.#lines.shift()
   })
 

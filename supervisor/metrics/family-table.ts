@@ -8,6 +8,7 @@
  */
 
 import type { Aggregator, MetricFamily, MetricSample, MetricType } from '../../kit/channel/metric-family.js'
+import { cutText } from '../../kit/ground/cut-text.js'
 
 /** `bound`: the `le` or `quantile` as printed; empty for columns of another kind. */
 export interface Column {
@@ -62,6 +63,8 @@ const LABEL = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/
 const TYPES: readonly unknown[] = ['counter', 'gauge', 'histogram', 'summary']
 const AGGREGATORS: readonly unknown[] = ['sum', 'first', 'min', 'max', 'average', 'omit']
 const LABEL_TEXT = 4096
+/** Of a value in a line of the log. */
+const SHOWN_CHARACTERS = 100
 /** The most labels of one series, and the most buckets or quantiles of one family: far more than people use. */
 const LABELS = 64
 const COLUMNS = 500
@@ -178,7 +181,7 @@ export function escapeHelp(text: string): string {
 
 /** A value that a process sent, as a short text for a log line. */
 export function describeValue(value: unknown): string {
-  if (typeof value === 'string') return value.slice(0, 100)
+  if (typeof value === 'string') return cutText(value, SHOWN_CHARACTERS)
   return value === null ? 'null' : Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`
 }
 
@@ -191,9 +194,9 @@ function refusalOf(raw: unknown): string | null {
   if (typeof raw.name !== 'string' || raw.name.length > 256 || !NAME.test(raw.name)) return 'not a metric name'
   if (typeof raw.help !== 'string' || raw.help.length > LABEL_TEXT) return 'no help text or one of over 4096 characters'
   if (raw.help.includes('\0')) return 'a help text with NUL'
-  if (!TYPES.includes(raw.type)) return `unknown type ${describeValue(raw.type).slice(0, 40)}`
+  if (!TYPES.includes(raw.type)) return `unknown type ${describeValue(raw.type)}`
   if (raw.aggregator !== undefined && !AGGREGATORS.includes(raw.aggregator)) {
-    return `unknown aggregator ${describeValue(raw.aggregator).slice(0, 40)}`
+    return `unknown aggregator ${describeValue(raw.aggregator)}`
   }
   return Array.isArray(raw.values) ? null : 'no values'
 }

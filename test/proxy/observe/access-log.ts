@@ -1,5 +1,6 @@
 /** The access log's lines: their form, that none can be forged, and that a rotated file is left for a new one. */
 
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -140,3 +141,25 @@ t.test(
     t.ok(log.lostBytes > 0, `${log.lostBytes} bytes are owned up to`)
   },
 )
+
+t.test('on standard output, which may be the journal, no line has 48 KB', async t => {
+  const module = new URL('../../../proxy/observe/access-log.js', import.meta.url).href
+  const code = `
+    import { AccessLog } from ${JSON.stringify(module)}
+    const log = new AccessLog('', console.error)
+    const long = '"'.repeat(60_000)
+    for (const head of [{ target: '/' + long }, { referer: long }, { userAgent: long + '<0>burning' }]) {
+      const client = { address: '192.0.2.1' }
+      const whole = { method: 'GET', target: '/', httpMinor: 1, referer: '', userAgent: '', ...head }
+      log.write({ client, origin: client, head: whole, status: 200, sentBytes: 0, startMs: 0, slot: 0, attempts: 1 }, 1)
+    }
+    await log.close()`
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' })
+  t.equal(stderr, '')
+  const lines = stdout.trimEnd().split('\n')
+  t.equal(lines.length, 3)
+  for (const line of lines) {
+    t.ok(line.length < 48_000, `${line.length} bytes`)
+    t.match(line, /^192\.0\.2\.1 .*\.\.\..* 0\.001 - 1$/, 'and the fields behind it')
+  }
+})

@@ -111,6 +111,34 @@ t.test('each line of a text', async t => {
   t.equal(withPriority('', 3), '')
 })
 
+t.test('journald finds no priority where it breaks a long line', async t => {
+  const cases: [title: string, text: string, lines: number][] = [
+    ['one byte a character', `${'x'.repeat(49_152 - 3)}<0>burning\n`, 4],
+    ['three bytes a character', `${'\u20ac'.repeat(16_384)}<0>burning\n`, 2],
+    ['a pair of surrogates', '\u{1f525}'.repeat(20_000), 3],
+    ['just short enough', `${'x'.repeat(16_000)}\ny\n`, 2],
+  ]
+  for (const [title, text, lines] of cases) {
+    const marked = withPriority(text, 4).split('\n').filter(Boolean)
+    t.equal(marked.length, lines, title)
+    t.ok(
+      marked.every(line => line.startsWith('<4>') && Buffer.byteLength(line) < 49_152),
+      title,
+    )
+  }
+  const written: string[] = []
+  journalLog(line => written.push(line))('site-doubtful', { site: '\u0001'.repeat(4000), other: '\u0001'.repeat(4000) })
+  t.ok(written.join('').length > 48_000)
+  t.ok(
+    written
+      .join('')
+      .trimEnd()
+      .split('\n')
+      .every(line => line.startsWith('<4>') && line.length < 48_000),
+    'an event',
+  )
+})
+
 const marked: [title: string, lines: string, expected: string][] = [
   ['a plain line', 'hello\n', '<6>hello\n'],
   ['several', 'a\nb\n', '<6>a\n<6>b\n'],

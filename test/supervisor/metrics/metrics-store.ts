@@ -249,6 +249,25 @@ t.test('a worker says nothing in the name of the master or of a proxy', async t 
   )
 })
 
+t.test('what was refused is remembered by its first characters alone', async t => {
+  const { store, events } = start()
+  const megabyte = (number: number) => `${number} ${String.fromCharCode(33 + number).repeat(1_000_000)}`
+  const families: [title: string, family: (number: number) => unknown][] = [
+    ['a name', number => ({ ...counter({ a: 1 }), name: megabyte(number) })],
+    ['a type', number => ({ ...counter({ a: 1 }), name: `a${number}`, type: megabyte(number) })],
+    ['an aggregator', number => ({ ...counter({ a: 1 }), name: `b${number}`, aggregator: megabyte(number) })],
+  ]
+  collectGarbage()
+  const before = process.memoryUsage().heapUsed
+  for (const [, family] of families)
+    for (let number = 0; number < 15; number++) store.update('worker-1', [family(number)])
+  collectGarbage()
+  const grown = process.memoryUsage().heapUsed - before
+  t.ok(grown < 2_000_000, `${grown} bytes more`)
+  t.equal(events.length, 45)
+  t.ok(events.every(([, { name, why }]) => String(name).length <= 100 && String(why).length < 200))
+})
+
 const claims: [title: string, claim: MetricFamily][] = [
   ['another type', { ...gauge({ a: 99 }), name: 'c_total' }],
   ['another aggregator', { ...counter({ a: 99 }), aggregator: 'max' }],
