@@ -140,6 +140,10 @@ export class Connection implements Client {
     return this.#writer.writeLent(bytes, start, end)
   }
 
+  get waitingBytes(): number {
+    return this.#writer.waitingBytes
+  }
+
   whenWritable(callback: () => void): void {
     this.#writer.whenWritable(callback)
   }

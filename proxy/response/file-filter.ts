@@ -135,11 +135,18 @@ export class FileFilter implements BodyFilter {
   }
 
   get #sink(): ByteSink {
-    return {
+    const sink: ByteSink = {
       write: chunk => this.#give(chunk),
       whenWritable: callback => this.#next.whenWritable(callback),
-      // Another body filter may still hold bytes that it was given.
-      isFlushedWhenWritable: this.#nextFilter === null,
+    }
+    // Another body filter may still hold bytes that it was given.
+    if (this.#nextFilter !== null) return sink
+    const { client } = this.#exchange
+    return {
+      ...sink,
+      get waitingBytes() {
+        return client.waitingBytes
+      },
     }
   }
 

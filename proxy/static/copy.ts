@@ -6,6 +6,7 @@
  */
 
 import { Failure, reasonOf } from '../../kit/ground/failure.js'
+import { giveBack, LARGE_BYTES, takeBuffer } from './chunk-buffers.js'
 import type { BodyPart } from './files.js'
 import { WHOLE_READ_BYTES } from './open.js'
 import type { OpenFile, ReadDone } from './open-file.js'
@@ -17,10 +18,10 @@ export interface ByteSink {
   /** Calls `callback` when more may be written after a false. Once is enough; more often does no harm. */
   whenWritable(callback: () => void): void
   /**
-   * True: when it is writable again, it refers to no chunk any more, as `net.Socket`. So one buffer can serve the whole
-   * copy (a third less CPU per byte). Left out: each chunk has its own buffer.
+   * Bytes that it still refers to; 0 at the latest when it is writable again. Then one buffer serves the whole copy.
+   * Left out: it may keep each chunk, so each has its own buffer.
    */
-  readonly isFlushedWhenWritable?: boolean
+  readonly waitingBytes?: number
 }
 
 /**
@@ -37,7 +38,6 @@ export interface FileCopy {
   cancel(): void
 }
 
-const FEW_CHUNK_BYTES = 256 * 1024
 const MANY_CHUNK_BYTES = 64 * 1024
 const FEW_HELD_BYTES = 16 * 1024 * 1024
 
@@ -49,7 +49,7 @@ let heldBytes = 0
  * thousands of slow readers hold one each.
  */
 export function chunkBytesFor(held: number): number {
-  return held < FEW_HELD_BYTES ? FEW_CHUNK_BYTES : MANY_CHUNK_BYTES
+  return held < FEW_HELD_BYTES ? LARGE_BYTES : MANY_CHUNK_BYTES
 }
 
 /**
@@ -70,7 +70,8 @@ class Copy implements FileCopy {
   /** Bytes left of the current part. */
   #leftBytes = 0
   #sentBytes = 0
-  #heldBytes = 0
+  /** Holds the chunk; it may be larger. */
+  #buffer: Buffer = Buffer.alloc(0)
   /** The chunk being filled: its first `#filledBytes` bytes are read already. */
   #chunk: Buffer = Buffer.alloc(0)
   #filledBytes = 0
@@ -100,7 +101,7 @@ class Copy implements FileCopy {
     const firstBytes = part.bytes <= WHOLE_READ_BYTES ? part.bytes : MANY_CHUNK_BYTES
     this.#position = part.start
     this.#leftBytes = part.bytes
-    this.#takeChunk(Buffer.allocUnsafe(text.length + firstBytes))
+    this.#takeChunk(text.length + firstBytes)
     this.#filledBytes = this.#chunk.write(text, 'latin1')
     this.#fill()
   }
@@ -131,9 +132,10 @@ class Copy implements FileCopy {
     const mayGoOn = this.#sink.write(this.#chunk)
     if (this.#isFinished) return
     if (this.#leftBytes === 0 && this.#partsBegun === this.#parts.length) {
+      this.#giveBackWhenTaken()
       this.#finish({ ending: 'complete', sentBytes: this.#sentBytes })
     } else if (mayGoOn) {
-      this.#next(false)
+      this.#next()
     } else {
       this.#isWaitingForDrain = true
       this.#sink.whenWritable(() => this.#drained())
@@ -143,22 +145,33 @@ class Copy implements FileCopy {
   #drained(): void {
     if (!this.#isWaitingForDrain || this.#isFinished) return
     this.#isWaitingForDrain = false
-    this.#next(this.#sink.isFlushedWhenWritable === true)
+    this.#next()
   }
 
-  #next(mayReuse: boolean): void {
+  #next(): void {
     if (this.#leftBytes === 0) return this.#beginPart('')
-    const chunkBytes = Math.min(this.#leftBytes, chunkBytesFor(heldBytes - this.#heldBytes))
-    if (mayReuse && this.#chunk.length >= chunkBytes) this.#chunk = this.#chunk.subarray(0, chunkBytes)
-    else this.#takeChunk(Buffer.allocUnsafe(chunkBytes))
+    this.#takeChunk(Math.min(this.#leftBytes, chunkBytesFor(heldBytes - this.#buffer.length)))
     this.#filledBytes = 0
     this.#fill()
   }
 
-  #takeChunk(chunk: Buffer): void {
-    heldBytes += chunk.length - this.#heldBytes
-    this.#heldBytes = chunk.length
-    this.#chunk = chunk
+  /** A chunk of this size, in the same buffer if the sink is done with it. */
+  #takeChunk(bytes: number): void {
+    if (this.#buffer.length < bytes || this.#sink.waitingBytes !== 0) {
+      const before = this.#buffer
+      if (this.#sink.waitingBytes === 0) giveBack(before)
+      this.#buffer = this.#sink.waitingBytes === undefined ? Buffer.allocUnsafe(bytes) : takeBuffer(bytes)
+      heldBytes += this.#buffer.length - before.length
+    }
+    this.#chunk = this.#buffer.subarray(0, bytes)
+  }
+
+  /** After the last chunk. If the client leaves before it has taken that chunk, the buffer is not used again. */
+  #giveBackWhenTaken(): void {
+    const buffer = this.#buffer
+    const sink = this.#sink
+    if (sink.waitingBytes === 0) giveBack(buffer)
+    else if (sink.waitingBytes !== undefined) sink.whenWritable(() => sink.waitingBytes === 0 && giveBack(buffer))
   }
 
   #fail(code: string, why: string, cause?: unknown): void {
@@ -168,8 +181,8 @@ class Copy implements FileCopy {
 
   #finish(end: CopyEnd): void {
     this.#isFinished = true
-    heldBytes -= this.#heldBytes
-    this.#heldBytes = 0
+    heldBytes -= this.#buffer.length
+    this.#buffer = Buffer.alloc(0)
     this.#file.close()
     this.#end(end)
   }

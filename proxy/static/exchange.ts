@@ -225,6 +225,8 @@ function sinkOf(exchange: Exchange): ByteSink {
       return client.write(chunk)
     },
     whenWritable: callback => client.whenWritable(callback),
-    isFlushedWhenWritable: true,
+    get waitingBytes() {
+      return client.waitingBytes
+    },
   }
 }

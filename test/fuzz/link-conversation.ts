@@ -52,6 +52,7 @@ const MOST_FRAMES = 200
 const MOST_PIECE_BYTES = 20_000
 
 class CountingClient implements Client {
+  readonly waitingBytes = 0
   readonly address = '192.0.2.1'
   readonly port = 5
   readonly encrypted = false

@@ -27,6 +27,7 @@ import { responderEvents } from '../fixtures/responder-events.js'
 
 /** A client that keeps what it gets, and takes more or not as the test says. */
 class FakeClient implements Client {
+  readonly waitingBytes = 0
   readonly address = '192.0.2.1'
   readonly port = 5
   readonly encrypted = false

@@ -114,24 +114,76 @@ t.test('uses one buffer again where the sink allows it, with no more than one ch
   const hash = createHash('sha256')
   const buffers = new Set<ArrayBufferLike>()
   let underWay = 0
+  let count = 0
   const sink: ByteSink = {
-    isFlushedWhenWritable: true,
+    get waitingBytes() {
+      return underWay
+    },
+    // Every other chunk is taken at once.
     write(chunk) {
-      t.equal(underWay++, 0)
+      t.equal(underWay, 0)
       hash.update(chunk)
       buffers.add(chunk.buffer)
-      return false
+      underWay = count++ % 2
+      return underWay === 0
     },
     whenWritable: callback =>
       setImmediate(() => {
-        underWay--
+        underWay = 0
         callback()
       }),
   }
   const end = await copyFileTo(file, part(0, size), sink).finished
   t.equal(end.sentBytes, size)
   t.equal(hash.digest('hex'), createHash('sha256').update(bytes).digest('hex'))
-  t.equal(buffers.size, 2, 'the first chunk and the one for the rest')
+  t.equal(buffers.size, 1)
+  const again = openRandom(size)
+  const quick = { ...sink, waitingBytes: 0, write: (chunk: Buffer) => buffers.add(chunk.buffer).size > 0 }
+  await copyFileTo(again.file, part(0, size), quick).finished
+  t.equal(buffers.size, 1, 'and the next copy has the same')
+})
+
+t.test('a buffer is not used again while its sink refers to it', async t => {
+  const chunks: Buffer[] = []
+  let isLast = false
+  let isTaken = () => {}
+  const sink: ByteSink = {
+    get waitingBytes() {
+      return isLast ? 1 : 0
+    },
+    write(chunk) {
+      chunks.push(chunk)
+      isLast = chunks.length === 4
+      return !isLast
+    },
+    whenWritable: callback => {
+      isTaken = () => {
+        isLast = false
+        callback()
+      }
+    },
+  }
+  const size = 700 * 1024
+  const first = openRandom(size)
+  await copyFileTo(first.file, part(0, size), sink).finished
+  t.equal(chunks.length, 4)
+  const last = chunks[3] as Buffer
+  const before = Buffer.from(last)
+  const other = openRandom(size)
+  await copyFileTo(other.file, part(0, size), { waitingBytes: 0, write: () => true, whenWritable: () => {} }).finished
+  t.ok(last.equals(before), 'the last chunk of a copy')
+  isTaken()
+  const third = new Set<ArrayBufferLike>()
+  const quick: ByteSink = {
+    waitingBytes: 0,
+    write: chunk => {
+      third.add(chunk.buffer)
+      return true
+    },
+    whenWritable: () => {},
+  }
+  await copyFileTo(openRandom(size).file, part(0, size), quick).finished
+  t.ok(third.has(last.buffer), 'is free when the sink has passed it on')
 })
 
 t.test('follows the pace of a slow client on a real socket', async t => {
@@ -140,7 +192,9 @@ t.test('follows the pace of a slow client on a real socket', async t => {
   let mostBuffered = 0
   const server = net.createServer(socket => {
     const sink: ByteSink = {
-      isFlushedWhenWritable: true,
+      get waitingBytes() {
+        return socket.writableLength
+      },
       write(chunk) {
         const mayGoOn = socket.write(chunk)
         mostBuffered = Math.max(mostBuffered, socket.writableLength)
