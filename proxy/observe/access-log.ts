@@ -23,8 +23,8 @@ const GATHERED_BYTES = 64 * 1024
 const MOST_BYTES = 16 * 1024 * 1024
 const FLUSH_MS = 500
 /**
- * Of a target, a referer or a user agent in a line for standard output: journald breaks a line of 48 KB, and reads
- * `<0>` behind the break as a priority. A client could write an emergency on every terminal of the host.
+ * Of a target, a referer or a user agent in a line for standard output, which may be the journal: journald breaks a
+ * line of 48 KB, and the rest would look like a line of its own.
  */
 const LONGEST_FIELD_CHARACTERS = 12_000
 /** The wall clock is read this often: reading it for each line costs a hundredth of the proxy's time. */
@@ -34,7 +34,7 @@ type Peer = Pick<Client, 'address' | 'overUnix'>
 
 export class AccessLog {
   readonly #sink: LogSink
-  readonly #longestField: number
+  readonly #isStandardOutput: boolean
   readonly #timer: NodeJS.Timeout
   /** `log-request-id`. */
   endsWithRequestId = false
@@ -58,7 +58,7 @@ export class AccessLog {
    */
   constructor(path: string, onWriteError: (why: string) => void) {
     const writeError = (line: string) => onWriteError(line.replace(/^daimyo: /, '').trim())
-    this.#longestField = path === '' ? LONGEST_FIELD_CHARACTERS : Number.POSITIVE_INFINITY
+    this.#isStandardOutput = path === ''
     this.#sink = new LogSink({ path: path === '' ? null : path, owner: null, writeError, longestBytes: MOST_BYTES })
     this.#timer = setInterval(() => this.#handOver(), FLUSH_MS)
     this.#timer.unref()
@@ -113,9 +113,14 @@ export class AccessLog {
     await this.#sink.close()
   }
 
+  /**
+   * On standard output without `<`: journald also breaks a line where another process has written in between, and reads
+   * `<0>` behind a break as a priority. A client could write an emergency on every terminal of the host.
+   */
   #quotable(text: string): string {
-    const quoted = quotable(text)
-    return quoted.length <= this.#longestField ? quoted : `${quoted.slice(0, this.#longestField)}...`
+    if (!this.#isStandardOutput) return quotable(text)
+    const quoted = quotable(text).replaceAll('<', '\\x3C')
+    return quoted.length <= LONGEST_FIELD_CHARACTERS ? quoted : `${quoted.slice(0, LONGEST_FIELD_CHARACTERS)}...`
   }
 
   #gather(line: string): void {

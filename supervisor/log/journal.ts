@@ -38,11 +38,17 @@ export function journalLog(write: (line: string) => void): Log {
 
 const PIECE = new RegExp(`[^\\n]{1,${LONGEST_LINE_CHARACTERS}}`, 'g')
 
+/**
+ * In front of the rest of a line that was broken: without it, whoever wrote the line could choose what the rest looks
+ * like, such as an event of the master.
+ */
+export const CONTINUED = '  '
+
 /** Each line of the text with a priority; a long one becomes several. */
 export function withPriority(text: string, priority: number): string {
   return text.replace(PIECE, (piece, at: number) => {
     const isBehindAnother = at > 0 && text[at - 1] !== '\n'
-    return `${isBehindAnother ? '\n' : ''}<${priority}>${piece}`
+    return isBehindAnother ? `\n<${priority}>${CONTINUED}${piece}` : `<${priority}>${piece}`
   })
 }
 
@@ -229,8 +235,8 @@ export class LinePriorities {
     const start = `<${this.#last}>${prefix}`
     const rest = line.slice(own.length)
     if (rest.length <= LONGEST_LINE_BYTES) return start + rest
-    return rest.replace(new RegExp(`[^\\n]{1,${LONGEST_LINE_BYTES}}\\n?`, 'g'), piece => {
-      return `${start}${piece.endsWith('\n') ? piece : `${piece}\n`}`
+    return rest.replace(new RegExp(`[^\\n]{1,${LONGEST_LINE_BYTES}}\\n?`, 'g'), (piece, at: number) => {
+      return `${start}${at > 0 ? CONTINUED : ''}${piece.endsWith('\n') ? piece : `${piece}\n`}`
     })
   }
 }

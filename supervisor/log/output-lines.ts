@@ -7,7 +7,7 @@
 import type { Readable } from 'node:stream'
 import { cutText } from '../../kit/ground/cut-text.js'
 import { GatheredBytes } from '../../kit/link/gathered-bytes.js'
-import { LinePriorities, PRIORITY } from './journal.js'
+import { CONTINUED, LinePriorities, PRIORITY } from './journal.js'
 
 /**
  * The destination of output. If `write` returns false, nothing more is read from the children until `onDrain` calls.
@@ -32,10 +32,14 @@ export interface Forwarding {
 const LONGEST_LINE_BYTES = 64 * 1024
 const NEWLINE = 10
 
-/** Reads all streams of children while the sink takes bytes, and pauses them while it does not. */
+/**
+ * Reads all streams of children while the sink takes bytes, and none while it does not: with one more piece from each
+ * of many streams the sink would have to drop lines.
+ */
 export class OutputGate {
   readonly #sink: OutputSink
-  readonly #waiting = new Set<Readable>()
+  readonly #streams = new Set<Readable>()
+  #isOpen = true
 
   constructor(sink: OutputSink) {
     this.#sink = sink
@@ -48,23 +52,28 @@ export class OutputGate {
     const marks = this.#sink.isJournal ? new LinePriorities(isError ? PRIORITY.warning : PRIORITY.info) : null
     const lines = new WholeLines(bytes => {
       if (onLine !== undefined) for (const line of bytes.toString('utf8').trimEnd().split('\n')) onLine(line)
-      if (this.#sink.write(marks === null ? named(prefix, bytes) : marks.mark(bytes, prefix))) return
-      this.#waiting.add(stream)
-      stream.pause()
+      if (!this.#sink.write(marks === null ? named(prefix, bytes) : marks.mark(bytes, prefix))) this.#close()
     })
+    this.#streams.add(stream)
     stream.on('data', (chunk: Buffer) => lines.push(chunk))
+    if (!this.#isOpen) stream.pause()
     stream.on('close', () => {
-      this.#waiting.delete(stream)
+      this.#streams.delete(stream)
       lines.end()
     })
     // A broken pipe means the same as its end; 'close' follows.
     stream.on('error', () => {})
   }
 
+  #close(): void {
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    for (const stream of this.#streams) stream.pause()
+  }
+
   #open(): void {
-    const streams = [...this.#waiting]
-    this.#waiting.clear()
-    for (const stream of streams) stream.resume()
+    this.#isOpen = true
+    for (const stream of this.#streams) stream.resume()
   }
 }
 
@@ -80,6 +89,8 @@ export class WholeLines {
   readonly #take: (lines: Buffer) => void
   /** A copy: each piece has a few hundred bytes of overhead, and a child decides how many pieces there are. */
   readonly #rest = new GatheredBytes()
+  /** The next bytes belong to a line of which the beginning was taken. */
+  #isBroken = false
 
   /** `take` gets one or more lines, each with its newline. */
   constructor(take: (lines: Buffer) => void) {
@@ -87,6 +98,8 @@ export class WholeLines {
   }
 
   push(chunk: Buffer): void {
+    if (this.#isBroken && chunk[0] !== NEWLINE) this.#rest.addText(CONTINUED)
+    this.#isBroken = false
     const end = chunk.lastIndexOf(NEWLINE) + 1
     if (end > 0) {
       if (this.#rest.length > 0) this.#rest.add(chunk, 0, end)
@@ -94,7 +107,9 @@ export class WholeLines {
     }
     if (end === chunk.length) return
     this.#rest.add(chunk, end)
-    if (this.#rest.length >= LONGEST_LINE_BYTES) this.end()
+    if (this.#rest.length < LONGEST_LINE_BYTES) return
+    this.end()
+    this.#isBroken = true
   }
 
   /** The last line may lack its newline. */

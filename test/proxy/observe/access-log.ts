@@ -148,7 +148,7 @@ t.test('on standard output, which may be the journal, no line has 48 KB', async 
     import { AccessLog } from ${JSON.stringify(module)}
     const log = new AccessLog('', console.error)
     const long = '"'.repeat(60_000)
-    for (const head of [{ target: '/' + long }, { referer: long }, { userAgent: long + '<0>burning' }]) {
+    for (const head of [{ target: '/' + '<'.repeat(60_000) }, { referer: long }, { userAgent: '<0>burning' + long }]) {
       const client = { address: '192.0.2.1' }
       const whole = { method: 'GET', target: '/', httpMinor: 1, referer: '', userAgent: '', ...head }
       log.write({ client, origin: client, head: whole, status: 200, sentBytes: 0, startMs: 0, slot: 0, attempts: 1 }, 1)
@@ -160,6 +160,7 @@ t.test('on standard output, which may be the journal, no line has 48 KB', async 
   t.equal(lines.length, 3)
   for (const line of lines) {
     t.ok(line.length < 48_000, `${line.length} bytes`)
+    t.notMatch(line, '<')
     t.match(line, /^192\.0\.2\.1 .*\.\.\..* 0\.001 - 1$/, 'and the fields behind it')
   }
 })

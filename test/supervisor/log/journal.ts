@@ -125,6 +125,11 @@ t.test('journald finds no priority where it breaks a long line', async t => {
       marked.every(line => line.startsWith('<4>') && Buffer.byteLength(line) < 49_152),
       title,
     )
+    if (!text.includes('\ny'))
+      t.ok(
+        marked.slice(1).every(line => line.startsWith('<4>  ')),
+        `${title}: the rest`,
+      )
   }
   const written: string[] = []
   journalLog(line => written.push(line))('site-doubtful', { site: '\u0001'.repeat(4000), other: '\u0001'.repeat(4000) })

@@ -18,7 +18,10 @@ const cases: [string, string[], string[]][] = [
   ['an empty line', ['\n'], ['\n']],
   ['nothing', [], []],
   ['no newline at the end', ['a\nb'], ['a\n', 'b\n']],
-  ['a line without end is broken', [long, 'y\n'], [`${long}\n`, 'y\n']],
+  ['a line without end is broken, and its rest is no line of its own', [long, 'y\n'], [`${long}\n`, '  y\n']],
+  ['several times', [long, long, 'y\nz\n'], [`${long}\n`, `  ${long}\n`, '  y\nz\n']],
+  ['at its end', [long, '\ny\n'], [`${long}\n`, '\ny\n']],
+  ['and no more comes', [long], [`${long}\n`]],
 ]
 for (const [title, chunks, expected] of cases) {
   t.test(title, t => {
@@ -83,19 +86,21 @@ t.test('while the sink is behind nothing is read, and then everything', async t 
       drained = listener
     },
   })
-  const streams = [new PassThrough(), new PassThrough()]
+  const streams = [new PassThrough(), new PassThrough(), new PassThrough()]
   const lines: string[] = []
-  for (const stream of streams) gate.forward(stream, { onLine: line => lines.push(line) })
+  for (const stream of streams.slice(0, 2)) gate.forward(stream, { onLine: line => lines.push(line) })
   const paused = once(streams[0]!, 'pause')
   streams[0]!.write('one\n')
   await paused
   streams[0]!.write('two\n')
   t.same(taken, ['one\n'])
-  t.notOk(streams[1]!.isPaused(), 'the others are held when they write')
+  t.ok(streams[1]!.isPaused(), 'from nobody')
+  gate.forward(streams[2]!, { onLine: line => lines.push(line) })
+  t.ok(streams[2]!.isPaused(), 'nor from a child that starts now')
   isBehind = false
   drained()
-  streams[0]!.end('three\n')
-  await once(streams[0]!, 'close')
-  t.equal(taken.join(''), 'one\ntwo\nthree\n')
-  t.same(lines, ['one', 'two', 'three'])
+  for (const stream of streams) stream.end('three\n')
+  await Promise.all(streams.map(stream => once(stream, 'close')))
+  t.equal(taken.join(''), 'one\ntwo\nthree\nthree\nthree\n')
+  t.same(lines, ['one', 'two', 'three', 'three', 'three'])
 })
