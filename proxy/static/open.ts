@@ -152,7 +152,10 @@ async function judge(candidate: Candidate): Promise<Opened> {
     if (stat.dev === root.device) warmPaths.note(full, 'file', strictMs())
     const { mtimeNs: modifiedNs, ctimeNs: changedNs, ino: inode } = stat
     const version = { sizeBytes: Number(stat.size), modifiedNs, changedNs, inode }
-    opened = { kind: 'file', file: new OpenFile(fd, isWarm && stat.size <= WHOLE_READ_BYTES), version }
+    const isSmall = stat.size <= WHOLE_READ_BYTES
+    const mode =
+      isWarm && isSmall ? 'direct' : isSmall || !root.isLocal || stat.dev !== root.device ? 'pool' : 'measured'
+    opened = { kind: 'file', file: new OpenFile(fd, mode), version }
     return opened
   } finally {
     if (opened.kind !== 'file') fs.closeSync(fd)

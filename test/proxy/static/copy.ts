@@ -22,7 +22,7 @@ function openRandom(
   const bytes = randomBytes(bodyBytes)
   const path = `${folder}/${randomBytes(8).toString('hex')}`
   fs.writeFileSync(path, bytes)
-  const file = new OpenFile(fs.openSync(path, 'r'), isDirect)
+  const file = new OpenFile(fs.openSync(path, 'r'), isDirect ? 'direct' : 'pool')
   let closes = 0
   const close = file.close.bind(file)
   file.close = () => {
@@ -268,7 +268,7 @@ t.test('sends what was opened when the file is replaced, deleted or grows', asyn
 })
 
 t.test('tells a read error', async t => {
-  const file = new OpenFile(fs.openSync(folder, 'r'), false)
+  const file = new OpenFile(fs.openSync(folder, 'r'), 'pool')
   const end = await copyFileTo(file, part(0, 10), new KeepingSink(false)).finished
   t.match(end, { ending: 'failed', sentBytes: 0, failure: { code: 'file-unreadable' } })
 })
