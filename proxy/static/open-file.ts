@@ -11,32 +11,62 @@ export type ReadDone = (error: NodeJS.ErrnoException | null, bytesRead: number) 
 
 /**
  * Who reads. `direct`: the loop itself, because the file is small and, as far as one can know, in the page cache.
- * `pool`: the thread pool. `measured`: the thread pool, until its reads are so quick that the file must be in the page
- * cache; then mostly the loop, until one of its own reads has waited. Handing a chunk to the pool and back costs a
- * third of the CPU of a large file.
+ * `pool`: the thread pool. `watched`: the pool at first, and then the loop, until one of its reads has waited for the
+ * disk. Handing a chunk to the pool and back costs a third of the CPU of a large file.
  */
-export type ReadMode = 'direct' | 'pool' | 'measured'
+export type ReadMode = 'direct' | 'pool' | 'watched'
 
-/** The page cache gives a chunk of 256 KB in a tenth of this; a disk takes longer. */
-const QUICK_MS = 1
-/** After so many reads of the loop itself the pool reads, so that others have a turn. */
+/** The page cache gives a chunk of 256 KB in 0.1 ms; a hard disk takes longer than this. */
+const WAITED_MS = 4
+/** As long as this it was the disk, also where its file system does not count its reads. */
+const SURELY_WAITED_MS = 200
+/** So long after a read that has waited, the loop reads no `watched` file. */
+const CAUTIOUS_MS = 1000
+/** After so many reads in one turn of the loop, others have a turn. */
 const MOST_IN_A_ROW = 4
+
+/** What all `watched` files of a process know of its disk. */
+export class Disk {
+  #lastWaitMs = Number.NEGATIVE_INFINITY
+
+  get isQuick(): boolean {
+    return this.nowMs() - this.#lastWaitMs > CAUTIOUS_MS
+  }
+
+  /** A read of the loop has waited for it. */
+  waited(): void {
+    this.#lastWaitMs = this.nowMs()
+  }
+
+  nowMs(): number {
+    return performance.now()
+  }
+
+  /** The reads from disks that this process has caused. */
+  reads(): number {
+    return process.resourceUsage().fsRead
+  }
+}
+
+const OURS = new Disk()
 
 export class OpenFile {
   readonly #fd: number
   readonly #mode: ReadMode
-  readonly #nowMs: () => number
-  #wasQuick = false
-  #inARow = 0
-  /** A read of the loop itself has waited. */
+  readonly #disk: Disk
+  /** Of the disk, before the first read. */
+  readonly #readsBefore: number
+  #hasBegun = false
   #hasWaited = false
+  #inARow = 0
   #isReading = false
   #isClosed = false
 
-  constructor(fd: number, mode: ReadMode, nowMs = () => performance.now()) {
+  constructor(fd: number, mode: ReadMode, disk = OURS) {
     this.#fd = fd
     this.#mode = mode
-    this.#nowMs = nowMs
+    this.#disk = disk
+    this.#readsBefore = mode === 'watched' ? disk.reads() : 0
   }
 
   /**
@@ -45,7 +75,7 @@ export class OpenFile {
    */
   read(buffer: Buffer, offset: number, bytes: number, position: number, done: ReadDone): void {
     if (this.#isClosed || this.#isReading) throw new Error('open file: read while closed or reading')
-    if (this.#mode === 'measured') this.#readMeasured(buffer, offset, bytes, position, done)
+    if (this.#mode === 'watched') this.#readWatched(buffer, offset, bytes, position, done)
     else if (this.#mode === 'direct') this.#readDirectly(buffer, offset, bytes, position, done)
     else this.#readInPool(buffer, offset, bytes, position, done)
   }
@@ -60,17 +90,35 @@ export class OpenFile {
     if (!this.#isReading) this.#closeDescriptor()
   }
 
-  #readMeasured(buffer: Buffer, offset: number, bytes: number, position: number, done: ReadDone): void {
-    const isDirect = this.#wasQuick && !this.#hasWaited && this.#inARow < MOST_IN_A_ROW
-    const sinceMs = this.#nowMs()
-    const measured: ReadDone = (error, bytesRead) => {
-      this.#wasQuick = this.#nowMs() - sinceMs < QUICK_MS
-      this.#inARow = isDirect ? this.#inARow + 1 : 0
-      this.#hasWaited ||= isDirect && !this.#wasQuick
+  #readWatched(buffer: Buffer, offset: number, bytes: number, position: number, done: ReadDone): void {
+    const isDirect = this.#hasBegun && !this.#hasWaited && this.#disk.isQuick
+    this.#hasBegun = true
+    if (!isDirect) return this.#readInPool(buffer, offset, bytes, position, done)
+    if (this.#inARow < MOST_IN_A_ROW) return this.#readNow(buffer, offset, bytes, position, done)
+    this.#inARow = 0
+    this.#isReading = true
+    setImmediate(() => {
+      this.#isReading = false
+      if (!this.#isClosed) return this.#readNow(buffer, offset, bytes, position, done)
+      this.#closeDescriptor()
+      done(null, 0)
+    })
+  }
+
+  #readNow(buffer: Buffer, offset: number, bytes: number, position: number, done: ReadDone): void {
+    const sinceMs = this.#disk.nowMs()
+    this.#readDirectly(buffer, offset, bytes, position, (error, bytesRead) => {
+      this.#inARow += 1
+      this.#hasWaited = this.#isWait(this.#disk.nowMs() - sinceMs)
+      if (this.#hasWaited) this.#disk.waited()
       done(error, bytesRead)
-    }
-    if (isDirect) this.#readDirectly(buffer, offset, bytes, position, measured)
-    else this.#readInPool(buffer, offset, bytes, position, measured)
+    })
+  }
+
+  /** On a busy machine the loop may have waited for its core instead. */
+  #isWait(tookMs: number): boolean {
+    if (tookMs < WAITED_MS) return false
+    return tookMs >= SURELY_WAITED_MS || this.#disk.reads() !== this.#readsBefore
   }
 
   #readInPool(buffer: Buffer, offset: number, bytes: number, position: number, done: ReadDone): void {

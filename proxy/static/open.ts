@@ -154,7 +154,7 @@ async function judge(candidate: Candidate): Promise<Opened> {
     const version = { sizeBytes: Number(stat.size), modifiedNs, changedNs, inode }
     const isSmall = stat.size <= WHOLE_READ_BYTES
     const mode =
-      isWarm && isSmall ? 'direct' : isSmall || !root.isLocal || stat.dev !== root.device ? 'pool' : 'measured'
+      isWarm && isSmall ? 'direct' : isSmall || !root.isLocal || stat.dev !== root.device ? 'pool' : 'watched'
     opened = { kind: 'file', file: new OpenFile(fd, mode), version }
     return opened
   } finally {

@@ -3,7 +3,7 @@
 import { strict as assert } from 'node:assert'
 import fs from 'node:fs'
 import t from 'tap'
-import { OpenFile, type ReadMode } from '../../../proxy/static/open-file.js'
+import { Disk, OpenFile, type ReadMode } from '../../../proxy/static/open-file.js'
 
 const folder = t.testdir({ 'a.txt': 'hello world' })
 
@@ -18,7 +18,7 @@ function read(file: OpenFile, buffer: Buffer, bytes: number, position: number): 
   })
 }
 
-for (const mode of ['direct', 'pool', 'measured'] as const) {
+for (const mode of ['direct', 'pool', 'watched'] as const) {
   t.test(`reads and closes, ${mode}`, async t => {
     const { fd, file } = openText(mode)
     const buffer = Buffer.alloc(5)
@@ -63,42 +63,93 @@ async function closed(fd: number): Promise<void> {
   }
 }
 
-t.test('a file in the page cache is mostly read by the loop itself, until a read waits', async t => {
-  const cases: [title: string, tookMs: (read: number) => number, expected: string][] = [
-    ['in the page cache', () => 0.1, 'PDDDDPDDDDPD'],
-    ['on a disk', () => 5, 'PPPPPPPPPPPP'],
-    ['after three reads', read => (read < 3 ? 5 : 0.1), 'PPPPDDDDPDDD'],
-    ['a read of the loop waits', read => (read === 2 ? 20 : 0.1), 'PDDPPPPPPPPP'],
-    ['a read of the pool waits', read => (read === 5 ? 20 : 0.1), 'PDDDDPPDDDDP'],
-  ]
+t.test('the loop reads a large file after the first chunk, until a read waits for the disk', async t => {
   const { read: readInPool, readSync } = fs
   t.teardown(() => Object.assign(fs, { read: readInPool, readSync }))
-  for (const [title, tookMs, expected] of cases) {
-    let reads = ''
-    let isBefore = true
-    let nowMs = 0
-    const clock = () => {
-      if (isBefore) reads += '?'
-      else nowMs += tookMs(reads.length - 1)
-      isBefore = !isBefore
-      return nowMs
-    }
-    const note = (kind: string) => {
-      reads = reads.replace('?', kind)
-    }
-    Object.assign(fs, {
-      read: (...args: Parameters<typeof readInPool>) => {
-        note('P')
-        readInPool(...args)
-      },
-      readSync: (...args: Parameters<typeof readSync>) => {
-        note('D')
-        return readSync(...args)
-      },
-    })
-    const file = new OpenFile(fs.openSync(`${folder}/a.txt`, 'r'), 'measured', clock)
-    for (let count = 0; count < expected.length; count++) await read(file, Buffer.alloc(1), 1, 0)
-    file.close()
-    t.equal(reads, expected, title)
+  let reads = ''
+  let tookMs = 0.1
+  const clock = { nowMs: 0, diskReads: 0 }
+  class FakeDisk extends Disk {
+    override nowMs = () => clock.nowMs
+    override reads = () => clock.diskReads
   }
+  const disk = new FakeDisk()
+  const passTime = (kind: string) => {
+    reads += kind
+    clock.nowMs += tookMs
+  }
+  Object.assign(fs, {
+    read: (...args: Parameters<typeof readInPool>) => {
+      passTime('P')
+      readInPool(...args)
+    },
+    readSync: (...args: Parameters<typeof readSync>) => {
+      passTime('D')
+      return readSync(...args)
+    },
+  })
+  const open = () => new OpenFile(fs.openSync(`${folder}/a.txt`, 'r'), 'watched', disk)
+  const readsOf = async (file: OpenFile, count: number) => {
+    reads = ''
+    for (let left = count; left > 0; left--) await read(file, Buffer.alloc(1), 1, 0)
+    return reads
+  }
+  const first = open()
+  t.equal(await readsOf(first, 12), 'PDDDDDDDDDDD')
+  const other = open()
+  t.equal(await readsOf(other, 3), 'PDD')
+  tookMs = 20
+  t.equal(await readsOf(other, 3), 'DDD', 'waits for its core')
+  clock.diskReads = 1
+  t.equal(await readsOf(first, 4), 'DPPP', 'waits for the disk')
+  t.equal(await readsOf(other, 2), 'PP', 'others do not try')
+  tookMs = 0.1
+  clock.nowMs += 1000
+  t.equal(await readsOf(other, 2), 'DD', 'a while later')
+  t.equal(await readsOf(first, 2), 'PP', 'but not the file itself')
+  const third = open()
+  t.equal(await readsOf(third, 2), 'PD')
+  tookMs = 300
+  t.equal(await readsOf(third, 2), 'DP', 'a file system that counts no reads')
+  for (const file of [first, other, third]) file.close()
 })
+
+t.test('the loop gives others a turn between its reads, and closes a file that is given up meanwhile', async t => {
+  const fd = fs.openSync(`${folder}/a.txt`, 'r')
+  const file = new OpenFile(fd, 'watched', new Disk())
+  await read(file, Buffer.alloc(1), 1, 0)
+  let turns = 0
+  setImmediate(() => turns++)
+  const chunk = Buffer.alloc(1)
+  let isOver = false
+  const readOn = (left: number) => {
+    if (left === 0) isOver = true
+    else file.read(chunk, 0, 1, 0, () => readOn(left - 1))
+  }
+  readOn(4)
+  t.ok(isOver, 'four at once')
+  t.equal(turns, 0)
+  let bytesRead = -1
+  file.read(chunk, 0, 1, 0, (_, bytes) => {
+    bytesRead = bytes
+  })
+  t.throws(() => file.read(chunk, 0, 1, 0, () => {}), /reading/)
+  file.close()
+  t.ok(fs.fstatSync(fd), 'not closed while a read is due')
+  await new Promise(setImmediate)
+  t.equal(bytesRead, 0)
+  await until(() => isClosed(fd))
+})
+
+async function until(check: () => boolean): Promise<void> {
+  while (!check()) await new Promise(setImmediate)
+}
+
+function isClosed(fd: number): boolean {
+  try {
+    fs.fstatSync(fd)
+    return false
+  } catch {
+    return true
+  }
+}
