@@ -18,9 +18,14 @@ export interface PassedDescriptor {
   name: string
 }
 
-/** `address` null: another kind of socket, or a socket whose name cannot be read. */
+/**
+ * `address` null: another kind of socket, or a socket whose name cannot be read. `claims`: more than one row of
+ * `/proc/net/unix` has its inode, and these paths stand there. At most one of them is true; another user forged the
+ * rest.
+ */
 export interface InheritedSocket extends PassedDescriptor {
   address: BoundAddress | null
+  claims?: readonly string[]
 }
 
 const FIRST_FD = 3
@@ -46,31 +51,27 @@ export function isWildcard(host: string): boolean {
   return host === '' || host === '*' || host === '::' || host === '0.0.0.0'
 }
 
-/**
- * The path to which a unix socket is bound, from `/proc/net/unix`. Null: it has none. Throws if `fd` is not a socket.
- */
-export function unixPathOf(fd: number, table: () => string = readUnixTable): string | null {
+/** The inode of a socket. Throws if `fd` is none: libuv aborts the process if it gets an epoll descriptor instead. */
+export function socketInodeOf(fd: number): string {
   const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1]
-  // libuv aborts the process if it gets an epoll descriptor in place of a socket.
   if (inode === undefined) throw new Error('it is not a socket')
-  return findUnixPath(table(), inode)
+  return inode
 }
 
 /**
- * Finds a socket in the text of `/proc/net/unix`: `Num RefCount Protocol Flags Type St Inode Path`. The kernel does not
- * escape paths: any user may bind a path that contains a line feed and a forged row. So it throws if two rows have the
- * inode.
+ * The path of a unix socket by the text of `/proc/net/unix`: `Num RefCount Protocol Flags Type St Inode Path`. The
+ * kernel does not escape paths: any user may bind a path that contains a line feed and a forged row, but nobody can
+ * remove the true row.
  */
-export function findUnixPath(table: string, inode: string): string | null {
+export function unixNameOf(
+  inode: string,
+  table = readFileSync('/proc/net/unix', 'latin1'),
+): Pick<InheritedSocket, 'address' | 'claims'> {
   const rows = table.split('\n').flatMap(line => {
     const [, number, path] = /^\S+: \S+ \S+ \S+ \S+ \S+ +(\d+)(?: (.*))?$/.exec(line) ?? []
     return number === inode ? [path ?? ''] : []
   })
-  if (rows.length > 1) throw new Error(`/proc/net/unix has two sockets with the inode ${inode}`)
-  const [path = ''] = rows
-  return path.startsWith('/') ? path : null
-}
-
-function readUnixTable(): string {
-  return readFileSync('/proc/net/unix', 'latin1')
+  const paths = rows.filter(path => path.startsWith('/'))
+  if (rows.length > 1) return { address: null, claims: paths }
+  return { address: paths[0] === undefined ? null : { kind: 'unix', path: paths[0] } }
 }

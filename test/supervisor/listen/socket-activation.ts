@@ -1,6 +1,9 @@
 /** Which line of the INI gets which socket of systemd: `supervisor/listen/socket-activation.ts`. */
 
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, readlinkSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -11,12 +14,19 @@ import { assignSockets } from '../../../supervisor/listen/socket-activation.js'
 const tcp = (port: number): BoundAddress => ({ kind: 'tcp', host: '0.0.0.0', port })
 const unix = (path: string): BoundAddress => ({ kind: 'unix', path })
 const named = (name: string): ListenAddress => ({ kind: 'passed', name })
-const socket = (fd: number, name: string, address: BoundAddress | null) => ({ fd, name, address })
+const socket = (fd: number, name: string, address: BoundAddress | null, claims?: string[]) => ({
+  fd,
+  name,
+  address,
+  ...(claims !== undefined && { claims }),
+})
 
 const web = socket(3, 'web', tcp(80))
 const webToo = socket(4, 'web', unix('/run/web.sock'))
 const metrics = socket(5, 'metrics', tcp(9117))
 const odd = socket(6, 'odd', null)
+const doubtful = socket(7, 'app', null, ['/tmp/evil.sock', '/run/app.sock'])
+const doubtfulToo = socket(8, 'other', null, ['/run/other.sock', '/run/app.sock'])
 
 type Sockets = ReturnType<typeof socket>[]
 const given: [string, ListenAddress[], ListenAddress | null, Sockets, [http: number[][], metrics: number | null]][] = [
@@ -27,6 +37,14 @@ const given: [string, ListenAddress[], ListenAddress | null, Sockets, [http: num
   ['metrics by address', [named('web')], tcp(9117), [web, metrics], [[[3]], 5]],
   ['one passed, one to be opened', [tcp(80), tcp(81)], tcp(9117), [web], [[[3], []], null]],
   ['one of an unknown kind, by name', [named('odd')], null, [odd], [[[6]], null]],
+  [
+    'one with a forged path, by the line that asks for the true one',
+    [unix('/run/app.sock')],
+    null,
+    [doubtful],
+    [[[7]], null],
+  ],
+  ['one with a forged path, by name', [named('app')], null, [doubtful], [[[7]], null]],
 ]
 for (const [title, listeners, forMetrics, sockets, expected] of given) {
   t.test(title, async t => {
@@ -63,6 +81,13 @@ const refused: [string, ListenAddress[], ListenAddress | null, Sockets, RegExp][
   ],
   ['an unknown kind that nobody names', [tcp(80)], null, [web, odd], /: odd \(descriptor 6\): no line/],
   ['two for the metrics', [tcp(81)], named('web'), [web, webToo], /: web \(\/run\/web\.sock\): metrics is one socket/],
+  [
+    'two of which one has a forged path',
+    [unix('/run/app.sock'), unix('/run/other.sock')],
+    null,
+    [doubtful, doubtfulToo],
+    /^cannot listen: http=\/run\/app\.sock: app \(descriptor 7, with forged .*\) or other .*: accepted `http = fd:\/\/app`$/,
+  ],
   ['one for two', [named('web')], named('web'), [web], /^cannot listen: metrics=fd:\/\/web: /],
 ]
 for (const [title, listeners, forMetrics, sockets, message] of refused) {
@@ -76,4 +101,28 @@ t.test('a descriptor that is no socket is told', async t => {
   const command = 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3</dev/null'
   const child = spawn('env', ['-i', '/bin/sh', '-c', command, 'sh', process.execPath, program, '[]'])
   t.match(await text(child.stderr), /cannot use LISTEN_FDS: descriptor 3: it is not a socket/)
+})
+
+t.test('a TCP socket is known by its own name, whatever another user writes into /proc/net/unix', async t => {
+  const listening = createServer().listen(0, '127.0.0.1')
+  await once(listening, 'listening')
+  const { fd } = (listening as unknown as { _handle: { fd: number } })._handle
+  const [, inode] = /\[(\d+)\]/.exec(readlinkSync(`/proc/self/fd/${fd}`)) ?? []
+  const forger = createServer().listen(`\0\n0: 00000002 00000000 00010000 0001 01 ${inode} /tmp/forged.sock`)
+  await once(forger, 'listening')
+  t.teardown(() => {
+    listening.close()
+    forger.close()
+  })
+  t.match(readFileSync('/proc/net/unix', 'latin1'), ` ${inode} /tmp/forged.sock`)
+  const { port } = listening.address() as AddressInfo
+  const program = fileURLToPath(new URL('../fixtures/print-listeners.js', import.meta.url))
+  const command = 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
+  const address = JSON.stringify([{ kind: 'tcp', host: '127.0.0.1', port }])
+  const child = spawn('env', ['-i', '/bin/sh', '-c', command, 'sh', process.execPath, program, address], {
+    stdio: ['ignore', 'pipe', 'pipe', fd],
+  })
+  const [out, error] = await Promise.all([text(child.stdout!), text(child.stderr!)])
+  t.equal(error, '')
+  t.match(out, `http://127.0.0.1:${port}`)
 })
