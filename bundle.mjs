@@ -26,7 +26,7 @@ export const PROGRAMS = [
   },
   { entry: 'supervisor/rotation/log-child-main.js' },
   { entry: 'supervisor/task-child-main.js' },
-  { entry: 'supervisor/child/strange-children-thread.js' },
+  { entry: 'supervisor/child/loop-guard-thread.js' },
   { entry: 'proxy/main.js' },
   { entry: 'app/host/main.js' },
   { entry: 'app/host/watchdog/watchdog-thread.js' },

@@ -12,7 +12,7 @@ import { createLog, type Log } from '../kit/log/log.js'
 import { LogSink, type Reopening } from '../kit/log/log-sink.js'
 import { SharedPage } from '../kit/page/shared-page.js'
 import { checkLogReach, checkReach } from './child/child-programs.js'
-import { endStrangeChildren } from './child/strange-children.js'
+import { guardLoop } from './child/loop-guard.js'
 import { TaskChildren, type Tasks } from './child/task-children.js'
 import type { CommandContext } from './command/command-context.js'
 import type { Starter } from './command/starter.js'
@@ -184,7 +184,7 @@ async function serve(options: RunOptions, context: CommandContext, undo: Undo): 
   await master.start()
   await announce(master, settings, options.starter, { sink, service, context, undo, pidfile: pid })
   // Taken down last: strange children may outlive the workers.
-  undo.unshift(endStrangeChildren({ log }))
+  undo.unshift(guardLoop({ log }))
   return master.finished
 }
 

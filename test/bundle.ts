@@ -12,7 +12,7 @@ const PROGRAMS: [entry: string, first: string[], mostAtStart: number][] = [
   ['supervisor/daimyo.js', ['uninvited-inspector', 'command', 'status-command'], 7],
   ['supervisor/rotation/log-child-main.js', [], 1],
   ['supervisor/task-child-main.js', [], 8],
-  ['supervisor/child/strange-children-thread.js', [], 1],
+  ['supervisor/child/loop-guard-thread.js', [], 1],
   ['proxy/main.js', [], 1],
   ['app/host/main.js', [], 1],
   ['app/host/watchdog/watchdog-thread.js', [], 1],

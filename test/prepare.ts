@@ -39,7 +39,7 @@ const sources = [
   'supervisor/listen/socket-file.ts',
   'supervisor/rotation/log-child-main.ts',
   'supervisor/task-child-main.ts',
-  'supervisor/child/strange-children-thread.ts',
+  'supervisor/child/loop-guard-thread.ts',
 ]
 /**
  * Our sources have no types here. It leaves half of its work behind where it finds a mistake, and writes down beside the checkout what it compiles: all, or

@@ -1,4 +1,4 @@
-/** Decides whether an event loop runs, from the beats that it counts. `strange-children-thread.ts` uses it. */
+/** Decides whether an event loop runs, from the beats that it counts. `loop-guard-thread.ts` uses it, and wakes it. */
 
 /** The beats of an undisturbed loop between two looks. */
 export const BEATS = 5
@@ -6,6 +6,9 @@ export const BEATS = 5
 const FEW_BEATS = 3
 /** The number of slow looks in a row that count. A single slow look may come from a SIGCONT to the process. */
 const STILL_LOOKS = 2
+
+/** Wakes the loop. It needs a handler: the kernel drops a signal that is ignored, as this one is by default. */
+export const WAKING_SIGNAL = 'SIGURG'
 
 /** The looks at one loop so far. */
 export class LoopBeats {

@@ -64,7 +64,8 @@ A request is a line in nginx's \`combined\` format, with three more fields at it
 
 The fields are client, time, request, status, bytes sent, Referer and User-Agent; then the seconds until the response
 was complete, the slot of the worker that responded (\`-\`: none, as for files), and the number of workers that were
-tried. With \`log-request-id\` the id follows. \`disable-logging\` leaves these lines out.
+tried. With \`log-request-id\` the id follows. \`disable-logging\` leaves these lines out. On standard output, which may
+be the journal, request, Referer and User-Agent have at most 12,000 characters, and \`<\` is \`\\x3C\`.
 
 - Status 499: the client went away before there was a response.
 - Status 503 can also mean that a stop left no worker for the request (\`stopping\` in

@@ -25,7 +25,6 @@ import type { SocketOwner } from '../user/accounts.js'
 import { asOpening, type Opening, onGuardedPath, openingOf } from '../user/guarded-path.js'
 import { mayBecomeUser, mayBecomeUserWithin } from '../user/service-user.js'
 import { type InheritedSocket, isWildcard, type PassedSockets } from './inherited-sockets.js'
-import { closeBesideOthers } from './last-close.js'
 import { freeSocketPath, withMode } from './socket-file.js'
 
 /** How long a close waits until it may remove a unix socket. */
@@ -204,7 +203,7 @@ function open(
   isSixOnly: boolean,
 ): Promise<Listener> {
   if (address.kind === 'unix') return openUnix(address, options)
-  return Promise.resolve(openTcp(address, configured, options, isSixOnly))
+  return Promise.resolve(openTcp(address, configured, options.backlog, isSixOnly))
 }
 
 async function openUnix(
@@ -264,7 +263,7 @@ function cannotGiveAway(path: string, why: string, cause?: unknown): Failure {
 function openTcp(
   { host: wanted, port }: BoundAddress & { kind: 'tcp' },
   configured: ListenAddress,
-  { backlog, opener }: OpenOptions,
+  backlog: number,
   isSixOnly: boolean,
 ): Listener {
   const isAll = isWildcard(wanted) && wanted !== '0.0.0.0'
@@ -274,8 +273,7 @@ function openTcp(
     const bound = bindTcp(host, port, isSixOnly ? SIX_ONLY : 0)
     if (typeof bound !== 'string') {
       const { handle } = bound
-      const close = () => (opener === null ? handle.close() : closeBesideOthers(handle))
-      return { fd: handle.fd, url: printUrl(bound.address), inherited: false, backlog, close }
+      return { fd: handle.fd, url: printUrl(bound.address), inherited: false, backlog, close: () => handle.close() }
     }
     code = bound
     // Only a machine without IPv6 gets a second try, with IPv4.

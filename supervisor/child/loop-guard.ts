@@ -1,8 +1,8 @@
 /**
- * Starts the thread that kills strange children of a master whose event loop stands still
- * (`strange-children-thread.ts`). This side counts beats while the loop runs, and logs the kills.
+ * Starts the thread that wakes a master whose event loop stands still, and kills its strange children
+ * (`loop-guard-thread.ts`). This side counts beats while the loop runs, and logs the kills.
  *
- * It does nothing in a process that is pid 1: orphans of its container become its children.
+ * It kills nobody in a process that is pid 1: orphans of its container become its children.
  *
  * What must stay true: neither the thread nor the beat keeps the process alive. A thread that cannot be started, or
  * dies, does no harm and is logged once.
@@ -14,10 +14,10 @@ import { builtFile } from '../../kit/ground/places.js'
 import type { Log } from '../../kit/log/log.js'
 import { listChildren } from '../../kit/process/child-list.js'
 import { ownChildren } from '../user/own-children.js'
-import { BEATS } from './loop-beats.js'
-import type { StrangeChildrenKilled, StrangeChildrenStart } from './strange-children-thread.js'
+import { BEATS, WAKING_SIGNAL } from './loop-beats.js'
+import type { LoopGuardStart, StrangeChildrenKilled } from './loop-guard-thread.js'
 
-export interface StrangeChildrenOptions {
+export interface LoopGuardOptions {
   log: Log
   pid?: number
   entry?: string
@@ -34,9 +34,8 @@ const TELL_MS = 60_000
 const SMALL = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1, stackSizeMb: 1 }
 
 /** Returns a function that ends the thread. Nothing has to wait for that. */
-export function endStrangeChildren(options: StrangeChildrenOptions): () => void {
+export function guardLoop(options: LoopGuardOptions): () => void {
   const { log, pid = process.pid, list = listChildren, lookMs = LOOK_MS, tellMs = TELL_MS } = options
-  if (pid === 1) return () => {}
   const beats = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)
   const words = new Int32Array(beats)
   const tally = new Tally(log, tellMs)
@@ -46,8 +45,11 @@ export function endStrangeChildren(options: StrangeChildrenOptions): () => void 
   }, lookMs / BEATS).unref()
   let thread: Worker | null = null
   let isOver = false
+  const nothing = () => {}
+  process.on(WAKING_SIGNAL, nothing)
   const stop = () => {
     isOver = true
+    process.off(WAKING_SIGNAL, nothing)
     clearInterval(beat)
     void thread?.terminate()
   }
@@ -55,12 +57,11 @@ export function endStrangeChildren(options: StrangeChildrenOptions): () => void 
     if (!isOver) log('strange-children-unwatched', { why })
     stop()
   }
-  if (list() === null) {
-    trouble('the kernel does not list children (CONFIG_PROC_CHILDREN)')
-    return stop
-  }
+  const isListed = list() !== null
+  if (!isListed) log('strange-children-unwatched', { why: 'the kernel does not list children (CONFIG_PROC_CHILDREN)' })
   try {
-    thread = startThread({ beats, children: ownChildren.memory, lookMs }, options.entry)
+    const kills = isListed && pid !== 1
+    thread = startThread({ beats, children: ownChildren.memory, kills, lookMs }, options.entry)
   } catch (error) {
     trouble(reasonOf(error))
     return stop
@@ -76,10 +77,7 @@ export function endStrangeChildren(options: StrangeChildrenOptions): () => void 
  * Starts the thread without NODE_OPTIONS. It prints nothing, so the standard streams of the process are not opened for
  * it.
  */
-function startThread(
-  workerData: StrangeChildrenStart,
-  entry = builtFile('supervisor/child/strange-children-thread.js'),
-): Worker {
+function startThread(workerData: LoopGuardStart, entry = builtFile('supervisor/child/loop-guard-thread.js')): Worker {
   // Loaded only here, so that a start of the master does not pay for it.
   const { Worker } = process.getBuiltinModule('node:worker_threads')
   return new Worker(entry, {
