@@ -83,6 +83,7 @@ need quotes. \`why\` gives the reason:
     2026-11-21T10:00:00.000Z worker-exit slot=1 pid=412 generation=1 signal=SIGKILL why=harakiri aliveMs=31522
 
 - \`why=died\`: the process ended without an order of daimyo, by itself (\`code\`) or by a signal of another process.
+- \`why=ipc-closed\`: the process closed its channel to the master and did not end, so daimyo killed it.
 - \`why=link-broken\`: the worker was killed because its application wrote to the worker's own connection with a
   proxy. \`worker-broke-link\` before it gives the details.
 - \`worker-not-started\`: there was no process for the worker. \`why\` says what is missing, \`remedy\` what to do.

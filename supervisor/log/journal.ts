@@ -171,6 +171,7 @@ const UNASKED = new Set([
   'start-deadline',
   'link-deadline',
   'link-broken',
+  'ipc-closed',
   'silent',
 ])
 

@@ -8,7 +8,7 @@ import { CpuSeconds } from '../metrics/cpu-seconds.js'
 import type { MasterMetricsState, WorkerMetricsState } from '../metrics/master-families.js'
 import type { Proxies } from '../proxies/proxies.js'
 import type { WorkerHandle } from '../workers/worker-handle.js'
-import { RESTART_WORKER, SOCKET_GONE, WORKER_PHASES } from '../workers/worker-life.js'
+import { CHANNEL_CLOSED, RESTART_WORKER, SOCKET_GONE, WORKER_PHASES } from '../workers/worker-life.js'
 import type { WorkerLoads } from '../workers/worker-loads.js'
 import type { Workers } from '../workers/workers.js'
 
@@ -22,6 +22,7 @@ const REASONS = [
   'start-deadline',
   'link-deadline',
   'link-broken',
+  CHANNEL_CLOSED,
   'reload',
   'rollback',
   'max-requests',

@@ -79,6 +79,8 @@ interface Running {
   failure: BootFailure | null
   moved: number
   soak: Soak | null
+  /** By slot: unasked ends of workers of the new generation. */
+  ends: Map<number, number>
 }
 
 /** The facts that decide the next step of a reload. */
@@ -118,6 +120,12 @@ export function nextReloadStep(facts: ReloadFacts): 'wait' | 'soak' | 'seek' | '
   const isRolled = facts.moved === facts.slots && facts.slots === facts.wanted
   return isRolled && facts.inPlace >= facts.wanted && facts.leaving === 0 && facts.isInForce ? 'finish' : 'wait'
 }
+
+/**
+ * So many unasked ends of workers of one slot, whatever their cause, end a reload. A SIGKILL from outside does not
+ * speak against the new code, but a program can send it to itself, and would keep the reload from its end.
+ */
+const MOST_ENDS = 20
 
 /** The running reload, and the requests for the next one. */
 export class Reloads {
@@ -216,12 +224,21 @@ export class Reloads {
     const { pid, slot } = worker.address
     if (worker.stays !== null)
       this.#progress(describeUnended({ pid, what: `a worker of slot ${slot}`, why: worker.stays }))
-    if (running === null || worker.generation !== running.next || worker.life.readyMs === null) return
+    if (running === null || worker.generation !== running.next) return
+    if (diedUnasked(worker.life)) this.#countEnd(running, worker)
+    if (worker.life.readyMs === null) return
     const isRolling = running.phase === 'rolling'
     if (isRolling ? !worker.hasCrashed : !diedUnasked(worker.life)) return
     running.failure ??= worker.deathFailure(
       isRolling ? 'while the others were replaced' : 'before it had proven itself',
     )
+  }
+
+  #countEnd(running: Running, worker: WorkerHandle): void {
+    const { slot } = worker.address
+    const ends = (running.ends.get(slot) ?? 0) + 1
+    running.ends.set(slot, ends)
+    if (ends >= MOST_ENDS) running.failure ??= worker.deathFailure(`as ${ends - 1} before it in this reload`)
   }
 
   /** When to look again if nothing happens. */
@@ -264,6 +281,7 @@ export class Reloads {
       failure: null,
       moved: 0,
       soak: null,
+      ends: new Map(),
     }
     const requests = this.#queued
     this.#queued = []

@@ -41,6 +41,7 @@ import { ReadyProbe } from './ready-probe.js'
 import { isOrdered, judgeAge, type RecycleVerdict, requestsOf } from './recycling.js'
 import type { SlotWorker } from './slots.js'
 import {
+  CHANNEL_CLOSED,
   endOf,
   LINK_BROKEN,
   newWorkerLife,
@@ -192,6 +193,7 @@ export class WorkerAllowance {
 const DEEDS: Record<string, string> = {
   harakiri: 'blocked its loop past harakiri',
   [LINK_BROKEN]: 'broke the protocol of its link',
+  [CHANNEL_CLOSED]: 'closed its channel to the master',
 }
 
 /** One life of a worker. */

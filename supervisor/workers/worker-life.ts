@@ -148,6 +148,9 @@ export const NOT_STARTED = 'not-started'
 /** The `why` of a worker that broke the protocol of its link. */
 export const LINK_BROKEN = 'link-broken'
 
+/** The `why` of a worker that closed its channel and did not end, so that the master killed it. */
+export const CHANNEL_CLOSED = 'ipc-closed'
+
 /** The `why` of a worker that is replaced because its sockets are gone. */
 export const SOCKET_GONE = 'socket-gone'
 
@@ -175,7 +178,7 @@ export function diedUnasked(life: WorkerLife): boolean {
 
 /** The kind of its end, from its `why` and the signal of its exit. */
 export function endOf({ asked, why }: Pick<WorkerLife, 'asked' | 'why'>, signal: string | null): WorkerEnd {
-  if (why === LINK_BROKEN || why === NOT_STARTED) return 'crashed'
+  if (why === LINK_BROKEN || why === CHANNEL_CLOSED || why === NOT_STARTED) return 'crashed'
   if (asked || (why !== 'died' && why !== OUT_OF_MEMORY)) return 'asked'
   return why === 'died' && signal === 'SIGKILL' ? 'killed' : 'crashed'
 }

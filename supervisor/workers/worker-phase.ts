@@ -15,6 +15,7 @@ import { type StreamLimits, TUNNEL_CLOSE_MS } from '../../kit/channel/messages.j
 import type { EventFields } from '../../kit/log/log.js'
 import { GIVE_UP_MS, REAP_LOOK_MS, REAP_MS } from '../../kit/process/tracers.js'
 import {
+  CHANNEL_CLOSED,
   endOf,
   type Farewell,
   NOT_STARTED,
@@ -200,7 +201,7 @@ const lose: Row['ipc-closed'] = (life, _event, { nowMs, mercyMs }) => ({
   next: {
     ...life,
     phase: 'stopping',
-    why: life.asked ? life.why : 'ipc-closed',
+    why: life.asked ? life.why : CHANNEL_CLOSED,
     sinceMs: nowMs,
     deadlineMs: nowMs + Math.min(mercyMs, LOST_MERCY_MS) + STOP_GRACE_MS,
   },
@@ -247,7 +248,8 @@ const endTracers: Row['tick'] = (life, _event, { nowMs }) =>
 
 const reap: Row['exit'] = (life, event, { nowMs }) => {
   const { code, signal, stays } = event
-  const isUnasked = (UNASKED_PHASES.has(life.phase) && !life.asked) || life.why === 'ipc-closed'
+  const hasEndedItself = life.why === CHANNEL_CLOSED && life.phase !== 'killed'
+  const isUnasked = (UNASKED_PHASES.has(life.phase) && !life.asked) || hasEndedItself
   // If we killed the worker, the kernel's OOM killer did not.
   const isOutOfMemory = event.isOutOfMemory && life.phase !== 'killed'
   const why = isUnasked ? (event.isNotStarted ? NOT_STARTED : isOutOfMemory ? OUT_OF_MEMORY : 'died') : life.why

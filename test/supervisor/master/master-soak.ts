@@ -98,6 +98,31 @@ t.test('an old worker that dies while the canary soaks is made good, and then re
   ])
 })
 
+t.test('new workers that somebody kills again and again end the reload', async t => {
+  // The old worker never finishes, and the reload waits for it.
+  const tree = await startTree(t, {
+    settings: { processes: 2, workerReloadMercyMs: 60_000 },
+    behaviour: { deaf: true },
+    proxy: { neverDrained: true },
+  })
+  await tree.event('worker-ready', {}, 2)
+  const outcome = tree.master.reload(() => {})
+  await tree.event('worker-retiring', { generation: 1, slot: 1 })
+  let isOver = false
+  void outcome.then(() => {
+    isOver = true
+  })
+  for (let killed = 1; !isOver; killed++) {
+    const { fields } = await tree.event('worker-ready', { generation: 2, slot: 1 }, killed)
+    process.kill(Number(fields.pid), 'SIGKILL')
+    await tree.event('worker-exit', { slot: 1, signal: 'SIGKILL' }, killed)
+    if (killed > 30) break
+  }
+  t.match(await outcome, { ok: false, reason: /slot 1: worker ended by SIGKILL as 19 before it in this reload/ })
+  for (const { fields } of tree.told.filter(({ event }) => event === 'worker-retiring'))
+    process.kill(Number(fields.pid), 'SIGKILL')
+})
+
 t.test('new workers that die by themselves while the others are replaced are taken back', async t => {
   const tree = await startTree(t, { settings: { processes: 3 } })
   await tree.event('worker-ready', {}, 3)

@@ -156,6 +156,13 @@ const lives: [string, Happening[], WorkerPhase, string, string[]][] = [
     ['announce', 'take-out', 'kill'],
   ],
   [
+    'a lost channel, and its end by our SIGKILL',
+    [ready, lost, wait(MERCY_MS + STOP_GRACE_MS), tick, exit],
+    'gone',
+    'ipc-closed',
+    ['announce', 'take-out', 'kill', 'withdraw', 'accumulate'],
+  ],
+  [
     'a replacement',
     [ready, retire, drained, exit],
     'gone',
@@ -515,7 +522,7 @@ t.test('whom the kernel may have killed', async t => {
   const cases: [title: string, happenings: Happening[], why: string][] = [
     ['one that served', [ready], 'out-of-memory'],
     ['its channel is closed before it is reaped', [ready, lost], 'out-of-memory'],
-    ['not whom the master has killed, its channel lost', [ready, lost, wait(60_000), tick], 'died'],
+    ['not whom the master has killed, its channel lost', [ready, lost, wait(60_000), tick], 'ipc-closed'],
     ['nor for a deed of its own', [ready, breach], 'link-broken'],
     ['nor because it was told to', [ready, kill], 'SIGINT'],
   ]
