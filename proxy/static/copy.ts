@@ -155,14 +155,16 @@ class Copy implements FileCopy {
     this.#fill()
   }
 
-  /** A chunk of this size, in the same buffer if the sink is done with it. */
+  /**
+   * A chunk of this size. A buffer that the sink is done with goes back first: then the one that was used last, by
+   * whichever copy, is the next, and the core has its bytes at hand.
+   */
   #takeChunk(bytes: number): void {
-    if (this.#buffer.length < bytes || this.#sink.waitingBytes !== 0) {
-      const before = this.#buffer
-      if (this.#sink.waitingBytes === 0) giveBack(before)
-      this.#buffer = this.#sink.waitingBytes === undefined ? Buffer.allocUnsafe(bytes) : takeBuffer(bytes)
-      heldBytes += this.#buffer.length - before.length
-    }
+    const { waitingBytes } = this.#sink
+    heldBytes -= this.#buffer.length
+    if (waitingBytes === 0) giveBack(this.#buffer)
+    this.#buffer = waitingBytes === undefined ? Buffer.allocUnsafe(bytes) : takeBuffer(bytes)
+    heldBytes += this.#buffer.length
     this.#chunk = this.#buffer.subarray(0, bytes)
   }
 

@@ -23,7 +23,7 @@ const SURELY_WAITED_MS = 200
 /** So long after a read that has waited, the loop reads no `watched` file. */
 const CAUTIOUS_MS = 1000
 /** After so many reads in one turn of the loop, others have a turn. */
-const MOST_IN_A_ROW = 4
+const MOST_IN_A_ROW = 16
 
 /** What all `watched` files of a process know of its disk. */
 export class Disk {

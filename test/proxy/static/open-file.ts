@@ -126,8 +126,8 @@ t.test('the loop gives others a turn between its reads, and closes a file that i
     if (left === 0) isOver = true
     else file.read(chunk, 0, 1, 0, () => readOn(left - 1))
   }
-  readOn(4)
-  t.ok(isOver, 'four at once')
+  readOn(16)
+  t.ok(isOver, 'sixteen at once')
   t.equal(turns, 0)
   let bytesRead = -1
   file.read(chunk, 0, 1, 0, (_, bytes) => {
