@@ -24,6 +24,7 @@ import { addedFields, requestIdField } from './response/added-fields.js'
 import { BodyFilters } from './response/body-filters.js'
 import { ErrorPages } from './response/error-pages.js'
 import { nextRequestId, viaField, wireHeaders } from './route/forwarded-fields.js'
+import { Locations } from './route/locations.js'
 import { type Route, RouteTable } from './route/route-table.js'
 import { type TrustedProxies, trustedProxies } from './route/trusted-proxies.js'
 import { StaticFiles } from './static/static-files.js'
@@ -38,6 +39,7 @@ export class RequestLifecycle implements ResponderEvents {
   readonly #bodyFilters: BodyFilters
   #files: StaticFiles
   #routes: RouteTable
+  #locations: Locations
   #pages: ErrorPages
   #trusted: TrustedProxies | null
   /** The proxy stops: connections end after their response. */
@@ -47,6 +49,7 @@ export class RequestLifecycle implements ResponderEvents {
     this.#world = world
     const { settings } = world
     this.#routes = new RouteTable(settings.routes)
+    this.#locations = new Locations(settings)
     this.#trusted = trustedProxies(settings.trustedProxies)
     this.#pages = new ErrorPages(settings.errorPage)
     this.refusals = new Refusals(world, response => this.#pages.dress(response))
@@ -69,6 +72,7 @@ export class RequestLifecycle implements ResponderEvents {
   apply(settings: ProxySettings): void {
     this.#world.settings = settings
     this.#routes = new RouteTable(settings.routes)
+    this.#locations = new Locations(settings)
     this.#trusted = trustedProxies(settings.trustedProxies)
     this.#pages = new ErrorPages(settings.errorPage)
     this.#bodyFilters.apply()
@@ -105,7 +109,7 @@ export class RequestLifecycle implements ResponderEvents {
     asking(exchange).path = path
     const route = this.#routes.match(path)
     asking(exchange).route = route
-    if (this.#isTooLarge(exchange.head.length)) this.failed(exchange, 'body-too-large')
+    if (this.#isTooLarge(exchange, exchange.head.length)) this.failed(exchange, 'body-too-large')
     else if (route === null || route.kind === 'app') this.#application(exchange, route, exchange.startMs)
     else if (route.kind === 'static') this.#file(exchange, [route.folder], route)
     else if (route.kind === 'upstream') this.#toResponder(exchange, exchange.startMs)
@@ -182,7 +186,7 @@ export class RequestLifecycle implements ResponderEvents {
   bodyData(exchange: Exchange, bytes: Buffer): boolean {
     if (exchange.finished && exchange.reader === null) return true
     this.#keep(exchange, bytes)
-    if (this.#isTooLarge(exchange.replayableBytes)) {
+    if (this.#isTooLarge(exchange, exchange.replayableBytes)) {
       this.cut(exchange, 'body-too-large')
       return true
     }
@@ -202,8 +206,9 @@ export class RequestLifecycle implements ResponderEvents {
     return exchange.replayableBytes < (exchange.dispatched ? WINDOW_BYTES : Math.max(WINDOW_BYTES, postBufferingBytes))
   }
 
-  #isTooLarge(bodyBytes: number): boolean {
-    return bodyBytes > (this.#world.settings.limitPostBytes || Number.POSITIVE_INFINITY)
+  #isTooLarge({ path }: Exchange, bodyBytes: number): boolean {
+    // A request without a body costs no look.
+    return bodyBytes > 0 && bodyBytes > (this.#locations.at(path).limitPostBytes || Number.POSITIVE_INFINITY)
   }
 
   /**

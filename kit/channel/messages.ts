@@ -3,7 +3,7 @@
  * between `supervisor/` on one side and `proxy/` and `app/host/` on the other; requests never travel here.
  */
 
-import type { ProxyOptions, WorkerOptions } from '../options/settings.js'
+import type { LocationSettings, ProxyOptions, WorkerOptions } from '../options/settings.js'
 import type { UpstreamAddress } from '../options/values/value-types.js'
 import type { ProxyEventName, ToldFields, WorkerEventName } from './child-events.js'
 import type { MetricFamily } from './metric-family.js'
@@ -57,6 +57,8 @@ export interface FileRoots {
 export interface ProxySettings extends ProxyOptions {
   /** `mount`, `static-map`, `static-map2`, `http-to` and `metrics-path`. */
   routes: RouteSpec[]
+  /** `[location:PREFIX]`, in the order of the INI. */
+  locations: { prefix: string; settings: LocationSettings }[]
   /** `internal` and `x-sendfile-root`. */
   fileRoots: FileRoots
   /** `disable-logging` and `logto`. null = none, an empty path = standard output. */

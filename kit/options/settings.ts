@@ -4,7 +4,7 @@
  */
 
 import type { Kind, ValueContext } from './kinds/option-kinds.js'
-import type { Reader } from './kinds/option-row.js'
+import type { Reader, Scope } from './kinds/option-row.js'
 import { type OPTIONS, type OptionName, optionNames, rowOf } from './options.js'
 import type { ContentCoding, ErrorPageSpec, ExpiresRule } from './values/value-types.js'
 
@@ -43,6 +43,34 @@ export interface ComposedForProxies {
   staticPrecompressed: ContentCoding[]
   /** `static-expires` and its variants, in the order in which they are tried. */
   staticExpires: ExpiresRule[]
+}
+
+/** The options that may stand in a section of this kind. */
+type NamesIn<Where extends Scope> = {
+  [Name in OptionName]: Rows[Name] extends { scopes: readonly (infer Each)[] }
+    ? Where extends Each
+      ? Name
+      : never
+    : never
+}[OptionName]
+
+/** The values that a `[location:…]` section gives. */
+export type LocationValues = { [Name in NamesIn<'location'>]?: OptionValues[Name] }
+
+/** The settings that a `[location:…]` section gives. */
+export type LocationSettings = {
+  [Name in NamesIn<'location'> as NonNullable<Rows[Name]['setting']>]?: OptionValues[Name]
+}
+
+/** The options that may stand in a section of this kind, in the order of the table. */
+export function optionsIn(scope: Scope): OptionName[] {
+  return optionNames().filter(name => rowOf(name).scopes?.includes(scope) === true)
+}
+
+/** Each value of a `[location:…]` section under the name of its setting. */
+export function locationSettingsOf(values: LocationValues): LocationSettings {
+  const named = Object.entries(values).map(([name, value]) => [rowOf(name as OptionName).setting ?? '', value])
+  return Object.fromEntries(named) as LocationSettings
 }
 
 /** The settings that the rows give to proxies. */

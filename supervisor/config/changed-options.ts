@@ -32,7 +32,8 @@ function of(settings: Settings, setting: string): unknown {
 
 /** Whether a reload would change nothing. Options that need a restart stay as they are anyway. */
 export function meansTheSame(before: Settings, after: Settings): boolean {
-  return changedOptions(before, after).every(({ takesEffect }) => takesEffect === 'restart')
+  const hasSamePlaces = isDeepStrictEqual(before.locations, after.locations)
+  return hasSamePlaces && changedOptions(before, after).every(({ takesEffect }) => takesEffect === 'restart')
 }
 
 /** What is in effect after a reload: the new settings, but the old values of options that need a restart. */

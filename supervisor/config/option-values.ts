@@ -16,13 +16,14 @@ import {
   optionNames,
   rowOf,
 } from '../../kit/options/options.js'
-import { defaultOf, type OptionValues } from '../../kit/options/settings.js'
+import { defaultOf, type LocationValues, type OptionValues, optionsIn } from '../../kit/options/settings.js'
 import { IGNORED_OPTIONS, REFUSED_OPTIONS } from '../../kit/options/words/ignored-options.js'
 import { didYouMean } from '../../kit/options/words/nearest-name.js'
 import { HIDDEN } from '../../kit/options/words/secret-names.js'
 import { whatIsMeant } from './foreign-names.js'
-import { type IniEntry, SETTERS, splitPlaceholder } from './ini/ini-reader.js'
+import { type IniEntry, isForAll, SETTERS, splitPlaceholder } from './ini/ini-reader.js'
 import { type ExpandContext, expand } from './ini/placeholders.js'
+import type { ScopeSection } from './ini/scope-sections.js'
 import type { EffectiveValue, Finding } from './values/settings.js'
 
 /** One option of the command line; `place` is how it was written, such as `--processes`. */
@@ -38,6 +39,8 @@ export interface ReadValues {
   places: Map<OptionName, string[]>
   /** Options that have a line or a flag, be it a wrong one. */
   given: ReadonlySet<OptionName>
+  /** The values of the sections that narrow options to a place, in the order in which they were first named. */
+  locations: { prefix: string; values: LocationValues }[]
   effective: EffectiveValue[]
   mistakes: Finding[]
   remarks: Finding[]
@@ -66,7 +69,7 @@ const HINTS = 100
 /** The flags as entries: they are expanded like lines of the file, but hold no magic variables. */
 export function flagEntries(flags: readonly Flag[]): IniEntry[] {
   return flags.map(({ name, value, place }) => {
-    const entry = { key: name, value, place, placeholderOnly: false, isSecret: false }
+    const entry = { key: name, value, place, placeholderOnly: false, isSecret: false, scope: null }
     const pair = SETTERS.has(name) ? splitPlaceholder(value) : null
     return pair === null ? entry : { ...entry, ...pair, placeholderOnly: true }
   })
@@ -76,7 +79,7 @@ export function flagEntries(flags: readonly Flag[]): IniEntry[] {
 export function readValues(source: ValueSource): ReadValues {
   const mistakes: Finding[] = []
   const remarks: Finding[] = []
-  const given = gather(source, mistakes, remarks)
+  const { given, scoped } = gather(source, mistakes, remarks)
   const context = contextOf(source, given.get('chdir'))
   const values = new Map<OptionName, unknown>()
   const places = new Map<OptionName, string[]>()
@@ -90,37 +93,79 @@ export function readValues(source: ValueSource): ReadValues {
   }
   // The loop above visits every row and reads it with the row's own kind: nothing is left out.
   const complete = Object.fromEntries(values) as OptionValues
-  return { values: complete, places, given: new Set(given.keys()), effective, mistakes, remarks }
+  const locations = scoped.map(({ scope, given }) => {
+    const values: [OptionName, unknown][] = []
+    for (const [name, texts] of given) {
+      const read = readOption(name, texts, context, mistakes, remarks)
+      if (read.places.length === 0) continue
+      values.push([name, read.value])
+      effective.push(...read.effective.map(value => ({ ...value, name: `${scope.name} ${value.name}` })))
+    }
+    return { prefix: scope.prefix, values: Object.fromEntries(values) as LocationValues }
+  })
+  return { values: complete, places, given: new Set(given.keys()), locations, effective, mistakes, remarks }
+}
+
+/** The lines of the sections for one place. */
+interface Scoped {
+  scope: ScopeSection
+  given: Map<OptionName, Given[]>
 }
 
 /** Sorts the lines by option; keys that are no options become placeholders, remarks or mistakes. */
-function gather(source: ValueSource, mistakes: Finding[], remarks: Finding[]): Map<OptionName, Given[]> {
+function gather(
+  source: ValueSource,
+  mistakes: Finding[],
+  remarks: Finding[],
+): { given: Map<OptionName, Given[]>; scoped: Scoped[] } {
   const flags = flagEntries(source.flags)
   const used = new Set(source.usedKeys)
   const context = expandContext([...flags, ...source.entries], source, used)
   const given = new Map<OptionName, Given[]>()
+  const scoped = new Map<string, Scoped>()
   const others: IniEntry[] = []
   for (const entry of [...source.entries, ...flags]) {
     const expanded = expand(entry.value, context)
     const name = entry.placeholderOnly ? null : optionNamed(entry.key)
     for (const problem of expanded.problems) mistakes.push({ place: entry.place, message: `${entry.key}: ${problem}` })
     if (name === null) others.push(entry)
+    else if (entry.scope !== null && !isAllowed(name, entry.scope)) mistakes.push(misplaced(name, entry, entry.scope))
     else {
       const { text, isSecret } = expanded
       const item = { text, place: entry.place, isSecret: isSecret || entry.isSecret }
-      const items = given.get(name) ?? []
+      const ofPlace = entry.scope === null ? given : placeIn(scoped, entry.scope)
+      const items = ofPlace.get(name) ?? []
       if (expanded.problems.length === 0) items.push(item)
-      given.set(name, items)
+      ofPlace.set(name, items)
     }
   }
   // After all values were expanded, because only then it is known which keys they use.
   for (const entry of others) judgeKey(entry, used, mistakes, remarks)
-  return given
+  return { given, scoped: [...scoped.values()] }
+}
+
+function isAllowed(name: OptionName, { kind }: ScopeSection): boolean {
+  return rowOf(name).scopes?.includes(kind) === true
+}
+
+function misplaced(name: OptionName, { place }: IniEntry, { kind, name: section }: ScopeSection): Finding {
+  const accepted = optionsIn(kind).map(each => `\`${each}\``)
+  return {
+    place,
+    message: `${name}: holds for the whole service, not for ${section}: accepted in [uwsgi]; here ${accepted.join(', ')}`,
+  }
+}
+
+/** Sections for the same place add up. */
+function placeIn(scoped: Map<string, Scoped>, scope: ScopeSection): Scoped['given'] {
+  const known = scoped.get(scope.prefix) ?? { scope, given: new Map() }
+  scoped.set(scope.prefix, known)
+  return known.given
 }
 
 function expandContext(entries: IniEntry[], source: ValueSource, used: Set<string>): ExpandContext {
   const first = new Map<string, string>()
-  for (const { key, value } of entries) if (!first.has(key)) first.set(key, value)
+  for (const entry of entries) if (isForAll(entry) && !first.has(entry.key)) first.set(entry.key, entry.value)
   return {
     environment: source.environment,
     read: source.read,

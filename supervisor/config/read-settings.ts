@@ -11,7 +11,7 @@ import { availableParallelism, hostname } from 'node:os'
 import { resolve } from 'node:path'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { MOST_BACKLOG } from '../../kit/options/kinds/option-kinds.js'
-import type { OptionValues } from '../../kit/options/settings.js'
+import { locationSettingsOf, type OptionValues } from '../../kit/options/settings.js'
 import { type Accounts, accountName, findCredentials, findOwner } from '../user/accounts.js'
 import { renewGroups } from '../user/service-user.js'
 import { checkValues } from './check-values.js'
@@ -110,6 +110,7 @@ export function readSettings(source: SettingsSource): Reading {
     iniSection: file?.section ?? '',
     configFiles: [...paths],
     startFolder: source.cwd,
+    locations: read.locations.map(({ prefix, values }) => ({ prefix, settings: locationSettingsOf(values) })),
     passedBacklog: places.has('listen') ? values.listen : MOST_BACKLOG,
   }
   const lookedUp = {

@@ -4,6 +4,7 @@
 
 import { type OptionRow, SECTIONS, type TakesEffect } from '../../kit/options/kinds/option-row.js'
 import { type OptionName, optionNames, rowOf } from '../../kit/options/options.js'
+import { optionsIn } from '../../kit/options/settings.js'
 import { IGNORED_OPTIONS, REFUSED_OPTIONS } from '../../kit/options/words/ignored-options.js'
 import { WORKER_VARIABLES } from '../child/spawn-environment.js'
 import { SERVERS, type Server } from '../config/foreign-names.js'
@@ -34,6 +35,11 @@ value. The order of lines counts: each line of a repeatable option adds a value;
 counts. A line may have ${LINE_CHARS} characters, a file ${FILE_BYTES} bytes.
 
 - \`[uwsgi]\` is read; other sections of the file are not, unless \`file.ini:section\` or \`ini = :section\` names them.
+- \`[location:/path]\` holds options for a path and everything below it, by whole segments: ${optionsIn('location')
+  .map(name => `\`${name}\``)
+  .join(', ')}.
+  The narrowest place that gives an option counts, then the next wider one, and at last \`[uwsgi]\`. Such sections may
+  stand in each file that is read. Sections of one place add up; sections of other programs are ignored.
 - \`ini = other.ini\`, \`ini = other.ini:section\`, \`ini = :section\` (also \`include\`) put the lines of another file
   or section in this place. Paths count from the folder in which daimyo was started; \`%d\` is the folder of the file.
 - \`%(key)\` is the first value of that key. A key that no option has is a placeholder as soon as another line uses it;
@@ -181,6 +187,7 @@ export function optionFacts(name: OptionName): [label: string, text: string][] {
     ['accepted', row.kind.accepts],
     ['default', row.default === null ? 'none' : `\`${row.default}\``],
     ['repeatable', row.repeatable === true ? 'yes' : undefined],
+    ['also for a place', row.scopes?.map(scope => `in a section \`[${scope}:…]\``).join(', ')],
     ['a change counts', TAKES_EFFECT[row.takesEffect]],
     ['in place of', printReplaced(row.replaces)],
     ['example', `\`${row.example}\``],

@@ -24,6 +24,7 @@ export function proxySettings(
     checkStatic: settings.checkStatic.map(folder => realOf(release, folder)),
     staticSafe: settings.staticSafe.map(folder => realOf(release, folder)),
     mountHarakiri: mountHarakiri(settings),
+    locations: settings.locations,
     routes: routes(settings, release),
     fileRoots: fileRoots(settings, release),
     accessLog: settings.disableLogging ? null : { path: settings.logto ?? '' },
@@ -32,10 +33,15 @@ export function proxySettings(
 }
 
 /**
- * The longest mount first, because the first match counts. Of equal mounts the last one counts. Each ends with a slash.
+ * `mount-harakiri`, and `harakiri` of locations. The longest mount first, because the first match counts. Of equal
+ * mounts the last one counts. Each ends with a slash.
  */
 function mountHarakiri(settings: Settings): Settings['mountHarakiri'] {
-  const last = new Map(settings.mountHarakiri.map(({ mount, ms }) => [mount === '/' ? mount : `${mount}/`, ms]))
+  const ofLocations = settings.locations.flatMap(({ prefix, settings: { harakiriMs: ms } }) =>
+    ms === undefined ? [] : [{ mount: prefix, ms }],
+  )
+  const all = [...settings.mountHarakiri, ...ofLocations]
+  const last = new Map(all.map(({ mount, ms }) => [mount === '/' ? mount : `${mount}/`, ms]))
   return [...last].map(([mount, ms]) => ({ mount, ms })).sort((a, b) => b.mount.length - a.mount.length)
 }
 

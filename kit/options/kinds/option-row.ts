@@ -20,6 +20,11 @@ export type Section = keyof typeof SECTIONS
 /** When a changed value counts: at the reload, for workers that start from then on, or after stop and start. */
 export type TakesEffect = 'live' | 'next-generation' | 'restart'
 
+/** The kinds of sections that narrow options to a place of the service: `[location:/admin]`. */
+export const SCOPES = ['location'] as const
+
+export type Scope = (typeof SCOPES)[number]
+
 /** The processes that use settings. */
 export type Reader = 'master' | 'proxy' | 'worker'
 
@@ -33,6 +38,8 @@ export interface OptionRow {
   repeatable?: true
   secret?: true
   takesEffect: TakesEffect
+  /** The sections in which it may stand besides `[uwsgi]`. Its changes are `live` and for proxies then. */
+  scopes?: readonly Scope[]
   /**
    * Its names in other servers: with commas between, `…` between a directive and its parameter. `daimyo help` also
    * finds the option by them.

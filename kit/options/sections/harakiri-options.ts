@@ -33,8 +33,8 @@ export const HARAKIRI_OPTIONS = {
     takesEffect: 'live',
     replaces: { uwsgi: 'route = ^/api/reports harakiri:300', nginx: 'location … { proxy_read_timeout }' },
     summary:
-      'Another `harakiri` for a path and everything below it; 0: none. The longest matching path counts, and of ' +
-      'equal ones the last. An application can change the deadline of one request while it works on it: ' +
+      'Another `harakiri` for a path and everything below it; 0: none. The same as `harakiri` in a section ' +
+      '`[location:MOUNT]`. The longest matching path counts, and of equal ones the last. An application can change the deadline of one request while it works on it: ' +
       "`globalThis.daimyo?.harakiri(request, seconds)` with Node's own request (Express: `request`, Fastify: " +
       '`request.raw`, Koa: `ctx.req`) sets its deadline to that many seconds from then on, at most 86400; 0: none. ' +
       'Without daimyo, and for requests that did not come through it, the call does nothing.',

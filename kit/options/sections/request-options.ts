@@ -16,6 +16,7 @@ export const REQUEST_OPTIONS = {
     kind: kind.time(0, DAY),
     default: '0',
     takesEffect: 'live',
+    scopes: ['location'],
     replaces: { uwsgi: 'harakiri', nginx: 'proxy_read_timeout', gunicorn: 'timeout' },
     summary:
       'Deadline of each request; its clock starts when the worker has the whole request. Past it: 504, and a ' +
@@ -66,6 +67,7 @@ export const REQUEST_OPTIONS = {
     kind: kind.size(0, 1024 ** 5),
     default: '0',
     takesEffect: 'live',
+    scopes: ['location'],
     replaces: { uwsgi: 'limit-post', nginx: 'client_max_body_size' },
     summary:
       'Largest body of a request. A request that announces a larger body gets 413 before the body is read, a ' +

@@ -13,9 +13,10 @@ import type { ConfigFile } from '../values/run-folder-path.js'
 import type { Finding } from '../values/settings.js'
 import type { ConfigFiles } from './config-files.js'
 import { BLOCK_ENDS, type Block, openBlock, opensBlock } from './ini-blocks.js'
-import { splitIni } from './ini-lines.js'
+import { type IniLine, splitIni } from './ini-lines.js'
 import { type MagicFacts, replaceMagic } from './magic-variables.js'
 import { expand, shield } from './placeholders.js'
+import { type ScopeSection, scopeNamed } from './scope-sections.js'
 
 /** `value` is not expanded yet. */
 export interface IniEntry {
@@ -26,6 +27,8 @@ export interface IniEntry {
   placeholderOnly: boolean
   /** The value may hold a secret that came from the block around it, as in `if-env = API_TOKEN`. */
   isSecret: boolean
+  /** The section that narrows the option to a place; null: it holds for the whole service. */
+  scope: ScopeSection | null
 }
 
 export interface IniSource {
@@ -64,7 +67,16 @@ interface Reader extends Omit<IniSource, 'files'>, Omit<IniReading, 'files'> {
   filesRead: number
   told: Set<string>
   /** The sections of each file, and those of them that were read. */
-  sections: Map<string, { given: string; all: readonly string[]; read: Set<string> }>
+  sections: Map<string, FileSections>
+  /** Of the lines that are being read. */
+  scope: ScopeSection | null
+}
+
+interface FileSections {
+  file: ConfigFile
+  all: readonly string[]
+  lines: readonly IniLine[]
+  read: Set<string>
 }
 
 /** Reads the file named as on the command line: `farm.ini` or `farm.ini:section`. */
@@ -80,21 +92,39 @@ export function readIni(name: string, source: IniSource): IniReading {
     usedKeys: new Set(),
     mistakes: [],
     remarks: [],
+    scope: null,
   }
   readFile(main, main.given, [], reader)
+  readScopes(reader)
   const { entries, usedKeys, mistakes } = reader
   return { entries, usedKeys, mistakes, remarks: misspeltSections(reader), files: [...reader.sections.keys()] }
+}
+
+/** The sections that narrow options to a place, of each file that was read. Their lines come after all others. */
+function readScopes(reader: Reader): void {
+  for (const { file, all, lines, read } of [...reader.sections.values()]) {
+    for (const section of all) {
+      const named = read.has(section) ? { is: 'foreign' as const } : scopeNamed(section)
+      const wanted = lines.filter(line => line.section === section)
+      if (named.is === 'mistake') mistake(reader, `${file.given}:${wanted[0]?.line ?? 1}`, named.message)
+      if (named.is !== 'scope') continue
+      read.add(section)
+      reader.scope = named.scope
+      readLines(file, wanted, [`${file.absolute}:${section}`], reader)
+    }
+  }
+  reader.scope = null
 }
 
 /**
  * Other sections are meant for commands that name them. But a section whose name is almost ours was meant to be read.
  */
 function misspeltSections({ sections }: Reader): Finding[] {
-  return [...sections.values()].flatMap(({ given, all, read }) => {
+  return [...sections.values()].flatMap(({ file, all, read }) => {
     const others = all.filter(name => name !== MAIN_SECTION && !read.has(name))
     const near = others.filter(name => nearestName(name, [MAIN_SECTION]) !== null)
     return near.map(name => ({
-      place: given,
+      place: file.given,
       message: `section [${name}] is not read (did you mean [${MAIN_SECTION}]?)`,
     }))
   })
@@ -123,7 +153,7 @@ function readFile(file: ConfigFile, place: string, trail: readonly string[], rea
   if (!read.ok) return mistake(reader, place, `cannot read the configuration: ${file.given}: ${read.why}`)
   const { lines, sections, mistakes } = splitIni(read.text, file.given)
   for (const found of mistakes) mistake(reader, found.place, found.message)
-  const known = reader.sections.get(file.absolute) ?? { given: file.given, all: sections, read: new Set() }
+  const known = reader.sections.get(file.absolute) ?? { file, all: sections, lines, read: new Set() }
   reader.sections.set(file.absolute, known)
   known.read.add(section)
   if (!sections.includes(section)) return mistake(reader, place, sectionMissing(section, sections, file.given))
@@ -156,7 +186,8 @@ function readLines(
     }
     for (const item of block?.values ?? [null]) {
       const text = item === null ? value : value.replaceAll('%(_)', () => shield(item))
-      const entry = { key, value: text, place, placeholderOnly: false, isSecret: block?.isSecret === true }
+      const { scope } = reader
+      const entry = { key, value: text, place, placeholderOnly: false, isSecret: block?.isSecret === true, scope }
       take(entry, file, trail, reader)
     }
   }
@@ -257,7 +288,12 @@ function expandNow(text: string, place: string, key: string, reader: Reader): st
 }
 
 function valueSoFar(reader: Reader): (key: string) => string | undefined {
-  return key => reader.flagValue(key) ?? reader.entries.find(entry => entry.key === key)?.value
+  return key => reader.flagValue(key) ?? reader.entries.find(entry => entry.key === key && isForAll(entry))?.value
+}
+
+/** Whether `%(key)` finds the value: that of an option in a place is its own. */
+export function isForAll({ scope, placeholderOnly }: IniEntry): boolean {
+  return scope === null || placeholderOnly
 }
 
 /** Reported once, though a file may be read several times for several of its sections. */

@@ -6,7 +6,7 @@
 
 import type { Credentials } from '../../../kit/channel/messages.js'
 import type { Reader } from '../../../kit/options/kinds/option-row.js'
-import type { ComposedForProxies, SettingsFor } from '../../../kit/options/settings.js'
+import type { ComposedForProxies, LocationSettings, SettingsFor } from '../../../kit/options/settings.js'
 import type { CronSpec, DaemonSpec } from '../../../kit/options/values/value-types.js'
 import type { ProcessNames } from '../../host/process-names.js'
 import type { SocketOwner } from '../../user/accounts.js'
@@ -53,6 +53,8 @@ export interface Surroundings {
   configFiles: string[]
   /** The folder in which daimyo was started, absolute: where the application and commands run without `chdir`. */
   startFolder: string
+  /** The settings of each `[location:PREFIX]`, in the order of the INI. */
+  locations: { prefix: string; settings: LocationSettings }[]
   /** The backlog of a socket that systemd opened: as many as the kernel allows, unless the INI sets `listen`. */
   passedBacklog: number
 }

@@ -62,7 +62,7 @@ t.test('options of one setting are needed by the same processes', async t => {
   }
 })
 
-const SURROUNDINGS = ['iniPath', 'iniSection', 'configFiles', 'startFolder', 'passedBacklog']
+const SURROUNDINGS = ['iniPath', 'iniSection', 'configFiles', 'startFolder', 'locations', 'passedBacklog']
 
 t.test('the settings of the master are those of all rows', async t => {
   const named = READERS.flatMap(settingNames)
@@ -70,7 +70,7 @@ t.test('the settings of the master are those of all rows', async t => {
 })
 
 /** What the master makes for proxies of several options, or of what it finds on disk. */
-const MADE_FOR_PROXIES = ['routes', 'fileRoots', 'accessLog', 'previousFolders']
+const MADE_FOR_PROXIES = ['routes', 'locations', 'fileRoots', 'accessLog', 'previousFolders']
 
 t.test('a proxy is sent the rows that name it', async t => {
   const release = { app: null, chdir: '/', folders: new Map() }
