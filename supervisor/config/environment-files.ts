@@ -6,6 +6,7 @@
  */
 
 import { join } from 'node:path'
+import { cutText } from '../../kit/ground/cut-text.js'
 import type { ConfigFiles } from './ini/config-files.js'
 import { parseEnvFile } from './ini/env-file.js'
 import type { EnvironmentChange, Finding } from './values/settings.js'
@@ -25,6 +26,10 @@ export interface ReadEnvironment {
 
 /** A folder with more files than this is no environment. */
 const MOST_FILES = 1000
+/** execve(2) takes no longer `NAME=VALUE` (MAX_ARG_STRLEN), with the NUL behind it. */
+const LONGEST_VARIABLE_BYTES = 128 * 1024 - 1
+/** All variables of files together. execve(2) has 2 MB for arguments and environment at the usual stack limit. */
+const MOST_BYTES = 2 * 1024 * 1024
 
 /** All files in their order, then all folders in theirs. */
 export function readEnvironmentFiles(
@@ -33,14 +38,34 @@ export function readEnvironmentFiles(
   files: ConfigFiles,
   ofRoot: boolean,
 ): ReadEnvironment {
-  const read: ReadEnvironment = { changes: [], mistakes: [], remarks: [] }
+  const read: Taken = { changes: [], mistakes: [], remarks: [], bytes: 0 }
   const judged = (files: ConfigFiles): ConfigFiles => ({ ...files, read: path => files.read(path, ofRoot) })
   for (const named of envFiles) readEnvFile(named, judged(files), read)
   for (const named of folders) files.within(named.path, files => readFolder(named, judged(files), read))
-  return read
+  return { changes: read.changes, mistakes: read.mistakes, remarks: read.remarks }
 }
 
-function readEnvFile({ path, place }: NamedPath, files: ConfigFiles, read: ReadEnvironment): void {
+/** What was read so far, and the bytes of the variables. */
+interface Taken extends ReadEnvironment {
+  bytes: number
+}
+
+/** Why the variable is not taken; null: it was. The value is kept as a text of its own, not as a part of the file. */
+function take(read: Taken, name: string, value: string | null): string | null {
+  const bytes = bytesOf(name, value)
+  if (bytes > LONGEST_VARIABLE_BYTES)
+    return `${JSON.stringify(name)} has ${bytes} bytes: accepted at most ${LONGEST_VARIABLE_BYTES}, as the kernel takes`
+  read.bytes += bytes
+  if (read.bytes > MOST_BYTES) return `received more than ${MOST_BYTES} bytes: accepted as many in all files together`
+  read.changes.push({ name, value: value === null ? null : cutText(value, value.length) })
+  return null
+}
+
+function bytesOf(name: string, value: string | null): number {
+  return Buffer.byteLength(name) + Buffer.byteLength(value ?? '') + 1
+}
+
+function readEnvFile({ path, place }: NamedPath, files: ConfigFiles, read: Taken): void {
   const text = files.read(path)
   if (!text.ok) {
     const message = `env-file: ${text.why}: received ${path}: accepted a readable file of NAME=VALUE lines`
@@ -48,7 +73,12 @@ function readEnvFile({ path, place }: NamedPath, files: ConfigFiles, read: ReadE
     return
   }
   const { variables, mistakes } = parseEnvFile(text.text)
-  for (const variable of variables) read.changes.push(variable)
+  for (const { name, value } of variables) {
+    const why = take(read, name, value)
+    if (why === null) continue
+    read.mistakes.push({ place, message: `env-file: ${path}: ${why}` })
+    break
+  }
   for (const { line, why } of mistakes) read.mistakes.push({ place: `${path}:${line}`, message: `env-file: ${why}` })
 }
 
@@ -56,12 +86,12 @@ function readEnvFile({ path, place }: NamedPath, files: ConfigFiles, read: ReadE
  * As envdir(8) of daemontools: the name of a file is the name of a variable, and its first line the value; an empty
  * file unsets the variable. Hidden files and folders do not count.
  */
-function readFolder({ path: folder, place }: NamedPath, files: ConfigFiles, read: ReadEnvironment): void {
+function readFolder({ path: folder, place }: NamedPath, files: ConfigFiles, read: Taken): void {
   const listed = files.list(folder)
   const refuse = (why: string, path: string) => {
     read.mistakes.push({
       place,
-      message: `envdir: ${why}: received ${path}: accepted a readable folder, a file for each variable`,
+      message: `envdir: ${why}: received ${onOneLine(path)}: accepted a readable folder, a file for each variable`,
     })
   }
   if (!listed.ok) return refuse(listed.why, folder)
@@ -74,10 +104,20 @@ function readFolder({ path: folder, place }: NamedPath, files: ConfigFiles, read
     if (name.includes('=')) refuse('`=` in the name of a variable', path)
     else if (!text.ok) refuse(text.why, path)
     else {
-      read.changes.push({ name, value: text.text === '' ? null : firstLine(text.text) })
-      if (hasMore(text.text)) read.remarks.push({ place, message: `envdir: only the first line of ${path} counts` })
+      const why = take(read, name, text.text === '' ? null : firstLine(text.text))
+      if (why !== null) {
+        read.mistakes.push({ place, message: `envdir: ${why}` })
+        return
+      }
+      if (hasMore(text.text))
+        read.remarks.push({ place, message: `envdir: only the first line of ${onOneLine(path)} counts` })
     }
   }
+}
+
+/** Others choose the names in the folder: a line feed would begin a line of its own. */
+function onOneLine(path: string): string {
+  return /[\0-\x1f\x7f]/.test(path) ? JSON.stringify(path) : path
 }
 
 /** Without blanks at its end. A NUL stands for a line break. */

@@ -136,9 +136,14 @@ export function emptyTable(head: Pick<FamilyTable, 'name' | 'help' | 'type' | 'a
     rows: new Map(),
     shape: `${type} ${aggregator} ${columns.map(({ kind, bound }) => `${kind[0]}${bound}`).join()}`,
     rowBytes: columns.length * (name.length + VALUE_BYTES) + suffixes,
-    bytes: 2 * name.length + Buffer.byteLength(help) + 32,
+    bytes: headBytesOf(head),
   }
   return table
+}
+
+/** Bytes of the lines about a family, without its rows. */
+export function headBytesOf({ name, help }: Pick<FamilyTable, 'name' | 'help'>): number {
+  return 2 * name.length + Buffer.byteLength(help) + 32
 }
 
 /** Bytes of a printed row with these labels, all columns together; never too few, sometimes a little too many. */

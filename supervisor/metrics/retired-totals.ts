@@ -9,7 +9,7 @@
  */
 
 import { addRow, copyRow, zeroRow } from './exact-sum.js'
-import { emptyTable, type FamilyTable, LARGEST_COUNT, type Row, rowBytesOf } from './family-table.js'
+import { emptyTable, type FamilyTable, headBytesOf, LARGEST_COUNT, type Row, rowBytesOf } from './family-table.js'
 
 export interface RetiredLimits {
   series: number
@@ -23,6 +23,8 @@ interface Sums extends FamilyTable {
   rows: Map<string, Required<Row>>
 }
 
+/** What a family costs beyond its text: maps, and a table of columns. */
+const FAMILY_BYTES = 512
 /** The number of shapes kept for a name: those of living processes, and the last ones of dead processes. */
 const SHAPES = 4
 /** Names of lost series that are counted each for itself; the others are counted together, without a name. */
@@ -76,8 +78,10 @@ export class RetiredTotals {
   /** Adds one label set. False: there is no room for it, or the sum would be larger than `LARGEST_COUNT`. */
   add(table: FamilyTable, key: string, row: Row): boolean {
     const columns = table.columns.length
-    const known = this.#sums.get(table.name)?.get(table.shape)?.rows.get(key)
-    const bytes = known === undefined ? rowBytesOf(table, row.text) : 0
+    const sums = this.#sums.get(table.name)?.get(table.shape)
+    const known = sums?.rows.get(key)
+    const rowBytes = known === undefined ? rowBytesOf(table, row.text) : 0
+    const bytes = rowBytes + (sums === undefined ? headBytesOf(table) + FAMILY_BYTES : 0)
     if (known === undefined && !this.#hasRoom(columns, bytes)) {
       if (this.#mayMakeRoom(table, key)) this.#makeRoom()
       if (!this.#hasRoom(columns, bytes)) {
@@ -92,7 +96,7 @@ export class RetiredTotals {
       return false
     }
     this.#change(table).rows.set(key, sum)
-    if (known === undefined) this.#resize(columns, bytes)
+    if (known === undefined) this.#resize(columns, rowBytes)
     return true
   }
 
@@ -152,6 +156,8 @@ export class RetiredTotals {
 
   #forgetShape({ name, shape }: FamilyTable): void {
     const shapes = this.#sums.get(name)
+    const known = shapes?.get(shape)
+    if (known !== undefined) this.#resize(0, -headBytesOf(known) - FAMILY_BYTES)
     for (const row of shapes?.get(shape)?.rows.values() ?? []) {
       const sums = shapes?.get(shape) as Sums
       this.#resize(-sums.columns.length, -rowBytesOf(sums, row.text))
@@ -165,7 +171,10 @@ export class RetiredTotals {
     const shapes = this.#sums.get(table.name) ?? this.#shapesOf(table.name)
     const sums = shapes.get(table.shape)
     if (sums !== undefined && !this.#shared.has(sums)) return sums
-    if (sums === undefined) this.#forgetOldShape(shapes)
+    if (sums === undefined) {
+      this.#forgetOldShape(shapes)
+      this.#resize(0, headBytesOf(table) + FAMILY_BYTES)
+    }
     const mine = (sums === undefined ? emptyTable(table, table.columns) : { ...sums, rows: new Map(sums.rows) }) as Sums
     this.#shapesOf(table.name).set(table.shape, mine)
     return mine

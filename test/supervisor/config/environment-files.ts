@@ -2,12 +2,17 @@
 
 import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { readEnvironmentFiles } from '../../../supervisor/config/environment-files.js'
 import { filesFor } from '../../../supervisor/config/ini/config-files.js'
 import { scratchFolder } from '../fixtures/scratch-folder.js'
 import { memoryFiles } from './fixtures/memory-files.js'
 import { BASE, FILES, read } from './fixtures/reading.js'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage: () => void = runInNewContext('gc')
 
 const isRoot = process.getuid?.() === 0
 const files = (texts: Record<string, string>, lines: string[]) => ({
@@ -105,3 +110,62 @@ t.test('what is started as root trusts files of root alone', { skip: !isRoot && 
     chmodSync(path, 0o600)
   }
 })
+
+t.test('what a variable, and all of them, may have', async t => {
+  const long = 'x'.repeat(128 * 1024 - 3)
+  const cases: [title: string, texts: Record<string, string>, message: RegExp | null][] = [
+    ['the longest', { A: long }, null],
+    [
+      'one byte more',
+      { A: `${long}y` },
+      /^envdir: "A" has 131072 bytes: accepted at most 131071, as the kernel takes$/,
+    ],
+    ['in bytes', { A: '\u20ac'.repeat(44_000) }, /^envdir: "A" has 132002 bytes/],
+    [
+      'all together',
+      Object.fromEntries(Array.from({ length: 17 }, (_, at) => [`A${at}`, 'x'.repeat(126_000)])),
+      /^envdir: received more than 2097152 bytes: accepted as many in all files together$/,
+    ],
+    ['a name with a line feed', { 'a=\nshop.ini: OK': '' }, /received "\/srv\/e\/a=\\nshop\.ini: OK": accepted/],
+  ]
+  for (const [title, texts, message] of cases) {
+    const lines = [...BASE, 'envdir = e']
+    const inFolder = Object.fromEntries(Object.entries(texts).map(([name, text]) => [`/srv/e/${name}`, text]))
+    const { mistakes } = read(lines, files(inFolder, lines))
+    if (message === null) t.same(mistakes, [], title)
+    else t.match(mistakes, [{ place: 'shop.ini:4', message }], title)
+    t.equal(mistakes.length, message === null ? 0 : 1, title)
+  }
+  const lines = [...BASE, 'env-file = a']
+  t.match(read(lines, files({ '/srv/a': `B=1\nA=${long}y\n` }, lines)).mistakes, [
+    { place: 'shop.ini:4', message: /^env-file: \/srv\/a: "A" has 131072 bytes/ },
+  ])
+})
+
+t.test('a variable does not keep the rest of its file in memory', async t => {
+  const megabyte = `\n${'\u20ac'.repeat(300_000)}`
+  const texts = Object.fromEntries(
+    Array.from({ length: 60 }, (_, at) => [
+      `/srv/e/A${at}`,
+      Buffer.from(`the first line of ${at}${megabyte}`).toString(),
+    ]),
+  )
+  const lines = [...BASE, 'envdir = e']
+  const source = files(texts, lines)
+  collectGarbage()
+  const before = process.memoryUsage().heapUsed
+  const { changes } = readEnvironmentFiles([], [{ path: '/srv/e', place: 'x' }], copying(source.files), false)
+  collectGarbage()
+  const grown = process.memoryUsage().heapUsed - before
+  t.equal(changes.length, 60)
+  t.ok(grown < 2_000_000, `${grown} bytes more`)
+})
+
+/** Each reading is a new text, as from a disk. */
+function copying(files: ReturnType<typeof memoryFiles>): ReturnType<typeof memoryFiles> {
+  const read: typeof files.read = path => {
+    const found = files.read(path)
+    return found.ok ? { ok: true, text: Buffer.from(found.text).toString() } : found
+  }
+  return { ...files, read, within: (_folder, work) => work(copying(files)) }
+}

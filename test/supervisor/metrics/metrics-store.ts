@@ -249,6 +249,27 @@ t.test('a worker says nothing in the name of the master or of a proxy', async t 
   )
 })
 
+t.test('families of dead processes are counted with their help', async t => {
+  const { store, show } = start({ settledBytes: 100_000, departedBytes: 100_000 })
+  const help = '\u20ac'.repeat(4000)
+  collectGarbage()
+  const before = process.memoryUsage().heapUsed
+  for (let life = 0; life < 100; life++) {
+    const families = Array.from({ length: 20 }, (_, at) => ({
+      ...counter({ a: 1 }, `f${life}_${at}`),
+      help: `${help}${life}`,
+    }))
+    store.update(`worker-${life}`, JSON.parse(JSON.stringify(families)))
+    store.retire(`worker-${life}`)
+  }
+  store.update('worker-last', [counter({ a: 5 })])
+  store.retire('worker-last')
+  collectGarbage()
+  const grown = process.memoryUsage().heapUsed - before
+  t.ok(grown < 3_000_000, `${grown} bytes more`)
+  t.same(show('c_total'), { 'c_total a': 5 })
+})
+
 t.test('what was refused is remembered by its first characters alone', async t => {
   const { store, events } = start()
   const megabyte = (number: number) => `${number} ${String.fromCharCode(33 + number).repeat(1_000_000)}`
