@@ -3,8 +3,9 @@
  *
  * What must stay true: root changes owner and mode only of a folder that it made, of a folder of its own, or of one
  * that belongs to the service's user, lies below folders of root, and holds nothing but leftovers of a dead daimyo. All
- * changes go through a descriptor, so a folder that is swapped for a link meanwhile is not followed. A file that the
- * service's user could have planted is removed only after that user has lost the right to change the folder.
+ * looks and changes go through one descriptor, and the name must lead to it at the end: a folder that is swapped for
+ * another one, or for a link, meanwhile is refused. A file that the service's user could have planted is removed only
+ * after that user has lost the right to change the folder.
  */
 
 import {
@@ -180,21 +181,38 @@ function adopt(path: string, made: boolean, credentials: Credentials | null, isO
       throw refused(path, `it belongs to uid ${stats.uid}`)
     // The workers' user reaches `workers/` as a member of the folder's group.
     const isPassable = credentials === null || (stats.gid === wanted.gid && (stats.mode & 0o010) !== 0)
-    if (!made && isReady(stats, wanted) && isPassable) return tighten(path, descriptor, stats, isOurs)
+    const held = heldPath(descriptor, path)
+    if (!made && isReady(stats, wanted) && isPassable) {
+      tighten(held, descriptor, stats, isOurs)
+      return demandSame(path, stats)
+    }
+    const names = () => allNamesIn(held, path)
     const refuseStrangers = () => {
-      const stranger = made ? undefined : allNamesIn(path).find(name => !isOurs(name) && !mayStay(join(path, name)))
+      const stranger = made ? undefined : names().find(name => !isOurs(name) && !mayStay(join(held, name)))
       if (stranger === undefined) return
       throw refused(path, `${describe(stats)} and it holds other files (${JSON.stringify(stranger)})`)
     }
     refuseStrangers()
     if (ourId() === 0) fchownSync(descriptor, wanted.uid, wanted.gid)
     fchmodSync(descriptor, RUN_MODE)
+    demandSame(path, stats)
     if (!isForeign) return
     // The former owner can change nothing here any more, so files that it planted before are visible now. Ours are
     // removed, other names are refused.
     refuseStrangers()
-    for (const name of allNamesIn(path).filter(isOurs)) remove(join(path, name))
+    for (const name of names().filter(isOurs)) remove(join(held, name))
   })
+}
+
+/** Leads to the open folder, whatever its path leads to meanwhile. macOS has no such path. */
+function heldPath(descriptor: number, path: string): string {
+  return process.platform === 'linux' ? `/proc/self/fd/${descriptor}` : path
+}
+
+/** In a sticky folder such as /tmp the former owner may have moved it away until now. */
+function demandSame(path: string, { dev, ino }: Stats): void {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (found?.dev !== dev || found.ino !== ino) throw refused(path, 'it was moved away while daimyo looked at it')
 }
 
 /**
@@ -208,8 +226,8 @@ function tighten(path: string, descriptor: number, { mode }: Stats, isOurs: Fold
 }
 
 /** All names of the folder. A folder that is taken over is checked to its last name. */
-function allNamesIn(path: string): string[] {
-  const { names, isWhole } = namesIn(path)
+function allNamesIn(held: string, path: string): string[] {
+  const { names, isWhole } = namesIn(held)
   if (!isWhole) throw refused(path, CROWDED)
   return names
 }

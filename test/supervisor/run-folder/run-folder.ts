@@ -21,7 +21,7 @@ import t from 'tap'
 import { EXIT } from '../../../kit/ground/failure.js'
 import { prepareRunFolder } from '../../../supervisor/run-folder/run-folder.js'
 import { claimName } from '../../../supervisor/run-folder/run-folder-claim.js'
-import { openWorkersFolder } from '../../../supervisor/run-folder/run-folder-owner.js'
+import { openOwnFolder, openWorkersFolder } from '../../../supervisor/run-folder/run-folder-owner.js'
 import { type WorkersEnd, workersTask } from '../../../supervisor/run-folder/workers-folder.js'
 import { asServiceUser } from '../../../supervisor/user/service-user.js'
 import { fakeMaster, report } from '../fixtures/fake-master.js'
@@ -261,6 +261,40 @@ t.test(
     t.match(readFileSync(join(path, claimName), 'utf8'), new RegExp(`^${process.pid} `))
     await folder.release()
     t.same(readdirSync(join(top, 'precious')), [])
+  },
+)
+
+t.test(
+  'a folder that is swapped for another one meanwhile is refused, and the other one stays',
+  { skip: !isRoot && 'needs root' },
+  async t => {
+    const top = scratchFolder(t)
+    chmodSync(top, 0o755)
+    const sticky = join(top, 'tmp')
+    mkdirSync(sticky)
+    chmodSync(sticky, 0o1777)
+    const path = join(sticky, 'run')
+    const other = join(top, 'other')
+    mkdirSync(other)
+    for (const folder of [path, other]) {
+      mkdirSync(folder, { recursive: true })
+      for (const name of ['control.sock', 'worker-1.sock']) writeFileSync(join(folder, name), '')
+    }
+    chownSync(path, nobody.uid, nobody.gid)
+    let isSwapped = false
+    const isOurs = () => {
+      if (!isSwapped) {
+        renameSync(path, `${path}.away`)
+        symlinkSync(other, path)
+      }
+      isSwapped = true
+      return true
+    }
+    await t.rejects(openOwnFolder(path, nobody, { isOurs, askBefore: async () => {} }), {
+      code: 'run-folder',
+      message: /it was moved away while daimyo looked at it/,
+    })
+    t.same(readdirSync(other).sort(), ['control.sock', 'worker-1.sock'])
   },
 )
 
