@@ -10,7 +10,18 @@ import type { ControlAnswer, ProxyReport, StatusReport, TopReport, WorkerReport 
 
 type Check = (value: unknown) => boolean
 
-const text: Check = value => typeof value === 'string'
+/** PATH_MAX. A longer text stands only in lines of their own, such as those of a stack. */
+const LONGEST_TEXT = 4096
+/** A word in a column of a table, which is as wide as its longest cell. */
+const LONGEST_WORD = 200
+
+const upTo =
+  (characters: number): Check =>
+  value =>
+    typeof value === 'string' && value.length <= characters
+const line = upTo(Number.POSITIVE_INFINITY)
+const text = upTo(LONGEST_TEXT)
+const word = upTo(LONGEST_WORD)
 const flag: Check = value => typeof value === 'boolean'
 /** JSON has no NaN and no Infinity, but `JSON.parse` reads 1e999 as Infinity. */
 const figure: Check = value => typeof value === 'number' && Number.isFinite(value)
@@ -42,8 +53,8 @@ const worker = record<WorkerReport>({
   slot: count,
   workerId: count,
   pid: orNull(pid),
-  phase: text,
-  why: text,
+  phase: word,
+  why: word,
   generation: count,
   requests: figure,
   inFlight: figure,
@@ -58,7 +69,7 @@ const worker = record<WorkerReport>({
 const proxy = record<ProxyReport>({
   proxyId: count,
   pid: orNull(pid),
-  phase: text,
+  phase: word,
   rssBytes: orNull(figure),
   cpuPercent: orNull(figure),
   deaths: count,
@@ -68,7 +79,7 @@ const proxy = record<ProxyReport>({
 const unended = orNone(list(record<UnendedProcess>({ pid, what: text, why: text })))
 
 const status = record<StatusReport>({
-  version: text,
+  version: word,
   pid,
   generation: count,
   sinceMs: figure,
@@ -91,21 +102,21 @@ const top = record<TopReport>({
   latency: list(record<TopReport['latency'][number]>({ seconds: orNull(figure), count: figure })),
   queued: figure,
   connections: figure,
-  inFlight: list(record<TopReport['inFlight'][number]>({ method: text, path: text, ageMs: figure, slot: figure })),
+  inFlight: list(record<TopReport['inFlight'][number]>({ method: word, path: line, ageMs: figure, slot: figure })),
   events: list(text),
 })
 
-const progress = record<{ text: string }>({ text })
+const progress = record<{ text: string }>({ text: line })
 const done = record<{ status?: StatusReport; top?: TopReport; unended?: UnendedProcess[] }>({
   status: orNone(status),
   top: orNone(top),
   unended,
 })
-const failed = record<{ reason: string; lines: string[] }>({ reason: text, lines: list(text) })
+const failed = record<{ reason: string; lines: string[] }>({ reason: line, lines: list(line) })
 
 /** The answer of one line; null: it is not valid. */
-export function readAnswer(line: string): ControlAnswer | null {
-  const answer = parse(line)
+export function readAnswer(sent: string): ControlAnswer | null {
+  const answer = parse(sent)
   if (typeof answer !== 'object' || answer === null) return null
   const { type, ok } = answer as { type?: unknown; ok?: unknown }
   const isAnswer = type === 'progress' ? progress(answer) : type === 'done' && (ok === true ? done : failed)(answer)

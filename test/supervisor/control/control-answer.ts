@@ -34,6 +34,22 @@ const bad: [string, string][] = [
 ]
 for (const [title, line] of bad) t.equal(readAnswer(line), null, title)
 
+t.test('a text that is too long makes it no answer', async t => {
+  const status = (change: object) => JSON.stringify({ type: 'done', ok: true, status: { ...top.status, ...change } })
+  const worker = (change: object) => status({ workers: [{ ...top.status.workers[0], ...change }] })
+  const cases: [title: string, line: (text: string) => string, longest: number][] = [
+    ['a phase', phase => worker({ phase }), 200],
+    ['a reason', why => worker({ why }), 200],
+    ['an INI', iniPath => status({ iniPath: `/${iniPath.slice(1)}` }), 4096],
+    ['a URL', url => status({ urls: [url] }), 4096],
+  ]
+  for (const [title, line, longest] of cases) {
+    t.not(readAnswer(line('x'.repeat(longest))), null, title)
+    t.equal(readAnswer(line('x'.repeat(longest + 1))), null, title)
+  }
+  t.not(readAnswer(JSON.stringify({ type: 'progress', text: 'x'.repeat(30_000) })), null, 'but a line of its own')
+})
+
 /** All paths to leaves and branches of a value. */
 function pathsOf(value: unknown, path: (string | number)[] = []): (string | number)[][] {
   if (typeof value !== 'object' || value === null) return [path]
