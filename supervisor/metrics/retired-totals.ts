@@ -23,6 +23,11 @@ interface Sums extends FamilyTable {
   rows: Map<string, Required<Row>>
 }
 
+/**
+ * The largest sum. A process may count to `LARGEST_COUNT`; one that lies once must not keep the counts of later ones
+ * out.
+ */
+const LARGEST_SUM = 1024 * LARGEST_COUNT
 /** What a family costs beyond its text: maps, and a table of columns. */
 const FAMILY_BYTES = 512
 /** The number of shapes kept for a name: those of living processes, and the last ones of dead processes. */
@@ -75,7 +80,7 @@ export class RetiredTotals {
     this.#vainQuestions = 0
   }
 
-  /** Adds one label set. False: there is no room for it, or the sum would be larger than `LARGEST_COUNT`. */
+  /** Adds one label set. False: there is no room for it, or the sum would be larger than `LARGEST_SUM`. */
   add(table: FamilyTable, key: string, row: Row): boolean {
     const columns = table.columns.length
     const sums = this.#sums.get(table.name)?.get(table.shape)
@@ -91,7 +96,7 @@ export class RetiredTotals {
     }
     const sum = known === undefined ? zeroRow(row, columns) : copyRow(known)
     addRow(sum, row)
-    if (sum.values.some(value => Math.abs(value) > LARGEST_COUNT)) {
+    if (sum.values.some(value => Math.abs(value) > LARGEST_SUM)) {
       this.#lose(table.name, columns)
       return false
     }
