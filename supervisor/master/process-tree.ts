@@ -22,6 +22,7 @@ import { proxySettings } from '../proxies/proxy-settings.js'
 import { PathWatch, type WatchedPath, watchedPaths } from '../reload/path-watch.js'
 import { type ReloadDeps, type ReloadRequest, Reloads } from '../reload/reload.js'
 import { MemoryWatch } from '../workers/memory-watch.js'
+import { RepeatedEnds } from '../workers/repeated-ends.js'
 import { Scaler, workersAtStart } from '../workers/scaler.js'
 import { nextLookMs } from '../workers/worker-life.js'
 import { WorkerLoads } from '../workers/worker-loads.js'
@@ -216,6 +217,7 @@ export class ProcessTree {
       target: generation,
       move: { why: 'reload', atOnce: true, hold: 'none' as const },
     }
+    const startEnds = new RepeatedEnds()
     const workers: Workers = new Workers(target, this.#context, this.proxies, {
       bootFailed: failure => {
         this.#deps.startFailed('the application', failure)
@@ -227,6 +229,9 @@ export class ProcessTree {
         if (address.slot === 1) this.#deps.accepting(this.settings)
       },
       gone: worker => {
+        const failure = startEnds.ended(worker, 'start')
+        // It counts during the start only.
+        if (failure !== null) this.#deps.startFailed('the application', failure)
         this.reloads.workerGone(worker)
         this.loads.workerGone(worker.address.workerId)
         this.metrics.gone(worker, this.usage)

@@ -19,6 +19,7 @@ import type { Release } from '../child/release.js'
 import { changedOptions, meansTheSame, settingsAfterReload } from '../config/changed-options.js'
 import type { Reading, Settings } from '../config/values/settings.js'
 import { workersAtFirst } from '../workers/cheaper.js'
+import { RepeatedEnds } from '../workers/repeated-ends.js'
 import type { BootFailure, WorkerHandle } from '../workers/worker-handle.js'
 import { diedUnasked } from '../workers/worker-life.js'
 import type { ResponseFigures } from '../workers/worker-loads.js'
@@ -79,8 +80,8 @@ interface Running {
   failure: BootFailure | null
   moved: number
   soak: Soak | null
-  /** By slot: unasked ends of workers of the new generation. */
-  ends: Map<number, number>
+  /** Of workers of the new generation. */
+  ends: RepeatedEnds
 }
 
 /** The facts that decide the next step of a reload. */
@@ -120,12 +121,6 @@ export function nextReloadStep(facts: ReloadFacts): 'wait' | 'soak' | 'seek' | '
   const isRolled = facts.moved === facts.slots && facts.slots === facts.wanted
   return isRolled && facts.inPlace >= facts.wanted && facts.leaving === 0 && facts.isInForce ? 'finish' : 'wait'
 }
-
-/**
- * So many unasked ends of workers of one slot, whatever their cause, end a reload. A SIGKILL from outside does not
- * speak against the new code, but a program can send it to itself, and would keep the reload from its end.
- */
-const MOST_ENDS = 20
 
 /** The running reload, and the requests for the next one. */
 export class Reloads {
@@ -225,20 +220,13 @@ export class Reloads {
     if (worker.stays !== null)
       this.#progress(describeUnended({ pid, what: `a worker of slot ${slot}`, why: worker.stays }))
     if (running === null || worker.generation !== running.next) return
-    if (diedUnasked(worker.life)) this.#countEnd(running, worker)
+    running.failure ??= running.ends.ended(worker, 'reload')
     if (worker.life.readyMs === null) return
     const isRolling = running.phase === 'rolling'
     if (isRolling ? !worker.hasCrashed : !diedUnasked(worker.life)) return
     running.failure ??= worker.deathFailure(
       isRolling ? 'while the others were replaced' : 'before it had proven itself',
     )
-  }
-
-  #countEnd(running: Running, worker: WorkerHandle): void {
-    const { slot } = worker.address
-    const ends = (running.ends.get(slot) ?? 0) + 1
-    running.ends.set(slot, ends)
-    if (ends >= MOST_ENDS) running.failure ??= worker.deathFailure(`as ${ends - 1} before it in this reload`)
   }
 
   /** When to look again if nothing happens. */
@@ -281,7 +269,7 @@ export class Reloads {
       failure: null,
       moved: 0,
       soak: null,
-      ends: new Map(),
+      ends: new RepeatedEnds(),
     }
     const requests = this.#queued
     this.#queued = []
