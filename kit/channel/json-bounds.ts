@@ -188,3 +188,14 @@ class SeenBeginnings {
     return this.#hashes.size <= this.#most ? hash : null
   }
 }
+
+/** As `JSON.parse`, for a text that another user may have written. Throws a SyntaxError beyond the bounds. */
+export function parseWithin(
+  text: string,
+  bounds: JsonBounds,
+  revive?: (name: string, value: unknown) => unknown,
+): unknown {
+  const bytes = Buffer.from(text)
+  if (!isWithin(bytes, 0, bytes.length, bounds)) throw new SyntaxError('the JSON has too many parts')
+  return JSON.parse(text, revive)
+}

@@ -5,6 +5,7 @@
  */
 
 import { dirname, join } from 'node:path'
+import { parseWithin } from '../../kit/channel/json-bounds.js'
 import type { OptionValues } from '../../kit/options/settings.js'
 import type { ConfigFiles } from './ini/config-files.js'
 
@@ -57,9 +58,12 @@ function dependenciesOf(app: string, files: Pick<ConfigFiles, 'read'>): string[]
   return []
 }
 
+/** Of a large package.json. The service's user may have written it. */
+const PACKAGE_BOUNDS = { depth: 50, values: 50_000, members: 10_000, beginnings: 20_000, numerals: 100 }
+
 function namesIn(text: string): string[] {
   try {
-    const { dependencies } = (JSON.parse(text) ?? {}) as { dependencies?: unknown }
+    const { dependencies } = (parseWithin(text, PACKAGE_BOUNDS) ?? {}) as { dependencies?: unknown }
     return typeof dependencies === 'object' && dependencies !== null ? Object.keys(dependencies) : []
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error

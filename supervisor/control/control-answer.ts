@@ -4,6 +4,7 @@
  * cursor or look like a line of our own. Pure.
  */
 
+import { parseWithin } from '../../kit/channel/json-bounds.js'
 import type { UnendedProcess } from '../../kit/process/tracers.js'
 import { printableParagraph } from '../log/printable.js'
 import type { ControlAnswer, ProxyReport, StatusReport, TopReport, WorkerReport } from './control-protocol.js'
@@ -124,10 +125,15 @@ export function readAnswer(sent: string): ControlAnswer | null {
   return answer as ControlAnswer
 }
 
+/** Of a status with thousands of workers, and of the lines of a stack. */
+const ANSWER_BOUNDS = { depth: 10, values: 500_000, members: 100, beginnings: 1000, numerals: 1000 }
+
 /** Parses a line and makes every string in it safe. Null: not JSON, or nested too deeply. */
-function parse(line: string): unknown {
+function parse(sent: string): unknown {
   try {
-    return JSON.parse(line, (_name, value: unknown) => (typeof value === 'string' ? printableParagraph(value) : value))
+    return parseWithin(sent, ANSWER_BOUNDS, (_name, value) => {
+      return typeof value === 'string' ? printableParagraph(value) : value
+    })
   } catch {
     return null
   }

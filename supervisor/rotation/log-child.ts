@@ -10,6 +10,7 @@ import type { ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { basename, dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { parseWithin } from '../../kit/channel/json-bounds.js'
 import type { Credentials } from '../../kit/channel/messages.js'
 import { reasonOf } from '../../kit/ground/failure.js'
 import { builtFile } from '../../kit/ground/places.js'
@@ -183,6 +184,9 @@ export class LogChild {
   }
 }
 
+/** Of an answer with a thousand names. */
+const ANSWER_BOUNDS = { depth: 2, values: 2000, members: 20, beginnings: 50, numerals: 10 }
+
 /** A process of the service's user may have written this text. */
 function readAnswer(text: string, path: string): LogAnswer {
   const broken = {
@@ -194,7 +198,7 @@ function readAnswer(text: string, path: string): LogAnswer {
     fd: null,
   }
   try {
-    const { excess, isCrowded, lookMs, error, code, fd } = JSON.parse(text) as LogAnswer
+    const { excess, isCrowded, lookMs, error, code, fd } = parseWithin(text, ANSWER_BOUNDS) as LogAnswer
     const isWhole = Array.isArray(excess) && excess.every(name => typeof name === 'string')
     if (!isWhole || typeof lookMs !== 'number' || ![error ?? '', code].every(word => typeof word === 'string'))
       return broken

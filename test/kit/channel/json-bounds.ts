@@ -1,7 +1,7 @@
 /** `kit/channel/json-bounds.ts`: what is within the bounds, and that what is not costs no parsing. */
 
 import t from 'tap'
-import { isWithin } from '../../../kit/channel/json-bounds.js'
+import { isWithin, parseWithin } from '../../../kit/channel/json-bounds.js'
 import { LONGEST_CHILD_MESSAGE_BYTES, WORKER_MESSAGE_BOUNDS } from '../../../kit/channel/messages.js'
 
 const small = { depth: 3, values: 8, members: 4, beginnings: 5, numerals: 2 }
@@ -121,3 +121,14 @@ for (const [title, text, expected] of messages) {
     t.end()
   })
 }
+
+t.test('a text within the bounds is parsed, another one is no JSON', async t => {
+  const bounds = { depth: 2, values: 10, members: 3, beginnings: 10, numerals: 1 }
+  t.same(parseWithin('{"a":["1","x"]}', bounds), { a: ['1', 'x'] })
+  t.same(
+    parseWithin('["x"]', bounds, (_name, value) => (value === 'x' ? 'y' : value)),
+    ['y'],
+  )
+  for (const text of ['[[[1]]]', '["1","2"]', '[1,2,3,4,5,6,7,8,9,10,11]', '{', ''])
+    t.throws(() => parseWithin(text, bounds), { name: 'SyntaxError' }, text)
+})
