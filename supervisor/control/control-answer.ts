@@ -11,8 +11,8 @@ import type { ControlAnswer, ProxyReport, StatusReport, TopReport, WorkerReport 
 
 type Check = (value: unknown) => boolean
 
-/** PATH_MAX. A longer text stands only in lines of their own, such as those of a stack. */
-const LONGEST_TEXT = 4096
+/** A reason may name two paths (PATH_MAX). A longer text stands only in a line of its own, such as those of a stack. */
+const LONGEST_TEXT = 2 * 4096 + 1000
 /** A word in a column of a table, which is as wide as its longest cell. */
 const LONGEST_WORD = 200
 
@@ -55,7 +55,7 @@ const worker = record<WorkerReport>({
   workerId: count,
   pid: orNull(pid),
   phase: word,
-  why: word,
+  why: text,
   generation: count,
   requests: figure,
   inFlight: figure,

@@ -39,9 +39,9 @@ t.test('a text that is too long makes it no answer', async t => {
   const worker = (change: object) => status({ workers: [{ ...top.status.workers[0], ...change }] })
   const cases: [title: string, line: (text: string) => string, longest: number][] = [
     ['a phase', phase => worker({ phase }), 200],
-    ['a reason', why => worker({ why }), 200],
-    ['an INI', iniPath => status({ iniPath: `/${iniPath.slice(1)}` }), 4096],
-    ['a URL', url => status({ urls: [url] }), 4096],
+    ['a reason', why => worker({ why }), 9192],
+    ['an INI', iniPath => status({ iniPath: `/${iniPath.slice(1)}` }), 9192],
+    ['a URL', url => status({ urls: [url] }), 9192],
   ]
   for (const [title, line, longest] of cases) {
     t.not(readAnswer(line('x'.repeat(longest))), null, title)
