@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: measures daimyo beside nginx and http-proxy, and prints tables. The entry file.
+ * `npm run bench`: measures daimyo beside nginx and other peers, and prints tables. The entry file.
  * Whatever happens, it ends every process that it started and removes its temporary folder.
  * Exit code: 0 done (a peer may be missing); 1 a stack failed, left processes behind, or had more invalid runs than it may; 64 usage;
  * 69 without wrk; 130 or 143 when told to stop.

@@ -44,6 +44,15 @@ export function wrkScript(row: Case): { name: string; text: string } | null {
   return { name: `${row.name}.lua`, text }
 }
 
+/** Whether the stack can answer the case, and runs at this number of connections. */
+export function takesPart(
+  { kinds, isPeer }: Pick<RunningStack, 'kinds' | 'isPeer'>,
+  { kind, peersAt }: Case,
+  connections: number,
+): boolean {
+  return kinds.includes(kind) && (!isPeer || peersAt.includes(connections))
+}
+
 /**
  * Runs the case at one number of connections on every stack that can answer it; rejects only when aborted or broken
  * itself.
@@ -54,7 +63,9 @@ export async function measureCase(
   stacks: readonly RunningStack[],
   conditions: Conditions,
 ): Promise<CaseResult> {
-  const able = stacks.filter(({ kinds }) => kinds.includes(row.kind)).map(stack => ({ stack, samples: [] as Sample[] }))
+  const able = stacks
+    .filter(stack => takesPart(stack, row, connections))
+    .map(stack => ({ stack, samples: [] as Sample[] }))
   for (const { stack } of able) {
     const { seconds } = WARM_UP
     await takeSample(row, Math.max(connections, WARM_UP.connections), stack, { ...conditions, seconds })

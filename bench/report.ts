@@ -61,7 +61,8 @@ export function renderPreface(stacks: readonly Stack[]): string {
   return `# Benchmarks
 
 \`npm run bench -- --write\` writes this page; do not edit it. \`npm run bench -- --help\` lists the options. The bench needs
-Linux and the Debian packages \`wrk\` and \`nginx\`.
+Linux and the Debian packages \`wrk\`, \`nginx\`, \`haproxy\` and \`caddy\`; without one of the last three, that stack is left
+out, and this page is not written.
 
 What is compared:
 
@@ -76,9 +77,10 @@ How to read the tables:
   of connections.
 - Before every run one request is checked for the expected status and length. A run with a status of 400 or above, or with
   a socket error, is invalid and enters no median; the reason stands below the table.
-- nginx and daimyo write an access log to a file; http-proxy has none. All three add the forwarded headers. The bare server
-  does neither.
-- A stack that cannot answer a case is left out of its table: http-proxy serves no files.
+- nginx, HAProxy, Caddy and daimyo write an access log to a file; http-proxy has none. All five add the forwarded headers.
+  node:cluster and the bare server do neither.
+- A stack that cannot answer a case is left out of its table: HAProxy, http-proxy and node:cluster serve no files. Small
+  JSON is measured with HAProxy, Caddy and node:cluster at 64 connections only.
 `
 }
 

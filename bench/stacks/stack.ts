@@ -16,6 +16,8 @@ export interface Stack {
   title: string
   /** The cases that it can answer. */
   kinds: readonly CaseKind[]
+  /** It runs only at the numbers of connections that a case names for peers. */
+  isPeer?: boolean
   /** The program that this machine lacks, with the package to install; null if the stack can be started. */
   missing(): string | null
   plan(bed: Bed): Plan
@@ -44,6 +46,7 @@ export interface Plan {
 export interface RunningStack {
   name: string
   kinds: readonly CaseKind[]
+  isPeer: boolean
   url: string
   pids: number[]
   /** Ends all its processes and waits for that; fulfilled with remarks on those that did not go by themselves. */
@@ -73,6 +76,7 @@ export async function startStack(stack: Stack, bed: Bed, signal: AbortSignal): P
   return {
     name: stack.name,
     kinds: stack.kinds,
+    isPeer: stack.isPeer === true,
     url: plan.url,
     pids: programs.map(({ pid }) => pid),
     stop: () => stopAll(programs),
