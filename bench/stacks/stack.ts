@@ -18,6 +18,8 @@ export interface Stack {
   kinds: readonly CaseKind[]
   /** It runs only at the numbers of connections that a case names for peers. */
   isPeer?: boolean
+  /** The same stack with proxies that count their garbage collection (`gc.ts`). */
+  counting?: Stack
   /** The program that this machine lacks, with the package to install; null if the stack can be started. */
   missing(): string | null
   plan(bed: Bed): Plan
@@ -48,7 +50,10 @@ export interface RunningStack {
   kinds: readonly CaseKind[]
   isPeer: boolean
   url: string
+  folder: string
   pids: number[]
+  /** Its twin that counts garbage collection, if it has one. */
+  counting?: RunningStack
   /** Ends all its processes and waits for that; fulfilled with remarks on those that did not go by themselves. */
   stop(): Promise<string[]>
 }
@@ -78,6 +83,7 @@ export async function startStack(stack: Stack, bed: Bed, signal: AbortSignal): P
     kinds: stack.kinds,
     isPeer: stack.isPeer === true,
     url: plan.url,
+    folder: bed.folder,
     pids: programs.map(({ pid }) => pid),
     stop: () => stopAll(programs),
   }
